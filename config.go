@@ -1,0 +1,43 @@
+package starling
+
+// This file is what a node is started with.
+
+import (
+	"log/slog"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/transport"
+)
+
+// DefaultPort is the UDP port of an address that names none.
+const DefaultPort = 7747
+
+// Config is what a node is started with. The zero value of each field means its default.
+type Config struct {
+	// Name is unique in the cluster, 1 to 128 bytes. Default: the host's name.
+	Name string
+	// Bind is the HOST:PORT to receive on. Default ":7747", which serves IPv4 and IPv6. Port 0 takes a free one. A host
+	// name is looked up once.
+	Bind string
+	// Advertise is the HOST or HOST:PORT that the others send to. Default: where the socket is bound; if that is all
+	// interfaces, the first global unicast address of the host (IPv4 first), else 127.0.0.1. A host name is looked up
+	// once.
+	Advertise string
+	// Seeds are known addresses of the cluster: IP, IP:PORT, HOST or HOST:PORT, at most MaxSeeds. All addresses of a
+	// name count, and names are looked up again at every attempt. A node without seeds is the first of its cluster until
+	// another joins through it; its own address among them is passed over.
+	Seeds []string
+	// Cluster is the cluster's name; clusters of different names never mix. Default "starling".
+	Cluster string
+	// Zone is where the node is, a path with the widest part first, such as "eu/frankfurt/r12".
+	Zone string
+	// Tags are free key=value pairs, at most 1 KiB in all.
+	Tags map[string]string
+	// KeyRing seals all traffic. Nil: traffic is neither encrypted nor authenticated, and the log says so at the start.
+	KeyRing *transport.KeyRing
+	// Logger gets the few lines that a node has to say. Default: none.
+	Logger *slog.Logger
+	// Gossip are the parameters of the protocol; the defaults are right for a LAN. Its Cluster is overwritten by the one
+	// above, and its MTU is that of the datagrams on the wire, sealing included.
+	Gossip gossip.Config
+}

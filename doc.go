@@ -1,0 +1,27 @@
+// Package starling tells a program who is in its cluster, who is up, and what is new: group membership, failure
+// detection and messages to everybody, by gossip over UDP, with no leader and no external store, for thousands of nodes.
+//
+//	node, err := starling.Join(ctx, starling.Config{Seeds: []string{"10.0.0.1", "10.0.0.2"}})
+//	if err != nil {
+//		return err
+//	}
+//	defer node.Leave(context.Background())
+//
+//	go func() {
+//		for e := range node.Watch(ctx) { // those who are there, then what changes
+//			log.Println(e.Kind, e.Member.Name, e.Member.Addr)
+//		}
+//	}()
+//	_, err = node.Publish(ctx, "deploys", []byte("v42 is out"))
+//
+// # How it behaves
+//
+// All methods of a [Node] are safe from any goroutine. What can wait takes a context and returns its error when it ends;
+// after [Node.Close], [Node.Leave] or a name conflict every waiting call returns the reason, as [Node.Err] does. None of
+// the caller's code runs on the goroutine that drives the protocol, nor under a lock. A caller that reads
+// [Node.Watch] or [Node.Subscribe] slowly disturbs nobody: its queue is bounded, and what it missed is said.
+//
+// Values handed out ([Member], [Event], [Message]) are copies that never change later.
+//
+// Many nodes can live in one process: a node is one goroutine, one socket and some tens of kilobytes.
+package starling

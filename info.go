@@ -1,0 +1,34 @@
+package starling
+
+// This file is what a node can say of itself, for people and for metrics.
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/transport"
+)
+
+// Info is the state of a node at one moment.
+type Info struct {
+	Self     Member
+	Cluster  string
+	Detector string // "swim"
+	Started  time.Time
+	Uptime   time.Duration
+	Welcomed bool // a seed let this node in, or it is the first of its cluster
+	Sealed   bool // traffic is encrypted and authenticated
+
+	Members map[State]int // how many are in each state; all four are there
+
+	// Of the last Heard live members that said what they know (16 at most), Same knew exactly what this node knows.
+	Same, Heard int
+
+	Health int           // of this node itself: 0 is good, higher is slower to accuse others
+	RTT    time.Duration // smoothed round trip to the others, 0 while unknown
+
+	Socket   transport.Stats // datagrams and bytes, without IP and UDP headers
+	Unopened uint64          // datagrams dropped because they were not sealed with a key of ours, or not fresh
+}
+
+// Info returns the state of the node. After the node has stopped it is the last one.
+func (n *Node) Info() Info { panic("not yet") }
