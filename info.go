@@ -5,6 +5,8 @@ package starling
 import (
 	"time"
 
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/transport"
 )
 
@@ -26,9 +28,42 @@ type Info struct {
 	Health int           // of this node itself: 0 is good, higher is slower to accuse others
 	RTT    time.Duration // smoothed round trip to the others, 0 while unknown
 
+	Protocol gossip.Stats    // what the protocol did, since the start
 	Socket   transport.Stats // datagrams and bytes, without IP and UDP headers
 	Unopened uint64          // datagrams dropped because they were not sealed with a key of ours, or not fresh
 }
 
 // Info returns the state of the node. After the node has stopped it is the last one.
-func (n *Node) Info() Info { panic("not yet") }
+func (n *Node) Info() (info Info) {
+	n.read(func() {
+		t, agreement := n.core.Table(), n.core.Agreement()
+		info = Info{
+			Self:     n.member(n.core.Self()),
+			Cluster:  n.cluster,
+			Detector: n.detector.String(),
+			Started:  n.wall(0),
+			Uptime:   time.Duration(n.now()),
+			Sealed:   n.sealer != nil,
+			Members:  map[State]int{},
+			Same:     agreement.Same,
+			Heard:    agreement.Heard,
+			Health:   n.core.Health(),
+			RTT:      n.core.RTT(),
+			Protocol: n.core.Stats(),
+			Socket:   n.conn.Stats(),
+			Unopened: n.unopenedCount.Load(),
+		}
+		for _, s := range member.States {
+			info.Members[s] = 0
+		}
+		for m := range t.All() {
+			info.Members[m.State]++
+		}
+	})
+	select {
+	case <-n.joining.first:
+		info.Welcomed = true
+	default:
+	}
+	return info
+}

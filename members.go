@@ -37,11 +37,78 @@ type Member struct {
 }
 
 // Self returns this node as the others see it.
-func (n *Node) Self() Member { panic("not yet") }
+func (n *Node) Self() (self Member) {
+	n.read(func() { self = n.member(n.core.Self()) })
+	return self
+}
 
 // Members goes through all members at one moment, this node and the remembered dead included, the live first. The
 // order is otherwise without meaning. After the node has stopped it is the last state of things.
-func (n *Node) Members() iter.Seq[Member] { panic("not yet") }
+func (n *Node) Members() iter.Seq[Member] {
+	return n.snapshot().all(n)
+}
 
 // Member returns what is known of the member with a name.
-func (n *Node) Member(name string) (Member, bool) { panic("not yet") }
+func (n *Node) Member(name string) (m Member, ok bool) {
+	n.read(func() {
+		var known member.Member
+		if known, ok = n.core.Table().Get(member.IDOf(name)); ok {
+			m = n.member(known)
+		}
+	})
+	return m, ok && m.Name == name
+}
+
+// member turns the core's view of a member into the user's.
+func (n *Node) member(m member.Member) Member {
+	r := m.Record()
+	return Member{
+		Name:        r.Name,
+		Addr:        r.Addr,
+		State:       m.State,
+		Zone:        r.Zone,
+		Tags:        r.Tags,
+		Generation:  r.Generation,
+		Incarnation: m.Incarnation,
+		Since:       n.wall(m.Since),
+	}
+}
+
+// snapshot is all members at one moment. It never changes.
+type snapshot struct {
+	changes uint64 // of the table at that moment
+	members []member.Member
+}
+
+// snapshot returns the present members: the last snapshot if nothing changed since, else a new one.
+func (n *Node) snapshot() (s *snapshot) {
+	if s = n.cached.Load(); s != nil && s.changes == n.changes.Load() {
+		return s
+	}
+	n.read(func() { s = n.take() })
+	return s
+}
+
+// take makes a snapshot, where the core is at rest.
+func (n *Node) take() *snapshot {
+	t := n.core.Table()
+	if s := n.cached.Load(); s != nil && s.changes == t.Changes() {
+		return s
+	}
+	s := &snapshot{changes: t.Changes(), members: make([]member.Member, 0, t.Len())}
+	for m := range t.All() {
+		s.members = append(s.members, m)
+	}
+	n.cached.Store(s)
+	return s
+}
+
+func (s *snapshot) all(n *Node) iter.Seq[Member] {
+	return func(yield func(Member) bool) {
+		for i := range s.members {
+			if !yield(n.member(s.members[i])) {
+				return
+			}
+		}
+	}
+}

@@ -3,52 +3,216 @@ package starling
 // This file is a node's life: start, join, leave, close.
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
 	"github.com/starling-gossip/starling/transport"
 )
 
-// MaxSeeds bounds Config.Seeds.
-const MaxSeeds = 256
-
 // Node is a member of a cluster. Start or Join makes one; Leave or Close ends it. All methods are safe from any
 // goroutine.
-type Node struct{}
+type Node struct {
+	// Set at the start.
+	name, cluster string
+	detector      gossip.Detector
+	seeds         []seed
+	start         time.Time
+	conn          *transport.Conn
+	log           logger
+	calls         chan *call
+
+	// Of the goroutine that runs the loop.
+	core        *gossip.Node
+	sealer      *transport.Sealer // nil: in the clear
+	working     *hands            // nil while waiting
+	seeking     bool              // the seeds are being looked up
+	watchers    []*watcher
+	subscribers []*subscriber
+
+	// Shared.
+	joining       joining
+	changes       atomic.Uint64 // of the member table
+	cached        atomic.Pointer[snapshot]
+	unopenedCount atomic.Uint64
+	background    sync.WaitGroup // lookups
+	ctx           context.Context
+	cancel        context.CancelFunc    // of ctx, with which lookups end
+	reason        atomic.Pointer[error] // why to stop; nil: go on
+	done          chan struct{}
+	afterlife     sync.Mutex // guards the core once done is closed
+}
 
 // Start makes a node that runs at once, alone at first, and asks its seeds to let it in, in the background, until
 // one does. Errors are about the Config (ErrConfig) or the socket.
-func Start(cfg Config) (*Node, error) { panic("not yet") }
+func Start(cfg Config) (*Node, error) {
+	seeds, err := parseSeeds(cfg.Seeds)
+	if err != nil {
+		return nil, err
+	}
+	params := cfg.Gossip
+	params.Cluster = cfg.Cluster
+	if params.MTU == 0 {
+		params.MTU = wire.DefaultMTU
+	}
+	conn, err := listen(cfg.Bind, params.MTU)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.KeyRing != nil {
+		params.MTU -= transport.SealOverhead
+	}
+	self, err := cfg.self(conn.LocalAddr())
+	if err == nil {
+		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: cmp.Or(params.Detector, gossip.SWIM),
+			seeds: seeds, conn: conn, log: logger{to: cfg.Logger}}
+		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64())); err == nil {
+			n.begin(cfg.KeyRing)
+			return n, nil
+		}
+		err = fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	conn.Close()
+	return nil, err
+}
+
+func listen(bind string, mtu int) (*transport.Conn, error) {
+	if bind == "" {
+		bind = fmt.Sprintf(":%d", DefaultPort)
+	}
+	addr, err := bindAddr(bind)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := transport.Listen(addr, transport.Options{MaxDatagram: max(mtu, transport.DefaultMaxDatagram)})
+	if err != nil {
+		return nil, fmt.Errorf("starling: %w", err)
+	}
+	return conn, nil
+}
+
+// self is what the node will say of itself.
+func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, err error) {
+	self = gossip.Self{Name: cfg.Name, Generation: uint64(time.Now().UnixMilli()), Zone: cfg.Zone}
+	if self.Name == "" {
+		if self.Name, err = os.Hostname(); err != nil {
+			return self, fmt.Errorf("%w: Name is empty, and the host does not tell its name: %w", ErrConfig, err)
+		}
+	}
+	if self.Addr, err = advertiseAddr(cfg.Advertise, local); err != nil {
+		return self, err
+	}
+	if self.Tags, err = member.NewTags(cfg.Tags); err != nil {
+		return self, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return self, nil
+}
+
+// begin sets the loop going.
+func (n *Node) begin(ring *transport.KeyRing) {
+	n.calls = make(chan *call, callQueue)
+	n.done = make(chan struct{})
+	n.joining.first = make(chan struct{})
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	if ring != nil {
+		n.sealer = transport.NewSealer(ring, transport.SealerOptions{})
+	} else {
+		n.log.write(logLine{slog.LevelWarn, "no key: traffic is neither encrypted nor authenticated", []any{"name", n.name}})
+	}
+	n.start = time.Now()
+	go n.run()
+}
 
 // Join starts a node and waits until a seed has let it in; a node without seeds, or with itself as the only one,
 // does not wait. When ctx ends first the node is closed, and the error says what was tried and who refused.
-func Join(ctx context.Context, cfg Config) (*Node, error) { panic("not yet") }
-
-// Welcomed waits until a seed has let this node in, or it is the first of its cluster. When ctx ends first the error
-// says what was tried and who refused.
-func (n *Node) Welcomed(ctx context.Context) error { panic("not yet") }
-
-// Join asks further seeds to let this node in, so that two clusters become one, and waits until one of them has.
-// When ctx ends first the error says what was tried and who refused.
-func (n *Node) Join(ctx context.Context, seeds ...string) error { panic("not yet") }
+func Join(ctx context.Context, cfg Config) (*Node, error) {
+	n, err := Start(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.Welcomed(ctx); err != nil {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
+}
 
 // SetTags replaces this node's tags, everywhere. At most 1 KiB in all.
-func (n *Node) SetTags(ctx context.Context, tags map[string]string) error { panic("not yet") }
+func (n *Node) SetTags(ctx context.Context, tags map[string]string) error {
+	encoded, err := member.NewTags(tags)
+	if err != nil {
+		return fmt.Errorf("starling: %w", err)
+	}
+	return n.do(ctx, gossip.SetTags{Tags: encoded})
+}
 
 // SetKeyRing replaces the key ring of a node that was started with one. To change a cluster's key while it runs, see
 // transport.KeyRing.
-func (n *Node) SetKeyRing(ring *transport.KeyRing) error { panic("not yet") }
+func (n *Node) SetKeyRing(ring *transport.KeyRing) error {
+	if n.sealer == nil || ring == nil {
+		return fmt.Errorf("%w: a node starts with a key ring and keeps one, or it never has one", ErrConfig)
+	}
+	n.sealer.SetKeyRing(ring)
+	return nil
+}
 
 // Leave tells the others that this node goes, so that they see it as left and not as failed, and closes it. When ctx
-// ends first the node is closed all the same, and the others may see it fail.
-func (n *Node) Leave(ctx context.Context) error { panic("not yet") }
+// ends first the node is closed all the same, and the others may see it fail. Leaving twice does nothing.
+func (n *Node) Leave(ctx context.Context) error {
+	err := n.do(ctx, gossip.Leave{})
+	if err == nil {
+		select {
+		case <-n.done:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	n.Close()
+	if reason := n.Err(); errors.Is(reason, ErrLeft) {
+		return nil
+	} else if err == nil {
+		err = reason
+	}
+	return fmt.Errorf("starling: stopped before the others were told of the leave: %w", err)
+}
 
 // Close stops the node at once, without telling anybody: to the others it looks like a crash. It returns when all
-// resources are free. Closing a stopped node does nothing.
-func (n *Node) Close() error { panic("not yet") }
+// resources are free. Closing a stopped node does nothing. It returns nil.
+func (n *Node) Close() error {
+	n.stop(ErrClosed)
+	<-n.done
+	return nil
+}
+
+// stop tells the loop to end; the first reason counts.
+func (n *Node) stop(reason error) {
+	if n.reason.CompareAndSwap(nil, &reason) {
+		n.cancel()
+		n.conn.Interrupt()
+	}
+}
 
 // Done is closed when the node has stopped, whatever the reason.
-func (n *Node) Done() <-chan struct{} { panic("not yet") }
+func (n *Node) Done() <-chan struct{} { return n.done }
 
 // Err says why the node stopped: ErrClosed, ErrLeft, or an error that wraps ErrNameConflict or ErrSocket. It is nil
 // while the node runs.
-func (n *Node) Err() error { panic("not yet") }
+func (n *Node) Err() error {
+	select {
+	case <-n.done:
+		return *n.reason.Load()
+	default:
+		return nil
+	}
+}

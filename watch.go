@@ -4,8 +4,12 @@ package starling
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
 )
 
 // WatchQueue is how many events wait for a slow watcher before it is told to start afresh (Resync).
@@ -27,7 +31,25 @@ const (
 )
 
 // String returns the kind as it stands in the command line's output.
-func (k EventKind) String() string { panic("not yet") }
+func (k EventKind) String() string {
+	switch k {
+	case MemberJoined:
+		return "joined"
+	case MemberUpdated:
+		return "updated"
+	case MemberSuspected:
+		return "suspected"
+	case MemberRecovered:
+		return "recovered"
+	case MemberFailed:
+		return "failed"
+	case MemberLeft:
+		return "left"
+	case Resync:
+		return "resync"
+	}
+	return fmt.Sprintf("EventKind(%d)", uint8(k))
+}
 
 // Event is a change in the membership.
 type Event struct {
@@ -47,4 +69,96 @@ type Event struct {
 // It ends when ctx does or the node stops (see Node.Err), and costs memory until then or until the loop is left. At
 // most WatchQueue events wait for a slow reader. On overflow they are dropped, and a Resync comes in their place,
 // followed by the then present state, replayed.
-func (n *Node) Watch(ctx context.Context) iter.Seq[Event] { panic("not yet") }
+func (n *Node) Watch(ctx context.Context) iter.Seq[Event] {
+	w := n.watch(ctx)
+	return func(yield func(Event) bool) {
+		for w != nil && w.follow(ctx, yield) {
+			if !yield(Event{Time: n.wall(n.now()), Kind: Resync}) {
+				return
+			}
+			w = n.watch(ctx)
+		}
+		w = nil
+	}
+}
+
+// change is an event as it waits in a queue: a third of the size.
+type change struct {
+	at     gossip.Time
+	kind   EventKind
+	member member.Member
+}
+
+// watcher is one reader of the changes that come after a snapshot.
+type watcher struct {
+	*queue[change]
+	node     *Node
+	snapshot *snapshot
+	release  func() bool
+}
+
+// watch begins to watch; nil if the node has stopped or ctx ended.
+func (n *Node) watch(ctx context.Context) *watcher {
+	w := &watcher{queue: newQueue[change](WatchQueue), node: n}
+	err := n.call(ctx, func(gossip.Time, *gossip.Outbox) {
+		n.flush() // what happened before the snapshot is told before it
+		w.snapshot = n.take()
+		n.watchers = append(prune(n.watchers), w)
+	})
+	if err != nil {
+		return nil
+	}
+	w.release = context.AfterFunc(ctx, w.close)
+	return w
+}
+
+// follow yields the snapshot and what comes after it. It returns true if the reader missed something.
+func (w *watcher) follow(ctx context.Context, yield func(Event) bool) (missed bool) {
+	defer w.close()
+	defer w.release()
+	n := w.node
+	for i := range w.snapshot.members {
+		m := w.snapshot.members[i]
+		if !m.State.Live() {
+			break // the live come first
+		}
+		if ctx.Err() != nil || !yield(Event{Time: n.wall(m.Since), Kind: MemberJoined, Member: n.member(m), Replayed: true}) {
+			return false
+		}
+	}
+	w.snapshot = nil
+	for {
+		c, lost, ok := w.pop(ctx, n.done)
+		switch {
+		case !ok:
+			return false
+		case lost > 0:
+			return true
+		case !yield(Event{Time: n.wall(c.at), Kind: c.kind, Member: n.member(c.member)}):
+			return false
+		}
+	}
+}
+
+// eventKinds are the user's names of the core's events.
+var eventKinds = map[gossip.EventKind]EventKind{
+	gossip.MemberJoined:    MemberJoined,
+	gossip.MemberUpdated:   MemberUpdated,
+	gossip.MemberSuspected: MemberSuspected,
+	gossip.MemberRecovered: MemberRecovered,
+	gossip.MemberFailed:    MemberFailed,
+	gossip.MemberLeft:      MemberLeft,
+}
+
+// tellWatchers passes on a change in the membership.
+func (n *Node) tellWatchers(e *gossip.Event) {
+	kind, ok := eventKinds[e.Kind]
+	if !ok || len(n.watchers) == 0 {
+		return
+	}
+	n.watchers = prune(n.watchers)
+	c := change{at: n.now(), kind: kind, member: e.Member}
+	for _, w := range n.watchers {
+		w.push(c)
+	}
+}

@@ -1,0 +1,129 @@
+package starling
+
+// This file turns what people write for addresses into addresses.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// lookupTimeout is how long a name server may take. The attempt after it asks again.
+const lookupTimeout = 5 * time.Second
+
+// splitAddr takes apart IP, IP:PORT, [IP], [IP]:PORT, HOST and HOST:PORT; an IPv6 address needs brackets only with a port.
+func splitAddr(s string, defaultPort uint16) (host string, port uint16, err error) {
+	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
+		return a.String(), defaultPort, nil
+	}
+	if !strings.Contains(s, ":") {
+		host, port = s, defaultPort
+	} else {
+		h, p, err := net.SplitHostPort(s)
+		if err != nil {
+			return "", 0, fmt.Errorf("%q is no address: write HOST, HOST:PORT, IP:PORT or [IPv6]:PORT", s)
+		}
+		v, err := strconv.ParseUint(p, 10, 16)
+		if err != nil {
+			return "", 0, fmt.Errorf("%q is no address: the port %q is not a number from 0 to 65535", s, p)
+		}
+		host, port = h, uint16(v)
+	}
+	if strings.ContainsAny(host, " \t\r\n/,@") {
+		return "", 0, fmt.Errorf("%q is no address: %q is not a host name", s, host)
+	}
+	return host, port, nil
+}
+
+// lookUp returns all addresses of a host, which may be an IP address.
+func lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a.Unmap()}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	return found, nil
+}
+
+// bindAddr reads Config.Bind. No host means all interfaces; of a name the first address counts.
+func bindAddr(s string) (netip.AddrPort, error) {
+	host, port, err := splitAddr(s, DefaultPort)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%w: Bind: %w", ErrConfig, err)
+	}
+	if host == "" {
+		return netip.AddrPortFrom(netip.IPv6Unspecified(), port), nil
+	}
+	found, err := lookUp(context.Background(), host)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%w: Bind: %w", ErrConfig, err)
+	}
+	return netip.AddrPortFrom(found[0], port), nil
+}
+
+// advertiseAddr reads Config.Advertise for a socket that is bound to local.
+func advertiseAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
+	if s == "" {
+		if !local.Addr().IsUnspecified() {
+			return local, nil
+		}
+		return netip.AddrPortFrom(hostAddr(local), local.Port()), nil
+	}
+	host, port, err := splitAddr(s, local.Port())
+	if err == nil && (host == "" || port == 0) {
+		err = fmt.Errorf("%q lacks the host or the port that others can send to", s)
+	}
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: %w", ErrConfig, err)
+	}
+	found, err := lookUp(context.Background(), host)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: %w", ErrConfig, err)
+	}
+	i := slices.IndexFunc(found, func(a netip.Addr) bool { return serves(local, a) && !a.IsUnspecified() })
+	if i < 0 {
+		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: a socket bound to %s is not reached at %s", ErrConfig, local, s)
+	}
+	return netip.AddrPortFrom(found[i], port), nil
+}
+
+// hostAddr chooses what a host is reached at: its first global unicast address, IPv4 before IPv6, or the loopback.
+func hostAddr(local netip.AddrPort) netip.Addr {
+	best := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	addrs, _ := net.InterfaceAddrs() // no list, no choice
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
+		ip := p.Addr().Unmap()
+		if err != nil || !ip.IsGlobalUnicast() || !serves(local, ip) {
+			continue
+		}
+		if ip.Is4() {
+			return ip
+		}
+		if best.IsLoopback() {
+			best = ip
+		}
+	}
+	return best
+}
+
+// serves says whether a socket bound to local and an address are of one family.
+func serves(local netip.AddrPort, a netip.Addr) bool {
+	return local.Addr() == netip.IPv6Unspecified() || local.Addr().Is4() == a.Is4()
+}
+
+// errFamily says why an address is of no use.
+var errFamily = errors.New("the socket does not serve its address family (see Bind)")

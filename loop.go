@@ -1,0 +1,214 @@
+package starling
+
+// This file is the goroutine that drives a node: datagrams, time and calls go into the core, packets and events come
+// out of it.
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/transport"
+)
+
+const (
+	// drainBatches is how many batches of datagrams are taken off the socket at most before the core is told the time:
+	// enough for a full socket buffer, and a flood does not stop the clock.
+	drainBatches = 64
+	// maxSocketFailures in a row, with pauses of up to a second between them, make a node give up.
+	maxSocketFailures = 10
+)
+
+// hands is what a node needs while it works. The process shares them: a node that waits has none.
+type hands struct {
+	out     gossip.Outbox
+	packets []transport.Packet
+	sealed  []byte // the bytes of packets, when they are sealed
+	plain   []byte // of the datagram that was opened last
+}
+
+var spareHands = sync.Pool{New: func() any { return new(hands) }}
+
+func (n *Node) hands() *hands {
+	if n.working == nil {
+		n.working = spareHands.Get().(*hands)
+	}
+	return n.working
+}
+
+// now is the time since the start, on the monotonic clock.
+func (n *Node) now() gossip.Time { return gossip.Time(time.Since(n.start)) }
+
+// wall turns the core's time into the user's, by the wall clock at the start.
+func (n *Node) wall(t gossip.Time) time.Time { return n.start.Round(0).Add(time.Duration(t)) }
+
+// run drives the node until there is a reason to stop.
+func (n *Node) run() {
+	deliver := n.deliver // one method value, not one a call
+	failures := 0
+	for n.reason.Load() == nil {
+		if err := n.turn(deliver); err == nil {
+			failures = 0
+		} else if failures++; failures < maxSocketFailures {
+			n.log.warn(n.now(), "receive", "the socket fails; trying again", "error", err)
+			n.pause(min(time.Second, 10*time.Millisecond<<failures))
+		} else {
+			n.log.error("the socket failed; this node stops", "error", err)
+			n.stop(fmt.Errorf("%w: %w", ErrSocket, err))
+		}
+	}
+	n.conn.Close()
+	n.cancel()
+	n.background.Wait()
+	close(n.done)
+}
+
+// turn waits for something to do and does it.
+func (n *Node) turn(deliver func(netip.AddrPort, []byte)) error {
+	if _, err := n.conn.Receive(n.deadline(), deliver); err != nil {
+		return err
+	}
+	if n.now() >= n.core.Deadline() {
+		if err := n.wake(deliver); err != nil {
+			return err
+		}
+	}
+	// Last, because a Receive that does not wait swallows the Interrupt of a call that came meanwhile.
+	n.runCalls()
+	n.flush()
+	return nil
+}
+
+// wake tells the core that its time has come, but first what came in before: the ack that it misses may be there.
+func (n *Node) wake(deliver func(netip.AddrPort, []byte)) error {
+	for range drainBatches {
+		n.flush()
+		got, err := n.conn.Receive(n.start, deliver)
+		if err != nil {
+			return err
+		}
+		if got == 0 {
+			break
+		}
+	}
+	if now := n.now(); now >= n.core.Deadline() {
+		n.core.Wake(now, &n.hands().out)
+	}
+	return nil
+}
+
+// deadline is when the core needs to be woken; the zero time is never.
+func (n *Node) deadline() time.Time {
+	d := n.core.Deadline()
+	if d == gossip.Never {
+		return time.Time{}
+	}
+	return n.start.Add(time.Duration(d))
+}
+
+// deliver hands one datagram to the core.
+func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
+	h := n.hands()
+	if n.sealer != nil {
+		plain, err := n.sealer.Open(h.plain[:0], datagram)
+		if err != nil {
+			n.unopened(from, err)
+			return
+		}
+		h.plain, datagram = plain, plain
+	} else if len(datagram) > 0 && datagram[0] == transport.SealedKind {
+		n.unopened(from, errSealed)
+		return
+	}
+	n.core.Receive(n.now(), from, datagram, &h.out)
+}
+
+// flush sends the packets, tells the events, and puts the hands back.
+func (n *Node) flush() {
+	h := n.working
+	if h == nil {
+		return
+	}
+	if len(h.out.Packets) > 0 {
+		n.send(h)
+	}
+	n.noteChanges() // before the events: who hears of one and asks for Members must find it there
+	for i := range h.out.Events {
+		n.dispatch(&h.out.Events[i])
+	}
+	h.out.Reset()
+	n.working = nil
+	spareHands.Put(h)
+}
+
+// noteChanges makes snapshots of before a change outdated.
+func (n *Node) noteChanges() {
+	if c := n.core.Table().Changes(); c != n.changes.Load() {
+		n.changes.Store(c)
+	}
+}
+
+func (n *Node) send(h *hands) {
+	h.packets, h.sealed = h.packets[:0], h.sealed[:0]
+	for _, p := range h.out.Packets {
+		if n.sealer != nil {
+			start := len(h.sealed)
+			h.sealed = n.sealer.Seal(h.sealed, p.Data)
+			p.Data = h.sealed[start:]
+		}
+		h.packets = append(h.packets, transport.Packet{To: p.To, Data: p.Data})
+	}
+	sent, _ := n.conn.Send(h.packets) // its only error is that we closed the socket
+	clear(h.packets)
+	if sent < len(h.packets) {
+		if err := n.conn.LastSendError(); err != nil {
+			n.log.warn(n.now(), "send", "some packets cannot be sent", "error", err)
+		}
+	}
+}
+
+// dispatch passes on one event of the core.
+func (n *Node) dispatch(e *gossip.Event) {
+	switch e.Kind {
+	case gossip.MessageDelivered:
+		n.tellSubscribers(&e.Message)
+	case gossip.SeedsWanted:
+		n.seek()
+	case gossip.Welcomed:
+		n.joining.welcomed()
+	case gossip.Refused:
+		n.joining.refused(e.Err)
+		n.log.warn(n.now(), "refused: "+e.Err.Error(), "a seed refused this node", "error", e.Err)
+	case gossip.Conflicted:
+		n.log.error("another live node has this node's name; this node stops", "name", n.name, "error", e.Err)
+		n.stop(fmt.Errorf("%w: %w", ErrNameConflict, e.Err))
+	case gossip.LeaveDone:
+		n.stop(ErrLeft)
+	default:
+		n.tellWatchers(e)
+	}
+}
+
+// errSealed says what is wrong with a sealed datagram at a node without a key.
+var errSealed = errors.New("the datagram is sealed, and this node has no key")
+
+// unopened counts a datagram that the key ring does not open, and says so now and then.
+func (n *Node) unopened(from netip.AddrPort, err error) {
+	n.unopenedCount.Add(1)
+	if err != transport.ErrReplayed { // networks duplicate
+		n.log.warn(n.now(), "unopened", "dropping datagrams: do all members have the same key?", "from", from, "error", err)
+	}
+}
+
+// pause waits, but not longer than the node lives.
+func (n *Node) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-n.ctx.Done():
+	}
+}

@@ -1,0 +1,114 @@
+package starling
+
+// This file carries values from the node's goroutine to a goroutine of the user's, who may be slow.
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// queue is a bounded queue that drops the oldest value when it is full, and counts that. Pushing never waits. It costs
+// memory only for what waits in it.
+type queue[T any] struct {
+	limit int
+	ready chan struct{} // has a token when something may be there
+	gone  atomic.Bool   // the reader is; nothing need be pushed any more
+
+	mu      sync.Mutex
+	ring    []T
+	head, n int
+	missed  uint64 // dropped before the value at head
+}
+
+func newQueue[T any](limit int) *queue[T] {
+	return &queue[T]{limit: limit, ready: make(chan struct{}, 1)}
+}
+
+// push adds a value.
+func (q *queue[T]) push(v T) {
+	q.mu.Lock()
+	if q.n == q.limit {
+		q.shift()
+		q.missed++
+	}
+	if q.n == len(q.ring) {
+		q.grow()
+	}
+	q.ring[(q.head+q.n)%len(q.ring)] = v
+	q.n++
+	q.mu.Unlock()
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+// pop waits for a value and says how many were dropped before it. After stopped is closed it hands out what is left.
+func (q *queue[T]) pop(ctx context.Context, stopped <-chan struct{}) (v T, missed uint64, ok bool) {
+	for ctx.Err() == nil {
+		if v, missed, ok = q.take(); ok {
+			return v, missed, true
+		}
+		select {
+		case <-q.ready:
+		case <-ctx.Done():
+		case <-stopped:
+			return q.take()
+		}
+	}
+	return v, 0, false
+}
+
+// close tells the pusher that nobody reads any more, and frees the memory.
+func (q *queue[T]) close() {
+	q.gone.Store(true)
+	q.mu.Lock()
+	q.ring, q.head, q.n = nil, 0, 0
+	q.mu.Unlock()
+}
+
+func (q *queue[T]) take() (v T, missed uint64, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.n == 0 {
+		return v, 0, false
+	}
+	v, missed = q.shift(), q.missed
+	q.missed = 0
+	if q.n == 0 {
+		q.ring, q.head = nil, 0 // bursts are rare; do not keep their memory
+	}
+	return v, missed, true
+}
+
+func (q *queue[T]) shift() T {
+	var zero T
+	v := q.ring[q.head]
+	q.ring[q.head] = zero
+	q.head = (q.head + 1) % len(q.ring)
+	q.n--
+	return v
+}
+
+func (q *queue[T]) grow() {
+	ring := make([]T, min(max(4, 2*q.n), q.limit))
+	for i := range q.n {
+		ring[i] = q.ring[(q.head+i)%len(q.ring)]
+	}
+	q.ring, q.head = ring, 0
+}
+
+// prune drops the queues whose readers are gone.
+func prune[Q interface{ isGone() bool }](queues []Q) []Q {
+	kept := queues[:0]
+	for _, q := range queues {
+		if !q.isGone() {
+			kept = append(kept, q)
+		}
+	}
+	clear(queues[len(kept):])
+	return kept
+}
+
+func (q *queue[T]) isGone() bool { return q.gone.Load() }
