@@ -1,0 +1,90 @@
+package gossip
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/reconcile"
+	"github.com/starling-gossip/starling/gossip/swim"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Detector names a failure detector. All members of a cluster run the same.
+type Detector uint8
+
+// The failure detectors.
+const (
+	SWIM Detector = 1
+)
+
+// String returns the detector's name as the command line has it.
+func (d Detector) String() string {
+	if d == SWIM {
+		return "swim"
+	}
+	return fmt.Sprintf("Detector(%d)", uint8(d))
+}
+
+// Config is how a node behaves. The zero value of each field means its default, which is right for a LAN. A Config is
+// not changed by the nodes made with it, which share it.
+type Config struct {
+	Cluster  string   // the cluster's name; default "starling". Clusters of different names never mix
+	Detector Detector // default SWIM
+	SWIM     swim.Config
+	Repair   reconcile.Config
+
+	MTU    int // bytes of a datagram, before sealing; default 1,400
+	Budget int // bytes a second of news and messages that this node sends at most; default 1 MiB
+
+	Fanout   int             // peers that get a piece of news in one round; default 4
+	Rounds   []time.Duration // when news is pushed after it came in; default 0, 10 and 40 ms
+	Coalesce time.Duration   // news to one peer waits this long for company after the last; default 2 ms
+
+	Retention time.Duration // how long failed and left members are remembered; default 24 h
+	Reconnect time.Duration // how often failed members are dialled, one at a time; default 2 s
+	Reseed    time.Duration // how often the seeds are dialled again; default 60 s
+	JoinRetry time.Duration // the first pause between two tries to join, doubling up to 5 s; default 200 ms
+
+	Stall time.Duration // a turn later than this after its deadline is a stall of one's own; default 100 ms
+}
+
+// ErrConfig is wrapped by every error about a configuration.
+var ErrConfig = errors.New("configuration")
+
+func (c *Config) withDefaults() (Config, error) {
+	d := *c
+	def(&d.Cluster, "starling")
+	def(&d.Detector, SWIM)
+	def(&d.MTU, wire.DefaultMTU)
+	def(&d.Budget, 1<<20)
+	def(&d.Fanout, 4)
+	if d.Rounds == nil {
+		d.Rounds = []time.Duration{0, 10 * time.Millisecond, 40 * time.Millisecond}
+	}
+	def(&d.Coalesce, 2*time.Millisecond)
+	def(&d.Retention, 24*time.Hour)
+	def(&d.Reconnect, 2*time.Second)
+	def(&d.Reseed, time.Minute)
+	def(&d.JoinRetry, 200*time.Millisecond)
+	def(&d.Stall, 100*time.Millisecond)
+	switch {
+	case d.Detector != SWIM:
+		return d, fmt.Errorf("%w: there is no detector %d", ErrConfig, d.Detector)
+	case d.MTU < wire.MinMTU || d.MTU > wire.MaxMTU:
+		return d, fmt.Errorf("%w: an MTU of %d bytes, from %d to %d are allowed", ErrConfig, d.MTU, wire.MinMTU, wire.MaxMTU)
+	case len(d.Cluster) > 255:
+		return d, fmt.Errorf("%w: the cluster's name has %d bytes, at most 255 are allowed", ErrConfig, len(d.Cluster))
+	case d.Budget < 0 || d.Fanout < 0 || d.Coalesce < 0 || d.Retention < 0 || d.Reconnect < 0 || d.Stall < 0:
+		return d, fmt.Errorf("%w: a negative budget, fanout or time", ErrConfig)
+	}
+	return d, nil
+}
+
+// def sets what is zero to its default.
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}

@@ -1,0 +1,65 @@
+// Package detect is the seam between a node and its failure detector. The detector decides who is up; membership and
+// dissemination do not know which one runs, and it does not know how news travels.
+package detect
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Peer is somebody to send a packet to: a member, or whoever sent us one.
+type Peer struct {
+	ID       member.ID
+	Instance uint32 // the life that is meant
+	Addr     netip.AddrPort
+}
+
+// PeerOf returns where a member is reached.
+func PeerOf(m *member.Member) Peer {
+	r := m.Handle.Value()
+	return Peer{ID: m.ID, Instance: member.Instance(m.ID, uint32(r.Generation)), Addr: r.Addr}
+}
+
+// Detector is a pure state machine: time, packets and changes of membership go in, packets and verdicts come out
+// through the Host that it was made with.
+type Detector interface {
+	// Receive takes a probing message. The sender may be unknown here, or dead: it is answered all the same.
+	Receive(now mono.Time, from Peer, t wire.Type, body []byte)
+	// Wake is called when now >= Deadline().
+	Wake(now mono.Time)
+	// Deadline returns the next moment that the detector needs, mono.Never if none.
+	Deadline() mono.Time
+	// Changed tells that the table changed: before is the zero Member if the member is new. The detector's own
+	// verdicts come back this way too.
+	Changed(now mono.Time, before, after *member.Member)
+	// Accused tells that somebody suspects a member that the table holds as a suspect: once when it becomes one, and
+	// again for each who says the same. It says whether that is worth passing on.
+	Accused(now mono.Time, m *member.Member, accuser member.ID) bool
+	// Stalled tells that this node's own process stood still for a gap: what was due meanwhile is nobody's fault.
+	Stalled(gap time.Duration)
+	// Health returns the local health: 0 is good, higher is worse.
+	Health() int
+	// RTT returns the smoothed round-trip time, 0 while unknown.
+	RTT() time.Duration
+}
+
+// Host is what a detector may use of the node around it, from within the detector's own methods.
+type Host interface {
+	// Self returns this node.
+	Self() member.ID
+	// Table returns who is known. The detector only reads it.
+	Table() *member.Table
+	// Rand returns the node's source of chance.
+	Rand() *rand.Rand
+	// Send sends messages in a datagram of their own at once. The fingerprint and news ride along.
+	Send(now mono.Time, to Peer, messages []byte)
+	// Suspect makes a live member a suspect, with this node as the accuser, and tells everybody.
+	Suspect(now mono.Time, id member.ID)
+	// Fail declares a live member failed, and tells everybody.
+	Fail(now mono.Time, id member.ID)
+}

@@ -1,0 +1,127 @@
+// Package gossip is the protocol core of Starling: one Node, a pure function of its inputs.
+//
+// A Node does no I/O, reads no clock, starts no goroutine, takes no lock, and draws chance only from the source that it
+// was given. Inputs go in with the current time: a datagram (Receive), a wish of the user (Do), the passing of time
+// (Wake). What the node wants done comes out in an Outbox: packets to send, events to tell. The caller, a driver of
+// sockets or a simulator, keeps to this contract:
+//
+//   - Calls of one Node do not overlap, and their times never decrease.
+//   - When Deadline has come, the caller hands in the datagrams that wait, then calls Wake. A call that comes more than
+//     Config.Stall after the deadline tells the node that its own process stood still.
+//   - After each call the caller sends Outbox.Packets and reads Outbox.Events before it calls Outbox.Reset: their bytes
+//     belong to the outbox.
+//
+// Equal inputs give equal bytes, on any machine.
+package gossip
+
+import (
+	"net/netip"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+)
+
+// Time is a moment on the caller's monotonic clock, in nanoseconds.
+type Time = mono.Time
+
+// Never is later than every other Time.
+const Never = mono.Never
+
+// Self is what a node says of itself when it starts.
+type Self struct {
+	Name       string         // unique in the cluster
+	Generation uint64         // milliseconds of Unix time at the start; peers correct one that went back
+	Addr       netip.AddrPort // where others reach this node
+	Zone       string
+	Tags       member.Tags
+}
+
+// Packet is a datagram to be sent.
+type Packet struct {
+	To   netip.AddrPort
+	Data []byte
+}
+
+// Outbox collects what a node wants done. The caller owns it and reuses it: one per worker, not one per node. The
+// zero value is ready.
+type Outbox struct {
+	Packets []Packet
+	Events  []Event
+	arena   []byte
+}
+
+// Reset empties the outbox and keeps its memory.
+func (o *Outbox) Reset() {
+	clear(o.Events) // drop what they point to
+	o.Packets, o.Events, o.arena = o.Packets[:0], o.Events[:0], o.arena[:0]
+}
+
+// EventKind says what an Event tells.
+type EventKind uint8
+
+// What a node tells.
+const (
+	// MemberJoined to MemberLeft tell of one member, as the table holds it now.
+	MemberJoined    EventKind = iota + 1 // unknown before, or back in a new life
+	MemberUpdated                        // its record changed
+	MemberSuspected                      // it may have failed; act early if you like
+	MemberRecovered                      // it was suspect or failed, and lives
+	MemberFailed
+	MemberLeft
+	// MessageDelivered brings a published message, one's own too.
+	MessageDelivered
+	// SeedsWanted asks the caller to look up its seeds and to hand their addresses in with Join: at the start, until
+	// one let this node in; later seldom, so that clusters that lost sight of each other meet again.
+	SeedsWanted
+	// Welcomed tells that a seed let this node in.
+	Welcomed
+	// Refused tells that a seed did not, and Err why. The node goes on asking.
+	Refused
+	// Conflicted tells that another live node has this node's name and was there first. This node has stopped.
+	Conflicted
+	// LeaveDone tells that the others were told of the leave; the node has stopped.
+	LeaveDone
+)
+
+// Event is something that a node tells.
+type Event struct {
+	Kind    EventKind
+	Member  member.Member // for the Member kinds
+	Message Message       // for MessageDelivered; valid until Outbox.Reset
+	Err     error         // for Refused and Conflicted
+}
+
+// Message is a published message. Its bytes belong to whoever made it.
+type Message struct {
+	Origin     member.ID
+	OriginName string // empty while the origin is not known here
+	Generation uint64 // of the origin
+	Seq        uint64 // counts the origin's messages in this generation, from 1
+	Topic      []byte
+	Payload    []byte
+}
+
+// Command is a wish of the user: Join, Leave, Publish or SetTags.
+type Command interface{ command() }
+
+// Join asks the nodes at some addresses to let this one in, again and again until one does. An address of this node's
+// own is passed over. With no address but its own, the node is the first of its cluster, and welcome.
+type Join struct{ Seeds []netip.AddrPort }
+
+// Leave tells everybody that this node goes, and then stops; LeaveDone follows.
+type Leave struct{}
+
+// Publish sends a message to all members, this one included. Topic has 1 to wire.MaxTopic bytes; topic and payload
+// together fit one datagram (Node.MaxPayload).
+type Publish struct {
+	Topic   string
+	Payload []byte
+}
+
+// SetTags replaces this node's tags.
+type SetTags struct{ Tags member.Tags }
+
+func (Join) command()    {}
+func (Leave) command()   {}
+func (Publish) command() {}
+func (SetTags) command() {}

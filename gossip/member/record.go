@@ -1,0 +1,132 @@
+package member
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"unique"
+)
+
+// Limits of what a member may say of itself. MaxRecord keeps a record, with the headers and the sealing around it,
+// within the smallest datagram that every IPv6 link carries.
+const (
+	MaxName   = 128  // bytes of a name
+	MaxZone   = 128  // bytes of a zone path
+	MaxTags   = 1024 // bytes of all tags together, encoded
+	MaxRecord = 1152 // bytes of name, zone and tags together, with 64 for the rest
+)
+
+// ID stands for a name in tables and packets: the name's 64-bit hash. Two names of one cluster meet with
+// probability n²/2⁶⁵; a table refuses the second.
+type ID uint64
+
+// IDOf returns the ID of a name. It is never 0, which stands for "nobody".
+func IDOf(name string) ID {
+	h := mix(hashString(fnvOffset, name))
+	if h == 0 {
+		h = 1
+	}
+	return ID(h)
+}
+
+// Record is what a member says of itself. It is immutable and comparable; equal records of one process are one.
+type Record struct {
+	Name       string         // unique in the cluster, 1 to MaxName bytes
+	Generation uint64         // set when the process starts, rising across restarts: milliseconds of Unix time
+	Addr       netip.AddrPort // where it receives packets
+	Zone       string         // where it is: a path, widest first; empty if nowhere in particular
+	Tags       Tags           // free key=value
+	Protocol   uint8          // the highest protocol version that it speaks
+}
+
+// ErrRecord is wrapped by every error of Record.Validate.
+var ErrRecord = errors.New("not a valid member record")
+
+// Validate says what is wrong with a record, if anything is.
+func (r *Record) Validate() error {
+	switch {
+	case r.Name == "":
+		return fmt.Errorf("%w: the name is empty", ErrRecord)
+	case len(r.Name) > MaxName:
+		return fmt.Errorf("%w: the name has %d bytes, at most %d are allowed", ErrRecord, len(r.Name), MaxName)
+	case len(r.Zone) > MaxZone:
+		return fmt.Errorf("%w: the zone has %d bytes, at most %d are allowed", ErrRecord, len(r.Zone), MaxZone)
+	case len(r.Tags) > MaxTags:
+		return fmt.Errorf("%w: the tags have %d bytes, at most %d are allowed", ErrRecord, len(r.Tags), MaxTags)
+	case len(r.Name)+len(r.Zone)+len(r.Tags)+64 > MaxRecord:
+		return fmt.Errorf("%w: name, zone and tags have %d bytes together, at most %d are allowed",
+			ErrRecord, len(r.Name)+len(r.Zone)+len(r.Tags), MaxRecord-64)
+	case !r.Addr.IsValid() || r.Addr.Port() == 0 || r.Addr.Addr().IsUnspecified():
+		return fmt.Errorf("%w: %s has the address %s, where nobody can be reached", ErrRecord, r.Name, r.Addr)
+	}
+	return r.Tags.validate()
+}
+
+// Handle is a shared record: 8 bytes, equal exactly when the records are.
+type Handle = unique.Handle[Record]
+
+// Share returns the one handle of a record in this process.
+func Share(r Record) Handle { return unique.Make(r) }
+
+// Check is 32 bits of a record's hash: enough to see that two nodes mean the same record when name, generation and
+// incarnation are the same already.
+func (r *Record) Check() uint32 {
+	h := hashString(fnvOffset, r.Name)
+	h = hashUint(h, r.Generation)
+	a := r.Addr.Addr().As16()
+	for _, b := range a {
+		h = hashByte(h, b)
+	}
+	h = hashUint(h, uint64(r.Addr.Port()))
+	h = hashString(h, r.Zone)
+	h = hashString(h, string(r.Tags))
+	h = hashByte(h, r.Protocol)
+	return uint32(mix(h))
+}
+
+// Instance is 32 bits that tell one life of a member from another: packets carry the one they are meant for, so that
+// whoever took over the address of a dead member is not mistaken for it. It is never 0, which stands for "whoever is
+// there".
+//
+// It is made of the generation's low 32 bits, which a datagram's header carries.
+func Instance(id ID, generation uint32) uint32 {
+	h := uint32(mix(uint64(id) ^ mix(uint64(generation))))
+	if h == 0 {
+		h = 1
+	}
+	return h
+}
+
+// FNV-1a, 64 bits (Fowler, Noll, Vo), closed by the finalizer of MurmurHash3: small, the same on every machine, and
+// good enough where no adversary chooses the input; outsiders cannot, in a sealed cluster.
+const (
+	fnvOffset = 14695981039346656037
+	fnvPrime  = 1099511628211
+)
+
+func hashByte(h uint64, b byte) uint64 { return (h ^ uint64(b)) * fnvPrime }
+
+// hashString includes the length, so that ("ab","c") and ("a","bc") differ.
+func hashString(h uint64, s string) uint64 {
+	for i := range len(s) {
+		h = hashByte(h, s[i])
+	}
+	return hashUint(h, uint64(len(s)))
+}
+
+func hashUint(h, v uint64) uint64 {
+	for range 8 {
+		h = hashByte(h, byte(v))
+		v >>= 8
+	}
+	return h
+}
+
+func mix(h uint64) uint64 {
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	h *= 0xc4ceb9fe1a85ec53
+	h ^= h >> 33
+	return h
+}

@@ -1,0 +1,232 @@
+package member
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"net/netip"
+
+	"github.com/starling-gossip/starling/gossip/mono"
+)
+
+// MaxMembers bounds a table, so that forged joins cannot fill the memory.
+const MaxMembers = 100_000
+
+// Member is a table's view of one member, as a value that stays what it was.
+type Member struct {
+	ID          ID
+	Handle      Handle // of the record
+	Incarnation uint32
+	State       State
+	Check       uint32    // of the record
+	Since       mono.Time // when this table last saw the state change
+}
+
+// Record returns what the member says of itself.
+func (m *Member) Record() Record { return m.Handle.Value() }
+
+// Name returns the member's name.
+func (m *Member) Name() string { return m.Handle.Value().Name }
+
+// Addr returns where the member receives packets.
+func (m *Member) Addr() netip.AddrPort { return m.Handle.Value().Addr }
+
+// Generation returns which life of the member this is.
+func (m *Member) Generation() uint64 { return m.Handle.Value().Generation }
+
+// Version returns the version of what the table holds.
+func (m *Member) Version() Version {
+	return Version{Generation: m.Generation(), Incarnation: m.Incarnation, State: m.State, Check: m.Check}
+}
+
+// Fact returns what the table holds as a fact.
+func (m *Member) Fact() Fact {
+	return Fact{Record: m.Handle, Incarnation: m.Incarnation, State: m.State}
+}
+
+// Compare returns -1, 0 or +1 as a fact about the same name is below, at or above what the table holds. It hashes no
+// record that the table holds already.
+func (m *Member) Compare(f Fact) int {
+	if f.Record == m.Handle {
+		return cmp.Or(cmp.Compare(f.Incarnation, m.Incarnation), cmp.Compare(f.State, m.State))
+	}
+	return f.Version().Compare(m.Version())
+}
+
+// Instance returns the bits that tell this life of the member from another.
+func (m *Member) Instance() uint32 { return Instance(m.ID, uint32(m.Generation())) }
+
+// Item is the member's part of the fingerprint, as anti-entropy compares it.
+func (m *Member) Item() uint64 { return item(m.ID, m.Incarnation, m.Check) }
+
+// entry is 40 bytes; with the index a member costs at most 64, the slack of growing slices included.
+type entry struct {
+	rec   Handle
+	id    ID
+	since mono.Time
+	inc   uint32
+	check uint32
+	state State
+}
+
+// item hashes what two nodes must agree on about a live member: which life, which incarnation, which record. It leaves
+// out suspicion, which is local and passing; the check covers name and generation.
+func item(id ID, inc, check uint32) uint64 {
+	return mix(uint64(id) + mix(uint64(inc)<<32|uint64(check)))
+}
+
+// Table holds what one node knows of every member, itself included. The live ones stand in front, so that a random
+// one is drawn in constant time. It is not safe for concurrent use.
+//
+// The fingerprint covers the live members alone: two nodes agree when they would do the same with a message. So
+// forgetting the dead, which happens at each node in its own time, never makes two nodes differ.
+type Table struct {
+	entries     []entry // the live, then the dead
+	live        int
+	index       []int32 // open addressing by ID: position in entries + 1; 0 is empty
+	fingerprint uint64
+	changes     uint64
+}
+
+// Len returns how many members the table holds, dead ones included.
+func (t *Table) Len() int { return len(t.entries) }
+
+// Live returns how many members are alive or suspect.
+func (t *Table) Live() int { return t.live }
+
+// Fingerprint returns an order-free hash of the live members: equal tables have equal ones.
+func (t *Table) Fingerprint() uint64 { return t.fingerprint }
+
+// Changes counts the changes since the table was made; equal counts mean that nothing changed between.
+func (t *Table) Changes() uint64 { return t.changes }
+
+// At returns the member at a position: 0 to Live()-1 are the live, the rest up to Len()-1 the dead. Any change of the
+// table may move members.
+func (t *Table) At(i int) Member {
+	e := &t.entries[i]
+	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check, Since: e.since}
+}
+
+// IDAt returns the ID of the member at a position.
+func (t *Table) IDAt(i int) ID { return t.entries[i].id }
+
+// All goes through all members, the live first. The table must not change meanwhile.
+func (t *Table) All() iter.Seq[Member] {
+	return func(yield func(Member) bool) {
+		for i := range t.entries {
+			if !yield(t.At(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Items goes through the live members as anti-entropy compares them. The table must not change meanwhile.
+func (t *Table) Items() iter.Seq2[ID, uint64] {
+	return func(yield func(ID, uint64) bool) {
+		for i := range t.live {
+			e := &t.entries[i]
+			if !yield(e.id, item(e.id, e.inc, e.check)) {
+				return
+			}
+		}
+	}
+}
+
+// Get returns what the table holds of a member.
+func (t *Table) Get(id ID) (Member, bool) {
+	if i, ok := t.find(id); ok {
+		return t.At(i), true
+	}
+	return Member{}, false
+}
+
+// Merge takes in a fact if it prevails over what the table holds, and says what the table held before and whether it
+// changed anything. It refuses a name whose ID another name has, and a new name over MaxMembers.
+func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool, err error) {
+	r := f.Record.Value()
+	id := IDOf(r.Name)
+	i, ok := t.find(id)
+	if !ok {
+		if len(t.entries) >= MaxMembers {
+			return Member{}, false, false, fmt.Errorf("the table is full: %d members", MaxMembers)
+		}
+		t.insert(entry{rec: f.Record, id: id, since: now, inc: f.Incarnation, check: r.Check(), state: f.State})
+		return Member{}, false, true, nil
+	}
+	before = t.At(i)
+	if before.Name() != r.Name {
+		return before, true, false, fmt.Errorf("the names %q and %q have the same ID", before.Name(), r.Name)
+	}
+	if before.Compare(f) <= 0 {
+		return before, true, false, nil
+	}
+	e := t.entries[i]
+	e.inc, e.state = f.Incarnation, f.State
+	if e.rec != f.Record {
+		e.rec, e.check = f.Record, r.Check()
+	}
+	if e.state != before.State {
+		e.since = now
+	}
+	t.replace(i, e)
+	return before, true, true, nil
+}
+
+// Forget drops a member.
+func (t *Table) Forget(id ID) {
+	i, ok := t.find(id)
+	if !ok {
+		return
+	}
+	if i < t.live {
+		t.fingerprint ^= t.entries[i].item()
+		t.live--
+		t.swap(i, t.live)
+		i = t.live
+	}
+	last := len(t.entries) - 1
+	t.swap(i, last)
+	t.unindex(id)
+	t.entries[last] = entry{}
+	t.entries = t.entries[:last]
+	t.changes++
+}
+
+func (e *entry) item() uint64 { return item(e.id, e.inc, e.check) }
+
+func (t *Table) insert(e entry) {
+	t.entries = append(t.entries, e)
+	if 3*len(t.entries) > 2*len(t.index) {
+		t.grow()
+	} else {
+		t.put(e.id, len(t.entries)-1)
+	}
+	t.settle(len(t.entries)-1, false)
+}
+
+func (t *Table) replace(i int, e entry) {
+	wasLive := i < t.live
+	if wasLive {
+		t.fingerprint ^= t.entries[i].item()
+	}
+	t.entries[i] = e
+	t.settle(i, wasLive)
+}
+
+// settle moves a new or changed entry to the side where it belongs and adds it to the fingerprint.
+func (t *Table) settle(i int, wasLive bool) {
+	live := t.entries[i].state.Live()
+	if live {
+		t.fingerprint ^= t.entries[i].item()
+	}
+	switch {
+	case live && !wasLive:
+		t.swap(i, t.live)
+		t.live++
+	case !live && wasLive:
+		t.live--
+		t.swap(i, t.live)
+	}
+	t.changes++
+}

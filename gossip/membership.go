@@ -1,0 +1,240 @@
+package gossip
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/rumor"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// oldVerdict is the age from which a second-hand verdict about a member that lives here is not believed: it comes from
+// the other side of a partition, or out of a long sleep. The member itself is told, and refutes if it can.
+const oldVerdict = 10 * time.Second
+
+// learnRecord weighs what a Record says.
+func (n *Node) learnRecord(peer detect.Peer, r *wire.Record) {
+	id := member.IDOf(string(r.Name)) // the conversion does not escape: no allocation
+	n.learn(peer, id, 0, &r.Claim, r)
+}
+
+// learn weighs a claim about a member, and believes it if it prevails over what the table holds. r is nil if the claim
+// came without its record; check then says which record is meant.
+func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim, r *wire.Record) {
+	if id == n.id {
+		n.aboutSelf(peer, check, c, r)
+		return
+	}
+	m, known := n.table.Get(id)
+	fact, ok := n.factOf(&m, known, id, check, c, r)
+	if !ok {
+		return
+	}
+	order := 1
+	if known {
+		order = m.Compare(fact)
+	}
+	switch {
+	case known && order < 0:
+		n.stats.StaleNews++
+	case known && order == 0:
+		n.news.Heard(uint64(id))
+		if c.State == member.Suspect {
+			n.accused(&m, c.Accuser)
+		}
+	case known && c.State == member.Failed && m.State.Live() && c.Generation == m.Generation() &&
+		time.Duration(c.Age)*time.Second >= oldVerdict:
+		n.doubt(&m, c)
+	default:
+		n.apply(fact, r != nil && (!known || m.Handle != fact.Record), c.Accuser, time.Duration(c.Age)*time.Second)
+	}
+}
+
+// factOf makes a fact of a claim. A claim that is newer than the table but lacks a record that is not known either
+// leads to a request. It builds a record only when it needs one, since that allocates.
+func (n *Node) factOf(m *member.Member, known bool, id member.ID, check uint32, c *wire.Claim, r *wire.Record) (member.Fact, bool) {
+	switch {
+	case !known && !c.State.Live():
+		return member.Fact{}, false // the death of a stranger is no news
+	case known && c.Generation == m.Generation() && (r == nil && check == m.Check || r != nil && sameRecord(m, r)):
+		return member.Fact{Record: m.Handle, Incarnation: c.Incarnation, State: c.State}, true
+	case known && (c.Generation < m.Generation() || c.Generation == m.Generation() && c.Incarnation < m.Incarnation):
+		n.stats.StaleNews++
+		return member.Fact{}, false
+	case r == nil:
+		n.want(id)
+		return member.Fact{}, false
+	}
+	fact, err := r.Fact()
+	if err != nil {
+		n.stats.Malformed++
+		return member.Fact{}, false
+	}
+	return fact, true
+}
+
+// sameRecord compares without allocating.
+func sameRecord(m *member.Member, r *wire.Record) bool {
+	k := m.Handle.Value()
+	return k.Generation == r.Generation && k.Name == string(r.Name) && k.Addr == r.Addr &&
+		k.Zone == string(r.Zone) && string(k.Tags) == string(r.Tags) && k.Protocol == r.Protocol
+}
+
+// apply puts a fact that prevails into the table, and tells everybody who should know: the detector, the user, and by
+// way of the queue of news the other members. age is how long ago a verdict was reached.
+func (n *Node) apply(f member.Fact, full bool, accuser member.ID, age time.Duration) {
+	before, known, changed, err := n.table.Merge(n.now.Add(-age), f)
+	if err != nil {
+		n.stats.TableRefused++
+		return
+	}
+	if !changed {
+		return
+	}
+	id := member.IDOf(f.Record.Value().Name)
+	after, _ := n.table.Get(id)
+	if n.hushed && id != n.id {
+		n.news.Drop(uint64(id)) // what waits there is older
+	} else {
+		n.news.Put(n.now, rumor.Item{Key: uint64(id), Full: full, Accuser: accuser})
+	}
+	n.changed(&before, &after)
+	if after.State == member.Suspect {
+		n.detector.Accused(n.now, &after, accuser)
+	}
+	if id != n.id {
+		n.tellChange(known, &before, &after)
+	}
+}
+
+// changed tells the node's other parts that the table changed.
+func (n *Node) changed(before, after *member.Member) {
+	n.detector.Changed(n.now, before, after)
+	n.repair.Changed(n.now, *before, *after)
+	if !after.State.Live() {
+		n.mourn()
+	}
+}
+
+// tellChange makes an event of a change, if it is one for the user.
+func (n *Node) tellChange(known bool, before, after *member.Member) {
+	again := known && before.Generation() != after.Generation()
+	switch {
+	case after.State == member.Left && known && before.State != member.Left:
+		n.tell(MemberLeft, *after)
+	case after.State == member.Failed && known && before.State.Live():
+		n.tell(MemberFailed, *after)
+	case !after.State.Live():
+	case !known || again:
+		n.tell(MemberJoined, *after)
+		if after.State == member.Suspect {
+			n.tell(MemberSuspected, *after)
+		}
+	case after.State == member.Suspect && before.State == member.Alive:
+		n.tell(MemberSuspected, *after)
+	case after.State == member.Alive && before.State != member.Alive:
+		n.tell(MemberRecovered, *after)
+	}
+	if known && !again && before.Check != after.Check {
+		n.tell(MemberUpdated, *after)
+	}
+}
+
+// accuse is what the detector says of a member: it holds it a suspect, or failed.
+func (n *Node) accuse(id member.ID, s member.State) {
+	m, ok := n.table.Get(id)
+	if !ok || !m.State.Live() || id == n.id {
+		return
+	}
+	if s == member.Suspect && m.State == member.Suspect {
+		n.accused(&m, n.id)
+		return
+	}
+	n.apply(member.Fact{Record: m.Handle, Incarnation: m.Incarnation, State: s}, false, n.id, 0)
+}
+
+// accused counts who suspects a suspect; an independent confirmation is passed on.
+func (n *Node) accused(m *member.Member, accuser member.ID) {
+	if accuser != 0 && n.detector.Accused(n.now, m, accuser) {
+		n.news.Put(n.now, rumor.Item{Key: uint64(m.ID), Accuser: accuser})
+	}
+}
+
+// doubt passes an old verdict to the member it is about, instead of believing it.
+func (n *Node) doubt(m *member.Member, c *wire.Claim) {
+	n.stats.Doubted++
+	peer := detect.PeerOf(m)
+	if start, ok := n.reply(peer); ok {
+		n.out.arena = wire.AppendUpdate(n.out.arena, &wire.Update{ID: m.ID, Check: m.Check, Claim: *c})
+		n.closeReply(start, peer)
+	}
+}
+
+// aboutSelf answers what others say of this node: it alone raises its incarnation, to refute (SWIM, section 4.2).
+func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.Record) {
+	self := n.Self()
+	own := self.Handle.Value()
+	same := check == self.Check
+	if r != nil {
+		same = sameRecord(&self, r)
+	}
+	switch {
+	case c.Generation < own.Generation || self.State == member.Left:
+		// a former life, or the truth
+	case c.Generation > own.Generation:
+		n.laterSelf(peer, c, r)
+	case c.Incarnation > self.Incarnation || c.Incarnation == self.Incarnation && (c.State != member.Alive || !same):
+		n.refute(c.Incarnation + 1)
+		if c.State == member.Failed {
+			n.answerWithSelf(peer)
+		}
+	default:
+		n.news.Heard(uint64(n.id))
+	}
+}
+
+// laterSelf meets a later generation of this node's name. At this node's address it was a former process with a clock
+// that ran ahead, and this one goes over it; elsewhere it is another node of the same name.
+func (n *Node) laterSelf(peer detect.Peer, c *wire.Claim, r *wire.Record) {
+	if r == nil {
+		n.wanted = append(n.wanted, n.id)
+		return
+	}
+	if r.Addr == n.self.Value().Addr || !c.State.Live() {
+		n.raiseGeneration(c.Generation + 1)
+		n.answerWithSelf(peer)
+		return
+	}
+	n.sendConflict(r.Addr)
+}
+
+// refute says that this node lives.
+func (n *Node) refute(incarnation uint32) {
+	n.inc = incarnation
+	n.stats.Refuted++
+	n.announce(false)
+}
+
+// raiseGeneration begins a new life on paper, above what others hold of this node's name.
+func (n *Node) raiseGeneration(g uint64) {
+	r := n.self.Value()
+	r.Generation = g
+	n.setSelf(member.Share(r))
+	n.announce(true)
+}
+
+// announce puts this node's record into its table and tells everybody.
+func (n *Node) announce(full bool) {
+	n.apply(member.Fact{Record: n.self, Incarnation: n.inc, State: n.entry.state()}, full, 0, 0)
+}
+
+// answerWithSelf sends this node's record straight to one peer: it may be one that no news of this side reaches.
+func (n *Node) answerWithSelf(peer detect.Peer) {
+	if start, ok := n.reply(peer); ok {
+		self := n.Self()
+		n.appendMember(&self, true, 0)
+		n.appendFingerprint()
+		n.closeReply(start, peer)
+	}
+}

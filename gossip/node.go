@@ -1,0 +1,226 @@
+package gossip
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/reconcile"
+	"github.com/starling-gossip/starling/gossip/rumor"
+	"github.com/starling-gossip/starling/gossip/swim"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Version is the protocol version that this package speaks.
+const Version = 1
+
+// Node is one member of a cluster, as a pure state machine. The package comment has its contract. It is not safe for
+// concurrent use.
+type Node struct {
+	cfg     Config
+	cluster uint32
+	rng     *rand.Rand
+
+	id       member.ID
+	self     member.Handle
+	inc      uint32
+	instance uint32
+	start    Time
+
+	table    member.Table
+	detector detect.Detector
+	news     rumor.Queue // of members, by ID
+	messages rumor.Queue // published, by message
+	seen     seen
+	seq      uint64 // of this node's last message
+
+	repair   *reconcile.Repair
+	shown    wire.Fingerprint // in the current datagram, if hasShown
+	shownBy  member.Member
+	hasShown bool
+	hushed   bool // what is learned now is not spread
+
+	budget  bucket
+	replies bucket // for what strangers provoke
+	flushAt Time   // no news leaves before; the coalescing delay, or the pace of a storm
+
+	entry  entry
+	upkeep upkeep
+	wanted []member.ID // records to ask the sender of the current datagram for
+
+	stats   Stats
+	stopped bool
+
+	now Time    // of the current step
+	out *Outbox // of the current step
+}
+
+// New makes a node. cfg may be nil; self.Addr is where others reach it; rng is the node's only source of chance. The
+// caller calls Wake with the first moment of its clock next.
+func New(cfg *Config, self Self, rng rand.Source) (*Node, error) {
+	if cfg == nil {
+		cfg = &Config{}
+	}
+	c, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := member.Record{
+		Name: self.Name, Generation: self.Generation, Zone: self.Zone, Tags: self.Tags, Protocol: Version,
+		Addr: netip.AddrPortFrom(self.Addr.Addr().Unmap().WithZone(""), self.Addr.Port()),
+	}
+	if err := r.Validate(); err != nil {
+		return nil, fmt.Errorf("this node: %w", err)
+	}
+	n := &Node{
+		cfg:      c,
+		cluster:  wire.ClusterHash(c.Cluster),
+		rng:      rand.New(rng),
+		id:       member.IDOf(r.Name),
+		news:     rumor.NewQueue(c.Rounds, enough),
+		messages: rumor.NewQueue(c.Rounds, enough),
+		budget:   bucket{rate: c.Budget, burst: max(c.Budget/4, 8*c.MTU)},
+		replies:  bucket{rate: replyRate, burst: replyRate},
+		now:      Never,
+	}
+	n.setSelf(member.Share(r))
+	return n, nil
+}
+
+// enough duplicates of a rumor tell that the others know it.
+const enough = 8
+
+// Deadline returns the next moment that the node needs Wake; 0 before the first Wake, Never once it has stopped.
+func (n *Node) Deadline() Time {
+	switch {
+	case n.stopped:
+		return Never
+	case n.detector == nil:
+		return 0
+	}
+	return min(n.detector.Deadline(), n.repair.Deadline(), n.upkeep.due, n.entry.due(), n.flushDue())
+}
+
+// Wake does what has fallen due.
+func (n *Node) Wake(now Time, out *Outbox) {
+	if !n.begin(now, out) {
+		return
+	}
+	if n.detector.Deadline() <= n.now {
+		n.detector.Wake(n.now)
+	}
+	if n.repair.Deadline() <= n.now {
+		n.repair.Wake(n.now)
+	}
+	n.wakeEntry()
+	n.wakeUpkeep()
+	n.finish()
+}
+
+// begin opens a step. A step that comes long after the deadline tells that this process stood still.
+func (n *Node) begin(now Time, out *Outbox) bool {
+	if n.stopped {
+		return false
+	}
+	n.out = out
+	if n.detector == nil {
+		n.now = now
+		n.launch()
+		return true
+	}
+	awake := max(n.now, n.Deadline()) // up to then nothing was late
+	n.now = max(now, n.now)
+	if awake != Never && n.now.Sub(awake) > n.cfg.Stall {
+		n.stalled(n.now.Sub(awake))
+	}
+	return true
+}
+
+// finish closes a step: news that came in goes out at once, unless the last went out a moment ago.
+func (n *Node) finish() {
+	if n.flushDue() <= n.now && !n.stopped {
+		n.flush()
+	}
+	n.out = nil
+}
+
+// launch sets the clock going, once the time is known.
+func (n *Node) launch() {
+	n.start = n.now
+	n.table.Merge(n.now, member.Fact{Record: n.self, Incarnation: n.inc})
+	n.budget.reset(n.now)
+	n.replies.reset(n.now)
+	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
+	n.detector = swim.New(n.cfg.SWIM, host{n}, n.now)
+	n.launchEntry()
+	n.launchUpkeep()
+}
+
+// stalled makes up for a gap in which this process stood still. After a long one its table is a dream of the past:
+// it comes in anew and learns who is there, so that it brings nobody back whom the others have forgotten.
+func (n *Node) stalled(gap time.Duration) {
+	n.stats.Stalls++
+	n.detector.Stalled(gap)
+	n.repair.Stalled(gap)
+	if gap > n.cfg.Retention/2 {
+		n.rejoin()
+	}
+}
+
+// Table returns what the node knows of all members, itself included. The caller only reads it, between steps.
+func (n *Node) Table() *member.Table { return &n.table }
+
+// Self returns what the node says of itself.
+func (n *Node) Self() member.Member {
+	m, ok := n.table.Get(n.id)
+	if !ok {
+		r := n.self.Value()
+		m = member.Member{ID: n.id, Handle: n.self, Check: r.Check()}
+	}
+	return m
+}
+
+// Health returns the detector's local health: 0 is good, higher is worse.
+func (n *Node) Health() int {
+	if n.detector == nil {
+		return 0
+	}
+	return n.detector.Health()
+}
+
+// RTT returns the smoothed round-trip time to the members, 0 while unknown.
+func (n *Node) RTT() time.Duration {
+	if n.detector == nil {
+		return 0
+	}
+	return n.detector.RTT()
+}
+
+// Stopped says whether the node has left, or had to stop. It does nothing any more.
+func (n *Node) Stopped() bool { return n.stopped }
+
+// setSelf makes a record this node's own.
+func (n *Node) setSelf(h member.Handle) {
+	n.self = h
+	n.instance = member.Instance(n.id, uint32(h.Value().Generation))
+}
+
+// tell puts an event about a member in the outbox.
+func (n *Node) tell(kind EventKind, m member.Member) {
+	n.out.Events = append(n.out.Events, Event{Kind: kind, Member: m})
+}
+
+// host is the node as its detector sees it.
+type host struct{ n *Node }
+
+func (h host) Self() member.ID      { return h.n.id }
+func (h host) Table() *member.Table { return &h.n.table }
+func (h host) Rand() *rand.Rand     { return h.n.rng }
+
+func (h host) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendProbe(to, messages) }
+
+func (h host) Suspect(_ Time, id member.ID) { h.n.accuse(id, member.Suspect) }
+func (h host) Fail(_ Time, id member.ID)    { h.n.accuse(id, member.Failed) }

@@ -1,0 +1,165 @@
+package gossip
+
+import (
+	"net/netip"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Receive takes in a datagram from an address. It does not keep the bytes.
+func (n *Node) Receive(now Time, from netip.AddrPort, datagram []byte, out *Outbox) {
+	if !n.begin(now, out) {
+		return
+	}
+	n.receive(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), datagram)
+	n.finish()
+}
+
+func (n *Node) receive(from netip.AddrPort, datagram []byte) {
+	n.stats.PacketsIn++
+	n.stats.BytesIn += uint64(len(datagram))
+	h, r, err := wire.Open(datagram)
+	if err != nil {
+		n.stats.Malformed++
+		return
+	}
+	peer := detect.Peer{ID: h.From, Instance: member.Instance(h.From, h.Generation), Addr: from}
+	switch {
+	case h.Cluster != n.cluster:
+		n.stats.OtherCluster++
+		n.refuseStranger(peer, r)
+	case h.From == n.id:
+		n.fromNamesake(h, peer, r)
+	case h.To != 0 && h.To != n.instance:
+		n.stats.Misaddressed++
+		n.answerMistaken(peer, h.To)
+	default:
+		n.takeMessages(h, peer, &r)
+	}
+}
+
+// takeMessages goes through a datagram that is meant for this node.
+func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
+	n.wanted, n.hushed = n.wanted[:0], false
+	n.meet(h, peer)
+	for {
+		t, body, ok := r.Next()
+		if !ok {
+			break
+		}
+		if !n.take(peer, t, body) {
+			n.stats.Malformed++
+		}
+	}
+	if r.Malformed() {
+		n.stats.Malformed++
+	}
+	n.endDatagram()
+	if len(n.wanted) > 0 && !n.stopped {
+		start := n.open(peer.Instance)
+		n.out.arena = wire.AppendRequest(n.out.arena, n.wanted)
+		n.close(start, peer.Addr)
+	}
+}
+
+// meet looks at who sent a datagram. One whose record is unknown or old is asked for it; one that this node holds
+// failed is told, so that it can refute.
+func (n *Node) meet(h wire.Header, peer detect.Peer) {
+	m, ok := n.table.Get(h.From)
+	switch {
+	case !ok || int32(h.Generation-uint32(m.Generation())) > 0:
+		n.want(h.From)
+	case uint32(m.Generation()) == h.Generation && m.State == member.Failed:
+		n.note(&m, peer)
+	}
+}
+
+// take handles one message; it says whether the message was well-formed.
+func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
+	switch t {
+	case wire.TypePing, wire.TypeAck, wire.TypePingReq, wire.TypeNack:
+		n.detector.Receive(n.now, peer, t, body)
+	case wire.TypeFingerprint:
+		return n.takeFingerprint(peer, body)
+	case wire.TypeUpdate:
+		u, ok := wire.ReadUpdate(body)
+		if ok {
+			n.learn(peer, u.ID, u.Check, &u.Claim, nil)
+		}
+		return ok
+	case wire.TypeRecord:
+		r, ok := wire.ReadRecord(body)
+		if ok {
+			n.learnRecord(peer, &r)
+		}
+		return ok
+	case wire.TypeRequest:
+		n.answerRequest(peer, body)
+	case wire.TypeMessage:
+		m, ok := wire.ReadMessage(body)
+		if ok {
+			n.hear(&m, body)
+		}
+		return ok
+	case wire.TypeSketch, wire.TypeList, wire.TypeWant, wire.TypePush, wire.TypeDone, wire.TypeBusy:
+		if m, ok := n.liveMember(peer); ok {
+			n.repair.Receive(n.now, m, t, body)
+		}
+	default:
+		return n.takeEntry(peer, t, body)
+	}
+	return true
+}
+
+// note tells a member directly what is held against it. It refutes, if it lives, and answers.
+func (n *Node) note(m *member.Member, peer detect.Peer) {
+	if start, ok := n.reply(peer); ok {
+		n.appendMember(m, false, n.id)
+		n.appendFingerprint()
+		n.closeReply(start, peer)
+	}
+}
+
+// want remembers to ask the sender of the current datagram for a record.
+func (n *Node) want(id member.ID) {
+	if len(n.wanted) < wire.MaxRequest && id != n.id {
+		n.wanted = append(n.wanted, id)
+	}
+}
+
+// answerRequest sends the records asked for, as many as fit one datagram; who needs more asks again.
+func (n *Node) answerRequest(peer detect.Peer, body []byte) {
+	start, ok := n.reply(peer)
+	if !ok {
+		return
+	}
+	wire.ReadRequest(body, func(id member.ID) {
+		m, ok := n.table.Get(id)
+		if !ok {
+			return
+		}
+		before := len(n.out.arena)
+		n.appendMember(&m, true, n.id)
+		if n.room(start) < 0 {
+			n.out.arena = n.out.arena[:before]
+		}
+	})
+	if len(n.out.arena) == start+wire.HeaderSize {
+		n.out.arena = n.out.arena[:start]
+		return
+	}
+	n.closeReply(start, peer)
+}
+
+// answerMistaken tells who is here to somebody who meant another: the former owner of this address, or this node's
+// former life.
+func (n *Node) answerMistaken(peer detect.Peer, meant uint32) {
+	if start, ok := n.reply(peer); ok {
+		n.out.arena = wire.AppendMistaken(n.out.arena, meant)
+		self := n.Self()
+		n.appendMember(&self, true, 0)
+		n.closeReply(start, peer)
+	}
+}

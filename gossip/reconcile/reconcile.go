@@ -1,0 +1,298 @@
+// Package reconcile is anti-entropy between members' tables: it finds what two of them differ in and repairs that, at a
+// cost that follows the difference and not the size (Demers et al., "Epidemic Algorithms for Replicated Database
+// Maintenance", 1987, for the idea).
+//
+// Members show each other a fingerprint of their table. When two differ, one of three things happens:
+//
+//   - Explain (explain.go): the difference is the XOR of a few changes that this node made lately. It pushes those.
+//   - A view (exchange.go): one shows what it holds, as a sketch that costs what differs (sketch.go) or, where that is
+//     shorter, as a list. Whoever can tell from it what differs pushes what it has and asks for what it lacks; whoever
+//     cannot answers with a larger view, or with several of parts of the table.
+//   - A pull (pull.go): a newcomer lists what it holds in small ranges, to many members at once, and gets the rest.
+//
+// Everything stands alone, may be lost and may come twice. No exchange can go round in circles: a view is answered by
+// a larger or a narrower one or by a Push that asks for answers, and answers to a Push ask for none.
+package reconcile
+
+import (
+	"math/bits"
+	"math/rand/v2"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Host is what anti-entropy may use of the node around it. It is called only from within Repair's own methods, and calls
+// none of them but Changed.
+type Host interface {
+	// Self returns this node.
+	Self() member.ID
+	// Table returns who is known. Only Learn changes it.
+	Table() *member.Table
+	// Rand returns the node's source of chance.
+	Rand() *rand.Rand
+	// Room returns how many bytes of messages fit one datagram. A Record in a Push, and the larger sketch, fit 1,157.
+	Room() int
+	// SendRepair sends messages to a member, in a datagram of their own. It copies them.
+	SendRepair(now mono.Time, to member.Member, messages []byte)
+	// AppendRecord writes what the table holds of a member as a Record message.
+	AppendRecord(b []byte, now mono.Time, m member.Member) []byte
+	// Learn takes in a message of a Push, a Record as a rule, as news from a member. If what the table holds of its
+	// subject prevails over what came (by member.Version), it returns that, and true.
+	Learn(now mono.Time, from member.Member, t wire.Type, body []byte) (held member.Member, newer bool)
+}
+
+// Config is how eagerly a node repairs. The zero value of each field means its default.
+type Config struct {
+	Quiet    time.Duration // a table that did not change for this long should agree; default 500 ms
+	Streak   int           // so many mismatches running are worth a view in any case; default 8
+	Interval time.Duration // between two views that this node starts without cause for haste, at least; default 2 s
+	Follow   time.Duration // between two views while each brings much; default 200 ms
+	Much     int           // so many changes by one Push are much; default 4
+	MaxPause time.Duration // a peer with whom nothing gets better is left alone for longer and longer, up to this; default 30 s
+	Serve    int           // datagrams a second that this node answers with, at most; default 400
+	Burst    int           // of them at once; default 64
+	Window   int           // requests of a pull under way; default 16
+	PerRange int           // members in a range of a pull, at most as a rule; default 12
+	Timeout  time.Duration // a request of a pull is lost after this; default 250 ms
+}
+
+func (c Config) withDefaults() Config {
+	def(&c.Quiet, 500*time.Millisecond)
+	def(&c.Streak, 8)
+	def(&c.Interval, 2*time.Second)
+	def(&c.Follow, 200*time.Millisecond)
+	def(&c.Much, 4)
+	def(&c.MaxPause, 30*time.Second)
+	def(&c.Serve, 400)
+	def(&c.Burst, 64)
+	def(&c.Window, 16)
+	def(&c.PerRange, 12)
+	def(&c.Timeout, 250*time.Millisecond)
+	return c
+}
+
+func def[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// Stats counts what happened since the start.
+type Stats struct {
+	Matched, Mismatched uint64 // fingerprints from peers
+	Explained           uint64 // mismatches explained by changes of this node's
+	Started             uint64 // exchanges started with a view
+	Sketches, Lists     uint64 // views sent
+	Decoded, Undecoded  uint64 // views received, by whether they told what differs
+	Pushed, Wanted      uint64 // records sent; records asked for
+	Learned             uint64 // changes of this table by records that came
+	Asked               uint64 // requests of pulls sent
+	Refused             uint64 // messages answered with Busy, or cut short, for want of budget
+	Busy                uint64 // Busy received
+	Malformed           uint64 // messages that could not be read
+}
+
+// agreementSize is how many of the latest fingerprints from peers Agreement is about.
+const agreementSize = 16
+
+// Repair is one node's part in anti-entropy: a pure state machine, not safe for concurrent use.
+type Repair struct {
+	host  Host
+	cfg   Config
+	stats Stats
+	log   changeLog
+
+	changed mono.Time // when the hashed part of the table last changed
+	streak  int       // unexplained mismatches running
+	matches uint16    // of the last heard fingerprints, a bit each: the same as mine
+	heard   int
+
+	next   mono.Time // no view is started before
+	follow mono.Time // a view is due then, with anybody
+	paused [pausedPeers]pause
+	budget budget
+	pull   *pull // nil when none is under way
+}
+
+// New returns a node's anti-entropy.
+func New(host Host, cfg Config) *Repair {
+	cfg = cfg.withDefaults()
+	return &Repair{
+		host:   host,
+		cfg:    cfg,
+		follow: mono.Never,
+		budget: budget{interval: time.Second / time.Duration(cfg.Serve), burst: cfg.Burst},
+	}
+}
+
+// Stats returns the counts.
+func (r *Repair) Stats() Stats { return r.stats }
+
+// Agreement tells of the last fingerprints from peers, heard (at most 16) of them, how many were this node's own when
+// they came.
+func (r *Repair) Agreement() (same, heard int) { return bits.OnesCount16(r.matches), r.heard }
+
+// Changed tells that the table changed: before is the zero Member if the member is new.
+func (r *Repair) Changed(now mono.Time, before, after member.Member) {
+	var delta uint64
+	if before.ID != 0 && before.State.Live() {
+		delta = before.Item()
+	}
+	if after.State.Live() {
+		delta ^= after.Item()
+	}
+	if delta != 0 { // suspicion is not hashed
+		r.changed = now
+		r.log.add(change{id: after.ID, delta: delta})
+	}
+}
+
+// Fingerprint takes a peer's fingerprint, once the news in the same datagram has been taken in.
+func (r *Repair) Fingerprint(now mono.Time, from member.Member, fp wire.Fingerprint) {
+	x := fp.Hash ^ r.host.Table().Fingerprint()
+	r.heard = min(r.heard+1, agreementSize)
+	r.matches <<= 1
+	if x == 0 {
+		r.matches |= 1
+		r.agreed(from.ID, fp.Live)
+		return
+	}
+	r.stats.Mismatched++
+	if r.explain(now, from, x) {
+		return
+	}
+	r.streak++
+	if r.pull != nil {
+		r.pullMore(now, fp.Live)
+		return
+	}
+	if now < r.next || !r.worthwhile(now, fp.Live) || r.isPaused(now, from.ID, x) {
+		return
+	}
+	r.pausePeer(now, from.ID, x)
+	r.start(now, from, r.lag(fp.Live))
+}
+
+// agreed notes that a peer, which knows of so many live members, sees what this node sees.
+func (r *Repair) agreed(peer member.ID, live uint32) {
+	r.stats.Matched++
+	r.streak = 0
+	r.follow = mono.Never
+	r.unpausePeer(peer)
+	if r.pull != nil && live >= r.pull.live {
+		r.pull = nil
+	}
+}
+
+// worthwhile says whether a mismatch should start an exchange. One with a peer that knows of many more members should;
+// otherwise it is most likely news under way, and only a quiet table or a long streak tells of something lost.
+func (r *Repair) worthwhile(now mono.Time, live uint32) bool {
+	known := r.host.Table().Live()
+	return int(live)-known >= max(r.cfg.Much, known/16) ||
+		r.streak >= r.cfg.Streak ||
+		now.Sub(r.changed) >= r.cfg.Quiet
+}
+
+// lag returns how many items differ at the least.
+func (r *Repair) lag(live uint32) int {
+	d := int(live) - r.host.Table().Live()
+	return max(d, -d)
+}
+
+// start begins an exchange with a peer, of which at least d items differ.
+func (r *Repair) start(now mono.Time, to member.Member, d int) {
+	r.stats.Started++
+	r.streak = 0
+	r.next = now.Add(r.cfg.Interval + time.Duration(r.host.Rand().Int64N(int64(r.cfg.Interval)/2+1)))
+	b := r.batch(now, to, nil)
+	r.offer(&b, wire.Range{}, d)
+	b.send()
+}
+
+// learned notes that a Push changed the table n times. Where much was missing more will be, which is looked for soon,
+// without waiting for a mismatch to show. A little comes of every exchange in a lively cluster, and is no cause for haste.
+func (r *Repair) learned(now mono.Time, n int) {
+	r.stats.Learned += uint64(n)
+	if n >= r.cfg.Much {
+		r.lookAround(now)
+	}
+}
+
+// lookAround has an exchange start soon, with somebody at random.
+func (r *Repair) lookAround(now mono.Time) {
+	t := now.Add(r.cfg.Follow + time.Duration(r.host.Rand().Int64N(int64(r.cfg.Follow)/2+1)))
+	r.next = min(r.next, t)
+	r.follow = min(r.follow, t)
+}
+
+// Deadline returns when Wake must be called, mono.Never if never.
+func (r *Repair) Deadline() mono.Time {
+	if r.pull != nil {
+		return r.pull.deadline()
+	}
+	return r.follow
+}
+
+// Wake is called when now >= Deadline().
+func (r *Repair) Wake(now mono.Time) {
+	if r.pull != nil {
+		r.pullWake(now)
+		return
+	}
+	if now < r.follow {
+		return
+	}
+	r.follow = mono.Never
+	if to, ok := r.anybody(); ok {
+		r.start(now, to, 0)
+	}
+}
+
+// Stalled tells that this node's own process stood still for a gap: what was due meanwhile gets that much longer.
+func (r *Repair) Stalled(gap time.Duration) {
+	r.changed = r.changed.Add(gap)
+	r.follow = r.follow.Add(gap)
+	if r.pull != nil {
+		r.pull.stalled(gap)
+	}
+}
+
+// anybody returns a random live member other than this node.
+func (r *Repair) anybody() (member.Member, bool) {
+	t := r.host.Table()
+	for range 4 { // this node is drawn but seldom, except in the smallest clusters
+		if t.Live() < 2 {
+			break
+		}
+		m := t.At(r.host.Rand().IntN(t.Live()))
+		if m.ID != r.host.Self() {
+			return m, true
+		}
+	}
+	return member.Member{}, false
+}
+
+// Receive takes a message of anti-entropy (types 0x10 to 0x1f) from a live member.
+func (r *Repair) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) {
+	ok := true
+	switch t {
+	case wire.TypeSketch:
+		ok = r.receiveSketch(now, from, body)
+	case wire.TypeList:
+		ok = r.receiveList(now, from, body)
+	case wire.TypeWant:
+		ok = r.receiveWant(now, from, body)
+	case wire.TypePush:
+		ok = r.receivePush(now, from, body)
+	case wire.TypeDone:
+		ok = r.receiveDone(now, body)
+	case wire.TypeBusy:
+		ok = r.receiveBusy(now, body)
+	}
+	if !ok {
+		r.stats.Malformed++
+	}
+}

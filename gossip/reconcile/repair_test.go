@@ -1,0 +1,352 @@
+package reconcile
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// pair makes two nodes that know of each other and of the same n others.
+func pair(w *world, n int) (a, b *fakeNode) {
+	a, b = w.node("a", Config{}), w.node("b", Config{})
+	a.apply(fact("b", 1, 0, member.Alive))
+	b.apply(fact("a", 1, 0, member.Alive))
+	for i := range n {
+		f := fact(name(i), 1, 3, member.Alive)
+		a.apply(f)
+		b.apply(f)
+	}
+	return a, b
+}
+
+// settle lets time pass, so that what was done so far is no fresh change to anybody.
+func (w *world) settle() {
+	w.now = w.now.Add(time.Minute)
+	for _, n := range w.order {
+		n.repair.log = changeLog{} // and can no longer be explained
+	}
+}
+
+// differences, by what one node holds of member i and the other does not.
+var differences = []struct {
+	what string
+	make func(a, b *fakeNode, i int)
+}{
+	{"updated here", func(a, b *fakeNode, i int) { a.apply(fact(name(i), 1, 4, member.Alive)) }},
+	{"updated there", func(a, b *fakeNode, i int) { b.apply(fact(name(i), 1, 4, member.Alive)) }},
+	{"in a new life here, updated there", func(a, b *fakeNode, i int) {
+		a.apply(fact(name(i), 2, 0, member.Alive))
+		b.apply(fact(name(i), 1, 5, member.Alive))
+	}},
+	{"in a new life there, updated here", func(a, b *fakeNode, i int) {
+		b.apply(fact(name(i), 2, 0, member.Alive))
+		a.apply(fact(name(i), 1, 5, member.Alive))
+	}},
+	{"unknown there", func(a, b *fakeNode, i int) { a.apply(fact(name(i+1_000_000), 1, 0, member.Alive)) }},
+	{"unknown here", func(a, b *fakeNode, i int) { b.apply(fact(name(i+2_000_000), 1, 0, member.Alive)) }},
+	{"failed here", func(a, b *fakeNode, i int) { a.apply(fact(name(i), 1, 3, member.Failed)) }},
+	{"failed there", func(a, b *fakeNode, i int) { b.apply(fact(name(i), 1, 3, member.Failed)) }},
+	{"left there, updated here", func(a, b *fakeNode, i int) {
+		b.apply(fact(name(i), 1, 3, member.Left))
+		a.apply(fact(name(i), 1, 4, member.Alive))
+	}},
+	{"failed here long ago, in a new life there", func(a, b *fakeNode, i int) {
+		a.apply(fact(name(i), 1, 9, member.Failed))
+		b.apply(fact(name(i), 2, 0, member.Alive))
+	}},
+}
+
+// sameTables says whether two tables hold the same of all members that one of them holds as live.
+func sameTables(a, b *member.Table) error {
+	for _, t := range [][2]*member.Table{{a, b}, {b, a}} {
+		for i := range t[0].Live() {
+			m := t[0].At(i)
+			if o, ok := t[1].Get(m.ID); !ok || o.Version() != m.Version() {
+				return fmt.Errorf("%s: %+v here, %+v there", m.Name(), m.Version(), o.Version())
+			}
+		}
+	}
+	return nil
+}
+
+func TestPairsConverge(t *testing.T) {
+	for _, loss := range []float64{0, 0.25, 0.5} {
+		for _, c := range []struct{ n, each int }{{2, 1}, {40, 1}, {500, 1}, {500, 5}, {2000, 40}} {
+			t.Run(fmt.Sprintf("n=%d,each=%d,loss=%v", c.n, c.each, loss), func(t *testing.T) {
+				w := newWorld(uint64(c.n + c.each))
+				a, b := pair(w, c.n)
+				for k, d := range differences {
+					for j := range c.each {
+						if i := k*c.each + j; i < c.n {
+							d.make(a, b, i)
+						}
+					}
+				}
+				w.settle()
+				w.loss = loss
+				a.probeJust(b)
+				b.probeJust(a)
+				took, ok := w.run(5*time.Minute, w.agreed)
+				if err := sameTables(&a.table, &b.table); !ok || err != nil {
+					t.Fatalf("after %v: %v\n%+v\n%+v", took, err, a.repair.Stats(), b.repair.Stats())
+				}
+				report(t, w, took)
+			})
+		}
+	}
+}
+
+// probeJust has a node probe one other for ever.
+func (n *fakeNode) probeJust(to *fakeNode) {
+	n.fingerprint(to.self, true)
+	n.w.after(probeEvery+time.Duration(n.w.rng.Int64N(1e8)), func() { n.probeJust(to) })
+}
+
+// Each kind of difference alone: who ends up with what.
+func TestDifferences(t *testing.T) {
+	for _, d := range differences {
+		t.Run(d.what, func(t *testing.T) {
+			w := newWorld(1)
+			a, b := pair(w, 1000)
+			d.make(a, b, 5)
+			w.settle()
+			a.fingerprint(b.self, true)
+			w.run(100*time.Millisecond, func() bool { return false })
+			if err := sameTables(&a.table, &b.table); err != nil || !w.agreed() {
+				t.Fatal(err)
+			}
+			if w.legs > 6 { // two of them fingerprints
+				t.Errorf("%d legs", w.legs)
+			}
+		})
+	}
+}
+
+func TestExplain(t *testing.T) {
+	w := newWorld(1)
+	a, b := pair(w, 1000)
+	w.settle()
+	for i := range 60 {
+		f := fact(name(i), 1, 4, member.Alive)
+		a.apply(f)
+		if i != 7 && i != 20 && i != 59 {
+			b.apply(f)
+		}
+	}
+	b.fingerprint(a.self, false)
+	w.run(100*time.Millisecond, func() bool { return false })
+	if err := sameTables(&a.table, &b.table); err != nil {
+		t.Fatal(err)
+	}
+	if s := a.repair.Stats(); s.Explained != 1 || s.Pushed != 3 || s.Started != 0 || w.packets != 1 {
+		t.Errorf("%d datagrams, %+v", w.packets, s)
+	}
+}
+
+// Where nothing gets better, peers are asked more and more seldom; where all is well, nothing is sent.
+func TestRestraint(t *testing.T) {
+	w := newWorld(1)
+	a, b := pair(w, 1000)
+	w.settle()
+	a.probeJust(b)
+	b.probeJust(a)
+	w.run(time.Minute, func() bool { return false })
+	if w.packets > 0 {
+		t.Errorf("%d datagrams between equal tables", w.packets)
+	}
+	if same, heard := a.repair.Agreement(); same != 16 || heard != 16 {
+		t.Errorf("agreement %d of %d", same, heard)
+	}
+	a.apply(fact(name(3), 1, 4, member.Alive))
+	w.settle()
+	b.refuse = true
+	w.run(10*time.Minute, func() bool { return false })
+	if s := a.repair.Stats(); s.Started > 30 {
+		t.Errorf("%d exchanges in vain in ten minutes", s.Started)
+	}
+}
+
+// A lively cluster, in which each change reaches a peer late: hardly any views.
+func TestDamping(t *testing.T) {
+	w := newWorld(1)
+	a, b := pair(w, 500)
+	w.settle()
+	a.probeJust(b)
+	b.probeJust(a)
+	var change func(i uint32)
+	change = func(i uint32) {
+		f := fact(name(int(i)%500), 1, 4+i/500, member.Alive)
+		a.apply(f)
+		w.after(time.Duration(w.rng.Int64N(int64(400*time.Millisecond))), func() { b.apply(f) })
+		w.after(time.Duration(w.rng.ExpFloat64()*float64(500*time.Millisecond)), func() { change(i + 1) })
+	}
+	change(0)
+	w.run(100*time.Second, func() bool { return false })
+	t.Logf("%+v", a.repair.Stats())
+	t.Logf("%+v", b.repair.Stats())
+	if n := a.repair.Stats().Started + b.repair.Stats().Started; n > 10 {
+		t.Errorf("%d exchanges in 100 s", n)
+	}
+}
+
+func TestNewcomerPulls(t *testing.T) {
+	for _, n := range []int{3, 100, 3000} {
+		for _, loss := range []float64{0, 0.25, 0.5} {
+			t.Run(fmt.Sprintf("n=%d,loss=%v", n, loss), func(t *testing.T) {
+				w := newWorld(uint64(n))
+				facts := make([]member.Fact, n)
+				for i := range facts {
+					facts[i] = fact(name(i), 1, 0, member.Alive)
+				}
+				for i := range min(n, 40) { // who answers; the others are down, though nobody knows it
+					member := w.node(name(i), Config{})
+					for _, f := range facts {
+						member.apply(f)
+					}
+				}
+				w.settle()
+				w.loss = loss
+				x := w.node("newcomer", Config{})
+				for i := range min(n, 17) {
+					x.apply(facts[i])
+				}
+				w.order[0].apply(fact("newcomer", 1, 0, member.Alive))
+				x.repair.Welcome(w.now, member.Member{ID: w.order[0].self}, uint32(n+1))
+				x.schedule()
+				took, ok := w.run(time.Minute, func() bool { return x.table.Live() == n+1 })
+				report(t, w, took)
+				if !ok {
+					t.Fatalf("%d of %d members after %v: %+v", x.table.Live(), n+1, took, x.repair.Stats())
+				}
+				if s := w.order[0].sent; n >= 100 && s > w.packets/4 {
+					t.Errorf("the seed sent %d of %d datagrams", s, w.packets)
+				}
+			})
+		}
+	}
+}
+
+// A storm of newcomers through one seed. Nothing but repair spreads who is there.
+func TestJoinStorm(t *testing.T) {
+	for _, c := range []struct {
+		n     int
+		loss  float64
+		limit time.Duration
+	}{{128, 0, time.Second}, {1000, 0, 5 * time.Second}, {1000, 0.25, 10 * time.Second}} {
+		t.Run(fmt.Sprintf("n=%d,loss=%v", c.n, c.loss), func(t *testing.T) {
+			if testing.Short() && c.n > 128 {
+				t.Skip("long")
+			}
+			w := newWorld(uint64(c.n))
+			seed := w.node("seed", Config{})
+			seed.probe()
+			for i := range c.n {
+				w.after(time.Duration(w.rng.Int64N(int64(100*time.Millisecond))), func() { w.join(seed, name(i)) })
+			}
+			w.run(100*time.Millisecond, func() bool { return false })
+			w.loss = c.loss
+			took, ok := w.run(time.Minute, w.complete(c.n+1))
+			report(t, w, took)
+			w.reportStats(t)
+			t.Logf("the seed sent %d", seed.sent)
+			if !ok || took > c.limit {
+				t.Errorf("not complete after %v", took)
+			}
+		})
+	}
+}
+
+// join lets a node in: it gets the seed, the 6 newest and 10 random members.
+func (w *world) join(seed *fakeNode, name string) {
+	n := w.node(name, Config{})
+	seed.apply(fact(name, 1, 0, member.Alive))
+	for i := range min(16, len(w.order)) {
+		o := w.order[len(w.order)-1-i]
+		if i >= 6 {
+			o = w.order[w.rng.IntN(len(w.order))]
+		}
+		m, _ := o.table.Get(o.self)
+		n.apply(m.Fact())
+	}
+	m, _ := seed.table.Get(seed.self)
+	n.apply(m.Fact())
+	n.repair.Welcome(w.now, m, uint32(seed.table.Live()))
+	n.schedule()
+	n.probe()
+}
+
+func (w *world) reportStats(t *testing.T) {
+	var sum Stats
+	for _, n := range w.order {
+		s := n.repair.Stats()
+		sum.Matched += s.Matched
+		sum.Mismatched += s.Mismatched
+		sum.Explained += s.Explained
+		sum.Started += s.Started
+		sum.Sketches += s.Sketches
+		sum.Lists += s.Lists
+		sum.Decoded += s.Decoded
+		sum.Undecoded += s.Undecoded
+		sum.Pushed += s.Pushed
+		sum.Wanted += s.Wanted
+		sum.Learned += s.Learned
+		sum.Asked += s.Asked
+		sum.Refused += s.Refused
+		sum.Busy += s.Busy
+		sum.Malformed += s.Malformed
+	}
+	t.Logf("%+v", sum)
+}
+
+// Two sides that thought each other dead meet again: one member of each learns that the other lives.
+func TestPartitionHeals(t *testing.T) {
+	const n, left = 300, 90
+	w := newWorld(3)
+	for i := range n {
+		w.node(name(i), Config{})
+	}
+	side := func(i int) bool { return i < left }
+	for i, x := range w.order {
+		for j := range n {
+			s := member.Alive
+			if side(i) != side(j) {
+				s = member.Failed
+			}
+			x.apply(fact(name(j), 1, 0, s))
+		}
+		x.probe()
+	}
+	w.settle()
+	a, b := w.order[0], w.order[left]
+	a.apply(fact(name(left), 1, 1, member.Alive))
+	b.apply(fact(name(left), 1, 1, member.Alive))
+	a.apply(fact(name(0), 1, 1, member.Alive))
+	b.apply(fact(name(0), 1, 1, member.Alive))
+	took, ok := w.run(time.Minute, func() bool { return w.complete(n)() && w.agreed() })
+	report(t, w, took)
+	w.reportStats(t)
+	if !ok || took > 10*time.Second {
+		t.Errorf("not healed after %v", took)
+	}
+}
+
+// A flood of requests is served within the budget.
+func TestServeBudget(t *testing.T) {
+	w := newWorld(1)
+	a, b := pair(w, 5000)
+	self, _ := a.table.Get(b.self)
+	v := wire.View{Report: true}
+	list := wire.AppendList(nil, &v, nil)[wire.MessageSize:]
+	a.sent = 0
+	for range 1000 {
+		a.repair.Receive(w.now, self, wire.TypeList, list)
+		w.now = w.now.Add(time.Millisecond)
+	}
+	s := a.repair.Stats()
+	if served := a.sent - int(s.Refused); served > 400+64 || s.Refused == 0 {
+		t.Errorf("%d datagrams served in a second, %+v", served, s)
+	}
+}

@@ -1,0 +1,112 @@
+package gossip
+
+import (
+	"cmp"
+	"math/rand/v2"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// How the node takes part in anti-entropy (package reconcile).
+
+// Agreement is how far the others see what this node sees: of the last Heard fingerprints of other members, at most
+// 16, Same were this node's own when they came.
+type Agreement struct{ Same, Heard int }
+
+// Agreement returns how many of the members heard of lately share this node's view.
+func (n *Node) Agreement() (a Agreement) {
+	if n.repair != nil {
+		a.Same, a.Heard = n.repair.Agreement()
+	}
+	return a
+}
+
+// takeFingerprint compares views with a live member.
+func (n *Node) takeFingerprint(peer detect.Peer, body []byte) bool {
+	fp, ok := wire.ReadFingerprint(body)
+	if m, live := n.liveMember(peer); ok && live {
+		n.shown, n.shownBy, n.hasShown = fp, m, true
+	}
+	return ok
+}
+
+// liveMember returns the table's view of whoever sent a datagram, if it is a live member in the life that we know.
+func (n *Node) liveMember(peer detect.Peer) (member.Member, bool) {
+	m, ok := n.table.Get(peer.ID)
+	return m, ok && m.State.Live() && m.Instance() == peer.Instance
+}
+
+// endDatagram does what has to wait until all the news of a datagram is taken in.
+func (n *Node) endDatagram() {
+	if n.hasShown {
+		n.repair.Fingerprint(n.now, n.shownBy, n.shown)
+		n.hasShown = false
+	}
+	if e := &n.entry; e.greeting > 0 {
+		if m, ok := n.liveMember(e.greeted); ok {
+			n.repair.Welcome(n.now, m, e.greeting)
+		}
+		e.greeting = 0
+	}
+}
+
+// repairHost is the node as anti-entropy sees it.
+type repairHost struct{ n *Node }
+
+func (h repairHost) Self() member.ID      { return h.n.id }
+func (h repairHost) Table() *member.Table { return &h.n.table }
+func (h repairHost) Rand() *rand.Rand     { return h.n.rng }
+func (h repairHost) Room() int            { return h.n.cfg.MTU - wire.HeaderSize }
+
+func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
+	start := h.n.open(to.Instance())
+	h.n.out.arena = append(h.n.out.arena, messages...)
+	h.n.close(start, to.Addr())
+}
+
+func (h repairHost) AppendRecord(b []byte, _ Time, m member.Member) []byte {
+	r, c := m.Record(), h.n.claim(&m, h.n.id)
+	return wire.AppendRecord(b, &r, &c)
+}
+
+// Learn weighs what came in a repair. It is not spread: whoever else lacks it finds out the same way, and a newcomer
+// that is told the whole table would flood the others with it.
+func (h repairHost) Learn(_ Time, from member.Member, t wire.Type, body []byte) (held member.Member, newer bool) {
+	n, peer := h.n, detect.PeerOf(&from)
+	var id member.ID
+	var c wire.Claim
+	switch t {
+	case wire.TypeRecord:
+		r, ok := wire.ReadRecord(body)
+		if !ok {
+			n.stats.Malformed++
+			return held, false
+		}
+		id, c = member.IDOf(string(r.Name)), r.Claim
+		n.quiet(func() { n.learn(peer, id, 0, &c, &r) })
+	case wire.TypeUpdate:
+		u, ok := wire.ReadUpdate(body)
+		if !ok {
+			n.stats.Malformed++
+			return held, false
+		}
+		id, c = u.ID, u.Claim
+		n.quiet(func() { n.learn(peer, id, u.Check, &c, nil) })
+	}
+	held, ok := n.table.Get(id)
+	if !ok {
+		return held, false
+	}
+	return held, cmp.Or(cmp.Compare(held.Generation(), c.Generation),
+		cmp.Compare(held.Incarnation, c.Incarnation), cmp.Compare(held.State, c.State)) > 0
+}
+
+// quiet does something without spreading what it learns.
+func (n *Node) quiet(f func()) {
+	before := n.hushed
+	n.hushed = true
+	f()
+	n.hushed = before
+}

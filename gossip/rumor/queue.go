@@ -1,0 +1,217 @@
+// Package rumor is how news travels: a queue of rumors that a node is infected with, each pushed in a few rounds and
+// then let go (Demers et al. 1987, "rumor mongering": blind by rounds, with feedback by duplicates heard).
+package rumor
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+)
+
+// Bounds of a queue. What is dropped over them is repaired by anti-entropy.
+const (
+	MaxItems  = 4096
+	MaxBytes  = 1 << 20 // of Data
+	MaxRounds = 8
+)
+
+// Item is one rumor.
+type Item struct {
+	Key     uint64
+	Full    bool      // for news of a member: in full, since others may not know its record
+	Accuser member.ID // for a suspicion
+	Data    []byte    // for a published message: its bytes on the wire
+}
+
+// slot is an item and how far it has come. Its stamp tells it from an older item of the same slot.
+type slot struct {
+	Item
+	stamp uint32
+	round uint8
+	heard uint8
+	used  bool
+}
+
+// ticket is a slot's place in a lane.
+type ticket struct {
+	due   mono.Time
+	slot  int32
+	stamp uint32
+}
+
+// Queue holds the rumors of one kind. A rumor waits in the lane of its next round; each lane is in the order of time,
+// so that the least-pushed and oldest come first at constant cost. The zero Queue is not ready: see NewQueue.
+type Queue struct {
+	rounds  []time.Duration // when the rounds come, after the first push was due
+	enough  uint8           // duplicates after which a rumor is old
+	slots   []slot
+	free    []int32
+	at      map[uint64]int32
+	lanes   [MaxRounds][]ticket
+	bytes   int
+	stamp   uint32
+	Dropped uint64 // rumors let go over the bounds
+}
+
+// NewQueue makes a queue that pushes each rumor in the given rounds, at most MaxRounds, and lets it go earlier when
+// it has been heard again enough times.
+func NewQueue(rounds []time.Duration, enough int) Queue {
+	return Queue{rounds: rounds[:min(len(rounds), MaxRounds)], enough: uint8(min(enough, 255))}
+}
+
+// Len returns how many rumors wait, Bytes how long their data is.
+func (q *Queue) Len() int { return len(q.at) }
+
+// Bytes returns how many bytes of Data wait.
+func (q *Queue) Bytes() int { return q.bytes }
+
+// Put takes in a rumor, to be pushed from now on. One with the same key makes way: newer news replaces older.
+func (q *Queue) Put(now mono.Time, it Item) {
+	q.Drop(it.Key)
+	for len(q.at) > 0 && (len(q.at) >= MaxItems || q.bytes+len(it.Data) > MaxBytes) {
+		q.dropMostPushed()
+	}
+	if q.at == nil {
+		q.at = make(map[uint64]int32)
+	}
+	var i int32
+	if n := len(q.free); n > 0 {
+		i, q.free = q.free[n-1], q.free[:n-1]
+	} else {
+		q.slots = append(q.slots, slot{})
+		i = int32(len(q.slots) - 1)
+	}
+	q.stamp++
+	q.slots[i] = slot{Item: it, stamp: q.stamp, used: true}
+	q.at[it.Key] = i
+	q.bytes += len(it.Data)
+	q.lanes[0] = append(q.lanes[0], ticket{due: now, slot: i, stamp: q.stamp})
+}
+
+// Get returns the waiting rumor of a key, valid until the next call.
+func (q *Queue) Get(key uint64) (*Item, bool) {
+	if i, ok := q.at[key]; ok {
+		return &q.slots[i].Item, true
+	}
+	return nil, false
+}
+
+// Heard tells that somebody else told the rumor: others know it already.
+func (q *Queue) Heard(key uint64) {
+	i, ok := q.at[key]
+	if !ok {
+		return
+	}
+	if q.slots[i].heard++; q.slots[i].heard >= q.enough {
+		q.remove(i)
+	}
+}
+
+// Drop lets a rumor go.
+func (q *Queue) Drop(key uint64) {
+	if i, ok := q.at[key]; ok {
+		q.remove(i)
+	}
+}
+
+// Deadline returns when the next push is due, mono.Never if nothing waits.
+func (q *Queue) Deadline() mono.Time {
+	due := mono.Never
+	for r := range q.rounds {
+		if t, ok := q.head(r); ok {
+			due = min(due, t.due)
+		}
+	}
+	return due
+}
+
+// Peek returns the rumor to push next, the least-pushed of those due; nil if none is due.
+func (q *Queue) Peek(now mono.Time) *Item {
+	for r := range q.rounds {
+		if t, ok := q.head(r); ok && t.due <= now {
+			return &q.slots[t.slot].Item
+		}
+	}
+	return nil
+}
+
+// Pushed tells that the rumor that Peek returned was pushed: it waits for its next round, or is let go after its last.
+func (q *Queue) Pushed(now mono.Time, it *Item) {
+	i, ok := q.at[it.Key]
+	if !ok {
+		return
+	}
+	s := &q.slots[i]
+	lane := q.lanes[s.round]
+	q.lanes[s.round] = lane[1:]
+	s.round++
+	if int(s.round) == len(q.rounds) {
+		q.remove(i)
+		return
+	}
+	due := now.Add(q.rounds[s.round] - q.rounds[s.round-1])
+	q.lanes[s.round] = append(q.lanes[s.round], ticket{due: due, slot: i, stamp: s.stamp})
+}
+
+// Waiting calls yield with the waiting rumors, the least-pushed first, until it returns false: for those that ride on
+// a probe, at no cost to their rounds.
+func (q *Queue) Waiting(yield func(*Item) bool) {
+	if len(q.at) == 0 {
+		return
+	}
+	for r := range q.rounds {
+		for _, t := range q.lanes[r] {
+			if q.valid(t) && !yield(&q.slots[t.slot].Item) {
+				return
+			}
+		}
+	}
+}
+
+func (q *Queue) valid(t ticket) bool {
+	s := &q.slots[t.slot]
+	return s.used && s.stamp == t.stamp
+}
+
+// head returns the first ticket of a lane that still stands for a rumor.
+func (q *Queue) head(r int) (ticket, bool) {
+	for len(q.lanes[r]) > 0 {
+		if t := q.lanes[r][0]; q.valid(t) {
+			return t, true
+		}
+		q.lanes[r] = q.lanes[r][1:]
+	}
+	return ticket{}, false
+}
+
+func (q *Queue) dropMostPushed() {
+	for r := len(q.rounds) - 1; r >= 0; r-- {
+		if t, ok := q.head(r); ok {
+			q.Dropped++
+			q.remove(t.slot)
+			return
+		}
+	}
+}
+
+// keep is how many slots an empty queue holds on to; the memory of a storm is given back.
+const keep = 16
+
+func (q *Queue) remove(i int32) {
+	s := &q.slots[i]
+	delete(q.at, s.Key)
+	q.bytes -= len(s.Data)
+	*s = slot{}
+	q.free = append(q.free, i)
+	if len(q.at) > 0 {
+		return
+	}
+	if len(q.slots) > keep {
+		*q = Queue{rounds: q.rounds, enough: q.enough, stamp: q.stamp, Dropped: q.Dropped}
+		return
+	}
+	for r := range q.lanes {
+		q.lanes[r] = q.lanes[r][:0]
+	}
+}

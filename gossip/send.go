@@ -1,0 +1,211 @@
+package gossip
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/rumor"
+	"github.com/starling-gossip/starling/gossip/topology"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// How datagrams are made and when news leaves.
+
+const (
+	ipOverhead = 28                    // IPv4 and UDP headers, which the budget counts
+	stormPace  = 20 * time.Millisecond // between two datagrams of news to the same number of peers, when more waits than one holds
+	maxFanout  = 16
+	replyRate  = 32 << 10 // bytes a second that strangers and the dead can make this node send
+)
+
+// open begins a datagram in the outbox's arena and returns where it starts.
+func (n *Node) open(to uint32) int {
+	start := len(n.out.arena)
+	n.out.arena = wire.AppendHeader(n.out.arena, wire.Header{
+		Cluster: n.cluster, From: n.id, Generation: uint32(n.self.Value().Generation), To: to,
+	})
+	return start
+}
+
+// close ends the datagram that open began.
+func (n *Node) close(start int, to netip.AddrPort) {
+	data := n.out.arena[start:len(n.out.arena):len(n.out.arena)]
+	n.out.Packets = append(n.out.Packets, Packet{To: to, Data: data})
+	n.stats.PacketsOut++
+	n.stats.BytesOut += uint64(len(data))
+	n.budget.take(len(data) + ipOverhead)
+}
+
+// room is how many bytes the datagram that began at start can still take.
+func (n *Node) room(start int) int { return n.cfg.MTU - (len(n.out.arena) - start) }
+
+// sendProbe sends a detector's messages with the fingerprint and as much news as fits. The fingerprint comes last:
+// it is that of after the news.
+func (n *Node) sendProbe(to detect.Peer, messages []byte) {
+	start := n.open(to.Instance)
+	n.out.arena = append(n.out.arena, messages...)
+	n.news.Waiting(func(it *rumor.Item) bool {
+		return n.appendNews(start, it, wire.MessageSize+fingerprintSize)
+	})
+	n.appendFingerprint()
+	n.close(start, to.Addr)
+	n.stats.ProbesOut++
+}
+
+const fingerprintSize = 11
+
+func (n *Node) appendFingerprint() {
+	n.out.arena = wire.AppendFingerprint(n.out.arena, wire.Fingerprint{
+		Hash: n.table.Fingerprint(), Live: uint32(n.table.Live()),
+	})
+}
+
+// appendNews adds what the table holds of a rumor's member, and says whether there was room beside the reserve. News
+// that is no longer so adds nothing.
+func (n *Node) appendNews(start int, it *rumor.Item, reserve int) bool {
+	m, ok := n.table.Get(member.ID(it.Key))
+	if !ok {
+		return true
+	}
+	before := len(n.out.arena)
+	n.appendMember(&m, it.Full, it.Accuser)
+	if n.room(start) < reserve {
+		n.out.arena = n.out.arena[:before]
+		return false
+	}
+	return true
+}
+
+// appendMember writes what the table holds of a member, in full or in short.
+func (n *Node) appendMember(m *member.Member, full bool, accuser member.ID) {
+	claim := n.claim(m, accuser)
+	if full {
+		r := m.Record()
+		n.out.arena = wire.AppendRecord(n.out.arena, &r, &claim)
+	} else {
+		n.out.arena = wire.AppendUpdate(n.out.arena, &wire.Update{ID: m.ID, Check: m.Check, Claim: claim})
+	}
+}
+
+// claim is what the table holds of a member, as it goes on the wire.
+func (n *Node) claim(m *member.Member, accuser member.ID) wire.Claim {
+	c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation, State: m.State, Accuser: accuser}
+	if !m.State.Live() {
+		c.Age = uint32(min(max(n.now.Sub(m.Since)/time.Second, 0), 1<<31))
+	}
+	return c
+}
+
+// reply opens a datagram to somebody who asked for it or provoked it, within what such may cost; ok says whether it
+// may be sent.
+func (n *Node) reply(to detect.Peer) (start int, ok bool) {
+	if !n.replies.ready(n.now) {
+		n.stats.RepliesRefused++
+		return 0, false
+	}
+	return n.open(to.Instance), true
+}
+
+// closeReply ends a datagram that reply began.
+func (n *Node) closeReply(start int, to detect.Peer) {
+	n.replies.take(len(n.out.arena) - start + ipOverhead)
+	n.close(start, to.Addr)
+}
+
+// flushDue returns when waiting rumors may leave.
+func (n *Node) flushDue() Time {
+	due := min(n.news.Deadline(), n.messages.Deadline())
+	if due == Never {
+		return Never
+	}
+	return max(due, n.flushAt, n.budget.next)
+}
+
+// flush pushes the rumors that are due: each datagram goes to a few random peers, news of members in up to half of
+// it as long as messages wait too, so that neither starves the other. It ends when nothing more is due, or when the
+// budget is spent.
+func (n *Node) flush() {
+	n.flushAt = n.now.Add(n.cfg.Coalesce)
+	for n.budget.ready(n.now) {
+		start := n.open(0)
+		storm := n.packNews(start)
+		n.packMessages(start)
+		if len(n.out.arena) == start+wire.HeaderSize {
+			n.out.arena = n.out.arena[:start]
+			return
+		}
+		n.push(n.out.arena[start+wire.HeaderSize:])
+		if storm && n.messages.Peek(n.now) == nil {
+			n.flushAt = n.now.Add(stormPace)
+			return
+		}
+	}
+}
+
+// push sends one body to Fanout random peers.
+func (n *Node) push(body []byte) {
+	var room [maxFanout]member.Member
+	peers := topology.Pick(n.rng, &n.table, min(n.cfg.Fanout, maxFanout), room[:0], n.id)
+	for i := range peers {
+		p := detect.PeerOf(&peers[i])
+		start := n.open(p.Instance)
+		n.out.arena = append(n.out.arena, body...)
+		n.close(start, p.Addr)
+	}
+}
+
+// packNews adds the news that is due and says whether more waits than fits.
+func (n *Node) packNews(start int) (storm bool) {
+	reserve := 0
+	if n.messages.Peek(n.now) != nil {
+		reserve = n.cfg.MTU / 2
+	}
+	for {
+		it := n.news.Peek(n.now)
+		if it == nil {
+			return false
+		}
+		if !n.appendNews(start, it, reserve) {
+			return true
+		}
+		n.news.Pushed(n.now, it)
+	}
+}
+
+// packMessages adds the published messages that are due.
+func (n *Node) packMessages(start int) {
+	for {
+		it := n.messages.Peek(n.now)
+		if it == nil || len(it.Data) > n.room(start) {
+			return
+		}
+		n.out.arena = append(n.out.arena, it.Data...)
+		n.messages.Pushed(n.now, it)
+	}
+}
+
+// bucket is a token bucket: rate bytes a second, burst at once. It may be overdrawn by what is sent in one go, and is
+// not ready again before that is made up for.
+type bucket struct {
+	rate, burst int
+	tokens      int
+	at          Time
+	next        Time // not ready before
+}
+
+func (b *bucket) reset(now Time) { b.tokens, b.at, b.next = b.burst, now, now }
+
+func (b *bucket) ready(now Time) bool {
+	if add := int(float64(now.Sub(b.at)) * float64(b.rate) / float64(time.Second)); add > 0 {
+		b.tokens, b.at = min(b.tokens+add, b.burst), now
+	}
+	if b.tokens > 0 {
+		return true
+	}
+	b.next = now.Add(time.Duration(1-b.tokens)*time.Second/time.Duration(b.rate) + time.Millisecond)
+	return false
+}
+
+func (b *bucket) take(n int) { b.tokens -= n }

@@ -1,0 +1,33 @@
+package gossip
+
+// Stats counts what a node did since it started. All counters only rise; the lengths at the end are of now.
+type Stats struct {
+	PacketsIn, BytesIn   uint64 // without IP and UDP headers and sealing
+	PacketsOut, BytesOut uint64
+	ProbesOut            uint64 // of PacketsOut, the detector's
+
+	Malformed      uint64 // datagrams or messages that could not be read
+	OtherCluster   uint64 // datagrams of another cluster
+	Misaddressed   uint64 // datagrams meant for a former owner of this address, or a former life
+	Namesake       uint64 // datagrams of another node with this node's name
+	StaleNews      uint64 // news older than the table
+	Doubted        uint64 // old verdicts about live members, passed to them and not believed
+	Refuted        uint64 // accusations that this node refuted
+	RepliesRefused uint64 // answers not given, since strangers and the dead had asked for too many
+	TableRefused   uint64 // members not taken in: the table is full, or an ID is taken
+	Stalls         uint64 // times that this node's own process stood still
+	Delivered      uint64 // messages
+	Duplicates     uint64 // copies of messages that were delivered already
+	TooOld         uint64 // messages older than the window in which copies are told apart
+	QueueDropped   uint64 // rumors let go over the queues' bounds
+
+	NewsQueued, MessagesQueued int
+}
+
+// Stats returns the counters.
+func (n *Node) Stats() Stats {
+	s := n.stats
+	s.QueueDropped = n.news.Dropped + n.messages.Dropped
+	s.NewsQueued, s.MessagesQueued = n.news.Len(), n.messages.Len()
+	return s
+}

@@ -1,0 +1,72 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+// The messages of probing (SWIM, section 3.1; Lifeguard adds the nack), and the fingerprint that rides beside them.
+
+// AppendPing asks for an ack of the same sequence.
+func AppendPing(b []byte, seq uint32) []byte { return appendSeq(b, TypePing, seq) }
+
+// AppendAck answers a ping, the sender's own or one that it relays.
+func AppendAck(b []byte, seq uint32) []byte { return appendSeq(b, TypeAck, seq) }
+
+// AppendNack answers an indirect ping: "I am here, but the target does not answer me".
+func AppendNack(b []byte, seq uint32) []byte { return appendSeq(b, TypeNack, seq) }
+
+// ReadSeq reads the body of a ping, an ack or a nack.
+func ReadSeq(body []byte) (seq uint32, ok bool) {
+	c := cursor{b: body}
+	return c.u32(), !c.bad
+}
+
+func appendSeq(b []byte, t Type, seq uint32) []byte {
+	b = append(b, byte(t), 0, 4)
+	return binary.BigEndian.AppendUint32(b, seq)
+}
+
+// PingReq asks the receiver to ping another member and to relay its ack (SWIM's indirect ping).
+type PingReq struct {
+	Seq      uint32
+	Target   member.ID
+	Instance uint32 // the life of the target that is meant
+}
+
+// AppendPingReq writes a PingReq.
+func AppendPingReq(b []byte, m PingReq) []byte {
+	b = append(b, byte(TypePingReq), 0, 16)
+	b = binary.BigEndian.AppendUint32(b, m.Seq)
+	b = binary.BigEndian.AppendUint64(b, uint64(m.Target))
+	return binary.BigEndian.AppendUint32(b, m.Instance)
+}
+
+// ReadPingReq reads the body of a PingReq.
+func ReadPingReq(body []byte) (m PingReq, ok bool) {
+	c := cursor{b: body}
+	m = PingReq{Seq: c.u32(), Target: member.ID(c.u64()), Instance: c.u32()}
+	return m, !c.bad
+}
+
+// Fingerprint shows the sender's view of the live members, as of after the news in the same datagram.
+type Fingerprint struct {
+	Hash uint64
+	Live uint32 // how many; 24 bits on the wire
+}
+
+// AppendFingerprint writes a Fingerprint.
+func AppendFingerprint(b []byte, m Fingerprint) []byte {
+	b = append(b, byte(TypeFingerprint), 0, 11)
+	b = binary.BigEndian.AppendUint64(b, m.Hash)
+	return append(b, byte(m.Live>>16), byte(m.Live>>8), byte(m.Live))
+}
+
+// ReadFingerprint reads the body of a Fingerprint.
+func ReadFingerprint(body []byte) (m Fingerprint, ok bool) {
+	c := cursor{b: body}
+	m.Hash = c.u64()
+	m.Live = uint32(c.u8())<<16 | uint32(c.u16())
+	return m, !c.bad
+}

@@ -1,0 +1,125 @@
+// Package wire turns messages into bytes and back. docs/protocol.md describes every byte.
+//
+// A datagram is a header and then messages, each a type, a length and a body. A reader skips a type that it does not
+// know and ignores what follows the fields that it knows, so that versions can mix. Every datagram stands alone.
+// Encoding appends to a slice of the caller's; decoding points into the datagram: neither allocates.
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+// Sizes, in bytes.
+const (
+	Magic       = 0xA1 // the first byte of a datagram in the clear: protocol family 0xA0, version 1
+	HeaderSize  = 21
+	MessageSize = 3 // type and length before each message's body
+
+	DefaultMTU = 1400 // of UDP payload
+	MinMTU     = 1232 // what every IPv6 link carries; a record of member.MaxRecord bytes still fits
+	MaxMTU     = 65507
+)
+
+// Header opens every datagram.
+type Header struct {
+	Cluster    uint32    // hash of the cluster's name: packets of another cluster are dropped
+	From       member.ID // the sender
+	Generation uint32    // the sender's, its low 32 bits
+	To         uint32    // the instance that the datagram is meant for; 0: whoever receives it
+}
+
+// Type says what a message is.
+type Type uint8
+
+// The types. Numbers are never used again for something else.
+const (
+	TypePing        Type = 0x01
+	TypeAck         Type = 0x02
+	TypePingReq     Type = 0x03
+	TypeNack        Type = 0x04
+	TypeFingerprint Type = 0x05
+	TypeUpdate      Type = 0x06
+	TypeRecord      Type = 0x07
+	TypeRequest     Type = 0x08
+	TypeJoin        Type = 0x09
+	TypeWelcome     Type = 0x0a
+	TypeRefuse      Type = 0x0b
+	TypeConflict    Type = 0x0c
+	TypeMistaken    Type = 0x0d
+	TypeMessage     Type = 0x0e
+
+	// 0x10 to 0x1f: anti-entropy, repair.go. 0x20 and above: detectors beyond ping, ack, ping-req and nack.
+)
+
+// Errors of Open. They are values, so that a flood of bad packets costs no memory.
+var (
+	ErrShort = errors.New("wire: datagram too short for a header")
+	ErrMagic = errors.New("wire: not a datagram of this protocol version")
+)
+
+// AppendHeader opens a datagram.
+func AppendHeader(b []byte, h Header) []byte {
+	b = append(b, Magic)
+	b = binary.BigEndian.AppendUint32(b, h.Cluster)
+	b = binary.BigEndian.AppendUint64(b, uint64(h.From))
+	b = binary.BigEndian.AppendUint32(b, h.Generation)
+	return binary.BigEndian.AppendUint32(b, h.To)
+}
+
+// Open reads a datagram's header and returns a reader of its messages.
+func Open(datagram []byte) (Header, Reader, error) {
+	if len(datagram) < HeaderSize {
+		return Header{}, Reader{}, ErrShort
+	}
+	if datagram[0] != Magic {
+		return Header{}, Reader{}, ErrMagic
+	}
+	return Header{
+		Cluster:    binary.BigEndian.Uint32(datagram[1:]),
+		From:       member.ID(binary.BigEndian.Uint64(datagram[5:])),
+		Generation: binary.BigEndian.Uint32(datagram[13:]),
+		To:         binary.BigEndian.Uint32(datagram[17:]),
+	}, Reader{rest: datagram[HeaderSize:]}, nil
+}
+
+// Reader goes through the messages of a datagram.
+type Reader struct {
+	rest []byte
+	bad  bool
+}
+
+// Next returns the next message's type and body; ok is false at the end, and at a message that is cut short.
+func (r *Reader) Next() (t Type, body []byte, ok bool) {
+	if len(r.rest) == 0 {
+		return 0, nil, false
+	}
+	if len(r.rest) < MessageSize {
+		r.bad, r.rest = true, nil
+		return 0, nil, false
+	}
+	t, n := Type(r.rest[0]), int(binary.BigEndian.Uint16(r.rest[1:]))
+	if len(r.rest) < MessageSize+n {
+		r.bad, r.rest = true, nil
+		return 0, nil, false
+	}
+	body, r.rest = r.rest[MessageSize:MessageSize+n], r.rest[MessageSize+n:]
+	return t, body, true
+}
+
+// Malformed says whether the datagram ended within a message.
+func (r *Reader) Malformed() bool { return r.bad }
+
+// ClusterHash is what stands for a cluster's name in a header.
+func ClusterHash(name string) uint32 { return uint32(member.IDOf(name)) }
+
+// begin opens a message whose length end fills in.
+func begin(b []byte, t Type) []byte { return append(b, byte(t), 0, 0) }
+
+// end closes the message that begin opened at start.
+func end(b []byte, start int) []byte {
+	binary.BigEndian.PutUint16(b[start+1:], uint16(len(b)-start-MessageSize))
+	return b
+}
