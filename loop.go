@@ -178,9 +178,9 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.SeedsWanted:
 		n.seek()
 	case gossip.Welcomed:
-		n.joining.welcomed()
+		n.welcomed()
 	case gossip.Refused:
-		n.joining.refused(e.Err)
+		n.joining.refuse(e.Err)
 		n.log.warn(n.now(), "refused: "+e.Err.Error(), "a seed refused this node", "error", e.Err)
 	case gossip.Conflicted:
 		n.log.error("another live node has this node's name; this node stops", "name", n.name, "error", e.Err)
@@ -188,6 +188,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.LeaveDone:
 		n.stop(ErrLeft)
 	default:
+		n.met(&e.Member)
 		n.tellWatchers(e)
 	}
 }
@@ -203,12 +204,14 @@ func (n *Node) unopened(from netip.AddrPort, err error) {
 	}
 }
 
-// pause waits, but not longer than the node lives.
-func (n *Node) pause(d time.Duration) {
+// pause waits, and says whether the node still lives.
+func (n *Node) pause(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return true
 	case <-n.ctx.Done():
+		return false
 	}
 }

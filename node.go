@@ -38,6 +38,8 @@ type Node struct {
 	sealer      *transport.Sealer // nil: in the clear
 	working     *hands            // nil while waiting
 	seeking     bool              // the seeds are being looked up
+	found       []netip.AddrPort  // of the seeds, at the last lookup
+	joins       []*join
 	watchers    []*watcher
 	subscribers []*subscriber
 

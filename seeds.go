@@ -4,6 +4,7 @@ package starling
 // refused, for the errors of those who wait.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,16 +12,19 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
 )
 
 const (
 	// MaxSeeds bounds the seeds, and the addresses that they stand for.
 	MaxSeeds = 256
-	// relookup is how often Node.Join looks names up while nobody answers.
-	relookup = 5 * time.Second
+	// Names are looked up again, while nobody answers or none is found, after pauses from firstRelookup to relookup.
+	firstRelookup = 200 * time.Millisecond
+	relookup      = 5 * time.Second
 )
 
 // seed is one seed as it was written.
@@ -79,26 +83,43 @@ func (n *Node) resolve(ctx context.Context, seeds []seed) (found []netip.AddrPor
 	return found, errors.Join(errs...)
 }
 
-// seek looks up the seeds in the background and hands them to the core; the core asks again if that was in vain.
+// seek looks up the seeds in the background, until one has an address, and hands them to the core, which asks again
+// when they did not answer.
 func (n *Node) seek() {
 	if n.seeking {
 		return
 	}
 	n.seeking = true
 	n.background.Go(func() {
-		found, lookupErr := n.resolve(n.ctx, n.seeds)
-		n.joining.looked(lookupErr)
-		n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) {
-			n.seeking = false
-			if lookupErr != nil {
-				n.log.warn(now, "lookup", "looking up seeds", "error", lookupErr)
-			}
+		for pause := firstRelookup; ; pause = min(2*pause, relookup) {
+			found, err := n.resolve(n.ctx, n.seeds)
+			n.joining.looked(err)
+			enough := len(found) > 0 || len(n.seeds) == 0
+			n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) {
+				if err != nil {
+					n.log.warn(now, "lookup", "looking up seeds", "error", err)
+				}
+				if enough {
+					n.seeking, n.found = false, found
+					n.dial(now, out)
+				}
+			})
 			// No address at all must not reach the core, which would think itself the first of its cluster.
-			if len(found) > 0 || len(n.seeds) == 0 {
-				n.joining.refused(n.core.Do(now, gossip.Join{Seeds: found}, out))
+			if enough || !n.pause(pause) {
+				return
 			}
-		})
+		}
 	})
+}
+
+// dial hands all addresses to the core: the seeds' and those that a Join waits for.
+func (n *Node) dial(now gossip.Time, out *gossip.Outbox) error {
+	n.joins = slices.DeleteFunc(n.joins, func(j *join) bool { return j.over.Load() })
+	all := slices.Clone(n.found)
+	for _, j := range n.joins {
+		all = append(all, j.addrs...)
+	}
+	return n.core.Do(now, gossip.Join{Seeds: all}, out)
 }
 
 // Welcomed waits until a seed has let this node in, or it is the first of its cluster. When ctx ends first the error
@@ -115,30 +136,30 @@ func (n *Node) Welcomed(ctx context.Context) error {
 	case <-n.done:
 		return n.Err()
 	case <-ctx.Done():
-		return n.joinError(ctx, n.seeds, nil)
+		return n.joinError(ctx, n.seeds, n.joining.lookup())
 	}
 }
 
-// Join asks further seeds to let this node in, so that two clusters become one, and waits until one of them has.
-// When ctx ends first the error says what was tried and who refused.
+// Join asks further seeds to let this node in, so that two clusters become one, and waits until one of them has, or is
+// seen to be a member. When ctx ends first the error says what was tried and who refused.
 func (n *Node) Join(ctx context.Context, seeds ...string) error {
 	parsed, err := parseSeeds(seeds)
 	if err != nil || len(parsed) == 0 {
 		return err
 	}
-	welcome := n.joining.wait()
-	defer n.joining.forget(welcome)
+	j := &join{done: make(chan struct{})}
+	defer j.over.Store(true)
 	again := time.NewTicker(relookup)
 	defer again.Stop()
 	for {
 		found, lookupErr := n.resolve(ctx, parsed)
 		if len(found) > 0 {
-			if err := n.do(ctx, gossip.Join{Seeds: found}); err != nil && ctx.Err() == nil {
+			if err := n.expect(ctx, j, found); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}
 		select {
-		case <-welcome:
+		case <-j.done:
 			return nil
 		case <-n.done:
 			return n.Err()
@@ -149,81 +170,114 @@ func (n *Node) Join(ctx context.Context, seeds ...string) error {
 	}
 }
 
+// join is a Join that waits for one of some addresses.
+type join struct {
+	over atomic.Bool // nobody waits any more
+
+	// Of the node's goroutine.
+	addrs []netip.AddrPort
+	done  chan struct{}
+	heard bool // done is closed
+}
+
+func (j *join) welcome() {
+	if !j.heard {
+		j.heard = true
+		close(j.done)
+	}
+}
+
+// expect dials the addresses that a Join found.
+func (n *Node) expect(ctx context.Context, j *join, found []netip.AddrPort) (err error) {
+	called := n.call(ctx, func(now gossip.Time, out *gossip.Outbox) {
+		self := n.core.Self()
+		j.addrs = slices.DeleteFunc(found, func(a netip.AddrPort) bool { return a == self.Addr() })
+		if !slices.Contains(n.joins, j) {
+			n.joins = append(n.joins, j)
+		}
+		if len(j.addrs) == 0 {
+			j.welcome()
+			return
+		}
+		for m := range n.core.Table().All() {
+			n.met(&m)
+		}
+		if !j.heard {
+			err = n.dial(now, out)
+		}
+	})
+	return cmp.Or(called, err)
+}
+
+// met ends the Joins that wait for a member.
+func (n *Node) met(m *member.Member) {
+	if len(n.joins) == 0 || !m.State.Live() {
+		return
+	}
+	for _, j := range n.joins {
+		if slices.Contains(j.addrs, m.Addr()) {
+			j.welcome()
+		}
+	}
+}
+
+// welcomed notes that a seed let this node in.
+func (n *Node) welcomed() {
+	n.joining.welcomed()
+	for _, j := range n.joins {
+		j.welcome()
+	}
+	n.joins = nil
+}
+
 func (n *Node) joinError(ctx context.Context, seeds []seed, lookupErr error) error {
 	tried := make([]string, len(seeds))
 	for i, s := range seeds {
 		tried[i] = s.text
 	}
 	err := fmt.Errorf("starling: no seed let %q in (tried %s): %w", n.name, strings.Join(tried, ", "), ctx.Err())
-	if lookupErr == nil {
-		lookupErr = n.joining.lookup()
-	}
 	return errors.Join(err, n.joining.refusal(), lookupErr)
 }
 
-// joining is how it goes with joining. It is shared between the node's goroutine and those who wait.
+// joining is how it goes with joining, for those who wait.
 type joining struct {
 	first chan struct{} // closed at the first welcome
 
-	mu         sync.Mutex
-	done       bool // first is closed
-	waiting    []chan struct{}
-	refusedErr error // the last refusal since the last welcome
-	lookupErr  error // of the last lookup
+	mu      sync.Mutex
+	done    bool  // first is closed
+	refused error // the last refusal before the first welcome
+	lookups error // of the last lookup
 }
 
 func (j *joining) welcomed() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if !j.done {
-		j.done = true
+		j.done, j.refused = true, nil
 		close(j.first)
 	}
-	for _, w := range j.waiting {
-		close(w)
-	}
-	j.waiting, j.refusedErr = nil, nil
 }
 
-func (j *joining) refused(err error) {
+func (j *joining) refuse(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err != nil {
-		j.refusedErr = err
-	}
+	j.refused = err
 }
 
 func (j *joining) looked(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.lookupErr = err
+	j.lookups = err
 }
 
 func (j *joining) refusal() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.refusedErr
+	return j.refused
 }
 
 func (j *joining) lookup() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.lookupErr
-}
-
-// wait returns a channel that the next welcome closes.
-func (j *joining) wait() chan struct{} {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	w := make(chan struct{})
-	j.waiting = append(j.waiting, w)
-	return w
-}
-
-func (j *joining) forget(w chan struct{}) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if i := slices.Index(j.waiting, w); i >= 0 {
-		j.waiting = slices.Delete(j.waiting, i, i+1)
-	}
+	return j.lookups
 }
