@@ -1,0 +1,147 @@
+// Package agent is the daemon around a starling.Node: a control API over HTTP with its OpenAPI document, metrics, a
+// small dashboard, and a memory of the peers on disk.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/transport"
+)
+
+// Agent is a running node with its API. New makes one, Run serves it to its end.
+type Agent struct {
+	cfg      Config
+	log      *slog.Logger
+	node     *starling.Node
+	peers    *peers // nil without a data directory
+	server   *Server
+	listener net.Listener
+}
+
+// New starts a node and opens its API's socket. Errors say which setting is at fault.
+func New(cfg Config, log *slog.Logger) (_ *Agent, err error) {
+	a := &Agent{cfg: cfg, log: log}
+	token, err := cfg.token()
+	if err != nil {
+		return nil, err
+	}
+	nodeCfg, err := cfg.node(log)
+	if err != nil {
+		return nil, err
+	}
+	if a.listener, err = net.Listen("tcp", cfg.API); err != nil {
+		return nil, fmt.Errorf("--api %s: %w", cfg.API, reason(err))
+	}
+	if a.peers, err = openPeers(cfg.DataDir, log); err != nil {
+		a.listener.Close()
+		return nil, err
+	}
+	nodeCfg.Seeds = a.peers.seeds(nodeCfg.Seeds, cfg.Cluster)
+	if a.node, err = starling.Start(nodeCfg); err != nil {
+		a.listener.Close()
+		a.peers.close()
+		return nil, err
+	}
+	a.server = NewServer(a.node, ServerOptions{Token: token, Log: log})
+	return a, nil
+}
+
+// APIAddr returns where the API is served.
+func (a *Agent) APIAddr() net.Addr { return a.listener.Addr() }
+
+// Node returns the agent's node.
+func (a *Agent) Node() *starling.Node { return a.node }
+
+// Run serves until ctx ends or the node stops by itself, then leaves the cluster and closes everything. It returns nil
+// after a leave, and otherwise why the node stopped.
+func (a *Agent) Run(ctx context.Context) error {
+	self := a.node.Self()
+	a.log.Info("started", "name", self.Name, "addr", self.Addr.String(), "cluster", a.node.Info().Cluster,
+		"api", a.listener.Addr().String())
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- a.server.Serve(a.listener) }()
+	remembered := make(chan struct{})
+	go func() { a.peers.follow(ctx, a.node); close(remembered) }()
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case <-a.node.Done():
+	case err = <-served:
+		err = fmt.Errorf("the API stopped: %w", err)
+	}
+	stop()
+	<-remembered
+	leaveErr := a.leave()
+	a.server.Close()
+	a.peers.close()
+	return errors.Join(err, leaveErr)
+}
+
+// leave tells the cluster, if the node still runs.
+func (a *Agent) leave() error {
+	ctx, stop := context.WithTimeout(context.Background(), a.cfg.LeaveTimeout)
+	defer stop()
+	if a.node.Err() == nil {
+		a.log.Info("leaving", "timeout", a.cfg.LeaveTimeout.String())
+		if err := a.node.Leave(ctx); err != nil && !errors.Is(err, starling.ErrLeft) {
+			a.log.Warn("the leave did not reach everybody in time", "error", err)
+		}
+	}
+	err := a.node.Err()
+	if err == nil || errors.Is(err, starling.ErrLeft) || errors.Is(err, starling.ErrClosed) {
+		a.log.Info("stopped")
+		return nil
+	}
+	return err
+}
+
+// Rekey reads the key file again and gives its keys to the node.
+func (a *Agent) Rekey() {
+	if a.cfg.KeyFile == "" {
+		a.log.Warn("SIGHUP reads the key file again, and there is none")
+		return
+	}
+	ring, err := transport.ReadKeyFile(a.cfg.KeyFile)
+	if err == nil {
+		err = a.node.SetKeyRing(ring)
+	}
+	if err != nil {
+		a.log.Error("the keys stay as they were", "error", err)
+		return
+	}
+	a.log.Info("keys read again", "keys", len(ring.Keys()), "sealing", ring.Keys()[0].String())
+}
+
+// reason unwraps the part of a network error that is news: the address is said already.
+func reason(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
+	}
+	return err
+}
+
+// httpTimeouts are bounds on slow or silent clients of the API.
+const (
+	headerTimeout = 5 * time.Second
+	bodyTimeout   = 30 * time.Second
+	idleTimeout   = 2 * time.Minute
+	closeTimeout  = 2 * time.Second
+	maxHeader     = 16 << 10
+)
+
+func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}

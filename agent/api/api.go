@@ -1,0 +1,106 @@
+// Package api has the JSON shapes that the agent speaks and the command line prints: one definition for the server, the
+// client and the scripts that rely on them. Fields are added, never renamed or removed.
+package api
+
+import "time"
+
+// Member is one member of the cluster, as the agent's own table has it.
+type Member struct {
+	Name        string            `json:"name"`
+	Addr        string            `json:"addr"`
+	State       string            `json:"state"` // alive, suspect, failed or left
+	Zone        string            `json:"zone"`
+	Tags        map[string]string `json:"tags"`
+	Generation  uint64            `json:"generation"`
+	Incarnation uint32            `json:"incarnation"`
+	Since       time.Time         `json:"since"` // when this agent learned of the state
+}
+
+// Event is one change of the membership. A resync has no member: the stream was too slow for what happened, and the
+// members must be read again.
+type Event struct {
+	Time        time.Time         `json:"time"`
+	Event       string            `json:"event"` // joined, updated, suspected, recovered, failed, left or resync
+	Name        string            `json:"name"`
+	Addr        string            `json:"addr"`
+	State       string            `json:"state"`
+	Zone        string            `json:"zone,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
+	Generation  uint64            `json:"generation,omitempty"`
+	Incarnation uint32            `json:"incarnation,omitempty"`
+}
+
+// Message is one delivered message.
+type Message struct {
+	Time    time.Time `json:"time"`
+	Topic   string    `json:"topic"`
+	Origin  string    `json:"origin"`
+	Seq     uint64    `json:"seq"`
+	Payload []byte    `json:"payload"`          // base64 in JSON
+	Missed  uint64    `json:"missed,omitempty"` // messages dropped before this one because the reader was slow
+}
+
+// Info is what an agent says of itself.
+type Info struct {
+	Member
+	Cluster   string         `json:"cluster"`
+	Version   string         `json:"version"`
+	Detector  string         `json:"detector"`
+	Sealed    bool           `json:"sealed"`   // whether packets are encrypted
+	Welcomed  bool           `json:"welcomed"` // whether a seed has let this node in, or it is the first of its cluster
+	Started   time.Time      `json:"started"`
+	Uptime    float64        `json:"uptime_seconds"`
+	Members   map[string]int `json:"members"` // by state, this node included
+	Agreement Agreement      `json:"agreement"`
+	Health    int            `json:"health"` // 0 is good; higher: this node doubts its own eyes
+	RTT       float64        `json:"rtt_seconds"`
+	Traffic   Traffic        `json:"traffic"`
+}
+
+// Agreement says how many of the peers heard lately hold exactly this node's view of the cluster.
+type Agreement struct {
+	Same  int `json:"same"`
+	Heard int `json:"heard"`
+}
+
+// Traffic counts UDP payload since the start; headers of UDP and IP are not in the bytes.
+type Traffic struct {
+	SentPackets     uint64            `json:"sent_packets"`
+	SentBytes       uint64            `json:"sent_bytes"`
+	ReceivedPackets uint64            `json:"received_packets"`
+	ReceivedBytes   uint64            `json:"received_bytes"`
+	Dropped         map[string]uint64 `json:"dropped"` // packets not used, by reason
+}
+
+// Published answers a publish.
+type Published struct {
+	Topic  string `json:"topic"`
+	Origin string `json:"origin"`
+	Seq    uint64 `json:"seq"`
+}
+
+// JoinRequest names more seeds.
+type JoinRequest struct {
+	Seeds []string `json:"seeds"`
+}
+
+// TagsRequest changes the agent's own tags.
+type TagsRequest struct {
+	Set   map[string]string `json:"set,omitempty"`
+	Unset []string          `json:"unset,omitempty"`
+}
+
+// Tags answers with the agent's tags as they are now.
+type Tags struct {
+	Tags map[string]string `json:"tags"`
+}
+
+// Done answers a request that has nothing more to say than that it was done.
+type Done struct {
+	Done string `json:"done"`
+}
+
+// Error is the body of every answer that is not a success.
+type Error struct {
+	Error string `json:"error"`
+}

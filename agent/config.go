@@ -1,0 +1,152 @@
+package agent
+
+// This file is what an agent is told: its flags, which are its environment and its configuration file too (package
+// settings), and what they mean to the node.
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/agent/settings"
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/transport"
+)
+
+// DefaultAPI is where an agent serves its API, and where the client commands look for it.
+const DefaultAPI = "127.0.0.1:7748"
+
+// Config is what an agent is started with.
+type Config struct {
+	Name, Bind, Advertise string
+	Join                  []string
+	Cluster, Zone         string
+	Tags                  map[string]string
+	KeyFile               string
+	DataDir               string
+	API, APITokenFile     string
+	LogFormat, LogLevel   string
+	LeaveTimeout          time.Duration
+	Retention             time.Duration
+	MTU, Budget           int
+}
+
+// Flags adds a flag for each setting, with its default.
+func (c *Config) Flags(f *pflag.FlagSet) {
+	f.StringVar(&c.Name, "name", "", "name of this node, unique in the cluster (default the host's name)")
+	f.StringVar(&c.Bind, "bind", ":7747", "`HOST:PORT` to receive gossip on, over UDP; port 0 takes a free one")
+	f.StringVar(&c.Advertise, "advertise", "", "`HOST[:PORT]` that the others send to (default where it is bound)")
+	f.StringSliceVar(&c.Join, "join", nil, "`ADDR[,ADDR...]` of nodes that are in the cluster: IP, IP:PORT, HOST or HOST:PORT")
+	f.StringVar(&c.Cluster, "cluster", "starling", "name of the cluster; clusters of different names never mix")
+	f.StringVar(&c.Zone, "zone", "", "where this node is, the widest part first: eu/frankfurt/r12")
+	f.Var(settings.NewMap(&c.Tags), "tag", "`key=value` that the others see; may be repeated; 1 KiB in all")
+	f.StringVar(&c.KeyFile, "key-file", "", "`FILE` of cluster keys, one a line, the one that seals first (see starling keygen); SIGHUP reads it again")
+	f.StringVar(&c.DataDir, "data-dir", "", "`DIR` to remember the peers in, so that a restart needs no --join")
+	f.StringVar(&c.API, "api", DefaultAPI, "`HOST:PORT` to serve the API on, over HTTP")
+	f.StringVar(&c.APITokenFile, "api-token-file", "", "`FILE` with the token that the API demands; a must when it listens beyond loopback")
+	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
+	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.DurationVar(&c.LeaveTimeout, "leave-timeout", 5*time.Second, "how long a leave may take at a signal")
+	f.DurationVar(&c.Retention, "retention", 24*time.Hour, "how long failed and left members are remembered and failed ones dialled again")
+	f.IntVar(&c.MTU, "mtu", 1400, "most bytes of a datagram on the wire, without the headers of IP and UDP")
+	f.IntVar(&c.Budget, "budget", 1<<20, "most bytes a second of news and messages that this node sends")
+}
+
+// Load sets what the flags did not say from the environment and then from the file that the flag "config" names.
+func Load(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	if err := settings.FromEnv(flags, lookup); err != nil {
+		return err
+	}
+	path := flags.Lookup("config").Value.String()
+	if path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("the configuration file: %w", err)
+	}
+	return settings.FromFile(flags, path, text)
+}
+
+// node translates to what the library wants.
+func (c *Config) node(log *slog.Logger) (starling.Config, error) {
+	sc := starling.Config{
+		Name: c.Name, Bind: c.Bind, Advertise: c.Advertise, Seeds: c.Join,
+		Cluster: c.Cluster, Zone: c.Zone, Tags: c.Tags, Logger: log,
+		Gossip: gossip.Config{Retention: c.Retention, MTU: c.MTU, Budget: c.Budget},
+	}
+	if c.KeyFile == "" {
+		return sc, nil
+	}
+	var err error
+	if sc.KeyRing, err = transport.ReadKeyFile(c.KeyFile); err != nil {
+		return sc, fmt.Errorf("--key-file: %w", err)
+	}
+	return sc, nil
+}
+
+// maxToken bounds a token file in bytes; minToken is what a guesser would need too long for.
+const maxToken, minToken = 4096, 16
+
+// token reads the API's token. Without a file there is none, which only an API on loopback may do.
+func (c *Config) token() (string, error) {
+	if c.APITokenFile != "" {
+		return ReadToken(c.APITokenFile)
+	}
+	if !isLoopback(c.API) {
+		return "", fmt.Errorf("--api %s can be reached from other machines, so it needs --api-token-file: "+
+			"make one with 'starling keygen > token', or listen on %s", c.API, DefaultAPI)
+	}
+	return "", nil
+}
+
+// ReadToken reads a token from a file: its text without the space around it.
+func ReadToken(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("--api-token-file: %w", err)
+	}
+	t := strings.TrimSpace(string(text))
+	if len(t) < minToken || len(t) > maxToken || strings.ContainsAny(t, " \t\r\n") {
+		return "", fmt.Errorf("--api-token-file %s: the token must be one word of %d to %d characters; make one with 'starling keygen'",
+			path, minToken, maxToken)
+	}
+	return t, nil
+}
+
+// isLoopback says whether only this machine can reach a listening address.
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// NewLogger makes the agent's logger.
+func (c *Config) NewLogger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level %q: debug, info, warn or error is wanted", c.LogLevel)
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	switch c.LogFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
+	}
+	return nil, fmt.Errorf("--log-format %q: text or json is wanted", c.LogFormat)
+}

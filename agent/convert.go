@@ -1,0 +1,83 @@
+package agent
+
+// This file turns the library's values into the API's shapes.
+
+import (
+	"runtime/debug"
+
+	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/agent/api"
+)
+
+// stateNames are the states as the API has them.
+var stateNames = []string{
+	starling.Alive.String(), starling.Suspect.String(), starling.Failed.String(), starling.Left.String(),
+}
+
+func toMember(m starling.Member) api.Member {
+	return api.Member{
+		Name: m.Name, Addr: m.Addr.String(), State: m.State.String(), Zone: m.Zone, Tags: m.Tags.Map(),
+		Generation: m.Generation, Incarnation: m.Incarnation, Since: m.Since.UTC(),
+	}
+}
+
+func toEvent(e starling.Event) api.Event {
+	out := api.Event{Time: e.Time.UTC(), Event: e.Kind.String()}
+	if e.Kind == starling.Resync {
+		return out
+	}
+	m := e.Member
+	out.Name, out.Addr, out.State, out.Zone, out.Tags = m.Name, m.Addr.String(), m.State.String(), m.Zone, m.Tags.Map()
+	out.Generation, out.Incarnation = m.Generation, m.Incarnation
+	return out
+}
+
+func toMessage(m starling.Message) api.Message {
+	payload := m.Payload
+	if payload == nil {
+		payload = []byte{} // "" in JSON, not null
+	}
+	return api.Message{Time: m.Time.UTC(), Topic: m.Topic, Origin: m.Origin, Seq: m.Seq, Payload: payload, Missed: m.Missed}
+}
+
+func toInfo(i starling.Info) api.Info {
+	out := api.Info{
+		Member: toMember(i.Self), Cluster: i.Cluster, Version: Version(), Detector: i.Detector,
+		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(), Uptime: i.Uptime.Seconds(),
+		Members: map[string]int{}, Agreement: api.Agreement{Same: i.Same, Heard: i.Heard},
+		Health: i.Health, RTT: i.RTT.Seconds(),
+		Traffic: api.Traffic{
+			SentPackets: i.Socket.DatagramsOut, SentBytes: i.Socket.BytesOut,
+			ReceivedPackets: i.Socket.DatagramsIn, ReceivedBytes: i.Socket.BytesIn,
+			Dropped: map[string]uint64{},
+		},
+	}
+	for _, state := range []starling.State{starling.Alive, starling.Suspect, starling.Failed, starling.Left} {
+		out.Members[state.String()] = i.Members[state]
+	}
+	for reason, n := range drops(i) {
+		out.Traffic.Dropped[reason] = n
+	}
+	return out
+}
+
+// drops are the packets that were not used, by reason.
+func drops(i starling.Info) map[string]uint64 {
+	return map[string]uint64{
+		"truncated":     i.Socket.Truncated,
+		"read_error":    i.Socket.ReadErrors,
+		"send_error":    i.Socket.SendErrors,
+		"send_buffer":   i.Socket.SendDropped,
+		"kernel_buffer": i.Socket.KernelDrops,
+		"unopened":      i.Unopened,
+	}
+}
+
+// Version returns the version that the program was built with: a release, a commit, or "devel".
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,221 @@
+package agent
+
+// This file is what the API answers to single requests.
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/agent/api"
+)
+
+// Bounds on how long a request may wait for the cluster.
+const (
+	defaultWait = 10 * time.Second
+	maxWait     = 25 * time.Second // below bodyTimeout, so that the answer still arrives
+)
+
+func (s *Server) info(w http.ResponseWriter, _ *http.Request) { reply(w, toInfo(s.node.Info())) }
+
+func (s *Server) members(w http.ResponseWriter, r *http.Request) {
+	match, err := parseFilter(r.URL.Query()["state"], r.URL.Query()["tag"])
+	if err != nil {
+		fail(w, http.StatusBadRequest, err)
+		return
+	}
+	out := []api.Member{}
+	for m := range s.node.Members() {
+		if match(m) {
+			out = append(out, toMember(m))
+		}
+	}
+	slices.SortFunc(out, func(a, b api.Member) int { return strings.Compare(a.Name, b.Name) })
+	reply(w, out)
+}
+
+func (s *Server) member(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	for m := range s.node.Members() {
+		if m.Name == name {
+			reply(w, toMember(m))
+			return
+		}
+	}
+	fail(w, http.StatusNotFound, fmt.Errorf("no member is called %q", name))
+}
+
+func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
+	topic := r.URL.Query().Get("topic")
+	if topic == "" {
+		fail(w, http.StatusBadRequest, errors.New("the query needs topic=NAME"))
+		return
+	}
+	payload, err := io.ReadAll(r.Body)
+	if err != nil {
+		fail(w, http.StatusRequestEntityTooLarge, err)
+		return
+	}
+	ctx, stop := wait(r)
+	defer stop()
+	seq, err := s.node.Publish(ctx, topic, payload)
+	if err != nil {
+		s.failNode(w, err)
+		return
+	}
+	reply(w, api.Published{Topic: topic, Origin: s.node.Self().Name, Seq: seq})
+}
+
+func (s *Server) join(w http.ResponseWriter, r *http.Request) {
+	var req api.JoinRequest
+	if !readJSON(w, r, &req) {
+		return
+	}
+	if len(req.Seeds) == 0 {
+		fail(w, http.StatusBadRequest, errors.New(`the body needs {"seeds": ["ADDR"]}`))
+		return
+	}
+	ctx, stop := wait(r)
+	defer stop()
+	if err := s.node.Join(ctx, req.Seeds...); err != nil {
+		s.failNode(w, err)
+		return
+	}
+	reply(w, api.Done{Done: "joined"})
+}
+
+func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
+	ctx, stop := wait(r)
+	defer stop()
+	if err := s.node.Leave(ctx); err != nil {
+		s.failNode(w, err)
+		return
+	}
+	reply(w, api.Done{Done: "left"})
+}
+
+func (s *Server) tags(w http.ResponseWriter, r *http.Request) {
+	var req api.TagsRequest
+	if !readJSON(w, r, &req) {
+		return
+	}
+	ctx, stop := wait(r)
+	defer stop()
+	select { // two changes at once must not lose one of them
+	case s.tagging <- struct{}{}:
+		defer func() { <-s.tagging }()
+	case <-ctx.Done():
+		s.failNode(w, ctx.Err())
+		return
+	}
+	tags := s.node.Self().Tags.Map()
+	maps.Copy(tags, req.Set)
+	for _, k := range req.Unset {
+		delete(tags, k)
+	}
+	if err := s.node.SetTags(ctx, tags); err != nil {
+		s.failNode(w, err)
+		return
+	}
+	reply(w, api.Tags{Tags: tags})
+}
+
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	if err := s.node.Err(); err != nil {
+		fail(w, http.StatusServiceUnavailable, err)
+		return
+	}
+	reply(w, api.Done{Done: "ok"})
+}
+
+// wait bounds a request that waits for the cluster: by its client's patience, by ?timeout=5s, and by maxWait.
+func wait(r *http.Request) (context.Context, context.CancelFunc) {
+	d, err := time.ParseDuration(r.URL.Query().Get("timeout"))
+	if err != nil || d <= 0 {
+		d = defaultWait
+	}
+	return context.WithTimeout(r.Context(), min(d, maxWait))
+}
+
+// failNode answers with an error of the node: it has stopped, it could not in time, or it did not like the request.
+func (s *Server) failNode(w http.ResponseWriter, err error) {
+	switch {
+	case s.node.Err() != nil:
+		fail(w, http.StatusServiceUnavailable, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		fail(w, http.StatusGatewayTimeout, err)
+	default:
+		fail(w, http.StatusBadRequest, err)
+	}
+}
+
+func reply(w http.ResponseWriter, body any) { write(w, http.StatusOK, body) }
+
+func fail(w http.ResponseWriter, status int, err error) {
+	write(w, status, api.Error{Error: err.Error()})
+}
+
+func write(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(body) // an error here is the client's going away
+}
+
+// readJSON reads a body that must be exactly one object with known fields.
+func readJSON(w http.ResponseWriter, r *http.Request, into any) bool {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil && d.More() {
+		err = errors.New("there is more after the object")
+	}
+	if err == nil {
+		return true
+	}
+	status := http.StatusBadRequest
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		status = http.StatusRequestEntityTooLarge
+	}
+	fail(w, status, fmt.Errorf("the body is not the JSON that is wanted: %w", err))
+	return false
+}
+
+// parseFilter makes a test of members from the values of state= and tag=; each may be repeated or a list with commas.
+func parseFilter(states, tags []string) (func(starling.Member) bool, error) {
+	wanted := map[string]bool{}
+	for _, list := range states {
+		for name := range strings.SplitSeq(list, ",") {
+			if !slices.Contains(stateNames, name) {
+				return nil, fmt.Errorf("there is no state %q, there are %s", name, strings.Join(stateNames, ", "))
+			}
+			wanted[name] = true
+		}
+	}
+	pairs := map[string]string{}
+	for _, pair := range tags {
+		k, v, ok := strings.Cut(pair, "=")
+		if !ok || k == "" {
+			return nil, fmt.Errorf("tag=%q is not key=value", pair)
+		}
+		pairs[k] = v
+	}
+	return func(m starling.Member) bool {
+		if len(wanted) > 0 && !wanted[m.State.String()] {
+			return false
+		}
+		for k, v := range pairs {
+			if have, ok := m.Tags.Get(k); !ok || have != v {
+				return false
+			}
+		}
+		return true
+	}, nil
+}

@@ -1,0 +1,120 @@
+package agent
+
+// This file is what Prometheus reads: the node's own state at the moment of the scrape, and the Go runtime's.
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/starling-gossip/starling"
+)
+
+// newMetrics serves a node's metrics from a registry of its own.
+func newMetrics(node Node) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(&collector{node}, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// metric is one family of samples and how it is read from a node's state.
+type metric struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(i starling.Info, emit func(value float64, labels ...string))
+}
+
+func newMetric(kind prometheus.ValueType, name, help string, labels []string,
+	read func(starling.Info, func(float64, ...string))) metric {
+	return metric{prometheus.NewDesc(name, help, labels, nil), kind, read}
+}
+
+// one is a read of a single sample.
+func one(value func(starling.Info) float64) func(starling.Info, func(float64, ...string)) {
+	return func(i starling.Info, emit func(float64, ...string)) { emit(value(i)) }
+}
+
+const (
+	gauge   = prometheus.GaugeValue
+	counter = prometheus.CounterValue
+)
+
+var metrics = []metric{
+	newMetric(gauge, "starling_node_info", "Always 1; what the node is, in its labels.",
+		[]string{"name", "cluster", "zone", "detector", "version"},
+		func(i starling.Info, emit func(float64, ...string)) {
+			emit(1, i.Self.Name, i.Cluster, i.Self.Zone, i.Detector, Version())
+		}),
+	newMetric(gauge, "starling_members", "Members that this node knows, itself included, by state.", []string{"state"},
+		func(i starling.Info, emit func(float64, ...string)) {
+			for _, s := range []starling.State{starling.Alive, starling.Suspect, starling.Failed, starling.Left} {
+				emit(float64(i.Members[s]), s.String())
+			}
+		}),
+	newMetric(gauge, "starling_agreement_peers", "Peers heard lately (heard), and those of them that hold exactly this node's view (same).",
+		[]string{"view"},
+		func(i starling.Info, emit func(float64, ...string)) {
+			emit(float64(i.Same), "same")
+			emit(float64(i.Heard), "heard")
+		}),
+	newMetric(gauge, "starling_welcomed", "1 when a seed has let this node in or it is the first of its cluster, else 0.", nil,
+		one(func(i starling.Info) float64 { return number(i.Welcomed) })),
+	newMetric(gauge, "starling_sealed", "1 when traffic is encrypted and authenticated, else 0.", nil,
+		one(func(i starling.Info) float64 { return number(i.Sealed) })),
+	newMetric(gauge, "starling_health_score", "Local health: 0 is good, higher is slower to accuse others.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Health) })),
+	newMetric(gauge, "starling_probe_rtt_seconds", "Smoothed round trip of probes, 0 while unknown.", nil,
+		one(func(i starling.Info) float64 { return i.RTT.Seconds() })),
+	newMetric(gauge, "starling_start_time_seconds", "When the node started, in Unix time.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Started.UnixNano()) / float64(time.Second) })),
+	newMetric(gauge, "starling_incarnation", "This node's incarnation: rises when it contradicts a suspicion or changes its tags.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Self.Incarnation) })),
+	newMetric(counter, "starling_packets_total", "Datagrams received and sent.", []string{"direction"},
+		func(i starling.Info, emit func(float64, ...string)) {
+			emit(float64(i.Socket.DatagramsIn), "received")
+			emit(float64(i.Socket.DatagramsOut), "sent")
+		}),
+	newMetric(counter, "starling_bytes_total", "Bytes of datagrams received and sent, without the headers of IP and UDP.",
+		[]string{"direction"},
+		func(i starling.Info, emit func(float64, ...string)) {
+			emit(float64(i.Socket.BytesIn), "received")
+			emit(float64(i.Socket.BytesOut), "sent")
+		}),
+	newMetric(counter, "starling_packets_dropped_total", "Datagrams that were not sent or not used, by reason.", []string{"reason"},
+		func(i starling.Info, emit func(float64, ...string)) {
+			for reason, n := range drops(i) {
+				emit(float64(n), reason)
+			}
+		}),
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// collector reads a node once a scrape, so that all samples are of one moment.
+type collector struct{ node Node }
+
+// Describe lists the families.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, m := range metrics {
+		ch <- m.desc
+	}
+}
+
+// Collect reads the node.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	info := c.node.Info()
+	for _, m := range metrics {
+		m.read(info, func(value float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...)
+		})
+	}
+}

@@ -1,0 +1,238 @@
+package agent
+
+// This file remembers the peers on disk, so that a restarted agent finds its cluster again without being told. The file
+// is a hint and never worth a crash: what cannot be read or written is said once and done without.
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling"
+)
+
+const (
+	peersFile   = "peers.json"
+	maxPeers    = 128             // remembered at most: enough that some are still there tomorrow
+	maxFile     = 1 << 20         // bytes; a larger file is not ours
+	saveEvery   = 3 * time.Second // between two writes at least
+	peersFormat = 1
+)
+
+// peers is the file in a data directory that this process holds the lock of. A nil *peers remembers nothing.
+type peers struct {
+	dir    string
+	log    *slog.Logger
+	lock   *os.File
+	last   []string // what the file has
+	broken bool     // the last write failed, and was said
+}
+
+// savedPeers is the file's content.
+type savedPeers struct {
+	Format  int      `json:"format"`
+	Cluster string   `json:"cluster"`
+	Peers   []string `json:"peers"`
+}
+
+// openPeers makes the directory and locks it. That another agent has it is an error; that it cannot be used is not.
+func openPeers(dir string, log *slog.Logger) (*peers, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	err := os.MkdirAll(dir, 0o755)
+	var lock *os.File
+	if err == nil {
+		lock, err = lockDir(filepath.Join(dir, "lock"))
+	}
+	if errors.Is(err, errLocked) {
+		return nil, fmt.Errorf("--data-dir %s is in use by another agent: give each its own", dir)
+	}
+	if err != nil {
+		log.Warn("the data directory cannot be used; this agent will not remember its peers", "dir", dir, "error", err)
+		return nil, nil
+	}
+	return &peers{dir: dir, log: log, lock: lock}, nil
+}
+
+func (p *peers) path() string { return filepath.Join(p.dir, peersFile) }
+
+// seeds returns the seeds and the peers of last time that are not among them, as many as a node takes.
+func (p *peers) seeds(given []string, cluster string) []string {
+	if p == nil {
+		return given
+	}
+	saved, err := p.read(cluster)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		p.log.Warn("the remembered peers cannot be read and are passed over", "file", p.path(), "error", err)
+	}
+	p.last = saved
+	out := slices.Clone(given)
+	for _, addr := range saved {
+		if len(out) < starling.MaxSeeds && !slices.Contains(out, addr) {
+			out = append(out, addr)
+		}
+	}
+	if len(out) > len(given) {
+		p.log.Info("peers of last time are tried too", "peers", len(out)-len(given))
+	}
+	return out
+}
+
+// read reads the file and holds it to be damaged unless every part is as it was written.
+func (p *peers) read(cluster string) ([]string, error) {
+	info, err := os.Stat(p.path())
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%d bytes are too many, at most %d are expected", info.Size(), maxFile)
+	}
+	text, err := os.ReadFile(p.path())
+	if err != nil {
+		return nil, err
+	}
+	var saved savedPeers
+	if err := json.Unmarshal(text, &saved); err != nil {
+		return nil, fmt.Errorf("damaged: %w", err)
+	}
+	if saved.Format != peersFormat || len(saved.Peers) > maxPeers {
+		return nil, fmt.Errorf("format %d with %d peers is not known here", saved.Format, len(saved.Peers))
+	}
+	if saved.Cluster != cluster {
+		return nil, fmt.Errorf("they are of the cluster %q, this is %q", saved.Cluster, cluster)
+	}
+	for _, addr := range saved.Peers {
+		if _, err := netip.ParseAddrPort(addr); err != nil {
+			return nil, fmt.Errorf("damaged: %w", err)
+		}
+	}
+	return saved.Peers, nil
+}
+
+// follow writes the peers when they have changed, seldom, until ctx ends, and once more then.
+func (p *peers) follow(ctx context.Context, node Node) {
+	if p == nil {
+		return
+	}
+	changed := make(chan struct{}, 1)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for range node.Watch(ctx) {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	p.saveAtIntervals(ctx, node, changed)
+	<-watched
+	p.save(node)
+}
+
+func (p *peers) saveAtIntervals(ctx context.Context, node Node, changed <-chan struct{}) {
+	pause := time.NewTimer(saveEvery)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-node.Done():
+			return
+		case <-pause.C:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-node.Done():
+			return
+		case <-changed:
+			p.save(node)
+			pause.Reset(saveEvery)
+		}
+	}
+}
+
+// save writes the file if it would differ. Alone, a node keeps what it knew: those peers may come back.
+func (p *peers) save(node Node) {
+	now := choosePeers(node)
+	if len(now) == 0 || slices.Equal(now, p.last) {
+		return
+	}
+	text, err := json.MarshalIndent(savedPeers{peersFormat, node.Info().Cluster, now}, "", "\t")
+	if err == nil {
+		err = writeAtomically(p.path(), append(text, '\n'))
+	}
+	if err != nil {
+		if !p.broken {
+			p.log.Warn("the peers cannot be saved; this is said once until it works again", "file", p.path(), "error", err)
+		}
+		p.broken = true
+		return
+	}
+	if p.broken {
+		p.log.Info("the peers can be saved again", "file", p.path())
+	}
+	p.last, p.broken = now, false
+}
+
+// choosePeers picks the addresses of live and failed members. Of too many each node picks others, by a hash of both
+// names, and picks the same again as long as they are there: so the file changes seldom.
+func choosePeers(node Node) []string {
+	type ranked struct {
+		rank uint64
+		addr string
+	}
+	self := node.Self().Name
+	var all []ranked
+	for m := range node.Members() {
+		if m.Name == self || m.State == starling.Left {
+			continue
+		}
+		h := fnv.New64a()
+		h.Write([]byte(self + "\x00" + m.Name))
+		all = append(all, ranked{h.Sum64(), m.Addr.String()})
+	}
+	slices.SortFunc(all, func(a, b ranked) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.addr, b.addr)) })
+	var out []string
+	for _, r := range all[:min(len(all), maxPeers)] {
+		out = append(out, r.addr)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// close gives the directory back.
+func (p *peers) close() {
+	if p != nil {
+		p.lock.Close()
+	}
+}
+
+// writeAtomically replaces a file so that a crash at any moment leaves the old or the new one, whole.
+func writeAtomically(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".tmp*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = cmp.Or(err, f.Sync(), f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return syncDir(filepath.Dir(path))
+}

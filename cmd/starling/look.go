@@ -1,0 +1,211 @@
+package main
+
+// This file is the commands that look at a cluster through an agent: members, watch, info.
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starling-gossip/starling/agent/api"
+	"github.com/starling-gossip/starling/agent/client"
+)
+
+var states = []string{"alive", "suspect", "failed", "left"}
+
+func (a *app) membersCmd() *cobra.Command {
+	var filter, tags []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "members", Short: "List the members of the cluster",
+		Example: "  starling members --state alive,suspect --tag role=db",
+		Args:    args(0, 0, "none are wanted"),
+	}
+	cmd.Flags().StringSliceVar(&filter, "state", nil, "only members in these states: `"+strings.Join(states, ",")+"`")
+	cmd.Flags().StringArrayVar(&tags, "tag", nil, "only members with this `key=value`; may be repeated")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
+	cmd.RegisterFlagCompletionFunc("state", choices(states...))
+	x := a.access(cmd)
+	run := x.with(func(ctx context.Context, c *client.Client, _ []string) error {
+		all, err := c.Members(ctx, filter, tags)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return a.printer().json(all)
+		}
+		a.printer().members(all, time.Now())
+		return nil
+	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, s := range filter {
+			if !slices.Contains(states, s) {
+				return usageError{fmt.Errorf("there is no state %q, there are %s", s, strings.Join(states, ", "))}
+			}
+		}
+		for _, t := range tags {
+			if k, _, ok := strings.Cut(t, "="); !ok || k == "" {
+				return usageError{fmt.Errorf("--tag %q is not key=value", t)}
+			}
+		}
+		return run(cmd, args)
+	}
+	return cmd
+}
+
+// members prints a table.
+func (p *printer) members(all []api.Member, now time.Time) {
+	rows := [][]string{{"NAME", "ADDRESS", "STATE", "SINCE", "ZONE", "TAGS"}}
+	for _, m := range all {
+		rows = append(rows, []string{clean(m.Name), m.Addr, p.state(m.State), ago(now.Sub(m.Since)), dash(m.Zone), tagText(m.Tags)})
+	}
+	p.table(rows)
+}
+
+// tagText shows tags in the order of their keys.
+func tagText(tags map[string]string) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		out = append(out, clean(k+"="+tags[k]))
+	}
+	return dash(strings.Join(out, " "))
+}
+
+func (a *app) watchCmd() *cobra.Command {
+	var asJSON, replay bool
+	cmd := &cobra.Command{
+		Use: "watch", Short: "Print a line for each change in the membership, until Ctrl-C",
+		Args: args(0, 0, "none are wanted"),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line")
+	cmd.Flags().BoolVar(&replay, "replay", false, "begin with a joined event for each member that is live now")
+	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, _ []string) error {
+		p := a.printer()
+		return c.Watch(ctx, replay, a.opened("watching; Ctrl-C ends it"), func(e api.Event) error {
+			if asJSON {
+				return p.json(e)
+			}
+			p.event(e)
+			return nil
+		})
+	})
+	return cmd
+}
+
+// opened returns a function that tells somebody who waits at a terminal that there is something to wait for.
+func (a *app) opened(text string) func() {
+	if !isTerminal(a.out) || !isTerminal(a.err) {
+		return nil
+	}
+	return func() { fmt.Fprintln(a.err, text) }
+}
+
+func (p *printer) event(e api.Event) {
+	if e.Event == "resync" {
+		fmt.Fprintf(p.w, "%s  %s  events were missed; the live members follow\n", clock(e.Time), p.state("resync"))
+		return
+	}
+	word := p.state(e.Event) + strings.Repeat(" ", max(0, len("suspected")-len(e.Event)))
+	line := fmt.Sprintf("%s  %s  %s  %s", clock(e.Time), word, clean(e.Name), e.Addr)
+	if e.Event == "updated" {
+		line += "  " + tagText(e.Tags)
+	}
+	fmt.Fprintln(p.w, line)
+}
+
+func (a *app) infoCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "info", Short: "Show the agent's node: counts by state, agreement, health, traffic, uptime",
+		Args: args(0, 0, "none are wanted"),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, _ []string) error {
+		info, err := c.Info(ctx)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return a.printer().json(info)
+		}
+		a.printer().info(info)
+		return nil
+	})
+	return cmd
+}
+
+func (p *printer) info(i api.Info) {
+	var counts []string
+	for _, s := range states {
+		if n := i.Members[s]; n > 0 || s == "alive" {
+			counts = append(counts, fmt.Sprintf("%d %s", n, p.state(s)))
+		}
+	}
+	uptime := time.Duration(i.Uptime * float64(time.Second))
+	rate := func(bytes uint64) string { return size(float64(bytes)/max(i.Uptime, 1)) + "/s" }
+	t := i.Traffic
+	p.table([][]string{
+		{"node", clean(i.Name) + " (" + i.Addr + ")"},
+		{"cluster", clean(i.Cluster)},
+		{"zone", dash(i.Zone)},
+		{"tags", tagText(i.Tags)},
+		{"members", strings.Join(counts, ", ")},
+		{"agreement", agreementText(i.Agreement)},
+		{"health", healthText(i.Health)},
+		{"round trip", roundTrip(i.RTT)},
+		{"traffic", fmt.Sprintf("sent %s (%s), received %s (%s) on average", size(float64(t.SentBytes)), rate(t.SentBytes),
+			size(float64(t.ReceivedBytes)), rate(t.ReceivedBytes))},
+		{"dropped", dropText(t.Dropped)},
+		{"sealed", yes(i.Sealed, "yes", "no: anybody on the network can read and forge packets (--key-file)")},
+		{"joined", yes(i.Welcomed, "yes", "not yet: no seed has let this node in")},
+		{"uptime", ago(uptime)},
+		{"detector", i.Detector},
+		{"version", i.Version},
+	})
+}
+
+func agreementText(a api.Agreement) string {
+	if a.Heard == 0 {
+		return "no peer heard lately"
+	}
+	return fmt.Sprintf("%d of the %d peers heard lately hold the same view", a.Same, a.Heard)
+}
+
+func healthText(score int) string {
+	if score == 0 {
+		return "good"
+	}
+	return fmt.Sprintf("%d (this node misses answers and is slower to accuse others; 0 is good)", score)
+}
+
+func roundTrip(seconds float64) string {
+	if seconds == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f ms", seconds*1000)
+}
+
+func dropText(dropped map[string]uint64) string {
+	var out []string
+	for _, reason := range slices.Sorted(maps.Keys(dropped)) {
+		if n := dropped[reason]; n > 0 {
+			out = append(out, fmt.Sprintf("%d %s", n, reason))
+		}
+	}
+	if out == nil {
+		return "nothing"
+	}
+	return strings.Join(out, ", ")
+}
+
+func yes(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
+}

@@ -1,0 +1,63 @@
+package main
+
+// This file is the commands that need no cluster: keygen, version.
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starling-gossip/starling/agent"
+	"github.com/starling-gossip/starling/transport"
+)
+
+func (a *app) keygenCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "keygen", Short: "Print a new random key, for --key-file or --api-token-file",
+		Example: "  (umask 077; starling keygen > cluster.key)",
+		Args:    args(0, 0, "none are wanted"),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.out, transport.GenerateKey().Encode())
+			return err
+		},
+	}
+}
+
+func (a *app) versionCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "version", Short: "Print the version",
+		Args: args(0, 0, "none are wanted"),
+		RunE: func(*cobra.Command, []string) error {
+			v := struct {
+				Version  string `json:"version"`
+				Commit   string `json:"commit,omitempty"`
+				Go       string `json:"go"`
+				Platform string `json:"platform"`
+			}{agent.Version(), commit(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+			if asJSON {
+				return a.printer().json(v)
+			}
+			_, err := fmt.Fprintf(a.out, "starling %s %s (%s, %s)\n", v.Version, dash(v.Commit), v.Go, v.Platform)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	return cmd
+}
+
+// commit is what the program was built from, if the build knew.
+func commit() string {
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return ""
+}

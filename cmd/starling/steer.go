@@ -1,0 +1,109 @@
+package main
+
+// This file is the commands that change something at an agent: join, leave, tags.
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starling-gossip/starling/agent/client"
+	"github.com/starling-gossip/starling/agent/settings"
+)
+
+func (a *app) joinCmd() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use: "join ADDR...", Short: "Join the cluster of further nodes, so that two become one",
+		Args: args(1, -1, "at least one address is wanted"),
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long to wait for an answer, 25s at most")
+	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, seeds []string) error {
+		return c.Join(ctx, timeout, seeds...)
+	})
+	return cmd
+}
+
+func (a *app) leaveCmd() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use: "leave", Short: "Make the agent leave the cluster and stop",
+		Args: args(0, 0, "none are wanted"),
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long the leave may take, 25s at most")
+	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, _ []string) error {
+		return c.Leave(ctx, timeout)
+	})
+	return cmd
+}
+
+func (a *app) tagsCmd() *cobra.Command {
+	tags := &cobra.Command{
+		Use: "tags", Short: "Set and unset tags of the agent's node",
+		Args: func(_ *cobra.Command, given []string) error {
+			if len(given) > 0 {
+				return fmt.Errorf("there is no 'tags %s', there are 'tags set' and 'tags unset'", given[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usageError{fmt.Errorf("what shall be done: 'tags set' or 'tags unset'?")}
+		},
+	}
+	tags.AddCommand(a.tagsSetCmd(), a.tagsUnsetCmd())
+	return tags
+}
+
+func (a *app) tagsSetCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "set KEY=VALUE...", Short: "Set tags and print all that the node has then",
+		Args: func(_ *cobra.Command, given []string) error {
+			if len(given) == 0 {
+				return fmt.Errorf("at least one key=value is wanted")
+			}
+			_, err := pairs(given)
+			return err
+		},
+	}
+	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, args []string) error {
+		set, err := pairs(args)
+		if err != nil {
+			return err
+		}
+		return a.changeTags(ctx, c, set, nil)
+	})
+	return cmd
+}
+
+func (a *app) tagsUnsetCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "unset KEY...", Short: "Unset tags and print all that the node has then",
+		Args: args(1, -1, "at least one key is wanted"),
+	}
+	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, keys []string) error {
+		return a.changeTags(ctx, c, nil, keys)
+	})
+	return cmd
+}
+
+func (a *app) changeTags(ctx context.Context, c *client.Client, set map[string]string, unset []string) error {
+	now, err := c.Tags(ctx, set, unset)
+	if err == nil {
+		fmt.Fprintln(a.out, tagText(now))
+	}
+	return err
+}
+
+func pairs(texts []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, t := range texts {
+		k, v, err := settings.Pair(t)
+		if err != nil {
+			return nil, err
+		}
+		out[k] = v
+	}
+	return out, nil
+}
