@@ -38,7 +38,7 @@ type Config struct {
 	Budget int // bytes a second of news and messages that this node sends at most; default 1 MiB
 
 	Fanout   int             // peers that get a piece of news in one round; default 4
-	Rounds   []time.Duration // when news is pushed after it came in; default 0, 10 and 40 ms
+	Rounds   []time.Duration // when news is pushed after it came in; default 0, 5 and 20 ms
 	Coalesce time.Duration   // news to one peer waits this long for company after the last; default 2 ms
 
 	Retention time.Duration // how long failed and left members are remembered; default 24 h
@@ -60,7 +60,7 @@ func (c *Config) withDefaults() (Config, error) {
 	def(&d.Budget, 1<<20)
 	def(&d.Fanout, 4)
 	if d.Rounds == nil {
-		d.Rounds = []time.Duration{0, 10 * time.Millisecond, 40 * time.Millisecond}
+		d.Rounds = []time.Duration{0, 5 * time.Millisecond, 20 * time.Millisecond}
 	}
 	def(&d.Coalesce, 2*time.Millisecond)
 	def(&d.Retention, 24*time.Hour)

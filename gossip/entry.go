@@ -40,6 +40,7 @@ type entry struct {
 	next     Time // when the seeds are dialled again
 	pause    time.Duration
 	welcomed bool
+	deaf     bool        // after a long sleep, until the old datagrams that wait are read
 	greeted  detect.Peer // who said welcome in the current datagram
 	greeting uint32      // how many members it knew
 	leaving  bool
@@ -77,6 +78,7 @@ func (n *Node) launchEntry() {
 // wakeEntry dials the seeds again, and ends a leave.
 func (n *Node) wakeEntry() {
 	e := &n.entry
+	e.deaf = false
 	if e.due() > n.now {
 		return
 	}
@@ -169,7 +171,7 @@ func (n *Node) rejoin() {
 			n.forget(id)
 		}
 	}
-	e.welcomed = false
+	e.welcomed, e.deaf = false, true
 	e.pause, e.next = n.cfg.JoinRetry, n.now
 }
 
@@ -233,7 +235,7 @@ func (n *Node) answerJoin(peer detect.Peer, j *wire.Join) {
 			n.refuse(peer, wire.OldGeneration, m.Generation(), "")
 			return
 		case !m.State.Live() && r.Generation == m.Generation():
-			n.note(&m, peer) // it lives: let it refute, and come again
+			n.note(&m, peer, false) // it lives: let it refute, and come again
 			return
 		}
 	} else if n.table.Len() >= member.MaxMembers {

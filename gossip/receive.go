@@ -20,6 +20,9 @@ func (n *Node) Receive(now Time, from netip.AddrPort, datagram []byte, out *Outb
 func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 	n.stats.PacketsIn++
 	n.stats.BytesIn += uint64(len(datagram))
+	if n.entry.deaf {
+		return
+	}
 	h, r, err := wire.Open(datagram)
 	if err != nil {
 		n.stats.Malformed++
@@ -64,15 +67,19 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	}
 }
 
-// meet looks at who sent a datagram. One whose record is unknown or old is asked for it; one that this node holds
-// failed is told, so that it can refute.
+// meet looks at who sent a datagram. One whose record is unknown is asked for it. One that is known in another life
+// is told of that too: of the two, the older life must learn that it is over, or that it has a namesake. One that this
+// node holds failed is told, so that it can refute.
 func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	m, ok := n.table.Get(h.From)
 	switch {
-	case !ok || int32(h.Generation-uint32(m.Generation())) > 0:
+	case !ok:
 		n.want(h.From)
-	case uint32(m.Generation()) == h.Generation && m.State == member.Failed:
-		n.note(&m, peer)
+	case uint32(m.Generation()) != h.Generation:
+		n.want(h.From)
+		n.note(&m, peer, true)
+	case m.State == member.Failed:
+		n.note(&m, peer, false)
 	}
 }
 
@@ -113,10 +120,10 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
 	return true
 }
 
-// note tells a member directly what is held against it. It refutes, if it lives, and answers.
-func (n *Node) note(m *member.Member, peer detect.Peer) {
+// note tells a member directly what is held of it. It refutes, if it lives, and answers.
+func (n *Node) note(m *member.Member, peer detect.Peer, full bool) {
 	if start, ok := n.reply(peer); ok {
-		n.appendMember(m, false, n.id)
+		n.appendMember(m, full, n.id)
 		n.appendFingerprint()
 		n.closeReply(start, peer)
 	}

@@ -55,7 +55,7 @@ func (n *Node) reconnect() {
 		}
 	}
 	if failed > 0 && n.rng.IntN(n.table.Live()) < failed {
-		n.note(&chosen, detect.PeerOf(&chosen))
+		n.note(&chosen, detect.PeerOf(&chosen), false)
 	}
 }
 

@@ -249,6 +249,7 @@ func (r *Repair) receivePush(now mono.Time, from member.Member, body []byte) boo
 	}
 	changes := r.host.Table().Changes()
 	b := r.batch(now, from, &r.budget)
+	r.push = true
 	for {
 		t, record, ok := records.Next()
 		if !ok {
@@ -258,6 +259,7 @@ func (r *Repair) receivePush(now mono.Time, from member.Member, body []byte) boo
 			b.record(held)
 		}
 	}
+	r.push = false
 	b.send()
 	r.learned(now, int(r.host.Table().Changes()-changes))
 	return !records.Malformed()

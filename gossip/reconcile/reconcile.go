@@ -105,7 +105,8 @@ type Repair struct {
 	stats Stats
 	log   changeLog
 
-	changed mono.Time // when the hashed part of the table last changed
+	changed mono.Time // when news last changed the hashed part of the table
+	push    bool      // a Push is being taken in: its changes are no news
 	streak  int       // unexplained mismatches running
 	matches uint16    // of the last heard fingerprints, a bit each: the same as mine
 	heard   int
@@ -145,7 +146,9 @@ func (r *Repair) Changed(now mono.Time, before, after member.Member) {
 		delta ^= after.Item()
 	}
 	if delta != 0 { // suspicion is not hashed
-		r.changed = now
+		if !r.push {
+			r.changed = now
+		}
 		r.log.add(change{id: after.ID, delta: delta})
 	}
 }
@@ -212,10 +215,13 @@ func (r *Repair) start(now mono.Time, to member.Member, d int) {
 	b.send()
 }
 
-// learned notes that a Push changed the table n times. Where much was missing more will be, which is looked for soon,
-// without waiting for a mismatch to show. A little comes of every exchange in a lively cluster, and is no cause for haste.
+// learned notes that a Push changed the table n times: the next mismatch need not wait. Where much was missing more will
+// be, which is looked for without waiting for a mismatch. A little comes of every exchange in a lively cluster.
 func (r *Repair) learned(now mono.Time, n int) {
 	r.stats.Learned += uint64(n)
+	if n > 0 {
+		r.next = min(r.next, now.Add(r.cfg.Follow))
+	}
 	if n >= r.cfg.Much {
 		r.lookAround(now)
 	}
@@ -277,6 +283,7 @@ func (r *Repair) anybody() (member.Member, bool) {
 
 // Receive takes a message of anti-entropy (types 0x10 to 0x1f) from a live member.
 func (r *Repair) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) {
+	r.answered(from.ID)
 	ok := true
 	switch t {
 	case wire.TypeSketch:

@@ -1,0 +1,259 @@
+package gossip
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+func TestJoin(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 10, 50} {
+		w := newWorld(t)
+		took := w.untilCluster(n)
+		t.Logf("%d nodes see each other after %s", n, took)
+		w.until(10*time.Second, "equal fingerprints", func() bool {
+			for _, p := range w.nodes {
+				if p.Table().Fingerprint() != w.nodes[0].Table().Fingerprint() {
+					return false
+				}
+			}
+			return true
+		})
+		w.run(20 * time.Second)
+		for _, p := range w.nodes {
+			if count(p, MemberSuspected)+count(p, MemberFailed) > 0 {
+				t.Errorf("%s suspected or failed somebody in a healthy cluster", p.Self().Handle.Value().Name)
+			}
+			if count(p, Welcomed) != 1 || count(p, MemberJoined) != n-1 {
+				t.Errorf("%d welcomes, %d joins", count(p, Welcomed), count(p, MemberJoined))
+			}
+			if a := p.Agreement(); n > 1 && (a.Heard == 0 || a.Same != a.Heard) {
+				t.Errorf("a quiet cluster has agreement %+v", a)
+			}
+		}
+	}
+}
+
+func (w *world) untilCluster(n int) time.Duration {
+	start := w.now
+	w.cluster(n, nil)
+	return w.now.Sub(start)
+}
+
+func TestCrash(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(20, nil)
+	w.run(5 * time.Second)
+	nodes[7].down = true
+	took := w.until(15*time.Second, "n7 failed", func() bool { return w.allHold("n7", member.Failed) })
+	t.Logf("known by all after %s", took)
+	for _, p := range w.up() {
+		if count(p, MemberFailed) != 1 {
+			t.Errorf("%d members failed", count(p, MemberFailed))
+		}
+	}
+}
+
+func TestRestart(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(5, nil)
+	nodes[3].down = true
+	w.run(50 * time.Millisecond)         // before anybody has noticed
+	again := w.start("n3", 3, 0, nil, 0) // and with a clock that went back
+	w.until(5*time.Second, "n3 is back in its second life", func() bool {
+		for _, p := range w.up() {
+			m, ok := p.Table().Get(again.id)
+			if !ok || m.State != member.Alive || m.Generation() != 2 {
+				return false
+			}
+		}
+		return w.allSee(5)
+	})
+	w.run(20 * time.Second)
+	if !w.allSee(5) {
+		t.Errorf("the former life still harms the new one\n%s", w.views())
+	}
+}
+
+func TestRestartElsewhere(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(5, nil)
+	nodes[3].down = true
+	w.run(50 * time.Millisecond)
+	again := w.start("n3", 8, 2, nil, 0)
+	took := w.until(5*time.Second, "n3 is back at its new address", func() bool {
+		for _, p := range w.up() {
+			if m, ok := p.Table().Get(again.id); !ok || m.State != member.Alive || m.Addr() != addrOf(8) {
+				return false
+			}
+		}
+		return w.allSee(5)
+	})
+	t.Logf("after %s", took)
+}
+
+func TestNameConflict(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(5, nil)
+	w.run(time.Second)
+	for _, seed := range []int{0, 3} { // through somebody else, and through the owner itself
+		thief := w.start("n3", 8+seed, 1<<40, nil, seed)
+		w.until(10*time.Second, "the newcomer stops", thief.Stopped)
+		last := thief.events[len(thief.events)-1]
+		if last.Kind != Conflicted || !errors.Is(last.Err, ErrNameConflict) {
+			t.Errorf("%+v", last)
+		}
+	}
+	w.run(10 * time.Second)
+	if nodes[3].Stopped() || !w.allHold("n3", member.Alive) {
+		t.Errorf("the older node did not stay")
+	}
+}
+
+// Two nodes with one name that met only after both were in: the older stays, whatever their generations say.
+func TestNameConflictLate(t *testing.T) {
+	w := newWorld(t)
+	a := w.start("twin", 1, 1, nil)
+	w.start("a", 2, 1, nil, 1)
+	w.run(3 * time.Second)
+	b := w.start("twin", 3, 1<<40, nil)
+	w.start("b", 4, 1, nil, 3)
+	w.run(time.Second)
+	w.do(w.nodes[1], Join{Seeds: []netip.AddrPort{addrOf(4)}})
+	w.until(20*time.Second, "the younger stops", b.Stopped)
+	w.until(20*time.Second, "the older stays", func() bool { return w.allSee(3) && w.allHold("twin", member.Alive) })
+	if a.Stopped() {
+		t.Error("the older one stopped")
+	}
+}
+
+func TestAddressReused(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(5, nil)
+	nodes[3].down = true
+	w.run(50 * time.Millisecond)
+	w.start("other", 3, 9, nil, 0)
+	w.until(15*time.Second, "n3 failed, other alive", func() bool {
+		return w.allHold("n3", member.Failed) && w.allHold("other", member.Alive)
+	})
+	w.run(30 * time.Second)
+	if !w.allHold("n3", member.Failed) || !w.allHold("other", member.Alive) || count(nodes[0], MemberRecovered) > 0 {
+		t.Error("confused by the address")
+	}
+}
+
+func TestClusterNames(t *testing.T) {
+	w := newWorld(t)
+	w.cluster(3, nil)
+	stranger := w.start("stranger", 7, 1, &Config{Cluster: "other"}, 0)
+	w.run(5 * time.Second)
+	if !w.allSeeBut(stranger, 3) || stranger.Table().Len() != 1 {
+		t.Error("clusters mixed")
+	}
+	for _, e := range stranger.events {
+		if e.Kind == Refused && errors.Is(e.Err, ErrWrongCluster) {
+			return
+		}
+	}
+	t.Error("the stranger was not told")
+}
+
+func (w *world) allSeeBut(not *peer, n int) bool {
+	for _, p := range w.up() {
+		if p != not && p.Table().Live() != n {
+			return false
+		}
+	}
+	return true
+}
+
+func TestLeave(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(10, nil)
+	w.do(nodes[4], Leave{})
+	took := w.until(time.Second, "n4 left", func() bool { return w.allHold("n4", member.Left) })
+	t.Logf("known by all after %s", took)
+	w.until(time.Second, "n4 stops", nodes[4].Stopped)
+	w.run(30 * time.Second)
+	for _, p := range w.up() {
+		if count(p, MemberFailed) > 0 || count(p, MemberLeft) != 1 {
+			t.Errorf("%s: %d failed, %d left", p.self.Value().Name, count(p, MemberFailed), count(p, MemberLeft))
+		}
+	}
+	w.start("n4", 4, 2, nil, 0)
+	w.until(5*time.Second, "n4 is back", func() bool { return w.allHold("n4", member.Alive) })
+}
+
+func TestPartitionHeals(t *testing.T) {
+	w := newWorld(t)
+	w.cluster(10, nil)
+	left := func(a netip.AddrPort) bool { return a.Addr().As4()[3] < 3 }
+	w.cut = func(from, to netip.AddrPort) bool { return left(from) != left(to) }
+	w.until(time.Minute, "two clusters", func() bool {
+		for i, p := range w.nodes {
+			if want := map[bool]int{true: 3, false: 7}[i < 3]; p.Table().Live() != want {
+				return false
+			}
+		}
+		return true
+	})
+	w.run(time.Minute)
+	w.cut = nil
+	took := w.until(10*time.Second, "one cluster", func() bool { return w.allSee(10) })
+	t.Logf("whole after %s", took)
+}
+
+func TestRetention(t *testing.T) {
+	w := newWorld(t)
+	cfg := &Config{Retention: 10 * time.Minute}
+	nodes := w.cluster(6, cfg)
+	sleeper, dead := nodes[5], nodes[4]
+	sleeper.paused = true
+	w.run(20 * time.Second)
+	dead.down = true
+	w.run(25 * time.Minute)
+	for _, p := range w.up() {
+		if p == sleeper {
+			continue
+		}
+		if _, ok := p.Table().Get(dead.id); ok {
+			t.Errorf("%s still remembers the dead", p.self.Value().Name)
+		}
+	}
+	w.onEvent = func(p *peer, e Event) {
+		if e.Kind == MemberJoined && e.Member.ID == dead.id {
+			t.Errorf("%s: the straggler brought the forgotten back", p.self.Value().Name)
+		}
+	}
+	w.resume(sleeper)
+	w.until(30*time.Second, "the straggler is back", func() bool { return w.allSee(5) })
+	w.run(30 * time.Second)
+}
+
+func TestMessages(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(50, nil)
+	for range 3 {
+		if err := w.do(nodes[3], Publish{Topic: "news", Payload: []byte("hello")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	took := w.until(time.Second, "all have it", func() bool {
+		for _, p := range nodes {
+			if count(p, MessageDelivered) < 3 {
+				return false
+			}
+		}
+		return true
+	})
+	t.Logf("after %s", took)
+	w.run(time.Second)
+	for _, p := range nodes {
+		if count(p, MessageDelivered) != 3 {
+			t.Errorf("delivered %d times", count(p, MessageDelivered))
+		}
+	}
+}
