@@ -82,7 +82,7 @@ func (r *Repair) pullFill(now mono.Time) {
 	}
 }
 
-// ask makes a request for a range. This node's own record goes first, since the peer may not have heard of it yet.
+// ask makes a request for a range.
 func (r *Repair) ask(now mono.Time, prefix uint16) request {
 	again := request{prefix: prefix, again: now.Add(r.cfg.Timeout)}
 	to, ok := r.anybody()
@@ -95,9 +95,7 @@ func (r *Repair) ask(now mono.Time, prefix uint16) request {
 	}
 	r.stats.Asked++
 	b := r.batch(now, to, nil)
-	if self, ok := r.host.Table().Get(r.host.Self()); ok {
-		b.add(func(buf []byte) []byte { return r.host.AppendRecord(buf, now, self) })
-	}
+	r.introduce(&b)
 	r.view(&b, wire.View{Range: wire.Range{Bits: r.pull.bits, Prefix: prefix}, Report: true}, largeCells)
 	b.send()
 	return again

@@ -48,8 +48,8 @@ type Host interface {
 type Config struct {
 	Quiet    time.Duration // a table that did not change for this long should agree; default 500 ms
 	Streak   int           // so many mismatches running are worth a view in any case; default 8
-	Interval time.Duration // between two views that this node starts without cause for haste, at least; default 2 s
-	Follow   time.Duration // between two views while each brings much; default 200 ms
+	Interval time.Duration // between two views that this node starts, at least; default 2 s
+	Follow   time.Duration // between two while much is missing; default 200 ms
 	Much     int           // so many changes by one Push are much; default 4
 	MaxPause time.Duration // a peer with whom nothing gets better is left alone for longer and longer, up to this; default 30 s
 	Serve    int           // datagrams a second that this node answers with, at most; default 400
@@ -63,7 +63,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Quiet, 500*time.Millisecond)
 	def(&c.Streak, 8)
 	def(&c.Interval, 2*time.Second)
-	def(&c.Follow, 200*time.Millisecond)
+	def(&c.Follow, 100*time.Millisecond)
 	def(&c.Much, 4)
 	def(&c.MaxPause, 30*time.Second)
 	def(&c.Serve, 400)
@@ -205,14 +205,32 @@ func (r *Repair) lag(live uint32) int {
 	return max(d, -d)
 }
 
-// start begins an exchange with a peer, of which at least d items differ.
+// start begins an exchange with a peer, of which at least d items differ. Where it looks as if much were missing the next
+// one need not wait, and this node introduces itself: the peer may not have heard of it yet.
 func (r *Repair) start(now mono.Time, to member.Member, d int) {
 	r.stats.Started++
 	r.streak = 0
-	r.next = now.Add(r.cfg.Interval + time.Duration(r.host.Rand().Int64N(int64(r.cfg.Interval)/2+1)))
 	b := r.batch(now, to, nil)
+	if d >= r.cfg.Much {
+		r.introduce(&b)
+		r.next = now.Add(r.jitter(r.cfg.Follow))
+	} else {
+		r.next = now.Add(r.jitter(r.cfg.Interval))
+	}
 	r.offer(&b, wire.Range{}, d)
 	b.send()
+}
+
+// introduce puts in this node's own record, as news.
+func (r *Repair) introduce(b *batch) {
+	if self, ok := r.host.Table().Get(r.host.Self()); ok {
+		b.add(func(buf []byte) []byte { return r.host.AppendRecord(buf, b.now, self) })
+	}
+}
+
+// jitter returns a duration up to a half longer.
+func (r *Repair) jitter(d time.Duration) time.Duration {
+	return d + time.Duration(r.host.Rand().Int64N(int64(d)/2+1))
 }
 
 // learned notes that a Push changed the table n times: the next mismatch need not wait. Where much was missing more will
@@ -229,7 +247,7 @@ func (r *Repair) learned(now mono.Time, n int) {
 
 // lookAround has an exchange start soon, with somebody at random.
 func (r *Repair) lookAround(now mono.Time) {
-	t := now.Add(r.cfg.Follow + time.Duration(r.host.Rand().Int64N(int64(r.cfg.Follow)/2+1)))
+	t := now.Add(r.jitter(r.cfg.Follow))
 	r.next = min(r.next, t)
 	r.follow = min(r.follow, t)
 }
@@ -253,7 +271,7 @@ func (r *Repair) Wake(now mono.Time) {
 	}
 	r.follow = mono.Never
 	if to, ok := r.anybody(); ok {
-		r.start(now, to, 0)
+		r.start(now, to, r.cfg.Much)
 	}
 }
 
