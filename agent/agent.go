@@ -71,6 +71,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	go func() { served <- a.server.Serve(a.listener) }()
 	remembered := make(chan struct{})
 	go func() { a.peers.follow(ctx, a.node); close(remembered) }()
+	go a.logEvents(ctx)
 
 	var err error
 	select {
@@ -85,6 +86,20 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.server.Close()
 	a.peers.close()
 	return errors.Join(err, leaveErr)
+}
+
+// logEvents says what happens to members. A join is told at the level debug: a big cluster comes in all at once.
+func (a *Agent) logEvents(ctx context.Context) {
+	for e := range a.node.Watch(ctx) {
+		level := slog.LevelInfo
+		switch {
+		case e.Replayed || e.Kind == starling.Resync:
+			continue
+		case e.Kind == starling.MemberJoined || e.Kind == starling.MemberUpdated:
+			level = slog.LevelDebug
+		}
+		a.log.Log(ctx, level, "member "+e.Kind.String(), "member", e.Member.Name, "addr", e.Member.Addr.String())
+	}
 }
 
 // leave tells the cluster, if the node still runs.

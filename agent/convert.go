@@ -70,6 +70,10 @@ func drops(i starling.Info) map[string]uint64 {
 		"send_buffer":   i.Socket.SendDropped,
 		"kernel_buffer": i.Socket.KernelDrops,
 		"unopened":      i.Unopened,
+		"malformed":     i.Protocol.Malformed,
+		"other_cluster": i.Protocol.OtherCluster,
+		"misaddressed":  i.Protocol.Misaddressed,
+		"namesake":      i.Protocol.Namesake,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/gossip"
 )
 
 // newMetrics serves a node's metrics from a registry of its own.
@@ -90,6 +91,30 @@ var metrics = []metric{
 				emit(float64(n), reason)
 			}
 		}),
+	total("starling_probe_packets_sent_total", "Of the datagrams sent, those of the failure detector.",
+		func(p gossip.Stats) uint64 { return p.ProbesOut }),
+	total("starling_messages_delivered_total", "Published messages that came in for the first time.",
+		func(p gossip.Stats) uint64 { return p.Delivered }),
+	total("starling_messages_duplicate_total", "Copies of messages that were delivered already.",
+		func(p gossip.Stats) uint64 { return p.Duplicates }),
+	total("starling_messages_too_old_total", "Messages older than the window in which copies are told apart, dropped.",
+		func(p gossip.Stats) uint64 { return p.TooOld }),
+	total("starling_rumors_dropped_total", "News and messages let go because a queue was full.",
+		func(p gossip.Stats) uint64 { return p.QueueDropped }),
+	total("starling_refutations_total", "Accusations of this node that it contradicted.",
+		func(p gossip.Stats) uint64 { return p.Refuted }),
+	total("starling_stalls_total", "Times that this node's own process stood still.",
+		func(p gossip.Stats) uint64 { return p.Stalls }),
+	newMetric(gauge, "starling_queue_length", "What waits to be gossiped: news of members, and messages.", []string{"queue"},
+		func(i starling.Info, emit func(float64, ...string)) {
+			emit(float64(i.Protocol.NewsQueued), "news")
+			emit(float64(i.Protocol.MessagesQueued), "messages")
+		}),
+}
+
+// total is a counter of the protocol.
+func total(name, help string, value func(gossip.Stats) uint64) metric {
+	return newMetric(counter, name, help, nil, one(func(i starling.Info) float64 { return float64(value(i.Protocol)) }))
 }
 
 func number(b bool) float64 {

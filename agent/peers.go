@@ -23,9 +23,10 @@ import (
 
 const (
 	peersFile   = "peers.json"
-	maxPeers    = 128             // remembered at most: enough that some are still there tomorrow
-	maxFile     = 1 << 20         // bytes; a larger file is not ours
-	saveEvery   = 3 * time.Second // between two writes at least
+	maxPeers    = 128                    // remembered at most: enough that some are still there tomorrow
+	maxFile     = 1 << 20                // bytes; a larger file is not ours
+	saveEvery   = 3 * time.Second        // between two writes at least
+	firstSave   = 500 * time.Millisecond // after the start: a cluster comes in at once
 	peersFormat = 1
 )
 
@@ -142,7 +143,7 @@ func (p *peers) follow(ctx context.Context, node Node) {
 }
 
 func (p *peers) saveAtIntervals(ctx context.Context, node Node, changed <-chan struct{}) {
-	pause := time.NewTimer(saveEvery)
+	pause := time.NewTimer(firstSave)
 	defer pause.Stop()
 	for {
 		select {

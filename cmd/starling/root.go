@@ -62,7 +62,14 @@ func (a *app) run(args []string) int {
 	return exitFailed
 }
 
-func oneLine(err error) string { return strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ") }
+// oneLine makes one line of an error that has several, such as cobra's with its proposals.
+func oneLine(err error) string {
+	text := strings.Replace(strings.TrimSpace(err.Error()), "\n\nDid you mean this?\n\t", ": did you mean ", 1)
+	if strings.Contains(text, ": did you mean ") && !strings.HasSuffix(text, "?") {
+		text += "?"
+	}
+	return strings.NewReplacer("\n\t", ", ", "\n", "; ").Replace(text)
+}
 
 // root makes the whole tree.
 func (a *app) root() *cobra.Command {
