@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// DefaultCiphers and DefaultSenders bound a Sealer's memory to about 4 MB and, when every
-	// sender is busy, 6 MB more.
+	// DefaultCiphers and DefaultSenders bound a Sealer's memory to about 5 MB and, when every
+	// sender is busy, 4 MB more; they fill only as senders are heard.
 	DefaultCiphers = 4_096
 	DefaultSenders = 16_384
 )

@@ -20,9 +20,14 @@ const pollGrace = 100 * time.Microsecond
 // buffers hold one datagram each; a Conn has one only while a read is under way.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-type system struct{}
+type system struct{} // package net has all we need
 
-func (c *Conn) initSystem() error   { return nil }
+func (c *Conn) initSystem() error {
+	c.sys = system{}
+	return nil
+}
+
+// kernelDrops is known on Linux alone.
 func (c *Conn) kernelDrops() uint64 { return 0 }
 
 // poll reads a datagram that is already there.
