@@ -1,0 +1,309 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+)
+
+// What the verbs do to a world.
+
+// fault is something laid over the links between two sets of hosts.
+type fault struct {
+	id       int32
+	from, to []bool
+	oneWay   bool
+	link     Link
+}
+
+func (f *fault) touches(src, dst int32) bool {
+	has := func(set []bool, i int32) bool { return int(i) < len(set) && set[i] }
+	return has(f.from, src) && has(f.to, dst) || !f.oneWay && has(f.from, dst) && has(f.to, src)
+}
+
+// schedule puts an action, and its repetitions, on the agenda.
+func (w *World) schedule(a Action) {
+	var once func(left int, at gossip.Time)
+	once = func(left int, at gossip.Time) {
+		w.at(at, func() {
+			if err := w.apply(a); err != nil {
+				w.err = fmt.Errorf("action %q: %w", a, err)
+				return
+			}
+			if a.Every > 0 && left != 1 {
+				once(left-1, at.Add(a.Every))
+			}
+		})
+	}
+	once(a.Times, w.epoch.Add(a.At))
+}
+
+// apply does an action now.
+func (w *World) apply(a Action) error {
+	w.drawn++
+	w.note(a.String())
+	switch a.Do {
+	case Calm:
+		for len(w.faults) > 0 {
+			w.lift(w.faults[0].id)
+		}
+		w.await("calm")
+		return nil
+	case Start:
+		for range a.Who.N {
+			if err := w.addProc().start(); err != nil {
+				return err
+			}
+		}
+		w.await(a.String())
+		return nil
+	case Cut, Links:
+		return w.lay(a)
+	case Move:
+		return w.move(a)
+	}
+	procs, err := w.pick(a.Who, func(p *proc) bool { return p.up }, nil)
+	if err != nil {
+		return err
+	}
+	for _, p := range procs {
+		if err := w.applyTo(a, p); err != nil {
+			return err
+		}
+	}
+	if a.Do == Crash || a.Do == Leave || a.Do == Restart {
+		w.await(a.String())
+	}
+	return nil
+}
+
+// applyTo does an action to one process. What cannot be done to it in its state is passed over.
+func (w *World) applyTo(a Action, p *proc) error {
+	switch a.Do {
+	case Crash:
+		if p.up {
+			w.crash(p)
+			if a.For > 0 {
+				w.at(w.now.Add(a.For), func() { w.revive(p) })
+			}
+		}
+	case Restart:
+		if p.up {
+			w.crash(p)
+		}
+		return p.start()
+	case Pause:
+		if p.up {
+			p.paused = max(p.paused, w.now.Add(a.For))
+			w.shardOf(p.host.index).schedule(p, w.now)
+			w.trouble(p, a.For)
+		}
+	case Slow:
+		p.cost = a.Cost
+		if a.For > 0 {
+			w.at(w.now.Add(a.For), func() { p.cost = 0 })
+		}
+		w.trouble(p, a.For)
+	case Clock:
+		p.wall += a.By
+	case Leave:
+		if p.up {
+			return p.do(gossip.Leave{})
+		}
+	case Publish:
+		if p.up {
+			return p.do(gossip.Publish{Topic: "sim", Payload: w.payload(a.Bytes)})
+		}
+	}
+	return nil
+}
+
+// payload makes a message's bytes.
+func (w *World) payload(n int) []byte {
+	if n == 0 {
+		n = 64
+	}
+	b, rng := make([]byte, n), newStream(w.seed, 4, w.drawn)
+	for i := range b {
+		b[i] = byte(rng.Uint64())
+	}
+	return b
+}
+
+func (w *World) crash(p *proc) {
+	p.stop()
+	w.rec.take(&Obs{At: w.now, Kind: Crashed, Node: p.index, host: p.host.index})
+}
+
+// revive starts a process that is down, if nobody runs at its address.
+func (w *World) revive(p *proc) {
+	if p.up || p.host.proc != nil {
+		return
+	}
+	if err := p.start(); err != nil {
+		w.err = err
+		return
+	}
+	w.await("restart:" + p.name)
+}
+
+// move starts processes at the addresses of others. The two change places, so that the others may come back too.
+func (w *World) move(a Action) error {
+	any := func(*proc) bool { return true }
+	who, err := w.pick(a.Who, any, nil)
+	if err != nil {
+		return err
+	}
+	peers, err := w.pick(a.Peer, func(p *proc) bool { return !slices.Contains(who, p) }, who)
+	if err != nil {
+		return err
+	}
+	for i := range min(len(who), len(peers)) {
+		p, q := who[i], peers[i]
+		for _, x := range []*proc{p, q} {
+			if x.up {
+				w.crash(x)
+			}
+		}
+		if p.host.proc != nil || q.host.proc != nil {
+			continue // a third process runs there
+		}
+		p.host, q.host = q.host, p.host
+		if err := p.start(); err != nil {
+			return err
+		}
+	}
+	w.await(a.String())
+	return nil
+}
+
+// lay lays a cut or a link's faults over what is between two sides.
+func (w *World) lay(a Action) error {
+	any := func(*proc) bool { return true }
+	who, err := w.pick(a.Who, any, nil)
+	if err != nil {
+		return err
+	}
+	peers, err := w.pick(a.Peer, any, who)
+	if err != nil {
+		return err
+	}
+	w.laid++
+	f := fault{id: w.laid, from: w.set(who), to: w.set(peers), oneWay: a.OneWay, link: a.Link}
+	if a.Do == Cut {
+		f.link = Link{Loss: 1}
+	}
+	w.faults = append(w.faults, f)
+	for _, p := range w.procs {
+		everyone := len(who) == len(w.procs) || len(peers) == len(w.procs)
+		in, out := slices.Contains(who, p), slices.Contains(peers, p)
+		if in && out || !everyone && (in || out) {
+			w.trouble(p, a.For)
+		}
+	}
+	if a.For > 0 {
+		w.at(w.now.Add(a.For), func() {
+			w.lift(f.id)
+			w.note("end of " + a.String())
+			w.await("end of " + a.String())
+		})
+	}
+	return nil
+}
+
+func (w *World) set(procs []*proc) []bool {
+	s := make([]bool, len(w.hosts))
+	for _, p := range procs {
+		s[p.host.index] = true
+	}
+	return s
+}
+
+func (w *World) lift(id int32) {
+	w.faults = slices.DeleteFunc(w.faults, func(f fault) bool { return f.id == id })
+}
+
+// trouble marks a process as one that a fault touches, for a time or for good.
+func (w *World) trouble(p *proc, d time.Duration) {
+	if p.troubled++; p.troubled == 1 {
+		w.rec.take(&Obs{At: w.now, Kind: Troubled, Node: p.index, host: p.host.index})
+	}
+	if d > 0 {
+		w.at(w.now.Add(d), func() {
+			if p.troubled--; p.troubled == 0 {
+				w.rec.take(&Obs{At: w.now, Kind: Healthy, Node: p.index, host: p.host.index})
+			}
+		})
+	}
+}
+
+// note writes an action down in the history.
+func (w *World) note(text string) {
+	w.rec.take(&Obs{At: w.now, Kind: Disturbed, Node: -1, Text: text})
+	if w.trace != nil {
+		w.trace.line(w.now, "scenario", text)
+	}
+}
+
+// pick returns the processes that a Who means, in the order of their numbers. Random ones are drawn from the eligible.
+func (w *World) pick(who Who, eligible func(*proc) bool, other []*proc) ([]*proc, error) {
+	in := make([]bool, len(w.procs))
+	for _, part := range append([]Who{who}, who.Plus...) {
+		if err := w.pickPart(part, eligible, other, in); err != nil {
+			return nil, err
+		}
+	}
+	var all []*proc
+	for i, p := range w.procs {
+		if in[i] {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+func (w *World) pickPart(who Who, eligible func(*proc) bool, other []*proc, in []bool) error {
+	mark := func(ok func(p *proc) bool) {
+		for i, p := range w.procs {
+			in[i] = in[i] || ok(p)
+		}
+	}
+	switch who.Kind {
+	case Range:
+		if who.To >= len(w.procs) {
+			return fmt.Errorf("there is no n%d; the nodes are n0 to n%d", who.To, len(w.procs)-1)
+		}
+		mark(func(p *proc) bool { return int(p.index) >= who.From && int(p.index) <= who.To })
+	case InZone:
+		if who.Zone >= w.opt.Zones {
+			return fmt.Errorf("there is no z%d; the zones are z0 to z%d", who.Zone, w.opt.Zones-1)
+		}
+		mark(func(p *proc) bool { return int(p.host.zone) == who.Zone })
+	case All:
+		mark(func(*proc) bool { return true })
+	case Dead:
+		mark(func(p *proc) bool { return !p.up && !p.left })
+	case Rest:
+		mark(func(p *proc) bool { return !slices.Contains(other, p) })
+	case Some, Share:
+		var pool []int
+		for i, p := range w.procs {
+			if eligible(p) {
+				pool = append(pool, i)
+			}
+		}
+		n := who.N
+		if who.Kind == Share {
+			n = int(who.Share*float64(len(pool)) + 0.5)
+		}
+		rng := newStream(w.seed, 3, w.drawn, uint64(len(other)))
+		for k := range min(n, len(pool)) {
+			j := k + int(rng.Uint64()%uint64(len(pool)-k))
+			pool[k], pool[j] = pool[j], pool[k]
+			in[pool[k]] = true
+		}
+	}
+	return nil
+}

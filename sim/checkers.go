@@ -1,0 +1,349 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/rumor"
+)
+
+// Checker watches a history for something that must never happen.
+type Checker interface {
+	Name() string
+	// Take looks at the next observation and says what is wrong, "" if nothing. The ledger has taken it already.
+	Take(l *ledger, o *Obs) string
+}
+
+// Bounds are the times and sizes that the checkers hold a cluster to. Zero means the default for its size.
+type Bounds struct {
+	Refute   time.Duration // a false verdict lasts no longer
+	Detect   time.Duration // a crash is known everywhere after
+	Converge time.Duration // views are equal after so long a quiet
+	Message  time.Duration // a message has reached all after
+	Load     float64       // the busiest node sends at most so many times the mean
+	Bytes    int           // a node sends in a second
+}
+
+func (b Bounds) withDefaults(o *Options) Bounds {
+	if b.Refute == 0 {
+		b.Refute = 10 * time.Second
+	}
+	if b.Detect == 0 {
+		b.Detect = 40 * time.Second
+	}
+	if b.Converge == 0 {
+		b.Converge = 40 * time.Second
+	}
+	if b.Message == 0 {
+		b.Message = 2 * time.Second
+	}
+	if b.Load == 0 {
+		b.Load = 4
+	}
+	if b.Bytes == 0 {
+		b.Bytes = o.Gossip.Budget
+		if b.Bytes == 0 {
+			b.Bytes = 1 << 20
+		}
+		b.Bytes += b.Bytes/4 + 256<<10 // the burst, and the probes, which the budget leaves out
+	}
+	return b
+}
+
+// checkers are all that there are.
+func checkers(o *Options) []Checker {
+	b := o.Bounds.withDefaults(o)
+	return []Checker{
+		precedence{}, incarnation{}, untold{},
+		&accuracy{bound: b.Refute, clean: o.Network.lossless(), wrong: map[pair]gossip.Time{}},
+		&completeness{bound: b.Detect},
+		&convergence{bound: b.Converge},
+		&messages{bound: b.Message, clean: o.Network.lossless(), all: map[messageKey]*delivery{}},
+		&gone{bound: b.Detect, left: map[int32]departure{}},
+		gauges{}, budget{bound: b.Bytes}, &load{bound: b.Load},
+	}
+}
+
+type pair struct{ node, member int32 }
+
+func (h Holding) String() string {
+	if !h.Known {
+		return "unknown"
+	}
+	return fmt.Sprintf("%s %d.%d", h.State, h.Gen, h.Inc)
+}
+
+// precedence: what a node holds of a member only rises, and a live member is not forgotten.
+type precedence struct{}
+
+func (precedence) Name() string { return "precedence" }
+
+func (precedence) Take(_ *ledger, o *Obs) string {
+	if o.Kind != Saw || !o.Before.Known {
+		return ""
+	}
+	if o.After.Known && o.After.below(o.Before) {
+		return fmt.Sprintf("n%d held n%d for %s and went back to %s", o.Node, o.Member, o.Before, o.After)
+	}
+	if !o.After.Known && o.Before.live() {
+		return fmt.Sprintf("n%d forgot n%d, which it held for %s", o.Node, o.Member, o.Before)
+	}
+	return ""
+}
+
+// incarnation: a member's generation and incarnation are raised by itself alone.
+type incarnation struct{}
+
+func (incarnation) Name() string { return "incarnation" }
+
+func (incarnation) Take(l *ledger, o *Obs) string {
+	if o.Kind != Saw || !o.After.Known {
+		return ""
+	}
+	if o.Member < 0 {
+		return fmt.Sprintf("n%d holds somebody who does not exist", o.Node)
+	}
+	own := l.peers[o.Member]
+	if o.After.Gen > own.gen || o.After.Gen == own.gen && o.After.Inc > own.inc {
+		return fmt.Sprintf("n%d holds n%d for %s, which itself is only at %d.%d", o.Node, o.Member, o.After, own.gen, own.inc)
+	}
+	return ""
+}
+
+// untold: a member does not come, go, fail or recover in a table without an event that says so.
+type untold struct{}
+
+func (untold) Name() string { return "untold" }
+
+func (untold) Take(_ *ledger, o *Obs) string {
+	if o.Kind != Saw || o.Told || o.Before.live() == o.After.live() || o.Member == o.Node || !o.After.Known {
+		return ""
+	}
+	return fmt.Sprintf("n%d's view of n%d went from %s to %s, and no event said so", o.Node, o.Member, o.Before, o.After)
+}
+
+// accuracy: nobody who is up and out of trouble is held for failed longer than it takes to refute; and where no packet
+// is lost and nobody has been in trouble, not at all.
+type accuracy struct {
+	bound time.Duration
+	clean bool // the network loses nothing
+	wrong map[pair]gossip.Time
+}
+
+func (*accuracy) Name() string { return "accuracy" }
+
+// afterTrouble is for how long trouble may have consequences for those out of it: suspicions under way, tables behind.
+const afterTrouble = time.Minute
+
+func (c *accuracy) Take(l *ledger, o *Obs) string {
+	switch {
+	case o.Kind == Saw && o.Member >= 0 && o.Member != o.Node:
+		m := &l.peers[o.Member]
+		k := pair{o.Node, o.Member}
+		if o.After.State != member.Failed || !o.After.Known || !m.up || o.After.Gen != m.gen {
+			delete(c.wrong, k)
+			return ""
+		}
+		c.wrong[k] = o.At
+		if c.clean && l.peaceful() > afterTrouble && l.wellFor(o.Member) > afterTrouble {
+			return fmt.Sprintf("n%d declared n%d failed, which has been well for %s in a cluster without trouble",
+				o.Node, o.Member, l.wellFor(o.Member))
+		}
+	case o.Kind == Started || o.Kind == Crashed || o.Kind == Departed || o.Kind == Conflicted:
+		for k := range c.wrong { // what is deleted does not depend on the order
+			if k.node == o.Node || k.member == o.Node {
+				delete(c.wrong, k)
+			}
+		}
+	case o.Kind == Tick:
+		return c.overdue(l)
+	}
+	return ""
+}
+
+func (c *accuracy) overdue(l *ledger) string {
+	first, late := pair{-1, -1}, 0
+	for k, since := range c.wrong {
+		if l.now.Sub(since) <= c.bound || l.wellFor(k.node) <= c.bound || l.wellFor(k.member) <= c.bound {
+			continue
+		}
+		late++
+		if late == 1 || k.node < first.node || k.node == first.node && k.member < first.member {
+			first = k
+		}
+	}
+	if late == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d false verdicts have lasted over %s: n%d has held n%d for failed since %s",
+		late, c.bound, first.node, first.member, span(c.wrong[first]))
+}
+
+// completeness: whoever crashed or left is known to have, at all who are up and out of trouble, within a bound.
+type completeness struct{ bound time.Duration }
+
+func (*completeness) Name() string { return "completeness" }
+
+func (c *completeness) Take(l *ledger, o *Obs) string {
+	if o.Kind != Tick || l.seen == nil {
+		return ""
+	}
+	for m := range l.peers {
+		dead := &l.peers[m]
+		if dead.up || dead.gen == 0 || l.now.Sub(dead.since) <= c.bound {
+			continue
+		}
+		for n := range l.peers {
+			h := l.seen[n][m]
+			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound && l.peaceful() > c.bound {
+				return fmt.Sprintf("n%d still holds n%d for %s, which has been gone since %s", n, m, h, span(dead.since))
+			}
+		}
+	}
+	return ""
+}
+
+// convergence: when nothing has been done to a cluster for a while, all views are equal and complete.
+type convergence struct{ bound time.Duration }
+
+func (*convergence) Name() string { return "convergence" }
+
+func (c *convergence) Take(l *ledger, o *Obs) string {
+	if o.Kind != Tick || l.undisturbed() <= c.bound {
+		return ""
+	}
+	first := -1
+	for i := range l.peers {
+		if !l.peers[i].up {
+			continue
+		}
+		if l.views[i].live != l.upCount {
+			return fmt.Sprintf("n%d knows %d live members after %s of quiet; %d are up", i, l.views[i].live,
+				l.undisturbed(), l.upCount)
+		}
+		if first < 0 {
+			first = i
+		}
+		if l.views[i].hash != l.views[first].hash {
+			return fmt.Sprintf("the views of n%d and n%d differ after %s of quiet", first, i, l.undisturbed())
+		}
+	}
+	return ""
+}
+
+// gone: a node that left does not come back by itself.
+type gone struct {
+	bound time.Duration
+	left  map[int32]departure
+}
+
+type departure struct {
+	gen uint64
+	at  gossip.Time
+}
+
+func (*gone) Name() string { return "gone" }
+
+func (c *gone) Take(l *ledger, o *Obs) string {
+	switch o.Kind {
+	case Departed:
+		c.left[o.Node] = departure{o.After.Gen, o.At}
+	case Saw:
+		d, ok := c.left[o.Member]
+		if !ok || !o.After.live() || o.After.Gen > d.gen {
+			return ""
+		}
+		if o.Before.Known && !o.Before.live() || o.At.Sub(d.at) > c.bound && l.peaceful() > c.bound {
+			return fmt.Sprintf("n%d holds n%d for %s, which left at %s", o.Node, o.Member, o.After, span(d.at))
+		}
+	}
+	return ""
+}
+
+// gauges: no queue and no table is over its named bound.
+type gauges struct{}
+
+func (gauges) Name() string { return "bounds" }
+
+func (gauges) Take(_ *ledger, o *Obs) string {
+	if o.Kind != Gauge || uint64(o.Count) <= o.Seq {
+		return ""
+	}
+	return fmt.Sprintf("n%d has %d in its %s, at most %d are allowed", o.Node, o.Count, o.Text, o.Seq)
+}
+
+// gauges observes a node's queues and table.
+func (r *recorder) gauges(p *proc) {
+	st := p.node.Stats()
+	for _, g := range [...]struct {
+		name       string
+		has, bound int
+	}{
+		{"queue of news", st.NewsQueued, rumor.MaxItems},
+		{"queue of messages", st.MessagesQueued, rumor.MaxItems},
+		{"table", p.node.Table().Len(), min(len(r.w.procs), member.MaxMembers)},
+		{"socket", p.held, r.w.plan.buffer},
+	} {
+		r.take(&Obs{At: r.w.now, Kind: Gauge, Node: p.index, Text: g.name, Count: g.has, Seq: uint64(g.bound)})
+	}
+}
+
+// budget: no node sends more in a second than it is allowed.
+type budget struct{ bound int }
+
+func (budget) Name() string { return "budget" }
+
+func (c budget) Take(_ *ledger, o *Obs) string {
+	if o.Kind != Traffic || o.Count <= c.bound {
+		return ""
+	}
+	return fmt.Sprintf("n%d sent %d bytes in a second, at most %d are allowed", o.Node, o.Count, c.bound)
+}
+
+// load: over a quiet stretch, the busiest node sends at most a small multiple of the mean.
+type load struct {
+	bound float64
+	bytes []int
+	since gossip.Time
+}
+
+func (*load) Name() string { return "load" }
+
+// loadStretch is how long a cluster has to be quiet before its load is compared, for how long, and loadSettle how long
+// what was done to it before may echo.
+const (
+	loadSettle  = 15 * time.Second
+	loadStretch = 20 * time.Second
+)
+
+func (c *load) Take(l *ledger, o *Obs) string {
+	switch {
+	case l.undisturbed() < loadSettle:
+		c.bytes, c.since = c.bytes[:0], o.At
+	case o.Kind == Traffic:
+		for len(c.bytes) < len(l.peers) {
+			c.bytes = append(c.bytes, 0)
+		}
+		c.bytes[o.Node] += o.Count
+	case o.Kind == Tick && o.At.Sub(c.since) >= loadStretch:
+		sum, top := 0, 0
+		for i, b := range c.bytes {
+			sum += b
+			if b > c.bytes[top] {
+				top = i
+			}
+		}
+		if sum == 0 {
+			return ""
+		}
+		mean, most, stretch := float64(sum)/float64(max(l.upCount, 1)), c.bytes[top], o.At.Sub(c.since)
+		clear(c.bytes)
+		c.since = o.At
+		if float64(most) > c.bound*mean {
+			return fmt.Sprintf("n%d sent %d bytes in %s of quiet, the mean is %.0f", top, most, stretch, mean)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,188 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+// A run's history is a list of observations; meters and checkers read nothing else. So a checker is tested with a
+// history that somebody wrote by hand.
+
+// ObsKind says what an observation is about.
+type ObsKind uint8
+
+// The kinds of observations.
+const (
+	Tick       ObsKind = iota + 1 // a second has passed
+	Started                       // Node began a life; After.Gen is its generation
+	Crashed                       // Node died
+	Departed                      // Node left and stopped; After.Gen is the generation that left
+	Conflicted                    // Node stopped because its name is taken
+	Welcomed                      // Node was let in
+	Refused                       // Node was not let in
+	Troubled                      // a fault touches Node from now on
+	Healthy                       // no fault touches Node any more
+	Disturbed                     // something was done to the cluster; Text says what
+	Ended                         // the run is over
+	Saw                           // Node's view of Member went from Before to After; Told says whether an event said so
+	Own                           // Node's own generation and incarnation, After
+	View                          // Node's fingerprint, Hash, and how many it holds for live, Count
+	Delivered                     // Node got message Seq of Member's life After.Gen
+	Copied                        // Node sent one copy of message Seq of Member's life After.Gen
+	Traffic                       // Node sent Count bytes in the second that ends now
+	Gauge                         // Node's queue or table Text holds Count, of at most Seq
+)
+
+// Holding is what a view holds of a member.
+type Holding struct {
+	Gen   uint64
+	Inc   uint32
+	State member.State
+	Known bool
+}
+
+func (h Holding) live() bool { return h.Known && h.State.Live() }
+
+// below says whether h has lower precedence than other.
+func (h Holding) below(o Holding) bool {
+	return member.Version{Generation: h.Gen, Incarnation: h.Inc, State: h.State}.
+		Compare(member.Version{Generation: o.Gen, Incarnation: o.Inc, State: o.State}) < 0
+}
+
+func holding(m *member.Member) Holding {
+	return Holding{Gen: m.Generation(), Inc: m.Incarnation, State: m.State, Known: true}
+}
+
+// Obs is one observation. Processes are numbered from 0; -1 is somebody whom the world does not know.
+type Obs struct {
+	At            gossip.Time
+	Kind          ObsKind
+	Told          bool
+	Node, Member  int32
+	host          int32 // where it was observed: orders the logs of several workers
+	Before, After Holding
+	Seq, Hash     uint64
+	Count         int
+	Text          string
+}
+
+// ledger is what meters and checkers need to remember in common: who is up, since when, and what each holds of each.
+type ledger struct {
+	now      gossip.Time
+	peers    []peerState
+	seen     [][]Holding // [observer][member]; nil unless the views are watched
+	views    []viewState
+	upCount  int
+	troubles int         // processes in trouble
+	quiet    gossip.Time // since when nothing was done to the cluster and nobody is in trouble
+	calm     gossip.Time // since when nobody is in trouble
+}
+
+type peerState struct {
+	up       bool
+	left     bool
+	troubled bool
+	gen      uint64
+	inc      uint32
+	since    gossip.Time // of up
+	healthy  gossip.Time // since when it is up and out of trouble
+}
+
+type viewState struct {
+	hash uint64
+	live int
+}
+
+func newLedger(n int, watch bool) *ledger {
+	l := &ledger{}
+	if watch {
+		l.seen = [][]Holding{}
+	}
+	for range n {
+		l.grow()
+	}
+	return l
+}
+
+func (l *ledger) grow() {
+	l.peers = append(l.peers, peerState{})
+	l.views = append(l.views, viewState{})
+	if l.seen == nil {
+		return
+	}
+	for i := range l.seen {
+		l.seen[i] = append(l.seen[i], Holding{})
+	}
+	l.seen = append(l.seen, make([]Holding, len(l.peers)))
+}
+
+// take keeps the books. It fills in what a Saw went from.
+func (l *ledger) take(o *Obs) {
+	l.now = o.At
+	var p *peerState
+	if o.Node >= 0 && int(o.Node) < len(l.peers) {
+		p = &l.peers[o.Node]
+	}
+	switch o.Kind {
+	case Started:
+		*p = peerState{up: true, gen: o.After.Gen, since: o.At, healthy: o.At, troubled: p.troubled}
+		l.views[o.Node] = viewState{}
+		l.upCount++
+		l.quiet = o.At
+		if l.seen != nil {
+			clear(l.seen[o.Node])
+		}
+	case Crashed, Departed, Conflicted:
+		if p.up {
+			l.upCount--
+		}
+		p.up, p.left, p.since = false, o.Kind == Departed, o.At
+		l.quiet = o.At
+	case Troubled:
+		p.troubled = true
+		l.troubles++
+		l.quiet, l.calm = o.At, o.At
+	case Healthy:
+		p.troubled, p.healthy = false, o.At
+		l.troubles--
+		l.quiet, l.calm = o.At, o.At
+	case Disturbed:
+		l.quiet = o.At
+	case Own:
+		p.gen, p.inc = o.After.Gen, o.After.Inc
+	case View:
+		l.views[o.Node] = viewState{o.Hash, o.Count}
+	case Saw:
+		if l.seen != nil && o.Member >= 0 {
+			h := &l.seen[o.Node][o.Member]
+			o.Before, *h = *h, o.After
+		}
+	}
+}
+
+// undisturbed returns for how long nothing was done to the cluster and nobody was in trouble.
+func (l *ledger) undisturbed() time.Duration {
+	if l.troubles > 0 {
+		return 0
+	}
+	return l.now.Sub(l.quiet)
+}
+
+// peaceful returns for how long nobody was in trouble.
+func (l *ledger) peaceful() time.Duration {
+	if l.troubles > 0 {
+		return 0
+	}
+	return l.now.Sub(l.calm)
+}
+
+// wellFor returns for how long a process has been up and out of trouble.
+func (l *ledger) wellFor(i int32) time.Duration {
+	p := &l.peers[i]
+	if !p.up || p.troubled {
+		return 0
+	}
+	return l.now.Sub(p.healthy)
+}

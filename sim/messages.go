@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+)
+
+// messages: a message is delivered at most once in a life, and, where no packet is lost and nobody is in trouble, to all
+// who were up from before it was published until the bound was over.
+type messages struct {
+	bound time.Duration
+	clean bool
+	all   map[messageKey]*delivery
+	open  []messageKey // not yet judged, in the order in which they were published
+}
+
+type messageKey struct {
+	origin   int32
+	gen, seq uint64
+}
+
+func (k messageKey) String() string { return fmt.Sprintf("message %d of n%d", k.seq, k.origin) }
+
+// delivery is who got a message.
+type delivery struct {
+	at   gossip.Time // of the first delivery, which is the origin's own
+	got  []bool
+	sure bool // all who were up then have to get it
+}
+
+func (*messages) Name() string { return "messages" }
+
+func (c *messages) Take(l *ledger, o *Obs) string {
+	switch o.Kind {
+	case Delivered:
+		return c.deliver(l, o)
+	case Started:
+		for _, d := range c.all { // a new life may get what the former got
+			if int(o.Node) < len(d.got) {
+				d.got[o.Node] = false
+			}
+		}
+	case Tick:
+		for len(c.open) > 0 {
+			k := c.open[0]
+			d := c.all[k]
+			if l.now.Sub(d.at) <= c.bound {
+				break
+			}
+			c.open = c.open[1:]
+			if msg := c.judge(l, k, d); msg != "" {
+				return msg
+			}
+		}
+	}
+	return ""
+}
+
+func (c *messages) deliver(l *ledger, o *Obs) string {
+	k := messageKey{o.Member, o.After.Gen, o.Seq}
+	d := c.all[k]
+	if d == nil {
+		d = &delivery{at: o.At, got: make([]bool, len(l.peers)), sure: c.clean && l.peaceful() > afterTrouble}
+		c.all[k] = d
+		c.open = append(c.open, k)
+	}
+	for len(d.got) < len(l.peers) {
+		d.got = append(d.got, false)
+	}
+	if d.got[o.Node] {
+		return fmt.Sprintf("n%d got %s a second time", o.Node, k)
+	}
+	d.got[o.Node] = true
+	return ""
+}
+
+// judge says who missed a message that all should have.
+func (c *messages) judge(l *ledger, k messageKey, d *delivery) string {
+	if !d.sure || l.troubles > 0 {
+		return ""
+	}
+	missed, first := 0, 0
+	for i := range l.peers {
+		joined := l.peers[i].healthy.Add(c.bound) < d.at // and had the time to be known everywhere
+		if l.peers[i].up && joined && !(i < len(d.got) && d.got[i]) {
+			if missed == 0 {
+				first = i
+			}
+			missed++
+		}
+	}
+	if missed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s has not reached %d nodes, n%d among them, within %s", k, missed, first, c.bound)
+}

@@ -1,0 +1,152 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+// meter measures what a person wants to know of a run.
+type meter struct {
+	*ledger
+	marked  gossip.Time // from then on traffic is measured
+	packets []uint64    // of each host by then
+	bytes   []uint64
+
+	crashes  []*crash
+	dead     map[int32]*crash // those whose process is still down
+	messages map[messageKey]*spread
+	order    []messageKey
+
+	falseSuspicions, falseFailures, falseAtHealthy int
+}
+
+// crash is who came to know of one crash, and when.
+type crash struct {
+	node         int32
+	gen          uint64
+	at           gossip.Time
+	first, until gossip.Time             // the first suspicion; the process's return
+	knew         map[int32]time.Duration // by observer
+}
+
+// spread is who got one message, and when.
+type spread struct {
+	at     gossip.Time
+	got    map[int32]time.Duration
+	copies int
+}
+
+// mark starts the measurement of traffic.
+func (m *meter) mark(w *World) {
+	m.marked = w.now
+	for _, h := range w.hosts {
+		m.packets = append(m.packets, h.packets)
+		m.bytes = append(m.bytes, h.bytes)
+	}
+}
+
+func (m *meter) take(o *Obs) {
+	switch o.Kind {
+	case Saw:
+		m.saw(o)
+	case Crashed:
+		c := &crash{node: o.Node, gen: m.peers[o.Node].gen, at: o.At, first: gossip.Never, until: gossip.Never,
+			knew: map[int32]time.Duration{}}
+		if m.dead == nil {
+			m.dead = map[int32]*crash{}
+		}
+		m.dead[o.Node] = c
+		m.crashes = append(m.crashes, c)
+	case Started:
+		if c := m.dead[o.Node]; c != nil {
+			c.until = o.At
+			delete(m.dead, o.Node)
+		}
+	case Delivered, Copied:
+		m.message(o)
+	}
+}
+
+// saw counts a view of the dead as knowledge, and a bad view of the living as an error.
+func (m *meter) saw(o *Obs) {
+	if o.Member < 0 || o.Node == o.Member || !o.After.Known || o.After.State == member.Alive {
+		return
+	}
+	p := &m.peers[o.Member]
+	if c := m.dead[o.Member]; c != nil && o.After.Gen >= c.gen {
+		c.first = min(c.first, o.At)
+		if _, ok := c.knew[o.Node]; !ok && !o.After.live() {
+			c.knew[o.Node] = o.At.Sub(c.at)
+		}
+	}
+	if !p.up || o.After.Gen != p.gen || p.troubled || o.After.State == member.Left {
+		return
+	}
+	switch {
+	case o.After.State == member.Suspect:
+		m.falseSuspicions++
+	case m.peers[o.Node].troubled:
+		m.falseFailures++
+	default:
+		m.falseFailures++
+		m.falseAtHealthy++
+	}
+}
+
+func (m *meter) message(o *Obs) {
+	k := messageKey{o.Member, o.After.Gen, o.Seq}
+	s := m.messages[k]
+	if s == nil {
+		s = &spread{at: o.At, got: map[int32]time.Duration{}}
+		if m.messages == nil {
+			m.messages = map[messageKey]*spread{}
+		}
+		m.messages[k] = s
+		m.order = append(m.order, k)
+	}
+	if o.Kind == Copied {
+		s.copies++
+	} else if _, ok := s.got[o.Node]; !ok {
+		s.got[o.Node] = o.At.Sub(s.at)
+	}
+}
+
+// throughout returns the processes that were up from one time to another.
+func (m *meter) throughout(from, to gossip.Time) (all []int32) {
+	for i, p := range m.peers {
+		if p.gen != 0 && (p.up && p.since <= from || !p.up && p.since >= to && p.since > from) {
+			all = append(all, int32(i))
+		}
+	}
+	return all
+}
+
+// coverage is when shares of those who should know something did.
+type coverage struct {
+	half, most, all []time.Duration // of each thing that reached so many
+	due, reached    int             // pairs of things and those who should know them
+}
+
+// add takes in one thing: who should know it, and when who did.
+func (c *coverage) add(who []int32, when map[int32]time.Duration) {
+	var t []time.Duration
+	for _, i := range who {
+		if d, ok := when[i]; ok {
+			t = append(t, d)
+		}
+	}
+	slices.Sort(t)
+	c.due += len(who)
+	c.reached += len(t)
+	for _, x := range []struct {
+		p   float64
+		out *[]time.Duration
+	}{{0.5, &c.half}, {0.99, &c.most}, {1, &c.all}} {
+		if k := rank(x.p, len(who)); len(who) > 0 && k < len(t) {
+			*x.out = append(*x.out, t[k])
+		}
+	}
+}

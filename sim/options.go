@@ -1,0 +1,115 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+)
+
+// Options say what is simulated. Equal options give an equal run.
+type Options struct {
+	Nodes    int           // that start at first; default 100
+	Zones    int           // over which they are spread in turn; default 1
+	Seeds    int           // the first so many nodes are every node's seeds; default 1
+	Seed     uint64        // of all chance
+	Spread   time.Duration // over which the nodes start at first; 0: all at once
+	JoinIn   time.Duration // all have to be joined after; default 60 s
+	Settle   time.Duration // between the join and the scenario; default 5 s
+	Duration time.Duration // of the scenario; default 60 s
+	Actions  []Action
+	Network  Network       // default LAN
+	Gossip   gossip.Config // of all nodes
+	Bounds   Bounds        // that the checkers hold the cluster to
+
+	Workers   int       // default 1; the result does not depend on it
+	Unchecked bool      // no checkers: for thousands of nodes
+	Trace     io.Writer // a readable line for everything that happens; one worker then
+}
+
+// MaxNodes bounds a world.
+const MaxNodes = 100_000
+
+func (o Options) withDefaults() (Options, error) {
+	for _, d := range []struct {
+		v *int
+		d int
+	}{{&o.Nodes, 100}, {&o.Zones, 1}, {&o.Seeds, 1}, {&o.Workers, 1}} {
+		if *d.v == 0 {
+			*d.v = d.d
+		}
+	}
+	for _, d := range []struct {
+		v *time.Duration
+		d time.Duration
+	}{{&o.JoinIn, 60 * time.Second}, {&o.Settle, 5 * time.Second}, {&o.Duration, 60 * time.Second}} {
+		if *d.v == 0 {
+			*d.v = d.d
+		}
+	}
+	if o.Network.Within.Latency.IsZero() && o.Network.Between.Latency.IsZero() {
+		lan := LAN()
+		o.Network.Within.Latency, o.Network.Between.Latency = lan.Within.Latency, lan.Between.Latency
+	}
+	if o.Trace != nil {
+		o.Workers = 1
+	}
+	switch {
+	case o.Nodes < 1 || o.Nodes > MaxNodes:
+		return o, fmt.Errorf("%d nodes: from 1 to %d are possible", o.Nodes, MaxNodes)
+	case o.Zones < 1 || o.Zones > o.Nodes:
+		return o, fmt.Errorf("%d zones for %d nodes", o.Zones, o.Nodes)
+	case o.Seeds < 1 || o.Seeds > o.Nodes:
+		return o, fmt.Errorf("%d seeds of %d nodes", o.Seeds, o.Nodes)
+	case o.Workers < 1 || o.Workers > 64:
+		return o, fmt.Errorf("%d workers: from 1 to 64 are possible", o.Workers)
+	case o.Spread < 0 || o.JoinIn < 0 || o.Settle < 0 || o.Duration < 0:
+		return o, fmt.Errorf("a negative time")
+	}
+	for i := range o.Actions {
+		if err := o.validate(&o.Actions[i]); err != nil {
+			return o, fmt.Errorf("action %q: %w", o.Actions[i], err)
+		}
+	}
+	return o, nil
+}
+
+// validate says what an action names that will not be there.
+func (o *Options) validate(a *Action) error {
+	if _, ok := verbs[a.Do]; !ok {
+		return fmt.Errorf("there is no %q; there are %s", a.Do, verbNames())
+	}
+	most := o.Nodes
+	for _, b := range o.Actions {
+		if b.Do == Start && b.Every > 0 {
+			most = MaxNodes
+		} else if b.Do == Start {
+			most += b.Who.N
+		}
+	}
+	if most > MaxNodes {
+		return fmt.Errorf("%d nodes in the end: at most %d are possible", most, MaxNodes)
+	}
+	for _, side := range []Who{a.Who, a.Peer} {
+		for _, w := range append([]Who{side}, side.Plus...) {
+			if w.Kind == Range && w.To >= most {
+				return fmt.Errorf("there is no n%d; the nodes are n0 to n%d", w.To, most-1)
+			}
+			if w.Kind == InZone && w.Zone >= o.Zones {
+				return fmt.Errorf("there is no z%d; the zones are z0 to z%d", w.Zone, o.Zones-1)
+			}
+		}
+	}
+	return a.complete(map[string]bool{"for": a.For > 0, "cost": a.Cost > 0, "by": a.By != 0})
+}
+
+// publishes says whether messages are published at all.
+func (o *Options) publishes() bool {
+	for _, a := range o.Actions {
+		if a.Do == Publish {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,283 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+// proc is a named process: it starts, runs a node on a host, may stand still, die and come back, elsewhere too.
+type proc struct {
+	w     *World
+	index int32
+	name  string
+	host  *host
+	node  *gossip.Node
+
+	up    bool
+	left  bool // by its own will
+	lives int  // how often it has started
+	gen   uint64
+	wall  time.Duration // how far its wall clock is off
+	skew  gossip.Time   // of its monotonic clock: clocks of different processes cannot be compared
+
+	paused   gossip.Time   // it stands still until then
+	busy     gossip.Time   // it works on an input until then
+	cost     time.Duration // of each input
+	inbox    []flight      // the socket's buffer, from its head on
+	head     int
+	held     int  // bytes in the buffer
+	troubled int  // faults that touch it now
+	seek     bool // it wants its seeds' addresses
+
+	changes uint64 // of the table, when last looked at
+	inc     uint32 // its own incarnation, when last looked at
+}
+
+// epoch0 is the wall clock's time when a run starts, in milliseconds of Unix time.
+const epoch0 = 1_700_000_000_000
+
+// start starts the process on its host.
+func (p *proc) start() error {
+	w, now := p.w, p.w.now
+	if p.host.proc != nil {
+		return fmt.Errorf("%s cannot start: %s runs at its address", p.name, p.host.proc.name)
+	}
+	gen := uint64(int64(epoch0) + int64(span(now)+p.wall)/int64(time.Millisecond))
+	self := gossip.Self{Name: p.name, Generation: gen, Addr: p.host.addr, Zone: zoneName(p.host.zone)}
+	src := newStream(w.seed, 2, uint64(p.index), uint64(p.lives))
+	node, err := gossip.New(&w.opt.Gossip, self, rand.NewPCG(src.Uint64(), src.Uint64()))
+	if err != nil {
+		return fmt.Errorf("%s cannot start: %w", p.name, err)
+	}
+	p.node, p.gen, p.up, p.left, p.inc, p.changes = node, gen, true, false, 0, 0
+	p.lives++
+	p.paused, p.busy = 0, 0
+	p.host.proc = p
+	s := w.shardOf(p.host.index)
+	w.rec.take(&Obs{At: now, Kind: Started, Node: p.index, After: Holding{Gen: gen}})
+	node.Wake(p.clock(now), &s.out)
+	s.after(p, now)
+	return nil
+}
+
+func zoneName(z int32) string { return fmt.Sprintf("z%d", z) }
+
+// stop ends the process at once, as a crash does. What waits in its socket is gone.
+func (p *proc) stop() {
+	s := p.w.shardOf(p.host.index)
+	s.wakes.set(p.host.index, gossip.Never)
+	for _, f := range p.inbox[p.head:] {
+		s.pool.put(f.data)
+	}
+	p.inbox, p.head, p.held = nil, 0, 0
+	p.up, p.node, p.host.proc = false, nil, nil
+}
+
+// clock is what the process reads on its monotonic clock.
+func (p *proc) clock(now gossip.Time) gossip.Time { return now + p.skew }
+
+// blocked returns until when the process takes nothing in.
+func (p *proc) blocked() gossip.Time { return max(p.paused, p.busy) }
+
+// arrive brings a packet to whoever listens at its destination.
+func (s *shard) arrive(f flight) {
+	h := s.w.hosts[f.dst]
+	p := h.proc
+	if p == nil {
+		s.fates[nobody]++
+		s.pool.put(f.data)
+		return
+	}
+	h.heard++
+	if p.blocked() <= f.at && p.head == len(p.inbox) {
+		s.receive(p, f.at, f)
+		return
+	}
+	if p.held+len(f.data)+skbOverhead > s.w.plan.buffer {
+		s.fates[full]++
+		s.pool.put(f.data)
+		return
+	}
+	p.held += len(f.data) + skbOverhead
+	p.inbox = append(p.inbox, f)
+	s.schedule(p, f.at)
+}
+
+// receive hands one packet to the node.
+func (s *shard) receive(p *proc, now gossip.Time, f flight) {
+	h := p.host
+	h.hash = mix(h.hash ^ mix(uint64(now)) + mix(uint64(f.src)<<40^f.seq))
+	p.node.Receive(p.clock(now), s.w.hosts[f.src].addr, f.data, &s.out)
+	s.pool.put(f.data)
+	s.after(p, now)
+}
+
+// wake gives a process its turn: first the packets that wait, then the node's timers.
+func (s *shard) wake(h *host) {
+	p, now := h.proc, s.now
+	for p.up && p.head < len(p.inbox) && p.blocked() <= now {
+		f := p.inbox[p.head]
+		p.inbox[p.head] = flight{}
+		p.head++
+		p.held -= len(f.data) + skbOverhead
+		if p.head == len(p.inbox) {
+			p.inbox, p.head = p.inbox[:0], 0
+		}
+		s.receive(p, now, f)
+	}
+	if !p.up {
+		return
+	}
+	if p.blocked() <= now && p.node.Deadline() <= p.clock(now) {
+		h.hash = mix(h.hash ^ mix(uint64(now)) + 1)
+		p.node.Wake(p.clock(now), &s.out)
+		s.after(p, now)
+		return
+	}
+	s.schedule(p, now)
+}
+
+// schedule sets the process's one wake-up.
+func (s *shard) schedule(p *proc, now gossip.Time) {
+	t := p.node.Deadline()
+	if t != gossip.Never {
+		t = max(t-p.skew, now)
+	}
+	if p.head < len(p.inbox) {
+		t = now
+	}
+	if t != gossip.Never {
+		t = max(t, p.blocked())
+	}
+	s.wakes.set(p.host.index, t)
+}
+
+// after does what the node wants done after one of its inputs.
+func (s *shard) after(p *proc, now gossip.Time) {
+	depart := now
+	if p.cost > 0 {
+		depart = max(now, p.busy).Add(p.cost)
+		p.busy = depart
+	}
+	for {
+		s.dispatch(p, now, depart)
+		s.out.Reset()
+		if !p.seek || !p.up {
+			break
+		}
+		p.seek = false
+		if err := p.node.Do(p.clock(now), gossip.Join{Seeds: s.w.seedAddrs()}, &s.out); err != nil {
+			s.w.err = fmt.Errorf("%s cannot join: %w", p.name, err)
+		}
+	}
+	if p.up {
+		s.schedule(p, now)
+	}
+}
+
+// dispatch sends the packets of the outbox and tells its events.
+func (s *shard) dispatch(p *proc, now, depart gossip.Time) {
+	w, h := s.w, p.host
+	for i := range s.out.Packets {
+		pk := &s.out.Packets[i]
+		to := w.hostAt(pk.To)
+		f := w.transmit(s, depart, h, to, pk.Data)
+		s.fates[f]++
+		h.hash = mix(h.hash ^ mix(uint64(now)) + hashBytes(uint64(to)<<8|uint64(f), pk.Data))
+		if w.trace != nil {
+			w.trace.packet(now, p, to, pk.Data, f)
+		}
+		if w.rec.packets {
+			s.count(p, now, pk.Data)
+		}
+	}
+	if c := p.node.Table().Changes(); c != p.changes {
+		p.changes = c
+		s.looked(p, now)
+	}
+	for i := range s.out.Events {
+		s.event(p, now, &s.out.Events[i])
+	}
+}
+
+// looked tells how a node's view stands after it changed.
+func (s *shard) looked(p *proc, now gossip.Time) {
+	self := p.node.Self()
+	gen := self.Generation()
+	if self.Incarnation != p.inc || gen != p.gen {
+		p.inc, p.gen = self.Incarnation, gen
+		s.observe(Obs{At: now, Kind: Own, Node: p.index, host: p.host.index,
+			After: Holding{Gen: gen, Inc: self.Incarnation, Known: true}})
+	}
+	t := p.node.Table()
+	s.observe(Obs{At: now, Kind: View, Node: p.index, host: p.host.index, Hash: t.Fingerprint(), Count: t.Live()})
+}
+
+// event handles one event of a node.
+func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
+	w := s.w
+	o := Obs{At: now, Node: p.index, host: p.host.index}
+	switch e.Kind {
+	case gossip.SeedsWanted:
+		p.seek = true
+		return
+	case gossip.LeaveDone, gossip.Conflicted:
+		o.Kind = Departed
+		if e.Kind == gossip.Conflicted {
+			o.Kind = Conflicted
+		}
+		o.After = Holding{Gen: p.gen}
+		p.left = true
+		p.stop()
+	case gossip.MessageDelivered:
+		o.Kind, o.Seq, o.Member = Delivered, e.Message.Seq, w.memberOf(e.Message.Origin)
+		o.After = Holding{Gen: e.Message.Generation}
+	case gossip.Welcomed:
+		o.Kind = Welcomed
+	case gossip.Refused:
+		o.Kind = Refused
+	default:
+		o.Kind, o.Told, o.Member = Saw, true, w.memberOf(e.Member.ID)
+		o.After = holding(&e.Member)
+	}
+	h := p.host
+	h.hash = mix(h.hash ^ uint64(o.Kind)<<56 ^ uint64(o.Member)<<24 ^ o.Seq ^ o.After.Gen ^ uint64(o.After.State)<<48)
+	if w.trace != nil {
+		w.trace.event(now, p, e)
+	}
+	s.observe(o)
+}
+
+// memberOf returns the process with a name's ID, -1 if no process has that name.
+func (w *World) memberOf(id member.ID) int32 {
+	if i, ok := w.byID[id]; ok {
+		return i
+	}
+	return -1
+}
+
+// seedAddrs are the addresses that every process joins through.
+func (w *World) seedAddrs() []netip.AddrPort { return w.seeds }
+
+var errDown = errors.New("it does not run")
+
+// do gives a process a command.
+func (p *proc) do(cmd gossip.Command) error {
+	if !p.up {
+		return fmt.Errorf("%s: %w", p.name, errDown)
+	}
+	s, now := p.w.shardOf(p.host.index), p.w.now
+	s.now = max(s.now, now)
+	p.host.hash = mix(p.host.hash ^ mix(uint64(now)) + 2)
+	if err := p.node.Do(p.clock(now), cmd, &s.out); err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	s.after(p, now)
+	return nil
+}

@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+)
+
+// recorder turns what happens in a world into a history, and hands it to the meter and the checkers.
+type recorder struct {
+	w        *World
+	ledger   *ledger
+	meter    meter
+	checkers []Checker
+	packets  bool // copies of messages are counted
+	failures []Violation
+	dirty    []uint64 // the table's change counter at the last look, by process
+	lives    []int
+	bytes    []uint64 // sent at the last tick, by host
+}
+
+// Violation is something that must never happen, and did.
+type Violation struct {
+	Checker string        `json:"checker"`
+	At      time.Duration `json:"at"`
+	Text    string        `json:"text"`
+}
+
+func (v Violation) String() string { return fmt.Sprintf("%s at %s: %s", v.Checker, v.At, v.Text) }
+
+// maxViolations is how many violations a run collects before it is given up.
+const maxViolations = 20
+
+func newRecorder(w *World) *recorder {
+	r := &recorder{w: w, ledger: newLedger(0, !w.opt.Unchecked), packets: w.opt.publishes()}
+	r.meter.ledger = r.ledger
+	if !w.opt.Unchecked {
+		r.checkers = checkers(&w.opt)
+	}
+	return r
+}
+
+func (r *recorder) grow() {
+	r.ledger.grow()
+	r.dirty = append(r.dirty, 0)
+	r.lives = append(r.lives, 0)
+	r.bytes = append(r.bytes, 0)
+}
+
+// take adds an observation to the history.
+func (r *recorder) take(o *Obs) {
+	r.ledger.take(o)
+	r.meter.take(o)
+	for _, c := range r.checkers {
+		if msg := c.Take(r.ledger, o); msg != "" {
+			r.fail(c.Name(), o.At, msg)
+		}
+	}
+}
+
+func (r *recorder) fail(name string, at gossip.Time, msg string) {
+	if len(r.failures) < maxViolations {
+		v := Violation{Checker: name, At: span(at), Text: msg}
+		r.failures = append(r.failures, v)
+		if r.w.trace != nil {
+			r.w.trace.line(at, "VIOLATION", v.String())
+		}
+	}
+}
+
+// tick looks at all that changes without an event: each second, and at the end.
+func (r *recorder) tick() {
+	w := r.w
+	for i, h := range w.hosts {
+		if p := h.proc; p != nil {
+			r.take(&Obs{At: w.now, Kind: Traffic, Node: p.index, Count: int(h.bytes - r.bytes[i])})
+		}
+		r.bytes[i] = h.bytes
+	}
+	for _, p := range w.procs {
+		if !p.up {
+			continue
+		}
+		r.gauges(p)
+		if c := p.node.Table().Changes(); c != r.dirty[p.index] || p.lives != r.lives[p.index] {
+			r.dirty[p.index], r.lives[p.index] = c, p.lives
+			r.scan(p)
+		}
+	}
+	r.take(&Obs{At: w.now, Kind: Tick, Node: -1})
+}
+
+// scan compares a node's table with what its events told.
+func (r *recorder) scan(p *proc) {
+	t, row := p.node.Table(), r.ledger.seen[p.index]
+	for i, id := range r.w.idOf {
+		var h Holding
+		if m, ok := t.Get(id); ok {
+			h = holding(&m)
+		}
+		if h != row[i] {
+			r.take(&Obs{At: r.w.now, Kind: Saw, Node: p.index, Member: int32(i), After: h})
+		}
+	}
+}

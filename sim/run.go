@@ -1,0 +1,97 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+)
+
+// Run simulates a cluster and reports. The error says what is wrong with the options; what the cluster did wrong is in
+// Report.Violations.
+func Run(opt Options) (*Report, error) {
+	w, err := newWorld(opt)
+	if err != nil {
+		return nil, err
+	}
+	w.join()
+	if w.err == nil {
+		w.play()
+	}
+	if w.err != nil {
+		return nil, w.err
+	}
+	return w.report(), nil
+}
+
+// tickEvery is how often the world looks at what changes without an event.
+const tickEvery = time.Second
+
+// join starts all nodes and lets them find each other.
+func (w *World) join() {
+	for i := range w.opt.Seeds {
+		w.seeds = append(w.seeds, w.hosts[i].addr)
+	}
+	if !w.opt.Unchecked {
+		var tick func()
+		tick = func() {
+			w.rec.tick()
+			w.at(w.now.Add(tickEvery), tick)
+		}
+		w.at(gossip.Time(tickEvery), tick)
+	}
+	for i, p := range w.procs {
+		at := gossip.Time(int64(w.opt.Spread) / int64(len(w.procs)) * int64(i))
+		w.at(at, func() {
+			if err := p.start(); err != nil {
+				w.err = err
+			}
+		})
+	}
+	w.at(gossip.Time(w.opt.Spread), func() { w.await("join") })
+	limit := gossip.Time(w.opt.Spread + w.opt.JoinIn)
+	w.run(limit, func() bool { return len(w.settlings) > 0 && w.settlings[0].After >= 0 })
+	if w.err == nil && w.settlings[0].After < 0 {
+		w.rec.fail("join", w.now, w.stragglers())
+	}
+}
+
+// stragglers says who is behind.
+func (w *World) stragglers() string {
+	behind, first := 0, ""
+	for _, p := range w.procs {
+		if p.up && p.node.Table().Live() != w.up() {
+			if behind++; behind == 1 {
+				first = fmt.Sprintf("%s knows %d of %d", p.name, p.node.Table().Live(), w.up())
+			}
+		}
+	}
+	return fmt.Sprintf("after %s %d nodes know too few or too many members; %s", span(w.now), behind, first)
+}
+
+// play lets the cluster settle, and then the scenario happen.
+func (w *World) play() {
+	w.run(w.now.Add(w.opt.Settle), nil)
+	w.epoch = w.now
+	w.rec.meter.mark(w)
+	for _, a := range w.opt.Actions {
+		w.schedule(a)
+	}
+	w.run(w.epoch.Add(w.opt.Duration), nil)
+	if w.err == nil {
+		w.finish()
+	}
+}
+
+func (w *World) finish() {
+	if !w.opt.Unchecked {
+		w.rec.tick()
+	}
+	w.rec.take(&Obs{At: w.now, Kind: Ended, Node: -1})
+	for _, s := range w.shards {
+		for f, n := range s.fates {
+			w.fates[f] += n
+		}
+		w.events += s.events
+	}
+}

@@ -1,0 +1,210 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+// World is a cluster in virtual time. It is not safe for concurrent use; its workers are its own business.
+type World struct {
+	opt    Options
+	seed   uint64
+	plan   *plan
+	now    gossip.Time
+	hosts  []*host
+	procs  []*proc
+	byID   map[member.ID]int32 // a name's ID to its process
+	idOf   []member.ID         // and back
+	shards []*shard
+	faults []fault
+	agenda []entry
+	laid   int32  // faults so far
+	drawn  uint64 // actions so far: each draws from a stream of its own
+	events uint64
+
+	settlings []Settling
+	polling   bool
+
+	rec   *recorder
+	trace *tracer
+	fates [fates]uint64
+	epoch gossip.Time // when the scenario's clock started
+	seeds []netip.AddrPort
+	err   error
+}
+
+// host is a place in the network: an address, and at most one process that listens there.
+type host struct {
+	index  int32
+	zone   int32
+	addr   netip.AddrPort
+	proc   *proc
+	seq    uint64      // packets sent
+	copies uint64      // packets that went on their way, duplicates too
+	free   gossip.Time // when its uplink has sent all
+	bursts map[burstKey]burstState
+	hash   uint64 // over everything that happened here
+
+	packets, bytes uint64 // sent, with headers
+	heard          uint64 // packets received
+}
+
+// entry is something that the world does at a moment, before anything else of that moment.
+type entry struct {
+	at gossip.Time
+	do func()
+}
+
+const port = 7747
+
+// addrOf is the address of a host: its index in 10.0.0.0/8.
+func addrOf(i int32) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), port)
+}
+
+// hostAt returns the index of the host with an address, -1 if there is none.
+func (w *World) hostAt(a netip.AddrPort) int32 {
+	b := a.Addr().As16()
+	i := int32(b[13])<<16 | int32(b[14])<<8 | int32(b[15])
+	if a.Port() != port || b[12] != 10 || int(i) >= len(w.hosts) {
+		return -1
+	}
+	return i
+}
+
+// newWorld sets the stage; nobody has started yet.
+func newWorld(opt Options) (*World, error) {
+	opt, err := opt.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	w := &World{opt: opt, seed: opt.Seed, byID: map[member.ID]int32{}}
+	if w.plan, err = opt.Network.resolve(opt.Zones); err != nil {
+		return nil, err
+	}
+	for i := range opt.Workers {
+		w.shards = append(w.shards, &shard{w: w, index: i, outward: make([][]flight, opt.Workers)})
+	}
+	w.rec = newRecorder(w)
+	if opt.Trace != nil {
+		w.trace = &tracer{w: w, to: opt.Trace}
+	}
+	for range opt.Nodes {
+		w.addProc()
+	}
+	return w, nil
+}
+
+// addProc makes a process that has yet to start, on a host of its own.
+func (w *World) addProc() *proc {
+	i := int32(len(w.procs))
+	h := &host{index: i, zone: i % int32(w.opt.Zones), addr: addrOf(i), hash: mix(w.seed + uint64(i))}
+	p := &proc{w: w, index: i, name: fmt.Sprintf("n%d", i), host: h}
+	p.skew = gossip.Time(mix(w.seed^uint64(i)<<20) % uint64(time.Hour))
+	w.hosts = append(w.hosts, h)
+	w.procs = append(w.procs, p)
+	w.idOf = append(w.idOf, member.IDOf(p.name))
+	w.byID[w.idOf[i]] = i
+	for _, s := range w.shards {
+		s.wakes.pos = append(s.wakes.pos, 0)
+	}
+	w.rec.grow()
+	return p
+}
+
+// at puts something on the agenda. Entries of the same moment are done in the order in which they were put there.
+func (w *World) at(t gossip.Time, do func()) {
+	i, _ := slices.BinarySearchFunc(w.agenda, t, func(e entry, t gossip.Time) int {
+		if e.at <= t {
+			return -1
+		}
+		return cmp.Compare(e.at, t)
+	})
+	w.agenda = slices.Insert(w.agenda, i, entry{t, do})
+}
+
+// run lets the world go on until a moment, or until stop says so; it is asked after each entry of the agenda.
+func (w *World) run(until gossip.Time, stop func() bool) {
+	for w.err == nil && w.now < until {
+		next := until
+		if len(w.agenda) > 0 {
+			next = min(next, w.agenda[0].at)
+		}
+		w.advance(next)
+		w.now = next
+		for len(w.agenda) > 0 && w.agenda[0].at <= w.now && w.now < until {
+			e := w.agenda[0]
+			w.agenda = slices.Delete(w.agenda, 0, 1)
+			e.do()
+			w.flush()
+		}
+		if stop != nil && stop() {
+			return
+		}
+	}
+}
+
+// advance handles all events before a moment. With several workers it goes in windows no longer than the shortest
+// latency: what is sent within a window arrives after it, so that the workers need to meet only in between.
+func (w *World) advance(until gossip.Time) {
+	if len(w.shards) == 1 {
+		w.shards[0].run(until)
+		return
+	}
+	for w.err == nil {
+		first := gossip.Never
+		for _, s := range w.shards {
+			first = min(first, s.next())
+		}
+		if first >= until {
+			return
+		}
+		w.window(min(until, first.Add(w.plan.min)))
+	}
+}
+
+// up says how many processes run.
+func (w *World) up() (n int) {
+	for _, p := range w.procs {
+		if p.up {
+			n++
+		}
+	}
+	return n
+}
+
+// agreed says whether all running processes hold the same view, complete and of nobody else.
+func (w *World) agreed() bool {
+	n := w.up()
+	var hash uint64
+	for i, first := 0, true; i < len(w.procs); i++ {
+		p := w.procs[i]
+		if !p.up {
+			continue
+		}
+		t := p.node.Table()
+		if t.Live() != n || !first && t.Fingerprint() != hash {
+			return false
+		}
+		hash, first = t.Fingerprint(), false
+	}
+	return true
+}
+
+// hash folds what happened at all hosts into one number.
+func (w *World) hash() uint64 {
+	h := w.seed
+	for _, x := range w.hosts {
+		h = mix(h ^ x.hash)
+	}
+	return h
+}
+
+// span is the virtual time since the start of the run.
+func span(t gossip.Time) time.Duration { return time.Duration(t) }
