@@ -9,10 +9,10 @@ import (
 )
 
 // maxSplit bounds the parts that one view is answered with, as a power of two; perPart is how many differing items each
-// should have, so that even an estimate half as large as the truth lets most of them decode.
+// should have at most: below what a large sketch decodes, since d is an estimate.
 const (
 	maxSplit = 6
-	perPart  = 56
+	perPart  = 64
 )
 
 func inRange(id member.ID, g wire.Range) bool { return uint64(id)>>(64-g.Bits) == uint64(g.Prefix) }
@@ -33,8 +33,9 @@ func (r *Repair) offer(b *batch, g wire.Range, d int) {
 		if k == 0 { // only forged IDs crowd so; the same view again would go back and forth
 			return
 		}
+		cells := min(largeCells, max(smallCells, (2*d>>k+16)&^3))
 		for i := range uint16(1) << k {
-			r.view(b, wire.View{Range: wire.Range{Bits: g.Bits + k, Prefix: g.Prefix<<k | i}}, largeCells)
+			r.view(b, wire.View{Range: wire.Range{Bits: g.Bits + k, Prefix: g.Prefix<<k | i}}, cells)
 		}
 	}
 }

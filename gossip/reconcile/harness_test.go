@@ -20,6 +20,7 @@ import (
 const (
 	latency    = time.Millisecond
 	probeEvery = time.Second
+	suspicion  = 2 * time.Second
 )
 
 type world struct {
@@ -161,7 +162,28 @@ func (n *fakeNode) Learn(_ mono.Time, _ member.Member, t wire.Type, body []byte)
 	if err != nil {
 		return member.Member{}, false
 	}
+	id := member.IDOf(string(rec.Name))
+	if m, _ := n.table.Get(id); m.State == member.Alive && f.State == member.Failed && id != n.self {
+		n.suspect(id, f)
+		m, _ := n.table.Get(id)
+		return m, m.Fact().Version().Compare(f.Version()) > 0
+	}
 	return n.apply(f)
+}
+
+// suspect is what becomes of a death that this node did not hear of as news: who is called dead may refute it.
+func (n *fakeNode) suspect(id member.ID, f member.Fact) {
+	n.apply(member.Fact{Record: f.Record, Incarnation: f.Incarnation, State: member.Suspect})
+	n.w.deliver(n.self, id, func(x *fakeNode) {
+		if x.self == id {
+			x.apply(f)
+		}
+	})
+	n.w.after(suspicion, func() {
+		if m, _ := n.table.Get(id); m.State == member.Suspect && m.Incarnation == f.Incarnation {
+			n.apply(f)
+		}
+	})
 }
 
 // apply merges a fact. What kills this node it refutes.

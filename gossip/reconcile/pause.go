@@ -7,40 +7,40 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// Peers who answered and with whom yet nothing got better are left alone for longer and longer: something is wrong with
-// one of the two that repair cannot help. (An exchange without an answer was lost, and is tried again.) Only the latest
-// few are remembered; the others are held back by the node's own interval.
+// A difference that was told and yet did not go away is left alone for longer and longer: something is wrong with one
+// of the two sides that repair cannot help. A difference is known by the XOR of the two fingerprints, which is the same
+// with all peers of one view. (An exchange without an answer was lost, and is tried again.) Only the latest few are
+// remembered; the others are held back by the node's own interval.
 
 const (
-	pausedPeers = 8
-	firstPause  = 2 * time.Second
+	maxPauses  = 8
+	firstPause = time.Second
 )
 
-// pause is one peer with whom an exchange was started.
+// pause is one difference over which an exchange was started.
 type pause struct {
+	x        uint64
 	peer     member.ID
-	x        uint64 // the XOR of the two fingerprints then: still the same, nothing got better
+	answered bool // by the peer, who told what differs
 	until    mono.Time
 	pause    time.Duration
-	answered bool
 }
 
-func (r *Repair) isPaused(now mono.Time, peer member.ID, x uint64) bool {
-	for i := range r.paused {
-		p := &r.paused[i]
-		if p.peer == peer && p.x == x && now < p.until {
+func (r *Repair) isPaused(now mono.Time, x uint64) bool {
+	for i := range r.pauses {
+		if p := &r.pauses[i]; p.x == x && now < p.until {
 			return true
 		}
 	}
 	return false
 }
 
-// pausePeer notes the start of an exchange. The slot is the peer's own, or that of the one that ends first.
-func (r *Repair) pausePeer(now mono.Time, peer member.ID, x uint64) {
-	slot := &r.paused[0]
-	for i := range r.paused {
-		p := &r.paused[i]
-		if p.peer == peer {
+// pauseOver notes the start of an exchange with a peer over a difference, in its slot or in the one that ends first.
+func (r *Repair) pauseOver(now mono.Time, x uint64, peer member.ID) {
+	slot := &r.pauses[0]
+	for i := range r.pauses {
+		p := &r.pauses[i]
+		if p.x == x {
 			slot = p
 			break
 		}
@@ -49,25 +49,17 @@ func (r *Repair) pausePeer(now mono.Time, peer member.ID, x uint64) {
 		}
 	}
 	d := firstPause
-	if slot.peer == peer && slot.x == x && slot.answered {
+	if slot.x == x && slot.answered {
 		d = min(2*slot.pause, r.cfg.MaxPause)
 	}
-	*slot = pause{peer: peer, x: x, until: now.Add(d), pause: d}
+	*slot = pause{x: x, peer: peer, until: now.Add(d), pause: d}
 }
 
-// answered notes that a peer sent something of anti-entropy.
+// answered notes that a peer told what differs.
 func (r *Repair) answered(peer member.ID) {
-	for i := range r.paused {
-		if r.paused[i].peer == peer {
-			r.paused[i].answered = true
-		}
-	}
-}
-
-func (r *Repair) unpausePeer(peer member.ID) {
-	for i := range r.paused {
-		if r.paused[i].peer == peer {
-			r.paused[i] = pause{}
+	for i := range r.pauses {
+		if r.pauses[i].peer == peer {
+			r.pauses[i].answered = true
 		}
 	}
 }

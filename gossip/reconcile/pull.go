@@ -50,6 +50,7 @@ func (r *Repair) startPull(now mono.Time, seed member.ID, live uint32) {
 	if live < 2 {
 		return
 	}
+	live = min(live, member.MaxMembers)
 	bits := uint8(0)
 	for bits < wire.MaxRangeBits && int(live>>bits) > r.cfg.PerRange {
 		bits++
@@ -65,7 +66,7 @@ func (r *Repair) startPull(now mono.Time, seed member.ID, live uint32) {
 
 // pullMore starts the pull over, in smaller ranges, when there turns out to be far more than was expected.
 func (r *Repair) pullMore(now mono.Time, live uint32) {
-	if live > 2*r.pull.live {
+	if min(live, member.MaxMembers) > 2*r.pull.live {
 		r.startPull(now, r.pull.seed, live)
 	}
 }

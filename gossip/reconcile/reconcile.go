@@ -48,10 +48,10 @@ type Host interface {
 type Config struct {
 	Quiet    time.Duration // a table that did not change for this long should agree; default 500 ms
 	Streak   int           // so many mismatches running are worth a view in any case; default 8
-	Interval time.Duration // between two views that this node starts, at least; default 2 s
+	Interval time.Duration // between two views that this node starts, at least; default 1 s
 	Follow   time.Duration // between two while much is missing; default 200 ms
 	Much     int           // so many changes by one Push are much; default 4
-	MaxPause time.Duration // a peer with whom nothing gets better is left alone for longer and longer, up to this; default 30 s
+	MaxPause time.Duration // a difference that does not go away is left alone for longer and longer, up to this; default 30 s
 	Serve    int           // datagrams a second that this node answers with, at most; default 400
 	Burst    int           // of them at once; default 64
 	Window   int           // requests of a pull under way; default 16
@@ -62,7 +62,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	def(&c.Quiet, 500*time.Millisecond)
 	def(&c.Streak, 8)
-	def(&c.Interval, 2*time.Second)
+	def(&c.Interval, time.Second)
 	def(&c.Follow, 100*time.Millisecond)
 	def(&c.Much, 4)
 	def(&c.MaxPause, 30*time.Second)
@@ -113,7 +113,7 @@ type Repair struct {
 
 	next   mono.Time // no view is started before
 	follow mono.Time // a view is due then, with anybody
-	paused [pausedPeers]pause
+	pauses [maxPauses]pause
 	budget budget
 	pull   *pull // nil when none is under way
 }
@@ -160,7 +160,7 @@ func (r *Repair) Fingerprint(now mono.Time, from member.Member, fp wire.Fingerpr
 	r.matches <<= 1
 	if x == 0 {
 		r.matches |= 1
-		r.agreed(from.ID, fp.Live)
+		r.agreed(fp.Live)
 		return
 	}
 	r.stats.Mismatched++
@@ -172,19 +172,18 @@ func (r *Repair) Fingerprint(now mono.Time, from member.Member, fp wire.Fingerpr
 		r.pullMore(now, fp.Live)
 		return
 	}
-	if now < r.next || !r.worthwhile(now, fp.Live) || r.isPaused(now, from.ID, x) {
+	if now < r.next || !r.worthwhile(now, fp.Live) || r.isPaused(now, x) {
 		return
 	}
-	r.pausePeer(now, from.ID, x)
+	r.pauseOver(now, x, from.ID)
 	r.start(now, from, r.lag(fp.Live))
 }
 
 // agreed notes that a peer, which knows of so many live members, sees what this node sees.
-func (r *Repair) agreed(peer member.ID, live uint32) {
+func (r *Repair) agreed(live uint32) {
 	r.stats.Matched++
 	r.streak = 0
 	r.follow = mono.Never
-	r.unpausePeer(peer)
 	if r.pull != nil && live >= r.pull.live {
 		r.pull = nil
 	}
@@ -301,7 +300,9 @@ func (r *Repair) anybody() (member.Member, bool) {
 
 // Receive takes a message of anti-entropy (types 0x10 to 0x1f) from a live member.
 func (r *Repair) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) {
-	r.answered(from.ID)
+	if t == wire.TypePush || t == wire.TypeWant {
+		r.answered(from.ID)
+	}
 	ok := true
 	switch t {
 	case wire.TypeSketch:

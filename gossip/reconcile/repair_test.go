@@ -114,7 +114,7 @@ func TestDifferences(t *testing.T) {
 			d.make(a, b, 5)
 			w.settle()
 			a.fingerprint(b.self, true)
-			w.run(100*time.Millisecond, func() bool { return false })
+			w.run(2*suspicion, func() bool { return false })
 			if err := sameTables(&a.table, &b.table); err != nil || !w.agreed() {
 				t.Fatal(err)
 			}
@@ -169,7 +169,7 @@ func TestRestraint(t *testing.T) {
 	}
 }
 
-// A lively cluster, in which each change reaches a peer late: hardly any views.
+// A lively cluster, two changes a second, of which each reaches the peer late, up to 400 ms: seldom a view.
 func TestDamping(t *testing.T) {
 	w := newWorld(1)
 	a, b := pair(w, 500)
@@ -187,7 +187,7 @@ func TestDamping(t *testing.T) {
 	w.run(100*time.Second, func() bool { return false })
 	t.Logf("%+v", a.repair.Stats())
 	t.Logf("%+v", b.repair.Stats())
-	if n := a.repair.Stats().Started + b.repair.Stats().Started; n > 10 {
+	if n := a.repair.Stats().Started + b.repair.Stats().Started; n > 25 {
 		t.Errorf("%d exchanges in 100 s", n)
 	}
 }
@@ -239,7 +239,7 @@ func TestJoinStorm(t *testing.T) {
 		n     int
 		loss  float64
 		limit time.Duration
-	}{{128, 0, time.Second}, {1000, 0, 5 * time.Second}, {1000, 0.25, 10 * time.Second}} {
+	}{{128, 0, 1500 * time.Millisecond}, {1000, 0, 3 * time.Second}, {1000, 0.25, 15 * time.Second}} {
 		t.Run(fmt.Sprintf("n=%d,loss=%v", c.n, c.loss), func(t *testing.T) {
 			if testing.Short() && c.n > 128 {
 				t.Skip("long")

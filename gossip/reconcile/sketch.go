@@ -149,14 +149,17 @@ func (e *estimate) toggle(item uint64) {
 // means nothing but "many".
 var oddItems = [...]int{0, 1, 2, 3, 5, 6, 8, 9, 11, 13}
 
-// items returns the estimate of an XOR of two estimates, from the lowest level that is not swamped.
+// items returns the estimate of an XOR of two estimates: from the highest level down, as far as none is swamped.
 func (e *estimate) items() int {
-	for l, w := range e {
-		if odd := bits.OnesCount32(w); odd < len(oddItems) {
-			return oddItems[odd] << (l + 1)
-		}
+	l, sum := len(e), 0
+	for l > 0 && bits.OnesCount32(e[l-1]) < len(oddItems) {
+		l--
+		sum += oddItems[bits.OnesCount32(e[l])]
 	}
-	return oddItems[len(oddItems)-1] << len(e)
+	if l == len(e) {
+		sum = len(oddItems)
+	}
+	return sum << l
 }
 
 // itemSet is a sorted slice of items with a filter in front: most look-ups are for what is not there.

@@ -1,0 +1,194 @@
+package wire_test
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+	"pgregory.net/rapid"
+)
+
+// body cuts the type and the length off the one message in b.
+func body(t interface{ Fatalf(string, ...any) }, b []byte, want wire.Type) []byte {
+	if len(b) < wire.MessageSize || wire.Type(b[0]) != want || int(b[1])<<8|int(b[2]) != len(b)-wire.MessageSize {
+		t.Fatalf("not a message of type %#x: %x", want, b)
+	}
+	return b[wire.MessageSize:]
+}
+
+func drawRange(t *rapid.T) wire.Range {
+	n := rapid.Uint8Range(0, wire.MaxRangeBits).Draw(t, "bits")
+	return wire.Range{Bits: n, Prefix: uint16(rapid.Uint32Range(0, 1<<n-1).Draw(t, "prefix"))}
+}
+
+func drawView(t *rapid.T) wire.View {
+	return wire.View{
+		Range:  drawRange(t),
+		Salt:   rapid.Uint32().Draw(t, "salt"),
+		Count:  rapid.Uint32Range(0, 1<<24-1).Draw(t, "count"),
+		Report: rapid.Bool().Draw(t, "report"),
+	}
+}
+
+func wordsOf(w wire.Words) (all []uint64) {
+	for i := range w.Len() {
+		all = append(all, w.At(i))
+	}
+	return all
+}
+
+func TestRepairMessagesReadAsWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := drawView(t)
+		cells := rapid.SliceOfN(rapid.Uint64(), 0, wire.MaxCells).Draw(t, "cells")
+		est := rapid.SliceOfN(rapid.Uint32(), wire.EstimateWords, wire.EstimateWords).Draw(t, "estimate")
+		if rapid.Bool().Draw(t, "small") {
+			est = nil
+		}
+		s, ok := wire.ReadSketch(body(t, wire.AppendSketch(nil, &v, cells, est), wire.TypeSketch))
+		if !ok || s.View != v || !slices.Equal(wordsOf(s.Cells), cells) || len(s.Estimate) != 4*len(est) {
+			t.Fatalf("sketch %+v, %v", s, ok)
+		}
+		for i, e := range est {
+			if s.EstimateAt(i) != e {
+				t.Fatalf("estimate %x at %d, not %x", s.EstimateAt(i), i, e)
+			}
+		}
+		v.Count = uint32(len(cells))
+		lv, items, ok := wire.ReadList(body(t, wire.AppendList(nil, &v, cells), wire.TypeList))
+		if !ok || lv != v || !slices.Equal(wordsOf(items), cells) {
+			t.Fatalf("list %+v %v, %v", lv, items, ok)
+		}
+		tags := rapid.SliceOfN(rapid.Uint32(), 0, 2*wire.MaxWant).Draw(t, "tags")
+		salt, got, ok := wire.ReadWant(body(t, wire.AppendWant(nil, v.Salt, tags), wire.TypeWant), nil)
+		if !ok || salt != v.Salt || !slices.Equal(got, tags[:min(len(tags), wire.MaxWant)]) {
+			t.Fatalf("want %x %v, %v", salt, got, ok)
+		}
+		if g, ok := wire.ReadDone(body(t, wire.AppendDone(nil, v.Range), wire.TypeDone)); !ok || g != v.Range {
+			t.Fatalf("done %v, %v", g, ok)
+		}
+		ms := rapid.Uint16().Draw(t, "retry")
+		if g, r, ok := wire.ReadBusy(body(t, wire.AppendBusy(nil, v.Range, ms), wire.TypeBusy)); !ok || g != v.Range || r != ms {
+			t.Fatalf("busy %v %d, %v", g, r, ok)
+		}
+	})
+}
+
+func TestPushCarriesMessages(t *testing.T) {
+	before := []byte("what was there before")
+	b := wire.BeginPush(slices.Clone(before), true)
+	b = wire.AppendUpdate(b, &wire.Update{ID: 5, Claim: wire.Claim{Generation: 1}})
+	b = wire.AppendRecord(b, &member.Record{Name: "x"}, &wire.Claim{})
+	b = wire.EndPush(b, len(before))
+	if !bytes.HasPrefix(b, before) {
+		t.Fatalf("%x", b)
+	}
+	answer, r, ok := wire.ReadPush(body(t, b[len(before):], wire.TypePush))
+	first, _, _ := r.Next()
+	second, _, _ := r.Next()
+	_, _, more := r.Next()
+	if !ok || !answer || first != wire.TypeUpdate || second != wire.TypeRecord || more || r.Malformed() {
+		t.Errorf("%v %v, %#x %#x, %v %v", ok, answer, first, second, more, r.Malformed())
+	}
+}
+
+func TestRepairRefusesWhatCannotBe(t *testing.T) {
+	v := wire.View{Range: wire.Range{Bits: 3, Prefix: 5}, Count: 2}
+	bodyOf := func(b []byte) []byte { return b[wire.MessageSize:] }
+	sketch := bodyOf(wire.AppendSketch(nil, &v, make([]uint64, 8), nil))
+	list := bodyOf(wire.AppendList(nil, &v, make([]uint64, 2)))
+	with := func(b []byte, i int, v byte) []byte {
+		b = slices.Clone(b)
+		b[i] = v
+		return b
+	}
+	for what, b := range map[string][]byte{
+		"nothing": nil, "a sketch cut short": sketch[:len(sketch)-1], "more cells than there are": with(sketch, 10, 9),
+		"17 bits": with(sketch, 4, 17), "a prefix of more bits than it says": with(sketch, 6, 8),
+		"too many cells": with(append(slices.Clone(sketch), make([]byte, 4000)...), 10, wire.MaxCells+1),
+	} {
+		if _, ok := wire.ReadSketch(b); ok {
+			t.Errorf("sketch: %s was read", what)
+		}
+	}
+	for what, b := range map[string][]byte{
+		"nothing": nil, "a list cut short": list[:len(list)-1], "another count": with(list, 9, 3),
+		"too many items": make([]byte, 10+8*(wire.MaxCells+1)),
+	} {
+		if _, _, ok := wire.ReadList(b); ok {
+			t.Errorf("list: %s was read", what)
+		}
+	}
+}
+
+// What later versions append is ignored.
+func TestRepairReadersIgnoreWhatFollows(t *testing.T) {
+	g := wire.Range{Bits: 2, Prefix: 1}
+	if got, ok := wire.ReadDone(append(wire.AppendDone(nil, g)[wire.MessageSize:], 1, 2, 3)); !ok || got != g {
+		t.Error(got, ok)
+	}
+	if got, ms, ok := wire.ReadBusy(append(wire.AppendBusy(nil, g, 7)[wire.MessageSize:], 1)); !ok || got != g || ms != 7 {
+		t.Error(got, ms, ok)
+	}
+	v := wire.View{Range: g}
+	if s, ok := wire.ReadSketch(append(wire.AppendSketch(nil, &v, make([]uint64, 4), nil)[wire.MessageSize:], 1)); !ok || s.Cells.Len() != 4 || len(s.Estimate) > 0 {
+		t.Error(s, ok)
+	}
+}
+
+func TestRepairDoesNotAllocate(t *testing.T) {
+	b := make([]byte, 0, 4096)
+	cells, est, tags := make([]uint64, wire.MaxCells), make([]uint32, wire.EstimateWords), make([]uint32, 0, wire.MaxWant)
+	v := wire.View{}
+	if n := testing.AllocsPerRun(100, func() {
+		b = wire.AppendSketch(b[:0], &v, cells, est)
+		wire.ReadSketch(b[wire.MessageSize:])
+		b = wire.AppendWant(b[:0], 1, tags[:cap(tags)])
+		wire.ReadWant(b[wire.MessageSize:], tags)
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// Any body: no panic, and what is read is within the bounds that callers rely on.
+func FuzzRepair(f *testing.F) {
+	v := wire.View{Range: wire.Range{Bits: 3, Prefix: 5}, Count: 2, Report: true}
+	f.Add(wire.AppendSketch(nil, &v, make([]uint64, 48), make([]uint32, wire.EstimateWords))[wire.MessageSize:])
+	f.Add(wire.AppendList(nil, &v, make([]uint64, 2))[wire.MessageSize:])
+	f.Add(wire.AppendWant(nil, 1, []uint32{1, 2, 3})[wire.MessageSize:])
+	f.Add(wire.EndPush(wire.AppendRequest(wire.BeginPush(nil, true), []member.ID{1}), 0)[wire.MessageSize:])
+	f.Add(wire.AppendBusy(nil, v.Range, 100)[wire.MessageSize:])
+	f.Fuzz(func(t *testing.T, body []byte) {
+		inBounds := func(g wire.Range) bool { return g.Bits <= wire.MaxRangeBits && uint32(g.Prefix)>>g.Bits == 0 }
+		if s, ok := wire.ReadSketch(body); ok {
+			wordsOf(s.Cells)
+			if !inBounds(s.Range) || s.Cells.Len() > wire.MaxCells || len(s.Estimate) != 0 && len(s.Estimate) != 4*wire.EstimateWords {
+				t.Errorf("%+v", s)
+			}
+		}
+		if v, items, ok := wire.ReadList(body); ok && (!inBounds(v.Range) || len(wordsOf(items)) > wire.MaxCells) {
+			t.Errorf("%+v %d", v, items.Len())
+		}
+		if _, tags, ok := wire.ReadWant(body, nil); ok && len(tags) > min(wire.MaxWant, len(body)/4) {
+			t.Errorf("%d tags", len(tags))
+		}
+		if g, ok := wire.ReadDone(body); ok && !inBounds(g) {
+			t.Errorf("%+v", g)
+		}
+		if g, _, ok := wire.ReadBusy(body); ok && !inBounds(g) {
+			t.Errorf("%+v", g)
+		}
+		if _, r, ok := wire.ReadPush(body); ok {
+			for n := 0; ; n++ {
+				if _, _, more := r.Next(); !more {
+					break
+				}
+				if n > len(body) {
+					t.Fatal("more messages than bytes")
+				}
+			}
+		}
+	})
+}
