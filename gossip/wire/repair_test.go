@@ -1,97 +1,18 @@
 package wire_test
 
 import (
-	"bytes"
 	"slices"
 	"testing"
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
-	"pgregory.net/rapid"
 )
-
-// body cuts the type and the length off the one message in b.
-func body(t interface{ Fatalf(string, ...any) }, b []byte, want wire.Type) []byte {
-	if len(b) < wire.MessageSize || wire.Type(b[0]) != want || int(b[1])<<8|int(b[2]) != len(b)-wire.MessageSize {
-		t.Fatalf("not a message of type %#x: %x", want, b)
-	}
-	return b[wire.MessageSize:]
-}
-
-func drawRange(t *rapid.T) wire.Range {
-	n := rapid.Uint8Range(0, wire.MaxRangeBits).Draw(t, "bits")
-	return wire.Range{Bits: n, Prefix: uint16(rapid.Uint32Range(0, 1<<n-1).Draw(t, "prefix"))}
-}
-
-func drawView(t *rapid.T) wire.View {
-	return wire.View{
-		Range:  drawRange(t),
-		Salt:   rapid.Uint32().Draw(t, "salt"),
-		Count:  rapid.Uint32Range(0, 1<<24-1).Draw(t, "count"),
-		Report: rapid.Bool().Draw(t, "report"),
-	}
-}
 
 func wordsOf(w wire.Words) (all []uint64) {
 	for i := range w.Len() {
 		all = append(all, w.At(i))
 	}
 	return all
-}
-
-func TestRepairMessagesReadAsWritten(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		v := drawView(t)
-		cells := rapid.SliceOfN(rapid.Uint64(), 0, wire.MaxCells).Draw(t, "cells")
-		est := rapid.SliceOfN(rapid.Uint32(), wire.EstimateWords, wire.EstimateWords).Draw(t, "estimate")
-		if rapid.Bool().Draw(t, "small") {
-			est = nil
-		}
-		s, ok := wire.ReadSketch(body(t, wire.AppendSketch(nil, &v, cells, est), wire.TypeSketch))
-		if !ok || s.View != v || !slices.Equal(wordsOf(s.Cells), cells) || len(s.Estimate) != 4*len(est) {
-			t.Fatalf("sketch %+v, %v", s, ok)
-		}
-		for i, e := range est {
-			if s.EstimateAt(i) != e {
-				t.Fatalf("estimate %x at %d, not %x", s.EstimateAt(i), i, e)
-			}
-		}
-		v.Count = uint32(len(cells))
-		lv, items, ok := wire.ReadList(body(t, wire.AppendList(nil, &v, cells), wire.TypeList))
-		if !ok || lv != v || !slices.Equal(wordsOf(items), cells) {
-			t.Fatalf("list %+v %v, %v", lv, items, ok)
-		}
-		tags := rapid.SliceOfN(rapid.Uint32(), 0, 2*wire.MaxWant).Draw(t, "tags")
-		salt, got, ok := wire.ReadWant(body(t, wire.AppendWant(nil, v.Salt, tags), wire.TypeWant), nil)
-		if !ok || salt != v.Salt || !slices.Equal(got, tags[:min(len(tags), wire.MaxWant)]) {
-			t.Fatalf("want %x %v, %v", salt, got, ok)
-		}
-		if g, ok := wire.ReadDone(body(t, wire.AppendDone(nil, v.Range), wire.TypeDone)); !ok || g != v.Range {
-			t.Fatalf("done %v, %v", g, ok)
-		}
-		ms := rapid.Uint16().Draw(t, "retry")
-		if g, r, ok := wire.ReadBusy(body(t, wire.AppendBusy(nil, v.Range, ms), wire.TypeBusy)); !ok || g != v.Range || r != ms {
-			t.Fatalf("busy %v %d, %v", g, r, ok)
-		}
-	})
-}
-
-func TestPushCarriesMessages(t *testing.T) {
-	before := []byte("what was there before")
-	b := wire.BeginPush(slices.Clone(before), true)
-	b = wire.AppendUpdate(b, &wire.Update{ID: 5, Claim: wire.Claim{Generation: 1}})
-	b = wire.AppendRecord(b, &member.Record{Name: "x"}, &wire.Claim{})
-	b = wire.EndPush(b, len(before))
-	if !bytes.HasPrefix(b, before) {
-		t.Fatalf("%x", b)
-	}
-	answer, r, ok := wire.ReadPush(body(t, b[len(before):], wire.TypePush))
-	first, _, _ := r.Next()
-	second, _, _ := r.Next()
-	_, _, more := r.Next()
-	if !ok || !answer || first != wire.TypeUpdate || second != wire.TypeRecord || more || r.Malformed() {
-		t.Errorf("%v %v, %#x %#x, %v %v", ok, answer, first, second, more, r.Malformed())
-	}
 }
 
 func TestRepairRefusesWhatCannotBe(t *testing.T) {
