@@ -1,0 +1,313 @@
+package starling_test
+
+// This file tests real nodes over loopback: what a program sees of a cluster. Nothing here waits for a time to pass;
+// every wait is for an event, and patience only bounds a failure.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/transport"
+)
+
+const patience = time.Minute
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func within(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// start runs a node on loopback and closes it after the test.
+func start(t testing.TB, cfg starling.Config) *starling.Node {
+	t.Helper()
+	if cfg.Bind == "" {
+		cfg.Bind = "127.0.0.1:0"
+	}
+	n, err := starling.Join(within(t), cfg)
+	if err != nil {
+		t.Fatalf("%s joins: %v", cfg.Name, err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+// cluster runs nodes n0, n1 … that all know each other.
+func cluster(t testing.TB, size int, cfg starling.Config) []*starling.Node {
+	t.Helper()
+	nodes := make([]*starling.Node, size)
+	for i := range nodes {
+		cfg.Name = fmt.Sprintf("n%d", i)
+		nodes[i] = start(t, cfg)
+		cfg.Seeds = []string{addr(nodes[0])}
+	}
+	for _, n := range nodes {
+		until(t, n, fmt.Sprintf("all %d are alive", size), func() bool {
+			return n.Info().Members[starling.Alive] == size
+		})
+	}
+	return nodes
+}
+
+func addr(n *starling.Node) string { return n.Self().Addr.String() }
+
+// until waits until a condition holds, looking at every event of a node.
+func until(t testing.TB, n *starling.Node, what string, holds func() bool) {
+	t.Helper()
+	for range n.Watch(within(t)) {
+		if holds() {
+			return
+		}
+	}
+	t.Fatalf("%s: not %s within %v: %v", n.Self().Name, what, patience, n.Info().Members)
+}
+
+// stateIs waits until a node holds a member in a state.
+func stateIs(t testing.TB, n *starling.Node, name string, want starling.State) {
+	t.Helper()
+	until(t, n, name+" is "+want.String(), func() bool {
+		m, ok := n.Member(name)
+		return ok && m.State == want
+	})
+}
+
+func TestMembersKnowEachOther(t *testing.T) {
+	nodes := cluster(t, 5, starling.Config{Zone: "eu/1", Tags: map[string]string{"role": "web"}})
+	for _, n := range nodes {
+		for m := range n.Members() {
+			if role, _ := m.Tags.Get("role"); role != "web" || m.Zone != "eu/1" || m.State != starling.Alive || m.Generation == 0 {
+				t.Errorf("%s sees %+v", n.Self().Name, m)
+			}
+		}
+		info := n.Info()
+		if !info.Welcomed || info.Sealed || info.Cluster != "starling" || info.Detector != "swim" {
+			t.Errorf("info %+v", info)
+		}
+	}
+}
+
+func TestMessageReachesAll(t *testing.T) {
+	nodes := cluster(t, 5, starling.Config{})
+	ctx := within(t)
+	var inboxes []func() starling.Message
+	for _, n := range nodes {
+		next := n.Subscribe(ctx, "news")
+		inboxes = append(inboxes, func() (got starling.Message) {
+			for got = range next {
+				break
+			}
+			return got
+		})
+	}
+	if _, err := nodes[1].Publish(ctx, "gossip", []byte("for nobody")); err != nil {
+		t.Fatal(err)
+	}
+	seq, err := nodes[1].Publish(ctx, "news", []byte("hello"))
+	if err != nil || seq != 2 {
+		t.Fatalf("published as %d: %v", seq, err)
+	}
+	for i, next := range inboxes {
+		m := next()
+		if m.Topic != "news" || m.Origin != "n1" || m.Seq != 2 || string(m.Payload) != "hello" || m.Missed != 0 {
+			t.Errorf("n%d received %+v", i, m)
+		}
+	}
+}
+
+func TestMessageTooLarge(t *testing.T) {
+	n := start(t, starling.Config{Name: "a"})
+	if _, err := n.Publish(within(t), "news", make([]byte, 2000)); err == nil {
+		t.Error("2,000 bytes fit a datagram")
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := n.Publish(ended, "news", nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("with an ended context: %v", err)
+	}
+}
+
+func TestCrashIsNoticed(t *testing.T) {
+	nodes := cluster(t, 5, starling.Config{})
+	nodes[2].Close()
+	for _, n := range []*starling.Node{nodes[0], nodes[1], nodes[3], nodes[4]} {
+		stateIs(t, n, "n2", starling.Failed)
+	}
+	if err := nodes[2].Err(); err != starling.ErrClosed {
+		t.Errorf("the closed node says %v", err)
+	}
+}
+
+func TestLeaveIsSeenAsLeft(t *testing.T) {
+	nodes := cluster(t, 5, starling.Config{})
+	if err := nodes[2].Leave(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []*starling.Node{nodes[0], nodes[1], nodes[3], nodes[4]} {
+		stateIs(t, n, "n2", starling.Left)
+	}
+	if err := nodes[2].Leave(within(t)); err != nil || nodes[2].Err() != starling.ErrLeft {
+		t.Errorf("left twice: %v, %v", err, nodes[2].Err())
+	}
+}
+
+func TestTagsAreSeen(t *testing.T) {
+	nodes := cluster(t, 3, starling.Config{})
+	if err := nodes[1].SetTags(within(t), map[string]string{"v": "2"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		until(t, n, "n1 has the tag", func() bool {
+			m, _ := n.Member("n1")
+			v, _ := m.Tags.Get("v")
+			return v == "2"
+		})
+	}
+	if err := nodes[1].SetTags(within(t), map[string]string{"": "x"}); err == nil {
+		t.Error("an empty key is accepted")
+	}
+}
+
+func TestNameConflict(t *testing.T) {
+	nodes := cluster(t, 3, starling.Config{})
+	second, err := starling.Start(starling.Config{Name: "n1", Bind: "127.0.0.1:0", Seeds: []string{addr(nodes[0])}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	select {
+	case <-second.Done():
+	case <-within(t).Done():
+		t.Fatal("two nodes of one name live on")
+	}
+	if err := second.Err(); !errors.Is(err, starling.ErrNameConflict) || !strings.Contains(err.Error(), addr(nodes[1])) {
+		t.Errorf("the newer one stops with %v", err)
+	}
+	if m, _ := nodes[0].Member("n1"); m.Addr != nodes[1].Self().Addr || nodes[1].Err() != nil {
+		t.Errorf("the older one is seen as %+v and says %v", m, nodes[1].Err())
+	}
+}
+
+func TestRestartAtOnce(t *testing.T) {
+	nodes := cluster(t, 3, starling.Config{})
+	old := nodes[1].Self()
+	nodes[1].Close()
+	again := start(t, starling.Config{Name: "n1", Bind: old.Addr.String(), Seeds: []string{addr(nodes[0])}})
+	for _, n := range []*starling.Node{nodes[0], nodes[2], again} {
+		until(t, n, "n1 lives anew", func() bool {
+			m, _ := n.Member("n1")
+			return m.State == starling.Alive && m.Generation > old.Generation && n.Info().Members[starling.Alive] == 3
+		})
+	}
+}
+
+func TestOtherClusterIsRefused(t *testing.T) {
+	seed := start(t, starling.Config{Name: "a", Cluster: "blue"})
+	ctx, cancel := context.WithCancel(within(t))
+	log := &heard{line: make(chan string, 16)}
+	n, err := starling.Start(starling.Config{Name: "b", Cluster: "red", Bind: "127.0.0.1:0", Seeds: []string{addr(seed)}, Logger: slog.New(log)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	log.wait(t, "refused")
+	cancel()
+	if err = n.Welcomed(ctx); err == nil || !strings.Contains(err.Error(), "blue") || !errors.Is(err, context.Canceled) {
+		t.Errorf("joining another cluster says: %v", err)
+	}
+}
+
+func TestWrongKeyIsDropped(t *testing.T) {
+	log := &heard{line: make(chan string, 16)}
+	sealed := cluster(t, 3, starling.Config{KeyRing: ring(t), Logger: slog.New(log)})
+	clear := start(t, starling.Config{Name: "clear", Logger: slog.New(log)})
+	if !sealed[0].Info().Sealed || clear.Info().Sealed {
+		t.Error("the nodes do not know whether they have a key")
+	}
+	log.wait(t, "no key: traffic is neither encrypted nor authenticated")
+	for _, c := range []struct {
+		name string
+		to   *starling.Node
+		key  *transport.KeyRing
+	}{{"none", sealed[0], nil}, {"other", sealed[1], ring(t)}, {"needless", clear, ring(t)}} {
+		n, err := starling.Start(starling.Config{Name: c.name, Bind: "127.0.0.1:0", Seeds: []string{addr(c.to)}, KeyRing: c.key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+		log.wait(t, "dropping datagrams: do all members have the same key?")
+		if _, known := c.to.Member(c.name); known || c.to.Info().Unopened == 0 {
+			t.Errorf("%s was let in: %+v", c.name, c.to.Info())
+		}
+	}
+}
+
+func ring(t *testing.T) *transport.KeyRing {
+	t.Helper()
+	r, err := transport.NewKeyRing(transport.GenerateKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestIPv6(t *testing.T) {
+	probe, err := transport.Listen(netip.MustParseAddrPort("[::1]:0"), transport.Options{})
+	if err != nil {
+		t.Skip("no IPv6 here:", err)
+	}
+	probe.Close()
+	cluster(t, 3, starling.Config{Bind: "[::1]:0"})
+}
+
+func TestJoinMoreSeeds(t *testing.T) {
+	a, b := cluster(t, 2, starling.Config{}), start(t, starling.Config{Name: "b"})
+	if err := b.Join(within(t), addr(a[1])); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []*starling.Node{a[0], a[1], b} {
+		until(t, n, "the two clusters are one", func() bool { return n.Info().Members[starling.Alive] == 3 })
+	}
+	if err := b.Join(within(t), addr(b), addr(a[0])); err != nil {
+		t.Errorf("joining again: %v", err)
+	}
+}
+
+// heard is a log handler that tells its lines.
+type heard struct {
+	slog.Handler
+	line chan string
+}
+
+func (h *heard) Enabled(context.Context, slog.Level) bool { return true }
+func (h *heard) Handle(_ context.Context, r slog.Record) error {
+	select {
+	case h.line <- r.Message:
+	default:
+	}
+	return nil
+}
+
+func (h *heard) wait(t *testing.T, part string) {
+	t.Helper()
+	for ctx := within(t); ; {
+		select {
+		case line := <-h.line:
+			if strings.Contains(line, part) {
+				return
+			}
+		case <-ctx.Done():
+			t.Fatalf("no log line with %q", part)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package starling
+
+// This file tests what a slow reader sees, with events put straight into the node's goroutine.
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+)
+
+func alone(t *testing.T) (*Node, context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	n, err := Join(ctx, Config{Name: "a", Bind: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n, ctx
+}
+
+// inLoop runs a function on the node's goroutine.
+func inLoop(t *testing.T, n *Node, f func()) {
+	t.Helper()
+	if err := n.call(t.Context(), func(gossip.Time, *gossip.Outbox) { f() }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSlowWatcherIsToldToResync(t *testing.T) {
+	n, ctx := alone(t)
+	slow, attentive := n.Watch(ctx), n.Watch(ctx)
+	tell := func(kind gossip.EventKind, times int) {
+		inLoop(t, n, func() {
+			for range times {
+				n.tellWatchers(&gossip.Event{Kind: kind, Member: n.core.Self()})
+			}
+		})
+	}
+	tell(gossip.MemberUpdated, WatchQueue)
+	updates := 0
+	for e := range attentive {
+		if e.Kind == Resync {
+			t.Fatal("a queue that was just full is told to resync")
+		}
+		if e.Kind == MemberUpdated {
+			updates++
+		}
+		if updates == WatchQueue {
+			break
+		}
+	}
+	tell(gossip.MemberUpdated, 1)
+	var saw []string
+	for e := range slow {
+		saw = append(saw, fmt.Sprint(e.Kind, " ", e.Member.Name, " ", e.Replayed))
+		if len(saw) == 3 { // it follows again: what comes now is not lost
+			tell(gossip.MemberSuspected, 1)
+		}
+		if e.Kind == MemberSuspected {
+			break
+		}
+	}
+	if want := []string{"joined a true", "resync  false", "joined a true", "suspected a false"}; !slices.Equal(saw, want) {
+		t.Errorf("the slow watcher saw %q, want %q", saw, want)
+	}
+}
+
+func TestSlowSubscriberIsToldWhatItMissed(t *testing.T) {
+	n, ctx := alone(t)
+	messages := n.Subscribe(ctx, "t")
+	inLoop(t, n, func() {
+		for i := range SubscribeQueue + 7 {
+			n.tellSubscribers(&gossip.Message{Topic: []byte("t"), Seq: uint64(i + 1)})
+			n.tellSubscribers(&gossip.Message{Topic: []byte("u"), Seq: uint64(i + 1)})
+		}
+	})
+	next := uint64(8)
+	for m := range messages {
+		if missed := m.Missed; m.Seq != next || m.Topic != "t" || (m.Seq == 8) != (missed == 7) || m.Seq > 8 && missed != 0 {
+			t.Fatalf("message %d on %q after %d missed, want number %d", m.Seq, m.Topic, missed, next)
+		}
+		if next++; next > SubscribeQueue+7 {
+			break
+		}
+	}
+}
+
+// TestReadersEnd is about memory: a node drops those who left.
+func TestReadersEnd(t *testing.T) {
+	n, ctx := alone(t)
+	short, cancel := context.WithCancel(ctx)
+	watch, messages := n.Watch(short), n.Subscribe(short)
+	for range n.Watch(ctx) {
+		break
+	}
+	cancel()
+	for range watch {
+		t.Error("a watch goes on after its context")
+	}
+	for range messages {
+		t.Error("a subscription goes on after its context")
+	}
+	n.Watch(ctx)
+	n.Subscribe(ctx)
+	inLoop(t, n, func() {
+		if len(n.watchers) != 1 || len(n.subscribers) != 1 {
+			t.Errorf("%d watchers and %d subscribers are kept", len(n.watchers), len(n.subscribers))
+		}
+	})
+	n.Close()
+	for range n.Watch(ctx) {
+		t.Error("a watch of a closed node yields")
+	}
+}
+
+// TestCloseEndsWaiting closes a node under all kinds of calls.
+func TestCloseEndsWaiting(t *testing.T) {
+	n, ctx := alone(t)
+	events, messages := n.Watch(ctx), n.Subscribe(ctx)
+	ended := make(chan error, 4)
+	go func() {
+		for range events {
+		}
+		ended <- n.Err()
+	}()
+	go func() {
+		for range messages {
+		}
+		ended <- n.Err()
+	}()
+	go func() { ended <- n.Join(ctx, "127.0.0.1:9") }()
+	go func() {
+		for {
+			if _, err := n.Publish(ctx, "t", nil); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	n.Close()
+	for range cap(ended) {
+		if err := <-ended; err != ErrClosed {
+			t.Errorf("a call ended with %v", err)
+		}
+	}
+	if m := slices.Collect(n.Members()); len(m) != 1 || m[0].Name != "a" || n.Self() != m[0] {
+		t.Errorf("the closed node remembers %v", m)
+	}
+	if info := n.Info(); info.Members[Alive] != 1 {
+		t.Errorf("the closed node says %+v", info)
+	}
+}
