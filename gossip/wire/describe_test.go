@@ -1,0 +1,294 @@
+package wire_test
+
+// A second reading of messages, for tests alone: as text, and back to bytes.
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// describeDatagram says what a datagram holds, a line for the header and one for each message.
+func describeDatagram(b []byte) string {
+	h, r, err := wire.Open(b)
+	if err != nil {
+		return err.Error()
+	}
+	head := fmt.Sprintf("Header cluster=%08x from=%016x generation=%08x to=%08x\n", h.Cluster, uint64(h.From), h.Generation, h.To)
+	return head + describeMessages(r)
+}
+
+// describeMessages says what the messages are, a line each.
+func describeMessages(r wire.Reader) string {
+	var b strings.Builder
+	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
+		text, ok := describe(t, body)
+		if !ok {
+			text = fmt.Sprintf("not a %s: %x", typeName(t), body)
+		}
+		b.WriteString(text + "\n")
+	}
+	if r.Malformed() {
+		b.WriteString("cut short\n")
+	}
+	return b.String()
+}
+
+func typeName(t wire.Type) string {
+	for name, value := range typeConstants() {
+		if value == t {
+			return name
+		}
+	}
+	return fmt.Sprintf("type %02x", uint8(t))
+}
+
+// describe says what one message is; ok is false if its reader refuses it.
+func describe(t wire.Type, body []byte) (text string, ok bool) {
+	switch t {
+	case wire.TypePing, wire.TypeAck, wire.TypeNack:
+		seq, ok := wire.ReadSeq(body)
+		return fmt.Sprintf("%s seq=%d", typeName(t), seq), ok
+	case wire.TypePingReq:
+		m, ok := wire.ReadPingReq(body)
+		return fmt.Sprintf("PingReq seq=%d target=%016x instance=%08x", m.Seq, uint64(m.Target), m.Instance), ok
+	case wire.TypeFingerprint:
+		m, ok := wire.ReadFingerprint(body)
+		return fmt.Sprintf("Fingerprint hash=%016x live=%d", m.Hash, m.Live), ok
+	case wire.TypeUpdate:
+		m, ok := wire.ReadUpdate(body)
+		return fmt.Sprintf("Update id=%016x check=%08x %s", uint64(m.ID), m.Check, describeClaim(&m.Claim)), ok
+	case wire.TypeRecord:
+		m, ok := wire.ReadRecord(body)
+		return "Record " + describeRecord(&m), ok
+	case wire.TypeRequest:
+		return fmt.Sprintf("Request ids=%016x", readRequest(body)), true
+	case wire.TypeMessage:
+		m, ok := wire.ReadMessage(body)
+		return fmt.Sprintf("Message origin=%016x generation=%d seq=%d topic=%q payload=%q",
+			uint64(m.Origin), m.Generation, m.Seq, m.Topic, m.Payload), ok
+	case wire.TypeSketch, wire.TypeList, wire.TypeWant, wire.TypePush, wire.TypeDone, wire.TypeBusy:
+		return describeRepair(t, body)
+	}
+	return describeEntry(t, body)
+}
+
+func describeEntry(t wire.Type, body []byte) (text string, ok bool) {
+	switch t {
+	case wire.TypeJoin:
+		m, ok := wire.ReadJoin(body)
+		return fmt.Sprintf("Join detector=%d cluster=%q %s", m.Detector, m.Cluster, describeRecord(&m.Record)), ok
+	case wire.TypeWelcome:
+		live, ok := wire.ReadWelcome(body)
+		return fmt.Sprintf("Welcome live=%d", live), ok
+	case wire.TypeRefuse:
+		m, ok := wire.ReadRefuse(body)
+		return fmt.Sprintf("Refuse reason=%d generation=%d text=%q", m.Reason, m.Generation, m.Text), ok
+	case wire.TypeConflict:
+		m, ok := wire.ReadConflict(body)
+		return fmt.Sprintf("Conflict uptime=%d %s", m.Uptime, describeRecord(&m.Record)), ok
+	case wire.TypeMistaken:
+		instance, ok := wire.ReadMistaken(body)
+		return fmt.Sprintf("Mistaken instance=%08x", instance), ok
+	}
+	return fmt.Sprintf("unknown %02x", uint8(t)), true
+}
+
+func describeRepair(t wire.Type, body []byte) (text string, ok bool) {
+	switch t {
+	case wire.TypeSketch:
+		m, ok := wire.ReadSketch(body)
+		if !ok {
+			return "", false
+		}
+		return fmt.Sprintf("Sketch %s cells=%016x estimate=%08x", describeView(m.View), words(m.Cells), estimate(&m)), true
+	case wire.TypeList:
+		v, items, ok := wire.ReadList(body)
+		return fmt.Sprintf("List %s items=%016x", describeView(v), words(items)), ok
+	case wire.TypeWant:
+		salt, tags, ok := wire.ReadWant(body, nil)
+		return fmt.Sprintf("Want salt=%08x tags=%08x", salt, tags), ok
+	case wire.TypePush:
+		answer, records, ok := wire.ReadPush(body)
+		return fmt.Sprintf("Push answer=%t%s", answer, describePushed(records)), ok
+	case wire.TypeDone:
+		r, ok := wire.ReadDone(body)
+		return fmt.Sprintf("Done bits=%d prefix=%04x", r.Bits, r.Prefix), ok
+	case wire.TypeBusy:
+		r, retry, ok := wire.ReadBusy(body)
+		return fmt.Sprintf("Busy bits=%d prefix=%04x retry=%d", r.Bits, r.Prefix, retry), ok
+	}
+	panic("not a message of anti-entropy")
+}
+
+// describePushed does not go into a Push within a Push: what is not a Record or an Update is told as bytes.
+func describePushed(r wire.Reader) string {
+	var b strings.Builder
+	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
+		text := fmt.Sprintf("%02x %x", uint8(t), body)
+		if t == wire.TypeRecord || t == wire.TypeUpdate {
+			text, _ = describe(t, body)
+		}
+		b.WriteString(" {" + text + "}")
+	}
+	return b.String()
+}
+
+func describeView(v wire.View) string {
+	return fmt.Sprintf("salt=%08x bits=%d prefix=%04x count=%d report=%t", v.Salt, v.Bits, v.Prefix, v.Count, v.Report)
+}
+
+func describeClaim(c *wire.Claim) string {
+	s := fmt.Sprintf("state=%s generation=%d incarnation=%d", c.State, c.Generation, c.Incarnation)
+	switch c.State {
+	case member.Suspect:
+		s += fmt.Sprintf(" accuser=%016x", uint64(c.Accuser))
+	case member.Failed, member.Left:
+		s += fmt.Sprintf(" age=%d", c.Age)
+	}
+	return s
+}
+
+func describeRecord(r *wire.Record) string {
+	addr := netip.AddrPortFrom(r.Addr.Addr().Unmap(), r.Addr.Port())
+	return fmt.Sprintf("name=%q addr=%s zone=%q tags=%q protocol=%d %s", r.Name, addr, r.Zone, r.Tags, r.Protocol, describeClaim(&r.Claim))
+}
+
+func words(w wire.Words) (list []uint64) {
+	for i := range w.Len() {
+		list = append(list, w.At(i))
+	}
+	return list
+}
+
+func estimate(m *wire.Sketch) (list []uint32) {
+	for i := range len(m.Estimate) / 4 {
+		list = append(list, m.EstimateAt(i))
+	}
+	return list
+}
+
+func readRequest(body []byte) (ids []member.ID) {
+	wire.ReadRequest(body, func(id member.ID) { ids = append(ids, id) })
+	return ids
+}
+
+// rewrite appends a message again as it was read, or as it is if its reader refuses it or its type is unknown.
+func rewrite(b []byte, t wire.Type, body []byte) []byte {
+	if _, ok := describe(t, body); !ok {
+		return appendRaw(b, t, body)
+	}
+	switch t {
+	case wire.TypePing, wire.TypeAck, wire.TypeNack:
+		seq, _ := wire.ReadSeq(body)
+		return appendSeq(b, t, seq)
+	case wire.TypePingReq:
+		m, _ := wire.ReadPingReq(body)
+		return wire.AppendPingReq(b, m)
+	case wire.TypeFingerprint:
+		m, _ := wire.ReadFingerprint(body)
+		return wire.AppendFingerprint(b, m)
+	case wire.TypeUpdate:
+		m, _ := wire.ReadUpdate(body)
+		return wire.AppendUpdate(b, &m)
+	case wire.TypeRecord:
+		m, _ := wire.ReadRecord(body)
+		r := recordOf(&m)
+		return wire.AppendRecord(b, &r, &m.Claim)
+	case wire.TypeRequest:
+		return wire.AppendRequest(b, readRequest(body))
+	case wire.TypeMessage:
+		m, _ := wire.ReadMessage(body)
+		return wire.AppendMessage(b, &m)
+	case wire.TypeSketch, wire.TypeList, wire.TypeWant, wire.TypePush, wire.TypeDone, wire.TypeBusy:
+		return rewriteRepair(b, t, body)
+	}
+	return rewriteEntry(b, t, body)
+}
+
+func rewriteEntry(b []byte, t wire.Type, body []byte) []byte {
+	switch t {
+	case wire.TypeJoin:
+		m, _ := wire.ReadJoin(body)
+		if m.Record.State != member.Alive { // a Join is always written as of a live member
+			return appendRaw(b, t, body)
+		}
+		r := recordOf(&m.Record)
+		return wire.AppendJoin(b, m.Detector, string(m.Cluster), &r, m.Record.Incarnation)
+	case wire.TypeWelcome:
+		live, _ := wire.ReadWelcome(body)
+		return wire.AppendWelcome(b, live)
+	case wire.TypeRefuse:
+		m, _ := wire.ReadRefuse(body)
+		return wire.AppendRefuse(b, m.Reason, m.Generation, string(m.Text))
+	case wire.TypeConflict:
+		m, _ := wire.ReadConflict(body)
+		if m.Record.State != member.Alive { // as is a Conflict
+			return appendRaw(b, t, body)
+		}
+		r := recordOf(&m.Record)
+		return wire.AppendConflict(b, m.Uptime, &r, m.Record.Incarnation)
+	case wire.TypeMistaken:
+		instance, _ := wire.ReadMistaken(body)
+		return wire.AppendMistaken(b, instance)
+	}
+	return appendRaw(b, t, body)
+}
+
+func rewriteRepair(b []byte, t wire.Type, body []byte) []byte {
+	switch t {
+	case wire.TypeSketch:
+		m, _ := wire.ReadSketch(body)
+		return wire.AppendSketch(b, &m.View, words(m.Cells), estimate(&m))
+	case wire.TypeList:
+		v, items, _ := wire.ReadList(body)
+		return wire.AppendList(b, &v, words(items))
+	case wire.TypeWant:
+		salt, tags, _ := wire.ReadWant(body, nil)
+		return wire.AppendWant(b, salt, tags)
+	case wire.TypePush:
+		answer, records, _ := wire.ReadPush(body)
+		start := len(b)
+		b = wire.BeginPush(b, answer)
+		for t, body, ok := records.Next(); ok; t, body, ok = records.Next() {
+			if t == wire.TypePush {
+				b = appendRaw(b, t, body)
+			} else {
+				b = rewrite(b, t, body)
+			}
+		}
+		return wire.EndPush(b, start)
+	case wire.TypeDone:
+		r, _ := wire.ReadDone(body)
+		return wire.AppendDone(b, r)
+	case wire.TypeBusy:
+		r, retry, _ := wire.ReadBusy(body)
+		return wire.AppendBusy(b, r, retry)
+	}
+	panic("not a message of anti-entropy")
+}
+
+func appendSeq(b []byte, t wire.Type, seq uint32) []byte {
+	switch t {
+	case wire.TypePing:
+		return wire.AppendPing(b, seq)
+	case wire.TypeAck:
+		return wire.AppendAck(b, seq)
+	}
+	return wire.AppendNack(b, seq)
+}
+
+func appendRaw(b []byte, t wire.Type, body []byte) []byte {
+	return append(append(b, byte(t), byte(len(body)>>8), byte(len(body))), body...)
+}
+
+// recordOf makes a member's record of what was read, valid or not.
+func recordOf(m *wire.Record) member.Record {
+	return member.Record{
+		Name: string(m.Name), Generation: m.Generation, Addr: m.Addr,
+		Zone: string(m.Zone), Tags: member.Tags(m.Tags), Protocol: m.Protocol,
+	}
+}

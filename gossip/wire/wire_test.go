@@ -1,0 +1,288 @@
+package wire_test
+
+// The promises of the format: sizes, what a reader skips, what it refuses, and that none of it allocates.
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+func TestSizes(t *testing.T) {
+	golden := make(map[string]int)
+	for _, v := range goldenVectors(t) {
+		golden[v.title()] = len(v.bytes)
+	}
+	for title, most := range map[string]int{
+		"datagram ping": 50, // with a fingerprint and no news
+		"datagram ack":  50,
+	} {
+		if n := golden[title]; n == 0 || n > most {
+			t.Errorf("%s has %d bytes, at most %d are allowed", title, n, most)
+		}
+	}
+	if n := golden["datagram ping-two-updates"] + golden["datagram ack"]; n > 160 {
+		t.Errorf("a ping with two updates and its ack have %d bytes, at most 160 are allowed", n)
+	}
+}
+
+// The largest record that is valid, and the fullest request, want and sketch, fit the smallest datagram.
+func TestLargestFitsSmallestDatagram(t *testing.T) {
+	name, zone := strings.Repeat("n", member.MaxName), strings.Repeat("z", member.MaxZone)
+	value := member.MaxRecord - 64 - len(name) - len(zone) - 4 // a tag of one letter has 4 bytes beside its value
+	r := member.Record{
+		Name: name, Zone: zone, Tags: tags("k", strings.Repeat("v", value)), Generation: 1<<64 - 1,
+		Addr: lark.Addr, Protocol: 255,
+	}
+	if err := r.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	claim := wire.Claim{State: member.Suspect, Incarnation: 1<<32 - 1, Accuser: 1<<64 - 1}
+	sketch := wire.AppendSketch(nil, &wire.View{}, make([]uint64, wire.MaxCells), make([]uint32, wire.EstimateWords))
+	for what, n := range map[string]int{
+		"record":           len(wire.AppendRecord(nil, &r, &claim)),
+		"record in a push": len(wire.AppendRecord(wire.BeginPush(nil, true), &r, &claim)),
+		"join":             len(wire.AppendJoin(nil, 1, strings.Repeat("c", 20), &r, 1<<32-1)),
+		"conflict":         len(wire.AppendConflict(nil, 1<<64-1, &r, 1<<32-1)),
+		"request":          len(wire.AppendRequest(nil, make([]member.ID, wire.MaxRequest))),
+		"want":             len(wire.AppendWant(nil, 0, make([]uint32, wire.MaxWant))),
+		"sketch":           len(sketch),
+	} {
+		if wire.HeaderSize+n > wire.MinMTU {
+			t.Errorf("the largest %s makes a datagram of %d bytes, %d are allowed", what, wire.HeaderSize+n, wire.MinMTU)
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	whole := headerFrom(wren, robin)
+	for n := range wire.HeaderSize {
+		if _, _, err := wire.Open(whole[:n]); !errors.Is(err, wire.ErrShort) {
+			t.Errorf("a datagram of %d bytes: %v, want %v", n, err, wire.ErrShort)
+		}
+	}
+	for _, first := range []byte{0, 0xA0, 0xA2, 0xA3, 0xff} {
+		other := slices.Clone(whole)
+		other[0] = first
+		if _, _, err := wire.Open(other); !errors.Is(err, wire.ErrMagic) {
+			t.Errorf("a datagram that begins with %#02x: %v, want %v", first, err, wire.ErrMagic)
+		}
+	}
+}
+
+// A reader steps over a type of a later version to the message behind it.
+func TestUnknownTypeIsSkipped(t *testing.T) {
+	for _, v := range goldenVectors(t) {
+		if v.datagram {
+			continue
+		}
+		b := appendRaw(headerFrom(wren, robin), 0xfe, bytes.Repeat([]byte{1}, 300))
+		want := "unknown fe\n" + v.describe()
+		if _, got, _ := strings.Cut(describeDatagram(append(b, v.bytes...)), "\n"); got != want {
+			t.Errorf("%s behind an unknown type is read as\n%swant\n%s", v.name, got, want)
+		}
+	}
+}
+
+// openEnded are the types whose body ends in a list that goes to the body's end: what is cut off it is missing, and
+// what is added to it belongs to it.
+var openEnded = []wire.Type{wire.TypeRequest, wire.TypeWant, wire.TypeList, wire.TypePush}
+
+func TestLongerBodyIsAccepted(t *testing.T) {
+	for _, v := range goldenVectors(t) {
+		if v.datagram {
+			continue
+		}
+		mt, body := wire.Type(v.bytes[0]), v.bytes[wire.MessageSize:]
+		most := 40 // an estimate may follow a sketch, and is longer
+		switch {
+		case mt == wire.TypePush:
+			continue
+		case slices.Contains(openEnded, mt):
+			most = 3 // too short for one more
+		}
+		want, _ := describe(mt, body)
+		for extra := 1; extra <= most; extra++ {
+			got, ok := describe(mt, append(slices.Clone(body), bytes.Repeat([]byte{0xaa}, extra)...))
+			if !ok || got != want {
+				t.Errorf("%s with %d more bytes is read as %q, %t; want %q", v.name, extra, got, ok, want)
+			}
+		}
+	}
+}
+
+func TestTruncatedBodyIsRefused(t *testing.T) {
+	for _, v := range goldenVectors(t) {
+		mt, body := wire.Type(v.bytes[0]), v.bytes[wire.MessageSize:]
+		if v.datagram || slices.Contains(openEnded, mt) {
+			continue
+		}
+		whole, _ := describe(mt, body)
+		withoutEstimate, _, _ := strings.Cut(whole, " estimate=")
+		for n := range body {
+			got, ok := describe(mt, body[:n])
+			if ok && mt == wire.TypeSketch && got == withoutEstimate+" estimate=[]" {
+				continue // the estimate may be missing
+			}
+			if ok {
+				t.Errorf("%s cut to %d of %d bytes is read as %q", v.name, n, len(body), got)
+			}
+		}
+	}
+}
+
+// What a shortened list reads is the beginning of the whole.
+func TestTruncatedListReadsItsBeginning(t *testing.T) {
+	ids := []member.ID{1, 2, 3}
+	request := wire.AppendRequest(nil, ids)[wire.MessageSize:]
+	want := wire.AppendWant(nil, 9, []uint32{1, 2, 3})[wire.MessageSize:]
+	list := wire.AppendList(nil, &wire.View{Count: 3}, []uint64{1, 2, 3})[wire.MessageSize:]
+	for n := range request {
+		if got := readRequest(request[:n]); !slices.Equal(got, ids[:n/8]) {
+			t.Errorf("%d bytes of a request are read as %v", n, got)
+		}
+	}
+	for n := range want {
+		_, got, ok := wire.ReadWant(want[:n], nil)
+		if ok != (n >= 4) || ok && !slices.Equal(got, []uint32{1, 2, 3}[:(n-4)/4]) {
+			t.Errorf("%d bytes of a want are read as %v, %t", n, got, ok)
+		}
+	}
+	for n := range list {
+		if _, got, ok := wire.ReadList(list[:n]); ok {
+			t.Errorf("%d bytes of a list are read as %v, against its count", n, words(got))
+		}
+	}
+}
+
+// A datagram cut anywhere yields whole messages alone, the first ones of it, and says that it was cut short.
+func TestTruncatedDatagram(t *testing.T) {
+	for _, v := range goldenVectors(t) {
+		whole := v.inDatagram()
+		lines := strings.SplitAfter(describeDatagram(whole), "\n")
+		boundaries := map[int]int{wire.HeaderSize: 1} // of messages; how many lines stand before
+		for at, n := wire.HeaderSize, 1; at < len(whole); n++ {
+			at += wire.MessageSize + int(whole[at+1])<<8 + int(whole[at+2])
+			boundaries[at] = n + 1
+		}
+		kept := 1
+		for n := wire.HeaderSize; n < len(whole); n++ {
+			cut := "cut short\n"
+			if k, ok := boundaries[n]; ok {
+				kept, cut = k, ""
+			}
+			if got, want := describeDatagram(whole[:n]), strings.Join(lines[:kept], "")+cut; got != want {
+				t.Fatalf("%s cut to %d bytes is read as\n%swant\n%s", v.title(), n, got, want)
+			}
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	update := func(state byte, rest ...byte) []byte {
+		return append([]byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, state}, rest...)
+	}
+	overlong := bytes.Repeat([]byte{0xff}, 10)
+	tests := []struct {
+		name string
+		t    wire.Type
+		body []byte
+	}{
+		{"a state of a later version", wire.TypeUpdate, update(4, 0, 0)},
+		{"an incarnation over 32 bits", wire.TypeUpdate, update(0, 0, 0x80, 0x80, 0x80, 0x80, 0x10)},
+		{"a number over 64 bits", wire.TypeUpdate, update(0, append(overlong, 0, 0)...)},
+		{"nobody", wire.TypeUpdate, append(make([]byte, 12), 0, 0, 0)},
+		{"an address of 5 bytes", wire.TypeRecord, []byte{0, 0, 0, 1, 'a', 5, 1, 2, 3, 4, 5, 0, 1, 0, 0, 1}},
+		{"a name longer than the body", wire.TypeRecord, []byte{0, 0, 0, 200, 'a', 4, 1, 2, 3, 4, 0, 1, 0, 0, 1}},
+		{"a length over 63 bits", wire.TypeRecord, append([]byte{0, 0, 0}, append(overlong[:9:9], 1)...)},
+		{"a message from nobody", wire.TypeMessage, []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0}},
+		{"a message without sequence", wire.TypeMessage, []byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0}},
+		{"a topic of 256 bytes", wire.TypeMessage, append([]byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0x80, 2}, make([]byte, 257)...)},
+		{"a range of 17 bits", wire.TypeDone, []byte{17, 0, 0}},
+		{"a prefix longer than its range", wire.TypeDone, []byte{3, 0, 8}},
+		{"a sketch of too many cells", wire.TypeSketch, append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, wire.MaxCells + 1}, make([]byte, 8*wire.MaxCells+8)...)},
+		{"a list of too many items", wire.TypeList, append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, wire.MaxCells + 1}, make([]byte, 8*wire.MaxCells+8)...)},
+		{"a list against its count", wire.TypeList, append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 2}, make([]byte, 8)...)},
+	}
+	for _, tt := range tests {
+		if text, ok := describe(tt.t, tt.body); ok {
+			t.Errorf("%s is read as %q", tt.name, text)
+		}
+	}
+}
+
+// Forged numbers do not make a reader do more than the bound.
+func TestReadersAreBounded(t *testing.T) {
+	if n := len(readRequest(make([]byte, 8*(wire.MaxRequest+5)))); n != wire.MaxRequest {
+		t.Errorf("a request asks for %d records, at most %d are allowed", n, wire.MaxRequest)
+	}
+	if _, got, _ := wire.ReadWant(make([]byte, 4+4*(wire.MaxWant+5)), nil); len(got) != wire.MaxWant {
+		t.Errorf("a want asks for %d records, at most %d are allowed", len(got), wire.MaxWant)
+	}
+	if n := len(wire.AppendRequest(nil, make([]member.ID, wire.MaxRequest+5))); n != wire.MessageSize+8*wire.MaxRequest {
+		t.Errorf("a request of more than the bound has %d bytes", n)
+	}
+	if n := len(wire.AppendWant(nil, 0, make([]uint32, wire.MaxWant+5))); n != wire.MessageSize+4+4*wire.MaxWant {
+		t.Errorf("a want of more than the bound has %d bytes", n)
+	}
+}
+
+func TestRecordFact(t *testing.T) {
+	read := func(r member.Record, c wire.Claim) wire.Record {
+		m, ok := wire.ReadRecord(wire.AppendRecord(nil, &r, &c)[wire.MessageSize:])
+		if !ok {
+			t.Fatalf("%v is not read", r)
+		}
+		return m
+	}
+	m := read(robin, wire.Claim{State: member.Left, Incarnation: 9})
+	fact, err := m.Fact()
+	if want := (member.Fact{Record: member.Share(robin), Incarnation: 9, State: member.Left}); err != nil || fact != want {
+		t.Errorf("%v, %v; want %v", fact, err, want)
+	}
+	for _, bad := range []func(r *member.Record){
+		func(r *member.Record) { r.Name = "" },
+		func(r *member.Record) { r.Name = strings.Repeat("n", member.MaxName+1) },
+		func(r *member.Record) { r.Tags = "\x01" },
+		func(r *member.Record) { r.Addr = wildcard },
+	} {
+		r := robin
+		bad(&r)
+		m := read(r, wire.Claim{})
+		if fact, err := m.Fact(); !errors.Is(err, member.ErrRecord) {
+			t.Errorf("a fact of %v: %v, %v", r, fact, err)
+		}
+	}
+}
+
+func TestNoAllocations(t *testing.T) {
+	buf := make([]byte, 0, wire.DefaultMTU)
+	alive, suspect := updateOf(robin, wire.Claim{Incarnation: 2}), updateOf(lark, wire.Claim{State: member.Suspect, Accuser: 1})
+	claim := wire.Claim{Incarnation: 2}
+	message := wire.Message{Origin: 1, Generation: 2, Seq: 3, Topic: []byte("t"), Payload: []byte("p")}
+	for name, encode := range map[string]func(b []byte) []byte{
+		"ping":        func(b []byte) []byte { return wire.AppendPing(b, 7) },
+		"ack":         func(b []byte) []byte { return wire.AppendAck(b, 7) },
+		"fingerprint": func(b []byte) []byte { return wire.AppendFingerprint(b, wire.Fingerprint{Hash: 1, Live: 2}) },
+		"update":      func(b []byte) []byte { return wire.AppendUpdate(wire.AppendUpdate(b, alive), suspect) },
+		"record":      func(b []byte) []byte { return wire.AppendRecord(b, &robin, &claim) },
+		"message":     func(b []byte) []byte { return wire.AppendMessage(b, &message) },
+	} {
+		if n := testing.AllocsPerRun(100, func() { encode(wire.AppendHeader(buf, wire.Header{})) }); n != 0 {
+			t.Errorf("encoding a %s: %v allocations", name, n)
+		}
+	}
+	for _, v := range goldenVectors(t) {
+		datagram := v.inDatagram()
+		for n := range len(datagram) + 1 {
+			if allocs := testing.AllocsPerRun(1, func() { readAll(datagram[:n]) }); allocs != 0 {
+				t.Errorf("decoding %s, %d of %d bytes: %v allocations", v.title(), n, len(datagram), allocs)
+			}
+		}
+	}
+}
