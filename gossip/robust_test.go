@@ -1,0 +1,270 @@
+package gossip
+
+// What a node must bear: forged and broken input, odd configurations, pauses, loss, floods. Each test of a forged
+// datagram says what an outsider of a cluster without a key, or a faulty insider, could do.
+
+import (
+	"errors"
+	"math"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// known skips a test that shows a fault which is known and not mended yet.
+func known(t *testing.T, fault string) {
+	t.Helper()
+	t.Skip("known fault " + fault)
+}
+
+// forge makes a datagram of the default cluster as if from a member.
+func forge(from string, generation uint32, body ...[]byte) []byte {
+	b := wire.AppendHeader(nil, wire.Header{
+		Cluster: wire.ClusterHash("starling"), From: member.IDOf(from), Generation: generation,
+	})
+	for _, m := range body {
+		b = append(b, m...)
+	}
+	return b
+}
+
+// forgedAddr is where forged datagrams come from; nobody is there.
+var forgedAddr = netip.MustParseAddrPort("10.9.9.9:9")
+
+// inject hands a datagram to a node as if it came from forgedAddr, and returns how many packets and bytes it provoked
+// at once.
+func (w *world) inject(p *peer, datagram []byte) (packets, bytes int) {
+	before := w.onSend
+	defer func() { w.onSend = before }()
+	w.onSend = func(_ *peer, _ netip.AddrPort, data []byte) { packets++; bytes += len(data) }
+	w.step(p, func(out *Outbox) { p.Receive(w.now, forgedAddr, datagram, out) })
+	return packets, bytes
+}
+
+func recordOf(name string, generation uint64, addr netip.AddrPort) *member.Record {
+	return &member.Record{Name: name, Generation: generation, Addr: addr, Protocol: Version}
+}
+
+// A node that leaves while all others are dead has no live member left to draw.
+func TestLeaveAmongTheDead(t *testing.T) {
+	known(t, "F1: reconnect draws among no live members")
+	w := newWorld(t)
+	nodes := w.cluster(2, &Config{Reconnect: 10 * time.Millisecond})
+	nodes[1].down = true
+	w.until(30*time.Second, "n1 failed", func() bool { return w.allHold("n1", member.Failed) })
+	w.do(nodes[0], Leave{})
+	w.until(time.Second, "n0 stops", nodes[0].Stopped)
+}
+
+// A node whose peers allow longer datagrams gets a message that it cannot pass on: it must not stop passing on others,
+// nor wake for it again and again.
+func TestMessageLongerThanMTU(t *testing.T) {
+	known(t, "F2: it blocks the queue of messages")
+	w := newWorld(t)
+	nodes := w.cluster(3, nil)
+	w.run(time.Second)
+	long := wire.AppendMessage(nil, &wire.Message{
+		Origin: nodes[1].id, Generation: 1, Seq: 1, Topic: []byte("t"), Payload: make([]byte, 2000),
+	})
+	w.inject(nodes[0], forge("n1", 1, long))
+	wakes := 0
+	for end := w.now.Add(time.Second); w.now < end && nodes[0].Deadline() <= end; wakes++ {
+		w.now = max(w.now, nodes[0].Deadline())
+		w.step(nodes[0], func(out *Outbox) { nodes[0].Wake(w.now, out) })
+	}
+	if wakes > 100 {
+		t.Errorf("%d turns in a second", wakes)
+	}
+	w.do(nodes[0], Publish{Topic: "t", Payload: []byte("short")})
+	w.run(time.Second)
+	if got := count(nodes[2], MessageDelivered); got < 1 {
+		t.Error("the long message keeps a short one from being passed on")
+	}
+}
+
+// Whatever is claimed of a node, it can go over it.
+func TestRefuteLargestIncarnation(t *testing.T) {
+	known(t, "F3: the incarnation overflows")
+	w := newWorld(t)
+	nodes := w.cluster(4, nil)
+	self := nodes[0].Self()
+	w.inject(nodes[1], forge("n2", 1, wire.AppendUpdate(nil, &wire.Update{ID: self.ID, Check: self.Check, Claim: wire.Claim{
+		Generation: 1, Incarnation: math.MaxUint32, State: member.Failed,
+	}})))
+	w.run(30 * time.Second)
+	if !w.allSee(4) {
+		t.Errorf("one forged datagram put a live member out for good\n%s", w.views())
+	}
+}
+
+// A generation that nobody can go over is no news.
+func TestRefuteLargestGeneration(t *testing.T) {
+	known(t, "F4: the generation overflows")
+	w := newWorld(t)
+	nodes := w.cluster(4, nil)
+	r := recordOf("n0", math.MaxUint64, addrOf(0))
+	w.inject(nodes[1], forge("n2", 1, wire.AppendRecord(nil, r, &wire.Claim{State: member.Left})))
+	w.run(30 * time.Second)
+	if !w.allSee(4) || nodes[0].Stopped() {
+		t.Errorf("one forged datagram put a live member out for good\n%s", w.views())
+	}
+}
+
+// A join in the name of another than its sender changes nothing, least of all what a node holds of itself.
+func TestJoinInAnothersName(t *testing.T) {
+	known(t, "F5: answerJoin believes the record")
+	w := newWorld(t)
+	nodes := w.cluster(3, nil)
+	r := recordOf("n0", 5, addrOf(0))
+	w.inject(nodes[0], forge("x", 1, wire.AppendJoin(nil, uint8(SWIM), "starling", r, 0)))
+	if self := nodes[0].Self(); self.Handle != nodes[0].self {
+		t.Errorf("the node holds itself to be in generation %d", self.Generation())
+	}
+}
+
+// What a datagram provokes at once is bounded, whatever is packed into it: a forged source address must not turn a
+// node into an amplifier.
+func TestAmplification(t *testing.T) {
+	known(t, "F6: every message of a datagram is answered")
+	for _, c := range []struct {
+		what    string
+		message []byte
+	}{
+		{"pings", wire.AppendPing(nil, 7)},
+		{"ping requests for a member", wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: member.IDOf("n1"), Instance: member.Instance(member.IDOf("n1"), 1)})},
+		{"ping requests for nobody", wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: 1, Instance: 1})},
+		{"joins", wire.AppendJoin(nil, uint8(SWIM), "starling", recordOf("x", 1, forgedAddr), 0)},
+		{"joins in the name of a member", wire.AppendJoin(nil, uint8(SWIM), "starling", recordOf("n1", 1, forgedAddr), 0)},
+		{"joins of another cluster", wire.AppendJoin(nil, uint8(SWIM), "other", recordOf("x", 1, forgedAddr), 0)},
+		{"requests", wire.AppendRequest(nil, []member.ID{member.IDOf("n1")})},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			w := newWorld(t)
+			nodes := w.cluster(30, nil)
+			w.run(5 * time.Second)
+			for i := range 30 { // news that would ride along
+				w.do(nodes[i], SetTags{mustTags(t, map[string]string{"k": strings.Repeat("v", 100)})})
+			}
+			var bodies [][]byte
+			for n := wire.HeaderSize; n+len(c.message) <= wire.DefaultMTU; n += len(c.message) {
+				bodies = append(bodies, c.message)
+			}
+			datagram := forge("x", 1, bodies...)
+			packets, bytes := w.inject(nodes[0], datagram)
+			t.Logf("%d bytes in, %d packets of %d bytes out", len(datagram), packets, bytes)
+			if packets > maxAnswers || bytes > maxAnswers*wire.DefaultMTU {
+				t.Errorf("%d bytes in, %d packets of %d bytes out", len(datagram), packets, bytes)
+			}
+		})
+	}
+}
+
+// maxAnswers bounds what a datagram may provoke at once: a few answers of its own, and a push of news to a few peers.
+const maxAnswers = 16
+
+func mustTags(t testing.TB, pairs map[string]string) member.Tags {
+	t.Helper()
+	tags, err := member.NewTags(pairs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tags
+}
+
+// Forged origins must not use up the room in which copies of messages are told apart: real members are heard after it.
+func TestOriginFlood(t *testing.T) {
+	known(t, "F7: windows are never let go")
+	w := newWorld(t)
+	nodes := w.cluster(3, nil)
+	for i := range maxOrigins + 10 {
+		w.inject(nodes[0], forge("n1", 1, wire.AppendMessage(nil, &wire.Message{
+			Origin: member.ID(i + 1), Generation: 1, Seq: 1, Topic: []byte("t"),
+		})))
+		w.run(10 * time.Millisecond)
+	}
+	if n := len(nodes[0].seen.windows); n > maxOrigins {
+		t.Errorf("%d windows", n)
+	}
+	before := count(nodes[0], MessageDelivered)
+	w.do(nodes[2], Publish{Topic: "t", Payload: []byte("real")})
+	w.run(time.Second)
+	if count(nodes[0], MessageDelivered) != before+1 {
+		t.Error("a member's message was taken for an old one")
+	}
+}
+
+// A node asks about itself when somebody tells of a later life of it; such asking is bounded too.
+func TestWantedBounded(t *testing.T) {
+	known(t, "F8: laterSelf appends without a bound")
+	w := newWorld(t)
+	nodes := w.cluster(2, nil)
+	u := wire.AppendUpdate(nil, &wire.Update{ID: nodes[0].id, Claim: wire.Claim{Generation: 9, State: member.Left}})
+	var bodies [][]byte
+	for range 40 {
+		bodies = append(bodies, u)
+	}
+	for range 1000 {
+		w.inject(nodes[0], forge("n0", 9, bodies...)) // a namesake
+	}
+	if n := len(nodes[0].wanted); n > wire.MaxRequest {
+		t.Errorf("%d records wanted", n)
+	}
+}
+
+// Odd configurations are refused or work; none panics or sends more than a datagram may hold.
+func TestOddConfig(t *testing.T) {
+	known(t, "F9: rounds, pauses and the name are not checked")
+	for name, cfg := range map[string]Config{
+		"no rounds":          {Rounds: []time.Duration{}},
+		"negative rounds":    {Rounds: []time.Duration{-time.Second}},
+		"falling rounds":     {Rounds: []time.Duration{0, time.Second, time.Millisecond}},
+		"many rounds":        {Rounds: make([]time.Duration, 20)},
+		"negative JoinRetry": {JoinRetry: -1},
+		"negative Reseed":    {Reseed: -1},
+		"short Reconnect":    {Reconnect: time.Millisecond},
+		"tiny budget":        {Budget: 1},
+		"huge fanout":        {Fanout: 1 << 20},
+		"long cluster name":  {Cluster: strings.Repeat("c", 255), MTU: wire.MinMTU},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			tags := mustTags(t, map[string]string{"k": strings.Repeat("v", member.MaxTags-4)})
+			for i := range 3 {
+				n, err := New(&cfg, Self{Name: string(rune('a' + i)), Generation: 1 << 42, Addr: addrOf(i), Tags: tags}, w.rng)
+				if err != nil {
+					if !errors.Is(err, ErrConfig) {
+						t.Errorf("not an error of the configuration: %v", err)
+					}
+					return
+				}
+				p := &peer{Node: n, addr: addrOf(i)}
+				w.nodes = append(w.nodes, p)
+				w.step(p, func(out *Outbox) { n.Wake(w.now, out) })
+				w.do(p, Join{Seeds: []netip.AddrPort{addrOf(0)}})
+			}
+			w.runSteps(10*time.Second, 100_000)
+			for range 10 {
+				w.do(w.nodes[1], Publish{Topic: "t", Payload: []byte("x")})
+			}
+			w.do(w.nodes[2], Leave{})
+			w.runSteps(5*time.Second, 100_000)
+			if !w.nodes[2].Stopped() {
+				t.Error("it did not leave")
+			}
+		})
+	}
+}
+
+// runSteps runs for a time, and fails after so many steps: something spins.
+func (w *world) runSteps(d time.Duration, most int) {
+	w.t.Helper()
+	for end := w.now.Add(d); w.advance(end); most-- {
+		if most == 0 {
+			w.t.Fatalf("still busy at %s", time.Duration(w.now))
+		}
+	}
+}
