@@ -196,6 +196,10 @@ func (t *Table) Forget(id ID) {
 func (e *entry) item() uint64 { return item(e.id, e.inc, e.check) }
 
 func (t *Table) insert(e entry) {
+	if n := len(t.entries); n == cap(t.entries) && n >= 256 {
+		// By an eighth: append grows by more than a quarter, which would take a member over its 64 bytes.
+		t.entries = append(make([]entry, 0, n+n/8), t.entries...)
+	}
 	t.entries = append(t.entries, e)
 	if 3*len(t.entries) > 2*len(t.index) {
 		t.grow()
