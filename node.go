@@ -106,7 +106,7 @@ func listen(bind string, mtu int) (*transport.Conn, error) {
 
 // self is what the node will say of itself.
 func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, err error) {
-	self = gossip.Self{Name: cfg.Name, Generation: uint64(time.Now().UnixMilli()), Zone: cfg.Zone}
+	self = gossip.Self{Name: cfg.Name, Generation: newGeneration(), Zone: cfg.Zone}
 	if self.Name == "" {
 		if self.Name, err = os.Hostname(); err != nil {
 			return self, fmt.Errorf("%w: Name is empty, and the host does not tell its name: %w", ErrConfig, err)
@@ -119,6 +119,21 @@ func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, err error) {
 		return self, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return self, nil
+}
+
+// lastGeneration is the last that this process gave out.
+var lastGeneration atomic.Uint64
+
+// newGeneration returns the milliseconds of Unix time, or more: a name that is started twice in one of them has two
+// lives all the same.
+func newGeneration() uint64 {
+	for {
+		last := lastGeneration.Load()
+		g := max(uint64(time.Now().UnixMilli()), last+1)
+		if lastGeneration.CompareAndSwap(last, g) {
+			return g
+		}
+	}
 }
 
 // begin sets the loop going.
