@@ -297,6 +297,9 @@ func (w *World) pickPart(who Who, eligible func(*proc) bool, other []*proc, in [
 		n := who.N
 		if who.Kind == Share {
 			n = int(who.Share*float64(len(pool)) + 0.5)
+			if who.Share > 0 {
+				n = max(n, 1)
+			}
 		}
 		rng := newStream(w.seed, 3, w.drawn, uint64(len(other)))
 		for k := range min(n, len(pool)) {

@@ -134,9 +134,6 @@ type accuracy struct {
 
 func (*accuracy) Name() string { return "accuracy" }
 
-// afterTrouble is for how long trouble may have consequences for those out of it: suspicions under way, tables behind.
-const afterTrouble = time.Minute
-
 func (c *accuracy) Take(l *ledger, o *Obs) string {
 	switch {
 	case o.Kind == Saw && o.Member >= 0 && o.Member != o.Node:
@@ -147,9 +144,8 @@ func (c *accuracy) Take(l *ledger, o *Obs) string {
 			return ""
 		}
 		c.wrong[k] = o.At
-		if c.clean && l.peaceful() > afterTrouble && l.wellFor(o.Member) > afterTrouble {
-			return fmt.Sprintf("n%d declared n%d failed, which has been well for %s in a cluster without trouble",
-				o.Node, o.Member, l.wellFor(o.Member))
+		if c.clean && l.untroubled() {
+			return fmt.Sprintf("n%d declared n%d failed, which is well, in a cluster without trouble", o.Node, o.Member)
 		}
 	case o.Kind == Started || o.Kind == Crashed || o.Kind == Departed || o.Kind == Conflicted:
 		for k := range c.wrong { // what is deleted does not depend on the order
@@ -197,7 +193,7 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 		}
 		for n := range l.peers {
 			h := l.seen[n][m]
-			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound && l.peaceful() > c.bound {
+			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound {
 				return fmt.Sprintf("n%d still holds n%d for %s, which has been gone since %s", n, m, h, span(dead.since))
 			}
 		}
@@ -255,7 +251,7 @@ func (c *gone) Take(l *ledger, o *Obs) string {
 		if !ok || !o.After.live() || o.After.Gen > d.gen {
 			return ""
 		}
-		if o.Before.Known && !o.Before.live() || o.At.Sub(d.at) > c.bound && l.peaceful() > c.bound {
+		if o.Before.Known && !o.Before.live() || o.At.Sub(d.at) > c.bound && l.untroubled() {
 			return fmt.Sprintf("n%d holds n%d for %s, which left at %s", o.Node, o.Member, o.After, span(d.at))
 		}
 	}

@@ -88,6 +88,7 @@ type peerState struct {
 	inc      uint32
 	since    gossip.Time // of up
 	healthy  gossip.Time // since when it is up and out of trouble
+	ended    gossip.Time // when its last trouble ended; 0: it had none
 }
 
 type viewState struct {
@@ -127,7 +128,7 @@ func (l *ledger) take(o *Obs) {
 	}
 	switch o.Kind {
 	case Started:
-		*p = peerState{up: true, gen: o.After.Gen, since: o.At, healthy: o.At, troubled: p.troubled}
+		*p = peerState{up: true, gen: o.After.Gen, since: o.At, healthy: o.At, troubled: p.troubled, ended: p.ended}
 		l.views[o.Node] = viewState{}
 		l.upCount++
 		l.quiet = o.At
@@ -145,7 +146,7 @@ func (l *ledger) take(o *Obs) {
 		l.troubles++
 		l.quiet, l.calm = o.At, o.At
 	case Healthy:
-		p.troubled, p.healthy = false, o.At
+		p.troubled, p.healthy, p.ended = false, o.At, o.At
 		l.troubles--
 		l.quiet, l.calm = o.At, o.At
 	case Disturbed:
@@ -170,12 +171,18 @@ func (l *ledger) undisturbed() time.Duration {
 	return l.now.Sub(l.quiet)
 }
 
-// peaceful returns for how long nobody was in trouble.
-func (l *ledger) peaceful() time.Duration {
-	if l.troubles > 0 {
-		return 0
-	}
-	return l.now.Sub(l.calm)
+// untroubled says whether nobody is in trouble, nor was lately.
+func (l *ledger) untroubled() bool {
+	return l.troubles == 0 && (l.calm == 0 || l.now.Sub(l.calm) > afterTrouble)
+}
+
+// afterTrouble is for how long trouble may have consequences for those out of it: suspicions under way, tables behind.
+const afterTrouble = 30 * time.Second
+
+// blameless says whether no trouble explains what others hold of a process, or it of others.
+func (l *ledger) blameless(i int32) bool {
+	p := &l.peers[i]
+	return p.up && !p.troubled && (p.ended == 0 || l.now.Sub(p.ended) > afterTrouble)
 }
 
 // wellFor returns for how long a process has been up and out of trouble.

@@ -82,13 +82,13 @@ func (m *meter) saw(o *Obs) {
 			c.knew[o.Node] = o.At.Sub(c.at)
 		}
 	}
-	if !p.up || o.After.Gen != p.gen || p.troubled || o.After.State == member.Left {
+	if o.After.Gen != p.gen || !m.blameless(o.Member) || o.After.State == member.Left {
 		return
 	}
 	switch {
 	case o.After.State == member.Suspect:
 		m.falseSuspicions++
-	case m.peers[o.Node].troubled:
+	case !m.blameless(o.Node):
 		m.falseFailures++
 	default:
 		m.falseFailures++

@@ -13,7 +13,7 @@ const Overhead = 28
 
 // Link is what one way between two hosts does to packets.
 type Link struct {
-	Latency Latency       `json:"latency"`
+	Latency Latency       `json:"latency,omitzero"`
 	Loss    float64       `json:"loss,omitempty"`    // of each packet, independently
 	Burst   Burst         `json:"burst,omitzero"`    // loss that comes in bursts
 	Dup     float64       `json:"dup,omitempty"`     // share of the packets that arrive twice
@@ -32,8 +32,8 @@ type Burst struct {
 
 // Network is the ground that hosts stand on.
 type Network struct {
-	Within  Link      `json:"within"`           // between hosts of one zone
-	Between Link      `json:"between"`          // between hosts of different zones
+	Within  Link      `json:"within,omitzero"`  // between hosts of one zone
+	Between Link      `json:"between,omitzero"` // between hosts of different zones
 	Paths   []Path    `json:"paths,omitempty"`  // exceptions from Between
 	Uplink  Bandwidth `json:"uplink,omitzero"`  // of each host
 	Buffer  int       `json:"buffer,omitempty"` // of each process's socket; default DefaultBuffer

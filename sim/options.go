@@ -10,22 +10,24 @@ import (
 
 // Options say what is simulated. Equal options give an equal run.
 type Options struct {
-	Nodes    int           // that start at first; default 100
-	Zones    int           // over which they are spread in turn; default 1
-	Seeds    int           // the first so many nodes are every node's seeds; default 1
-	Seed     uint64        // of all chance
-	Spread   time.Duration // over which the nodes start at first; 0: all at once
-	JoinIn   time.Duration // all have to be joined after; default 60 s
-	Settle   time.Duration // between the join and the scenario; default 5 s
-	Duration time.Duration // of the scenario; default 60 s
-	Actions  []Action
-	Network  Network       // default LAN
-	Gossip   gossip.Config // of all nodes
-	Bounds   Bounds        // that the checkers hold the cluster to
+	Nodes     int           `json:"nodes"`               // that start at first; default 100
+	Zones     int           `json:"zones,omitempty"`     // over which they are spread in turn; default 1
+	Seeds     int           `json:"seeds,omitempty"`     // the first so many nodes are every node's seeds; default 1
+	Seed      uint64        `json:"seed"`                // of all chance
+	Spread    time.Duration `json:"spread,omitempty"`    // over which the nodes start at first; 0: all at once
+	JoinIn    time.Duration `json:"join_in,omitempty"`   // all have to be joined after; default 60 s
+	Settle    time.Duration `json:"settle,omitempty"`    // between the join and the scenario; default 5 s
+	Duration  time.Duration `json:"duration,omitempty"`  // of the scenario; default 60 s
+	Actions   []Action      `json:"actions,omitempty"`   // the scenario
+	Network   Network       `json:"network,omitzero"`    // default LAN
+	Gossip    gossip.Config `json:"gossip,omitzero"`     // of all nodes
+	Bounds    Bounds        `json:"bounds,omitzero"`     // that the checkers hold the cluster to
+	Workers   int           `json:"workers,omitempty"`   // default 1; the result does not depend on it
+	Unchecked bool          `json:"unchecked,omitempty"` // no checkers: for thousands of nodes
 
-	Workers   int       // default 1; the result does not depend on it
-	Unchecked bool      // no checkers: for thousands of nodes
-	Trace     io.Writer // a readable line for everything that happens; one worker then
+	Trace io.Writer `json:"-"` // gets a readable line for everything that happens; one worker then
+
+	tamper func(*proc, *gossip.Outbox) // breaks nodes on purpose, for the checkers' tests
 }
 
 // MaxNodes bounds a world.

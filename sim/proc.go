@@ -184,6 +184,9 @@ func (s *shard) after(p *proc, now gossip.Time) {
 // dispatch sends the packets of the outbox and tells its events.
 func (s *shard) dispatch(p *proc, now, depart gossip.Time) {
 	w, h := s.w, p.host
+	if w.opt.tamper != nil {
+		w.opt.tamper(p, &s.out)
+	}
 	for i := range s.out.Packets {
 		pk := &s.out.Packets[i]
 		to := w.hostAt(pk.To)

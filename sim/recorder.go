@@ -29,8 +29,8 @@ type Violation struct {
 
 func (v Violation) String() string { return fmt.Sprintf("%s at %s: %s", v.Checker, v.At, v.Text) }
 
-// maxViolations is how many violations a run collects before it is given up.
-const maxViolations = 20
+// maxViolations is how many violations of one checker a run keeps: the first ones say most.
+const maxViolations = 3
 
 func newRecorder(w *World) *recorder {
 	r := &recorder{w: w, ledger: newLedger(0, !w.opt.Unchecked), packets: w.opt.publishes()}
@@ -60,7 +60,13 @@ func (r *recorder) take(o *Obs) {
 }
 
 func (r *recorder) fail(name string, at gossip.Time, msg string) {
-	if len(r.failures) < maxViolations {
+	n := 0
+	for i := range r.failures {
+		if r.failures[i].Checker == name {
+			n++
+		}
+	}
+	if n < maxViolations {
 		v := Violation{Checker: name, At: span(at), Text: msg}
 		r.failures = append(r.failures, v)
 		if r.w.trace != nil {

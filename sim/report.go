@@ -33,8 +33,17 @@ type Report struct {
 	FalseFailures   int `json:"false_failures"`   // the same, at all observers
 	FalseAtHealthy  int `json:"false_at_healthy"` // and at those out of trouble
 
-	Packets    map[string]uint64 `json:"packets"` // by what became of them
+	Packets    map[string]uint64 `json:"packets"`  // by what became of them
+	Timeline   []Point           `json:"timeline"` // each second, from the start of the run
 	Violations []Violation       `json:"violations"`
+}
+
+// Point is how a second of the run was, all nodes together.
+type Point struct {
+	At      Seconds `json:"at"` // its end, on the scenario's clock
+	Up      int     `json:"up"`
+	Bytes   uint64  `json:"bytes"`
+	Packets uint64  `json:"packets"`
 }
 
 // Detection is how crashes became known, over all crashes of a run.
@@ -127,7 +136,10 @@ func (w *World) report() *Report {
 		Join: w.settlings[0].After, Settled: w.settlings[1:],
 		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w),
 		FalseSuspicions: m.falseSuspicions, FalseFailures: m.falseFailures, FalseAtHealthy: m.falseAtHealthy,
-		Packets: map[string]uint64{}, Violations: w.rec.failures,
+		Packets: map[string]uint64{}, Timeline: w.timeline, Violations: w.rec.failures,
+	}
+	for i := range r.Timeline { // the clock of the scenario was not known yet
+		r.Timeline[i].At -= seconds(span(w.epoch))
 	}
 	for f, n := range w.fates {
 		r.Packets[fate(f).String()] = n

@@ -15,7 +15,7 @@ func Run(opt Options) (*Report, error) {
 		return nil, err
 	}
 	w.join()
-	if w.err == nil {
+	if w.err == nil && !w.halted {
 		w.play()
 	}
 	if w.err != nil {
@@ -32,14 +32,7 @@ func (w *World) join() {
 	for i := range w.opt.Seeds {
 		w.seeds = append(w.seeds, w.hosts[i].addr)
 	}
-	if !w.opt.Unchecked {
-		var tick func()
-		tick = func() {
-			w.rec.tick()
-			w.at(w.now.Add(tickEvery), tick)
-		}
-		w.at(gossip.Time(tickEvery), tick)
-	}
+	w.at(gossip.Time(tickEvery), w.tick)
 	for i, p := range w.procs {
 		at := gossip.Time(int64(w.opt.Spread) / int64(len(w.procs)) * int64(i))
 		w.at(at, func() {
@@ -51,9 +44,30 @@ func (w *World) join() {
 	w.at(gossip.Time(w.opt.Spread), func() { w.await("join") })
 	limit := gossip.Time(w.opt.Spread + w.opt.JoinIn)
 	w.run(limit, func() bool { return len(w.settlings) > 0 && w.settlings[0].After >= 0 })
-	if w.err == nil && w.settlings[0].After < 0 {
+	if len(w.settlings) == 0 { // halted before all had started
+		w.await("join")
+	}
+	if w.err == nil && !w.halted && w.settlings[0].After < 0 {
 		w.rec.fail("join", w.now, w.stragglers())
 	}
+}
+
+// tick lets the recorder look, and adds a point to the timeline.
+func (w *World) tick() {
+	if !w.opt.Unchecked {
+		w.rec.tick()
+	}
+	sum := Point{At: seconds(span(w.now)), Up: w.up()}
+	for _, h := range w.hosts {
+		sum.Bytes += h.bytes
+		sum.Packets += h.packets
+	}
+	last := w.total
+	w.total = sum
+	sum.Bytes -= last.Bytes
+	sum.Packets -= last.Packets
+	w.timeline = append(w.timeline, sum)
+	w.at(w.now.Add(tickEvery), w.tick)
 }
 
 // stragglers says who is behind.
@@ -78,7 +92,7 @@ func (w *World) play() {
 		w.schedule(a)
 	}
 	w.run(w.epoch.Add(w.opt.Duration), nil)
-	if w.err == nil {
+	if w.err == nil && !w.halted {
 		w.finish()
 	}
 }

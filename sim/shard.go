@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -23,7 +24,8 @@ type shard struct {
 	log     []Obs      // what was observed in the window, with several workers
 	fates   [fates]uint64
 	events  uint64 // handled
-	turns   int    // wake-ups at the same moment
+	turns   int    // events at the same moment
+	panic   string // of a node, with where it happened
 }
 
 func (w *World) shardOf(host int32) *shard { return w.shards[int(host)%len(w.shards)] }
@@ -43,6 +45,7 @@ func (s *shard) next() gossip.Time {
 // run handles the shard's events before a moment, in order of (time, destination, source, sequence); a wake-up counts
 // as the last source, so that a node has the packets of a moment before its timers.
 func (s *shard) run(until gossip.Time) {
+	defer catch(&s.panic)
 	for s.w.err == nil {
 		wake := len(s.wakes.heap) > 0
 		if len(s.packets) > 0 {
@@ -61,6 +64,13 @@ func (s *shard) run(until gossip.Time) {
 		}
 		s.turn(s.wakes.heap[0].at)
 		s.wake(s.w.hosts[s.wakes.heap[0].host])
+	}
+}
+
+// catch takes a panic and keeps what it says: a node that panics is a finding like others, to be replayed and shrunk.
+func catch(into *string) {
+	if r := recover(); r != nil {
+		*into = fmt.Sprintf("%v\n%s", r, debug.Stack())
 	}
 }
 

@@ -30,13 +30,16 @@ type World struct {
 
 	settlings []Settling
 	polling   bool
+	timeline  []Point
+	total     Point // so far
 
-	rec   *recorder
-	trace *tracer
-	fates [fates]uint64
-	epoch gossip.Time // when the scenario's clock started
-	seeds []netip.AddrPort
-	err   error
+	rec    *recorder
+	trace  *tracer
+	fates  [fates]uint64
+	epoch  gossip.Time // when the scenario's clock started
+	seeds  []netip.AddrPort
+	err    error
+	halted bool // a node panicked
 }
 
 // host is a place in the network: an address, and at most one process that listens there.
@@ -131,21 +134,40 @@ func (w *World) at(t gossip.Time, do func()) {
 
 // run lets the world go on until a moment, or until stop says so; it is asked after each entry of the agenda.
 func (w *World) run(until gossip.Time, stop func() bool) {
-	for w.err == nil && w.now < until {
+	for w.err == nil && !w.halted && w.now < until {
 		next := until
 		if len(w.agenda) > 0 {
 			next = min(next, w.agenda[0].at)
 		}
 		w.advance(next)
+		w.checkPanics()
 		w.now = next
-		for len(w.agenda) > 0 && w.agenda[0].at <= w.now && w.now < until {
+		for len(w.agenda) > 0 && w.agenda[0].at <= w.now && w.now < until && !w.halted {
 			e := w.agenda[0]
 			w.agenda = slices.Delete(w.agenda, 0, 1)
-			e.do()
-			w.flush()
+			w.perform(e)
 		}
 		if stop != nil && stop() {
 			return
+		}
+	}
+}
+
+// perform does what is on the agenda.
+func (w *World) perform(e entry) {
+	defer w.checkPanics()
+	s := w.shards[0]
+	defer catch(&s.panic)
+	e.do()
+	w.flush()
+}
+
+// checkPanics ends the run if a node panicked.
+func (w *World) checkPanics() {
+	for _, s := range w.shards {
+		if s.panic != "" {
+			w.rec.fail("panic", max(s.now, w.now), s.panic)
+			s.panic, w.halted = "", true
 		}
 	}
 }
@@ -157,7 +179,7 @@ func (w *World) advance(until gossip.Time) {
 		w.shards[0].run(until)
 		return
 	}
-	for w.err == nil {
+	for w.err == nil && !w.halted {
 		first := gossip.Never
 		for _, s := range w.shards {
 			first = min(first, s.next())
@@ -166,6 +188,7 @@ func (w *World) advance(until gossip.Time) {
 			return
 		}
 		w.window(min(until, first.Add(w.plan.min)))
+		w.checkPanics()
 	}
 }
 

@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var (
+	swarmSeeds  = flag.Int("sim.seeds", 60, "how many seeds the swarm draws its runs from")
+	swarmFirst  = flag.Uint64("sim.seed", 1, "the swarm's first seed")
+	swarmReplay = flag.String("sim.replay", "", "run these options (JSON) in place of the swarm")
+	swarmTrace  = flag.String("sim.trace", "", "write a readable trace of the replay to this file")
+)
+
+// known are seeds that fail for a reason that is known and not yet mended.
+var known = map[uint64]string{}
+
+func TestSwarm(t *testing.T) {
+	if *swarmReplay != "" {
+		replay(t)
+		return
+	}
+	for i := range *swarmSeeds {
+		seed := *swarmFirst + uint64(i)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			if why := known[seed]; why != "" {
+				t.Skip(why)
+			}
+			o := Draw(seed)
+			r, err := Run(o)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, command(t, o))
+			}
+			if len(r.Violations) > 0 {
+				t.Errorf("%s\nreplay it:\n%s", list(r.Violations), command(t, o))
+				small := Shrink(o, r.Violations[0].Checker, 60, nil)
+				t.Errorf("smaller, and fails as well:\n%s", command(t, small))
+			}
+		})
+	}
+}
+
+func list(all []Violation) string {
+	var b strings.Builder
+	for _, v := range all {
+		fmt.Fprintln(&b, v)
+	}
+	return b.String()
+}
+
+// command is what replays a run.
+func command(t *testing.T, o Options) string {
+	b, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("go test ./sim -run 'TestSwarm$' -sim.trace trace.txt -sim.replay '%s'", b)
+}
+
+func replay(t *testing.T) {
+	var o Options
+	d := json.NewDecoder(strings.NewReader(*swarmReplay))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&o); err != nil {
+		t.Fatal(err)
+	}
+	if *swarmTrace != "" {
+		f, err := os.Create(*swarmTrace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		o.Trace = f
+	}
+	r, err := Run(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Violations) > 0 {
+		t.Error(list(r.Violations))
+	}
+}
+
+// A replay needs nothing but what is printed.
+func TestOptionsSurviveJSON(t *testing.T) {
+	for seed := range uint64(50) {
+		o := Draw(seed)
+		b, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Options
+		if err := json.Unmarshal(b, &back); err != nil {
+			t.Fatal(err)
+		}
+		again, _ := json.Marshal(back)
+		if string(again) != string(b) {
+			t.Fatalf("seed %d:\n%s\n%s", seed, b, again)
+		}
+	}
+}
