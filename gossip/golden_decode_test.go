@@ -1,0 +1,155 @@
+package gossip
+
+// Datagrams as text, for the interaction scripts: every message with its fields. Small numbers and letters stand for
+// sequences and fingerprints, in the order in which they appear.
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+func (s *script) messages(r wire.Reader) string {
+	var parts []string
+	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
+		text, ok := s.message(t, body)
+		if !ok {
+			text = fmt.Sprintf("malformed %#x", uint8(t))
+		}
+		parts = append(parts, text)
+	}
+	if r.Malformed() {
+		parts = append(parts, "cut short")
+	}
+	return strings.Join(parts, " | ")
+}
+
+func (s *script) message(t wire.Type, body []byte) (string, bool) {
+	switch t {
+	case wire.TypePing, wire.TypeAck, wire.TypeNack:
+		seq, ok := wire.ReadSeq(body)
+		name := map[wire.Type]string{wire.TypePing: "ping", wire.TypeAck: "ack", wire.TypeNack: "nack"}[t]
+		return fmt.Sprintf("%s #%d", name, s.seq(seq)), ok
+	case wire.TypePingReq:
+		m, ok := wire.ReadPingReq(body)
+		return fmt.Sprintf("ping-req #%d %s", s.seq(m.Seq), s.name(m.Target)), ok
+	case wire.TypeFingerprint:
+		m, ok := wire.ReadFingerprint(body)
+		return fmt.Sprintf("view %s of %d", s.view(m.Hash), m.Live), ok
+	case wire.TypeUpdate:
+		m, ok := wire.ReadUpdate(body)
+		return "update " + s.claim(s.name(m.ID), &m.Claim), ok
+	case wire.TypeRecord:
+		m, ok := wire.ReadRecord(body)
+		return s.record(&m), ok
+	case wire.TypeRequest:
+		var names []string
+		wire.ReadRequest(body, func(id member.ID) { names = append(names, s.name(id)) })
+		return "request " + strings.Join(names, ","), true
+	case wire.TypeMessage:
+		m, ok := wire.ReadMessage(body)
+		return fmt.Sprintf("message %s.%d %s %q", s.name(m.Origin), m.Seq, m.Topic, m.Payload), ok
+	case wire.TypePush:
+		answer, records, ok := wire.ReadPush(body)
+		return fmt.Sprintf("push answer=%v [%s]", answer, s.messages(records)), ok
+	}
+	if t >= wire.TypeSketch {
+		return repairText(t, body)
+	}
+	return s.entryText(t, body)
+}
+
+func (s *script) entryText(t wire.Type, body []byte) (string, bool) {
+	switch t {
+	case wire.TypeJoin:
+		m, ok := wire.ReadJoin(body)
+		return fmt.Sprintf("join %s %s", m.Cluster, s.record(&m.Record)), ok
+	case wire.TypeWelcome:
+		live, ok := wire.ReadWelcome(body)
+		return fmt.Sprintf("welcome to %d", live), ok
+	case wire.TypeRefuse:
+		m, ok := wire.ReadRefuse(body)
+		return fmt.Sprintf("refuse reason=%d generation=%d %s", m.Reason, m.Generation, m.Text), ok
+	case wire.TypeConflict:
+		m, ok := wire.ReadConflict(body)
+		return fmt.Sprintf("conflict up %d ms %s", m.Uptime, s.record(&m.Record)), ok
+	case wire.TypeMistaken:
+		_, ok := wire.ReadMistaken(body)
+		return "mistaken", ok
+	}
+	return fmt.Sprintf("type %#x", uint8(t)), true
+}
+
+func repairText(t wire.Type, body []byte) (string, bool) {
+	ranged := func(g wire.Range) string { return fmt.Sprintf("range %d/%d", g.Prefix, g.Bits) }
+	switch t {
+	case wire.TypeSketch:
+		m, ok := wire.ReadSketch(body)
+		return fmt.Sprintf("sketch %s of %d in %d cells report=%v", ranged(m.Range), m.Count, m.Cells.Len(), m.Report), ok
+	case wire.TypeList:
+		v, items, ok := wire.ReadList(body)
+		return fmt.Sprintf("list %s of %d report=%v", ranged(v.Range), items.Len(), v.Report), ok
+	case wire.TypeWant:
+		_, tags, ok := wire.ReadWant(body, nil)
+		return fmt.Sprintf("want %d", len(tags)), ok
+	case wire.TypeDone:
+		g, ok := wire.ReadDone(body)
+		return "done " + ranged(g), ok
+	case wire.TypeBusy:
+		g, retry, ok := wire.ReadBusy(body)
+		return fmt.Sprintf("busy %s retry=%dms", ranged(g), retry), ok
+	}
+	return fmt.Sprintf("type %#x", uint8(t)), true
+}
+
+func (s *script) claim(name string, c *wire.Claim) string {
+	text := fmt.Sprintf("%s %d.%d %s", name, c.Generation, c.Incarnation, c.State)
+	if c.State == member.Suspect {
+		text += " by " + s.name(c.Accuser)
+	}
+	if c.Age > 0 {
+		text += fmt.Sprintf(" for %ds", c.Age)
+	}
+	return text
+}
+
+func (s *script) record(r *wire.Record) string {
+	text := "record " + s.claim(string(r.Name), &r.Claim)
+	if p := s.at(r.Addr); p == nil || p.self.Value().Name != string(r.Name) {
+		text += " at " + r.Addr.String()
+	}
+	for k, v := range member.Tags(r.Tags).All() {
+		text += fmt.Sprintf(" %s=%s", k, v)
+	}
+	return text
+}
+
+func (s *script) name(id member.ID) string {
+	if n, ok := s.names[id]; ok {
+		return n
+	}
+	return fmt.Sprintf("%x", uint64(id))
+}
+
+func (s *script) seq(n uint32) int { return indexOf(&s.seqs, n) + 1 }
+
+func (s *script) view(hash uint64) string {
+	i := indexOf(&s.views, hash)
+	if i < 26 {
+		return string(rune('A' + i))
+	}
+	return fmt.Sprintf("A%d", i)
+}
+
+// indexOf returns where a value stands in a list, to which it is added if it is new.
+func indexOf[T comparable](list *[]T, v T) int {
+	i := slices.Index(*list, v)
+	if i < 0 {
+		i = len(*list)
+		*list = append(*list, v)
+	}
+	return i
+}

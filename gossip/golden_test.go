@@ -1,0 +1,250 @@
+package gossip
+
+// Interaction scripts: a few nodes in virtual time, told what to do, and all that they send and tell as readable text.
+// They are testdata/golden/*; `go test ./gossip -run TestGolden -rewrite` writes their outputs anew. Each script begins
+// with a comment on what it shows. golden_decode_test.go makes text of datagrams.
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+func TestGolden(t *testing.T) {
+	datadriven.Walk(t, "testdata/golden", func(t *testing.T, path string) {
+		s := &script{world: newWorld(t), start: 0, cuts: map[[2]netip.AddrPort]bool{}, addrs: map[string]int{}}
+		s.names = map[member.ID]string{}
+		s.world.cut = func(from, to netip.AddrPort) bool { return s.cuts[[2]netip.AddrPort{from, to}] }
+		s.world.onSend, s.world.onEvent = s.sent, s.told
+		s.start = s.now
+		datadriven.RunTest(t, path, s.command)
+	})
+}
+
+// script is one file's world, and the names that its text gives to things.
+type script struct {
+	*world
+	start Time
+	out   strings.Builder
+	quiet int // probes not shown
+	shown map[string]bool
+	cuts  map[[2]netip.AddrPort]bool
+	addrs map[string]int // of nodes, by name: which address
+	names map[member.ID]string
+	seqs  []uint32 // in order of their appearance, so that a small number can stand for each
+	views []uint64 // fingerprints, likewise
+}
+
+// command carries out one directive and returns what happened meanwhile.
+func (s *script) command(t *testing.T, d *datadriven.TestData) string {
+	s.world.t = t
+	s.out.Reset()
+	s.quiet, s.shown = 0, map[string]bool{}
+	arg := func(i int) string {
+		if i >= len(d.CmdArgs) {
+			d.Fatalf(t, "%s: too few arguments", d.Cmd)
+		}
+		return d.CmdArgs[i].Key
+	}
+	switch d.Cmd {
+	case "start": // NAME [at=ADDRESS-OF] [gen=N] [seeds=(A,…)]
+		s.startNode(t, d)
+	case "run": // TIME
+		s.run(parseDuration(t, arg(0)))
+	case "until": // NAME STATE: all others hold it so, or stopped
+		s.untilHeld(arg(0), arg(1))
+	case "drop": // A B…: nothing passes between A and the others
+		s.link(arg(0), d.CmdArgs[1:], true)
+	case "heal":
+		clear(s.cuts)
+	case "crash":
+		s.node(arg(0)).down = true
+	case "pause":
+		s.node(arg(0)).paused = true
+	case "resume":
+		s.resume(s.node(arg(0)))
+	case "leave":
+		s.doing(arg(0), Leave{})
+	case "tags": // NAME KEY VALUE
+		s.doing(arg(0), SetTags{mustTags(t, map[string]string{arg(1): arg(2)})})
+	case "publish": // NAME TOPIC TEXT
+		s.doing(arg(0), Publish{Topic: arg(1), Payload: []byte(arg(2))})
+	case "table":
+		s.tables()
+	default:
+		d.Fatalf(t, "no such command: %s", d.Cmd)
+	}
+	if s.quiet > 0 {
+		fmt.Fprintf(&s.out, "(%d more quiet pings and acks)\n", s.quiet)
+	}
+	return s.out.String()
+}
+
+func (s *script) startNode(t *testing.T, d *datadriven.TestData) {
+	name, at, generation := d.CmdArgs[0].Key, "", uint64(1)
+	d.MaybeScanArgs(t, "at", &at)
+	d.MaybeScanArgs(t, "gen", &generation)
+	if at == "" {
+		at = name
+	}
+	if _, ok := s.addrs[at]; !ok {
+		s.addrs[at] = len(s.addrs) + 1
+	}
+	var seeds []int
+	for _, a := range d.CmdArgs {
+		if a.Key == "seeds" {
+			for _, v := range a.Vals {
+				seeds = append(seeds, s.addrs[v])
+			}
+		}
+	}
+	s.names[member.IDOf(name)] = name
+	s.world.start(name, s.addrs[at], generation, nil, seeds...)
+}
+
+// node returns the latest node of a name.
+func (s *script) node(name string) *peer {
+	for _, p := range slices.Backward(s.nodes) {
+		if p.self.Value().Name == name {
+			return p
+		}
+	}
+	s.world.t.Fatalf("no node %s", name)
+	return nil
+}
+
+func (s *script) doing(name string, c Command) {
+	if err := s.do(s.node(name), c); err != nil {
+		fmt.Fprintln(&s.out, "error:", err)
+	}
+}
+
+func (s *script) link(a string, others []datadriven.CmdArg, cut bool) {
+	for _, b := range others {
+		x, y := s.node(a).addr, s.node(b.Key).addr
+		s.cuts[[2]netip.AddrPort{x, y}], s.cuts[[2]netip.AddrPort{y, x}] = cut, cut
+	}
+}
+
+func (s *script) untilHeld(name, state string) {
+	s.until(time.Minute, name+" is "+state, func() bool {
+		if state == "stopped" {
+			return s.node(name).Stopped()
+		}
+		for _, st := range member.States {
+			if st.String() == state {
+				return s.allHold(name, st)
+			}
+		}
+		return false
+	})
+}
+
+func (s *script) tables() {
+	for _, p := range s.up() {
+		var line []string
+		for m := range p.Table().All() {
+			text := m.Name() + " " + m.State.String()
+			if m.Generation() != 1 || m.Incarnation != 0 {
+				text += fmt.Sprintf(" %d.%d", m.Generation(), m.Incarnation)
+			}
+			line = append(line, text)
+		}
+		slices.Sort(line)
+		fmt.Fprintf(&s.out, "%s: %s; view %s\n", p.self.Value().Name, strings.Join(line, ", "), s.view(p.Table().Fingerprint()))
+	}
+}
+
+func (s *script) line(format string, args ...any) {
+	at := s.now.Sub(s.start)
+	fmt.Fprintf(&s.out, "%9.1fms  ", float64(at)/float64(time.Millisecond))
+	fmt.Fprintf(&s.out, format+"\n", args...)
+}
+
+// at returns who has an address.
+func (s *script) at(a netip.AddrPort) *peer {
+	for _, p := range slices.Backward(s.nodes) {
+		if p.addr == a {
+			return p
+		}
+	}
+	return nil
+}
+
+// sent writes a datagram down. Of pings and acks between nodes that agree and hear each other, only the first is shown.
+func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
+	h, r, err := wire.Open(data)
+	if err != nil {
+		s.world.t.Fatal(err)
+	}
+	dest, text := to.String(), s.messages(r)
+	p, fate := s.at(to), ""
+	switch {
+	case p == nil || p.down || p.Stopped():
+		fate = "  (nobody there)"
+	case s.cut(from.addr, to):
+		fate = "  (lost)"
+	}
+	if p != nil {
+		dest = p.self.Value().Name
+		switch h.To {
+		case p.instance:
+		case 0:
+			dest += " (whoever)"
+		default:
+			dest += " (another)"
+		}
+	}
+	if kind, quiet := quietProbe(data); quiet && fate == "" && p.Table().Fingerprint() == from.Table().Fingerprint() {
+		if s.shown[kind] {
+			s.quiet++
+			return
+		}
+		s.shown[kind] = true
+	}
+	s.line("%s → %s: %s%s", from.self.Value().Name, dest, text, fate)
+}
+
+// quietProbe says whether a datagram is a ping or an ack without news.
+func quietProbe(data []byte) (kind string, quiet bool) {
+	_, r, _ := wire.Open(data)
+	t, _, _ := r.Next()
+	second, _, _ := r.Next()
+	_, _, more := r.Next()
+	return fmt.Sprint(t), (t == wire.TypePing || t == wire.TypeAck) && second == wire.TypeFingerprint && !more
+}
+
+var eventNames = map[EventKind]string{
+	MemberJoined: "joined", MemberUpdated: "updated", MemberSuspected: "suspected", MemberRecovered: "recovered",
+	MemberFailed: "failed", MemberLeft: "left", MessageDelivered: "message", SeedsWanted: "seeds wanted",
+	Welcomed: "welcomed", Refused: "refused", Conflicted: "conflicted", LeaveDone: "leave done",
+}
+
+func (s *script) told(p *peer, e Event) {
+	text := eventNames[e.Kind]
+	switch {
+	case e.Member.ID != 0:
+		text += " " + e.Member.Name()
+	case e.Kind == MessageDelivered:
+		text += fmt.Sprintf(" %s.%d %s %q", e.Message.OriginName, e.Message.Seq, e.Message.Topic, e.Message.Payload)
+	case e.Err != nil:
+		text += ": " + e.Err.Error()
+	}
+	s.line("%s ! %s", p.self.Value().Name, text)
+}
+
+func parseDuration(t *testing.T, text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
