@@ -130,11 +130,12 @@ func (r *Repair) receiveSketch(now mono.Time, from member.Member, body []byte) b
 	return true
 }
 
-// guess returns about how many items differ of a sketch that did not decode: always enough for a larger view next.
+// guess returns about how many items differ of a sketch that did not decode: always enough for a larger view next, or
+// for narrower ones after the largest.
 func (r *Repair) guess(m *wire.Sketch, mine *estimate, count int) int {
-	d := max(count-int(m.Count), int(m.Count)-count)
-	if m.Cells.Len() < largeCells {
-		return max(d, smallItems+1)
+	d := max(count-int(m.Count), int(m.Count)-count, smallItems+1)
+	if m.Cells.Len() == largeCells {
+		d = max(d, largeItems+1)
 	}
 	if len(m.Estimate) > 0 {
 		for i := range mine {
@@ -142,7 +143,7 @@ func (r *Repair) guess(m *wire.Sketch, mine *estimate, count int) int {
 		}
 		d = max(d, mine.items())
 	}
-	return max(d, largeItems+1)
+	return d
 }
 
 func (r *Repair) receiveList(now mono.Time, from member.Member, body []byte) bool {

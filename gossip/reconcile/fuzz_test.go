@@ -24,13 +24,11 @@ func FuzzReceive(f *testing.F) {
 	for _, s := range seeds {
 		f.Add(s[0], s[wire.MessageSize:])
 	}
-	w := newWorld(1)
-	a, b := pair(w, 60)
-	from, _ := a.table.Get(b.self)
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
-		a.repair = New(a, Config{})
+		w := newWorld(1) // anew each time, so that a failure does not depend on what came before
+		a, b := pair(w, 60)
+		from, _ := a.table.Get(b.self)
 		a.repair.Welcome(w.now, from, 40)
-		w.queue = nil
 		sent := a.sent
 		for range 80 {
 			a.repair.Receive(w.now, from, wire.Type(0x10|kind&0xf), body)
@@ -43,7 +41,7 @@ func FuzzReceive(f *testing.F) {
 			if d == mono.Never {
 				break
 			}
-			if d > w.now.Add(66*time.Second) {
+			if d > w.now.Add(maxRetry+time.Second) {
 				t.Fatalf("asleep until %v", d)
 			}
 			w.now = max(w.now, d)
@@ -53,6 +51,5 @@ func FuzzReceive(f *testing.F) {
 			}
 			a.repair.Fingerprint(w.now, member.Member{ID: 7}, wire.Fingerprint{Hash: a.table.Fingerprint(), Live: 1 << 20})
 		}
-		w.queue = nil
 	})
 }

@@ -15,8 +15,9 @@ import (
 // place in the window for the time it names. (A window that shrinks with loss starves where links lose half.)
 
 const (
-	seedShare = 8  // the seed is asked one time in so many that it is drawn
-	maxAsks   = 16 // requests for each range on average, after which the fingerprints must see to the rest
+	seedShare = 8               // the seed is asked one time in so many that it is drawn
+	maxRetry  = 5 * time.Second // that a Busy can demand
+	maxAsks   = 16              // requests for each range on average, after which the fingerprints must see to the rest
 )
 
 // pull is a pull under way.
@@ -133,7 +134,7 @@ func (r *Repair) receiveBusy(now mono.Time, body []byte) bool {
 		return false
 	}
 	r.stats.Busy++
-	again := now.Add(time.Duration(retry) * time.Millisecond)
+	again := now.Add(min(time.Duration(retry)*time.Millisecond, maxRetry))
 	p := r.pull
 	if p == nil || g.Bits != p.bits {
 		r.next = max(r.next, again)

@@ -239,7 +239,7 @@ func TestJoinStorm(t *testing.T) {
 		n     int
 		loss  float64
 		limit time.Duration
-	}{{128, 0, 1500 * time.Millisecond}, {1000, 0, 3 * time.Second}, {1000, 0.25, 15 * time.Second}} {
+	}{{128, 0, 1500 * time.Millisecond}, {1000, 0, 3 * time.Second}, {400, 0.25, 15 * time.Second}} {
 		t.Run(fmt.Sprintf("n=%d,loss=%v", c.n, c.loss), func(t *testing.T) {
 			if testing.Short() && c.n > 128 {
 				t.Skip("long")
