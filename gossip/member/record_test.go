@@ -37,6 +37,8 @@ func TestRecordValidate(t *testing.T) {
 		{"tags of noise", func(r *Record) { r.Tags = "noise" }, "encoded"},
 		{"as large as fits", func(r *Record) { r.Name, r.Zone, r.Tags = long(64), "", bigTags(MaxTags) }, ""},
 		{"a byte more together", func(r *Record) { r.Name, r.Zone, r.Tags = long(64), "z", bigTags(MaxTags) }, "1089 bytes together"},
+		{"the last generation", func(r *Record) { r.Generation = MaxGeneration }, ""},
+		{"a generation that nobody believes", func(r *Record) { r.Generation = MaxGeneration + 1 }, "generation 4611686018427387905"},
 		{"no address", func(r *Record) { r.Addr = netip.AddrPort{} }, "address"},
 		{"no port", func(r *Record) { r.Addr = addr("10.0.0.1:0") }, "10.0.0.1:0"},
 		{"the wildcard", func(r *Record) { r.Addr = addr("0.0.0.0:7747") }, "0.0.0.0:7747"},

@@ -21,7 +21,7 @@ func genID() *rapid.Generator[member.ID] {
 func genClaim() *rapid.Generator[wire.Claim] {
 	return rapid.Custom(func(t *rapid.T) wire.Claim {
 		c := wire.Claim{
-			Generation:  rapid.Uint64().Draw(t, "generation"),
+			Generation:  rapid.Uint64Max(member.MaxGeneration).Draw(t, "generation"),
 			Incarnation: rapid.Uint32().Draw(t, "incarnation"),
 			State:       rapid.SampledFrom(member.States[:]).Draw(t, "state"),
 		}
@@ -48,7 +48,7 @@ func genRecord() *rapid.Generator[member.Record] {
 		text := rapid.StringOfN(rapid.Rune(), -1, -1, member.MaxName)
 		r := member.Record{
 			Name:       text.Draw(t, "name"),
-			Generation: rapid.Uint64().Draw(t, "generation"),
+			Generation: rapid.Uint64Max(member.MaxGeneration).Draw(t, "generation"),
 			Addr:       genAddr().Draw(t, "addr"),
 			Zone:       text.Draw(t, "zone"),
 			Protocol:   rapid.Uint8().Draw(t, "protocol"),

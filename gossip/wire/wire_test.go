@@ -36,7 +36,7 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 	name, zone := strings.Repeat("n", member.MaxName), strings.Repeat("z", member.MaxZone)
 	value := member.MaxRecord - 64 - len(name) - len(zone) - 4 // a tag of one letter has 4 bytes beside its value
 	r := member.Record{
-		Name: name, Zone: zone, Tags: tags("k", strings.Repeat("v", value)), Generation: 1<<64 - 1,
+		Name: name, Zone: zone, Tags: tags("k", strings.Repeat("v", value)), Generation: member.MaxGeneration,
 		Addr: lark.Addr, Protocol: 255,
 	}
 	if err := r.Validate(); err != nil {
@@ -47,7 +47,7 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 	for what, n := range map[string]int{
 		"record":           len(wire.AppendRecord(nil, &r, &claim)),
 		"record in a push": len(wire.AppendRecord(wire.BeginPush(nil, true), &r, &claim)),
-		"join":             len(wire.AppendJoin(nil, 1, strings.Repeat("c", 20), &r, 1<<32-1)),
+		"join":             len(wire.AppendJoin(nil, 1, strings.Repeat("c", 64), &r, 1<<32-1)),
 		"conflict":         len(wire.AppendConflict(nil, 1<<64-1, &r, 1<<32-1)),
 		"request":          len(wire.AppendRequest(nil, make([]member.ID, wire.MaxRequest))),
 		"want":             len(wire.AppendWant(nil, 0, make([]uint32, wire.MaxWant))),
@@ -196,6 +196,7 @@ func TestRefused(t *testing.T) {
 		{"a state of a later version", wire.TypeUpdate, update(4, 0, 0)},
 		{"an incarnation over 32 bits", wire.TypeUpdate, update(0, 0, 0x80, 0x80, 0x80, 0x80, 0x10)},
 		{"a number over 64 bits", wire.TypeUpdate, update(0, append(overlong, 0, 0)...)},
+		{"a generation that nobody believes", wire.TypeUpdate, update(0, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0)},
 		{"nobody", wire.TypeUpdate, append(make([]byte, 12), 0, 0, 0)},
 		{"an address of 5 bytes", wire.TypeRecord, []byte{0, 0, 0, 1, 'a', 5, 1, 2, 3, 4, 5, 0, 1, 0, 0, 1}},
 		{"a name longer than the body", wire.TypeRecord, []byte{0, 0, 0, 200, 'a', 4, 1, 2, 3, 4, 0, 1, 0, 0, 1}},

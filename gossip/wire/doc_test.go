@@ -1,0 +1,173 @@
+package wire_test
+
+// Holds docs/protocol.md against the code.
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/transport"
+)
+
+func readDoc(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var hexBlock = regexp.MustCompile("(?s)```hex ([^\n]+)\n(.*?)```")
+
+// docExamples returns the examples of the document: of each title, its bytes. On a line the bytes end at two spaces.
+func docExamples(t *testing.T) map[string][]byte {
+	t.Helper()
+	examples := make(map[string][]byte)
+	for _, block := range hexBlock.FindAllStringSubmatch(readDoc(t), -1) {
+		title := block[1]
+		if _, twice := examples[title]; twice {
+			t.Errorf("the document has the example %q twice", title)
+		}
+		examples[title] = []byte{}
+		for line := range strings.Lines(block[2]) {
+			digits, _, _ := strings.Cut(strings.TrimSpace(line), "  ")
+			b, err := hex.DecodeString(strings.ReplaceAll(digits, " ", ""))
+			if err != nil {
+				t.Errorf("example %q, line %q: %v", title, line, err)
+			}
+			examples[title] = append(examples[title], b...)
+		}
+	}
+	return examples
+}
+
+func TestDocumentNamesEveryType(t *testing.T) {
+	doc := readDoc(t)
+	for name, value := range typeConstants() {
+		if row := fmt.Sprintf("| %#02x | [%s](", uint8(value), name); !strings.Contains(doc, row) {
+			t.Errorf("the document's table of types has no row %q…", row)
+		}
+	}
+}
+
+// Every example is a golden vector, and says what the golden file says; and every type has an example.
+func TestDocumentExamples(t *testing.T) {
+	_, text, data := readGolden(t)
+	seen := make(map[wire.Type]bool)
+	for title, b := range docExamples(t) {
+		kind, name, _ := strings.Cut(title, " ")
+		if kind == "sealed" {
+			continue
+		}
+		v := vector{name: name, datagram: kind == "datagram", bytes: b}
+		switch golden, ok := data[title]; {
+		case !ok:
+			t.Errorf("there is no golden vector for the document's example %q", title)
+		case hex.EncodeToString(golden) != hex.EncodeToString(b):
+			t.Errorf("%s is\n%x in the document and\n%x in the golden file", title, b, golden)
+		case v.describe() != text[title]:
+			t.Errorf("the document's %s is read as\n%sgolden is\n%s", title, v.describe(), text[title])
+		}
+		_, r, _ := wire.Open(v.inDatagram())
+		for mt, _, ok := r.Next(); ok; mt, _, ok = r.Next() {
+			seen[mt] = true
+		}
+	}
+	for name, value := range typeConstants() {
+		if !seen[value] {
+			t.Errorf("the document has no example of a %s (%#02x)", name, uint8(value))
+		}
+	}
+}
+
+// The sealed example is what the document says how to make, and what package transport opens.
+func TestDocumentSealing(t *testing.T) {
+	examples := docExamples(t)
+	plain, sealed := examples["datagram ping"], examples["sealed ping"]
+	key := make([]byte, transport.KeySize)
+	for i := range key {
+		key[i] = byte(i)
+	}
+	head := append([]byte{0xa2}, []byte("12 byte salt\x00\x00\x00\x00\x01\x02")...)
+	if want := sealAsDocumented(t, key, head, plain); hex.EncodeToString(sealed) != hex.EncodeToString(want) {
+		t.Errorf("the document's sealed ping is\n%x, want\n%x", sealed, want)
+	}
+	k, err := transport.ParseKey(base64.StdEncoding.EncodeToString(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := transport.NewKeyRing(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := transport.NewSealer(ring, transport.SealerOptions{}).Open(nil, sealed)
+	if err != nil || hex.EncodeToString(got) != hex.EncodeToString(plain) {
+		t.Errorf("it opens as %x (%v), want %x", got, err, plain)
+	}
+}
+
+// sealAsDocumented follows the document word by word; head is kind, salt and counter.
+func sealAsDocumented(t *testing.T, key, head, plain []byte) []byte {
+	t.Helper()
+	secret, err := hkdf.Key(sha256.New, key, head[1:13], "starling seal v1", 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := aes.NewCipher(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce := append(make([]byte, 6), head[13:19]...)
+	return gcm.Seal(head[:len(head):len(head)], nonce, plain, head)
+}
+
+func TestDocumentLimits(t *testing.T) {
+	doc := readDoc(t)
+	for name, value := range map[string]int{
+		"MaxGeneration": member.MaxGeneration, "DefaultMTU": wire.DefaultMTU, "MinMTU": wire.MinMTU, "MaxMTU": wire.MaxMTU,
+		"HeaderSize": wire.HeaderSize, "MessageSize": wire.MessageSize,
+		"MaxName": member.MaxName, "MaxZone": member.MaxZone, "MaxTags": member.MaxTags, "MaxRecord": member.MaxRecord,
+		"MaxTopic": wire.MaxTopic, "MaxRequest": wire.MaxRequest, "MaxWant": wire.MaxWant,
+		"MaxCells": wire.MaxCells, "EstimateWords": wire.EstimateWords, "MaxRangeBits": wire.MaxRangeBits,
+		"MaxMembers": member.MaxMembers,
+	} {
+		if row := fmt.Sprintf("| `%s` | %d |", name, value); !strings.Contains(doc, row) {
+			t.Errorf("the document's table of limits has no row %q", row)
+		}
+	}
+}
+
+// The hashes that the document gives are those of the code.
+func TestDocumentHashes(t *testing.T) {
+	doc := readDoc(t)
+	m := member.Member{ID: idOf(robin), Handle: member.Share(robin), Incarnation: 2, Check: robin.Check()}
+	for what, want := range map[string]string{
+		"ID of robin":  fmt.Sprintf("%016x", uint64(idOf(robin))),
+		"check":        fmt.Sprintf("%08x", robin.Check()),
+		"instance":     fmt.Sprintf("%08x", instanceOf(robin)),
+		"item":         fmt.Sprintf("%016x", m.Item()),
+		"ID of wren":   fmt.Sprintf("%016x", uint64(idOf(wren))),
+		"ID of lark":   fmt.Sprintf("%016x", uint64(idOf(lark))),
+		"cluster hash": fmt.Sprintf("%08x", wire.ClusterHash("starling")),
+	} {
+		if !strings.Contains(doc, "`"+want+"`") {
+			t.Errorf("the document does not have the %s, `%s`", what, want)
+		}
+	}
+}
