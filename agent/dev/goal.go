@@ -19,10 +19,10 @@ type goal struct {
 	since   time.Time
 	need    int
 
-	who             map[int]bool // which observers are there
-	suspected       time.Duration
-	first, last     time.Duration // when the first and the last got there
-	done            chan struct{}
+	who         map[int]bool // which observers are there
+	suspected   time.Duration
+	first, last time.Duration // when the first and the last got there
+	done        chan struct{}
 }
 
 // see takes what an observer holds of the subject now.
