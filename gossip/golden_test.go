@@ -34,8 +34,8 @@ type script struct {
 	*world
 	start Time
 	out   strings.Builder
-	quiet int // probes not shown
-	shown map[string]bool
+	shown map[string]bool // by this command
+	quiet int             // datagrams not shown since the like was
 	cuts  map[[2]netip.AddrPort]bool
 	addrs map[string]int // of nodes, by name: which address
 	names map[member.ID]string
@@ -83,7 +83,7 @@ func (s *script) command(t *testing.T, d *datadriven.TestData) string {
 		d.Fatalf(t, "no such command: %s", d.Cmd)
 	}
 	if s.quiet > 0 {
-		fmt.Fprintf(&s.out, "(%d more quiet pings and acks)\n", s.quiet)
+		fmt.Fprintf(&s.out, "(%d more of the same)\n", s.quiet)
 	}
 	return s.out.String()
 }
@@ -179,7 +179,8 @@ func (s *script) at(a netip.AddrPort) *peer {
 	return nil
 }
 
-// sent writes a datagram down. Of pings and acks between nodes that agree and hear each other, only the first is shown.
+// sent writes a datagram down, once in a command if the same is sent again. Of pings and acks between nodes that agree
+// and hear each other, only the first is shown.
 func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 	h, r, err := wire.Open(data)
 	if err != nil {
@@ -203,14 +204,17 @@ func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 			dest += " (another)"
 		}
 	}
+	text = fmt.Sprintf("%s → %s: %s%s", from.self.Value().Name, dest, text, fate)
+	key := text
 	if kind, quiet := quietProbe(data); quiet && fate == "" && p.Table().Fingerprint() == from.Table().Fingerprint() {
-		if s.shown[kind] {
-			s.quiet++
-			return
-		}
-		s.shown[kind] = true
+		key = kind
 	}
-	s.line("%s → %s: %s%s", from.self.Value().Name, dest, text, fate)
+	if s.shown[key] {
+		s.quiet++
+		return
+	}
+	s.shown[key] = true
+	s.line("%s", text)
 }
 
 // quietProbe says whether a datagram is a ping or an ack without news.
