@@ -9,7 +9,6 @@ package starling
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
@@ -17,7 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/transport"
 )
 
 const (
@@ -284,15 +285,37 @@ func memory() (heap, stacks int64) {
 	return int64(m.HeapAlloc), int64(m.StackInuse)
 }
 
-// BenchmarkTurn is one ping in and one ack out through socket, loop and core; in steady state it allocates nothing.
+// BenchmarkTurn is a ping in, through socket, loop and core, and its ack out. In steady state it allocates nothing.
 func BenchmarkTurn(b *testing.B) {
 	ctx, cancel := context.WithTimeout(b.Context(), benchWait)
 	defer cancel()
-	a, err := Join(ctx, Config{Name: "a", Bind: "127.0.0.1:0"})
+	n, err := Join(ctx, Config{Name: "a", Bind: "127.0.0.1:0"})
 	if err != nil {
 		b.Fatal(err)
 	}
-	a.Close() // its goroutine has ended: this one drives it now
-	_ = netip.AddrPort{}
-	_ = gossip.Never
+	peer, err := Join(ctx, Config{Name: "b", Bind: "127.0.0.1:0", Seeds: []string{n.Self().Addr.String()}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer peer.Close()
+	n.Close()
+	if n.conn, err = listen("127.0.0.1:0", wire.DefaultMTU); err != nil { // its goroutine has ended: this one drives it
+		b.Fatal(err)
+	}
+	defer n.conn.Close()
+	ping := wire.AppendHeader(nil, wire.Header{
+		Cluster: wire.ClusterHash(n.cluster), From: member.IDOf("b"), Generation: uint32(peer.Self().Generation),
+	})
+	packets := []transport.Packet{{To: n.conn.LocalAddr(), Data: wire.AppendPing(ping, 1)}}
+	deliver := n.deliver
+	b.ReportAllocs()
+	for b.Loop() {
+		n.conn.Send(packets)
+		if err := n.turn(deliver); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if acks := n.core.Stats().PacketsOut; acks < uint64(b.N) {
+		b.Fatalf("%d pings, %d packets out", b.N, acks)
+	}
 }

@@ -1,0 +1,93 @@
+package starling
+
+// This file tests what addresses may look like.
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/starling-gossip/starling/gossip"
+)
+
+func TestSplitAddr(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		host string
+		port uint16
+		bad  string // part of the error
+	}{
+		{in: "10.0.0.1", host: "10.0.0.1", port: 7747},
+		{in: "10.0.0.1:80", host: "10.0.0.1", port: 80},
+		{in: "::1", host: "::1", port: 7747},
+		{in: "[::1]", host: "::1", port: 7747},
+		{in: "[::1]:80", host: "::1", port: 80},
+		{in: "db.example", host: "db.example", port: 7747},
+		{in: "db.example:80", host: "db.example", port: 80},
+		{in: ":80", host: "", port: 80},
+		{in: "db.example:http", bad: `the port "http" is not a number`},
+		{in: "db.example:65536", bad: "not a number from 0 to 65535"},
+		{in: "a:b:c", bad: "write HOST"},
+		{in: "http://db.example", bad: "no address"},
+		{in: "a,b", bad: "not a host name"},
+	} {
+		host, port, err := splitAddr(c.in, DefaultPort)
+		switch {
+		case c.bad != "":
+			if err == nil || !strings.Contains(err.Error(), c.bad) {
+				t.Errorf("%q: %v, want an error with %q", c.in, err, c.bad)
+			}
+		case err != nil || host != c.host || port != c.port:
+			t.Errorf("%q is %q and %d, %v", c.in, host, port, err)
+		}
+	}
+}
+
+func TestAdvertise(t *testing.T) {
+	for _, c := range []struct{ local, advertise, want string }{
+		{"127.0.0.1:80", "", "127.0.0.1:80"},
+		{"[::]:80", "10.1.2.3", "10.1.2.3:80"},
+		{"[::]:80", "10.1.2.3:81", "10.1.2.3:81"},
+		{"0.0.0.0:80", "[2001:db8::1]:81", ""}, // nobody reaches an IPv4 socket there
+		{"0.0.0.0:80", "0.0.0.0", ""},
+		{"0.0.0.0:80", ":81", ""},
+	} {
+		got, err := advertiseAddr(c.advertise, netip.MustParseAddrPort(c.local))
+		switch {
+		case c.want == "" && !errors.Is(err, ErrConfig):
+			t.Errorf("%s advertised as %q: %v, want an error", c.local, c.advertise, got)
+		case c.want != "" && (err != nil || got != netip.MustParseAddrPort(c.want)):
+			t.Errorf("%s advertised as %q is %v, %v", c.local, c.advertise, got, err)
+		}
+	}
+	for _, wildcard := range []string{"0.0.0.0:80", "[::]:80"} {
+		got, err := advertiseAddr("", netip.MustParseAddrPort(wildcard))
+		if err != nil || got.Addr().IsUnspecified() || got.Port() != 80 {
+			t.Errorf("a socket on %s is advertised as %v, %v", wildcard, got, err)
+		}
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	for part, cfg := range map[string]Config{
+		"Seeds":   {Name: "a", Seeds: []string{"a:b:c"}},
+		"lacks":   {Name: "a", Seeds: []string{":7747"}},
+		"Bind":    {Name: "a", Bind: "nonsense:port"},
+		"tag":     {Name: "a", Tags: map[string]string{"": "x"}},
+		"MTU":     {Name: "a", Gossip: gossip.Config{MTU: 100}},
+		"name":    {Name: strings.Repeat("a", 200)},
+		"at most": {Name: "a", Seeds: make([]string, MaxSeeds+1)},
+	} {
+		if cfg.Bind == "" {
+			cfg.Bind = "127.0.0.1:0"
+		}
+		n, err := Start(cfg)
+		if err == nil {
+			n.Close()
+		}
+		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), part) {
+			t.Errorf("want an error about %q: %v", part, err)
+		}
+	}
+}
