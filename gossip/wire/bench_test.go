@@ -1,14 +1,11 @@
 package wire_test
 
 import (
-	"net/netip"
 	"testing"
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
-
-var wildcard = netip.MustParseAddrPort("0.0.0.0:7747")
 
 // readAll goes through a datagram with the readers that a node uses, and returns something of what it read.
 func readAll(datagram []byte) (sum uint64) {

@@ -5,6 +5,7 @@ package wire_test
 import (
 	"bytes"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -195,6 +196,7 @@ func TestRefused(t *testing.T) {
 	}{
 		{"a state of a later version", wire.TypeUpdate, update(4, 0, 0)},
 		{"an incarnation over 32 bits", wire.TypeUpdate, update(0, 0, 0x80, 0x80, 0x80, 0x80, 0x10)},
+		{"an age over 32 bits", wire.TypeUpdate, update(2, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x10)},
 		{"a number over 64 bits", wire.TypeUpdate, update(0, append(overlong, 0, 0)...)},
 		{"a generation that nobody believes", wire.TypeUpdate, update(0, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0)},
 		{"nobody", wire.TypeUpdate, append(make([]byte, 12), 0, 0, 0)},
@@ -250,13 +252,30 @@ func TestRecordFact(t *testing.T) {
 		func(r *member.Record) { r.Name = "" },
 		func(r *member.Record) { r.Name = strings.Repeat("n", member.MaxName+1) },
 		func(r *member.Record) { r.Tags = "\x01" },
-		func(r *member.Record) { r.Addr = wildcard },
+		func(r *member.Record) { r.Addr = netip.MustParseAddrPort("0.0.0.0:7747") },
 	} {
 		r := robin
 		bad(&r)
 		m := read(r, wire.Claim{})
 		if fact, err := m.Fact(); !errors.Is(err, member.ErrRecord) {
 			t.Errorf("a fact of %v: %v, %v", r, fact, err)
+		}
+	}
+}
+
+// An IPv4 address that came mapped into IPv6 is written as IPv4, and one with a zone without it.
+func TestAddressesAreWrittenOneWay(t *testing.T) {
+	written := func(addr netip.AddrPort) string {
+		r := robin
+		r.Addr = addr
+		return string(wire.AppendRecord(nil, &r, &wire.Claim{}))
+	}
+	for _, tt := range []struct{ addr, same string }{
+		{"[::ffff:10.0.0.2]:7747", "10.0.0.2:7747"},
+		{"[fe80::1%eth0]:7747", "[fe80::1]:7747"},
+	} {
+		if written(netip.MustParseAddrPort(tt.addr)) != written(netip.MustParseAddrPort(tt.same)) {
+			t.Errorf("%s is not written as %s", tt.addr, tt.same)
 		}
 	}
 }
