@@ -1,11 +1,10 @@
 package dev
 
-// This file shows a run as plain lines, one a step.
+// This file shows a run as plain lines, those of a step when it is done.
 
 import (
 	"fmt"
 	"io"
-	"strings"
 )
 
 // Titles say what happens in a step.
@@ -18,7 +17,7 @@ var Titles = map[StepName]string{
 	StepIdle:    "nothing happens",
 }
 
-// Plain returns a function for Run that writes a line for each step that is done.
+// Plain returns a function for Run that writes what was measured in each step when it is done, and fits 80 columns.
 func Plain(w io.Writer) func(Update) {
 	return func(u Update) {
 		if !u.Done {
@@ -28,10 +27,9 @@ func Plain(w io.Writer) func(Update) {
 		if u.Node != "" {
 			title += " (" + u.Node + ")"
 		}
-		var facts []string
 		for _, f := range u.Facts {
-			facts = append(facts, f.Name+" "+f.Value)
+			fmt.Fprintf(w, "%-36s  %-20s %10s\n", title, f.Name, f.Value)
+			title = ""
 		}
-		fmt.Fprintf(w, "%-8s  %-36s  %s\n", u.Step, title, strings.Join(facts, ", "))
 	}
 }
