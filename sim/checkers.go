@@ -201,29 +201,42 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
-// convergence: when nothing has been done to a cluster for a while, all views are equal and complete.
-type convergence struct{ bound time.Duration }
+// convergence: while nothing is done to a cluster, all views are equal and complete again and again. Not always: where
+// packets are lost, suspicions are raised and refuted all the time.
+type convergence struct {
+	bound time.Duration
+	equal gossip.Time // when the views last were
+}
 
 func (*convergence) Name() string { return "convergence" }
 
 func (c *convergence) Take(l *ledger, o *Obs) string {
-	if o.Kind != Tick || l.undisturbed() <= c.bound {
+	if o.Kind != Tick {
 		return ""
 	}
+	what := l.difference()
+	if what == "" {
+		c.equal = o.At
+	}
+	if quiet := min(l.undisturbed(), o.At.Sub(c.equal)); quiet > c.bound {
+		return fmt.Sprintf("after %s of quiet %s", quiet, what)
+	}
+	return ""
+}
+
+// difference says in what the views are not equal and complete, "" if they are.
+func (l *ledger) difference() string {
 	first := -1
 	for i := range l.peers {
-		if !l.peers[i].up {
+		switch {
+		case !l.peers[i].up:
 			continue
-		}
-		if l.views[i].live != l.upCount {
-			return fmt.Sprintf("n%d knows %d live members after %s of quiet; %d are up", i, l.views[i].live,
-				l.undisturbed(), l.upCount)
-		}
-		if first < 0 {
+		case l.views[i].live != l.upCount:
+			return fmt.Sprintf("n%d knows %d live members, and %d are up", i, l.views[i].live, l.upCount)
+		case first < 0:
 			first = i
-		}
-		if l.views[i].hash != l.views[first].hash {
-			return fmt.Sprintf("the views of n%d and n%d differ after %s of quiet", first, i, l.undisturbed())
+		case l.views[i].hash != l.views[first].hash:
+			return fmt.Sprintf("the views of n%d and n%d differ", first, i)
 		}
 	}
 	return ""

@@ -12,7 +12,7 @@ import (
 type Options struct {
 	Nodes     int           `json:"nodes"`               // that start at first; default 100
 	Zones     int           `json:"zones,omitempty"`     // over which they are spread in turn; default 1
-	Seeds     int           `json:"seeds,omitempty"`     // the first so many nodes are every node's seeds; default 1
+	Seeds     int           `json:"seeds,omitempty"`     // every node's: the first so many nodes, later the first that run; default 1
 	Seed      uint64        `json:"seed"`                // of all chance
 	Spread    time.Duration `json:"spread,omitempty"`    // over which the nodes start at first; 0: all at once
 	JoinIn    time.Duration `json:"join_in,omitempty"`   // all have to be joined after; default 60 s

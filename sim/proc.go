@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -172,7 +171,7 @@ func (s *shard) after(p *proc, now gossip.Time) {
 			break
 		}
 		p.seek = false
-		if err := p.node.Do(p.clock(now), gossip.Join{Seeds: s.w.seedAddrs()}, &s.out); err != nil {
+		if err := p.node.Do(p.clock(now), gossip.Join{Seeds: s.w.seeds}, &s.out); err != nil {
 			s.w.err = fmt.Errorf("%s cannot join: %w", p.name, err)
 		}
 	}
@@ -264,9 +263,6 @@ func (w *World) memberOf(id member.ID) int32 {
 	}
 	return -1
 }
-
-// seedAddrs are the addresses that every process joins through.
-func (w *World) seedAddrs() []netip.AddrPort { return w.seeds }
 
 var errDown = errors.New("it does not run")
 

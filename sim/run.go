@@ -29,9 +29,7 @@ const tickEvery = time.Second
 
 // join starts all nodes and lets them find each other.
 func (w *World) join() {
-	for i := range w.opt.Seeds {
-		w.seeds = append(w.seeds, w.hosts[i].addr)
-	}
+	w.lookUp()
 	w.at(gossip.Time(tickEvery), w.tick)
 	for i, p := range w.procs {
 		at := gossip.Time(int64(w.opt.Spread) / int64(len(w.procs)) * int64(i))

@@ -3,8 +3,10 @@ package sim
 import (
 	"cmp"
 	"fmt"
-	"runtime/debug"
+	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -70,7 +72,23 @@ func (s *shard) run(until gossip.Time) {
 // catch takes a panic and keeps what it says: a node that panics is a finding like others, to be replayed and shrunk.
 func catch(into *string) {
 	if r := recover(); r != nil {
-		*into = fmt.Sprintf("%v\n%s", r, debug.Stack())
+		*into = fmt.Sprintf("%v%s", r, callers())
+	}
+}
+
+// callers names the functions that led to a panic, the innermost first.
+func callers() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	var b strings.Builder
+	for {
+		f, more := frames.Next()
+		if strings.Contains(f.Function, "/gossip") {
+			fmt.Fprintf(&b, "\n\t%s:%d %s", filepath.Base(f.File), f.Line, filepath.Base(f.Function))
+		}
+		if !more {
+			return b.String()
+		}
 	}
 }
 

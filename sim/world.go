@@ -160,6 +160,18 @@ func (w *World) perform(e entry) {
 	defer catch(&s.panic)
 	e.do()
 	w.flush()
+	w.lookUp()
+}
+
+// lookUp finds the addresses that joining nodes get: at first those of the first nodes, and once there is a cluster,
+// those of the first that run, as a name server would have them that somebody looks after.
+func (w *World) lookUp() {
+	w.seeds = w.seeds[:0]
+	for _, h := range w.hosts {
+		if len(w.seeds) < w.opt.Seeds && (w.epoch == 0 || h.proc != nil) {
+			w.seeds = append(w.seeds, h.addr)
+		}
+	}
 }
 
 // checkPanics ends the run if a node panicked.

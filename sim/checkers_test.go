@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+// Each checker is shown a history that is right and the same history with one thing wrong.
+
+// at puts a moment on an observation.
+func at(d time.Duration, o Obs) Obs {
+	o.At = gossip.Time(d)
+	return o
+}
+
+func alive(gen uint64, inc uint32) Holding  { return Holding{gen, inc, member.Alive, true} }
+func failed(gen uint64, inc uint32) Holding { return Holding{gen, inc, member.Failed, true} }
+func left(gen uint64, inc uint32) Holding   { return Holding{gen, inc, member.Left, true} }
+
+func started(node int32, gen uint64) Obs {
+	return Obs{Kind: Started, Node: node, After: Holding{Gen: gen}}
+}
+
+func saw(node, of int32, h Holding) Obs {
+	return Obs{Kind: Saw, Told: true, Node: node, Member: of, After: h}
+}
+
+func view(node int32, hash uint64, live int) Obs {
+	return Obs{Kind: View, Node: node, Hash: hash, Count: live}
+}
+
+func delivered(node, origin int32, seq uint64) Obs {
+	return Obs{Kind: Delivered, Node: node, Member: origin, Seq: seq, After: Holding{Gen: 1}}
+}
+
+// trio is three nodes that started at 0.
+var trio = []Obs{started(0, 1), started(1, 1), started(2, 1)}
+
+// ticks are the seconds from one to another.
+func ticks(from, to int) (all []Obs) {
+	for s := from; s <= to; s++ {
+		all = append(all, at(time.Duration(s)*time.Second, Obs{Kind: Tick, Node: -1}))
+	}
+	return all
+}
+
+func history(parts ...any) (all []Obs) {
+	all = append(all, trio...)
+	for _, p := range parts {
+		switch p := p.(type) {
+		case Obs:
+			all = append(all, p)
+		case []Obs:
+			all = append(all, p...)
+		}
+	}
+	return all
+}
+
+func judge(name string, h []Obs) string {
+	o := Options{Nodes: 3, Bounds: Bounds{Converge: 10 * time.Second, Detect: 10 * time.Second, Load: 2}}
+	l := newLedger(3, true)
+	for _, c := range checkers(&o) {
+		if c.Name() != name {
+			continue
+		}
+		for i := range h {
+			x := h[i]
+			l.take(&x)
+			if msg := c.Take(l, &x); msg != "" {
+				return msg
+			}
+		}
+		return ""
+	}
+	return "there is no such checker"
+}
+
+func TestCheckersCanFail(t *testing.T) {
+	const s = time.Second
+	gauge := func(has int) Obs { return Obs{Kind: Gauge, Node: 1, Text: "queue", Count: has, Seq: 10} }
+	traffic := func(from, to, busy int) (all []Obs) {
+		for _, tick := range ticks(from, to) {
+			for n := range int32(3) {
+				b := 100
+				if n == 1 {
+					b = busy
+				}
+				all = append(all, Obs{At: tick.At, Kind: Traffic, Node: n, Count: b})
+			}
+			all = append(all, tick)
+		}
+		return all
+	}
+	agree := []Obs{view(0, 7, 3), view(1, 7, 3), view(2, 7, 3)}
+	for _, c := range []struct {
+		checker    string
+		right, bad []Obs
+		whatItSays string
+	}{
+		{"precedence", history(saw(0, 1, failed(1, 0)), saw(0, 1, alive(1, 1))),
+			history(saw(0, 1, failed(1, 0)), saw(0, 1, alive(1, 0))), "went back"},
+		{"precedence", history(saw(0, 1, failed(1, 0)), saw(0, 1, Holding{})),
+			history(saw(0, 1, alive(1, 0)), saw(0, 1, Holding{})), "forgot"},
+		{"incarnation", history(Obs{Kind: Own, Node: 1, After: alive(1, 1)}, saw(0, 1, alive(1, 1))),
+			history(saw(0, 1, alive(1, 1))), "itself is only at"},
+		{"untold", history(saw(0, 1, alive(1, 0))),
+			history(Obs{Kind: Saw, Node: 0, Member: 1, After: alive(1, 0)}), "no event"},
+		{"accuracy", history(Obs{Kind: Troubled, Node: 1}, saw(0, 1, failed(1, 0)), saw(0, 1, alive(1, 1)), ticks(1, 30)),
+			history(Obs{Kind: Troubled, Node: 1}, saw(0, 1, failed(1, 0)), at(s, Obs{Kind: Healthy, Node: 1}), ticks(1, 30)),
+			"have lasted"},
+		{"accuracy", history(at(s, Obs{Kind: Crashed, Node: 1}), saw(0, 1, failed(1, 0))),
+			history(saw(0, 1, failed(1, 0))), "without trouble"},
+		{"completeness", history(saw(0, 1, alive(1, 0)), at(s, Obs{Kind: Crashed, Node: 1}), at(2*s, saw(0, 1, failed(1, 0))), ticks(3, 30)),
+			history(saw(0, 1, alive(1, 0)), at(s, Obs{Kind: Crashed, Node: 1}), ticks(3, 30)), "still holds"},
+		{"convergence", history(agree, ticks(1, 30)), history(agree, at(s, view(2, 8, 3)), ticks(1, 30)), "differ"},
+		{"convergence", history(agree, ticks(1, 30)), history(agree, at(s, view(2, 8, 2)), ticks(1, 30)), "knows 2"},
+		{"messages", history(at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1))),
+			history(at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, delivered(1, 0, 1))), "second time"},
+		{"messages", history(at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, delivered(2, 0, 1)), ticks(10, 20)),
+			history(at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 20)), "has not reached 1"},
+		{"gone", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(2, 0))),
+			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(1, 1))), "which left"},
+		{"bounds", history(gauge(10)), history(gauge(11)), "at most 10"},
+		{"budget", history(traffic(1, 2, 1000)), history(traffic(1, 2, 10<<20)), "in a second"},
+		{"load", history(traffic(1, 60, 300)), history(traffic(1, 60, 30000)), "the mean is"},
+	} {
+		t.Run(c.checker, func(t *testing.T) {
+			if msg := judge(c.checker, c.right); msg != "" {
+				t.Errorf("a right history: %s", msg)
+			}
+			if msg := judge(c.checker, c.bad); !strings.Contains(msg, c.whatItSays) {
+				t.Errorf("a wrong history: got %q, want it to say %q", msg, c.whatItSays)
+			}
+		})
+	}
+}
