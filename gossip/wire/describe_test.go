@@ -254,10 +254,10 @@ func rewriteRepair(b []byte, t wire.Type, body []byte) []byte {
 		start := len(b)
 		b = wire.BeginPush(b, answer)
 		for t, body, ok := records.Next(); ok; t, body, ok = records.Next() {
-			if t == wire.TypePush {
-				b = appendRaw(b, t, body)
-			} else {
+			if t == wire.TypeRecord || t == wire.TypeUpdate { // the others are told as bytes
 				b = rewrite(b, t, body)
+			} else {
+				b = appendRaw(b, t, body)
 			}
 		}
 		return wire.EndPush(b, start)
