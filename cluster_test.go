@@ -258,6 +258,44 @@ func TestWrongKeyIsDropped(t *testing.T) {
 	}
 }
 
+// TestKeyRotation changes the key of a cluster in the three steps that need no pause.
+func TestKeyRotation(t *testing.T) {
+	old, next := transport.GenerateKey(), transport.GenerateKey()
+	rings := func(keys ...transport.Key) *transport.KeyRing {
+		r, err := transport.NewKeyRing(keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	nodes := cluster(t, 2, starling.Config{KeyRing: rings(old)})
+	for _, step := range []*transport.KeyRing{rings(old, next), rings(next, old), rings(next)} {
+		for _, n := range nodes {
+			if err := n.SetKeyRing(step); err != nil {
+				t.Fatal(err)
+			}
+		}
+		messages := nodes[0].Subscribe(within(t))
+		seq, err := nodes[1].Publish(within(t), "news", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrived := false
+		for m := range messages {
+			arrived = m.Seq == seq
+			break
+		}
+		if !arrived {
+			t.Fatalf("message %d did not arrive", seq)
+		}
+	}
+	late := start(t, starling.Config{Name: "late", Seeds: []string{addr(nodes[0])}, KeyRing: rings(next)})
+	stateIs(t, nodes[1], late.Self().Name, starling.Alive)
+	if err := start(t, starling.Config{Name: "clear"}).SetKeyRing(rings(next)); !errors.Is(err, starling.ErrConfig) {
+		t.Errorf("a node in the clear takes a key: %v", err)
+	}
+}
+
 func ring(t *testing.T) *transport.KeyRing {
 	t.Helper()
 	r, err := transport.NewKeyRing(transport.GenerateKey())
