@@ -1,0 +1,143 @@
+package agent
+
+// This file is a node that does what a test says.
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"maps"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var then = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+type fakeNode struct {
+	mu       sync.Mutex
+	members  []starling.Member
+	tags     map[string]string
+	events   chan starling.Event
+	messages chan starling.Message
+	joined   []string
+	sent     []string
+	err      error
+	done     chan struct{}
+	watching chan struct{} // gets one for each stream that is open
+}
+
+func newFake() *fakeNode {
+	tags, _ := member.NewTags(map[string]string{"role": "db"})
+	return &fakeNode{
+		members: []starling.Member{
+			{Name: "b", Addr: netip.MustParseAddrPort("10.0.0.2:7747"), State: starling.Failed, Zone: "eu", Since: then},
+			{Name: "a", Addr: netip.MustParseAddrPort("10.0.0.1:7747"), Tags: tags, Generation: 7, Incarnation: 1, Since: then},
+		},
+		tags: map[string]string{"role": "db"}, events: make(chan starling.Event), messages: make(chan starling.Message),
+		done: make(chan struct{}), watching: make(chan struct{}, 100),
+	}
+}
+
+func (f *fakeNode) Self() starling.Member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.members[1]
+	m.Tags, _ = member.NewTags(f.tags)
+	return m
+}
+
+func (f *fakeNode) Members() iter.Seq[starling.Member] {
+	return func(yield func(starling.Member) bool) {
+		for _, m := range f.members {
+			if !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+func (f *fakeNode) Info() starling.Info {
+	return starling.Info{Self: f.Self(), Cluster: "c", Detector: "swim", Started: then, Uptime: time.Minute, Welcomed: true,
+		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, RTT: time.Millisecond}
+}
+
+func (f *fakeNode) Watch(ctx context.Context) iter.Seq[starling.Event] {
+	return follow(ctx, f, f.events)
+}
+
+func (f *fakeNode) Subscribe(ctx context.Context, _ ...string) iter.Seq[starling.Message] {
+	return follow(ctx, f, f.messages)
+}
+
+func follow[T any](ctx context.Context, f *fakeNode, from chan T) iter.Seq[T] {
+	f.watching <- struct{}{}
+	return func(yield func(T) bool) {
+		for {
+			select {
+			case v := <-from:
+				if !yield(v) {
+					return
+				}
+			case <-f.done:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (f *fakeNode) Publish(_ context.Context, topic string, payload []byte) (uint64, error) {
+	if len(payload) > 1200 {
+		return 0, errors.New("the payload does not fit")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sent = append(f.sent, topic+" "+string(payload))
+	return uint64(len(f.sent)), f.err
+}
+
+func (f *fakeNode) Join(ctx context.Context, seeds ...string) error {
+	if seeds[0] == "nowhere" {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	f.joined = append(f.joined, seeds...)
+	return nil
+}
+
+func (f *fakeNode) SetTags(_ context.Context, tags map[string]string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tags = maps.Clone(tags)
+	return nil
+}
+
+func (f *fakeNode) Leave(context.Context) error {
+	f.stop(starling.ErrLeft)
+	return nil
+}
+
+func (f *fakeNode) stop(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+	close(f.done)
+}
+
+func (f *fakeNode) Done() <-chan struct{} { return f.done }
+
+func (f *fakeNode) Err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}

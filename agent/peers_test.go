@@ -1,0 +1,164 @@
+package agent
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/starling-gossip/starling"
+)
+
+// logged is a logger that a test can read.
+func logged() (*slog.Logger, *bytes.Buffer) {
+	var b bytes.Buffer
+	return slog.New(slog.NewTextHandler(&b, nil)), &b
+}
+
+func TestPeersAreRemembered(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "data")
+	log, text := logged()
+	p, err := openPeers(dir, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.save(newFake())
+	p.close()
+	p, err = openPeers(dir, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if got := p.seeds([]string{"x", "10.0.0.2:7747"}, "c"); !slices.Equal(got, []string{"x", "10.0.0.2:7747"}) {
+		t.Errorf("seeds %v: one that was given came twice", got)
+	}
+	if got := p.seeds(nil, "c"); !slices.Equal(got, []string{"10.0.0.2:7747"}) { // the failed peer, not the node itself
+		t.Errorf("seeds %v", got)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 2 {
+		t.Errorf("files %v, want the lock and the peers", files)
+	}
+	if strings.Contains(text.String(), "WARN") {
+		t.Error(text)
+	}
+}
+
+func TestPeersOfOtherKinds(t *testing.T) {
+	for about, content := range map[string]string{
+		"empty":           "",
+		"cut off":         `{"format":1,"cluster":"c","peers":["10.0`,
+		"not JSON":        "\x00\x00\x00",
+		"another format":  `{"format":2,"cluster":"c","peers":[]}`,
+		"another cluster": `{"format":1,"cluster":"d","peers":["10.0.0.1:1"]}`,
+		"not an address":  `{"format":1,"cluster":"c","peers":["10.0.0.1:1","rm -rf"]}`,
+		"too many":        `{"format":1,"cluster":"c","peers":["10.0.0.1:1"` + strings.Repeat(`,"10.0.0.1:1"`, maxPeers) + `]}`,
+		"too large":       `{"format":1,"cluster":"c","peers":[]}` + strings.Repeat(" ", maxFile),
+	} {
+		t.Run(about, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, peersFile), []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			log, text := logged()
+			p, err := openPeers(dir, log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.close()
+			if got := p.seeds([]string{"x"}, "c"); !slices.Equal(got, []string{"x"}) {
+				t.Errorf("seeds %v", got)
+			}
+			if n := strings.Count(text.String(), "WARN"); n != 1 {
+				t.Errorf("%d warnings, want one:\n%s", n, text)
+			}
+			p.save(newFake()) // and it heals
+			if got, err := p.read("c"); err != nil || len(got) != 1 {
+				t.Errorf("afterwards %v, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestPeersCannotBeSaved stands for a full or read-only disk: a directory in the file's place makes the rename fail, also
+// for root.
+func TestPeersCannotBeSaved(t *testing.T) {
+	dir := t.TempDir()
+	log, text := logged()
+	p, err := openPeers(dir, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	blocker := filepath.Join(dir, peersFile, "in the way")
+	if err := os.MkdirAll(blocker, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		p.save(newFake())
+	}
+	if n := strings.Count(text.String(), "WARN"); n != 1 {
+		t.Errorf("%d warnings, want one:\n%s", n, text)
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, "*.tmp*")); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, peersFile)); err != nil {
+		t.Fatal(err)
+	}
+	p.save(newFake())
+	if got, err := p.read("c"); err != nil || len(got) != 1 || !strings.Contains(text.String(), "can be saved again") {
+		t.Errorf("afterwards %v, %v\n%s", got, err, text)
+	}
+}
+
+func TestDataDirThatIsAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	log, text := logged()
+	p, err := openPeers(path, log)
+	if p != nil || err != nil || strings.Count(text.String(), "WARN") != 1 {
+		t.Errorf("%v, %v\n%s", p, err, text)
+	}
+	if got := p.seeds([]string{"x"}, "c"); !slices.Equal(got, []string{"x"}) {
+		t.Errorf("seeds %v", got)
+	}
+	p.close()
+}
+
+func TestDataDirIsLocked(t *testing.T) {
+	dir := t.TempDir()
+	log, _ := logged()
+	p, err := openPeers(dir, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openPeers(dir, log); err == nil || !strings.Contains(err.Error(), "in use by another agent") {
+		t.Errorf("a second agent: %v", err)
+	}
+	p.close()
+	again, err := openPeers(dir, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.close()
+}
+
+func TestPeersAreBounded(t *testing.T) {
+	node := newFake()
+	for i := range 3000 {
+		node.members = append(node.members, starling.Member{Name: fmt.Sprint(i),
+			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 7747)})
+	}
+	first := choosePeers(node)
+	slices.Reverse(node.members[2:])
+	if len(first) != maxPeers || !slices.Equal(first, choosePeers(node)) {
+		t.Errorf("%d peers, want %d, the same ones in any order", len(first), maxPeers)
+	}
+}

@@ -1,0 +1,304 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/agent/api"
+	"github.com/starling-gossip/starling/agent/client"
+)
+
+const token = "a-token-of-enough-length"
+
+// ask makes one request of a handler.
+func ask(h http.Handler, method, target, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Host = "127.0.0.1:7748"
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+		}
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// TestRequests holds the API's answers, word by word: scripts rely on them.
+func TestRequests(t *testing.T) {
+	const a = `{"name":"a","addr":"10.0.0.1:7747","state":"alive","zone":"","tags":{"role":"db"},"generation":7,"incarnation":1,"since":"2026-01-02T03:04:05Z"}`
+	const b = `{"name":"b","addr":"10.0.0.2:7747","state":"failed","zone":"eu","tags":{},"generation":0,"incarnation":0,"since":"2026-01-02T03:04:05Z"}`
+	for _, c := range []struct {
+		method, target, body string
+		status               int
+		want                 string // the answer, or a part of it after "~"
+	}{
+		{"GET", "/v1/members", "", 200, "[" + a + "," + b + "]"},
+		{"GET", "/v1/members?state=failed,suspect", "", 200, "[" + b + "]"},
+		{"GET", "/v1/members?tag=role%3Ddb", "", 200, "[" + a + "]"},
+		{"GET", "/v1/members?tag=role%3Dweb", "", 200, "[]"},
+		{"GET", "/v1/members?state=dead", "", 400, `{"error":"there is no state \"dead\", there are alive, suspect, failed, left"}`},
+		{"GET", "/v1/members?tag=role", "", 400, `~is not key=value`},
+		{"GET", "/v1/members/a", "", 200, a},
+		{"GET", "/v1/members/z", "", 404, `{"error":"no member is called \"z\""}`},
+		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},"agreement":{"same":1,"heard":2},"health":0,"rtt_seconds":0.001`},
+		{"POST", "/v1/publish?topic=t", "hello", 200, `{"topic":"t","origin":"a","seq":1}`},
+		{"POST", "/v1/publish", "hello", 400, `{"error":"the query needs topic=NAME"}`},
+		{"POST", "/v1/publish?topic=t", strings.Repeat("x", 2000), 400, `{"error":"the payload does not fit"}`},
+		{"POST", "/v1/publish?topic=t", strings.Repeat("x", maxBody+1), 413, `~too large`},
+		{"POST", "/v1/join", `{"seeds":["10.0.0.9"]}`, 200, `{"done":"joined"}`},
+		{"POST", "/v1/join?timeout=1ms", `{"seeds":["nowhere"]}`, 504, `~deadline`},
+		{"POST", "/v1/join", `{"seeds":[]}`, 400, `~the body needs`},
+		{"POST", "/v1/join", `{"seed":["x"]}`, 400, `~unknown field`},
+		{"POST", "/v1/join", `{"seeds":["x"]} trailing`, 400, `~more after the object`},
+		{"PATCH", "/v1/tags", `{"set":{"x":"1"},"unset":["role"]}`, 200, `{"tags":{"x":"1"}}`},
+		{"GET", "/healthz", "", 200, `{"done":"ok"}`},
+		{"GET", "/v1/nothing", "", 404, `~there is no GET /v1/nothing`},
+		{"POST", "/v1/leave", "", 200, `{"done":"left"}`},
+	} {
+		t.Run(c.method+" "+c.target, func(t *testing.T) {
+			w := ask(NewServer(newFake(), ServerOptions{}).Handler(), c.method, c.target, c.body)
+			got := strings.TrimSpace(w.Body.String())
+			part, isPart := strings.CutPrefix(c.want, "~")
+			if w.Code != c.status || (isPart && !strings.Contains(got, part)) || (!isPart && got != c.want) {
+				t.Errorf("%d %s\nwant %d %s", w.Code, got, c.status, c.want)
+			}
+		})
+	}
+}
+
+func TestWhoMayAsk(t *testing.T) {
+	for _, c := range []struct {
+		about, token, method, target string
+		header                       []string
+		status                       int
+	}{
+		{"no token wanted", "", "GET", "/v1/info", nil, 200},
+		{"another host name", "", "GET", "/v1/info", []string{"Host", "evil.example"}, 403},
+		{"localhost", "", "GET", "/v1/info", []string{"Host", "localhost:7748"}, 200},
+		{"IPv6 loopback", "", "GET", "/v1/info", []string{"Host", "[::1]:7748"}, 200},
+		{"a page of another site", "", "POST", "/v1/leave", []string{"Origin", "http://evil.example"}, 403},
+		{"a page of another site, by its mark", "", "POST", "/v1/leave", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"token missing", token, "GET", "/v1/info", nil, 401},
+		{"token wrong", token, "GET", "/v1/info", []string{"Authorization", "Bearer " + token + "x"}, 401},
+		{"token without its scheme", token, "GET", "/v1/info", []string{"Authorization", token}, 401},
+		{"token right", token, "GET", "/v1/info", []string{"Authorization", "Bearer " + token}, 200},
+		{"any host with a token", token, "GET", "/v1/info", []string{"Authorization", "Bearer " + token, "Host", "db-1"}, 200},
+		{"metrics are guarded", token, "GET", "/metrics", nil, 401},
+		{"health is not", token, "GET", "/healthz", nil, 200},
+		{"the page is not", token, "GET", "/", nil, 200},
+	} {
+		t.Run(c.about, func(t *testing.T) {
+			w := ask(NewServer(newFake(), ServerOptions{Token: c.token}).Handler(), c.method, c.target, "", c.header...)
+			if w.Code != c.status {
+				t.Errorf("%d %s, want %d", w.Code, w.Body, c.status)
+			}
+		})
+	}
+}
+
+// TestOpenAPI holds the document and the routes together, both ways.
+func TestOpenAPI(t *testing.T) {
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Security *[]any
+		}
+	}
+	if err := json.Unmarshal(openAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	described := map[string]bool{}
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			described[strings.ToUpper(method)+" "+path] = op.Security != nil
+		}
+	}
+	served := map[string]bool{}
+	for _, r := range NewServer(newFake(), ServerOptions{}).routes() {
+		served[strings.Replace(r.pattern, "{$}", "", 1)] = r.open
+	}
+	if !maps.Equal(described, served) {
+		t.Errorf("the document (route: open) has\n%v\nand the server\n%v", described, served)
+	}
+}
+
+// TestSchemas holds the fields of the document's schemas against those of the Go types.
+func TestSchemas(t *testing.T) {
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]any }
+		}
+	}
+	if err := json.Unmarshal(openAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]any{
+		"Member": api.Member{}, "Event": api.Event{Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1},
+		"Message": api.Message{Missed: 1}, "Info": api.Info{}, "Agreement": api.Agreement{}, "Traffic": api.Traffic{},
+		"Published": api.Published{}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "Done": api.Done{}, "Error": api.Error{},
+		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},
+	} {
+		text, _ := json.Marshal(value)
+		var fields map[string]any
+		json.Unmarshal(text, &fields)
+		got, want := slices.Sorted(maps.Keys(fields)), slices.Sorted(maps.Keys(doc.Components.Schemas[name].Properties))
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has the fields\n%v, the document\n%v", name, got, want)
+		}
+	}
+}
+
+// serve runs a server on loopback and returns a client of it.
+func serve(t *testing.T, node *fakeNode) (*Server, *client.Client) {
+	t.Helper()
+	s := NewServer(node, ServerOptions{Token: token})
+	h := httptest.NewServer(s.Handler())
+	c, err := client.New(strings.TrimPrefix(h.URL, "http://"), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(); h.Close(); c.Close() })
+	return s, c
+}
+
+func TestStreams(t *testing.T) {
+	node := newFake()
+	_, c := serve(t, node)
+	node.watching = make(chan struct{}, 10)
+	enough := errors.New("enough")
+
+	go func() {
+		<-node.watching
+		m := node.Self()
+		node.events <- starling.Event{Kind: starling.MemberJoined, Member: m, Time: then, Replayed: true}
+		node.events <- starling.Event{Kind: starling.MemberFailed, Member: m, Time: then}
+		node.events <- starling.Event{Kind: starling.Resync, Time: then}
+		node.events <- starling.Event{Kind: starling.MemberJoined, Member: m, Time: then, Replayed: true}
+	}()
+	var got []string
+	err := c.Watch(t.Context(), false, nil, func(e api.Event) error {
+		text, _ := json.Marshal(e)
+		if got = append(got, string(text)); len(got) == 3 {
+			return enough
+		}
+		return nil
+	})
+	rest := `"name":"a","addr":"10.0.0.1:7747","state":"alive","tags":{"role":"db"},"generation":7,"incarnation":1}`
+	want := []string{
+		`{"time":"2026-01-02T03:04:05Z","event":"failed",` + rest,
+		`{"time":"2026-01-02T03:04:05Z","event":"resync","name":"","addr":"","state":""}`,
+		`{"time":"2026-01-02T03:04:05Z","event":"joined",` + rest,
+	}
+	if !errors.Is(err, enough) || !slices.Equal(got, want) {
+		t.Errorf("error %v, events\n%s", err, strings.Join(got, "\n"))
+	}
+
+	go func() {
+		<-node.watching
+		node.messages <- starling.Message{Time: then, Topic: "t", Origin: "b", Seq: 3, Payload: []byte("hi\n"), Missed: 2}
+		node.stop(starling.ErrNameConflict)
+	}()
+	var messages []api.Message
+	err = c.Subscribe(t.Context(), []string{"t"}, nil, func(m api.Message) error { messages = append(messages, m); return nil })
+	if !errors.Is(err, client.ErrEnded) || !strings.Contains(err.Error(), "another live node has this name") {
+		t.Errorf("the stream ended with %v, want the reason", err)
+	}
+	if len(messages) != 1 || string(messages[0].Payload) != "hi\n" || messages[0].Missed != 2 {
+		t.Errorf("messages %+v", messages)
+	}
+}
+
+// TestStreamsAreBounded opens one stream more than there may be, then closes the server under the others.
+func TestStreamsAreBounded(t *testing.T) {
+	node := newFake()
+	s, c := serve(t, node)
+	ended := make(chan error, maxStreams)
+	for range maxStreams {
+		opened := make(chan struct{})
+		go func() {
+			ended <- c.Watch(t.Context(), false, func() { close(opened) }, func(api.Event) error { return nil })
+		}()
+		<-opened
+	}
+	var refused *client.StatusError
+	if err := c.Watch(t.Context(), false, nil, nil); !errors.As(err, &refused) || refused.Status != 503 {
+		t.Errorf("one stream too many: %v, want status 503", err)
+	}
+	s.Close()
+	for range maxStreams {
+		if err := <-ended; !errors.Is(err, client.ErrEnded) || !strings.Contains(err.Error(), "the agent is stopping") {
+			t.Fatalf("a stream ended with %v", err)
+		}
+	}
+}
+
+func TestClientErrors(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	c, _ := client.New(strings.TrimPrefix(gone.URL, "http://"), "")
+	if _, err := c.Info(t.Context()); !errors.Is(err, client.ErrAbsent) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("no agent: %v, want ErrAbsent in one line", err)
+	}
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }))
+	defer other.Close()
+	c, _ = client.New(other.URL, "")
+	defer c.Close()
+	if _, err := c.Info(t.Context()); err == nil || !strings.Contains(err.Error(), "is no agent") {
+		t.Errorf("not an agent: %v", err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := c.Info(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	for _, addr := range []string{"", "host", "ftp://host:1", "http://"} {
+		if _, err := client.New(addr, ""); err == nil {
+			t.Errorf("%q is taken for an address", addr)
+		}
+	}
+}
+
+func TestHealthzTellsTheEnd(t *testing.T) {
+	node := newFake()
+	node.stop(fmt.Errorf("it: %w", starling.ErrNameConflict))
+	w := ask(NewServer(node, ServerOptions{}).Handler(), "GET", "/healthz", "")
+	if w.Code != 503 || !strings.Contains(w.Body.String(), "another live node has this name") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	w := ask(NewServer(newFake(), ServerOptions{}).Handler(), "GET", "/metrics", "")
+	for _, want := range []string{
+		`starling_members{state="alive"} 1`, `starling_members{state="left"} 0`, `starling_agreement_peers{view="same"} 1`,
+		`starling_packets_total{direction="sent"} 0`, `starling_packets_dropped_total{reason="unopened"} 0`,
+		`starling_probe_rtt_seconds 0.001`, `starling_start_time_seconds 1.767323045e+09`, `starling_welcomed 1`, "go_goroutines ",
+	} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("no line with %s", want)
+		}
+	}
+}
+
+func TestDashboardNeedsNothingElse(t *testing.T) {
+	for _, bad := range []string{"http://", "https://", "src=", "innerHTML", "document.write"} {
+		if strings.Contains(string(dashboard), bad) {
+			t.Errorf("the page has %q", bad)
+		}
+	}
+	w := ask(NewServer(newFake(), ServerOptions{}).Handler(), "GET", "/", "")
+	if w.Header().Get("Content-Security-Policy") == "" || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Errorf("headers %v", w.Header())
+	}
+}
