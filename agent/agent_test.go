@@ -1,0 +1,243 @@
+package agent
+
+// This file runs whole agents on loopback.
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/starling-gossip/starling/agent/api"
+	"github.com/starling-gossip/starling/agent/client"
+	"github.com/starling-gossip/starling/transport"
+)
+
+// config is what an agent has by default, on free ports of loopback.
+func config(t *testing.T, args ...string) Config {
+	t.Helper()
+	var c Config
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	c.Flags(flags)
+	if err := flags.Parse(append([]string{"--bind=127.0.0.1:0", "--api=127.0.0.1:0"}, args...)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// patience is how long a test waits before it gives up; nothing depends on it when all is well.
+func patience(t *testing.T) context.Context {
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(stop)
+	return ctx
+}
+
+// running is an agent in a test.
+type running struct {
+	*Agent
+	client *client.Client
+	stop   context.CancelFunc
+	ended  chan error
+}
+
+func start(t *testing.T, args ...string) *running {
+	t.Helper()
+	a, err := New(config(t, args...), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &running{Agent: a, ended: make(chan error, 1)}
+	ctx, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	go func() { r.ended <- a.Run(ctx) }()
+	if r.client, err = client.New(a.APIAddr().String(), ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(); r.client.Close(); <-a.Node().Done() })
+	return r
+}
+
+// until reads a watch, the present members first, until an event of a member comes.
+func (r *running) until(t *testing.T, event, member string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(patience(t))
+	defer stop()
+	err := r.client.Watch(ctx, true, nil, func(e api.Event) error {
+		if e.Event == event && e.Name == member {
+			stop()
+		}
+		return ctx.Err()
+	})
+	if ctx.Err() == nil || t.Context().Err() != nil || !strings.Contains(err.Error(), "canceled") {
+		t.Fatalf("no event %s of %s: %v", event, member, err)
+	}
+}
+
+func TestTwoAgents(t *testing.T) {
+	a := start(t, "--name=a", "--tag=role=db")
+	b := start(t, "--name=b", "--join="+a.Node().Self().Addr.String())
+	b.until(t, "joined", "a")
+	a.until(t, "joined", "b")
+
+	ctx := patience(t)
+	got := make(chan api.Message, 1)
+	opened := make(chan struct{})
+	go b.client.Subscribe(ctx, []string{"news"}, func() { close(opened) }, func(m api.Message) error { got <- m; return context.Canceled })
+	<-opened
+	if _, err := a.client.Publish(ctx, "news", []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if m := <-got; string(m.Payload) != "hello" || m.Origin != "a" {
+		t.Errorf("message %+v", m)
+	}
+	if tags, err := a.client.Tags(ctx, map[string]string{"x": "1"}, []string{"role"}); err != nil || len(tags) != 1 || tags["x"] != "1" {
+		t.Errorf("tags %v, %v", tags, err)
+	}
+	if all, err := a.client.Members(ctx, []string{"alive"}, nil); err != nil || len(all) != 2 {
+		t.Errorf("members %v, %v", all, err)
+	}
+	seen := make(chan struct{})
+	watching := make(chan struct{})
+	go a.client.Watch(ctx, false, func() { close(watching) }, func(e api.Event) error {
+		if e.Event == "left" && e.Name == "b" {
+			close(seen)
+			return context.Canceled
+		}
+		return nil
+	})
+	<-watching
+	if err := b.client.Leave(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	<-seen
+	if err := <-b.ended; err != nil {
+		t.Errorf("an agent that left ended with %v", err)
+	}
+	a.stop()
+	if err := <-a.ended; err != nil {
+		t.Errorf("an agent that was asked to stop ended with %v", err)
+	}
+}
+
+func TestRejoinFromDataDir(t *testing.T) {
+	dir := t.TempDir()
+	a := start(t, "--name=a")
+	b := start(t, "--name=b", "--data-dir="+dir, "--join="+a.Node().Self().Addr.String())
+	b.until(t, "joined", "a")
+	b.stop()
+	if err := <-b.ended; err != nil {
+		t.Fatal(err)
+	}
+	b = start(t, "--name=b", "--data-dir="+dir)
+	b.until(t, "joined", "a")
+	b.stop()
+	<-b.ended
+}
+
+func TestNameConflictStopsTheNewer(t *testing.T) {
+	a := start(t, "--name=same")
+	b := start(t, "--name=same", "--join="+a.Node().Self().Addr.String())
+	select {
+	case err := <-b.ended:
+		if err == nil || !strings.Contains(err.Error(), "another live node has this name") {
+			t.Errorf("the newer ended with %v", err)
+		}
+	case <-patience(t).Done():
+		t.Fatal("the newer still runs")
+	}
+	if err := a.Node().Err(); err != nil {
+		t.Errorf("the older ended too: %v", err)
+	}
+}
+
+func TestRefusedSettings(t *testing.T) {
+	short := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(short, []byte("short\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for about, c := range map[string]struct{ arg, want string }{
+		"no token for all interfaces": {"--api=:0", "needs --api-token-file"},
+		"no token for an address":     {"--api=192.0.2.1:7748", "needs --api-token-file"},
+		"no token for a host name":    {"--api=db-1:7748", "needs --api-token-file"},
+		"a short token":               {"--api-token-file=" + short, "must be one word of 16"},
+		"no token file":               {"--api-token-file=/nonexistent/token", "no such file"},
+		"no key file":                 {"--key-file=/nonexistent/key", "--key-file"},
+		"the port is taken":           {"--api=" + taken.Addr().String(), "address already in use"},
+		"a bad MTU":                   {"--mtu=5", "MTU"},
+		"a bad bind":                  {"--bind=nowhere", "nowhere"},
+	} {
+		t.Run(about, func(t *testing.T) {
+			a, err := New(config(t, c.arg), slog.New(slog.DiscardHandler))
+			if err == nil {
+				a.Node().Close()
+				t.Fatal("it started")
+			}
+			if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v, want %q in one line", err, c.want)
+			}
+		})
+	}
+}
+
+func TestRekey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	one, two := transport.GenerateKey().Encode(), transport.GenerateKey().Encode()
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(one)
+	log, text := logged()
+	a, err := New(config(t, "--name=a", "--key-file="+path), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(two + "\n" + one)
+	a.Rekey()
+	write("damaged")
+	a.Rekey()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := a.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(text.String(), "keys=2") || !strings.Contains(text.String(), "the keys stay as they were") {
+		t.Error(text)
+	}
+	if strings.Contains(text.String(), one) || strings.Contains(text.String(), two) {
+		t.Error("a key is in the log")
+	}
+}
+
+func TestLogger(t *testing.T) {
+	var b strings.Builder
+	c := config(t, "--log-format=json", "--log-level=warn")
+	log, err := c.NewLogger(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("no")
+	log.Warn("yes")
+	var line map[string]any
+	if err := json.Unmarshal([]byte(b.String()), &line); err != nil || line["msg"] != "yes" {
+		t.Errorf("%q: %v", b.String(), err)
+	}
+	for _, bad := range []Config{{LogFormat: "xml", LogLevel: "info"}, {LogFormat: "text", LogLevel: "loud"}} {
+		if _, err := bad.NewLogger(&b); err == nil {
+			t.Errorf("%+v is taken", bad)
+		}
+	}
+}
