@@ -189,3 +189,11 @@ func static(contentType string, body []byte) http.HandlerFunc {
 		w.Write(body)
 	}
 }
+
+// Routes lists what the API answers, as "METHOD /path".
+func Routes() (all []string) {
+	for _, r := range (&Server{}).routes() {
+		all = append(all, strings.Replace(r.pattern, "{$}", "", 1))
+	}
+	return all
+}

@@ -27,7 +27,7 @@ once; SIGHUP reads the key file again.`,
 		Example: `  starling agent
   starling agent --name db-1 --join 10.0.0.1,10.0.0.2 --zone eu/frankfurt --tag role=db
   STARLING_CLUSTER=prod starling agent --config /etc/starling.yaml`,
-		Args: args(0, 0, "none are wanted"),
+		Args: args(0, 0, "no arguments are wanted"),
 	}
 	cmd.Flags().SortFlags = false
 	cfg.Flags(cmd.Flags())

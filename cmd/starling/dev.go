@@ -41,7 +41,7 @@ func (a *app) devCmd() *cobra.Command {
 stop one without a word, start it again, let one leave, and show how long each took.
 On a terminal this is a picture that moves; elsewhere, or with --plain, a line a step.`,
 		Example: "  starling dev\n  starling dev -n 500\n  starling dev -n 128 --json\n  starling dev --hold",
-		Args:    args(0, 0, "none are wanted"),
+		Args:    args(0, 0, "no arguments are wanted"),
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().IntVarP(&f.cfg.Nodes, "nodes", "n", 25, fmt.Sprintf("how many nodes, %d to %d", dev.MinNodes, dev.MaxNodes))

@@ -24,7 +24,7 @@ func (a *app) membersCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "members", Short: "List the members of the cluster",
 		Example: "  starling members --state alive,suspect --tag role=db",
-		Args:    args(0, 0, "none are wanted"),
+		Args:    args(0, 0, "no arguments are wanted"),
 	}
 	cmd.Flags().StringSliceVar(&filter, "state", nil, "only members in these states: `"+strings.Join(states, ",")+"`")
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "only members with this `key=value`; may be repeated")
@@ -80,7 +80,7 @@ func (a *app) watchCmd() *cobra.Command {
 	var asJSON, replay bool
 	cmd := &cobra.Command{
 		Use: "watch", Short: "Print a line for each change in the membership, until Ctrl-C",
-		Args: args(0, 0, "none are wanted"),
+		Args: args(0, 0, "no arguments are wanted"),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line")
 	cmd.Flags().BoolVar(&replay, "replay", false, "begin with a joined event for each member that is live now")
@@ -122,7 +122,7 @@ func (a *app) infoCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "info", Short: "Show the agent's node: counts by state, agreement, health, traffic, uptime",
-		Args: args(0, 0, "none are wanted"),
+		Args: args(0, 0, "no arguments are wanted"),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, _ []string) error {

@@ -17,7 +17,7 @@ func (a *app) keygenCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "keygen", Short: "Print a new random key, for --key-file or --api-token-file",
 		Example: "  (umask 077; starling keygen > cluster.key)",
-		Args:    args(0, 0, "none are wanted"),
+		Args:    args(0, 0, "no arguments are wanted"),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(a.out, transport.GenerateKey().Encode())
 			return err
@@ -29,7 +29,7 @@ func (a *app) versionCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "version", Short: "Print the version",
-		Args: args(0, 0, "none are wanted"),
+		Args: args(0, 0, "no arguments are wanted"),
 		RunE: func(*cobra.Command, []string) error {
 			v := struct {
 				Version  string `json:"version"`

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -56,10 +57,18 @@ func (a *app) run(args []string) int {
 	case errors.Is(err, client.ErrAbsent):
 		fmt.Fprintf(a.err, "starling: %s: start one with 'starling agent', or say where it is with --api or %s\n",
 			oneLine(err), settings.EnvName("api"))
+	case isStatus(err, http.StatusUnauthorized):
+		fmt.Fprintf(a.err, "starling: the agent demands a token, and this is not it: give its file with --api-token-file or %s\n",
+			settings.EnvName("api-token-file"))
 	default:
 		fmt.Fprintf(a.err, "starling: %s\n", oneLine(err))
 	}
 	return exitFailed
+}
+
+func isStatus(err error, status int) bool {
+	e, ok := errors.AsType[*client.StatusError](err)
+	return ok && e.Status == status
 }
 
 // oneLine makes one line of an error that has several, such as cobra's with its proposals.
@@ -83,7 +92,11 @@ A first minute:   starling dev
 A real node:      starling agent --join ADDR
 Talk to it:       starling members | watch | info | publish TOPIC DATA`,
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRun: func(*cobra.Command, []string) { a.ran = true },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			err := cmd.ValidateFlagGroups() // cobra itself does it later
+			a.ran = err == nil
+			return err
+		},
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -174,7 +187,7 @@ func (x *access) with(do func(ctx context.Context, c *client.Client, args []stri
 func args(least, most int, wanted string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if len(given) < least || (most >= 0 && len(given) > most) {
-			return fmt.Errorf("%s: %d arguments given, %s", cmd.CommandPath(), len(given), wanted)
+			return fmt.Errorf("%s: %s; %d arguments were given", cmd.Name(), wanted, len(given))
 		}
 		return nil
 	}

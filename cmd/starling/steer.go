@@ -30,7 +30,7 @@ func (a *app) leaveCmd() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "leave", Short: "Make the agent leave the cluster and stop",
-		Args: args(0, 0, "none are wanted"),
+		Args: args(0, 0, "no arguments are wanted"),
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long the leave may take, 25s at most")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, _ []string) error {

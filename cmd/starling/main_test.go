@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/agent/api"
+)
+
+var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
+
+func TestMain(m *testing.M) {
+	time.Local = time.UTC // clocks in the output
+	os.Exit(m.Run())
+}
+
+// cli runs a command line and returns all that it said.
+func cli(env map[string]string, stdin string, args ...string) (code int, out, errOut string) {
+	var o, e bytes.Buffer
+	a := &app{in: strings.NewReader(stdin), out: &o, err: &e,
+		lookup: func(k string) (string, bool) { v, ok := env[k]; return v, ok }}
+	code = a.run(args)
+	return code, o.String(), e.String()
+}
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *rewrite {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs (go test -rewrite takes it over):\n%s", path, got)
+	}
+}
+
+// transcript shows a command as a user sees it.
+func transcript(env map[string]string, stdin string, args ...string) string {
+	code, out, errOut := cli(env, stdin, args...)
+	text := "$ starling " + strings.Join(args, " ") + "\n" + out
+	if errOut != "" {
+		text += "--- stderr\n" + errOut
+	}
+	return text + fmt.Sprintf("--- exit code %d\n\n", code)
+}
+
+func TestHelp(t *testing.T) {
+	var all strings.Builder
+	for _, args := range [][]string{{"--help"}, {"agent", "--help"}, {"dev", "--help"}, {"members", "--help"}, {"watch", "--help"},
+		{"info", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"join", "--help"}, {"leave", "--help"},
+		{"tags", "set", "--help"}, {"keygen", "--help"}, {"version", "--help"}} {
+		all.WriteString(transcript(nil, "", args...))
+	}
+	golden(t, "help", all.String())
+}
+
+func TestErrors(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "starling.yaml")
+	if err := os.WriteFile(file, []byte("name: a\njion: [b]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	nobody := map[string]string{"STARLING_API": "127.0.0.1:1"}
+	var all strings.Builder
+	for _, c := range []struct {
+		env  map[string]string
+		args []string
+	}{
+		{nil, []string{"member"}},
+		{nil, []string{"members", "--jsn"}},
+		{nil, []string{"members", "extra"}},
+		{nil, []string{"members", "--state", "dead"}},
+		{nil, []string{"members", "--tag", "role"}},
+		{nil, []string{"members", "--api", "nowhere"}},
+		{nobody, []string{"members"}},
+		{nobody, []string{"watch"}},
+		{nobody, []string{"leave"}},
+		{nobody, []string{"members", "--api-token-file", "/nonexistent"}},
+		{nil, []string{"publish"}},
+		{nil, []string{"publish", "", "x"}},
+		{nil, []string{"subscribe", "--json", "--raw"}},
+		{nil, []string{"tags"}},
+		{nil, []string{"tags", "add"}},
+		{nil, []string{"tags", "set", "x"}},
+		{nil, []string{"tags", "unset"}},
+		{nil, []string{"join"}},
+		{nil, []string{"leave", "--timeout", "5"}},
+		{nil, []string{"dev", "-n", "2"}},
+		{nil, []string{"dev", "-n", "many"}},
+		{nil, []string{"agent", "--config", file}},
+		{nil, []string{"agent", "--config", "/nonexistent.yaml"}},
+		{nil, []string{"agent", "--log-format", "xml"}},
+		{nil, []string{"agent", "--api", "0.0.0.0:0"}},
+		{map[string]string{"STARLING_MTU": "many"}, []string{"agent"}},
+	} {
+		all.WriteString(strings.ReplaceAll(transcript(c.env, "", c.args...), dir, "DIR"))
+	}
+	golden(t, "errors", all.String())
+}
+
+// standIn is an agent that always says the same.
+func standIn(t *testing.T) map[string]string {
+	when := time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
+	recent := time.Now().Add(-90 * time.Second)
+	members := []api.Member{
+		{Name: "db-1", Addr: "10.0.0.1:7747", State: "alive", Zone: "eu/fra", Tags: map[string]string{"role": "db", "n": "1"}, Since: recent},
+		{Name: "\x1b[31mevil\n", Addr: "[fd00::1]:7747", State: "suspect", Tags: map[string]string{"x": "\x07"}, Since: recent},
+		{Name: "女", Addr: "10.0.0.3:7747", State: "failed", Tags: map[string]string{}, Since: recent},
+	}
+	info := api.Info{Member: members[0], Cluster: "prod", Version: "v1", Detector: "swim", Welcomed: true, Uptime: 4000,
+		Members: map[string]int{"alive": 1, "suspect": 1, "failed": 1}, Agreement: api.Agreement{Same: 3, Heard: 4}, Health: 2, RTT: 0.0012,
+		Traffic: api.Traffic{SentBytes: 4 << 20, ReceivedBytes: 1000, Dropped: map[string]uint64{"malformed": 3, "unopened": 0}}}
+	mux := http.NewServeMux()
+	answer := func(pattern string, body any) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(body) })
+	}
+	stream := func(pattern string, event string, all ...any) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, ": starling\n\n")
+			for _, v := range all {
+				text, _ := json.Marshal(v)
+				fmt.Fprintf(w, "event: %s\ndata: %s\n\n", event, text)
+			}
+			fmt.Fprint(w, "event: end\ndata: {\"error\":\"the agent is stopping\"}\n\n")
+		})
+	}
+	answer("GET /v1/members", members)
+	answer("GET /v1/info", info)
+	answer("PATCH /v1/tags", api.Tags{Tags: map[string]string{"b": "2", "a": "1 1"}})
+	mux.HandleFunc("POST /v1/publish", func(w http.ResponseWriter, r *http.Request) {
+		var b bytes.Buffer
+		b.ReadFrom(r.Body)
+		json.NewEncoder(w).Encode(api.Published{Topic: r.URL.Query().Get("topic"), Origin: b.String(), Seq: 1})
+	})
+	mux.HandleFunc("POST /v1/leave", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(401)
+		json.NewEncoder(w).Encode(api.Error{Error: "this API demands its token: Authorization: Bearer TOKEN"})
+	})
+	stream("GET /v1/watch", "x", api.Event{Time: when, Event: "suspected", Name: "db-1", Addr: "10.0.0.1:7747", State: "suspect"},
+		api.Event{Time: when, Event: "updated", Name: "b\r", Addr: "10.0.0.2:7747", State: "alive", Tags: map[string]string{"k": "v"}},
+		api.Event{Time: when, Event: "resync"})
+	stream("GET /v1/subscribe", "message", api.Message{Time: when, Topic: "t", Origin: "a", Seq: 1, Payload: []byte("hello\n")},
+		api.Message{Time: when, Topic: "t", Origin: "a", Seq: 4, Payload: []byte("\x1b[2J\xff"), Missed: 2})
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return map[string]string{"STARLING_API": strings.TrimPrefix(s.URL, "http://")}
+}
+
+func TestCommands(t *testing.T) {
+	env := standIn(t)
+	var all strings.Builder
+	for _, c := range []struct {
+		stdin string
+		args  []string
+	}{
+		{"", []string{"members"}},
+		{"", []string{"info"}},
+		{"", []string{"watch"}},
+		{"", []string{"watch", "--json"}},
+		{"", []string{"subscribe", "t"}},
+		{"", []string{"subscribe", "t", "--json"}},
+		{"", []string{"subscribe", "--raw"}},
+		{"", []string{"publish", "t", "data"}},
+		{"", []string{"publish", "--json", "t", "data"}},
+		{"in\n", []string{"publish", "--json", "t", "-"}},
+		{"ignored", []string{"publish", "--json", "t"}},
+		{strings.Repeat("x", maxInput+1), []string{"publish", "t", "-"}},
+		{"", []string{"tags", "set", "a=1 1", "b=2"}},
+		{"", []string{"leave"}},
+	} {
+		all.WriteString(transcript(env, c.stdin, c.args...))
+	}
+	golden(t, "commands", strings.ReplaceAll(all.String(), env["STARLING_API"], "ADDR"))
+}
+
+func TestColorsAreForTerminalsOnly(t *testing.T) {
+	var b bytes.Buffer
+	p := &printer{w: &b}
+	if got := p.state("failed"); got != "failed" {
+		t.Errorf("%q without a terminal", got)
+	}
+	p.color = true
+	if got := p.state("failed"); got != "\x1b[31mfailed\x1b[0m" {
+		t.Errorf("%q on a terminal", got)
+	}
+	p.table([][]string{{p.state("failed"), "x"}, {"left-long", "y"}})
+	if want := "\x1b[31mfailed\x1b[0m     x\nleft-long  y\n"; b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+}
+
+func TestKeygenAndVersion(t *testing.T) {
+	_, one, _ := cli(nil, "", "keygen")
+	_, two, _ := cli(nil, "", "keygen")
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(one))
+	if err != nil || len(key) != 32 || one == two {
+		t.Errorf("keys %q and %q: %v", one, two, err)
+	}
+	var v map[string]string
+	if code, out, _ := cli(nil, "", "version", "--json"); code != 0 || json.Unmarshal([]byte(out), &v) != nil || v["version"] == "" {
+		t.Errorf("%d %s", code, out)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if code, out, _ := cli(nil, "", "completion", shell); code != 0 || len(out) < 1000 {
+			t.Errorf("completion %s: %d, %d bytes", shell, code, len(out))
+		}
+	}
+}
+
+// TestDevPlainAndJSON runs real clusters, small ones.
+func TestDevPlainAndJSON(t *testing.T) {
+	code, out, errOut := cli(nil, "", "dev", "-n", "3", "--idle", "10ms")
+	if code != 0 || strings.Count(out, "known by all") != 3 || strings.Contains(out, "\x1b") {
+		t.Errorf("%d\n%s%s", code, out, errOut)
+	}
+	code, out, errOut = cli(nil, "", "dev", "-n", "5", "--json", "--idle", "10ms")
+	var report map[string]any
+	d := json.NewDecoder(strings.NewReader(out))
+	if err := d.Decode(&report); err != nil || code != 0 || d.More() {
+		t.Fatalf("%d, %v\n%s%s", code, err, out, errOut)
+	}
+	for _, step := range []string{"join", "publish", "crash", "restart", "leave", "idle"} {
+		for name, v := range report[step].(map[string]any) {
+			if x, ok := v.(float64); !ok || x < 0 {
+				t.Errorf("%s.%s is %v", step, name, v)
+			}
+		}
+	}
+}
