@@ -43,8 +43,7 @@ func TestClustersMerge(t *testing.T) {
 	w.until(10*time.Second, "all agree", w.agree)
 }
 
-// A flood of joins by nodes that are not there fills neither queues nor, when they are found dead and forgotten, the
-// table; the real members stay.
+// A flood of joins by nodes that are not there does not fill the queues, and the real members stay.
 func TestJoinFlood(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, &Config{Retention: time.Minute})
@@ -73,7 +72,23 @@ func TestJoinFlood(t *testing.T) {
 			}
 		}
 	}
-	w.until(30*time.Minute, "the ghosts are forgotten", func() bool { return nodes[0].Table().Len() == 5 })
+}
+
+// Ghosts are found dead one by one, and forgotten.
+func TestGhostsAreForgotten(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(5, &Config{Retention: time.Minute})
+	for i := range 60 {
+		name := fmt.Sprintf("ghost%d", i)
+		w.inject(nodes[i%5], forge(name, 1, wire.AppendJoin(nil, uint8(SWIM), "starling", recordOf(name, 1, addrOf(1000+i)), 0)))
+		w.run(10 * time.Millisecond)
+	}
+	if n := nodes[0].Table().Len(); n < 30 {
+		t.Fatalf("only %d members", n)
+	}
+	took := w.until(30*time.Minute, "the ghosts are found dead", func() bool { return w.allSee(5) })
+	t.Logf("found dead after %s", took)
+	w.until(5*time.Minute, "the ghosts are forgotten", func() bool { return nodes[0].Table().Len() == 5 })
 }
 
 // A node whose process stood still accuses nobody when it goes on, and is back in the cluster soon.
