@@ -7,8 +7,8 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// messages: a message is delivered at most once in a life, and, where no packet is lost and nobody is in trouble, to all
-// who were up from before it was published until the bound was over.
+// messages: a message is delivered at most once in a life, and, where no packet is lost, nobody is in trouble and all
+// know of each other, to all who were up from before it was published until the bound was over.
 type messages struct {
 	bound time.Duration
 	clean bool
@@ -62,7 +62,7 @@ func (c *messages) deliver(l *ledger, o *Obs) string {
 	k := messageKey{o.Member, o.After.Gen, o.Seq}
 	d := c.all[k]
 	if d == nil {
-		d = &delivery{at: o.At, got: make([]bool, len(l.peers)), sure: c.clean && l.untroubled()}
+		d = &delivery{at: o.At, got: make([]bool, len(l.peers)), sure: c.clean && l.untroubled() && l.difference() == ""}
 		c.all[k] = d
 		c.open = append(c.open, k)
 	}

@@ -172,6 +172,9 @@ func (w *World) lookUp() {
 			w.seeds = append(w.seeds, h.addr)
 		}
 	}
+	if len(w.seeds) == 0 { // nobody runs: whoever starts next asks in vain until the next look
+		w.seeds = append(w.seeds, w.hosts[0].addr)
+	}
 }
 
 // checkPanics ends the run if a node panicked.
