@@ -99,7 +99,6 @@ func TestIdleAllocatesNothing(t *testing.T) {
 
 // Old news and copies of messages take no memory either.
 func TestStaleInputAllocatesNothing(t *testing.T) {
-	known(t, "F21: members escape through the detector seam")
 	l := newLoop(t, 5)
 	n, m := l.nodes[0], l.nodes[1].Self()
 	r := m.Record()

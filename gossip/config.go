@@ -3,9 +3,11 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/reconcile"
+	"github.com/starling-gossip/starling/gossip/rumor"
 	"github.com/starling-gossip/starling/gossip/swim"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -49,6 +51,9 @@ type Config struct {
 	Stall time.Duration // a turn later than this after its deadline is a stall of one's own; default 100 ms
 }
 
+// maxCluster bounds a cluster's name, in bytes: a Join with it and the longest record fits the smallest MTU.
+const maxCluster = 64
+
 // ErrConfig is wrapped by every error about a configuration.
 var ErrConfig = errors.New("configuration")
 
@@ -73,10 +78,15 @@ func (c *Config) withDefaults() (Config, error) {
 		return d, fmt.Errorf("%w: there is no detector %d", ErrConfig, d.Detector)
 	case d.MTU < wire.MinMTU || d.MTU > wire.MaxMTU:
 		return d, fmt.Errorf("%w: an MTU of %d bytes, from %d to %d are allowed", ErrConfig, d.MTU, wire.MinMTU, wire.MaxMTU)
-	case len(d.Cluster) > 255:
-		return d, fmt.Errorf("%w: the cluster's name has %d bytes, at most 255 are allowed", ErrConfig, len(d.Cluster))
-	case d.Budget < 0 || d.Fanout < 0 || d.Coalesce < 0 || d.Retention < 0 || d.Reconnect < 0 || d.Stall < 0:
-		return d, fmt.Errorf("%w: a negative budget, fanout or time", ErrConfig)
+	case len(d.Cluster) > maxCluster:
+		return d, fmt.Errorf("%w: the cluster's name has %d bytes, at most %d are allowed", ErrConfig, len(d.Cluster), maxCluster)
+	case d.Budget < 0 || d.Fanout < 0 || d.Fanout > maxFanout:
+		return d, fmt.Errorf("%w: a budget of %d bytes a second and a fanout of %d; they are positive, the fanout at most %d",
+			ErrConfig, d.Budget, d.Fanout, maxFanout)
+	case len(d.Rounds) == 0 || len(d.Rounds) > rumor.MaxRounds || !slices.IsSorted(d.Rounds) || d.Rounds[0] < 0:
+		return d, fmt.Errorf("%w: rounds %v; from 1 to %d rising times are allowed", ErrConfig, d.Rounds, rumor.MaxRounds)
+	case min(d.Coalesce, d.Retention, d.Reconnect, d.Reseed, d.JoinRetry, d.Stall) < 0:
+		return d, fmt.Errorf("%w: a negative time", ErrConfig)
 	}
 	return d, nil
 }

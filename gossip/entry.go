@@ -52,7 +52,8 @@ type entry struct {
 type claim struct {
 	id    member.ID
 	addr  netip.AddrPort
-	since Time
+	since Time // the first try
+	last  Time
 }
 
 func (e *entry) state() member.State {
@@ -201,8 +202,8 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) bool {
 		return ok
 	case wire.TypeConflict:
 		c, ok := wire.ReadConflict(body)
-		if ok {
-			n.conflict(&c)
+		if ok && n.claimed(&c) { // a seed passes on what a newcomer claims
+			n.sendConflict(c.Record.Addr, false)
 		}
 		return ok
 	}
@@ -222,7 +223,7 @@ func (n *Node) answerJoin(peer detect.Peer, j *wire.Join) {
 		return
 	}
 	fact, err := j.Record.Fact()
-	if err != nil {
+	if err != nil || fact.State != member.Alive || member.IDOf(fact.Record.Value().Name) != peer.ID {
 		n.stats.Malformed++
 		return
 	}
@@ -242,18 +243,20 @@ func (n *Node) answerJoin(peer detect.Peer, j *wire.Join) {
 		n.refuse(peer, wire.TableFull, 0, "")
 		return
 	}
-	fact.State = member.Alive
 	n.learn(peer, peer.ID, 0, &j.Record.Claim, &j.Record)
 	n.sendWelcome(peer)
 }
 
-// sendWelcome tells a newcomer of this node and of a few others, so that it can ask many for the rest.
+// sendWelcome tells a newcomer of this node and of a few others, so that it can ask many for the rest. In a flood of
+// Joins it tells of this node alone, which costs no more than the Join.
 func (n *Node) sendWelcome(peer detect.Peer) {
 	start := n.open(peer.Instance)
 	n.out.arena = wire.AppendWelcome(n.out.arena, uint32(n.table.Live()))
 	var room [sampleSize + 1]member.Member
 	sample := append(room[:0], n.Self())
-	sample = topology.Pick(n.rng, &n.table, sampleSize, sample, n.id, peer.ID)
+	if n.welcomes.ready(n.now) {
+		sample = topology.Pick(n.rng, &n.table, sampleSize, sample, n.id, peer.ID)
+	}
 	for i := range sample {
 		before := len(n.out.arena)
 		n.appendMember(&sample[i], true, n.id)
@@ -263,6 +266,7 @@ func (n *Node) sendWelcome(peer detect.Peer) {
 		}
 	}
 	n.appendFingerprint()
+	n.welcomes.take(len(n.out.arena) - start + ipOverhead)
 	n.close(start, peer.Addr)
 }
 
@@ -271,18 +275,21 @@ func (n *Node) sendWelcome(peer detect.Peer) {
 // restarted elsewhere, and nobody has noticed yet.
 func (n *Node) claimHolds(owner *member.Member, r *member.Record) bool {
 	e := &n.entry
-	e.claims = slices.DeleteFunc(e.claims, func(c claim) bool { return n.now.Sub(c.since) > claimLife })
+	e.claims = slices.DeleteFunc(e.claims, func(c claim) bool { return n.now.Sub(c.last) > claimLife })
 	i := slices.IndexFunc(e.claims, func(c claim) bool { return c.id == owner.ID && c.addr == r.Addr })
 	if i >= 0 && n.now.Sub(e.claims[i].since) >= claimWait {
 		return true
 	}
-	if i < 0 && len(e.claims) < maxClaims {
-		e.claims = append(e.claims, claim{id: owner.ID, addr: r.Addr, since: n.now})
+	if i >= 0 {
+		e.claims[i].last = n.now
+	} else if len(e.claims) < maxClaims {
+		e.claims = append(e.claims, claim{id: owner.ID, addr: r.Addr, since: n.now, last: n.now})
 	}
 	peer := detect.PeerOf(owner)
-	start := n.open(peer.Instance)
-	n.out.arena = wire.AppendConflict(n.out.arena, 0, r, 0)
-	n.close(start, peer.Addr)
+	if start, ok := n.reply(peer); ok {
+		n.out.arena = wire.AppendConflict(n.out.arena, 0, false, r, 0)
+		n.closeReply(start, peer)
+	}
 	return false
 }
 
@@ -310,14 +317,14 @@ func (n *Node) refuseStranger(peer detect.Peer, r wire.Reader) {
 
 // refused hears that a seed did not let this node in.
 func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
-	if n.entry.welcomed || n.entry.leaving {
+	if n.entry.leaving || n.entry.welcomed && !slices.Contains(n.entry.seeds, peer.Addr) {
 		return
 	}
 	var err error
 	switch r.Reason {
 	case wire.OldGeneration:
 		if r.Generation >= n.self.Value().Generation { // this host's clock went back
-			n.raiseGeneration(r.Generation + 1)
+			n.goAbove(r.Generation, n.inc)
 			n.dial(peer.Addr)
 		}
 		return
@@ -343,7 +350,7 @@ func (n *Node) fromNamesake(h wire.Header, peer detect.Peer, r wire.Reader) {
 		case own:
 		case t == wire.TypeJoin:
 			if j, ok := wire.ReadJoin(body); ok && j.Record.Addr != n.self.Value().Addr {
-				n.sendConflict(j.Record.Addr)
+				n.sendConflict(j.Record.Addr, false)
 			}
 		case t == wire.TypeConflict:
 			if c, ok := wire.ReadConflict(body); ok {
@@ -370,28 +377,37 @@ func (n *Node) dropSeed(a netip.AddrPort) {
 	}
 }
 
-// sendConflict tells another node of this name that this one is here, and for how long.
-func (n *Node) sendConflict(to netip.AddrPort) {
+// sendConflict tells another node of this name that this one is here, and for how long; or that it must stop.
+func (n *Node) sendConflict(to netip.AddrPort, stop bool) {
 	peer := detect.Peer{Addr: to}
 	if start, ok := n.reply(peer); ok {
 		r := n.self.Value()
-		n.out.arena = wire.AppendConflict(n.out.arena, n.uptime(), &r, n.inc)
+		n.out.arena = wire.AppendConflict(n.out.arena, n.uptime(), stop, &r, n.inc)
 		n.closeReply(start, peer)
 	}
 }
 
 func (n *Node) uptime() uint64 { return uint64(n.now.Sub(n.start) / time.Millisecond) }
 
-// conflict settles who keeps the name: the one that has been up for longer, so that no clocks are compared. The other
-// says that its life is over, and stops.
+// claimed says whether a Conflict is about this node's name and another node.
+func (n *Node) claimed(c *wire.Conflict) bool {
+	own := n.self.Value()
+	return string(c.Record.Name) == own.Name && c.Record.Addr != own.Addr && !n.entry.leaving
+}
+
+// conflict settles who keeps the name: the one that has been up for longer, so that no clocks are compared. The one with
+// the lower address judges. Who must stop says that its life is over first.
 func (n *Node) conflict(c *wire.Conflict) {
-	other, own := c.Record.Addr, n.self.Value()
-	if string(c.Record.Name) != own.Name || other == own.Addr || n.entry.leaving {
+	if !n.claimed(c) {
 		return
 	}
-	mine := n.uptime()
-	if mine > c.Uptime || mine == c.Uptime && own.Addr.Compare(other) < 0 {
-		n.sendConflict(other)
+	other, own := c.Record.Addr, n.self.Value()
+	if !c.Stop && other.Compare(own.Addr) < 0 {
+		n.sendConflict(other, false) // the other judges
+		return
+	}
+	if !c.Stop && n.uptime() >= c.Uptime {
+		n.sendConflict(other, true)
 		return
 	}
 	n.entry.leaving = true

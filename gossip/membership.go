@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"math"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
@@ -41,7 +42,7 @@ func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim
 	case known && order == 0:
 		n.news.Heard(uint64(id))
 		if c.State == member.Suspect {
-			n.accused(&m, c.Accuser)
+			n.accused(m, c.Accuser)
 		}
 	case known && c.State == member.Failed && m.State.Live() && c.Generation == m.Generation() &&
 		time.Duration(c.Age)*time.Second >= oldVerdict:
@@ -99,19 +100,22 @@ func (n *Node) apply(f member.Fact, full bool, accuser member.ID, age time.Durat
 	} else {
 		n.news.Put(n.now, rumor.Item{Key: uint64(id), Full: full, Accuser: accuser})
 	}
-	n.changed(&before, &after)
+	n.changed(before, after)
 	if after.State == member.Suspect {
-		n.detector.Accused(n.now, &after, accuser)
+		n.detector.Accused(n.now, after, accuser)
 	}
-	if id != n.id {
+	switch {
+	case id != n.id:
 		n.tellChange(known, &before, &after)
+	case known && before.Check != after.Check && before.Generation() == after.Generation():
+		n.tell(MemberUpdated, after) // one's own tags
 	}
 }
 
 // changed tells the node's other parts that the table changed.
-func (n *Node) changed(before, after *member.Member) {
+func (n *Node) changed(before, after member.Member) {
 	n.detector.Changed(n.now, before, after)
-	n.repair.Changed(n.now, *before, *after)
+	n.repair.Changed(n.now, before, after)
 	if !after.State.Live() {
 		n.mourn()
 	}
@@ -131,10 +135,13 @@ func (n *Node) tellChange(known bool, before, after *member.Member) {
 		if after.State == member.Suspect {
 			n.tell(MemberSuspected, *after)
 		}
-	case after.State == member.Suspect && before.State == member.Alive:
-		n.tell(MemberSuspected, *after)
 	case after.State == member.Alive && before.State != member.Alive:
 		n.tell(MemberRecovered, *after)
+	case after.State == member.Suspect && before.State != member.Suspect:
+		if !before.State.Live() { // that it was alive in between, nobody here has heard
+			n.tell(MemberRecovered, *after)
+		}
+		n.tell(MemberSuspected, *after)
 	}
 	if known && !again && before.Check != after.Check {
 		n.tell(MemberUpdated, *after)
@@ -148,14 +155,14 @@ func (n *Node) accuse(id member.ID, s member.State) {
 		return
 	}
 	if s == member.Suspect && m.State == member.Suspect {
-		n.accused(&m, n.id)
+		n.accused(m, n.id)
 		return
 	}
 	n.apply(member.Fact{Record: m.Handle, Incarnation: m.Incarnation, State: s}, false, n.id, 0)
 }
 
 // accused counts who suspects a suspect; an independent confirmation is passed on.
-func (n *Node) accused(m *member.Member, accuser member.ID) {
+func (n *Node) accused(m member.Member, accuser member.ID) {
 	if accuser != 0 && n.detector.Accused(n.now, m, accuser) {
 		n.news.Put(n.now, rumor.Item{Key: uint64(m.ID), Accuser: accuser})
 	}
@@ -185,41 +192,51 @@ func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.
 	case c.Generation > own.Generation:
 		n.laterSelf(peer, c, r)
 	case c.Incarnation > self.Incarnation || c.Incarnation == self.Incarnation && (c.State != member.Alive || !same):
-		n.refute(c.Incarnation + 1)
+		n.refute(c.Incarnation)
 		if c.State == member.Failed {
 			n.answerWithSelf(peer)
 		}
-	default:
+	case c.Incarnation == self.Incarnation:
 		n.news.Heard(uint64(n.id))
+	case !c.State.Live():
+		n.answerWithSelf(peer) // it has missed the refutation
 	}
 }
 
 // laterSelf meets a later generation of this node's name. At this node's address it was a former process with a clock
 // that ran ahead, and this one goes over it; elsewhere it is another node of the same name.
 func (n *Node) laterSelf(peer detect.Peer, c *wire.Claim, r *wire.Record) {
-	if r == nil {
-		n.wanted = append(n.wanted, n.id)
-		return
-	}
-	if r.Addr == n.self.Value().Addr || !c.State.Live() {
-		n.raiseGeneration(c.Generation + 1)
+	switch {
+	case !c.State.Live() || r != nil && r.Addr == n.self.Value().Addr:
+		n.goAbove(c.Generation, c.Incarnation)
 		n.answerWithSelf(peer)
-		return
+	case r != nil:
+		n.sendConflict(r.Addr, false)
+	case len(n.wanted) < wire.MaxRequest:
+		n.wanted = append(n.wanted, n.id)
 	}
-	n.sendConflict(r.Addr)
 }
 
-// refute says that this node lives.
+// refute says that this node lives, above the incarnation at which others hold the contrary.
 func (n *Node) refute(incarnation uint32) {
-	n.inc = incarnation
 	n.stats.Refuted++
+	n.detector.Refuted()
+	if incarnation == math.MaxUint32 {
+		n.goAbove(n.self.Value().Generation, 0)
+		return
+	}
+	n.inc = incarnation + 1
 	n.announce(false)
 }
 
-// raiseGeneration begins a new life on paper, above what others hold of this node's name.
-func (n *Node) raiseGeneration(g uint64) {
+// goAbove begins a new life on paper, above what others hold of this node's name.
+func (n *Node) goAbove(generation uint64, incarnation uint32) {
 	r := n.self.Value()
-	r.Generation = g
+	r.Generation = min(generation+1, member.MaxGeneration)
+	n.inc = 0
+	if r.Generation == generation {
+		n.inc = incarnation + 1 // there is no higher generation
+	}
 	n.setSelf(member.Share(r))
 	n.announce(true)
 }

@@ -43,12 +43,14 @@ type Node struct {
 	hasShown bool
 	hushed   bool // what is learned now is not spread
 
-	budget  bucket
-	replies bucket // for what strangers provoke
-	flushAt Time   // no news leaves before; the coalescing delay, or the pace of a storm
+	budget   bucket
+	replies  bucket // for what strangers and the dead provoke
+	welcomes bucket // for the samples that newcomers get
+	flushAt  Time   // no news leaves before; the coalescing delay, or the pace of a storm
 
 	entry  entry
 	upkeep upkeep
+	asked  uint64      // kinds of questions answered in the current datagram, a bit each
 	wanted []member.ID // records to ask the sender of the current datagram for
 
 	stats   Stats
@@ -84,6 +86,7 @@ func New(cfg *Config, self Self, rng rand.Source) (*Node, error) {
 		messages: rumor.NewQueue(c.Rounds, enough),
 		budget:   bucket{rate: c.Budget, burst: max(c.Budget/4, 8*c.MTU)},
 		replies:  bucket{rate: replyRate, burst: replyRate},
+		welcomes: bucket{rate: welcomeRate, burst: 2 * welcomeRate},
 		now:      Never,
 	}
 	n.setSelf(member.Share(r))
@@ -153,6 +156,7 @@ func (n *Node) launch() {
 	n.table.Merge(n.now, member.Fact{Record: n.self, Incarnation: n.inc})
 	n.budget.reset(n.now)
 	n.replies.reset(n.now)
+	n.welcomes.reset(n.now)
 	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
 	n.detector = swim.New(n.cfg.SWIM, host{n}, n.now)
 	n.launchEntry()

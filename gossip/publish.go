@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/rumor"
@@ -105,6 +106,10 @@ func (n *Node) spread(m *wire.Message, data []byte) {
 		ev.OriginName = o.Name()
 	}
 	n.out.Events = append(n.out.Events, Event{Kind: MessageDelivered, Message: ev})
+	if len(data) > n.cfg.MTU-wire.HeaderSize { // its origin has a larger MTU: it cannot be passed on from here
+		n.stats.TooLarge++
+		return
+	}
 	n.messages.Put(n.now, rumor.Item{Key: messageKey(m), Data: data})
 }
 
@@ -113,19 +118,24 @@ func messageKey(m *wire.Message) uint64 {
 	return uint64(m.Origin)*0x9e3779b97f4a7c15 ^ m.Generation<<40 ^ m.Seq
 }
 
-// seen tells copies of messages from new ones: for each origin a window over its sequence. A window lasts as long as
-// its origin is remembered.
-type seen struct{ windows map[member.ID]*window }
+// seen tells copies of messages from new ones: for each origin a window over its sequence. Over maxOrigins, the window
+// of an origin that was silent for longest, or nearly, makes way (second chance, Corbató 1969).
+type seen struct {
+	windows map[member.ID]*window
+	ring    []member.ID // of all windows, and of some forgotten ones
+	hand    int
+}
 
 const (
 	windowBits = 512
-	maxOrigins = 8192
+	maxOrigins = 16384
 )
 
 type window struct {
 	generation uint64
 	high       uint64 // the highest sequence heard
 	bits       [windowBits / 64]uint64
+	lately     bool // heard since the hand passed
 }
 
 type hearing uint8
@@ -139,23 +149,48 @@ const (
 func (s *seen) note(m *wire.Message) hearing {
 	w := s.windows[m.Origin]
 	switch {
-	case w == nil && len(s.windows) >= maxOrigins:
-		return tooOld
 	case w == nil:
-		if s.windows == nil {
-			s.windows = make(map[member.ID]*window)
-		}
-		w = &window{generation: m.Generation}
-		s.windows[m.Origin] = w
+		w = s.open(m.Origin)
+		w.generation = m.Generation
 	case m.Generation < w.generation:
 		return tooOld
 	case m.Generation > w.generation:
 		*w = window{generation: m.Generation}
 	}
+	w.lately = true
 	return w.note(m.Seq)
 }
 
-func (s *seen) forget(id member.ID) { delete(s.windows, id) }
+// open makes a window for an origin, in the place of another if there are too many.
+func (s *seen) open(origin member.ID) *window {
+	if s.windows == nil {
+		s.windows = make(map[member.ID]*window)
+	}
+	w := new(window)
+	s.windows[origin] = w
+	if len(s.ring) < maxOrigins {
+		s.ring = append(s.ring, origin)
+		return w
+	}
+	for {
+		s.hand = (s.hand + 1) % len(s.ring)
+		old := s.windows[s.ring[s.hand]]
+		if old == nil || !old.lately {
+			break
+		}
+		old.lately = false
+	}
+	delete(s.windows, s.ring[s.hand])
+	s.ring[s.hand] = origin
+	return w
+}
+
+func (s *seen) forget(id member.ID) {
+	if _, ok := s.windows[id]; ok {
+		delete(s.windows, id)
+		s.ring = slices.DeleteFunc(s.ring, func(o member.ID) bool { return o == id })
+	}
+}
 
 func (w *window) note(seq uint64) hearing {
 	if seq > w.high {

@@ -45,8 +45,7 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 
 // takeMessages goes through a datagram that is meant for this node.
 func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
-	n.wanted, n.hushed = n.wanted[:0], false
-	n.meet(h, peer)
+	n.wanted, n.hushed, n.asked = n.wanted[:0], false, 0
 	for {
 		t, body, ok := r.Next()
 		if !ok {
@@ -59,6 +58,9 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	if r.Malformed() {
 		n.stats.Malformed++
 	}
+	if !n.wasAsked(wire.TypeJoin) { // a newcomer is in, or is not wanted yet
+		n.meet(h, peer)
+	}
 	n.endDatagram()
 	if len(n.wanted) > 0 && !n.stopped {
 		start := n.open(peer.Instance)
@@ -67,7 +69,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	}
 }
 
-// meet looks at who sent a datagram. One whose record is unknown is asked for it. One that is known in another life
+// meet looks at who sent a datagram, once its news is taken in. One whose record is unknown is asked for it. One that is known in another life
 // is told of that too: of the two, the older life must learn that it is over, or that it has a namesake. One that this
 // node holds failed is told, so that it can refute.
 func (n *Node) meet(h wire.Header, peer detect.Peer) {
@@ -83,8 +85,28 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	}
 }
 
+// again says whether a datagram holds a second question of one kind. Honest nodes ask one thing a datagram; a datagram
+// full of them would make this node send many times what it got.
+func (n *Node) again(t wire.Type) bool {
+	switch t {
+	case wire.TypePing, wire.TypePingReq, wire.TypeRequest, wire.TypeJoin, wire.TypeConflict:
+		if n.wasAsked(t) {
+			n.stats.Excess++
+			return true
+		}
+		n.asked |= 1 << t
+	}
+	return false
+}
+
+// wasAsked says whether the current datagram held a question of a kind.
+func (n *Node) wasAsked(t wire.Type) bool { return n.asked&(1<<t) != 0 }
+
 // take handles one message; it says whether the message was well-formed.
 func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
+	if n.again(t) {
+		return true
+	}
 	switch t {
 	case wire.TypePing, wire.TypeAck, wire.TypePingReq, wire.TypeNack:
 		n.detector.Receive(n.now, peer, t, body)

@@ -51,7 +51,6 @@ func recordOf(name string, generation uint64, addr netip.AddrPort) *member.Recor
 
 // A node that leaves while all others are dead has no live member left to draw.
 func TestLeaveAmongTheDead(t *testing.T) {
-	known(t, "F1: reconnect draws among no live members")
 	w := newWorld(t)
 	nodes := w.cluster(2, &Config{Reconnect: 10 * time.Millisecond})
 	nodes[1].down = true
@@ -63,7 +62,6 @@ func TestLeaveAmongTheDead(t *testing.T) {
 // A node whose peers allow longer datagrams gets a message that it cannot pass on: it must not stop passing on others,
 // nor wake for it again and again.
 func TestMessageLongerThanMTU(t *testing.T) {
-	known(t, "F2: it blocks the queue of messages")
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
 	w.run(time.Second)
@@ -88,7 +86,6 @@ func TestMessageLongerThanMTU(t *testing.T) {
 
 // Whatever is claimed of a node, it can go over it.
 func TestRefuteLargestIncarnation(t *testing.T) {
-	known(t, "F3: the incarnation overflows")
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)
 	self := nodes[0].Self()
@@ -103,7 +100,6 @@ func TestRefuteLargestIncarnation(t *testing.T) {
 
 // A generation that nobody can go over is no news.
 func TestRefuteLargestGeneration(t *testing.T) {
-	known(t, "F4: the generation overflows")
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)
 	r := recordOf("n0", math.MaxUint64, addrOf(0))
@@ -116,7 +112,6 @@ func TestRefuteLargestGeneration(t *testing.T) {
 
 // A join in the name of another than its sender changes nothing, least of all what a node holds of itself.
 func TestJoinInAnothersName(t *testing.T) {
-	known(t, "F5: answerJoin believes the record")
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
 	r := recordOf("n0", 5, addrOf(0))
@@ -129,7 +124,6 @@ func TestJoinInAnothersName(t *testing.T) {
 // What a datagram provokes at once is bounded, whatever is packed into it: a forged source address must not turn a
 // node into an amplifier.
 func TestAmplification(t *testing.T) {
-	known(t, "F6: every message of a datagram is answered")
 	for _, c := range []struct {
 		what    string
 		message []byte
@@ -177,7 +171,6 @@ func mustTags(t testing.TB, pairs map[string]string) member.Tags {
 
 // Forged origins must not use up the room in which copies of messages are told apart: real members are heard after it.
 func TestOriginFlood(t *testing.T) {
-	known(t, "F7: windows are never let go")
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
 	for i := range maxOrigins + 10 {
@@ -199,7 +192,6 @@ func TestOriginFlood(t *testing.T) {
 
 // A node asks about itself when somebody tells of a later life of it; such asking is bounded too.
 func TestWantedBounded(t *testing.T) {
-	known(t, "F8: laterSelf appends without a bound")
 	w := newWorld(t)
 	nodes := w.cluster(2, nil)
 	u := wire.AppendUpdate(nil, &wire.Update{ID: nodes[0].id, Claim: wire.Claim{Generation: 9, State: member.Left}})
@@ -217,7 +209,6 @@ func TestWantedBounded(t *testing.T) {
 
 // Odd configurations are refused or work; none panics or sends more than a datagram may hold.
 func TestOddConfig(t *testing.T) {
-	known(t, "F9: rounds, pauses and the name are not checked")
 	for name, cfg := range map[string]Config{
 		"no rounds":          {Rounds: []time.Duration{}},
 		"negative rounds":    {Rounds: []time.Duration{-time.Second}},

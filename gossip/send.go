@@ -18,6 +18,8 @@ const (
 	stormPace  = 20 * time.Millisecond // between two datagrams of news to the same number of peers, when more waits than one holds
 	maxFanout  = 16
 	replyRate  = 32 << 10 // bytes a second that strangers and the dead can make this node send
+
+	welcomeRate = 512 << 10 // bytes a second of samples for newcomers; a thousand of them at once fit the burst
 )
 
 // open begins a datagram in the outbox's arena and returns where it starts.

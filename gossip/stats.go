@@ -19,6 +19,8 @@ type Stats struct {
 	Delivered      uint64 // messages
 	Duplicates     uint64 // copies of messages that were delivered already
 	TooOld         uint64 // messages older than the window in which copies are told apart
+	TooLarge       uint64 // messages delivered but not passed on: longer than this node's MTU
+	Excess         uint64 // questions beyond the first of their kind in one datagram, not answered
 	QueueDropped   uint64 // rumors let go over the queues' bounds
 
 	NewsQueued, MessagesQueued int

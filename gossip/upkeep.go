@@ -54,7 +54,7 @@ func (n *Node) reconnect() {
 			}
 		}
 	}
-	if failed > 0 && n.rng.IntN(n.table.Live()) < failed {
+	if failed > 0 && n.rng.IntN(max(n.table.Live(), 1)) < failed {
 		n.note(&chosen, detect.PeerOf(&chosen), false)
 	}
 }

@@ -36,10 +36,12 @@ type Detector interface {
 	Deadline() mono.Time
 	// Changed tells that the table changed: before is the zero Member if the member is new. The detector's own
 	// verdicts come back this way too.
-	Changed(now mono.Time, before, after *member.Member)
+	Changed(now mono.Time, before, after member.Member)
 	// Accused tells that somebody suspects a member that the table holds as a suspect: once when it becomes one, and
 	// again for each who says the same. It says whether that is worth passing on.
-	Accused(now mono.Time, m *member.Member, accuser member.ID) bool
+	Accused(now mono.Time, m member.Member, accuser member.ID) bool
+	// Refuted tells that this node had to refute an accusation: others do not hear it in time.
+	Refuted()
 	// Stalled tells that this node's own process stood still for a gap: what was due meanwhile is nobody's fault.
 	Stalled(gap time.Duration)
 	// Health returns the local health: 0 is good, higher is worse.

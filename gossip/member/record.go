@@ -14,6 +14,9 @@ const (
 	MaxZone   = 128  // bytes of a zone path
 	MaxTags   = 1024 // bytes of all tags together, encoded
 	MaxRecord = 1152 // bytes of name, zone and tags together, with 64 for the rest
+
+	// MaxGeneration is far beyond every clock. Nobody believes a higher one, so that no forged one is the last word.
+	MaxGeneration = 1 << 62
 )
 
 // ID stands for a name in tables and packets: the name's 64-bit hash. Two names of one cluster meet with
@@ -56,6 +59,8 @@ func (r *Record) Validate() error {
 	case len(r.Name)+len(r.Zone)+len(r.Tags)+64 > MaxRecord:
 		return fmt.Errorf("%w: name, zone and tags have %d bytes together, at most %d are allowed",
 			ErrRecord, len(r.Name)+len(r.Zone)+len(r.Tags), MaxRecord-64)
+	case r.Generation > MaxGeneration:
+		return fmt.Errorf("%w: %s has the generation %d, at most %d is allowed", ErrRecord, r.Name, r.Generation, uint64(MaxGeneration))
 	case !r.Addr.IsValid() || r.Addr.Port() == 0 || r.Addr.Addr().IsUnspecified():
 		return fmt.Errorf("%w: %s has the address %s, where nobody can be reached", ErrRecord, r.Name, r.Addr)
 	}

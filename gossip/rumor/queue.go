@@ -40,6 +40,14 @@ type ticket struct {
 	stamp uint32
 }
 
+// lane is the tickets of one round, the first at head: a queue that reuses its room.
+type lane struct {
+	tickets []ticket
+	head    int
+}
+
+func (l *lane) waiting() []ticket { return l.tickets[l.head:] }
+
 // Queue holds the rumors of one kind. A rumor waits in the lane of its next round; each lane is in the order of time,
 // so that the least-pushed and oldest come first at constant cost. The zero Queue is not ready: see NewQueue.
 type Queue struct {
@@ -48,7 +56,7 @@ type Queue struct {
 	slots   []slot
 	free    []int32
 	at      map[uint64]int32
-	lanes   [MaxRounds][]ticket
+	lanes   [MaxRounds]lane
 	bytes   int
 	stamp   uint32
 	Dropped uint64 // rumors let go over the bounds
@@ -86,7 +94,7 @@ func (q *Queue) Put(now mono.Time, it Item) {
 	q.slots[i] = slot{Item: it, stamp: q.stamp, used: true}
 	q.at[it.Key] = i
 	q.bytes += len(it.Data)
-	q.lanes[0] = append(q.lanes[0], ticket{due: now, slot: i, stamp: q.stamp})
+	q.push(0, ticket{due: now, slot: i, stamp: q.stamp})
 }
 
 // Get returns the waiting rumor of a key, valid until the next call.
@@ -143,15 +151,30 @@ func (q *Queue) Pushed(now mono.Time, it *Item) {
 		return
 	}
 	s := &q.slots[i]
-	lane := q.lanes[s.round]
-	q.lanes[s.round] = lane[1:]
+	q.lanes[s.round].head++
 	s.round++
 	if int(s.round) == len(q.rounds) {
 		q.remove(i)
 		return
 	}
 	due := now.Add(q.rounds[s.round] - q.rounds[s.round-1])
-	q.lanes[s.round] = append(q.lanes[s.round], ticket{due: due, slot: i, stamp: s.stamp})
+	q.push(int(s.round), ticket{due: due, slot: i, stamp: s.stamp})
+}
+
+// push puts a ticket at the end of a lane. Before a full lane grows, the tickets at its head that are used up, and those
+// of rumors that are gone, make way.
+func (q *Queue) push(r int, t ticket) {
+	l := &q.lanes[r]
+	if len(l.tickets) == cap(l.tickets) {
+		kept := l.tickets[:0]
+		for _, old := range l.waiting() {
+			if q.valid(old) {
+				kept = append(kept, old)
+			}
+		}
+		l.tickets, l.head = kept, 0
+	}
+	l.tickets = append(l.tickets, t)
 }
 
 // Waiting calls yield with the waiting rumors, the least-pushed first, until it returns false: for those that ride on
@@ -161,7 +184,7 @@ func (q *Queue) Waiting(yield func(*Item) bool) {
 		return
 	}
 	for r := range q.rounds {
-		for _, t := range q.lanes[r] {
+		for _, t := range q.lanes[r].waiting() {
 			if q.valid(t) && !yield(&q.slots[t.slot].Item) {
 				return
 			}
@@ -176,11 +199,10 @@ func (q *Queue) valid(t ticket) bool {
 
 // head returns the first ticket of a lane that still stands for a rumor.
 func (q *Queue) head(r int) (ticket, bool) {
-	for len(q.lanes[r]) > 0 {
-		if t := q.lanes[r][0]; q.valid(t) {
+	for l := &q.lanes[r]; l.head < len(l.tickets); l.head++ {
+		if t := l.tickets[l.head]; q.valid(t) {
 			return t, true
 		}
-		q.lanes[r] = q.lanes[r][1:]
 	}
 	return ticket{}, false
 }
@@ -212,6 +234,6 @@ func (q *Queue) remove(i int32) {
 		return
 	}
 	for r := range q.lanes {
-		q.lanes[r] = q.lanes[r][:0]
+		q.lanes[r] = lane{tickets: q.lanes[r].tickets[:0]}
 	}
 }

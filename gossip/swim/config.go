@@ -70,9 +70,15 @@ func (c *Config) suspicionTimeout(n, confirmations int) time.Duration {
 	return max(least, most-time.Duration(shrunk))
 }
 
-// log2 interpolates between powers of two. It uses no function whose last bit differs between machines, and is within
-// 0.09 of the logarithm.
+// log2 is exact for the counts of confirmations and interpolates between powers of two for others, within 0.09. It uses
+// no function whose last bit differs between machines.
 func log2(n int) float64 {
+	switch n {
+	case 3:
+		return 1.584962500721156
+	case 5:
+		return 2.321928094887362
+	}
 	if n < 1 {
 		return 0
 	}

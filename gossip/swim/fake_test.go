@@ -92,9 +92,9 @@ func (f *fake) merge(fact member.Fact, accuser member.ID) {
 		f.t.Fatalf("the table did not take %+v: %v", fact, err)
 	}
 	after, _ := f.table.Get(member.IDOf(fact.Record.Value().Name))
-	f.d.Changed(f.now, &before, &after)
+	f.d.Changed(f.now, before, after)
 	if after.State == member.Suspect {
-		f.d.Accused(f.now, &after, accuser)
+		f.d.Accused(f.now, after, accuser)
 	}
 }
 

@@ -25,7 +25,7 @@ type suspicions struct {
 }
 
 // Accused starts a suspicion, or counts an independent confirmation of one.
-func (d *Detector) Accused(now mono.Time, m *member.Member, accuser member.ID) bool {
+func (d *Detector) Accused(now mono.Time, m member.Member, accuser member.ID) bool {
 	s := d.suspicions.get(m.ID)
 	if s == nil {
 		s = d.suspicions.add(m.ID, now)

@@ -75,7 +75,7 @@ func (f *fake) left(i int) time.Duration {
 
 func (f *fake) accuse(i, accuser int) bool {
 	m := f.get(id(i))
-	return f.d.Accused(f.now, &m, id(accuser))
+	return f.d.Accused(f.now, m, id(accuser))
 }
 
 func TestOnlyIndependentConfirmationsShrink(t *testing.T) {

@@ -8,6 +8,7 @@
 package swim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
@@ -105,13 +106,18 @@ func (d *Detector) Stalled(gap time.Duration) {
 	d.suspicions.shift(gap)
 }
 
+// Refuted takes an accusation for a sign of bad health of one's own (Lifeguard, section IV-A).
+func (d *Detector) Refuted() { d.heal(1) }
+
 // Changed keeps the round and the suspicions in step with the table.
-func (d *Detector) Changed(_ mono.Time, before, after *member.Member) {
+func (d *Detector) Changed(_ mono.Time, before, after member.Member) {
 	wasLive := before.ID != 0 && before.State.Live()
 	if after.State.Live() && !wasLive && after.ID != d.host.Self() {
-		d.insert(after.ID)
+		if before.ID == 0 || !slices.Contains(d.order[d.next:], after.ID) { // who comes back may have its place still
+			d.insert(after.ID)
+		}
 	}
-	if after.State != member.Suspect || after.Incarnation != before.Incarnation ||
+	if after.State != member.Suspect || before.ID == 0 || after.Incarnation != before.Incarnation ||
 		after.Generation() != before.Generation() {
 		d.suspicions.drop(after.ID)
 	}
@@ -169,8 +175,7 @@ func (d *Detector) appendBuddy(b []byte, to member.ID) []byte {
 func (d *Detector) startProbe(now mono.Time) {
 	// Lifeguard, section IV-A: a node in bad health probes more slowly and gives more time.
 	period := d.cfg.Period * time.Duration(d.health+1)
-	d.tick = max(d.tick.Add(period), now) // a late turn does not make the next one early
-	d.tick = min(d.tick, now.Add(period))
+	d.tick = now.Add(period) // from now: a late turn does not shorten the probe
 	m, ok := d.target()
 	if !ok {
 		return

@@ -89,7 +89,7 @@ func describeEntry(t wire.Type, body []byte) (text string, ok bool) {
 		return fmt.Sprintf("Refuse reason=%d generation=%d text=%q", m.Reason, m.Generation, m.Text), ok
 	case wire.TypeConflict:
 		m, ok := wire.ReadConflict(body)
-		return fmt.Sprintf("Conflict uptime=%d %s", m.Uptime, describeRecord(&m.Record)), ok
+		return fmt.Sprintf("Conflict uptime=%d stop=%t %s", m.Uptime, m.Stop, describeRecord(&m.Record)), ok
 	case wire.TypeMistaken:
 		instance, ok := wire.ReadMistaken(body)
 		return fmt.Sprintf("Mistaken instance=%08x", instance), ok
@@ -230,7 +230,7 @@ func rewriteEntry(b []byte, t wire.Type, body []byte) []byte {
 			return appendRaw(b, t, body)
 		}
 		r := recordOf(&m.Record)
-		return wire.AppendConflict(b, m.Uptime, &r, m.Record.Incarnation)
+		return wire.AppendConflict(b, m.Uptime, m.Stop, &r, m.Record.Incarnation)
 	case wire.TypeMistaken:
 		instance, _ := wire.ReadMistaken(body)
 		return wire.AppendMistaken(b, instance)

@@ -93,7 +93,7 @@ func vectors() []vector {
 		message("welcome", wire.AppendWelcome(nil, 3)),
 		message("refuse-cluster", wire.AppendRefuse(nil, wire.WrongCluster, 0, "murmur")),
 		message("refuse-generation", wire.AppendRefuse(nil, wire.OldGeneration, wren.Generation, "")),
-		message("conflict", wire.AppendConflict(nil, 61000, &wren, 4)),
+		message("conflict", wire.AppendConflict(nil, 61000, true, &wren, 4)),
 		message("mistaken", wire.AppendMistaken(nil, instanceOf(lark))),
 		message("message", wire.AppendMessage(nil, &wire.Message{
 			Origin: idOf(wren), Generation: wren.Generation, Seq: 300, Topic: []byte("greetings"), Payload: []byte("hello"),

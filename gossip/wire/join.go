@@ -83,17 +83,23 @@ func ReadRefuse(body []byte) (m Refuse, ok bool) {
 }
 
 // Conflict tells a member that another live one claims its name. The one that has been up for longer stays, the other
-// stops; no clocks are compared.
+// stops; no clocks are compared. Of the two, the one with the lower address judges, so that they never both stay.
 type Conflict struct {
 	Uptime uint64 // of the claimant, in milliseconds
+	Stop   bool   // the judgement: the receiver stops
 	Record Record // the claimant
 }
 
 // AppendConflict writes a Conflict.
-func AppendConflict(b []byte, uptime uint64, r *member.Record, incarnation uint32) []byte {
+func AppendConflict(b []byte, uptime uint64, stop bool, r *member.Record, incarnation uint32) []byte {
 	start := len(b)
 	b = begin(b, TypeConflict)
 	b = binary.AppendUvarint(b, uptime)
+	if stop {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
 	b = appendRecord(b, r, &Claim{Incarnation: incarnation})
 	return end(b, start)
 }
@@ -102,6 +108,7 @@ func AppendConflict(b []byte, uptime uint64, r *member.Record, incarnation uint3
 func ReadConflict(body []byte) (m Conflict, ok bool) {
 	c := cursor{b: body}
 	m.Uptime = c.uvarint()
+	m.Stop = c.u8() != 0
 	m.Record = c.record()
 	return m, !c.bad
 }

@@ -36,6 +36,9 @@ func (c *cursor) claim() (m Claim) {
 	m.State = member.State(c.u8())
 	m.Generation = c.uvarint()
 	m.Incarnation = c.uvarint32()
+	if m.Generation > member.MaxGeneration {
+		c.bad = true
+	}
 	switch m.State {
 	case member.Alive:
 	case member.Suspect:

@@ -128,8 +128,8 @@ func TestRoundTripEntry(t *testing.T) {
 		if !ok || j.Detector != detector || string(j.Cluster) != text || !sameRecord(&j.Record, &r, alive) {
 			t.Fatalf("%+v, %t; want %d %q %+v %d", j, ok, detector, text, r, inc)
 		}
-		c, ok := wire.ReadConflict(body(t, wire.TypeConflict, wire.AppendConflict(nil, n, &r, inc)))
-		if !ok || c.Uptime != n || !sameRecord(&c.Record, &r, alive) {
+		c, ok := wire.ReadConflict(body(t, wire.TypeConflict, wire.AppendConflict(nil, n, inc%2 == 0, &r, inc)))
+		if !ok || c.Uptime != n || c.Stop != (inc%2 == 0) || !sameRecord(&c.Record, &r, alive) {
 			t.Fatalf("%+v, %t; want %d %+v %d", c, ok, n, r, inc)
 		}
 		reason := wire.Reason(detector)

@@ -49,7 +49,7 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 		"record":           len(wire.AppendRecord(nil, &r, &claim)),
 		"record in a push": len(wire.AppendRecord(wire.BeginPush(nil, true), &r, &claim)),
 		"join":             len(wire.AppendJoin(nil, 1, strings.Repeat("c", 64), &r, 1<<32-1)),
-		"conflict":         len(wire.AppendConflict(nil, 1<<64-1, &r, 1<<32-1)),
+		"conflict":         len(wire.AppendConflict(nil, 1<<64-1, true, &r, 1<<32-1)),
 		"request":          len(wire.AppendRequest(nil, make([]member.ID, wire.MaxRequest))),
 		"want":             len(wire.AppendWant(nil, 0, make([]uint32, wire.MaxWant))),
 		"sketch":           len(sketch),

@@ -1,0 +1,295 @@
+// Package netns tests real agents on a real network: three network namespaces that it makes itself, joined by a fourth
+// with a bridge. What only this test can show: that cut links, lost packets and stopped processes of the operating
+// system do to agents what they do to nodes in the simulator. It needs root, iproute2 and nftables, and touches nothing
+// outside its namespaces.
+package netns
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	zones   = 3
+	perZone = 4
+	all     = zones * perZone
+	patient = 60 * time.Second // how long anything may take at most; the log says how long it took
+)
+
+// network is the namespaces and the agents in them.
+type network struct {
+	t      *testing.T
+	prefix string
+	binary string
+	agents [all]*agent
+}
+
+type agent struct {
+	name, space, addr, api string
+	cmd                    *exec.Cmd
+	log                    lockedBuffer
+}
+
+type lockedBuffer struct {
+	sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.Lock()
+	defer b.Unlock()
+	return b.Buffer.Write(p)
+}
+
+// run runs a command and returns what it printed.
+func run(args ...string) (string, error) {
+	var out, errs bytes.Buffer
+	c := exec.Command(args[0], args[1:]...)
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, errs.String())
+	}
+	return out.String(), nil
+}
+
+func (n *network) must(args ...string) string {
+	n.t.Helper()
+	out, err := run(args...)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return out
+}
+
+func (n *network) space(z int) string { return fmt.Sprintf("%s%d", n.prefix, z) }
+
+// build makes the namespaces, or skips the test with the reason.
+func build(t *testing.T) *network {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a real-network test takes a minute: not with -short")
+	}
+	if os.Getuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	for _, tool := range []string{"ip", "nft"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("there is no %s here: install iproute2 and nftables", tool)
+		}
+	}
+	n := &network{t: t, prefix: fmt.Sprintf("st%d-", os.Getpid())}
+	if _, err := run("ip", "netns", "add", n.space(0)); err != nil {
+		t.Skipf("this machine makes no network namespaces: %v", err)
+	}
+	t.Cleanup(func() { run("ip", "netns", "del", n.space(0)) })
+	hub := []string{"ip", "-n", n.space(0)}
+	if _, err := run(append(hub, "link", "add", "br0", "type", "bridge")...); err != nil {
+		t.Skipf("this machine makes no bridges: %v", err)
+	}
+	n.must(append(hub, "link", "set", "br0", "up")...)
+	for z := 1; z <= zones; z++ {
+		n.attach(z)
+	}
+	n.binary = filepath.Join(t.TempDir(), "starling")
+	n.must("go", "build", "-o", n.binary, "../../cmd/starling")
+	return n
+}
+
+// attach makes one namespace with an address on the bridge.
+func (n *network) attach(z int) {
+	n.t.Helper()
+	hub, ns, port := n.space(0), n.space(z), fmt.Sprintf("p%d", z)
+	n.must("ip", "netns", "add", ns)
+	n.t.Cleanup(func() { run("ip", "netns", "del", ns) })
+	n.must("ip", "-n", hub, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", ns)
+	n.must("ip", "-n", hub, "link", "set", port, "master", "br0", "up")
+	n.must("ip", "-n", ns, "addr", "add", fmt.Sprintf("10.77.0.%d/24", z), "dev", "eth0")
+	n.must("ip", "-n", ns, "link", "set", "eth0", "up")
+	n.must("ip", "-n", ns, "link", "set", "lo", "up")
+	n.must("ip", "netns", "exec", ns, "nft", "add table inet test; add chain inet test in { type filter hook input priority 0; }")
+}
+
+// filter replaces a namespace's rules for what comes in from other namespaces; none lets all in.
+func (n *network) filter(z int, rules ...string) {
+	n.t.Helper()
+	n.must("ip", "netns", "exec", n.space(z), "nft", "flush chain inet test in")
+	for _, r := range rules {
+		n.must("ip", "netns", "exec", n.space(z), "nft", "add rule inet test in "+r)
+	}
+}
+
+// start starts the i-th agent; the first is the seed of the others.
+func (n *network) start(i int) {
+	n.t.Helper()
+	z := i%zones + 1
+	a := &agent{
+		name: fmt.Sprintf("a%d", i), space: n.space(z),
+		addr: fmt.Sprintf("10.77.0.%d:%d", z, 7747+10*i), api: fmt.Sprintf("127.0.0.1:%d", 7748+10*i),
+	}
+	a.cmd = exec.Command("ip", "netns", "exec", a.space, n.binary, "agent", "--name", a.name, "--bind", a.addr,
+		"--api", a.api, "--zone", fmt.Sprintf("zone%d", z), "--join", "10.77.0.1:7747")
+	a.cmd.Stdout, a.cmd.Stderr = &a.log, &a.log
+	if err := a.cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	n.agents[i] = a
+	n.t.Cleanup(func() {
+		a.cmd.Process.Signal(syscall.SIGCONT)
+		a.cmd.Process.Kill()
+		a.cmd.Wait()
+		if n.t.Failed() {
+			n.t.Logf("%s:\n%s", a.name, a.log.String())
+		}
+	})
+}
+
+// cli runs a client command against an agent.
+func (n *network) cli(a *agent, args ...string) (string, error) {
+	return run(append([]string{"ip", "netns", "exec", a.space, n.binary, "--api", a.api}, args...)...)
+}
+
+// states returns what an agent holds of all members.
+func (n *network) states(a *agent) map[string]string {
+	out, err := n.cli(a, "members", "--json")
+	if err != nil {
+		return nil
+	}
+	var members []struct{ Name, State string }
+	if err := json.Unmarshal([]byte(out), &members); err != nil {
+		n.t.Fatalf("members --json: %v\n%s", err, out)
+	}
+	s := make(map[string]string)
+	for _, m := range members {
+		s[m.Name] = m.State
+	}
+	return s
+}
+
+// until asks again and again until something is so, and says how long that took.
+func (n *network) until(what string, ok func() bool) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patient)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	start := time.Now()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			for _, a := range n.agents {
+				info, err := n.cli(a, "info")
+				n.t.Logf("%s sees %v\n%s%v", a.name, n.states(a), info, err)
+			}
+			n.t.Fatalf("not so after %s: %s", patient, what)
+		}
+	}
+	n.t.Logf("%s after %s", what, time.Since(start).Round(10*time.Millisecond))
+}
+
+// allSee says whether each agent holds exactly these members alive.
+func (n *network) allSee(viewers, alive []*agent) bool {
+	for _, v := range viewers {
+		states, live := n.states(v), 0
+		for _, s := range states {
+			if s == "alive" {
+				live++
+			}
+		}
+		if live != len(alive) {
+			return false
+		}
+		for _, a := range alive {
+			if states[a.name] != "alive" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// watch collects what an agent tells until stop is called.
+func (n *network) watch(a *agent) (stop func() string) {
+	n.t.Helper()
+	c := exec.Command("ip", "netns", "exec", a.space, n.binary, "--api", a.api, "watch", "--json")
+	var out lockedBuffer
+	c.Stdout = &out
+	if err := c.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	return func() string {
+		c.Process.Kill()
+		c.Wait()
+		return out.String()
+	}
+}
+
+// pass lets real time go by: the operating system's clock is what this test is about.
+func pass(d time.Duration) { <-time.After(d) }
+
+func TestRealNetwork(t *testing.T) {
+	n := build(t)
+	for i := range all {
+		n.start(i)
+	}
+	everybody := n.agents[:]
+	var ours, theirs []*agent // two zones against the third
+	for _, a := range everybody {
+		if a.space == n.space(3) {
+			theirs = append(theirs, a)
+		} else {
+			ours = append(ours, a)
+		}
+	}
+	n.until("12 agents see each other", func() bool { return n.allSee(everybody, everybody) })
+
+	n.filter(3, "iifname eth0 drop")
+	n.filter(1, "ip saddr 10.77.0.3 drop")
+	n.filter(2, "ip saddr 10.77.0.3 drop")
+	n.until("cut: two clusters", func() bool { return n.allSee(ours, ours) && n.allSee(theirs, theirs) })
+	pass(15 * time.Second) // long enough for verdicts to be old news
+	for z := 1; z <= zones; z++ {
+		n.filter(z)
+	}
+	n.until("healed: one cluster", func() bool { return n.allSee(everybody, everybody) })
+
+	for z := 1; z <= zones; z++ {
+		n.filter(z, "iifname eth0 numgen random mod 100 < 30 drop")
+	}
+	stop := n.watch(everybody[1])
+	pass(20 * time.Second)
+	if events := stop(); strings.Contains(events, `"failed"`) {
+		t.Errorf("at 30 %% of the packets dropped a live member was failed:\n%s", events)
+	}
+	for z := 1; z <= zones; z++ {
+		n.filter(z)
+	}
+	n.until("without loss: one cluster", func() bool { return n.allSee(everybody, everybody) })
+
+	sleeper := everybody[4]
+	if err := sleeper.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	pass(5 * time.Second)
+	stop = n.watch(everybody[2])
+	if err := sleeper.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	n.until("after a stop of 5 s: one cluster", func() bool { return n.allSee(everybody, everybody) })
+	pass(5 * time.Second)
+	for line := range strings.Lines(stop()) {
+		if strings.Contains(line, `"failed"`) && !strings.Contains(line, `"`+sleeper.name+`"`) {
+			t.Errorf("the node that had slept made others fail: %s", line)
+		}
+	}
+}
