@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -51,6 +52,10 @@ once; SIGHUP reads the key file again.`,
 	return cmd
 }
 
+// echo is how long after a signal the same one is taken for its copy: timeout(1), make and go run pass on to their
+// children what the terminal has sent these already.
+const echo = 250 * time.Millisecond
+
 // serve runs an agent until a signal. The second signal ends the process where it stands.
 func (a *app) serve(ctx context.Context, running *agent.Agent) error {
 	ctx, leave := context.WithCancel(ctx)
@@ -60,7 +65,8 @@ func (a *app) serve(ctx context.Context, running *agent.Agent) error {
 	done := make(chan struct{})
 	defer func() { signal.Stop(signals); close(done) }()
 	go func() {
-		for asked := false; ; {
+		var asked time.Time
+		for {
 			select {
 			case <-done:
 				return
@@ -69,12 +75,14 @@ func (a *app) serve(ctx context.Context, running *agent.Agent) error {
 					running.Rekey()
 					continue
 				}
-				if asked {
+				switch {
+				case asked.IsZero():
+					asked = time.Now()
+					leave()
+				case time.Since(asked) > echo:
 					fmt.Fprintf(a.err, "starling: %v again: quitting at once\n", s)
 					os.Exit(exitFailed)
 				}
-				asked = true
-				leave()
 			}
 		}
 	}()

@@ -73,7 +73,7 @@ func isStatus(err error, status int) bool {
 
 // oneLine makes one line of an error that has several, such as cobra's with its proposals.
 func oneLine(err error) string {
-	text := strings.Replace(strings.TrimSpace(err.Error()), "\n\nDid you mean this?\n\t", ": did you mean ", 1)
+	text := strings.Replace(strings.TrimPrefix(strings.TrimSpace(err.Error()), "starling: "), "\n\nDid you mean this?\n\t", ": did you mean ", 1)
 	if strings.Contains(text, ": did you mean ") && !strings.HasSuffix(text, "?") {
 		text += "?"
 	}
