@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/starling-gossip/starling/agent/dev"
 )
@@ -20,7 +21,11 @@ const (
 func (m *model) View() string {
 	beside := m.side.lines(len(m.frame), int(m.now/(2*frameTime)), m.progress[0], m.progress[1])
 	if m.w < leastWidth || m.h < leastHeight {
-		return strings.Join(append(cut(beside, m.h-1), m.caption()), "\n")
+		lines := append(cut(beside, m.h-1), m.caption())
+		for i := range lines {
+			lines[i] = ansi.Truncate(lines[i], m.w, "…")
+		}
+		return strings.Join(lines, "\n")
 	}
 	w, h := m.w-sideWidth-2, m.h-2
 	var below []string
@@ -37,7 +42,7 @@ func (m *model) View() string {
 	for i := range m.h {
 		line := ""
 		if i < len(left) {
-			line = left[i]
+			line = ansi.Truncate(left[i], w, "…")
 		}
 		if i < len(beside) {
 			line += strings.Repeat(" ", max(1, w+1-lipgloss.Width(line))) + beside[i]
