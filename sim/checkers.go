@@ -31,10 +31,10 @@ func (b Bounds) withDefaults(o *Options) Bounds {
 		b.Refute = 10 * time.Second
 	}
 	if b.Detect == 0 {
-		b.Detect = 40 * time.Second
+		b.Detect = time.Minute
 	}
 	if b.Converge == 0 {
-		b.Converge = 40 * time.Second
+		b.Converge = time.Minute
 	}
 	if b.Message == 0 {
 		b.Message = 2 * time.Second
@@ -264,7 +264,7 @@ func (c *gone) Take(l *ledger, o *Obs) string {
 		if !ok || !o.After.live() || o.After.Gen > d.gen {
 			return ""
 		}
-		if o.Before.Known && !o.Before.live() || o.At.Sub(d.at) > c.bound && l.untroubled() {
+		if o.Before.Known && o.Before.State == member.Left || o.At.Sub(d.at) > c.bound && l.untroubled() {
 			return fmt.Sprintf("n%d holds n%d for %s, which left at %s", o.Node, o.Member, o.After, span(d.at))
 		}
 	}

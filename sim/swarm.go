@@ -25,7 +25,7 @@ func pick[T any](d *draws, of ...T) T { return of[d.below(len(of))] }
 // The swarm's runs: faults happen in the first part, and the second is long enough for everything to be well again.
 const (
 	swarmFaults = 40 * time.Second
-	swarmQuiet  = 60 * time.Second
+	swarmQuiet  = 90 * time.Second
 )
 
 // Draw returns the swarm's options of a seed.

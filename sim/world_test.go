@@ -68,7 +68,7 @@ func TestLibrary(t *testing.T) {
 			if err := Named(s.Name, &o); err != nil {
 				t.Fatal(err)
 			}
-			o.Duration = max(o.Duration, 60*time.Second) + 45*time.Second // the quiet that the checkers wait for
+			o.Duration = max(o.Duration, 60*time.Second) + 65*time.Second // the quiet that the checkers wait for
 			if r := run(t, o); len(r.Violations) > 0 {
 				t.Errorf("%s\n%s", list(r.Violations), command(t, o))
 			}
