@@ -66,7 +66,11 @@ func (w *world) harm(rng *rand.Rand, n int) {
 		if len(w.up()) > 0 {
 			old := w.latest(name)
 			generation := max(1, old.self.Value().Generation+uint64(rng.IntN(3))-1) // an older one too: the clock went back
-			w.start(name, i, generation, nil, (i+1)%n, (i+2)%n, (i+3)%n)
+			var seeds []int // all of them: else who runs may know nobody who runs
+			for j := range n {
+				seeds = append(seeds, j)
+			}
+			w.start(name, i, generation, nil, seeds...)
 		}
 	case what < 3 && len(w.up()) > 1:
 		p.down, p.paused, p.socket = true, false, nil

@@ -325,8 +325,8 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 	case wire.OldGeneration:
 		if r.Generation >= n.self.Value().Generation { // this host's clock went back
 			n.goAbove(r.Generation, n.inc)
-			n.dial(peer.Addr)
 		}
+		n.dial(peer.Addr)
 		return
 	case wire.WrongCluster:
 		err = fmt.Errorf("%s: %w: %q, and this node to %q", peer.Addr, ErrWrongCluster, r.Text, n.cfg.Cluster)

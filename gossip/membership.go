@@ -168,8 +168,11 @@ func (n *Node) accused(m member.Member, accuser member.ID) {
 	}
 }
 
-// doubt passes an old verdict to the member it is about, instead of believing it.
+// doubt passes an old verdict to the member it is about, instead of believing it, and has the member probed.
 func (n *Node) doubt(m *member.Member, c *wire.Claim) {
+	if !n.detector.Examine(n.now, m.ID) {
+		return
+	}
 	n.stats.Doubted++
 	peer := detect.PeerOf(m)
 	if start, ok := n.reply(peer); ok {

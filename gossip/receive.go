@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
@@ -69,9 +70,13 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	}
 }
 
+// farewell is how long a member that left may still be heard of as it goes. One that is heard later has come back with the
+// generation that it had.
+const farewell = time.Second
+
 // meet looks at who sent a datagram, once its news is taken in. One whose record is unknown is asked for it. One that is known in another life
 // is told of that too: of the two, the older life must learn that it is over, or that it has a namesake. One that this
-// node holds failed is told, so that it can refute.
+// node holds dead is told, so that it can refute.
 func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	m, ok := n.table.Get(h.From)
 	switch {
@@ -80,7 +85,7 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	case uint32(m.Generation()) != h.Generation:
 		n.want(h.From)
 		n.note(&m, peer, true)
-	case m.State == member.Failed:
+	case m.State == member.Failed, m.State == member.Left && n.now.Sub(m.Since) > farewell:
 		n.note(&m, peer, false)
 	}
 }

@@ -160,10 +160,7 @@ func (n *Node) push(body []byte) {
 
 // packNews adds the news that is due and says whether more waits than fits.
 func (n *Node) packNews(start int) (storm bool) {
-	reserve := 0
-	if n.messages.Peek(n.now) != nil {
-		reserve = n.cfg.MTU / 2
-	}
+	reserve := 0 // for the first, which may be large
 	for {
 		it := n.news.Peek(n.now)
 		if it == nil {
@@ -173,6 +170,9 @@ func (n *Node) packNews(start int) (storm bool) {
 			return true
 		}
 		n.news.Pushed(n.now, it)
+		if n.messages.Peek(n.now) != nil {
+			reserve = n.cfg.MTU / 2
+		}
 	}
 }
 
