@@ -19,9 +19,6 @@ func TestConvergesAfterChaos(t *testing.T) {
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			if seed == 36 || seed == 42 {
-				known(t, "F23: who left and comes back in the same generation is not told that it is held left")
-			}
 			chaos(t, uint64(seed))
 		})
 	}
