@@ -15,6 +15,7 @@ type Options struct {
 	Seeds     int           `json:"seeds,omitempty"`     // every node's: the first so many nodes, later the first that run; default 1
 	Seed      uint64        `json:"seed"`                // of all chance
 	Spread    time.Duration `json:"spread,omitempty"`    // over which the nodes start at first; 0: all at once
+	Warm      bool          `json:"warm,omitempty"`      // all know each other from the start; Spread and JoinIn do not count
 	JoinIn    time.Duration `json:"join_in,omitempty"`   // all have to be joined after; default 60 s
 	Settle    time.Duration `json:"settle,omitempty"`    // between the join and the scenario; default 5 s
 	Duration  time.Duration `json:"duration,omitempty"`  // of the scenario; default 60 s

@@ -33,6 +33,7 @@ type proc struct {
 	held     int  // bytes in the buffer
 	troubled int  // faults that touch it now
 	seek     bool // it wants its seeds' addresses
+	alone    bool // it gets none the next time: it is the first of its cluster
 
 	changes uint64 // of the table, when last looked at
 	inc     uint32 // its own incarnation, when last looked at
@@ -171,7 +172,7 @@ func (s *shard) after(p *proc, now gossip.Time) {
 			break
 		}
 		p.seek = false
-		if err := p.node.Do(p.clock(now), gossip.Join{Seeds: s.w.seeds}, &s.out); err != nil {
+		if err := p.node.Do(p.clock(now), p.seeds(), &s.out); err != nil {
 			s.w.err = fmt.Errorf("%s cannot join: %w", p.name, err)
 		}
 	}

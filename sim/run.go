@@ -31,7 +31,14 @@ const tickEvery = time.Second
 func (w *World) join() {
 	w.lookUp()
 	w.at(gossip.Time(tickEvery), w.tick)
+	if w.opt.Warm {
+		w.opt.Spread = 0
+		w.at(0, func() { w.err = w.warm() })
+	}
 	for i, p := range w.procs {
+		if w.opt.Warm {
+			break
+		}
 		at := gossip.Time(int64(w.opt.Spread) / int64(len(w.procs)) * int64(i))
 		w.at(at, func() {
 			if err := p.start(); err != nil {
