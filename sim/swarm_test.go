@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	swarmSeeds  = flag.Int("sim.seeds", 60, "how many seeds the swarm draws its runs from")
+	swarmSeeds  = flag.Int("sim.seeds", 200, "how many seeds the swarm draws its runs from")
 	swarmFirst  = flag.Uint64("sim.seed", 1, "the swarm's first seed")
 	swarmReplay = flag.String("sim.replay", "", "run these options (JSON) in place of the swarm")
 	swarmTrace  = flag.String("sim.trace", "", "write a readable trace of the replay to this file")
