@@ -61,9 +61,11 @@ type Join struct {
 	Complete float64 `json:"complete_seconds"`
 }
 
-// Publish is when a message had reached half of the nodes, 99 % of them and all: medians over the messages.
+// Publish is when a message had reached half of the nodes, 99 % of them and all that it reached: medians over the
+// messages. Missed counts, over all messages, the nodes that one did not reach within five seconds.
 type Publish struct {
 	Messages int     `json:"messages"`
+	Missed   int     `json:"missed"`
 	T50      float64 `json:"t50_seconds"`
 	T99      float64 `json:"t99_seconds"`
 	T100     float64 `json:"t100_seconds"`
@@ -122,5 +124,5 @@ type Fact struct{ Name, Value string }
 // Wave is how one message spread: when each node got it, in the order of the nodes.
 type Wave struct {
 	Origin int
-	Delay  []time.Duration // negative: that node runs no more
+	Delay  []time.Duration // negative: it did not come
 }

@@ -146,7 +146,7 @@ func TestQuantile(t *testing.T) {
 		want time.Duration
 	}{
 		{nil, 0.5, 0}, {ms(7), 0.5, 7}, {ms(7), 1, 7}, {ms(1, 2, 3), 0.5, 2}, {ms(1, 2, 3, 4), 0.5, 2},
-		{ms(-1, -1, 5, 6), 0.5, 5}, {ms(hundred...), 0.99, 99}, {ms(hundred...), 1, 100}, {ms(hundred...), 0.5, 50},
+		{ms(hundred...), 0.99, 99}, {ms(hundred...), 1, 100}, {ms(hundred...), 0.5, 50},
 	} {
 		if got := quantile(c.of, c.q); got != c.want {
 			t.Errorf("quantile %v of %d values is %d, want %d", c.q, len(c.of), got, c.want)

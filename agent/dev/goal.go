@@ -114,7 +114,11 @@ type spread struct {
 // topic is where the script publishes.
 const topic = "murmuration"
 
-// publish sends a message from a node and waits until all have it.
+// tooLate is when a message that is not there is held to be lost.
+const tooLate = 5 * time.Second
+
+// publish sends a message from a node and waits until all have it, or until those that lack it will not get it any more:
+// a message is sent with all care, but without a promise.
 func (c *Cluster) publish(ctx context.Context, from int) (*Wave, error) {
 	node := c.Node(from)
 	s := &spread{origin: name(from), delay: make([]time.Duration, c.n), done: make(chan struct{})}
@@ -124,19 +128,22 @@ func (c *Cluster) publish(ctx context.Context, from int) (*Wave, error) {
 			s.need++
 		}
 	}
-	need := s.need
 	c.message, s.since = s, time.Now()
 	c.mu.Unlock()
 	if _, err := node.Publish(ctx, topic, []byte("a turn of the flock")); err != nil {
 		return nil, err
 	}
+	late := time.NewTimer(tooLate)
+	defer late.Stop()
 	select {
 	case <-s.done:
+	case <-late.C:
 	case <-ctx.Done():
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return nil, fmt.Errorf("a message: %d of %d nodes lack it: %w", s.need, need, context.Cause(ctx))
+		return nil, fmt.Errorf("publish: %w", context.Cause(ctx))
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.message = nil // from here on delay is the caller's
 	for i := range s.delay {
 		if s.delay[i] == 0 {
 			s.delay[i] = -1

@@ -94,6 +94,7 @@ func (r *run) join(ctx context.Context, _ int) ([]Fact, error) {
 
 func (r *run) publishAll(ctx context.Context, _ int) ([]Fact, error) {
 	var t50, t99, t100 []time.Duration
+	missed := 0
 	for range r.cfg.Messages {
 		w, err := r.publish(ctx, rand.IntN(r.n))
 		if err != nil {
@@ -101,6 +102,10 @@ func (r *run) publishAll(ctx context.Context, _ int) ([]Fact, error) {
 		}
 		r.tell(Update{Step: StepPublish, Wave: w})
 		delays := slices.Sorted(slices.Values(w.Delay))
+		for len(delays) > 0 && delays[0] < 0 {
+			delays = delays[1:]
+			missed++
+		}
 		t50 = append(t50, quantile(delays, 0.5))
 		t99 = append(t99, quantile(delays, 0.99))
 		t100 = append(t100, quantile(delays, 1))
@@ -110,8 +115,12 @@ func (r *run) publishAll(ctx context.Context, _ int) ([]Fact, error) {
 	}
 	median := func(d []time.Duration) time.Duration { return quantile(slices.Sorted(slices.Values(d)), 0.5) }
 	a, b, c := median(t50), median(t99), median(t100)
-	r.report.Publish = Publish{r.cfg.Messages, a.Seconds(), b.Seconds(), c.Seconds()}
-	return []Fact{{"half have it", duration(a)}, {"99 % have it", duration(b)}, {"all have it", duration(c)}}, nil
+	r.report.Publish = Publish{r.cfg.Messages, missed, a.Seconds(), b.Seconds(), c.Seconds()}
+	facts := []Fact{{"half have it", duration(a)}, {"99 % have it", duration(b)}, {"all have it", duration(c)}}
+	if missed > 0 {
+		facts = append(facts, Fact{"never came", fmt.Sprintf("%d of %d", missed, r.cfg.Messages*r.n)})
+	}
+	return facts, nil
 }
 
 // crash closes a node without a word to the others.
@@ -219,11 +228,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// quantile is the smallest value that a share of the sorted ones do not exceed; the negative ones do not count.
+// quantile is the smallest value that a share of the sorted ones do not exceed.
 func quantile(sorted []time.Duration, q float64) time.Duration {
-	for len(sorted) > 0 && sorted[0] < 0 {
-		sorted = sorted[1:]
-	}
 	if len(sorted) == 0 {
 		return 0
 	}
