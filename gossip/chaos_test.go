@@ -63,7 +63,7 @@ func (w *world) harm(rng *rand.Rand, n int) {
 		if len(w.up()) > 0 {
 			old := w.latest(name)
 			generation := max(1, old.self.Value().Generation+uint64(rng.IntN(3))-1) // an older one too: the clock went back
-			var seeds []int // all of them: else who runs may know nobody who runs
+			var seeds []int                                                         // all of them: else who runs may know nobody who runs
 			for j := range n {
 				seeds = append(seeds, j)
 			}
