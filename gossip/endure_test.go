@@ -251,7 +251,6 @@ func TestLargeTagsInSmallDatagrams(t *testing.T) {
 
 // News of a large record is not held up by a steady stream of messages, nor does it hold up other news.
 func TestLargeNewsAmongMessages(t *testing.T) {
-	known(t, "F22: it gets at most half of a datagram while messages wait")
 	w := newWorld(t)
 	nodes := w.cluster(10, nil)
 	w.run(5 * time.Second)

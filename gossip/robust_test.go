@@ -15,12 +15,6 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// known skips a test that shows a fault which is known and not mended yet.
-func known(t *testing.T, fault string) {
-	t.Helper()
-	t.Skip("known fault " + fault)
-}
-
 // forge makes a datagram of the default cluster as if from a member.
 func forge(from string, generation uint32, body ...[]byte) []byte {
 	b := wire.AppendHeader(nil, wire.Header{
