@@ -42,6 +42,7 @@ type Cluster struct {
 	complete int              // running observers that know all n
 	goals    []*goal
 	message  *spread
+	heard    *overheard
 }
 
 // NewCluster makes the cluster; nothing runs yet.

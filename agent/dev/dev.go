@@ -123,6 +123,6 @@ type Fact struct{ Name, Value string }
 
 // Wave is how one message spread: when each node got it, in the order of the nodes.
 type Wave struct {
-	Origin int
+	Origin int             // -1: a node from outside
 	Delay  []time.Duration // negative: it did not come
 }

@@ -129,6 +129,29 @@ func TestBooks(t *testing.T) {
 	<-again.done
 }
 
+// TestOverheard: a message that somebody else sends is shown once, when it has come everywhere.
+func TestOverheard(t *testing.T) {
+	c := NewCluster(3)
+	m := starling.Message{Topic: "news", Origin: name(1), Seq: 5}
+	c.deliver(1, m)
+	if c.Overheard() != nil {
+		t.Error("it is shown at once")
+	}
+	c.deliver(2, m)
+	c.heard.since = c.heard.since.Add(-time.Minute)
+	if w := c.Overheard(); w == nil || w.Origin != 1 || w.Delay[0] != -1 || w.Delay[1] <= 0 || w.Delay[2] <= 0 {
+		t.Errorf("wave %+v", w)
+	}
+	if c.Overheard() != nil {
+		t.Error("it is shown twice")
+	}
+	c.deliver(0, starling.Message{Topic: "news", Origin: "outside", Seq: 1})
+	c.heard.since = c.heard.since.Add(-time.Minute)
+	if w := c.Overheard(); w == nil || w.Origin != -1 {
+		t.Errorf("wave %+v", w)
+	}
+}
+
 func TestQuantile(t *testing.T) {
 	ms := func(v ...int) (out []time.Duration) {
 		for _, x := range v {

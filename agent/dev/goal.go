@@ -158,7 +158,11 @@ func (c *Cluster) deliver(i int, m starling.Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.message
-	if s == nil || m.Topic != topic || m.Origin != s.origin || s.delay[i] != 0 {
+	if m.Topic != topic {
+		c.overhear(i, m, now)
+		return
+	}
+	if s == nil || m.Origin != s.origin || s.delay[i] != 0 {
 		return
 	}
 	s.delay[i] = max(1, now.Sub(s.since))
@@ -166,4 +170,48 @@ func (c *Cluster) deliver(i int, m starling.Message) {
 		c.message = nil
 		close(s.done)
 	}
+}
+
+// overheard is a message that the script did not send: somebody plays with the cluster.
+type overheard struct {
+	origin string
+	seq    uint64
+	since  time.Time // when the first node had it
+	delay  []time.Duration
+	shown  bool
+}
+
+// settled is how long after its first sign an overheard message is taken to have come everywhere.
+const settled = 300 * time.Millisecond
+
+func (c *Cluster) overhear(i int, m starling.Message, now time.Time) {
+	o := c.heard
+	if o == nil || o.origin != m.Origin || o.seq != m.Seq {
+		if o != nil && !o.shown {
+			return // one at a time
+		}
+		o = &overheard{origin: m.Origin, seq: m.Seq, since: now, delay: make([]time.Duration, c.n)}
+		for k := range o.delay {
+			o.delay[k] = -1
+		}
+		c.heard = o
+	}
+	if !o.shown {
+		o.delay[i] = max(1, now.Sub(o.since))
+	}
+}
+
+// Overheard returns how the last message spread that was not the script's own; once, and nil otherwise.
+func (c *Cluster) Overheard() *Wave {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.heard == nil || c.heard.shown || time.Since(c.heard.since) < settled {
+		return nil
+	}
+	c.heard.shown = true
+	origin, ok := c.index[c.heard.origin]
+	if !ok {
+		origin = -1
+	}
+	return &Wave{Origin: origin, Delay: c.heard.delay}
 }

@@ -135,6 +135,9 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.o.Cluster.Frame(m.frame)
 		m.progress[0], m.progress[1] = m.o.Cluster.Progress()
 		m.flock.look(m.now, m.frame)
+		if w := m.o.Cluster.Overheard(); w != nil {
+			m.flock.show(m.now, w)
+		}
 		if m.doneAt > 0 && !m.o.Hold && m.now-m.doneAt > afterglow {
 			return m, tea.Quit
 		}
