@@ -72,6 +72,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	remembered := make(chan struct{})
 	go func() { a.peers.follow(ctx, a.node); close(remembered) }()
 	go a.logEvents(ctx)
+	go a.logWelcome(ctx)
 
 	var err error
 	select {
@@ -99,6 +100,23 @@ func (a *Agent) logEvents(ctx context.Context) {
 			level = slog.LevelDebug
 		}
 		a.log.Log(ctx, level, "member "+e.Kind.String(), "member", e.Member.Name, "addr", e.Member.Addr.String())
+	}
+}
+
+// welcomeSoon is how long a node may wait for its seeds before the log says that it waits.
+const welcomeSoon = 5 * time.Second
+
+// logWelcome says when a seed has let this node in, and before that, once, when that takes long.
+func (a *Agent) logWelcome(ctx context.Context) {
+	soon, stop := context.WithTimeout(ctx, welcomeSoon)
+	err := a.node.Welcomed(soon)
+	stop()
+	if err != nil && ctx.Err() == nil && a.node.Err() == nil {
+		a.log.Warn("no seed has let this node in yet; it tries on", "error", err)
+		err = a.node.Welcomed(ctx)
+	}
+	if err == nil {
+		a.log.Info("in the cluster")
 	}
 }
 

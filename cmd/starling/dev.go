@@ -81,6 +81,9 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 		tell = dev.Plain(a.out)
 	}
 	report, err := dev.Run(ctx, f.cfg, cluster, tell)
+	if ctx.Err() != nil {
+		return errors.New("interrupted before the end") // no results: that is no success to a script
+	}
 	if err != nil {
 		return err
 	}
