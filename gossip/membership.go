@@ -46,7 +46,7 @@ func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim
 		}
 	case known && c.State == member.Failed && m.State.Live() && c.Generation == m.Generation() &&
 		time.Duration(c.Age)*time.Second >= oldVerdict:
-		n.doubt(&m, c)
+		n.doubt(&m, c, peer.ID)
 	default:
 		n.apply(fact, r != nil && (!known || m.Handle != fact.Record), c.Accuser, time.Duration(c.Age)*time.Second)
 	}
@@ -168,12 +168,16 @@ func (n *Node) accused(m member.Member, accuser member.ID) {
 	}
 }
 
-// doubt passes an old verdict to the member it is about, instead of believing it, and has the member probed.
-func (n *Node) doubt(m *member.Member, c *wire.Claim) {
-	if !n.detector.Examine(n.now, m.ID) {
+// doubt takes an old verdict for an accusation, which is not spread: the member becomes a suspect here, or the suspicion
+// gets another confirmation. The verdict is passed to the member itself each time, which refutes if it lives.
+func (n *Node) doubt(m *member.Member, c *wire.Claim, accuser member.ID) {
+	if m.State == member.Suspect && !n.detector.Accused(n.now, *m, accuser) {
 		return
 	}
 	n.stats.Doubted++
+	n.quiet(func() {
+		n.apply(member.Fact{Record: m.Handle, Incarnation: c.Incarnation, State: member.Suspect}, false, accuser, 0)
+	})
 	peer := detect.PeerOf(m)
 	if start, ok := n.reply(peer); ok {
 		n.out.arena = wire.AppendUpdate(n.out.arena, &wire.Update{ID: m.ID, Check: m.Check, Claim: *c})

@@ -40,9 +40,6 @@ type Detector interface {
 	// Accused tells that somebody suspects a member that the table holds as a suspect: once when it becomes one, and
 	// again for each who says the same. It says whether that is worth passing on.
 	Accused(now mono.Time, m member.Member, accuser member.ID) bool
-	// Examine asks that a live member be probed soon, for others say that it is dead. It says whether that is new to the
-	// detector, and taken on.
-	Examine(now mono.Time, id member.ID) bool
 	// Refuted tells that this node had to refute an accusation: others do not hear it in time.
 	Refuted()
 	// Stalled tells that this node's own process stood still for a gap: what was due meanwhile is nobody's fault.

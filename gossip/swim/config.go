@@ -29,7 +29,6 @@ type Config struct {
 const (
 	maxConfirm = 4
 	maxHealth  = 8   // Lifeguard's S
-	maxFirst   = 128 // members to be probed before the rest of the round
 	maxRelays  = 256 // indirect pings under way for others
 )
 

@@ -26,7 +26,6 @@ type Detector struct {
 
 	order []member.ID // the round under way, shuffled
 	next  int         // in order
-	first []member.ID // to be probed before the rest of the round
 	probe probe
 	tick  mono.Time // when the next period begins
 	seq   uint32
@@ -105,15 +104,6 @@ func (d *Detector) Stalled(gap time.Duration) {
 		d.relays[i].end = d.relays[i].end.Add(gap)
 	}
 	d.suspicions.shift(gap)
-}
-
-// Examine puts a member before the rest of the round.
-func (d *Detector) Examine(_ mono.Time, id member.ID) bool {
-	if len(d.first) >= maxFirst || slices.Contains(d.first, id) {
-		return false
-	}
-	d.first = append(d.first, id)
-	return true
 }
 
 // Refuted takes an accusation for a sign of bad health of one's own (Lifeguard, section IV-A).
@@ -207,13 +197,6 @@ func (d *Detector) target() (member.Member, bool) {
 		var one [1]member.Member
 		m := topology.Pick(d.host.Rand(), d.host.Table(), 1, one[:0], d.host.Self())
 		return one[0], len(m) == 1
-	}
-	for len(d.first) > 0 {
-		id := d.first[0]
-		d.first = slices.Delete(d.first, 0, 1)
-		if m, ok := d.host.Table().Get(id); ok && m.State == member.Alive { // a suspect is examined already
-			return m, true
-		}
 	}
 	for range 2 { // the rest of this round, then a new one
 		for d.next < len(d.order) {
