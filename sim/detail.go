@@ -1,0 +1,134 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+)
+
+// This file is for those who show runs: how far one is, what is wrong with its options, and all that its report sums up.
+
+// Progress is how far a run is, in virtual time.
+type Progress struct {
+	Now    time.Duration // since the start
+	End    time.Duration // when the run ends; 0 as long as the nodes join
+	Events uint64
+}
+
+// Detail is what a report sums up.
+type Detail struct {
+	Crashes, Messages []Curve
+	Bytes, Packets    []float64 // that each node sent in the scenario's time, each second; of those that are up in the end
+}
+
+// Curve is how one crash or message became known to those who should know it: those who were up all the time.
+type Curve struct {
+	At    time.Duration   // when it happened, on the scenario's clock
+	First time.Duration   // from then to the first suspicion anywhere, for a crash; -1: nobody ever suspected it
+	Due   int             // who should know
+	Known []time.Duration // from then until each who did, rising
+}
+
+// When returns how long it took until a share of those who should know did, and whether so many ever did.
+func (c *Curve) When(share float64) (time.Duration, bool) {
+	if k := rank(share, c.Due); c.Due > 0 && k < len(c.Known) {
+		return c.Known[k], true
+	}
+	return 0, false
+}
+
+// Watch is Run that tells how far it is, each virtual second, and what its report sums up. The run is the same.
+func Watch(opt Options, progress func(Progress)) (*Report, *Detail, error) {
+	w, err := newWorld(opt)
+	if err != nil {
+		return nil, nil, err
+	}
+	var tell func()
+	tell = func() { // at the moments of the world's own ticks: more would be more looks at the seeds
+		progress(w.progress())
+		w.at(w.now.Add(tickEvery), tell)
+	}
+	if progress != nil {
+		w.at(gossip.Time(tickEvery), tell)
+	}
+	w.join()
+	if w.err == nil && !w.halted {
+		w.play()
+	}
+	if w.err != nil {
+		return nil, nil, w.err
+	}
+	return w.report(), w.detail(), nil
+}
+
+func (w *World) progress() Progress {
+	p := Progress{Now: span(w.now)}
+	for _, s := range w.shards {
+		p.Events += s.events
+	}
+	switch {
+	case w.epoch > 0:
+		p.End = span(w.epoch) + w.opt.Duration
+	case len(w.settlings) > 0 && w.settlings[0].After >= 0:
+		joined := span(w.settlings[0].from) + time.Duration(float64(w.settlings[0].After)*float64(time.Second))
+		p.End = joined + w.opt.Settle + w.opt.Duration
+	}
+	return p
+}
+
+// Check says what is wrong with options, and with which of their actions; -1 if it is none of them.
+func (o Options) Check() (action int, err error) {
+	actions := o.Actions
+	o.Actions = nil
+	if o, err = o.withDefaults(); err != nil {
+		return -1, err
+	}
+	if _, err := o.Network.resolve(o.Zones); err != nil {
+		return -1, err
+	}
+	o.Actions = actions
+	for i := range actions {
+		if err := o.validate(&actions[i]); err != nil {
+			return i, err
+		}
+	}
+	return -1, nil
+}
+
+func (w *World) detail() *Detail {
+	m, d := &w.rec.meter, &Detail{}
+	curve := func(at, until gossip.Time, when map[int32]time.Duration) Curve {
+		c := Curve{At: at.Sub(w.epoch), First: -1}
+		for _, i := range m.throughout(at, until) {
+			c.Due++
+			if t, ok := when[i]; ok {
+				c.Known = append(c.Known, t)
+			}
+		}
+		slices.Sort(c.Known)
+		return c
+	}
+	for _, x := range m.crashes {
+		c := curve(x.at, min(x.until, m.now), x.knew)
+		if x.first != gossip.Never {
+			c.First = x.first.Sub(x.at)
+		}
+		d.Crashes = append(d.Crashes, c)
+	}
+	for _, k := range m.order {
+		s := m.messages[k]
+		d.Messages = append(d.Messages, curve(s.at, m.now, s.got))
+	}
+	s := w.now.Sub(m.marked).Seconds()
+	for i, h := range w.hosts {
+		if i < len(m.bytes) && h.proc != nil && s > 0 {
+			d.Bytes = append(d.Bytes, float64(h.bytes-m.bytes[i])/s)
+			d.Packets = append(d.Packets, float64(h.packets-m.packets[i])/s)
+		}
+	}
+	return d
+}
+
+// ParseShare reads a share: "0.1" or "10%".
+func ParseShare(s string) (float64, error) { return parseShare(s) }

@@ -1,0 +1,112 @@
+package sim
+
+import (
+	"slices"
+	"time"
+)
+
+// Outcome is what the runs of one scenario with several seeds showed together.
+type Outcome struct {
+	Options Options // of the first run; those after it have the seeds after its
+	Runs    []*Report
+	Details []*Detail
+	Summary map[string]Stat
+}
+
+// Stat summarizes a measure's values: over runs, crashes, messages, actions or nodes, whatever the measure has one of.
+type Stat struct {
+	N    int     `json:"n"`
+	Mean float64 `json:"mean"`
+	P50  float64 `json:"p50"`
+	P99  float64 `json:"p99"`
+	Max  float64 `json:"max"`
+}
+
+func stat(v []float64) (s Stat) {
+	slices.Sort(v)
+	p := perNode(v)
+	return Stat{N: len(v), Mean: p.Mean, P50: Percentile(v, 0.5), P99: p.P99, Max: p.Max}
+}
+
+// The measures of Outcome.Summary. One without values is absent.
+const (
+	Join       = "join_seconds"            // of each run: until all tables were complete
+	First      = "first_suspicion_seconds" // of each crash: until anybody suspected it
+	Periods    = "first_probe_periods"     // of each crash: the period in which somebody first probed it; the first is 1
+	Known50    = "crash_known50_seconds"   // of each crash: until half of those who should know did
+	Known99    = "crash_known99_seconds"
+	Known100   = "crash_known100_seconds"
+	Reached50  = "message_reached50_seconds" // of each message
+	Reached99  = "message_reached99_seconds"
+	Reached100 = "message_reached100_seconds"
+	Copies     = "message_copies_per_node" // of each run with messages
+	Agree      = "agreement_seconds"       // of each action: until all views were equal and complete
+	Suspicions = "false_suspicions"        // of each run; see Report
+	Failures   = "false_failures"          //
+	AtHealthy  = "false_failures_at_well"  //
+	BytesRate  = "node_bytes_per_second"   // of each node: sent, with headers
+	PacketRate = "node_packets_per_second" //
+)
+
+// Summarized puts runs together. The period is the failure detector's.
+func Summarized(o Options, period time.Duration, runs []*Report, details []*Detail) *Outcome {
+	v := map[string][]float64{}
+	add := func(name string, values ...float64) { v[name] = append(v[name], values...) }
+	for i, r := range runs {
+		if r.Join >= 0 {
+			add(Join, float64(r.Join))
+		}
+		for _, s := range r.Settled {
+			if s.After >= 0 {
+				add(Agree, float64(s.After))
+			}
+		}
+		if r.Messages.Count > 0 {
+			add(Copies, r.Messages.Copies)
+		}
+		add(Suspicions, float64(r.FalseSuspicions))
+		add(Failures, float64(r.FalseFailures))
+		add(AtHealthy, float64(r.FalseAtHealthy))
+		d := details[i]
+		add(BytesRate, d.Bytes...)
+		add(PacketRate, d.Packets...)
+		for k := range d.Crashes {
+			c := &d.Crashes[k]
+			if c.First >= 0 {
+				add(First, c.First.Seconds())
+				add(Periods, firstProbe(c.First, period))
+			}
+			addShares(add, c, Known50, Known99, Known100)
+		}
+		for k := range d.Messages {
+			addShares(add, &d.Messages[k], Reached50, Reached99, Reached100)
+		}
+	}
+	out := &Outcome{Options: o, Runs: runs, Details: details, Summary: map[string]Stat{}}
+	for name, values := range v {
+		if len(values) > 0 {
+			out.Summary[name] = stat(values)
+		}
+	}
+	return out
+}
+
+func addShares(add func(string, ...float64), c *Curve, half, most, all string) {
+	for _, x := range []struct {
+		name  string
+		share float64
+	}{{half, 0.5}, {most, 0.99}, {all, 1}} {
+		if d, ok := c.When(x.share); ok {
+			add(x.name, d.Seconds())
+		}
+	}
+}
+
+// firstProbe returns in which period somebody first probed a crashed member, counted in whole periods from the crash;
+// the first is 1. A probe fails, and is seen to, when its own period ends, so the first probe began one period before
+// the first suspicion. This is the number whose mean is e/(e-1) in SWIM's analysis (section 3.2): in each period every
+// live member begins one probe, and with probability 1-1/e one of them is of the crashed member. The members' periods
+// need not begin together. It holds for healthy probers: Lifeguard stretches the periods of others.
+func firstProbe(first, period time.Duration) float64 {
+	return float64(max(1, (first-1)/period)) // the ceiling of first/period, less one
+}
