@@ -114,8 +114,8 @@ func (s *shard) receive(p *proc, now gossip.Time, f flight) {
 	h := p.host
 	h.hash = mix(h.hash ^ mix(uint64(now)) + mix(uint64(f.src)<<40^f.seq))
 	p.node.Receive(p.clock(now), s.w.hosts[f.src].addr, f.data, &s.out)
-	s.pool.put(f.data)
 	s.after(p, now)
+	s.pool.put(f.data) // not before: events may point into it
 }
 
 // wake gives a process its turn: first the packets that wait, then the node's timers.

@@ -60,7 +60,7 @@ func (q *flights) pop() flight {
 		if c >= n {
 			break
 		}
-		for k := c + 1; k < min(c+4, n); k++ {
+		for k, end := c+1, min(c+4, n); k < end; k++ {
 			if h[k].before(&h[c]) {
 				c = k
 			}
@@ -143,7 +143,7 @@ func (w *wakes) down(i int, x wake) {
 		if c >= n {
 			break
 		}
-		for k := c + 1; k < min(c+4, n); k++ {
+		for k, end := c+1, min(c+4, n); k < end; k++ {
 			if w.heap[k].before(w.heap[c]) {
 				c = k
 			}

@@ -25,6 +25,27 @@ func TestFlightsComeInOrder(t *testing.T) {
 	}
 }
 
+// Many in flight at once, as in a storm: each that arrives sends others on their way.
+func TestManyFlights(t *testing.T) {
+	rng := newStream(4)
+	var q flights
+	for i := range 1000 {
+		q.push(flight{at: gossip.Time(i)})
+	}
+	for last := gossip.Time(0); len(q) > 0; {
+		f := q.pop()
+		if f.at < last {
+			t.Fatalf("%d after %d", f.at, last)
+		}
+		last = f.at
+		for range rng.Uint64() % 4 {
+			if last < 4e6 && len(q) < 10_000 {
+				q.push(flight{at: f.at + 1 + gossip.Time(rng.Uint64()%500_000)})
+			}
+		}
+	}
+}
+
 // checkNext takes the next flight from both queues.
 func checkNext(t *testing.T, q *flights, all []flight) []flight {
 	t.Helper()

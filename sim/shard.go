@@ -102,6 +102,9 @@ func (s *shard) turn(t gossip.Time) {
 		s.now, s.turns = t, 0
 		return
 	}
+	if t < s.now {
+		s.w.err = fmt.Errorf("the simulator is broken: an event of %s comes after one of %s", span(t), span(s.now))
+	}
 	if s.turns++; s.turns > maxTurns {
 		s.w.err = fmt.Errorf("time stands still at %s: a node's deadline does not move", span(t))
 	}

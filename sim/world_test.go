@@ -50,6 +50,16 @@ func TestTraceIsReproducible(t *testing.T) {
 	}
 }
 
+// A storm of many nodes, too: then the queues are long.
+func TestStormIsReproducible(t *testing.T) {
+	o := Options{Nodes: 400, Seed: 1, Settle: time.Millisecond, Duration: time.Millisecond, Unchecked: true}
+	one := run(t, o)
+	o.Workers = 2
+	if two := run(t, o); two.Trace != one.Trace {
+		t.Errorf("one worker: %s, two: %s", one.Trace, two.Trace)
+	}
+}
+
 func run(t *testing.T, o Options) *Report {
 	t.Helper()
 	r, err := Run(o)
