@@ -1,5 +1,7 @@
 package gossip
 
+import "github.com/starling-gossip/starling/gossip/reconcile"
+
 // Stats counts what a node did since it started. All counters only rise; the lengths at the end are of now.
 type Stats struct {
 	PacketsIn, BytesIn   uint64 // without IP and UDP headers and sealing
@@ -32,4 +34,12 @@ func (n *Node) Stats() Stats {
 	s.QueueDropped = n.news.Dropped + n.messages.Dropped
 	s.NewsQueued, s.MessagesQueued = n.news.Len(), n.messages.Len()
 	return s
+}
+
+// RepairStats returns what anti-entropy counted.
+func (n *Node) RepairStats() reconcile.Stats {
+	if n.repair == nil {
+		return reconcile.Stats{}
+	}
+	return n.repair.Stats()
 }

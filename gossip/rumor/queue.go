@@ -16,6 +16,9 @@ const (
 	MaxRounds = 8
 )
 
+// storm is how many rumors make one: half as many duplicates are enough then, and anti-entropy finds who was left out.
+const storm = 32
+
 // Item is one rumor.
 type Item struct {
 	Key     uint64
@@ -111,7 +114,11 @@ func (q *Queue) Heard(key uint64) {
 	if !ok {
 		return
 	}
-	if q.slots[i].heard++; q.slots[i].heard >= q.enough {
+	enough := q.enough
+	if len(q.at) > storm {
+		enough = (enough + 1) / 2
+	}
+	if q.slots[i].heard++; q.slots[i].heard >= enough {
 		q.remove(i)
 	}
 }
