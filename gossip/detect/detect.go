@@ -65,3 +65,61 @@ type Host interface {
 	// Fail declares a live member failed, and tells everybody.
 	Fail(now mono.Time, id member.ID)
 }
+
+// What follows is for a detector that examines members in private, with others. A Detector may implement Listener and
+// Prober too; the node looks for them once, when it has made the detector. Every node is a Court.
+
+// Listener is a Detector that hears of every datagram: whoever sends one lives.
+type Listener interface {
+	// Heard is called before the datagram's messages are read. The sender may be unknown here, or dead.
+	Heard(now mono.Time, from Peer)
+}
+
+// Outcome is what came of an attempt to open a connection.
+type Outcome uint8
+
+// The outcomes. That nothing came of it needs no word.
+const (
+	Refused  Outcome = iota + 1 // the host answered that nobody listens there
+	Accepted                    // the host took the connection, whether or not the process noticed
+)
+
+// Prober is a Detector that uses Court.Connect.
+type Prober interface {
+	// Connected tells what came of a Connect, if anything did.
+	Connected(now mono.Time, to Peer, o Outcome)
+}
+
+// Court is what a node offers a detector that holds inquests, beside Host.
+type Court interface {
+	Host
+	// Connect asks for a TCP connection to a member's address, which is closed as soon as it stands. The answer is not
+	// waited for; it comes by Prober.Connected, within a few seconds or not at all.
+	Connect(now mono.Time, to Peer)
+	// Alarm tells this node's user, and nobody else, that a member does not answer this node, or does again.
+	Alarm(now mono.Time, id member.ID, on bool)
+	// FailWith is Fail with the reasons. The evidence is the host's to keep.
+	FailWith(now mono.Time, id member.ID, e Evidence)
+	// Unreachable tells this node's user, and nobody else, that a live member cannot be reached from here and that too
+	// few others can be asked about it, or that it is reached again.
+	Unreachable(now mono.Time, id member.ID, on bool)
+	// Isolated tells this node's user that it hears from next to nobody, and so fails nobody, or that it does again.
+	Isolated(now mono.Time, on bool)
+}
+
+// Evidence is why a member was declared failed.
+type Evidence struct {
+	Accuser member.ID     // who declared it
+	Cause   wire.Cause    // what most of those who voted saw, or the accuser if nobody did
+	Pings   int           // that the accuser sent in vain
+	Span    time.Duration // from the first of them to the verdict
+	Votes   []Vote        // of the jurors; none where the accuser alone could judge
+}
+
+// Vote is one juror's.
+type Vote struct {
+	Juror member.ID
+	Cause wire.Cause
+	Pings int           // that it sent in vain
+	Span  time.Duration // over which it did
+}

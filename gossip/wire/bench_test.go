@@ -77,6 +77,15 @@ func readOther(t wire.Type, body []byte) uint64 {
 			n++
 		}
 		return n
+	case wire.TypeLease:
+		m, _ := wire.ReadLease(body)
+		return uint64(m.Seq)
+	case wire.TypeInquiry:
+		m, _ := wire.ReadInquiry(body)
+		return uint64(m.Target)
+	case wire.TypeFinding:
+		m, _ := wire.ReadFinding(body)
+		return uint64(m.Pings)
 	case wire.TypeDone:
 		m, _ := wire.ReadDone(body)
 		return uint64(m.Prefix)

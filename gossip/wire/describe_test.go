@@ -72,8 +72,25 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 			uint64(m.Origin), m.Generation, m.Seq, m.Topic, m.Payload), ok
 	case wire.TypeSketch, wire.TypeList, wire.TypeWant, wire.TypePush, wire.TypeDone, wire.TypeBusy:
 		return describeRepair(t, body)
+	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
+		return describeInquest(t, body)
 	}
 	return describeEntry(t, body)
+}
+
+func describeInquest(t wire.Type, body []byte) (text string, ok bool) {
+	switch t {
+	case wire.TypeLease:
+		m, ok := wire.ReadLease(body)
+		return fmt.Sprintf("Lease seq=%d next=%s", m.Seq, m.Next), ok
+	case wire.TypeInquiry:
+		m, ok := wire.ReadInquiry(body)
+		return fmt.Sprintf("Inquiry seq=%d target=%016x instance=%08x age=%s", m.Seq, uint64(m.Target), m.Instance, m.Age), ok
+	case wire.TypeFinding:
+		m, ok := wire.ReadFinding(body)
+		return fmt.Sprintf("Finding seq=%d word=%d cause=%d pings=%d span=%s", m.Seq, m.Word, m.Cause, m.Pings, m.Span), ok
+	}
+	panic("not a message of Inquest")
 }
 
 func describeEntry(t wire.Type, body []byte) (text string, ok bool) {
@@ -205,8 +222,23 @@ func rewrite(b []byte, t wire.Type, body []byte) []byte {
 		return wire.AppendMessage(b, &m)
 	case wire.TypeSketch, wire.TypeList, wire.TypeWant, wire.TypePush, wire.TypeDone, wire.TypeBusy:
 		return rewriteRepair(b, t, body)
+	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
+		return rewriteInquest(b, t, body)
 	}
 	return rewriteEntry(b, t, body)
+}
+
+func rewriteInquest(b []byte, t wire.Type, body []byte) []byte {
+	switch t {
+	case wire.TypeLease:
+		m, _ := wire.ReadLease(body)
+		return wire.AppendLease(b, m)
+	case wire.TypeInquiry:
+		m, _ := wire.ReadInquiry(body)
+		return wire.AppendInquiry(b, m)
+	}
+	m, _ := wire.ReadFinding(body)
+	return wire.AppendFinding(b, m)
 }
 
 func rewriteEntry(b []byte, t wire.Type, body []byte) []byte {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
@@ -99,7 +100,21 @@ func vectors() []vector {
 			Origin: idOf(wren), Generation: wren.Generation, Seq: 300, Topic: []byte("greetings"), Payload: []byte("hello"),
 		})),
 	}
-	return append(append(list, repairVectors()...), datagramVectors(fp)...)
+	list = append(append(list, repairVectors()...), inquestVectors()...)
+	return append(list, datagramVectors(fp)...)
+}
+
+func inquestVectors() []vector {
+	return []vector{
+		{name: "lease", bytes: wire.AppendLease(nil, wire.Lease{Seq: 7, Next: 4800 * time.Millisecond})},
+		{name: "inquiry", bytes: wire.AppendInquiry(nil, wire.Inquiry{
+			Seq: 9, Target: idOf(lark), Instance: instanceOf(lark), Age: 150 * time.Millisecond,
+		})},
+		{name: "finding-open", bytes: wire.AppendFinding(nil, wire.Finding{Seq: 9, Word: wire.WordOpen})},
+		{name: "finding-guilty", bytes: wire.AppendFinding(nil, wire.Finding{
+			Seq: 9, Word: wire.WordGuilty, Cause: wire.CauseRefused, Pings: 5, Span: 310 * time.Millisecond,
+		})},
+	}
 }
 
 func repairVectors() []vector {
@@ -132,6 +147,7 @@ func datagramVectors(fp wire.Fingerprint) []vector {
 		{"header", true, headerFrom(wren, robin)},
 		{"ping", true, wire.AppendFingerprint(ping, fp)},
 		{"ping-two-updates", true, wire.AppendFingerprint(news, fp)},
+		{"lease", true, wire.AppendFingerprint(wire.AppendLease(headerFrom(wren, robin), wire.Lease{Seq: 7, Next: 4800 * time.Millisecond}), fp)},
 		{"ack", true, wire.AppendFingerprint(wire.AppendAck(headerFrom(robin, wren), 7), fp)},
 		{"join", true, wire.AppendJoin(anybody, 1, "starling", &wren, 0)},
 		{"welcome", true, wire.AppendFingerprint(welcome, wire.Fingerprint{Hash: 0x0123456789abcdef, Live: 2})},
