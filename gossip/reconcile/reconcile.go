@@ -55,7 +55,7 @@ type Config struct {
 	Serve    int           // datagrams a second that this node answers with, at most; default 400
 	Burst    int           // of them at once; default 64
 	Window   int           // requests of a pull under way; default 16
-	PerRange int           // members in a range of a pull, at most as a rule; default 12
+	PerRange int           // members in a range of a pull, at most as a rule; default 16
 	Timeout  time.Duration // a request of a pull is lost after this; default 250 ms
 }
 
@@ -69,7 +69,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Serve, 400)
 	def(&c.Burst, 64)
 	def(&c.Window, 16)
-	def(&c.PerRange, 12)
+	def(&c.PerRange, 16)
 	def(&c.Timeout, 250*time.Millisecond)
 	return c
 }

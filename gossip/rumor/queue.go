@@ -16,7 +16,7 @@ const (
 	MaxRounds = 8
 )
 
-// storm is how many rumors make one: half as many duplicates are enough then, and anti-entropy finds who was left out.
+// storm is how many rumors make one: a third as many duplicates are enough then, and anti-entropy finds who was left out.
 const storm = 32
 
 // Item is one rumor.
@@ -116,7 +116,7 @@ func (q *Queue) Heard(key uint64) {
 	}
 	enough := q.enough
 	if len(q.at) > storm {
-		enough = (enough + 1) / 2
+		enough = (enough + 2) / 3
 	}
 	if q.slots[i].heard++; q.slots[i].heard >= enough {
 		q.remove(i)
