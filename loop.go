@@ -18,6 +18,8 @@ const (
 	// drainBatches is how many batches of datagrams are taken off the socket at most before the core is told the time:
 	// enough for a full socket buffer, and a flood does not stop the clock.
 	drainBatches = 64
+	// drainAfter is how late a turn may be for what Receive saw to be still so.
+	drainAfter = gossip.Time(time.Millisecond)
 	// maxSocketFailures in a row, with pauses of up to a second between them, make a node give up.
 	maxSocketFailures = 10
 )
@@ -68,12 +70,18 @@ func (n *Node) run() {
 
 // turn waits for something to do and does it.
 func (n *Node) turn(deliver func(netip.AddrPort, []byte)) error {
-	if _, err := n.conn.Receive(n.deadline(), deliver); err != nil {
+	got, err := n.conn.Receive(n.deadline(), deliver)
+	if err != nil {
 		return err
 	}
-	if n.now() >= n.core.Deadline() {
-		if err := n.wake(deliver); err != nil {
-			return err
+	if late := n.now() - n.core.Deadline(); late >= 0 {
+		if got > 0 || late > drainAfter { // else the socket was empty a moment ago
+			if err := n.drain(deliver); err != nil {
+				return err
+			}
+		}
+		if now := n.now(); now >= n.core.Deadline() {
+			n.core.Wake(now, &n.hands().out)
 		}
 	}
 	// Last, because a Receive that does not wait swallows the Interrupt of a call that came meanwhile.
@@ -82,8 +90,9 @@ func (n *Node) turn(deliver func(netip.AddrPort, []byte)) error {
 	return nil
 }
 
-// wake tells the core that its time has come, but first what came in before: the ack that it misses may be there.
-func (n *Node) wake(deliver func(netip.AddrPort, []byte)) error {
+// drain hands in what waits in the socket, before the core is told that its time has come: the ack that it misses may be
+// there.
+func (n *Node) drain(deliver func(netip.AddrPort, []byte)) error {
 	for range drainBatches {
 		n.flush()
 		got, err := n.conn.Receive(n.start, deliver)
@@ -93,9 +102,6 @@ func (n *Node) wake(deliver func(netip.AddrPort, []byte)) error {
 		if got == 0 {
 			break
 		}
-	}
-	if now := n.now(); now >= n.core.Deadline() {
-		n.core.Wake(now, &n.hands().out)
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func TestIdleAllocatesNothing(t *testing.T) {
 		l := newLoop(t, n)
 		l.turn(l.now.Add(time.Minute)) // rounds are made, buffers grow
 		before := l.nodes[0].Stats()
-		allocs := testing.AllocsPerRun(200, func() { l.turn(l.now.Add(600 * time.Millisecond)) })
+		allocs := testing.AllocsPerRun(200, func() { l.turn(l.now.Add(800 * time.Millisecond)) })
 		if allocs != 0 {
 			t.Errorf("%d nodes: %.0f allocations a period", n, allocs)
 		}

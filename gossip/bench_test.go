@@ -22,7 +22,7 @@ func BenchmarkIdlePeriod(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				// Each node in turn, so that finding out who is next is not what is measured.
-				l.now = l.now.Add(600 * time.Millisecond)
+				l.now = l.now.Add(800 * time.Millisecond)
 				for i, node := range l.nodes {
 					for node.Deadline() <= l.now {
 						node.Wake(node.Deadline(), &l.out)

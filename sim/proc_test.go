@@ -54,14 +54,14 @@ func TestPausedProcessQueuesPackets(t *testing.T) {
 	w := joined(t, Options{Nodes: 10, Network: Network{Buffer: 5 * (skbOverhead + 100)}})
 	p := w.procs[3]
 	wakes := p.node.Stats().PacketsOut
-	do(t, w, 900*time.Millisecond, "pause:n3,for=10s")
+	do(t, w, 3*time.Second, "pause:n3,for=10s")
 	if len(p.inbox) == 0 {
 		t.Error("nothing waits in the socket of a process that stands still")
 	}
 	if p.node.Stats().PacketsOut != wakes {
 		t.Error("a process that stands still sent something")
 	}
-	do(t, w, 9*time.Second)
+	do(t, w, 7*time.Second)
 	if p.held > w.plan.buffer || w.shards[0].fates[full] == 0 {
 		t.Errorf("the socket holds %d bytes of %d, and %d packets were dropped", p.held, w.plan.buffer, w.shards[0].fates[full])
 	}

@@ -7,10 +7,10 @@ import (
 // Config is how SWIM probes. The zero value of each field means its default, which is right for a LAN. Every part can
 // be switched off, so that its worth can be measured.
 type Config struct {
-	Period   time.Duration // the protocol period: one member is probed in each; default 600 ms
+	Period   time.Duration // the protocol period: one member is probed in each; default 800 ms
 	MinRTO   time.Duration // the least time that a direct ping is given; default 50 ms
 	Indirect int           // members asked to ping indirectly (SWIM's k); default 3
-	Alpha    float64       // the least suspicion timeout is Alpha·log10(n)·Period; default 2.5
+	Alpha    float64       // the least suspicion timeout is Alpha·log10(n)·Period; default 2
 	Beta     float64       // the largest is Beta times that; default 6
 	Confirm  int           // independent confirmations that shrink it to the least (Lifeguard's K), at most 4; default 3
 
@@ -34,7 +34,7 @@ const (
 
 func (c Config) withDefaults() Config {
 	if c.Period <= 0 {
-		c.Period = 600 * time.Millisecond
+		c.Period = 800 * time.Millisecond
 	}
 	if c.MinRTO <= 0 {
 		c.MinRTO = 50 * time.Millisecond
@@ -43,7 +43,7 @@ func (c Config) withDefaults() Config {
 		c.Indirect = 3
 	}
 	if c.Alpha <= 0 {
-		c.Alpha = 2.5
+		c.Alpha = 2
 	}
 	if c.Beta < 1 {
 		c.Beta = 6

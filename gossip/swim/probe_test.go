@@ -10,7 +10,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-const period = 600 * time.Millisecond
+const period = 800 * time.Millisecond
 
 // SWIM, section 4.3: between two probes of one member at most 2n−1 periods pass, and each round visits all.
 func TestRoundsVisitEveryMember(t *testing.T) {

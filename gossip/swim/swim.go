@@ -152,7 +152,7 @@ func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []
 
 // send passes a message on, and keeps its memory for the next.
 func (d *Detector) send(now mono.Time, to detect.Peer, message []byte) {
-	if !d.cfg.NoBuddy {
+	if !d.cfg.NoBuddy && len(d.suspicions.list) > 0 {
 		message = d.appendBuddy(message, to.ID)
 	}
 	d.scratch = message[:0]
