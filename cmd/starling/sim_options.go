@@ -1,0 +1,358 @@
+package main
+
+// This file makes a simulation's options of flags and files, and says what is wrong with them and where.
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/starling-gossip/starling/agent/settings"
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/swim"
+	"github.com/starling-gossip/starling/sim"
+)
+
+const (
+	maxRuns    = 10_000
+	maxChecked = 2_000     // nodes: what each holds of each is kept, to be looked at each second
+	maxFile    = 256 << 20 // bytes of a scenario, or of a run to be replayed
+
+	defaultDuration = time.Minute
+	defaultPeriod   = 800 * time.Millisecond // of the core
+)
+
+// detectors are the failure detectors that can be simulated: configurations of the same core. The first is the default.
+var detectors = []struct {
+	name, about string
+	config      gossip.Config
+}{
+	{"swim", "SWIM with Lifeguard, and forgiving what fell due while the process itself stood still", gossip.Config{}},
+	{"swim-lifeguard", "SWIM with Lifeguard as published (Dadgar, Phillips, Currey 2018)",
+		gossip.Config{SWIM: swim.Config{NoStallShift: true}}},
+	{"swim-suspicion", "SWIM as published, with suspicion (Das, Gupta, Motivala 2002)",
+		gossip.Config{SWIM: swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true, NoShrink: true, NoBuddy: true}}},
+	{"swim-plain", "SWIM without suspicion: a failed probe is a verdict",
+		gossip.Config{SWIM: swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true, NoShrink: true, NoBuddy: true, NoSuspicion: true}}},
+}
+
+func detectorNames() string {
+	var names []string
+	for _, d := range detectors {
+		names = append(names, d.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// period is the failure detector's.
+func period(c *gossip.Config) time.Duration {
+	if c.SWIM.Period > 0 {
+		return c.SWIM.Period
+	}
+	return defaultPeriod
+}
+
+// job makes what is to be run of the flags and the argument.
+func (f *simFlags) job(args []string) (*simJob, error) {
+	o := sim.Options{Nodes: f.nodes, Zones: f.zones, Seed: f.seed, Duration: f.duration, Warm: f.warm,
+		Unchecked: f.unchecked || f.nodes > maxChecked}
+	switch {
+	case f.nodes < 1 || f.nodes > sim.MaxNodes:
+		return nil, fmt.Errorf("--nodes %d: from 1 to %d are possible", f.nodes, sim.MaxNodes)
+	case f.zones < 1 || f.zones > f.nodes:
+		return nil, fmt.Errorf("--zones %d: from 1 to the number of nodes, %d, are possible", f.zones, f.nodes)
+	case f.duration < 0:
+		return nil, fmt.Errorf("--duration %s: it is negative", f.duration)
+	}
+	j := &simJob{Scenario: "steady", Detector: f.detector}
+	if err := f.gossip(&o.Gossip); err != nil {
+		return nil, err
+	}
+	if err := f.network(&o.Network); err != nil {
+		return nil, err
+	}
+	var where []string // each action came from
+	switch {
+	case len(args) > 0:
+		j.Scenario = args[0]
+	case len(f.at) > 0:
+		j.Scenario = ""
+	}
+	if j.Scenario != "" {
+		var err error
+		if where, err = loadScenario(j.Scenario, &o); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.lose(&o); err != nil {
+		return nil, err
+	}
+	for _, text := range f.at {
+		a, err := sim.ParseAction(text)
+		if err != nil {
+			return nil, fmt.Errorf("--at: %w", err)
+		}
+		o.Actions = append(o.Actions, a)
+		where = append(where, "--at")
+	}
+	if o.Duration == 0 {
+		o.Duration = defaultDuration
+	}
+	j.opt = o
+	return j, checkActions(&o, where)
+}
+
+// checkActions says which action cannot be done, and where it was given.
+func checkActions(o *sim.Options, where []string) error {
+	i, err := o.Check()
+	if err != nil && i >= 0 {
+		return fmt.Errorf("%s: action %q: %w", where[i], o.Actions[i], err)
+	}
+	if err != nil {
+		return err
+	}
+	for i, a := range o.Actions {
+		if a.At >= o.Duration {
+			return fmt.Errorf("%s: action %q: the scenario is over after %s; --duration makes it longer", where[i], a, o.Duration)
+		}
+	}
+	return nil
+}
+
+// network sets the latencies.
+func (f *simFlags) network(n *sim.Network) error {
+	for _, x := range []struct {
+		flag, text string
+		to         []*sim.Latency
+	}{{"--latency", f.latency, []*sim.Latency{&n.Within.Latency, &n.Between.Latency}}, {"--between", f.between, []*sim.Latency{&n.Between.Latency}}} {
+		if x.text == "" {
+			continue
+		}
+		l, err := sim.ParseLatency(x.text)
+		if err != nil {
+			return fmt.Errorf("%s: %w", x.flag, err)
+		}
+		for _, to := range x.to {
+			*to = l
+		}
+	}
+	if f.between != "" && f.zones == 1 {
+		return fmt.Errorf("--between %s: there is one zone; --zones makes more", f.between)
+	}
+	if f.between != "" && f.latency == "" {
+		n.Within.Latency = sim.LAN().Within.Latency
+	}
+	return nil
+}
+
+// lose sets the loss of all links.
+func (f *simFlags) lose(o *sim.Options) error {
+	loss, err := sim.ParseShare(f.loss)
+	if err != nil {
+		return fmt.Errorf("--loss: %w", err)
+	}
+	o.Network.Within.Loss, o.Network.Between.Loss = loss, loss
+	for i := range o.Network.Paths {
+		o.Network.Paths[i].Link.Loss = loss
+	}
+	return nil
+}
+
+// loadScenario adds a named scenario, or a file's, and returns where each action stands.
+func loadScenario(name string, o *sim.Options) (where []string, err error) {
+	var names []string
+	for _, s := range sim.Scenarios() {
+		if names = append(names, s.Name); s.Name == name {
+			if err := sim.Named(name, o); err != nil {
+				return nil, err
+			}
+			for range o.Actions {
+				where = append(where, "scenario "+name)
+			}
+			return where, nil
+		}
+	}
+	text, err := readFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		if near := settings.Nearest(name, names); near != "" {
+			return nil, fmt.Errorf("there is no scenario and no file %q: did you mean %s?", name, near)
+		}
+		return nil, fmt.Errorf("there is no scenario and no file %q; the scenarios are %s", name, strings.Join(names, ", "))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.Actions, err = sim.ParseScenario(name, strings.NewReader(text)); err != nil {
+		return nil, err
+	}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		if action, _, _ := strings.Cut(line, "#"); strings.TrimSpace(action) != "" {
+			where = append(where, fmt.Sprintf("%s:%d", name, n))
+		}
+	}
+	return where, nil
+}
+
+// readFile reads a file of a sane size.
+func readFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(b) > maxFile {
+		err = fmt.Errorf("%s: it is longer than %d bytes", name, maxFile)
+	}
+	return string(b), err
+}
+
+// gossip sets the nodes' configuration.
+func (f *simFlags) gossip(c *gossip.Config) error {
+	var names []string
+	for _, d := range detectors {
+		if names = append(names, d.name); d.name == f.detector {
+			*c = d.config
+			names = nil
+			break
+		}
+	}
+	if names != nil {
+		return fmt.Errorf("--detector: there is no %q; there are %s", f.detector, detectorNames())
+	}
+	for _, text := range f.set {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return fmt.Errorf("--set %q is not name=value", text)
+		}
+		if err := setField(reflect.ValueOf(c).Elem(), name, value); err != nil {
+			return fmt.Errorf("--set %s: %w", text, err)
+		}
+	}
+	return nil
+}
+
+// setField sets the field of a struct that a path such as swim.period names; case does not count.
+func setField(v reflect.Value, path, value string) error {
+	head, rest, deeper := strings.Cut(path, ".")
+	field, isField := v.Type().FieldByNameFunc(func(n string) bool { return strings.EqualFold(n, head) })
+	if !isField || !field.IsExported() {
+		var names []string
+		for i := range v.NumField() {
+			names = append(names, strings.ToLower(v.Type().Field(i).Name))
+		}
+		return fmt.Errorf("there is no field %q; there are %s", head, strings.Join(names, ", "))
+	}
+	to := v.FieldByIndex(field.Index)
+	if isStruct := to.Kind() == reflect.Struct; isStruct != deeper {
+		return fmt.Errorf("%s is %s", head, map[bool]string{true: "a group of fields: write " + head + ".FIELD", false: "no group of fields"}[isStruct])
+	}
+	if deeper {
+		return setField(to, rest, value)
+	}
+	return setValue(to, value)
+}
+
+// setValue reads a value of the kind that a field has.
+func setValue(to reflect.Value, value string) error {
+	if to.Type() == reflect.TypeFor[time.Duration]() {
+		d, err := time.ParseDuration(value)
+		if err != nil {
+			return fmt.Errorf("%q is not a time such as 5s or 40ms", value)
+		}
+		to.SetInt(int64(d))
+		return nil
+	}
+	switch to.Kind() {
+	case reflect.String:
+		to.SetString(value)
+	case reflect.Bool:
+		b, err := strconv.ParseBool(value)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", value)
+		}
+		to.SetBool(b)
+	case reflect.Int:
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number", value)
+		}
+		to.SetInt(int64(n))
+	case reflect.Float64:
+		x, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return fmt.Errorf("%q is not a number", value)
+		}
+		to.SetFloat(x)
+	default:
+		return fmt.Errorf("a field of this kind cannot be set here")
+	}
+	return nil
+}
+
+// replayJob reads what --json printed, or options alone.
+func (a *app) replayJob(name string) (*simJob, error) {
+	var text string
+	var err error
+	if name == "-" {
+		var b []byte
+		b, err = io.ReadAll(io.LimitReader(a.in, maxFile))
+		text = string(b)
+	} else {
+		text, err = readFile(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all struct {
+		Scenario, Detector string
+		Options            json.RawMessage
+		Runs               []struct{ Trace string }
+	}
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, placed(text, err))
+	}
+	if all.Options == nil { // the options alone
+		all.Options = json.RawMessage(text)
+	}
+	j := &simJob{Scenario: all.Scenario, Detector: all.Detector}
+	d := json.NewDecoder(strings.NewReader(string(all.Options)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&j.opt); err != nil {
+		return nil, fmt.Errorf("%s: options: %w", name, placed(string(all.Options), err))
+	}
+	for _, r := range all.Runs {
+		j.traces = append(j.traces, r.Trace)
+	}
+	if i, err := j.opt.Check(); err != nil {
+		if i >= 0 {
+			err = fmt.Errorf("action %q: %w", j.opt.Actions[i], err)
+		}
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return j, nil
+}
+
+// placed adds the line and column to an error of JSON's syntax.
+func placed(text string, err error) error {
+	at := int64(-1)
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		at = e.Offset
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		at = e.Offset
+	}
+	if at < 0 || at > int64(len(text)) {
+		return err
+	}
+	before := text[:at]
+	return fmt.Errorf("line %d, column %d: %w", 1+strings.Count(before, "\n"), len(before)-strings.LastIndex(before, "\n")-1, err)
+}

@@ -1,0 +1,242 @@
+package main
+
+// This file is how the outcome of simulations looks: as a table for people, as JSON, and as a page of plots.
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/starling-gossip/starling/sim"
+	"github.com/starling-gossip/starling/sim/plot"
+)
+
+// measure is a row of the table.
+type measure struct{ name, title, of string }
+
+// measures are the rows of the table, in parts; the first of each part heads it.
+var measures = [][]measure{
+	{{"", "join", ""},
+		{sim.Join, "all tables complete", "run"}},
+	{{"", "crash", ""},
+		{sim.First, "first suspicion", "crash"}, {sim.Periods, "probed in which period", "crash"},
+		{sim.Known50, "known by half", "crash"}, {sim.Known99, "known by 99 %", "crash"}, {sim.Known100, "known by all", "crash"}},
+	{{"", "message", ""},
+		{sim.Reached50, "at half", "message"}, {sim.Reached99, "at 99 %", "message"}, {sim.Reached100, "at all", "message"},
+		{sim.Copies, "copies sent by a node", "run"}},
+	{{"", "any change", ""},
+		{sim.Agree, "all views equal again", "change"}},
+	{{"", "errors", ""},
+		{sim.Suspicions, "false suspicions", "run"}, {sim.Failures, "false failures", "run"}, {sim.AtHealthy, "of these at nodes that are well", "run"}},
+	{{"", "sent by a node", ""},
+		{sim.BytesRate, "bytes a second", "node"}, {sim.PacketRate, "packets a second", "node"}},
+}
+
+// table is the outcome as rows of cells.
+func (d *simDone) table() [][]string {
+	rows := [][]string{{"", "MEAN", "50 %", "99 %", "MAX", "OF"}}
+	for _, part := range measures {
+		head := part[0].title
+		for _, m := range part[1:] {
+			s, ok := d.Summary[m.name]
+			if !ok {
+				continue
+			}
+			if head != "" {
+				rows = append(rows, []string{head})
+				head = ""
+			}
+			form := format(m.name)
+			rows = append(rows, []string{"  " + m.title, form(s.Mean), form(s.P50), form(s.P99), form(s.Max), count(s.N, m.of)})
+		}
+	}
+	return rows
+}
+
+// format is how a measure's values are written.
+func format(name string) func(float64) string {
+	switch {
+	case strings.HasSuffix(name, "_seconds"):
+		return short
+	case name == sim.BytesRate:
+		return func(x float64) string { return size(x) }
+	}
+	return func(x float64) string {
+		if x == float64(int64(x)) {
+			return thousands(int(x))
+		}
+		return fmt.Sprintf("%.2f", x)
+	}
+}
+
+// short is a time in seconds with a unit and three digits.
+func short(s float64) string {
+	switch {
+	case s >= 100:
+		return fmt.Sprintf("%.0f s", s)
+	case s >= 10:
+		return fmt.Sprintf("%.1f s", s)
+	case s >= 1:
+		return fmt.Sprintf("%.2f s", s)
+	case s >= 0.1:
+		return fmt.Sprintf("%.0f ms", s*1e3)
+	}
+	return fmt.Sprintf("%.1f ms", s*1e3)
+}
+
+// thousands is a whole number with commas.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// title says in a line what was simulated.
+func (j *simJob) title(d *simDone) string {
+	o := &j.opt
+	name := j.Scenario
+	if name == "" {
+		name = "a cluster"
+	}
+	parts := []string{fmt.Sprintf("%s: %s", clean(name), count(max(o.Nodes, 1), "node"))}
+	if o.Zones > 1 {
+		parts = append(parts, count(o.Zones, "zone"))
+	}
+	if j.Detector != "" {
+		parts = append(parts, j.Detector)
+	}
+	if l := o.Network.Within.Loss; l > 0 {
+		parts = append(parts, fmt.Sprintf("%g %% loss", 100*l))
+	}
+	seeds := fmt.Sprintf("seed %d", o.Seed)
+	if n := len(d.Runs); n > 1 {
+		seeds = fmt.Sprintf("seeds %d to %d", o.Seed, o.Seed+uint64(n)-1)
+	}
+	start := "after the join"
+	if o.Warm {
+		start = "after a warm start"
+	}
+	return strings.Join(append(parts, fmt.Sprintf("%s %s", ago(o.Duration), start), seeds), ", ")
+}
+
+// maxShown is how many actions are listed.
+const maxShown = 12
+
+// outcome prints what happened for people.
+func (p *printer) outcome(job *simJob, d *simDone, f *simShow) {
+	fmt.Fprintln(p.w, job.title(d))
+	for i, a := range job.opt.Actions {
+		if i == maxShown {
+			fmt.Fprintf(p.w, "  and %s more\n", count(len(job.opt.Actions)-i, "action"))
+			break
+		}
+		fmt.Fprintf(p.w, "  %s\n", a)
+	}
+	fmt.Fprintln(p.w)
+	p.table(rightAligned(d.table()))
+	if notes := d.notes(job); len(notes) > 0 {
+		fmt.Fprintf(p.w, "\n%s\n", strings.Join(notes, "\n"))
+	}
+	for _, r := range d.Runs {
+		for _, v := range r.Violations {
+			fmt.Fprintf(p.w, "\n%s seed %d, %s\n", p.paint("31", "VIOLATION"), r.Seed, v)
+		}
+	}
+	if len(d.Runs) == 1 {
+		fmt.Fprintf(p.w, "\ntrace %s\n", d.Runs[0].Trace)
+	}
+	if f.withCost {
+		fmt.Fprintf(p.w, "\nsimulated in %.1f s", d.cost.Wall)
+		if d.cost.Speed > 0 {
+			fmt.Fprintf(p.w, ", after the join %.0f s a second", d.cost.Speed)
+		}
+		fmt.Fprintf(p.w, ", with %s of memory\n", size(float64(d.cost.Memory)))
+	}
+}
+
+// notes say what a table of times does not: what never came to pass.
+func (d *simDone) notes(job *simJob) (all []string) {
+	never, unsettled, crashes, messages := 0, 0, 0, 0
+	knew, got := 1.0, 1.0
+	for i, r := range d.Runs {
+		if r.Join < 0 {
+			never++
+		}
+		for _, s := range r.Settled {
+			if s.After < 0 {
+				unsettled++
+			}
+		}
+		for k := range d.Details[i].Crashes {
+			if c := &d.Details[i].Crashes[k]; len(c.Known) < c.Due {
+				crashes++
+			}
+		}
+		for k := range d.Details[i].Messages {
+			if c := &d.Details[i].Messages[k]; len(c.Known) < c.Due {
+				messages++
+			}
+		}
+		knew, got = min(knew, r.Crashes.Ratio), min(got, r.Messages.Ratio)
+	}
+	add := func(n int, format string, more ...any) {
+		if n > 0 {
+			all = append(all, fmt.Sprintf(format, more...))
+		}
+	}
+	add(never, "In %s the tables were never complete.", count(never, "run"))
+	add(crashes, "%s had not become known to all by the end, or by the return: at worst to %.2f %%.", count(crashes, "crash"), 100*knew)
+	add(messages, "%s had not reached all by the end: at worst %.2f %%.", count(messages, "message"), 100*got)
+	add(unsettled, "After %s the views were not all equal and complete within the run.", count(unsettled, "change"))
+	if job.opt.Unchecked {
+		all = append(all, "Nobody watched for what must never happen: --unchecked, or many nodes.")
+	}
+	return all
+}
+
+// rightAligned puts numbers of a column under each other.
+func rightAligned(rows [][]string) [][]string {
+	width := make([]int, len(rows[0]))
+	for _, r := range rows {
+		for i, c := range r {
+			width[i] = max(width[i], len([]rune(c)))
+		}
+	}
+	for _, r := range rows {
+		for i := 1; i < len(r)-1; i++ {
+			r[i] = strings.Repeat(" ", width[i]-len([]rune(r[i]))) + r[i]
+		}
+	}
+	return rows
+}
+
+// simJSON is what --json prints; docs/sim.md explains it.
+type simJSON struct {
+	Scenario string              `json:"scenario"`
+	Detector string              `json:"detector"`
+	Options  sim.Options         `json:"options"`
+	Summary  map[string]sim.Stat `json:"summary"`
+	Cost     *simCost            `json:"cost,omitempty"`
+	Runs     []*sim.Report       `json:"runs"`
+}
+
+func newSimJSON(job *simJob, d *simDone, f *simShow) *simJSON {
+	j := &simJSON{Scenario: job.Scenario, Detector: job.Detector, Options: job.opt, Summary: d.Summary, Runs: d.Runs}
+	if f.withCost {
+		j.Cost = &d.cost
+	}
+	return j
+}
+
+// page is the outcome for plots.
+func (d *simDone) page(job *simJob) *plot.Page {
+	p := &plot.Page{Title: job.title(d), Table: d.table(), Outcome: d.Outcome}
+	for _, a := range job.opt.Actions {
+		p.Actions = append(p.Actions, plot.Mark{At: a.At.Seconds(), Text: strings.TrimPrefix(a.String(), a.At.String()+"=")})
+		if a.For > 0 && a.Every == 0 {
+			p.Actions = append(p.Actions, plot.Mark{At: (a.At + a.For).Seconds(), Text: "end of " + string(a.Do)})
+		}
+	}
+	return p
+}
