@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/gossip/reconcile"
 	"github.com/starling-gossip/starling/gossip/rumor"
 	"github.com/starling-gossip/starling/gossip/swim"
@@ -17,13 +18,17 @@ type Detector uint8
 
 // The failure detectors.
 const (
-	SWIM Detector = 1
+	SWIM    Detector = 1
+	INQUEST Detector = 2
 )
 
 // String returns the detector's name as the command line has it.
 func (d Detector) String() string {
-	if d == SWIM {
+	switch d {
+	case SWIM:
 		return "swim"
+	case INQUEST:
+		return "inquest"
 	}
 	return fmt.Sprintf("Detector(%d)", uint8(d))
 }
@@ -34,6 +39,7 @@ type Config struct {
 	Cluster  string   // the cluster's name; default "starling". Clusters of different names never mix
 	Detector Detector // default SWIM
 	SWIM     swim.Config
+	Inquest  inquest.Config
 	Repair   reconcile.Config
 
 	MTU    int // bytes of a datagram, before sealing; default 1,400
@@ -74,7 +80,7 @@ func (c *Config) withDefaults() (Config, error) {
 	def(&d.JoinRetry, 200*time.Millisecond)
 	def(&d.Stall, 100*time.Millisecond)
 	switch {
-	case d.Detector != SWIM:
+	case d.Detector != SWIM && d.Detector != INQUEST:
 		return d, fmt.Errorf("%w: there is no detector %d", ErrConfig, d.Detector)
 	case d.MTU < wire.MinMTU || d.MTU > wire.MaxMTU:
 		return d, fmt.Errorf("%w: an MTU of %d bytes, from %d to %d are allowed", ErrConfig, d.MTU, wire.MinMTU, wire.MaxMTU)

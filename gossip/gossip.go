@@ -17,6 +17,7 @@ package gossip
 import (
 	"net/netip"
 
+	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
 )
@@ -42,18 +43,23 @@ type Packet struct {
 	Data []byte
 }
 
+// Connect is a TCP connection to be tried: closed as soon as it stands, never waited for. What came of it goes to
+// Node.Connected, within a few seconds or not at all.
+type Connect struct{ Peer detect.Peer }
+
 // Outbox collects what a node wants done. The caller owns it and reuses it: one per worker, not one per node. The
 // zero value is ready.
 type Outbox struct {
-	Packets []Packet
-	Events  []Event
-	arena   []byte
+	Packets  []Packet
+	Events   []Event
+	Connects []Connect
+	arena    []byte
 }
 
 // Reset empties the outbox and keeps its memory.
 func (o *Outbox) Reset() {
 	clear(o.Events) // drop what they point to
-	o.Packets, o.Events, o.arena = o.Packets[:0], o.Events[:0], o.arena[:0]
+	o.Packets, o.Events, o.Connects, o.arena = o.Packets[:0], o.Events[:0], o.Connects[:0], o.arena[:0]
 }
 
 // EventKind says what an Event tells.
@@ -81,6 +87,13 @@ const (
 	Conflicted
 	// LeaveDone tells that the others were told of the leave; the node has stopped.
 	LeaveDone
+	// MemberUnreachable and MemberReachable tell of a live member that this node cannot reach, while too few others can
+	// be asked about it. The others are not told.
+	MemberUnreachable
+	MemberReachable
+	// Isolated and Reunited tell that this node hears from next to nobody, and fails nobody for it, or hears again.
+	Isolated
+	Reunited
 )
 
 // Event is something that a node tells.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/reconcile"
 	"github.com/starling-gossip/starling/gossip/rumor"
@@ -32,6 +33,9 @@ type Node struct {
 
 	table    member.Table
 	detector detect.Detector
+	listener detect.Listener // the detector, if it is one
+	prober   detect.Prober   // the detector, if it is one
+	isolated bool
 	news     rumor.Queue // of members, by ID
 	messages rumor.Queue // published, by message
 	seen     seen
@@ -158,9 +162,18 @@ func (n *Node) launch() {
 	n.replies.reset(n.now)
 	n.welcomes.reset(n.now)
 	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
-	n.detector = swim.New(n.cfg.SWIM, host{n}, n.now)
+	n.detector = n.newDetector()
+	n.listener, _ = n.detector.(detect.Listener)
+	n.prober, _ = n.detector.(detect.Prober)
 	n.launchEntry()
 	n.launchUpkeep()
+}
+
+func (n *Node) newDetector() detect.Detector {
+	if n.cfg.Detector == INQUEST {
+		return inquest.New(n.cfg.Inquest, host{n}, n.now)
+	}
+	return swim.New(n.cfg.SWIM, host{n}, n.now)
 }
 
 // stalled makes up for a gap in which this process stood still. After a long one its table is a dream of the past:
@@ -203,6 +216,20 @@ func (n *Node) RTT() time.Duration {
 	return n.detector.RTT()
 }
 
+// Isolated says whether the node hears from next to nobody, and therefore fails nobody.
+func (n *Node) Isolated() bool { return n.isolated }
+
+// Connected tells what came of a Connect that the node asked for, if anything did.
+func (n *Node) Connected(now Time, c Connect, o detect.Outcome, out *Outbox) {
+	if !n.begin(now, out) {
+		return
+	}
+	if n.prober != nil {
+		n.prober.Connected(n.now, c.Peer, o)
+	}
+	n.finish()
+}
+
 // Stopped says whether the node has left, or had to stop. It does nothing any more.
 func (n *Node) Stopped() bool { return n.stopped }
 
@@ -228,3 +255,33 @@ func (h host) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendProbe(to, 
 
 func (h host) Suspect(_ Time, id member.ID) { h.n.accuse(id, member.Suspect) }
 func (h host) Fail(_ Time, id member.ID)    { h.n.accuse(id, member.Failed) }
+
+func (h host) Connect(_ Time, to detect.Peer) {
+	h.n.out.Connects = append(h.n.out.Connects, Connect{to})
+}
+
+func (h host) Alarm(_ Time, id member.ID, on bool) {
+	if m, ok := h.n.table.Get(id); ok && m.State.Live() {
+		h.n.tell(pick(on, MemberSuspected, MemberRecovered), m)
+	}
+}
+
+func (h host) FailWith(_ Time, id member.ID, _ detect.Evidence) { h.n.accuse(id, member.Failed) }
+
+func (h host) Unreachable(_ Time, id member.ID, on bool) {
+	if m, ok := h.n.table.Get(id); ok && m.State.Live() {
+		h.n.tell(pick(on, MemberUnreachable, MemberReachable), m)
+	}
+}
+
+func (h host) Isolated(_ Time, on bool) {
+	h.n.isolated = on
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: pick(on, Isolated, Reunited)})
+}
+
+func pick(on bool, yes, no EventKind) EventKind {
+	if on {
+		return yes
+	}
+	return no
+}

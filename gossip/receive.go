@@ -47,6 +47,9 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 // takeMessages goes through a datagram that is meant for this node.
 func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	n.wanted, n.hushed, n.asked = n.wanted[:0], false, 0
+	if n.listener != nil {
+		n.listener.Heard(n.now, peer)
+	}
 	for {
 		t, body, ok := r.Next()
 		if !ok {
@@ -94,7 +97,7 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 // full of them would make this node send many times what it got.
 func (n *Node) again(t wire.Type) bool {
 	switch t {
-	case wire.TypePing, wire.TypePingReq, wire.TypeRequest, wire.TypeJoin, wire.TypeConflict:
+	case wire.TypePing, wire.TypePingReq, wire.TypeLease, wire.TypeInquiry, wire.TypeRequest, wire.TypeJoin, wire.TypeConflict:
 		if n.wasAsked(t) {
 			n.stats.Excess++
 			return true
@@ -113,7 +116,7 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
 		return true
 	}
 	switch t {
-	case wire.TypePing, wire.TypeAck, wire.TypePingReq, wire.TypeNack:
+	case wire.TypePing, wire.TypeAck, wire.TypePingReq, wire.TypeNack, wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
 		n.detector.Receive(n.now, peer, t, body)
 	case wire.TypeFingerprint:
 		return n.takeFingerprint(peer, body)

@@ -1,0 +1,154 @@
+package inquest
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+)
+
+// The alarm, which is private. A member that missed one answer is pinged again and again at the pace of round trips:
+// nearly always the packet was lost, and nobody else needs to hear of it. When as many in a row failed as chance alone
+// makes fail in 3 of 1,000 cases, a jury is asked. Any datagram from the member ends the alarm.
+
+// alarm is about one member.
+type alarm struct {
+	peer   detect.Peer
+	start  mono.Time // of the silence; mono.Never: from the next step on
+	next   mono.Time // step
+	resend mono.Time // the next ping
+	pings  int       // that were not answered
+	barred mono.Time // acquitted: nothing is done before, and then it is over; 0: not acquitted
+	kernel kernel
+	jury   jury
+
+	shown       bool // to the user
+	unreachable bool
+}
+
+// restart forgets all that is held against the member.
+func (a *alarm) restart() {
+	if a.barred == 0 {
+		a.start, a.next, a.resend, a.pings, a.kernel, a.jury = mono.Never, 0, 0, 0, kernel{}, jury{}
+	}
+}
+
+func (d *Detector) alarmOf(id member.ID) int {
+	for i := range d.alarms {
+		if d.alarms[i].peer.ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// accuse raises an alarm, unless there is one.
+func (d *Detector) accuse(now mono.Time, p detect.Peer, since mono.Time) bool {
+	if len(d.alarms) >= maxAlarms || d.alarmOf(p.ID) >= 0 {
+		return false
+	}
+	a := alarm{peer: p, start: since, next: now, resend: now}
+	if since < now {
+		a.pings = 1
+	}
+	d.alarms = append(d.alarms, a)
+	d.soon(now)
+	return true
+}
+
+// dropAlarm forgets an alarm; the last one takes its place.
+func (d *Detector) dropAlarm(i int) {
+	last := len(d.alarms) - 1
+	d.alarms[i] = d.alarms[last]
+	d.alarms[last] = alarm{}
+	d.alarms = d.alarms[:last]
+	if last == 0 && cap(d.alarms) > 16 {
+		d.alarms = nil // give back what a storm took
+	}
+}
+
+// answered ends an alarm well. The pings that got no answer tell how many are lost, but for those that a process did not
+// answer because it stood still.
+func (d *Detector) answered(now mono.Time, i int) {
+	a := d.alarms[i]
+	d.dropAlarm(i)
+	const most = 8 // one long silence does not make a lossy network
+	if a.kernel.welcome == 0 && a.barred == 0 {
+		d.path.count(min(max(a.pings-1, 0), most), 1)
+	}
+	d.calm(now, &a)
+}
+
+// calm takes back what the user was told.
+func (d *Detector) calm(now mono.Time, a *alarm) {
+	if a.shown {
+		d.host.Alarm(now, a.peer.ID, false)
+	}
+	if a.unreachable {
+		d.host.Unreachable(now, a.peer.ID, false)
+	}
+	a.shown, a.unreachable = false, false
+}
+
+// stepAlarms goes on with all that are due. A verdict and a closed alarm leave the list.
+func (d *Detector) stepAlarms(now mono.Time) {
+	for i := 0; i < len(d.alarms); {
+		a := &d.alarms[i]
+		if a.next > now {
+			d.soon(a.next)
+			i++
+			continue
+		}
+		if _, ok := d.current(a.peer); !ok || a.barred != 0 {
+			d.dropAlarm(i)
+			continue
+		}
+		d.step(now, a)
+		if d.judge(now, i) {
+			continue
+		}
+		d.soon(d.alarms[i].next)
+		i++
+	}
+}
+
+// step pings, asks the kernel, and asks the jury.
+func (d *Detector) step(now mono.Time, a *alarm) {
+	a.start = min(a.start, now)
+	age := now.Sub(a.start)
+	if !d.cfg.NoJury && !a.jury.convened() && (a.kernel.first != 0 || a.resend <= now &&
+		(a.pings >= d.path.attempts(&d.cfg) || a.pings >= 3 && age >= d.cfg.Grace/2)) {
+		d.convene(now, a)
+	}
+	if a.resend <= now {
+		pace := d.path.timeout(&d.cfg)
+		if age > 4*d.cfg.Grace {
+			pace = max(pace, d.cfg.Period) // a hopeless one costs no more than a healthy one
+		}
+		a.resend = now.Add(d.jitter(pace, 10))
+		a.pings++
+		d.probe(now, a.peer)
+		a.kernel.try(now, d, a.peer)
+	}
+	a.next = a.resend
+	if a.jury.convened() {
+		if a.jury.poll <= now {
+			d.pollJury(now, a)
+		}
+		a.next = min(a.next, a.jury.poll)
+	}
+	d.show(now, a, age)
+}
+
+// show tells the user of a member that may be gone: early, but not of what a single lost packet explains.
+func (d *Detector) show(now mono.Time, a *alarm, age time.Duration) {
+	if !a.shown && (a.kernel.first != 0 || age >= d.cfg.Grace/2) {
+		a.shown = true
+		d.host.Alarm(now, a.peer.ID, true)
+	}
+	if !a.unreachable && a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() {
+		a.unreachable = true
+		d.host.Unreachable(now, a.peer.ID, true)
+	}
+}

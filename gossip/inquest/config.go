@@ -1,0 +1,61 @@
+package inquest
+
+import "time"
+
+// Config is how Inquest examines. The zero value of each field means its default, which is right for a LAN. Every part
+// can be switched off, so that its worth can be measured.
+type Config struct {
+	Period     time.Duration // between two pings of a node; default 600 ms
+	Watch      int           // members that a node pings in turn, 1 to MaxWatch; default 8
+	Grace      time.Duration // silence that is granted a member; a crash is known about 0.35 s later; default 1.5 s
+	StallGrace time.Duration // the same while its host still takes connections; default 10 s, at least Grace
+	Jury       int           // jurors of one case, 1 to MaxJury; default 7
+	MinRTO     time.Duration // the least time that an answer is given; default 50 ms
+	MaxRTO     time.Duration // the most; default 1 s
+
+	NoLease            bool // the pinged side does not notice that a ping is missing
+	NoJury             bool // a node judges alone
+	NoKernel           bool // no connections: a dead process and a dead host look alike, and so does a stalled one
+	NoStormBrake       bool // a juror to whom many seem silent does not doubt itself
+	NoStallShift       bool // what fell due while this process stood still is held against others
+	NoAdaptiveAttempts bool // three lost pings call a jury, however many the network loses
+}
+
+// The largest values of a Config, and what keeps a node's memory bounded.
+const (
+	MaxWatch = 32
+	MaxJury  = 15
+
+	maxLeases = 512  // members whose next ping is waited for
+	maxAlarms = 256  // members that do not answer, before a verdict
+	maxCases  = 1024 // members that this node examines for others
+	maxAskers = 4    // who are told of a juror's word at once; the others ask
+	maxFlaps  = 256  // members that came back lately
+)
+
+func (c Config) withDefaults() Config {
+	for _, f := range []struct {
+		v *time.Duration
+		d time.Duration
+	}{
+		{&c.Period, 600 * time.Millisecond}, {&c.Grace, 1500 * time.Millisecond}, {&c.StallGrace, 10 * time.Second},
+		{&c.MinRTO, 50 * time.Millisecond}, {&c.MaxRTO, time.Second},
+	} {
+		if *f.v <= 0 {
+			*f.v = f.d
+		}
+	}
+	if c.Watch <= 0 {
+		c.Watch = 8
+	}
+	if c.Jury <= 0 {
+		c.Jury = 7
+	}
+	c.Watch, c.Jury = min(c.Watch, MaxWatch), min(c.Jury, MaxJury)
+	c.StallGrace, c.MaxRTO = max(c.StallGrace, c.Grace), max(c.MaxRTO, c.MinRTO)
+	return c
+}
+
+// patience is how long a node looks for jurors before it says that a member cannot be reached from here, or takes its
+// own word for that of a jury.
+func (c *Config) patience() time.Duration { return max(3*c.Grace, 5*time.Second) }

@@ -1,0 +1,107 @@
+package inquest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// When a node should not believe what it sees.
+
+// manySilent is how many members have to seem silent at once for a juror to doubt that it is they who are dead, and not
+// its own network. One member dies by itself; several at once are one switch, and it may be this node's.
+const manySilent = 3
+
+// braked is the storm brake: it says whether a juror should wait for a little more. In the end it votes: a storm may be
+// true.
+func (d *Detector) braked(now mono.Time, c *inquest) bool {
+	return !d.cfg.NoStormBrake && now < c.start.Add(4*d.cfg.Grace) && d.silent(now, manySilent) >= manySilent
+}
+
+// silent counts the members that answer neither this node nor, by their kernels, for themselves; it counts up to a number.
+func (d *Detector) silent(now mono.Time, most int) (n int) {
+	sure := d.path.attempts(&d.cfg)
+	for i := range d.alarms {
+		a := &d.alarms[i]
+		if n < most && a.barred == 0 && a.pings >= sure && a.kernel.quiet(now, &d.cfg) {
+			n++
+		}
+	}
+	for i := range d.cases {
+		c := &d.cases[i]
+		if n < most && c.word != wire.WordAcquit && c.pings >= sure && c.kernel.quiet(now, &d.cfg) && d.alarmOf(c.peer.ID) < 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// checkIsolation finds out whether this node is alone: most of those whom it watches have long been silent, and of the
+// jurors that it asked about them nobody answers. Then it fails nobody and says so. Of two nodes neither can tell.
+func (d *Detector) checkIsolation(now mono.Time) {
+	cut := 0
+	for i := range d.watched {
+		k := d.alarmOf(d.watched[i].peer.ID)
+		if k < 0 {
+			continue
+		}
+		a := &d.alarms[k]
+		long := 2 * d.cfg.Grace
+		if a.jury.convened() && a.barred == 0 && a.kernel.first == 0 && now.Sub(a.start) >= long &&
+			(a.jury.heard == 0 || now.Sub(a.jury.heard) >= long) {
+			cut++
+		}
+	}
+	isolated := len(d.watched) > 1 && 2*cut > len(d.watched)
+	if isolated != d.isolated {
+		d.isolated = isolated
+		d.host.Isolated(now, isolated)
+	}
+}
+
+// flap is a member that was failed and came back in the same life: not it has died, but the way to it.
+type flap struct {
+	id    member.ID
+	count int
+	last  mono.Time
+}
+
+// flapMemory is how long it takes for half of a member's returns to be forgiven.
+const flapMemory = time.Minute
+
+// returns counts how often a member came back lately.
+func (f *flap) returns(now mono.Time) int {
+	return f.count >> min(now.Sub(f.last)/flapMemory, 62)
+}
+
+func (d *Detector) flapOf(id member.ID) int {
+	return slices.IndexFunc(d.flaps, func(f flap) bool { return f.id == id })
+}
+
+// flapped notes that a member came back.
+func (d *Detector) flapped(now mono.Time, id member.ID) {
+	d.flaps = slices.DeleteFunc(d.flaps, func(f flap) bool { return f.returns(now) == 0 })
+	i := d.flapOf(id)
+	if i < 0 {
+		if len(d.flaps) >= maxFlaps {
+			d.flaps = slices.Delete(d.flaps, 0, 1)
+		}
+		i = len(d.flaps)
+		d.flaps = append(d.flaps, flap{id: id})
+	}
+	f := &d.flaps[i]
+	f.count, f.last = f.returns(now)+1, now
+}
+
+// grace returns how long a member may be silent: a member that comes and goes is granted twice as much from its second
+// return on, and up to eight times, so that a link that flaps does not make the cluster flap.
+func (d *Detector) grace(now mono.Time, id member.ID) time.Duration {
+	i := d.flapOf(id)
+	if i < 0 {
+		return d.cfg.Grace
+	}
+	return d.cfg.Grace << min(max(d.flaps[i].returns(now)-1, 0), 3)
+}

@@ -1,0 +1,86 @@
+package inquest
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Kernel evidence. A host answers an attempt to connect even when the process does not: "nobody listens there", if the
+// process is gone; "welcome", if it only stands still; nothing, if the host is gone too. So a dead process is known
+// long before silence would prove it, and a process that stalls is given far more time than a dead host needs.
+
+// connectEvery is how long after one attempt to connect the next is made, and how far apart two refusals have to be: a
+// firewall that is loading its rules refuses too, but only for a moment.
+const connectEvery = 300 * time.Millisecond
+
+// kernel is what one node learned of one member's host.
+type kernel struct {
+	next        mono.Time // when to try again
+	first, last mono.Time // refusals, without a welcome since; 0: none
+	welcome     mono.Time // the last; 0: none, or a refusal since
+}
+
+// try opens a connection if it is time to.
+func (k *kernel) try(now mono.Time, d *Detector, to detect.Peer) {
+	if now >= k.next && !d.cfg.NoKernel {
+		k.next = now.Add(connectEvery)
+		d.host.Connect(now, to)
+	}
+}
+
+func (k *kernel) take(now mono.Time, o detect.Outcome) {
+	switch o {
+	case detect.Refused:
+		if k.first == 0 {
+			k.first = now
+		}
+		k.last, k.welcome = now, 0
+	case detect.Accepted:
+		k.first, k.last, k.welcome = 0, 0, now
+	}
+}
+
+// gone says whether the host has refused for so long that the process is gone for good.
+func (k *kernel) gone(atLeast time.Duration) bool {
+	return k.first != 0 && k.last.Sub(k.first) >= atLeast
+}
+
+// stalled says whether the host has taken a connection lately.
+func (k *kernel) stalled(now mono.Time, c *Config) bool {
+	return k.welcome != 0 && now.Sub(k.welcome) < c.Grace
+}
+
+// quiet says whether the host has said nothing either.
+func (k *kernel) quiet(now mono.Time, c *Config) bool { return k.first == 0 && !k.stalled(now, c) }
+
+func (k *kernel) cause(now mono.Time, c *Config) wire.Cause {
+	switch {
+	case k.first != 0:
+		return wire.CauseRefused
+	case k.stalled(now, c):
+		return wire.CauseStalled
+	}
+	return wire.CauseSilent
+}
+
+// Connected takes what came of a Connect.
+func (d *Detector) Connected(now mono.Time, to detect.Peer, o detect.Outcome) {
+	if i := d.alarmOf(to.ID); i >= 0 && d.alarms[i].peer.Instance == to.Instance {
+		a := &d.alarms[i]
+		a.kernel.take(now, o)
+		a.next = min(a.next, now) // a refusal calls the jury at once
+		d.soon(a.next)
+	}
+	if i := d.caseOf(to.ID); i >= 0 && d.cases[i].peer.Instance == to.Instance {
+		c := &d.cases[i]
+		c.kernel.take(now, o)
+		c.next = min(c.next, max(now, c.kernel.next)) // the second refusal is a vote
+		if c.kernel.gone(connectEvery) {
+			c.next = now
+		}
+		d.soon(c.next)
+	}
+}

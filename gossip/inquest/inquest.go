@@ -1,0 +1,207 @@
+// Package inquest is a failure detector that accuses in private, convenes a small jury that examines the accused at
+// once, and publishes only a verdict.
+//
+// SWIM accuses in public and waits for the accused to hear of it. Here evidence replaces waiting: a member that does not
+// answer one node is examined by seven others; one that hears from it acquits it, and otherwise more than half of them
+// have to vote against it. The chance of failing a live member falls exponentially with the size of the jury, at a cost
+// that does not grow with the cluster, and the time to a verdict is the grace that the user grants a silent member plus
+// about a third of a second.
+//
+// One file holds one rule: watch.go pings with a promise; alarm.go is what happens when an answer is missed; jury.go asks
+// others; juror.go is asked by others; evidence.go has the host's kernel testify; doubt.go is when not to believe
+// oneself, and damps members that come and go.
+package inquest
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Detector is an Inquest failure detector. It implements detect.Detector, detect.Listener and detect.Prober.
+type Detector struct {
+	cfg  Config
+	host detect.Court
+	path path
+	seq  uint32
+
+	tick    mono.Time // when the next member is pinged
+	watched []watched
+	turn    int // the last of them that was pinged
+	ticks   int
+	leases  []lease
+
+	alarms   []alarm   // members that do not answer this node
+	cases    []inquest // members that this node examines for others
+	flaps    []flap
+	examined mono.Time // the last time that somebody else's word raised an alarm
+	isolated bool
+	health   int
+
+	due     mono.Time // nothing is due before; may be too early
+	scratch []byte
+}
+
+// New makes a detector; its first ping leaves at a random moment of the first Config.Period, so that the nodes of a
+// cluster that starts at once do not ping in step.
+func New(cfg Config, host detect.Court, now mono.Time) *Detector {
+	d := &Detector{cfg: cfg.withDefaults(), host: host}
+	d.tick = now.Add(time.Duration(host.Rand().Int64N(int64(d.cfg.Period))))
+	d.seq = host.Rand().Uint32()
+	d.due = d.tick
+	return d
+}
+
+// Deadline returns the next moment that the detector needs.
+func (d *Detector) Deadline() mono.Time { return d.due }
+
+// soon makes the detector wake by a moment.
+func (d *Detector) soon(t mono.Time) { d.due = min(d.due, t) }
+
+// Wake does what has fallen due.
+func (d *Detector) Wake(now mono.Time) {
+	d.due = mono.Never
+	if d.tick <= now {
+		d.ping(now)
+	}
+	d.soon(d.tick)
+	d.missAcks(now)
+	d.missPings(now)
+	d.stepAlarms(now)
+	d.stepCases(now)
+}
+
+// Receive takes a probing message.
+func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) {
+	switch t {
+	case wire.TypePing:
+		if seq, ok := wire.ReadSeq(body); ok {
+			d.send(now, from, wire.AppendAck(d.scratch[:0], seq))
+		}
+	case wire.TypeLease:
+		if m, ok := wire.ReadLease(body); ok {
+			d.promised(now, from, m.Next)
+			d.send(now, from, wire.AppendAck(d.scratch[:0], m.Seq))
+		}
+	case wire.TypeAck:
+		if seq, ok := wire.ReadSeq(body); ok {
+			d.acked(now, from, seq)
+		}
+	case wire.TypeInquiry:
+		if m, ok := wire.ReadInquiry(body); ok {
+			d.inquired(now, from, m)
+		}
+	case wire.TypeFinding:
+		if m, ok := wire.ReadFinding(body); ok {
+			d.found(now, from, m)
+		}
+	}
+}
+
+// Heard ends every doubt about whoever sent a datagram: it lives.
+func (d *Detector) Heard(now mono.Time, from detect.Peer) {
+	if i := d.alarmOf(from.ID); i >= 0 && d.alarms[i].peer.Instance == from.Instance {
+		d.answered(now, i)
+	}
+	if i := d.caseOf(from.ID); i >= 0 && d.cases[i].peer.Instance == from.Instance {
+		d.acquit(now, &d.cases[i])
+	}
+}
+
+// Changed closes what the news of a member settles: it is dead or gone, in another life, or has raised its incarnation,
+// which it does only while it lives.
+func (d *Detector) Changed(now mono.Time, before, after member.Member) {
+	if before.ID != 0 && before.State == member.Failed && after.State == member.Alive &&
+		before.Generation() == after.Generation() {
+		d.flapped(now, after.ID)
+	}
+	over := !after.State.Live() || before.ID == 0 || before.Generation() != after.Generation()
+	if i := d.alarmOf(after.ID); i >= 0 {
+		switch {
+		case over:
+			d.dropAlarm(i)
+		case after.Incarnation != before.Incarnation:
+			d.answered(now, i)
+		}
+	}
+	if i := d.caseOf(after.ID); i >= 0 && over {
+		d.dropCase(i)
+	}
+}
+
+// Stalled moves what is pending by the gap in which this process stood still, and begins its own alarms anew, so that
+// it blames nobody for answers that it was not there to hear. Round trips under way would measure the stall.
+func (d *Detector) Stalled(gap time.Duration) {
+	if d.cfg.NoStallShift {
+		return
+	}
+	d.tick = d.tick.Add(gap)
+	for i := range d.watched {
+		d.watched[i].due = d.watched[i].due.Add(gap)
+		d.watched[i].sent = mono.Never
+	}
+	for i := range d.leases {
+		d.leases[i].due = d.leases[i].due.Add(gap)
+	}
+	for i := range d.alarms {
+		d.alarms[i].restart()
+	}
+	for i := range d.cases {
+		d.cases[i].shift(gap)
+	}
+	d.due = 0
+}
+
+// Accused has the member examined: this detector takes nobody's word, and passes none on.
+func (d *Detector) Accused(now mono.Time, m member.Member, _ member.ID) bool {
+	d.Examine(now, m.ID)
+	return false
+}
+
+// Examine raises an alarm about a member that others hold dead, at most one in 20 ms: after a partition their old news
+// may come about hundreds at once.
+func (d *Detector) Examine(now mono.Time, id member.ID) bool {
+	const pace = 20 * time.Millisecond
+	m, ok := d.host.Table().Get(id)
+	if !ok || id == d.host.Self() || d.examined != 0 && now.Sub(d.examined) < pace || !d.accuse(now, detect.PeerOf(&m), now) {
+		return false
+	}
+	d.examined = now
+	return true
+}
+
+// Refuted is no sign of anything here: a verdict is reached by many.
+func (d *Detector) Refuted() {}
+
+// Health returns how many members seem silent to this node, at most 8. Some are always dead; many mean that it is this
+// node that does not hear.
+func (d *Detector) Health() int { return d.health }
+
+// RTT returns the smoothed round-trip time of pings.
+func (d *Detector) RTT() time.Duration { return d.path.smooth }
+
+// send passes a message on, and keeps its memory for the next.
+func (d *Detector) send(now mono.Time, to detect.Peer, message []byte) {
+	d.scratch = message[:0]
+	d.host.Send(now, to, message)
+}
+
+// probe sends a ping that promises nothing.
+func (d *Detector) probe(now mono.Time, to detect.Peer) {
+	d.seq++
+	d.send(now, to, wire.AppendPing(d.scratch[:0], d.seq))
+}
+
+// jitter returns a time within a share of d, given in percent.
+func (d *Detector) jitter(t time.Duration, percent int64) time.Duration {
+	return t + time.Duration((d.host.Rand().Int64N(2*percent+1)-percent)*int64(t)/100)
+}
+
+// current returns the table's member for a peer, if it lives there in the same life.
+func (d *Detector) current(p detect.Peer) (member.Member, bool) {
+	m, ok := d.host.Table().Get(p.ID)
+	return m, ok && m.State.Live() && m.Instance() == p.Instance
+}

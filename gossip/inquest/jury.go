@@ -1,0 +1,233 @@
+package inquest
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// The jury, from the accuser's side. All who accuse one member ask the same jurors, found by rendezvous hashing (Thaler
+// and Ravishankar 1998), so that one examination serves them all. Jurors that are silent get substitutes beside them.
+
+const (
+	pollEvery = 100 * time.Millisecond // a juror that has said nothing for so long is asked again, and another beside it
+	manyAsked = 8                      // times Config.Jury are asked at most, half of them before the grace is over
+)
+
+// jury is who is asked about one member.
+type jury struct {
+	seq    uint32
+	ranked mono.Time // when the candidates were last chosen; 0: never
+	poll   mono.Time
+	quorum mono.Time // when enough jurors last answered; at first, when they were called
+	heard  mono.Time // the last answer of any
+	list   []juror   // candidates, the best first; those that ever answered in front
+	asked  int       // of the list
+}
+
+// juror is one candidate.
+type juror struct {
+	id     member.ID
+	rank   uint64
+	tries  int // without an answer
+	asked  mono.Time
+	word   wire.Word
+	spoken bool
+	vote   detect.Vote
+}
+
+func (j *jury) convened() bool { return j.ranked != 0 }
+
+// electors returns how many jurors a case has, and how many of them have to vote against the member. With the accuser's
+// own vote that is half of all who could judge, or more: of a cluster that falls apart, the minority fails nobody.
+func (d *Detector) electors() (jurors, votes int) {
+	jurors = min(d.cfg.Jury, d.host.Table().Live()-2) // all but the accuser and the accused
+	return jurors, (jurors + 1) / 2
+}
+
+// convene calls the jury.
+func (d *Detector) convene(now mono.Time, a *alarm) {
+	d.seq++
+	a.jury = jury{seq: d.seq, poll: now, quorum: now}
+	d.rank(now, a)
+}
+
+// rank chooses the candidates from all live members, beside those that have answered already. The incarnation is part
+// of the hash: a member that was failed by mistake, and refuted, meets another jury the next time.
+func (d *Detector) rank(now mono.Time, a *alarm) {
+	j, t := &a.jury, d.host.Table()
+	accused, _ := t.Get(a.peer.ID)
+	key := scramble(uint64(a.peer.Instance)<<32 | uint64(accused.Incarnation))
+	j.ranked = now
+	j.list = slices.DeleteFunc(j.list, func(x juror) bool { return !x.spoken })
+	j.asked = len(j.list)
+	most := j.asked + manyAsked*d.cfg.Jury
+	for i := range t.Live() {
+		id := t.IDAt(i)
+		c := juror{id: id, rank: scramble(uint64(id) ^ key)}
+		if len(j.list) == most && j.list[most-1].rank >= c.rank || id == a.peer.ID || id == d.host.Self() ||
+			slices.ContainsFunc(j.list[:j.asked], func(x juror) bool { return x.id == id }) {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(j.list[j.asked:], c, func(x, c juror) int { return cmp.Compare(c.rank, x.rank) })
+		j.list = slices.Insert(j.list, j.asked+at, c)[:min(len(j.list)+1, most)]
+	}
+}
+
+// scramble is the finalizer of SplitMix64 (Steele, Lea, Flood 2014).
+func scramble(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// pollJury asks those who should be asked now.
+func (d *Detector) pollJury(now mono.Time, a *alarm) {
+	j := &a.jury
+	j.poll = now.Add(pollEvery)
+	age := now.Sub(a.start)
+	limit := manyAsked * d.cfg.Jury
+	if age < d.cfg.Grace {
+		limit /= 2
+	}
+	patience := 3 + d.path.attempts(&d.cfg)/3 // tries, after which a candidate counts no more
+	seats, enough := d.electors()
+	answering, waiting := 0, 0
+	for i := range j.list[:j.asked] {
+		x := &j.list[i]
+		every := pollEvery
+		if x.spoken && age < d.cfg.Grace {
+			every = max(d.cfg.Grace/4, pollEvery) // it will speak up by itself; this is in case that is lost
+		}
+		asked := now.Sub(x.asked)
+		switch {
+		case x.tries < patience && asked >= every:
+			d.ask(now, a, x)
+		case x.tries < patience && !x.spoken && asked < pollEvery:
+			waiting++
+		}
+		if x.spoken && x.tries < patience {
+			answering++
+		}
+	}
+	if answering >= enough {
+		j.quorum = now
+	}
+	for ; answering+waiting < seats && j.asked < min(limit, len(j.list)); waiting++ {
+		d.ask(now, a, &j.list[j.asked])
+		j.asked++
+	}
+	if answering < enough && now.Sub(j.ranked) >= d.cfg.Grace {
+		d.rank(now, a) // nobody is left to ask, or those who were are dead by now
+		for i := range j.list[:j.asked] {
+			j.list[i].tries = 0
+		}
+	}
+}
+
+// ask asks one juror.
+func (d *Detector) ask(now mono.Time, a *alarm, x *juror) {
+	x.asked = now
+	x.tries++
+	if m, ok := d.host.Table().Get(x.id); ok {
+		d.send(now, detect.PeerOf(&m), wire.AppendInquiry(d.scratch[:0], wire.Inquiry{
+			Seq: a.jury.seq, Target: a.peer.ID, Instance: a.peer.Instance, Age: now.Sub(a.start),
+		}))
+	}
+}
+
+// found takes a juror's word.
+func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
+	i := slices.IndexFunc(d.alarms, func(a alarm) bool { return a.jury.convened() && a.jury.seq == m.Seq })
+	if i < 0 {
+		return
+	}
+	a := &d.alarms[i]
+	list := a.jury.list[:a.jury.asked]
+	k := slices.IndexFunc(list, func(x juror) bool { return x.id == from.ID })
+	if k < 0 {
+		return
+	}
+	x := &list[k]
+	a.jury.heard = now
+	switch m.Word {
+	case wire.WordUnknown:
+		x.spoken, x.tries, x.word = false, 1<<30, m.Word // it stays out, and another takes its place
+	case wire.WordAcquit:
+		// The way from here to the member is bad, or its answers were lost: it lives. No new alarm for a while.
+		d.calm(now, a)
+		a.jury, a.barred = jury{}, now.Add(d.cfg.Period)
+		a.next = a.barred
+	default:
+		x.spoken, x.tries, x.word = true, 0, m.Word
+		x.vote = detect.Vote{Juror: from.ID, Cause: m.Cause, Pings: int(m.Pings), Span: m.Span}
+		d.judge(now, i)
+	}
+}
+
+// judge reaches a verdict if the votes suffice. It says whether it did, and the alarm is gone.
+func (d *Detector) judge(now mono.Time, i int) bool {
+	a := &d.alarms[i]
+	seats, enough := d.electors()
+	if d.isolated || a.barred != 0 {
+		return false
+	}
+	var votes []detect.Vote
+	for k := range a.jury.list {
+		if x := &a.jury.list[k]; x.spoken && x.word == wire.WordGuilty {
+			votes = append(votes, x.vote)
+		}
+	}
+	if (len(votes) < enough || enough == 0 || d.cfg.NoJury) && !d.judgeAlone(now, a, seats) {
+		return false
+	}
+	e := detect.Evidence{
+		Accuser: d.host.Self(), Cause: a.kernel.cause(now, &d.cfg), Pings: a.pings, Span: now.Sub(a.start), Votes: votes,
+	}
+	if len(votes) > 0 {
+		e.Cause = commonest(votes)
+	}
+	id := a.peer.ID
+	d.dropAlarm(i) // first: the verdict comes back by Changed
+	d.host.FailWith(now, id, e)
+	return true
+}
+
+// judgeAlone says whether the accuser's own evidence suffices. In a cluster of two there is nobody to ask: a process
+// whose host refuses for it is gone, and silence has to last for three times the grace, since a node alone cannot tell
+// its own death from the other's. In a larger one whose jurors do not answer, refusals alone count, and only after long
+// patience.
+func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats int) bool {
+	wait := d.grace(now, a.peer.ID)
+	switch {
+	case d.cfg.NoJury:
+	case seats == 0:
+		wait = 3 * wait
+	default:
+		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() && a.kernel.gone(d.cfg.patience()-connectEvery)
+	}
+	if a.kernel.stalled(now, &d.cfg) {
+		wait = max(wait, d.cfg.StallGrace)
+	}
+	return a.kernel.gone(connectEvery) || now.Sub(a.start) >= wait && a.pings >= 3
+}
+
+// commonest returns the cause that most votes give, of equal ones the one that says more.
+func commonest(votes []detect.Vote) (best wire.Cause) {
+	var n [wire.CauseStalled + 1]int
+	for _, v := range votes {
+		n[v.Cause]++
+	}
+	for c := range n {
+		if n[c] >= n[best] {
+			best = wire.Cause(c)
+		}
+	}
+	return best
+}
