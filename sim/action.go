@@ -34,7 +34,8 @@ type Verb string
 // The verbs.
 const (
 	Start   Verb = "start"   // so many new processes start and join
-	Crash   Verb = "crash"   // processes die without a word; with For, they restart after it
+	Crash   Verb = "crash"   // hosts die without a word; with For, they and their processes restart after it
+	Kill    Verb = "kill"    // processes die without a word, and their hosts refuse connections for them
 	Pause   Verb = "pause"   // processes stand still for a time
 	Slow    Verb = "slow"    // each input costs a time
 	Restart Verb = "restart" // dead processes start again; those that run crash first
@@ -54,6 +55,7 @@ var verbs = map[Verb]struct {
 }{
 	Start:   {true, false, "every times"},
 	Crash:   {true, false, "for every times"},
+	Kill:    {true, false, "for every times"},
 	Pause:   {true, false, "for! every times"},
 	Slow:    {true, false, "cost! for every times"},
 	Restart: {true, false, "every times"},

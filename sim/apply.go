@@ -73,7 +73,7 @@ func (w *World) apply(a Action) error {
 			return err
 		}
 	}
-	if a.Do == Crash || a.Do == Leave || a.Do == Restart {
+	if a.Do == Crash || a.Do == Kill || a.Do == Leave || a.Do == Restart {
 		w.await(a.String())
 	}
 	return nil
@@ -82,9 +82,10 @@ func (w *World) apply(a Action) error {
 // applyTo does an action to one process. What cannot be done to it in its state is passed over.
 func (w *World) applyTo(a Action, p *proc) error {
 	switch a.Do {
-	case Crash:
+	case Crash, Kill:
 		if p.up {
 			w.crash(p)
+			p.host.down = a.Do == Crash
 			if a.For > 0 {
 				w.at(w.now.Add(a.For), func() { w.revive(p) })
 			}

@@ -58,7 +58,7 @@ func (p *proc) start() error {
 	p.node, p.gen, p.up, p.left, p.inc, p.changes = node, gen, true, false, 0, 0
 	p.lives++
 	p.paused, p.busy = 0, 0
-	p.host.proc = p
+	p.host.proc, p.host.down = p, false
 	s := w.shardOf(p.host.index)
 	w.rec.take(&Obs{At: now, Kind: Started, Node: p.index, After: Holding{Gen: gen}})
 	node.Wake(p.clock(now), &s.out)
@@ -88,6 +88,9 @@ func (p *proc) blocked() gossip.Time { return max(p.paused, p.busy) }
 // arrive brings a packet to whoever listens at its destination.
 func (s *shard) arrive(f flight) {
 	h := s.w.hosts[f.dst]
+	if s.kernel(h, &f) {
+		return
+	}
 	p := h.proc
 	if p == nil {
 		s.fates[nobody]++
@@ -113,7 +116,11 @@ func (s *shard) arrive(f flight) {
 func (s *shard) receive(p *proc, now gossip.Time, f flight) {
 	h := p.host
 	h.hash = mix(h.hash ^ mix(uint64(now)) + mix(uint64(f.src)<<40^f.seq))
-	p.node.Receive(p.clock(now), s.w.hosts[f.src].addr, f.data, &s.out)
+	if isTCP(f.data) {
+		s.connected(p, now, &f)
+	} else {
+		p.node.Receive(p.clock(now), s.w.hosts[f.src].addr, f.data, &s.out)
+	}
 	s.after(p, now)
 	s.pool.put(f.data) // not before: events may point into it
 }
@@ -200,6 +207,9 @@ func (s *shard) dispatch(p *proc, now, depart gossip.Time) {
 			s.count(p, now, pk.Data)
 		}
 	}
+	for _, c := range s.out.Connects {
+		s.connect(p, depart, c)
+	}
 	if c := p.node.Table().Changes(); c != p.changes {
 		p.changes = c
 		s.looked(p, now)
@@ -229,6 +239,11 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 	switch e.Kind {
 	case gossip.SeedsWanted:
 		p.seek = true
+		return
+	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable:
+		if w.trace != nil {
+			w.trace.event(now, p, e)
+		}
 		return
 	case gossip.LeaveDone, gossip.Conflicted:
 		o.Kind = Departed
