@@ -12,9 +12,13 @@ import (
 // process is gone; "welcome", if it only stands still; nothing, if the host is gone too. So a dead process is known
 // long before silence would prove it, and a process that stalls is given far more time than a dead host needs.
 
-// connectEvery is how long after one attempt to connect the next is made, and how far apart two refusals have to be: a
-// firewall that is loading its rules refuses too, but only for a moment.
-const connectEvery = 300 * time.Millisecond
+const (
+	connectEvery = 300 * time.Millisecond // after one attempt to connect the next is made
+
+	// refusedFor is how far apart two refusals have to be: a firewall that is loading its rules refuses too, but only
+	// for a moment. It is less than connectEvery, since one answer may come faster than the other.
+	refusedFor = 250 * time.Millisecond
+)
 
 // kernel is what one node learned of one member's host.
 type kernel struct {
@@ -78,7 +82,7 @@ func (d *Detector) Connected(now mono.Time, to detect.Peer, o detect.Outcome) {
 		c := &d.cases[i]
 		c.kernel.take(now, o)
 		c.next = min(c.next, max(now, c.kernel.next)) // the second refusal is a vote
-		if c.kernel.gone(connectEvery) {
+		if c.kernel.gone(refusedFor) {
 			c.next = now
 		}
 		d.soon(c.next)

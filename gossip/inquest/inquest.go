@@ -48,7 +48,7 @@ type Detector struct {
 // New makes a detector; its first ping leaves at a random moment of the first Config.Period, so that the nodes of a
 // cluster that starts at once do not ping in step.
 func New(cfg Config, host detect.Court, now mono.Time) *Detector {
-	d := &Detector{cfg: cfg.withDefaults(), host: host}
+	d := &Detector{cfg: cfg.withDefaults(), host: host, turn: -1}
 	d.tick = now.Add(time.Duration(host.Rand().Int64N(int64(d.cfg.Period))))
 	d.seq = host.Rand().Uint32()
 	d.due = d.tick

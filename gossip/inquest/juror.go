@@ -153,7 +153,11 @@ func (d *Detector) examine(now mono.Time, c *inquest) {
 		d.vote(now, c)
 	}
 	if c.resend <= now {
-		c.resend = now.Add(d.jitter(max(d.cfg.Grace/16, 60*time.Millisecond), 15))
+		pace := max(d.cfg.Grace/16, 60*time.Millisecond)
+		if now.Sub(c.start) > 4*d.cfg.Grace {
+			pace = max(pace, d.cfg.Period)
+		}
+		c.resend = now.Add(d.jitter(pace, 15))
 		c.pings++
 		d.probe(now, c.peer)
 	}
@@ -180,7 +184,7 @@ func (d *Detector) voteAt(now mono.Time, c *inquest) mono.Time {
 // vote votes if it is time to, unless the juror has reason to doubt itself.
 func (d *Detector) vote(now mono.Time, c *inquest) {
 	switch {
-	case c.kernel.gone(connectEvery):
+	case c.kernel.gone(refusedFor):
 	case now < d.voteAt(now, c):
 		return
 	case d.braked(now, c):

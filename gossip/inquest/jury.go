@@ -90,7 +90,11 @@ func scramble(x uint64) uint64 {
 // pollJury asks those who should be asked now.
 func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	j := &a.jury
-	j.poll = now.Add(pollEvery)
+	pace := pollEvery
+	if a.unreachable {
+		pace = max(pace, d.cfg.Period) // a hopeless case costs no more than a healthy member
+	}
+	j.poll = now.Add(pace)
 	age := now.Sub(a.start)
 	limit := manyAsked * d.cfg.Jury
 	if age < d.cfg.Grace {
@@ -101,7 +105,7 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	answering, waiting := 0, 0
 	for i := range j.list[:j.asked] {
 		x := &j.list[i]
-		every := pollEvery
+		every := pace
 		if x.spoken && age < d.cfg.Grace {
 			every = max(d.cfg.Grace/4, pollEvery) // it will speak up by itself; this is in case that is lost
 		}
@@ -109,7 +113,7 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 		switch {
 		case x.tries < patience && asked >= every:
 			d.ask(now, a, x)
-		case x.tries < patience && !x.spoken && asked < pollEvery:
+		case x.tries < patience && !x.spoken && asked < pace:
 			waiting++
 		}
 		if x.spoken && x.tries < patience {
@@ -210,12 +214,12 @@ func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats int) bool {
 	case seats == 0:
 		wait = 3 * wait
 	default:
-		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() && a.kernel.gone(d.cfg.patience()-connectEvery)
+		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() && a.kernel.gone(d.cfg.patience()-2*d.cfg.Period)
 	}
 	if a.kernel.stalled(now, &d.cfg) {
 		wait = max(wait, d.cfg.StallGrace)
 	}
-	return a.kernel.gone(connectEvery) || now.Sub(a.start) >= wait && a.pings >= 3
+	return a.kernel.gone(refusedFor) || now.Sub(a.start) >= wait && a.pings >= 3
 }
 
 // commonest returns the cause that most votes give, of equal ones the one that says more.

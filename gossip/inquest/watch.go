@@ -46,39 +46,58 @@ func (d *Detector) ping(now mono.Time) {
 	d.ticks++
 	w := &d.watched[d.turn]
 	d.seq++
-	promise := time.Duration(len(d.watched)) * d.cfg.Period
-	last := d.ticks >= changeEvery*len(d.watched) && d.host.Table().Live()-1 > len(d.watched)
-	if last || d.cfg.NoLease {
+	round := min(d.cfg.Watch, d.host.Table().Live()-1) // once all of them are found
+	promise := time.Duration(max(round, len(d.watched))) * d.cfg.Period
+	var next watched
+	change := false
+	if d.ticks >= changeEvery*len(d.watched) {
+		d.ticks = 0
+		next, change = d.another()
+	}
+	if change || d.cfg.NoLease {
 		promise = 0
 	}
-	w.seq, w.sent, w.due = d.seq, now, now.Add(d.path.timeout(&d.cfg))
-	d.soon(w.due)
-	d.send(now, w.peer, wire.AppendLease(d.scratch[:0], wire.Lease{Seq: d.seq, Next: promise}))
-	if last {
-		d.ticks = 0
-		d.watched = slices.Delete(d.watched, d.turn, d.turn+1)
+	to := w.peer
+	if change {
+		*w = next // in the same place, so that the others keep their turns; this last ping is not waited for
+	} else {
+		w.seq, w.sent, w.due = d.seq, now, now.Add(d.path.timeout(&d.cfg))
+		d.soon(w.due)
 	}
+	d.send(now, to, wire.AppendLease(d.scratch[:0], wire.Lease{Seq: d.seq, Next: promise}))
 }
 
 // watchOneMore lets go of the dead, and takes on one member if there are too few: one at a time, since a newcomer does
 // not know whom it can choose from yet.
 func (d *Detector) watchOneMore() {
-	var room [MaxWatch + 1]member.ID
-	not := append(room[:0], d.host.Self())
-	d.watched = slices.DeleteFunc(d.watched, func(w watched) bool {
-		_, ok := d.current(w.peer)
-		return !ok
-	})
+	for i := len(d.watched) - 1; i >= 0; i-- {
+		if _, ok := d.current(d.watched[i].peer); !ok {
+			d.watched = slices.Delete(d.watched, i, i+1)
+			if i <= d.turn {
+				d.turn--
+			}
+		}
+	}
+	if len(d.watched) < d.cfg.Watch {
+		if w, ok := d.another(); ok {
+			d.watched = append(d.watched, w)
+		}
+	}
+}
+
+// another draws a live member that is not watched yet.
+func (d *Detector) another() (watched, bool) {
+	var ids [MaxWatch + 1]member.ID
+	not := append(ids[:0], d.host.Self())
 	for i := range d.watched {
 		not = append(not, d.watched[i].peer.ID)
 	}
-	if len(d.watched) >= d.cfg.Watch {
-		return
+	var room [1]member.Member
+	m := topology.Pick(d.host.Rand(), d.host.Table(), 1, room[:0], not...)
+	if len(m) == 0 {
+		return watched{}, false
 	}
-	var one [1]member.Member
-	for _, m := range topology.Pick(d.host.Rand(), d.host.Table(), 1, one[:0], not...) {
-		d.watched = append(d.watched, watched{peer: detect.PeerOf(&m), due: mono.Never})
-	}
+	return watched{peer: detect.PeerOf(&m[0]), due: mono.Never}, true
 }
 
 // acked takes an ack. A late one still tells how long a round trip takes.
