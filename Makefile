@@ -17,8 +17,9 @@ test: ## all tests, quickly
 	$(GO) test ./...
 
 .PHONY: race
-race: ## all tests with the race detector
-	$(GO) test -race -timeout 10m ./...
+race: ## all tests with the race detector; the real-network test after them and by itself, since it depends on real time
+	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v /test/netns)
+	$(GO) test -timeout 10m ./test/netns
 
 .PHONY: lint
 lint: ## formatting, vet, staticcheck, and that the other systems still build
