@@ -45,3 +45,7 @@ bench: ## the benchmarks of the core and of real clusters over loopback
 .PHONY: check
 check: lint build race fuzz ## everything that has to hold before a change lands
 	@scripts/readme
+
+.PHONY: results
+results: ## docs/results.md, measured again with the simulator (a quarter of an hour)
+	$(GO) run ./scripts/results

@@ -48,7 +48,7 @@ const (
 	PacketRate = "node_packets_per_second" //
 )
 
-// Summarized puts runs together. The period is the failure detector's.
+// Summarized puts runs together. The period is the failure detector's; if it is 0, nothing is counted in periods.
 func Summarized(o Options, period time.Duration, runs []*Report, details []*Detail) *Outcome {
 	v := map[string][]float64{}
 	add := func(name string, values ...float64) { v[name] = append(v[name], values...) }
@@ -74,7 +74,9 @@ func Summarized(o Options, period time.Duration, runs []*Report, details []*Deta
 			c := &d.Crashes[k]
 			if c.First >= 0 {
 				add(First, c.First.Seconds())
-				add(Periods, firstProbe(c.First, period))
+				if period > 0 {
+					add(Periods, firstProbe(c.First, period))
+				}
 			}
 			addShares(add, c, Known50, Known99, Known100)
 		}

@@ -217,5 +217,8 @@ func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
+	if strings.HasSuffix(what, "sh") {
+		what += "e"
+	}
 	return fmt.Sprintf("%s %ss", thousands(n), what)
 }

@@ -50,14 +50,6 @@ func detectorNames() string {
 	return strings.Join(names, ", ")
 }
 
-// period is the failure detector's.
-func period(c *gossip.Config) time.Duration {
-	if c.SWIM.Period > 0 {
-		return c.SWIM.Period
-	}
-	return defaultPeriod
-}
-
 // job makes what is to be run of the flags and the argument.
 func (f *simFlags) job(args []string) (*simJob, error) {
 	o := sim.Options{Nodes: f.nodes, Zones: f.zones, Seed: f.seed, Duration: f.duration, Warm: f.warm,

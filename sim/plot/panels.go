@@ -59,7 +59,11 @@ func (p *Page) crashes() *plot.Plot {
 		return nil
 	}
 	panel := newPanel("How a crash becomes known", "time since the crash", "nodes that know")
-	linear(&panel.X, 1.05*pooled[len(pooled)-1].Seconds(), seconds)
+	room := 1.05
+	if len(all) == 1 {
+		room = 1.3 // its line would run through the legend
+	}
+	linear(&panel.X, room*pooled[len(pooled)-1].Seconds(), seconds)
 	percent(&panel.Y)
 	grid(panel)
 	if first := all[0].First.Seconds(); len(all) == 1 && first >= 0 {
