@@ -63,6 +63,9 @@ func (n *Node) run() {
 		}
 	}
 	n.conn.Close()
+	if n.kernel != nil {
+		n.kernel.listener.Close()
+	}
 	n.cancel()
 	n.background.Wait()
 	close(n.done)
@@ -145,6 +148,9 @@ func (n *Node) flush() {
 	for i := range h.out.Events {
 		n.dispatch(&h.out.Events[i])
 	}
+	for _, c := range h.out.Connects {
+		n.connect(c)
+	}
 	h.out.Reset()
 	n.working = nil
 	spareHands.Put(h)
@@ -193,6 +199,10 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.stop(fmt.Errorf("%w: %w", ErrNameConflict, e.Err))
 	case gossip.LeaveDone:
 		n.stop(ErrLeft)
+	case gossip.Isolated:
+		n.log.warn(n.now(), "isolated", "this node hears from next to nobody; it declares nobody failed for that")
+	case gossip.Reunited:
+		n.log.warn(n.now(), "reunited", "this node hears from the others again")
 	default:
 		n.met(&e.Member)
 		n.tellWatchers(e)

@@ -30,6 +30,7 @@ type Node struct {
 	seeds         []seed
 	start         time.Time
 	conn          *transport.Conn
+	kernel        *kernel // nil: no connections
 	log           logger
 	calls         chan *call
 
@@ -68,7 +69,7 @@ func Start(cfg Config) (*Node, error) {
 	if params.MTU == 0 {
 		params.MTU = wire.DefaultMTU
 	}
-	conn, err := listen(cfg.Bind, params.MTU)
+	conn, kernel, err := open(cfg.Bind, &params)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func Start(cfg Config) (*Node, error) {
 	self, err := cfg.self(conn.LocalAddr())
 	if err == nil {
 		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: cmp.Or(params.Detector, gossip.SWIM),
-			seeds: seeds, conn: conn, log: logger{to: cfg.Logger}}
+			seeds: seeds, conn: conn, kernel: kernel, log: logger{to: cfg.Logger}}
 		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64())); err == nil {
 			n.begin(cfg.KeyRing)
 			return n, nil
@@ -86,7 +87,19 @@ func Start(cfg Config) (*Node, error) {
 		err = fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	conn.Close()
+	if kernel != nil {
+		kernel.listener.Close()
+	}
 	return nil, err
+}
+
+// open binds what the node's detector needs.
+func open(bind string, params *gossip.Config) (conn *transport.Conn, k *kernel, err error) {
+	if params.Detector == gossip.INQUEST && !params.Inquest.NoKernel {
+		return listenBoth(bind, params.MTU)
+	}
+	conn, err = listen(bind, params.MTU)
+	return conn, nil, err
 }
 
 func listen(bind string, mtu int) (*transport.Conn, error) {
@@ -148,6 +161,9 @@ func (n *Node) begin(ring *transport.KeyRing) {
 		n.log.write(logLine{slog.LevelWarn, "no key: traffic is neither encrypted nor authenticated", []any{"name", n.name}})
 	}
 	n.start = time.Now()
+	if n.kernel != nil {
+		n.background.Go(func() { n.kernel.serve(n.ctx) })
+	}
 	go n.run()
 }
 

@@ -1,0 +1,108 @@
+package starling
+
+// This file is the evidence that operating systems give: a node that runs Inquest listens on TCP at its gossip port and
+// says nothing there, and asks other hosts whether anybody does. A host whose process died refuses; one whose process
+// stands still accepts, by the kernel's own hand.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/transport"
+)
+
+const (
+	dialTimeout = 2 * time.Second
+	maxDials    = 64                    // under way at once; over that the question is not asked
+	acceptPause = time.Millisecond      // between two connections taken: a flood of them waits in the kernel
+	acceptRetry = 50 * time.Millisecond // after an error, such as too many open files
+	portTries   = 16                    // free UDP ports to be tried until the TCP port beside is free too
+)
+
+// kernel is a node's part in it.
+type kernel struct {
+	listener *net.TCPListener
+	dials    chan struct{} // one for each under way
+}
+
+// listenBoth binds the socket, and the TCP port beside it.
+func listenBoth(bind string, mtu int) (*transport.Conn, *kernel, error) {
+	for try := 1; ; try++ {
+		conn, err := listen(bind, mtu)
+		if err != nil {
+			return nil, nil, err
+		}
+		at := conn.LocalAddr()
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+		if err == nil {
+			return conn, &kernel{listener: l, dials: make(chan struct{}, maxDials)}, nil
+		}
+		conn.Close()
+		if _, port, _ := net.SplitHostPort(bind); port != "0" || try == portTries {
+			return nil, nil, fmt.Errorf("starling: the detector inquest listens on TCP beside UDP (Gossip.Inquest.NoKernel "+
+				"turns that off): %w", err)
+		}
+	}
+}
+
+// serve takes connections and closes them, until the listener is closed.
+func (k *kernel) serve(ctx context.Context) {
+	for ctx.Err() == nil {
+		c, err := k.listener.AcceptTCP()
+		pause := acceptPause
+		if err == nil {
+			c.SetLinger(0) // nothing was said: no farewell to wait for
+			c.Close()
+		} else {
+			pause = acceptRetry
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// connect asks a host in another goroutine, and tells the core what it answered.
+func (n *Node) connect(c gossip.Connect) {
+	if n.kernel == nil {
+		return
+	}
+	select {
+	case n.kernel.dials <- struct{}{}:
+	default:
+		return
+	}
+	n.background.Go(func() {
+		defer func() { <-n.kernel.dials }()
+		if o, ok := ask(n.ctx, c.Peer.Addr); ok {
+			n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) { n.core.Connected(now, c, o, out) })
+		}
+	})
+}
+
+// ask tries a connection; a host that does not answer says nothing.
+func ask(ctx context.Context, to netip.AddrPort) (o detect.Outcome, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", to.String())
+	switch {
+	case err == nil:
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+		return detect.Accepted, true
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, errRefusedWindows):
+		return detect.Refused, true
+	}
+	return 0, false
+}
+
+// errRefusedWindows is WSAECONNREFUSED, which package syscall does not name.
+const errRefusedWindows = syscall.Errno(10061)
