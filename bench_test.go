@@ -2,12 +2,13 @@ package starling
 
 // This file measures whole clusters of real nodes in one process over loopback:
 //
-//	go test -run xxx -bench Cluster -benchtime 5x -timeout 30m .
+//	go test -run xxx -bench Cluster -benchtime 5x -timeout 30m . [-detector inquest]
 //
 // Every metric is a median over the iterations. The times are the nodes' own: of when a message or a verdict came in.
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"runtime"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
 	"github.com/starling-gossip/starling/transport"
@@ -26,6 +28,11 @@ const (
 	settling  = 5 * time.Second  // for what a storm left behind, before a cluster counts as idle
 	idleSpan  = 10 * time.Second // over which an idle cluster is measured
 	benchWait = 2 * time.Minute  // for anything, before a benchmark gives up
+)
+
+var (
+	detector  = flag.String("detector", "swim", "the failure detector of the clusters that are measured")
+	detectors = map[string]gossip.Detector{"swim": gossip.SWIM, "inquest": gossip.INQUEST}
 )
 
 func eachSize(b *testing.B, measure func(b *testing.B, size int)) {
@@ -39,7 +46,9 @@ func storm(b *testing.B, size int) ([]*Node, time.Duration) {
 	b.Helper()
 	nodes := make([]*Node, size)
 	launch := func(i int, seeds ...string) {
-		n, err := Start(Config{Name: fmt.Sprintf("n%d", i), Bind: "127.0.0.1:0", Seeds: seeds})
+		n, err := Start(Config{
+			Name: fmt.Sprintf("n%d", i), Bind: "127.0.0.1:0", Seeds: seeds, Gossip: gossip.Config{Detector: detectors[*detector]},
+		})
 		if err != nil {
 			b.Error(err)
 			return
