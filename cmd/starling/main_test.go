@@ -65,7 +65,8 @@ func TestHelp(t *testing.T) {
 	var all strings.Builder
 	for _, args := range [][]string{{"--help"}, {"agent", "--help"}, {"dev", "--help"}, {"members", "--help"}, {"watch", "--help"},
 		{"info", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"join", "--help"}, {"leave", "--help"},
-		{"tags", "set", "--help"}, {"keygen", "--help"}, {"version", "--help"}} {
+		{"tags", "set", "--help"}, {"keygen", "--help"}, {"version", "--help"},
+		{"sim", "--help"}, {"sim", "replay", "--help"}} {
 		all.WriteString(transcript(nil, "", args...))
 	}
 	golden(t, "help", all.String())

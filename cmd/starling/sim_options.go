@@ -3,13 +3,11 @@ package main
 // This file makes a simulation's options of flags and files, and says what is wrong with them and where.
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
@@ -172,10 +170,7 @@ func loadScenario(name string, o *sim.Options) (where []string, err error) {
 	}
 	text, err := readFile(name)
 	if errors.Is(err, os.ErrNotExist) {
-		if near := settings.Nearest(name, names); near != "" {
-			return nil, fmt.Errorf("there is no scenario and no file %q: did you mean %s?", name, near)
-		}
-		return nil, fmt.Errorf("there is no scenario and no file %q; the scenarios are %s", name, strings.Join(names, ", "))
+		return nil, fmt.Errorf("there is no scenario and no file %q: did you mean %s? 'starling sim list' shows all", name, settings.Nearest(name, names))
 	}
 	if err != nil {
 		return nil, err
@@ -230,121 +225,4 @@ func (f *simFlags) gossip(c *gossip.Config) error {
 		}
 	}
 	return nil
-}
-
-// setField sets the field of a struct that a path such as swim.period names; case does not count.
-func setField(v reflect.Value, path, value string) error {
-	head, rest, deeper := strings.Cut(path, ".")
-	field, isField := v.Type().FieldByNameFunc(func(n string) bool { return strings.EqualFold(n, head) })
-	if !isField || !field.IsExported() {
-		var names []string
-		for i := range v.NumField() {
-			names = append(names, strings.ToLower(v.Type().Field(i).Name))
-		}
-		return fmt.Errorf("there is no field %q; there are %s", head, strings.Join(names, ", "))
-	}
-	to := v.FieldByIndex(field.Index)
-	if isStruct := to.Kind() == reflect.Struct; isStruct != deeper {
-		return fmt.Errorf("%s is %s", head, map[bool]string{true: "a group of fields: write " + head + ".FIELD", false: "no group of fields"}[isStruct])
-	}
-	if deeper {
-		return setField(to, rest, value)
-	}
-	return setValue(to, value)
-}
-
-// setValue reads a value of the kind that a field has.
-func setValue(to reflect.Value, value string) error {
-	if to.Type() == reflect.TypeFor[time.Duration]() {
-		d, err := time.ParseDuration(value)
-		if err != nil {
-			return fmt.Errorf("%q is not a time such as 5s or 40ms", value)
-		}
-		to.SetInt(int64(d))
-		return nil
-	}
-	switch to.Kind() {
-	case reflect.String:
-		to.SetString(value)
-	case reflect.Bool:
-		b, err := strconv.ParseBool(value)
-		if err != nil {
-			return fmt.Errorf("%q is neither true nor false", value)
-		}
-		to.SetBool(b)
-	case reflect.Int:
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			return fmt.Errorf("%q is not a whole number", value)
-		}
-		to.SetInt(int64(n))
-	case reflect.Float64:
-		x, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			return fmt.Errorf("%q is not a number", value)
-		}
-		to.SetFloat(x)
-	default:
-		return fmt.Errorf("a field of this kind cannot be set here")
-	}
-	return nil
-}
-
-// replayJob reads what --json printed, or options alone.
-func (a *app) replayJob(name string) (*simJob, error) {
-	var text string
-	var err error
-	if name == "-" {
-		var b []byte
-		b, err = io.ReadAll(io.LimitReader(a.in, maxFile))
-		text = string(b)
-	} else {
-		text, err = readFile(name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var all struct {
-		Scenario, Detector string
-		Options            json.RawMessage
-		Runs               []struct{ Trace string }
-	}
-	if err := json.Unmarshal([]byte(text), &all); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, placed(text, err))
-	}
-	if all.Options == nil { // the options alone
-		all.Options = json.RawMessage(text)
-	}
-	j := &simJob{Scenario: all.Scenario, Detector: all.Detector}
-	d := json.NewDecoder(strings.NewReader(string(all.Options)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&j.opt); err != nil {
-		return nil, fmt.Errorf("%s: options: %w", name, placed(string(all.Options), err))
-	}
-	for _, r := range all.Runs {
-		j.traces = append(j.traces, r.Trace)
-	}
-	if i, err := j.opt.Check(); err != nil {
-		if i >= 0 {
-			err = fmt.Errorf("action %q: %w", j.opt.Actions[i], err)
-		}
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return j, nil
-}
-
-// placed adds the line and column to an error of JSON's syntax.
-func placed(text string, err error) error {
-	at := int64(-1)
-	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		at = e.Offset
-	}
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		at = e.Offset
-	}
-	if at < 0 || at > int64(len(text)) {
-		return err
-	}
-	before := text[:at]
-	return fmt.Errorf("line %d, column %d: %w", 1+strings.Count(before, "\n"), len(before)-strings.LastIndex(before, "\n")-1, err)
 }
