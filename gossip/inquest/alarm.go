@@ -117,7 +117,7 @@ func (d *Detector) stepAlarms(now mono.Time) {
 func (d *Detector) step(now mono.Time, a *alarm) {
 	a.start = min(a.start, now)
 	age := now.Sub(a.start)
-	if !d.cfg.NoJury && !a.jury.convened() && (a.kernel.first != 0 || a.resend <= now &&
+	if !d.cfg.NoJury && !a.jury.convened() && (a.kernel.denied() || a.resend <= now &&
 		(a.pings >= d.path.attempts(&d.cfg) || a.pings >= 3 && age >= d.cfg.Grace/2)) {
 		d.convene(now, a)
 	}
@@ -143,7 +143,7 @@ func (d *Detector) step(now mono.Time, a *alarm) {
 
 // show tells the user of a member that may be gone: early, but not of what a single lost packet explains.
 func (d *Detector) show(now mono.Time, a *alarm, age time.Duration) {
-	if !a.shown && (a.kernel.first != 0 || age >= d.cfg.Grace/2) {
+	if !a.shown && (a.kernel.denied() || age >= d.cfg.Grace/2) {
 		a.shown = true
 		d.host.Alarm(now, a.peer.ID, true)
 	}

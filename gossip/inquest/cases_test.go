@@ -335,3 +335,24 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 	}
 	w.wantNoVerdict("inquiries")
 }
+
+// Whoever took over the address of a dead member answers its kernel's connections: that is no stall.
+func TestReusedAddress(t *testing.T) {
+	w := newWorld(t, 12, 1, Config{})
+	w.nodes[1].up = false
+	heir := detect.Peer{ID: id(12), Instance: 77, Addr: addr(1)}
+	w.untilJury(1)
+	for _, x := range w.nodes {
+		x.d.Heard(w.now, heir)
+		if i := x.d.caseOf(id(1)); i >= 0 {
+			x.d.Connected(w.now, w.peer(1), detect.Accepted)
+			if c := &x.d.cases[i]; c.kernel.stalled(w.now, &x.d.cfg) || !c.kernel.gone(refusedFor) {
+				t.Errorf("m%d takes the heir's host for that of the dead", x.i)
+			}
+		}
+		x.schedule()
+	}
+	if took := w.firstVerdict(time.Minute); took > 100*time.Millisecond {
+		t.Errorf("the verdict took %s", took)
+	}
+}

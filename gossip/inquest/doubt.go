@@ -50,7 +50,7 @@ func (d *Detector) checkIsolation(now mono.Time) {
 		}
 		a := &d.alarms[k]
 		long := 2 * d.cfg.Grace
-		if a.jury.convened() && a.barred == 0 && a.kernel.first == 0 && now.Sub(a.start) >= long &&
+		if a.jury.convened() && a.barred == 0 && !a.kernel.denied() && now.Sub(a.start) >= long &&
 			(a.jury.heard == 0 || now.Sub(a.jury.heard) >= long) {
 			cut++
 		}

@@ -25,6 +25,7 @@ type kernel struct {
 	next        mono.Time // when to try again
 	first, last mono.Time // refusals, without a welcome since; 0: none
 	welcome     mono.Time // the last; 0: none, or a refusal since
+	usurped     bool      // another member sends from the address: whoever takes connections there, it is not this one
 }
 
 // try opens a connection if it is time to.
@@ -47,27 +48,49 @@ func (k *kernel) take(now mono.Time, o detect.Outcome) {
 	}
 }
 
-// gone says whether the host has refused for so long that the process is gone for good.
+// denied says whether the host has said that the process is not there.
+func (k *kernel) denied() bool { return k.first != 0 || k.usurped }
+
+// gone says whether it has said so for so long that the process is gone for good.
 func (k *kernel) gone(atLeast time.Duration) bool {
-	return k.first != 0 && k.last.Sub(k.first) >= atLeast
+	return k.usurped || k.first != 0 && k.last.Sub(k.first) >= atLeast
 }
 
 // stalled says whether the host has taken a connection lately.
 func (k *kernel) stalled(now mono.Time, c *Config) bool {
-	return k.welcome != 0 && now.Sub(k.welcome) < c.Grace
+	return !k.usurped && k.welcome != 0 && now.Sub(k.welcome) < c.Grace
 }
 
 // quiet says whether the host has said nothing either.
-func (k *kernel) quiet(now mono.Time, c *Config) bool { return k.first == 0 && !k.stalled(now, c) }
+func (k *kernel) quiet(now mono.Time, c *Config) bool { return !k.denied() && !k.stalled(now, c) }
 
 func (k *kernel) cause(now mono.Time, c *Config) wire.Cause {
 	switch {
-	case k.first != 0:
+	case k.denied():
 		return wire.CauseRefused
 	case k.stalled(now, c):
 		return wire.CauseStalled
 	}
 	return wire.CauseSilent
+}
+
+// tenant looks for members under examination at whose address another member lives now.
+func (d *Detector) tenant(now mono.Time, from detect.Peer) {
+	if d.cfg.NoKernel {
+		return
+	}
+	for i := range d.alarms {
+		if a := &d.alarms[i]; a.peer.ID != from.ID && a.peer.Addr == from.Addr && !a.kernel.usurped {
+			a.kernel.usurped, a.next = true, min(a.next, now)
+			d.soon(now)
+		}
+	}
+	for i := range d.cases {
+		if c := &d.cases[i]; c.peer.ID != from.ID && c.peer.Addr == from.Addr && !c.kernel.usurped {
+			c.kernel.usurped, c.next = true, min(c.next, now)
+			d.soon(now)
+		}
+	}
 }
 
 // Connected takes what came of a Connect.

@@ -109,6 +109,7 @@ func (d *Detector) Heard(now mono.Time, from detect.Peer) {
 	if i := d.caseOf(from.ID); i >= 0 && d.cases[i].peer.Instance == from.Instance {
 		d.acquit(now, &d.cases[i])
 	}
+	d.tenant(now, from)
 }
 
 // Changed closes what the news of a member settles: it is dead or gone, in another life, or has raised its incarnation,
@@ -127,8 +128,13 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 			d.answered(now, i)
 		}
 	}
-	if i := d.caseOf(after.ID); i >= 0 && over {
-		d.dropCase(i)
+	if i := d.caseOf(after.ID); i >= 0 {
+		switch {
+		case over:
+			d.dropCase(i)
+		case after.Incarnation != before.Incarnation:
+			d.acquit(now, &d.cases[i])
+		}
 	}
 }
 
