@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,6 +162,9 @@ func loadScenario(name string, o *sim.Options) (where []string, err error) {
 		if names = append(names, s.Name); s.Name == name {
 			if err := sim.Named(name, o); err != nil {
 				return nil, err
+			}
+			if o.Duration > 0 { // a shorter one cuts the scenario short
+				o.Actions = slices.DeleteFunc(o.Actions, func(a sim.Action) bool { return a.At >= o.Duration })
 			}
 			for range o.Actions {
 				where = append(where, "scenario "+name)

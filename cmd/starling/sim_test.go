@@ -98,6 +98,14 @@ func TestSimBadInput(t *testing.T) {
 	}
 }
 
+// A named scenario can be cut short.
+func TestSimCutShort(t *testing.T) {
+	code, out, errOut := cli(nil, "", "sim", "steady", "-n", "3", "--duration", "20s")
+	if code != 0 || !strings.Contains(out, "10s=publish:1") || strings.Contains(out, "40s=publish:1") {
+		t.Errorf("%d\n%s%s", code, out, errOut)
+	}
+}
+
 // What --json prints replays to the same run, and a run that is not the same is told.
 func TestSimReplay(t *testing.T) {
 	dir := t.TempDir()
