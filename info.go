@@ -14,7 +14,7 @@ import (
 type Info struct {
 	Self     Member
 	Cluster  string
-	Detector string // "swim"
+	Detector string // "swim" or "inquest"
 	Started  time.Time
 	Uptime   time.Duration
 	Welcomed bool // a seed let this node in, or it is the first of its cluster
@@ -22,8 +22,15 @@ type Info struct {
 
 	Members map[State]int // how many are in each state; all four are there
 
-	// Of the last Heard live members that said what they know (16 at most), Same knew exactly what this node knows.
+	// Of the last Heard fingerprints that live members showed (16 at most, however long ago; a member counts as often as
+	// it showed one), Same were this node's own when they came.
 	Same, Heard int
+
+	// Isolated says that this node hears from next to nobody, and so declares nobody failed (Inquest alone knows it).
+	Isolated bool
+	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for Inquest the time to expect,
+	// for SWIM the least.
+	Detection time.Duration
 
 	Health int           // of this node itself: 0 is good, higher is slower to accuse others
 	RTT    time.Duration // smoothed round trip to the others, 0 while unknown
@@ -47,11 +54,14 @@ func (n *Node) Info() (info Info) {
 			Members:  map[State]int{},
 			Same:     agreement.Same,
 			Heard:    agreement.Heard,
+			Isolated: n.core.Isolated(),
 			Health:   n.core.Health(),
 			RTT:      n.core.RTT(),
-			Protocol: n.core.Stats(),
-			Socket:   n.conn.Stats(),
-			Unopened: n.unopenedCount.Load(),
+
+			Detection: n.core.DetectionTime(),
+			Protocol:  n.core.Stats(),
+			Socket:    n.conn.Stats(),
+			Unopened:  n.unopenedCount.Load(),
 		}
 		for _, s := range member.States {
 			info.Members[s] = 0

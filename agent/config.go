@@ -37,6 +37,8 @@ type Config struct {
 	LeaveTimeout          time.Duration
 	Retention             time.Duration
 	MTU, Budget           int
+	Detector, Profile     string
+	Grace                 time.Duration // 0: the profile's
 }
 
 // Flags adds a flag for each setting, with its default.
@@ -56,6 +58,9 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.DurationVar(&c.LeaveTimeout, "leave-timeout", 5*time.Second, "how long a leave may take at a signal")
 	f.DurationVar(&c.Retention, "retention", 24*time.Hour, "how long failed and left members are remembered and failed ones dialled again")
+	f.StringVar(&c.Detector, "detector", "swim", "failure detector: "+strings.Join(gossip.DetectorNames(), " or ")+"; all nodes alike")
+	f.StringVar(&c.Profile, "profile", gossip.ProfileNames[0], "kind of network: "+strings.Join(gossip.ProfileNames, ", ")+"; all nodes alike")
+	f.DurationVar(&c.Grace, "grace", 0, "with the detector inquest, the silence that is granted a member (default the profile's: 1.5s, wan 3s, local 750ms)")
 	f.IntVar(&c.MTU, "mtu", 1400, "most bytes of a datagram on the wire, without the headers of IP and UDP")
 	f.IntVar(&c.Budget, "budget", 1<<20, "most bytes a second of news and messages that this node sends")
 }
@@ -81,7 +86,9 @@ func (c *Config) node(log *slog.Logger) (starling.Config, error) {
 	sc := starling.Config{
 		Name: c.Name, Bind: c.Bind, Advertise: c.Advertise, Seeds: c.Join,
 		Cluster: c.Cluster, Zone: c.Zone, Tags: c.Tags, Logger: log,
-		Gossip: gossip.Config{Retention: c.Retention, MTU: c.MTU, Budget: c.Budget},
+	}
+	if err := c.protocol(&sc.Gossip); err != nil {
+		return sc, err
 	}
 	if c.KeyFile == "" {
 		return sc, nil
@@ -91,6 +98,31 @@ func (c *Config) node(log *slog.Logger) (starling.Config, error) {
 		return sc, fmt.Errorf("--key-file: %w", err)
 	}
 	return sc, nil
+}
+
+// The graces that can be: less is shorter than the pauses of a healthy process, more is no detection.
+const minGrace, maxGrace = 200 * time.Millisecond, time.Minute
+
+// protocol sets the parameters of the protocol.
+func (c *Config) protocol(p *gossip.Config) (err error) {
+	if *p, err = gossip.Profile(c.Profile); err != nil {
+		return fmt.Errorf("--profile: %w", err)
+	}
+	if p.Detector, err = gossip.ParseDetector(c.Detector); err != nil {
+		return fmt.Errorf("--detector: %w", err)
+	}
+	switch {
+	case c.Grace == 0:
+	case p.Detector != gossip.INQUEST:
+		return fmt.Errorf("--grace %s is for the detector inquest, and this one is %s: add --detector inquest, or leave it out",
+			c.Grace, p.Detector)
+	case c.Grace < minGrace || c.Grace > maxGrace:
+		return fmt.Errorf("--grace %s: from %s to %s is possible", c.Grace, minGrace, maxGrace)
+	default:
+		p.Inquest.Grace = c.Grace
+	}
+	p.Retention, p.MTU, p.Budget = c.Retention, c.MTU, c.Budget
+	return nil
 }
 
 // maxToken bounds a token file in bytes; minToken is what a guesser would need too long for.

@@ -67,7 +67,7 @@ func (f *fakeNode) Members() iter.Seq[starling.Member] {
 
 func (f *fakeNode) Info() starling.Info {
 	return starling.Info{Self: f.Self(), Cluster: "c", Detector: "swim", Started: then, Uptime: time.Minute, Welcomed: true,
-		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, RTT: time.Millisecond}
+		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Detection: 1600 * time.Millisecond, RTT: time.Millisecond}
 }
 
 func (f *fakeNode) Watch(ctx context.Context) iter.Seq[starling.Event] {

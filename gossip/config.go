@@ -79,6 +79,7 @@ func (c *Config) withDefaults() (Config, error) {
 	def(&d.Reseed, time.Minute)
 	def(&d.JoinRetry, 200*time.Millisecond)
 	def(&d.Stall, 100*time.Millisecond)
+	def(&d.Inquest.Grace, defaultGrace)
 	switch {
 	case d.Detector != SWIM && d.Detector != INQUEST:
 		return d, fmt.Errorf("%w: there is no detector %d", ErrConfig, d.Detector)

@@ -17,7 +17,7 @@ import (
 var (
 	ErrNameConflict  = errors.New("another live node has this name")
 	ErrWrongCluster  = errors.New("the seed belongs to another cluster")
-	ErrWrongDetector = errors.New("the cluster runs another failure detector")
+	ErrWrongDetector = errors.New("the cluster runs another failure detector; all its nodes run the same")
 	ErrRefused       = errors.New("the seed refused")
 	ErrStopped       = errors.New("the node has stopped")
 )

@@ -5,6 +5,8 @@ package dev
 import (
 	"fmt"
 	"time"
+
+	"github.com/starling-gossip/starling/gossip"
 )
 
 // Bounds on the number of nodes. Three: one crashes, one leaves, one sees it.
@@ -16,11 +18,12 @@ const (
 // Config is what a run is made of.
 type Config struct {
 	Nodes    int
-	Messages int           // published one after another, each by another node; default 5
-	Idle     time.Duration // how long the idle cluster is measured; default 5 s
-	Settle   time.Duration // quiet time before that; default 2 s
-	Pause    time.Duration // between steps, for somebody who watches; default none
-	Patience time.Duration // how long a step may take before the run is given up; default 60 s
+	Detector gossip.Detector // of all nodes; default SWIM
+	Messages int             // published one after another, each by another node; default 5
+	Idle     time.Duration   // how long the idle cluster is measured; default 5 s
+	Settle   time.Duration   // quiet time before that; default 2 s
+	Pause    time.Duration   // between steps, for somebody who watches; default none
+	Patience time.Duration   // how long a step may take before the run is given up; default 60 s
 }
 
 func (c Config) withDefaults() (Config, error) {

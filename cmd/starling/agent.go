@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/agent"
+	"github.com/starling-gossip/starling/gossip"
 )
 
 func (a *app) agentCmd() *cobra.Command {
@@ -34,6 +37,8 @@ once; SIGHUP reads the key file again.`,
 	cfg.Flags(cmd.Flags())
 	cmd.Flags().String("config", "", "`FILE` of settings in YAML")
 	cmd.RegisterFlagCompletionFunc("log-format", choices("text", "json"))
+	cmd.RegisterFlagCompletionFunc("detector", choices(gossip.DetectorNames()...))
+	cmd.RegisterFlagCompletionFunc("profile", choices(gossip.ProfileNames...))
 	cmd.RegisterFlagCompletionFunc("log-level", choices("debug", "info", "warn", "error"))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := agent.Load(cmd.Flags(), a.lookup); err != nil {
@@ -44,6 +49,9 @@ once; SIGHUP reads the key file again.`,
 			return usageError{err}
 		}
 		running, err := agent.New(cfg, log)
+		if errors.Is(err, starling.ErrConfig) {
+			return usageError{err}
+		}
 		if err != nil {
 			return err
 		}

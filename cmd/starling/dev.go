@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/starling-gossip/starling/agent"
 	"github.com/starling-gossip/starling/agent/dev"
 	"github.com/starling-gossip/starling/agent/dev/live"
+	"github.com/starling-gossip/starling/gossip"
 )
 
 // Of the nodes that a held cluster has, the first few get an API, from this port on.
@@ -29,6 +31,7 @@ const (
 // devFlags are the flags of dev.
 type devFlags struct {
 	cfg               dev.Config
+	detector          string
 	asJSON, hold, raw bool
 	port              int
 }
@@ -45,15 +48,21 @@ On a terminal this is a picture that moves; elsewhere, or with --plain, a line a
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().IntVarP(&f.cfg.Nodes, "nodes", "n", 25, fmt.Sprintf("how many nodes, %d to %d", dev.MinNodes, dev.MaxNodes))
+	cmd.Flags().StringVar(&f.detector, "detector", "swim", "failure detector: "+strings.Join(gossip.DetectorNames(), " or "))
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object with what was measured")
 	cmd.Flags().BoolVar(&f.raw, "plain", false, "print a line a step, on a terminal too")
 	cmd.Flags().BoolVar(&f.hold, "hold", false, "keep the cluster up, with an API for each of the first nodes, until Ctrl-C")
 	cmd.Flags().IntVar(&f.port, "api-port", firstPort, "TCP port of the first of these APIs")
 	cmd.Flags().DurationVar(&f.cfg.Idle, "idle", 5*time.Second, "how long the idle cluster is measured")
 	cmd.MarkFlagsMutuallyExclusive("json", "plain")
+	cmd.RegisterFlagCompletionFunc("detector", choices(gossip.DetectorNames()...))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if f.cfg.Nodes < dev.MinNodes || f.cfg.Nodes > dev.MaxNodes {
 			return usageError{fmt.Errorf("-n %d: from %d to %d nodes can be", f.cfg.Nodes, dev.MinNodes, dev.MaxNodes)}
+		}
+		var err error
+		if f.cfg.Detector, err = gossip.ParseDetector(f.detector); err != nil {
+			return usageError{fmt.Errorf("--detector: %w", err)}
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
@@ -70,7 +79,7 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 		}
 	}
 	defer held.close()
-	cluster := dev.NewCluster(f.cfg.Nodes)
+	cluster := dev.NewCluster(f.cfg.Nodes, f.cfg.Detector)
 	defer cluster.Close()
 	if isTerminal(a.out) && isTerminal(a.in) && !f.raw && !f.asJSON {
 		return a.devLive(ctx, f, cluster, held)

@@ -164,7 +164,8 @@ func (p *printer) info(i api.Info) {
 		{"sealed", yes(i.Sealed, "yes", "no: anybody on the network can read and forge packets (--key-file)")},
 		{"joined", yes(i.Welcomed, "yes", "not yet: no seed has let this node in")},
 		{"uptime", ago(uptime)},
-		{"detector", i.Detector},
+		{"detector", i.Detector + detectionText(i)},
+		{"isolated", yes(i.Isolated, "yes: this node hears from next to nobody, and declares nobody failed for it", "no")},
 		{"version", i.Version},
 	})
 }
@@ -174,6 +175,17 @@ func agreementText(a api.Agreement) string {
 		return "no peer heard lately"
 	}
 	return fmt.Sprintf("%d of the last %d views heard from peers equal this one", a.Same, a.Heard)
+}
+
+// detectionText says when a crash will be known.
+func detectionText(i api.Info) string {
+	switch {
+	case i.Detection == 0:
+		return ""
+	case i.Detector == "swim":
+		return fmt.Sprintf("; a crash is known after %.2f s or more", i.Detection)
+	}
+	return fmt.Sprintf("; a crash is known after about %.2f s, a process that ends on a running host in half a second", i.Detection)
 }
 
 func healthText(score int) string {

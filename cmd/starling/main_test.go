@@ -109,6 +109,11 @@ func TestErrors(t *testing.T) {
 		{nil, []string{"agent", "--config", "/nonexistent.yaml"}},
 		{nil, []string{"agent", "--log-format", "xml"}},
 		{nil, []string{"agent", "--api", "0.0.0.0:0"}},
+		{nil, []string{"agent", "--detector", "swin"}},
+		{nil, []string{"agent", "--profile", "moon"}},
+		{nil, []string{"agent", "--grace", "3s"}},
+		{nil, []string{"agent", "--detector", "inquest", "--grace", "3h"}},
+		{nil, []string{"dev", "--detector", "swin"}},
 		{map[string]string{"STARLING_MTU": "many"}, []string{"agent"}},
 	} {
 		all.WriteString(strings.ReplaceAll(transcript(c.env, "", c.args...), dir, "DIR"))
@@ -125,7 +130,7 @@ func standIn(t *testing.T) map[string]string {
 		{Name: "\x1b[31mevil\n", Addr: "[fd00::1]:7747", State: "suspect", Tags: map[string]string{"x": "\x07"}, Since: recent},
 		{Name: "女", Addr: "10.0.0.3:7747", State: "failed", Tags: map[string]string{}, Since: recent},
 	}
-	info := api.Info{Member: members[0], Cluster: "prod", Version: "v1", Detector: "swim", Welcomed: true, Uptime: 4000,
+	info := api.Info{Member: members[0], Cluster: "prod", Version: "v1", Detector: "swim", Detection: 1.6, Welcomed: true, Uptime: 4000,
 		Members: map[string]int{"alive": 1, "suspect": 1, "failed": 1}, Agreement: api.Agreement{Same: 3, Heard: 4}, Health: 2, RTT: 0.0012,
 		Traffic: api.Traffic{SentBytes: 4 << 20, ReceivedBytes: 1000, Dropped: map[string]uint64{"malformed": 3, "unopened": 0}}}
 	mux := http.NewServeMux()

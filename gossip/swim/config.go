@@ -70,6 +70,15 @@ func (c *Config) suspicionTimeout(n, confirmations int) time.Duration {
 	return max(least, most-time.Duration(shrunk))
 }
 
+// LeastSuspicion returns the shortest time from a suspicion to the verdict in a cluster of n live members.
+func (c Config) LeastSuspicion(n int) time.Duration {
+	c = c.withDefaults()
+	if c.NoSuspicion {
+		return 0
+	}
+	return c.suspicionTimeout(n, c.Confirm)
+}
+
 // log2 is exact for the counts of confirmations and interpolates between powers of two for others, within 0.09. It uses
 // no function whose last bit differs between machines.
 func log2(n int) float64 {

@@ -12,6 +12,7 @@ import (
 	"github.com/muesli/termenv"
 
 	"github.com/starling-gossip/starling/agent/dev"
+	"github.com/starling-gossip/starling/gossip"
 )
 
 // still is a model of n nodes that stand in every look, after a time.
@@ -19,7 +20,7 @@ func still(n int, profile termenv.Profile, after time.Duration) *model {
 	r := lipgloss.NewRenderer(&bytes.Buffer{})
 	r.SetColorProfile(profile)
 	r.SetHasDarkBackground(true)
-	m := newModel(Options{Config: dev.Config{Nodes: n}, Cluster: dev.NewCluster(n)}, r)
+	m := newModel(Options{Config: dev.Config{Nodes: n}, Cluster: dev.NewCluster(n, gossip.SWIM)}, r)
 	frame := make([]dev.Bird, n)
 	for i := range frame {
 		frame[i] = dev.Bird{Look: dev.Alive, Share: 1}
