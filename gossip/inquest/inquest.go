@@ -8,8 +8,9 @@
 // about a third of a second.
 //
 // One file holds one rule: watch.go pings with a promise; alarm.go is what happens when an answer is missed; jury.go asks
-// others; juror.go is asked by others; evidence.go has the host's kernel testify; doubt.go is when not to believe
-// oneself, and damps members that come and go.
+// others; juror.go is asked by others; verdict.go counts the votes; evidence.go has the host's kernel testify; doubt.go
+// is when not to believe oneself, and damps members that come and go; path.go knows how long answers take and how many
+// are lost.
 package inquest
 
 import (

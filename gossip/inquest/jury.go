@@ -43,13 +43,6 @@ type juror struct {
 
 func (j *jury) convened() bool { return j.ranked != 0 }
 
-// electors returns how many jurors a case has, and how many of them have to vote against the member. With the accuser's
-// own vote that is half of all who could judge, or more: of a cluster that falls apart, the minority fails nobody.
-func (d *Detector) electors() (jurors, votes int) {
-	jurors = min(d.cfg.Jury, d.host.Table().Live()-2) // all but the accuser and the accused
-	return jurors, (jurors + 1) / 2
-}
-
 // convene calls the jury.
 func (d *Detector) convene(now mono.Time, a *alarm) {
 	d.seq++
@@ -90,15 +83,18 @@ func scramble(x uint64) uint64 {
 // pollJury asks those who should be asked now.
 func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	j := &a.jury
-	pace := pollEvery
-	if a.unreachable {
-		pace = max(pace, d.cfg.Period) // a hopeless case costs no more than a healthy member
+	pace, again := pollEvery, d.cfg.Grace
+	if a.unreachable || d.isolated { // a hopeless case is to cost little
+		pace, again = max(pace, d.cfg.Period), d.cfg.patience()
 	}
 	j.poll = now.Add(pace)
 	age := now.Sub(a.start)
 	limit := manyAsked * d.cfg.Jury
 	if age < d.cfg.Grace {
 		limit /= 2
+	}
+	if j.heard == 0 { // it may be this node that nobody hears: that is found out at less cost
+		limit = min(limit, 2*d.cfg.Jury*int(1+age/d.cfg.Grace))
 	}
 	patience := 3 + d.path.attempts(&d.cfg)/3 // tries, after which a candidate counts no more
 	seats, enough := d.electors()
@@ -127,7 +123,7 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 		d.ask(now, a, &j.list[j.asked])
 		j.asked++
 	}
-	if answering < enough && now.Sub(j.ranked) >= d.cfg.Grace {
+	if answering < enough && now.Sub(j.ranked) >= again {
 		d.rank(now, a) // nobody is left to ask, or those who were are dead by now
 		for i := range j.list[:j.asked] {
 			j.list[i].tries = 0
@@ -173,65 +169,4 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 		x.vote = detect.Vote{Juror: from.ID, Cause: m.Cause, Pings: int(m.Pings), Span: m.Span}
 		d.judge(now, i)
 	}
-}
-
-// judge reaches a verdict if the votes suffice. It says whether it did, and the alarm is gone.
-func (d *Detector) judge(now mono.Time, i int) bool {
-	a := &d.alarms[i]
-	seats, enough := d.electors()
-	if d.isolated || a.barred != 0 {
-		return false
-	}
-	var votes []detect.Vote
-	for k := range a.jury.list {
-		if x := &a.jury.list[k]; x.spoken && x.word == wire.WordGuilty {
-			votes = append(votes, x.vote)
-		}
-	}
-	if (len(votes) < enough || enough == 0 || d.cfg.NoJury) && !d.judgeAlone(now, a, seats) {
-		return false
-	}
-	e := detect.Evidence{
-		Accuser: d.host.Self(), Cause: a.kernel.cause(now, &d.cfg), Pings: a.pings, Span: now.Sub(a.start), Votes: votes,
-	}
-	if len(votes) > 0 {
-		e.Cause = commonest(votes)
-	}
-	id := a.peer.ID
-	d.dropAlarm(i) // first: the verdict comes back by Changed
-	d.host.FailWith(now, id, e)
-	return true
-}
-
-// judgeAlone says whether the accuser's own evidence suffices. In a cluster of two there is nobody to ask: a process
-// whose host refuses for it is gone, and silence has to last for three times the grace, since a node alone cannot tell
-// its own death from the other's. In a larger one whose jurors do not answer, refusals alone count, and only after long
-// patience.
-func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats int) bool {
-	wait := d.grace(now, a.peer.ID)
-	switch {
-	case d.cfg.NoJury:
-	case seats == 0:
-		wait = 3 * wait
-	default:
-		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() && a.kernel.gone(d.cfg.patience()-2*d.cfg.Period)
-	}
-	if a.kernel.stalled(now, &d.cfg) {
-		wait = max(wait, d.cfg.StallGrace)
-	}
-	return a.kernel.gone(refusedFor) || now.Sub(a.start) >= wait && a.pings >= 3
-}
-
-// commonest returns the cause that most votes give, of equal ones the one that says more.
-func commonest(votes []detect.Vote) (best wire.Cause) {
-	var n [wire.CauseStalled + 1]int
-	for _, v := range votes {
-		n[v.Cause]++
-	}
-	for c := range n {
-		if n[c] >= n[best] {
-			best = wire.Cause(c)
-		}
-	}
-	return best
 }

@@ -178,7 +178,7 @@ func TestWatchedChange(t *testing.T) {
 
 // A live member that can be reached by most is never failed, however many packets are lost: over many seeds.
 func TestAccuracyUnderLoss(t *testing.T) {
-	seeds, span := uint64(12), 2*time.Minute
+	seeds, span := uint64(8), 2*time.Minute
 	if testing.Short() {
 		seeds = 3
 	}
