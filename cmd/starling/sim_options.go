@@ -39,6 +39,7 @@ var detectors = []struct {
 		gossip.Config{SWIM: swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true, NoShrink: true, NoBuddy: true}}},
 	{"swim-plain", "SWIM without suspicion: a failed probe is a verdict",
 		gossip.Config{SWIM: swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true, NoShrink: true, NoBuddy: true, NoSuspicion: true}}},
+	{"inquest", "private suspicion, a jury, evidence in place of waiting", gossip.Config{Detector: gossip.INQUEST}},
 }
 
 func detectorNames() string {

@@ -129,11 +129,14 @@ func lifeguard(l *lab) {
 
 // crashHalf is that half of the nodes die at once.
 func crashHalf(l *lab) {
-	l.head("Seeds", "Known by all, mean", "last", "Busiest second, a node in the mean", "Violations", "≤ 10 s", "Command")
-	args := fmt.Sprintf("crash-half --nodes 1000 --seeds %d", l.seeds(4))
-	o := l.sim(args)
-	s := o.Summary["crash_known100_seconds"]
-	l.row(len(o.Runs), fmt.Sprintf("%.1f s", s.Mean), fmt.Sprintf("%.1f s", s.Max), busiest(o), violations(o), verdict(s.Max <= 10), command(args))
+	l.head("Detector", "Seeds", "Known by all, mean", "last", "Busiest second, a node in the mean", "Violations", "≤ 10 s", "Command")
+	for _, detector := range []string{"swim", "inquest"} {
+		args := fmt.Sprintf("crash-half --nodes 1000 --detector %s --seeds %d", detector, l.seeds(4))
+		o := l.sim(args)
+		s := o.Summary["crash_known100_seconds"]
+		l.row(detector, len(o.Runs), fmt.Sprintf("%.1f s", s.Mean), fmt.Sprintf("%.1f s", s.Max), busiest(o), violations(o),
+			verdict(s.Max <= 10), command(args))
+	}
 }
 
 // busiest is what a node sent in the busiest second after the join, in the mean over nodes.
@@ -163,7 +166,7 @@ func sideBySide(l *lab) {
 	seeds := l.seeds(40)
 	args := "crash-one --nodes 128 --unchecked --loss %s --detector %s --seeds %d"
 	for _, loss := range []string{"0%", "10%", "30%"} {
-		for _, detector := range []string{"swim-plain", "swim-suspicion", "swim"} {
+		for _, detector := range []string{"swim-plain", "swim-suspicion", "swim", "inquest"} {
 			o := l.sim(fmt.Sprintf(args, loss, detector, seeds))
 			known := "not by all"
 			slow := "-"
