@@ -45,6 +45,13 @@ func (s *script) message(t wire.Type, body []byte) (string, bool) {
 	case wire.TypeRecord:
 		m, ok := wire.ReadRecord(body)
 		return s.record(&m), ok
+	case wire.TypeEvidence:
+		m, ok := wire.ReadEvidence(body)
+		text := fmt.Sprintf("evidence against %s by %s in %s", s.name(m.Target), s.name(m.Accuser), m.Span)
+		for _, v := range m.Votes[:m.Count] {
+			text += " +" + s.name(v.Juror)
+		}
+		return text, ok
 	case wire.TypeRequest:
 		var names []string
 		wire.ReadRequest(body, func(id member.ID) { names = append(names, s.name(id)) })

@@ -101,6 +101,9 @@ func (n *Node) apply(f member.Fact, full bool, accuser member.ID, age time.Durat
 		n.news.Put(n.now, rumor.Item{Key: uint64(id), Full: full, Accuser: accuser})
 	}
 	n.changed(before, after)
+	if known {
+		n.remember(&before, &after)
+	}
 	if after.State == member.Suspect {
 		n.detector.Accused(n.now, after, accuser)
 	}

@@ -52,8 +52,11 @@ type Node struct {
 	welcomes bucket // for the samples that newcomers get
 	flushAt  Time   // no news leaves before; the coalescing delay, or the pace of a storm
 
+	verdicts verdicts
+
 	entry  entry
 	upkeep upkeep
+	told   []member.ID // in the news of the current datagram
 	asked  uint64      // kinds of questions answered in the current datagram, a bit each
 	wanted []member.ID // records to ask the sender of the current datagram for
 
@@ -266,7 +269,7 @@ func (h host) Alarm(_ Time, id member.ID, on bool) {
 	}
 }
 
-func (h host) FailWith(_ Time, id member.ID, _ detect.Evidence) { h.n.accuse(id, member.Failed) }
+func (h host) FailWith(_ Time, id member.ID, e detect.Evidence) { h.n.failWith(id, e) }
 
 func (h host) Unreachable(_ Time, id member.ID, on bool) {
 	if m, ok := h.n.table.Get(id); ok && m.State.Live() {

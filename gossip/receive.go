@@ -132,6 +132,12 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
 			n.learnRecord(peer, &r)
 		}
 		return ok
+	case wire.TypeEvidence:
+		e, ok := wire.ReadEvidence(body)
+		if ok {
+			n.explain(&e)
+		}
+		return ok
 	case wire.TypeRequest:
 		n.answerRequest(peer, body)
 	case wire.TypeMessage:

@@ -134,6 +134,7 @@ func (n *Node) flush() {
 		start := n.open(0)
 		storm := n.packNews(start)
 		n.packMessages(start)
+		n.packEvidence(start)
 		if len(n.out.arena) == start+wire.HeaderSize {
 			n.out.arena = n.out.arena[:start]
 			return
@@ -160,6 +161,7 @@ func (n *Node) push(body []byte) {
 
 // packNews adds the news that is due and says whether more waits than fits.
 func (n *Node) packNews(start int) (storm bool) {
+	n.told = n.told[:0]
 	reserve := 0 // for the first, which may be large
 	for {
 		it := n.news.Peek(n.now)
@@ -169,6 +171,7 @@ func (n *Node) packNews(start int) (storm bool) {
 		if !n.appendNews(start, it, reserve) {
 			return true
 		}
+		n.told = append(n.told, member.ID(it.Key))
 		n.news.Pushed(n.now, it)
 		if n.messages.Peek(n.now) != nil {
 			reserve = n.cfg.MTU / 2

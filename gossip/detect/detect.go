@@ -64,6 +64,8 @@ type Host interface {
 	Suspect(now mono.Time, id member.ID)
 	// Fail declares a live member failed, and tells everybody.
 	Fail(now mono.Time, id member.ID)
+	// FailWith is Fail with the reasons, which the host keeps and tells.
+	FailWith(now mono.Time, id member.ID, e Evidence)
 }
 
 // What follows is for a detector that examines members in private, with others. A Detector may implement Listener and
@@ -98,8 +100,6 @@ type Court interface {
 	Connect(now mono.Time, to Peer)
 	// Alarm tells this node's user, and nobody else, that a member does not answer this node, or does again.
 	Alarm(now mono.Time, id member.ID, on bool)
-	// FailWith is Fail with the reasons. The evidence is the host's to keep.
-	FailWith(now mono.Time, id member.ID, e Evidence)
 	// Unreachable tells this node's user, and nobody else, that a live member cannot be reached from here and that too
 	// few others can be asked about it, or that it is reached again.
 	Unreachable(now mono.Time, id member.ID, on bool)
@@ -113,7 +113,7 @@ type Evidence struct {
 	Cause   wire.Cause    // what most of those who voted saw, or the accuser if nobody did
 	Pings   int           // that the accuser sent in vain
 	Span    time.Duration // from the first of them to the verdict
-	Votes   []Vote        // of the jurors; none where the accuser alone could judge
+	Votes   []Vote        // of the jurors, none where the accuser alone could judge; under SWIM of those who suspected it
 }
 
 // Vote is one juror's.

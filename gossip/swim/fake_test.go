@@ -36,6 +36,7 @@ type fake struct {
 	sent     []sent
 	suspects []member.ID
 	failed   []member.ID
+	evidence detect.Evidence // of the last
 }
 
 func (f *fake) Self() member.ID      { return f.self }
@@ -56,6 +57,11 @@ func (f *fake) Send(now mono.Time, to detect.Peer, messages []byte) {
 func (f *fake) Suspect(_ mono.Time, id member.ID) {
 	f.suspects = append(f.suspects, id)
 	f.set(id, member.Suspect, f.self)
+}
+
+func (f *fake) FailWith(now mono.Time, id member.ID, e detect.Evidence) {
+	f.evidence = e
+	f.Fail(now, id)
 }
 
 func (f *fake) Fail(_ mono.Time, id member.ID) {

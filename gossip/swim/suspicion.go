@@ -3,6 +3,7 @@ package swim
 import (
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
 )
@@ -53,10 +54,19 @@ func (d *Detector) expireSuspicions(now mono.Time) {
 			i++
 			continue
 		}
-		id := s.id
+		id, e := s.id, s.evidence(now, d.host.Self())
 		ss.drop(id)
-		d.host.Fail(now, id)
+		d.host.FailWith(now, id, e)
 	}
+}
+
+// evidence is what a verdict rests on: how long nobody refuted, and who suspected.
+func (s *suspicion) evidence(now mono.Time, self member.ID) detect.Evidence {
+	e := detect.Evidence{Accuser: self, Span: now.Sub(s.start)}
+	for _, a := range s.accusers[:s.count] {
+		e.Votes = append(e.Votes, detect.Vote{Juror: a})
+	}
+	return e
 }
 
 func (s *suspicion) has(accuser member.ID) bool {

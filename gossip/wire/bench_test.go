@@ -86,6 +86,9 @@ func readOther(t wire.Type, body []byte) uint64 {
 	case wire.TypeFinding:
 		m, _ := wire.ReadFinding(body)
 		return uint64(m.Pings)
+	case wire.TypeEvidence:
+		m, _ := wire.ReadEvidence(body)
+		return uint64(m.Pings) + uint64(m.Count)
 	case wire.TypeDone:
 		m, _ := wire.ReadDone(body)
 		return uint64(m.Prefix)

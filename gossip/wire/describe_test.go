@@ -74,6 +74,14 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return describeRepair(t, body)
 	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
 		return describeInquest(t, body)
+	case wire.TypeEvidence:
+		m, ok := wire.ReadEvidence(body)
+		text := fmt.Sprintf("Evidence target=%016x instance=%08x incarnation=%d accuser=%016x cause=%d pings=%d span=%s",
+			uint64(m.Target), m.Instance, m.Incarnation, uint64(m.Accuser), m.Cause, m.Pings, m.Span)
+		for _, v := range m.Votes[:m.Count] {
+			text += fmt.Sprintf(" vote(juror=%016x cause=%d pings=%d span=%s)", uint64(v.Juror), v.Cause, v.Pings, v.Span)
+		}
+		return text, ok
 	}
 	return describeEntry(t, body)
 }
@@ -224,6 +232,9 @@ func rewrite(b []byte, t wire.Type, body []byte) []byte {
 		return rewriteRepair(b, t, body)
 	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
 		return rewriteInquest(b, t, body)
+	case wire.TypeEvidence:
+		m, _ := wire.ReadEvidence(body)
+		return wire.AppendEvidence(b, &m)
 	}
 	return rewriteEntry(b, t, body)
 }

@@ -99,9 +99,20 @@ func vectors() []vector {
 		message("message", wire.AppendMessage(nil, &wire.Message{
 			Origin: idOf(wren), Generation: wren.Generation, Seq: 300, Topic: []byte("greetings"), Payload: []byte("hello"),
 		})),
+		message("evidence", wire.AppendEvidence(nil, evidence())),
 	}
 	list = append(append(list, repairVectors()...), inquestVectors()...)
 	return append(list, datagramVectors(fp)...)
+}
+
+// evidence is that wren declared lark failed, with robin's vote.
+func evidence() *wire.Evidence {
+	e := &wire.Evidence{
+		Target: idOf(lark), Instance: instanceOf(lark), Incarnation: 1, Accuser: idOf(wren), Cause: wire.CauseRefused,
+		Pings: 3, Span: 450 * time.Millisecond, Count: 1,
+	}
+	e.Votes[0] = wire.Vote{Juror: idOf(robin), Cause: wire.CauseRefused, Pings: 5, Span: 310 * time.Millisecond}
+	return e
 }
 
 func inquestVectors() []vector {
