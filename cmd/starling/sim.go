@@ -207,13 +207,13 @@ func (j *simJob) verdict(done *simDone) error {
 	case bad == 0:
 		return nil
 	case len(done.Runs) == 1:
-		return fmt.Errorf("what must never happen did: %s", count(bad, "violation"))
+		return fmt.Errorf("what must never happen did: %s", quantity(bad, "violation"))
 	}
-	return fmt.Errorf("what must never happen did: %s in %d of %d runs", count(bad, "violation"), runs, len(done.Runs))
+	return fmt.Errorf("what must never happen did: %s in %d of %d runs", quantity(bad, "violation"), runs, len(done.Runs))
 }
 
-// count is a number of things.
-func count(n int, what string) string {
+// quantity is a number of things.
+func quantity(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

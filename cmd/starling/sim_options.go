@@ -24,7 +24,6 @@ const (
 	maxFile    = 256 << 20 // bytes of a scenario, or of a run to be replayed
 
 	defaultDuration = time.Minute
-	defaultPeriod   = 800 * time.Millisecond // of the core
 )
 
 // detectors are the failure detectors that can be simulated: configurations of the same core. The first is the default.

@@ -46,7 +46,7 @@ func (d *simDone) table() [][]string {
 				head = ""
 			}
 			form := format(m.name)
-			rows = append(rows, []string{"  " + m.title, form(s.Mean), form(s.P50), form(s.P99), form(s.Max), count(s.N, m.of)})
+			rows = append(rows, []string{"  " + m.title, form(s.Mean), form(s.P50), form(s.P99), form(s.Max), quantity(s.N, m.of)})
 		}
 	}
 	return rows
@@ -99,9 +99,9 @@ func (j *simJob) title(d *simDone) string {
 	if name == "" {
 		name = "a cluster"
 	}
-	parts := []string{fmt.Sprintf("%s: %s", clean(name), count(max(o.Nodes, 1), "node"))}
+	parts := []string{fmt.Sprintf("%s: %s", clean(name), quantity(max(o.Nodes, 1), "node"))}
 	if o.Zones > 1 {
-		parts = append(parts, count(o.Zones, "zone"))
+		parts = append(parts, quantity(o.Zones, "zone"))
 	}
 	if j.Detector != "" {
 		parts = append(parts, j.Detector)
@@ -128,7 +128,7 @@ func (p *printer) outcome(job *simJob, d *simDone, f *simShow) {
 	fmt.Fprintln(p.w, job.title(d))
 	for i, a := range job.opt.Actions {
 		if i == maxShown {
-			fmt.Fprintf(p.w, "  and %s more\n", count(len(job.opt.Actions)-i, "action"))
+			fmt.Fprintf(p.w, "  and %s more\n", quantity(len(job.opt.Actions)-i, "action"))
 			break
 		}
 		fmt.Fprintf(p.w, "  %s\n", a)
@@ -185,10 +185,10 @@ func (d *simDone) notes(job *simJob) (all []string) {
 			all = append(all, fmt.Sprintf(format, more...))
 		}
 	}
-	add(never, "In %s the tables were never complete.", count(never, "run"))
-	add(crashes, "%s had not become known to all by the end, or by the return: at worst to %.2f %%.", count(crashes, "crash"), 100*knew)
-	add(messages, "%s had not reached all by the end: at worst %.2f %%.", count(messages, "message"), 100*got)
-	add(unsettled, "After %s the views were not all equal and complete within the run.", count(unsettled, "change"))
+	add(never, "In %s the tables were never complete.", quantity(never, "run"))
+	add(crashes, "%s had not become known to all by the end, or by the return: at worst to %.2f %%.", quantity(crashes, "crash"), 100*knew)
+	add(messages, "%s had not reached all by the end: at worst %.2f %%.", quantity(messages, "message"), 100*got)
+	add(unsettled, "After %s the views were not all equal and complete within the run.", quantity(unsettled, "change"))
 	if job.opt.Unchecked {
 		all = append(all, "Nobody watched for what must never happen: --unchecked, or many nodes.")
 	}

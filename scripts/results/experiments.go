@@ -78,7 +78,7 @@ func detection(l *lab) {
 func scale(l *lab) {
 	l.head("Nodes", "First suspicion, mean", "median", "Crashes", "Packets a member and period", "Bytes a second", "Commands")
 	var first, packets []float64
-	for _, x := range []struct{ nodes, seeds int }{{50, 48}, {500, 24}, {5000, 2}} {
+	for _, x := range []struct{ nodes, seeds int }{{50, 48}, {500, 24}, {5000, 1}} {
 		if l.quick && x.nodes > 500 {
 			continue
 		}
@@ -130,7 +130,7 @@ func lifeguard(l *lab) {
 // crashHalf is that half of the nodes die at once.
 func crashHalf(l *lab) {
 	l.head("Detector", "Seeds", "Known by all, mean", "last", "Busiest second, a node in the mean", "Violations", "≤ 10 s", "Command")
-	for _, detector := range []string{"swim", "inquest"} {
+	for _, detector := range []string{"swim", "swim --set swim.nolocalhealth=true", "inquest"} {
 		args := fmt.Sprintf("crash-half --nodes 1000 --detector %s --seeds %d", detector, l.seeds(4))
 		o := l.sim(args)
 		s := o.Summary["crash_known100_seconds"]
@@ -163,7 +163,7 @@ func partition(l *lab) {
 // sideBySide is the detectors in the same world.
 func sideBySide(l *lab) {
 	l.head("Loss", "Detector", "First suspicion, mean", "Known by all, mean", "99 %", "False suspicions a run", "False failures a run", "Bytes a second")
-	seeds := l.seeds(40)
+	seeds := l.seeds(16)
 	args := "crash-one --nodes 128 --unchecked --loss %s --detector %s --seeds %d"
 	for _, loss := range []string{"0%", "10%", "30%"} {
 		for _, detector := range []string{"swim-plain", "swim-suspicion", "swim", "inquest"} {
