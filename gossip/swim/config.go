@@ -10,7 +10,7 @@ type Config struct {
 	Period   time.Duration // the protocol period: one member is probed in each; default 800 ms
 	MinRTO   time.Duration // the least time that a direct ping is given; default 50 ms
 	Indirect int           // members asked to ping indirectly (SWIM's k); default 3
-	Alpha    float64       // the least suspicion timeout is Alpha·log10(n)·Period; default 2
+	Alpha    float64       // the least suspicion timeout is Alpha·log10(n)·Period; default 1.5
 	Beta     float64       // the largest is Beta times that; default 6
 	Confirm  int           // independent confirmations that shrink it to the least (Lifeguard's K), at most 4; default 3
 
@@ -43,7 +43,7 @@ func (c Config) withDefaults() Config {
 		c.Indirect = 3
 	}
 	if c.Alpha <= 0 {
-		c.Alpha = 2
+		c.Alpha = 1.5
 	}
 	if c.Beta < 1 {
 		c.Beta = 6

@@ -155,7 +155,7 @@ func TestLonelyDetector(t *testing.T) {
 
 func TestConfigDefaultsAndBounds(t *testing.T) {
 	c := Config{Confirm: 100, Period: -1, Beta: 0.5}.withDefaults()
-	if c.Confirm != maxConfirm || c.Period != period || c.Beta != 6 || c.Alpha != 2 || c.Indirect != 3 || c.MinRTO != 50*time.Millisecond {
+	if c.Confirm != maxConfirm || c.Period != period || c.Beta != 6 || c.Alpha != 1.5 || c.Indirect != 3 || c.MinRTO != 50*time.Millisecond {
 		t.Errorf("%+v", c)
 	}
 }
