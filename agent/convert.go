@@ -61,6 +61,22 @@ func toInfo(i starling.Info) api.Info {
 	return out
 }
 
+func toWhy(name string, all []starling.Verdict, detector string) api.Why {
+	out := api.Why{Name: name, Detector: detector, Verdicts: []api.Verdict{}}
+	for _, v := range all {
+		x := api.Verdict{Time: v.Time.UTC(), Kind: v.Kind.String(), After: v.After.Seconds()}
+		if v.Explained {
+			x.Evidence = &api.Evidence{Accuser: v.Accuser, Cause: string(v.Cause), Pings: v.Pings, Span: v.Span.Seconds(), Votes: []api.Vote{}}
+			for _, o := range v.Votes {
+				x.Evidence.Votes = append(x.Evidence.Votes,
+					api.Vote{Juror: o.Juror, Cause: string(o.Cause), Pings: o.Pings, Span: o.Span.Seconds()})
+			}
+		}
+		out.Verdicts = append(out.Verdicts, x)
+	}
+	return out
+}
+
 // drops are the packets that were not used, by reason.
 func drops(i starling.Info) map[string]uint64 {
 	return map[string]uint64{

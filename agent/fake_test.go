@@ -70,6 +70,17 @@ func (f *fakeNode) Info() starling.Info {
 		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Detection: 1600 * time.Millisecond, RTT: time.Millisecond}
 }
 
+func (f *fakeNode) Why(name string) []starling.Verdict {
+	if name != "b" {
+		return nil
+	}
+	return []starling.Verdict{
+		{Time: then, Kind: starling.VerdictFailed, Explained: true, Accuser: "a", Cause: "refused", Pings: 3, Span: time.Second,
+			Votes: []starling.Vote{{Juror: "c", Cause: "refused", Pings: 4, Span: time.Second / 2}}},
+		{Time: then, Kind: starling.VerdictRefuted, After: time.Minute},
+	}
+}
+
 func (f *fakeNode) Watch(ctx context.Context) iter.Seq[starling.Event] {
 	return follow(ctx, f, f.events)
 }

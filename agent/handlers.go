@@ -53,6 +53,22 @@ func (s *Server) member(w http.ResponseWriter, r *http.Request) {
 	fail(w, http.StatusNotFound, fmt.Errorf("no member is called %q", name))
 }
 
+func (s *Server) why(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	out := toWhy(name, s.node.Why(name), s.node.Info().Detector)
+	for m := range s.node.Members() {
+		if m.Name == name {
+			since := m.Since.UTC()
+			out.State, out.Since = m.State.String(), &since
+		}
+	}
+	if out.State == "" && len(out.Verdicts) == 0 {
+		fail(w, http.StatusNotFound, fmt.Errorf("no member is called %q, and none that was is remembered", name))
+		return
+	}
+	reply(w, out)
+}
+
 func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 	topic := r.URL.Query().Get("topic")
 	if topic == "" {

@@ -23,6 +23,7 @@ type Node interface {
 	Self() starling.Member
 	Members() iter.Seq[starling.Member]
 	Info() starling.Info
+	Why(name string) []starling.Verdict
 	Watch(context.Context) iter.Seq[starling.Event]
 	Publish(ctx context.Context, topic string, payload []byte) (uint64, error)
 	Subscribe(ctx context.Context, topics ...string) iter.Seq[starling.Message]
@@ -103,6 +104,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/info", false, s.info},
 		{"GET /v1/members", false, s.members},
 		{"GET /v1/members/{name}", false, s.member},
+		{"GET /v1/members/{name}/why", false, s.why},
 		{"GET /v1/watch", false, s.watch},
 		{"POST /v1/publish", false, s.publish},
 		{"GET /v1/subscribe", false, s.subscribe},

@@ -51,6 +51,12 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v1/members?state=dead", "", 400, `{"error":"there is no state \"dead\", there are alive, suspect, failed, left"}`},
 		{"GET", "/v1/members?tag=role", "", 400, `~is not key=value`},
 		{"GET", "/v1/members/a", "", 200, a},
+		{"GET", "/v1/members/b/why", "", 200, `{"name":"b","state":"failed","since":"2026-01-02T03:04:05Z","detector":"swim","verdicts":[` +
+			`{"time":"2026-01-02T03:04:05Z","kind":"failed","evidence":{"accuser":"a","cause":"refused","pings":3,"span_seconds":1,` +
+			`"votes":[{"juror":"c","cause":"refused","pings":4,"span_seconds":0.5}]}},` +
+			`{"time":"2026-01-02T03:04:05Z","kind":"refuted","after_seconds":60}]}`},
+		{"GET", "/v1/members/a/why", "", 200, `{"name":"a","state":"alive","since":"2026-01-02T03:04:05Z","detector":"swim","verdicts":[]}`},
+		{"GET", "/v1/members/z/why", "", 404, `{"error":"no member is called \"z\", and none that was is remembered"}`},
 		{"GET", "/v1/members/z", "", 404, `{"error":"no member is called \"z\""}`},
 		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},"agreement":{"same":1,"heard":2},"isolated":false,"detection_seconds":1.6,"health":0,"rtt_seconds":0.001`},
 		{"POST", "/v1/publish?topic=t", "hello", 200, `{"topic":"t","origin":"a","seq":1}`},
@@ -147,6 +153,7 @@ func TestSchemas(t *testing.T) {
 		"Member": api.Member{}, "Event": api.Event{Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1},
 		"Message": api.Message{Missed: 1}, "Info": api.Info{}, "Agreement": api.Agreement{}, "Traffic": api.Traffic{},
 		"Published": api.Published{}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "Done": api.Done{}, "Error": api.Error{},
+		"Why": api.Why{State: "s", Since: &then}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
 		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},
 	} {
 		text, _ := json.Marshal(value)

@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"fmt"
 	"iter"
 	"time"
 	"unique"
@@ -25,6 +26,19 @@ const (
 	Refuted                          // it had been declared failed, and contradicted
 	Restarted                        // it had been declared failed, and came back in a new life
 )
+
+// String returns the kind as the API has it.
+func (k VerdictKind) String() string {
+	switch k {
+	case Failed:
+		return "failed"
+	case Refuted:
+		return "refuted"
+	case Restarted:
+		return "restarted"
+	}
+	return fmt.Sprintf("VerdictKind(%d)", uint8(k))
+}
 
 // Verdict is that a member was declared failed, or that one that had been came back.
 type Verdict struct {

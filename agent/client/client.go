@@ -75,6 +75,11 @@ func (c *Client) Members(ctx context.Context, states, tags []string) (out []api.
 	return out, c.call(ctx, "GET", "/v1/members", q, nil, &out)
 }
 
+// Why asks for what the agent remembers of a member's failures and returns.
+func (c *Client) Why(ctx context.Context, name string) (out api.Why, err error) {
+	return out, c.call(ctx, "GET", "/v1/members/"+url.PathEscape(name)+"/why", nil, nil, &out)
+}
+
 // Publish sends a message to all members. timeout 0 is the agent's default, here and below.
 func (c *Client) Publish(ctx context.Context, topic string, payload []byte) (out api.Published, err error) {
 	return out, c.call(ctx, "POST", "/v1/publish", url.Values{"topic": {topic}}, payload, &out)

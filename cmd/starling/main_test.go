@@ -64,7 +64,7 @@ func transcript(env map[string]string, stdin string, args ...string) string {
 func TestHelp(t *testing.T) {
 	var all strings.Builder
 	for _, args := range [][]string{{"--help"}, {"agent", "--help"}, {"dev", "--help"}, {"members", "--help"}, {"watch", "--help"},
-		{"info", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"join", "--help"}, {"leave", "--help"},
+		{"info", "--help"}, {"why", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"join", "--help"}, {"leave", "--help"},
 		{"tags", "set", "--help"}, {"keygen", "--help"}, {"version", "--help"},
 		{"sim", "--help"}, {"sim", "replay", "--help"}} {
 		all.WriteString(transcript(nil, "", args...))
@@ -101,6 +101,7 @@ func TestErrors(t *testing.T) {
 		{nil, []string{"tags", "add"}},
 		{nil, []string{"tags", "set", "x"}},
 		{nil, []string{"tags", "unset"}},
+		{nil, []string{"why"}},
 		{nil, []string{"join"}},
 		{nil, []string{"leave", "--timeout", "5"}},
 		{nil, []string{"dev", "-n", "2"}},
@@ -149,6 +150,22 @@ func standIn(t *testing.T) map[string]string {
 	}
 	answer("GET /v1/members", members)
 	answer("GET /v1/info", info)
+	vote := func(juror, cause string, pings int, span float64) api.Vote {
+		return api.Vote{Juror: juror, Cause: cause, Pings: pings, Span: span}
+	}
+	failed := func(detector, accuser, cause string, votes ...api.Vote) api.Why {
+		return api.Why{Name: "db-3", State: "failed", Since: &recent, Detector: detector, Verdicts: []api.Verdict{{Time: recent, Kind: "failed",
+			Evidence: &api.Evidence{Accuser: accuser, Cause: cause, Pings: 4, Span: 1.84, Votes: votes}}}}
+	}
+	answer("GET /v1/members/refused/why", failed("inquest", "web-1", "refused", vote("a", "refused", 5, 0.3), vote("b", "refused", 4, 0.31), vote("c", "silent", 7, 0.4)))
+	answer("GET /v1/members/silent/why", failed("inquest", "web-1", "silent", vote("a", "silent", 5, 1.55), vote("b", "silent", 9, 1.6)))
+	answer("GET /v1/members/stalled/why", failed("inquest", "web-1", "stalled", vote("a", "stalled", 5, 10)))
+	answer("GET /v1/members/alone/why", failed("inquest", "web-1", "silent"))
+	answer("GET /v1/members/swim/why", failed("swim", "web-1", "silent", vote("a", "silent", 0, 0), vote("b", "silent", 0, 0), vote("\x1b", "silent", 0, 0)))
+	answer("GET /v1/members/back/why", api.Why{Name: "db-3", State: "alive", Since: &recent, Detector: "swim", Verdicts: []api.Verdict{
+		{Time: recent, Kind: "failed"}, {Time: recent, Kind: "refuted", After: 12.34}, {Time: recent, Kind: "restarted", After: 4000}}})
+	answer("GET /v1/members/gone/why", api.Why{Name: "db-3", State: "left", Since: &recent, Verdicts: []api.Verdict{}})
+	answer("GET /v1/members/well/why", api.Why{Name: "db-3", State: "alive", Since: &recent, Verdicts: []api.Verdict{}})
 	answer("PATCH /v1/tags", api.Tags{Tags: map[string]string{"b": "2", "a": "1 1"}})
 	mux.HandleFunc("POST /v1/publish", func(w http.ResponseWriter, r *http.Request) {
 		var b bytes.Buffer
@@ -178,6 +195,14 @@ func TestCommands(t *testing.T) {
 	}{
 		{"", []string{"members"}},
 		{"", []string{"info"}},
+		{"", []string{"why", "refused"}},
+		{"", []string{"why", "silent"}},
+		{"", []string{"why", "stalled"}},
+		{"", []string{"why", "alone"}},
+		{"", []string{"why", "swim"}},
+		{"", []string{"why", "back"}},
+		{"", []string{"why", "gone"}},
+		{"", []string{"why", "well"}},
 		{"", []string{"watch"}},
 		{"", []string{"watch", "--json"}},
 		{"", []string{"subscribe", "t"}},

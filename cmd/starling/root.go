@@ -101,7 +101,7 @@ Talk to it:       starling members | watch | info | publish TOPIC DATA`,
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.SuggestionsMinimumDistance = 3
+	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "look", Title: "Look (at the agent that --api names):"},
 		&cobra.Group{ID: "steer", Title: "Steer (the agent that --api names):"}, &cobra.Group{ID: "more", Title: "More:"})
@@ -112,7 +112,7 @@ Talk to it:       starling members | watch | info | publish TOPIC DATA`,
 		root.AddCommand(all...)
 	}
 	add("run", a.agentCmd(), a.devCmd(), a.simCmd())
-	add("look", a.membersCmd(), a.watchCmd(), a.infoCmd(), a.subscribeCmd())
+	add("look", a.membersCmd(), a.watchCmd(), a.infoCmd(), a.whyCmd(), a.subscribeCmd())
 	add("steer", a.publishCmd(), a.joinCmd(), a.leaveCmd(), a.tagsCmd())
 	add("more", a.keygenCmd(), a.versionCmd())
 	root.SetHelpCommandGroupID("more")

@@ -1,0 +1,37 @@
+package api
+
+import "time"
+
+// Why is what an agent remembers of one member's failures and returns.
+type Why struct {
+	Name     string     `json:"name"`
+	State    string     `json:"state,omitempty"` // at present; none if the member is forgotten
+	Since    *time.Time `json:"since,omitempty"`
+	Detector string     `json:"detector"`
+	Verdicts []Verdict  `json:"verdicts"` // the oldest first
+}
+
+// Verdict is that a member was declared failed, or that one that had been came back.
+type Verdict struct {
+	Time     time.Time `json:"time"`
+	Kind     string    `json:"kind"`                    // failed; refuted: it contradicted; restarted: it came back in a new life
+	After    float64   `json:"after_seconds,omitempty"` // of one that came back: how long it had been failed
+	Evidence *Evidence `json:"evidence,omitempty"`      // of a failure, if it is known here
+}
+
+// Evidence is why a member was declared failed.
+type Evidence struct {
+	Accuser string  `json:"accuser"`      // who declared it
+	Cause   string  `json:"cause"`        // silent, refused or stalled: what most of those who voted saw
+	Pings   int     `json:"pings"`        // that the accuser sent in vain; 0 under swim, which does not count them
+	Span    float64 `json:"span_seconds"` // from its first doubt to the verdict
+	Votes   []Vote  `json:"votes"`        // of the jurors; under swim, of those who suspected the member
+}
+
+// Vote is that of one member; under swim it has no figures.
+type Vote struct {
+	Juror string  `json:"juror"`
+	Cause string  `json:"cause"`
+	Pings int     `json:"pings"`
+	Span  float64 `json:"span_seconds"`
+}

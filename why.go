@@ -1,0 +1,93 @@
+package starling
+
+// This file is what a node remembers of those who failed and of those who came back, and why.
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// VerdictKind says what was found of a member. Its String is "failed", "refuted" or "restarted".
+type VerdictKind = gossip.VerdictKind
+
+// What is remembered of a member.
+const (
+	VerdictFailed    = gossip.Failed    // it was declared failed
+	VerdictRefuted   = gossip.Refuted   // it had been declared failed, and contradicted
+	VerdictRestarted = gossip.Restarted // it had been declared failed, and came back in a new life
+)
+
+// Cause is what a node saw of a member that failed: "silent" (no answer of any kind), "refused" (its host says that
+// nobody listens at its port) or "stalled" (its host takes connections, but the process does not answer).
+type Cause string
+
+// Verdict is that a member was declared failed and why, or that one that had been came back.
+type Verdict struct {
+	Time  time.Time // when it was declared failed, or came back
+	Kind  VerdictKind
+	After time.Duration // of one that came back: how long it had been failed
+
+	// Of a failure. Explained says whether the evidence is known here; else the rest is empty: the news of the failure
+	// came without.
+	Explained bool
+	Accuser   string        // who declared it
+	Cause     Cause         // what most of those who voted saw
+	Pings     int           // that the accuser sent in vain; 0 under SWIM, which does not count them
+	Span      time.Duration // from the accuser's first doubt to the verdict
+	Votes     []Vote        // of the jurors; under SWIM, of those who suspected the member, without figures
+}
+
+// Vote is that of one member.
+type Vote struct {
+	Juror string
+	Cause Cause
+	Pings int           // that it sent in vain
+	Span  time.Duration // over which it did
+}
+
+// Why returns what this node remembers of a member's failures and returns, the oldest first; nothing if that is nothing.
+// A node keeps the last gossip.MaxVerdicts of all members, since its own start. The names of jurors that it has
+// forgotten are their IDs in hexadecimal. The result is the caller's.
+func (n *Node) Why(name string) (all []Verdict) {
+	n.read(func() {
+		for v := range n.core.Verdicts(member.IDOf(name)) {
+			all = append(all, n.verdict(&v))
+		}
+	})
+	return all
+}
+
+func (n *Node) verdict(v *gossip.Verdict) Verdict {
+	out := Verdict{Time: n.wall(v.At), Kind: v.Kind, After: v.After, Explained: v.Explained}
+	if !v.Explained {
+		return out
+	}
+	e := &v.Evidence
+	out.Accuser, out.Cause, out.Pings, out.Span = n.nameOf(e.Accuser), cause(e.Cause), e.Pings, e.Span
+	for _, x := range e.Votes {
+		out.Votes = append(out.Votes, Vote{Juror: n.nameOf(x.Juror), Cause: cause(x.Cause), Pings: x.Pings, Span: x.Span})
+	}
+	return out
+}
+
+// nameOf returns the name of a member, or what is known in its place.
+func (n *Node) nameOf(id member.ID) string {
+	if m, ok := n.core.Table().Get(id); ok {
+		return m.Name()
+	}
+	return fmt.Sprintf("%016x", uint64(id))
+}
+
+func cause(c wire.Cause) Cause {
+	switch c {
+	case wire.CauseRefused:
+		return "refused"
+	case wire.CauseStalled:
+		return "stalled"
+	}
+	return "silent"
+}
