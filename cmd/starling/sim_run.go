@@ -52,14 +52,14 @@ func (a *app) runAll(ctx context.Context, job *simJob, f *simShow) (*simDone, er
 	begin := time.Now()
 	bar := a.newBar(f.runs)
 	reports, details := make([]*sim.Report, f.runs), make([]*sim.Detail, f.runs)
-	work, ctx := errgroup.WithContext(ctx)
+	work, going := errgroup.WithContext(ctx) // going ends with the first error, or with ctx
 	work.SetLimit(max(1, runtime.GOMAXPROCS(0)/f.workers))
 	finished := make(chan error, 1)
 	go func() {
 		for i := range f.runs {
 			work.Go(func() (err error) {
-				if ctx.Err() != nil {
-					return ctx.Err()
+				if going.Err() != nil {
+					return going.Err()
 				}
 				o := job.opt
 				o.Seed += uint64(i)
@@ -74,15 +74,10 @@ func (a *app) runAll(ctx context.Context, job *simJob, f *simShow) (*simDone, er
 	select {
 	case err = <-finished:
 	case <-ctx.Done(): // a simulation under way cannot be stopped, but need not be waited for
-		bar.clear()
-		select {
-		case err = <-finished: // it was an error that ended the context
-		case <-time.After(100 * time.Millisecond):
-			return nil, errors.New("interrupted before the end")
-		}
+		err = ctx.Err()
 	}
 	bar.clear()
-	if errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil {
 		return nil, errors.New("interrupted before the end")
 	}
 	if err != nil {
