@@ -194,6 +194,8 @@ func TestNameConflict(t *testing.T) {
 	}
 	if err := second.Err(); !errors.Is(err, starling.ErrNameConflict) || !strings.Contains(err.Error(), addr(nodes[1])) {
 		t.Errorf("the newer one stops with %v", err)
+	} else if strings.Count(err.Error(), "another live node") != 1 {
+		t.Errorf("it says so twice: %v", err)
 	}
 	until(t, nodes[0], "the older one keeps its name", func() bool {
 		m, _ := nodes[0].Member("n1")

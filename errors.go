@@ -1,6 +1,9 @@
 package starling
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // The reasons for which a node stops; Node.Err and the calls that it ends wrap one of them.
 var (
@@ -12,3 +15,14 @@ var (
 
 // ErrConfig is wrapped by every error about a Config.
 var ErrConfig = errors.New("starling: configuration")
+
+// told is an error of the core under the name that this package has for it.
+type told struct{ name, cause error }
+
+func (e *told) Unwrap() []error { return []error{e.name, e.cause} }
+
+// Error says the name once, though the core may begin with the same words.
+func (e *told) Error() string {
+	name := e.name.Error()
+	return name + ": " + strings.TrimPrefix(e.cause.Error(), strings.TrimPrefix(name, "starling: ")+": ")
+}

@@ -196,7 +196,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.log.warn(n.now(), "refused: "+e.Err.Error(), "a seed refused this node", "error", e.Err)
 	case gossip.Conflicted:
 		n.log.error("another live node has this node's name; this node stops", "name", n.name, "error", e.Err)
-		n.stop(fmt.Errorf("%w: %w", ErrNameConflict, e.Err))
+		n.stop(&told{ErrNameConflict, e.Err})
 	case gossip.LeaveDone:
 		n.stop(ErrLeft)
 	case gossip.Isolated:

@@ -84,7 +84,7 @@ func Start(cfg Config) (*Node, error) {
 			n.begin(cfg.KeyRing)
 			return n, nil
 		}
-		err = fmt.Errorf("%w: %w", ErrConfig, err)
+		err = &told{ErrConfig, err}
 	}
 	conn.Close()
 	if kernel != nil {

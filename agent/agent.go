@@ -25,7 +25,8 @@ type Agent struct {
 	listener net.Listener
 }
 
-// New starts a node and opens its API's socket. Errors say which setting is at fault.
+// New starts a node and opens its API's socket. Errors say which setting is at fault; those that only another setting
+// mends wrap starling.ErrConfig.
 func New(cfg Config, log *slog.Logger) (_ *Agent, err error) {
 	a := &Agent{cfg: cfg, log: log}
 	token, err := cfg.token()

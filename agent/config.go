@@ -81,6 +81,12 @@ func Load(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	return settings.FromFile(flags, path, text)
 }
 
+// settingError is an error about a setting: a starling.ErrConfig in its own words.
+type settingError struct{ error }
+
+func (e settingError) Unwrap() error      { return e.error }
+func (settingError) Is(target error) bool { return target == starling.ErrConfig }
+
 // node translates to what the library wants.
 func (c *Config) node(log *slog.Logger) (starling.Config, error) {
 	sc := starling.Config{
@@ -88,7 +94,7 @@ func (c *Config) node(log *slog.Logger) (starling.Config, error) {
 		Cluster: c.Cluster, Zone: c.Zone, Tags: c.Tags, Logger: log,
 	}
 	if err := c.protocol(&sc.Gossip); err != nil {
-		return sc, err
+		return sc, settingError{err}
 	}
 	if c.KeyFile == "" {
 		return sc, nil
@@ -134,8 +140,8 @@ func (c *Config) token() (string, error) {
 		return ReadToken(c.APITokenFile)
 	}
 	if !isLoopback(c.API) {
-		return "", fmt.Errorf("--api %s can be reached from other machines, so it needs --api-token-file: "+
-			"make one with 'starling keygen > token', or listen on %s", c.API, DefaultAPI)
+		return "", settingError{fmt.Errorf("--api %s can be reached from other machines, so it needs --api-token-file: "+
+			"make one with 'starling keygen > token', or listen on %s", c.API, DefaultAPI)}
 	}
 	return "", nil
 }

@@ -5,7 +5,9 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -74,7 +76,11 @@ func assign(f *pflag.Flag, values []string) error {
 	if len(values) != 1 {
 		return fmt.Errorf("one value is wanted, here are %d", len(values))
 	}
-	return f.Value.Set(values[0])
+	err := f.Value.Set(values[0])
+	if n, ok := errors.AsType[*strconv.NumError](err); ok {
+		return fmt.Errorf("%q is not a number that can be: %w", n.Num, n.Err)
+	}
+	return err
 }
 
 // split cuts the text of a list at its commas; other flags take it whole.

@@ -86,7 +86,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{about: "unknown key", file: "name: a\njion: b", want: `s.yaml:2: unknown key "jion": did you mean "join"?`},
 		{about: "config is no key", file: "config: x", want: `unknown key "config"`},
-		{about: "not a number", file: "mtu: many", want: "s.yaml:1: mtu:"},
+		{about: "not a number", file: "mtu: many", want: `s.yaml:1: mtu: "many" is not a number that can be: invalid syntax`},
 		{about: "not a duration", env: map[string]string{"STARLING_LEAVE_TIMEOUT": "5"}, want: `STARLING_LEAVE_TIMEOUT="5" in the environment:`},
 		{about: "a list for one value", file: "name: [a, b]", want: "one value is wanted, here are 2"},
 		{about: "deep", file: "join: [[a]]", want: "a text is wanted"},

@@ -78,7 +78,7 @@ func ReadEvidence(body []byte) (m Evidence, ok bool) {
 func appendSeen(b []byte, cause Cause, pings uint32, span time.Duration) []byte {
 	b = append(b, byte(cause))
 	b = binary.AppendUvarint(b, uint64(pings))
-	return appendMillis(b, min(span, maxMillis))
+	return appendMillis(b, min(span, maxTold))
 }
 
 func (c *cursor) seen() (cause Cause, pings uint32, span time.Duration) {
@@ -87,5 +87,5 @@ func (c *cursor) seen() (cause Cause, pings uint32, span time.Duration) {
 	return cause, pings, span
 }
 
-// maxMillis is the longest time that the reader takes.
-const maxMillis = (1<<32 - 1) * time.Millisecond
+// maxTold is the longest time that the reader takes.
+const maxTold = (1<<32 - 1) * time.Millisecond
