@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,9 @@ func TestRejoinFromDataDir(t *testing.T) {
 
 func TestNameConflictStopsTheNewer(t *testing.T) {
 	a := start(t, "--name=same")
+	for a.Node().Info().Uptime < 10*time.Millisecond { // ages are told in milliseconds; of equals either may stay
+		runtime.Gosched()
+	}
 	b := start(t, "--name=same", "--join="+a.Node().Self().Addr.String())
 	select {
 	case err := <-b.ended:
