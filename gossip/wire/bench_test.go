@@ -89,6 +89,9 @@ func readOther(t wire.Type, body []byte) uint64 {
 	case wire.TypeEvidence:
 		m, _ := wire.ReadEvidence(body)
 		return uint64(m.Pings) + uint64(m.Count)
+	case wire.TypePiece:
+		m, _ := wire.ReadPiece(body)
+		return m.Seq + uint64(len(m.Body))
 	case wire.TypeDone:
 		m, _ := wire.ReadDone(body)
 		return uint64(m.Prefix)

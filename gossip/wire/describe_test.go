@@ -74,6 +74,8 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return describeRepair(t, body)
 	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
 		return describeInquest(t, body)
+	case wire.TypePiece:
+		return describePiece(body)
 	case wire.TypeEvidence:
 		m, ok := wire.ReadEvidence(body)
 		text := fmt.Sprintf("Evidence target=%016x instance=%08x incarnation=%d accuser=%016x cause=%d pings=%d span=%s",
@@ -232,6 +234,9 @@ func rewrite(b []byte, t wire.Type, body []byte) []byte {
 		return rewriteRepair(b, t, body)
 	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
 		return rewriteInquest(b, t, body)
+	case wire.TypePiece:
+		m, _ := wire.ReadPiece(body)
+		return wire.AppendPiece(b, &m)
 	case wire.TypeEvidence:
 		m, _ := wire.ReadEvidence(body)
 		return wire.AppendEvidence(b, &m)

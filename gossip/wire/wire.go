@@ -51,7 +51,8 @@ const (
 	TypeMistaken    Type = 0x0d
 	TypeMessage     Type = 0x0e
 
-	// 0x0f: evidence.go. 0x10 to 0x1f: anti-entropy, repair.go. 0x20 and above: detectors beyond ping, ack, ping-req and nack, inquest.go.
+	// 0x0f: evidence.go. 0x10 to 0x1f: anti-entropy, repair.go. 0x20 to 0x2f: detectors beyond ping, ack, ping-req and
+	// nack, inquest.go. 0x30: piece.go.
 )
 
 // Errors of Open. They are values, so that a flood of bad packets costs no memory.
