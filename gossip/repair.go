@@ -11,14 +11,14 @@ import (
 
 // How the node takes part in anti-entropy (package reconcile).
 
-// Agreement is how far the others see what this node sees: of the last Heard fingerprints of other members, at most
-// 16, Same were this node's own when they came.
+// Agreement is how far the others see what this node sees: of the Heard live members whose fingerprints came lately, at
+// most 16 and no longer than 30 s ago, Same showed this node's own when they were heard last.
 type Agreement struct{ Same, Heard int }
 
 // Agreement returns how many of the members heard of lately share this node's view.
 func (n *Node) Agreement() (a Agreement) {
 	if n.repair != nil {
-		a.Same, a.Heard = n.repair.Agreement()
+		a.Same, a.Heard = n.repair.Agreement(n.now)
 	}
 	return a
 }

@@ -59,7 +59,8 @@ type Info struct {
 	Traffic   Traffic        `json:"traffic"`
 }
 
-// Agreement says how many of the peers heard lately hold exactly this node's view of the cluster.
+// Agreement says how many of the live peers heard in the last half minute, 16 at most, hold exactly this node's view of the
+// cluster.
 type Agreement struct {
 	Same  int `json:"same"`
 	Heard int `json:"heard"`

@@ -174,7 +174,7 @@ func agreementText(a api.Agreement) string {
 	if a.Heard == 0 {
 		return "no peer heard lately"
 	}
-	return fmt.Sprintf("%d of the last %d views heard from peers equal this one", a.Same, a.Heard)
+	return fmt.Sprintf("%d of the %d members heard lately hold the same view", a.Same, a.Heard)
 }
 
 // detectionText says when a crash will be known.

@@ -15,7 +15,6 @@
 package reconcile
 
 import (
-	"math/bits"
 	"math/rand/v2"
 	"time"
 
@@ -95,8 +94,18 @@ type Stats struct {
 	Malformed           uint64 // messages that could not be read
 }
 
-// agreementSize is how many of the latest fingerprints from peers Agreement is about.
-const agreementSize = 16
+// Agreement is about the peers heard of last, at most agreementSize, no longer than lately ago.
+const (
+	agreementSize = 16
+	lately        = 30 * time.Second
+)
+
+// shown is what a peer's last fingerprint was.
+type shown struct {
+	peer member.ID
+	at   mono.Time
+	same bool // as this node's own when it came
+}
 
 // Repair is one node's part in anti-entropy: a pure state machine, not safe for concurrent use.
 type Repair struct {
@@ -108,8 +117,7 @@ type Repair struct {
 	changed mono.Time // when news last changed the hashed part of the table
 	push    bool      // a Push is being taken in: its changes are no news
 	streak  int       // unexplained mismatches running
-	matches uint16    // of the last heard fingerprints, a bit each: the same as mine
-	heard   int
+	shown   [agreementSize]shown
 
 	next   mono.Time // no view is started before
 	follow mono.Time // a view is due then, with anybody
@@ -132,9 +140,36 @@ func New(host Host, cfg Config) *Repair {
 // Stats returns the counts.
 func (r *Repair) Stats() Stats { return r.stats }
 
-// Agreement tells of the last fingerprints from peers, heard (at most 16) of them, how many were this node's own when
-// they came.
-func (r *Repair) Agreement() (same, heard int) { return bits.OnesCount16(r.matches), r.heard }
+// Agreement tells how many of the live peers whose fingerprints were heard lately, at most 16 and no longer than 30 s ago,
+// showed this node's own when they were heard last.
+func (r *Repair) Agreement(now mono.Time) (same, heard int) {
+	for _, s := range r.shown {
+		m, ok := r.host.Table().Get(s.peer)
+		if s.peer == 0 || !ok || !m.State.Live() || now.Sub(s.at) > lately {
+			continue
+		}
+		heard++
+		if s.same {
+			same++
+		}
+	}
+	return same, heard
+}
+
+// show remembers a peer's fingerprint in its own place, or in that of the one heard of longest ago.
+func (r *Repair) show(now mono.Time, peer member.ID, same bool) {
+	place := 0
+	for i, s := range r.shown {
+		if s.peer == peer {
+			place = i
+			break
+		}
+		if s.at < r.shown[place].at {
+			place = i
+		}
+	}
+	r.shown[place] = shown{peer: peer, at: now, same: same}
+}
 
 // Changed tells that the table changed: before is the zero Member if the member is new.
 func (r *Repair) Changed(now mono.Time, before, after member.Member) {
@@ -156,10 +191,8 @@ func (r *Repair) Changed(now mono.Time, before, after member.Member) {
 // Fingerprint takes a peer's fingerprint, once the news in the same datagram has been taken in.
 func (r *Repair) Fingerprint(now mono.Time, from member.Member, fp wire.Fingerprint) {
 	x := fp.Hash ^ r.host.Table().Fingerprint()
-	r.heard = min(r.heard+1, agreementSize)
-	r.matches <<= 1
+	r.show(now, from.ID, x == 0)
 	if x == 0 {
-		r.matches |= 1
 		r.agreed(fp.Live)
 		return
 	}

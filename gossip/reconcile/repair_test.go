@@ -157,7 +157,7 @@ func TestRestraint(t *testing.T) {
 	if w.packets > 0 {
 		t.Errorf("%d datagrams between equal tables", w.packets)
 	}
-	if same, heard := a.repair.Agreement(); same != 16 || heard != 16 {
+	if same, heard := a.repair.Agreement(w.now); same != 1 || heard != 1 {
 		t.Errorf("agreement %d of %d", same, heard)
 	}
 	a.apply(fact(name(3), 1, 4, member.Alive))
@@ -353,5 +353,28 @@ func TestServeBudget(t *testing.T) {
 	s := a.repair.Stats()
 	if served := a.sent - int(s.Refused); served > 400+64 || s.Refused == 0 {
 		t.Errorf("%d datagrams served in a second, %+v", served, s)
+	}
+}
+
+// Agreement is about peers that live and were heard lately: each counts once, and a lone survivor agrees with nobody.
+func TestAgreementAges(t *testing.T) {
+	w := newWorld(1)
+	a, b := pair(w, 10)
+	w.settle()
+	a.probeJust(b)
+	b.probeJust(a)
+	w.run(10*time.Second, func() bool { return false })
+	if same, heard := a.repair.Agreement(w.now); same != 1 || heard != 1 {
+		t.Errorf("one peer: %d of %d", same, heard)
+	}
+	if same, heard := a.repair.Agreement(w.now.Add(time.Minute)); same != 0 || heard != 0 {
+		t.Errorf("a minute of silence later: %d of %d", same, heard)
+	}
+	m, _ := a.table.Get(b.self)
+	f := m.Fact()
+	f.State = member.Failed
+	a.apply(f)
+	if same, heard := a.repair.Agreement(w.now); same != 0 || heard != 0 {
+		t.Errorf("the peer failed: %d of %d", same, heard)
 	}
 }
