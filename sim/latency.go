@@ -61,6 +61,32 @@ func quantiles(text string, q ...int64) Latency {
 	return Latency{quantiles: q, text: text}
 }
 
+// Plus is the latency and a constant more.
+func (l Latency) Plus(d time.Duration) Latency {
+	q := slices.Clone(l.quantiles)
+	for i := range q {
+		q[i] += int64(d)
+	}
+	return quantiles(d.String()+"+"+l.text, q...)
+}
+
+// Times is the latency multiplied by a factor. Its text is not one that ParseLatency reads.
+func (l Latency) Times(f float64) Latency {
+	q := slices.Clone(l.quantiles)
+	for i := range q {
+		q[i] = int64(math.Round(float64(q[i]) * f))
+	}
+	return quantiles(fmt.Sprintf("%g·(%s)", f, l.text), q...)
+}
+
+// Quantile returns the latency that a share p of all packets does not exceed, within a 2,048th.
+func (l Latency) Quantile(p float64) time.Duration {
+	if len(l.quantiles) == 0 {
+		return MinLatency
+	}
+	return time.Duration(l.quantiles[int(math.Round(p*float64(len(l.quantiles)-1)))])
+}
+
 // Min returns the shortest latency there is.
 func (l Latency) Min() time.Duration {
 	if len(l.quantiles) == 0 {
@@ -97,8 +123,19 @@ func (l *Latency) UnmarshalText(b []byte) (err error) {
 }
 
 // ParseLatency reads a latency: "1ms" is constant, "1ms-5ms" uniform, "1ms~0.5" lognormal by median and sigma,
-// "1ms/2ms/9ms" empirical, each of the values as likely and what lies between too.
+// "1ms/2ms/9ms" empirical, each of the values as likely and what lies between too. A constant and a plus in front are added: "50µs+450µs~0.4".
 func ParseLatency(s string) (Latency, error) {
+	if base, rest, ok := strings.Cut(s, "+"); ok {
+		d, err := parseDuration(base)
+		if err != nil {
+			return Latency{}, fmt.Errorf("latency %q: %w", s, err)
+		}
+		l, err := ParseLatency(rest)
+		if err != nil || strings.Contains(rest, "+") {
+			return Latency{}, fmt.Errorf("latency %q: after the plus: %q is not a latency", s, rest)
+		}
+		return l.Plus(d), nil
+	}
 	if median, sigma, ok := strings.Cut(s, "~"); ok {
 		d, err := parseDuration(median)
 		if err != nil {

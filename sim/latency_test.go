@@ -17,6 +17,7 @@ func TestLatencyDraws(t *testing.T) {
 		{"2ms", 2 * ms, 2 * ms, 2 * ms, 2 * ms},
 		{"1ms-5ms", ms, 3 * ms, 3 * ms, 5 * ms},
 		{"10ms~0.5", 10 * ms / 6, 10 * ms, 11331 * time.Microsecond, 60 * ms},
+		{"1ms+2ms-4ms", 3 * ms, 4 * ms, 4 * ms, 5 * ms},
 		{"1ms/2ms/9ms", ms, 2 * ms, 3500 * time.Microsecond, 9 * ms},
 	} {
 		l, err := ParseLatency(c.text)
@@ -45,7 +46,7 @@ func TestLatencyDraws(t *testing.T) {
 }
 
 func TestBadLatency(t *testing.T) {
-	for _, s := range []string{"", "5", "ms", "-1ms", "5ms-1ms", "1ms-2ms-3ms", "1ms~x", "1ms~9", "1ms//2ms"} {
+	for _, s := range []string{"", "5", "ms", "-1ms", "5ms-1ms", "1ms-2ms-3ms", "1ms~x", "1ms~9", "1ms//2ms", "1ms+", "x+1ms", "1ms+1ms+1ms"} {
 		if l, err := ParseLatency(s); err == nil || !strings.Contains(err.Error(), s) {
 			t.Errorf("%q: %v, %v", s, l, err)
 		}

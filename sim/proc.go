@@ -88,6 +88,10 @@ func (p *proc) blocked() gossip.Time { return max(p.paused, p.busy) }
 // arrive brings a packet to whoever listens at its destination.
 func (s *shard) arrive(f flight) {
 	h := s.w.hosts[f.dst]
+	if h.ground != nil {
+		h.ground.arrive(f)
+		return
+	}
 	if s.kernel(h, &f) {
 		return
 	}
@@ -128,6 +132,10 @@ func (s *shard) receive(p *proc, now gossip.Time, f flight) {
 // wake gives a process its turn: first the packets that wait, then the node's timers.
 func (s *shard) wake(h *host) {
 	p, now := h.proc, s.now
+	if h.ground != nil {
+		h.ground.wake(h.index, now)
+		return
+	}
 	for p.up && p.head < len(p.inbox) && p.blocked() <= now {
 		f := p.inbox[p.head]
 		p.inbox[p.head] = flight{}

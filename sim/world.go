@@ -48,6 +48,7 @@ type host struct {
 	zone   int32
 	addr   netip.AddrPort
 	proc   *proc
+	ground *Ground     // a guest of another protocol stands here, not a process
 	down   bool        // it answers nothing
 	seq    uint64      // packets sent
 	copies uint64      // packets that went on their way, duplicates too
