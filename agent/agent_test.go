@@ -144,7 +144,7 @@ func TestRejoinFromDataDir(t *testing.T) {
 
 func TestNameConflictStopsTheNewer(t *testing.T) {
 	a := start(t, "--name=same")
-	for a.Node().Info().Uptime < 10*time.Millisecond { // ages are told in milliseconds; of equals either may stay
+	for a.Node().Info().Uptime < 10*time.Millisecond { // older by more than a packet's way takes
 		runtime.Gosched()
 	}
 	b := start(t, "--name=same", "--join="+a.Node().Self().Addr.String())

@@ -87,9 +87,10 @@ func (c *Config) withDefaults() (Config, error) {
 		return d, fmt.Errorf("%w: an MTU of %d bytes, from %d to %d are allowed", ErrConfig, d.MTU, wire.MinMTU, wire.MaxMTU)
 	case len(d.Cluster) > maxCluster:
 		return d, fmt.Errorf("%w: the cluster's name has %d bytes, at most %d are allowed", ErrConfig, len(d.Cluster), maxCluster)
-	case d.Budget < 0 || d.Fanout < 0 || d.Fanout > maxFanout:
-		return d, fmt.Errorf("%w: a budget of %d bytes a second and a fanout of %d; they are positive, the fanout at most %d",
-			ErrConfig, d.Budget, d.Fanout, maxFanout)
+	case d.Budget < d.MTU:
+		return d, fmt.Errorf("%w: a budget of %d bytes a second; at least one datagram of the MTU, %d bytes, is needed", ErrConfig, d.Budget, d.MTU)
+	case d.Fanout < 0 || d.Fanout > maxFanout:
+		return d, fmt.Errorf("%w: a fanout of %d, from 1 to %d are allowed", ErrConfig, d.Fanout, maxFanout)
 	case len(d.Rounds) == 0 || len(d.Rounds) > rumor.MaxRounds || !slices.IsSorted(d.Rounds) || d.Rounds[0] < 0:
 		return d, fmt.Errorf("%w: rounds %v; from 1 to %d rising times are allowed", ErrConfig, d.Rounds, rumor.MaxRounds)
 	case min(d.Coalesce, d.Retention, d.Reconnect, d.Reseed, d.JoinRetry, d.Stall) < 0:

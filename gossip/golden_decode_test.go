@@ -82,7 +82,7 @@ func (s *script) entryText(t wire.Type, body []byte) (string, bool) {
 		return fmt.Sprintf("refuse reason=%d generation=%d %s", m.Reason, m.Generation, m.Text), ok
 	case wire.TypeConflict:
 		m, ok := wire.ReadConflict(body)
-		return fmt.Sprintf("conflict up %d ms stop=%t %s", m.Uptime, m.Stop, s.record(&m.Record)), ok
+		return fmt.Sprintf("conflict up %d us stop=%t %s", m.Uptime, m.Stop, s.record(&m.Record)), ok
 	case wire.TypeMistaken:
 		_, ok := wire.ReadMistaken(body)
 		return "mistaken", ok

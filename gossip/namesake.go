@@ -87,7 +87,8 @@ func (n *Node) sendConflict(to netip.AddrPort, stop bool) {
 	}
 }
 
-func (n *Node) uptime() uint64 { return uint64(n.now.Sub(n.start) / time.Millisecond) }
+// uptime is in microseconds: two nodes that one script starts in a row are less than a millisecond apart.
+func (n *Node) uptime() uint64 { return uint64(n.now.Sub(n.start) / time.Microsecond) }
 
 // claimed says whether a Conflict is about this node's name and another node.
 func (n *Node) claimed(c *wire.Conflict) bool {

@@ -85,7 +85,7 @@ func ReadRefuse(body []byte) (m Refuse, ok bool) {
 // Conflict tells a member that another live one claims its name. The one that has been up for longer stays, the other
 // stops; no clocks are compared. Of the two, the one with the lower address judges, so that they never both stay.
 type Conflict struct {
-	Uptime uint64 // of the claimant, in milliseconds
+	Uptime uint64 // of the claimant, in microseconds
 	Stop   bool   // the judgement: the receiver stops
 	Record Record // the claimant
 }
