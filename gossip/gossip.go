@@ -94,6 +94,13 @@ const (
 	// Isolated and Reunited tell that this node hears from next to nobody, and fails nobody for it, or hears again.
 	Isolated
 	Reunited
+	// MessagesLost tells that messages of an origin were skipped: nobody holds them any more. See Lost.
+	MessagesLost
+	// MessageSpread tells how far one of this node's own messages has come: now and then, when all that can be done for
+	// it is done, and whenever more is confirmed after that. See Spread.
+	MessageSpread
+	// Writable tells that there is room for messages again, after Do refused a Publish with ErrBackpressure.
+	Writable
 )
 
 // Event is something that a node tells.
@@ -101,6 +108,8 @@ type Event struct {
 	Kind    EventKind
 	Member  member.Member // for the Member kinds
 	Message Message       // for MessageDelivered; valid until Outbox.Reset
+	Lost    Lost          // for MessagesLost
+	Spread  Spread        // for MessageSpread
 	Err     error         // for Refused and Conflicted
 }
 
@@ -112,6 +121,24 @@ type Message struct {
 	Seq        uint64 // counts the origin's messages in this generation, from 1
 	Topic      []byte
 	Payload    []byte
+}
+
+// Lost is a gap in what an origin published.
+type Lost struct {
+	Origin     member.ID
+	OriginName string // empty if the origin is not known here
+	Generation uint64 // of the origin
+	From, To   uint64 // sequences of the first and the last message that may be missing; 0, 0 if nobody knows
+	Count      int    // messages, or pieces of them, at least 1
+}
+
+// Spread is how many of the live members have a message of this node's. Members that are declared dead, or leave, are
+// no longer waited for.
+type Spread struct {
+	Seq      uint64      // of the message
+	Have, Of int         // members that confirmed, and those there are; this node is among both
+	Missing  []member.ID // some of those that have not, while Done; valid until Outbox.Reset
+	Done     bool        // all that could be done at once is done; who is missing is still offered the message
 }
 
 // Command is a wish of the user: Join, Leave, Publish or SetTags.
