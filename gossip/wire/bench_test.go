@@ -92,6 +92,23 @@ func readOther(t wire.Type, body []byte) uint64 {
 	case wire.TypePiece:
 		m, _ := wire.ReadPiece(body)
 		return m.Seq + uint64(len(m.Body))
+	case wire.TypeCarry:
+		m, bodies, ok := wire.ReadCarry(body)
+		n := m.First
+		for i := 0; ok && i < int(m.Count); i++ {
+			n += uint64(len(bodies.Next()))
+		}
+		return n
+	case wire.TypeOffer:
+		m, _ := wire.ReadOffer(body)
+		return m.First
+	case wire.TypeConfirm:
+		m, ok := wire.ReadConfirm(body)
+		n := uint64(m.Instance)
+		for c, more := m.Next(); ok && more; c, more = m.Next() {
+			n += c.First
+		}
+		return n
 	case wire.TypeDone:
 		m, _ := wire.ReadDone(body)
 		return uint64(m.Prefix)

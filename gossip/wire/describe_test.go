@@ -76,6 +76,8 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return describeInquest(t, body)
 	case wire.TypePiece:
 		return describePiece(body)
+	case wire.TypeCarry, wire.TypeOffer, wire.TypeConfirm:
+		return describeTree(t, body)
 	case wire.TypeEvidence:
 		m, ok := wire.ReadEvidence(body)
 		text := fmt.Sprintf("Evidence target=%016x instance=%08x incarnation=%d accuser=%016x cause=%d pings=%d span=%s",
@@ -237,6 +239,8 @@ func rewrite(b []byte, t wire.Type, body []byte) []byte {
 	case wire.TypePiece:
 		m, _ := wire.ReadPiece(body)
 		return wire.AppendPiece(b, &m)
+	case wire.TypeCarry, wire.TypeOffer, wire.TypeConfirm:
+		return rewriteTree(b, t, body)
 	case wire.TypeEvidence:
 		m, _ := wire.ReadEvidence(body)
 		return wire.AppendEvidence(b, &m)

@@ -145,7 +145,7 @@ func TestDocumentLimits(t *testing.T) {
 		"MaxName": member.MaxName, "MaxZone": member.MaxZone, "MaxTags": member.MaxTags, "MaxRecord": member.MaxRecord,
 		"MaxTopic": wire.MaxTopic, "MaxRequest": wire.MaxRequest, "MaxWant": wire.MaxWant,
 		"MaxCells": wire.MaxCells, "EstimateWords": wire.EstimateWords, "MaxRangeBits": wire.MaxRangeBits,
-		"MaxMembers": member.MaxMembers,
+		"MaxMembers": member.MaxMembers, "MaxParcel": wire.MaxParcel, "MaxMissing": wire.MaxMissing,
 	} {
 		if row := fmt.Sprintf("| `%s` | %d |", name, value); !strings.Contains(doc, row) {
 			t.Errorf("the document's table of limits has no row %q", row)

@@ -102,7 +102,7 @@ func vectors() []vector {
 		message("evidence", wire.AppendEvidence(nil, evidence())),
 	}
 	list = append(append(list, repairVectors()...), inquestVectors()...)
-	list = append(list, pieceVectors()...)
+	list = append(list, append(pieceVectors(), treeVectors()...)...)
 	return append(list, datagramVectors(fp)...)
 }
 
