@@ -16,6 +16,7 @@ type fault struct {
 	from, to []bool
 	oneWay   bool
 	link     Link
+	lifted   gossip.Time // when it ended; kept for a while, since it has consequences
 }
 
 func (f *fault) touches(src, dst int32) bool {
@@ -183,11 +184,15 @@ func (w *World) move(a Action) error {
 // lay lays a cut or a link's faults over what is between two sides.
 func (w *World) lay(a Action) error {
 	any := func(*proc) bool { return true }
-	who, err := w.pick(a.Who, any, nil)
-	if err != nil {
-		return err
+	var who, peers []*proc
+	var err error
+	if a.Who.Kind == Rest { // of whom is only known when the other side is
+		if peers, err = w.pick(a.Peer, any, nil); err == nil {
+			who, err = w.pick(a.Who, any, peers)
+		}
+	} else if who, err = w.pick(a.Who, any, nil); err == nil {
+		peers, err = w.pick(a.Peer, any, who)
 	}
-	peers, err := w.pick(a.Peer, any, who)
 	if err != nil {
 		return err
 	}
@@ -223,7 +228,22 @@ func (w *World) set(procs []*proc) []bool {
 }
 
 func (w *World) lift(id int32) {
-	w.faults = slices.DeleteFunc(w.faults, func(f fault) bool { return f.id == id })
+	w.past = slices.DeleteFunc(w.past, func(f fault) bool { return w.now.Sub(f.lifted) > afterTrouble })
+	w.faults = slices.DeleteFunc(w.faults, func(f fault) bool {
+		if f.id == id {
+			f.lifted = w.now
+			w.past = append(w.past, f)
+		}
+		return f.id == id
+	})
+}
+
+// apart says whether a fault lies on the way between two hosts, or lay there lately.
+func (w *World) apart(a, b int32, now gossip.Time) bool {
+	between := func(f fault) bool {
+		return (f.touches(a, b) || f.touches(b, a)) && (f.lifted == 0 || now.Sub(f.lifted) <= afterTrouble)
+	}
+	return slices.ContainsFunc(w.faults, between) || slices.ContainsFunc(w.past, between)
 }
 
 // trouble marks a process as one that a fault touches, for a time or for good.

@@ -34,7 +34,7 @@ func (b Bounds) withDefaults(o *Options) Bounds {
 		b.Detect = time.Minute
 	}
 	if b.Converge == 0 {
-		b.Converge = time.Minute
+		b.Converge = 75 * time.Second // seeds are dialled again each minute: two who lost each other meet there
 	}
 	if b.Message == 0 {
 		b.Message = 2 * time.Second
@@ -177,7 +177,8 @@ func (c *accuracy) overdue(l *ledger) string {
 		late, c.bound, first.node, first.member, span(c.wrong[first]))
 }
 
-// completeness: whoever crashed or left is known to have, at all who are up and out of trouble, within a bound.
+// completeness: whoever crashed or left is known to have, at all who are up and out of trouble, within a bound; but for
+// those who are too few to judge.
 type completeness struct{ bound time.Duration }
 
 func (*completeness) Name() string { return "completeness" }
@@ -193,7 +194,7 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 		}
 		for n := range l.peers {
 			h := l.seen[n][m]
-			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound {
+			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound && !l.outvoted(int32(n)) {
 				return fmt.Sprintf("n%d still holds n%d for %s, which has been gone since %s", n, m, h, span(dead.since))
 			}
 		}
@@ -214,7 +215,7 @@ func (c *convergence) Take(l *ledger, o *Obs) string {
 	if o.Kind != Tick {
 		return ""
 	}
-	what := l.difference()
+	what := l.difference(false)
 	if what == "" {
 		c.equal = o.At
 	}
@@ -224,12 +225,12 @@ func (c *convergence) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
-// difference says in what the views are not equal and complete, "" if they are.
-func (l *ledger) difference() string {
+// difference says in what the views are not equal and complete, "" if they are; those of the outvoted may count or not.
+func (l *ledger) difference(outvoted bool) string {
 	first := -1
 	for i := range l.peers {
 		switch {
-		case !l.peers[i].up:
+		case !l.peers[i].up || !outvoted && l.outvoted(int32(i)):
 			continue
 		case l.views[i].live != l.upCount:
 			return fmt.Sprintf("n%d knows %d live members, and %d are up", i, l.views[i].live, l.upCount)

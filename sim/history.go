@@ -60,6 +60,8 @@ type Obs struct {
 	At            gossip.Time
 	Kind          ObsKind
 	Told          bool
+	Alarm         bool // of Saw: Node told its user that Member may be gone, whatever its table says
+	Apart         bool // of Saw: a fault lies, or lay lately, on the way between Node and Member
 	Node, Member  int32
 	host          int32 // where it was observed: orders the logs of several workers
 	Before, After Holding
@@ -75,6 +77,7 @@ type ledger struct {
 	seen     [][]Holding // [observer][member]; nil unless the views are watched
 	views    []viewState
 	upCount  int
+	config   gossip.Config
 	troubles int         // processes in trouble
 	quiet    gossip.Time // since when nothing was done to the cluster and nobody is in trouble
 	calm     gossip.Time // since when nobody is in trouble
@@ -161,6 +164,12 @@ func (l *ledger) take(o *Obs) {
 			o.Before, *h = *h, o.After
 		}
 	}
+}
+
+// outvoted says whether so few of those that a process holds for live are up that its detector, by design, fails nobody:
+// Inquest wants the votes of half of all who could judge, so that of a cluster that falls apart the minority fails nobody.
+func (l *ledger) outvoted(i int32) bool {
+	return l.config.Detector == gossip.INQUEST && l.upCount-1 < l.config.Inquest.Quorum(l.views[i].live)
 }
 
 // undisturbed returns for how long nothing was done to the cluster and nobody was in trouble.

@@ -23,6 +23,7 @@ var library = []Scenario{
 		o.Actions = append(o.Actions, Action{At: 5 * time.Second, Do: Start, Who: Any(o.Nodes)})
 	}},
 	{Name: "crash-one", About: "one node dies", actions: []string{"5s=crash:1"}},
+	{Name: "kill-one", About: "one process dies on a host that lives", actions: []string{"5s=kill:1"}},
 	{Name: "crash-10pct", About: "one in ten dies at once", actions: []string{"5s=crash:10%"}},
 	{Name: "crash-half", About: "half of the nodes die at once", actions: []string{"5s=crash:50%"}},
 	{Name: "partition-heal", About: "30 % cannot reach the rest for a minute, then they can",
@@ -35,6 +36,9 @@ var library = []Scenario{
 		actions: []string{"5s=pause:n1-n4,for=5s,every=7s,times=6"}, duration: 70 * time.Second},
 	{Name: "lossy-node", About: "one node in a hundred loses 80 % of what it is sent",
 		actions: []string{"5s=link:all/1%,oneway,loss=80%,for=40s"}},
+	{Name: "flip-flop", About: "for 20 s two nodes hear nobody, then for 20 s nobody hears them, and so on",
+		actions:  []string{"5s=cut:rest/n0-n1,oneway,for=20s,every=40s,times=2", "25s=cut:n0-n1/rest,oneway,for=20s,every=40s,times=2"},
+		duration: 120 * time.Second},
 	{Name: "rolling-restart", About: "every node is restarted, one after another", setup: rolling},
 	{Name: "churn", About: "nodes crash and return, join and leave, all the time", actions: []string{
 		"1s=crash:1,for=15s,every=3s,times=15", "2s=start:1,every=5s,times=9", "4s=leave:1,every=5s,times=9"},

@@ -62,7 +62,7 @@ func (c *messages) deliver(l *ledger, o *Obs) string {
 	k := messageKey{o.Member, o.After.Gen, o.Seq}
 	d := c.all[k]
 	if d == nil {
-		d = &delivery{at: o.At, got: make([]bool, len(l.peers)), sure: c.clean && l.untroubled() && l.difference() == ""}
+		d = &delivery{at: o.At, got: make([]bool, len(l.peers)), sure: c.clean && l.untroubled() && l.difference(true) == ""}
 		c.all[k] = d
 		c.open = append(c.open, k)
 	}

@@ -21,6 +21,7 @@ type meter struct {
 	order    []messageKey
 
 	falseSuspicions, falseFailures, falseAtHealthy int
+	liveFailures, liveSameSide                     int
 }
 
 // crash is who came to know of one crash, and when.
@@ -70,9 +71,10 @@ func (m *meter) take(o *Obs) {
 	}
 }
 
-// saw counts a view of the dead as knowledge, and a bad view of the living as an error.
+// saw counts a view of the dead as knowledge, and a bad view of the living as an error. A suspicion is a table's, which
+// all share, or the private alarm of one observer.
 func (m *meter) saw(o *Obs) {
-	if o.Member < 0 || o.Node == o.Member || !o.After.Known || o.After.State == member.Alive {
+	if o.Member < 0 || o.Node == o.Member || !o.After.Known || o.After.State == member.Alive && !o.Alarm {
 		return
 	}
 	p := &m.peers[o.Member]
@@ -82,11 +84,18 @@ func (m *meter) saw(o *Obs) {
 			c.knew[o.Node] = o.At.Sub(c.at)
 		}
 	}
-	if o.After.Gen != p.gen || !m.blameless(o.Member) || o.After.State == member.Left {
+	if o.After.Gen != p.gen || !p.up || o.After.State == member.Left {
 		return
 	}
+	if o.After.State == member.Failed {
+		m.liveFailures++
+		if !o.Apart {
+			m.liveSameSide++
+		}
+	}
 	switch {
-	case o.After.State == member.Suspect:
+	case !m.blameless(o.Member):
+	case o.After.State != member.Failed:
 		m.falseSuspicions++
 	case !m.blameless(o.Node):
 		m.falseFailures++

@@ -271,6 +271,10 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 	default:
 		o.Kind, o.Told, o.Member = Saw, true, w.memberOf(e.Member.ID)
 		o.After = holding(&e.Member)
+		o.Alarm = e.Kind == gossip.MemberSuspected
+		if e.Kind == gossip.MemberFailed && o.Member >= 0 {
+			o.Apart = w.apart(p.host.index, w.procs[o.Member].host.index, now)
+		}
 	}
 	h := p.host
 	h.hash = mix(h.hash ^ uint64(o.Kind)<<56 ^ uint64(o.Member)<<24 ^ o.Seq ^ o.After.Gen ^ uint64(o.After.State)<<48)

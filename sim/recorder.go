@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/starling-gossip/starling/gossip"
 )
@@ -22,19 +21,19 @@ type recorder struct {
 
 // Violation is something that must never happen, and did.
 type Violation struct {
-	Checker string        `json:"checker"`
-	At      time.Duration `json:"at"`
-	Text    string        `json:"text"`
+	Checker string  `json:"checker"`
+	At      Seconds `json:"at"` // since the start of the run, as the times in the text
+	Text    string  `json:"text"`
 }
 
-func (v Violation) String() string { return fmt.Sprintf("%s at %s: %s", v.Checker, v.At, v.Text) }
+func (v Violation) String() string { return fmt.Sprintf("%s at %.3f s: %s", v.Checker, v.At, v.Text) }
 
 // maxViolations is how many violations of one checker a run keeps: the first ones say most.
 const maxViolations = 3
 
 func newRecorder(w *World) *recorder {
 	r := &recorder{w: w, ledger: newLedger(0, !w.opt.Unchecked), packets: w.opt.publishes()}
-	r.meter.ledger = r.ledger
+	r.meter.ledger, r.ledger.config = r.ledger, w.opt.Gossip
 	if !w.opt.Unchecked {
 		r.checkers = checkers(&w.opt)
 	}
@@ -67,7 +66,7 @@ func (r *recorder) fail(name string, at gossip.Time, msg string) {
 		}
 	}
 	if n < maxViolations {
-		v := Violation{Checker: name, At: span(at), Text: msg}
+		v := Violation{Checker: name, At: seconds(span(at)), Text: msg}
 		r.failures = append(r.failures, v)
 		if r.w.trace != nil {
 			r.w.trace.line(at, "VIOLATION", v.String())

@@ -33,6 +33,9 @@ type Report struct {
 	FalseFailures   int `json:"false_failures"`   // the same, at all observers
 	FalseAtHealthy  int `json:"false_at_healthy"` // and at those out of trouble
 
+	LiveFailures int `json:"live_failures"`           // of members that were up, whatever fault touched them, by observer
+	LiveSameSide int `json:"live_failures_same_side"` // and with no fault on the way between the two, then or 30 s before
+
 	Packets    map[string]uint64 `json:"packets"`  // by what became of them
 	Timeline   []Point           `json:"timeline"` // each second, from the start of the run
 	Violations []Violation       `json:"violations"`
@@ -136,6 +139,7 @@ func (w *World) report() *Report {
 		Join: w.settlings[0].After, Settled: w.settlings[1:],
 		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w),
 		FalseSuspicions: m.falseSuspicions, FalseFailures: m.falseFailures, FalseAtHealthy: m.falseAtHealthy,
+		LiveFailures: m.liveFailures, LiveSameSide: m.liveSameSide,
 		Packets: map[string]uint64{}, Timeline: w.timeline, Violations: w.rec.failures,
 	}
 	for i := range r.Timeline { // the clock of the scenario was not known yet

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/starling-gossip/starling/gossip"
 )
 
 // A swarm is many small runs, each with a cluster, a network and faults drawn from a seed. What no one would think of
@@ -44,6 +46,7 @@ func Draw(seed uint64) Options {
 		at := swarmFaults/2 + time.Duration(i)*(swarmFaults/2+swarmQuiet-5*time.Second)
 		o.Actions = append(o.Actions, Action{At: at, Do: Publish, Who: Any(1)})
 	}
+	o.Gossip.Detector = pick(d, gossip.SWIM, gossip.INQUEST)
 	return o
 }
 
@@ -74,7 +77,7 @@ func (d *draws) action(o *Options) Action {
 	left := swarmFaults - at
 	a := Action{At: at, Who: d.who(o)}
 	lasting := d.between(100*time.Millisecond, left).Round(time.Millisecond)
-	switch d.below(12) {
+	switch d.below(13) {
 	case 0, 1:
 		a.Do = Crash
 	case 2:
@@ -96,8 +99,10 @@ func (d *draws) action(o *Options) Action {
 	case 11:
 		a.Do, a.Peer, a.For, a.OneWay = Links, Who{Kind: All}, lasting, d.below(2) == 0
 		a.Link = Link{Loss: float64(d.below(100)) / 100, Dup: float64(d.below(50)) / 100}
+	case 12:
+		a.Do = Kill
 	}
-	if d.below(6) == 0 && a.Do != Start && a.Do != Leave && a.Do != Crash {
+	if d.below(6) == 0 && a.Do != Start && a.Do != Leave && a.Do != Crash && a.Do != Kill {
 		a.Times = 1 + d.below(3)
 		a.Every = max(left/time.Duration(a.Times), time.Millisecond)
 		a.For = min(a.For, a.Every)

@@ -63,15 +63,35 @@ func (t *tracer) message(typ wire.Type, body []byte) string {
 	case wire.TypeMessage:
 		m, _ := wire.ReadMessage(body)
 		return fmt.Sprintf("message %d of n%d", m.Seq, t.w.memberOf(m.Origin))
+	case wire.TypeLease:
+		m, _ := wire.ReadLease(body)
+		return fmt.Sprintf("ping %d, the next within %s", m.Seq, m.Next)
+	case wire.TypeInquiry:
+		m, _ := wire.ReadInquiry(body)
+		return fmt.Sprintf("inquiry %d about n%d, silent for %s", m.Seq, t.w.memberOf(m.Target), m.Age)
+	case wire.TypeFinding:
+		m, _ := wire.ReadFinding(body)
+		return fmt.Sprintf("finding %d: %s, %s, %d pings in %s", m.Seq, wordNames[m.Word], causeNames[m.Cause], m.Pings, m.Span)
+	case wire.TypeEvidence:
+		m, _ := wire.ReadEvidence(body)
+		return fmt.Sprintf("evidence against n%d by n%d, %d votes", t.w.memberOf(m.Target), t.w.memberOf(m.Accuser), m.Count)
 	}
 	return typeName(typ)
 }
+
+// What jurors say and see, by its number.
+var (
+	wordNames  = [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty"}
+	causeNames = [...]string{wire.CauseSilent: "silent", wire.CauseRefused: "refused", wire.CauseStalled: "stalled"}
+)
 
 func typeName(t wire.Type) string {
 	names := map[wire.Type]string{
 		wire.TypePing: "ping", wire.TypeAck: "ack", wire.TypeNack: "nack", wire.TypeRequest: "request",
 		wire.TypeJoin: "join", wire.TypeWelcome: "welcome", wire.TypeRefuse: "refuse",
 		wire.TypeConflict: "conflict", wire.TypeMistaken: "mistaken",
+		wire.TypeSketch: "sketch", wire.TypeList: "list", wire.TypeWant: "want", wire.TypePush: "push",
+		wire.TypeDone: "done", wire.TypeBusy: "busy",
 	}
 	if s, ok := names[t]; ok {
 		return s
@@ -84,7 +104,8 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 		gossip.MemberJoined: "joined", gossip.MemberUpdated: "updated", gossip.MemberSuspected: "suspected",
 		gossip.MemberRecovered: "recovered", gossip.MemberFailed: "failed", gossip.MemberLeft: "left",
 		gossip.Welcomed: "is welcome", gossip.Refused: "is refused", gossip.Conflicted: "has a rival and stops",
-		gossip.LeaveDone: "has left",
+		gossip.LeaveDone: "has left", gossip.Isolated: "is isolated", gossip.Reunited: "is isolated no more",
+		gossip.MemberUnreachable: "is unreachable from here", gossip.MemberReachable: "is reachable again",
 	}
 	text := names[e.Kind]
 	switch {

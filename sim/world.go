@@ -23,6 +23,7 @@ type World struct {
 	idOf   []member.ID         // and back
 	shards []*shard
 	faults []fault
+	past   []fault // those that ended lately
 	agenda []entry
 	laid   int32  // faults so far
 	drawn  uint64 // actions so far: each draws from a stream of its own

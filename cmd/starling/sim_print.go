@@ -26,7 +26,8 @@ var measures = [][]measure{
 	{{"", "any change", ""},
 		{sim.Agree, "all views equal again", "change"}},
 	{{"", "errors", ""},
-		{sim.Suspicions, "false suspicions", "run"}, {sim.Failures, "false failures", "run"}, {sim.AtHealthy, "of these at nodes that are well", "run"}},
+		{sim.Suspicions, "false suspicions", "run"}, {sim.Failures, "false failures", "run"}, {sim.AtHealthy, "of these at nodes that are well", "run"},
+		{sim.Living, "failures of the living", "run"}, {sim.SameSide, "of these with no fault between", "run"}},
 	{{"", "sent by a node", ""},
 		{sim.BytesRate, "bytes a second", "node"}, {sim.PacketRate, "packets a second", "node"}},
 }

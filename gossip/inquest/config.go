@@ -56,6 +56,20 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Quorum returns how many other members have to vote for a verdict in a cluster of so many live ones, the accused and the
+// accuser included; 0: the accuser judges alone. With the accuser's own vote that is half of all who could judge, or more:
+// of a cluster that falls apart, the minority fails nobody.
+func (c Config) Quorum(live int) int {
+	if c.NoJury {
+		return 0
+	}
+	c = c.withDefaults()
+	return (c.seats(live) + 1) / 2
+}
+
+// seats is how many jurors a case has: all but the accuser and the accused could be.
+func (c *Config) seats(live int) int { return max(min(c.Jury, live-2), 0) }
+
 // patience is how long a node looks for jurors before it says that a member cannot be reached from here, or takes its
 // own word for that of a jury.
 func (c *Config) patience() time.Duration { return max(3*c.Grace, 5*time.Second) }

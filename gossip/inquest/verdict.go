@@ -9,11 +9,10 @@ import (
 // The verdict. It takes the votes of more than half of the jury against a member, and that none of them has heard from
 // it. It is spread as a member's failure always is; the reasons stay with who declared it.
 
-// electors returns how many jurors a case has, and how many of them have to vote against the member. With the accuser's
-// own vote that is half of all who could judge, or more: of a cluster that falls apart, the minority fails nobody.
+// electors returns how many jurors a case has, and how many of them have to vote against the member.
 func (d *Detector) electors() (jurors, votes int) {
-	jurors = min(d.cfg.Jury, d.host.Table().Live()-2) // all but the accuser and the accused
-	return jurors, (jurors + 1) / 2
+	live := d.host.Table().Live()
+	return d.cfg.seats(live), d.cfg.Quorum(live)
 }
 
 // judge reaches a verdict if the votes suffice. It says whether it did, and the alarm is gone.

@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+// This file shows the meter histories, and what it counts of them.
+
+func metered(h []Obs) *meter {
+	m := &meter{ledger: newLedger(3, false)}
+	for i := range h {
+		m.ledger.take(&h[i])
+		m.take(&h[i])
+	}
+	return m
+}
+
+// A suspicion is one whether the table says so, as SWIM's does, or the event alone, as Inquest's private alarm.
+func TestSuspicionsOfAllDetectorsCount(t *testing.T) {
+	const s = time.Second
+	alarm := saw(0, 1, alive(1, 0))
+	alarm.Alarm = true
+	for name, doubt := range map[string]Obs{
+		"suspect": saw(0, 1, Holding{1, 0, member.Suspect, true}),
+		"alarm":   alarm,
+	} {
+		m := metered(history(at(s, doubt), at(10*s, Obs{Kind: Crashed, Node: 1}), at(11*s, doubt), at(13*s, saw(0, 1, failed(1, 0)))))
+		if m.falseSuspicions != 1 || m.falseFailures != 0 {
+			t.Errorf("%s: %d false suspicions and %d failures, want 1 and 0", name, m.falseSuspicions, m.falseFailures)
+		}
+		if c := m.crashes[0]; c.first != gossip.Time(11*s) || c.knew[0] != 3*s {
+			t.Errorf("%s: first suspected at %s, known after %s", name, span(c.first), c.knew[0])
+		}
+	}
+}
+
+// The failures of the living count whatever a fault touches; of the dead, or of a former life, they do not.
+func TestFailuresOfTheLiving(t *testing.T) {
+	apart := saw(2, 1, failed(1, 0))
+	apart.Apart = true
+	m := metered(history(Obs{Kind: Troubled, Node: 1}, saw(0, 1, failed(1, 0)), apart,
+		Obs{Kind: Crashed, Node: 2}, saw(0, 2, failed(1, 0)), started(2, 2), saw(0, 2, failed(1, 0))))
+	if m.liveFailures != 2 || m.liveSameSide != 1 || m.falseFailures != 0 {
+		t.Errorf("%d failures of the living, %d on the same side, %d false; want 2, 1, 0", m.liveFailures, m.liveSameSide, m.falseFailures)
+	}
+}
+
+// What lies between two nodes is known while it does, and for a while after; rest is whoever is not on the other side,
+// on either side.
+func TestApart(t *testing.T) {
+	w := joined(t, Options{Nodes: 4, Unchecked: true})
+	do(t, w, time.Second, "cut:rest/n0-n1,oneway,for=10s")
+	for _, c := range []struct {
+		a, b int32
+		want bool
+	}{{0, 2, true}, {2, 0, true}, {0, 1, false}, {2, 3, false}} {
+		if got := w.apart(c.a, c.b, w.now); got != c.want {
+			t.Errorf("n%d and n%d are apart: %v", c.a, c.b, got)
+		}
+	}
+	if !w.faults[0].touches(3, 1) || w.faults[0].touches(1, 3) {
+		t.Error("the cut is not one from n3 to n1")
+	}
+	do(t, w, 20*time.Second)
+	if !w.apart(0, 2, w.now) {
+		t.Error("a cut that ended 11 s ago is forgotten")
+	}
+	if do(t, w, 20*time.Second); w.apart(0, 2, w.now) {
+		t.Error("a cut that ended 31 s ago is not forgotten")
+	}
+}
+
+// A trace names every message of the protocol but for those of packages that are not simulated.
+func TestTraceNamesMessages(t *testing.T) {
+	var text strings.Builder
+	o := Options{Nodes: 12, Seed: 3, Duration: 20 * time.Second, Trace: &text, Gossip: gossip.Config{Detector: gossip.INQUEST}}
+	for _, a := range []string{"1s=kill:1", "2s=crash:1", "5s=start:2", "6s=leave:1"} {
+		x, err := ParseAction(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Actions = append(o.Actions, x)
+	}
+	run(t, o)
+	for _, want := range []string{"the next within", "inquiry", "guilty, silent", "guilty, refused", "evidence against"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the trace has no %q", want)
+		}
+	}
+	if i := strings.Index(text.String(), "type 0x"); i >= 0 {
+		t.Errorf("a message without a name: %s", text.String()[i:i+10])
+	}
+}
