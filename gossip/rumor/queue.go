@@ -1,5 +1,6 @@
-// Package rumor is how news travels: a queue of rumors that a node is infected with, each pushed in a few rounds and
-// then let go (Demers et al. 1987, "rumor mongering": blind by rounds, with feedback by duplicates heard).
+// Package rumor is how news travels: an engine of policies that says how a rumor spreads and when it is let go (Demers
+// et al. 1987), and a queue of rumors that a node is infected with, each pushed in a few rounds and let go earlier when
+// duplicates of it are heard.
 package rumor
 
 import (
@@ -27,13 +28,11 @@ type Item struct {
 	Data    []byte    // for a published message: its bytes on the wire
 }
 
-// slot is an item and how far it has come. Its stamp tells it from an older item of the same slot.
+// slot is an item and its life; one that is not infectious is free. Its stamp tells it from an older item of the same slot.
 type slot struct {
 	Item
 	stamp uint32
-	round uint8
-	heard uint8
-	used  bool
+	life  Life
 }
 
 // ticket is a slot's place in a lane.
@@ -55,7 +54,7 @@ func (l *lane) waiting() []ticket { return l.tickets[l.head:] }
 // so that the least-pushed and oldest come first at constant cost. The zero Queue is not ready: see NewQueue.
 type Queue struct {
 	rounds  []time.Duration // when the rounds come, after the first push was due
-	enough  uint8           // duplicates after which a rumor is old
+	policy  Policy          // when a rumor is old
 	slots   []slot
 	free    []int32
 	at      map[uint64]int32
@@ -66,9 +65,10 @@ type Queue struct {
 }
 
 // NewQueue makes a queue that pushes each rumor in the given rounds, at most MaxRounds, and lets it go earlier when
-// it has been heard again enough times.
+// it has been heard again enough times: nobody answers a push, so that a duplicate is what tells of a useless contact.
 func NewQueue(rounds []time.Duration, enough int) Queue {
-	return Queue{rounds: rounds[:min(len(rounds), MaxRounds)], enough: uint8(min(enough, 255))}
+	rounds = rounds[:min(len(rounds), MaxRounds)]
+	return Queue{rounds: rounds, policy: Policy{Mode: Push, Rounds: len(rounds), Counter: enough}}
 }
 
 // Len returns how many rumors wait, Bytes how long their data is.
@@ -94,7 +94,7 @@ func (q *Queue) Put(now mono.Time, it Item) {
 		i = int32(len(q.slots) - 1)
 	}
 	q.stamp++
-	q.slots[i] = slot{Item: it, stamp: q.stamp, used: true}
+	q.slots[i] = slot{Item: it, stamp: q.stamp, life: Life{State: Infectious}}
 	q.at[it.Key] = i
 	q.bytes += len(it.Data)
 	q.push(0, ticket{due: now, slot: i, stamp: q.stamp})
@@ -114,11 +114,11 @@ func (q *Queue) Heard(key uint64) {
 	if !ok {
 		return
 	}
-	enough := q.enough
+	policy := q.policy
 	if len(q.at) > storm {
-		enough = (enough + 2) / 3
+		policy.Counter = (policy.Counter + 2) / 3
 	}
-	if q.slots[i].heard++; q.slots[i].heard >= enough {
+	if policy.Contact(&q.slots[i].life, false, nil); q.slots[i].life.State == Removed {
 		q.remove(i)
 	}
 }
@@ -158,14 +158,14 @@ func (q *Queue) Pushed(now mono.Time, it *Item) {
 		return
 	}
 	s := &q.slots[i]
-	q.lanes[s.round].head++
-	s.round++
-	if int(s.round) == len(q.rounds) {
+	q.lanes[s.life.Rounds].head++
+	if q.policy.Round(&s.life); s.life.State == Removed {
 		q.remove(i)
 		return
 	}
-	due := now.Add(q.rounds[s.round] - q.rounds[s.round-1])
-	q.push(int(s.round), ticket{due: due, slot: i, stamp: s.stamp})
+	r := int(s.life.Rounds)
+	due := now.Add(q.rounds[r] - q.rounds[r-1])
+	q.push(r, ticket{due: due, slot: i, stamp: s.stamp})
 }
 
 // push puts a ticket at the end of a lane. Before a full lane grows, the tickets at its head that are used up, and those
@@ -201,7 +201,7 @@ func (q *Queue) Waiting(yield func(*Item) bool) {
 
 func (q *Queue) valid(t ticket) bool {
 	s := &q.slots[t.slot]
-	return s.used && s.stamp == t.stamp
+	return s.life.State == Infectious && s.stamp == t.stamp
 }
 
 // head returns the first ticket of a lane that still stands for a rumor.
@@ -237,7 +237,7 @@ func (q *Queue) remove(i int32) {
 		return
 	}
 	if len(q.slots) > keep {
-		*q = Queue{rounds: q.rounds, enough: q.enough, stamp: q.stamp, Dropped: q.Dropped}
+		*q = Queue{rounds: q.rounds, policy: q.policy, stamp: q.stamp, Dropped: q.Dropped}
 		return
 	}
 	for r := range q.lanes {
