@@ -42,8 +42,12 @@ bench: ## the benchmarks of the core and of real clusters over loopback
 	$(GO) test -run xxx -bench . -benchmem ./gossip/... ./transport
 	$(GO) test -run xxx -bench Cluster -benchtime 5x -timeout 30m .
 
+.PHONY: peers
+peers: ## bench/, a module of its own: vet, and that its adapters of memberlist, Serf and GossipSub deliver and count
+	cd bench && $(GO) vet ./... && $(GO) test ./...
+
 .PHONY: check
-check: lint build race fuzz ## everything that has to hold before a change lands
+check: lint build race peers fuzz ## everything that has to hold before a change lands
 	@scripts/readme
 
 .PHONY: results
