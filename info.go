@@ -14,7 +14,7 @@ import (
 type Info struct {
 	Self     Member
 	Cluster  string
-	Detector string // "swim" or "inquest"
+	Detector string // "swim", "inquest", ...: gossip.DetectorNames
 	Started  time.Time
 	Uptime   time.Duration
 	Welcomed bool // a seed let this node in, or it is the first of its cluster
@@ -28,8 +28,8 @@ type Info struct {
 
 	// Isolated says that this node hears from next to nobody, and so declares nobody failed (Inquest alone knows it).
 	Isolated bool
-	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for Inquest the time to expect,
-	// for SWIM the least.
+	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for SWIM the least,
+	// otherwise the time to expect.
 	Detection time.Duration
 
 	Health int           // of this node itself: 0 is good, higher is slower to accuse others

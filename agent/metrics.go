@@ -68,7 +68,7 @@ var metrics = []metric{
 		one(func(i starling.Info) float64 { return number(i.Sealed) })),
 	newMetric(gauge, "starling_isolated", "1 when this node hears from next to nobody and so declares nobody failed, else 0.", nil,
 		one(func(i starling.Info) float64 { return number(i.Isolated) })),
-	newMetric(gauge, "starling_detection_seconds", "From a crash until it is known: for the detector inquest to be expected, for swim the least.", nil,
+	newMetric(gauge, "starling_detection_seconds", "From a crash until it is known: for swim the least, otherwise to be expected.", nil,
 		one(func(i starling.Info) float64 { return i.Detection.Seconds() })),
 	newMetric(gauge, "starling_health_score", "Local health: 0 is good, higher is slower to accuse others.", nil,
 		one(func(i starling.Info) float64 { return float64(i.Health) })),

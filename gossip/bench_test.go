@@ -15,7 +15,7 @@ import (
 func BenchmarkIdlePeriod(b *testing.B) {
 	for _, n := range []int{2, 100} {
 		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
-			l := newLoop(b, n)
+			l := newLoop(b, n, SWIM)
 			l.turn(l.now.Add(time.Minute))
 			before := l.bytesOut()
 			start := l.now
@@ -51,7 +51,7 @@ func (l *loop) bytesOut() (sum uint64) {
 func BenchmarkReceiveNews(b *testing.B) {
 	for _, n := range []int{10, 1000} {
 		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
-			l := newLoop(b, 3)
+			l := newLoop(b, 3, SWIM)
 			node := l.nodes[0]
 			for i := range n - 3 {
 				r := recordOf(fmt.Sprintf("x%d", i), 1, addrOf(1000+i))
@@ -78,7 +78,7 @@ func BenchmarkReceiveNews(b *testing.B) {
 func BenchmarkReceiveMessage(b *testing.B) {
 	for _, copies := range []bool{false, true} {
 		b.Run(map[bool]string{false: "new", true: "copy"}[copies], func(b *testing.B) {
-			l := newLoop(b, 10)
+			l := newLoop(b, 10, SWIM)
 			m := wire.Message{Origin: l.nodes[2].id, Generation: 1, Topic: []byte("news"), Payload: []byte(strings.Repeat("x", 200)), Seq: 1}
 			buf := forge("n1", 1)
 			head := len(buf)
@@ -104,7 +104,7 @@ func BenchmarkNodeMemory(b *testing.B) {
 			for b.Loop() {
 				runtime.GC()
 				runtime.ReadMemStats(&before)
-				l := newLoop(b, n)
+				l := newLoop(b, n, SWIM)
 				runtime.GC()
 				runtime.ReadMemStats(&after)
 				runtime.KeepAlive(l)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/gossip/reconcile"
 	"github.com/starling-gossip/starling/gossip/rumor"
@@ -18,8 +19,9 @@ type Detector uint8
 
 // The failure detectors.
 const (
-	SWIM    Detector = 1
-	INQUEST Detector = 2
+	SWIM      Detector = 1
+	INQUEST   Detector = 2
+	HEARTBEAT Detector = 3
 )
 
 // String returns the detector's name as the command line has it.
@@ -29,6 +31,8 @@ func (d Detector) String() string {
 		return "swim"
 	case INQUEST:
 		return "inquest"
+	case HEARTBEAT:
+		return "heartbeat"
 	}
 	return fmt.Sprintf("Detector(%d)", uint8(d))
 }
@@ -36,11 +40,12 @@ func (d Detector) String() string {
 // Config is how a node behaves. The zero value of each field means its default, which is right for a LAN. A Config is
 // not changed by the nodes made with it, which share it.
 type Config struct {
-	Cluster  string   // the cluster's name; default "starling". Clusters of different names never mix
-	Detector Detector // default SWIM
-	SWIM     swim.Config
-	Inquest  inquest.Config
-	Repair   reconcile.Config
+	Cluster   string   // the cluster's name; default "starling". Clusters of different names never mix
+	Detector  Detector // default SWIM
+	SWIM      swim.Config
+	Inquest   inquest.Config
+	Heartbeat heartbeat.Config
+	Repair    reconcile.Config
 
 	MTU    int // bytes of a datagram, before sealing; default 1,400
 	Budget int // bytes a second of news and messages that this node sends at most; default 1 MiB
@@ -81,7 +86,7 @@ func (c *Config) withDefaults() (Config, error) {
 	def(&d.Stall, 100*time.Millisecond)
 	def(&d.Inquest.Grace, defaultGrace)
 	switch {
-	case d.Detector != SWIM && d.Detector != INQUEST:
+	case !slices.Contains(detectors, d.Detector):
 		return d, fmt.Errorf("%w: there is no detector %d", ErrConfig, d.Detector)
 	case d.MTU < wire.MinMTU || d.MTU > wire.MaxMTU:
 		return d, fmt.Errorf("%w: an MTU of %d bytes, from %d to %d are allowed", ErrConfig, d.MTU, wire.MinMTU, wire.MaxMTU)
@@ -98,6 +103,12 @@ func (c *Config) withDefaults() (Config, error) {
 	}
 	return d, nil
 }
+
+// probeRoom is how many bytes of a detector's messages fit a datagram beside the header and the fingerprint.
+func (c *Config) probeRoom() int { return c.MTU - wire.HeaderSize - wire.MessageSize - fingerprintSize }
+
+// private says whether each node judges for itself and believes no other.
+func (c *Config) private() bool { return c.Detector == HEARTBEAT && c.Heartbeat.Local }
 
 // def sets what is zero to its default.
 func def[T comparable](v *T, d T) {

@@ -181,6 +181,7 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) bool {
 		}
 		return ok
 	case wire.TypeRefuse:
+		n.asked |= 1 << t
 		r, ok := wire.ReadRefuse(body)
 		if ok {
 			n.refused(peer, &r)

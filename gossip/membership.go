@@ -27,6 +27,9 @@ func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim
 		n.aboutSelf(peer, check, c, r)
 		return
 	}
+	if c.State == member.Failed && n.cfg.private() {
+		return
+	}
 	m, known := n.table.Get(id)
 	fact, ok := n.factOf(&m, known, id, check, c, r)
 	if !ok {

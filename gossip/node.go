@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/reconcile"
@@ -57,7 +58,7 @@ type Node struct {
 	entry  entry
 	upkeep upkeep
 	told   []member.ID // in the news of the current datagram
-	asked  uint64      // kinds of questions answered in the current datagram, a bit each
+	asked  uint64      // kinds of questions in the current datagram, and whether it refuses this node; a bit each
 	wanted []member.ID // records to ask the sender of the current datagram for
 
 	stats   Stats
@@ -173,8 +174,11 @@ func (n *Node) launch() {
 }
 
 func (n *Node) newDetector() detect.Detector {
-	if n.cfg.Detector == INQUEST {
+	switch n.cfg.Detector {
+	case INQUEST:
 		return inquest.New(n.cfg.Inquest, host{n}, n.now)
+	case HEARTBEAT:
+		return heartbeat.New(n.cfg.Heartbeat, host{n}, n.cfg.probeRoom(), n.now)
 	}
 	return swim.New(n.cfg.SWIM, host{n}, n.now)
 }
@@ -270,6 +274,16 @@ func (h host) Alarm(_ Time, id member.ID, on bool) {
 }
 
 func (h host) FailWith(_ Time, id member.ID, e detect.Evidence) { h.n.failWith(id, e) }
+
+func (h host) FailHere(_ Time, id member.ID, e detect.Evidence) {
+	h.n.quiet(func() { h.n.failWith(id, e) })
+}
+
+func (h host) Forget(_ Time, id member.ID) {
+	if m, ok := h.n.table.Get(id); ok && !m.State.Live() {
+		h.n.forget(id)
+	}
+}
 
 func (h host) Unreachable(_ Time, id member.ID, on bool) {
 	if m, ok := h.n.table.Get(id); ok && m.State.Live() {

@@ -62,7 +62,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	if r.Malformed() {
 		n.stats.Malformed++
 	}
-	if !n.wasAsked(wire.TypeJoin) { // a newcomer is in, or is not wanted yet
+	if !n.wasAsked(wire.TypeJoin) && !n.wasAsked(wire.TypeRefuse) { // a newcomer is in, or is not wanted yet; nor is who refuses
 		n.meet(h, peer)
 	}
 	n.endDatagram()
@@ -116,7 +116,7 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
 		return true
 	}
 	switch t {
-	case wire.TypePing, wire.TypeAck, wire.TypePingReq, wire.TypeNack, wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
+	case wire.TypePing, wire.TypeAck, wire.TypePingReq, wire.TypeNack, wire.TypeLease, wire.TypeInquiry, wire.TypeFinding, wire.TypeCounters:
 		n.detector.Receive(n.now, peer, t, body)
 	case wire.TypeFingerprint:
 		return n.takeFingerprint(peer, body)

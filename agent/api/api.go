@@ -53,7 +53,7 @@ type Info struct {
 	Members   map[string]int `json:"members"` // by state, this node included
 	Agreement Agreement      `json:"agreement"`
 	Isolated  bool           `json:"isolated"`          // hears from next to nobody, and so declares nobody failed
-	Detection float64        `json:"detection_seconds"` // after a crash until it is known: swim: the least; inquest: to be expected
+	Detection float64        `json:"detection_seconds"` // after a crash until it is known: swim: the least; otherwise: to be expected
 	Health    int            `json:"health"`            // 0 is good; higher: this node doubts its own eyes
 	RTT       float64        `json:"rtt_seconds"`
 	Traffic   Traffic        `json:"traffic"`

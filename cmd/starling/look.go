@@ -184,8 +184,10 @@ func detectionText(i api.Info) string {
 		return ""
 	case i.Detector == "swim":
 		return fmt.Sprintf("; a crash is known after %.2f s or more", i.Detection)
+	case i.Detector == "inquest":
+		return fmt.Sprintf("; a crash is known after about %.2f s, a process that ends on a running host in half a second", i.Detection)
 	}
-	return fmt.Sprintf("; a crash is known after about %.2f s, a process that ends on a running host in half a second", i.Detection)
+	return fmt.Sprintf("; a crash is known after about %.2f s", i.Detection)
 }
 
 func healthText(score int) string {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/starling-gossip/starling/agent/settings"
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/swim"
 	"github.com/starling-gossip/starling/sim"
 )
@@ -39,6 +40,10 @@ var detectors = []struct {
 	{"swim-plain", "SWIM without suspicion: a failed probe is a verdict",
 		gossip.Config{SWIM: swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true, NoShrink: true, NoBuddy: true, NoSuspicion: true}}},
 	{"inquest", "private suspicion, a jury, evidence in place of waiting", gossip.Config{Detector: gossip.INQUEST}},
+	{"heartbeat", "gossiped counters; one that does not rise in time fails its member (van Renesse, Minsky, Hayden 1998)",
+		gossip.Config{Detector: gossip.HEARTBEAT}},
+	{"heartbeat-local", "the same as published: each judges for itself and forgets the dead after T_cleanup",
+		gossip.Config{Detector: gossip.HEARTBEAT, Heartbeat: heartbeat.Config{Local: true}}},
 }
 
 func detectorNames() string {

@@ -123,3 +123,23 @@ type Vote struct {
 	Pings int           // that it sent in vain
 	Span  time.Duration // over which it did
 }
+
+// AppendDoubt tells a member that it is held a suspect, if it is, for a packet that goes to it anyway: it refutes if it
+// lives (Lifeguard, section IV-C, calls it the buddy system).
+func AppendDoubt(b []byte, m *member.Member, accuser member.ID) []byte {
+	if m.State != member.Suspect {
+		return b
+	}
+	return wire.AppendUpdate(b, &wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{
+		Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Suspect, Accuser: accuser,
+	}})
+}
+
+// Loner is what a node offers a detector whose verdicts may stay its own, beside Host. Every node is a Loner.
+type Loner interface {
+	Host
+	// FailHere declares a live member failed at this node, and tells its user, but no other node.
+	FailHere(now mono.Time, id member.ID, e Evidence)
+	// Forget drops a dead member from this node's table. Whoever tells of it again brings it back.
+	Forget(now mono.Time, id member.ID)
+}

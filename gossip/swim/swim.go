@@ -162,13 +162,8 @@ func (d *Detector) send(now mono.Time, to detect.Peer, message []byte) {
 // appendBuddy tells a suspect that it is one with every packet that goes to it (Lifeguard, section IV-C): it can
 // refute one round trip later, however long the queue of news is.
 func (d *Detector) appendBuddy(b []byte, to member.ID) []byte {
-	m, ok := d.host.Table().Get(to)
-	if !ok || m.State != member.Suspect {
-		return b
-	}
-	return wire.AppendUpdate(b, &wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{
-		Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Suspect, Accuser: d.host.Self(),
-	}})
+	m, _ := d.host.Table().Get(to)
+	return detect.AppendDoubt(b, &m, d.host.Self())
 }
 
 // startProbe begins a period.

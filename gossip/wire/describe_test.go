@@ -74,6 +74,8 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return describeRepair(t, body)
 	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
 		return describeInquest(t, body)
+	case wire.TypeCounters:
+		return describeCounters(body)
 	case wire.TypePiece:
 		return describePiece(body)
 	case wire.TypeCarry, wire.TypeOffer, wire.TypeConfirm:
@@ -236,6 +238,8 @@ func rewrite(b []byte, t wire.Type, body []byte) []byte {
 		return rewriteRepair(b, t, body)
 	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
 		return rewriteInquest(b, t, body)
+	case wire.TypeCounters:
+		return rewriteCounters(b, body)
 	case wire.TypePiece:
 		m, _ := wire.ReadPiece(body)
 		return wire.AppendPiece(b, &m)

@@ -103,6 +103,7 @@ func vectors() []vector {
 	}
 	list = append(append(list, repairVectors()...), inquestVectors()...)
 	list = append(list, append(pieceVectors(), treeVectors()...)...)
+	list = append(list, counterVectors()...)
 	return append(list, datagramVectors(fp)...)
 }
 

@@ -52,7 +52,7 @@ const (
 	TypeMessage     Type = 0x0e
 
 	// 0x0f: evidence.go. 0x10 to 0x1f: anti-entropy, repair.go. 0x20 to 0x2f: detectors beyond ping, ack, ping-req and
-	// nack, inquest.go. 0x30: piece.go. 0x31 to 0x37: tree.go.
+	// nack, inquest.go, counters.go. 0x30: piece.go. 0x31 to 0x37: tree.go.
 )
 
 // Errors of Open. They are values, so that a flood of bad packets costs no memory.

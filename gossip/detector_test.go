@@ -1,0 +1,44 @@
+package gossip
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+// A node that runs another detector than its seed is told so, and neither of the two takes the other for a member.
+func TestOtherDetectorIsRefused(t *testing.T) {
+	for _, own := range detectors {
+		for _, other := range detectors {
+			if own == other {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s to %s", other, own), func(t *testing.T) {
+				w := newWorld(t)
+				w.cluster(3, &Config{Detector: own})
+				stranger := w.start("stranger", 9, 1, &Config{Detector: other}, 0)
+				w.run(10 * time.Second)
+				refused := 0
+				for _, e := range stranger.events {
+					if e.Kind == Refused && errors.Is(e.Err, ErrWrongDetector) {
+						refused++
+					}
+				}
+				if refused == 0 || count(stranger, Welcomed) > 0 || count(stranger, MemberJoined) > 0 {
+					t.Errorf("it was refused %d times; events: %v", refused, stranger.events)
+				}
+				if stranger.Table().Len() != 1 {
+					t.Errorf("it holds %d members", stranger.Table().Len())
+				}
+				for _, p := range w.nodes[:3] {
+					if _, known := p.Table().Get(member.IDOf("stranger")); known {
+						t.Errorf("%s holds it for a member", p.addr)
+					}
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package sim
+
+import (
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/heartbeat"
+)
+
+// Under each of the detectors by heartbeats, while a tenth of all packets is lost, a crash becomes known to all, the
+// process is taken back when it starts again, and nobody else is held failed.
+func TestHeartbeatDetectors(t *testing.T) {
+	for name, cfg := range map[string]gossip.Config{
+		"heartbeat":       {Detector: gossip.HEARTBEAT},
+		"heartbeat-local": {Detector: gossip.HEARTBEAT, Heartbeat: heartbeat.Config{Local: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{Nodes: 30, Seed: 5, Duration: 100 * time.Second, Gossip: cfg}
+			lan := LAN()
+			lan.Within.Loss, lan.Between.Loss = 0.1, 0.1
+			o.Network = lan
+			for _, text := range []string{"10s=crash:n7", "60s=restart:n7"} {
+				a, err := ParseAction(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.Actions = append(o.Actions, a)
+			}
+			r, err := Run(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range r.Violations {
+				t.Error(v)
+			}
+			if r.FalseFailures != 0 {
+				t.Errorf("%d false failures", r.FalseFailures)
+			}
+			if r.Crashes.Known100.N != 1 || r.Crashes.Known100.Max > 15 {
+				t.Errorf("the crash became known so: %+v", r.Crashes)
+			}
+			if back := r.Settled[1]; back.After < 0 || back.After > 1 {
+				t.Errorf("the return became known so: %+v", back)
+			}
+		})
+	}
+}
