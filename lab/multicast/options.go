@@ -96,3 +96,15 @@ func (o *Options) validate() error {
 	}
 	return nil
 }
+
+// Check says what is wrong with options.
+func (o Options) Check() error {
+	_, err := o.withDefaults()
+	return err
+}
+
+// Filled returns options that are right with their defaults in place.
+func (o Options) Filled() Options {
+	o, _ = o.withDefaults()
+	return o
+}

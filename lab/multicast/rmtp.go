@@ -23,6 +23,7 @@ type rmtp struct {
 	heard   []gossip.Time // of each designated receiver above, the nearest first, the last advert
 	above   []int         // who they are
 	missing []int         // who lack the message, as they said in this period
+	deaf    gossip.Time   // until then a report may have crossed with the message, and does not count
 }
 
 // The timers.
@@ -62,7 +63,10 @@ func (r *rmtp) start() {
 	}
 }
 
-func (r *rmtp) publish() { r.group(data, wholeGroup) }
+func (r *rmtp) publish() {
+	r.group(data, wholeGroup)
+	r.deaf = r.now().Add(r.w.o.Retry)
+}
 
 // to is to whom the status goes: the nearest that was heard of late, or the origin.
 func (r *rmtp) to() int {
@@ -75,8 +79,12 @@ func (r *rmtp) to() int {
 	return 0
 }
 
-func (r *rmtp) receive(from int, k kind, args []uint32, _ bool) {
+func (r *rmtp) receive(from int, k kind, args []uint32, fresh bool) {
 	switch k {
+	case data:
+		if fresh {
+			r.deaf = r.now().Add(r.w.o.Retry)
+		}
 	case advert:
 		for i, a := range r.above {
 			if a == int(args[0]) {
@@ -84,7 +92,7 @@ func (r *rmtp) receive(from int, k kind, args []uint32, _ bool) {
 			}
 		}
 	case status:
-		if args[0] == 0 && r.has {
+		if args[0] == 0 && r.has && r.now() >= r.deaf {
 			r.missing = append(r.missing, from)
 		}
 	}
