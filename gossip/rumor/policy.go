@@ -1,6 +1,7 @@
 package rumor
 
 import (
+	"fmt"
 	"math"
 	"math/bits"
 	"math/rand/v2"
@@ -21,6 +22,28 @@ const (
 	Pull                     // who lacks it asks for it
 	PushPull                 // both
 )
+
+var modeNames = [...]string{0: "none", Push: "push", Pull: "pull", PushPull: "push-pull"}
+
+// ParseMode reads a mode's name.
+func ParseMode(name string) (Mode, error) {
+	for m := Push; m <= PushPull; m++ {
+		if modeNames[m] == name {
+			return m, nil
+		}
+	}
+	return 0, fmt.Errorf("there is no %q; there are push, pull, push-pull", name)
+}
+
+func (m Mode) String() string {
+	if m > PushPull {
+		m = 0
+	}
+	return modeNames[m]
+}
+
+// MarshalText makes a mode its name in JSON.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // Policy is how a rumor spreads. It has three limits; the first that is reached makes a node let the rumor go, and with
 // none of them it is infectious for ever.
