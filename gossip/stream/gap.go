@@ -1,0 +1,194 @@
+package stream
+
+import (
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+)
+
+// A stream in which something is missing: how long that waits, who is said to have it, who says to lack it, and when it
+// is passed over.
+//
+// A piece is missing if a later one is here or somebody claims that there is one. It is passed over only if the members
+// who were asked (enough of them, the origin too if it lives) do not hold it, over Patience; or after GiveUp. A claim
+// that nobody can show ends in the same way, without a word: it may be forged.
+
+const (
+	enoughDenied = 32 // members, all if there are fewer, without whom a piece is given up
+	firstDenied  = 3  // who are asked at once; the others over Patience, since pieces spread meanwhile
+	maxTellers   = 4
+	deafFor      = 10 * time.Second // to claims, after one that nobody could show
+	maxPause     = time.Second      // between two requests that are not answered
+)
+
+// repair is what a node knows of a gap.
+type repair struct {
+	since mono.Time // when the first missing piece was found missing
+
+	ripe   uint64    // pieces up to this one may be asked for
+	next   uint64    // and up to this one when ripens has come
+	ripens mono.Time // mono.Never while there is no more
+	latest mono.Time // it is not put off beyond
+
+	tellers  [maxTellers]claim
+	tellerAt int
+
+	requests []request
+	slow     time.Duration // pause after a request that was not answered
+	paused   mono.Time     // nobody is asked before
+
+	missing uint64      // the first missing piece, that the rest is about
+	denied  []member.ID // who does not hold it
+	extent  uint64      // none of them has anything from missing to this one
+	later   int         // how many of them have something after it
+}
+
+// claim is what a member says to hold.
+type claim struct {
+	id        member.ID
+	low, high uint64
+}
+
+// hear notes what a member says to hold.
+func (r *repair) hear(id member.ID, low, high uint64) {
+	for i := range r.tellers {
+		if r.tellers[i].id == id {
+			r.tellers[i] = claim{id, low, high}
+			return
+		}
+	}
+	r.tellers[r.tellerAt] = claim{id, low, high}
+	r.tellerAt = (r.tellerAt + 1) % maxTellers
+}
+
+func (r *repair) stalled(gap time.Duration) {
+	r.since, r.ripens, r.latest, r.paused = r.since.Add(gap), r.ripens.Add(gap), r.latest.Add(gap), r.paused.Add(gap)
+	for i := range r.requests {
+		r.requests[i].due = r.requests[i].due.Add(gap)
+	}
+}
+
+// solidify finds the first piece from next on that is not held.
+func (st *stream) solidify() {
+	for st.get(st.solid) != nil {
+		st.solid++
+	}
+}
+
+// missing looks whether anything is missing of a stream after something about it changed, and sees to its repair.
+// byItself says that a piece came without being asked for: more may come so.
+func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
+	if !st.begun {
+		return
+	}
+	if st.solidify(); st.solid > st.head {
+		s.endRepair(st)
+		return
+	}
+	r := st.repair
+	if r == nil {
+		s.stats.Gaps++
+		r = &repair{since: now, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
+		st.repair = r
+		s.repairs = append(s.repairs, st)
+	}
+	if r.missing != st.solid {
+		r.since, r.missing = now, st.solid
+		r.denied, r.later = r.denied[:0], 0
+	}
+	switch {
+	case st.head <= r.ripe:
+	case r.ripens == mono.Never:
+		r.next, r.ripens, r.latest = st.head, now.Add(s.cfg.Wait), now.Add(4*s.cfg.Wait)
+	case byItself:
+		r.ripens = min(now.Add(s.cfg.Wait), r.latest)
+	}
+	s.at(min(r.ripens, now.Add(s.cfg.Patience)))
+}
+
+// endRepair ends the repair of a stream of which nothing is missing any more, or which is let go.
+func (s *Streams) endRepair(st *stream) {
+	if st.repair == nil {
+		return
+	}
+	s.inFlight -= len(st.repair.requests)
+	st.repair = nil
+	s.repairs = slices.DeleteFunc(s.repairs, func(o *stream) bool { return o == st })
+	if len(s.repairs) == 0 {
+		s.repairs = nil
+	}
+}
+
+// ripen lets pieces be asked for that were waited for long enough.
+func (r *repair) ripen(now mono.Time, head uint64, wait time.Duration) {
+	if now < r.ripens {
+		return
+	}
+	r.ripe, r.ripens = r.next, mono.Never
+	if head > r.ripe {
+		r.next, r.ripens, r.latest = head, now.Add(wait), now.Add(4*wait)
+	}
+}
+
+// deny notes that a member does not hold the first missing piece, nor any up to extent, and whether it holds later ones.
+func (r *repair) deny(id member.ID, extent uint64, later bool) {
+	if slices.Contains(r.denied, id) {
+		return
+	}
+	if len(r.denied) == 0 || extent < r.extent {
+		r.extent = extent
+	}
+	if later {
+		r.later++
+	}
+	r.denied = append(r.denied, id)
+}
+
+// hopeless says whether the first missing piece is to be passed over.
+func (s *Streams) hopeless(now mono.Time, st *stream) bool {
+	r := st.repair
+	switch age := now.Sub(r.since); {
+	case len(r.denied) == 0: // nobody was reached: that says nothing of what they hold
+		return false
+	case age >= s.cfg.GiveUp:
+		return true
+	case age < s.cfg.Patience || len(r.denied) < min(enoughDenied, s.host.Table().Live()-1):
+		return false
+	}
+	return !s.originLives(st) || slices.Contains(r.denied, st.origin)
+}
+
+// originLives says whether a stream's origin is a live member, other than this node, in the life that the stream is of.
+func (s *Streams) originLives(st *stream) bool {
+	m, ok := s.host.Table().Get(st.origin)
+	return ok && m.State.Live() && m.Generation() == st.generation && m.ID != s.host.Self()
+}
+
+// lose passes over what is missing from the first missing piece on, as far as those who were asked lack it.
+func (s *Streams) lose(now mono.Time, st *stream) {
+	r := st.repair
+	to := r.extent + 1
+	if r.extent == ^uint64(0) {
+		to = r.extent
+	}
+	held, ok := st.after(st.solid)
+	switch {
+	case ok:
+		to = min(to, held)
+	case 2*r.later < len(r.denied) || r.later == 0 || st.deaf > now: // nothing shows that there is more
+		st.head = max(st.top, st.next-1)
+		st.deaf = now.Add(deafFor)
+		s.stats.Unproven++
+		s.endRepair(st)
+		s.deliverLater(now, st)
+		return
+	}
+	for st.held > 0 && to-st.low > 2*Ahead {
+		s.drop(st, st.low)
+	}
+	st.passOver(to)
+	s.deliver(now, st, false)
+	s.missing(now, st, false)
+}

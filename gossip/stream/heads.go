@@ -1,0 +1,133 @@
+package stream
+
+import (
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Heads ride on probes: a hash over all heads, by which equal views know that they are, and the heads that changed
+// lately, each on a few probes. So who lost the tail of a stream, which no later piece shows, hears of it from the next
+// who probes it or whom it probes.
+
+const (
+	tellings = 4 // probes on which a head is told after it changed
+	maxTold  = 8 // heads on one probe
+)
+
+// tellHead has a head told on the next probes.
+func (s *Streams) tellHead(st *stream) {
+	st.told = tellings
+	if !st.queued {
+		st.queued = true
+		s.telling = append(s.telling, st)
+	}
+}
+
+// AppendHeads adds a Heads message for a probe or its answer, in at most room bytes; nothing if nothing is held and
+// nothing changed.
+func (s *Streams) AppendHeads(b []byte, room int) []byte {
+	if room < wire.HeadsSize || s.hash == 0 && len(s.telling) == 0 {
+		return b
+	}
+	start := len(b)
+	b = wire.BeginHeads(b, s.hash)
+	n := min(len(s.telling), maxTold, (room-wire.HeadsSize)/wire.HeadSize)
+	for _, st := range s.telling[:n] {
+		h := st.asHead()
+		b = wire.AppendHead(b, &h)
+		st.told--
+	}
+	s.rotate(n)
+	return wire.EndHeads(b, start)
+}
+
+// rotate puts the first n of those to be told at the end, or takes them out if they were told often enough.
+func (s *Streams) rotate(n int) {
+	var again [maxTold]*stream
+	k := 0
+	for _, st := range s.telling[:n] {
+		if st.told > 0 && !st.gone {
+			again[k] = st
+			k++
+		} else {
+			st.queued = false
+		}
+	}
+	rest := copy(s.telling, s.telling[n:])
+	copy(s.telling[rest:], again[:k])
+	clear(s.telling[rest+k:])
+	s.telling = s.telling[:rest+k]
+	if len(s.telling) == 0 {
+		s.telling = nil
+	}
+}
+
+func (s *Streams) receiveHeads(now mono.Time, from member.Member, body []byte) bool {
+	hash, heads, ok := wire.ReadHeads(body)
+	if !ok {
+		return false
+	}
+	for range maxTold {
+		h, ok := heads.Next()
+		if !ok {
+			break
+		}
+		s.hear(now, from, h)
+	}
+	s.compareHash(now, from, hash)
+	return !heads.Malformed()
+}
+
+// hear takes in how far a member has a stream, and says whether that was more than is known here.
+func (s *Streams) hear(now mono.Time, from member.Member, h wire.Head) (news bool) {
+	if h.Origin == s.host.Self() && h.Generation == s.host.Generation() {
+		return false
+	}
+	st := s.find(h.Origin, h.Generation)
+	if st == nil {
+		if _, known := s.host.Table().Get(h.Origin); !known || h.High == 0 || s.sync.newcomer {
+			return false
+		}
+		if st = s.meet(now, h.Origin, h.Generation, h.High); st == nil {
+			return false
+		}
+	}
+	if h.High <= st.head && st.repair == nil {
+		return false
+	}
+	st.lately = true
+	news = s.claimed(now, st, h.High)
+	if st.repair != nil {
+		st.repair.hear(from.ID, h.Low, h.High)
+	}
+	return news
+}
+
+// meet makes a stream that was not known, of which a piece was heard. A newcomer that does not know yet where it begins
+// keeps what comes until it does.
+func (s *Streams) meet(_ mono.Time, origin member.ID, generation, seq uint64) *stream {
+	if origin == s.host.Self() && generation == s.host.Generation() {
+		return nil
+	}
+	st := s.add(origin, generation)
+	if st != nil && s.sync.newcomer {
+		st.begun = false
+		if seq > Ahead/2 {
+			st.next = seq - Ahead/2
+			st.solid = st.next
+		}
+	}
+	return st
+}
+
+// claimed takes in that somebody says that a stream goes up to some piece, and says whether that is news.
+func (s *Streams) claimed(now mono.Time, st *stream, high uint64) bool {
+	high = min(high, st.next+Ahead-1)
+	if high <= st.head || now < st.deaf {
+		return false
+	}
+	st.head = high
+	s.missing(now, st, false)
+	return true
+}

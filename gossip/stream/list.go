@@ -1,0 +1,161 @@
+package stream
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// stream is what one member publishes in one life, as this node has it.
+type stream struct {
+	origin     member.ID
+	generation uint64
+
+	begun  bool // it is decided where it begins for this node; until then nothing is delivered
+	lately bool // used since the hand passed
+	gone   bool // let go: what still points here leads nowhere
+
+	next  uint64 // the first piece that is neither delivered nor passed over
+	solid uint64 // the first one from next on that is not held
+	top   uint64 // the last one that was here or lies before where the stream began
+	head  uint64 // the last one that somebody says there is; at least top
+	low   uint64 // the first one that is held, if any is
+	held  int
+	shelf
+
+	seq  uint64 // of the last message delivered or passed over; 0 too if the stream began in the middle
+	hole uint64 // the first of the pieces that were passed over and not told as lost yet; 0: there are none
+
+	told   uint8     // so many times its head is to be told yet
+	queued bool      // it is among those to be told
+	repair *repair   // nil while nothing is missing
+	deaf   mono.Time // claims of more are not believed before
+}
+
+func (st *stream) compare(origin member.ID, generation uint64) int {
+	return cmp.Or(cmp.Compare(st.origin, origin), cmp.Compare(st.generation, generation))
+}
+
+// lowest returns the first piece that is held, or the one after the last.
+func (st *stream) lowest() uint64 {
+	if st.held > 0 {
+		return st.low
+	}
+	return st.highest() + 1
+}
+
+// highest returns the last piece of which this node knows that there is one.
+func (st *stream) highest() uint64 { return max(st.top, st.next-1) }
+
+func (st *stream) asHead() wire.Head {
+	return wire.Head{Origin: st.origin, Generation: st.generation, Low: st.lowest(), High: st.highest()}
+}
+
+// item is the stream's part of the hash over all heads.
+func (st *stream) item() uint64 {
+	if st.held == 0 {
+		return 0
+	}
+	return mix(uint64(st.origin) + mix(st.generation+mix(st.top)))
+}
+
+// mix is the finalizer of MurmurHash3, as in docs/protocol.md.
+func mix(h uint64) uint64 {
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	h *= 0xc4ceb9fe1a85ec53
+	h ^= h >> 33
+	return h
+}
+
+func (s *Streams) search(origin member.ID, generation uint64) (int, bool) {
+	return slices.BinarySearchFunc(s.list, origin, func(st *stream, _ member.ID) int { return st.compare(origin, generation) })
+}
+
+// find returns a stream, nil if it is not known.
+func (s *Streams) find(origin member.ID, generation uint64) *stream {
+	if st := s.last; st != nil && st.compare(origin, generation) == 0 {
+		return st
+	}
+	i, ok := s.search(origin, generation)
+	if !ok {
+		return nil
+	}
+	s.last = s.list[i]
+	return s.last
+}
+
+// lives returns where the streams of one origin stand in the list.
+func (s *Streams) lives(origin member.ID) (from, to int) {
+	from, _ = s.search(origin, 0)
+	for to = from; to < len(s.list) && s.list[to].origin == origin; {
+		to++
+	}
+	return from, to
+}
+
+// add makes a stream that is not known yet, nil if it is not taken in: its generation is not believed, or older than
+// all of the MaxLives that are known of its origin.
+func (s *Streams) add(origin member.ID, generation uint64) *stream {
+	if origin == 0 || generation > member.MaxGeneration {
+		return nil
+	}
+	from, to := s.lives(origin)
+	if to-from >= MaxLives {
+		if generation < s.list[from].generation || s.list[from] == s.own {
+			return nil
+		}
+		s.remove(from)
+	}
+	if len(s.list) >= MaxStreams {
+		s.remove(s.victim())
+	}
+	st := &stream{origin: origin, generation: generation, lately: true, begun: true, next: 1, solid: 1}
+	i, _ := s.search(origin, generation)
+	s.list = slices.Insert(s.list, i, st)
+	return st
+}
+
+// victim returns the stream that makes way for another (second chance, Corbató 1969). The own one stays.
+func (s *Streams) victim() int {
+	for {
+		s.hand = (s.hand + 1) % len(s.list)
+		st := s.list[s.hand]
+		if !st.lately && st != s.own {
+			return s.hand
+		}
+		st.lately = false
+	}
+}
+
+// remove lets a stream go, with all that is held of it.
+func (s *Streams) remove(i int) {
+	st := s.list[i]
+	for st.held > 0 {
+		s.drop(st, st.low)
+	}
+	st.gone = true
+	s.endRepair(st)
+	s.list = slices.Delete(s.list, i, i+1)
+	if s.last == st {
+		s.last = nil
+	}
+	if s.own == st {
+		s.own = nil
+	}
+}
+
+// Forget lets go of all streams of a member that the node has forgotten.
+func (s *Streams) Forget(origin member.ID) {
+	for {
+		from, to := s.lives(origin)
+		if from == to {
+			return
+		}
+		s.remove(from)
+	}
+}

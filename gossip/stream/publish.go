@@ -1,0 +1,133 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Errors of Append.
+var (
+	ErrTooLarge     = errors.New("the message is too large")
+	ErrTopic        = errors.New("not a topic")
+	ErrBackpressure = errors.New("too much is published that the others have not confirmed yet")
+)
+
+// pieceCost is what a piece counts in the window beside its body, so that empty messages are bounded too.
+const pieceCost = 64
+
+// Published is where a message went: its number and its pieces.
+type Published struct {
+	Generation, Seq uint64
+	First, Last     uint64
+}
+
+// Append publishes a message: it becomes pieces of this node's own stream, which Body returns from now on, and is
+// delivered here. The topic has 1 to wire.MaxTopic bytes, the payload at most MaxPayload. It fails with ErrBackpressure
+// if the window has no room; Host.Writable tells when to try again. On an error nothing was done.
+func (s *Streams) Append(now mono.Time, topic string, payload []byte) (Published, error) {
+	switch {
+	case topic == "" || len(topic) > wire.MaxTopic:
+		return Published{}, fmt.Errorf("%w: %q has %d bytes, from 1 to %d are allowed", ErrTopic, topic, len(topic), wire.MaxTopic)
+	case len(payload) > MaxPayload:
+		return Published{}, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(payload), MaxPayload)
+	}
+	parts := s.parts(topic, payload)
+	if s.openCount > 0 &&
+		(s.open+len(payload)+parts*pieceCost > s.cfg.Window || s.openCount+parts > s.cfg.Pieces/2) {
+		s.blocked = true
+		s.stats.Backpressure++
+		return Published{}, fmt.Errorf("%w: %d bytes", ErrBackpressure, s.open)
+	}
+	return s.publish(now, topic, payload, parts), nil
+}
+
+// parts returns how many pieces a message takes.
+func (s *Streams) parts(topic string, payload []byte) int {
+	first, other := s.capacity(topic)
+	if len(payload) <= first {
+		return 1
+	}
+	return 1 + (len(payload)-first+other-1)/other
+}
+
+// capacity returns how much payload fits the first piece of a message, and the others.
+func (s *Streams) capacity(topic string) (first, other int) {
+	other = s.cfg.Piece - bodyHead
+	return other - 2 - len(topic), other
+}
+
+func (s *Streams) publish(now mono.Time, topic string, payload []byte, parts int) Published {
+	st := s.ownStream()
+	first, other := s.capacity(topic)
+	p := part{seq: st.seq + 1, topic: []byte(topic)}
+	out := Published{Generation: st.generation, Seq: p.seq, First: st.top + 1, Last: st.top + uint64(parts)}
+	for i, room := 0, first; i < parts; i, room = i+1, other {
+		n := min(room, len(payload))
+		p.index, p.rest, p.payload = uint64(i), uint64(parts-1-i), payload[:n]
+		payload = payload[n:]
+		s.hold(now, st, st.top+1, appendPart(make([]byte, 0, partSize(&p)), &p))
+		s.setOpen(st, st.top)
+	}
+	s.stats.Published++
+	s.deliver(now, st, true)
+	s.retain(now)
+	return out
+}
+
+// ownStream returns the stream of this node's present life.
+func (s *Streams) ownStream() *stream {
+	id, generation := s.host.Self(), s.host.Generation()
+	if s.own == nil || s.own.generation != generation {
+		if s.own != nil { // the node took a new generation: nobody will close what it published in the old one
+			s.closeUpTo(s.own, s.own.top)
+			s.own = nil
+		}
+		if s.own = s.find(id, generation); s.own == nil {
+			s.own = s.add(id, generation)
+		}
+	}
+	s.own.lately = true
+	return s.own
+}
+
+func (s *Streams) setOpen(st *stream, seq uint64) {
+	st.page(seq).open |= 1 << (seq % pageSize)
+	s.open += len(st.get(seq)) + pieceCost
+	s.openCount++
+}
+
+// Closed tells that all who should have a piece of this node's own stream confirmed it, or were given up: it leaves the
+// window.
+func (s *Streams) Closed(now mono.Time, generation, seq uint64) {
+	if s.own == nil || s.own.generation != generation {
+		return
+	}
+	s.shut(s.own, seq)
+	s.tellWritable(now)
+}
+
+// shut takes a piece of the own stream out of the window, if it is in it.
+func (s *Streams) shut(st *stream, seq uint64) {
+	if p := st.page(seq); p != nil && p.open>>(seq%pageSize)&1 == 1 {
+		p.open &^= 1 << (seq % pageSize)
+		s.open -= len(p.body[seq%pageSize]) + pieceCost
+		s.openCount--
+	}
+}
+
+func (s *Streams) closeUpTo(st *stream, seq uint64) {
+	for q := st.lowest(); q <= seq; q++ {
+		s.shut(st, q)
+	}
+}
+
+// tellWritable tells whoever was refused that half of the window is free.
+func (s *Streams) tellWritable(now mono.Time) {
+	if s.blocked && s.open <= s.cfg.Window/2 && s.openCount <= s.cfg.Pieces/4 {
+		s.blocked = false
+		s.host.Writable(now)
+	}
+}

@@ -1,0 +1,43 @@
+package stream
+
+import (
+	"iter"
+
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Restore takes in what a driver kept of a former run, before anything else comes in: how far streams were delivered,
+// and pieces of them, in rising order of each stream's sequence. Nothing before a mark is delivered again; what lies
+// after it and is whole is delivered now. A node that was restored was there before, so that streams it does not know
+// began while it was away: they begin at their first piece, as for everybody who was there.
+func (s *Streams) Restore(now mono.Time, marks iter.Seq[Mark], pieces iter.Seq[wire.Piece]) {
+	s.sync.joined = true
+	for m := range marks {
+		if st := s.add(m.Origin, m.Generation); st != nil && m.Next > 0 {
+			st.next, st.solid, st.top, st.head, st.seq = m.Next, m.Next, m.Next-1, m.Next-1, m.Seq
+		}
+	}
+	for p := range pieces {
+		s.restore(now, p)
+	}
+	for _, st := range s.list {
+		s.deliver(now, st, false)
+		s.missing(now, st, true)
+	}
+	s.retain(now)
+}
+
+func (s *Streams) restore(now mono.Time, p wire.Piece) {
+	st := s.find(p.Origin, p.Generation)
+	if st == nil {
+		if st = s.add(p.Origin, p.Generation); st == nil {
+			return
+		}
+	}
+	if _, ok := readPart(p.Body); !ok || st.get(p.Seq) != nil || p.Seq == 0 || p.Seq >= st.next+Ahead ||
+		st.held > 0 && p.Seq-st.low > 2*Ahead {
+		return
+	}
+	s.shelve(now, st, p.Seq, append([]byte(nil), p.Body...))
+}

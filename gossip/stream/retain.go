@@ -1,0 +1,145 @@
+package stream
+
+import (
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// What is held is bounded by bytes, count and age over all streams together. Each piece that comes in brings a permit
+// with the time; permits are used up in that order, and each that is takes with it the *lowest* piece of its stream. So
+// the oldest goes first whichever stream it is of, a stream is held from some piece on (a member can say what it has in
+// two numbers), and no stream needs times of its own.
+
+// permit stands for one piece of a stream.
+type permit struct {
+	st *stream
+	at mono.Time
+}
+
+// permits is a queue that reuses its room and gives back what it does not need.
+type permits struct {
+	list []permit
+	head int
+}
+
+func (q *permits) push(p permit) {
+	if len(q.list) == cap(q.list) && q.head > 0 {
+		q.compact()
+	}
+	q.list = append(q.list, p)
+}
+
+// compact drops what is used up, and what belongs to streams that were let go.
+func (q *permits) compact() {
+	kept := q.list[:0]
+	for _, p := range q.list[q.head:] {
+		if !p.st.gone {
+			kept = append(kept, p)
+		}
+	}
+	clear(q.list[len(kept):])
+	if cap(q.list) > 64 && len(kept) < cap(q.list)/4 {
+		kept = append(make([]permit, 0, cap(q.list)/2), kept...)
+	}
+	q.list, q.head = kept, 0
+}
+
+func (q *permits) first() (permit, bool) {
+	if q.head == len(q.list) {
+		return permit{}, false
+	}
+	return q.list[q.head], true
+}
+
+func (q *permits) pop() {
+	q.list[q.head] = permit{}
+	if q.head++; q.head == len(q.list) || q.head >= 64 && q.head > len(q.list)/2 {
+		q.compact()
+	}
+}
+
+// hold keeps a piece that is not held yet, and tells the driver. The body is the stream's from now on.
+func (s *Streams) hold(now mono.Time, st *stream, seq uint64, body []byte) {
+	s.shelve(now, st, seq, body)
+	s.host.Keep(now, wire.Piece{Origin: st.origin, Generation: st.generation, Seq: seq, Body: body})
+}
+
+func (s *Streams) shelve(now mono.Time, st *stream, seq uint64, body []byte) {
+	s.hash ^= st.item()
+	if st.held == 0 || seq < st.low {
+		st.low = seq
+	}
+	st.put(seq, body, &s.spare)
+	st.held++
+	st.top = max(st.top, seq)
+	st.head = max(st.head, seq)
+	s.hash ^= st.item()
+	s.held++
+	s.bytes += len(body)
+	s.permits.push(permit{st: st, at: now})
+	s.topics.held(body, +1)
+	s.sync.changed = now
+	s.tellHead(st)
+}
+
+// drop lets a piece go that is held.
+func (s *Streams) drop(st *stream, seq uint64) {
+	s.hash ^= st.item()
+	body := st.get(seq)
+	s.shut(st, seq)
+	st.shelf.drop(seq, &s.spare)
+	st.held--
+	if st.held > 0 && seq == st.low {
+		st.low, _ = st.after(seq)
+	}
+	s.hash ^= st.item()
+	s.held--
+	s.bytes -= len(body)
+	s.topics.held(body, -1)
+	if st.held == 0 {
+		st.pages = nil
+	}
+}
+
+// retain lets go of the oldest pieces, over the bounds.
+func (s *Streams) retain(now mono.Time) {
+	for {
+		p, ok := s.permits.first()
+		if !ok {
+			return
+		}
+		if expires := p.at.Add(s.cfg.Age); s.held <= s.cfg.Pieces && s.bytes <= s.cfg.Bytes && now < expires {
+			s.at(expires.Add(s.cfg.Age / sweeps)) // a little later, to let many go at once
+			return
+		}
+		s.permits.pop()
+		if st := p.st; !st.gone && st.held > 0 {
+			s.evict(now, st)
+		}
+	}
+}
+
+// sweeps is how often in the time that pieces are held, at most, it is looked for old ones without another reason.
+const sweeps = 64
+
+// evict lets go of the lowest piece of a stream. If it waits for delivery, what is missing before it is given up first;
+// it will not come in time.
+func (s *Streams) evict(now mono.Time, st *stream) {
+	seq := st.low
+	if st.begun && seq > st.next {
+		st.passOver(seq)
+	}
+	if st.begun && seq >= st.next {
+		s.deliver(now, st, true)
+	}
+	if st.begun && seq == st.next { // the rest of this message is missing
+		p, _ := readPart(st.get(seq))
+		st.passOver(seq + p.rest + 1)
+	}
+	s.drop(st, seq)
+	s.deliver(now, st, true)
+	s.missing(now, st, false)
+	if st == s.own {
+		s.tellWritable(now)
+	}
+}

@@ -1,0 +1,253 @@
+// Package stream is what a node holds of everybody's messages: in what order they are delivered, what is missing and who
+// has it, what is kept for others and for how long, and how fast this node may publish.
+//
+// What one member publishes in one life (origin and generation) is a stream of pieces, each with a sequence number from
+// 1 and small enough for a datagram. A message on a topic is a run of consecutive pieces; so large messages, gaps,
+// repair, retention and watermarks are one mechanism. Package multicast brings fresh pieces to everybody; this one takes
+// them in (Take), sees what did not come, and pulls that from whoever has it:
+//
+//   - take.go: a piece comes in, messages go out in order, what nobody holds is passed over and told (Lost).
+//   - publish.go: a message becomes pieces, within a window of what the others have not confirmed.
+//   - retain.go: what is held is bounded by bytes, count and age; the oldest goes first.
+//   - heads.go: members tell each other on their probes how far they have the streams that changed lately.
+//   - sync.go: whose views differ otherwise, or who was away, or is new, asks for all of them, page by page.
+//   - pull.go, answer.go: missing pieces are asked for in ranges, of one member after another, several requests under way.
+//   - restore.go: what a driver kept on disk comes back.
+//
+// Streams is a pure state machine in the manner of the other rooms of gossip.
+package stream
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Host is what Streams may use of the node around it, and tell it. It is called only from within Streams' own methods,
+// and calls none of them.
+type Host interface {
+	// Self returns this node, Generation its present life. Both name this node's own stream.
+	Self() member.ID
+	Generation() uint64
+	// Table returns who is known.
+	Table() *member.Table
+	// Rand returns the node's source of chance.
+	Rand() *rand.Rand
+	// Room returns how many bytes of messages fit one datagram. It must be at least Config.Piece + Overhead.
+	Room() int
+	// SendStream sends messages to a member, in a datagram of their own. It copies them.
+	SendStream(now mono.Time, to member.Member, messages []byte)
+
+	// Deliver hands out a message, this node's own too. Topic and payload are never written to again.
+	Deliver(now mono.Time, m Message)
+	// Lose tells that messages were passed over, which nobody holds any more.
+	Lose(now mono.Time, l Lost)
+	// Writable tells that Append may be tried again after an ErrBackpressure.
+	Writable(now mono.Time)
+	// Keep tells of every piece that is new here, and Mark how far a stream is delivered: with these, a driver can give
+	// Restore at the next start what it needs. A Mark follows the Deliver or Lose that it covers. The piece's body is never
+	// written to again.
+	Keep(now mono.Time, p wire.Piece)
+	Mark(now mono.Time, m Mark)
+}
+
+// Overhead is what a datagram that brings a pulled piece costs beside the piece's body.
+const Overhead = wire.SupplySize + wire.SupplyPieceSize
+
+// Message is a message that is delivered.
+type Message struct {
+	Origin      member.ID
+	Generation  uint64 // of the origin
+	Seq         uint64 // counts the origin's messages in this generation, over all topics, from 1
+	First, Last uint64 // its pieces
+	Topic       []byte
+	Payload     []byte
+}
+
+// Lost is a hole in a stream: pieces that were passed over.
+type Lost struct {
+	Origin     member.ID
+	Generation uint64
+	From, To   uint64 // pieces
+	Count      uint64 // messages that were in them, wholly or partly
+	Seq        uint64 // of the last of these messages
+}
+
+// Mark says that everything of a stream before Next is delivered, passed over, or from before this node's time.
+type Mark struct {
+	Origin     member.ID
+	Generation uint64
+	Next       uint64 // a piece
+	Seq        uint64 // of the last message before it
+}
+
+// Config is how much a node holds and how eagerly it repairs. The zero value of each field means its default.
+type Config struct {
+	Piece  int // bytes of a piece's body that this node publishes, at most; default 1,200, at least MinPiece
+	Window int // bytes of pieces that this node published and that are not closed yet; default 4 MiB, at most half of Bytes
+
+	Bytes  int           // of pieces held, at most; default 8 MiB
+	Pieces int           // held, at most; default 16,384
+	Age    time.Duration // a piece is held for, at most; default 60 s
+
+	Wait     time.Duration // for a missing piece to come by itself, since the last one came; default 30 ms. At most four of them
+	Timeout  time.Duration // of a request, before round-trip times are known; default 250 ms
+	Patience time.Duration // a gap is passed over after this if all who were asked lack it; default 2 s
+	GiveUp   time.Duration // and after this in any case; default 20 s
+	Serve    int           // bytes a second that this node answers Pulls with; default 8 MiB
+	Sync     time.Duration // between two exchanges of all heads, at least; doubles to 30 s while they teach nothing; default 1 s
+}
+
+func (c Config) withDefaults() Config {
+	def(&c.Piece, 1200)
+	def(&c.Bytes, 8<<20)
+	def(&c.Pieces, 16384)
+	def(&c.Age, time.Minute)
+	def(&c.Window, 4<<20)
+	def(&c.Wait, 30*time.Millisecond)
+	def(&c.Timeout, 250*time.Millisecond)
+	def(&c.Patience, 2*time.Second)
+	def(&c.GiveUp, 20*time.Second)
+	def(&c.Serve, 8<<20)
+	def(&c.Sync, time.Second)
+	c.Piece = max(c.Piece, MinPiece)
+	c.Window = min(c.Window, c.Bytes/2)
+	return c
+}
+
+func def[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// Bounds of what is remembered, beside those of Config.
+const (
+	// MaxStreams is how many streams are known. The one that was silent for longest, or nearly, makes way.
+	MaxStreams = 4096
+	// MaxLives is how many generations of one origin are among them.
+	MaxLives = 4
+	// Ahead is how many pieces beyond the first undelivered one are taken in.
+	Ahead = 16384
+)
+
+// Stats counts what happened since the start; Streams to Open are of now.
+type Stats struct {
+	Published, Delivered uint64 // messages; Delivered includes one's own
+	Lost                 uint64 // messages passed over
+	Duplicates           uint64 // pieces that came again
+	Beyond               uint64 // pieces too far ahead of what is delivered
+	Refused              uint64 // pieces of streams that are not taken in
+	Malformed            uint64 // messages and pieces that could not be read
+	Backpressure         uint64 // Appends refused
+
+	Gaps     uint64 // times that something was missing
+	Pulls    uint64 // requests sent
+	TimedOut uint64 // of them
+	Pulled   uint64 // pieces that came by them
+	Useless  uint64 // pieces that came by them and were here already
+	Served   uint64 // pieces sent to others who asked
+	Busy     uint64 // requests not served, over Config.Serve
+	Unproven uint64 // claims of more that nobody could show
+	Syncs    uint64 // exchanges of all heads started
+
+	Streams     int // known
+	Gapped      int // of them, with something missing
+	Held, Bytes int // pieces, and their bytes
+	Open        int // bytes published and not closed yet
+}
+
+// Streams is one node's part in everybody's streams: a pure state machine, not safe for concurrent use.
+type Streams struct {
+	host  Host
+	cfg   Config
+	stats Stats
+	due   mono.Time // nothing falls due before
+
+	list  []*stream // by origin, then generation
+	last  *stream   // that was looked up, as a rule the next one too
+	hand  int       // of the second chance
+	hash  uint64    // over the heads of all streams of which something is held
+	spare *page     // one that may be used again
+
+	held, bytes int
+	permits     permits
+	topics      topics
+
+	own       *stream // of this life, nil before the first message
+	open      int     // bytes that are not closed
+	openCount int     // pieces
+	blocked   bool    // an Append was refused and nobody told Writable since
+
+	telling  []*stream // whose heads are to be told
+	sync     syncing
+	repairs  []*stream // those with gaps
+	turn     int       // which of them comes first
+	inFlight int       // requests of all of them
+	rtt      time.Duration
+	budget   budget
+	buf      []byte // of the datagram that is being written
+}
+
+// New returns a node's streams.
+func New(host Host, cfg Config) *Streams {
+	s := &Streams{host: host, cfg: cfg.withDefaults(), due: mono.Never}
+	s.sync.reset()
+	return s
+}
+
+// Stats returns the counts.
+func (s *Streams) Stats() Stats {
+	st := s.stats
+	st.Streams, st.Gapped, st.Held, st.Bytes, st.Open = len(s.list), len(s.repairs), s.held, s.bytes, s.open
+	return st
+}
+
+// Deadline returns when Wake must be called, mono.Never if never.
+func (s *Streams) Deadline() mono.Time { return s.due }
+
+// at sees to a Wake at some time.
+func (s *Streams) at(t mono.Time) { s.due = min(s.due, t) }
+
+// Wake is called when now >= Deadline().
+func (s *Streams) Wake(now mono.Time) {
+	if now < s.due {
+		return
+	}
+	s.due = mono.Never
+	s.retain(now)
+	s.syncWake(now)
+	s.mend(now)
+}
+
+// Stalled tells that this node's own process stood still for a gap: what was due meanwhile gets that much longer, and
+// after a long one the others are asked at once what was missed.
+func (s *Streams) Stalled(now mono.Time, gap time.Duration) {
+	for _, st := range s.repairs {
+		st.repair.stalled(gap)
+	}
+	s.syncStalled(now, gap)
+}
+
+// Receive takes a message of streams (types 0x38 to 0x3f) from a live member.
+func (s *Streams) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) {
+	ok := true
+	switch t {
+	case wire.TypeHeads:
+		ok = s.receiveHeads(now, from, body)
+	case wire.TypeAsk:
+		ok = s.receiveAsk(now, from, body)
+	case wire.TypePage:
+		ok = s.receivePage(now, from, body)
+	case wire.TypePull:
+		ok = s.receivePull(now, from, body)
+	case wire.TypeSupply:
+		ok = s.receiveSupply(now, from, body)
+	}
+	if !ok {
+		s.stats.Malformed++
+	}
+}

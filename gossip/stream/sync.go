@@ -1,0 +1,267 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// An exchange of all heads: Ask, Page, Ask from where the page ended, until all are told. It starts when hashes differ
+// and that is not just pieces under way, when this process stood still, and when it is a newcomer.
+//
+// A newcomer gets what is published since it was welcomed. So it begins every stream after what the member that let it in
+// had seen of it when it was asked; a stream that this member does not know began later, and begins at its first piece.
+// What comes before the answer is kept. If nobody answers who can know, it begins with the first message that it hears,
+// or at the first piece if that is near.
+
+const (
+	quiet      = 500 * time.Millisecond // hashes should agree when nothing came for so long
+	streak     = 8                      // so many differences running are worth an exchange in any case
+	maxSync    = 30 * time.Second       // between two exchanges that teach nothing
+	askTimeout = time.Second
+	retryAsk   = 100 * time.Millisecond // a newcomer asks another after this if it was told nothing
+	longGap    = time.Second            // of a stall after which the others are asked at once
+	decideBy   = 3 * time.Second        // a newcomer that nobody told where streams begin decides alone
+	nearStart  = 64                     // pieces from its first, a stream is as good as new
+)
+
+// syncing is how far the exchange of all heads is.
+type syncing struct {
+	joined   bool // this node was let in, or restored what it had
+	newcomer bool // and does not know yet where streams begin
+	decide   mono.Time
+
+	active bool // an Ask is under way
+	peer   member.ID
+	from   member.ID // the first origin that is asked about
+	due    mono.Time // when it is given up
+
+	changed mono.Time // when the hash last changed
+	streak  int       // differences running
+	next    mono.Time // no exchange is started before
+	pause   time.Duration
+	start   mono.Time // one is started then, with anybody
+}
+
+func (y *syncing) reset() { y.start, y.due, y.decide = mono.Never, mono.Never, mono.Never }
+
+// Joined tells that a member let this node in.
+func (s *Streams) Joined(now mono.Time, by member.Member) {
+	y := &s.sync
+	if !y.joined {
+		y.joined, y.newcomer, y.decide = true, true, now.Add(decideBy)
+		s.at(y.decide)
+	}
+	s.startSync(now, by.ID)
+}
+
+// Changed tells that the table changed. With a member that comes back, others may come back, and what they published
+// while they could not be reached.
+func (s *Streams) Changed(now mono.Time, before, after member.Member) {
+	if before.ID != 0 && !before.State.Live() && after.State.Live() {
+		s.sync.next, s.sync.streak, s.sync.pause = min(s.sync.next, now), streak, s.cfg.Sync
+	}
+}
+
+// compareHash holds the hash of a member against this node's.
+func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
+	y := &s.sync
+	if hash == s.hash {
+		y.streak = 0
+		return
+	}
+	y.streak++
+	if y.active || y.newcomer || len(s.repairs) > 0 || now < y.next || now.Sub(y.changed) < quiet && y.streak < streak {
+		return
+	}
+	y.pause = min(max(2*y.pause, s.cfg.Sync), maxSync)
+	y.next = now.Add(y.pause + time.Duration(s.host.Rand().Int64N(int64(y.pause)/2+1)))
+	s.startSync(now, from.ID)
+}
+
+func (s *Streams) startSync(now mono.Time, peer member.ID) {
+	s.stats.Syncs++
+	s.sync.streak, s.sync.start = 0, mono.Never
+	s.sendAsk(now, peer, 0)
+}
+
+// sendAsk asks a member for the page that begins with an origin.
+func (s *Streams) sendAsk(now mono.Time, peer, from member.ID) {
+	y := &s.sync
+	wait := askTimeout
+	if y.newcomer {
+		wait = retryAsk
+	}
+	y.active, y.peer, y.from, y.due = true, peer, from, now.Add(wait)
+	s.at(y.due)
+	if m, ok := s.host.Table().Get(peer); ok {
+		var buf [16]byte
+		s.host.SendStream(now, m, wire.AppendAsk(buf[:0], wire.Ask{From: from, All: y.newcomer}))
+	}
+}
+
+// receiveAsk answers with as many heads as fit a datagram.
+func (s *Streams) receiveAsk(now mono.Time, from member.Member, body []byte) bool {
+	ask, ok := wire.ReadAsk(body)
+	if !ok {
+		return false
+	}
+	if !s.budget.ready(now, s.cfg.Serve) {
+		s.stats.Busy++
+		return true
+	}
+	page := wire.Page{From: ask.From, To: ^member.ID(0), All: ask.All, Settled: !s.sync.newcomer}
+	b := wire.BeginPage(s.buf[:0])
+	i, _ := s.search(ask.From, 0)
+	for ; i < len(s.list); i++ {
+		st := s.list[i]
+		if len(b) > s.host.Room()-MaxLives*wire.HeadSize && (i == 0 || s.list[i-1].origin != st.origin) {
+			page.To = st.origin - 1 // all lives of an origin are on one page
+			break
+		}
+		if st.held > 0 || ask.All && st.begun {
+			h := st.asHead()
+			b = wire.AppendHead(b, &h)
+		}
+	}
+	b = wire.EndPage(b, 0, &page)
+	s.budget.take(len(b))
+	s.host.SendStream(now, from, b)
+	s.buf = b
+	return true
+}
+
+func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bool {
+	page, heads, ok := wire.ReadPage(body)
+	if !ok {
+		return false
+	}
+	y := &s.sync
+	if !y.active || from.ID != y.peer || page.From != y.from || y.newcomer && !(page.Settled && page.All) {
+		return true // late, or from one that does not know; who waits for it asks another in time
+	}
+	for {
+		h, ok := heads.Next()
+		if !ok {
+			break
+		}
+		if y.newcomer {
+			s.beginAfter(now, h)
+		} else if s.hear(now, from, h) {
+			y.pause, y.next = 0, min(y.next, now.Add(s.cfg.Sync))
+		}
+	}
+	if page.To != ^member.ID(0) {
+		s.sendAsk(now, from.ID, page.To+1)
+		return !heads.Malformed()
+	}
+	y.active, y.due = false, mono.Never
+	if y.newcomer {
+		s.settle(now, func(*stream) uint64 { return 1 })
+	}
+	return !heads.Malformed()
+}
+
+// syncWake does what has fallen due of an exchange.
+func (s *Streams) syncWake(now mono.Time) {
+	y := &s.sync
+	if now >= y.decide {
+		s.settle(now, (*stream).firstHeard)
+	}
+	if y.active && now >= y.due {
+		y.active, y.due = false, mono.Never
+		if m, ok := s.anybody(); ok && y.newcomer {
+			s.sendAsk(now, m.ID, 0)
+		} else if y.newcomer {
+			y.active, y.due = true, now.Add(retryAsk)
+		}
+	}
+	if now >= y.start {
+		y.start = mono.Never
+		if m, ok := s.anybody(); ok && !y.active {
+			s.startSync(now, m.ID)
+		}
+	}
+	s.at(min(y.due, y.start, y.decide))
+}
+
+func (s *Streams) syncStalled(now mono.Time, gap time.Duration) {
+	y := &s.sync
+	y.due, y.decide = y.due.Add(gap), y.decide.Add(gap)
+	if gap >= longGap {
+		y.active, y.due = false, mono.Never
+		if y.newcomer {
+			y.active, y.due = true, now // whom it asked may have forgotten it
+		}
+		y.start, y.next, y.pause = now, now, 0
+		s.at(now)
+	}
+}
+
+// anybody returns a random live member other than this node.
+func (s *Streams) anybody() (member.Member, bool) {
+	t := s.host.Table()
+	for range 4 {
+		if t.Live() < 2 {
+			break
+		}
+		if m := t.At(s.host.Rand().IntN(t.Live())); m.ID != s.host.Self() {
+			return m, true
+		}
+	}
+	return member.Member{}, false
+}
+
+// beginAfter has a stream begin, for a newcomer, after what there was of it.
+func (s *Streams) beginAfter(now mono.Time, h wire.Head) {
+	if h.Origin == s.host.Self() && h.Generation == s.host.Generation() {
+		return
+	}
+	st := s.find(h.Origin, h.Generation)
+	if st == nil {
+		if st = s.add(h.Origin, h.Generation); st == nil {
+			return
+		}
+		st.begun = false
+	}
+	if !st.begun {
+		s.begin(now, st, h.High+1)
+	}
+}
+
+// settle ends being a newcomer: what was heard of and not told of begins where begin says.
+func (s *Streams) settle(now mono.Time, begin func(*stream) uint64) {
+	s.sync.newcomer, s.sync.decide = false, mono.Never
+	for _, st := range s.list {
+		if !st.begun {
+			s.begin(now, st, begin(st))
+		}
+	}
+}
+
+// firstHeard returns where a stream begins for a node that nobody told.
+func (st *stream) firstHeard() uint64 {
+	if st.held == 0 || st.low <= nearStart {
+		return 1
+	}
+	if p, _ := readPart(st.get(st.low)); p.index > 0 {
+		return st.low + p.rest + 1
+	}
+	return st.low
+}
+
+// begin decides where a stream begins for this node.
+func (s *Streams) begin(now mono.Time, st *stream, at uint64) {
+	for st.held > 0 && (st.low < at || st.top-at > 2*Ahead) {
+		s.drop(st, st.low)
+	}
+	if st.held == 0 {
+		st.top, st.head = at-1, at-1
+	}
+	st.begun, st.next, st.solid = true, at, at
+	s.mark(now, st)
+	s.deliver(now, st, false)
+	s.missing(now, st, true)
+}

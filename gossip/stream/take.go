@@ -1,0 +1,186 @@
+package stream
+
+import (
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Take takes in a piece that came from another node, and says whether it is new. It copies the body. One that is not new
+// may have been here before (see Knows) or be refused: of a stream that is not taken in, malformed, or more than Ahead
+// beyond what is delivered; what is refused is not held, and will be pulled when its time comes.
+func (s *Streams) Take(now mono.Time, p wire.Piece) (fresh bool) {
+	st := s.find(p.Origin, p.Generation)
+	if st == nil {
+		if _, ok := readPart(p.Body); !ok {
+			s.stats.Malformed++
+			return false
+		}
+		if st = s.meet(now, p.Origin, p.Generation, p.Seq); st == nil {
+			s.stats.Refused++
+			return false
+		}
+	}
+	return s.take(now, st, p.Seq, p.Body, true)
+}
+
+// Knows says whether a piece is held, or was delivered or passed over: it need not be sent here.
+func (s *Streams) Knows(origin member.ID, generation, seq uint64) bool {
+	st := s.find(origin, generation)
+	return st != nil && (seq < st.next || st.get(seq) != nil)
+}
+
+// Body returns a piece's body, if it is held. The caller must not write to it.
+func (s *Streams) Body(origin member.ID, generation, seq uint64) ([]byte, bool) {
+	st := s.find(origin, generation)
+	if st == nil {
+		return nil, false
+	}
+	body := st.get(seq)
+	return body, body != nil
+}
+
+// take takes in a piece. by itself says that it was not asked for.
+func (s *Streams) take(now mono.Time, st *stream, seq uint64, body []byte, byItself bool) (fresh bool) {
+	st.lately = true
+	switch {
+	case seq < st.next || st == s.own || st.get(seq) != nil:
+		s.stats.Duplicates++
+		return false
+	case seq-st.next >= Ahead:
+		s.stats.Beyond++
+		s.claimed(now, st, st.next+Ahead-1)
+		return false
+	}
+	if _, ok := readPart(body); !ok {
+		s.stats.Malformed++
+		return false
+	}
+	kept := make([]byte, len(body))
+	copy(kept, body)
+	s.hold(now, st, seq, kept)
+	s.deliver(now, st, false)
+	s.missing(now, st, byItself)
+	s.retain(now)
+	return true
+}
+
+// deliver hands out what is complete and next in order. A stream of a later life waits for what is known to be missing
+// of an earlier one, unless it must not.
+func (s *Streams) deliver(now mono.Time, st *stream, must bool) {
+	if !st.begun || !must && s.waits(st) {
+		return
+	}
+	before := st.next
+	for s.advance(now, st) {
+	}
+	if st.next != before && st.next > st.head {
+		s.deliverLater(now, st)
+	}
+}
+
+// advance does one step of deliver.
+func (s *Streams) advance(now mono.Time, st *stream) bool {
+	for st.get(st.solid) != nil {
+		st.solid++
+	}
+	if st.solid == st.next {
+		return false
+	}
+	p, _ := readPart(st.get(st.next))
+	if p.index > 0 { // the beginning of this message was passed over
+		st.passOver(st.next + p.rest + 1)
+		return true
+	}
+	s.tellLost(now, st, p.seq)
+	if st.solid-st.next <= p.rest {
+		return false
+	}
+	m := Message{
+		Origin: st.origin, Generation: st.generation, Seq: p.seq,
+		First: st.next, Last: st.next + p.rest, Topic: p.topic,
+	}
+	var ok bool
+	if m.Payload, ok = st.assemble(&p); !ok || p.seq <= st.seq {
+		s.stats.Malformed++ // no honest origin makes this
+		st.passOver(st.next + 1)
+		return true
+	}
+	st.next, st.seq = m.Last+1, m.Seq
+	s.stats.Delivered++
+	s.topics.delivered(now, m.Topic, len(m.Payload))
+	s.host.Deliver(now, m)
+	s.mark(now, st)
+	return true
+}
+
+// assemble returns the payload of the message at next, all of whose pieces are held; ok is false if they are not of one
+// message.
+func (st *stream) assemble(first *part) (payload []byte, ok bool) {
+	if first.rest == 0 {
+		return first.payload, true
+	}
+	size := 0
+	for seq := st.next; seq <= st.next+first.rest; seq++ {
+		size += len(st.get(seq))
+	}
+	payload = append(make([]byte, 0, size), first.payload...)
+	for i := uint64(1); i <= first.rest; i++ {
+		p, _ := readPart(st.get(st.next + i))
+		if p.seq != first.seq || p.index != i || p.rest != first.rest-i {
+			return nil, false
+		}
+		payload = append(payload, p.payload...)
+	}
+	return payload, len(payload) <= MaxPayload
+}
+
+// passOver goes on at a later piece. Those before it are told as lost once it is known how many messages they were.
+func (st *stream) passOver(to uint64) {
+	if st.hole == 0 {
+		st.hole = st.next
+	}
+	st.next, st.solid = to, max(st.solid, to)
+	st.head = max(st.head, to-1)
+}
+
+// tellLost tells what was passed over before the message with a number.
+func (s *Streams) tellLost(now mono.Time, st *stream, seq uint64) {
+	if st.hole == 0 {
+		return
+	}
+	pieces := st.next - st.hole
+	l := Lost{Origin: st.origin, Generation: st.generation, From: st.hole, To: st.next - 1, Count: pieces, Seq: st.seq}
+	if seq > st.seq { // else no honest origin made this
+		l.Count = min(max(seq-1-st.seq, 1), pieces)
+		st.seq = seq - 1
+		l.Seq = st.seq
+	}
+	st.hole = 0
+	s.stats.Lost += l.Count
+	s.host.Lose(now, l)
+	s.mark(now, st)
+}
+
+func (s *Streams) mark(now mono.Time, st *stream) {
+	s.host.Mark(now, Mark{Origin: st.origin, Generation: st.generation, Next: st.next, Seq: st.seq})
+}
+
+// waits says whether an earlier life of the origin has something missing.
+func (s *Streams) waits(st *stream) bool {
+	i, _ := s.search(st.origin, st.generation)
+	for i--; i >= 0 && s.list[i].origin == st.origin; i-- {
+		if s.list[i].next <= s.list[i].head {
+			return true
+		}
+	}
+	return false
+}
+
+// deliverLater goes on with the lives that waited for one that is complete now.
+func (s *Streams) deliverLater(now mono.Time, st *stream) {
+	i, _ := s.search(st.origin, st.generation)
+	if i++; i < len(s.list) && s.list[i].origin == st.origin {
+		s.deliver(now, s.list[i], false)
+	}
+}
