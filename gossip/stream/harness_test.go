@@ -153,7 +153,6 @@ func (n *node) Lose(_ mono.Time, l Lost) {
 func (n *node) Writable(mono.Time)             { n.writable++ }
 func (n *node) Keep(_ mono.Time, p wire.Piece) { n.kept = append(n.kept, p) }
 func (n *node) Mark(_ mono.Time, m Mark)       { n.marks[[2]uint64{uint64(m.Origin), m.Generation}] = m }
-func (n *node) self() member.Member            { m, _ := n.table.Get(n.id); return m }
 func (w *world) after(d time.Duration, f func()) {
 	w.seq++
 	heap.Push(&w.queue, event{at: w.now.Add(d), seq: w.seq, do: f})

@@ -109,6 +109,8 @@ func readOther(t wire.Type, body []byte) uint64 {
 			n += c.First
 		}
 		return n
+	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:
+		return touchStream(t, body)
 	case wire.TypeDone:
 		m, _ := wire.ReadDone(body)
 		return uint64(m.Prefix)

@@ -80,6 +80,8 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return describePiece(body)
 	case wire.TypeCarry, wire.TypeOffer, wire.TypeConfirm:
 		return describeTree(t, body)
+	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:
+		return describeStream(t, body)
 	case wire.TypeEvidence:
 		m, ok := wire.ReadEvidence(body)
 		text := fmt.Sprintf("Evidence target=%016x instance=%08x incarnation=%d accuser=%016x cause=%d pings=%d span=%s",
@@ -245,6 +247,8 @@ func rewrite(b []byte, t wire.Type, body []byte) []byte {
 		return wire.AppendPiece(b, &m)
 	case wire.TypeCarry, wire.TypeOffer, wire.TypeConfirm:
 		return rewriteTree(b, t, body)
+	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:
+		return rewriteStream(b, t, body)
 	case wire.TypeEvidence:
 		m, _ := wire.ReadEvidence(body)
 		return wire.AppendEvidence(b, &m)

@@ -104,6 +104,7 @@ func vectors() []vector {
 	list = append(append(list, repairVectors()...), inquestVectors()...)
 	list = append(list, append(pieceVectors(), treeVectors()...)...)
 	list = append(list, counterVectors()...)
+	list = append(list, streamVectors()...)
 	return append(list, datagramVectors(fp)...)
 }
 

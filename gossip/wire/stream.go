@@ -187,6 +187,9 @@ func (r *RunReader) Next() (run Run, ok bool) {
 	return run, true
 }
 
+// Malformed says whether the list ended at a range that could not be read.
+func (r *RunReader) Malformed() bool { return r.c.bad }
+
 // ReadPull reads the body of a Pull.
 func ReadPull(body []byte) (m Pull, runs RunReader, ok bool) {
 	c := cursor{b: body}
