@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/accrual"
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/gossip/reconcile"
@@ -22,6 +23,7 @@ const (
 	SWIM      Detector = 1
 	INQUEST   Detector = 2
 	HEARTBEAT Detector = 3
+	ACCRUAL   Detector = 4
 )
 
 // String returns the detector's name as the command line has it.
@@ -33,6 +35,8 @@ func (d Detector) String() string {
 		return "inquest"
 	case HEARTBEAT:
 		return "heartbeat"
+	case ACCRUAL:
+		return "accrual"
 	}
 	return fmt.Sprintf("Detector(%d)", uint8(d))
 }
@@ -45,6 +49,7 @@ type Config struct {
 	SWIM      swim.Config
 	Inquest   inquest.Config
 	Heartbeat heartbeat.Config
+	Accrual   accrual.Config
 	Repair    reconcile.Config
 
 	MTU    int // bytes of a datagram, before sealing; default 1,400

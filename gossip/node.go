@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/accrual"
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/inquest"
@@ -36,6 +37,7 @@ type Node struct {
 	detector detect.Detector
 	listener detect.Listener // the detector, if it is one
 	prober   detect.Prober   // the detector, if it is one
+	accruer  detect.Accruer  // the detector, if it is one
 	isolated bool
 	news     rumor.Queue // of members, by ID
 	messages rumor.Queue // published, by message
@@ -169,6 +171,7 @@ func (n *Node) launch() {
 	n.detector = n.newDetector()
 	n.listener, _ = n.detector.(detect.Listener)
 	n.prober, _ = n.detector.(detect.Prober)
+	n.accruer, _ = n.detector.(detect.Accruer)
 	n.launchEntry()
 	n.launchUpkeep()
 }
@@ -179,6 +182,8 @@ func (n *Node) newDetector() detect.Detector {
 		return inquest.New(n.cfg.Inquest, host{n}, n.now)
 	case HEARTBEAT:
 		return heartbeat.New(n.cfg.Heartbeat, host{n}, n.cfg.probeRoom(), n.now)
+	case ACCRUAL:
+		return accrual.New(n.cfg.Accrual, host{n}, n.cfg.probeRoom(), n.now)
 	}
 	return swim.New(n.cfg.SWIM, host{n}, n.now)
 }
@@ -221,6 +226,15 @@ func (n *Node) RTT() time.Duration {
 		return 0
 	}
 	return n.detector.RTT()
+}
+
+// Phi returns the level of suspicion of a member at a moment, −log10 of the probability that it lives and is only late;
+// ok is false if the detector has none, which only ACCRUAL does, or if this node does not watch the member.
+func (n *Node) Phi(now Time, id member.ID) (phi float64, ok bool) {
+	if n.accruer == nil {
+		return 0, false
+	}
+	return n.accruer.Phi(now, id)
 }
 
 // Isolated says whether the node hears from next to nobody, and therefore fails nobody.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/accrual"
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/gossip/swim"
@@ -14,7 +15,7 @@ import (
 // This file is the choices that a person makes by name: the detector and the kind of network; and what to expect of them.
 
 // detectors are all that there are, by name.
-var detectors = []Detector{SWIM, INQUEST, HEARTBEAT}
+var detectors = []Detector{SWIM, INQUEST, HEARTBEAT, ACCRUAL}
 
 // ParseDetector returns the detector of a name, as String has it.
 func ParseDetector(name string) (Detector, error) {
@@ -52,6 +53,7 @@ func Profile(name string) (Config, error) {
 		return Config{
 			SWIM:      swim.Config{Period: 1600 * time.Millisecond, MinRTO: 200 * time.Millisecond},
 			Heartbeat: heartbeat.Config{Period: 2 * time.Second},
+			Accrual:   accrual.Config{Period: 2 * time.Second, Pause: 6 * time.Second},
 			Inquest: inquest.Config{
 				Period: 1200 * time.Millisecond, Grace: 2 * defaultGrace, MinRTO: 100 * time.Millisecond, MaxRTO: 2 * time.Second,
 			},
@@ -61,6 +63,7 @@ func Profile(name string) (Config, error) {
 		return Config{
 			SWIM:      swim.Config{Period: 400 * time.Millisecond, MinRTO: 20 * time.Millisecond},
 			Heartbeat: heartbeat.Config{Period: 500 * time.Millisecond},
+			Accrual:   accrual.Config{Period: 500 * time.Millisecond, Pause: 1500 * time.Millisecond},
 			Inquest: inquest.Config{
 				Period: 300 * time.Millisecond, Grace: defaultGrace / 2, MinRTO: 20 * time.Millisecond, MaxRTO: 500 * time.Millisecond,
 			},
@@ -80,7 +83,7 @@ const (
 
 // DetectionTime returns how long after its crash a member of this cluster, as large as it is now, is known to have
 // failed: for Inquest the time to expect of a host that falls silent (a process whose host refuses connections for it
-// is known in half a second); for the heartbeats T_fail; for SWIM the least of the formula (Lifeguard, section IV-B), to
+// is known in half a second); for HEARTBEAT T_fail, for ACCRUAL the silence at which phi reaches the threshold; for SWIM the least of the formula (Lifeguard, section IV-B), to
 // which the time until somebody probes the member is added.
 func (n *Node) DetectionTime() time.Duration {
 	live := n.table.Live()
@@ -89,6 +92,8 @@ func (n *Node) DetectionTime() time.Duration {
 		return n.cfg.SWIM.LeastSuspicion(live)
 	case n.cfg.Detector == HEARTBEAT:
 		return n.cfg.Heartbeat.FailAfter(live, n.cfg.probeRoom())
+	case n.cfg.Detector == ACCRUAL:
+		return n.cfg.Accrual.Expect(live, n.cfg.probeRoom())
 	case live == 2:
 		return loneGrace*n.cfg.Inquest.Grace + aroundGrace
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/accrual"
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 )
 
@@ -12,15 +13,17 @@ import (
 // process is taken back when it starts again, and nobody else is held failed.
 func TestHeartbeatDetectors(t *testing.T) {
 	for name, cfg := range map[string]gossip.Config{
-		"heartbeat":       {Detector: gossip.HEARTBEAT},
-		"heartbeat-local": {Detector: gossip.HEARTBEAT, Heartbeat: heartbeat.Config{Local: true}},
+		"heartbeat":         {Detector: gossip.HEARTBEAT},
+		"heartbeat-local":   {Detector: gossip.HEARTBEAT, Heartbeat: heartbeat.Config{Local: true}},
+		"accrual":           {Detector: gossip.ACCRUAL},
+		"accrual-cassandra": {Detector: gossip.ACCRUAL, Accrual: accrual.Config{Counters: true, Exponential: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := Options{Nodes: 30, Seed: 5, Duration: 100 * time.Second, Gossip: cfg}
+			o := Options{Nodes: 30, Seed: 5, Duration: 130 * time.Second, Gossip: cfg}
 			lan := LAN()
 			lan.Within.Loss, lan.Between.Loss = 0.1, 0.1
 			o.Network = lan
-			for _, text := range []string{"10s=crash:n7", "60s=restart:n7"} {
+			for _, text := range []string{"10s=crash:n7", "80s=restart:n7"} {
 				a, err := ParseAction(text)
 				if err != nil {
 					t.Fatal(err)
@@ -37,7 +40,7 @@ func TestHeartbeatDetectors(t *testing.T) {
 			if r.FalseFailures != 0 {
 				t.Errorf("%d false failures", r.FalseFailures)
 			}
-			if r.Crashes.Known100.N != 1 || r.Crashes.Known100.Max > 15 {
+			if r.Crashes.Known100.N != 1 || r.Crashes.Known100.Max > 60 {
 				t.Errorf("the crash became known so: %+v", r.Crashes)
 			}
 			if back := r.Settled[1]; back.After < 0 || back.After > 1 {

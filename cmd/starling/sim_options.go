@@ -14,6 +14,7 @@ import (
 
 	"github.com/starling-gossip/starling/agent/settings"
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/accrual"
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/swim"
 	"github.com/starling-gossip/starling/sim"
@@ -44,6 +45,10 @@ var detectors = []struct {
 		gossip.Config{Detector: gossip.HEARTBEAT}},
 	{"heartbeat-local", "the same as published: each judges for itself and forgets the dead after T_cleanup",
 		gossip.Config{Detector: gossip.HEARTBEAT, Heartbeat: heartbeat.Config{Local: true}}},
+	{"accrual", "phi over heartbeats to nine watchers, normally distributed (Hayashibara et al. 2004; as in Akka)",
+		gossip.Config{Detector: gossip.ACCRUAL}},
+	{"accrual-cassandra", "phi over gossiped counters, exponentially distributed (as in Cassandra)",
+		gossip.Config{Detector: gossip.ACCRUAL, Accrual: accrual.Config{Counters: true, Exponential: true}}},
 }
 
 func detectorNames() string {

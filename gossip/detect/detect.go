@@ -143,3 +143,9 @@ type Loner interface {
 	// Forget drops a dead member from this node's table. Whoever tells of it again brings it back.
 	Forget(now mono.Time, id member.ID)
 }
+
+// Accruer is a Detector that has a level of suspicion for each member that it watches; the node looks for it once.
+type Accruer interface {
+	// Phi returns −log10 of the probability that the member lives and is only late; ok is false if it is not watched.
+	Phi(now mono.Time, id member.ID) (phi float64, ok bool)
+}
