@@ -76,7 +76,7 @@ var ErrConfig = errors.New("configuration")
 func (c *Config) withDefaults() (Config, error) {
 	d := *c
 	def(&d.Cluster, "starling")
-	def(&d.Detector, SWIM)
+	def(&d.Detector, INQUEST)
 	def(&d.MTU, wire.DefaultMTU)
 	def(&d.Budget, 1<<20)
 	def(&d.Fanout, 4)
