@@ -31,7 +31,7 @@ const (
 )
 
 var (
-	detector  = flag.String("detector", "swim", "the failure detector of the clusters that are measured")
+	detector  = flag.String("detector", gossip.DefaultDetector.String(), "the failure detector of the clusters that are measured")
 	detectors = map[string]gossip.Detector{"swim": gossip.SWIM, "inquest": gossip.INQUEST}
 )
 

@@ -91,7 +91,7 @@ func TestMembersKnowEachOther(t *testing.T) {
 			}
 		}
 		info := n.Info()
-		if !info.Welcomed || info.Sealed || info.Cluster != "starling" || info.Detector != "swim" {
+		if !info.Welcomed || info.Sealed || info.Cluster != "starling" || info.Detector != "inquest" {
 			t.Errorf("info %+v", info)
 		}
 	}

@@ -66,6 +66,7 @@ func Start(cfg Config) (*Node, error) {
 	}
 	params := cfg.Gossip
 	params.Cluster = cfg.Cluster
+	params.Detector = cmp.Or(params.Detector, gossip.DefaultDetector)
 	if params.MTU == 0 {
 		params.MTU = wire.DefaultMTU
 	}
@@ -78,7 +79,7 @@ func Start(cfg Config) (*Node, error) {
 	}
 	self, err := cfg.self(conn.LocalAddr())
 	if err == nil {
-		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: cmp.Or(params.Detector, gossip.SWIM),
+		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: params.Detector,
 			seeds: seeds, conn: conn, kernel: kernel, log: logger{to: cfg.Logger}}
 		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64())); err == nil {
 			n.begin(cfg.KeyRing)

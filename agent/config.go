@@ -58,7 +58,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.DurationVar(&c.LeaveTimeout, "leave-timeout", 5*time.Second, "how long a leave may take at a signal")
 	f.DurationVar(&c.Retention, "retention", 24*time.Hour, "how long failed and left members are remembered and failed ones dialled again")
-	f.StringVar(&c.Detector, "detector", "swim", "failure detector: "+strings.Join(gossip.DetectorNames(), ", ")+"; all nodes alike")
+	f.StringVar(&c.Detector, "detector", gossip.DefaultDetector.String(), "failure detector: "+strings.Join(gossip.DetectorNames(), ", ")+"; all nodes alike")
 	f.StringVar(&c.Profile, "profile", gossip.ProfileNames[0], "kind of network: "+strings.Join(gossip.ProfileNames, ", ")+"; all nodes alike")
 	f.DurationVar(&c.Grace, "grace", 0, "with the detector inquest, the silence that is granted a member (default the profile's: 1.5s, wan 3s, local 750ms)")
 	f.IntVar(&c.MTU, "mtu", 1400, "most bytes of a datagram on the wire, without the headers of IP and UDP")

@@ -26,6 +26,9 @@ const (
 	ACCRUAL   Detector = 4
 )
 
+// DefaultDetector is that of a Config that names none.
+const DefaultDetector = INQUEST
+
 // String returns the detector's name as the command line has it.
 func (d Detector) String() string {
 	switch d {
@@ -45,7 +48,7 @@ func (d Detector) String() string {
 // not changed by the nodes made with it, which share it.
 type Config struct {
 	Cluster   string   // the cluster's name; default "starling". Clusters of different names never mix
-	Detector  Detector // default SWIM
+	Detector  Detector // default DefaultDetector
 	SWIM      swim.Config
 	Inquest   inquest.Config
 	Heartbeat heartbeat.Config
@@ -76,7 +79,7 @@ var ErrConfig = errors.New("configuration")
 func (c *Config) withDefaults() (Config, error) {
 	d := *c
 	def(&d.Cluster, "starling")
-	def(&d.Detector, INQUEST)
+	def(&d.Detector, DefaultDetector)
 	def(&d.MTU, wire.DefaultMTU)
 	def(&d.Budget, 1<<20)
 	def(&d.Fanout, 4)

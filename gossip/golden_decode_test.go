@@ -36,6 +36,8 @@ func (s *script) message(t wire.Type, body []byte) (string, bool) {
 	case wire.TypePingReq:
 		m, ok := wire.ReadPingReq(body)
 		return fmt.Sprintf("ping-req #%d %s", s.seq(m.Seq), s.name(m.Target)), ok
+	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
+		return s.inquest(t, body)
 	case wire.TypeFingerprint:
 		m, ok := wire.ReadFingerprint(body)
 		return fmt.Sprintf("view %s of %d", s.view(m.Hash), m.Live), ok
@@ -67,6 +69,20 @@ func (s *script) message(t wire.Type, body []byte) (string, bool) {
 		return repairText(t, body)
 	}
 	return s.entryText(t, body)
+}
+
+func (s *script) inquest(t wire.Type, body []byte) (string, bool) {
+	switch t {
+	case wire.TypeLease:
+		m, ok := wire.ReadLease(body)
+		return fmt.Sprintf("ping #%d next in %s", s.seq(m.Seq), m.Next), ok
+	case wire.TypeInquiry:
+		m, ok := wire.ReadInquiry(body)
+		return fmt.Sprintf("inquiry #%d %s silent for %s", s.seq(m.Seq), s.name(m.Target), m.Age), ok
+	}
+	m, ok := wire.ReadFinding(body)
+	word := [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty"}[m.Word]
+	return fmt.Sprintf("finding #%d %s after %d pings in %s", s.seq(m.Seq), word, m.Pings, m.Span), ok
 }
 
 func (s *script) entryText(t wire.Type, body []byte) (string, bool) {

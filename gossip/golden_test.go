@@ -33,6 +33,7 @@ func TestGolden(t *testing.T) {
 type script struct {
 	*world
 	start Time
+	cfg   Config
 	out   strings.Builder
 	shown map[string]bool // by this command
 	quiet int             // datagrams not shown since the like was
@@ -55,6 +56,12 @@ func (s *script) command(t *testing.T, d *datadriven.TestData) string {
 		return d.CmdArgs[i].Key
 	}
 	switch d.Cmd {
+	case "detector": // NAME, of the nodes that start from here on
+		d, err := ParseDetector(arg(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.cfg.Detector = d
 	case "start": // NAME [at=ADDRESS-OF] [gen=N] [seeds=(A,…)]
 		s.startNode(t, d)
 	case "run": // TIME
@@ -107,7 +114,7 @@ func (s *script) startNode(t *testing.T, d *datadriven.TestData) {
 		}
 	}
 	s.names[member.IDOf(name)] = name
-	s.world.start(name, s.addrs[at], generation, nil, seeds...)
+	s.world.start(name, s.addrs[at], generation, &s.cfg, seeds...)
 }
 
 // node returns the latest node of a name.
@@ -206,6 +213,9 @@ func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 	}
 	text = fmt.Sprintf("%s → %s: %s%s", from.self.Value().Name, dest, text, fate)
 	key := text
+	if kind, again := again(data); again { // the same question, with another number
+		key = fmt.Sprint(kind, from.addr, to, fate)
+	}
 	if kind, quiet := quietProbe(data); quiet && fate == "" && p.Table().Fingerprint() == from.Table().Fingerprint() {
 		key = kind
 	}
@@ -217,18 +227,30 @@ func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 	s.line("%s", text)
 }
 
+// again says whether a datagram is a ping without news, an inquiry, or a juror's word that it has not decided yet: during
+// an inquest there are many of each.
+func again(data []byte) (kind string, again bool) {
+	_, r, _ := wire.Open(data)
+	t, body, _ := r.Next()
+	second, _, _ := r.Next()
+	f, _ := wire.ReadFinding(body)
+	again = t == wire.TypePing || t == wire.TypeLease || t == wire.TypeInquiry || t == wire.TypeFinding && f.Word == wire.WordOpen
+	return fmt.Sprint(t), again && second == wire.TypeFingerprint
+}
+
 // quietProbe says whether a datagram is a ping or an ack without news.
 func quietProbe(data []byte) (kind string, quiet bool) {
 	_, r, _ := wire.Open(data)
 	t, _, _ := r.Next()
 	second, _, _ := r.Next()
 	_, _, more := r.Next()
-	return fmt.Sprint(t), (t == wire.TypePing || t == wire.TypeAck) && second == wire.TypeFingerprint && !more
+	return fmt.Sprint(t), (t == wire.TypePing || t == wire.TypeLease || t == wire.TypeAck) && second == wire.TypeFingerprint && !more
 }
 
 var eventNames = map[EventKind]string{
 	MemberJoined: "joined", MemberUpdated: "updated", MemberSuspected: "suspected", MemberRecovered: "recovered",
 	MemberFailed: "failed", MemberLeft: "left", MessageDelivered: "message", SeedsWanted: "seeds wanted",
+	MemberUnreachable: "unreachable", MemberReachable: "reachable", Isolated: "isolated", Reunited: "reunited",
 	Welcomed: "welcomed", Refused: "refused", Conflicted: "conflicted", LeaveDone: "leave done",
 }
 

@@ -38,7 +38,7 @@ type Node struct {
 	listener detect.Listener // the detector, if it is one
 	prober   detect.Prober   // the detector, if it is one
 	accruer  detect.Accruer  // the detector, if it is one
-	isolated bool
+	private  private
 	news     rumor.Queue // of members, by ID
 	messages rumor.Queue // published, by message
 	seen     seen
@@ -237,9 +237,6 @@ func (n *Node) Phi(now Time, id member.ID) (phi float64, ok bool) {
 	return n.accruer.Phi(now, id)
 }
 
-// Isolated says whether the node hears from next to nobody, and therefore fails nobody.
-func (n *Node) Isolated() bool { return n.isolated }
-
 // Connected tells what came of a Connect that the node asked for, if anything did.
 func (n *Node) Connected(now Time, c Connect, o detect.Outcome, out *Outbox) {
 	if !n.begin(now, out) {
@@ -300,13 +297,14 @@ func (h host) Forget(_ Time, id member.ID) {
 }
 
 func (h host) Unreachable(_ Time, id member.ID, on bool) {
+	h.n.private.setUnreachable(id, on)
 	if m, ok := h.n.table.Get(id); ok && m.State.Live() {
 		h.n.tell(pick(on, MemberUnreachable, MemberReachable), m)
 	}
 }
 
 func (h host) Isolated(_ Time, on bool) {
-	h.n.isolated = on
+	h.n.private.isolated = on
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: pick(on, Isolated, Reunited)})
 }
 

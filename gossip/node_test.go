@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func TestJoin(t *testing.T) {
 			}
 			return true
 		})
-		w.run(20 * time.Second)
+		w.run(time.Minute) // fingerprints of the first moments are forgotten by then
 		for _, p := range w.nodes {
 			if count(p, MemberSuspected)+count(p, MemberFailed) > 0 {
 				t.Errorf("%s suspected or failed somebody in a healthy cluster", p.Self().Handle.Value().Name)
@@ -187,23 +188,34 @@ func TestLeave(t *testing.T) {
 	w.until(5*time.Second, "n4 is back", func() bool { return w.allHold("n4", member.Alive) })
 }
 
+// Under SWIM a partition makes two clusters; under Inquest the minority fails nobody, and says whom it cannot reach.
 func TestPartitionHeals(t *testing.T) {
-	w := newWorld(t)
-	w.cluster(10, nil)
-	left := func(a netip.AddrPort) bool { return a.Addr().As4()[3] < 3 }
-	w.cut = func(from, to netip.AddrPort) bool { return left(from) != left(to) }
-	w.until(time.Minute, "two clusters", func() bool {
-		for i, p := range w.nodes {
-			if want := map[bool]int{true: 3, false: 7}[i < 3]; p.Table().Live() != want {
-				return false
+	for _, d := range detectors {
+		t.Run(d.String(), func(t *testing.T) {
+			w := newWorld(t)
+			w.cluster(10, &Config{Detector: d})
+			left := func(a netip.AddrPort) bool { return a.Addr().As4()[3] < 3 }
+			w.cut = func(from, to netip.AddrPort) bool { return left(from) != left(to) }
+			w.until(time.Minute, "each side knows", func() bool {
+				for i, p := range w.nodes {
+					missed := len(slices.Collect(p.Unreachable()))
+					if minority := i < 3; minority && d == INQUEST && (missed < 7 && !p.Isolated() || p.Table().Live() != 10) ||
+						minority && d != INQUEST && p.Table().Live() != 3 || !minority && p.Table().Live() != 7 {
+						return false
+					}
+				}
+				return true
+			})
+			w.run(time.Minute)
+			w.cut = nil
+			took := w.until(10*time.Second, "one cluster", func() bool { return w.allSee(10) && w.knows() })
+			t.Logf("whole after %s", took)
+			w.run(5 * time.Second)
+			if n := w.nodes[0]; d == INQUEST && (count(n, MemberUnreachable) == 0 || count(n, MemberReachable) != count(n, MemberUnreachable)) {
+				t.Errorf("%d unreachable, %d reachable again", count(n, MemberUnreachable), count(n, MemberReachable))
 			}
-		}
-		return true
-	})
-	w.run(time.Minute)
-	w.cut = nil
-	took := w.until(10*time.Second, "one cluster", func() bool { return w.allSee(10) })
-	t.Logf("whole after %s", took)
+		})
+	}
 }
 
 func TestRetention(t *testing.T) {

@@ -109,7 +109,7 @@ func TestJoinInAnothersName(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
 	r := recordOf("n0", 5, addrOf(0))
-	w.inject(nodes[0], forge("x", 1, wire.AppendJoin(nil, uint8(SWIM), "starling", r, 0)))
+	w.inject(nodes[0], forge("x", 1, wire.AppendJoin(nil, uint8(INQUEST), "starling", r, 0)))
 	if self := nodes[0].Self(); self.Handle != nodes[0].self {
 		t.Errorf("the node holds itself to be in generation %d", self.Generation())
 	}
@@ -125,9 +125,9 @@ func TestAmplification(t *testing.T) {
 		{"pings", wire.AppendPing(nil, 7)},
 		{"ping requests for a member", wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: member.IDOf("n1"), Instance: member.Instance(member.IDOf("n1"), 1)})},
 		{"ping requests for nobody", wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: 1, Instance: 1})},
-		{"joins", wire.AppendJoin(nil, uint8(SWIM), "starling", recordOf("x", 1, forgedAddr), 0)},
-		{"joins in the name of a member", wire.AppendJoin(nil, uint8(SWIM), "starling", recordOf("n1", 1, forgedAddr), 0)},
-		{"joins of another cluster", wire.AppendJoin(nil, uint8(SWIM), "other", recordOf("x", 1, forgedAddr), 0)},
+		{"joins", wire.AppendJoin(nil, uint8(INQUEST), "starling", recordOf("x", 1, forgedAddr), 0)},
+		{"joins in the name of a member", wire.AppendJoin(nil, uint8(INQUEST), "starling", recordOf("n1", 1, forgedAddr), 0)},
+		{"joins of another cluster", wire.AppendJoin(nil, uint8(INQUEST), "other", recordOf("x", 1, forgedAddr), 0)},
 		{"requests", wire.AppendRequest(nil, []member.ID{member.IDOf("n1")})},
 	} {
 		t.Run(c.what, func(t *testing.T) {

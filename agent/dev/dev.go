@@ -18,7 +18,7 @@ const (
 // Config is what a run is made of.
 type Config struct {
 	Nodes    int
-	Detector gossip.Detector // of all nodes; default SWIM
+	Detector gossip.Detector // of all nodes; default gossip.DefaultDetector
 	Messages int             // published one after another, each by another node; default 5
 	Idle     time.Duration   // how long the idle cluster is measured; default 5 s
 	Settle   time.Duration   // quiet time before that; default 2 s

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestRun plays the whole script on real sockets; what it takes depends on the machine, what must come does not.
 func TestRun(t *testing.T) {
 	const n = 8
-	c := NewCluster(n, gossip.SWIM)
+	c := NewCluster(n, gossip.DefaultDetector)
 	defer c.Close()
 	var steps []string
 	waves := 0
@@ -67,7 +67,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	c := NewCluster(5, gossip.SWIM)
+	c := NewCluster(5, gossip.DefaultDetector)
 	defer c.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	_, err := Run(ctx, Config{Nodes: 5}, c, func(u Update) {
@@ -82,7 +82,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestRunIsBounded(t *testing.T) {
 	for _, n := range []int{-1, 0, 2, MaxNodes + 1} {
-		if _, err := Run(t.Context(), Config{Nodes: n}, NewCluster(3, gossip.SWIM), nil); err == nil {
+		if _, err := Run(t.Context(), Config{Nodes: n}, NewCluster(3, gossip.DefaultDetector), nil); err == nil {
 			t.Errorf("%d nodes are taken", n)
 		}
 	}
@@ -90,7 +90,7 @@ func TestRunIsBounded(t *testing.T) {
 
 // TestBooks checks who is held to be what against a plain count, through all that can happen to the books.
 func TestBooks(t *testing.T) {
-	c := NewCluster(3, gossip.SWIM)
+	c := NewCluster(3, gossip.DefaultDetector)
 	now := time.Now()
 	c.nodes[0], c.nodes[1], c.nodes[2] = new(starling.Node), new(starling.Node), new(starling.Node)
 	say := func(i, s int, state starling.State, generation uint64) {
@@ -132,7 +132,7 @@ func TestBooks(t *testing.T) {
 
 // TestOverheard: a message that somebody else sends is shown once, when it has come everywhere.
 func TestOverheard(t *testing.T) {
-	c := NewCluster(3, gossip.SWIM)
+	c := NewCluster(3, gossip.DefaultDetector)
 	m := starling.Message{Topic: "news", Origin: name(1), Seq: 5}
 	c.deliver(1, m)
 	if c.Overheard() != nil {

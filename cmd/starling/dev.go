@@ -48,7 +48,7 @@ On a terminal this is a picture that moves; elsewhere, or with --plain, a line a
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().IntVarP(&f.cfg.Nodes, "nodes", "n", 25, fmt.Sprintf("how many nodes, %d to %d", dev.MinNodes, dev.MaxNodes))
-	cmd.Flags().StringVar(&f.detector, "detector", "swim", "failure detector: "+strings.Join(gossip.DetectorNames(), ", "))
+	cmd.Flags().StringVar(&f.detector, "detector", gossip.DefaultDetector.String(), "failure detector: "+strings.Join(gossip.DetectorNames(), ", "))
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object with what was measured")
 	cmd.Flags().BoolVar(&f.raw, "plain", false, "print a line a step, on a terminal too")
 	cmd.Flags().BoolVar(&f.hold, "hold", false, "keep the cluster up, with an API for each of the first nodes, until Ctrl-C")

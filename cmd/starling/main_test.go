@@ -112,8 +112,8 @@ func TestErrors(t *testing.T) {
 		{nil, []string{"agent", "--api", "0.0.0.0:0"}},
 		{nil, []string{"agent", "--detector", "swin"}},
 		{nil, []string{"agent", "--profile", "moon"}},
-		{nil, []string{"agent", "--grace", "3s"}},
-		{nil, []string{"agent", "--detector", "inquest", "--grace", "3h"}},
+		{nil, []string{"agent", "--detector", "swim", "--grace", "3s"}},
+		{nil, []string{"agent", "--grace", "3h"}},
 		{nil, []string{"dev", "--detector", "swin"}},
 		{map[string]string{"STARLING_MTU": "many"}, []string{"agent"}},
 	} {

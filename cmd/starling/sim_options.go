@@ -33,14 +33,13 @@ var detectors = []struct {
 	name, about string
 	config      gossip.Config
 }{
-	{"swim", "SWIM with Lifeguard, and forgiving what fell due while the process itself stood still", gossip.Config{}},
-	{"swim-lifeguard", "SWIM with Lifeguard as published (Dadgar, Phillips, Currey 2018)",
-		gossip.Config{SWIM: swim.Config{NoStallShift: true}}},
-	{"swim-suspicion", "SWIM as published, with suspicion (Das, Gupta, Motivala 2002)",
-		gossip.Config{SWIM: swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true, NoShrink: true, NoBuddy: true}}},
-	{"swim-plain", "SWIM without suspicion: a failed probe is a verdict",
-		gossip.Config{SWIM: swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true, NoShrink: true, NoBuddy: true, NoSuspicion: true}}},
 	{"inquest", "private suspicion, a jury, evidence in place of waiting", gossip.Config{Detector: gossip.INQUEST}},
+	{"swim", "SWIM with Lifeguard, and forgiving what fell due while the process itself stood still", swimWith(swim.Config{})},
+	{"swim-lifeguard", "SWIM with Lifeguard as published (Dadgar, Phillips, Currey 2018)", swimWith(swim.Config{NoStallShift: true})},
+	{"swim-suspicion", "SWIM as published, with suspicion (Das, Gupta, Motivala 2002)",
+		swimWith(swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true, NoShrink: true, NoBuddy: true})},
+	{"swim-plain", "SWIM without suspicion: a failed probe is a verdict",
+		swimWith(swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true, NoShrink: true, NoBuddy: true, NoSuspicion: true})},
 	{"heartbeat", "gossiped counters; one that does not rise in time fails its member (van Renesse, Minsky, Hayden 1998)",
 		gossip.Config{Detector: gossip.HEARTBEAT}},
 	{"heartbeat-local", "the same as published: each judges for itself and forgets the dead after T_cleanup",
@@ -50,6 +49,8 @@ var detectors = []struct {
 	{"accrual-cassandra", "phi over gossiped counters, exponentially distributed (as in Cassandra)",
 		gossip.Config{Detector: gossip.ACCRUAL, Accrual: accrual.Config{Counters: true, Exponential: true}}},
 }
+
+func swimWith(c swim.Config) gossip.Config { return gossip.Config{Detector: gossip.SWIM, SWIM: c} }
 
 func detectorNames() string {
 	var names []string

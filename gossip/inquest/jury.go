@@ -38,6 +38,7 @@ type juror struct {
 	asked  mono.Time
 	word   wire.Word
 	spoken bool
+	lapsed bool // it spoke, and then fell silent: it has to speak again to count as answering
 	vote   detect.Vote
 }
 
@@ -109,10 +110,10 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 		switch {
 		case x.tries < patience && asked >= every:
 			d.ask(now, a, x)
-		case x.tries < patience && !x.spoken && asked < pace:
+		case x.tries < patience && (!x.spoken || x.lapsed) && asked < pace:
 			waiting++
 		}
-		if x.spoken && x.tries < patience {
+		if x.spoken && !x.lapsed && x.tries < patience {
 			answering++
 		}
 	}
@@ -126,7 +127,8 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	if answering < enough && now.Sub(j.ranked) >= again {
 		d.rank(now, a) // nobody is left to ask, or those who were are dead by now
 		for i := range j.list[:j.asked] {
-			j.list[i].tries = 0
+			x := &j.list[i]
+			x.lapsed, x.tries = x.lapsed || x.tries >= patience, 0
 		}
 	}
 }
@@ -165,7 +167,7 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 		a.jury, a.barred = jury{}, now.Add(d.cfg.Period)
 		a.next = a.barred
 	default:
-		x.spoken, x.tries, x.word = true, 0, m.Word
+		x.spoken, x.lapsed, x.tries, x.word = true, false, 0, m.Word
 		x.vote = detect.Vote{Juror: from.ID, Cause: m.Cause, Pings: int(m.Pings), Span: m.Span}
 		d.judge(now, i)
 	}

@@ -82,9 +82,9 @@ func scale(l *lab) {
 		if l.quick && x.nodes > 500 {
 			continue
 		}
-		crash := fmt.Sprintf("--nodes %d --warm --unchecked --set swim.period=1s --at 5s=crash:0.4%%,for=20s,every=25.1s,times=10 --duration 260s --seeds %d",
+		crash := fmt.Sprintf("--nodes %d --warm --unchecked --detector swim --set swim.period=1s --at 5s=crash:0.4%%,for=20s,every=25.1s,times=10 --duration 260s --seeds %d",
 			x.nodes, l.seeds(x.seeds))
-		idle := fmt.Sprintf("--nodes %d --warm --unchecked --set swim.period=1s --at 0s=calm --duration 120s", x.nodes)
+		idle := fmt.Sprintf("--nodes %d --warm --unchecked --detector swim --set swim.period=1s --at 0s=calm --duration 120s", x.nodes)
 		c, i := l.sim(crash), l.sim(idle)
 		s := c.Summary["first_suspicion_seconds"]
 		first, packets = append(first, s.Mean), append(packets, i.Summary["node_packets_per_second"].Mean)

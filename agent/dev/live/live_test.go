@@ -20,7 +20,7 @@ func still(n int, profile termenv.Profile, after time.Duration) *model {
 	r := lipgloss.NewRenderer(&bytes.Buffer{})
 	r.SetColorProfile(profile)
 	r.SetHasDarkBackground(true)
-	m := newModel(Options{Config: dev.Config{Nodes: n}, Cluster: dev.NewCluster(n, gossip.SWIM)}, r)
+	m := newModel(Options{Config: dev.Config{Nodes: n}, Cluster: dev.NewCluster(n, gossip.DefaultDetector)}, r)
 	frame := make([]dev.Bird, n)
 	for i := range frame {
 		frame[i] = dev.Bird{Look: dev.Alive, Share: 1}
