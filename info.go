@@ -3,6 +3,7 @@ package starling
 // This file is what a node can say of itself, for people and for metrics.
 
 import (
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -28,6 +29,9 @@ type Info struct {
 
 	// Isolated says that this node hears from next to nobody, and so declares nobody failed (Inquest alone knows it).
 	Isolated bool
+	// Unreachable are the names of the live members that this node cannot reach, while too few others can be asked about
+	// them: neither alive nor failed can be said of them.
+	Unreachable []string
 	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for SWIM the least,
 	// otherwise the time to expect.
 	Detection time.Duration
@@ -63,6 +67,10 @@ func (n *Node) Info() (info Info) {
 			Socket:    n.conn.Stats(),
 			Unopened:  n.unopenedCount.Load(),
 		}
+		for id := range n.core.Unreachable() {
+			info.Unreachable = append(info.Unreachable, n.nameOf(id))
+		}
+		slices.Sort(info.Unreachable)
 		for _, s := range member.States {
 			info.Members[s] = 0
 		}

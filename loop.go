@@ -201,8 +201,10 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.stop(ErrLeft)
 	case gossip.Isolated:
 		n.log.warn(n.now(), "isolated", "this node hears from next to nobody; it declares nobody failed for that")
+		n.tellWatchers(e)
 	case gossip.Reunited:
 		n.log.warn(n.now(), "reunited", "this node hears from the others again")
+		n.tellWatchers(e)
 	default:
 		n.met(&e.Member)
 		n.tellWatchers(e)

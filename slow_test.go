@@ -157,3 +157,24 @@ func TestCloseEndsWaiting(t *testing.T) {
 		t.Errorf("the closed node says %+v", info)
 	}
 }
+
+// TestPrivateEventsReachWatchers: what a node tells its own user alone comes with Watch like all else.
+func TestPrivateEventsReachWatchers(t *testing.T) {
+	n, ctx := alone(t)
+	events := n.Watch(ctx)
+	kinds := []gossip.EventKind{gossip.MemberUnreachable, gossip.MemberReachable, gossip.Isolated, gossip.Reunited}
+	inLoop(t, n, func() {
+		for _, k := range kinds {
+			n.dispatch(&gossip.Event{Kind: k, Member: n.core.Self()})
+		}
+	})
+	var saw []string
+	for e := range events {
+		if saw = append(saw, fmt.Sprint(e.Kind, " ", e.Member.Name)); len(saw) == 1+len(kinds) {
+			break
+		}
+	}
+	if want := []string{"joined a", "unreachable a", "reachable a", "isolated a", "reunited a"}; !slices.Equal(saw, want) {
+		t.Errorf("a watcher saw %q, want %q", saw, want)
+	}
+}

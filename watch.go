@@ -15,8 +15,8 @@ import (
 // WatchQueue is how many events wait for a slow watcher before it is told to start afresh (Resync).
 const WatchQueue = 1024
 
-// EventKind says what an Event tells. Its String is "joined", "updated", "suspected", "recovered", "failed", "left" or
-// "resync".
+// EventKind says what an Event tells. Its String is "joined", "updated", "suspected", "recovered", "failed", "left",
+// "unreachable", "reachable", "isolated", "reunited" or "resync".
 type EventKind uint8
 
 // What happens to members.
@@ -27,6 +27,14 @@ const (
 	MemberRecovered                      // it was suspect or failed, and lives
 	MemberFailed
 	MemberLeft
+	// MemberUnreachable and MemberReachable tell of a live member that this node cannot reach, while too few others can be
+	// asked about it, and that it can again. The others are told nothing.
+	MemberUnreachable
+	MemberReachable
+	// Isolated and Reunited tell that this node, which is the event's Member, hears from next to nobody, and declares nobody
+	// failed for that, and that it hears from the others again.
+	Isolated
+	Reunited
 	Resync // the watcher was too slow and missed events: forget what was built from them; the present state follows
 )
 
@@ -45,6 +53,14 @@ func (k EventKind) String() string {
 		return "failed"
 	case MemberLeft:
 		return "left"
+	case MemberUnreachable:
+		return "unreachable"
+	case MemberReachable:
+		return "reachable"
+	case Isolated:
+		return "isolated"
+	case Reunited:
+		return "reunited"
 	case Resync:
 		return "resync"
 	}
@@ -148,6 +164,11 @@ var eventKinds = map[gossip.EventKind]EventKind{
 	gossip.MemberRecovered: MemberRecovered,
 	gossip.MemberFailed:    MemberFailed,
 	gossip.MemberLeft:      MemberLeft,
+
+	gossip.MemberUnreachable: MemberUnreachable,
+	gossip.MemberReachable:   MemberReachable,
+	gossip.Isolated:          Isolated,
+	gossip.Reunited:          Reunited,
 }
 
 // tellWatchers passes on a change in the membership.

@@ -45,7 +45,7 @@ func toInfo(i starling.Info) api.Info {
 		Member: toMember(i.Self), Cluster: i.Cluster, Version: Version(), Detector: i.Detector,
 		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(), Uptime: i.Uptime.Seconds(),
 		Members: map[string]int{}, Agreement: api.Agreement{Same: i.Same, Heard: i.Heard},
-		Isolated: i.Isolated, Detection: i.Detection.Seconds(), Health: i.Health, RTT: i.RTT.Seconds(),
+		Isolated: i.Isolated, Unreachable: append([]string{}, i.Unreachable...), Detection: i.Detection.Seconds(), Health: i.Health, RTT: i.RTT.Seconds(),
 		Traffic: api.Traffic{
 			SentPackets: i.Socket.DatagramsOut, SentBytes: i.Socket.BytesOut,
 			ReceivedPackets: i.Socket.DatagramsIn, ReceivedBytes: i.Socket.BytesIn,

@@ -58,7 +58,7 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v1/members/a/why", "", 200, `{"name":"a","state":"alive","since":"2026-01-02T03:04:05Z","detector":"swim","verdicts":[]}`},
 		{"GET", "/v1/members/z/why", "", 404, `{"error":"no member is called \"z\", and none that was is remembered"}`},
 		{"GET", "/v1/members/z", "", 404, `{"error":"no member is called \"z\""}`},
-		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},"agreement":{"same":1,"heard":2},"isolated":false,"detection_seconds":1.6,"health":0,"rtt_seconds":0.001`},
+		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},"agreement":{"same":1,"heard":2},"isolated":false,"unreachable":[],"detection_seconds":1.6,"health":0,"rtt_seconds":0.001`},
 		{"POST", "/v1/publish?topic=t", "hello", 200, `{"topic":"t","origin":"a","seq":1}`},
 		{"POST", "/v1/publish", "hello", 400, `{"error":"the query needs topic=NAME"}`},
 		{"POST", "/v1/publish?topic=t", strings.Repeat("x", 2000), 400, `{"error":"the payload does not fit"}`},

@@ -92,7 +92,7 @@ func (c *Config) withDefaults() (Config, error) {
 	def(&d.Reseed, time.Minute)
 	def(&d.JoinRetry, 200*time.Millisecond)
 	def(&d.Stall, 100*time.Millisecond)
-	def(&d.Inquest.Grace, defaultGrace)
+	def(&d.Inquest.Grace, inquest.DefaultGrace)
 	switch {
 	case !slices.Contains(detectors, d.Detector):
 		return d, fmt.Errorf("%w: there is no detector %d", ErrConfig, d.Detector)

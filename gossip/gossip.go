@@ -106,7 +106,7 @@ const (
 // Event is something that a node tells.
 type Event struct {
 	Kind    EventKind
-	Member  member.Member // for the Member kinds
+	Member  member.Member // for the Member kinds; this node for Isolated and Reunited
 	Message Message       // for MessageDelivered; valid until Outbox.Reset
 	Lost    Lost          // for MessagesLost
 	Spread  Spread        // for MessageSpread

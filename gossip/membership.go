@@ -101,7 +101,7 @@ func (n *Node) apply(f member.Fact, full bool, accuser member.ID, age time.Durat
 	if n.hushed && id != n.id {
 		n.news.Drop(uint64(id)) // what waits there is older
 	} else {
-		n.news.Put(n.now, rumor.Item{Key: uint64(id), Full: full, Accuser: accuser})
+		n.putNews(rumor.Item{Key: uint64(id), Full: full, Accuser: accuser})
 	}
 	n.changed(before, after)
 	if known {
@@ -171,7 +171,7 @@ func (n *Node) accuse(id member.ID, s member.State) {
 // accused counts who suspects a suspect; an independent confirmation is passed on.
 func (n *Node) accused(m member.Member, accuser member.ID) {
 	if accuser != 0 && n.detector.Accused(n.now, m, accuser) {
-		n.news.Put(n.now, rumor.Item{Key: uint64(m.ID), Accuser: accuser})
+		n.putNews(rumor.Item{Key: uint64(m.ID), Accuser: accuser})
 	}
 }
 

@@ -37,6 +37,7 @@ type Node struct {
 	detector detect.Detector
 	listener detect.Listener // the detector, if it is one
 	prober   detect.Prober   // the detector, if it is one
+	lossy    detect.Lossy    // the detector, if it is one
 	accruer  detect.Accruer  // the detector, if it is one
 	private  private
 	news     rumor.Queue // of members, by ID
@@ -172,6 +173,7 @@ func (n *Node) launch() {
 	n.listener, _ = n.detector.(detect.Listener)
 	n.prober, _ = n.detector.(detect.Prober)
 	n.accruer, _ = n.detector.(detect.Accruer)
+	n.lossy, _ = n.detector.(detect.Lossy)
 	n.launchEntry()
 	n.launchUpkeep()
 }
@@ -305,7 +307,7 @@ func (h host) Unreachable(_ Time, id member.ID, on bool) {
 
 func (h host) Isolated(_ Time, on bool) {
 	h.n.private.isolated = on
-	h.n.out.Events = append(h.n.out.Events, Event{Kind: pick(on, Isolated, Reunited)})
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: pick(on, Isolated, Reunited), Member: h.n.Self()})
 }
 
 func pick(on bool, yes, no EventKind) EventKind {

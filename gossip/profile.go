@@ -55,7 +55,7 @@ func Profile(name string) (Config, error) {
 			Heartbeat: heartbeat.Config{Period: 2 * time.Second},
 			Accrual:   accrual.Config{Period: 2 * time.Second, Pause: 6 * time.Second},
 			Inquest: inquest.Config{
-				Period: 1200 * time.Millisecond, Grace: 2 * defaultGrace, MinRTO: 100 * time.Millisecond, MaxRTO: 2 * time.Second,
+				Period: 1200 * time.Millisecond, Grace: 2 * inquest.DefaultGrace, MinRTO: 100 * time.Millisecond, MaxRTO: 2 * time.Second,
 			},
 			Rounds: []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond},
 		}, nil
@@ -65,21 +65,16 @@ func Profile(name string) (Config, error) {
 			Heartbeat: heartbeat.Config{Period: 500 * time.Millisecond},
 			Accrual:   accrual.Config{Period: 500 * time.Millisecond, Pause: 1500 * time.Millisecond},
 			Inquest: inquest.Config{
-				Period: 300 * time.Millisecond, Grace: defaultGrace / 2, MinRTO: 20 * time.Millisecond, MaxRTO: 500 * time.Millisecond,
+				Period: 300 * time.Millisecond, Grace: inquest.DefaultGrace / 2, MinRTO: 20 * time.Millisecond, MaxRTO: 500 * time.Millisecond,
 			},
 		}, nil
 	}
 	return Config{}, fmt.Errorf("there is no profile %q, there are %s", name, strings.Join(ProfileNames, ", "))
 }
 
-const (
-	defaultGrace = 1500 * time.Millisecond // of Inquest
-	// aroundGrace is what Inquest needs beside its grace: to miss the member, to hear the jury, to spread the news
-	// (measured, docs/results.md).
-	aroundGrace = 350 * time.Millisecond
-	// loneGrace is how many graces a node waits that has nobody to ask.
-	loneGrace = 3
-)
+// aroundGrace is what Inquest needs beside its grace: to miss the member, to hear the jury, to spread the news (measured,
+// docs/results.md).
+const aroundGrace = 350 * time.Millisecond
 
 // DetectionTime returns how long after its crash a member of this cluster, as large as it is now, is known to have
 // failed: for Inquest the time to expect of a host that falls silent (a process whose host refuses connections for it
@@ -95,7 +90,7 @@ func (n *Node) DetectionTime() time.Duration {
 	case n.cfg.Detector == ACCRUAL:
 		return n.cfg.Accrual.Expect(live, n.cfg.probeRoom())
 	case live == 2:
-		return loneGrace*n.cfg.Inquest.Grace + aroundGrace
+		return inquest.LoneGrace*n.cfg.Inquest.Grace + aroundGrace
 	}
 	return n.cfg.Inquest.Grace + aroundGrace
 }

@@ -116,6 +116,21 @@ func (n *Node) closeReply(start int, to detect.Peer) {
 	n.close(start, to.Addr)
 }
 
+// putNews begins to spread a piece of news. Where packets are lost it takes more rounds until all have it: three become
+// ⌈3/√(1−r)⌉ at a share r of failed round trips, but a share of a tenth does not count yet.
+func (n *Node) putNews(it rumor.Item) {
+	usual := len(n.cfg.Rounds)
+	rounds := usual
+	if n.lossy != nil {
+		failed, of := n.lossy.Losses()
+		for rounds < rumor.MaxRounds && rounds*rounds*(of-failed) < usual*usual*(of-of/9) {
+			rounds++
+		}
+	}
+	n.news.SetRounds(rounds)
+	n.news.Put(n.now, it)
+}
+
 // flushDue returns when waiting rumors may leave.
 func (n *Node) flushDue() Time {
 	due := min(n.news.Deadline(), n.messages.Deadline())

@@ -20,7 +20,7 @@ type Member struct {
 // members must be read again.
 type Event struct {
 	Time        time.Time         `json:"time"`
-	Event       string            `json:"event"` // joined, updated, suspected, recovered, failed, left or resync
+	Event       string            `json:"event"` // joined, updated, suspected, recovered, failed, left, unreachable, reachable, isolated, reunited or resync
 	Name        string            `json:"name"`
 	Addr        string            `json:"addr"`
 	State       string            `json:"state"`
@@ -43,20 +43,21 @@ type Message struct {
 // Info is what an agent says of itself.
 type Info struct {
 	Member
-	Cluster   string         `json:"cluster"`
-	Version   string         `json:"version"`
-	Detector  string         `json:"detector"`
-	Sealed    bool           `json:"sealed"`   // whether packets are encrypted
-	Welcomed  bool           `json:"welcomed"` // whether a seed has let this node in, or it is the first of its cluster
-	Started   time.Time      `json:"started"`
-	Uptime    float64        `json:"uptime_seconds"`
-	Members   map[string]int `json:"members"` // by state, this node included
-	Agreement Agreement      `json:"agreement"`
-	Isolated  bool           `json:"isolated"`          // hears from next to nobody, and so declares nobody failed
-	Detection float64        `json:"detection_seconds"` // after a crash until it is known: swim: the least; otherwise: to be expected
-	Health    int            `json:"health"`            // 0 is good; higher: this node doubts its own eyes
-	RTT       float64        `json:"rtt_seconds"`
-	Traffic   Traffic        `json:"traffic"`
+	Cluster     string         `json:"cluster"`
+	Version     string         `json:"version"`
+	Detector    string         `json:"detector"`
+	Sealed      bool           `json:"sealed"`   // whether packets are encrypted
+	Welcomed    bool           `json:"welcomed"` // whether a seed has let this node in, or it is the first of its cluster
+	Started     time.Time      `json:"started"`
+	Uptime      float64        `json:"uptime_seconds"`
+	Members     map[string]int `json:"members"` // by state, this node included
+	Agreement   Agreement      `json:"agreement"`
+	Isolated    bool           `json:"isolated"`          // hears from next to nobody, and so declares nobody failed
+	Unreachable []string       `json:"unreachable"`       // live members that cannot be reached from here, and that too few can be asked about
+	Detection   float64        `json:"detection_seconds"` // after a crash until it is known: swim: the least; otherwise: to be expected
+	Health      int            `json:"health"`            // 0 is good; higher: this node doubts its own eyes
+	RTT         float64        `json:"rtt_seconds"`
+	Traffic     Traffic        `json:"traffic"`
 }
 
 // Agreement says how many of the live peers heard in the last half minute, 16 at most, hold exactly this node's view of the

@@ -166,6 +166,7 @@ func (p *printer) info(i api.Info) {
 		{"uptime", ago(uptime)},
 		{"detector", i.Detector + detectionText(i)},
 		{"isolated", yes(i.Isolated, "yes: this node hears from next to nobody, and declares nobody failed for it", "no")},
+		{"unreachable", unreachableText(i.Unreachable)},
 		{"version", i.Version},
 	})
 }
@@ -188,6 +189,23 @@ func detectionText(i api.Info) string {
 		return fmt.Sprintf("; a crash is known after about %.2f s, a process that ends on a running host in half a second", i.Detection)
 	}
 	return fmt.Sprintf("; a crash is known after about %.2f s", i.Detection)
+}
+
+// unreachableText names the first few members that cannot be reached.
+func unreachableText(names []string) string {
+	const most = 5
+	if len(names) == 0 {
+		return "nobody"
+	}
+	var first []string
+	for _, n := range names[:min(len(names), most)] {
+		first = append(first, clean(n))
+	}
+	text := strings.Join(first, ", ")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text + ": too few others are left to say whether they failed"
 }
 
 func healthText(score int) string {

@@ -144,6 +144,12 @@ type Loner interface {
 	Forget(now mono.Time, id member.ID)
 }
 
+// Lossy is a Detector that knows how many packets get lost; the node looks for it once, and spreads urgent news by it.
+type Lossy interface {
+	// Losses returns the share of round trips that fail, as failed of so many.
+	Losses() (failed, of int)
+}
+
 // Accruer is a Detector that has a level of suspicion for each member that it watches; the node looks for it once.
 type Accruer interface {
 	// Phi returns −log10 of the probability that the member lives and is only late; ok is false if it is not watched.

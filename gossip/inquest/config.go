@@ -2,12 +2,18 @@ package inquest
 
 import "time"
 
+// DefaultGrace is the silence that is granted a member, and LoneGrace how many graces a node waits that has nobody to ask.
+const (
+	DefaultGrace = 1500 * time.Millisecond
+	LoneGrace    = 3
+)
+
 // Config is how Inquest examines. The zero value of each field means its default, which is right for a LAN. Every part
 // can be switched off, so that its worth can be measured.
 type Config struct {
 	Period     time.Duration // between two pings of a node; default 600 ms
 	Watch      int           // members that a node pings in turn, 1 to MaxWatch; default 8
-	Grace      time.Duration // silence that is granted a member; a crash is known about 0.35 s later; default 1.5 s
+	Grace      time.Duration // silence that is granted a member; a crash is known about 0.35 s later; default DefaultGrace
 	StallGrace time.Duration // the same while its host still takes connections; default 10 s, at least Grace
 	Jury       int           // jurors of one case, 1 to MaxJury; default 7
 	MinRTO     time.Duration // the least time that an answer is given; default 50 ms
@@ -38,7 +44,7 @@ func (c Config) withDefaults() Config {
 		v *time.Duration
 		d time.Duration
 	}{
-		{&c.Period, 600 * time.Millisecond}, {&c.Grace, 1500 * time.Millisecond}, {&c.StallGrace, 10 * time.Second},
+		{&c.Period, 600 * time.Millisecond}, {&c.Grace, DefaultGrace}, {&c.StallGrace, 10 * time.Second},
 		{&c.MinRTO, 50 * time.Millisecond}, {&c.MaxRTO, time.Second},
 	} {
 		if *f.v <= 0 {

@@ -22,7 +22,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Detector is an Inquest failure detector. It implements detect.Detector, detect.Listener and detect.Prober.
+// Detector is an Inquest failure detector. It implements detect.Detector, detect.Listener, detect.Prober and
+// detect.Lossy.
 type Detector struct {
 	cfg  Config
 	host detect.Court
@@ -189,6 +190,9 @@ func (d *Detector) Health() int { return d.health }
 
 // RTT returns the smoothed round-trip time of pings.
 func (d *Detector) RTT() time.Duration { return d.path.smooth }
+
+// Losses returns the share of this node's round trips that fail.
+func (d *Detector) Losses() (failed, of int) { return d.path.lost, one }
 
 // send passes a message on, and keeps its memory for the next.
 func (d *Detector) send(now mono.Time, to detect.Peer, message []byte) {

@@ -52,7 +52,7 @@ func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats int) bool {
 	switch {
 	case d.cfg.NoJury:
 	case seats == 0:
-		wait = 3 * wait
+		wait = LoneGrace * wait
 	default:
 		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() && a.kernel.gone(d.cfg.patience()-2*d.cfg.Period)
 	}

@@ -53,7 +53,7 @@ func (l *lane) waiting() []ticket { return l.tickets[l.head:] }
 // Queue holds the rumors of one kind. A rumor waits in the lane of its next round; each lane is in the order of time,
 // so that the least-pushed and oldest come first at constant cost. The zero Queue is not ready: see NewQueue.
 type Queue struct {
-	rounds  []time.Duration // when the rounds come, after the first push was due
+	rounds  []time.Duration // when the usual rounds come, after the first push was due
 	policy  Policy          // when a rumor is old
 	slots   []slot
 	free    []int32
@@ -69,6 +69,20 @@ type Queue struct {
 func NewQueue(rounds []time.Duration, enough int) Queue {
 	rounds = rounds[:min(len(rounds), MaxRounds)]
 	return Queue{rounds: rounds, policy: Policy{Mode: Push, Rounds: len(rounds), Counter: enough}}
+}
+
+// SetRounds changes in how many rounds rumors are pushed, from 1 to MaxRounds. Those beyond the usual ones are as far
+// apart as the last two of these.
+func (q *Queue) SetRounds(n int) { q.policy.Rounds = min(max(n, 1), MaxRounds) }
+
+// pause returns how long after a round the next one comes.
+func (q *Queue) pause(round int) time.Duration {
+	last := len(q.rounds) - 1
+	if last == 0 {
+		return 0
+	}
+	round = min(round, last-1)
+	return q.rounds[round+1] - q.rounds[round]
 }
 
 // Len returns how many rumors wait, Bytes how long their data is.
@@ -133,7 +147,10 @@ func (q *Queue) Drop(key uint64) {
 // Deadline returns when the next push is due, mono.Never if nothing waits.
 func (q *Queue) Deadline() mono.Time {
 	due := mono.Never
-	for r := range q.rounds {
+	if len(q.at) == 0 {
+		return due
+	}
+	for r := range q.lanes {
 		if t, ok := q.head(r); ok {
 			due = min(due, t.due)
 		}
@@ -143,7 +160,7 @@ func (q *Queue) Deadline() mono.Time {
 
 // Peek returns the rumor to push next, the least-pushed of those due; nil if none is due.
 func (q *Queue) Peek(now mono.Time) *Item {
-	for r := range q.rounds {
+	for r := range q.lanes {
 		if t, ok := q.head(r); ok && t.due <= now {
 			return &q.slots[t.slot].Item
 		}
@@ -164,7 +181,7 @@ func (q *Queue) Pushed(now mono.Time, it *Item) {
 		return
 	}
 	r := int(s.life.Rounds)
-	due := now.Add(q.rounds[r] - q.rounds[r-1])
+	due := now.Add(q.pause(r - 1))
 	q.push(r, ticket{due: due, slot: i, stamp: s.stamp})
 }
 
@@ -190,7 +207,7 @@ func (q *Queue) Waiting(yield func(*Item) bool) {
 	if len(q.at) == 0 {
 		return
 	}
-	for r := range q.rounds {
+	for r := range q.lanes {
 		for _, t := range q.lanes[r].waiting() {
 			if q.valid(t) && !yield(&q.slots[t.slot].Item) {
 				return
@@ -215,7 +232,7 @@ func (q *Queue) head(r int) (ticket, bool) {
 }
 
 func (q *Queue) dropMostPushed() {
-	for r := len(q.rounds) - 1; r >= 0; r-- {
+	for r := MaxRounds - 1; r >= 0; r-- {
 		if t, ok := q.head(r); ok {
 			q.Dropped++
 			q.remove(t.slot)
