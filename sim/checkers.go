@@ -265,7 +265,7 @@ func (c *gone) Take(l *ledger, o *Obs) string {
 		if !ok || !o.After.live() || o.After.Gen > d.gen {
 			return ""
 		}
-		if o.Before.Known && o.Before.State == member.Left || o.At.Sub(d.at) > c.bound && l.untroubled() {
+		if o.Before.Known && o.Before.State == member.Left && o.Before.Gen == o.After.Gen || o.At.Sub(d.at) > c.bound && l.untroubled() {
 			return fmt.Sprintf("n%d holds n%d for %s, which left at %s", o.Node, o.Member, o.After, span(d.at))
 		}
 	}

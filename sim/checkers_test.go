@@ -7,6 +7,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/swim"
 )
 
 // Each checker is shown a history that is right and the same history with one thing wrong.
@@ -61,12 +62,12 @@ func history(parts ...any) (all []Obs) {
 	return all
 }
 
-func judge(name string, h []Obs) string { return judgeBy(gossip.SWIM, name, h) }
+func judge(name string, h []Obs) string { return judgeBy(gossip.Config{}, name, h) }
 
-func judgeBy(detector gossip.Detector, name string, h []Obs) string {
+func judgeBy(config gossip.Config, name string, h []Obs) string {
 	o := Options{Nodes: 3, Bounds: Bounds{Converge: 10 * time.Second, Detect: 10 * time.Second, Load: 2}}
 	l := newLedger(3, true)
-	l.config.Detector = detector
+	l.config = config
 	for _, c := range checkers(&o) {
 		if c.Name() != name {
 			continue
@@ -126,6 +127,8 @@ func TestCheckersCanFail(t *testing.T) {
 			history(at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, delivered(1, 0, 1))), "second time"},
 		{"messages", history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, delivered(2, 0, 1)), ticks(10, 20)),
 			history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 20)), "has not reached 1"},
+		{"gone", history(saw(0, 1, left(1, 0)), started(1, 2), Obs{Kind: Departed, Node: 1, After: Holding{Gen: 2}}, saw(0, 1, alive(2, 0))),
+			history(saw(0, 1, left(1, 0)), Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, alive(1, 1))), "which left"},
 		{"gone", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(2, 0))),
 			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(1, 1))), "which left"},
 		{"bounds", history(gauge(10)), history(gauge(11)), "at most 10"},
@@ -143,20 +146,26 @@ func TestCheckersCanFail(t *testing.T) {
 	}
 }
 
-// Of three, two die at once: with Inquest the third fails nobody, by design, and is not held to it. With SWIM it is; and
-// so is with Inquest whoever still has a juror to ask.
+// Of three, two die at once: with Inquest the third fails nobody, by design, and is not held to it; nor is the last one
+// with Lifeguard. Without local health it is, and so is with Inquest whoever still has a juror to ask.
 func TestTheOutvotedAreNotBlamed(t *testing.T) {
 	holds := []Obs{saw(0, 1, alive(1, 0)), saw(0, 2, alive(1, 0)), view(0, 7, 3), view(1, 7, 3), view(2, 7, 3)}
 	one := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}), ticks(2, 40))
 	two := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}), at(time.Second, Obs{Kind: Crashed, Node: 2}), ticks(2, 40))
 	for _, checker := range []string{"completeness", "convergence"} {
 		for _, c := range []struct {
-			name     string
-			detector gossip.Detector
-			history  []Obs
-			blamed   bool
-		}{{"SWIM, two", gossip.SWIM, two, true}, {"Inquest, two", gossip.INQUEST, two, false}, {"Inquest, one", gossip.INQUEST, one, true}} {
-			if msg := judgeBy(c.detector, checker, c.history); (msg != "") != c.blamed {
+			name    string
+			config  gossip.Config
+			history []Obs
+			blamed  bool
+		}{
+			{"SWIM, two", gossip.Config{SWIM: swim.Config{NoLocalHealth: true}}, two, true},
+			{"Lifeguard, two", gossip.Config{}, two, false},
+			{"Lifeguard, one", gossip.Config{}, one, true},
+			{"Inquest, two", gossip.Config{Detector: gossip.INQUEST}, two, false},
+			{"Inquest, one", gossip.Config{Detector: gossip.INQUEST}, one, true},
+		} {
+			if msg := judgeBy(c.config, checker, c.history); (msg != "") != c.blamed {
 				t.Errorf("%s, %s: %q", checker, c.name, msg)
 			}
 		}

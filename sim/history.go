@@ -166,10 +166,17 @@ func (l *ledger) take(o *Obs) {
 	}
 }
 
-// outvoted says whether so few of those that a process holds for live are up that its detector, by design, fails nobody:
-// Inquest wants the votes of half of all who could judge, so that of a cluster that falls apart the minority fails nobody.
+// outvoted says whether so few of those that a process holds for live are up that its detector, by design, does not come
+// to know who is dead within the checkers' bounds. Inquest wants the votes of half of all who could judge, so that of a
+// cluster that falls apart the minority fails nobody. With SWIM the last survivor of many takes all its failed probes for
+// its own bad health, and probes one member in nine periods (Lifeguard, section IV-A).
 func (l *ledger) outvoted(i int32) bool {
-	return l.config.Detector == gossip.INQUEST && l.upCount-1 < l.config.Inquest.Quorum(l.views[i].live)
+	switch l.config.Detector {
+	case gossip.INQUEST:
+		return l.upCount-1 < l.config.Inquest.Quorum(l.views[i].live)
+	default:
+		return l.upCount == 1 && !l.config.SWIM.NoLocalHealth && l.views[i].live > 2
+	}
 }
 
 // undisturbed returns for how long nothing was done to the cluster and nobody was in trouble.

@@ -123,8 +123,8 @@ func (d *Detector) step(now mono.Time, a *alarm) {
 	}
 	if a.resend <= now {
 		pace := d.path.timeout(&d.cfg)
-		if age > 4*d.cfg.Grace {
-			pace = max(pace, d.cfg.Period) // a hopeless one costs no more than a healthy one
+		if a.kernel.hopeless(age, &d.cfg) {
+			pace = max(pace, d.cfg.Period) // it costs no more than a healthy one
 		}
 		a.resend = now.Add(d.jitter(pace, 10))
 		a.pings++

@@ -346,7 +346,7 @@ func TestReusedAddress(t *testing.T) {
 		x.d.Heard(w.now, heir)
 		if i := x.d.caseOf(id(1)); i >= 0 {
 			x.d.Connected(w.now, w.peer(1), detect.Accepted)
-			if c := &x.d.cases[i]; c.kernel.stalled(w.now, &x.d.cfg) || !c.kernel.gone(refusedFor) {
+			if c := &x.d.cases[i]; c.kernel.stalled() || !c.kernel.gone(refusedFor) {
 				t.Errorf("m%d takes the heir's host for that of the dead", x.i)
 			}
 		}

@@ -26,13 +26,13 @@ func (d *Detector) silent(now mono.Time, most int) (n int) {
 	sure := d.path.attempts(&d.cfg)
 	for i := range d.alarms {
 		a := &d.alarms[i]
-		if n < most && a.barred == 0 && a.pings >= sure && a.kernel.quiet(now, &d.cfg) {
+		if n < most && a.barred == 0 && a.pings >= sure && a.kernel.quiet() {
 			n++
 		}
 	}
 	for i := range d.cases {
 		c := &d.cases[i]
-		if n < most && c.word != wire.WordAcquit && c.pings >= sure && c.kernel.quiet(now, &d.cfg) && d.alarmOf(c.peer.ID) < 0 {
+		if n < most && c.word != wire.WordAcquit && c.pings >= sure && c.kernel.quiet() && d.alarmOf(c.peer.ID) < 0 {
 			n++
 		}
 	}

@@ -56,19 +56,24 @@ func (k *kernel) gone(atLeast time.Duration) bool {
 	return k.usurped || k.first != 0 && k.last.Sub(k.first) >= atLeast
 }
 
-// stalled says whether the host has taken a connection lately.
-func (k *kernel) stalled(now mono.Time, c *Config) bool {
-	return !k.usurped && k.welcome != 0 && now.Sub(k.welcome) < c.Grace
+// stalled says whether the host has taken a connection, and refused none since. That later ones got no answer tells
+// nothing: packets are lost.
+func (k *kernel) stalled() bool { return !k.usurped && k.welcome != 0 }
+
+// hopeless says whether a silence has lasted for so long that it will not end soon: not one that may be a stall, whose
+// end is to be heard before it is taken for a death.
+func (k *kernel) hopeless(age time.Duration, c *Config) bool {
+	return age > 4*c.Grace && (!k.stalled() || age > c.StallGrace)
 }
 
 // quiet says whether the host has said nothing either.
-func (k *kernel) quiet(now mono.Time, c *Config) bool { return !k.denied() && !k.stalled(now, c) }
+func (k *kernel) quiet() bool { return !k.denied() && !k.stalled() }
 
-func (k *kernel) cause(now mono.Time, c *Config) wire.Cause {
+func (k *kernel) cause() wire.Cause {
 	switch {
 	case k.denied():
 		return wire.CauseRefused
-	case k.stalled(now, c):
+	case k.stalled():
 		return wire.CauseStalled
 	}
 	return wire.CauseSilent
@@ -103,7 +108,11 @@ func (d *Detector) Connected(now mono.Time, to detect.Peer, o detect.Outcome) {
 	}
 	if i := d.caseOf(to.ID); i >= 0 && d.cases[i].peer.Instance == to.Instance {
 		c := &d.cases[i]
+		stalled := c.kernel.stalled()
 		c.kernel.take(now, o)
+		if !stalled && c.kernel.stalled() && c.word != wire.WordAcquit {
+			d.conclude(now, c, wire.WordOpen) // who voted already takes it back, and the accusers hear why at once
+		}
 		c.next = min(c.next, max(now, c.kernel.next)) // the second refusal is a vote
 		if c.kernel.gone(refusedFor) {
 			c.next = now

@@ -89,7 +89,7 @@ func (d *Detector) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
 
 func (d *Detector) finding(now mono.Time, c *inquest, seq uint32) wire.Finding {
 	return wire.Finding{
-		Seq: seq, Word: c.word, Cause: c.kernel.cause(now, &d.cfg), Pings: uint32(c.pings), Span: now.Sub(c.opened),
+		Seq: seq, Word: c.word, Cause: c.kernel.cause(), Pings: uint32(c.pings), Span: now.Sub(c.opened),
 	}
 }
 
@@ -154,7 +154,7 @@ func (d *Detector) examine(now mono.Time, c *inquest) {
 	}
 	if c.resend <= now {
 		pace := max(d.cfg.Grace/16, 60*time.Millisecond)
-		if now.Sub(c.start) > 4*d.cfg.Grace {
+		if c.kernel.hopeless(now.Sub(c.start), &d.cfg) {
 			pace = max(pace, d.cfg.Period)
 		}
 		c.resend = now.Add(d.jitter(pace, 15))
@@ -175,7 +175,7 @@ func (d *Detector) examine(now mono.Time, c *inquest) {
 func (d *Detector) voteAt(now mono.Time, c *inquest) mono.Time {
 	grace := d.grace(now, c.peer.ID)
 	at := max(c.start.Add(grace), c.opened.Add(grace/2))
-	if c.kernel.stalled(now, &d.cfg) {
+	if c.kernel.stalled() {
 		at = max(at, c.start.Add(d.cfg.StallGrace))
 	}
 	return at.Add(c.delay)

@@ -85,15 +85,16 @@ func scramble(x uint64) uint64 {
 func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	j := &a.jury
 	pace, again := pollEvery, d.cfg.Grace
-	if a.unreachable || d.isolated { // a hopeless case is to cost little
-		pace, again = max(pace, d.cfg.Period), d.cfg.patience()
-	}
-	j.poll = now.Add(pace)
 	age := now.Sub(a.start)
 	limit := manyAsked * d.cfg.Jury
 	if age < d.cfg.Grace {
 		limit /= 2
 	}
+	if a.unreachable || d.isolated { // a hopeless case is to cost little, and the less the longer it lasts
+		pace, again = max(pace, 2*d.cfg.Period), min(max(d.cfg.patience(), age/2), maxAge)
+		limit = min(limit, 2*d.cfg.Jury)
+	}
+	j.poll = now.Add(pace)
 	if j.heard == 0 { // it may be this node that nobody hears: that is found out at less cost
 		limit = min(limit, 2*d.cfg.Jury*int(1+age/d.cfg.Grace))
 	}

@@ -63,26 +63,26 @@ func TestTimeoutHasBounds(t *testing.T) {
 	}
 }
 
-// Two refusals a while apart say that a process is gone; a welcome between them says that it is not.
+// Two refusals a while apart say that a process is gone; a welcome between them says that it is not, and that it stands
+// still, until the host says otherwise.
 func TestKernel(t *testing.T) {
-	c := Config{}.withDefaults()
 	at := func(ms int) mono.Time { return mono.Time(time.Hour + time.Duration(ms)*time.Millisecond) }
 	var k kernel
 	k.take(at(0), detect.Refused)
 	k.take(at(10), detect.Refused)
-	if k.gone(refusedFor) || k.cause(at(10), &c) != wire.CauseRefused {
+	if k.gone(refusedFor) || k.cause() != wire.CauseRefused {
 		t.Error("two refusals at once suffice")
 	}
 	k.take(at(300), detect.Refused)
-	if !k.gone(refusedFor) || k.quiet(at(300), &c) {
+	if !k.gone(refusedFor) || k.quiet() {
 		t.Error("two refusals do not suffice")
 	}
 	k.take(at(400), detect.Accepted)
-	if k.gone(refusedFor) || !k.stalled(at(400), &c) || k.cause(at(400), &c) != wire.CauseStalled {
+	if k.gone(refusedFor) || !k.stalled() || k.quiet() || k.cause() != wire.CauseStalled {
 		t.Error("a welcome does not count")
 	}
-	if k.stalled(at(2000), &c) || !k.quiet(at(2000), &c) {
-		t.Error("a welcome counts for ever: its host may have died since")
+	if k.take(at(500), detect.Refused); k.stalled() {
+		t.Error("a refusal does not count")
 	}
 }
 

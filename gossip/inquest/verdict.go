@@ -22,6 +22,9 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 	if d.isolated || a.barred != 0 {
 		return false
 	}
+	if a.excused(now, &d.cfg) {
+		return false
+	}
 	var votes []detect.Vote
 	for k := range a.jury.list {
 		if x := &a.jury.list[k]; x.spoken && x.word == wire.WordGuilty {
@@ -32,7 +35,7 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 		return false
 	}
 	e := detect.Evidence{
-		Accuser: d.host.Self(), Cause: a.kernel.cause(now, &d.cfg), Pings: a.pings, Span: now.Sub(a.start), Votes: votes,
+		Accuser: d.host.Self(), Cause: a.kernel.cause(), Pings: a.pings, Span: now.Sub(a.start), Votes: votes,
 	}
 	if len(votes) > 0 {
 		e.Cause = commonest(votes)
@@ -41,6 +44,24 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 	d.dropAlarm(i) // first: the verdict comes back by Changed
 	d.host.FailWith(now, id, e)
 	return true
+}
+
+// excused says whether the member's process may stand still for longer: whoever saw its host take a connection outweighs
+// all who saw nothing, since packets are lost and none is made up; but not those to whom the host said that nobody listens.
+func (a *alarm) excused(now mono.Time, c *Config) bool {
+	if now.Sub(a.start) >= c.StallGrace || a.kernel.denied() {
+		return false
+	}
+	stalled := a.kernel.stalled()
+	for i := range a.jury.list {
+		if x := &a.jury.list[i]; x.spoken {
+			if x.vote.Cause == wire.CauseRefused {
+				return false
+			}
+			stalled = stalled || x.vote.Cause == wire.CauseStalled
+		}
+	}
+	return stalled
 }
 
 // judgeAlone says whether the accuser's own evidence suffices. In a cluster of two there is nobody to ask: a process
@@ -56,7 +77,7 @@ func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats int) bool {
 	default:
 		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() && a.kernel.gone(d.cfg.patience()-2*d.cfg.Period)
 	}
-	if a.kernel.stalled(now, &d.cfg) {
+	if a.kernel.stalled() {
 		wait = max(wait, d.cfg.StallGrace)
 	}
 	return a.kernel.gone(refusedFor) || now.Sub(a.start) >= wait && a.pings >= 3

@@ -25,8 +25,10 @@ type watched struct {
 
 // lease is a promise of somebody to ping this node.
 type lease struct {
-	peer detect.Peer
-	due  mono.Time
+	peer   detect.Peer
+	due    mono.Time
+	every  time.Duration // what was promised
+	missed int           // pings in a row
 }
 
 // changeEvery is after how many rounds one of the watched is exchanged for another member: those that a node met first,
@@ -100,7 +102,8 @@ func (d *Detector) another() (watched, bool) {
 	return watched{peer: detect.PeerOf(&m[0]), due: mono.Never}, true
 }
 
-// acked takes an ack. A late one still tells how long a round trip takes.
+// acked takes an ack. A late one still tells how long a round trip takes, but for that of a process that stood still: it
+// would slow all alarms down.
 func (d *Detector) acked(now mono.Time, from detect.Peer, seq uint32) {
 	for i := range d.watched {
 		w := &d.watched[i]
@@ -108,7 +111,9 @@ func (d *Detector) acked(now mono.Time, from detect.Peer, seq uint32) {
 			continue
 		}
 		if w.sent <= now {
-			d.path.sample(now.Sub(w.sent))
+			if took := now.Sub(w.sent); took <= d.cfg.MaxRTO {
+				d.path.sample(took)
+			}
 			w.sent = mono.Never
 		}
 		if w.due != mono.Never {
@@ -150,25 +155,34 @@ func (d *Detector) promised(now mono.Time, from detect.Peer, next time.Duration)
 		i = len(d.leases)
 		d.leases = append(d.leases, lease{})
 	}
-	d.leases[i] = lease{peer: from, due: now.Add(next + d.path.timeout(&d.cfg))}
+	d.leases[i] = lease{peer: from, due: now.Add(next + d.path.timeout(&d.cfg)), every: next}
 	d.soon(d.leases[i].due)
 }
 
 // missPings raises an alarm about whoever broke a promise.
 func (d *Detector) missPings(now mono.Time) {
 	for i := 0; i < len(d.leases); {
-		l := d.leases[i]
+		l := &d.leases[i]
 		if l.due > now {
 			d.soon(l.due)
 			i++
 			continue
 		}
-		d.dropLease(i) // the next ping brings the next
-		if m, ok := d.current(l.peer); ok {
+		m, ok := d.current(l.peer)
+		if ok {
 			d.accuse(now, detect.PeerOf(&m), now)
 		}
+		if l.missed++; !ok || l.missed > maxMissed {
+			d.dropLease(i)
+			continue
+		}
+		l.due = max(l.due.Add(l.every), now+1) // the ping was lost, or its sender was dead: then it is not back for the next
 	}
 }
+
+// maxMissed is how many pings in a row may be missed before nothing more is expected: the one that ends a promise may
+// have been lost itself. Without any, every second watcher would be blind where half of the packets are lost.
+const maxMissed = 2
 
 // dropLease forgets a promise; the last one takes its place.
 func (d *Detector) dropLease(i int) {

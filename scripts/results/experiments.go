@@ -14,7 +14,9 @@ var experiments = []struct {
 	run  func(*lab)
 }{
 	{"speed", speed}, {"trace", trace}, {"detection", detection}, {"scale", scale},
-	{"lifeguard", lifeguard}, {"crash-half", crashHalf}, {"partition", partition}, {"detectors", sideBySide},
+	{"lifeguard", lifeguard}, {"detectors", sideBySide},
+	{"crashes", crashes}, {"mass", mass}, {"lossy", lossy}, {"slow", slow}, {"stalls", stalls}, {"one-sided", oneSided},
+	{"partition", partition}, {"churn", churn}, {"idle", idle}, {"ablation", ablation},
 }
 
 // speed is how fast idle clusters are simulated.
@@ -127,18 +129,6 @@ func lifeguard(l *lab) {
 		total[0], total[1], 100*total[1]/total[0], verdict(total[1] <= 0.05*total[0]))
 }
 
-// crashHalf is that half of the nodes die at once.
-func crashHalf(l *lab) {
-	l.head("Detector", "Seeds", "Known by all, mean", "last", "Busiest second, a node in the mean", "Violations", "≤ 10 s", "Command")
-	for _, detector := range []string{"swim", "swim --set swim.nolocalhealth=true", "inquest"} {
-		args := fmt.Sprintf("crash-half --nodes 1000 --detector %s --seeds %d", detector, l.seeds(4))
-		o := l.sim(args)
-		s := o.Summary["crash_known100_seconds"]
-		l.row(detector, len(o.Runs), fmt.Sprintf("%.1f s", s.Mean), fmt.Sprintf("%.1f s", s.Max), busiest(o), violations(o),
-			verdict(s.Max <= 10), command(args))
-	}
-}
-
 // busiest is what a node sent in the busiest second after the join, in the mean over nodes.
 func busiest(o *outcome) string {
 	most := 0.0
@@ -148,16 +138,6 @@ func busiest(o *outcome) string {
 		}
 	}
 	return fmt.Sprintf("%.0f kB", most/1e3)
-}
-
-// partition is that 30 % are cut off for a minute.
-func partition(l *lab) {
-	l.head("Seeds", "One cluster again after the heal, mean", "slowest", "Busiest second, a node in the mean", "Violations", "≤ 10 s", "Command")
-	args := fmt.Sprintf("partition-heal --nodes 1000 --seeds %d", l.seeds(4))
-	o := l.sim(args)
-	s := o.Summary["agreement_seconds"]
-	ok := s.Max <= 10 && int(s.N) == len(o.Runs)
-	l.row(len(o.Runs), fmt.Sprintf("%.2f s", s.Mean), fmt.Sprintf("%.2f s", s.Max), busiest(o), violations(o), verdict(ok), command(args))
 }
 
 // sideBySide is the detectors in the same world.

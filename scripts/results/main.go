@@ -31,7 +31,7 @@ type outcome struct {
 	Runs []struct {
 		Trace      string
 		Join       float64
-		Settled    []struct{ What string }
+		Settled    []struct{ After float64 }
 		Timeline   []struct{ Up, Bytes float64 }
 		Violations []struct{ Checker, Text string }
 	}
