@@ -33,18 +33,15 @@ type gossiper struct {
 	again gossip.Time // when it may ask another for the message
 }
 
-// The timers.
-const (
-	gossipRound = iota
-	gossipProbe
-)
+// gossipRound is the timer of rounds.
+const gossipRound = 0
 
 func (g *gossiper) start() {
 	if g.p.Mode != rumor.Push {
 		g.after(g.between(0, g.p.every), gossipRound)
 	}
 	if !g.p.alone {
-		g.after(g.between(0, g.w.o.Repair), gossipProbe)
+		g.probes()
 	}
 }
 
@@ -86,27 +83,6 @@ func (g *gossiper) round() {
 	}
 }
 
-// pick draws distinct others.
-func (g *gossiper) pick(k int) []int {
-	n := len(g.w.members)
-	k = min(k, n-1)
-	all := make([]int, 0, k)
-draw:
-	for len(all) < k {
-		x := g.rng.IntN(n)
-		if x == g.me {
-			continue
-		}
-		for _, y := range all {
-			if x == y {
-				continue draw
-			}
-		}
-		all = append(all, x)
-	}
-	return all
-}
-
 func (g *gossiper) receive(from int, k kind, args []uint32, fresh bool) {
 	switch k {
 	case data:
@@ -124,23 +100,16 @@ func (g *gossiper) receive(from int, k kind, args []uint32, fresh bool) {
 		if g.p.Lazy || g.p.offers > 0 {
 			g.p.Contact(&g.life, true, g.rng)
 		}
-		if g.has && (args0(args) == 1 || g.life.State == rumor.Removed && g.p.offers > 0) {
-			g.send(from, data) // what was offered is held; so is what a digest named
+		if len(args) > 0 || g.has && g.p.offers > 0 { // what a digest named, or was offered beside, is held
+			g.repair(from, k, args)
 			return
 		}
 		g.answer(from, rumor.Ask)
 	case no:
 		g.p.Contact(&g.life, false, g.rng)
 	case probe:
-		g.compare(from, args[0] == 1)
+		g.repair(from, k, args)
 	}
-}
-
-func args0(args []uint32) uint32 {
-	if len(args) == 0 {
-		return 0
-	}
-	return args[0]
 }
 
 // answer says what the engine answers on a word.
@@ -150,27 +119,11 @@ func (g *gossiper) answer(to int, heard rumor.Word) {
 	}
 }
 
-// compare repairs what a digest shows to be missing, on either side.
-func (g *gossiper) compare(with int, has bool) {
-	switch {
-	case has && !g.has:
-		g.send(with, want, 1)
-	case !has && g.has:
-		g.send(with, data)
-	}
-}
-
 func (g *gossiper) timer(what int, _ gossip.Time) {
-	switch what {
-	case gossipRound:
+	if what == probeTimer {
+		g.probe()
+	} else {
 		g.round()
-	case gossipProbe:
-		has := uint32(0)
-		if g.has {
-			has = 1
-		}
-		g.send(g.pick(1)[0], probe, has)
-		g.after(g.jitter(g.w.o.Repair), gossipProbe)
 	}
 }
 

@@ -73,7 +73,7 @@ func newWorld(p *Protocol, o *Options, seed uint64) (*world, error) {
 		}
 		if w.up[i] {
 			m.node = p.make(m)
-			g.Place(w.host(i), m, max(0, o.Cost))
+			g.Place(w.host(i), m.node, max(0, o.Cost))
 		}
 	}
 	return w, nil

@@ -49,6 +49,7 @@ const (
 
 // node is one member's side of a protocol.
 type node interface {
+	sim.Guest                                            // each embeds its member, which is one
 	start()                                              // before the message
 	publish()                                            // it is the origin
 	receive(from int, k kind, args []uint32, fresh bool) // fresh: the datagram brought the payload for the first time
@@ -136,13 +137,17 @@ func (w *world) sent(by int, k kind, size int) {
 	}
 }
 
+// received counts a datagram that a member took in.
+func (w *world) received(by, size int) {
+	w.loads[by].Received++
+	w.loads[by].ReceivedBytes += float64(size + sim.Overhead)
+}
+
 // Receive is sim.Guest's.
 func (m *member) Receive(_ gossip.Time, from int, b []byte) {
 	k, n := kind(b[envelope+idSize]), int(b[envelope+idSize+1])
 	if k != probe {
-		l := &m.w.loads[m.me]
-		l.Received++
-		l.ReceivedBytes += float64(len(b) + sim.Overhead)
+		m.w.received(m.me, len(b))
 	}
 	rest := b[envelope+idSize+2:]
 	args := m.args[:n]
@@ -183,12 +188,14 @@ func (m *member) after(d time.Duration, what int) {
 	m.arm()
 }
 
-func (m *member) arm() {
-	at := gossip.Never
+func (m *member) arm() { m.w.g.WakeAt(m.w.host(m.me), m.next()) }
+
+// next is when the next alarm is due.
+func (m *member) next() gossip.Time {
 	if n := len(m.alarms); n > 0 {
-		at = m.alarms[n-1].at
+		return m.alarms[n-1].at
 	}
-	m.w.g.WakeAt(m.w.host(m.me), at)
+	return gossip.Never
 }
 
 // Wake is sim.Guest's.

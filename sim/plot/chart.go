@@ -40,9 +40,9 @@ type Axis struct {
 type Series struct {
 	Name   string // in the legend; "": not there
 	Points [][2]float64
-	Dots   bool // points in place of a line
-	Colour int  // 1 and up choose a colour, the same in each chart; 0: the next
-	Labels []string
+	Dots   bool     // points in place of a line
+	Colour int      // 1 and up choose a colour, the same in each chart; 0: the next
+	Labels []string // of dots; as many, or none
 }
 
 // Seconds writes a time in seconds with its unit.
@@ -153,7 +153,10 @@ func (c *Chart) add(p *plot.Plot, i int) {
 			p.Legend.Add(s.Name, d)
 		}
 	}
-	if l, err := plotter.NewLabels(plotter.XYLabels{XYs: points, Labels: s.Labels}); err == nil && len(s.Labels) == len(points) {
+	if len(s.Labels) != len(points) {
+		return
+	}
+	if l, err := plotter.NewLabels(plotter.XYLabels{XYs: points, Labels: s.Labels}); err == nil {
 		for k := range l.TextStyle {
 			l.TextStyle[k].Font, l.TextStyle[k].Color = textStyle(7.5).Font, hue
 		}

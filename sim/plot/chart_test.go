@@ -15,6 +15,7 @@ func TestSaveCharts(t *testing.T) {
 			Series: []Series{{Name: "first < second", Points: [][2]float64{{0, 0}, {0.001, 0.2}, {0.1, 1}}}}},
 		{Title: "points", Note: "a note", X: Axis{Label: "copies"}, Y: Axis{Label: "latency", Log: true},
 			Series: []Series{{Name: "dots", Dots: true, Points: [][2]float64{{2, 5}, {3, 7}}, Labels: []string{"here", "there"}}}},
+		{Title: "dots without labels", Series: []Series{{Dots: true, Points: [][2]float64{{1, 1}}}, {Dots: true, Labels: []string{"x"}}}},
 		{Title: "nothing"},
 	}
 	dir := t.TempDir()
