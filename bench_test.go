@@ -2,7 +2,7 @@ package starling
 
 // This file measures whole clusters of real nodes in one process over loopback:
 //
-//	go test -run xxx -bench Cluster -benchtime 5x -timeout 30m . [-detector inquest]
+//	go test -run xxx -bench Cluster -benchtime 5x -timeout 30m . [-detector swim] [-no-kernel]
 //
 // Every metric is a median over the iterations. The times are the nodes' own: of when a message or a verdict came in.
 
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
 	"github.com/starling-gossip/starling/transport"
@@ -32,6 +33,7 @@ const (
 
 var (
 	detector  = flag.String("detector", gossip.DefaultDetector.String(), "the failure detector of the clusters that are measured")
+	noKernel  = flag.Bool("no-kernel", false, "without the kernels' evidence, so that a dead process looks like a dead host")
 	detectors = map[string]gossip.Detector{"swim": gossip.SWIM, "inquest": gossip.INQUEST}
 )
 
@@ -41,13 +43,18 @@ func eachSize(b *testing.B, measure func(b *testing.B, size int)) {
 	}
 }
 
+// parameters are those of all nodes.
+func parameters() gossip.Config {
+	return gossip.Config{Detector: detectors[*detector], Inquest: inquest.Config{NoKernel: *noKernel}}
+}
+
 // storm starts nodes that all join at once through the first, and waits until every table is complete.
 func storm(b *testing.B, size int) ([]*Node, time.Duration) {
 	b.Helper()
 	nodes := make([]*Node, size)
 	launch := func(i int, seeds ...string) {
 		n, err := Start(Config{
-			Name: fmt.Sprintf("n%d", i), Bind: "127.0.0.1:0", Seeds: seeds, Gossip: gossip.Config{Detector: detectors[*detector]},
+			Name: fmt.Sprintf("n%d", i), Bind: "127.0.0.1:0", Seeds: seeds, Gossip: parameters(),
 		})
 		if err != nil {
 			b.Error(err)

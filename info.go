@@ -30,7 +30,7 @@ type Info struct {
 	// Isolated says that this node hears from next to nobody, and so declares nobody failed (Inquest alone knows it).
 	Isolated bool
 	// Unreachable are the names of the live members that this node cannot reach, while too few others can be asked about
-	// them: neither alive nor failed can be said of them.
+	// them: neither alive nor failed can be said of them. A node learns that of the members that it watches alone.
 	Unreachable []string
 	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for SWIM the least,
 	// otherwise the time to expect.

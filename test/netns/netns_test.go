@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,6 +26,8 @@ const (
 	all     = zones * perZone
 	patient = 60 * time.Second // how long anything may take at most; the log says how long it took
 )
+
+var long = flag.Bool("netns.long", false, "drop 30 % of the packets for ten minutes in place of 20 s")
 
 // network is the namespaces and the agents in them.
 type network struct {
@@ -218,6 +221,22 @@ func (n *network) allSee(viewers, alive []*agent) bool {
 	return true
 }
 
+// allMiss says whether each agent says that it cannot reach so many members, or that it is isolated. An agent learns that
+// of those that it watches, not of all.
+func (n *network) allMiss(viewers []*agent, count int) bool {
+	for _, v := range viewers {
+		out, err := n.cli(v, "info", "--json")
+		var info struct {
+			Isolated    bool
+			Unreachable []string
+		}
+		if err != nil || json.Unmarshal([]byte(out), &info) != nil || !info.Isolated && len(info.Unreachable) < count {
+			return false
+		}
+	}
+	return true
+}
+
 // watch collects what an agent tells until stop is called.
 func (n *network) watch(a *agent) (stop func() string) {
 	n.t.Helper()
@@ -256,7 +275,8 @@ func TestRealNetwork(t *testing.T) {
 	n.filter(3, "iifname eth0 drop")
 	n.filter(1, "ip saddr 10.77.0.3 drop")
 	n.filter(2, "ip saddr 10.77.0.3 drop")
-	n.until("cut: two clusters", func() bool { return n.allSee(ours, ours) && n.allSee(theirs, theirs) })
+	// The majority fails the minority, in which there are too few for a jury: it says whom it cannot reach.
+	n.until("cut: each side knows", func() bool { return n.allSee(ours, ours) && n.allMiss(theirs, len(ours)/2+1) })
 	pass(15 * time.Second) // long enough for verdicts to be old news
 	for z := 1; z <= zones; z++ {
 		n.filter(z)
@@ -267,7 +287,11 @@ func TestRealNetwork(t *testing.T) {
 		n.filter(z, "iifname eth0 numgen random mod 100 < 30 drop")
 	}
 	stop := n.watch(everybody[1])
-	pass(20 * time.Second)
+	lossy := 20 * time.Second
+	if *long {
+		lossy = 10 * time.Minute
+	}
+	pass(lossy)
 	if events := stop(); strings.Contains(events, `"failed"`) {
 		t.Errorf("at 30 %% of the packets dropped a live member was failed:\n%s", events)
 	}
@@ -280,16 +304,14 @@ func TestRealNetwork(t *testing.T) {
 	if err := sleeper.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	pass(5 * time.Second)
 	stop = n.watch(everybody[2])
+	pass(5 * time.Second)
 	if err := sleeper.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	n.until("after a stop of 5 s: one cluster", func() bool { return n.allSee(everybody, everybody) })
 	pass(5 * time.Second)
-	for line := range strings.Lines(stop()) {
-		if strings.Contains(line, `"failed"`) && !strings.Contains(line, `"`+sleeper.name+`"`) {
-			t.Errorf("the node that had slept made others fail: %s", line)
-		}
+	if events := stop(); strings.Contains(events, `"failed"`) {
+		t.Errorf("a stop of 5 s, or waking from it, made somebody fail:\n%s", events)
 	}
 }
