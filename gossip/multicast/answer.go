@@ -1,0 +1,200 @@
+package multicast
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// carried takes in a parcel, and the duty that came with it.
+func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies wire.Bodies) {
+	r.Heard(from.ID)
+	r.paths.lost.told(b.Loss)
+	fresh, size := 0, 0
+	for i := range b.Count {
+		body := bodies.Next()
+		size += len(body)
+		p := wire.Piece{Origin: b.Origin, Generation: b.Generation, Seq: b.First + uint64(i), Body: body}
+		if r.store.Take(now, p) {
+			fresh++
+		}
+	}
+	if fresh > 0 {
+		r.flow.count(now)
+	} else if !r.holds(b) {
+		return // it was refused: whoever asks is not told that it is here
+	}
+	switch b.Bits {
+	case wire.SpanNone:
+		if fresh > 0 {
+			r.orphan(now, b)
+		}
+	case wire.SpanSelf:
+		r.found(b)
+		r.confirm(now, parent{from, b.Attempt}, b, wire.DutyDone)
+	default:
+		r.found(b)
+		r.duty(now, from, b, false)
+	}
+	if fresh > 0 {
+		r.extras(now, b, size)
+	}
+}
+
+// offered answers for a parcel that may be here.
+func (r *Relay) offered(now mono.Time, from detect.Peer, b *wire.Branch) {
+	r.Heard(from.ID)
+	switch {
+	case !r.holds(b):
+		r.confirm(now, parent{from, b.Attempt}, b, wire.DutyLacks)
+	case b.Bits == wire.SpanSelf:
+		r.confirm(now, parent{from, b.Attempt}, b, wire.DutyDone)
+	default:
+		r.duty(now, from, b, true)
+	}
+}
+
+func (r *Relay) holds(b *wire.Branch) bool {
+	if b.Origin == r.host.Self() && b.Generation == r.host.Generation() {
+		return true
+	}
+	for i := range b.Count {
+		if !r.store.Knows(b.Origin, b.Generation, b.First+uint64(i)) {
+			return false
+		}
+	}
+	return true
+}
+
+// duty begins what a parent asks for, or tells how it stands.
+func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool) {
+	p := parent{from, b.Attempt}
+	if i := r.find(b); i >= 0 {
+		r.jobs[i].adopt(p)
+		r.confirm(now, p, b, wire.DutyTaken)
+		return
+	}
+	if c := r.recall(b); c != nil && (c.have == c.of || now.Sub(c.at) < stale) {
+		r.confirmClosed(now, p, c)
+		return
+	}
+	if len(r.jobs)-len(r.free) >= maxJobs {
+		r.stats.Refused++
+		return
+	}
+	i := r.begin(now, b, bare)
+	r.jobs[i].parents[0] = p
+	if r.jobs[i].open == 0 {
+		r.finish(now, i)
+		return
+	}
+	r.confirm(now, p, b, wire.DutyTaken)
+}
+
+// stale is the age from which a span that was not complete is gone through again when somebody asks.
+const stale = 100 * time.Millisecond
+
+func (j *job) adopt(p parent) {
+	if j.parents[0].peer.ID != p.peer.ID {
+		j.parents[1] = j.parents[0]
+	}
+	j.parents[0] = p
+}
+
+// answered finds the leg that a Confirm is about.
+func (r *Relay) answered(now mono.Time, from detect.Peer, instance uint32, m *wire.Confirmed) {
+	r.Heard(from.ID)
+	i, ok := r.at[parcel{instance, m.First}]
+	for ok && i >= 0 {
+		j := &r.jobs[i]
+		for k := range j.legs {
+			l := &j.legs[k]
+			if l.span.Bits == m.Bits && (l.id == from.ID || l.former[0] == from.ID || l.former[1] == from.ID) &&
+				(l.state != done || l.have < l.of) {
+				r.answer(now, i, k, from.ID, m)
+				return
+			}
+		}
+		i = j.next
+	}
+}
+
+// answer is called when somebody who was asked for a leg says how it stands.
+func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Confirmed) {
+	j := &r.jobs[i]
+	l := &j.legs[k]
+	if from == l.id {
+		r.measure(now, l, m)
+	}
+	switch {
+	case m.Verdict == wire.DutyDone && l.single():
+		r.end(j, l, 1, nil)
+	case m.Verdict == wire.DutyDone:
+		r.compare(now, j, k, from, m)
+	case from != l.id || l.state == done: // somebody given up is at work after all; another is, too
+	case m.Verdict == wire.DutyTaken:
+		l.state, l.tries = taken, 0
+		l.due = now.Add(r.work(l))
+		j.due = min(j.due, l.due)
+	case l.bare:
+		l.bare = false
+		r.again(now, j, l)
+	}
+	r.schedule(i, j.due)
+	if j.open == 0 {
+		r.finish(now, i)
+	} else if j.mine.is {
+		r.progress(now, j)
+	}
+}
+
+// compare closes the leg of a span. If the delegate knows other members there than this node, those that it may not know
+// are offered the parcel from here; for a wide span its own delegates see to that, as far as they know better.
+func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Confirmed) {
+	l := &j.legs[k]
+	places := r.ring.of(r.host.Table())
+	lo, hi := within(places, l.span)
+	wide := hi-lo > direct
+	if wide || m.Digest == r.digest(l.span, j.Origin) {
+		var missing []member.ID
+		for i := 0; i+8 <= len(m.Missing); i += 8 {
+			missing = append(missing, member.ID(binary.BigEndian.Uint64(m.Missing[i:])))
+		}
+		r.end(j, l, min(int32(min(m.Have, 1<<30)), l.of), missing)
+		return
+	}
+	l.of = 1
+	r.end(j, l, 1, nil)
+	for i := lo; i < hi; i++ {
+		if places[i].id != from {
+			r.single(now, j, places[i], true)
+		}
+	}
+}
+
+// measure learns from an answer how long they take, and that the try was not lost.
+func (r *Relay) measure(now mono.Time, l *leg, m *wire.Confirmed) {
+	sent := &l.sent[m.Attempt&3]
+	if (l.attempt-m.Attempt)&15 > 3 || *sent == 0 || *sent > now || m.Verdict == wire.DutyDone && !l.single() {
+		return
+	}
+	rtt := now.Sub(*sent)
+	*sent = 0
+	if m.Attempt == 0 && l.attempt < 16 {
+		r.paths.lost.add(false)
+		if l.attempt > 0 { // it came late: take back that it was lost
+			r.paths.lost.add(false)
+		}
+	}
+	p := r.path(l.zone)
+	if r.held(now, l.id) {
+		if rtt -= r.cfg.AckDelay; rtt <= p.smooth {
+			return
+		}
+	}
+	p.sample(rtt)
+}

@@ -1,0 +1,231 @@
+package multicast
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// own is what this node publishes: which pieces are on their way, and how many may be.
+type own struct {
+	generation uint64
+	next, last uint64 // the next piece to be sent, and the last that is in the store
+	stripes    uint64 // up to here, each parcel goes to one delegate for everybody
+	window     int    // parcels that may be under way
+	out        int    // parcels that are
+	cut        mono.Time
+	shipped    mono.Time // the last parcel
+	clock      mono.Time // of the pacer: how far what was sent reaches
+	due        mono.Time
+	linger     []int32 // jobs that wait for silent members, the oldest first
+}
+
+// mine is what a job of an own parcel has beside.
+type mine struct {
+	is      bool
+	out     bool          // it counts for the window
+	until   mono.Time     // then it does not any more
+	told    mono.Time     // when the host was told last
+	backoff time.Duration // until the silent are offered it again
+}
+
+const (
+	firstWindow = 64
+	stripeFrom  = 8                     // pieces of one batch from which on they are striped
+	outFor      = 50 * time.Millisecond // that a parcel counts for the window: stragglers do not hold up the rest
+	tellEvery   = 5 * time.Millisecond
+	firstPause  = 200 * time.Millisecond // between offers to the silent, doubling
+	lastPause   = 5 * time.Second
+	burst       = 16 // parcels that may leave at once
+)
+
+func (m *mine) due() mono.Time {
+	if m.is && m.out {
+		return m.until
+	}
+	return mono.Never
+}
+
+// Publish sends this node's own pieces up to a sequence to everybody, as the window and the pace allow. They are in the
+// store. Each generation's begin at 1.
+func (r *Relay) Publish(now mono.Time, last uint64) {
+	o := &r.own
+	r.packed.ok = false
+	if g := r.host.Generation(); g != o.generation {
+		o.generation, o.next, o.last, o.stripes = g, 1, 0, 0
+	}
+	if last-o.last >= stripeFrom {
+		o.stripes = last
+	}
+	o.last = last
+	o.due = min(o.due, now)
+	r.turn(now)
+}
+
+// Skip tells that this node's own pieces up to a sequence are not to be sent: they were published before.
+func (r *Relay) Skip(seq uint64) {
+	o := &r.own
+	o.generation = r.host.Generation()
+	o.next, o.last = max(o.next, seq+1), max(o.last, seq)
+}
+
+// Pending returns how many own pieces wait to be sent.
+func (r *Relay) Pending() int { return int(r.own.last + 1 - max(r.own.next, 1)) }
+
+// ship sends own pieces until none is left, the window is full, or it is too early.
+func (r *Relay) ship(now mono.Time) {
+	o := &r.own
+	o.due = mono.Never
+	for o.next <= o.last && o.out < min(o.window, r.cfg.Window) {
+		b, size := r.gather()
+		full := b.First+uint64(b.Count) <= o.last || size > r.cfg.Size/2
+		start := max(o.clock, now-mono.Time(burst*r.cfg.Pace)) // what was not used for long is lost
+		switch next := o.shipped.Add(r.cfg.Coalesce); {
+		case !full && o.shipped != 0 && now < next:
+			o.due = next
+			return
+		case start > now:
+			o.due = start.Add(burst / 2 * r.cfg.Pace)
+			return
+		case r.bucket.delay(now) > r.cfg.Coalesce:
+			o.due = now.Add(r.bucket.delay(now))
+			return
+		}
+		o.clock, o.shipped = start.Add(r.cfg.Pace), now
+		o.next += uint64(b.Count)
+		r.launch(now, &b, size)
+	}
+}
+
+// gather returns the next parcel: as many pieces as fit.
+func (r *Relay) gather() (b wire.Branch, size int) {
+	o := &r.own
+	b = wire.Branch{Origin: r.host.Self(), Generation: o.generation, First: o.next}
+	for seq := o.next; seq <= o.last && b.Count < wire.MaxParcel; seq++ {
+		body, ok := r.store.Body(b.Origin, b.Generation, seq)
+		if !ok || b.Count > 0 && wire.MaxBranch+size+3+len(body) > r.cfg.Size {
+			break
+		}
+		size += 3 + len(body)
+		b.Count++
+	}
+	b.Count = max(b.Count, 1) // one that is not held is passed over when it is sent
+	return b, size
+}
+
+// launch sends an own parcel.
+func (r *Relay) launch(now mono.Time, b *wire.Branch, size int) {
+	o := &r.own
+	r.flow.count(now)
+	o.out++
+	m := mine{is: true, out: true, until: now.Add(outFor), told: now, backoff: firstPause}
+	var i int32
+	if n := len(r.ring.of(r.host.Table())); b.First <= o.stripes && n > 4 {
+		b.Bits = wire.SpanNone // no legs yet
+		i = r.begin(now, b, false)
+		j := &r.jobs[i]
+		j.Bits = 0
+		r.delegate(now, j, wire.Span{}, n-1, false)
+	} else {
+		i = r.begin(now, b, false)
+	}
+	j := &r.jobs[i]
+	j.mine = m
+	j.due = min(j.due, m.until)
+	r.schedule(i, j.due)
+	r.extras(now, b, size)
+	if j.open == 0 {
+		r.finish(now, i)
+	}
+}
+
+// leave takes a parcel out of the window.
+func (r *Relay) leave(now mono.Time, j *job) {
+	if j.mine.out {
+		j.mine.out = false
+		r.own.out--
+		if r.own.next <= r.own.last {
+			r.own.due = min(r.own.due, now)
+		}
+	}
+}
+
+// congested narrows the window when answers stay away, at most once in a while. As in TCP, it is the answers that pace
+// what is sent, so that an overloaded network or machine is not given more.
+func (r *Relay) congested(now mono.Time, j *job) {
+	if o := &r.own; j.mine.is && now.Sub(o.cut) > outFor {
+		o.cut, o.window = now, max(o.window*3/4, firstWindow/2)
+	}
+}
+
+// progress tells the host of an own parcel, now and then.
+func (r *Relay) progress(now mono.Time, j *job) {
+	if now.Sub(j.mine.told) >= tellEvery {
+		r.tell(now, j, false)
+	}
+}
+
+func (r *Relay) tell(now mono.Time, j *job, isDone bool) {
+	j.mine.told = now
+	of, have, missing := j.sum()
+	r.host.Confirmed(now, Progress{
+		First: j.First, Last: j.First + uint64(j.Count) - 1, Have: int(have), Of: int(of), Missing: missing, Done: isDone,
+	})
+}
+
+// finishOwn is called when all was done for an own parcel that can be done at once. Who is missing is offered it again
+// after a pause, until nobody is, or until there are too many such parcels: then it is left to the digests.
+func (r *Relay) finishOwn(now mono.Time, i int32) {
+	j := &r.jobs[i]
+	r.tell(now, j, true)
+	if j.mine.out {
+		r.own.window = min(r.own.window+1, r.cfg.Window)
+	}
+	r.leave(now, j)
+	open := false
+	for k := range j.legs {
+		if l := &j.legs[k]; l.have < l.of {
+			l.due = now.Add(j.mine.backoff)
+			j.due = min(j.due, l.due)
+			open = true
+		}
+	}
+	o := &r.own
+	if !open {
+		o.drop(i)
+		r.release(i)
+		return
+	}
+	j.mine.backoff = min(2*j.mine.backoff, lastPause)
+	o.drop(i)
+	o.linger = append(o.linger, i)
+	r.schedule(i, j.due)
+	if len(o.linger) > maxLinger {
+		r.release(o.linger[0])
+		o.linger = append(o.linger[:0], o.linger[1:]...)
+	}
+}
+
+// drop takes a job from those that linger.
+func (o *own) drop(i int32) {
+	for k, x := range o.linger {
+		if x == i {
+			o.linger = append(o.linger[:k], o.linger[k+1:]...)
+			return
+		}
+	}
+}
+
+// reopen offers an own parcel again to those who lacked it.
+func (r *Relay) reopen(now mono.Time, j *job, l *leg) {
+	l.state, l.tries, l.hands, l.bare, l.former = asked, 0, 0, true, [2]member.ID{}
+	j.open++
+	if !l.single() && !r.choose(now, j, l) {
+		l.of = l.have
+		r.end(j, l, l.have, nil)
+		return
+	}
+	r.again(now, j, l)
+}

@@ -1,0 +1,160 @@
+package multicast
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+)
+
+// path is how long answers from a zone take (RFC 6298). A Confirm names the attempt that it answers, so no sample is
+// ambiguous and Karn's rule is not needed.
+type path struct {
+	smooth, vary time.Duration
+}
+
+const (
+	minWait   = 1500 * time.Microsecond // that an answer is given beyond the round trip, at least
+	maxRTO    = 2 * time.Second
+	guessNear = time.Millisecond       // a round trip before any was measured
+	guessFar  = 150 * time.Millisecond // the same to another zone
+)
+
+func (p *path) sample(rtt time.Duration) {
+	if p.smooth == 0 {
+		p.smooth, p.vary = rtt, rtt/2
+		return
+	}
+	p.vary += ((rtt - p.smooth).Abs() - p.vary) / 4
+	p.smooth += (rtt - p.smooth) / 8
+}
+
+// paths are those to this node's zone, the first, and to the others, some of which may share one.
+type paths struct {
+	list [9]path
+	lost lossMeter
+}
+
+func (r *Relay) path(zone uint16) *path {
+	if zone == r.self().zone() {
+		return &r.paths.list[0]
+	}
+	return &r.paths.list[1+zone%8]
+}
+
+// rto is how long an answer from a zone is waited for.
+func (r *Relay) rto(zone uint16) time.Duration {
+	p := r.path(zone)
+	smooth, vary := p.smooth, p.vary
+	if smooth == 0 {
+		smooth = guessNear
+		if zone != r.self().zone() {
+			smooth = guessFar
+		}
+		smooth = max(smooth, r.host.RTT())
+	}
+	return min(smooth+max(minWait, smooth/2+time.Millisecond, 4*vary), maxRTO)
+}
+
+const percent = 1 << 16 / 100
+
+// lossMeter is the share of first tries without an answer in time, in 1/65,536, as an exponential average. Whole
+// numbers are the same on every machine.
+type lossMeter struct {
+	share   int32
+	samples int32
+}
+
+func (m *lossMeter) add(lost bool) {
+	m.samples = min(m.samples, 1<<20) + 1
+	if lost {
+		m.share += (1<<16 - m.share) >> 5
+	} else {
+		m.share -= m.share >> 5
+	}
+}
+
+// class says how lossy the network is: 0 below 2 % of the packets, 1 below 15 %, 2 below 35 %, 3 above. A try is lost
+// if the packet or its answer is.
+func (m *lossMeter) class() uint8 {
+	switch {
+	case m.share < 5*percent:
+		return 0
+	case m.share < 28*percent:
+		return 1
+	case m.share < 58*percent:
+		return 2
+	}
+	return 3
+}
+
+// told hears from somebody else how lossy the network is. A node that knows nothing believes it; one that does gives way
+// a little, so that what is said settles where what is measured is.
+func (m *lossMeter) told(class uint8) {
+	if class == m.class() {
+		return
+	}
+	typical := [4]int32{0, 12 * percent, 44 * percent, 75 * percent}[class]
+	if m.samples == 0 {
+		m.share = typical
+	} else {
+		m.share += (typical - m.share) >> 4
+	}
+}
+
+// policies are what a class of loss asks for.
+var policies = [4]struct {
+	extras uint8 // copies beside the tree that a node sends of a small parcel
+	hand   uint8 // tries with a delegate before another is asked
+	tries  uint8 // with a single member
+	mute   uint8 // with one that was silent before
+	silent uint8 // tries without an answer, of any parcels, that make a member silent
+	growth uint8 // each try is waited for longer than the last by this part of it: where much is lost, silence says less
+}{{1, 1, 6, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4}, {5, 2, 13, 9, 14, 4}}
+
+// silence knows who let several tries in a row pass without an answer. It is a cache without chains: who meets another
+// in it is forgotten, which costs a time-out.
+type silence struct{ slots []silent }
+
+type silent struct {
+	id    member.ID
+	at    mono.Time
+	tries uint8
+}
+
+const (
+	silenceSlots = 1024
+	silentFor    = 3 * time.Second // then it gets another chance
+)
+
+func (s *silence) slot(id member.ID) *silent { return &s.slots[uint64(id)%silenceSlots] }
+
+func (s *silence) heard(id member.ID) {
+	if s.slots == nil {
+		return
+	}
+	if e := s.slot(id); e.id == id {
+		*e = silent{}
+	}
+}
+
+func (s *silence) missed(now mono.Time, id member.ID) {
+	if s.slots == nil {
+		s.slots = make([]silent, silenceSlots)
+	}
+	e := s.slot(id)
+	if e.id != id {
+		*e = silent{id: id}
+	}
+	e.at = now
+	e.tries = min(e.tries, 200) + 1
+}
+
+// silent says whether a member let so many tries pass that losses hardly explain it.
+func (r *Relay) silent(now mono.Time, id member.ID) bool {
+	if r.silence.slots == nil {
+		return false
+	}
+	e := r.silence.slot(id)
+	return e.id == id && e.tries >= policies[r.paths.lost.class()].silent && now.Sub(e.at) < silentFor
+}

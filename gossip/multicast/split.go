@@ -1,0 +1,157 @@
+package multicast
+
+import (
+	"math/bits"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+const (
+	direct   = 48 // members that one node serves itself
+	maxWidth = 5  // bits: a span is divided in up to 32 parts
+	zoneBits = 16 // of a place
+)
+
+// divide makes the legs of a span and sends them: one for each member if there are few, else one for each part. The
+// part in which this node stands itself is divided further.
+func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
+	places := r.ring.of(r.host.Table())
+	lo, hi := within(places, s)
+	if hi-lo <= direct {
+		for i := lo; i < hi; i++ {
+			r.single(now, j, places[i], bare)
+		}
+		return
+	}
+	width := widthOf(places[lo:hi])
+	for i := lo; i < hi; {
+		part := wire.Span{Bits: width, Prefix: places[i].key &^ rest(width)}
+		end := i + 1
+		for end < hi && holds(part, places[end].key) {
+			end++
+		}
+		switch {
+		case holds(part, r.self().key):
+			r.divide(now, j, part, bare)
+		case end-i == 1:
+			r.single(now, j, places[i], bare)
+		default:
+			r.delegate(now, j, part, end-i, bare)
+		}
+		i = end
+	}
+}
+
+// widthOf returns by how many bits the parts of some places are told apart: zones first, if there are several; then as
+// many parts as each will have members, which makes a shallow tree of nodes that have about the same to do.
+func widthOf(places []place) uint8 {
+	same := bits.LeadingZeros64(places[0].key ^ places[len(places)-1].key)
+	if same < zoneBits {
+		zones := 1
+		for i := 1; i < len(places); i++ {
+			if places[i].zone() != places[i-1].zone() {
+				zones++
+			}
+		}
+		if zones <= 1<<maxWidth {
+			return zoneBits
+		}
+		return uint8(same + maxWidth)
+	}
+	width := min((bits.Len(uint(len(places)))+1)/2, maxWidth)
+	return uint8(min(same+width, 64))
+}
+
+// single adds a leg for one member, unless it has the parcel for certain.
+func (r *Relay) single(now mono.Time, j *job, p place, bare bool) {
+	if p.id == r.host.Self() || p.id == j.Origin {
+		return
+	}
+	j.legs = append(j.legs, leg{span: wire.Span{Bits: wire.SpanSelf}, id: p.id, zone: p.zone(), bare: bare, of: 1, mute: r.silent(now, p.id)})
+	j.open++
+	r.send(now, j, &j.legs[len(j.legs)-1])
+}
+
+// delegate adds a leg for a span of n members.
+func (r *Relay) delegate(now mono.Time, j *job, s wire.Span, n int, bare bool) {
+	if holds(s, uint64(j.Origin)>>16) || s.Bits <= zoneBits { // the origin may stand there: look for it
+		if p, ok := r.placeOf(j.Origin); ok && holds(s, p.key) {
+			n--
+		}
+	}
+	l := leg{span: s, bare: bare, of: int32(n)}
+	if !r.choose(now, j, &l) {
+		return // nobody but the origin stands there
+	}
+	j.legs = append(j.legs, l)
+	j.open++
+	r.send(now, j, &j.legs[len(j.legs)-1])
+}
+
+func (r *Relay) placeOf(id member.ID) (place, bool) {
+	m, ok := r.host.Table().Get(id)
+	if !ok || !m.State.Live() {
+		return place{}, false
+	}
+	return placeOf(&m), true
+}
+
+// choose picks the leg's next delegate: by a hash, so that each parcel takes another way and a silent member's part
+// falls to somebody else; without the parcel in the hash while many small ones come, so that they go the same way.
+func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
+	places := r.ring.of(r.host.Table())
+	lo, hi := within(places, l.span)
+	if lo == hi {
+		return false
+	}
+	h := mix(l.span.Prefix + uint64(l.span.Bits))
+	if !j.small || !r.flow.busy() {
+		h = mix(h ^ uint64(j.Origin) ^ j.First)
+	}
+	n := hi - lo
+	start := int(h % uint64(n))
+	for _, desperate := range [2]bool{false, true} {
+		for k := range n {
+			p := places[lo+(start+k)%n]
+			if p.id == r.host.Self() || p.id == j.Origin || p.id == l.id || p.id == l.former[0] || p.id == l.former[1] ||
+				!desperate && r.silent(now, p.id) {
+				continue
+			}
+			l.former[1], l.former[0], l.id = l.former[0], l.id, p.id
+			l.zone = p.zone()
+			l.state, l.tries, l.hands = asked, 0, l.hands+1
+			return true
+		}
+	}
+	return false
+}
+
+// send sends a leg's Carry or Offer and sets its clock.
+func (r *Relay) send(now mono.Time, j *job, l *leg) {
+	m, ok := r.host.Table().Get(l.id)
+	if !ok || !m.State.Live() {
+		l.due = now // whoever wakes for it finds somebody else
+		j.due = min(j.due, l.due)
+		return
+	}
+	b := j.Branch
+	b.Span, b.Attempt = l.span, l.attempt&15
+	leaves := r.post(now, detect.PeerOf(&m), &b, l.bare)
+	if leaves == mono.Never { // the bodies are not held any more
+		l.tries = 255
+		leaves = now
+	}
+	l.sent[l.attempt&3] = leaves
+	l.due = leaves.Add(r.wait(now, l))
+	j.due = min(j.due, l.due)
+}
+
+// again sends a leg another time.
+func (r *Relay) again(now mono.Time, j *job, l *leg) {
+	l.attempt++
+	r.stats.Repeats++
+	r.send(now, j, l)
+}
