@@ -1,7 +1,7 @@
 # What developers of Starling run. `make help` lists it.
 
 GO ?= go
-FUZZTIME ?= 5s
+FUZZTIME ?= 10000x
 BIN := bin/starling
 
 .PHONY: help
@@ -30,7 +30,7 @@ lint: ## formatting, vet, staticcheck, and that the other systems still build
 	GOOS=windows $(GO) build ./...
 
 .PHONY: fuzz
-fuzz: ## each fuzz target for FUZZTIME
+fuzz: ## each fuzz target for FUZZTIME, inputs (10000x) or time (1m)
 	@scripts/fuzz $(FUZZTIME)
 
 .PHONY: netns

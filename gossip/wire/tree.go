@@ -149,9 +149,10 @@ const MaxMissing = 16
 
 // BeginConfirm opens a Confirm about parcels of one life of an origin at the end of b; AppendConfirmed adds to it.
 func BeginConfirm(b []byte, instance uint32) []byte {
+	start := len(b)
 	b = begin(b, TypeConfirm)
 	b = binary.BigEndian.AppendUint32(b, instance)
-	return append(b, 0)
+	return end(append(b, 0), start)
 }
 
 // ConfirmSize is what BeginConfirm appends; MaxConfirmed is the most that AppendConfirmed does.
