@@ -44,13 +44,23 @@ func TestGossipLazy(t *testing.T) {
 
 // Whoever the rumor misses gets it by a digest, within some periods.
 func TestGossipAntiEntropy(t *testing.T) {
-	for _, name := range []string{"gossip:push:eager:blind:fanout=1:rounds=1", "gossip:pull:fanout=1:every=50ms"} {
+	for _, name := range []string{"gossip:push:eager:blind:fanout=1:rounds=1", "delegation"} {
 		w := stage(t, name, Options{Nodes: 50, Repair: 100 * ms})
 		begin(w)
 		pass(t, w, 3*time.Second)
 		if !all(w) {
 			t.Errorf("%s: %d of %d have it", name, len(w.got), w.due)
 		}
+	}
+	w := stage(t, "delegation", Options{Nodes: 10, Repair: 100 * ms}) // nothing was published: digests alone
+	for _, m := range w.members {
+		m.node.start()
+	}
+	w.members[0].has = true
+	w.members[0].node.(*delegate).body = w.payload
+	pass(t, w, 5*time.Second)
+	if !all(w) {
+		t.Errorf("by digests alone %d of %d have it", len(w.got), w.due)
 	}
 }
 

@@ -22,6 +22,7 @@ var Protocols = []Protocol{
 		Source: "Lin, Paul 1996", network: true, inner: rmtpInner, make: newRMTP},
 	{Name: "flood", About: "offers by message id to the neighbours in a random graph, as Usenet does", Source: "RFC 3977, RFC 4644", make: newFlood},
 	gossiping("gossip", defaultPolicy),
+	{Name: "delegation", About: "a tree that needs no set-up, parts confirmed upward, over anti-entropy", make: newDelegate},
 }
 
 // defaultPolicy is the gossip that is compared with the others, if no policy is named.

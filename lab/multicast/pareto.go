@@ -16,6 +16,7 @@ var Conditions = []Condition{{0, 0}, {0.1, 0}, {0.25, 0}, {0.5, 0}, {0, 0.1}, {0
 
 // Policies are the names of those that are compared: each way to spread and each way to stop, from sparing to lavish.
 var Policies = []string{
+	"delegation",
 	"gossip:push:eager:blind:fanout=4:rounds=1", "gossip:push:eager:blind:fanout=6:rounds=1", "gossip:push:eager:blind:fanout=8:rounds=1",
 	"gossip:push:eager:blind:fanout=12:rounds=1", "gossip:push:eager:blind:fanout=16:rounds=1",
 	"gossip:push:eager:blind:fanout=2:rounds=4", "gossip:push:eager:blind:fanout=4:rounds=2", "gossip:push:eager:blind:fanout=4:rounds=3",

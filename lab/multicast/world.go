@@ -75,9 +75,10 @@ type world struct {
 	got     []gossip.Time // when the live got it, in order
 	loads   []Load
 	counts  [kinds]uint64
-	copies  uint64  // of the payload that arrived at processes
-	hops    uint64  // datagrams between routers
-	peers   [][]int // the flooding's graph
+	copies  uint64   // of the payload that arrived at processes
+	hops    uint64   // datagrams between routers
+	peers   [][]int  // the flooding's graph
+	cluster *cluster // delegation's table of all
 	payload []byte
 	buf     []byte
 }

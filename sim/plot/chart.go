@@ -54,7 +54,7 @@ func Percent(v float64) string { return fmt.Sprintf("%.4g %%", 100*v) }
 // colours are Okabe's and Ito's, dark enough for white paper.
 var colours = []color.NRGBA{blue, red, {0x00, 0x9e, 0x73, 255}, {0xcc, 0x79, 0xa7, 255}, orange, {0x56, 0xb4, 0xe9, 255}, ink}
 
-// SaveCharts draws charts under each other into a file; the end of its name says in which format, as with Save.
+// SaveCharts draws charts into a file, under each other, from four on in two columns; the end of its name says in which format, as with Save.
 func SaveCharts(name, title string, charts ...Chart) error {
 	if err := Check(name); err != nil {
 		return err
@@ -74,16 +74,17 @@ func SaveCharts(name, title string, charts ...Chart) error {
 const chartHeight = 4.2 * vg.Inch
 
 func chartBytes(format, title string, panels []*plot.Plot) ([]byte, error) {
-	high := header + chartHeight*vg.Length(len(panels))
+	columns := 1 + min(len(panels)/4, 1)
+	wide, high := width*vg.Length(columns), header+chartHeight*vg.Length((len(panels)+columns-1)/columns)
 	if format == ".png" {
-		c := vgimg.NewWith(vgimg.UseWH(width, high), vgimg.UseDPI(dpi))
-		drawCharts(draw.New(c), title, panels)
+		c := vgimg.NewWith(vgimg.UseWH(wide, high), vgimg.UseDPI(dpi))
+		drawCharts(draw.New(c), title, panels, columns)
 		var b bytes.Buffer
 		_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(&b)
 		return b.Bytes(), err
 	}
-	c := vgsvg.NewWith(vgsvg.UseWH(width, high))
-	drawCharts(draw.New(c), title, panels)
+	c := vgsvg.NewWith(vgsvg.UseWH(wide, high))
+	drawCharts(draw.New(c), title, panels, columns)
 	b, err := svgBytes(c)
 	if format == ".html" && err == nil {
 		b = fmt.Appendf(nil, "<!doctype html><meta charset=utf-8><title>%s</title>\n%s", template.HTMLEscapeString(title), b[max(0, bytes.Index(b, []byte("<svg"))):])
@@ -91,15 +92,16 @@ func chartBytes(format, title string, panels []*plot.Plot) ([]byte, error) {
 	return b, err
 }
 
-func drawCharts(c draw.Canvas, title string, panels []*plot.Plot) {
+func drawCharts(c draw.Canvas, title string, panels []*plot.Plot, columns int) {
 	c.SetColor(white)
 	c.Fill(c.Rectangle.Path())
 	style := textStyle(11)
 	style.Color = ink
 	c.FillText(style, vg.Point{X: c.Min.X + 12, Y: c.Max.Y - 22}, title)
 	for i, p := range panels {
-		top := header + chartHeight*vg.Length(i)
-		p.Draw(draw.Crop(c, 10, -22, c.Max.Y-c.Min.Y-top-chartHeight+6, -top-4))
+		top, left := header+chartHeight*vg.Length(i/columns), width*vg.Length(i%columns)
+		right := width * vg.Length(columns-1-i%columns)
+		p.Draw(draw.Crop(c, left+10, -right-22, c.Max.Y-c.Min.Y-top-chartHeight+6, -top-4))
 	}
 }
 
