@@ -105,7 +105,7 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 	case byItself:
 		r.ripens = min(now.Add(s.cfg.Wait), r.latest)
 	}
-	s.at(min(r.ripens, now.Add(s.cfg.Patience)))
+	s.at(max(min(r.ripens, now.Add(s.cfg.Patience)), now.Add(time.Millisecond)))
 }
 
 // endRepair ends the repair of a stream of which nothing is missing any more, or which is let go.
@@ -169,7 +169,7 @@ func (s *Streams) originLives(st *stream) bool {
 // lose passes over what is missing from the first missing piece on, as far as those who were asked lack it.
 func (s *Streams) lose(now mono.Time, st *stream) {
 	r := st.repair
-	to := r.extent + 1
+	since, to := r.since, r.extent+1
 	if r.extent == ^uint64(0) {
 		to = r.extent
 	}
@@ -191,4 +191,8 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 	st.passOver(to)
 	s.deliver(now, st, false)
 	s.missing(now, st, false)
+	if st.repair != nil && r.missing <= r.ripe { // the next hole was there all the while
+		r.since = max(since, now.Add(-s.cfg.Patience))
+		s.at(now.Add(time.Millisecond))
+	}
 }

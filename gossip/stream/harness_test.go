@@ -68,6 +68,7 @@ type node struct {
 	rng        *rand.Rand
 	s          *Streams
 	asleep     bool
+	silent     bool // it notes nothing
 	room       int
 
 	got      []Message
@@ -141,18 +142,35 @@ func (n *node) SendStream(_ mono.Time, to member.Member, messages []byte) {
 }
 
 func (n *node) Deliver(_ mono.Time, m Message) {
+	if n.silent {
+		return
+	}
 	n.got = append(n.got, m)
-	n.events = append(n.events, fmt.Sprintf("%s/%d %d", n.w.byID[m.Origin].name, m.Generation, m.Seq))
+	n.events = append(n.events, fmt.Sprintf("%s/%d %d", n.w.nameOf(m.Origin), m.Generation, m.Seq))
 }
 
 func (n *node) Lose(_ mono.Time, l Lost) {
 	n.lost = append(n.lost, l)
-	n.events = append(n.events, fmt.Sprintf("lost %s/%d %d-%d: %d to %d", n.w.byID[l.Origin].name, l.Generation, l.From, l.To, l.Count, l.Seq))
+	n.events = append(n.events, fmt.Sprintf("lost %s/%d %d-%d: %d to %d", n.w.nameOf(l.Origin), l.Generation, l.From, l.To, l.Count, l.Seq))
 }
 
-func (n *node) Writable(mono.Time)             { n.writable++ }
-func (n *node) Keep(_ mono.Time, p wire.Piece) { n.kept = append(n.kept, p) }
-func (n *node) Mark(_ mono.Time, m Mark)       { n.marks[[2]uint64{uint64(m.Origin), m.Generation}] = m }
+func (w *world) nameOf(id member.ID) string {
+	if n := w.byID[id]; n != nil {
+		return n.name
+	}
+	return "somebody"
+}
+
+func (n *node) Writable(mono.Time) { n.writable++ }
+
+func (n *node) Keep(_ mono.Time, p wire.Piece) {
+	if !n.silent {
+		n.kept = append(n.kept, p)
+	}
+}
+
+func (n *node) Mark(_ mono.Time, m Mark) { n.marks[[2]uint64{uint64(m.Origin), m.Generation}] = m }
+
 func (w *world) after(d time.Duration, f func()) {
 	w.seq++
 	heap.Push(&w.queue, event{at: w.now.Add(d), seq: w.seq, do: f})

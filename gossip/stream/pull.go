@@ -53,6 +53,9 @@ func (s *Streams) mend(now mono.Time) {
 
 // mendStream does what has fallen due of a repair.
 func (s *Streams) mendStream(now mono.Time, st *stream) {
+	if s.missing(now, st, false); st.repair == nil { // what was delivered of another life may have changed it
+		return
+	}
 	r := st.repair
 	r.requests = slices.DeleteFunc(r.requests, func(q request) bool {
 		if now < q.due {
@@ -238,13 +241,13 @@ func (s *Streams) receiveSupply(now mono.Time, from member.Member, body []byte) 
 		return true
 	}
 	missing := st.solid
-	first := uint64(0) // piece in it
+	first := uint64(0) // piece in it from there on
 	for {
 		seq, body, ok := pieces.Next()
 		if !ok {
 			break
 		}
-		if first == 0 {
+		if first == 0 && seq >= missing {
 			first = seq
 		}
 		s.stats.Pulled++
@@ -265,7 +268,7 @@ func (s *Streams) receiveSupply(now mono.Time, from member.Member, body []byte) 
 }
 
 // answered notes what a Supply says of its request, the one at i. missing was the first missing piece before it came,
-// first is the first one that it brought.
+// first is the first one that it brought from there on, 0 if none.
 func (s *Streams) answered(now mono.Time, st *stream, from member.Member, m *wire.Supply, i int, missing, first uint64) {
 	r := st.repair
 	q := &r.requests[i]
@@ -326,4 +329,5 @@ func (s *Streams) disprove(now mono.Time, st *stream, high uint64) {
 	s.hash ^= st.item()
 	st.head, st.solid = st.top, st.next
 	s.missing(now, st, false)
+	s.deliverLater(now, st)
 }

@@ -35,8 +35,9 @@ func (s *Streams) restore(now mono.Time, p wire.Piece) {
 			return
 		}
 	}
-	if _, ok := readPart(p.Body); !ok || st.get(p.Seq) != nil || p.Seq == 0 || p.Seq >= st.next+Ahead ||
-		st.held > 0 && p.Seq-st.low > 2*Ahead {
+	_, ok := readPart(p.Body)
+	far := st.held > 0 && max(st.top, p.Seq)-min(st.low, p.Seq) > uint64(2*Ahead+s.cfg.Pieces)
+	if !ok || far || st.get(p.Seq) != nil || p.Seq == 0 || p.Seq >= st.next+Ahead {
 		return
 	}
 	s.shelve(now, st, p.Seq, append([]byte(nil), p.Body...))

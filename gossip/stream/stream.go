@@ -129,7 +129,7 @@ const (
 	// MaxStreams is how many streams are known. The one that was silent for longest, or nearly, makes way.
 	MaxStreams = 4096
 	// MaxLives is how many generations of one origin are among them.
-	MaxLives = 4
+	MaxLives = 8
 	// Ahead is how many pieces beyond the first undelivered one are taken in.
 	Ahead = 16384
 )

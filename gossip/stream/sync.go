@@ -12,9 +12,9 @@ import (
 // and that is not just pieces under way, when this process stood still, and when it is a newcomer.
 //
 // A newcomer gets what is published since it was welcomed. So it begins every stream after what the member that let it in
-// had seen of it when it was asked; a stream that this member does not know began later, and begins at its first piece.
-// What comes before the answer is kept. If nobody answers who can know, it begins with the first message that it hears,
-// or at the first piece if that is near.
+// had seen of it when it was asked, or with the first message that it heard before the answer came; a stream that this
+// member does not know began later, and begins at its first piece. If nobody answers who can know, it begins with the
+// first message that it hears, or at the first piece if that is near.
 
 const (
 	quiet      = 500 * time.Millisecond // hashes should agree when nothing came for so long
@@ -42,6 +42,7 @@ type syncing struct {
 	streak  int       // differences running
 	next    mono.Time // no exchange is started before
 	pause   time.Duration
+	taught  bool      // something, by the one under way
 	start   mono.Time // one is started then, with anybody
 }
 
@@ -76,14 +77,13 @@ func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 	if y.active || y.newcomer || len(s.repairs) > 0 || now < y.next || now.Sub(y.changed) < quiet && y.streak < streak {
 		return
 	}
-	y.pause = min(max(2*y.pause, s.cfg.Sync), maxSync)
-	y.next = now.Add(y.pause + time.Duration(s.host.Rand().Int64N(int64(y.pause)/2+1)))
 	s.startSync(now, from.ID)
 }
 
 func (s *Streams) startSync(now mono.Time, peer member.ID) {
 	s.stats.Syncs++
-	s.sync.streak, s.sync.start = 0, mono.Never
+	s.sync.streak, s.sync.start, s.sync.taught = 0, mono.Never, false
+	s.sync.next = now.Add(s.cfg.Sync)
 	s.sendAsk(now, peer, 0)
 }
 
@@ -150,18 +150,30 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 		if y.newcomer {
 			s.beginAfter(now, h)
 		} else if s.hear(now, from, h) {
-			y.pause, y.next = 0, min(y.next, now.Add(s.cfg.Sync))
+			y.taught = true
 		}
 	}
 	if page.To != ^member.ID(0) {
 		s.sendAsk(now, from.ID, page.To+1)
 		return !heads.Malformed()
 	}
-	y.active, y.due = false, mono.Never
-	if y.newcomer {
-		s.settle(now, func(*stream) uint64 { return 1 })
-	}
+	s.endSync(now)
 	return !heads.Malformed()
+}
+
+// endSync ends an exchange that told all. If that taught nothing the next one waits longer.
+func (s *Streams) endSync(now mono.Time) {
+	y := &s.sync
+	y.active, y.due = false, mono.Never
+	switch {
+	case y.newcomer:
+		s.settle(now, func(*stream) uint64 { return 1 })
+	case y.taught:
+		y.pause = 0
+	default:
+		y.pause = min(max(2*y.pause, s.cfg.Sync), maxSync)
+		y.next = now.Add(y.pause + time.Duration(s.host.Rand().Int64N(int64(y.pause)/2+1)))
+	}
 }
 
 // syncWake does what has fallen due of an exchange.
@@ -227,7 +239,7 @@ func (s *Streams) beginAfter(now mono.Time, h wire.Head) {
 		st.begun = false
 	}
 	if !st.begun {
-		s.begin(now, st, h.High+1)
+		s.begin(now, st, min(h.High+1, st.firstWhole()))
 	}
 }
 
@@ -245,6 +257,14 @@ func (s *Streams) settle(now mono.Time, begin func(*stream) uint64) {
 func (st *stream) firstHeard() uint64 {
 	if st.held == 0 || st.low <= nearStart {
 		return 1
+	}
+	return st.firstWhole()
+}
+
+// firstWhole returns where the first message begins of which a node can have all from what it holds on.
+func (st *stream) firstWhole() uint64 {
+	if st.held == 0 {
+		return ^uint64(0)
 	}
 	if p, _ := readPart(st.get(st.low)); p.index > 0 {
 		return st.low + p.rest + 1

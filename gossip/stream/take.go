@@ -180,7 +180,8 @@ func (s *Streams) waits(st *stream) bool {
 // deliverLater goes on with the lives that waited for one that is complete now.
 func (s *Streams) deliverLater(now mono.Time, st *stream) {
 	i, _ := s.search(st.origin, st.generation)
-	if i++; i < len(s.list) && s.list[i].origin == st.origin {
-		s.deliver(now, s.list[i], false)
+	for i++; i < len(s.list) && s.list[i].origin == st.origin && s.list[i].begun && !s.waits(s.list[i]); i++ {
+		for s.advance(now, s.list[i]) {
+		}
 	}
 }
