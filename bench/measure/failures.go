@@ -176,15 +176,32 @@ func (c *cluster) awaitPeace(limit time.Duration) (time.Duration, bool) {
 
 // Pauses.
 
+var toleranceMetrics = []Metric{
+	{Key: "process", Title: "process stands still, forgiven", Unit: "s", More: true},
+	{Key: "host", Title: "whole host stands still, forgiven", Unit: "s", More: true},
+	{Key: "detectProcess", Title: "process dies, all know", Unit: "s"},
+	{Key: "detectHost", Title: "host dies, all know", Unit: "s"},
+}
+
+// equalGrace makes Starling forgive a host about what memberlist forgives it among 128.
+const equalGrace = 7
+
+var equal = &Measure{
+	Name: "equal", Title: "the same, with Inquest's Grace at 7 s, so that Starling forgives a host what memberlist does",
+	Worlds: virtualOnly, Members: true, Storm: true, Metrics: toleranceMetrics,
+	run: func(c *cluster) error {
+		c.job.Tune.Grace = equalGrace
+		if err := c.build(); err != nil {
+			return err
+		}
+		return runTolerance(c)
+	},
+}
+
 var tolerance = &Measure{
 	Name: "tolerance", Title: "the longest pause that is forgiven, and what a crash takes", Worlds: virtualOnly, Members: true,
-	Metrics: []Metric{
-		{Key: "process", Title: "process stands still, forgiven", Unit: "s", More: true},
-		{Key: "host", Title: "whole host stands still, forgiven", Unit: "s", More: true},
-		{Key: "detectProcess", Title: "process dies, all know", Unit: "s"},
-		{Key: "detectHost", Title: "host dies, all know", Unit: "s"},
-	},
-	run: runTolerance,
+	Metrics: toleranceMetrics,
+	run:     runTolerance,
 }
 
 const (

@@ -59,7 +59,7 @@ type Measure struct {
 }
 
 // All are the measures there are, in the order in which they are reported.
-var All = []*Measure{join, idle, message, rate, crash, crash10, hostCrash, hostCrash10, loss, lossNoStreams, tolerance, pauses,
+var All = []*Measure{join, idle, message, rate, crash, crash10, hostCrash, hostCrash10, loss, lossNoStreams, tolerance, equal, pauses,
 	partition, probe}
 
 // Find returns the measure of a name.

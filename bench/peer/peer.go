@@ -36,7 +36,7 @@ type Spec struct {
 
 // Tune changes a system's defaults for one measurement, which says so.
 type Tune struct {
-	Grace float64 `json:"grace,omitempty"` // Starling: seconds of silence that are granted a member
+	Grace float64 `json:"grace,omitempty"` // Starling: seconds of silence that Inquest grants a member
 }
 
 // Node is one running node. All of its methods are safe from any goroutine.

@@ -22,6 +22,7 @@ func init() {
 // tuned is Starling's default configuration with what one measurement changes.
 func tuned(t Tune) (c gossip.Config) {
 	if t.Grace > 0 {
+		c.Detector = gossip.INQUEST
 		c.Inquest.Grace = time.Duration(t.Grace * float64(time.Second))
 	}
 	return c
