@@ -27,7 +27,10 @@ func pair(o *outcome, measure string) string {
 }
 
 // sum adds a measure up over all runs.
-func sum(o *outcome, measure string) float64 { s := o.Summary[measure]; return math.Round(s.Mean * s.N) }
+func sum(o *outcome, measure string) float64 {
+	s := o.Summary[measure]
+	return math.Round(s.Mean * s.N)
+}
 
 // aim says whether a detector that is held to an aim reaches it.
 func aim(args string, ok bool) string {
