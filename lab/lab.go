@@ -31,16 +31,17 @@ type Work struct {
 	Progress func(done, of int) // is told how many runs are over; called by several goroutines at once; may be nil
 }
 
-// chunk is how many runs a worker takes at a time.
-const chunk = 16
+// maxChunk is how many runs a worker takes at a time at most.
+const maxChunk = 16
 
 // spread does runs, each with its own source of chance that depends on the seed and its number alone, and returns what
 // they showed, by number. Each worker gets its own function from newWorker, which may keep memory from run to run.
-func spread[T any](ctx context.Context, w Work, seed uint64, runs int, newWorker func() func(rng *rand.Rand) T) ([]T, error) {
+func spread[T any](ctx context.Context, w Work, seed uint64, runs int, newWorker func() func(i int, rng *rand.Rand) T) ([]T, error) {
 	workers := w.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	chunk := max(1, min(runs/(8*workers), maxChunk))
 	results := make([]T, runs)
 	var next, done atomic.Int64
 	var wait sync.WaitGroup
@@ -49,14 +50,14 @@ func spread[T any](ctx context.Context, w Work, seed uint64, runs int, newWorker
 			source := rand.NewPCG(0, 0)
 			rng, run := rand.New(source), newWorker()
 			for ctx.Err() == nil {
-				from := int(next.Add(chunk)) - chunk
+				from := int(next.Add(int64(chunk))) - chunk
 				if from >= runs {
 					return
 				}
 				to := min(from+chunk, runs)
 				for i := from; i < to && ctx.Err() == nil; i++ {
 					source.Seed(mix(seed), mix(seed^mix(uint64(i))))
-					results[i] = run(rng)
+					results[i] = run(i, rng)
 				}
 				if n := done.Add(int64(to - from)); w.Progress != nil {
 					w.Progress(int(n), runs)

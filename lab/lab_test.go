@@ -45,7 +45,7 @@ func TestProgressAndInterruption(t *testing.T) {
 			t.Errorf("%d of %d", done, of)
 		}
 		most.Store(max(most.Load(), int64(done)))
-	}}); err != nil || most.Load() != 100 || calls.Load() != 7 {
+	}}); err != nil || most.Load() != 100 || calls.Load() != 25 {
 		t.Error(err, most.Load(), calls.Load())
 	}
 	ctx, stop := context.WithCancel(context.Background())

@@ -56,7 +56,7 @@ func (o *Rounds) Run(ctx context.Context, w Work) (*RoundsResult, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	runs, err := spread(ctx, w, o.Seed, o.Runs, func() func(*rand.Rand) epidemicRun {
+	runs, err := spread(ctx, w, o.Seed, o.Runs, func() func(int, *rand.Rand) epidemicRun {
 		e := o.epidemic()
 		e.pick = func(rng *rand.Rand, self int, dst []int32) []int32 {
 			return topology.Others(rng, o.Nodes, self, o.Fanout, dst)
@@ -117,7 +117,7 @@ type epidemicRun struct {
 	messages, crossed int64
 }
 
-func (e *epidemic) run(rng *rand.Rand) (r epidemicRun) {
+func (e *epidemic) run(_ int, rng *rand.Rand) (r epidemicRun) {
 	clear(e.lives)
 	e.lives[0].Infect()
 	infected := int32(1)

@@ -65,7 +65,7 @@ func (o *Rumor) Run(ctx context.Context, w Work) (*RumorResult, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	runs, err := spread(ctx, w, o.Seed, o.Runs, func() func(*rand.Rand) RumorMeans {
+	runs, err := spread(ctx, w, o.Seed, o.Runs, func() func(int, *rand.Rand) RumorMeans {
 		m := &monger{policy: rumor.Policy{Mode: o.Mode, Fanout: 1, Blind: o.Blind}, lives: make([]rumor.Life, o.Nodes),
 			asked: make([]uint8, o.Nodes)}
 		if o.Stop == StopCoin {
@@ -97,7 +97,7 @@ type monger struct {
 	sent             int
 }
 
-func (m *monger) run(rng *rand.Rand) (r RumorMeans) {
+func (m *monger) run(_ int, rng *rand.Rand) (r RumorMeans) {
 	clear(m.lives)
 	m.sent, m.spreading = 0, append(m.spreading[:0], 0)
 	m.lives[0].Infect()

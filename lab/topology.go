@@ -56,7 +56,7 @@ func (o *Topology) Run(ctx context.Context, w Work) (*TopologyResult, error) {
 		place[s] = int32(i)
 		own[i] = net.Of(int(s))
 	}
-	runs, err := spread(ctx, w, o.Seed, o.Runs, func() func(*rand.Rand) epidemicRun {
+	runs, err := spread(ctx, w, o.Seed, o.Runs, func() func(int, *rand.Rand) epidemicRun {
 		e := o.rounds().epidemic()
 		e.crosses = func(from, to int) bool { return own[from] != own[to] }
 		e.pick = func(rng *rand.Rand, self int, dst []int32) []int32 {

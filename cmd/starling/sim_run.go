@@ -173,14 +173,18 @@ func (b *bar) line(after time.Duration) string {
 		return fmt.Sprintf("joining   %.0f s simulated   %s", now.Seconds(), speed)
 	}
 	whole := end / time.Duration(known) * time.Duration(len(b.runs)) // runs that have not begun are taken for alike
-	const width = 30
-	full := min(int(width*float64(now)/float64(whole)), width)
-	text := fmt.Sprintf("[%s%s]  %.0f of %.0f s simulated   %s", strings.Repeat("=", full), strings.Repeat(" ", width-full),
-		now.Seconds(), whole.Seconds(), speed)
+	text := fmt.Sprintf("%s  %.0f of %.0f s simulated   %s", progressBar(float64(now)/float64(whole)), now.Seconds(), whole.Seconds(), speed)
 	if len(b.runs) > 1 {
 		text += fmt.Sprintf("   %d of %d runs", len(b.runs)-b.left, len(b.runs))
 	}
 	return text
+}
+
+// progressBar draws a share.
+func progressBar(share float64) string {
+	const width = 30
+	full := max(0, min(int(width*share), width))
+	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "]"
 }
 
 // done says that a run is over.

@@ -26,7 +26,18 @@ type Chart struct {
 	X, Y   Axis
 	Series []Series
 	Note   string // below the title; the empty text takes no room
+	Legend Corner // where the legend stands
 }
+
+// Corner is one of a panel's.
+type Corner uint8
+
+// The corners.
+const (
+	TopRight Corner = iota
+	TopLeft
+	BottomRight
+)
 
 // Axis is a scale with its label. Linear ones begin at zero; logarithmic ones leave out what is not above zero.
 type Axis struct {
@@ -41,6 +52,8 @@ type Series struct {
 	Name   string // in the legend; "": not there
 	Points [][2]float64
 	Dots   bool     // points in place of a line
+	Marked bool     // a line with a dot at each point
+	Dashed bool     // a line that stands for a theory, or for what is beside the point
 	Colour int      // 1 and up choose a colour, the same in each chart; 0: the next
 	Labels []string // of dots; as many, or none
 }
@@ -118,8 +131,14 @@ func (c *Chart) panel() *plot.Plot {
 	for i := range c.Series {
 		c.add(p, i)
 	}
-	p.Legend.Top, p.Legend.Left = true, false
+	p.Legend.Top, p.Legend.Left = c.Legend != BottomRight, c.Legend == TopLeft
 	p.Legend.XOffs, p.Legend.YOffs = -6, -4
+	switch c.Legend {
+	case TopLeft:
+		p.Legend.XOffs = 8
+	case BottomRight:
+		p.Legend.YOffs = 6
+	}
 	return p
 }
 
@@ -141,10 +160,14 @@ func (c *Chart) add(p *plot.Plot, i int) {
 	}
 	if !s.Dots {
 		var dashes []vg.Length
-		if n >= len(colours) {
+		if s.Dashed || n >= len(colours) {
 			dashes = []vg.Length{5, 3}
 		}
 		line(p, points, hue, 1.8, s.Name, dashes...)
+		if d, err := plotter.NewScatter(points); err == nil && s.Marked {
+			d.GlyphStyle = draw.GlyphStyle{Color: hue, Radius: 2.6, Shape: draw.CircleGlyph{}}
+			p.Add(d)
+		}
 		return
 	}
 	if d, err := plotter.NewScatter(points); err == nil && len(points) > 0 {
@@ -167,6 +190,18 @@ func (c *Chart) add(p *plot.Plot, i int) {
 	}
 }
 
+// number writes a value without a unit.
+func number(v float64) string {
+	if v < 1000 || v >= 1e15 || v != math.Trunc(v) {
+		return fmt.Sprintf("%.4g", v)
+	}
+	s := fmt.Sprintf("%.0f", v)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
 // scale sets an axis up for all points.
 func (a *Axis) scale(x *plot.Axis, all []Series, dim int) {
 	lo, hi := math.Inf(1), math.Inf(-1)
@@ -182,7 +217,7 @@ func (a *Axis) scale(x *plot.Axis, all []Series, dim int) {
 	}
 	unit := a.Unit
 	if unit == nil {
-		unit = func(v float64) string { return fmt.Sprintf("%.4g", v) }
+		unit = number
 	}
 	if !a.Log {
 		if hi = 1.05 * hi; a.Hi > 0 {
