@@ -74,13 +74,18 @@ func (o *Rounds) Run(ctx context.Context, w Work) (*RoundsResult, error) {
 	for i := range runs {
 		in := runs[i].infected
 		for k := range r.Infected {
-			r.Infected[k] += float64(in[min(k, len(in)-1)]) / float64(o.Runs)
+			r.Infected[k] += float64(in[min(k, len(in)-1)])
 		}
 		for k := 0; 2*int(in[k]) < o.Live(); k++ {
-			r.Half += 1 / float64(o.Runs)
+			r.Half++
 		}
-		r.MessagesPerNode += float64(runs[i].messages) / float64(o.Live()) / float64(o.Runs)
+		r.MessagesPerNode += float64(runs[i].messages)
 	}
+	for k := range r.Infected { // whole numbers until here: no rounding
+		r.Infected[k] /= float64(o.Runs)
+	}
+	r.Half /= float64(o.Runs)
+	r.MessagesPerNode /= float64(o.Live()) * float64(o.Runs)
 	return r, nil
 }
 

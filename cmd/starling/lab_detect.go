@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/lab"
 	"github.com/starling-gossip/starling/sim/plot"
 )
@@ -23,6 +24,16 @@ var sweeps = []struct{ prefix, sweep string }{
 	{"inquest", "inquest.grace=500ms,800ms,1.2s,1.5s,2.5s,4s"},
 	{"heartbeat", "heartbeat.fail=3s,4s,5s,7s,10s"},
 	{"accrual", "accrual.threshold=1,2,4,8,12"},
+}
+
+// sweepOf is the sweep of a detector by its name; "": there is none.
+func sweepOf(detector string) string {
+	for _, s := range sweeps {
+		if strings.HasPrefix(detector, s.prefix) {
+			return s.sweep
+		}
+	}
+	return ""
 }
 
 func (a *app) labDetectCmd() *cobra.Command {
@@ -44,7 +55,7 @@ configuration; --set sets one for all.`,
 	fl := cmd.Flags()
 	fl.StringVar(&base.detector, "detector", detectors[0].name, "`NAME` of the failure detector: "+detectorNames())
 	fl.IntVarP(&o.Nodes, "nodes", "n", 64, "members")
-	fl.StringVar(&loss, "loss", "0.1", "`SHARE` of the packets that is lost, such as 0.1 or 10%")
+	fl.StringVar(&loss, "loss", "0.3", "`SHARE` of the packets that is lost, such as 0.1 or 10%")
 	fl.StringVar(&sweep, "sweep", "", "`NAME=V,V,...`: the field to sweep (default the detector's main parameter)")
 	fl.StringArrayVar(&base.set, "set", nil, "a field of the nodes' configuration, `NAME=VALUE`; may be repeated")
 	fl.DurationVar(&o.Duration, "duration", 5*time.Minute, "of a run, in virtual time")
@@ -54,10 +65,8 @@ configuration; --set sets one for all.`,
 		if err := share("loss", loss, &o.Loss); err != nil {
 			return err
 		}
-		for _, s := range sweeps {
-			if sweep == "" && strings.HasPrefix(base.detector, s.prefix) {
-				sweep = s.sweep
-			}
+		if sweep == "" {
+			sweep = sweepOf(base.detector)
 		}
 		settings, err := sweepSettings(&base, sweep)
 		if err != nil {
@@ -79,6 +88,10 @@ configuration; --set sets one for all.`,
 
 // sweepSettings makes a configuration of each value of a sweep.
 func sweepSettings(base *simFlags, sweep string) (all []lab.DetectSetting, err error) {
+	var checked gossip.Config
+	if err := base.gossip(&checked); err != nil {
+		return nil, err
+	}
 	name, values, ok := strings.Cut(sweep, "=")
 	for v := range strings.SplitSeq(values, ",") {
 		var s lab.DetectSetting

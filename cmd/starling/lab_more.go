@@ -52,9 +52,6 @@ table 2 push, coin, blind; table 3 pull, counter, feedback.`,
 		if o.Mode, err = rumor.ParseMode(mode); err != nil {
 			return usageError{fmt.Errorf("--mode: %w", err)}
 		}
-		if feedback {
-			o.Blind = false
-		}
 		o.Runs, o.Seed = f.runs, f.seed
 		return a.experimentRun(cmd.Context(), &f, func(ctx context.Context, w lab.Work) (*findings, error) {
 			r, err := o.Run(ctx, w)
@@ -261,6 +258,9 @@ func mttfFindings(machines []int, months float64) (*findings, error) {
 func lapse(hours float64) string {
 	switch {
 	case hours >= lab.HoursPerMonth:
+		if hours == lab.HoursPerMonth {
+			return "1 month"
+		}
 		return fmt.Sprintf("%.4g months", hours/lab.HoursPerMonth)
 	case hours >= 48:
 		return fmt.Sprintf("%.3g days", hours/24)

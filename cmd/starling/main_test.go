@@ -66,7 +66,8 @@ func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"agent", "--help"}, {"dev", "--help"}, {"members", "--help"}, {"watch", "--help"},
 		{"info", "--help"}, {"why", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"join", "--help"}, {"leave", "--help"},
 		{"tags", "set", "--help"}, {"keygen", "--help"}, {"version", "--help"},
-		{"sim", "--help"}, {"sim", "replay", "--help"}} {
+		{"sim", "--help"}, {"sim", "replay", "--help"}, {"lab", "--help"}, {"lab", "rounds", "--help"}, {"lab", "rumor", "--help"},
+		{"lab", "topology", "--help"}, {"lab", "mttf", "--help"}, {"lab", "detect", "--help"}} {
 		all.WriteString(transcript(nil, "", args...))
 	}
 	golden(t, "help", all.String())
