@@ -17,6 +17,7 @@ var experiments = []struct {
 	{"lifeguard", lifeguard}, {"detectors", sideBySide},
 	{"crashes", crashes}, {"mass", mass}, {"lossy", lossy}, {"slow", slow}, {"stalls", stalls}, {"one-sided", oneSided},
 	{"partition", partition}, {"churn", churn}, {"idle", idle}, {"ablation", ablation},
+	{"rounds", rounds}, {"rumor", rumors}, {"topology", subnets},
 }
 
 // speed is how fast idle clusters are simulated.

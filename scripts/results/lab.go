@@ -35,7 +35,7 @@ func labCommand(args string) string { return "`starling lab " + args + "`" }
 
 // rounds is the simple epidemic against the figures that the theory gives.
 func rounds(l *lab) {
-	l.head("Mode", "Fan-out", "Rounds, exactly", "Measured", "±", "Within 3 se", "Half of the messages lost", "Half of the members crashed", "Command")
+	l.head("Mode", "Fan-out", "Rounds, expected", "Measured", "±", "Within 3 se", "Half of the messages lost", "Half of the members crashed", "Command")
 	type result struct{ Mean, SE float64 }
 	for _, x := range []struct {
 		mode   string
