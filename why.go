@@ -38,6 +38,7 @@ type Verdict struct {
 	Cause     Cause         // what most of those who voted saw
 	Pings     int           // that the accuser sent in vain; 0 under SWIM, which does not count them
 	Span      time.Duration // from the accuser's first doubt to the verdict
+	Seats     int           // of the jury, how many jurors were sought; 0 without one
 	Votes     []Vote        // of the jurors; under SWIM, of those who suspected the member, without figures
 }
 
@@ -68,6 +69,7 @@ func (n *Node) verdict(v *gossip.Verdict) Verdict {
 	}
 	e := &v.Evidence
 	out.Accuser, out.Cause, out.Pings, out.Span = n.nameOf(e.Accuser), cause(e.Cause), e.Pings, e.Span
+	out.Seats = e.Seats
 	for _, x := range e.Votes {
 		out.Votes = append(out.Votes, Vote{Juror: n.nameOf(x.Juror), Cause: cause(x.Cause), Pings: x.Pings, Span: x.Span})
 	}

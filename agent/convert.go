@@ -66,7 +66,7 @@ func toWhy(name string, all []starling.Verdict, detector string) api.Why {
 	for _, v := range all {
 		x := api.Verdict{Time: v.Time.UTC(), Kind: v.Kind.String(), After: v.After.Seconds()}
 		if v.Explained {
-			x.Evidence = &api.Evidence{Accuser: v.Accuser, Cause: string(v.Cause), Pings: v.Pings, Span: v.Span.Seconds(), Votes: []api.Vote{}}
+			x.Evidence = &api.Evidence{Accuser: v.Accuser, Cause: string(v.Cause), Pings: v.Pings, Span: v.Span.Seconds(), Seats: v.Seats, Votes: []api.Vote{}}
 			for _, o := range v.Votes {
 				x.Evidence.Votes = append(x.Evidence.Votes,
 					api.Vote{Juror: o.Juror, Cause: string(o.Cause), Pings: o.Pings, Span: o.Span.Seconds()})

@@ -52,7 +52,7 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v1/members?tag=role", "", 400, `~is not key=value`},
 		{"GET", "/v1/members/a", "", 200, a},
 		{"GET", "/v1/members/b/why", "", 200, `{"name":"b","state":"failed","since":"2026-01-02T03:04:05Z","detector":"swim","verdicts":[` +
-			`{"time":"2026-01-02T03:04:05Z","kind":"failed","evidence":{"accuser":"a","cause":"refused","pings":3,"span_seconds":1,` +
+			`{"time":"2026-01-02T03:04:05Z","kind":"failed","evidence":{"accuser":"a","cause":"refused","pings":3,"span_seconds":1,"seats":0,` +
 			`"votes":[{"juror":"c","cause":"refused","pings":4,"span_seconds":0.5}]}},` +
 			`{"time":"2026-01-02T03:04:05Z","kind":"refuted","after_seconds":60}]}`},
 		{"GET", "/v1/members/a/why", "", 200, `{"name":"a","state":"alive","since":"2026-01-02T03:04:05Z","detector":"swim","verdicts":[]}`},

@@ -82,7 +82,9 @@ func (x *verdict) public() Verdict {
 	}
 	e, _ := wire.ReadEvidence([]byte(x.evidence.Value())[wire.MessageSize:])
 	v.Explained = true
-	v.Evidence = detect.Evidence{Accuser: e.Accuser, Cause: e.Cause, Pings: int(e.Pings), Span: e.Span}
+	v.Evidence = detect.Evidence{
+		Accuser: e.Accuser, Cause: e.Cause, Pings: int(e.Pings), Span: e.Span, Seats: e.Seats,
+	}
 	for _, w := range e.Votes[:e.Count] {
 		v.Evidence.Votes = append(v.Evidence.Votes, detect.Vote{Juror: w.Juror, Cause: w.Cause, Pings: int(w.Pings), Span: w.Span})
 	}
@@ -140,7 +142,7 @@ func (n *Node) failWith(id member.ID, e detect.Evidence) {
 	}
 	w := wire.Evidence{
 		Target: id, Instance: m.Instance(), Incarnation: m.Incarnation,
-		Accuser: e.Accuser, Cause: e.Cause, Pings: uint32(e.Pings), Span: e.Span, Count: min(len(e.Votes), wire.MaxVotes),
+		Accuser: e.Accuser, Cause: e.Cause, Pings: uint32(e.Pings), Span: e.Span, Seats: min(e.Seats, 255), Count: min(len(e.Votes), wire.MaxVotes),
 	}
 	for i, v := range e.Votes[:w.Count] {
 		w.Votes[i] = wire.Vote{Juror: v.Juror, Cause: v.Cause, Pings: uint32(v.Pings), Span: v.Span}

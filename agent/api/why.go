@@ -25,6 +25,7 @@ type Evidence struct {
 	Cause   string  `json:"cause"`        // silent, refused or stalled: what most of those who voted saw
 	Pings   int     `json:"pings"`        // that the accuser sent in vain; 0 under swim, which does not count them
 	Span    float64 `json:"span_seconds"` // from its first doubt to the verdict
+	Seats   int     `json:"seats"`        // of the jury; 0 without one
 	Votes   []Vote  `json:"votes"`        // of the jurors; under swim, of those who suspected the member
 }
 

@@ -156,7 +156,7 @@ func standIn(t *testing.T) map[string]string {
 	}
 	failed := func(detector, accuser, cause string, votes ...api.Vote) api.Why {
 		return api.Why{Name: "db-3", State: "failed", Since: &recent, Detector: detector, Verdicts: []api.Verdict{{Time: recent, Kind: "failed",
-			Evidence: &api.Evidence{Accuser: accuser, Cause: cause, Pings: 4, Span: 1.84, Votes: votes}}}}
+			Evidence: &api.Evidence{Accuser: accuser, Cause: cause, Pings: 4, Span: 1.84, Seats: map[string]int{"inquest": 7}[detector], Votes: votes}}}}
 	}
 	answer("GET /v1/members/refused/why", failed("inquest", "web-1", "refused", vote("a", "refused", 5, 0.3), vote("b", "refused", 4, 0.31), vote("c", "silent", 7, 0.4)))
 	answer("GET /v1/members/silent/why", failed("inquest", "web-1", "silent", vote("a", "silent", 5, 1.55), vote("b", "silent", 9, 1.6)))

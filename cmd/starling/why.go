@@ -78,9 +78,13 @@ func reasons(e *api.Evidence, detector string) string {
 			span = max(span, v.Span)
 		}
 	}
-	jurors := plural(same, "juror")
+	voted := plural(len(e.Votes), "juror")
+	if e.Seats >= len(e.Votes) {
+		voted = fmt.Sprintf("%d of %s", len(e.Votes), plural(e.Seats, "juror"))
+	}
+	jurors := voted
 	if same < len(e.Votes) {
-		jurors = fmt.Sprintf("%d of %s that voted against it", same, plural(len(e.Votes), "juror"))
+		jurors = voted + fmt.Sprintf(" voted against it, %d of them", same)
 	}
 	return fmt.Sprintf("%s %s for %s (%s in all); %s", jurors, heard(e.Cause, ""), exact(span), plural(pings, "ping"), moral(e.Cause))
 }

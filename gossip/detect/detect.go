@@ -113,6 +113,7 @@ type Evidence struct {
 	Cause   wire.Cause    // what most of those who voted saw, or the accuser if nobody did
 	Pings   int           // that the accuser sent in vain
 	Span    time.Duration // from the first of them to the verdict
+	Seats   int           // of the jury, 0 without one
 	Votes   []Vote        // of the jurors, none where the accuser alone could judge; under SWIM of those who suspected it
 }
 

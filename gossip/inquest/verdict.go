@@ -38,6 +38,7 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 		Accuser: d.host.Self(), Cause: a.kernel.cause(), Pings: a.pings, Span: now.Sub(a.start), Votes: votes,
 	}
 	if len(votes) > 0 {
+		e.Seats = seats
 		e.Cause = commonest(votes)
 	}
 	id := a.peer.ID

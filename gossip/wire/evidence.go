@@ -13,7 +13,7 @@ const TypeEvidence Type = 0x0f
 // MaxVotes bounds the votes of one Evidence; MaxEvidence is the length of the longest as a message.
 const (
 	MaxVotes    = 15
-	MaxEvidence = MessageSize + 37 + MaxVotes*(9+2*binary.MaxVarintLen32)
+	MaxEvidence = MessageSize + 38 + MaxVotes*(9+2*binary.MaxVarintLen32)
 )
 
 // Evidence says why a member was declared failed. It follows the news of that in the same datagram, where there is
@@ -26,6 +26,7 @@ type Evidence struct {
 	Cause       Cause
 	Pings       uint32        // that the accuser sent in vain
 	Span        time.Duration // from its first doubt to the verdict; whole milliseconds
+	Seats       int           // of the jury, at most 255; 0 without one
 	Count       int           // of Votes
 	Votes       [MaxVotes]Vote
 }
@@ -47,7 +48,7 @@ func AppendEvidence(b []byte, m *Evidence) []byte {
 	b = binary.AppendUvarint(b, uint64(m.Incarnation))
 	b = binary.BigEndian.AppendUint64(b, uint64(m.Accuser))
 	b = appendSeen(b, m.Cause, m.Pings, m.Span)
-	b = append(b, byte(m.Count))
+	b = append(b, byte(m.Seats), byte(m.Count))
 	for i := range m.Count {
 		v := &m.Votes[i]
 		b = binary.BigEndian.AppendUint64(b, uint64(v.Juror))
@@ -62,7 +63,7 @@ func ReadEvidence(body []byte) (m Evidence, ok bool) {
 	m.Target, m.Instance, m.Incarnation = member.ID(c.u64()), c.u32(), c.uvarint32()
 	m.Accuser = member.ID(c.u64())
 	m.Cause, m.Pings, m.Span = c.seen()
-	m.Count = int(c.u8())
+	m.Seats, m.Count = int(c.u8()), int(c.u8())
 	if m.Count > MaxVotes {
 		return Evidence{}, false
 	}

@@ -26,6 +26,7 @@ func TestEvidenceRoundTrip(t *testing.T) {
 			Target: genID().Draw(t, "target"), Instance: rapid.Uint32().Draw(t, "instance"),
 			Incarnation: rapid.Uint32().Draw(t, "incarnation"),
 			Accuser:     own.Juror, Cause: own.Cause, Pings: own.Pings, Span: own.Span,
+			Seats: rapid.IntRange(0, 255).Draw(t, "seats"),
 		}
 		m.Count = copy(m.Votes[:], rapid.SliceOfN(genVote(), 0, wire.MaxVotes).Draw(t, "votes"))
 		b := wire.AppendEvidence(nil, &m)
@@ -43,7 +44,7 @@ func TestEvidenceRefusesWhatIsBroken(t *testing.T) {
 			t.Errorf("an Evidence of %d bytes is taken", n)
 		}
 	}
-	for about, at := range map[string]int{"causes": 21, "votes": 29} {
+	for about, at := range map[string]int{"causes": 21, "votes": 30} {
 		bad := append([]byte(nil), body...)
 		bad[at] = 16
 		if _, ok := wire.ReadEvidence(append(bad, make([]byte, 500)...)); ok {

@@ -112,7 +112,7 @@ func vectors() []vector {
 func evidence() *wire.Evidence {
 	e := &wire.Evidence{
 		Target: idOf(lark), Instance: instanceOf(lark), Incarnation: 1, Accuser: idOf(wren), Cause: wire.CauseRefused,
-		Pings: 3, Span: 450 * time.Millisecond, Count: 1,
+		Pings: 3, Span: 450 * time.Millisecond, Seats: 7, Count: 1,
 	}
 	e.Votes[0] = wire.Vote{Juror: idOf(robin), Cause: wire.CauseRefused, Pings: 5, Span: 310 * time.Millisecond}
 	return e
