@@ -126,7 +126,7 @@ func TestRoundsAgainstExactChains(t *testing.T) {
 			n, b          int
 			loss, crashed float64
 		}{{2, 1, 0.3, 0}, {10, 3, 0, 0}, {20, 1, 0, 0.5}, {50, 2, 0.5, 0}, {100, 1, 0, 0}, {100, 1, 0.5, 0.25}, {150, 2, 0.1, 0.5}, {200, 1, 0.25, 0}} {
-			o := Rounds{Mode: mode, Fanout: x.b, Nodes: x.n, Loss: x.loss, Crashed: x.crashed, Runs: 3000, Seed: 1}
+			o := Rounds{Mode: mode, Fanout: x.b, Nodes: x.n, Loss: x.loss, Crashed: x.crashed, Runs: 1500, Seed: 1}
 			r, err := o.Run(context.Background(), Work{})
 			if err != nil {
 				t.Fatal(err)
@@ -149,7 +149,7 @@ func TestRoundsOfAThousand(t *testing.T) {
 		b    int
 		want float64
 	}{{rumor.Push, 1, 18.04}, {rumor.Pull, 1, 13.77}, {rumor.PushPull, 1, 9.15}, {rumor.Push, 2, 10.67}, {rumor.Pull, 2, 8.77}, {rumor.PushPull, 2, 6.17}} {
-		o := Rounds{Mode: x.mode, Fanout: x.b, Nodes: 1000, Runs: 2000, Seed: 1}
+		o := Rounds{Mode: x.mode, Fanout: x.b, Nodes: 1000, Runs: 700, Seed: 1}
 		r, err := o.Run(context.Background(), Work{})
 		if err != nil {
 			t.Fatal(err)

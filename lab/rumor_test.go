@@ -38,9 +38,9 @@ func TestTablesOfThePaper(t *testing.T) {
 	} {
 		for i, row := range table.want {
 			o := table.o
-			o.K, o.Nodes, o.Runs, o.Seed = i+1, 1000, 3000, 1
+			o.K, o.Nodes, o.Runs, o.Seed = i+1, 1000, 1000, 1
 			if o.Mode == rumor.Pull {
-				o.Runs = 1000
+				o.Runs = 400
 			}
 			r, err := o.Run(ctx, Work{})
 			if err != nil {
@@ -66,7 +66,7 @@ func TestTablesOfThePaper(t *testing.T) {
 func TestResidueIsExpOfTraffic(t *testing.T) {
 	for _, o := range []Rumor{{Stop: StopCounter, K: 1}, {Stop: StopCounter, K: 3}, {Stop: StopCounter, K: 2, Blind: true},
 		{Stop: StopCoin, K: 2}, {Stop: StopCoin, K: 3, Blind: true}} {
-		o.Mode, o.Nodes, o.Runs, o.Seed = rumor.Push, 1000, 1000, 1
+		o.Mode, o.Nodes, o.Runs, o.Seed = rumor.Push, 1000, 400, 1
 		r, err := o.Run(context.Background(), Work{})
 		if err != nil {
 			t.Fatal(err)
