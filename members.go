@@ -48,6 +48,13 @@ func (n *Node) Members() iter.Seq[Member] {
 	return n.snapshot().all(n)
 }
 
+// Phi returns the level of suspicion of a member that this node watches, −log10 of the probability that it lives and is only
+// late; ok is false for others, and with every detector but gossip.ACCRUAL.
+func (n *Node) Phi(name string) (phi float64, ok bool) {
+	n.read(func() { phi, ok = n.core.Phi(n.now(), member.IDOf(name)) })
+	return phi, ok
+}
+
 // Member returns what is known of the member with a name.
 func (n *Node) Member(name string) (m Member, ok bool) {
 	n.read(func() {

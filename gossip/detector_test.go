@@ -42,3 +42,24 @@ func TestOtherDetectorIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// With ACCRUAL a node has a level of suspicion for those that it watches, and with others for nobody.
+func TestPhi(t *testing.T) {
+	for _, d := range detectors {
+		w := newWorld(t)
+		nodes := w.cluster(3, &Config{Detector: d})
+		w.run(10 * time.Second)
+		nodes[2].down = true
+		well, ok := nodes[0].Phi(w.now, nodes[1].id)
+		if ok != (d == ACCRUAL) || well > 0.5 {
+			t.Errorf("%s: phi is %g, %t", d, well, ok)
+		}
+		w.run(4 * time.Second)
+		if silent, _ := nodes[0].Phi(w.now, nodes[2].id); d == ACCRUAL && silent < well+0.3 {
+			t.Errorf("phi of a silent member is %g", silent)
+		}
+		if _, ok := nodes[0].Phi(w.now, member.IDOf("nobody")); ok {
+			t.Errorf("%s: nobody has a level", d)
+		}
+	}
+}

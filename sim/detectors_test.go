@@ -49,3 +49,24 @@ func TestHeartbeatDetectors(t *testing.T) {
 		})
 	}
 }
+
+// What T_cleanup is for: where the dead are forgotten as soon as they are failed, those who have not noticed yet bring
+// them back; twice T_fail is long enough.
+func TestCleanupKeepsTheDeadAway(t *testing.T) {
+	for cleanup, comeBack := range map[time.Duration]bool{8 * time.Second: true, 16 * time.Second: false} {
+		o := Options{Nodes: 40, Seed: 1, Warm: true, Duration: 80 * time.Second, Gossip: gossip.Config{Detector: gossip.HEARTBEAT,
+			Heartbeat: heartbeat.Config{Local: true, Fail: 8 * time.Second, Cleanup: cleanup}}}
+		crash, err := ParseAction("5s=crash:n7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Actions = append(o.Actions, crash)
+		r, err := Run(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (r.DeadRevived > 0) != comeBack {
+			t.Errorf("with a T_cleanup of %s the dead came back %d times", cleanup, r.DeadRevived)
+		}
+	}
+}

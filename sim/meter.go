@@ -22,6 +22,7 @@ type meter struct {
 
 	falseSuspicions, falseFailures, falseAtHealthy int
 	liveFailures, liveSameSide                     int
+	revived                                        int
 }
 
 // crash is who came to know of one crash, and when.
@@ -74,6 +75,11 @@ func (m *meter) take(o *Obs) {
 // saw counts a view of the dead as knowledge, and a bad view of the living as an error. A suspicion is a table's, which
 // all share, or the private alarm of one observer.
 func (m *meter) saw(o *Obs) {
+	if c := m.dead[o.Member]; c != nil && o.After.live() && !o.Before.live() && o.After.Gen <= c.gen {
+		if _, knew := c.knew[o.Node]; knew {
+			m.revived++
+		}
+	}
 	if o.Member < 0 || o.Node == o.Member || !o.After.Known || o.After.State == member.Alive && !o.Alarm {
 		return
 	}

@@ -44,6 +44,7 @@ const (
 	Suspicions = "false_suspicions"        // of each run; see Report
 	Failures   = "false_failures"          //
 	AtHealthy  = "false_failures_at_well"  //
+	Revived    = "dead_revived"            //
 	Living     = "live_failures"           //
 	SameSide   = "live_failures_same_side" //
 	BytesRate  = "node_bytes_per_second"   // of each node: sent, with headers
@@ -69,6 +70,7 @@ func Summarized(o Options, period time.Duration, runs []*Report, details []*Deta
 		add(Suspicions, float64(r.FalseSuspicions))
 		add(Failures, float64(r.FalseFailures))
 		add(AtHealthy, float64(r.FalseAtHealthy))
+		add(Revived, float64(r.DeadRevived))
 		add(Living, float64(r.LiveFailures))
 		add(SameSide, float64(r.LiveSameSide))
 		d := details[i]

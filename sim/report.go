@@ -32,6 +32,7 @@ type Report struct {
 	FalseSuspicions int `json:"false_suspicions"` // of members up and out of trouble, by observer
 	FalseFailures   int `json:"false_failures"`   // the same, at all observers
 	FalseAtHealthy  int `json:"false_at_healthy"` // and at those out of trouble
+	DeadRevived     int `json:"dead_revived"`     // the dead whom an observer had held failed and held live again
 
 	LiveFailures int `json:"live_failures"`           // of members that were up, whatever fault touched them, by observer
 	LiveSameSide int `json:"live_failures_same_side"` // and with no fault on the way between the two, then or 30 s before
@@ -139,6 +140,7 @@ func (w *World) report() *Report {
 		Join: w.settlings[0].After, Settled: w.settlings[1:],
 		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w),
 		FalseSuspicions: m.falseSuspicions, FalseFailures: m.falseFailures, FalseAtHealthy: m.falseAtHealthy,
+		DeadRevived:  m.revived,
 		LiveFailures: m.liveFailures, LiveSameSide: m.liveSameSide,
 		Packets: map[string]uint64{}, Timeline: w.timeline, Violations: w.rec.failures,
 	}

@@ -27,7 +27,8 @@ var measures = [][]measure{
 		{sim.Agree, "all views equal again", "change"}},
 	{{"", "errors", ""},
 		{sim.Suspicions, "false suspicions", "run"}, {sim.Failures, "false failures", "run"}, {sim.AtHealthy, "of these at nodes that are well", "run"},
-		{sim.Living, "failures of the living", "run"}, {sim.SameSide, "of these with no fault between", "run"}},
+		{sim.Living, "failures of the living", "run"}, {sim.SameSide, "of these with no fault between", "run"},
+		{sim.Revived, "the dead came back", "run"}},
 	{{"", "sent by a node", ""},
 		{sim.BytesRate, "bytes a second", "node"}, {sim.PacketRate, "packets a second", "node"}},
 }

@@ -18,6 +18,7 @@ var experiments = []struct {
 	{"crashes", crashes}, {"mass", mass}, {"lossy", lossy}, {"slow", slow}, {"stalls", stalls}, {"one-sided", oneSided},
 	{"partition", partition}, {"churn", churn}, {"idle", idle}, {"ablation", ablation},
 	{"rounds", rounds}, {"rumor", rumors}, {"topology", subnets},
+	{"heartbeat", heartbeats}, {"accrual", accrual},
 }
 
 // speed is how fast idle clusters are simulated.
