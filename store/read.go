@@ -1,0 +1,110 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"iter"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/stream"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// What the store has, for stream.Streams.Restore.
+
+// Marks goes through how far streams were delivered: those that changed last, at most stream.MaxStreams.
+func (s *Store) Marks() iter.Seq[stream.Mark] {
+	return func(yield func(stream.Mark) bool) {
+		var list []storedMark
+		s.view(func(tx *bolt.Tx) { list = readMarks(tx.Bucket(bucketMarks)) })
+		if n := len(list) - stream.MaxStreams; n > 0 {
+			list = list[n:]
+		}
+		for _, m := range list {
+			if !yield(m.Mark) {
+				return
+			}
+		}
+	}
+}
+
+// Pieces goes through all pieces that are kept and not too old, the oldest segment first and within each by origin,
+// generation and sequence.
+func (s *Store) Pieces() iter.Seq[wire.Piece] {
+	return func(yield func(wire.Piece) bool) {
+		s.writing.Lock()
+		index := slices.Clone(s.index)
+		s.writing.Unlock()
+		now := s.opts.now().UnixMilli()
+		for _, g := range index {
+			if now-g.last >= s.opts.Age.Milliseconds() {
+				continue
+			}
+			for _, p := range s.read(g) {
+				if !yield(p) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// read returns the pieces of a segment.
+func (s *Store) read(g segment) (list []wire.Piece) {
+	s.view(func(tx *bolt.Tx) {
+		b := tx.Bucket(bucketPieces).Bucket(number(g.number))
+		if b == nil { // it went meanwhile
+			return
+		}
+		c := b.Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			body, ok := unsealed(k, v)
+			if !ok || len(k) != keySize {
+				continue
+			}
+			u := func(i int) uint64 { return binary.BigEndian.Uint64(k[8*i:]) }
+			list = append(list, wire.Piece{Origin: member.ID(u(0)), Generation: u(1), Seq: u(2), Body: bytes.Clone(body)})
+		}
+	})
+	return list
+}
+
+// view reads. A file that turns out to be damaged gives what could be read of it, and is not written any more.
+func (s *Store) view(f func(tx *bolt.Tx)) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	err := safely(func() error { return s.db.View(func(tx *bolt.Tx) error { f(tx); return nil }) })
+	if err != nil {
+		s.wrote(0, nil, err)
+	}
+}
+
+type storedMark struct {
+	stream.Mark
+	key  []byte
+	when int64
+}
+
+// readMarks returns all marks, those that changed last at the end.
+func readMarks(b *bolt.Bucket) (list []storedMark) {
+	c := b.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		v, ok := unsealed(k, v)
+		if !ok || len(k) != 16 || len(v) != 24 {
+			continue
+		}
+		list = append(list, storedMark{
+			Mark: stream.Mark{
+				Origin: member.ID(binary.BigEndian.Uint64(k)), Generation: binary.BigEndian.Uint64(k[8:]),
+				Next: binary.BigEndian.Uint64(v), Seq: binary.BigEndian.Uint64(v[8:]),
+			},
+			key: bytes.Clone(k), when: int64(binary.BigEndian.Uint64(v[16:])),
+		})
+	}
+	slices.SortStableFunc(list, func(a, b storedMark) int { return cmp.Compare(a.when, b.when) })
+	return list
+}

@@ -1,0 +1,292 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/starling-gossip/starling/gossip/stream"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// The file: bucket "meta" has the version; "marks" has of each stream, by origin and generation, next, seq and when that
+// was written; "pieces" has a bucket for each segment, by its number, with bodies by origin, generation and sequence;
+// "index" has of each segment how many pieces and bytes it has and when the first and the last of them came. All numbers
+// are 8 bytes, most significant first; times are in milliseconds of Unix time. A body and a mark end with a checksum over
+// key and value (CRC-32C): what a bad disk changed is not passed on to anybody.
+var (
+	bucketMeta   = []byte("meta")
+	bucketMarks  = []byte("marks")
+	bucketPieces = []byte("pieces")
+	bucketIndex  = []byte("index")
+	keyVersion   = []byte("version")
+)
+
+const (
+	version  = 1
+	keySize  = 24
+	maxMarks = 4 * stream.MaxStreams
+)
+
+// segment is what the index has of one.
+type segment struct {
+	number      uint64
+	count       uint64
+	bytes       int64
+	first, last int64
+}
+
+// errNew says that a file has nothing in it yet.
+var errNew = errors.New("new")
+
+// create makes the buckets of a new file.
+func create(tx *bolt.Tx) error {
+	for _, name := range [][]byte{bucketMeta, bucketMarks, bucketPieces, bucketIndex} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketMeta).Put(keyVersion, number(version))
+}
+
+// load reads the index, or says that the file is new.
+func (s *Store) load(tx *bolt.Tx) error {
+	meta, marks, pieces, index := tx.Bucket(bucketMeta), tx.Bucket(bucketMarks), tx.Bucket(bucketPieces), tx.Bucket(bucketIndex)
+	switch {
+	case meta == nil:
+		return errNew
+	case marks == nil || pieces == nil || index == nil:
+		return errors.New("something is missing in it")
+	}
+	if v := meta.Get(keyVersion); len(v) != 8 || binary.BigEndian.Uint64(v) != version {
+		return fmt.Errorf("its format is %x, this program writes %d", v, version)
+	}
+	s.index = s.index[:0]
+	err := index.ForEach(func(k, v []byte) error {
+		if len(k) != 8 || len(v) != 32 || pieces.Bucket(k) == nil {
+			return errors.New("its index is not whole")
+		}
+		u := func(i int) uint64 { return binary.BigEndian.Uint64(v[8*i:]) }
+		s.index = append(s.index, segment{
+			number: binary.BigEndian.Uint64(k), count: u(0), bytes: int64(u(1)), first: int64(u(2)), last: int64(u(3)),
+		})
+		return nil
+	})
+	s.kept = len(readMarks(marks))
+	s.count()
+	return err
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sealed returns a value with its checksum.
+func sealed(key, value []byte) []byte {
+	b := append(make([]byte, 0, len(value)+4), value...)
+	return binary.BigEndian.AppendUint32(b, crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value))
+}
+
+// unsealed returns a value without its checksum, if that is right.
+func unsealed(key, b []byte) (value []byte, ok bool) {
+	if len(b) < 4 {
+		return nil, false
+	}
+	value = b[:len(b)-4]
+	sum := binary.BigEndian.Uint32(b[len(b)-4:])
+	return value, sum == crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+}
+
+func number(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }
+
+// count brings the counts of what is on disk up to date.
+func (s *Store) count() {
+	var held uint64
+	var bytes int64
+	for _, g := range s.index {
+		held += g.count
+		bytes += g.bytes
+	}
+	s.mu.Lock()
+	s.stats.Held, s.stats.Bytes = int(held), bytes
+	s.mu.Unlock()
+}
+
+// write writes what waits. After a failure it tries again only after a while, unless it must.
+func (s *Store) write(must bool) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	pieces, marks := s.pieces, s.marks
+	if len(pieces) == 0 && len(marks) == 0 {
+		err := s.stats.Err
+		s.mu.Unlock()
+		return err
+	}
+	wait := s.broken || !must && !s.failed.IsZero() && s.opts.now().Sub(s.failed) < retry
+	s.pieces, s.waiting = nil, 0
+	if wait {
+		s.stats.Dropped += uint64(len(pieces))
+		err := s.stats.Err
+		s.mu.Unlock()
+		return err
+	}
+	s.marks = make(map[streamKey]stream.Mark)
+	s.mu.Unlock()
+
+	index, kept := slices.Clone(s.index), s.kept
+	err := safely(func() error { return s.db.Update(func(tx *bolt.Tx) error { return s.batch(tx, pieces, marks) }) })
+	if err != nil {
+		s.index, s.kept = index, kept
+	}
+	err = s.wrote(len(pieces), marks, err)
+	s.count()
+	return err
+}
+
+// wrote notes what became of a batch, and returns the error with what it is about.
+func (s *Store) wrote(pieces int, marks map[streamKey]stream.Mark, err error) error {
+	s.mu.Lock()
+	again := err == nil && !s.failed.IsZero()
+	first := err != nil && s.failed.IsZero()
+	if err == nil {
+		s.failed = time.Time{}
+		s.stats.Written += uint64(pieces)
+	} else {
+		err = fmt.Errorf("topics are not kept: %s: %w", s.path, err)
+		s.broken = errors.Is(err, ErrDamaged)
+		s.failed = s.opts.now()
+		s.stats.Failed++
+		s.stats.Dropped += uint64(pieces)
+		for k, m := range marks { // newer ones prevail
+			if _, newer := s.marks[k]; !newer && len(s.marks) < maxMarks {
+				s.marks[k] = m
+			}
+		}
+	}
+	s.stats.Err = err
+	s.mu.Unlock()
+	switch {
+	case first:
+		s.opts.Warn(err)
+	case again:
+		s.opts.Warn(fmt.Errorf("topics are kept again: %s; what came meanwhile is not", s.path))
+	}
+	return err
+}
+
+// batch makes room, and writes pieces and marks, in one transaction.
+func (s *Store) batch(tx *bolt.Tx, pieces []wire.Piece, marks map[streamKey]stream.Mark) error {
+	now := s.opts.now().UnixMilli()
+	if err := s.expire(tx, now); err != nil {
+		return err
+	}
+	var key [keySize]byte
+	for _, p := range pieces {
+		b, err := s.segment(tx, now)
+		if err != nil {
+			return err
+		}
+		k := keyOf(uint64(p.Origin), p.Generation)
+		copy(key[:], k[:])
+		binary.BigEndian.PutUint64(key[16:], p.Seq)
+		if err := b.Put(key[:], sealed(key[:], p.Body)); err != nil {
+			return err
+		}
+		g := &s.index[len(s.index)-1]
+		g.count++
+		g.bytes += int64(len(p.Body) + keySize)
+		g.last = now
+	}
+	if err := s.expire(tx, now); err != nil {
+		return err
+	}
+	if err := s.putIndex(tx, len(pieces) > 0); err != nil {
+		return err
+	}
+	return s.putMarks(tx, marks, now)
+}
+
+// segment returns the bucket of the newest segment, or of a new one when that is full or old.
+func (s *Store) segment(tx *bolt.Tx, now int64) (*bolt.Bucket, error) {
+	all := tx.Bucket(bucketPieces)
+	if n := len(s.index); n > 0 {
+		g := s.index[n-1]
+		if g.bytes < s.opts.Bytes/segments && now-g.first < s.opts.Age.Milliseconds()/segments {
+			return all.Bucket(number(g.number)), nil
+		}
+		if err := s.putIndex(tx, true); err != nil {
+			return nil, err
+		}
+	}
+	g := segment{number: 1, first: now, last: now}
+	if n := len(s.index); n > 0 {
+		g.number = s.index[n-1].number + 1
+	}
+	s.index = append(s.index, g)
+	return all.CreateBucket(number(g.number))
+}
+
+// putIndex writes what the index has of the newest segment.
+func (s *Store) putIndex(tx *bolt.Tx, changed bool) error {
+	if !changed || len(s.index) == 0 {
+		return nil
+	}
+	g := s.index[len(s.index)-1]
+	var v []byte
+	for _, n := range [...]uint64{g.count, uint64(g.bytes), uint64(g.first), uint64(g.last)} {
+		v = binary.BigEndian.AppendUint64(v, n)
+	}
+	return tx.Bucket(bucketIndex).Put(number(g.number), v)
+}
+
+// expire drops the segments that are too old, and the oldest while there are too many bytes.
+func (s *Store) expire(tx *bolt.Tx, now int64) error {
+	bytes := int64(0)
+	for _, g := range s.index {
+		bytes += g.bytes
+	}
+	for len(s.index) > 0 {
+		g := s.index[0]
+		if bytes <= s.opts.Bytes && now-g.last < s.opts.Age.Milliseconds() {
+			return nil
+		}
+		if err := tx.Bucket(bucketPieces).DeleteBucket(number(g.number)); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketIndex).Delete(number(g.number)); err != nil {
+			return err
+		}
+		bytes -= g.bytes
+		s.index = s.index[1:]
+	}
+	return nil
+}
+
+func (s *Store) putMarks(tx *bolt.Tx, marks map[streamKey]stream.Mark, now int64) error {
+	b := tx.Bucket(bucketMarks)
+	for k, m := range marks {
+		if b.Get(k[:]) == nil {
+			s.kept++
+		}
+		v := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(number(m.Next), m.Seq), uint64(now))
+		if err := b.Put(k[:], sealed(k[:], v)); err != nil {
+			return err
+		}
+	}
+	if s.kept <= maxMarks {
+		return nil
+	}
+	list := readMarks(b) // too many streams: those that were silent for longest go
+	old := list[:len(list)-maxMarks/2]
+	for _, m := range old {
+		if err := b.Delete(m.key); err != nil {
+			return err
+		}
+	}
+	s.kept -= len(old)
+	return nil
+}
