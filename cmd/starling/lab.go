@@ -37,6 +37,9 @@ func experiments() []experiment {
 		{"mttf", "how soon the next of many machines fails", "the minimum of exponential times", (*app).labMTTFCmd},
 		{"detect", "what failure detectors trade: time to detection against false failures", "Chandra, Toueg 1996; Chen, Toueg, Aguilera 2002",
 			(*app).labDetectCmd},
+		{"multicast", "how a message best reaches a group: trees, NACKs, flooding and gossip in the same world",
+			"Floyd et al. 1997; Lin, Paul 1996; RFC 4644; Demers et al. 1987", (*app).labMulticastCmd},
+		{"pareto", "all policies of gossip and delegation: latency against cost, in calm and bad networks", "Demers et al. 1987", (*app).labParetoCmd},
 	}
 }
 

@@ -6,11 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"strings"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,7 +36,7 @@ func (a *app) labMulticastCmd() *cobra.Command {
 		names = append(names, p.Name)
 	}
 	cmd := &cobra.Command{
-		Use: "multicast", Short: "How a message best reaches a group: trees, NACKs, flooding and gossip in the same world",
+		Use: "multicast",
 		Long: `Send one message to a whole group with each of several protocols, over the same simulated
 links with the same losses and crashes, and show how many got it, when, and what it cost
 the origin, the busiest node and the mean node. Several values of --nodes show what grows.
@@ -49,7 +47,6 @@ alone, fanout=, rounds=, counter=, coin=, offers=, every=. docs/multicast.md exp
 		Example: `  starling lab multicast --loss 10%
   starling lab multicast --nodes 16,64,256,1024 --protocols unicast,rmtp,gossip --plot growth.svg
   starling lab multicast --crash-inner 5 --protocols tree,gossip,gossip:push:eager:fanout=4:rounds=2`,
-		Args: args(0, 0, "no arguments are wanted"),
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
@@ -173,10 +170,11 @@ func (a *app) runMulticast(ctx context.Context, jobs []multicastJob) (all []*mul
 	for _, j := range jobs {
 		total += j.o.Runs
 	}
-	bar := a.newCountBar(total)
-	defer bar.clear()
+	g := a.newGauge()
+	defer g.clear()
+	progress, done := g.work(0, "runs").Progress, atomic.Int64{}
 	for _, j := range jobs {
-		r, err := multicast.Run(ctx, j.p, j.o, func() { bar.add(j.p.Name) })
+		r, err := multicast.Run(ctx, j.p, j.o, func() { progress(int(done.Add(1)), total) })
 		if ctx.Err() != nil {
 			return nil, errors.New("interrupted before the end")
 		}
@@ -186,45 +184,4 @@ func (a *app) runMulticast(ctx context.Context, jobs []multicastJob) (all []*mul
 		all = append(all, r)
 	}
 	return all, nil
-}
-
-// countBar is a line on a terminal that says how many runs are done.
-type countBar struct {
-	w     io.Writer // nil: nobody watches
-	mu    sync.Mutex
-	done  int
-	total int
-	drawn time.Time
-}
-
-func (a *app) newCountBar(total int) *countBar {
-	b := &countBar{total: total}
-	if isTerminal(a.err) {
-		b.w = a.err
-	}
-	return b
-}
-
-// add says that one more is done.
-func (b *countBar) add(what string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.done++
-	if b.w == nil || time.Since(b.drawn) < barEvery {
-		return
-	}
-	b.drawn = time.Now()
-	fmt.Fprint(b.w, "\r\x1b[K"+b.line(what))
-}
-
-func (b *countBar) line(what string) string {
-	const width = 30
-	full := width * b.done / max(b.total, 1)
-	return fmt.Sprintf("[%s%s]  %d of %s   %s", strings.Repeat("=", full), strings.Repeat(" ", width-full), b.done, quantity(b.total, "run"), what)
-}
-
-func (b *countBar) clear() {
-	if b.w != nil {
-		fmt.Fprint(b.w, "\r\x1b[K")
-	}
 }

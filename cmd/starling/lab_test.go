@@ -25,6 +25,9 @@ func TestLabGolden(t *testing.T) {
 		{"lab", "topology", "--nodes", "60", "--uniform", "--mode", "pull", "--loss", "0.1", "--runs", "20", "--json"},
 		{"lab", "mttf", "--machines", "120,12000"},
 		{"lab", "mttf", "--machines", "12000", "--json"},
+		{"lab", "multicast", "--nodes", "30", "--runs", "3", "--loss", "10%", "--crashed", "0.1", "--crash-inner", "1"},
+		{"lab", "multicast", "--nodes", "8,16", "--runs", "2", "--protocols", "unicast,srm,gossip:push:eager:fanout=2:counter=1", "--json"},
+		{"lab", "pareto", "--nodes", "20", "--runs", "2", "--policies", "delegation,gossip:push:eager:blind:fanout=4:rounds=1"},
 	} {
 		all.WriteString(transcript(nil, "", args...))
 	}
@@ -60,6 +63,14 @@ func TestLabBadInput(t *testing.T) {
 		{[]string{"detect", "--duration", "1s"}, []string{"--duration 1s", "30s"}},
 		{[]string{"detect", "--sweep", "swim.period"}, []string{"--sweep", "NAME=VALUE"}},
 		{[]string{"detect", "--sweep", "swim.perod=1s"}, []string{"--sweep", `no field "perod"`}},
+		{[]string{"multicast", "--nodes", "1"}, []string{"--nodes 1", "from 2"}},
+		{[]string{"multicast", "--protocols", "tre"}, []string{"--protocols", `"tre"`, "unicast, tree"}},
+		{[]string{"multicast", "--protocols", "gossip:shove"}, []string{`"shove"`, "push-pull"}},
+		{[]string{"multicast", "--loss", "2"}, []string{"--loss"}},
+		{[]string{"multicast", "--latency", "x"}, []string{"--latency"}},
+		{[]string{"multicast", "--crashed", "99%", "--nodes", "10"}, []string{"left to receive"}},
+		{[]string{"multicast", "--plot", "x.gif"}, []string{`"x.gif"`}},
+		{[]string{"pareto", "--loss", "10%"}, []string{"--loss"}},
 	} {
 		code, out, errOut := cli(nil, "", append([]string{"lab"}, c.args...)...)
 		if code != exitUsage || out != "" {
@@ -79,7 +90,8 @@ func TestLabBadInput(t *testing.T) {
 // What is drawn is a drawing; what is printed does not change by it.
 func TestLabPlots(t *testing.T) {
 	dir := t.TempDir()
-	for _, args := range [][]string{{"rounds", "--runs", "1"}, {"rumor", "--nodes", "50", "--runs", "2"}, {"topology", "--runs", "1"}, {"mttf"}} {
+	for _, args := range [][]string{{"rounds", "--runs", "1"}, {"rumor", "--nodes", "50", "--runs", "2"}, {"topology", "--runs", "1"}, {"mttf"},
+		{"multicast", "--runs", "1", "--nodes", "20"}, {"multicast", "--runs", "1", "--nodes", "5,20"}, {"pareto", "--runs", "1", "--nodes", "20"}} {
 		args = append([]string{"lab"}, args...)
 		file := filepath.Join(dir, args[1]+".svg")
 		code, out, errOut := cli(nil, "", append(args, "--plot", file)...)
@@ -126,7 +138,11 @@ func TestLabDocsNameEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc := string(text)
+	more, err := os.ReadFile("../../docs/multicast.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := string(text) + string(more)
 	root := (&app{}).root()
 	cmd, _, err := root.Find([]string{"lab"})
 	if err != nil {

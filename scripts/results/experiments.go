@@ -19,6 +19,7 @@ var experiments = []struct {
 	{"partition", partition}, {"churn", churn}, {"idle", idle}, {"ablation", ablation},
 	{"rounds", rounds}, {"rumor", rumors}, {"topology", subnets},
 	{"heartbeat", heartbeats}, {"accrual", accrual},
+	{"multicast", rivals}, {"pareto", pareto},
 }
 
 // speed is how fast idle clusters are simulated.
