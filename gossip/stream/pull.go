@@ -20,6 +20,7 @@ const (
 	pullBytes  = 32 << 10 // of bodies in its answer
 	perStream  = 4        // requests under way for one stream
 	perNode    = 16       // and in all
+	maxParts   = 64
 	minTimeout = 20 * time.Millisecond
 	maxTimeout = 2 * time.Second
 )
@@ -33,6 +34,25 @@ type request struct {
 	sent     mono.Time
 	due      mono.Time
 	answered bool
+	parts    []wire.Run // of what is answered beyond from: datagrams that overtook others
+}
+
+// cover notes that a range is answered.
+func (q *request) cover(run wire.Run) {
+	if run.From > q.from {
+		if len(q.parts) < maxParts {
+			q.parts = append(q.parts, run)
+		}
+		return
+	}
+	q.from = max(q.from, run.To+1)
+	for i := 0; i < len(q.parts); i++ {
+		if p := q.parts[i]; p.From <= q.from {
+			q.from = max(q.from, p.To+1)
+			q.parts = slices.Delete(q.parts, i, i+1)
+			i = -1
+		}
+	}
 }
 
 // mend goes on with all repairs, each time from another one on, so that all come to their turn.
@@ -63,6 +83,9 @@ func (s *Streams) mendStream(now mono.Time, st *stream) {
 		}
 		s.inFlight--
 		s.stats.TimedOut++
+		if q.answered { // in part: it is the network, and not the peer
+			return true
+		}
 		r.slow = min(max(2*r.slow, 50*time.Millisecond), maxPause)
 		r.paused = now.Add(r.slow / 2)
 		return true
@@ -99,9 +122,9 @@ func (s *Streams) ask(now mono.Time, st *stream) bool {
 	if len(r.denied) > 0 && r.extent < r.ripe { // what somebody may have first
 		first = r.extent + 1
 	}
-	runs := st.wanted(first, room[:0])
+	runs := st.wanted(first, s.share(), room[:0])
 	if len(runs) == 0 && first > st.solid {
-		runs = st.wanted(st.solid, room[:0])
+		runs = st.wanted(st.solid, s.share(), room[:0])
 	}
 	if len(runs) == 0 {
 		return false
@@ -122,10 +145,16 @@ func (s *Streams) ask(now mono.Time, st *stream) bool {
 	return true
 }
 
-// wanted returns what may be asked for of a stream from some piece on: missing, ripe, and not asked for.
-func (st *stream) wanted(from uint64, runs []wire.Run) []wire.Run {
+// share returns how many pieces one request is for: as many as its answer has room for, if they are like the others.
+func (s *Streams) share() uint64 {
+	return uint64(min(max(pullBytes*s.held/max(s.bytes, 1), 8), pullPieces))
+}
+
+// wanted returns what may be asked for of a stream from some piece on, at most so many pieces: missing, ripe, and not
+// asked for.
+func (st *stream) wanted(from, most uint64, runs []wire.Run) []wire.Run {
 	count := uint64(0)
-	for seq := from; seq <= st.repair.ripe && count < pullPieces; {
+	for seq := from; seq <= st.repair.ripe && count < most; {
 		if st.get(seq) != nil {
 			seq++
 			continue
@@ -138,7 +167,7 @@ func (st *stream) wanted(from uint64, runs []wire.Run) []wire.Run {
 		if held, ok := st.after(seq); ok {
 			run.To = min(run.To, held-1)
 		}
-		run.To = min(run.To, seq+pullPieces-1-count)
+		run.To = min(run.To, seq+most-1-count)
 		for i := range st.repair.requests {
 			if q := &st.repair.requests[i]; q.from > seq {
 				run.To = min(run.To, q.from-1)
@@ -212,122 +241,4 @@ func (s *Streams) pull(now mono.Time, st *stream, peer member.Member, runs []wir
 	b = wire.EndPull(b, 0)
 	s.host.SendStream(now, peer, b)
 	s.buf = b
-}
-
-// timeout is how long a request waits for the next datagram of its answer.
-func (s *Streams) timeout() time.Duration {
-	if s.rtt == 0 {
-		return s.cfg.Timeout
-	}
-	return min(max(3*s.rtt, minTimeout), maxTimeout)
-}
-
-// measure takes in the round-trip time of a request: smoothed as TCP does (RFC 6298), but rising at once.
-func (s *Streams) measure(d time.Duration) {
-	if d > s.rtt {
-		s.rtt = d
-	} else {
-		s.rtt += (d - s.rtt) / 8
-	}
-}
-
-func (s *Streams) receiveSupply(now mono.Time, from member.Member, body []byte) bool {
-	m, pieces, ok := wire.ReadSupply(body)
-	if !ok {
-		return false
-	}
-	st := s.find(m.Origin, m.Generation)
-	if st == nil {
-		return true
-	}
-	missing := st.solid
-	first := uint64(0) // piece in it from there on
-	for {
-		seq, body, ok := pieces.Next()
-		if !ok {
-			break
-		}
-		if first == 0 && seq >= missing {
-			first = seq
-		}
-		s.stats.Pulled++
-		if !s.take(now, st, seq, body, false) {
-			s.stats.Useless++
-		}
-	}
-	if r := st.repair; r != nil {
-		i := slices.IndexFunc(r.requests, func(q request) bool { return q.ticket == m.Ticket && q.peer == from.ID })
-		if i >= 0 {
-			s.answered(now, st, from, &m, i, missing, first)
-		}
-		if st.repair != nil {
-			s.mendStream(now, st)
-		}
-	}
-	return !pieces.Malformed()
-}
-
-// answered notes what a Supply says of its request, the one at i. missing was the first missing piece before it came,
-// first is the first one that it brought from there on, 0 if none.
-func (s *Streams) answered(now mono.Time, st *stream, from member.Member, m *wire.Supply, i int, missing, first uint64) {
-	r := st.repair
-	q := &r.requests[i]
-	if !q.answered {
-		q.answered = true
-		s.measure(now.Sub(q.sent))
-	}
-	q.due = now.Add(s.timeout())
-	covers := !m.Busy && m.Range.From <= st.solid && st.solid <= m.Range.To
-	top := q.top
-	switch {
-	case m.Range.From <= q.from:
-		q.from = max(q.from, m.Range.To+1)
-	case m.Done: // it overtook others of its answer, which are still to come or lost
-		q.to, q.due = m.Range.From-1, now.Add(s.rtt/2)
-		m.Done = false
-	}
-	if m.Busy || m.Done || q.from > q.to {
-		r.requests = slices.Delete(r.requests, i, i+1)
-		s.inFlight--
-	}
-	switch {
-	case m.Busy:
-		r.paused = now.Add(10 * time.Millisecond)
-	case first > 0:
-		r.slow = 0
-	case m.Done:
-		r.slow = min(max(2*r.slow, 5*time.Millisecond), s.cfg.Patience/enoughDenied)
-		r.paused = now.Add(r.slow)
-	}
-	if covers && st.solid == missing {
-		extent := m.Range.To
-		switch {
-		case first > 0:
-			extent = first - 1
-		case m.Low > m.Range.To:
-			extent = m.Low - 1
-		case m.High < m.Range.From:
-			extent = ^uint64(0)
-		}
-		r.deny(from.ID, extent, m.Low <= m.High && m.High > st.solid && extent < m.High)
-		if from.ID == st.origin && from.Generation() == st.generation && m.High < st.top && top == st.top {
-			s.disprove(now, st, m.High)
-			return
-		}
-	}
-	s.claimed(now, st, m.High)
-}
-
-// disprove drops what the origin itself says that it never published.
-func (s *Streams) disprove(now mono.Time, st *stream, high uint64) {
-	for seq, ok := st.after(max(high+1, st.next)); ok; seq, ok = st.after(seq + 1) {
-		s.stats.Unproven++
-		s.drop(st, seq)
-	}
-	s.hash ^= st.item()
-	st.top = max(high, st.next-1)
-	s.hash ^= st.item()
-	st.head, st.solid = st.top, st.next
-	s.missing(now, st, false)
-	s.deliverLater(now, st)
 }

@@ -11,7 +11,8 @@
 //   - retain.go: what is held is bounded by bytes, count and age; the oldest goes first.
 //   - heads.go: members tell each other on their probes how far they have the streams that changed lately.
 //   - sync.go: whose views differ otherwise, or who was away, or is new, asks for all of them, page by page.
-//   - pull.go, answer.go: missing pieces are asked for in ranges, of one member after another, several requests under way.
+//   - gap.go, pull.go, supply.go, answer.go: missing pieces are asked for in ranges, of one member after another, several
+//     requests under way.
 //   - restore.go: what a driver kept on disk comes back.
 //
 // Streams is a pure state machine in the manner of the other rooms of gossip.
