@@ -187,6 +187,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 	switch e.Kind {
 	case gossip.MessageDelivered:
 		n.tellSubscribers(&e.Message)
+	case gossip.MessagesLost, gossip.MessageSpread, gossip.Writable:
 	case gossip.SeedsWanted:
 		n.seek()
 	case gossip.Welcomed:

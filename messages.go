@@ -27,8 +27,8 @@ type Message struct {
 	Missed     uint64 // how many messages before this one were dropped because this subscriber was too slow
 }
 
-// Publish sends a message to all members, this one included, and returns its sequence number. Topic and payload
-// together must fit one datagram, about 1,200 bytes. It returns when the message is on its way, not when it has
+// Publish sends a message to all members, this one included, and returns its sequence number. The payload
+// has at most gossip.MaxMessage bytes. It returns when the message is on its way, not when it has
 // arrived. When it returns the error of ctx, nothing was sent.
 func (n *Node) Publish(ctx context.Context, topic string, payload []byte) (seq uint64, err error) {
 	var refused error

@@ -99,17 +99,17 @@ var metrics = []metric{
 		func(p gossip.Stats) uint64 { return p.ProbesOut }),
 	total("starling_messages_delivered_total", "Published messages that came in for the first time.",
 		func(p gossip.Stats) uint64 { return p.Delivered }),
-	total("starling_messages_duplicate_total", "Copies of messages that were delivered already.",
+	total("starling_messages_duplicate_total", "Copies of pieces of messages that were here already.",
 		func(p gossip.Stats) uint64 { return p.Duplicates }),
-	total("starling_messages_too_old_total", "Messages older than the window in which copies are told apart, dropped.",
-		func(p gossip.Stats) uint64 { return p.TooOld }),
-	total("starling_rumors_dropped_total", "News and messages let go because a queue was full.",
+	total("starling_messages_lost_total", "Messages that were skipped, since nobody held them any more.",
+		func(p gossip.Stats) uint64 { return p.Lost }),
+	total("starling_rumors_dropped_total", "News let go because the queue was full.",
 		func(p gossip.Stats) uint64 { return p.QueueDropped }),
 	total("starling_refutations_total", "Accusations of this node that it contradicted.",
 		func(p gossip.Stats) uint64 { return p.Refuted }),
 	total("starling_stalls_total", "Times that this node's own process stood still.",
 		func(p gossip.Stats) uint64 { return p.Stalls }),
-	newMetric(gauge, "starling_queue_length", "What waits to be gossiped: news of members, and messages.", []string{"queue"},
+	newMetric(gauge, "starling_queue_length", "What waits to be sent: news of members, and pieces of this node's messages.", []string{"queue"},
 		func(i starling.Info, emit func(float64, ...string)) {
 			emit(float64(i.Protocol.NewsQueued), "news")
 			emit(float64(i.Protocol.MessagesQueued), "messages")

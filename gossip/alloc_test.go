@@ -112,7 +112,7 @@ func TestStaleInputAllocatesNothing(t *testing.T) {
 	n, m := l.nodes[0], l.nodes[1].Self()
 	r := m.Record()
 	claim := wire.Claim{Generation: 1}
-	message := wire.AppendMessage(nil, &wire.Message{Origin: m.ID, Generation: 1, Seq: 1, Topic: []byte("t"), Payload: []byte("x")})
+	message := carry(m.ID, 1, "t", []byte("x"))
 	datagram := forge("n1", 1,
 		wire.AppendUpdate(nil, &wire.Update{ID: m.ID, Check: m.Check, Claim: claim}),
 		wire.AppendRecord(nil, &r, &claim), message, wire.AppendPing(nil, 1))

@@ -79,16 +79,16 @@ func BenchmarkReceiveMessage(b *testing.B) {
 	for _, copies := range []bool{false, true} {
 		b.Run(map[bool]string{false: "new", true: "copy"}[copies], func(b *testing.B) {
 			l := newLoop(b, 10, SWIM)
-			m := wire.Message{Origin: l.nodes[2].id, Generation: 1, Topic: []byte("news"), Payload: []byte(strings.Repeat("x", 200)), Seq: 1}
+			seq, payload := uint64(1), []byte(strings.Repeat("x", 200))
 			buf := forge("n1", 1)
 			head := len(buf)
 			b.ReportAllocs()
 			for b.Loop() {
 				if !copies {
-					m.Seq++
+					seq++
 				}
 				l.now = l.now.Add(time.Millisecond)
-				buf = wire.AppendMessage(buf[:head], &m)
+				buf = append(buf[:head], carry(l.nodes[2].id, seq, "news", payload)...)
 				l.nodes[0].Receive(l.now, addrOf(1), buf, &l.out)
 				l.out.Reset()
 			}

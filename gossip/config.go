@@ -9,8 +9,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/accrual"
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/inquest"
+	"github.com/starling-gossip/starling/gossip/multicast"
 	"github.com/starling-gossip/starling/gossip/reconcile"
 	"github.com/starling-gossip/starling/gossip/rumor"
+	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/swim"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -54,9 +56,12 @@ type Config struct {
 	Heartbeat heartbeat.Config
 	Accrual   accrual.Config
 	Repair    reconcile.Config
+	Streams   stream.Config    // of messages: what is held, and for how long; Piece is set by the node
+	Tree      multicast.Config // of messages: how they travel; Size is set by the node
+	Keep      bool             // put what Restore needs at the next start in Outbox.Pieces and Outbox.Marks
 
 	MTU    int // bytes of a datagram, before sealing; default 1,400
-	Budget int // bytes a second of news and messages that this node sends at most; default 1 MiB
+	Budget int // bytes a second of news that this node sends at most; default 1 MiB. Messages have Tree.Rate
 
 	Fanout   int             // peers that get a piece of news in one round; default 4
 	Rounds   []time.Duration // when news is pushed after it came in; default 0, 5 and 20 ms

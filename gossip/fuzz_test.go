@@ -12,6 +12,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/rumor"
+	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -230,11 +231,12 @@ func (z *fuzzed) check() {
 	for what, bad := range map[string]bool{
 		"the table grew more than records came":   n.table.Len() > 5+z.in/24,
 		"too much news waits":                     n.news.Len() > rumor.MaxItems,
-		"too many messages wait":                  n.messages.Len() > rumor.MaxItems || n.messages.Bytes() > rumor.MaxBytes,
+		"too many duties":                         n.relay.Stats().Jobs > 4096,
+		"too many pieces are held":                n.streams.Stats().Held > 16384,
+		"too many streams":                        n.streams.Stats().Streams > stream.MaxStreams,
 		"too many records are wanted":             len(n.wanted) > wire.MaxRequest,
 		"too many seeds":                          len(n.entry.seeds) > maxSeeds,
 		"too many claims":                         len(n.entry.claims) > maxClaims,
-		"too many windows":                        len(n.seen.windows) > maxOrigins,
 		"the node is not what it holds of itself": !n.stopped && n.Self().Handle != n.self,
 		"the node holds itself dead":              !n.stopped && !n.entry.leaving && n.Self().State != member.Alive,
 	} {

@@ -58,9 +58,31 @@ func (s *script) message(t wire.Type, body []byte) (string, bool) {
 		var names []string
 		wire.ReadRequest(body, func(id member.ID) { names = append(names, s.name(id)) })
 		return "request " + strings.Join(names, ","), true
-	case wire.TypeMessage:
-		m, ok := wire.ReadMessage(body)
-		return fmt.Sprintf("message %s.%d %s %q", s.name(m.Origin), m.Seq, m.Topic, m.Payload), ok
+	case wire.TypeCarry:
+		m, bodies, ok := wire.ReadCarry(body)
+		text := "carry " + s.branch(&m)
+		for i := 0; ok && i < int(m.Count); i++ {
+			text += fmt.Sprintf(" %q", bodies.Next())
+		}
+		return text, ok
+	case wire.TypeOffer:
+		m, ok := wire.ReadOffer(body)
+		return "offer " + s.branch(&m), ok
+	case wire.TypeConfirm:
+		return s.confirm(body)
+	case wire.TypeHeads:
+		_, heads, ok := wire.ReadHeads(body)
+		text := "heads"
+		for h, more := heads.Next(); more; h, more = heads.Next() {
+			text += fmt.Sprintf(" %s.%d-%d", s.name(h.Origin), h.Low, h.High)
+		}
+		return text, ok
+	case wire.TypeAsk:
+		m, ok := wire.ReadAsk(body)
+		return fmt.Sprintf("ask for heads all=%v", m.All), ok
+	case wire.TypePage:
+		m, _, ok := wire.ReadPage(body)
+		return fmt.Sprintf("page of heads all=%v settled=%v", m.All, m.Settled), ok
 	case wire.TypePush:
 		answer, records, ok := wire.ReadPush(body)
 		return fmt.Sprintf("push answer=%v [%s]", answer, s.messages(records)), ok
@@ -69,6 +91,30 @@ func (s *script) message(t wire.Type, body []byte) (string, bool) {
 		return repairText(t, body)
 	}
 	return s.entryText(t, body)
+}
+
+func (s *script) branch(b *wire.Branch) string {
+	text := fmt.Sprintf("%s.%d try %d", s.name(b.Origin), b.First, b.Attempt)
+	switch b.Bits {
+	case wire.SpanSelf:
+	case wire.SpanNone:
+		text += " beside the tree"
+	default:
+		text += fmt.Sprintf(" for %x/%d", b.Prefix, b.Bits)
+	}
+	return text
+}
+
+func (s *script) confirm(body []byte) (string, bool) {
+	m, ok := wire.ReadConfirm(body)
+	text := "confirm"
+	for c, more := m.Next(); ok && more; c, more = m.Next() {
+		text += fmt.Sprintf(" %d/%d verdict %d", c.First, c.Bits, c.Verdict)
+		if c.Verdict == wire.DutyDone && c.Bits <= 64 {
+			text += fmt.Sprintf(" %d of %d", c.Have, c.Of)
+		}
+	}
+	return text, ok
 }
 
 func (s *script) inquest(t wire.Type, body []byte) (string, bool) {

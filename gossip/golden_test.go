@@ -251,6 +251,7 @@ var eventNames = map[EventKind]string{
 	MemberJoined: "joined", MemberUpdated: "updated", MemberSuspected: "suspected", MemberRecovered: "recovered",
 	MemberFailed: "failed", MemberLeft: "left", MessageDelivered: "message", SeedsWanted: "seeds wanted",
 	MemberUnreachable: "unreachable", MemberReachable: "reachable", Isolated: "isolated", Reunited: "reunited",
+	MessagesLost: "messages lost", MessageSpread: "spread", Writable: "writable",
 	Welcomed: "welcomed", Refused: "refused", Conflicted: "conflicted", LeaveDone: "leave done",
 }
 

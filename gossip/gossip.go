@@ -15,11 +15,14 @@
 package gossip
 
 import (
+	"iter"
 	"net/netip"
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/stream"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // Time is a moment on the caller's monotonic clock, in nanoseconds.
@@ -53,13 +56,17 @@ type Outbox struct {
 	Packets  []Packet
 	Events   []Event
 	Connects []Connect
+	Pieces   []wire.Piece  // to be kept on disk, if Config.Keep; their bodies are never written to again
+	Marks    []stream.Mark // the same: how far streams are delivered
 	arena    []byte
 }
 
 // Reset empties the outbox and keeps its memory.
 func (o *Outbox) Reset() {
 	clear(o.Events) // drop what they point to
+	clear(o.Pieces)
 	o.Packets, o.Events, o.Connects, o.arena = o.Packets[:0], o.Events[:0], o.Connects[:0], o.arena[:0]
+	o.Pieces, o.Marks = o.Pieces[:0], o.Marks[:0]
 }
 
 // EventKind says what an Event tells.
@@ -74,7 +81,7 @@ const (
 	MemberRecovered                      // it was suspect or failed, and lives
 	MemberFailed
 	MemberLeft
-	// MessageDelivered brings a published message, one's own too.
+	// MessageDelivered brings a published message, one's own too: once, in the order of its origin.
 	MessageDelivered
 	// SeedsWanted asks the caller to look up its seeds and to hand their addresses in with Join: at the start, until
 	// one let this node in; later seldom, so that clusters that lost sight of each other meet again.
@@ -107,13 +114,13 @@ const (
 type Event struct {
 	Kind    EventKind
 	Member  member.Member // for the Member kinds; this node for Isolated and Reunited
-	Message Message       // for MessageDelivered; valid until Outbox.Reset
+	Message Message       // for MessageDelivered
 	Lost    Lost          // for MessagesLost
 	Spread  Spread        // for MessageSpread
 	Err     error         // for Refused and Conflicted
 }
 
-// Message is a published message. Its bytes belong to whoever made it.
+// Message is a published message. Its bytes are shared and never written to again.
 type Message struct {
 	Origin     member.ID
 	OriginName string // empty while the origin is not known here
@@ -141,7 +148,7 @@ type Spread struct {
 	Done     bool        // all that could be done at once is done; who is missing is still offered the message
 }
 
-// Command is a wish of the user: Join, Leave, Publish or SetTags.
+// Command is a wish of the user: Join, Leave, Publish, Restore or SetTags.
 type Command interface{ command() }
 
 // Join asks the nodes at some addresses to let this one in, again and again until one does. An address of this node's
@@ -151,11 +158,21 @@ type Join struct{ Seeds []netip.AddrPort }
 // Leave tells everybody that this node goes, and then stops; LeaveDone follows.
 type Leave struct{}
 
-// Publish sends a message to all members, this one included. Topic has 1 to wire.MaxTopic bytes; topic and payload
-// together fit one datagram (Node.MaxPayload).
+// Publish sends a message to all members, this one included. Topic has 1 to wire.MaxTopic bytes, Payload at most
+// MaxMessage; it is copied. Node.LastSeq tells its sequence. Do fails with ErrBackpressure while the others have not
+// confirmed enough of what was published; Writable tells when to try again.
 type Publish struct {
 	Topic   string
 	Payload []byte
+	Confirm bool // tell by MessageSpread how far it has come; for at most 1,024 messages at once
+}
+
+// Restore gives back what a driver kept of Outbox.Pieces and Outbox.Marks in a former run: before anything else, right
+// after the first Wake. Pieces are in rising order of each stream's sequence. What is whole and was not delivered is
+// delivered now.
+type Restore struct {
+	Marks  iter.Seq[stream.Mark]
+	Pieces iter.Seq[wire.Piece]
 }
 
 // SetTags replaces this node's tags.
@@ -164,4 +181,5 @@ type SetTags struct{ Tags member.Tags }
 func (Join) command()    {}
 func (Leave) command()   {}
 func (Publish) command() {}
+func (Restore) command() {}
 func (SetTags) command() {}

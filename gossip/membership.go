@@ -123,6 +123,8 @@ func (n *Node) changed(before, after member.Member) {
 	n.detector.Changed(n.now, before, after)
 	n.private.settle(&before, &after)
 	n.repair.Changed(n.now, before, after)
+	n.relay.Changed(n.now, before, after)
+	n.streams.Changed(n.now, before, after)
 	if !after.State.Live() {
 		n.mourn()
 	}

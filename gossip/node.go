@@ -11,8 +11,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/multicast"
 	"github.com/starling-gossip/starling/gossip/reconcile"
 	"github.com/starling-gossip/starling/gossip/rumor"
+	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/swim"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -40,9 +42,10 @@ type Node struct {
 	lossy    detect.Lossy    // the detector, if it is one
 	accruer  detect.Accruer  // the detector, if it is one
 	private  private
-	news     rumor.Queue // of members, by ID
-	messages rumor.Queue // published, by message
-	seen     seen
+	news     rumor.Queue      // of members, by ID
+	streams  *stream.Streams  // what everybody publishes, as this node has it
+	relay    *multicast.Relay // how it travels
+	spreads  spreads
 	seq      uint64 // of this node's last message
 
 	repair   *reconcile.Repair
@@ -94,7 +97,6 @@ func New(cfg *Config, self Self, rng rand.Source) (*Node, error) {
 		rng:      rand.New(rng),
 		id:       member.IDOf(r.Name),
 		news:     rumor.NewQueue(c.Rounds, enough),
-		messages: rumor.NewQueue(c.Rounds, enough),
 		budget:   bucket{rate: c.Budget, burst: max(c.Budget/4, 8*c.MTU)},
 		replies:  bucket{rate: replyRate, burst: replyRate},
 		welcomes: bucket{rate: welcomeRate, burst: 2 * welcomeRate},
@@ -115,7 +117,8 @@ func (n *Node) Deadline() Time {
 	case n.detector == nil:
 		return 0
 	}
-	return min(n.detector.Deadline(), n.repair.Deadline(), n.upkeep.due, n.entry.due(), n.flushDue())
+	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(),
+		n.upkeep.due, n.entry.due(), n.flushDue())
 }
 
 // Wake does what has fallen due.
@@ -128,6 +131,12 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	}
 	if n.repair.Deadline() <= n.now {
 		n.repair.Wake(n.now)
+	}
+	if n.streams.Deadline() <= n.now {
+		n.streams.Wake(n.now)
+	}
+	if n.relay.Deadline() <= n.now {
+		n.relay.Wake(n.now)
 	}
 	n.wakeEntry()
 	n.wakeUpkeep()
@@ -153,8 +162,11 @@ func (n *Node) begin(now Time, out *Outbox) bool {
 	return true
 }
 
-// finish closes a step: news that came in goes out at once, unless the last went out a moment ago.
+// finish closes a step: messages and news that came in go out at once, unless the last went out a moment ago.
 func (n *Node) finish() {
+	if !n.stopped {
+		n.relay.Flush(n.now)
+	}
 	if n.flushDue() <= n.now && !n.stopped {
 		n.flush()
 	}
@@ -169,6 +181,7 @@ func (n *Node) launch() {
 	n.replies.reset(n.now)
 	n.welcomes.reset(n.now)
 	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
+	n.launchMessages()
 	n.detector = n.newDetector()
 	n.listener, _ = n.detector.(detect.Listener)
 	n.prober, _ = n.detector.(detect.Prober)
@@ -196,6 +209,8 @@ func (n *Node) stalled(gap time.Duration) {
 	n.stats.Stalls++
 	n.detector.Stalled(gap)
 	n.repair.Stalled(gap)
+	n.relay.Stalled(gap)
+	n.streams.Stalled(n.now, gap)
 	if gap > n.cfg.Retention/2 {
 		n.rejoin()
 	}

@@ -50,6 +50,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	if n.listener != nil {
 		n.listener.Heard(n.now, peer)
 	}
+	n.relay.Heard(peer.ID)
 	for {
 		t, body, ok := r.Next()
 		if !ok {
@@ -140,12 +141,14 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
 		return ok
 	case wire.TypeRequest:
 		n.answerRequest(peer, body)
-	case wire.TypeMessage:
-		m, ok := wire.ReadMessage(body)
-		if ok {
-			n.hear(&m, body)
+	case wire.TypeCarry, wire.TypeOffer, wire.TypeConfirm:
+		if _, ok := n.liveMember(peer); ok {
+			return n.relay.Receive(n.now, peer, t, body)
 		}
-		return ok
+	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:
+		if m, ok := n.liveMember(peer); ok {
+			n.streams.Receive(n.now, m, t, body)
+		}
 	case wire.TypeSketch, wire.TypeList, wire.TypeWant, wire.TypePush, wire.TypeDone, wire.TypeBusy:
 		if m, ok := n.liveMember(peer); ok {
 			n.repair.Receive(n.now, m, t, body)

@@ -47,6 +47,7 @@ func (n *Node) endDatagram() {
 	if e := &n.entry; e.greeting > 0 {
 		if m, ok := n.liveMember(e.greeted); ok {
 			n.repair.Welcome(n.now, m, e.greeting)
+			n.streams.Joined(n.now, m)
 		}
 		e.greeting = 0
 	}

@@ -4,6 +4,7 @@ package gossip
 // datagram says what an outsider of a cluster without a key, or a faulty insider, could do.
 
 import (
+	"encoding/binary"
 	"errors"
 	"math"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -24,6 +26,16 @@ func forge(from string, generation uint32, body ...[]byte) []byte {
 		b = append(b, m...)
 	}
 	return b
+}
+
+// carry is a Carry of a message in one piece, for the receiver alone. Of the body, see package stream.
+func carry(origin member.ID, seq uint64, topic string, payload []byte) []byte {
+	body := append(binary.AppendUvarint(nil, seq), 0, 0, byte(len(topic)))
+	body = append(append(body, topic...), payload...)
+	b := wire.BeginCarry(nil, &wire.Branch{
+		Origin: origin, Generation: 1, First: seq, Span: wire.Span{Bits: wire.SpanSelf}, Count: 1,
+	})
+	return wire.EndCarry(wire.AppendBody(b, body), 0)
 }
 
 // forgedAddr is where forged datagrams come from; nobody is there.
@@ -51,31 +63,6 @@ func TestLeaveAmongTheDead(t *testing.T) {
 	w.until(30*time.Second, "n1 failed", func() bool { return w.allHold("n1", member.Failed) })
 	w.do(nodes[0], Leave{})
 	w.until(time.Second, "n0 stops", nodes[0].Stopped)
-}
-
-// A node whose peers allow longer datagrams gets a message that it cannot pass on: it must not stop passing on others,
-// nor wake for it again and again.
-func TestMessageLongerThanMTU(t *testing.T) {
-	w := newWorld(t)
-	nodes := w.cluster(3, nil)
-	w.run(time.Second)
-	long := wire.AppendMessage(nil, &wire.Message{
-		Origin: nodes[1].id, Generation: 1, Seq: 1, Topic: []byte("t"), Payload: make([]byte, 2000),
-	})
-	w.inject(nodes[0], forge("n1", 1, long))
-	wakes := 0
-	for end := w.now.Add(time.Second); w.now < end && nodes[0].Deadline() <= end; wakes++ {
-		w.now = max(w.now, nodes[0].Deadline())
-		w.step(nodes[0], func(out *Outbox) { nodes[0].Wake(w.now, out) })
-	}
-	if wakes > 100 {
-		t.Errorf("%d turns in a second", wakes)
-	}
-	w.do(nodes[0], Publish{Topic: "t", Payload: []byte("short")})
-	w.run(time.Second)
-	if got := count(nodes[2], MessageDelivered); got < 1 {
-		t.Error("the long message keeps a short one from being passed on")
-	}
 }
 
 // Whatever is claimed of a node, it can go over it.
@@ -163,18 +150,16 @@ func mustTags(t testing.TB, pairs map[string]string) member.Tags {
 	return tags
 }
 
-// Forged origins must not use up the room in which copies of messages are told apart: real members are heard after it.
+// Forged origins must not use up the room in which streams are known: real members are heard after it.
 func TestOriginFlood(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
-	for i := range maxOrigins + 10 {
-		w.inject(nodes[0], forge("n1", 1, wire.AppendMessage(nil, &wire.Message{
-			Origin: member.ID(i + 1), Generation: 1, Seq: 1, Topic: []byte("t"),
-		})))
+	for i := range stream.MaxStreams + 10 {
+		w.inject(nodes[0], forge("n1", 1, carry(member.ID(i+1), 1, "t", nil)))
 		w.run(10 * time.Millisecond)
 	}
-	if n := len(nodes[0].seen.windows); n > maxOrigins {
-		t.Errorf("%d windows", n)
+	if n := nodes[0].StreamStats().Streams; n > stream.MaxStreams {
+		t.Errorf("%d streams", n)
 	}
 	before := count(nodes[0], MessageDelivered)
 	w.do(nodes[2], Publish{Topic: "t", Payload: []byte("real")})

@@ -33,11 +33,16 @@ func (n *Node) open(to uint32) int {
 
 // close ends the datagram that open began.
 func (n *Node) close(start int, to netip.AddrPort) {
+	n.budget.take(n.closeFree(start, to))
+}
+
+// closeFree is close outside the budget, for what has one of its own. It returns what the datagram costs.
+func (n *Node) closeFree(start int, to netip.AddrPort) int {
 	data := n.out.arena[start:len(n.out.arena):len(n.out.arena)]
 	n.out.Packets = append(n.out.Packets, Packet{To: to, Data: data})
 	n.stats.PacketsOut++
 	n.stats.BytesOut += uint64(len(data))
-	n.budget.take(len(data) + ipOverhead)
+	return len(data) + ipOverhead
 }
 
 // room is how many bytes the datagram that began at start can still take.
@@ -51,6 +56,7 @@ func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	n.news.Waiting(func(it *rumor.Item) bool {
 		return n.appendNews(start, it, wire.MessageSize+fingerprintSize)
 	})
+	n.out.arena = n.streams.AppendHeads(n.out.arena, n.room(start)-wire.MessageSize-fingerprintSize)
 	n.appendFingerprint()
 	n.close(start, to.Addr)
 	n.stats.ProbesOut++
@@ -133,29 +139,27 @@ func (n *Node) putNews(it rumor.Item) {
 
 // flushDue returns when waiting rumors may leave.
 func (n *Node) flushDue() Time {
-	due := min(n.news.Deadline(), n.messages.Deadline())
+	due := n.news.Deadline()
 	if due == Never {
 		return Never
 	}
 	return max(due, n.flushAt, n.budget.next)
 }
 
-// flush pushes the rumors that are due: each datagram goes to a few random peers, news of members in up to half of
-// it as long as messages wait too, so that neither starves the other. It ends when nothing more is due, or when the
-// budget is spent.
+// flush pushes the news that is due: each datagram goes to a few random peers. It ends when nothing more is due, or when
+// the budget is spent.
 func (n *Node) flush() {
 	n.flushAt = n.now.Add(n.cfg.Coalesce)
 	for n.budget.ready(n.now) {
 		start := n.open(0)
 		storm := n.packNews(start)
-		n.packMessages(start)
 		n.packEvidence(start)
 		if len(n.out.arena) == start+wire.HeaderSize {
 			n.out.arena = n.out.arena[:start]
 			return
 		}
 		n.push(n.out.arena[start+wire.HeaderSize:])
-		if storm && n.messages.Peek(n.now) == nil {
+		if storm {
 			n.flushAt = n.now.Add(stormPace)
 			return
 		}
@@ -177,32 +181,16 @@ func (n *Node) push(body []byte) {
 // packNews adds the news that is due and says whether more waits than fits.
 func (n *Node) packNews(start int) (storm bool) {
 	n.told = n.told[:0]
-	reserve := 0 // for the first, which may be large
 	for {
 		it := n.news.Peek(n.now)
 		if it == nil {
 			return false
 		}
-		if !n.appendNews(start, it, reserve) {
+		if !n.appendNews(start, it, 0) {
 			return true
 		}
 		n.told = append(n.told, member.ID(it.Key))
 		n.news.Pushed(n.now, it)
-		if n.messages.Peek(n.now) != nil {
-			reserve = n.cfg.MTU / 2
-		}
-	}
-}
-
-// packMessages adds the published messages that are due.
-func (n *Node) packMessages(start int) {
-	for {
-		it := n.messages.Peek(n.now)
-		if it == nil || len(it.Data) > n.room(start) {
-			return
-		}
-		n.out.arena = append(n.out.arena, it.Data...)
-		n.messages.Pushed(n.now, it)
 	}
 }
 

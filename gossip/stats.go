@@ -18,21 +18,26 @@ type Stats struct {
 	RepliesRefused uint64 // answers not given, since strangers and the dead had asked for too many
 	TableRefused   uint64 // members not taken in: the table is full, or an ID is taken
 	Stalls         uint64 // times that this node's own process stood still
-	Delivered      uint64 // messages
-	Duplicates     uint64 // copies of messages that were delivered already
-	TooOld         uint64 // messages older than the window in which copies are told apart
-	TooLarge       uint64 // messages delivered but not passed on: longer than this node's MTU
 	Excess         uint64 // questions beyond the first of their kind in one datagram, not answered
-	QueueDropped   uint64 // rumors let go over the queues' bounds
+	QueueDropped   uint64 // news let go over the queue's bounds
 
-	NewsQueued, MessagesQueued int
+	Delivered  uint64 // messages
+	Lost       uint64 // messages that were skipped, since nobody held them any more
+	Duplicates uint64 // copies of pieces of messages that were here already
+
+	NewsQueued     int
+	MessagesQueued int // pieces of this node's messages that are not on their way yet
 }
 
 // Stats returns the counters.
 func (n *Node) Stats() Stats {
 	s := n.stats
-	s.QueueDropped = n.news.Dropped + n.messages.Dropped
-	s.NewsQueued, s.MessagesQueued = n.news.Len(), n.messages.Len()
+	s.QueueDropped, s.NewsQueued = n.news.Dropped, n.news.Len()
+	if n.streams != nil {
+		st := n.streams.Stats()
+		s.Delivered, s.Lost, s.Duplicates = st.Delivered, st.Lost, st.Duplicates
+		s.MessagesQueued = n.relay.Pending()
+	}
 	return s
 }
 

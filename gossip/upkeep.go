@@ -70,6 +70,7 @@ func (n *Node) forgetDead() {
 
 func (n *Node) forget(id member.ID) {
 	n.news.Drop(uint64(id))
-	n.seen.forget(id)
+	n.streams.Forget(id)
+	n.relay.Forget()
 	n.table.Forget(id)
 }

@@ -152,7 +152,6 @@ func TestEvidenceTakesNoRoomFromNews(t *testing.T) {
 		start := n.open(0)
 		storm := n.packNews(start)
 		told := len(n.told)
-		n.packMessages(start)
 		before := len(l.out.arena)
 		n.packEvidence(start)
 		updates += told

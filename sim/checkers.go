@@ -292,7 +292,7 @@ func (r *recorder) gauges(p *proc) {
 		has, bound int
 	}{
 		{"queue of news", st.NewsQueued, rumor.MaxItems},
-		{"queue of messages", st.MessagesQueued, rumor.MaxItems},
+		{"messages held", p.node.StreamStats().Held, 16384},
 		{"table", p.node.Table().Len(), min(len(r.w.procs), member.MaxMembers)},
 		{"socket", p.held, r.w.plan.buffer},
 	} {

@@ -248,7 +248,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 	case gossip.SeedsWanted:
 		p.seek = true
 		return
-	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable:
+	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable,
+		gossip.MessagesLost, gossip.MessageSpread, gossip.Writable:
 		if w.trace != nil {
 			w.trace.event(now, p, e)
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+	streams "github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -60,9 +62,14 @@ func (t *tracer) message(typ wire.Type, body []byte) string {
 	case wire.TypeFingerprint:
 		m, _ := wire.ReadFingerprint(body)
 		return fmt.Sprintf("fingerprint %08x of %d", m.Hash>>32, m.Live)
-	case wire.TypeMessage:
-		m, _ := wire.ReadMessage(body)
-		return fmt.Sprintf("message %d of n%d", m.Seq, t.w.memberOf(m.Origin))
+	case wire.TypeCarry:
+		b, _, _ := wire.ReadCarry(body)
+		return "carry " + t.branch(&b)
+	case wire.TypeOffer:
+		b, _ := wire.ReadOffer(body)
+		return "offer " + t.branch(&b)
+	case wire.TypeConfirm:
+		return t.confirm(body)
 	case wire.TypeLease:
 		m, _ := wire.ReadLease(body)
 		return fmt.Sprintf("ping %d, the next within %s", m.Seq, m.Next)
@@ -79,6 +86,39 @@ func (t *tracer) message(typ wire.Type, body []byte) string {
 	return typeName(typ)
 }
 
+func (t *tracer) branch(b *wire.Branch) string {
+	text := fmt.Sprintf("piece %d of n%d", b.First, t.w.memberOf(b.Origin))
+	if b.Count > 1 {
+		text = fmt.Sprintf("pieces %d to %d of n%d", b.First, b.First+uint64(b.Count)-1, t.w.memberOf(b.Origin))
+	}
+	switch b.Bits {
+	case wire.SpanSelf:
+	case wire.SpanNone:
+		text += ", a copy beside the tree"
+	default:
+		text += fmt.Sprintf(" for the ring's %x/%d", b.Prefix>>32, b.Bits)
+	}
+	return text
+}
+
+func (t *tracer) confirm(body []byte) string {
+	m, _ := wire.ReadConfirm(body)
+	var all []string
+	for c, ok := m.Next(); ok; c, ok = m.Next() {
+		text := fmt.Sprintf("piece %d is here", c.First)
+		switch {
+		case c.Verdict == wire.DutyTaken:
+			text = fmt.Sprintf("piece %d is taken", c.First)
+		case c.Verdict == wire.DutyLacks:
+			text = fmt.Sprintf("piece %d is not here", c.First)
+		case c.Bits <= 64:
+			text = fmt.Sprintf("piece %d is at %d of %d", c.First, c.Have, c.Of)
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
+}
+
 // What jurors say and see, by its number.
 var (
 	wordNames  = [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty"}
@@ -92,6 +132,8 @@ func typeName(t wire.Type) string {
 		wire.TypeConflict: "conflict", wire.TypeMistaken: "mistaken",
 		wire.TypeSketch: "sketch", wire.TypeList: "list", wire.TypeWant: "want", wire.TypePush: "push",
 		wire.TypeDone: "done", wire.TypeBusy: "busy",
+		wire.TypeHeads: "heads", wire.TypeAsk: "ask for heads", wire.TypePage: "page of heads",
+		wire.TypePull: "pull", wire.TypeSupply: "supply",
 	}
 	if s, ok := names[t]; ok {
 		return s
@@ -109,6 +151,8 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 	}
 	text := names[e.Kind]
 	switch {
+	case e.Kind == gossip.MessagesLost:
+		text = fmt.Sprintf("lost %d messages of n%d, up to %d", e.Lost.Count, t.w.memberOf(e.Lost.Origin), e.Lost.To)
 	case e.Kind == gossip.MessageDelivered:
 		text = fmt.Sprintf("gets message %d of n%d", e.Message.Seq, t.w.memberOf(e.Message.Origin))
 	case e.Member.ID != 0:
@@ -119,19 +163,33 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 	t.line(now, p.name, text)
 }
 
-// count observes the copies of messages that a packet carries.
+// count observes the copies of messages that a packet carries: of a message in several pieces, those of the first.
 func (s *shard) count(p *proc, now gossip.Time, data []byte) {
 	_, r, err := wire.Open(data)
 	if err != nil {
 		return
 	}
 	for typ, body, ok := r.Next(); ok; typ, body, ok = r.Next() {
-		if typ != wire.TypeMessage {
-			continue
+		switch typ {
+		case wire.TypeCarry:
+			if b, bodies, ok := wire.ReadCarry(body); ok {
+				for range b.Count {
+					s.countPiece(p, now, b.Origin, b.Generation, bodies.Next())
+				}
+			}
+		case wire.TypeSupply:
+			if m, pieces, ok := wire.ReadSupply(body); ok {
+				for _, piece, more := pieces.Next(); more; _, piece, more = pieces.Next() {
+					s.countPiece(p, now, m.Origin, m.Generation, piece)
+				}
+			}
 		}
-		if m, ok := wire.ReadMessage(body); ok {
-			s.observe(Obs{At: now, Kind: Copied, Node: p.index, host: p.host.index, Member: s.w.memberOf(m.Origin),
-				Seq: m.Seq, After: Holding{Gen: m.Generation}})
-		}
+	}
+}
+
+func (s *shard) countPiece(p *proc, now gossip.Time, origin member.ID, generation uint64, body []byte) {
+	if seq, index, ok := streams.MessageOf(body); ok && index == 0 {
+		s.observe(Obs{At: now, Kind: Copied, Node: p.index, host: p.host.index, Member: s.w.memberOf(origin),
+			Seq: seq, After: Holding{Gen: generation}})
 	}
 }

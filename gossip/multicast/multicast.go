@@ -151,7 +151,7 @@ func New(cfg Config, host Host, store Store) *Relay {
 	return r
 }
 
-// Receive takes a message of the tree from a member.
+// Receive takes a message of the tree from a live member, and says whether it was well-formed.
 func (r *Relay) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
 	r.packed.ok = false
 	switch t {
@@ -177,7 +177,6 @@ func (r *Relay) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byt
 		}
 		r.lane(now, from).heard = now
 	}
-	r.turn(now)
 	return true
 }
 
@@ -202,11 +201,12 @@ func (r *Relay) Wake(now mono.Time) {
 		}
 	}
 	r.adopt(now)
-	r.turn(now)
 }
 
-// turn ends a step: what can be sent is sent.
-func (r *Relay) turn(now mono.Time) {
+// Flush ends a step: what can be sent is sent. It is called after all messages of a datagram were taken, and after
+// each call of Wake, Publish or Changed, or several of them.
+func (r *Relay) Flush(now mono.Time) {
+	r.packed.ok = false
 	if r.own.due <= now {
 		r.ship(now)
 	}
@@ -215,6 +215,9 @@ func (r *Relay) turn(now mono.Time) {
 
 // Heard tells that a datagram of any kind came from a member: it is not silent.
 func (r *Relay) Heard(id member.ID) { r.silence.heard(id) }
+
+// Forget tells that the table forgot a member without a word of its end.
+func (r *Relay) Forget() { r.ring.made = false }
 
 // Changed tells that the table changed: before is the zero Member if the member is new.
 func (r *Relay) Changed(now mono.Time, before, after member.Member) {
@@ -225,7 +228,6 @@ func (r *Relay) Changed(now mono.Time, before, after member.Member) {
 	if before.ID != 0 && before.State.Live() && !after.State.Live() {
 		r.packed.ok = false
 		r.bury(now, after.ID)
-		r.turn(now)
 	}
 }
 

@@ -61,14 +61,6 @@ func (r *Relay) Publish(now mono.Time, last uint64) {
 	}
 	o.last = last
 	o.due = min(o.due, now)
-	r.turn(now)
-}
-
-// Skip tells that this node's own pieces up to a sequence are not to be sent: they were published before.
-func (r *Relay) Skip(seq uint64) {
-	o := &r.own
-	o.generation = r.host.Generation()
-	o.next, o.last = max(o.next, seq+1), max(o.last, seq)
 }
 
 // Pending returns how many own pieces wait to be sent.

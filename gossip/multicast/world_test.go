@@ -181,6 +181,7 @@ func (x *node) publish(count, size int) uint64 {
 		x.held[k], x.got[k] = make([]byte, size), x.w.now
 	}
 	x.Publish(x.w.now, last)
+	x.Flush(x.w.now)
 	x.arm()
 	return last
 }
@@ -228,6 +229,7 @@ func (x *node) step(e event) {
 			data = data[n:]
 		}
 	}
+	x.Flush(x.w.now)
 	if d := x.Deadline(); d != before || e.data == nil {
 		if d <= x.w.now && e.data == nil {
 			x.w.t.Fatalf("woken at %d, due at %d", x.w.now, d)

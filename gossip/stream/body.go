@@ -63,6 +63,12 @@ func uvarintLen(v uint64) (n int) {
 	return n
 }
 
+// MessageOf returns which message of its stream a piece is of, and which piece of the message, from 0; for who looks on.
+func MessageOf(body []byte) (seq uint64, index int, ok bool) {
+	p, ok := readPart(body)
+	return p.seq, int(p.index), ok
+}
+
 func readPart(b []byte) (p part, ok bool) {
 	for _, v := range [...]*uint64{&p.seq, &p.index, &p.rest} {
 		n := 0

@@ -204,9 +204,9 @@ func (n *node) receive(from *node, messages []byte) {
 			if b := n.s.AppendHeads(nil, 200); len(b) > 0 {
 				n.w.deliver(n, from, n.w.lossAll, b)
 			}
-		case t == wire.TypePiece:
-			p, _ := wire.ReadPiece(body)
-			n.s.Take(n.w.now, p)
+		case t == wire.TypeCarry:
+			b, bodies, _ := wire.ReadCarry(body)
+			n.s.Take(n.w.now, wire.Piece{Origin: b.Origin, Generation: b.Generation, Seq: b.First, Body: bodies.Next()})
 		default:
 			n.s.Receive(n.w.now, m, t, body)
 		}
@@ -262,7 +262,8 @@ func (n *node) publish(topic string, payload []byte) Published {
 func (n *node) spread(p Published) {
 	for seq := p.First; seq <= p.Last; seq++ {
 		body, _ := n.s.Body(n.id, p.Generation, seq)
-		b := wire.AppendPiece(nil, &wire.Piece{Origin: n.id, Generation: p.Generation, Seq: seq, Body: body})
+		b := wire.BeginCarry(nil, &wire.Branch{Origin: n.id, Generation: p.Generation, First: seq, Count: 1})
+		b = wire.EndCarry(wire.AppendBody(b, body), 0)
 		for _, o := range n.w.nodes {
 			if o != n {
 				n.w.deliver(n, o, n.w.loss, b)

@@ -33,9 +33,6 @@ func readAll(datagram []byte) (sum uint64) {
 			sum += m.Generation + uint64(len(m.Tags))
 		case wire.TypeRequest:
 			wire.ReadRequest(body, func(id member.ID) { sum += uint64(id) })
-		case wire.TypeMessage:
-			m, _ := wire.ReadMessage(body)
-			sum += m.Seq
 		default:
 			sum += readOther(t, body)
 		}
@@ -89,9 +86,6 @@ func readOther(t wire.Type, body []byte) uint64 {
 	case wire.TypeEvidence:
 		m, _ := wire.ReadEvidence(body)
 		return uint64(m.Pings) + uint64(m.Count)
-	case wire.TypePiece:
-		m, _ := wire.ReadPiece(body)
-		return m.Seq + uint64(len(m.Body))
 	case wire.TypeCarry:
 		m, bodies, ok := wire.ReadCarry(body)
 		n := m.First

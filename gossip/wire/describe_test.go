@@ -66,18 +66,12 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return "Record " + describeRecord(&m), ok
 	case wire.TypeRequest:
 		return fmt.Sprintf("Request ids=%016x", readRequest(body)), true
-	case wire.TypeMessage:
-		m, ok := wire.ReadMessage(body)
-		return fmt.Sprintf("Message origin=%016x generation=%d seq=%d topic=%q payload=%q",
-			uint64(m.Origin), m.Generation, m.Seq, m.Topic, m.Payload), ok
 	case wire.TypeSketch, wire.TypeList, wire.TypeWant, wire.TypePush, wire.TypeDone, wire.TypeBusy:
 		return describeRepair(t, body)
 	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
 		return describeInquest(t, body)
 	case wire.TypeCounters:
 		return describeCounters(body)
-	case wire.TypePiece:
-		return describePiece(body)
 	case wire.TypeCarry, wire.TypeOffer, wire.TypeConfirm:
 		return describeTree(t, body)
 	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:
@@ -233,18 +227,12 @@ func rewrite(b []byte, t wire.Type, body []byte) []byte {
 		return wire.AppendRecord(b, &r, &m.Claim)
 	case wire.TypeRequest:
 		return wire.AppendRequest(b, readRequest(body))
-	case wire.TypeMessage:
-		m, _ := wire.ReadMessage(body)
-		return wire.AppendMessage(b, &m)
 	case wire.TypeSketch, wire.TypeList, wire.TypeWant, wire.TypePush, wire.TypeDone, wire.TypeBusy:
 		return rewriteRepair(b, t, body)
 	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
 		return rewriteInquest(b, t, body)
 	case wire.TypeCounters:
 		return rewriteCounters(b, body)
-	case wire.TypePiece:
-		m, _ := wire.ReadPiece(body)
-		return wire.AppendPiece(b, &m)
 	case wire.TypeCarry, wire.TypeOffer, wire.TypeConfirm:
 		return rewriteTree(b, t, body)
 	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:

@@ -96,13 +96,10 @@ func vectors() []vector {
 		message("refuse-generation", wire.AppendRefuse(nil, wire.OldGeneration, wren.Generation, "")),
 		message("conflict", wire.AppendConflict(nil, 61000, true, &wren, 4)),
 		message("mistaken", wire.AppendMistaken(nil, instanceOf(lark))),
-		message("message", wire.AppendMessage(nil, &wire.Message{
-			Origin: idOf(wren), Generation: wren.Generation, Seq: 300, Topic: []byte("greetings"), Payload: []byte("hello"),
-		})),
 		message("evidence", wire.AppendEvidence(nil, evidence())),
 	}
 	list = append(append(list, repairVectors()...), inquestVectors()...)
-	list = append(list, append(pieceVectors(), treeVectors()...)...)
+	list = append(list, treeVectors()...)
 	list = append(list, counterVectors()...)
 	list = append(list, streamVectors()...)
 	return append(list, datagramVectors(fp)...)

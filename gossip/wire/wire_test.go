@@ -208,9 +208,6 @@ func TestRefused(t *testing.T) {
 		{"an address of 5 bytes", wire.TypeRecord, []byte{0, 0, 0, 1, 'a', 5, 1, 2, 3, 4, 5, 0, 1, 0, 0, 1}},
 		{"a name longer than the body", wire.TypeRecord, []byte{0, 0, 0, 200, 'a', 4, 1, 2, 3, 4, 0, 1, 0, 0, 1}},
 		{"a length over 63 bits", wire.TypeRecord, append([]byte{0, 0, 0}, append(overlong[:9:9], 1)...)},
-		{"a message from nobody", wire.TypeMessage, []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0}},
-		{"a message without sequence", wire.TypeMessage, []byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0}},
-		{"a topic of 256 bytes", wire.TypeMessage, append([]byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0x80, 2}, make([]byte, 257)...)},
 		{"a range of 17 bits", wire.TypeDone, []byte{17, 0, 0}},
 		{"a prefix longer than its range", wire.TypeDone, []byte{3, 0, 8}},
 		{"a sketch of too many cells", wire.TypeSketch, append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, wire.MaxCells + 1}, make([]byte, 8*wire.MaxCells+8)...)},
@@ -289,14 +286,16 @@ func TestNoAllocations(t *testing.T) {
 	buf := make([]byte, 0, wire.DefaultMTU)
 	alive, suspect := updateOf(robin, wire.Claim{Incarnation: 2}), updateOf(lark, wire.Claim{State: member.Suspect, Accuser: 1})
 	claim := wire.Claim{Incarnation: 2}
-	message := wire.Message{Origin: 1, Generation: 2, Seq: 3, Topic: []byte("t"), Payload: []byte("p")}
+	branch := wire.Branch{Origin: 1, Generation: 2, First: 3, Count: 1}
 	for name, encode := range map[string]func(b []byte) []byte{
 		"ping":        func(b []byte) []byte { return wire.AppendPing(b, 7) },
 		"ack":         func(b []byte) []byte { return wire.AppendAck(b, 7) },
 		"fingerprint": func(b []byte) []byte { return wire.AppendFingerprint(b, wire.Fingerprint{Hash: 1, Live: 2}) },
 		"update":      func(b []byte) []byte { return wire.AppendUpdate(wire.AppendUpdate(b, alive), suspect) },
 		"record":      func(b []byte) []byte { return wire.AppendRecord(b, &robin, &claim) },
-		"message":     func(b []byte) []byte { return wire.AppendMessage(b, &message) },
+		"carry": func(b []byte) []byte {
+			return wire.EndCarry(wire.AppendBody(wire.BeginCarry(b, &branch), b[:5]), len(b))
+		},
 	} {
 		if n := testing.AllocsPerRun(100, func() { encode(wire.AppendHeader(buf, wire.Header{})) }); n != 0 {
 			t.Errorf("encoding a %s: %v allocations", name, n)

@@ -1,0 +1,131 @@
+package gossip
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/multicast"
+	"github.com/starling-gossip/starling/gossip/stream"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// How the node takes part in everybody's streams (package stream) and brings fresh pieces of them to the others (package
+// multicast). Messages have budgets of their own, so that news of members keeps its share, and they keep theirs.
+
+// pieceSize is that of a piece's body. It fits the smallest MTU, so that every node can pass it on.
+const pieceSize = wire.MinMTU - wire.HeaderSize - max(stream.Overhead, wire.MaxBranch+3)
+
+func (n *Node) launchMessages() {
+	streams := n.cfg.Streams
+	streams.Piece = pieceSize
+	n.streams = stream.New(streamHost{n}, streams)
+	tree := n.cfg.Tree
+	tree.Size = n.cfg.MTU - wire.HeaderSize
+	n.relay = multicast.New(tree, relayHost{n}, n.streams)
+}
+
+// StreamStats returns what the node counts of messages, TreeStats of how they travel.
+func (n *Node) StreamStats() stream.Stats {
+	if n.streams == nil {
+		return stream.Stats{}
+	}
+	return n.streams.Stats()
+}
+
+// TreeStats returns what the node counts of how messages travel.
+func (n *Node) TreeStats() multicast.Stats {
+	if n.relay == nil {
+		return multicast.Stats{}
+	}
+	return n.relay.Stats()
+}
+
+// Topics returns what the node knows of the topics, by name.
+func (n *Node) Topics() []stream.Topic {
+	if n.streams == nil {
+		return nil
+	}
+	return n.streams.Topics(n.now)
+}
+
+// sendMessages sends messages in a datagram of their own, outside the budget of news.
+func (n *Node) sendMessages(to detect.Peer, messages []byte) {
+	start := n.open(to.Instance)
+	n.out.arena = append(n.out.arena, messages...)
+	n.closeFree(start, to.Addr)
+}
+
+// streamHost is the node as its streams see it.
+type streamHost struct{ n *Node }
+
+func (h streamHost) Self() member.ID      { return h.n.id }
+func (h streamHost) Generation() uint64   { return h.n.self.Value().Generation }
+func (h streamHost) Table() *member.Table { return &h.n.table }
+func (h streamHost) Rand() *rand.Rand     { return h.n.rng }
+func (h streamHost) Room() int            { return h.n.cfg.MTU - wire.HeaderSize }
+
+func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
+	h.n.sendMessages(detect.PeerOf(&to), messages)
+}
+
+func (h streamHost) Deliver(_ Time, m stream.Message) {
+	ev := Message{Origin: m.Origin, Generation: m.Generation, Seq: m.Seq, Topic: m.Topic, Payload: m.Payload}
+	ev.OriginName = h.n.nameOf(m.Origin)
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessageDelivered, Message: ev})
+}
+
+func (h streamHost) Lose(_ Time, l stream.Lost) {
+	ev := Lost{Origin: l.Origin, OriginName: h.n.nameOf(l.Origin), Generation: l.Generation, Count: int(l.Count)}
+	if l.Seq >= l.Count {
+		ev.From, ev.To = l.Seq+1-l.Count, l.Seq
+	}
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessagesLost, Lost: ev})
+}
+
+func (h streamHost) Writable(Time) {
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: Writable})
+}
+
+func (h streamHost) Keep(_ Time, p wire.Piece) {
+	if h.n.cfg.Keep {
+		h.n.out.Pieces = append(h.n.out.Pieces, p)
+	}
+}
+
+func (h streamHost) Mark(_ Time, m stream.Mark) {
+	if h.n.cfg.Keep {
+		h.n.out.Marks = append(h.n.out.Marks, m)
+	}
+}
+
+func (n *Node) nameOf(id member.ID) string {
+	m, ok := n.table.Get(id)
+	if !ok {
+		return ""
+	}
+	return m.Name()
+}
+
+// relayHost is the node as its relay sees it.
+type relayHost struct{ n *Node }
+
+func (h relayHost) Self() member.ID      { return h.n.id }
+func (h relayHost) Generation() uint64   { return h.n.self.Value().Generation }
+func (h relayHost) Table() *member.Table { return &h.n.table }
+func (h relayHost) Rand() *rand.Rand     { return h.n.rng }
+func (h relayHost) RTT() time.Duration   { return h.n.detector.RTT() }
+
+func (h relayHost) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendMessages(to, messages) }
+
+// Confirmed closes what all confirmed that could be asked, and tells the user of the messages that are waited for.
+func (h relayHost) Confirmed(now Time, p multicast.Progress) {
+	n := h.n
+	if p.Done {
+		for seq := p.First; seq <= p.Last; seq++ {
+			n.streams.Closed(now, h.Generation(), seq)
+		}
+	}
+	n.spreads.confirmed(n.out, &p)
+}
