@@ -179,7 +179,8 @@ func FuzzReceive(f *testing.F) {
 	body := appendPart(nil, &part{seq: 3, topic: []byte("t"), payload: []byte("x")})
 	supply := wire.AppendSupplied(wire.BeginSupply(nil), 0, 9, body)
 	f.Add(uint8(4), wire.EndSupply(supply, 0, &wire.Supply{Done: true, Head: h, Range: wire.Run{From: 3, To: 9}})[wire.MessageSize:])
-	f.Add(uint8(5), wire.AppendPiece(nil, &wire.Piece{Origin: 9, Generation: 3, Seq: 4, Body: body})[wire.MessageSize:])
+	carry := wire.AppendBody(wire.BeginCarry(nil, &wire.Branch{Origin: 9, Generation: 3, First: 4, Count: 1}), body)
+	f.Add(uint8(5), wire.EndCarry(carry, 0)[wire.MessageSize:])
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
 		for _, newcomer := range []bool{false, true} {
 			w := newWorld(t, 1, 3, Config{})
@@ -192,8 +193,8 @@ func FuzzReceive(f *testing.F) {
 			w.now = w.now.Add(40 * time.Millisecond)
 			n.s.Wake(w.now)
 			for range 3 {
-				if p, ok := wire.ReadPiece(body); kind%6 == 5 && ok {
-					n.s.Take(w.now, p)
+				if b, bodies, ok := wire.ReadCarry(body); kind%6 == 5 && ok {
+					n.s.Take(w.now, wire.Piece{Origin: b.Origin, Generation: b.Generation, Seq: b.First, Body: bodies.Next()})
 				}
 				n.s.Receive(w.now, n.from(w.nodes[0]), wire.Type(0x38+kind%6), body)
 			}

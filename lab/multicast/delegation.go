@@ -128,6 +128,7 @@ func (d *delegate) start() { d.probes() }
 func (d *delegate) publish() {
 	d.body = d.w.payload
 	d.relay.Publish(d.now(), seqOfMessage)
+	d.relay.Flush(d.now())
 	d.arm()
 }
 
@@ -146,6 +147,7 @@ func (d *delegate) Receive(now gossip.Time, from int, b []byte) {
 			panic(fmt.Sprintf("the relay refuses a message of type %#x", t))
 		}
 	}
+	d.relay.Flush(now)
 	d.arm()
 }
 
@@ -162,6 +164,7 @@ func (d *delegate) receive(from int, k kind, args []uint32, fresh bool) {
 func (d *delegate) Wake(now gossip.Time) {
 	if d.relay.Deadline() <= now {
 		d.relay.Wake(now)
+		d.relay.Flush(now)
 	}
 	d.member.Wake(now)
 	d.arm()
