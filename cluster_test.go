@@ -127,7 +127,7 @@ func TestMessageReachesAll(t *testing.T) {
 
 func TestMessageTooLarge(t *testing.T) {
 	n := start(t, starling.Config{Name: "a"})
-	if _, err := n.Publish(within(t), "news", make([]byte, 1<<20+1)); err == nil {
+	if _, err := n.Publish(within(t), "news", make([]byte, starling.MaxMessage+1)); err == nil {
 		t.Error("it was taken")
 	}
 	ended, cancel := context.WithCancel(t.Context())

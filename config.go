@@ -35,6 +35,8 @@ type Config struct {
 	Tags map[string]string
 	// KeyRing seals all traffic. Nil: traffic is neither encrypted nor authenticated, and the log says so at the start.
 	KeyRing *transport.KeyRing
+	// Retain is how long messages are held for those who were away.
+	Retain Retain
 	// Logger gets the few lines that a node has to say. Default: none.
 	Logger *slog.Logger
 	// Gossip are the parameters of the protocol; the defaults are right for a LAN. Its Cluster is overwritten by the one

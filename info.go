@@ -23,8 +23,7 @@ type Info struct {
 
 	Members map[State]int // how many are in each state; all four are there
 
-	// Of the last Heard fingerprints that live members showed (16 at most, however long ago; a member counts as often as
-	// it showed one), Same were this node's own when they came.
+	// Of the Heard live members that showed their view in the last half minute, 16 at most, Same held this node's.
 	Same, Heard int
 
 	// Isolated says that this node hears from next to nobody, and so declares nobody failed (Inquest alone knows it).

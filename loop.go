@@ -50,6 +50,7 @@ func (n *Node) wall(t gossip.Time) time.Time { return n.start.Round(0).Add(time.
 // run drives the node until there is a reason to stop.
 func (n *Node) run() {
 	deliver := n.deliver // one method value, not one a call
+	n.restore()
 	failures := 0
 	for n.reason.Load() == nil {
 		if err := n.turn(deliver); err == nil {
@@ -68,6 +69,9 @@ func (n *Node) run() {
 	}
 	n.cancel()
 	n.background.Wait()
+	if err := closeStore(n.store); err != nil {
+		n.log.error("the end of the topics is not on disk", "error", err)
+	}
 	close(n.done)
 }
 
@@ -148,6 +152,7 @@ func (n *Node) flush() {
 	for i := range h.out.Events {
 		n.dispatch(&h.out.Events[i])
 	}
+	n.keep(&h.out)
 	for _, c := range h.out.Connects {
 		n.connect(c)
 	}
@@ -187,7 +192,13 @@ func (n *Node) dispatch(e *gossip.Event) {
 	switch e.Kind {
 	case gossip.MessageDelivered:
 		n.tellSubscribers(&e.Message)
-	case gossip.MessagesLost, gossip.MessageSpread, gossip.Writable:
+	case gossip.MessagesLost:
+		n.log.warn(n.now(), "lost", "messages are lost: nobody has them any more", "origin", e.Lost.OriginName, "count", e.Lost.Count)
+		n.tellGap(&e.Lost)
+	case gossip.MessageSpread:
+		n.spread(&e.Spread)
+	case gossip.Writable:
+		n.tellPublishers()
 	case gossip.SeedsWanted:
 		n.seek()
 	case gossip.Welcomed:

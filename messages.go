@@ -1,10 +1,9 @@
 package starling
 
-// This file is messages from one to all: Publish and Subscribe.
+// This file is hearing what the members publish.
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -13,8 +12,12 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// SubscribeQueue is how many messages wait for a slow subscriber before the oldest are dropped and counted in Missed.
-const SubscribeQueue = 1024
+// Bounds of what waits for a slow subscriber, in messages and in bytes of their topics and payloads. Over them the oldest
+// are dropped and counted in Missed.
+const (
+	SubscribeQueue = 1024
+	SubscribeBytes = 16 << 20
+)
 
 // Message is something published by a member.
 type Message struct {
@@ -25,19 +28,11 @@ type Message struct {
 	Seq        uint64 // counts the origin's messages in its generation, over all topics, from 1
 	Payload    []byte // the receiver's own
 	Missed     uint64 // how many messages before this one were dropped because this subscriber was too slow
+	Lost       uint64 // how many before this one, of any topic, nobody had any more when this node asked for them
 }
 
-// Publish sends a message to all members, this one included, and returns its sequence number. The payload
-// has at most gossip.MaxMessage bytes. It returns when the message is on its way, not when it has
-// arrived. When it returns the error of ctx, nothing was sent.
-func (n *Node) Publish(ctx context.Context, topic string, payload []byte) (seq uint64, err error) {
-	var refused error
-	err = n.call(ctx, func(now gossip.Time, out *gossip.Outbox) {
-		refused = n.core.Do(now, gossip.Publish{Topic: topic, Payload: payload}, out)
-		seq = n.published(out)
-	})
-	return seq, cmp.Or(err, refused)
-}
+// gap says whether it stands for messages that were lost, and for none of its own.
+func (m *Message) gap() bool { return m.Origin == "" && m.Topic == "" && m.Lost > 0 }
 
 // Subscribe returns the messages on some topics, or on all if none is named, that come in from now on. Range over it
 // once:
@@ -48,16 +43,34 @@ func (n *Node) Publish(ctx context.Context, topic string, payload []byte) (seq u
 // most SubscribeQueue messages wait for a slow reader; on overflow the oldest are dropped, and the next message says how
 // many in Missed.
 func (n *Node) Subscribe(ctx context.Context, topics ...string) iter.Seq[Message] {
-	s := n.subscribe(ctx, topics)
+	return n.listen(ctx, false, topics)
+}
+
+// listen is Subscribe, perhaps with what is held first.
+func (n *Node) listen(ctx context.Context, replay bool, topics []string) iter.Seq[Message] {
+	s := n.subscribe(ctx, replay, topics)
 	return func(yield func(Message) bool) {
 		if s == nil {
 			return
 		}
 		defer s.close()
 		defer s.release()
+		for _, m := range s.held {
+			if ctx.Err() != nil || !yield(m) {
+				return
+			}
+		}
+		s.held = nil
+		var missed, lost uint64
 		for {
-			m, missed, ok := s.pop(ctx, n.done)
-			m.Missed = missed
+			m, dropped, ok := s.pop(ctx, n.done)
+			missed += dropped
+			if ok && m.gap() {
+				lost += m.Lost
+				continue
+			}
+			m.Missed, m.Lost = missed, lost
+			missed, lost = 0, 0
 			if !ok || !yield(m) {
 				return
 			}
@@ -68,15 +81,19 @@ func (n *Node) Subscribe(ctx context.Context, topics ...string) iter.Seq[Message
 // subscriber is one reader of messages.
 type subscriber struct {
 	*queue[Message]
-	topics  []string // none: all
+	topics  []string  // none: all
+	held    []Message // that come first
 	release func() bool
 }
 
 // subscribe begins to collect messages; nil if the node has stopped or ctx ended.
-func (n *Node) subscribe(ctx context.Context, topics []string) *subscriber {
-	s := &subscriber{queue: newQueue[Message](SubscribeQueue), topics: slices.Clone(topics)}
+func (n *Node) subscribe(ctx context.Context, replay bool, topics []string) *subscriber {
+	s := &subscriber{queue: newQueue(SubscribeQueue, SubscribeBytes, (*Message).size), topics: slices.Clone(topics)}
 	err := n.call(ctx, func(gossip.Time, *gossip.Outbox) {
 		n.flush() // what was delivered before is not for this one
+		if replay {
+			s.held = n.held(s)
+		}
 		n.subscribers = append(prune(n.subscribers), s)
 	})
 	if err != nil {
@@ -91,7 +108,30 @@ func (s *subscriber) wants(topic []byte) bool {
 	return len(s.topics) == 0 || slices.ContainsFunc(s.topics, func(t string) bool { return t == string(topic) })
 }
 
-// tellSubscribers passes on a message. Its bytes belong to the outbox, so that each gets a copy.
+// size is what a message in a queue costs, in bytes.
+func (m *Message) size() int { return len(m.Topic) + len(m.Payload) }
+
+// tellGap passes on that messages were lost.
+func (n *Node) tellGap(l *gossip.Lost) {
+	n.subscribers = prune(n.subscribers)
+	for _, s := range n.subscribers {
+		s.push(Message{Lost: uint64(l.Count)})
+	}
+}
+
+// messageOf turns the core's view of a message into the user's, with bytes of its own.
+func messageOf(m *gossip.Message, now time.Time) Message {
+	return Message{
+		Time:       now,
+		Topic:      string(m.Topic),
+		Origin:     m.OriginName,
+		Generation: m.Generation,
+		Seq:        m.Seq,
+		Payload:    bytes.Clone(m.Payload),
+	}
+}
+
+// tellSubscribers passes on a message.
 func (n *Node) tellSubscribers(m *gossip.Message) {
 	if len(n.subscribers) == 0 {
 		return
@@ -99,24 +139,7 @@ func (n *Node) tellSubscribers(m *gossip.Message) {
 	n.subscribers = prune(n.subscribers)
 	for _, s := range n.subscribers {
 		if s.wants(m.Topic) {
-			s.push(Message{
-				Time:       n.wall(n.now()),
-				Topic:      string(m.Topic),
-				Origin:     m.OriginName,
-				Generation: m.Generation,
-				Seq:        m.Seq,
-				Payload:    bytes.Clone(m.Payload),
-			})
+			s.push(messageOf(m, n.wall(n.now())))
 		}
 	}
-}
-
-// published finds the sequence number of the message that was just published: it is delivered here at once.
-func (n *Node) published(out *gossip.Outbox) uint64 {
-	for _, e := range slices.Backward(out.Events) {
-		if e.Kind == gossip.MessageDelivered && e.Message.Origin == n.core.Self().ID {
-			return e.Message.Seq
-		}
-	}
-	return 0
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/store"
 	"github.com/starling-gossip/starling/transport"
 )
 
@@ -30,7 +31,8 @@ type Node struct {
 	seeds         []seed
 	start         time.Time
 	conn          *transport.Conn
-	kernel        *kernel // nil: no connections
+	kernel        *kernel      // nil: no connections
+	store         *store.Store // nil: topics are in memory alone
 	log           logger
 	calls         chan *call
 
@@ -43,6 +45,8 @@ type Node struct {
 	joins       []*join
 	watchers    []*watcher
 	subscribers []*subscriber
+	trackers    []*tracker
+	writable    chan struct{} // closed when there is room for messages again; nil: nobody waits
 
 	// Shared.
 	joining       joining
@@ -70,9 +74,13 @@ func Start(cfg Config) (*Node, error) {
 	if params.MTU == 0 {
 		params.MTU = wire.DefaultMTU
 	}
-	conn, kernel, err := open(cfg.Bind, &params)
+	topics, err := cfg.Retain.open(&params, &logger{to: cfg.Logger})
 	if err != nil {
 		return nil, err
+	}
+	conn, kernel, err := open(cfg.Bind, &params)
+	if err != nil {
+		return nil, errors.Join(err, closeStore(topics))
 	}
 	if cfg.KeyRing != nil {
 		params.MTU -= transport.SealOverhead
@@ -80,7 +88,7 @@ func Start(cfg Config) (*Node, error) {
 	self, err := cfg.self(conn.LocalAddr())
 	if err == nil {
 		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: params.Detector,
-			seeds: seeds, conn: conn, kernel: kernel, log: logger{to: cfg.Logger}}
+			seeds: seeds, conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
 		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64())); err == nil {
 			n.begin(cfg.KeyRing)
 			return n, nil
@@ -91,7 +99,7 @@ func Start(cfg Config) (*Node, error) {
 	if kernel != nil {
 		kernel.listener.Close()
 	}
-	return nil, err
+	return nil, errors.Join(err, closeStore(topics))
 }
 
 // open binds what the node's detector needs.

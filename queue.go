@@ -12,26 +12,34 @@ import (
 // memory only for what waits in it.
 type queue[T any] struct {
 	limit int
+	most  int           // sum of the sizes of what waits; 0: no bound
+	size  func(*T) int  // nil without such a bound
 	ready chan struct{} // has a token when something may be there
 	gone  atomic.Bool   // the reader is; nothing need be pushed any more
 
 	mu      sync.Mutex
 	ring    []T
 	head, n int
+	held    int    // sum of the sizes
 	missed  uint64 // dropped before the value at head
 }
 
-func newQueue[T any](limit int) *queue[T] {
-	return &queue[T]{limit: limit, ready: make(chan struct{}, 1)}
+func newQueue[T any](limit, most int, size func(*T) int) *queue[T] {
+	return &queue[T]{limit: limit, most: most, size: size, ready: make(chan struct{}, 1)}
 }
 
 // push adds a value.
 func (q *queue[T]) push(v T) {
+	size := 0
+	if q.size != nil {
+		size = q.size(&v)
+	}
 	q.mu.Lock()
-	if q.n == q.limit {
+	for q.n == q.limit || q.n > 0 && q.most > 0 && q.held+size > q.most {
 		q.shift()
 		q.missed++
 	}
+	q.held += size
 	if q.n == len(q.ring) {
 		q.grow()
 	}
@@ -64,7 +72,7 @@ func (q *queue[T]) pop(ctx context.Context, stopped <-chan struct{}) (v T, misse
 func (q *queue[T]) close() {
 	q.gone.Store(true)
 	q.mu.Lock()
-	q.ring, q.head, q.n = nil, 0, 0
+	q.ring, q.head, q.n, q.held = nil, 0, 0, 0
 	q.mu.Unlock()
 }
 
@@ -88,6 +96,9 @@ func (q *queue[T]) shift() T {
 	q.ring[q.head] = zero
 	q.head = (q.head + 1) % len(q.ring)
 	q.n--
+	if q.size != nil {
+		q.held -= q.size(&v)
+	}
 	return v
 }
 

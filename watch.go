@@ -115,7 +115,7 @@ type watcher struct {
 
 // watch begins to watch; nil if the node has stopped or ctx ended.
 func (n *Node) watch(ctx context.Context) *watcher {
-	w := &watcher{queue: newQueue[change](WatchQueue), node: n}
+	w := &watcher{queue: newQueue[change](WatchQueue, 0, nil), node: n}
 	err := n.call(ctx, func(gossip.Time, *gossip.Outbox) {
 		n.flush() // what happened before the snapshot is told before it
 		w.snapshot = n.take()

@@ -85,6 +85,15 @@ func (f *fakeNode) Watch(ctx context.Context) iter.Seq[starling.Event] {
 	return follow(ctx, f, f.events)
 }
 
+func (f *fakeNode) PublishWait(ctx context.Context, topic string, payload []byte, need starling.Need) (starling.Receipt, error) {
+	seq, err := f.Publish(ctx, topic, payload)
+	r := starling.Receipt{Seq: seq, Have: 1, Of: 2, Missing: []string{"b"}, Took: time.Second, Reached: need == starling.AtLeast(1)}
+	if err == nil && !r.Reached {
+		err = context.DeadlineExceeded
+	}
+	return r, err
+}
+
 func (f *fakeNode) Subscribe(ctx context.Context, _ ...string) iter.Seq[starling.Message] {
 	return follow(ctx, f, f.messages)
 }

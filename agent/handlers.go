@@ -82,12 +82,32 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, stop := wait(r)
 	defer stop()
-	seq, err := s.node.Publish(ctx, topic, payload)
+	out := api.Published{Topic: topic, Origin: s.node.Self().Name}
+	if r.URL.Query().Has("wait") {
+		err = s.publishWait(ctx, r.URL.Query().Get("wait"), payload, &out)
+	} else {
+		out.Seq, err = s.node.Publish(ctx, topic, payload)
+	}
 	if err != nil {
 		s.failNode(w, err)
 		return
 	}
-	reply(w, api.Published{Topic: topic, Origin: s.node.Self().Name, Seq: seq})
+	reply(w, out)
+}
+
+// publishWait publishes and waits. That the time was over first is no error: the message is on its way.
+func (s *Server) publishWait(ctx context.Context, need string, payload []byte, out *api.Published) error {
+	n, err := starling.ParseNeed(need)
+	if err != nil {
+		return fmt.Errorf("wait=%w", err)
+	}
+	r, err := s.node.PublishWait(ctx, out.Topic, payload, n)
+	if err != nil && r.Seq == 0 {
+		return err
+	}
+	out.Seq = r.Seq
+	out.Receipt = &api.Receipt{Reached: r.Reached, Have: r.Have, Of: r.Of, Missing: r.Missing, Seconds: r.Took.Seconds()}
+	return nil
 }
 
 func (s *Server) join(w http.ResponseWriter, r *http.Request) {

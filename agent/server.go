@@ -26,6 +26,7 @@ type Node interface {
 	Why(name string) []starling.Verdict
 	Watch(context.Context) iter.Seq[starling.Event]
 	Publish(ctx context.Context, topic string, payload []byte) (uint64, error)
+	PublishWait(ctx context.Context, topic string, payload []byte, need starling.Need) (starling.Receipt, error)
 	Subscribe(ctx context.Context, topics ...string) iter.Seq[starling.Message]
 	Join(ctx context.Context, seeds ...string) error
 	SetTags(ctx context.Context, tags map[string]string) error
@@ -38,8 +39,8 @@ var _ Node = (*starling.Node)(nil)
 
 // Bounds on what clients may ask of the API.
 const (
-	maxStreams = 64       // watches and subscriptions at once
-	maxBody    = 64 << 10 // bytes of a request
+	maxStreams = 64      // watches and subscriptions at once
+	maxBody    = 2 << 20 // bytes of a request: more than a message may have, so that the node can say so
 )
 
 // ServerOptions is what a Server is made with.

@@ -60,6 +60,12 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v1/members/z", "", 404, `{"error":"no member is called \"z\""}`},
 		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},"agreement":{"same":1,"heard":2},"isolated":false,"unreachable":[],"detection_seconds":1.6,"health":0,"rtt_seconds":0.001`},
 		{"POST", "/v1/publish?topic=t", "hello", 200, `{"topic":"t","origin":"a","seq":1}`},
+		{"POST", "/v1/publish?topic=t&wait=1", "hello", 200,
+			`{"topic":"t","origin":"a","seq":1,"receipt":{"reached":true,"have":1,"of":2,"missing":["b"],"seconds":1}}`},
+		{"POST", "/v1/publish?topic=t&wait=all", "hello", 200,
+			`{"topic":"t","origin":"a","seq":1,"receipt":{"reached":false,"have":1,"of":2,"missing":["b"],"seconds":1}}`},
+		{"POST", "/v1/publish?topic=t&wait=some", "hello", 400,
+			`{"error":"wait=\"some\" is not a number of members, a percentage of them from 1% to 100%, or all"}`},
 		{"POST", "/v1/publish", "hello", 400, `{"error":"the query needs topic=NAME"}`},
 		{"POST", "/v1/publish?topic=t", strings.Repeat("x", 2000), 400, `{"error":"the payload does not fit"}`},
 		{"POST", "/v1/publish?topic=t", strings.Repeat("x", maxBody+1), 413, `~too large`},
@@ -151,8 +157,8 @@ func TestSchemas(t *testing.T) {
 	}
 	for name, value := range map[string]any{
 		"Member": api.Member{}, "Event": api.Event{Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1},
-		"Message": api.Message{Missed: 1}, "Info": api.Info{}, "Agreement": api.Agreement{}, "Traffic": api.Traffic{},
-		"Published": api.Published{}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "Done": api.Done{}, "Error": api.Error{},
+		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{}, "Agreement": api.Agreement{}, "Traffic": api.Traffic{},
+		"Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "Done": api.Done{}, "Error": api.Error{},
 		"Why": api.Why{State: "s", Since: &then}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
 		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},
 	} {

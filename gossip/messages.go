@@ -71,9 +71,14 @@ func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 }
 
 func (h streamHost) Deliver(_ Time, m stream.Message) {
-	ev := Message{Origin: m.Origin, Generation: m.Generation, Seq: m.Seq, Topic: m.Topic, Payload: m.Payload}
-	ev.OriginName = h.n.nameOf(m.Origin)
-	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessageDelivered, Message: ev})
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessageDelivered, Message: h.n.message(&m)})
+}
+
+// message is a message as the user sees it.
+func (n *Node) message(m *stream.Message) Message {
+	return Message{
+		Origin: m.Origin, OriginName: n.nameOf(m.Origin), Generation: m.Generation, Seq: m.Seq, Topic: m.Topic, Payload: m.Payload,
+	}
 }
 
 func (h streamHost) Lose(_ Time, l stream.Lost) {

@@ -38,6 +38,7 @@ type Message struct {
 	Seq     uint64    `json:"seq"`
 	Payload []byte    `json:"payload"`          // base64 in JSON
 	Missed  uint64    `json:"missed,omitempty"` // messages dropped before this one because the reader was slow
+	Lost    uint64    `json:"lost,omitempty"`   // messages before this one, of any topic, that nobody had any more
 }
 
 // Info is what an agent says of itself.
@@ -78,9 +79,19 @@ type Traffic struct {
 
 // Published answers a publish.
 type Published struct {
-	Topic  string `json:"topic"`
-	Origin string `json:"origin"`
-	Seq    uint64 `json:"seq"`
+	Topic   string   `json:"topic"`
+	Origin  string   `json:"origin"`
+	Seq     uint64   `json:"seq"`
+	Receipt *Receipt `json:"receipt,omitempty"` // of a publish that was to wait
+}
+
+// Receipt says who has a message.
+type Receipt struct {
+	Reached bool     `json:"reached"` // as many have it as the request was to wait for
+	Have    int      `json:"have"`    // members that have it, this one included
+	Of      int      `json:"of"`      // members that live
+	Missing []string `json:"missing,omitempty"`
+	Seconds float64  `json:"seconds"` // since it was sent
 }
 
 // JoinRequest names more seeds.

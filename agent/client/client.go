@@ -80,9 +80,19 @@ func (c *Client) Why(ctx context.Context, name string) (out api.Why, err error) 
 	return out, c.call(ctx, "GET", "/v1/members/"+url.PathEscape(name)+"/why", nil, nil, &out)
 }
 
-// Publish sends a message to all members. timeout 0 is the agent's default, here and below.
+// Publish sends a message to all members.
 func (c *Client) Publish(ctx context.Context, topic string, payload []byte) (out api.Published, err error) {
 	return out, c.call(ctx, "POST", "/v1/publish", url.Values{"topic": {topic}}, payload, &out)
+}
+
+// PublishWait sends a message to all members and waits until as many have it as need says: "all", "N" or "P%". timeout 0
+// is the agent's default, here and below.
+func (c *Client) PublishWait(ctx context.Context, topic string, payload []byte, need string, timeout time.Duration) (out api.Published, err error) {
+	q := url.Values{"topic": {topic}, "wait": {need}}
+	if timeout > 0 {
+		q.Set("timeout", timeout.String())
+	}
+	return out, c.call(ctx, "POST", "/v1/publish", q, payload, &out)
 }
 
 // Join asks more seeds to let the agent's node in, and waits until one has.

@@ -171,7 +171,14 @@ func standIn(t *testing.T) map[string]string {
 	mux.HandleFunc("POST /v1/publish", func(w http.ResponseWriter, r *http.Request) {
 		var b bytes.Buffer
 		b.ReadFrom(r.Body)
-		json.NewEncoder(w).Encode(api.Published{Topic: r.URL.Query().Get("topic"), Origin: b.String(), Seq: 1})
+		p := api.Published{Topic: r.URL.Query().Get("topic"), Origin: b.String(), Seq: 1}
+		switch r.URL.Query().Get("wait") {
+		case "all":
+			p.Receipt = &api.Receipt{Have: 2, Of: 3, Missing: []string{"db-1"}, Seconds: 10}
+		case "50%":
+			p.Receipt = &api.Receipt{Reached: true, Have: 2, Of: 3, Missing: []string{"db-1"}, Seconds: 0.00251}
+		}
+		json.NewEncoder(w).Encode(p)
 	})
 	mux.HandleFunc("POST /v1/leave", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(401)
@@ -213,6 +220,10 @@ func TestCommands(t *testing.T) {
 		{"", []string{"publish", "--json", "t", "data"}},
 		{"in\n", []string{"publish", "--json", "t", "-"}},
 		{"ignored", []string{"publish", "--json", "t"}},
+		{"", []string{"publish", "--wait", "50%", "t", "data"}},
+		{"", []string{"publish", "--wait", "all", "--json", "t", "data"}},
+		{"", []string{"publish", "--wait", "none", "t", "data"}},
+		{"", []string{"publish", "--wait", "7", "t", "data"}},
 		{strings.Repeat("x", maxInput+1), []string{"publish", "t", "-"}},
 		{"", []string{"tags", "set", "a=1 1", "b=2"}},
 		{"", []string{"leave"}},

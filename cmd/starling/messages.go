@@ -7,49 +7,97 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/agent/api"
 	"github.com/starling-gossip/starling/agent/client"
 )
 
 // maxInput bounds what publish reads: more than a message can have, so that the agent can say that it is too long.
-const maxInput = 60 << 10
+const maxInput = 1<<20 + 1
 
 func (a *app) publishCmd() *cobra.Command {
 	var asJSON bool
+	var need string
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "publish TOPIC [DATA | -]", Short: "Send a message to every member",
-		Long:    "Send a message to every member: DATA, or standard input if DATA is -, or nothing.",
-		Example: "  starling publish deploys 'v42 is out'\n  date | starling publish clock -",
+		Long: "Send a message of up to 1 MiB to every member: DATA, or standard input if DATA is -, or nothing.\n" +
+			"With --wait it returns when so many members have it, and fails if that takes too long.",
+		Example: "  starling publish deploys 'v42 is out'\n  date | starling publish clock -\n  starling publish --wait all --json flags on",
 		Args:    args(1, 2, "TOPIC and perhaps DATA are wanted"),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was published as {topic, origin, seq}")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was published as {topic, origin, seq}, and with --wait its receipt")
+	cmd.Flags().StringVar(&need, "wait", "", "wait until `all|N|P%` of the live members have it, this one included")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "with --wait, how long to wait at most; up to 25s")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, args []string) error {
-		if args[0] == "" {
-			return usageError{fmt.Errorf("the topic is empty")}
-		}
-		var payload []byte
-		if len(args) == 2 {
-			payload = []byte(args[1])
-			if args[1] == "-" {
-				var err error
-				if payload, err = io.ReadAll(io.LimitReader(a.in, maxInput+1)); err != nil {
-					return fmt.Errorf("standard input: %w", err)
-				}
-			}
-		}
-		if len(payload) > maxInput {
-			return fmt.Errorf("a message must fit one datagram, about 1,200 bytes; this has more than %d", maxInput)
-		}
-		sent, err := c.Publish(ctx, args[0], payload)
-		if err != nil || !asJSON {
+		payload, err := a.payload(args)
+		if err != nil {
 			return err
 		}
-		return a.printer().json(sent)
+		if need == "" {
+			sent, err := c.Publish(ctx, args[0], payload)
+			if err != nil || !asJSON {
+				return err
+			}
+			return a.printer().json(sent)
+		}
+		if _, err := starling.ParseNeed(need); err != nil {
+			return usageError{fmt.Errorf("--wait: %w", err)}
+		}
+		sent, err := c.PublishWait(ctx, args[0], payload, need, timeout)
+		if err != nil {
+			return err
+		}
+		return a.printer().receipt(&sent, asJSON)
 	})
 	return cmd
+}
+
+// payload is what is to be published.
+func (a *app) payload(args []string) (payload []byte, err error) {
+	switch {
+	case args[0] == "":
+		return nil, usageError{fmt.Errorf("the topic is empty")}
+	case len(args) == 1:
+		return nil, nil
+	case args[1] != "-":
+		payload = []byte(args[1])
+	default:
+		if payload, err = io.ReadAll(io.LimitReader(a.in, maxInput)); err != nil {
+			return nil, fmt.Errorf("standard input: %w", err)
+		}
+	}
+	if len(payload) >= maxInput {
+		return nil, fmt.Errorf("a message has at most 1 MiB; this has more")
+	}
+	return payload, nil
+}
+
+// receipt prints how far a message came. That it was not far enough is an error, after all is printed.
+func (p *printer) receipt(sent *api.Published, asJSON bool) error {
+	r := sent.Receipt
+	if r == nil {
+		return fmt.Errorf("the agent does not know --wait: it is of an older version; the message is on its way")
+	}
+	if asJSON {
+		if err := p.json(sent); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(p.w, "%d of %d members have it after %s\n", r.Have, r.Of, time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Microsecond))
+	}
+	if r.Reached {
+		return nil
+	}
+	of := ""
+	if len(r.Missing) > 0 {
+		of = ": not yet confirmed by " + strings.Join(r.Missing, ", ")
+	}
+	return fmt.Errorf("too few members have it in time%s; it is still on its way", of)
 }
 
 func (a *app) subscribeCmd() *cobra.Command {
@@ -80,6 +128,9 @@ func (a *app) subscribeCmd() *cobra.Command {
 func (p *printer) message(m api.Message) {
 	if m.Missed > 0 {
 		fmt.Fprintln(p.w, p.paint("35", fmt.Sprintf("%d messages were missed here", m.Missed)))
+	}
+	if m.Lost > 0 {
+		fmt.Fprintln(p.w, p.paint("35", fmt.Sprintf("%d messages are lost here: nobody has them any more", m.Lost)))
 	}
 	origin := dash(m.Origin)
 	fmt.Fprintf(p.w, "%s  %s  %s  %s\n", clock(m.Time), p.paint("36", clean(m.Topic)), origin,

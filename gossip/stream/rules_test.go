@@ -630,3 +630,23 @@ func TestForget(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// What was delivered and is still held can be gone through again, one's own messages too, large ones whole.
+func TestMessagesHeld(t *testing.T) {
+	w := newWorld(t, 1, 2, Config{})
+	a, b := w.nodes[0], w.nodes[1]
+	large := make([]byte, 5000)
+	for _, p := range [][]byte{[]byte("one"), large, []byte("three")} {
+		a.publish("t", p)
+	}
+	w.run(time.Second, nil)
+	for _, n := range []*node{a, b} {
+		var got []string
+		for m := range n.s.Messages() {
+			got = append(got, fmt.Sprintf("%d:%s:%d", m.Seq, m.Topic, len(m.Payload)))
+		}
+		if want := []string{"1:t:3", "2:t:5000", "3:t:5"}; !slices.Equal(got, want) {
+			t.Errorf("%s holds %v, not %v", n.name, got, want)
+		}
+	}
+}

@@ -101,7 +101,7 @@ func (s *Streams) advance(now mono.Time, st *stream) bool {
 		First: st.next, Last: st.next + p.rest, Topic: p.topic,
 	}
 	var ok bool
-	if m.Payload, ok = st.assemble(&p); !ok || p.seq <= st.seq {
+	if m.Payload, ok = st.assemble(st.next, &p); !ok || p.seq <= st.seq {
 		s.stats.Malformed++ // no honest origin makes this
 		st.passOver(st.next + 1)
 		return true
@@ -114,19 +114,19 @@ func (s *Streams) advance(now mono.Time, st *stream) bool {
 	return true
 }
 
-// assemble returns the payload of the message at next, all of whose pieces are held; ok is false if they are not of one
-// message.
-func (st *stream) assemble(first *part) (payload []byte, ok bool) {
+// assemble returns the payload of the message that begins at a sequence, all of whose pieces are held; ok is false if they
+// are not of one message.
+func (st *stream) assemble(at uint64, first *part) (payload []byte, ok bool) {
 	if first.rest == 0 {
 		return first.payload, true
 	}
 	size := 0
-	for seq := st.next; seq <= st.next+first.rest; seq++ {
+	for seq := at; seq <= at+first.rest; seq++ {
 		size += len(st.get(seq))
 	}
 	payload = append(make([]byte, 0, size), first.payload...)
 	for i := uint64(1); i <= first.rest; i++ {
-		p, _ := readPart(st.get(st.next + i))
+		p, _ := readPart(st.get(at + i))
 		if p.seq != first.seq || p.index != i || p.rest != first.rest-i {
 			return nil, false
 		}

@@ -1,0 +1,154 @@
+package starling_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling"
+)
+
+func TestPublishWait(t *testing.T) {
+	nodes := cluster(t, 8, starling.Config{})
+	for _, need := range []starling.Need{starling.All, starling.AtLeast(3), starling.Percent(50)} {
+		r, err := nodes[0].PublishWait(within(t), "news", []byte("hello"), need)
+		if err != nil || !r.Reached || r.Of != 8 || r.Seq == 0 {
+			t.Errorf("%+v: %+v, %v", need, r, err)
+		}
+		if need == starling.All && r.Have != 8 {
+			t.Errorf("all of 8: %+v", r)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if r, err := nodes[0].PublishWait(ctx, "news", nil, starling.AtLeast(9)); !errors.Is(err, context.DeadlineExceeded) || r.Reached || r.Seq == 0 {
+		t.Errorf("more than there are: %+v, %v", r, err)
+	}
+	alone := start(t, starling.Config{Name: "alone"})
+	if r, err := alone.PublishWait(within(t), "news", nil, starling.All); err != nil || !r.Reached || r.Have != 1 || r.Of != 1 {
+		t.Errorf("alone: %+v, %v", r, err)
+	}
+}
+
+func TestParseNeed(t *testing.T) {
+	for text, want := range map[string]starling.Need{"all": starling.All, "3": starling.AtLeast(3), "50%": starling.Percent(50)} {
+		if got, err := starling.ParseNeed(text); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "some", "0", "-1", "101%", "0%", "5 %", "1.5"} {
+		if _, err := starling.ParseNeed(text); err == nil {
+			t.Errorf("%q is a number of members", text)
+		}
+	}
+}
+
+// A large message comes whole, and a publisher that is too fast is made to wait or refused: nothing is lost.
+func TestLargeMessagesAndBackpressure(t *testing.T) {
+	nodes := cluster(t, 3, starling.Config{})
+	ctx := within(t)
+	const count = 24
+	inbox := nodes[2].Subscribe(ctx, "large")
+	payload := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, starling.MaxMessage) }
+	refused := 0
+	go func() {
+		for i := range count {
+			if _, err := nodes[0].TryPublish(ctx, "large", payload(i)); errors.Is(err, starling.ErrBackpressure) {
+				refused++
+				_, err = nodes[0].Publish(ctx, "large", payload(i))
+				if err != nil {
+					return
+				}
+			}
+		}
+	}()
+	i := 0
+	for m := range inbox {
+		if m.Missed+m.Lost > 0 || !bytes.Equal(m.Payload, payload(i)) {
+			t.Fatalf("message %d: %d bytes, %d missed, %d lost", i, len(m.Payload), m.Missed, m.Lost)
+		}
+		if i++; i == count {
+			break
+		}
+	}
+	if i < count {
+		t.Fatalf("%d of %d messages came: %v", i, count, context.Cause(ctx))
+	}
+	if refused == 0 {
+		t.Error("24 MiB at once were never too much")
+	}
+}
+
+// A cluster that stops as a whole goes on: what was published is still there, nothing is delivered twice, and Replay
+// shows it to a program that starts late.
+func TestTopicsSurviveARestart(t *testing.T) {
+	dirs := []string{t.TempDir(), t.TempDir()}
+	open := func(i int, seeds ...string) *starling.Node {
+		return start(t, starling.Config{Name: fmt.Sprintf("n%d", i), Seeds: seeds, Retain: starling.Retain{Dir: dirs[i]}})
+	}
+	a := open(0)
+	b := open(1, a.Self().Addr.String())
+	if err := b.Welcomed(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if _, err := a.PublishWait(within(t), "news", fmt.Appendf(nil, "%d", i), starling.All); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.Close()
+	b.Close()
+
+	b = open(1)
+	want := []string{"0", "1", "2"}
+	if got := replayed(within(t), b, 3); !slices.Equal(got, want) {
+		t.Errorf("after the restart it holds %q", got)
+	}
+	c := start(t, starling.Config{Name: "n0", Seeds: []string{b.Self().Addr.String()}, Retain: starling.Retain{Dir: dirs[0]}})
+	if err := c.Welcomed(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	inbox := b.Subscribe(within(t), "news")
+	if _, err := c.PublishWait(within(t), "news", []byte("3"), starling.All); err != nil {
+		t.Fatal(err)
+	}
+	for m := range inbox {
+		if string(m.Payload) != "3" {
+			t.Errorf("delivered again: %q", m.Payload)
+		}
+		break
+	}
+	if got := replayed(within(t), c, 4); !slices.Equal(got, append(want, "3")) {
+		t.Errorf("the publisher holds %q", got)
+	}
+	if _, err := starling.Start(starling.Config{Bind: "127.0.0.1:0", Name: "x", Retain: starling.Retain{Dir: dirs[0]}}); err == nil {
+		t.Error("two nodes keep their topics in one directory")
+	}
+}
+
+// replayed returns the first payloads that a Replay yields.
+func replayed(ctx context.Context, n *starling.Node, count int) (got []string) {
+	for m := range n.Replay(ctx, "news") {
+		if got = append(got, string(m.Payload)); len(got) == count {
+			break
+		}
+	}
+	return got
+}
+
+func TestTopics(t *testing.T) {
+	n := start(t, starling.Config{Name: "a"})
+	for range 3 {
+		if _, err := n.Publish(within(t), "news", []byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := n.Topics()
+	if len(list) != 1 || list[0].Name != "news" || list[0].Messages != 3 || list[0].Bytes != 15 || list[0].Held != 3 {
+		t.Errorf("%+v", list)
+	}
+}
