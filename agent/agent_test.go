@@ -90,7 +90,7 @@ func TestTwoAgents(t *testing.T) {
 	ctx := patience(t)
 	got := make(chan api.Message, 1)
 	opened := make(chan struct{})
-	go b.client.Subscribe(ctx, []string{"news"}, func() { close(opened) }, func(m api.Message) error { got <- m; return context.Canceled })
+	go b.client.Subscribe(ctx, false, []string{"news"}, func() { close(opened) }, func(m api.Message) error { got <- m; return context.Canceled })
 	<-opened
 	if _, err := a.client.Publish(ctx, "news", []byte("hello")); err != nil {
 		t.Fatal(err)

@@ -37,6 +37,8 @@ type Config struct {
 	LeaveTimeout          time.Duration
 	Retention             time.Duration
 	MTU, Budget           int
+	Retain                time.Duration // 0: the library's default, in memory alone
+	RetainBytes           int           // 0: the library's default
 	Detector, Profile     string
 	Grace                 time.Duration // 0: the profile's
 }
@@ -51,7 +53,9 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Zone, "zone", "", "where this node is, the widest part first: eu/frankfurt/r12")
 	f.Var(settings.NewMap(&c.Tags), "tag", "`key=value` that the others see; may be repeated; 1 KiB in all")
 	f.StringVar(&c.KeyFile, "key-file", "", "`FILE` of cluster keys, one a line, the one that seals first (see starling keygen); SIGHUP reads it again")
-	f.StringVar(&c.DataDir, "data-dir", "", "`DIR` to remember the peers in, so that a restart needs no --join")
+	f.StringVar(&c.DataDir, "data-dir", "", "`DIR` to remember the peers in, so that a restart needs no --join, and with --retain the messages")
+	f.DurationVar(&c.Retain, "retain", 0, "how long messages are held for those who were away, with --data-dir on disk too (default 1m, in memory)")
+	f.IntVar(&c.RetainBytes, "retain-bytes", 0, "how many `BYTES` of them at most, in memory, and with --data-dir and --retain once more on disk (default 8 MiB, 64 MiB)")
 	f.StringVar(&c.API, "api", DefaultAPI, "`HOST:PORT` to serve the API on, over HTTP")
 	f.StringVar(&c.APITokenFile, "api-token-file", "", "`FILE` with the token that the API demands; a must when it listens beyond loopback")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
@@ -62,7 +66,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Profile, "profile", gossip.ProfileNames[0], "kind of network: "+strings.Join(gossip.ProfileNames, ", ")+"; all nodes alike")
 	f.DurationVar(&c.Grace, "grace", 0, "with the detector inquest, the silence that is granted a member (default the profile's: 1.5s, wan 3s, local 750ms)")
 	f.IntVar(&c.MTU, "mtu", 1400, "most bytes of a datagram on the wire, without the headers of IP and UDP")
-	f.IntVar(&c.Budget, "budget", 1<<20, "most bytes a second of news and messages that this node sends")
+	f.IntVar(&c.Budget, "budget", 1<<20, "most bytes a second of news that this node sends")
 }
 
 // Load sets what the flags did not say from the environment and then from the file that the flag "config" names.
@@ -92,6 +96,13 @@ func (c *Config) node(log *slog.Logger) (starling.Config, error) {
 	sc := starling.Config{
 		Name: c.Name, Bind: c.Bind, Advertise: c.Advertise, Seeds: c.Join,
 		Cluster: c.Cluster, Zone: c.Zone, Tags: c.Tags, Logger: log,
+	}
+	sc.Retain = starling.Retain{Age: c.Retain, Bytes: c.RetainBytes}
+	if c.Retain > 0 {
+		sc.Retain.Dir = c.DataDir
+	}
+	if c.Retain < 0 || c.RetainBytes < 0 {
+		return sc, settingError{fmt.Errorf("--retain %s and --retain-bytes %d: they cannot be negative", c.Retain, c.RetainBytes)}
 	}
 	if err := c.protocol(&sc.Gossip); err != nil {
 		return sc, settingError{err}

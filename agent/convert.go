@@ -37,7 +37,7 @@ func toMessage(m starling.Message) api.Message {
 	if payload == nil {
 		payload = []byte{} // "" in JSON, not null
 	}
-	return api.Message{Time: m.Time.UTC(), Topic: m.Topic, Origin: m.Origin, Seq: m.Seq, Payload: payload, Missed: m.Missed, Lost: m.Lost}
+	return api.Message{Time: m.Time.UTC(), Topic: m.Topic, Origin: m.Origin, Generation: m.Generation, Seq: m.Seq, Payload: payload, Missed: m.Missed, Lost: m.Lost}
 }
 
 func toInfo(i starling.Info) api.Info {

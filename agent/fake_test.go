@@ -98,6 +98,16 @@ func (f *fakeNode) Subscribe(ctx context.Context, _ ...string) iter.Seq[starling
 	return follow(ctx, f, f.messages)
 }
 
+func (f *fakeNode) Replay(context.Context, ...string) iter.Seq[starling.Message] {
+	return func(yield func(starling.Message) bool) {
+		yield(starling.Message{Time: then, Topic: "t", Origin: "b", Generation: 7, Seq: 1, Payload: []byte("held")})
+	}
+}
+
+func (f *fakeNode) Topics() []starling.Topic {
+	return []starling.Topic{{Name: "t", Messages: 3, Bytes: 30, Rate: 0.5, Held: 2}}
+}
+
 func follow[T any](ctx context.Context, f *fakeNode, from chan T) iter.Seq[T] {
 	f.watching <- struct{}{}
 	return func(yield func(T) bool) {

@@ -110,6 +110,14 @@ func (s *Server) publishWait(ctx context.Context, need string, payload []byte, o
 	return nil
 }
 
+func (s *Server) topics(w http.ResponseWriter, _ *http.Request) {
+	out := []api.Topic{}
+	for _, t := range s.node.Topics() {
+		out = append(out, api.Topic(t))
+	}
+	reply(w, out)
+}
+
 func (s *Server) join(w http.ResponseWriter, r *http.Request) {
 	var req api.JoinRequest
 	if !readJSON(w, r, &req) {

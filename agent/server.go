@@ -28,6 +28,8 @@ type Node interface {
 	Publish(ctx context.Context, topic string, payload []byte) (uint64, error)
 	PublishWait(ctx context.Context, topic string, payload []byte, need starling.Need) (starling.Receipt, error)
 	Subscribe(ctx context.Context, topics ...string) iter.Seq[starling.Message]
+	Replay(ctx context.Context, topics ...string) iter.Seq[starling.Message]
+	Topics() []starling.Topic
 	Join(ctx context.Context, seeds ...string) error
 	SetTags(ctx context.Context, tags map[string]string) error
 	Leave(context.Context) error
@@ -109,6 +111,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/watch", false, s.watch},
 		{"POST /v1/publish", false, s.publish},
 		{"GET /v1/subscribe", false, s.subscribe},
+		{"GET /v1/topics", false, s.topics},
 		{"POST /v1/join", false, s.join},
 		{"POST /v1/leave", false, s.leave},
 		{"PATCH /v1/tags", false, s.tags},

@@ -60,6 +60,7 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v1/members/z", "", 404, `{"error":"no member is called \"z\""}`},
 		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},"agreement":{"same":1,"heard":2},"isolated":false,"unreachable":[],"detection_seconds":1.6,"health":0,"rtt_seconds":0.001`},
 		{"POST", "/v1/publish?topic=t", "hello", 200, `{"topic":"t","origin":"a","seq":1}`},
+		{"GET", "/v1/topics", "", 200, `[{"name":"t","messages":3,"bytes":30,"rate":0.5,"held":2}]`},
 		{"POST", "/v1/publish?topic=t&wait=1", "hello", 200,
 			`{"topic":"t","origin":"a","seq":1,"receipt":{"reached":true,"have":1,"of":2,"missing":["b"],"seconds":1}}`},
 		{"POST", "/v1/publish?topic=t&wait=all", "hello", 200,
@@ -158,7 +159,7 @@ func TestSchemas(t *testing.T) {
 	for name, value := range map[string]any{
 		"Member": api.Member{}, "Event": api.Event{Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1},
 		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{}, "Agreement": api.Agreement{}, "Traffic": api.Traffic{},
-		"Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "Done": api.Done{}, "Error": api.Error{},
+		"Topic": api.Topic{}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "Done": api.Done{}, "Error": api.Error{},
 		"Why": api.Why{State: "s", Since: &then}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
 		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},
 	} {
@@ -223,7 +224,7 @@ func TestStreams(t *testing.T) {
 		node.stop(starling.ErrNameConflict)
 	}()
 	var messages []api.Message
-	err = c.Subscribe(t.Context(), []string{"t"}, nil, func(m api.Message) error { messages = append(messages, m); return nil })
+	err = c.Subscribe(t.Context(), false, []string{"t"}, nil, func(m api.Message) error { messages = append(messages, m); return nil })
 	if !errors.Is(err, client.ErrEnded) || !strings.Contains(err.Error(), "another live node has this name") {
 		t.Errorf("the stream ended with %v, want the reason", err)
 	}

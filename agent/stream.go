@@ -42,9 +42,12 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) subscribe(w http.ResponseWriter, r *http.Request) {
-	topics := r.URL.Query()["topic"]
+	topics, listen := r.URL.Query()["topic"], s.node.Subscribe
+	if r.URL.Query().Get("replay") == "true" {
+		listen = s.node.Replay
+	}
 	s.stream(w, r, func(ctx context.Context) iter.Seq[frame] {
-		messages := s.node.Subscribe(ctx, topics...)
+		messages := listen(ctx, topics...)
 		return func(yield func(frame) bool) {
 			for m := range messages {
 				if !yield(frame{"message", toMessage(m)}) {

@@ -32,13 +32,14 @@ type Event struct {
 
 // Message is one delivered message.
 type Message struct {
-	Time    time.Time `json:"time"`
-	Topic   string    `json:"topic"`
-	Origin  string    `json:"origin"`
-	Seq     uint64    `json:"seq"`
-	Payload []byte    `json:"payload"`          // base64 in JSON
-	Missed  uint64    `json:"missed,omitempty"` // messages dropped before this one because the reader was slow
-	Lost    uint64    `json:"lost,omitempty"`   // messages before this one, of any topic, that nobody had any more
+	Time       time.Time `json:"time"`
+	Topic      string    `json:"topic"`
+	Origin     string    `json:"origin"`
+	Generation uint64    `json:"generation"` // of the origin; in each, Seq begins again
+	Seq        uint64    `json:"seq"`
+	Payload    []byte    `json:"payload"`          // base64 in JSON
+	Missed     uint64    `json:"missed,omitempty"` // messages dropped before this one because the reader was slow
+	Lost       uint64    `json:"lost,omitempty"`   // messages before this one, of any topic, that nobody had any more
 }
 
 // Info is what an agent says of itself.
@@ -75,6 +76,15 @@ type Traffic struct {
 	ReceivedPackets uint64            `json:"received_packets"`
 	ReceivedBytes   uint64            `json:"received_bytes"`
 	Dropped         map[string]uint64 `json:"dropped"` // packets not used, by reason
+}
+
+// Topic is what an agent knows of a topic since its start.
+type Topic struct {
+	Name     string  `json:"name"`
+	Messages uint64  `json:"messages"` // that were delivered here
+	Bytes    uint64  `json:"bytes"`    // of their payloads
+	Rate     float64 `json:"rate"`     // messages a second, over the last ten seconds or so
+	Held     int     `json:"held"`     // messages that the agent still holds for others
 }
 
 // Published answers a publish.

@@ -95,6 +95,11 @@ func (c *Client) PublishWait(ctx context.Context, topic string, payload []byte, 
 	return out, c.call(ctx, "POST", "/v1/publish", q, payload, &out)
 }
 
+// Topics asks for what the agent knows of the topics.
+func (c *Client) Topics(ctx context.Context) (out []api.Topic, err error) {
+	return out, c.call(ctx, "GET", "/v1/topics", nil, nil, &out)
+}
+
 // Join asks more seeds to let the agent's node in, and waits until one has.
 func (c *Client) Join(ctx context.Context, timeout time.Duration, seeds ...string) error {
 	return c.call(ctx, "POST", "/v1/join", wait(timeout), api.JoinRequest{Seeds: seeds}, nil)

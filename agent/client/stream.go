@@ -29,8 +29,12 @@ func (c *Client) Watch(ctx context.Context, replay bool, opened func(), do func(
 }
 
 // Subscribe calls do with each message on some topics, or on all if there is none, as Watch does.
-func (c *Client) Subscribe(ctx context.Context, topics []string, opened func(), do func(api.Message) error) error {
-	return read(ctx, c, "/v1/subscribe", url.Values{"topic": topics}, opened, do)
+func (c *Client) Subscribe(ctx context.Context, replay bool, topics []string, opened func(), do func(api.Message) error) error {
+	q := url.Values{"topic": topics}
+	if replay {
+		q.Set("replay", "true")
+	}
+	return read(ctx, c, "/v1/subscribe", q, opened, do)
 }
 
 func read[T any](ctx context.Context, c *Client, path string, q url.Values, opened func(), do func(T) error) error {

@@ -64,7 +64,7 @@ func transcript(env map[string]string, stdin string, args ...string) string {
 func TestHelp(t *testing.T) {
 	var all strings.Builder
 	for _, args := range [][]string{{"--help"}, {"agent", "--help"}, {"dev", "--help"}, {"members", "--help"}, {"watch", "--help"},
-		{"info", "--help"}, {"why", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"join", "--help"}, {"leave", "--help"},
+		{"info", "--help"}, {"why", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"topics", "--help"}, {"join", "--help"}, {"leave", "--help"},
 		{"tags", "set", "--help"}, {"keygen", "--help"}, {"version", "--help"},
 		{"sim", "--help"}, {"sim", "replay", "--help"}, {"lab", "--help"}, {"lab", "rounds", "--help"}, {"lab", "rumor", "--help"},
 		{"lab", "topology", "--help"}, {"lab", "mttf", "--help"}, {"lab", "detect", "--help"}} {
@@ -180,6 +180,9 @@ func standIn(t *testing.T) map[string]string {
 		}
 		json.NewEncoder(w).Encode(p)
 	})
+	mux.HandleFunc("GET /v1/topics", func(w http.ResponseWriter, _ *http.Request) {
+		json.NewEncoder(w).Encode([]api.Topic{{Name: "deploys", Messages: 1234, Bytes: 56789, Rate: 2.25, Held: 17}, {Name: "a\x1b", Messages: 1}})
+	})
 	mux.HandleFunc("POST /v1/leave", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(401)
 		json.NewEncoder(w).Encode(api.Error{Error: "this API demands its token: Authorization: Bearer TOKEN"})
@@ -221,6 +224,8 @@ func TestCommands(t *testing.T) {
 		{"in\n", []string{"publish", "--json", "t", "-"}},
 		{"ignored", []string{"publish", "--json", "t"}},
 		{"", []string{"publish", "--wait", "50%", "t", "data"}},
+		{"", []string{"topics"}},
+		{"", []string{"topics", "--json"}},
 		{"", []string{"publish", "--wait", "all", "--json", "t", "data"}},
 		{"", []string{"publish", "--wait", "none", "t", "data"}},
 		{"", []string{"publish", "--wait", "7", "t", "data"}},

@@ -101,16 +101,17 @@ func (p *printer) receipt(sent *api.Published, asJSON bool) error {
 }
 
 func (a *app) subscribeCmd() *cobra.Command {
-	var asJSON, raw bool
+	var asJSON, raw, replay bool
 	cmd := &cobra.Command{
 		Use: "subscribe [TOPIC...]", Short: "Print the messages on some topics (none: on all), until Ctrl-C",
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line, the payload in base64")
+	cmd.Flags().BoolVar(&replay, "replay", false, "begin with the messages that the agent still holds")
 	cmd.Flags().BoolVar(&raw, "raw", false, "write only the payloads, as they are, with nothing between them")
 	cmd.MarkFlagsMutuallyExclusive("json", "raw")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, topics []string) error {
 		p := a.printer()
-		return c.Subscribe(ctx, topics, a.opened("listening; Ctrl-C ends it"), func(m api.Message) error {
+		return c.Subscribe(ctx, replay, topics, a.opened("listening; Ctrl-C ends it"), func(m api.Message) error {
 			switch {
 			case asJSON:
 				return p.json(m)
@@ -135,4 +136,30 @@ func (p *printer) message(m api.Message) {
 	origin := dash(m.Origin)
 	fmt.Fprintf(p.w, "%s  %s  %s  %s\n", clock(m.Time), p.paint("36", clean(m.Topic)), origin,
 		clean(strings.TrimSuffix(string(m.Payload), "\n")))
+}
+
+func (a *app) topicsCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "topics", Short: "List the topics: messages, rates, what is still held",
+		Long: "List the topics on which the agent's node received something since its start, or still holds something for those who\nwere away.",
+		Args: args(0, 0, "no arguments are wanted"),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
+	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, _ []string) error {
+		all, err := c.Topics(ctx)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return a.printer().json(all)
+		}
+		rows := [][]string{{"TOPIC", "MESSAGES", "BYTES", "A SECOND", "HELD"}}
+		for _, t := range all {
+			rows = append(rows, []string{dash(clean(t.Name)), fmt.Sprint(t.Messages), fmt.Sprint(t.Bytes), fmt.Sprintf("%.1f", t.Rate), fmt.Sprint(t.Held)})
+		}
+		a.printer().table(rows)
+		return nil
+	})
+	return cmd
 }
