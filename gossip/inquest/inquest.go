@@ -32,7 +32,8 @@ type Detector struct {
 
 	tick    mono.Time // when the next member is pinged
 	watched []watched
-	turn    int // the last of them that was pinged
+	looked  uint64 // changes of the table when the watched were last looked up
+	turn    int    // the last of them that was pinged
 	ticks   int
 	leases  []lease
 

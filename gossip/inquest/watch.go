@@ -72,17 +72,24 @@ func (d *Detector) ping(now mono.Time) {
 // watchOneMore lets go of the dead, and takes on one member if there are too few: one at a time, since a newcomer does
 // not know whom it can choose from yet.
 func (d *Detector) watchOneMore() {
+	if changes := d.host.Table().Changes(); changes != d.looked { // each look costs a cache miss or two
+		d.looked = changes
+		d.dropDead()
+	}
+	if len(d.watched) < d.cfg.Watch {
+		if w, ok := d.another(); ok {
+			d.watched = append(d.watched, w)
+		}
+	}
+}
+
+func (d *Detector) dropDead() {
 	for i := len(d.watched) - 1; i >= 0; i-- {
 		if _, ok := d.current(d.watched[i].peer); !ok {
 			d.watched = slices.Delete(d.watched, i, i+1)
 			if i <= d.turn {
 				d.turn--
 			}
-		}
-	}
-	if len(d.watched) < d.cfg.Watch {
-		if w, ok := d.another(); ok {
-			d.watched = append(d.watched, w)
 		}
 	}
 }
@@ -117,9 +124,26 @@ func (d *Detector) acked(now mono.Time, from detect.Peer, seq uint32) {
 			w.sent = mono.Never
 		}
 		if w.due != mono.Never {
-			w.due = mono.Never
 			d.path.count(0, 1)
+			was := w.due
+			w.due = mono.Never
+			d.relax(was)
 		}
+	}
+}
+
+// relax is called when what was due at a moment is due no more: to wake for nothing costs a node more than all else that
+// it does in quiet times. What goes on in alarms and cases is no quiet.
+func (d *Detector) relax(was mono.Time) {
+	if was != d.due || len(d.alarms) > 0 || len(d.cases) > 0 {
+		return
+	}
+	d.due = d.tick
+	for i := range d.watched {
+		d.soon(d.watched[i].due)
+	}
+	for i := range d.leases {
+		d.soon(d.leases[i].due)
 	}
 }
 
@@ -153,10 +177,12 @@ func (d *Detector) promised(now mono.Time, from detect.Peer, next time.Duration)
 		return
 	case i < 0:
 		i = len(d.leases)
-		d.leases = append(d.leases, lease{})
+		d.leases = append(d.leases, lease{due: mono.Never})
 	}
+	was := d.leases[i].due
 	d.leases[i] = lease{peer: from, due: now.Add(next + d.path.timeout(&d.cfg)), every: next}
 	d.soon(d.leases[i].due)
+	d.relax(was)
 }
 
 // missPings raises an alarm about whoever broke a promise.
