@@ -21,6 +21,14 @@
 // the caller's code runs on the goroutine that drives the protocol, nor under a lock. A caller that reads
 // [Node.Watch] or [Node.Subscribe] slowly disturbs nobody: its queue is bounded, and what it missed is said.
 //
+// # Messages
+//
+// [Node.Publish] sends up to [MaxMessage] bytes to every member. Each member delivers a message once, and those of one
+// origin in their order; what was lost on the way, or published while a member was asleep or cut off, it fetches from any
+// other, as long as it is retained ([Retain]); what nobody has any more is passed over, and said ([Message].Lost). A
+// newcomer gets what is published from its welcome on. [Node.PublishWait] waits until the members have it.
+// A publisher that is too fast waits, or is refused ([Node.TryPublish]).
+//
 // Values handed out ([Member], [Event], [Message]) are copies that never change later.
 //
 // Many nodes can live in one process: a node is one goroutine, one socket and some tens of kilobytes.

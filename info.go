@@ -8,6 +8,9 @@ import (
 
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/multicast"
+	"github.com/starling-gossip/starling/gossip/stream"
+	"github.com/starling-gossip/starling/store"
 	"github.com/starling-gossip/starling/transport"
 )
 
@@ -39,6 +42,9 @@ type Info struct {
 	RTT    time.Duration // smoothed round trip to the others, 0 while unknown
 
 	Protocol gossip.Stats    // what the protocol did, since the start
+	Streams  stream.Stats    // what came of messages
+	Tree     multicast.Stats // how they travelled
+	Store    store.Stats     // what is kept of them on disk; zero without Retain.Dir
 	Socket   transport.Stats // datagrams and bytes, without IP and UDP headers
 	Unopened uint64          // datagrams dropped because they were not sealed with a key of ours, or not fresh
 }
@@ -63,6 +69,8 @@ func (n *Node) Info() (info Info) {
 
 			Detection: n.core.DetectionTime(),
 			Protocol:  n.core.Stats(),
+			Streams:   n.core.StreamStats(),
+			Tree:      n.core.TreeStats(),
 			Socket:    n.conn.Stats(),
 			Unopened:  n.unopenedCount.Load(),
 		}
@@ -77,6 +85,9 @@ func (n *Node) Info() (info Info) {
 			info.Members[m.State]++
 		}
 	})
+	if n.store != nil {
+		info.Store = n.store.Stats()
+	}
 	select {
 	case <-n.joining.first:
 		info.Welcomed = true

@@ -103,6 +103,27 @@ var metrics = []metric{
 		func(p gossip.Stats) uint64 { return p.Duplicates }),
 	total("starling_messages_lost_total", "Messages that were skipped, since nobody held them any more.",
 		func(p gossip.Stats) uint64 { return p.Lost }),
+	newMetric(gauge, "starling_messages_held", "Pieces of messages that are held for those who were away.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Streams.Held) })),
+	newMetric(gauge, "starling_messages_held_bytes", "Bytes of them.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Streams.Bytes) })),
+	newMetric(gauge, "starling_messages_open_bytes", "Bytes that this node published and not everybody has confirmed yet.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Streams.Open) })),
+	newMetric(counter, "starling_messages_pulled_total", "Pieces that were missing and came when asked for.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Streams.Pulled) })),
+	newMetric(counter, "starling_messages_refused_total", "Publishes refused or made to wait, since too much was on its way.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Streams.Backpressure) })),
+	newMetric(counter, "starling_message_packets_total", "Parcels of pieces sent, by way: down the tree, beside it, offered, and of these again for want of an answer.",
+		[]string{"way"}, func(i starling.Info, emit func(float64, ...string)) {
+			emit(float64(i.Tree.Carries), "tree")
+			emit(float64(i.Tree.Extras), "beside")
+			emit(float64(i.Tree.Offers), "offer")
+			emit(float64(i.Tree.Repeats), "again")
+		}),
+	newMetric(gauge, "starling_store_bytes", "Bytes of messages on disk.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Store.Bytes) })),
+	newMetric(counter, "starling_store_dropped_total", "Pieces of messages that could not be kept on disk: it was full, broken or too slow.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Store.Dropped) })),
 	total("starling_rumors_dropped_total", "News let go because the queue was full.",
 		func(p gossip.Stats) uint64 { return p.QueueDropped }),
 	total("starling_refutations_total", "Accusations of this node that it contradicted.",

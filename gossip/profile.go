@@ -9,6 +9,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/accrual"
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/inquest"
+	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/swim"
 )
 
@@ -57,7 +58,8 @@ func Profile(name string) (Config, error) {
 			Inquest: inquest.Config{
 				Period: 1200 * time.Millisecond, Grace: 2 * inquest.DefaultGrace, MinRTO: 100 * time.Millisecond, MaxRTO: 2 * time.Second,
 			},
-			Rounds: []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond},
+			Rounds:  []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond},
+			Streams: stream.Config{Wait: 250 * time.Millisecond, Timeout: time.Second},
 		}, nil
 	case "local":
 		return Config{
