@@ -76,6 +76,21 @@ func (n *Node) verdict(v *gossip.Verdict) Verdict {
 	return out
 }
 
+// Damping is that a member came and went lately, so that its silence is borne for longer: a link that flaps does not make
+// the cluster flap. From the second return on it is granted twice the usual time, and up to eight times; half of the
+// returns are forgiven each minute.
+type Damping struct {
+	Returns int           // in the same life, that count still
+	Grace   time.Duration // silence that it is granted now
+	Usual   time.Duration // that others are
+}
+
+// Damped returns how a member is damped; ok is false if it is not. Only the detector inquest damps.
+func (n *Node) Damped(name string) (d Damping, ok bool) {
+	n.read(func() { d.Grace, d.Usual, d.Returns = n.core.Damped(n.now(), member.IDOf(name)) })
+	return d, d.Grace > d.Usual
+}
+
 // nameOf returns the name of a member, or what is known in its place.
 func (n *Node) nameOf(id member.ID) string {
 	if m, ok := n.core.Table().Get(id); ok {

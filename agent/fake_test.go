@@ -81,6 +81,10 @@ func (f *fakeNode) Why(name string) []starling.Verdict {
 	}
 }
 
+func (f *fakeNode) Damped(name string) (starling.Damping, bool) {
+	return starling.Damping{Returns: 3, Grace: 6 * time.Second, Usual: 1500 * time.Millisecond}, name == "b"
+}
+
 func (f *fakeNode) Watch(ctx context.Context) iter.Seq[starling.Event] {
 	return follow(ctx, f, f.events)
 }

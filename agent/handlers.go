@@ -56,6 +56,9 @@ func (s *Server) member(w http.ResponseWriter, r *http.Request) {
 func (s *Server) why(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	out := toWhy(name, s.node.Why(name), s.node.Info().Detector)
+	if d, ok := s.node.Damped(name); ok {
+		out.Damped = &api.Damping{Returns: d.Returns, Grace: d.Grace.Seconds(), Usual: d.Usual.Seconds()}
+	}
 	for m := range s.node.Members() {
 		if m.Name == name {
 			since := m.Since.UTC()

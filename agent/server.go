@@ -24,6 +24,7 @@ type Node interface {
 	Members() iter.Seq[starling.Member]
 	Info() starling.Info
 	Why(name string) []starling.Verdict
+	Damped(name string) (starling.Damping, bool)
 	Watch(context.Context) iter.Seq[starling.Event]
 	Publish(ctx context.Context, topic string, payload []byte) (uint64, error)
 	PublishWait(ctx context.Context, topic string, payload []byte, need starling.Need) (starling.Receipt, error)

@@ -54,7 +54,7 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v1/members/b/why", "", 200, `{"name":"b","state":"failed","since":"2026-01-02T03:04:05Z","detector":"swim","verdicts":[` +
 			`{"time":"2026-01-02T03:04:05Z","kind":"failed","evidence":{"accuser":"a","cause":"refused","pings":3,"span_seconds":1,"seats":0,` +
 			`"votes":[{"juror":"c","cause":"refused","pings":4,"span_seconds":0.5}]}},` +
-			`{"time":"2026-01-02T03:04:05Z","kind":"refuted","after_seconds":60}]}`},
+			`{"time":"2026-01-02T03:04:05Z","kind":"refuted","after_seconds":60}],"damped":{"returns":3,"grace_seconds":6,"usual_grace_seconds":1.5}}`},
 		{"GET", "/v1/members/a/why", "", 200, `{"name":"a","state":"alive","since":"2026-01-02T03:04:05Z","detector":"swim","verdicts":[]}`},
 		{"GET", "/v1/members/z/why", "", 404, `{"error":"no member is called \"z\", and none that was is remembered"}`},
 		{"GET", "/v1/members/z", "", 404, `{"error":"no member is called \"z\""}`},
@@ -160,7 +160,7 @@ func TestSchemas(t *testing.T) {
 		"Member": api.Member{}, "Event": api.Event{Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1},
 		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{}, "Agreement": api.Agreement{}, "Traffic": api.Traffic{},
 		"Topic": api.Topic{}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "Done": api.Done{}, "Error": api.Error{},
-		"Why": api.Why{State: "s", Since: &then}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
+		"Why": api.Why{State: "s", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
 		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},
 	} {
 		text, _ := json.Marshal(value)

@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -65,6 +66,32 @@ func TestPhi(t *testing.T) {
 		}
 		if _, ok := nodes[0].Phi(w.now, member.IDOf("nobody")); ok {
 			t.Errorf("%s: nobody has a level", d)
+		}
+	}
+}
+
+// A member that was failed twice and came back in the same life is borne with for longer, and this can be asked for.
+func TestDamped(t *testing.T) {
+	for _, d := range detectors {
+		w := newWorld(t)
+		nodes := w.cluster(8, &Config{Detector: d})
+		lost := nodes[7]
+		w.run(10 * time.Second)
+		for i := range 2 {
+			w.cut = func(from, to netip.AddrPort) bool { return from == lost.addr || to == lost.addr }
+			w.run(20 * time.Second)
+			if m, _ := nodes[0].Table().Get(lost.id); m.State != member.Failed {
+				t.Fatalf("%s: cut %d: it is %s", d, i, m.State)
+			}
+			w.cut = nil
+			w.run(20 * time.Second)
+		}
+		grace, usual, returns := nodes[0].Damped(w.now, lost.id)
+		if d == INQUEST && (returns != 2 || grace != 2*usual) || d != INQUEST && returns != 0 {
+			t.Errorf("%s: after %d returns it is granted %v, others %v", d, returns, grace, usual)
+		}
+		if grace, usual, returns := nodes[0].Damped(w.now, nodes[1].id); grace != usual || returns != 0 {
+			t.Errorf("%s: a steady member is granted %v, others %v, after %d returns", d, grace, usual, returns)
 		}
 	}
 }

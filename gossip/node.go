@@ -41,6 +41,7 @@ type Node struct {
 	prober   detect.Prober   // the detector, if it is one
 	lossy    detect.Lossy    // the detector, if it is one
 	accruer  detect.Accruer  // the detector, if it is one
+	damper   detect.Damper   // the detector, if it is one
 	private  private
 	news     rumor.Queue      // of members, by ID
 	streams  *stream.Streams  // what everybody publishes, as this node has it
@@ -186,6 +187,7 @@ func (n *Node) launch() {
 	n.listener, _ = n.detector.(detect.Listener)
 	n.prober, _ = n.detector.(detect.Prober)
 	n.accruer, _ = n.detector.(detect.Accruer)
+	n.damper, _ = n.detector.(detect.Damper)
 	n.lossy, _ = n.detector.(detect.Lossy)
 	n.launchEntry()
 	n.launchUpkeep()
@@ -252,6 +254,16 @@ func (n *Node) Phi(now Time, id member.ID) (phi float64, ok bool) {
 		return 0, false
 	}
 	return n.accruer.Phi(now, id)
+}
+
+// Damped returns how long a member that came back lately in the same life may be silent at a moment, how long others may,
+// and how many of its returns count still; 0 returns if it did not come back, or if the detector does not damp, which
+// only INQUEST does.
+func (n *Node) Damped(now Time, id member.ID) (grace, usual time.Duration, returns int) {
+	if n.damper == nil {
+		return 0, 0, 0
+	}
+	return n.damper.Damped(now, id)
 }
 
 // Connected tells what came of a Connect that the node asked for, if anything did.

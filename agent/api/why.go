@@ -8,7 +8,15 @@ type Why struct {
 	State    string     `json:"state,omitempty"` // at present; none if the member is forgotten
 	Since    *time.Time `json:"since,omitempty"`
 	Detector string     `json:"detector"`
-	Verdicts []Verdict  `json:"verdicts"` // the oldest first
+	Verdicts []Verdict  `json:"verdicts"`         // the oldest first
+	Damped   *Damping   `json:"damped,omitempty"` // while it is
+}
+
+// Damping is that a member came and went lately, so that its silence is borne for longer.
+type Damping struct {
+	Returns int     `json:"returns"`             // in the same life, that count still: half are forgiven each minute
+	Grace   float64 `json:"grace_seconds"`       // silence that it is granted now
+	Usual   float64 `json:"usual_grace_seconds"` // that others are
 }
 
 // Verdict is that a member was declared failed, or that one that had been came back.

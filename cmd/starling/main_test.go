@@ -165,6 +165,8 @@ func standIn(t *testing.T) map[string]string {
 	answer("GET /v1/members/swim/why", failed("swim", "web-1", "silent", vote("a", "silent", 0, 0), vote("b", "silent", 0, 0), vote("\x1b", "silent", 0, 0)))
 	answer("GET /v1/members/back/why", api.Why{Name: "db-3", State: "alive", Since: &recent, Detector: "swim", Verdicts: []api.Verdict{
 		{Time: recent, Kind: "failed"}, {Time: recent, Kind: "refuted", After: 12.34}, {Time: recent, Kind: "restarted", After: 4000}}})
+	answer("GET /v1/members/flaps/why", api.Why{Name: "db-3", State: "alive", Since: &recent, Detector: "inquest", Verdicts: []api.Verdict{
+		{Time: recent, Kind: "refuted", After: 12.34}}, Damped: &api.Damping{Returns: 3, Grace: 6, Usual: 1.5}})
 	answer("GET /v1/members/gone/why", api.Why{Name: "db-3", State: "left", Since: &recent, Verdicts: []api.Verdict{}})
 	answer("GET /v1/members/well/why", api.Why{Name: "db-3", State: "alive", Since: &recent, Verdicts: []api.Verdict{}})
 	answer("PATCH /v1/tags", api.Tags{Tags: map[string]string{"b": "2", "a": "1 1"}})
@@ -212,6 +214,7 @@ func TestCommands(t *testing.T) {
 		{"", []string{"why", "alone"}},
 		{"", []string{"why", "swim"}},
 		{"", []string{"why", "back"}},
+		{"", []string{"why", "flaps"}},
 		{"", []string{"why", "gone"}},
 		{"", []string{"why", "well"}},
 		{"", []string{"watch"}},

@@ -60,6 +60,10 @@ func (p *printer) why(w api.Why, now time.Time) {
 	case len(w.Verdicts) == 0:
 		fmt.Fprintf(p.w, "%s is %s; this node has not seen it fail.\n", name, w.State)
 	}
+	if d := w.Damped; d != nil {
+		fmt.Fprintf(p.w, "%s came back %s lately, so it is granted %s of silence for now, and not %s.\n",
+			name, plural(d.Returns, "time"), exact(d.Grace), exact(d.Usual))
+	}
 }
 
 // reasons says what a verdict rests on.

@@ -156,3 +156,10 @@ type Accruer interface {
 	// Phi returns −log10 of the probability that the member lives and is only late; ok is false if it is not watched.
 	Phi(now mono.Time, id member.ID) (phi float64, ok bool)
 }
+
+// Damper is a Detector that holds members which come and go to a longer silence; the node looks for it once.
+type Damper interface {
+	// Damped returns how long a member that came back lately in the same life may be silent now, how long others may, and
+	// how many of its returns count still; 0 returns if it did not come back.
+	Damped(now mono.Time, id member.ID) (grace, usual time.Duration, returns int)
+}

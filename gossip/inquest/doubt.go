@@ -105,3 +105,11 @@ func (d *Detector) grace(now mono.Time, id member.ID) time.Duration {
 	}
 	return d.cfg.Grace << min(max(d.flaps[i].returns(now)-1, 0), 3)
 }
+
+// Damped returns how long a member may be silent, how long others may, and how many of its returns are not forgiven.
+func (d *Detector) Damped(now mono.Time, id member.ID) (grace, usual time.Duration, returns int) {
+	if i := d.flapOf(id); i >= 0 {
+		returns = d.flaps[i].returns(now)
+	}
+	return d.grace(now, id), d.cfg.Grace, returns
+}

@@ -22,8 +22,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Detector is an Inquest failure detector. It implements detect.Detector, detect.Listener, detect.Prober and
-// detect.Lossy.
+// Detector is an Inquest failure detector. It implements detect.Detector, detect.Listener, detect.Prober,
+// detect.Lossy and detect.Damper.
 type Detector struct {
 	cfg  Config
 	host detect.Court
