@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -115,10 +116,31 @@ func (w *World) applyTo(a Action, p *proc) error {
 			return p.do(gossip.Leave{})
 		}
 	case Publish:
-		if p.up {
-			return p.do(gossip.Publish{Topic: "sim", Payload: w.payload(a.Bytes)})
+		if p.up && p.paused <= w.now {
+			return w.publish(p, gossip.Publish{Topic: "sim", Payload: w.payload(a.Bytes)})
 		}
 	}
+	return nil
+}
+
+// roomEvery is how often a publisher without room tries again.
+const roomEvery = time.Millisecond
+
+// publish has a process publish, as a user's program does: without room it waits, as long as the process runs.
+func (w *World) publish(p *proc, c gossip.Publish) error {
+	life := p.lives
+	err := p.do(c)
+	if !errors.Is(err, gossip.ErrBackpressure) {
+		return err
+	}
+	w.at(w.now.Add(roomEvery), func() {
+		if !p.up || p.lives != life {
+			return
+		}
+		if err := w.publish(p, c); err != nil {
+			w.err = err
+		}
+	})
 	return nil
 }
 

@@ -61,6 +61,7 @@ func checkers(o *Options) []Checker {
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
 		&messages{bound: b.Message, clean: o.Network.lossless(), all: map[messageKey]*delivery{}},
+		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
 		gauges{}, budget{bound: b.Bytes}, &load{bound: b.Load},
 	}

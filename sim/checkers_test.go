@@ -38,6 +38,12 @@ func delivered(node, origin int32, seq uint64) Obs {
 	return Obs{Kind: Delivered, Node: node, Member: origin, Seq: seq, After: Holding{Gen: 1}}
 }
 
+func skipped(node, origin int32, seq uint64) Obs {
+	o := delivered(node, origin, seq)
+	o.Kind = Skipped
+	return o
+}
+
 // trio is three nodes that started at 0.
 var trio = []Obs{started(0, 1), started(1, 1), started(2, 1)}
 
@@ -127,6 +133,14 @@ func TestCheckersCanFail(t *testing.T) {
 			history(at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, delivered(1, 0, 1))), "second time"},
 		{"messages", history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, delivered(2, 0, 1)), ticks(10, 20)),
 			history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 20)), "has not reached 1"},
+		{"order", history(delivered(1, 0, 7), delivered(1, 0, 8), delivered(1, 2, 1), delivered(1, 0, 9)),
+			history(delivered(1, 0, 7), delivered(1, 0, 9), delivered(1, 0, 8)), "was not told"},
+		{"order", history(delivered(1, 0, 7), skipped(1, 0, 8), delivered(1, 0, 9), delivered(2, 0, 8)),
+			history(delivered(1, 0, 7), skipped(1, 0, 8), delivered(1, 0, 8)), "after number 8"},
+		{"order", history(delivered(1, 0, 7), skipped(1, 0, 0), delivered(1, 0, 50), delivered(1, 0, 51)),
+			history(delivered(1, 0, 7), skipped(1, 0, 0), delivered(1, 0, 50), delivered(1, 0, 52)), "was not told"},
+		{"order", history(delivered(1, 0, 7), started(1, 2), delivered(1, 0, 3)),
+			history(delivered(1, 0, 7), delivered(1, 0, 7)), "after number 7"},
 		{"gone", history(saw(0, 1, left(1, 0)), started(1, 2), Obs{Kind: Departed, Node: 1, After: Holding{Gen: 2}}, saw(0, 1, alive(2, 0))),
 			history(saw(0, 1, left(1, 0)), Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, alive(1, 1))), "which left"},
 		{"gone", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(2, 0))),

@@ -19,7 +19,8 @@ type Progress struct {
 // Detail is what a report sums up.
 type Detail struct {
 	Crashes, Messages []Curve
-	Bytes, Packets    []float64 // that each node sent in the scenario's time, each second; of those that are up in the end
+	CaughtUp          []time.Duration // from the end of each node's trouble until it had all that was sent during it, if it ever had
+	Bytes, Packets    []float64       // that each node sent in the scenario's time, each second; of those that are up in the end
 }
 
 // Curve is how one crash or message became known to those who should know it: those who were up all the time.
@@ -120,6 +121,7 @@ func (w *World) detail() *Detail {
 		s := m.messages[k]
 		d.Messages = append(d.Messages, curve(s.at, m.now, s.got))
 	}
+	d.CaughtUp = m.caughtUp()
 	s := w.now.Sub(m.marked).Seconds()
 	for i, h := range w.hosts {
 		if i < len(m.bytes) && h.proc != nil && s > 0 {

@@ -30,6 +30,7 @@ const (
 	Own                           // Node's own generation and incarnation, After
 	View                          // Node's fingerprint, Hash, and how many it holds for live, Count
 	Delivered                     // Node got message Seq of Member's life After.Gen
+	Skipped                       // Node was told that messages of Member's life After.Gen up to Seq are lost; 0: nobody knows up to which
 	Copied                        // Node sent one copy of message Seq of Member's life After.Gen
 	Traffic                       // Node sent Count bytes in the second that ends now
 	Gauge                         // Node's queue or table Text holds Count, of at most Seq

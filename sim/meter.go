@@ -19,6 +19,8 @@ type meter struct {
 	dead     map[int32]*crash // those whose process is still down
 	messages map[messageKey]*spread
 	order    []messageKey
+	troubled map[int32]gossip.Time // since when, those in trouble
+	absences []absence
 
 	falseSuspicions, falseFailures, falseAtHealthy int
 	liveFailures, liveSameSide                     int
@@ -32,6 +34,12 @@ type crash struct {
 	at           gossip.Time
 	first, until gossip.Time             // the first suspicion; the process's return
 	knew         map[int32]time.Duration // by observer
+}
+
+// absence is a time of trouble that is over.
+type absence struct {
+	node     int32
+	from, to gossip.Time
 }
 
 // spread is who got one message, and when.
@@ -69,6 +77,13 @@ func (m *meter) take(o *Obs) {
 		}
 	case Delivered, Copied:
 		m.message(o)
+	case Troubled:
+		if m.troubled == nil {
+			m.troubled = map[int32]gossip.Time{}
+		}
+		m.troubled[o.Node] = o.At
+	case Healthy:
+		m.absences = append(m.absences, absence{o.Node, m.troubled[o.Node], o.At})
 	}
 }
 
@@ -127,6 +142,29 @@ func (m *meter) message(o *Obs) {
 	} else if _, ok := s.got[o.Node]; !ok {
 		s.got[o.Node] = o.At.Sub(s.at)
 	}
+}
+
+// caughtUp returns how long it took, after each absence, until the node had all messages that were sent during it; those
+// without messages, or of a node that never had them all, are left out.
+func (m *meter) caughtUp() (all []time.Duration) {
+	for _, a := range m.absences {
+		var last time.Duration
+		sent, whole := 0, true
+		for _, k := range m.order {
+			s := m.messages[k]
+			if s.at < a.from || s.at > a.to {
+				continue
+			}
+			d, ok := s.got[a.node]
+			sent++
+			whole = whole && ok
+			last = max(last, s.at.Add(d).Sub(a.to))
+		}
+		if sent > 0 && whole {
+			all = append(all, last)
+		}
+	}
+	return all
 }
 
 // throughout returns the processes that were up from one time to another.

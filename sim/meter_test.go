@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,31 @@ func TestFailuresOfTheLiving(t *testing.T) {
 		Obs{Kind: Crashed, Node: 2}, saw(0, 2, failed(1, 0)), started(2, 2), saw(0, 2, failed(1, 0))))
 	if m.liveFailures != 2 || m.liveSameSide != 1 || m.falseFailures != 0 {
 		t.Errorf("%d failures of the living, %d on the same side, %d false; want 2, 1, 0", m.liveFailures, m.liveSameSide, m.falseFailures)
+	}
+}
+
+// Who was in trouble has caught up when it has the last of what was sent meanwhile; who never has it all does not count.
+func TestCaughtUp(t *testing.T) {
+	const s = time.Second
+	away := func(node int32) []Obs {
+		return []Obs{at(2*s, Obs{Kind: Troubled, Node: node}), at(9*s, Obs{Kind: Healthy, Node: node})}
+	}
+	m := metered(history(at(1*s, delivered(0, 0, 1)), away(1)[0], away(2)[0], at(3*s, delivered(0, 0, 2)), at(4*s, delivered(0, 0, 3)), away(1)[1],
+		away(2)[1], at(10*s, delivered(1, 0, 3)), at(11*s, delivered(2, 0, 2)), at(12*s, delivered(1, 0, 2)), at(13*s, delivered(0, 0, 4))))
+	if got := m.caughtUp(); !slices.Equal(got, []time.Duration{3 * s}) {
+		t.Errorf("caught up after %s, want 3s: n1's last came at 12 s, n2 never got the third", got)
+	}
+}
+
+// A publisher without room waits for it, and loses nothing.
+func TestPublishersWait(t *testing.T) {
+	var actions []Action
+	for range 24 {
+		actions = append(actions, Action{At: time.Second, Do: Publish, Who: Nodes(0), Bytes: 1 << 20})
+	}
+	r := run(t, Options{Nodes: 4, Warm: true, Duration: time.Minute, Actions: actions})
+	if r.Messages.Count != 24 || r.Messages.Ratio != 1 || float64(r.Messages.Reached100.Max) > 50 {
+		t.Errorf("%d messages, %.4f of them arrived, want all 24: %s", r.Messages.Count, r.Messages.Ratio, list(r.Violations))
 	}
 }
 

@@ -40,6 +40,7 @@ const (
 	Reached99  = "message_reached99_seconds"
 	Reached100 = "message_reached100_seconds"
 	Copies     = "message_copies_per_node" // of each run with messages
+	CaughtUp   = "caught_up_seconds"       // of each end of a node's trouble: until it had all messages that were sent during it
 	Agree      = "agreement_seconds"       // of each action: until all views were equal and complete
 	Suspicions = "false_suspicions"        // of each run; see Report
 	Failures   = "false_failures"          //
@@ -88,6 +89,9 @@ func Summarized(o Options, period time.Duration, runs []*Report, details []*Deta
 		}
 		for k := range d.Messages {
 			addShares(add, &d.Messages[k], Reached50, Reached99, Reached100)
+		}
+		for _, t := range d.CaughtUp {
+			add(CaughtUp, t.Seconds())
 		}
 	}
 	out := &Outcome{Options: o, Runs: runs, Details: details, Summary: map[string]Stat{}}

@@ -249,7 +249,7 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		p.seek = true
 		return
 	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable,
-		gossip.MessagesLost, gossip.MessageSpread, gossip.Writable:
+		gossip.MessageSpread, gossip.Writable:
 		if w.trace != nil {
 			w.trace.event(now, p, e)
 		}
@@ -265,6 +265,9 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 	case gossip.MessageDelivered:
 		o.Kind, o.Seq, o.Member = Delivered, e.Message.Seq, w.memberOf(e.Message.Origin)
 		o.After = Holding{Gen: e.Message.Generation}
+	case gossip.MessagesLost:
+		o.Kind, o.Seq, o.Member = Skipped, e.Lost.To, w.memberOf(e.Lost.Origin)
+		o.After = Holding{Gen: e.Lost.Generation}
 	case gossip.Welcomed:
 		o.Kind = Welcomed
 	case gossip.Refused:

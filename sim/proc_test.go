@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,11 +164,35 @@ func TestBrokenNodesAreCaught(t *testing.T) {
 			out.Events = kept
 		}
 	}
+	swallow := func(p *proc, out *gossip.Outbox) {
+		out.Events = slices.DeleteFunc(out.Events, func(e gossip.Event) bool {
+			return p.index == culprit && e.Kind == gossip.MessageDelivered && e.Message.Seq == 4
+		})
+	}
+	late := func() func(*proc, *gossip.Outbox) { // the fourth message comes after the fifth
+		var held []gossip.Event
+		return func(p *proc, out *gossip.Outbox) {
+			for i := 0; p.index == culprit && i < len(out.Events); i++ {
+				switch e := out.Events[i]; {
+				case e.Kind != gossip.MessageDelivered:
+				case e.Message.Seq == 4:
+					held = append(held, e)
+					out.Events = slices.Delete(out.Events, i, i+1)
+					i--
+				case e.Message.Seq == 5:
+					out.Events = slices.Insert(out.Events, i+1, held...)
+					return
+				}
+			}
+		}
+	}
 	for _, c := range []struct {
 		way, checker, action string
 		tamper               func(*proc, *gossip.Outbox)
 	}{
 		{"delivers a message twice", "messages", "1s=publish:n0", deliver},
+		{"swallows one of many", "order", "1s=publish:n0,every=100ms,times=9", swallow},
+		{"delivers the latest first", "order", "1s=publish:n0,every=100ms,times=9", late()},
 		{"swallows a message", "messages", "1s=publish:n0", drop(gossip.MessageDelivered)},
 		{"does not tell a failure", "untold", "1s=crash:n5", drop(gossip.MemberFailed)},
 		{"sends every packet fifty times", "load", "1s=clock:n0,by=1s", func(p *proc, out *gossip.Outbox) {

@@ -22,6 +22,7 @@ var measures = [][]measure{
 		{sim.Known50, "known by half", "crash"}, {sim.Known99, "known by 99 %", "crash"}, {sim.Known100, "known by all", "crash"}},
 	{{"", "message", ""},
 		{sim.Reached50, "at half", "message"}, {sim.Reached99, "at 99 %", "message"}, {sim.Reached100, "at all", "message"},
+		{sim.CaughtUp, "caught up after trouble", "return"},
 		{sim.Copies, "copies sent by a node", "run"}},
 	{{"", "any change", ""},
 		{sim.Agree, "all views equal again", "change"}},

@@ -1,0 +1,50 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+)
+
+// order: a node gets an origin's messages in the order of their numbers, each once, and without a gap that it was not
+// told of. Where it begins is its own: who starts later does not get what was before its time.
+type order struct{ last map[streamKey]uint64 }
+
+// streamKey is the messages of one life of an origin as they come to one node.
+type streamKey struct {
+	node, origin int32
+	gen          uint64
+}
+
+// anywhere says that a node was told of a loss of which nobody knows where it ends.
+const anywhere = math.MaxUint64
+
+func (*order) Name() string { return "order" }
+
+func (c *order) Take(_ *ledger, o *Obs) string {
+	k := streamKey{o.Node, o.Member, o.After.Gen}
+	switch o.Kind {
+	case Started: // a new life gets what is still held, from wherever it begins
+		for k := range c.last { // what is deleted does not depend on the order
+			if k.node == o.Node {
+				delete(c.last, k)
+			}
+		}
+	case Skipped:
+		if last := c.last[k]; o.Seq == 0 {
+			c.last[k] = anywhere
+		} else if last != anywhere {
+			c.last[k] = max(last, o.Seq)
+		}
+	case Delivered:
+		last, met := c.last[k]
+		c.last[k] = o.Seq
+		switch {
+		case !met || last == anywhere || o.Seq == last+1:
+		case o.Seq <= last:
+			return fmt.Sprintf("n%d got message %d of n%d after number %d", o.Node, o.Seq, o.Member, last)
+		default:
+			return fmt.Sprintf("n%d got message %d of n%d after number %d, and was not told of a loss", o.Node, o.Seq, o.Member, last)
+		}
+	}
+	return ""
+}
