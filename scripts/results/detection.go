@@ -3,17 +3,25 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
 // This file is the experiments about failure detectors: what Inquest is to reach, and the others in the same worlds.
 
-// candidates are the detectors that are compared. The second is SWIM with the numbers of memberlist's LAN defaults.
-var candidates = []struct{ name, args string }{
+// candidate is a detector as the tables name it.
+type candidate struct{ name, args string }
+
+// candidates are the detectors that are compared everywhere, Inquest last. The second is SWIM with the numbers of memberlist's LAN defaults.
+var candidates = []candidate{
 	{"swim", "--detector swim"},
 	{"swim, memberlist's numbers", "--detector swim-lifeguard --set swim.period=1s --set swim.alpha=4 --set swim.confirm=2"},
-	{"inquest", "--detector inquest"},
+	{"inquest", inquest},
 }
+
+// everyone is the candidates and those that go by heartbeats, which are compared where that costs little.
+var everyone = slices.Insert(slices.Clone(candidates), len(candidates)-1,
+	candidate{"heartbeat", "--detector heartbeat"}, candidate{"accrual", "--detector accrual"})
 
 const inquest = "--detector inquest"
 
@@ -43,35 +51,38 @@ func aim(args string, ok bool) string {
 // crashes is how long it takes until a crash is known to all.
 func crashes(l *lab) {
 	l.head("What happens", "Detector", "First suspicion", "Known by all", "Crashes", "Aim for Inquest", "Reached", "Command")
+	const five = ",every=8.1s,times=5"
 	type scene struct {
 		what, args     string
 		seeds          int
 		median, p99    float64
-		largest, quiet bool
+		small, largest bool // run by everyone; not when time is short
+		quiet          bool
 	}
 	for _, x := range []scene{
-		{"a host crashes, n = 100", "--nodes 100 --at 5.3s=crash:1", 20, 2, 2.6, false, false},
-		{"n = 1,000", "--nodes 1000 --at 5.3s=crash:1", 20, 2, 2.6, false, false},
-		{"n = 5,000", "--nodes 5000 --at 5.3s=crash:1,every=6s,times=5", 4, 2, 2.6, true, false},
-		{"a process crashes, its host lives, n = 1,000", "--nodes 1000 --at 5.3s=kill:1", 20, 0.7, 1.2, false, false},
-		{"a host crashes, 50 % loss, n = 1,000", "--nodes 1000 --loss 50% --at 20.3s=crash:1", 20, 2.2, 3.2, false, true},
+		{"a host crashes, n = 100", "--nodes 100 --at 5.3s=crash:1" + five, 20, 2, 2.6, true, false, false},
+		{"n = 1,000", "--nodes 1000 --at 5.3s=crash:1" + five, 20, 2, 2.6, false, false, false},
+		{"n = 5,000, 2 seeds", "--nodes 5000 --at 5.3s=crash:1,every=3.1s,times=10", 2, 2, 2.6, false, true, false},
+		{"a process crashes, its host lives, n = 1,000", "--nodes 1000 --at 5.3s=kill:1" + five, 20, 0.7, 1.2, false, false, false},
+		{"a host crashes, 50 % loss, n = 1,000", "--nodes 1000 --loss 50% --at 20.3s=crash:1" + five, 20, 2.2, 3.2, false, false, true},
 		{"a host crashes, three datacenters 40 to 80 ms apart, n = 1,000",
-			"--nodes 1000 --zones 3 --between 20ms-40ms --at 5.3s=crash:1", 20, 2.2, 2.8, false, false},
+			"--nodes 1000 --zones 3 --between 20ms-40ms --at 5.3s=crash:1" + five, 20, 2.2, 2.8, false, false, false},
 	} {
 		if l.quick && x.largest {
 			continue
 		}
-		for _, c := range candidates {
+		who := candidates
+		if x.small {
+			who = everyone
+		}
+		for _, c := range who {
 			seeds := l.seeds(x.seeds)
-			duration := 45
+			duration := 75
 			if c.args == inquest {
-				duration = 15
+				duration = 45
 			}
 			if x.quiet { // what a node knows of the loss it has to learn first
 				duration += 15
-			}
-			if x.largest {
-				duration += 20
 			}
 			scene := x.args
 			if x.quiet && c.args != inquest { // half of all probes fail: everybody is suspected all the time, which takes long
@@ -94,8 +105,8 @@ func mass(l *lab) {
 		share string
 		aim   float64
 	}{{"10%", 3.5}, {"50%", 9}} {
-		for _, c := range append(candidates[:len(candidates):len(candidates)], struct{ name, args string }{"swim without local health", "--detector swim --set swim.nolocalhealth=true"}) {
-			args := fmt.Sprintf("%s --nodes 1000 --warm --at 5.3s=crash:%s --duration 150s --seeds %d", c.args, x.share, l.seeds(4))
+		for _, c := range append(slices.Clone(candidates), candidate{"swim without local health", "--detector swim --set swim.nolocalhealth=true"}) {
+			args := fmt.Sprintf("%s --nodes 1000 --warm --at 5.3s=crash:%s --duration 150s --seeds %d", c.args, x.share, l.seeds(3))
 			if c.args == inquest {
 				args = strings.Replace(args, "150s", "75s", 1)
 			}
@@ -134,7 +145,7 @@ func slow(l *lab) {
 		head = append(head, c.name)
 	}
 	l.head(append(head, "Reached")...)
-	seeds := l.seeds(4)
+	seeds := l.seeds(2)
 	const every = "--nodes 128 --warm --unchecked --at 5s=ACTION --duration 120s --seeds "
 	for _, g := range []struct{ name, action string }{
 		{"slow links", "link:n1-nC/all,for=D,every=E,latency=1ms-D"}, {"stand still", "pause:n1-nC,for=D,every=E"},

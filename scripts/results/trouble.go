@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -68,7 +69,7 @@ func churn(l *lab) {
 	l.head("Detector", "Seeds", "Views equal after the last change", "Known by all, each crash", "Failures of the living", "Bytes a second", "Reached", "Command")
 	for _, c := range candidates {
 		args := fmt.Sprintf("%s --nodes 1000 --warm --unchecked --at 1s=start:1,every=1s,times=600 --at 1.5s=crash:1,every=1s,times=600 --duration 660s --seeds %d",
-			c.args, l.seeds(4))
+			c.args, l.seeds(2))
 		o := l.sim(args)
 		worst := 0.0
 		for _, r := range o.Runs {
@@ -89,16 +90,19 @@ const sealing = 35
 // idle is what nodes send when nothing happens.
 func idle(l *lab) {
 	l.head("Detector", "Nodes", "Packets a second", "Bytes a second", "and sealed", "Reached", "Command")
-	for _, c := range candidates {
-		for _, n := range []int{50, 500, 5000} {
-			if l.quick && n > 500 {
+	for _, c := range everyone {
+		for _, x := range []struct {
+			nodes int
+			time  string
+		}{{50, "120s"}, {500, "120s"}, {5000, "60s"}} {
+			if x.nodes > 500 && (l.quick || !slices.Contains(candidates, c)) {
 				continue
 			}
-			args := fmt.Sprintf("%s --nodes %d --warm --unchecked --at 0s=calm --duration 120s", c.args, n)
+			args := fmt.Sprintf("%s --nodes %d --warm --unchecked --at 0s=calm --duration %s", c.args, x.nodes, x.time)
 			o := l.sim(args)
 			packets, bytes := o.Summary["node_packets_per_second"].Mean, o.Summary["node_bytes_per_second"].Mean
 			sealed := bytes + sealing*packets
-			l.row(c.name, n, fmt.Sprintf("%.2f", packets), fmt.Sprintf("%.0f", bytes), fmt.Sprintf("%.0f", sealed),
+			l.row(c.name, x.nodes, fmt.Sprintf("%.2f", packets), fmt.Sprintf("%.0f", bytes), fmt.Sprintf("%.0f", sealed),
 				aim(c.args, packets <= 3.5 && sealed <= 360), command(args))
 		}
 	}
