@@ -150,16 +150,18 @@ func (r *Relay) wakeJob(now mono.Time, i int32) {
 	if j.mine.is && j.mine.out && j.mine.until <= now {
 		r.leave(now, j)
 	}
+	moved := false
 	for k := 0; k < len(j.legs); k++ {
 		if l := &j.legs[k]; l.due <= now {
 			r.late(now, j, k)
+			moved = true
 		}
 	}
 	j.due = j.mine.due()
 	for k := range j.legs {
 		j.due = min(j.due, j.legs[k].due)
 	}
-	if j.open == 0 {
+	if moved && j.open == 0 {
 		r.finish(now, i)
 		return
 	}

@@ -45,7 +45,7 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 	l.due = mono.Never
 	m, ok := r.host.Table().Get(l.id)
 	gone := !ok || !m.State.Live()
-	if !gone && l.state != taken {
+	if !gone && l.state == asked {
 		if l.attempt == 0 && !r.silent(now, l.id) {
 			r.paths.lost.add(true)
 			r.congested(now, j)
@@ -62,17 +62,20 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 		l.bare = true
 		r.again(now, j, l)
 		l.due = min(l.due, now.Add(maxWork))
-	case l.state == asked && !gone && l.tries < policies[j.Loss].hand:
+	case l.state == asked && !gone && l.tries < r.policy(j).hand:
 		r.again(now, j, l)
 	default:
 		r.redelegate(now, j, k)
 	}
 }
 
+// policy is what the losses ask for: those that the job was begun with, or what was seen since.
+func (r *Relay) policy(j *job) *policy { return &policies[max(j.Loss, r.paths.lost.class())] }
+
 func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
-	tries := policies[j.Loss].tries
+	tries := r.policy(j).tries
 	if l.mute {
-		tries = policies[j.Loss].mute
+		tries = r.policy(j).mute
 	}
 	switch {
 	case gone:

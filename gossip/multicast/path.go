@@ -102,15 +102,17 @@ func (m *lossMeter) told(class uint8) {
 	}
 }
 
-// policies are what a class of loss asks for.
-var policies = [4]struct {
+// policy is what a class of loss asks for.
+type policy struct {
 	extras uint8 // copies beside the tree that a node sends of a small parcel
 	hand   uint8 // tries with a delegate before another is asked
 	tries  uint8 // with a single member
 	mute   uint8 // with one that was silent before
 	silent uint8 // tries without an answer, of any parcels, that make a member silent
 	growth uint8 // each try is waited for longer than the last by this part of it: where much is lost, silence says less
-}{{1, 1, 6, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4}, {5, 2, 13, 9, 14, 4}}
+}
+
+var policies = [4]policy{{1, 1, 6, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4}, {5, 2, 13, 9, 14, 4}}
 
 // silence knows who let several tries in a row pass without an answer. It is a cache without chains: who meets another
 // in it is forgotten, which costs a time-out.

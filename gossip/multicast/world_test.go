@@ -80,7 +80,7 @@ func (q *events) Pop() any {
 
 // newWorld makes n relays that know each other; zone names that of each.
 func newWorld(t testing.TB, n int, seed uint64, cfg Config, zone func(i int) string) *world {
-	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 1)), now: mono.Time(time.Hour), byID: map[member.ID]*node{}}
+	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 1)), now: mono0, byID: map[member.ID]*node{}}
 	w.latency = func() time.Duration { // the issue's: 0.05 ms + lognormal(median 0.45 ms, sigma 0.4)
 		return 50*time.Microsecond + time.Duration(float64(450*time.Microsecond)*math.Exp(0.4*w.rng.NormFloat64()))
 	}
@@ -279,4 +279,19 @@ func (w *world) spreadOf(origin *node, seq uint64) (s spread) {
 func median(list []time.Duration) time.Duration {
 	slices.Sort(list)
 	return list[len(list)/2]
+}
+
+// mono0 is when a world begins.
+const mono0 = mono.Time(time.Hour)
+
+// idle checks that nothing is left to be done, and nothing remembered that should be forgotten.
+func (w *world) idle() {
+	w.t.Helper()
+	for _, x := range w.nodes {
+		if s := x.Stats(); !x.down && (s.Jobs > 0 || len(x.at) > 0 || len(x.waiting) > 0 || len(x.orphans) > 0 || x.Deadline() != mono.Never) {
+			w.t.Errorf("node %d still has %d jobs, %d parcels, %d lanes waiting, %d orphans, and is due at %d",
+				x.i, s.Jobs, len(x.at), len(x.waiting), len(x.orphans), x.Deadline())
+			return
+		}
+	}
 }
