@@ -82,8 +82,7 @@ func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool)
 		r.confirmClosed(now, p, c)
 		return
 	}
-	if len(r.jobs)-len(r.free) >= maxJobs {
-		r.stats.Refused++
+	if !r.room() {
 		return
 	}
 	i := r.begin(now, b, bare)

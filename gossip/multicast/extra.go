@@ -1,6 +1,9 @@
 package multicast
 
 import (
+	"slices"
+	"time"
+
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
@@ -13,8 +16,10 @@ type orphan struct {
 	due mono.Time
 }
 
-// orphanCopies are sent of a parcel that the tree does not bring.
-const orphanCopies = 2
+const (
+	orphanCopies = 2 // that are sent of a parcel that the tree does not bring
+	farOrphan    = 3 // times as long is waited for the tree to bring a parcel from another zone
+)
 
 // extras sends copies of a parcel that just came in to other places of the ring: the same distances for all who have
 // it, so that as many go out from each as come in at each. A big parcel costs too much for that, and without losses half
@@ -59,10 +64,15 @@ func (r *Relay) beside(now mono.Time, b *wire.Branch, id member.ID, class uint8)
 	}
 }
 
-// orphan waits for the tree to bring a parcel that came beside it.
+// orphan waits for the tree to bring a parcel that came beside it: not all for as long, so that one of them goes first.
 func (r *Relay) orphan(now mono.Time, b *wire.Branch) {
+	wait := r.cfg.Orphan
+	if p, ok := r.placeOf(b.Origin); ok && p.zone() != r.self().zone() {
+		wait *= farOrphan
+	}
+	wait += time.Duration(r.host.Rand().Int64N(int64(wait)))
 	if len(r.orphans) < maxOrphans {
-		r.orphans = append(r.orphans, orphan{*b, now.Add(r.cfg.Orphan)})
+		r.orphans = append(r.orphans, orphan{*b, now.Add(wait)})
 	}
 }
 
@@ -70,24 +80,47 @@ func (r *Relay) orphan(now mono.Time, b *wire.Branch) {
 func (r *Relay) found(b *wire.Branch) {
 	for i := range r.orphans {
 		if o := &r.orphans[i].b; o.Origin == b.Origin && o.First == b.First && o.Generation == b.Generation {
-			r.orphans = append(r.orphans[:i], r.orphans[i+1:]...)
+			r.orphans = slices.Delete(r.orphans, i, i+1)
 			return
 		}
 	}
 }
 
-// adopt passes on the parcels for which the tree was waited for in vain.
+// adopt takes on the parcels that the tree does not bring: this node brings them to its own part of the ring, and has
+// others hear of them by copies beside the tree.
 func (r *Relay) adopt(now mono.Time) {
-	for len(r.orphans) > 0 && r.orphans[0].due <= now {
-		b := r.orphans[0].b
-		r.orphans = append(r.orphans[:0], r.orphans[1:]...)
+	for i := 0; i < len(r.orphans); {
+		if r.orphans[i].due > now {
+			i++
+			continue
+		}
+		b := r.orphans[i].b
+		r.orphans = slices.Delete(r.orphans, i, i+1)
 		r.stats.Orphans++
 		places := r.ring.of(r.host.Table())
 		for range orphanCopies {
-			p := places[r.host.Rand().IntN(len(places))]
-			if p.id != b.Origin && p.id != r.host.Self() {
+			if p := places[r.host.Rand().IntN(len(places))]; p.id != b.Origin && p.id != r.host.Self() {
 				r.beside(now, &b, p.id, b.Loss)
 			}
 		}
+		b.Span = wire.Span{}
+		if len(places) > direct {
+			width := widthOf(places)
+			b.Span = wire.Span{Bits: width, Prefix: r.self().key &^ rest(width)}
+		}
+		if r.find(&b) < 0 && r.recall(&b) == nil && r.room() {
+			if k := r.begin(now, &b, false); r.jobs[k].open == 0 {
+				r.finish(now, k)
+			}
+		}
 	}
+}
+
+// room says whether another duty can be taken.
+func (r *Relay) room() bool {
+	if len(r.jobs)-len(r.free) < maxJobs {
+		return true
+	}
+	r.stats.Refused++
+	return false
 }

@@ -25,3 +25,132 @@ func TestOfferedAgain(t *testing.T) {
 		w.idle()
 	}
 }
+
+// settled lets a publication run out and checks that all live nodes have it, the origin knows, and nothing is left.
+func (w *world) settled(origin *node, seq uint64) {
+	w.t.Helper()
+	w.run(10 * time.Second)
+	if s := w.spreadOf(origin, seq); s.missing > 0 {
+		w.t.Errorf("%d live nodes are without it", s.missing)
+	}
+}
+
+// Delegates that stand still, before or after they took their span, are replaced.
+func TestPausedDelegates(t *testing.T) {
+	for _, after := range []time.Duration{0, 600 * time.Microsecond, 1200 * time.Microsecond} {
+		w := newWorld(t, 1000, 5, Config{}, nil)
+		w.measure(0, 2)
+		origin := w.nodes[0]
+		start := w.now
+		seq := origin.publish(1, 128)
+		w.run(after)
+		asleep := 0
+		for i := range origin.jobs {
+			for _, l := range origin.jobs[i].legs {
+				if x := w.byID[l.id]; !l.single() && asleep < 8 {
+					x.asleep = start.Add(20 * time.Second)
+					asleep++
+				}
+			}
+		}
+		w.run(2 * time.Second)
+		k := [2]uint64{uint64(origin.id), seq}
+		var last time.Duration
+		awake, had := 0, 0
+		for _, x := range w.nodes {
+			if x.asleep <= w.now {
+				awake++
+				if at, ok := x.got[k]; ok {
+					had++
+					last = max(last, at.Sub(start))
+				}
+			}
+		}
+		t.Logf("%d delegates asleep after %v: %d of %d awake nodes have it, the last after %v", asleep, after, had, awake, last)
+		if asleep != 8 || had != awake || last > 100*time.Millisecond {
+			t.Error("that is not all, or late")
+		}
+	}
+}
+
+// The origin dies after its first datagrams: whoever has the message brings it to nearly all, and the digests of package
+// stream do the rest.
+func TestOriginDies(t *testing.T) {
+	for _, first := range []int{4, 12, 40} {
+		w := newWorld(t, 1000, 6, Config{}, nil)
+		w.measure(0, 2)
+		origin := w.nodes[7]
+		origin.lastWords = first
+		seq := origin.publish(1, 128)
+		w.run(3 * time.Second)
+		s := w.spreadOf(origin, seq)
+		t.Logf("after %d datagrams of a dead origin: t50 %v t99 %v, %d of %d without it", first, s.t50, s.t99, s.missing, len(w.nodes)-1)
+		if s.missing > 200 {
+			t.Errorf("%d are without it", s.missing)
+		}
+		origin.down = true
+		w.idle()
+	}
+}
+
+// Half of the nodes are dead, half of the packets are lost: whoever lives gets every message, and each origin knows.
+func TestAllGetEverything(t *testing.T) {
+	for _, c := range []struct{ loss, crashed float64 }{{0.5, 0}, {0, 0.5}, {0.3, 0.3}} {
+		w := newWorld(t, 200, 7, Config{}, nil)
+		w.loss = c.loss
+		w.crash(c.crashed)
+		for i, x := range w.nodes {
+			if !x.down {
+				seq := x.publish(1, 100)
+				if i%20 == 0 {
+					w.settled(x, seq)
+				}
+			}
+		}
+		w.run(30 * time.Second)
+		for _, x := range w.nodes {
+			if x.down {
+				continue
+			}
+			if s := w.spreadOf(x, 1); s.missing > 0 {
+				t.Fatalf("loss %v, crashed %v: %d live nodes are without a message of node %d", c.loss, c.crashed, s.missing, x.i)
+			}
+			live := 0
+			for _, y := range w.nodes {
+				if !y.down {
+					live++
+				}
+			}
+			if p := x.told[len(x.told)-1]; !p.Done || p.Have != live {
+				t.Fatalf("loss %v, crashed %v: node %d knows of %+v, %d live", c.loss, c.crashed, x.i, p, live)
+			}
+		}
+		for _, x := range w.nodes { // the dead are found out
+			if x.down {
+				w.bury(x)
+			}
+		}
+		w.run(30 * time.Second)
+		w.idle()
+	}
+}
+
+// Members that only some know of get what is published by those who know them.
+func TestViewsDiffer(t *testing.T) {
+	w := newWorld(t, 300, 8, Config{}, nil)
+	rare := w.nodes[299]
+	for _, x := range w.nodes[100:299] {
+		before, _ := x.table.Get(rare.id)
+		x.table.Forget(rare.id)
+		x.Forget()
+		_ = before
+	}
+	for i := range 20 {
+		origin := w.nodes[i]
+		seq := origin.publish(1, 100)
+		w.run(time.Second)
+		if s := w.spreadOf(origin, seq); s.missing > 0 {
+			t.Errorf("%d are without the message of node %d", s.missing, i)
+		}
+	}
+}

@@ -74,7 +74,10 @@ func (r *Relay) policy(j *job) *policy { return &policies[max(j.Loss, r.paths.lo
 
 func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 	tries := r.policy(j).tries
-	if l.mute {
+	switch {
+	case j.mine.tried: // it is offered again later
+		tries = 2
+	case l.mute:
 		tries = r.policy(j).mute
 	}
 	switch {

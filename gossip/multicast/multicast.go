@@ -186,8 +186,8 @@ func (r *Relay) Deadline() mono.Time {
 	for _, i := range r.waiting {
 		due = min(due, r.lanes[i].due)
 	}
-	if len(r.orphans) > 0 {
-		due = min(due, r.orphans[0].due)
+	for i := range r.orphans {
+		due = min(due, r.orphans[i].due)
 	}
 	return due
 }

@@ -28,6 +28,7 @@ type mine struct {
 	out     bool          // it counts for the window
 	until   mono.Time     // then it does not any more
 	told    mono.Time     // when the host was told last
+	tried   bool          // all was done that can be done at once
 	backoff time.Duration // until the silent are offered it again
 }
 
@@ -155,15 +156,15 @@ func (r *Relay) congested(now mono.Time, j *job) {
 // progress tells the host of an own parcel, now and then.
 func (r *Relay) progress(now mono.Time, j *job) {
 	if now.Sub(j.mine.told) >= tellEvery {
-		r.tell(now, j, false)
+		r.tell(now, j)
 	}
 }
 
-func (r *Relay) tell(now mono.Time, j *job, isDone bool) {
+func (r *Relay) tell(now mono.Time, j *job) {
 	j.mine.told = now
 	of, have, missing := j.sum()
 	r.host.Confirmed(now, Progress{
-		First: j.First, Last: j.First + uint64(j.Count) - 1, Have: int(have), Of: int(of), Missing: missing, Done: isDone,
+		First: j.First, Last: j.First + uint64(j.Count) - 1, Have: int(have), Of: int(of), Missing: missing, Done: j.mine.tried,
 	})
 }
 
@@ -171,13 +172,15 @@ func (r *Relay) tell(now mono.Time, j *job, isDone bool) {
 // after a pause, until nobody is, or until there are too many such parcels: then it is left to the digests.
 func (r *Relay) finishOwn(now mono.Time, i int32) {
 	j := &r.jobs[i]
-	r.tell(now, j, true)
+	j.mine.tried = true
+	r.tell(now, j)
 	if j.mine.out {
 		r.own.window = min(r.own.window+1, r.cfg.Window)
 	}
 	r.leave(now, j)
 	open := false
-	for k := range j.legs {
+	for k := 0; k < len(j.legs); k++ {
+		r.name(j, k)
 		if l := &j.legs[k]; l.have < l.of {
 			l.due = now.Add(j.mine.backoff)
 			j.due = min(j.due, l.due)
@@ -197,6 +200,24 @@ func (r *Relay) finishOwn(now mono.Time, i int32) {
 	if len(o.linger) > maxLinger {
 		r.release(o.linger[0])
 		o.linger = append(o.linger[:0], o.linger[1:]...)
+	}
+}
+
+// name makes legs of their own for the members that a span is missing, if all are named: the others need not be asked
+// again.
+func (r *Relay) name(j *job, k int) {
+	l := &j.legs[k]
+	if l.single() || l.have >= l.of || len(l.missing) != int(l.of-l.have) {
+		return
+	}
+	missing := l.missing
+	l.of, l.missing = l.have, nil
+	for _, id := range missing {
+		if p, ok := r.placeOf(id); ok {
+			j.legs = append(j.legs, leg{
+				span: wire.Span{Bits: wire.SpanSelf}, id: id, zone: p.zone(), state: done, of: 1, missing: []member.ID{id}, due: mono.Never,
+			})
+		}
 	}
 }
 

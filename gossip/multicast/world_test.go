@@ -50,6 +50,8 @@ type node struct {
 	down   bool
 	asleep mono.Time // it takes nothing in before
 
+	lastWords int // datagrams after which it dies; 0: it lives
+
 	copies, packets, bytes int
 	told                   []Progress
 }
@@ -149,6 +151,11 @@ func (x *node) Send(_ mono.Time, to detect.Peer, messages []byte) {
 	if x.down {
 		return
 	}
+	if x.lastWords > 0 {
+		if x.lastWords--; x.lastWords == 0 {
+			defer func() { x.down = true }()
+		}
+	}
 	x.packets++
 	x.bytes += overhead + len(messages)
 	y := w.byID[to.ID]
@@ -242,6 +249,20 @@ func (x *node) step(e event) {
 func (w *world) crash(share float64) {
 	for _, i := range w.rng.Perm(len(w.nodes))[:int(share*float64(len(w.nodes)))] {
 		w.nodes[i].down = true
+	}
+}
+
+// bury tells all tables that a node is dead.
+func (w *world) bury(dead *node) {
+	for _, x := range w.nodes {
+		before, _ := x.table.Get(dead.id)
+		f := before.Fact()
+		f.State = member.Failed
+		x.table.Merge(w.now, f)
+		after, _ := x.table.Get(dead.id)
+		x.Changed(w.now, before, after)
+		x.Flush(w.now)
+		x.arm()
 	}
 }
 
