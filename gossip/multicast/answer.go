@@ -94,6 +94,10 @@ func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool)
 	r.confirm(now, p, b, wire.DutyTaken)
 }
 
+// maxLacks is how often the tries with a member begin anew because it answered: one that refuses the parcel would ask
+// for it for ever.
+const maxLacks = 4
+
 // stale is the age from which a span that was not complete is gone through again when somebody asks.
 const stale = 100 * time.Millisecond
 
@@ -140,7 +144,10 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 		l.due = now.Add(r.work(l))
 		j.due = min(j.due, l.due)
 	case l.bare:
-		l.bare = false
+		if l.bare = false; l.lacked < maxLacks {
+			l.lacked++
+			l.tries = 0 // it answers
+		}
 		r.again(now, j, l)
 	}
 	r.schedule(i, j.due)
@@ -163,7 +170,8 @@ func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Co
 		for i := 0; i+8 <= len(m.Missing); i += 8 {
 			missing = append(missing, member.ID(binary.BigEndian.Uint64(m.Missing[i:])))
 		}
-		r.end(j, l, min(int32(min(m.Have, 1<<30)), l.of), missing)
+		lack := int32(min(max(m.Of, m.Have)-m.Have, uint32(l.of)))
+		r.end(j, l, min(int32(min(m.Have, 1<<30)), l.of-lack), missing)
 		return
 	}
 	l.of = 1

@@ -47,6 +47,7 @@ type leg struct {
 	attempt uint8 // of the last Carry or Offer
 	tries   uint8 // without an answer since the last one, or since id was asked
 	hands   uint8 // delegates so far
+	lacked  uint8 // answers that the parcel is not there
 	bare    bool  // the parcel is offered: id may have it
 	mute    bool  // id was silent before
 	sent    [4]mono.Time

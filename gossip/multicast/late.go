@@ -62,7 +62,8 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 		l.bare = true
 		r.again(now, j, l)
 		l.due = min(l.due, now.Add(maxWork))
-	case l.state == asked && !gone && l.tries < r.policy(j).hand:
+	case l.state == asked && !gone && (l.tries < r.policy(j).hand || !j.small && l.tries == 1):
+		l.bare = l.bare || !j.small
 		r.again(now, j, l)
 	default:
 		r.redelegate(now, j, k)
@@ -85,6 +86,7 @@ func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 		l.of = 0
 		r.end(j, l, 0, nil)
 	case l.tries < tries:
+		l.bare = l.bare || !j.small // a big parcel is not sent twice unless it has to be
 		r.again(now, j, l)
 	default:
 		r.stats.Unconfirmed++

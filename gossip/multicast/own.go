@@ -120,7 +120,7 @@ func (r *Relay) launch(now mono.Time, b *wire.Branch, size int) {
 		i = r.begin(now, b, false)
 		j := &r.jobs[i]
 		j.Bits = 0
-		r.delegate(now, j, wire.Span{}, n-1, false)
+		r.delegate(now, j, wire.Span{}, n, false)
 	} else {
 		i = r.begin(now, b, false)
 	}

@@ -58,26 +58,37 @@ func (r *Relay) rto(zone uint16) time.Duration {
 
 const percent = 1 << 16 / 100
 
-// lossMeter is the share of first tries without an answer in time, in 1/65,536, as an exponential average. Whole
-// numbers are the same on every machine.
+// lossMeter is the share of first tries without an answer in time, in 1/65,536: the mean of the first few, then an
+// exponential average. Whole numbers are the same on every machine.
 type lossMeter struct {
-	share   int32
-	samples int32
+	share, samples int32
+	heard          uint8 // the class that somebody else told last
 }
 
+const (
+	lossMemory = 64 // samples over which losses are averaged
+	lossFew    = 16 // samples from which on a node believes its own eyes alone
+)
+
 func (m *lossMeter) add(lost bool) {
-	m.samples = min(m.samples, 1<<20) + 1
+	m.samples = min(m.samples+1, lossMemory)
+	x := int32(0)
 	if lost {
-		m.share += (1<<16 - m.share) >> 5
-	} else {
-		m.share -= m.share >> 5
+		x = 1 << 16
 	}
+	m.share += (x - m.share) / m.samples
 }
+
+// told hears from somebody else how lossy the network is. Only a node that hardly knows itself believes it, so that no
+// rumor of losses keeps itself alive.
+func (m *lossMeter) told(class uint8) { m.heard = class }
 
 // class says how lossy the network is: 0 below 2 % of the packets, 1 below 15 %, 2 below 35 %, 3 above. A try is lost
 // if the packet or its answer is.
 func (m *lossMeter) class() uint8 {
 	switch {
+	case m.samples < lossFew:
+		return m.heard
 	case m.share < 5*percent:
 		return 0
 	case m.share < 28*percent:
@@ -86,20 +97,6 @@ func (m *lossMeter) class() uint8 {
 		return 2
 	}
 	return 3
-}
-
-// told hears from somebody else how lossy the network is. A node that knows nothing believes it; one that does gives way
-// a little, so that what is said settles where what is measured is.
-func (m *lossMeter) told(class uint8) {
-	if class == m.class() {
-		return
-	}
-	typical := [4]int32{0, 12 * percent, 44 * percent, 75 * percent}[class]
-	if m.samples == 0 {
-		m.share = typical
-	} else {
-		m.share += (typical - m.share) >> 4
-	}
 }
 
 // policy is what a class of loss asks for.

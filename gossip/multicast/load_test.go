@@ -1,0 +1,90 @@
+package multicast
+
+import (
+	"testing"
+	"time"
+)
+
+// stream has nodes publish at a rate in all, and returns what that cost a node and message.
+func (w *world) stream(publishers, perSecond, size int, d time.Duration) (packets, bytes, copies float64, worst time.Duration) {
+	count := int(d.Seconds() * float64(perSecond))
+	type sent struct {
+		by  *node
+		seq uint64
+	}
+	var all []sent
+	for k := range count {
+		x := w.nodes[k%publishers]
+		w.at(event{at: w.now.Add(time.Duration(k) * time.Second / time.Duration(perSecond)), do: func() {
+			all = append(all, sent{x, x.publish(1, size)})
+		}})
+	}
+	for _, x := range w.nodes {
+		x.packets, x.bytes, x.copies = 0, 0, 0
+	}
+	w.run(d + 5*time.Second)
+	for _, s := range all {
+		r := w.spreadOf(s.by, s.seq)
+		worst = max(worst, r.t100)
+	}
+	for _, x := range w.nodes {
+		packets, bytes, copies = packets+float64(x.packets), bytes+float64(x.bytes), copies+float64(x.copies)
+	}
+	per := float64(count * len(w.nodes))
+	return packets / per, bytes / per, copies / per, worst
+}
+
+// A thousand messages a second share datagrams, whether one publishes or all do.
+func TestStreams(t *testing.T) {
+	for _, c := range []struct {
+		what            string
+		publishers      int
+		loss            float64
+		packets, copies float64
+	}{
+		{"one publisher", 1, 0, 1.3, 1.1}, {"all publish", 128, 0, 1.3, 1.2}, {"all publish, 10 % loss", 128, 0.1, 4, 3.5},
+	} {
+		w := newWorld(t, 128, 11, Config{}, nil)
+		w.loss = c.loss
+		packets, bytes, copies, worst := w.stream(c.publishers, 1000, 138, 2*time.Second)
+		t.Logf("%s: %.2f datagrams, %.0f B and %.2f copies a node and message, at all after %v at most", c.what, packets, bytes, copies, worst)
+		if packets > c.packets || copies > c.copies || worst > time.Second {
+			t.Error("that is too much")
+		}
+		w.idle()
+	}
+}
+
+// A large message is spread over all nodes' uplinks: each receives it little more than once, and nobody sends much more.
+func TestLarge(t *testing.T) {
+	for _, loss := range []float64{0, 0.1} {
+		w := newWorld(t, 128, 12, Config{}, nil)
+		w.loss = loss
+		w.measure(0, 3)
+		origin := w.nodes[3]
+		for _, x := range w.nodes {
+			x.packets, x.bytes, x.copies = 0, 0, 0
+		}
+		const pieces, size = 920, 1142
+		start := w.now
+		last := origin.publish(pieces, size)
+		w.run(5 * time.Second)
+		var took time.Duration
+		var copies float64
+		busiest := 0
+		for seq := last - pieces + 1; seq <= last; seq++ {
+			s := w.spreadOf(origin, seq)
+			took = max(took, s.t100+origin.got[[2]uint64{uint64(origin.id), seq}].Sub(start))
+		}
+		for _, x := range w.nodes {
+			copies += float64(x.copies)
+			busiest = max(busiest, x.bytes)
+		}
+		copies /= float64(pieces * (len(w.nodes) - 1))
+		t.Logf("%.0f %% loss: 1 MiB at all after %v, %.2f copies received, the busiest node sent %.2f MiB", 100*loss, took, copies, float64(busiest)/(1<<20))
+		if copies > 1.5 || took > 2*time.Second || busiest > 4<<20 {
+			t.Error("that is too much")
+		}
+		w.idle()
+	}
+}
