@@ -23,7 +23,7 @@ type EventKind uint8
 const (
 	MemberJoined    EventKind = iota + 1 // unknown before, or back in a new life
 	MemberUpdated                        // its tags or another part of its record changed
-	MemberSuspected                      // it may have failed
+	MemberSuspected                      // it may have failed, as this node sees it or one that shares its suspicions (gossip.Config)
 	MemberRecovered                      // it was suspect or failed, and lives
 	MemberFailed
 	MemberLeft

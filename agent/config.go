@@ -41,6 +41,7 @@ type Config struct {
 	RetainBytes           int           // 0: the library's default
 	Detector, Profile     string
 	Grace                 time.Duration // 0: the profile's
+	ShareSuspicions       bool
 }
 
 // Flags adds a flag for each setting, with its default.
@@ -65,6 +66,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Detector, "detector", gossip.DefaultDetector.String(), "failure detector: "+strings.Join(gossip.DetectorNames(), ", ")+"; all nodes alike")
 	f.StringVar(&c.Profile, "profile", gossip.ProfileNames[0], "kind of network: "+strings.Join(gossip.ProfileNames, ", ")+"; all nodes alike")
 	f.DurationVar(&c.Grace, "grace", 0, "with the detector inquest, the silence that is granted a member (default the profile's: 1.5s, wan 3s, local 750ms)")
+	f.BoolVar(&c.ShareSuspicions, "share-suspicions", false, "with the detector inquest, tell all members whom this node suspects, and not only who asks it")
 	f.IntVar(&c.MTU, "mtu", 1400, "most bytes of a datagram on the wire, without the headers of IP and UDP")
 	f.IntVar(&c.Budget, "budget", 1<<20, "most bytes a second of news that this node sends")
 }
@@ -127,6 +129,9 @@ func (c *Config) protocol(p *gossip.Config) (err error) {
 	}
 	if p.Detector, err = gossip.ParseDetector(c.Detector); err != nil {
 		return fmt.Errorf("--detector: %w", err)
+	}
+	if p.ShareSuspicions = c.ShareSuspicions; c.ShareSuspicions && p.Detector != gossip.INQUEST {
+		return fmt.Errorf("--share-suspicions is for the detector inquest, and this one is %s: add --detector inquest, or leave it out", p.Detector)
 	}
 	switch {
 	case c.Grace == 0:

@@ -72,6 +72,10 @@ type Config struct {
 	Reseed    time.Duration // how often the seeds are dialled again; default 60 s
 	JoinRetry time.Duration // the first pause between two tries to join, doubling up to 5 s; default 200 ms
 
+	// ShareSuspicions has this node tell all members whom it suspects, and when it does no more, for their users to act
+	// early. Only INQUEST suspects in private; with the others, suspicion is public or there is none.
+	ShareSuspicions bool
+
 	Stall time.Duration // a turn later than this after its deadline is a stall of one's own; default 100 ms
 }
 

@@ -47,6 +47,9 @@ func (s *script) message(t wire.Type, body []byte) (string, bool) {
 	case wire.TypeRecord:
 		m, ok := wire.ReadRecord(body)
 		return s.record(&m), ok
+	case wire.TypeAlarm:
+		m, ok := wire.ReadAlarm(body)
+		return fmt.Sprintf("alarm %d about %s by %s: %t", m.Seq, s.name(m.Target), s.name(m.Accuser), m.On), ok
 	case wire.TypeEvidence:
 		m, ok := wire.ReadEvidence(body)
 		text := fmt.Sprintf("evidence against %s by %s in %s", s.name(m.Target), s.name(m.Accuser), m.Span)

@@ -122,6 +122,7 @@ func (n *Node) apply(f member.Fact, full bool, accuser member.ID, age time.Durat
 func (n *Node) changed(before, after member.Member) {
 	n.detector.Changed(n.now, before, after)
 	n.private.settle(&before, &after)
+	n.settleShares(&before, &after)
 	n.repair.Changed(n.now, before, after)
 	n.relay.Changed(n.now, before, after)
 	n.streams.Changed(n.now, before, after)

@@ -61,6 +61,7 @@ type Node struct {
 	flushAt  Time   // no news leaves before; the coalescing delay, or the pace of a storm
 
 	verdicts verdicts
+	shares   shares
 
 	entry  entry
 	upkeep upkeep
@@ -101,6 +102,7 @@ func New(cfg *Config, self Self, rng rand.Source) (*Node, error) {
 		budget:   bucket{rate: c.Budget, burst: max(c.Budget/4, 8*c.MTU)},
 		replies:  bucket{rate: replyRate, burst: replyRate},
 		welcomes: bucket{rate: welcomeRate, burst: 2 * welcomeRate},
+		shares:   newShares(c.Rounds),
 		now:      Never,
 	}
 	n.setSelf(member.Share(r))
@@ -119,7 +121,7 @@ func (n *Node) Deadline() Time {
 		return 0
 	}
 	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(),
-		n.upkeep.due, n.entry.due(), n.flushDue())
+		n.upkeep.due, n.shares.due, n.entry.due(), n.flushDue())
 }
 
 // Wake does what has fallen due.
@@ -141,6 +143,7 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	}
 	n.wakeEntry()
 	n.wakeUpkeep()
+	n.wakeShares()
 	n.finish()
 }
 
@@ -211,6 +214,7 @@ func (n *Node) stalled(gap time.Duration) {
 	n.stats.Stalls++
 	n.detector.Stalled(gap)
 	n.repair.Stalled(gap)
+	n.shares.stalled(gap)
 	n.relay.Stalled(gap)
 	n.streams.Stalled(n.now, gap)
 	if gap > n.cfg.Retention/2 {
@@ -308,9 +312,7 @@ func (h host) Connect(_ Time, to detect.Peer) {
 }
 
 func (h host) Alarm(_ Time, id member.ID, on bool) {
-	if m, ok := h.n.table.Get(id); ok && m.State.Live() {
-		h.n.tell(pick(on, MemberSuspected, MemberRecovered), m)
-	}
+	h.n.alarmed(id, on)
 }
 
 func (h host) FailWith(_ Time, id member.ID, e detect.Evidence) { h.n.failWith(id, e) }

@@ -139,6 +139,12 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
 			n.explain(&e)
 		}
 		return ok
+	case wire.TypeAlarm:
+		a, ok := wire.ReadAlarm(body)
+		if ok {
+			n.hearAlarm(&a)
+		}
+		return ok
 	case wire.TypeRequest:
 		n.answerRequest(peer, body)
 	case wire.TypeCarry, wire.TypeOffer, wire.TypeConfirm:

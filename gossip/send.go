@@ -125,6 +125,12 @@ func (n *Node) closeReply(start int, to detect.Peer) {
 // putNews begins to spread a piece of news. Where packets are lost it takes more rounds until all have it: three become
 // ⌈3/√(1−r)⌉ at a share r of failed round trips, but a share of a tenth does not count yet.
 func (n *Node) putNews(it rumor.Item) {
+	n.news.SetRounds(n.rounds())
+	n.news.Put(n.now, it)
+}
+
+// rounds is in how many rounds news is pushed at present.
+func (n *Node) rounds() int {
 	usual := len(n.cfg.Rounds)
 	rounds := usual
 	if n.lossy != nil {
@@ -133,13 +139,12 @@ func (n *Node) putNews(it rumor.Item) {
 			rounds++
 		}
 	}
-	n.news.SetRounds(rounds)
-	n.news.Put(n.now, it)
+	return rounds
 }
 
 // flushDue returns when waiting rumors may leave.
 func (n *Node) flushDue() Time {
-	due := n.news.Deadline()
+	due := min(n.news.Deadline(), n.shares.rumors.Deadline())
 	if due == Never {
 		return Never
 	}
@@ -154,6 +159,7 @@ func (n *Node) flush() {
 		start := n.open(0)
 		storm := n.packNews(start)
 		n.packEvidence(start)
+		n.packAlarms(start)
 		if len(n.out.arena) == start+wire.HeaderSize {
 			n.out.arena = n.out.arena[:start]
 			return

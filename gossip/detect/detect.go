@@ -98,7 +98,8 @@ type Court interface {
 	// Connect asks for a TCP connection to a member's address, which is closed as soon as it stands. The answer is not
 	// waited for; it comes by Prober.Connected, within a few seconds or not at all.
 	Connect(now mono.Time, to Peer)
-	// Alarm tells this node's user, and nobody else, that a member does not answer this node, or does again.
+	// Alarm tells this node's user, and on request those of the others, that a member does not answer this node, or does
+	// again.
 	Alarm(now mono.Time, id member.ID, on bool)
 	// Unreachable tells this node's user, and nobody else, that a live member cannot be reached from here and that too
 	// few others can be asked about it, or that it is reached again.

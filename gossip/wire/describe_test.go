@@ -76,6 +76,10 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return describeTree(t, body)
 	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:
 		return describeStream(t, body)
+	case wire.TypeAlarm:
+		m, ok := wire.ReadAlarm(body)
+		return fmt.Sprintf("Alarm accuser=%016x by=%08x target=%016x instance=%08x seq=%d on=%t",
+			uint64(m.Accuser), m.By, uint64(m.Target), m.Instance, m.Seq, m.On), ok
 	case wire.TypeEvidence:
 		m, ok := wire.ReadEvidence(body)
 		text := fmt.Sprintf("Evidence target=%016x instance=%08x incarnation=%d accuser=%016x cause=%d pings=%d span=%s",
@@ -237,6 +241,9 @@ func rewrite(b []byte, t wire.Type, body []byte) []byte {
 		return rewriteTree(b, t, body)
 	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:
 		return rewriteStream(b, t, body)
+	case wire.TypeAlarm:
+		m, _ := wire.ReadAlarm(body)
+		return wire.AppendAlarm(b, m)
 	case wire.TypeEvidence:
 		m, _ := wire.ReadEvidence(body)
 		return wire.AppendEvidence(b, &m)

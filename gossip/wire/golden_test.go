@@ -125,6 +125,9 @@ func inquestVectors() []vector {
 		{name: "finding-guilty", bytes: wire.AppendFinding(nil, wire.Finding{
 			Seq: 9, Word: wire.WordGuilty, Cause: wire.CauseRefused, Pings: 5, Span: 310 * time.Millisecond,
 		})},
+		{name: "alarm", bytes: wire.AppendAlarm(nil, wire.Alarm{
+			Accuser: idOf(wren), By: instanceOf(wren), Target: idOf(lark), Instance: instanceOf(lark), Seq: 3, On: true,
+		})},
 	}
 }
 
