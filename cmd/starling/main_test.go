@@ -115,6 +115,7 @@ func TestErrors(t *testing.T) {
 		{nil, []string{"agent", "--profile", "moon"}},
 		{nil, []string{"agent", "--detector", "swim", "--grace", "3s"}},
 		{nil, []string{"agent", "--grace", "3h"}},
+		{nil, []string{"agent", "--detector", "swim", "--share-suspicions"}},
 		{nil, []string{"dev", "--detector", "swin"}},
 		{map[string]string{"STARLING_MTU": "many"}, []string{"agent"}},
 	} {
