@@ -56,7 +56,7 @@ func partition(l *lab) {
 	l.head("Detector", "Seeds", "Whole again after the heal, mean", "slowest", "Failed by its own side", "Busiest second, a node in the mean",
 		"Violations", "≤ 5 s", "Command")
 	for _, c := range []string{"swim", "inquest"} {
-		args := fmt.Sprintf("partition-heal --nodes 1000 --warm --detector %s --seeds %d", c, l.seeds(4))
+		args := fmt.Sprintf("partition-heal --nodes 1000 --warm --detector %s --seeds %d", c, l.seeds(2))
 		o := l.sim(args)
 		s, own := o.Summary["agreement_seconds"], sum(o, "live_failures_same_side")
 		l.row(c, len(o.Runs), fmt.Sprintf("%.2f s", s.Mean), fmt.Sprintf("%.2f s", s.Max), own, busiest(o), violations(o),
@@ -69,7 +69,7 @@ func churn(l *lab) {
 	l.head("Detector", "Seeds", "Views equal after the last change", "Known by all, each crash", "Failures of the living", "Bytes a second", "Reached", "Command")
 	for _, c := range candidates {
 		args := fmt.Sprintf("%s --nodes 1000 --warm --unchecked --at 1s=start:1,every=1s,times=600 --at 1.5s=crash:1,every=1s,times=600 --duration 660s --seeds %d",
-			c.args, l.seeds(2))
+			c.args, l.seeds(1))
 		o := l.sim(args)
 		worst := 0.0
 		for _, r := range o.Runs {
