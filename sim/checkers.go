@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -48,6 +49,9 @@ func (b Bounds) withDefaults(o *Options) Bounds {
 			b.Bytes = 1 << 20
 		}
 		b.Bytes += b.Bytes/4 + 256<<10 // the burst, and the probes, which the budget leaves out
+		if o.publishes() {
+			b.Bytes += cmp.Or(o.Gossip.Tree.Rate, 32<<20) * 9 / 8 // that of messages, with headers and its burst
+		}
 	}
 	return b
 }

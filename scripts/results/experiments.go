@@ -20,6 +20,7 @@ var experiments = []struct {
 	{"rounds", rounds}, {"rumor", rumors}, {"topology", subnets},
 	{"heartbeat", heartbeats}, {"accrual", accrual},
 	{"multicast", rivals}, {"pareto", pareto},
+	{"messages", spreads}, {"reliability", reliability},
 }
 
 // speed is how fast idle clusters are simulated.

@@ -34,6 +34,10 @@ type outcome struct {
 		Settled    []struct{ After float64 }
 		Timeline   []struct{ Up, Bytes float64 }
 		Violations []struct{ Checker, Text string }
+		Messages   struct {
+			Count int
+			Ratio float64
+		}
 	}
 }
 
