@@ -82,6 +82,8 @@ func runTask(ctx context.Context, t task) record {
 	results, tail, used, err := runChild(limited, t.job)
 	r.Results, r.Machine = results, eye.stop(used)
 	switch {
+	case limited.Err() == context.DeadlineExceeded && t.job.World == measure.Virtual:
+		r.Failure = fmt.Sprintf("this machine did not compute it within %v, which says nothing of the peer but what it costs", t.limit)
 	case limited.Err() == context.DeadlineExceeded:
 		r.Failure = fmt.Sprintf("did not finish within %v", t.limit)
 	case err != nil:

@@ -2,6 +2,7 @@
 // process, and in virtual time, on the same network in memory. See README.md.
 //
 //	go run . [-world real|virtual] [-peers a,b] [-n 32,128] [-only a,b] [-quick] [-json FILE] [-o FILE]
+//	go run . -from FILE,FILE
 package main
 
 import (
@@ -25,6 +26,7 @@ type options struct {
 	sizes               []int
 	quick               bool
 	json, out           string
+	from                []string
 }
 
 const resultsFile = "RESULTS.md"
@@ -47,14 +49,21 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
-	records, err := runAll(ctx, plan(o))
+	runs, err := load(o.from)
 	if err != nil {
 		return err
 	}
-	r := newReport(records)
+	if len(o.from) == 0 {
+		records, err := runAll(ctx, plan(o))
+		if err != nil {
+			return err
+		}
+		runs = []saved{newSaved(records)}
+	}
+	r := newReport(runs...)
 	r.terminal(os.Stdout)
 	if o.json != "" {
-		if err := r.writeJSON(o.json); err != nil {
+		if err := runs[0].write(o.json); err != nil {
 			return err
 		}
 	}
@@ -72,6 +81,7 @@ func parse(args []string) (o options, err error) {
 	only := f.String("only", "", "the measures, such as join,message; all if not given")
 	f.BoolVar(&o.quick, "quick", false, "shorter spans and one repetition, for a look")
 	f.StringVar(&o.json, "json", "", "write every sample to this file")
+	from := f.String("from", "", "measure nothing: report what -json wrote to these files, such as virtual.json,real.json")
 	f.StringVar(&o.out, "o", "", "write the tables to this file as Markdown; "+resultsFile+" if nothing is left out")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -79,6 +89,7 @@ func parse(args []string) (o options, err error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("what is %q? there are only flags: see -help", f.Arg(0))
 	}
+	o.from = fields(*from)
 	if o.worlds = fields(*world); len(o.worlds) == 0 {
 		o.worlds = []string{measure.Real, measure.Virtual}
 	}
@@ -89,6 +100,9 @@ func parse(args []string) (o options, err error) {
 			return o, fmt.Errorf("-n %q: a size is a number from 4 to 5000", s)
 		}
 		o.sizes = append(o.sizes, n)
+	}
+	if o.json != "" && len(o.from) > 0 {
+		return o, fmt.Errorf("-json writes what was measured, and -from measures nothing")
 	}
 	if o.out == "" && *world+*only+*sizes == "" && !o.quick && len(o.peers) == len(peer.Names()) {
 		o.out = resultsFile

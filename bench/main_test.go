@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -40,11 +41,50 @@ func TestSmallBench(t *testing.T) {
 			}
 		}
 	}
-	text := newReport(records).markdown()
+	text := newReport(newSaved(records)).markdown()
 	for _, want := range []string{"starling | memberlist", "all have it", "×)", "BindAddr 127.0.0.1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report does not say %q:\n%s", want, text)
 		}
+	}
+}
+
+// TestSaved: what was saved and read again is reported like what was just measured, each run's figures side by side.
+func TestSaved(t *testing.T) {
+	dir := t.TempDir()
+	var names []string
+	for world, ms := range map[string]float64{measure.Real: 70, measure.Virtual: 30} {
+		var all []record
+		for peer, times := range map[string]float64{"starling": 1, "memberlist": 20} {
+			all = append(all, record{
+				Job:     measure.Job{World: world, Measures: []string{"message"}, Peer: peer, N: 128},
+				Results: []measure.Result{{Measure: "message", Values: map[string][]float64{"t100": {times * ms}, "copies": {2 / times}}}},
+			})
+		}
+		run := newSaved(all)
+		run.Command = "the command for " + world
+		names = append(names, filepath.Join(dir, world))
+		if err := run.write(names[len(names)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runs, err := load(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := newReport(runs...).markdown()
+	for _, want := range []string{
+		"the command for real", "the command for virtual",
+		"| a message reaches all, n = 128 | ms | 30.0 | 600 (20.0×) | 15.0× | yes |",                  // an aim
+		"| all have it, ms | 70.0 | 1400 (20.0×) |",                                                   // a row
+		"| message | copies that come in, per node | 128 | real | 2.00 | memberlist 0.100 (0.050×) |", // behind
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report does not say %q:\n%s", want, text)
+		}
+	}
+	if _, err := load([]string{filepath.Join(dir, "none")}); err == nil {
+		t.Error("a file that is not there was read")
 	}
 }
 
@@ -58,7 +98,7 @@ func TestHang(t *testing.T) {
 	if len(r.Results) != 1 || len(r.Results[0].Values["seconds"]) != 1 {
 		t.Errorf("results %+v", r.Results)
 	}
-	text := newReport([]record{r}).markdown()
+	text := newReport(newSaved([]record{r})).markdown()
 	if !strings.Contains(text, missing+" [1]") || !strings.Contains(text, "did not finish within 2s") {
 		t.Errorf("the report hides it:\n%s", text)
 	}
@@ -84,6 +124,9 @@ func TestParse(t *testing.T) {
 		"-n 16,32":    "",
 		"-only idle":  "",
 		"-world real": "",
+		"-from a,b":   "",
+
+		"-from a -json b": "measures nothing",
 	} {
 		_, err := parse(strings.Fields(args))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

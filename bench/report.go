@@ -3,12 +3,9 @@ package main
 // This file turns the records into rows: medians side by side, and how much better Starling is.
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"slices"
-	"strings"
 
 	"github.com/starling-gossip/starling/bench/measure"
 	"github.com/starling-gossip/starling/bench/peer"
@@ -16,7 +13,8 @@ import (
 
 // report is all that is told.
 type report struct {
-	records []record
+	runs    []saved
+	records []record // of all runs
 	peers   []string
 	tables  []table
 	notes   []string
@@ -30,6 +28,7 @@ type table struct {
 }
 
 type row struct {
+	key   string // of the metric
 	title string
 	unit  string
 	cells []cell // one a peer
@@ -42,8 +41,11 @@ type cell struct {
 	notes    []int // numbers of notes, from 1
 }
 
-func newReport(records []record) *report {
-	r := &report{records: slices.DeleteFunc(slices.Clone(records), func(r record) bool { return r.Job.Peer == "" })}
+func newReport(runs ...saved) *report {
+	r := &report{runs: runs}
+	for _, run := range runs {
+		r.records = append(r.records, run.Records...)
+	}
 	for _, p := range peer.Names() {
 		if slices.ContainsFunc(r.records, func(rec record) bool { return rec.Job.Peer == p }) {
 			r.peers = append(r.peers, p)
@@ -100,6 +102,17 @@ func (r *report) samples(world, name, peerName string, n int) (s samples) {
 			s.values[cpuKey] = append(s.values[cpuKey], 100*res.CPU/res.Wall)
 		}
 	}
+	switch {
+	case s.asked:
+	case name == "equal" && peerName != "starling": // nothing of it is changed, so this is its tolerance
+		return r.samples(world, "tolerance", peerName, n)
+	case peerName == "serf":
+		s.note("not run here: its members, detector and packets are memberlist's")
+	case peerName == "gossipsub" && world == measure.Virtual && name == "message":
+		s.note("it runs on real sockets alone")
+	case peerName != "gossipsub":
+		s.note("not run at this size")
+	}
 	return s
 }
 
@@ -135,7 +148,7 @@ func (r *report) table(world string, m *measure.Measure, n int) table {
 		}
 	}
 	for _, metric := range metrics {
-		rw := row{title: metric.Title, unit: metric.Unit}
+		rw := row{key: metric.Key, title: metric.Title, unit: metric.Unit}
 		some := false
 		for i, s := range all {
 			c := cellOf(metric, s, all[0], i > 0 && r.peers[0] == "starling")
@@ -156,7 +169,7 @@ func (r *report) table(world string, m *measure.Measure, n int) table {
 }
 
 func emptyRow(m measure.Metric, numbers [][]int) (rw row) {
-	rw.title, rw.unit = m.Title, m.Unit
+	rw.key, rw.title, rw.unit = m.Key, m.Title, m.Unit
 	for _, n := range numbers {
 		rw.cells = append(rw.cells, cell{text: missing, ratio: math.NaN(), notes: n})
 	}
@@ -167,13 +180,13 @@ const missing = "—"
 
 func cellOf(m measure.Metric, s, starling samples, compare bool) (c cell) {
 	c.ratio = math.NaN()
-	v, ok := median(s.values[m.Key])
+	v, ok := middle(m, s.values[m.Key])
 	if !ok {
 		c.text = missing
 		return c
 	}
 	c.text, c.doubtful = format(v), s.doubtful
-	ours, ok := median(starling.values[m.Key])
+	ours, ok := middle(m, starling.values[m.Key])
 	if !compare || !ok {
 		return c
 	}
@@ -197,6 +210,18 @@ func (r *report) noteNumber(text string) int {
 	}
 	r.notes = append(r.notes, text)
 	return len(r.notes)
+}
+
+// middle is what is told of a metric's samples.
+func middle(m measure.Metric, v []float64) (float64, bool) {
+	if m.Mean && len(v) > 0 {
+		sum := 0.0
+		for _, x := range v {
+			sum += x
+		}
+		return sum / float64(len(v)), true
+	}
+	return median(v)
 }
 
 func median(v []float64) (float64, bool) {
@@ -251,31 +276,3 @@ func (rw *row) name() string {
 	}
 	return rw.title + ", " + rw.unit
 }
-
-// behind lists where Starling is not ahead, among 128 or more.
-func (r *report) behind() (all []string) {
-	for _, t := range r.tables {
-		for _, rw := range t.rows {
-			for i, c := range rw.cells {
-				if t.n >= 128 && c.ratio < 1 && rw.title != "CPU used meanwhile" {
-					all = append(all, fmt.Sprintf("%s, n = %d, %s, %s: %s has %s, Starling %s", t.world, t.n, t.name, rw.name(),
-						r.peers[i], c.text, rw.cells[0].text))
-				}
-			}
-		}
-	}
-	return all
-}
-
-func (r *report) writeJSON(name string) error {
-	b, err := json.MarshalIndent(struct {
-		Machine string   `json:"machine"`
-		Records []record `json:"records"`
-	}{describeMachine(), r.records}, "", "\t")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(name, append(b, '\n'), 0o644)
-}
-
-func commandLine() string { return strings.TrimSpace("go run . " + strings.Join(os.Args[1:], " ")) }

@@ -34,7 +34,9 @@ func runAll(ctx context.Context, tasks []task) ([]record, error) {
 		}
 		do := func() {
 			bar.Describe(fmt.Sprintf("%-44.44s", describe(t.job)))
-			records[i] = runTask(ctx, t)
+			if r := runTask(ctx, t); ctx.Err() == nil { // what the user cut short says nothing
+				records[i] = r
+			}
 			bar.Add(1)
 		}
 		if t.job.World == measure.Real {

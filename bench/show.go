@@ -46,8 +46,11 @@ const legend = `Medians. (12×) says how many times better Starling is; below 1 
 
 func (r *report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Side by side\n\nWritten by `%s` in `bench/`; do not edit.\n\n%s\n\n", commandLine(), legend)
-	fmt.Fprintf(&b, "Machine: %s.\n\n", describeMachine())
+	fmt.Fprintf(&b, "# Side by side\n\nWritten by `%s` in `bench/`; do not edit.\n\n", commandLine())
+	r.writeRuns(&b)
+	fmt.Fprintf(&b, "%s\n\n", legend)
+	r.writeAims(&b)
+	r.writeBehind(&b)
 	r.writePeers(&b)
 	world := ""
 	for _, t := range r.tables {
@@ -70,8 +73,16 @@ func (r *report) markdown() string {
 	return b.String()
 }
 
+// writeRuns tells which commands measured what is told, and on which machine.
+func (r *report) writeRuns(b *strings.Builder) {
+	for _, run := range r.runs {
+		fmt.Fprintf(b, "- Measured by `%s` on %s.\n", run.Command, run.Machine)
+	}
+	b.WriteString("\n")
+}
+
 func (r *report) writePeers(b *strings.Builder) {
-	b.WriteString("Every system runs with its own defaults for a LAN. What is changed:\n\n")
+	b.WriteString("## The peers\n\nEvery system runs with its own defaults for a LAN. What is changed:\n\n")
 	for _, name := range r.peers {
 		if s, err := peer.Named(name); err == nil {
 			fmt.Fprintf(b, "- **%s** %s: %s\n", name, s.Version(), strings.Join(s.Changed, "; "))
@@ -81,13 +92,6 @@ func (r *report) writePeers(b *strings.Builder) {
 }
 
 func (r *report) writeEnd(b *strings.Builder) {
-	if behind := r.behind(); len(behind) > 0 {
-		b.WriteString("## Where Starling is not ahead (n ≥ 128)\n\n")
-		for _, line := range behind {
-			fmt.Fprintf(b, "- %s\n", line)
-		}
-		b.WriteString("\n")
-	}
 	if len(r.notes) > 0 {
 		b.WriteString("## Notes\n\n")
 		for i, n := range r.notes {

@@ -28,8 +28,8 @@ func syncPeriod(n int) time.Duration {
 	return 30 * time.Second * time.Duration(1+math.Ceil(max(0, math.Log2(float64(n))-math.Log2(32))))
 }
 
-// maxRealIdle is how long real sockets are watched at most: a state sync among 128.
-const maxRealIdle = 90 * time.Second
+// maxRealIdle is how long real sockets are watched at most.
+const maxRealIdle = time.Minute
 
 func runIdle(c *cluster) error {
 	span := syncPeriod(c.job.N)

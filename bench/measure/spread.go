@@ -72,15 +72,19 @@ var message = &Measure{
 }
 
 const (
-	messages    = 10
-	messageWait = 10 * time.Second
-	copyWait    = time.Second // in which the copies die out
-	idleSample  = 5 * time.Second
+	messages     = 10
+	realMessages = 5 // and more rounds
+	messageWait  = 10 * time.Second
+	copyWait     = time.Second // in which the copies die out
+	idleSample   = 5 * time.Second
 )
 
 func runMessage(c *cluster) error {
 	idle := c.bytesRate(c.quick(idleSample, time.Second))
 	count := messages
+	if c.job.World == Real {
+		count = realMessages
+	}
 	if c.job.Quick {
 		count = 3
 	}

@@ -32,6 +32,7 @@ type coreNode struct {
 
 	seeds    []netip.AddrPort
 	calls    chan func()
+	writable chan struct{} // there is room for messages again
 	welcomed chan struct{}
 	quit     chan struct{} // closed to stop
 	done     chan struct{} // closed when stopped
@@ -49,7 +50,7 @@ func startCore(s Spec) (Node, error) {
 	}
 	n := &coreNode{
 		spec: s, host: s.Host, start: time.Now(), core: core,
-		calls: make(chan func()), welcomed: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{}),
+		calls: make(chan func()), writable: make(chan struct{}, 1), welcomed: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	call(s.Live, s.Name)
 	go n.run()
@@ -121,6 +122,11 @@ func (n *coreNode) tell(e *gossip.Event) {
 	case gossip.MessageDelivered:
 		if n.spec.Hear != nil {
 			n.spec.Hear(append([]byte(nil), e.Message.Payload...))
+		}
+	case gossip.Writable:
+		select {
+		case n.writable <- struct{}{}:
+		default:
 		}
 	case gossip.SeedsWanted:
 		if len(n.seeds) > 0 {
@@ -200,13 +206,23 @@ func (n *coreNode) Live() (live int) {
 }
 
 func (n *coreNode) Publish(payload []byte) error {
-	return n.command(gossip.Publish{Topic: topic, Payload: payload})
+	for {
+		err := n.command(gossip.Publish{Topic: topic, Payload: payload})
+		if !errors.Is(err, gossip.ErrBackpressure) {
+			return err
+		}
+		select {
+		case <-n.writable:
+		case <-n.done:
+			return errStopped
+		}
+	}
 }
 
 func (n *coreNode) Copies() (copies int64) {
 	n.do(func() {
-		s := n.core.Stats()
-		copies = int64(s.Delivered + s.Duplicates)
+		s := n.core.StreamStats()
+		copies = int64(s.Delivered - s.Published + s.Duplicates)
 	})
 	return copies
 }

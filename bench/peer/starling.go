@@ -4,6 +4,7 @@ package peer
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/starling-gossip/starling"
@@ -30,7 +31,8 @@ func tuned(t Tune) (c gossip.Config) {
 
 type starlingNode struct {
 	*starling.Node
-	cancel context.CancelFunc
+	cancel    context.CancelFunc
+	published atomic.Int64
 }
 
 func startStarling(s Spec) (Node, error) {
@@ -58,7 +60,7 @@ func startStarling(s Spec) (Node, error) {
 			}
 		}()
 	}
-	return &starlingNode{node, cancel}, nil
+	return &starlingNode{Node: node, cancel: cancel}, nil
 }
 
 func tellStarling(s Spec, e starling.Event) {
@@ -83,12 +85,15 @@ func (n *starlingNode) Live() int {
 
 func (n *starlingNode) Publish(payload []byte) error {
 	_, err := n.Node.Publish(context.Background(), topic, payload)
+	if err == nil {
+		n.published.Add(1)
+	}
 	return err
 }
 
 func (n *starlingNode) Copies() int64 {
 	p := n.Info().Protocol
-	return int64(p.Delivered + p.Duplicates)
+	return int64(p.Delivered+p.Duplicates) - n.published.Load()
 }
 
 func (n *starlingNode) Crash() {
