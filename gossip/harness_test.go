@@ -70,6 +70,7 @@ type world struct {
 	out     Outbox
 	onSend  func(from *peer, to netip.AddrPort, data []byte)
 	onEvent func(p *peer, e Event)
+	onStep  func(p *peer, out *Outbox)
 }
 
 func newWorld(t testing.TB) *world {
@@ -132,6 +133,9 @@ func (w *world) step(p *peer, f func(out *Outbox)) {
 		}
 		w.seq++
 		heap.Push(&w.flying, delivery{w.now.Add(w.latency), w.seq, p.addr, pk.To, append([]byte(nil), pk.Data...)})
+	}
+	if w.onStep != nil {
+		w.onStep(p, &w.out)
 	}
 	for _, e := range w.out.Events {
 		p.events = append(p.events, e)

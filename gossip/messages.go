@@ -122,6 +122,13 @@ func (h relayHost) Table() *member.Table { return &h.n.table }
 func (h relayHost) Rand() *rand.Rand     { return h.n.rng }
 func (h relayHost) RTT() time.Duration   { return h.n.detector.RTT() }
 
+// Epoch counts by the clock of the wall, as far as the generation shows it: a clock that is wrong costs some datagrams
+// that could have been one.
+func (h relayHost) Epoch(now Time) uint64 {
+	const milliseconds = 10_000
+	return (h.Generation() + uint64(now.Sub(h.n.start)/time.Millisecond)) / milliseconds
+}
+
 func (h relayHost) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendMessages(to, messages) }
 
 // Confirmed closes what all confirmed that could be asked, and tells the user of the messages that are waited for.

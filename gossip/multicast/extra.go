@@ -42,7 +42,7 @@ func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 		return
 	}
 	if busy {
-		h = 0 // the same way for all
+		h = r.host.Epoch(now) // the same way for all
 	}
 	me := after(places, r.self().key)
 	for k := range uint64(n) {

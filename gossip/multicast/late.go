@@ -77,7 +77,7 @@ func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 	tries := r.policy(j).tries
 	switch {
 	case j.mine.tried: // it is offered again later
-		tries = 2
+		tries = 2 + r.paths.lost.class()
 	case l.mute:
 		tries = r.policy(j).mute
 	}

@@ -40,6 +40,9 @@ type Host interface {
 	Table() *member.Table
 	Rand() *rand.Rand
 	RTT() time.Duration // a first guess at the time that an answer takes, 0 if there is none
+	// Epoch returns a number that rises every few seconds, and is mostly the same at all nodes. While many small parcels
+	// come, all choose the same delegates in one epoch, and others in the next.
+	Epoch(now mono.Time) uint64
 	// Send sends messages in a datagram of their own at once.
 	Send(now mono.Time, to detect.Peer, messages []byte)
 	// Confirmed tells how far some of this node's own pieces have come.

@@ -100,7 +100,8 @@ func (r *Relay) placeOf(id member.ID) (place, bool) {
 }
 
 // choose picks the leg's next delegate: by a hash, so that each parcel takes another way and a silent member's part
-// falls to somebody else; without the parcel in the hash while many small ones come, so that they go the same way.
+// falls to somebody else; without the parcel in the hash while many small ones come, so that they go the same way for a
+// while.
 func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 	places := r.ring.of(r.host.Table())
 	lo, hi := within(places, l.span)
@@ -108,7 +109,9 @@ func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 		return false
 	}
 	h := mix(l.span.Prefix + uint64(l.span.Bits))
-	if !j.small || !r.flow.busy() {
+	if j.small && r.flow.busy() {
+		h = mix(h ^ r.host.Epoch(now))
+	} else {
 		h = mix(h ^ uint64(j.Origin) ^ j.First)
 	}
 	n := hi - lo

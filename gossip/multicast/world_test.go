@@ -112,11 +112,13 @@ func newWorld(t testing.TB, n int, seed uint64, cfg Config, zone func(i int) str
 	return w
 }
 
-func (x *node) Self() member.ID      { return x.id }
-func (x *node) Generation() uint64   { return 1 }
-func (x *node) Table() *member.Table { return &x.table }
-func (x *node) Rand() *rand.Rand     { return x.w.rng }
-func (x *node) RTT() time.Duration   { return time.Millisecond }
+func (x *node) Self() member.ID            { return x.id }
+func (x *node) Generation() uint64         { return 1 }
+func (x *node) Table() *member.Table       { return &x.table }
+func (x *node) Rand() *rand.Rand           { return x.w.rng }
+func (x *node) Epoch(now mono.Time) uint64 { return uint64(now / mono.Time(10*time.Second)) }
+
+func (x *node) RTT() time.Duration { return time.Millisecond }
 
 func (x *node) Take(now mono.Time, p wire.Piece) bool {
 	x.copies++
