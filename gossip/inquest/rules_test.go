@@ -1,10 +1,12 @@
 package inquest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -165,14 +167,36 @@ func TestQuiet(t *testing.T) {
 func TestWatchedChange(t *testing.T) {
 	w := newWorld(t, 30, 1, Config{})
 	ever := map[member.ID]bool{}
-	for range 600 {
+	for range 900 {
 		w.run(time.Second)
 		for _, x := range w.nodes[0].d.watched {
 			ever[x.peer.ID] = true
 		}
 	}
 	if len(ever) < 20 || w.packets[wire.TypeInquiry] > 0 {
-		t.Errorf("in ten minutes %d members were watched; %d inquiries", len(ever), w.packets[wire.TypeInquiry])
+		t.Errorf("in a quarter of an hour %d members were watched; %d inquiries", len(ever), w.packets[wire.TypeInquiry])
+	}
+}
+
+// A change of the watched leaves no turn without a promise: whenever a member dies, some lease lapses within a period.
+func TestChangeKeepsPromises(t *testing.T) {
+	w := newWorld(t, 30, 1, Config{})
+	for range changeEvery * 8 * 2 { // two changes
+		w.run(period)
+		var due []mono.Time
+		for _, x := range w.nodes[1:] {
+			for _, l := range x.d.leases {
+				if l.peer.ID == id(0) {
+					due = append(due, l.due)
+				}
+			}
+		}
+		slices.Sort(due)
+		for i, at := range due[1:] {
+			if gap := at.Sub(due[i]); gap > period+200*time.Millisecond {
+				t.Fatalf("of %d promises one lapses %s after the one before", len(due), gap)
+			}
+		}
 	}
 }
 

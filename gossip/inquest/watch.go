@@ -32,8 +32,8 @@ type lease struct {
 }
 
 // changeEvery is after how many rounds one of the watched is exchanged for another member: those that a node met first,
-// above all the seeds, are not watched by all for ever.
-const changeEvery = 4
+// above all the seeds, are not watched by all for ever. Each change costs a ping.
+const changeEvery = 8
 
 // ping pings the next of the watched.
 func (d *Detector) ping(now mono.Time) {
@@ -47,26 +47,27 @@ func (d *Detector) ping(now mono.Time) {
 	d.turn = (d.turn + 1) % len(d.watched)
 	d.ticks++
 	w := &d.watched[d.turn]
-	d.seq++
 	round := min(d.cfg.Watch, d.host.Table().Live()-1) // once all of them are found
 	promise := time.Duration(max(round, len(d.watched))) * d.cfg.Period
-	var next watched
-	change := false
 	if d.ticks >= changeEvery*len(d.watched) {
 		d.ticks = 0
-		next, change = d.another()
+		if next, ok := d.another(); ok {
+			d.promise(now, w, 0) // this last ping is not waited for
+			*w = next            // in the same place and turn: a turn without a promise is one in which a crash is missed
+		}
 	}
-	if change || d.cfg.NoLease {
-		promise = 0
+	d.promise(now, w, promise)
+}
+
+// promise pings one of the watched, and says when the next ping comes; 0: none does.
+func (d *Detector) promise(now mono.Time, w *watched, next time.Duration) {
+	d.seq++
+	w.seq, w.sent, w.due = d.seq, now, now.Add(d.path.timeout(&d.cfg))
+	d.soon(w.due)
+	if d.cfg.NoLease {
+		next = 0
 	}
-	to := w.peer
-	if change {
-		*w = next // in the same place, so that the others keep their turns; this last ping is not waited for
-	} else {
-		w.seq, w.sent, w.due = d.seq, now, now.Add(d.path.timeout(&d.cfg))
-		d.soon(w.due)
-	}
-	d.send(now, to, wire.AppendLease(d.scratch[:0], wire.Lease{Seq: d.seq, Next: promise}))
+	d.send(now, w.peer, wire.AppendLease(d.scratch[:0], wire.Lease{Seq: d.seq, Next: next}))
 }
 
 // watchOneMore lets go of the dead, and takes on one member if there are too few: one at a time, since a newcomer does
