@@ -12,6 +12,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/multicast"
 	"github.com/starling-gossip/starling/gossip/reconcile"
 	"github.com/starling-gossip/starling/gossip/rumor"
+	"github.com/starling-gossip/starling/gossip/state"
 	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/swim"
 	"github.com/starling-gossip/starling/gossip/wire"
@@ -58,6 +59,7 @@ type Config struct {
 	Repair    reconcile.Config
 	Streams   stream.Config    // of messages: what is held, and for how long; Piece is set by the node
 	Tree      multicast.Config // of messages: how they travel; Size is set by the node
+	Keys      state.Config     // of versioned keys: how they travel, and what is held
 	Keep      bool             // put what Restore needs at the next start in Outbox.Pieces and Outbox.Marks
 
 	MTU    int // bytes of a datagram, before sealing; default 1,400

@@ -17,6 +17,7 @@ package gossip
 import (
 	"iter"
 	"net/netip"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
@@ -108,6 +109,11 @@ const (
 	MessageSpread
 	// Writable tells that there is room for messages again, after Do refused a Publish with ErrBackpressure.
 	Writable
+	// KeyChanged tells that a member, this node too, wrote a key, or that the key is gone. See KeyEvent.
+	KeyChanged
+	// KeysReset tells that all that was held of a member's keys is void, since it began a new life or is forgotten; what it
+	// writes from now on is told by KeyChanged.
+	KeysReset
 )
 
 // Event is something that a node tells.
@@ -117,6 +123,7 @@ type Event struct {
 	Message Message       // for MessageDelivered
 	Lost    Lost          // for MessagesLost
 	Spread  Spread        // for MessageSpread
+	Key     KeyEvent      // for KeyChanged and KeysReset
 	Err     error         // for Refused and Conflicted
 }
 
@@ -148,7 +155,7 @@ type Spread struct {
 	Done     bool        // all that could be done at once is done; who is missing is still offered the message
 }
 
-// Command is a wish of the user: Join, Leave, Publish, Restore or SetTags.
+// Command is a wish of the user: Join, Leave, Publish, Restore, SetTags, Set or Delete.
 type Command interface{ command() }
 
 // Join asks the nodes at some addresses to let this one in, again and again until one does. An address of this node's
@@ -175,6 +182,17 @@ type Restore struct {
 	Pieces iter.Seq[wire.Piece]
 }
 
+// Set writes a key of this node's own, for all to read. Key has 1 to MaxKey bytes, Value at most MaxValue; it is copied.
+// With a TTL the key is deleted after it; 0 keeps it. Do fails with ErrKey, ErrValue, ErrTTL or ErrStateFull.
+type Set struct {
+	Key   string
+	Value []byte
+	TTL   time.Duration
+}
+
+// Delete deletes a key of this node's own. Do fails with ErrNoKey if it is not there.
+type Delete struct{ Key string }
+
 // SetTags replaces this node's tags.
 type SetTags struct{ Tags member.Tags }
 
@@ -183,3 +201,5 @@ func (Leave) command()   {}
 func (Publish) command() {}
 func (Restore) command() {}
 func (SetTags) command() {}
+func (Set) command()     {}
+func (Delete) command()  {}

@@ -126,6 +126,7 @@ func (n *Node) changed(before, after member.Member) {
 	n.repair.Changed(n.now, before, after)
 	n.relay.Changed(n.now, before, after)
 	n.streams.Changed(n.now, before, after)
+	n.keys.Changed(n.now, before, after)
 	if !after.State.Live() {
 		n.mourn()
 	}

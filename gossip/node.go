@@ -14,6 +14,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/multicast"
 	"github.com/starling-gossip/starling/gossip/reconcile"
 	"github.com/starling-gossip/starling/gossip/rumor"
+	"github.com/starling-gossip/starling/gossip/state"
 	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/swim"
 	"github.com/starling-gossip/starling/gossip/wire"
@@ -47,7 +48,8 @@ type Node struct {
 	streams  *stream.Streams  // what everybody publishes, as this node has it
 	relay    *multicast.Relay // how it travels
 	spreads  spreads
-	seq      uint64 // of this node's last message
+	keys     *state.Store // what everybody tells about itself, as this node has it
+	seq      uint64       // of this node's last message
 
 	repair   *reconcile.Repair
 	shown    wire.Fingerprint // in the current datagram, if hasShown
@@ -120,7 +122,7 @@ func (n *Node) Deadline() Time {
 	case n.detector == nil:
 		return 0
 	}
-	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(),
+	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(), n.keys.Deadline(),
 		n.upkeep.due, n.shares.due, n.entry.due(), n.flushDue())
 }
 
@@ -140,6 +142,9 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	}
 	if n.relay.Deadline() <= n.now {
 		n.relay.Wake(n.now)
+	}
+	if n.keys.Deadline() <= n.now {
+		n.keys.Wake(n.now)
 	}
 	n.wakeEntry()
 	n.wakeUpkeep()
@@ -186,6 +191,7 @@ func (n *Node) launch() {
 	n.welcomes.reset(n.now)
 	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
 	n.launchMessages()
+	n.keys = state.New(keysHost{streamHost{n}}, n.cfg.Keys)
 	n.detector = n.newDetector()
 	n.listener, _ = n.detector.(detect.Listener)
 	n.prober, _ = n.detector.(detect.Prober)

@@ -35,6 +35,10 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 		n.streams.Restore(n.now, c.Marks, c.Pieces)
 	case SetTags:
 		return n.setTags(c.Tags)
+	case Set:
+		return n.keys.Set(n.now, c.Key, c.Value, c.TTL)
+	case Delete:
+		return n.keys.Delete(n.now, c.Key)
 	default:
 		return fmt.Errorf("no such command: %T", cmd)
 	}

@@ -72,5 +72,6 @@ func (n *Node) forget(id member.ID) {
 	n.news.Drop(uint64(id))
 	n.streams.Forget(id)
 	n.relay.Forget()
+	n.keys.Forget(n.now, id)
 	n.table.Forget(id)
 }

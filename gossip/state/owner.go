@@ -1,0 +1,207 @@
+package state
+
+import (
+	"iter"
+	"slices"
+	"time"
+	"unique"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+)
+
+// item is one write that was not overwritten: a key with its value, or a tombstone. Like members' records, equal items are
+// one in a process, so that a simulated cluster holds each once.
+type item struct {
+	key, value string
+	version    uint64
+	deleted    bool
+	lapses     bool // it has a time to live
+}
+
+type handle = unique.Handle[item]
+
+// cost is what an item takes of its owner's room. Tombstones are counted otherwise.
+func (it *item) cost() int {
+	if it.deleted {
+		return 0
+	}
+	return len(it.key) + len(it.value) + ItemCost
+}
+
+// owner is what is held of one member's keys.
+type owner struct {
+	id       member.ID
+	instance uint32 // the life that wrote them
+	live     bool   // the member is, and counts in the fingerprint
+	queued   uint64 // links in whose queues it stands, a bit each
+	version  uint64 // all up to here is held
+	floor    uint64 // tombstones up to here are forgotten
+	passed   uint64 // the highest version that was passed on along the ring
+	changed  mono.Time
+	size     int      // bytes
+	dead     int      // tombstones among items
+	items    []handle // by version
+	lapse    []lapse  // of items with a time to live, by version
+	partial  partial
+}
+
+// lapse is when an item is gone here.
+type lapse struct {
+	version uint64
+	at      mono.Time
+}
+
+// hash is the owner's part of the fingerprint.
+func (o *owner) hash() uint64 { return mix(uint64(o.id) + mix(uint64(o.instance)<<32^o.version)) }
+
+// after returns the position of the first item above a version.
+func (o *owner) after(version uint64) int {
+	lo, hi := 0, len(o.items)
+	if hi > 0 && o.items[hi-1].Value().version <= version { // the usual case
+		return hi
+	}
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if o.items[mid].Value().version <= version {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// index returns the position of a key's item, -1 if there is none. What was written last is looked at first.
+func (o *owner) index(key string) int {
+	for i := len(o.items) - 1; i >= 0; i-- {
+		if o.items[i].Value().key == key {
+			return i
+		}
+	}
+	return -1
+}
+
+// remaining returns how long an item is still to be shown, 0 for good; ok is false if its time is over.
+func (o *owner) remaining(now mono.Time, it *item) (d time.Duration, ok bool) {
+	if !it.lapses {
+		return 0, true
+	}
+	i, found := o.findLapse(it.version)
+	if !found || o.lapse[i].at <= now {
+		return 0, false
+	}
+	return o.lapse[i].at.Sub(now), true
+}
+
+func (o *owner) findLapse(version uint64) (int, bool) {
+	return slices.BinarySearchFunc(o.lapse, version, func(l lapse, v uint64) int {
+		switch {
+		case l.version < v:
+			return -1
+		case l.version > v:
+			return 1
+		}
+		return 0
+	})
+}
+
+func (o *owner) value(now mono.Time, i int) (Value, bool) {
+	it := o.items[i].Value()
+	ttl, ok := o.remaining(now, &it)
+	if it.deleted || !ok {
+		return Value{}, false
+	}
+	return Value{Key: it.key, Value: it.value, Version: it.version, TTL: ttl}, true
+}
+
+func (o *owner) values(now mono.Time) iter.Seq[Value] {
+	return func(yield func(Value) bool) {
+		for i := range o.items {
+			if v, ok := o.value(now, i); ok && !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// put adds an item, in its place by version, instead of what is held under its key.
+func (s *Store) put(o *owner, it item, lapses mono.Time) {
+	if i := o.index(it.key); i >= 0 {
+		s.drop(o, i)
+	}
+	o.items = slices.Insert(o.items, o.after(it.version), unique.Make(it))
+	if it.deleted {
+		o.dead++
+	}
+	o.size += it.cost()
+	s.bytes += it.cost()
+	if it.lapses {
+		i, _ := o.findLapse(it.version)
+		o.lapse = slices.Insert(o.lapse, i, lapse{it.version, lapses})
+		s.lapses = min(s.lapses, lapses)
+	}
+}
+
+// drop takes out an item.
+func (s *Store) drop(o *owner, i int) {
+	it := o.items[i].Value()
+	o.items = slices.Delete(o.items, i, i+1)
+	if it.deleted {
+		o.dead--
+	}
+	o.size -= it.cost()
+	s.bytes -= it.cost()
+	if it.lapses {
+		if k, ok := o.findLapse(it.version); ok {
+			o.lapse = slices.Delete(o.lapse, k, k+1)
+		}
+	}
+}
+
+// bury drops the tombstones up to the owner's floor.
+func (s *Store) bury(o *owner) {
+	for i := 0; i < len(o.items) && o.dead > 0; {
+		it := o.items[i].Value()
+		if it.version > o.floor {
+			return
+		}
+		if it.deleted {
+			s.drop(o, i)
+		} else {
+			i++
+		}
+	}
+}
+
+// lapse takes out what has lapsed. An own key gets a tombstone; others' keys are just not shown any more, so that those of
+// a dead owner go too.
+func (s *Store) lapse(now mono.Time) {
+	s.lapses = mono.Never
+	for _, o := range s.owners {
+		for k := 0; k < len(o.lapse); {
+			l := o.lapse[k]
+			if l.at > now {
+				s.lapses = min(s.lapses, l.at)
+				k++
+				continue
+			}
+			i := o.after(l.version) - 1
+			it := o.items[i].Value()
+			if o.id == s.host.Self() {
+				s.stats.Lapsed++
+				s.write(now, o, item{key: it.key, deleted: true}, 0)
+			} else {
+				s.drop(o, i)
+				s.host.Changed(now, Change{Owner: o.id, Version: it.version, Key: it.key, Gone: true})
+			}
+		}
+	}
+}
+
+// partial is a value that is larger than a datagram, as far as it has come: always of the item that is next.
+type partial struct {
+	version uint64
+	total   int
+	value   []byte
+}
