@@ -26,15 +26,6 @@ func TestOfferedAgain(t *testing.T) {
 	}
 }
 
-// settled lets a publication run out and checks that all live nodes have it, the origin knows, and nothing is left.
-func (w *world) settled(origin *node, seq uint64) {
-	w.t.Helper()
-	w.run(10 * time.Second)
-	if s := w.spreadOf(origin, seq); s.missing > 0 {
-		w.t.Errorf("%d live nodes are without it", s.missing)
-	}
-}
-
 // Delegates that stand still, before or after they took their span, are replaced.
 func TestPausedDelegates(t *testing.T) {
 	for _, after := range []time.Duration{0, 600 * time.Microsecond, 1200 * time.Microsecond} {
@@ -77,7 +68,7 @@ func TestPausedDelegates(t *testing.T) {
 // stream do the rest.
 func TestOriginDies(t *testing.T) {
 	for _, first := range []int{4, 12, 40} {
-		w := newWorld(t, 1000, 6, Config{}, nil)
+		w := newWorld(t, 500, 6, Config{}, nil)
 		w.measure(0, 2)
 		origin := w.nodes[7]
 		origin.lastWords = first
@@ -85,7 +76,7 @@ func TestOriginDies(t *testing.T) {
 		w.run(3 * time.Second)
 		s := w.spreadOf(origin, seq)
 		t.Logf("after %d datagrams of a dead origin: t50 %v t99 %v, %d of %d without it", first, s.t50, s.t99, s.missing, len(w.nodes)-1)
-		if s.missing > 200 {
+		if s.missing > 50 {
 			t.Errorf("%d are without it", s.missing)
 		}
 		origin.down = true
@@ -99,16 +90,16 @@ func TestAllGetEverything(t *testing.T) {
 		w := newWorld(t, 200, 7, Config{}, nil)
 		w.loss = c.loss
 		w.crash(c.crashed)
-		for i, x := range w.nodes {
+		for i, x := range w.nodes[:40] {
 			if !x.down {
-				seq := x.publish(1, 100)
-				if i%20 == 0 {
-					w.settled(x, seq)
+				x.publish(1, 100)
+				if i%10 == 0 {
+					w.run(5 * time.Second)
 				}
 			}
 		}
 		w.run(30 * time.Second)
-		for _, x := range w.nodes {
+		for _, x := range w.nodes[:40] {
 			if x.down {
 				continue
 			}
@@ -140,10 +131,8 @@ func TestViewsDiffer(t *testing.T) {
 	w := newWorld(t, 300, 8, Config{}, nil)
 	rare := w.nodes[299]
 	for _, x := range w.nodes[100:299] {
-		before, _ := x.table.Get(rare.id)
 		x.table.Forget(rare.id)
 		x.Forget()
-		_ = before
 	}
 	for i := range 20 {
 		origin := w.nodes[i]

@@ -70,7 +70,7 @@ func TestAims(t *testing.T) {
 			w := newWorld(t, 1000, 1, Config{}, nil)
 			w.loss = c.loss
 			w.crash(c.crashed)
-			m := w.measure(5, 20)
+			m := w.measure(5, 12)
 			m.log(t, c.what)
 			if m.missing > 0 {
 				t.Errorf("%d times a live member was not reached", m.missing)
