@@ -122,6 +122,13 @@ func (h relayHost) Table() *member.Table { return &h.n.table }
 func (h relayHost) Rand() *rand.Rand     { return h.n.rng }
 func (h relayHost) RTT() time.Duration   { return h.n.detector.RTT() }
 
+func (h relayHost) Losses() (failed, of int) {
+	if h.n.lossy == nil {
+		return 0, 1
+	}
+	return h.n.lossy.Losses()
+}
+
 // Epoch counts by the clock of the wall, as far as the generation shows it: a clock that is wrong costs some datagrams
 // that could have been one.
 func (h relayHost) Epoch(now Time) uint64 {

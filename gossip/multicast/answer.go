@@ -35,7 +35,7 @@ func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies 
 		}
 	case wire.SpanSelf:
 		r.found(b)
-		r.confirm(now, parent{from, b.Attempt}, b, wire.DutyDone)
+		r.confirm(now, parentOf(from, b), b, wire.DutyDone)
 	default:
 		r.found(b)
 		r.duty(now, from, b, false)
@@ -50,13 +50,15 @@ func (r *Relay) offered(now mono.Time, from detect.Peer, b *wire.Branch) {
 	r.Heard(from.ID)
 	switch {
 	case !r.holds(b):
-		r.confirm(now, parent{from, b.Attempt}, b, wire.DutyLacks)
+		r.confirm(now, parentOf(from, b), b, wire.DutyLacks)
 	case b.Bits == wire.SpanSelf:
-		r.confirm(now, parent{from, b.Attempt}, b, wire.DutyDone)
+		r.confirm(now, parentOf(from, b), b, wire.DutyDone)
 	default:
 		r.duty(now, from, b, true)
 	}
 }
+
+func parentOf(p detect.Peer, b *wire.Branch) parent { return parent{p, b.Attempt, b.Patient} }
 
 func (r *Relay) holds(b *wire.Branch) bool {
 	if b.Origin == r.host.Self() && b.Generation == r.host.Generation() {
@@ -72,7 +74,7 @@ func (r *Relay) holds(b *wire.Branch) bool {
 
 // duty begins what a parent asks for, or tells how it stands.
 func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool) {
-	p := parent{from, b.Attempt}
+	p := parentOf(from, b)
 	if i := r.find(b); i >= 0 {
 		r.jobs[i].adopt(p)
 		r.confirm(now, p, b, wire.DutyTaken)
@@ -183,25 +185,20 @@ func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Co
 	}
 }
 
-// measure learns from an answer how long they take, and that the try was not lost.
+// measure learns from an answer how long they take, and how many tries were lost: those of before the one that is
+// answered, not those of since.
 func (r *Relay) measure(now mono.Time, l *leg, m *wire.Confirmed) {
-	sent := &l.sent[m.Attempt&3]
-	if (l.attempt-m.Attempt)&15 > 3 || *sent == 0 || *sent > now || m.Verdict == wire.DutyDone && !l.single() {
+	k, since := m.Attempt&3, (l.attempt-m.Attempt)&15
+	if since > 3 || l.sent[k] == 0 || l.sent[k] > now {
 		return
 	}
-	rtt := now.Sub(*sent)
-	*sent = 0
-	if m.Attempt == 0 && l.attempt < 16 {
-		r.paths.lost.add(false)
-		if l.attempt > 0 { // it came late: take back that it was lost
-			r.paths.lost.add(false)
-		}
+	rtt := now.Sub(l.sent[k])
+	l.sent[k] = 0
+	for range min(max(int(l.tries)-int(since), 0), maxPolls) {
+		r.paths.lost.add(true)
 	}
-	p := r.path(l.zone)
-	if r.held(now, l.id) {
-		if rtt -= r.cfg.AckDelay; rtt <= p.smooth {
-			return
-		}
+	r.paths.lost.add(false)
+	if m.Verdict != wire.DutyDone || l.single() {
+		r.path(l.zone, l.patient[k]).sample(rtt)
 	}
-	p.sample(rtt)
 }

@@ -26,7 +26,7 @@ const (
 // of the nodes send one.
 func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 	places := r.ring.of(r.host.Table())
-	class := max(b.Loss, r.paths.lost.class())
+	class := max(b.Loss, r.class())
 	n := policies[class].extras
 	busy := r.flow.busy()
 	h := mix(uint64(b.Origin) ^ b.First)

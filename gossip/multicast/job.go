@@ -35,6 +35,7 @@ type job struct {
 type parent struct {
 	peer    detect.Peer
 	attempt uint8
+	patient bool
 }
 
 // leg is one part of a duty, and who was asked to see to it: a delegate for a span, or a member for itself.
@@ -44,13 +45,14 @@ type leg struct {
 	former  [2]member.ID
 	zone    uint16 // of id
 	state   legState
-	attempt uint8 // of the last Carry or Offer
-	tries   uint8 // without an answer since the last one, or since id was asked
-	hands   uint8 // delegates so far
-	lacked  uint8 // answers that the parcel is not there
-	bare    bool  // the parcel is offered: id may have it
-	mute    bool  // id was silent before
-	sent    [4]mono.Time
+	attempt uint8        // of the last Carry or Offer
+	tries   uint8        // without an answer since the last one, or since id was asked
+	hands   uint8        // delegates so far
+	lacked  uint8        // answers that the parcel is not there
+	bare    bool         // the parcel is offered: id may have it
+	mute    bool         // id was silent before
+	sent    [4]mono.Time // the last tries, by attempt
+	patient [4]bool      // of these, those whose answers may wait for company
 	due     mono.Time
 	of      int32 // members that the leg is for
 	have    int32 // that have the parcel, once it is done
@@ -83,7 +85,7 @@ func (r *Relay) begin(now mono.Time, b *wire.Branch, bare bool) int32 {
 		Branch: *b, instance: instanceOf(b),
 		legs: j.legs[:0], used: true, stamp: j.stamp + 1, next: -1, due: mono.Never, ticket: mono.Never,
 	}
-	j.Loss = max(b.Loss, r.paths.lost.class())
+	j.Loss = max(b.Loss, r.class())
 	j.small = r.sizeOf(b) <= r.cfg.Size/2
 	p := parcel{j.instance, b.First}
 	if head, ok := r.at[p]; ok {

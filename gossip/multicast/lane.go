@@ -19,7 +19,6 @@ type lane struct {
 	confirms []note
 	sent     mono.Time // the last datagram
 	told     mono.Time // the last one with a confirmation
-	heard    mono.Time // the last confirmation from there
 	due      mono.Time // Never while nothing waits
 	used     bool
 }
@@ -30,11 +29,7 @@ type note struct {
 	m        wire.Confirmed
 }
 
-// lane returns that to a peer.
-func (r *Relay) lane(now mono.Time, peer detect.Peer) *lane {
-	return &r.lanes[r.laneTo(now, peer)]
-}
-
+// laneTo returns that to a peer.
 func (r *Relay) laneTo(now mono.Time, peer detect.Peer) int32 {
 	if i, ok := r.laneOf[peer.ID]; ok {
 		r.lanes[i].peer = peer
@@ -59,7 +54,7 @@ func (r *Relay) idle(now mono.Time) int32 {
 	for range 8 {
 		r.hand = (r.hand + 1) % len(r.lanes)
 		l := &r.lanes[r.hand]
-		if l.due == mono.Never && now.Sub(max(l.sent, l.heard)) > 5*r.cfg.AckDelay {
+		if l.due == mono.Never && now.Sub(l.sent) > maxCompany {
 			delete(r.laneOf, l.peer.ID)
 			return int32(r.hand)
 		}
@@ -105,7 +100,7 @@ func (r *Relay) post(now mono.Time, peer detect.Peer, b *wire.Branch, bare bool)
 	}
 	due := now
 	if l.sent != 0 {
-		due = max(due, l.sent.Add(r.cfg.Coalesce))
+		due = max(due, l.sent.Add(r.company(r.cfg.Coalesce)))
 	}
 	due = max(due, now.Add(r.bucket.delay(now)))
 	r.bucket.take(len(l.buf) - before)
@@ -151,7 +146,7 @@ func (r *Relay) sizeOf(b *wire.Branch) int {
 // confirm answers a parent.
 func (r *Relay) confirm(now mono.Time, p parent, b *wire.Branch, v wire.Verdict) {
 	n := note{instanceOf(b), wire.Confirmed{First: b.First, Attempt: p.attempt, Verdict: v, Bits: b.Bits, Of: 1, Have: 1}}
-	r.note(now, p.peer, n, v == wire.DutyDone)
+	r.note(now, p, n)
 }
 
 // confirmClosed tells a parent the end of a duty.
@@ -162,18 +157,31 @@ func (r *Relay) confirmClosed(now mono.Time, p parent, c *closed) {
 	for _, id := range c.missing {
 		n.m.Missing = binary.BigEndian.AppendUint64(n.m.Missing, uint64(id))
 	}
-	r.note(now, p.peer, n, true)
+	r.note(now, p, n)
 }
 
-// note puts a confirmation in the lane to a peer. One that can wait does if another went there
-// a moment ago and many come; whoever had to ask again waits for it already.
-func (r *Relay) note(now mono.Time, peer detect.Peer, n note, wait bool) {
-	i := r.laneTo(now, peer)
+// note puts a confirmation in the lane to a parent. If that is patient, it waits when another went there a moment ago, and
+// in any case if it only says that the duty was taken: it may be done meanwhile, and is then told of once.
+func (r *Relay) note(now mono.Time, p parent, n note) {
+	i := r.laneTo(now, p.peer)
 	l := &r.lanes[i]
-	l.confirms = append(l.confirms, n)
+	k := -1
+	if n.m.Verdict == wire.DutyDone && n.m.Bits <= 64 {
+		k = slices.IndexFunc(l.confirms, func(o note) bool {
+			return o.instance == n.instance && o.m.First == n.m.First && o.m.Bits == n.m.Bits && o.m.Verdict == wire.DutyTaken
+		})
+	}
+	if k >= 0 {
+		l.confirms[k] = n
+	} else {
+		l.confirms = append(l.confirms, n)
+	}
 	due := now
-	if wait && l.told != 0 && n.m.Attempt == 0 && r.flow.busy() {
-		due = max(due, l.told.Add(r.cfg.AckDelay))
+	switch wait := r.company(r.cfg.AckDelay); {
+	case p.patient && n.m.Verdict == wire.DutyTaken:
+		due = now.Add(wait)
+	case p.patient && l.told != 0:
+		due = max(due, l.told.Add(wait))
 	}
 	r.wake(i, due)
 	if len(l.confirms) >= maxNotes {

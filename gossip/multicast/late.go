@@ -14,29 +14,27 @@ const (
 	maxWork  = time.Second
 )
 
-// wait is how long the answer to a leg's next try is waited for: longer than that to the last. Whoever confirmed
-// something a moment ago may hold the next back for company.
-func (r *Relay) wait(now mono.Time, l *leg) time.Duration {
-	t := r.rto(l.zone)
-	growth := time.Duration(policies[r.paths.lost.class()].growth)
+// wait is how long the answer to a leg's next try is waited for: longer than that to the last.
+func (r *Relay) wait(l *leg) time.Duration {
+	t := r.rto(l.zone, l.patient[l.attempt&3])
+	growth := time.Duration(policies[r.class()].growth)
 	for range min(l.tries, 8) {
 		t += t / growth
-	}
-	if r.held(now, l.id) {
-		t += r.cfg.AckDelay
 	}
 	return t
 }
 
-// held says whether a member may hold back a confirmation for company.
-func (r *Relay) held(now mono.Time, id member.ID) bool {
-	k, ok := r.laneOf[id]
-	return ok && r.flow.busy() && r.lanes[k].heard != 0 && now.Sub(r.lanes[k].heard) < 2*r.cfg.AckDelay
+// backOff doubles what is waited for answers that may wait for company, once in that time, until one comes: if all of them
+// stay away, it is time that is short, not the network that loses.
+func (r *Relay) backOff(now mono.Time, l *leg) {
+	if p := r.path(l.zone, true); l.patient[l.attempt&3] && p.back < maxBack && now.Sub(p.backed) > r.rto(l.zone, true) {
+		p.back, p.backed = p.back+1, now
+	}
 }
 
 // work is how long a delegate that took a span is left alone: it has its own legs to wait for.
 func (r *Relay) work(l *leg) time.Duration {
-	return min(max(4*r.rto(l.zone), minWork)+r.cfg.AckDelay, maxWork)
+	return min(max(4*r.rto(l.zone, l.patient[l.attempt&3]), minWork)+r.cfg.AckDelay, maxWork)
 }
 
 // late is called when a leg's time is up.
@@ -47,8 +45,8 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 	gone := !ok || !m.State.Live()
 	if !gone && l.state == asked {
 		if l.attempt == 0 && !r.silent(now, l.id) {
-			r.paths.lost.add(true)
 			r.congested(now, j)
+			r.backOff(now, l)
 		}
 		r.silence.missed(now, l.id)
 	}
@@ -62,22 +60,26 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 		l.bare = true
 		r.again(now, j, l)
 		l.due = min(l.due, now.Add(maxWork))
-	case l.state == asked && !gone && (l.tries < r.policy(j).hand || !j.small && l.tries == 1):
-		l.bare = l.bare || !j.small
+	case l.state == asked && !gone && (l.tries < r.policy(j).hand || r.sparing(j) && l.tries <= 2):
+		l.bare = l.bare || r.sparing(j)
 		r.again(now, j, l)
 	default:
 		r.redelegate(now, j, k)
 	}
 }
 
+// sparing says whether who does not answer is asked again whether it has the parcel, before that is sent another time: if
+// it is big, or if many come and nothing gets lost. Then the answer is late because all are busy.
+func (r *Relay) sparing(j *job) bool { return !j.small || r.flow.busy() && r.class() == 0 }
+
 // policy is what the losses ask for: those that the job was begun with, or what was seen since.
-func (r *Relay) policy(j *job) *policy { return &policies[max(j.Loss, r.paths.lost.class())] }
+func (r *Relay) policy(j *job) *policy { return &policies[max(j.Loss, r.class())] }
 
 func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 	tries := r.policy(j).tries
 	switch {
 	case j.mine.tried: // it is offered again later
-		tries = 2 + r.paths.lost.class()
+		tries = 2 + r.class()
 	case l.mute:
 		tries = r.policy(j).mute
 	}
@@ -86,7 +88,7 @@ func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 		l.of = 0
 		r.end(j, l, 0, nil)
 	case l.tries < tries:
-		l.bare = l.bare || !j.small // a big parcel is not sent twice unless it has to be
+		l.bare = l.bare || r.sparing(j)
 		r.again(now, j, l)
 	default:
 		r.stats.Unconfirmed++

@@ -3,6 +3,8 @@ package multicast
 import (
 	"testing"
 	"time"
+
+	"github.com/starling-gossip/starling/gossip/mono"
 )
 
 // stream has nodes publish at a rate in all, and returns what that cost a node and message.
@@ -86,5 +88,39 @@ func TestLarge(t *testing.T) {
 			t.Error("that is too much")
 		}
 		w.idle()
+	}
+}
+
+// Where all share processors that are too slow, answers come late, and that must not be taken for losses: copies that are
+// sent for that make the shortage worse. Fewer and fuller datagrams are the way out.
+func TestShortage(t *testing.T) {
+	for _, cost := range []time.Duration{6 * time.Microsecond, 12 * time.Microsecond, 20 * time.Microsecond} {
+		for _, publishers := range []int{1, 128} {
+			w := newWorld(t, 128, 13, Config{}, nil)
+			var busy mono.Time
+			w.full = func(_, _ *node) time.Duration {
+				busy = max(busy, w.now).Add(cost)
+				return busy.Sub(w.now) + w.latency()
+			}
+			packets, bytes, copies, worst := w.stream(publishers, 1000, 138, 2*time.Second)
+			t.Logf("%d publish, %v a datagram: %.2f datagrams, %.0f B and %.2f copies a node and message, at all after %v at most",
+				publishers, cost, packets, bytes, copies, worst)
+			var sum Stats
+			for _, x := range w.nodes {
+				s := x.Stats()
+				sum.Carries += s.Carries
+				sum.Extras += s.Extras
+				sum.Offers += s.Offers
+				sum.Repeats += s.Repeats
+				sum.Redelegated += s.Redelegated
+				sum.Orphans += s.Orphans
+				sum.Unconfirmed += s.Unconfirmed
+				sum.Refused += s.Refused
+			}
+			t.Logf("%+v", sum)
+			if copies > 1.3 || worst > time.Second {
+				t.Error("that is too much")
+			}
+		}
 	}
 }

@@ -40,6 +40,8 @@ type Host interface {
 	Table() *member.Table
 	Rand() *rand.Rand
 	RTT() time.Duration // a first guess at the time that an answer takes, 0 if there is none
+	// Losses returns a first guess at the share of round trips that fail, as failed of so many.
+	Losses() (failed, of int)
 	// Epoch returns a number that rises every few seconds, and is mostly the same at all nodes. While many small parcels
 	// come, all choose the same delegates in one epoch, and others in the next.
 	Epoch(now mono.Time) uint64
@@ -178,7 +180,6 @@ func (r *Relay) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byt
 		for m, more := c.Next(); more; m, more = c.Next() {
 			r.answered(now, from, c.Instance, &m)
 		}
-		r.lane(now, from).heard = now
 	}
 	return true
 }

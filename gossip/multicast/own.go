@@ -34,6 +34,7 @@ type mine struct {
 
 const (
 	firstWindow = 64
+	lastWindow  = 4                     // that congestion leaves
 	stripeFrom  = 8                     // pieces of one batch from which on they are striped
 	outFor      = 50 * time.Millisecond // that a parcel counts for the window: stragglers do not hold up the rest
 	tellEvery   = 5 * time.Millisecond
@@ -75,7 +76,7 @@ func (r *Relay) ship(now mono.Time) {
 		b, size := r.gather()
 		full := b.First+uint64(b.Count) <= o.last || size > r.cfg.Size/2
 		start := max(o.clock, now-mono.Time(burst*r.cfg.Pace)) // what was not used for long is lost
-		switch next := o.shipped.Add(r.cfg.Coalesce); {
+		switch next := o.shipped.Add(r.company(r.cfg.Coalesce)); {
 		case !full && o.shipped != 0 && now < next:
 			o.due = next
 			return
@@ -113,7 +114,7 @@ func (r *Relay) launch(now mono.Time, b *wire.Branch, size int) {
 	o := &r.own
 	r.flow.count(now)
 	o.out++
-	m := mine{is: true, out: true, until: now.Add(outFor), told: now, backoff: firstPause}
+	m := mine{is: true, out: true, until: now.Add(max(outFor, 2*r.rto(r.self().zone(), r.flow.busy()))), told: now, backoff: firstPause}
 	var i int32
 	if n := len(r.ring.of(r.host.Table())); b.First <= o.stripes && n > 4 {
 		b.Bits = wire.SpanNone // no legs yet
@@ -149,7 +150,7 @@ func (r *Relay) leave(now mono.Time, j *job) {
 // what is sent, so that an overloaded network or machine is not given more.
 func (r *Relay) congested(now mono.Time, j *job) {
 	if o := &r.own; j.mine.is && now.Sub(o.cut) > outFor {
-		o.cut, o.window = now, max(o.window*3/4, firstWindow/2)
+		o.cut, o.window = now, max(o.window*3/4, lastWindow)
 	}
 }
 

@@ -8,9 +8,12 @@ import (
 )
 
 // path is how long answers from a zone take (RFC 6298). A Confirm names the attempt that it answers, so no sample is
-// ambiguous and Karn's rule is not needed.
+// ambiguous and Karn's rule is not needed. An answer that comes late, after another try, counts as well, as in RFC 3522:
+// so the wait grows with a shortage of processors instead of taking it for losses.
 type path struct {
 	smooth, vary time.Duration
+	back         uint8     // how often the wait was doubled since the last answer
+	backed       mono.Time // when it was
 }
 
 const (
@@ -18,6 +21,9 @@ const (
 	maxRTO    = 2 * time.Second
 	guessNear = time.Millisecond       // a round trip before any was measured
 	guessFar  = 150 * time.Millisecond // the same to another zone
+
+	maxBack    = 5                     // doublings of a wait
+	maxCompany = 50 * time.Millisecond // that something waits for company
 )
 
 func (p *path) sample(rtt time.Duration) {
@@ -25,27 +31,38 @@ func (p *path) sample(rtt time.Duration) {
 		p.smooth, p.vary = rtt, rtt/2
 		return
 	}
+	p.back = 0
 	p.vary += ((rtt - p.smooth).Abs() - p.vary) / 4
 	p.smooth += (rtt - p.smooth) / 8
 }
 
 // paths are those to this node's zone, the first, and to the others, some of which may share one.
 type paths struct {
-	list [9]path
+	list [9][2]path // to those asked for an answer at once, and to those who may wait for company
 	lost lossMeter
 }
 
-func (r *Relay) path(zone uint16) *path {
-	if zone == r.self().zone() {
-		return &r.paths.list[0]
+func (r *Relay) path(zone uint16, patient bool) *path {
+	i := 0
+	if zone != r.self().zone() {
+		i = 1 + int(zone%8)
 	}
-	return &r.paths.list[1+zone%8]
+	if patient {
+		return &r.paths.list[i][1]
+	}
+	return &r.paths.list[i][0]
 }
 
 // rto is how long an answer from a zone is waited for.
-func (r *Relay) rto(zone uint16) time.Duration {
-	p := r.path(zone)
+func (r *Relay) rto(zone uint16, patient bool) time.Duration {
+	p := r.path(zone, patient)
 	smooth, vary := p.smooth, p.vary
+	if patient {
+		if smooth == 0 {
+			smooth = r.rto(zone, false) + r.cfg.AckDelay
+		}
+		return min((smooth+max(r.cfg.AckDelay, smooth/2, 4*vary))<<p.back, maxRTO)
+	}
 	if smooth == 0 {
 		smooth = guessNear
 		if zone != r.self().zone() {
@@ -58,8 +75,9 @@ func (r *Relay) rto(zone uint16) time.Duration {
 
 const percent = 1 << 16 / 100
 
-// lossMeter is the share of first tries without an answer in time, in 1/65,536: the mean of the first few, then an
-// exponential average. Whole numbers are the same on every machine.
+// lossMeter is the share of tries that are lost, they or their answers, in 1/65,536: the mean of the first few, then an
+// exponential average. A try is known to be lost when a later one is answered: who never answers is dead, and who
+// answers late is short of time. Whole numbers are the same on every machine.
 type lossMeter struct {
 	share, samples int32
 	heard          uint8 // the class that somebody else told last
@@ -83,17 +101,24 @@ func (m *lossMeter) add(lost bool) {
 // rumor of losses keeps itself alive.
 func (m *lossMeter) told(class uint8) { m.heard = class }
 
-// class says how lossy the network is: 0 below 2 % of the packets, 1 below 15 %, 2 below 35 %, 3 above. A try is lost
-// if the packet or its answer is.
-func (m *lossMeter) class() uint8 {
+// class says how lossy the network is: 0 below 2 % of the packets, 1 below 15 %, 2 below 35 %, 3 above. Until a node has
+// seen enough itself, it goes by what the detector has measured, and by what it was told.
+func (r *Relay) class() uint8 {
+	if m := &r.paths.lost; m.samples >= lossFew {
+		return classOf(m.share)
+	}
+	failed, of := r.host.Losses()
+	return max(r.paths.lost.heard, classOf(int32(int64(failed)<<16/int64(max(of, 1)))))
+}
+
+// classOf returns that of a share of round trips.
+func classOf(share int32) uint8 {
 	switch {
-	case m.samples < lossFew:
-		return m.heard
-	case m.share < 5*percent:
+	case share < 5*percent:
 		return 0
-	case m.share < 28*percent:
+	case share < 28*percent:
 		return 1
-	case m.share < 58*percent:
+	case share < 58*percent:
 		return 2
 	}
 	return 3
@@ -110,6 +135,15 @@ type policy struct {
 }
 
 var policies = [4]policy{{1, 1, 6, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4}, {5, 2, 13, 9, 14, 4}}
+
+// company is how long something waits for company after the last that went to the same peer: usual, or half of the time
+// that answers take if that is longer, since then the processors are short of time, and full datagrams save it.
+func (r *Relay) company(usual time.Duration) time.Duration {
+	if !r.flow.busy() {
+		return usual
+	}
+	return max(usual, min(r.paths.list[0][1].smooth/2, maxCompany))
+}
 
 // silence knows who let several tries in a row pass without an answer. It is a cache without chains: who meets another
 // in it is forgotten, which costs a time-out.
@@ -155,5 +189,5 @@ func (r *Relay) silent(now mono.Time, id member.ID) bool {
 		return false
 	}
 	e := r.silence.slot(id)
-	return e.id == id && e.tries >= policies[r.paths.lost.class()].silent && now.Sub(e.at) < silentFor
+	return e.id == id && e.tries >= policies[r.class()].silent && now.Sub(e.at) < silentFor
 }

@@ -141,14 +141,14 @@ func (r *Relay) send(now mono.Time, j *job, l *leg) {
 		return
 	}
 	b := j.Branch
-	b.Span, b.Attempt = l.span, l.attempt&15
+	b.Span, b.Attempt, b.Patient = l.span, l.attempt&15, r.flow.busy()
 	leaves := r.post(now, detect.PeerOf(&m), &b, l.bare)
 	if leaves == mono.Never { // the bodies are not held any more
 		l.tries = 255
 		leaves = now
 	}
-	l.sent[l.attempt&3] = leaves
-	l.due = leaves.Add(r.wait(now, l))
+	l.sent[l.attempt&3], l.patient[l.attempt&3] = leaves, b.Patient
+	l.due = leaves.Add(r.wait(l))
 	j.due = min(j.due, l.due)
 }
 

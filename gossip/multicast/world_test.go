@@ -118,7 +118,8 @@ func (x *node) Table() *member.Table       { return &x.table }
 func (x *node) Rand() *rand.Rand           { return x.w.rng }
 func (x *node) Epoch(now mono.Time) uint64 { return uint64(now / mono.Time(10*time.Second)) }
 
-func (x *node) RTT() time.Duration { return time.Millisecond }
+func (x *node) RTT() time.Duration       { return time.Millisecond }
+func (x *node) Losses() (failed, of int) { return 0, 1 }
 
 func (x *node) Take(now mono.Time, p wire.Piece) bool {
 	x.copies++

@@ -42,16 +42,23 @@ type Branch struct {
 	Attempt uint8 // 0 to 15: Confirm says which one it answers
 	Loss    uint8 // 0 to 3: how lossy the sender believes the network to be
 	Count   uint8 // of pieces, 1 to MaxParcel
+	Patient bool  // the Confirm may wait for others, to share a datagram with them
 }
 
 // MaxBranch is the most that a Carry costs beside its bodies, each of which costs at most 3 bytes more than itself.
 const MaxBranch = MessageSize + 8 + 2*binary.MaxVarintLen64 + 1 + 1 + 8 + 1
 
+const patientBit = 1 << 2
+
 func appendBranch(b []byte, m *Branch) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(m.Origin))
 	b = binary.AppendUvarint(b, m.Generation)
 	b = binary.AppendUvarint(b, m.First)
-	b = append(b, m.Attempt<<4|m.Loss&3, m.Bits)
+	f := m.Attempt<<4 | m.Loss&3
+	if m.Patient {
+		f |= patientBit
+	}
+	b = append(b, f, m.Bits)
 	if m.Bits <= 64 {
 		for i := range (int(m.Bits) + 7) / 8 {
 			b = append(b, byte(m.Prefix>>(56-8*i)))
@@ -64,7 +71,7 @@ func appendBranch(b []byte, m *Branch) []byte {
 func (c *cursor) branch() (m Branch) {
 	m.Origin, m.Generation, m.First = member.ID(c.u64()), c.uvarint(), c.uvarint()
 	f := c.u8()
-	m.Attempt, m.Loss = f>>4, f&3
+	m.Attempt, m.Loss, m.Patient = f>>4, f&3, f&patientBit != 0
 	m.Bits = c.u8()
 	if m.Bits <= 64 {
 		for i := range (int(m.Bits) + 7) / 8 {
