@@ -194,11 +194,15 @@ func (r *Relay) measure(now mono.Time, l *leg, m *wire.Confirmed) {
 	}
 	rtt := now.Sub(l.sent[k])
 	l.sent[k] = 0
-	for range min(max(int(l.tries)-int(since), 0), maxPolls) {
-		r.paths.lost.add(true)
+	gone := int(l.tries) - int(since)
+	if l.state == taken {
+		gone-- // the first time it was late it had answered before
 	}
-	r.paths.lost.add(false)
+	for range min(max(gone, 0), maxPolls) {
+		r.lost(true)
+	}
+	r.lost(false)
 	if m.Verdict != wire.DutyDone || l.single() {
-		r.path(l.zone, l.patient[k]).sample(rtt)
+		r.path(l.zone).heard(now, rtt, l.patient[k])
 	}
 }

@@ -28,7 +28,7 @@ func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 	places := r.ring.of(r.host.Table())
 	class := max(b.Loss, r.class())
 	n := policies[class].extras
-	busy := r.flow.busy()
+	busy := r.busy()
 	h := mix(uint64(b.Origin) ^ b.First)
 	switch {
 	case len(places) < 3:
@@ -43,6 +43,7 @@ func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 	}
 	if busy {
 		h = r.host.Epoch(now) // the same way for all
+		n = (n + 1) / 2       // what one of them costs counts for more then than the time it saves
 	}
 	me := after(places, r.self().key)
 	for k := range uint64(n) {

@@ -18,18 +18,13 @@ const (
 func (r *Relay) wait(l *leg) time.Duration {
 	t := r.rto(l.zone, l.patient[l.attempt&3])
 	growth := time.Duration(policies[r.class()].growth)
+	if l.patient[l.attempt&3] && r.class() == 0 {
+		growth = 1 // it is not lost, but late
+	}
 	for range min(l.tries, 8) {
 		t += t / growth
 	}
 	return t
-}
-
-// backOff doubles what is waited for answers that may wait for company, once in that time, until one comes: if all of them
-// stay away, it is time that is short, not the network that loses.
-func (r *Relay) backOff(now mono.Time, l *leg) {
-	if p := r.path(l.zone, true); l.patient[l.attempt&3] && p.back < maxBack && now.Sub(p.backed) > r.rto(l.zone, true) {
-		p.back, p.backed = p.back+1, now
-	}
 }
 
 // work is how long a delegate that took a span is left alone: it has its own legs to wait for.
@@ -46,7 +41,7 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 	if !gone && l.state == asked {
 		if l.attempt == 0 && !r.silent(now, l.id) {
 			r.congested(now, j)
-			r.backOff(now, l)
+			r.backOff(now, l.zone, l.patient[0])
 		}
 		r.silence.missed(now, l.id)
 	}
@@ -70,7 +65,7 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 
 // sparing says whether who does not answer is asked again whether it has the parcel, before that is sent another time: if
 // it is big, or if many come and nothing gets lost. Then the answer is late because all are busy.
-func (r *Relay) sparing(j *job) bool { return !j.small || r.flow.busy() && r.class() == 0 }
+func (r *Relay) sparing(j *job) bool { return !j.small || r.busy() && r.class() == 0 }
 
 // policy is what the losses ask for: those that the job was begun with, or what was seen since.
 func (r *Relay) policy(j *job) *policy { return &policies[max(j.Loss, r.class())] }

@@ -44,7 +44,7 @@ func TestStreams(t *testing.T) {
 		loss            float64
 		packets, copies float64
 	}{
-		{"one publisher", 1, 0, 1.3, 1.1}, {"all publish", 128, 0, 1.3, 1.2}, {"all publish, 10 % loss", 128, 0.1, 4, 3.5},
+		{"one publisher", 1, 0, 0.6, 1.1}, {"all publish", 128, 0, 1, 1.1}, {"all publish, 10 % loss", 128, 0.1, 2, 2.5},
 	} {
 		w := newWorld(t, 128, 11, Config{}, nil)
 		w.loss = c.loss
@@ -91,10 +91,10 @@ func TestLarge(t *testing.T) {
 	}
 }
 
-// Where all share processors that are too slow, answers come late, and that must not be taken for losses: copies that are
+// Where all nodes share processors that are too slow, answers come late, and that must not be taken for losses: copies that are
 // sent for that make the shortage worse. Fewer and fuller datagrams are the way out.
 func TestShortage(t *testing.T) {
-	for _, cost := range []time.Duration{6 * time.Microsecond, 12 * time.Microsecond, 20 * time.Microsecond} {
+	for _, cost := range []time.Duration{6 * time.Microsecond, 12 * time.Microsecond} {
 		for _, publishers := range []int{1, 128} {
 			w := newWorld(t, 128, 13, Config{}, nil)
 			var busy mono.Time
@@ -105,19 +105,6 @@ func TestShortage(t *testing.T) {
 			packets, bytes, copies, worst := w.stream(publishers, 1000, 138, 2*time.Second)
 			t.Logf("%d publish, %v a datagram: %.2f datagrams, %.0f B and %.2f copies a node and message, at all after %v at most",
 				publishers, cost, packets, bytes, copies, worst)
-			var sum Stats
-			for _, x := range w.nodes {
-				s := x.Stats()
-				sum.Carries += s.Carries
-				sum.Extras += s.Extras
-				sum.Offers += s.Offers
-				sum.Repeats += s.Repeats
-				sum.Redelegated += s.Redelegated
-				sum.Orphans += s.Orphans
-				sum.Unconfirmed += s.Unconfirmed
-				sum.Refused += s.Refused
-			}
-			t.Logf("%+v", sum)
 			if copies > 1.3 || worst > time.Second {
 				t.Error("that is too much")
 			}

@@ -293,6 +293,9 @@ func (f *flow) turn(now mono.Time) {
 
 func (f *flow) busy() bool { return max(f.now, f.last) >= flowBusy }
 
+// busy says whether many parcels come, or would if the processors had the time.
+func (r *Relay) busy() bool { return r.flow.busy() || r.paths.list[0].back > 0 }
+
 // mix is the finalizer of MurmurHash3, which spreads what is hashed over all bits.
 func mix(h uint64) uint64 {
 	h ^= h >> 33

@@ -114,7 +114,7 @@ func (r *Relay) launch(now mono.Time, b *wire.Branch, size int) {
 	o := &r.own
 	r.flow.count(now)
 	o.out++
-	m := mine{is: true, out: true, until: now.Add(max(outFor, 2*r.rto(r.self().zone(), r.flow.busy()))), told: now, backoff: firstPause}
+	m := mine{is: true, out: true, until: now.Add(max(outFor, 2*r.rto(r.self().zone(), r.busy()))), told: now, backoff: firstPause}
 	var i int32
 	if n := len(r.ring.of(r.host.Table())); b.First <= o.stripes && n > 4 {
 		b.Bits = wire.SpanNone // no legs yet
@@ -150,7 +150,11 @@ func (r *Relay) leave(now mono.Time, j *job) {
 // what is sent, so that an overloaded network or machine is not given more.
 func (r *Relay) congested(now mono.Time, j *job) {
 	if o := &r.own; j.mine.is && now.Sub(o.cut) > outFor {
-		o.cut, o.window = now, max(o.window*3/4, lastWindow)
+		least := lastWindow
+		if r.class() > 0 { // silence says less
+			least = firstWindow
+		}
+		o.cut, o.window = now, max(o.window*3/4, least)
 	}
 }
 

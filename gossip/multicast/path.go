@@ -11,10 +11,16 @@ import (
 // ambiguous and Karn's rule is not needed. An answer that comes late, after another try, counts as well, as in RFC 3522:
 // so the wait grows with a shortage of processors instead of taking it for losses.
 type path struct {
-	smooth, vary time.Duration
-	back         uint8     // how often the wait was doubled since the last answer
-	backed       mono.Time // when it was
+	prompt, patient trip // to those asked for an answer at once, and to those who may wait for company
+
+	answered mono.Time // when the last answer came
+	missed   int       // first tries since then that none came to in time
+	back     uint8     // how often the wait was doubled since then
+	doubled  mono.Time // when it was
 }
+
+// trip is a smoothed round trip, and how much it varies.
+type trip struct{ smooth, vary time.Duration }
 
 const (
 	minWait   = 1500 * time.Microsecond // that an answer is given beyond the round trip, at least
@@ -22,55 +28,68 @@ const (
 	guessNear = time.Millisecond       // a round trip before any was measured
 	guessFar  = 150 * time.Millisecond // the same to another zone
 
-	maxBack    = 5                     // doublings of a wait
+	maxBack    = 7                     // doublings of a wait
 	maxCompany = 50 * time.Millisecond // that something waits for company
 )
 
-func (p *path) sample(rtt time.Duration) {
+func (p *trip) sample(rtt time.Duration) {
 	if p.smooth == 0 {
 		p.smooth, p.vary = rtt, rtt/2
 		return
 	}
-	p.back = 0
 	p.vary += ((rtt - p.smooth).Abs() - p.vary) / 4
 	p.smooth += (rtt - p.smooth) / 8
 }
 
 // paths are those to this node's zone, the first, and to the others, some of which may share one.
 type paths struct {
-	list [9][2]path // to those asked for an answer at once, and to those who may wait for company
+	list [9]path
 	lost lossMeter
 }
 
-func (r *Relay) path(zone uint16, patient bool) *path {
-	i := 0
-	if zone != r.self().zone() {
-		i = 1 + int(zone%8)
+func (r *Relay) path(zone uint16) *path {
+	if zone == r.self().zone() {
+		return &r.paths.list[0]
 	}
+	return &r.paths.list[1+zone%8]
+}
+
+// heard takes in how long an answer took.
+func (p *path) heard(now mono.Time, rtt time.Duration, patient bool) {
+	p.answered, p.missed, p.back = now, 0, 0
 	if patient {
-		return &r.paths.list[i][1]
+		p.patient.sample(rtt)
+	} else {
+		p.prompt.sample(rtt)
 	}
-	return &r.paths.list[i][0]
+}
+
+// backOff doubles what is waited for answers, once in that time, if many tries in a row got none: then the processors are
+// short of time, and trying sooner makes it worse.
+func (r *Relay) backOff(now mono.Time, zone uint16, patient bool) {
+	p, rto := r.path(zone), r.rto(zone, patient)
+	p.missed++
+	if p.missed >= flowBusy && p.back < maxBack && now.Sub(p.answered) > rto && now.Sub(p.doubled) > rto {
+		p.back, p.doubled = p.back+1, now
+	}
 }
 
 // rto is how long an answer from a zone is waited for.
 func (r *Relay) rto(zone uint16, patient bool) time.Duration {
-	p := r.path(zone, patient)
-	smooth, vary := p.smooth, p.vary
-	if patient {
-		if smooth == 0 {
-			smooth = r.rto(zone, false) + r.cfg.AckDelay
-		}
-		return min((smooth+max(r.cfg.AckDelay, smooth/2, 4*vary))<<p.back, maxRTO)
-	}
-	if smooth == 0 {
-		smooth = guessNear
+	p := r.path(zone)
+	t, least := p.prompt, minWait
+	if t.smooth == 0 {
+		t.smooth = max(guessNear, r.host.RTT())
 		if zone != r.self().zone() {
-			smooth = guessFar
+			t.smooth = max(guessFar, t.smooth)
 		}
-		smooth = max(smooth, r.host.RTT())
 	}
-	return min(smooth+max(minWait, smooth/2+time.Millisecond, 4*vary), maxRTO)
+	if patient {
+		if least = r.cfg.AckDelay; p.patient.smooth > 0 {
+			t = p.patient
+		}
+	}
+	return min((t.smooth+max(least, t.smooth/2+time.Millisecond, 4*t.vary))<<p.back, maxRTO)
 }
 
 const percent = 1 << 16 / 100
@@ -84,12 +103,16 @@ type lossMeter struct {
 }
 
 const (
-	lossMemory = 64 // samples over which losses are averaged
+	lossMemory = 64 // samples over which losses are averaged; more while many answers share a datagram
 	lossFew    = 16 // samples from which on a node believes its own eyes alone
 )
 
-func (m *lossMeter) add(lost bool) {
-	m.samples = min(m.samples+1, lossMemory)
+func (r *Relay) lost(lost bool) {
+	m, memory := &r.paths.lost, int32(lossMemory)
+	if r.busy() {
+		memory *= 4
+	}
+	m.samples = min(m.samples+1, memory)
 	x := int32(0)
 	if lost {
 		x = 1 << 16
@@ -134,15 +157,15 @@ type policy struct {
 	growth uint8 // each try is waited for longer than the last by this part of it: where much is lost, silence says less
 }
 
-var policies = [4]policy{{1, 1, 6, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4}, {5, 2, 13, 9, 14, 4}}
+var policies = [4]policy{{1, 1, 6, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4}, {4, 2, 13, 9, 14, 4}}
 
-// company is how long something waits for company after the last that went to the same peer: usual, or half of the time
-// that answers take if that is longer, since then the processors are short of time, and full datagrams save it.
+// company is how long something waits for company after the last that went to the same peer: usual, or a part of the time
+// that is waited for answers if that is longer, since then the processors are short of time, and full datagrams save it.
 func (r *Relay) company(usual time.Duration) time.Duration {
-	if !r.flow.busy() {
+	if !r.busy() {
 		return usual
 	}
-	return max(usual, min(r.paths.list[0][1].smooth/2, maxCompany))
+	return max(usual, min(r.rto(r.self().zone(), true)/4, maxCompany))
 }
 
 // silence knows who let several tries in a row pass without an answer. It is a cache without chains: who meets another

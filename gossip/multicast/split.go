@@ -109,7 +109,7 @@ func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 		return false
 	}
 	h := mix(l.span.Prefix + uint64(l.span.Bits))
-	if j.small && r.flow.busy() {
+	if j.small && r.busy() {
 		h = mix(h ^ r.host.Epoch(now))
 	} else {
 		h = mix(h ^ uint64(j.Origin) ^ j.First)
@@ -141,7 +141,7 @@ func (r *Relay) send(now mono.Time, j *job, l *leg) {
 		return
 	}
 	b := j.Branch
-	b.Span, b.Attempt, b.Patient = l.span, l.attempt&15, r.flow.busy()
+	b.Span, b.Attempt, b.Patient = l.span, l.attempt&15, r.busy()
 	leaves := r.post(now, detect.PeerOf(&m), &b, l.bare)
 	if leaves == mono.Never { // the bodies are not held any more
 		l.tries = 255

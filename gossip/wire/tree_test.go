@@ -20,6 +20,7 @@ func treeVectors() []vector {
 	alone.Span, alone.Attempt, alone.Count = wire.Span{Bits: wire.SpanSelf}, 0, 1
 	extra := alone
 	extra.Bits = wire.SpanNone
+	alone.Patient = true
 	confirm := wire.AppendConfirmed(wire.BeginConfirm(nil, instanceOf(wren)), 0, &wire.Confirmed{First: 300, Bits: wire.SpanSelf})
 	confirm = wire.AppendConfirmed(confirm, 0, &wire.Confirmed{
 		First: 301, Attempt: 1, Bits: 5, Of: 30, Have: 28, Digest: 0xcafe, Missing: []byte("\x64\x2f\xd9\xcc\x40\x62\x74\xb4"),
@@ -62,8 +63,12 @@ func describeTree(t wire.Type, body []byte) (text string, ok bool) {
 }
 
 func describeBranch(m *wire.Branch) string {
-	return fmt.Sprintf("origin=%016x generation=%d first=%d bits=%d prefix=%016x attempt=%d loss=%d count=%d",
+	text := fmt.Sprintf("origin=%016x generation=%d first=%d bits=%d prefix=%016x attempt=%d loss=%d count=%d",
 		uint64(m.Origin), m.Generation, m.First, m.Bits, m.Prefix, m.Attempt, m.Loss, m.Count)
+	if m.Patient {
+		text += " patient"
+	}
+	return text
 }
 
 func rewriteTree(b []byte, t wire.Type, body []byte) []byte {
@@ -91,7 +96,7 @@ func rewriteTree(b []byte, t wire.Type, body []byte) []byte {
 func TestCarryRoundTrip(t *testing.T) {
 	check := func(origin, generation uint64, first uint32, bits, attempt uint8, prefix uint64, bodies [3][]byte) bool {
 		in := wire.Branch{
-			Origin: member.ID(origin | 1), Generation: generation, First: uint64(first) + 1, Attempt: attempt & 15, Loss: attempt & 3,
+			Origin: member.ID(origin | 1), Generation: generation, First: uint64(first) + 1, Attempt: attempt & 15, Loss: attempt & 3, Patient: attempt&4 != 0,
 			Count: 3, Span: wire.Span{Bits: bits % 65},
 		}
 		in.Prefix = prefix &^ (1<<(64-in.Bits) - 1)

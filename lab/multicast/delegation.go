@@ -63,11 +63,16 @@ func newDelegate(m *member) node {
 
 // What the relay asks of its host and store.
 
-func (d *delegate) Self() members.ID         { return d.c.peers[d.me].ID }
-func (d *delegate) Generation() uint64       { return 1 }
-func (d *delegate) Table() *members.Table    { return &d.c.table }
-func (d *delegate) Rand() *rand.Rand         { return d.rng }
-func (d *delegate) RTT() time.Duration       { return 2 * d.w.o.Latency.Quantile(0.5) }
+func (d *delegate) Self() members.ID      { return d.c.peers[d.me].ID }
+func (d *delegate) Generation() uint64    { return 1 }
+func (d *delegate) Table() *members.Table { return &d.c.table }
+func (d *delegate) Rand() *rand.Rand      { return d.rng }
+func (d *delegate) RTT() time.Duration    { return 2 * d.w.o.Latency.Quantile(0.5) }
+func (d *delegate) Losses() (failed, of int) {
+	p := d.w.o.Loss
+	return int((1 - (1-p)*(1-p)) * 1e6), 1e6
+}
+
 func (d *delegate) Epoch(gossip.Time) uint64 { return 0 }
 
 func (d *delegate) Confirmed(gossip.Time, delegating.Progress) {}
