@@ -72,7 +72,7 @@ var verbs = map[Verb]struct {
 type Who struct {
 	Kind  WhoKind
 	N     int     // for Some
-	Share float64 // for Share
+	Share float64 // for Share and Busiest
 	From  int     // for Range: the first
 	To    int     // and the last
 	Zone  int     // for InZone
@@ -84,13 +84,14 @@ type WhoKind uint8
 
 // The kinds of Who.
 const (
-	Some   WhoKind = iota + 1 // N of those that the action can be done to, drawn at random
-	Share                     // a share of all, drawn at random
-	Range                     // the processes From to To
-	InZone                    // all of a zone
-	All                       // all
-	Rest                      // all that are not on the action's other side
-	Dead                      // all that crashed
+	Some    WhoKind = iota + 1 // N of those that the action can be done to, drawn at random
+	Share                      // a share of all, drawn at random
+	Range                      // the processes From to To
+	InZone                     // all of a zone
+	All                        // all
+	Rest                       // all that are not on the action's other side
+	Dead                       // all that crashed
+	Busiest                    // a share of those that sent to other zones: those that sent most bytes there so far
 )
 
 // Nodes names processes by their numbers.
@@ -129,6 +130,8 @@ func (w Who) String() string {
 		s = fmt.Sprintf("z%d", w.Zone)
 	case All:
 		s = "all"
+	case Busiest:
+		s = fmt.Sprintf("busiest%g%%", w.Share*100)
 	case Rest:
 		s = "rest"
 	case Dead:

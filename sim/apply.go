@@ -324,6 +324,10 @@ func (w *World) pickPart(who Who, eligible func(*proc) bool, other []*proc, in [
 			return fmt.Errorf("there is no z%d; the zones are z0 to z%d", who.Zone, w.opt.Zones-1)
 		}
 		mark(func(p *proc) bool { return int(p.host.zone) == who.Zone })
+	case Busiest:
+		for _, p := range w.busiest(who.Share) {
+			in[p.index] = true
+		}
 	case All:
 		mark(func(*proc) bool { return true })
 	case Dead:

@@ -29,6 +29,8 @@ type Curve struct {
 	First time.Duration   // from then to the first suspicion anywhere, for a crash; -1: nobody ever suspected it
 	Due   int             // who should know
 	Known []time.Duration // from then until each who did, rising
+
+	Across int // copies of a message that were sent to other zones
 }
 
 // When returns how long it took until a share of those who should know did, and whether so many ever did.
@@ -119,7 +121,9 @@ func (w *World) detail() *Detail {
 	}
 	for _, k := range m.order {
 		s := m.messages[k]
-		d.Messages = append(d.Messages, curve(s.at, m.now, s.got))
+		c := curve(s.at, m.now, s.got)
+		c.Across = s.across
+		d.Messages = append(d.Messages, c)
 	}
 	d.CaughtUp = m.caughtUp()
 	s := w.now.Sub(m.marked).Seconds()

@@ -62,6 +62,7 @@ type Obs struct {
 	Kind          ObsKind
 	Told          bool
 	Alarm         bool // of Saw: Node told its user that Member may be gone, whatever its table says
+	Across        bool // of Copied: to another zone
 	Apart         bool // of Saw: a fault lies, or lay lately, on the way between Node and Member
 	Node, Member  int32
 	host          int32 // where it was observed: orders the logs of several workers

@@ -14,6 +14,7 @@ type meter struct {
 	marked  gossip.Time // from then on traffic is measured
 	packets []uint64    // of each host by then
 	bytes   []uint64
+	crossed []crossing // by then
 
 	crashes  []*crash
 	dead     map[int32]*crash // those whose process is still down
@@ -47,11 +48,12 @@ type spread struct {
 	at     gossip.Time
 	got    map[int32]time.Duration
 	copies int
+	across int // of these, to other zones
 }
 
 // mark starts the measurement of traffic.
 func (m *meter) mark(w *World) {
-	m.marked = w.now
+	m.marked, m.crossed = w.now, w.crossings()
 	for _, h := range w.hosts {
 		m.packets = append(m.packets, h.packets)
 		m.bytes = append(m.bytes, h.bytes)
@@ -139,6 +141,9 @@ func (m *meter) message(o *Obs) {
 	}
 	if o.Kind == Copied {
 		s.copies++
+		if o.Across {
+			s.across++
+		}
 	} else if _, ok := s.got[o.Node]; !ok {
 		s.got[o.Node] = o.At.Sub(s.at)
 	}

@@ -173,6 +173,9 @@ func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data [
 	if to < 0 {
 		return nobody
 	}
+	if w.hosts[to].zone != from.zone {
+		s.cross(from, w.hosts[to], data)
+	}
 	rng := newStream(w.seed, 1, uint64(from.index), uint64(to), from.seq)
 	l := &w.plan.links[int(from.zone)*w.plan.zones+int(w.hosts[to].zone)]
 	depart := now

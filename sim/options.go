@@ -12,6 +12,7 @@ import (
 type Options struct {
 	Nodes     int           `json:"nodes"`               // that start at first; default 100
 	Zones     int           `json:"zones,omitempty"`     // over which they are spread in turn; default 1
+	Racks     int           `json:"racks,omitempty"`     // of each zone, over which its nodes are spread in turn; 0: none
 	Seeds     int           `json:"seeds,omitempty"`     // every node's: the first so many nodes, later the first that run; default 1
 	Seed      uint64        `json:"seed"`                // of all chance
 	Spread    time.Duration `json:"spread,omitempty"`    // over which the nodes start at first; 0: all at once
@@ -63,6 +64,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%d nodes: from 1 to %d are possible", o.Nodes, MaxNodes)
 	case o.Zones < 1 || o.Zones > o.Nodes:
 		return o, fmt.Errorf("%d zones for %d nodes", o.Zones, o.Nodes)
+	case o.Racks < 0:
+		return o, fmt.Errorf("%d racks", o.Racks)
 	case o.Seeds < 1 || o.Seeds > o.Nodes:
 		return o, fmt.Errorf("%d seeds of %d nodes", o.Seeds, o.Nodes)
 	case o.Workers < 1 || o.Workers > 64:

@@ -39,17 +39,19 @@ const (
 	Reached50  = "message_reached50_seconds" // of each message
 	Reached99  = "message_reached99_seconds"
 	Reached100 = "message_reached100_seconds"
-	Copies     = "message_copies_per_node" // of each run with messages
-	CaughtUp   = "caught_up_seconds"       // of each end of a node's trouble: until it had all messages that were sent during it
-	Agree      = "agreement_seconds"       // of each action: until all views were equal and complete
-	Suspicions = "false_suspicions"        // of each run; see Report
-	Failures   = "false_failures"          //
-	AtHealthy  = "false_failures_at_well"  //
-	Revived    = "dead_revived"            //
-	Living     = "live_failures"           //
-	SameSide   = "live_failures_same_side" //
-	BytesRate  = "node_bytes_per_second"   // of each node: sent, with headers
-	PacketRate = "node_packets_per_second" //
+	Copies     = "message_copies_per_node"     // of each run with messages
+	Crossing   = "message_copies_across_zones" // of each message, in all, with several zones
+	ZoneRate   = "zone_bytes_per_second"       // of each run with several zones: what a zone sent to others, in the mean
+	CaughtUp   = "caught_up_seconds"           // of each end of a node's trouble: until it had all messages that were sent during it
+	Agree      = "agreement_seconds"           // of each action: until all views were equal and complete
+	Suspicions = "false_suspicions"            // of each run; see Report
+	Failures   = "false_failures"              //
+	AtHealthy  = "false_failures_at_well"      //
+	Revived    = "dead_revived"                //
+	Living     = "live_failures"               //
+	SameSide   = "live_failures_same_side"     //
+	BytesRate  = "node_bytes_per_second"       // of each node: sent, with headers
+	PacketRate = "node_packets_per_second"     //
 )
 
 // Summarized puts runs together. The period is the failure detector's; if it is 0, nothing is counted in periods.
@@ -75,6 +77,9 @@ func Summarized(o Options, period time.Duration, runs []*Report, details []*Deta
 		add(Living, float64(r.LiveFailures))
 		add(SameSide, float64(r.LiveSameSide))
 		d := details[i]
+		if r.Across != nil {
+			add(ZoneRate, r.Across.Zone.Mean)
+		}
 		add(BytesRate, d.Bytes...)
 		add(PacketRate, d.Packets...)
 		for k := range d.Crashes {
@@ -89,6 +94,9 @@ func Summarized(o Options, period time.Duration, runs []*Report, details []*Deta
 		}
 		for k := range d.Messages {
 			addShares(add, &d.Messages[k], Reached50, Reached99, Reached100)
+			if o.Zones > 1 {
+				add(Crossing, float64(d.Messages[k].Across))
+			}
 		}
 		for _, t := range d.CaughtUp {
 			add(CaughtUp, t.Seconds())

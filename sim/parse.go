@@ -195,7 +195,8 @@ func verbNames() string {
 }
 
 // ParseWho reads a set of processes: "3" is three of them, "10%" a share, "n7" one, "n7-n9" a range, "z1" a zone, "all",
-// "rest" those not on the other side, "dead" those that crashed; "n1+n5-n9" is several together.
+// "rest" those not on the other side, "dead" those that crashed, "busiest5%" that share of
+// those that sent to other zones which sent most there; "n1+n5-n9" is several together.
 func ParseWho(s string) (w Who, err error) {
 	for i, part := range strings.Split(s, "+") {
 		p, err := parsePart(part)
@@ -220,6 +221,10 @@ func parsePart(s string) (Who, error) {
 	case "dead":
 		return Who{Kind: Dead}, nil
 	}
+	if share, ok := strings.CutPrefix(s, "busiest"); ok {
+		p, err := parseShare(share)
+		return Who{Kind: Busiest, Share: p}, err
+	}
 	if strings.HasSuffix(s, "%") {
 		p, err := parseShare(s)
 		return Who{Kind: Share, Share: p}, err
@@ -239,7 +244,7 @@ func parsePart(s string) (Who, error) {
 	from, ok1 := nodeNumber(lo)
 	to, ok2 := nodeNumber(hi)
 	if !ok1 || !ok2 || to < from {
-		return Who{}, fmt.Errorf("%q is nobody; write 3, 10%%, n7, n7-n9, z1, all, rest or dead, joined by +", s)
+		return Who{}, fmt.Errorf("%q is nobody; write 3, 10%%, n7, n7-n9, z1, all, rest, dead or busiest5%%, joined by +", s)
 	}
 	return Who{Kind: Range, From: from, To: to}, nil
 }

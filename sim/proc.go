@@ -49,7 +49,7 @@ func (p *proc) start() error {
 		return fmt.Errorf("%s cannot start: %s runs at its address", p.name, p.host.proc.name)
 	}
 	gen := uint64(int64(epoch0) + int64(span(now)+p.wall)/int64(time.Millisecond))
-	self := gossip.Self{Name: p.name, Generation: gen, Addr: p.host.addr, Zone: zoneName(p.host.zone)}
+	self := gossip.Self{Name: p.name, Generation: gen, Addr: p.host.addr, Zone: w.zoneName(p.host)}
 	src := newStream(w.seed, 2, uint64(p.index), uint64(p.lives))
 	node, err := gossip.New(&w.opt.Gossip, self, rand.NewPCG(src.Uint64(), src.Uint64()))
 	if err != nil {
@@ -66,7 +66,13 @@ func (p *proc) start() error {
 	return nil
 }
 
-func zoneName(z int32) string { return fmt.Sprintf("z%d", z) }
+// zoneName is the zone of whoever runs on a host.
+func (w *World) zoneName(h *host) string {
+	if w.opt.Racks == 0 {
+		return fmt.Sprintf("z%d", h.zone)
+	}
+	return fmt.Sprintf("z%d/r%d", h.zone, int(h.index)/w.opt.Zones%w.opt.Racks)
+}
 
 // stop ends the process at once, as a crash does. What waits in its socket is gone.
 func (p *proc) stop() {
@@ -212,7 +218,7 @@ func (s *shard) dispatch(p *proc, now, depart gossip.Time) {
 			w.trace.packet(now, p, to, pk.Data, f)
 		}
 		if w.rec.packets {
-			s.count(p, now, pk.Data)
+			s.count(p, now, to, pk.Data)
 		}
 	}
 	for _, c := range s.out.Connects {

@@ -28,6 +28,7 @@ type Report struct {
 	Crashes  Detection  `json:"crashes"`
 	Messages Multicast  `json:"messages"`
 	Traffic  Load       `json:"traffic"`
+	Across   *Across    `json:"across,omitempty"` // with several zones
 
 	FalseSuspicions int `json:"false_suspicions"` // of members up and out of trouble, by observer
 	FalseFailures   int `json:"false_failures"`   // the same, at all observers
@@ -66,8 +67,9 @@ type Multicast struct {
 	Reached50  Summary `json:"reached50"`
 	Reached99  Summary `json:"reached99"`
 	Reached100 Summary `json:"reached100"`
-	Ratio      float64 `json:"ratio"`  // of those who should have got them
-	Copies     float64 `json:"copies"` // of a message sent, per node
+	Ratio      float64 `json:"ratio"`            // of those who should have got them
+	Copies     float64 `json:"copies"`           // of a message sent, per node
+	Across     float64 `json:"across,omitempty"` // copies of a message that were sent to other zones, in all
 }
 
 // Load is what nodes sent in the scenario's time, each second.
@@ -138,7 +140,7 @@ func (w *World) report() *Report {
 		Nodes: len(w.procs), Up: w.up(), Seed: w.seed, Trace: fmt.Sprintf("%016x", w.hash()),
 		Simulated: seconds(span(w.now)), Events: w.events,
 		Join: w.settlings[0].After, Settled: w.settlings[1:],
-		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w),
+		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w), Across: m.acrossZones(w),
 		FalseSuspicions: m.falseSuspicions, FalseFailures: m.falseFailures, FalseAtHealthy: m.falseAtHealthy,
 		DeadRevived:  m.revived,
 		LiveFailures: m.liveFailures, LiveSameSide: m.liveSameSide,
@@ -168,16 +170,18 @@ func (m *meter) detection() Detection {
 
 func (m *meter) multicast() Multicast {
 	var c coverage
-	copies, nodes := 0, 0
+	copies, across, nodes := 0, 0, 0
 	for _, k := range m.order {
 		s := m.messages[k]
 		who := m.throughout(s.at, m.now)
 		c.add(who, s.got)
 		copies += s.copies
+		across += s.across
 		nodes += len(who)
 	}
 	return Multicast{Count: len(m.order), Reached50: Summarize(c.half), Reached99: Summarize(c.most),
-		Reached100: Summarize(c.all), Ratio: c.ratio(), Copies: float64(copies) / float64(max(nodes, 1))}
+		Reached100: Summarize(c.all), Ratio: c.ratio(), Copies: float64(copies) / float64(max(nodes, 1)),
+		Across: float64(across) / float64(max(len(m.order), 1))}
 }
 
 // ratio is the share of those who should know something that came to know it; 1 if there was nothing to know.

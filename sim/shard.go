@@ -25,9 +25,10 @@ type shard struct {
 	outward [][]flight // to other shards, by their index, until the end of the window
 	log     []Obs      // what was observed in the window, with several workers
 	fates   [fates]uint64
-	events  uint64 // handled
-	turns   int    // events at the same moment
-	panic   string // of a node, with where it happened
+	across  []crossing // from zone to zone, by both; nil while nothing was
+	events  uint64     // handled
+	turns   int        // events at the same moment
+	panic   string     // of a node, with where it happened
 }
 
 func (w *World) shardOf(host int32) *shard { return w.shards[int(host)%len(w.shards)] }

@@ -164,7 +164,8 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 }
 
 // count observes the copies of messages that a packet carries: of a message in several pieces, those of the first.
-func (s *shard) count(p *proc, now gossip.Time, data []byte) {
+func (s *shard) count(p *proc, now gossip.Time, to int32, data []byte) {
+	across := to >= 0 && s.w.hosts[to].zone != p.host.zone
 	_, r, err := wire.Open(data)
 	if err != nil {
 		return
@@ -174,22 +175,22 @@ func (s *shard) count(p *proc, now gossip.Time, data []byte) {
 		case wire.TypeCarry:
 			if b, bodies, ok := wire.ReadCarry(body); ok {
 				for range b.Count {
-					s.countPiece(p, now, b.Origin, b.Generation, bodies.Next())
+					s.countPiece(p, now, across, b.Origin, b.Generation, bodies.Next())
 				}
 			}
 		case wire.TypeSupply:
 			if m, pieces, ok := wire.ReadSupply(body); ok {
 				for _, piece, more := pieces.Next(); more; _, piece, more = pieces.Next() {
-					s.countPiece(p, now, m.Origin, m.Generation, piece)
+					s.countPiece(p, now, across, m.Origin, m.Generation, piece)
 				}
 			}
 		}
 	}
 }
 
-func (s *shard) countPiece(p *proc, now gossip.Time, origin member.ID, generation uint64, body []byte) {
+func (s *shard) countPiece(p *proc, now gossip.Time, across bool, origin member.ID, generation uint64, body []byte) {
 	if seq, index, ok := streams.MessageOf(body); ok && index == 0 {
 		s.observe(Obs{At: now, Kind: Copied, Node: p.index, host: p.host.index, Member: s.w.memberOf(origin),
-			Seq: seq, After: Holding{Gen: generation}})
+			Seq: seq, After: Holding{Gen: generation}, Across: across})
 	}
 }

@@ -58,6 +58,7 @@ type host struct {
 	hash   uint64 // over everything that happened here
 
 	packets, bytes uint64 // sent, with headers
+	across         uint64 // bytes of these to other zones
 	heard          uint64 // packets received
 }
 

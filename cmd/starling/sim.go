@@ -20,8 +20,9 @@ import (
 
 // simFlags are the flags of sim: first what is simulated, then how it is run and shown.
 type simFlags struct {
-	nodes, zones           int
+	nodes, zones, racks    int
 	loss, latency, between string
+	lossBetween, chart     string
 	duration               time.Duration
 	seed                   uint64
 	detector               string
@@ -65,6 +66,9 @@ docs/sim.md explains scenarios, latencies and the JSON.`,
 	fl.StringVar(&f.loss, "loss", "0", "`SHARE` of all packets that is lost, such as 0.1 or 10%")
 	fl.StringVar(&f.latency, "latency", "", "`DIST` of the time that packets take one way: 1ms, 1ms-5ms, 1ms~0.5 (lognormal: median, sigma), 1ms/2ms/9ms (as measured) (default 300µs~0.4)")
 	fl.StringVar(&f.between, "between", "", "`DIST` between zones (default --latency)")
+	fl.StringVar(&f.lossBetween, "loss-between", "", "`SHARE` of the packets between zones that is lost (default --loss)")
+	fl.StringVar(&f.chart, "map", "", "`NAME` of a map that says how far zones are apart: "+strings.Join(sim.Maps(), ", "))
+	fl.IntVar(&f.racks, "racks", 0, "of each zone, as the second level of the nodes' zones")
 	fl.DurationVar(&f.duration, "duration", 0, "of the scenario (default the scenario's own, mostly 60s)")
 	fl.Uint64Var(&f.seed, "seed", 1, "of all chance")
 	fl.StringVar(&f.detector, "detector", detectors[0].name, "`NAME` of the failure detector: "+detectorNames())

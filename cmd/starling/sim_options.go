@@ -62,13 +62,15 @@ func detectorNames() string {
 
 // job makes what is to be run of the flags and the argument.
 func (f *simFlags) job(args []string) (*simJob, error) {
-	o := sim.Options{Nodes: f.nodes, Zones: f.zones, Seed: f.seed, Duration: f.duration, Warm: f.warm,
+	o := sim.Options{Nodes: f.nodes, Zones: f.zones, Racks: f.racks, Seed: f.seed, Duration: f.duration, Warm: f.warm,
 		Unchecked: f.unchecked || f.nodes > maxChecked}
 	switch {
 	case f.nodes < 1 || f.nodes > sim.MaxNodes:
 		return nil, fmt.Errorf("--nodes %d: from 1 to %d are possible", f.nodes, sim.MaxNodes)
 	case f.zones < 1 || f.zones > f.nodes:
 		return nil, fmt.Errorf("--zones %d: from 1 to the number of nodes, %d, are possible", f.zones, f.nodes)
+	case f.racks < 0:
+		return nil, fmt.Errorf("--racks %d: it is negative", f.racks)
 	case f.duration < 0:
 		return nil, fmt.Errorf("--duration %s: it is negative", f.duration)
 	}
@@ -144,11 +146,25 @@ func (f *simFlags) network(n *sim.Network) error {
 			*to = l
 		}
 	}
-	if f.between != "" && f.zones == 1 {
-		return fmt.Errorf("--between %s: there is one zone; --zones makes more", f.between)
+	for flag, v := range map[string]string{"--between": f.between, "--loss-between": f.lossBetween, "--map": f.chart} {
+		if v != "" && f.zones == 1 {
+			return fmt.Errorf("%s %s: there is one zone; --zones makes more", flag, v)
+		}
+	}
+	if f.chart != "" && f.between != "" {
+		return fmt.Errorf("--between %s: the map %s says how far zones are apart", f.between, f.chart)
 	}
 	if f.between != "" && f.latency == "" {
 		n.Within.Latency = sim.LAN().Within.Latency
+	}
+	if f.chart != "" {
+		if f.latency == "" {
+			lan := sim.LAN()
+			n.Within.Latency, n.Between.Latency = lan.Within.Latency, lan.Between.Latency
+		}
+		if err := n.Map(f.chart, f.zones); err != nil {
+			return fmt.Errorf("--map: %w", err)
+		}
 	}
 	return nil
 }
@@ -159,9 +175,15 @@ func (f *simFlags) lose(o *sim.Options) error {
 	if err != nil {
 		return fmt.Errorf("--loss: %w", err)
 	}
-	o.Network.Within.Loss, o.Network.Between.Loss = loss, loss
+	between := loss
+	if f.lossBetween != "" {
+		if between, err = sim.ParseShare(f.lossBetween); err != nil {
+			return fmt.Errorf("--loss-between: %w", err)
+		}
+	}
+	o.Network.Within.Loss, o.Network.Between.Loss = loss, between
 	for i := range o.Network.Paths {
-		o.Network.Paths[i].Link.Loss = loss
+		o.Network.Paths[i].Link.Loss = between
 	}
 	return nil
 }

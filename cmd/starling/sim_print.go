@@ -23,7 +23,7 @@ var measures = [][]measure{
 	{{"", "message", ""},
 		{sim.Reached50, "at half", "message"}, {sim.Reached99, "at 99 %", "message"}, {sim.Reached100, "at all", "message"},
 		{sim.CaughtUp, "caught up after trouble", "return"},
-		{sim.Copies, "copies sent by a node", "run"}},
+		{sim.Copies, "copies sent by a node", "run"}, {sim.Crossing, "copies across zones, in all", "message"}},
 	{{"", "any change", ""},
 		{sim.Agree, "all views equal again", "change"}},
 	{{"", "errors", ""},
@@ -32,6 +32,8 @@ var measures = [][]measure{
 		{sim.Revived, "the dead came back", "run"}},
 	{{"", "sent by a node", ""},
 		{sim.BytesRate, "bytes a second", "node"}, {sim.PacketRate, "packets a second", "node"}},
+	{{"", "sent by a zone to others", ""},
+		{sim.ZoneRate, "bytes a second", "run"}},
 }
 
 // table is the outcome as rows of cells.
@@ -60,7 +62,7 @@ func format(name string) func(float64) string {
 	switch {
 	case strings.HasSuffix(name, "_seconds"):
 		return short
-	case name == sim.BytesRate:
+	case name == sim.BytesRate || name == sim.ZoneRate:
 		return func(x float64) string { return size(x) }
 	}
 	return func(x float64) string {
