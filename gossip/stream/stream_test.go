@@ -84,7 +84,8 @@ func (w *world) publishAndSettle(count int) {
 	}
 }
 
-// Who sleeps for 20 s under 200 messages a second has all of them, in order, within 3 s after it wakes.
+// Who sleeps for 20 s under 200 messages a second has all of them, in order, within a second after it wakes. The others
+// hold it failed at first, and pass over what it asks.
 func TestPause(t *testing.T) {
 	for _, latency := range []time.Duration{250 * time.Microsecond, 10 * time.Millisecond} {
 		w := newWorld(t, 4, 12, Config{})
@@ -103,6 +104,7 @@ func TestPause(t *testing.T) {
 		publish(20 * time.Second)
 		n.wake(20 * time.Second)
 		woke := w.now
+		w.blocked = func(from, _ *node) bool { return from == n && w.now.Sub(woke) < 150*time.Millisecond }
 		caught := func() bool { return len(n.got) >= sent-20 }
 		for !caught() && w.now.Sub(woke) < 10*time.Second {
 			publish(50 * time.Millisecond)
@@ -113,7 +115,7 @@ func TestPause(t *testing.T) {
 		st := n.s.Stats()
 		t.Logf("latency %v: caught up %d messages after %v; %d pulls, %d timed out, %d pulled, %d useless", latency, sent, took,
 			st.Pulls, st.TimedOut, st.Pulled, st.Useless)
-		if len(n.got) != sent || len(n.lost) > 0 || took > 3*time.Second {
+		if len(n.got) != sent || len(n.lost) > 0 || took > time.Second {
 			t.Errorf("it has %d of %d after %v, and lost %v", len(n.got), sent, took, n.lost)
 		}
 	}

@@ -17,14 +17,14 @@ import (
 // first message that it hears, or at the first piece if that is near.
 
 const (
-	quiet      = 500 * time.Millisecond // hashes should agree when nothing came for so long
-	streak     = 8                      // so many differences running are worth an exchange in any case
-	maxSync    = 30 * time.Second       // between two exchanges that teach nothing
-	askTimeout = time.Second
-	retryAsk   = 100 * time.Millisecond // a newcomer asks another after this if it was told nothing
-	longGap    = time.Second            // of a stall after which the others are asked at once
-	decideBy   = 3 * time.Second        // a newcomer that nobody told where streams begin decides alone
-	nearStart  = 64                     // pieces from its first, a stream is as good as new
+	quiet     = 500 * time.Millisecond // hashes should agree when nothing came for so long
+	streak    = 8                      // so many differences running are worth an exchange in any case
+	maxSync   = 30 * time.Second       // between two exchanges that teach nothing
+	firstAsk  = 100 * time.Millisecond // another is asked after this if nothing came; doubling
+	maxAsks   = 5                      // without an answer, then an exchange is given up; a newcomer goes on
+	longGap   = time.Second            // of a stall after which the others are asked at once
+	decideBy  = 3 * time.Second        // a newcomer that nobody told where streams begin decides alone
+	nearStart = 64                     // pieces from its first, a stream is as good as new
 )
 
 // syncing is how far the exchange of all heads is.
@@ -36,7 +36,8 @@ type syncing struct {
 	active bool // an Ask is under way
 	peer   member.ID
 	from   member.ID // the first origin that is asked about
-	due    mono.Time // when it is given up
+	due    mono.Time // when another is asked
+	asks   int       // since the last answer
 
 	changed mono.Time // when the hash last changed
 	streak  int       // differences running
@@ -82,7 +83,7 @@ func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 
 func (s *Streams) startSync(now mono.Time, peer member.ID) {
 	s.stats.Syncs++
-	s.sync.streak, s.sync.start, s.sync.taught = 0, mono.Never, false
+	s.sync.streak, s.sync.start, s.sync.taught, s.sync.asks = 0, mono.Never, false, 0
 	s.sync.next = now.Add(s.cfg.Sync)
 	s.sendAsk(now, peer, 0)
 }
@@ -90,11 +91,8 @@ func (s *Streams) startSync(now mono.Time, peer member.ID) {
 // sendAsk asks a member for the page that begins with an origin.
 func (s *Streams) sendAsk(now mono.Time, peer, from member.ID) {
 	y := &s.sync
-	wait := askTimeout
-	if y.newcomer {
-		wait = retryAsk
-	}
-	y.active, y.peer, y.from, y.due = true, peer, from, now.Add(wait)
+	y.active, y.peer, y.from, y.due = true, peer, from, now.Add(firstAsk<<min(y.asks, maxAsks))
+	y.asks++
 	s.at(y.due)
 	if m, ok := s.host.Table().Get(peer); ok {
 		var buf [16]byte
@@ -139,8 +137,12 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 		return false
 	}
 	y := &s.sync
-	if !y.active || from.ID != y.peer || page.From != y.from || y.newcomer && !(page.Settled && page.All) {
-		return true // late, or from one that does not know; who waits for it asks another in time
+	if !y.active || from.ID != y.peer || page.From != y.from {
+		return true // late
+	}
+	y.asks = 0
+	if y.newcomer && !(page.Settled && page.All) {
+		return true // it does not know; another is asked in time
 	}
 	for {
 		h, ok := heads.Next()
@@ -184,10 +186,12 @@ func (s *Streams) syncWake(now mono.Time) {
 	}
 	if y.active && now >= y.due {
 		y.active, y.due = false, mono.Never
-		if m, ok := s.anybody(); ok && y.newcomer {
-			s.sendAsk(now, m.ID, 0)
-		} else if y.newcomer {
-			y.active, y.due = true, now.Add(retryAsk)
+		switch m, ok := s.anybody(); {
+		case !y.newcomer && y.asks >= maxAsks:
+		case ok: // the last may not have heard yet that this node lives
+			s.sendAsk(now, m.ID, y.from)
+		case y.newcomer:
+			y.active, y.due = true, now.Add(firstAsk)
 		}
 	}
 	if now >= y.start {
