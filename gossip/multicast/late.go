@@ -83,7 +83,7 @@ func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 		l.of = 0
 		r.end(j, l, 0, nil)
 	case l.tries < tries:
-		l.bare = l.bare || r.sparing(j)
+		l.bare = l.bare || r.sparing(j) || l.tries > 1 && r.class() == 0 // that much is not lost: it is dead, or has it
 		r.again(now, j, l)
 	default:
 		r.stats.Unconfirmed++

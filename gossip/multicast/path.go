@@ -157,7 +157,7 @@ type policy struct {
 	growth uint8 // each try is waited for longer than the last by this part of it: where much is lost, silence says less
 }
 
-var policies = [4]policy{{1, 1, 6, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4}, {4, 2, 13, 9, 14, 4}}
+var policies = [4]policy{{1, 1, 4, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4}, {4, 2, 13, 9, 14, 4}}
 
 // company is how long something waits for company after the last that went to the same peer: usual, or a part of the time
 // that is waited for answers if that is longer, since then the processors are short of time, and full datagrams save it.
