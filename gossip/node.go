@@ -175,6 +175,7 @@ func (n *Node) begin(now Time, out *Outbox) bool {
 func (n *Node) finish() {
 	if !n.stopped {
 		n.relay.Flush(n.now)
+		n.keys.Flush(n.now)
 	}
 	if n.flushDue() <= n.now && !n.stopped {
 		n.flush()

@@ -155,6 +155,10 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
 		if m, ok := n.liveMember(peer); ok {
 			n.streams.Receive(n.now, m, t, body)
 		}
+	case wire.TypeKeySketch, wire.TypeKeyDigest, wire.TypeDeltas:
+		if m, ok := n.liveMember(peer); ok {
+			return n.keys.Receive(n.now, m, t, body)
+		}
 	case wire.TypeSketch, wire.TypeList, wire.TypeWant, wire.TypePush, wire.TypeDone, wire.TypeBusy:
 		if m, ok := n.liveMember(peer); ok {
 			n.repair.Receive(n.now, m, t, body)

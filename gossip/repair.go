@@ -42,6 +42,7 @@ func (n *Node) liveMember(peer detect.Peer) (member.Member, bool) {
 func (n *Node) endDatagram() {
 	if n.hasShown {
 		n.repair.Fingerprint(n.now, n.shownBy, n.shown)
+		n.keys.Compare(n.now, n.shownBy, n.shown.Keys, n.shown.Hash == n.table.Fingerprint())
 		n.hasShown = false
 	}
 	if e := &n.entry; e.greeting > 0 {

@@ -62,11 +62,11 @@ func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	n.stats.ProbesOut++
 }
 
-const fingerprintSize = 11
+const fingerprintSize = 19 // with that of keys
 
 func (n *Node) appendFingerprint() {
 	n.out.arena = wire.AppendFingerprint(n.out.arena, wire.Fingerprint{
-		Hash: n.table.Fingerprint(), Live: uint32(n.table.Live()),
+		Hash: n.table.Fingerprint(), Live: uint32(n.table.Live()), Keys: n.keys.Fingerprint(),
 	})
 }
 

@@ -126,7 +126,7 @@ func BenchmarkSketch10000(b *testing.B) {
 	for b.Loop() {
 		var cells [smallCells]uint64
 		for _, it := range x.repair.items(newSalt(5), wire.Range{}) {
-			toggle(cells[:], it)
+			Toggle(cells[:], it)
 		}
 	}
 }

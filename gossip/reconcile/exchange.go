@@ -50,7 +50,7 @@ func (r *Repair) view(b *batch, v wire.View, cells int) {
 		if n < cells {
 			list[n] = it
 		}
-		toggle(sketch[:cells], it)
+		Toggle(sketch[:cells], it)
 		e.toggle(it)
 		n++
 	}
@@ -102,11 +102,11 @@ func (r *Repair) receiveSketch(now mono.Time, from member.Member, body []byte) b
 		cells[i] = m.Cells.At(i)
 	}
 	for _, it := range r.items(s, m.Range) {
-		toggle(cells[:n], it)
+		Toggle(cells[:n], it)
 		e.toggle(it)
 		count++
 	}
-	found, ok := peel(cells[:n], items[:0])
+	found, ok := Peel(cells[:n], items[:0])
 	if !ok {
 		r.stats.Undecoded++
 		r.offer(&b, m.Range, r.guess(&m, &e, count))

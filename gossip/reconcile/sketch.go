@@ -67,6 +67,12 @@ func mix(h uint64) uint64 {
 	return h
 }
 
+// Seal makes an item of the upper 50 bits of a number, for sketches of something else than members.
+func Seal(v uint64) uint64 {
+	v &^= 1<<checkBits - 1
+	return v | mix(v)&(1<<checkBits-1)
+}
+
 // places returns the four cells of an item, and whether its check is right.
 func places(item uint64, cells int) (at [4]int, whole bool) {
 	h := mix(item &^ (1<<checkBits - 1))
@@ -80,17 +86,17 @@ func places(item uint64, cells int) (at [4]int, whole bool) {
 	return at, whole
 }
 
-// toggle adds an item to a sketch, or takes it out.
-func toggle(cells []uint64, item uint64) {
+// Toggle adds an item to a sketch, or takes it out.
+func Toggle(cells []uint64, item uint64) {
 	at, _ := places(item, len(cells))
 	for _, i := range at {
 		cells[i] ^= item
 	}
 }
 
-// peel appends the items of a sketch to a slice, sorted, and says whether that is all of them. It destroys the sketch.
+// Peel appends the items of a sketch to a slice, sorted, and says whether that is all of them. It destroys the sketch.
 // What a partial decode yields must not be used: a wrong single item is rare, but a partial decode is where it shows.
-func peel(cells, items []uint64) ([]uint64, bool) {
+func Peel(cells, items []uint64) ([]uint64, bool) {
 	start := len(items)
 	for again := true; again; {
 		again = false

@@ -24,17 +24,17 @@ func TestSketchDecodesExactlyOrSaysNo(t *testing.T) {
 		d := rapid.IntRange(0, 150).Draw(t, "different")
 		for range common {
 			it := randomItem(rng)
-			toggle(cells, it)
-			toggle(cells, it)
+			Toggle(cells, it)
+			Toggle(cells, it)
 		}
 		var want []uint64
 		for range d {
 			it := randomItem(rng)
 			want = append(want, it)
-			toggle(cells, it)
+			Toggle(cells, it)
 		}
 		slices.Sort(want)
-		got, ok := peel(cells, nil)
+		got, ok := Peel(cells, nil)
 		if ok && !slices.Equal(got, want) {
 			t.Fatalf("decoded %d items of %d, and wrong ones", len(got), len(want))
 		}
@@ -49,13 +49,13 @@ func TestPeelOfAnything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := 4 * rapid.IntRange(1, largeCells/4).Draw(t, "quarter")
 		given := rapid.SliceOfN(rapid.Uint64(), n, n).Draw(t, "cells")
-		items, ok := peel(slices.Clone(given), nil)
+		items, ok := Peel(slices.Clone(given), nil)
 		if len(items) > n {
 			t.Fatalf("%d items of %d cells", len(items), n)
 		}
 		back := make([]uint64, n)
 		for _, it := range items {
-			toggle(back, it)
+			Toggle(back, it)
 		}
 		if ok && !slices.Equal(back, given) {
 			t.Fatal("accepted something else than was given")
@@ -74,9 +74,9 @@ func TestSketchCapacity(t *testing.T) {
 		for range trials {
 			cells := make([]uint64, c.cells)
 			for range c.items {
-				toggle(cells, randomItem(rng))
+				Toggle(cells, randomItem(rng))
 			}
-			if _, ok := peel(cells, nil); !ok {
+			if _, ok := Peel(cells, nil); !ok {
 				failed++
 			}
 		}

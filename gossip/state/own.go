@@ -73,14 +73,22 @@ func (s *Store) Delete(now mono.Time, key string) error {
 func (s *Store) write(now mono.Time, o *owner, it item, ttl time.Duration) {
 	before := o.version
 	it.version = before + 1
-	s.put(o, it, now.Add(ttl))
+	s.put(o, it, o.index(it.key), now.Add(ttl))
 	s.setVersion(o, it.version)
 	o.changed = now
 	if it.deleted {
 		s.graves = append(s.graves, grave{it.version, now})
 	}
 	s.forgetTombstones(now)
+	s.push(now, o, before)
 	s.host.Changed(now, Change{Owner: o.id, Version: it.version, Key: it.key, Value: it.value, Gone: it.deleted})
+}
+
+// push sends this node's own writes after a version on their way to all.
+func (s *Store) push(now mono.Time, o *owner, after uint64) {
+	if m, ok := s.host.Table().Get(o.id); ok {
+		s.pass(now, o, after, o.floor, placeOf(&m).key)
+	}
 }
 
 // forgetTombstones raises the floor of this node's own map over the tombstones that are old, or too many. Who has not got

@@ -125,9 +125,9 @@ func (o *owner) values(now mono.Time) iter.Seq[Value] {
 	}
 }
 
-// put adds an item, in its place by version, instead of what is held under its key.
-func (s *Store) put(o *owner, it item, lapses mono.Time) {
-	if i := o.index(it.key); i >= 0 {
+// put adds an item, in its place by version, instead of what is held under its key at i; -1 if nothing is.
+func (s *Store) put(o *owner, it item, i int, lapses mono.Time) {
+	if i >= 0 {
 		s.drop(o, i)
 	}
 	o.items = slices.Insert(o.items, o.after(it.version), unique.Make(it))

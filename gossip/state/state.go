@@ -25,6 +25,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // Bounds of a map, the same at all nodes: a receiver refuses what goes beyond them.
@@ -137,16 +138,25 @@ type Store struct {
 
 	owners      []*owner // by ID
 	fingerprint uint64
-	written     int // live owners that have written
 	bytes       int // of all maps
 	lapses      mono.Time
 	graves      []grave // of this node's own keys, the oldest first
+
+	ring   ring
+	links  []link
+	budget bucket
+	repair repair
+
+	opened       wire.KeyDigest // that is being written
+	buf, marks   []byte         // for reuse, as are these:
+	rest, answer []pending
+	tags         []uint32
 }
 
 // New returns the store of a node.
 func New(host Host, cfg Config) *Store {
 	cfg = cfg.withDefaults()
-	return &Store{cfg: cfg, host: host, lapses: mono.Never}
+	return &Store{cfg: cfg, host: host, lapses: mono.Never, budget: newBucket(cfg.Rate), repair: repair{follow: mono.Never}}
 }
 
 // Stats returns the counts.
@@ -238,6 +248,7 @@ func (s *Store) Fingerprint() uint64 { return s.fingerprint }
 
 // Changed tells that the table changed; before is the zero Member if the member is new.
 func (s *Store) Changed(now mono.Time, before, after member.Member) {
+	s.ring.changed(&before, &after)
 	o := s.owner(after.ID)
 	if o == nil {
 		return
@@ -260,16 +271,20 @@ func (s *Store) reborn(now mono.Time, o *owner, instance uint32) {
 	if o.id != s.host.Self() {
 		held := len(o.items) > 0
 		s.bytes -= o.size
-		*o = owner{id: o.id, instance: instance, live: o.live}
+		*o = owner{id: o.id, instance: instance, live: o.live, queued: o.queued}
 		if held {
 			s.host.Reset(now, o.id)
 		}
 	}
 	s.toggle(o)
+	if o.id == s.host.Self() && o.version > 0 {
+		s.push(now, o, 0)
+	}
 }
 
 // Forget drops a member that the table forgot.
 func (s *Store) Forget(now mono.Time, id member.ID) {
+	s.ring.made = false
 	i, ok := s.find(id)
 	if !ok || id == s.host.Self() {
 		return
@@ -300,7 +315,7 @@ func (s *Store) setVersion(o *owner, version uint64) {
 
 // Deadline returns the next moment that the store needs, mono.Never if none.
 func (s *Store) Deadline() mono.Time {
-	due := s.lapses
+	due := min(s.lapses, s.linksDue(), s.repair.follow, s.asksDue())
 	if len(s.graves) > 0 {
 		due = min(due, s.graves[0].at.Add(s.cfg.Tombstone))
 	}
@@ -313,6 +328,26 @@ func (s *Store) Wake(now mono.Time) {
 		s.lapse(now)
 	}
 	s.forgetTombstones(now)
+	if s.repair.follow <= now {
+		s.repair.follow = mono.Never
+		if m, ok := s.anybody(); ok {
+			s.exchange(now, m)
+		}
+	}
+}
+
+// anybody returns a random live member other than this node.
+func (s *Store) anybody() (member.Member, bool) {
+	t := s.host.Table()
+	for range 4 { // this node is drawn but seldom, except in the smallest clusters
+		if t.Live() < 2 {
+			break
+		}
+		if m := t.At(s.host.Rand().IntN(t.Live())); m.ID != s.host.Self() {
+			return m, true
+		}
+	}
+	return member.Member{}, false
 }
 
 // mix is the finalizer of MurmurHash3.

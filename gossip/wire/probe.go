@@ -54,13 +54,18 @@ func ReadPingReq(body []byte) (m PingReq, ok bool) {
 type Fingerprint struct {
 	Hash uint64
 	Live uint32 // how many; 24 bits on the wire
+	Keys uint64 // the same for versioned keys; 0, and not on the wire, while nobody has written any
 }
 
 // AppendFingerprint writes a Fingerprint.
 func AppendFingerprint(b []byte, m Fingerprint) []byte {
-	b = append(b, byte(TypeFingerprint), 0, 11)
-	b = binary.BigEndian.AppendUint64(b, m.Hash)
-	return append(b, byte(m.Live>>16), byte(m.Live>>8), byte(m.Live))
+	start := len(b)
+	b = binary.BigEndian.AppendUint64(begin(b, TypeFingerprint), m.Hash)
+	b = append(b, byte(m.Live>>16), byte(m.Live>>8), byte(m.Live))
+	if m.Keys != 0 {
+		b = binary.BigEndian.AppendUint64(b, m.Keys)
+	}
+	return end(b, start)
 }
 
 // ReadFingerprint reads the body of a Fingerprint.
@@ -68,5 +73,8 @@ func ReadFingerprint(body []byte) (m Fingerprint, ok bool) {
 	c := cursor{b: body}
 	m.Hash = c.u64()
 	m.Live = uint32(c.u8())<<16 | uint32(c.u16())
+	if len(c.b) >= 8 {
+		m.Keys = c.u64()
+	}
 	return m, !c.bad
 }

@@ -1,0 +1,302 @@
+package state
+
+import (
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/reconcile"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// What a push missed is found so: the fingerprint of a peer differs; this node sends it a sketch of how far it holds the
+// owners of a range; the peer tells from it which owners differ, whatever their number, and answers with a digest of these
+// alone; who is ahead sends deltas. While many write, views always differ by what is on its way: what came in within
+// Config.Settle is left out, and ranges get so small that what differs in one can be told.
+
+// Sizes of sketches, in cells, and how many differing owners the larger surely tells: two items each.
+const (
+	smallCells = 48
+	largeCells = wire.MaxCells
+	perRange   = 36
+)
+
+// streak is after how many mismatches running a view of the members that differs too is no reason to wait.
+const streak = 4
+
+// Bounds of what is asked for.
+const (
+	maxAsks   = 256 // owners asked for at once
+	askAgain  = 200 * time.Millisecond
+	askOn     = 50 * time.Millisecond // after what came last of an answer that was cut short
+	askTries  = 3
+	maxAnswer = 16 // datagrams of deltas in one answer
+)
+
+// ask is an owner of whom a peer is known to have more.
+type ask struct {
+	owner, peer member.ID
+	end         uint64
+	due         mono.Time
+	tries       int
+}
+
+// repair is what is under way.
+type repair struct {
+	next   mono.Time // no exchange is begun before
+	follow mono.Time // one is begun then, with anybody
+	streak int
+	bits   uint8 // of the ranges that sketches are of at present
+	asks   []ask
+}
+
+// Compare compares fingerprints with a live member's, once the news in its datagram is taken in. sameView says whether the two
+// agree about who is a member.
+func (s *Store) Compare(now mono.Time, from member.Member, keys uint64, sameView bool) {
+	if keys == s.fingerprint {
+		s.repair.streak = 0
+		return
+	}
+	s.repair.streak++
+	if now >= s.repair.next && (sameView || s.repair.streak >= streak) {
+		s.exchange(now, from)
+	}
+}
+
+// exchange begins one with a peer.
+func (s *Store) exchange(now mono.Time, with member.Member) {
+	r := &s.repair
+	r.next, r.follow = now.Add(s.jitter(s.cfg.Interval)), mono.Never
+	s.stats.Exchanges++
+	cells := smallCells
+	if r.bits > 0 {
+		cells = largeCells
+	}
+	s.sendSketch(now, with, s.randomRange(wire.Range{}, r.bits), cells)
+}
+
+// jitter returns a time within a quarter of d.
+func (s *Store) jitter(d time.Duration) time.Duration {
+	return d*3/4 + time.Duration(s.host.Rand().Int64N(int64(d)/2+1))
+}
+
+// randomRange returns a part of a range that is told by so many more bits.
+func (s *Store) randomRange(g wire.Range, bits uint8) wire.Range {
+	bits = min(bits, wire.MaxRangeBits-g.Bits)
+	return wire.Range{Bits: g.Bits + bits, Prefix: g.Prefix<<bits | uint16(s.host.Rand().Uint32()&(1<<bits-1))}
+}
+
+func inRange(id member.ID, g wire.Range) bool { return uint64(id)>>(64-g.Bits) == uint64(g.Prefix) }
+
+// salt makes tags and items.
+type salt uint64
+
+func newSalt(v uint32) salt { return salt(mix(uint64(v) + 0x9e3779b97f4a7c15)) }
+
+func (t salt) tag(id member.ID) uint32 { return uint32(mix(uint64(id)^uint64(t)) >> 32) }
+
+// item is a tag and a hash of how far the owner is held.
+func (t salt) item(o *owner) uint64 {
+	return reconcile.Seal(uint64(t.tag(o.id))<<32 | mix(o.hash()^uint64(t))>>32)
+}
+
+// sketch adds all owners of a range to some cells, and returns how many there are.
+func (s *Store) sketch(cells []uint64, t salt, g wire.Range) (n uint32) {
+	for _, o := range s.owners {
+		if o.live && o.version > 0 && inRange(o.id, g) {
+			reconcile.Toggle(cells, t.item(o))
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Store) sendSketch(now mono.Time, to member.Member, g wire.Range, cells int) {
+	v := wire.View{Range: g, Salt: s.host.Rand().Uint32()}
+	var c [largeCells]uint64
+	v.Count = s.sketch(c[:cells], newSalt(v.Salt), g)
+	s.buf = wire.AppendKeySketch(s.buf[:0], &v, c[:cells])
+	s.send(now, to, s.buf)
+}
+
+// receiveSketch answers a sketch: with a digest of what differs, or, if that cannot be told, with a larger sketch or one of
+// a part of the range.
+func (s *Store) receiveSketch(now mono.Time, from member.Member, body []byte) bool {
+	v, words, ok := wire.ReadKeySketch(body)
+	n := words.Len()
+	if !ok || n < 4 || n%4 != 0 {
+		return false
+	}
+	if !s.budget.ready(now) {
+		return true
+	}
+	var cells, items [largeCells]uint64
+	for i := range n {
+		cells[i] = words.At(i)
+	}
+	t := newSalt(v.Salt)
+	count := s.sketch(cells[:n], t, v.Range)
+	found, ok := reconcile.Peel(cells[:n], items[:0])
+	if !ok {
+		s.stats.Undecoded++
+		s.narrow(now, from, &v, n, max(int(count)-int(v.Count), int(v.Count)-int(count)))
+		return true
+	}
+	s.told(len(found))
+	tags := s.tags[:0]
+	for _, it := range found {
+		tags = append(tags, uint32(it>>32))
+	}
+	slices.Sort(tags)
+	s.tags = tags
+	s.sendDigest(now, from, t, v.Range)
+	return true
+}
+
+// told widens the ranges again when little differs.
+func (s *Store) told(items int) {
+	if items < perRange/2 && s.repair.bits > 0 {
+		s.repair.bits--
+	}
+}
+
+// narrow answers a sketch that tells nothing. At least so many owners differ.
+func (s *Store) narrow(now mono.Time, to member.Member, v *wire.View, cells, differ int) {
+	bits := uint8(0)
+	for differ>>bits > perRange {
+		bits++
+	}
+	if cells == largeCells && bits == 0 {
+		bits = 1
+	}
+	if v.Bits+bits > wire.MaxRangeBits {
+		return // only forged IDs crowd so
+	}
+	s.repair.bits = v.Bits + bits
+	s.sendSketch(now, to, s.randomRange(v.Range, bits), largeCells)
+}
+
+// sendDigest tells how far this node holds the owners with the tags that differ.
+func (s *Store) sendDigest(now mono.Time, to member.Member, t salt, g wire.Range) {
+	if len(s.tags) == 0 {
+		return
+	}
+	b, table := s.digest(0, true), s.host.Table()
+	for i := range table.Live() {
+		id := table.IDAt(i)
+		if !inRange(id, g) {
+			continue
+		}
+		if _, ok := slices.BinarySearch(s.tags, t.tag(id)); !ok {
+			continue
+		}
+		if o := s.owner(id); o != nil && s.fresh(now, o) {
+			continue
+		}
+		m := table.At(i)
+		b = s.mark(now, to, b, &m)
+	}
+	s.sendMarks(now, to, b)
+}
+
+// fresh says whether what was written last may be on its way to others still.
+func (s *Store) fresh(now mono.Time, o *owner) bool {
+	return o.version > 0 && now.Sub(o.changed) < s.cfg.Settle
+}
+
+func (s *Store) digest(end uint64, reply bool) []byte {
+	s.opened = wire.KeyDigest{End: end, Reply: reply}
+	return wire.BeginKeyDigest(s.marks[:0], s.opened)
+}
+
+// mark adds how far a member's keys are held here; a digest that is full is sent.
+func (s *Store) mark(now mono.Time, to member.Member, b []byte, m *member.Member) []byte {
+	if len(b)+wire.MaxKeyMark > s.host.Room() {
+		s.sendMarks(now, to, b)
+		b = s.digest(s.opened.End, s.opened.Reply)
+	}
+	k := wire.KeyMark{Owner: m.ID, Instance: m.Instance()}
+	if o := s.owner(m.ID); o != nil {
+		k.Version, k.Floor = o.version, o.floor
+		if p := &o.partial; len(p.value) > 0 && p.version > o.version {
+			k.Part, k.Offset = p.version, uint32(len(p.value))
+		}
+	}
+	return wire.AppendKeyMark(b, &k)
+}
+
+func (s *Store) sendMarks(now mono.Time, to member.Member, b []byte) {
+	s.marks = b
+	if len(b) > wire.KeyDigestSize {
+		s.send(now, to, wire.EndKeyDigest(b, 0))
+	}
+}
+
+// ask notes that a peer has more of an owner, to be asked for at once or a little later.
+func (s *Store) ask(now mono.Time, o *owner, peer member.ID, end uint64, later bool) {
+	due := now
+	if later {
+		due = now.Add(askOn)
+	}
+	r := &s.repair
+	for i := range r.asks {
+		if a := &r.asks[i]; a.owner == o.id {
+			if later {
+				*a = ask{owner: o.id, peer: peer, end: a.end, due: due}
+			}
+			return
+		}
+	}
+	if len(r.asks) < maxAsks {
+		r.asks = append(r.asks, ask{owner: o.id, peer: peer, end: end, due: due})
+	}
+}
+
+// asked says whether an owner is asked for, and ends that if it is over.
+func (s *Store) asked(o *owner, over bool) bool {
+	i := slices.IndexFunc(s.repair.asks, func(a ask) bool { return a.owner == o.id })
+	if i >= 0 && over {
+		s.repair.asks = slices.Delete(s.repair.asks, i, i+1)
+	}
+	return i >= 0
+}
+
+func (s *Store) asksDue() mono.Time {
+	due := mono.Never
+	for i := range s.repair.asks {
+		due = min(due, s.repair.asks[i].due)
+	}
+	return due
+}
+
+// sendAsks asks for what is due, all of one peer in one go.
+func (s *Store) sendAsks(now mono.Time) {
+	r := &s.repair
+	for i := 0; i < len(r.asks); i++ {
+		if r.asks[i].due > now {
+			continue
+		}
+		peer, end := r.asks[i].peer, r.asks[i].end
+		to, ok := s.host.Table().Get(peer)
+		b := s.digest(end, false)
+		for k := i; k < len(r.asks); k++ {
+			a := &r.asks[k]
+			if a.due > now || a.peer != peer || a.end != end {
+				continue
+			}
+			a.due = now.Add(askAgain)
+			a.tries++
+			if !ok || !to.State.Live() {
+				a.tries = askTries + 1
+			}
+			if m, known := s.host.Table().Get(a.owner); known && a.tries <= askTries {
+				b = s.mark(now, to, b, &m)
+			}
+		}
+		if ok {
+			s.sendMarks(now, to, b)
+		}
+	}
+	r.asks = slices.DeleteFunc(r.asks, func(a ask) bool { return a.tries > askTries })
+}

@@ -1,0 +1,67 @@
+package state
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A write is at all nodes within some hops, each node gets it once, and nothing more is sent.
+func TestPush(t *testing.T) {
+	for _, n := range []int{2, 3, 5, 16, 17, 100, 257} {
+		w := newWorld(t, n, 1, Config{})
+		w.probes = false
+		got := 0
+		for _, x := range w.nodes[1:] {
+			x.told = func(c Change) { got++ }
+		}
+		w.nodes[0].set("k", "v", 0)
+		w.run(100 * time.Millisecond)
+		packets := 0
+		for _, x := range w.nodes {
+			packets += x.packets
+		}
+		if got != n-1 || packets != n-1 {
+			t.Errorf("%d nodes: %d got it, by %d datagrams", n, got, packets)
+		}
+		if what := w.equal(); what != "" {
+			t.Errorf("%d nodes: %s", n, what)
+		}
+	}
+}
+
+// What a newcomer lacks comes by repair, whatever it is.
+func TestRepair(t *testing.T) {
+	w := newWorld(t, 60, 2, Config{})
+	w.split = func(a, b int) bool { return a == 7 || b == 7 }
+	for i, x := range w.nodes {
+		for k := range 20 {
+			x.set(fmt.Sprint("key", k), strings.Repeat("x", i+k), 0)
+		}
+		x.unset("key3")
+	}
+	w.nodes[3].set("large", strings.Repeat("y", MaxValue), 0)
+	w.nodes[4].set("brief", "z", 40*time.Second)
+	w.run(5 * time.Second)
+	if what := w.equal(); what == "" {
+		t.Fatal("a node without a link has all keys")
+	}
+	w.split = nil
+	w.run(15 * time.Second)
+	if what := w.equal(); what != "" {
+		t.Error(what)
+	}
+	w.run(30 * time.Second)
+	if what := w.equal(); what != "" {
+		t.Error(what)
+	}
+	if _, ok := w.nodes[9].store.Get(w.now, w.nodes[4].id(), "brief"); ok {
+		t.Error("a key is there after its time to live")
+	}
+	for _, x := range w.nodes {
+		if st := x.store.Stats(); st.Refused+st.Malformed > 0 {
+			t.Fatalf("%+v", st)
+		}
+	}
+}
