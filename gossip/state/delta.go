@@ -18,11 +18,11 @@ func (s *Store) appendDelta(b []byte, now mono.Time, o *owner, p position, room 
 	if p.from > o.version || p.from < o.floor && p.floor < o.floor {
 		p = position{floor: o.floor}
 	}
-	first := o.after(p.from)
+	first, items := o.after(p.from), o.items[:o.after(o.version)] // what is above is from before a reset
 	d := wire.Delta{Owner: o.id, Instance: o.instance, Floor: o.floor, From: p.from, To: o.version}
 	used, last := wire.MaxDelta, first
-	for ; last < len(o.items); last++ {
-		it := o.items[last].Value()
+	for ; last < len(items); last++ {
+		it := items[last].Value()
 		if used += sizeOf(&it); used > room {
 			used -= sizeOf(&it)
 			break
@@ -31,10 +31,10 @@ func (s *Store) appendDelta(b []byte, now mono.Time, o *owner, p position, room 
 	d.Count = last - first
 	var part wire.KeyEntry
 	var key, value string
-	done = last == len(o.items)
+	done = last == len(items)
 	next = position{from: d.To, floor: o.floor}
 	if !done {
-		it := o.items[last].Value()
+		it := items[last].Value()
 		d.More = true
 		d.To = it.version - 1
 		next.from = d.To
@@ -54,7 +54,7 @@ func (s *Store) appendDelta(b []byte, now mono.Time, o *owner, p position, room 
 	}
 	b = wire.AppendDelta(b, &d)
 	after := d.From
-	for _, h := range o.items[first:last] {
+	for _, h := range items[first:last] {
 		it := h.Value()
 		e := entryOf(now, o, &it)
 		b = wire.AppendKeyEntry(b, after, &e, it.key, it.value)

@@ -50,10 +50,12 @@ type flight struct {
 
 type flights []flight
 
-func (f flights) Len() int           { return len(f) }
-func (f flights) Less(i, j int) bool { return f[i].at < f[j].at || f[i].at == f[j].at && f[i].n < f[j].n }
-func (f flights) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }
-func (f *flights) Push(x any)        { *f = append(*f, x.(flight)) }
+func (f flights) Len() int { return len(f) }
+func (f flights) Less(i, j int) bool {
+	return f[i].at < f[j].at || f[i].at == f[j].at && f[i].n < f[j].n
+}
+func (f flights) Swap(i, j int) { f[i], f[j] = f[j], f[i] }
+func (f *flights) Push(x any)   { *f = append(*f, x.(flight)) }
 func (f *flights) Pop() any {
 	old := *f
 	x := old[len(old)-1]

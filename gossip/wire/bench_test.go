@@ -105,6 +105,8 @@ func readOther(t wire.Type, body []byte) uint64 {
 		return n
 	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:
 		return touchStream(t, body)
+	case wire.TypeKeySketch, wire.TypeKeyDigest, wire.TypeDeltas:
+		return touchKeys(t, body)
 	case wire.TypeDone:
 		m, _ := wire.ReadDone(body)
 		return uint64(m.Prefix)

@@ -57,7 +57,11 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return fmt.Sprintf("PingReq seq=%d target=%016x instance=%08x", m.Seq, uint64(m.Target), m.Instance), ok
 	case wire.TypeFingerprint:
 		m, ok := wire.ReadFingerprint(body)
-		return fmt.Sprintf("Fingerprint hash=%016x live=%d", m.Hash, m.Live), ok
+		text := fmt.Sprintf("Fingerprint hash=%016x live=%d", m.Hash, m.Live)
+		if m.Keys != 0 {
+			text += fmt.Sprintf(" keys=%016x", m.Keys)
+		}
+		return text, ok
 	case wire.TypeUpdate:
 		m, ok := wire.ReadUpdate(body)
 		return fmt.Sprintf("Update id=%016x check=%08x %s", uint64(m.ID), m.Check, describeClaim(&m.Claim)), ok
@@ -76,6 +80,8 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return describeTree(t, body)
 	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:
 		return describeStream(t, body)
+	case wire.TypeKeySketch, wire.TypeKeyDigest, wire.TypeDeltas:
+		return describeKeys(t, body)
 	case wire.TypeAlarm:
 		m, ok := wire.ReadAlarm(body)
 		return fmt.Sprintf("Alarm accuser=%016x by=%08x target=%016x instance=%08x seq=%d on=%t",
@@ -241,6 +247,8 @@ func rewrite(b []byte, t wire.Type, body []byte) []byte {
 		return rewriteTree(b, t, body)
 	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:
 		return rewriteStream(b, t, body)
+	case wire.TypeKeySketch, wire.TypeKeyDigest, wire.TypeDeltas:
+		return rewriteKeys(b, t, body)
 	case wire.TypeAlarm:
 		m, _ := wire.ReadAlarm(body)
 		return wire.AppendAlarm(b, m)

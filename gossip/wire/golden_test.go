@@ -102,6 +102,7 @@ func vectors() []vector {
 	list = append(list, treeVectors()...)
 	list = append(list, counterVectors()...)
 	list = append(list, streamVectors()...)
+	list = append(list, keyVectors()...)
 	return append(list, datagramVectors(fp)...)
 }
 
