@@ -13,7 +13,7 @@ import (
 // carried takes in a parcel, and the duty that came with it.
 func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies wire.Bodies) {
 	r.Heard(from.ID)
-	r.paths.lost.told(b.Loss)
+	far := r.told(from, b)
 	fresh, size := 0, 0
 	for i := range b.Count {
 		body := bodies.Next()
@@ -30,7 +30,10 @@ func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies 
 	}
 	switch b.Bits {
 	case wire.SpanNone:
-		if fresh > 0 {
+		switch {
+		case fresh > 0 && far:
+			r.twin(now, b)
+		case fresh > 0:
 			r.orphan(now, b)
 		}
 	case wire.SpanSelf:
@@ -39,6 +42,9 @@ func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies 
 	default:
 		r.found(b)
 		r.duty(now, from, b, false)
+		if fresh > 0 && far {
+			r.onward(now, b, size)
+		}
 	}
 	if fresh > 0 {
 		r.extras(now, b, size)
@@ -48,6 +54,9 @@ func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies 
 // offered answers for a parcel that may be here.
 func (r *Relay) offered(now mono.Time, from detect.Peer, b *wire.Branch) {
 	r.Heard(from.ID)
+	if r.far(from) {
+		b.Loss = 0 // it means the ways between zones
+	}
 	switch {
 	case !r.holds(b):
 		r.confirm(now, parentOf(from, b), b, wire.DutyLacks)
@@ -199,9 +208,9 @@ func (r *Relay) measure(now mono.Time, l *leg, m *wire.Confirmed) {
 		gone-- // the first time it was late it had answered before
 	}
 	for range min(max(gone, 0), maxPolls) {
-		r.lost(true)
+		r.lost(l.zone, true)
 	}
-	r.lost(false)
+	r.lost(l.zone, false)
 	if m.Verdict != wire.DutyDone || l.single() {
 		r.path(l.zone).heard(now, rtt, l.patient[k])
 	}

@@ -18,14 +18,13 @@ type orphan struct {
 
 const (
 	orphanCopies = 2 // that are sent of a parcel that the tree does not bring
-	farOrphan    = 3 // times as long is waited for the tree to bring a parcel from another zone
 )
 
-// extras sends copies of a parcel that just came in to other places of the ring: the same distances for all who have
+// extras sends copies of a parcel that just came in to other places of the zone's ring: the same distances for all who have
 // it, so that as many go out from each as come in at each. A big parcel costs too much for that, and without losses half
 // of the nodes send one.
 func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
-	places := r.ring.of(r.host.Table())
+	places := r.zone(r.self().zone())
 	class := max(b.Loss, r.class())
 	n := policies[class].extras
 	busy := r.busy()
@@ -68,9 +67,6 @@ func (r *Relay) beside(now mono.Time, b *wire.Branch, id member.ID, class uint8)
 // orphan waits for the tree to bring a parcel that came beside it: not all for as long, so that one of them goes first.
 func (r *Relay) orphan(now mono.Time, b *wire.Branch) {
 	wait := r.cfg.Orphan
-	if p, ok := r.placeOf(b.Origin); ok && p.zone() != r.self().zone() {
-		wait *= farOrphan
-	}
 	wait += time.Duration(r.host.Rand().Int64N(int64(wait)))
 	if len(r.orphans) < maxOrphans {
 		r.orphans = append(r.orphans, orphan{*b, now.Add(wait)})
@@ -98,13 +94,16 @@ func (r *Relay) adopt(now mono.Time) {
 		b := r.orphans[i].b
 		r.orphans = slices.Delete(r.orphans, i, i+1)
 		r.stats.Orphans++
-		places := r.ring.of(r.host.Table())
-		for range orphanCopies {
+		places := r.zone(r.self().zone())
+		for k := range orphanCopies {
+			if k == 0 && r.host.Rand().IntN(len(places)) == 0 { // one of the zone's orphans, in the mean, tells another zone
+				places = r.ring.of(r.host.Table())
+			}
 			if p := places[r.host.Rand().IntN(len(places))]; p.id != b.Origin && p.id != r.host.Self() {
 				r.beside(now, &b, p.id, b.Loss)
 			}
 		}
-		b.Span = wire.Span{}
+		b.Span, places = r.zoneSpan(), r.zone(r.self().zone())
 		if len(places) > direct {
 			width := widthOf(places)
 			b.Span = wire.Span{Bits: width, Prefix: r.self().key &^ rest(width)}

@@ -73,6 +73,16 @@ func instanceOf(b *wire.Branch) uint32 { return member.Instance(b.Origin, uint32
 
 // begin opens a job and sends its first legs.
 func (r *Relay) begin(now mono.Time, b *wire.Branch, bare bool) int32 {
+	i := r.enter(b)
+	if b.Bits <= 64 {
+		r.divide(now, &r.jobs[i], b.Span, bare)
+	}
+	r.schedule(i, r.jobs[i].due)
+	return i
+}
+
+// enter opens a job without legs.
+func (r *Relay) enter(b *wire.Branch) int32 {
 	var i int32
 	if n := len(r.free); n > 0 {
 		i, r.free = r.free[n-1], r.free[:n-1]
@@ -92,10 +102,6 @@ func (r *Relay) begin(now mono.Time, b *wire.Branch, bare bool) int32 {
 		j.next = head
 	}
 	r.at[p] = i
-	if b.Bits <= 64 {
-		r.divide(now, j, b.Span, bare)
-	}
-	r.schedule(i, j.due)
 	return i
 }
 

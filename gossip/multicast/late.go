@@ -17,8 +17,9 @@ const (
 // wait is how long the answer to a leg's next try is waited for: longer than that to the last.
 func (r *Relay) wait(l *leg) time.Duration {
 	t := r.rto(l.zone, l.patient[l.attempt&3])
-	growth := time.Duration(policies[r.class()].growth)
-	if l.patient[l.attempt&3] && r.class() == 0 {
+	class := r.classTo(l.zone)
+	growth := time.Duration(policies[class].growth)
+	if l.patient[l.attempt&3] && class == 0 {
 		growth = 1 // it is not lost, but late
 	}
 	for range min(l.tries, 8) {
@@ -55,7 +56,7 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 		l.bare = true
 		r.again(now, j, l)
 		l.due = min(l.due, now.Add(maxWork))
-	case l.state == asked && !gone && (l.tries < r.policy(j).hand || r.sparing(j) && l.tries <= 2):
+	case l.state == asked && !gone && (l.tries < r.policy(j, l).hand || r.sparing(j) && l.tries <= 2):
 		l.bare = l.bare || r.sparing(j)
 		r.again(now, j, l)
 	default:
@@ -67,16 +68,22 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 // it is big, or if many come and nothing gets lost. Then the answer is late because all are busy.
 func (r *Relay) sparing(j *job) bool { return !j.small || r.busy() && r.class() == 0 }
 
-// policy is what the losses ask for: those that the job was begun with, or what was seen since.
-func (r *Relay) policy(j *job) *policy { return &policies[max(j.Loss, r.class())] }
+// policy is what the losses on a leg's way ask for; in this node's zone, those that the job was begun with, or what was
+// seen since.
+func (r *Relay) policy(j *job, l *leg) *policy {
+	if l.zone != r.self().zone() {
+		return &policies[r.classTo(l.zone)]
+	}
+	return &policies[max(j.Loss, r.class())]
+}
 
 func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
-	tries := r.policy(j).tries
+	tries := r.policy(j, l).tries
 	switch {
 	case j.mine.tried: // it is offered again later
-		tries = 2 + r.class()
+		tries = 2 + r.classTo(l.zone)
 	case l.mute:
-		tries = r.policy(j).mute
+		tries = r.policy(j, l).mute
 	}
 	switch {
 	case gone:
@@ -91,13 +98,24 @@ func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 	}
 }
 
-// redelegate gives a leg's span to somebody else, or divides it here when several have failed.
+// redelegate gives a leg's span to somebody else, or divides it here when several have failed. Another zone is not divided
+// from here: nobody there seems to be in reach, and it would cost a copy for each of its members.
 func (r *Relay) redelegate(now mono.Time, j *job, k int) {
 	l := &j.legs[k]
 	r.stats.Redelegated++
 	l.bare = l.bare || l.state == taken // most members of the span may have the parcel
-	if l.hands < maxHands && r.choose(now, j, l) {
+	foreign := r.foreign(l.span)
+	hands := uint8(maxHands)
+	if foreign {
+		hands = foreignHands
+	}
+	if l.hands < hands && r.choose(now, j, l) {
 		r.again(now, j, l)
+		return
+	}
+	if foreign {
+		r.stats.Unconfirmed++
+		r.end(j, l, 0, nil)
 		return
 	}
 	span, bare := l.span, l.bare

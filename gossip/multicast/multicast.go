@@ -294,7 +294,7 @@ func (f *flow) turn(now mono.Time) {
 func (f *flow) busy() bool { return max(f.now, f.last) >= flowBusy }
 
 // busy says whether many parcels come, or would if the processors had the time.
-func (r *Relay) busy() bool { return r.flow.busy() || r.paths.list[0].back > 0 }
+func (r *Relay) busy() bool { return r.flow.busy() || r.paths.inside.back > 0 }
 
 // mix is the finalizer of MurmurHash3, which spreads what is hashed over all bits.
 func mix(h uint64) uint64 {

@@ -26,7 +26,7 @@ const (
 	minWait   = 1500 * time.Microsecond // that an answer is given beyond the round trip, at least
 	maxRTO    = 2 * time.Second
 	guessNear = time.Millisecond       // a round trip before any was measured
-	guessFar  = 150 * time.Millisecond // the same to another zone
+	guessFar  = 200 * time.Millisecond // the same to another zone
 
 	maxBack    = 7                     // doublings of a wait
 	maxCompany = 50 * time.Millisecond // that something waits for company
@@ -41,17 +41,35 @@ func (p *trip) sample(rtt time.Duration) {
 	p.smooth += (rtt - p.smooth) / 8
 }
 
-// paths are those to this node's zone, the first, and to the others, some of which may share one.
+// paths are those to this node's zone and to the others, of which some share one if they are very many.
 type paths struct {
-	list [9]path
-	lost lossMeter
+	near, far lossMeter
+	inside    path
+	outside   []farPath
 }
+
+type farPath struct {
+	zone uint16
+	path
+}
+
+const maxPaths = 64
 
 func (r *Relay) path(zone uint16) *path {
 	if zone == r.self().zone() {
-		return &r.paths.list[0]
+		return &r.paths.inside
 	}
-	return &r.paths.list[1+zone%8]
+	all := r.paths.outside
+	for i := range all {
+		if all[i].zone == zone {
+			return &all[i].path
+		}
+	}
+	if len(all) == maxPaths {
+		return &all[zone%maxPaths].path
+	}
+	r.paths.outside = append(all, farPath{zone: zone})
+	return &r.paths.outside[len(all)].path
 }
 
 // heard takes in how long an answer took.
@@ -107,8 +125,13 @@ const (
 	lossFew    = 16 // samples from which on a node believes its own eyes alone
 )
 
-func (r *Relay) lost(lost bool) {
-	m, memory := &r.paths.lost, int32(lossMemory)
+// lost counts a try with somebody in a zone. What is lost between zones says nothing of what is lost inside, and the other
+// way round.
+func (r *Relay) lost(zone uint16, lost bool) {
+	m, memory := &r.paths.near, int32(lossMemory)
+	if zone != r.self().zone() {
+		m = &r.paths.far
+	}
 	if r.busy() {
 		memory *= 4
 	}
@@ -124,14 +147,29 @@ func (r *Relay) lost(lost bool) {
 // rumor of losses keeps itself alive.
 func (m *lossMeter) told(class uint8) { m.heard = class }
 
-// class says how lossy the network is: 0 below 2 % of the packets, 1 below 15 %, 2 below 35 %, 3 above. Until a node has
+// class says how lossy this node's zone is: 0 below 2 % of the packets, 1 below 15 %, 2 below 35 %, 3 above. Until a node has
 // seen enough itself, it goes by what the detector has measured, and by what it was told.
 func (r *Relay) class() uint8 {
-	if m := &r.paths.lost; m.samples >= lossFew {
+	if m := &r.paths.near; m.samples >= lossFew {
 		return classOf(m.share)
 	}
 	failed, of := r.host.Losses()
-	return max(r.paths.lost.heard, classOf(int32(int64(failed)<<16/int64(max(of, 1)))))
+	return max(r.paths.near.heard, classOf(int32(int64(failed)<<16/int64(max(of, 1)))))
+}
+
+// classTo says how lossy the ways to a zone are; those to all others count as one.
+func (r *Relay) classTo(zone uint16) uint8 {
+	if zone == r.self().zone() {
+		return r.class()
+	}
+	return r.paths.farClass()
+}
+
+func (p *paths) farClass() uint8 {
+	if p.far.samples >= lossFew {
+		return classOf(p.far.share)
+	}
+	return p.far.heard
 }
 
 // classOf returns that of a share of round trips.
@@ -212,5 +250,5 @@ func (r *Relay) silent(now mono.Time, id member.ID) bool {
 		return false
 	}
 	e := r.silence.slot(id)
-	return e.id == id && e.tries >= policies[r.class()].silent && now.Sub(e.at) < silentFor
+	return e.id == id && e.tries >= policies[max(r.class(), r.paths.farClass())].silent && now.Sub(e.at) < silentFor
 }

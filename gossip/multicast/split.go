@@ -20,7 +20,11 @@ const (
 func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 	places := r.ring.of(r.host.Table())
 	lo, hi := within(places, s)
-	if hi-lo <= direct {
+	few := hi-lo <= direct
+	if few && places[hi-1].zone() != places[lo].zone() { // zones are told apart first
+		few = false
+	}
+	if few {
 		for i := lo; i < hi; i++ {
 			r.single(now, j, places[i], bare)
 		}
@@ -36,10 +40,15 @@ func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 		switch {
 		case holds(part, r.self().key):
 			r.divide(now, j, part, bare)
-		case end-i == 1:
-			r.single(now, j, places[i], bare)
+		case end-i == 1 || end-i <= fewHere && r.foreign(part):
+			for ; i < end; i++ {
+				r.single(now, j, places[i], bare)
+			}
 		default:
 			r.delegate(now, j, part, end-i, bare)
+			if !bare && r.foreign(part) {
+				r.second(now, j, part)
+			}
 		}
 		i = end
 	}
@@ -112,7 +121,7 @@ func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 	if j.small && r.busy() {
 		h = mix(h ^ r.host.Epoch(now))
 	} else {
-		h = mix(h ^ uint64(j.Origin) ^ j.First)
+		h = hashOf(&j.Branch, l.span)
 	}
 	n := hi - lo
 	start := int(h % uint64(n))
@@ -132,6 +141,11 @@ func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 	return false
 }
 
+// hashOf is what chooses among the members of a span for a parcel, the same at all nodes.
+func hashOf(b *wire.Branch, s wire.Span) uint64 {
+	return mix(mix(s.Prefix+uint64(s.Bits)) ^ uint64(b.Origin) ^ b.First)
+}
+
 // send sends a leg's Carry or Offer and sets its clock.
 func (r *Relay) send(now mono.Time, j *job, l *leg) {
 	m, ok := r.host.Table().Get(l.id)
@@ -142,6 +156,9 @@ func (r *Relay) send(now mono.Time, j *job, l *leg) {
 	}
 	b := j.Branch
 	b.Span, b.Attempt, b.Patient = l.span, l.attempt&15, r.busy()
+	if l.zone != r.self().zone() {
+		b.Loss = r.classTo(l.zone)
+	}
 	leaves := r.post(now, detect.PeerOf(&m), &b, l.bare)
 	if leaves == mono.Never { // the bodies are not held any more
 		l.tries = 255
