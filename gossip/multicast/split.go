@@ -114,6 +114,11 @@ func (r *Relay) placeOf(id member.ID) (place, bool) {
 func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 	places := r.ring.of(r.host.Table())
 	lo, hi := within(places, l.span)
+	if l.span.Bits < zoneBits && holds(l.span, r.self().key) { // somebody near divides it as well
+		if own := r.zone(r.self().zone()); len(own) > fewHere {
+			places, lo, hi = own, 0, len(own)
+		}
+	}
 	if lo == hi {
 		return false
 	}

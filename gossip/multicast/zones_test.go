@@ -1,0 +1,118 @@
+package multicast
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// zoned is a world of three zones, 20 to 40 ms apart, and counts the bodies that cross.
+func zoned(t *testing.T, n int, seed uint64, crossing *int) *world {
+	w := newWorld(t, n, seed, Config{}, func(i int) string { return fmt.Sprintf("z%d", i%3) })
+	w.full = func(from, to *node) time.Duration {
+		d := w.latency()
+		if from.i%3 != to.i%3 {
+			d += time.Duration(10*(from.i%3+to.i%3)+10) * time.Millisecond
+		}
+		return d
+	}
+	w.trace = func(from, to *node, data []byte, _ bool) {
+		for len(data) > 0 && from.i%3 != to.i%3 {
+			if wire.Type(data[0]) == wire.TypeCarry {
+				*crossing++
+			}
+			data = data[wire.MessageSize+int(data[1])<<8+int(data[2]):]
+		}
+	}
+	return w
+}
+
+// A message reaches three zones by few copies between them, in the time of the longest way and of a local spread, even if
+// much is lost between zones, or some of those die that it is given to.
+func TestAcrossZones(t *testing.T) {
+	for _, c := range []struct {
+		what          string
+		loss, crashed float64
+		copies        int
+		t100          time.Duration // the median
+	}{
+		{"no loss", 0, 0, 6, 50 * time.Millisecond},
+		{"25 % loss between zones", 0.25, 0, 20, 100 * time.Millisecond},
+		{"5 % crashed", 0, 0.05, 20, 60 * time.Millisecond},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			crossing, most := 0, 0
+			w := zoned(t, 300, 5, &crossing)
+			w.cut = func(from, to *node) bool { return from.i%3 != to.i%3 && w.rng.Float64() < c.loss }
+			w.crash(c.crashed)
+			var times []time.Duration
+			for range 20 {
+				origin := w.nodes[w.rng.IntN(len(w.nodes))]
+				for origin.down {
+					origin = w.nodes[w.rng.IntN(len(w.nodes))]
+				}
+				crossing = 0
+				seq := origin.publish(1, 100)
+				w.run(time.Second)
+				s := w.spreadOf(origin, seq)
+				times = append(times, s.t100)
+				if most = max(most, crossing); s.missing > 0 {
+					t.Errorf("%d live nodes are without it", s.missing)
+				}
+			}
+			t.Logf("%d copies between zones at most, t100 %v", most, median(times))
+			if most > c.copies || median(times) > c.t100 {
+				t.Errorf("the aim is %d and %v", c.copies, c.t100)
+			}
+			inside := 0
+			for _, x := range w.nodes {
+				if x.class() > 0 {
+					inside++
+				}
+			}
+			if inside > len(w.nodes)/20 {
+				t.Errorf("%d nodes take losses between zones for some of their own zone", inside)
+			}
+		})
+	}
+}
+
+// Who is asked to see to a zone may be dead: the twin sees to it, long before the origin could.
+func TestTwinTakesOver(t *testing.T) {
+	crossing := 0
+	w := zoned(t, 300, 5, &crossing)
+	origin := w.nodes[0]
+	b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1}
+	for _, zone := range []*node{w.nodes[1], w.nodes[2]} {
+		places := zone.zone(zone.self().zone())
+		w.byID[places[hashOf(&b, spanOf(zone.self().zone()))%uint64(len(places))].id].down = true
+	}
+	seq := origin.publish(1, 100)
+	w.run(70 * time.Millisecond) // within the first time-out of the origin
+	if s := w.spreadOf(origin, seq); s.missing > 0 {
+		t.Errorf("%d live nodes are without it", s.missing)
+	}
+}
+
+// A zone of which nobody is in reach is not gone through one by one from another.
+func TestZoneOutOfReach(t *testing.T) {
+	crossing := 0
+	w := zoned(t, 300, 5, &crossing)
+	w.cut = func(from, to *node) bool { return (from.i%3 == 2) != (to.i%3 == 2) }
+	origin := w.nodes[0]
+	seq := origin.publish(1, 100)
+	w.run(20 * time.Second)
+	if s := w.spreadOf(origin, seq); s.missing != 100 {
+		t.Errorf("%d are without it, a zone has 100", s.missing)
+	}
+	if crossing > 60 {
+		t.Errorf("%d copies were sent across", crossing)
+	}
+	w.cut = nil
+	w.run(6 * time.Second)
+	if s := w.spreadOf(origin, seq); s.missing > 0 {
+		t.Errorf("%d are without it when the zone is in reach again", s.missing)
+	}
+}
