@@ -31,6 +31,7 @@ type fakeNode struct {
 	joined   []string
 	sent     []string
 	err      error
+	detector string
 	done     chan struct{}
 	watching chan struct{} // gets one for each stream that is open
 }
@@ -42,7 +43,7 @@ func newFake() *fakeNode {
 			{Name: "b", Addr: netip.MustParseAddrPort("10.0.0.2:7747"), State: starling.Failed, Zone: "eu", Since: then},
 			{Name: "a", Addr: netip.MustParseAddrPort("10.0.0.1:7747"), Tags: tags, Generation: 7, Incarnation: 1, Since: then},
 		},
-		tags: map[string]string{"role": "db"}, events: make(chan starling.Event), messages: make(chan starling.Message),
+		tags: map[string]string{"role": "db"}, detector: "swim", events: make(chan starling.Event), messages: make(chan starling.Message),
 		done: make(chan struct{}), watching: make(chan struct{}, 100),
 	}
 }
@@ -66,7 +67,7 @@ func (f *fakeNode) Members() iter.Seq[starling.Member] {
 }
 
 func (f *fakeNode) Info() starling.Info {
-	return starling.Info{Self: f.Self(), Cluster: "c", Detector: "swim", Started: then, Uptime: time.Minute, Welcomed: true,
+	return starling.Info{Self: f.Self(), Cluster: "c", Detector: f.detector, Started: then, Uptime: time.Minute, Welcomed: true,
 		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Detection: 1600 * time.Millisecond, RTT: time.Millisecond}
 }
 
@@ -84,6 +85,8 @@ func (f *fakeNode) Why(name string) []starling.Verdict {
 func (f *fakeNode) Damped(name string) (starling.Damping, bool) {
 	return starling.Damping{Returns: 3, Grace: 6 * time.Second, Usual: 1500 * time.Millisecond}, name == "b"
 }
+
+func (f *fakeNode) Phi(name string) (float64, bool) { return 2.5, name == "b" }
 
 func (f *fakeNode) Watch(ctx context.Context) iter.Seq[starling.Event] {
 	return follow(ctx, f, f.events)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/agent/api"
+	"github.com/starling-gossip/starling/gossip"
 )
 
 // Bounds on how long a request may wait for the cluster.
@@ -38,6 +39,7 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request) {
 			out = append(out, toMember(m))
 		}
 	}
+	s.addPhi(out)
 	slices.SortFunc(out, func(a, b api.Member) int { return strings.Compare(a.Name, b.Name) })
 	reply(w, out)
 }
@@ -46,11 +48,25 @@ func (s *Server) member(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	for m := range s.node.Members() {
 		if m.Name == name {
-			reply(w, toMember(m))
+			out := []api.Member{toMember(m)}
+			s.addPhi(out)
+			reply(w, out[0])
 			return
 		}
 	}
 	fail(w, http.StatusNotFound, fmt.Errorf("no member is called %q", name))
+}
+
+// addPhi adds the levels of suspicion, if the detector has any.
+func (s *Server) addPhi(members []api.Member) {
+	if s.node.Info().Detector != gossip.ACCRUAL.String() {
+		return
+	}
+	for i := range members {
+		if phi, ok := s.node.Phi(members[i].Name); ok {
+			members[i].Phi = &phi
+		}
+	}
 }
 
 func (s *Server) why(w http.ResponseWriter, r *http.Request) {

@@ -25,6 +25,7 @@ type Node interface {
 	Info() starling.Info
 	Why(name string) []starling.Verdict
 	Damped(name string) (starling.Damping, bool)
+	Phi(name string) (float64, bool)
 	Watch(context.Context) iter.Seq[starling.Event]
 	Publish(ctx context.Context, topic string, payload []byte) (uint64, error)
 	PublishWait(ctx context.Context, topic string, payload []byte, need starling.Need) (starling.Receipt, error)

@@ -91,6 +91,22 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// The accrual detector alone has levels of suspicion.
+func TestPhi(t *testing.T) {
+	for detector, has := range map[string]bool{"accrual": true, "inquest": false} {
+		node := newFake()
+		node.detector = detector
+		w := ask(NewServer(node, ServerOptions{}).Handler(), "GET", "/v1/members/b", "")
+		var m api.Member
+		if err := json.Unmarshal(w.Body.Bytes(), &m); err != nil {
+			t.Fatal(err)
+		}
+		if (m.Phi != nil) != has || has && *m.Phi != 2.5 {
+			t.Errorf("%s: %s", detector, w.Body)
+		}
+	}
+}
+
 func TestWhoMayAsk(t *testing.T) {
 	for _, c := range []struct {
 		about, token, method, target string
@@ -157,7 +173,7 @@ func TestSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]any{
-		"Member": api.Member{}, "Event": api.Event{Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1},
+		"Member": api.Member{Phi: new(float64)}, "Event": api.Event{Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1},
 		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{}, "Agreement": api.Agreement{}, "Traffic": api.Traffic{},
 		"Topic": api.Topic{}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "Done": api.Done{}, "Error": api.Error{},
 		"Why": api.Why{State: "s", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},

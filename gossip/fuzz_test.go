@@ -16,8 +16,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// FuzzReceive gives a running node datagrams, made up and real ones that were changed, at any times. The script is a
-// row of steps, see fuzzed.step.
+// FuzzReceive gives a running node datagrams, made up and real ones that were changed, at any times. The seed says which
+// failure detector it has; the script is a row of steps, see fuzzed.step.
 func FuzzReceive(f *testing.F) {
 	real := len(realDatagrams())
 	f.Add(uint64(1), []byte{})
@@ -72,7 +72,8 @@ func newFuzzed(t *testing.T, seed uint64) *fuzzed {
 
 // newNode makes a node that knows n0 to n4.
 func (z *fuzzed) newNode(name string, i int, seed uint64) *Node {
-	n, err := New(nil, Self{Name: name, Generation: 1, Addr: addrOf(i)}, rand.NewPCG(seed, uint64(i)))
+	cfg := &Config{Detector: detectors[seed%uint64(len(detectors))]}
+	n, err := New(cfg, Self{Name: name, Generation: 1, Addr: addrOf(i)}, rand.NewPCG(seed, uint64(i)))
 	if err != nil {
 		z.t.Fatal(err)
 	}
@@ -87,8 +88,16 @@ func (z *fuzzed) newNode(name string, i int, seed uint64) *Node {
 	return n
 }
 
-// realDatagrams are those that an eventful cluster sent to n0.
+// realDatagrams are those that eventful clusters, one with each failure detector, sent to n0.
 var realDatagrams = sync.OnceValue(func() (all [][]byte) {
+	for _, d := range detectors {
+		all = append(all, eventful(&Config{Detector: d})...)
+	}
+	return all
+})
+
+// eventful runs a cluster to which much happens.
+func eventful(cfg *Config) (all [][]byte) {
 	w := newWorld(&quietTB{})
 	w.loss = 0.2
 	seen := map[string]int{}
@@ -110,14 +119,14 @@ var realDatagrams = sync.OnceValue(func() (all [][]byte) {
 		if i == 0 {
 			seeds = nil
 		}
-		w.start(fmt.Sprintf("n%d", i), i, 1, nil, seeds...)
+		w.start(fmt.Sprintf("n%d", i), i, 1, cfg, seeds...)
 	}
 	w.run(20 * time.Second)
 	w.do(w.nodes[2], Publish{Topic: "t", Payload: []byte("hello")})
 	w.nodes[4].down = true
 	w.run(20 * time.Second)
-	w.start("n0", 9, 7, nil, 1)
-	w.start("n4", 4, 1, nil, 0)
+	w.start("n0", 9, 7, cfg, 1)
+	w.start("n4", 4, 1, cfg, 0)
 	w.do(w.nodes[3], Leave{})
 	w.cut = func(from, to netip.AddrPort) bool { return from == addrOf(0) || to == addrOf(0) }
 	w.run(20 * time.Second)
@@ -125,7 +134,7 @@ var realDatagrams = sync.OnceValue(func() (all [][]byte) {
 	w.start("stranger", 8, 1, &Config{Cluster: "other"}, 0)
 	w.run(20 * time.Second)
 	return all
-})
+}
 
 // quietTB stands in for a test where none runs yet.
 type quietTB struct{ testing.TB }

@@ -14,6 +14,9 @@ type Member struct {
 	Generation  uint64            `json:"generation"`
 	Incarnation uint32            `json:"incarnation"`
 	Since       time.Time         `json:"since"` // when this agent learned of the state
+	// Phi is -log10 of the probability that the member lives and is only late; the accrual detector alone has it, of those
+	// whom this agent watches.
+	Phi *float64 `json:"phi,omitempty"`
 }
 
 // Event is one change of the membership. A resync has no member: the stream was too slow for what happened, and the
