@@ -155,3 +155,40 @@ func TestGossipedCounters(t *testing.T) {
 }
 
 func live(h *detecttest.Host, i int) bool { m := h.Get(i); return m.State.Live() }
+
+// A suspect, which an old verdict of others makes of a member, is watched wherever it stands on the ring, until it
+// refutes or is failed: its own watchers hold it for failed already (the swarm's seed 196).
+func TestSuspectsAreWatched(t *testing.T) {
+	const n = 40
+	h := newHost(n, accrual.Config{})
+	h.Run(time.Second)
+	watched := map[member.ID]bool{}
+	for _, s := range h.Sent {
+		watched[s.To] = true
+	}
+	far := slices.DeleteFunc(numbers(1, n), func(i int) bool { return watched[detecttest.ID(i)] })
+	dead, well := far[0], far[1]
+	h.Set(dead, member.Suspect)
+	h.Set(well, member.Suspect)
+	others := slices.DeleteFunc(numbers(1, n), func(i int) bool { return i == dead })
+	answer(h, 3*time.Second, others...)
+	h.Add(well, 1, 1) // it refutes
+	answer(h, 30*time.Second, others...)
+	if len(h.Verdicts) != 1 || h.Verdicts[0].ID != detecttest.ID(dead) {
+		t.Fatalf("verdicts %+v", h.Verdicts)
+	}
+	h.Run(time.Second)
+	for _, s := range h.Sent {
+		if s.To == detecttest.ID(well) {
+			t.Fatal("who refuted is watched still")
+		}
+	}
+}
+
+// numbers are those from one up to another.
+func numbers(from, to int) (all []int) {
+	for i := from; i < to; i++ {
+		all = append(all, i)
+	}
+	return all
+}

@@ -1,6 +1,7 @@
 package accrual
 
 import (
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
@@ -80,7 +81,9 @@ func (d *ring) ping(now mono.Time) {
 	}
 }
 
-// choose takes the live members next on the ring, and keeps what is known of those that stay.
+// choose takes the live members next on the ring and those that are suspects here, and keeps what is known of those that
+// stay. A suspect is one of whom others told an old verdict (docs/decisions/0005): its own watchers hold it for failed
+// already and will not say so again, so whoever doubts it has to look for itself.
 func (d *ring) choose(now mono.Time) {
 	t, self := d.host.Table(), d.host.Self()
 	d.seen = t.Changes()
@@ -99,7 +102,12 @@ func (d *ring) choose(now mono.Time) {
 		}
 		copy(d.spare[after+1:], d.spare[after:])
 		m := t.At(i)
-		d.spare[after] = watched{peer: detect.PeerOf(&m), last: now, acked: d.seq, since: d.seq + 1, window: d.fresh(d.cfg.Period)}
+		d.spare[after] = d.begin(now, &m)
+	}
+	for i := 0; i < t.Live() && len(d.spare) < 2*d.cfg.Watch; i++ {
+		if m := t.At(i); m.State == member.Suspect && m.ID != self && !among(d.spare, m.ID) {
+			d.spare = append(d.spare, d.begin(now, &m))
+		}
 	}
 	for i := range d.spare {
 		if w := d.find(d.spare[i].peer); w != nil {
@@ -108,6 +116,15 @@ func (d *ring) choose(now mono.Time) {
 	}
 	d.watched, d.spare = d.spare, d.watched
 	d.schedule()
+}
+
+// begin watches a member.
+func (d *ring) begin(now mono.Time, m *member.Member) watched {
+	return watched{peer: detect.PeerOf(m), last: now, acked: d.seq, since: d.seq + 1, window: d.fresh(d.cfg.Period)}
+}
+
+func among(all []watched, id member.ID) bool {
+	return slices.ContainsFunc(all, func(w watched) bool { return w.peer.ID == id })
 }
 
 // find returns the watched member in one life, nil if it is not watched.
