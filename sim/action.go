@@ -24,8 +24,10 @@ type Action struct {
 
 	Cost  time.Duration // of each input, for slow
 	By    time.Duration // for clock; may be negative
-	Bytes int           // of the payload, for publish
+	Bytes int           // of the payload or value, for publish and set
 	Link  Link          // for link
+	Keys  int           // how many keys are written or deleted in turn, for set and unset
+	TTL   time.Duration // for set
 }
 
 // Verb is what an action does.
@@ -43,6 +45,8 @@ const (
 	Clock   Verb = "clock"   // wall clocks jump
 	Leave   Verb = "leave"   // processes leave in good order
 	Publish Verb = "publish" // processes publish a message each
+	Set     Verb = "set"     // processes write a key of their own
+	Unset   Verb = "unset"   // processes delete a key of their own
 	Cut     Verb = "cut"     // no packet passes between two sides
 	Links   Verb = "link"    // a link's faults are laid over what is between two sides
 	Calm    Verb = "calm"    // all cuts and link faults end
@@ -63,6 +67,8 @@ var verbs = map[Verb]struct {
 	Clock:   {true, false, "by! every times"},
 	Leave:   {true, false, "every times"},
 	Publish: {true, false, "bytes every times"},
+	Set:     {true, false, "keys bytes ttl every times"},
+	Unset:   {true, false, "keys every times"},
 	Cut:     {true, true, "for every times oneway"},
 	Links:   {true, true, "for every times oneway loss dup reorder hold latency mtu good bad burst"},
 	Calm:    {false, false, ""},

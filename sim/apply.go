@@ -70,6 +70,13 @@ func (w *World) apply(a Action) error {
 	if err != nil {
 		return err
 	}
+	if a.Do == Set || a.Do == Unset {
+		for i, p := range procs {
+			w.writeKeys(a, p, i, len(procs))
+		}
+		w.written[a.String()]++
+		return nil
+	}
 	for _, p := range procs {
 		if err := w.applyTo(a, p); err != nil {
 			return err

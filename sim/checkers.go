@@ -49,6 +49,9 @@ func (b Bounds) withDefaults(o *Options) Bounds {
 			b.Bytes = 1 << 20
 		}
 		b.Bytes += b.Bytes/4 + 256<<10 // the burst, and the probes, which the budget leaves out
+		if o.writes() {
+			b.Bytes += cmp.Or(o.Gossip.Keys.Rate, 1<<20) * 9 / 8
+		}
 		if o.publishes() {
 			b.Bytes += cmp.Or(o.Gossip.Tree.Rate, 32<<20) * 9 / 8 // that of messages, with headers and its burst
 		}
@@ -67,6 +70,7 @@ func checkers(o *Options) []Checker {
 		&messages{bound: b.Message, clean: o.Network.lossless(), all: map[messageKey]*delivery{}},
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
+		&keysKept{bound: b.Converge, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}},
 		gauges{}, budget{bound: b.Bytes}, &load{bound: b.Load},
 	}
 }

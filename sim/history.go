@@ -33,6 +33,9 @@ const (
 	Skipped                       // Node was told that messages of Member's life After.Gen up to Seq are lost; 0: nobody knows up to which
 	Copied                        // Node sent one copy of message Seq of Member's life After.Gen
 	Traffic                       // Node sent Count bytes in the second that ends now
+	Kept                          // Node holds version Seq of key Text of Member's life After.Gen, of hash Hash; Told: it is gone
+	Voided                        // Node holds nothing of Member's keys any more
+	Held                          // Hash is that of all keys that Node holds
 	Gauge                         // Node's queue or table Text holds Count, of at most Seq
 )
 

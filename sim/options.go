@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -108,6 +109,11 @@ func (o *Options) validate(a *Action) error {
 		}
 	}
 	return a.complete(map[string]bool{"for": a.For > 0, "cost": a.Cost > 0, "by": a.By != 0})
+}
+
+// writes says whether keys are written at all.
+func (o *Options) writes() bool {
+	return slices.ContainsFunc(o.Actions, func(a Action) bool { return a.Do == Set })
 }
 
 // publishes says whether messages are published at all.

@@ -42,6 +42,7 @@ const (
 	Copies     = "message_copies_per_node"     // of each run with messages
 	Crossing   = "message_copies_across_zones" // of each message, in all, with several zones
 	ZoneRate   = "zone_bytes_per_second"       // of each run with several zones: what a zone sent to others, in the mean
+	Written    = "write_reached100_seconds"    // of each write of a key that reached all who are up in the end
 	CaughtUp   = "caught_up_seconds"           // of each end of a node's trouble: until it had all messages that were sent during it
 	Agree      = "agreement_seconds"           // of each action: until all views were equal and complete
 	Suspicions = "false_suspicions"            // of each run; see Report
@@ -97,6 +98,9 @@ func Summarized(o Options, period time.Duration, runs []*Report, details []*Deta
 			if o.Zones > 1 {
 				add(Crossing, float64(d.Messages[k].Across))
 			}
+		}
+		for _, t := range d.Writes {
+			add(Written, t.Seconds())
 		}
 		for _, t := range d.CaughtUp {
 			add(CaughtUp, t.Seconds())

@@ -42,6 +42,8 @@ var actionKeys = []actionKey{
 		return nil
 	}, func(a *Action) string { return nonzero(a.By) }},
 	intKey("bytes", func(a *Action) *int { return &a.Bytes }),
+	intKey("keys", func(a *Action) *int { return &a.Keys }),
+	durationKey("ttl", func(a *Action) *time.Duration { return &a.TTL }),
 	shareKey("loss", func(a *Action) *float64 { return &a.Link.Loss }),
 	shareKey("dup", func(a *Action) *float64 { return &a.Link.Dup }),
 	shareKey("reorder", func(a *Action) *float64 { return &a.Link.Reorder }),

@@ -274,6 +274,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 	case gossip.MessagesLost:
 		o.Kind, o.Seq, o.Member = Skipped, e.Lost.To, w.memberOf(e.Lost.Origin)
 		o.After = Holding{Gen: e.Lost.Generation}
+	case gossip.KeyChanged, gossip.KeysReset:
+		s.keyEvent(p, e, &o)
 	case gossip.Welcomed:
 		o.Kind = Welcomed
 	case gossip.Refused:

@@ -11,6 +11,7 @@ type recorder struct {
 	w        *World
 	ledger   *ledger
 	meter    meter
+	keys     keyMeter
 	checkers []Checker
 	packets  bool // copies of messages are counted
 	failures []Violation
@@ -51,6 +52,9 @@ func (r *recorder) grow() {
 func (r *recorder) take(o *Obs) {
 	r.ledger.take(o)
 	r.meter.take(o)
+	if r.w.writes {
+		r.keys.take(o)
+	}
 	for _, c := range r.checkers {
 		if msg := c.Take(r.ledger, o); msg != "" {
 			r.fail(c.Name(), o.At, msg)
@@ -88,6 +92,9 @@ func (r *recorder) tick() {
 			continue
 		}
 		r.gauges(p)
+		if w.writes {
+			r.take(&Obs{At: w.now, Kind: Held, Node: p.index, Hash: p.node.StateFingerprint()})
+		}
 		if c := p.node.Table().Changes(); c != r.dirty[p.index] || p.lives != r.lives[p.index] {
 			r.dirty[p.index], r.lives[p.index] = c, p.lives
 			r.scan(p)

@@ -29,6 +29,7 @@ type Report struct {
 	Messages Multicast  `json:"messages"`
 	Traffic  Load       `json:"traffic"`
 	Across   *Across    `json:"across,omitempty"` // with several zones
+	Keys     *Keys      `json:"keys,omitempty"`   // if any were written
 
 	FalseSuspicions int `json:"false_suspicions"` // of members up and out of trouble, by observer
 	FalseFailures   int `json:"false_failures"`   // the same, at all observers
@@ -140,7 +141,7 @@ func (w *World) report() *Report {
 		Nodes: len(w.procs), Up: w.up(), Seed: w.seed, Trace: fmt.Sprintf("%016x", w.hash()),
 		Simulated: seconds(span(w.now)), Events: w.events,
 		Join: w.settlings[0].After, Settled: w.settlings[1:],
-		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w), Across: m.acrossZones(w),
+		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w), Across: m.acrossZones(w), Keys: w.rec.keys.report(w),
 		FalseSuspicions: m.falseSuspicions, FalseFailures: m.falseFailures, FalseAtHealthy: m.falseAtHealthy,
 		DeadRevived:  m.revived,
 		LiveFailures: m.liveFailures, LiveSameSide: m.liveSameSide,

@@ -154,6 +154,10 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 	switch {
 	case e.Kind == gossip.MessagesLost:
 		text = fmt.Sprintf("lost %d messages of n%d, up to %d", e.Lost.Count, t.w.memberOf(e.Lost.Origin), e.Lost.To)
+	case e.Kind == gossip.KeyChanged:
+		text = fmt.Sprintf("holds version %d of n%d, %s", e.Key.Version, t.w.memberOf(e.Key.Owner), e.Key.Key)
+	case e.Kind == gossip.KeysReset:
+		text = fmt.Sprintf("holds nothing of n%d's keys", t.w.memberOf(e.Key.Owner))
 	case e.Kind == gossip.MessageDelivered:
 		text = fmt.Sprintf("gets message %d of n%d", e.Message.Seq, t.w.memberOf(e.Message.Origin))
 	case e.Member.ID != 0:

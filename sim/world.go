@@ -13,21 +13,23 @@ import (
 
 // World is a cluster in virtual time. It is not safe for concurrent use; its workers are its own business.
 type World struct {
-	opt    Options
-	seed   uint64
-	plan   *plan
-	now    gossip.Time
-	hosts  []*host
-	procs  []*proc
-	byID   map[member.ID]int32 // a name's ID to its process
-	idOf   []member.ID         // and back
-	shards []*shard
-	faults []fault
-	past   []fault // those that ended lately
-	agenda []entry
-	laid   int32  // faults so far
-	drawn  uint64 // actions so far: each draws from a stream of its own
-	events uint64
+	opt     Options
+	seed    uint64
+	plan    *plan
+	now     gossip.Time
+	hosts   []*host
+	procs   []*proc
+	byID    map[member.ID]int32 // a name's ID to its process
+	idOf    []member.ID         // and back
+	shards  []*shard
+	faults  []fault
+	past    []fault // those that ended lately
+	agenda  []entry
+	laid    int32          // faults so far
+	writes  bool           // keys are written
+	written map[string]int // how often keys were written or deleted, by action
+	drawn   uint64         // actions so far: each draws from a stream of its own
+	events  uint64
 
 	settlings []Settling
 	polling   bool
@@ -98,7 +100,7 @@ func newWorld(opt Options) (*World, error) {
 	for i := range opt.Workers {
 		w.shards = append(w.shards, &shard{w: w, index: i, outward: make([][]flight, opt.Workers)})
 	}
-	w.rec = newRecorder(w)
+	w.rec, w.writes, w.written = newRecorder(w), w.opt.writes(), map[string]int{}
 	if opt.Trace != nil {
 		w.trace = &tracer{w: w, to: opt.Trace}
 	}

@@ -1,0 +1,222 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+)
+
+// Versioned keys: the verbs, the meter and the checker.
+
+// writeKeys has a process write or delete one of its keys. Those that write again and again do so spread over the time
+// between, as processes do that were not started by one hand.
+func (w *World) writeKeys(a Action, p *proc, index, of int) {
+	life, key := p.lives, fmt.Sprintf("k%d", w.written[a.String()]%max(a.Keys, 1))
+	cmd := gossip.Command(gossip.Delete{Key: key})
+	if a.Do == Set {
+		cmd = gossip.Set{Key: key, Value: w.payload(a.Bytes), TTL: a.TTL}
+	}
+	w.at(w.now.Add(a.Every*time.Duration(index)/time.Duration(max(of, 1))), func() {
+		if !p.up || p.lives != life || p.paused > w.now {
+			return
+		}
+		if err := p.do(cmd); err != nil && !errors.Is(err, gossip.ErrNoKey) {
+			w.err = err
+		}
+	})
+}
+
+// hashOf stands for a value in the history.
+func hashOf(s string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	return h.Sum64()
+}
+
+// keyEvent is an event about keys as the history has it.
+func (s *shard) keyEvent(p *proc, e *gossip.Event, o *Obs) {
+	o.Kind, o.Member, o.Seq, o.Text, o.Told = Kept, s.w.memberOf(e.Key.Owner), e.Key.Version, e.Key.Key, e.Key.Gone
+	if e.Kind == gossip.KeysReset {
+		o.Kind = Voided
+		return
+	}
+	if m, ok := p.node.Table().Get(e.Key.Owner); ok {
+		o.After.Gen = m.Generation()
+	}
+	o.Hash = hashOf(e.Key.Value)
+}
+
+// keyMeter measures how fast writes reach all. A node that got a later write of an owner has the earlier ones too, or they
+// do not matter any more.
+type keyMeter struct {
+	writes [][]keyWrite // by owner, in the order of their versions; of the present life
+	next   [][]int32    // by reader and owner: the first write that it does not have
+	done   []keyWrite   // of former lives
+}
+
+// keyWrite is one write, how many others have it, and when the last one got it.
+type keyWrite struct {
+	version  uint64
+	at, last gossip.Time
+	got      int
+}
+
+func (m *keyMeter) take(o *Obs) {
+	n := int(max(o.Node, o.Member)) + 1
+	for len(m.next) < n {
+		m.next, m.writes = append(m.next, nil), append(m.writes, nil)
+	}
+	switch {
+	case o.Kind == Started:
+		m.done = append(m.done, m.writes[o.Node]...)
+		m.writes[o.Node], m.next[o.Node] = nil, nil
+		for _, row := range m.next {
+			if int(o.Node) < len(row) {
+				row[o.Node] = 0
+			}
+		}
+	case o.Kind != Kept || o.Member < 0:
+	case o.Node == o.Member:
+		m.writes[o.Node] = append(m.writes[o.Node], keyWrite{version: o.Seq, at: o.At, last: o.At})
+	default:
+		row := m.next[o.Node]
+		if len(row) < len(m.next) {
+			row = append(row, make([]int32, len(m.next)-len(row))...)
+			m.next[o.Node] = row
+		}
+		list := m.writes[o.Member]
+		for row[o.Member] < int32(len(list)) && list[row[o.Member]].version <= o.Seq {
+			w := &list[row[o.Member]]
+			w.got, w.last = w.got+1, o.At
+			row[o.Member]++
+		}
+	}
+}
+
+// Keys is how versioned keys spread.
+type Keys struct {
+	Writes  int     `json:"writes"`
+	Reached Summary `json:"reached"` // of those that reached all who are up in the end: how long that took
+	Ratio   float64 `json:"ratio"`   // of writes that did
+	Bytes   float64 `json:"bytes"`   // of datagrams about keys that a node sent, in the mean, with headers, in all
+	Resets  uint64  `json:"resets"`  // maps that were taken in anew, at all nodes
+	Equal   bool    `json:"equal"`   // all hold the same in the end
+}
+
+// reached returns how long each write took to reach all of so many nodes; those that did not are left out.
+func (m *keyMeter) reached(up int) (all []time.Duration) {
+	for _, list := range append(slices.Clone(m.writes), m.done) {
+		for _, x := range list {
+			if x.got >= up-1 {
+				all = append(all, x.last.Sub(x.at))
+			}
+		}
+	}
+	return all
+}
+
+func (m *keyMeter) report(w *World) *Keys {
+	k, all := &Keys{Equal: true, Writes: len(m.done)}, m.reached(w.up())
+	for _, list := range m.writes {
+		k.Writes += len(list)
+	}
+	if k.Writes == 0 {
+		return nil
+	}
+	k.Reached, k.Ratio = Summarize(all), float64(len(all))/float64(k.Writes)
+	var first *proc
+	for _, p := range w.procs {
+		if !p.up {
+			continue
+		}
+		if first == nil {
+			first = p
+		}
+		st := p.node.StateStats()
+		k.Bytes += float64(st.BytesOut) / float64(w.up())
+		k.Resets += st.Resets
+		k.Equal = k.Equal && p.node.StateFingerprint() == first.node.StateFingerprint()
+	}
+	return k
+}
+
+// keysKept: readers hold only what was written, what they hold of a key only rises, and when nothing was done for a while
+// all hold the same.
+type keysKept struct {
+	bound   time.Duration
+	written map[keyLife]map[uint64]keyWritten
+	held    map[keyHeld]uint64
+	hashes  map[int32]uint64
+}
+
+type keyLife struct {
+	owner int32
+	gen   uint64
+}
+
+type keyWritten struct {
+	key  string
+	hash uint64
+	gone bool
+}
+
+type keyHeld struct {
+	keyLife
+	reader int32
+	key    string
+}
+
+func (*keysKept) Name() string { return "keys" }
+
+func (c *keysKept) Take(l *ledger, o *Obs) string {
+	life := keyLife{o.Member, o.After.Gen}
+	switch {
+	case o.Kind == Started:
+		for k := range c.held { // what is deleted does not depend on the order
+			if k.reader == o.Node {
+				delete(c.held, k)
+			}
+		}
+	case o.Kind == Held:
+		c.hashes[o.Node] = o.Hash
+	case o.Kind == Tick:
+		return c.compare(l)
+	case o.Kind == Kept && o.Node == o.Member:
+		if c.written[life] == nil {
+			c.written[life] = map[uint64]keyWritten{}
+		}
+		c.written[life][o.Seq] = keyWritten{o.Text, o.Hash, o.Told}
+	case o.Kind == Kept:
+		was, ok := c.written[life][o.Seq]
+		if !ok || was.key != o.Text || !o.Told && (was.gone || was.hash != o.Hash) {
+			return fmt.Sprintf("n%d holds version %d of n%d's %s, which n%d never wrote so", o.Node, o.Seq, o.Member, o.Text, o.Member)
+		}
+		k := keyHeld{life, o.Node, o.Text}
+		if o.Seq < c.held[k] {
+			return fmt.Sprintf("n%d holds version %d of n%d's %s after version %d", o.Node, o.Seq, o.Member, o.Text, c.held[k])
+		}
+		c.held[k] = o.Seq
+	}
+	return ""
+}
+
+func (c *keysKept) compare(l *ledger) string {
+	if l.undisturbed() <= c.bound || l.difference(false) != "" {
+		return ""
+	}
+	first := -1
+	for i := range l.peers {
+		switch {
+		case !l.peers[i].up || l.outvoted(int32(i)):
+		case first < 0:
+			first = i
+		case c.hashes[int32(i)] != c.hashes[int32(first)]:
+			return fmt.Sprintf("after %s of quiet n%d and n%d hold different keys", l.undisturbed(), i, first)
+		}
+	}
+	return ""
+}
