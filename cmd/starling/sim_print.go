@@ -24,6 +24,8 @@ var measures = [][]measure{
 		{sim.Reached50, "at half", "message"}, {sim.Reached99, "at 99 %", "message"}, {sim.Reached100, "at all", "message"},
 		{sim.CaughtUp, "caught up after trouble", "return"},
 		{sim.Copies, "copies sent by a node", "run"}, {sim.Crossing, "copies across zones, in all", "message"}},
+	{{"", "key", ""},
+		{sim.Written, "a write is at all", "write"}},
 	{{"", "any change", ""},
 		{sim.Agree, "all views equal again", "change"}},
 	{{"", "errors", ""},

@@ -1,0 +1,54 @@
+package sim
+
+import (
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+)
+
+// Keys that are written, deleted and cut off reach all in the end; the checkers look on.
+func TestKeysReachAll(t *testing.T) {
+	o := Options{Nodes: 40, Warm: true, Seed: 3, Duration: 100 * time.Second, Actions: []Action{
+		{At: time.Second, Do: Set, Who: Who{Kind: All}, Keys: 4, Bytes: 20, Every: 500 * time.Millisecond, Times: 10},
+		{At: 4 * time.Second, Do: Cut, Who: Nodes(38, 39), Peer: Who{Kind: Rest}, For: 20 * time.Second},
+		{At: 8 * time.Second, Do: Unset, Who: Nodes(0, 1, 2), Keys: 3, Every: time.Second, Times: 3},
+		{At: 15 * time.Second, Do: Set, Who: Nodes(0), TTL: 30 * time.Second},
+	}}
+	o.Gossip.Keys.Tombstone = 5 * time.Second
+	r, err := Run(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// a delete whose tombstone is forgotten by the time that the cut ends is not told of to those who were cut off
+	if k := r.Keys; len(r.Violations) > 0 || k == nil || k.Ratio < 0.95 || !k.Equal || k.Resets == 0 || k.Writes < 400 {
+		t.Errorf("%+v, %v", k, r.Violations)
+	}
+}
+
+// Hand-written histories that must not pass.
+func TestKeysChecker(t *testing.T) {
+	kept := func(at time.Duration, node, owner int32, version uint64, key string, hash uint64, gone bool) *Obs {
+		return &Obs{At: gossip.Time(at), Kind: Kept, Node: node, Member: owner, After: Holding{Gen: 1}, Seq: version, Text: key, Hash: hash, Told: gone}
+	}
+	for name, last := range map[string]*Obs{
+		"never written":       kept(3, 1, 0, 9, "a", 7, false),
+		"another value":       kept(3, 1, 0, 2, "a", 8, false),
+		"deleted, comes back": kept(3, 1, 0, 1, "a", 6, false),
+		"of another key":      kept(3, 1, 0, 2, "b", 7, false),
+	} {
+		c := &keysKept{written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}}
+		l := newLedger(2, false)
+		for _, o := range []*Obs{
+			kept(1, 0, 0, 1, "a", 6, false), kept(1, 0, 0, 2, "a", 7, false), kept(1, 0, 0, 3, "a", 0, true),
+			kept(2, 1, 0, 1, "a", 6, false), kept(2, 1, 0, 2, "a", 7, false), kept(2, 1, 0, 3, "a", 0, true),
+		} {
+			if what := c.Take(l, o); what != "" {
+				t.Fatal(what)
+			}
+		}
+		if c.Take(l, last) == "" {
+			t.Errorf("%s: passes", name)
+		}
+	}
+}
