@@ -25,7 +25,7 @@ var two = []string{"starling", "memberlist"}
 
 var (
 	ours   = []string{"starling"}
-	always = []string{"message", "crash", "host", "crash10", "host10", "idle"}
+	always = []string{"idle", "message", "crash", "host", "crash10", "host10"}
 )
 
 // fullPlan takes a quarter of an hour for real sockets, on two cores that nobody else uses, and as long for virtual time.
@@ -34,7 +34,7 @@ var fullPlan = []part{
 	{measure.Real, []string{"join"}, []int{128}, 3, 80 * time.Second, nil},
 	{measure.Real, []string{"idle", "message", "rate", "crash"}, []int{128}, 1, 5 * time.Minute, nil},
 	{measure.Real, []string{"join"}, []int{1000}, 1, 80 * time.Second, two},
-	{measure.Real, []string{"message", "crash", "idle"}, []int{1000}, 1, 4 * time.Minute, ours},
+	{measure.Real, []string{"idle", "message", "crash"}, []int{1000}, 1, 4 * time.Minute, ours},
 	{measure.Real, []string{"codec"}, []int{2}, 3, time.Minute, two},
 	{measure.Real, []string{"message", "crash"}, []int{128}, 2, 2 * time.Minute, two},
 	{measure.Real, []string{"join", "message"}, []int{32, 256, 512}, 1, 80 * time.Second, two},

@@ -257,6 +257,16 @@ func (c *cluster) crash(i int, withHost bool) {
 	go c.nodes[i].Crash() // some take their time to clean up
 }
 
+// alive is how many nodes are up.
+func (c *cluster) alive() (n int) {
+	for i := range c.nodes {
+		if c.book.up(i) {
+			n++
+		}
+	}
+	return n
+}
+
 // victims draws nodes that are up, never the first, whose address everybody knows.
 func (c *cluster) victims(count int) (some []int) {
 	for _, i := range c.rng.Perm(c.job.N) {

@@ -41,7 +41,7 @@ func runIdle(c *cluster) error {
 	before, used, begin := c.traffic(), cpuTime(), time.Now()
 	time.Sleep(span)
 	after, cpu, took := c.traffic(), cpuTime()-used, time.Since(begin).Seconds()
-	per := float64(c.job.N)
+	per := float64(c.alive())
 	if before.known {
 		c.add("packets", float64(after.packets-before.packets)/per/took)
 		c.add("bytes", float64(after.bytes-before.bytes)/per/took)
