@@ -47,10 +47,10 @@ var fullPlan = []part{
 	{measure.Virtual, []string{"equal"}, []int{128}, 1, 10 * time.Minute, ours},
 	{measure.Virtual, []string{"pauses"}, []int{128}, 1, 10 * time.Minute, two},
 	{measure.Virtual, []string{"partition"}, []int{128}, 1, 10 * time.Minute, nil}, // Serf tries to reconnect,
-	{measure.Virtual, always, []int{256, 512}, 1, 10 * time.Minute, two},
+	{measure.Virtual, always, []int{256, 512}, 1, 20 * time.Minute, two},
 	{measure.Virtual, []string{"join"}, []int{256, 512}, 1, 10 * time.Minute, two},
-	{measure.Virtual, []string{"join"}, []int{1000}, 1, 10 * time.Minute, two},
-	{measure.Virtual, always, []int{1000}, 1, 10 * time.Minute, two},
+	{measure.Virtual, []string{"join"}, []int{1000}, 1, 20 * time.Minute, two},
+	{measure.Virtual, always, []int{1000}, 1, 20 * time.Minute, two},
 }
 
 // task is one child process.
