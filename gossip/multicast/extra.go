@@ -21,8 +21,8 @@ const (
 )
 
 // extras sends copies of a parcel that just came in to other places of the zone's ring: the same distances for all who have
-// it, so that as many go out from each as come in at each. A big parcel costs too much for that, and without losses half
-// of the nodes send one.
+// it, so that as many go out from each as come in at each. A big parcel costs too much for that, and without losses a
+// quarter of the nodes send one.
 func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 	places := r.zone(r.self().zone())
 	class := max(b.Loss, r.class())
@@ -37,7 +37,7 @@ func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 			return
 		}
 		n = 1
-	case class == 0 && (busy || (uint64(r.host.Self())^h)&1 == 0):
+	case class == 0 && (busy || (uint64(r.host.Self())^h)&3 != 0):
 		return
 	}
 	if busy {

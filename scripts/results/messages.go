@@ -106,9 +106,9 @@ func reliability(l *lab) {
 		pause        bool
 	}{
 		{"50 % loss", "--loss 50% --at 2s=publish:1,bytes=128,every=20ms,times=1000 --duration 35s", 128, 20, false},
-		{"50 % loss", "--loss 50% --at 2s=publish:1,bytes=128,every=20ms,times=1000 --duration 35s", 1000, 2, false},
+		{"50 % loss", "--loss 50% --at 2s=publish:1,bytes=128,every=20ms,times=50 --duration 12s", 1000, 20, false},
 		{"half crash", "--at 2s=crash:50% --at 2.001s=publish:1,bytes=128,every=20ms,times=1000 --duration 35s", 128, 20, false},
-		{"half crash", "--at 2s=crash:50% --at 2.001s=publish:1,bytes=128,every=20ms,times=1000 --duration 35s", 1000, 2, false},
+		{"half crash", "--at 2s=crash:50% --at 2.001s=publish:1,bytes=128,every=20ms,times=50 --duration 12s", 1000, 20, false},
 		{"one stands still for 20 s, 200 messages/s", "--at 2s=publish:1,bytes=128,every=5ms,times=5000 --at 3s=pause:n7,for=20s --duration 35s", 128, 20, true},
 		{"the same, one publisher", "--at 2s=publish:n1,bytes=128,every=5ms,times=5000 --at 3s=pause:n7,for=20s --duration 35s", 128, 20, true},
 	} {
