@@ -9,6 +9,7 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/multicast"
+	"github.com/starling-gossip/starling/gossip/state"
 	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/store"
 	"github.com/starling-gossip/starling/transport"
@@ -44,6 +45,7 @@ type Info struct {
 	Protocol gossip.Stats    // what the protocol did, since the start
 	Streams  stream.Stats    // what came of messages
 	Tree     multicast.Stats // how they travelled
+	Keys     state.Stats     // what came of versioned keys
 	Store    store.Stats     // what is kept of them on disk; zero without Retain.Dir
 	Socket   transport.Stats // datagrams and bytes, without IP and UDP headers
 	Unopened uint64          // datagrams dropped because they were not sealed with a key of ours, or not fresh
@@ -71,6 +73,7 @@ func (n *Node) Info() (info Info) {
 			Protocol:  n.core.Stats(),
 			Streams:   n.core.StreamStats(),
 			Tree:      n.core.TreeStats(),
+			Keys:      n.core.StateStats(),
 			Socket:    n.conn.Stats(),
 			Unopened:  n.unopenedCount.Load(),
 		}

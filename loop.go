@@ -195,6 +195,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.MessagesLost:
 		n.log.warn(n.now(), "lost", "messages are lost: nobody has them any more", "origin", e.Lost.OriginName, "count", e.Lost.Count)
 		n.tellGap(&e.Lost)
+	case gossip.KeyChanged, gossip.KeysReset:
+		n.tellKeyWatchers(e.Kind, &e.Key)
 	case gossip.MessageSpread:
 		n.spread(&e.Spread)
 	case gossip.Writable:

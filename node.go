@@ -45,6 +45,7 @@ type Node struct {
 	joins       []*join
 	watchers    []*watcher
 	subscribers []*subscriber
+	keyWatchers []*keyWatcher
 	trackers    []*tracker
 	writable    chan struct{} // closed when there is room for messages again; nil: nobody waits
 

@@ -5,9 +5,12 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -108,6 +111,43 @@ func (f *fakeNode) Subscribe(ctx context.Context, _ ...string) iter.Seq[starling
 func (f *fakeNode) Replay(context.Context, ...string) iter.Seq[starling.Message] {
 	return func(yield func(starling.Message) bool) {
 		yield(starling.Message{Time: then, Topic: "t", Origin: "b", Generation: 7, Seq: 1, Payload: []byte("held")})
+	}
+}
+
+func (f *fakeNode) Set(_ context.Context, key string, value []byte, ttl time.Duration) error {
+	if key == "" {
+		return starling.ErrKey
+	}
+	f.sent = append(f.sent, fmt.Sprintf("%s=%s for %s", key, value, ttl))
+	return f.err
+}
+
+func (f *fakeNode) Delete(_ context.Context, key string) error {
+	if key != "load" {
+		return starling.ErrNoKey
+	}
+	return f.err
+}
+
+func (f *fakeNode) Keys(owners ...string) iter.Seq[starling.Entry] {
+	all := []starling.Entry{{Owner: "a", Key: "flag/x", Value: "on", Version: 1, TTL: time.Second}, {Owner: "b", Key: "load", Value: "\xff", Version: 9}}
+	return func(yield func(starling.Entry) bool) {
+		for _, e := range all {
+			if (len(owners) == 0 || slices.Contains(owners, e.Owner)) && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+func (f *fakeNode) WatchKeys(ctx context.Context, prefix string) iter.Seq[starling.KeyEvent] {
+	return func(yield func(starling.KeyEvent) bool) {
+		for e := range f.Keys() {
+			if strings.HasPrefix(e.Key, prefix) && !yield(starling.KeyEvent{Time: then, Kind: starling.KeySet, Entry: e, Replayed: e.Owner == "a"}) {
+				return
+			}
+		}
+		<-ctx.Done()
 	}
 }
 

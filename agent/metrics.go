@@ -120,6 +120,16 @@ var metrics = []metric{
 			emit(float64(i.Tree.Offers), "offer")
 			emit(float64(i.Tree.Repeats), "again")
 		}),
+	newMetric(gauge, "starling_keys_held", "Versioned keys of all members that are held here.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Keys.Keys) })),
+	newMetric(gauge, "starling_keys_held_bytes", "Bytes of them.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Keys.Bytes) })),
+	newMetric(counter, "starling_keys_written_total", "Writes and deletions of this node's own keys.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Keys.Sets + i.Keys.Deletes + i.Keys.Lapsed) })),
+	newMetric(counter, "starling_keys_applied_total", "Changes of others' keys that came in.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Keys.Applied) })),
+	newMetric(counter, "starling_keys_sent_bytes_total", "Bytes of all datagrams about keys that were sent.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Keys.BytesOut) })),
 	newMetric(gauge, "starling_store_bytes", "Bytes of messages on disk.", nil,
 		one(func(i starling.Info) float64 { return float64(i.Store.Bytes) })),
 	newMetric(counter, "starling_store_dropped_total", "Pieces of messages that could not be kept on disk: it was full, broken or too slow.", nil,

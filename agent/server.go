@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/starling-gossip/starling"
 )
@@ -32,6 +33,10 @@ type Node interface {
 	Subscribe(ctx context.Context, topics ...string) iter.Seq[starling.Message]
 	Replay(ctx context.Context, topics ...string) iter.Seq[starling.Message]
 	Topics() []starling.Topic
+	Set(ctx context.Context, key string, value []byte, ttl time.Duration) error
+	Delete(ctx context.Context, key string) error
+	Keys(owners ...string) iter.Seq[starling.Entry]
+	WatchKeys(ctx context.Context, prefix string) iter.Seq[starling.KeyEvent]
 	Join(ctx context.Context, seeds ...string) error
 	SetTags(ctx context.Context, tags map[string]string) error
 	Leave(context.Context) error
@@ -114,6 +119,10 @@ func (s *Server) routes() []route {
 		{"POST /v1/publish", false, s.publish},
 		{"GET /v1/subscribe", false, s.subscribe},
 		{"GET /v1/topics", false, s.topics},
+		{"GET /v1/keys", false, s.keys},
+		{"PUT /v1/keys", false, s.setKey},
+		{"DELETE /v1/keys", false, s.deleteKey},
+		{"GET /v1/keys/watch", false, s.watchKeys},
 		{"POST /v1/join", false, s.join},
 		{"POST /v1/leave", false, s.leave},
 		{"PATCH /v1/tags", false, s.tags},

@@ -45,6 +45,22 @@ type Message struct {
 	Lost       uint64    `json:"lost,omitempty"`   // messages before this one, of any topic, that nobody had any more
 }
 
+// Key is what a member wrote under one of its keys.
+type Key struct {
+	Owner   string  `json:"owner"` // the member's name; empty while it is not known here
+	Key     string  `json:"key"`
+	Value   []byte  `json:"value"`                 // base64 in JSON
+	Version uint64  `json:"version"`               // rises with each write of the owner in one life of it, over all its keys
+	TTL     float64 `json:"ttl_seconds,omitempty"` // that remains until the key lapses
+}
+
+// KeyEvent is one change of a key.
+type KeyEvent struct {
+	Time  time.Time `json:"time"`
+	Event string    `json:"event"` // set, gone, reset (all keys of the owner are void) or resync (the stream was too slow: forget all)
+	Key
+}
+
 // Info is what an agent says of itself.
 type Info struct {
 	Member

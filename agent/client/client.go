@@ -100,6 +100,29 @@ func (c *Client) Topics(ctx context.Context) (out []api.Topic, err error) {
 	return out, c.call(ctx, "GET", "/v1/topics", nil, nil, &out)
 }
 
+// Set writes a key of the agent's node; a ttl of 0 keeps it until it is deleted.
+func (c *Client) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	q := url.Values{"key": {key}}
+	if ttl != 0 {
+		q.Set("ttl", ttl.String())
+	}
+	return c.call(ctx, "PUT", "/v1/keys", q, value, nil)
+}
+
+// Delete deletes a key of the agent's node.
+func (c *Client) Delete(ctx context.Context, key string) error {
+	return c.call(ctx, "DELETE", "/v1/keys", url.Values{"key": {key}}, nil, nil)
+}
+
+// Keys asks for what members wrote: of some owners (none: all), and one key, if it is not empty.
+func (c *Client) Keys(ctx context.Context, owners []string, key string) (out []api.Key, err error) {
+	q := url.Values{"owner": owners}
+	if key != "" {
+		q.Set("key", key)
+	}
+	return out, c.call(ctx, "GET", "/v1/keys", q, nil, &out)
+}
+
 // Join asks more seeds to let the agent's node in, and waits until one has.
 func (c *Client) Join(ctx context.Context, timeout time.Duration, seeds ...string) error {
 	return c.call(ctx, "POST", "/v1/join", wait(timeout), api.JoinRequest{Seeds: seeds}, nil)

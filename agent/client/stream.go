@@ -37,6 +37,15 @@ func (c *Client) Subscribe(ctx context.Context, replay bool, topics []string, op
 	return read(ctx, c, "/v1/subscribe", q, opened, do)
 }
 
+// WatchKeys calls do with each change of a key that begins with a prefix, as Watch does.
+func (c *Client) WatchKeys(ctx context.Context, prefix string, replay bool, opened func(), do func(api.KeyEvent) error) error {
+	q := url.Values{"prefix": {prefix}}
+	if replay {
+		q.Set("replay", "true")
+	}
+	return read(ctx, c, "/v1/keys/watch", q, opened, do)
+}
+
 func read[T any](ctx context.Context, c *Client, path string, q url.Values, opened func(), do func(T) error) error {
 	body, err := c.open(ctx, "GET", path, q, nil)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -64,7 +65,8 @@ func transcript(env map[string]string, stdin string, args ...string) string {
 func TestHelp(t *testing.T) {
 	var all strings.Builder
 	for _, args := range [][]string{{"--help"}, {"agent", "--help"}, {"dev", "--help"}, {"members", "--help"}, {"watch", "--help"},
-		{"info", "--help"}, {"why", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"topics", "--help"}, {"join", "--help"}, {"leave", "--help"},
+		{"info", "--help"}, {"why", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"topics", "--help"}, {"get", "--help"}, {"state", "--help"},
+		{"set", "--help"}, {"unset", "--help"}, {"join", "--help"}, {"leave", "--help"},
 		{"tags", "set", "--help"}, {"keygen", "--help"}, {"version", "--help"},
 		{"sim", "--help"}, {"sim", "replay", "--help"}, {"lab", "--help"}, {"lab", "rounds", "--help"}, {"lab", "rumor", "--help"},
 		{"lab", "topology", "--help"}, {"lab", "mttf", "--help"}, {"lab", "detect", "--help"}} {
@@ -186,6 +188,25 @@ func standIn(t *testing.T) map[string]string {
 	mux.HandleFunc("GET /v1/topics", func(w http.ResponseWriter, _ *http.Request) {
 		json.NewEncoder(w).Encode([]api.Topic{{Name: "deploys", Messages: 1234, Bytes: 56789, Rate: 2.25, Held: 17}, {Name: "a\x1b", Messages: 1}})
 	})
+	keys := []api.Key{{Owner: "db-1", Key: "load", Value: []byte("0.7\n"), Version: 12, TTL: 29.6}, {Owner: "db-1", Key: "x\x1b", Version: 3},
+		{Owner: "web-1", Key: "load", Value: bytes.Repeat([]byte("long"), 500), Version: 7}}
+	mux.HandleFunc("GET /v1/keys", func(w http.ResponseWriter, r *http.Request) {
+		out, q := []api.Key{}, r.URL.Query()
+		for _, k := range keys {
+			if (!q.Has("owner") || k.Owner == q.Get("owner")) && (!q.Has("key") || k.Key == q.Get("key")) {
+				out = append(out, k)
+			}
+		}
+		json.NewEncoder(w).Encode(out)
+	})
+	mux.HandleFunc("PUT /v1/keys", func(w http.ResponseWriter, r *http.Request) {
+		value, _ := io.ReadAll(r.Body)
+		w.WriteHeader(400)
+		json.NewEncoder(w).Encode(api.Error{Error: fmt.Sprintf("%s, %q", r.URL.RawQuery, value)})
+	})
+	answer("DELETE /v1/keys", api.Done{Done: "deleted"})
+	stream("GET /v1/keys/watch", "x", api.KeyEvent{Time: when, Event: "set", Key: keys[0]}, api.KeyEvent{Time: when, Event: "gone", Key: keys[1]},
+		api.KeyEvent{Time: when, Event: "reset", Key: api.Key{Owner: "db-1"}}, api.KeyEvent{Time: when, Event: "resync"})
 	mux.HandleFunc("POST /v1/leave", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(401)
 		json.NewEncoder(w).Encode(api.Error{Error: "this API demands its token: Authorization: Bearer TOKEN"})
@@ -234,6 +255,21 @@ func TestCommands(t *testing.T) {
 		{"", []string{"publish", "--wait", "none", "t", "data"}},
 		{"", []string{"publish", "--wait", "7", "t", "data"}},
 		{strings.Repeat("x", maxInput+1), []string{"publish", "t", "-"}},
+		{"", []string{"get"}},
+		{"", []string{"get", "db-1"}},
+		{"", []string{"get", "db-1", "--json"}},
+		{"", []string{"get", "db-1", "load"}},
+		{"", []string{"get", "db-1", "load", "--json"}},
+		{"", []string{"get", "db-1", "none"}},
+		{"", []string{"state"}},
+		{"", []string{"state", "--prefix", "x", "--json"}},
+		{"", []string{"state", "--watch"}},
+		{"", []string{"state", "--watch", "--json"}},
+		{"", []string{"set", "load=1", "--ttl", "1m"}},
+		{"from stdin", []string{"set", "load=-"}},
+		{"", []string{"set", "a=-", "b=-"}},
+		{"", []string{"set", "load=1", "--ttl", "-1m"}},
+		{"", []string{"unset", "load"}},
 		{"", []string{"tags", "set", "a=1 1", "b=2"}},
 		{"", []string{"leave"}},
 	} {

@@ -112,8 +112,8 @@ Talk to it:       starling members | watch | info | publish TOPIC DATA`,
 		root.AddCommand(all...)
 	}
 	add("run", a.agentCmd(), a.devCmd(), a.simCmd(), a.labCmd())
-	add("look", a.membersCmd(), a.watchCmd(), a.infoCmd(), a.whyCmd(), a.subscribeCmd(), a.topicsCmd())
-	add("steer", a.publishCmd(), a.joinCmd(), a.leaveCmd(), a.tagsCmd())
+	add("look", a.membersCmd(), a.watchCmd(), a.infoCmd(), a.whyCmd(), a.subscribeCmd(), a.topicsCmd(), a.getCmd(), a.stateCmd())
+	add("steer", a.publishCmd(), a.setCmd(), a.unsetCmd(), a.joinCmd(), a.leaveCmd(), a.tagsCmd())
 	add("more", a.keygenCmd(), a.versionCmd())
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
