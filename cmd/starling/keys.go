@@ -60,7 +60,7 @@ func (a *app) setCmd() *cobra.Command {
 				}
 			}
 			if err := c.Set(ctx, k, value, ttl); err != nil {
-				return fmt.Errorf("%s: %w", clean(k), err)
+				return err
 			}
 		}
 		return nil
@@ -76,7 +76,7 @@ func (a *app) unsetCmd() *cobra.Command {
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, keys []string) error {
 		for _, k := range keys {
 			if err := c.Delete(ctx, k); err != nil {
-				return fmt.Errorf("%s: %w", clean(k), err)
+				return err
 			}
 		}
 		return nil
@@ -138,12 +138,16 @@ func (p *printer) keys(all []api.Key) {
 
 // brief shows the beginning of a value in a line.
 func brief(value []byte) string {
-	const most = 60
-	text := strings.TrimSuffix(string(value[:min(len(value), most)]), "\n")
-	if len(value) > most {
-		return clean(text) + fmt.Sprintf("… (%s)", size(float64(len(value))))
+	begin := func(most int) string { return strings.TrimSuffix(string(value[:min(len(value), most)]), "\n") }
+	most := 60
+	if text := begin(most); clean(text) != text {
+		most = 15 // it becomes longer
 	}
-	return dash(clean(text))
+	text := dash(clean(begin(most)))
+	if len(value) > most {
+		text += fmt.Sprintf("… (%s)", size(float64(len(value))))
+	}
+	return text
 }
 
 func (a *app) stateCmd() *cobra.Command {
