@@ -145,7 +145,7 @@ func slow(l *lab) {
 		head = append(head, c.name)
 	}
 	l.head(append(head, "Reached")...)
-	seeds := l.seeds(1)
+	seeds := l.seeds(2)
 	const every = "--nodes 128 --warm --unchecked --at 5s=ACTION --duration 120s --seeds "
 	for _, g := range []struct{ name, action string }{
 		{"slow links", "link:n1-nC/all,for=D,every=E,latency=1ms-D"}, {"stand still", "pause:n1-nC,for=D,every=E"},
