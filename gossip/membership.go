@@ -120,6 +120,7 @@ func (n *Node) apply(f member.Fact, full bool, accuser member.ID, age time.Durat
 
 // changed tells the node's other parts that the table changed.
 func (n *Node) changed(before, after member.Member) {
+	n.ring.Changed(before, after)
 	n.detector.Changed(n.now, before, after)
 	n.private.settle(&before, &after)
 	n.settleShares(&before, &after)

@@ -8,6 +8,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/multicast"
 	"github.com/starling-gossip/starling/gossip/stream"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -119,6 +120,7 @@ type relayHost struct{ n *Node }
 func (h relayHost) Self() member.ID      { return h.n.id }
 func (h relayHost) Generation() uint64   { return h.n.self.Value().Generation }
 func (h relayHost) Table() *member.Table { return &h.n.table }
+func (h relayHost) Ring() *topology.Ring { return h.n.ring }
 func (h relayHost) Rand() *rand.Rand     { return h.n.rng }
 func (h relayHost) RTT() time.Duration   { return h.n.detector.RTT() }
 

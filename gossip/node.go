@@ -17,6 +17,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/state"
 	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/swim"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -37,6 +38,7 @@ type Node struct {
 	start    Time
 
 	table    member.Table
+	ring     *topology.Ring // of the table
 	detector detect.Detector
 	listener detect.Listener // the detector, if it is one
 	prober   detect.Prober   // the detector, if it is one
@@ -187,6 +189,7 @@ func (n *Node) finish() {
 func (n *Node) launch() {
 	n.start = n.now
 	n.table.Merge(n.now, member.Fact{Record: n.self, Incarnation: n.inc})
+	n.ring = topology.NewRing(&n.table)
 	n.budget.reset(n.now)
 	n.replies.reset(n.now)
 	n.welcomes.reset(n.now)

@@ -71,7 +71,7 @@ func (n *Node) forgetDead() {
 func (n *Node) forget(id member.ID) {
 	n.news.Drop(uint64(id))
 	n.streams.Forget(id)
-	n.relay.Forget()
 	n.keys.Forget(n.now, id)
 	n.table.Forget(id)
+	n.ring.Forget()
 }

@@ -173,7 +173,7 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 // are offered the parcel from here; for a wide span its own delegates see to that, as far as they know better.
 func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Confirmed) {
 	l := &j.legs[k]
-	places := r.ring.of(r.host.Table())
+	places := r.ring.All()
 	lo, hi := within(places, l.span)
 	wide := hi-lo > direct
 	if wide || m.Digest == r.digest(l.span, j.Origin) {
@@ -188,7 +188,7 @@ func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Co
 	l.of = 1
 	r.end(j, l, 1, nil)
 	for i := lo; i < hi; i++ {
-		if places[i].id != from {
+		if places[i].ID != from {
 			r.single(now, j, places[i], true)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -24,7 +25,7 @@ const (
 // it, so that as many go out from each as come in at each. A big parcel costs too much for that, and without losses a
 // quarter of the nodes send one.
 func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
-	places := r.zone(r.self().zone())
+	places := r.zone(r.self().Zone())
 	class := max(b.Loss, r.class())
 	n := policies[class].extras
 	busy := r.busy()
@@ -44,12 +45,12 @@ func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 		h = r.host.Epoch(now) // the same way for all
 		n = (n + 1) / 2       // what one of them costs counts for more then than the time it saves
 	}
-	me := after(places, r.self().key)
+	me := topology.After(places, r.self().Key)
 	for k := range uint64(n) {
 		off := 1 + mix(h+k)%uint64(len(places)-1)
 		p := places[(me+int(off))%len(places)]
-		if p.id != b.Origin && p.id != r.host.Self() && !r.silent(now, p.id) {
-			r.beside(now, b, p.id, class)
+		if p.ID != b.Origin && p.ID != r.host.Self() && !r.silent(now, p.ID) {
+			r.beside(now, b, p.ID, class)
 		}
 	}
 }
@@ -94,19 +95,19 @@ func (r *Relay) adopt(now mono.Time) {
 		b := r.orphans[i].b
 		r.orphans = slices.Delete(r.orphans, i, i+1)
 		r.stats.Orphans++
-		places := r.zone(r.self().zone())
+		places := r.zone(r.self().Zone())
 		for k := range orphanCopies {
 			if k == 0 && r.host.Rand().IntN(len(places)) == 0 { // one of the zone's orphans, in the mean, tells another zone
-				places = r.ring.of(r.host.Table())
+				places = r.ring.All()
 			}
-			if p := places[r.host.Rand().IntN(len(places))]; p.id != b.Origin && p.id != r.host.Self() {
-				r.beside(now, &b, p.id, b.Loss)
+			if p := places[r.host.Rand().IntN(len(places))]; p.ID != b.Origin && p.ID != r.host.Self() {
+				r.beside(now, &b, p.ID, b.Loss)
 			}
 		}
-		b.Span, places = r.zoneSpan(), r.zone(r.self().zone())
+		b.Span, places = r.zoneSpan(), r.zone(r.self().Zone())
 		if len(places) > direct {
 			width := widthOf(places)
-			b.Span = wire.Span{Bits: width, Prefix: r.self().key &^ rest(width)}
+			b.Span = wire.Span{Bits: width, Prefix: r.self().Key &^ rest(width)}
 		}
 		if r.find(&b) < 0 && r.recall(&b) == nil && r.room() {
 			if k := r.begin(now, &b, false); r.jobs[k].open == 0 {

@@ -132,7 +132,7 @@ func TestViewsDiffer(t *testing.T) {
 	rare := w.nodes[299]
 	for _, x := range w.nodes[100:299] {
 		x.table.Forget(rare.id)
-		x.Forget()
+		x.ring.Forget()
 	}
 	for i := range 20 {
 		origin := w.nodes[i]

@@ -7,6 +7,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -93,7 +94,7 @@ func TestAllocatesNothing(t *testing.T) {
 		seq++
 		w.now = w.now.Add(100 * time.Millisecond)
 		b := wire.Branch{Origin: origin.id, Generation: 1, First: seq, Count: 1}
-		b.Span = wire.Span{Bits: 19, Prefix: x.self().key &^ rest(19)}
+		b.Span = wire.Span{Bits: 19, Prefix: x.self().Key &^ rest(19)}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(buf, &b), store.body), 0)
 		x.Receive(w.now, origin.peer, wire.TypeCarry, m[wire.MessageSize:])
 		x.Flush(w.now)
@@ -132,5 +133,5 @@ func (s *still) Send(mono.Time, detect.Peer, []byte)           {}
 
 func (x *node) placeKey() uint64 {
 	m, _ := x.table.Get(x.id)
-	return placeOf(&m).key
+	return topology.PlaceOf(&m).Key
 }

@@ -245,14 +245,14 @@ func (r *Relay) recall(b *wire.Branch) *closed {
 
 // digest is what two nodes compare to see whether they know the same members of a span; 0 for a wide one.
 func (r *Relay) digest(s wire.Span, origin member.ID) (d uint16) {
-	places := r.ring.of(r.host.Table())
+	places := r.ring.All()
 	lo, hi := within(places, s)
 	if hi-lo > direct {
 		return 0
 	}
 	for _, p := range places[lo:hi] {
-		if p.id != origin {
-			d ^= uint16(p.id)
+		if p.ID != origin {
+			d ^= uint16(p.ID)
 		}
 	}
 	return d

@@ -71,7 +71,7 @@ func (r *Relay) sparing(j *job) bool { return !j.small || r.busy() && r.class() 
 // policy is what the losses on a leg's way ask for; in this node's zone, those that the job was begun with, or what was
 // seen since.
 func (r *Relay) policy(j *job, l *leg) *policy {
-	if l.zone != r.self().zone() {
+	if l.zone != r.self().Zone() {
 		return &policies[r.classTo(l.zone)]
 	}
 	return &policies[max(j.Loss, r.class())]

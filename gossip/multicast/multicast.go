@@ -20,6 +20,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -38,6 +39,7 @@ type Host interface {
 	Self() member.ID
 	Generation() uint64 // of this node
 	Table() *member.Table
+	Ring() *topology.Ring // of the table
 	Rand() *rand.Rand
 	RTT() time.Duration // a first guess at the time that an answer takes, 0 if there is none
 	// Losses returns a first guess at the share of round trips that fail, as failed of so many.
@@ -119,7 +121,7 @@ type Relay struct {
 	host  Host
 	store Store
 
-	ring    ring
+	ring    *topology.Ring
 	me      place // this node's own
 	paths   paths
 	silence silence
@@ -149,7 +151,7 @@ type Relay struct {
 // New makes a relay.
 func New(cfg Config, host Host, store Store) *Relay {
 	cfg = cfg.withDefaults()
-	r := &Relay{cfg: cfg, host: host, store: store, at: make(map[parcel]int32), laneOf: make(map[member.ID]int32)}
+	r := &Relay{cfg: cfg, host: host, ring: host.Ring(), store: store, at: make(map[parcel]int32), laneOf: make(map[member.ID]int32)}
 	r.bucket = bucket{rate: int64(cfg.Rate), burst: int64(cfg.Rate) / 16}
 	r.own.window = firstWindow
 	r.own.due = mono.Never
@@ -220,14 +222,10 @@ func (r *Relay) Flush(now mono.Time) {
 // Heard tells that a datagram of any kind came from a member: it is not silent.
 func (r *Relay) Heard(id member.ID) { r.silence.heard(id) }
 
-// Forget tells that the table forgot a member without a word of its end.
-func (r *Relay) Forget() { r.ring.made = false }
-
 // Changed tells that the table changed: before is the zero Member if the member is new.
 func (r *Relay) Changed(now mono.Time, before, after member.Member) {
-	r.ring.changed(before, after)
 	if after.ID == r.host.Self() {
-		r.me = placeOf(&after)
+		r.me = topology.PlaceOf(&after)
 	}
 	if before.ID != 0 && before.State.Live() && !after.State.Live() {
 		r.packed.ok = false

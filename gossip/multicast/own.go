@@ -114,9 +114,9 @@ func (r *Relay) launch(now mono.Time, b *wire.Branch, size int) {
 	o := &r.own
 	r.flow.count(now)
 	o.out++
-	m := mine{is: true, out: true, until: now.Add(max(outFor, 2*r.rto(r.self().zone(), r.busy()))), told: now, backoff: firstPause}
+	m := mine{is: true, out: true, until: now.Add(max(outFor, 2*r.rto(r.self().Zone(), r.busy()))), told: now, backoff: firstPause}
 	var i int32
-	if n := len(r.ring.of(r.host.Table())); b.First <= o.stripes && n > 4 {
+	if n := len(r.ring.All()); b.First <= o.stripes && n > 4 {
 		b.Bits = wire.SpanNone // no legs yet
 		i = r.begin(now, b, false)
 		j := &r.jobs[i]
@@ -220,7 +220,7 @@ func (r *Relay) name(j *job, k int) {
 	for _, id := range missing {
 		if p, ok := r.placeOf(id); ok {
 			j.legs = append(j.legs, leg{
-				span: wire.Span{Bits: wire.SpanSelf}, id: id, zone: p.zone(), state: done, of: 1, missing: []member.ID{id}, due: mono.Never,
+				span: wire.Span{Bits: wire.SpanSelf}, id: id, zone: p.Zone(), state: done, of: 1, missing: []member.ID{id}, due: mono.Never,
 			})
 		}
 	}

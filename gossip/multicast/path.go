@@ -56,7 +56,7 @@ type farPath struct {
 const maxPaths = 64
 
 func (r *Relay) path(zone uint16) *path {
-	if zone == r.self().zone() {
+	if zone == r.self().Zone() {
 		return &r.paths.inside
 	}
 	all := r.paths.outside
@@ -98,7 +98,7 @@ func (r *Relay) rto(zone uint16, patient bool) time.Duration {
 	t, least := p.prompt, minWait
 	if t.smooth == 0 {
 		t.smooth = max(guessNear, r.host.RTT())
-		if zone != r.self().zone() {
+		if zone != r.self().Zone() {
 			t.smooth = max(guessFar, t.smooth)
 		}
 	}
@@ -129,7 +129,7 @@ const (
 // way round.
 func (r *Relay) lost(zone uint16, lost bool) {
 	m, memory := &r.paths.near, int32(lossMemory)
-	if zone != r.self().zone() {
+	if zone != r.self().Zone() {
 		m = &r.paths.far
 	}
 	if r.busy() {
@@ -159,7 +159,7 @@ func (r *Relay) class() uint8 {
 
 // classTo says how lossy the ways to a zone are; those to all others count as one.
 func (r *Relay) classTo(zone uint16) uint8 {
-	if zone == r.self().zone() {
+	if zone == r.self().Zone() {
 		return r.class()
 	}
 	return r.paths.farClass()
@@ -203,7 +203,7 @@ func (r *Relay) company(usual time.Duration) time.Duration {
 	if !r.busy() {
 		return usual
 	}
-	return max(usual, min(r.rto(r.self().zone(), true)/4, maxCompany))
+	return max(usual, min(r.rto(r.self().Zone(), true)/4, maxCompany))
 }
 
 // silence knows who let several tries in a row pass without an answer. It is a cache without chains: who meets another

@@ -6,6 +6,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -18,10 +19,10 @@ const (
 // divide makes the legs of a span and sends them: one for each member if there are few, else one for each part. The
 // part in which this node stands itself is divided further.
 func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
-	places := r.ring.of(r.host.Table())
+	places := r.ring.All()
 	lo, hi := within(places, s)
 	few := hi-lo <= direct
-	if few && places[hi-1].zone() != places[lo].zone() { // zones are told apart first
+	if few && places[hi-1].Zone() != places[lo].Zone() { // zones are told apart first
 		few = false
 	}
 	if few {
@@ -32,13 +33,13 @@ func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 	}
 	width := widthOf(places[lo:hi])
 	for i := lo; i < hi; {
-		part := wire.Span{Bits: width, Prefix: places[i].key &^ rest(width)}
+		part := wire.Span{Bits: width, Prefix: places[i].Key &^ rest(width)}
 		end := i + 1
-		for end < hi && holds(part, places[end].key) {
+		for end < hi && holds(part, places[end].Key) {
 			end++
 		}
 		switch {
-		case holds(part, r.self().key):
+		case holds(part, r.self().Key):
 			r.divide(now, j, part, bare)
 		case end-i == 1 || end-i <= fewHere && r.foreign(part):
 			for ; i < end; i++ {
@@ -57,11 +58,11 @@ func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 // widthOf returns by how many bits the parts of some places are told apart: zones first, if there are several; then as
 // many parts as each will have members, which makes a shallow tree of nodes that have about the same to do.
 func widthOf(places []place) uint8 {
-	same := bits.LeadingZeros64(places[0].key ^ places[len(places)-1].key)
+	same := bits.LeadingZeros64(places[0].Key ^ places[len(places)-1].Key)
 	if same < zoneBits {
 		zones := 1
 		for i := 1; i < len(places); i++ {
-			if places[i].zone() != places[i-1].zone() {
+			if places[i].Zone() != places[i-1].Zone() {
 				zones++
 			}
 		}
@@ -76,10 +77,10 @@ func widthOf(places []place) uint8 {
 
 // single adds a leg for one member, unless it has the parcel for certain.
 func (r *Relay) single(now mono.Time, j *job, p place, bare bool) {
-	if p.id == r.host.Self() || p.id == j.Origin {
+	if p.ID == r.host.Self() || p.ID == j.Origin {
 		return
 	}
-	j.legs = append(j.legs, leg{span: wire.Span{Bits: wire.SpanSelf}, id: p.id, zone: p.zone(), bare: bare, of: 1, mute: r.silent(now, p.id)})
+	j.legs = append(j.legs, leg{span: wire.Span{Bits: wire.SpanSelf}, id: p.ID, zone: p.Zone(), bare: bare, of: 1, mute: r.silent(now, p.ID)})
 	j.open++
 	r.send(now, j, &j.legs[len(j.legs)-1])
 }
@@ -87,7 +88,7 @@ func (r *Relay) single(now mono.Time, j *job, p place, bare bool) {
 // delegate adds a leg for a span of n members.
 func (r *Relay) delegate(now mono.Time, j *job, s wire.Span, n int, bare bool) {
 	if holds(s, uint64(j.Origin)>>16) || s.Bits <= zoneBits { // the origin may stand there: look for it
-		if p, ok := r.placeOf(j.Origin); ok && holds(s, p.key) {
+		if p, ok := r.placeOf(j.Origin); ok && holds(s, p.Key) {
 			n--
 		}
 	}
@@ -105,17 +106,17 @@ func (r *Relay) placeOf(id member.ID) (place, bool) {
 	if !ok || !m.State.Live() {
 		return place{}, false
 	}
-	return placeOf(&m), true
+	return topology.PlaceOf(&m), true
 }
 
 // choose picks the leg's next delegate: by a hash, so that each parcel takes another way and a silent member's part
 // falls to somebody else; without the parcel in the hash while many small ones come, so that they go the same way for a
 // while.
 func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
-	places := r.ring.of(r.host.Table())
+	places := r.ring.All()
 	lo, hi := within(places, l.span)
-	if l.span.Bits < zoneBits && holds(l.span, r.self().key) { // somebody near divides it as well
-		if own := r.zone(r.self().zone()); len(own) > fewHere {
+	if l.span.Bits < zoneBits && holds(l.span, r.self().Key) { // somebody near divides it as well
+		if own := r.zone(r.self().Zone()); len(own) > fewHere {
 			places, lo, hi = own, 0, len(own)
 		}
 	}
@@ -133,12 +134,12 @@ func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 	for _, desperate := range [2]bool{false, true} {
 		for k := range n {
 			p := places[lo+(start+k)%n]
-			if p.id == r.host.Self() || p.id == j.Origin || p.id == l.id || p.id == l.former[0] || p.id == l.former[1] ||
-				!desperate && r.silent(now, p.id) {
+			if p.ID == r.host.Self() || p.ID == j.Origin || p.ID == l.id || p.ID == l.former[0] || p.ID == l.former[1] ||
+				!desperate && r.silent(now, p.ID) {
 				continue
 			}
-			l.former[1], l.former[0], l.id = l.former[0], l.id, p.id
-			l.zone = p.zone()
+			l.former[1], l.former[0], l.id = l.former[0], l.id, p.ID
+			l.zone = p.Zone()
 			l.state, l.tries, l.hands = asked, 0, l.hands+1
 			return true
 		}
@@ -161,7 +162,7 @@ func (r *Relay) send(now mono.Time, j *job, l *leg) {
 	}
 	b := j.Branch
 	b.Span, b.Attempt, b.Patient = l.span, l.attempt&15, r.busy()
-	if l.zone != r.self().zone() {
+	if l.zone != r.self().Zone() {
 		b.Loss = r.classTo(l.zone)
 	}
 	leaves := r.post(now, detect.PeerOf(&m), &b, l.bare)

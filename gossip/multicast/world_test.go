@@ -15,6 +15,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -45,6 +46,7 @@ type node struct {
 	id     member.ID
 	peer   detect.Peer
 	table  member.Table
+	ring   *topology.Ring
 	held   map[[2]uint64][]byte // by origin and sequence
 	got    map[[2]uint64]mono.Time
 	down   bool
@@ -107,6 +109,7 @@ func newWorld(t testing.TB, n int, seed uint64, cfg Config, zone func(i int) str
 		for _, f := range facts {
 			x.table.Merge(w.now, f)
 		}
+		x.ring = topology.NewRing(&x.table)
 		x.Relay = New(cfg, x, x)
 	}
 	return w
@@ -115,6 +118,7 @@ func newWorld(t testing.TB, n int, seed uint64, cfg Config, zone func(i int) str
 func (x *node) Self() member.ID            { return x.id }
 func (x *node) Generation() uint64         { return 1 }
 func (x *node) Table() *member.Table       { return &x.table }
+func (x *node) Ring() *topology.Ring       { return x.ring }
 func (x *node) Rand() *rand.Rand           { return x.w.rng }
 func (x *node) Epoch(now mono.Time) uint64 { return uint64(now / mono.Time(10*time.Second)) }
 
@@ -263,6 +267,7 @@ func (w *world) bury(dead *node) {
 		f.State = member.Failed
 		x.table.Merge(w.now, f)
 		after, _ := x.table.Get(dead.id)
+		x.ring.Changed(before, after)
 		x.Changed(w.now, before, after)
 		x.Flush(w.now)
 		x.arm()

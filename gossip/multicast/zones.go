@@ -3,6 +3,7 @@ package multicast
 import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -19,14 +20,7 @@ const (
 )
 
 // zone returns the places of a zone.
-func (r *Relay) zone(zone uint16) []place {
-	places := r.ring.of(r.host.Table())
-	if len(places) == 0 || places[0].zone() == zone && places[len(places)-1].zone() == zone {
-		return places
-	}
-	lo, hi := within(places, spanOf(zone))
-	return places[lo:hi]
-}
+func (r *Relay) zone(zone uint16) []place { return r.ring.Zone(zone) }
 
 func spanOf(zone uint16) wire.Span {
 	return wire.Span{Bits: zoneBits, Prefix: uint64(zone) << (64 - zoneBits)}
@@ -34,15 +28,15 @@ func spanOf(zone uint16) wire.Span {
 
 // zoneSpan is that of this node's zone: everybody, if there is no other.
 func (r *Relay) zoneSpan() wire.Span {
-	me := r.self().zone()
-	if len(r.zone(me)) == len(r.ring.places) {
+	me := r.self().Zone()
+	if len(r.zone(me)) == r.host.Table().Live() {
 		return wire.Span{}
 	}
 	return spanOf(me)
 }
 
 // foreign says whether a span is another zone, whole.
-func (r *Relay) foreign(s wire.Span) bool { return s.Bits == zoneBits && !holds(s, r.self().key) }
+func (r *Relay) foreign(s wire.Span) bool { return s.Bits == zoneBits && !holds(s, r.self().Key) }
 
 // told takes in how lossy a sender believes the network to be, and says whether it is of another zone: then it means the
 // ways between zones.
@@ -58,11 +52,11 @@ func (r *Relay) told(from detect.Peer, b *wire.Branch) (far bool) {
 
 // far says whether a peer is of another zone.
 func (r *Relay) far(p detect.Peer) bool {
-	if places := r.ring.of(r.host.Table()); len(places) == 0 || places[0].zone() == places[len(places)-1].zone() {
+	if !r.ring.Mixed() {
 		return false
 	}
 	at, ok := r.placeOf(p.ID)
-	return ok && at.zone() != r.self().zone()
+	return ok && at.Zone() != r.self().Zone()
 }
 
 // worth says whether a parcel is worth one more copy to another zone: a big one where much is lost, and while many come
@@ -84,13 +78,13 @@ func (r *Relay) onward(now mono.Time, b *wire.Branch, size int) {
 	if b.Bits != zoneBits || !r.worth(size <= r.cfg.Size/2) {
 		return
 	}
-	places := r.ring.of(r.host.Table())
+	places := r.ring.All()
 	origin, _ := r.placeOf(b.Origin)
-	at := after(places, b.Prefix) % len(places)
+	at := topology.After(places, b.Prefix) % len(places)
 	for range 2 {
-		at = after(places, places[at].key|rest(zoneBits)) % len(places)
-		if zone := places[at].zone(); zone != origin.zone() {
-			if zone != r.self().zone() {
+		at = topology.After(places, places[at].Key|rest(zoneBits)) % len(places)
+		if zone := places[at].Zone(); zone != origin.Zone() {
+			if zone != r.self().Zone() {
 				r.across(now, b, spanOf(zone), 2)
 			}
 			return
@@ -100,7 +94,7 @@ func (r *Relay) onward(now mono.Time, b *wire.Branch, size int) {
 
 // across sends a copy to another zone: to somebody other than the first who is asked for the tree.
 func (r *Relay) across(now mono.Time, b *wire.Branch, s wire.Span, which uint64) {
-	places := r.ring.of(r.host.Table())
+	places := r.ring.All()
 	lo, hi := within(places, s)
 	n := uint64(hi - lo)
 	if n <= fewHere {
@@ -110,8 +104,8 @@ func (r *Relay) across(now mono.Time, b *wire.Branch, s wire.Span, which uint64)
 	for k := range min(n, 8) {
 		at := (mix(h+which) + k) % n
 		p := places[lo+int(at)]
-		if at != h%n && p.id != b.Origin && !r.silent(now, p.id) {
-			r.beside(now, b, p.id, r.paths.farClass())
+		if at != h%n && p.ID != b.Origin && !r.silent(now, p.ID) {
+			r.beside(now, b, p.ID, r.paths.farClass())
 			return
 		}
 	}
@@ -127,7 +121,7 @@ func (r *Relay) twin(now mono.Time, b *wire.Branch) {
 	}
 	i := r.enter(&x)
 	j := &r.jobs[i]
-	r.delegate(now, j, x.Span, len(r.zone(r.self().zone())), true)
+	r.delegate(now, j, x.Span, len(r.zone(r.self().Zone())), true)
 	if j.open == 0 {
 		r.finish(now, i)
 		return

@@ -86,8 +86,8 @@ func TestTwinTakesOver(t *testing.T) {
 	origin := w.nodes[0]
 	b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1}
 	for _, zone := range []*node{w.nodes[1], w.nodes[2]} {
-		places := zone.zone(zone.self().zone())
-		w.byID[places[hashOf(&b, spanOf(zone.self().zone()))%uint64(len(places))].id].down = true
+		places := zone.zone(zone.self().Zone())
+		w.byID[places[hashOf(&b, spanOf(zone.self().Zone()))%uint64(len(places))].ID].down = true
 	}
 	seq := origin.publish(1, 100)
 	w.run(70 * time.Millisecond) // within the first time-out of the origin

@@ -15,6 +15,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	members "github.com/starling-gossip/starling/gossip/member"
 	delegating "github.com/starling-gossip/starling/gossip/multicast"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 	"github.com/starling-gossip/starling/transport"
 )
@@ -22,6 +23,7 @@ import (
 // cluster is what all members of a world know of each other.
 type cluster struct {
 	table members.Table
+	ring  *topology.Ring
 	peers []detect.Peer
 	index map[members.ID]int
 }
@@ -36,6 +38,7 @@ func newCluster(n int) *cluster {
 		c.peers = append(c.peers, detect.Peer{ID: id, Instance: members.Instance(id, 1), Addr: r.Addr})
 		c.table.Merge(0, members.Fact{Record: members.Share(r)})
 	}
+	c.ring = topology.NewRing(&c.table)
 	return c
 }
 
@@ -66,6 +69,7 @@ func newDelegate(m *member) node {
 func (d *delegate) Self() members.ID      { return d.c.peers[d.me].ID }
 func (d *delegate) Generation() uint64    { return 1 }
 func (d *delegate) Table() *members.Table { return &d.c.table }
+func (d *delegate) Ring() *topology.Ring  { return d.c.ring }
 func (d *delegate) Rand() *rand.Rand      { return d.rng }
 func (d *delegate) RTT() time.Duration    { return 2 * d.w.o.Latency.Quantile(0.5) }
 func (d *delegate) Losses() (failed, of int) {
