@@ -7,7 +7,6 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/rumor"
-	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -172,10 +171,14 @@ func (n *Node) flush() {
 	}
 }
 
-// push sends one body to Fanout random peers.
+// leaving is how many pushes of news leave a zone in the mean, for one of each of its members. Each pushes to a few peers
+// in a few rounds, so some twenty leave each zone, and news reaches the others while it still spreads in the first.
+const leaving = 2
+
+// push sends one body to Fanout random peers, of this node's zone most of them.
 func (n *Node) push(body []byte) {
 	var room [maxFanout]member.Member
-	peers := topology.Pick(n.rng, &n.table, min(n.cfg.Fanout, maxFanout), room[:0], n.id)
+	peers := n.ring.Near(n.rng, n.id, leaving, min(n.cfg.Fanout, maxFanout), room[:0])
 	for i := range peers {
 		p := detect.PeerOf(&peers[i])
 		start := n.open(p.Instance)

@@ -3,6 +3,7 @@ package topology
 import (
 	"cmp"
 	"iter"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -152,4 +153,49 @@ func (g *Ring) Zones() iter.Seq[[]Place] {
 func After(places []Place, key uint64) int {
 	i, _ := slices.BinarySearchFunc(places, key, func(p Place, key uint64) int { return cmp.Compare(p.Key, key) })
 	return i
+}
+
+// Near appends up to k distinct live members other than self, mostly of self's zone: when each member of a zone draws one,
+// about so many as leaving are of other zones, however large the zone is, and never more than if there were no zones. With
+// leaving 1 it is the rule of van Renesse, Minsky and Hayden (1998, section 4; see Stays). In one zone alone it is Pick.
+func (g *Ring) Near(rng *rand.Rand, self member.ID, leaving, k int, dst []member.Member) []member.Member {
+	me, ok := g.table.Get(self)
+	if !ok || !g.Mixed() {
+		return Pick(rng, g.table, k, dst, self)
+	}
+	places, first := g.All(), len(dst)
+	start := After(places, PlaceOf(&me).Key>>(64-ZoneBits)<<(64-ZoneBits))
+	own := len(g.Zone(PlaceOf(&me).Zone()))
+	others := len(places) - own
+	draw := func(from, n int) bool { // of the n places from one on, round the ring
+		at := 0
+		if n > 0 {
+			at = rng.IntN(n)
+		}
+		for i := range min(n, k+2) {
+			id := places[(from+(at+i)%n)%len(places)].ID
+			if id != self && !contains(dst[first:], nil, id) {
+				m, _ := g.table.Get(id)
+				dst = append(dst, m)
+				return true
+			}
+		}
+		return false
+	}
+	for range k {
+		if leave(rng, leaving, own, others) {
+			_ = draw(start+own, others) || draw(start, own)
+		} else {
+			_ = draw(start, own) || draw(start+own, others)
+		}
+	}
+	return dst
+}
+
+// leave says whether a draw leaves a zone of so many.
+func leave(rng *rand.Rand, leaving, own, others int) bool {
+	if leaving*(own+others-1) <= others*own {
+		return rng.IntN(own) < leaving
+	}
+	return rng.IntN(own+others-1) < others // as if there were no zones
 }

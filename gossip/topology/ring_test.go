@@ -94,3 +94,71 @@ func TestRingFollowsTable(t *testing.T) {
 		w.check(t)
 	}
 }
+
+// ringOf makes a ring of zones with so many members each.
+func ringOf(t *testing.T, zones ...int) (*Ring, []member.ID) {
+	t.Helper()
+	w := &world{live: map[string]member.Fact{}}
+	w.ring = NewRing(&w.table)
+	var all []member.ID
+	for z, n := range zones {
+		for i := range n {
+			name := fmt.Sprintf("z%d-%d", z, i)
+			w.merge(t, member.Fact{Record: member.Share(member.Record{
+				Name: name, Generation: 1, Addr: netip.MustParseAddrPort("10.0.0.1:1"), Zone: fmt.Sprintf("z%d/rack", z),
+			})})
+			all = append(all, member.IDOf(name))
+		}
+	}
+	return w.ring, all
+}
+
+// Of one draw of each member of a zone as many leave it, however large it is; all others are drawn alike.
+func TestNearLeavesSeldom(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for own, want := range map[int]float64{1: 1, 2: 60.0 / 61, 3: 0.7, 10: 0.2, 300: 2.0 / 300} { // few: others are drawn in their place
+		g, all := ringOf(t, own, 40, 20)
+		drawn := map[member.ID]int{}
+		left, total := 0, 0
+		for range 6000 {
+			self := all[rng.IntN(own)]
+			got := g.Near(rng, self, 2, 4, nil)
+			if len(got) != 4 {
+				t.Fatalf("%d drawn in a zone of %d", len(got), own)
+			}
+			seen := map[member.ID]bool{self: true}
+			for _, m := range got {
+				if seen[m.ID] {
+					t.Fatal("drawn twice")
+				}
+				seen[m.ID] = true
+				drawn[m.ID]++
+				total++
+				if slices.Index(all, m.ID) >= own {
+					left++
+				}
+			}
+		}
+		if share := float64(left) / float64(total); share < 0.9*want || share > 1.1*want {
+			t.Errorf("a zone of %d: %.4f of its draws leave, not %.4f", own, share, want)
+		}
+		least, most := total, 0
+		for _, id := range all[own:] {
+			least, most = min(least, drawn[id]), max(most, drawn[id])
+		}
+		if mean := float64(left) / 60; mean > 100 && (float64(least) < mean*0.7 || float64(most) > mean*1.3) {
+			t.Errorf("a zone of %d: each of the others is drawn %d to %d times, %.0f in the mean", own, least, most, mean)
+		}
+	}
+}
+
+// Where there is one zone, Near draws as Pick does, so that nothing changes for who has none.
+func TestNearWithoutZones(t *testing.T) {
+	g, all := ringOf(t, 50)
+	a, b := rand.New(rand.NewPCG(1, 1)), rand.New(rand.NewPCG(1, 1))
+	for range 100 {
+		if x, y := g.Near(a, all[0], 2, 4, nil), Pick(b, g.table, 4, nil, all[0]); !slices.Equal(x, y) {
+			t.Fatal("they differ")
+		}
+	}
+}
