@@ -201,11 +201,11 @@ var toleranceMetrics = []Metric{
 	{Key: "detectHost", Title: "host dies, all know", Unit: "s"},
 }
 
-// equalGrace makes Starling forgive a host about what memberlist forgives it among 128.
-const equalGrace = 7
+// equalGrace makes Starling forgive a host what memberlist forgives it among 128.
+const equalGrace = 8
 
 var equal = &Measure{
-	Name: "equal", Title: "the same, with Inquest's Grace at 7 s, so that Starling forgives a host what memberlist does",
+	Name: "equal", Title: "the same, with Inquest's Grace at 8 s, so that Starling forgives a host what memberlist does",
 	Worlds: virtualOnly, Members: true, Storm: true, Metrics: toleranceMetrics,
 	run: func(c *cluster) error {
 		c.job.Tune.Grace = equalGrace
