@@ -310,6 +310,7 @@ type host struct{ n *Node }
 
 func (h host) Self() member.ID      { return h.n.id }
 func (h host) Table() *member.Table { return &h.n.table }
+func (h host) Ring() *topology.Ring { return h.n.ring }
 func (h host) Rand() *rand.Rand     { return h.n.rng }
 
 func (h host) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendProbe(to, messages) }

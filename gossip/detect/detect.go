@@ -9,6 +9,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -95,6 +96,8 @@ type Prober interface {
 // Court is what a node offers a detector that holds inquests, beside Host.
 type Court interface {
 	Host
+	// Ring returns the ring of the table's live members. It has changed already when the detector is told of a change.
+	Ring() *topology.Ring
 	// Connect asks for a TCP connection to a member's address, which is closed as soon as it stands. The answer is not
 	// waited for; it comes by Prober.Connected, within a few seconds or not at all.
 	Connect(now mono.Time, to Peer)

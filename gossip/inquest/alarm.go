@@ -75,7 +75,7 @@ func (d *Detector) answered(now mono.Time, i int) {
 	d.dropAlarm(i)
 	const most = 8 // one long silence does not make a lossy network
 	if a.kernel.welcome == 0 && a.barred == 0 {
-		d.path.count(min(max(a.pings-1, 0), most), 1)
+		d.way(a.peer.ID).count(min(max(a.pings-1, 0), most), 1)
 	}
 	d.calm(now, &a)
 }
@@ -118,11 +118,11 @@ func (d *Detector) step(now mono.Time, a *alarm) {
 	a.start = min(a.start, now)
 	age := now.Sub(a.start)
 	if !d.cfg.NoJury && !a.jury.convened() && (a.kernel.denied() || a.resend <= now &&
-		(a.pings >= d.path.attempts(&d.cfg) || a.pings >= 3 && age >= d.cfg.Grace/2)) {
+		(a.pings >= d.way(a.peer.ID).attempts(&d.cfg) || a.pings >= 3 && age >= d.cfg.Grace/2)) {
 		d.convene(now, a)
 	}
 	if a.resend <= now {
-		pace := d.path.timeout(&d.cfg)
+		pace := d.way(a.peer.ID).timeout(&d.cfg)
 		if a.kernel.hopeless(age, &d.cfg) {
 			pace = max(pace, d.cfg.Period) // it costs no more than a healthy one
 		}

@@ -37,6 +37,7 @@ const (
 	maxCases  = 1024 // members that this node examines for others
 	maxAskers = 4    // who are told of a juror's word at once; the others ask
 	maxFlaps  = 256  // members that came back lately
+	maxAbroad = 64   // other zones of which is known how long answers take
 )
 
 func (c Config) withDefaults() Config {

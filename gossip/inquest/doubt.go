@@ -23,16 +23,15 @@ func (d *Detector) braked(now mono.Time, c *inquest) bool {
 
 // silent counts the members that answer neither this node nor, by their kernels, for themselves; it counts up to a number.
 func (d *Detector) silent(now mono.Time, most int) (n int) {
-	sure := d.path.attempts(&d.cfg)
 	for i := range d.alarms {
 		a := &d.alarms[i]
-		if n < most && a.barred == 0 && a.pings >= sure && a.kernel.quiet() {
+		if n < most && a.barred == 0 && a.pings >= d.way(a.peer.ID).attempts(&d.cfg) && a.kernel.quiet() {
 			n++
 		}
 	}
 	for i := range d.cases {
 		c := &d.cases[i]
-		if n < most && c.word != wire.WordAcquit && c.pings >= sure && c.kernel.quiet() && d.alarmOf(c.peer.ID) < 0 {
+		if n < most && c.word != wire.WordAcquit && c.pings >= d.way(c.peer.ID).attempts(&d.cfg) && c.kernel.quiet() && d.alarmOf(c.peer.ID) < 0 {
 			n++
 		}
 	}

@@ -10,7 +10,7 @@
 // One file holds one rule: watch.go pings with a promise; alarm.go is what happens when an answer is missed; jury.go asks
 // others; juror.go is asked by others; verdict.go counts the votes; evidence.go has the host's kernel testify; doubt.go
 // is when not to believe oneself, and damps members that come and go; path.go knows how long answers take and how many
-// are lost.
+// are lost; zones.go is who watches and who examines across zones.
 package inquest
 
 import (
@@ -19,16 +19,19 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // Detector is an Inquest failure detector. It implements detect.Detector, detect.Listener, detect.Prober,
 // detect.Lossy and detect.Damper.
 type Detector struct {
-	cfg  Config
-	host detect.Court
-	path path
-	seq  uint32
+	cfg    Config
+	host   detect.Court
+	ring   *topology.Ring
+	path   path     // to members of this node's zone
+	abroad []abroad // to those of others, the zone that was met last at the end
+	seq    uint32
 
 	tick    mono.Time // when the next member is pinged
 	watched []watched
@@ -51,7 +54,7 @@ type Detector struct {
 // New makes a detector; its first ping leaves at a random moment of the first Config.Period, so that the nodes of a
 // cluster that starts at once do not ping in step.
 func New(cfg Config, host detect.Court, now mono.Time) *Detector {
-	d := &Detector{cfg: cfg.withDefaults(), host: host, turn: -1}
+	d := &Detector{cfg: cfg.withDefaults(), host: host, ring: host.Ring(), turn: -1}
 	d.tick = now.Add(time.Duration(host.Rand().Int64N(int64(d.cfg.Period))))
 	d.seq = host.Rand().Uint32()
 	d.due = d.tick
@@ -121,6 +124,9 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 	if before.ID != 0 && before.State == member.Failed && after.State == member.Alive &&
 		before.Generation() == after.Generation() {
 		d.flapped(now, after.ID)
+	}
+	if before.ID != 0 && before.State.Live() && after.State == member.Failed {
+		d.lookAround(now, &after)
 	}
 	over := !after.State.Live() || before.ID == 0 || before.Generation() != after.Generation()
 	if i := d.alarmOf(after.ID); i >= 0 {

@@ -8,6 +8,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -60,17 +61,57 @@ func (d *Detector) rank(now mono.Time, a *alarm) {
 	j.ranked = now
 	j.list = slices.DeleteFunc(j.list, func(x juror) bool { return !x.spoken })
 	j.asked = len(j.list)
-	most := j.asked + manyAsked*d.cfg.Jury
-	for i := range t.Live() {
-		id := t.IDAt(i)
+	if !d.ring.Mixed() {
+		j.list = append(j.list, d.best(a, key, t.Live(), t.IDAt)...)
+		return
+	}
+	var home []juror
+	var others [][]juror
+	for zone := range d.ring.Zones() {
+		switch b := d.best(a, key, len(zone), func(i int) member.ID { return zone[i].ID }); {
+		case zone[0].Zone() == topology.PlaceOf(&accused).Zone():
+			home = b
+		case len(b) > 0:
+			others = append(others, b)
+		}
+	}
+	slices.SortFunc(others, func(x, y []juror) int { return cmp.Compare(y[0].rank, x[0].rank) })
+	j.list = append(j.list, deal(home, others, manyAsked*d.cfg.Jury)...)
+}
+
+// best returns the candidates among n members, the best first.
+func (d *Detector) best(a *alarm, key uint64, n int, at func(i int) member.ID) (list []juror) {
+	most := manyAsked * d.cfg.Jury
+	for i := range n {
+		id := at(i)
 		c := juror{id: id, rank: scramble(uint64(id) ^ key)}
-		if len(j.list) == most && j.list[most-1].rank >= c.rank || id == a.peer.ID || id == d.host.Self() ||
-			slices.ContainsFunc(j.list[:j.asked], func(x juror) bool { return x.id == id }) {
+		if len(list) == most && list[most-1].rank >= c.rank || id == a.peer.ID || id == d.host.Self() ||
+			slices.ContainsFunc(a.jury.list, func(x juror) bool { return x.id == id }) {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(j.list[j.asked:], c, func(x, c juror) int { return cmp.Compare(c.rank, x.rank) })
-		j.list = slices.Insert(j.list, j.asked+at, c)[:min(len(j.list)+1, most)]
+		at, _ := slices.BinarySearchFunc(list, c, func(x, c juror) int { return cmp.Compare(c.rank, x.rank) })
+		list = slices.Insert(list, at, c)[:min(len(list)+1, most)]
 	}
+	return list
+}
+
+// deal mixes a jury: every other seat is for the zone of the accused, so that a crash inside a zone is judged by those who
+// are near, and the other zones take turns for the rest, so that they see whether it is the way between two zones that is
+// broken.
+func deal(home []juror, others [][]juror, most int) (list []juror) {
+	for len(list) < most && len(home)+len(others) > 0 {
+		if len(home) > 0 {
+			list, home = append(list, home[0]), home[1:]
+		}
+		if len(others) > 0 {
+			next := others[0]
+			list, others = append(list, next[0]), others[1:]
+			if len(next) > 1 {
+				others = append(others, next[1:])
+			}
+		}
+	}
+	return list[:min(len(list), most)]
 }
 
 // scramble is the finalizer of SplitMix64 (Steele, Lea, Flood 2014).

@@ -21,6 +21,7 @@ type watched struct {
 	seq  uint32
 	sent mono.Time // mono.Never if the round trip tells nothing
 	due  mono.Time // when the ack is missed; mono.Never if none is waited for
+	link bool      // to another zone, beside those that every node watches
 }
 
 // lease is a promise of somebody to ping this node.
@@ -38,7 +39,7 @@ const changeEvery = 8
 // ping pings the next of the watched.
 func (d *Detector) ping(now mono.Time) {
 	d.tick = max(d.tick.Add(d.cfg.Period), now.Add(d.cfg.Period/2)) // in step with the promises, even after a late turn
-	d.watchOneMore()
+	d.watchOneMore(now)
 	d.checkIsolation(now)
 	d.health = d.silent(now, 8)
 	if len(d.watched) == 0 {
@@ -49,9 +50,11 @@ func (d *Detector) ping(now mono.Time) {
 	w := &d.watched[d.turn]
 	round := min(d.cfg.Watch, d.host.Table().Live()-1) // once all of them are found
 	promise := time.Duration(max(round, len(d.watched))) * d.cfg.Period
-	if d.ticks >= changeEvery*len(d.watched) {
-		d.ticks = 0
-		if next, ok := d.another(); ok {
+	if due := d.ticks >= changeEvery*len(d.watched); due || d.astray(w) {
+		if due {
+			d.ticks = 0
+		}
+		if next, ok := d.another(); ok && !w.link && (d.far(w.peer.ID) || !d.far(next.peer.ID)) {
 			d.promise(now, w, 0) // this last ping is not waited for
 			*w = next            // in the same place and turn: a turn without a promise is one in which a crash is missed
 		}
@@ -62,7 +65,7 @@ func (d *Detector) ping(now mono.Time) {
 // promise pings one of the watched, and says when the next ping comes; 0: none does.
 func (d *Detector) promise(now mono.Time, w *watched, next time.Duration) {
 	d.seq++
-	w.seq, w.sent, w.due = d.seq, now, now.Add(d.path.timeout(&d.cfg))
+	w.seq, w.sent, w.due = d.seq, now, now.Add(d.way(w.peer.ID).timeout(&d.cfg))
 	d.soon(w.due)
 	if d.cfg.NoLease {
 		next = 0
@@ -72,12 +75,13 @@ func (d *Detector) promise(now mono.Time, w *watched, next time.Duration) {
 
 // watchOneMore lets go of the dead, and takes on one member if there are too few: one at a time, since a newcomer does
 // not know whom it can choose from yet.
-func (d *Detector) watchOneMore() {
+func (d *Detector) watchOneMore(now mono.Time) {
 	if changes := d.host.Table().Changes(); changes != d.looked { // each look costs a cache miss or two
 		d.looked = changes
 		d.dropDead()
+		d.watchLinks(now)
 	}
-	if len(d.watched) < d.cfg.Watch {
+	if len(d.watched) < MaxWatch && len(d.watched)-d.linked() < d.cfg.Watch {
 		if w, ok := d.another(); ok {
 			d.watched = append(d.watched, w)
 		}
@@ -87,20 +91,44 @@ func (d *Detector) watchOneMore() {
 func (d *Detector) dropDead() {
 	for i := len(d.watched) - 1; i >= 0; i-- {
 		if _, ok := d.current(d.watched[i].peer); !ok {
-			d.watched = slices.Delete(d.watched, i, i+1)
-			if i <= d.turn {
-				d.turn--
-			}
+			d.unwatch(i)
 		}
 	}
 }
 
-// another draws a live member that is not watched yet.
+// unwatch lets go of one of the watched; the next one keeps its turn.
+func (d *Detector) unwatch(i int) {
+	d.watched = slices.Delete(d.watched, i, i+1)
+	if i <= d.turn {
+		d.turn--
+	}
+}
+
+func (d *Detector) watches(id member.ID) bool {
+	return slices.ContainsFunc(d.watched, func(w watched) bool { return w.peer.ID == id })
+}
+
+// linked is how many links this node holds.
+func (d *Detector) linked() (n int) {
+	for i := range d.watched {
+		if d.watched[i].link {
+			n++
+		}
+	}
+	return n
+}
+
+// another draws a live member that is not watched yet, of this node's zone if there is one.
 func (d *Detector) another() (watched, bool) {
 	var ids [MaxWatch + 1]member.ID
 	not := append(ids[:0], d.host.Self())
 	for i := range d.watched {
 		not = append(not, d.watched[i].peer.ID)
+	}
+	if d.ring.Mixed() {
+		if p, ok := d.near(not); ok {
+			return watched{peer: p, due: mono.Never}, true
+		}
 	}
 	var room [1]member.Member
 	m := topology.Pick(d.host.Rand(), d.host.Table(), 1, room[:0], not...)
@@ -120,12 +148,12 @@ func (d *Detector) acked(now mono.Time, from detect.Peer, seq uint32) {
 		}
 		if w.sent <= now {
 			if took := now.Sub(w.sent); took <= d.cfg.MaxRTO {
-				d.path.sample(took)
+				d.way(from.ID).sample(took)
 			}
 			w.sent = mono.Never
 		}
 		if w.due != mono.Never {
-			d.path.count(0, 1)
+			d.way(from.ID).count(0, 1)
 			was := w.due
 			w.due = mono.Never
 			d.relax(was)
@@ -159,7 +187,7 @@ func (d *Detector) missAcks(now mono.Time) {
 		w.due = mono.Never
 		since := min(w.sent, now) // mono.Never after a stall
 		if d.accuse(now, w.peer, since) {
-			d.path.count(1, 0) // of a member that is in doubt already nothing is learned
+			d.way(w.peer.ID).count(1, 0) // of a member that is in doubt already nothing is learned
 		}
 	}
 }
@@ -181,7 +209,7 @@ func (d *Detector) promised(now mono.Time, from detect.Peer, next time.Duration)
 		d.leases = append(d.leases, lease{due: mono.Never})
 	}
 	was := d.leases[i].due
-	d.leases[i] = lease{peer: from, due: now.Add(next + d.path.timeout(&d.cfg)), every: next}
+	d.leases[i] = lease{peer: from, due: now.Add(next + d.way(from.ID).timeout(&d.cfg)), every: next}
 	d.soon(d.leases[i].due)
 	d.relax(was)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -34,6 +35,8 @@ type world struct {
 
 	verdicts []verdict
 	packets  map[wire.Type]int
+	zones    []int          // how many members each zone has; none: no zones
+	across   map[[2]int]int // packets, by zones
 }
 
 // verdict is one node's.
@@ -49,6 +52,7 @@ type node struct {
 	i          int
 	d          *Detector
 	table      member.Table
+	ring       *topology.Ring
 	generation uint64
 	rng        *rand.Rand
 
@@ -85,7 +89,17 @@ func (w *world) at(t mono.Time, do func()) {
 
 // newWorld makes a cluster of n that has run for a while.
 func newWorld(t testing.TB, n int, seed uint64, cfg Config) *world {
+	return newWorldOf(t, []int{n}, seed, cfg)
+}
+
+// newWorldOf makes a cluster of zones with so many members each, that are 20 to 40 ms apart. One alone has no name.
+func newWorldOf(t testing.TB, zones []int, seed uint64, cfg Config) *world {
 	w := &world{t: t, cfg: cfg, now: mono.Time(time.Hour), rng: rand.New(rand.NewPCG(seed, 7)), packets: map[wire.Type]int{}}
+	w.zones, w.across = zones, map[[2]int]int{}
+	n := 0
+	for _, size := range zones {
+		n += size
+	}
 	for i := range n {
 		w.nodes = append(w.nodes, &node{w: w, i: i, generation: 1, hostUp: true, rng: rand.New(rand.NewPCG(seed, uint64(i)))})
 	}
@@ -105,6 +119,22 @@ func name(i int) string  { return fmt.Sprintf("m%d", i) }
 func id(i int) member.ID { return member.IDOf(name(i)) }
 func addr(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 7747)
+}
+
+// zoneOf returns the zone's number.
+func (w *world) zoneOf(i int) (z int) {
+	for ; z < len(w.zones)-1 && i >= w.zones[z]; z++ {
+		i -= w.zones[z]
+	}
+	return z
+}
+
+// zone returns its name.
+func (w *world) zone(i int) string {
+	if len(w.zones) == 1 {
+		return ""
+	}
+	return fmt.Sprintf("z%d", w.zoneOf(i))
 }
 
 func (w *world) indexOf(m member.ID) int {
@@ -134,6 +164,7 @@ func (w *world) run(d time.Duration) {
 func (x *node) start() {
 	x.table, x.up, x.hostUp, x.waiting = member.Table{}, true, true, nil
 	x.alarms, x.unreachable, x.isolated = map[int]bool{}, map[int]bool{}, false
+	x.ring = topology.NewRing(&x.table)
 	x.d = New(x.w.cfg, x, x.w.now)
 	x.last = x.w.now
 	x.learn(x.i, x.generation, 0, member.Alive)
@@ -160,13 +191,14 @@ func (w *world) pause(i int, d time.Duration) { w.nodes[i].pausedUntil = w.now.A
 
 // learn puts a fact into the table and tells the detector, as a node does.
 func (x *node) learn(k int, generation uint64, inc uint32, s member.State) {
-	r := member.Record{Name: name(k), Generation: generation, Addr: addr(k)}
+	r := member.Record{Name: name(k), Generation: generation, Addr: addr(k), Zone: x.w.zone(k)}
 	before, _, changed, err := x.table.Merge(x.w.now, member.Fact{Record: member.Share(r), Incarnation: inc, State: s})
 	if err != nil {
 		x.w.t.Fatal(err)
 	}
 	if changed {
 		after, _ := x.table.Get(id(k))
+		x.ring.Changed(before, after)
 		x.d.Changed(x.w.now, before, after)
 		x.schedule()
 	}
@@ -226,14 +258,18 @@ func (w *world) passes(from, to int) bool {
 	return (w.cut == nil || !w.cut(from, to)) && w.rng.Float64() >= w.loss
 }
 
-func (w *world) delay() time.Duration {
-	return 300*time.Microsecond + time.Duration(w.rng.Int64N(int64(300*time.Microsecond)))
+func (w *world) delay(from, to int) (far time.Duration) {
+	if w.zoneOf(from) != w.zoneOf(to) {
+		far = 20*time.Millisecond + time.Duration(w.rng.Int64N(int64(20*time.Millisecond)))
+	}
+	return far + 300*time.Microsecond + time.Duration(w.rng.Int64N(int64(300*time.Microsecond)))
 }
 
 // What follows is detect.Court.
 
 func (x *node) Self() member.ID                               { return id(x.i) }
 func (x *node) Table() *member.Table                          { return &x.table }
+func (x *node) Ring() *topology.Ring                          { return x.ring }
 func (x *node) Rand() *rand.Rand                              { return x.rng }
 func (x *node) Suspect(mono.Time, member.ID)                  { x.w.t.Error("Inquest suspects nobody in public") }
 func (x *node) Fail(_ mono.Time, id member.ID)                { x.w.t.Error("Inquest gives no evidence") }
@@ -251,11 +287,12 @@ func (x *node) Send(_ mono.Time, to detect.Peer, messages []byte) {
 	from := w.peer(x.i)
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
 		w.packets[t]++
+		w.across[[2]int{w.zoneOf(x.i), w.zoneOf(k)}]++
 		if !w.passes(x.i, k) {
 			continue
 		}
 		y := w.nodes[k]
-		w.at(w.now.Add(w.delay()), func() {
+		w.at(w.now.Add(w.delay(x.i, k)), func() {
 			y.input(func() {
 				if to.Instance == w.peer(k).Instance {
 					y.d.Heard(w.now, from)
@@ -273,13 +310,13 @@ func (x *node) Connect(_ mono.Time, to detect.Peer) {
 	if !w.passes(x.i, k) || !w.passes(k, x.i) {
 		return
 	}
-	w.at(w.now.Add(w.delay()), func() {
+	w.at(w.now.Add(w.delay(x.i, k)), func() {
 		if y := w.nodes[k]; y.hostUp {
 			o := detect.Refused
 			if y.up {
 				o = detect.Accepted
 			}
-			w.at(w.now.Add(w.delay()), func() { x.input(func() { x.d.Connected(w.now, to, o) }) })
+			w.at(w.now.Add(w.delay(k, x.i)), func() { x.input(func() { x.d.Connected(w.now, to, o) }) })
 		}
 	})
 }
