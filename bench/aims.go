@@ -92,8 +92,9 @@ type reason struct {
 var reasons = []reason{
 	{
 		[]string{"idle"}, []string{"packets", "bytes"},
-		"Inquest watches each member by two others and asks ten times as often as memberlist's period of a second needs, because " +
-			"it is to find a death in 2 s and not in 10. A longer `Inquest.Period` and `Grace` cost fewer packets and find later.",
+		"A node pings 1.7 times a second, one of memberlist once: so a death is known in 1.7 s instead of 10. A longer " +
+			"`Inquest.Period` and `Grace` cost fewer packets and find later. memberlist's bytes grow with the cluster, by its full " +
+			"state syncs; Starling's do not: among 1,000 they are alike.",
 	},
 	{
 		[]string{"message"}, []string{"bytes"},
@@ -124,7 +125,7 @@ var reasons = []reason{
 	},
 	{
 		[]string{"loss", "lossudp"}, []string{"bytes"},
-		"Under loss Inquest asks again, directly and by others, before it accuses, and messages are sent again until they are " +
+		"Without loss it is what idling costs, as above. Under loss Inquest asks again, directly and by others, before it accuses, and messages are sent again until they are " +
 			"confirmed: those are the bytes, and they buy the rows of false failures, delivery and detection.",
 	},
 }
