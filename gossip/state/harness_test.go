@@ -35,7 +35,6 @@ type node struct {
 	table   member.Table
 	store   *Store
 	probe   mono.Time
-	changes []Change
 	bytes   int
 	packets int
 	told    func(Change)
