@@ -14,6 +14,7 @@ type Options struct {
 	Nodes     int           `json:"nodes"`               // that start at first; default 100
 	Zones     int           `json:"zones,omitempty"`     // over which they are spread in turn; default 1
 	Racks     int           `json:"racks,omitempty"`     // of each zone, over which its nodes are spread in turn; 0: none
+	Unzoned   bool          `json:"unzoned,omitempty"`   // the nodes do not know of zones: to compare
 	Seeds     int           `json:"seeds,omitempty"`     // every node's: the first so many nodes, later the first that run; default 1
 	Seed      uint64        `json:"seed"`                // of all chance
 	Spread    time.Duration `json:"spread,omitempty"`    // over which the nodes start at first; 0: all at once

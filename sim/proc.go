@@ -68,7 +68,10 @@ func (p *proc) start() error {
 
 // zoneName is the zone of whoever runs on a host.
 func (w *World) zoneName(h *host) string {
-	if w.opt.Racks == 0 {
+	switch {
+	case w.opt.Unzoned:
+		return ""
+	case w.opt.Racks == 0:
 		return fmt.Sprintf("z%d", h.zone)
 	}
 	return fmt.Sprintf("z%d/r%d", h.zone, int(h.index)/w.opt.Zones%w.opt.Racks)

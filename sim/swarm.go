@@ -111,7 +111,9 @@ func (d *draws) action(o *Options) Action {
 }
 
 func (d *draws) who(o *Options) Who {
-	switch d.below(4) {
+	switch d.below(5) {
+	case 4:
+		return Who{Kind: InZone, Zone: d.below(o.Zones)}
 	case 0:
 		return Nodes(d.below(o.Nodes))
 	case 1:

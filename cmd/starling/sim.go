@@ -28,6 +28,7 @@ type simFlags struct {
 	detector               string
 	at, set                []string
 	warm, unchecked        bool
+	unzoned                bool
 	simShow
 }
 
@@ -68,6 +69,7 @@ docs/sim.md explains scenarios, latencies and the JSON.`,
 	fl.StringVar(&f.between, "between", "", "`DIST` between zones (default --latency)")
 	fl.StringVar(&f.lossBetween, "loss-between", "", "`SHARE` of the packets between zones that is lost (default --loss)")
 	fl.StringVar(&f.chart, "map", "", "`NAME` of a map that says how far zones are apart: "+strings.Join(sim.Maps(), ", "))
+	fl.BoolVar(&f.unzoned, "unzoned", false, "the nodes do not know of zones: to compare")
 	fl.IntVar(&f.racks, "racks", 0, "of each zone, as the second level of the nodes' zones")
 	fl.DurationVar(&f.duration, "duration", 0, "of the scenario (default the scenario's own, mostly 60s)")
 	fl.Uint64Var(&f.seed, "seed", 1, "of all chance")

@@ -62,7 +62,7 @@ func detectorNames() string {
 
 // job makes what is to be run of the flags and the argument.
 func (f *simFlags) job(args []string) (*simJob, error) {
-	o := sim.Options{Nodes: f.nodes, Zones: f.zones, Racks: f.racks, Seed: f.seed, Duration: f.duration, Warm: f.warm,
+	o := sim.Options{Nodes: f.nodes, Zones: f.zones, Racks: f.racks, Unzoned: f.unzoned, Seed: f.seed, Duration: f.duration, Warm: f.warm,
 		Unchecked: f.unchecked || f.nodes > maxChecked}
 	switch {
 	case f.nodes < 1 || f.nodes > sim.MaxNodes:

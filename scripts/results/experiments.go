@@ -21,6 +21,7 @@ var experiments = []struct {
 	{"heartbeat", heartbeats}, {"accrual", accrual},
 	{"multicast", rivals}, {"pareto", pareto},
 	{"messages", spreads}, {"reliability", reliability},
+	{"zones", zones},
 }
 
 // speed is how fast idle clusters are simulated.

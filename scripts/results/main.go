@@ -34,6 +34,7 @@ type outcome struct {
 		Settled    []struct{ After float64 }
 		Timeline   []struct{ Up, Bytes float64 }
 		Violations []struct{ Checker, Text string }
+		Across     struct{ Planes map[string]float64 }
 		Messages   struct {
 			Count int
 			Ratio float64
