@@ -109,6 +109,7 @@ func (s *Store) takeDeltas(now mono.Time, from member.ID, body []byte) bool {
 	if !ok {
 		return false
 	}
+	s.taking = body
 	for d, ok := r.Next(); ok; d, ok = r.Next() {
 		m, known := s.host.Table().Get(d.Owner)
 		switch {
@@ -135,15 +136,14 @@ func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d
 		}
 		o.floor = d.Floor
 	case d.From > o.version, o.version < d.Floor && o.floor < d.Floor:
-		s.stats.Gaps++
-		s.ask(now, o, from, end, false)
+		s.missed(now, o, from, end, early{version: d.From})
 		return
 	}
-	if missing := s.applyEntries(now, o, d, r); missing {
-		s.stats.Gaps++
-		s.ask(now, o, from, end, false)
+	if gap, missing := s.applyEntries(now, o, d, r); missing {
+		s.missed(now, o, from, end, gap)
 		return
 	}
+	s.moved = true
 	if o.version >= d.Floor && d.Floor > o.floor {
 		o.floor = d.Floor
 		s.bury(o)
@@ -168,9 +168,9 @@ func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d
 	}
 }
 
-// applyEntries puts a delta's entries into a map, and takes out what the delta does not name. A part of a value may be one
-// before which another is missing.
-func (s *Store) applyEntries(now mono.Time, o *owner, d *wire.Delta, r *wire.DeltaReader) (missing bool) {
+// applyEntries puts a delta's entries into a map, and takes out what the delta does not name. It says if a part
+// of a value is missing before one that came.
+func (s *Store) applyEntries(now mono.Time, o *owner, d *wire.Delta, r *wire.DeltaReader) (gap early, missing bool) {
 	at := o.version
 	for e, ok := r.Entry(); ok; e, ok = r.Entry() {
 		if e.Version <= o.version {
@@ -178,15 +178,15 @@ func (s *Store) applyEntries(now mono.Time, o *owner, d *wire.Delta, r *wire.Del
 		}
 		if e.Part {
 			if o.version > d.To {
-				return false
+				return gap, false
 			}
 			s.sweep(now, o, at, d.To)
 			s.setVersion(o, d.To)
-			return s.takePart(now, o, &e)
+			return early{version: d.To, offset: int(e.Offset)}, s.takePart(now, o, &e)
 		}
 		s.sweep(now, o, at, e.Version-1)
 		if !s.accept(now, o, &e, string(e.Value)) {
-			return false
+			return gap, false
 		}
 		at = e.Version
 	}
@@ -194,7 +194,7 @@ func (s *Store) applyEntries(now mono.Time, o *owner, d *wire.Delta, r *wire.Del
 		s.sweep(now, o, at, d.To)
 		s.setVersion(o, d.To)
 	}
-	return false
+	return gap, false
 }
 
 // sweep takes out what is held of the versions after one, up to another.

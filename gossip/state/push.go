@@ -71,6 +71,7 @@ func (s *Store) add(l *link, i int, o *owner, p pending) {
 // Flush ends a step: what may be sent is sent. It is called after all messages of a datagram were taken, and after each
 // Set, Delete or Wake, or several of them.
 func (s *Store) Flush(now mono.Time) {
+	s.takeEarly(now)
 	for i := range s.links {
 		if l := &s.links[i]; len(l.wait) > 0 && l.due <= now && s.budget.ready(now) {
 			s.flushLink(now, i)

@@ -29,6 +29,7 @@ const streak = 4
 const (
 	maxAsks   = 256 // owners asked for at once
 	askAgain  = 200 * time.Millisecond
+	askSoon   = 20 * time.Millisecond // after a delta that others should have come before
 	askOn     = 50 * time.Millisecond // after what came last of an answer that was cut short
 	askTries  = 3
 	maxAnswer = 16 // datagrams of deltas in one answer
@@ -233,16 +234,16 @@ func (s *Store) sendMarks(now mono.Time, to member.Member, b []byte) {
 	}
 }
 
-// ask notes that a peer has more of an owner, to be asked for at once or a little later.
-func (s *Store) ask(now mono.Time, o *owner, peer member.ID, end uint64, later bool) {
-	due := now
-	if later {
+// ask notes that a peer has more of an owner, to be asked for soon; on says that the peer has just sent some.
+func (s *Store) ask(now mono.Time, o *owner, peer member.ID, end uint64, on bool) {
+	due := now.Add(askSoon)
+	if on {
 		due = now.Add(askOn)
 	}
 	r := &s.repair
 	for i := range r.asks {
 		if a := &r.asks[i]; a.owner == o.id {
-			if later {
+			if on {
 				*a = ask{owner: o.id, peer: peer, end: a.end, due: due}
 			}
 			return

@@ -9,6 +9,7 @@
 //   - owner.go: what is held of one owner, and how a delta changes it.
 //   - own.go: this node's own keys: writes, times to live, tombstones.
 //   - ring.go, push.go: a write is brought to all at once, over few links that each carry the writes of many owners.
+//   - early.go: deltas that overtook others.
 //   - delta.go: deltas as they are sent, cut to the datagram, and taken in.
 //   - repair.go, serve.go: what differs is found by fingerprint and sketch, asked for, and served.
 //
@@ -146,9 +147,14 @@ type Store struct {
 	links  []link
 	budget bucket
 	repair repair
+	early  []early
+	taking []byte // the body of Deltas that is being taken in
+	again  bool   // it was kept before
+	moved  bool   // something was taken in since takeEarly looked
 
 	opened       wire.KeyDigest // that is being written
 	buf, marks   []byte         // for reuse, as are these:
+	spare        [][]byte
 	rest, answer []pending
 	tags         []uint32
 }

@@ -22,6 +22,7 @@ var experiments = []struct {
 	{"multicast", rivals}, {"pareto", pareto},
 	{"messages", spreads}, {"reliability", reliability},
 	{"zones", zones},
+	{"state", state},
 }
 
 // speed is how fast idle clusters are simulated.

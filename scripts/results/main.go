@@ -32,7 +32,8 @@ type outcome struct {
 		Trace      string
 		Join       float64
 		Settled    []struct{ After float64 }
-		Timeline   []struct{ Up, Bytes float64 }
+		Timeline   []struct{ At, Up, Bytes float64 }
+		Keys       *keysOf
 		Violations []struct{ Checker, Text string }
 		Across     struct{ Planes map[string]float64 }
 		Messages   struct {

@@ -1,0 +1,66 @@
+package state
+
+import (
+	"slices"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+)
+
+// Datagrams overtake each other. One whose deltas do not continue what is held yet is kept for a moment: mostly what comes
+// before it is on its way.
+
+// maxEarly is how many are kept at once.
+const maxEarly = 64
+
+// early is a datagram that waits until an owner is held up to a version, and of the next value so many bytes.
+type early struct {
+	version uint64
+	offset  int
+	owner   member.ID
+	from    member.ID
+	until   mono.Time
+	body    []byte
+}
+
+// missed keeps the datagram that is being taken in, and asks for what is missing before it unless that comes soon.
+func (s *Store) missed(now mono.Time, o *owner, from member.ID, end uint64, e early) {
+	s.stats.Gaps++
+	s.ask(now, o, from, end, false)
+	if s.again { // it was kept before
+		return
+	}
+	e.owner, e.from, e.until = o.id, from, now.Add(askAgain)
+	if len(s.early) == maxEarly {
+		s.spare = append(s.spare, s.early[0].body)
+		s.early = slices.Delete(s.early, 0, 1)
+	}
+	if n := len(s.spare); n > 0 {
+		e.body, s.spare = s.spare[n-1], s.spare[:n-1]
+	}
+	e.body = append(e.body[:0], s.taking...)
+	s.early = append(s.early, e)
+}
+
+// takeEarly takes in what was kept and continues what is held now.
+func (s *Store) takeEarly(now mono.Time) {
+	for s.moved {
+		s.moved = false
+		for i := 0; i < len(s.early); i++ {
+			e := s.early[i]
+			o := s.owner(e.owner)
+			over := o == nil || e.until <= now
+			if !over && (o.version < e.version || o.version == e.version && len(o.partial.value) < e.offset) {
+				continue
+			}
+			s.early = slices.Delete(s.early, i, i+1)
+			i--
+			if !over {
+				s.again = true
+				s.takeDeltas(now, e.from, e.body)
+				s.again = false
+			}
+			s.spare = append(s.spare, e.body)
+		}
+	}
+}

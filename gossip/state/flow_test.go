@@ -1,0 +1,184 @@
+package state
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// A writer of 10,000 updates a second costs what its links carry, and readers see what is new.
+func TestFlow(t *testing.T) {
+	w := newWorld(t, 32, 5, Config{})
+	writes := 0
+	for end := w.now.Add(2 * time.Second); w.now < end; writes++ {
+		w.nodes[0].set("hot", fmt.Sprint(writes), 0)
+		w.run(100 * time.Microsecond)
+	}
+	bytes, links := w.nodes[0].bytes, len(w.nodes[0].store.links)
+	perLink := 2 * int(time.Second/(20*time.Millisecond))
+	if most := links * (perLink + 2) * 150; bytes > most {
+		t.Errorf("%d writes cost their writer %d bytes over %d links, over %d", writes, bytes, links, most)
+	}
+	for _, x := range w.nodes[1:] {
+		v, _ := x.store.Get(w.now, w.nodes[0].id(), "hot")
+		if behind := w.nodes[0].store.Version(w.nodes[0].id()) - v.Version; behind > 2000 { // 0.2 s of writes
+			t.Errorf("%s is %d writes behind", x.rec.Name, behind)
+		}
+	}
+	w.run(time.Second)
+	if what := w.equal(); what != "" {
+		t.Error(what)
+	}
+}
+
+// What a node sends of keys stays within its rate, whatever is written.
+func TestRate(t *testing.T) {
+	cfg := Config{Rate: 64 << 10}
+	w := newWorld(t, 16, 6, cfg)
+	for range 100 {
+		for i, x := range w.nodes[:4] {
+			x.set(fmt.Sprint("k", i), strings.Repeat("x", 20_000+w.rng.IntN(1000)), 0)
+		}
+		w.run(50 * time.Millisecond)
+	}
+	for _, x := range w.nodes {
+		if most := cfg.Rate*5 + cfg.Rate/8 + 4096; x.bytes > most {
+			t.Errorf("%s sent %d bytes in 5 s, over %d", x.rec.Name, x.bytes, most)
+		}
+	}
+	w.run(30 * time.Second)
+	if what := w.equal(); what != "" {
+		t.Error(what)
+	}
+}
+
+// A node with a large map does not starve those with small ones: who comes back has the small ones first.
+func TestFairness(t *testing.T) {
+	w := newWorld(t, 20, 7, Config{})
+	w.split = func(a, b int) bool { return a == 19 || b == 19 }
+	for k := range 200 {
+		w.nodes[0].set(fmt.Sprint("big", k), strings.Repeat("x", 1000), 0)
+	}
+	for _, x := range w.nodes[1:19] {
+		x.set("small", "x", 0)
+	}
+	w.run(2 * time.Second)
+	late := w.nodes[19]
+	small, before := 0, 0
+	late.told = func(c Change) {
+		if c.Key == "small" {
+			small++
+		} else if small < 18 {
+			before++
+		}
+	}
+	w.split = nil
+	w.run(10 * time.Second)
+	if what := w.equal(); what != "" {
+		t.Fatal(what)
+	}
+	if small != 18 || before > 20 {
+		t.Errorf("%d keys of the large map came before the last of %d small ones", before, small)
+	}
+}
+
+// A receiver holds what its own bounds allow, whatever it is sent.
+func TestBounds(t *testing.T) {
+	w := newWorld(t, 2, 8, Config{Total: 100_000})
+	x, y := w.nodes[0], w.nodes[1]
+	m, _ := x.table.Get(y.id())
+	for version := uint64(1); version < 400; version++ {
+		b := wire.AppendDelta(wire.BeginDeltas(nil, 0),
+			&wire.Delta{Owner: y.id(), Instance: m.Instance(), From: version - 1, To: version, Count: 1})
+		b = wire.AppendKeyEntry(b, version-1, &wire.KeyEntry{Version: version}, fmt.Sprint(version), strings.Repeat("x", 1000))
+		x.receive(y, wire.EndDeltas(b, 0))
+	}
+	if st := x.store.Stats(); st.Bytes > 100_000 || st.Refused == 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// In steady state nothing is allocated: fingerprints are compared, and deltas that bring nothing are taken.
+func TestNoAllocation(t *testing.T) {
+	w := newWorld(t, 8, 9, Config{})
+	for _, x := range w.nodes {
+		x.set("k", "v", 0)
+	}
+	w.run(2 * time.Second)
+	x, y := w.nodes[0], w.nodes[1]
+	m, _ := x.table.Get(y.id())
+	b, _, _ := y.store.appendDelta(wire.BeginDeltas(nil, 0), w.now, y.store.self(), position{}, 1000)
+	b = wire.EndDeltas(b, 0)
+	f := y.store.Fingerprint()
+	if n := testing.AllocsPerRun(100, func() {
+		x.store.Compare(w.now, m, f, true)
+		x.store.Receive(w.now, m, wire.TypeDeltas, b[wire.MessageSize:])
+		x.store.Flush(w.now)
+		_ = x.store.Deadline()
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// FuzzReceive hands a store any messages. Nothing panics, what it holds stays within bounds, and its own keys are its own.
+func FuzzReceive(f *testing.F) {
+	w := newWorld(f, 4, 1, Config{})
+	owner := w.nodes[1]
+	m, _ := owner.table.Get(owner.id())
+	d := wire.AppendDelta(wire.BeginDeltas(nil, 77), &wire.Delta{Owner: m.ID, Instance: m.Instance(), To: 3, Count: 2})
+	d = wire.AppendKeyEntry(d, 0, &wire.KeyEntry{Version: 2, TTL: 9}, "a", "b")
+	f.Add(uint8(2), wire.EndDeltas(wire.AppendKeyEntry(d, 2, &wire.KeyEntry{Version: 3, Deleted: true}, "c", ""), 0)[wire.MessageSize:])
+	d = wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: m.ID, Instance: m.Instance(), Floor: 9, Count: 1})
+	f.Add(uint8(2), wire.EndDeltas(wire.AppendKeyEntry(d, 0, &wire.KeyEntry{Version: 1, Part: true, Total: 5}, "c", "ab"), 0)[wire.MessageSize:])
+	k := wire.AppendKeyMark(wire.BeginKeyDigest(nil, wire.KeyDigest{Reply: true}), &wire.KeyMark{Owner: m.ID, Instance: m.Instance(), Offset: 3, Part: 1})
+	f.Add(uint8(1), wire.EndKeyDigest(k, 0)[wire.MessageSize:])
+	f.Add(uint8(0), wire.AppendKeySketch(nil, &wire.View{Count: 2}, make([]uint64, 48))[wire.MessageSize:])
+	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
+		if len(body) > wire.DefaultMTU {
+			return
+		}
+		w := newWorld(t, 4, 1, Config{})
+		for i, x := range w.nodes {
+			x.set("k", strings.Repeat("v", 1500*i), 0)
+			x.set("gone", "", 0)
+			x.unset("gone")
+		}
+		w.run(50 * time.Millisecond)
+		x := w.nodes[0]
+		from, _ := x.table.Get(w.nodes[2].id())
+		for range 2 {
+			x.store.Receive(w.now, from, wire.TypeKeySketch+wire.Type(kind%3), body)
+			x.store.Flush(w.now)
+		}
+		w.run(time.Second)
+		if v, ok := x.store.Get(w.now, x.id(), "k"); !ok || v.Version != 1 || x.store.Version(x.id()) != 3 {
+			t.Error("a message changed this node's own keys")
+		}
+		bytes := 0
+		for _, o := range x.store.owners {
+			size, dead := 0, 0
+			last := uint64(0)
+			for _, h := range o.items {
+				it := h.Value()
+				if it.version <= last {
+					t.Error("items are not in order")
+				}
+				last = it.version
+				size += it.cost()
+				if it.deleted {
+					dead++
+				}
+			}
+			if size != o.size || dead != o.dead || size > 2*MaxNode {
+				t.Errorf("%d bytes and %d tombstones, counted as %d and %d", size, dead, o.size, o.dead)
+			}
+			bytes += size
+		}
+		if bytes != x.store.bytes {
+			t.Errorf("%d bytes, counted as %d", bytes, x.store.bytes)
+		}
+	})
+}
