@@ -126,24 +126,25 @@ func (s *Store) takeDeltas(now mono.Time, from member.ID, body []byte) bool {
 // takeDelta takes in a delta if it continues what is held of its owner, passes on what came along the ring, and asks for
 // what is missing.
 func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d *wire.Delta, r *wire.DeltaReader) {
-	before := o.version
+	before, held := o.version, len(o.partial.value)
 	switch {
-	case o.version < d.Floor && o.floor < d.Floor && d.From == 0:
+	case !o.knows(d.Floor) && d.From == 0:
 		if o.version > 0 { // what was deleted meanwhile cannot be told: all anew, and what is not named goes
 			s.stats.Resets++
 			s.setVersion(o, 0)
 			o.partial = partial{}
 		}
 		o.floor = d.Floor
-	case d.From > o.version, o.version < d.Floor && o.floor < d.Floor:
-		s.missed(now, o, from, end, early{version: d.From})
+	case d.From > o.version, !o.knows(d.Floor):
+		s.missed(now, o, from, end, early{version: d.From, floor: d.Floor})
 		return
 	}
-	if gap, missing := s.applyEntries(now, o, d, r); missing {
+	gap, missing := s.applyEntries(now, o, d, r)
+	s.moved = s.moved || o.version > before || len(o.partial.value) > held
+	if missing {
 		s.missed(now, o, from, end, gap)
 		return
 	}
-	s.moved = true
 	if o.version >= d.Floor && d.Floor > o.floor {
 		o.floor = d.Floor
 		s.bury(o)

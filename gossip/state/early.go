@@ -13,13 +13,16 @@ import (
 // maxEarly is how many are kept at once.
 const maxEarly = 64
 
-// early is a datagram that waits until an owner is held up to a version, and of the next value so many bytes.
+// early is a datagram that waits until an owner is held up to a version, and of the next value so many bytes, and what was
+// deleted up to the floor is known.
 type early struct {
 	version uint64
 	offset  int
+	floor   uint64
 	owner   member.ID
 	from    member.ID
 	until   mono.Time
+	met     bool // it is
 	body    []byte
 }
 
@@ -27,13 +30,15 @@ type early struct {
 func (s *Store) missed(now mono.Time, o *owner, from member.ID, end uint64, e early) {
 	s.stats.Gaps++
 	s.ask(now, o, from, end, false)
-	if s.again { // it was kept before
+	if a := s.again; a != nil { // it was kept before, and waits for something else now
+		if a.owner == o.id {
+			a.version, a.offset, a.floor, a.met = e.version, e.offset, e.floor, false
+		}
 		return
 	}
 	e.owner, e.from, e.until = o.id, from, now.Add(askAgain)
 	if len(s.early) == maxEarly {
-		s.spare = append(s.spare, s.early[0].body)
-		s.early = slices.Delete(s.early, 0, 1)
+		s.dropEarly(0)
 	}
 	if n := len(s.spare); n > 0 {
 		e.body, s.spare = s.spare[n-1], s.spare[:n-1]
@@ -47,20 +52,25 @@ func (s *Store) takeEarly(now mono.Time) {
 	for s.moved {
 		s.moved = false
 		for i := 0; i < len(s.early); i++ {
-			e := s.early[i]
+			e := &s.early[i]
 			o := s.owner(e.owner)
+			e.met = o != nil && o.knows(e.floor) &&
+				(o.version > e.version || o.version == e.version && len(o.partial.value) >= e.offset)
 			over := o == nil || e.until <= now
-			if !over && (o.version < e.version || o.version == e.version && len(o.partial.value) < e.offset) {
-				continue
-			}
-			s.early = slices.Delete(s.early, i, i+1)
-			i--
-			if !over {
-				s.again = true
+			if e.met && !over {
+				s.again = e
 				s.takeDeltas(now, e.from, e.body)
-				s.again = false
+				s.again = nil
 			}
-			s.spare = append(s.spare, e.body)
+			if e.met || over {
+				s.dropEarly(i)
+				i--
+			}
 		}
 	}
+}
+
+func (s *Store) dropEarly(i int) {
+	s.spare = append(s.spare, s.early[i].body)
+	s.early = slices.Delete(s.early, i, i+1)
 }

@@ -55,6 +55,9 @@ type lapse struct {
 // hash is the owner's part of the fingerprint.
 func (o *owner) hash() uint64 { return mix(uint64(o.id) + mix(uint64(o.instance)<<32^o.version)) }
 
+// knows says whether what was deleted up to a floor is gone here too.
+func (o *owner) knows(floor uint64) bool { return o.version >= floor || o.floor >= floor }
+
 // after returns the position of the first item above a version.
 func (o *owner) after(version uint64) int {
 	lo, hi := 0, len(o.items)

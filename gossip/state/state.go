@@ -149,7 +149,7 @@ type Store struct {
 	repair repair
 	early  []early
 	taking []byte // the body of Deltas that is being taken in
-	again  bool   // it was kept before
+	again  *early // it was kept before as this
 	moved  bool   // something was taken in since takeEarly looked
 
 	opened       wire.KeyDigest // that is being written
