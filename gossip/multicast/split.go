@@ -21,6 +21,9 @@ const (
 func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 	places := r.ring.All()
 	lo, hi := within(places, s)
+	if lo == hi { // nobody lives there: this node has left, and the others too
+		return
+	}
 	few := hi-lo <= direct
 	if few && places[hi-1].Zone() != places[lo].Zone() { // zones are told apart first
 		few = false

@@ -220,7 +220,7 @@ func (s *Store) accept(now mono.Time, o *owner, e *wire.KeyEntry, value string) 
 	for k := len(o.items) - 1; k >= 0; k-- {
 		if old = o.items[k].Value(); old.key == string(e.Key) { // no allocation
 			i, it.key = k, old.key
-			_, shown = o.value(now, k)
+			shown = !old.deleted // what has lapsed too: if nobody has said so yet, this does
 			break
 		}
 	}

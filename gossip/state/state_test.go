@@ -65,3 +65,21 @@ func TestRepair(t *testing.T) {
 		}
 	}
 }
+
+// That a key lapsed is told once, and told: whether the reader's clock comes first, or the owner's word, or that word at
+// the very moment at which the key lapses here too.
+func TestLapseIsToldOnce(t *testing.T) {
+	for _, word := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond} {
+		w := newWorld(t, 2, 1, Config{})
+		var told []string
+		w.nodes[1].told = func(c Change) { told = append(told, fmt.Sprint(c.Key, " ", c.Gone)) }
+		w.delay = 0
+		w.nodes[0].set("k", "v", 300*time.Millisecond)
+		w.run(100 * time.Millisecond)
+		w.delay = word
+		w.run(time.Second)
+		if want := "[k false k true]"; fmt.Sprint(told) != want {
+			t.Errorf("word takes %s: told %v, want %s", word, told, want)
+		}
+	}
+}
