@@ -96,7 +96,7 @@ const (
 	// LeaveDone tells that the others were told of the leave; the node has stopped.
 	LeaveDone
 	// MemberUnreachable and MemberReachable tell of a live member that this node cannot reach, while too few others can
-	// be asked about it. The others are not told.
+	// be asked about it, or while its zone is silent. The others are not told.
 	MemberUnreachable
 	MemberReachable
 	// Isolated and Reunited tell that this node hears from next to nobody, and fails nobody for it, or hears again.
@@ -114,6 +114,11 @@ const (
 	// KeysReset tells that all that was held of a member's keys is void, since it began a new life or is forgotten; what it
 	// writes from now on is told by KeyChanged.
 	KeysReset
+	// ZoneUnreachable tells that nobody of a whole other zone is heard, and ZoneRecovered that somebody is again: once, beside
+	// MemberUnreachable and MemberReachable for each of its live members. They are not failed before inquest.Config.ZoneGrace
+	// is over.
+	ZoneUnreachable
+	ZoneRecovered
 )
 
 // Event is something that a node tells.
@@ -123,6 +128,7 @@ type Event struct {
 	Message Message       // for MessageDelivered
 	Lost    Lost          // for MessagesLost
 	Spread  Spread        // for MessageSpread
+	Zone    SilentZone    // for ZoneUnreachable and ZoneRecovered: with the live members that it has then
 	Key     KeyEvent      // for KeyChanged and KeysReset
 	Err     error         // for Refused and Conflicted
 }

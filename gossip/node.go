@@ -339,10 +339,14 @@ func (h host) Forget(_ Time, id member.ID) {
 }
 
 func (h host) Unreachable(_ Time, id member.ID, on bool) {
-	h.n.private.setUnreachable(id, on)
-	if m, ok := h.n.table.Get(id); ok && m.State.Live() {
-		h.n.tell(pick(on, MemberUnreachable, MemberReachable), m)
-	}
+	h.n.unreachable(id, on)
+}
+
+func (h host) Silent(_ Time, zone uint16, on bool) { h.n.silent(zone, on) }
+
+func (h host) Spread(_ Time, key uint64, message []byte) {
+	h.n.shares.rumors.SetRounds(h.n.rounds())
+	h.n.shares.rumors.Put(h.n.now, rumor.Item{Key: key, Data: message})
 }
 
 func (h host) Isolated(_ Time, on bool) {

@@ -3,8 +3,10 @@ package gossip
 import (
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/topology"
 )
 
 // This file is what a node holds of others in private: what its detector sees, the table does not say, and nobody else is
@@ -12,6 +14,7 @@ import (
 
 // private is of members that are live in the table; a change of state or life ends it.
 type private struct {
+	silent      []SilentZone // each once, the last to fall silent at the end
 	isolated    bool
 	unreachable []member.ID // in order; the detector bounds how many
 }
@@ -19,7 +22,31 @@ type private struct {
 // Isolated says whether the node hears from next to nobody, and therefore fails nobody.
 func (n *Node) Isolated() bool { return n.private.isolated }
 
-// Unreachable goes through the live members that this node cannot reach, while too few others can be asked about them.
+// SilentZone is another zone, the first part of the path, of which nobody is heard in this node's zone.
+type SilentZone struct {
+	key     uint16
+	Name    string
+	Members int // that it had
+	Since   Time
+}
+
+// SilentZones goes through the zones that are silent from here.
+func (n *Node) SilentZones() iter.Seq[SilentZone] { return slices.Values(n.private.silent) }
+
+// Reach returns how many members the cluster has, as far as this node knows, and how many of them it can reach, itself
+// included. The cluster is all but those who left: who fails is of it until it is forgotten, since it may live on the other
+// side of a cut. So two sides that do not see each other never both have more than half.
+func (n *Node) Reach() (reachable, of int) {
+	for m := range n.table.All() {
+		if m.State != member.Left {
+			of++
+		}
+	}
+	return n.table.Live() - len(n.private.unreachable), of
+}
+
+// Unreachable goes through the live members that this node cannot reach, while too few others can be asked about them, or
+// while their zone is silent.
 func (n *Node) Unreachable() iter.Seq[member.ID] { return slices.Values(n.private.unreachable) }
 
 // IsUnreachable says whether a member is one of them.
@@ -28,13 +55,48 @@ func (n *Node) IsUnreachable(id member.ID) bool {
 	return found
 }
 
-func (p *private) setUnreachable(id member.ID, on bool) {
+// setUnreachable says whether that is new.
+func (p *private) setUnreachable(id member.ID, on bool) bool {
 	i, found := slices.BinarySearch(p.unreachable, id)
 	switch {
 	case on && !found:
 		p.unreachable = slices.Insert(p.unreachable, i, id)
 	case !on && found:
 		p.unreachable = slices.Delete(p.unreachable, i, i+1)
+	}
+	return on != found
+}
+
+// silent takes in that a zone is silent, or is heard again: its members are unreachable with it. Who of them is dead is
+// found out when the zone's grace is over, or when others of it are heard.
+func (n *Node) silent(zone uint16, on bool) {
+	z := SilentZone{key: zone, Since: n.now}
+	p := &n.private
+	var ids []member.ID
+	for m := range n.table.All() {
+		if topology.PlaceOf(&m).Zone() == zone {
+			z.Name, _, _ = strings.Cut(m.Handle.Value().Zone, "/")
+			if m.State.Live() {
+				ids = append(ids, m.ID)
+			}
+		}
+	}
+	z.Members = len(ids)
+	p.silent = slices.DeleteFunc(p.silent, func(x SilentZone) bool { return x.key == zone })
+	if on {
+		p.silent = append(p.silent, z)
+	}
+	n.out.Events = append(n.out.Events, Event{Kind: pick(on, ZoneUnreachable, ZoneRecovered), Zone: z})
+	slices.Sort(ids)
+	for _, id := range ids {
+		n.unreachable(id, on)
+	}
+}
+
+// unreachable takes in that a member cannot be reached, or can again.
+func (n *Node) unreachable(id member.ID, on bool) {
+	if m, ok := n.table.Get(id); n.private.setUnreachable(id, on && ok && m.State.Live()) && ok && m.State.Live() {
+		n.tell(pick(on, MemberUnreachable, MemberReachable), m)
 	}
 }
 

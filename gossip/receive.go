@@ -117,7 +117,8 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
 		return true
 	}
 	switch t {
-	case wire.TypePing, wire.TypeAck, wire.TypePingReq, wire.TypeNack, wire.TypeLease, wire.TypeInquiry, wire.TypeFinding, wire.TypeCounters:
+	case wire.TypePing, wire.TypeAck, wire.TypePingReq, wire.TypeNack, wire.TypeLease, wire.TypeInquiry, wire.TypeFinding, wire.TypeCounters,
+		wire.TypeSilence:
 		n.detector.Receive(n.now, peer, t, body)
 	case wire.TypeFingerprint:
 		return n.takeFingerprint(peer, body)

@@ -30,7 +30,7 @@ func planeOf(t wire.Type) plane {
 	switch {
 	case t == wire.TypeFingerprint || t >= 0x10 && t <= 0x15:
 		return repairs
-	case t == wire.TypeUpdate || t == wire.TypeRecord || t == wire.TypeAlarm || t == wire.TypeEvidence || t == wire.TypeMistaken:
+	case t == wire.TypeUpdate || t == wire.TypeRecord || t == wire.TypeAlarm || t == wire.TypeSilence || t == wire.TypeEvidence || t == wire.TypeMistaken:
 		return news
 	case t <= wire.TypeNack || t == wire.TypeLease || t == wire.TypeInquiry || t == wire.TypeFinding || t == wire.TypeCounters:
 		return probes

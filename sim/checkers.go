@@ -28,14 +28,15 @@ type Bounds struct {
 }
 
 func (b Bounds) withDefaults(o *Options) Bounds {
+	hold := o.zoneGrace()
 	if b.Refute == 0 {
 		b.Refute = 10 * time.Second
 	}
 	if b.Detect == 0 {
-		b.Detect = time.Minute
+		b.Detect = time.Minute + hold
 	}
 	if b.Converge == 0 {
-		b.Converge = 75 * time.Second // seeds are dialled again each minute: two who lost each other meet there
+		b.Converge = 75*time.Second + hold // seeds are dialled again each minute: two who lost each other meet there
 	}
 	if b.Message == 0 {
 		b.Message = 2 * time.Second

@@ -36,6 +36,8 @@ const (
 	Kept                          // Node holds version Seq of key Text of Member's life After.Gen, of hash Hash; Told: it is gone
 	Voided                        // Node holds nothing of Member's keys any more
 	Held                          // Hash is that of all keys that Node holds
+	ZoneLost                      // Node was told that a zone is silent as a whole; Text is its name
+	ZoneBack                      // Node was told that it is heard again
 	Gauge                         // Node's queue or table Text holds Count, of at most Seq
 )
 

@@ -23,6 +23,9 @@ type meter struct {
 	troubled map[int32]gossip.Time // since when, those in trouble
 	absences []absence
 
+	silences *Silences // nil without any
+	silent   []int     // zones that each process was told were silent
+
 	falseSuspicions, falseFailures, falseAtHealthy int
 	liveFailures, liveSameSide                     int
 	revived                                        int
@@ -77,6 +80,8 @@ func (m *meter) take(o *Obs) {
 			c.until = o.At
 			delete(m.dead, o.Node)
 		}
+	case ZoneLost, ZoneBack:
+		m.zone(o)
 	case Delivered, Copied:
 		m.message(o)
 	case Troubled:

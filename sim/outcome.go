@@ -51,6 +51,9 @@ const (
 	Revived    = "dead_revived"                //
 	Living     = "live_failures"               //
 	SameSide   = "live_failures_same_side"     //
+	ZonesTold  = "zones_told_silent"           // of each process: of how many silences of zones it was told
+	ZoneTold   = "zone_told_seconds"           // of each silence told, at one process: on the scenario's clock
+	ZoneHeard  = "zone_heard_seconds"          // of each end of one
 	BytesRate  = "node_bytes_per_second"       // of each node: sent, with headers
 	PacketRate = "node_packets_per_second"     //
 )
@@ -80,6 +83,11 @@ func Summarized(o Options, period time.Duration, runs []*Report, details []*Deta
 		d := details[i]
 		if r.Across != nil {
 			add(ZoneRate, r.Across.Zone.Mean)
+		}
+		if s := r.Silences; s != nil {
+			add(ZonesTold, s.Each...)
+			add(ZoneTold, s.Told...)
+			add(ZoneHeard, s.Heard...)
 		}
 		add(BytesRate, d.Bytes...)
 		add(PacketRate, d.Packets...)

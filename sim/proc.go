@@ -283,6 +283,11 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		o.Kind = Welcomed
 	case gossip.Refused:
 		o.Kind = Refused
+	case gossip.ZoneUnreachable, gossip.ZoneRecovered:
+		o.Kind, o.Text, o.Member = ZoneLost, e.Zone.Name, -1
+		if e.Kind == gossip.ZoneRecovered {
+			o.Kind = ZoneBack
+		}
 	default:
 		o.Kind, o.Told, o.Member = Saw, true, w.memberOf(e.Member.ID)
 		o.After = holding(&e.Member)

@@ -28,8 +28,9 @@ type Report struct {
 	Crashes  Detection  `json:"crashes"`
 	Messages Multicast  `json:"messages"`
 	Traffic  Load       `json:"traffic"`
-	Across   *Across    `json:"across,omitempty"` // with several zones
-	Keys     *Keys      `json:"keys,omitempty"`   // if any were written
+	Across   *Across    `json:"across,omitempty"`   // with several zones
+	Silences *Silences  `json:"silences,omitempty"` // of whole zones, if any were told
+	Keys     *Keys      `json:"keys,omitempty"`     // if any were written
 
 	FalseSuspicions int `json:"false_suspicions"` // of members up and out of trouble, by observer
 	FalseFailures   int `json:"false_failures"`   // the same, at all observers
@@ -142,6 +143,7 @@ func (w *World) report() *Report {
 		Simulated: seconds(span(w.now)), Events: w.events,
 		Join: w.settlings[0].After, Settled: w.settlings[1:],
 		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w), Across: m.acrossZones(w), Keys: w.rec.keys.report(w),
+		Silences:        m.silencesIn(w),
 		FalseSuspicions: m.falseSuspicions, FalseFailures: m.falseFailures, FalseAtHealthy: m.falseAtHealthy,
 		DeadRevived:  m.revived,
 		LiveFailures: m.liveFailures, LiveSameSide: m.liveSameSide,

@@ -46,6 +46,7 @@ func Draw(seed uint64) Options {
 		at := swarmFaults/2 + time.Duration(i)*(swarmFaults/2+swarmQuiet-5*time.Second)
 		o.Actions = append(o.Actions, Action{At: at, Do: Publish, Who: Any(1)})
 	}
+	o.Gossip.Inquest.ZoneGrace = 10 * time.Second // less than the second part
 	o.Gossip.Detector = pick(d, gossip.SWIM, gossip.INQUEST, gossip.SWIM, gossip.INQUEST, gossip.HEARTBEAT, gossip.ACCRUAL)
 	return o
 }

@@ -160,6 +160,10 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 		text = fmt.Sprintf("holds nothing of n%d's keys", t.w.memberOf(e.Key.Owner))
 	case e.Kind == gossip.MessageDelivered:
 		text = fmt.Sprintf("gets message %d of n%d", e.Message.Seq, t.w.memberOf(e.Message.Origin))
+	case e.Kind == gossip.ZoneUnreachable:
+		text = fmt.Sprintf("hears nobody of zone %s, %d members", e.Zone.Name, e.Zone.Members)
+	case e.Kind == gossip.ZoneRecovered:
+		text = fmt.Sprintf("hears of zone %s again", e.Zone.Name)
 	case e.Member.ID != 0:
 		text = fmt.Sprintf("sees that %s %s (%s)", e.Member.Name(), text, holding(&e.Member))
 	case e.Err != nil:

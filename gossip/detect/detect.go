@@ -107,6 +107,12 @@ type Court interface {
 	// Unreachable tells this node's user, and nobody else, that a live member cannot be reached from here and that too
 	// few others can be asked about it, or that it is reached again.
 	Unreachable(now mono.Time, id member.ID, on bool)
+	// Spread has a message of the detector's told to all members, as news is; the next one of a key takes its place. The
+	// bytes are kept.
+	Spread(now mono.Time, key uint64, message []byte)
+	// Silent tells this node's user that a whole other zone is silent from here, or is heard again; both are spread in this
+	// zone by Spread.
+	Silent(now mono.Time, zone uint16, on bool)
 	// Isolated tells this node's user that it hears from next to nobody, and so fails nobody, or that it does again.
 	Isolated(now mono.Time, on bool)
 }

@@ -25,12 +25,13 @@ type alarm struct {
 
 	shown       bool // to the user
 	unreachable bool
+	held        bool // condemned, or unreachable, while nobody of its zone is heard
 }
 
 // restart forgets all that is held against the member.
 func (a *alarm) restart() {
 	if a.barred == 0 {
-		a.start, a.next, a.resend, a.pings, a.kernel, a.jury = mono.Never, 0, 0, 0, kernel{}, jury{}
+		a.start, a.next, a.resend, a.pings, a.kernel, a.jury, a.held = mono.Never, 0, 0, 0, kernel{}, jury{}, false
 	}
 }
 
@@ -117,7 +118,7 @@ func (d *Detector) stepAlarms(now mono.Time) {
 func (d *Detector) step(now mono.Time, a *alarm) {
 	a.start = min(a.start, now)
 	age := now.Sub(a.start)
-	if !d.cfg.NoJury && !a.jury.convened() && (a.kernel.denied() || a.resend <= now &&
+	if !d.cfg.NoJury && !a.jury.convened() && !d.waits(now, a) && (a.kernel.denied() || a.resend <= now &&
 		(a.pings >= d.way(a.peer.ID).attempts(&d.cfg) || a.pings >= 3 && age >= d.cfg.Grace/2)) {
 		d.convene(now, a)
 	}
@@ -150,5 +151,8 @@ func (d *Detector) show(now mono.Time, a *alarm, age time.Duration) {
 	if !a.unreachable && a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() {
 		a.unreachable = true
 		d.host.Unreachable(now, a.peer.ID, true)
+	}
+	if a.unreachable && d.mute(a) {
+		d.hold(now, a)
 	}
 }

@@ -8,6 +8,9 @@ const (
 	LoneGrace    = 3
 )
 
+// DefaultZoneGrace is what the members of a silent zone are granted: a cut cable is mended, and a thousand crashes are rare.
+const DefaultZoneGrace = 2 * time.Minute
+
 // Config is how Inquest examines. The zero value of each field means its default, which is right for a LAN. Every part
 // can be switched off, so that its worth can be measured.
 type Config struct {
@@ -15,6 +18,7 @@ type Config struct {
 	Watch      int           // members that a node pings in turn, 1 to MaxWatch; default 8
 	Grace      time.Duration // silence that is granted a member; a crash is known about 0.35 s later; default DefaultGrace
 	StallGrace time.Duration // the same while its host still takes connections; default 10 s, at least Grace
+	ZoneGrace  time.Duration // the same for the members of a zone that is silent as a whole; default DefaultZoneGrace, less than 0: none
 	Jury       int           // jurors of one case, 1 to MaxJury; default 7
 	MinRTO     time.Duration // the least time that an answer is given; default 50 ms
 	MaxRTO     time.Duration // the most; default 1 s
@@ -37,7 +41,7 @@ const (
 	maxCases  = 1024 // members that this node examines for others
 	maxAskers = 4    // who are told of a juror's word at once; the others ask
 	maxFlaps  = 256  // members that came back lately
-	maxAbroad = 64   // other zones of which is known how long answers take
+	maxAbroad = 64   // other zones of which is known how long answers take, and which are silent
 )
 
 func (c Config) withDefaults() Config {
@@ -51,6 +55,9 @@ func (c Config) withDefaults() Config {
 		if *f.v <= 0 {
 			*f.v = f.d
 		}
+	}
+	if c.ZoneGrace == 0 {
+		c.ZoneGrace = DefaultZoneGrace
 	}
 	if c.Watch <= 0 {
 		c.Watch = 8

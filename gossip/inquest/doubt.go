@@ -18,20 +18,25 @@ const manySilent = 3
 // braked is the storm brake: it says whether a juror should wait for a little more. In the end it votes: a storm may be
 // true.
 func (d *Detector) braked(now mono.Time, c *inquest) bool {
-	return !d.cfg.NoStormBrake && now < c.start.Add(4*d.cfg.Grace) && d.silent(now, manySilent) >= manySilent
+	return !d.cfg.NoStormBrake && now < c.start.Add(4*d.cfg.Grace) && d.silent(now, manySilent, c.peer.ID) >= manySilent
 }
 
 // silent counts the members that answer neither this node nor, by their kernels, for themselves; it counts up to a number.
-func (d *Detector) silent(now mono.Time, most int) (n int) {
+// With several zones those count that are of the same as a member: that another zone is silent is no reason to doubt what
+// is seen of this one. Those of a zone that is silent as a whole are not this node's fault.
+func (d *Detector) silent(now mono.Time, most int, like member.ID) (n int) {
+	other := func(id member.ID) bool {
+		return like != 0 && id != like && d.ring.Mixed() && d.zoneOf(id) != d.zoneOf(like)
+	}
 	for i := range d.alarms {
 		a := &d.alarms[i]
-		if n < most && a.barred == 0 && a.pings >= d.way(a.peer.ID).attempts(&d.cfg) && a.kernel.quiet() {
+		if n < most && a.barred == 0 && !a.held && !other(a.peer.ID) && a.pings >= d.way(a.peer.ID).attempts(&d.cfg) && a.kernel.quiet() {
 			n++
 		}
 	}
 	for i := range d.cases {
 		c := &d.cases[i]
-		if n < most && c.word != wire.WordAcquit && c.pings >= d.way(c.peer.ID).attempts(&d.cfg) && c.kernel.quiet() && d.alarmOf(c.peer.ID) < 0 {
+		if n < most && c.word != wire.WordAcquit && !other(c.peer.ID) && c.pings >= d.way(c.peer.ID).attempts(&d.cfg) && c.kernel.quiet() && d.alarmOf(c.peer.ID) < 0 {
 			n++
 		}
 	}

@@ -10,7 +10,7 @@
 // One file holds one rule: watch.go pings with a promise; alarm.go is what happens when an answer is missed; jury.go asks
 // others; juror.go is asked by others; verdict.go counts the votes; evidence.go has the host's kernel testify; doubt.go
 // is when not to believe oneself, and damps members that come and go; path.go knows how long answers take and how many
-// are lost; zones.go is who watches and who examines across zones.
+// are lost; zones.go is who watches and who examines across zones; silence.go is a zone that is silent as a whole.
 package inquest
 
 import (
@@ -43,6 +43,7 @@ type Detector struct {
 	alarms   []alarm   // members that do not answer this node
 	cases    []inquest // members that this node examines for others
 	flaps    []flap
+	silences []silence // other zones that are silent, or were
 	examined mono.Time // the last time that somebody else's word raised an alarm
 	isolated bool
 	health   int
@@ -100,6 +101,10 @@ func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []
 		if m, ok := wire.ReadInquiry(body); ok {
 			d.inquired(now, from, m)
 		}
+	case wire.TypeSilence:
+		if m, ok := wire.ReadSilence(body); ok {
+			d.toldOf(now, m)
+		}
 	case wire.TypeFinding:
 		if m, ok := wire.ReadFinding(body); ok {
 			d.found(now, from, m)
@@ -109,6 +114,9 @@ func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []
 
 // Heard ends every doubt about whoever sent a datagram: it lives.
 func (d *Detector) Heard(now mono.Time, from detect.Peer) {
+	if len(d.alarms)+len(d.silences) > 0 {
+		d.heardOf(now, from.ID)
+	}
 	if i := d.alarmOf(from.ID); i >= 0 && d.alarms[i].peer.Instance == from.Instance {
 		d.answered(now, i)
 	}
@@ -166,6 +174,9 @@ func (d *Detector) Stalled(gap time.Duration) {
 	}
 	for i := range d.cases {
 		d.cases[i].shift(gap)
+	}
+	for i := range d.silences {
+		d.silences[i].since = d.silences[i].since.Add(gap)
 	}
 	d.due = 0
 }

@@ -71,7 +71,7 @@ func (d *Detector) rank(now mono.Time, a *alarm) {
 		switch b := d.best(a, key, len(zone), func(i int) member.ID { return zone[i].ID }); {
 		case zone[0].Zone() == topology.PlaceOf(&accused).Zone():
 			home = b
-		case len(b) > 0:
+		case len(b) > 0 && !d.isSilent(zone[0].Zone()):
 			others = append(others, b)
 		}
 	}

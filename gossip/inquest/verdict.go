@@ -34,6 +34,9 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 	if (len(votes) < enough || enough == 0 || d.cfg.NoJury) && !d.judgeAlone(now, a, seats) {
 		return false
 	}
+	if d.spared(now, a, votes) {
+		return false
+	}
 	e := detect.Evidence{
 		Accuser: d.host.Self(), Cause: a.kernel.cause(), Pings: a.pings, Span: now.Sub(a.start), Votes: votes,
 	}

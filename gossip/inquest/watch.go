@@ -40,8 +40,9 @@ const changeEvery = 8
 func (d *Detector) ping(now mono.Time) {
 	d.tick = max(d.tick.Add(d.cfg.Period), now.Add(d.cfg.Period/2)) // in step with the promises, even after a late turn
 	d.watchOneMore(now)
+	d.repeatSilences(now)
 	d.checkIsolation(now)
-	d.health = d.silent(now, 8)
+	d.health = d.silent(now, 8, 0)
 	if len(d.watched) == 0 {
 		return
 	}

@@ -63,6 +63,8 @@ type node struct {
 
 	alarms, unreachable map[int]bool
 	isolated            bool
+	silent              map[uint16]bool
+	told                int // of zones that fell silent
 	connects            int
 }
 
@@ -164,6 +166,7 @@ func (w *world) run(d time.Duration) {
 func (x *node) start() {
 	x.table, x.up, x.hostUp, x.waiting = member.Table{}, true, true, nil
 	x.alarms, x.unreachable, x.isolated = map[int]bool{}, map[int]bool{}, false
+	x.silent, x.told = map[uint16]bool{}, 0
 	x.ring = topology.NewRing(&x.table)
 	x.d = New(x.w.cfg, x, x.w.now)
 	x.last = x.w.now
@@ -267,13 +270,26 @@ func (w *world) delay(from, to int) (far time.Duration) {
 
 // What follows is detect.Court.
 
-func (x *node) Self() member.ID                               { return id(x.i) }
-func (x *node) Table() *member.Table                          { return &x.table }
-func (x *node) Ring() *topology.Ring                          { return x.ring }
-func (x *node) Rand() *rand.Rand                              { return x.rng }
-func (x *node) Suspect(mono.Time, member.ID)                  { x.w.t.Error("Inquest suspects nobody in public") }
-func (x *node) Fail(_ mono.Time, id member.ID)                { x.w.t.Error("Inquest gives no evidence") }
-func (x *node) Isolated(_ mono.Time, on bool)                 { x.isolated = on }
+func (x *node) Self() member.ID                { return id(x.i) }
+func (x *node) Table() *member.Table           { return &x.table }
+func (x *node) Ring() *topology.Ring           { return x.ring }
+func (x *node) Rand() *rand.Rand               { return x.rng }
+func (x *node) Suspect(mono.Time, member.ID)   { x.w.t.Error("Inquest suspects nobody in public") }
+func (x *node) Fail(_ mono.Time, id member.ID) { x.w.t.Error("Inquest gives no evidence") }
+func (x *node) Isolated(_ mono.Time, on bool)  { x.isolated = on }
+func (x *node) Silent(_ mono.Time, zone uint16, on bool) {
+	x.silent[zone] = on
+	if on {
+		x.told++
+	}
+}
+func (x *node) Spread(now mono.Time, _ uint64, message []byte) {
+	for _, y := range x.w.nodes {
+		if y != x && x.w.zoneOf(y.i) == x.w.zoneOf(x.i) {
+			x.Send(now, x.w.peer(y.i), message)
+		}
+	}
+}
 func (x *node) Unreachable(_ mono.Time, m member.ID, on bool) { x.unreachable[x.w.indexOf(m)] = on }
 func (x *node) Alarm(_ mono.Time, m member.ID, on bool)       { x.alarms[x.w.indexOf(m)] = on }
 

@@ -23,7 +23,10 @@ const (
 
 // zoneOf returns the zone of a member.
 func (d *Detector) zoneOf(id member.ID) uint16 {
-	m, _ := d.host.Table().Get(id)
+	m, ok := d.host.Table().Get(id)
+	if !ok {
+		return 0
+	}
 	return topology.PlaceOf(&m).Zone()
 }
 
@@ -37,7 +40,8 @@ func (d *Detector) own() []topology.Place { return d.ring.Zone(d.zoneOf(d.host.S
 
 // abroad is what is known of the ways to another zone.
 type abroad struct {
-	zone uint16
+	zone  uint16
+	heard mono.Time // a datagram of any of its members, while there were alarms
 	path
 }
 
@@ -47,10 +51,13 @@ func (d *Detector) way(id member.ID) *path {
 	if !d.far(id) {
 		return &d.path
 	}
-	z := d.zoneOf(id)
+	return &d.abroadOf(d.zoneOf(id)).path
+}
+
+func (d *Detector) abroadOf(z uint16) *abroad {
 	for i := range d.abroad {
 		if d.abroad[i].zone == z {
-			return &d.abroad[i].path
+			return &d.abroad[i]
 		}
 	}
 	x := abroad{zone: z}
@@ -61,7 +68,7 @@ func (d *Detector) way(id member.ID) *path {
 		}
 	}
 	d.abroad = append(d.abroad, x)
-	return &d.abroad[len(d.abroad)-1].path
+	return &d.abroad[len(d.abroad)-1]
 }
 
 // near draws a member of this node's zone other than those excluded.

@@ -113,7 +113,7 @@ func TestCrashInAZone(t *testing.T) {
 func TestSilentZone(t *testing.T) {
 	for seed := range uint64(3) {
 		for _, sizes := range [][]int{{30, 30, 30}, {3, 20, 20}, {1, 9, 12}, {2, 2, 2}} {
-			w := newWorldOf(t, sizes, seed, Config{})
+			w := newWorldOf(t, sizes, seed, Config{ZoneGrace: -1})
 			w.isolate(0)
 			took := w.until(40*time.Second, "the zone that was cut off is failed", func() bool {
 				for _, i := range w.members(0) {
@@ -147,7 +147,7 @@ func TestCutBetweenTwoZones(t *testing.T) {
 
 // When those who hold the links to a zone crash, others hold them at once, and a zone that falls silent then is noticed.
 func TestLinksAreTakenOver(t *testing.T) {
-	w := newWorldOf(t, []int{20, 20}, 3, Config{})
+	w := newWorldOf(t, []int{20, 20}, 3, Config{ZoneGrace: -1})
 	var holders []int
 	for _, x := range w.nodes {
 		if x.d.linked() > 0 {

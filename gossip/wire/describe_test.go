@@ -86,6 +86,9 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		m, ok := wire.ReadAlarm(body)
 		return fmt.Sprintf("Alarm accuser=%016x by=%08x target=%016x instance=%08x seq=%d on=%t",
 			uint64(m.Accuser), m.By, uint64(m.Target), m.Instance, m.Seq, m.On), ok
+	case wire.TypeSilence:
+		m, ok := wire.ReadSilence(body)
+		return fmt.Sprintf("Silence from=%04x zone=%04x count=%d age=%s", m.From, m.Zone, m.Count, m.Age), ok
 	case wire.TypeEvidence:
 		m, ok := wire.ReadEvidence(body)
 		text := fmt.Sprintf("Evidence target=%016x instance=%08x incarnation=%d accuser=%016x cause=%d pings=%d span=%s",
@@ -252,6 +255,9 @@ func rewrite(b []byte, t wire.Type, body []byte) []byte {
 	case wire.TypeAlarm:
 		m, _ := wire.ReadAlarm(body)
 		return wire.AppendAlarm(b, m)
+	case wire.TypeSilence:
+		m, _ := wire.ReadSilence(body)
+		return wire.AppendSilence(b, m)
 	case wire.TypeEvidence:
 		m, _ := wire.ReadEvidence(body)
 		return wire.AppendEvidence(b, &m)

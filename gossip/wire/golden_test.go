@@ -129,6 +129,7 @@ func inquestVectors() []vector {
 		{name: "alarm", bytes: wire.AppendAlarm(nil, wire.Alarm{
 			Accuser: idOf(wren), By: instanceOf(wren), Target: idOf(lark), Instance: instanceOf(lark), Seq: 3, On: true,
 		})},
+		{name: "silence", bytes: wire.AppendSilence(nil, wire.Silence{From: 0x1111, Zone: 0x2222, Count: 3, Age: 2500 * time.Millisecond})},
 	}
 }
 
