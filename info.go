@@ -33,8 +33,14 @@ type Info struct {
 	// Isolated says that this node hears from next to nobody, and so declares nobody failed (Inquest alone knows it).
 	Isolated bool
 	// Unreachable are the names of the live members that this node cannot reach, while too few others can be asked about
-	// them: neither alive nor failed can be said of them. A node learns that of the members that it watches alone.
+	// them, or while their zone is silent: neither alive nor failed can be said of them. A node learns that of the members that it watches alone.
 	Unreachable []string
+	// Silent are the other zones of which nobody is heard from here. Their members are Unreachable.
+	Silent []SilentZone
+	// Of the Agreed members of the last view that all can have agreed on, this node included, Reachable can be reached from
+	// here. Who failed counts among the Agreed until it is forgotten (gossip.Config.Retention), and who left does not: so of
+	// two sides of a cut not both have more than half, unless members joined since.
+	Agreed, Reachable int
 	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for SWIM the least,
 	// otherwise the time to expect.
 	Detection time.Duration
@@ -49,6 +55,12 @@ type Info struct {
 	Store    store.Stats     // what is kept of them on disk; zero without Retain.Dir
 	Socket   transport.Stats // datagrams and bytes, without IP and UDP headers
 	Unopened uint64          // datagrams dropped because they were not sealed with a key of ours, or not fresh
+}
+
+// SilentZone is a zone that fell silent; it had as many Members then.
+type SilentZone struct {
+	Zone
+	Since time.Time
 }
 
 // Info returns the state of the node. After the node has stopped it is the last one.
@@ -76,6 +88,10 @@ func (n *Node) Info() (info Info) {
 			Keys:      n.core.StateStats(),
 			Socket:    n.conn.Stats(),
 			Unopened:  n.unopenedCount.Load(),
+		}
+		info.Reachable, info.Agreed = n.core.Reach()
+		for z := range n.core.SilentZones() {
+			info.Silent = append(info.Silent, SilentZone{Zone{z.Name, z.Members}, n.wall(z.Since)})
 		}
 		for id := range n.core.Unreachable() {
 			info.Unreachable = append(info.Unreachable, n.nameOf(id))

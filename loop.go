@@ -216,6 +216,13 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.Isolated:
 		n.log.warn(n.now(), "isolated", "this node hears from next to nobody; it declares nobody failed for that")
 		n.tellWatchers(e)
+	case gossip.ZoneUnreachable:
+		n.log.warn(n.now(), "zone "+e.Zone.Name, "nobody of a whole zone is heard; its members are held until the zone's grace is over",
+			"zone", e.Zone.Name, "members", e.Zone.Members)
+		n.tellWatchers(e)
+	case gossip.ZoneRecovered:
+		n.log.warn(n.now(), "zone back "+e.Zone.Name, "a zone that was silent is heard again", "zone", e.Zone.Name)
+		n.tellWatchers(e)
 	case gossip.Reunited:
 		n.log.warn(n.now(), "reunited", "this node hears from the others again")
 		n.tellWatchers(e)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func TestSlowWatcherIsToldToResync(t *testing.T) {
 	tell := func(kind gossip.EventKind, times int) {
 		inLoop(t, n, func() {
 			for range times {
-				n.tellWatchers(&gossip.Event{Kind: kind, Member: n.core.Self()})
+				n.tellWatchers(&gossip.Event{Kind: kind, Member: n.core.Self(), Zone: gossip.SilentZone{Name: "eu", Members: 3}})
 			}
 		})
 	}
@@ -162,7 +163,8 @@ func TestCloseEndsWaiting(t *testing.T) {
 func TestPrivateEventsReachWatchers(t *testing.T) {
 	n, ctx := alone(t)
 	events := n.Watch(ctx)
-	kinds := []gossip.EventKind{gossip.MemberUnreachable, gossip.MemberReachable, gossip.Isolated, gossip.Reunited}
+	kinds := []gossip.EventKind{gossip.MemberUnreachable, gossip.MemberReachable, gossip.Isolated, gossip.Reunited,
+		gossip.ZoneUnreachable, gossip.ZoneRecovered}
 	inLoop(t, n, func() {
 		for _, k := range kinds {
 			n.dispatch(&gossip.Event{Kind: k, Member: n.core.Self()})
@@ -170,11 +172,15 @@ func TestPrivateEventsReachWatchers(t *testing.T) {
 	})
 	var saw []string
 	for e := range events {
-		if saw = append(saw, fmt.Sprint(e.Kind, " ", e.Member.Name)); len(saw) == 1+len(kinds) {
+		if saw = append(saw, fmt.Sprint(e.Kind, " ", e.Member.Name)); (e.Zone == Zone{"eu", 3}) != strings.HasPrefix(e.Kind.String(), "zone") {
+			t.Errorf("%s of zone %+v", e.Kind, e.Zone)
+		}
+		if len(saw) == 1+len(kinds) {
 			break
 		}
 	}
-	if want := []string{"joined a", "unreachable a", "reachable a", "isolated a", "reunited a"}; !slices.Equal(saw, want) {
+	if want := []string{"joined a", "unreachable a", "reachable a", "isolated a", "reunited a",
+		"zone-unreachable a", "zone-recovered a"}; !slices.Equal(saw, want) {
 		t.Errorf("a watcher saw %q, want %q", saw, want)
 	}
 }

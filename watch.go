@@ -16,7 +16,7 @@ import (
 const WatchQueue = 1024
 
 // EventKind says what an Event tells. Its String is "joined", "updated", "suspected", "recovered", "failed", "left",
-// "unreachable", "reachable", "isolated", "reunited" or "resync".
+// "unreachable", "reachable", "isolated", "reunited", "zone-unreachable", "zone-recovered" or "resync".
 type EventKind uint8
 
 // What happens to members.
@@ -35,6 +35,11 @@ const (
 	// failed for that, and that it hears from the others again.
 	Isolated
 	Reunited
+	// ZoneUnreachable and ZoneRecovered tell that nobody of a whole other zone is heard from here, and that somebody is again:
+	// once, before MemberUnreachable and MemberReachable for each of its live members. The event's Member is this node. They
+	// are declared failed only after gossip.Config.Inquest.ZoneGrace.
+	ZoneUnreachable
+	ZoneRecovered
 	Resync // the watcher was too slow and missed events: forget what was built from them; the present state follows
 )
 
@@ -61,6 +66,10 @@ func (k EventKind) String() string {
 		return "isolated"
 	case Reunited:
 		return "reunited"
+	case ZoneUnreachable:
+		return "zone-unreachable"
+	case ZoneRecovered:
+		return "zone-recovered"
 	case Resync:
 		return "resync"
 	}
@@ -72,9 +81,16 @@ type Event struct {
 	Time   time.Time
 	Kind   EventKind
 	Member Member // as it is after the change; zero for Resync
+	Zone   Zone   // for ZoneUnreachable and ZoneRecovered
 	// Replayed marks the part of the present state that a watch begins with, and that follows a Resync: a MemberJoined for
 	// every live member. It is no news.
 	Replayed bool
+}
+
+// Zone is a whole zone, by the first part of its path.
+type Zone struct {
+	Name    string
+	Members int // that are live in it, as this node holds
 }
 
 // Watch returns the changes in the membership from now on, in order, after a MemberJoined event (marked Replayed) for each
@@ -103,6 +119,7 @@ type change struct {
 	at     gossip.Time
 	kind   EventKind
 	member member.Member
+	zone   *Zone
 }
 
 // watcher is one reader of the changes that come after a snapshot.
@@ -150,7 +167,12 @@ func (w *watcher) follow(ctx context.Context, yield func(Event) bool) (missed bo
 			return false
 		case lost > 0:
 			return true
-		case !yield(Event{Time: n.wall(c.at), Kind: c.kind, Member: n.member(c.member)}):
+		}
+		e := Event{Time: n.wall(c.at), Kind: c.kind, Member: n.member(c.member)}
+		if c.zone != nil {
+			e.Zone = *c.zone
+		}
+		if !yield(e) {
 			return false
 		}
 	}
@@ -169,6 +191,8 @@ var eventKinds = map[gossip.EventKind]EventKind{
 	gossip.MemberReachable:   MemberReachable,
 	gossip.Isolated:          Isolated,
 	gossip.Reunited:          Reunited,
+	gossip.ZoneUnreachable:   ZoneUnreachable,
+	gossip.ZoneRecovered:     ZoneRecovered,
 }
 
 // tellWatchers passes on a change in the membership.
@@ -179,6 +203,9 @@ func (n *Node) tellWatchers(e *gossip.Event) {
 	}
 	n.watchers = prune(n.watchers)
 	c := change{at: n.now(), kind: kind, member: e.Member}
+	if kind == ZoneUnreachable || kind == ZoneRecovered {
+		c.zone = &Zone{e.Zone.Name, e.Zone.Members}
+	}
 	for _, w := range n.watchers {
 		w.push(c)
 	}

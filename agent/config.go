@@ -18,6 +18,7 @@ import (
 	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/agent/settings"
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/transport"
 )
 
@@ -41,6 +42,7 @@ type Config struct {
 	RetainBytes           int           // 0: the library's default
 	Detector, Profile     string
 	Grace                 time.Duration // 0: the profile's
+	ZoneGrace             time.Duration // 0: none
 	ShareSuspicions       bool
 }
 
@@ -66,6 +68,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Detector, "detector", gossip.DefaultDetector.String(), "failure detector: "+strings.Join(gossip.DetectorNames(), ", ")+"; all nodes alike")
 	f.StringVar(&c.Profile, "profile", gossip.ProfileNames[0], "kind of network: "+strings.Join(gossip.ProfileNames, ", ")+"; all nodes alike")
 	f.DurationVar(&c.Grace, "grace", 0, "with the detector inquest, the silence that is granted a member (default the profile's: 1.5s, wan 3s, local 750ms)")
+	f.DurationVar(&c.ZoneGrace, "zone-grace", inquest.DefaultZoneGrace, "with the detector inquest, how long the members of a zone that is silent as a whole are held; 0s: no longer than others")
 	f.BoolVar(&c.ShareSuspicions, "share-suspicions", false, "with the detector inquest, tell all members whom this node suspects, and not only who asks it")
 	f.IntVar(&c.MTU, "mtu", 1400, "most bytes of a datagram on the wire, without the headers of IP and UDP")
 	f.IntVar(&c.Budget, "budget", 1<<20, "most bytes a second of news that this node sends")
@@ -122,6 +125,9 @@ func (c *Config) node(log *slog.Logger) (starling.Config, error) {
 // The graces that can be: less is shorter than the pauses of a healthy process, more is no detection.
 const minGrace, maxGrace = 200 * time.Millisecond, time.Minute
 
+// maxZoneGrace is for how long a zone that may be dead can be held at most.
+const maxZoneGrace = 24 * time.Hour
+
 // protocol sets the parameters of the protocol.
 func (c *Config) protocol(p *gossip.Config) (err error) {
 	if *p, err = gossip.Profile(c.Profile); err != nil {
@@ -142,6 +148,14 @@ func (c *Config) protocol(p *gossip.Config) (err error) {
 		return fmt.Errorf("--grace %s: from %s to %s is possible", c.Grace, minGrace, maxGrace)
 	default:
 		p.Inquest.Grace = c.Grace
+	}
+	switch {
+	case c.ZoneGrace < 0 || c.ZoneGrace > maxZoneGrace:
+		return fmt.Errorf("--zone-grace %s: from 0s to %s is possible", c.ZoneGrace, maxZoneGrace)
+	case c.ZoneGrace == 0:
+		p.Inquest.ZoneGrace = -1
+	default:
+		p.Inquest.ZoneGrace = c.ZoneGrace
 	}
 	p.Retention, p.MTU, p.Budget = c.Retention, c.MTU, c.Budget
 	return nil

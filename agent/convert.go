@@ -26,6 +26,10 @@ func toEvent(e starling.Event) api.Event {
 	if e.Kind == starling.Resync {
 		return out
 	}
+	if e.Kind == starling.ZoneUnreachable || e.Kind == starling.ZoneRecovered {
+		out.Zone, out.Members = e.Zone.Name, e.Zone.Members
+		return out
+	}
 	m := e.Member
 	out.Name, out.Addr, out.State, out.Zone, out.Tags = m.Name, m.Addr.String(), m.State.String(), m.Zone, m.Tags.Map()
 	out.Generation, out.Incarnation = m.Generation, m.Incarnation
@@ -44,6 +48,7 @@ func toInfo(i starling.Info) api.Info {
 	out := api.Info{
 		Member: toMember(i.Self), Cluster: i.Cluster, Version: Version(), Detector: i.Detector,
 		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(), Uptime: i.Uptime.Seconds(),
+		Silent:  []api.SilentZone{},
 		Members: map[string]int{}, Agreement: api.Agreement{Same: i.Same, Heard: i.Heard},
 		Isolated: i.Isolated, Unreachable: append([]string{}, i.Unreachable...), Detection: i.Detection.Seconds(), Health: i.Health, RTT: i.RTT.Seconds(),
 		Traffic: api.Traffic{
@@ -51,6 +56,10 @@ func toInfo(i starling.Info) api.Info {
 			ReceivedPackets: i.Socket.DatagramsIn, ReceivedBytes: i.Socket.BytesIn,
 			Dropped: map[string]uint64{},
 		},
+	}
+	out.View = api.View{Agreed: i.Agreed, Reachable: i.Reachable}
+	for _, z := range i.Silent {
+		out.Silent = append(out.Silent, api.SilentZone{Zone: z.Name, Members: z.Members, Since: z.Since.UTC()})
 	}
 	for _, state := range []starling.State{starling.Alive, starling.Suspect, starling.Failed, starling.Left} {
 		out.Members[state.String()] = i.Members[state]

@@ -71,7 +71,8 @@ func (f *fakeNode) Members() iter.Seq[starling.Member] {
 
 func (f *fakeNode) Info() starling.Info {
 	return starling.Info{Self: f.Self(), Cluster: "c", Detector: f.detector, Started: then, Uptime: time.Minute, Welcomed: true,
-		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Detection: 1600 * time.Millisecond, RTT: time.Millisecond}
+		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Agreed: 5, Reachable: 2,
+		Silent: []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3}, Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond}
 }
 
 func (f *fakeNode) Why(name string) []starling.Verdict {

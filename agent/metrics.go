@@ -68,6 +68,16 @@ var metrics = []metric{
 		one(func(i starling.Info) float64 { return number(i.Sealed) })),
 	newMetric(gauge, "starling_isolated", "1 when this node hears from next to nobody and so declares nobody failed, else 0.", nil,
 		one(func(i starling.Info) float64 { return number(i.Isolated) })),
+	newMetric(gauge, "starling_view_members", "Members of the last view that all can have agreed on (agreed), and those of them that can be reached (reachable).",
+		[]string{"view"},
+		func(i starling.Info, emit func(float64, ...string)) {
+			emit(float64(i.Agreed), "agreed")
+			emit(float64(i.Reachable), "reachable")
+		}),
+	newMetric(gauge, "starling_zones_silent", "Other zones of which nobody is heard from here.", nil,
+		one(func(i starling.Info) float64 { return float64(len(i.Silent)) })),
+	total("starling_zone_silences_total", "Times that a whole other zone fell silent.",
+		func(p gossip.Stats) uint64 { return p.ZonesSilent }),
 	newMetric(gauge, "starling_detection_seconds", "From a crash until it is known: for swim the least, otherwise to be expected.", nil,
 		one(func(i starling.Info) float64 { return i.Detection.Seconds() })),
 	newMetric(gauge, "starling_health_score", "Local health: 0 is good, higher is slower to accuse others.", nil,

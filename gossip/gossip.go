@@ -124,7 +124,7 @@ const (
 // Event is something that a node tells.
 type Event struct {
 	Kind    EventKind
-	Member  member.Member // for the Member kinds; this node for Isolated and Reunited
+	Member  member.Member // for the Member kinds; this node for Isolated, Reunited and the Zone kinds
 	Message Message       // for MessageDelivered
 	Lost    Lost          // for MessagesLost
 	Spread  Spread        // for MessageSpread

@@ -34,8 +34,9 @@ type SilentZone struct {
 func (n *Node) SilentZones() iter.Seq[SilentZone] { return slices.Values(n.private.silent) }
 
 // Reach returns how many members the cluster has, as far as this node knows, and how many of them it can reach, itself
-// included. The cluster is all but those who left: who fails is of it until it is forgotten, since it may live on the other
-// side of a cut. So two sides that do not see each other never both have more than half.
+// included. The cluster is the last view that all can have agreed on: all but those who left. Who fails is of it until it is
+// forgotten, since it may live on the other side of a cut: so of two sides that do not see each other not both have more
+// than half, unless members joined since.
 func (n *Node) Reach() (reachable, of int) {
 	for m := range n.table.All() {
 		if m.State != member.Left {
@@ -84,9 +85,10 @@ func (n *Node) silent(zone uint16, on bool) {
 	z.Members = len(ids)
 	p.silent = slices.DeleteFunc(p.silent, func(x SilentZone) bool { return x.key == zone })
 	if on {
+		n.stats.ZonesSilent++
 		p.silent = append(p.silent, z)
 	}
-	n.out.Events = append(n.out.Events, Event{Kind: pick(on, ZoneUnreachable, ZoneRecovered), Zone: z})
+	n.out.Events = append(n.out.Events, Event{Kind: pick(on, ZoneUnreachable, ZoneRecovered), Member: n.Self(), Zone: z})
 	slices.Sort(ids)
 	for _, id := range ids {
 		n.unreachable(id, on)

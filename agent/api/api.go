@@ -20,10 +20,11 @@ type Member struct {
 }
 
 // Event is one change of the membership. A resync has no member: the stream was too slow for what happened, and the
-// members must be read again.
+// members must be read again. Nor have zone-unreachable and zone-recovered: they tell of a Zone, the first part of its path,
+// and how many Members are live in it.
 type Event struct {
 	Time        time.Time         `json:"time"`
-	Event       string            `json:"event"` // joined, updated, suspected, recovered, failed, left, unreachable, reachable, isolated, reunited or resync
+	Event       string            `json:"event"` // joined, updated, suspected, recovered, failed, left, unreachable, reachable, isolated, reunited, zone-unreachable, zone-recovered or resync
 	Name        string            `json:"name"`
 	Addr        string            `json:"addr"`
 	State       string            `json:"state"`
@@ -31,6 +32,7 @@ type Event struct {
 	Tags        map[string]string `json:"tags,omitempty"`
 	Generation  uint64            `json:"generation,omitempty"`
 	Incarnation uint32            `json:"incarnation,omitempty"`
+	Members     int               `json:"members,omitempty"`
 }
 
 // Message is one delivered message.
@@ -73,12 +75,28 @@ type Info struct {
 	Uptime      float64        `json:"uptime_seconds"`
 	Members     map[string]int `json:"members"` // by state, this node included
 	Agreement   Agreement      `json:"agreement"`
-	Isolated    bool           `json:"isolated"`          // hears from next to nobody, and so declares nobody failed
-	Unreachable []string       `json:"unreachable"`       // live members that cannot be reached from here, and that too few can be asked about
+	Isolated    bool           `json:"isolated"`     // hears from next to nobody, and so declares nobody failed
+	Unreachable []string       `json:"unreachable"`  // live members that cannot be reached from here, and that too few can be asked about, or whose zone is silent
+	Silent      []SilentZone   `json:"silent_zones"` // of which nobody is heard from here
+	View        View           `json:"view"`
 	Detection   float64        `json:"detection_seconds"` // after a crash until it is known: swim: the least; otherwise: to be expected
 	Health      int            `json:"health"`            // 0 is good; higher: this node doubts its own eyes
 	RTT         float64        `json:"rtt_seconds"`
 	Traffic     Traffic        `json:"traffic"`
+}
+
+// SilentZone is a zone of which nobody is heard, and how many live members it had.
+type SilentZone struct {
+	Zone    string    `json:"zone"`
+	Members int       `json:"members"`
+	Since   time.Time `json:"since"`
+}
+
+// View says how many members the last view had that all can have agreed on, and how many of them can be reached from here, the
+// agent's node among both. Who failed counts as agreed until it is forgotten; who left does not.
+type View struct {
+	Agreed    int `json:"agreed"`
+	Reachable int `json:"reachable"`
 }
 
 // Agreement says how many of the live peers heard in the last half minute, 16 at most, hold exactly this node's view of the

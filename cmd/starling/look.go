@@ -111,6 +111,10 @@ func (p *printer) event(e api.Event) {
 		return
 	}
 	word := p.state(e.Event) + strings.Repeat(" ", max(0, len("suspected")-len(e.Event)))
+	if e.Event == "zone-unreachable" || e.Event == "zone-recovered" {
+		fmt.Fprintf(p.w, "%s  %s  zone %s, %s\n", clock(e.Time), word, dash(e.Zone), plural(e.Members, "member"))
+		return
+	}
 	line := fmt.Sprintf("%s  %s  %s  %s", clock(e.Time), word, clean(e.Name), e.Addr)
 	if e.Event == "updated" {
 		line += "  " + tagText(e.Tags)
@@ -166,7 +170,9 @@ func (p *printer) info(i api.Info) {
 		{"uptime", ago(uptime)},
 		{"detector", i.Detector + detectionText(i)},
 		{"isolated", yes(i.Isolated, "yes: this node hears from next to nobody, and declares nobody failed for it", "no")},
-		{"unreachable", unreachableText(i.Unreachable)},
+		{"reachable", reachText(i.View)},
+		{"silent zones", silentText(i.Silent)},
+		{"unreachable", unreachableText(i.Unreachable, i.Silent)},
 		{"version", i.Version},
 	})
 }
@@ -192,7 +198,7 @@ func detectionText(i api.Info) string {
 }
 
 // unreachableText names the first few members that cannot be reached.
-func unreachableText(names []string) string {
+func unreachableText(names []string, silent []api.SilentZone) string {
 	const most = 5
 	if len(names) == 0 {
 		return "nobody"
@@ -205,7 +211,27 @@ func unreachableText(names []string) string {
 	if more := len(names) - most; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
+	if len(silent) > 0 {
+		return text + ": whether they failed cannot be said yet"
+	}
 	return text + ": too few others are left to say whether they failed"
+}
+
+// reachText says how much of the cluster is on this side.
+func reachText(v api.View) string {
+	return fmt.Sprintf("%d of %d (%.0f %%) of the last agreed view", v.Reachable, v.Agreed, 100*float64(v.Reachable)/float64(max(v.Agreed, 1)))
+}
+
+// silentText names the zones of which nobody is heard.
+func silentText(zones []api.SilentZone) string {
+	if len(zones) == 0 {
+		return "none"
+	}
+	var all []string
+	for _, z := range zones {
+		all = append(all, fmt.Sprintf("%s (%s, since %s)", dash(z.Zone), plural(z.Members, "member"), clock(z.Since)))
+	}
+	return strings.Join(all, ", ")
 }
 
 func healthText(score int) string {

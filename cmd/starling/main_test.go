@@ -136,7 +136,8 @@ func standIn(t *testing.T) map[string]string {
 		{Name: "女", Addr: "10.0.0.3:7747", State: "failed", Tags: map[string]string{}, Since: recent},
 	}
 	info := api.Info{Member: members[0], Cluster: "prod", Version: "v1", Detector: "swim", Detection: 1.6, Welcomed: true, Uptime: 4000,
-		Members: map[string]int{"alive": 1, "suspect": 1, "failed": 1}, Agreement: api.Agreement{Same: 3, Heard: 4}, Health: 2, RTT: 0.0012,
+		Members: map[string]int{"alive": 1, "suspect": 1, "failed": 1}, Agreement: api.Agreement{Same: 3, Heard: 4},
+		View: api.View{Agreed: 3, Reachable: 2}, Silent: []api.SilentZone{{Zone: "us", Members: 1, Since: when}}, Health: 2, RTT: 0.0012,
 		Traffic: api.Traffic{SentBytes: 4 << 20, ReceivedBytes: 1000, Dropped: map[string]uint64{"malformed": 3, "unopened": 0}}}
 	mux := http.NewServeMux()
 	answer := func(pattern string, body any) {
@@ -213,7 +214,7 @@ func standIn(t *testing.T) map[string]string {
 	})
 	stream("GET /v1/watch", "x", api.Event{Time: when, Event: "suspected", Name: "db-1", Addr: "10.0.0.1:7747", State: "suspect"},
 		api.Event{Time: when, Event: "updated", Name: "b\r", Addr: "10.0.0.2:7747", State: "alive", Tags: map[string]string{"k": "v"}},
-		api.Event{Time: when, Event: "resync"})
+		api.Event{Time: when, Event: "zone-unreachable", Zone: "us", Members: 33}, api.Event{Time: when, Event: "resync"})
 	stream("GET /v1/subscribe", "message", api.Message{Time: when, Topic: "t", Origin: "a", Seq: 1, Payload: []byte("hello\n")},
 		api.Message{Time: when, Topic: "t", Origin: "a", Seq: 4, Payload: []byte("\x1b[2J\xff"), Missed: 2})
 	s := httptest.NewServer(mux)
