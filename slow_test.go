@@ -40,7 +40,7 @@ func TestSlowWatcherIsToldToResync(t *testing.T) {
 	tell := func(kind gossip.EventKind, times int) {
 		inLoop(t, n, func() {
 			for range times {
-				n.tellWatchers(&gossip.Event{Kind: kind, Member: n.core.Self(), Zone: gossip.SilentZone{Name: "eu", Members: 3}})
+				n.tellWatchers(&gossip.Event{Kind: kind, Member: n.core.Self()})
 			}
 		})
 	}
@@ -167,7 +167,7 @@ func TestPrivateEventsReachWatchers(t *testing.T) {
 		gossip.ZoneUnreachable, gossip.ZoneRecovered}
 	inLoop(t, n, func() {
 		for _, k := range kinds {
-			n.dispatch(&gossip.Event{Kind: k, Member: n.core.Self()})
+			n.dispatch(&gossip.Event{Kind: k, Member: n.core.Self(), Zone: gossip.SilentZone{Name: "eu", Members: 3}})
 		}
 	})
 	var saw []string
