@@ -118,7 +118,8 @@ func (d *Detector) stepAlarms(now mono.Time) {
 func (d *Detector) step(now mono.Time, a *alarm) {
 	a.start = min(a.start, now)
 	age := now.Sub(a.start)
-	if !d.cfg.NoJury && !a.jury.convened() && !d.waits(now, a) && (a.kernel.denied() || a.resend <= now &&
+	waits := d.waits(now, a)
+	if !d.cfg.NoJury && !a.jury.convened() && !waits && (a.kernel.denied() || a.resend <= now &&
 		(a.pings >= d.way(a.peer.ID).attempts(&d.cfg) || a.pings >= 3 && age >= d.cfg.Grace/2)) {
 		d.convene(now, a)
 	}
@@ -127,10 +128,15 @@ func (d *Detector) step(now mono.Time, a *alarm) {
 		if a.kernel.hopeless(age, &d.cfg) {
 			pace = max(pace, d.cfg.Period) // it costs no more than a healthy one
 		}
+		if waits {
+			pace = 2 * d.cfg.Period // several members are pinged, so the end of the silence is heard soon
+		}
 		a.resend = now.Add(d.jitter(pace, 10))
 		a.pings++
 		d.probe(now, a.peer)
-		a.kernel.try(now, d, a.peer)
+		if !waits {
+			a.kernel.try(now, d, a.peer)
+		}
 	}
 	a.next = a.resend
 	if a.jury.convened() {

@@ -21,7 +21,7 @@ var experiments = []struct {
 	{"heartbeat", heartbeats}, {"accrual", accrual},
 	{"multicast", rivals}, {"pareto", pareto},
 	{"messages", spreads}, {"reliability", reliability},
-	{"zones", zones},
+	{"zones", zones}, {"silence", silence},
 	{"state", state},
 }
 

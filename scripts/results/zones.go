@@ -100,7 +100,7 @@ func zonesCrash(l *lab) {
 		{"a node crashes each second", "--at 2s=crash:1,every=1s,times=20 --duration 30s", 2.5},
 		{"the same without zones", "--at 2s=crash:1,every=1s,times=20 --duration 30s --unzoned", 0},
 		{"the same, 25 % lost between zones", "--at 2s=crash:1,every=1s,times=20 --duration 30s --loss-between 25%", 3},
-		{"a zone crashes", "--at 2s=crash:z1 --duration 40s", 0},
+		{"a zone crashes, no zone grace", "--at 2s=crash:z1 --duration 40s --set inquest.zonegrace=-1s", 0},
 	} {
 		args := fmt.Sprintf("--nodes 300 %s %s --seeds %d", strings.Replace(three, "--unchecked ", "", 1), x.args, l.seeds(8))
 		o := l.sim(args)
