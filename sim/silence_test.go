@@ -85,3 +85,12 @@ func TestZoneCrashed(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// A way between zones that comes and goes fails nobody.
+func TestZoneComesAndGoes(t *testing.T) {
+	for seed := range uint64(2) {
+		if r := threeZones(t, seed, 130*time.Second, "5s=cut:z1/rest,for=6s,every=15s,times=8"); r.LiveFailures != 0 {
+			t.Errorf("seed %d: %d of the living failed", seed, r.LiveFailures)
+		}
+	}
+}

@@ -158,7 +158,7 @@ func (d *Detector) show(now mono.Time, a *alarm, age time.Duration) {
 		a.unreachable = true
 		d.host.Unreachable(now, a.peer.ID, true)
 	}
-	if a.unreachable && d.mute(a) {
+	if a.unreachable && d.mute(now, a) {
 		d.hold(now, a)
 	}
 }

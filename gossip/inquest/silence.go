@@ -62,13 +62,17 @@ func (d *Detector) newSilence(zone uint16) *silence {
 	return &d.silences[len(d.silences)-1]
 }
 
-// mute says whether a member is of another zone, large enough, of which nobody was heard since the member fell silent.
-func (d *Detector) mute(a *alarm) bool {
+// muteFor is how long nobody of a zone is heard before a verdict about one of it is held back: most of the grace. Jurors there
+// who live answer more often, and what was on its way when a cable was cut may come after the first ping that is not answered.
+func (d *Detector) muteFor() time.Duration { return d.cfg.Grace * 2 / 3 }
+
+// mute says whether a member is of another zone, large enough, of which nobody is heard.
+func (d *Detector) mute(now mono.Time, a *alarm) bool {
 	if d.cfg.ZoneGrace < 0 || a.kernel.denied() || !d.far(a.peer.ID) {
 		return false
 	}
 	z := d.zoneOf(a.peer.ID)
-	return len(d.ring.Zone(z)) >= manyOfZone && d.abroadOf(z).heard < a.start
+	return len(d.ring.Zone(z)) >= manyOfZone && now.Sub(d.abroadOf(z).heard) >= d.muteFor()
 }
 
 // spared says whether a verdict is held back. Hosts that refuse connections are not silent.
@@ -78,7 +82,7 @@ func (d *Detector) spared(now mono.Time, a *alarm, votes []detect.Vote) bool {
 			return false
 		}
 	}
-	if !d.mute(a) {
+	if !d.mute(now, a) {
 		return false
 	}
 	if s := d.silenceOf(d.zoneOf(a.peer.ID)); s != nil && s.on() && now.Sub(s.since) >= d.cfg.ZoneGrace {
@@ -218,8 +222,18 @@ func (d *Detector) heardOf(now mono.Time, id member.ID) {
 	if d.isSilent(z) {
 		d.raise(now, z)
 	}
-	if d.ring.Mixed() && z != d.zoneOf(d.host.Self()) {
-		d.abroadOf(z).heard = now
+	if !d.ring.Mixed() || z == d.zoneOf(d.host.Self()) {
+		return
+	}
+	x := d.abroadOf(z)
+	mute := now.Sub(x.heard) >= d.muteFor()
+	x.heard = now
+	for i := 0; mute && i < len(d.alarms); i++ { // what was seen of them while nobody there was heard counts no more
+		a := &d.alarms[i]
+		if (a.held || now.Sub(a.start) >= d.muteFor()) && d.zoneOf(a.peer.ID) == z {
+			a.restart()
+			d.soon(now)
+		}
 	}
 }
 
