@@ -100,6 +100,30 @@ func advertiseAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(found[i], port), nil
 }
 
+// outsideAddr reads Config.AdvertiseOutside; without a port it is that of the socket.
+func outsideAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
+	if s == "" {
+		return netip.AddrPort{}, nil
+	}
+	host, port, err := splitAddr(s, local.Port())
+	if err == nil && (host == "" || port == 0) {
+		err = fmt.Errorf("%q lacks the host or the port that others can send to", s)
+	}
+	var found []netip.Addr
+	if err == nil {
+		found, err = lookUp(context.Background(), host)
+	}
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%w: AdvertiseOutside: %w", ErrConfig, err)
+	}
+	for _, a := range found {
+		if !a.IsUnspecified() && serves(local, a) {
+			return netip.AddrPortFrom(a, port), nil
+		}
+	}
+	return netip.AddrPort{}, fmt.Errorf("%w: AdvertiseOutside: nodes with sockets like this one, bound to %s, cannot send to %s", ErrConfig, local, s)
+}
+
 // hostAddr chooses what a host is reached at: its first global unicast address, IPv4 before IPv6, or the loopback.
 func hostAddr(local netip.AddrPort) netip.Addr {
 	best := netip.AddrFrom4([4]byte{127, 0, 0, 1})

@@ -91,3 +91,17 @@ func TestConfigErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestAdvertiseOutside(t *testing.T) {
+	local := netip.MustParseAddrPort("0.0.0.0:7000")
+	for s, want := range map[string]string{"": "invalid AddrPort", "203.0.113.9": "203.0.113.9:7000", "203.0.113.9:17": "203.0.113.9:17"} {
+		if got, err := outsideAddr(s, local); err != nil || got.String() != want {
+			t.Errorf("%q is %s, %v; want %s", s, got, err, want)
+		}
+	}
+	for _, s := range []string{":80", "0.0.0.0:80", "203.0.113.9:0", "[2001:db8::1]:80", "a:b:c"} {
+		if got, err := outsideAddr(s, local); !errors.Is(err, ErrConfig) {
+			t.Errorf("%q is %s, %v", s, got, err)
+		}
+	}
+}

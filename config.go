@@ -23,6 +23,10 @@ type Config struct {
 	// interfaces, the first global unicast address of the host (IPv4 first), else 127.0.0.1. A host name is looked up
 	// once.
 	Advertise string
+	// AdvertiseOutside is the HOST or HOST:PORT that members of other zones send to, those whose Zone has another first part:
+	// the outside of an address translation, or a gateway that passes on UDP (and TCP, for the detector Inquest) as it is. Default:
+	// they send where all do.
+	AdvertiseOutside string
 	// Seeds are known addresses of the cluster: IP, IP:PORT, HOST or HOST:PORT, at most MaxSeeds. All addresses of a
 	// name count, and names are looked up again at every attempt. A node without seeds is the first of its cluster until
 	// another joins through it; its own address among them is passed over.

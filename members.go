@@ -27,7 +27,7 @@ type Tags = member.Tags
 // Member is what this node knows of one member, as a value that stays what it was.
 type Member struct {
 	Name        string
-	Addr        netip.AddrPort // where it receives packets
+	Addr        netip.AddrPort // where it receives packets that this node sends
 	State       State
 	Zone        string
 	Tags        Tags
@@ -71,7 +71,7 @@ func (n *Node) member(m member.Member) Member {
 	r := m.Record()
 	return Member{
 		Name:        r.Name,
-		Addr:        r.Addr,
+		Addr:        m.Addr(),
 		State:       m.State,
 		Zone:        r.Zone,
 		Tags:        r.Tags,

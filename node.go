@@ -138,6 +138,9 @@ func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, err error) {
 	if self.Addr, err = advertiseAddr(cfg.Advertise, local); err != nil {
 		return self, err
 	}
+	if self.Outside, err = outsideAddr(cfg.AdvertiseOutside, local); err != nil {
+		return self, err
+	}
 	if self.Tags, err = member.NewTags(cfg.Tags); err != nil {
 		return self, fmt.Errorf("%w: %w", ErrConfig, err)
 	}

@@ -28,6 +28,7 @@ const DefaultAPI = "127.0.0.1:7748"
 // Config is what an agent is started with.
 type Config struct {
 	Name, Bind, Advertise string
+	AdvertiseOutside      string
 	Join                  []string
 	Cluster, Zone         string
 	Tags                  map[string]string
@@ -51,6 +52,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Name, "name", "", "name of this node, unique in the cluster (default the host's name)")
 	f.StringVar(&c.Bind, "bind", ":7747", "`HOST:PORT` to receive gossip on, over UDP; port 0 takes a free one")
 	f.StringVar(&c.Advertise, "advertise", "", "`HOST[:PORT]` that the others send to (default where it is bound)")
+	f.StringVar(&c.AdvertiseOutside, "advertise-outside", "", "`HOST[:PORT]` that nodes of other zones send to (default where all do)")
 	f.StringSliceVar(&c.Join, "join", nil, "`ADDR[,ADDR...]` of nodes that are in the cluster: IP, IP:PORT, HOST or HOST:PORT")
 	f.StringVar(&c.Cluster, "cluster", "starling", "name of the cluster; clusters of different names never mix")
 	f.StringVar(&c.Zone, "zone", "", "where this node is, the widest part first: eu/frankfurt/r12")
@@ -99,7 +101,7 @@ func (settingError) Is(target error) bool { return target == starling.ErrConfig 
 // node translates to what the library wants.
 func (c *Config) node(log *slog.Logger) (starling.Config, error) {
 	sc := starling.Config{
-		Name: c.Name, Bind: c.Bind, Advertise: c.Advertise, Seeds: c.Join,
+		Name: c.Name, Bind: c.Bind, Advertise: c.Advertise, AdvertiseOutside: c.AdvertiseOutside, Seeds: c.Join,
 		Cluster: c.Cluster, Zone: c.Zone, Tags: c.Tags, Logger: log,
 	}
 	sc.Retain = starling.Retain{Age: c.Retain, Bytes: c.RetainBytes}

@@ -37,6 +37,7 @@ type Self struct {
 	Name       string         // unique in the cluster
 	Generation uint64         // milliseconds of Unix time at the start; peers correct one that went back
 	Addr       netip.AddrPort // where others reach this node
+	Outside    netip.AddrPort // where those of other zones (of another first part) reach it; not valid: at Addr too
 	Zone       string
 	Tags       member.Tags
 }

@@ -63,6 +63,7 @@ type world struct {
 	latency time.Duration
 	loss    float64
 	cut     func(from, to netip.AddrPort) bool
+	route   func(p *peer, to netip.AddrPort) (from, where netip.AddrPort) // translates addresses; nil: they are what they seem
 	rng     *rand.Rand
 	nodes   []*peer
 	flying  deliveries
@@ -131,8 +132,12 @@ func (w *world) step(p *peer, f func(out *Outbox)) {
 		if w.loss > 0 && w.rng.Float64() < w.loss || w.cut != nil && w.cut(p.addr, pk.To) {
 			continue
 		}
+		from, to := p.addr, pk.To
+		if w.route != nil {
+			from, to = w.route(p, to)
+		}
 		w.seq++
-		heap.Push(&w.flying, delivery{w.now.Add(w.latency), w.seq, p.addr, pk.To, append([]byte(nil), pk.Data...)})
+		heap.Push(&w.flying, delivery{w.now.Add(w.latency), w.seq, from, to, append([]byte(nil), pk.Data...)})
 	}
 	if w.onStep != nil {
 		w.onStep(p, &w.out)

@@ -81,7 +81,7 @@ func (n *Node) factOf(m *member.Member, known bool, id member.ID, check uint32, 
 // sameRecord compares without allocating.
 func sameRecord(m *member.Member, r *wire.Record) bool {
 	k := m.Handle.Value()
-	return k.Generation == r.Generation && k.Name == string(r.Name) && k.Addr == r.Addr &&
+	return k.Generation == r.Generation && k.Name == string(r.Name) && k.Addr == r.Addr && k.Outside == r.Outside &&
 		k.Zone == string(r.Zone) && string(k.Tags) == string(r.Tags) && k.Protocol == r.Protocol
 }
 

@@ -94,6 +94,9 @@ func New(cfg *Config, self Self, rng rand.Source) (*Node, error) {
 		Name: self.Name, Generation: self.Generation, Zone: self.Zone, Tags: self.Tags, Protocol: Version,
 		Addr: netip.AddrPortFrom(self.Addr.Addr().Unmap().WithZone(""), self.Addr.Port()),
 	}
+	if self.Outside.IsValid() {
+		r.Outside = netip.AddrPortFrom(self.Outside.Addr().Unmap().WithZone(""), self.Outside.Port())
+	}
 	if err := r.Validate(); err != nil {
 		return nil, fmt.Errorf("this node: %w", err)
 	}
@@ -109,6 +112,7 @@ func New(cfg *Config, self Self, rng rand.Source) (*Node, error) {
 		shares:   newShares(c.Rounds),
 		now:      Never,
 	}
+	n.table.SetHome(r.Zone)
 	n.setSelf(member.Share(r))
 	return n, nil
 }

@@ -35,7 +35,7 @@ func (n *Node) answerJoin(peer detect.Peer, j *wire.Join) {
 	r := fact.Record.Value()
 	if m, known := n.table.Get(member.IDOf(r.Name)); known {
 		switch {
-		case m.State.Live() && m.Addr() != r.Addr && !n.claimHolds(&m, &r):
+		case m.State.Live() && m.Handle.Value().Addr != r.Addr && !n.claimHolds(&m, &r):
 			return
 		case r.Generation < m.Generation() || r.Generation == m.Generation() && m.Handle != fact.Record:
 			n.refuse(peer, wire.OldGeneration, m.Generation(), "")

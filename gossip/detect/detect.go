@@ -23,7 +23,7 @@ type Peer struct {
 // PeerOf returns where a member is reached.
 func PeerOf(m *member.Member) Peer {
 	r := m.Handle.Value()
-	return Peer{ID: m.ID, Instance: member.Instance(m.ID, uint32(r.Generation)), Addr: r.Addr}
+	return Peer{ID: m.ID, Instance: member.Instance(m.ID, uint32(r.Generation)), Addr: m.Addr()}
 }
 
 // Detector is a pure state machine: time, packets and changes of membership go in, packets and verdicts come out

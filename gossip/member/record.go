@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"unique"
 )
 
@@ -37,6 +38,7 @@ type Record struct {
 	Name       string         // unique in the cluster, 1 to MaxName bytes
 	Generation uint64         // set when the process starts, rising across restarts: milliseconds of Unix time
 	Addr       netip.AddrPort // where it receives packets
+	Outside    netip.AddrPort // where members of other zones send to; not valid: to Addr too
 	Zone       string         // where it is: a path, widest first; empty if nowhere in particular
 	Tags       Tags           // free key=value
 	Protocol   uint8          // the highest protocol version that it speaks
@@ -44,6 +46,14 @@ type Record struct {
 
 // ErrRecord is wrapped by every error of Record.Validate.
 var ErrRecord = errors.New("not a valid member record")
+
+// room is how many bytes of a record are not for name, zone and tags.
+func (r *Record) room() int {
+	if r.Outside.IsValid() {
+		return 64 + 20
+	}
+	return 64
+}
 
 // Validate says what is wrong with a record, if anything is.
 func (r *Record) Validate() error {
@@ -56,19 +66,28 @@ func (r *Record) Validate() error {
 		return fmt.Errorf("%w: the zone has %d bytes, at most %d are allowed", ErrRecord, len(r.Zone), MaxZone)
 	case len(r.Tags) > MaxTags:
 		return fmt.Errorf("%w: the tags have %d bytes, at most %d are allowed", ErrRecord, len(r.Tags), MaxTags)
-	case len(r.Name)+len(r.Zone)+len(r.Tags)+64 > MaxRecord:
+	case len(r.Name)+len(r.Zone)+len(r.Tags)+r.room() > MaxRecord:
 		return fmt.Errorf("%w: name, zone and tags have %d bytes together, at most %d are allowed",
-			ErrRecord, len(r.Name)+len(r.Zone)+len(r.Tags), MaxRecord-64)
+			ErrRecord, len(r.Name)+len(r.Zone)+len(r.Tags), MaxRecord-r.room())
 	case r.Generation > MaxGeneration:
 		return fmt.Errorf("%w: %s has the generation %d, at most %d is allowed", ErrRecord, r.Name, r.Generation, uint64(MaxGeneration))
 	case !r.Addr.IsValid() || r.Addr.Port() == 0 || r.Addr.Addr().IsUnspecified():
 		return fmt.Errorf("%w: %s has the address %s, where nobody can be reached", ErrRecord, r.Name, r.Addr)
+	}
+	if r.Outside.IsValid() && (r.Outside.Port() == 0 || r.Outside.Addr().IsUnspecified()) {
+		return fmt.Errorf("%w: %s has the outside address %s, where nobody can be reached", ErrRecord, r.Name, r.Outside)
 	}
 	return r.Tags.validate()
 }
 
 // Handle is a shared record: 8 bytes, equal exactly when the records are.
 type Handle = unique.Handle[Record]
+
+// Top returns the widest part of a zone path: what tells zones apart.
+func Top(zone string) string {
+	top, _, _ := strings.Cut(zone, "/")
+	return top
+}
 
 // Share returns the one handle of a record in this process.
 func Share(r Record) Handle { return unique.Make(r) }
@@ -78,14 +97,13 @@ func Share(r Record) Handle { return unique.Make(r) }
 func (r *Record) Check() uint32 {
 	h := hashString(fnvOffset, r.Name)
 	h = hashUint(h, r.Generation)
-	a := r.Addr.Addr().As16()
-	for _, b := range a {
-		h = hashByte(h, b)
-	}
-	h = hashUint(h, uint64(r.Addr.Port()))
+	h = hashAddr(h, r.Addr)
 	h = hashString(h, r.Zone)
 	h = hashString(h, string(r.Tags))
 	h = hashByte(h, r.Protocol)
+	if r.Outside.IsValid() {
+		h = hashAddr(h, r.Outside)
+	}
 	return uint32(mix(h))
 }
 
@@ -117,6 +135,13 @@ func hashString(h uint64, s string) uint64 {
 		h = hashByte(h, s[i])
 	}
 	return hashUint(h, uint64(len(s)))
+}
+
+func hashAddr(h uint64, a netip.AddrPort) uint64 {
+	for _, b := range a.Addr().As16() {
+		h = hashByte(h, b)
+	}
+	return hashUint(h, uint64(a.Port()))
 }
 
 func hashUint(h, v uint64) uint64 {

@@ -20,6 +20,7 @@ type Member struct {
 	State       State
 	Check       uint32    // of the record
 	Since       mono.Time // when this table last saw the state change
+	Far         bool      // it is sent to at its outside address, since it is of another zone than the table's
 }
 
 // Record returns what the member says of itself.
@@ -28,8 +29,13 @@ func (m *Member) Record() Record { return m.Handle.Value() }
 // Name returns the member's name.
 func (m *Member) Name() string { return m.Handle.Value().Name }
 
-// Addr returns where the member receives packets.
-func (m *Member) Addr() netip.AddrPort { return m.Handle.Value().Addr }
+// Addr returns where the member receives packets that are sent from where the table is.
+func (m *Member) Addr() netip.AddrPort {
+	if m.Far {
+		return m.Handle.Value().Outside
+	}
+	return m.Handle.Value().Addr
+}
 
 // Generation returns which life of the member this is.
 func (m *Member) Generation() uint64 { return m.Handle.Value().Generation }
@@ -67,6 +73,7 @@ type entry struct {
 	inc   uint32
 	check uint32
 	state State
+	far   bool
 }
 
 // item hashes what two nodes must agree on about a live member: which life, which incarnation, which record. It leaves
@@ -86,7 +93,14 @@ type Table struct {
 	index       []int32 // open addressing by ID: position in entries + 1; 0 is empty
 	fingerprint uint64
 	changes     uint64
+	top         string // the widest part of the zone where the table is
 }
+
+// SetHome says in which zone the table is, before anybody is taken in.
+func (t *Table) SetHome(zone string) { t.top = Top(zone) }
+
+// far says whether a member is sent to at its outside address.
+func (t *Table) far(r *Record) bool { return r.Outside.IsValid() && Top(r.Zone) != t.top }
 
 // Len returns how many members the table holds, dead ones included.
 func (t *Table) Len() int { return len(t.entries) }
@@ -104,7 +118,7 @@ func (t *Table) Changes() uint64 { return t.changes }
 // table may move members.
 func (t *Table) At(i int) Member {
 	e := &t.entries[i]
-	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check, Since: e.since}
+	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check, Since: e.since, Far: e.far}
 }
 
 // IDAt returns the ID of the member at a position.
@@ -151,7 +165,7 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 		if len(t.entries) >= MaxMembers {
 			return Member{}, false, false, fmt.Errorf("the table is full: %d members", MaxMembers)
 		}
-		t.insert(entry{rec: f.Record, id: id, since: now, inc: f.Incarnation, check: r.Check(), state: f.State})
+		t.insert(entry{rec: f.Record, id: id, since: now, inc: f.Incarnation, check: r.Check(), state: f.State, far: t.far(&r)})
 		return Member{}, false, true, nil
 	}
 	before = t.At(i)
@@ -164,7 +178,7 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 	e := t.entries[i]
 	e.inc, e.state = f.Incarnation, f.State
 	if e.rec != f.Record {
-		e.rec, e.check = f.Record, r.Check()
+		e.rec, e.check, e.far = f.Record, r.Check(), t.far(&r)
 	}
 	if e.state != before.State {
 		e.since = now

@@ -80,11 +80,25 @@ func (c *cursor) bytes() []byte {
 	return c.take(int(n))
 }
 
-func (c *cursor) addr() netip.AddrPort {
+// twoAddrs, in the first byte of an address, says that another one follows it.
+const twoAddrs = 0x20
+
+// addrs reads an address, and the one for those outside the zone, if there is one.
+func (c *cursor) addrs() (inside, outside netip.AddrPort) {
+	n := c.u8()
+	inside = c.addr(n &^ twoAddrs)
+	if n&twoAddrs != 0 {
+		outside = c.addr(c.u8())
+		outside = netip.AddrPortFrom(outside.Addr().Unmap(), outside.Port())
+	}
+	return inside, outside
+}
+
+func (c *cursor) addr(size uint8) netip.AddrPort {
 	var ip netip.Addr
-	switch n := c.u8(); n {
+	switch size {
 	case 4, 16:
-		ip, _ = netip.AddrFromSlice(c.take(int(n)))
+		ip, _ = netip.AddrFromSlice(c.take(int(size)))
 	default:
 		c.bad = true
 	}

@@ -194,6 +194,9 @@ func describeClaim(c *wire.Claim) string {
 
 func describeRecord(r *wire.Record) string {
 	addr := netip.AddrPortFrom(r.Addr.Addr().Unmap(), r.Addr.Port())
+	if r.Outside.IsValid() {
+		return fmt.Sprintf("name=%q addr=%s outside=%s zone=%q tags=%q protocol=%d %s", r.Name, addr, r.Outside, r.Zone, r.Tags, r.Protocol, describeClaim(&r.Claim))
+	}
 	return fmt.Sprintf("name=%q addr=%s zone=%q tags=%q protocol=%d %s", r.Name, addr, r.Zone, r.Tags, r.Protocol, describeClaim(&r.Claim))
 }
 
@@ -357,7 +360,7 @@ func appendRaw(b []byte, t wire.Type, body []byte) []byte {
 // recordOf makes a member's record of what was read, valid or not.
 func recordOf(m *wire.Record) member.Record {
 	return member.Record{
-		Name: string(m.Name), Generation: m.Generation, Addr: m.Addr,
+		Name: string(m.Name), Generation: m.Generation, Addr: m.Addr, Outside: m.Outside,
 		Zone: string(m.Zone), Tags: member.Tags(m.Tags), Protocol: m.Protocol,
 	}
 }

@@ -34,7 +34,11 @@ const goldenHead = `# Golden vectors of Starling's wire protocol, version 1 (doc
 
 // The cast: three members of the cluster "starling".
 var (
-	wren  = member.Record{Name: "wren", Generation: 1767225600000, Addr: netip.MustParseAddrPort("10.0.0.1:7747"), Protocol: 1}
+	wren        = member.Record{Name: "wren", Generation: 1767225600000, Addr: netip.MustParseAddrPort("10.0.0.1:7747"), Protocol: 1}
+	wrenOutside = member.Record{
+		Name: "wren", Generation: 1767225600000, Addr: netip.MustParseAddrPort("10.0.0.1:7747"),
+		Outside: netip.MustParseAddrPort("192.0.2.1:17747"), Zone: "us", Protocol: 1,
+	}
 	robin = member.Record{
 		Name: "robin", Generation: 1767225661000, Addr: netip.MustParseAddrPort("10.0.0.2:7747"),
 		Zone: "eu/west", Tags: tags("role", "db"), Protocol: 1,
@@ -89,6 +93,7 @@ func vectors() []vector {
 		message("update-left", wire.AppendUpdate(nil, updateOf(lark, wire.Claim{State: member.Left, Incarnation: 1, Age: 5}))),
 		message("record-ipv4", wire.AppendRecord(nil, &robin, &wire.Claim{Incarnation: 2})),
 		message("record-ipv6", wire.AppendRecord(nil, &lark, &wire.Claim{State: member.Suspect, Accuser: idOf(wren)})),
+		message("record-outside", wire.AppendRecord(nil, &wrenOutside, &wire.Claim{})),
 		message("request", wire.AppendRequest(nil, []member.ID{idOf(robin), idOf(lark)})),
 		message("join", wire.AppendJoin(nil, 1, "starling", &wren, 0)),
 		message("welcome", wire.AppendWelcome(nil, 3)),

@@ -82,6 +82,7 @@ type Record struct {
 	Claim
 	Name     []byte
 	Addr     netip.AddrPort
+	Outside  netip.AddrPort // not valid without one
 	Zone     []byte
 	Tags     []byte
 	Protocol uint8
@@ -100,7 +101,12 @@ func appendRecord(b []byte, r *member.Record, m *Claim) []byte {
 	claim.Generation = r.Generation
 	b = appendClaim(b, &claim)
 	b = appendBytes(b, r.Name)
+	at := len(b)
 	b = appendAddr(b, r.Addr)
+	if r.Outside.IsValid() {
+		b[at] |= twoAddrs
+		b = appendAddr(b, r.Outside)
+	}
 	b = appendBytes(b, r.Zone)
 	b = appendBytes(b, r.Tags)
 	return append(b, r.Protocol)
@@ -116,7 +122,7 @@ func ReadRecord(body []byte) (m Record, ok bool) {
 func (c *cursor) record() (m Record) {
 	m.Claim = c.claim()
 	m.Name = c.bytes()
-	m.Addr = c.addr()
+	m.Addr, m.Outside = c.addrs()
 	m.Zone = c.bytes()
 	m.Tags = c.bytes()
 	m.Protocol = c.u8()
@@ -129,6 +135,7 @@ func (m *Record) Fact() (member.Fact, error) {
 		Name:       string(m.Name),
 		Generation: m.Generation,
 		Addr:       netip.AddrPortFrom(m.Addr.Addr().Unmap(), m.Addr.Port()),
+		Outside:    m.Outside,
 		Zone:       string(m.Zone),
 		Tags:       member.Tags(m.Tags),
 		Protocol:   m.Protocol,

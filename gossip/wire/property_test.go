@@ -49,6 +49,7 @@ func genRecord() *rapid.Generator[member.Record] {
 			Name:       text.Draw(t, "name"),
 			Generation: rapid.Uint64Max(member.MaxGeneration).Draw(t, "generation"),
 			Addr:       genAddr().Draw(t, "addr"),
+			Outside:    rapid.OneOf(rapid.Just(netip.AddrPort{}), genAddr()).Draw(t, "outside"),
 			Zone:       text.Draw(t, "zone"),
 			Protocol:   rapid.Uint8().Draw(t, "protocol"),
 		}
