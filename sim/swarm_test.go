@@ -104,3 +104,14 @@ func TestOptionsSurviveJSON(t *testing.T) {
 		}
 	}
 }
+
+// A zone leaves at once while it takes in a message: the last of it to go has nobody left to tell.
+func TestLastOfAZoneLeaves(t *testing.T) {
+	r, err := Run(Draw(21935))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range r.Violations {
+		t.Error(v)
+	}
+}

@@ -96,6 +96,9 @@ func (r *Relay) adopt(now mono.Time) {
 		r.orphans = slices.Delete(r.orphans, i, i+1)
 		r.stats.Orphans++
 		places := r.zone(r.self().Zone())
+		if len(places) == 0 {
+			continue // this node, the last of its zone, is leaving
+		}
 		for k := range orphanCopies {
 			if k == 0 && r.host.Rand().IntN(len(places)) == 0 { // one of the zone's orphans, in the mean, tells another zone
 				places = r.ring.All()
