@@ -85,34 +85,64 @@ func cluster(t *testing.T, s *System, e *ears, size int, net *virtual.Net) (node
 	return nodes, hosts
 }
 
-func heardBy(e *ears, text string, size int) (count int) {
-	for i := range size {
-		count += min(1, e.count("n%d hear %s", i, text))
+// repairs says whether a system makes good what its first copies missed. memberlist and Serf do not: they send a message
+// a few times to random members and then drop it, so that now and then one of five nodes never hears one of them.
+func repairs(s *System) bool { return s.Name != "memberlist" && s.Name != "serf" }
+
+// publishAll lets a node publish messages and returns them: one where a miss is made good, and else as many as cannot
+// all miss the same node by chance.
+func publishAll(t *testing.T, s *System, n Node, name string) (texts []string) {
+	t.Helper()
+	count := 1
+	if !repairs(s) {
+		count = 6
+	}
+	for i := range count {
+		texts = append(texts, fmt.Sprintf("message %s %08d", name, i))
+		if err := n.Publish([]byte(texts[i])); err != nil {
+			t.Fatal(err)
+		}
+		if i < count-1 {
+			time.Sleep(250 * time.Millisecond) // so that each goes its own way, and not in one packet with the last
+		}
+	}
+	return texts
+}
+
+// heard counts how many of the texts a node was told, and fails on one that it was told twice.
+func heard(t *testing.T, e *ears, node int, texts []string) (count int) {
+	t.Helper()
+	for _, text := range texts {
+		c := e.count("n%d hear %s", node, text)
+		if c > 1 {
+			t.Errorf("node %d heard %q %d times", node, text, c)
+		}
+		count += c
 	}
 	return count
 }
 
-// testMessages publishes from each node and wants each message once at each.
-func testMessages(t *testing.T, e *ears, nodes []Node) {
+// testMessages publishes from each node: each of them hears each, and no message twice.
+func testMessages(t *testing.T, s *System, e *ears, nodes []Node) {
 	t.Helper()
+	published := 0
+	var all [][]string
 	for i, n := range nodes {
-		text := fmt.Sprintf("message %08d", i)
-		if err := n.Publish([]byte(text)); err != nil {
-			t.Fatal(err)
+		texts := publishAll(t, s, n, fmt.Sprintf("from n%d", i))
+		all, published = append(all, texts), published+len(texts)
+		for j := range nodes {
+			await(t, fmt.Sprintf("node %d hears node %d", j, i), func() bool { return heard(t, e, j, texts) > 0 })
 		}
-		await(t, "all have "+text, func() bool { return heardBy(e, text, len(nodes)) == len(nodes) })
 	}
 	time.Sleep(2 * time.Second) // in which a copy might be told as a message
-	for i := range nodes {
-		for j := range nodes {
-			if c := e.count("n%d hear message %08d", i, j); c != 1 {
-				t.Errorf("node %d heard message %d %d times", i, j, c)
-			}
-		}
-	}
 	for i, n := range nodes {
-		if c := n.Copies(); c >= 0 && c < int64(len(nodes)-1) {
-			t.Errorf("node %d counts %d copies of %d messages", i, c, len(nodes)-1)
+		told := 0
+		for _, texts := range all {
+			told += heard(t, e, i, texts)
+		}
+		own := published / len(nodes)
+		if c := n.Copies(); c >= 0 && c < int64(told-own) {
+			t.Errorf("node %d counts %d copies of %d messages", i, c, told-own)
 		}
 	}
 }
@@ -132,8 +162,11 @@ func testGoing(t *testing.T, s *System, e *ears, nodes []Node, crash func(i int)
 	for i := range nodes[:last-1] {
 		await(t, "node knows of the leave", func() bool { return e.count("n%d "+left+" n%d", i, last) == 1 })
 		await(t, "node knows of the crash", func() bool { return e.count("n%d fail n%d", i, last-1) == 1 })
-		if left == "leave" && e.count("n%d fail n%d", i, last)+e.count("n%d leave n%d", i, last-1) > 0 {
-			t.Errorf("node %d mistook a crash for a leave or a leave for a crash", i)
+		if e.count("n%d leave n%d", i, last-1) > 0 {
+			t.Errorf("node %d mistook a crash for a leave", i)
+		}
+		if repairs(s) && e.count("n%d fail n%d", i, last) > 0 { // Serf's word of a leave may come after the failure
+			t.Errorf("node %d mistook a leave for a crash", i)
 		}
 		await(t, "node counts the rest", func() bool { return nodes[i].Live() == last-1 })
 	}
@@ -148,10 +181,10 @@ func TestRealSockets(t *testing.T) {
 			nodes, _ := cluster(t, s, e, few, nil)
 			if !s.Membership {
 				time.Sleep(3 * time.Second) // its mesh forms in heartbeats of a second
-				testMessages(t, e, nodes)
+				testMessages(t, s, e, nodes)
 				return
 			}
-			testMessages(t, e, nodes)
+			testMessages(t, s, e, nodes)
 			testGoing(t, s, e, nodes, func(i int) { nodes[i].Crash() })
 		})
 	}
@@ -176,7 +209,7 @@ func TestVirtual(t *testing.T) {
 		e := &ears{told: map[string]int{}}
 		nodes, hosts := cluster(t, s, e, few, net)
 		before, _ := net.Sent()
-		testMessages(t, e, nodes)
+		testMessages(t, s, e, nodes)
 		if after, bytes := net.Sent(); after <= before || bytes < after*ipOverhead {
 			t.Errorf("%d packets, %d bytes after %d packets", after, bytes, before)
 		}
@@ -196,27 +229,31 @@ func TestLostIsLost(t *testing.T) {
 		e := &ears{told: map[string]int{}}
 		nodes, hosts := cluster(t, s, e, few, net)
 		net.Cut(hosts[few-1:])
-		nodes[0].Publish([]byte("message 00000001"))
+		texts := publishAll(t, s, nodes[0], "while cut off")
 		time.Sleep(10 * time.Second)
-		if heard := heardBy(e, "message 00000001", few); heard != few-1 {
-			t.Errorf("%d of %d heard a message that one cannot hear", heard, few)
+		for i := range few - 1 {
+			if heard(t, e, i, texts) == 0 {
+				t.Errorf("node %d heard none of %d messages", i, len(texts))
+			}
 		}
-		if e.count("n%d hear message 00000001", few-1) != 0 {
+		if heard(t, e, few-1, texts) != 0 {
 			t.Error("a node heard what cannot have reached it")
 		}
 	})
 }
 
-// TestAllLossIsSilence: with every packet lost, nobody hears and somebody fails.
+// TestAllLossIsSilence: with every packet lost, nobody hears but the publisher.
 func TestAllLossIsSilence(t *testing.T) {
 	virtually(t, func(t *testing.T, s *System, net *virtual.Net) {
 		e := &ears{told: map[string]int{}}
 		nodes, _ := cluster(t, s, e, few, net)
 		net.SetLoss(1)
-		nodes[0].Publish([]byte("message 00000002"))
+		texts := publishAll(t, s, nodes[0], "into silence")
 		time.Sleep(10 * time.Second)
-		if heard := heardBy(e, "message 00000002", few); heard != 1 {
-			t.Errorf("%d heard what only its publisher can have", heard)
+		for i := range few {
+			if c := heard(t, e, i, texts); (c > 0) != (i == 0) {
+				t.Errorf("node %d heard %d messages", i, c)
+			}
 		}
 	})
 }
