@@ -48,13 +48,14 @@ type Info struct {
 	Health int           // of this node itself: 0 is good, higher is slower to accuse others
 	RTT    time.Duration // smoothed round trip to the others, 0 while unknown
 
-	Protocol gossip.Stats    // what the protocol did, since the start
-	Streams  stream.Stats    // what came of messages
-	Tree     multicast.Stats // how they travelled
-	Keys     state.Stats     // what came of versioned keys
-	Store    store.Stats     // what is kept of them on disk; zero without Retain.Dir
-	Socket   transport.Stats // datagrams and bytes, without IP and UDP headers
-	Unopened uint64          // datagrams dropped because they were not sealed with a key of ours, or not fresh
+	Protocol gossip.Stats         // what the protocol did, since the start
+	Streams  stream.Stats         // what came of messages
+	Tree     multicast.Stats      // how they travelled
+	Keys     state.Stats          // what came of versioned keys
+	Store    store.Stats          // what is kept of them on disk; zero without Retain.Dir
+	Zones    []gossip.ZoneTraffic // datagrams and bytes, sealing included, by the zone at the other end; without the kernel's connections
+	Socket   transport.Stats      // datagrams and bytes, without IP and UDP headers
+	Unopened uint64               // datagrams dropped because they were not sealed with a key of ours, or not fresh
 }
 
 // SilentZone is a zone that fell silent; it had as many Members then.
@@ -89,6 +90,7 @@ func (n *Node) Info() (info Info) {
 			Socket:    n.conn.Stats(),
 			Unopened:  n.unopenedCount.Load(),
 		}
+		info.Zones = n.traffic()
 		info.Reachable, info.Agreed = n.core.Reach()
 		for z := range n.core.SilentZones() {
 			info.Silent = append(info.Silent, SilentZone{Zone{z.Name, z.Members}, n.wall(z.Since)})
@@ -113,4 +115,18 @@ func (n *Node) Info() (info Info) {
 	default:
 	}
 	return info
+}
+
+// traffic is the core's, with what sealing adds.
+func (n *Node) traffic() []gossip.ZoneTraffic {
+	zones := n.core.Traffic()
+	if n.sealer == nil {
+		return zones
+	}
+	for i := range zones {
+		z := &zones[i]
+		z.BytesOut += z.PacketsOut * transport.SealOverhead
+		z.BytesIn += z.PacketsIn * transport.SealOverhead
+	}
+	return zones
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/agent/api"
+	"github.com/starling-gossip/starling/gossip/member"
 )
 
 // stateNames are the states as the API has them.
@@ -54,12 +55,18 @@ func toInfo(i starling.Info) api.Info {
 		Traffic: api.Traffic{
 			SentPackets: i.Socket.DatagramsOut, SentBytes: i.Socket.BytesOut,
 			ReceivedPackets: i.Socket.DatagramsIn, ReceivedBytes: i.Socket.BytesIn,
-			Dropped: map[string]uint64{},
+			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{},
 		},
 	}
 	out.View = api.View{Agreed: i.Agreed, Reachable: i.Reachable}
 	for _, z := range i.Silent {
 		out.Silent = append(out.Silent, api.SilentZone{Zone: z.Name, Members: z.Members, Since: z.Since.UTC()})
+	}
+	for _, z := range i.Zones {
+		out.Traffic.Zones = append(out.Traffic.Zones, api.ZoneTraffic{
+			Zone: z.Zone, Own: !z.Unknown && z.Zone == member.Top(i.Self.Zone), Unknown: z.Unknown,
+			SentPackets: z.PacketsOut, SentBytes: z.BytesOut, ReceivedPackets: z.PacketsIn, ReceivedBytes: z.BytesIn,
+		})
 	}
 	for _, state := range []starling.State{starling.Alive, starling.Suspect, starling.Failed, starling.Left} {
 		out.Members[state.String()] = i.Members[state]

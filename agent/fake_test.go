@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
@@ -72,6 +73,7 @@ func (f *fakeNode) Members() iter.Seq[starling.Member] {
 func (f *fakeNode) Info() starling.Info {
 	return starling.Info{Self: f.Self(), Cluster: "c", Detector: f.detector, Started: then, Uptime: time.Minute, Welcomed: true,
 		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Agreed: 5, Reachable: 2,
+		Zones:  []gossip.ZoneTraffic{{Zone: "eu", PacketsOut: 1, BytesOut: 2, PacketsIn: 3, BytesIn: 4}, {Unknown: true, PacketsIn: 5, BytesIn: 6}},
 		Silent: []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3}, Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond}
 }
 

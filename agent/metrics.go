@@ -12,6 +12,7 @@ import (
 
 	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
 )
 
 // newMetrics serves a node's metrics from a registry of its own.
@@ -99,6 +100,11 @@ var metrics = []metric{
 			emit(float64(i.Socket.BytesIn), "received")
 			emit(float64(i.Socket.BytesOut), "sent")
 		}),
+	newMetric(counter, "starling_zone_packets_total",
+		"Datagrams sent to and received from the members of a zone. The sum of direction=\"sent\" by (zone, peer_zone) is that of each pair of zones.",
+		zoneLabels, zones(func(z *gossip.ZoneTraffic) (out, in uint64) { return z.PacketsOut, z.PacketsIn })),
+	newMetric(counter, "starling_zone_bytes_total", "Bytes of them, without the headers of IP and UDP.",
+		zoneLabels, zones(func(z *gossip.ZoneTraffic) (out, in uint64) { return z.BytesOut, z.BytesIn })),
 	newMetric(counter, "starling_packets_dropped_total", "Datagrams that were not sent or not used, by reason.", []string{"reason"},
 		func(i starling.Info, emit func(float64, ...string)) {
 			for reason, n := range drops(i) {
@@ -155,6 +161,26 @@ var metrics = []metric{
 			emit(float64(i.Protocol.NewsQueued), "news")
 			emit(float64(i.Protocol.MessagesQueued), "messages")
 		}),
+}
+
+// Of the labels, zone is this node's own, and both are the widest parts of paths. What belongs to no zone that is known has
+// peer_zone="?".
+var zoneLabels = []string{"zone", "peer_zone", "direction"}
+
+// zones is a read of two samples for each zone.
+func zones(value func(*gossip.ZoneTraffic) (out, in uint64)) func(starling.Info, func(float64, ...string)) {
+	return func(i starling.Info, emit func(float64, ...string)) {
+		own := member.Top(i.Self.Zone)
+		for _, z := range i.Zones {
+			peer := z.Zone
+			if z.Unknown {
+				peer = "?"
+			}
+			out, in := value(&z)
+			emit(float64(out), own, peer, "sent")
+			emit(float64(in), own, peer, "received")
+		}
+	}
 }
 
 // total is a counter of the protocol.

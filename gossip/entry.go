@@ -128,7 +128,7 @@ func (n *Node) dial(to netip.AddrPort) {
 	start := n.open(0)
 	r := n.self.Value()
 	n.out.arena = wire.AppendJoin(n.out.arena, uint8(n.cfg.Detector), n.cfg.Cluster, &r, n.inc)
-	n.close(start, to)
+	n.close(start, detect.Peer{Addr: to})
 }
 
 // welcome ends the tries to get in.

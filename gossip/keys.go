@@ -3,6 +3,7 @@ package gossip
 import (
 	"iter"
 
+	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/state"
 )
@@ -96,7 +97,7 @@ func (h keysHost) Reset(_ Time, owner member.ID) {
 func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
 	start := h.n.open(to.Instance())
 	h.n.out.arena = append(h.n.out.arena, messages...)
-	return h.n.closeFree(start, to.Addr())
+	return h.n.closeFree(start, detect.PeerOf(&to))
 }
 
 // StateFingerprint returns a hash over what this node holds of live members' keys, 0 while nobody has written any: nodes

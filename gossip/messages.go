@@ -55,7 +55,7 @@ func (n *Node) Topics() []stream.Topic {
 func (n *Node) sendMessages(to detect.Peer, messages []byte) {
 	start := n.open(to.Instance)
 	n.out.arena = append(n.out.arena, messages...)
-	n.closeFree(start, to.Addr)
+	n.closeFree(start, to)
 }
 
 // streamHost is the node as its streams see it.

@@ -116,7 +116,7 @@ func (n *Node) conflict(c *wire.Conflict) {
 	self := n.Self()
 	self.State, self.Since = member.Left, n.now
 	n.appendMember(&self, false, 0)
-	n.close(start, other)
+	n.close(start, detect.Peer{Addr: other})
 	n.stopped = true
 	n.out.Events = append(n.out.Events, Event{
 		Kind: Conflicted,

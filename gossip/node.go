@@ -74,6 +74,7 @@ type Node struct {
 	wanted []member.ID // records to ask the sender of the current datagram for
 
 	stats   Stats
+	traffic traffic
 	stopped bool
 
 	now Time    // of the current step

@@ -21,10 +21,15 @@ func (n *Node) Receive(now Time, from netip.AddrPort, datagram []byte, out *Outb
 func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 	n.stats.PacketsIn++
 	n.stats.BytesIn += uint64(len(datagram))
+	h, r, err := wire.Open(datagram)
+	if err == nil && h.Cluster == n.cluster {
+		n.received(h.From, len(datagram))
+	} else {
+		n.received(0, len(datagram))
+	}
 	if n.entry.deaf {
 		return
 	}
-	h, r, err := wire.Open(datagram)
 	if err != nil {
 		n.stats.Malformed++
 		return
@@ -70,7 +75,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	if len(n.wanted) > 0 && !n.stopped {
 		start := n.open(peer.Instance)
 		n.out.arena = wire.AppendRequest(n.out.arena, n.wanted)
-		n.close(start, peer.Addr)
+		n.close(start, peer)
 	}
 }
 

@@ -65,7 +65,7 @@ func (h repairHost) Room() int            { return h.n.cfg.MTU - wire.HeaderSize
 func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
 	start := h.n.open(to.Instance())
 	h.n.out.arena = append(h.n.out.arena, messages...)
-	h.n.close(start, to.Addr())
+	h.n.close(start, detect.PeerOf(&to))
 }
 
 func (h repairHost) AppendRecord(b []byte, _ Time, m member.Member) []byte {

@@ -1,7 +1,6 @@
 package gossip
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
@@ -30,17 +29,18 @@ func (n *Node) open(to uint32) int {
 	return start
 }
 
-// close ends the datagram that open began.
-func (n *Node) close(start int, to netip.AddrPort) {
+// close ends the datagram that open began. Of a stranger the address alone is set.
+func (n *Node) close(start int, to detect.Peer) {
 	n.budget.take(n.closeFree(start, to))
 }
 
 // closeFree is close outside the budget, for what has one of its own. It returns what the datagram costs.
-func (n *Node) closeFree(start int, to netip.AddrPort) int {
+func (n *Node) closeFree(start int, to detect.Peer) int {
 	data := n.out.arena[start:len(n.out.arena):len(n.out.arena)]
-	n.out.Packets = append(n.out.Packets, Packet{To: to, Data: data})
+	n.out.Packets = append(n.out.Packets, Packet{To: to.Addr, Data: data})
 	n.stats.PacketsOut++
 	n.stats.BytesOut += uint64(len(data))
+	n.sent(to.ID, len(data))
 	return len(data) + ipOverhead
 }
 
@@ -57,7 +57,7 @@ func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	})
 	n.out.arena = n.streams.AppendHeads(n.out.arena, n.room(start)-wire.MessageSize-fingerprintSize)
 	n.appendFingerprint()
-	n.close(start, to.Addr)
+	n.close(start, to)
 	n.stats.ProbesOut++
 }
 
@@ -118,7 +118,7 @@ func (n *Node) reply(to detect.Peer) (start int, ok bool) {
 // closeReply ends a datagram that reply began.
 func (n *Node) closeReply(start int, to detect.Peer) {
 	n.replies.take(len(n.out.arena) - start + ipOverhead)
-	n.close(start, to.Addr)
+	n.close(start, to)
 }
 
 // putNews begins to spread a piece of news. Where packets are lost it takes more rounds until all have it: three become
@@ -183,7 +183,7 @@ func (n *Node) push(body []byte) {
 		p := detect.PeerOf(&peers[i])
 		start := n.open(p.Instance)
 		n.out.arena = append(n.out.arena, body...)
-		n.close(start, p.Addr)
+		n.close(start, p)
 	}
 }
 

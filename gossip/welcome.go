@@ -72,7 +72,7 @@ func (n *Node) sendWelcome(peer detect.Peer) {
 	}
 	n.appendFingerprint()
 	n.welcomes.take(len(n.out.arena) - start + ipOverhead)
-	n.close(start, peer.Addr)
+	n.close(start, peer)
 }
 
 func (n *Node) refuse(peer detect.Peer, reason wire.Reason, generation uint64, text string) {

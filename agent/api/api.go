@@ -113,6 +113,19 @@ type Traffic struct {
 	ReceivedPackets uint64            `json:"received_packets"`
 	ReceivedBytes   uint64            `json:"received_bytes"`
 	Dropped         map[string]uint64 `json:"dropped"` // packets not used, by reason
+	Zones           []ZoneTraffic     `json:"zones"`   // what of it went to and came from each zone, by name
+}
+
+// ZoneTraffic counts what went between the agent's node and the members of one zone. With Unknown it is what belongs to no
+// zone that is known: seeds that have not answered yet, newcomers, strangers. Own is the agent's own zone.
+type ZoneTraffic struct {
+	Zone            string `json:"zone"` // the widest part of the path, "" for members without one
+	Own             bool   `json:"own"`
+	Unknown         bool   `json:"unknown"`
+	SentPackets     uint64 `json:"sent_packets"`
+	SentBytes       uint64 `json:"sent_bytes"`
+	ReceivedPackets uint64 `json:"received_packets"`
+	ReceivedBytes   uint64 `json:"received_bytes"`
 }
 
 // Topic is what an agent knows of a topic since its start.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/starling-gossip/starling/agent/api"
 	"github.com/starling-gossip/starling/agent/client"
+	"github.com/starling-gossip/starling/gossip/member"
 )
 
 var states = []string{"alive", "suspect", "failed", "left"}
@@ -123,11 +125,12 @@ func (p *printer) event(e api.Event) {
 }
 
 func (a *app) infoCmd() *cobra.Command {
-	var asJSON bool
+	var asJSON, zones bool
 	cmd := &cobra.Command{
 		Use: "info", Short: "Show the agent's node: counts by state, agreement, health, traffic, uptime",
 		Args: args(0, 0, "no arguments are wanted"),
 	}
+	cmd.Flags().BoolVar(&zones, "zones", false, "show what went to and came from each zone instead")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, _ []string) error {
 		info, err := c.Info(ctx)
@@ -137,10 +140,35 @@ func (a *app) infoCmd() *cobra.Command {
 		if asJSON {
 			return a.printer().json(info)
 		}
+		if zones {
+			a.printer().zones(info)
+			return nil
+		}
 		a.printer().info(info)
 		return nil
 	})
 	return cmd
+}
+
+// zones prints what went between the agent's node and each zone.
+func (p *printer) zones(i api.Info) {
+	rows := [][]string{{dash(member.Top(i.Zone)) + " and", "sent", "packets", "a second", "received", "packets", "a second"}}
+	for _, z := range i.Traffic.Zones {
+		name := dash(z.Zone)
+		switch {
+		case z.Own:
+			name += " (own)"
+		case z.Unknown:
+			name = "unknown"
+		}
+		row := []string{name}
+		for _, way := range [][2]uint64{{z.SentBytes, z.SentPackets}, {z.ReceivedBytes, z.ReceivedPackets}} {
+			bytes := float64(way[0])
+			row = append(row, size(bytes), strconv.FormatUint(way[1], 10), size(bytes/max(i.Uptime, 1))+"/s")
+		}
+		rows = append(rows, row)
+	}
+	p.table(rows)
 }
 
 func (p *printer) info(i api.Info) {

@@ -315,3 +315,84 @@ func TestRealNetwork(t *testing.T) {
 		t.Errorf("a stop of 5 s, or waking from it, made somebody fail:\n%s", events)
 	}
 }
+
+// TestThreeZones: what goes between the three zones is lost by a tenth and held to a rate. State and messages arrive all the
+// same, and the agents say what went between their zone and the others.
+func TestThreeZones(t *testing.T) {
+	n := build(t)
+	for i := range all {
+		n.start(i)
+	}
+	everybody := n.agents[:]
+	n.until("12 agents see each other", func() bool { return n.allSee(everybody, everybody) })
+	for z := 1; z <= zones; z++ {
+		n.filter(z, "iifname eth0 udp dport >= 7747 numgen random mod 100 < 10 drop", "iifname eth0 limit rate over 128 kbytes/second drop")
+	}
+
+	const keys, messages = 20, 50
+	var pairs []string
+	for i := range keys {
+		pairs = append(pairs, fmt.Sprintf("key%d=%s", i, strings.Repeat("v", 100)))
+	}
+	for _, a := range everybody[:zones] {
+		if out, err := n.cli(a, append([]string{"set"}, pairs...)...); err != nil {
+			t.Fatal(err, out)
+		}
+	}
+	n.until("60 keys are at all", func() bool {
+		for _, a := range everybody {
+			out, err := n.cli(a, "get", "--json")
+			var held []struct{ Owner string }
+			if err != nil || json.Unmarshal([]byte(out), &held) != nil || len(held) != zones*keys {
+				return false
+			}
+		}
+		return true
+	})
+	start := time.Now()
+	for i := range messages {
+		out, err := n.cli(everybody[i%all], "publish", "t", strings.Repeat("m", 1000), "--wait", "all", "--json")
+		if err != nil || !strings.Contains(out, `"reached":true`) {
+			t.Fatalf("message %d is not at all: %v\n%s", i, err, out)
+		}
+	}
+	t.Logf("%d messages at all, one after the other, in %s", messages, time.Since(start).Round(10*time.Millisecond))
+	n.checkZones(everybody)
+}
+
+// checkZones wants bytes for each pair of zones in what the agents tell.
+func (n *network) checkZones(agents []*agent) {
+	n.t.Helper()
+	sum := map[string]float64{}
+	for _, a := range agents {
+		out := n.must("ip", "netns", "exec", a.space, n.binary, "--api", a.api, "info", "--json")
+		var info struct {
+			Zone    string
+			Traffic struct {
+				Zones []struct {
+					Zone    string
+					Unknown bool
+					Bytes   float64 `json:"sent_bytes"`
+				}
+			}
+		}
+		if err := json.Unmarshal([]byte(out), &info); err != nil {
+			n.t.Fatalf("info --json: %v\n%s", err, out)
+		}
+		for _, z := range info.Traffic.Zones {
+			if !z.Unknown {
+				sum[info.Zone+" to "+z.Zone] += z.Bytes
+			}
+		}
+	}
+	for from := 1; from <= zones; from++ {
+		for to := 1; to <= zones; to++ {
+			pair := fmt.Sprintf("zone%d to zone%d", from, to)
+			if sum[pair] == 0 {
+				n.t.Errorf("no bytes are counted from %s", pair)
+			}
+			n.t.Logf("%s: %.0f bytes", pair, sum[pair])
+		}
+	}
+	n.t.Logf("one agent's part:\n%s", n.must("ip", "netns", "exec", agents[0].space, n.binary, "--api", agents[0].api, "info", "--zones"))
+}
