@@ -324,6 +324,7 @@ func TestMetrics(t *testing.T) {
 		`starling_members{state="alive"} 1`, `starling_members{state="left"} 0`, `starling_agreement_peers{view="same"} 1`,
 		`starling_packets_total{direction="sent"} 0`, `starling_packets_dropped_total{reason="unopened"} 0`,
 		`starling_probe_rtt_seconds 0.001`, `starling_start_time_seconds 1.767323045e+09`, `starling_welcomed 1`, "go_goroutines ",
+		`starling_zone_bytes_total{direction="sent",peer_zone="eu",zone=`, `starling_zone_packets_total{direction="received",peer_zone="?",zone=`,
 	} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("no line with %s", want)
