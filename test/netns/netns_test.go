@@ -131,6 +131,13 @@ func (n *network) filter(z int, rules ...string) {
 	}
 }
 
+// open lets everything pass again.
+func (n *network) open() {
+	for z := 1; z <= zones; z++ {
+		n.filter(z)
+	}
+}
+
 // start starts the i-th agent; the first is the seed of the others.
 func (n *network) start(i int) {
 	n.t.Helper()
@@ -237,6 +244,25 @@ func (n *network) allMiss(viewers []*agent, count int) bool {
 	return true
 }
 
+// allHold says whether each agent holds exactly these zones for silent.
+func (n *network) allHold(viewers []*agent, silent ...string) bool {
+	for _, v := range viewers {
+		out, err := n.cli(v, "info", "--json")
+		var info struct {
+			SilentZones []struct{ Zone string } `json:"silent_zones"`
+		}
+		if err != nil || json.Unmarshal([]byte(out), &info) != nil || len(info.SilentZones) != len(silent) {
+			return false
+		}
+		for i, z := range info.SilentZones {
+			if z.Zone != silent[i] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // watch collects what an agent tells until stop is called.
 func (n *network) watch(a *agent) (stop func() string) {
 	n.t.Helper()
@@ -275,12 +301,27 @@ func TestRealNetwork(t *testing.T) {
 	n.filter(3, "iifname eth0 drop")
 	n.filter(1, "ip saddr 10.77.0.3 drop")
 	n.filter(2, "ip saddr 10.77.0.3 drop")
-	// The majority fails the minority, in which there are too few for a jury: it says whom it cannot reach.
-	n.until("cut: each side knows", func() bool { return n.allSee(ours, ours) && n.allMiss(theirs, len(ours)/2+1) })
-	pass(15 * time.Second) // long enough for verdicts to be old news
-	for z := 1; z <= zones; z++ {
-		n.filter(z)
+	// A whole zone that falls silent is held for the zone grace: both sides say so, and neither fails anybody.
+	n.until("cut: each side says that the other's zones are silent", func() bool {
+		return n.allHold(ours, "zone3") && n.allHold(theirs, "zone1", "zone2")
+	})
+	pass(15 * time.Second) // long enough for verdicts, if there were any
+	if !n.allSee(everybody, everybody) {
+		t.Error("a cut cable made somebody fail")
 	}
+	n.open()
+	n.until("healed: no zone is silent", func() bool { return n.allHold(everybody) && n.allSee(everybody, everybody) })
+
+	// One member alone, which nobody reaches though its process lives, is no silent zone: the others fail it.
+	alone, others := everybody[all-1], everybody[:all-1]
+	for z := 1; z <= zones; z++ {
+		_, port, _ := strings.Cut(alone.addr, ":")
+		n.filter(z, "meta l4proto { tcp, udp } th dport "+port+" drop", "meta l4proto { tcp, udp } th sport "+port+" drop")
+	}
+	n.until("one cut off: the others fail it, and it fails nobody", func() bool {
+		return n.allSee(others, others) && n.allMiss([]*agent{alone}, len(others)/2+1)
+	})
+	n.open()
 	n.until("healed: one cluster", func() bool { return n.allSee(everybody, everybody) })
 
 	for z := 1; z <= zones; z++ {
@@ -295,9 +336,7 @@ func TestRealNetwork(t *testing.T) {
 	if events := stop(); strings.Contains(events, `"failed"`) {
 		t.Errorf("at 30 %% of the packets dropped a live member was failed:\n%s", events)
 	}
-	for z := 1; z <= zones; z++ {
-		n.filter(z)
-	}
+	n.open()
 	n.until("without loss: one cluster", func() bool { return n.allSee(everybody, everybody) })
 
 	sleeper := everybody[4]
