@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -244,20 +245,23 @@ func (n *network) allMiss(viewers []*agent, count int) bool {
 	return true
 }
 
-// allHold says whether each agent holds exactly these zones for silent.
+// allHold says whether each agent holds exactly these zones for silent; it tells them in the order in which they fell silent.
 func (n *network) allHold(viewers []*agent, silent ...string) bool {
 	for _, v := range viewers {
 		out, err := n.cli(v, "info", "--json")
 		var info struct {
 			SilentZones []struct{ Zone string } `json:"silent_zones"`
 		}
-		if err != nil || json.Unmarshal([]byte(out), &info) != nil || len(info.SilentZones) != len(silent) {
+		if err != nil || json.Unmarshal([]byte(out), &info) != nil {
 			return false
 		}
-		for i, z := range info.SilentZones {
-			if z.Zone != silent[i] {
-				return false
-			}
+		var held []string
+		for _, z := range info.SilentZones {
+			held = append(held, z.Zone)
+		}
+		slices.Sort(held)
+		if !slices.Equal(held, silent) {
+			return false
 		}
 	}
 	return true
