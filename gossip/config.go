@@ -123,8 +123,11 @@ func (c *Config) withDefaults() (Config, error) {
 	return d, nil
 }
 
-// probeRoom is how many bytes of a detector's messages fit a datagram beside the header and the fingerprint.
-func (c *Config) probeRoom() int { return c.MTU - wire.HeaderSize - wire.MessageSize - fingerprintSize }
+// probeRoom is how many bytes of a detector's messages fit a datagram beside the header, the fingerprint and what is
+// asked and told of locations.
+func (c *Config) probeRoom() int {
+	return c.MTU - wire.HeaderSize - wire.MessageSize - fingerprintSize - wire.LocateSize - wire.LocatedSize
+}
 
 // private says whether each node judges for itself and believes no other.
 func (c *Config) private() bool { return c.Detector == HEARTBEAT && c.Heartbeat.Local }

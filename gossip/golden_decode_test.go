@@ -15,6 +15,9 @@ import (
 func (s *script) messages(r wire.Reader) string {
 	var parts []string
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
+		if t == wire.TypeLocate || t == wire.TypeLocated { // see kindsOf
+			continue
+		}
 		text, ok := s.message(t, body)
 		if !ok {
 			text = fmt.Sprintf("malformed %#x", uint8(t))

@@ -211,6 +211,9 @@ func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 			dest += " (another)"
 		}
 	}
+	if all, _ := kindsOf(data); len(all) == 0 {
+		return
+	}
 	text = fmt.Sprintf("%s → %s: %s%s", from.self.Value().Name, dest, text, fate)
 	key := text
 	if kind, again := again(data); again { // the same question, with another number
@@ -227,24 +230,42 @@ func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 	s.line("%s", text)
 }
 
+// kindsOf returns the types of a datagram's messages, and the body of the first. Questions and answers about locations are not among
+// them: they ride on nearly all that goes to and fro at the start, and steer nothing.
+func kindsOf(data []byte) (all []wire.Type, first []byte) {
+	_, r, _ := wire.Open(data)
+	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
+		if t == wire.TypeLocate || t == wire.TypeLocated {
+			continue
+		}
+		if len(all) == 0 {
+			first = body
+		}
+		all = append(all, t)
+	}
+	return all, first
+}
+
 // again says whether a datagram is a ping without news, an inquiry, or a juror's word that it has not decided yet: during
 // an inquest there are many of each.
 func again(data []byte) (kind string, again bool) {
-	_, r, _ := wire.Open(data)
-	t, body, _ := r.Next()
-	second, _, _ := r.Next()
+	all, body := kindsOf(data)
+	if len(all) < 2 || all[1] != wire.TypeFingerprint {
+		return "", false
+	}
+	t := all[0]
 	f, _ := wire.ReadFinding(body)
-	again = t == wire.TypePing || t == wire.TypeLease || t == wire.TypeInquiry || t == wire.TypeFinding && f.Word == wire.WordOpen
-	return fmt.Sprint(t), again && second == wire.TypeFingerprint
+	return fmt.Sprint(t), t == wire.TypePing || t == wire.TypeLease || t == wire.TypeInquiry || t == wire.TypeFinding && f.Word == wire.WordOpen
 }
 
 // quietProbe says whether a datagram is a ping or an ack without news.
 func quietProbe(data []byte) (kind string, quiet bool) {
-	_, r, _ := wire.Open(data)
-	t, _, _ := r.Next()
-	second, _, _ := r.Next()
-	_, _, more := r.Next()
-	return fmt.Sprint(t), (t == wire.TypePing || t == wire.TypeLease || t == wire.TypeAck) && second == wire.TypeFingerprint && !more
+	all, _ := kindsOf(data)
+	if len(all) != 2 || all[1] != wire.TypeFingerprint {
+		return "", false
+	}
+	t := all[0]
+	return fmt.Sprint(t), t == wire.TypePing || t == wire.TypeLease || t == wire.TypeAck
 }
 
 var eventNames = map[EventKind]string{

@@ -120,18 +120,21 @@ const (
 	// is over.
 	ZoneUnreachable
 	ZoneRecovered
+	// MemberLocated ends a Locate: Location has where the member stands, or Err is ErrNoAnswer.
+	MemberLocated
 )
 
 // Event is something that a node tells.
 type Event struct {
-	Kind    EventKind
-	Member  member.Member // for the Member kinds; this node for Isolated, Reunited and the Zone kinds
-	Message Message       // for MessageDelivered
-	Lost    Lost          // for MessagesLost
-	Spread  Spread        // for MessageSpread
-	Zone    SilentZone    // for ZoneUnreachable and ZoneRecovered: with the live members that it has then
-	Key     KeyEvent      // for KeyChanged and KeysReset
-	Err     error         // for Refused and Conflicted
+	Kind     EventKind
+	Member   member.Member // for the Member kinds; this node for Isolated, Reunited and the Zone kinds
+	Message  Message       // for MessageDelivered
+	Lost     Lost          // for MessagesLost
+	Spread   Spread        // for MessageSpread
+	Zone     SilentZone    // for ZoneUnreachable and ZoneRecovered: with the live members that it has then
+	Key      KeyEvent      // for KeyChanged and KeysReset
+	Location Location      // for MemberLocated
+	Err      error         // for Refused, Conflicted and MemberLocated
 }
 
 // Message is a published message. Its bytes are shared and never written to again.
@@ -162,7 +165,7 @@ type Spread struct {
 	Done     bool        // all that could be done at once is done; who is missing is still offered the message
 }
 
-// Command is a wish of the user: Join, Leave, Publish, Restore, SetTags, Set or Delete.
+// Command is a wish of the user: Join, Leave, Publish, Restore, SetTags, Set, Delete or Locate.
 type Command interface{ command() }
 
 // Join asks the nodes at some addresses to let this one in, again and again until one does. An address of this node's
@@ -203,6 +206,10 @@ type Delete struct{ Key string }
 // SetTags replaces this node's tags.
 type SetTags struct{ Tags member.Tags }
 
+// Locate asks a live member where it stands; MemberLocated follows, after some seconds at most. Do fails with ErrNoMember, or
+// with ErrLookups if 256 members are asked already. Asked for again meanwhile, the member is told of once.
+type Locate struct{ ID member.ID }
+
 func (Join) command()    {}
 func (Leave) command()   {}
 func (Publish) command() {}
@@ -210,3 +217,4 @@ func (Restore) command() {}
 func (SetTags) command() {}
 func (Set) command()     {}
 func (Delete) command()  {}
+func (Locate) command()  {}

@@ -67,11 +67,12 @@ type Node struct {
 	verdicts verdicts
 	shares   shares
 
-	entry  entry
-	upkeep upkeep
-	told   []member.ID // in the news of the current datagram
-	asked  uint64      // kinds of questions in the current datagram, and whether it refuses this node; a bit each
-	wanted []member.ID // records to ask the sender of the current datagram for
+	entry   entry
+	locator locator
+	upkeep  upkeep
+	told    []member.ID // in the news of the current datagram
+	asked   uint64      // kinds of questions in the current datagram, and whether it refuses this node; a bit each
+	wanted  []member.ID // records to ask the sender of the current datagram for
 
 	stats   Stats
 	traffic traffic
@@ -130,7 +131,7 @@ func (n *Node) Deadline() Time {
 		return 0
 	}
 	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(), n.keys.Deadline(),
-		n.upkeep.due, n.shares.due, n.entry.due(), n.flushDue())
+		n.upkeep.due, n.shares.due, n.entry.due(), n.locator.due, n.flushDue())
 }
 
 // Wake does what has fallen due.
@@ -156,6 +157,7 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	n.wakeEntry()
 	n.wakeUpkeep()
 	n.wakeShares()
+	n.wakeLookups()
 	n.finish()
 }
 
@@ -207,6 +209,7 @@ func (n *Node) launch() {
 	n.accruer, _ = n.detector.(detect.Accruer)
 	n.damper, _ = n.detector.(detect.Damper)
 	n.lossy, _ = n.detector.(detect.Lossy)
+	n.locator.due = Never
 	n.launchEntry()
 	n.launchUpkeep()
 }
@@ -230,6 +233,7 @@ func (n *Node) stalled(gap time.Duration) {
 	n.detector.Stalled(gap)
 	n.repair.Stalled(gap)
 	n.shares.stalled(gap)
+	n.stalledLocator()
 	n.relay.Stalled(gap)
 	n.streams.Stalled(n.now, gap)
 	if gap > n.cfg.Retention/2 {

@@ -52,6 +52,7 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 // takeMessages goes through a datagram that is meant for this node.
 func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	n.wanted, n.hushed, n.asked = n.wanted[:0], false, 0
+	n.locator.asker = detect.Peer{}
 	if n.listener != nil {
 		n.listener.Heard(n.now, peer)
 	}
@@ -103,7 +104,8 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 // full of them would make this node send many times what it got.
 func (n *Node) again(t wire.Type) bool {
 	switch t {
-	case wire.TypePing, wire.TypePingReq, wire.TypeLease, wire.TypeInquiry, wire.TypeRequest, wire.TypeJoin, wire.TypeConflict:
+	case wire.TypePing, wire.TypePingReq, wire.TypeLease, wire.TypeInquiry, wire.TypeRequest, wire.TypeJoin, wire.TypeConflict,
+		wire.TypeLocate:
 		if n.wasAsked(t) {
 			n.stats.Excess++
 			return true
@@ -149,6 +151,18 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
 		a, ok := wire.ReadAlarm(body)
 		if ok {
 			n.hearAlarm(&a)
+		}
+		return ok
+	case wire.TypeLocate:
+		seq, ok := wire.ReadLocate(body)
+		if _, live := n.liveMember(peer); ok && live {
+			n.locator.asker, n.locator.answer = peer, seq
+		}
+		return ok
+	case wire.TypeLocated:
+		m, ok := wire.ReadLocated(body)
+		if from, live := n.liveMember(peer); ok && live {
+			n.located(&from, peer, &m)
 		}
 		return ok
 	case wire.TypeRequest:

@@ -52,6 +52,7 @@ func (n *Node) endDatagram() {
 		}
 		e.greeting = 0
 	}
+	n.answerLocate()
 }
 
 // repairHost is the node as anti-entropy sees it.

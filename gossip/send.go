@@ -48,9 +48,10 @@ func (n *Node) closeFree(start int, to detect.Peer) int {
 func (n *Node) room(start int) int { return n.cfg.MTU - (len(n.out.arena) - start) }
 
 // sendProbe sends a detector's messages with the fingerprint and as much news as fits. The fingerprint comes last:
-// it is that of after the news.
+// it is that of after the news. Questions for locations come first, so that what answers the probe answers them too.
 func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	start := n.open(to.Instance)
+	n.appendLocation(to, messages)
 	n.out.arena = append(n.out.arena, messages...)
 	n.news.Waiting(func(it *rumor.Item) bool {
 		return n.appendNews(start, it, wire.MessageSize+fingerprintSize)
@@ -59,6 +60,7 @@ func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	n.appendFingerprint()
 	n.close(start, to)
 	n.stats.ProbesOut++
+	n.askAfar()
 }
 
 const fingerprintSize = 19 // with that of keys

@@ -32,7 +32,8 @@ func planeOf(t wire.Type) plane {
 		return repairs
 	case t == wire.TypeUpdate || t == wire.TypeRecord || t == wire.TypeAlarm || t == wire.TypeSilence || t == wire.TypeEvidence || t == wire.TypeMistaken:
 		return news
-	case t <= wire.TypeNack || t == wire.TypeLease || t == wire.TypeInquiry || t == wire.TypeFinding || t == wire.TypeCounters:
+	case t <= wire.TypeNack || t == wire.TypeLease || t == wire.TypeInquiry || t == wire.TypeFinding || t == wire.TypeCounters ||
+		t == wire.TypeLocate || t == wire.TypeLocated:
 		return probes
 	case t >= 0x30 && t < 0x40:
 		return published

@@ -21,6 +21,7 @@ type Detail struct {
 	Crashes, Messages []Curve
 	CaughtUp          []time.Duration // from the end of each node's trouble until it had all that was sent during it, if it ever had
 	Writes            []time.Duration // of each write of a key that reached all who are up in the end, how long that took
+	Estimates         []float64       // relative errors of round trips as estimated by coordinates in the end, of random pairs of nodes
 	Bytes, Packets    []float64       // that each node sent in the scenario's time, each second; of those that are up in the end
 }
 
@@ -101,7 +102,7 @@ func (o Options) Check() (action int, err error) {
 }
 
 func (w *World) detail() *Detail {
-	m, d := &w.rec.meter, &Detail{Writes: w.rec.keys.reached(w.up())}
+	m, d := &w.rec.meter, &Detail{Writes: w.rec.keys.reached(w.up()), Estimates: w.coordinateErrors()}
 	curve := func(at, until gossip.Time, when map[int32]time.Duration) Curve {
 		c := Curve{At: at.Sub(w.epoch), First: -1}
 		for _, i := range m.throughout(at, until) {

@@ -10,10 +10,11 @@ import (
 // This file is maps: how far zones are from each other.
 
 // Maps are the names that Map knows.
-func Maps() []string { return []string{"three", "world"} }
+func Maps() []string { return []string{"three", "world", "internet"} }
 
 // Map sets the latencies between so many zones: "three" are zones with round trips of 40, 60 and 80 ms, "world" the first
-// of twenty cities with round trips of 3 to 300 ms.
+// of twenty cities with round trips of 3 to 300 ms, "internet" the same cities over cables that take detours, with each host behind a
+// link of its own.
 func (n *Network) Map(name string, zones int) error {
 	var all []time.Duration // round trips
 	least, most := 2, 0
@@ -21,12 +22,19 @@ func (n *Network) Map(name string, zones int) error {
 	case "three":
 		least, most = 3, 3
 		all = []time.Duration{40 * time.Millisecond, 80 * time.Millisecond, 60 * time.Millisecond}
-	case "world":
+	case "world", "internet":
 		most = len(cities)
 		for a := range min(zones, most) {
 			for b := a + 1; b < min(zones, most); b++ {
-				all = append(all, roundTrip(&cities[a], &cities[b]))
+				d := roundTrip(&cities[a], &cities[b])
+				if name == "internet" {
+					d += detour(d, a, b)
+				}
+				all = append(all, d)
 			}
+		}
+		if name == "internet" && n.Access.IsZero() {
+			n.Access = Lognormal(500*time.Microsecond, 1)
 		}
 	default:
 		return fmt.Errorf("there is no map %q; there are %s", name, strings.Join(Maps(), ", "))
@@ -42,6 +50,13 @@ func (n *Network) Map(name string, zones int) error {
 		}
 	}
 	return nil
+}
+
+// detour is what the cable between two cities takes more: a tenth in the mean, for many next to nothing and for some much.
+func detour(trip time.Duration, a, b int) time.Duration {
+	rng := newStream(0, 8, uint64(a), uint64(b))
+	share := -0.1 * math.Log(float64(rng.Uint64()>>11+1)/(1<<53))
+	return time.Duration(math.Round(float64(trip)*share/1000)) * 1000
 }
 
 // far is the latency of a long way: nearly constant, with a little queueing.

@@ -36,6 +36,7 @@ type Network struct {
 	Between Link      `json:"between,omitzero"` // between hosts of different zones
 	Paths   []Path    `json:"paths,omitempty"`  // exceptions from Between
 	Uplink  Bandwidth `json:"uplink,omitzero"`  // of each host
+	Access  Latency   `json:"access,omitzero"`  // of each host, drawn once: what its own link adds to each packet that it sends or gets
 	Buffer  int       `json:"buffer,omitempty"` // of each process's socket; default DefaultBuffer
 }
 
@@ -146,6 +147,14 @@ func (n *Network) resolve(zones int) (*plan, error) {
 	return p, nil
 }
 
+// access draws what a host's own link adds.
+func (n *Network) access(rng *stream) time.Duration {
+	if n.Access.IsZero() {
+		return 0
+	}
+	return n.Access.draw(rng.Uint64())
+}
+
 // fate is what became of a packet.
 type fate uint8
 
@@ -202,7 +211,7 @@ func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data [
 		}
 	}
 	for range copies {
-		at := depart.Add(max(l.Latency.draw(rng.Uint64())+delay, MinLatency))
+		at := depart.Add(max(l.Latency.draw(rng.Uint64())+delay, MinLatency) + from.access + w.hosts[to].access)
 		from.copies++
 		s.send(flight{at: at, dst: to, src: from.index, seq: from.copies, data: s.pool.copy(data)})
 	}

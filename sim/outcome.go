@@ -54,6 +54,7 @@ const (
 	ZonesTold  = "zones_told_silent"           // of each process: of how many silences of zones it was told
 	ZoneTold   = "zone_told_seconds"           // of each silence told, at one process: on the scenario's clock
 	ZoneHeard  = "zone_heard_seconds"          // of each end of one
+	Estimated  = "round_trip_error"            // of each of some pairs of nodes: relative, of what their coordinates say in the end
 	BytesRate  = "node_bytes_per_second"       // of each node: sent, with headers
 	PacketRate = "node_packets_per_second"     //
 )
@@ -89,6 +90,7 @@ func Summarized(o Options, period time.Duration, runs []*Report, details []*Deta
 			add(ZoneTold, s.Told...)
 			add(ZoneHeard, s.Heard...)
 		}
+		add(Estimated, d.Estimates...)
 		add(BytesRate, d.Bytes...)
 		add(PacketRate, d.Packets...)
 		for k := range d.Crashes {

@@ -51,11 +51,12 @@ type host struct {
 	zone   int32
 	addr   netip.AddrPort
 	proc   *proc
-	ground *Ground     // a guest of another protocol stands here, not a process
-	down   bool        // it answers nothing
-	seq    uint64      // packets sent
-	copies uint64      // packets that went on their way, duplicates too
-	free   gossip.Time // when its uplink has sent all
+	ground *Ground       // a guest of another protocol stands here, not a process
+	down   bool          // it answers nothing
+	seq    uint64        // packets sent
+	copies uint64        // packets that went on their way, duplicates too
+	free   gossip.Time   // when its uplink has sent all
+	access time.Duration // that each packet takes more which it sends or gets
 	bursts map[burstKey]burstState
 	hash   uint64 // over everything that happened here
 
@@ -116,6 +117,8 @@ func (w *World) addProc() *proc {
 	h := &host{index: i, zone: i % int32(w.opt.Zones), addr: addrOf(i), hash: mix(w.seed + uint64(i))}
 	p := &proc{w: w, index: i, name: fmt.Sprintf("n%d", i), host: h}
 	p.skew = gossip.Time(mix(w.seed^uint64(i)<<20) % uint64(time.Hour))
+	rng := newStream(w.seed, 7, uint64(i))
+	h.access = w.opt.Network.access(&rng)
 	w.hosts = append(w.hosts, h)
 	w.procs = append(w.procs, p)
 	w.idOf = append(w.idOf, member.IDOf(p.name))

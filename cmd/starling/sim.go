@@ -23,6 +23,8 @@ type simFlags struct {
 	nodes, zones, racks    int
 	loss, latency, between string
 	lossBetween, chart     string
+	access                 string
+	settle                 time.Duration
 	duration               time.Duration
 	seed                   uint64
 	detector               string
@@ -69,9 +71,11 @@ docs/sim.md explains scenarios, latencies and the JSON.`,
 	fl.StringVar(&f.between, "between", "", "`DIST` between zones (default --latency)")
 	fl.StringVar(&f.lossBetween, "loss-between", "", "`SHARE` of the packets between zones that is lost (default --loss)")
 	fl.StringVar(&f.chart, "map", "", "`NAME` of a map that says how far zones are apart: "+strings.Join(sim.Maps(), ", "))
+	fl.StringVar(&f.access, "access", "", "`DIST` from which each host draws once what its own link adds to each packet that it sends or gets")
 	fl.BoolVar(&f.unzoned, "unzoned", false, "the nodes do not know of zones: to compare")
 	fl.IntVar(&f.racks, "racks", 0, "of each zone, as the second level of the nodes' zones")
 	fl.DurationVar(&f.duration, "duration", 0, "of the scenario (default the scenario's own, mostly 60s)")
+	fl.DurationVar(&f.settle, "settle", 0, "that the cluster is left alone between the join and the scenario (default 5s)")
 	fl.Uint64Var(&f.seed, "seed", 1, "of all chance")
 	fl.StringVar(&f.detector, "detector", detectors[0].name, "`NAME` of the failure detector: "+detectorNames())
 	fl.StringArrayVar(&f.at, "at", nil, "an action, `TIME=WHAT[:WHO][,KEY=VALUE]`, such as 5s=crash:10%; may be repeated")

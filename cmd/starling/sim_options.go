@@ -62,7 +62,7 @@ func detectorNames() string {
 
 // job makes what is to be run of the flags and the argument.
 func (f *simFlags) job(args []string) (*simJob, error) {
-	o := sim.Options{Nodes: f.nodes, Zones: f.zones, Racks: f.racks, Unzoned: f.unzoned, Seed: f.seed, Duration: f.duration, Warm: f.warm,
+	o := sim.Options{Nodes: f.nodes, Zones: f.zones, Racks: f.racks, Unzoned: f.unzoned, Seed: f.seed, Settle: f.settle, Duration: f.duration, Warm: f.warm,
 		Unchecked: f.unchecked || f.nodes > maxChecked}
 	switch {
 	case f.nodes < 1 || f.nodes > sim.MaxNodes:
@@ -73,6 +73,8 @@ func (f *simFlags) job(args []string) (*simJob, error) {
 		return nil, fmt.Errorf("--racks %d: it is negative", f.racks)
 	case f.duration < 0:
 		return nil, fmt.Errorf("--duration %s: it is negative", f.duration)
+	case f.settle < 0:
+		return nil, fmt.Errorf("--settle %s: it is negative", f.settle)
 	}
 	j := &simJob{Scenario: "steady", Detector: f.detector}
 	if err := f.gossip(&o.Gossip); err != nil {
@@ -134,7 +136,7 @@ func (f *simFlags) network(n *sim.Network) error {
 	for _, x := range []struct {
 		flag, text string
 		to         []*sim.Latency
-	}{{"--latency", f.latency, []*sim.Latency{&n.Within.Latency, &n.Between.Latency}}, {"--between", f.between, []*sim.Latency{&n.Between.Latency}}} {
+	}{{"--latency", f.latency, []*sim.Latency{&n.Within.Latency, &n.Between.Latency}}, {"--between", f.between, []*sim.Latency{&n.Between.Latency}}, {"--access", f.access, []*sim.Latency{&n.Access}}} {
 		if x.text == "" {
 			continue
 		}

@@ -32,6 +32,8 @@ var measures = [][]measure{
 		{sim.Suspicions, "false suspicions", "run"}, {sim.Failures, "false failures", "run"}, {sim.AtHealthy, "of these at nodes that are well", "run"},
 		{sim.Living, "failures of the living", "run"}, {sim.SameSide, "of these with no fault between", "run"},
 		{sim.Revived, "the dead came back", "run"}},
+	{{"", "round trips by coordinates", ""},
+		{sim.Estimated, "relative error", "pair"}},
 	{{"", "sent by a node", ""},
 		{sim.BytesRate, "bytes a second", "node"}, {sim.PacketRate, "packets a second", "node"}},
 	{{"", "sent by a zone to others", ""},

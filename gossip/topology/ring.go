@@ -199,3 +199,21 @@ func leave(rng *rand.Rand, leaving, own, others int) bool {
 	}
 	return rng.IntN(own+others-1) < others // as if there were no zones
 }
+
+// Afar draws a live member of another zone than self's, each as likely; ok is false if there is none. It returns also how many
+// live members self's zone has.
+func (g *Ring) Afar(rng *rand.Rand, self member.ID) (m member.Member, own int, ok bool) {
+	me, ok := g.table.Get(self)
+	if !ok {
+		return m, 0, false
+	}
+	places := g.All()
+	zone := PlaceOf(&me).Zone()
+	own = len(g.Zone(zone))
+	if own == len(places) {
+		return m, own, false
+	}
+	next := After(places, uint64(zone)<<(64-ZoneBits)) + own
+	m, ok = g.table.Get(places[(next+rng.IntN(len(places)-own))%len(places)].ID)
+	return m, own, ok
+}

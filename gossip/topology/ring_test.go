@@ -162,3 +162,35 @@ func TestNearWithoutZones(t *testing.T) {
 		}
 	}
 }
+
+// Afar draws from the other zones alone, each member alike.
+func TestAfar(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	g, all := ringOf(t, 7, 20, 10)
+	for _, self := range []int{0, 10, 30} { // one of each zone
+		lo, hi := 0, 7
+		if self >= 27 {
+			lo, hi = 27, 37
+		} else if self >= 7 {
+			lo, hi = 7, 27
+		}
+		drawn := map[member.ID]int{}
+		for range 3000 {
+			m, own, ok := g.Afar(rng, all[self])
+			i := slices.Index(all, m.ID)
+			if !ok || own != hi-lo || i >= lo && i < hi {
+				t.Fatalf("%d draws %d, %v; its zone of %d has %d to %d", self, i, ok, own, lo, hi)
+			}
+			drawn[m.ID]++
+		}
+		for i, id := range all {
+			if n := drawn[id]; (i < lo || i >= hi) && n < 3000/(37-(hi-lo))/2 {
+				t.Errorf("%d draws %d only %d times", self, i, n)
+			}
+		}
+	}
+	g, all = ringOf(t, 5)
+	if _, own, ok := g.Afar(rng, all[0]); ok || own != 5 {
+		t.Error("of one zone somebody is drawn")
+	}
+}

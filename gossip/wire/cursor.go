@@ -36,6 +36,13 @@ func (c *cursor) u16() uint16 {
 	return 0
 }
 
+func (c *cursor) u24() uint32 {
+	if f := c.take(3); f != nil {
+		return uint32(f[0])<<16 | uint32(f[1])<<8 | uint32(f[2])
+	}
+	return 0
+}
+
 func (c *cursor) u32() uint32 {
 	if f := c.take(4); f != nil {
 		return binary.BigEndian.Uint32(f)

@@ -74,6 +74,16 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return describeRepair(t, body)
 	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
 		return describeInquest(t, body)
+	case wire.TypeLocate:
+		seq, ok := wire.ReadLocate(body)
+		return fmt.Sprintf("Locate seq=%d", seq), ok
+	case wire.TypeLocated:
+		m, ok := wire.ReadLocated(body)
+		text := fmt.Sprintf("Located seq=%d inside=%v+%d error=%d", m.Seq, m.Inside.Point, m.Inside.Height, m.Inside.Error)
+		if m.Outside.Height > 0 {
+			text += fmt.Sprintf(" outside=%v+%d error=%d", m.Outside.Point, m.Outside.Height, m.Outside.Error)
+		}
+		return text, ok
 	case wire.TypeCounters:
 		return describeCounters(body)
 	case wire.TypeCarry, wire.TypeOffer, wire.TypeConfirm:

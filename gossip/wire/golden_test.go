@@ -104,6 +104,13 @@ func vectors() []vector {
 		message("evidence", wire.AppendEvidence(nil, evidence())),
 	}
 	list = append(append(list, repairVectors()...), inquestVectors()...)
+	list = append(list,
+		message("locate", wire.AppendLocate(nil, 258)),
+		message("located", wire.AppendLocated(nil, &wire.Located{Seq: 258, Inside: wire.Coordinate{Point: [3]int32{200, -1, 0}, Height: 512, Error: 6}})),
+		message("located-outside", wire.AppendLocated(nil, &wire.Located{
+			Seq: 258, Inside: wire.Coordinate{Point: [3]int32{200, -1, 0}, Height: 512, Error: 6},
+			Outside: wire.Coordinate{Point: [3]int32{20000, -30000, 0}, Height: 1500, Error: 64},
+		})))
 	list = append(list, treeVectors()...)
 	list = append(list, counterVectors()...)
 	list = append(list, streamVectors()...)

@@ -114,6 +114,8 @@ func TestLongerBodyIsAccepted(t *testing.T) {
 			most = 3 // too short for one more
 		case mt == wire.TypeFingerprint && len(body) < 12:
 			most = 7 // that of keys may follow
+		case mt == wire.TypeLocated && len(body) < 28:
+			most = 12 // where it stands outside may follow
 		}
 		want, _ := describe(mt, body)
 		for extra := 1; extra <= most; extra++ {
@@ -134,6 +136,7 @@ func TestTruncatedBodyIsRefused(t *testing.T) {
 		whole, _ := describe(mt, body)
 		withoutEstimate, _, _ := strings.Cut(whole, " estimate=")
 		withoutKeys, _, _ := strings.Cut(whole, " keys=")
+		withoutOutside, _, _ := strings.Cut(whole, " outside=")
 		for n := range body {
 			got, ok := describe(mt, body[:n])
 			if ok && mt == wire.TypeSketch && got == withoutEstimate+" estimate=[]" {
@@ -141,6 +144,9 @@ func TestTruncatedBodyIsRefused(t *testing.T) {
 			}
 			if ok && got == withoutKeys && got != whole {
 				continue // the same with the fingerprint of keys
+			}
+			if ok && got == withoutOutside && got != whole {
+				continue // the same with where it stands outside
 			}
 			if ok {
 				t.Errorf("%s cut to %d of %d bytes is read as %q", v.name, n, len(body), got)
