@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
@@ -129,6 +130,10 @@ func (h relayHost) Losses() (failed, of int) {
 		return 0, 1
 	}
 	return h.n.lossy.Losses()
+}
+
+func (h relayHost) Silent(zone uint16) bool {
+	return slices.ContainsFunc(h.n.private.silent, func(z SilentZone) bool { return z.key == zone })
 }
 
 // Epoch counts by the clock of the wall, as far as the generation shows it: a clock that is wrong costs some datagrams

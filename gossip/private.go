@@ -93,6 +93,9 @@ func (n *Node) silent(zone uint16, on bool) {
 	for _, id := range ids {
 		n.unreachable(id, on)
 	}
+	if !on {
+		n.relay.ZoneHeard(n.now, zone)
+	}
 }
 
 // unreachable takes in that a member cannot be reached, or can again.

@@ -44,6 +44,8 @@ type Host interface {
 	RTT() time.Duration // a first guess at the time that an answer takes, 0 if there is none
 	// Losses returns a first guess at the share of round trips that fail, as failed of so many.
 	Losses() (failed, of int)
+	// Silent says whether nobody of a zone is heard here.
+	Silent(zone uint16) bool
 	// Epoch returns a number that rises every few seconds, and is mostly the same at all nodes. While many small parcels
 	// come, all choose the same delegates in one epoch, and others in the next.
 	Epoch(now mono.Time) uint64

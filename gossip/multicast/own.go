@@ -236,8 +236,25 @@ func (o *own) drop(i int32) {
 	}
 }
 
-// reopen offers an own parcel again to those who lacked it.
+// ZoneHeard tells that a zone which was silent is heard again: it is offered what it missed and is not forgotten here.
+func (r *Relay) ZoneHeard(now mono.Time, zone uint16) {
+	for _, i := range r.own.linger {
+		j := &r.jobs[i]
+		for k := range j.legs {
+			l := &j.legs[k]
+			if l.state == done && l.have < l.of && (l.span == spanOf(zone) || l.single() && l.zone == zone) {
+				l.due, j.due, j.mine.backoff = now, now, firstPause
+			}
+		}
+		r.schedule(i, j.due)
+	}
+}
+
+// reopen offers an own parcel again to those who lacked it, but not while their zone is silent.
 func (r *Relay) reopen(now mono.Time, j *job, l *leg) {
+	if r.unheard(l.span) || l.single() && r.host.Silent(l.zone) {
+		return
+	}
 	l.state, l.tries, l.hands, l.bare, l.former = asked, 0, 0, true, [2]member.ID{}
 	j.open++
 	if !l.single() && !r.choose(now, j, l) {

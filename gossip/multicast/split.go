@@ -44,6 +44,8 @@ func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 		switch {
 		case holds(part, r.self().Key):
 			r.divide(now, j, part, bare)
+		case r.unheard(part):
+			r.postpone(j, part, end-i)
 		case end-i == 1 || end-i <= fewHere && r.foreign(part):
 			for ; i < end; i++ {
 				r.single(now, j, places[i], bare)

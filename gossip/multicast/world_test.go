@@ -44,6 +44,7 @@ type node struct {
 	w      *world
 	i      int
 	id     member.ID
+	deaf   func(zone uint16) bool // zones that its detector holds silent
 	peer   detect.Peer
 	table  member.Table
 	ring   *topology.Ring
@@ -122,6 +123,7 @@ func (x *node) Ring() *topology.Ring       { return x.ring }
 func (x *node) Rand() *rand.Rand           { return x.w.rng }
 func (x *node) Epoch(now mono.Time) uint64 { return uint64(now / mono.Time(10*time.Second)) }
 
+func (x *node) Silent(zone uint16) bool  { return x.deaf != nil && x.deaf(zone) }
 func (x *node) RTT() time.Duration       { return time.Millisecond }
 func (x *node) Losses() (failed, of int) { return 0, 1 }
 

@@ -50,6 +50,17 @@ func (r *Relay) told(from detect.Peer, b *wire.Branch) (far bool) {
 	return far
 }
 
+// unheard says whether a span is another zone that is silent as a whole.
+func (r *Relay) unheard(s wire.Span) bool {
+	return r.foreign(s) && r.host.Silent(uint16(s.Prefix>>(64-zoneBits)))
+}
+
+// postpone adds a leg for a silent zone of n members. Nothing is sent: it counts as one whose members did not answer, and is
+// offered the parcel once the zone is heard.
+func (r *Relay) postpone(j *job, s wire.Span, n int) {
+	j.legs = append(j.legs, leg{span: s, state: done, bare: true, of: int32(n), due: mono.Never})
+}
+
 // far says whether a peer is of another zone.
 func (r *Relay) far(p detect.Peer) bool {
 	if !r.ring.Mixed() {
@@ -97,7 +108,7 @@ func (r *Relay) across(now mono.Time, b *wire.Branch, s wire.Span, which uint64)
 	places := r.ring.All()
 	lo, hi := within(places, s)
 	n := uint64(hi - lo)
-	if n <= fewHere {
+	if n <= fewHere || r.unheard(s) {
 		return
 	}
 	h := hashOf(b, s)

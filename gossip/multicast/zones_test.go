@@ -116,3 +116,49 @@ func TestZoneOutOfReach(t *testing.T) {
 		t.Errorf("%d are without it when the zone is in reach again", s.missing)
 	}
 }
+
+// To a zone that is silent nothing is sent, whatever is published, and nobody waits for it. When it is heard again it is
+// offered what it missed.
+func TestSilentZone(t *testing.T) {
+	crossing := 0
+	w := zoned(t, 300, 5, &crossing)
+	silent := w.nodes[2].self().Zone()
+	for _, x := range w.nodes {
+		x.deaf = func(zone uint16) bool { return zone == silent && w.cut != nil }
+	}
+	w.cut = func(from, to *node) bool { return (from.i%3 == 2) != (to.i%3 == 2) }
+	to := 0
+	w.trace = func(from, dest *node, _ []byte, _ bool) {
+		if from.i%3 != 2 && dest.i%3 == 2 {
+			to++
+		}
+	}
+	origin := w.nodes[0]
+	var seqs []uint64
+	for range 20 {
+		seqs = append(seqs, origin.publish(1, 100))
+		w.run(500 * time.Millisecond)
+	}
+	if to > 0 {
+		t.Errorf("%d datagrams were sent to a silent zone", to)
+	}
+	for _, seq := range seqs {
+		if s := w.spreadOf(origin, seq); s.missing != 100 {
+			t.Errorf("%d are without it, a zone has 100", s.missing)
+		}
+	}
+	if n := origin.own.out; n > 0 {
+		t.Errorf("%d parcels count as under way", n)
+	}
+	w.cut = nil
+	for _, x := range w.nodes {
+		x.ZoneHeard(w.now, silent)
+		x.Flush(w.now)
+	}
+	w.run(time.Second)
+	for _, seq := range seqs {
+		if s := w.spreadOf(origin, seq); s.missing > 0 {
+			t.Errorf("%d are without it a second after the zone is heard again", s.missing)
+		}
+	}
+}

@@ -78,6 +78,7 @@ func (d *delegate) Losses() (failed, of int) {
 }
 
 func (d *delegate) Epoch(gossip.Time) uint64 { return 0 }
+func (d *delegate) Silent(uint16) bool       { return false }
 
 func (d *delegate) Confirmed(gossip.Time, delegating.Progress) {}
 
