@@ -65,6 +65,9 @@ type Config struct {
 	MTU    int // bytes of a datagram, before sealing; default 1,400
 	Budget int // bytes a second of news that this node sends at most; default 1 MiB. Messages have Tree.Rate
 
+	ZoneBudget  int          // bytes a second that the members of a zone send to each other zone at most, all together; 0: no bound
+	PairBudgets []PairBudget // the same between two zones, in place of ZoneBudget
+
 	Fanout   int             // peers that get a piece of news in one round; default 4
 	Rounds   []time.Duration // when news is pushed after it came in; default 0, 5 and 20 ms
 	Coalesce time.Duration   // news to one peer waits this long for company after the last; default 2 ms
@@ -120,7 +123,7 @@ func (c *Config) withDefaults() (Config, error) {
 	case min(d.Coalesce, d.Retention, d.Reconnect, d.Reseed, d.JoinRetry, d.Stall) < 0:
 		return d, fmt.Errorf("%w: a negative time", ErrConfig)
 	}
-	return d, nil
+	return d, d.validatePairs()
 }
 
 // probeRoom is how many bytes of a detector's messages fit a datagram beside the header, the fingerprint and what is

@@ -94,6 +94,8 @@ func (h keysHost) Reset(_ Time, owner member.ID) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: KeysReset, Key: KeyEvent{Owner: owner, OwnerName: h.n.nameOf(owner)}})
 }
 
+func (h keysHost) Short(to member.ID) bool { return h.n.shortTo(to) }
+
 func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
 	start := h.n.open(to.Instance())
 	h.n.out.arena = append(h.n.out.arena, messages...)

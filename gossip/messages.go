@@ -66,9 +66,20 @@ func (h streamHost) Self() member.ID      { return h.n.id }
 func (h streamHost) Generation() uint64   { return h.n.self.Value().Generation }
 func (h streamHost) Table() *member.Table { return &h.n.table }
 func (h streamHost) Rand() *rand.Rand     { return h.n.rng }
-func (h streamHost) Room() int            { return h.n.cfg.MTU - wire.HeaderSize }
+func (h streamHost) Near() []topology.Place {
+	if !h.n.ring.Mixed() {
+		return nil
+	}
+	return h.n.ring.Zone(h.n.zone())
+}
 
+func (h streamHost) Room() int { return h.n.cfg.MTU - wire.HeaderSize }
+
+// SendStream does not send the pieces that somebody asked for while the budget for its zone is spent: it asks again.
 func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
+	if len(messages) > 0 && wire.Type(messages[0]) == wire.TypeSupply && h.n.shortTo(to.ID) {
+		return
+	}
 	h.n.sendMessages(detect.PeerOf(&to), messages)
 }
 
@@ -136,6 +147,9 @@ func (h relayHost) Silent(zone uint16) bool {
 	return slices.ContainsFunc(h.n.private.silent, func(z SilentZone) bool { return z.key == zone })
 }
 
+func (h relayHost) Room() int              { return h.n.roomEverywhere() }
+func (h relayHost) Tight(zone uint16) bool { return h.n.tight(zone) }
+
 // Epoch counts by the clock of the wall, as far as the generation shows it: a clock that is wrong costs some datagrams
 // that could have been one.
 func (h relayHost) Epoch(now Time) uint64 {
@@ -144,6 +158,8 @@ func (h relayHost) Epoch(now Time) uint64 {
 }
 
 func (h relayHost) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendMessages(to, messages) }
+
+func (h relayHost) Sent(now Time, last uint64) { h.n.streams.Sent(now, h.Generation(), last) }
 
 // Confirmed closes what all confirmed that could be asked, and tells the user of the messages that are waited for.
 func (h relayHost) Confirmed(now Time, p multicast.Progress) {

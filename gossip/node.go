@@ -74,9 +74,11 @@ type Node struct {
 	asked   uint64      // kinds of questions in the current datagram, and whether it refuses this node; a bit each
 	wanted  []member.ID // records to ask the sender of the current datagram for
 
-	stats   Stats
-	traffic traffic
-	stopped bool
+	stats     Stats
+	traffic   traffic
+	pairs     []pairBudget // of this node's zone with others, as they are met
+	unmetered bool         // there are none
+	stopped   bool
 
 	now Time    // of the current step
 	out *Outbox // of the current step
@@ -112,7 +114,9 @@ func New(cfg *Config, self Self, rng rand.Source) (*Node, error) {
 		replies:  bucket{rate: replyRate, burst: replyRate},
 		welcomes: bucket{rate: welcomeRate, burst: 2 * welcomeRate},
 		shares:   newShares(c.Rounds),
-		now:      Never,
+
+		unmetered: c.ZoneBudget == 0 && len(c.PairBudgets) == 0,
+		now:       Never,
 	}
 	n.table.SetHome(r.Zone)
 	n.setSelf(member.Share(r))
@@ -131,7 +135,7 @@ func (n *Node) Deadline() Time {
 		return 0
 	}
 	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(), n.keys.Deadline(),
-		n.upkeep.due, n.shares.due, n.entry.due(), n.locator.due, n.flushDue())
+		n.upkeep.due, n.shares.due, n.entry.due(), n.locator.due, n.pairsDue(), n.flushDue())
 }
 
 // Wake does what has fallen due.
@@ -158,6 +162,7 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	n.wakeUpkeep()
 	n.wakeShares()
 	n.wakeLookups()
+	n.wakePairs()
 	n.finish()
 }
 

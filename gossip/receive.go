@@ -105,7 +105,7 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 func (n *Node) again(t wire.Type) bool {
 	switch t {
 	case wire.TypePing, wire.TypePingReq, wire.TypeLease, wire.TypeInquiry, wire.TypeRequest, wire.TypeJoin, wire.TypeConflict,
-		wire.TypeLocate:
+		wire.TypeLocate, wire.TypeBorrow:
 		if n.wasAsked(t) {
 			n.stats.Excess++
 			return true
@@ -151,6 +151,12 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
 		a, ok := wire.ReadAlarm(body)
 		if ok {
 			n.hearAlarm(&a)
+		}
+		return ok
+	case wire.TypeBorrow, wire.TypeLend:
+		m, ok := wire.ReadLoan(body)
+		if from, live := n.liveMember(peer); ok && live {
+			n.loan(&from, t, m)
 		}
 		return ok
 	case wire.TypeLocate:

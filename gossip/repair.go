@@ -63,7 +63,11 @@ func (h repairHost) Table() *member.Table { return &h.n.table }
 func (h repairHost) Rand() *rand.Rand     { return h.n.rng }
 func (h repairHost) Room() int            { return h.n.cfg.MTU - wire.HeaderSize }
 
+// SendRepair does not send views and records while the budget for the peer's zone is spent: they are shown again.
 func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
+	if h.n.shortTo(to.ID) {
+		return
+	}
 	start := h.n.open(to.Instance())
 	h.n.out.arena = append(h.n.out.arena, messages...)
 	h.n.close(start, detect.PeerOf(&to))

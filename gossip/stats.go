@@ -19,6 +19,7 @@ type Stats struct {
 	TableRefused   uint64 // members not taken in: the table is full, or an ID is taken
 	Stalls         uint64 // times that this node's own process stood still
 	Excess         uint64 // questions beyond the first of their kind in one datagram, not answered
+	PairWaits      uint64 // times that something waited since the budget for another zone was spent
 	ZonesSilent    uint64 // times that a whole zone fell silent
 	QueueDropped   uint64 // news let go over the queue's bounds
 

@@ -56,6 +56,12 @@ func (n *Node) sent(to member.ID, bytes int) {
 	z := n.traffic.of(&n.table, to)
 	z.PacketsOut++
 	z.BytesOut += uint64(bytes)
+	if n.unmetered {
+		return
+	}
+	if m, ok := n.table.Get(to); ok {
+		n.spend(topology.PlaceOf(&m).Zone(), bytes+ipOverhead)
+	}
 }
 
 func (n *Node) received(from member.ID, bytes int) {

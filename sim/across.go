@@ -30,6 +30,8 @@ func planeOf(t wire.Type) plane {
 	switch {
 	case t == wire.TypeFingerprint || t >= 0x10 && t <= 0x15:
 		return repairs
+	case t == wire.TypeBorrow || t == wire.TypeLend: // inside zones
+		return rest
 	case t == wire.TypeUpdate || t == wire.TypeRecord || t == wire.TypeAlarm || t == wire.TypeSilence || t == wire.TypeEvidence || t == wire.TypeMistaken:
 		return news
 	case t <= wire.TypeNack || t == wire.TypeLease || t == wire.TypeInquiry || t == wire.TypeFinding || t == wire.TypeCounters ||
@@ -84,6 +86,15 @@ func (s *shard) cross(from, to *host, data []byte) {
 	c.bytes[head] += size
 }
 
+// totals returns the bytes of each.
+func totals(all []crossing) []uint64 {
+	sum := make([]uint64, len(all))
+	for i := range all {
+		sum[i] = all[i].total()
+	}
+	return sum
+}
+
 // crossings adds up what crossed so far, by the zones it came from and went to.
 func (w *World) crossings() []crossing {
 	if w.opt.Zones < 2 {
@@ -114,6 +125,7 @@ type Pair struct {
 	To      int     `json:"to"`
 	Bytes   float64 `json:"bytes"`   // a second
 	Packets float64 `json:"packets"` // a second
+	Peak    float64 `json:"peak"`    // bytes in the busiest second
 }
 
 // acrossZones sums up what crossed since the mark; nil with one zone.
@@ -136,7 +148,7 @@ func (m *meter) acrossZones(w *World) *Across {
 		}
 		bytes := float64(c.total()-was.total()) / s
 		out[i/z] += bytes
-		a.Pairs = append(a.Pairs, Pair{From: i / z, To: i % z, Bytes: bytes, Packets: float64(c.packets-was.packets) / s})
+		a.Pairs = append(a.Pairs, Pair{From: i / z, To: i % z, Bytes: bytes, Packets: float64(c.packets-was.packets) / s, Peak: float64(m.peak[i])})
 	}
 	a.Zone = perNode(out)
 	return a

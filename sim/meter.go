@@ -15,6 +15,8 @@ type meter struct {
 	packets []uint64    // of each host by then
 	bytes   []uint64
 	crossed []crossing // by then
+	last    []uint64   // bytes that crossed by the last second's end, of each pair of zones
+	peak    []uint64   // the most in one second since the mark
 
 	crashes  []*crash
 	dead     map[int32]*crash // those whose process is still down
@@ -57,10 +59,23 @@ type spread struct {
 // mark starts the measurement of traffic.
 func (m *meter) mark(w *World) {
 	m.marked, m.crossed = w.now, w.crossings()
+	m.last, m.peak = totals(m.crossed), make([]uint64, len(m.crossed))
 	for _, h := range w.hosts {
 		m.packets = append(m.packets, h.packets)
 		m.bytes = append(m.bytes, h.bytes)
 	}
+}
+
+// second takes in what crossed between zones in the second that ends.
+func (m *meter) second(w *World) {
+	if len(m.peak) == 0 {
+		return
+	}
+	now := totals(w.crossings())
+	for i, b := range now {
+		m.peak[i] = max(m.peak[i], b-m.last[i])
+	}
+	m.last = now
 }
 
 func (m *meter) take(o *Obs) {

@@ -72,6 +72,7 @@ func (w *World) tick() {
 	sum.Bytes -= last.Bytes
 	sum.Packets -= last.Packets
 	w.timeline = append(w.timeline, sum)
+	w.rec.meter.second(w)
 	w.at(w.now.Add(tickEvery), w.tick)
 }
 

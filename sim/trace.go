@@ -134,7 +134,7 @@ func typeName(t wire.Type) string {
 		wire.TypeDone: "done", wire.TypeBusy: "busy",
 		wire.TypeHeads: "heads", wire.TypeAsk: "ask for heads", wire.TypePage: "page of heads",
 		wire.TypePull: "pull", wire.TypeSupply: "supply",
-		wire.TypeLocate: "locate", wire.TypeLocated: "located",
+		wire.TypeBorrow: "borrow", wire.TypeLend: "lend", wire.TypeLocate: "locate", wire.TypeLocated: "located",
 		wire.TypeKeySketch: "sketch of keys", wire.TypeKeyDigest: "digest of keys", wire.TypeDeltas: "deltas of keys",
 	}
 	if s, ok := names[t]; ok {

@@ -3,7 +3,9 @@ package main
 // This file is how the outcome of simulations looks: as a table for people, as JSON, and as a page of plots.
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/starling-gossip/starling/sim"
@@ -77,6 +79,39 @@ func format(name string) func(float64) string {
 	}
 }
 
+// maxPairs is how many pairs of zones are listed.
+const maxPairs = 12
+
+// pairs is what zones sent to each other, those that sent most first, as rows of cells: the mean of all runs, and the busiest
+// second of any.
+func (d *simDone) pairs() [][]string {
+	var all []sim.Pair
+	for _, r := range d.Runs {
+		if r.Across == nil {
+			continue
+		}
+		for _, x := range r.Across.Pairs {
+			i := slices.IndexFunc(all, func(y sim.Pair) bool { return x.From == y.From && x.To == y.To })
+			if i < 0 {
+				i = len(all)
+				all = append(all, sim.Pair{From: x.From, To: x.To})
+			}
+			all[i].Bytes += x.Bytes / float64(len(d.Runs))
+			all[i].Packets += x.Packets / float64(len(d.Runs))
+			all[i].Peak = max(all[i].Peak, x.Peak)
+		}
+	}
+	slices.SortStableFunc(all, func(x, y sim.Pair) int { return cmp.Compare(y.Bytes, x.Bytes) })
+	rows := [][]string{{"BETWEEN ZONES", "BYTES A SECOND", "PACKETS", "BUSIEST SECOND"}}
+	for _, x := range all[:min(len(all), maxPairs)] {
+		rows = append(rows, []string{fmt.Sprintf("  z%d to z%d", x.From, x.To), size(x.Bytes), fmt.Sprintf("%.1f", x.Packets), size(x.Peak)})
+	}
+	if more := len(all) - maxPairs; more > 0 {
+		rows = append(rows, []string{fmt.Sprintf("  and %d more", more)})
+	}
+	return rows
+}
+
 // short is a time in seconds with a unit and three digits.
 func short(s float64) string {
 	switch {
@@ -144,6 +179,10 @@ func (p *printer) outcome(job *simJob, d *simDone, f *simShow) {
 	}
 	fmt.Fprintln(p.w)
 	p.table(rightAligned(d.table()))
+	if pairs := d.pairs(); len(pairs) > 1 {
+		fmt.Fprintln(p.w)
+		p.table(rightAligned(pairs))
+	}
 	if notes := d.notes(job); len(notes) > 0 {
 		fmt.Fprintf(p.w, "\n%s\n", strings.Join(notes, "\n"))
 	}

@@ -46,11 +46,18 @@ type Host interface {
 	Losses() (failed, of int)
 	// Silent says whether nobody of a zone is heard here.
 	Silent(zone uint16) bool
+	// Room returns how many bytes may be sent to each other zone now; 0 if the budget for one is spent: what can wait does, until
+	// Resume is called or for a moment. Tight says whether that for one zone is spent, or was of late: then no copies are sent
+	// there for safety.
+	Room() int
+	Tight(zone uint16) bool
 	// Epoch returns a number that rises every few seconds, and is mostly the same at all nodes. While many small parcels
 	// come, all choose the same delegates in one epoch, and others in the next.
 	Epoch(now mono.Time) uint64
 	// Send sends messages in a datagram of their own at once.
 	Send(now mono.Time, to detect.Peer, messages []byte)
+	// Sent tells that this node's own pieces up to one are on their way.
+	Sent(now mono.Time, last uint64)
 	// Confirmed tells how far some of this node's own pieces have come.
 	Confirmed(now mono.Time, p Progress)
 }
@@ -295,13 +302,3 @@ func (f *flow) busy() bool { return max(f.now, f.last) >= flowBusy }
 
 // busy says whether many parcels come, or would if the processors had the time.
 func (r *Relay) busy() bool { return r.flow.busy() || r.paths.inside.back > 0 }
-
-// mix is the finalizer of MurmurHash3, which spreads what is hashed over all bits.
-func mix(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	h ^= h >> 33
-	return h
-}

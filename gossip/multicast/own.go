@@ -33,14 +33,16 @@ type mine struct {
 }
 
 const (
-	firstWindow = 64
-	lastWindow  = 4                     // that congestion leaves
-	stripeFrom  = 8                     // pieces of one batch from which on they are striped
-	outFor      = 50 * time.Millisecond // that a parcel counts for the window: stragglers do not hold up the rest
-	tellEvery   = 5 * time.Millisecond
-	firstPause  = 200 * time.Millisecond // between offers to the silent, doubling
-	lastPause   = 5 * time.Second
-	burst       = 16 // parcels that may leave at once
+	firstWindow   = 64
+	lastWindow    = 4                     // that congestion leaves
+	stripeFrom    = 8                     // pieces of one batch from which on they are striped
+	outFor        = 50 * time.Millisecond // that a parcel counts for the window: stragglers do not hold up the rest
+	tellEvery     = 5 * time.Millisecond
+	firstPause    = 200 * time.Millisecond // between offers to the silent, doubling
+	lastPause     = 5 * time.Second
+	burst         = 16                    // parcels that may leave at once
+	pieceOverhead = 100                   // bytes of a parcel of one piece beside its body, with headers
+	shortPause    = 50 * time.Millisecond // while the budget for another zone is spent
 )
 
 func (m *mine) due() mono.Time {
@@ -65,6 +67,23 @@ func (r *Relay) Publish(now mono.Time, last uint64) {
 	o.due = min(o.due, now)
 }
 
+// PendingBytes returns about how many bytes of own pieces wait to be sent, up to a bound.
+func (r *Relay) PendingBytes(most int) (sum int) {
+	o := &r.own
+	for seq := max(o.next, 1); seq <= o.last && sum < most; seq++ {
+		body, _ := r.store.Body(r.host.Self(), o.generation, seq)
+		sum += len(body) + pieceOverhead
+	}
+	return min(sum, most)
+}
+
+// Resume tells that there is budget again for what is sent to another zone.
+func (r *Relay) Resume(now mono.Time) {
+	if r.own.next <= r.own.last {
+		r.own.due = min(r.own.due, now)
+	}
+}
+
 // Pending returns how many own pieces wait to be sent.
 func (r *Relay) Pending() int { return int(r.own.last + 1 - max(r.own.next, 1)) }
 
@@ -72,11 +91,15 @@ func (r *Relay) Pending() int { return int(r.own.last + 1 - max(r.own.next, 1)) 
 func (r *Relay) ship(now mono.Time) {
 	o := &r.own
 	o.due = mono.Never
+	room := r.host.Room() // what is launched leaves later
 	for o.next <= o.last && o.out < min(o.window, r.cfg.Window) {
 		b, size := r.gather()
 		full := b.First+uint64(b.Count) <= o.last || size > r.cfg.Size/2
 		start := max(o.clock, now-mono.Time(burst*r.cfg.Pace)) // what was not used for long is lost
 		switch next := o.shipped.Add(r.company(r.cfg.Coalesce)); {
+		case room < size:
+			o.due = now.Add(shortPause)
+			return
 		case !full && o.shipped != 0 && now < next:
 			o.due = next
 			return
@@ -89,6 +112,8 @@ func (r *Relay) ship(now mono.Time) {
 		}
 		o.clock, o.shipped = start.Add(r.cfg.Pace), now
 		o.next += uint64(b.Count)
+		room -= size + pieceOverhead
+		r.host.Sent(now, o.next-1)
 		r.launch(now, &b, size)
 	}
 }

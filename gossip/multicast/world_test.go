@@ -44,6 +44,7 @@ type node struct {
 	w      *world
 	i      int
 	id     member.ID
+	room   int                    // of the budget for other zones
 	deaf   func(zone uint16) bool // zones that its detector holds silent
 	peer   detect.Peer
 	table  member.Table
@@ -101,7 +102,7 @@ func newWorld(t testing.TB, n int, seed uint64, cfg Config, zone func(i int) str
 		facts[i] = member.Fact{Record: member.Share(r)}
 		id := member.IDOf(r.Name)
 		w.nodes = append(w.nodes, &node{
-			w: w, i: i, id: id, held: map[[2]uint64][]byte{}, got: map[[2]uint64]mono.Time{},
+			w: w, i: i, id: id, room: math.MaxInt, held: map[[2]uint64][]byte{}, got: map[[2]uint64]mono.Time{},
 			peer: detect.Peer{ID: id, Instance: member.Instance(id, 1), Addr: r.Addr},
 		})
 		w.byID[id] = w.nodes[i]
@@ -123,6 +124,9 @@ func (x *node) Ring() *topology.Ring       { return x.ring }
 func (x *node) Rand() *rand.Rand           { return x.w.rng }
 func (x *node) Epoch(now mono.Time) uint64 { return uint64(now / mono.Time(10*time.Second)) }
 
+func (x *node) Sent(mono.Time, uint64)   {}
+func (x *node) Room() int                { return x.room }
+func (x *node) Tight(uint16) bool        { return false }
 func (x *node) Silent(zone uint16) bool  { return x.deaf != nil && x.deaf(zone) }
 func (x *node) RTT() time.Duration       { return time.Millisecond }
 func (x *node) Losses() (failed, of int) { return 0, 1 }

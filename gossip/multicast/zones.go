@@ -108,12 +108,12 @@ func (r *Relay) across(now mono.Time, b *wire.Branch, s wire.Span, which uint64)
 	places := r.ring.All()
 	lo, hi := within(places, s)
 	n := uint64(hi - lo)
-	if n <= fewHere || r.unheard(s) {
+	if n <= fewHere || r.unheard(s) || r.host.Tight(uint16(s.Prefix>>(64-zoneBits))) {
 		return
 	}
 	h := hashOf(b, s)
 	for k := range min(n, 8) {
-		at := (mix(h+which) + k) % n
+		at := (topology.Mix(h+which) + k) % n
 		p := places[lo+int(at)]
 		if at != h%n && p.ID != b.Origin && !r.silent(now, p.ID) {
 			r.beside(now, b, p.ID, r.paths.farClass())

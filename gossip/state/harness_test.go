@@ -29,6 +29,7 @@ type world struct {
 
 // node is a host of one store, and checks what it is told.
 type node struct {
+	short   bool // of budget for others' zones
 	w       *world
 	i       int
 	rec     member.Record
@@ -110,6 +111,8 @@ func (x *node) Changed(_ mono.Time, c Change) {
 	}
 }
 func (x *node) Reset(mono.Time, member.ID) {}
+
+func (x *node) Short(member.ID) bool { return x.short }
 
 func (x *node) SendState(now mono.Time, to member.Member, messages []byte) int {
 	w := x.w

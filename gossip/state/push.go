@@ -106,7 +106,7 @@ func (s *Store) flushLink(now mono.Time, i int) {
 		return
 	}
 	for range maxBurst {
-		if len(l.wait) == 0 || !s.budget.ready(now) {
+		if len(l.wait) == 0 || !s.budget.ready(now) || s.host.Short(l.peer) {
 			return
 		}
 		s.stats.Pushed++

@@ -62,6 +62,8 @@ type Host interface {
 	Room() int
 	// SendState sends messages to a member, in a datagram of their own, and returns what that costs. It copies them.
 	SendState(now mono.Time, to member.Member, messages []byte) int
+	// Short says whether the budget for what is sent to a member's zone is spent: what can wait does, for a moment.
+	Short(to member.ID) bool
 	// Changed tells of a key that was written or is gone, at this node too, and Reset that all that was held of an owner
 	// is void, since it began a new life or is forgotten.
 	Changed(now mono.Time, c Change)

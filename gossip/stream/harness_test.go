@@ -10,6 +10,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -60,6 +61,7 @@ func (q *eventQueue) Pop() any {
 
 // node is the least of a node around a Streams.
 type node struct {
+	near       []topology.Place // of its zone, if there are several
 	w          *world
 	name       string
 	id         member.ID
@@ -131,6 +133,8 @@ func (n *node) Generation() uint64   { return n.generation }
 func (n *node) Table() *member.Table { return n.table }
 func (n *node) Rand() *rand.Rand     { return n.rng }
 func (n *node) Room() int            { return n.room }
+
+func (n *node) Near() []topology.Place { return n.near }
 
 func (n *node) SendStream(_ mono.Time, to member.Member, messages []byte) {
 	if len(messages) == 0 || len(messages) > n.room {
@@ -252,6 +256,7 @@ func (n *node) probe() {
 func (n *node) publish(topic string, payload []byte) Published {
 	n.w.tb.Helper()
 	p, err := n.s.Append(n.w.now, topic, payload)
+	n.s.Sent(n.w.now, p.Generation, p.Last)
 	if err != nil {
 		n.w.tb.Fatal(err)
 	}

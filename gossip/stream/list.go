@@ -23,6 +23,7 @@ type stream struct {
 	top   uint64 // the last one that was here or lies before where the stream began
 	head  uint64 // the last one that somebody says there is; at least top
 	low   uint64 // the first one that is held, if any is
+	late  uint64 // of this node's own: the first one that is not on its way to anybody yet; 0: all are
 	held  int
 	shelf
 
@@ -50,16 +51,26 @@ func (st *stream) lowest() uint64 {
 // highest returns the last piece of which this node knows that there is one.
 func (st *stream) highest() uint64 { return max(st.top, st.next-1) }
 
+// asHead is what others are told. What is not on its way yet is not told of: they would ask for it, each for itself.
 func (st *stream) asHead() wire.Head {
-	return wire.Head{Origin: st.origin, Generation: st.generation, Low: st.lowest(), High: st.highest()}
+	h := wire.Head{Origin: st.origin, Generation: st.generation, Low: st.lowest(), High: st.highest()}
+	if st.late > 0 {
+		h.High = st.late - 1
+		h.Low = min(h.Low, st.late)
+	}
+	return h
 }
 
 // item is the stream's part of the hash over all heads.
 func (st *stream) item() uint64 {
-	if st.held == 0 {
+	top := st.top
+	if st.late > 0 {
+		top = st.late - 1
+	}
+	if st.held == 0 || top < st.low {
 		return 0
 	}
-	return mix(uint64(st.origin) + mix(st.generation+mix(st.top)))
+	return mix(uint64(st.origin) + mix(st.generation+mix(top)))
 }
 
 // mix is the finalizer of MurmurHash3, as in docs/protocol.md.

@@ -60,10 +60,13 @@ func (s *Streams) capacity(topic string) (first, other int) {
 }
 
 func (s *Streams) publish(now mono.Time, topic string, payload []byte, parts int) Published {
-	st := s.ownStream()
+	st := s.ownStream(now)
 	first, other := s.capacity(topic)
 	p := part{seq: st.seq + 1, topic: []byte(topic)}
 	out := Published{Generation: st.generation, Seq: p.seq, First: st.top + 1, Last: st.top + uint64(parts)}
+	if st.late == 0 {
+		st.late = out.First
+	}
 	for i, room := 0, first; i < parts; i, room = i+1, other {
 		n := min(room, len(payload))
 		p.index, p.rest, p.payload = uint64(i), uint64(parts-1-i), payload[:n]
@@ -78,11 +81,12 @@ func (s *Streams) publish(now mono.Time, topic string, payload []byte, parts int
 }
 
 // ownStream returns the stream of this node's present life.
-func (s *Streams) ownStream() *stream {
+func (s *Streams) ownStream(now mono.Time) *stream {
 	id, generation := s.host.Self(), s.host.Generation()
 	if s.own == nil || s.own.generation != generation {
 		if s.own != nil { // the node took a new generation: nobody will close what it published in the old one
 			s.closeUpTo(s.own, s.own.top)
+			s.Sent(now, s.own.generation, s.own.top) // nor send it
 			s.own = nil
 		}
 		if s.own = s.find(id, generation); s.own == nil {
@@ -91,6 +95,21 @@ func (s *Streams) ownStream() *stream {
 	}
 	s.own.lately = true
 	return s.own
+}
+
+// Sent tells that pieces of this node's own stream up to one are on their way to the others, who are told of them from now on.
+func (s *Streams) Sent(now mono.Time, generation, seq uint64) {
+	st := s.own
+	if st == nil || st.generation != generation || st.late == 0 || seq < st.late {
+		return
+	}
+	s.hash ^= st.item()
+	if st.late = seq + 1; seq >= st.top {
+		st.late = 0
+	}
+	s.hash ^= st.item()
+	s.sync.changed = now
+	s.tellHead(st)
 }
 
 func (s *Streams) setOpen(st *stream, seq uint64) {

@@ -136,7 +136,12 @@ func (s *Streams) ask(now mono.Time, st *stream) bool {
 			return false
 		}
 	}
-	peer, ok := s.holder(st, runs[0].From, about)
+	abroad := s.abroad(now, st, runs[0].From)
+	peer, ok := s.holder(st, runs[0].From, about, abroad)
+	if !ok && !abroad {
+		r.paused = now.Add(moreAskers)
+		return false
+	}
 	if !ok {
 		r.paused = now.Add(maxPause)
 		return false
@@ -198,11 +203,14 @@ func (r *repair) between(from, to uint64) bool {
 	return slices.ContainsFunc(r.requests, func(q request) bool { return q.from > from && q.from <= to })
 }
 
-// holder returns whom to ask for a piece. Those who denied to have it are passed over, where it is about that.
-func (s *Streams) holder(st *stream, seq uint64, about bool) (member.Member, bool) {
+// holder returns whom to ask for a piece, of another zone only if abroad. Those who denied to have it are passed over, where
+// it is about that.
+func (s *Streams) holder(st *stream, seq uint64, about, abroad bool) (member.Member, bool) {
 	r, t := st.repair, s.host.Table()
 	if about && len(r.denied) >= firstDenied && s.originLives(st) && !slices.Contains(r.denied, st.origin) {
-		return t.Get(st.origin)
+		if m, ok := t.Get(st.origin); abroad || s.isNear(&m) {
+			return m, ok
+		}
 	}
 	at := s.host.Rand().IntN(maxTellers)
 	for i := range maxTellers {
@@ -210,18 +218,14 @@ func (s *Streams) holder(st *stream, seq uint64, about bool) (member.Member, boo
 		if c.id == 0 || seq < c.low || seq > c.high || slices.Contains(r.denied, c.id) {
 			continue
 		}
-		if m, ok := t.Get(c.id); ok && m.State.Live() && len(r.requests) < 2 {
+		if m, ok := t.Get(c.id); ok && m.State.Live() && len(r.requests) < 2 && (abroad || s.isNear(&m)) {
 			return m, true
 		}
 	}
-	live := t.Live()
-	at = s.host.Rand().IntN(max(live, 1))
-	for i := range min(live, 2*enoughDenied) {
-		if m := t.At((at + i) % live); m.ID != s.host.Self() && !(about && slices.Contains(r.denied, m.ID)) {
-			return m, true
-		}
+	if about {
+		return s.pick(abroad, r.denied)
 	}
-	return member.Member{}, false
+	return s.pick(abroad, nil)
 }
 
 func (s *Streams) pull(now mono.Time, st *stream, peer member.Member, runs []wire.Run) {

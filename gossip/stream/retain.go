@@ -113,7 +113,11 @@ func (s *Streams) retain(now mono.Time) {
 			return
 		}
 		s.permits.pop()
-		if st := p.st; !st.gone && st.held > 0 {
+		switch st := p.st; {
+		case st.gone || st.held == 0:
+		case st.late > 0 && st.low >= st.late: // nobody else has it: it stays, which the window allows, until it is on its way
+			s.permits.push(permit{st: st, at: now})
+		default:
 			s.evict(now, st)
 		}
 	}

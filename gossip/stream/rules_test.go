@@ -10,6 +10,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -207,7 +208,8 @@ func TestWindowOpensByAge(t *testing.T) {
 	w := newWorld(t, 1, 1, Config{Window: 10_000, Age: 10 * time.Second})
 	n := w.nodes[0]
 	for range 20 {
-		n.s.Append(w.now, "t", payload(1000, 1))
+		p, _ := n.s.Append(w.now, "t", payload(1000, 1))
+		n.s.Sent(w.now, p.Generation, p.Last)
 	}
 	n.schedule()
 	w.run(11*time.Second, nil)
@@ -647,6 +649,75 @@ func TestMessagesHeld(t *testing.T) {
 		}
 		if want := []string{"1:t:3", "2:t:5000", "3:t:5"}; !slices.Equal(got, want) {
 			t.Errorf("%s holds %v, not %v", n.name, got, want)
+		}
+	}
+}
+
+// What is not on its way yet is not told of, so that nobody asks for it, and is held until it is: nobody else has it.
+func TestUnsentIsNobodysBusiness(t *testing.T) {
+	w := newWorld(t, 1, 2, Config{Age: 10 * time.Second, Bytes: 100_000, Window: 50_000})
+	n, other := w.nodes[0], w.nodes[1]
+	n.publish("t", payload(1000, 1)) // this one is sent
+	w.run(time.Second, nil)
+	hash := n.s.hash
+	var all []Published
+	for range 30 {
+		p, err := n.s.Append(w.now, "t", payload(1000, 2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if n.s.hash != hash || n.s.own.asHead().High != 1 {
+		t.Errorf("what is not sent is told of: %+v", n.s.own.asHead())
+	}
+	n.schedule()
+	w.run(30*time.Second, nil)
+	if pulls := other.s.Stats().Pulls; pulls > 0 {
+		t.Errorf("the other asked %d times for what was not sent", pulls)
+	}
+	for _, p := range all {
+		if _, ok := n.s.Body(n.id, p.Generation, p.First); !ok {
+			t.Fatalf("piece %d was let go before it was sent", p.First)
+		}
+	}
+	last := all[len(all)-1]
+	n.s.Sent(w.now, last.Generation, last.Last-1)
+	if h := n.s.own.asHead(); h.High != last.Last-1 {
+		t.Errorf("told of: %+v", h)
+	}
+	n.s.Sent(w.now, last.Generation, last.Last)
+	if h := n.s.own.asHead(); h.High != last.Last || n.s.own.late != 0 {
+		t.Errorf("told of: %+v", h)
+	}
+}
+
+// A zone that lacks something asks the others for it through a few of its members, the more the longer that takes.
+func TestFewAskAbroad(t *testing.T) {
+	w := newWorld(t, 1, 100, Config{})
+	var near []topology.Place
+	for _, n := range w.nodes {
+		near = append(near, topology.Place{ID: n.id})
+	}
+	for _, x := range []struct {
+		after       time.Duration
+		least, most int
+	}{{0, 0, 8}, {150 * time.Millisecond, 0, 14}, {250 * time.Millisecond, 2, 20}, {550 * time.Millisecond, 45, 85}, {time.Second, 100, 100}} {
+		asks := 0
+		for _, n := range w.nodes {
+			n.near = near
+			st := &stream{origin: 1, generation: 1, repair: &repair{since: w.now}}
+			if n.s.abroad(w.now.Add(x.after), st, 7) {
+				asks++
+			}
+		}
+		if asks < x.least || asks > x.most {
+			t.Errorf("after %v %d of 100 ask other zones", x.after, asks)
+		}
+	}
+	for _, n := range w.nodes[:5] {
+		if n.near = nil; !n.s.abroad(w.now, &stream{repair: &repair{since: w.now}}, 7) {
+			t.Error("in one zone somebody may not ask all")
 		}
 	}
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -37,6 +38,8 @@ type Host interface {
 	Table() *member.Table
 	// Rand returns the node's source of chance.
 	Rand() *rand.Rand
+	// Near returns the places of this node's zone; none if there is but one zone.
+	Near() []topology.Place
 	// Room returns how many bytes of messages fit one datagram. It must be at least Config.Piece + Overhead.
 	Room() int
 	// SendStream sends messages to a member, in a datagram of their own. It copies them.

@@ -5,7 +5,6 @@ import (
 	"iter"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"github.com/starling-gossip/starling/gossip/member"
 )
@@ -24,12 +23,26 @@ func (p Place) Zone() uint16 { return uint16(p.Key >> (64 - ZoneBits)) }
 
 // PlaceOf returns a member's place; docs/protocol.md says how.
 func PlaceOf(m *member.Member) Place {
-	zone, _, _ := strings.Cut(m.Handle.Value().Zone, "/")
-	key := uint64(m.ID) >> ZoneBits
-	if zone != "" {
-		key |= uint64(member.IDOf(zone)) << (64 - ZoneBits)
+	zone := ZoneKey(member.Top(m.Handle.Value().Zone))
+	return Place{uint64(zone)<<(64-ZoneBits) | uint64(m.ID)>>ZoneBits, m.ID}
+}
+
+// ZoneKey returns what stands for a zone on the ring, by the first part of its path.
+func ZoneKey(top string) uint16 {
+	if top == "" {
+		return 0
 	}
-	return Place{key, m.ID}
+	return uint16(member.IDOf(top))
+}
+
+// Mix is the finalizer of MurmurHash3, which spreads what is hashed over all bits.
+func Mix(h uint64) uint64 {
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	h *= 0xc4ceb9fe1a85ec53
+	h ^= h >> 33
+	return h
 }
 
 func comparePlaces(a, b Place) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID)) }

@@ -74,6 +74,9 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return describeRepair(t, body)
 	case wire.TypeLease, wire.TypeInquiry, wire.TypeFinding:
 		return describeInquest(t, body)
+	case wire.TypeBorrow, wire.TypeLend:
+		m, ok := wire.ReadLoan(body)
+		return fmt.Sprintf("%s zone=%04x bytes=%d", typeName(t), m.Zone, m.Bytes), ok
 	case wire.TypeLocate:
 		seq, ok := wire.ReadLocate(body)
 		return fmt.Sprintf("Locate seq=%d", seq), ok

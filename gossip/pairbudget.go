@@ -1,0 +1,285 @@
+package gossip
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/topology"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// This file bounds what the members of one zone send to another, all together: links between zones are what costs. None of
+// them sees what the others send, so the budget is divided. A part of it all share alike, and nobody needs to ask for that. The
+// rest is lent, in small sums that are not kept for long, to those who have something to send, by one member of the zone, which
+// all find by a hash over the live view (distributed rate limiting; Raghavan et al. 2007 have the members gossip what they
+// need). If it dies, the next in rank lends; where views differ for a moment, two may.
+//
+// Probes, news of members and what strangers provoke is always sent, and paid for afterwards. Messages, keys and repair wait:
+// who publishes slows down, a link for keys is passed over for a while, and an answer that can be asked for again is not given.
+
+// PairBudget bounds what one zone sends to another, each way.
+type PairBudget struct {
+	Zones [2]string // the first parts of their paths; either may be empty, for members without a zone
+	Rate  int       // bytes a second, with IP and UDP headers, before sealing
+}
+
+// MinPairBudget is the least that can be set, in bytes a second: less would leave little beside what is always sent.
+const MinPairBudget = 16 << 10
+
+const (
+	shareAlike = 4           // a budget's part by this that all share alike
+	loanSpan   = 16          // of a second's: what is lent at once beyond what is owed already
+	maxLoan    = 256 << 10   // bytes at once
+	loanLife   = time.Second // after which what is left of a loan is void
+	askAgain   = time.Second // for a loan that does not come
+	tightFor   = time.Second // after a budget was spent no copies are made for safety
+)
+
+// pairBudget is this node's part in what its zone may send to another.
+type pairBudget struct {
+	zone  uint16
+	rate  int
+	own   bucket // its share; in debt after what could not wait
+	lent  int    // bytes, of the last loans
+	until Time   // they are good
+	again Time   // not asked for more before
+	tight Time
+
+	pool  bucket // what it lends to others, if it is the lender
+	queue []wish // who waits for that, each once, in turn
+}
+
+// wish is a loan that somebody waits for.
+type wish struct {
+	peer  detect.Peer
+	bytes int
+}
+
+// validatePairs says what is wrong with the budgets.
+func (c *Config) validatePairs() error {
+	for _, p := range append([]PairBudget{{Rate: c.ZoneBudget}}, c.PairBudgets...) {
+		if p.Rate != 0 && p.Rate < MinPairBudget {
+			return fmt.Errorf("%w: a budget of %d bytes a second from zone to zone; at least %d are needed", ErrConfig, p.Rate, MinPairBudget)
+		}
+		if p.Rate == 0 && p.Zones != [2]string{} {
+			return fmt.Errorf("%w: the budget between the zones %q and %q is 0", ErrConfig, p.Zones[0], p.Zones[1])
+		}
+	}
+	return nil
+}
+
+// pair returns the budget for what this node sends to a zone, nil if there is none.
+func (n *Node) pair(zone uint16) *pairBudget {
+	if n.unmetered || zone == n.zone() {
+		return nil
+	}
+	for i := range n.pairs {
+		if n.pairs[i].zone == zone {
+			return &n.pairs[i]
+		}
+	}
+	rate := n.cfg.ZoneBudget
+	for _, p := range n.cfg.PairBudgets {
+		a, b := topology.ZoneKey(member.Top(p.Zones[0])), topology.ZoneKey(member.Top(p.Zones[1]))
+		if a == n.zone() && b == zone || b == n.zone() && a == zone {
+			rate = p.Rate
+		}
+	}
+	if rate == 0 || len(n.pairs) == maxMetered {
+		return nil
+	}
+	n.pairs = append(n.pairs, pairBudget{
+		zone: zone, rate: rate, own: bucket{at: n.now}, pool: bucket{rate: rate - rate/shareAlike, burst: n.cfg.MTU, at: n.now},
+	})
+	return &n.pairs[len(n.pairs)-1]
+}
+
+// zone is this node's own.
+func (n *Node) zone() uint16 {
+	self := n.Self()
+	return topology.PlaceOf(&self).Zone()
+}
+
+// spend takes what is sent to a zone from its budget.
+func (n *Node) spend(zone uint16, bytes int) {
+	p := n.pair(zone)
+	if p == nil {
+		return
+	}
+	if p.until < n.now {
+		p.lent = 0
+	}
+	loan := min(p.lent, bytes)
+	p.lent -= loan
+	p.own.take(bytes - loan)
+}
+
+// short says whether what can wait has to, before it is sent to a zone. It asks for a loan then.
+func (n *Node) short(zone uint16) bool {
+	p := n.pair(zone)
+	if p == nil || n.solvent(p) {
+		return false
+	}
+	n.borrow(p)
+	if n.solvent(p) { // it lent to itself
+		return false
+	}
+	n.stats.PairWaits++
+	p.tight = n.now.Add(tightFor)
+	return true
+}
+
+// solvent says whether a datagram can be paid for. What the share saves up is a second's: in a large zone it is enough for what is
+// always sent, and who wants more borrows.
+func (n *Node) solvent(p *pairBudget) bool {
+	p.own.rate = max(p.rate/shareAlike/max(len(n.ring.Zone(n.zone())), 1), 1)
+	p.own.burst = p.own.rate
+	p.own.ready(n.now)
+	if p.until < n.now {
+		p.lent = 0
+	}
+	return p.own.tokens+p.lent >= n.cfg.MTU
+}
+
+// tight says whether a budget is spent, or was of late.
+func (n *Node) tight(zone uint16) bool {
+	p := n.pair(zone)
+	return p != nil && (p.tight > n.now || !n.solvent(p))
+}
+
+// roomEverywhere returns how many bytes a message to all may take now, 0 if it has to wait.
+func (n *Node) roomEverywhere() int {
+	room := math.MaxInt
+	if n.unmetered || !n.ring.Mixed() {
+		return room
+	}
+	for places := range n.ring.Zones() {
+		if zone := places[0].Zone(); n.short(zone) {
+			room = 0
+		} else if p := n.pair(zone); p != nil {
+			room = min(room, p.own.tokens+p.lent)
+		}
+	}
+	for i := range n.pairs { // who waits for one loan keeps the others
+		n.pairs[i].until = n.now.Add(loanLife)
+	}
+	return room
+}
+
+// shortTo says whether what can wait has to, before it is sent to a member.
+func (n *Node) shortTo(id member.ID) bool {
+	if n.unmetered {
+		return false
+	}
+	m, ok := n.table.Get(id)
+	return ok && n.short(topology.PlaceOf(&m).Zone())
+}
+
+// borrow asks the lender for what this node owes, and for some more.
+func (n *Node) borrow(p *pairBudget) {
+	if p.again > n.now {
+		return
+	}
+	p.again = n.now.Add(n.jitter(askAgain))
+	turn := max(p.rate/loanSpan, 2*n.cfg.MTU)
+	want := min(max(-p.own.tokens, 0)+max(n.relay.PendingBytes(turn), n.cfg.MTU), maxLoan)
+	self := n.Self()
+	m, ok := n.table.Get(n.lender(p.zone))
+	switch {
+	case !ok:
+	case m.ID == n.id:
+		n.wish(p, detect.PeerOf(&self), want)
+	default:
+		n.sendLoan(detect.PeerOf(&m), wire.TypeBorrow, wire.Loan{Zone: p.zone, Bytes: uint32(want)})
+	}
+}
+
+func (n *Node) sendLoan(to detect.Peer, t wire.Type, m wire.Loan) {
+	start := n.open(to.Instance)
+	n.out.arena = wire.AppendLoan(n.out.arena, t, m)
+	n.close(start, to)
+}
+
+// lender returns who lends what this node's zone may send to another: the first in rank (Thaler and Ravishankar 1998).
+func (n *Node) lender(zone uint16) (lender member.ID) {
+	most := uint64(0)
+	for _, p := range n.ring.Zone(n.zone()) {
+		if rank := topology.Mix(uint64(p.ID) ^ topology.Mix(uint64(zone)+1)); lender == 0 || rank > most {
+			lender, most = p.ID, rank
+		}
+	}
+	return lender
+}
+
+// wish puts somebody in the queue for a loan; who waits already keeps its place.
+func (n *Node) wish(p *pairBudget, peer detect.Peer, bytes int) {
+	i := slices.IndexFunc(p.queue, func(w wish) bool { return w.peer.ID == peer.ID })
+	if i < 0 {
+		i = len(p.queue)
+		p.queue = append(p.queue, wish{})
+	}
+	p.queue[i] = wish{peer, min(bytes, maxLoan)}
+	n.lend(p)
+}
+
+// lend gives those who wait, one after the other, what they asked for, as the budget allows.
+func (n *Node) lend(p *pairBudget) {
+	for len(p.queue) > 0 && p.pool.ready(n.now) {
+		w := p.queue[0]
+		p.queue = slices.Delete(p.queue, 0, 1)
+		if _, live := n.liveMember(w.peer); !live {
+			continue
+		}
+		p.pool.take(w.bytes)
+		if w.peer.ID == n.id {
+			n.repay(p, w.bytes)
+		} else {
+			n.sendLoan(w.peer, wire.TypeLend, wire.Loan{Zone: p.zone, Bytes: uint32(w.bytes)})
+		}
+	}
+}
+
+// pairsDue returns when somebody who waits can be lent something.
+func (n *Node) pairsDue() Time {
+	due := Never
+	for i := range n.pairs {
+		if p := &n.pairs[i]; len(p.queue) > 0 {
+			due = min(due, p.pool.next)
+		}
+	}
+	return due
+}
+
+func (n *Node) wakePairs() {
+	for i := range n.pairs {
+		n.lend(&n.pairs[i])
+	}
+}
+
+// repay takes in a loan: what is owed first.
+func (n *Node) repay(p *pairBudget, sum int) {
+	owed := min(max(1-p.own.tokens, 0), sum)
+	p.own.tokens += owed
+	if p.until < n.now {
+		p.lent = 0
+	}
+	p.lent = min(p.lent+sum-owed, maxLoan)
+	p.until, p.again = n.now.Add(loanLife), n.now
+	n.relay.Resume(n.now)
+}
+
+// loan takes a Borrow or a Lend of a member of this node's zone.
+func (n *Node) loan(from *member.Member, t wire.Type, m wire.Loan) {
+	p := n.pair(m.Zone)
+	switch {
+	case p == nil || topology.PlaceOf(from).Zone() != n.zone():
+	case t == wire.TypeLend && from.ID == n.lender(m.Zone):
+		n.repay(p, int(min(m.Bytes, maxLoan)))
+	case t == wire.TypeBorrow && n.lender(m.Zone) == n.id:
+		n.wish(p, detect.PeerOf(from), int(min(m.Bytes, maxLoan)))
+	}
+}

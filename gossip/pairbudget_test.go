@@ -1,0 +1,167 @@
+package gossip
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+)
+
+// crossing counts what each zone sends to the others, in bytes with headers, from now on.
+func crossing(w *world, zone func(a netip.AddrPort) string) map[[2]string]int {
+	sum := map[[2]string]int{}
+	w.onSend = func(p *peer, to netip.AddrPort, data []byte) {
+		if a, b := zone(p.addr), zone(to); a != b {
+			sum[[2]string{a, b}] += len(data) + ipOverhead
+		}
+	}
+	return sum
+}
+
+// budgeted starts so many nodes in each of two zones.
+func budgeted(t *testing.T, each int, cfg Config) (w *world, zone func(a netip.AddrPort) string) {
+	w = newWorld(t)
+	w.latency = 10 * time.Millisecond
+	zones := []string{"eu", "us"}
+	zone = func(a netip.AddrPort) string { return zones[int(a.Addr().As4()[3])/each%2] }
+	for i := range 2 * each {
+		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zones[i/each] + "/r1"}, rand.NewPCG(uint64(i), 7))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &peer{Node: n, addr: addrOf(i), seeds: []netip.AddrPort{addrOf(0)}}
+		w.nodes = append(w.nodes, p)
+		w.step(p, func(out *Outbox) { n.Wake(w.now, out) })
+		w.do(p, Join{Seeds: p.seeds})
+	}
+	w.until(time.Minute, "all see all", func() bool { return w.allSee(2 * each) })
+	w.run(5 * time.Second)
+	return w, zone
+}
+
+// pump has the nodes publish as much as they can for some seconds. It returns the most that one zone sent to the other in a
+// second, and the mean.
+func pump(w *world, zone func(a netip.AddrPort) string, publishers []*peer, seconds int) (most, mean int) {
+	payload := make([]byte, 1000)
+	for s := range seconds {
+		sum := crossing(w, zone)
+		for range 100 {
+			for _, p := range publishers {
+				for w.do(p, Publish{Topic: "t", Payload: payload}) == nil && p.relay.Pending() < 20 {
+				}
+			}
+			w.run(10 * time.Millisecond)
+		}
+		n := sum[[2]string{"eu", "us"}]
+		if s > 0 { // the first begins with what was saved up
+			most, mean = max(most, n), mean+n/(seconds-1)
+		}
+	}
+	return most, mean
+}
+
+// A zone sends no more to another than its budget, whether one of its members publishes or all do, and nearly all of it can be
+// used. What is published comes to all in the end.
+func TestPairBudgetHolds(t *testing.T) {
+	const rate = 400_000
+	for _, publishers := range []int{1, 5} {
+		t.Run(fmt.Sprint(publishers), func(t *testing.T) {
+			w, zone := budgeted(t, 10, Config{ZoneBudget: rate})
+			most, mean := pump(w, zone, w.nodes[:publishers], 10)
+			t.Logf("a second: %d bytes at most, %d in the mean", most, mean)
+			if most > rate*12/10 || mean > rate*105/100 {
+				t.Errorf("of %d bytes a second a zone sent %d at most, %d in the mean", rate, most, mean)
+			}
+			if mean < rate*7/10 {
+				t.Errorf("of %d bytes a second only %d are used", rate, mean)
+			}
+			w.run(30 * time.Second)
+			for _, p := range w.nodes {
+				for _, origin := range w.nodes[:publishers] {
+					if got := deliveredFrom(p, origin.id); got != int(origin.LastSeq()) {
+						t.Errorf("%s has %d of %d messages of %s", p.addr, got, origin.LastSeq(), origin.addr)
+					}
+				}
+			}
+			if w.nodes[0].Stats().PairWaits == 0 {
+				t.Error("nobody ever waited")
+			}
+		})
+	}
+}
+
+// deliveredFrom is how many messages of an origin were delivered.
+func deliveredFrom(p *peer, origin member.ID) (n int) {
+	for i := range p.events {
+		if e := &p.events[i]; e.Kind == MessageDelivered && e.Message.Origin == origin {
+			n++
+		}
+	}
+	return n
+}
+
+// The lender dies: the next in rank lends.
+func TestLenderDies(t *testing.T) {
+	const rate = 100_000
+	w, zone := budgeted(t, 10, Config{PairBudgets: []PairBudget{{Zones: [2]string{"us", "eu"}, Rate: rate}}})
+	var lender *peer
+	publisher := w.nodes[0]
+	for _, p := range w.nodes {
+		if p.id == publisher.lender(w.nodes[10].zone()) {
+			lender = p
+		}
+	}
+	if lender == publisher {
+		publisher = w.nodes[1]
+	}
+	lender.down = true
+	most, mean := pump(w, zone, []*peer{publisher}, 10)
+	if most > rate*12/10 || mean < rate/2 {
+		t.Errorf("of %d bytes a second a zone sent %d at most, %d in the mean", rate, most, mean)
+	}
+}
+
+// Keys too stay within the budget, and come to all.
+func TestKeysKeepThePairBudget(t *testing.T) {
+	const rate = 32_000
+	w, zone := budgeted(t, 6, Config{ZoneBudget: rate})
+	most := 0
+	for s := range 10 {
+		sum := crossing(w, zone)
+		for k := range 100 {
+			for i, p := range w.nodes {
+				w.do(p, Set{Key: fmt.Sprint("k", k%8), Value: []byte(fmt.Sprintf("%d of %d: %0200d", k, i, s))})
+			}
+			w.run(10 * time.Millisecond)
+		}
+		if s > 0 {
+			most = max(most, sum[[2]string{"eu", "us"}])
+		}
+	}
+	if most > rate*12/10 {
+		t.Errorf("of %d bytes a second a zone sent %d", rate, most)
+	}
+	w.until(time.Minute, "all hold the same keys", func() bool {
+		for _, p := range w.nodes {
+			if p.StateFingerprint() != w.nodes[0].StateFingerprint() {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestPairBudgetConfig(t *testing.T) {
+	for _, bad := range []Config{
+		{ZoneBudget: 1}, {ZoneBudget: -1}, {PairBudgets: []PairBudget{{Zones: [2]string{"a", "b"}}}},
+		{PairBudgets: []PairBudget{{Zones: [2]string{"a", "b"}, Rate: 100}}},
+	} {
+		if _, err := New(&bad, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 1)); !errors.Is(err, ErrConfig) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package stream
+
+import (
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
+)
+
+// Where missing pieces are asked for if there are several zones. What a zone lacks, all its members lack, and if each asked
+// another zone for it, that would cost as many copies as it has members. So they ask each other, and for each stretch of a
+// stream a few of them, by a hash, ask the other zones, too; twice as many each time that some time has passed. So nobody is
+// elected, and who is dead is missed for a moment. (SRM has each wait by its distance, and hear others ask; Floyd et al. 1995.)
+
+const (
+	askers      = 2                      // of a zone's members that ask other zones at first, in the mean
+	moreAskers  = 100 * time.Millisecond // after which there are twice as many
+	stretchBits = 6                      // 64 pieces
+)
+
+// abroad says whether this node asks members of other zones for a missing piece, too.
+func (s *Streams) abroad(now mono.Time, st *stream, seq uint64) bool {
+	near := uint64(len(s.host.Near()))
+	step := min(uint64(max(now.Sub(st.repair.since), 0)/moreAskers), 32)
+	if askers<<step >= near {
+		return true
+	}
+	h := mix(uint64(s.host.Self()) + mix(st.generation+mix(uint64(st.origin)+mix(seq>>stretchBits))))
+	return h%near < askers<<step
+}
+
+// pick draws somebody to ask, of this node's zone or of all; those who are not to be asked are passed over.
+func (s *Streams) pick(abroad bool, not []member.ID) (member.Member, bool) {
+	t, near := s.host.Table(), s.host.Near()
+	n := t.Live()
+	if !abroad {
+		n = len(near)
+	}
+	at := s.host.Rand().IntN(max(n, 1))
+	for i := range min(n, 2*enoughDenied) {
+		k := (at + i) % n
+		id := t.IDAt(k)
+		if !abroad {
+			id = near[k].ID
+		}
+		if id != s.host.Self() && !slices.Contains(not, id) {
+			return t.Get(id)
+		}
+	}
+	return member.Member{}, false
+}
+
+// isNear says whether a member is of this node's zone, or of the only one.
+func (s *Streams) isNear(m *member.Member) bool {
+	near := s.host.Near()
+	return len(near) == 0 || topology.PlaceOf(m).Zone() == near[0].Zone()
+}
