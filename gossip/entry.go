@@ -91,7 +91,8 @@ func (n *Node) jitter(d time.Duration) time.Duration {
 	return d*3/4 + time.Duration(n.rng.Int64N(int64(d)/2+1))
 }
 
-// join takes in the seeds and dials those that are new.
+// join takes in the seeds and dials those that are new. A node all of whose seeds are itself is the first of its cluster, for
+// all that it can know; it looks them up again as others do, since the next to start may find itself the first as well.
 func (n *Node) join(c Join) {
 	e := &n.entry
 	before := e.seeds
@@ -104,14 +105,13 @@ func (n *Node) join(c Join) {
 	}
 	if len(e.seeds) == 0 {
 		n.welcome()
-		return
 	}
 	for _, s := range e.seeds {
 		if e.welcomed || !slices.Contains(before, s) {
 			n.dial(s)
 		}
 	}
-	if e.next == Never {
+	if e.next == Never && len(c.Seeds) > 0 {
 		e.next = n.now.Add(n.jitter(e.pause))
 	}
 }
@@ -139,7 +139,7 @@ func (n *Node) welcome() {
 	}
 	e.welcomed = true
 	e.pause = n.cfg.Reseed
-	if len(e.seeds) > 0 {
+	if e.next != Never {
 		e.next = n.now.Add(n.jitter(e.pause))
 	}
 	n.out.Events = append(n.out.Events, Event{Kind: Welcomed})
@@ -202,7 +202,6 @@ func (n *Node) dropSeed(a netip.AddrPort) {
 	e := &n.entry
 	e.seeds = slices.DeleteFunc(e.seeds, func(s netip.AddrPort) bool { return s == a })
 	if len(e.seeds) == 0 {
-		e.next = Never
 		n.welcome()
 	}
 }
