@@ -135,7 +135,7 @@ func (untold) Take(_ *ledger, o *Obs) string {
 }
 
 // accuracy: nobody who is up and out of trouble is held for failed longer than it takes to refute; and where no packet
-// is lost and nobody has been in trouble, not at all.
+// is lost and nobody has been in trouble, not at all, unless what is told goes to the dead.
 type accuracy struct {
 	bound time.Duration
 	clean bool // the network loses nothing
@@ -154,7 +154,7 @@ func (c *accuracy) Take(l *ledger, o *Obs) string {
 			return ""
 		}
 		c.wrong[k] = o.At
-		if c.clean && l.untroubled() {
+		if c.clean && l.untroubled() && !l.starved() {
 			return fmt.Sprintf("n%d declared n%d failed, which is well, in a cluster without trouble", o.Node, o.Member)
 		}
 	case o.Kind == Started || o.Kind == Crashed || o.Kind == Departed || o.Kind == Conflicted:
@@ -199,12 +199,12 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 	}
 	for m := range l.peers {
 		dead := &l.peers[m]
-		if dead.up || dead.gen == 0 || l.now.Sub(dead.since) <= c.bound {
+		if dead.up || dead.gen == 0 || l.now.Sub(dead.since) <= l.patience(c.bound, dead.since.Add(-c.bound)) {
 			continue
 		}
 		for n := range l.peers {
 			h := l.seen[n][m]
-			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound && !l.outvoted(int32(n)) {
+			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound && !l.outvoted(n) {
 				return fmt.Sprintf("n%d still holds n%d for %s, which has been gone since %s", n, m, h, span(dead.since))
 			}
 		}
@@ -229,7 +229,7 @@ func (c *convergence) Take(l *ledger, o *Obs) string {
 	if what == "" {
 		c.equal = o.At
 	}
-	if quiet := min(l.undisturbed(), o.At.Sub(c.equal)); quiet > c.bound {
+	if quiet := min(l.undisturbed(), o.At.Sub(c.equal)); quiet > l.patience(c.bound, o.At.Add(-quiet-c.bound)) {
 		return fmt.Sprintf("after %s of quiet %s", quiet, what)
 	}
 	return ""
@@ -240,7 +240,7 @@ func (l *ledger) difference(outvoted bool) string {
 	first := -1
 	for i := range l.peers {
 		switch {
-		case !l.peers[i].up || !outvoted && l.outvoted(int32(i)):
+		case !l.peers[i].up || !outvoted && l.outvoted(i):
 			continue
 		case l.views[i].live != l.upCount:
 			return fmt.Sprintf("n%d knows %d live members, and %d are up", i, l.views[i].live, l.upCount)
