@@ -106,6 +106,9 @@ func TestCheckersCanFail(t *testing.T) {
 		}
 		return all
 	}
+	// Of three, one dies while the others are apart: each dials the dead one and the other in turn, and so they may meet late.
+	apart := history(Obs{Kind: Troubled, Node: 1}, at(0, Obs{Kind: Crashed, Node: 2}), view(0, 7, 1), view(1, 8, 1),
+		saw(0, 1, failed(1, 0)), saw(0, 2, failed(1, 0)), saw(1, 0, failed(1, 0)), saw(1, 2, failed(1, 0)), at(s, Obs{Kind: Healthy, Node: 1}))
 	agree := []Obs{view(0, 7, 3), view(1, 7, 3), view(2, 7, 3)}
 	for _, c := range []struct {
 		checker    string
@@ -123,6 +126,7 @@ func TestCheckersCanFail(t *testing.T) {
 		{"accuracy", history(Obs{Kind: Troubled, Node: 1}, saw(0, 1, failed(1, 0)), saw(0, 1, alive(1, 1)), ticks(1, 30)),
 			history(Obs{Kind: Troubled, Node: 1}, saw(0, 1, failed(1, 0)), at(s, Obs{Kind: Healthy, Node: 1}), ticks(1, 30)),
 			"have lasted"},
+		{"accuracy", append(apart[:len(apart):len(apart)], ticks(2, 20)...), append(apart[:len(apart):len(apart)], ticks(2, 30)...), "have lasted"},
 		{"accuracy", history(at(s, Obs{Kind: Crashed, Node: 1}), saw(0, 1, failed(1, 0))),
 			history(saw(0, 1, failed(1, 0))), "without trouble"},
 		{"completeness", history(saw(0, 1, alive(1, 0)), at(s, Obs{Kind: Crashed, Node: 1}), at(2*s, saw(0, 1, failed(1, 0))), ticks(3, 30)),

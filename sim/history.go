@@ -52,6 +52,8 @@ type Holding struct {
 
 func (h Holding) live() bool { return h.Known && h.State.Live() }
 
+func (h Holding) failed() bool { return h.Known && h.State == member.Failed }
+
 // below says whether h has lower precedence than other.
 func (h Holding) below(o Holding) bool {
 	return member.Version{Generation: h.Gen, Incarnation: h.Inc, State: h.State}.
@@ -202,6 +204,17 @@ func (l *ledger) lost(since gossip.Time) (n int) {
 		}
 	}
 	return n
+}
+
+// dials returns how likely a process dials a given one of those that it holds for failed within gossip.Config.Reconnect.
+func (l *ledger) dials(i int) float64 {
+	failed := 0
+	for _, h := range l.seen[i] {
+		if h.failed() {
+			failed++
+		}
+	}
+	return 1 / float64(max(failed, l.views[i].live, 1))
 }
 
 // starved says whether gossiped heartbeats may be late by chance alone, though no packet is lost. Until the dead are known,
