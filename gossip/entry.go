@@ -25,6 +25,8 @@ var (
 const (
 	maxSeeds     = 64
 	maxJoinPause = 5 * time.Second
+	redialPause  = time.Second // between the tries of a round, once this node is in
+	redialFor    = 3 * time.Second
 	leaveLinger  = 100 * time.Millisecond // after the last round of the news, for acks on their way
 )
 
@@ -33,6 +35,7 @@ type entry struct {
 	seeds    []netip.AddrPort
 	next     Time // when the seeds are dialled again
 	pause    time.Duration
+	round    Time // when the last round of dialling seeds that are no members began
 	welcomed bool
 	deaf     bool        // after a long sleep, until the old datagrams that wait are read
 	greeted  detect.Peer // who said welcome in the current datagram
@@ -74,16 +77,16 @@ func (n *Node) wakeEntry() {
 		n.out.Events = append(n.out.Events, Event{Kind: LeaveDone})
 		return
 	}
-	n.out.Events = append(n.out.Events, Event{Kind: SeedsWanted}) // their names may mean other addresses now
-	for _, s := range e.seeds {
-		n.dial(s)
-	}
 	if e.welcomed {
 		e.pause = n.cfg.Reseed
 	} else {
 		e.pause = min(2*e.pause, maxJoinPause)
 	}
 	e.next = n.now.Add(n.jitter(e.pause))
+	n.out.Events = append(n.out.Events, Event{Kind: SeedsWanted}) // their names may mean other addresses now
+	for _, s := range e.seeds {
+		n.dial(s)
+	}
 }
 
 // jitter returns a time within a quarter of d, so that nodes that started together do not stay in step.
@@ -91,7 +94,8 @@ func (n *Node) jitter(d time.Duration) time.Duration {
 	return d*3/4 + time.Duration(n.rng.Int64N(int64(d)/2+1))
 }
 
-// join takes in the seeds and dials those that are new.
+// join takes in the seeds and dials those that are new. A node all of whose seeds are itself is the first of its cluster, for
+// all that it can know; it looks them up again as others do, since the next to start may find itself the first as well.
 func (n *Node) join(c Join) {
 	e := &n.entry
 	before := e.seeds
@@ -104,14 +108,13 @@ func (n *Node) join(c Join) {
 	}
 	if len(e.seeds) == 0 {
 		n.welcome()
-		return
 	}
 	for _, s := range e.seeds {
 		if e.welcomed || !slices.Contains(before, s) {
 			n.dial(s)
 		}
 	}
-	if e.next == Never {
+	if e.next == Never && len(c.Seeds) > 0 {
 		e.next = n.now.Add(n.jitter(e.pause))
 	}
 }
@@ -124,11 +127,23 @@ func (n *Node) dial(to netip.AddrPort) {
 				return
 			}
 		}
+		n.redial()
 	}
 	start := n.open(0)
 	r := n.self.Value()
 	n.out.arena = wire.AppendJoin(n.out.arena, uint8(n.cfg.Detector), n.cfg.Cluster, &r, n.inc)
 	n.close(start, detect.Peer{Addr: to})
+}
+
+// redial has the seeds dialled again soon, a few times in each round: a Join may be lost, and a round is long.
+func (n *Node) redial() {
+	e := &n.entry
+	if n.now.Sub(e.round) >= n.cfg.Reseed/2 {
+		e.round = n.now
+	}
+	if n.now.Sub(e.round) < redialFor {
+		e.next = min(e.next, n.now.Add(n.jitter(redialPause)))
+	}
 }
 
 // welcome ends the tries to get in.
@@ -139,7 +154,7 @@ func (n *Node) welcome() {
 	}
 	e.welcomed = true
 	e.pause = n.cfg.Reseed
-	if len(e.seeds) > 0 {
+	if e.next != Never {
 		e.next = n.now.Add(n.jitter(e.pause))
 	}
 	n.out.Events = append(n.out.Events, Event{Kind: Welcomed})
@@ -202,7 +217,6 @@ func (n *Node) dropSeed(a netip.AddrPort) {
 	e := &n.entry
 	e.seeds = slices.DeleteFunc(e.seeds, func(s netip.AddrPort) bool { return s == a })
 	if len(e.seeds) == 0 {
-		e.next = Never
 		n.welcome()
 	}
 }

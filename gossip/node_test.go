@@ -79,6 +79,63 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// Two nodes find nobody but themselves at the address that their seed's name has, each at another time, and are the first of
+// their clusters. When the name has one address for both they meet (the swarm's seed 22290), though the first Join is lost
+// (93808).
+func TestOwnAddressForASeed(t *testing.T) {
+	w := newWorld(t)
+	nodes := []*peer{w.start("n0", 0, 1, nil, 0), w.start("n1", 1, 1, nil, 1)}
+	if !w.allSee(1) || count(nodes[0], Welcomed)+count(nodes[1], Welcomed) != 2 {
+		t.Fatalf("not each is the first of its own cluster\n%s", w.views())
+	}
+	var asking []*peer
+	w.onEvent = func(p *peer, e Event) {
+		if e.Kind == SeedsWanted {
+			asking = append(asking, p)
+		}
+	}
+	joins := 0
+	w.cut = func(_, to netip.AddrPort) bool {
+		joins++
+		return joins == 1
+	}
+	w.until(80*time.Second, "they meet", func() bool {
+		for _, p := range asking {
+			w.do(p, Join{Seeds: []netip.AddrPort{addrOf(0)}})
+		}
+		asking = nil
+		return w.allSee(2)
+	})
+}
+
+// A seed that is dead for good costs a few datagrams a minute.
+func TestDeadSeed(t *testing.T) {
+	w := newWorld(t)
+	w.start("n0", 0, 1, nil)
+	w.start("n1", 1, 1, nil, 0, 2)
+	w.run(time.Minute)
+	dials := 0
+	w.onSend = func(_ *peer, to netip.AddrPort, _ []byte) {
+		if to == addrOf(2) {
+			dials++
+		}
+	}
+	w.run(10 * time.Minute)
+	if dials < 20 || dials > 60 {
+		t.Errorf("it was dialled %d times in ten minutes", dials)
+	}
+}
+
+// Without seeds there is nothing to look up.
+func TestNoSeeds(t *testing.T) {
+	w := newWorld(t)
+	p := w.start("n0", 0, 1, nil)
+	w.run(10 * time.Minute)
+	if n := count(p, SeedsWanted); n != 1 {
+		t.Errorf("they were wanted %d times", n)
+	}
+}
+
 func TestRestartElsewhere(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, nil)

@@ -65,7 +65,7 @@ func checkers(o *Options) []Checker {
 	b := o.Bounds.withDefaults(o)
 	return []Checker{
 		precedence{}, incarnation{}, untold{},
-		&accuracy{bound: b.Refute, clean: o.Network.lossless(), wrong: map[pair]gossip.Time{}},
+		&accuracy{bound: b.Refute, clean: o.Network.lossless(), wrong: map[pair]gossip.Time{}, apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
 		&messages{bound: b.Message, clean: o.Network.lossless(), all: map[messageKey]*delivery{}},
@@ -135,11 +135,12 @@ func (untold) Take(_ *ledger, o *Obs) string {
 }
 
 // accuracy: nobody who is up and out of trouble is held for failed longer than it takes to refute; and where no packet
-// is lost and nobody has been in trouble, not at all.
+// is lost and nobody has been in trouble, not at all, unless what is told goes to the dead.
 type accuracy struct {
 	bound time.Duration
-	clean bool // the network loses nothing
-	wrong map[pair]gossip.Time
+	clean bool                 // the network loses nothing
+	wrong map[pair]gossip.Time // since when one holds another for failed
+	apart map[pair]gossip.Time // when two that may meet late last had not met
 }
 
 func (*accuracy) Name() string { return "accuracy" }
@@ -154,7 +155,7 @@ func (c *accuracy) Take(l *ledger, o *Obs) string {
 			return ""
 		}
 		c.wrong[k] = o.At
-		if c.clean && l.untroubled() {
+		if c.clean && l.untroubled() && !l.starved() {
 			return fmt.Sprintf("n%d declared n%d failed, which is well, in a cluster without trouble", o.Node, o.Member)
 		}
 	case o.Kind == Started || o.Kind == Crashed || o.Kind == Departed || o.Kind == Conflicted:
@@ -172,7 +173,16 @@ func (c *accuracy) Take(l *ledger, o *Obs) string {
 func (c *accuracy) overdue(l *ledger) string {
 	first, late := pair{-1, -1}, 0
 	for k, since := range c.wrong {
-		if l.now.Sub(since) <= c.bound || l.wellFor(k.node) <= c.bound || l.wellFor(k.member) <= c.bound {
+		lasted := min(l.now.Sub(since), l.wellFor(k.node), l.wellFor(k.member))
+		if lasted <= c.bound {
+			continue
+		}
+		wait, met := c.untilMet(l, k)
+		if !met && lasted <= wait {
+			c.apart[k] = l.now
+			continue
+		}
+		if met && l.now.Sub(c.apart[k]) <= c.bound {
 			continue
 		}
 		late++
@@ -187,6 +197,32 @@ func (c *accuracy) overdue(l *ledger) string {
 		late, c.bound, first.node, first.member, span(c.wrong[first]))
 }
 
+// untilMet returns how long a false verdict may last if the two hold each other for failed, as after a cut, until they have
+// met: somebody of the node's side dials the member, or the member somebody there. From then on the bound counts. A node
+// dials one failed member in a period at most, by chance, so that the dead cost little: so it takes longer where many more
+// are held for failed than for live. The bound is for two such meetings a period, which is the least between two halves of
+// a cluster; that there is none within it then has a chance of exp(−10). Who is in trouble does not count.
+func (c *accuracy) untilMet(l *ledger, k pair) (wait time.Duration, met bool) {
+	meetings := 0.0
+	for i := range l.peers {
+		mate := int32(i) == k.node || l.seen[k.node][i].live()
+		if !mate || l.wellFor(int32(i)) == 0 {
+			continue
+		}
+		there, back := l.seen[i][k.member], l.seen[k.member][i]
+		if there.live() || back.live() {
+			return 0, true
+		}
+		if there.failed() {
+			meetings += l.dials(i)
+		}
+		if back.failed() {
+			meetings += l.dials(int(k.member))
+		}
+	}
+	return max(c.bound, time.Duration(2*float64(c.bound)/max(meetings, 0.01))), false
+}
+
 // completeness: whoever crashed or left is known to have, at all who are up and out of trouble, within a bound; but for
 // those who are too few to judge.
 type completeness struct{ bound time.Duration }
@@ -199,12 +235,12 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 	}
 	for m := range l.peers {
 		dead := &l.peers[m]
-		if dead.up || dead.gen == 0 || l.now.Sub(dead.since) <= c.bound {
+		if dead.up || dead.gen == 0 || l.now.Sub(dead.since) <= l.patience(c.bound, dead.since.Add(-c.bound)) {
 			continue
 		}
 		for n := range l.peers {
 			h := l.seen[n][m]
-			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound && !l.outvoted(int32(n)) {
+			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound && !l.outvoted(n) {
 				return fmt.Sprintf("n%d still holds n%d for %s, which has been gone since %s", n, m, h, span(dead.since))
 			}
 		}
@@ -229,7 +265,7 @@ func (c *convergence) Take(l *ledger, o *Obs) string {
 	if what == "" {
 		c.equal = o.At
 	}
-	if quiet := min(l.undisturbed(), o.At.Sub(c.equal)); quiet > c.bound {
+	if quiet := min(l.undisturbed(), o.At.Sub(c.equal)); quiet > l.patience(c.bound, o.At.Add(-quiet-c.bound)) {
 		return fmt.Sprintf("after %s of quiet %s", quiet, what)
 	}
 	return ""
@@ -240,7 +276,7 @@ func (l *ledger) difference(outvoted bool) string {
 	first := -1
 	for i := range l.peers {
 		switch {
-		case !l.peers[i].up || !outvoted && l.outvoted(int32(i)):
+		case !l.peers[i].up || !outvoted && l.outvoted(i):
 			continue
 		case l.views[i].live != l.upCount:
 			return fmt.Sprintf("n%d knows %d live members, and %d are up", i, l.views[i].live, l.upCount)

@@ -106,6 +106,9 @@ func TestCheckersCanFail(t *testing.T) {
 		}
 		return all
 	}
+	// Of three, one dies while the others are apart: each dials the dead one and the other in turn, and so they may meet late.
+	apart := history(Obs{Kind: Troubled, Node: 1}, at(0, Obs{Kind: Crashed, Node: 2}), view(0, 7, 1), view(1, 8, 1),
+		saw(0, 1, failed(1, 0)), saw(0, 2, failed(1, 0)), saw(1, 0, failed(1, 0)), saw(1, 2, failed(1, 0)), at(s, Obs{Kind: Healthy, Node: 1}))
 	agree := []Obs{view(0, 7, 3), view(1, 7, 3), view(2, 7, 3)}
 	for _, c := range []struct {
 		checker    string
@@ -123,6 +126,7 @@ func TestCheckersCanFail(t *testing.T) {
 		{"accuracy", history(Obs{Kind: Troubled, Node: 1}, saw(0, 1, failed(1, 0)), saw(0, 1, alive(1, 1)), ticks(1, 30)),
 			history(Obs{Kind: Troubled, Node: 1}, saw(0, 1, failed(1, 0)), at(s, Obs{Kind: Healthy, Node: 1}), ticks(1, 30)),
 			"have lasted"},
+		{"accuracy", append(apart[:len(apart):len(apart)], ticks(2, 20)...), append(apart[:len(apart):len(apart)], ticks(2, 30)...), "have lasted"},
 		{"accuracy", history(at(s, Obs{Kind: Crashed, Node: 1}), saw(0, 1, failed(1, 0))),
 			history(saw(0, 1, failed(1, 0))), "without trouble"},
 		{"completeness", history(saw(0, 1, alive(1, 0)), at(s, Obs{Kind: Crashed, Node: 1}), at(2*s, saw(0, 1, failed(1, 0))), ticks(3, 30)),
@@ -160,12 +164,13 @@ func TestCheckersCanFail(t *testing.T) {
 	}
 }
 
-// Of three, two die at once: with Inquest the third fails nobody, by design, and is not held to it; nor is the last one
-// with Lifeguard. Without local health it is, and so is with Inquest whoever still has a juror to ask.
+// Of three, two die at once: with Inquest the third fails nobody, by design, and is not held to it, unless it still has a
+// juror to ask. With Lifeguard the last one is slow, and has the time for it that it needs, and no more.
 func TestTheOutvotedAreNotBlamed(t *testing.T) {
 	holds := []Obs{saw(0, 1, alive(1, 0)), saw(0, 2, alive(1, 0)), view(0, 7, 3), view(1, 7, 3), view(2, 7, 3)}
 	one := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}), ticks(2, 40))
 	two := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}), at(time.Second, Obs{Kind: Crashed, Node: 2}), ticks(2, 40))
+	lifeguard, inquest := gossip.Config{Detector: gossip.SWIM}, gossip.Config{Detector: gossip.INQUEST}
 	for _, checker := range []string{"completeness", "convergence"} {
 		for _, c := range []struct {
 			name    string
@@ -173,15 +178,38 @@ func TestTheOutvotedAreNotBlamed(t *testing.T) {
 			history []Obs
 			blamed  bool
 		}{
-			{"SWIM, two", gossip.Config{SWIM: swim.Config{NoLocalHealth: true}}, two, true},
-			{"Lifeguard, two", gossip.Config{}, two, false},
-			{"Lifeguard, one", gossip.Config{}, one, true},
-			{"Inquest, two", gossip.Config{Detector: gossip.INQUEST}, two, false},
-			{"Inquest, one", gossip.Config{Detector: gossip.INQUEST}, one, true},
+			{"SWIM, two", gossip.Config{Detector: gossip.SWIM, SWIM: swim.Config{NoLocalHealth: true}}, two, true},
+			{"Lifeguard, two", lifeguard, two, false},
+			{"Lifeguard, two, later", lifeguard, append(two[:len(two):len(two)], ticks(41, 50)...), true},
+			{"Lifeguard, one", lifeguard, one, true},
+			{"Inquest, two", inquest, two, false},
+			{"Inquest, one", inquest, one, true},
+			{"the default, two", gossip.Config{}, two, false},
+			{"accrual, two", gossip.Config{Detector: gossip.ACCRUAL}, two, true},
 		} {
 			if msg := judgeBy(c.config, checker, c.history); (msg != "") != c.blamed {
 				t.Errorf("%s, %s: %q", checker, c.name, msg)
 			}
+		}
+	}
+}
+
+// Of three, one dies: heartbeats that go to it are wasted, and one of the two others may be failed by chance. Who has pings
+// answered has no such excuse, nor have heartbeats once the dead is long known.
+func TestTheStarvedAreNotBlamed(t *testing.T) {
+	dies := at(time.Second, Obs{Kind: Crashed, Node: 1})
+	for _, c := range []struct {
+		name   string
+		config gossip.Config
+		after  time.Duration
+		blamed bool
+	}{
+		{"heartbeat", gossip.Config{Detector: gossip.HEARTBEAT}, 9 * time.Second, false},
+		{"heartbeat, later", gossip.Config{Detector: gossip.HEARTBEAT}, time.Minute, true},
+		{"Inquest", gossip.Config{Detector: gossip.INQUEST}, 9 * time.Second, true},
+	} {
+		if msg := judgeBy(c.config, "accuracy", history(dies, at(c.after, saw(0, 2, failed(1, 0))))); (msg != "") != c.blamed {
+			t.Errorf("%s: %q", c.name, msg)
 		}
 	}
 }

@@ -211,7 +211,7 @@ func (c *keysKept) compare(l *ledger) string {
 	first := -1
 	for i := range l.peers {
 		switch {
-		case !l.peers[i].up || l.outvoted(int32(i)):
+		case !l.peers[i].up || l.outvoted(i):
 		case first < 0:
 			first = i
 		case c.hashes[int32(i)] != c.hashes[int32(first)]:

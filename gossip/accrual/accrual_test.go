@@ -92,6 +92,25 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// Who crashed and comes back before it is missed is not failed for the silence of its former life, which ends between two
+// pings (the swarm's seeds 21487 and 20952).
+func TestNewLifeIsMeasuredAnew(t *testing.T) {
+	h := newHost(2, accrual.Config{})
+	answer(h, time.Minute, 1)
+	d := h.Detector.(accrual.Detector)
+	for phi := 0.0; phi < 7; phi, _ = d.Phi(h.Now, detecttest.ID(1)) {
+		h.Run(10 * time.Millisecond)
+	}
+	h.Add(1, 2, 0)
+	if phi, ok := d.Phi(h.Now, detecttest.ID(1)); !ok || phi > 0.1 {
+		t.Errorf("the phi of who has just come back is %g, %t", phi, ok)
+	}
+	answer(h, 10*time.Second, 1)
+	if len(h.Verdicts) != 0 {
+		t.Errorf("verdicts %+v", h.Verdicts)
+	}
+}
+
 // An ack that is told twice, or that answers no ping, is no heartbeat.
 func TestFalseAcks(t *testing.T) {
 	h := newHost(2, accrual.Config{})

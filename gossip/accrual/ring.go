@@ -194,16 +194,16 @@ func (d *ring) acked(now mono.Time, from detect.Peer, seq uint32) {
 	w.acked, w.last = seq, now
 }
 
-// Changed lets go of those who are gone. Others are chosen at the next tick, and whoever comes back is measured anew.
-func (d *ring) Changed(_ mono.Time, _, after member.Member) {
-	if after.State.Live() {
-		return
-	}
-	for i := range d.watched {
-		if d.watched[i].peer.ID == after.ID {
-			d.remove(i)
-			return
-		}
+// Changed lets go of those who are gone. Others are chosen at the next tick, and whoever comes back is measured anew. One
+// in a new life is measured anew at once: a verdict is about a member, and the silence of the former life is not its own.
+func (d *ring) Changed(now mono.Time, _, after member.Member) {
+	i := slices.IndexFunc(d.watched, func(w watched) bool { return w.peer.ID == after.ID })
+	switch {
+	case i < 0:
+	case !after.State.Live():
+		d.remove(i)
+	case d.watched[i].peer.Instance != after.Instance():
+		d.watched[i] = d.begin(now, &after)
 	}
 }
 

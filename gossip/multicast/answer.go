@@ -84,7 +84,12 @@ func (r *Relay) holds(b *wire.Branch) bool {
 // duty begins what a parent asks for, or tells how it stands.
 func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool) {
 	p := parentOf(from, b)
-	if i := r.find(b); i >= 0 {
+	i := r.find(b)
+	if i >= 0 && r.jobs[i].passed() {
+		r.release(i) // whoever was asked for it may rely on this node
+		i = -1
+	}
+	if i >= 0 {
 		r.jobs[i].adopt(p)
 		r.confirm(now, p, b, wire.DutyTaken)
 		return
@@ -96,7 +101,7 @@ func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool)
 	if !r.room() {
 		return
 	}
-	i := r.begin(now, b, bare)
+	i = r.begin(now, b, bare)
 	r.jobs[i].parents[0] = p
 	if r.jobs[i].open == 0 {
 		r.finish(now, i)

@@ -123,7 +123,8 @@ func (r *Relay) across(now mono.Time, b *wire.Branch, s wire.Span, which uint64)
 }
 
 // twin is called when a copy came from another zone beside the tree. This node offers the duty for its zone to whom the tree
-// asks for it; if that does not answer, to others.
+// asks for it; if that does not answer, to others. Whoever is asked divides the zone, a twin too: all that wait for each
+// other wait for ever smaller parts of the ring, so never in a circle.
 func (r *Relay) twin(now mono.Time, b *wire.Branch) {
 	x := *b
 	x.Span = r.zoneSpan()
@@ -138,4 +139,9 @@ func (r *Relay) twin(now mono.Time, b *wire.Branch) {
 		return
 	}
 	r.schedule(i, j.due)
+}
+
+// passed says whether all that was done for a duty is that another was asked to see to the whole of it: a twin's.
+func (j *job) passed() bool {
+	return !j.mine.is && len(j.legs) == 1 && j.legs[0].span == j.Span && j.legs[0].state != done
 }

@@ -96,6 +96,34 @@ func TestTwinTakesOver(t *testing.T) {
 	}
 }
 
+// Two twins whose delegate is dead ask each other for the zone: neither waits for the other for ever (the swarm's seed 20797).
+func TestTwinsAskEachOther(t *testing.T) {
+	crossing := 0
+	w := zoned(t, 9, 5, &crossing)
+	origin := w.nodes[0]
+	b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1}
+	zone := w.nodes[1].zone(w.nodes[1].self().Zone())
+	dead := w.byID[zone[hashOf(&b, spanOf(zone[0].Zone()))%uint64(len(zone))].ID]
+	dead.down = true
+	seq := origin.publish(1, 100)
+	for _, p := range zone {
+		origin.beside(w.now, &b, p.ID, 0)
+	}
+	origin.Flush(w.now)
+	w.run(time.Second)
+	for _, p := range zone {
+		if x := w.byID[p.ID]; !x.down && x.Stats().Jobs > 0 {
+			t.Errorf("node %d is still at it after a second", x.i)
+		}
+	}
+	if s := w.spreadOf(origin, seq); s.missing > 0 {
+		t.Errorf("%d live nodes are without it", s.missing)
+	}
+	w.bury(dead)
+	w.run(10 * time.Second)
+	w.idle()
+}
+
 // A zone of which nobody is in reach is not gone through one by one from another.
 func TestZoneOutOfReach(t *testing.T) {
 	crossing := 0

@@ -79,6 +79,18 @@ func (c Config) LeastSuspicion(n int) time.Duration {
 	return c.suspicionTimeout(n, c.Confirm)
 }
 
+// Slowest returns how long it takes, but for rare bad luck, until those who are left of n members know of all others that
+// they are dead. While most probes fail, each takes them for its own bad health and begins one in nine periods (Lifeguard,
+// section IV-A); a round takes up to 2n−1 (SWIM, section 4.3), which they share; and the longest suspicion comes on top.
+func (c Config) Slowest(n, left int) time.Duration {
+	c = c.withDefaults()
+	period := c.Period
+	if !c.NoLocalHealth {
+		period *= maxHealth + 1
+	}
+	return time.Duration(2*n-1)*period/time.Duration(max(left, 1)) + c.suspicionTimeout(n, 0)
+}
+
 // log2 is exact for the counts of confirmations and interpolates between powers of two for others, within 0.09. It uses
 // no function whose last bit differs between machines.
 func log2(n int) float64 {
