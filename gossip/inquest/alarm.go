@@ -119,6 +119,7 @@ func (d *Detector) step(now mono.Time, a *alarm) {
 	a.start = min(a.start, now)
 	age := now.Sub(a.start)
 	waits := d.waits(now, a)
+	a.held = a.held && (waits || d.mute(now, a)) // or somebody of its zone is heard again
 	if !d.cfg.NoJury && !a.jury.convened() && !waits && (a.kernel.denied() || a.resend <= now &&
 		(a.pings >= d.way(a.peer.ID).attempts(&d.cfg) || a.pings >= 3 && age >= d.cfg.Grace/2)) {
 		d.convene(now, a)

@@ -43,6 +43,12 @@ type juror struct {
 	vote   detect.Vote
 }
 
+// answers says whether a juror does: it has spoken, and since then not been asked in vain so many times.
+func (x *juror) answers(most int) bool { return x.spoken && !x.lapsed && x.tries < most }
+
+// mostTries is how often a candidate is asked in vain before it counts no more.
+func (d *Detector) mostTries() int { return 3 + d.path.attempts(&d.cfg)/3 }
+
 func (j *jury) convened() bool { return j.ranked != 0 }
 
 // convene calls the jury.
@@ -139,7 +145,8 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	if j.heard == 0 { // it may be this node that nobody hears: that is found out at less cost
 		limit = min(limit, 2*d.cfg.Jury*int(1+age/d.cfg.Grace))
 	}
-	patience := 3 + d.path.attempts(&d.cfg)/3 // tries, after which a candidate counts no more
+	d.callWitness(a, limit)
+	patience := d.mostTries()
 	seats, enough := d.electors()
 	answering, waiting := 0, 0
 	for i := range j.list[:j.asked] {
@@ -155,7 +162,7 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 		case x.tries < patience && (!x.spoken || x.lapsed) && asked < pace:
 			waiting++
 		}
-		if x.spoken && !x.lapsed && x.tries < patience {
+		if x.answers(patience) {
 			answering++
 		}
 	}

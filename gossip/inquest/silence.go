@@ -11,11 +11,12 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// A zone that is silent as a whole. A cut cable is likelier than a thousand crashes: so a verdict about a member of another
-// zone, of which not one datagram has come since its silence began, is held back, and others of the zone are accused. When
-// as many are condemned as could be chance no more, the zone is silent from here. All of this node's own zone are told so,
-// and none of the silent one is failed for the zone's grace. After it the juries are called again, and judge as ever. The
-// first datagram of anybody there ends it.
+// A zone that is silent as a whole. A cut cable is likelier than a thousand crashes, and who is on the other side of it cannot
+// tell a dead member from a dead way: nor can any number of jurors there. So a verdict about a member of another zone takes
+// a vote from that zone: no cut is between that juror and the accuser, or its word would not have come. While nobody of
+// the zone is heard at all, others of it are accused. When as many are condemned as could be chance no more, the zone is
+// silent from here. All of this node's own zone are told so, and none of the silent one is failed for the zone's grace. After
+// it the juries are called again, and judge without such a vote. The first datagram of anybody there ends it.
 //
 // What a zone holds of another one is a number that all its members share: it counts how often the other fell silent and
 // was heard again, so it is odd while it is silent, and the highest is the truth. Whoever finds that it changed raises it.
@@ -62,34 +63,71 @@ func (d *Detector) newSilence(zone uint16) *silence {
 	return &d.silences[len(d.silences)-1]
 }
 
-// muteFor is how long nobody of a zone is heard before a verdict about one of it is held back: most of the grace. Jurors there
-// who live answer more often, and what was on its way when a cable was cut may come after the first ping that is not answered.
+// muteFor is how long nobody of a zone is heard before it may be silent: most of the grace. Jurors there who live answer more
+// often, and what was on its way when a cable was cut may come after the first ping that is not answered.
 func (d *Detector) muteFor() time.Duration { return d.cfg.Grace * 2 / 3 }
 
-// mute says whether a member is of another zone, large enough, of which nobody is heard.
+// foreign says whether a member is of another zone, one large enough to have a grace. Hosts that refuse connections are not
+// silent.
+func (d *Detector) foreign(a *alarm) bool {
+	return d.cfg.ZoneGrace >= 0 && !a.kernel.denied() && d.far(a.peer.ID) && len(d.ring.Zone(d.zoneOf(a.peer.ID))) >= manyOfZone
+}
+
+// mute says whether a member is of another zone of which nobody is heard.
 func (d *Detector) mute(now mono.Time, a *alarm) bool {
-	if d.cfg.ZoneGrace < 0 || a.kernel.denied() || !d.far(a.peer.ID) {
+	return d.foreign(a) && now.Sub(d.abroadOf(d.zoneOf(a.peer.ID)).heard) >= d.muteFor()
+}
+
+// spared says whether a verdict is held back, since nobody of the member's zone votes for it.
+func (d *Detector) spared(now mono.Time, a *alarm, votes []detect.Vote) bool {
+	if !d.foreign(a) {
 		return false
 	}
 	z := d.zoneOf(a.peer.ID)
-	return len(d.ring.Zone(z)) >= manyOfZone && now.Sub(d.abroadOf(z).heard) >= d.muteFor()
-}
-
-// spared says whether a verdict is held back. Hosts that refuse connections are not silent.
-func (d *Detector) spared(now mono.Time, a *alarm, votes []detect.Vote) bool {
 	for i := range votes {
-		if votes[i].Cause == wire.CauseRefused {
+		if votes[i].Cause == wire.CauseRefused || d.zoneOf(votes[i].Juror) == z {
 			return false
 		}
 	}
-	if !d.mute(now, a) {
+	if s := d.silenceOf(z); s != nil && s.on() && now.Sub(s.since) >= d.cfg.ZoneGrace {
 		return false
 	}
-	if s := d.silenceOf(d.zoneOf(a.peer.ID)); s != nil && s.on() && now.Sub(s.since) >= d.cfg.ZoneGrace {
-		return false
+	if d.mute(now, a) {
+		d.hold(now, a)
+		return true
 	}
-	d.hold(now, a)
-	return true
+	return !d.cfg.NoJury // who judges alone hears no votes
+}
+
+// witnessed says whether a juror of the member's own zone answers.
+func (d *Detector) witnessed(a *alarm) bool {
+	z, most := d.zoneOf(a.peer.ID), d.mostTries()
+	return slices.ContainsFunc(a.jury.list[:a.jury.asked], func(x juror) bool { return x.answers(most) && d.zoneOf(x.id) == z })
+}
+
+// callWitness has whoever of a foreign member's zone was heard last join the jury, or be asked again, if no juror from there
+// answers: where most of a zone are dead, so are those whom the lot falls to; and those who were cut off are asked no more.
+func (d *Detector) callWitness(a *alarm, limit int) {
+	if !d.foreign(a) || d.witnessed(a) {
+		return
+	}
+	j, x := &a.jury, d.abroadOf(d.zoneOf(a.peer.ID))
+	if x.last == 0 || x.last == a.peer.ID {
+		return
+	}
+	k := slices.IndexFunc(j.list, func(c juror) bool { return c.id == x.last })
+	if k < 0 {
+		k = len(j.list)
+		j.list = append(j.list, juror{id: x.last})
+	}
+	if k >= j.asked && j.asked < limit {
+		j.list[k], j.list[j.asked] = j.list[j.asked], j.list[k]
+		k = j.asked
+		j.asked++
+	}
+	if x.heard > j.list[k].asked {
+		j.list[k].tries = 0
+	}
 }
 
 // waits says whether a member is not examined, since its zone is silent and its grace is not over.
@@ -222,18 +260,9 @@ func (d *Detector) heardOf(now mono.Time, id member.ID) {
 	if d.isSilent(z) {
 		d.raise(now, z)
 	}
-	if !d.ring.Mixed() || z == d.zoneOf(d.host.Self()) {
-		return
-	}
-	x := d.abroadOf(z)
-	mute := now.Sub(x.heard) >= d.muteFor()
-	x.heard = now
-	for i := 0; mute && i < len(d.alarms); i++ { // what was seen of them while nobody there was heard counts no more
-		a := &d.alarms[i]
-		if (a.held || now.Sub(a.start) >= d.muteFor()) && d.zoneOf(a.peer.ID) == z {
-			a.restart()
-			d.soon(now)
-		}
+	if d.ring.Mixed() && z != d.zoneOf(d.host.Self()) {
+		x := d.abroadOf(z)
+		x.heard, x.last = now, id
 	}
 }
 

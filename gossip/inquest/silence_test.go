@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // silences returns how many of the nodes of a zone that run hold another for silent.
@@ -102,5 +103,65 @@ func TestZoneIsKilled(t *testing.T) {
 	})
 	if n := w.silences(1, 0); n != 0 {
 		t.Errorf("%d are told of a silence", n)
+	}
+}
+
+// When a cut ends somebody is heard before the accused is, and those on the accuser's side have voted already: however many
+// they are, it takes one of the accused's zone.
+func TestOneOfTheZoneHasToVote(t *testing.T) {
+	w := newWorldOf(t, []int{20, 20, 20}, 1, Config{})
+	x, of, other := w.nodes[w.members(1)[0]], w.members(0)[0], w.members(0)[1]
+	x.d.accuse(w.now, w.peer(of), w.now)
+	a := &x.d.alarms[x.d.alarmOf(id(of))]
+	x.d.convene(w.now, a)
+	a.jury.asked = len(a.jury.list)
+	x.d.Heard(w.now, w.peer(other))
+	seq, votes := a.jury.seq, 0
+	for _, i := range w.members(1) {
+		x.d.found(w.now, w.peer(i), wire.Finding{Seq: seq, Word: wire.WordGuilty})
+	}
+	for i := range a.jury.list {
+		if a.jury.list[i].word == wire.WordGuilty {
+			votes++
+		}
+	}
+	w.wantNoVerdict("by its own side")
+	if _, enough := x.d.electors(); votes < enough {
+		t.Fatalf("%d votes, and it takes %d", votes, enough)
+	}
+	x.d.found(w.now, w.peer(other), wire.Finding{Seq: seq, Word: wire.WordGuilty})
+	if len(w.verdicts) != 1 || w.verdicts[0].of != of {
+		t.Errorf("with a vote from the zone: %+v", w.verdicts)
+	}
+}
+
+// A way that is open for moments only, too short to hear everybody, fails nobody who lives. Who died meanwhile is known in its
+// zone as soon as ever, and by those who were cut off when the way is open.
+func TestZoneComesAndGoes(t *testing.T) {
+	for seed := range uint64(4) {
+		for _, every := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+			w := newWorldOf(t, []int{20, 20, 20}, seed, Config{})
+			dead := w.members(0)[3]
+			for range 40 * time.Second / every {
+				w.isolate(1)
+				w.run(every - 100*time.Millisecond)
+				w.cut = nil
+				w.run(100 * time.Millisecond)
+			}
+			w.wantNoVerdict("a way that comes and goes")
+			w.isolate(1)
+			w.crash(dead)
+			w.until(DefaultGrace+1500*time.Millisecond, "the crash is known", func() bool { return w.know(dead, member.Failed, 0, 2) })
+			x := w.nodes[w.members(1)[0]]
+			x.d.Examine(w.now, id(dead))
+			w.run(3 * time.Second)
+			w.cut = nil
+			w.until(3*time.Second, "the crash is known to those who were cut off", func() bool { return w.know(dead, member.Failed, 1) })
+			for _, v := range w.verdicts {
+				if v.of != dead {
+					t.Errorf("seed %d, every %v: m%d fails m%d", seed, every, v.by, v.of)
+				}
+			}
+		}
 	}
 }

@@ -42,6 +42,7 @@ func (d *Detector) own() []topology.Place { return d.ring.Zone(d.zoneOf(d.host.S
 type abroad struct {
 	zone  uint16
 	heard mono.Time // a datagram of any of its members, while there were alarms
+	last  member.ID // who sent it; 0: nobody did
 	path
 }
 
