@@ -15,9 +15,12 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// placeKept is for how long an answer is good. Nodes do not move; what it bounds is how old a coordinate is that was not found
-// yet when it was asked for.
-const placeKept = time.Minute
+// For how long an answer is good. Nodes do not move, but one that has just started is still finding out where it stands.
+const (
+	placeKept      = time.Minute
+	youngPlaceKept = 2 * time.Second // of a member whose state is younger than young
+	young          = 2 * time.Minute
+)
 
 // places are those of other members, as far as they were asked for.
 type places struct {
@@ -41,7 +44,16 @@ type place struct {
 	since    gossip.Time
 }
 
-func (p *place) stale(now gossip.Time) bool { return now.Sub(p.since) >= placeKept }
+func (p *place) olderThan(d time.Duration, now gossip.Time) bool { return now.Sub(p.since) >= d }
+
+// good says whether the member may still be taken to be there.
+func (p *place) good(now gossip.Time, m *member.Member) bool {
+	kept := placeKept
+	if now.Sub(m.Since) < young {
+		kept = youngPlaceKept
+	}
+	return !p.olderThan(kept, now) && p.instance == m.Instance()
+}
 
 // question is one whose end is waited for.
 type question struct {
@@ -82,12 +94,15 @@ func (n *Node) locate(ctx context.Context, names ...string) ([]spot, error) {
 			return nil, err
 		}
 		waited := false
-		for _, q := range waits {
+		for i, q := range waits {
 			if q == nil {
 				continue
 			}
 			waited = true
 			if err := n.await(ctx, q); err != nil {
+				if err == ctx.Err() {
+					err = fmt.Errorf("starling: %q has not said yet where it stands: %w", names[i], err)
+				}
 				return nil, err
 			}
 		}
@@ -148,7 +163,7 @@ func (n *Node) kept(now gossip.Time, m *member.Member) (s spot, ok bool) {
 		return s, true
 	}
 	k, ok := n.places.kept[m.ID]
-	if !ok || k.stale(now) || k.instance != m.Instance() {
+	if !ok || !k.good(now, m) {
 		return s, false
 	}
 	s.at, s.measured = k.at, cmp.Or(n.core.Measured(m.ID), k.at.RTT)
@@ -189,7 +204,7 @@ func (n *Node) keepPlace(m *member.Member, at gossip.Location) {
 	}
 }
 
-// forgetPlaces drops what is stale, now and then, as long as there is anything.
+// forgetPlaces drops what is old, now and then, as long as there is anything.
 func (n *Node) forgetPlaces() {
 	for n.pause(placeKept) {
 		more := false
@@ -202,7 +217,7 @@ func (n *Node) forgetPlaces() {
 
 // forget says whether anything is left.
 func (p *places) forget(now gossip.Time) bool {
-	maps.DeleteFunc(p.kept, func(_ member.ID, k place) bool { return k.stale(now) })
+	maps.DeleteFunc(p.kept, func(_ member.ID, k place) bool { return k.olderThan(placeKept, now) })
 	if len(p.kept) == 0 {
 		p.kept = nil // a map keeps its size
 	}
@@ -212,7 +227,7 @@ func (p *places) forget(now gossip.Time) bool {
 
 func notLive(name string, known bool, s State) error {
 	if !known {
-		return fmt.Errorf("starling: %w: %q is not known here; the list of members has those who are", ErrNoMember, name)
+		return fmt.Errorf("starling: %w: %q is not known here; see the list of members", ErrNoMember, name)
 	}
 	if s == Left {
 		return fmt.Errorf("starling: %w: %q has left", ErrNoMember, name)

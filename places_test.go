@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
@@ -37,10 +38,17 @@ func mute(t *testing.T, n *Node) *question {
 	return q
 }
 
+// What is known of a member's place is used as long as it is good, and no longer.
 func TestPlacesGrowStale(t *testing.T) {
-	n, b, ctx := pair(t)
-	answered := func(want uint64) {
+	n, _, ctx := pair(t)
+	answered := func(want uint64, after func(*place)) {
 		t.Helper()
+		inLoop(t, n, func() {
+			if k, ok := n.places.kept[member.IDOf("b")]; ok {
+				after(&k)
+				n.places.kept[member.IDOf("b")] = k
+			}
+		})
 		if _, err := n.RTT(ctx, "b"); err != nil {
 			t.Fatal(err)
 		}
@@ -48,25 +56,35 @@ func TestPlacesGrowStale(t *testing.T) {
 			t.Errorf("%d questions were answered, want %d", s.Answered, want)
 		}
 	}
-	answered(1)
-	answered(1)
-	change := func(f func(*place)) {
-		inLoop(t, n, func() {
-			k := n.places.kept[member.IDOf("b")]
-			f(&k)
-			n.places.kept[member.IDOf("b")] = k
-		})
-	}
-	change(func(k *place) { k.since = k.since.Add(-placeKept) })
-	answered(2)
-	change(func(k *place) { k.instance++ }) // of another life
-	answered(3)
+	answered(1, nil)
+	answered(1, func(k *place) { k.since = k.since.Add(placeKept) })
+	answered(2, func(k *place) { k.since = n.now().Add(-placeKept) })
+	answered(3, func(k *place) { k.instance++ }) // of another life
 	inLoop(t, n, func() {
 		if p := &n.places; !p.forget(n.now()) || p.kept == nil || p.forget(n.now().Add(placeKept)) || p.kept != nil || p.forgetting {
 			t.Errorf("of what is young and then old is left %+v", p)
 		}
 	})
-	b.Close()
+}
+
+// A member that is young is still finding out where it stands.
+func TestPlacesOfTheYoung(t *testing.T) {
+	n, _ := alone(t)
+	var m member.Member
+	inLoop(t, n, func() { m = n.core.Self() })
+	for _, x := range []struct {
+		known, kept time.Duration
+		good        bool
+	}{
+		{time.Hour, 0, true}, {time.Hour, placeKept - 1, true}, {time.Hour, placeKept, false},
+		{young - 1, youngPlaceKept - 1, true}, {young - 1, youngPlaceKept, false}, {young, youngPlaceKept, true},
+	} {
+		now := gossip.Time(2 * time.Hour)
+		m.Since = now.Add(-x.known)
+		if p := (place{instance: m.Instance(), since: now.Add(-x.kept)}); p.good(now, &m) != x.good {
+			t.Errorf("known for %v, kept for %v: good is %v", x.known, x.kept, !x.good)
+		}
+	}
 }
 
 // A member that does not answer ends the waiting of all who ask for it.

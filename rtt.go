@@ -34,8 +34,9 @@ func (n *Node) RTT(ctx context.Context, name string) (RTT, error) {
 
 // RTTBetween returns the round trip between any two live members; no packet goes between them. Each is asked where it stands
 // (a datagram there and one back, again while it does not answer, 4 s at most), unless this node asked it within the last
-// minute: so a program may call this for each of its requests, to pick the nearest replica. Calls at the same time share a
-// question. Between a member and itself it is 0.
+// minute: so a program may call this for each of its requests, to pick the nearest replica. Of a member that is known for less
+// than two minutes, and may still be finding out where it stands, the answer is good for two seconds. Calls at the same time
+// share a question. Between a member and itself it is 0.
 //
 // The error wraps ErrNoMember or ErrNoAnswer and names the member, or it is that of ctx, or why the node stopped.
 func (n *Node) RTTBetween(ctx context.Context, a, b string) (RTT, error) {
@@ -70,8 +71,8 @@ type Neighbor struct {
 
 // Near returns the live members, the nearest to the named one first; it comes first itself, with 0, and those that do not
 // answer come last, in the order of their names. If others are named, it is about those of them that live alone. As with
-// RTTBetween, no packet goes between the members, and all whom this node did not ask within the last minute are asked, up to
-// 128 at the same time: of thousands that takes some seconds, or so much longer as they do not answer. Those whom this node
+// RTTBetween, no packet goes between the members, and all whose answers are not known as it says are asked, up to 128 at
+// the same time: of thousands that takes some seconds, or so much longer as they do not answer. Those whom this node
 // cannot reach (Info.Unreachable) are not asked.
 //
 // The error is as that of RTTBetween, about the first member. When ctx ends or the node stops after that one answered, what is
