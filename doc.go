@@ -32,4 +32,9 @@
 // Values handed out ([Member], [Event], [Message]) are copies that never change later.
 //
 // Many nodes can live in one process: a node is one goroutine, one socket and some tens of kilobytes.
+//
+// # Round trips
+//
+// [Node.RTT] and [Node.RTTBetween] estimate the round trip between any two members, and [Node.Near] sorts the members by it: nodes
+// find coordinates from the round trips of their probes, and who wants to know asks for them.
 package starling

@@ -3,6 +3,8 @@ package starling
 import (
 	"errors"
 	"strings"
+
+	"github.com/starling-gossip/starling/gossip"
 )
 
 // The reasons for which a node stops; Node.Err and the calls that it ends wrap one of them.
@@ -15,6 +17,12 @@ var (
 
 // ErrConfig is wrapped by every error about a Config.
 var ErrConfig = errors.New("starling: configuration")
+
+// Errors of RTT, RTTBetween and Near.
+var (
+	ErrNoMember = gossip.ErrNoMember // a member of that name is not known, or is not live
+	ErrNoAnswer = gossip.ErrNoAnswer // the member was asked, and is silent
+)
 
 // told is an error of the core under the name that this package has for it.
 type told struct{ name, cause error }

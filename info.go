@@ -47,6 +47,10 @@ type Info struct {
 
 	Health int           // of this node itself: 0 is good, higher is slower to accuse others
 	RTT    time.Duration // smoothed round trip to the others, 0 while unknown
+	// Location is where this node stands, by which RTT and the like estimate. The Error of its Inside is that of round trips to
+	// members of its zone of late, in 1/64, and that of its Outside to all (64, a guess, where there is one zone alone).
+	Location  gossip.Location
+	Locations LocationStats // what came of questions for those of others
 
 	Protocol gossip.Stats         // what the protocol did, since the start
 	Streams  stream.Stats         // what came of messages
@@ -81,7 +85,9 @@ func (n *Node) Info() (info Info) {
 			Isolated: n.core.Isolated(),
 			Health:   n.core.Health(),
 			RTT:      n.core.RTT(),
+			Location: n.core.Location(),
 
+			Locations: n.places.stats,
 			Detection: n.core.DetectionTime(),
 			Protocol:  n.core.Stats(),
 			Streams:   n.core.StreamStats(),

@@ -201,6 +201,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.spread(&e.Spread)
 	case gossip.Writable:
 		n.tellPublishers()
+	case gossip.MemberLocated:
+		n.located(e)
 	case gossip.SeedsWanted:
 		n.seek()
 	case gossip.Welcomed:

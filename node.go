@@ -48,13 +48,14 @@ type Node struct {
 	keyWatchers []*keyWatcher
 	trackers    []*tracker
 	writable    chan struct{} // closed when there is room for messages again; nil: nobody waits
+	places      places
 
 	// Shared.
 	joining       joining
 	changes       atomic.Uint64 // of the member table
 	cached        atomic.Pointer[snapshot]
 	unopenedCount atomic.Uint64
-	background    sync.WaitGroup // lookups
+	background    sync.WaitGroup // lookups and the like
 	ctx           context.Context
 	cancel        context.CancelFunc    // of ctx, with which lookups end
 	reason        atomic.Pointer[error] // why to stop; nil: go on

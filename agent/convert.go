@@ -58,6 +58,7 @@ func toInfo(i starling.Info) api.Info {
 			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{},
 		},
 	}
+	out.Coordinates = toCoordinates(&i.Location)
 	out.View = api.View{Agreed: i.Agreed, Reachable: i.Reachable}
 	for _, z := range i.Silent {
 		out.Silent = append(out.Silent, api.SilentZone{Zone: z.Name, Members: z.Members, Since: z.Since.UTC()})

@@ -20,6 +20,7 @@ import (
 	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/topology"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -74,7 +75,8 @@ func (f *fakeNode) Info() starling.Info {
 	return starling.Info{Self: f.Self(), Cluster: "c", Detector: f.detector, Started: then, Uptime: time.Minute, Welcomed: true,
 		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Agreed: 5, Reachable: 2,
 		Zones:  []gossip.ZoneTraffic{{Zone: "eu", PacketsOut: 1, BytesOut: 2, PacketsIn: 3, BytesIn: 4}, {Unknown: true, PacketsIn: 5, BytesIn: 6}},
-		Silent: []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3}, Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond}
+		Silent: []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3}, Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond,
+		Location: gossip.Location{Inside: topology.Coordinate{Error: 8}, Outside: topology.Start}}
 }
 
 func (f *fakeNode) Why(name string) []starling.Verdict {
@@ -93,6 +95,33 @@ func (f *fakeNode) Damped(name string) (starling.Damping, bool) {
 }
 
 func (f *fakeNode) Phi(name string) (float64, bool) { return 2.5, name == "b" }
+
+func (f *fakeNode) RTTBetween(_ context.Context, a, b string) (starling.RTT, error) {
+	switch {
+	case a == "z":
+		return starling.RTT{}, fmt.Errorf("starling: %w: %q", starling.ErrNoMember, a)
+	case a == "b":
+		return starling.RTT{}, fmt.Errorf("starling: %w: %q", starling.ErrNoAnswer, a)
+	case a == b:
+		return starling.RTT{}, nil
+	}
+	return starling.RTT{Estimate: 40 * time.Millisecond, Error: 0.125, Measured: 41 * time.Millisecond}, nil
+}
+
+// Near knows where a and c are, and of whether it is asked for others too.
+func (f *fakeNode) Near(ctx context.Context, name string, among ...string) (all []starling.Neighbor, err error) {
+	if name != "a" {
+		_, err = f.RTTBetween(ctx, name, "a")
+		return nil, err
+	}
+	for _, m := range []starling.Neighbor{{Member: starling.Member{Name: "c"}, RTT: starling.RTT{Error: 0.25}, Known: true},
+		{Member: starling.Member{Name: "a"}, RTT: starling.RTT{Estimate: time.Second, Error: 0.5}, Known: true}, {Member: starling.Member{Name: "b"}}} {
+		if slices.Contains(among, m.Member.Name) {
+			all = append(all, m)
+		}
+	}
+	return all, fmt.Errorf("1 of 3: %w", context.DeadlineExceeded)
+}
 
 func (f *fakeNode) Watch(ctx context.Context) iter.Seq[starling.Event] {
 	return follow(ctx, f, f.events)

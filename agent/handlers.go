@@ -41,6 +41,12 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request) {
 	}
 	s.addPhi(out)
 	slices.SortFunc(out, func(a, b api.Member) int { return strings.Compare(a.Name, b.Name) })
+	if q := r.URL.Query(); q.Has("near") {
+		if err := s.sortNear(r, q.Get("near"), out); err != nil {
+			s.failNode(w, err)
+			return
+		}
+	}
 	reply(w, out)
 }
 
@@ -208,12 +214,15 @@ func wait(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(r.Context(), min(d, maxWait))
 }
 
-// failNode answers with an error of the node: it has stopped, it could not in time, or it did not like the request.
+// failNode answers with an error of the node: it has stopped, there is no such member, it could not in time, or it did not like
+// the request.
 func (s *Server) failNode(w http.ResponseWriter, err error) {
 	switch {
 	case s.node.Err() != nil:
 		fail(w, http.StatusServiceUnavailable, err)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, starling.ErrNoMember):
+		fail(w, http.StatusNotFound, err)
+	case errors.Is(err, starling.ErrNoAnswer), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		fail(w, http.StatusGatewayTimeout, err)
 	default:
 		fail(w, http.StatusBadRequest, err)

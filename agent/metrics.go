@@ -85,6 +85,14 @@ var metrics = []metric{
 		one(func(i starling.Info) float64 { return float64(i.Health) })),
 	newMetric(gauge, "starling_probe_rtt_seconds", "Smoothed round trip of probes, 0 while unknown.", nil,
 		one(func(i starling.Info) float64 { return i.RTT.Seconds() })),
+	newMetric(gauge, "starling_coordinate_error",
+		"Relative error that estimates of round trips had of late, to members of this node's zone (inside) and of all (outside); 1 is a guess.",
+		[]string{"space"}, coordinateErrors),
+	newMetric(counter, "starling_location_questions_total", "Members that were asked where they stand, for users of this node, by what came of it.",
+		[]string{"result"}, func(i starling.Info, emit func(float64, ...string)) {
+			emit(float64(i.Locations.Answered), "answered")
+			emit(float64(i.Locations.Unanswered), "unanswered")
+		}),
 	newMetric(gauge, "starling_start_time_seconds", "When the node started, in Unix time.", nil,
 		one(func(i starling.Info) float64 { return float64(i.Started.UnixNano()) / float64(time.Second) })),
 	newMetric(gauge, "starling_incarnation", "This node's incarnation: rises when it contradicts a suspicion or changes its tags.", nil,

@@ -27,6 +27,8 @@ type Node interface {
 	Why(name string) []starling.Verdict
 	Damped(name string) (starling.Damping, bool)
 	Phi(name string) (float64, bool)
+	RTTBetween(ctx context.Context, a, b string) (starling.RTT, error)
+	Near(ctx context.Context, name string, among ...string) ([]starling.Neighbor, error)
 	Watch(context.Context) iter.Seq[starling.Event]
 	Publish(ctx context.Context, topic string, payload []byte) (uint64, error)
 	PublishWait(ctx context.Context, topic string, payload []byte, need starling.Need) (starling.Receipt, error)
@@ -115,6 +117,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/members", false, s.members},
 		{"GET /v1/members/{name}", false, s.member},
 		{"GET /v1/members/{name}/why", false, s.why},
+		{"GET /v1/rtt", false, s.rtt},
 		{"GET /v1/watch", false, s.watch},
 		{"POST /v1/publish", false, s.publish},
 		{"GET /v1/subscribe", false, s.subscribe},

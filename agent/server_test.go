@@ -58,7 +58,17 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v1/members/a/why", "", 200, `{"name":"a","state":"alive","since":"2026-01-02T03:04:05Z","detector":"swim","verdicts":[]}`},
 		{"GET", "/v1/members/z/why", "", 404, `{"error":"no member is called \"z\", and none that was is remembered"}`},
 		{"GET", "/v1/members/z", "", 404, `{"error":"no member is called \"z\""}`},
-		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},"agreement":{"same":1,"heard":2},"isolated":false,"unreachable":[],"silent_zones":[{"zone":"us","members":3,"since":"2026-01-02T03:04:05Z"}],"view":{"agreed":5,"reachable":2},"detection_seconds":1.6,"health":0,"rtt_seconds":0.001`},
+		{"GET", "/v1/members?near=a&state=alive", "", 200, "[" + strings.TrimSuffix(a, "}") + `,"rtt_seconds":1,"rtt_error":0.5}]`},
+		{"GET", "/v1/members?near=a", "", 200, "[" + strings.TrimSuffix(a, "}") + `,"rtt_seconds":1,"rtt_error":0.5},` + b + "]"},
+		{"GET", "/v1/members?near=z", "", 404, `{"error":"starling: no such live member: \"z\""}`},
+		{"GET", "/v1/members?near=b&state=failed", "", 504, `{"error":"starling: the member does not answer: \"b\""}`},
+		{"GET", "/v1/rtt?from=c&to=d", "", 200, `{"from":"c","to":"d","rtt_seconds":0.04,"rtt_error":0.125,"measured_seconds":0.041}`},
+		{"GET", "/v1/rtt?from=c", "", 200, `~"from":"c","to":"a"`},
+		{"GET", "/v1/rtt?from=a", "", 200, `{"from":"a","to":"a","rtt_seconds":0,"rtt_error":0}`},
+		{"GET", "/v1/rtt?from=z&to=a", "", 404, `{"error":"starling: no such live member: \"z\""}`},
+		{"GET", "/v1/rtt?from=b&to=a", "", 504, `{"error":"starling: the member does not answer: \"b\""}`},
+		{"GET", "/v1/rtt?to=a", "", 400, `{"error":"the query needs from=NAME"}`},
+		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},"agreement":{"same":1,"heard":2},"isolated":false,"unreachable":[],"silent_zones":[{"zone":"us","members":3,"since":"2026-01-02T03:04:05Z"}],"view":{"agreed":5,"reachable":2},"detection_seconds":1.6,"health":0,"rtt_seconds":0.001,"coordinates":{"inside_error":0.125},"traffic"`},
 		{"POST", "/v1/publish?topic=t", "hello", 200, `{"topic":"t","origin":"a","seq":1}`},
 		{"GET", "/v1/topics", "", 200, `[{"name":"t","messages":3,"bytes":30,"rate":0.5,"held":2}]`},
 		{"POST", "/v1/publish?topic=t&wait=1", "hello", 200,
@@ -183,7 +193,7 @@ func TestSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]any{
-		"Member": api.Member{Phi: new(float64)}, "Event": api.Event{Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
+		"Member": api.Member{Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
 		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{},
 		"Topic": api.Topic{}, "Key": api.Key{TTL: 1}, "KeyEvent": api.KeyEvent{Key: api.Key{TTL: 1}}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "Done": api.Done{}, "Error": api.Error{},
 		"Why": api.Why{State: "s", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
@@ -324,6 +334,7 @@ func TestMetrics(t *testing.T) {
 		`starling_members{state="alive"} 1`, `starling_members{state="left"} 0`, `starling_agreement_peers{view="same"} 1`,
 		`starling_packets_total{direction="sent"} 0`, `starling_packets_dropped_total{reason="unopened"} 0`,
 		`starling_probe_rtt_seconds 0.001`, `starling_start_time_seconds 1.767323045e+09`, `starling_welcomed 1`, "go_goroutines ",
+		`starling_coordinate_error{space="inside"} 0.125`, `starling_location_questions_total{result="answered"} 0`,
 		`starling_zone_bytes_total{direction="sent",peer_zone="eu",zone=`, `starling_zone_packets_total{direction="received",peer_zone="?",zone=`,
 	} {
 		if !strings.Contains(w.Body.String(), want) {

@@ -191,11 +191,13 @@ func (n *Node) located(m *member.Member, peer detect.Peer, a *wire.Located) {
 func (n *Node) tookTrip(m *member.Member, at *Location, sent Time) {
 	at.RTT = n.now.Sub(sent)
 	self := n.Self()
-	if topology.PlaceOf(m).Zone() == topology.PlaceOf(&self).Zone() {
-		n.locator.inside.Sample(n.rng, m.ID, &at.Inside, at.RTT)
-	}
-	if n.ring.Mixed() {
+	if topology.PlaceOf(m).Zone() != topology.PlaceOf(&self).Zone() {
 		n.locator.outside.Sample(n.rng, m.ID, &at.Outside, at.RTT)
+		return
+	}
+	n.locator.inside.Sample(n.rng, m.ID, &at.Inside, at.RTT)
+	if n.ring.Mixed() { // a rack's fractions of a millisecond, among milliseconds that vary: any error there would be a large one
+		n.locator.outside.SampleAside(n.rng, m.ID, &at.Outside, at.RTT)
 	}
 }
 

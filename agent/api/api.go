@@ -17,6 +17,10 @@ type Member struct {
 	// Phi is -log10 of the probability that the member lives and is only late; the accrual detector alone has it, of those
 	// whom this agent watches.
 	Phi *float64 `json:"phi,omitempty"`
+	// RTT is the estimated round trip from the member that the request named with near=, and RTTError the relative error of such
+	// estimates of late (1: a guess). Who did not answer in time has none.
+	RTT      *float64 `json:"rtt_seconds,omitempty"`
+	RTTError *float64 `json:"rtt_error,omitempty"`
 }
 
 // Event is one change of the membership. A resync has no member: the stream was too slow for what happened, and the
@@ -82,6 +86,7 @@ type Info struct {
 	Detection   float64        `json:"detection_seconds"` // after a crash until it is known: swim: the least; otherwise: to be expected
 	Health      int            `json:"health"`            // 0 is good; higher: this node doubts its own eyes
 	RTT         float64        `json:"rtt_seconds"`
+	Coordinates Coordinates    `json:"coordinates"`
 	Traffic     Traffic        `json:"traffic"`
 }
 

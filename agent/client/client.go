@@ -75,6 +75,24 @@ func (c *Client) Members(ctx context.Context, states, tags []string) (out []api.
 	return out, c.call(ctx, "GET", "/v1/members", q, nil, &out)
 }
 
+// MembersNear is Members in the order of their estimated round trips from one of them, which each that answers has then.
+func (c *Client) MembersNear(ctx context.Context, near string, states, tags []string) (out []api.Member, err error) {
+	q := url.Values{"near": {near}, "tag": tags}
+	if len(states) > 0 {
+		q.Set("state", strings.Join(states, ","))
+	}
+	return out, c.call(ctx, "GET", "/v1/members", q, nil, &out)
+}
+
+// RTT asks for the round trip between two members; an empty to is the agent's node.
+func (c *Client) RTT(ctx context.Context, from, to string) (out api.RTT, err error) {
+	q := url.Values{"from": {from}}
+	if to != "" {
+		q.Set("to", to)
+	}
+	return out, c.call(ctx, "GET", "/v1/rtt", q, nil, &out)
+}
+
 // Why asks for what the agent remembers of a member's failures and returns.
 func (c *Client) Why(ctx context.Context, name string) (out api.Why, err error) {
 	return out, c.call(ctx, "GET", "/v1/members/"+url.PathEscape(name)+"/why", nil, nil, &out)

@@ -22,26 +22,28 @@ var states = []string{"alive", "suspect", "failed", "left"}
 
 func (a *app) membersCmd() *cobra.Command {
 	var filter, tags []string
+	var near string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "members", Short: "List the members of the cluster",
-		Example: "  starling members --state alive,suspect --tag role=db",
+		Example: "  starling members --state alive,suspect --tag role=db\n  starling members --near web-1 --tag role=db",
 		Args:    args(0, 0, "no arguments are wanted"),
 	}
 	cmd.Flags().StringSliceVar(&filter, "state", nil, "only members in these states: `"+strings.Join(states, ",")+"`")
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "only members with this `key=value`; may be repeated")
+	cmd.Flags().StringVar(&near, "near", "", "show the estimated round trips from the live member `NAME`, the nearest first")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
 	cmd.RegisterFlagCompletionFunc("state", choices(states...))
 	x := a.access(cmd)
 	run := x.with(func(ctx context.Context, c *client.Client, _ []string) error {
-		all, err := c.Members(ctx, filter, tags)
+		all, err := listMembers(ctx, c, near, filter, tags)
 		if err != nil {
 			return err
 		}
 		if asJSON {
 			return a.printer().json(all)
 		}
-		a.printer().members(all, time.Now())
+		a.printer().members(all, near != "", time.Now())
 		return nil
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -55,18 +57,43 @@ func (a *app) membersCmd() *cobra.Command {
 				return usageError{fmt.Errorf("--tag %q is not key=value", t)}
 			}
 		}
+		if near == "" && cmd.Flags().Changed("near") {
+			return usageError{fmt.Errorf("--near wants the name of a member")}
+		}
 		return run(cmd, args)
 	}
 	return cmd
 }
 
-// members prints a table.
-func (p *printer) members(all []api.Member, now time.Time) {
-	rows := [][]string{{"NAME", "ADDRESS", "STATE", "SINCE", "ZONE", "TAGS"}}
+func listMembers(ctx context.Context, c *client.Client, near string, states, tags []string) ([]api.Member, error) {
+	if near != "" {
+		return c.MembersNear(ctx, near, states, tags)
+	}
+	return c.Members(ctx, states, tags)
+}
+
+// members prints a table, with round trips if they were asked for.
+func (p *printer) members(all []api.Member, near bool, now time.Time) {
+	head := []string{"NAME", "ADDRESS", "STATE", "SINCE", "ZONE", "TAGS"}
+	if near {
+		head = slices.Insert(head, 2, "RTT")
+	}
+	rows := [][]string{head}
 	for _, m := range all {
-		rows = append(rows, []string{clean(m.Name), m.Addr, p.state(m.State), ago(now.Sub(m.Since)), dash(m.Zone), tagText(m.Tags)})
+		row := []string{clean(m.Name), m.Addr, p.state(m.State), ago(now.Sub(m.Since)), dash(m.Zone), tagText(m.Tags)}
+		if near {
+			row = slices.Insert(row, 2, rttText(m))
+		}
+		rows = append(rows, row)
 	}
 	p.table(rows)
+}
+
+func rttText(m api.Member) string {
+	if m.RTT == nil || m.RTTError == nil {
+		return "-"
+	}
+	return estimate(*m.RTT, *m.RTTError)
 }
 
 // tagText shows tags in the order of their keys.
@@ -190,6 +217,7 @@ func (p *printer) info(i api.Info) {
 		{"agreement", agreementText(i.Agreement)},
 		{"health", healthText(i.Health)},
 		{"round trip", roundTrip(i.RTT)},
+		{"estimates", estimatesText(i.Coordinates)},
 		{"traffic", fmt.Sprintf("sent %s (%s), received %s (%s) on average", size(float64(t.SentBytes)), rate(t.SentBytes),
 			size(float64(t.ReceivedBytes)), rate(t.ReceivedBytes))},
 		{"dropped", dropText(t.Dropped)},

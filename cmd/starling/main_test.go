@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ func transcript(env map[string]string, stdin string, args ...string) string {
 func TestHelp(t *testing.T) {
 	var all strings.Builder
 	for _, args := range [][]string{{"--help"}, {"agent", "--help"}, {"dev", "--help"}, {"members", "--help"}, {"watch", "--help"},
-		{"info", "--help"}, {"why", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"topics", "--help"}, {"get", "--help"}, {"state", "--help"},
+		{"info", "--help"}, {"why", "--help"}, {"rtt", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"topics", "--help"}, {"get", "--help"}, {"state", "--help"},
 		{"set", "--help"}, {"unset", "--help"}, {"join", "--help"}, {"leave", "--help"},
 		{"tags", "set", "--help"}, {"keygen", "--help"}, {"version", "--help"},
 		{"sim", "--help"}, {"sim", "replay", "--help"}, {"lab", "--help"}, {"lab", "rounds", "--help"}, {"lab", "rumor", "--help"},
@@ -105,6 +106,10 @@ func TestErrors(t *testing.T) {
 		{nil, []string{"tags", "set", "x"}},
 		{nil, []string{"tags", "unset"}},
 		{nil, []string{"why"}},
+		{nil, []string{"rtt"}},
+		{nil, []string{"rtt", "a", "b", "c"}},
+		{nil, []string{"rtt", "a", ""}},
+		{nil, []string{"members", "--near", ""}},
 		{nil, []string{"join"}},
 		{nil, []string{"leave", "--timeout", "5"}},
 		{nil, []string{"dev", "-n", "2"}},
@@ -137,7 +142,7 @@ func standIn(t *testing.T) map[string]string {
 	}
 	info := api.Info{Member: members[0], Cluster: "prod", Version: "v1", Detector: "swim", Detection: 1.6, Welcomed: true, Uptime: 4000,
 		Members: map[string]int{"alive": 1, "suspect": 1, "failed": 1}, Agreement: api.Agreement{Same: 3, Heard: 4},
-		View: api.View{Agreed: 3, Reachable: 2}, Silent: []api.SilentZone{{Zone: "us", Members: 1, Since: when}}, Health: 2, RTT: 0.0012,
+		View: api.View{Agreed: 3, Reachable: 2}, Silent: []api.SilentZone{{Zone: "us", Members: 1, Since: when}}, Health: 2, RTT: 0.0012, Coordinates: api.Coordinates{Inside: 0.09},
 		Traffic: api.Traffic{SentBytes: 4 << 20, ReceivedBytes: 1000, Dropped: map[string]uint64{"malformed": 3, "unopened": 0}}}
 	mux := http.NewServeMux()
 	answer := func(pattern string, body any) {
@@ -153,7 +158,38 @@ func standIn(t *testing.T) map[string]string {
 			fmt.Fprint(w, "event: end\ndata: {\"error\":\"the agent is stopping\"}\n\n")
 		})
 	}
-	answer("GET /v1/members", members)
+	mux.HandleFunc("GET /v1/members", func(w http.ResponseWriter, r *http.Request) {
+		out := slices.Clone(members)
+		switch r.URL.Query().Get("near") {
+		case "":
+		case "db-1":
+			own, e := []float64{0, 0.0412}, []float64{0, 0.09}
+			for i := range out[:2] {
+				out[i].RTT, out[i].RTTError = &own[i], &e[i]
+			}
+		default:
+			w.WriteHeader(404)
+			json.NewEncoder(w).Encode(api.Error{Error: `starling: no such live member: "db-9" has failed`})
+			return
+		}
+		json.NewEncoder(w).Encode(out)
+	})
+	mux.HandleFunc("GET /v1/rtt", func(w http.ResponseWriter, r *http.Request) {
+		out := api.RTT{From: r.URL.Query().Get("from"), To: r.URL.Query().Get("to")}
+		switch out.To {
+		case "":
+			out.To, out.Estimate, out.Error, out.Measured = "\x1b[31mevil\n", 0.0412, 0.088, 0.00408
+		case "new":
+			out.Estimate, out.Error = 0.4123, 1
+		case "silent":
+			w.WriteHeader(504)
+			json.NewEncoder(w).Encode(api.Error{Error: `starling: the member does not answer: "silent" was asked`})
+			return
+		case "web-1":
+			out.Estimate, out.Error = 0.00022, 0.3
+		}
+		json.NewEncoder(w).Encode(out)
+	})
 	answer("GET /v1/info", info)
 	vote := func(juror, cause string, pings int, span float64) api.Vote {
 		return api.Vote{Juror: juror, Cause: cause, Pings: pings, Span: span}
@@ -230,7 +266,15 @@ func TestCommands(t *testing.T) {
 		args  []string
 	}{
 		{"", []string{"members"}},
+		{"", []string{"members", "--near", "db-1"}},
+		{"", []string{"members", "--near", "db-9"}},
 		{"", []string{"info"}},
+		{"", []string{"rtt", "db-1"}},
+		{"", []string{"rtt", "db-1", "web-1"}},
+		{"", []string{"rtt", "db-1", "web-1", "--json"}},
+		{"", []string{"rtt", "db-1", "new"}},
+		{"", []string{"rtt", "db-1", "db-1"}},
+		{"", []string{"rtt", "db-1", "silent"}},
 		{"", []string{"why", "refused"}},
 		{"", []string{"why", "silent"}},
 		{"", []string{"why", "stalled"}},

@@ -32,6 +32,7 @@ type neighbour struct {
 	at    spot
 	trips [filterLength]uint32 // the last round trips, in microseconds
 	count int                  // of all so far
+	aside bool                 // they do not count for the error
 }
 
 const (
@@ -53,12 +54,22 @@ var Start = start.coordinate()
 
 // Sample takes in a round trip with a node that says where it stands.
 func (v *Vivaldi) Sample(rng *rand.Rand, id member.ID, at *Coordinate, took time.Duration) {
+	v.sample(rng, id, at, took, false)
+}
+
+// SampleAside is Sample for a round trip of a kind that is not estimated in this space: it moves this node, but says nothing of
+// how good estimates are.
+func (v *Vivaldi) SampleAside(rng *rand.Rand, id member.ID, at *Coordinate, took time.Duration) {
+	v.sample(rng, id, at, took, true)
+}
+
+func (v *Vivaldi) sample(rng *rand.Rand, id member.ID, at *Coordinate, took time.Duration, aside bool) {
 	if v.samples == 0 {
 		v.self = start
 	}
 	v.samples++
 	n := v.neighbour(id)
-	n.at = at.spot()
+	n.at, n.aside = at.spot(), aside
 	n.trips[n.count%filterLength] = uint32(min(max(took/time.Microsecond, 1), MaxAxis))
 	n.count++
 	v.pull(rng, n)
@@ -98,8 +109,10 @@ func (v *Vivaldi) pull(rng *rand.Rand, n *neighbour) {
 	if sum := s.error + n.at.error; sum > 0 {
 		weight = s.error / sum
 	}
-	s.error += float64(memory * weight * (math.Abs(distance-rtt)/rtt - s.error))
-	s.error = min(s.error, guess)
+	if !n.aside {
+		s.error += float64(memory * weight * (math.Abs(distance-rtt)/rtt - s.error))
+		s.error = min(s.error, guess)
+	}
 	force := float64(step * weight * (rtt - distance))
 	if flat < leastTrip { // at the same place: apart in any direction; heights say nothing yet
 		for i := range s.point {

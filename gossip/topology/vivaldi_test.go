@@ -201,3 +201,38 @@ func BenchmarkVivaldi(b *testing.B) {
 		i++
 	}
 }
+
+// Two racks with 40 ms between them: nodes know how good their estimates from rack to rack are, though a third of a millisecond
+// inside one drowns in what varies on the way to the other.
+func TestVivaldiErrorIsOfWhatCounts(t *testing.T) {
+	g := newGlobe(3, 10, 2, 0)
+	for i := range g.nodes {
+		g.city[i], g.access[i] = i%2, 0
+	}
+	g.cables[0][0], g.cables[1][1], g.cables[0][1], g.cables[1][0] = 100, 100, 40_000, 40_000
+	told := func(aside bool) (worst uint8) {
+		clear(g.nodes)
+		for range 200 {
+			for a := range g.nodes {
+				b := g.rng.IntN(len(g.nodes))
+				if took, at := time.Duration(g.trip(a, b)*(1+g.rng.ExpFloat64()/20)), g.nodes[b].Coordinate(); a == b {
+					continue
+				} else if took *= time.Microsecond; aside && g.city[a] == g.city[b] {
+					g.nodes[a].SampleAside(g.rng, member.ID(b+1), &at, took)
+				} else {
+					g.nodes[a].Sample(g.rng, member.ID(b+1), &at, took)
+				}
+			}
+		}
+		for i := range g.nodes {
+			worst = max(worst, g.nodes[i].Coordinate().Error)
+		}
+		return worst
+	}
+	if e := told(true); e > errorUnit/5 {
+		t.Errorf("errors of up to %d/%d are told", e, errorUnit)
+	}
+	if e := told(false); e < errorUnit/3 {
+		t.Errorf("were all to count, errors of up to %d/%d would be told: is SampleAside needed?", e, errorUnit)
+	}
+}
