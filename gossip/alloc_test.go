@@ -101,8 +101,8 @@ func idle(t *testing.T, n int, d Detector) {
 		}
 		s := l.nodes[0].Stats()
 		lone := (s.PacketsOut - s.ProbesOut) - (before.PacketsOut - before.ProbesOut)
-		if d == HEARTBEAT { // whose probes are not answered: those that ask for a location are, one of each node in some 10 s
-			lone -= min(lone, 2*200*800/10_000)
+		if d == HEARTBEAT { // whose probes are not answered: those that ask for a location are, one of each node in some 20 s
+			lone -= min(lone, 3*200*800/20_000)
 		}
 		if s.ProbesOut-before.ProbesOut < 150 || lone > 0 {
 			t.Errorf("%d nodes: it was not a quiet cluster that was measured: %+v", n, s)

@@ -44,7 +44,7 @@ func (l *Location) Estimate(o *Location, sameZone bool) (rtt time.Duration, err 
 const (
 	settling    = 128                     // round trips that come with each probe, at the start
 	afarAtStart = 1200 * time.Millisecond // between two to other zones, at the start
-	locateEvery = 10 * time.Second        // between two of a node later on
+	locateEvery = 20 * time.Second        // between two of a node later on
 	afarEach    = 8                       // of a zone's members ask one of another zone in each locateEvery later on
 	lookupEvery = 500 * time.Millisecond
 	lookupTries = 8

@@ -38,7 +38,7 @@ type neighbour struct {
 const (
 	maxNeighbours = 32
 	filterLength  = 5
-	replays       = 4 // remembered round trips that are taken in again with each new one
+	replays       = 16 // remembered round trips that are taken in again with each new one
 
 	step      = 0.1  // c_c of the paper: the part of the way to the right distance that is gone at most; with replays, less is enough
 	memory    = 0.25 // c_e: the weight of a new sample in the error
@@ -73,7 +73,7 @@ func (v *Vivaldi) sample(rng *rand.Rand, id member.ID, at *Coordinate, took time
 	n.trips[n.count%filterLength] = uint32(min(max(took/time.Microsecond, 1), MaxAxis))
 	n.count++
 	v.pull(rng, n)
-	for range min(replays, len(v.known)-1) {
+	for range replays {
 		v.pull(rng, &v.known[rng.IntN(len(v.known))])
 	}
 }

@@ -21,7 +21,7 @@ var experiments = []struct {
 	{"heartbeat", heartbeats}, {"accrual", accrual},
 	{"multicast", rivals}, {"pareto", pareto},
 	{"messages", spreads}, {"reliability", reliability},
-	{"zones", zones}, {"silence", silence},
+	{"zones", zones}, {"silence", silence}, {"coordinates", coordinates}, {"budgets", budgets},
 	{"state", state},
 }
 

@@ -35,8 +35,11 @@ type outcome struct {
 		Timeline   []struct{ At, Up, Bytes float64 }
 		Keys       *keysOf
 		Violations []struct{ Checker, Text string }
-		Across     struct{ Planes map[string]float64 }
-		Messages   struct {
+		Across     struct {
+			Planes map[string]float64
+			Pairs  []struct{ Bytes, Peak float64 }
+		}
+		Messages struct {
 			Count int
 			Ratio float64
 		}

@@ -98,7 +98,7 @@ func idle(l *lab) {
 			if x.nodes > 500 && (l.quick || !slices.Contains(candidates, c)) {
 				continue
 			}
-			args := fmt.Sprintf("%s --nodes %d --warm --unchecked --at 0s=calm --duration %s", c.args, x.nodes, x.time)
+			args := fmt.Sprintf("%s --nodes %d --warm --unchecked --settle 150s --at 0s=calm --duration %s", c.args, x.nodes, x.time)
 			o := l.sim(args)
 			packets, bytes := o.Summary["node_packets_per_second"].Mean, o.Summary["node_bytes_per_second"].Mean
 			sealed := bytes + sealing*packets

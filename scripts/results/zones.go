@@ -78,7 +78,7 @@ func zonesIdle(l *lab) {
 		if l.quick && size > 333 {
 			continue
 		}
-		args := fmt.Sprintf("--nodes %d %s --at 0s=calm --duration 60s", 3*size, three)
+		args := fmt.Sprintf("--nodes %d %s --settle 3m --at 0s=calm --duration 60s", 3*size, three)
 		o, p := l.sim(args), l.sim(args+" --unzoned")
 		rate := o.Summary["zone_bytes_per_second"].Mean
 		if first == 0 {
