@@ -6,6 +6,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/state"
+	"github.com/starling-gossip/starling/gossip/topology"
 )
 
 // How the node takes part in everybody's versioned keys (package state).
@@ -95,6 +96,8 @@ func (h keysHost) Reset(_ Time, owner member.ID) {
 }
 
 func (h keysHost) Short(to member.ID) bool { return h.n.shortTo(to) }
+
+func (h keysHost) Ring() *topology.Ring { return h.n.ring }
 
 // SendState sends nothing while the budget for the member's zone is spent. What is pushed waits for it; views that are shown and
 // what is asked for are shown and asked for again, and would only grow in number the longer nothing gets through.

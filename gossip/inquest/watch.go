@@ -34,7 +34,7 @@ type lease struct {
 
 // changeEvery is after how many rounds one of the watched is exchanged for another member: those that a node met first,
 // above all the seeds, are not watched by all for ever. Each change costs a ping.
-const changeEvery = 12
+const changeEvery = 10
 
 // ping pings the next of the watched.
 func (d *Detector) ping(now mono.Time) {

@@ -165,7 +165,7 @@ func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d
 	}
 	if end != 0 && o.version > o.passed {
 		o.passed = o.version
-		s.pass(now, o, min(d.From, before), o.floor, end)
+		s.pass(now, route{o: o, from: min(d.From, before), floor: o.floor}, end)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -24,6 +25,7 @@ type world struct {
 	delay  time.Duration
 	loss   float64
 	split  func(a, b int) bool // no packet passes
+	onSend func(a, b int)
 	probes bool
 }
 
@@ -34,6 +36,7 @@ type node struct {
 	i       int
 	rec     member.Record
 	table   member.Table
+	ring    *topology.Ring
 	store   *Store
 	probe   mono.Time
 	bytes   int
@@ -64,12 +67,20 @@ func (f *flights) Pop() any {
 }
 
 func newWorld(t testing.TB, n int, seed uint64, cfg Config) *world {
+	return newZones(t, n, 1, seed, cfg)
+}
+
+// newZones spreads the nodes over some zones in turn.
+func newZones(t testing.TB, n, zones int, seed uint64, cfg Config) *world {
 	w := &world{t: t, now: mono.Time(time.Second), rng: rand.New(rand.NewPCG(seed, 1)), delay: time.Millisecond, probes: true}
 	for i := range n {
 		w.nodes = append(w.nodes, &node{w: w, i: i, rec: member.Record{
 			Name: fmt.Sprintf("n%d", i), Generation: 1, Protocol: 1,
 			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 7747),
 		}})
+		if zones > 1 {
+			w.nodes[i].rec.Zone = fmt.Sprintf("z%d/r%d", i%zones, i)
+		}
 	}
 	for _, x := range w.nodes {
 		x.boot(cfg)
@@ -85,6 +96,7 @@ func (x *node) boot(cfg Config) {
 	for _, y := range x.w.nodes {
 		x.table.Merge(x.w.now, member.Fact{Record: member.Share(y.rec)})
 	}
+	x.ring = topology.NewRing(&x.table)
 }
 
 // learn has a node hear of another's new life or state.
@@ -95,6 +107,7 @@ func (x *node) learn(y *node, s member.State) {
 	}
 	if changed {
 		after, _ := x.table.Get(y.id())
+		x.ring.Changed(before, after)
 		x.store.Changed(x.w.now, before, after)
 	}
 }
@@ -102,6 +115,7 @@ func (x *node) learn(y *node, s member.State) {
 func (x *node) id() member.ID        { return member.IDOf(x.rec.Name) }
 func (x *node) Self() member.ID      { return x.id() }
 func (x *node) Table() *member.Table { return &x.table }
+func (x *node) Ring() *topology.Ring { return x.ring }
 func (x *node) Rand() *rand.Rand     { return x.w.rng }
 func (x *node) Room() int            { return wire.DefaultMTU - wire.HeaderSize }
 
@@ -123,6 +137,9 @@ func (x *node) SendState(now mono.Time, to member.Member, messages []byte) int {
 	x.bytes += n
 	x.packets++
 	for _, y := range w.nodes {
+		if y.id() == to.ID && w.onSend != nil {
+			w.onSend(x.i, y.i)
+		}
 		if y.id() == to.ID && w.rng.Float64() >= w.loss && (w.split == nil || !w.split(x.i, y.i)) {
 			w.sent++
 			d := w.delay + time.Duration(w.rng.Int64N(int64(w.delay)+1))

@@ -86,9 +86,7 @@ func (s *Store) write(now mono.Time, o *owner, it item, ttl time.Duration) {
 
 // push sends this node's own writes after a version on their way to all.
 func (s *Store) push(now mono.Time, o *owner, after uint64) {
-	if m, ok := s.host.Table().Get(o.id); ok {
-		s.pass(now, o, after, o.floor, placeOf(&m).key)
-	}
+	s.passToAll(now, route{o: o, from: after, floor: o.floor})
 }
 
 // forgetTombstones raises the floor of this node's own map over the tombstones that are old, or too many. Who has not got

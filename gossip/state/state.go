@@ -26,6 +26,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -58,6 +59,7 @@ type Host interface {
 	Self() member.ID
 	Table() *member.Table
 	Rand() *rand.Rand
+	Ring() *topology.Ring // of the table
 	// Room returns how many bytes of messages fit one datagram.
 	Room() int
 	// SendState sends messages to a member, in a datagram of their own, and returns what that costs. It copies them.
@@ -145,7 +147,6 @@ type Store struct {
 	lapses      mono.Time
 	graves      []grave // of this node's own keys, the oldest first
 
-	ring   ring
 	links  []link
 	budget bucket
 	repair repair
@@ -256,7 +257,6 @@ func (s *Store) Fingerprint() uint64 { return s.fingerprint }
 
 // Changed tells that the table changed; before is the zero Member if the member is new.
 func (s *Store) Changed(now mono.Time, before, after member.Member) {
-	s.ring.changed(&before, &after)
 	o := s.owner(after.ID)
 	if o == nil {
 		return
@@ -292,7 +292,6 @@ func (s *Store) reborn(now mono.Time, o *owner, instance uint32) {
 
 // Forget drops a member that the table forgot.
 func (s *Store) Forget(now mono.Time, id member.ID) {
-	s.ring.made = false
 	i, ok := s.find(id)
 	if !ok || id == s.host.Self() {
 		return

@@ -47,7 +47,7 @@ func budgets(l *lab) {
 		all   = "--at 5s=publish:3,bytes=1000,every=10ms,times=2000 --duration 60s"
 		many  = "--at 5s=publish:all,bytes=1000,every=250ms,times=60 --duration 120s"
 		one   = "--at 5s=publish:n0,bytes=1000,every=2ms,times=10000 --duration 90s"
-		keys  = "--at 5s=set:all,keys=16,bytes=200,every=1s,times=20 --duration 60s"
+		keys  = "--at 5s=set:all,keys=16,bytes=2000,every=1s,times=20 --duration 60s"
 		bound = 200e3
 	)
 	for _, x := range []struct{ what, args, budget string }{
@@ -57,7 +57,7 @@ func budgets(l *lab) {
 		{"twice as much: all publish", many, "200000"},
 		{"the same, no budget", many, "0"},
 		{"twice as much: one publishes", one, "200000"},
-		{"all write a key of 200 B a second", keys, "200000"},
+		{"all write a key of 2 kB a second", keys, "200000"},
 		{"the same, no budget", keys, "0"},
 	} {
 		args := fmt.Sprintf("--nodes 300 %s --set zonebudget=%s %s", three, x.budget, x.args)

@@ -17,7 +17,21 @@ const world = "--zones 20 --map world --warm --unchecked " + lan
 func zones(l *lab) {
 	zonesMessages(l)
 	zonesIdle(l)
+	zonesKeys(l)
 	zonesCrash(l)
+}
+
+// zonesKeys is what keys cost between zones.
+func zonesKeys(l *lab) {
+	l.head("Each of 3 × 100 nodes writes a key of 200 B a second", "At all, p50 / p99", "Bytes a second that a zone sends to others", "Equal in the end", "Command")
+	const args = "--nodes 300 " + three + " --at 5s=set:all,keys=16,bytes=200,every=1s,times=20 --duration 25s"
+	for _, x := range []struct{ what, more string }{
+		{"", ""}, {"5 % lost between zones", " --loss-between 5%"}, {"without zones", " --unzoned"},
+	} {
+		o := l.sim(args + x.more)
+		l.row(x.what, latency(o, "write_reached100_seconds")+" ms", fmt.Sprintf("%.0f", o.Summary["zone_bytes_per_second"].Mean), verdict(o.Runs[0].Keys.Equal), command(args+x.more))
+	}
+	l.say("")
 }
 
 // zonesMessages is how fast a message reaches all zones, and how often it crosses between them.
