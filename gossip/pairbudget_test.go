@@ -3,8 +3,10 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,12 +158,56 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 }
 
 func TestPairBudgetConfig(t *testing.T) {
-	for _, bad := range []Config{
-		{ZoneBudget: 1}, {ZoneBudget: -1}, {PairBudgets: []PairBudget{{Zones: [2]string{"a", "b"}}}},
-		{PairBudgets: []PairBudget{{Zones: [2]string{"a", "b"}, Rate: 100}}},
+	pair := func(a, b string, rate int) PairBudget { return PairBudget{Zones: [2]string{a, b}, Rate: rate} }
+	const good = MinPairBudget
+	for _, c := range []struct {
+		cfg  Config
+		want string // of the error; empty: there is none
+	}{
+		{Config{ZoneBudget: good, PairBudgets: []PairBudget{pair("a", "b", good), pair("a", "", good), pair("b", "", MaxPairBudget)}}, ""},
+		{Config{ZoneBudget: 1}, "a budget of 1 from zone to zone; from 16384 to 1073741824 bytes a second are possible, and 0 is no bound"},
+		{Config{ZoneBudget: -1}, "from 16384"},
+		{Config{ZoneBudget: MaxPairBudget + 1}, "from 16384"},
+		{Config{PairBudgets: []PairBudget{pair("a", "b", 0)}}, `a budget of 0 between the zones "a" and "b"; from 16384`},
+		{Config{PairBudgets: []PairBudget{pair("a", "b", 100)}}, "a budget of 100"},
+		{Config{PairBudgets: []PairBudget{pair("a/x", "a/y", good)}}, `between the zone "a" and itself`},
+		{Config{PairBudgets: []PairBudget{pair("", "", good)}}, "and itself"},
+		{Config{PairBudgets: []PairBudget{pair("a", "b", good), pair("b/x", "a", good)}}, `between the zones "b" and "a" is there twice`},
 	} {
-		if _, err := New(&bad, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 1)); !errors.Is(err, ErrConfig) {
-			t.Errorf("%+v: %v", bad, err)
+		_, err := New(&c.cfg, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 1))
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %v, want %q", c.cfg, err, c.want)
+		}
+	}
+}
+
+// What is told of the traffic says how much may be sent to each zone: as it was set for the two, or for all.
+func TestTrafficTellsBudgets(t *testing.T) {
+	cfg := Config{ZoneBudget: 100_000, PairBudgets: []PairBudget{{[2]string{"eu", "us"}, 200_000}, {[2]string{"", "eu/fra"}, 300_000}}}
+	w := newWorld(t)
+	for i, zone := range []string{"eu/fra/r1", "us/nyc", "ap", ""} {
+		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zone}, rand.NewPCG(uint64(i), 7))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &peer{Node: n, addr: addrOf(i), seeds: []netip.AddrPort{addrOf(0)}}
+		w.nodes = append(w.nodes, p)
+		w.do(p, Join{Seeds: p.seeds})
+	}
+	w.until(time.Minute, "all see all", func() bool { return w.allSee(4) })
+	w.run(5 * time.Second)
+	for i, want := range []map[string]int{
+		{"us": 200_000, "ap": 100_000, "": 300_000}, {"eu": 200_000, "ap": 100_000, "": 100_000},
+		{"eu": 100_000, "us": 100_000, "": 100_000}, {"eu": 300_000, "us": 100_000, "ap": 100_000},
+	} {
+		got := map[string]int{}
+		for _, z := range w.nodes[i].Traffic() {
+			if z.Budget != 0 {
+				got[z.Zone] = z.Budget
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("node %d tells %v, want %v", i, got, want)
 		}
 	}
 }
