@@ -43,7 +43,8 @@ type Config struct {
 	Retain Retain
 	// Logger gets the few lines that a node has to say. Default: none.
 	Logger *slog.Logger
-	// Gossip are the parameters of the protocol; the defaults are right for a LAN. Its Cluster is overwritten by the one
-	// above, and its MTU is that of the datagrams on the wire, sealing included.
+	// Gossip are the parameters of the protocol; the defaults are right for a LAN. Its ZoneBudget and PairBudgets bound what one
+	// zone sends to another. Its Cluster is overwritten by the one above, and its MTU is that of the datagrams on the wire, sealing
+	// included.
 	Gossip gossip.Config
 }

@@ -20,8 +20,8 @@ var ErrBackpressure = gossip.ErrBackpressure
 
 // Publish sends a message to all members, this one included, and returns its sequence number. Topics have 1 to 255 bytes,
 // payloads at most MaxMessage. It returns when the message is on its way, not when it has arrived: PublishWait tells
-// that. While too much of what this node published is still on its way, it waits. When it returns an error, nothing was
-// sent.
+// that. While too much of what this node published is still on its way, it waits, and if ctx ends first the error is
+// ErrBackpressure and that of ctx. When it returns an error, nothing was sent.
 func (n *Node) Publish(ctx context.Context, topic string, payload []byte) (seq uint64, err error) {
 	return n.publish(ctx, topic, payload, nil, true)
 }
@@ -82,7 +82,7 @@ func (n *Node) PublishWait(ctx context.Context, topic string, payload []byte, ne
 	}
 	defer t.end(n)
 	start := time.Now()
-	r := Receipt{Seq: seq, Have: 1}
+	r := Receipt{Seq: seq, Have: 1, Of: t.of}
 	for !r.Reached {
 		select {
 		case r = <-t.news:
@@ -103,6 +103,7 @@ func (n *Node) PublishWait(ctx context.Context, topic string, payload []byte, ne
 // tracker follows one message for a PublishWait.
 type tracker struct {
 	seq  uint64
+	of   int          // members that lived when it was published
 	news chan Receipt // the latest
 }
 
@@ -126,7 +127,7 @@ func (n *Node) publish(ctx context.Context, topic string, payload []byte, t *tra
 			case refused == nil:
 				seq = n.core.LastSeq()
 				if t != nil {
-					t.seq = seq
+					t.seq, t.of = seq, n.core.Table().Live()
 					n.trackers = append(n.trackers, t)
 				}
 			}
@@ -137,7 +138,7 @@ func (n *Node) publish(ctx context.Context, topic string, payload []byte, t *tra
 		select {
 		case <-room:
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return 0, fmt.Errorf("starling: %w: %w", ErrBackpressure, ctx.Err())
 		case <-n.done:
 			return 0, n.Err()
 		}

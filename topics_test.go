@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/gossip"
 )
 
 func TestPublishWait(t *testing.T) {
@@ -44,6 +45,39 @@ func TestParseNeed(t *testing.T) {
 		if _, err := starling.ParseNeed(text); err == nil {
 			t.Errorf("%q is a number of members", text)
 		}
+	}
+}
+
+// Under a budget between zones messages wait at their publisher: who waits for one is told that the other has to get it yet, and
+// who finds no room in time, that there was none.
+func TestPublishUnderABudget(t *testing.T) {
+	budget := gossip.Config{ZoneBudget: gossip.MinPairBudget}
+	a := start(t, starling.Config{Name: "a", Zone: "eu", Gossip: budget})
+	b := start(t, starling.Config{Name: "b", Zone: "us/nyc", Gossip: budget, Seeds: []string{addr(a)}})
+	until(t, a, "two are alive", func() bool { return a.Info().Members[starling.Alive] == 2 })
+	payload := make([]byte, starling.MaxMessage) // takes a minute
+	short := func() context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	r, err := a.PublishWait(short(), "t", payload, starling.All)
+	if !errors.Is(err, context.DeadlineExceeded) || r.Reached || r.Have != 1 || r.Of != 2 {
+		t.Errorf("a message that waits: %+v, %v", r, err)
+	}
+	for err = nil; err == nil; {
+		_, err = a.TryPublish(within(t), "t", payload)
+	}
+	if _, err := a.Publish(short(), "t", payload); !errors.Is(err, starling.ErrBackpressure) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("without room: %v", err)
+	}
+	info := a.Info()
+	i := slices.IndexFunc(info.Zones, func(z gossip.ZoneTraffic) bool { return z.Zone == "us" })
+	if i < 0 || info.Zones[i].Budget != gossip.MinPairBudget || info.Protocol.PairWaits == 0 {
+		t.Errorf("%+v, and %d waits", info.Zones, info.Protocol.PairWaits)
+	}
+	if got := b.Info().Zones; len(got) == 0 || got[0].Budget != gossip.MinPairBudget {
+		t.Errorf("b tells %+v", got)
 	}
 }
 

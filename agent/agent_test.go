@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/starling-gossip/starling/agent/api"
 	"github.com/starling-gossip/starling/agent/client"
+	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/transport"
 )
 
@@ -181,6 +183,13 @@ func TestRefusedSettings(t *testing.T) {
 		"the port is taken":           {"--api=" + taken.Addr().String(), "address already in use"},
 		"a bad MTU":                   {"--mtu=5", "MTU"},
 		"a bad bind":                  {"--bind=nowhere", "nowhere"},
+		"a tiny zone budget":          {"--zone-budget=5", "a budget of 5 from zone to zone; from 16384 to"},
+		"a tiny pair budget":          {"--pair-budget=eu:us=5", `a budget of 5 between the zones "eu" and "us"; from 16384 to`},
+		"a pair budget of one zone":   {"--pair-budget=eu/fra:eu/ber=20000", `between the zone "eu" and itself`},
+		"a pair budget without zones": {"--pair-budget=20000", `--pair-budget "20000": two zones and the bytes`},
+		"a pair budget of three":      {"--pair-budget=a:b:c=20000", "two zones and the bytes"},
+		"a pair budget with a unit":   {"--pair-budget=eu:us=1M", `"1M" is not a number of bytes a second`},
+		"a pair budget twice":         {"--pair-budget=eu:us=20000,us:eu=30000", "is there twice"},
 	} {
 		t.Run(about, func(t *testing.T) {
 			a, err := New(config(t, c.arg), slog.New(slog.DiscardHandler))
@@ -190,6 +199,57 @@ func TestRefusedSettings(t *testing.T) {
 			}
 			if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%v, want %q in one line", err, c.want)
+			}
+		})
+	}
+}
+
+// Budgets come from flags, the environment and the file alike.
+func TestBudgetSettings(t *testing.T) {
+	pair := func(a, b string, rate int) gossip.PairBudget {
+		return gossip.PairBudget{Zones: [2]string{a, b}, Rate: rate}
+	}
+	for about, c := range map[string]struct {
+		args, env []string
+		file      string
+		zone      int
+		pairs     []gossip.PairBudget
+	}{
+		"none":  {},
+		"flags": {args: []string{"--zone-budget=20000", "--pair-budget=eu:us=30000", "--pair-budget=:us=40000"}, zone: 20000, pairs: []gossip.PairBudget{pair("eu", "us", 30000), pair("", "us", 40000)}},
+		"environment": {env: []string{"STARLING_ZONE_BUDGET", "20000", "STARLING_PAIR_BUDGET", "eu:us=30000, eu:=40000"},
+			zone: 20000, pairs: []gossip.PairBudget{pair("eu", "us", 30000), pair("eu", "", 40000)}},
+		"file, a list": {file: "zone-budget: 20000\npair-budget: [eu:us=30000, eu:ap=40000]", zone: 20000, pairs: []gossip.PairBudget{pair("eu", "us", 30000), pair("eu", "ap", 40000)}},
+		"file, a map":  {file: "pair-budget: {\"eu:us\": 30000, \":us\": 40000}", pairs: []gossip.PairBudget{pair("eu", "us", 30000), pair("", "us", 40000)}},
+		"file, a text": {file: "pair-budget: eu:us=30000", pairs: []gossip.PairBudget{pair("eu", "us", 30000)}},
+		"the flag alone counts": {args: []string{"--pair-budget=eu:us=30000"}, file: "pair-budget: [eu:ap=40000]",
+			pairs: []gossip.PairBudget{pair("eu", "us", 30000)}},
+	} {
+		t.Run(about, func(t *testing.T) {
+			var cfg Config
+			flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+			cfg.Flags(flags)
+			path := filepath.Join(t.TempDir(), "starling.yaml")
+			flags.String("config", path, "")
+			if err := os.WriteFile(path, []byte(c.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			lookup := func(name string) (string, bool) {
+				i := slices.Index(c.env, name)
+				if i < 0 {
+					return "", false
+				}
+				return c.env[i+1], true
+			}
+			if err := flags.Parse(c.args); err != nil {
+				t.Fatal(err)
+			}
+			if err := Load(flags, lookup); err != nil {
+				t.Fatal(err)
+			}
+			node, err := cfg.node(slog.New(slog.DiscardHandler))
+			if err != nil || node.Gossip.ZoneBudget != c.zone || !slices.Equal(node.Gossip.PairBudgets, c.pairs) {
+				t.Errorf("%d and %v, want %d and %v; %v", node.Gossip.ZoneBudget, node.Gossip.PairBudgets, c.zone, c.pairs, err)
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,6 +40,8 @@ type Config struct {
 	LeaveTimeout          time.Duration
 	Retention             time.Duration
 	MTU, Budget           int
+	ZoneBudget            int           // 0: none
+	PairBudgets           []string      // each A:B=BYTES
 	Retain                time.Duration // 0: the library's default, in memory alone
 	RetainBytes           int           // 0: the library's default
 	Detector, Profile     string
@@ -74,6 +77,8 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.BoolVar(&c.ShareSuspicions, "share-suspicions", false, "with the detector inquest, tell all members whom this node suspects, and not only who asks it")
 	f.IntVar(&c.MTU, "mtu", 1400, "most bytes of a datagram on the wire, without the headers of IP and UDP")
 	f.IntVar(&c.Budget, "budget", 1<<20, "most bytes a second of news that this node sends")
+	f.IntVar(&c.ZoneBudget, "zone-budget", 0, "most `BYTES` a second that the nodes of a zone send to each other zone, all together; 0: no bound; all nodes alike")
+	f.StringSliceVar(&c.PairBudgets, "pair-budget", nil, "the same between two zones, each way, in place of --zone-budget: `A:B=BYTES`, an empty name for nodes without a zone; may be repeated")
 }
 
 // Load sets what the flags did not say from the environment and then from the file that the flag "config" names.
@@ -159,8 +164,29 @@ func (c *Config) protocol(p *gossip.Config) (err error) {
 	default:
 		p.Inquest.ZoneGrace = c.ZoneGrace
 	}
-	p.Retention, p.MTU, p.Budget = c.Retention, c.MTU, c.Budget
+	p.Retention, p.MTU, p.Budget, p.ZoneBudget = c.Retention, c.MTU, c.Budget, c.ZoneBudget
+	for _, text := range c.PairBudgets {
+		pair, err := parsePair(text)
+		if err != nil {
+			return fmt.Errorf("--pair-budget %q: %w", text, err)
+		}
+		p.PairBudgets = append(p.PairBudgets, pair)
+	}
 	return nil
+}
+
+// parsePair reads A:B=BYTES. What zones and how many bytes there can be, the core says.
+func parsePair(text string) (p gossip.PairBudget, err error) {
+	pair, bytes, ok := strings.Cut(text, "=")
+	names := strings.Split(pair, ":")
+	if !ok || len(names) != 2 {
+		return p, fmt.Errorf("two zones and the bytes a second between them are wanted, as in eu:us=1000000")
+	}
+	p.Zones = [2]string(names)
+	if p.Rate, err = strconv.Atoi(bytes); err != nil {
+		return p, fmt.Errorf("%q is not a number of bytes a second, as in eu:us=1000000", bytes)
+	}
+	return p, nil
 }
 
 // maxToken bounds a token file in bytes; minToken is what a guesser would need too long for.

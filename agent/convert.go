@@ -55,7 +55,7 @@ func toInfo(i starling.Info) api.Info {
 		Traffic: api.Traffic{
 			SentPackets: i.Socket.DatagramsOut, SentBytes: i.Socket.BytesOut,
 			ReceivedPackets: i.Socket.DatagramsIn, ReceivedBytes: i.Socket.BytesIn,
-			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{},
+			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{}, BudgetWaits: i.Protocol.PairWaits,
 		},
 	}
 	out.Coordinates = toCoordinates(&i.Location)
@@ -67,6 +67,7 @@ func toInfo(i starling.Info) api.Info {
 		out.Traffic.Zones = append(out.Traffic.Zones, api.ZoneTraffic{
 			Zone: z.Zone, Own: !z.Unknown && z.Zone == member.Top(i.Self.Zone), Unknown: z.Unknown,
 			SentPackets: z.PacketsOut, SentBytes: z.BytesOut, ReceivedPackets: z.PacketsIn, ReceivedBytes: z.BytesIn,
+			Budget: z.Budget,
 		})
 	}
 	for _, state := range []starling.State{starling.Alive, starling.Suspect, starling.Failed, starling.Left} {

@@ -74,8 +74,9 @@ func (f *fakeNode) Members() iter.Seq[starling.Member] {
 func (f *fakeNode) Info() starling.Info {
 	return starling.Info{Self: f.Self(), Cluster: "c", Detector: f.detector, Started: then, Uptime: time.Minute, Welcomed: true,
 		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Agreed: 5, Reachable: 2,
-		Zones:  []gossip.ZoneTraffic{{Zone: "eu", PacketsOut: 1, BytesOut: 2, PacketsIn: 3, BytesIn: 4}, {Unknown: true, PacketsIn: 5, BytesIn: 6}},
-		Silent: []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3}, Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond,
+		Zones:    []gossip.ZoneTraffic{{Zone: "eu", PacketsOut: 1, BytesOut: 2, PacketsIn: 3, BytesIn: 4, Budget: 20000}, {Unknown: true, PacketsIn: 5, BytesIn: 6}},
+		Protocol: gossip.Stats{PairWaits: 7},
+		Silent:   []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3}, Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond,
 		Location: gossip.Location{Inside: topology.Coordinate{Error: 8}, Outside: topology.Start}}
 }
 

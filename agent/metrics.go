@@ -113,6 +113,11 @@ var metrics = []metric{
 		zoneLabels, zones(func(z *gossip.ZoneTraffic) (out, in uint64) { return z.PacketsOut, z.PacketsIn })),
 	newMetric(counter, "starling_zone_bytes_total", "Bytes of them, without the headers of IP and UDP.",
 		zoneLabels, zones(func(z *gossip.ZoneTraffic) (out, in uint64) { return z.BytesOut, z.BytesIn })),
+	newMetric(gauge, "starling_zone_budget_bytes_per_second",
+		"Bytes, with the headers of IP and UDP, that all members of this node's zone together may send to another in a second. Not there for zones without a bound.",
+		[]string{"zone", "peer_zone"}, budgets),
+	total("starling_zone_budget_waits_total", "Times that messages, keys or repair waited since the budget for another zone was spent.",
+		func(p gossip.Stats) uint64 { return p.PairWaits }),
 	newMetric(counter, "starling_packets_dropped_total", "Datagrams that were not sent or not used, by reason.", []string{"reason"},
 		func(i starling.Info, emit func(float64, ...string)) {
 			for reason, n := range drops(i) {
@@ -187,6 +192,15 @@ func zones(value func(*gossip.ZoneTraffic) (out, in uint64)) func(starling.Info,
 			out, in := value(&z)
 			emit(float64(out), own, peer, "sent")
 			emit(float64(in), own, peer, "received")
+		}
+	}
+}
+
+// budgets is a read of what there is a bound for.
+func budgets(i starling.Info, emit func(float64, ...string)) {
+	for _, z := range i.Zones {
+		if z.Budget > 0 {
+			emit(float64(z.Budget), member.Top(i.Self.Zone), z.Zone)
 		}
 	}
 }

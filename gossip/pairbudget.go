@@ -27,8 +27,9 @@ type PairBudget struct {
 	Rate  int       // bytes a second, with IP and UDP headers, before sealing
 }
 
-// MinPairBudget is the least that can be set, in bytes a second: less would leave little beside what is always sent.
-const MinPairBudget = 16 << 10
+// MinPairBudget is the least that can be set, in bytes a second: less would leave little beside what is always sent. Who wants
+// more than MaxPairBudget needs no bound.
+const MinPairBudget, MaxPairBudget = 16 << 10, 1 << 30
 
 const (
 	shareAlike = 4           // a budget's part by this that all share alike
@@ -61,15 +62,40 @@ type wish struct {
 
 // validatePairs says what is wrong with the budgets.
 func (c *Config) validatePairs() error {
-	for _, p := range append([]PairBudget{{Rate: c.ZoneBudget}}, c.PairBudgets...) {
-		if p.Rate != 0 && p.Rate < MinPairBudget {
-			return fmt.Errorf("%w: a budget of %d bytes a second from zone to zone; at least %d are needed", ErrConfig, p.Rate, MinPairBudget)
+	const possible = "from %d to %d bytes a second are possible"
+	fits := func(rate int) bool { return rate >= MinPairBudget && rate <= MaxPairBudget }
+	if c.ZoneBudget != 0 && !fits(c.ZoneBudget) {
+		return fmt.Errorf("%w: a budget of %d from zone to zone; "+possible+", and 0 is no bound", ErrConfig, c.ZoneBudget, MinPairBudget, MaxPairBudget)
+	}
+	seen := map[[2]string]bool{}
+	for _, p := range c.PairBudgets {
+		a, b := member.Top(p.Zones[0]), member.Top(p.Zones[1])
+		switch {
+		case a == b:
+			return fmt.Errorf("%w: a budget between the zone %q and itself; two zones are wanted, told apart by the first parts of their paths", ErrConfig, a)
+		case seen[[2]string{a, b}]:
+			return fmt.Errorf("%w: the budget between the zones %q and %q is there twice; it is for each way, so once is enough", ErrConfig, a, b)
+		case !fits(p.Rate):
+			return fmt.Errorf("%w: a budget of %d between the zones %q and %q; "+possible, ErrConfig, p.Rate, a, b, MinPairBudget, MaxPairBudget)
 		}
-		if p.Rate == 0 && p.Zones != [2]string{} {
-			return fmt.Errorf("%w: the budget between the zones %q and %q is 0", ErrConfig, p.Zones[0], p.Zones[1])
-		}
+		seen[[2]string{a, b}], seen[[2]string{b, a}] = true, true
 	}
 	return nil
+}
+
+// pairRate returns how many bytes a second this node's zone may send to another, all its members together; 0: no bound.
+func (n *Node) pairRate(zone uint16) int {
+	own := n.zone()
+	if zone == own {
+		return 0
+	}
+	for _, p := range n.cfg.PairBudgets {
+		a, b := topology.ZoneKey(member.Top(p.Zones[0])), topology.ZoneKey(member.Top(p.Zones[1]))
+		if a == own && b == zone || b == own && a == zone {
+			return p.Rate
+		}
+	}
+	return n.cfg.ZoneBudget
 }
 
 // pair returns the budget for what this node sends to a zone, nil if there is none.
@@ -82,13 +108,7 @@ func (n *Node) pair(zone uint16) *pairBudget {
 			return &n.pairs[i]
 		}
 	}
-	rate := n.cfg.ZoneBudget
-	for _, p := range n.cfg.PairBudgets {
-		a, b := topology.ZoneKey(member.Top(p.Zones[0])), topology.ZoneKey(member.Top(p.Zones[1]))
-		if a == n.zone() && b == zone || b == n.zone() && a == zone {
-			rate = p.Rate
-		}
-	}
+	rate := n.pairRate(zone)
 	if rate == 0 || len(n.pairs) == maxMetered {
 		return nil
 	}

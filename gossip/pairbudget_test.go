@@ -3,8 +3,10 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,8 +47,8 @@ func budgeted(t *testing.T, each int, cfg Config) (w *world, zone func(a netip.A
 
 // pump has the nodes publish as much as they can for some seconds. It returns the most that one zone sent to the other in a
 // second, and the mean.
-func pump(w *world, zone func(a netip.AddrPort) string, publishers []*peer, seconds int) (most, mean int) {
-	payload := make([]byte, 1000)
+func pump(w *world, zone func(a netip.AddrPort) string, publishers []*peer, size, seconds int) (most, mean int) {
+	payload := make([]byte, size)
 	for s := range seconds {
 		sum := crossing(w, zone)
 		for range 100 {
@@ -64,14 +66,15 @@ func pump(w *world, zone func(a netip.AddrPort) string, publishers []*peer, seco
 	return most, mean
 }
 
-// A zone sends no more to another than its budget, whether one of its members publishes or all do, and nearly all of it can be
-// used. What is published comes to all in the end.
+// A zone sends no more to another than its budget, whether one of its members publishes or all do, small messages or large ones,
+// and nearly all of it can be used. What is published comes to all in the end.
 func TestPairBudgetHolds(t *testing.T) {
 	const rate = 400_000
-	for _, publishers := range []int{1, 5} {
-		t.Run(fmt.Sprint(publishers), func(t *testing.T) {
+	for _, c := range []struct{ publishers, size int }{{1, 1000}, {5, 1000}, {1, 50_000}, {5, 50_000}} {
+		publishers := c.publishers
+		t.Run(fmt.Sprintf("%d of %d bytes", publishers, c.size), func(t *testing.T) {
 			w, zone := budgeted(t, 10, Config{ZoneBudget: rate})
-			most, mean := pump(w, zone, w.nodes[:publishers], 10)
+			most, mean := pump(w, zone, w.nodes[:publishers], c.size, 10)
 			t.Logf("a second: %d bytes at most, %d in the mean", most, mean)
 			if most > rate*12/10 || mean > rate*105/100 {
 				t.Errorf("of %d bytes a second a zone sent %d at most, %d in the mean", rate, most, mean)
@@ -79,19 +82,29 @@ func TestPairBudgetHolds(t *testing.T) {
 			if mean < rate*7/10 {
 				t.Errorf("of %d bytes a second only %d are used", rate, mean)
 			}
-			w.run(30 * time.Second)
-			for _, p := range w.nodes {
-				for _, origin := range w.nodes[:publishers] {
-					if got := deliveredFrom(p, origin.id); got != int(origin.LastSeq()) {
-						t.Errorf("%s has %d of %d messages of %s", p.addr, got, origin.LastSeq(), origin.addr)
-					}
+			for seconds := 0; !haveAll(w, w.nodes[:publishers]); seconds++ {
+				if seconds == 120 {
+					t.Fatal("somebody lacks messages two minutes after the last")
 				}
+				w.run(time.Second)
 			}
 			if w.nodes[0].Stats().PairWaits == 0 {
 				t.Error("nobody ever waited")
 			}
 		})
 	}
+}
+
+// haveAll says whether all nodes have all messages of the publishers.
+func haveAll(w *world, publishers []*peer) bool {
+	for _, p := range w.nodes {
+		for _, origin := range publishers {
+			if deliveredFrom(p, origin.id) != int(origin.LastSeq()) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // deliveredFrom is how many messages of an origin were delivered.
@@ -119,7 +132,7 @@ func TestLenderDies(t *testing.T) {
 		publisher = w.nodes[1]
 	}
 	lender.down = true
-	most, mean := pump(w, zone, []*peer{publisher}, 10)
+	most, mean := pump(w, zone, []*peer{publisher}, 1000, 10)
 	if most > rate*12/10 || mean < rate/2 {
 		t.Errorf("of %d bytes a second a zone sent %d at most, %d in the mean", rate, most, mean)
 	}
@@ -156,12 +169,56 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 }
 
 func TestPairBudgetConfig(t *testing.T) {
-	for _, bad := range []Config{
-		{ZoneBudget: 1}, {ZoneBudget: -1}, {PairBudgets: []PairBudget{{Zones: [2]string{"a", "b"}}}},
-		{PairBudgets: []PairBudget{{Zones: [2]string{"a", "b"}, Rate: 100}}},
+	pair := func(a, b string, rate int) PairBudget { return PairBudget{Zones: [2]string{a, b}, Rate: rate} }
+	const good = MinPairBudget
+	for _, c := range []struct {
+		cfg  Config
+		want string // of the error; empty: there is none
+	}{
+		{Config{ZoneBudget: good, PairBudgets: []PairBudget{pair("a", "b", good), pair("a", "", good), pair("b", "", MaxPairBudget)}}, ""},
+		{Config{ZoneBudget: 1}, "a budget of 1 from zone to zone; from 16384 to 1073741824 bytes a second are possible, and 0 is no bound"},
+		{Config{ZoneBudget: -1}, "from 16384"},
+		{Config{ZoneBudget: MaxPairBudget + 1}, "from 16384"},
+		{Config{PairBudgets: []PairBudget{pair("a", "b", 0)}}, `a budget of 0 between the zones "a" and "b"; from 16384`},
+		{Config{PairBudgets: []PairBudget{pair("a", "b", 100)}}, "a budget of 100"},
+		{Config{PairBudgets: []PairBudget{pair("a/x", "a/y", good)}}, `between the zone "a" and itself`},
+		{Config{PairBudgets: []PairBudget{pair("", "", good)}}, "and itself"},
+		{Config{PairBudgets: []PairBudget{pair("a", "b", good), pair("b/x", "a", good)}}, `between the zones "b" and "a" is there twice`},
 	} {
-		if _, err := New(&bad, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 1)); !errors.Is(err, ErrConfig) {
-			t.Errorf("%+v: %v", bad, err)
+		_, err := New(&c.cfg, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 1))
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %v, want %q", c.cfg, err, c.want)
+		}
+	}
+}
+
+// What is told of the traffic says how much may be sent to each zone: as it was set for the two, or for all.
+func TestTrafficTellsBudgets(t *testing.T) {
+	cfg := Config{ZoneBudget: 100_000, PairBudgets: []PairBudget{{[2]string{"eu", "us"}, 200_000}, {[2]string{"", "eu/fra"}, 300_000}}}
+	w := newWorld(t)
+	for i, zone := range []string{"eu/fra/r1", "us/nyc", "ap", ""} {
+		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zone}, rand.NewPCG(uint64(i), 7))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &peer{Node: n, addr: addrOf(i), seeds: []netip.AddrPort{addrOf(0)}}
+		w.nodes = append(w.nodes, p)
+		w.do(p, Join{Seeds: p.seeds})
+	}
+	w.until(time.Minute, "all see all", func() bool { return w.allSee(4) })
+	w.run(5 * time.Second)
+	for i, want := range []map[string]int{
+		{"us": 200_000, "ap": 100_000, "": 300_000}, {"eu": 200_000, "ap": 100_000, "": 100_000},
+		{"eu": 100_000, "us": 100_000, "": 100_000}, {"eu": 300_000, "us": 100_000, "ap": 100_000},
+	} {
+		got := map[string]int{}
+		for _, z := range w.nodes[i].Traffic() {
+			if z.Budget != 0 {
+				got[z.Zone] = z.Budget
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("node %d tells %v, want %v", i, got, want)
 		}
 	}
 }

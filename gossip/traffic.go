@@ -19,6 +19,10 @@ type ZoneTraffic struct {
 
 	PacketsOut, BytesOut uint64
 	PacketsIn, BytesIn   uint64
+
+	// Budget is how many bytes a second, with IP and UDP headers, all members of this node's zone together may send to that
+	// one; 0: no bound.
+	Budget int
 }
 
 // maxMetered bounds how many zones are told apart; what goes to and comes from more counts as unknown.
@@ -74,6 +78,9 @@ func (n *Node) received(from member.ID, bytes int) {
 // sums are those of Stats.
 func (n *Node) Traffic() []ZoneTraffic {
 	all := slices.Clone(n.traffic.zones)
+	for i := range all {
+		all[i].Budget = n.pairRate(n.traffic.keys[i])
+	}
 	slices.SortFunc(all, func(a, b ZoneTraffic) int { return strings.Compare(a.Zone, b.Zone) })
 	if u := n.traffic.unknown; u.PacketsIn+u.PacketsOut > 0 {
 		u.Unknown = true

@@ -117,8 +117,9 @@ type Traffic struct {
 	SentBytes       uint64            `json:"sent_bytes"`
 	ReceivedPackets uint64            `json:"received_packets"`
 	ReceivedBytes   uint64            `json:"received_bytes"`
-	Dropped         map[string]uint64 `json:"dropped"` // packets not used, by reason
-	Zones           []ZoneTraffic     `json:"zones"`   // what of it went to and came from each zone, by name
+	Dropped         map[string]uint64 `json:"dropped"`      // packets not used, by reason
+	Zones           []ZoneTraffic     `json:"zones"`        // what of it went to and came from each zone, by name
+	BudgetWaits     uint64            `json:"budget_waits"` // times that something waited since the budget for another zone was spent
 }
 
 // ZoneTraffic counts what went between the agent's node and the members of one zone. With Unknown it is what belongs to no
@@ -131,6 +132,7 @@ type ZoneTraffic struct {
 	SentBytes       uint64 `json:"sent_bytes"`
 	ReceivedPackets uint64 `json:"received_packets"`
 	ReceivedBytes   uint64 `json:"received_bytes"`
+	Budget          int    `json:"budget,omitempty"` // bytes a second, headers included, that all of the agent's zone may send there; 0: no bound
 }
 
 // Topic is what an agent knows of a topic since its start.

@@ -177,9 +177,13 @@ func (a *app) infoCmd() *cobra.Command {
 	return cmd
 }
 
-// zones prints what went between the agent's node and each zone.
+// zones prints what went between the agent's node and each zone, and how much its whole zone may send there.
 func (p *printer) zones(i api.Info) {
+	budgets := slices.ContainsFunc(i.Traffic.Zones, func(z api.ZoneTraffic) bool { return z.Budget > 0 })
 	rows := [][]string{{dash(member.Top(i.Zone)) + " and", "sent", "packets", "a second", "received", "packets", "a second"}}
+	if budgets {
+		rows[0] = append(rows[0], "zone may send")
+	}
 	for _, z := range i.Traffic.Zones {
 		name := dash(z.Zone)
 		switch {
@@ -193,9 +197,22 @@ func (p *printer) zones(i api.Info) {
 			bytes := float64(way[0])
 			row = append(row, size(bytes), strconv.FormatUint(way[1], 10), size(bytes/max(i.Uptime, 1))+"/s")
 		}
+		if budgets {
+			row = append(row, budgetText(z.Budget))
+		}
 		rows = append(rows, row)
 	}
 	p.table(rows)
+	if n := i.Traffic.BudgetWaits; n > 0 {
+		fmt.Fprintf(p.w, "what could wait did so %s, since a budget was spent\n", plural(int(n), "time"))
+	}
+}
+
+func budgetText(rate int) string {
+	if rate == 0 {
+		return "-"
+	}
+	return size(float64(rate)) + "/s"
 }
 
 func (p *printer) info(i api.Info) {

@@ -123,6 +123,12 @@ func TestErrors(t *testing.T) {
 		{nil, []string{"agent", "--detector", "swim", "--grace", "3s"}},
 		{nil, []string{"agent", "--grace", "3h"}},
 		{nil, []string{"agent", "--detector", "swim", "--share-suspicions"}},
+		{nil, []string{"agent", "--bind", "127.0.0.1:0", "--zone-budget", "1000"}},
+		{nil, []string{"agent", "--zone-budget", "1M"}},
+		{nil, []string{"agent", "--pair-budget", "eu:us=1M"}},
+		{nil, []string{"agent", "--pair-budget", "eu-us=1000000"}},
+		{nil, []string{"agent", "--bind", "127.0.0.1:0", "--pair-budget", "eu:us=0"}},
+		{nil, []string{"agent", "--bind", "127.0.0.1:0", "--pair-budget", "eu/fra:eu/ber=1000000"}},
 		{nil, []string{"dev", "--detector", "swin"}},
 		{map[string]string{"STARLING_MTU": "many"}, []string{"agent"}},
 	} {
@@ -143,7 +149,9 @@ func standIn(t *testing.T) map[string]string {
 	info := api.Info{Member: members[0], Cluster: "prod", Version: "v1", Detector: "swim", Detection: 1.6, Welcomed: true, Uptime: 4000,
 		Members: map[string]int{"alive": 1, "suspect": 1, "failed": 1}, Agreement: api.Agreement{Same: 3, Heard: 4},
 		View: api.View{Agreed: 3, Reachable: 2}, Silent: []api.SilentZone{{Zone: "us", Members: 1, Since: when}}, Health: 2, RTT: 0.0012, Coordinates: api.Coordinates{Inside: 0.09},
-		Traffic: api.Traffic{SentBytes: 4 << 20, ReceivedBytes: 1000, Dropped: map[string]uint64{"malformed": 3, "unopened": 0}}}
+		Traffic: api.Traffic{SentBytes: 4 << 20, ReceivedBytes: 1000, Dropped: map[string]uint64{"malformed": 3, "unopened": 0},
+			BudgetWaits: 17, Zones: []api.ZoneTraffic{{Zone: "", SentPackets: 9, SentBytes: 4000, ReceivedPackets: 8, ReceivedBytes: 1 << 20},
+				{Zone: "eu", Own: true, SentPackets: 7, SentBytes: 4 << 20}, {Zone: "us", SentBytes: 10, Budget: 300 << 10}, {Unknown: true, ReceivedPackets: 1, ReceivedBytes: 90}}}}
 	mux := http.NewServeMux()
 	answer := func(pattern string, body any) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(body) })
@@ -269,6 +277,7 @@ func TestCommands(t *testing.T) {
 		{"", []string{"members", "--near", "db-1"}},
 		{"", []string{"members", "--near", "db-9"}},
 		{"", []string{"info"}},
+		{"", []string{"info", "--zones"}},
 		{"", []string{"rtt", "db-1"}},
 		{"", []string{"rtt", "db-1", "web-1"}},
 		{"", []string{"rtt", "db-1", "web-1", "--json"}},

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -120,8 +121,13 @@ Talk to it:       starling members | watch | info | publish TOPIC DATA`,
 	return root
 }
 
-// flagError names the flag that was most likely meant.
+// flagError names the flag that was most likely meant, and says of a number that is none what settings say of it.
 func flagError(c *cobra.Command, err error) error {
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		if n, ok := errors.AsType[*strconv.NumError](err); ok {
+			return fmt.Errorf("--%s: %q is not a number that can be: %w", e.GetFlag().Name, n.Num, n.Err)
+		}
+	}
 	if e, ok := errors.AsType[*pflag.NotExistError](err); ok && e.GetSpecifiedShortnames() == "" {
 		var known []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })

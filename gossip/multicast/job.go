@@ -24,6 +24,7 @@ type job struct {
 	legs        []leg
 	open        int  // legs that are not done
 	small       bool // the parcel leaves room for others in a datagram
+	striped     bool // an own parcel that somebody else of this node's zone is to bring to it
 	used        bool
 	stamp       uint32 // tells it from an earlier job in the same slot
 	next        int32  // another job of the same parcel, -1 if none

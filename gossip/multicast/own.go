@@ -1,6 +1,7 @@
 package multicast
 
 import (
+	"math"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
@@ -92,6 +93,7 @@ func (r *Relay) ship(now mono.Time) {
 	o := &r.own
 	o.due = mono.Never
 	room := r.host.Room() // what is launched leaves later
+	bounded := room < math.MaxInt
 	for o.next <= o.last && o.out < min(o.window, r.cfg.Window) {
 		b, size := r.gather()
 		full := b.First+uint64(b.Count) <= o.last || size > r.cfg.Size/2
@@ -114,7 +116,7 @@ func (r *Relay) ship(now mono.Time) {
 		o.next += uint64(b.Count)
 		room -= size + pieceOverhead
 		r.host.Sent(now, o.next-1)
-		r.launch(now, &b, size)
+		r.launch(now, &b, size, bounded)
 	}
 }
 
@@ -134,8 +136,9 @@ func (r *Relay) gather() (b wire.Branch, size int) {
 	return b, size
 }
 
-// launch sends an own parcel.
-func (r *Relay) launch(now mono.Time, b *wire.Branch, size int) {
+// launch sends an own parcel. Where what other zones are sent is bounded, a striped one is given to somebody for this node's zone
+// only: this node alone waits for budgets, so it gives the parcel to the other zones itself.
+func (r *Relay) launch(now mono.Time, b *wire.Branch, size int, bounded bool) {
 	o := &r.own
 	r.flow.count(now)
 	o.out++
@@ -146,7 +149,11 @@ func (r *Relay) launch(now mono.Time, b *wire.Branch, size int) {
 		i = r.begin(now, b, false)
 		j := &r.jobs[i]
 		j.Bits = 0
-		r.delegate(now, j, wire.Span{}, n, false)
+		if j.striped = bounded; bounded {
+			r.divide(now, j, wire.Span{}, false)
+		} else {
+			r.delegate(now, j, wire.Span{}, n, false)
+		}
 	} else {
 		i = r.begin(now, b, false)
 	}

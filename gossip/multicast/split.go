@@ -42,6 +42,9 @@ func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 			end++
 		}
 		switch {
+		case holds(part, r.self().Key) && j.striped && part.Bits == zoneBits && end-i > 4:
+			j.striped = false // who falls back on this divides
+			r.delegate(now, j, part, end-i, bare)
 		case holds(part, r.self().Key):
 			r.divide(now, j, part, bare)
 		case r.unheard(part):

@@ -10,10 +10,14 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,6 +33,30 @@ const (
 )
 
 var long = flag.Bool("netns.long", false, "drop 30 % of the packets for ten minutes in place of 20 s")
+
+// TestMain also reads a page for the test, which runs itself in a namespace for that: an agent's API is on its loopback.
+func TestMain(m *testing.M) {
+	if url := os.Getenv(pageToRead); url != "" {
+		if err := printPage(url); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+const pageToRead = "NETNS_TEST_READ"
+
+func printPage(url string) error {
+	resp, err := http.Get(url)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(os.Stdout, resp.Body)
+	return err
+}
 
 // network is the namespaces and the agents in them.
 type network struct {
@@ -120,7 +148,33 @@ func (n *network) attach(z int) {
 	n.must("ip", "-n", ns, "addr", "add", fmt.Sprintf("10.77.0.%d/24", z), "dev", "eth0")
 	n.must("ip", "-n", ns, "link", "set", "eth0", "up")
 	n.must("ip", "-n", ns, "link", "set", "lo", "up")
-	n.must("ip", "netns", "exec", ns, "nft", "add table inet test; add chain inet test in { type filter hook input priority 0; }")
+	rules := "add table inet test; add chain inet test in { type filter hook input priority 0; }; " +
+		"add chain inet test count { type filter hook input priority -1; }"
+	for _, name := range []string{lost, excess} {
+		rules += "; add counter inet test " + name
+	}
+	for from := 1; from <= zones; from++ {
+		rules += fmt.Sprintf("; add counter inet test %s; add rule inet test count ip saddr 10.77.0.%d counter name %s", source(from), from, source(from))
+	}
+	n.must("ip", "netns", "exec", ns, "nft", rules)
+}
+
+// The kernel's counters in each namespace: what rules dropped by chance, what they dropped since it was too much, and, before any
+// rule, what came from another namespace.
+const lost, excess = "lost", "excess"
+
+func source(z int) string { return fmt.Sprintf("from%d", z) }
+
+// counted reads a counter of the kernel's, in bytes with the headers of IP.
+func (n *network) counted(z int, counter string) float64 {
+	n.t.Helper()
+	out := n.must("ip", "netns", "exec", n.space(z), "nft", "list counter inet test "+counter)
+	_, text, _ := strings.Cut(out, " bytes ")
+	bytes, err := strconv.ParseFloat(strings.Fields(text + " ?")[0], 64)
+	if err != nil {
+		n.t.Fatalf("no bytes in %s", out)
+	}
+	return bytes
 }
 
 // filter replaces a namespace's rules for what comes in from other namespaces; none lets all in.
@@ -140,15 +194,16 @@ func (n *network) open() {
 }
 
 // start starts the i-th agent; the first is the seed of the others.
-func (n *network) start(i int) {
+func (n *network) start(i int, more ...string) {
 	n.t.Helper()
 	z := i%zones + 1
 	a := &agent{
 		name: fmt.Sprintf("a%d", i), space: n.space(z),
 		addr: fmt.Sprintf("10.77.0.%d:%d", z, 7747+10*i), api: fmt.Sprintf("127.0.0.1:%d", 7748+10*i),
 	}
-	a.cmd = exec.Command("ip", "netns", "exec", a.space, n.binary, "agent", "--name", a.name, "--bind", a.addr,
-		"--api", a.api, "--zone", fmt.Sprintf("zone%d", z), "--join", "10.77.0.1:7747")
+	args := append([]string{"netns", "exec", a.space, n.binary, "agent", "--name", a.name, "--bind", a.addr,
+		"--api", a.api, "--zone", fmt.Sprintf("zone%d", z), "--join", "10.77.0.1:7747"}, more...)
+	a.cmd = exec.Command("ip", args...)
 	a.cmd.Stdout, a.cmd.Stderr = &a.log, &a.log
 	if err := a.cmd.Start(); err != nil {
 		n.t.Fatal(err)
@@ -359,8 +414,8 @@ func TestRealNetwork(t *testing.T) {
 	}
 }
 
-// TestThreeZones: what goes between the three zones is lost by a tenth and held to a rate. State and messages arrive all the
-// same, and the agents say what went between their zone and the others.
+// TestThreeZones: what goes between the three zones is lost by a tenth and held to a rate. State and messages, small and large, arrive
+// all the same, and the agents' metrics say what went between their zone and the others.
 func TestThreeZones(t *testing.T) {
 	n := build(t)
 	for i := range all {
@@ -369,7 +424,8 @@ func TestThreeZones(t *testing.T) {
 	everybody := n.agents[:]
 	n.until("12 agents see each other", func() bool { return n.allSee(everybody, everybody) })
 	for z := 1; z <= zones; z++ {
-		n.filter(z, "iifname eth0 udp dport >= 7747 numgen random mod 100 < 10 drop", "iifname eth0 limit rate over 128 kbytes/second drop")
+		n.filter(z, "iifname eth0 udp dport >= 7747 numgen random mod 100 < 10 counter name "+lost+" drop",
+			"iifname eth0 limit rate over 64 kbytes/second counter name "+excess+" drop")
 	}
 
 	const keys, messages = 20, 50
@@ -394,48 +450,142 @@ func TestThreeZones(t *testing.T) {
 	})
 	start := time.Now()
 	for i := range messages {
-		out, err := n.cli(everybody[i%all], "publish", "t", strings.Repeat("m", 1000), "--wait", "all", "--json")
-		if err != nil || !strings.Contains(out, `"reached":true`) {
-			t.Fatalf("message %d is not at all: %v\n%s", i, err, out)
-		}
+		n.publishToAll(everybody[i%all], 1000)
 	}
 	t.Logf("%d messages at all, one after the other, in %s", messages, time.Since(start).Round(10*time.Millisecond))
+	start = time.Now()
+	for _, a := range everybody[:zones] { // each is more than the rate lets pass at once
+		n.publishToAll(a, 100_000)
+	}
+	t.Logf("%d large messages at all in %s", zones, time.Since(start).Round(10*time.Millisecond))
+	for z := 1; z <= zones; z++ {
+		byChance, tooMuch := n.counted(z, lost), n.counted(z, excess)
+		t.Logf("on the way to zone%d %.0f bytes were lost, %.0f were more than the rate allows", z, byChance, tooMuch)
+		if byChance == 0 || tooMuch == 0 {
+			t.Error("the kernel has not dropped what it was to drop")
+		}
+	}
 	n.checkZones(everybody)
 }
 
-// checkZones wants bytes for each pair of zones in what the agents tell.
-func (n *network) checkZones(agents []*agent) {
+// publishToAll publishes a message and waits until all have it.
+func (n *network) publishToAll(a *agent, size int) {
 	n.t.Helper()
-	sum := map[string]float64{}
+	out, err := n.cli(a, "publish", "t", strings.Repeat("m", size), "--wait", "all", "--json", "--timeout", "25s")
+	if err != nil || !strings.Contains(out, `"reached":true`) {
+		n.t.Fatalf("a message of %s is not at all: %v\n%s", a.name, err, out)
+	}
+}
+
+// metric sums up a metric of all agents, by its zone and peer_zone; directions other than sent do not count.
+func (n *network) metric(agents []*agent, name string) map[[2]string]float64 {
+	n.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	sample := regexp.MustCompile(`(?m)^` + name + `\{(?:direction="sent",)?peer_zone="([^"]*)",zone="([^"]*)"\} (\S+)$`)
+	sum := map[[2]string]float64{}
 	for _, a := range agents {
-		out := n.must("ip", "netns", "exec", a.space, n.binary, "--api", a.api, "info", "--json")
-		var info struct {
-			Zone    string
-			Traffic struct {
-				Zones []struct {
-					Zone    string
-					Unknown bool
-					Bytes   float64 `json:"sent_bytes"`
-				}
+		page := n.must("ip", "netns", "exec", a.space, "env", pageToRead+"=http://"+a.api+"/metrics", self)
+		for _, m := range sample.FindAllStringSubmatch(page, -1) {
+			value, err := strconv.ParseFloat(m[3], 64)
+			if err != nil {
+				n.t.Fatalf("%s: %v", m[0], err)
 			}
-		}
-		if err := json.Unmarshal([]byte(out), &info); err != nil {
-			n.t.Fatalf("info --json: %v\n%s", err, out)
-		}
-		for _, z := range info.Traffic.Zones {
-			if !z.Unknown {
-				sum[info.Zone+" to "+z.Zone] += z.Bytes
-			}
+			sum[[2]string{m[2], m[1]}] += value
 		}
 	}
+	return sum
+}
+
+// checkZones wants bytes for each pair of zones in the agents' metrics, about as many as the kernel counted.
+func (n *network) checkZones(agents []*agent) {
+	n.t.Helper()
+	bytes, packets := n.metric(agents, "starling_zone_bytes_total"), n.metric(agents, "starling_zone_packets_total")
 	for from := 1; from <= zones; from++ {
 		for to := 1; to <= zones; to++ {
-			pair := fmt.Sprintf("zone%d to zone%d", from, to)
-			if sum[pair] == 0 {
-				n.t.Errorf("no bytes are counted from %s", pair)
+			pair := [2]string{fmt.Sprintf("zone%d", from), fmt.Sprintf("zone%d", to)}
+			told := bytes[pair] + 28*packets[pair]
+			if from == to {
+				n.t.Logf("in %s: %.0f bytes", pair[0], told)
+				continue
 			}
-			n.t.Logf("%s: %.0f bytes", pair, sum[pair])
+			kernel := n.counted(to, source(from))
+			n.t.Logf("%s to %s: %.0f bytes with headers; the kernel counts %.0f", pair[0], pair[1], told, kernel)
+			if told == 0 || told < kernel*0.7 || told > kernel*1.3 {
+				n.t.Error("that is not what the kernel counts")
+			}
 		}
 	}
 	n.t.Logf("one agent's part:\n%s", n.must("ip", "netns", "exec", agents[0].space, n.binary, "--api", agents[0].api, "info", "--zones"))
+}
+
+// TestZoneBudget: one zone publishes far more at once than it may send to the others in the time. What the kernel counts on the way there
+// stays below the budget, and all that was published arrives.
+func TestZoneBudget(t *testing.T) {
+	n := build(t)
+	const budget, each, size = 128 << 10, 6, 100_000 // bytes a second, messages of each member of the zone, and their bytes
+	for i := range all {
+		n.start(i, "--zone-budget", strconv.Itoa(budget))
+	}
+	everybody := n.agents[:]
+	n.until("12 agents see each other", func() bool { return n.allSee(everybody, everybody) })
+
+	crossed := func() (sum [2]float64) {
+		return [2]float64{n.counted(2, source(1)), n.counted(3, source(1))}
+	}
+	start, before := time.Now(), crossed()
+	for i := range each * perZone {
+		if out, err := n.cli(everybody[i%perZone*zones], "publish", "t", strings.Repeat("m", size)); err != nil {
+			t.Fatal(err, out)
+		}
+	}
+	t.Logf("%d bytes are published in %s", each*perZone*size, time.Since(start).Round(10*time.Millisecond))
+	since, last := start, before
+	n.until("all messages are at all", func() bool {
+		if span := time.Since(since).Seconds(); span > 3 {
+			now := crossed()
+			for i := range now {
+				rate := (now[i] - last[i]) / span
+				t.Logf("zone1 to zone%d: %.0f bytes a second of %d", i+2, rate, budget)
+				if rate > 1.4*budget {
+					t.Error("that is more than the budget")
+				}
+			}
+			since, last = time.Now(), now
+		}
+		return n.allGot(everybody, "t", each*perZone)
+	})
+	after := crossed()
+	for i := range after {
+		if got := after[i] - before[i]; got < each*perZone*size {
+			t.Errorf("only %.0f bytes came to zone%d: who counts?", got, i+2)
+		}
+	}
+	budgets := n.metric(everybody, "starling_zone_budget_bytes_per_second")
+	if len(budgets) != zones*(zones-1) {
+		t.Errorf("budgets are told for %d pairs of zones", len(budgets))
+	}
+	for pair, sum := range budgets {
+		if sum != perZone*budget {
+			t.Errorf("the members of %s tell budgets for %s that are %.0f in sum", pair[0], pair[1], sum)
+		}
+	}
+	t.Logf("one agent's part:\n%s", n.must("ip", "netns", "exec", everybody[0].space, n.binary, "--api", everybody[0].api, "info", "--zones"))
+}
+
+// allGot says whether so many messages on a topic were delivered at each agent.
+func (n *network) allGot(agents []*agent, topic string, messages int) bool {
+	for _, a := range agents {
+		out, err := n.cli(a, "topics", "--json")
+		var topics []struct {
+			Name     string
+			Messages int
+		}
+		if err != nil || json.Unmarshal([]byte(out), &topics) != nil || len(topics) != 1 || topics[0].Name != topic || topics[0].Messages != messages {
+			return false
+		}
+	}
+	return true
 }
