@@ -113,7 +113,7 @@ func (r *Relay) ship(now mono.Time) {
 		o.clock, o.shipped = start.Add(r.cfg.Pace), now
 		o.next += uint64(b.Count)
 		room -= size + pieceOverhead
-		r.host.Sent(now, o.next-1)
+		r.host.Sent(now, o.generation, o.next-1)
 		r.launch(now, &b, size)
 	}
 }
@@ -194,7 +194,8 @@ func (r *Relay) tell(now mono.Time, j *job) {
 	j.mine.told = now
 	of, have, missing := j.sum()
 	r.host.Confirmed(now, Progress{
-		First: j.First, Last: j.First + uint64(j.Count) - 1, Have: int(have), Of: int(of), Missing: missing, Done: j.mine.tried,
+		Generation: j.Generation, First: j.First, Last: j.First + uint64(j.Count) - 1,
+		Have: int(have), Of: int(of), Missing: missing, Done: j.mine.tried,
 	})
 }
 
