@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // crossing counts what each zone sends to the others, in bytes with headers, from now on.
@@ -153,6 +154,39 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// Keys cross while all publish more than the budget holds.
+func TestKeysCrossBesideMessages(t *testing.T) {
+	const rate = 32_000
+	w, zone := budgeted(t, 4, Config{ZoneBudget: rate})
+	pump(w, zone, w.nodes, 3)
+	for _, p := range w.nodes {
+		w.do(p, Set{Key: "k", Value: []byte("new")})
+	}
+	most, mean := pump(w, zone, w.nodes, 10)
+	if most > rate*12/10 || mean < rate*7/10 {
+		t.Errorf("of %d bytes a second a zone sent %d at most, %d in the mean", rate, most, mean)
+	}
+	for _, p := range w.nodes {
+		if p.StateFingerprint() != w.nodes[0].StateFingerprint() {
+			t.Errorf("after ten seconds %s does not hold the same keys as %s", p.addr, w.nodes[0].addr)
+		}
+	}
+}
+
+// Whoever asks for loans for zones that there are not makes this node remember nothing.
+func TestLoansForNobody(t *testing.T) {
+	w, _ := budgeted(t, 2, Config{ZoneBudget: 100_000})
+	n := w.nodes[0]
+	before := len(n.pairs)
+	for zone := range uint16(1000) {
+		m, _ := n.table.Get(w.nodes[1].id)
+		n.loan(&m, wire.TypeBorrow, wire.Loan{Zone: zone, Bytes: 1 << 31})
+	}
+	if len(n.pairs) != before {
+		t.Errorf("%d budgets, there were %d", len(n.pairs), before)
+	}
 }
 
 func TestPairBudgetConfig(t *testing.T) {
