@@ -165,7 +165,7 @@ func New(cfg Config, host Host, store Store) *Relay {
 	r := &Relay{cfg: cfg, host: host, ring: host.Ring(), store: store, at: make(map[parcel]int32), laneOf: make(map[member.ID]int32)}
 	r.bucket = bucket{rate: int64(cfg.Rate), burst: int64(cfg.Rate) / 16}
 	r.own.window = firstWindow
-	r.own.due = mono.Never
+	r.own.next, r.own.due = 1, mono.Never
 	return r
 }
 

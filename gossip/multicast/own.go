@@ -70,7 +70,7 @@ func (r *Relay) Publish(now mono.Time, last uint64) {
 // PendingBytes returns about how many bytes of own pieces wait to be sent, up to a bound.
 func (r *Relay) PendingBytes(most int) (sum int) {
 	o := &r.own
-	for seq := max(o.next, 1); seq <= o.last && sum < most; seq++ {
+	for seq := o.next; seq <= o.last && sum < most; seq++ {
 		body, _ := r.store.Body(r.host.Self(), o.generation, seq)
 		sum += len(body) + pieceOverhead
 	}
@@ -85,7 +85,7 @@ func (r *Relay) Resume(now mono.Time) {
 }
 
 // Pending returns how many own pieces wait to be sent.
-func (r *Relay) Pending() int { return int(r.own.last + 1 - max(r.own.next, 1)) }
+func (r *Relay) Pending() int { return int(r.own.last + 1 - r.own.next) }
 
 // ship sends own pieces until none is left, the window is full, or it is too early.
 func (r *Relay) ship(now mono.Time) {
