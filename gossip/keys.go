@@ -96,7 +96,12 @@ func (h keysHost) Reset(_ Time, owner member.ID) {
 
 func (h keysHost) Short(to member.ID) bool { return h.n.shortTo(to) }
 
+// SendState sends nothing while the budget for the peer's zone is spent. Writes wait before; views, questions and answers are sent
+// again, and would take all of the budget that writes wait for.
 func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
+	if h.n.shortTo(to.ID) {
+		return 0
+	}
 	start := h.n.open(to.Instance())
 	h.n.out.arena = append(h.n.out.arena, messages...)
 	return h.n.closeFree(start, detect.PeerOf(&to))

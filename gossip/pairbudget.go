@@ -133,11 +133,14 @@ func (n *Node) short(p *pairBudget, left int) bool {
 	return true
 }
 
-// solvent says whether a datagram can be paid for, so that some bytes are left. What the share saves up is a second's: in a large zone it is enough for what is
-// always sent, and who wants more borrows.
+// solvent says whether a datagram can be paid for, so that some bytes are left. What the share saves up is a second's: in a large
+// zone it is enough for what is always sent, and who wants more borrows. What is owed is no more than a second's part of all, or
+// a datagram: nobody used the rest when it was spent, and who was quiet for hours does not pay for that when it publishes.
 func (n *Node) solvent(p *pairBudget, left int) bool {
-	p.own.rate = max(p.rate/shareAlike/max(len(n.ring.Zone(n.zone())), 1), 1)
+	part := max(p.rate/max(len(n.ring.Zone(n.zone())), 1), 1)
+	p.own.rate = max(part/shareAlike, 1)
 	p.own.burst = p.own.rate
+	p.own.tokens = max(p.own.tokens, -max(part, n.cfg.MTU))
 	p.own.ready(n.now)
 	if p.until < n.now {
 		p.lent = 0
