@@ -99,8 +99,8 @@ func (h keysHost) Short(to member.ID) bool { return h.n.shortTo(to) }
 
 func (h keysHost) Ring() *topology.Ring { return h.n.ring }
 
-// SendState sends nothing while the budget for the member's zone is spent. What is pushed waits for it; views that are shown and
-// what is asked for are shown and asked for again, and would only grow in number the longer nothing gets through.
+// SendState sends nothing while the budget for the peer's zone is spent. Writes wait before; views, questions and answers are sent
+// again, and would take all of the budget that writes wait for.
 func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
 	if h.n.shortTo(to.ID) {
 		return 0

@@ -159,14 +159,14 @@ func (h relayHost) Epoch(now Time) uint64 {
 
 func (h relayHost) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendMessages(to, messages) }
 
-func (h relayHost) Sent(now Time, last uint64) { h.n.streams.Sent(now, h.Generation(), last) }
+func (h relayHost) Sent(now Time, generation, last uint64) { h.n.streams.Sent(now, generation, last) }
 
 // Confirmed closes what all confirmed that could be asked, and tells the user of the messages that are waited for.
 func (h relayHost) Confirmed(now Time, p multicast.Progress) {
 	n := h.n
 	if p.Done {
 		for seq := p.First; seq <= p.Last; seq++ {
-			n.streams.Closed(now, h.Generation(), seq)
+			n.streams.Closed(now, p.Generation, seq)
 		}
 	}
 	n.spreads.confirmed(n.out, &p)

@@ -246,3 +246,35 @@ func TestKeepAndRestore(t *testing.T) {
 		t.Errorf("without a mark, it delivers %v", got)
 	}
 }
+
+// What was published before a node takes a new generation still goes out in the old one, and leaves the window when it is confirmed.
+func TestPublishedBeforeANewGeneration(t *testing.T) {
+	w := newWorld(t)
+	for i := range 4 {
+		w.start(fmt.Sprintf("n%d", i), i, 1, &Config{}, 0)
+	}
+	w.until(time.Minute, "all see all", func() bool { return w.allSee(4) })
+	n := w.nodes[0]
+	w.step(n, func(out *Outbox) {
+		for range 200 { // more than leave at once
+			if err := n.Do(w.now, Publish{Topic: "t", Payload: make([]byte, 1000)}, out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n.relay.Pending() == 0 {
+			t.Fatal("all are on their way already")
+		}
+		n.begin(w.now, out)
+		n.goAbove(n.self.Value().Generation, 0)
+		n.finish()
+	})
+	w.run(5 * time.Second)
+	for _, p := range w.nodes {
+		if got := deliveredFrom(p, n.id); got != 200 {
+			t.Errorf("%s got %d of 200 messages", p.addr, got)
+		}
+	}
+	if open := n.StreamStats().Open; open > 0 {
+		t.Errorf("%d bytes are in the window still", open)
+	}
+}

@@ -49,6 +49,7 @@ type pairBudget struct {
 	until Time   // they are good
 	again Time   // not asked for more before
 	tight Time
+	wait  Time // until then something other than messages is taken to wait
 
 	pool  bucket // what it lends to others, if it is the lender
 	queue []wish // who waits for that, each once, in turn
@@ -138,14 +139,13 @@ func (n *Node) spend(zone uint16, bytes int) {
 	p.own.take(bytes - loan)
 }
 
-// short says whether what can wait has to, before it is sent to a zone. It asks for a loan then.
-func (n *Node) short(zone uint16) bool {
-	p := n.pair(zone)
-	if p == nil || n.solvent(p) {
+// short says whether what can wait has to, before it is sent to a zone, so that some bytes are left. It asks for a loan then.
+func (n *Node) short(p *pairBudget, left int) bool {
+	if n.solvent(p, left) {
 		return false
 	}
 	n.borrow(p)
-	if n.solvent(p) { // it lent to itself
+	if n.solvent(p, left) { // it lent to itself
 		return false
 	}
 	n.stats.PairWaits++
@@ -153,22 +153,25 @@ func (n *Node) short(zone uint16) bool {
 	return true
 }
 
-// solvent says whether a datagram can be paid for. What the share saves up is a second's: in a large zone it is enough for what is
-// always sent, and who wants more borrows.
-func (n *Node) solvent(p *pairBudget) bool {
-	p.own.rate = max(p.rate/shareAlike/max(len(n.ring.Zone(n.zone())), 1), 1)
+// solvent says whether a datagram can be paid for, so that some bytes are left. What the share saves up is a second's: in a large
+// zone it is enough for what is always sent, and who wants more borrows. What is owed is no more than a second's part of all, or
+// a datagram: nobody used the rest when it was spent, and who was quiet for hours does not pay for that when it publishes.
+func (n *Node) solvent(p *pairBudget, left int) bool {
+	part := max(p.rate/max(len(n.ring.Zone(n.zone())), 1), 1)
+	p.own.rate = max(part/shareAlike, 1)
 	p.own.burst = p.own.rate
+	p.own.tokens = max(p.own.tokens, -max(part, n.cfg.MTU))
 	p.own.ready(n.now)
 	if p.until < n.now {
 		p.lent = 0
 	}
-	return p.own.tokens+p.lent >= n.cfg.MTU
+	return p.own.tokens+p.lent >= n.cfg.MTU+left
 }
 
 // tight says whether a budget is spent, or was of late.
 func (n *Node) tight(zone uint16) bool {
 	p := n.pair(zone)
-	return p != nil && (p.tight > n.now || !n.solvent(p))
+	return p != nil && (p.tight > n.now || !n.solvent(p, 0))
 }
 
 // roomEverywhere returns how many bytes a message to all may take now, 0 if it has to wait.
@@ -178,10 +181,14 @@ func (n *Node) roomEverywhere() int {
 		return room
 	}
 	for places := range n.ring.Zones() {
-		if zone := places[0].Zone(); n.short(zone) {
+		p := n.pair(places[0].Zone())
+		if p == nil {
+			continue
+		}
+		if left := n.left(p); n.short(p, left) {
 			room = 0
-		} else if p := n.pair(zone); p != nil {
-			room = min(room, p.own.tokens+p.lent)
+		} else {
+			room = min(room, p.own.tokens+p.lent-left)
 		}
 	}
 	for i := range n.pairs { // who waits for one loan keeps the others
@@ -190,13 +197,31 @@ func (n *Node) roomEverywhere() int {
 	return room
 }
 
-// shortTo says whether what can wait has to, before it is sent to a member.
+// left is what messages leave of a budget: a datagram, while keys or answers wait, which who publishes all the time would never let
+// pass.
+func (n *Node) left(p *pairBudget) int {
+	if p.wait > n.now {
+		return n.cfg.MTU
+	}
+	return 0
+}
+
+// shortTo says whether what can wait, and is no message, has to, before it is sent to a member.
 func (n *Node) shortTo(id member.ID) bool {
-	if n.unmetered {
+	m, ok := n.table.Get(id)
+	if n.unmetered || !ok {
 		return false
 	}
-	m, ok := n.table.Get(id)
-	return ok && n.short(topology.PlaceOf(&m).Zone())
+	p := n.pair(topology.PlaceOf(&m).Zone())
+	if p == nil {
+		return false
+	}
+	if n.short(p, 0) {
+		p.wait = n.now.Add(tightFor)
+		return true
+	}
+	p.wait = 0
+	return false
 }
 
 // borrow asks the lender for what this node owes, and for some more.
@@ -206,7 +231,7 @@ func (n *Node) borrow(p *pairBudget) {
 	}
 	p.again = n.now.Add(n.jitter(askAgain))
 	turn := max(p.rate/loanSpan, 2*n.cfg.MTU)
-	want := min(max(-p.own.tokens, 0)+max(n.relay.PendingBytes(turn), n.cfg.MTU), maxLoan)
+	want := min(max(-p.own.tokens, 0)+max(n.relay.PendingBytes(turn), n.cfg.MTU)+n.left(p), maxLoan)
 	self := n.Self()
 	m, ok := n.table.Get(n.lender(p.zone))
 	switch {
@@ -294,9 +319,12 @@ func (n *Node) repay(p *pairBudget, sum int) {
 
 // loan takes a Borrow or a Lend of a member of this node's zone.
 func (n *Node) loan(from *member.Member, t wire.Type, m wire.Loan) {
+	if topology.PlaceOf(from).Zone() != n.zone() || len(n.ring.Zone(m.Zone)) == 0 { // budgets are remembered of zones that there are
+		return
+	}
 	p := n.pair(m.Zone)
 	switch {
-	case p == nil || topology.PlaceOf(from).Zone() != n.zone():
+	case p == nil:
 	case t == wire.TypeLend && from.ID == n.lender(m.Zone):
 		n.repay(p, int(min(m.Bytes, maxLoan)))
 	case t == wire.TypeBorrow && n.lender(m.Zone) == n.id:

@@ -6,11 +6,13 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // crossing counts what each zone sends to the others, in bytes with headers, from now on.
@@ -166,6 +168,68 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// Who spent far more than its share on what is always sent, while nobody wanted the rest, publishes no later for it.
+func TestOldDebts(t *testing.T) {
+	w, _ := budgeted(t, 4, Config{ZoneBudget: MinPairBudget})
+	n := w.nodes[0]
+	n.spend(w.nodes[4].zone(), 10<<20)
+	w.do(n, Publish{Topic: "t", Payload: make([]byte, 1000)})
+	w.until(2*time.Second, "all have it", func() bool { return deliveredFrom(w.nodes[7], n.id) == 1 })
+}
+
+// Keys cross while all publish more than the budget holds.
+func TestKeysCrossBesideMessages(t *testing.T) {
+	const rate = 32_000
+	w, zone := budgeted(t, 4, Config{ZoneBudget: rate})
+	pump(w, zone, w.nodes, 1000, 3)
+	for _, p := range w.nodes {
+		w.do(p, Set{Key: "k", Value: []byte("new")})
+	}
+	most, mean := pump(w, zone, w.nodes, 1000, 10)
+	if most > rate*12/10 || mean < rate*7/10 {
+		t.Errorf("of %d bytes a second a zone sent %d at most, %d in the mean", rate, most, mean)
+	}
+	for _, p := range w.nodes {
+		if p.StateFingerprint() != w.nodes[0].StateFingerprint() {
+			t.Errorf("after ten seconds %s does not hold the same keys as %s", p.addr, w.nodes[0].addr)
+		}
+	}
+}
+
+// Writes that take the budget for many seconds are at all in the end, and what the zones tell and ask each other of keys meanwhile
+// is within the budget, too.
+func TestWritesBeyondThePairBudget(t *testing.T) {
+	w, zone := budgeted(t, 25, Config{ZoneBudget: MinPairBudget})
+	sum, start := crossing(w, zone), w.now
+	for k := range 8 {
+		for _, p := range w.nodes {
+			w.do(p, Set{Key: fmt.Sprint(k), Value: make([]byte, 400)})
+		}
+	}
+	w.until(time.Minute, "all hold the same keys", func() bool {
+		return !slices.ContainsFunc(w.nodes, func(p *peer) bool { return p.StateFingerprint() != w.nodes[0].StateFingerprint() })
+	})
+	for pair, n := range sum {
+		if rate := float64(n) / w.now.Sub(start).Seconds(); rate > MinPairBudget*1.1 {
+			t.Errorf("%.0f bytes a second crossed from %s to %s", rate, pair[0], pair[1])
+		}
+	}
+}
+
+// Whoever asks for loans for zones that there are not makes this node remember nothing.
+func TestLoansForNobody(t *testing.T) {
+	w, _ := budgeted(t, 2, Config{ZoneBudget: 100_000})
+	n := w.nodes[0]
+	before := len(n.pairs)
+	for zone := range uint16(1000) {
+		m, _ := n.table.Get(w.nodes[1].id)
+		n.loan(&m, wire.TypeBorrow, wire.Loan{Zone: zone, Bytes: 1 << 31})
+	}
+	if len(n.pairs) != before {
+		t.Errorf("%d budgets, there were %d", len(n.pairs), before)
+	}
 }
 
 func TestPairBudgetConfig(t *testing.T) {

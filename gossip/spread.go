@@ -32,7 +32,7 @@ func (s *spreads) confirmed(out *Outbox, p *multicast.Progress) {
 	for i := range s.list {
 		m := &s.list[i]
 		over := false
-		if p.First <= m.Last && p.Last >= m.First {
+		if p.Generation == m.Generation && p.First <= m.Last && p.Last >= m.First {
 			m.take(p)
 			over = m.tell(out)
 		}

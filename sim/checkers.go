@@ -8,6 +8,7 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/rumor"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // Checker watches a history for something that must never happen.
@@ -68,11 +69,11 @@ func checkers(o *Options) []Checker {
 		&accuracy{bound: b.Refute, clean: o.Network.lossless(), wrong: map[pair]gossip.Time{}, apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
-		&messages{bound: b.Message, clean: o.Network.lossless(), all: map[messageKey]*delivery{}},
+		&messages{bound: b.Message, clean: o.Network.lossless(), rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{}},
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
 		&keysKept{bound: b.Converge, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}},
-		gauges{}, budget{bound: b.Bytes}, &load{bound: b.Load},
+		gauges{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
 	}
 }
 
@@ -341,6 +342,7 @@ func (r *recorder) gauges(p *proc) {
 		{"messages held", p.node.StreamStats().Held, 16384},
 		{"table", p.node.Table().Len(), min(len(r.w.procs), member.MaxMembers)},
 		{"socket", p.held, r.w.plan.buffer},
+		{"count of what it could not read", int(st.Malformed), 0},
 	} {
 		r.take(&Obs{At: r.w.now, Kind: Gauge, Node: p.index, Text: g.name, Count: g.has, Seq: uint64(g.bound)})
 	}
@@ -358,7 +360,41 @@ func (c budget) Take(_ *ledger, o *Obs) string {
 	return fmt.Sprintf("n%d sent %d bytes in a second, at most %d are allowed", o.Node, o.Count, c.bound)
 }
 
-// load: over a quiet stretch, the busiest node sends at most a small multiple of the mean.
+// zoneBudget: while nothing is done to a cluster, what can wait goes from a zone to another in no stretch of time beyond the budget
+// for that, and some slack. What is always sent comes on top: where failure detectors gossip, it may be more than a budget.
+type zoneBudget struct {
+	rate, slack int            // bytes a second, and bytes
+	over        map[uint64]int // what was sent beyond the rate, of each pair of zones
+}
+
+// newZoneBudget allows for what may be saved up: shares and loans last a second, and whoever has any left sends a whole datagram.
+func newZoneBudget(o *Options) *zoneBudget {
+	rate := o.Gossip.ZoneBudget
+	each := (o.Nodes + o.Zones - 1) / max(o.Zones, 1)
+	return &zoneBudget{rate: rate, slack: rate + each*cmp.Or(o.Gossip.MTU, wire.DefaultMTU), over: map[uint64]int{}}
+}
+
+func (*zoneBudget) Name() string { return "zone budget" }
+
+func (c *zoneBudget) Take(l *ledger, o *Obs) string {
+	switch {
+	case o.Kind != Crossed || c.rate == 0:
+		return ""
+	case l.undisturbed() < loadSettle:
+		c.over[o.Seq] = 0
+		return ""
+	}
+	over := max(c.over[o.Seq]+o.Count-c.rate, 0)
+	c.over[o.Seq] = over
+	if over <= c.slack {
+		return ""
+	}
+	c.over[o.Seq] = 0
+	return fmt.Sprintf("of %s went %d bytes more than %d a second, and %d are allowed", o.Text, over, c.rate, c.slack)
+}
+
+// load: over a quiet stretch, in which no message goes to anybody either, the busiest node sends at most a small multiple of the
+// mean.
 type load struct {
 	bound float64
 	bytes []int
@@ -376,7 +412,7 @@ const (
 
 func (c *load) Take(l *ledger, o *Obs) string {
 	switch {
-	case l.undisturbed() < loadSettle:
+	case l.undisturbed() < loadSettle, o.Kind == Delivered && o.Node != o.Member:
 		c.bytes, c.since = c.bytes[:0], o.At
 	case o.Kind == Traffic:
 		for len(c.bytes) < len(l.peers) {

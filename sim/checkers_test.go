@@ -71,7 +71,7 @@ func history(parts ...any) (all []Obs) {
 func judge(name string, h []Obs) string { return judgeBy(gossip.Config{}, name, h) }
 
 func judgeBy(config gossip.Config, name string, h []Obs) string {
-	o := Options{Nodes: 3, Bounds: Bounds{Converge: 10 * time.Second, Detect: 10 * time.Second, Load: 2}}
+	o := Options{Nodes: 3, Zones: 2, Gossip: gossip.Config{ZoneBudget: 20_000}, Bounds: Bounds{Converge: 10 * time.Second, Detect: 10 * time.Second, Load: 2}}
 	l := newLedger(3, true)
 	l.config = config
 	for _, c := range checkers(&o) {
@@ -110,6 +110,12 @@ func TestCheckersCanFail(t *testing.T) {
 	apart := history(Obs{Kind: Troubled, Node: 1}, at(0, Obs{Kind: Crashed, Node: 2}), view(0, 7, 1), view(1, 8, 1),
 		saw(0, 1, failed(1, 0)), saw(0, 2, failed(1, 0)), saw(1, 0, failed(1, 0)), saw(1, 2, failed(1, 0)), at(s, Obs{Kind: Healthy, Node: 1}))
 	agree := []Obs{view(0, 7, 3), view(1, 7, 3), view(2, 7, 3)}
+	crossed := func(from, to, bytes int) (all []Obs) {
+		for _, tick := range ticks(from, to) {
+			all = append(all, Obs{At: tick.At, Kind: Crossed, Node: -1, Count: bytes})
+		}
+		return all
+	}
 	for _, c := range []struct {
 		checker    string
 		right, bad []Obs
@@ -151,6 +157,7 @@ func TestCheckersCanFail(t *testing.T) {
 			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(1, 1))), "which left"},
 		{"bounds", history(gauge(10)), history(gauge(11)), "at most 10"},
 		{"budget", history(traffic(1, 2, 1000)), history(traffic(1, 2, 10<<20)), "in a second"},
+		{"zone budget", history(crossed(1, 14, 1<<20), crossed(15, 90, 20_000)), history(crossed(1, 14, 0), crossed(15, 90, 21_000)), "more than 20000"},
 		{"load", history(traffic(1, 60, 300)), history(traffic(1, 60, 30000)), "the mean is"},
 	} {
 		t.Run(c.checker, func(t *testing.T) {

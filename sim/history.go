@@ -30,7 +30,7 @@ const (
 	Saw                           // Node's view of Member went from Before to After; Told says whether an event said so
 	Own                           // Node's own generation and incarnation, After
 	View                          // Node's fingerprint, Hash, and how many it holds for live, Count
-	Delivered                     // Node got message Seq of Member's life After.Gen
+	Delivered                     // Node got message Seq of Member's life After.Gen, with Count bytes
 	Skipped                       // Node was told that messages of Member's life After.Gen up to Seq are lost; 0: nobody knows up to which
 	Copied                        // Node sent one copy of message Seq of Member's life After.Gen
 	Traffic                       // Node sent Count bytes in the second that ends now
@@ -40,6 +40,7 @@ const (
 	ZoneLost                      // Node was told that a zone is silent as a whole; Text is its name
 	ZoneBack                      // Node was told that it is heard again
 	Gauge                         // Node's queue or table Text holds Count, of at most Seq
+	Crossed                       // Count bytes that could have waited went from zone to zone, Text, pair Seq, in the second that ends now
 )
 
 // Holding is what a view holds of a member.

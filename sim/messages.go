@@ -8,13 +8,20 @@ import (
 )
 
 // messages: a message is delivered at most once in a life, and, where no packet is lost, nobody is in trouble and all
-// know of each other, to all who were up from before it was published until the bound was over.
+// know of each other, to all who were up from before it was published until the bound was over. A budget between zones makes it
+// wait until all has gone out that is published meanwhile, since publishers have it in turn. Messages have half of it for certain,
+// beside keys and what is always sent.
 type messages struct {
 	bound time.Duration
 	clean bool
+	rate  int         // bytes a second that go out for certain; 0: no budget
+	sent  gossip.Time // when all that was published so far has gone out
 	all   map[messageKey]*delivery
 	open  []messageKey // not yet judged, in the order in which they were published
 }
+
+// messageCost is what a message costs beside its payload, in its only piece as a rule.
+const messageCost = 200
 
 type messageKey struct {
 	origin   int32
@@ -46,7 +53,7 @@ func (c *messages) Take(l *ledger, o *Obs) string {
 		for len(c.open) > 0 {
 			k := c.open[0]
 			d := c.all[k]
-			if l.now.Sub(d.at) <= c.bound {
+			if l.now.Sub(max(d.at, c.sent)) <= c.bound {
 				break
 			}
 			c.open = c.open[1:]
@@ -63,6 +70,9 @@ func (c *messages) deliver(l *ledger, o *Obs) string {
 	d := c.all[k]
 	if d == nil {
 		d = &delivery{at: o.At, got: make([]bool, len(l.peers)), sure: c.clean && l.untroubled() && l.difference(true) == ""}
+		if c.rate > 0 {
+			c.sent = max(c.sent, o.At).Add(time.Duration(o.Count+messageCost) * time.Second / time.Duration(c.rate))
+		}
 		c.all[k] = d
 		c.open = append(c.open, k)
 	}
@@ -94,5 +104,5 @@ func (c *messages) judge(l *ledger, k messageKey, d *delivery) string {
 	if missed == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s has not reached %d nodes, n%d among them, within %s", k, missed, first, c.bound)
+	return fmt.Sprintf("%s has not reached %d nodes, n%d among them, within %s", k, missed, first, l.now.Sub(d.at))
 }

@@ -273,7 +273,7 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		p.stop()
 	case gossip.MessageDelivered:
 		o.Kind, o.Seq, o.Member = Delivered, e.Message.Seq, w.memberOf(e.Message.Origin)
-		o.After = Holding{Gen: e.Message.Generation}
+		o.After, o.Count = Holding{Gen: e.Message.Generation}, len(e.Message.Payload)
 	case gossip.MessagesLost:
 		o.Kind, o.Seq, o.Member = Skipped, e.Lost.To, w.memberOf(e.Lost.Origin)
 		o.After = Holding{Gen: e.Lost.Generation}

@@ -18,6 +18,7 @@ type recorder struct {
 	dirty    []uint64 // the table's change counter at the last look, by process
 	lives    []int
 	bytes    []uint64 // sent at the last tick, by host
+	crossed  []uint64 // by the last tick, of what can wait, by pair of zones
 }
 
 // Violation is something that must never happen, and did.
@@ -100,7 +101,23 @@ func (r *recorder) tick() {
 			r.scan(p)
 		}
 	}
+	r.crossings()
 	r.take(&Obs{At: w.now, Kind: Tick, Node: -1})
+}
+
+// crossings observes what went from zone to zone since the last tick, of what a budget can make wait.
+func (r *recorder) crossings() {
+	zones := r.w.opt.Zones
+	for i, c := range r.w.crossings() {
+		for len(r.crossed) <= i {
+			r.crossed = append(r.crossed, 0)
+		}
+		b := c.bytes[published] + c.bytes[states] + c.bytes[repairs]
+		if from, to := i/zones, i%zones; from != to {
+			r.take(&Obs{At: r.w.now, Kind: Crossed, Node: -1, Text: fmt.Sprintf("z%d to z%d", from, to), Seq: uint64(i), Count: int(b - r.crossed[i])})
+		}
+		r.crossed[i] = b
+	}
 }
 
 // scan compares a node's table with what its events told.

@@ -48,7 +48,46 @@ func Draw(seed uint64) Options {
 	}
 	o.Gossip.Inquest.ZoneGrace = 10 * time.Second // less than the second part
 	o.Gossip.Detector = pick(d, gossip.SWIM, gossip.INQUEST, gossip.SWIM, gossip.INQUEST, gossip.HEARTBEAT, gossip.ACCRUAL)
+	d.ways(&o)
 	return o
+}
+
+// ways draws what the links of hosts and those between zones are like: last, so that a seed's faults do not depend on it. A
+// budget comes with more to send, keys too: what it holds in a half of the faults' time, or faster. Detectors that probe anybody
+// may fill the least one, so they get more of it in larger clusters.
+func (d *draws) ways(o *Options) {
+	if d.below(3) == 0 {
+		o.Network.Access = Lognormal(d.between(100*time.Microsecond, 2*time.Millisecond), pick(d, 0.3, 1))
+	}
+	if o.Zones == 1 || d.below(2) == 0 {
+		return
+	}
+	rate := gossip.MinPairBudget << d.below(7)
+	if o.Gossip.Detector != gossip.INQUEST {
+		rate = max(rate, o.Nodes*2<<10)
+	}
+	o.Gossip.ZoneBudget = rate
+	for i := range o.Actions {
+		if a := &o.Actions[i]; a.Do == Publish {
+			a.Bytes = 1 + d.below(rate/2)
+		}
+	}
+	publishers, bytes := 1+d.below(o.Nodes), 1+d.below(4000)
+	if d.below(2) == 0 {
+		most := rate * int(swarmFaults/2/time.Second) / (publishers * (bytes + messageCost))
+		o.Actions = append(o.Actions, Action{
+			At: swarmFaults / 2, Do: Publish, Who: Any(publishers), Bytes: bytes,
+			Every: d.between(10*time.Millisecond, 200*time.Millisecond), Times: 1 + min(d.below(100), most),
+		})
+	}
+	writers, bytes := 1+d.below(o.Nodes), 1+d.below(600)
+	if d.below(2) == 0 {
+		most := 2 * rate / (writers * (bytes + messageCost)) // that are held at once
+		o.Actions = append(o.Actions, Action{
+			At: swarmFaults / 4, Do: Set, Who: Any(writers), Keys: 1 + min(d.below(8), most), Bytes: bytes,
+			Every: d.between(100*time.Millisecond, 2*time.Second), Times: 1 + d.below(20),
+		})
+	}
 }
 
 func (d *draws) network(zones int) Network {
@@ -171,6 +210,8 @@ func smaller(o Options) (all []Options) {
 	add(func(c *Options) { c.Network.Within.Burst = Burst{} })
 	add(func(c *Options) { c.Network.Within.Loss, c.Network.Between.Loss = 0, 0 })
 	add(func(c *Options) { c.Network.Within.Dup, c.Network.Within.Reorder = 0, 0 })
+	add(func(c *Options) { c.Network.Access = Latency{} })
+	add(func(c *Options) { c.Gossip.ZoneBudget = 0 })
 	add(func(c *Options) { c.Zones = 1 })
 	add(func(c *Options) { c.Seeds = 1 })
 	add(func(c *Options) { c.Spread = 0 })

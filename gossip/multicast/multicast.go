@@ -56,14 +56,16 @@ type Host interface {
 	Epoch(now mono.Time) uint64
 	// Send sends messages in a datagram of their own at once.
 	Send(now mono.Time, to detect.Peer, messages []byte)
-	// Sent tells that this node's own pieces up to one are on their way.
-	Sent(now mono.Time, last uint64)
+	// Sent tells that this node's own pieces of a generation up to one are on their way. It is not always the present one: what
+	// was published before this node took a new one still goes out.
+	Sent(now mono.Time, generation, last uint64)
 	// Confirmed tells how far some of this node's own pieces have come.
 	Confirmed(now mono.Time, p Progress)
 }
 
 // Progress is how far the pieces First to Last of this node have come.
 type Progress struct {
+	Generation  uint64 // of this node when they were published
 	First, Last uint64
 	Have, Of    int         // live members that confirmed, and that there are; this node is among both
 	Missing     []member.ID // some of those that did not; valid during the call
@@ -163,7 +165,7 @@ func New(cfg Config, host Host, store Store) *Relay {
 	r := &Relay{cfg: cfg, host: host, ring: host.Ring(), store: store, at: make(map[parcel]int32), laneOf: make(map[member.ID]int32)}
 	r.bucket = bucket{rate: int64(cfg.Rate), burst: int64(cfg.Rate) / 16}
 	r.own.window = firstWindow
-	r.own.due = mono.Never
+	r.own.next, r.own.due = 1, mono.Never
 	return r
 }
 

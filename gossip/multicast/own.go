@@ -71,7 +71,7 @@ func (r *Relay) Publish(now mono.Time, last uint64) {
 // PendingBytes returns about how many bytes of own pieces wait to be sent, up to a bound.
 func (r *Relay) PendingBytes(most int) (sum int) {
 	o := &r.own
-	for seq := max(o.next, 1); seq <= o.last && sum < most; seq++ {
+	for seq := o.next; seq <= o.last && sum < most; seq++ {
 		body, _ := r.store.Body(r.host.Self(), o.generation, seq)
 		sum += len(body) + pieceOverhead
 	}
@@ -86,7 +86,7 @@ func (r *Relay) Resume(now mono.Time) {
 }
 
 // Pending returns how many own pieces wait to be sent.
-func (r *Relay) Pending() int { return int(r.own.last + 1 - max(r.own.next, 1)) }
+func (r *Relay) Pending() int { return int(r.own.last + 1 - r.own.next) }
 
 // ship sends own pieces until none is left, the window is full, or it is too early.
 func (r *Relay) ship(now mono.Time) {
@@ -115,7 +115,7 @@ func (r *Relay) ship(now mono.Time) {
 		o.clock, o.shipped = start.Add(r.cfg.Pace), now
 		o.next += uint64(b.Count)
 		room -= size + pieceOverhead
-		r.host.Sent(now, o.next-1)
+		r.host.Sent(now, o.generation, o.next-1)
 		r.launch(now, &b, size, bounded)
 	}
 }
@@ -201,7 +201,8 @@ func (r *Relay) tell(now mono.Time, j *job) {
 	j.mine.told = now
 	of, have, missing := j.sum()
 	r.host.Confirmed(now, Progress{
-		First: j.First, Last: j.First + uint64(j.Count) - 1, Have: int(have), Of: int(of), Missing: missing, Done: j.mine.tried,
+		Generation: j.Generation, First: j.First, Last: j.First + uint64(j.Count) - 1,
+		Have: int(have), Of: int(of), Missing: missing, Done: j.mine.tried,
 	})
 }
 

@@ -84,3 +84,16 @@ func TestAims(t *testing.T) {
 		})
 	}
 }
+
+// A node that never published has nothing to send when there is budget again.
+func TestResumeWithNothing(t *testing.T) {
+	w := newWorld(t, 3, 1, Config{}, nil)
+	x := w.nodes[0]
+	x.Resume(w.now)
+	x.Flush(w.now)
+	x.arm()
+	w.run(time.Second)
+	if x.packets > 0 || x.Pending() != 0 {
+		t.Errorf("it sent %d datagrams, and %d pieces wait", x.packets, x.Pending())
+	}
+}

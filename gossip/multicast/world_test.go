@@ -124,12 +124,12 @@ func (x *node) Ring() *topology.Ring       { return x.ring }
 func (x *node) Rand() *rand.Rand           { return x.w.rng }
 func (x *node) Epoch(now mono.Time) uint64 { return uint64(now / mono.Time(10*time.Second)) }
 
-func (x *node) Sent(mono.Time, uint64)   {}
-func (x *node) Room() int                { return x.room }
-func (x *node) Tight(uint16) bool        { return false }
-func (x *node) Silent(zone uint16) bool  { return x.deaf != nil && x.deaf(zone) }
-func (x *node) RTT() time.Duration       { return time.Millisecond }
-func (x *node) Losses() (failed, of int) { return 0, 1 }
+func (x *node) Sent(mono.Time, uint64, uint64) {}
+func (x *node) Room() int                      { return x.room }
+func (x *node) Tight(uint16) bool              { return false }
+func (x *node) Silent(zone uint16) bool        { return x.deaf != nil && x.deaf(zone) }
+func (x *node) RTT() time.Duration             { return time.Millisecond }
+func (x *node) Losses() (failed, of int)       { return 0, 1 }
 
 func (x *node) Take(now mono.Time, p wire.Piece) bool {
 	x.copies++

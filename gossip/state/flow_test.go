@@ -182,3 +182,31 @@ func FuzzReceive(f *testing.F) {
 		}
 	})
 }
+
+// While the budget for a peer's zone is spent nothing of keys is sent there, and neither does the store wake again and again for
+// it, nor is it asked again and again.
+func TestShortOfBudget(t *testing.T) {
+	w := newWorld(t, 2, 1, Config{})
+	a, b := w.nodes[0], w.nodes[1]
+	a.short = true
+	a.set("k", "v", 0)
+	wakes := 0
+	for end := w.now.Add(time.Second); a.store.Deadline() <= end; wakes++ {
+		w.now = max(w.now, a.store.Deadline())
+		a.store.Wake(w.now)
+		a.store.Flush(w.now)
+	}
+	if wakes > 30 {
+		t.Errorf("it woke %d times in a second", wakes)
+	}
+	before := a.packets + b.packets
+	w.run(10 * time.Second) // the other sees that something differs, and asks
+	if sent := a.packets + b.packets - before; sent > 60 {
+		t.Errorf("%d datagrams in ten seconds", sent)
+	}
+	a.short = false
+	w.run(10 * time.Second)
+	if what := w.equal(); what != "" {
+		t.Error(what)
+	}
+}

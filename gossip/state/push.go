@@ -34,8 +34,10 @@ type link struct {
 	wait []pending
 }
 
-// maxBurst is how many datagrams leave at once over one link.
-const maxBurst = 8
+const (
+	maxBurst   = 8                     // datagrams that leave at once over one link
+	shortPause = 50 * time.Millisecond // of a link to a zone for which the budget is spent
+)
 
 // queue puts an owner among those that wait for a peer; if it does already, what it waits with includes this.
 func (s *Store) queue(now mono.Time, peer member.ID, o *owner, p pending) {
@@ -74,8 +76,7 @@ func (s *Store) Flush(now mono.Time) {
 	s.takeEarly(now)
 	for i := range s.links {
 		if l := &s.links[i]; len(l.wait) > 0 && l.due <= now && s.budget.ready(now) {
-			s.flushLink(now, i)
-			l.due = now.Add(s.cfg.Coalesce)
+			l.due = now.Add(s.flushLink(now, i))
 		}
 	}
 	s.sendAsks(now)
@@ -95,7 +96,8 @@ func (s *Store) linksDue() mono.Time {
 	return max(due, s.budget.next)
 }
 
-func (s *Store) flushLink(now mono.Time, i int) {
+// flushLink sends what waits for a link, and returns for how long nothing more may leave.
+func (s *Store) flushLink(now mono.Time, i int) time.Duration {
 	l := &s.links[i]
 	to, ok := s.host.Table().Get(l.peer)
 	if !ok || !to.State.Live() {
@@ -103,16 +105,20 @@ func (s *Store) flushLink(now mono.Time, i int) {
 			s.unqueue(p.owner, i)
 		}
 		l.wait = l.wait[:0]
-		return
+		return s.cfg.Coalesce
 	}
 	for range maxBurst {
-		if len(l.wait) == 0 || !s.budget.ready(now) || s.host.Short(l.peer) {
-			return
+		switch {
+		case len(l.wait) == 0 || !s.budget.ready(now):
+			return s.cfg.Coalesce
+		case s.host.Short(l.peer):
+			return shortPause
 		}
 		s.stats.Pushed++
 		l.wait = s.pack(now, l.wait, i)
 		s.send(now, to, s.buf)
 	}
+	return s.cfg.Coalesce
 }
 
 // pack makes one datagram of what waits for a link, or for nobody's if i is -1, as far as it is for the same end, and

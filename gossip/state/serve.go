@@ -59,12 +59,17 @@ func (s *Store) receiveDigest(now mono.Time, from member.Member, body []byte) bo
 }
 
 // serve sends what s.answer names: the stalest first (Scuttlebutt's scuttle-depth), each owner as much as fits a datagram
-// in turn. What does not fit the answer is named, so that the peer asks for it.
+// in turn. What does not fit the answer is named, so that the peer asks for it; but not while the budget for its zone is spent,
+// or questions and names alone would keep it so.
 func (s *Store) serve(now mono.Time, to member.Member) {
 	wait := s.answer
 	slices.SortStableFunc(wait, func(a, b pending) int { return cmp.Compare(s.gapOf(b), s.gapOf(a)) })
 	for range maxAnswer {
-		if len(wait) == 0 || !s.budget.ready(now) || s.host.Short(to.ID) {
+		if len(wait) == 0 || !s.budget.ready(now) {
+			break
+		}
+		if s.host.Short(to.ID) {
+			wait = wait[:0]
 			break
 		}
 		s.stats.Served++

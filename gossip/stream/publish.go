@@ -35,6 +35,7 @@ func (s *Streams) Append(now mono.Time, topic string, payload []byte) (Published
 		return Published{}, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(payload), MaxPayload)
 	}
 	parts := s.parts(topic, payload)
+	s.ownStream(now) // in a new generation the window is empty
 	if s.openCount > 0 &&
 		(s.open+len(payload)+parts*pieceCost > s.cfg.Window || s.openCount+parts > s.cfg.Pieces/2) {
 		s.blocked = true

@@ -101,9 +101,10 @@ func (s *Streams) drop(st *stream, seq uint64) {
 	}
 }
 
-// retain lets go of the oldest pieces, over the bounds.
+// retain lets go of the oldest pieces, over the bounds. It goes through all at most once: the rest may be pieces of this node's
+// own that have to stay.
 func (s *Streams) retain(now mono.Time) {
-	for {
+	for range len(s.permits.list) - s.permits.head {
 		p, ok := s.permits.first()
 		if !ok {
 			return
@@ -120,6 +121,9 @@ func (s *Streams) retain(now mono.Time) {
 		default:
 			s.evict(now, st)
 		}
+	}
+	if s.held > 0 {
+		s.at(now.Add(s.cfg.Age / sweeps))
 	}
 }
 

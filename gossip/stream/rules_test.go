@@ -692,6 +692,41 @@ func TestUnsentIsNobodysBusiness(t *testing.T) {
 	}
 }
 
+// One message may be larger than all that may be held: until it is on its way nothing of it can be let go.
+func TestUnsentBeyondTheBounds(t *testing.T) {
+	w := newWorld(t, 1, 2, Config{Pieces: 100, Bytes: 100_000})
+	n := w.nodes[0]
+	p, err := n.s.Append(w.now, "t", payload(MaxPayload, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := n.s.Stats(); st.Held != int(p.Last) {
+		t.Errorf("%d of %d pieces are held before they are sent", st.Held, p.Last)
+	}
+	n.s.Sent(w.now, p.Generation, p.Last)
+	w.now = w.now.Add(2 * time.Second)
+	n.s.Wake(w.now)
+	if st := n.s.Stats(); st.Held > 100 || st.Bytes > 100_000 {
+		t.Errorf("%d pieces and %d bytes are held after", st.Held, st.Bytes)
+	}
+}
+
+// A window that is full in one generation is not in the next, in which nobody confirms what the last one published.
+func TestNewGenerationNewWindow(t *testing.T) {
+	w := newWorld(t, 1, 2, Config{Window: 20_000})
+	n := w.nodes[0]
+	for range 20 {
+		n.s.Append(w.now, "t", payload(1000, 1))
+	}
+	if _, err := n.s.Append(w.now, "t", payload(1000, 1)); !errors.Is(err, ErrBackpressure) {
+		t.Fatalf("a window of 20 kB holds more than 20 messages of 1 kB: %v", err)
+	}
+	n.generation = 2
+	if _, err := n.s.Append(w.now, "t", payload(1000, 1)); err != nil {
+		t.Error(err)
+	}
+}
+
 // A zone that lacks something asks the others for it through a few of its members, the more the longer that takes.
 func TestFewAskAbroad(t *testing.T) {
 	w := newWorld(t, 1, 100, Config{})

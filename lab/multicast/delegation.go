@@ -78,11 +78,11 @@ func (d *delegate) Losses() (failed, of int) {
 	return int((1 - (1-p)*(1-p)) * 1e6), 1e6
 }
 
-func (d *delegate) Sent(gossip.Time, uint64) {}
-func (d *delegate) Epoch(gossip.Time) uint64 { return 0 }
-func (d *delegate) Silent(uint16) bool       { return false }
-func (d *delegate) Room() int                { return math.MaxInt }
-func (d *delegate) Tight(uint16) bool        { return false }
+func (d *delegate) Sent(gossip.Time, uint64, uint64) {}
+func (d *delegate) Epoch(gossip.Time) uint64         { return 0 }
+func (d *delegate) Silent(uint16) bool               { return false }
+func (d *delegate) Room() int                        { return math.MaxInt }
+func (d *delegate) Tight(uint16) bool                { return false }
 
 func (d *delegate) Confirmed(gossip.Time, delegating.Progress) {}
 
