@@ -253,7 +253,7 @@ func (n *Node) sendLoan(to detect.Peer, t wire.Type, m wire.Loan) {
 func (n *Node) lender(zone uint16) (lender member.ID) {
 	most := uint64(0)
 	for _, p := range n.ring.Zone(n.zone()) {
-		if rank := topology.Mix(uint64(p.ID) ^ topology.Mix(uint64(zone)+1)); lender == 0 || rank > most {
+		if rank := member.Mix(uint64(p.ID) ^ member.Mix(uint64(zone)+1)); lender == 0 || rank > most {
 			lender, most = p.ID, rank
 		}
 	}

@@ -48,7 +48,7 @@ func TestMemberCost(t *testing.T) {
 	worst, at := 0.0, 0
 	h := Share(record("wren", 1, 0))
 	for n := 1; n <= 30_000; n++ {
-		table.insert(entry{rec: h, id: ID(mix(uint64(n)))})
+		table.insert(entry{rec: h, id: ID(Mix(uint64(n)))})
 		bytes := roundUp(cap(table.entries)*int(unsafe.Sizeof(entry{}))) + roundUp(cap(table.index)*int(unsafe.Sizeof(table.index[0])))
 		if cost := float64(bytes) / float64(n); n >= 1_000 && cost > worst {
 			worst, at = cost, n

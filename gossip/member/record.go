@@ -26,7 +26,7 @@ type ID uint64
 
 // IDOf returns the ID of a name. It is never 0, which stands for "nobody".
 func IDOf(name string) ID {
-	h := mix(hashString(fnvOffset, name))
+	h := Mix(hashString(fnvOffset, name))
 	if h == 0 {
 		h = 1
 	}
@@ -104,7 +104,7 @@ func (r *Record) Check() uint32 {
 	if r.Outside.IsValid() {
 		h = hashAddr(h, r.Outside)
 	}
-	return uint32(mix(h))
+	return uint32(Mix(h))
 }
 
 // Instance is 32 bits that tell one life of a member from another: packets carry the one they are meant for, so that
@@ -113,7 +113,7 @@ func (r *Record) Check() uint32 {
 //
 // It is made of the generation's low 32 bits, which a datagram's header carries.
 func Instance(id ID, generation uint32) uint32 {
-	h := uint32(mix(uint64(id) ^ mix(uint64(generation))))
+	h := uint32(Mix(uint64(id) ^ Mix(uint64(generation))))
 	if h == 0 {
 		h = 1
 	}
@@ -152,7 +152,8 @@ func hashUint(h, v uint64) uint64 {
 	return h
 }
 
-func mix(h uint64) uint64 {
+// Mix is the finalizer of MurmurHash3, which spreads what is hashed over all bits (docs/protocol.md, Hashes).
+func Mix(h uint64) uint64 {
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd
 	h ^= h >> 33

@@ -79,7 +79,7 @@ type entry struct {
 // item hashes what two nodes must agree on about a live member: which life, which incarnation, which record. It leaves
 // out suspicion, which is local and passing; the check covers name and generation.
 func item(id ID, inc, check uint32) uint64 {
-	return mix(uint64(id) + mix(uint64(inc)<<32|uint64(check)))
+	return Mix(uint64(id) + Mix(uint64(inc)<<32|uint64(check)))
 }
 
 // Table holds what one node knows of every member, itself included. The live ones stand in front, so that a random

@@ -60,7 +60,7 @@ func (m *model) fingerprint() (h uint64) {
 	for _, f := range m.facts {
 		if f.State == Alive || f.State == Suspect {
 			r := f.Record.Value()
-			h ^= mix(uint64(IDOf(r.Name)) + mix(uint64(f.Incarnation)<<32+uint64(r.Check())))
+			h ^= Mix(uint64(IDOf(r.Name)) + Mix(uint64(f.Incarnation)<<32+uint64(r.Check())))
 		}
 	}
 	return h
@@ -249,7 +249,7 @@ func TestTableIsBounded(t *testing.T) {
 	var table Table
 	h := Share(record("wren", 1, 0))
 	for i := range MaxMembers {
-		table.insert(entry{rec: h, id: ID(mix(uint64(i) + 1)), state: Failed})
+		table.insert(entry{rec: h, id: ID(Mix(uint64(i) + 1)), state: Failed})
 	}
 	if _, _, changed, err := table.Merge(1, Fact{Record: Share(record("robin", 1, 0))}); changed || err == nil {
 		t.Fatalf("changed %t, %v: over the bound", changed, err)

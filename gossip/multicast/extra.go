@@ -29,7 +29,7 @@ func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 	class := max(b.Loss, r.class())
 	n := policies[class].extras
 	busy := r.busy()
-	h := topology.Mix(uint64(b.Origin) ^ b.First)
+	h := member.Mix(uint64(b.Origin) ^ b.First)
 	switch {
 	case len(places) < 3:
 		return
@@ -47,7 +47,7 @@ func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 	}
 	me := topology.After(places, r.self().Key)
 	for k := range uint64(n) {
-		off := 1 + topology.Mix(h+k)%uint64(len(places)-1)
+		off := 1 + member.Mix(h+k)%uint64(len(places)-1)
 		p := places[(me+int(off))%len(places)]
 		if p.ID != b.Origin && p.ID != r.host.Self() && !r.silent(now, p.ID) {
 			r.beside(now, b, p.ID, class)

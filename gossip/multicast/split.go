@@ -131,9 +131,9 @@ func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 	if lo == hi {
 		return false
 	}
-	h := topology.Mix(l.span.Prefix + uint64(l.span.Bits))
+	h := member.Mix(l.span.Prefix + uint64(l.span.Bits))
 	if j.small && r.busy() {
-		h = topology.Mix(h ^ r.host.Epoch(now))
+		h = member.Mix(h ^ r.host.Epoch(now))
 	} else {
 		h = hashOf(&j.Branch, l.span)
 	}
@@ -157,7 +157,7 @@ func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 
 // hashOf is what chooses among the members of a span for a parcel, the same at all nodes.
 func hashOf(b *wire.Branch, s wire.Span) uint64 {
-	return topology.Mix(topology.Mix(s.Prefix+uint64(s.Bits)) ^ uint64(b.Origin) ^ b.First)
+	return member.Mix(member.Mix(s.Prefix+uint64(s.Bits)) ^ uint64(b.Origin) ^ b.First)
 }
 
 // send sends a leg's Carry or Offer and sets its clock.

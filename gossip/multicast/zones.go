@@ -2,6 +2,7 @@ package multicast
 
 import (
 	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
@@ -113,7 +114,7 @@ func (r *Relay) across(now mono.Time, b *wire.Branch, s wire.Span, which uint64)
 	}
 	h := hashOf(b, s)
 	for k := range min(n, 8) {
-		at := (topology.Mix(h+which) + k) % n
+		at := (member.Mix(h+which) + k) % n
 		p := places[lo+int(at)]
 		if at != h%n && p.ID != b.Origin && !r.silent(now, p.ID) {
 			r.beside(now, b, p.ID, r.paths.farClass())

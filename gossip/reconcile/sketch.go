@@ -39,15 +39,15 @@ const (
 // salt makes items. It is a view's salt, spread to 64 bits.
 type salt uint64
 
-func newSalt(s uint32) salt { return salt(mix(uint64(s) + 0x9e3779b97f4a7c15)) }
+func newSalt(s uint32) salt { return salt(member.Mix(uint64(s) + 0x9e3779b97f4a7c15)) }
 
-func (s salt) tag(id member.ID) uint32 { return uint32(mix(uint64(id)^uint64(s)) >> 32) }
+func (s salt) tag(id member.ID) uint32 { return uint32(member.Mix(uint64(id)^uint64(s)) >> 32) }
 
 func (s salt) item(tag uint32, m *member.Member) uint64 {
 	v := uint64(tag)<<tagShift |
 		uint64(m.Incarnation)&(1<<orderBits-1)<<(versionBits+checkBits) |
-		mix(m.Item()^uint64(s))>>(64-versionBits)<<checkBits
-	return v | mix(v)&(1<<checkBits-1)
+		member.Mix(m.Item()^uint64(s))>>(64-versionBits)<<checkBits
+	return v | member.Mix(v)&(1<<checkBits-1)
 }
 
 // ahead compares the order bits of an incarnation with an item's: above 0 it is ahead, below behind, as of the nearer
@@ -57,25 +57,15 @@ func ahead(incarnation uint32, item uint64) int {
 	return int(int32(d<<(32-orderBits)) >> (32 - orderBits))
 }
 
-// mix is the finalizer of MurmurHash3.
-func mix(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	h ^= h >> 33
-	return h
-}
-
 // Seal makes an item of the upper 50 bits of a number, for sketches of something else than members.
 func Seal(v uint64) uint64 {
 	v &^= 1<<checkBits - 1
-	return v | mix(v)&(1<<checkBits-1)
+	return v | member.Mix(v)&(1<<checkBits-1)
 }
 
 // places returns the four cells of an item, and whether its check is right.
 func places(item uint64, cells int) (at [4]int, whole bool) {
-	h := mix(item &^ (1<<checkBits - 1))
+	h := member.Mix(item &^ (1<<checkBits - 1))
 	whole = (h^item)&(1<<checkBits-1) == 0
 	h >>= checkBits
 	quarter := cells / 4
@@ -147,7 +137,7 @@ func dropPairs(s []uint64) []uint64 {
 type estimate [wire.EstimateWords]uint32
 
 func (e *estimate) toggle(item uint64) {
-	h := mix(item + 1)
+	h := member.Mix(item + 1)
 	e[min(bits.TrailingZeros64(h), len(e)-1)] ^= 1 << (h >> 59)
 }
 

@@ -12,7 +12,7 @@ import (
 
 func randomItem(rng *rand.Rand) uint64 {
 	v := rng.Uint64() &^ (1<<checkBits - 1)
-	return v | mix(v)&(1<<checkBits-1)
+	return v | member.Mix(v)&(1<<checkBits-1)
 }
 
 // Two sets, a sketch of each: what differs comes out exactly, or the answer is no.

@@ -53,7 +53,9 @@ type lapse struct {
 }
 
 // hash is the owner's part of the fingerprint.
-func (o *owner) hash() uint64 { return mix(uint64(o.id) + mix(uint64(o.instance)<<32^o.version)) }
+func (o *owner) hash() uint64 {
+	return member.Mix(uint64(o.id) + member.Mix(uint64(o.instance)<<32^o.version))
+}
 
 // knows says whether what was deleted up to a floor is gone here too.
 func (o *owner) knows(floor uint64) bool { return o.version >= floor || o.floor >= floor }

@@ -93,13 +93,13 @@ func inRange(id member.ID, g wire.Range) bool { return uint64(id)>>(64-g.Bits) =
 // salt makes tags and items.
 type salt uint64
 
-func newSalt(v uint32) salt { return salt(mix(uint64(v) + 0x9e3779b97f4a7c15)) }
+func newSalt(v uint32) salt { return salt(member.Mix(uint64(v) + 0x9e3779b97f4a7c15)) }
 
-func (t salt) tag(id member.ID) uint32 { return uint32(mix(uint64(id)^uint64(t)) >> 32) }
+func (t salt) tag(id member.ID) uint32 { return uint32(member.Mix(uint64(id)^uint64(t)) >> 32) }
 
 // item is a tag and a hash of how far the owner is held.
 func (t salt) item(o *owner) uint64 {
-	return reconcile.Seal(uint64(t.tag(o.id))<<32 | mix(o.hash()^uint64(t))>>32)
+	return reconcile.Seal(uint64(t.tag(o.id))<<32 | member.Mix(o.hash()^uint64(t))>>32)
 }
 
 // sketch adds all owners of a range to some cells, and returns how many there are.

@@ -357,16 +357,6 @@ func (s *Store) anybody() (member.Member, bool) {
 	return member.Member{}, false
 }
 
-// mix is the finalizer of MurmurHash3.
-func mix(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	h ^= h >> 33
-	return h
-}
-
 // CheckKey says whether a key may be used.
 func CheckKey(key string) error {
 	if key == "" || len(key) > MaxKey {

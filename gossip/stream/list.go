@@ -70,17 +70,7 @@ func (st *stream) item() uint64 {
 	if st.held == 0 || top < st.low {
 		return 0
 	}
-	return mix(uint64(st.origin) + mix(st.generation+mix(top)))
-}
-
-// mix is the finalizer of MurmurHash3, as in docs/protocol.md.
-func mix(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	h ^= h >> 33
-	return h
+	return member.Mix(uint64(st.origin) + member.Mix(st.generation+member.Mix(top)))
 }
 
 func (s *Streams) search(origin member.ID, generation uint64) (int, bool) {

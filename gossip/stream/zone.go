@@ -27,7 +27,7 @@ func (s *Streams) abroad(now mono.Time, st *stream, seq uint64) bool {
 	if askers<<step >= near {
 		return true
 	}
-	h := mix(uint64(s.host.Self()) + mix(st.generation+mix(uint64(st.origin)+mix(seq>>stretchBits))))
+	h := member.Mix(uint64(s.host.Self()) + member.Mix(st.generation+member.Mix(uint64(st.origin)+member.Mix(seq>>stretchBits))))
 	return h%near < askers<<step
 }
 

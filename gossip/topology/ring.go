@@ -35,16 +35,6 @@ func ZoneKey(top string) uint16 {
 	return uint16(member.IDOf(top))
 }
 
-// Mix is the finalizer of MurmurHash3, which spreads what is hashed over all bits.
-func Mix(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	h ^= h >> 33
-	return h
-}
-
 func comparePlaces(a, b Place) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID)) }
 
 // Ring holds the places of all live members of a table in order: made when it is first needed, and kept up from then on.
