@@ -75,10 +75,13 @@ func (h streamHost) Near() []topology.Place {
 
 func (h streamHost) Room() int { return h.n.cfg.MTU - wire.HeaderSize }
 
-// SendStream does not send the pieces that somebody asked for while the budget for its zone is spent: it asks again.
+// SendStream does not send the pieces that somebody asked for while the budget for its zone is spent, since it asks again; nor does
+// it ask there, or the questions alone would take the budget.
 func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
-	if len(messages) > 0 && wire.Type(messages[0]) == wire.TypeSupply && h.n.shortTo(to.ID) {
-		return
+	if len(messages) > 0 {
+		if t := wire.Type(messages[0]); (t == wire.TypeSupply || t == wire.TypePull) && h.n.shortTo(to.ID) {
+			return
+		}
 	}
 	h.n.sendMessages(detect.PeerOf(&to), messages)
 }

@@ -91,6 +91,9 @@ func (c *messages) judge(l *ledger, k messageKey, d *delivery) string {
 	if !d.sure || l.troubles > 0 {
 		return ""
 	}
+	if p := &l.peers[k.origin]; c.rate > 0 && (!p.up || p.gen != k.gen) { // what still waited is gone with it
+		return ""
+	}
 	missed, first := 0, 0
 	for i := range l.peers {
 		joined := l.peers[i].healthy.Add(c.bound) < d.at // and had the time to be known everywhere

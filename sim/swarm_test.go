@@ -115,3 +115,14 @@ func TestLastOfAZoneLeaves(t *testing.T) {
 		t.Error(v)
 	}
 }
+
+// After a cut two zones catch up over a budget. Who asked for pieces took it all, and answers and keys had none.
+func TestCatchUpWithinABudget(t *testing.T) {
+	r, err := Run(Draw(209))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range r.Violations {
+		t.Error(v)
+	}
+}

@@ -121,6 +121,7 @@ type Repair struct {
 
 	next   mono.Time // no view is started before
 	follow mono.Time // a view is due then, with anybody
+	wait   wait
 	pauses [maxPauses]pause
 	budget budget
 	pull   *pull // nil when none is under way
@@ -133,6 +134,7 @@ func New(host Host, cfg Config) *Repair {
 		host:   host,
 		cfg:    cfg,
 		follow: mono.Never,
+		wait:   wait{due: mono.Never},
 		budget: budget{interval: time.Second / time.Duration(cfg.Serve), burst: cfg.Burst},
 	}
 }
@@ -209,14 +211,16 @@ func (r *Repair) Fingerprint(now mono.Time, from member.Member, fp wire.Fingerpr
 		return
 	}
 	r.pauseOver(now, x, from.ID)
-	r.start(now, from, r.lag(fp.Live))
+	d := r.lag(fp.Live)
+	r.start(now, from, d)
+	r.wait = wait{peer: from.ID, hash: fp.Hash, differ: d, due: now.Add(r.cfg.Interval), tries: retries}
 }
 
 // agreed notes that a peer, which knows of so many live members, sees what this node sees.
 func (r *Repair) agreed(live uint32) {
 	r.stats.Matched++
 	r.streak = 0
-	r.follow = mono.Never
+	r.follow, r.wait.due = mono.Never, mono.Never
 	if r.pull != nil && live >= r.pull.live {
 		r.pull = nil
 	}
@@ -289,7 +293,7 @@ func (r *Repair) Deadline() mono.Time {
 	if r.pull != nil {
 		return r.pull.deadline()
 	}
-	return r.follow
+	return min(r.follow, r.wait.due)
 }
 
 // Wake is called when now >= Deadline().
@@ -298,6 +302,7 @@ func (r *Repair) Wake(now mono.Time) {
 		r.pullWake(now)
 		return
 	}
+	r.retry(now)
 	if now < r.follow {
 		return
 	}
@@ -311,6 +316,7 @@ func (r *Repair) Wake(now mono.Time) {
 func (r *Repair) Stalled(gap time.Duration) {
 	r.changed = r.changed.Add(gap)
 	r.follow = r.follow.Add(gap)
+	r.wait.due = r.wait.due.Add(gap)
 	if r.pull != nil {
 		r.pull.stalled(gap)
 	}
@@ -335,6 +341,9 @@ func (r *Repair) anybody() (member.Member, bool) {
 func (r *Repair) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) {
 	if t == wire.TypePush || t == wire.TypeWant {
 		r.answered(from.ID)
+	}
+	if from.ID == r.wait.peer {
+		r.wait.due = mono.Never
 	}
 	ok := true
 	switch t {

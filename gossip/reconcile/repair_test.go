@@ -169,6 +169,23 @@ func TestRestraint(t *testing.T) {
 	}
 }
 
+// What is lost of an exchange does not wait for the next fingerprint, and a peer that never answers is asked three times.
+func TestLostAnswer(t *testing.T) {
+	for _, lost := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond, time.Hour} {
+		w := newWorld(1)
+		a, b := pair(w, 100)
+		b.apply(fact(name(3), 1, 4, member.Alive))
+		w.settle()
+		until := w.now.Add(lost)
+		b.fingerprint(a.self, false)
+		w.blocked = func(from, _ member.ID) bool { return from == b.self && w.now < until }
+		w.run(time.Minute, func() bool { return false })
+		if s := a.repair.Stats(); w.agreed() != (lost < time.Hour) || s.Started > 3 {
+			t.Errorf("answers are lost for %s: equal %v, %+v", lost, w.agreed(), s)
+		}
+	}
+}
+
 // A lively cluster, two changes a second, of which each reaches the peer late, up to 400 ms: seldom a view.
 func TestDamping(t *testing.T) {
 	w := newWorld(1)
