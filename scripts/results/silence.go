@@ -60,7 +60,7 @@ func silenceCrash(l *lab, cut string) {
 		{"zone z0, z1 is cut off", cut + crashes, 2.5},
 		{"zone z0, nothing is cut", crashes, 0},
 	} {
-		args := checked(x.args+"--duration 90s", l.seeds(8))
+		args := checked(x.args+"--duration 90s", l.seeds(32))
 		o := l.sim(args)
 		known := o.Summary["crash_known50_seconds"]
 		after, aim, reached := "-", "-", "-"

@@ -24,7 +24,7 @@ func zones(l *lab) {
 // zonesKeys is what keys cost between zones.
 func zonesKeys(l *lab) {
 	l.head("Each of 3 × 100 nodes writes a key of 200 B a second", "At all, p50 / p99", "Bytes a second that a zone sends to others", "Equal in the end", "Command")
-	const args = "--nodes 300 " + three + " --at 5s=set:all,keys=16,bytes=200,every=1s,times=20 --duration 25s"
+	const args = "--nodes 300 " + three + " --at 5s=set:all,keys=16,bytes=200,every=1s,times=20 --duration 35s"
 	for _, x := range []struct{ what, more string }{
 		{"", ""}, {"5 % lost between zones", " --loss-between 5%"}, {"without zones", " --unzoned"},
 	} {
