@@ -105,17 +105,6 @@ func TestOptionsSurviveJSON(t *testing.T) {
 	}
 }
 
-// A zone leaves at once while it takes in a message: the last of it to go has nobody left to tell.
-func TestLastOfAZoneLeaves(t *testing.T) {
-	r, err := Run(Draw(21935))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range r.Violations {
-		t.Error(v)
-	}
-}
-
 // After a cut two zones catch up over a budget. Who asked for pieces took it all, and answers and keys had none.
 func TestCatchUpWithinABudget(t *testing.T) {
 	r, err := Run(Draw(209))

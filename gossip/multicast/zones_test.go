@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -188,5 +189,24 @@ func TestSilentZone(t *testing.T) {
 		if s := w.spreadOf(origin, seq); s.missing > 0 {
 			t.Errorf("%d are without it a second after the zone is heard again", s.missing)
 		}
+	}
+}
+
+// The last of a zone to leave may still wait for the tree to bring a parcel. It has nobody left to tell of it.
+func TestLastOfAZoneLeaves(t *testing.T) {
+	crossing := 0
+	w := zoned(t, 9, 5, &crossing)
+	x := w.nodes[2] // of z2, as n5 and n8
+	x.orphan(w.now, &wire.Branch{Origin: w.nodes[0].id, Generation: 1, First: 1, Count: 1})
+	for _, i := range []int{5, 8, 2} {
+		before, _ := x.table.Get(w.nodes[i].id)
+		x.table.Merge(w.now, member.Fact{Record: before.Handle, Incarnation: before.Incarnation, State: member.Left})
+		after, _ := x.table.Get(w.nodes[i].id)
+		x.ring.Changed(before, after)
+		x.Changed(w.now, before, after)
+	}
+	x.Wake(w.now.Add(time.Minute))
+	if n := x.Stats().Orphans; n != 1 {
+		t.Errorf("%d parcels were given up waiting for", n)
 	}
 }
