@@ -17,12 +17,12 @@ import (
 )
 
 // FuzzReceive gives a running node datagrams, made up and real ones that were changed, at any times. The seed says which
-// failure detector it has; the script is a row of steps, see fuzzed.step.
+// failure detector it has, and whether there are two zones with a budget between them; the script is a row of steps, see fuzzed.step.
 func FuzzReceive(f *testing.F) {
 	real := len(realDatagrams())
 	f.Add(uint64(1), []byte{})
 	for i := range real { // each as it is, then a while to act on it
-		f.Add(uint64(i), []byte{stepReal, byte(i), byte(i >> 8), 0, 0, stepWake, 25, stepWake, 30, stepWake, 33})
+		f.Add(uint64(i%8), []byte{stepReal, byte(i), byte(i >> 8), 0, 0, stepWake, 25, stepWake, 30, stepWake, 33})
 	}
 	for i := range 8 { // many in a row, each changed in one place
 		var script []byte
@@ -33,6 +33,9 @@ func FuzzReceive(f *testing.F) {
 	}
 	f.Add(uint64(2), append([]byte{stepRaw, 40}, forge("n1", 1, []byte{6, 0, 1, 0}, make([]byte, 20))...))
 	f.Add(uint64(3), []byte{stepCommand, 0, stepWake, 30, stepCommand, 1, stepWake, 20, stepCommand, 2, stepWake, 35, stepCommand, 3, stepWake, 40})
+	for which := range byte(7) { // in two zones, something that the user wants and then the answers
+		f.Add(uint64(5), []byte{stepCommand, which, stepWake, 30, stepCommand, 4, stepReal, 9, 0, 0, 0, stepWake, 33})
+	}
 	f.Fuzz(func(t *testing.T, seed uint64, script []byte) {
 		z := newFuzzed(t, seed)
 		for steps := 0; len(script) > 0 && steps < 400; steps++ {
@@ -72,8 +75,8 @@ func newFuzzed(t *testing.T, seed uint64) *fuzzed {
 
 // newNode makes a node that knows n0 to n4.
 func (z *fuzzed) newNode(name string, i int, seed uint64) *Node {
-	cfg := &Config{Detector: detectors[seed%uint64(len(detectors))]}
-	n, err := New(cfg, Self{Name: name, Generation: 1, Addr: addrOf(i)}, rand.NewPCG(seed, uint64(i)))
+	cfg, zone := fuzzedConfig(seed)
+	n, err := New(cfg, Self{Name: name, Generation: 1, Addr: addrOf(i), Zone: zone(i)}, rand.NewPCG(seed, uint64(i)))
 	if err != nil {
 		z.t.Fatal(err)
 	}
@@ -81,24 +84,39 @@ func (z *fuzzed) newNode(name string, i int, seed uint64) *Node {
 	for j := range 5 {
 		if j != i {
 			other := fmt.Sprintf("n%d", j)
-			n.Receive(z.now, addrOf(j), forge(other, 1, wire.AppendRecord(nil, recordOf(other, 1, addrOf(j)), &wire.Claim{})), &z.out)
+			r := recordOf(other, 1, addrOf(j))
+			r.Zone = zone(j)
+			n.Receive(z.now, addrOf(j), forge(other, 1, wire.AppendRecord(nil, r, &wire.Claim{})), &z.out)
 		}
 	}
 	z.out.Reset()
 	return n
 }
 
-// realDatagrams are those that eventful clusters, one with each failure detector, sent to n0.
+// fuzzedConfig is what a seed stands for: a failure detector, and from the number of those on two zones with a small budget.
+func fuzzedConfig(seed uint64) (cfg *Config, zone func(i int) string) {
+	n := uint64(len(detectors))
+	cfg = &Config{Detector: detectors[seed%n]}
+	if seed/n%2 == 0 {
+		return cfg, func(int) string { return "" }
+	}
+	cfg.ZoneBudget = MinPairBudget
+	return cfg, func(i int) string { return []string{"a", "b/r1"}[i/3%2] }
+}
+
+// realDatagrams are those that eventful clusters, two with each failure detector, sent to n0.
 var realDatagrams = sync.OnceValue(func() (all [][]byte) {
-	for _, d := range detectors {
-		all = append(all, eventful(&Config{Detector: d})...)
+	for seed := range 2 * uint64(len(detectors)) {
+		cfg, zone := fuzzedConfig(seed)
+		all = append(all, eventful(cfg, zone)...)
 	}
 	return all
 })
 
 // eventful runs a cluster to which much happens.
-func eventful(cfg *Config) (all [][]byte) {
+func eventful(cfg *Config, zone func(i int) string) (all [][]byte) {
 	w := newWorld(&quietTB{})
+	w.zone = zone
 	w.loss = 0.2
 	seen := map[string]int{}
 	w.onSend = func(_ *peer, to netip.AddrPort, data []byte) {
@@ -123,6 +141,9 @@ func eventful(cfg *Config) (all [][]byte) {
 	}
 	w.run(20 * time.Second)
 	w.do(w.nodes[2], Publish{Topic: "t", Payload: []byte("hello")})
+	w.do(w.nodes[3], Set{Key: "k", Value: []byte("v")})
+	w.do(w.nodes[1], Locate{member.IDOf("n0")})
+	w.do(w.nodes[0], Publish{Topic: "t", Payload: make([]byte, 40_000)})
 	w.nodes[4].down = true
 	w.run(20 * time.Second)
 	w.start("n0", 9, 7, cfg, 1)
@@ -206,6 +227,9 @@ func (z *fuzzed) command(which byte) {
 		SetTags{mustTags(z.t, map[string]string{"k": fmt.Sprint(which)})},
 		Join{Seeds: []netip.AddrPort{addrOf(2), addrOf(int(which))}},
 		Leave{},
+		Publish{Topic: "t", Payload: make([]byte, 3000)},
+		Set{Key: fmt.Sprint(which % 16), Value: make([]byte, 200)},
+		Locate{member.IDOf(fmt.Sprintf("n%d", which%8))},
 	}
 	err := z.n.Do(z.now, cmds[int(which)%len(cmds)], &z.out)
 	if (err != nil) != z.n.Stopped() {
@@ -233,6 +257,14 @@ func (z *fuzzed) sent(most int) {
 	z.out.Reset()
 }
 
+// wishes is how many wait for loans.
+func (n *Node) wishes() (all int) {
+	for i := range n.pairs {
+		all += len(n.pairs[i].queue)
+	}
+	return all
+}
+
 // check looks for what must hold at any time.
 func (z *fuzzed) check() {
 	n := z.n
@@ -244,6 +276,8 @@ func (z *fuzzed) check() {
 		"too many pieces are held":                n.streams.Stats().Held > 16384,
 		"too many streams":                        n.streams.Stats().Streams > stream.MaxStreams,
 		"too many records are wanted":             len(n.wanted) > wire.MaxRequest,
+		"too many locations are asked for":        len(n.locator.lookups) > maxLookups,
+		"too many wait for loans":                 n.wishes() > 5+z.in/24,
 		"too many seeds":                          len(n.entry.seeds) > maxSeeds,
 		"too many claims":                         len(n.entry.claims) > maxClaims,
 		"the node is not what it holds of itself": !n.stopped && n.Self().Handle != n.self,

@@ -72,6 +72,7 @@ type world struct {
 	onSend  func(from *peer, to netip.AddrPort, data []byte)
 	onEvent func(p *peer, e Event)
 	onStep  func(p *peer, out *Outbox)
+	zone    func(i int) string // of the node at the i-th address; nil: none
 }
 
 func newWorld(t testing.TB) *world {
@@ -85,7 +86,11 @@ func addrOf(i int) netip.AddrPort {
 // start adds a node at the i-th address, which dials the seeds.
 func (w *world) start(name string, i int, generation uint64, cfg *Config, seeds ...int) *peer {
 	w.t.Helper()
-	n, err := New(cfg, Self{Name: name, Generation: generation, Addr: addrOf(i)}, rand.NewPCG(uint64(len(w.nodes)), 7))
+	self := Self{Name: name, Generation: generation, Addr: addrOf(i)}
+	if w.zone != nil {
+		self.Zone = w.zone(i)
+	}
+	n, err := New(cfg, self, rand.NewPCG(uint64(len(w.nodes)), 7))
 	if err != nil {
 		w.t.Fatal(err)
 	}
