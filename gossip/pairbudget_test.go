@@ -76,7 +76,7 @@ func TestPairBudgetHolds(t *testing.T) {
 		publishers := c.publishers
 		t.Run(fmt.Sprintf("%d of %d bytes", publishers, c.size), func(t *testing.T) {
 			w, zone := budgeted(t, 10, Config{ZoneBudget: rate})
-			most, mean := pump(w, zone, w.nodes[:publishers], c.size, 10)
+			most, mean := pump(w, zone, w.nodes[:publishers], c.size, 6)
 			t.Logf("a second: %d bytes at most, %d in the mean", most, mean)
 			if most > rate*12/10 || mean > rate*105/100 {
 				t.Errorf("of %d bytes a second a zone sent %d at most, %d in the mean", rate, most, mean)
