@@ -95,14 +95,12 @@ func (h keysHost) Reset(_ Time, owner member.ID) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: KeysReset, Key: KeyEvent{Owner: owner, OwnerName: h.n.nameOf(owner)}})
 }
 
-func (h keysHost) Short(to member.ID) bool { return h.n.shortTo(to) }
-
 func (h keysHost) Ring() *topology.Ring { return h.n.ring }
 
 // SendState sends nothing while the budget for the peer's zone is spent. Writes wait before; views, questions and answers are sent
 // again, and would take all of the budget that writes wait for.
 func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
-	if h.n.shortTo(to.ID) {
+	if h.n.shortTo(to.ID, len(messages)) {
 		return 0
 	}
 	start := h.n.open(to.Instance())

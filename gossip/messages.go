@@ -62,10 +62,16 @@ func (n *Node) sendMessages(to detect.Peer, messages []byte) {
 // streamHost is the node as its streams see it.
 type streamHost struct{ n *Node }
 
-func (h streamHost) Self() member.ID      { return h.n.id }
-func (h streamHost) Generation() uint64   { return h.n.self.Value().Generation }
-func (h streamHost) Table() *member.Table { return &h.n.table }
-func (h streamHost) Rand() *rand.Rand     { return h.n.rng }
+func (h streamHost) Self() member.ID         { return h.n.id }
+func (h streamHost) Generation() uint64      { return h.n.self.Value().Generation }
+func (h streamHost) Table() *member.Table    { return &h.n.table }
+func (h streamHost) Rand() *rand.Rand        { return h.n.rng }
+func (h streamHost) Short(to member.ID) bool { return h.n.shortTo(to, h.n.cfg.MTU) }
+
+func (h streamHost) Tight() bool {
+	return slices.ContainsFunc(h.n.pairs, func(p pairBudget) bool { return p.tight > h.n.now })
+}
+
 func (h streamHost) Near() []topology.Place {
 	if !h.n.ring.Mixed() {
 		return nil
@@ -79,7 +85,7 @@ func (h streamHost) Room() int { return h.n.cfg.MTU - wire.HeaderSize }
 // it ask there, or the questions alone would take the budget.
 func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 	if len(messages) > 0 {
-		if t := wire.Type(messages[0]); (t == wire.TypeSupply || t == wire.TypePull) && h.n.shortTo(to.ID) {
+		if t := wire.Type(messages[0]); (t == wire.TypeSupply || t == wire.TypePull) && h.n.shortTo(to.ID, len(messages)) {
 			return
 		}
 	}

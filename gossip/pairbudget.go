@@ -32,12 +32,13 @@ type PairBudget struct {
 const MinPairBudget, MaxPairBudget = 16 << 10, 1 << 30
 
 const (
-	shareAlike = 4           // a budget's part by this that all share alike
-	loanSpan   = 16          // of a second's: what is lent at once beyond what is owed already
-	maxLoan    = 256 << 10   // bytes at once
-	loanLife   = time.Second // after which what is left of a loan is void
-	askAgain   = time.Second // for a loan that does not come
-	tightFor   = time.Second // after a budget was spent no copies are made for safety
+	shareAlike = 4               // a budget's part by this that all share alike
+	loanSpan   = 16              // of a second's: what is lent at once beyond what is owed already
+	maxLoan    = 256 << 10       // bytes at once
+	loanLife   = time.Second     // after which what is left of a loan is void
+	longLife   = 5 * time.Second // the same while something waits that is asked for, or shown, again: that may take seconds
+	askAgain   = time.Second     // for a loan that does not come
+	tightFor   = time.Second     // after a budget was spent no copies are made for safety
 )
 
 // pairBudget is this node's part in what its zone may send to another.
@@ -139,13 +140,13 @@ func (n *Node) spend(zone uint16, bytes int) {
 	p.own.take(bytes - loan)
 }
 
-// short says whether what can wait has to, before it is sent to a zone, so that some bytes are left. It asks for a loan then.
-func (n *Node) short(p *pairBudget, left int) bool {
-	if n.solvent(p, left) {
+// short says whether what can wait, so many bytes, has to, before it is sent to a zone. It asks for a loan then.
+func (n *Node) short(p *pairBudget, bytes int) bool {
+	if n.solvent(p, bytes) {
 		return false
 	}
 	n.borrow(p)
-	if n.solvent(p, left) { // it lent to itself
+	if n.solvent(p, bytes) { // it lent to itself
 		return false
 	}
 	n.stats.PairWaits++
@@ -153,10 +154,10 @@ func (n *Node) short(p *pairBudget, left int) bool {
 	return true
 }
 
-// solvent says whether a datagram can be paid for, so that some bytes are left. What the share saves up is a second's: in a large
-// zone it is enough for what is always sent, and who wants more borrows. What is owed is no more than a second's part of all, or
+// solvent says whether so many bytes can be paid for. What the share saves up is a second's: in a large zone it is enough for what
+// is always sent, and who wants more borrows. What is owed is no more than a second's part of all, or
 // a datagram: nobody used the rest when it was spent, and who was quiet for hours does not pay for that when it publishes.
-func (n *Node) solvent(p *pairBudget, left int) bool {
+func (n *Node) solvent(p *pairBudget, bytes int) bool {
 	part := max(p.rate/max(len(n.ring.Zone(n.zone())), 1), 1)
 	p.own.rate = max(part/shareAlike, 1)
 	p.own.burst = p.own.rate
@@ -165,13 +166,13 @@ func (n *Node) solvent(p *pairBudget, left int) bool {
 	if p.until < n.now {
 		p.lent = 0
 	}
-	return p.own.tokens+p.lent >= n.cfg.MTU+left
+	return p.own.tokens+p.lent >= bytes
 }
 
 // tight says whether a budget is spent, or was of late.
 func (n *Node) tight(zone uint16) bool {
 	p := n.pair(zone)
-	return p != nil && (p.tight > n.now || !n.solvent(p, 0))
+	return p != nil && (p.tight > n.now || !n.solvent(p, n.cfg.MTU))
 }
 
 // roomEverywhere returns how many bytes a message to all may take now, 0 if it has to wait.
@@ -185,14 +186,15 @@ func (n *Node) roomEverywhere() int {
 		if p == nil {
 			continue
 		}
-		if left := n.left(p); n.short(p, left) {
+		if left := n.left(p); n.short(p, n.cfg.MTU+left) {
 			room = 0
 		} else {
 			room = min(room, p.own.tokens+p.lent-left)
 		}
 	}
 	for i := range n.pairs { // who waits for one loan keeps the others
-		n.pairs[i].until = n.now.Add(loanLife)
+		p := &n.pairs[i]
+		p.until = max(p.until, n.now.Add(loanLife))
 	}
 	return room
 }
@@ -206,8 +208,8 @@ func (n *Node) left(p *pairBudget) int {
 	return 0
 }
 
-// shortTo says whether what can wait, and is no message, has to, before it is sent to a member.
-func (n *Node) shortTo(id member.ID) bool {
+// shortTo says whether what can wait, so many bytes without headers, and is no message, has to, before it is sent to a member.
+func (n *Node) shortTo(id member.ID, bytes int) bool {
 	m, ok := n.table.Get(id)
 	if n.unmetered || !ok {
 		return false
@@ -216,7 +218,7 @@ func (n *Node) shortTo(id member.ID) bool {
 	if p == nil {
 		return false
 	}
-	if n.short(p, 0) {
+	if n.short(p, min(bytes+wire.HeaderSize+ipOverhead, n.cfg.MTU)) {
 		p.wait = n.now.Add(tightFor)
 		return true
 	}
@@ -314,6 +316,9 @@ func (n *Node) repay(p *pairBudget, sum int) {
 	}
 	p.lent = min(p.lent+sum-owed, maxLoan)
 	p.until, p.again = n.now.Add(loanLife), n.now
+	if p.wait > n.now {
+		p.until = n.now.Add(longLife)
+	}
 	n.relay.Resume(n.now)
 }
 

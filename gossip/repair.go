@@ -65,7 +65,7 @@ func (h repairHost) Room() int            { return h.n.cfg.MTU - wire.HeaderSize
 
 // SendRepair does not send views and records while the budget for the peer's zone is spent: they are shown again.
 func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
-	if h.n.shortTo(to.ID) {
+	if h.n.shortTo(to.ID, len(messages)) {
 		return
 	}
 	start := h.n.open(to.Instance())

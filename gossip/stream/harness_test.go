@@ -61,6 +61,7 @@ func (q *eventQueue) Pop() any {
 
 // node is the least of a node around a Streams.
 type node struct {
+	tight      bool             // a budget for another zone is spent
 	near       []topology.Place // of its zone, if there are several
 	w          *world
 	name       string
@@ -135,6 +136,8 @@ func (n *node) Rand() *rand.Rand     { return n.rng }
 func (n *node) Room() int            { return n.room }
 
 func (n *node) Near() []topology.Place { return n.near }
+func (n *node) Short(member.ID) bool   { return false }
+func (n *node) Tight() bool            { return n.tight }
 
 func (n *node) SendStream(_ mono.Time, to member.Member, messages []byte) {
 	if len(messages) == 0 || len(messages) > n.room {

@@ -138,6 +138,10 @@ func (s *Streams) ask(now mono.Time, st *stream) bool {
 	}
 	abroad := s.abroad(now, st, runs[0].From)
 	peer, ok := s.holder(st, runs[0].From, about, abroad)
+	if ok && abroad && !s.isNear(&peer) && s.host.Short(peer.ID) { // it would not be sent
+		abroad = false
+		peer, ok = s.holder(st, runs[0].From, about, abroad)
+	}
 	if !ok && !abroad {
 		r.paused = now.Add(moreAskers)
 		return false

@@ -38,6 +38,9 @@ type Host interface {
 	Table() *member.Table
 	// Rand returns the node's source of chance.
 	Rand() *rand.Rand
+	// Short says whether the budget for what is sent to a member's zone is spent, Tight whether one for any zone was of late.
+	Short(to member.ID) bool
+	Tight() bool
 	// Near returns the places of this node's zone; none if there is but one zone.
 	Near() []topology.Place
 	// Room returns how many bytes of messages fit one datagram. It must be at least Config.Piece + Overhead.

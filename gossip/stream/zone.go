@@ -17,13 +17,18 @@ import (
 const (
 	askers      = 2                      // of a zone's members that ask other zones at first, in the mean
 	moreAskers  = 100 * time.Millisecond // after which there are twice as many
+	tightAskers = 5 * time.Second        // the same while a budget holds up what they ask for: more would ask for the same
 	stretchBits = 6                      // 64 pieces
 )
 
 // abroad says whether this node asks members of other zones for a missing piece, too.
 func (s *Streams) abroad(now mono.Time, st *stream, seq uint64) bool {
 	near := uint64(len(s.host.Near()))
-	step := min(uint64(max(now.Sub(st.repair.since), 0)/moreAskers), 32)
+	every := moreAskers
+	if s.host.Tight() {
+		every = tightAskers
+	}
+	step := min(uint64(max(now.Sub(st.repair.since), 0)/every), 32)
 	if askers<<step >= near {
 		return true
 	}
