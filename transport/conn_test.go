@@ -187,6 +187,16 @@ func TestLongDatagramsAreDroppedAndCounted(t *testing.T) {
 	}
 }
 
+// A Conn takes what others send that were told to send jumbo frames, without being told so itself.
+func TestJumboByDefault(t *testing.T) {
+	a, b := listen(t, "127.0.0.1:0", Options{}), listen(t, "127.0.0.1:0", Options{})
+	jumbo := strings.Repeat("x", 9000)
+	send(t, a, Packet{b.LocalAddr(), []byte(jumbo)})
+	if g := receive(t, b, 1); g[0].data != jumbo {
+		t.Errorf("got %d bytes", len(g[0].data))
+	}
+}
+
 // Conns of different MaxDatagram take their buffers from one pool.
 func TestSizesShareThePool(t *testing.T) {
 	small, large := listen(t, "127.0.0.1:0", Options{MaxDatagram: 10}), listen(t, "127.0.0.1:0", Options{MaxDatagram: 60_000})

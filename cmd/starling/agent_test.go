@@ -8,9 +8,9 @@ import (
 // What the node itself finds wrong with a setting is an error of usage too, and is said once.
 func TestAgentRefusesSettings(t *testing.T) {
 	for want, args := range map[string][]string{
-		"starling: configuration: an MTU of 100 bytes": {"--mtu", "100"},
-		`the port "99999" is not a number`:             {"--join", "10.0.0.1:99999"},
-		"Advertise":                                    {"--advertise", "a:b:c"},
+		"starling: configuration: an MTU of 1199 bytes; it must be at least 1200": {"--mtu", "1199"},
+		`the port "99999" is not a number`:                                        {"--join", "10.0.0.1:99999"},
+		"Advertise":                                                               {"--advertise", "a:b:c"},
 	} {
 		args = append([]string{"agent", "--name", "a", "--bind", "127.0.0.1:0", "--api", "127.0.0.1:0"}, args...)
 		if code, _, errOut := cli(nil, "", args...); code != exitUsage || !strings.Contains(errOut, want) {

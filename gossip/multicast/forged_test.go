@@ -81,6 +81,29 @@ func TestTooManyDuties(t *testing.T) {
 	w.idle()
 }
 
+// A parcel that is more than a datagram of this node takes is not passed on, by itself or when others ask what came of it; the
+// duty ends all the same.
+func TestTooLargeParcel(t *testing.T) {
+	w := newWorld(t, 6, 40, Config{}, nil)
+	x, from := w.nodes[0], w.nodes[5].peer
+	b := wire.Branch{Origin: w.nodes[5].id, Generation: 1, First: 1, Count: 2}
+	for _, bits := range []uint8{0, wire.SpanNone} {
+		b.Bits = bits
+		m := wire.BeginCarry(nil, &b)
+		for range b.Count {
+			m = wire.AppendBody(m, make([]byte, 1000))
+		}
+		x.Receive(w.now, from, wire.TypeCarry, wire.EndCarry(m, 0)[wire.MessageSize:])
+		b.First += 2
+	}
+	b = wire.Branch{Origin: b.Origin, Generation: 1, First: 1, Count: 4}
+	x.Receive(w.now, from, wire.TypeOffer, wire.AppendOffer(nil, &b)[wire.MessageSize:])
+	x.Flush(w.now)
+	x.arm()
+	w.run(time.Minute)
+	w.idle()
+}
+
 // A parcel on its way costs no memory of its own once the room for it is there.
 func TestAllocatesNothing(t *testing.T) {
 	w := newWorld(t, 200, 12, Config{}, nil)

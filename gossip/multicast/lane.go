@@ -72,7 +72,7 @@ func (r *Relay) wake(i int32, due mono.Time) {
 }
 
 // post puts a Carry, or an Offer if bare, in the lane to a peer, and returns when it leaves; Never if the bodies are not
-// held.
+// held, or are more than a datagram takes.
 func (r *Relay) post(now mono.Time, peer detect.Peer, b *wire.Branch, bare bool) mono.Time {
 	if !bare && !r.pack(b) {
 		return mono.Never
@@ -130,6 +130,10 @@ func (r *Relay) pack(b *wire.Branch) bool {
 			return false
 		}
 		p.bytes = wire.AppendBody(p.bytes, body)
+	}
+	if wire.MaxBranch+len(p.bytes) > r.cfg.Size { // no honest origin made it
+		p.ok = false
+		return false
 	}
 	p.origin, p.generation, p.first, p.count, p.ok = b.Origin, b.Generation, b.First, b.Count, true
 	return true

@@ -137,7 +137,7 @@ func FuzzReceive(f *testing.F) {
 	f.Add(uint8(1), wire.EndKeyDigest(k, 0)[wire.MessageSize:])
 	f.Add(uint8(0), wire.AppendKeySketch(nil, &wire.View{Count: 2}, make([]uint64, 48))[wire.MessageSize:])
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
-		if len(body) > wire.DefaultMTU {
+		if len(body) > wire.MinRoom {
 			return
 		}
 		w := newWorld(t, 4, 1, Config{})

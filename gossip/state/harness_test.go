@@ -117,7 +117,7 @@ func (x *node) Self() member.ID      { return x.id() }
 func (x *node) Table() *member.Table { return &x.table }
 func (x *node) Ring() *topology.Ring { return x.ring }
 func (x *node) Rand() *rand.Rand     { return x.w.rng }
-func (x *node) Room() int            { return wire.DefaultMTU - wire.HeaderSize }
+func (x *node) Room() int            { return wire.MinRoom - wire.HeaderSize }
 
 func (x *node) Changed(_ mono.Time, c Change) {
 	if x.told != nil {
@@ -131,7 +131,7 @@ func (x *node) Short(member.ID) bool { return x.short }
 func (x *node) SendState(now mono.Time, to member.Member, messages []byte) int {
 	w := x.w
 	n := len(messages) + wire.HeaderSize + 28
-	if n > wire.DefaultMTU+28 {
+	if n > wire.MinRoom+28 {
 		w.t.Fatalf("a datagram of %d bytes", n)
 	}
 	x.bytes += n

@@ -57,14 +57,14 @@ func (s *Streams) receivePull(now mono.Time, from member.Member, body []byte) bo
 func (a *answer) run(st *stream, run wire.Run, limit int) bool {
 	for seq, ok := st.after(run.From); ok && seq <= run.To; seq, ok = st.after(seq + 1) {
 		body := st.get(seq)
+		if overhead+len(body) > a.s.host.Room() { // its origin does not keep to wire.MaxPiece: who asks hears that it is not here
+			a.s.stats.TooLarge++
+			continue
+		}
 		if a.size > 0 && a.size+len(body) > limit {
 			return false
 		}
 		if len(a.b)+wire.SupplyPieceSize+len(body) > a.s.host.Room() {
-			if a.last == 0 {
-				a.s.stats.TooLarge++ // its origin is no Starling of this version: who asks hears that it is not here
-				continue
-			}
 			a.m.Range.To = seq - 1
 			a.send()
 			a.b, a.last = wire.BeginSupply(a.b[:0]), 0

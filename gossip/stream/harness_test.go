@@ -100,7 +100,7 @@ func newWorld(tb testing.TB, seed uint64, n int, cfg Config) *world {
 func (w *world) add() *node {
 	n := &node{
 		w: w, name: fmt.Sprintf("n%03d", len(w.nodes)), rng: rand.New(rand.NewPCG(w.rng.Uint64(), 1)),
-		generation: 1, marks: map[[2]uint64]Mark{}, woken: mono.Never, room: wire.DefaultMTU - wire.HeaderSize,
+		generation: 1, marks: map[[2]uint64]Mark{}, woken: mono.Never, room: wire.MinRoom - wire.HeaderSize,
 	}
 	n.id = member.IDOf(n.name)
 	n.table = new(member.Table)

@@ -318,6 +318,55 @@ func mergeLost(n *node) (events []string) {
 	return events
 }
 
+// A full piece, the first of a message on the longest topic too, fits an answer: who was away gets all.
+func TestFullPiecesArePulled(t *testing.T) {
+	w := newWorld(t, 1, 3, Config{})
+	n := w.nodes[2]
+	w.blocked = func(from, to *node) bool { return to == n }
+	topic := strings.Repeat("x", wire.MaxTopic)
+	p := w.nodes[0].publish(topic, payload(20*wire.MaxPiece, 1))
+	body, _ := w.nodes[0].s.Body(w.nodes[0].id, 1, p.First+1)
+	if len(body) < wire.MaxPiece-bodyHead {
+		t.Fatalf("a full piece has %d bytes", len(body))
+	}
+	w.run(time.Second, nil)
+	w.blocked = nil
+	if took, ok := w.run(5*time.Second, w.all(1)); !ok || n.s.Stats().TooLarge != 0 {
+		t.Errorf("after %v it has %d messages", took, len(n.got))
+	}
+}
+
+// A piece that is longer than any may be fits no answer. Who holds it counts that; who asks for it hears that it is not there, and
+// gives it up as lost, with few questions.
+func TestTooLargePiece(t *testing.T) {
+	w := newWorld(t, 1, 4, Config{})
+	a, b, c, origin := w.nodes[0], w.nodes[1], w.nodes[2], w.nodes[3] // the origin is of another make, and gone
+	w.blocked = func(from, to *node) bool { return to == c }
+	origin.sleep()
+	for _, n := range w.nodes[:3] {
+		n.merge(origin, member.Failed)
+	}
+	for seq, size := range []int{10, wire.MaxPiece + 100, 10} {
+		p := part{seq: uint64(seq + 1), topic: []byte("t"), payload: payload(size, 1)}
+		for _, n := range []*node{a, b} {
+			n.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: uint64(seq + 1), Body: appendPart(nil, &p)})
+			n.schedule()
+		}
+	}
+	w.run(time.Second, nil)
+	w.blocked = nil
+	w.run(time.Minute/2, nil)
+	if len(c.got) != 2 || len(c.lost) != 1 || c.lost[0].Count != 1 {
+		t.Errorf("it got %d messages and lost %+v", len(c.got), c.lost)
+	}
+	if n := a.s.Stats().TooLarge + b.s.Stats().TooLarge; n == 0 || n > 20 {
+		t.Errorf("%d answers without it are counted", n)
+	}
+	if n := c.s.Stats().Pulls; n > 20 {
+		t.Errorf("%d questions", n)
+	}
+}
+
 // While nobody can be reached nothing is given up.
 func TestIsolatedLosesNothing(t *testing.T) {
 	w := newWorld(t, 1, 5, Config{})
