@@ -79,6 +79,13 @@ func (c *Conn) initSystem() error {
 	if err != nil {
 		return err
 	}
+	// Datagrams over IPv4 go without the mark not to fragment them: a narrower path than the least
+	// MTU then costs fragments, and not the datagram. Where that is not possible it stays as it is.
+	if err := raw.Control(func(fd uintptr) {
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT)
+	}); err != nil {
+		return err
+	}
 	c.sys.raw = raw
 	c.sys.inet6 = c.local.Addr().Is6()
 	c.sys.onRead = c.read

@@ -47,3 +47,17 @@ func TestKernelDropsAreSeen(t *testing.T) {
 		t.Error("100 kB into a buffer of 4 kB and no drop counted")
 	}
 }
+
+// Routers may fragment what goes over IPv4, from a socket that serves both families too.
+func TestFragmentsAreAllowed(t *testing.T) {
+	for _, bind := range []string{"127.0.0.1:0", "[::]:0"} {
+		c := listen(t, bind, Options{})
+		var got int
+		var err error
+		if e := c.sys.raw.Control(func(fd uintptr) {
+			got, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER)
+		}); e != nil || err != nil || got != unix.IP_PMTUDISC_DONT {
+			t.Errorf("%s: IP_MTU_DISCOVER is %d, %v, %v", bind, got, e, err)
+		}
+	}
+}
