@@ -54,6 +54,9 @@ type node struct {
 	down   bool
 	asleep mono.Time // it takes nothing in before
 
+	given  func(origin member.ID, seq uint64) wire.Verdict // nil: what is held
+	waited func(first, last uint64) bool                   // nil: nobody waits
+
 	lastWords int // datagrams after which it dies; 0: it lives
 
 	copies, packets, bytes int
@@ -150,6 +153,19 @@ func (x *node) Knows(origin member.ID, _, seq uint64) bool {
 	_, ok := x.held[[2]uint64{uint64(origin), seq}]
 	return ok
 }
+
+func (x *node) Given(origin member.ID, _, seq uint64) wire.Verdict {
+	k := [2]uint64{uint64(origin), seq}
+	if x.given != nil {
+		return x.given(origin, seq)
+	}
+	if _, ok := x.held[k]; !ok {
+		return wire.DutyLacks
+	}
+	return wire.DutyDone
+}
+
+func (x *node) Waited(_, first, last uint64) bool { return x.waited != nil && x.waited(first, last) }
 
 func (x *node) Confirmed(_ mono.Time, p Progress) {
 	p.Missing = slices.Clone(p.Missing)
