@@ -224,7 +224,7 @@ const goodbye = 250 * time.Millisecond
 // failed, and closes it. Meanwhile Publish fails with ErrLeaving.
 //
 // A quarter of a second before the deadline of ctx, or when ctx is cancelled, it waits no more and leaves: the error then
-// wraps ErrUnsent and names the first sequence that is not out. When ctx ends before that, the node is closed all the same,
+// wraps ErrUnsent and names the first sequence that is known not to be out. When ctx ends before that, the node is closed all the same,
 // and the others may see it fail. Leaving twice does nothing.
 func (n *Node) Leave(ctx context.Context) error {
 	wait := 24 * time.Hour

@@ -286,7 +286,7 @@ func (n *Node) unsent() (seq uint64, late bool) {
 func (n *Node) depart() {
 	e := &n.entry
 	if seq, late := n.unsent(); late {
-		e.unsent = fmt.Errorf("%w: message %d, and perhaps later ones", ErrUnsent, seq)
+		e.unsent = fmt.Errorf("%w: message %d, and perhaps others", ErrUnsent, seq)
 	}
 	e.leaving = true
 	e.gone = n.now.Add(n.cfg.Rounds[len(n.cfg.Rounds)-1] + leaveLinger)

@@ -151,13 +151,13 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 		r.measure(now, l, m)
 	}
 	switch {
-	case m.Verdict == wire.DutyDone && l.via != 0:
+	case m.Verdict == wire.DutyDone && l.single() && m.Bits == placeBits:
 		r.vouched(j, l, m)
 	case m.Verdict == wire.DutyDone && l.single():
 		r.end(j, l, 1, nil)
 	case m.Verdict == wire.DutyDone:
 		r.compare(now, j, k, from, m)
-	case m.Verdict == wire.DutyVoid && (!l.single() || l.via != 0): // only who is meant can say that
+	case m.Verdict == wire.DutyVoid && (!l.single() || m.Bits == placeBits): // only who is meant can say that
 	case m.Verdict == wire.DutyVoid && j.mine.is:
 		l.of = 0
 		r.end(j, l, 0, nil)

@@ -75,8 +75,8 @@ func (l *leg) single() bool { return l.span.Bits == wire.SpanSelf }
 
 // asks says whether an answer about a span from somebody is one to this leg.
 func (l *leg) asks(bits uint8, from member.ID) bool {
-	if l.via != 0 {
-		return bits == placeBits && from == l.via
+	if bits == placeBits && from == l.via && l.single() {
+		return true
 	}
 	return bits == l.span.Bits && (from == l.id || from == l.former[0] || from == l.former[1])
 }

@@ -54,8 +54,9 @@ type node struct {
 	down   bool
 	asleep mono.Time // it takes nothing in before
 
-	given  func(origin member.ID, seq uint64) wire.Verdict // nil: what is held
-	waited func(first, last uint64) bool                   // nil: nobody waits
+	given   func(origin member.ID, seq uint64) wire.Verdict // nil: what is held
+	waited  func(first, last uint64) bool                   // nil: nobody waits
+	refuses func(seq uint64) bool
 
 	lastWords int // datagrams after which it dies; 0: it lives
 
@@ -137,7 +138,7 @@ func (x *node) Losses() (failed, of int)       { return 0, 1 }
 func (x *node) Take(now mono.Time, p wire.Piece) bool {
 	x.copies++
 	k := [2]uint64{uint64(p.Origin), p.Seq}
-	if _, ok := x.held[k]; ok {
+	if _, ok := x.held[k]; ok || x.refuses != nil && x.refuses(p.Seq) {
 		return false
 	}
 	x.held[k], x.got[k] = slices.Clone(p.Body), now
