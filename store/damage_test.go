@@ -14,6 +14,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/stream"
@@ -387,7 +388,7 @@ func TestVerifyAcceptsWhatBoltWrites(t *testing.T) {
 				}
 			}
 			if rng.IntN(8) == 0 {
-				if err := tx.DeleteBucket(name()); err != nil && !errors.Is(err, bolt.ErrBucketNotFound) {
+				if err := tx.DeleteBucket(name()); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
 					return err
 				}
 			}
