@@ -271,6 +271,43 @@ func TestStreams(t *testing.T) {
 	}
 }
 
+// TestStreamsEndWithTheReason: each kind of stream ends with a last event that says why, and an agent that goes without a
+// word is told as that.
+func TestStreamsEndWithTheReason(t *testing.T) {
+	for reason, want := range map[error]string{
+		starling.ErrLeft: "has left the cluster", starling.ErrClosed: "is stopping", starling.ErrSocket: "the socket failed",
+	} {
+		node := newFake()
+		_, c := serve(t, node)
+		ended := make(chan error, 2)
+		go func() { ended <- c.Watch(t.Context(), false, nil, func(api.Event) error { return nil }) }()
+		go func() { ended <- c.Subscribe(t.Context(), false, nil, nil, func(api.Message) error { return nil }) }()
+		<-node.watching
+		<-node.watching
+		node.stop(reason)
+		for range cap(ended) {
+			if err := <-ended; !errors.Is(err, client.ErrEnded) || !strings.Contains(err.Error(), want) {
+				t.Errorf("of a node that stopped with %q a stream ended with %q", reason, err)
+			}
+		}
+	}
+	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte(": starling\n\nevent: message\ndata: {"))
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer cut.Close()
+	c, err := client.New(cut.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	err = c.Subscribe(t.Context(), false, nil, nil, func(api.Message) error { return nil })
+	if !errors.Is(err, client.ErrEnded) {
+		t.Errorf("a stream that was cut off ended with %v", err)
+	}
+}
+
 // TestStreamsAreBounded opens one stream more than there may be, then closes the server under the others.
 func TestStreamsAreBounded(t *testing.T) {
 	node := newFake()

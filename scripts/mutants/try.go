@@ -43,13 +43,13 @@ func try(ctx context.Context, o options, dir string, m mutant) (r result) {
 		return r
 	}
 	defer undo()
-	if out, err := command(ctx, dir, o.timeout, "go", "build", "./..."); err != nil {
+	if out, err := command(ctx, dir, o.timeout, "go", "build", "-trimpath", m.packages()[0]); err != nil {
 		r.verdict, r.by = invalid, "a build: "+lastLine(out)
 		return r
 	}
 	if !o.swarm {
 		for _, p := range m.packages() {
-			args := []string{"test", "-count=1", "-vet=off", "-failfast", "-timeout=0", p}
+			args := []string{"test", "-trimpath", "-count=1", "-vet=off", "-failfast", "-timeout=0", p}
 			if o.short {
 				args = slices.Insert(args, 1, "-short")
 			}
@@ -70,11 +70,11 @@ func try(ctx context.Context, o options, dir string, m mutant) (r result) {
 func swarm(ctx context.Context, o options, dir string) (out string, err error) {
 	seeds, from := fmt.Sprint(o.seeds), fmt.Sprint(o.from)
 	timeout := o.timeout + time.Duration(o.seeds)*time.Second
-	if help, err := command(ctx, dir, o.timeout, "go", "run", "./cmd/starling", "sim", "swarm", "--help"); err == nil &&
+	if help, err := command(ctx, dir, o.timeout, "go", "run", "-trimpath", "./cmd/starling", "sim", "swarm", "--help"); err == nil &&
 		strings.Contains(help, "--from") {
-		return command(ctx, dir, timeout, "go", "run", "./cmd/starling", "sim", "swarm", "--runs", seeds, "--from", from)
+		return command(ctx, dir, timeout, "go", "run", "-trimpath", "./cmd/starling", "sim", "swarm", "--runs", seeds, "--from", from)
 	}
-	return command(ctx, dir, timeout, "go", "test", "-count=1", "-vet=off", "-failfast", "-timeout=0", "-run", "^TestSwarm$",
+	return command(ctx, dir, timeout, "go", "test", "-trimpath", "-count=1", "-vet=off", "-failfast", "-timeout=0", "-run", "^TestSwarm$",
 		"./sim", "-sim.seeds="+seeds, "-sim.seed="+from)
 }
 
