@@ -18,6 +18,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/stream"
+	"github.com/starling-gossip/starling/test/size"
 )
 
 // warned is a store's options with what it says, and a clock of the test's.
@@ -299,11 +300,7 @@ func TestSweep(t *testing.T) {
 		},
 		func(b []byte) []byte { return b[:rng.IntN(pages*page)] },
 	}
-	count := 40 // of each
-	if os.Getenv("STARLING_NIGHT") != "" {
-		count = 2000
-	}
-	for i := range count * len(damages) {
+	for i := range size.Of(10, 40, 2000) * len(damages) {
 		kind := i % len(damages)
 		bad := damages[kind](slices.Clone(whole))
 		path := filepath.Join(dir, fmt.Sprintf("%d.db", i))
