@@ -12,14 +12,52 @@ help: ## this list
 build: ## the binary, static, into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/starling
 
+# The protocol core has no goroutine (gossip/purity_test.go holds that), so that the race detector, which makes it ten times
+# slower, has nothing to find there by day. The night runs it everywhere. Time-outs are so generous that a busy machine does
+# not reach them.
+CORE := ./gossip/... ./test/size ./scripts/...
+# What has goroutines, but spends its time in the core: by day in full without the race detector, and -short with it.
+MOSTLY_CORE := ./sim ./lab/...
+# Packages but for these, and for the real-network test, which depends on real time and runs by itself.
+OTHERS = $$($(GO) list ./... | grep -v -e /gossip -e /sim$$ -e /lab -e /test/ -e /scripts/)
+
+RUNS ?= 2000
+FROM ?= 1
+
 .PHONY: test
 test: ## all tests, quickly
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
+
+.PHONY: day
+day: ## all tests, with the race detector where there are goroutines; the real-network test after them and by itself
+	$(GO) test -timeout 30m $(CORE) $(MOSTLY_CORE)
+	$(GO) test -race -timeout 30m $(OTHERS)
+	$(GO) test -race -short -timeout 30m $(MOSTLY_CORE)
+	$(GO) test -timeout 30m ./test/netns
 
 .PHONY: race
-race: ## all tests with the race detector; the real-network test after them and by itself, since it depends on real time
-	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v /test/netns)
-	$(GO) test -timeout 10m ./test/netns
+race: ## all tests with the race detector
+	$(GO) test -race -timeout 2h $$($(GO) list ./... | grep -v /test/netns)
+	$(GO) test -timeout 30m ./test/netns
+
+.PHONY: swarm
+swarm: ## RUNS seeds of the swarm from FROM on, each a cluster under faults of its own
+	$(GO) test -count=1 -timeout 6h -run '^TestSwarm$$' ./sim -sim.seeds=$(RUNS) -sim.seed=$(FROM)
+
+.PHONY: mutants
+mutants: ## plant bugs and see whether tests notice: all, or ONLY=state; SWARM=1 for the swarm alone over SEEDS=2000
+	$(GO) run ./scripts/mutants -only '$(ONLY)' $(if $(SWARM),-swarm -seeds $(or $(SEEDS),2000),-seeds $(or $(SEEDS),200))
+
+.PHONY: night
+night: export STARLING_NIGHT := 1
+night: FUZZTIME := $(if $(filter 10000x,$(FUZZTIME)),1h,$(FUZZTIME))
+night: NEW := $(shell date +%s)00000
+night: lint ## night sizes, the race detector everywhere, FUZZTIME (1h) for each fuzz target, 20,000 seeds that are new each time
+	$(GO) test -race -timeout 12h $$($(GO) list ./... | grep -v /test/netns)
+	$(GO) test -count=1 -timeout 1h ./test/netns -netns.long
+	@scripts/fuzz $(FUZZTIME)
+	@echo "the swarm from seed $(NEW) on"
+	$(MAKE) swarm RUNS=20000 FROM=$(NEW)
 
 .PHONY: lint
 lint: ## formatting, vet, staticcheck, and that the other systems still build
@@ -47,7 +85,7 @@ peers: ## bench/, a module of its own: vet, and that its adapters of memberlist,
 	cd bench && $(GO) vet ./... && $(GO) test ./...
 
 .PHONY: check
-check: lint build race peers fuzz ## everything that has to hold before a change lands
+check: lint build day swarm peers fuzz ## everything that has to hold before a change lands
 	@scripts/readme
 
 .PHONY: results

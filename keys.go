@@ -134,20 +134,19 @@ type KeyEvent struct {
 
 // WatchKeys returns the changes of all members' keys that begin with a prefix ("" for all), from now on, each owner's in
 // order, after a KeySet (marked Replayed) for each that is there now. Of a key that is written again before it is told,
-// only the newest value may come. Range over it once. It ends when ctx does or the node stops, and costs memory until
-// then or until the loop is left. At most WatchKeysQueue events and WatchKeysBytes wait for a slow reader; on overflow
+// only the newest value may come. Range over it once; a second range ends at once. It ends when ctx does or the node stops
+// (see Node.Ended), and costs memory until then or until the loop is left. At most WatchKeysQueue events and WatchKeysBytes wait for a slow reader; on overflow
 // they are dropped, and a KeyResync comes in their place, followed by what is there then.
 func (n *Node) WatchKeys(ctx context.Context, prefix string) iter.Seq[KeyEvent] {
 	w := n.watchKeys(ctx, prefix)
-	return func(yield func(KeyEvent) bool) {
+	return once(func(yield func(KeyEvent) bool) {
 		for w != nil && w.follow(ctx, yield) {
 			if !yield(KeyEvent{Time: n.wall(n.now()), Kind: KeyResync}) {
 				return
 			}
 			w = n.watchKeys(ctx, prefix)
 		}
-		w = nil
-	}
+	})
 }
 
 // keyWatcher is one reader of the changes of keys that come after what was there.

@@ -35,11 +35,11 @@ type Message struct {
 func (m *Message) gap() bool { return m.Origin == "" && m.Topic == "" && m.Lost > 0 }
 
 // Subscribe returns the messages on some topics, or on all if none is named, that come in from now on. Range over it
-// once:
+// once; a second range ends at once:
 //
 //	for m := range node.Subscribe(ctx, "deploys") { … }
 //
-// It ends when ctx does or the node stops (see Node.Err), and costs memory until then or until the loop is left. At
+// It ends when ctx does or the node stops (see Node.Ended), and costs memory until then or until the loop is left. At
 // most SubscribeQueue messages wait for a slow reader; on overflow the oldest are dropped, and the next message says how
 // many in Missed.
 func (n *Node) Subscribe(ctx context.Context, topics ...string) iter.Seq[Message] {
@@ -49,7 +49,7 @@ func (n *Node) Subscribe(ctx context.Context, topics ...string) iter.Seq[Message
 // listen is Subscribe, perhaps with what is held first.
 func (n *Node) listen(ctx context.Context, replay bool, topics []string) iter.Seq[Message] {
 	s := n.subscribe(ctx, replay, topics)
-	return func(yield func(Message) bool) {
+	return once(func(yield func(Message) bool) {
 		if s == nil {
 			return
 		}
@@ -75,7 +75,7 @@ func (n *Node) listen(ctx context.Context, replay bool, topics []string) iter.Se
 				return
 			}
 		}
-	}
+	})
 }
 
 // subscriber is one reader of messages.

@@ -4,6 +4,7 @@ package starling
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"sync/atomic"
 )
@@ -120,6 +121,26 @@ func prune[Q interface{ isGone() bool }](queues []Q) []Q {
 	}
 	clear(queues[len(kept):])
 	return kept
+}
+
+// once is a sequence that can be ranged over once: a second range, also one at the same time, ends at once.
+func once[T any](seq iter.Seq[T]) iter.Seq[T] {
+	var begun atomic.Bool
+	return func(yield func(T) bool) {
+		if begun.CompareAndSwap(false, true) {
+			seq(yield)
+		}
+	}
+}
+
+// Ended says why a stream (Watch, WatchKeys, Subscribe, Replay) that was begun with ctx has ended by itself: the cause of
+// ctx, or why the node stopped, as Err has it. It is nil while neither has happened: then the loop was left, or it was not
+// the first over that stream.
+func (n *Node) Ended(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return n.Err()
 }
 
 func (q *queue[T]) isGone() bool { return q.gone.Load() }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +91,85 @@ func TestSlowSubscriberIsToldWhatItMissed(t *testing.T) {
 		if next++; next > SubscribeQueue+7 {
 			break
 		}
+	}
+}
+
+// TestSecondRange: a stream is ranged over once. A second range ends at once, after a loop that was left at any event and
+// beside one that runs, and costs nothing.
+func TestSecondRange(t *testing.T) {
+	n, ctx := alone(t)
+	tell := func(times int) {
+		inLoop(t, n, func() {
+			for range times {
+				n.tellWatchers(&gossip.Event{Kind: gossip.MemberUpdated, Member: n.core.Self()})
+				n.tellKeyWatchers(gossip.KeyChanged, &gossip.KeyEvent{Key: "k"})
+				n.tellSubscribers(&gossip.Message{Topic: []byte("t")})
+			}
+		})
+	}
+	for name, stream := range map[string]func() iter.Seq[any]{
+		"watch":      func() iter.Seq[any] { return anything(n.Watch(ctx)) },
+		"watch keys": func() iter.Seq[any] { return anything(n.WatchKeys(ctx, "")) },
+		"subscribe":  func() iter.Seq[any] { return anything(n.Subscribe(ctx)) },
+		"replay":     func() iter.Seq[any] { return anything(n.Replay(ctx)) },
+	} {
+		for _, missed := range []int{0, max(WatchQueue, WatchKeysQueue, SubscribeQueue) + 1} { // then a resync comes first
+			seq, count := stream(), 0
+			tell(missed + 3)
+			for v := range seq {
+				for range seq {
+					t.Errorf("%s: a second range at the same time yields", name)
+				}
+				e, _ := v.(Event)
+				k, _ := v.(KeyEvent)
+				if count++; count == 2 || e.Kind == Resync || k.Kind == KeyResync {
+					break
+				}
+			}
+			for range seq {
+				t.Errorf("%s: a second range yields", name)
+			}
+			if err := n.Ended(ctx); err != nil {
+				t.Errorf("%s: a loop that was left has ended with %v", name, err)
+			}
+		}
+	}
+	tell(1)
+	inLoop(t, n, func() {
+		if len(n.watchers)+len(n.keyWatchers)+len(n.subscribers) > 0 {
+			t.Errorf("%d, %d and %d readers are kept", len(n.watchers), len(n.keyWatchers), len(n.subscribers))
+		}
+	})
+}
+
+func anything[T any](seq iter.Seq[T]) iter.Seq[any] {
+	return func(yield func(any) bool) {
+		for v := range seq {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// TestEnded: a reader can tell why its stream has ended.
+func TestEnded(t *testing.T) {
+	n, ctx := alone(t)
+	why := errors.New("enough")
+	short, cancel := context.WithCancelCause(ctx)
+	messages := n.Subscribe(short)
+	cancel(why)
+	for range messages {
+	}
+	if err := n.Ended(short); err != why {
+		t.Errorf("with the context it ended with %v", err)
+	}
+	messages = n.Subscribe(ctx)
+	n.stop(ErrNameConflict)
+	for range messages {
+	}
+	if err := n.Ended(ctx); err != ErrNameConflict {
+		t.Errorf("with the node it ended with %v", err)
 	}
 }
 

@@ -28,7 +28,8 @@ type Retain struct {
 	// 8 MiB, with Dir 64 MiB. At least 1 MiB.
 	Bytes int
 	// Dir is a directory to keep messages in as well, so that a node that starts again, or a whole cluster, goes on where
-	// it stopped. Default: none.
+	// it stopped. Default: none. A disk that is full, a directory that cannot be written and a file that is damaged or in
+	// use keep no node out: it holds messages in memory alone then, which the log and Info.Store.Err say.
 	Dir string
 }
 
@@ -54,14 +55,10 @@ func (r Retain) open(params *gossip.Config, log *logger) (*store.Store, error) {
 		return nil, nil
 	}
 	params.Keep = true
-	s, err := store.Open(filepath.Join(r.Dir, retainFile), store.Options{
+	return store.Open(filepath.Join(r.Dir, retainFile), store.Options{
 		Bytes: int64(r.Bytes), Age: r.Age,
 		Warn: func(err error) { log.write(logLine{slog.LevelWarn, err.Error(), nil}) },
-	})
-	if err != nil {
-		return nil, fmt.Errorf("starling: %w", err)
-	}
-	return s, nil
+	}), nil
 }
 
 func orDefault[T comparable](v, d T) T {

@@ -5,12 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/store"
 )
 
 func TestPublishWait(t *testing.T) {
@@ -159,9 +165,71 @@ func TestTopicsSurviveARestart(t *testing.T) {
 	if got := replayed(within(t), c, 4); !slices.Equal(got, append(want, "3")) {
 		t.Errorf("the publisher holds %q", got)
 	}
-	if _, err := starling.Start(starling.Config{Bind: "127.0.0.1:0", Name: "x", Retain: starling.Retain{Dir: dirs[0]}}); err == nil {
-		t.Error("two nodes keep their topics in one directory")
+	x := start(t, starling.Config{Name: "x", Retain: starling.Retain{Dir: dirs[0]}})
+	if err := x.Info().Store.Err; !errors.Is(err, store.ErrInUse) {
+		t.Errorf("two nodes keep their topics in one directory: %v", err)
 	}
+}
+
+// TestTheStoreIsOptional: a file that is damaged or cannot be opened costs what would be in it; the node is a member, holds
+// messages in memory, and says once what is wrong.
+func TestTheStoreIsOptional(t *testing.T) {
+	a := start(t, starling.Config{Name: "a"})
+	for name, spoil := range map[string]func(path string) error{
+		"damaged":   func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("no store"), 4096), 0o600) },
+		"cut short": func(path string) error { return os.WriteFile(path, make([]byte, 100), 0o600) },
+		"unusable":  func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		dir := t.TempDir()
+		if err := spoil(filepath.Join(dir, "topics.db")); err != nil {
+			t.Fatal(err)
+		}
+		lines := &lines{}
+		n, err := starling.Join(within(t), starling.Config{Name: name, Bind: "127.0.0.1:0", Seeds: []string{addr(a)},
+			Retain: starling.Retain{Dir: dir}, Logger: slog.New(slog.NewTextHandler(lines, nil))})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if _, err := a.PublishWait(within(t), name, []byte("x"), starling.All); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		st := n.Info().Store
+		if st.Path == "" || (st.Err != nil) != (name == "unusable") || (st.Damaged > 0) != (name != "unusable") {
+			t.Errorf("%s: %+v", name, st)
+		}
+		n.Close()
+		for end := time.Now().Add(10 * time.Second); lines.count(st.Path) == 0 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // the log has a goroutine of its own
+		}
+		if lines.count(st.Path) != 1 {
+			t.Errorf("%s: the log says %q", name, lines.all)
+		}
+	}
+}
+
+// lines is what a log says.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, string(b))
+	return len(b), nil
+}
+
+func (l *lines) count(part string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.all {
+		if strings.Contains(s, part) {
+			n++
+		}
+	}
+	return n
 }
 
 // replayed returns the first payloads that a Replay yields.

@@ -94,24 +94,23 @@ type Zone struct {
 }
 
 // Watch returns the changes in the membership from now on, in order, after a MemberJoined event (marked Replayed) for each
-// member that is live now, this node included. Range over it once:
+// member that is live now, this node included. Range over it once; a second range ends at once:
 //
 //	for e := range node.Watch(ctx) { … }
 //
-// It ends when ctx does or the node stops (see Node.Err), and costs memory until then or until the loop is left. At
+// It ends when ctx does or the node stops (see Node.Ended), and costs memory until then or until the loop is left. At
 // most WatchQueue events wait for a slow reader. On overflow they are dropped, and a Resync comes in their place,
 // followed by the then present state, replayed.
 func (n *Node) Watch(ctx context.Context) iter.Seq[Event] {
 	w := n.watch(ctx)
-	return func(yield func(Event) bool) {
+	return once(func(yield func(Event) bool) {
 		for w != nil && w.follow(ctx, yield) {
 			if !yield(Event{Time: n.wall(n.now()), Kind: Resync}) {
 				return
 			}
 			w = n.watch(ctx)
 		}
-		w = nil
-	}
+	})
 }
 
 // change is an event as it waits in a queue: a third of the size.

@@ -58,6 +58,13 @@ func toInfo(i starling.Info) api.Info {
 			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{}, BudgetWaits: i.Protocol.PairWaits,
 		},
 	}
+	if st := i.Store; st.Path != "" {
+		out.Store = &api.Store{Path: st.Path, Pieces: st.Held, Bytes: st.Bytes,
+			Dropped: st.Dropped, Failed: st.Failed, Damaged: st.Damaged}
+		if st.Err != nil {
+			out.Store.Error = st.Err.Error()
+		}
+	}
 	out.Coordinates = toCoordinates(&i.Location)
 	out.View = api.View{Agreed: i.Agreed, Reachable: i.Reachable}
 	for _, z := range i.Silent {

@@ -75,7 +75,7 @@ func (p *peers) seeds(given []string, cluster string) []string {
 	}
 	saved, err := p.read(cluster)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.log.Warn("the remembered peers cannot be read and are passed over", "file", p.path(), "error", err)
+		p.log.Warn("the remembered peers cannot be read and are passed over; the file is written anew", "file", p.path(), "error", err)
 	}
 	p.last = saved
 	out := slices.Clone(given)
@@ -96,6 +96,9 @@ func (p *peers) read(cluster string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !info.Mode().IsRegular() { // reading might wait for ever
+		return nil, errors.New("it is not a file")
+	}
 	if info.Size() > maxFile {
 		return nil, fmt.Errorf("%d bytes are too many, at most %d are expected", info.Size(), maxFile)
 	}
@@ -114,8 +117,12 @@ func (p *peers) read(cluster string) ([]string, error) {
 		return nil, fmt.Errorf("they are of the cluster %q, this is %q", saved.Cluster, cluster)
 	}
 	for _, addr := range saved.Peers {
-		if _, err := netip.ParseAddrPort(addr); err != nil {
+		a, err := netip.ParseAddrPort(addr)
+		if err != nil {
 			return nil, fmt.Errorf("damaged: %w", err)
+		}
+		if a.Port() == 0 || a.Addr().IsUnspecified() { // a node would not start with it
+			return nil, fmt.Errorf("damaged: %s is nobody's address", addr)
 		}
 	}
 	return saved.Peers, nil

@@ -56,6 +56,8 @@ func TestPeersOfOtherKinds(t *testing.T) {
 		"another format":  `{"format":2,"cluster":"c","peers":[]}`,
 		"another cluster": `{"format":1,"cluster":"d","peers":["10.0.0.1:1"]}`,
 		"not an address":  `{"format":1,"cluster":"c","peers":["10.0.0.1:1","rm -rf"]}`,
+		"no port":         `{"format":1,"cluster":"c","peers":["10.0.0.1:0"]}`,
+		"no host":         `{"format":1,"cluster":"c","peers":["0.0.0.0:7747"]}`,
 		"too many":        `{"format":1,"cluster":"c","peers":["10.0.0.1:1"` + strings.Repeat(`,"10.0.0.1:1"`, maxPeers) + `]}`,
 		"too large":       `{"format":1,"cluster":"c","peers":[]}` + strings.Repeat(" ", maxFile),
 	} {

@@ -68,6 +68,7 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v1/rtt?from=z&to=a", "", 404, `{"error":"starling: no such live member: \"z\""}`},
 		{"GET", "/v1/rtt?from=b&to=a", "", 504, `{"error":"starling: the member does not answer: \"b\""}`},
 		{"GET", "/v1/rtt?to=a", "", 400, `{"error":"the query needs from=NAME"}`},
+		{"GET", "/v1/info", "", 200, `~"store":{"path":"/d/topics.db","pieces":3,"bytes":400,"dropped":5,"failed":6,"damaged":1,"error":"no room"}`},
 		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},"agreement":{"same":1,"heard":2},"isolated":false,"unreachable":[],"silent_zones":[{"zone":"us","members":3,"since":"2026-01-02T03:04:05Z"}],"view":{"agreed":5,"reachable":2},"detection_seconds":1.6,"health":0,"rtt_seconds":0.001,"coordinates":{"inside_error":0.125},"traffic"`},
 		{"GET", "/v1/info", "", 200, `~"received_packets":3,"received_bytes":4,"budget":20000},{"zone":"","own":false,"unknown":true,"sent_packets":0,"sent_bytes":0,"received_packets":5,"received_bytes":6}],"budget_waits":7}`},
 		{"POST", "/v1/publish?topic=t", "hello", 200, `{"topic":"t","origin":"a","seq":1}`},
@@ -195,7 +196,7 @@ func TestSchemas(t *testing.T) {
 	}
 	for name, value := range map[string]any{
 		"Member": api.Member{Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
-		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{Budget: 1},
+		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{Store: &api.Store{}}, "Store": api.Store{Error: "e"}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{Budget: 1},
 		"Topic": api.Topic{}, "Key": api.Key{TTL: 1}, "KeyEvent": api.KeyEvent{Key: api.Key{TTL: 1}}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "Done": api.Done{}, "Error": api.Error{},
 		"Why": api.Why{State: "s", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
 		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},
@@ -267,6 +268,43 @@ func TestStreams(t *testing.T) {
 	}
 	if len(messages) != 1 || string(messages[0].Payload) != "hi\n" || messages[0].Missed != 2 {
 		t.Errorf("messages %+v", messages)
+	}
+}
+
+// TestStreamsEndWithTheReason: each kind of stream ends with a last event that says why, and an agent that goes without a
+// word is told as that.
+func TestStreamsEndWithTheReason(t *testing.T) {
+	for reason, want := range map[error]string{
+		starling.ErrLeft: "has left the cluster", starling.ErrClosed: "is stopping", starling.ErrSocket: "the socket failed",
+	} {
+		node := newFake()
+		_, c := serve(t, node)
+		ended := make(chan error, 2)
+		go func() { ended <- c.Watch(t.Context(), false, nil, func(api.Event) error { return nil }) }()
+		go func() { ended <- c.Subscribe(t.Context(), false, nil, nil, func(api.Message) error { return nil }) }()
+		<-node.watching
+		<-node.watching
+		node.stop(reason)
+		for range cap(ended) {
+			if err := <-ended; !errors.Is(err, client.ErrEnded) || !strings.Contains(err.Error(), want) {
+				t.Errorf("of a node that stopped with %q a stream ended with %q", reason, err)
+			}
+		}
+	}
+	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte(": starling\n\nevent: message\ndata: {"))
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer cut.Close()
+	c, err := client.New(cut.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	err = c.Subscribe(t.Context(), false, nil, nil, func(api.Message) error { return nil })
+	if !errors.Is(err, client.ErrEnded) {
+		t.Errorf("a stream that was cut off ended with %v", err)
 	}
 }
 

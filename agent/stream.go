@@ -99,8 +99,14 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, open func(contex
 	}
 }
 
+// endReason says why a stream has ended whose client is still there.
 func (s *Server) endReason() string {
-	if err := s.node.Err(); err != nil && !errors.Is(err, starling.ErrLeft) && !errors.Is(err, starling.ErrClosed) {
+	switch err := s.node.Err(); {
+	case err == nil && s.closing.Err() == nil:
+		return "the agent has nothing more to send"
+	case errors.Is(err, starling.ErrLeft):
+		return "the agent has left the cluster and is stopping"
+	case err != nil && !errors.Is(err, starling.ErrClosed):
 		return err.Error()
 	}
 	return "the agent is stopping"

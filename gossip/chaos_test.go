@@ -8,16 +8,14 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/test/size"
 )
 
 // Whatever happened, once the faults end all nodes that run see each other alive, nobody else, and agree: a random row
 // of crashes, restarts, leaves, partitions, loss, pauses and new tags for each seed. Under Inquest too few survivors for a
 // jury fail nobody, but each of them says whom it cannot reach. A failing seed replays exactly.
 func TestConvergesAfterChaos(t *testing.T) {
-	seeds := 60
-	if testing.Short() {
-		seeds = 10
-	}
+	seeds := size.Of(10, 60, 600)
 	for _, d := range detectors {
 		for seed := range seeds {
 			t.Run(fmt.Sprintf("%s/%d", d, seed), func(t *testing.T) {

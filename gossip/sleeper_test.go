@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/test/size"
 )
 
 // A node that wakes reads many accusations of one incarnation at once, refutes the first, and must neither take the
 // others for its own refutation heard again nor leave those who missed it in their belief. Seed 27 did both.
 func TestSleeperComesBack(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(size.Of(10, 60, 600)) {
 		w := newWorld(t)
 		w.rng = rand.New(rand.NewPCG(seed, 1))
 		nodes := w.cluster(12, nil)

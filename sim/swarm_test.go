@@ -7,10 +7,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/starling-gossip/starling/test/size"
 )
 
 var (
-	swarmSeeds  = flag.Int("sim.seeds", 200, "how many seeds the swarm draws its runs from")
+	swarmSeeds  = flag.Int("sim.seeds", 0, "how many seeds the swarm draws its runs from; 0: as many as the size of the run has")
 	swarmFirst  = flag.Uint64("sim.seed", 1, "the swarm's first seed")
 	swarmReplay = flag.String("sim.replay", "", "run these options (JSON) in place of the swarm")
 	swarmTrace  = flag.String("sim.trace", "", "write a readable trace of the replay to this file")
@@ -24,7 +26,11 @@ func TestSwarm(t *testing.T) {
 		replay(t)
 		return
 	}
-	for i := range *swarmSeeds {
+	seeds := *swarmSeeds
+	if seeds == 0 {
+		seeds = size.Of(20, 200, 2000)
+	}
+	for i := range seeds {
 		seed := *swarmFirst + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()

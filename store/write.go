@@ -30,6 +30,7 @@ var (
 const (
 	version  = 1
 	keySize  = 24
+	sumSize  = 4
 	maxMarks = 4 * stream.MaxStreams
 )
 
@@ -54,8 +55,8 @@ func create(tx *bolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(keyVersion, number(version))
 }
 
-// load reads the index, or says that the file is new.
-func (s *Store) load(tx *bolt.Tx) error {
+// read reads the index, or says that the file is new.
+func (s *Store) read(tx *bolt.Tx) error {
 	meta, marks, pieces, index := tx.Bucket(bucketMeta), tx.Bucket(bucketMarks), tx.Bucket(bucketPieces), tx.Bucket(bucketIndex)
 	switch {
 	case meta == nil:
@@ -67,36 +68,46 @@ func (s *Store) load(tx *bolt.Tx) error {
 		return fmt.Errorf("its format is %x, this program writes %d", v, version)
 	}
 	s.index = s.index[:0]
+	now := s.opts.now().UnixMilli()
 	err := index.ForEach(func(k, v []byte) error {
 		if len(k) != 8 || len(v) != 32 || pieces.Bucket(k) == nil {
 			return errors.New("its index is not whole")
 		}
-		u := func(i int) uint64 { return binary.BigEndian.Uint64(v[8*i:]) }
-		s.index = append(s.index, segment{
-			number: binary.BigEndian.Uint64(k), count: u(0), bytes: int64(u(1)), first: int64(u(2)), last: int64(u(3)),
-		})
-		return nil
+		// The index has no checksum. What can be counted is counted, and no time is in the future, or a segment would never go.
+		g := segment{number: binary.BigEndian.Uint64(k)}
+		g.last = min(int64(binary.BigEndian.Uint64(v[24:])), now)
+		g.first = min(int64(binary.BigEndian.Uint64(v[16:])), g.last)
+		s.index = append(s.index, g)
+		return countPieces(pieces.Bucket(k), &s.index[len(s.index)-1])
 	})
 	s.kept = len(readMarks(marks))
 	s.count()
 	return err
 }
 
+func countPieces(b *bolt.Bucket, g *segment) error {
+	return b.ForEach(func(_, v []byte) error {
+		g.count++
+		g.bytes += int64(max(len(v)-sumSize, 0) + keySize)
+		return nil
+	})
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // sealed returns a value with its checksum.
 func sealed(key, value []byte) []byte {
-	b := append(make([]byte, 0, len(value)+4), value...)
+	b := append(make([]byte, 0, len(value)+sumSize), value...)
 	return binary.BigEndian.AppendUint32(b, crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value))
 }
 
 // unsealed returns a value without its checksum, if that is right.
 func unsealed(key, b []byte) (value []byte, ok bool) {
-	if len(b) < 4 {
+	if len(b) < sumSize {
 		return nil, false
 	}
-	value = b[:len(b)-4]
-	sum := binary.BigEndian.Uint32(b[len(b)-4:])
+	value = b[:len(b)-sumSize]
+	sum := binary.BigEndian.Uint32(b[len(b)-sumSize:])
 	return value, sum == crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
 }
 
@@ -126,7 +137,7 @@ func (s *Store) write(must bool) error {
 		s.mu.Unlock()
 		return err
 	}
-	wait := s.broken || !must && !s.failed.IsZero() && s.opts.now().Sub(s.failed) < retry
+	wait := s.refused || !must && !s.failed.IsZero() && s.opts.now().Sub(s.failed) < retry
 	s.pieces, s.waiting = nil, 0
 	if wait {
 		s.stats.Dropped += uint64(len(pieces))
@@ -137,13 +148,33 @@ func (s *Store) write(must bool) error {
 	s.marks = make(map[streamKey]stream.Mark)
 	s.mu.Unlock()
 
-	index, kept := slices.Clone(s.index), s.kept
-	err := safely(func() error { return s.db.Update(func(tx *bolt.Tx) error { return s.batch(tx, pieces, marks) }) })
-	if err != nil {
-		s.index, s.kept = index, kept
-	}
+	err := s.update(pieces, marks)
 	err = s.wrote(len(pieces), marks, err)
 	s.count()
+	return err
+}
+
+// update writes a batch, into a file that it opens if that is not open, and into a new one if it is damaged.
+func (s *Store) update(pieces []wire.Piece, marks map[streamKey]stream.Mark) (err error) {
+	for range 2 {
+		if s.db == nil {
+			if err := s.open(); err != nil {
+				return err
+			}
+		}
+		index, kept := slices.Clone(s.index), s.kept
+		err = safely(func() error { return s.db.Update(func(tx *bolt.Tx) error { return s.batch(tx, pieces, marks) }) })
+		if err == nil {
+			return nil
+		}
+		s.index, s.kept = index, kept
+		if err = explain(s.path, err); !errors.Is(err, ErrDamaged) {
+			return err
+		}
+		if err := s.abandon(err); err != nil {
+			return err
+		}
+	}
 	return err
 }
 
@@ -156,8 +187,7 @@ func (s *Store) wrote(pieces int, marks map[streamKey]stream.Mark, err error) er
 		s.failed = time.Time{}
 		s.stats.Written += uint64(pieces)
 	} else {
-		err = fmt.Errorf("topics are not kept: %s: %w", s.path, err)
-		s.broken = errors.Is(err, ErrDamaged)
+		err = fmt.Errorf("topics are not kept: %w", err)
 		s.failed = s.opts.now()
 		s.stats.Failed++
 		s.stats.Dropped += uint64(pieces)

@@ -88,6 +88,18 @@ type Info struct {
 	RTT         float64        `json:"rtt_seconds"`
 	Coordinates Coordinates    `json:"coordinates"`
 	Traffic     Traffic        `json:"traffic"`
+	Store       *Store         `json:"store,omitempty"` // of messages on disk, if some are to be kept there
+}
+
+// Store is the file in which messages are kept. An Error says why none is kept there now; the agent goes on without.
+type Store struct {
+	Path    string `json:"path"`
+	Pieces  int    `json:"pieces"`
+	Bytes   int64  `json:"bytes"`
+	Dropped uint64 `json:"dropped"` // pieces that were not kept, since the start
+	Failed  uint64 `json:"failed"`  // times that the file could not be opened, read or written
+	Damaged uint64 `json:"damaged"` // times that it was damaged, moved aside and begun anew
+	Error   string `json:"error,omitempty"`
 }
 
 // SilentZone is a zone of which nobody is heard, and how many live members it had.

@@ -79,7 +79,8 @@ func read[T any](ctx context.Context, c *Client, path string, q url.Values, open
 	if reason == nil {
 		reason = errors.New("the connection was closed")
 	}
-	return fmt.Errorf("%w: the agent at %s went away: %w", ErrEnded, c.addr, reason)
+	return fmt.Errorf("%w: the agent at %s said no reason; it went away, or nothing was read from it for 10 s: %w",
+		ErrEnded, c.addr, reason)
 }
 
 // handle takes the data of one event.

@@ -246,8 +246,24 @@ func (p *printer) info(i api.Info) {
 		{"reachable", reachText(i.View)},
 		{"silent zones", silentText(i.Silent)},
 		{"unreachable", unreachableText(i.Unreachable, i.Silent)},
+		{"on disk", storeText(i.Store)},
 		{"version", i.Version},
 	})
+}
+
+// storeText says what is kept on disk.
+func storeText(s *api.Store) string {
+	switch {
+	case s == nil:
+		return "no messages are kept there (--data-dir with --retain)"
+	case s.Error != "":
+		return fmt.Sprintf("NOTHING is kept there, %s were not: %s", plural(int(s.Dropped), "piece"), clean(s.Error))
+	}
+	text := fmt.Sprintf("%s of messages, in %s", size(float64(s.Bytes)), clean(s.Path))
+	if s.Damaged > 0 {
+		text += fmt.Sprintf("; damaged %s, and begun anew", plural(int(s.Damaged), "time"))
+	}
+	return text
 }
 
 func agreementText(a api.Agreement) string {

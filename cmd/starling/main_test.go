@@ -149,6 +149,7 @@ func standIn(t *testing.T) map[string]string {
 	info := api.Info{Member: members[0], Cluster: "prod", Version: "v1", Detector: "swim", Detection: 1.6, Welcomed: true, Uptime: 4000,
 		Members: map[string]int{"alive": 1, "suspect": 1, "failed": 1}, Agreement: api.Agreement{Same: 3, Heard: 4},
 		View: api.View{Agreed: 3, Reachable: 2}, Silent: []api.SilentZone{{Zone: "us", Members: 1, Since: when}}, Health: 2, RTT: 0.0012, Coordinates: api.Coordinates{Inside: 0.09},
+		Store: &api.Store{Path: "/d/topics.db", Dropped: 5, Failed: 1, Error: "topics are not kept: no room"},
 		Traffic: api.Traffic{SentBytes: 4 << 20, ReceivedBytes: 1000, Dropped: map[string]uint64{"malformed": 3, "unopened": 0},
 			BudgetWaits: 17, Zones: []api.ZoneTraffic{{Zone: "", SentPackets: 9, SentBytes: 4000, ReceivedPackets: 8, ReceivedBytes: 1 << 20},
 				{Zone: "eu", Own: true, SentPackets: 7, SentBytes: 4 << 20}, {Zone: "us", SentBytes: 10, Budget: 300 << 10}, {Unknown: true, ReceivedPackets: 1, ReceivedBytes: 90}}}}

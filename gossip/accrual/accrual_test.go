@@ -114,7 +114,7 @@ func TestNewLifeIsMeasuredAnew(t *testing.T) {
 // An ack that is told twice, or that answers no ping, is no heartbeat.
 func TestFalseAcks(t *testing.T) {
 	h := newHost(2, accrual.Config{})
-	var last uint32
+	var last, ahead uint32
 	for range 300 {
 		h.Run(100 * time.Millisecond)
 		for _, s := range h.Sent {
@@ -124,7 +124,8 @@ func TestFalseAcks(t *testing.T) {
 		}
 		if live(h, 1) && last != 0 {
 			h.Receive(1, wire.AppendAck(nil, last))
-			h.Receive(1, wire.AppendAck(nil, last+1000))
+			ahead += 1000
+			h.Receive(1, wire.AppendAck(nil, last+ahead)) // each is later than all before
 		}
 	}
 	if len(h.Verdicts) != 1 {
@@ -210,4 +211,41 @@ func numbers(from, to int) (all []int) {
 		all = append(all, i)
 	}
 	return all
+}
+
+// TestSecondPing: a member that has not answered after half a period is pinged once more, with the same number; one that
+// has answered is not. So one lost datagram costs no heartbeat.
+func TestSecondPing(t *testing.T) {
+	h := newHost(3, accrual.Config{})
+	type ping struct {
+		to  member.ID
+		seq uint32
+	}
+	times, first := map[ping][]time.Duration{}, h.Now
+	for range 3000 {
+		h.Run(time.Millisecond)
+		for _, s := range h.Sent {
+			if seq, ok := wire.ReadSeq(s.Body); ok && s.Kind == wire.TypePing {
+				p := ping{s.To, seq}
+				times[p] = append(times[p], s.At.Sub(first))
+				if s.To == detecttest.ID(1) {
+					h.Receive(1, wire.AppendAck(nil, seq))
+				}
+			}
+		}
+		h.Sent = nil
+	}
+	pings := map[member.ID]int{}
+	for p, at := range times {
+		pings[p.to]++
+		switch last := at[0] > 2400*time.Millisecond; { // its second ping may be yet to come
+		case p.to == detecttest.ID(1) && len(at) != 1:
+			t.Errorf("the answered ping %d was sent %d times", p.seq, len(at))
+		case p.to == detecttest.ID(2) && !last && (len(at) != 2 || at[1]-at[0] != 500*time.Millisecond):
+			t.Errorf("the ping %d that nobody answers was sent at %v", p.seq, at)
+		}
+	}
+	if pings[detecttest.ID(1)] < 2 || pings[detecttest.ID(2)] < 2 {
+		t.Errorf("pings %v", pings)
+	}
 }

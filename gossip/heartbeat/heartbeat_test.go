@@ -1,6 +1,7 @@
 package heartbeat_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -227,5 +228,28 @@ func TestTableEmptiedWithoutAWord(t *testing.T) {
 	h.Run(2 * time.Second)
 	if state(h, 1) != member.Failed {
 		t.Error("who came back is never judged")
+	}
+}
+
+// TestEachHasItsOwnTime: members that fell silent at different moments fail one after the other, each after T_fail, also
+// where this node stood still meanwhile.
+func TestEachHasItsOwnTime(t *testing.T) {
+	for _, stall := range []time.Duration{0, time.Minute} {
+		h := newHost(4, heartbeat.Config{})
+		start := h.Now
+		h.Run(fail / 20)
+		h.Receive(2, counters(1))
+		h.Run(fail/2 - fail/20)
+		h.Receive(3, counters(1))
+		h.Now = h.Now.Add(stall)
+		h.Detector.Stalled(stall)
+		h.Run(2 * fail)
+		var got []time.Duration
+		for _, v := range h.Verdicts {
+			got = append(got, v.At.Sub(start)-stall)
+		}
+		if want := []time.Duration{fail, fail + fail/20, fail + fail/2}; !slices.Equal(got, want) {
+			t.Errorf("after a stall of %s: verdicts after %v, want %v", stall, got, want)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
 	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/test/size"
 )
 
 const (
@@ -202,10 +203,7 @@ func TestChangeKeepsPromises(t *testing.T) {
 
 // A live member that can be reached by most is never failed, however many packets are lost: over many seeds.
 func TestAccuracyUnderLoss(t *testing.T) {
-	seeds, span := uint64(8), 2*time.Minute
-	if testing.Short() {
-		seeds = 3
-	}
+	seeds, span := uint64(size.Of(3, 8, 100)), 2*time.Minute
 	for _, loss := range []float64{0.1, 0.3, 0.5} {
 		for _, n := range []int{3, 5, 9, 20} {
 			for seed := range seeds {

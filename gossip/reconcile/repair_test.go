@@ -245,6 +245,13 @@ func TestNewcomerPulls(t *testing.T) {
 				if s := w.order[0].sent; n >= 100 && s > w.packets/4 {
 					t.Errorf("the seed sent %d of %d datagrams", s, w.packets)
 				}
+				ranges := uint64(1)
+				for n+1 > 16*int(ranges) {
+					ranges *= 2
+				}
+				if s := x.repair.Stats(); loss == 0 && n <= 100 && s.Asked > ranges { // each once
+					t.Errorf("%d requests for %d ranges", s.Asked, ranges)
+				}
 			})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/test/size"
 )
 
 // model is the dumb second implementation: of each life of each owner all that it ever wrote, and what each reader saw.
@@ -71,11 +72,7 @@ func (m *model) watch(w *world, x *node) {
 // Whatever is written, lost, cut and restarted: readers are told only what was written, versions only rise, no deleted key
 // comes back, and in the end all hold what the owners hold.
 func TestModel(t *testing.T) {
-	seeds := uint64(40)
-	if testing.Short() {
-		seeds = 5
-	}
-	for seed := range seeds {
+	for seed := range uint64(size.Of(5, 40, 1000)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { modelRun(t, seed) })
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/test/size"
 )
 
 // The whole against the simplest model there is: a list of what was published. Whatever is lost, doubled, overtaken, and
@@ -33,11 +34,7 @@ func (m *model) tracef(format string, args ...any) {
 }
 
 func TestModel(t *testing.T) {
-	seeds := 40
-	if testing.Short() {
-		seeds = 8
-	}
-	for seed := range seeds {
+	for seed := range size.Of(8, 40, 1000) {
 		m := runModel(t, uint64(seed), Config{})
 		m.check()
 		m.report(uint64(seed))
@@ -46,11 +43,7 @@ func TestModel(t *testing.T) {
 
 // Where much less is kept than is published, not everything comes, but everything is accounted for.
 func TestModelWithLittleRoom(t *testing.T) {
-	seeds := 20
-	if testing.Short() {
-		seeds = 4
-	}
-	for seed := range seeds {
+	for seed := range size.Of(4, 20, 500) {
 		m := runModel(t, uint64(seed), Config{Pieces: 150, Age: 4 * time.Second, Patience: 500 * time.Millisecond})
 		m.account()
 		m.report(uint64(seed))

@@ -1,0 +1,401 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/stream"
+	"github.com/starling-gossip/starling/test/size"
+)
+
+// warned is a store's options with what it says, and a clock of the test's.
+type warned struct {
+	Options
+	said []string
+	at   time.Time
+}
+
+func warnings() *warned {
+	w := &warned{at: time.UnixMilli(1_000_000)}
+	w.Options = Options{Flush: time.Hour, now: func() time.Time { return w.at },
+		Warn: func(err error) { w.said = append(w.said, err.Error()) }}
+	return w
+}
+
+// sample returns a file with 300 pieces and marks, and some free pages.
+func sample(t *testing.T, size int) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "topics.db")
+	s := open(t, path, Options{Bytes: 20 << 10})
+	for i := range uint64(300) {
+		s.Keep(piece(i%5+1, 1, i+1, size))
+		s.Mark(stream.Mark{Origin: member.ID(i + 1), Generation: 1, Next: 2})
+		if i%50 == 49 {
+			flush(t, s)
+		}
+	}
+	closed(t, s)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestNothingKeepsANodeOut: whatever is in the place of the file, there is a store, which says once what is wrong, with the
+// file's name and what to do. What is damaged is moved aside; then all is as if there had been no file.
+func TestNothingKeepsANodeOut(t *testing.T) {
+	whole := sample(t, 60)
+	newer := slices.Clone(whole)
+	for i := 0; i+8 <= len(newer); i += 1 {
+		if bytes.HasPrefix(newer[i:], []byte("version\x00\x00\x00\x00\x00\x00\x00\x01")) {
+			newer[i+14] = 9
+		}
+	}
+	for name, data := range map[string][]byte{
+		"text": []byte(strings.Repeat("not a database. ", 4096)), "zeros": make([]byte, 1<<16), "a byte": {7},
+		"short": whole[:len(whole)/4], "very short": whole[:5000], "a newer format": newer,
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "topics.db")
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w := warnings()
+			s := Open(path, w.Options)
+			if st := s.Stats(); st.Err != nil || st.Damaged != 1 || st.Held != 0 {
+				t.Errorf("%+v", st)
+			}
+			if len(w.said) != 1 || !strings.Contains(w.said[0], path+" is damaged") || !strings.Contains(w.said[0], path+".damaged-1") {
+				t.Errorf("it says %q", w.said)
+			}
+			if moved, err := os.ReadFile(path + ".damaged-1"); err != nil || !bytes.Equal(moved, data) {
+				t.Errorf("moved aside: %d bytes of %d, %v", len(moved), len(data), err)
+			}
+			s.Keep(piece(1, 1, 1, 100))
+			closed(t, s)
+			s = open(t, path, Options{now: w.now})
+			defer closed(t, s)
+			if got := slices.Collect(s.Pieces()); len(got) != 1 {
+				t.Errorf("%d pieces are kept", len(got))
+			}
+		})
+	}
+}
+
+// TestUnusable: a file that cannot be opened is said once, and tried again until it can be.
+func TestUnusable(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "sub", "topics.db")
+	if err := os.MkdirAll(path, 0o700); err != nil { // a directory in its place
+		t.Fatal(err)
+	}
+	w := warnings()
+	s := Open(path, w.Options)
+	if err := s.Stats().Err; err == nil || errors.Is(err, ErrDamaged) {
+		t.Errorf("it says %v", err)
+	}
+	for i := range 3 {
+		s.Keep(piece(1, 1, uint64(i+1), 100))
+		s.Mark(stream.Mark{Origin: 1, Generation: 1, Next: uint64(i + 2)})
+		w.at = w.at.Add(retry)
+		if s.write(false) == nil {
+			t.Fatal("a directory can be written")
+		}
+	}
+	if len(w.said) != 1 || !strings.Contains(w.said[0], path) || !strings.Contains(w.said[0], "memory") {
+		t.Errorf("it says %q", w.said)
+	}
+	if st := s.Stats(); st.Dropped != 3 || st.Failed != 4 || st.Damaged != 0 {
+		t.Errorf("%+v", st)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	s.Keep(piece(1, 1, 4, 100))
+	w.at = w.at.Add(retry)
+	if err := s.write(false); err != nil {
+		t.Error(err)
+	}
+	if len(w.said) != 2 || !strings.Contains(w.said[1], "again") {
+		t.Errorf("it says %q", w.said)
+	}
+	closed(t, s)
+	s = open(t, path, Options{now: w.now})
+	defer closed(t, s)
+	if marks := slices.Collect(s.Marks()); len(marks) != 1 || marks[0].Next != 4 {
+		t.Errorf("marks %v", marks)
+	}
+}
+
+// TestInUse: a file that another process has open is left alone, for good: what is in it is not this node's.
+func TestInUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	first := open(t, path, Options{})
+	w := warnings()
+	second := Open(path, w.Options)
+	if err := second.Stats().Err; !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), path) || len(w.said) != 1 {
+		t.Errorf("opened twice: %v; it says %q", err, w.said)
+	}
+	closed(t, first)
+	second.Keep(piece(1, 1, 1, 100))
+	w.at = w.at.Add(time.Hour)
+	if second.Flush() == nil || second.Stats().Dropped != 1 {
+		t.Error("it takes the file over later")
+	}
+	second.Close()
+}
+
+// TestNewFileOnAFullDisk: a file that could not be begun leaves nothing behind that would be told as damaged.
+func TestNewFileOnAFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	w := warnings()
+	w.size = 1 << 10
+	s := Open(path, w.Options)
+	if st := s.Stats(); st.Err == nil || errors.Is(st.Err, ErrDamaged) || st.Damaged != 0 || len(w.said) != 1 {
+		t.Errorf("%+v; it says %q", st, w.said)
+	}
+	s.Keep(piece(1, 1, 1, 100))
+	w.at = w.at.Add(retry)
+	if s.write(false) == nil || len(w.said) != 1 {
+		t.Errorf("it says %q", w.said)
+	}
+	s.opts.size = 0
+	s.Keep(piece(1, 1, 2, 100))
+	w.at = w.at.Add(retry)
+	if err := s.write(false); err != nil || s.Stats().Held != 1 {
+		t.Errorf("with room: %v, %+v", err, s.Stats())
+	}
+	closed(t, s)
+}
+
+// TestMarksSurviveAFailedWrite: a mark is not repeated by the node, so the store must not lose it; a newer one prevails.
+func TestMarksSurviveAFailedWrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	w := warnings()
+	w.size = 256 << 10
+	s := open(t, path, w.Options)
+	s.Mark(stream.Mark{Origin: 1, Generation: 1, Next: 5, Seq: 5})
+	s.Mark(stream.Mark{Origin: 2, Generation: 1, Next: 5, Seq: 5})
+	for i := range uint64(1000) {
+		s.Keep(piece(1, 1, i+1, 1000))
+	}
+	if s.write(false) == nil {
+		t.Fatal("a megabyte has room in a quarter of one")
+	}
+	s.Mark(stream.Mark{Origin: 2, Generation: 1, Next: 9, Seq: 9})
+	w.at = w.at.Add(retry)
+	if err := s.write(false); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, s)
+	s = open(t, path, Options{})
+	defer closed(t, s)
+	got := slices.SortedFunc(s.Marks(), func(a, b stream.Mark) int { return int(a.Origin) - int(b.Origin) })
+	want := []stream.Mark{{Origin: 1, Generation: 1, Next: 5, Seq: 5}, {Origin: 2, Generation: 1, Next: 9, Seq: 9}}
+	if !slices.Equal(got, want) {
+		t.Errorf("marks %v, want %v", got, want)
+	}
+}
+
+// TestDamagedFilesAreBounded: the first ones stay, and the newest.
+func TestDamagedFilesAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "topics.db")
+	for i := range 3 * maxDamaged {
+		if err := os.WriteFile(path, bytes.Repeat([]byte{byte(i + 1)}, 1<<14), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		closed(t, open(t, path, Options{}))
+	}
+	files, _ := filepath.Glob(path + ".damaged-*")
+	last, err := os.ReadFile(fmt.Sprintf("%s.damaged-%d", path, maxDamaged))
+	if len(files) != maxDamaged || err != nil || last[0] != 3*maxDamaged {
+		t.Errorf("%q, %v", files, err)
+	}
+}
+
+// TestDamagedWhileOpen: a file that is cut short under a running store costs what was in it; the store begins anew.
+func TestDamagedWhileOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	w := warnings()
+	s := open(t, path, w.Options)
+	for i := range uint64(2000) {
+		s.Keep(piece(1, 1, i+1, 1000))
+	}
+	flush(t, s)
+	if err := os.Truncate(path, 8192); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(30) {
+		s.Keep(piece(1, 1, 3000+i, 1000))
+		s.Mark(stream.Mark{Origin: 1, Generation: 1, Next: 3000 + i})
+		w.at = w.at.Add(retry)
+		s.write(false)
+	}
+	if st := s.Stats(); st.Err != nil || st.Damaged != 1 || st.Held == 0 || st.Held != 30 {
+		t.Errorf("%+v; it says %q", st, w.said)
+	}
+	if len(w.said) != 1 {
+		t.Errorf("it says %q", w.said)
+	}
+	closed(t, s)
+	s = open(t, path, Options{now: w.now})
+	defer closed(t, s)
+	if marks := slices.Collect(s.Marks()); len(marks) != 1 || marks[0].Next != 3029 {
+		t.Errorf("marks %v", marks)
+	}
+}
+
+// TestSweep damages a file in thousands of ways: a byte, a run, a number that points elsewhere, a page that stands twice, a
+// cut. The store opens, gives whole pieces or none, and keeps what comes; it never panics or hangs.
+func TestSweep(t *testing.T) {
+	whole := sample(t, 60)
+	page := os.Getpagesize()
+	pages := len(whole) / page
+	for pages > 4 && bytes.Count(whole[(pages-1)*page:pages*page], []byte{0}) == page {
+		pages-- // the file grows ahead of what is in it
+	}
+	dir := t.TempDir()
+	rng := rand.New(rand.NewPCG(1, 2))
+	damages := []func(b []byte) []byte{
+		func(b []byte) []byte { b[rng.IntN(pages*page)] ^= byte(1 + rng.IntN(255)); return b },
+		func(b []byte) []byte { // in the head of a page and its elements
+			at := rng.IntN(pages)*page + rng.IntN(256)
+			b[at] ^= byte(1 + rng.IntN(255))
+			return b
+		},
+		func(b []byte) []byte {
+			at := rng.IntN(pages * page)
+			for i := range min(1<<rng.IntN(14), len(b)-at) {
+				b[at+i] = byte(rng.Uint32())
+			}
+			return b
+		},
+		func(b []byte) []byte { // a number that may be one of a page, a count or a length
+			at := rng.IntN(pages)*page + 8*rng.IntN(64)
+			binary.NativeEndian.PutUint64(b[at:], uint64(rng.IntN(pages+2)))
+			return b
+		},
+		func(b []byte) []byte { // a page stands in the place of another
+			from, to := rng.IntN(pages), 2+rng.IntN(pages-2)
+			copy(b[to*page:(to+1)*page], b[from*page:])
+			if rng.IntN(2) == 0 {
+				binary.NativeEndian.PutUint64(b[to*page:], uint64(to))
+			}
+			return b
+		},
+		func(b []byte) []byte { return b[:rng.IntN(pages*page)] },
+	}
+	for i := range size.Of(10, 40, 2000) * len(damages) {
+		kind := i % len(damages)
+		bad := damages[kind](slices.Clone(whole))
+		path := filepath.Join(dir, fmt.Sprintf("%d.db", i))
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		endures(t, fmt.Sprintf("damage %d of kind %d", i, kind), path)
+		os.Remove(path)
+		os.Remove(path + ".damaged-1")
+	}
+}
+
+// endures opens what may be damaged, and uses it.
+func endures(t *testing.T, name, path string) {
+	t.Helper()
+	w := warnings()
+	s := Open(path, w.Options)
+	for p := range s.Pieces() {
+		if !bytes.Equal(p.Body, piece(1, 1, p.Seq, 60).Body) {
+			t.Fatalf("%s: a piece that was spoiled comes back as %x", name, p.Body)
+		}
+	}
+	for range s.Marks() {
+	}
+	for i := range uint64(40) {
+		s.Keep(piece(9, 9, i+1, 2000))
+		s.Mark(stream.Mark{Origin: 9, Generation: 9, Next: i + 2})
+		w.at = w.at.Add(retry)
+		if err := s.write(false); err != nil && i > 0 {
+			t.Fatalf("%s: %v; it says %q", name, err, w.said)
+		}
+	}
+	if st := s.Stats(); st.Err != nil || len(w.said) > 1 {
+		t.Fatalf("%s: %+v; it says %q", name, st, w.said)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	s = Open(path, w.Options)
+	var last uint64
+	for p := range s.Pieces() {
+		if p.Origin == 9 {
+			last = p.Seq
+		}
+	}
+	if s.Stats().Damaged > 0 || last != 40 {
+		t.Fatalf("%s: after what was written %+v, the last piece is %d", name, s.Stats(), last)
+	}
+	s.Close()
+}
+
+// TestVerifyAcceptsWhatBoltWrites: of a file that is whole nothing is moved aside.
+func TestVerifyAcceptsWhatBoltWrites(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "any.db")
+	db, err := bolt.Open(path, 0o600, &bolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rng := rand.New(rand.NewPCG(3, 4))
+	name := func() []byte { return []byte(fmt.Sprint("b", rng.IntN(6))) }
+	for round := range 150 {
+		err := db.Update(func(tx *bolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists(name())
+			if err != nil {
+				return err
+			}
+			if rng.IntN(3) == 0 {
+				if b, err = b.CreateBucketIfNotExists(name()); err != nil {
+					return err
+				}
+			}
+			for range rng.IntN(200) {
+				key := binary.BigEndian.AppendUint64([]byte{'k'}, uint64(rng.IntN(3000)))
+				if rng.IntN(3) == 0 {
+					err = b.Delete(key)
+				} else {
+					err = b.Put(key, make([]byte, rng.IntN(20)*rng.IntN(20)*rng.IntN(40)))
+				}
+				if err != nil {
+					return err
+				}
+			}
+			if rng.IntN(8) == 0 {
+				if err := tx.DeleteBucket(name()); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := verify(path); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+	}
+}
