@@ -47,3 +47,19 @@ func TestSidesOfACut(t *testing.T) {
 		}
 	}
 }
+
+// Where too few are left for a jury the word of the hosts decides: processes for which they refuse connections are failed.
+func TestRefusalsAmongFew(t *testing.T) {
+	for _, n := range []int{3, 5, 10, 40} {
+		w := newWorld(t, n, 1, Config{})
+		for i := 1; i < n; i++ {
+			w.kill(i)
+		}
+		w.run(time.Minute)
+		for i := 1; i < n; i++ {
+			if s := w.holds(0, i); s != member.Failed {
+				t.Errorf("of %d, the one that is left holds m%d for %s after a minute", n, i, s)
+			}
+		}
+	}
+}
