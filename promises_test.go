@@ -41,7 +41,7 @@ var (
 	commented  = regexp.MustCompile(`(?m)^\s*//`)
 )
 
-// readPromises reads the page. Its tables of promises are those that have the four columns.
+// readPromises reads the page. All its tables are of promises.
 func readPromises(t *testing.T) (all []promise) {
 	t.Helper()
 	f, err := os.Open(promisesPage)
@@ -63,9 +63,11 @@ func readPromises(t *testing.T) (all []promise) {
 		}
 		cells := splitRow(text)
 		switch {
-		case slices.Equal(cells, columns[:]):
-			inside = true
-		case !inside || strings.Trim(text, "|-: ") == "":
+		case !inside:
+			if inside = true; !slices.Equal(cells, columns[:]) {
+				t.Errorf("%s:%d: a table has the columns %q, want %q", promisesPage, line, cells, columns)
+			}
+		case strings.Trim(text, "|-: ") == "":
 		case len(cells) != len(columns):
 			t.Errorf("%s:%d: %d cells, want %d", promisesPage, line, len(cells), len(columns))
 		default:
