@@ -49,3 +49,15 @@ func TestIdleCostsTheSame(t *testing.T) {
 		t.Errorf("an idle node of 20 sends %.0f bytes a second, one of 300 sends %.0f", few, many)
 	}
 }
+
+// To share suspicions costs nothing while nobody is suspected: not a byte is another.
+func TestSharingCostsNothingInQuiet(t *testing.T) {
+	trace := func(share bool) string {
+		o := Options{Nodes: 20, Seed: 1, Duration: 60 * time.Second}
+		o.Gossip.ShareSuspicions = share
+		return promised(t, o, "5s=publish:1", "10s=leave:1").Trace
+	}
+	if trace(true) != trace(false) {
+		t.Error("a quiet cluster that shares suspicions sends other packets")
+	}
+}
