@@ -45,7 +45,7 @@ func nameServer(t *testing.T, answer func(turn int) net.IP) {
 				continue
 			}
 			out := append([]byte(nil), b[:end]...)
-			flags, answers := uint16(0x8180), uint16(0) // an answer, recursive
+			flags, answers := uint16(0x8180), uint16(0)  // an answer, recursive
 			if binary.BigEndian.Uint16(b[end-4:]) == 1 { // of type A; the others have none
 				if ip := answer(turn); ip == nil {
 					flags |= 3 // no such name
