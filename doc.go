@@ -31,7 +31,8 @@
 //
 // Values handed out ([Member], [Event], [Message]) are copies that never change later.
 //
-// Many nodes can live in one process: a node is one goroutine, one socket and some tens of kilobytes.
+// Many nodes can live in one process: a node is two goroutines, a UDP and a TCP socket (other detectors than Inquest: one
+// and one), and some tens of kilobytes.
 //
 // # Round trips
 //

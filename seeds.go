@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// MaxSeeds bounds the seeds, and the addresses that they stand for.
+	// MaxSeeds bounds the seeds, and the addresses that they stand for. Of these the first 64 are asked.
 	MaxSeeds = 256
 	// Names are looked up again, while nobody answers or none is found, after pauses from firstRelookup to relookup.
 	firstRelookup = 200 * time.Millisecond

@@ -6,5 +6,6 @@
 // the scenario, a list of "at TIME do WHAT to WHOM" whose clock starts when the join has settled. Checkers watch both
 // and report what must never happen; meters report what a person wants to know.
 //
-// One goroutine and one event queue do the work. Nothing in here reads a clock, and no result depends on speed.
+// A worker (Options.Workers) is one goroutine and one event queue; several meet at the end of each window of time. Nothing
+// in here reads a clock, and no result depends on speed.
 package sim

@@ -181,8 +181,7 @@ func (l *ledger) take(o *Obs) {
 func (l *ledger) detector() gossip.Detector { return cmp.Or(l.config.Detector, gossip.DefaultDetector) }
 
 // outvoted says whether so few of those that a process holds for live are up that its detector, by design, does not come
-// to know who is dead. Inquest wants the votes of half of all who could judge, so that of a cluster that falls apart the
-// minority fails nobody.
+// to know who is dead: with Inquest, a side of fewer than five and than half of all fails nobody.
 func (l *ledger) outvoted(i int) bool {
 	return l.detector() == gossip.INQUEST && l.upCount-1 < l.config.Inquest.Quorum(l.views[i].live)
 }

@@ -71,8 +71,9 @@ func (c Config) withDefaults() Config {
 }
 
 // Quorum returns how many other members have to vote for a verdict in a cluster of so many live ones, the accused and the
-// accuser included; 0: the accuser judges alone. With the accuser's own vote that is half of all who could judge, or more:
-// of a cluster that falls apart, the minority fails nobody.
+// accuser included; 0: the accuser judges alone. With the accuser's own vote that is more than half of those who may judge,
+// who are the accuser and at most Jury others. So a side of a cut fails those whom it does not hear if it has five members, or
+// half of all if that is fewer; a smaller side fails nobody.
 func (c Config) Quorum(live int) int {
 	if c.NoJury {
 		return 0
