@@ -162,6 +162,32 @@ func (d *draws) who(o *Options) Who {
 	return Percent(float64(10 + d.below(60)))
 }
 
+// Try runs options and says what must never happen and did: a panic is a finding like others, wherever it is, and so
+// are options that cannot be run.
+func Try(o Options) (found []Violation) {
+	r, found := try(o)
+	if r != nil {
+		found = append(found, r.Violations...)
+	}
+	return found
+}
+
+// try runs options. What kept the run from its end is a violation, and there is no report.
+func try(o Options) (r *Report, broken []Violation) {
+	var text string
+	defer func() {
+		if text != "" {
+			r, broken = nil, []Violation{{Checker: "panic", Text: text}}
+		}
+	}()
+	defer catch(&text)
+	r, err := Run(o)
+	if err != nil {
+		return nil, []Violation{{Checker: "error", Text: err.Error()}}
+	}
+	return r, nil
+}
+
 // Shrink returns smaller options whose run still violates what the given one does: fewer faults, fewer nodes, a
 // calmer network. It tries at most so many runs, and calls progress, if there is one, after each that still fails.
 func Shrink(o Options, checker string, tries int, progress func(Options)) Options {
@@ -169,8 +195,7 @@ func Shrink(o Options, checker string, tries int, progress func(Options)) Option
 		if tries--; tries < 0 {
 			return false
 		}
-		r, err := Run(c)
-		return err == nil && slices.ContainsFunc(r.Violations, func(v Violation) bool { return v.Checker == checker })
+		return slices.ContainsFunc(Try(c), func(v Violation) bool { return v.Checker == checker })
 	}
 	for again := true; again && tries > 0; {
 		again = false
