@@ -109,6 +109,7 @@ func (w *World) applyTo(a Action, p *proc) error {
 			p.paused = max(p.paused, w.now.Add(a.For))
 			w.shardOf(p.host.index).schedule(p, w.now)
 			w.trouble(p, a.For)
+			w.hinder(p, a.For)
 		}
 	case Slow:
 		p.cost = a.Cost
@@ -116,6 +117,7 @@ func (w *World) applyTo(a Action, p *proc) error {
 			w.at(w.now.Add(a.For), func() { p.cost = 0 })
 		}
 		w.trouble(p, a.For)
+		w.hinder(p, a.For)
 	case Clock:
 		p.wall += a.By
 	case Leave:
@@ -231,6 +233,7 @@ func (w *World) lay(a Action) error {
 		f.link = Link{Loss: 1}
 	}
 	w.faults = append(w.faults, f)
+	w.rec.take(&Obs{At: w.now, Kind: Laid, Node: -1, way: &f})
 	for _, p := range w.procs {
 		everyone := len(who) == len(w.procs) || len(peers) == len(w.procs)
 		in, out := slices.Contains(who, p), slices.Contains(peers, p)
@@ -262,6 +265,7 @@ func (w *World) lift(id int32) {
 		if f.id == id {
 			f.lifted = w.now
 			w.past = append(w.past, f)
+			w.rec.take(&Obs{At: w.now, Kind: Lifted, Node: -1, way: &f})
 		}
 		return f.id == id
 	})
@@ -284,6 +288,20 @@ func (w *World) trouble(p *proc, d time.Duration) {
 		w.at(w.now.Add(d), func() {
 			if p.troubled--; p.troubled == 0 {
 				w.rec.take(&Obs{At: w.now, Kind: Healthy, Node: p.index, host: p.host.index})
+			}
+		})
+	}
+}
+
+// hinder marks a process as one that cannot do what it should, for a time or for good.
+func (w *World) hinder(p *proc, d time.Duration) {
+	if p.hindered++; p.hindered == 1 {
+		w.rec.take(&Obs{At: w.now, Kind: Hindered, Node: p.index, host: p.host.index})
+	}
+	if d > 0 {
+		w.at(w.now.Add(d), func() {
+			if p.hindered--; p.hindered == 0 {
+				w.rec.take(&Obs{At: w.now, Kind: Free, Node: p.index, host: p.host.index})
 			}
 		})
 	}

@@ -23,7 +23,8 @@ type Bounds struct {
 	Refute   time.Duration // a false verdict lasts no longer
 	Detect   time.Duration // a crash is known everywhere after
 	Converge time.Duration // views are equal after so long a quiet
-	Message  time.Duration // a message has reached all after
+	Message  time.Duration // a message has reached all after, where nothing is wrong
+	Arrival  time.Duration // and, whatever is wrong, a member that can be reached since, while it is held
 	Load     float64       // the busiest node sends at most so many times the mean
 	Bytes    int           // a node sends in a second
 }
@@ -41,6 +42,9 @@ func (b Bounds) withDefaults(o *Options) Bounds {
 	}
 	if b.Message == 0 {
 		b.Message = 2 * time.Second
+	}
+	if b.Arrival == 0 {
+		b.Arrival = 5 * time.Second
 	}
 	if b.Load == 0 {
 		b.Load = 4
@@ -70,6 +74,7 @@ func checkers(o *Options) []Checker {
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
 		&messages{bound: b.Message, clean: o.Network.lossless(), rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{}},
+		newArrival(o, b),
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
 		&keysKept{bound: b.Converge, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}},

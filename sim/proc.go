@@ -32,6 +32,7 @@ type proc struct {
 	head     int
 	held     int  // bytes in the buffer
 	troubled int  // faults that touch it now
+	hindered int  // of these, those that stop it or slow it down
 	seek     bool // it wants its seeds' addresses
 	alone    bool // it gets none the next time: it is the first of its cluster
 
@@ -60,7 +61,7 @@ func (p *proc) start() error {
 	p.paused, p.busy = 0, 0
 	p.host.proc, p.host.down = p, false
 	s := w.shardOf(p.host.index)
-	w.rec.take(&Obs{At: now, Kind: Started, Node: p.index, After: Holding{Gen: gen}})
+	w.rec.take(&Obs{At: now, Kind: Started, Node: p.index, host: p.host.index, After: Holding{Gen: gen}})
 	node.Wake(p.clock(now), &s.out)
 	s.after(p, now)
 	return nil
@@ -276,7 +277,7 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		o.After, o.Count = Holding{Gen: e.Message.Generation}, len(e.Message.Payload)
 	case gossip.MessagesLost:
 		o.Kind, o.Seq, o.Member = Skipped, e.Lost.To, w.memberOf(e.Lost.Origin)
-		o.After = Holding{Gen: e.Lost.Generation}
+		o.After, o.From = Holding{Gen: e.Lost.Generation}, e.Lost.From
 	case gossip.KeyChanged, gossip.KeysReset:
 		s.keyEvent(p, e, &o)
 	case gossip.Welcomed:

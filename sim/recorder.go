@@ -35,15 +35,16 @@ const maxViolations = 3
 
 func newRecorder(w *World) *recorder {
 	r := &recorder{w: w, ledger: newLedger(0, !w.opt.Unchecked), packets: w.opt.publishes()}
-	r.meter.ledger, r.ledger.config = r.ledger, w.opt.Gossip
+	r.meter.ledger, r.ledger.config, r.ledger.ground = r.ledger, w.opt.Gossip, w.plan
 	if !w.opt.Unchecked {
 		r.checkers = checkers(&w.opt)
 	}
 	return r
 }
 
-func (r *recorder) grow() {
+func (r *recorder) grow(zone int32) {
 	r.ledger.grow()
+	r.ledger.zones = append(r.ledger.zones, zone)
 	r.dirty = append(r.dirty, 0)
 	r.lives = append(r.lives, 0)
 	r.bytes = append(r.bytes, 0)

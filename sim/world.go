@@ -126,7 +126,7 @@ func (w *World) addProc() *proc {
 	for _, s := range w.shards {
 		s.wakes.pos = append(s.wakes.pos, 0)
 	}
-	w.rec.grow()
+	w.rec.grow(h.zone)
 	return p
 }
 
