@@ -35,7 +35,7 @@ type Config struct {
 	Cluster string
 	// Zone is where the node is, a path with the widest part first, such as "eu/frankfurt/r12".
 	Zone string
-	// Tags are free key=value pairs, at most 1 KiB in all.
+	// Tags are free key=value pairs, at most 640 bytes in all.
 	Tags map[string]string
 	// KeyRing seals all traffic. Nil: traffic is neither encrypted nor authenticated, and the log says so at the start.
 	KeyRing *transport.KeyRing
@@ -45,6 +45,6 @@ type Config struct {
 	Logger *slog.Logger
 	// Gossip are the parameters of the protocol; the defaults are right for a LAN. Its ZoneBudget and PairBudgets bound what one
 	// zone sends to another. Its Cluster is overwritten by the one above, and its MTU is that of the datagrams on the wire, sealing
-	// included.
+	// included: at least 1,200 bytes.
 	Gossip gossip.Config
 }

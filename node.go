@@ -73,9 +73,6 @@ func Start(cfg Config) (*Node, error) {
 	params := cfg.Gossip
 	params.Cluster = cfg.Cluster
 	params.Detector = cmp.Or(params.Detector, gossip.DefaultDetector)
-	if params.MTU == 0 {
-		params.MTU = wire.DefaultMTU
-	}
 	topics, err := cfg.Retain.open(&params, &logger{to: cfg.Logger})
 	if err != nil {
 		return nil, err
@@ -83,9 +80,6 @@ func Start(cfg Config) (*Node, error) {
 	conn, kernel, err := open(cfg.Bind, &params)
 	if err != nil {
 		return nil, errors.Join(err, closeStore(topics))
-	}
-	if cfg.KeyRing != nil {
-		params.MTU -= transport.SealOverhead
 	}
 	self, err := cfg.self(conn.LocalAddr())
 	if err == nil {
@@ -103,6 +97,9 @@ func Start(cfg Config) (*Node, error) {
 	}
 	return nil, errors.Join(err, closeStore(topics))
 }
+
+// What the core leaves free in each datagram is enough for sealing it.
+const _ = uint(wire.SealSize - transport.SealOverhead)
 
 // open binds what the node's detector needs.
 func open(bind string, params *gossip.Config) (conn *transport.Conn, k *kernel, err error) {
@@ -195,7 +192,7 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// SetTags replaces this node's tags, everywhere. At most 1 KiB in all.
+// SetTags replaces this node's tags, everywhere. At most 640 bytes in all.
 func (n *Node) SetTags(ctx context.Context, tags map[string]string) error {
 	encoded, err := member.NewTags(tags)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/starling-gossip/starling/agent/settings"
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/inquest"
+	"github.com/starling-gossip/starling/gossip/wire"
 	"github.com/starling-gossip/starling/transport"
 )
 
@@ -59,7 +60,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&c.Join, "join", nil, "`ADDR[,ADDR...]` of nodes that are in the cluster: IP, IP:PORT, HOST or HOST:PORT")
 	f.StringVar(&c.Cluster, "cluster", "starling", "name of the cluster; clusters of different names never mix")
 	f.StringVar(&c.Zone, "zone", "", "where this node is, the widest part first: eu/frankfurt/r12")
-	f.Var(settings.NewMap(&c.Tags), "tag", "`key=value` that the others see; may be repeated; 1 KiB in all")
+	f.Var(settings.NewMap(&c.Tags), "tag", "`key=value` that the others see; may be repeated; 640 bytes in all")
 	f.StringVar(&c.KeyFile, "key-file", "", "`FILE` of cluster keys, one a line, the one that seals first (see starling keygen); SIGHUP reads it again")
 	f.StringVar(&c.DataDir, "data-dir", "", "`DIR` to remember the peers in, so that a restart needs no --join, and with --retain the messages")
 	f.DurationVar(&c.Retain, "retain", 0, "how long messages are held for those who were away, with --data-dir on disk too (default 1m, in memory)")
@@ -75,7 +76,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.Grace, "grace", 0, "with the detector inquest, the silence that is granted a member (default the profile's: 1.5s, wan 3s, local 750ms)")
 	f.DurationVar(&c.ZoneGrace, "zone-grace", inquest.DefaultZoneGrace, "with the detector inquest, how long the members of a zone that is silent as a whole are held; 0s: no longer than others")
 	f.BoolVar(&c.ShareSuspicions, "share-suspicions", false, "with the detector inquest, tell all members whom this node suspects, and not only who asks it")
-	f.IntVar(&c.MTU, "mtu", 1400, "most bytes of a datagram on the wire, without the headers of IP and UDP")
+	f.IntVar(&c.MTU, "mtu", wire.DefaultMTU, "most bytes of a datagram on the wire, sealed or not, without the headers of IP and UDP; more than 1200 for a LAN alone")
 	f.IntVar(&c.Budget, "budget", 1<<20, "most bytes a second of news that this node sends")
 	f.IntVar(&c.ZoneBudget, "zone-budget", 0, "most `BYTES` a second that the nodes of a zone send to each other zone, all together; 0: no bound; all nodes alike")
 	f.StringSliceVar(&c.PairBudgets, "pair-budget", nil, "the same between two zones, each way, in place of --zone-budget: `A:B=BYTES`, an empty name for nodes without a zone; may be repeated")

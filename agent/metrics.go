@@ -140,6 +140,8 @@ var metrics = []metric{
 		one(func(i starling.Info) float64 { return float64(i.Streams.Open) })),
 	newMetric(counter, "starling_messages_pulled_total", "Pieces that were missing and came when asked for.", nil,
 		one(func(i starling.Info) float64 { return float64(i.Streams.Pulled) })),
+	newMetric(counter, "starling_messages_too_large_total", "Pieces that were asked for, are here and cannot be sent: longer than the protocol allows.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Streams.TooLarge) })),
 	newMetric(counter, "starling_messages_refused_total", "Publishes refused or made to wait, since too much was on its way.", nil,
 		one(func(i starling.Info) float64 { return float64(i.Streams.Backpressure) })),
 	newMetric(counter, "starling_message_packets_total", "Parcels of pieces sent, by way: down the tree, beside it, offered, and of these again for want of an answer.",

@@ -57,12 +57,14 @@ type Config struct {
 	Heartbeat heartbeat.Config
 	Accrual   accrual.Config
 	Repair    reconcile.Config
-	Streams   stream.Config    // of messages: what is held, and for how long; Piece is set by the node
+	Streams   stream.Config    // of messages: what is held, and for how long
 	Tree      multicast.Config // of messages: how they travel; Size is set by the node
 	Keys      state.Config     // of versioned keys: how they travel, and what is held
 	Keep      bool             // put what Restore needs at the next start in Outbox.Pieces and Outbox.Marks
 
-	MTU    int // bytes of a datagram, before sealing; default 1,400
+	// MTU is how many bytes of UDP payload a datagram has at most, with what sealing adds; default and least 1,200. What sealing
+	// takes is left free in the clear too. More is for networks whose every path carries it: nobody looks for what passes.
+	MTU    int
 	Budget int // bytes a second of news that this node sends at most; default 1 MiB. Messages have Tree.Rate
 
 	ZoneBudget  int          // bytes a second that the members of a zone send to each other zone at most, all together; 0: no bound
@@ -110,8 +112,10 @@ func (c *Config) withDefaults() (Config, error) {
 	switch {
 	case !slices.Contains(detectors, d.Detector):
 		return d, fmt.Errorf("%w: there is no detector %d", ErrConfig, d.Detector)
-	case d.MTU < wire.MinMTU || d.MTU > wire.MaxMTU:
-		return d, fmt.Errorf("%w: an MTU of %d bytes, from %d to %d are allowed", ErrConfig, d.MTU, wire.MinMTU, wire.MaxMTU)
+	case d.MTU < wire.MinMTU:
+		return d, fmt.Errorf("%w: an MTU of %d bytes; it must be at least %d", ErrConfig, d.MTU, wire.MinMTU)
+	case d.MTU > wire.MaxMTU:
+		return d, fmt.Errorf("%w: an MTU of %d bytes; it must be at most %d", ErrConfig, d.MTU, wire.MaxMTU)
 	case len(d.Cluster) > maxCluster:
 		return d, fmt.Errorf("%w: the cluster's name has %d bytes, at most %d are allowed", ErrConfig, len(d.Cluster), maxCluster)
 	case d.Budget < d.MTU:
@@ -129,8 +133,11 @@ func (c *Config) withDefaults() (Config, error) {
 // probeRoom is how many bytes of a detector's messages fit a datagram beside the header, the fingerprint and what is
 // asked and told of locations.
 func (c *Config) probeRoom() int {
-	return c.MTU - wire.HeaderSize - wire.MessageSize - fingerprintSize - wire.LocateSize - wire.LocatedSize
+	return c.room() - wire.MessageSize - fingerprintSize - wire.LocateSize - wire.LocatedSize
 }
+
+// room is how many bytes of messages fit a datagram.
+func (c *Config) room() int { return wire.RoomOf(c.MTU) - wire.HeaderSize }
 
 // private says whether each node judges for itself and believes no other.
 func (c *Config) private() bool { return c.Detector == HEARTBEAT && c.Heartbeat.Local }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 type delivery struct {
@@ -131,7 +132,7 @@ func (w *world) step(p *peer, f func(out *Outbox)) {
 		if w.onSend != nil {
 			w.onSend(p, pk.To, pk.Data)
 		}
-		if len(pk.Data) > p.cfg.MTU {
+		if len(pk.Data) > wire.RoomOf(p.cfg.MTU) {
 			w.t.Errorf("%s sent %d bytes", p.addr, len(pk.Data))
 		}
 		if w.loss > 0 && w.rng.Float64() < w.loss || w.cut != nil && w.cut(p.addr, pk.To) {

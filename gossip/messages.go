@@ -16,15 +16,10 @@ import (
 // How the node takes part in everybody's streams (package stream) and brings fresh pieces of them to the others (package
 // multicast). Messages have budgets of their own, so that news of members keeps its share, and they keep theirs.
 
-// pieceSize is that of a piece's body. It fits the smallest MTU, so that every node can pass it on.
-const pieceSize = wire.MinMTU - wire.HeaderSize - max(stream.Overhead, wire.MaxBranch+3)
-
 func (n *Node) launchMessages() {
-	streams := n.cfg.Streams
-	streams.Piece = pieceSize
-	n.streams = stream.New(streamHost{n}, streams)
+	n.streams = stream.New(streamHost{n}, n.cfg.Streams)
 	tree := n.cfg.Tree
-	tree.Size = n.cfg.MTU - wire.HeaderSize
+	tree.Size = n.cfg.room()
 	n.relay = multicast.New(tree, relayHost{n}, n.streams)
 }
 
@@ -79,7 +74,7 @@ func (h streamHost) Near() []topology.Place {
 	return h.n.ring.Zone(h.n.zone())
 }
 
-func (h streamHost) Room() int { return h.n.cfg.MTU - wire.HeaderSize }
+func (h streamHost) Room() int { return h.n.cfg.room() }
 
 // SendStream does not send the pieces that somebody asked for while the budget for its zone is spent, since it asks again; nor does
 // it ask there, or the questions alone would take the budget.

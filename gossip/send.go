@@ -45,7 +45,7 @@ func (n *Node) closeFree(start int, to detect.Peer) int {
 }
 
 // room is how many bytes the datagram that began at start can still take.
-func (n *Node) room(start int) int { return n.cfg.MTU - (len(n.out.arena) - start) }
+func (n *Node) room(start int) int { return wire.RoomOf(n.cfg.MTU) - (len(n.out.arena) - start) }
 
 // sendProbe sends a detector's messages with the fingerprint and as much news as fits. The fingerprint comes last:
 // it is that of after the news. Questions for locations come first, so that what answers the probe answers them too.

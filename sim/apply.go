@@ -17,6 +17,7 @@ type fault struct {
 	from, to []bool
 	oneWay   bool
 	link     Link
+	harmless bool        // nothing is lost, late or doubled by it
 	lifted   gossip.Time // when it ended; kept for a while, since it has consequences
 }
 
@@ -232,9 +233,13 @@ func (w *World) lay(a Action) error {
 	if a.Do == Cut {
 		f.link = Link{Loss: 1}
 	}
+	f.harmless = f.link.clear(w.opt.longest())
 	w.faults = append(w.faults, f)
 	w.rec.take(&Obs{At: w.now, Kind: Laid, Node: -1, way: &f})
 	for _, p := range w.procs {
+		if f.harmless {
+			break
+		}
 		everyone := len(who) == len(w.procs) || len(peers) == len(w.procs)
 		in, out := slices.Contains(who, p), slices.Contains(peers, p)
 		if in && out || !everyone && (in || out) {
@@ -274,7 +279,7 @@ func (w *World) lift(id int32) {
 // apart says whether a fault lies on the way between two hosts, or lay there lately.
 func (w *World) apart(a, b int32, now gossip.Time) bool {
 	between := func(f fault) bool {
-		return (f.touches(a, b) || f.touches(b, a)) && (f.lifted == 0 || now.Sub(f.lifted) <= afterTrouble)
+		return !f.harmless && (f.touches(a, b) || f.touches(b, a)) && (f.lifted == 0 || now.Sub(f.lifted) <= afterTrouble)
 	}
 	return slices.ContainsFunc(w.faults, between) || slices.ContainsFunc(w.past, between)
 }

@@ -70,10 +70,10 @@ func checkers(o *Options) []Checker {
 	b := o.Bounds.withDefaults(o)
 	return []Checker{
 		precedence{}, incarnation{}, untold{},
-		&accuracy{bound: b.Refute, clean: o.Network.lossless(), wrong: map[pair]gossip.Time{}, apart: map[pair]gossip.Time{}},
+		&accuracy{bound: b.Refute, clean: o.Network.lossless(o.longest()), wrong: map[pair]gossip.Time{}, apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
-		&messages{bound: b.Message, clean: o.Network.lossless(), rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{}},
+		&messages{bound: b.Message, clean: o.Network.lossless(o.longest()), rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{}},
 		newArrival(o, b),
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},

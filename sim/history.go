@@ -187,7 +187,9 @@ func (l *ledger) take(o *Obs) {
 	case Hindered, Free:
 		p.hindered = o.Kind == Hindered
 	case Laid:
-		l.ways = append(l.ways, o.way)
+		if !o.way.harmless {
+			l.ways = append(l.ways, o.way)
+		}
 	case Lifted:
 		l.ways = slices.DeleteFunc(l.ways, func(f *fault) bool { return f.id == o.way.id })
 	case Own:

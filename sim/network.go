@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // Overhead is what IPv4 and UDP add to each packet, in bytes. All byte counts of a report include it.
@@ -19,7 +20,7 @@ type Link struct {
 	Dup     float64       `json:"dup,omitempty"`     // share of the packets that arrive twice
 	Reorder float64       `json:"reorder,omitempty"` // share of the packets that are held back for up to Hold
 	Hold    time.Duration `json:"hold,omitempty"`    // default 10 ms
-	MTU     int           `json:"mtu,omitempty"`     // bytes with headers; larger packets vanish; 0: no limit
+	MTU     int           `json:"mtu,omitempty"`     // bytes with headers; longer packets vanish without a word; 0: no limit
 }
 
 // Burst is Gilbert's and Elliott's model in continuous time: each way between two hosts is good or bad for
@@ -94,15 +95,24 @@ func (l *Link) validate(where string) error {
 	return nil
 }
 
-// lossless says whether no packet is lost while nothing is done to the network.
-func (n *Network) lossless() bool {
-	lossy := func(l *Link) bool { return l.Loss > 0 || l.Burst.Bad > 0 || l.MTU > 0 }
+// lossless says whether no packet is lost while nothing is done to the network. The longest has so many bytes.
+func (n *Network) lossless(longest int) bool {
 	for i := range n.Paths {
-		if lossy(&n.Paths[i].Link) {
+		if n.Paths[i].Link.lossy(longest) {
 			return false
 		}
 	}
-	return !lossy(&n.Within) && !lossy(&n.Between) && n.Uplink.Rate == 0
+	return !n.Within.lossy(longest) && !n.Between.lossy(longest) && n.Uplink.Rate == 0
+}
+
+// lossy says whether a link loses anything of packets of so many bytes and less.
+func (l *Link) lossy(longest int) bool {
+	return l.Loss > 0 || l.Burst.Bad > 0 || l.MTU > 0 && l.MTU < longest
+}
+
+// clear says whether a link does nothing at all to packets of so many bytes and less.
+func (l *Link) clear(longest int) bool {
+	return !l.lossy(longest) && l.Latency.IsZero() && l.Dup == 0 && l.Reorder == 0
 }
 
 // plan is a network resolved to a matrix of links between zones.
@@ -177,13 +187,15 @@ func (f fate) String() string {
 func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data []byte) fate {
 	from.seq++
 	from.packets++
-	size := len(data) + Overhead
+	seal := w.sealing(data)
+	size := len(data) + seal + Overhead
 	from.bytes += uint64(size)
+	from.seals += uint64(seal)
 	if to < 0 {
 		return nobody
 	}
 	if w.hosts[to].zone != from.zone {
-		s.cross(from, w.hosts[to], data)
+		s.cross(from, w.hosts[to], data, seal)
 	}
 	rng := newStream(w.seed, 1, uint64(from.index), uint64(to), from.seq)
 	l := &w.plan.links[int(from.zone)*w.plan.zones+int(w.hosts[to].zone)]
@@ -216,6 +228,14 @@ func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data [
 		s.send(flight{at: at, dst: to, src: from.index, seq: from.copies, data: s.pool.copy(data)})
 	}
 	return sent
+}
+
+// sealing is what sealing adds to a packet. The datagram itself goes as it is.
+func (w *World) sealing(data []byte) int {
+	if isTCP(data) {
+		return 0
+	}
+	return wire.OnWire(len(data), w.opt.Sealed) - len(data)
 }
 
 // pass takes one packet through a link, or through a fault laid over it.

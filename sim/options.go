@@ -1,12 +1,14 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // Options say what is simulated. Equal options give an equal run.
@@ -25,6 +27,8 @@ type Options struct {
 	Actions   []Action      `json:"actions,omitempty"`   // the scenario
 	Network   Network       `json:"network,omitzero"`    // default LAN
 	Gossip    gossip.Config `json:"gossip,omitzero"`     // of all nodes
+	Sealed    bool          `json:"sealed,omitempty"`    // each datagram has the bytes that sealing adds, as with a cluster key
+	MTUs      []int         `json:"mtus,omitempty"`      // of the nodes in turn; none: Gossip.MTU
 	Bounds    Bounds        `json:"bounds,omitzero"`     // that the checkers hold the cluster to
 	Workers   int           `json:"workers,omitempty"`   // default 1; the result does not depend on it
 	Unchecked bool          `json:"unchecked,omitempty"` // no checkers: for thousands of nodes
@@ -72,6 +76,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%d seeds of %d nodes", o.Seeds, o.Nodes)
 	case o.Workers < 1 || o.Workers > 64:
 		return o, fmt.Errorf("%d workers: from 1 to 64 are possible", o.Workers)
+	case slices.ContainsFunc(o.MTUs, func(n int) bool { return n < wire.MinMTU || n > wire.MaxMTU }):
+		return o, fmt.Errorf("MTUs of %v bytes; each must be at least %d and at most %d", o.MTUs, wire.MinMTU, wire.MaxMTU)
 	case o.Spread < 0 || o.JoinIn < 0 || o.Settle < 0 || o.Duration < 0:
 		return o, fmt.Errorf("a negative time")
 	}
@@ -110,6 +116,23 @@ func (o *Options) validate(a *Action) error {
 		}
 	}
 	return a.complete(map[string]bool{"for": a.For > 0, "cost": a.Cost > 0, "by": a.By != 0})
+}
+
+// mtu is the MTU of the node of a process.
+func (o *Options) mtu(process int32) int {
+	if len(o.MTUs) > 0 {
+		return o.MTUs[int(process)%len(o.MTUs)]
+	}
+	return cmp.Or(o.Gossip.MTU, wire.DefaultMTU)
+}
+
+// longest is how many bytes, with headers, the longest packet of any node has.
+func (o *Options) longest() int {
+	most := o.mtu(0)
+	for _, n := range o.MTUs {
+		most = max(most, n)
+	}
+	return wire.OnWire(wire.RoomOf(most), o.Sealed) + Overhead
 }
 
 // writes says whether keys are written at all.

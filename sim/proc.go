@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // proc is a named process: it starts, runs a node on a host, may stand still, die and come back, elsewhere too.
@@ -52,7 +53,7 @@ func (p *proc) start() error {
 	gen := uint64(int64(epoch0) + int64(span(now)+p.wall)/int64(time.Millisecond))
 	self := gossip.Self{Name: p.name, Generation: gen, Addr: p.host.addr, Zone: w.zoneName(p.host)}
 	src := newStream(w.seed, 2, uint64(p.index), uint64(p.lives))
-	node, err := gossip.New(&w.opt.Gossip, self, rand.NewPCG(src.Uint64(), src.Uint64()))
+	node, err := gossip.New(w.config(p), self, rand.NewPCG(src.Uint64(), src.Uint64()))
 	if err != nil {
 		return fmt.Errorf("%s cannot start: %w", p.name, err)
 	}
@@ -66,6 +67,9 @@ func (p *proc) start() error {
 	s.after(p, now)
 	return nil
 }
+
+// config is the configuration of a process's node.
+func (w *World) config(p *proc) *gossip.Config { return &w.configs[int(p.index)%len(w.configs)] }
 
 // zoneName is the zone of whoever runs on a host.
 func (w *World) zoneName(h *host) string {
@@ -116,15 +120,18 @@ func (s *shard) arrive(f flight) {
 		s.receive(p, f.at, f)
 		return
 	}
-	if p.held+len(f.data)+skbOverhead > s.w.plan.buffer {
+	if p.held+s.w.buffered(&f) > s.w.plan.buffer {
 		s.fates[full]++
 		s.pool.put(f.data)
 		return
 	}
-	p.held += len(f.data) + skbOverhead
+	p.held += s.w.buffered(&f)
 	p.inbox = append(p.inbox, f)
 	s.schedule(p, f.at)
 }
+
+// buffered is what a packet takes of a socket's buffer.
+func (w *World) buffered(f *flight) int { return len(f.data) + w.sealing(f.data) + skbOverhead }
 
 // receive hands one packet to the node.
 func (s *shard) receive(p *proc, now gossip.Time, f flight) {
@@ -150,7 +157,7 @@ func (s *shard) wake(h *host) {
 		f := p.inbox[p.head]
 		p.inbox[p.head] = flight{}
 		p.head++
-		p.held -= len(f.data) + skbOverhead
+		p.held -= s.w.buffered(&f)
 		if p.head == len(p.inbox) {
 			p.inbox, p.head = p.inbox[:0], 0
 		}
@@ -214,6 +221,9 @@ func (s *shard) dispatch(p *proc, now, depart gossip.Time) {
 	}
 	for i := range s.out.Packets {
 		pk := &s.out.Packets[i]
+		if most := wire.RoomOf(w.opt.mtu(p.index)); len(pk.Data) > most {
+			panic(fmt.Sprintf("%s sends a datagram of %d bytes, at most %d are allowed", p.name, len(pk.Data), most))
+		}
 		to := w.hostAt(pk.To)
 		f := w.transmit(s, depart, h, to, pk.Data)
 		s.fates[f]++

@@ -210,7 +210,7 @@ func TestBrokenNodesAreCaught(t *testing.T) {
 				return
 			}
 			for range 2000 {
-				out.Packets = append(out.Packets, gossip.Packet{To: addrOf(9999), Data: make([]byte, 1400)})
+				out.Packets = append(out.Packets, gossip.Packet{To: addrOf(9999), Data: make([]byte, 1100)})
 			}
 		}},
 		{"sends nothing, though well", "accuracy", "1s=clock:n0,by=1s", func(p *proc, out *gossip.Outbox) {

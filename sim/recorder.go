@@ -85,9 +85,9 @@ func (r *recorder) tick() {
 	w := r.w
 	for i, h := range w.hosts {
 		if p := h.proc; p != nil {
-			r.take(&Obs{At: w.now, Kind: Traffic, Node: p.index, Count: int(h.bytes - r.bytes[i])})
+			r.take(&Obs{At: w.now, Kind: Traffic, Node: p.index, Count: int(h.bytes - h.seals - r.bytes[i])})
 		}
-		r.bytes[i] = h.bytes
+		r.bytes[i] = h.bytes - h.seals // budgets are before sealing
 	}
 	for _, p := range w.procs {
 		if !p.up {

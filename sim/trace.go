@@ -26,7 +26,7 @@ func (t *tracer) packet(now gossip.Time, from *proc, to int32, data []byte, f fa
 	if to >= 0 && t.w.hosts[to].proc != nil {
 		name = t.w.hosts[to].proc.name
 	}
-	t.line(now, from.name, fmt.Sprintf("→ %-8s %4d B %s: %s", name, len(data), f, t.contents(data)))
+	t.line(now, from.name, fmt.Sprintf("→ %-8s %4d B %s: %s", name, len(data)+t.w.sealing(data), f, t.contents(data)))
 }
 
 // contents names the messages of a datagram, with what they say of whom.

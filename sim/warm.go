@@ -49,7 +49,7 @@ func (w *World) pushes(from *proc) (all [][]byte) {
 	start := len(b)
 	b = wire.BeginPush(b, false)
 	for _, p := range w.procs {
-		if len(b) > wire.DefaultMTU-member.MaxRecord/8 {
+		if len(b) > wire.MinRoom-member.MaxRecord/8 {
 			wire.EndPush(b, start)
 			all = append(all, b)
 			b = wire.AppendHeader(nil, h)

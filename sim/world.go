@@ -14,6 +14,7 @@ import (
 // World is a cluster in virtual time. It is not safe for concurrent use; its workers are its own business.
 type World struct {
 	opt     Options
+	configs []gossip.Config // of the nodes in turn
 	seed    uint64
 	plan    *plan
 	now     gossip.Time
@@ -61,6 +62,7 @@ type host struct {
 	hash   uint64 // over everything that happened here
 
 	packets, bytes uint64 // sent, with headers
+	seals          uint64 // of these bytes, those of sealing
 	across         uint64 // bytes of these to other zones
 	heard          uint64 // packets received
 }
@@ -100,6 +102,11 @@ func newWorld(opt Options) (*World, error) {
 	}
 	for i := range opt.Workers {
 		w.shards = append(w.shards, &shard{w: w, index: i, outward: make([][]flight, opt.Workers)})
+	}
+	for i := range max(len(opt.MTUs), 1) {
+		c := opt.Gossip
+		c.MTU = opt.mtu(int32(i))
+		w.configs = append(w.configs, c)
 	}
 	w.rec, w.writes, w.written = newRecorder(w), w.opt.writes(), map[string]int{}
 	if opt.Trace != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/starling-gossip/starling/gossip/wire"
 	"github.com/starling-gossip/starling/sim"
 	"github.com/starling-gossip/starling/sim/plot"
 )
@@ -30,7 +31,9 @@ type simFlags struct {
 	detector               string
 	at, set                []string
 	warm, unchecked        bool
-	unzoned                bool
+	unzoned, sealed        bool
+	mtu                    []int
+	pathMTU                int
 	simShow
 }
 
@@ -72,6 +75,9 @@ docs/sim.md explains scenarios, latencies and the JSON.`,
 	fl.StringVar(&f.lossBetween, "loss-between", "", "`SHARE` of the packets between zones that is lost (default --loss)")
 	fl.StringVar(&f.chart, "map", "", "`NAME` of a map that says how far zones are apart: "+strings.Join(sim.Maps(), ", "))
 	fl.StringVar(&f.access, "access", "", "`DIST` from which each host draws once what its own link adds to each packet that it sends or gets")
+	fl.BoolVar(&f.sealed, "sealed", false, fmt.Sprintf("each datagram is %d bytes longer, as with a cluster key", wire.SealSize))
+	fl.IntSliceVar(&f.mtu, "mtu", nil, "`BYTES` of a datagram at most, as for an agent; several, such as 1200,9000, are those of the nodes in turn (default 1200)")
+	fl.IntVar(&f.pathMTU, "path-mtu", 0, fmt.Sprintf("`BYTES` of the longest packet that the network passes, with %d of IP and UDP; longer ones vanish without a word (default: all pass)", sim.Overhead))
 	fl.BoolVar(&f.unzoned, "unzoned", false, "the nodes do not know of zones: to compare")
 	fl.IntVar(&f.racks, "racks", 0, "of each zone, as the second level of the nodes' zones")
 	fl.DurationVar(&f.duration, "duration", 0, "of the scenario (default the scenario's own, mostly 60s)")

@@ -17,6 +17,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/accrual"
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/swim"
+	"github.com/starling-gossip/starling/gossip/wire"
 	"github.com/starling-gossip/starling/sim"
 )
 
@@ -63,7 +64,7 @@ func detectorNames() string {
 // job makes what is to be run of the flags and the argument.
 func (f *simFlags) job(args []string) (*simJob, error) {
 	o := sim.Options{Nodes: f.nodes, Zones: f.zones, Racks: f.racks, Unzoned: f.unzoned, Seed: f.seed, Settle: f.settle, Duration: f.duration, Warm: f.warm,
-		Unchecked: f.unchecked || f.nodes > maxChecked}
+		Sealed: f.sealed, Unchecked: f.unchecked || f.nodes > maxChecked}
 	switch {
 	case f.nodes < 1 || f.nodes > sim.MaxNodes:
 		return nil, fmt.Errorf("--nodes %d: from 1 to %d are possible", f.nodes, sim.MaxNodes)
@@ -75,10 +76,22 @@ func (f *simFlags) job(args []string) (*simJob, error) {
 		return nil, fmt.Errorf("--duration %s: it is negative", f.duration)
 	case f.settle < 0:
 		return nil, fmt.Errorf("--settle %s: it is negative", f.settle)
+	case f.pathMTU < 0:
+		return nil, fmt.Errorf("--path-mtu %d: it is negative", f.pathMTU)
+	}
+	for _, n := range f.mtu {
+		if n < wire.MinMTU || n > wire.MaxMTU {
+			return nil, fmt.Errorf("--mtu %d: it must be at least %d and at most %d", n, wire.MinMTU, wire.MaxMTU)
+		}
 	}
 	j := &simJob{Scenario: "steady", Detector: f.detector}
 	if err := f.gossip(&o.Gossip); err != nil {
 		return nil, err
+	}
+	if len(f.mtu) == 1 {
+		o.Gossip.MTU = f.mtu[0]
+	} else {
+		o.MTUs = f.mtu
 	}
 	if err := f.network(&o.Network); err != nil {
 		return nil, err
@@ -99,6 +112,7 @@ func (f *simFlags) job(args []string) (*simJob, error) {
 	if err := f.lose(&o); err != nil {
 		return nil, err
 	}
+	f.narrow(&o.Network)
 	for _, text := range f.at {
 		a, err := sim.ParseAction(text)
 		if err != nil {
@@ -169,6 +183,14 @@ func (f *simFlags) network(n *sim.Network) error {
 		}
 	}
 	return nil
+}
+
+// narrow sets the longest packet of all links.
+func (f *simFlags) narrow(n *sim.Network) {
+	n.Within.MTU, n.Between.MTU = f.pathMTU, f.pathMTU
+	for i := range n.Paths {
+		n.Paths[i].Link.MTU = f.pathMTU
+	}
 }
 
 // lose sets the loss of all links.

@@ -8,13 +8,13 @@ import (
 	"unique"
 )
 
-// Limits of what a member may say of itself. MaxRecord keeps a record, with the headers and the sealing around it,
-// within the smallest datagram that every IPv6 link carries.
+// Limits of what a member may say of itself. MaxRecord keeps a record, with all that stands around it in any
+// message, within the datagram that every node can send (wire.MinRoom), and leaves room there for what joining may add.
 const (
-	MaxName   = 128  // bytes of a name
-	MaxZone   = 128  // bytes of a zone path
-	MaxTags   = 1024 // bytes of all tags together, encoded
-	MaxRecord = 1152 // bytes of name, zone and tags together, with 64 for the rest
+	MaxName   = 128 // bytes of a name
+	MaxZone   = 128 // bytes of a zone path
+	MaxTags   = 640 // bytes of all tags together, encoded
+	MaxRecord = 896 // bytes of name, zone and tags together, with 64 for the rest
 
 	// MaxGeneration is far beyond every clock. Nobody believes a higher one, so that no forged one is the last word.
 	MaxGeneration = 1 << 62

@@ -73,8 +73,8 @@ func TestTagsLimits(t *testing.T) {
 		{"too long a key", map[string]string{long(256): ""}, "256 bytes"},
 		{"an empty key", map[string]string{"": "v"}, `key ""`},
 		{"as much as fits", map[string]string{"k": long(MaxTags - 4)}, ""},
-		{"a byte more", map[string]string{"k": long(MaxTags - 3)}, "1025 bytes"},
-		{"a byte more in two", map[string]string{"a": long(500), "b": long(MaxTags - 507)}, "1025 bytes"},
+		{"a byte more", map[string]string{"k": long(MaxTags - 3)}, "641 bytes"},
+		{"a byte more in two", map[string]string{"a": long(500), "b": long(MaxTags - 507)}, "641 bytes"},
 		{"far too long a value", map[string]string{"role": long(1 << 17)}, `"role"`},
 	}
 	for _, tt := range tests {

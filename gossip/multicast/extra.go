@@ -33,7 +33,7 @@ func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 	switch {
 	case len(places) < 3:
 		return
-	case size > r.cfg.Size/2:
+	case size > parcelRoom/2:
 		if class < 2 {
 			return
 		}

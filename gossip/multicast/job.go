@@ -97,7 +97,7 @@ func (r *Relay) enter(b *wire.Branch) int32 {
 		legs: j.legs[:0], used: true, stamp: j.stamp + 1, next: -1, due: mono.Never, ticket: mono.Never,
 	}
 	j.Loss = max(b.Loss, r.class())
-	j.small = r.sizeOf(b) <= r.cfg.Size/2
+	j.small = r.sizeOf(b) <= parcelRoom/2
 	p := parcel{j.instance, b.First}
 	if head, ok := r.at[p]; ok {
 		j.next = head

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // stream has nodes publish at a rate in all, and returns what that cost a node and message.
@@ -67,7 +68,7 @@ func TestLarge(t *testing.T) {
 		for _, x := range w.nodes {
 			x.packets, x.bytes, x.copies = 0, 0, 0
 		}
-		const pieces, size = 920, 1142
+		const pieces, size = 1 << 20 / wire.MaxPiece, wire.MaxPiece
 		start := w.now
 		last := origin.publish(pieces, size)
 		w.run(5 * time.Second)

@@ -74,7 +74,7 @@ type Progress struct {
 
 // Config is how a relay works. The zero value of each field means its default, which is right for a LAN.
 type Config struct {
-	Size     int           // bytes of messages that one datagram takes; default what wire.DefaultMTU leaves
+	Size     int           // bytes of messages that one datagram takes; default what fits every node's
 	Rate     int           // bytes a second of pieces that a node sends at most; default 32 MiB
 	Coalesce time.Duration // pieces to one peer wait this long for company after the last; default 2 ms
 	AckDelay time.Duration // confirmations to one peer wait this long for company after the last; default 10 ms
@@ -82,6 +82,10 @@ type Config struct {
 	Window   int           // parcels of this node's own that may be under way; default 256
 	Pace     time.Duration // between two parcels of this node's own, on average; default 30 µs
 }
+
+// parcelRoom is how many bytes a parcel takes of a datagram at most. Whoever gets one passes it on as it is, so it fits the
+// least datagram, whatever Config.Size is: where that is larger, several parcels share a datagram.
+const parcelRoom = wire.MinRoom - wire.HeaderSize
 
 // What keeps a node's memory bounded, and other numbers.
 const (
@@ -107,7 +111,7 @@ func (c Config) withDefaults() Config {
 	for _, f := range []struct {
 		v *int
 		d int
-	}{{&c.Size, wire.DefaultMTU - wire.HeaderSize}, {&c.Rate, 32 << 20}, {&c.Window, 256}} {
+	}{{&c.Size, parcelRoom}, {&c.Rate, 32 << 20}, {&c.Window, 256}} {
 		if *f.v <= 0 {
 			*f.v = f.d
 		}

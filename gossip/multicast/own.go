@@ -96,7 +96,7 @@ func (r *Relay) ship(now mono.Time) {
 	bounded := room < math.MaxInt
 	for o.next <= o.last && o.out < min(o.window, r.cfg.Window) {
 		b, size := r.gather()
-		full := b.First+uint64(b.Count) <= o.last || size > r.cfg.Size/2
+		full := b.First+uint64(b.Count) <= o.last || size > parcelRoom/2
 		start := max(o.clock, now-mono.Time(burst*r.cfg.Pace)) // what was not used for long is lost
 		switch next := o.shipped.Add(r.company(r.cfg.Coalesce)); {
 		case room < size:
@@ -126,10 +126,10 @@ func (r *Relay) gather() (b wire.Branch, size int) {
 	b = wire.Branch{Origin: r.host.Self(), Generation: o.generation, First: o.next}
 	for seq := o.next; seq <= o.last && b.Count < wire.MaxParcel; seq++ {
 		body, ok := r.store.Body(b.Origin, b.Generation, seq)
-		if !ok || b.Count > 0 && wire.MaxBranch+size+3+len(body) > r.cfg.Size {
+		if !ok || b.Count > 0 && wire.MaxBranch+size+wire.MaxBody+len(body) > parcelRoom {
 			break
 		}
-		size += 3 + len(body)
+		size += wire.MaxBody + len(body)
 		b.Count++
 	}
 	b.Count = max(b.Count, 1) // one that is not held is passed over when it is sent

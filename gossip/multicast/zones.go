@@ -87,7 +87,7 @@ func (r *Relay) second(now mono.Time, j *job, s wire.Span) {
 
 // onward sends a parcel that came for this node's zone to the next one that is not the origin's.
 func (r *Relay) onward(now mono.Time, b *wire.Branch, size int) {
-	if b.Bits != zoneBits || !r.worth(size <= r.cfg.Size/2) {
+	if b.Bits != zoneBits || !r.worth(size <= parcelRoom/2) {
 		return
 	}
 	places := r.ring.All()

@@ -33,7 +33,7 @@ const (
 	smallCells = 48
 	smallItems = 26
 	largeCells = wire.MaxCells
-	largeItems = 84
+	largeItems = 81
 )
 
 // salt makes items. It is a view's salt, spread to 64 bits.

@@ -62,7 +62,8 @@ func (a *answer) run(st *stream, run wire.Run, limit int) bool {
 		}
 		if len(a.b)+wire.SupplyPieceSize+len(body) > a.s.host.Room() {
 			if a.last == 0 {
-				continue // its origin has a larger MTU: this node cannot send it
+				a.s.stats.TooLarge++ // its origin is no Starling of this version: who asks hears that it is not here
+				continue
 			}
 			a.m.Range.To = seq - 1
 			a.send()

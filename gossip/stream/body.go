@@ -21,11 +21,22 @@ const (
 	MaxParts   = 1024
 )
 
-// MinPiece is the least that Config.Piece may be: the longest payload fits MaxParts pieces.
-const MinPiece = MaxPayload/MaxParts + bodyHead + 2 + wire.MaxTopic
+// The sizes of a piece: bodyHead is the most that a body costs beside topic and payload, topicHead what a topic costs beside
+// itself, in the first piece of a message.
+const (
+	bodyHead  = binary.MaxVarintLen64 + 2 + 2
+	topicHead = 2
 
-// bodyHead is the most that a piece's body costs beside topic and payload.
-const bodyHead = binary.MaxVarintLen64 + 2 + 2
+	overhead = wire.SupplySize + wire.SupplyPieceSize // of a datagram that brings a pulled piece, beside the body
+)
+
+// A full piece fits a datagram of the least room as an answer to who asks for it and as a parcel of its own, each beside the
+// header; and the longest payload on the longest topic fits MaxParts pieces. What breaks one of these does not compile.
+const (
+	_ = uint(wire.MinRoom - wire.HeaderSize - overhead - wire.MaxPiece)
+	_ = uint(wire.MinRoom - wire.HeaderSize - wire.MaxBranch - wire.MaxBody - wire.MaxPiece)
+	_ = uint(MaxParts*(wire.MaxPiece-bodyHead) - topicHead - wire.MaxTopic - MaxPayload)
+)
 
 // part is a piece's body, read.
 type part struct {

@@ -34,7 +34,7 @@ func (s *Streams) Append(now mono.Time, topic string, payload []byte) (Published
 	case len(payload) > MaxPayload:
 		return Published{}, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(payload), MaxPayload)
 	}
-	parts := s.parts(topic, payload)
+	parts := partsOf(topic, payload)
 	s.ownStream(now) // in a new generation the window is empty
 	if s.openCount > 0 &&
 		(s.open+len(payload)+parts*pieceCost > s.cfg.Window || s.openCount+parts > s.cfg.Pieces/2) {
@@ -45,9 +45,9 @@ func (s *Streams) Append(now mono.Time, topic string, payload []byte) (Published
 	return s.publish(now, topic, payload, parts), nil
 }
 
-// parts returns how many pieces a message takes.
-func (s *Streams) parts(topic string, payload []byte) int {
-	first, other := s.capacity(topic)
+// partsOf returns how many pieces a message takes.
+func partsOf(topic string, payload []byte) int {
+	first, other := capacity(topic)
 	if len(payload) <= first {
 		return 1
 	}
@@ -55,14 +55,14 @@ func (s *Streams) parts(topic string, payload []byte) int {
 }
 
 // capacity returns how much payload fits the first piece of a message, and the others.
-func (s *Streams) capacity(topic string) (first, other int) {
-	other = s.cfg.Piece - bodyHead
-	return other - 2 - len(topic), other
+func capacity(topic string) (first, other int) {
+	other = wire.MaxPiece - bodyHead
+	return other - topicHead - len(topic), other
 }
 
 func (s *Streams) publish(now mono.Time, topic string, payload []byte, parts int) Published {
 	st := s.ownStream(now)
-	first, other := s.capacity(topic)
+	first, other := capacity(topic)
 	p := part{seq: st.seq + 1, topic: []byte(topic)}
 	out := Published{Generation: st.generation, Seq: p.seq, First: st.top + 1, Last: st.top + uint64(parts)}
 	if st.late == 0 {

@@ -137,7 +137,7 @@ func TestAppendRefuses(t *testing.T) {
 			t.Errorf("topic of %d, payload of %d bytes: %v, want %v", len(c.topic), c.payload, err, c.want)
 		}
 	}
-	small := newWorld(t, 1, 1, Config{Piece: 1}).nodes[0]
+	small := newWorld(t, 1, 1, Config{}).nodes[0]
 	p, err := small.s.Append(w.now, strings.Repeat("x", 255), make([]byte, MaxPayload))
 	if err != nil || p.Last-p.First+1 > MaxParts || len(small.got) != 1 {
 		t.Errorf("the largest message in the smallest pieces: %+v, %v", p, err)
@@ -146,16 +146,16 @@ func TestAppendRefuses(t *testing.T) {
 
 // No piece is longer than was asked for, and all that there are make up the payload.
 func TestPieces(t *testing.T) {
-	w := newWorld(t, 1, 1, Config{Piece: 1300})
+	w := newWorld(t, 1, 1, Config{})
 	n := w.nodes[0]
-	first, other := n.s.capacity("topic")
+	first, other := capacity("topic")
 	for _, size := range []int{0, 1, first - 1, first, first + 1, first + other, first + other + 1, 100_000} {
 		p, err := n.s.Append(w.now, "topic", payload(size, 9))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for q := p.First; q <= p.Last; q++ {
-			if b, _ := n.s.Body(n.id, p.Generation, q); len(b) > 1300 {
+			if b, _ := n.s.Body(n.id, p.Generation, q); len(b) > wire.MaxPiece {
 				t.Errorf("a piece has %d bytes", len(b))
 			}
 		}

@@ -43,7 +43,7 @@ type Host interface {
 	Tight() bool
 	// Near returns the places of this node's zone; none if there is but one zone.
 	Near() []topology.Place
-	// Room returns how many bytes of messages fit one datagram. It must be at least Config.Piece + Overhead.
+	// Room returns how many bytes of messages fit one datagram. It must be at least wire.MinRoom - wire.HeaderSize.
 	Room() int
 	// SendStream sends messages to a member, in a datagram of their own. It copies them.
 	SendStream(now mono.Time, to member.Member, messages []byte)
@@ -60,9 +60,6 @@ type Host interface {
 	Keep(now mono.Time, p wire.Piece)
 	Mark(now mono.Time, m Mark)
 }
-
-// Overhead is what a datagram that brings a pulled piece costs beside the piece's body.
-const Overhead = wire.SupplySize + wire.SupplyPieceSize
 
 // Message is a message that is delivered.
 type Message struct {
@@ -93,7 +90,6 @@ type Mark struct {
 
 // Config is how much a node holds and how eagerly it repairs. The zero value of each field means its default.
 type Config struct {
-	Piece  int // bytes of a piece's body that this node publishes, at most; default 1,200, at least MinPiece
 	Window int // bytes of pieces that this node published and that are not closed yet; default 4 MiB, at most half of Bytes
 
 	Bytes  int           // of pieces held, at most; default 8 MiB
@@ -109,7 +105,6 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	def(&c.Piece, 1200)
 	def(&c.Bytes, 8<<20)
 	def(&c.Pieces, 16384)
 	def(&c.Age, time.Minute)
@@ -120,7 +115,6 @@ func (c Config) withDefaults() Config {
 	def(&c.GiveUp, 20*time.Second)
 	def(&c.Serve, 8<<20)
 	def(&c.Sync, time.Second)
-	c.Piece = max(c.Piece, MinPiece)
 	c.Window = min(c.Window, c.Bytes/2)
 	return c
 }
@@ -158,6 +152,7 @@ type Stats struct {
 	Useless  uint64 // pieces that came by them and were here already
 	Served   uint64 // pieces sent to others who asked
 	Busy     uint64 // requests not served, over Config.Serve
+	TooLarge uint64 // pieces not sent to who asked: over wire.MaxPiece, so that they do not fit a datagram of this node
 	Unproven uint64 // claims of more that nobody could show
 	Syncs    uint64 // exchanges of all heads started
 

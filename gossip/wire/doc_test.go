@@ -141,7 +141,7 @@ func TestDocumentLimits(t *testing.T) {
 	doc := readDoc(t)
 	for name, value := range map[string]int{
 		"MaxGeneration": member.MaxGeneration, "DefaultMTU": wire.DefaultMTU, "MinMTU": wire.MinMTU, "MaxMTU": wire.MaxMTU,
-		"HeaderSize": wire.HeaderSize, "MessageSize": wire.MessageSize,
+		"SealSize": wire.SealSize, "MinRoom": wire.MinRoom, "MaxPiece": wire.MaxPiece, "HeaderSize": wire.HeaderSize, "MessageSize": wire.MessageSize,
 		"MaxName": member.MaxName, "MaxZone": member.MaxZone, "MaxTags": member.MaxTags, "MaxRecord": member.MaxRecord,
 		"MaxTopic": wire.MaxTopic, "MaxRequest": wire.MaxRequest, "MaxWant": wire.MaxWant,
 		"MaxCells": wire.MaxCells, "EstimateWords": wire.EstimateWords, "MaxRangeBits": wire.MaxRangeBits,

@@ -25,7 +25,7 @@ type Range struct {
 // Bounds of views. The larger sketch, with its estimate, fits the smallest datagram.
 const (
 	MaxRangeBits  = 16
-	MaxCells      = 136 // of a sketch
+	MaxCells      = 132 // of a sketch
 	EstimateWords = 12
 )
 

@@ -45,7 +45,7 @@ type Branch struct {
 	Patient bool  // the Confirm may wait for others, to share a datagram with them
 }
 
-// MaxBranch is the most that a Carry costs beside its bodies, each of which costs at most 3 bytes more than itself.
+// MaxBranch is the most that a Carry costs beside its bodies, each of which costs at most MaxBody bytes more than itself.
 const MaxBranch = MessageSize + 8 + 2*binary.MaxVarintLen64 + 1 + 1 + 8 + 1
 
 const patientBit = 1 << 2

@@ -18,10 +18,27 @@ const (
 	HeaderSize  = 21
 	MessageSize = 3 // type and length before each message's body
 
-	DefaultMTU = 1400 // of UDP payload
-	MinMTU     = 1232 // what every IPv6 link carries; a record of member.MaxRecord bytes still fits
+	DefaultMTU = 1200 // of UDP payload, with what sealing adds: less than every IPv6 link and usual tunnel carries
+	MinMTU     = 1200
 	MaxMTU     = 65507
+
+	// SealSize is what each datagram leaves free for sealing, in the clear too: so messages are cut into the same pieces
+	// everywhere, and sealing can be turned on and off.
+	SealSize = 35
+	// MinRoom is what every node can send in one datagram, before sealing, whatever its MTU. Each message fits it.
+	MinRoom = MinMTU - SealSize
 )
+
+// RoomOf returns how many bytes a datagram may have before sealing, for an MTU.
+func RoomOf(mtu int) int { return mtu - SealSize }
+
+// OnWire returns how many bytes of UDP payload a datagram has on the wire, for its bytes before sealing.
+func OnWire(plain int, sealed bool) int {
+	if sealed {
+		return plain + SealSize
+	}
+	return plain
+}
 
 // Header opens every datagram.
 type Header struct {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
@@ -32,30 +33,96 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// The largest record that is valid, and the fullest request, want and sketch, fit the smallest datagram.
+// The largest of each kind of message that a node sends, with what stands beside it in any case, fits the datagram that every
+// node can send. Of those that are lists, filled as far as there is room, that is what one entry takes.
 func TestLargestFitsSmallestDatagram(t *testing.T) {
 	name, zone := strings.Repeat("n", member.MaxName), strings.Repeat("z", member.MaxZone)
-	value := member.MaxRecord - 64 - len(name) - len(zone) - 4 // a tag of one letter has 4 bytes beside its value
+	const maxCluster, most32, most64 = 64, 1<<32 - 1, 1<<64 - 1
+	outside := netip.MustParseAddrPort("[2001:db8::ffff]:65535")
+	value := member.MaxRecord - 84 - len(name) - len(zone) - 4 // a tag of one letter has 4 bytes beside its value
 	r := member.Record{
 		Name: name, Zone: zone, Tags: tags("k", strings.Repeat("v", value)), Generation: member.MaxGeneration,
-		Addr: lark.Addr, Protocol: 255,
+		Addr: lark.Addr, Outside: outside, Protocol: 255,
 	}
 	if err := r.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	claim := wire.Claim{State: member.Suspect, Incarnation: 1<<32 - 1, Accuser: 1<<64 - 1}
-	sketch := wire.AppendSketch(nil, &wire.View{}, make([]uint64, wire.MaxCells), make([]uint32, wire.EstimateWords))
-	for what, n := range map[string]int{
-		"record":           len(wire.AppendRecord(nil, &r, &claim)),
-		"record in a push": len(wire.AppendRecord(wire.BeginPush(nil, true), &r, &claim)),
-		"join":             len(wire.AppendJoin(nil, 1, strings.Repeat("c", 64), &r, 1<<32-1)),
-		"conflict":         len(wire.AppendConflict(nil, 1<<64-1, true, &r, 1<<32-1)),
-		"request":          len(wire.AppendRequest(nil, make([]member.ID, wire.MaxRequest))),
-		"want":             len(wire.AppendWant(nil, 0, make([]uint32, wire.MaxWant))),
-		"sketch":           len(sketch),
-	} {
-		if wire.HeaderSize+n > wire.MinMTU {
-			t.Errorf("the largest %s makes a datagram of %d bytes, %d are allowed", what, wire.HeaderSize+n, wire.MinMTU)
+	claim := wire.Claim{State: member.Suspect, Generation: most64, Incarnation: most32, Accuser: most64}
+	record := wire.AppendRecord(nil, &r, &claim)
+	update := wire.AppendUpdate(nil, &wire.Update{ID: most64, Check: most32, Claim: claim})
+	print := wire.AppendFingerprint(nil, wire.Fingerprint{Hash: most64, Live: most32, Keys: most64})
+	far := wire.Coordinate{Height: wire.MaxAxis}
+	located := wire.AppendLocated(nil, &wire.Located{Inside: far, Outside: far})
+	// What a probe has beside the detector's messages: a question and an answer where one stands, and a doubt about the receiver.
+	probe := slices.Concat(wire.AppendLocate(nil, 1), located, update, print)
+	cells := make([]uint64, wire.MaxCells)
+	evidence := wire.Evidence{
+		Incarnation: most32, Pings: most32, Span: time.Hour, Seats: 255, Count: wire.MaxVotes,
+	}
+	for i := range evidence.Votes {
+		evidence.Votes[i] = wire.Vote{Pings: most32, Span: time.Hour}
+	}
+	branch := wire.Branch{Origin: 1, Generation: most64, First: most64, Count: 1}
+	branch.Bits, branch.Prefix = 64, most64
+	body := make([]byte, wire.MaxPiece)
+	entry := wire.KeyEntry{Version: most64, TTL: 1 << 40, Part: true, Total: 64 << 10, Offset: 64 << 10}
+	largest := map[wire.Type][][]byte{
+		wire.TypePing:        {probe, wire.AppendPing(nil, most32)},
+		wire.TypeAck:         {probe, wire.AppendAck(nil, most32)},
+		wire.TypePingReq:     {probe, wire.AppendPingReq(nil, wire.PingReq{})},
+		wire.TypeNack:        {probe, wire.AppendNack(nil, most32)},
+		wire.TypeLease:       {probe, wire.AppendLease(nil, wire.Lease{})},
+		wire.TypeInquiry:     {probe, wire.AppendInquiry(nil, wire.Inquiry{Age: 1<<32 - 1})},
+		wire.TypeFinding:     {probe, wire.AppendFinding(nil, wire.Finding{Pings: most32, Span: time.Hour})},
+		wire.TypeCounters:    {probe, wire.BeginCounters(nil, most32), make([]byte, wire.MaxCounter)},
+		wire.TypeFingerprint: {print, record}, // a note of what is held of the receiver
+		wire.TypeUpdate:      {update, print},
+		wire.TypeRecord:      {record, print},
+		wire.TypeEvidence:    {update, wire.AppendEvidence(nil, &evidence)},
+		wire.TypeRequest:     {wire.AppendRequest(nil, make([]member.ID, wire.MaxRequest))},
+		wire.TypeJoin:        {wire.AppendJoin(nil, 1, strings.Repeat("c", maxCluster), &r, most32)},
+		wire.TypeWelcome:     {wire.AppendWelcome(nil, most32), record, print},
+		wire.TypeRefuse:      {wire.AppendRefuse(nil, wire.WrongCluster, most64, strings.Repeat("c", maxCluster))},
+		wire.TypeConflict:    {wire.AppendConflict(nil, most64, true, &r, most32)},
+		wire.TypeMistaken:    {wire.AppendMistaken(nil, most32), record},
+		wire.TypeSketch:      {wire.AppendSketch(nil, &wire.View{}, cells, make([]uint32, wire.EstimateWords))},
+		wire.TypeList:        {wire.AppendList(nil, &wire.View{}, cells)},
+		wire.TypeWant:        {wire.AppendWant(nil, 0, make([]uint32, wire.MaxWant))},
+		wire.TypePush:        {wire.BeginPush(nil, true), record, wire.AppendDone(nil, wire.Range{})},
+		wire.TypeDone:        {wire.AppendDone(nil, wire.Range{})},
+		wire.TypeBusy:        {wire.AppendBusy(nil, wire.Range{}, 1<<16-1)},
+		wire.TypeBorrow:      {wire.AppendLoan(nil, wire.TypeBorrow, wire.Loan{})},
+		wire.TypeLend:        {wire.AppendLoan(nil, wire.TypeLend, wire.Loan{})},
+		wire.TypeSilence:     {wire.AppendSilence(nil, wire.Silence{})},
+		wire.TypeAlarm:       {wire.AppendAlarm(nil, wire.Alarm{})},
+		wire.TypeLocate:      {probe},
+		wire.TypeLocated:     {probe},
+		wire.TypeCarry:       {wire.AppendBody(wire.BeginCarry(nil, &branch), body)},
+		wire.TypeOffer:       {wire.AppendOffer(nil, &branch)},
+		wire.TypeConfirm:     {make([]byte, wire.ConfirmSize+wire.MaxConfirmed)},
+		wire.TypeHeads:       {probe, make([]byte, wire.HeadsSize+wire.HeadSize)},
+		wire.TypeAsk:         {wire.AppendAsk(nil, wire.Ask{})},
+		wire.TypePage:        {make([]byte, wire.PageSize+8*wire.HeadSize)}, // all lives of an origin
+		wire.TypePull: {wire.AppendRun(
+			wire.BeginPull(nil, &wire.Pull{Generation: most64, Limit: most32}), 0, wire.Run{From: most64, To: most64})},
+		wire.TypeSupply:    {wire.AppendSupplied(wire.BeginSupply(nil), 0, most64, body)},
+		wire.TypeKeySketch: {wire.AppendKeySketch(nil, &wire.View{}, cells)},
+		wire.TypeKeyDigest: {make([]byte, wire.KeyDigestSize+wire.MaxKeyMark)},
+		wire.TypeDeltas: {wire.AppendKeyEntry(wire.AppendDelta(wire.BeginDeltas(nil, most64), &wire.Delta{
+			Floor: most64, To: most64, Count: 1}), 0, &entry, strings.Repeat("k", 128), strings.Repeat("v", 256))},
+	}
+	for mt, parts := range largest {
+		n := wire.HeaderSize
+		for _, p := range parts {
+			n += len(p)
+		}
+		if n > wire.MinRoom || wire.OnWire(n, true) > wire.MinMTU {
+			t.Errorf("the largest datagram with a message of type %#02x has %d bytes, %d are allowed", uint8(mt), n, wire.MinRoom)
+		}
+	}
+	for _, v := range goldenVectors(t) {
+		if mt := wire.Type(v.bytes[0]); !v.datagram && largest[mt] == nil {
+			t.Errorf("nobody says how large a message of type %#02x can be", uint8(mt))
 		}
 	}
 }
