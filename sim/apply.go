@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
 )
 
 // What the verbs do to a world.
@@ -125,9 +126,26 @@ func (w *World) applyTo(a Action, p *proc) error {
 		if p.up {
 			return p.do(gossip.Leave{})
 		}
+	case Tag:
+		if p.up && p.paused <= w.now {
+			p.tags++
+			t, err := member.NewTags(map[string]string{"n": fmt.Sprint(p.tags)})
+			if err != nil {
+				return err
+			}
+			return p.do(gossip.SetTags{Tags: t})
+		}
+	case Clone:
+		if p.up {
+			return w.clone(p)
+		}
+	case Forge:
+		w.forge(p)
+	case Replay:
+		w.replay(p)
 	case Publish:
 		if p.up && p.paused <= w.now {
-			return w.publish(p, gossip.Publish{Topic: "sim", Payload: w.payload(a.Bytes)})
+			return w.publish(p, gossip.Publish{Topic: "sim", Payload: w.payload(a.Bytes), Confirm: a.Confirm})
 		}
 	}
 	return nil
@@ -141,6 +159,11 @@ func (w *World) publish(p *proc, c gossip.Publish) error {
 	life := p.lives
 	err := p.do(c)
 	if !errors.Is(err, gossip.ErrBackpressure) {
+		if err == nil && c.Confirm && p.up {
+			self := p.node.Self()
+			w.rec.take(&Obs{At: w.now, Kind: Awaited, Node: p.index, Member: p.index, Seq: p.node.LastSeq(),
+				After: Holding{Gen: self.Generation()}})
+		}
 		return err
 	}
 	w.at(w.now.Add(roomEvery), func() {
@@ -166,7 +189,16 @@ func (w *World) payload(n int) []byte {
 	return b
 }
 
+// clone starts a second process under a process's name, on a host of its own.
+func (w *World) clone(p *proc) error {
+	q := w.addProc()
+	delete(w.byID, w.idOf[q.index])
+	w.idOf[q.index], q.name = 0, p.name
+	return q.start()
+}
+
 func (w *World) crash(p *proc) {
+	p.tear(w.opt.Tear)
 	p.stop()
 	w.rec.take(&Obs{At: w.now, Kind: Crashed, Node: p.index, host: p.host.index})
 }

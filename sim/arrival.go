@@ -20,6 +20,7 @@ type arrival struct {
 	rate   int // bytes a second between two zones for certain; 0: no budget
 
 	open []*passage // in the order in which they were published
+	past []*passage // that are held no more, and did not reach all
 	by   map[messageKey]*passage
 	sent struct{ bytes, pieces int } // published so far
 	out  gossip.Time                 // when all of that has passed the budgets
@@ -37,6 +38,7 @@ type passage struct {
 	at            gossip.Time
 	size          int
 	bytes, pieces int     // published before
+	spread        bool    // others than the origin got it
 	has           []int32 // who got it, in their present lives
 	due           []due   // who has yet to get it
 }
@@ -95,6 +97,12 @@ func (c *arrival) deliver(l *ledger, o *Obs) {
 	k := messageKey{o.Member, o.After.Gen, o.Seq}
 	p := c.by[k]
 	if p == nil {
+		for _, p := range c.past {
+			if p.messageKey == k {
+				p.spread = true
+				p.drop(o.Node)
+			}
+		}
 		if o.Node != o.Member || o.After.Gen != l.peers[o.Node].gen { // it was let go, or is of the origin's former life
 			return
 		}
@@ -114,6 +122,7 @@ func (c *arrival) deliver(l *ledger, o *Obs) {
 		c.open = append(c.open, p)
 	}
 	p.has = append(p.has, o.Node)
+	p.spread = p.spread || o.Node != o.Member
 	p.drop(o.Node)
 }
 
@@ -132,7 +141,7 @@ func (p *passage) drop(node int32) {
 
 // skip takes in that somebody was told of a loss.
 func (c *arrival) skip(o *Obs) {
-	for _, p := range c.open {
+	for _, p := range slices.Concat(c.open, c.past) {
 		if p.origin == o.Member && p.gen == o.After.Gen && (o.Seq == 0 || p.seq >= o.From && p.seq <= o.Seq) {
 			p.drop(o.Node)
 		}
@@ -141,6 +150,9 @@ func (c *arrival) skip(o *Obs) {
 
 // forget lets go of a life that is over.
 func (c *arrival) forget(node int32) {
+	for _, p := range c.past {
+		p.drop(node)
+	}
 	for _, p := range c.open {
 		p.drop(node)
 		for i, n := range p.has {
@@ -193,8 +205,11 @@ func (c *arrival) overdue(l *ledger) (what string) {
 	kept := c.open[:0]
 	for _, p := range c.open {
 		expires := p.at.Add(c.age)
-		if len(p.due) == 0 || l.now > expires || c.sent.bytes-p.bytes > c.volume/2 || c.sent.pieces-p.pieces > c.pieces/2 {
+		if len(p.due) == 0 || l.now > expires || !c.held(p) {
 			delete(c.by, p.messageKey)
+			if len(p.due) > 0 && len(c.past) < maxPast {
+				c.past = append(c.past, p)
+			}
 			continue
 		}
 		kept = append(kept, p)
@@ -227,6 +242,14 @@ func (c *arrival) overdue(l *ledger) (what string) {
 	c.open = kept
 	return what
 }
+
+// held says whether a message is held by its volume: not so much was published since that it had to make way.
+func (c *arrival) held(p *passage) bool {
+	return c.sent.bytes-p.bytes <= c.volume/2 && c.sent.pieces-p.pieces <= c.pieces/2
+}
+
+// maxPast is how many messages are remembered that are held no more and did not reach all.
+const maxPast = 10_000
 
 // miss notes a message for the report.
 func (c *arrival) miss(p *passage, d *due) {

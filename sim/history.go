@@ -41,6 +41,10 @@ const (
 	ZoneLost                      // Node was told that a zone is silent as a whole; Text is its name
 	ZoneBack                      // Node was told that it is heard again
 	Gauge                         // Node's queue or table Text holds Count, of at most Seq
+	Restored                      // Node came back with messages of Member's life After.Gen delivered up to Seq
+	Awaited                       // Node published message Seq in its life After.Gen and wants to be told of its spread
+	Spread                        // Node was told that Count of From members have its message Seq of its life After.Gen; Told: it is over
+	Map                           // Hash is over Count keys of Member's that Node holds; at Member itself, that it has
 	Hindered                      // Node stands still, or works slowly
 	Free                          // it does no more
 	Laid                          // way lies over the links between hosts from now on

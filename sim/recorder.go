@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/starling-gossip/starling/gossip"
 )
@@ -65,6 +66,9 @@ func (r *recorder) take(o *Obs) {
 }
 
 func (r *recorder) fail(name string, at gossip.Time, msg string) {
+	if slices.Contains(r.w.opt.Suspend, name) {
+		return
+	}
 	n := 0
 	for i := range r.failures {
 		if r.failures[i].Checker == name {
@@ -104,6 +108,30 @@ func (r *recorder) tick() {
 	}
 	r.crossings()
 	r.take(&Obs{At: w.now, Kind: Tick, Node: -1})
+}
+
+// maps observes what each holds of each owner's keys. Those with a time to live are left out: they lapse here and there.
+func (r *recorder) maps() {
+	for _, p := range r.w.procs {
+		if !p.up {
+			continue
+		}
+		for k, id := range r.w.idOf {
+			if id == 0 {
+				continue
+			}
+			o := Obs{At: r.w.now, Kind: Map, Node: p.index, Member: int32(k)}
+			for v := range p.node.ValuesOf(id) {
+				if v.TTL == 0 {
+					o.Count++
+					o.Hash ^= mix(hashOf(v.Key) ^ mix(hashOf(v.Value)))
+				}
+			}
+			if o.Count > 0 || p.index == o.Member {
+				r.take(&o)
+			}
+		}
+	}
 }
 
 // crossings observes what went from zone to zone since the last tick, of what a budget can make wait.
