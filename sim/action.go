@@ -28,6 +28,8 @@ type Action struct {
 	Link  Link          // for link
 	Keys  int           // how many keys are written or deleted in turn, for set and unset
 	TTL   time.Duration // for set
+
+	Confirm bool // publish: the publisher follows how far the message comes
 }
 
 // Verb is what an action does.
@@ -49,6 +51,10 @@ const (
 	Unset   Verb = "unset"   // processes delete a key of their own
 	Cut     Verb = "cut"     // no packet passes between two sides
 	Links   Verb = "link"    // a link's faults are laid over what is between two sides
+	Tag     Verb = "tag"     // processes change their tags
+	Clone   Verb = "clone"   // second processes start under the names of processes, on hosts of their own
+	Forge   Verb = "forge"   // processes get a datagram each with made-up content, from a member's address
+	Replay  Verb = "replay"  // old datagrams of processes arrive again
 	Calm    Verb = "calm"    // all cuts and link faults end
 )
 
@@ -66,11 +72,15 @@ var verbs = map[Verb]struct {
 	Move:    {true, true, "every times"},
 	Clock:   {true, false, "by! every times"},
 	Leave:   {true, false, "every times"},
-	Publish: {true, false, "bytes every times"},
+	Publish: {true, false, "bytes every times confirm"},
+	Tag:     {true, false, "every times"},
+	Clone:   {true, false, "every times"},
+	Forge:   {true, false, "every times"},
+	Replay:  {true, false, "every times"},
 	Set:     {true, false, "keys bytes ttl every times"},
 	Unset:   {true, false, "keys every times"},
 	Cut:     {true, true, "for every times oneway"},
-	Links:   {true, true, "for every times oneway loss dup reorder hold latency mtu good bad burst"},
+	Links:   {true, true, "for every times oneway loss dup reorder hold latency mtu good bad burst spoil"},
 	Calm:    {false, false, ""},
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
 )
 
 // What the verbs do to a world.
@@ -110,6 +111,7 @@ func (w *World) applyTo(a Action, p *proc) error {
 			p.paused = max(p.paused, w.now.Add(a.For))
 			w.shardOf(p.host.index).schedule(p, w.now)
 			w.trouble(p, a.For)
+			w.hinder(p, a.For)
 		}
 	case Slow:
 		p.cost = a.Cost
@@ -117,15 +119,33 @@ func (w *World) applyTo(a Action, p *proc) error {
 			w.at(w.now.Add(a.For), func() { p.cost = 0 })
 		}
 		w.trouble(p, a.For)
+		w.hinder(p, a.For)
 	case Clock:
 		p.wall += a.By
 	case Leave:
 		if p.up {
 			return p.do(gossip.Leave{})
 		}
+	case Tag:
+		if p.up && p.paused <= w.now {
+			p.tags++
+			t, err := member.NewTags(map[string]string{"n": fmt.Sprint(p.tags)})
+			if err != nil {
+				return err
+			}
+			return p.do(gossip.SetTags{Tags: t})
+		}
+	case Clone:
+		if p.up {
+			return w.clone(p)
+		}
+	case Forge:
+		w.forge(p)
+	case Replay:
+		w.replay(p)
 	case Publish:
 		if p.up && p.paused <= w.now {
-			return w.publish(p, gossip.Publish{Topic: "sim", Payload: w.payload(a.Bytes)})
+			return w.publish(p, gossip.Publish{Topic: "sim", Payload: w.payload(a.Bytes), Confirm: a.Confirm})
 		}
 	}
 	return nil
@@ -139,6 +159,11 @@ func (w *World) publish(p *proc, c gossip.Publish) error {
 	life := p.lives
 	err := p.do(c)
 	if !errors.Is(err, gossip.ErrBackpressure) {
+		if err == nil && c.Confirm && p.up {
+			self := p.node.Self()
+			w.rec.take(&Obs{At: w.now, Kind: Awaited, Node: p.index, Member: p.index, Seq: p.node.LastSeq(),
+				After: Holding{Gen: self.Generation()}})
+		}
 		return err
 	}
 	w.at(w.now.Add(roomEvery), func() {
@@ -164,7 +189,16 @@ func (w *World) payload(n int) []byte {
 	return b
 }
 
+// clone starts a second process under a process's name, on a host of its own.
+func (w *World) clone(p *proc) error {
+	q := w.addProc()
+	delete(w.byID, w.idOf[q.index])
+	w.idOf[q.index], q.name = 0, p.name
+	return q.start()
+}
+
 func (w *World) crash(p *proc) {
+	p.tear(w.opt.Tear)
 	p.stop()
 	w.rec.take(&Obs{At: w.now, Kind: Crashed, Node: p.index, host: p.host.index})
 }
@@ -233,6 +267,7 @@ func (w *World) lay(a Action) error {
 	}
 	f.harmless = f.link.clear(w.opt.longest())
 	w.faults = append(w.faults, f)
+	w.rec.take(&Obs{At: w.now, Kind: Laid, Node: -1, way: &f})
 	for _, p := range w.procs {
 		if f.harmless {
 			break
@@ -267,6 +302,7 @@ func (w *World) lift(id int32) {
 		if f.id == id {
 			f.lifted = w.now
 			w.past = append(w.past, f)
+			w.rec.take(&Obs{At: w.now, Kind: Lifted, Node: -1, way: &f})
 		}
 		return f.id == id
 	})
@@ -289,6 +325,20 @@ func (w *World) trouble(p *proc, d time.Duration) {
 		w.at(w.now.Add(d), func() {
 			if p.troubled--; p.troubled == 0 {
 				w.rec.take(&Obs{At: w.now, Kind: Healthy, Node: p.index, host: p.host.index})
+			}
+		})
+	}
+}
+
+// hinder marks a process as one that cannot do what it should, for a time or for good.
+func (w *World) hinder(p *proc, d time.Duration) {
+	if p.hindered++; p.hindered == 1 {
+		w.rec.take(&Obs{At: w.now, Kind: Hindered, Node: p.index, host: p.host.index})
+	}
+	if d > 0 {
+		w.at(w.now.Add(d), func() {
+			if p.hindered--; p.hindered == 0 {
+				w.rec.take(&Obs{At: w.now, Kind: Free, Node: p.index, host: p.host.index})
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/rumor"
+	streams "github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -23,7 +24,8 @@ type Bounds struct {
 	Refute   time.Duration // a false verdict lasts no longer
 	Detect   time.Duration // a crash is known everywhere after
 	Converge time.Duration // views are equal after so long a quiet
-	Message  time.Duration // a message has reached all after
+	Message  time.Duration // a message has reached all after, where nothing is wrong
+	Arrival  time.Duration // and, whatever is wrong, a member that can be reached since, while it is held
 	Load     float64       // the busiest node sends at most so many times the mean
 	Bytes    int           // a node sends in a second
 }
@@ -37,10 +39,13 @@ func (b Bounds) withDefaults(o *Options) Bounds {
 		b.Detect = time.Minute + hold
 	}
 	if b.Converge == 0 {
-		b.Converge = 75*time.Second + hold // seeds are dialled again each minute: two who lost each other meet there
+		b.Converge = cmp.Or(o.Gossip.Reseed, time.Minute) + 15*time.Second + hold // seeds are dialled again: two who lost each other meet there
 	}
 	if b.Message == 0 {
 		b.Message = 2 * time.Second
+	}
+	if b.Arrival == 0 {
+		b.Arrival = 5 * time.Second
 	}
 	if b.Load == 0 {
 		b.Load = 4
@@ -64,16 +69,20 @@ func (b Bounds) withDefaults(o *Options) Bounds {
 // checkers are all that there are.
 func checkers(o *Options) []Checker {
 	b := o.Bounds.withDefaults(o)
+	way := newArrival(o, b)
 	return []Checker{
 		precedence{}, incarnation{}, untold{},
-		&accuracy{bound: b.Refute, clean: o.Network.lossless(o.longest()), wrong: map[pair]gossip.Time{}, apart: map[pair]gossip.Time{}},
+		&accuracy{bound: b.Refute, clean: o.spares(), wrong: map[pair]gossip.Time{}, apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
-		&messages{bound: b.Message, clean: o.Network.lossless(o.longest()), rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{}},
+		&messages{bound: b.Message, clean: o.Network.lossless(o.longest()), rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{}, restored: map[streamKey]uint64{}},
+		loss{way}, way, accounted{way}, newReceipts(),
+		&waits{bound: way.age + 40*time.Second, open: map[messageKey]gossip.Time{}},
+		&lives{gen: map[int32]uint64{}, most: map[int32]uint64{}},
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
-		&keysKept{bound: b.Converge, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}},
-		gauges{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
+		&keysKept{bound: b.Converge, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}, maps: map[pair]uint64{}},
+		gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
 	}
 }
 
@@ -139,7 +148,7 @@ func (untold) Take(_ *ledger, o *Obs) string {
 // is lost and nobody has been in trouble, not at all, unless what is told goes to the dead.
 type accuracy struct {
 	bound time.Duration
-	clean bool                 // the network loses nothing
+	clean bool                 // the network loses nothing, or the detector makes up for it
 	wrong map[pair]gossip.Time // since when one holds another for failed
 	apart map[pair]gossip.Time // when two that may meet late last had not met
 }
@@ -325,24 +334,43 @@ type gauges struct{}
 func (gauges) Name() string { return "bounds" }
 
 func (gauges) Take(_ *ledger, o *Obs) string {
-	if o.Kind != Gauge || uint64(o.Count) <= o.Seq {
+	if o.Kind != Gauge || uint64(o.Count) <= o.Seq || o.Text == unreadGauge {
 		return ""
 	}
 	return fmt.Sprintf("n%d has %d in its %s, at most %d are allowed", o.Node, o.Count, o.Text, o.Seq)
 }
 
+// unread: no datagram comes that cannot be read, where none is spoilt or made up.
+type unread struct{}
+
+func (unread) Name() string { return "unread" }
+
+func (unread) Take(_ *ledger, o *Obs) string {
+	if o.Kind != Gauge || o.Count == 0 || o.Text != unreadGauge {
+		return ""
+	}
+	return fmt.Sprintf("n%d could not read %d datagrams or messages", o.Node, o.Count)
+}
+
+const unreadGauge = "count of what it could not read"
+
 // gauges observes a node's queues and table.
 func (r *recorder) gauges(p *proc) {
-	st := p.node.Stats()
+	st, ss, cs := p.node.Stats(), p.node.StreamStats(), &p.config.Streams
 	for _, g := range [...]struct {
 		name       string
 		has, bound int
 	}{
 		{"queue of news", st.NewsQueued, rumor.MaxItems},
-		{"messages held", p.node.StreamStats().Held, 16384},
+		{"pieces held", ss.Held, cmp.Or(cs.Pieces, 16384) + 1},
+		{"bytes of pieces held", ss.Bytes, cmp.Or(cs.Bytes, 8<<20) + wire.MaxPiece},
+		{"bytes published and not closed", ss.Open, cmp.Or(cs.Window, 4<<20)},
+		{"streams", ss.Streams, streams.MaxStreams},
+		{"duties", p.node.TreeStats().Jobs, 4096},
+		{"bytes of keys", p.node.StateStats().Bytes, cmp.Or(p.config.Keys.Total, 1<<30)},
 		{"table", p.node.Table().Len(), min(len(r.w.procs), member.MaxMembers)},
 		{"socket", p.held, r.w.plan.buffer},
-		{"count of what it could not read", int(st.Malformed), 0},
+		{unreadGauge, int(st.Malformed), 0},
 	} {
 		r.take(&Obs{At: r.w.now, Kind: Gauge, Node: p.index, Text: g.name, Count: g.has, Seq: uint64(g.bound)})
 	}

@@ -23,7 +23,7 @@ func failed(gen uint64, inc uint32) Holding { return Holding{gen, inc, member.Fa
 func left(gen uint64, inc uint32) Holding   { return Holding{gen, inc, member.Left, true} }
 
 func started(node int32, gen uint64) Obs {
-	return Obs{Kind: Started, Node: node, After: Holding{Gen: gen}}
+	return Obs{Kind: Started, Node: node, host: node, After: Holding{Gen: gen}}
 }
 
 func saw(node, of int32, h Holding) Obs {
@@ -40,7 +40,7 @@ func delivered(node, origin int32, seq uint64) Obs {
 
 func skipped(node, origin int32, seq uint64) Obs {
 	o := delivered(node, origin, seq)
-	o.Kind = Skipped
+	o.Kind, o.From = Skipped, seq
 	return o
 }
 
@@ -71,7 +71,10 @@ func history(parts ...any) (all []Obs) {
 func judge(name string, h []Obs) string { return judgeBy(gossip.Config{}, name, h) }
 
 func judgeBy(config gossip.Config, name string, h []Obs) string {
-	o := Options{Nodes: 3, Zones: 2, Gossip: gossip.Config{ZoneBudget: 20_000}, Bounds: Bounds{Converge: 10 * time.Second, Detect: 10 * time.Second, Load: 2}}
+	o := Options{Nodes: 3, Zones: 2, Bounds: Bounds{Converge: 10 * time.Second, Detect: 10 * time.Second, Load: 2}}
+	if name == "zone budget" {
+		o.Gossip.ZoneBudget = 20_000
+	}
 	l := newLedger(3, true)
 	l.config = config
 	for _, c := range checkers(&o) {
@@ -116,6 +119,11 @@ func TestCheckersCanFail(t *testing.T) {
 		}
 		return all
 	}
+	// Three that were let in and know each other, and a fault between the third and the others.
+	here := []Obs{{Kind: Welcomed, Node: 0}, {Kind: Welcomed, Node: 1}, {Kind: Welcomed, Node: 2},
+		saw(0, 1, alive(1, 0)), saw(0, 2, alive(1, 0)), saw(1, 0, alive(1, 0)), saw(1, 2, alive(1, 0)), saw(2, 0, alive(1, 0)), saw(2, 1, alive(1, 0))}
+	fence := &fault{id: 1, from: []bool{false, false, true}, to: []bool{true, true, false}, link: Link{Loss: 1}}
+	severed, mended := Obs{Kind: Laid, Node: -1, way: fence}, at(40*s, Obs{Kind: Lifted, Node: -1, way: fence})
 	for _, c := range []struct {
 		checker    string
 		right, bad []Obs
@@ -143,6 +151,14 @@ func TestCheckersCanFail(t *testing.T) {
 			history(at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, delivered(1, 0, 1))), "second time"},
 		{"messages", history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, delivered(2, 0, 1)), ticks(10, 20)),
 			history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 20)), "has not reached 1"},
+		{"arrival", history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(12*s, delivered(2, 0, 1)), ticks(10, 70)),
+			history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 70)), "message 1 of n0, published at 9.000 s, has not reached n2"},
+		{"arrival", history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(12*s, skipped(2, 0, 1)), ticks(10, 70)), // it was told
+			history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(12*s, skipped(2, 0, 2)), ticks(10, 70)), "has not reached n2"},
+		{"arrival", history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 70)), // n2 was never in touch with anybody
+			history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 40), mended, ticks(41, 70)), "n2, which could have been reached since 40.000 s"},
+		{"arrival", history(here, at(8*s, Obs{Kind: Hindered, Node: 2}), at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 70)),
+			history(here, at(8*s, Obs{Kind: Hindered, Node: 2}), at(9*s, delivered(0, 0, 1)), ticks(10, 70)), "has not reached n1, which could have been reached since 10.000 s"},
 		{"order", history(delivered(1, 0, 7), delivered(1, 0, 8), delivered(1, 2, 1), delivered(1, 0, 9)),
 			history(delivered(1, 0, 7), delivered(1, 0, 9), delivered(1, 0, 8)), "was not told"},
 		{"order", history(delivered(1, 0, 7), skipped(1, 0, 8), delivered(1, 0, 9), delivered(2, 0, 8)),

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -31,7 +32,7 @@ const (
 	Own                           // Node's own generation and incarnation, After
 	View                          // Node's fingerprint, Hash, and how many it holds for live, Count
 	Delivered                     // Node got message Seq of Member's life After.Gen, with Count bytes
-	Skipped                       // Node was told that messages of Member's life After.Gen up to Seq are lost; 0: nobody knows up to which
+	Skipped                       // Node was told that messages From to Seq of Member's life After.Gen are lost; 0: nobody knows which
 	Copied                        // Node sent one copy of message Seq of Member's life After.Gen
 	Traffic                       // Node sent Count bytes in the second that ends now
 	Kept                          // Node holds version Seq of key Text of Member's life After.Gen, of hash Hash; Told: it is gone
@@ -40,6 +41,14 @@ const (
 	ZoneLost                      // Node was told that a zone is silent as a whole; Text is its name
 	ZoneBack                      // Node was told that it is heard again
 	Gauge                         // Node's queue or table Text holds Count, of at most Seq
+	Restored                      // Node came back with messages of Member's life After.Gen delivered up to Seq
+	Awaited                       // Node published message Seq in its life After.Gen and wants to be told of its spread
+	Spread                        // Node was told that Count of From members have its message Seq of its life After.Gen; Told: it is over
+	Map                           // Hash is over Count keys of Member's that Node holds; at Member itself, that it has
+	Hindered                      // Node stands still, or works slowly
+	Free                          // it does no more
+	Laid                          // way lies over the links between hosts from now on
+	Lifted                        // way is gone
 	Crossed                       // Count bytes that could have waited went from zone to zone, Text, pair Seq, in the second that ends now
 )
 
@@ -77,6 +86,8 @@ type Obs struct {
 	host          int32 // where it was observed: orders the logs of several workers
 	Before, After Holding
 	Seq, Hash     uint64
+	From          uint64 // of Skipped
+	way           *fault // of Laid and Lifted
 	Count         int
 	Text          string
 }
@@ -89,6 +100,9 @@ type ledger struct {
 	views    []viewState
 	upCount  int
 	config   gossip.Config
+	ground   *plan       // the links between zones; nil: they lose nothing
+	zones    []int32     // of hosts
+	ways     []*fault    // that lie over them
 	troubles int         // processes in trouble
 	quiet    gossip.Time // since when nothing was done to the cluster and nobody is in trouble
 	calm     gossip.Time // since when nobody is in trouble
@@ -96,11 +110,15 @@ type ledger struct {
 
 type peerState struct {
 	up       bool
+	welcome  bool  // it was let in
+	hindered bool  // it stands still, or works slowly
+	host     int32 // where it runs, or ran
 	left     bool
 	troubled bool
 	gen      uint64
 	inc      uint32
 	since    gossip.Time // of up
+	welcomed gossip.Time // of welcome
 	healthy  gossip.Time // since when it is up and out of trouble
 	ended    gossip.Time // when its last trouble ended; 0: it had none
 }
@@ -142,7 +160,8 @@ func (l *ledger) take(o *Obs) {
 	}
 	switch o.Kind {
 	case Started:
-		*p = peerState{up: true, gen: o.After.Gen, since: o.At, healthy: o.At, troubled: p.troubled, ended: p.ended}
+		*p = peerState{up: true, gen: o.After.Gen, since: o.At, healthy: o.At, troubled: p.troubled, ended: p.ended,
+			hindered: p.hindered, host: o.host}
 		l.views[o.Node] = viewState{}
 		l.upCount++
 		l.quiet = o.At
@@ -165,6 +184,18 @@ func (l *ledger) take(o *Obs) {
 		l.quiet, l.calm = o.At, o.At
 	case Disturbed:
 		l.quiet = o.At
+	case Welcomed:
+		if !p.welcome {
+			p.welcome, p.welcomed = true, o.At
+		}
+	case Hindered, Free:
+		p.hindered = o.Kind == Hindered
+	case Laid:
+		if !o.way.harmless {
+			l.ways = append(l.ways, o.way)
+		}
+	case Lifted:
+		l.ways = slices.DeleteFunc(l.ways, func(f *fault) bool { return f.id == o.way.id })
 	case Own:
 		p.gen, p.inc = o.After.Gen, o.After.Inc
 	case View:

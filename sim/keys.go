@@ -151,6 +151,7 @@ type keysKept struct {
 	written map[keyLife]map[uint64]keyWritten
 	held    map[keyHeld]uint64
 	hashes  map[int32]uint64
+	maps    map[pair]uint64 // in the end: by reader and owner, what is held
 }
 
 type keyLife struct {
@@ -181,6 +182,10 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 				delete(c.held, k)
 			}
 		}
+	case o.Kind == Map:
+		c.maps[pair{o.Node, o.Member}] = o.Hash
+	case o.Kind == Ended:
+		return c.contents(l)
 	case o.Kind == Held:
 		c.hashes[o.Node] = o.Hash
 	case o.Kind == Tick:
@@ -200,6 +205,24 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 			return fmt.Sprintf("n%d holds version %d of n%d's %s after version %d", o.Node, o.Seq, o.Member, o.Text, c.held[k])
 		}
 		c.held[k] = o.Seq
+	}
+	return ""
+}
+
+// contents says who holds something else of an owner's map than the owner.
+func (c *keysKept) contents(l *ledger) string {
+	if l.undisturbed() <= c.bound || l.difference(false) != "" {
+		return ""
+	}
+	for i := range l.peers {
+		for k := range l.peers {
+			if !l.peers[i].up || !l.peers[k].up || l.outvoted(i) || l.outvoted(k) {
+				continue
+			}
+			if c.maps[pair{int32(i), int32(k)}] != c.maps[pair{int32(k), int32(k)}] {
+				return fmt.Sprintf("after %s of quiet n%d holds other keys of n%d than n%d has", l.undisturbed(), i, k, k)
+			}
+		}
 	}
 	return ""
 }

@@ -17,7 +17,9 @@ type messages struct {
 	rate  int         // bytes a second that go out for certain; 0: no budget
 	sent  gossip.Time // when all that was published so far has gone out
 	all   map[messageKey]*delivery
-	open  []messageKey // not yet judged, in the order in which they were published
+
+	restored map[streamKey]uint64 // up to which number those who came back with a store had a stream
+	open     []messageKey         // not yet judged, in the order in which they were published
 }
 
 // messageCost is what a message costs beside its payload, in its only piece as a rule.
@@ -43,7 +45,16 @@ func (c *messages) Take(l *ledger, o *Obs) string {
 	switch o.Kind {
 	case Delivered:
 		return c.deliver(l, o)
+	case Restored: // what came before is not to come again
+		if o.Seq > 0 {
+			c.restored[streamKey{o.Node, o.Member, o.After.Gen}] = o.Seq
+		}
 	case Started:
+		for k := range c.restored { // what is deleted does not depend on the order
+			if k.node == o.Node {
+				delete(c.restored, k)
+			}
+		}
 		for _, d := range c.all { // a new life may get what the former got
 			if int(o.Node) < len(d.got) {
 				d.got[o.Node] = false
@@ -78,6 +89,9 @@ func (c *messages) deliver(l *ledger, o *Obs) string {
 	}
 	for len(d.got) < len(l.peers) {
 		d.got = append(d.got, false)
+	}
+	if n := c.restored[streamKey{o.Node, o.Member, o.After.Gen}]; o.Seq <= n {
+		return fmt.Sprintf("n%d got %s, and had kept that it has it", o.Node, k)
 	}
 	if d.got[o.Node] {
 		return fmt.Sprintf("n%d got %s a second time", o.Node, k)

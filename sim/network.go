@@ -21,6 +21,7 @@ type Link struct {
 	Reorder float64       `json:"reorder,omitempty"` // share of the packets that are held back for up to Hold
 	Hold    time.Duration `json:"hold,omitempty"`    // default 10 ms
 	MTU     int           `json:"mtu,omitempty"`     // bytes with headers; longer packets vanish without a word; 0: no limit
+	Spoil   float64       `json:"spoil,omitempty"`   // share of the packets that arrive with other bytes
 }
 
 // Burst is Gilbert's and Elliott's model in continuous time: each way between two hosts is good or bad for
@@ -84,7 +85,7 @@ func (l *Link) validate(where string) error {
 	for _, p := range []struct {
 		name string
 		v    float64
-	}{{"loss", l.Loss}, {"dup", l.Dup}, {"reorder", l.Reorder}, {"burst loss", l.Burst.Loss}} {
+	}{{"loss", l.Loss}, {"dup", l.Dup}, {"reorder", l.Reorder}, {"spoil", l.Spoil}, {"burst loss", l.Burst.Loss}} {
 		if !(p.v >= 0 && p.v <= 1) {
 			return fmt.Errorf("%s: a %s of %g is not between 0 and 1", where, p.name, p.v)
 		}
@@ -208,8 +209,12 @@ func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data [
 		depart = free.Add(time.Duration(size) * time.Second / time.Duration(r))
 		from.free = depart
 	}
+	if w.overhears {
+		from.overhear(to, data, mix(w.seed^from.seq))
+	}
 	delay := time.Duration(0)
 	copies := 1
+	from.spoilt = 0
 	if f := from.pass(w, now, l, -1, to, size, &rng, &delay, &copies); f != sent {
 		return f
 	}
@@ -225,7 +230,15 @@ func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data [
 	for range copies {
 		at := depart.Add(max(l.Latency.draw(rng.Uint64())+delay, MinLatency) + from.access + w.hosts[to].access)
 		from.copies++
-		s.send(flight{at: at, dst: to, src: from.index, seq: from.copies, data: s.pool.copy(data)})
+		b := s.pool.copy(data)
+		if from.spoilt > 0 && rng.chance(from.spoilt) {
+			if w.opt.Sealed {
+				s.pool.put(b)
+				continue
+			}
+			b = spoil(b, &rng)
+		}
+		s.send(flight{at: at, dst: to, src: from.index, seq: from.copies, data: b})
 	}
 	return sent
 }
@@ -261,6 +274,7 @@ func (h *host) pass(w *World, now gossip.Time, l *Link, fault int32, to int32, s
 		}
 		*delay += time.Duration(rng.Uint64() % uint64(hold))
 	}
+	h.spoilt = max(h.spoilt, l.Spoil)
 	if l.Dup > 0 && rng.chance(l.Dup) && *copies < 4 {
 		*copies++
 	}

@@ -29,13 +29,42 @@ type Options struct {
 	Gossip    gossip.Config `json:"gossip,omitzero"`     // of all nodes
 	Sealed    bool          `json:"sealed,omitempty"`    // each datagram has the bytes that sealing adds, as with a cluster key
 	MTUs      []int         `json:"mtus,omitempty"`      // of the nodes in turn; none: Gossip.MTU
+	Unlike    []Unlike      `json:"unlike,omitempty"`    // in what nodes differ from Gossip, in turn
+	Tear      int           `json:"tear,omitempty"`      // with Gossip.Keep: of its last writes, a crash loses up to so many
 	Bounds    Bounds        `json:"bounds,omitzero"`     // that the checkers hold the cluster to
 	Workers   int           `json:"workers,omitempty"`   // default 1; the result does not depend on it
+	Suspend   []string      `json:"suspend,omitempty"`   // checkers that do not count: the swarm's table says under which faults
 	Unchecked bool          `json:"unchecked,omitempty"` // no checkers: for thousands of nodes
 
 	Trace io.Writer `json:"-"` // gets a readable line for everything that happens; one worker then
 
 	tamper func(*proc, *gossip.Outbox) // breaks nodes on purpose, for the checkers' tests
+}
+
+// Unlike is in what a node's configuration differs from the others'; zero: it does not.
+type Unlike struct {
+	Retention time.Duration `json:"retention,omitempty"`
+	Age       time.Duration `json:"age,omitempty"` // of messages
+	Bytes     int           `json:"bytes,omitempty"`
+	Budget    int           `json:"budget,omitempty"`
+	Reconnect time.Duration `json:"reconnect,omitempty"`
+	Tombstone time.Duration `json:"tombstone,omitempty"`
+	Keep      bool          `json:"keep,omitempty"`
+}
+
+// configOf is the configuration of a process's node.
+func (o *Options) configOf(process int32) gossip.Config {
+	c := o.Gossip
+	c.MTU = o.mtu(process)
+	if len(o.Unlike) == 0 {
+		return c
+	}
+	u := &o.Unlike[int(process)%len(o.Unlike)]
+	c.Retention, c.Reconnect = cmp.Or(u.Retention, c.Retention), cmp.Or(u.Reconnect, c.Reconnect)
+	c.Streams.Age, c.Streams.Bytes = cmp.Or(u.Age, c.Streams.Age), cmp.Or(u.Bytes, c.Streams.Bytes)
+	c.Keys.Tombstone, c.Budget = cmp.Or(u.Tombstone, c.Keys.Tombstone), cmp.Or(u.Budget, c.Budget)
+	c.Keep = c.Keep || u.Keep
+	return c
 }
 
 // MaxNodes bounds a world.
@@ -133,6 +162,19 @@ func (o *Options) longest() int {
 		most = max(most, n)
 	}
 	return wire.OnWire(wire.RoomOf(most), o.Sealed) + Overhead
+}
+
+// spares says whether a live member that is well is never held for failed: where nothing is lost, and with Inquest where half of
+// the packets are.
+func (o *Options) spares() bool {
+	if o.Network.lossless(o.longest()) {
+		return true
+	}
+	worst := max(lossOf(&o.Network.Within), lossOf(&o.Network.Between))
+	for i := range o.Network.Paths {
+		worst = max(worst, lossOf(&o.Network.Paths[i].Link))
+	}
+	return cmp.Or(o.Gossip.Detector, gossip.DefaultDetector) == gossip.INQUEST && worst <= passable && o.Network.Uplink.Rate == 0
 }
 
 // writes says whether keys are written at all.

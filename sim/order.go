@@ -23,6 +23,10 @@ func (*order) Name() string { return "order" }
 func (c *order) Take(_ *ledger, o *Obs) string {
 	k := streamKey{o.Node, o.Member, o.After.Gen}
 	switch o.Kind {
+	case Restored:
+		if o.Seq > 0 {
+			c.last[k] = o.Seq
+		}
 	case Started: // a new life gets what is still held, from wherever it begins
 		for k := range c.last { // what is deleted does not depend on the order
 			if k.node == o.Node {
@@ -32,6 +36,8 @@ func (c *order) Take(_ *ledger, o *Obs) string {
 	case Skipped:
 		if last := c.last[k]; o.Seq == 0 {
 			c.last[k] = anywhere
+		} else if last != anywhere && o.From > 0 && o.From <= last {
+			return fmt.Sprintf("n%d was told that messages %d to %d of n%d are lost, and had got number %d", o.Node, o.From, o.Seq, o.Member, last)
 		} else if last != anywhere {
 			c.last[k] = max(last, o.Seq)
 		}

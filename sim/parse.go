@@ -22,18 +22,7 @@ var actionKeys = []actionKey{
 	durationKey("for", func(a *Action) *time.Duration { return &a.For }),
 	durationKey("every", func(a *Action) *time.Duration { return &a.Every }),
 	intKey("times", func(a *Action) *int { return &a.Times }),
-	{"oneway", func(a *Action, v string) error {
-		if v != "" {
-			return fmt.Errorf("oneway takes no value")
-		}
-		a.OneWay = true
-		return nil
-	}, func(a *Action) string {
-		if a.OneWay {
-			return "true"
-		}
-		return ""
-	}},
+	boolKey("oneway", func(a *Action) *bool { return &a.OneWay }),
 	durationKey("cost", func(a *Action) *time.Duration { return &a.Cost }),
 	{"by", func(a *Action, v string) (err error) {
 		if a.By, err = time.ParseDuration(v); err != nil {
@@ -56,6 +45,8 @@ var actionKeys = []actionKey{
 	durationKey("good", func(a *Action) *time.Duration { return &a.Link.Burst.Good }),
 	durationKey("bad", func(a *Action) *time.Duration { return &a.Link.Burst.Bad }),
 	shareKey("burst", func(a *Action) *float64 { return &a.Link.Burst.Loss }),
+	shareKey("spoil", func(a *Action) *float64 { return &a.Link.Spoil }),
+	boolKey("confirm", func(a *Action) *bool { return &a.Confirm }),
 }
 
 // nonzero prints a value, "" if it is zero.
@@ -65,6 +56,21 @@ func nonzero[T comparable](v T) string {
 		return ""
 	}
 	return fmt.Sprint(v)
+}
+
+func boolKey(name string, f func(*Action) *bool) actionKey {
+	return actionKey{name, func(a *Action, v string) error {
+		if v != "" {
+			return fmt.Errorf("%s takes no value", name)
+		}
+		*f(a) = true
+		return nil
+	}, func(a *Action) string {
+		if *f(a) {
+			return "true"
+		}
+		return ""
+	}}
 }
 
 func durationKey(name string, f func(*Action) *time.Duration) actionKey {

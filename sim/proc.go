@@ -31,8 +31,12 @@ type proc struct {
 	cost     time.Duration // of each input
 	inbox    []flight      // the socket's buffer, from its head on
 	head     int
-	held     int  // bytes in the buffer
-	troubled int  // faults that touch it now
+	held     int // bytes in the buffer
+	troubled int // faults that touch it now
+	hindered int // of these, those that stop it or slow it down
+	config   gossip.Config
+	disk     disk
+	tags     int  // how often it changed them
 	seek     bool // it wants its seeds' addresses
 	alone    bool // it gets none the next time: it is the first of its cluster
 
@@ -50,9 +54,10 @@ func (p *proc) start() error {
 		return fmt.Errorf("%s cannot start: %s runs at its address", p.name, p.host.proc.name)
 	}
 	gen := uint64(int64(epoch0) + int64(span(now)+p.wall)/int64(time.Millisecond))
+	p.config = w.opt.configOf(p.index)
 	self := gossip.Self{Name: p.name, Generation: gen, Addr: p.host.addr, Zone: w.zoneName(p.host)}
 	src := newStream(w.seed, 2, uint64(p.index), uint64(p.lives))
-	node, err := gossip.New(w.config(p), self, rand.NewPCG(src.Uint64(), src.Uint64()))
+	node, err := gossip.New(&p.config, self, rand.NewPCG(src.Uint64(), src.Uint64()))
 	if err != nil {
 		return fmt.Errorf("%s cannot start: %w", p.name, err)
 	}
@@ -61,14 +66,16 @@ func (p *proc) start() error {
 	p.paused, p.busy = 0, 0
 	p.host.proc, p.host.down = p, false
 	s := w.shardOf(p.host.index)
-	w.rec.take(&Obs{At: now, Kind: Started, Node: p.index, After: Holding{Gen: gen}})
+	w.rec.take(&Obs{At: now, Kind: Started, Node: p.index, host: p.host.index, After: Holding{Gen: gen}})
 	node.Wake(p.clock(now), &s.out)
+	if p.config.Keep && p.lives > 1 {
+		if err := p.restore(now, s); err != nil {
+			return err
+		}
+	}
 	s.after(p, now)
 	return nil
 }
-
-// config is the configuration of a process's node.
-func (w *World) config(p *proc) *gossip.Config { return &w.configs[int(p.index)%len(w.configs)] }
 
 // zoneName is the zone of whoever runs on a host.
 func (w *World) zoneName(h *host) string {
@@ -234,6 +241,7 @@ func (s *shard) dispatch(p *proc, now, depart gossip.Time) {
 			s.count(p, now, to, pk.Data)
 		}
 	}
+	p.keep(now, &s.out)
 	for _, c := range s.out.Connects {
 		s.connect(p, depart, c)
 	}
@@ -268,7 +276,7 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		p.seek = true
 		return
 	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable,
-		gossip.MessageSpread, gossip.Writable:
+		gossip.Writable:
 		if w.trace != nil {
 			w.trace.event(now, p, e)
 		}
@@ -286,7 +294,11 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		o.After, o.Count = Holding{Gen: e.Message.Generation}, len(e.Message.Payload)
 	case gossip.MessagesLost:
 		o.Kind, o.Seq, o.Member = Skipped, e.Lost.To, w.memberOf(e.Lost.Origin)
-		o.After = Holding{Gen: e.Lost.Generation}
+		o.After, o.From = Holding{Gen: e.Lost.Generation}, e.Lost.From
+	case gossip.MessageSpread:
+		x := &e.Spread
+		o.Kind, o.Member, o.Seq, o.After = Spread, p.index, x.Seq, Holding{Gen: p.gen}
+		o.Count, o.From, o.Told = x.Have, uint64(x.Of), x.Done && x.Have >= x.Of
 	case gossip.KeyChanged, gossip.KeysReset:
 		s.keyEvent(p, e, &o)
 	case gossip.Welcomed:

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/starling-gossip/starling/gossip"
 )
@@ -35,15 +36,16 @@ const maxViolations = 3
 
 func newRecorder(w *World) *recorder {
 	r := &recorder{w: w, ledger: newLedger(0, !w.opt.Unchecked), packets: w.opt.publishes()}
-	r.meter.ledger, r.ledger.config = r.ledger, w.opt.Gossip
+	r.meter.ledger, r.ledger.config, r.ledger.ground = r.ledger, w.opt.Gossip, w.plan
 	if !w.opt.Unchecked {
 		r.checkers = checkers(&w.opt)
 	}
 	return r
 }
 
-func (r *recorder) grow() {
+func (r *recorder) grow(zone int32) {
 	r.ledger.grow()
+	r.ledger.zones = append(r.ledger.zones, zone)
 	r.dirty = append(r.dirty, 0)
 	r.lives = append(r.lives, 0)
 	r.bytes = append(r.bytes, 0)
@@ -64,6 +66,9 @@ func (r *recorder) take(o *Obs) {
 }
 
 func (r *recorder) fail(name string, at gossip.Time, msg string) {
+	if slices.Contains(r.w.opt.Suspend, name) {
+		return
+	}
 	n := 0
 	for i := range r.failures {
 		if r.failures[i].Checker == name {
@@ -103,6 +108,30 @@ func (r *recorder) tick() {
 	}
 	r.crossings()
 	r.take(&Obs{At: w.now, Kind: Tick, Node: -1})
+}
+
+// maps observes what each holds of each owner's keys. Those with a time to live are left out: they lapse here and there.
+func (r *recorder) maps() {
+	for _, p := range r.w.procs {
+		if !p.up {
+			continue
+		}
+		for k, id := range r.w.idOf {
+			if id == 0 {
+				continue
+			}
+			o := Obs{At: r.w.now, Kind: Map, Node: p.index, Member: int32(k)}
+			for v := range p.node.ValuesOf(id) {
+				if v.TTL == 0 {
+					o.Count++
+					o.Hash ^= mix(hashOf(v.Key) ^ mix(hashOf(v.Value)))
+				}
+			}
+			if o.Count > 0 || p.index == o.Member {
+				r.take(&o)
+			}
+		}
+	}
 }
 
 // crossings observes what went from zone to zone since the last tick, of what a budget can make wait.

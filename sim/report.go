@@ -43,6 +43,7 @@ type Report struct {
 	Packets    map[string]uint64 `json:"packets"`  // by what became of them
 	Timeline   []Point           `json:"timeline"` // each second, from the start of the run
 	Violations []Violation       `json:"violations"`
+	Missed     []Missed          `json:"missed,omitempty"` // messages that did not reach members that could be reached
 }
 
 // Point is how a second of the run was, all nodes together.
@@ -151,6 +152,11 @@ func (w *World) report() *Report {
 	}
 	for i := range r.Timeline { // the clock of the scenario was not known yet
 		r.Timeline[i].At -= seconds(span(w.epoch))
+	}
+	for _, c := range w.rec.checkers {
+		if a, ok := c.(*arrival); ok {
+			r.Missed = a.missed
+		}
 	}
 	for f, n := range w.fates {
 		r.Packets[fate(f).String()] = n

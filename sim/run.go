@@ -107,6 +107,9 @@ func (w *World) finish() {
 	if !w.opt.Unchecked {
 		w.rec.tick()
 	}
+	if !w.opt.Unchecked && w.writes {
+		w.rec.maps()
+	}
 	w.rec.take(&Obs{At: w.now, Kind: Ended, Node: -1})
 	for _, s := range w.shards {
 		for f, n := range s.fates {

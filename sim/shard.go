@@ -84,7 +84,7 @@ func callers() string {
 	var b strings.Builder
 	for {
 		f, more := frames.Next()
-		if strings.Contains(f.Function, "/gossip") {
+		if strings.Contains(f.Function, "/gossip") || strings.Contains(f.Function, "/sim.") {
 			fmt.Fprintf(&b, "\n\t%s:%d %s", filepath.Base(f.File), f.Line, filepath.Base(f.Function))
 		}
 		if !more {

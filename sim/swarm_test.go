@@ -19,7 +19,9 @@ var (
 )
 
 // known are seeds that fail for a reason that is known and not yet mended.
-var known = map[uint64]string{}
+var known = map[uint64]string{
+	81: "what was published during a cut does not come in time: issue 8, reunion",
+}
 
 func TestSwarm(t *testing.T) {
 	if *swarmReplay != "" {

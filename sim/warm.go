@@ -39,11 +39,7 @@ func (w *World) warm() error {
 // pushes are datagrams of a process that bring the records of all, its own first.
 func (w *World) pushes(from *proc) (all [][]byte) {
 	self := from.node.Self()
-	cluster := w.opt.Gossip.Cluster
-	if cluster == "" {
-		cluster = "starling"
-	}
-	h := wire.Header{Cluster: wire.ClusterHash(cluster), From: self.ID, Generation: uint32(self.Generation())}
+	h := wire.Header{Cluster: wire.ClusterHash(w.cluster()), From: self.ID, Generation: uint32(self.Generation())}
 	b := wire.AppendHeader(nil, h)
 	b = appendRecord(b, &self)
 	start := len(b)

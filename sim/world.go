@@ -14,7 +14,6 @@ import (
 // World is a cluster in virtual time. It is not safe for concurrent use; its workers are its own business.
 type World struct {
 	opt     Options
-	configs []gossip.Config // of the nodes in turn
 	seed    uint64
 	plan    *plan
 	now     gossip.Time
@@ -34,6 +33,7 @@ type World struct {
 
 	settlings []Settling
 	polling   bool
+	overhears bool // packets are taken down, to be sent again
 	timeline  []Point
 	total     Point // so far
 
@@ -65,6 +65,9 @@ type host struct {
 	seals          uint64 // of these bytes, those of sealing
 	across         uint64 // bytes of these to other zones
 	heard          uint64 // packets received
+
+	spoilt    float64 // share of copies of the packet being sent whose bytes are changed
+	overheard []overheard
 }
 
 // entry is something that the world does at a moment, before anything else of that moment.
@@ -103,11 +106,7 @@ func newWorld(opt Options) (*World, error) {
 	for i := range opt.Workers {
 		w.shards = append(w.shards, &shard{w: w, index: i, outward: make([][]flight, opt.Workers)})
 	}
-	for i := range max(len(opt.MTUs), 1) {
-		c := opt.Gossip
-		c.MTU = opt.mtu(int32(i))
-		w.configs = append(w.configs, c)
-	}
+	w.overhears = slices.ContainsFunc(opt.Actions, func(a Action) bool { return a.Do == Forge || a.Do == Replay })
 	w.rec, w.writes, w.written = newRecorder(w), w.opt.writes(), map[string]int{}
 	if opt.Trace != nil {
 		w.trace = &tracer{w: w, to: opt.Trace}
@@ -133,7 +132,7 @@ func (w *World) addProc() *proc {
 	for _, s := range w.shards {
 		s.wakes.pos = append(s.wakes.pos, 0)
 	}
-	w.rec.grow()
+	w.rec.grow(h.zone)
 	return p
 }
 

@@ -105,7 +105,7 @@ docs/sim.md explains scenarios, latencies and the JSON.`,
 		}
 		return a.simulate(cmd.Context(), job, &f.simShow)
 	}
-	cmd.AddCommand(a.simListCmd(), a.simReplayCmd())
+	cmd.AddCommand(a.simListCmd(), a.simReplayCmd(), a.simSwarmCmd())
 	return cmd
 }
 

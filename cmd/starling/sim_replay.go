@@ -24,6 +24,11 @@ func (a *app) replayJob(name string) (*simJob, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseJob(name, text)
+}
+
+// parseJob reads the text of what --json printed, or of options alone, that came from a name.
+func parseJob(name, text string) (*simJob, error) {
 	var all struct {
 		Scenario, Detector string
 		Options            json.RawMessage

@@ -1,0 +1,262 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip"
+)
+
+// arrival: a message is delivered, while it is held, to every member that was in the cluster when it was published and has
+// been in touch for long enough with somebody who has it; or the member is told that it is lost. Whatever was done to the
+// cluster meanwhile, and whatever is done to it still.
+type arrival struct {
+	bound  time.Duration // without loss; with it, lossyBound
+	age    time.Duration // for which a message is held
+	volume int           // bytes that are held
+	pieces int
+	rate   int // bytes a second between two zones for certain; 0: no budget
+
+	open []*passage // in the order in which they were published
+	past []*passage // that are held no more, and did not reach all
+	by   map[messageKey]*passage
+	sent struct{ bytes, pieces int } // published so far
+	out  gossip.Time                 // when all of that has passed the budgets
+
+	missed []Missed
+}
+
+// lossyBound is how long a message may take where something is wrong: packets are lost, budgets make them wait, others are
+// apart or stand still. It is as long as a gap is waited for (stream.Config.GiveUp), and half of that again.
+const lossyBound = 30 * time.Second
+
+// passage is a message on its way.
+type passage struct {
+	messageKey
+	at            gossip.Time
+	size          int
+	bytes, pieces int     // published before
+	spread        bool    // others than the origin got it
+	has           []int32 // who got it, in their present lives
+	due           []due   // who has yet to get it
+}
+
+// due is somebody who has yet to get a message.
+type due struct {
+	node    int32
+	touched bool        // with somebody who has it
+	since   gossip.Time // of touched
+	lossy   bool        // anything was wrong since: packets are lost, others are apart, somebody stands still
+}
+
+// Missed is a message that did not reach a member though it should have.
+type Missed struct {
+	Origin    string  `json:"origin"`
+	Seq       uint64  `json:"seq"`
+	Published Seconds `json:"published"` // since the start of the run, as the other
+	Member    string  `json:"member"`
+	Reachable Seconds `json:"reachable"` // since when it has been in touch with somebody who has the message
+}
+
+// maxMissed is how many a report lists.
+const maxMissed = 1_000
+
+func newArrival(o *Options, b Bounds) *arrival {
+	s := &o.Gossip.Streams
+	return &arrival{
+		bound: b.Arrival, age: cmp.Or(s.Age, time.Minute), rate: o.Gossip.ZoneBudget / 2,
+		volume: cmp.Or(s.Bytes, 8<<20), pieces: cmp.Or(s.Pieces, 16_384),
+		by: map[messageKey]*passage{},
+	}
+}
+
+func (*arrival) Name() string { return "arrival" }
+
+func (c *arrival) Take(l *ledger, o *Obs) string {
+	switch {
+	case o.Kind == Delivered:
+		c.deliver(l, o)
+	case o.Kind == Skipped:
+		c.skip(o)
+	case o.Kind == Tick:
+		c.look(l)
+		return c.overdue(l)
+	case shifts(o.Kind):
+		if o.Kind != Laid && o.Kind != Lifted && o.Kind != Hindered && o.Kind != Free {
+			c.forget(o.Node)
+		}
+		c.look(l)
+	}
+	return ""
+}
+
+// deliver takes in who got a message. The first delivery is the origin's own.
+func (c *arrival) deliver(l *ledger, o *Obs) {
+	k := messageKey{o.Member, o.After.Gen, o.Seq}
+	p := c.by[k]
+	if p == nil {
+		for _, p := range c.past {
+			if p.messageKey == k {
+				p.spread = true
+				p.drop(o.Node)
+			}
+		}
+		if o.Node != o.Member || o.After.Gen != l.peers[o.Node].gen { // it was let go, or is of the origin's former life
+			return
+		}
+		p = &passage{messageKey: k, at: o.At, size: o.Count + messageCost, bytes: c.sent.bytes, pieces: c.sent.pieces}
+		c.sent.bytes += p.size
+		if c.rate > 0 {
+			c.out = max(c.out, o.At).Add(time.Duration(p.size) * time.Second / time.Duration(c.rate))
+		}
+		c.sent.pieces += 1 + o.Count/1_000
+		for i := range l.peers {
+			x := &l.peers[i]
+			if int32(i) != o.Node && x.up && x.welcome && o.At.Sub(x.welcomed) > joinedFor {
+				p.due = append(p.due, due{node: int32(i)})
+			}
+		}
+		c.by[k] = p
+		c.open = append(c.open, p)
+	}
+	p.has = append(p.has, o.Node)
+	p.spread = p.spread || o.Node != o.Member
+	p.drop(o.Node)
+}
+
+// joinedFor is how long a member has to be in a cluster to be held to what is published there: who comes in begins with the
+// streams where its helpers are.
+const joinedFor = 2 * time.Second
+
+func (p *passage) drop(node int32) {
+	for i := range p.due {
+		if p.due[i].node == node {
+			p.due = append(p.due[:i], p.due[i+1:]...)
+			return
+		}
+	}
+}
+
+// skip takes in that somebody was told of a loss.
+func (c *arrival) skip(o *Obs) {
+	for _, p := range slices.Concat(c.open, c.past) {
+		if p.origin == o.Member && p.gen == o.After.Gen && (o.Seq == 0 || p.seq >= o.From && p.seq <= o.Seq) {
+			p.drop(o.Node)
+		}
+	}
+}
+
+// forget lets go of a life that is over.
+func (c *arrival) forget(node int32) {
+	for _, p := range c.past {
+		p.drop(node)
+	}
+	for _, p := range c.open {
+		p.drop(node)
+		for i, n := range p.has {
+			if n == node {
+				p.has = append(p.has[:i], p.has[i+1:]...)
+				break
+			}
+		}
+	}
+}
+
+// look notes who is in touch with somebody who has what it lacks.
+func (c *arrival) look(l *ledger) {
+	wrong := c.rate > 0 || len(l.ways) > 0 || slices.ContainsFunc(l.peers, func(p peerState) bool { return p.up && p.hindered })
+	for _, p := range c.open {
+		for i := range p.due {
+			d := &p.due[i]
+			loss, ok := 1.0, false
+			for _, n := range p.has {
+				if x, in := l.inTouch(d.node, n); in && x < loss {
+					if loss, ok = x, true; loss == 0 {
+						break
+					}
+				}
+			}
+			if !ok {
+				d.touched = false
+				continue
+			}
+			if !d.touched {
+				d.touched, d.since, d.lossy = true, l.now, false
+			}
+			d.lossy = d.lossy || loss > 0 || wrong
+		}
+	}
+}
+
+// overdue says which message did not come in time, and lets go of those that are done with.
+func (c *arrival) overdue(l *ledger) (what string) {
+	backlog := time.Duration(0) // until all that is on its way has passed the budgets
+	if c.rate > 0 {
+		bytes := 0
+		for _, p := range c.open {
+			if len(p.due) > 0 {
+				bytes += p.size
+			}
+		}
+		backlog = 2 * time.Duration(bytes) * time.Second / time.Duration(c.rate)
+	}
+	kept := c.open[:0]
+	for _, p := range c.open {
+		expires := p.at.Add(c.age)
+		if len(p.due) == 0 || l.now > expires || !c.held(p) {
+			delete(c.by, p.messageKey)
+			if len(p.due) > 0 && len(c.past) < maxPast {
+				c.past = append(c.past, p)
+			}
+			continue
+		}
+		kept = append(kept, p)
+		late, first := 0, due{}
+		for i := 0; i < len(p.due); i++ {
+			d := p.due[i]
+			bound := c.bound + backlog
+			if d.lossy {
+				bound = max(bound, lossyBound)
+			}
+			if !d.touched || l.now.Sub(max(d.since, c.out)) <= bound {
+				continue
+			}
+			if late++; late == 1 {
+				first = d
+			}
+			c.miss(p, &d)
+			p.drop(d.node)
+			i--
+		}
+		if late > 0 && what == "" {
+			what = fmt.Sprintf("%s, published at %.3f s, has not reached n%d, which could have been reached since %.3f s",
+				p.messageKey, span(p.at).Seconds(), first.node, span(first.since).Seconds())
+			if late > 1 {
+				what += fmt.Sprintf(", and %d more", late-1)
+			}
+		}
+	}
+	clear(c.open[len(kept):])
+	c.open = kept
+	return what
+}
+
+// held says whether a message is held by its volume: not so much was published since that it had to make way.
+func (c *arrival) held(p *passage) bool {
+	return c.sent.bytes-p.bytes <= c.volume/2 && c.sent.pieces-p.pieces <= c.pieces/2
+}
+
+// maxPast is how many messages are remembered that are held no more and did not reach all.
+const maxPast = 10_000
+
+// miss notes a message for the report.
+func (c *arrival) miss(p *passage, d *due) {
+	if len(c.missed) < maxMissed {
+		c.missed = append(c.missed, Missed{
+			Origin: fmt.Sprintf("n%d", p.origin), Seq: p.seq, Published: seconds(span(p.at)),
+			Member: fmt.Sprintf("n%d", d.node), Reachable: seconds(span(d.since)),
+		})
+	}
+}

@@ -1,0 +1,51 @@
+package sim
+
+import (
+	"slices"
+)
+
+// suspension says which checkers do not count under a fault, since its defence is yet to be built, and which issue ends that.
+// Everything else counts under every fault.
+type suspension struct {
+	fault    string // as the census has it
+	checkers []string
+	issue    int
+	why      string
+}
+
+var membership = []string{"accuracy", "completeness", "convergence", "untold", "incarnation", "precedence", "gone", "lives"}
+
+// all are the checkers but panic, error and bounds.
+var allCheckers = append([]string{"messages", "arrival", "accounted", "loss", "order", "receipts", "waits", "keys", "load", "budget", "zone budget",
+	"unread", "join"}, membership...)
+
+var suspensions = []suspension{
+	{"clone", allCheckers, 9, "two processes of one name: each takes the other's messages, keys and news for its own"},
+	{"spoiled, in the clear", allCheckers, 12, "a changed datagram is believed; sealing drops it"},
+	{"forged, in the clear", allCheckers, 12, "a stranger's word is believed; sealing drops it"},
+	{"replayed, in the clear", allCheckers, 12, "an old datagram is taken for a new one; sealing drops it"},
+	{"cut one way", []string{"accuracy", "completeness", "convergence"}, 9, "who sends and cannot receive is held for live, and holds others for failed"},
+	{"longest packet over the path", []string{"messages", "arrival", "accounted", "keys", "accuracy", "convergence"}, 10,
+		"nobody looks for what a path passes; who sets more than 1,200 bytes has to know"},
+}
+
+// suspended names the checkers that do not count under what options draw.
+func suspended(o *Options) (names []string) {
+	drawn := Drawn(o)
+	for _, s := range suspensions {
+		if slices.Contains(drawn, s.fault) {
+			names = append(names, s.checkers...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// blackHole says whether a packet may be longer than a path passes.
+func (o *Options) blackHole() bool {
+	over := func(l *Link) bool { return l.MTU > 0 && l.MTU < o.longest() }
+	if over(&o.Network.Within) || over(&o.Network.Between) {
+		return true
+	}
+	return slices.ContainsFunc(o.Actions, func(a Action) bool { return over(&a.Link) })
+}
