@@ -84,7 +84,9 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 		return
 	}
 	if st.solidify(); st.solid > st.head {
-		s.endRepair(st)
+		if s.endRepair(st); st.fresh {
+			s.spread(now, st)
+		}
 		return
 	}
 	r := st.repair

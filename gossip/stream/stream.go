@@ -179,6 +179,7 @@ type Streams struct {
 	hand  int       // of the second chance
 	hash  uint64    // over the heads of all streams of which something is held
 	spare *page     // one that may be used again
+	marks marks     // of streams that were let go
 
 	held, bytes int
 	permits     permits
@@ -191,6 +192,7 @@ type Streams struct {
 
 	telling  []*stream // whose heads are to be told
 	sync     syncing
+	reunion  reunion
 	repairs  []*stream // those with gaps
 	turn     int       // which of them comes first
 	inFlight int       // requests of all of them
@@ -203,6 +205,7 @@ type Streams struct {
 func New(host Host, cfg Config) *Streams {
 	s := &Streams{host: host, cfg: cfg.withDefaults(), due: mono.Never}
 	s.sync.reset()
+	s.reunion.reset()
 	return s
 }
 
@@ -227,6 +230,7 @@ func (s *Streams) Wake(now mono.Time) {
 	s.due = mono.Never
 	s.retain(now)
 	s.syncWake(now)
+	s.reunionWake(now)
 	s.mend(now)
 }
 
