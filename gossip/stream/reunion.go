@@ -15,7 +15,8 @@ import (
 // serves both: the one that asked tells the other what that one lacks (see tellBack). Whoever learns of a
 // stream so passes its head on to a few once it has the pieces, and so does whoever hears of it in
 // that way first (rumor mongering, Demers et al. 1987). It takes a few round trips, and a stream is
-// passed on once by each node.
+// passed on once by each node. Since that misses one in a hundred, who learned something so and did
+// not compare itself does it a little later, with anybody.
 
 const (
 	reunionAsks  = 4                      // nodes that compare with one that returns, in the mean
@@ -25,13 +26,15 @@ const (
 	reunionTries = 3                      // the member itself is asked so often before another is
 	passTo       = 5                      // members that a head is passed on to
 	passAfter    = 30 * time.Millisecond  // so that several go together
+	checkAfter   = 700 * time.Millisecond // who was only told compares then
 	hurryFor     = 2 * time.Second        // after somebody is heard again hashes are held against each other at once
 )
 
 // reunion is what a node does about those who are back.
 type reunion struct {
-	peer member.ID // it is compared with
+	peer member.ID // it is compared with; 0: anybody
 	due  mono.Time // then; mono.Never: nobody is
+	last mono.Time // when this node compared last, for a return
 	kept mono.Time // pieces are held until then, however old
 
 	passing []*stream // whose heads are to be passed on
@@ -40,7 +43,7 @@ type reunion struct {
 
 func (r *reunion) reset() { r.due, r.pass = mono.Never, mono.Never }
 
-// Changed tells that the table changed.
+// Changed tells that the table changed. A suspect that lives may have been cut off, too.
 func (s *Streams) Changed(now mono.Time, before, after member.Member) {
 	switch {
 	case before.ID == 0 || !after.State.Live() || before.Generation() != after.Generation():
@@ -48,6 +51,7 @@ func (s *Streams) Changed(now mono.Time, before, after member.Member) {
 		s.Returned(now, after)
 	case before.State == member.Suspect && after.State == member.Alive:
 		s.Heard(now)
+		s.compare(now, after.ID)
 	}
 }
 
@@ -62,10 +66,14 @@ func (s *Streams) Heard(now mono.Time) {
 func (s *Streams) Returned(now mono.Time, m member.Member) {
 	s.Heard(now)
 	s.keep(now)
-	r := &s.reunion
-	if r.due == mono.Never && m.ID != s.host.Self() && s.host.Rand().IntN(max(s.host.Table().Live(), 1)) < reunionAsks {
-		r.peer = m.ID
-		r.due = now.Add(reunionFirst + time.Duration(s.host.Rand().Int64N(int64(reunionLast-reunionFirst))))
+	s.compare(now, m.ID)
+}
+
+// compare has this node compare with a member soon, by chance, if it does not with another already.
+func (s *Streams) compare(now mono.Time, id member.ID) {
+	r, rng := &s.reunion, s.host.Rand()
+	if r.due == mono.Never && id != s.host.Self() && rng.IntN(max(s.host.Table().Live(), 1)) < reunionAsks {
+		r.peer, r.due = id, now.Add(reunionFirst+time.Duration(rng.Int64N(int64(reunionLast-reunionFirst))))
 		s.at(r.due)
 	}
 }
@@ -78,6 +86,14 @@ func (s *Streams) keep(now mono.Time) {
 	}
 }
 
+// check has this node compare with anybody, if it has not compared with somebody in this reunion.
+func (s *Streams) check(now mono.Time) {
+	if r := &s.reunion; r.due == mono.Never && (r.last == 0 || now.Sub(r.last) >= reunionHold) {
+		r.peer, r.due = 0, now.Add(checkAfter)
+		s.at(r.due)
+	}
+}
+
 func (s *Streams) reunionWake(now mono.Time) {
 	r := &s.reunion
 	switch y := &s.sync; {
@@ -87,7 +103,10 @@ func (s *Streams) reunionWake(now mono.Time) {
 	case y.active:
 		r.due = now.Add(firstAsk)
 	default:
-		r.due = mono.Never
+		r.due, r.last = mono.Never, now
+		if m, ok := s.anybody(); ok && r.peer == 0 {
+			r.peer = m.ID
+		}
 		s.startSync(now, r.peer, true)
 	}
 	if now >= r.pass {

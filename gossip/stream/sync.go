@@ -208,6 +208,7 @@ func (s *Streams) receiveTold(now mono.Time, from member.Member, on bool, heads 
 		}
 		if st := s.hear(now, from, h); st != nil && on {
 			s.news(now, st)
+			s.check(now)
 		}
 	}
 }
