@@ -31,6 +31,10 @@ type stream struct {
 	seq  uint64 // of the last message delivered or passed over; 0 too if the stream began in the middle
 	hole uint64 // the first of the pieces that were passed over and not told as lost yet; 0: there are none
 
+	holeSeq uint64    // the last message of that hole, 0 if nobody here knows
+	ending  bool      // it is among those whose last message is here in part
+	stopped mono.Time // the rest of it is asked for then
+
 	fresh   bool // it was heard of in a reunion, and is to be passed on when all of it is here
 	passing bool // it is among those to be passed on
 

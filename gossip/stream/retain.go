@@ -143,6 +143,7 @@ func (s *Streams) evict(now mono.Time, st *stream) {
 	if st.begun && seq == st.next { // the rest of this message is missing
 		p, _ := readPart(st.get(seq))
 		st.passOver(seq + p.rest + 1)
+		st.holeSeq = p.seq
 	}
 	s.drop(st, seq)
 	s.deliver(now, st, true)

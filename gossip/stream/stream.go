@@ -74,7 +74,8 @@ type Message struct {
 	Payload     []byte
 }
 
-// Lost is a hole in a stream: pieces that were passed over.
+// Lost is a hole in a stream: pieces that were passed over. At the end of what is known of a stream nobody may know
+// how many messages were in them: then Seq is 0, and Count is the number of the pieces, more than which they were not.
 type Lost struct {
 	Origin     member.ID
 	Generation uint64
@@ -195,6 +196,7 @@ type Streams struct {
 	reunion  reunion
 	repairs  []*stream // those with gaps
 	turn     int       // which of them comes first
+	ending   []*stream // those whose last message is here in part
 	inFlight int       // requests of all of them
 	rtt      time.Duration
 	budget   budget
@@ -231,6 +233,7 @@ func (s *Streams) Wake(now mono.Time) {
 	s.retain(now)
 	s.syncWake(now)
 	s.reunionWake(now)
+	s.endingWake(now)
 	s.mend(now)
 }
 
