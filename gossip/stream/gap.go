@@ -12,7 +12,8 @@ import (
 // is passed over.
 //
 // A piece is missing if a later one is here or somebody claims that there is one. It is passed over only if the members
-// who were asked (enough of them, the origin too if it lives) do not hold it, over Patience; or after GiveUp. A claim
+// who were asked (enough of them, the origin too if it lives) do not hold it, over Patience; or after GiveUp. The latter
+// too if the origin failed in that life: it holds the piece, and is back soon if it was only slow or cut off. A claim
 // that nobody can show ends in the same way, without a word: it may be forged.
 
 const (
@@ -25,6 +26,7 @@ const (
 
 // repair is what a node knows of a gap.
 type repair struct {
+	began mono.Time // when something was found missing, since when something always is
 	since mono.Time // when the first missing piece was found missing
 
 	ripe   uint64    // pieces up to this one may be asked for
@@ -67,6 +69,7 @@ func (r *repair) hear(id member.ID, low, high uint64) {
 }
 
 func (r *repair) stalled(gap time.Duration) {
+	r.began = r.began.Add(gap)
 	r.since, r.ripens, r.latest, r.paused = r.since.Add(gap), r.ripens.Add(gap), r.latest.Add(gap), r.paused.Add(gap)
 	for i := range r.requests {
 		r.requests[i].due = r.requests[i].due.Add(gap)
@@ -96,7 +99,7 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 	r := st.repair
 	if r == nil {
 		s.stats.Gaps++
-		r = &repair{since: now, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
+		r = &repair{began: now, since: now, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
 		st.repair = r
 		s.repairs = append(s.repairs, st)
 	}
@@ -171,7 +174,12 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	case age < s.cfg.Patience || len(r.denied) < min(enoughDenied, s.host.Table().Live()-1):
 		return false
 	}
-	return !s.originLives(st) || slices.Contains(r.denied, st.origin)
+	if s.originLives(st) {
+		return slices.Contains(r.denied, st.origin)
+	}
+	m, ok := s.host.Table().Get(st.origin)
+	back := ok && m.State == member.Failed && m.Generation() == st.generation // it may be, and has the piece
+	return !back || now.Sub(r.began) >= s.cfg.GiveUp
 }
 
 // originLives says whether a stream's origin is a live member, other than this node, in the life that the stream is of.
