@@ -112,14 +112,16 @@ func (n *Node) appendLocation(to detect.Peer, messages []byte) {
 }
 
 // askAfar asks a member of another zone: the detector probes few of them, and through few nodes. In a settled cluster a few
-// members of each zone do so, however many there are.
+// members of each zone do so, however many there are. At the start all do; those of a zone that is larger than all others
+// together ask less often, so that no member of these is asked more often than each member asks where zones are alike.
 func (n *Node) askAfar() {
 	l := &n.locator
 	if l.afar > n.now || !n.ring.Mixed() {
 		return
 	}
 	m, own, ok := n.ring.Afar(n.rng, n.id)
-	l.afar = n.now.Add(n.jitter(afarAtStart))
+	others := max(n.table.Live()-own, 1)
+	l.afar = n.now.Add(n.jitter(afarAtStart * time.Duration(max(own, others)) / time.Duration(others)))
 	if l.outside.Samples() >= settling {
 		l.afar = n.now.Add(n.jitter(locateEvery * time.Duration(max(own, afarEach)) / afarEach))
 	}

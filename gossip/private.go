@@ -102,6 +102,9 @@ func (n *Node) silent(zone uint16, on bool) {
 func (n *Node) unreachable(id member.ID, on bool) {
 	if m, ok := n.table.Get(id); n.private.setUnreachable(id, on && ok && m.State.Live()) && ok && m.State.Live() {
 		n.tell(pick(on, MemberUnreachable, MemberReachable), m)
+		if !on {
+			n.streams.Returned(n.now, m)
+		}
 	}
 }
 

@@ -88,6 +88,9 @@ func (n *Node) alarmed(id member.ID, on bool) {
 	if !ok || !m.State.Live() {
 		return
 	}
+	if !on {
+		n.streams.Heard(n.now)
+	}
 	s := &n.shares
 	before := s.accusers(id)
 	i := s.find(n.id, id)

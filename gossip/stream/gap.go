@@ -12,7 +12,8 @@ import (
 // is passed over.
 //
 // A piece is missing if a later one is here or somebody claims that there is one. It is passed over only if the members
-// who were asked (enough of them, the origin too if it lives) do not hold it, over Patience; or after GiveUp. A claim
+// who were asked (enough of them, the origin too if it lives) do not hold it, over Patience; or after GiveUp. The latter
+// too if the origin failed in that life: it holds the piece, and is back soon if it was only slow or cut off. A claim
 // that nobody can show ends in the same way, without a word: it may be forged.
 
 const (
@@ -25,6 +26,7 @@ const (
 
 // repair is what a node knows of a gap.
 type repair struct {
+	began mono.Time // when something was found missing, since when something always is
 	since mono.Time // when the first missing piece was found missing
 
 	ripe   uint64    // pieces up to this one may be asked for
@@ -43,6 +45,9 @@ type repair struct {
 	denied  []member.ID // who does not hold it
 	extent  uint64      // none of them has anything from missing to this one
 	later   int         // how many of them have something after it
+	knew    int         // how many of them had it once
+	least   uint64      // each of those knows the stream up to this piece, at least
+	sure    bool        // the origin is one of those
 }
 
 // claim is what a member says to hold.
@@ -64,6 +69,7 @@ func (r *repair) hear(id member.ID, low, high uint64) {
 }
 
 func (r *repair) stalled(gap time.Duration) {
+	r.began = r.began.Add(gap)
 	r.since, r.ripens, r.latest, r.paused = r.since.Add(gap), r.ripens.Add(gap), r.latest.Add(gap), r.paused.Add(gap)
 	for i := range r.requests {
 		r.requests[i].due = r.requests[i].due.Add(gap)
@@ -84,19 +90,22 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 		return
 	}
 	if st.solidify(); st.solid > st.head {
-		s.endRepair(st)
+		if s.endRepair(st); st.fresh {
+			s.spread(now, st)
+		}
+		s.atEnd(now, st)
 		return
 	}
 	r := st.repair
 	if r == nil {
 		s.stats.Gaps++
-		r = &repair{since: now, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
+		r = &repair{began: now, since: now, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
 		st.repair = r
 		s.repairs = append(s.repairs, st)
 	}
 	if r.missing != st.solid {
 		r.since, r.missing = now, st.solid
-		r.denied, r.later = r.denied[:0], 0
+		r.denied, r.later, r.knew, r.sure = r.denied[:0], 0, 0, false
 	}
 	switch {
 	case st.head <= r.ripe:
@@ -133,9 +142,17 @@ func (r *repair) ripen(now mono.Time, head uint64, wait time.Duration) {
 }
 
 // deny notes that a member does not hold the first missing piece, nor any up to extent, and whether it holds later ones.
-func (r *repair) deny(id member.ID, extent uint64, later bool) {
+// high is the last piece that it knows of.
+func (r *repair) deny(id member.ID, extent uint64, later bool, high uint64, origin bool) {
 	if slices.Contains(r.denied, id) {
 		return
+	}
+	if high >= r.missing {
+		if r.knew == 0 || high < r.least {
+			r.least = high
+		}
+		r.knew++
+		r.sure = r.sure || origin
 	}
 	if len(r.denied) == 0 || extent < r.extent {
 		r.extent = extent
@@ -157,7 +174,12 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	case age < s.cfg.Patience || len(r.denied) < min(enoughDenied, s.host.Table().Live()-1):
 		return false
 	}
-	return !s.originLives(st) || slices.Contains(r.denied, st.origin)
+	if s.originLives(st) {
+		return slices.Contains(r.denied, st.origin)
+	}
+	m, ok := s.host.Table().Get(st.origin)
+	back := ok && m.State == member.Failed && m.Generation() == st.generation // it may be, and has the piece
+	return !back || now.Sub(r.began) >= s.cfg.GiveUp
 }
 
 // originLives says whether a stream's origin is a live member, other than this node, in the life that the stream is of.
@@ -174,15 +196,23 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 		to = r.extent
 	}
 	held, ok := st.after(st.solid)
+	last, seq := st.shown()
 	switch {
 	case ok:
 		to = min(to, held)
-	case 2*r.later < len(r.denied) || r.later == 0 || st.deaf > now: // nothing shows that there is more
+	case 2*r.later >= len(r.denied) && r.later > 0 && st.deaf <= now:
+	case last >= st.solid: // a piece that is held says so
+		to = min(to, last+1)
+		st.holeSeq = seq
+	case r.knew > 0 && st.deaf <= now && s.existed(st):
+		to = min(to, r.least+1)
+	default: // nothing shows that there is more
 		st.head = max(st.top, st.next-1)
 		st.deaf = now.Add(deafFor)
 		s.stats.Unproven++
 		s.endRepair(st)
 		s.deliverLater(now, st)
+		s.atEnd(now, st)
 		return
 	}
 	for st.held > 0 && to-st.low > 2*Ahead {
@@ -194,5 +224,62 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 	if st.repair != nil && r.missing <= r.ripe { // the next hole was there all the while
 		r.since = max(since, now.Add(-s.cfg.Patience))
 		s.at(now.Add(time.Millisecond))
+	}
+}
+
+// existed says whether those who lack the first missing piece, and what follows, can be believed that
+// it was there: the origin itself, half of them, or two where nothing more can come of the origin.
+func (s *Streams) existed(st *stream) bool {
+	r := st.repair
+	return r.sure || 2*r.knew >= len(r.denied) || r.knew > 1 && !s.originLives(st)
+}
+
+// shown returns up to which piece there must be more, by the last one before the first missing piece, and of
+// which message that is; 0 if that is the last of its message, or is not held.
+func (st *stream) shown() (last, seq uint64) {
+	body := st.get(st.solid - 1)
+	if body == nil || st.solid <= st.next {
+		return 0, 0
+	}
+	p, _ := readPart(body)
+	return st.solid - 1 + p.rest, p.seq
+}
+
+// atEnd looks at a stream of which all that is known to exist is here or given up. If nothing comes of it for some time,
+// what was passed over last is told as lost; and if the last message is here in part and its origin does not live, the
+// rest is asked for, and is lost too if nobody has it. Of an origin that lives the rest is still to come.
+func (s *Streams) atEnd(now mono.Time, st *stream) {
+	if st.hole == 0 && st.solid == st.next {
+		return
+	}
+	st.stopped = now.Add(s.cfg.Patience)
+	if !st.ending {
+		st.ending = true
+		s.ending = append(s.ending, st)
+	}
+	s.at(st.stopped)
+}
+
+func (s *Streams) endingWake(now mono.Time) {
+	list := s.ending
+	s.ending = nil
+	for _, st := range list {
+		st.ending = false
+		last, _ := st.shown()
+		switch {
+		case st.gone || !st.begun || st.repair != nil || st.hole == 0 && last < st.solid: // it is not at its end, or whole
+		case now < st.stopped:
+			st.ending = true
+			s.ending = append(s.ending, st)
+			s.at(st.stopped)
+		case st.hole > 0 && st.next > st.head:
+			s.tellTail(now, st)
+			s.deliverLater(now, st)
+			s.atEnd(now, st)
+		case s.originLives(st):
+			s.atEnd(now, st)
+		default:
+			s.claimed(now, st, last)
+		}
 	}
 }

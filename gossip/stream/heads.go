@@ -17,7 +17,7 @@ const (
 
 // tellHead has a head told on the next probes.
 func (s *Streams) tellHead(st *stream) {
-	st.told = tellings
+	st.tell = tellings
 	if !st.queued {
 		st.queued = true
 		s.telling = append(s.telling, st)
@@ -36,7 +36,7 @@ func (s *Streams) AppendHeads(b []byte, room int) []byte {
 	for _, st := range s.telling[:n] {
 		h := st.asHead()
 		b = wire.AppendHead(b, &h)
-		st.told--
+		st.tell--
 	}
 	s.rotate(n)
 	return wire.EndHeads(b, start)
@@ -47,7 +47,7 @@ func (s *Streams) rotate(n int) {
 	var again [maxTold]*stream
 	k := 0
 	for _, st := range s.telling[:n] {
-		if st.told > 0 && !st.gone {
+		if st.tell > 0 && !st.gone {
 			again[k] = st
 			k++
 		} else {
@@ -79,25 +79,27 @@ func (s *Streams) receiveHeads(now mono.Time, from member.Member, body []byte) b
 	return !heads.Malformed()
 }
 
-// hear takes in how far a member has a stream, and says whether that was more than is known here.
-func (s *Streams) hear(now mono.Time, from member.Member, h wire.Head) (news bool) {
+// hear takes in how far a member has a stream. It returns the stream if that was more than is known here.
+func (s *Streams) hear(now mono.Time, from member.Member, h wire.Head) (news *stream) {
 	if h.Origin == s.host.Self() && h.Generation == s.host.Generation() {
-		return false
+		return nil
 	}
 	st := s.find(h.Origin, h.Generation)
 	if st == nil {
 		if _, known := s.host.Table().Get(h.Origin); !known || h.High == 0 || s.sync.newcomer {
-			return false
+			return nil
 		}
 		if st = s.meet(now, h.Origin, h.Generation, h.High); st == nil {
-			return false
+			return nil
 		}
 	}
 	if h.High <= st.head && st.repair == nil {
-		return false
+		return nil
 	}
 	st.lately = true
-	news = s.claimed(now, st, h.High)
+	if s.claimed(now, st, h.High) {
+		news = st
+	}
 	if st.repair != nil {
 		st.repair.hear(from.ID, h.Low, h.High)
 	}
@@ -111,7 +113,7 @@ func (s *Streams) meet(_ mono.Time, origin member.ID, generation, seq uint64) *s
 		return nil
 	}
 	st := s.add(origin, generation)
-	if st != nil && s.sync.newcomer {
+	if st != nil && s.sync.newcomer && !st.met {
 		st.begun = false
 		if seq > Ahead/2 {
 			st.next = seq - Ahead/2

@@ -14,6 +14,7 @@ type stream struct {
 	origin     member.ID
 	generation uint64
 
+	met    bool // it was known before, and let go
 	begun  bool // it is decided where it begins for this node; until then nothing is delivered
 	lately bool // used since the hand passed
 	gone   bool // let go: what still points here leads nowhere
@@ -33,7 +34,14 @@ type stream struct {
 
 	lost []wire.Run // that were passed over, in order: the last ones, see maxLost
 
-	told   uint8     // so many times its head is to be told yet
+	holeSeq uint64    // the last message of that hole, 0 if nobody here knows
+	ending  bool      // it is among those whose last message is here in part
+	stopped mono.Time // the rest of it is asked for then
+
+	fresh   bool // it was heard of in a reunion, and is to be passed on when all of it is here
+	passing bool // it is among those to be passed on
+
+	tell   uint8     // so many times its head is to be told yet
 	queued bool      // it is among those to be told
 	repair *repair   // nil while nothing is missing
 	deaf   mono.Time // claims of more are not believed before
@@ -62,6 +70,14 @@ func (st *stream) asHead() wire.Head {
 		h.Low = min(h.Low, st.late)
 	}
 	return h
+}
+
+// told returns the first piece that is neither delivered nor told as lost.
+func (st *stream) told() uint64 {
+	if st.hole > 0 {
+		return st.hole
+	}
+	return st.next
 }
 
 // item is the stream's part of the hash over all heads.
@@ -118,10 +134,21 @@ func (s *Streams) add(origin member.ID, generation uint64) *stream {
 	if len(s.list) >= MaxStreams {
 		s.remove(s.victim())
 	}
-	st := &stream{origin: origin, generation: generation, lately: true, begun: true, next: 1, solid: 1, from: 1}
+	st := &stream{origin: origin, generation: generation, lately: true, begun: true}
+	st.resume(1, 0)
+	if m, ok := s.marks.take(life{origin, generation}); ok {
+		st.resume(m.next, m.seq)
+		st.met = true
+	}
 	i, _ := s.search(origin, generation)
 	s.list = slices.Insert(s.list, i, st)
 	return st
+}
+
+// resume has a stream of which nothing is held go on at a piece. seq is the last message before it.
+func (st *stream) resume(next, seq uint64) {
+	st.next, st.solid, st.top, st.head, st.seq = next, next, next-1, next-1, seq
+	st.from = next
 }
 
 // victim returns the stream that makes way for another (second chance, Corbató 1969). The own one stays.
@@ -136,9 +163,12 @@ func (s *Streams) victim() int {
 	}
 }
 
-// remove lets a stream go, with all that is held of it.
+// remove lets a stream go, with all that is held of it. How far it was delivered stays known.
 func (s *Streams) remove(i int) {
 	st := s.list[i]
+	if next := st.told(); st.begun && next > 1 {
+		s.marks.put(life{st.origin, st.generation}, next, st.seq)
+	}
 	for st.held > 0 {
 		s.drop(st, st.low)
 	}

@@ -182,6 +182,7 @@ func (m *model) check() {
 func (m *model) account() {
 	for _, n := range m.nodes {
 		next, lost := map[streamKey]uint64{}, map[streamKey]uint64{}
+		most := map[streamKey]uint64{} // messages lost of which nobody knows how many they were
 		i, k := 0, 0
 		for _, e := range n.events { // messages and holes in the order in which they came
 			var key streamKey
@@ -189,7 +190,14 @@ func (m *model) account() {
 				l := n.lost[k]
 				k++
 				key = streamKey{l.Origin, l.Generation}
+				if l.Seq == 0 { // the end of what is known
+					most[key] += l.Count
+					continue
+				}
 				next[key], lost[key] = next[key]+l.Count, lost[key]+l.Count
+				if most[key] > 0 && l.Seq > next[key] && l.Seq <= next[key]+most[key] {
+					next[key], most[key] = l.Seq, 0
+				}
 				if l.Seq != next[key] {
 					m.tb.Errorf("%s: a hole to %d, but %d are accounted for: %+v", n.name, l.Seq, next[key], l)
 				}
@@ -198,6 +206,9 @@ func (m *model) account() {
 			g := n.got[i]
 			i++
 			key = streamKey{g.Origin, g.Generation}
+			if most[key] > 0 && g.Seq > next[key]+1 && g.Seq <= next[key]+1+most[key] {
+				next[key], most[key] = g.Seq-1, 0
+			}
 			if next[key]++; g.Seq != next[key] || !bytes.Equal(m.published[key][g.Seq-1], g.Payload) {
 				m.tb.Errorf("%s: message %d of %v, but %d are accounted for", n.name, g.Seq, key, next[key])
 			}

@@ -109,7 +109,7 @@ func (s *Streams) retain(now mono.Time) {
 		if !ok {
 			return
 		}
-		if expires := p.at.Add(s.cfg.Age); s.held <= s.cfg.Pieces && s.bytes <= s.cfg.Bytes && now < expires {
+		if expires := max(p.at.Add(s.cfg.Age), s.reunion.kept); s.held <= s.cfg.Pieces && s.bytes <= s.cfg.Bytes && now < expires {
 			s.at(expires.Add(s.cfg.Age / sweeps)) // a little later, to let many go at once
 			return
 		}
@@ -143,6 +143,7 @@ func (s *Streams) evict(now mono.Time, st *stream) {
 	if st.begun && seq == st.next { // the rest of this message is missing
 		p, _ := readPart(st.get(seq))
 		st.passOver(seq + p.rest + 1)
+		st.holeSeq = p.seq
 	}
 	s.drop(st, seq)
 	s.deliver(now, st, true)

@@ -274,19 +274,24 @@ func TestRetentionOverGaps(t *testing.T) {
 
 // What nobody holds is passed over and told, how many messages it was too.
 func TestLost(t *testing.T) {
+	testLost(t, member.Left, 2*time.Second, 5*time.Second)
+	testLost(t, member.Failed, 20*time.Second, 25*time.Second) // it may be back, and has it
+}
+
+func testLost(t *testing.T, state member.State, least, most time.Duration) {
 	w := newWorld(t, 1, 5, Config{})
 	bodies := pieces(1, 1, 3, 2, 1, 1)
 	dead := &node{w: w, name: "dead", id: member.IDOf("dead"), generation: 1}
 	w.byID[dead.id] = dead
 	dead.asleep = true
 	for _, n := range w.nodes {
-		n.merge(dead, member.Failed)
+		n.merge(dead, state)
 		n.take(dead, 1, bodies, 1, 4, 7, 9) // 2, 3 (of which a part is here), 4 (too), and 5 are not whole anywhere
 		n.schedule()
 	}
 	took, ok := w.run(time.Minute, w.all(2))
-	if !ok || took < 2*time.Second || took > 5*time.Second {
-		t.Errorf("it was passed over after %v", took)
+	if !ok || took < least || took > most {
+		t.Errorf("%v: it was passed over after %v", state, took)
 	}
 	for _, n := range w.nodes {
 		if want := []string{"dead/1 1", "lost dead/1 2-8: 4 to 5", "dead/1 6"}; !slices.Equal(mergeLost(n), want) {

@@ -72,7 +72,8 @@ type Message struct {
 	Payload     []byte
 }
 
-// Lost is a hole in a stream: pieces that were passed over.
+// Lost is a hole in a stream: pieces that were passed over. At the end of what is known of a stream nobody may know
+// how many messages were in them: then Seq is 0, and Count is the number of the pieces, more than which they were not.
 type Lost struct {
 	Origin     member.ID
 	Generation uint64
@@ -175,6 +176,7 @@ type Streams struct {
 	hand  int       // of the second chance
 	hash  uint64    // over the heads of all streams of which something is held
 	spare *page     // one that may be used again
+	marks marks     // of streams that were let go
 
 	held, bytes int
 	permits     permits
@@ -187,8 +189,10 @@ type Streams struct {
 
 	telling  []*stream // whose heads are to be told
 	sync     syncing
+	reunion  reunion
 	repairs  []*stream // those with gaps
 	turn     int       // which of them comes first
+	ending   []*stream // those whose last message is here in part
 	inFlight int       // requests of all of them
 	rtt      time.Duration
 	budget   budget
@@ -199,6 +203,7 @@ type Streams struct {
 func New(host Host, cfg Config) *Streams {
 	s := &Streams{host: host, cfg: cfg.withDefaults(), due: mono.Never}
 	s.sync.reset()
+	s.reunion.reset()
 	return s
 }
 
@@ -223,6 +228,8 @@ func (s *Streams) Wake(now mono.Time) {
 	s.due = mono.Never
 	s.retain(now)
 	s.syncWake(now)
+	s.reunionWake(now)
+	s.endingWake(now)
 	s.mend(now)
 }
 

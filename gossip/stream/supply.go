@@ -104,8 +104,9 @@ func (s *Streams) answered(now mono.Time, st *stream, from member.Member, m *wir
 		case m.High < m.Range.From:
 			extent = ^uint64(0)
 		}
-		r.deny(from.ID, extent, m.Low <= m.High && m.High > st.solid && extent < m.High)
-		if from.ID == st.origin && from.Generation() == st.generation && m.High < st.top && top == st.top {
+		origin := from.ID == st.origin && from.Generation() == st.generation
+		r.deny(from.ID, extent, m.Low <= m.High && m.High > st.solid && extent < m.High, m.High, origin)
+		if origin && m.High < st.top && top == st.top {
 			s.disprove(now, st, m.High)
 			return
 		}

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
@@ -19,7 +20,8 @@ import (
 const (
 	quiet     = 500 * time.Millisecond // hashes should agree when nothing came for so long
 	streak    = 8                      // so many differences running are worth an exchange in any case
-	maxSync   = 30 * time.Second       // between two exchanges that teach nothing
+	maxSync   = 2 * time.Second        // between two exchanges that teach nothing; so long for each page of the last
+	explained = 30 * time.Second       // a difference of which an exchange found no reason is left alone
 	firstAsk  = 100 * time.Millisecond // another is asked after this if nothing came; doubling
 	maxAsks   = 5                      // without an answer, then an exchange is given up; a newcomer goes on
 	longGap   = time.Second            // of a stall after which the others are asked at once
@@ -41,10 +43,37 @@ type syncing struct {
 
 	changed mono.Time // when the hash last changed
 	streak  int       // differences running
+	hurry   mono.Time // until then a difference is looked into at once
 	next    mono.Time // no exchange is started before
 	pause   time.Duration
-	taught  bool      // something, by the one under way
+	all     bool      // the one under way is about streams too of which nothing is held
+	pages   int       // of it
+	taught  bool      // something, by it
 	start   mono.Time // one is started then, with anybody
+
+	hash uint64 // of the other, that led to the one under way; 0: something else did
+	idle idle
+}
+
+// idle are hashes of others that differ from this node's for no reason that an exchange finds: as a
+// rule the one holds pieces for longer.
+type idle struct {
+	own   uint64 // they are against this one
+	until mono.Time
+	other [4]uint64
+	at    int
+}
+
+func (d *idle) add(now mono.Time, own, other uint64) {
+	if d.own != own {
+		*d = idle{own: own}
+	}
+	d.other[d.at%len(d.other)], d.until = other, now.Add(explained)
+	d.at++
+}
+
+func (d *idle) has(now mono.Time, own, other uint64) bool {
+	return d.own == own && now < d.until && slices.Contains(d.other[:], other)
 }
 
 func (y *syncing) reset() { y.start, y.due, y.decide = mono.Never, mono.Never, mono.Never }
@@ -56,15 +85,7 @@ func (s *Streams) Joined(now mono.Time, by member.Member) {
 		y.joined, y.newcomer, y.decide = true, true, now.Add(decideBy)
 		s.at(y.decide)
 	}
-	s.startSync(now, by.ID)
-}
-
-// Changed tells that the table changed. With a member that comes back, others may come back, and what they published
-// while they could not be reached.
-func (s *Streams) Changed(now mono.Time, before, after member.Member) {
-	if before.ID != 0 && !before.State.Live() && after.State.Live() {
-		s.sync.next, s.sync.streak, s.sync.pause = min(s.sync.next, now), streak, s.cfg.Sync
-	}
+	s.startSync(now, by.ID, true)
 }
 
 // compareHash holds the hash of a member against this node's.
@@ -75,16 +96,20 @@ func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 		return
 	}
 	y.streak++
-	if y.active || y.newcomer || len(s.repairs) > 0 || now < y.next || now.Sub(y.changed) < quiet && y.streak < streak {
+	settled := now.Sub(y.changed) >= quiet || y.streak >= streak || now < y.hurry
+	if y.active || y.newcomer || now < y.next || !settled || y.idle.has(now, s.hash, hash) {
 		return
 	}
-	s.startSync(now, from.ID)
+	s.startSync(now, from.ID, false)
+	y.hash = hash
 }
 
-func (s *Streams) startSync(now mono.Time, peer member.ID) {
+// startSync begins an exchange. all asks about streams too of which the other holds nothing any more.
+func (s *Streams) startSync(now mono.Time, peer member.ID, all bool) {
 	s.stats.Syncs++
-	s.sync.streak, s.sync.start, s.sync.taught, s.sync.asks = 0, mono.Never, false, 0
-	s.sync.next = now.Add(s.cfg.Sync)
+	y := &s.sync
+	y.streak, y.start, y.taught, y.asks, y.pages = 0, mono.Never, false, 0, 0
+	y.all, y.hash, y.next = all, 0, now.Add(s.cfg.Sync)
 	s.sendAsk(now, peer, 0)
 }
 
@@ -96,7 +121,7 @@ func (s *Streams) sendAsk(now mono.Time, peer, from member.ID) {
 	s.at(y.due)
 	if m, ok := s.host.Table().Get(peer); ok {
 		var buf [16]byte
-		s.host.SendStream(now, m, wire.AppendAsk(buf[:0], wire.Ask{From: from, All: y.newcomer}))
+		s.host.SendStream(now, m, wire.AppendAsk(buf[:0], wire.Ask{From: from, All: y.newcomer || y.all}))
 	}
 }
 
@@ -136,6 +161,9 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 	if !ok {
 		return false
 	}
+	if page.From == 0 && page.To == 0 {
+		return s.receiveTold(now, from, page.All, heads)
+	}
 	y := &s.sync
 	if !y.active || from.ID != y.peer || page.From != y.from {
 		return true // late
@@ -144,6 +172,8 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 	if y.newcomer && !(page.Settled && page.All) {
 		return true // it does not know; another is asked in time
 	}
+	y.pages++
+	all := heads
 	for {
 		h, ok := heads.Next()
 		if !ok {
@@ -151,9 +181,14 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 		}
 		if y.newcomer {
 			s.beginAfter(now, h)
-		} else if s.hear(now, from, h) {
-			y.taught = true
+		} else if st := s.hear(now, from, h); st != nil {
+			if y.taught = true; y.all {
+				s.news(now, st)
+			}
 		}
+	}
+	if !y.newcomer {
+		s.tellBack(now, from, page, all)
 	}
 	if page.To != ^member.ID(0) {
 		s.sendAsk(now, from.ID, page.To+1)
@@ -161,6 +196,21 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 	}
 	s.endSync(now)
 	return !heads.Malformed()
+}
+
+// receiveTold takes in heads that nobody asked for: what this node lacked when it showed its own, or
+// what is passed on in a reunion.
+func (s *Streams) receiveTold(now mono.Time, from member.Member, on bool, heads wire.HeadReader) bool {
+	for {
+		h, ok := heads.Next()
+		if !ok {
+			return !heads.Malformed()
+		}
+		if st := s.hear(now, from, h); st != nil && on {
+			s.news(now, st)
+			s.check(now)
+		}
+	}
 }
 
 // endSync ends an exchange that told all. If that taught nothing the next one waits longer.
@@ -173,7 +223,10 @@ func (s *Streams) endSync(now mono.Time) {
 	case y.taught:
 		y.pause = 0
 	default:
-		y.pause = min(max(2*y.pause, s.cfg.Sync), maxSync)
+		if y.hash != 0 {
+			y.idle.add(now, s.hash, y.hash)
+		}
+		y.pause = min(max(2*y.pause, s.cfg.Sync), maxSync*time.Duration(max(y.pages, 1)))
 		y.next = now.Add(y.pause + time.Duration(s.host.Rand().Int64N(int64(y.pause)/2+1)))
 	}
 }
@@ -187,6 +240,8 @@ func (s *Streams) syncWake(now mono.Time) {
 	if y.active && now >= y.due {
 		y.active, y.due = false, mono.Never
 		switch m, ok := s.anybody(); {
+		case y.all && !y.newcomer && y.asks < reunionTries:
+			s.sendAsk(now, y.peer, y.from)
 		case !y.newcomer && y.asks >= maxAsks:
 		case ok: // the last may not have heard yet that this node lives
 			s.sendAsk(now, m.ID, y.from)
@@ -197,7 +252,7 @@ func (s *Streams) syncWake(now mono.Time) {
 	if now >= y.start {
 		y.start = mono.Never
 		if m, ok := s.anybody(); ok && !y.active {
-			s.startSync(now, m.ID)
+			s.startSync(now, m.ID, true)
 		}
 	}
 	s.at(min(y.due, y.start, y.decide))
@@ -212,6 +267,7 @@ func (s *Streams) syncStalled(now mono.Time, gap time.Duration) {
 			y.active, y.due = true, now // whom it asked may have forgotten it
 		}
 		y.start, y.next, y.pause = now, now, 0
+		s.keep(now)
 		s.at(now)
 	}
 }
@@ -240,7 +296,7 @@ func (s *Streams) beginAfter(now mono.Time, h wire.Head) {
 		if st = s.add(h.Origin, h.Generation); st == nil {
 			return
 		}
-		st.begun = false
+		st.begun = st.met
 	}
 	if !st.begun {
 		s.begin(now, st, min(h.High+1, st.firstWhole()))

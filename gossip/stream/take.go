@@ -157,7 +157,21 @@ func (s *Streams) tellLost(now mono.Time, st *stream, seq uint64) {
 		st.seq = seq - 1
 		l.Seq = st.seq
 	}
-	st.hole = 0
+	st.hole, st.holeSeq = 0, 0
+	s.stats.Lost += l.Count
+	s.host.Lose(now, l)
+	s.mark(now, st)
+}
+
+// tellTail tells what was passed over at the end of what is known of a stream. How many messages that
+// were is known only if a piece of the last is.
+func (s *Streams) tellTail(now mono.Time, st *stream) {
+	if st.holeSeq > st.seq {
+		s.tellLost(now, st, st.holeSeq+1)
+		return
+	}
+	l := Lost{Origin: st.origin, Generation: st.generation, From: st.hole, To: st.next - 1, Count: st.next - st.hole}
+	st.hole, st.holeSeq = 0, 0
 	s.stats.Lost += l.Count
 	s.host.Lose(now, l)
 	s.mark(now, st)
@@ -167,11 +181,11 @@ func (s *Streams) mark(now mono.Time, st *stream) {
 	s.host.Mark(now, Mark{Origin: st.origin, Generation: st.generation, Next: st.next, Seq: st.seq})
 }
 
-// waits says whether an earlier life of the origin has something missing.
+// waits says whether an earlier life of the origin has something missing, or that is not told as lost yet.
 func (s *Streams) waits(st *stream) bool {
 	i, _ := s.search(st.origin, st.generation)
 	for i--; i >= 0 && s.list[i].origin == st.origin; i-- {
-		if s.list[i].next <= s.list[i].head {
+		if e := s.list[i]; e.next <= e.head || e.hole > 0 {
 			return true
 		}
 	}
