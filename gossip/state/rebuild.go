@@ -57,7 +57,7 @@ func (s *Store) finish(now mono.Time, o *owner) {
 	}
 	s.bytes += n.size - o.size
 	s.building -= n.size
-	o.version, o.floor, o.changed, o.next = n.version, n.floor, now, nil
+	o.floor, o.changed, o.next = n.floor, now, nil
 	o.items, o.lapse, o.partial = n.items, n.lapse, partial{}
 	o.size, o.dead, o.lapsing, o.content = n.size, n.dead, n.lapsing, n.content
 	if n.source != 0 {
@@ -70,7 +70,6 @@ func (s *Store) finish(now mono.Time, o *owner) {
 			s.lapses = min(s.lapses, o.lapse[k].at)
 		}
 	}
-	s.count(o)
 	for _, h := range old.items {
 		it := h.Value()
 		if i := o.index(it.key); old.shown(&it) && (i < 0 || !o.shownAt(i)) {
@@ -83,6 +82,7 @@ func (s *Store) finish(now mono.Time, o *owner) {
 			s.tell(now, o, &it, false)
 		}
 	}
+	s.setVersion(o, n.version) // at last, as if all had come one by one
 }
 
 func (o *owner) shownAt(i int) bool {
