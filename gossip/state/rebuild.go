@@ -14,7 +14,7 @@ import (
 // floor would add never gets in.
 
 const (
-	buildFor   = 10 * time.Second // without progress
+	buildFor   = 30 * time.Second // without progress
 	doubtAfter = time.Second      // a digest that comes so late is of what was held before
 	doubtPause = time.Minute
 )
