@@ -38,7 +38,7 @@ const (
 	MaxNode  = 256 << 10 // bytes of one owner's keys and values, ItemCost for each pair included
 	ItemCost = 32
 
-	// MaxTombstones is how many deleted keys an owner remembers; more make it forget the oldest.
+	// MaxTombstones is how many deleted keys an owner remembers; more make it forget the older half.
 	MaxTombstones = 1024
 	// MinTTL and MaxTTL bound a time to live.
 	MinTTL = time.Millisecond
