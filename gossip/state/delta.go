@@ -159,14 +159,13 @@ func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d
 	if m.partial.version <= m.version {
 		m.partial = partial{}
 	}
-	switch anew := m != o; {
-	case anew && !d.More && !r.Malformed() && m.version >= max(d.To, m.floor, o.version):
+	s.adopt(m, d.Floor)
+	switch n := o.next; {
+	case n == nil:
+	case m == n && !d.More && !r.Malformed() && n.version >= max(d.To, n.floor, o.version):
 		s.finish(now, o)
-	case !anew:
-		s.adopt(o, d.Floor)
-		if n := o.next; n != nil && n.source == 0 && o.version >= n.floor {
-			s.dropNext(o) // it is not needed any more
-		}
+	case m == o && n.source == 0 && o.version >= n.floor:
+		s.dropNext(o) // it is not needed any more
 	}
 	if asked := s.asked(o, !d.More && o.next == nil); d.More && (asked || end == 0) {
 		s.ask(now, o, from, end, true)

@@ -36,8 +36,10 @@ func (s *Store) begin(now mono.Time, from member.ID, o *owner, d *wire.Delta) {
 // takes returns the map of an owner that a delta continues, nil if none: that which is built before that which is shown.
 func (o *owner) takes(e *early) *owner {
 	if n := o.next; n != nil && (n.source == 0 || n.source == e.from) {
-		// The sender has to know all that was deleted up to the floor, and tell all that was deleted after it.
-		if fits := e.floor == n.floor || e.floor < n.floor && e.to >= n.floor; fits && e.version <= n.version {
+		// The sender has to know all that was deleted up to the floor, and tell all that was deleted after it. A map
+		// that has got to its floor is as any other.
+		fits := e.floor == n.floor || e.floor < n.floor && e.to >= n.floor || n.version >= max(n.floor, e.floor)
+		if fits && e.version <= n.version {
 			return n
 		} else if fits && e.to <= o.version {
 			return nil // it is for that map, and comes too soon

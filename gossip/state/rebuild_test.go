@@ -326,3 +326,89 @@ func TestQueueOfAFormerLife(t *testing.T) {
 		}
 	}
 }
+
+// deltaOf returns a delta of an owner, of which each version is a key of its own.
+func deltaOf(o *node, floor, from, to uint64, more bool) []byte {
+	m, _ := o.table.Get(o.id())
+	b := wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: o.id(), Instance: m.Instance(), Floor: floor,
+		From: from, To: to, More: more, Count: int(to - from)})
+	for v := from + 1; v <= to; v++ {
+		b = wire.AppendKeyEntry(b, v-1, &wire.KeyEntry{Version: v}, fmt.Sprint("k", v), "v")
+	}
+	return wire.EndDeltas(b, 0)
+}
+
+// With a map that is built for a floor only those go on who have got to that floor, and tell all that was deleted after it.
+func TestWhoGoesOnWithAMap(t *testing.T) {
+	type delta struct {
+		floor, from, to uint64
+		more            bool
+	}
+	for _, c := range []struct {
+		what  string
+		built uint64 // how far the map is built for floor 37 before
+		delta delta
+		taken bool
+	}{
+		{"the owner", 8, delta{37, 8, 20, true}, true},
+		{"one that lags", 8, delta{0, 8, 36, false}, false},
+		{"one that lags and forgot as much as it could", 8, delta{30, 8, 36, false}, false},
+		{"one that may lag", 8, delta{0, 8, 20, true}, false},
+		{"one that has got there and forgot nothing", 8, delta{0, 8, 37, false}, true},
+		{"one that has got there and tells more", 8, delta{30, 8, 40, true}, true},
+		{"one that forgot more", 8, delta{38, 8, 40, false}, false},
+		{"after a gap", 8, delta{37, 9, 40, false}, false},
+		{"one that forgot more, to a map that has got there", 40, delta{39, 40, 45, true}, true},
+		{"one that forgot too much, to a map that has got there", 40, delta{41, 40, 45, false}, false},
+		{"one that forgot nothing, to a map that has got there", 40, delta{0, 40, 45, false}, true},
+		{"the owner, whose floor is higher now", 8, delta{50, 0, 20, true}, true},
+		{"one with a lower floor, from the start", 20, delta{30, 0, 25, true}, false},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			w := newWorld(t, 3, 1, Config{})
+			w.split = func(a, b int) bool { return true }
+			x, o := w.nodes[0], w.nodes[1]
+			x.receive(o, deltaOf(o, 0, 0, 10, false))
+			x.receive(o, deltaOf(o, 37, 0, c.built, true))
+			held := x.store.owner(o.id())
+			if held.version != 10 || held.next == nil || held.next.version != c.built {
+				t.Fatalf("version %d, builds %v", held.version, held.next != nil)
+			}
+			x.receive(w.nodes[2], deltaOf(o, c.delta.floor, c.delta.from, c.delta.to, c.delta.more))
+			m := held
+			if held.next != nil {
+				m = held.next
+			}
+			if taken := m.version == c.delta.to; taken != c.taken || !taken && m.version != c.built {
+				t.Errorf("version %d, builds %d", held.version, m.version)
+			}
+			if whole := c.taken && !c.delta.more; whole != (held.next == nil) || held.floor > held.version {
+				t.Errorf("version %d, floor %d, builds %v", held.version, held.floor, held.next != nil)
+			}
+			x.store.check(t)
+		})
+	}
+}
+
+// One that has not got to the floor for which another builds a map tells it nothing; one that has takes the floor from it.
+func TestWhoIsAskedByOneThatBuilds(t *testing.T) {
+	for _, version := range []uint64{36, 37} {
+		w := newWorld(t, 3, 1, Config{})
+		x, o, asks := w.nodes[0], w.nodes[1], w.nodes[2]
+		w.split = func(a, b int) bool { return true }
+		m, _ := x.table.Get(o.id())
+		x.receive(o, deltaOf(o, 0, 0, version-1, false))
+		b := wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: o.id(), Instance: m.Instance(), From: version - 1, To: version, Count: 1})
+		b = wire.AppendKeyEntry(b, version-1, &wire.KeyEntry{Version: version, Deleted: true}, "k30", "")
+		x.receive(o, wire.EndDeltas(b, 0))
+		before := x.packets
+		d := wire.BeginKeyDigest(nil, wire.KeyDigest{})
+		d = wire.AppendKeyMark(d, &wire.KeyMark{Owner: o.id(), Instance: m.Instance(), Version: 8, Floor: 37})
+		x.receive(asks, wire.EndKeyDigest(d, 0))
+		held := x.store.owner(o.id())
+		if there := version == 37; (x.packets > before) != there || (held.floor == 37) != there || (held.dead == 0) != there {
+			t.Errorf("at version %d: %d datagrams, floor %d, %d tombstones", version, x.packets-before, held.floor, held.dead)
+		}
+		x.store.check(t)
+	}
+}

@@ -90,6 +90,7 @@ func (s *strict) note(life string, c Change, x *node) {
 // look checks what all readers show of all owners.
 func (s *strict) look() {
 	for _, x := range s.w.nodes {
+		x.store.check(s.t)
 		if x.asleep {
 			continue
 		}
@@ -296,10 +297,9 @@ func strictRun(t *testing.T, seed uint64) {
 		if st := x.store.Stats(); st.Refused+st.Malformed > 0 || x.store.building != 0 {
 			t.Errorf("%+v, %d bytes are built", st, x.store.building)
 		}
-		for _, o := range x.store.owners {
-			if len(o.lapse) > o.lapsing || o.floor > o.version || o.dead > MaxTombstones || len(x.store.graves) > MaxTombstones {
-				t.Errorf("%d of %d lapse, floor %d of %d, %d tombstones", len(o.lapse), o.lapsing, o.floor, o.version, o.dead)
-			}
+		x.store.check(s.t)
+		if own := x.store.self(); own.dead > MaxTombstones || len(x.store.graves) != own.dead {
+			t.Errorf("%d tombstones, %d graves", own.dead, len(x.store.graves))
 		}
 	}
 }
