@@ -18,9 +18,6 @@ const minPart = 256
 // on, and whether that is all. Who lacks deletes of which nothing is remembered here gets all from the start: whatever a
 // delta does not name between From and To is gone.
 func (s *Store) appendDelta(b []byte, now mono.Time, o *owner, p position, room int) (_ []byte, next position, done bool) {
-	if p.floor > o.version {
-		return b, p, true // it knows of more than this
-	}
 	if p.from > o.version || p.from < o.floor && p.floor < o.floor {
 		p = position{floor: o.floor}
 	}
@@ -142,8 +139,10 @@ func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d
 	}
 	start, before, held := o.version, m.version, len(m.partial.value)
 	offset, missing := s.applyEntries(now, m, d, r)
-	if m.version > before || len(m.partial.value) > held {
-		s.moved = true
+	moved := m.version > before || len(m.partial.value) > held
+	s.moved = s.moved || moved
+	if moved && (m.built || m.version > before) {
+		m.changed = now
 	}
 	if missing {
 		e.version, e.offset = d.To, offset
@@ -152,9 +151,6 @@ func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d
 	}
 	if m.version == before {
 		s.stats.Stale++
-	}
-	if m.version > before || m.built && len(m.partial.value) > held {
-		m.changed = now
 	}
 	if m.partial.version <= m.version {
 		m.partial = partial{}
