@@ -85,8 +85,8 @@ type Config struct {
 	Coalesce time.Duration // pieces to one peer wait this long for company after the last; default 2 ms
 	AckDelay time.Duration // confirmations to one peer wait this long for company after the last; default 10 ms
 	Orphan   time.Duration // a piece that came beside the tree is passed on unless the tree brings it within; default 20 ms
-	Window   int           // parcels of this node's own that may be under way; default 256
-	Pace     time.Duration // between two parcels of this node's own, on average; default 30 µs
+	Window   int           // parcels of this node's own that may be under way; default 320
+	Pace     time.Duration // between two parcels of this node's own, on average; default 24 µs
 }
 
 // parcelRoom is how many bytes a parcel takes of a datagram at most. Whoever gets one passes it on as it is, so it fits the
@@ -111,7 +111,7 @@ func (c Config) withDefaults() Config {
 		d time.Duration
 	}{
 		{&c.Coalesce, 2 * time.Millisecond}, {&c.AckDelay, 10 * time.Millisecond},
-		{&c.Orphan, 20 * time.Millisecond}, {&c.Pace, 30 * time.Microsecond},
+		{&c.Orphan, 20 * time.Millisecond}, {&c.Pace, 24 * time.Microsecond},
 	} {
 		if *f.v <= 0 {
 			*f.v = f.d
@@ -120,7 +120,7 @@ func (c Config) withDefaults() Config {
 	for _, f := range []struct {
 		v *int
 		d int
-	}{{&c.Size, parcelRoom}, {&c.Rate, 32 << 20}, {&c.Window, 256}} {
+	}{{&c.Size, parcelRoom}, {&c.Rate, 32 << 20}, {&c.Window, 320}} {
 		if *f.v <= 0 {
 			*f.v = f.d
 		}

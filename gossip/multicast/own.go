@@ -35,7 +35,7 @@ type mine struct {
 }
 
 const (
-	firstWindow   = 64
+	firstWindow   = 80
 	lastWindow    = 4                     // that congestion leaves
 	stripeFrom    = 8                     // pieces of one batch from which on they are striped
 	outFor        = 50 * time.Millisecond // that a parcel counts for the window: stragglers do not hold up the rest
