@@ -24,7 +24,7 @@ type Message struct {
 	Time       time.Time // when it came in here
 	Topic      string
 	Origin     string // the name of who published it; empty while that member is not known here yet
-	Generation uint64 // of the origin
+	Generation uint64 // of the origin; those of an earlier one come first, as far as this node knew of them by then
 	Seq        uint64 // counts the origin's messages in its generation, over all topics, from 1
 	Payload    []byte // the receiver's own
 	Missed     uint64 // how many messages before this one were dropped because this subscriber was too slow
