@@ -36,6 +36,7 @@ type world struct {
 	packets int
 	legs    int // the longest chain of datagrams, each sent because of the one before
 	depth   int // of the datagram that is being received
+	onSend  func(messages []byte)
 }
 
 func newWorld(seed uint64) *world {
@@ -139,6 +140,9 @@ func (n *fakeNode) SendRepair(_ mono.Time, to member.Member, messages []byte) {
 	n.sent++
 	n.w.packets++
 	n.w.bytes += wire.HeaderSize + len(messages)
+	if n.w.onSend != nil {
+		n.w.onSend(messages)
+	}
 	datagram := wire.AppendHeader(nil, wire.Header{From: n.self})
 	datagram = append(datagram, messages...)
 	n.w.deliver(n.self, to.ID, func(r *fakeNode) { r.receive(datagram) })

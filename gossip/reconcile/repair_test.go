@@ -125,6 +125,59 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
+// Two versions of a member that look alike under one salt are told apart at the next: each view has a salt of its own.
+func TestSaltsDiffer(t *testing.T) {
+	for _, n := range []int{20, 60} { // a list; a sketch
+		var first uint32
+		for run := range 2 { // the first shows which salt is drawn
+			w := newWorld(9)
+			a, b := pair(w, n)
+			m, _ := a.table.Get(member.IDOf(name(5)))
+			looks := func(incarnation uint32) uint64 {
+				s, m := newSalt(first), m
+				m.Incarnation = incarnation
+				return s.item(s.tag(m.ID), &m)
+			}
+			incarnation := m.Incarnation + 16
+			for run == 1 && looks(incarnation) != looks(m.Incarnation) {
+				incarnation += 16
+			}
+			b.apply(fact(name(5), 1, incarnation, member.Alive))
+			w.settle()
+			salts := map[uint32]bool{}
+			w.onSend = func(messages []byte) {
+				_, r, _ := wire.Open(append(wire.AppendHeader(nil, wire.Header{}), messages...))
+				for kind, body, ok := r.Next(); ok; kind, body, ok = r.Next() {
+					var v wire.View
+					switch kind {
+					case wire.TypeList:
+						v, _, _ = wire.ReadList(body)
+					case wire.TypeSketch:
+						s, _ := wire.ReadSketch(body)
+						v = s.View
+					default:
+						continue
+					}
+					if salts[v.Salt] {
+						t.Errorf("salt %x comes again", v.Salt)
+					}
+					if len(salts) == 0 && run == 1 && v.Salt != first {
+						t.Fatalf("salt %x is drawn first, not %x", v.Salt, first)
+					}
+					if len(salts) == 0 {
+						first = v.Salt
+					}
+					salts[v.Salt] = true
+				}
+			}
+			b.probeJust(a)
+			if took, ok := w.run(5*time.Minute, w.agreed); !ok || len(salts) < 1+run {
+				t.Errorf("%d members, run %d: after %v and %d salts: agreed %t", n, run, took, len(salts), ok)
+			}
+		}
+	}
+}
+
 func TestExplain(t *testing.T) {
 	w := newWorld(1)
 	a, b := pair(w, 1000)
