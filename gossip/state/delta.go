@@ -8,6 +8,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
+// overTTL is the time to live, in milliseconds, that says that it is over: such an item is held and not shown.
+const overTTL = 1
+
 // minPart is how many bytes of a value that is too large for a datagram are worth sending at the end of one.
 const minPart = 256
 
@@ -18,7 +21,7 @@ func (s *Store) appendDelta(b []byte, now mono.Time, o *owner, p position, room 
 	if p.from > o.version || p.from < o.floor && p.floor < o.floor {
 		p = position{floor: o.floor}
 	}
-	first, items := o.after(p.from), o.items[:o.after(o.version)] // what is above is from before a reset
+	first, items := o.after(p.from), o.items
 	d := wire.Delta{Owner: o.id, Instance: o.instance, Floor: o.floor, From: p.from, To: o.version}
 	used, last := wire.MaxDelta, first
 	for ; last < len(items); last++ {
@@ -82,7 +85,7 @@ func entryOf(now mono.Time, o *owner, it *item) wire.KeyEntry {
 	e := wire.KeyEntry{Version: it.version, Deleted: it.deleted}
 	if it.lapses {
 		ttl, _ := o.remaining(now, it)
-		e.TTL = uint64(max(ttl.Milliseconds(), 1))
+		e.TTL = uint64(max(ttl.Milliseconds(), overTTL))
 	}
 	return e
 }
@@ -123,93 +126,81 @@ func (s *Store) takeDeltas(now mono.Time, from member.ID, body []byte) bool {
 	return !r.Malformed()
 }
 
-// takeDelta takes in a delta if it continues what is held of its owner, passes on what came along the ring, and asks for
-// what is missing.
+// takeDelta takes in a delta if it continues what is held of its owner, or the map that is built, passes on what came
+// along the ring, and asks for what is missing.
 func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d *wire.Delta, r *wire.DeltaReader) {
-	before, held := o.version, len(o.partial.value)
-	switch {
-	case !o.knows(d.Floor) && d.From == 0:
-		if o.version > 0 { // what was deleted meanwhile cannot be told: all anew, and what is not named goes
-			s.stats.Resets++
-			s.setVersion(o, 0)
-			o.partial = partial{}
-		}
-		o.floor = d.Floor
-	case d.From > o.version, !o.knows(d.Floor):
-		s.missed(now, o, from, end, early{version: d.From, floor: d.Floor})
+	s.giveUp(now, o)
+	s.begin(now, from, o, d)
+	e := early{version: d.From, to: d.To, floor: d.Floor, from: from}
+	m := o.takes(&e)
+	if m == nil {
+		s.missed(now, o, from, end, e)
 		return
 	}
-	gap, missing := s.applyEntries(now, o, d, r)
-	s.moved = s.moved || o.version > before || len(o.partial.value) > held
+	start, before, held := o.version, m.version, len(m.partial.value)
+	offset, missing := s.applyEntries(now, m, d, r)
+	moved := m.version > before || len(m.partial.value) > held
+	s.moved = s.moved || moved
+	if moved && (m.built || m.version > before) {
+		m.changed = now
+	}
 	if missing {
-		s.missed(now, o, from, end, gap)
+		e.version, e.offset = d.To, offset
+		s.missed(now, o, from, end, e)
 		return
 	}
-	if o.version >= d.Floor && d.Floor > o.floor {
-		o.floor = d.Floor
-		s.bury(o)
-	}
-	if o.version == before {
+	if m.version == before {
 		s.stats.Stale++
-	} else {
-		o.changed = now
 	}
-	if o.partial.version <= o.version {
-		o.partial = partial{}
+	if m.partial.version <= m.version {
+		m.partial = partial{}
 	}
-	if asked := s.asked(o, !d.More); d.More && (asked || end == 0) {
+	s.adopt(m, d.Floor)
+	switch n := o.next; {
+	case n == nil:
+	case m == n && !d.More && !r.Malformed() && n.version >= max(d.To, n.floor, o.version):
+		s.finish(now, o)
+	case m == o && n.source == 0 && o.version >= n.floor:
+		s.dropNext(o) // it is not needed any more
+	}
+	if asked := s.asked(o, !d.More && o.next == nil); d.More && (asked || end == 0) {
 		s.ask(now, o, from, end, true)
 	}
-	if end == 0 && o.version != before {
+	if end == 0 && m.version != before {
 		s.repair.follow = min(s.repair.follow, now.Add(s.jitter(s.cfg.Follow)))
 	}
 	if end != 0 && o.version > o.passed {
 		o.passed = o.version
-		s.pass(now, route{o: o, from: min(d.From, before), floor: o.floor}, end)
+		r := route{o: o, from: min(d.From, start), floor: o.floor}
+		if m != o {
+			r = route{o: o} // others need all of it too
+		}
+		s.pass(now, r, end)
 	}
 }
 
-// applyEntries puts a delta's entries into a map, and takes out what the delta does not name. It says if a part
-// of a value is missing before one that came.
-func (s *Store) applyEntries(now mono.Time, o *owner, d *wire.Delta, r *wire.DeltaReader) (gap early, missing bool) {
-	at := o.version
+// applyEntries puts a delta's entries into a map. It says if a part of a value is missing before one that came, and where
+// in the value that one begins.
+func (s *Store) applyEntries(now mono.Time, o *owner, d *wire.Delta, r *wire.DeltaReader) (offset int, missing bool) {
 	for e, ok := r.Entry(); ok; e, ok = r.Entry() {
 		if e.Version <= o.version {
 			continue
 		}
 		if e.Part {
 			if o.version > d.To {
-				return gap, false
+				return 0, false
 			}
-			s.sweep(now, o, at, d.To)
 			s.setVersion(o, d.To)
-			return early{version: d.To, offset: int(e.Offset)}, s.takePart(now, o, &e)
+			return int(e.Offset), s.takePart(now, o, &e)
 		}
-		s.sweep(now, o, at, e.Version-1)
 		if !s.accept(now, o, &e, string(e.Value)) {
-			return gap, false
+			return 0, false
 		}
-		at = e.Version
 	}
 	if !r.Malformed() && d.To > o.version {
-		s.sweep(now, o, at, d.To)
 		s.setVersion(o, d.To)
 	}
-	return gap, false
-}
-
-// sweep takes out what is held of the versions after one, up to another.
-func (s *Store) sweep(now mono.Time, o *owner, after, to uint64) {
-	for i := o.after(after); i < len(o.items); {
-		it := o.items[i].Value()
-		if it.version > to {
-			return
-		}
-		s.drop(o, i)
-		if !it.deleted {
-			s.host.Changed(now, Change{Owner: o.id, Version: it.version, Key: it.key, Gone: true})
-		}
-	}
+	return 0, false
 }
 
 // accept puts one entry into a map, and says whether there was room.
@@ -220,7 +211,7 @@ func (s *Store) accept(now mono.Time, o *owner, e *wire.KeyEntry, value string) 
 	for k := len(o.items) - 1; k >= 0; k-- {
 		if old = o.items[k].Value(); old.key == string(e.Key) { // no allocation
 			i, it.key = k, old.key
-			shown = !old.deleted // what has lapsed too: if nobody has said so yet, this does
+			shown = o.shown(&old) // what is over too: if nobody has said so yet, this does
 			break
 		}
 	}
@@ -231,21 +222,30 @@ func (s *Store) accept(now mono.Time, o *owner, e *wire.KeyEntry, value string) 
 	if i >= 0 {
 		grows -= old.cost()
 	}
-	if grows > 0 && (o.size+grows > 2*MaxNode || s.bytes+grows > s.cfg.Total) || it.deleted && o.dead > 2*MaxTombstones {
+	if grows > 0 && (o.size+grows > 2*MaxNode || s.bytes+s.building+grows > s.cfg.Total) || it.deleted && o.dead > 2*MaxTombstones {
 		s.stats.Refused++
 		return false
 	}
-	if i >= 0 && old.version == it.version { // the map is taken in anew, and this has not changed
-		s.setVersion(o, e.Version)
-		return true
+	var lapses mono.Time
+	if ttl := time.Duration(e.TTL)*time.Millisecond - s.waited; ttl > overTTL*time.Millisecond {
+		lapses = now.Add(ttl)
 	}
-	s.put(o, it, i, now.Add(time.Duration(e.TTL)*time.Millisecond))
+	s.put(o, it, i, lapses)
 	s.setVersion(o, e.Version)
 	s.stats.Applied++
-	if shown || !it.deleted {
-		s.host.Changed(now, Change{Owner: o.id, Version: it.version, Key: it.key, Value: it.value, Gone: it.deleted})
+	if gone := !o.shown(&it); !o.built && (shown || !gone) {
+		s.tell(now, o, &it, gone)
 	}
 	return true
+}
+
+// tell tells of an item that stands now, or is gone.
+func (s *Store) tell(now mono.Time, o *owner, it *item, gone bool) {
+	c := Change{Owner: o.id, Version: it.version, Key: it.key, Gone: gone}
+	if !gone {
+		c.Value = it.value
+	}
+	s.host.Changed(now, c)
 }
 
 // takePart adds a part of a value, the last of which completes it, and says whether one before it is missing.

@@ -13,10 +13,11 @@ import (
 // maxEarly is how many are kept at once.
 const maxEarly = 64
 
-// early is a datagram that waits until an owner is held up to a version, and of the next value so many bytes, and what was
-// deleted up to the floor is known.
+// early is a datagram that waits until an owner's map takes a delta from a version to another of a sender with that floor,
+// and holds so many bytes of the next value.
 type early struct {
 	version uint64
+	to      uint64
 	offset  int
 	floor   uint64
 	owner   member.ID
@@ -32,7 +33,7 @@ func (s *Store) missed(now mono.Time, o *owner, from member.ID, end uint64, e ea
 	s.ask(now, o, from, end, false)
 	if a := s.again; a != nil { // it was kept before, and waits for something else now
 		if a.owner == o.id {
-			a.version, a.offset, a.floor, a.met = e.version, e.offset, e.floor, false
+			a.version, a.to, a.offset, a.floor, a.met = e.version, e.to, e.offset, e.floor, false
 		}
 		return
 	}
@@ -54,13 +55,16 @@ func (s *Store) takeEarly(now mono.Time) {
 		for i := 0; i < len(s.early); i++ {
 			e := &s.early[i]
 			o := s.owner(e.owner)
-			e.met = o != nil && o.knows(e.floor) &&
-				(o.version > e.version || o.version == e.version && len(o.partial.value) >= e.offset)
+			e.met = false
+			if o != nil {
+				m := o.takes(e)
+				e.met = m != nil && (m.version > e.version || len(m.partial.value) >= e.offset)
+			}
 			over := o == nil || e.until <= now
 			if e.met && !over {
-				s.again = e
+				s.again, s.waited = e, now.Sub(e.until.Add(-askAgain))
 				s.takeDeltas(now, e.from, e.body)
-				s.again = nil
+				s.again, s.waited = nil, 0
 			}
 			if e.met || over {
 				s.dropEarly(i)

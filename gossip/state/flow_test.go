@@ -123,7 +123,59 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
-// FuzzReceive hands a store any messages. Nothing panics, what it holds stays within bounds, and its own keys are its own.
+// check looks at what must hold in a store whatever it took in.
+func (s *Store) check(t *testing.T) {
+	var fingerprint uint64
+	held, built := 0, 0
+	for _, o := range s.owners {
+		fingerprint ^= o.counted
+		if o.floor > o.version {
+			t.Errorf("floor %d of version %d", o.floor, o.version)
+		}
+		held += o.size
+		o.check(t)
+		if o.next != nil {
+			built += o.next.size
+			o.next.check(t)
+		}
+	}
+	if fingerprint != s.fingerprint || held != s.bytes || built != s.building {
+		t.Errorf("fingerprint %x of %x, %d and %d bytes, counted as %d and %d", s.fingerprint, fingerprint, held, built, s.bytes, s.building)
+	}
+}
+
+func (o *owner) check(t *testing.T) {
+	var last, content uint64
+	size, dead, lapsing := 0, 0, 0
+	keys := map[string]bool{}
+	for _, h := range o.items {
+		it := h.Value()
+		if it.version <= last || it.version > o.version || keys[it.key] {
+			t.Errorf("%q at %d stands after %d, up to %d", it.key, it.version, last, o.version)
+		}
+		last, keys[it.key] = it.version, true
+		size += it.cost()
+		content ^= it.sum
+		if it.deleted {
+			dead++
+		}
+		if it.lapses {
+			lapsing++
+		}
+	}
+	for i, l := range o.lapse {
+		k := o.after(l.version) - 1
+		if it := o.items[max(k, 0)].Value(); k < 0 || it.version != l.version || !it.lapses || i > 0 && o.lapse[i-1].version >= l.version {
+			t.Errorf("%d lapses, and is %+v", l.version, it)
+		}
+	}
+	if size != o.size || dead != o.dead || content != o.content || lapsing != o.lapsing || size > 2*MaxNode {
+		t.Errorf("%d bytes and %d tombstones, counted as %d and %d", size, dead, o.size, o.dead)
+	}
+}
+
+// FuzzReceive hands a store any messages, from the owner whose keys they tell of or from another, when it is in doubt or not.
+// Nothing panics, what it holds stays within bounds, and its own keys are its own.
 func FuzzReceive(f *testing.F) {
 	w := newWorld(f, 4, 1, Config{})
 	owner := w.nodes[1]
@@ -135,6 +187,7 @@ func FuzzReceive(f *testing.F) {
 	f.Add(uint8(2), wire.EndDeltas(wire.AppendKeyEntry(d, 0, &wire.KeyEntry{Version: 1, Part: true, Total: 5}, "c", "ab"), 0)[wire.MessageSize:])
 	k := wire.AppendKeyMark(wire.BeginKeyDigest(nil, wire.KeyDigest{Reply: true}), &wire.KeyMark{Owner: m.ID, Instance: m.Instance(), Offset: 3, Part: 1})
 	f.Add(uint8(1), wire.EndKeyDigest(k, 0)[wire.MessageSize:])
+	f.Add(uint8(2+64+128), wire.EndDeltas(wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: m.ID, Instance: m.Instance(), To: 9}), 0)[wire.MessageSize:])
 	f.Add(uint8(0), wire.AppendKeySketch(nil, &wire.View{Count: 2}, make([]uint64, 48))[wire.MessageSize:])
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
 		if len(body) > wire.DefaultMTU {
@@ -149,6 +202,11 @@ func FuzzReceive(f *testing.F) {
 		w.run(50 * time.Millisecond)
 		x := w.nodes[0]
 		from, _ := x.table.Get(w.nodes[2].id())
+		if kind&64 != 0 {
+			from, _ = x.table.Get(owner.id())
+		}
+		x.store.owner(owner.id()).doubt = kind&128 != 0
+		kind &= 63
 		for range 2 {
 			x.store.Receive(w.now, from, wire.TypeKeySketch+wire.Type(kind%3), body)
 			x.store.Flush(w.now)
@@ -157,29 +215,7 @@ func FuzzReceive(f *testing.F) {
 		if v, ok := x.store.Get(w.now, x.id(), "k"); !ok || v.Version != 1 || x.store.Version(x.id()) != 3 {
 			t.Error("a message changed this node's own keys")
 		}
-		bytes := 0
-		for _, o := range x.store.owners {
-			size, dead := 0, 0
-			last := uint64(0)
-			for _, h := range o.items {
-				it := h.Value()
-				if it.version <= last {
-					t.Error("items are not in order")
-				}
-				last = it.version
-				size += it.cost()
-				if it.deleted {
-					dead++
-				}
-			}
-			if size != o.size || dead != o.dead || size > 2*MaxNode {
-				t.Errorf("%d bytes and %d tombstones, counted as %d and %d", size, dead, o.size, o.dead)
-			}
-			bytes += size
-		}
-		if bytes != x.store.bytes {
-			t.Errorf("%d bytes, counted as %d", bytes, x.store.bytes)
-		}
+		x.store.check(t)
 	})
 }
 

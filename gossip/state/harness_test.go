@@ -24,6 +24,8 @@ type world struct {
 	sent   int
 	delay  time.Duration
 	loss   float64
+	jitter time.Duration       // of some packets, which so overtake others
+	twice  float64             // of packets come twice
 	split  func(a, b int) bool // no packet passes
 	onSend func(a, b int)
 	probes bool
@@ -42,6 +44,10 @@ type node struct {
 	bytes   int
 	packets int
 	told    func(Change)
+	void    func(member.ID) // told of a Reset
+	asleep  bool            // it takes nothing and does nothing
+	boots   int
+	ttl     time.Duration // of what it writes now
 }
 
 type flight struct {
@@ -124,7 +130,11 @@ func (x *node) Changed(_ mono.Time, c Change) {
 		x.told(c)
 	}
 }
-func (x *node) Reset(mono.Time, member.ID) {}
+func (x *node) Reset(_ mono.Time, owner member.ID) {
+	if x.void != nil {
+		x.void(owner)
+	}
+}
 
 func (x *node) Short(member.ID) bool { return x.short }
 
@@ -141,9 +151,14 @@ func (x *node) SendState(now mono.Time, to member.Member, messages []byte) int {
 			w.onSend(x.i, y.i)
 		}
 		if y.id() == to.ID && w.rng.Float64() >= w.loss && (w.split == nil || !w.split(x.i, y.i)) {
-			w.sent++
-			d := w.delay + time.Duration(w.rng.Int64N(int64(w.delay)+1))
-			heap.Push(&w.queue, flight{now.Add(d), w.sent, x.i, y.i, append([]byte(nil), messages...)})
+			for again := true; again; again = w.twice > 0 && w.rng.Float64() < w.twice {
+				w.sent++
+				d := w.delay + time.Duration(w.rng.Int64N(int64(w.delay)+1))
+				if w.jitter > 0 && w.rng.IntN(4) == 0 {
+					d += time.Duration(w.rng.Int64N(int64(w.jitter)))
+				}
+				heap.Push(&w.queue, flight{now.Add(d), w.sent, x.i, y.i, append([]byte(nil), messages...)})
+			}
 		}
 	}
 	return n
@@ -154,7 +169,7 @@ func (w *world) run(d time.Duration) {
 	for end := w.now.Add(d); ; {
 		next, who := mono.Never, -1
 		for i, x := range w.nodes {
-			if due := min(x.store.Deadline(), x.probe); due < next {
+			if due := min(x.store.Deadline(), x.probe); due < next && !x.asleep {
 				next, who = due, i
 			}
 		}
@@ -174,10 +189,11 @@ func (w *world) run(d time.Duration) {
 		x := w.nodes[who]
 		if x.probe <= w.now {
 			x.probe = w.now.Add(time.Second)
-			if y := w.nodes[w.rng.IntN(len(w.nodes))]; y != x && w.probes && (w.split == nil || !w.split(x.i, y.i)) {
-				m, _ := y.table.Get(x.id())
-				y.store.Compare(w.now, m, x.store.Fingerprint(), true)
-				y.store.Flush(w.now)
+			if y := w.nodes[w.rng.IntN(len(w.nodes))]; y != x && w.probes && !y.asleep && (w.split == nil || !w.split(x.i, y.i)) {
+				if m, _ := y.table.Get(x.id()); m.State.Live() {
+					y.store.Compare(w.now, m, x.store.Fingerprint(), true)
+					y.store.Flush(w.now)
+				}
 			}
 		}
 		if x.store.Deadline() <= w.now {
@@ -189,7 +205,7 @@ func (w *world) run(d time.Duration) {
 
 func (x *node) receive(from *node, data []byte) {
 	m, ok := x.table.Get(from.id())
-	if !ok || !m.State.Live() {
+	if !ok || !m.State.Live() || x.asleep {
 		return
 	}
 	open := wire.AppendHeader(nil, wire.Header{})
@@ -207,9 +223,11 @@ func (x *node) receive(from *node, data []byte) {
 
 func (x *node) set(key, value string, ttl time.Duration) {
 	x.w.t.Helper()
+	x.ttl = ttl
 	if err := x.store.Set(x.w.now, key, []byte(value), ttl); err != nil {
 		x.w.t.Fatal(err)
 	}
+	x.ttl = 0
 	x.store.Flush(x.w.now)
 }
 

@@ -1,7 +1,9 @@
 package state
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/mono"
@@ -73,7 +75,11 @@ func (s *Store) Delete(now mono.Time, key string) error {
 func (s *Store) write(now mono.Time, o *owner, it item, ttl time.Duration) {
 	before := o.version
 	it.version = before + 1
-	s.put(o, it, o.index(it.key), now.Add(ttl))
+	i := o.index(it.key)
+	if i >= 0 {
+		s.unearth(o.items[i].Value().version)
+	}
+	s.put(o, it, i, now.Add(ttl))
 	s.setVersion(o, it.version)
 	o.changed = now
 	if it.deleted {
@@ -89,24 +95,39 @@ func (s *Store) push(now mono.Time, o *owner, after uint64) {
 	s.passToAll(now, route{o: o, from: after, floor: o.floor})
 }
 
-// forgetTombstones raises the floor of this node's own map over the tombstones that are old, or too many. Who has not got
-// so far gets the map anew, so that no key comes back that was deleted meanwhile.
+// unearth takes out the grave of a tombstone, if there is one of that version: its key is written again.
+func (s *Store) unearth(version uint64) {
+	i, ok := slices.BinarySearchFunc(s.graves, version, func(g grave, v uint64) int { return cmp.Compare(g.version, v) })
+	if ok {
+		s.graves = slices.Delete(s.graves, i, i+1)
+	}
+}
+
+// forgetTombstones raises the floor of this node's own map over the tombstones that are old, or too many. A reader that
+// has not got so far gets the map anew, so that no key comes back that was deleted meanwhile. One that is getting it
+// begins again when the floor rises: so it rises seldom, over many tombstones at once.
 func (s *Store) forgetTombstones(now mono.Time) {
-	o, n := s.owner(s.host.Self()), 0
-	for n < len(s.graves) {
-		g := s.graves[n]
-		i := o.after(g.version) - 1
-		stands := i >= 0 && o.items[i].Value().version == g.version // else the key was written again
-		if stands && now.Sub(g.at) < s.cfg.Tombstone && o.dead <= MaxTombstones {
-			break
+	n := 0
+	if len(s.graves) > MaxTombstones {
+		n = len(s.graves) - MaxTombstones/2
+	}
+	if s.gravesDue() <= now {
+		for n < len(s.graves) && now.Sub(s.graves[n].at) >= s.cfg.Tombstone {
+			n++
 		}
-		if stands {
-			o.floor = g.version
-			s.drop(o, i)
-		}
-		n++
 	}
 	if n > 0 {
+		o := s.self()
+		o.floor, s.raised = s.graves[n-1].version, now
+		s.bury(o)
 		s.graves = append(s.graves[:0], s.graves[n:]...)
 	}
+}
+
+// gravesDue returns when the oldest tombstone is to be forgotten: when it is old enough, but not soon after others were.
+func (s *Store) gravesDue() mono.Time {
+	if len(s.graves) == 0 {
+		return mono.Never
+	}
+	return max(s.graves[0].at.Add(s.cfg.Tombstone), s.raised.Add(s.cfg.Tombstone/2))
 }

@@ -16,7 +16,8 @@ type item struct {
 	key, value string
 	version    uint64
 	deleted    bool
-	lapses     bool // it has a time to live
+	lapses     bool   // it has a time to live
+	sum        uint64 // see sumOf
 }
 
 type handle = unique.Handle[item]
@@ -36,17 +37,27 @@ type owner struct {
 	live     bool   // the member is, and counts in the fingerprint
 	queued   uint64 // links in whose queues it stands, a bit each
 	version  uint64 // all up to here is held
-	floor    uint64 // tombstones up to here are forgotten
+	floor    uint64 // tombstones up to here are forgotten; not above version, except of a map that is built
 	passed   uint64 // the highest version that was passed on along the ring
 	changed  mono.Time
 	size     int      // bytes
 	dead     int      // tombstones among items
-	items    []handle // by version
-	lapse    []lapse  // of items with a time to live, by version
+	lapsing  int      // items with a time to live
+	items    []handle // by version, none above the owner's
+	lapse    []lapse  // of items with a time to live that is not over, by version
+	content  uint64   // the XOR of the items' sums
+	counted  uint64   // what the fingerprint has of this owner
 	partial  partial
+
+	next    *owner    // the map that is built anew beside this one, not shown yet; see rebuild.go
+	built   bool      // this is such a map
+	source  member.ID // and who alone may tell of it; 0: all
+	doubt   bool      // others hold something else at this version: the owner is to tell all anew
+	doubted mono.Time
 }
 
-// lapse is when an item is gone here.
+// lapse is when an item is over. One that is over is not shown, but stays until the owner says what comes after it: all
+// readers of one version have the same content.
 type lapse struct {
 	version uint64
 	at      mono.Time
@@ -54,11 +65,32 @@ type lapse struct {
 
 // hash is the owner's part of the fingerprint.
 func (o *owner) hash() uint64 {
-	return member.Mix(uint64(o.id) + member.Mix(uint64(o.instance)<<32^o.version))
+	return member.Mix((uint64(o.id) + member.Mix(uint64(o.instance)<<32^o.version)) ^ o.content)
 }
 
-// knows says whether what was deleted up to a floor is gone here too.
-func (o *owner) knows(floor uint64) bool { return o.version >= floor || o.floor >= floor }
+// sumOf returns a hash over an item that is not deleted, the same at all nodes. How much of its time remains is not in
+// it; tombstones have none, since each node forgets them at another time.
+func sumOf(it *item) uint64 {
+	h := it.version << 1
+	if it.lapses {
+		h |= 1
+	}
+	return fold(fold(member.Mix(h), it.key), it.value)
+}
+
+// fold takes a string into a hash, eight bytes a time.
+func fold(h uint64, s string) uint64 {
+	n := uint64(len(s))
+	for ; len(s) >= 8; s = s[8:] {
+		h = member.Mix(h ^ (uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56))
+	}
+	var last uint64
+	for i := range len(s) {
+		last |= uint64(s[i]) << (8 * i)
+	}
+	return member.Mix((h ^ last) + n)
+}
 
 // after returns the position of the first item above a version.
 func (o *owner) after(version uint64) int {
@@ -111,6 +143,15 @@ func (o *owner) findLapse(version uint64) (int, bool) {
 	})
 }
 
+// shown says whether an item was told of, and not yet that it is gone.
+func (o *owner) shown(it *item) bool {
+	if it.deleted || !it.lapses {
+		return !it.deleted
+	}
+	_, found := o.findLapse(it.version)
+	return found
+}
+
 func (o *owner) value(now mono.Time, i int) (Value, bool) {
 	it := o.items[i].Value()
 	ttl, ok := o.remaining(now, &it)
@@ -130,21 +171,26 @@ func (o *owner) values(now mono.Time) iter.Seq[Value] {
 	}
 }
 
-// put adds an item, in its place by version, instead of what is held under its key at i; -1 if nothing is.
+// put adds an item that is later than all others, instead of what is held under its key at i; -1 if nothing is. One that
+// lapses is over then, and already if that is 0.
 func (s *Store) put(o *owner, it item, i int, lapses mono.Time) {
 	if i >= 0 {
 		s.drop(o, i)
 	}
-	o.items = slices.Insert(o.items, o.after(it.version), unique.Make(it))
 	if it.deleted {
 		o.dead++
+	} else {
+		it.sum = sumOf(&it)
 	}
-	o.size += it.cost()
-	s.bytes += it.cost()
+	o.items = append(o.items, unique.Make(it))
+	o.content ^= it.sum
+	s.size(o, it.cost())
 	if it.lapses {
-		i, _ := o.findLapse(it.version)
-		o.lapse = slices.Insert(o.lapse, i, lapse{it.version, lapses})
-		s.lapses = min(s.lapses, lapses)
+		o.lapsing++
+		if lapses > 0 {
+			o.lapse = append(o.lapse, lapse{it.version, lapses})
+			s.lapses = min(s.lapses, lapses)
+		}
 	}
 }
 
@@ -155,12 +201,23 @@ func (s *Store) drop(o *owner, i int) {
 	if it.deleted {
 		o.dead--
 	}
-	o.size -= it.cost()
-	s.bytes -= it.cost()
+	o.content ^= it.sum
+	s.size(o, -it.cost())
 	if it.lapses {
+		o.lapsing--
 		if k, ok := o.findLapse(it.version); ok {
 			o.lapse = slices.Delete(o.lapse, k, k+1)
 		}
+	}
+}
+
+// size adds bytes to a map's.
+func (s *Store) size(o *owner, n int) {
+	o.size += n
+	if o.built {
+		s.building += n
+	} else {
+		s.bytes += n
 	}
 }
 
@@ -179,27 +236,35 @@ func (s *Store) bury(o *owner) {
 	}
 }
 
-// lapse takes out what has lapsed. An own key gets a tombstone; others' keys are just not shown any more, so that those of
-// a dead owner go too.
+// lapse ends what is over. An own key gets a tombstone; others' keys are just not shown any more, so that those of a dead
+// owner go too.
 func (s *Store) lapse(now mono.Time) {
 	s.lapses = mono.Never
 	for _, o := range s.owners {
-		for k := 0; k < len(o.lapse); {
-			l := o.lapse[k]
-			if l.at > now {
-				s.lapses = min(s.lapses, l.at)
-				k++
-				continue
-			}
-			i := o.after(l.version) - 1
-			it := o.items[i].Value()
-			if o.id == s.host.Self() {
-				s.stats.Lapsed++
-				s.write(now, o, item{key: it.key, deleted: true}, 0)
-			} else {
-				s.drop(o, i)
-				s.host.Changed(now, Change{Owner: o.id, Version: it.version, Key: it.key, Gone: true})
-			}
+		s.lapseOf(now, o, true)
+		if o.next != nil {
+			s.lapseOf(now, o.next, false)
+		}
+	}
+}
+
+func (s *Store) lapseOf(now mono.Time, o *owner, tell bool) {
+	for k := 0; k < len(o.lapse); {
+		l := o.lapse[k]
+		if l.at > now {
+			s.lapses = min(s.lapses, l.at)
+			k++
+			continue
+		}
+		it := o.items[o.after(l.version)-1].Value()
+		if o.id == s.host.Self() {
+			s.stats.Lapsed++
+			s.write(now, o, item{key: it.key, deleted: true}, 0)
+			continue
+		}
+		o.lapse = slices.Delete(o.lapse, k, k+1)
+		if tell {
+			s.tell(now, o, &it, true)
 		}
 	}
 }

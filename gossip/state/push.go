@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
@@ -73,6 +74,7 @@ func (s *Store) add(l *link, i int, o *owner, p pending) {
 // Flush ends a step: what may be sent is sent. It is called after all messages of a datagram were taken, and after each
 // Set, Delete or Wake, or several of them.
 func (s *Store) Flush(now mono.Time) {
+	s.catchUp(now)
 	s.takeEarly(now)
 	for i := range s.links {
 		if l := &s.links[i]; len(l.wait) > 0 && l.due <= now && s.budget.ready(now) {
@@ -160,6 +162,16 @@ func (s *Store) unqueue(id member.ID, i int) {
 	if o := s.owner(id); o != nil && i >= 0 {
 		o.queued &^= 1 << i
 	}
+}
+
+// unqueueAll takes an owner out of all queues: what waited is of a life that is over, or of a map that goes.
+func (s *Store) unqueueAll(o *owner) {
+	for i := range s.links {
+		if l := &s.links[i]; o.queued>>i&1 != 0 {
+			l.wait = slices.DeleteFunc(l.wait, func(p pending) bool { return p.owner == o.id })
+		}
+	}
+	o.queued = 0
 }
 
 // send sends a datagram within the budget.

@@ -219,6 +219,13 @@ func (s *Store) mark(now mono.Time, to member.Member, b []byte, m *member.Member
 	}
 	k := wire.KeyMark{Owner: m.ID, Instance: m.Instance()}
 	if o := s.owner(m.ID); o != nil {
+		s.giveUp(now, o)
+		switch n := o.next; {
+		case n != nil && (n.source == 0 || n.source == to.ID):
+			o = n
+		case o.doubt && to.ID == o.id:
+			o = &owner{}
+		}
 		k.Version, k.Floor = o.version, o.floor
 		if p := &o.partial; len(p.value) > 0 && p.version > o.version {
 			k.Part, k.Offset = p.version, uint32(len(p.value))

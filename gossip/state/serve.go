@@ -11,6 +11,7 @@ import (
 
 // Receive takes a message about keys from a live member, and says whether it was well-formed.
 func (s *Store) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) (ok bool) {
+	s.catchUp(now)
 	switch t {
 	case wire.TypeKeySketch:
 		ok = s.receiveSketch(now, from, body)
@@ -43,10 +44,16 @@ func (s *Store) receiveDigest(now mono.Time, from member.Member, body []byte) bo
 		o := s.owner(k.Owner)
 		switch {
 		case o != nil && o.version > k.Version && !(d.Reply && s.fresh(now, o)):
+			if k.Floor > o.version {
+				continue // it builds a map that is later than this
+			}
+			s.adopt(o, k.Floor)
 			p := position{from: k.Version, floor: k.Floor, part: k.Part, offset: int(k.Offset)}
 			wait = append(wait, pending{owner: o.id, position: p, end: d.End})
 		case d.Reply && (o == nil || o.version < k.Version):
 			back = s.mark(now, from, back, &m)
+		case d.Reply && o != nil && o.version > 0 && o.version == k.Version && k.Floor <= k.Version:
+			s.suspect(now, o)
 		}
 	}
 	if d.Reply {

@@ -10,6 +10,7 @@
 //   - own.go: this node's own keys: writes, times to live, tombstones.
 //   - ring.go, push.go: a write is brought to all at once, over few links that each carry the writes of many owners.
 //   - early.go: deltas that overtook others.
+//   - rebuild.go: a map that is taken in anew beside the one that is shown.
 //   - delta.go: deltas as they are sent, cut to the datagram, and taken in.
 //   - repair.go, serve.go: what differs is found by fingerprint and sketch, asked for, and served.
 //
@@ -37,7 +38,7 @@ const (
 	MaxNode  = 256 << 10 // bytes of one owner's keys and values, ItemCost for each pair included
 	ItemCost = 32
 
-	// MaxTombstones is how many deleted keys an owner remembers; more make it forget the oldest.
+	// MaxTombstones is how many deleted keys an owner remembers; more make it forget the older half.
 	MaxTombstones = 1024
 	// MinTTL and MaxTTL bound a time to live.
 	MinTTL = time.Millisecond
@@ -96,7 +97,7 @@ type Config struct {
 	Interval  time.Duration // between two exchanges that this node starts, at least; default 1 s
 	Follow    time.Duration // and between two while they bring much; default 100 ms
 	Settle    time.Duration // what came in so lately may be on its way to others too; default 250 ms
-	Tombstone time.Duration // how long a deleted key is remembered; default an hour
+	Tombstone time.Duration // how long a deleted key is remembered, and up to half as long again; default an hour
 	Total     int           // bytes of all owners' maps that this node holds, at most; default 1 GiB
 }
 
@@ -144,16 +145,19 @@ type Store struct {
 	owners      []*owner // by ID
 	fingerprint uint64
 	bytes       int // of all maps
+	building    int // of those that are built anew
 	lapses      mono.Time
-	graves      []grave // of this node's own keys, the oldest first
+	graves      []grave   // of this node's own keys, the oldest first
+	raised      mono.Time // when its floor rose last
 
 	links  []link
 	budget bucket
 	repair repair
 	early  []early
-	taking []byte // the body of Deltas that is being taken in
-	again  *early // it was kept before as this
-	moved  bool   // something was taken in since takeEarly looked
+	taking []byte        // the body of Deltas that is being taken in
+	again  *early        // it was kept before as this
+	waited time.Duration // so long
+	moved  bool          // something was taken in since takeEarly looked
 
 	opened       wire.KeyDigest // that is being written
 	buf, marks   []byte         // for reuse, as are these:
@@ -173,7 +177,7 @@ func (s *Store) Stats() Stats {
 	st := s.stats
 	st.Bytes = s.bytes
 	for _, o := range s.owners {
-		st.Keys += len(o.items) - o.dead
+		st.Keys += len(o.items) - o.dead - (o.lapsing - len(o.lapse))
 		if o.version > 0 {
 			st.Owners++
 		}
@@ -251,8 +255,9 @@ func (s *Store) Version(id member.ID) uint64 {
 	return 0
 }
 
-// Fingerprint returns an order-free hash over the live owners' lives and versions: two stores with equal ones hold the
-// same. It is 0 while nobody has written anything.
+// Fingerprint returns an order-free hash over the live owners' lives, versions and keys with their values: two stores
+// with equal ones hold the same, but for tombstones and what remains of times to live. It is 0 while nobody has written
+// anything.
 func (s *Store) Fingerprint() uint64 { return s.fingerprint }
 
 // Changed tells that the table changed; before is the zero Member if the member is new.
@@ -265,26 +270,26 @@ func (s *Store) Changed(now mono.Time, before, after member.Member) {
 		s.reborn(now, o, in)
 	}
 	if live := after.State.Live(); live != o.live {
-		s.toggle(o)
 		o.live = live
-		s.toggle(o)
+		s.count(o)
 	}
 }
 
 // reborn makes an owner's map that of a new life. This node's own goes on: it is the same process under another
 // generation.
 func (s *Store) reborn(now mono.Time, o *owner, instance uint32) {
-	s.toggle(o)
+	s.unqueueAll(o)
 	o.instance = instance
 	if o.id != s.host.Self() {
 		held := len(o.items) > 0
+		s.dropNext(o)
 		s.bytes -= o.size
-		*o = owner{id: o.id, instance: instance, live: o.live, queued: o.queued}
+		*o = owner{id: o.id, instance: instance, live: o.live, counted: o.counted}
 		if held {
 			s.host.Reset(now, o.id)
 		}
 	}
-	s.toggle(o)
+	s.count(o)
 	if o.id == s.host.Self() && o.version > 0 {
 		s.push(now, o, 0)
 	}
@@ -297,7 +302,10 @@ func (s *Store) Forget(now mono.Time, id member.ID) {
 		return
 	}
 	o := s.owners[i]
-	s.toggle(o)
+	o.live = false
+	s.count(o)
+	s.unqueueAll(o)
+	s.dropNext(o)
 	s.bytes -= o.size
 	s.owners = slices.Delete(s.owners, i, i+1)
 	if len(o.items) > 0 {
@@ -305,41 +313,43 @@ func (s *Store) Forget(now mono.Time, id member.ID) {
 	}
 }
 
-// toggle takes a live owner into the fingerprint, or out of it.
-func (s *Store) toggle(o *owner) {
-	if !o.live || o.version == 0 {
-		return
+// count brings the fingerprint up to what is held of an owner now. A map that is built is not of a live one.
+func (s *Store) count(o *owner) {
+	s.fingerprint ^= o.counted
+	o.counted = 0
+	if o.live && o.version > 0 {
+		o.counted = o.hash()
 	}
-	s.fingerprint ^= o.hash()
+	s.fingerprint ^= o.counted
 }
 
-// set gives an owner's map a version.
+// setVersion gives an owner's map a version.
 func (s *Store) setVersion(o *owner, version uint64) {
-	s.toggle(o)
 	o.version = version
-	s.toggle(o)
+	s.count(o)
 }
 
 // Deadline returns the next moment that the store needs, mono.Never if none.
 func (s *Store) Deadline() mono.Time {
-	due := min(s.lapses, s.linksDue(), s.repair.follow, s.asksDue())
-	if len(s.graves) > 0 {
-		due = min(due, s.graves[0].at.Add(s.cfg.Tombstone))
-	}
-	return due
+	return min(s.lapses, s.linksDue(), s.repair.follow, s.asksDue(), s.gravesDue())
 }
 
 // Wake does what has fallen due.
 func (s *Store) Wake(now mono.Time) {
-	if s.lapses <= now {
-		s.lapse(now)
-	}
+	s.catchUp(now)
 	s.forgetTombstones(now)
 	if s.repair.follow <= now {
 		s.repair.follow = mono.Never
 		if m, ok := s.anybody(); ok {
 			s.exchange(now, m)
 		}
+	}
+}
+
+// catchUp ends what is over before anything is told or taken: a node that slept wakes with keys whose time is over.
+func (s *Store) catchUp(now mono.Time) {
+	if s.lapses <= now {
+		s.lapse(now)
 	}
 }
 
