@@ -118,16 +118,16 @@ func (s *Store) forgetTombstones(now mono.Time) {
 	}
 	if n > 0 {
 		o := s.self()
-		o.floor = s.graves[n-1].version
+		o.floor, s.raised = s.graves[n-1].version, now
 		s.bury(o)
 		s.graves = append(s.graves[:0], s.graves[n:]...)
 	}
 }
 
-// gravesDue returns when the oldest tombstone is to be forgotten.
+// gravesDue returns when the oldest tombstone is to be forgotten: when it is old enough, but not soon after others were.
 func (s *Store) gravesDue() mono.Time {
 	if len(s.graves) == 0 {
 		return mono.Never
 	}
-	return s.graves[0].at.Add(s.cfg.Tombstone + s.cfg.Tombstone/2)
+	return max(s.graves[0].at.Add(s.cfg.Tombstone), s.raised.Add(s.cfg.Tombstone/2))
 }

@@ -106,9 +106,9 @@ func (s *Store) dropNext(o *owner) {
 	}
 }
 
-// adopt raises an owner's floor to one that another node has, if what was deleted up to there is known here.
+// adopt raises an owner's floor to one that another node has. What was deleted up to there is known here.
 func (s *Store) adopt(o *owner, floor uint64) {
-	if floor > o.floor && floor <= o.version && o.id != s.host.Self() {
+	if floor > o.floor && o.id != s.host.Self() {
 		o.floor = floor
 		s.bury(o)
 	}

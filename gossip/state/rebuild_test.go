@@ -412,3 +412,126 @@ func TestWhoIsAskedByOneThatBuilds(t *testing.T) {
 		x.store.check(t)
 	}
 }
+
+// entries returns a delta of an owner with some entries.
+func entries(o *node, d wire.Delta, list ...wire.KeyEntry) []byte {
+	m, _ := o.table.Get(o.id())
+	d.Owner, d.Instance, d.Count = o.id(), m.Instance(), len(list)
+	b := wire.AppendDelta(wire.BeginDeltas(nil, 0), &d)
+	after := d.From
+	for _, e := range list {
+		b = wire.AppendKeyEntry(b, after, &e, string(e.Key), string(e.Value))
+		after = e.Version
+	}
+	return wire.EndDeltas(b, 0)
+}
+
+func entry(version uint64, key string) wire.KeyEntry {
+	return wire.KeyEntry{Version: version, Key: []byte(key), Value: fmt.Append(nil, key, version)}
+}
+
+// A map that takes the place of another is told of by what differs, tombstones up to its floor go, and what was to be over
+// sooner is.
+func TestWhatDiffersIsTold(t *testing.T) {
+	w := newWorld(t, 2, 1, Config{})
+	w.split = func(a, b int) bool { return true }
+	x, o := w.nodes[0], w.nodes[1]
+	brief := wire.KeyEntry{Version: 5, Key: []byte("brief"), Value: []byte("v"), TTL: 1000}
+	x.receive(o, entries(o, wire.Delta{To: 5}, entry(1, "a"), entry(2, "b"), entry(3, "c"), entry(4, "same"), brief))
+	var told []string
+	x.told = func(c Change) { told = append(told, fmt.Sprint(c.Key, "@", c.Version, c.Value, c.Gone)) }
+	brief.TTL = 60_000
+	gone := wire.KeyEntry{Version: 9, Key: []byte("b"), Deleted: true}
+	old := wire.KeyEntry{Version: 7, Key: []byte("z"), Deleted: true}
+	x.receive(o, entries(o, wire.Delta{Floor: 8, To: 5, More: true}, entry(4, "same"), brief))
+	x.receive(o, entries(o, wire.Delta{Floor: 0, From: 5, To: 11}, entry(6, "a"), old, gone, entry(10, "d")))
+	if want := "[b@2true c@3true a@6a6false d@10d10false]"; fmt.Sprint(told) != want {
+		t.Errorf("told %v, want %s", told, want)
+	}
+	held := x.store.owner(o.id())
+	if held.dead != 1 || held.floor != 8 || held.version != 11 {
+		t.Errorf("%d tombstones, floor %d, version %d", held.dead, held.floor, held.version)
+	}
+	if v, ok := x.store.Get(w.now, o.id(), "brief"); !ok || v.TTL > time.Second {
+		t.Errorf("%s remains of a second", v.TTL)
+	}
+	x.store.check(t)
+}
+
+// A map that is built takes the place of the other not before it is whole, and goes when nothing comes of it.
+func TestNotBeforeItIsWhole(t *testing.T) {
+	for what, last := range map[string]wire.Delta{
+		"below the floor": {Floor: 37, From: 8, To: 20}, "too large": {Floor: 37, From: 8, To: 40},
+	} {
+		w := newWorld(t, 2, 1, Config{Total: 20_000})
+		w.split = func(a, b int) bool { return true }
+		x, o := w.nodes[0], w.nodes[1]
+		x.receive(o, deltaOf(o, 0, 0, 10, false))
+		x.receive(o, deltaOf(o, 37, 0, 8, true))
+		large := wire.KeyEntry{Version: 39, Key: []byte("large"), Value: make([]byte, 30_000)}
+		list := []wire.KeyEntry{entry(15, "k")}
+		if last.To > 37 {
+			list = append(list, entry(38, "l"), large)
+		}
+		x.receive(o, entries(o, last, list...))
+		held := x.store.owner(o.id())
+		if held.version != 10 || held.next == nil {
+			t.Fatalf("%s: version %d", what, held.version)
+		}
+		x.store.check(t)
+		w.run(2 * buildFor)
+		x.receive(o, deltaOf(o, 0, 9, 10, false))
+		if held.next != nil || x.store.building != 0 {
+			t.Errorf("%s: it is kept for ever", what)
+		}
+	}
+}
+
+// Only a digest that tells of now makes a node doubt, only the owner ends the doubt, by no less than what is shown, and not
+// again and again.
+func TestDoubt(t *testing.T) {
+	w := newWorld(t, 3, 1, Config{})
+	w.split = func(a, b int) bool { return true }
+	w.probes = false
+	x, o, other := w.nodes[0], w.nodes[1], w.nodes[2]
+	m, _ := x.table.Get(o.id())
+	x.receive(o, deltaOf(o, 0, 0, 10, false))
+	held := x.store.owner(o.id())
+	digest := func() (asks int) {
+		d := wire.AppendKeyMark(wire.BeginKeyDigest(nil, wire.KeyDigest{Reply: true}), &wire.KeyMark{Owner: o.id(), Instance: m.Instance(), Version: 10})
+		x.receive(other, wire.EndKeyDigest(d, 0))
+		asks = len(x.store.repair.asks)
+		w.run(2 * time.Second) // all tries
+		return asks
+	}
+	if digest() > 0 || held.doubt {
+		t.Error("a digest that may be of what was held before")
+	}
+	if digest() == 0 || !held.doubt {
+		t.Error("no doubt")
+	}
+	x.receive(other, deltaOf(o, 0, 0, 10, false))
+	if held.next != nil || !held.doubt {
+		t.Error("another than the owner ends it")
+	}
+	x.receive(o, deltaOf(o, 0, 0, 9, false))
+	if held.version != 10 || held.next == nil || !held.doubt {
+		t.Errorf("version %d", held.version)
+	}
+	x.receive(other, deltaOf(o, 0, 9, 10, false))
+	if held.version != 10 || held.next == nil || !held.doubt {
+		t.Error("another than the owner completes the map")
+	}
+	x.receive(o, entries(o, wire.Delta{From: 9, To: 10}, entry(10, "true")))
+	if _, ok := x.store.Get(w.now, o.id(), "true"); !ok || held.doubt || held.next != nil {
+		t.Errorf("doubt %t, and %+v", held.doubt, x.map_(o))
+	}
+	w.run(2 * time.Second)
+	if digest() > 0 || held.doubt {
+		t.Error("it asks again and again")
+	}
+	w.run(doubtPause)
+	if digest() == 0 || !held.doubt {
+		t.Error("it asks never again")
+	}
+}

@@ -147,7 +147,8 @@ type Store struct {
 	bytes       int // of all maps
 	building    int // of those that are built anew
 	lapses      mono.Time
-	graves      []grave // of this node's own keys, the oldest first
+	graves      []grave   // of this node's own keys, the oldest first
+	raised      mono.Time // when its floor rose last
 
 	links  []link
 	budget bucket
