@@ -16,7 +16,8 @@ build: ## the binary, static, into bin/
 # slower, has nothing to find there by day. The night runs it everywhere. Time-outs are so generous that a busy machine does
 # not reach them.
 CORE := ./gossip/... ./test/size ./scripts/...
-# What has goroutines, but spends its time in the core: by day in full without the race detector, and -short with it.
+# What has goroutines, but spends its time in the core: by day in full without the race detector. With it, the tests of the
+# simulator's workers, which are all of its goroutines, and those of the lab, -short.
 MOSTLY_CORE := ./sim ./lab/...
 # Packages but for these, and for the real-network test, which depends on real time and runs by itself.
 OTHERS = $$($(GO) list ./... | grep -v -e /gossip -e /sim$$ -e /lab -e /test/ -e /scripts/)
@@ -32,7 +33,8 @@ test: ## all tests, quickly
 day: ## all tests, with the race detector where there are goroutines; the real-network test after them and by itself
 	$(GO) test -timeout 30m $(CORE) $(MOSTLY_CORE)
 	$(GO) test -race -timeout 30m $(OTHERS)
-	$(GO) test -race -short -timeout 30m $(MOSTLY_CORE)
+	$(GO) test -race -short -timeout 30m -run 'Reproducible|WhatCrosses' ./sim
+	$(GO) test -race -short -timeout 30m ./lab/...
 	$(GO) test -timeout 30m ./test/netns
 
 .PHONY: race

@@ -399,3 +399,77 @@ func TestVerifyAcceptsWhatBoltWrites(t *testing.T) {
 		}
 	}
 }
+
+// TestCircles: a tree in which a page is below itself, or stands twice, or free, is told before bbolt follows it: it would for
+// ever. So is one whose keys are not in order, in which it would write to the wrong place.
+func TestCircles(t *testing.T) {
+	whole := sample(t, 60)
+	path := filepath.Join(t.TempDir(), "topics.db")
+	verified := func(b []byte) error {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return verify(path)
+	}
+	if err := verified(whole); err != nil {
+		t.Fatal(err)
+	}
+	m, err := readMeta(bytes.NewReader(whole), int64(len(whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ne, size := binary.NativeEndian, int(m.pageSize)
+	v := verifier{file: bytes.NewReader(whole), meta: m, seen: make([]bool, m.pages)}
+	if err := errors.Join(v.freelist(), v.tree(m.root, nil, nil, 0)); err != nil {
+		t.Fatal(err)
+	}
+	free := freeOf(whole, m)
+	branches, leaves := 0, 0
+	for id := 2; id < int(m.pages); id++ {
+		at := id * size
+		if !v.seen[id] || ne.Uint64(whole[at:]) != uint64(id) || slices.Contains(free, uint64(id)) {
+			continue
+		}
+		switch ne.Uint16(whole[at+8:]) {
+		case flagBranch:
+			branches++
+			for _, to := range []uint64{uint64(id), m.root, m.pages, 0} {
+				b := slices.Clone(whole)
+				ne.PutUint64(b[at+pageHeader+8:], to) // its first child
+				if verified(b) == nil {
+					t.Errorf("the branch %d may point to page %d", id, to)
+				}
+			}
+		case flagLeaf:
+			if ne.Uint16(whole[at+10:]) < 2 {
+				continue
+			}
+			leaves++
+			b := slices.Clone(whole) // the first two keys change places
+			a := at + pageHeader
+			one, two := ne.Uint32(b[a+4:]), ne.Uint32(b[a+elementLen+4:])
+			ne.PutUint32(b[a+4:], two+elementLen)
+			ne.PutUint32(b[a+elementLen+4:], one-elementLen)
+			if verified(b) == nil {
+				t.Errorf("the keys of the leaf %d may stand in any order", id)
+			}
+		}
+	}
+	if branches == 0 || leaves == 0 || len(free) == 0 {
+		t.Errorf("%d branches, %d leaves, %d free pages", branches, leaves, len(free))
+	}
+	b := slices.Clone(whole)
+	ne.PutUint64(b[int(m.free)*size+pageHeader:], m.root)
+	if verified(b) == nil {
+		t.Error("the root may be free")
+	}
+}
+
+// freeOf returns the free pages of a file that is whole.
+func freeOf(b []byte, m meta) (all []uint64) {
+	ne, at := binary.NativeEndian, int(m.free)*int(m.pageSize)
+	for i := range int(ne.Uint16(b[at+10:])) {
+		all = append(all, ne.Uint64(b[at+pageHeader+8*i:]))
+	}
+	return all
+}

@@ -233,3 +233,27 @@ func TestPingIsAcked(t *testing.T) {
 		t.Error("a broken message is answered")
 	}
 }
+
+// TestLateAck: an ack of a former probe, also from the member that is probed now, does not end this one.
+func TestLateAck(t *testing.T) {
+	f := newFake(t, 2, Config{})
+	f.run(3*period, func(s sent) {
+		if s.kind == wire.TypePing {
+			f.receive(f.index(s.to), wire.TypeAck, s.seq()-1)
+		}
+	})
+	if len(f.suspects) != 1 || f.d.RTT() != 0 {
+		t.Errorf("%d suspects, a round trip of %s", len(f.suspects), f.d.RTT())
+	}
+}
+
+// TestTimeoutAllowsForVariation: round trips that vary a lot make no member miss its time (RFC 6298).
+func TestTimeoutAllowsForVariation(t *testing.T) {
+	var r rtt
+	for i := range 200 {
+		r.sample([]time.Duration{10, 10, 10, 90}[i%4] * time.Millisecond)
+	}
+	if got := r.timeout(time.Millisecond, time.Second); got < 90*time.Millisecond || got > 300*time.Millisecond {
+		t.Errorf("of round trips of 10 ms and 90 ms the time-out is %s", got)
+	}
+}

@@ -36,7 +36,11 @@ type result struct {
 func try(ctx context.Context, o options, dir string, m mutant) (r result) {
 	r = result{mutant: m, verdict: survived}
 	begin := time.Now()
-	defer func() { r.took = time.Since(begin) }()
+	defer func() {
+		if r.took = time.Since(begin); ctx.Err() != nil {
+			r = result{} // it was interrupted
+		}
+	}()
 	undo, err := plant(dir, m)
 	if err != nil {
 		r.verdict, r.by = invalid, err.Error()
@@ -108,7 +112,7 @@ func command(ctx context.Context, dir string, timeout time.Duration, name string
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 	text, err := cmd.CombinedOutput()
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() == context.DeadlineExceeded {
 		err = errTimeout
 	}
 	return string(text), err
