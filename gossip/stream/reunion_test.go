@@ -280,3 +280,32 @@ func TestNewcomerBeginsAfter(t *testing.T) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
 }
+
+// The first message of a new life waits until others were asked for the life before, of which this node heard nothing; if
+// they do not answer it goes on.
+func TestFormerLifeFirst(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		w := newWorld(t, 1, 6, Config{})
+		r, o := w.nodes[1], w.nodes[0]
+		w.blocked = func(from, to *node) bool { return to == r }
+		o.publish("t", []byte("first life"))
+		w.run(5*time.Millisecond, nil)
+		o.s, o.generation = New(o, w.cfg), 2
+		for _, n := range w.nodes {
+			n.learn(o)
+		}
+		w.blocked = func(from, to *node) bool { return !answers && from != o && to == r }
+		o.publish("t", []byte("second life"))
+		took, _ := w.run(time.Second, func() bool { return len(r.got) > 0 })
+		if !answers {
+			if len(r.got) != 1 || took < 250*time.Millisecond {
+				t.Errorf("without answers it got %q after %v", r.events, took)
+			}
+			continue
+		}
+		w.run(time.Second, nil)
+		if want := []string{"n000/1 1", "n000/2 1"}; !slices.Equal(r.events, want) || took > 100*time.Millisecond {
+			t.Errorf("got %q after %v, want %q", r.events, took, want)
+		}
+	}
+}

@@ -196,6 +196,7 @@ type Streams struct {
 	reunion  reunion
 	repairs  []*stream // those with gaps
 	turn     int       // which of them comes first
+	former   []*stream // those that wait to hear of earlier lives
 	ending   []*stream // those whose last message is here in part
 	inFlight int       // requests of all of them
 	rtt      time.Duration
@@ -233,6 +234,7 @@ func (s *Streams) Wake(now mono.Time) {
 	s.retain(now)
 	s.syncWake(now)
 	s.reunionWake(now)
+	s.formerWake(now)
 	s.endingWake(now)
 	s.mend(now)
 }
