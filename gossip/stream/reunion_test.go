@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -243,21 +244,33 @@ func TestNotCutShort(t *testing.T) {
 	}
 }
 
-// In a cluster of more than enough to say that a piece is nowhere, the origin is asked before it is given up.
+// All near members deny to have a piece, more than are enough to say so; its origin, in another zone over a budget that is
+// spent, was not asked yet: the piece is not given up before.
 func TestOriginIsAskedBeforeLost(t *testing.T) {
-	w := newWorld(t, 1, 45, Config{})
+	w := newWorld(t, 1, 100, Config{})
 	w.quiet = true
 	o, n := w.nodes[0], w.nodes[1]
+	o.zone, o.generation = "far", 2
+	for _, x := range w.nodes[1:] {
+		x.learn(o)
+		m := n.from(x)
+		n.near = append(n.near, topology.PlaceOf(&m))
+	}
+	n.tight = true
 	w.loss = 1
 	for i := range 3 {
 		o.publish("t", fmt.Append(nil, i))
 	}
-	from := w.now
-	w.blocked = func(a, b *node) bool { return (a == o || b == o) && w.now.Sub(from) < 5*time.Second }
-	body, _ := o.s.Body(o.id, 1, 3)
-	n.s.Take(w.now, wire.Piece{Origin: o.id, Generation: 1, Seq: 3, Body: body})
+	body, _ := o.s.Body(o.id, 2, 3)
+	n.s.Take(w.now, wire.Piece{Origin: o.id, Generation: 2, Seq: 3, Body: body})
 	n.schedule()
-	w.run(15*time.Second, nil)
+	w.run(10*time.Second, nil)
+	st := n.s.find(o.id, 2)
+	if len(n.events) > 0 || st.repair == nil || len(st.repair.denied) < enoughDenied || slices.Contains(st.repair.denied, o.id) {
+		t.Fatalf("%q; %+v", n.events, st.repair)
+	}
+	n.tight = false
+	w.run(2*time.Second, nil)
 	if len(n.got) != 3 || len(n.lost) > 0 {
 		t.Errorf("%q", n.events)
 	}
