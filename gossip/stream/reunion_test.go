@@ -322,3 +322,20 @@ func TestFormerLifeFirst(t *testing.T) {
 		}
 	}
 }
+
+// What was passed over of an earlier life is told as lost before a later one goes on.
+func TestLostBeforeLaterLife(t *testing.T) {
+	w := newWorld(t, 1, 2, Config{})
+	w.quiet = true
+	n, o := w.nodes[1], w.nodes[0]
+	n.take(o, 1, pieces(1, 1), 1)
+	st := n.s.find(o.id, 1)
+	st.passOver(3)
+	n.s.atEnd(w.now, st)
+	n.take(o, 2, pieces(1), 1)
+	n.schedule()
+	w.run(5*time.Second, nil)
+	if want := []string{"n000/1 1", "lost n000/1 2-2: 1 to 0", "n000/2 1"}; !slices.Equal(n.events, want) {
+		t.Errorf("got %q, want %q", n.events, want)
+	}
+}
