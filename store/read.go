@@ -16,14 +16,11 @@ import (
 
 // What the store has, for stream.Streams.Restore.
 
-// Marks goes through how far streams were delivered: those that changed last, at most stream.MaxStreams.
+// Marks goes through how far streams were delivered, those that changed last at the end.
 func (s *Store) Marks() iter.Seq[stream.Mark] {
 	return func(yield func(stream.Mark) bool) {
 		var list []storedMark
 		s.view(func(tx *bolt.Tx) { list = readMarks(tx.Bucket(bucketMarks)) })
-		if n := len(list) - stream.MaxStreams; n > 0 {
-			list = list[n:]
-		}
 		for _, m := range list {
 			if !yield(m.Mark) {
 				return

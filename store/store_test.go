@@ -173,7 +173,7 @@ func TestMarksAreBounded(t *testing.T) {
 		t.Errorf("%d marks on disk", s.kept)
 	}
 	marks := slices.Collect(s.Marks())
-	if len(marks) != stream.MaxStreams || marks[len(marks)-1].Origin < 3*maxMarks-1000 {
+	if len(marks) != s.kept || marks[len(marks)-1].Origin < 3*maxMarks-1000 {
 		t.Errorf("%d marks, the last of stream %d", len(marks), marks[len(marks)-1].Origin)
 	}
 }

@@ -21,6 +21,7 @@ type Member struct {
 	Check       uint32    // of the record
 	Since       mono.Time // when this table last saw the state change
 	Far         bool      // it is sent to at its outside address, since it is of another zone than the table's
+	Again       bool      // the table knew it in an earlier life
 }
 
 // Record returns what the member says of itself.
@@ -74,6 +75,7 @@ type entry struct {
 	check uint32
 	state State
 	far   bool
+	again bool
 }
 
 // item hashes what two nodes must agree on about a live member: which life, which incarnation, which record. It leaves
@@ -118,7 +120,7 @@ func (t *Table) Changes() uint64 { return t.changes }
 // table may move members.
 func (t *Table) At(i int) Member {
 	e := &t.entries[i]
-	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check, Since: e.since, Far: e.far}
+	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check, Since: e.since, Far: e.far, Again: e.again}
 }
 
 // IDAt returns the ID of the member at a position.
@@ -177,6 +179,9 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 	}
 	e := t.entries[i]
 	e.inc, e.state = f.Incarnation, f.State
+	if before.Generation() < r.Generation {
+		e.again = true
+	}
 	if e.rec != f.Record {
 		e.rec, e.check, e.far = f.Record, r.Check(), t.far(&r)
 	}

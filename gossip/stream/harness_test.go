@@ -64,7 +64,7 @@ type node struct {
 	tight      bool             // a budget for another zone is spent
 	near       []topology.Place // of its zone, if there are several
 	w          *world
-	name       string
+	name, zone string
 	id         member.ID
 	generation uint64
 	table      *member.Table
@@ -120,7 +120,7 @@ func (n *node) learn(o *node) { n.merge(o, member.Alive) }
 func (n *node) merge(o *node, state member.State) {
 	_, _, _, err := n.table.Merge(n.w.now, member.Fact{
 		Record: member.Share(member.Record{
-			Name: o.name, Generation: o.generation, Protocol: 1,
+			Name: o.name, Generation: o.generation, Protocol: 1, Zone: o.zone,
 			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(len(o.name)), 1}), 7747),
 		}), State: state,
 	})

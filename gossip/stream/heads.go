@@ -108,7 +108,7 @@ func (s *Streams) hear(now mono.Time, from member.Member, h wire.Head) (news *st
 
 // meet makes a stream that was not known, of which a piece was heard. A newcomer that does not know yet where it begins
 // keeps what comes until it does.
-func (s *Streams) meet(_ mono.Time, origin member.ID, generation, seq uint64) *stream {
+func (s *Streams) meet(now mono.Time, origin member.ID, generation, seq uint64) *stream {
 	if origin == s.host.Self() && generation == s.host.Generation() {
 		return nil
 	}
@@ -119,6 +119,9 @@ func (s *Streams) meet(_ mono.Time, origin member.ID, generation, seq uint64) *s
 			st.next = seq - Ahead/2
 			st.solid = st.next
 		}
+	}
+	if st != nil && !s.sync.newcomer {
+		s.askFormer(now, st)
 	}
 	return st
 }

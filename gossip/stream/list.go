@@ -38,6 +38,9 @@ type stream struct {
 	ending  bool      // it is among those whose last message is here in part
 	stopped mono.Time // the rest of it is asked for then
 
+	former   uint8     // answers that it waits for: of whether there is more of an earlier life
+	formerBy mono.Time // and until then
+
 	fresh   bool // it was heard of in a reunion, and is to be passed on when all of it is here
 	passing bool // it is among those to be passed on
 

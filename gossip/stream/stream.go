@@ -192,6 +192,7 @@ type Streams struct {
 	reunion  reunion
 	repairs  []*stream // those with gaps
 	turn     int       // which of them comes first
+	former   []*stream // those that wait to hear of earlier lives
 	ending   []*stream // those whose last message is here in part
 	inFlight int       // requests of all of them
 	rtt      time.Duration
@@ -229,6 +230,7 @@ func (s *Streams) Wake(now mono.Time) {
 	s.retain(now)
 	s.syncWake(now)
 	s.reunionWake(now)
+	s.formerWake(now)
 	s.endingWake(now)
 	s.mend(now)
 }

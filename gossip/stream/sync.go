@@ -164,6 +164,7 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 	if page.From == 0 && page.To == 0 {
 		return s.receiveTold(now, from, page.All, heads)
 	}
+	s.hearFormer(now, from, page.From, heads)
 	y := &s.sync
 	if !y.active || from.ID != y.peer || page.From != y.from {
 		return true // late

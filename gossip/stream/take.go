@@ -183,6 +183,9 @@ func (s *Streams) mark(now mono.Time, st *stream) {
 
 // waits says whether an earlier life of the origin has something missing, or that is not told as lost yet.
 func (s *Streams) waits(st *stream) bool {
+	if st.former > 0 {
+		return true
+	}
 	i, _ := s.search(st.origin, st.generation)
 	for i--; i >= 0 && s.list[i].origin == st.origin; i-- {
 		if e := s.list[i]; e.next <= e.head || e.hole > 0 {
