@@ -487,6 +487,32 @@ func TestUnsettled(t *testing.T) {
 	}
 }
 
+// A parcel of several pieces stands as the least of them.
+func TestStandingOfAParcel(t *testing.T) {
+	w := newWorld(t, 3, 5, Config{}, nil)
+	x := w.nodes[0]
+	for _, c := range []struct{ a, b, want wire.Verdict }{
+		{wire.DutyDone, wire.DutyDone, wire.DutyDone}, {wire.DutyTaken, wire.DutyDone, wire.DutyTaken},
+		{wire.DutyDone, wire.DutyTaken, wire.DutyTaken}, {wire.DutyVoid, wire.DutyDone, wire.DutyVoid},
+		{wire.DutyVoid, wire.DutyTaken, wire.DutyVoid}, {wire.DutyVoid, wire.DutyLacks, wire.DutyLacks},
+	} {
+		x.given = func(_ member.ID, seq uint64) wire.Verdict {
+			if seq == 1 {
+				return c.a
+			}
+			return c.b
+		}
+		b := wire.Branch{Origin: w.nodes[1].id, Generation: 1, First: 1, Count: 2, Given: true}
+		if got := x.Relay.standing(&b); got != c.want {
+			t.Errorf("pieces %d and %d: %d", c.a, c.b, got)
+		}
+		b.Given = false
+		if got := x.Relay.standing(&b); got != wire.DutyDone {
+			t.Errorf("nobody waits: %d", got)
+		}
+	}
+}
+
 // Confirmations that are owed are bounded, and the youngest are kept.
 func TestDebtsAreBounded(t *testing.T) {
 	w := newWorld(t, 3, 5, Config{}, nil)
