@@ -24,6 +24,24 @@ var (
 	ErrNoAnswer = gossip.ErrNoAnswer // the member was asked, and is silent
 )
 
+// Errors of Publish and PublishWait.
+var (
+	// ErrBackpressure is returned by TryPublish while too much of what this node published before is still on its way.
+	ErrBackpressure = gossip.ErrBackpressure
+	// ErrLeaving is that of a Publish after a Leave.
+	ErrLeaving = gossip.ErrLeaving
+	// ErrNeed says that more members are needed than the cluster has, as far as this node knows.
+	ErrNeed = errors.New("starling: more members are needed than there are")
+	// ErrNotIn says that this node does not know who is in the cluster: it was away for so long that it joins anew.
+	ErrNotIn = errors.New("starling: this node is not in the cluster yet")
+	// ErrUnconfirmed says that members that lack a message are not asked any more, since this node does not hold it any
+	// more, or follows too many.
+	ErrUnconfirmed = errors.New("starling: some members have not confirmed the message, and are not asked any more")
+)
+
+// ErrUnsent is that of a Leave before all that the node published was out.
+var ErrUnsent = gossip.ErrUnsent
+
 // told is an error of the core under the name that this package has for it.
 type told struct{ name, cause error }
 

@@ -22,7 +22,7 @@ type Info struct {
 	Detector string // "swim", "inquest", ...: gossip.DetectorNames
 	Started  time.Time
 	Uptime   time.Duration
-	Welcomed bool // a seed let this node in, or it is the first of its cluster
+	Welcomed bool // a seed let this node in and it knows all members, or it is the first of its cluster
 	Sealed   bool // traffic is encrypted and authenticated
 
 	Members map[State]int // how many are in each state; all four are there

@@ -156,6 +156,10 @@ func (n *Node) flush() {
 	for _, c := range h.out.Connects {
 		n.connect(c)
 	}
+	if !n.complete && n.core.Complete() {
+		n.complete = true
+		n.joining.completed()
+	}
 	h.out.Reset()
 	n.working = nil
 	spareHands.Put(h)
@@ -214,6 +218,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.log.error("another live node has this node's name; this node stops", "name", n.name, "error", e.Err)
 		n.stop(&told{ErrNameConflict, e.Err})
 	case gossip.LeaveDone:
+		n.unsent = e.Err
 		n.stop(ErrLeft)
 	case gossip.Isolated:
 		n.log.warn(n.now(), "isolated", "this node hears from next to nobody; it declares nobody failed for that")

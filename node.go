@@ -49,6 +49,8 @@ type Node struct {
 	trackers    []*tracker
 	writable    chan struct{} // closed when there is room for messages again; nil: nobody waits
 	places      places
+	complete    bool  // the core knows who is in the cluster, and those who wait for that were told
+	unsent      error // of the leave; read when done is closed
 
 	// Shared.
 	joining       joining
@@ -178,8 +180,8 @@ func (n *Node) begin(ring *transport.KeyRing) {
 	go n.run()
 }
 
-// Join starts a node and waits until a seed has let it in; a node without seeds, or with itself as the only one,
-// does not wait. When ctx ends first the node is closed, and the error says what was tried and who refused.
+// Join starts a node and waits until a seed has let it in and it knows all members; a node without seeds, or with itself as
+// the only one, does not wait. When ctx ends first the node is closed, and the error says what was tried and who refused.
 func Join(ctx context.Context, cfg Config) (*Node, error) {
 	n, err := Start(cfg)
 	if err != nil {
@@ -211,21 +213,41 @@ func (n *Node) SetKeyRing(ring *transport.KeyRing) error {
 	return nil
 }
 
-// Leave tells the others that this node goes, so that they see it as left and not as failed, and closes it. When ctx
-// ends first the node is closed all the same, and the others may see it fail. Leaving twice does nothing.
+// goodbye is how long the others are told of a leave, at most.
+const goodbye = 250 * time.Millisecond
+
+// Leave first lets go what this node published: it waits until each live member has it or does not answer, and three others
+// have it, all if there are fewer. Then it tells the others that this node goes, so that they see it as left and not as
+// failed, and closes it. Meanwhile Publish fails with ErrLeaving.
+//
+// A quarter of a second before the deadline of ctx, or when ctx is cancelled, it waits no more and leaves: the error then
+// wraps ErrUnsent and names the first sequence that is known not to be out. When ctx ends before that, the node is closed all the same,
+// and the others may see it fail. Leaving twice does nothing.
 func (n *Node) Leave(ctx context.Context) error {
-	err := n.do(ctx, gossip.Leave{})
+	wait := 24 * time.Hour
+	if end, ok := ctx.Deadline(); ok {
+		wait = time.Until(end) - goodbye
+	}
+	err := n.do(ctx, gossip.Leave{Wait: wait})
 	if err == nil {
 		select {
 		case <-n.done:
 		case <-ctx.Done():
 			err = ctx.Err()
+			n.do(context.Background(), gossip.Leave{})
+			select {
+			case <-n.done:
+			case <-time.After(goodbye):
+			}
 		}
 	}
 	n.Close()
-	if reason := n.Err(); errors.Is(reason, ErrLeft) {
+	switch reason := n.Err(); {
+	case errors.Is(reason, ErrLeft) && n.unsent != nil:
+		return fmt.Errorf("starling: left: %w", n.unsent)
+	case errors.Is(reason, ErrLeft):
 		return nil
-	} else if err == nil {
+	case err == nil:
 		err = reason
 	}
 	return fmt.Errorf("starling: stopped before the others were told of the leave: %w", err)

@@ -15,13 +15,10 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// ErrBackpressure is returned by TryPublish while too much of what this node published before is still on its way.
-var ErrBackpressure = gossip.ErrBackpressure
-
 // Publish sends a message to all members, this one included, and returns its sequence number. Topics have 1 to 255 bytes,
 // payloads at most MaxMessage. It returns when the message is on its way, not when it has arrived: PublishWait tells
 // that. While too much of what this node published is still on its way, it waits, and if ctx ends first the error is
-// ErrBackpressure and that of ctx. When it returns an error, nothing was sent.
+// ErrBackpressure and that of ctx; after a Leave it is ErrLeaving. When it returns an error, nothing was sent.
 func (n *Node) Publish(ctx context.Context, topic string, payload []byte) (seq uint64, err error) {
 	return n.publish(ctx, topic, payload, nil, true)
 }
@@ -34,7 +31,8 @@ func (n *Node) TryPublish(ctx context.Context, topic string, payload []byte) (se
 // Need is how many of the live members must have a message. The zero Need is none of the others.
 type Need struct{ count, percent int }
 
-// All is every live member. Who is declared failed, or leaves, meanwhile is no longer waited for.
+// All is every live member. A member that is declared failed, or leaves, meanwhile is no longer waited for; one that this
+// node learns of meanwhile is, unless it joined after the message was published, which it does not get then.
 var All = Need{percent: 100}
 
 // AtLeast is a number of members, the publisher included.
@@ -62,31 +60,47 @@ func ParseNeed(s string) (Need, error) {
 // met says whether enough members have it.
 func (d Need) met(have, of int) bool { return have >= d.count && 100*have >= d.percent*of }
 
-// Receipt is how far a message has come.
+// Receipt is how far a message has come. A member has it when its programs were given it, or are at once: it is there, and
+// so is all that this node published before. A member that holds it behind a gap does not have it yet, and one that was
+// told of it as Lost never will.
 type Receipt struct {
-	Seq      uint64        // of the message
-	Reached  bool          // as many have it as were needed
-	Have, Of int           // members that have it, of those that live; this node is among both
-	Missing  []string      // names of some that do not have it
-	Took     time.Duration // since it was sent
+	Seq      uint64   // of the message
+	Reached  bool     // as many have it as were needed
+	Have, Of int      // members that have it, of those that this node holds live; this node is among both
+	Missing  []string // names of some that do not have it
+	// Agreed is how many members the last view has that all can have agreed on, as Info.Agreed: if it is more than Of, some
+	// have failed, or are on the other side of a cut. They do not have the message, or it is not known.
+	Agreed int
+	Took   time.Duration // since it was sent
 }
 
 // PublishWait is Publish that returns when as many members as need asks for have the message. What they confirm travels
-// together, so that neither this node nor another one hears from all. When ctx ends first, it returns what is known
-// then and the error of ctx; the message is on its way all the same, unless Receipt.Seq is 0.
+// together, so that neither this node nor another one hears from all. Before it publishes it waits, as Welcomed does, until
+// this node knows who is in the cluster. It fails with ErrNeed if need asks for more members than Receipt.Agreed would be.
+//
+// When ctx ends first, it returns what is known then and the error of ctx; the message is on its way all the same, unless
+// Receipt.Seq is 0. The error is ErrUnconfirmed if members lack it that are not asked any more: when the message has been
+// held for as long as Config.Retain says, 60 s by default, or when 1,024 messages are waited for (fewer in a cluster of more
+// than 128) and all of them lack somebody.
 func (n *Node) PublishWait(ctx context.Context, topic string, payload []byte, need Need) (Receipt, error) {
-	t := &tracker{news: make(chan Receipt, 1)}
+	if err := n.Welcomed(ctx); err != nil {
+		return Receipt{}, err
+	}
+	t := &tracker{need: need, news: make(chan word, 1)}
 	seq, err := n.publish(ctx, topic, payload, t, true)
 	if err != nil {
 		return Receipt{}, err
 	}
 	defer t.end(n)
 	start := time.Now()
-	r := Receipt{Seq: seq, Have: 1, Of: t.of}
+	r := Receipt{Seq: seq, Have: 1, Of: t.of, Agreed: t.agreed}
 	for !r.Reached {
 		select {
-		case r = <-t.news:
-			r.Reached = need.met(r.Have, r.Of)
+		case w := <-t.news:
+			r = w.Receipt
+			if r.Reached = need.met(r.Have, r.Of); !r.Reached && w.last {
+				err = ErrUnconfirmed
+			}
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-n.done:
@@ -102,16 +116,36 @@ func (n *Node) PublishWait(ctx context.Context, topic string, payload []byte, ne
 
 // tracker follows one message for a PublishWait.
 type tracker struct {
-	seq  uint64
-	of   int          // members that lived when it was published
-	news chan Receipt // the latest
+	need            Need
+	generation, seq uint64
+	of, agreed      int       // members when it was published
+	news            chan word // the latest
+}
+
+// word is what is told of a message: the last word, or not.
+type word struct {
+	Receipt
+	last bool
 }
 
 // end stops following, where the node's goroutine is not in the way.
 func (t *tracker) end(n *Node) {
-	n.read(func() {
+	n.call(context.Background(), func(now gossip.Time, out *gossip.Outbox) {
 		n.trackers = slices.DeleteFunc(n.trackers, func(x *tracker) bool { return x == t })
+		n.core.Do(now, gossip.Unfollow{Generation: t.generation, Seq: t.seq}, out)
 	})
+}
+
+// begin looks whether what is needed can be known and can be.
+func (t *tracker) begin(n *Node) error {
+	if !n.core.Complete() {
+		return ErrNotIn
+	}
+	t.of = n.core.Table().Live()
+	if _, t.agreed = n.core.Reach(); t.need.count > t.agreed {
+		return fmt.Errorf("%w: %d of %d", ErrNeed, t.need.count, t.agreed)
+	}
+	return nil
 }
 
 // publish sends a message, or waits until it can, and sees to it that t hears of it.
@@ -120,6 +154,11 @@ func (n *Node) publish(ctx context.Context, topic string, payload []byte, t *tra
 		var refused error
 		var room <-chan struct{}
 		err = n.call(ctx, func(now gossip.Time, out *gossip.Outbox) {
+			if t != nil {
+				if refused = t.begin(n); refused != nil {
+					return
+				}
+			}
 			refused = n.core.Do(now, gossip.Publish{Topic: topic, Payload: payload, Confirm: t != nil}, out)
 			switch {
 			case errors.Is(refused, gossip.ErrBackpressure):
@@ -127,7 +166,8 @@ func (n *Node) publish(ctx context.Context, topic string, payload []byte, t *tra
 			case refused == nil:
 				seq = n.core.LastSeq()
 				if t != nil {
-					t.seq, t.of = seq, n.core.Table().Live()
+					self := n.core.Self()
+					t.generation, t.seq = self.Generation(), seq
 					n.trackers = append(n.trackers, t)
 				}
 			}
@@ -164,10 +204,11 @@ func (n *Node) tellPublishers() {
 // spread passes on how far one of this node's messages has come.
 func (n *Node) spread(s *gossip.Spread) {
 	for _, t := range n.trackers {
-		if t.seq != s.Seq {
+		if t.seq != s.Seq || t.generation != s.Generation {
 			continue
 		}
 		r := Receipt{Seq: s.Seq, Have: s.Have, Of: s.Of}
+		_, r.Agreed = n.core.Reach()
 		for _, id := range s.Missing {
 			if m, ok := n.core.Table().Get(id); ok {
 				r.Missing = append(r.Missing, m.Name())
@@ -177,6 +218,6 @@ func (n *Node) spread(s *gossip.Spread) {
 		case <-t.news: // an older one that nobody read
 		default:
 		}
-		t.news <- r
+		t.news <- word{r, s.Ended}
 	}
 }

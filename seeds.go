@@ -122,8 +122,8 @@ func (n *Node) dial(now gossip.Time, out *gossip.Outbox) error {
 	return n.core.Do(now, gossip.Join{Seeds: all}, out)
 }
 
-// Welcomed waits until a seed has let this node in, or it is the first of its cluster. When ctx ends first the error
-// says what was tried and who refused.
+// Welcomed waits until a seed has let this node in and it knows all members, or it is the first of its cluster. When ctx
+// ends first the error says what was tried and who refused.
 func (n *Node) Welcomed(ctx context.Context) error {
 	select {
 	case <-n.joining.first:
@@ -235,16 +235,20 @@ func (n *Node) joinError(ctx context.Context, seeds []seed, lookupErr error) err
 	for i, s := range seeds {
 		tried[i] = s.text
 	}
-	err := fmt.Errorf("starling: no seed let %q in (tried %s): %w", n.name, strings.Join(tried, ", "), ctx.Err())
+	what := "no seed let %q in"
+	if n.joining.isIn() {
+		what = "%q is in the cluster, but does not know all members yet"
+	}
+	err := fmt.Errorf("starling: "+what+" (tried %s): %w", n.name, strings.Join(tried, ", "), ctx.Err())
 	return errors.Join(err, n.joining.refusal(), lookupErr)
 }
 
 // joining is how it goes with joining, for those who wait.
 type joining struct {
-	first chan struct{} // closed at the first welcome
+	first chan struct{} // closed when the first whole table is in
 
 	mu      sync.Mutex
-	done    bool  // first is closed
+	in      bool  // a seed has let this node in
 	refused error // the last refusal before the first welcome
 	lookups error // of the last lookup
 }
@@ -252,11 +256,17 @@ type joining struct {
 func (j *joining) welcomed() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.done {
-		j.done, j.refused = true, nil
-		close(j.first)
-	}
+	j.in, j.refused = true, nil
 }
+
+func (j *joining) isIn() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.in
+}
+
+// completed is called once.
+func (j *joining) completed() { close(j.first) }
 
 func (j *joining) refuse(err error) {
 	j.mu.Lock()

@@ -128,7 +128,7 @@ func (a *Agent) leave() error {
 	if a.node.Err() == nil {
 		a.log.Info("leaving", "timeout", a.cfg.LeaveTimeout.String())
 		if err := a.node.Leave(ctx); err != nil && !errors.Is(err, starling.ErrLeft) {
-			a.log.Warn("the leave did not reach everybody in time", "error", err)
+			a.log.Warn("not all could be told or sent in time", "error", err)
 		}
 	}
 	err := a.node.Err()

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -40,6 +41,11 @@ type entry struct {
 	deaf     bool        // after a long sleep, until the old datagrams that wait are read
 	greeted  detect.Peer // who said welcome in the current datagram
 	greeting uint32      // how many members it knew
+	whole    bool        // the first whole table is in
+	alone    bool        // this node is the first of its cluster
+	draining bool        // it leaves once what it published is out
+	drained  Time        // when it leaves in any case
+	unsent   error
 	leaving  bool
 	gone     Time // when leaving ends
 	claims   []claim
@@ -53,8 +59,11 @@ func (e *entry) state() member.State {
 }
 
 func (e *entry) due() Time {
-	if e.leaving {
+	switch {
+	case e.leaving:
 		return e.gone
+	case e.draining:
+		return min(e.next, e.drained)
 	}
 	return e.next
 }
@@ -74,7 +83,11 @@ func (n *Node) wakeEntry() {
 	}
 	if e.leaving {
 		n.stopped = true
-		n.out.Events = append(n.out.Events, Event{Kind: LeaveDone})
+		n.out.Events = append(n.out.Events, Event{Kind: LeaveDone, Err: e.unsent})
+		return
+	}
+	if e.draining && e.drained <= n.now {
+		n.depart()
 		return
 	}
 	if e.welcomed {
@@ -107,6 +120,7 @@ func (n *Node) join(c Join) {
 		}
 	}
 	if len(e.seeds) == 0 {
+		e.alone = true
 		n.welcome()
 	}
 	for _, s := range e.seeds {
@@ -173,7 +187,7 @@ func (n *Node) rejoin() {
 			n.forget(id)
 		}
 	}
-	e.welcomed, e.deaf = false, true
+	e.welcomed, e.whole, e.alone, e.deaf = false, false, false, true
 	e.pause, e.next = n.cfg.JoinRetry, n.now
 }
 
@@ -217,15 +231,62 @@ func (n *Node) dropSeed(a netip.AddrPort) {
 	e := &n.entry
 	e.seeds = slices.DeleteFunc(e.seeds, func(s netip.AddrPort) bool { return s == a })
 	if len(e.seeds) == 0 {
+		e.alone = true
 		n.welcome()
 	}
 }
 
-// leave tells everybody that this node goes.
-func (n *Node) leave() {
+// Complete says whether this node was let in and has had the first whole table since: before that it does not know who is
+// in the cluster. The first of its cluster is complete at once.
+func (n *Node) Complete() bool { return n.entry.whole }
+
+// complete looks whether it is.
+func (n *Node) complete() {
+	if e := &n.entry; e.welcomed && !e.whole {
+		e.whole = e.alone || n.repair.Whole()
+	}
+}
+
+const (
+	holders = 3              // others that have what this node published, before it leaves
+	maxWait = 24 * time.Hour // for them
+)
+
+// leave has this node go, once what it published is out or the wait for that is over.
+func (n *Node) leave(wait time.Duration) {
 	e := &n.entry
-	if e.leaving {
-		return
+	switch _, late := n.unsent(); {
+	case e.leaving:
+	case late && wait > 0:
+		e.draining, e.drained = true, n.now.Add(min(wait, maxWait))
+	default:
+		n.depart()
+	}
+}
+
+// drain lets this node go if what it published is out.
+func (n *Node) drain() {
+	if n.entry.draining && !n.entry.leaving {
+		if _, late := n.unsent(); !late {
+			n.depart()
+		}
+	}
+}
+
+// unsent returns the sequence of the first message of this node's that is not out, if any is not.
+func (n *Node) unsent() (seq uint64, late bool) {
+	generation, piece, late := n.relay.Unsettled(holders)
+	if late {
+		seq = n.streams.MessageOf(n.id, generation, piece)
+	}
+	return seq, late
+}
+
+// depart tells everybody that this node goes.
+func (n *Node) depart() {
+	e := &n.entry
+	if seq, late := n.unsent(); late {
+		e.unsent = fmt.Errorf("%w: message %d, and perhaps others", ErrUnsent, seq)
 	}
 	e.leaving = true
 	e.gone = n.now.Add(n.cfg.Rounds[len(n.cfg.Rounds)-1] + leaveLinger)

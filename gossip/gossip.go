@@ -94,7 +94,8 @@ const (
 	Refused
 	// Conflicted tells that another live node has this node's name and was there first. This node has stopped.
 	Conflicted
-	// LeaveDone tells that the others were told of the leave; the node has stopped.
+	// LeaveDone tells that the others were told of the leave; the node has stopped. Err is nil, or wraps ErrUnsent if not all
+	// that this node published was out in time.
 	LeaveDone
 	// MemberUnreachable and MemberReachable tell of a live member that this node cannot reach, while too few others can
 	// be asked about it, or while its zone is silent. The others are not told.
@@ -106,7 +107,8 @@ const (
 	// MessagesLost tells that messages of an origin were skipped: nobody holds them any more. See Lost.
 	MessagesLost
 	// MessageSpread tells how far one of this node's own messages has come: now and then, when all that can be done for
-	// it is done, and whenever more is confirmed after that. See Spread.
+	// it at once is done, and whenever more is confirmed after that; until it has come to all, is Ended, or is unfollowed.
+	// See Spread.
 	MessageSpread
 	// Writable tells that there is room for messages again, after Do refused a Publish with ErrBackpressure.
 	Writable
@@ -134,7 +136,7 @@ type Event struct {
 	Zone     SilentZone    // for ZoneUnreachable and ZoneRecovered: with the live members that it has then
 	Key      KeyEvent      // for KeyChanged and KeysReset
 	Location Location      // for MemberLocated
-	Err      error         // for Refused, Conflicted and MemberLocated
+	Err      error         // for Refused, Conflicted, LeaveDone and MemberLocated
 }
 
 // Message is a published message. Its bytes are shared and never written to again.
@@ -156,33 +158,49 @@ type Lost struct {
 	Count      int    // messages, or pieces of them, at least 1
 }
 
-// Spread is how many of the live members have a message of this node's. Members that are declared dead, or leave, are
-// no longer waited for.
+// Spread is how many of the live members have a message of this node's. A member counts in Have when its MessageDelivered
+// for it was told, or when it holds all of the message and of what comes before it; never one that passed the message over
+// (MessagesLost), or that holds it behind a gap. So Have is at most how many were given it when the event is told, or are
+// at once.
+//
+// Of are the members that this node holds live, itself included: those that it learns of later too. Those that are
+// declared dead, or leave, are no longer in it (in Have they stay if they confirmed before), and members that joined after
+// the message was published, who do not get it, never are.
 type Spread struct {
-	Seq      uint64      // of the message
-	Have, Of int         // members that confirmed, and those there are; this node is among both
-	Missing  []member.ID // some of those that have not, while Done; valid until Outbox.Reset
-	Done     bool        // all that could be done at once is done; who is missing is still offered the message
+	Generation uint64      // of this node when it published the message
+	Seq        uint64      // of the message
+	Have, Of   int         // members that were given it, and those there are; this node is among both
+	Missing    []member.ID // some of those that were not, while Done; valid until Outbox.Reset
+	Done       bool        // all that could be done at once is done; who is missing is asked again now and then
+	// Ended says that this is the last word although some are missing: they are not asked any more, since this node does not
+	// hold the message any more, or follows too many.
+	Ended bool
 }
 
-// Command is a wish of the user: Join, Leave, Publish, Restore, SetTags, Set, Delete or Locate.
+// Command is a wish of the user: Join, Leave, Publish, Unfollow, Restore, SetTags, Set, Delete or Locate.
 type Command interface{ command() }
 
 // Join asks the nodes at some addresses to let this one in, again and again until one does. An address of this node's
 // own is passed over. With no address but its own, the node is the first of its cluster, and welcome.
 type Join struct{ Seeds []netip.AddrPort }
 
-// Leave tells everybody that this node goes, and then stops; LeaveDone follows.
-type Leave struct{}
+// Leave tells everybody that this node goes, and then stops; LeaveDone follows. Before that it waits, for Wait at most
+// (and a day), until what this node published is out: each live member has it or is silent, and three others have it, all
+// if there are fewer. Meanwhile nothing more can be published. A Leave without Wait ends that.
+type Leave struct{ Wait time.Duration }
 
 // Publish sends a message to all members, this one included. Topic has 1 to wire.MaxTopic bytes, Payload at most
 // MaxMessage; it is copied. Node.LastSeq tells its sequence. Do fails with ErrBackpressure while the others have not
-// confirmed enough of what was published; Writable tells when to try again.
+// confirmed enough of what was published, or 1,024 messages are followed; Writable tells when to try again. It fails with
+// ErrLeaving after a Leave.
 type Publish struct {
 	Topic   string
 	Payload []byte
-	Confirm bool // tell by MessageSpread how far it has come; for at most 1,024 messages at once
+	Confirm bool // follow it: tell by MessageSpread how far it has come
 }
+
+// Unfollow ends what a Publish with Confirm began: nobody waits for that message any more.
+type Unfollow struct{ Generation, Seq uint64 }
 
 // Restore gives back what a driver kept of Outbox.Pieces and Outbox.Marks in a former run: before anything else, right
 // after the first Wake. Pieces are in rising order of each stream's sequence. What is whole and was not delivered is
@@ -210,11 +228,12 @@ type SetTags struct{ Tags member.Tags }
 // with ErrLookups if 256 members are asked already. Asked for again meanwhile, the member is told of once.
 type Locate struct{ ID member.ID }
 
-func (Join) command()    {}
-func (Leave) command()   {}
-func (Publish) command() {}
-func (Restore) command() {}
-func (SetTags) command() {}
-func (Set) command()     {}
-func (Delete) command()  {}
-func (Locate) command()  {}
+func (Join) command()     {}
+func (Leave) command()    {}
+func (Unfollow) command() {}
+func (Publish) command()  {}
+func (Restore) command()  {}
+func (SetTags) command()  {}
+func (Set) command()      {}
+func (Delete) command()   {}
+func (Locate) command()   {}

@@ -117,6 +117,7 @@ func (h streamHost) Keep(_ Time, p wire.Piece) {
 }
 
 func (h streamHost) Mark(_ Time, m stream.Mark) {
+	h.n.relay.Moved()
 	if h.n.cfg.Keep {
 		h.n.out.Marks = append(h.n.out.Marks, m)
 	}
@@ -163,7 +164,14 @@ func (h relayHost) Epoch(now Time) uint64 {
 
 func (h relayHost) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendMessages(to, messages) }
 
-func (h relayHost) Sent(now Time, generation, last uint64) { h.n.streams.Sent(now, generation, last) }
+func (h relayHost) Sent(now Time, generation, last uint64) {
+	h.n.streams.Sent(now, generation, last)
+	h.n.spreads.launched(generation, last)
+}
+
+func (h relayHost) Waited(generation, first, last uint64) bool {
+	return h.n.spreads.within(generation, first, last)
+}
 
 // Confirmed closes what all confirmed that could be asked, and tells the user of the messages that are waited for.
 func (h relayHost) Confirmed(now Time, p multicast.Progress) {

@@ -188,8 +188,11 @@ func (n *Node) begin(now Time, out *Outbox) bool {
 // finish closes a step: messages and news that came in go out at once, unless the last went out a moment ago.
 func (n *Node) finish() {
 	if !n.stopped {
+		n.complete()
+		n.drain()
 		n.relay.Flush(n.now)
 		n.keys.Flush(n.now)
+		n.tellRoom()
 	}
 	if n.flushDue() <= n.now && !n.stopped {
 		n.flush()

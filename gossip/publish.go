@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/starling-gossip/starling/gossip/member"
@@ -13,6 +14,12 @@ var (
 	ErrTooLarge     = stream.ErrTooLarge
 	ErrTopic        = stream.ErrTopic
 	ErrBackpressure = stream.ErrBackpressure
+)
+
+// Errors about leaving: of a Publish after a Leave, and of a LeaveDone.
+var (
+	ErrLeaving = errors.New("the node is leaving")
+	ErrUnsent  = errors.New("not all that was published is out")
 )
 
 // MaxMessage bounds the payload of a message, in bytes.
@@ -28,9 +35,11 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 	case Join:
 		n.join(c)
 	case Leave:
-		n.leave()
+		n.leave(c.Wait)
 	case Publish:
 		return n.publish(c)
+	case Unfollow:
+		n.forgo(c)
 	case Restore:
 		n.streams.Restore(n.now, c.Marks, c.Pieces)
 	case SetTags:
@@ -61,7 +70,11 @@ func (n *Node) setTags(t member.Tags) error {
 
 // publish puts a message in this node's own stream and sends it on its way.
 func (n *Node) publish(c Publish) error {
+	if n.entry.draining || n.entry.leaving {
+		return ErrLeaving
+	}
 	if c.Confirm && n.spreads.full() {
+		n.spreads.refused = true
 		return fmt.Errorf("%w: the spread of %d messages is waited for", ErrBackpressure, maxSpreads)
 	}
 	p, err := n.streams.Append(n.now, c.Topic, c.Payload)
@@ -73,6 +86,7 @@ func (n *Node) publish(c Publish) error {
 		n.spreads.watch(p)
 	}
 	n.relay.Publish(n.now, p.Last)
+	n.spreads.unsent(n.out, p.Generation)
 	return nil
 }
 

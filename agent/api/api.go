@@ -157,6 +157,7 @@ type Receipt struct {
 	Reached bool     `json:"reached"` // as many have it as the request was to wait for
 	Have    int      `json:"have"`    // members that have it, this one included
 	Of      int      `json:"of"`      // members that live
+	Agreed  int      `json:"agreed"`  // members of the last view that all can have agreed on: more than of if some failed or are cut off
 	Missing []string `json:"missing,omitempty"`
 	Seconds float64  `json:"seconds"` // since it was sent
 }

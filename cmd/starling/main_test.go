@@ -224,9 +224,9 @@ func standIn(t *testing.T) map[string]string {
 		p := api.Published{Topic: r.URL.Query().Get("topic"), Origin: b.String(), Seq: 1}
 		switch r.URL.Query().Get("wait") {
 		case "all":
-			p.Receipt = &api.Receipt{Have: 2, Of: 3, Missing: []string{"db-1"}, Seconds: 10}
+			p.Receipt = &api.Receipt{Have: 2, Of: 3, Agreed: 3, Missing: []string{"db-1"}, Seconds: 10}
 		case "50%":
-			p.Receipt = &api.Receipt{Reached: true, Have: 2, Of: 3, Missing: []string{"db-1"}, Seconds: 0.00251}
+			p.Receipt = &api.Receipt{Reached: true, Have: 2, Of: 3, Agreed: 5, Missing: []string{"db-1"}, Seconds: 0.00251}
 		}
 		json.NewEncoder(w).Encode(p)
 	})

@@ -88,7 +88,12 @@ func (p *printer) receipt(sent *api.Published, asJSON bool) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(p.w, "%d of %d members have it after %s\n", r.Have, r.Of, time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Microsecond))
+		reachable, apart := "", ""
+		if r.Agreed > r.Of {
+			reachable, apart = "reachable ", fmt.Sprintf("; %d were agreed before others failed or were cut off", r.Agreed)
+		}
+		fmt.Fprintf(p.w, "%d of %d %smembers have it after %s%s\n", r.Have, r.Of, reachable,
+			time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Microsecond), apart)
 	}
 	if r.Reached {
 		return nil

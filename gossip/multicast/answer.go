@@ -25,8 +25,10 @@ func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies 
 	}
 	if fresh > 0 {
 		r.flow.count(now)
-	} else if !r.holds(b) {
-		return // it was refused: whoever asks is not told that it is here
+		r.moved = true
+	}
+	if !r.holds(b) {
+		return // it was refused, or a part of it: whoever asks is not told that it is here
 	}
 	switch b.Bits {
 	case wire.SpanNone:
@@ -38,7 +40,7 @@ func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies 
 		}
 	case wire.SpanSelf:
 		r.found(b)
-		r.confirm(now, parentOf(from, b), b, wire.DutyDone)
+		r.account(now, parentOf(from, b), b)
 	default:
 		r.found(b)
 		r.duty(now, from, b, false)
@@ -61,7 +63,7 @@ func (r *Relay) offered(now mono.Time, from detect.Peer, b *wire.Branch) {
 	case !r.holds(b):
 		r.confirm(now, parentOf(from, b), b, wire.DutyLacks)
 	case b.Bits == wire.SpanSelf:
-		r.confirm(now, parentOf(from, b), b, wire.DutyDone)
+		r.account(now, parentOf(from, b), b)
 	default:
 		r.duty(now, from, b, true)
 	}
@@ -132,8 +134,7 @@ func (r *Relay) answered(now mono.Time, from detect.Peer, instance uint32, m *wi
 		j := &r.jobs[i]
 		for k := range j.legs {
 			l := &j.legs[k]
-			if l.span.Bits == m.Bits && (l.id == from.ID || l.former[0] == from.ID || l.former[1] == from.ID) &&
-				(l.state != done || l.have < l.of) {
+			if l.asks(m.Bits, from.ID) && (l.state != done || l.have < l.of) {
 				r.answer(now, i, k, from.ID, m)
 				return
 			}
@@ -146,15 +147,23 @@ func (r *Relay) answered(now mono.Time, from detect.Peer, instance uint32, m *wi
 func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Confirmed) {
 	j := &r.jobs[i]
 	l := &j.legs[k]
-	if from == l.id {
+	if from == l.asked() {
 		r.measure(now, l, m)
 	}
 	switch {
+	case m.Verdict == wire.DutyDone && l.single() && m.Bits == placeBits:
+		r.vouched(j, l, m)
 	case m.Verdict == wire.DutyDone && l.single():
 		r.end(j, l, 1, nil)
 	case m.Verdict == wire.DutyDone:
 		r.compare(now, j, k, from, m)
-	case from != l.id || l.state == done: // somebody given up is at work after all; another is, too
+	case m.Verdict == wire.DutyVoid && (!l.single() || m.Bits == placeBits): // only who is meant can say that
+	case m.Verdict == wire.DutyVoid && j.mine.is:
+		r.end(j, l, 0, nil)
+	case m.Verdict == wire.DutyVoid: // the origin leaves it out, once it is named to it
+		r.end(j, l, 0, []member.ID{l.id})
+	case from != l.asked() || l.state == done: // somebody given up is at work after all; another is, too
+	case m.Verdict == wire.DutyTaken && l.single() && l.state == taken: // it was not given it yet: it tells
 	case m.Verdict == wire.DutyTaken:
 		l.state, l.tries = taken, 0
 		l.due = now.Add(r.work(l))
@@ -191,7 +200,10 @@ func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Co
 		return
 	}
 	l.of = 1
-	r.end(j, l, 1, nil)
+	if j.Given { // the delegate, too, is asked for itself
+		l.of, from = 0, 0
+	}
+	r.end(j, l, l.of, nil)
 	for i := lo; i < hi; i++ {
 		if places[i].ID != from {
 			r.single(now, j, places[i], true)

@@ -1,6 +1,7 @@
 package multicast
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/starling-gossip/starling/gossip/detect"
@@ -25,6 +26,7 @@ type job struct {
 	open        int  // legs that are not done
 	small       bool // the parcel leaves room for others in a datagram
 	striped     bool // an own parcel that somebody else of this node's zone is to bring to it
+	owing       bool // this node was not given the parcel when it took the duty: the first leg is its own
 	used        bool
 	stamp       uint32 // tells it from an earlier job in the same slot
 	next        int32  // another job of the same parcel, -1 if none
@@ -43,6 +45,7 @@ type parent struct {
 type leg struct {
 	span    wire.Span // SpanSelf: the member alone
 	id      member.ID // who was asked last
+	via     member.ID // who was asked in place of id, which does not answer this node; 0: nobody
 	former  [2]member.ID
 	zone    uint16 // of id
 	state   legState
@@ -70,11 +73,25 @@ const (
 
 func (l *leg) single() bool { return l.span.Bits == wire.SpanSelf }
 
+// asks says whether an answer about a span from somebody is one to this leg.
+func (l *leg) asks(bits uint8, from member.ID) bool {
+	if bits == placeBits && from == l.via && l.single() {
+		return true
+	}
+	return bits == l.span.Bits && (from == l.id || from == l.former[0] || from == l.former[1])
+}
+
+// asked is who was asked last.
+func (l *leg) asked() member.ID { return cmp.Or(l.via, l.id) }
+
 func instanceOf(b *wire.Branch) uint32 { return member.Instance(b.Origin, uint32(b.Generation)) }
 
 // begin opens a job and sends its first legs.
 func (r *Relay) begin(now mono.Time, b *wire.Branch, bare bool) int32 {
 	i := r.enter(b)
+	if b.Given {
+		r.selfLeg(now, i)
+	}
 	if b.Bits <= 64 {
 		r.divide(now, &r.jobs[i], b.Span, bare)
 	}
@@ -197,9 +214,11 @@ func (r *Relay) finish(now mono.Time, i int32) {
 	r.release(i)
 }
 
-// sum adds up what the legs of a job confirmed, with this node, which has the parcel.
+// sum adds up what the legs of a job confirmed, with this node, which has the parcel unless a leg says otherwise.
 func (j *job) sum() (of, have int32, missing []member.ID) {
-	of, have = 1, 1
+	if !j.owing {
+		of, have = 1, 1
+	}
 	for k := range j.legs {
 		l := &j.legs[k]
 		of, have = of+l.of, have+l.have

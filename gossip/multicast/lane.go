@@ -166,7 +166,7 @@ func (r *Relay) note(now mono.Time, p parent, n note) {
 	i := r.laneTo(now, p.peer)
 	l := &r.lanes[i]
 	k := -1
-	if n.m.Verdict == wire.DutyDone && n.m.Bits <= 64 {
+	if n.m.Verdict == wire.DutyDone {
 		k = slices.IndexFunc(l.confirms, func(o note) bool {
 			return o.instance == n.instance && o.m.First == n.m.First && o.m.Bits == n.m.Bits && o.m.Verdict == wire.DutyTaken
 		})

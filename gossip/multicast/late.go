@@ -40,16 +40,16 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 	m, ok := r.host.Table().Get(l.id)
 	gone := !ok || !m.State.Live()
 	if !gone && l.state == asked {
-		if l.attempt == 0 && !r.silent(now, l.id) {
+		if l.attempt == 0 && !r.silent(now, l.asked()) {
 			r.congested(now, j)
 			r.backOff(now, l.zone, l.patient[0])
 		}
-		r.silence.missed(now, l.id)
+		r.silence.missed(now, l.asked())
 	}
 	l.tries = min(l.tries, 254) + 1
 	switch {
 	case l.state == done: // an own parcel's that is offered again
-		r.reopen(now, j, l)
+		r.reopen(now, j, k)
 	case l.single():
 		r.lateSingle(now, j, l, gone)
 	case l.state == taken && !gone && l.tries <= maxPolls+1:
@@ -89,6 +89,8 @@ func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 	case gone:
 		l.of = 0
 		r.end(j, l, 0, nil)
+	case l.state == taken: // it has it behind a gap, or the helper is not done: whoever wants to know asks again
+		r.end(j, l, 0, []member.ID{l.id})
 	case l.tries < tries:
 		l.bare = l.bare || r.sparing(j) || l.tries > 1 && r.class() == 0 // that much is not lost: it is dead, or has it
 		r.again(now, j, l)

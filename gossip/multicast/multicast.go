@@ -9,7 +9,7 @@
 //
 // One file holds one rule: ring.go is who stands where; job.go is a duty and its legs; split.go divides a span and
 // chooses delegates; late.go is what happens when no answer comes; answer.go is what happens when one does; own.go is
-// this node's own parcels; extra.go is the copies beside the tree; lane.go puts into one datagram what goes the same
+// this node's own parcels; given.go is who was given a parcel that a publisher waits for; extra.go is the copies beside the tree; lane.go puts into one datagram what goes the same
 // way; path.go knows how long answers take and how many are lost.
 package multicast
 
@@ -30,6 +30,9 @@ type Store interface {
 	Take(now mono.Time, p wire.Piece) (fresh bool)
 	// Knows says whether a piece is held, or was.
 	Knows(origin member.ID, generation, seq uint64) bool
+	// Given says how a piece stands with this node's programs: DutyDone if they were given it or it is ready to be given,
+	// DutyTaken if not (yet), DutyLacks if it is not here, DutyVoid if it is from before this node's time.
+	Given(origin member.ID, generation, seq uint64) wire.Verdict
 	// Body returns the body of a piece that is held.
 	Body(origin member.ID, generation, seq uint64) ([]byte, bool)
 }
@@ -59,6 +62,8 @@ type Host interface {
 	// Sent tells that this node's own pieces of a generation up to one are on their way. It is not always the present one: what
 	// was published before this node took a new one still goes out.
 	Sent(now mono.Time, generation, last uint64)
+	// Waited says whether a publisher waits for a message whose last piece is one of this node's own from first to last.
+	Waited(generation, first, last uint64) bool
 	// Confirmed tells how far some of this node's own pieces have come.
 	Confirmed(now mono.Time, p Progress)
 }
@@ -69,7 +74,8 @@ type Progress struct {
 	First, Last uint64
 	Have, Of    int         // live members that confirmed, and that there are; this node is among both
 	Missing     []member.ID // some of those that did not; valid during the call
-	Done        bool        // all was done that can be done at once: who is missing is silent
+	Done        bool        // all was done that can be done at once: who is missing is silent, or has it behind a gap
+	Ended       bool        // who is missing is not asked any more: nothing more will be told of these pieces
 }
 
 // Config is how a relay works. The zero value of each field means its default, which is right for a LAN.
@@ -89,11 +95,14 @@ const parcelRoom = wire.MinRoom - wire.HeaderSize
 
 // What keeps a node's memory bounded, and other numbers.
 const (
-	maxJobs    = 4096 // duties at once; the parent gives what comes on top to somebody else
-	maxClosed  = 256  // duties whose end is remembered, for those who ask again
-	maxOrphans = 256  // parcels for which the tree is waited for
-	maxLinger  = 128  // parcels of this node's own that are still offered to members that were silent
-	idleLanes  = 64   // peers whose last datagram is remembered, beyond those for whom something waits
+	maxJobs    = 4096    // duties at once; the parent gives what comes on top to somebody else
+	maxClosed  = 256     // duties whose end is remembered, for those who ask again
+	maxOrphans = 256     // parcels for which the tree is waited for
+	maxLinger  = 128     // parcels of this node's own that are still offered to members that were silent
+	maxWaited  = 1024    // of them that a publisher waits for; fewer in a large cluster:
+	waitedLegs = 1 << 17 // legs that these have at most, if each has one for each member
+	maxDebts   = 256     // confirmations owed for parcels that this node was not given yet
+	idleLanes  = 64      // peers whose last datagram is remembered, beyond those for whom something waits
 )
 
 func (c Config) withDefaults() Config {
@@ -148,6 +157,8 @@ type Relay struct {
 	tickets tickets
 	closed  []closed
 	latest  int // the last of closed that was written
+	debts   []debt
+	moved   bool // something was given since debts were gone through
 
 	lanes   []lane
 	spare   [][]byte
@@ -228,6 +239,7 @@ func (r *Relay) Wake(now mono.Time) {
 // each call of Wake, Publish or Changed, or several of them.
 func (r *Relay) Flush(now mono.Time) {
 	r.packed.ok = false
+	r.settle(now)
 	if r.own.due <= now {
 		r.ship(now)
 	}
@@ -245,6 +257,9 @@ func (r *Relay) Changed(now mono.Time, before, after member.Member) {
 	if before.ID != 0 && before.State.Live() && !after.State.Live() {
 		r.packed.ok = false
 		r.bury(now, after.ID)
+	}
+	if after.State.Live() && !(before.ID != 0 && before.State.Live()) && after.ID != r.host.Self() {
+		r.include(now, &after)
 	}
 }
 

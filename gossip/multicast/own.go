@@ -26,6 +26,7 @@ type own struct {
 // mine is what a job of an own parcel has beside.
 type mine struct {
 	is      bool
+	waited  bool          // a publisher waits for a message that ends in it
 	out     bool          // it counts for the window
 	until   mono.Time     // then it does not any more
 	told    mono.Time     // when the host was told last
@@ -142,7 +143,8 @@ func (r *Relay) launch(now mono.Time, b *wire.Branch, size int, bounded bool) {
 	o := &r.own
 	r.flow.count(now)
 	o.out++
-	m := mine{is: true, out: true, until: now.Add(max(outFor, 2*r.rto(r.self().Zone(), r.busy()))), told: now, backoff: firstPause}
+	b.Given = r.host.Waited(b.Generation, b.First, b.First+uint64(b.Count)-1)
+	m := mine{is: true, out: true, waited: b.Given, until: now.Add(max(outFor, 2*r.rto(r.self().Zone(), r.busy()))), told: now, backoff: firstPause}
 	var i int32
 	if n := len(r.ring.All()); b.First <= o.stripes && n > 4 {
 		b.Bits = wire.SpanNone // no legs yet
@@ -199,15 +201,32 @@ func (r *Relay) progress(now mono.Time, j *job) {
 
 func (r *Relay) tell(now mono.Time, j *job) {
 	j.mine.told = now
+	r.host.Confirmed(now, j.progress())
+}
+
+func (j *job) progress() Progress {
 	of, have, missing := j.sum()
-	r.host.Confirmed(now, Progress{
+	return Progress{
 		Generation: j.Generation, First: j.First, Last: j.First + uint64(j.Count) - 1,
 		Have: int(have), Of: int(of), Missing: missing, Done: j.mine.tried,
-	})
+	}
+}
+
+// abandon ends an own job that is not complete. A publisher who waits is told.
+func (r *Relay) abandon(now mono.Time, i int32) {
+	j := &r.jobs[i]
+	r.own.drop(i)
+	if j.mine.waited {
+		p := j.progress()
+		p.Ended = true
+		r.host.Confirmed(now, p)
+	}
+	r.release(i)
 }
 
 // finishOwn is called when all was done for an own parcel that can be done at once. Who is missing is offered it again
-// after a pause, until nobody is, or until there are too many such parcels: then it is left to the digests.
+// after a pause, until nobody is, or until there are too many such parcels: then it is left to the digests. One that a
+// publisher waits for goes on for as long as this node holds it: later nobody new will be given it.
 func (r *Relay) finishOwn(now mono.Time, i int32) {
 	j := &r.jobs[i]
 	j.mine.tried = true
@@ -216,14 +235,17 @@ func (r *Relay) finishOwn(now mono.Time, i int32) {
 		r.own.window = min(r.own.window+1, r.cfg.Window)
 	}
 	r.leave(now, j)
-	open := false
+	open, more := false, false
 	for k := 0; k < len(j.legs); k++ {
 		r.name(j, k)
-		if l := &j.legs[k]; l.have < l.of {
-			l.due = now.Add(j.mine.backoff)
-			j.due = min(j.due, l.due)
-			open = true
+		l := &j.legs[k]
+		if l.have >= l.of {
+			continue
 		}
+		if open = true; l.due == mono.Never {
+			l.due, more = now.Add(j.mine.backoff), true
+		}
+		j.due = min(j.due, l.due)
 	}
 	o := &r.own
 	if !open {
@@ -231,14 +253,42 @@ func (r *Relay) finishOwn(now mono.Time, i int32) {
 		r.release(i)
 		return
 	}
-	j.mine.backoff = min(2*j.mine.backoff, lastPause)
+	if _, held := r.store.Body(j.Origin, j.Generation, j.First); !held {
+		r.abandon(now, i)
+		return
+	}
+	if more {
+		j.mine.backoff = min(2*j.mine.backoff, lastPause)
+	}
 	o.drop(i)
 	o.linger = append(o.linger, i)
 	r.schedule(i, j.due)
-	if len(o.linger) > maxLinger {
-		r.release(o.linger[0])
-		o.linger = append(o.linger[:0], o.linger[1:]...)
+	r.thin(now)
+}
+
+// thin ends the oldest of the parcels that linger, if they are too many: those that nobody waits for first.
+func (r *Relay) thin(now mono.Time) {
+	var count, most [2]int // of those that nobody waits for, and of the others
+	most[0], most[1] = maxLinger, max(maxLinger, min(maxWaited, waitedLegs/max(len(r.ring.All()), 1)))
+	for _, i := range r.own.linger {
+		count[kind(r.jobs[i].mine.waited)]++
 	}
+	for k := 0; k < len(r.own.linger) && (count[0] > most[0] || count[1] > most[1]); {
+		i := r.own.linger[k]
+		if c := kind(r.jobs[i].mine.waited); count[c] > most[c] {
+			count[c]--
+			r.abandon(now, i)
+		} else {
+			k++
+		}
+	}
+}
+
+func kind(waited bool) int {
+	if waited {
+		return 1
+	}
+	return 0
 }
 
 // name makes legs of their own for the members that a span is missing, if all are named: the others need not be asked
@@ -251,12 +301,33 @@ func (r *Relay) name(j *job, k int) {
 	missing := l.missing
 	l.of, l.missing = l.have, nil
 	for _, id := range missing {
-		if p, ok := r.placeOf(id); ok {
-			j.legs = append(j.legs, leg{
-				span: wire.Span{Bits: wire.SpanSelf}, id: id, zone: p.Zone(), state: done, of: 1, missing: []member.ID{id}, due: mono.Never,
-			})
+		if p, ok := r.placeOf(id); ok && j.legFor(id) == nil {
+			j.legs = append(j.legs, absent(p))
 		}
 	}
+}
+
+// Unsettled returns the first of this node's own pieces that is not out, if any is not: not each live member has it or is
+// silent, or fewer than so many others have it, less than all if there are fewer.
+func (r *Relay) Unsettled(others int) (generation, piece uint64, late bool) {
+	o := &r.own
+	if o.next <= o.last {
+		generation, piece, late = o.generation, o.next, true
+	}
+	for i := range r.jobs {
+		j := &r.jobs[i]
+		if !j.used || !j.mine.is {
+			continue
+		}
+		of, have, _ := j.sum()
+		if j.mine.tried && have >= min(of, int32(others)+1) {
+			continue
+		}
+		if !late || j.Generation < generation || j.Generation == generation && j.First < piece {
+			generation, piece, late = j.Generation, j.First, true
+		}
+	}
+	return generation, piece, late
 }
 
 // drop takes a job from those that linger.
@@ -284,11 +355,25 @@ func (r *Relay) ZoneHeard(now mono.Time, zone uint16) {
 }
 
 // reopen offers an own parcel again to those who lacked it, but not while their zone is silent.
-func (r *Relay) reopen(now mono.Time, j *job, l *leg) {
-	if r.unheard(l.span) || l.single() && r.host.Silent(l.zone) {
+func (r *Relay) reopen(now mono.Time, j *job, k int) {
+	l := &j.legs[k]
+	if !l.single() {
+		l.of = int32(r.count(j, l.span)) // who died since was perhaps not named
+		l.have = min(l.have, l.of)
+	}
+	if r.unheard(l.span) || l.single() && r.host.Silent(l.zone) || l.have == l.of {
 		return
 	}
-	l.state, l.tries, l.hands, l.bare, l.former = asked, 0, 0, true, [2]member.ID{}
+	if j.mine.waited && !l.single() && (!r.foreign(l.span) || l.have > 0) {
+		r.scatter(now, j, k)
+		return
+	}
+	if j.mine.waited && l.single() {
+		r.detour(now, j, l)
+	} else {
+		l.hands = 0
+	}
+	l.state, l.tries, l.bare, l.former = asked, 0, true, [2]member.ID{}
 	j.open++
 	if !l.single() && !r.choose(now, j, l) {
 		l.of = l.have

@@ -85,7 +85,7 @@ func widthOf(places []place) uint8 {
 
 // single adds a leg for one member, unless it has the parcel for certain.
 func (r *Relay) single(now mono.Time, j *job, p place, bare bool) {
-	if p.ID == r.host.Self() || p.ID == j.Origin {
+	if p.ID == r.host.Self() || p.ID == j.Origin || j.Given && j.legFor(p.ID) != nil {
 		return
 	}
 	j.legs = append(j.legs, leg{span: wire.Span{Bits: wire.SpanSelf}, id: p.ID, zone: p.Zone(), bare: bare, of: 1, mute: r.silent(now, p.ID)})
@@ -162,7 +162,7 @@ func hashOf(b *wire.Branch, s wire.Span) uint64 {
 
 // send sends a leg's Carry or Offer and sets its clock.
 func (r *Relay) send(now mono.Time, j *job, l *leg) {
-	m, ok := r.host.Table().Get(l.id)
+	m, ok := r.host.Table().Get(l.asked())
 	if !ok || !m.State.Live() {
 		l.due = now // whoever wakes for it finds somebody else
 		j.due = min(j.due, l.due)
@@ -170,6 +170,9 @@ func (r *Relay) send(now mono.Time, j *job, l *leg) {
 	}
 	b := j.Branch
 	b.Span, b.Attempt, b.Patient = l.span, l.attempt&15, r.busy()
+	if p, ok := r.placeOf(l.id); ok && l.via != 0 {
+		b.Span = wire.Span{Bits: placeBits, Prefix: p.Key}
+	}
 	if l.zone != r.self().Zone() {
 		b.Loss = r.classTo(l.zone)
 	}

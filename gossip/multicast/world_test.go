@@ -54,6 +54,10 @@ type node struct {
 	down   bool
 	asleep mono.Time // it takes nothing in before
 
+	given   func(origin member.ID, seq uint64) wire.Verdict // nil: what is held
+	waited  func(first, last uint64) bool                   // nil: nobody waits
+	refuses func(seq uint64) bool
+
 	lastWords int // datagrams after which it dies; 0: it lives
 
 	copies, packets, bytes int
@@ -134,7 +138,7 @@ func (x *node) Losses() (failed, of int)       { return 0, 1 }
 func (x *node) Take(now mono.Time, p wire.Piece) bool {
 	x.copies++
 	k := [2]uint64{uint64(p.Origin), p.Seq}
-	if _, ok := x.held[k]; ok {
+	if _, ok := x.held[k]; ok || x.refuses != nil && x.refuses(p.Seq) {
 		return false
 	}
 	x.held[k], x.got[k] = slices.Clone(p.Body), now
@@ -150,6 +154,19 @@ func (x *node) Knows(origin member.ID, _, seq uint64) bool {
 	_, ok := x.held[[2]uint64{uint64(origin), seq}]
 	return ok
 }
+
+func (x *node) Given(origin member.ID, _, seq uint64) wire.Verdict {
+	k := [2]uint64{uint64(origin), seq}
+	if x.given != nil {
+		return x.given(origin, seq)
+	}
+	if _, ok := x.held[k]; !ok {
+		return wire.DutyLacks
+	}
+	return wire.DutyDone
+}
+
+func (x *node) Waited(_, first, last uint64) bool { return x.waited != nil && x.waited(first, last) }
 
 func (x *node) Confirmed(_ mono.Time, p Progress) {
 	p.Missing = slices.Clone(p.Missing)

@@ -48,10 +48,11 @@ func (r *Repair) Welcome(now mono.Time, from member.Member, live uint32) {
 }
 
 func (r *Repair) startPull(now mono.Time, seed member.ID, live uint32) {
-	if live < 2 {
+	if r.whole = live < 2; r.whole {
 		return
 	}
 	live = min(live, member.MaxMembers)
+	r.expect = live
 	bits := uint8(0)
 	for bits < wire.MaxRangeBits && int(live>>bits) > r.cfg.PerRange {
 		bits++
@@ -124,9 +125,14 @@ func (r *Repair) receiveDone(now mono.Time, body []byte) bool {
 
 // endPull ends a pull. Members that were newcomers themselves did not know all: one exchange tells.
 func (r *Repair) endPull(now mono.Time) {
+	r.whole = r.whole || r.pull.left > 0 || r.host.Table().Live() >= int(r.expect)
 	r.pull = nil
 	r.lookAround(now)
 }
+
+// Whole says whether the table has been whole since the last Welcome: the pull has brought as many members as the seed
+// knew, or could get no answers; or a peer turned out to see what this node sees.
+func (r *Repair) Whole() bool { return r.whole }
 
 func (r *Repair) receiveBusy(now mono.Time, body []byte) bool {
 	g, retry, ok := wire.ReadBusy(body)

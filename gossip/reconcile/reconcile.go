@@ -124,7 +124,9 @@ type Repair struct {
 	wait   wait
 	pauses [maxPauses]pause
 	budget budget
-	pull   *pull // nil when none is under way
+	pull   *pull  // nil when none is under way
+	expect uint32 // members, by the seed that let this node in
+	whole  bool   // the table has been whole since
 }
 
 // New returns a node's anti-entropy.
@@ -220,6 +222,7 @@ func (r *Repair) Fingerprint(now mono.Time, from member.Member, fp wire.Fingerpr
 func (r *Repair) agreed(live uint32) {
 	r.stats.Matched++
 	r.streak = 0
+	r.whole = r.whole || live >= r.expect || r.pull == nil
 	r.follow, r.wait.due = mono.Never, mono.Never
 	if r.pull != nil && live >= r.pull.live {
 		r.pull = nil

@@ -23,12 +23,15 @@ type stream struct {
 	top   uint64 // the last one that was here or lies before where the stream began
 	head  uint64 // the last one that somebody says there is; at least top
 	low   uint64 // the first one that is held, if any is
+	from  uint64 // where it began for this node's programs
 	late  uint64 // of this node's own: the first one that is not on its way to anybody yet; 0: all are
 	held  int
 	shelf
 
 	seq  uint64 // of the last message delivered or passed over; 0 too if the stream began in the middle
 	hole uint64 // the first of the pieces that were passed over and not told as lost yet; 0: there are none
+
+	lost []wire.Run // that were passed over, in order: the last ones, see maxLost
 
 	told   uint8     // so many times its head is to be told yet
 	queued bool      // it is among those to be told
@@ -115,7 +118,7 @@ func (s *Streams) add(origin member.ID, generation uint64) *stream {
 	if len(s.list) >= MaxStreams {
 		s.remove(s.victim())
 	}
-	st := &stream{origin: origin, generation: generation, lately: true, begun: true, next: 1, solid: 1}
+	st := &stream{origin: origin, generation: generation, lately: true, begun: true, next: 1, solid: 1, from: 1}
 	i, _ := s.search(origin, generation)
 	s.list = slices.Insert(s.list, i, st)
 	return st

@@ -16,6 +16,7 @@ func (s *Streams) Restore(now mono.Time, marks iter.Seq[Mark], pieces iter.Seq[w
 	for m := range marks {
 		if st := s.add(m.Origin, m.Generation); st != nil && m.Next > 0 {
 			st.next, st.solid, st.top, st.head, st.seq = m.Next, m.Next, m.Next-1, m.Next-1, m.Seq
+			st.from = m.Next
 		}
 	}
 	for p := range pieces {

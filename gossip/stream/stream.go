@@ -7,6 +7,7 @@
 // them in (Take), sees what did not come, and pulls that from whoever has it:
 //
 //   - take.go: a piece comes in, messages go out in order, what nobody holds is passed over and told (Lost).
+//   - given.go: what this node's programs were given, for the receipts of publishers.
 //   - publish.go: a message becomes pieces, within a window of what the others have not confirmed.
 //   - retain.go: what is held is bounded by bytes, count and age; the oldest goes first.
 //   - heads.go: members tell each other on their probes how far they have the streams that changed lately.

@@ -284,7 +284,7 @@ func (s *Streams) begin(now mono.Time, st *stream, at uint64) {
 	if st.held == 0 {
 		st.top, st.head = at-1, at-1
 	}
-	st.begun, st.next, st.solid = true, at, at
+	st.begun, st.next, st.solid, st.from = true, at, at, at
 	s.mark(now, st)
 	s.deliver(now, st, false)
 	s.missing(now, st, true)

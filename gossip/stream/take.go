@@ -140,6 +140,7 @@ func (st *stream) passOver(to uint64) {
 	if st.hole == 0 {
 		st.hole = st.next
 	}
+	st.noteLost(wire.Run{From: st.next, To: to - 1})
 	st.next, st.solid = to, max(st.solid, to)
 	st.head = max(st.head, to-1)
 }

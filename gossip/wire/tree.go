@@ -43,12 +43,16 @@ type Branch struct {
 	Loss    uint8 // 0 to 3: how lossy the sender believes the network to be
 	Count   uint8 // of pieces, 1 to MaxParcel
 	Patient bool  // the Confirm may wait for others, to share a datagram with them
+	Given   bool  // a publisher waits: the Confirm is of who was given it, not of who has it
 }
 
 // MaxBranch is the most that a Carry costs beside its bodies, each of which costs at most MaxBody bytes more than itself.
 const MaxBranch = MessageSize + 8 + 2*binary.MaxVarintLen64 + 1 + 1 + 8 + 1
 
-const patientBit = 1 << 2
+const (
+	patientBit = 1 << 2
+	givenBit   = 1 << 3
+)
 
 func appendBranch(b []byte, m *Branch) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(m.Origin))
@@ -57,6 +61,9 @@ func appendBranch(b []byte, m *Branch) []byte {
 	f := m.Attempt<<4 | m.Loss&3
 	if m.Patient {
 		f |= patientBit
+	}
+	if m.Given {
+		f |= givenBit
 	}
 	b = append(b, f, m.Bits)
 	if m.Bits <= 64 {
@@ -72,6 +79,7 @@ func (c *cursor) branch() (m Branch) {
 	m.Origin, m.Generation, m.First = member.ID(c.u64()), c.uvarint(), c.uvarint()
 	f := c.u8()
 	m.Attempt, m.Loss, m.Patient = f>>4, f&3, f&patientBit != 0
+	m.Given = f&givenBit != 0
 	m.Bits = c.u8()
 	if m.Bits <= 64 {
 		for i := range (int(m.Bits) + 7) / 8 {
@@ -135,8 +143,9 @@ type Verdict uint8
 // The verdicts.
 const (
 	DutyDone  Verdict = iota // all that can be done for the span is done
-	DutyTaken                // the receiver has the parcel and works on it
+	DutyTaken                // the receiver has the parcel and works on it; or was not given it yet
 	DutyLacks                // it was offered and is not here: send it
+	DutyVoid                 // it is from before the receiver's time, who is never given it
 )
 
 // Confirmed is what a Confirm says of one parcel. Of, Have, Digest and Missing are told of a done span alone.
@@ -221,6 +230,6 @@ func (c *cursor) confirmed() (m Confirmed) {
 		m.Missing = c.take(8 * n)
 		c.bad = c.bad || n > MaxMissing
 	}
-	c.bad = c.bad || m.Verdict > DutyLacks || m.Bits > 64 && m.Bits != SpanSelf
+	c.bad = c.bad || m.Verdict > DutyVoid || m.Bits > 64 && m.Bits != SpanSelf
 	return m
 }

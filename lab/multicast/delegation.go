@@ -84,6 +84,10 @@ func (d *delegate) Silent(uint16) bool               { return false }
 func (d *delegate) Room() int                        { return math.MaxInt }
 func (d *delegate) Tight(uint16) bool                { return false }
 
+func (d *delegate) Waited(_, _, _ uint64) bool { return false }
+
+func (d *delegate) Given(members.ID, uint64, uint64) wire.Verdict { return wire.DutyDone }
+
 func (d *delegate) Confirmed(gossip.Time, delegating.Progress) {}
 
 func (d *delegate) Take(_ gossip.Time, p wire.Piece) bool {
