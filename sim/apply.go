@@ -124,7 +124,7 @@ func (w *World) applyTo(a Action, p *proc) error {
 		p.wall += a.By
 	case Leave:
 		if p.up {
-			return p.do(gossip.Leave{})
+			return p.do(gossip.Leave{Wait: leaveWait})
 		}
 	case Tag:
 		if p.up && p.paused <= w.now {
@@ -151,6 +151,9 @@ func (w *World) applyTo(a Action, p *proc) error {
 	return nil
 }
 
+// leaveWait is how long a process that leaves waits for its messages to be out, as a user's program does.
+const leaveWait = 5 * time.Second
+
 // roomEvery is how often a publisher without room tries again.
 const roomEvery = time.Millisecond
 
@@ -158,6 +161,9 @@ const roomEvery = time.Millisecond
 func (w *World) publish(p *proc, c gossip.Publish) error {
 	life := p.lives
 	err := p.do(c)
+	if errors.Is(err, gossip.ErrLeaving) {
+		return nil // it has waited for room for too long
+	}
 	if !errors.Is(err, gossip.ErrBackpressure) {
 		if err == nil && c.Confirm && p.up {
 			self := p.node.Self()

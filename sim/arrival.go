@@ -66,7 +66,7 @@ const maxMissed = 1_000
 func newArrival(o *Options, b Bounds) *arrival {
 	s := &o.Gossip.Streams
 	return &arrival{
-		bound: b.Arrival, age: cmp.Or(s.Age, time.Minute), rate: o.Gossip.ZoneBudget / 2,
+		bound: b.Arrival, age: o.leastAge(), rate: o.Gossip.ZoneBudget / 2,
 		volume: cmp.Or(s.Bytes, 8<<20), pieces: cmp.Or(s.Pieces, 16_384),
 		by: map[messageKey]*passage{},
 	}

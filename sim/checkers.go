@@ -71,13 +71,13 @@ func checkers(o *Options) []Checker {
 	b := o.Bounds.withDefaults(o)
 	way := newArrival(o, b)
 	return []Checker{
-		precedence{}, incarnation{}, untold{},
+		precedence{o.leastRetention()}, incarnation{}, untold{},
 		&accuracy{bound: b.Refute, clean: o.spares(), wrong: map[pair]gossip.Time{}, apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
 		&messages{bound: b.Message, clean: o.Network.lossless(o.longest()), rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{}, restored: map[streamKey]uint64{}},
 		loss{way}, way, accounted{way}, newReceipts(),
-		&waits{bound: way.age + 40*time.Second, open: map[messageKey]gossip.Time{}},
+		&waits{bound: max(way.age, cmp.Or(o.Gossip.Streams.Age, time.Minute)) + 40*time.Second, open: map[messageKey]gossip.Time{}},
 		&lives{gen: map[int32]uint64{}, most: map[int32]uint64{}},
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
@@ -95,19 +95,21 @@ func (h Holding) String() string {
 	return fmt.Sprintf("%s %d.%d", h.State, h.Gen, h.Inc)
 }
 
-// precedence: what a node holds of a member only rises, and a live member is not forgotten.
-type precedence struct{}
+// precedence: what a node holds of a member only rises, and a live member is not forgotten; but by one that stood still for
+// half of the time that the dead are remembered, or longer: it comes in anew, so that it brings nobody back.
+type precedence struct{ retention time.Duration }
 
 func (precedence) Name() string { return "precedence" }
 
-func (precedence) Take(_ *ledger, o *Obs) string {
+func (c precedence) Take(l *ledger, o *Obs) string {
 	if o.Kind != Saw || !o.Before.Known {
 		return ""
 	}
 	if o.After.Known && o.After.below(o.Before) {
 		return fmt.Sprintf("n%d held n%d for %s and went back to %s", o.Node, o.Member, o.Before, o.After)
 	}
-	if !o.After.Known && o.Before.live() {
+	slept := l.peers[o.Node].stood >= c.retention/2 && l.now.Sub(l.peers[o.Node].freed) <= 2*tickEvery
+	if !o.After.Known && o.Before.live() && !slept {
 		return fmt.Sprintf("n%d forgot n%d, which it held for %s", o.Node, o.Member, o.Before)
 	}
 	return ""
@@ -126,8 +128,8 @@ func (incarnation) Take(l *ledger, o *Obs) string {
 		return fmt.Sprintf("n%d holds somebody who does not exist", o.Node)
 	}
 	own := l.peers[o.Member]
-	if o.After.Gen > own.gen || o.After.Gen == own.gen && o.After.Inc > own.inc {
-		return fmt.Sprintf("n%d holds n%d for %s, which itself is only at %d.%d", o.Node, o.Member, o.After, own.gen, own.inc)
+	if o.After.Gen > own.top.Gen || o.After.Gen == own.top.Gen && o.After.Inc > own.top.Inc {
+		return fmt.Sprintf("n%d holds n%d for %s, which itself was never beyond %d.%d", o.Node, o.Member, o.After, own.top.Gen, own.top.Inc)
 	}
 	return ""
 }
@@ -368,7 +370,7 @@ func (r *recorder) gauges(p *proc) {
 		{"streams", ss.Streams, streams.MaxStreams},
 		{"duties", p.node.TreeStats().Jobs, 4096},
 		{"bytes of keys", p.node.StateStats().Bytes, cmp.Or(p.config.Keys.Total, 1<<30)},
-		{"table", p.node.Table().Len(), min(len(r.w.procs), member.MaxMembers)},
+		{"table", p.node.Table().Len(), member.MaxMembers},
 		{"socket", p.held, r.w.plan.buffer},
 		{unreadGauge, int(st.Malformed), 0},
 	} {

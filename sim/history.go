@@ -117,10 +117,14 @@ type peerState struct {
 	troubled bool
 	gen      uint64
 	inc      uint32
-	since    gossip.Time // of up
-	welcomed gossip.Time // of welcome
-	healthy  gossip.Time // since when it is up and out of trouble
-	ended    gossip.Time // when its last trouble ended; 0: it had none
+	top      Holding       // the highest generation that any of its lives had, with the highest incarnation of that
+	since    gossip.Time   // of up
+	welcomed gossip.Time   // of welcome
+	froze    gossip.Time   // when it was hindered last
+	freed    gossip.Time   // when that ended
+	stood    time.Duration // how long that lasted
+	healthy  gossip.Time   // since when it is up and out of trouble
+	ended    gossip.Time   // when its last trouble ended; 0: it had none
 }
 
 type viewState struct {
@@ -161,7 +165,8 @@ func (l *ledger) take(o *Obs) {
 	switch o.Kind {
 	case Started:
 		*p = peerState{up: true, gen: o.After.Gen, since: o.At, healthy: o.At, troubled: p.troubled, ended: p.ended,
-			hindered: p.hindered, host: o.host}
+			hindered: p.hindered, host: o.host, top: p.top}
+		p.raise()
 		l.views[o.Node] = viewState{}
 		l.upCount++
 		l.quiet = o.At
@@ -189,7 +194,11 @@ func (l *ledger) take(o *Obs) {
 			p.welcome, p.welcomed = true, o.At
 		}
 	case Hindered, Free:
-		p.hindered = o.Kind == Hindered
+		if p.hindered = o.Kind == Hindered; p.hindered {
+			p.froze = o.At
+		} else {
+			p.freed, p.stood = o.At, o.At.Sub(p.froze)
+		}
 	case Laid:
 		if !o.way.harmless {
 			l.ways = append(l.ways, o.way)
@@ -198,6 +207,7 @@ func (l *ledger) take(o *Obs) {
 		l.ways = slices.DeleteFunc(l.ways, func(f *fault) bool { return f.id == o.way.id })
 	case Own:
 		p.gen, p.inc = o.After.Gen, o.After.Inc
+		p.raise()
 	case View:
 		l.views[o.Node] = viewState{o.Hash, o.Count}
 	case Saw:
@@ -205,6 +215,13 @@ func (l *ledger) take(o *Obs) {
 			h := &l.seen[o.Node][o.Member]
 			o.Before, *h = *h, o.After
 		}
+	}
+}
+
+// raise notes how far a process has come.
+func (p *peerState) raise() {
+	if p.gen > p.top.Gen || p.gen == p.top.Gen && p.inc > p.top.Inc {
+		p.top.Gen, p.top.Inc = p.gen, p.inc
 	}
 }
 

@@ -67,6 +67,24 @@ func (o *Options) configOf(process int32) gossip.Config {
 	return c
 }
 
+// leastRetention is for how long the dead are remembered at the node that forgets first.
+func (o *Options) leastRetention() time.Duration {
+	least := cmp.Or(o.Gossip.Retention, 24*time.Hour)
+	for i := range o.Unlike {
+		least = min(least, cmp.Or(o.Unlike[i].Retention, least))
+	}
+	return least
+}
+
+// leastAge is for how long messages are held at the node that lets go first.
+func (o *Options) leastAge() time.Duration {
+	least := cmp.Or(o.Gossip.Streams.Age, time.Minute)
+	for i := range o.Unlike {
+		least = min(least, cmp.Or(o.Unlike[i].Age, least))
+	}
+	return least
+}
+
 // MaxNodes bounds a world.
 const MaxNodes = 100_000
 

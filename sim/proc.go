@@ -297,8 +297,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		o.After, o.From = Holding{Gen: e.Lost.Generation}, e.Lost.From
 	case gossip.MessageSpread:
 		x := &e.Spread
-		o.Kind, o.Member, o.Seq, o.After = Spread, p.index, x.Seq, Holding{Gen: p.gen}
-		o.Count, o.From, o.Told = x.Have, uint64(x.Of), x.Done && x.Have >= x.Of
+		o.Kind, o.Member, o.Seq, o.After = Spread, p.index, x.Seq, Holding{Gen: x.Generation}
+		o.Count, o.From, o.Told = x.Have, uint64(x.Of), x.Ended || x.Done && x.Have >= x.Of
 	case gossip.KeyChanged, gossip.KeysReset:
 		s.keyEvent(p, e, &o)
 	case gossip.Welcomed:

@@ -229,6 +229,9 @@ func (d *draws) action(o *Options) []Action {
 		if d.below(2) == 0 {
 			jump.By = d.between(-2*time.Second, 2*time.Second).Round(time.Millisecond)
 		}
+		if jump.By == 0 {
+			jump.By = -time.Second
+		}
 		return []Action{jump, {At: at + time.Duration(d.below(3))*time.Second, Do: Restart, Who: a.Who}}
 	case 19: // who publishes leaves at once
 		who := Nodes(d.below(o.Nodes))

@@ -129,7 +129,7 @@ type swarmDone struct {
 	Wall        float64        `json:"wall_seconds"`          //
 	Rate        float64        `json:"runs_a_core_minute"`    //
 	Census      map[string]int `json:"census"`                // how many seeds drew what
-	Kinds       map[string]int `json:"failed,omitempty"`      // seeds, by the first checker that spoke
+	Kinds       map[string]int `json:"failed,omitempty"`      // seeds, by each checker that spoke
 	Failures    []swarmFailure `json:"failures"`              // by seed
 	mu          sync.Mutex     //
 	bar         *swarmBar      //
@@ -209,7 +209,13 @@ func (d *swarmDone) one(seed uint64, f *swarmFlags) {
 	}
 	if len(found) > 0 {
 		d.Failures = append(d.Failures, x)
-		d.Kinds[found[0].Checker]++
+		spoke := map[string]bool{}
+		for _, v := range found {
+			spoke[v.Checker] = true
+		}
+		for name := range spoke {
+			d.Kinds[name]++
+		}
 		d.bar.aside(func() { d.show(&x) })
 	}
 	d.bar.show(d.Runs, len(d.Failures))

@@ -13,13 +13,14 @@ import (
 
 func TestSwarmPrints(t *testing.T) {
 	code, out, errOut := cli(nil, "", "sim", "swarm", "--runs", "3", "--from", "7")
-	if code != 0 || !strings.HasPrefix(out, "3 seeds from 7 in ") || !strings.Contains(out, " a core-minute: 0 failed\ndrawn by") {
+	well := strings.Contains(out, " a core-minute: 0 failed\n")
+	if code != map[bool]int{true: 0, false: exitFailed}[well] || !strings.Contains(out, "3 seeds from 7 in ") || !strings.Contains(out, "\ndrawn by how many of 3 seeds: ") {
 		t.Errorf("%d\n%s%s", code, out, errOut)
 	}
-	code, out, errOut = cli(nil, "", "sim", "swarm", "--runs", "2", "--json", "-j", "1")
+	_, out, errOut = cli(nil, "", "sim", "swarm", "--runs", "2", "--json", "-j", "1")
 	var j swarmDone
-	if err := json.Unmarshal([]byte(out), &j); err != nil || code != 0 || j.Runs != 2 || j.From != 1 || j.Rate <= 0 || len(j.Census) == 0 || j.Failures == nil {
-		t.Errorf("%d %v\n%s%s", code, err, out, errOut)
+	if err := json.Unmarshal([]byte(out), &j); err != nil || j.Runs != 2 || j.From != 1 || j.Rate <= 0 || len(j.Census) == 0 || j.Failures == nil {
+		t.Errorf("%v\n%s%s", err, out, errOut)
 	}
 	code, out, _ = cli(nil, "", "sim", "swarm", "--census")
 	if code != 0 || !strings.HasPrefix(out, "drawn by how many of 2,000 seeds: ") || strings.Contains(out, "never drawn") {
@@ -29,9 +30,9 @@ func TestSwarmPrints(t *testing.T) {
 
 // With a time and no number of seeds, a swarm goes on until the time is over.
 func TestSwarmForATime(t *testing.T) {
-	code, out, errOut := cli(nil, "", "sim", "swarm", "--for", "1ms")
-	if code != 0 || !strings.Contains(out, " from 1 in ") {
-		t.Errorf("%d\n%s%s", code, out, errOut)
+	_, out, errOut := cli(nil, "", "sim", "swarm", "--for", "1ms")
+	if !strings.Contains(out, " from 1 in ") {
+		t.Errorf("%s%s", out, errOut)
 	}
 }
 
