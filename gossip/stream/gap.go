@@ -197,13 +197,14 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 	}
 	held, ok := st.after(st.solid)
 	last, seq := st.shown()
+	ends := uint64(0) // the message that the last piece passed over is of, if that is known
 	switch {
 	case ok:
 		to = min(to, held)
 	case 2*r.later >= len(r.denied) && r.later > 0 && st.deaf <= now:
 	case last >= st.solid: // a piece that is held says so
 		to = min(to, last+1)
-		st.holeSeq = seq
+		ends = seq
 	case r.knew > 0 && st.deaf <= now && s.existed(st):
 		to = min(to, r.least+1)
 	default: // nothing shows that there is more
@@ -218,7 +219,7 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 	for st.held > 0 && to-st.low > 2*Ahead {
 		s.drop(st, st.low)
 	}
-	st.passOver(to)
+	st.passOver(to, ends)
 	s.deliver(now, st, false)
 	s.missing(now, st, false)
 	if st.repair != nil && r.missing <= r.ripe { // the next hole was there all the while

@@ -88,7 +88,7 @@ func TestForgetWithAHole(t *testing.T) {
 	r, o := w.nodes[0], w.nodes[1]
 	r.take(o, 1, pieces(1, 1, 1, 1), 1)
 	st := r.s.find(o.id, 1)
-	st.passOver(3)
+	st.passOver(3, 0)
 	r.s.Forget(o.id)
 	if m, ok := r.s.marks.take(life{o.id, 1}); !ok || m.next != 2 || m.seq != 1 {
 		t.Errorf("it is remembered up to %+v", m)

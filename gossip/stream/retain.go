@@ -135,15 +135,14 @@ const sweeps = 64
 func (s *Streams) evict(now mono.Time, st *stream) {
 	seq := st.low
 	if st.begun && seq > st.next {
-		st.passOver(seq)
+		st.passOver(seq, 0)
 	}
 	if st.begun && seq >= st.next {
 		s.deliver(now, st, true)
 	}
 	if st.begun && seq == st.next { // the rest of this message is missing
 		p, _ := readPart(st.get(seq))
-		st.passOver(seq + p.rest + 1)
-		st.holeSeq = p.seq
+		st.passOver(seq+p.rest+1, p.seq)
 	}
 	s.drop(st, seq)
 	s.deliver(now, st, true)

@@ -330,7 +330,7 @@ func TestLostBeforeLaterLife(t *testing.T) {
 	n, o := w.nodes[1], w.nodes[0]
 	n.take(o, 1, pieces(1, 1), 1)
 	st := n.s.find(o.id, 1)
-	st.passOver(3)
+	st.passOver(3, 0)
 	n.s.atEnd(w.now, st)
 	n.take(o, 2, pieces(1), 1)
 	n.schedule()

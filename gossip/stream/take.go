@@ -89,7 +89,7 @@ func (s *Streams) advance(now mono.Time, st *stream) bool {
 	}
 	p, _ := readPart(st.get(st.next))
 	if p.index > 0 { // the beginning of this message was passed over
-		st.passOver(st.next + p.rest + 1)
+		st.passOver(st.next+p.rest+1, p.seq)
 		return true
 	}
 	s.tellLost(now, st, p.seq)
@@ -103,7 +103,7 @@ func (s *Streams) advance(now mono.Time, st *stream) bool {
 	var ok bool
 	if m.Payload, ok = st.assemble(st.next, &p); !ok || p.seq <= st.seq {
 		s.stats.Malformed++ // no honest origin makes this
-		st.passOver(st.next + 1)
+		st.passOver(st.next+1, 0)
 		return true
 	}
 	st.next, st.seq = m.Last+1, m.Seq
@@ -136,12 +136,13 @@ func (st *stream) assemble(at uint64, first *part) (payload []byte, ok bool) {
 }
 
 // passOver goes on at a later piece. Those before it are told as lost once it is known how many messages they were.
-func (st *stream) passOver(to uint64) {
+// seq is the message of the last of them, 0 if nobody here knows.
+func (st *stream) passOver(to, seq uint64) {
 	if st.hole == 0 {
 		st.hole = st.next
 	}
 	st.noteLost(wire.Run{From: st.next, To: to - 1})
-	st.next, st.solid = to, max(st.solid, to)
+	st.next, st.solid, st.holeSeq = to, max(st.solid, to), seq
 	st.head = max(st.head, to-1)
 }
 
