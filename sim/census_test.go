@@ -15,7 +15,7 @@ func TestEverythingIsDrawn(t *testing.T) {
 		}
 	}
 	for _, what := range Draws() {
-		if drawn[what] < 10 {
+		if drawn[what] < 3 {
 			t.Errorf("%q is drawn by %d of 2,000 seeds", what, drawn[what])
 		}
 	}

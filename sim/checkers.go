@@ -71,7 +71,7 @@ func checkers(o *Options) []Checker {
 	b := o.Bounds.withDefaults(o)
 	way := newArrival(o, b)
 	return []Checker{
-		precedence{o.leastRetention()}, incarnation{}, untold{},
+		precedence{o.leastRetention(), map[pair]gossip.Time{}}, incarnation{}, untold{},
 		&accuracy{bound: b.Refute, clean: o.spares(), wrong: map[pair]gossip.Time{}, apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
@@ -81,7 +81,7 @@ func checkers(o *Options) []Checker {
 		&lives{gen: map[int32]uint64{}, most: map[int32]uint64{}},
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
-		&keysKept{bound: b.Converge, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}, maps: map[pair]uint64{}},
+		&keysKept{bound: b.Converge, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}, maps: map[pair]uint64{}, lapses: o.lapses()},
 		gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
 	}
 }
@@ -96,13 +96,27 @@ func (h Holding) String() string {
 }
 
 // precedence: what a node holds of a member only rises, and a live member is not forgotten; but by one that stood still for
-// half of the time that the dead are remembered, or longer: it comes in anew, so that it brings nobody back.
-type precedence struct{ retention time.Duration }
+// half of the time that the dead are remembered, or longer: it comes in anew, so that it brings nobody back. Whom it held for dead
+// for as long as the dead are remembered may have been forgotten, and be met anew.
+type precedence struct {
+	retention time.Duration
+	dead      map[pair]gossip.Time // since when one is held for dead
+}
 
 func (precedence) Name() string { return "precedence" }
 
 func (c precedence) Take(l *ledger, o *Obs) string {
-	if o.Kind != Saw || !o.Before.Known {
+	if o.Kind != Saw {
+		return ""
+	}
+	k := pair{o.Node, o.Member}
+	since, was := c.dead[k]
+	if dead := o.After.Known && !o.After.live(); !dead {
+		delete(c.dead, k)
+	} else if !was {
+		c.dead[k] = o.At
+	}
+	if !o.Before.Known || was && o.At.Sub(since) >= c.retention {
 		return ""
 	}
 	if o.After.Known && o.After.below(o.Before) {

@@ -98,11 +98,8 @@ func (c loss) Take(l *ledger, o *Obs) string {
 		}
 		for i := range p.due {
 			d := &p.due[i]
-			honest := time.Second
-			if d.lossy {
-				honest = 20 * time.Second // after which a gap is passed over in any case
-			}
-			if d.node == o.Node && d.touched && l.now.Sub(d.since) > honest {
+			// Where anything is wrong, a gap is passed over after stream.Config.GiveUp in any case: arrival says what is too late then.
+			if d.node == o.Node && d.touched && !d.lossy && l.now.Sub(d.since) > time.Second {
 				return fmt.Sprintf("n%d was told that %s is lost, and has been in touch with somebody who has it since %.3f s",
 					o.Node, p.messageKey, span(d.since).Seconds())
 			}

@@ -54,7 +54,7 @@ func Draw(seed uint64) Options {
 		quiet, o.Gossip.Reseed = shortQuiet, 15*time.Second
 		o.Gossip.Streams.Age = pick(d, 0, 20*time.Second, 40*time.Second)
 	}
-	if d.below(100) == 0 {
+	if d.below(250) == 0 {
 		o.Nodes = 60 + d.below(141)
 	}
 	o.Duration = d.faults + quiet

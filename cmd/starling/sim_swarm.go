@@ -29,7 +29,7 @@ type swarmFlags struct {
 	runs          int
 	from          uint64
 	last          time.Duration
-	jobs, tries   int
+	jobs          int
 	shrink        bool
 	asJSON        bool
 	census        bool
