@@ -211,6 +211,7 @@ func TestCheckersCanFail(t *testing.T) {
 			history(delivered(1, 0, 7), skipped(1, 0, 7)), "are lost, and had got number 7"},
 		{"messages", history(started(1, 2), restored(1, 0, 7), at(s, delivered(1, 0, 8))),
 			history(started(1, 2), restored(1, 0, 7), at(s, delivered(1, 0, 7))), "had kept that it has it"},
+		{"messages", history(delivered(1, 0, 1)), history(delivered(1, -1, 1)), "somebody who does not exist"},
 		{"receipts", history(delivered(0, 0, 1), delivered(1, 0, 1), spreadTo(0, 1, 2, 3), at(s, delivered(2, 0, 1)), at(2*s, spreadTo(0, 1, 3, 3)), ended),
 			history(delivered(0, 0, 1), delivered(1, 0, 1), spreadTo(0, 1, 3, 3), at(s, delivered(2, 0, 1))), "n0 was told that 3 members have message 1 of n0, which 2 were given"},
 		{"receipts", history(delivered(0, 0, 1), spreadTo(0, 1, 2, 3), delivered(1, 0, 1), ended), // in the same moment

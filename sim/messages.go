@@ -77,6 +77,9 @@ func (c *messages) Take(l *ledger, o *Obs) string {
 }
 
 func (c *messages) deliver(l *ledger, o *Obs) string {
+	if o.Member < 0 {
+		return fmt.Sprintf("n%d got a message of somebody who does not exist", o.Node)
+	}
 	k := messageKey{o.Member, o.After.Gen, o.Seq}
 	d := c.all[k]
 	if d == nil {
