@@ -139,18 +139,19 @@ func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
 	n.core.Receive(n.now(), from, datagram, &h.out)
 }
 
-// flush sends the packets, tells the events, and puts the hands back.
+// flush tells the events, sends the packets, and puts the hands back. A packet may confirm a message to its publisher: by then
+// the programs here have been given it.
 func (n *Node) flush() {
 	h := n.working
 	if h == nil {
 		return
 	}
-	if len(h.out.Packets) > 0 {
-		n.send(h)
-	}
-	n.noteChanges() // before the events: who hears of one and asks for Members must find it there
+	n.noteChanges() // before the events: a program that hears of one and asks for Members must find it there
 	for i := range h.out.Events {
 		n.dispatch(&h.out.Events[i])
+	}
+	if len(h.out.Packets) > 0 {
+		n.send(h)
 	}
 	n.keep(&h.out)
 	for _, c := range h.out.Connects {

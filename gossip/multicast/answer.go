@@ -71,12 +71,14 @@ func (r *Relay) offered(now mono.Time, from detect.Peer, b *wire.Branch) {
 
 func parentOf(p detect.Peer, b *wire.Branch) parent { return parent{p, b.Attempt, b.Patient} }
 
+// holds says whether nothing of a parcel is of use here any more.
 func (r *Relay) holds(b *wire.Branch) bool {
 	if b.Origin == r.host.Self() && b.Generation == r.host.Generation() {
 		return true
 	}
 	for i := range b.Count {
-		if !r.store.Knows(b.Origin, b.Generation, b.First+uint64(i)) {
+		seq := b.First + uint64(i)
+		if !r.store.Knows(b.Origin, b.Generation, seq) && !r.store.PassedOver(b.Origin, b.Generation, seq) {
 			return false
 		}
 	}

@@ -28,8 +28,9 @@ import (
 type Store interface {
 	// Take takes in a piece that may be new; it does not keep the body's memory. It says whether the piece was new.
 	Take(now mono.Time, p wire.Piece) (fresh bool)
-	// Knows says whether a piece is held, or was.
+	// Knows says whether a piece is held, or was. PassedOver says whether it was given up without.
 	Knows(origin member.ID, generation, seq uint64) bool
+	PassedOver(origin member.ID, generation, seq uint64) bool
 	// Given says how a piece stands with this node's programs: DutyDone if they were given it or it is ready to be given,
 	// DutyTaken if not (yet), DutyLacks if it is not here, DutyVoid if it is from before this node's time.
 	Given(origin member.ID, generation, seq uint64) wire.Verdict

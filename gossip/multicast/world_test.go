@@ -150,6 +150,8 @@ func (x *node) Body(origin member.ID, _, seq uint64) ([]byte, bool) {
 	return b, ok
 }
 
+func (x *node) PassedOver(member.ID, uint64, uint64) bool { return false }
+
 func (x *node) Knows(origin member.ID, _, seq uint64) bool {
 	_, ok := x.held[[2]uint64{uint64(origin), seq}]
 	return ok

@@ -810,3 +810,21 @@ func TestFewAskAbroad(t *testing.T) {
 		}
 	}
 }
+
+// What was passed over as lost is not had, though it need not be sent here any more.
+func TestLostIsNotHad(t *testing.T) {
+	w := newWorld(t, 1, 3, Config{Age: 5 * time.Second})
+	r, o := w.nodes[0], w.nodes[1]
+	r.sleep()
+	p := o.publish("t", []byte("one"))
+	w.run(20*time.Second, nil)
+	r.wake(20 * time.Second)
+	q := o.publish("t", []byte("two"))
+	w.run(30*time.Second, nil)
+	if len(r.lost) != 1 || r.s.Knows(o.id, p.Generation, p.First) || !r.s.PassedOver(o.id, p.Generation, p.First) {
+		t.Errorf("lost %+v; known %v", r.lost, r.s.Knows(o.id, p.Generation, p.First))
+	}
+	if len(r.got) != 1 || !r.s.Knows(o.id, q.Generation, q.First) || r.s.PassedOver(o.id, q.Generation, q.First) {
+		t.Errorf("got %d messages", len(r.got))
+	}
+}

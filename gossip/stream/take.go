@@ -24,10 +24,16 @@ func (s *Streams) Take(now mono.Time, p wire.Piece) (fresh bool) {
 	return s.take(now, st, p.Seq, p.Body, true)
 }
 
-// Knows says whether a piece is held, or was delivered or passed over: it need not be sent here.
+// Knows says whether a piece is held, was delivered, or is from before this node's time: it need not be sent here.
 func (s *Streams) Knows(origin member.ID, generation, seq uint64) bool {
 	st := s.find(origin, generation)
-	return st != nil && (seq < st.next || st.get(seq) != nil)
+	return st != nil && (seq < st.next && !st.wasLost(seq) || st.get(seq) != nil)
+}
+
+// PassedOver says whether a piece was given up: it need not be sent here either, and this node does not have it.
+func (s *Streams) PassedOver(origin member.ID, generation, seq uint64) bool {
+	st := s.find(origin, generation)
+	return st != nil && st.wasLost(seq)
 }
 
 // Body returns a piece's body, if it is held. The caller must not write to it.

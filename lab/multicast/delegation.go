@@ -102,6 +102,9 @@ func (d *delegate) Knows(origin members.ID, _, seq uint64) bool {
 	return d.has && origin == d.c.peers[0].ID && seq == seqOfMessage
 }
 
+// PassedOver is never: a lost message is not given up in an experiment.
+func (d *delegate) PassedOver(members.ID, uint64, uint64) bool { return false }
+
 func (d *delegate) Body(origin members.ID, _, seq uint64) ([]byte, bool) {
 	return d.body, d.Knows(origin, 0, seq)
 }
