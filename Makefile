@@ -44,7 +44,7 @@ race: ## all tests with the race detector
 
 .PHONY: swarm
 swarm: ## RUNS seeds of the swarm from FROM on, each a cluster under faults of its own
-	$(GO) test -count=1 -timeout 6h -run '^TestSwarm$$' ./sim -sim.seeds=$(RUNS) -sim.seed=$(FROM)
+	$(GO) run ./cmd/starling sim swarm --runs $(RUNS) --from $(FROM)
 
 .PHONY: mutants
 mutants: ## plant bugs and see whether tests notice: all, or ONLY=state; SWARM=1 for the swarm alone over SEEDS=2000
