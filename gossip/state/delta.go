@@ -158,9 +158,9 @@ func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d
 	s.adopt(m, d.Floor)
 	switch n := o.next; {
 	case n == nil:
-	case m == n && !d.More && !r.Malformed() && n.version >= max(d.To, n.floor, o.version):
+	case m == n && !d.More && !r.Malformed() && n.version >= max(d.To, n.floor, o.version, o.least):
 		s.finish(now, o)
-	case m == o && n.source == 0 && o.version >= n.floor:
+	case m == o && n.source == 0 && o.version >= max(n.floor, o.least):
 		s.dropNext(o) // it is not needed any more
 	}
 	if asked := s.asked(o, !d.More && o.next == nil); d.More && (asked || end == 0) {

@@ -37,6 +37,7 @@ type owner struct {
 	live     bool   // the member is, and counts in the fingerprint
 	queued   uint64 // links in whose queues it stands, a bit each
 	version  uint64 // all up to here is held
+	least    uint64 // nothing below is shown: so much was held before the owner was forgotten
 	floor    uint64 // tombstones up to here are forgotten; not above version, except of a map that is built
 	passed   uint64 // the highest version that was passed on along the ring
 	changed  mono.Time
@@ -274,4 +275,10 @@ type partial struct {
 	version uint64
 	total   int
 	value   []byte
+}
+
+// mark is how far an owner's writes were held that is forgotten.
+type mark struct {
+	instance uint32
+	version  uint64
 }

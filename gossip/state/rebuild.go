@@ -11,7 +11,8 @@ import (
 // A reader that is below the owner's floor gets the map anew: what was deleted up to the floor cannot be told, so it is what
 // the new map does not name. The new map is built beside the one that is shown, and takes its place when it is whole: the
 // floor is adopted with a version that is not below it, no key is gone in between, and what a peer that is behind the
-// floor would add never gets in.
+// floor would add never gets in. So does a reader that had forgotten the owner: it shows nothing that is older than what it
+// had shown.
 
 const (
 	buildFor   = 30 * time.Second // without progress
@@ -19,11 +20,11 @@ const (
 	doubtPause = time.Minute
 )
 
-// begin opens a new map if a delta begins one: the floor is beyond what is held, or the owner itself tells all to a node
-// that doubts what it holds. One that is under way goes on until the owner's floor has risen again.
+// begin opens a new map if a delta begins one: the floor is beyond what is held, more was held before the owner was
+// forgotten, or the owner itself tells all to a node that doubts what it holds. One that is under way goes on until the owner's floor has risen again.
 func (s *Store) begin(now mono.Time, from member.ID, o *owner, d *wire.Delta) {
 	doubt := o.doubt && from == o.id
-	if d.From != 0 || d.Floor <= o.version && !doubt || o.next != nil && d.Floor <= o.next.floor {
+	if d.From != 0 || max(d.Floor, o.least) <= o.version && !doubt || o.next != nil && d.Floor <= o.next.floor {
 		return
 	}
 	s.dropNext(o)
@@ -45,7 +46,7 @@ func (o *owner) takes(e *early) *owner {
 			return nil // it is for that map, and comes too soon
 		}
 	}
-	if e.version <= o.version && e.floor <= o.version {
+	if e.version <= o.version && max(e.floor, o.least) <= o.version {
 		return o
 	}
 	return nil
@@ -92,10 +93,12 @@ func (o *owner) shownAt(i int) bool {
 	return o.shown(&it)
 }
 
-// giveUp drops a map that is built if nothing has come of it for long: nobody has the rest.
+// giveUp drops a map that is built if nothing has come of it for long: nobody has the rest. What the others have is shown
+// then, though more was held once.
 func (s *Store) giveUp(now mono.Time, o *owner) {
 	if o.next != nil && now.Sub(o.next.changed) > buildFor {
 		s.dropNext(o)
+		o.least = 0
 	}
 }
 

@@ -535,3 +535,43 @@ func TestDoubt(t *testing.T) {
 		t.Error("it asks never again")
 	}
 }
+
+// A reader that forgot an owner and meets it again in the same life shows nothing older than what it had shown: it waits
+// for somebody who has as much. If nobody has, it takes what there is in the end.
+func TestForgottenGoesNotBack(t *testing.T) {
+	for _, back := range []bool{true, false} {
+		w := newWorld(t, 3, 1, Config{})
+		v := &ways{}
+		w.split = v.split
+		o, r, l := w.nodes[0], w.nodes[1], w.nodes[2] // the owner, the reader, one that lags
+		v.only([2]int{0, 1}, [2]int{0, 2}, [2]int{1, 2})
+		o.set("k", "old", 0)
+		w.run(5 * time.Second)
+		v.only([2]int{0, 1})
+		o.set("k", "new", 0)
+		w.run(5 * time.Second)
+		if got, _ := r.store.Get(w.now, o.id(), "k"); got.Value != "new" || l.store.Version(o.id()) != 1 {
+			t.Fatalf("the reader holds %+v, the other version %d", got, l.store.Version(o.id()))
+		}
+		r.store.Forget(w.now, o.id())
+		v.only([2]int{1, 2})
+		for range 40 {
+			w.run(500 * time.Millisecond)
+			if got, ok := r.store.Get(w.now, o.id(), "k"); ok {
+				t.Fatalf("the reader shows %+v", got)
+			}
+		}
+		if !back {
+			w.run(time.Minute)
+			if got, _ := r.store.Get(w.now, o.id(), "k"); got.Value != "old" {
+				t.Errorf("nobody has more, and the reader shows %+v", got)
+			}
+			continue
+		}
+		v.only([2]int{0, 1}, [2]int{1, 2})
+		w.run(10 * time.Second)
+		if got, _ := r.store.Get(w.now, o.id(), "k"); got.Value != "new" {
+			t.Errorf("the owner is back, and the reader shows %+v", got)
+		}
+	}
+}

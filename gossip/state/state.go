@@ -25,6 +25,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/marks"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
 	"github.com/starling-gossip/starling/gossip/topology"
@@ -40,6 +41,8 @@ const (
 
 	// MaxTombstones is how many deleted keys an owner remembers; more make it forget the older half.
 	MaxTombstones = 1024
+	// MaxMarks is how many forgotten owners are remembered by how far their writes were held here.
+	MaxMarks = 65536
 	// MinTTL and MaxTTL bound a time to live.
 	MinTTL = time.Millisecond
 	MaxTTL = 365 * 24 * time.Hour
@@ -149,6 +152,7 @@ type Store struct {
 	lapses      mono.Time
 	graves      []grave   // of this node's own keys, the oldest first
 	raised      mono.Time // when its floor rose last
+	forgotten   marks.Table[member.ID, mark]
 
 	links  []link
 	budget bucket
@@ -169,7 +173,8 @@ type Store struct {
 // New returns the store of a node.
 func New(host Host, cfg Config) *Store {
 	cfg = cfg.withDefaults()
-	return &Store{cfg: cfg, host: host, lapses: mono.Never, budget: newBucket(cfg.Rate), repair: repair{follow: mono.Never}}
+	return &Store{cfg: cfg, host: host, lapses: mono.Never, budget: newBucket(cfg.Rate), repair: repair{follow: mono.Never},
+		forgotten: marks.Table[member.ID, mark]{Max: MaxMarks}}
 }
 
 // Stats returns the counts.
@@ -209,7 +214,11 @@ func (s *Store) owner(id member.ID) *owner {
 func (s *Store) ensure(m *member.Member) *owner {
 	i, ok := s.find(m.ID)
 	if !ok {
-		s.owners = slices.Insert(s.owners, i, &owner{id: m.ID, instance: m.Instance(), live: m.State.Live()})
+		o := &owner{id: m.ID, instance: m.Instance(), live: m.State.Live()}
+		if k, ok := s.forgotten.Take(o.id); ok && k.instance == o.instance {
+			o.least = k.version
+		}
+		s.owners = slices.Insert(s.owners, i, o)
 	}
 	return s.owners[i]
 }
@@ -295,13 +304,17 @@ func (s *Store) reborn(now mono.Time, o *owner, instance uint32) {
 	}
 }
 
-// Forget drops a member that the table forgot.
+// Forget drops a member that the table forgot. How far its writes were held stays known: if it is met again in the same
+// life, nothing older is shown.
 func (s *Store) Forget(now mono.Time, id member.ID) {
 	i, ok := s.find(id)
 	if !ok || id == s.host.Self() {
 		return
 	}
 	o := s.owners[i]
+	if v := max(o.version, o.least); v > 0 {
+		s.forgotten.Put(id, mark{o.instance, v})
+	}
 	o.live = false
 	s.count(o)
 	s.unqueueAll(o)

@@ -66,10 +66,16 @@ func (s *strict) watch(x *node) {
 		}
 		s.seen[k] = c.Version
 	}
-	x.void = func(id member.ID) { // what was held is void, and told to be
-		for k := range s.seen {
-			if k.reader == x.i && strings.HasPrefix(k.life, s.ids[id].rec.Name+".") {
+	x.void = func(id member.ID) { // what was held is void, and told to be; all may be told again, but nothing older
+		_, dead := s.gone[s.ids[id].i]
+		for k, last := range s.seen {
+			if k.reader != x.i || !strings.HasPrefix(k.life, s.ids[id].rec.Name+".") {
+				continue
+			}
+			if dead { // in the end a reader takes what the others have
 				delete(s.seen, k)
+			} else {
+				s.seen[k] = last - 1
 			}
 		}
 		for k := range s.held {

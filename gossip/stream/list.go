@@ -139,7 +139,7 @@ func (s *Streams) add(origin member.ID, generation uint64) *stream {
 	}
 	st := &stream{origin: origin, generation: generation, lately: true, begun: true}
 	st.resume(1, 0)
-	if m, ok := s.marks.take(life{origin, generation}); ok {
+	if m, ok := s.marks.Take(life{origin, generation}); ok {
 		st.resume(m.next, m.seq)
 		st.met = true
 	}
@@ -170,7 +170,7 @@ func (s *Streams) victim() int {
 func (s *Streams) remove(i int) {
 	st := s.list[i]
 	if next := st.told(); st.begun && next > 1 {
-		s.marks.put(life{st.origin, st.generation}, next, st.seq)
+		s.marks.Put(life{st.origin, st.generation}, mark{next, st.seq})
 	}
 	for st.held > 0 {
 		s.drop(st, st.low)

@@ -90,34 +90,8 @@ func TestForgetWithAHole(t *testing.T) {
 	st := r.s.find(o.id, 1)
 	st.passOver(3, 0)
 	r.s.Forget(o.id)
-	if m, ok := r.s.marks.take(life{o.id, 1}); !ok || m.next != 2 || m.seq != 1 {
+	if m, ok := r.s.marks.Take(life{o.id, 1}); !ok || m.next != 2 || m.seq != 1 {
 		t.Errorf("it is remembered up to %+v", m)
-	}
-}
-
-// Marks are bounded, the oldest go first, and renewing one over and over takes no room.
-func TestMarksAreBounded(t *testing.T) {
-	var m marks
-	for i := range uint64(MaxMarks + 10) {
-		m.put(life{member.ID(i), 1}, i+2, i+1)
-	}
-	for range 3 * MaxMarks {
-		m.put(life{MaxMarks, 1}, 7, 6)
-	}
-	if len(m.of) != MaxMarks || len(m.order) > 2*MaxMarks+64 {
-		t.Errorf("%d marks, %d in the order", len(m.of), len(m.order))
-	}
-	if _, ok := m.take(life{9, 1}); ok {
-		t.Error("one of the ten oldest is there")
-	}
-	if k, ok := m.take(life{10, 1}); !ok || k.next != 12 || k.seq != 11 {
-		t.Errorf("one of the others says %+v", k)
-	}
-	if k, _ := m.take(life{MaxMarks, 1}); k.next != 7 {
-		t.Errorf("the renewed one says %+v", k)
-	}
-	if _, ok := m.take(life{10, 1}); ok {
-		t.Error("it is there after it was taken")
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/marks"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
 	"github.com/starling-gossip/starling/gossip/topology"
@@ -171,12 +172,12 @@ type Streams struct {
 	stats Stats
 	due   mono.Time // nothing falls due before
 
-	list  []*stream // by origin, then generation
-	last  *stream   // that was looked up, as a rule the next one too
-	hand  int       // of the second chance
-	hash  uint64    // over the heads of all streams of which something is held
-	spare *page     // one that may be used again
-	marks marks     // of streams that were let go
+	list  []*stream               // by origin, then generation
+	last  *stream                 // that was looked up, as a rule the next one too
+	hand  int                     // of the second chance
+	hash  uint64                  // over the heads of all streams of which something is held
+	spare *page                   // one that may be used again
+	marks marks.Table[life, mark] // of streams that were let go
 
 	held, bytes int
 	permits     permits
@@ -202,7 +203,7 @@ type Streams struct {
 
 // New returns a node's streams.
 func New(host Host, cfg Config) *Streams {
-	s := &Streams{host: host, cfg: cfg.withDefaults(), due: mono.Never}
+	s := &Streams{host: host, cfg: cfg.withDefaults(), due: mono.Never, marks: newMarks()}
 	s.sync.reset()
 	s.reunion.reset()
 	return s
