@@ -200,11 +200,6 @@ func (o *Options) writes() bool {
 	return slices.ContainsFunc(o.Actions, func(a Action) bool { return a.Do == Set })
 }
 
-// lapses says whether keys are written that lapse.
-func (o *Options) lapses() bool {
-	return slices.ContainsFunc(o.Actions, func(a Action) bool { return a.TTL > 0 })
-}
-
 // publishes says whether messages are published at all.
 func (o *Options) publishes() bool {
 	for _, a := range o.Actions {
