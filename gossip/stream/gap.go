@@ -201,11 +201,11 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 	switch {
 	case ok:
 		to = min(to, held)
-	case 2*r.later >= len(r.denied) && r.later > 0 && st.deaf <= now:
+	case 2*r.later >= len(r.denied) && r.later > 0 && !s.deafTo(now, st):
 	case last >= st.solid: // a piece that is held says so
 		to = min(to, last+1)
 		ends = seq
-	case r.knew > 0 && st.deaf <= now && s.existed(st):
+	case r.knew > 0 && !s.deafTo(now, st) && s.existed(st):
 		to = min(to, r.least+1)
 	default: // nothing shows that there is more
 		st.head = max(st.top, st.next-1)
@@ -226,6 +226,12 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 		r.since = max(since, now.Add(-s.cfg.Patience))
 		s.at(now.Add(time.Millisecond))
 	}
+}
+
+// deafTo says whether claims of more of a stream are not believed: one was made lately that nobody could show. A member
+// that returned since may have what nobody had.
+func (s *Streams) deafTo(now mono.Time, st *stream) bool {
+	return now < st.deaf && st.deaf.Add(-deafFor) >= s.reunion.returned
 }
 
 // existed says whether those who lack the first missing piece, and what follows, can be believed that

@@ -34,6 +34,7 @@ type world struct {
 	queue   eventQueue
 	seq     int
 	blocked func(from, to *node) bool
+	further func(from, to *node) time.Duration // one way, on top of latency; nil: nothing
 
 	packets, bytes int // of SendStream
 }
@@ -193,8 +194,12 @@ func (w *world) deliver(from, to *node, loss float64, messages []byte) {
 	if w.rng.Float64() < w.double {
 		copies = 2
 	}
+	further := time.Duration(0)
+	if w.further != nil {
+		further = w.further(from, to)
+	}
 	for range copies {
-		w.after(w.latency+time.Duration(w.rng.Int64N(3*int64(w.latency)+1)), func() { to.receive(from, data) })
+		w.after(further+w.latency+time.Duration(w.rng.Int64N(3*int64(w.latency)+1)), func() { to.receive(from, data) })
 	}
 }
 

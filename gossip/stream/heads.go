@@ -129,7 +129,7 @@ func (s *Streams) meet(now mono.Time, origin member.ID, generation, seq uint64) 
 // claimed takes in that somebody says that a stream goes up to some piece, and says whether that is news.
 func (s *Streams) claimed(now mono.Time, st *stream, high uint64) bool {
 	high = min(high, st.next+Ahead-1)
-	if high <= st.head || now < st.deaf {
+	if high <= st.head || s.deafTo(now, st) {
 		return false
 	}
 	st.head = high

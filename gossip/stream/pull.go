@@ -21,6 +21,7 @@ const (
 	perStream  = 4        // requests under way for one stream
 	perNode    = 16       // and in all
 	maxParts   = 64
+	maxLate    = 8 // requests that timed out and may be answered yet
 	minTimeout = 20 * time.Millisecond
 	maxTimeout = 2 * time.Second
 )
@@ -29,6 +30,7 @@ const (
 type request struct {
 	ticket   uint32
 	peer     member.ID
+	abroad   bool   // the peer is of another zone
 	from, to uint64 // not answered yet
 	top      uint64 // of the stream when it was sent
 	sent     mono.Time
@@ -86,6 +88,7 @@ func (s *Streams) mendStream(now mono.Time, st *stream) {
 		if q.answered { // in part: it is the network, and not the peer
 			return true
 		}
+		s.tooLate(q)
 		r.slow = min(max(2*r.slow, 50*time.Millisecond), maxPause)
 		r.paused = now.Add(r.slow / 2)
 		return true
@@ -233,9 +236,10 @@ func (s *Streams) holder(st *stream, seq uint64, about, abroad bool) (member.Mem
 }
 
 func (s *Streams) pull(now mono.Time, st *stream, peer member.Member, runs []wire.Run) {
+	abroad := !s.isNear(&peer)
 	q := request{
-		ticket: s.host.Rand().Uint32(), peer: peer.ID, from: runs[0].From, to: runs[len(runs)-1].To, top: st.top,
-		sent: now, due: now.Add(s.timeout()),
+		ticket: s.host.Rand().Uint32(), peer: peer.ID, abroad: abroad, from: runs[0].From, to: runs[len(runs)-1].To, top: st.top,
+		sent: now, due: now.Add(s.timeout(abroad)),
 	}
 	st.repair.requests = append(st.repair.requests, q)
 	s.inFlight++

@@ -37,6 +37,8 @@ type reunion struct {
 	last mono.Time // when this node compared last, for a return
 	kept mono.Time // pieces are held until then, however old
 
+	returned mono.Time // when somebody returned last
+
 	passing []*stream // whose heads are to be passed on
 	pass    mono.Time
 }
@@ -64,6 +66,7 @@ func (s *Streams) Heard(now mono.Time) {
 
 // Returned tells that a member that was failed or unreachable is back in the same life.
 func (s *Streams) Returned(now mono.Time, m member.Member) {
+	s.reunion.returned = now
 	s.Heard(now)
 	s.keep(now)
 	s.compare(now, m.ID)

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -826,5 +827,79 @@ func TestLostIsNotHad(t *testing.T) {
 	}
 	if len(r.got) != 1 || !r.s.Knows(o.id, q.Generation, q.First) || r.s.PassedOver(o.id, q.Generation, q.First) {
 		t.Errorf("got %d messages", len(r.got))
+	}
+}
+
+// Answers from afar take longer than those from this node's zone, and come late for one request that was made by the measure
+// of near ones, not for all. What nobody near has is given up as soon as all have denied it.
+func TestTimeoutsOfTwoZones(t *testing.T) {
+	w := newWorld(t, 1, 12, Config{Age: 5 * time.Second})
+	isFar := func(n *node) bool { return n.id == w.nodes[0].id || slices.Contains(w.nodes[6:], n) }
+	w.further = func(from, to *node) time.Duration {
+		if isFar(from) != isFar(to) {
+			return 40 * time.Millisecond
+		}
+		return 0
+	}
+	for _, n := range w.nodes {
+		for _, o := range w.nodes {
+			if isFar(o) == isFar(n) {
+				m, _ := n.table.Get(o.id)
+				n.near = append(n.near, topology.PlaceOf(&m))
+			}
+		}
+		slices.SortFunc(n.near, func(a, b topology.Place) int { return cmp.Compare(a.Key, b.Key) })
+	}
+	o, r := w.nodes[0], w.nodes[1]
+	for i := range 20 { // what is near is asked, and answers at once
+		w.blocked = func(from, to *node) bool { return from == w.nodes[2] && to == r }
+		w.nodes[2].publish("t", []byte{byte(i)})
+		w.run(200*time.Millisecond, nil)
+		w.blocked = nil
+		w.nodes[2].publish("t", []byte{byte(i)})
+		w.run(time.Second, nil)
+	}
+	w.blocked = func(from, to *node) bool { return from == o || to == o }
+	o.publish("t", []byte("nobody gets this"))
+	w.run(20*time.Second, nil)
+	w.blocked = nil
+	before := r.s.Stats()
+	o.publish("t", []byte("all get this"))
+	took, ok := w.run(20*time.Second, func() bool { return len(r.got) == 41 })
+	if !ok || len(r.lost) != 1 || took > 3*time.Second {
+		t.Errorf("after %v it has %d messages and lost %v", took, len(r.got), r.lost)
+	}
+	if late := r.s.Stats().TimedOut - before.TimedOut; late > 4 {
+		t.Errorf("%d requests timed out", late)
+	}
+}
+
+// A claim that nobody could show is not believed for some time, so that a liar costs little; but a member that returns may
+// have what nobody had.
+func TestReturnEndsDeafness(t *testing.T) {
+	w := newWorld(t, 1, 8, Config{})
+	w.publishAndSettle(5)
+	o, n, back := w.nodes[0], w.nodes[3], w.nodes[7]
+	cut := true
+	w.blocked = func(from, to *node) bool {
+		return cut && (from == back || from == o) != (to == back || to == o)
+	}
+	o.publish("t", []byte("six"))
+	claim := heads(wire.Head{Origin: o.id, Generation: 1, Low: 1, High: 6})
+	n.s.Receive(w.now, n.from(w.nodes[2]), wire.TypeHeads, claim)
+	for _, x := range w.nodes[:7] {
+		x.merge(o, member.Failed)
+	}
+	w.run(2*time.Minute, func() bool { return n.s.Stats().Unproven > 0 })
+	if n.s.Stats().Unproven == 0 {
+		t.Fatal("the claim was not given up")
+	}
+	cut = false
+	w.run(time.Second, nil)
+	n.s.Returned(w.now, n.from(back))
+	n.s.Receive(w.now, n.from(back), wire.TypeHeads, claim)
+	n.schedule()
+	if _, ok := w.run(2*time.Second, func() bool { return len(n.got) == 6 }); !ok {
+		t.Errorf("it has %d messages", len(n.got))
 	}
 }

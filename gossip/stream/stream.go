@@ -191,12 +191,14 @@ type Streams struct {
 	telling  []*stream // whose heads are to be told
 	sync     syncing
 	reunion  reunion
-	repairs  []*stream // those with gaps
-	turn     int       // which of them comes first
-	former   []*stream // those that wait to hear of earlier lives
-	ending   []*stream // those whose last message is here in part
-	inFlight int       // requests of all of them
-	rtt      time.Duration
+	repairs  []*stream        // those with gaps
+	turn     int              // which of them comes first
+	former   []*stream        // those that wait to hear of earlier lives
+	ending   []*stream        // those whose last message is here in part
+	inFlight int              // requests of all of them
+	rtt      [2]time.Duration // of requests within this node's zone, and to others
+	late     [maxLate]request // that timed out unanswered lately
+	lateAt   int
 	budget   budget
 	buf      []byte // of the datagram that is being written
 }
@@ -242,6 +244,7 @@ func (s *Streams) Stalled(now mono.Time, gap time.Duration) {
 	for _, st := range s.repairs {
 		st.repair.stalled(gap)
 	}
+	clear(s.late[:])
 	s.syncStalled(now, gap)
 }
 

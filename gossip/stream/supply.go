@@ -12,20 +12,47 @@ import (
 // What comes of asking: pieces, who does not have them, how long it takes.
 
 // timeout is how long a request waits for the next datagram of its answer.
-func (s *Streams) timeout() time.Duration {
-	if s.rtt == 0 {
+func (s *Streams) timeout(abroad bool) time.Duration {
+	rtt := s.rtt[kind(abroad)]
+	if rtt == 0 {
 		return s.cfg.Timeout
 	}
-	return min(max(3*s.rtt, minTimeout), maxTimeout)
+	return min(max(3*rtt, minTimeout), maxTimeout)
 }
 
-// measure takes in the round-trip time of a request: smoothed as TCP does (RFC 6298), but rising at once.
-func (s *Streams) measure(d time.Duration) {
-	if d > s.rtt {
-		s.rtt = d
+// measure takes in the round-trip time of a request to a member of this node's zone, or of another: smoothed as TCP does
+// (RFC 6298), but rising at once.
+func (s *Streams) measure(abroad bool, d time.Duration) {
+	rtt := &s.rtt[kind(abroad)]
+	if d > *rtt {
+		*rtt = d
 	} else {
-		s.rtt += (d - s.rtt) / 8
+		*rtt += (d - *rtt) / 8
 	}
+}
+
+// tooLate remembers a request that timed out without any answer. If one comes yet, the next request waits for longer:
+// without that, an estimate below the true time would stay there for ever, as nothing else is measured.
+func (s *Streams) tooLate(q request) {
+	s.late[s.lateAt] = q
+	s.lateAt = (s.lateAt + 1) % maxLate
+}
+
+// measureLate measures a request that had timed out.
+func (s *Streams) measureLate(now mono.Time, ticket uint32, peer member.ID) {
+	for i := range s.late {
+		if q := &s.late[i]; q.peer == peer && q.ticket == ticket && q.sent > 0 {
+			s.measure(q.abroad, now.Sub(q.sent))
+			*q = request{}
+		}
+	}
+}
+
+func kind(abroad bool) int {
+	if abroad {
+		return 1
+	}
+	return 0
 }
 
 func (s *Streams) receiveSupply(now mono.Time, from member.Member, body []byte) bool {
@@ -33,6 +60,7 @@ func (s *Streams) receiveSupply(now mono.Time, from member.Member, body []byte) 
 	if !ok {
 		return false
 	}
+	s.measureLate(now, m.Ticket, from.ID)
 	st := s.find(m.Origin, m.Generation)
 	if st == nil {
 		return true
@@ -71,15 +99,15 @@ func (s *Streams) answered(now mono.Time, st *stream, from member.Member, m *wir
 	q := &r.requests[i]
 	if !q.answered {
 		q.answered = true
-		s.measure(now.Sub(q.sent))
+		s.measure(q.abroad, now.Sub(q.sent))
 	}
-	q.due = now.Add(s.timeout())
+	q.due = now.Add(s.timeout(q.abroad))
 	covers := !m.Busy && m.Range.From <= st.solid && st.solid <= m.Range.To
 	top := q.top
 	q.cover(m.Range)
 	if m.Done { // others of its answer, which it overtook, are still to come or lost
 		q.to = min(q.to, m.Range.To)
-		q.due = now.Add(s.rtt / 2)
+		q.due = now.Add(s.rtt[kind(q.abroad)] / 2)
 	}
 	if m.Busy || q.from > q.to {
 		r.requests = slices.Delete(r.requests, i, i+1)
