@@ -45,6 +45,7 @@ type passage struct {
 
 // due is somebody who has yet to get a message.
 type due struct {
+	met     bool // it has known the origin
 	node    int32
 	touched bool        // with somebody who has it
 	since   gossip.Time // of touched
@@ -178,7 +179,8 @@ func (c *arrival) look(l *ledger) {
 					}
 				}
 			}
-			if !ok {
+			d.met = d.met || l.knows(d.node, p.origin)
+			if !ok || !d.met {
 				d.touched = false
 				continue
 			}
@@ -189,6 +191,10 @@ func (c *arrival) look(l *ledger) {
 		}
 	}
 }
+
+// knows says whether a node knows a member, dead or alive. It takes nothing of a publisher that it does not know: one that
+// died on the other side of a cut before this node, which started during the cut, had met it.
+func (l *ledger) knows(node, m int32) bool { return l.seen == nil || l.seen[node][m].Known }
 
 // overdue says which message did not come in time, and lets go of those that are done with.
 func (c *arrival) overdue(l *ledger) (what string) {

@@ -123,7 +123,7 @@ func (c accounted) Take(l *ledger, o *Obs) string {
 			continue // gone with its origin
 		}
 		for _, d := range p.due {
-			if !l.peers[d.node].up || l.wellFor(d.node) < accountedFor {
+			if !d.met || !l.peers[d.node].up || l.wellFor(d.node) < accountedFor {
 				continue
 			}
 			if n++; n == 1 {
