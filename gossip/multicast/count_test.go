@@ -3,6 +3,7 @@ package multicast
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -83,6 +84,12 @@ func neverTooMany(t *testing.T, seed uint64) {
 	n, zones := 3+rng.IntN(60), 1+rng.IntN(4)
 	w := newWorld(t, n, seed, Config{}, inZones(zones))
 	w.loss = []float64{0, 0, 0.1, 0.4}[rng.IntN(4)]
+	if broken := []float64{0, 0, 0.1, 0.3}[rng.IntN(4)]; broken > 0 { // of the ways from one to another
+		salt := rng.Uint64()
+		w.cut = func(from, to *node) bool {
+			return float64(member.Mix(salt^uint64(from.i<<16|to.i))>>32) < broken*(1<<32)
+		}
+	}
 	origin := w.nodes[0]
 	origin.waits()
 	behind := map[*node]bool{}
@@ -141,4 +148,77 @@ func neverTooMany(t *testing.T, seed uint64) {
 		w.run(time.Duration(rng.Int64N(int64(spread) / 4)))
 	}
 	w.run(10 * time.Second)
+}
+
+// forget has a node not know another.
+func (x *node) forget(y *node) member.Fact {
+	m, _ := x.table.Get(y.id)
+	x.table.Forget(y.id)
+	x.ring.Forget()
+	return m.Fact()
+}
+
+// A delegate comes to know a member while it is at work: that is not among those that its count is of,
+// and the origin, which knew it all the while, asks it itself.
+func TestKnownTooLate(t *testing.T) {
+	for seed := range uint64(20) {
+		w := newWorld(t, 12, seed, Config{}, inZones(2))
+		origin, gap, late := w.nodes[0], w.nodes[1], w.nodes[3]
+		origin.waits()
+		gap.standing(wire.DutyTaken) // so that the work lasts
+		late.down = true
+		for _, x := range w.nodes[1:] {
+			if x != late {
+				f := x.forget(late)
+				w.at(event{at: w.now.Add(3 * time.Millisecond), do: func() { x.merge(late, f) }})
+			}
+		}
+		origin.publish(1, 100)
+		w.run(10 * time.Second)
+		if p := origin.last(); p.Have != 10 || p.Of != 12 || !slices.Contains(p.Missing, late.id) {
+			t.Errorf("seed %d: one is down, and one behind a gap: %+v", seed, p)
+		}
+	}
+}
+
+// What a twin found out is not told where a publisher waits: it has not asked for itself.
+func TestTwinsDoNotCountThemselves(t *testing.T) {
+	for _, given := range []bool{false, true} {
+		w := newWorld(t, 4, 3, Config{}, inZones(2))
+		origin, twin, dead := w.nodes[0], w.nodes[1], w.nodes[3]
+		dead.down = true
+		twin.given = func(member.ID, uint64) wire.Verdict { return wire.DutyTaken }
+		var heard []wire.Confirmed
+		w.trace = func(from, to *node, data []byte, _ bool) {
+			if from != twin || to != origin || wire.Type(data[0]) != wire.TypeConfirm {
+				return
+			}
+			c, _ := wire.ReadConfirm(data[wire.MessageSize:])
+			for m, ok := c.Next(); ok; m, ok = c.Next() {
+				heard = append(heard, m)
+			}
+		}
+		b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1, Given: given, Span: wire.Span{Bits: wire.SpanNone}}
+		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
+		twin.Receive(w.now, origin.peer, wire.TypeCarry, m[wire.MessageSize:])
+		twin.Flush(w.now)
+		twin.arm()
+		if twin.Stats().Jobs != 1 {
+			t.Fatalf("%d jobs", twin.Stats().Jobs)
+		}
+		w.until(t, time.Second, func() bool { return twin.Stats().Jobs == 0 })
+		b.Span = twin.zoneSpan()
+		twin.Receive(w.now, origin.peer, wire.TypeOffer, wire.AppendOffer(nil, &b)[wire.MessageSize:])
+		twin.Flush(w.now)
+		twin.arm()
+		w.run(time.Second)
+		last := heard[len(heard)-1]
+		want := uint32(1)
+		if given {
+			want = 0
+		}
+		if last.Verdict != wire.DutyDone || last.Of != 2 || last.Have != want || given != (heard[0].Verdict == wire.DutyTaken) {
+			t.Errorf("a publisher waits: %v; it says %+v", given, heard)
+		}
+	}
 }
