@@ -111,6 +111,8 @@ func (t *tracer) confirm(body []byte) string {
 			text = fmt.Sprintf("piece %d is taken", c.First)
 		case c.Verdict == wire.DutyLacks:
 			text = fmt.Sprintf("piece %d is not here", c.First)
+		case c.Verdict == wire.DutyVoid:
+			text = fmt.Sprintf("piece %d was before my time", c.First)
 		case c.Bits <= 64:
 			text = fmt.Sprintf("piece %d is at %d of %d", c.First, c.Have, c.Of)
 		}
@@ -161,6 +163,8 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 		text = fmt.Sprintf("holds nothing of n%d's keys", t.w.memberOf(e.Key.Owner))
 	case e.Kind == gossip.MessageDelivered:
 		text = fmt.Sprintf("gets message %d of n%d", e.Message.Seq, t.w.memberOf(e.Message.Origin))
+	case e.Kind == gossip.MessageSpread:
+		text = fmt.Sprintf("hears that %d of %d have its message %d", e.Spread.Have, e.Spread.Of, e.Spread.Seq)
 	case e.Kind == gossip.ZoneUnreachable:
 		text = fmt.Sprintf("hears nobody of zone %s, %d members", e.Zone.Name, e.Zone.Members)
 	case e.Kind == gossip.ZoneRecovered:

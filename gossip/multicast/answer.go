@@ -89,8 +89,9 @@ func (r *Relay) holds(b *wire.Branch) bool {
 func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool) {
 	p := parentOf(from, b)
 	i := r.find(b)
-	if i >= 0 && r.jobs[i].passed() {
-		r.release(i) // whoever was asked for it may rely on this node
+	if i >= 0 && r.jobs[i].void() {
+		bare = bare || len(r.jobs[i].legs) > 1 // it was sent to those who lacked it
+		r.release(i)                           // whoever was asked for it may rely on this node
 		i = -1
 	}
 	if i >= 0 {
@@ -193,17 +194,24 @@ func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Co
 	places := r.ring.All()
 	lo, hi := within(places, l.span)
 	wide := hi-lo > direct
-	if wide || m.Digest == r.digest(l.span, j.Origin) {
+	here := r.digest(l.span, j.Origin)
+	if wide || m.Digest == here && here != 0 {
 		var missing []member.ID
 		for i := 0; i+8 <= len(m.Missing); i += 8 {
 			missing = append(missing, member.ID(binary.BigEndian.Uint64(m.Missing[i:])))
 		}
+		if l.digest = here; !wide {
+			l.of = int32(r.count(j, l.span))
+		}
 		lack := int32(min(max(m.Of, m.Have)-m.Have, uint32(l.of)))
 		r.end(j, l, min(int32(min(m.Have, 1<<30)), l.of-lack), missing)
+		if !wide && j.mine.waited && len(missing) == int(lack) {
+			r.settleOn(j, l, places[lo:hi])
+		}
 		return
 	}
-	l.of = 1
-	if j.Given { // the delegate, too, is asked for itself
+	l.of, l.digest = 1, uint16(from)
+	if j.Given || j.twin { // the delegate, too, is asked for itself
 		l.of, from = 0, 0
 	}
 	r.end(j, l, l.of, nil)

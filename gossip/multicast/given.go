@@ -149,32 +149,63 @@ func (r *Relay) include(now mono.Time, m *member.Member) {
 		}
 		l := j.legOver(at)
 		switch {
+		case j.had(m.ID, nil), l != nil && l.single() && l.of > 0:
+			continue // it is counted
 		case l == nil:
 			j.legs = append(j.legs, absent(at))
 			l = &j.legs[len(j.legs)-1]
 		case !l.single():
-			l.of++ // its delegate knows the member, or turns out not to
-			continue
-		case l.of > 0:
-			continue
+			if l.of++; l.state != done || l.due != mono.Never {
+				continue // its delegate knows the member, or turns out not to
+			}
+		default:
+			l.of, l.missing = 1, []member.ID{m.ID}
 		}
-		l.of, l.missing, l.due = 1, []member.ID{m.ID}, now
-		j.due = now
+		l.due, j.due = now, now
 		r.schedule(int32(i), now)
 	}
 }
 
-// legOver returns the leg that counts whoever stands at a place, nil if none does.
+// legOver returns the leg that counts whoever stands at a place, or may: nil if none does.
 func (j *job) legOver(at place) *leg {
 	if l := j.legFor(at.ID); l != nil {
 		return l
 	}
 	for k := range j.legs {
-		if l := &j.legs[k]; !l.single() && holds(l.span, at.Key) && (l.state != done || l.have < l.of) {
+		l := &j.legs[k]
+		if !l.single() && holds(l.span, at.Key) && (l.state != done || l.of > 0 && l.had == nil) {
 			return l
 		}
 	}
 	return nil
+}
+
+// had says whether a leg for a span, other than one, counts a member among those that have the parcel.
+func (j *job) had(id member.ID, but *leg) bool {
+	for k := range j.legs {
+		if l := &j.legs[k]; l != but && slices.Contains(l.had, id) {
+			return true
+		}
+	}
+	return false
+}
+
+// settleOn notes who the members are that a leg for a span counts, all of whom are known here as they are to its delegate.
+// A member that another leg counts, as when it came to another zone meanwhile, is not counted by this one.
+func (r *Relay) settleOn(j *job, l *leg, places []place) {
+	counted := func(id member.ID) bool {
+		single := j.legFor(id)
+		return single != nil && single.of > 0 || j.had(id, l)
+	}
+	l.missing = slices.DeleteFunc(l.missing, counted)
+	l.had = make([]member.ID, 0, len(places))
+	for _, p := range places {
+		if p.ID != j.Origin && !slices.Contains(l.missing, p.ID) && !counted(p.ID) {
+			l.had = append(l.had, p.ID)
+		}
+	}
+	l.have = min(l.have, int32(len(l.had)))
+	l.of = l.have + int32(len(l.missing))
 }
 
 // scatter asks each member of a span by itself, in place of a delegate that could not name all who

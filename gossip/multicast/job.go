@@ -27,6 +27,7 @@ type job struct {
 	small       bool // the parcel leaves room for others in a datagram
 	striped     bool // an own parcel that somebody else of this node's zone is to bring to it
 	owing       bool // this node was not given the parcel when it took the duty: the first leg is its own
+	twin        bool // nobody gave the duty: this node is a twin
 	used        bool
 	stamp       uint32 // tells it from an earlier job in the same slot
 	next        int32  // another job of the same parcel, -1 if none
@@ -61,6 +62,8 @@ type leg struct {
 	of      int32 // members that the leg is for
 	have    int32 // that have the parcel, once it is done
 	missing []member.ID
+	digest  uint16      // of a span: that of the members it is for, 0 if that is not known
+	had     []member.ID // of a span of an own parcel that is waited for: who has it, if that is known
 }
 
 type legState uint8
@@ -151,7 +154,7 @@ func (r *Relay) release(i int32) {
 		delete(r.at, p)
 	}
 	for k := range j.legs {
-		j.legs[k].missing = nil
+		j.legs[k].missing, j.legs[k].had = nil, nil
 	}
 	j.used = false
 	r.free = append(r.free, i)
@@ -204,19 +207,25 @@ func (r *Relay) finish(now mono.Time, i int32) {
 	}
 	c := closed{parcel: parcel{j.instance, j.First}, span: j.Span, at: now}
 	c.of, c.have, c.missing = j.sum()
-	c.digest = r.digest(j.Span, j.Origin)
+	c.digest = j.digest(r.self())
 	for _, p := range j.parents {
 		if p.peer.ID != 0 {
 			r.confirmClosed(now, p, &c)
 		}
 	}
-	r.remember(c)
+	if !j.twin || !j.Given { // a twin did not ask whether its own programs were given the parcel
+		r.remember(c)
+	}
 	r.release(i)
 }
 
-// sum adds up what the legs of a job confirmed, with this node, which has the parcel unless a leg says otherwise.
+// alone says whether no leg counts this node.
+func (j *job) alone() bool { return !j.owing && !(j.twin && j.legs[0].of > 0) }
+
+// sum adds up what the legs of a job confirmed, with this node, which has the parcel unless a leg says otherwise. No member
+// is counted by two legs.
 func (j *job) sum() (of, have int32, missing []member.ID) {
-	if !j.owing {
+	if j.alone() {
 		of, have = 1, 1
 	}
 	for k := range j.legs {
@@ -261,6 +270,32 @@ func (r *Relay) recall(b *wire.Branch) *closed {
 		}
 	}
 	return nil
+}
+
+// digest is that of the members that a duty's count is of: not of those that turned out to live since. It is 0 if they
+// are many, or not all known.
+func (j *job) digest(self place) (d uint16) {
+	if j.alone() && holds(j.Span, self.Key) {
+		d = uint16(self.ID)
+	}
+	n := int32(1)
+	for k := range j.legs {
+		l := &j.legs[k]
+		n += l.of
+		switch {
+		case l.of == 0 || l.single() && l.id == self.ID && !holds(j.Span, self.Key):
+		case l.single():
+			d ^= uint16(l.id)
+		case l.digest == 0:
+			return 0
+		default:
+			d ^= l.digest
+		}
+	}
+	if n > direct+1 {
+		return 0
+	}
+	return d
 }
 
 // digest is what two nodes compare to see whether they know the same members of a span; 0 for a wide one.

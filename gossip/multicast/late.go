@@ -131,7 +131,7 @@ func (r *Relay) end(j *job, l *leg, have int32, missing []member.ID) {
 	if l.state != done {
 		j.open--
 	}
-	l.state, l.have, l.missing, l.due = done, have, missing, mono.Never
+	l.state, l.have, l.missing, l.had, l.due = done, have, missing, nil, mono.Never
 }
 
 // bury ends the legs of a member that died, or finds it a successor.
@@ -169,6 +169,9 @@ func (l *leg) bury(id member.ID) {
 		if m == id {
 			l.missing = append(l.missing[:i:i], l.missing[i+1:]...)
 			l.of--
+			if !l.single() && l.digest != 0 {
+				l.digest ^= uint16(id)
+			}
 			return
 		}
 	}

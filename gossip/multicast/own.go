@@ -357,14 +357,15 @@ func (r *Relay) ZoneHeard(now mono.Time, zone uint16) {
 // reopen offers an own parcel again to those who lacked it, but not while their zone is silent.
 func (r *Relay) reopen(now mono.Time, j *job, k int) {
 	l := &j.legs[k]
-	if !l.single() {
+	each := j.mine.waited && !l.single() && (!r.foreign(l.span) || l.have > 0)
+	if !l.single() && !each {
 		l.of = int32(r.count(j, l.span)) // who died since was perhaps not named
 		l.have = min(l.have, l.of)
 	}
-	if r.unheard(l.span) || l.single() && r.host.Silent(l.zone) || l.have == l.of {
+	if r.unheard(l.span) || l.single() && r.host.Silent(l.zone) || l.have >= l.of {
 		return
 	}
-	if j.mine.waited && !l.single() && (!r.foreign(l.span) || l.have > 0) {
+	if each { // who they are that have it is not known
 		r.scatter(now, j, k)
 		return
 	}

@@ -85,7 +85,7 @@ func widthOf(places []place) uint8 {
 
 // single adds a leg for one member, unless it has the parcel for certain.
 func (r *Relay) single(now mono.Time, j *job, p place, bare bool) {
-	if p.ID == r.host.Self() || p.ID == j.Origin || j.Given && j.legFor(p.ID) != nil {
+	if p.ID == r.host.Self() || p.ID == j.Origin || j.Given && (j.legFor(p.ID) != nil || j.had(p.ID, nil)) {
 		return
 	}
 	j.legs = append(j.legs, leg{span: wire.Span{Bits: wire.SpanSelf}, id: p.ID, zone: p.Zone(), bare: bare, of: 1, mute: r.silent(now, p.ID)})
@@ -100,7 +100,7 @@ func (r *Relay) delegate(now mono.Time, j *job, s wire.Span, n int, bare bool) {
 			n--
 		}
 	}
-	l := leg{span: s, bare: bare, of: int32(n)}
+	l := leg{span: s, bare: bare, of: int32(n), digest: r.digest(s, j.Origin)}
 	if !r.choose(now, j, &l) {
 		return // nobody but the origin stands there
 	}

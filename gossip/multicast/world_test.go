@@ -62,6 +62,7 @@ type node struct {
 
 	copies, packets, bytes int
 	told                   []Progress
+	check                  func(Progress)
 }
 
 type event struct {
@@ -173,6 +174,9 @@ func (x *node) Waited(_, first, last uint64) bool { return x.waited != nil && x.
 func (x *node) Confirmed(_ mono.Time, p Progress) {
 	p.Missing = slices.Clone(p.Missing)
 	x.told = append(x.told, p)
+	if x.check != nil {
+		x.check(p)
+	}
 }
 
 func (x *node) Send(_ mono.Time, to detect.Peer, messages []byte) {

@@ -59,7 +59,7 @@ func (r *Relay) unheard(s wire.Span) bool {
 // postpone adds a leg for a silent zone of n members. Nothing is sent: it counts as one whose members did not answer, and is
 // offered the parcel once the zone is heard.
 func (r *Relay) postpone(j *job, s wire.Span, n int) {
-	j.legs = append(j.legs, leg{span: s, state: done, bare: true, of: int32(n), due: mono.Never})
+	j.legs = append(j.legs, leg{span: s, state: done, bare: true, of: int32(n), digest: r.digest(s, j.Origin), due: mono.Never})
 }
 
 // far says whether a peer is of another zone.
@@ -135,6 +135,7 @@ func (r *Relay) twin(now mono.Time, b *wire.Branch) {
 	i := r.enter(&x)
 	j := &r.jobs[i]
 	r.delegate(now, j, x.Span, len(r.zone(r.self().Zone())), true)
+	j.twin = len(j.legs) > 0
 	if j.open == 0 {
 		r.finish(now, i)
 		return
@@ -142,7 +143,6 @@ func (r *Relay) twin(now mono.Time, b *wire.Branch) {
 	r.schedule(i, j.due)
 }
 
-// passed says whether all that was done for a duty is that another was asked to see to the whole of it: a twin's.
-func (j *job) passed() bool {
-	return !j.mine.is && len(j.legs) == 1 && j.legs[0].span == j.Span && j.legs[0].state != done
-}
+// void says whether a twin's job is of no use to somebody who gives it the duty: all that was done is that another was asked
+// to see to the whole of it, or it did not ask whether its own programs were given the parcel.
+func (j *job) void() bool { return j.twin && (j.Given || len(j.legs) == 1 && j.legs[0].state != done) }

@@ -24,7 +24,7 @@ func (s *Streams) Given(origin member.ID, generation, seq uint64) wire.Verdict {
 		return wire.DutyTaken
 	case seq < st.from:
 		return wire.DutyVoid
-	case seq < st.next && !st.wasLost(seq), seq < st.solid && !s.waits(st):
+	case seq < st.next && !st.wasLost(seq), seq >= st.next && seq < st.solid && !s.waits(st):
 		return wire.DutyDone
 	}
 	return wire.DutyTaken

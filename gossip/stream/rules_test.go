@@ -301,6 +301,15 @@ func testLost(t *testing.T, state member.State, least, most time.Duration) {
 		if st := n.s.Stats(); st.Lost != 4 || st.Gapped != 0 {
 			t.Errorf("%+v", st)
 		}
+		for seq := uint64(1); seq <= 9; seq++ {
+			want := wire.DutyDone
+			if seq > 1 && seq < 9 {
+				want = wire.DutyTaken // the programs were not given it, nor will be
+			}
+			if v := n.s.Given(dead.id, 1, seq); v != want {
+				t.Errorf("%s says %d of piece %d, want %d", n.name, v, seq, want)
+			}
+		}
 	}
 }
 
