@@ -98,7 +98,7 @@ func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool)
 		r.confirm(now, p, b, wire.DutyTaken)
 		return
 	}
-	if c := r.recall(b); c != nil && (c.have == c.of || now.Sub(c.at) < stale) {
+	if c := r.recall(b); c != nil && (c.have == c.of && int(c.of) >= r.count(b) || now.Sub(c.at) < stale) {
 		r.confirmClosed(now, p, c)
 		return
 	}
@@ -118,7 +118,8 @@ func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool)
 // for it for ever.
 const maxLacks = 4
 
-// stale is the age from which a span that was not complete is gone through again when somebody asks.
+// stale is the age from which a span that was not complete, or has more members by now, is gone through again
+// when somebody asks.
 const stale = 100 * time.Millisecond
 
 func (j *job) adopt(p parent) {

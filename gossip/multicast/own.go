@@ -358,7 +358,9 @@ func (r *Relay) ZoneHeard(now mono.Time, zone uint16) {
 func (r *Relay) reopen(now mono.Time, j *job, k int) {
 	l := &j.legs[k]
 	if !l.single() {
-		l.of = int32(r.count(j, l.span)) // who died since was perhaps not named
+		b := j.Branch
+		b.Span = l.span
+		l.of = int32(r.count(&b)) // who died since was perhaps not named
 		l.have = min(l.have, l.of)
 	}
 	if r.unheard(l.span) || l.single() && r.host.Silent(l.zone) || l.have == l.of {
