@@ -99,7 +99,7 @@ func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool)
 		r.confirm(now, p, b, wire.DutyTaken)
 		return
 	}
-	if c := r.recall(b); c != nil && (c.have == c.of || now.Sub(c.at) < stale) {
+	if c := r.recall(b); c != nil && (c.have == c.of && int(c.of) >= r.count(b, b.Span) || now.Sub(c.at) < stale) {
 		r.confirmClosed(now, p, c)
 		return
 	}
@@ -119,7 +119,8 @@ func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool)
 // for it for ever.
 const maxLacks = 4
 
-// stale is the age from which a span that was not complete is gone through again when somebody asks.
+// stale is the age from which a span that was not complete, or has more members by now, is gone through again
+// when somebody asks.
 const stale = 100 * time.Millisecond
 
 func (j *job) adopt(p parent) {
@@ -201,7 +202,7 @@ func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Co
 			missing = append(missing, member.ID(binary.BigEndian.Uint64(m.Missing[i:])))
 		}
 		if l.digest = here; !wide {
-			l.of = int32(r.count(j, l.span))
+			l.of = int32(r.count(&j.Branch, l.span))
 		}
 		lack := int32(min(max(m.Of, m.Have)-m.Have, uint32(l.of)))
 		r.end(j, l, min(int32(min(m.Have, 1<<30)), l.of-lack), missing)

@@ -1,8 +1,12 @@
 package multicast
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
 )
 
 // Who hears nothing for a while gets what was published meanwhile as soon as it hears again, and the origin knows.
@@ -140,6 +144,56 @@ func TestViewsDiffer(t *testing.T) {
 		w.run(time.Second)
 		if s := w.spreadOf(origin, seq); s.missing > 0 {
 			t.Errorf("%d are without the message of node %d", s.missing, i)
+		}
+	}
+}
+
+// learn has one node's table take in something about a member.
+func (x *node) learn(f member.Fact) {
+	before, _ := x.table.Get(member.IDOf(f.Record.Value().Name))
+	x.table.Merge(x.w.now, f)
+	after, _ := x.table.Get(before.ID)
+	x.ring.Changed(before, after)
+	x.Changed(x.w.now, before, after)
+	x.Flush(x.w.now)
+	x.arm()
+}
+
+// Members fail and are back in the tables, at each node at another time, while parcels are on their way: when
+// all agree, and all have them, nobody is offered any again.
+func TestTablesChangeOnTheWay(t *testing.T) {
+	for seed := range uint64(24) {
+		n := []int{12, 30, 90, 200}[seed%4]
+		w := newWorld(t, n, seed, Config{}, func(i int) string { return fmt.Sprintf("z%d", i%3) })
+		origin := w.nodes[0]
+		if seed%3 == 0 {
+			origin.waits()
+		}
+		for range 1 + n/20 {
+			x := w.nodes[1+w.rng.IntN(n-1)]
+			m, _ := origin.table.Get(x.id)
+			failed, back := m.Fact(), m.Fact()
+			failed.State = member.Failed
+			back.Incarnation++
+			for _, y := range w.nodes {
+				if y != x {
+					gone := mono.Time(w.rng.Int64N(int64(30 * time.Millisecond)))
+					w.at(event{at: w.now + gone, do: func() { y.learn(failed) }})
+				}
+				if seed%2 == 0 {
+					again := mono.Time(30*time.Millisecond) + mono.Time(w.rng.Int64N(int64(30*time.Millisecond)))
+					w.at(event{at: w.now + again, do: func() { y.learn(back) }})
+				}
+			}
+		}
+		for range 20 {
+			w.at(event{at: w.now + mono.Time(w.rng.Int64N(int64(60*time.Millisecond))), do: func() {
+				origin.publish(1+w.rng.IntN(20), 1000)
+			}})
+		}
+		w.run(10 * time.Second)
+		if !w.idle() {
+			t.Fatalf("seed %d, %d nodes", seed, n)
 		}
 	}
 }

@@ -252,11 +252,11 @@ func (r *Relay) vouched(j *job, l *leg, m *wire.Confirmed) {
 	r.end(j, l, 0, []member.ID{l.id})
 }
 
-// count returns how many members of a span an own parcel is for.
-func (r *Relay) count(j *job, s wire.Span) int {
+// count returns how many live members of a span a parcel is for.
+func (r *Relay) count(b *wire.Branch, s wire.Span) int {
 	lo, hi := within(r.ring.All(), s)
 	n := hi - lo
-	if p, ok := r.placeOf(j.Origin); ok && holds(s, p.Key) {
+	if p, ok := r.placeOf(b.Origin); ok && holds(s, p.Key) {
 		n--
 	}
 	return n

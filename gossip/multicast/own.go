@@ -359,7 +359,7 @@ func (r *Relay) reopen(now mono.Time, j *job, k int) {
 	l := &j.legs[k]
 	each := j.mine.waited && !l.single() && (!r.foreign(l.span) || l.have > 0)
 	if !l.single() && !each {
-		l.of = int32(r.count(j, l.span)) // who died since was perhaps not named
+		l.of = int32(r.count(&j.Branch, l.span)) // who died since was perhaps not named
 		l.have = min(l.have, l.of)
 	}
 	if r.unheard(l.span) || l.single() && r.host.Silent(l.zone) || l.have >= l.of {

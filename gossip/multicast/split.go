@@ -95,7 +95,7 @@ func (r *Relay) single(now mono.Time, j *job, p place, bare bool) {
 
 // delegate adds a leg for a span of n members.
 func (r *Relay) delegate(now mono.Time, j *job, s wire.Span, n int, bare bool) {
-	if holds(s, uint64(j.Origin)>>16) || s.Bits <= zoneBits { // the origin may stand there: look for it
+	if holds(s, s.Prefix&^rest(zoneBits)|uint64(j.Origin)>>zoneBits) { // if its zone is this one: look for it
 		if p, ok := r.placeOf(j.Origin); ok && holds(s, p.Key) {
 			n--
 		}

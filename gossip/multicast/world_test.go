@@ -343,13 +343,14 @@ func median(list []time.Duration) time.Duration {
 const mono0 = mono.Time(time.Hour)
 
 // idle checks that nothing is left to be done, and nothing remembered that should be forgotten.
-func (w *world) idle() {
+func (w *world) idle() bool {
 	w.t.Helper()
 	for _, x := range w.nodes {
 		if s := x.Stats(); !x.down && (s.Jobs > 0 || len(x.at) > 0 || len(x.waiting) > 0 || len(x.orphans) > 0 || x.Deadline() != mono.Never) {
 			w.t.Errorf("node %d still has %d jobs, %d parcels, %d lanes waiting, %d orphans, and is due at %d",
 				x.i, s.Jobs, len(x.at), len(x.waiting), len(x.orphans), x.Deadline())
-			return
+			return false
 		}
 	}
+	return true
 }

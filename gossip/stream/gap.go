@@ -254,7 +254,8 @@ func (st *stream) shown() (last, seq uint64) {
 
 // atEnd looks at a stream of which all that is known to exist is here or given up. If nothing comes of it for some time,
 // what was passed over last is told as lost; and if the last message is here in part and its origin does not live, the
-// rest is asked for, and is lost too if nobody has it. Of an origin that lives the rest is still to come.
+// rest is asked for, and is lost too if nobody has it. Of an origin that lives the rest is still to come; but where
+// hashes differ meanwhile, that is looked into at once.
 func (s *Streams) atEnd(now mono.Time, st *stream) {
 	if st.hole == 0 && st.solid == st.next {
 		return
@@ -284,6 +285,7 @@ func (s *Streams) endingWake(now mono.Time) {
 			s.deliverLater(now, st)
 			s.atEnd(now, st)
 		case s.originLives(st):
+			s.sync.hurry = now.Add(hurryFor) // or it is lost: who has it says so on a probe, if only by its hash
 			s.atEnd(now, st)
 		default:
 			s.claimed(now, st, last)

@@ -244,6 +244,31 @@ func TestNotCutShort(t *testing.T) {
 	}
 }
 
+// The rest of a message is lost on the way, while others publish all the time, so that hashes never agree: after
+// two seconds in which nothing came of it, the first who shows another hash is asked.
+func TestRestIsLookedFor(t *testing.T) {
+	w := newWorld(t, 1, 4, Config{})
+	w.quiet = true
+	o, p, n, x := w.nodes[0], w.nodes[1], w.nodes[2], w.nodes[3]
+	bodies, others := pieces(2), pieces(1, 1, 1, 1, 1, 1, 1, 1)
+	n.take(o, 1, bodies, 1)
+	x.take(o, 1, bodies, 1, 2)
+	o.sleep() // nobody knows
+	took, ok := w.run(4*time.Second, func() bool {
+		if k := uint64(w.now.Sub(1e12)/(400*time.Millisecond)) + 1; k <= 8 {
+			x.take(p, 1, others, k)
+			if n.take(p, 1, others, k)[0] {
+				w.deliver(x, n, 0, x.s.AppendHeads(nil, wire.HeadsSize)) // no heads, but the hash
+			}
+			n.schedule()
+		}
+		return slices.ContainsFunc(n.got, func(m Message) bool { return m.Origin == o.id })
+	})
+	if !ok || took > 2500*time.Millisecond || len(n.lost) > 0 {
+		t.Errorf("after %v: %q", took, n.events)
+	}
+}
+
 // All near members deny to have a piece, more than are enough to say so; its origin, in another zone over a budget that is
 // spent, was not asked yet: the piece is not given up before.
 func TestOriginIsAskedBeforeLost(t *testing.T) {
