@@ -69,9 +69,9 @@ func orDefault[T comparable](v, d T) T {
 	return v
 }
 
-// restore gives the core what the store kept. It runs before anything else.
+// restore gives the core what the store kept. It runs before anything else. Without a former run this node is a newcomer.
 func (n *Node) restore() {
-	if n.store == nil {
+	if n.store == nil || !n.store.Former() {
 		return
 	}
 	out := &n.hands().out

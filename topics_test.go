@@ -252,3 +252,29 @@ func TestTopics(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
+
+// A node that starts with an empty store is a newcomer: nothing from before its welcome is delivered to it, or lost.
+func TestEmptyStoreIsANewcomer(t *testing.T) {
+	a := start(t, starling.Config{Name: "a"})
+	for range 3 {
+		if _, err := a.Publish(within(t), "t", []byte("before")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := start(t, starling.Config{Name: "b", Seeds: []string{addr(a)}, Retain: starling.Retain{Dir: t.TempDir(), Age: time.Hour}})
+	ctx, cancel := context.WithCancel(within(t))
+	defer cancel()
+	got := b.Subscribe(ctx, "t")
+	if err := b.Welcomed(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := a.PublishWait(within(t), "t", []byte("after"), starling.All); err != nil || r.Of != 2 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	for m := range got {
+		if string(m.Payload) != "after" || m.Lost > 0 {
+			t.Errorf("%q, %d lost", m.Payload, m.Lost)
+		}
+		cancel()
+	}
+}

@@ -36,12 +36,15 @@ func (n *Node) SilentZones() iter.Seq[SilentZone] { return slices.Values(n.priva
 // Reach returns how many members the cluster has, as far as this node knows, and how many of them it can reach, itself
 // included. The cluster is the last view that all can have agreed on: all but those who left. Who fails is of it until it is
 // forgotten, since it may live on the other side of a cut: so of two sides that do not see each other not both have more
-// than half, unless members joined since.
+// than half, once the cut is noticed, unless members joined since. An isolated node reaches itself alone.
 func (n *Node) Reach() (reachable, of int) {
 	for m := range n.table.All() {
 		if m.State != member.Left {
 			of++
 		}
+	}
+	if n.private.isolated {
+		return 1, of
 	}
 	return n.table.Live() - len(n.private.unreachable), of
 }

@@ -67,6 +67,7 @@ func (s *Store) load() error {
 	return s.handle(bolt.Options{FreelistType: bolt.FreelistMapType, MaxSize: s.opts.size}, func(db *bolt.DB) error {
 		err := db.View(s.read)
 		if errors.Is(err, errNew) { // only a new file is written to: the disk may be full
+			s.former = false
 			if err = db.Update(create); err == nil {
 				err = db.View(s.read)
 			}

@@ -88,6 +88,7 @@ type Store struct {
 	panics  int        // of db, which cost memory
 	failed  time.Time  // the last try to write or open; zero if it worked
 	refused bool       // another process has the file: it is not tried again
+	former  bool       // see Former
 }
 
 type streamKey [16]byte
@@ -105,11 +106,21 @@ func Open(path string, opts Options) *Store {
 		path: path, opts: opts.withDefaults(), marks: map[streamKey]stream.Mark{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
+	s.former = true
 	if err := s.open(); err != nil {
+		s.former = false
 		s.wrote(0, nil, err)
 	}
 	go s.run()
 	return s
+}
+
+// Former says whether the file was there, whole, when it was opened: a former run of this node wrote it. What Marks and
+// Pieces do not name began since then. Without it a node is a newcomer.
+func (s *Store) Former() bool {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.former
 }
 
 func (o Options) withDefaults() Options {

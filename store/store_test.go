@@ -335,3 +335,31 @@ func BenchmarkKeep(b *testing.B) {
 		}
 	}
 }
+
+// A file that was there tells of a former run, though nothing is in it; a new one, one begun anew and one that cannot be
+// opened do not.
+func TestFormer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	s := open(t, path, Options{})
+	if s.Former() {
+		t.Error("a new file tells of a former run")
+	}
+	closed(t, s)
+	if s = open(t, path, Options{}); !s.Former() {
+		t.Error("the file was there")
+	}
+	closed(t, s)
+	if err := os.WriteFile(path, []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s = open(t, path, Options{}); s.Former() {
+		t.Error("what was kept is lost")
+	}
+	closed(t, s)
+	if s = Open(t.TempDir(), Options{}); s.Former() {
+		t.Error("a directory tells of a former run")
+	}
+	if err := s.Close(); err == nil {
+		t.Error("a directory can be written")
+	}
+}
