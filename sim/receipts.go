@@ -83,6 +83,10 @@ func (c *waits) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
+// lossyFor is how long a member has to be in touch with somebody who has a message to be held to it where something is
+// wrong: packets are lost, budgets make them wait, others are apart or stand still.
+const lossyFor = 10 * time.Second
+
 // loss: nobody is told that a message is lost which somebody has who could be asked for it, while it is held.
 type loss struct{ *arrival }
 
@@ -98,8 +102,11 @@ func (c loss) Take(l *ledger, o *Obs) string {
 		}
 		for i := range p.due {
 			d := &p.due[i]
-			// Where anything is wrong, a gap is passed over after stream.Config.GiveUp in any case: arrival says what is too late then.
-			if d.node == o.Node && d.touched && !d.lossy && l.now.Sub(d.since) > time.Second {
+			bound := time.Second
+			if d.lossy {
+				bound = lossyFor
+			}
+			if d.node == o.Node && d.touched && l.now.Sub(d.since) > bound {
 				return fmt.Sprintf("n%d was told that %s is lost, and has been in touch with somebody who has it since %.3f s",
 					o.Node, p.messageKey, span(d.since).Seconds())
 			}

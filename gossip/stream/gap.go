@@ -15,6 +15,11 @@ import (
 // who were asked (enough of them, the origin too if it lives) do not hold it, over Patience; or after GiveUp. The latter
 // too if the origin failed in that life: it holds the piece, and is back soon if it was only slow or cut off. A claim
 // that nobody can show ends in the same way, without a word: it may be forged.
+//
+// Where a piece that is held shows that there was one, a live member that is said to have it, and did not deny that,
+// is waited for, though it is hard to reach or a budget holds up its answer: no longer than pieces are held (Age), since
+// then nobody has it. So one member that lies can hold up what other members publish here for Age, once for all holes
+// that are there, and only where something is missing anyway.
 
 const (
 	enoughDenied = 32 // members, all if there are fewer, without whom a piece is given up
@@ -27,7 +32,8 @@ const (
 // repair is what a node knows of a gap.
 type repair struct {
 	began mono.Time // when something was found missing, since when something always is
-	since mono.Time // when the first missing piece was found missing
+	since mono.Time // when the first missing piece was found missing; later, if it was asked for only then
+	found mono.Time // the same, but never later: nobody holds it Config.Age after
 
 	ripe   uint64    // pieces up to this one may be asked for
 	next   uint64    // and up to this one when ripens has come
@@ -48,6 +54,7 @@ type repair struct {
 	knew    int         // how many of them had it once
 	least   uint64      // each of those knows the stream up to this piece, at least
 	sure    bool        // the origin is one of those
+	never   bool        // the origin says that there was none
 }
 
 // claim is what a member says to hold.
@@ -69,7 +76,7 @@ func (r *repair) hear(id member.ID, low, high uint64) {
 }
 
 func (r *repair) stalled(gap time.Duration) {
-	r.began = r.began.Add(gap)
+	r.began, r.found = r.began.Add(gap), r.found.Add(gap)
 	r.since, r.ripens, r.latest, r.paused = r.since.Add(gap), r.ripens.Add(gap), r.latest.Add(gap), r.paused.Add(gap)
 	for i := range r.requests {
 		r.requests[i].due = r.requests[i].due.Add(gap)
@@ -99,13 +106,13 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 	r := st.repair
 	if r == nil {
 		s.stats.Gaps++
-		r = &repair{began: now, since: now, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
+		r = &repair{began: now, since: now, found: now, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
 		st.repair = r
 		s.repairs = append(s.repairs, st)
 	}
 	if r.missing != st.solid {
-		r.since, r.missing = now, st.solid
-		r.denied, r.later, r.knew, r.sure = r.denied[:0], 0, 0, false
+		r.since, r.found, r.missing = now, now, st.solid
+		r.denied, r.later, r.knew, r.sure, r.never = r.denied[:0], 0, 0, false, false
 	}
 	switch {
 	case st.head <= r.ripe:
@@ -153,6 +160,8 @@ func (r *repair) deny(id member.ID, extent uint64, later bool, high uint64, orig
 		}
 		r.knew++
 		r.sure = r.sure || origin
+	} else {
+		r.never = r.never || origin
 	}
 	if len(r.denied) == 0 || extent < r.extent {
 		r.extent = extent
@@ -169,7 +178,9 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	switch age := now.Sub(r.since); {
 	case len(r.denied) == 0: // nobody was reached: that says nothing of what they hold
 		return false
-	case age >= s.cfg.GiveUp:
+	case age >= s.cfg.Patience && s.shows(st) && now < s.expires(r) && s.said(st):
+		return false
+	case age >= s.cfg.GiveUp || now >= s.expires(r):
 		return true
 	case age < s.cfg.Patience || len(r.denied) < min(enoughDenied, s.host.Table().Live()-1):
 		return false
@@ -182,6 +193,29 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	return !back || now.Sub(r.began) >= s.cfg.GiveUp
 }
 
+// expires returns when nobody holds the first missing piece any more.
+func (s *Streams) expires(r *repair) mono.Time { return r.found.Add(max(s.cfg.Age, s.cfg.GiveUp)) }
+
+// shows says whether a piece that is held shows that there was one which is missing.
+func (s *Streams) shows(st *stream) bool {
+	last, _ := st.shown()
+	_, later := st.after(st.solid)
+	return later || last >= st.solid
+}
+
+// said says whether a live member that did not deny it is said to have the first missing piece: its origin is.
+func (s *Streams) said(st *stream) bool {
+	r := st.repair
+	return s.originLives(st) && !slices.Contains(r.denied, st.origin) ||
+		slices.ContainsFunc(r.tellers[:], func(c claim) bool { return c.low <= r.missing && r.missing <= c.high && s.holds(r, c.id) })
+}
+
+// holds says whether a member that said to have something may still give it.
+func (s *Streams) holds(r *repair, id member.ID) bool {
+	m, ok := s.host.Table().Get(id)
+	return ok && m.State.Live() && !slices.Contains(r.denied, id)
+}
+
 // originLives says whether a stream's origin is a live member, other than this node, in the life that the stream is of.
 func (s *Streams) originLives(st *stream) bool {
 	m, ok := s.host.Table().Get(st.origin)
@@ -191,9 +225,14 @@ func (s *Streams) originLives(st *stream) bool {
 // lose passes over what is missing from the first missing piece on, as far as those who were asked lack it.
 func (s *Streams) lose(now mono.Time, st *stream) {
 	r := st.repair
-	since, to := r.since, r.extent+1
+	since, found, to := r.since, r.found, r.extent+1
 	if r.extent == ^uint64(0) {
 		to = r.extent
+	}
+	for _, c := range r.tellers { // it is asked first
+		if c.low > r.missing && c.low < to && now < s.expires(r) && s.holds(r, c.id) {
+			to = c.low
+		}
 	}
 	held, ok := st.after(st.solid)
 	last, seq := st.shown()
@@ -220,10 +259,13 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 		s.drop(st, st.low)
 	}
 	st.passOver(to, ends)
+	for _, c := range r.tellers { // it may have been beyond Ahead
+		s.claimed(now, st, c.high)
+	}
 	s.deliver(now, st, false)
 	s.missing(now, st, false)
 	if st.repair != nil && r.missing <= r.ripe { // the next hole was there all the while
-		r.since = max(since, now.Add(-s.cfg.Patience))
+		r.since, r.found = max(since, now.Add(-s.cfg.Patience)), found
 		s.at(now.Add(time.Millisecond))
 	}
 }
@@ -235,10 +277,10 @@ func (s *Streams) deafTo(now mono.Time, st *stream) bool {
 }
 
 // existed says whether those who lack the first missing piece, and what follows, can be believed that
-// it was there: the origin itself, half of them, or two where nothing more can come of the origin.
+// it was there: the origin itself; if it said nothing, half of them, or two where nothing more can come of it.
 func (s *Streams) existed(st *stream) bool {
 	r := st.repair
-	return r.sure || 2*r.knew >= len(r.denied) || r.knew > 1 && !s.originLives(st)
+	return r.sure || !r.never && (2*r.knew >= len(r.denied) || r.knew > 1 && !s.originLives(st))
 }
 
 // shown returns up to which piece there must be more, by the last one before the first missing piece, and of

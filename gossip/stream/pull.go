@@ -103,7 +103,7 @@ func (s *Streams) mendStream(now mono.Time, st *stream) {
 	for s.ask(now, st) {
 	}
 	due := r.ripens
-	for _, t := range [...]mono.Time{r.since.Add(s.cfg.Patience), r.since.Add(s.cfg.GiveUp), r.paused} {
+	for _, t := range [...]mono.Time{r.since.Add(s.cfg.Patience), r.since.Add(s.cfg.GiveUp), s.expires(r), r.paused} {
 		if t > now {
 			due = min(due, t)
 		}
@@ -211,9 +211,17 @@ func (r *repair) between(from, to uint64) bool {
 }
 
 // holder returns whom to ask for a piece, of another zone only if abroad. Those who denied to have it are passed over, where
-// it is about that.
+// it is about that. Once a request brought nothing, anybody is asked every second time: those who should have it may be dead,
+// or lie.
 func (s *Streams) holder(st *stream, seq uint64, about, abroad bool) (member.Member, bool) {
 	r, t := st.repair, s.host.Table()
+	if r.slow > 0 && s.host.Rand().IntN(2) == 0 {
+		if !about {
+			return s.pick(abroad, nil)
+		} else if m, ok := s.pick(abroad, r.denied); ok {
+			return m, true
+		}
+	}
 	if about && len(r.denied) >= firstDenied && s.originLives(st) && !slices.Contains(r.denied, st.origin) {
 		if m, ok := t.Get(st.origin); abroad || s.isNear(&m) {
 			return m, ok

@@ -1,0 +1,128 @@
+package stream
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// gapped is a world of so many nodes in which the last one, n, was told by another, x, that it has some
+// pieces of a member that left. x can be reached by nobody, which nobody knows.
+func gapped(t *testing.T, size int, low, high uint64) (w *world, dead, n, x *node) {
+	w = newWorld(t, 3, size, Config{})
+	w.quiet = true
+	dead = &node{w: w, name: "dead", id: member.IDOf("dead"), generation: 1, asleep: true}
+	w.byID[dead.id] = dead
+	for _, o := range w.nodes {
+		o.merge(dead, member.Left)
+	}
+	n, x = w.nodes[size-1], w.nodes[size-2]
+	w.blocked = func(from, to *node) bool { return from == x || to == x }
+	n.s.Receive(w.now, n.from(x), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: low, High: high}))
+	n.schedule()
+	return w, dead, n, x
+}
+
+// Others lack a piece, and the one that is said to have it is hard to reach: it is waited for.
+func TestSaidIsWaitedFor(t *testing.T) {
+	for _, size := range []int{3, 12, 60} {
+		w, dead, n, x := gapped(t, size, 1, 3)
+		bodies := pieces(1, 1, 1)
+		n.take(dead, 1, bodies, 1, 3)
+		x.take(dead, 1, bodies, 1, 2, 3)
+		n.schedule()
+		w.run(40*time.Second, nil)
+		if len(n.lost) > 0 || len(n.got) != 1 {
+			t.Errorf("%d nodes: %q", size, n.events)
+		}
+		w.blocked = nil
+		w.run(3*time.Second, nil)
+		if len(n.lost) > 0 || len(n.got) != 3 {
+			t.Errorf("%d nodes, in reach: %q", size, n.events)
+		}
+	}
+}
+
+// Of a stretch that others lack, only what nobody is said to have is passed over.
+func TestSaidIsNotPassedOver(t *testing.T) {
+	w, dead, n, x := gapped(t, 12, 5, 10)
+	bodies := pieces(1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
+	n.take(dead, 1, bodies, 1, 10)
+	x.take(dead, 1, bodies, 5, 6, 7, 8, 9, 10)
+	n.schedule()
+	w.run(40*time.Second, nil)
+	w.blocked = nil
+	w.run(3*time.Second, nil)
+	want := []string{"dead/1 1", "lost dead/1 2-4: 3 to 4"}
+	for i := 5; i <= 10; i++ {
+		want = append(want, fmt.Sprintf("dead/1 %d", i))
+	}
+	if !slices.Equal(n.events, want) {
+		t.Errorf("got %q, want %q", n.events, want)
+	}
+}
+
+// A member that says to have what it does not give holds up what is missing for as long as pieces are held,
+// all holes together; where nothing shows that there is a piece, no longer than anybody.
+func TestSaidAndNotGiven(t *testing.T) {
+	for _, c := range []struct {
+		what        string
+		seqs        []uint64
+		high        uint64
+		least, most time.Duration
+	}{
+		{"a hole", []uint64{1, 3}, 3, 60 * time.Second, 64 * time.Second},
+		{"four holes", []uint64{1, 3, 5, 7, 9}, 9, 60 * time.Second, 64 * time.Second},
+		{"a claim", []uint64{1}, 9, 2 * time.Second, 21 * time.Second},
+	} {
+		w, dead, n, _ := gapped(t, 12, 1, c.high)
+		bodies := pieces(1, 1, 1, 1, 1, 1, 1, 1, 1)
+		n.take(dead, 1, bodies, c.seqs...)
+		n.schedule()
+		over := func() bool { return n.s.find(dead.id, 1).repair == nil }
+		if took, ok := w.run(2*time.Minute, over); !ok || took < c.least || took > c.most {
+			t.Errorf("%s: after %v: %q", c.what, took, n.events)
+		}
+	}
+}
+
+// Whether what nobody holds was there: the origin's word goes before that of others.
+func TestExisted(t *testing.T) {
+	for _, c := range []struct {
+		origin uint64 // its high; 0: it was not asked
+		others []uint64
+		lives  bool
+		want   bool
+	}{
+		{3, []uint64{1, 1}, true, true},
+		{1, []uint64{3}, true, false}, // one that lies, in a cluster of three
+		{1, []uint64{3, 3, 3}, true, false},
+		{0, []uint64{3, 1}, true, true},
+		{0, []uint64{3, 1, 1}, true, false},
+		{0, []uint64{3, 3, 1, 1, 1}, true, false},
+		{0, []uint64{3, 3, 1, 1, 1}, false, true},
+	} {
+		w := newWorld(t, 1, 8, Config{})
+		w.quiet = true
+		o, n := w.nodes[0], w.nodes[1]
+		n.take(o, 1, pieces(1), 1)
+		st := n.s.find(o.id, 1)
+		n.s.claimed(w.now, st, 3)
+		for i, high := range c.others {
+			st.repair.deny(w.nodes[2+i].id, 3, false, high, false)
+		}
+		if c.origin > 0 {
+			st.repair.deny(o.id, 3, false, c.origin, true)
+		}
+		if !c.lives {
+			n.merge(o, member.Failed)
+		}
+		if got := n.s.existed(st); got != c.want {
+			t.Errorf("%+v: %t", c, got)
+		}
+	}
+}
