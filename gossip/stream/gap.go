@@ -16,8 +16,8 @@ import (
 // too if the origin failed in that life: it holds the piece, and is back soon if it was only slow or cut off. A claim
 // that nobody can show ends in the same way, without a word: it may be forged.
 //
-// Where a piece that is held shows that there was one, a live member that is said to have it, and did not deny that,
-// is waited for, though it is hard to reach or a budget holds up its answer: no longer than pieces are held (Age), since
+// Where a piece that is held shows that there was one, a member that is said to have it, and did not deny that, is waited
+// for, though it is hard to reach, or failed since a cut, or a budget holds up its answer: no longer than pieces are held (Age), since
 // then nobody has it. So one member that lies can hold up what other members publish here for Age, once for all holes
 // that are there, and only where something is missing anyway.
 
@@ -203,17 +203,20 @@ func (s *Streams) shows(st *stream) bool {
 	return later || last >= st.solid
 }
 
-// said says whether a live member that did not deny it is said to have the first missing piece: its origin is.
+// said says whether a member that did not deny it is said to have the first missing piece: its origin is. One that failed
+// may be on the other side of a cut, and come back.
 func (s *Streams) said(st *stream) bool {
 	r := st.repair
-	return s.originLives(st) && !slices.Contains(r.denied, st.origin) ||
+	m, ok := s.host.Table().Get(st.origin)
+	origin := ok && m.ID != s.host.Self() && m.Generation() == st.generation
+	return origin && s.holds(r, st.origin) ||
 		slices.ContainsFunc(r.tellers[:], func(c claim) bool { return c.low <= r.missing && r.missing <= c.high && s.holds(r, c.id) })
 }
 
 // holds says whether a member that said to have something may still give it.
 func (s *Streams) holds(r *repair, id member.ID) bool {
 	m, ok := s.host.Table().Get(id)
-	return ok && m.State.Live() && !slices.Contains(r.denied, id)
+	return ok && m.State != member.Left && !slices.Contains(r.denied, id)
 }
 
 // originLives says whether a stream's origin is a live member, other than this node, in the life that the stream is of.
