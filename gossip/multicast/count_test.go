@@ -184,6 +184,40 @@ func neverTooMany(t *testing.T, seed uint64) {
 	w.run(10 * time.Second)
 }
 
+// A member that was counted in its zone comes to another, whose delegate counts it as well, and later
+// dies and returns there.
+func TestWhoMovesIsCountedOnce(t *testing.T) {
+	w := newWorld(t, 12, 3, Config{}, inZones(3))
+	origin, x := w.nodes[0], w.nodes[1]
+	origin.waits()
+	w.cut = func(from, to *node) bool { return from.i%3 == 2 || to.i%3 == 2 }
+	origin.publish(1, 100)
+	w.run(20 * time.Second)
+	if p := origin.last(); p.Have != 8 || p.Of != 12 {
+		t.Fatalf("%+v", p)
+	}
+	for _, y := range w.nodes {
+		m, _ := y.table.Get(x.id)
+		r := m.Handle.Value()
+		r.Generation, r.Zone = 2, "z2"
+		y.merge(x, member.Fact{Record: member.Share(r)})
+	}
+	gap := w.nodes[5]
+	gap.standing(wire.DutyTaken) // so that the wait lasts
+	w.cut = nil
+	w.run(20 * time.Second)
+	if p := origin.last(); p.Have != 11 || p.Of != 12 {
+		t.Errorf("it came to another zone: %+v", p)
+	}
+	origin.fails(x)
+	w.run(time.Second)
+	origin.returns(x)
+	w.run(20 * time.Second)
+	if p := origin.last(); p.Have != 11 || p.Of != 12 {
+		t.Errorf("it was taken for dead: %+v", p)
+	}
+}
+
 // forget has a node not know another.
 func (x *node) forget(y *node) member.Fact {
 	m, _ := x.table.Get(y.id)
