@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -87,7 +88,8 @@ func (c *waits) Take(l *ledger, o *Obs) string {
 // wrong: packets are lost, budgets make them wait, others are apart or stand still.
 const lossyFor = 10 * time.Second
 
-// loss: nobody is told that a message is lost which somebody has who could be asked for it, while it is held.
+// loss: nobody is told that a message is lost, while it is held, which somebody has who could be asked for it; nor, wherever
+// its publisher is, while that runs on: it may be on the other side of a cut, and come back with it.
 type loss struct{ *arrival }
 
 func (loss) Name() string { return "loss" }
@@ -99,6 +101,9 @@ func (c loss) Take(l *ledger, o *Obs) string {
 	for _, p := range c.open {
 		if p.origin != o.Member || p.gen != o.After.Gen || p.seq < o.From || p.seq > o.Seq || l.now > p.at.Add(c.age) || !c.held(p) {
 			continue
+		}
+		if x := &l.peers[p.origin]; x.up && x.gen == p.gen && slices.ContainsFunc(p.due, func(d due) bool { return d.node == o.Node }) {
+			return fmt.Sprintf("n%d was told that %s is lost, whose publisher runs and holds it", o.Node, p.messageKey)
 		}
 		for i := range p.due {
 			d := &p.due[i]

@@ -207,7 +207,7 @@ func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Co
 		lack := int32(min(max(m.Of, m.Have)-m.Have, uint32(l.of)))
 		r.end(j, l, min(int32(min(m.Have, 1<<30)), l.of-lack), missing)
 		if !wide && j.mine.waited && len(missing) == int(lack) {
-			r.settleOn(j, l, places[lo:hi])
+			r.enlist(j, l, places[lo:hi])
 		}
 		return
 	}

@@ -43,29 +43,63 @@ func inZones(zones int) func(i int) string {
 }
 
 // A member of another zone was given the parcel, and is among those whom the zone's delegate counted.
-// The origin takes it for dead for a while: then it is not counted once more.
+// The origin takes it for dead for a while: then it is not counted once more. In a zone of more than 48
+// the origin does not know whom the delegate counted.
 func TestTheCountedReturn(t *testing.T) {
+	for _, n := range []int{12, 165} {
+		w := newWorld(t, n, 3, Config{}, inZones(3))
+		origin, gap, x := w.nodes[0], w.nodes[3], w.nodes[1]
+		origin.waits()
+		gap.standing(wire.DutyTaken) // so that the wait lasts
+		origin.publish(1, 100)
+		w.run(time.Second)
+		for range 2 {
+			origin.fails(x)
+			w.run(time.Second)
+			origin.returns(x)
+			w.run(20 * time.Second)
+			if p := origin.last(); p.Have != n-1 || p.Of != n {
+				t.Errorf("%+v", p)
+			}
+		}
+		gap.standing(wire.DutyDone)
+		w.run(20 * time.Second)
+		if p := origin.last(); p.Have != n || p.Of != n {
+			t.Errorf("all were given it: %+v", p)
+		}
+		w.idle()
+	}
+}
+
+// A member of another zone turns out to live after the zone's delegate has counted the others: it is
+// asked by itself, and the others are not asked again.
+func TestOneMoreInACountedZone(t *testing.T) {
 	w := newWorld(t, 12, 3, Config{}, inZones(3))
-	origin, gap, x := w.nodes[0], w.nodes[3], w.nodes[1]
+	origin, gap, late := w.nodes[0], w.nodes[3], w.nodes[1]
 	origin.waits()
 	gap.standing(wire.DutyTaken) // so that the wait lasts
-	origin.publish(1, 100)
-	w.run(time.Second)
-	for range 2 {
-		origin.fails(x)
-		w.run(time.Second)
-		origin.returns(x)
-		w.run(20 * time.Second)
-		if p := origin.last(); p.Have != 11 || p.Of != 12 {
-			t.Errorf("%+v", p)
+	late.down = true
+	facts := map[*node]member.Fact{}
+	for _, x := range w.nodes {
+		if x != late {
+			facts[x] = x.forget(late)
 		}
 	}
-	gap.standing(wire.DutyDone)
-	w.run(20 * time.Second)
-	if p := origin.last(); p.Have != 12 || p.Of != 12 {
-		t.Errorf("all were given it: %+v", p)
+	origin.publish(1, 100)
+	w.run(time.Second)
+	if p := origin.last(); p.Have != 10 || p.Of != 11 {
+		t.Fatalf("%+v", p)
 	}
-	w.idle()
+	other := w.nodes[4] // of the same zone
+	asked := other.packets
+	late.down = false
+	for x, f := range facts {
+		x.merge(late, f)
+	}
+	w.run(20 * time.Second)
+	if p := origin.last(); p.Have != 11 || p.Of != 12 || other.packets > asked {
+		t.Errorf("%+v, another of its zone sent %d packets", p, other.packets-asked)
+	}
 }
 
 // Whatever members take each other for, and whoever has the parcel behind a gap: a publisher is never
@@ -148,6 +182,40 @@ func neverTooMany(t *testing.T, seed uint64) {
 		w.run(time.Duration(rng.Int64N(int64(spread) / 4)))
 	}
 	w.run(10 * time.Second)
+}
+
+// A member that was counted in its zone comes to another, whose delegate counts it as well, and later
+// dies and returns there.
+func TestWhoMovesIsCountedOnce(t *testing.T) {
+	w := newWorld(t, 12, 3, Config{}, inZones(3))
+	origin, x := w.nodes[0], w.nodes[1]
+	origin.waits()
+	w.cut = func(from, to *node) bool { return from.i%3 == 2 || to.i%3 == 2 }
+	origin.publish(1, 100)
+	w.run(20 * time.Second)
+	if p := origin.last(); p.Have != 8 || p.Of != 12 {
+		t.Fatalf("%+v", p)
+	}
+	for _, y := range w.nodes {
+		m, _ := y.table.Get(x.id)
+		r := m.Handle.Value()
+		r.Generation, r.Zone = 2, "z2"
+		y.merge(x, member.Fact{Record: member.Share(r)})
+	}
+	gap := w.nodes[5]
+	gap.standing(wire.DutyTaken) // so that the wait lasts
+	w.cut = nil
+	w.run(20 * time.Second)
+	if p := origin.last(); p.Have != 11 || p.Of != 12 {
+		t.Errorf("it came to another zone: %+v", p)
+	}
+	origin.fails(x)
+	w.run(time.Second)
+	origin.returns(x)
+	w.run(20 * time.Second)
+	if p := origin.last(); p.Have != 11 || p.Of != 12 {
+		t.Errorf("it was taken for dead: %+v", p)
+	}
 }
 
 // forget has a node not know another.

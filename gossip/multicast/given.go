@@ -190,9 +190,9 @@ func (j *job) had(id member.ID, but *leg) bool {
 	return false
 }
 
-// settleOn notes who the members are that a leg for a span counts, all of whom are known here as they are to its delegate.
+// enlist notes who the members are that a leg for a span counts, all of whom are known here as they are to its delegate.
 // A member that another leg counts, as when it came to another zone meanwhile, is not counted by this one.
-func (r *Relay) settleOn(j *job, l *leg, places []place) {
+func (r *Relay) enlist(j *job, l *leg, places []place) {
 	counted := func(id member.ID) bool {
 		single := j.legFor(id)
 		return single != nil && single.of > 0 || j.had(id, l)

@@ -9,8 +9,8 @@
 //
 // One file holds one rule: ring.go is who stands where; job.go is a duty and its legs; split.go divides a span and
 // chooses delegates; late.go is what happens when no answer comes; answer.go is what happens when one does; own.go is
-// this node's own parcels; given.go is who was given a parcel that a publisher waits for; extra.go is the copies beside the tree; lane.go puts into one datagram what goes the same
-// way; path.go knows how long answers take and how many are lost.
+// this node's own parcels; given.go is who was given a parcel that a publisher waits for; extra.go is the copies beside the
+// tree; lane.go puts into one datagram what goes the same way; path.go knows how long answers take and how many are lost.
 package multicast
 
 import (
