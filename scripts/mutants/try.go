@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -158,6 +159,7 @@ func command(ctx context.Context, dir string, timeout time.Duration, name string
 	defer stop()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOROOT="+goroot()) // -trimpath leaves it out, and tests that read sources need it
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
@@ -176,6 +178,12 @@ func counts(of map[string]int) string {
 	}
 	return strings.Join(all, ", ")
 }
+
+// goroot is where the sources of the standard library are; "" if there is no go command, which the next one tells.
+var goroot = sync.OnceValue(func() string {
+	out, _ := exec.Command("go", "env", "GOROOT").Output()
+	return strings.TrimSpace(string(out))
+})
 
 // lastLine is the end of an output, for a word of why.
 func lastLine(out string) string {
