@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -29,6 +30,15 @@ func (n *Node) StreamStats() stream.Stats {
 		return stream.Stats{}
 	}
 	return n.streams.Stats()
+}
+
+// Gaps yields the streams of which this node knows that it lacks something, by origin and generation, in
+// no order that means anything.
+func (n *Node) Gaps() iter.Seq2[member.ID, uint64] {
+	if n.streams == nil {
+		return func(func(member.ID, uint64) bool) {}
+	}
+	return n.streams.Gaps()
 }
 
 // TreeStats returns what the node counts of how messages travel.

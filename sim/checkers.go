@@ -71,7 +71,7 @@ func checkers(o *Options) []Checker {
 	b := o.Bounds.withDefaults(o)
 	way := newArrival(o, b)
 	return []Checker{
-		precedence{o.leastRetention(), map[pair]gossip.Time{}}, incarnation{}, untold{},
+		precedence{o.leastRetention(), map[pair]gossip.Time{}, map[int32]death{}}, incarnation{}, untold{},
 		&accuracy{bound: b.Refute, clean: o.spares(), wrong: map[pair]gossip.Time{}, apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
@@ -82,7 +82,7 @@ func checkers(o *Options) []Checker {
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
 		&keysKept{bound: b.Converge, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}, maps: map[pair]uint64{}},
-		gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
+		newGrace(o), gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
 	}
 }
 
@@ -95,12 +95,19 @@ func (h Holding) String() string {
 	return fmt.Sprintf("%s %d.%d", h.State, h.Gen, h.Inc)
 }
 
-// precedence: what a node holds of a member only rises, and a live member is not forgotten; but by one that stood still for
-// half of the time that the dead are remembered, or longer: it comes in anew, so that it brings nobody back. Whom it held for dead
-// for as long as the dead are remembered may have been forgotten, and be met anew.
+// precedence: what a node holds of a member only rises, and nobody is forgotten; but by one that stood still for half of the time
+// that the dead are remembered, or longer: it comes in anew, so that it brings nobody back. Whom anybody held for dead for as long
+// as the dead are remembered may be forgotten. Whom a node itself held for dead for so long may have been forgotten, and be met anew.
 type precedence struct {
 	retention time.Duration
 	dead      map[pair]gossip.Time // since when one is held for dead
+	died      map[int32]death      // since when anybody holds a member for dead
+}
+
+// death is when a life was first held to be over.
+type death struct {
+	gen uint64
+	at  gossip.Time
 }
 
 func (precedence) Name() string { return "precedence" }
@@ -113,8 +120,18 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 	since, was := c.dead[k]
 	if dead := o.After.Known && !o.After.live(); !dead {
 		delete(c.dead, k)
-	} else if !was {
-		c.dead[k] = o.At
+	} else {
+		if !was {
+			c.dead[k] = o.At
+		}
+		if d, ok := c.died[o.Member]; !ok || d.gen < o.After.Gen {
+			c.died[o.Member] = death{o.After.Gen, o.At}
+		}
+	}
+	slept := l.peers[o.Node].stood >= c.retention/2 && l.now.Sub(l.peers[o.Node].freed) <= 2*tickEvery
+	if d := c.died[o.Member]; o.Before.Known && !o.After.Known && !o.Before.live() && !slept && o.At.Sub(d.at) < c.retention {
+		return fmt.Sprintf("n%d forgot n%d, which it held for %s, %s after anybody did first; the dead are remembered for %s",
+			o.Node, o.Member, o.Before, o.At.Sub(d.at), c.retention)
 	}
 	if !o.Before.Known || was && o.At.Sub(since) >= c.retention {
 		return ""
@@ -122,7 +139,6 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 	if o.After.Known && o.After.below(o.Before) {
 		return fmt.Sprintf("n%d held n%d for %s and went back to %s", o.Node, o.Member, o.Before, o.After)
 	}
-	slept := l.peers[o.Node].stood >= c.retention/2 && l.now.Sub(l.peers[o.Node].freed) <= 2*tickEvery
 	if !o.After.Known && o.Before.live() && !slept {
 		return fmt.Sprintf("n%d forgot n%d, which it held for %s", o.Node, o.Member, o.Before)
 	}

@@ -114,8 +114,9 @@ func judgeBy(config gossip.Config, name string, h []Obs) string {
 	if name == "zone budget" {
 		o.Gossip.ZoneBudget = 20_000
 	}
-	l := newLedger(3, true)
-	l.config = config
+	o.Gossip.Inquest.ZoneGrace = 10 * time.Second
+	l := newLedger(6, true)
+	l.config, l.zones = config, []int32{0, 0, 0, 1, 1, 1}
 	all := checkers(&o)
 	if !slices.ContainsFunc(all, func(c Checker) bool { return c.Name() == name }) {
 		return "there is no such checker"
@@ -163,6 +164,9 @@ func TestCheckersCanFail(t *testing.T) {
 		saw(0, 1, alive(1, 0)), saw(0, 2, alive(1, 0)), saw(1, 0, alive(1, 0)), saw(1, 2, alive(1, 0)), saw(2, 0, alive(1, 0)), saw(2, 1, alive(1, 0))}
 	fence := &fault{id: 1, from: []bool{false, false, true}, to: []bool{true, true, false}, link: Link{Loss: 1}}
 	severed, mended := Obs{Kind: Laid, Node: -1, way: fence}, at(40*s, Obs{Kind: Lifted, Node: -1, way: fence})
+	// Two zones of three, and a cable between them that is cut.
+	many := []Obs{started(3, 1), started(4, 1), started(5, 1)}
+	cable := Obs{Kind: Laid, Node: -1, way: &fault{id: 1, from: []bool{true, true, true}, to: []bool{false, false, false, true, true, true}, link: Link{Loss: 1}}}
 	tested := map[string]bool{}
 	for _, c := range []struct {
 		checker    string
@@ -171,8 +175,10 @@ func TestCheckersCanFail(t *testing.T) {
 	}{
 		{"precedence", history(saw(0, 1, failed(1, 0)), saw(0, 1, alive(1, 1))),
 			history(saw(0, 1, failed(1, 0)), saw(0, 1, alive(1, 0))), "went back"},
-		{"precedence", history(saw(0, 1, failed(1, 0)), saw(0, 1, Holding{})),
+		{"precedence", history(saw(0, 1, failed(1, 0)), at(24*time.Hour, saw(0, 1, Holding{}))),
 			history(saw(0, 1, alive(1, 0)), saw(0, 1, Holding{})), "forgot"},
+		{"precedence", history(saw(2, 1, failed(1, 0)), at(4*s, saw(0, 1, failed(1, 0))), at(24*time.Hour, saw(0, 1, Holding{}))),
+			history(saw(2, 1, failed(1, 0)), at(4*s, saw(0, 1, failed(1, 0))), at(8*s, saw(0, 1, Holding{}))), "8s after anybody did first"},
 		{"incarnation", history(Obs{Kind: Own, Node: 1, After: alive(1, 1)}, saw(0, 1, alive(1, 1))),
 			history(saw(0, 1, alive(1, 1))), "itself was never beyond"},
 		{"untold", history(saw(0, 1, alive(1, 0))),
@@ -235,12 +241,18 @@ func TestCheckersCanFail(t *testing.T) {
 			history(saw(0, 1, alive(1, 0)), Obs{Kind: Hindered, Node: 0}, at(time.Hour, Obs{Kind: Free, Node: 0}), at(time.Hour, saw(0, 1, Holding{}))), "forgot"},
 		{"incarnation", history(Obs{Kind: Own, Node: 1, After: alive(9, 1)}, started(1, 2), saw(0, 1, alive(9, 1))), // its clock went back
 			history(started(1, 2), saw(0, 1, alive(9, 1))), "was never beyond 2.0"},
+		{"order", history(delivered(1, 0, 7), Obs{Kind: Delivered, Node: 1, Seq: 1, After: Holding{Gen: 2}}),
+			history(delivered(1, 0, 7), Obs{Kind: Delivered, Node: 1, Seq: 1, After: Holding{Gen: 2}, Told: true}), "of a later life of n0"},
 		{"order", history(delivered(1, 0, 7), started(1, 2), delivered(1, 0, 3)),
 			history(delivered(1, 0, 7), delivered(1, 0, 7)), "after number 7"},
 		{"gone", history(saw(0, 1, left(1, 0)), started(1, 2), Obs{Kind: Departed, Node: 1, After: Holding{Gen: 2}}, saw(0, 1, alive(2, 0))),
 			history(saw(0, 1, left(1, 0)), Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, alive(1, 1))), "which left"},
 		{"gone", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(2, 0))),
 			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(1, 1))), "which left"},
+		{"grace", history(many, at(30*s, cable), at(41*s, saw(0, 4, failed(1, 0)))), // it is over
+			history(many, at(30*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), "n0 declared n4 failed, which is well, as is its whole zone, 9s after"},
+		{"grace", history(many, at(30*s, Obs{Kind: Crashed, Node: 3}), at(31*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), // too few to tell
+			history(many, at(31*s, cable), at(36*s, Obs{Kind: Lifted, Node: -1, way: cable.way}), at(39*s, saw(0, 4, failed(1, 0)))), "the grace is 10s"},
 		{"bounds", history(gauge(10)), history(gauge(11)), "at most 10"},
 		{"budget", history(traffic(1, 2, 1000)), history(traffic(1, 2, 10<<20)), "in a second"},
 		{"zone budget", history(crossed(1, 14, 1<<20), crossed(15, 90, 20_000)), history(crossed(1, 14, 0), crossed(15, 90, 21_000)), "more than 20000"},

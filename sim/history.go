@@ -31,7 +31,7 @@ const (
 	Saw                           // Node's view of Member went from Before to After; Told says whether an event said so
 	Own                           // Node's own generation and incarnation, After
 	View                          // Node's fingerprint, Hash, and how many it holds for live, Count
-	Delivered                     // Node got message Seq of Member's life After.Gen, with Count bytes
+	Delivered                     // Node got message Seq of Member's life After.Gen, with Count bytes; Told: it knows that it lacks something of an earlier life
 	Skipped                       // Node was told that messages From to Seq of Member's life After.Gen are lost; 0: nobody knows which
 	Copied                        // Node sent one copy of message Seq of Member's life After.Gen
 	Traffic                       // Node sent Count bytes in the second that ends now

@@ -6,7 +6,8 @@ import (
 )
 
 // order: a node gets an origin's messages in the order of their numbers, each once, and without a gap that it was not
-// told of. Where it begins is its own: who starts later does not get what was before its time.
+// told of. Where it begins is its own: who starts later does not get what was before its time. Messages of a later life wait
+// for what a node knows to lack of an earlier one.
 type order struct{ last map[streamKey]uint64 }
 
 // streamKey is the messages of one life of an origin as they come to one node.
@@ -45,6 +46,9 @@ func (c *order) Take(_ *ledger, o *Obs) string {
 		last, met := c.last[k]
 		c.last[k] = o.Seq
 		switch {
+		case o.Told:
+			return fmt.Sprintf("n%d got message %d of a later life of n%d, and knew that it lacks something of an earlier one",
+				o.Node, o.Seq, o.Member)
 		case !met || last == anywhere || o.Seq == last+1:
 		case o.Seq <= last:
 			return fmt.Sprintf("n%d got message %d of n%d after number %d", o.Node, o.Seq, o.Member, last)

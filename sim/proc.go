@@ -292,6 +292,9 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 	case gossip.MessageDelivered:
 		o.Kind, o.Seq, o.Member = Delivered, e.Message.Seq, w.memberOf(e.Message.Origin)
 		o.After, o.Count = Holding{Gen: e.Message.Generation}, len(e.Message.Payload)
+		for origin, gen := range p.node.Gaps() {
+			o.Told = o.Told || origin == e.Message.Origin && gen < e.Message.Generation && o.Member != o.Node
+		}
 	case gossip.MessagesLost:
 		o.Kind, o.Seq, o.Member = Skipped, e.Lost.To, w.memberOf(e.Lost.Origin)
 		o.After, o.From = Holding{Gen: e.Lost.Generation}, e.Lost.From

@@ -81,16 +81,15 @@ func sumOf(it *item) uint64 {
 
 // fold takes a string into a hash, eight bytes a time.
 func fold(h uint64, s string) uint64 {
-	n := uint64(len(s))
+	last := uint64(len(s)) << 56 // the eighth byte is free: so no tail and length look like others
 	for ; len(s) >= 8; s = s[8:] {
 		h = member.Mix(h ^ (uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56))
 	}
-	var last uint64
 	for i := range len(s) {
 		last |= uint64(s[i]) << (8 * i)
 	}
-	return member.Mix((h ^ last) + n)
+	return member.Mix(h ^ last)
 }
 
 // after returns the position of the first item above a version.

@@ -20,6 +20,7 @@
 package stream
 
 import (
+	"iter"
 	"math/rand/v2"
 	"time"
 
@@ -220,6 +221,18 @@ func (s *Streams) Stats() Stats {
 
 // Deadline returns when Wake must be called, mono.Never if never.
 func (s *Streams) Deadline() mono.Time { return s.due }
+
+// Gaps yields the streams of which something is known to be missing here, by origin and generation, in no
+// order that means anything.
+func (s *Streams) Gaps() iter.Seq2[member.ID, uint64] {
+	return func(yield func(member.ID, uint64) bool) {
+		for _, st := range s.repairs {
+			if !yield(st.origin, st.generation) {
+				return
+			}
+		}
+	}
+}
 
 // at sees to a Wake at some time.
 func (s *Streams) at(t mono.Time) { s.due = min(s.due, t) }

@@ -17,6 +17,8 @@
 //	> n.cfg.Retention/24
 //	--- end
 //
+// A bug counts as noticed by the swarm if a checker speaks that is silent over the same seeds without a bug.
+//
 // The exit code is 1 if one survives or cannot be planted. A test that does not end in time counts as killed, and is
 // told.
 package main
@@ -25,14 +27,18 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
+	"text/tabwriter"
 	"time"
 )
 
@@ -43,6 +49,7 @@ type options struct {
 	from    uint64
 	timeout time.Duration
 	short   bool
+	without map[string]int // checkers of the swarm that speak without a bug, and in how many seeds: they notice none
 }
 
 func main() {
@@ -97,6 +104,11 @@ func run(ctx context.Context, o options, workers int, list bool) (ok bool, err e
 	if list {
 		return report(all, begin, func(m mutant) result { return plantable(".", m) }), nil
 	}
+	if o.seeds > 0 && len(all) > 0 {
+		if o.without, err = baseline(ctx, o); err != nil {
+			return false, err
+		}
+	}
 	work := make(chan mutant)
 	results := make(chan result)
 	var wg sync.WaitGroup
@@ -127,31 +139,83 @@ func run(ctx context.Context, o options, workers int, list bool) (ok bool, err e
 	return report(all, begin, next), ctx.Err()
 }
 
+// baseline runs the swarm without a bug.
+func baseline(ctx context.Context, o options) (spoke map[string]int, err error) {
+	dir, err := copyTree(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if _, spoke, err = swarm(ctx, o, dir, nil); err != nil {
+		return nil, fmt.Errorf("the swarm without a bug: %w", err)
+	}
+	if len(spoke) > 0 {
+		fmt.Printf("without a bug, so that they notice none: %s\n", counts(spoke))
+	}
+	return spoke, ctx.Err()
+}
+
 // report prints results as they come, and the sum.
 func report(all []mutant, begin time.Time, next func(mutant) result) (ok bool) {
-	count := map[verdict]int{}
-	var open []result
-	for _, m := range all {
-		r := next(m)
+	var done []result
+	for range all {
+		r := next(all[len(done)])
 		if r.mutant.name == "" {
 			break // interrupted
 		}
-		count[r.verdict]++
+		done = append(done, r)
 		fmt.Printf("%-10s %s", r.verdict, r.mutant)
 		if r.by != "" {
 			fmt.Printf(", by %s", r.by)
 		}
 		fmt.Printf(" (%s)\n", r.took.Round(time.Second))
+	}
+	fmt.Println()
+	ok = table(os.Stdout, done) && len(done) == len(all)
+	fmt.Printf("\nin %s\n", time.Since(begin).Round(time.Second))
+	for _, r := range done {
 		if r.verdict == survived || r.verdict == invalid {
-			open = append(open, r)
+			fmt.Printf("%s: %s\n  to be held: %s\n", r.verdict, r.mutant, r.mutant.property)
 		}
 	}
-	fmt.Printf("\n%d planted: %d killed, %d by time-out, %d survived, %d not planted, in %s\n", len(all), count[killed],
-		count[timedOut], count[survived], count[invalid], time.Since(begin).Round(time.Second))
-	for _, r := range open {
-		fmt.Printf("%s: %s\n  to be held: %s\n", r.verdict, r.mutant, r.mutant.property)
+	return ok
+}
+
+// table prints what became of the bugs of each list, and says whether all were noticed.
+func table(w io.Writer, done []result) (ok bool) {
+	type row struct{ all, tests, swarm, survived, invalid int }
+	rows, sum := map[string]*row{}, &row{}
+	for _, r := range done {
+		list := strings.TrimSuffix(filepath.Base(r.mutant.list), ".txt")
+		if rows[list] == nil {
+			rows[list] = &row{}
+		}
+		for _, x := range []*row{rows[list], sum} {
+			x.all++
+			switch {
+			case r.verdict == survived:
+				x.survived++
+			case r.verdict == invalid:
+				x.invalid++
+			case r.verdict == planted:
+			case r.swarmed:
+				x.swarm++
+			default:
+				x.tests++
+			}
+		}
 	}
-	return len(open) == 0 && count[killed]+count[timedOut]+count[planted] == len(all)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "list\tplanted\tkilled by tests\tby the swarm\tsurvived\tnot to be planted\t")
+	line := func(name string, x *row) {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t\n", name, x.all, x.tests, x.swarm, x.survived, x.invalid)
+	}
+	for _, list := range slices.Sorted(maps.Keys(rows)) {
+		line(list, rows[list])
+	}
+	line("all", sum)
+	t.Flush()
+	return sum.survived+sum.invalid == 0
 }
 
 // copyTree copies what git knows of the tree, or would, to a temporary folder.

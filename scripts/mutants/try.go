@@ -4,12 +4,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -30,6 +35,7 @@ type result struct {
 	verdict verdict
 	by      string
 	took    time.Duration
+	swarmed bool // it was killed by the swarm
 }
 
 // try plants a bug in a tree and runs tests until one fails.
@@ -62,24 +68,69 @@ func try(ctx context.Context, o options, dir string, m mutant) (r result) {
 			}
 		}
 	}
-	if o.seeds > 0 {
-		if out, err := swarm(ctx, o, dir); err != nil {
-			return r.failed("the swarm", out, err)
-		}
+	if o.seeds == 0 {
+		return r
+	}
+	by, spoke, err := swarm(ctx, o, dir, o.without)
+	switch {
+	case errors.Is(err, errTimeout):
+		r.verdict, r.by, r.swarmed = timedOut, "the swarm, "+err.Error(), true
+	case err != nil:
+		r.verdict, r.by = invalid, err.Error()
+	case by != "":
+		r.verdict, r.by, r.swarmed = killed, "the swarm: "+by, true
+	case len(spoke) > 0:
+		r.by = "(only " + counts(spoke) + ", which speak without it too)"
 	}
 	return r
 }
 
-// swarm runs the swarm over some seeds.
-func swarm(ctx context.Context, o options, dir string) (out string, err error) {
-	seeds, from := fmt.Sprint(o.seeds), fmt.Sprint(o.from)
-	timeout := o.timeout + time.Duration(o.seeds)*time.Second
-	if help, err := command(ctx, dir, o.timeout, "go", "run", "-trimpath", "./cmd/starling", "sim", "swarm", "--help"); err == nil &&
-		strings.Contains(help, "--from") {
-		return command(ctx, dir, timeout, "go", "run", "-trimpath", "./cmd/starling", "sim", "swarm", "--runs", seeds, "--from", from)
+// stretch is how many seeds the swarm runs at a time: what a bug costs at most after the seed that noticed it.
+const stretch = 50
+
+// swarmed is what the swarm says over some seeds.
+type swarmed struct {
+	Failures []struct {
+		Seed       uint64
+		Violations []struct{ Checker string }
 	}
-	return command(ctx, dir, timeout, "go", "test", "-trimpath", "-count=1", "-vet=off", "-failfast", "-timeout=0", "-run", "^TestSwarm$",
-		"./sim", "-sim.seeds="+seeds, "-sim.seed="+from)
+}
+
+// swarm builds the simulator of a tree and runs seeds until a checker speaks, other than those that speak without a bug.
+// by says which did, and after how many seeds; nobody did if it is empty. With no such list it goes through all
+// seeds, and returns the checkers that spoke, with the number of seeds.
+func swarm(ctx context.Context, o options, dir string, without map[string]int) (by string, spoke map[string]int, err error) {
+	binary := filepath.Join(dir, "starling-of-mutant")
+	defer os.Remove(binary)
+	if out, err := command(ctx, dir, o.timeout, "go", "build", "-trimpath", "-o", binary, "./cmd/starling"); err != nil {
+		return "", nil, fmt.Errorf("a build: %s", lastLine(out))
+	}
+	spoke = map[string]int{}
+	for done := 0; done < o.seeds && ctx.Err() == nil; done += stretch {
+		runs, from := min(stretch, o.seeds-done), o.from+uint64(done)
+		out, err := command(ctx, dir, o.timeout, binary, "sim", "swarm", "--json", "--jobs", "1", "--runs", fmt.Sprint(runs),
+			"--from", fmt.Sprint(from))
+		if errors.Is(err, errTimeout) {
+			return "", spoke, fmt.Errorf("seeds %d to %d: %w", from, from+uint64(runs)-1, err)
+		}
+		var s swarmed
+		if json.NewDecoder(strings.NewReader(out)).Decode(&s) != nil {
+			return fmt.Sprintf("a crash (seeds %d to %d): %s", from, from+uint64(runs)-1, lastLine(out)), spoke, nil
+		}
+		for _, f := range s.Failures {
+			seen := map[string]bool{}
+			for _, v := range f.Violations {
+				if n := without[v.Checker]; without != nil && n == 0 {
+					return fmt.Sprintf("%s after %d seeds", v.Checker, f.Seed-o.from+1), spoke, nil
+				}
+				seen[v.Checker] = true
+			}
+			for name := range seen {
+				spoke[name]++
+			}
+		}
+	}
+	return "", spoke, nil
 }
 
 // errTimeout says that a command was ended by this program.
@@ -108,6 +159,7 @@ func command(ctx context.Context, dir string, timeout time.Duration, name string
 	defer stop()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOROOT="+goroot()) // -trimpath leaves it out, and tests that read sources need it
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
@@ -117,6 +169,21 @@ func command(ctx context.Context, dir string, timeout time.Duration, name string
 	}
 	return string(text), err
 }
+
+// counts prints numbers of seeds by checker.
+func counts(of map[string]int) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		all = append(all, fmt.Sprintf("%s in %d seeds", name, of[name]))
+	}
+	return strings.Join(all, ", ")
+}
+
+// goroot is where the sources of the standard library are; "" if there is no go command, which the next one tells.
+var goroot = sync.OnceValue(func() string {
+	out, _ := exec.Command("go", "env", "GOROOT").Output()
+	return strings.TrimSpace(string(out))
+})
 
 // lastLine is the end of an output, for a word of why.
 func lastLine(out string) string {

@@ -1,0 +1,48 @@
+package inquest
+
+import (
+	"testing"
+
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// A node that finds itself alone fails nobody, though enough jurors had condemned a member before it was.
+func TestIsolatedDoesNotJudge(t *testing.T) {
+	w := newWorld(t, 20, 1, Config{})
+	x := w.nodes[0]
+	x.d.accuse(w.now, w.peer(1), w.now)
+	i := x.d.alarmOf(id(1))
+	a := &x.d.alarms[i]
+	x.d.convene(w.now, a)
+	_, enough := x.d.electors()
+	for k := range a.jury.list[:enough] {
+		a.jury.list[k].spoken, a.jury.list[k].word = true, wire.WordGuilty
+	}
+	x.d.isolated = true
+	if x.d.judge(w.now, i) {
+		t.Fatal("an isolated node fails a member")
+	}
+	x.d.isolated = false
+	if !x.d.judge(w.now, i) || len(w.verdicts) != 1 || w.verdicts[0].of != 1 {
+		t.Errorf("%d verdicts of a node that is not alone any more, with enough votes", len(w.verdicts))
+	}
+}
+
+// What a former life of a member sent, and comes late, says nothing of the present one: neither the alarm nor the case
+// about it ends.
+func TestFormerLifeDoesNotAcquit(t *testing.T) {
+	w := newWorld(t, 5, 1, Config{})
+	w.restart(1)
+	x := w.nodes[0]
+	x.d.accuse(w.now, w.peer(1), w.now)
+	q := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: id(1), Instance: w.peer(1).Instance})
+	x.d.Receive(w.now, w.peer(2), wire.TypeInquiry, q[wire.MessageSize:])
+	former := w.peer(1)
+	former.Instance++
+	if x.d.Heard(w.now, former); x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
+		t.Errorf("a datagram of a former life ends doubts: alarm %d, case %d", x.d.alarmOf(id(1)), x.d.caseOf(id(1)))
+	}
+	if x.d.Heard(w.now, w.peer(1)); x.d.alarmOf(id(1)) >= 0 {
+		t.Error("a datagram of this life does not end an alarm")
+	}
+}
