@@ -128,7 +128,9 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 			c.died[o.Member] = death{o.After.Gen, o.At}
 		}
 	}
-	slept := l.peers[o.Node].stood >= c.retention/2 && l.now.Sub(l.peers[o.Node].freed) <= 2*tickEvery
+	x := &l.peers[o.Node]
+	slept := x.stood >= c.retention/2 && l.now.Sub(x.freed) <= 2*tickEvery ||
+		x.hindered && l.now.Sub(x.froze) >= c.retention/2 // it stood still, and is slow yet
 	if d := c.died[o.Member]; o.Before.Known && !o.After.Known && !o.Before.live() && !slept && o.At.Sub(d.at) < c.retention {
 		return fmt.Sprintf("n%d forgot n%d, which it held for %s, %s after anybody did first; the dead are remembered for %s",
 			o.Node, o.Member, o.Before, o.At.Sub(d.at), c.retention)
