@@ -290,3 +290,14 @@ func TestTwinsDoNotCountThemselves(t *testing.T) {
 		}
 	}
 }
+
+// A delegate at work dies: somebody else is asked for its span at once, not when its time is up.
+func TestDeadDelegateIsReplaced(t *testing.T) {
+	origin, l := delegated(t)
+	dead := &node{id: l.id}
+	l.state = taken
+	origin.fails(dead)
+	if l.id == dead.id || l.state != asked {
+		t.Errorf("its leg: %+v", l)
+	}
+}
