@@ -220,9 +220,10 @@ const goodbye = 250 * time.Millisecond
 // have it, all if there are fewer. Then it tells the others that this node goes, so that they see it as left and not as
 // failed, and closes it. Meanwhile Publish fails with ErrLeaving.
 //
-// A quarter of a second before the deadline of ctx, or when ctx is cancelled, it waits no more and leaves: the error then
-// wraps ErrUnsent and names the first sequence that is known not to be out. When ctx ends before that, the node is closed all the same,
-// and the others may see it fail. Leaving twice does nothing.
+// A quarter of a second before the deadline of ctx, or when ctx is cancelled, it waits no more and leaves. When ctx ends
+// before that, or was cancelled before the call, the node is closed all the same, and the others may see it fail. Whichever
+// it was, the error wraps ErrUnsent if something is not known to be out, and names the first such sequence. Leaving twice
+// does nothing.
 func (n *Node) Leave(ctx context.Context) error {
 	wait := 24 * time.Hour
 	if end, ok := ctx.Deadline(); ok {
@@ -250,7 +251,13 @@ func (n *Node) Leave(ctx context.Context) error {
 	case err == nil:
 		err = reason
 	}
-	return fmt.Errorf("starling: stopped before the others were told of the leave: %w", err)
+	err = fmt.Errorf("starling: stopped before the others were told of the leave: %w", err)
+	n.afterlife.Lock()
+	defer n.afterlife.Unlock()
+	if unsent := n.core.Unsent(); unsent != nil {
+		return fmt.Errorf("%w; %w", err, unsent)
+	}
+	return err
 }
 
 // Close stops the node at once, without telling anybody: to the others it looks like a crash. It returns when all

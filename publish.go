@@ -64,9 +64,11 @@ func (d Need) met(have, of int) bool { return have >= d.count && 100*have >= d.p
 // so is all that this node published before. A member that holds it behind a gap does not have it yet, and one that was
 // told of it as Lost never will.
 type Receipt struct {
-	Seq      uint64   // of the message
-	Reached  bool     // as many have it as were needed
-	Have, Of int      // members that have it, of those that this node holds live; this node is among both
+	Seq     uint64 // of the message
+	Reached bool   // as many have it as were needed
+	// Have is how many members have it, of Of: those that this node holds live, and those that died after they had it. This
+	// node is among both.
+	Have, Of int
 	Missing  []string // names of some that do not have it
 	// Agreed is how many members the last view has that all can have agreed on, as Info.Agreed: if it is more than Of, some
 	// have failed, or are on the other side of a cut. They do not have the message, or it is not known.

@@ -57,3 +57,34 @@ func TestLeaveLetsGo(t *testing.T) {
 	}
 	t.Error("it did not come")
 }
+
+// A node that leaves without the time to let go what it published says that it is not out.
+func TestLeaveWithoutTime(t *testing.T) {
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	soon, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	for name, ctx := range map[string]context.Context{"cancelled": cancelled, "a millisecond": soon} {
+		node := cluster(t, 3, starling.Config{})[0]
+		if _, err := node.Publish(within(t), "t", make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
+		}
+		err := node.Leave(ctx)
+		if !errors.Is(err, starling.ErrUnsent) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if again := node.Leave(ctx); !errors.Is(again, starling.ErrUnsent) {
+			t.Errorf("%s, twice: %v", name, again)
+		}
+	}
+}
+
+// A node that published nothing has nothing that is not out.
+func TestLeaveWithNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	node := cluster(t, 1, starling.Config{})[0]
+	if err := node.Leave(ctx); err == nil || errors.Is(err, starling.ErrUnsent) {
+		t.Error(err)
+	}
+}

@@ -176,6 +176,7 @@ func (n *Node) welcome() {
 
 // rejoin forgets everybody and comes in anew, through the members that were live.
 func (n *Node) rejoin() {
+	n.endAll(n.table.Live())
 	e := &n.entry
 	for i := 0; i < n.table.Live() && len(e.seeds) < maxSeeds/2; i++ {
 		if m := n.table.At(i); m.ID != n.id && !slices.Contains(e.seeds, m.Addr()) {
@@ -282,12 +283,22 @@ func (n *Node) unsent() (seq uint64, late bool) {
 	return seq, late
 }
 
+// Unsent returns an error that wraps ErrUnsent and names the first message of this node's that is not known to be out; nil
+// if there is none. It may be called after the end too.
+func (n *Node) Unsent() error {
+	if n.relay == nil {
+		return nil
+	}
+	if seq, late := n.unsent(); late {
+		return fmt.Errorf("%w: message %d, and perhaps others", ErrUnsent, seq)
+	}
+	return nil
+}
+
 // depart tells everybody that this node goes.
 func (n *Node) depart() {
 	e := &n.entry
-	if seq, late := n.unsent(); late {
-		e.unsent = fmt.Errorf("%w: message %d, and perhaps others", ErrUnsent, seq)
-	}
+	e.unsent = n.Unsent()
 	e.leaving = true
 	e.gone = n.now.Add(n.cfg.Rounds[len(n.cfg.Rounds)-1] + leaveLinger)
 	n.inc++

@@ -92,6 +92,20 @@ func (s *spreads) unsent(out *Outbox, generation uint64) {
 	})
 }
 
+// endAll ends what is followed at a node that forgets everybody, of so many that lived: who has what is known to nobody
+// from then on.
+func (n *Node) endAll(of int) {
+	list := n.spreads.list
+	n.spreads.list = nil
+	for i := range list {
+		m := &list[i]
+		have := max(m.had.Have, 1)
+		m.tell(n.out, &multicast.Progress{Have: have, Of: max(m.had.Of, of, have), Done: m.had.Done, Ended: true})
+		n.relay.Forgo(m.Generation, m.Last)
+	}
+	n.tellRoom()
+}
+
 // forgo ends a message that nobody waits for any more.
 func (n *Node) forgo(c Unfollow) {
 	s := &n.spreads

@@ -347,9 +347,10 @@ func (p *proc) do(cmd gossip.Command) error {
 	s, now := p.w.shardOf(p.host.index), p.w.now
 	s.now = max(s.now, now)
 	p.host.hash = mix(p.host.hash ^ mix(uint64(now)) + 2)
-	if err := p.node.Do(p.clock(now), cmd, &s.out); err != nil {
+	err := p.node.Do(p.clock(now), cmd, &s.out)
+	s.after(p, now) // a command that is refused has an output, too: what fell due before it
+	if err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
-	s.after(p, now)
 	return nil
 }

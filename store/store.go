@@ -48,6 +48,7 @@ type Options struct {
 const (
 	maxPending = 8 << 20          // bytes that wait for the disk; what comes beyond is not kept
 	retry      = 10 * time.Second // after a failure
+	maxRoom    = 64 << 10         // bytes for which there must be room before a full disk counts as mended
 	lockWait   = time.Second
 	segments   = 16 // that Bytes and Age are divided into
 	maxDamaged = 3  // files that were moved aside are kept
@@ -80,15 +81,17 @@ type Store struct {
 	stop    chan struct{}
 	done    chan struct{}
 
-	writing sync.Mutex // for what follows, and for the disk
-	index   []segment  // the oldest first
-	kept    int        // marks on disk
-	db      *bolt.DB   // nil: the file is not open
-	file    *os.File   // of db
-	panics  int        // of db, which cost memory
-	failed  time.Time  // the last try to write or open; zero if it worked
-	refused bool       // another process has the file: it is not tried again
-	former  bool       // see Former
+	writing sync.Mutex       // for what follows, and for the disk
+	index   []segment        // the oldest first
+	kept    int              // marks on disk
+	db      *bolt.DB         // nil: the file is not open
+	file    *os.File         // of db
+	panics  int              // of db, which cost memory
+	failed  time.Time        // the last try to write or open; zero if it worked
+	retry   <-chan time.Time // tells when to try again; nil if it worked
+	short   int              // bytes of pieces that were not written last, up to maxRoom; 0 if they were
+	refused bool             // another process has the file: it is not tried again
+	former  bool             // see Former
 }
 
 type streamKey [16]byte
@@ -175,7 +178,7 @@ func (s *Store) signal() {
 	}
 }
 
-// run writes what has come in, once in each Flush at most.
+// run writes what has come in, once in each Flush at most, and tries again what failed.
 func (s *Store) run() {
 	defer close(s.done)
 	timer := time.NewTimer(s.opts.Flush)
@@ -184,16 +187,24 @@ func (s *Store) run() {
 		select {
 		case <-s.stop:
 			return
+		case <-s.again():
 		case <-s.wake:
-		}
-		timer.Reset(s.opts.Flush)
-		select {
-		case <-s.stop:
-			return
-		case <-timer.C:
+			timer.Reset(s.opts.Flush)
+			select {
+			case <-s.stop:
+				return
+			case <-timer.C:
+			}
 		}
 		s.write(false)
 	}
+}
+
+// again returns what tells when to try again; nil if nothing failed.
+func (s *Store) again() <-chan time.Time {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.retry
 }
 
 // Flush writes what has come in so far and returns when it is on the disk, or could not be written.

@@ -25,6 +25,7 @@ var (
 	bucketPieces = []byte("pieces")
 	bucketIndex  = []byte("index")
 	keyVersion   = []byte("version")
+	keyRoom      = []byte("room") // for a moment
 )
 
 const (
@@ -126,13 +127,14 @@ func (s *Store) count() {
 	s.mu.Unlock()
 }
 
-// write writes what waits. After a failure it tries again only after a while, unless it must.
+// write writes what waits. After a failure it tries again only after a while, unless it must; then also with
+// nothing that waits, or a store that works again would be told as failing until something came.
 func (s *Store) write(must bool) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.mu.Lock()
 	pieces, marks := s.pieces, s.marks
-	if len(pieces) == 0 && len(marks) == 0 {
+	if len(pieces) == 0 && len(marks) == 0 && (must || s.refused || s.failed.IsZero()) {
 		err := s.stats.Err
 		s.mu.Unlock()
 		return err
@@ -149,6 +151,12 @@ func (s *Store) write(must bool) error {
 	s.mu.Unlock()
 
 	err := s.update(pieces, marks)
+	switch {
+	case err == nil:
+		s.short = 0
+	case len(pieces) > 0:
+		s.short = min(bytesOf(pieces), maxRoom)
+	}
 	err = s.wrote(len(pieces), marks, err)
 	s.count()
 	return err
@@ -163,7 +171,14 @@ func (s *Store) update(pieces []wire.Piece, marks map[streamKey]stream.Mark) (er
 			}
 		}
 		index, kept := slices.Clone(s.index), s.kept
-		err = safely(func() error { return s.db.Update(func(tx *bolt.Tx) error { return s.batch(tx, pieces, marks) }) })
+		err = safely(func() error {
+			if len(pieces) == 0 && s.short > 0 {
+				if err := s.room(); err != nil {
+					return err
+				}
+			}
+			return s.db.Update(func(tx *bolt.Tx) error { return s.batch(tx, pieces, marks) })
+		})
 		if err == nil {
 			return nil
 		}
@@ -178,17 +193,37 @@ func (s *Store) update(pieces []wire.Piece, marks map[streamKey]stream.Mark) (er
 	return err
 }
 
+// room says whether there is room for as much as could not be written, up to maxRoom: marks alone, or nothing,
+// may find a place in the file while the disk is full.
+func (s *Store) room() error {
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketMeta).Put(keyRoom, make([]byte, s.short))
+	})
+	if err != nil {
+		return err
+	}
+	return s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Delete(keyRoom) })
+}
+
+func bytesOf(pieces []wire.Piece) (sum int) {
+	for _, p := range pieces {
+		sum += len(p.Body) + keySize
+	}
+	return sum
+}
+
 // wrote notes what became of a batch, and returns the error with what it is about.
 func (s *Store) wrote(pieces int, marks map[streamKey]stream.Mark, err error) error {
 	s.mu.Lock()
 	again := err == nil && !s.failed.IsZero()
 	first := err != nil && s.failed.IsZero()
 	if err == nil {
-		s.failed = time.Time{}
+		s.failed, s.retry = time.Time{}, nil
 		s.stats.Written += uint64(pieces)
 	} else {
 		err = fmt.Errorf("topics are not kept: %w", err)
 		s.failed = s.opts.now()
+		s.retry = time.After(retry)
 		s.stats.Failed++
 		s.stats.Dropped += uint64(pieces)
 		for k, m := range marks { // newer ones prevail
@@ -202,6 +237,7 @@ func (s *Store) wrote(pieces int, marks map[streamKey]stream.Mark, err error) er
 	switch {
 	case first:
 		s.opts.Warn(err)
+		s.signal() // the goroutine tries again later
 	case again:
 		s.opts.Warn(fmt.Errorf("topics are kept again: %s; what came meanwhile is not", s.path))
 	}

@@ -1,0 +1,89 @@
+package store
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/stream"
+)
+
+// TestTriedAgainByTime: a disk that has room again is found so, though nothing comes that could be written. While it is
+// full nothing says that it works, though what waits would find a place in the file.
+func TestTriedAgainByTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	synctest.Test(t, func(t *testing.T) {
+		var said []string
+		s := Open(path, Options{size: 48 << 10, Warn: func(err error) { said = append(said, err.Error()) }})
+		for i := range uint64(200) {
+			s.Keep(piece(1, 1, i+1, 1000))
+		}
+		s.Mark(stream.Mark{Origin: 1, Generation: 1, Next: 201, Seq: 200})
+		time.Sleep(4 * retry)
+		synctest.Wait()
+		if st := s.Stats(); st.Err == nil || st.Failed != 4 || len(said) != 1 {
+			t.Errorf("full: %+v; said %q", st, said)
+		}
+		s.writing.Lock()
+		s.db.MaxSize = 0
+		s.writing.Unlock()
+		time.Sleep(retry)
+		synctest.Wait()
+		if st := s.Stats(); st.Err != nil || st.Failed != 4 || st.Dropped != 200 || len(said) != 2 {
+			t.Errorf("with room again: %+v; said %q", st, said)
+		}
+		for m := range s.Marks() {
+			if m.Next != 201 {
+				t.Errorf("mark %+v", m)
+			}
+		}
+		time.Sleep(10 * retry)
+		closed(t, s)
+		if len(said) != 2 {
+			t.Errorf("said %q", said)
+		}
+	})
+}
+
+// TestOpenedAgainByTime: a file that could not be opened is, once it can be, though nothing comes.
+func TestOpenedAgainByTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := Open(path, Options{})
+		time.Sleep(3*retry + time.Second)
+		synctest.Wait()
+		if st := s.Stats(); st.Err == nil || st.Failed != 4 {
+			t.Errorf("while it is a directory: %+v", st)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(retry)
+		synctest.Wait()
+		if st := s.Stats(); st.Err != nil || st.Failed != 4 {
+			t.Errorf("afterwards: %+v", st)
+		}
+		closed(t, s)
+	})
+}
+
+// TestRefusedIsNotTried: a file that another process has is not tried again.
+func TestRefusedIsNotTried(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	other := open(t, path, Options{})
+	defer closed(t, other)
+	synctest.Test(t, func(t *testing.T) {
+		s := Open(path, Options{})
+		defer s.Close()
+		time.Sleep(5 * retry)
+		synctest.Wait()
+		if st := s.Stats(); st.Err == nil || st.Failed != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
