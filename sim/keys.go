@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"time"
 
@@ -149,6 +150,7 @@ func (m *keyMeter) report(w *World) *Keys {
 type keysKept struct {
 	bound   time.Duration
 	written map[keyLife]map[uint64]keyWritten
+	lives   map[int32]uint64 // the generation in which a process is
 	held    map[keyHeld]uint64
 	hashes  map[int32]uint64
 	maps    map[pair]uint64 // in the end: by reader and owner, what is held
@@ -177,7 +179,14 @@ func (*keysKept) Name() string { return "keys" }
 func (c *keysKept) Take(l *ledger, o *Obs) string {
 	life := keyLife{o.Member, o.After.Gen}
 	switch {
+	case o.Kind == Own: // one process in another life goes on with what it wrote
+		own := keyLife{o.Node, o.After.Gen}
+		if was, ok := c.lives[o.Node]; ok && was != o.After.Gen && c.written[own] == nil {
+			c.written[own] = maps.Clone(c.written[keyLife{o.Node, was}])
+		}
+		c.lives[o.Node] = o.After.Gen
 	case o.Kind == Started:
+		c.lives[o.Node] = o.After.Gen
 		for k := range c.held { // what is deleted does not depend on the order
 			if k.reader == o.Node {
 				delete(c.held, k)

@@ -37,7 +37,7 @@ func TestKeysChecker(t *testing.T) {
 		"deleted, comes back": kept(3, 1, 0, 1, "a", 6, false),
 		"of another key":      kept(3, 1, 0, 2, "b", 7, false),
 	} {
-		c := &keysKept{written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}}
+		c := &keysKept{lives: map[int32]uint64{}, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}}
 		l := newLedger(2, false)
 		for _, o := range []*Obs{
 			kept(1, 0, 0, 1, "a", 6, false), kept(1, 0, 0, 2, "a", 7, false), kept(1, 0, 0, 3, "a", 0, true),
