@@ -4,6 +4,7 @@ package starling
 // out of it.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -198,7 +199,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.MessageDelivered:
 		n.tellSubscribers(&e.Message)
 	case gossip.MessagesLost:
-		n.log.warn(n.now(), "lost", "messages are lost: nobody has them any more", "origin", e.Lost.OriginName, "count", e.Lost.Count)
+		n.log.warn(n.now(), "lost", "messages are lost: nobody has them any more",
+			"origin", cmp.Or(e.Lost.OriginName, n.names[e.Lost.Origin]), "count", e.Lost.Count)
 		n.tellGap(&e.Lost)
 	case gossip.KeyChanged, gossip.KeysReset:
 		n.tellKeyWatchers(e.Kind, &e.Key)

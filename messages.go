@@ -4,6 +4,7 @@ package starling
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -23,7 +24,7 @@ const (
 type Message struct {
 	Time       time.Time // when it came in here
 	Topic      string
-	Origin     string // the name of who published it; empty while that member is not known here yet
+	Origin     string // the name of who published it; empty while it is known neither to this node nor to what it kept
 	Generation uint64 // of the origin; those of an earlier one come first, as far as this node knew of them by then
 	Seq        uint64 // counts the origin's messages in its generation, over all topics, from 1
 	Payload    []byte // the receiver's own
@@ -120,11 +121,11 @@ func (n *Node) tellGap(l *gossip.Lost) {
 }
 
 // messageOf turns the core's view of a message into the user's, with bytes of its own.
-func messageOf(m *gossip.Message, now time.Time) Message {
+func (n *Node) messageOf(m *gossip.Message, now time.Time) Message {
 	return Message{
 		Time:       now,
 		Topic:      string(m.Topic),
-		Origin:     m.OriginName,
+		Origin:     cmp.Or(m.OriginName, n.names[m.Origin]),
 		Generation: m.Generation,
 		Seq:        m.Seq,
 		Payload:    bytes.Clone(m.Payload),
@@ -139,7 +140,7 @@ func (n *Node) tellSubscribers(m *gossip.Message) {
 	n.subscribers = prune(n.subscribers)
 	for _, s := range n.subscribers {
 		if s.wants(m.Topic) {
-			s.push(messageOf(m, n.wall(n.now())))
+			s.push(n.messageOf(m, n.wall(n.now())))
 		}
 	}
 }

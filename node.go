@@ -49,8 +49,9 @@ type Node struct {
 	trackers    []*tracker
 	writable    chan struct{} // closed when there is room for messages again; nil: nobody waits
 	places      places
-	complete    bool  // the core knows who is in the cluster, and those who wait for that were told
-	unsent      error // of the leave; read when done is closed
+	names       map[member.ID]string // of origins, from the store; nil without one
+	complete    bool                 // the core knows who is in the cluster, and those who wait for that were told
+	unsent      error                // of the leave; read when done is closed
 
 	// Shared.
 	joining       joining

@@ -74,6 +74,7 @@ func (n *Node) restore() {
 	if n.store == nil || !n.store.Former() {
 		return
 	}
+	n.names = n.store.Names()
 	out := &n.hands().out
 	n.core.Wake(n.now(), out)
 	pieces := slices.SortedStableFunc(n.store.Pieces(), comparePieces)
@@ -104,7 +105,12 @@ func (n *Node) keep(out *gossip.Outbox) {
 		n.store.Keep(out.Pieces[i])
 	}
 	for i := range out.Marks {
-		n.store.Mark(out.Marks[i])
+		m := &out.Marks[i]
+		name := n.names[m.Origin]
+		if o, ok := n.core.Table().Get(m.Origin); ok {
+			name = o.Name()
+		}
+		n.store.MarkNamed(*m, name)
 	}
 }
 
@@ -133,7 +139,7 @@ func (n *Node) held(s *subscriber) (list []Message) {
 	now := n.wall(n.now())
 	for m := range n.core.Messages() {
 		if s.wants(m.Topic) {
-			list = append(list, messageOf(&m, now))
+			list = append(list, n.messageOf(&m, now))
 		}
 	}
 	return list

@@ -169,6 +169,34 @@ func TestTopicsSurviveARestart(t *testing.T) {
 	}
 }
 
+// TestOriginsSurviveARestart: what is held of a member that is not known any more has its name.
+func TestOriginsSurviveARestart(t *testing.T) {
+	dir := t.TempDir()
+	a := start(t, starling.Config{Name: "a"})
+	open := func(seeds ...string) *starling.Node {
+		return start(t, starling.Config{Name: "b", Seeds: seeds, Retain: starling.Retain{Dir: dir}})
+	}
+	b := open(addr(a))
+	if err := b.Welcomed(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.PublishWait(within(t), "news", nil, starling.All); err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	b.Close()
+	for range 2 {
+		b = open()
+		for m := range b.Replay(within(t), "news") {
+			if m.Origin != "a" {
+				t.Errorf("the origin is %q", m.Origin)
+			}
+			break
+		}
+		b.Close()
+	}
+}
+
 // TestTheStoreIsOptional: a file that is damaged or cannot be opened costs what would be in it; the node is a member, holds
 // messages in memory, and says once what is wrong.
 func TestTheStoreIsOptional(t *testing.T) {

@@ -87,3 +87,38 @@ func TestRefusedIsNotTried(t *testing.T) {
 		}
 	})
 }
+
+// TestNamesSurviveAFailedWrite: the name of an origin is kept with its marks, stays with one that comes without it, and is
+// written again after a write that failed.
+func TestNamesSurviveAFailedWrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	w := warnings()
+	w.size = 256 << 10
+	s := open(t, path, w.Options)
+	s.MarkNamed(stream.Mark{Origin: 1, Generation: 1, Next: 5, Seq: 5}, "one")
+	s.MarkNamed(stream.Mark{Origin: 2, Generation: 1, Next: 5, Seq: 5}, "two")
+	for i := range uint64(1000) {
+		s.Keep(piece(1, 1, i+1, 1000))
+	}
+	if s.write(false) == nil {
+		t.Fatal("it has room")
+	}
+	s.Mark(stream.Mark{Origin: 2, Generation: 1, Next: 9, Seq: 9})
+	w.at = w.at.Add(retry)
+	if err := s.write(false); err != nil {
+		t.Fatal(err)
+	}
+	s.Mark(stream.Mark{Origin: 1, Generation: 1, Next: 9, Seq: 9})
+	s.Mark(stream.Mark{Origin: 3, Generation: 1, Next: 2, Seq: 1})
+	closed(t, s)
+	s = open(t, path, Options{})
+	defer closed(t, s)
+	if names := s.Names(); len(names) != 2 || names[1] != "one" || names[2] != "two" {
+		t.Error(names)
+	}
+	for m := range s.Marks() {
+		if m.Origin < 3 && m.Next != 9 {
+			t.Errorf("%+v", m)
+		}
+	}
+}

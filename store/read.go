@@ -29,6 +29,19 @@ func (s *Store) Marks() iter.Seq[stream.Mark] {
 	}
 }
 
+// Names returns the names of the origins of which marks are kept, as far as they were known.
+func (s *Store) Names() map[member.ID]string {
+	names := map[member.ID]string{}
+	s.view(func(tx *bolt.Tx) {
+		for _, m := range readMarks(tx.Bucket(bucketMarks)) {
+			if m.name != "" {
+				names[m.Origin] = m.name
+			}
+		}
+	})
+	return names
+}
+
 // Pieces goes through all pieces that are kept and not too old, the oldest segment first and within each by origin,
 // generation and sequence.
 func (s *Store) Pieces() iter.Seq[wire.Piece] {
@@ -88,6 +101,7 @@ func (s *Store) view(f func(tx *bolt.Tx)) {
 
 type storedMark struct {
 	stream.Mark
+	name string
 	key  []byte
 	when int64
 }
@@ -97,7 +111,7 @@ func readMarks(b *bolt.Bucket) (list []storedMark) {
 	c := b.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		v, ok := unsealed(k, v)
-		if !ok || len(k) != 16 || len(v) != 24 {
+		if !ok || len(k) != 16 || len(v) < markSize {
 			continue
 		}
 		list = append(list, storedMark{
@@ -105,7 +119,7 @@ func readMarks(b *bolt.Bucket) (list []storedMark) {
 				Origin: member.ID(binary.BigEndian.Uint64(k)), Generation: binary.BigEndian.Uint64(k[8:]),
 				Next: binary.BigEndian.Uint64(v), Seq: binary.BigEndian.Uint64(v[8:]),
 			},
-			key: bytes.Clone(k), when: int64(binary.BigEndian.Uint64(v[16:])),
+			name: string(v[markSize:]), key: bytes.Clone(k), when: int64(binary.BigEndian.Uint64(v[16:])),
 		})
 	}
 	slices.SortStableFunc(list, func(a, b storedMark) int { return cmp.Compare(a.when, b.when) })

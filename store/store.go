@@ -13,6 +13,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -75,7 +76,7 @@ type Store struct {
 	mu      sync.Mutex
 	pieces  []wire.Piece
 	waiting int // bytes of them
-	marks   map[streamKey]stream.Mark
+	marks   map[streamKey]namedMark
 	stats   Stats
 	wake    chan struct{}
 	stop    chan struct{}
@@ -106,7 +107,7 @@ func keyOf(origin, generation uint64) (k streamKey) {
 // until it can be opened.
 func Open(path string, opts Options) *Store {
 	s := &Store{
-		path: path, opts: opts.withDefaults(), marks: map[streamKey]stream.Mark{},
+		path: path, opts: opts.withDefaults(), marks: map[streamKey]namedMark{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	s.former = true
@@ -158,15 +159,25 @@ func (s *Store) Keep(p wire.Piece) {
 	s.signal()
 }
 
+// namedMark is a mark with the name of the origin; empty if it is not known, and then one that is kept stays.
+type namedMark struct {
+	stream.Mark
+	name string
+}
+
 // Mark keeps how far a stream is delivered, in place of what was kept of that stream before.
-func (s *Store) Mark(m stream.Mark) {
+func (s *Store) Mark(m stream.Mark) { s.MarkNamed(m, "") }
+
+// MarkNamed is Mark that keeps the name of the origin as well, for Names. An empty name leaves what is kept.
+func (s *Store) MarkNamed(m stream.Mark, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := keyOf(uint64(m.Origin), m.Generation)
-	if _, known := s.marks[k]; !known && len(s.marks) >= maxMarks {
+	before, known := s.marks[k]
+	if !known && len(s.marks) >= maxMarks {
 		return // nothing could be written for long, and that is counted
 	}
-	s.marks[k] = m
+	s.marks[k] = namedMark{m, cmp.Or(name, before.name)}
 	s.signal()
 }
 

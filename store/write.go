@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,8 +15,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// The file: bucket "meta" has the version; "marks" has of each stream, by origin and generation, next, seq and when that
-// was written; "pieces" has a bucket for each segment, by its number, with bodies by origin, generation and sequence;
+// The file: bucket "meta" has the version; "marks" has of each stream, by origin and generation, next, seq, when that
+// was written and the name of the origin, if it was known; "pieces" has a bucket for each segment, by its number, with bodies by origin, generation and sequence;
 // "index" has of each segment how many pieces and bytes it has and when the first and the last of them came. All numbers
 // are 8 bytes, most significant first; times are in milliseconds of Unix time. A body and a mark end with a checksum over
 // key and value (CRC-32C): what a bad disk changed is not passed on to anybody.
@@ -31,6 +32,7 @@ var (
 const (
 	version  = 1
 	keySize  = 24
+	markSize = 24 // without the name
 	sumSize  = 4
 	maxMarks = 4 * stream.MaxStreams
 )
@@ -147,7 +149,7 @@ func (s *Store) write(must bool) error {
 		s.mu.Unlock()
 		return err
 	}
-	s.marks = make(map[streamKey]stream.Mark)
+	s.marks = make(map[streamKey]namedMark)
 	s.mu.Unlock()
 
 	err := s.update(pieces, marks)
@@ -163,7 +165,7 @@ func (s *Store) write(must bool) error {
 }
 
 // update writes a batch, into a file that it opens if that is not open, and into a new one if it is damaged.
-func (s *Store) update(pieces []wire.Piece, marks map[streamKey]stream.Mark) (err error) {
+func (s *Store) update(pieces []wire.Piece, marks map[streamKey]namedMark) (err error) {
 	for range 2 {
 		if s.db == nil {
 			if err := s.open(); err != nil {
@@ -171,18 +173,17 @@ func (s *Store) update(pieces []wire.Piece, marks map[streamKey]stream.Mark) (er
 			}
 		}
 		index, kept := slices.Clone(s.index), s.kept
-		err = safely(func() error {
-			if len(pieces) == 0 && s.short > 0 {
-				if err := s.room(); err != nil {
-					return err
-				}
-			}
-			return s.db.Update(func(tx *bolt.Tx) error { return s.batch(tx, pieces, marks) })
-		})
-		if err == nil {
+		err = safely(func() error { return s.db.Update(func(tx *bolt.Tx) error { return s.batch(tx, pieces, marks) }) })
+		switch {
+		case err != nil:
+			s.index, s.kept = index, kept
+		case len(pieces) > 0 || s.short == 0:
 			return nil
+		default:
+			if err = safely(s.room); err == nil {
+				return nil
+			}
 		}
-		s.index, s.kept = index, kept
 		if err = explain(s.path, err); !errors.Is(err, ErrDamaged) {
 			return err
 		}
@@ -213,7 +214,7 @@ func bytesOf(pieces []wire.Piece) (sum int) {
 }
 
 // wrote notes what became of a batch, and returns the error with what it is about.
-func (s *Store) wrote(pieces int, marks map[streamKey]stream.Mark, err error) error {
+func (s *Store) wrote(pieces int, marks map[streamKey]namedMark, err error) error {
 	s.mu.Lock()
 	again := err == nil && !s.failed.IsZero()
 	first := err != nil && s.failed.IsZero()
@@ -227,7 +228,12 @@ func (s *Store) wrote(pieces int, marks map[streamKey]stream.Mark, err error) er
 		s.stats.Failed++
 		s.stats.Dropped += uint64(pieces)
 		for k, m := range marks { // newer ones prevail
-			if _, newer := s.marks[k]; !newer && len(s.marks) < maxMarks {
+			newer, known := s.marks[k]
+			switch {
+			case known:
+				newer.name = cmp.Or(newer.name, m.name)
+				s.marks[k] = newer
+			case len(s.marks) < maxMarks:
 				s.marks[k] = m
 			}
 		}
@@ -245,7 +251,7 @@ func (s *Store) wrote(pieces int, marks map[streamKey]stream.Mark, err error) er
 }
 
 // batch makes room, and writes pieces and marks, in one transaction.
-func (s *Store) batch(tx *bolt.Tx, pieces []wire.Piece, marks map[streamKey]stream.Mark) error {
+func (s *Store) batch(tx *bolt.Tx, pieces []wire.Piece, marks map[streamKey]namedMark) error {
 	now := s.opts.now().UnixMilli()
 	if err := s.expire(tx, now); err != nil {
 		return err
@@ -332,13 +338,17 @@ func (s *Store) expire(tx *bolt.Tx, now int64) error {
 	return nil
 }
 
-func (s *Store) putMarks(tx *bolt.Tx, marks map[streamKey]stream.Mark, now int64) error {
+func (s *Store) putMarks(tx *bolt.Tx, marks map[streamKey]namedMark, now int64) error {
 	b := tx.Bucket(bucketMarks)
 	for k, m := range marks {
-		if b.Get(k[:]) == nil {
+		name := m.name
+		if before := b.Get(k[:]); before == nil {
 			s.kept++
+		} else if old, ok := unsealed(k[:], before); ok && name == "" && len(old) > markSize {
+			name = string(old[markSize:])
 		}
 		v := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(number(m.Next), m.Seq), uint64(now))
+		v = append(v, name...)
 		if err := b.Put(k[:], sealed(k[:], v)); err != nil {
 			return err
 		}

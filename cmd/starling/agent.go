@@ -44,6 +44,12 @@ once; SIGHUP reads the key file again.`,
 		if err := agent.Load(cmd.Flags(), a.lookup); err != nil {
 			return usageError{err}
 		}
+		for _, name := range []string{"retain", "retain-bytes"} {
+			if f := cmd.Flags().Lookup(name); f.Changed && (f.Value.String() == "0" || f.Value.String() == "0s") {
+				return usageError{fmt.Errorf("--%s 0: messages are always held for a while: leave it out for the default, or set --retain 1s, "+
+					"--retain-bytes 1048576 for little", name)}
+			}
+		}
 		log, err := cfg.NewLogger(a.err)
 		if err != nil {
 			return usageError{err}

@@ -60,6 +60,9 @@ On a terminal this is a picture that moves; elsewhere, or with --plain, a line a
 		if f.cfg.Nodes < dev.MinNodes || f.cfg.Nodes > dev.MaxNodes {
 			return usageError{fmt.Errorf("-n %d: from %d to %d nodes can be", f.cfg.Nodes, dev.MinNodes, dev.MaxNodes)}
 		}
+		if f.cfg.Idle <= 0 {
+			return usageError{fmt.Errorf("--idle %s: it is to be more than 0", f.cfg.Idle)}
+		}
 		var err error
 		if f.cfg.Detector, err = gossip.ParseDetector(f.detector); err != nil {
 			return usageError{fmt.Errorf("--detector: %w", err)}

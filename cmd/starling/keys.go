@@ -16,6 +16,7 @@ import (
 	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/agent/api"
 	"github.com/starling-gossip/starling/agent/client"
+	"github.com/starling-gossip/starling/gossip/state"
 )
 
 func (a *app) setCmd() *cobra.Command {
@@ -45,8 +46,8 @@ func (a *app) setCmd() *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&ttl, "ttl", 0, "delete the keys after this time; 0 keeps them")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, args []string) error {
-		if ttl < 0 {
-			return usageError{fmt.Errorf("--ttl %s is negative", ttl)}
+		if ttl != 0 && (ttl < state.MinTTL || ttl > state.MaxTTL) {
+			return usageError{fmt.Errorf("--ttl %s: from %s to %s can be, and 0 keeps the keys", ttl, state.MinTTL, state.MaxTTL)}
 		}
 		all, err := pairs(args)
 		if err != nil {

@@ -257,7 +257,7 @@ func storeText(s *api.Store) string {
 	case s == nil:
 		return "no messages are kept there (--data-dir with --retain)"
 	case s.Error != "":
-		return fmt.Sprintf("NOTHING is kept there, %s were not: %s", plural(int(s.Dropped), "piece"), clean(s.Error))
+		return fmt.Sprintf("NOTHING is kept there, %s not: %s", were(int(s.Dropped), "piece"), clean(s.Error))
 	}
 	text := fmt.Sprintf("%s of messages, in %s", size(float64(s.Bytes)), clean(s.Path))
 	if s.Damaged > 0 {

@@ -34,6 +34,15 @@ func (a *app) publishCmd() *cobra.Command {
 	cmd.Flags().StringVar(&need, "wait", "", "wait until `all|N|P%` of the live members have it, this one included")
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "with --wait, how long to wait at most; up to 25s")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, args []string) error {
+		if _, err := starling.ParseNeed(need); need != "" && err != nil {
+			return usageError{fmt.Errorf("--wait: %w", err)}
+		}
+		if need == "" && cmd.Flags().Changed("timeout") {
+			return usageError{fmt.Errorf("--timeout %s: it is how long --wait waits, and there is no --wait", timeout)}
+		}
+		if err := patience(timeout); err != nil {
+			return err
+		}
 		payload, err := a.payload(args)
 		if err != nil {
 			return err
@@ -44,9 +53,6 @@ func (a *app) publishCmd() *cobra.Command {
 				return err
 			}
 			return a.printer().json(sent)
-		}
-		if _, err := starling.ParseNeed(need); err != nil {
-			return usageError{fmt.Errorf("--wait: %w", err)}
 		}
 		sent, err := c.PublishWait(ctx, args[0], payload, need, timeout)
 		if err != nil {

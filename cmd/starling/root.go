@@ -75,7 +75,7 @@ func isStatus(err error, status int) bool {
 // oneLine makes one line of an error that has several, such as cobra's with its proposals.
 func oneLine(err error) string {
 	text := strings.Replace(strings.TrimPrefix(strings.TrimSpace(err.Error()), "starling: "), "\n\nDid you mean this?\n\t", ": did you mean ", 1)
-	if strings.Contains(text, ": did you mean ") && !strings.HasSuffix(text, "?") {
+	if _, proposal, ok := strings.Cut(text, ": did you mean "); ok && !strings.Contains(proposal, "?") {
 		text += "?"
 	}
 	return strings.NewReplacer("\n\t", ", ", "\n", "; ").Replace(text)
@@ -193,10 +193,18 @@ func (x *access) with(do func(ctx context.Context, c *client.Client, args []stri
 func args(least, most int, wanted string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if len(given) < least || (most >= 0 && len(given) > most) {
-			return fmt.Errorf("%s: %s; %d arguments were given", cmd.Name(), wanted, len(given))
+			return fmt.Errorf("%s: %s; %s given", cmd.Name(), wanted, were(len(given), "argument"))
 		}
 		return nil
 	}
+}
+
+// were is a number of things, and that they were.
+func were(n int, what string) string {
+	if n == 1 {
+		return plural(n, what) + " was"
+	}
+	return plural(n, what) + " were"
 }
 
 // choices completes a flag's list of values with a comma between them.

@@ -20,6 +20,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/starling-gossip/starling/sim"
 )
@@ -62,7 +63,7 @@ docs/swarm.md says what is drawn, what is checked, and what was found.`,
 	fl.DurationVar(&f.last, "for", 0, "begin no seed after this time")
 	fl.BoolVar(&f.shrink, "shrink", false, "make each failure smaller, which takes up to 60 runs")
 	fl.IntVarP(&f.jobs, "jobs", "j", runtime.GOMAXPROCS(0), "seeds at once")
-	fl.BoolVar(&f.census, "census", false, "show how many seeds drew what, without running them")
+	fl.BoolVar(&f.census, "census", false, "show how many seeds drew what, without running them; the exit code is 1 if they are too few to draw everything")
 	fl.StringVar(&f.replay, "replay", "", "run these options, a `FILE` or the JSON itself, in place of a swarm")
 	fl.StringVar(&f.trace, "trace", "", "with --replay: write a readable line for everything that happens to `FILE`")
 	fl.BoolVar(&f.asJSON, "json", false, "print a JSON object")
@@ -70,7 +71,7 @@ docs/swarm.md says what is drawn, what is checked, and what was found.`,
 		if f.last > 0 && !cmd.Flags().Changed("runs") {
 			f.runs = math.MaxInt
 		}
-		if err := f.validate(); err != nil {
+		if err := f.validate(cmd.Flags()); err != nil {
 			return usageError{err}
 		}
 		switch {
@@ -84,8 +85,22 @@ docs/swarm.md says what is drawn, what is checked, and what was found.`,
 	return cmd
 }
 
-func (f *swarmFlags) validate() error {
+func (f *swarmFlags) validate(given *pflag.FlagSet) error {
+	one, not := "", []string{}
 	switch {
+	case given.Changed("replay"):
+		one, not = "--replay runs one failure", []string{"runs", "from", "for", "shrink", "jobs", "census"}
+	case f.census:
+		one, not = "--census runs nothing", []string{"for", "shrink", "jobs"}
+	}
+	for _, name := range not {
+		if given.Changed(name) {
+			return fmt.Errorf("%s: --%s does not go with it", one, name)
+		}
+	}
+	switch {
+	case given.Changed("replay") && f.replay == "":
+		return errors.New("--replay: a file or options in JSON are wanted")
 	case f.runs < 1:
 		return fmt.Errorf("--runs %d: at least 1 is possible", f.runs)
 	case f.jobs < 1:
@@ -106,6 +121,9 @@ func (a *app) swarmReplay(ctx context.Context, f *swarmFlags) error {
 		job, err = parseJob("--replay", f.replay)
 	} else {
 		job, err = a.replayJob(f.replay)
+	}
+	if err == nil && job.opt.Nodes == 0 {
+		err = errors.New("--replay: it has no options with nodes: a failure has those with which it ran")
 	}
 	if err != nil {
 		return usageError{err}
@@ -265,18 +283,15 @@ func (p *printer) census(drawn map[string]int, of int) {
 			none = append(none, what)
 		}
 	}
-	fmt.Fprintf(p.w, "drawn by how many of %s: %s\n", quantity(of, "seed"), strings.Join(all, ", "))
+	fmt.Fprintf(p.w, "drawn by how many of %s: %s\n", quantity(of, "seed"), strings.Join(all, "; "))
 	if len(none) > 0 {
-		fmt.Fprintf(p.w, "never drawn: %s\n", strings.Join(none, ", "))
+		fmt.Fprintf(p.w, "never drawn: %s\n", strings.Join(none, "; "))
 	}
 }
 
 // swarmCensus draws seeds and runs none.
 func (a *app) swarmCensus(f *swarmFlags) error {
 	drawn := map[string]int{}
-	if f.runs == math.MaxInt {
-		f.runs = defaultSwarm
-	}
 	for i := range f.runs {
 		o := sim.Draw(f.from + uint64(i))
 		for _, what := range sim.Drawn(&o) {
@@ -290,7 +305,7 @@ func (a *app) swarmCensus(f *swarmFlags) error {
 	p.census(drawn, f.runs)
 	for _, what := range sim.Draws() {
 		if drawn[what] == 0 {
-			return errors.New("not everything is drawn")
+			return fmt.Errorf("not everything is drawn by %s: more --runs draw more", quantity(f.runs, "seed"))
 		}
 	}
 	return nil

@@ -26,6 +26,10 @@ func TestSwarmPrints(t *testing.T) {
 	if code != 0 || !strings.HasPrefix(out, "drawn by how many of 2,000 seeds: ") || strings.Contains(out, "never drawn") {
 		t.Errorf("%d %s", code, out)
 	}
+	code, out, errOut = cli(nil, "", "sim", "swarm", "--census", "--runs", "20")
+	if code != exitFailed || !strings.Contains(out, "\nnever drawn: ") || !strings.Contains(errOut, "20 seeds: more --runs draw more") {
+		t.Errorf("%d %s%s", code, out, errOut)
+	}
 }
 
 // With a time and no number of seeds, a swarm goes on until the time is over.
@@ -76,7 +80,10 @@ func TestSwarmBar(t *testing.T) {
 func TestSwarmBadInput(t *testing.T) {
 	for _, c := range []struct{ args, says string }{
 		{"--runs 0", "--runs 0"}, {"--jobs 0", "--jobs 0"}, {"--for -1s", "--for -1s"}, {"--trace x", "--replay"}, {"--replay nowhere.json", "nowhere.json"},
-		{"--replay {\"nods\":1}", "nods"},
+		{"--replay {\"nods\":1}", "nods"}, {"--replay {}", "nodes"}, {"--replay {\"seed\":1}", "nodes"}, {"--replay=", "--replay"},
+		{"--replay x --runs 2", "--runs"}, {"--replay x --from 2", "--from"}, {"--replay x --for 2s", "--for"}, {"--replay x --shrink", "--shrink"},
+		{"--replay x -j 2", "--jobs"}, {"--replay x --census", "--census"}, {"--census --for 1s", "--for"}, {"--census --shrink", "--shrink"},
+		{"--census -j 1", "--jobs"},
 	} {
 		code, out, errOut := cli(nil, "", append([]string{"sim", "swarm"}, strings.Fields(c.args)...)...)
 		if code != exitUsage || out != "" || !strings.Contains(errOut, c.says) {

@@ -13,6 +13,17 @@ import (
 	"github.com/starling-gossip/starling/agent/settings"
 )
 
+// maxPatience is how long an agent lets a request wait, at most.
+const maxPatience = 25 * time.Second
+
+// patience says what is wrong with a --timeout.
+func patience(timeout time.Duration) error {
+	if timeout <= 0 || timeout > maxPatience {
+		return usageError{fmt.Errorf("--timeout %s: more than 0 and up to %s can be", timeout, maxPatience)}
+	}
+	return nil
+}
+
 func (a *app) joinCmd() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
@@ -21,6 +32,9 @@ func (a *app) joinCmd() *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long to wait for an answer, 25s at most")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, seeds []string) error {
+		if err := patience(timeout); err != nil {
+			return err
+		}
 		return c.Join(ctx, timeout, seeds...)
 	})
 	return cmd
@@ -34,6 +48,9 @@ func (a *app) leaveCmd() *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long the leave may take, 25s at most")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, _ []string) error {
+		if err := patience(timeout); err != nil {
+			return err
+		}
 		return c.Leave(ctx, timeout)
 	})
 	return cmd
