@@ -457,3 +457,27 @@ func peerOf(p *peer) detect.Peer {
 	self := p.Self()
 	return detect.PeerOf(&self)
 }
+
+// A publisher that stands still for so long that it forgets everybody, while it waits, is not told that all of those who are
+// left have its message: the wait ends without.
+func TestWaitEndsWhereAllAreForgotten(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(12, &Config{Retention: 40 * time.Second})
+	w.run(5 * time.Second)
+	x := nodes[5]
+	w.cut = func(from, to netip.AddrPort) bool { return from == x.addr || to == x.addr }
+	told := w.receipts(x)
+	if err := w.do(x, Publish{Topic: "t", Payload: []byte("x"), Confirm: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(100 * time.Millisecond)
+	x.paused = true
+	w.run(25 * time.Second)
+	w.resume(x)
+	w.run(time.Second)
+	w.cut = nil
+	w.run(30 * time.Second)
+	if s := told[1]; !s.Ended || s.Have != 1 || s.Of != 12 || len(x.spreads.list) > 0 {
+		t.Errorf("the last word is %+v", s)
+	}
+}

@@ -92,3 +92,44 @@ func reunion(t *testing.T, d gossip.Detector, zones int, cut string, seed uint64
 	}
 	return all
 }
+
+// A cut in the middle of a large message, or of many: all have them within retention, since those who may have the rest come
+// back. Nobody is told meanwhile that they are lost.
+func TestCutInMidMessage(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		lossy    bool
+		zones    int
+		detector gossip.Detector
+		actions  []string
+	}{
+		{"halves", false, 1, gossip.INQUEST, []string{"1s=publish:n0,bytes=1000000", "1.05s=cut:n10-n19/rest,for=30s"}},
+		{"halves, swim", false, 1, gossip.SWIM, []string{"1s=publish:n0,bytes=1000000", "1.05s=cut:n10-n19/rest,for=30s"}},
+		{"a pair", false, 1, gossip.INQUEST, []string{"1s=publish:n0,bytes=1000000", "1.03s=cut:n18-n19/rest,for=30s"}},
+		{"zones", true, 2, gossip.INQUEST, []string{"1s=publish:n0,bytes=3000,every=10ms,times=100", "1.5s=cut:z0/z1,for=30s"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := Options{Nodes: 20, Zones: c.zones, Seed: 1, Duration: 45 * time.Second}
+			o.Gossip.Detector = c.detector
+			if c.lossy {
+				o.Network = WAN(2)
+				o.Network.Between.Loss = 0.3
+			}
+			for _, s := range c.actions {
+				a, err := ParseAction(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.Actions = append(o.Actions, a)
+			}
+			r, err := Run(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m := r.Messages; m.Count == 0 || m.Ratio < 1 || len(r.Violations) > 0 {
+				t.Errorf("%+v, %v", m, r.Violations)
+			}
+		})
+	}
+}
