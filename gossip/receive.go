@@ -86,10 +86,12 @@ const farewell = time.Second
 
 // meet looks at who sent a datagram, once its news is taken in. One whose record is unknown is asked for it. One that is known in another life
 // is told of that too: of the two, the older life must learn that it is over, or that it has a namesake. One that this
-// node holds dead is told, so that it can refute.
+// node holds dead is told, so that it can refute. A question is not answered with a question: two that do not know each
+// other would ask for ever.
 func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	m, ok := n.table.Get(h.From)
 	switch {
+	case !ok && n.wasAsked(wire.TypeRequest):
 	case !ok:
 		n.want(h.From)
 	case uint32(m.Generation()) != h.Generation:

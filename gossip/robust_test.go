@@ -238,3 +238,19 @@ func (w *world) runSteps(d time.Duration, most int) {
 		}
 	}
 }
+
+// Two nodes that do not know each other ask each other once who they are, and no more: a question is not answered with one.
+func TestStrangersDoNotAskForEver(t *testing.T) {
+	w := newWorld(t)
+	a := w.start("a", 0, 1, nil)
+	b := w.start("b", 1, 1, nil)
+	w.run(time.Second)
+	sent := 0
+	w.onSend = func(*peer, netip.AddrPort, []byte) { sent++ }
+	ping := forge("b", 1, wire.AppendPing(nil, 7))
+	w.step(a, func(out *Outbox) { a.Receive(w.now, b.addr, ping, out) })
+	w.run(time.Second)
+	if sent > 10 {
+		t.Errorf("%d datagrams", sent)
+	}
+}

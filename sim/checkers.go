@@ -131,7 +131,8 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 	x := &l.peers[o.Node]
 	slept := x.stood >= c.retention/2 && l.now.Sub(x.freed) <= 2*tickEvery ||
 		x.hindered && l.now.Sub(x.froze) >= c.retention/2 // it stood still, and is slow yet
-	if d := c.died[o.Member]; o.Before.Known && !o.After.Known && !o.Before.live() && !slept && o.At.Sub(d.at) < c.retention {
+	local := l.config.Heartbeat.Local // each judges for itself, and forgets by its own count
+	if d := c.died[o.Member]; !local && o.Before.Known && !o.After.Known && !o.Before.live() && !slept && o.At.Sub(d.at) < c.retention {
 		return fmt.Sprintf("n%d forgot n%d, which it held for %s, %s after anybody did first; the dead are remembered for %s",
 			o.Node, o.Member, o.Before, o.At.Sub(d.at), c.retention)
 	}
