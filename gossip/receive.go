@@ -90,12 +90,12 @@ const farewell = time.Second
 // other would ask for ever.
 func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	m, ok := n.table.Get(h.From)
+	if (!ok || uint32(m.Generation()) != h.Generation) && !n.wasAsked(wire.TypeRequest) {
+		n.want(h.From)
+	}
 	switch {
-	case !ok && n.wasAsked(wire.TypeRequest):
 	case !ok:
-		n.want(h.From)
 	case uint32(m.Generation()) != h.Generation:
-		n.want(h.From)
 		n.note(&m, peer, true)
 	case m.State == member.Failed, m.State == member.Left && n.now.Sub(m.Since) > farewell:
 		n.note(&m, peer, false)

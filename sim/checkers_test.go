@@ -226,8 +226,10 @@ func TestCheckersCanFail(t *testing.T) {
 			history(awaited(0, 1), at(s, spreadTo(0, 1, 2, 3)), ticks(1, 200), ended), "1 publishers' waits have no end: that for message 1 of n0"},
 		{"waits", history(awaited(0, 1), at(s, Obs{Kind: Crashed, Node: 0}), ticks(1, 200), ended), // nobody waits any more
 			history(awaited(0, 1), at(s, Obs{Kind: Crashed, Node: 1}), ticks(1, 200), ended), "have no end"},
-		{"loss", history(here, severed, at(9*s, delivered(0, 0, 1)), ticks(10, 14), at(15*s, skipped(2, 0, 1))),
-			history(here, at(9*s, delivered(0, 0, 1)), ticks(10, 14), at(14*s, skipped(2, 0, 1))), "n2 was told that message 1 of n0 is lost, and has been in touch"},
+		{"loss", history(here, severed, at(9*s, delivered(0, 0, 1)), at(10*s, Obs{Kind: Crashed, Node: 0}), ticks(11, 14), at(15*s, skipped(2, 0, 1))),
+			history(here, severed, at(9*s, delivered(0, 0, 1)), ticks(11, 14), at(15*s, skipped(2, 0, 1))), "whose publisher runs and holds it"},
+		{"loss", history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(10*s, Obs{Kind: Crashed, Node: 0}), ticks(11, 14), at(15*s, skipped(2, 0, 1))),
+			history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(10*s, Obs{Kind: Crashed, Node: 0}), ticks(11, 14), at(14*s, skipped(2, 0, 1))), "n2 was told that message 1 of n0 is lost, and has been in touch"},
 		{"loss", history(here, at(9*s, delivered(0, 0, 1)), ticks(10, 14), at(72*s, skipped(2, 0, 1))), // it is held no more
 			history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(0, 0, 2)), at(9*s, delivered(2, 0, 1)), ticks(10, 14), at(14*s, lostUpTo(2, 0, 1, 3))), "told that message 2 of n0 is lost"},
 		{"accounted", history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 90), at(90*s, skipped(2, 0, 1)), ticks(91, 150), ended),

@@ -111,7 +111,9 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 		s.repairs = append(s.repairs, st)
 	}
 	if r.missing != st.solid {
-		r.since, r.found, r.missing = now, now, st.solid
+		if r.since, r.missing = now, st.solid; st.solid > r.ripe { // else it was known to be missing all the while
+			r.found = now
+		}
 		r.denied, r.later, r.knew, r.sure, r.never = r.denied[:0], 0, 0, false, false
 	}
 	switch {
