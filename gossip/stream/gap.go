@@ -17,9 +17,9 @@ import (
 // that nobody can show ends in the same way, without a word: it may be forged.
 //
 // Where a piece that is held shows that there was one, a member that is said to have it, and did not deny that, is waited
-// for, though it is hard to reach, or failed since a cut, or a budget holds up its answer: no longer than pieces are held (Age), since
-// then nobody has it. So one member that lies can hold up what other members publish here for Age, once for all holes
-// that are there, and only where something is missing anyway.
+// for, though it is hard to reach, or failed since a cut, or a budget holds up its answer: until what shows it is let go
+// (retain.go), Age after it came, since others let go of what is missing no later. So one member that lies can hold up what
+// other members publish here for Age, and only where something is missing anyway.
 
 const (
 	enoughDenied = 32 // members, all if there are fewer, without whom a piece is given up
@@ -31,9 +31,7 @@ const (
 
 // repair is what a node knows of a gap.
 type repair struct {
-	began mono.Time // when something was found missing, since when something always is
 	since mono.Time // when the first missing piece was found missing; later, if it was asked for only then
-	found mono.Time // the same, but never later: nobody holds it Config.Age after
 
 	ripe   uint64    // pieces up to this one may be asked for
 	next   uint64    // and up to this one when ripens has come
@@ -76,7 +74,6 @@ func (r *repair) hear(id member.ID, low, high uint64) {
 }
 
 func (r *repair) stalled(gap time.Duration) {
-	r.began, r.found = r.began.Add(gap), r.found.Add(gap)
 	r.since, r.ripens, r.latest, r.paused = r.since.Add(gap), r.ripens.Add(gap), r.latest.Add(gap), r.paused.Add(gap)
 	for i := range r.requests {
 		r.requests[i].due = r.requests[i].due.Add(gap)
@@ -106,14 +103,12 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 	r := st.repair
 	if r == nil {
 		s.stats.Gaps++
-		r = &repair{began: now, since: now, found: now, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
+		r = &repair{since: now, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
 		st.repair = r
 		s.repairs = append(s.repairs, st)
 	}
 	if r.missing != st.solid {
-		if r.since, r.missing = now, st.solid; st.solid > r.ripe { // else it was known to be missing all the while
-			r.found = now
-		}
+		r.since, r.missing = now, st.solid
 		r.denied, r.later, r.knew, r.sure, r.never = r.denied[:0], 0, 0, false, false
 	}
 	switch {
@@ -180,9 +175,9 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	switch age := now.Sub(r.since); {
 	case len(r.denied) == 0: // nobody was reached: that says nothing of what they hold
 		return false
-	case age >= s.cfg.Patience && s.shows(st) && now < s.expires(r) && s.said(st):
+	case age >= s.cfg.Patience && s.shows(st) && s.said(st):
 		return false
-	case age >= s.cfg.GiveUp || now >= s.expires(r):
+	case age >= s.cfg.GiveUp:
 		return true
 	case age < s.cfg.Patience || len(r.denied) < min(enoughDenied, s.host.Table().Live()-1):
 		return false
@@ -192,11 +187,8 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	}
 	m, ok := s.host.Table().Get(st.origin)
 	back := ok && m.State == member.Failed && m.Generation() == st.generation // it may be, and has the piece
-	return !back || now.Sub(r.began) >= s.cfg.GiveUp
+	return !back
 }
-
-// expires returns when nobody holds the first missing piece any more.
-func (s *Streams) expires(r *repair) mono.Time { return r.found.Add(max(s.cfg.Age, s.cfg.GiveUp)) }
 
 // shows says whether a piece that is held shows that there was one which is missing.
 func (s *Streams) shows(st *stream) bool {
@@ -230,12 +222,12 @@ func (s *Streams) originLives(st *stream) bool {
 // lose passes over what is missing from the first missing piece on, as far as those who were asked lack it.
 func (s *Streams) lose(now mono.Time, st *stream) {
 	r := st.repair
-	since, found, to := r.since, r.found, r.extent+1
+	since, to := r.since, r.extent+1
 	if r.extent == ^uint64(0) {
 		to = r.extent
 	}
 	for _, c := range r.tellers { // it is asked first
-		if c.low > r.missing && c.low < to && now < s.expires(r) && s.holds(r, c.id) {
+		if c.low > r.missing && c.low < to && s.holds(r, c.id) {
 			to = c.low
 		}
 	}
@@ -270,7 +262,7 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 	s.deliver(now, st, false)
 	s.missing(now, st, false)
 	if st.repair != nil && r.missing <= r.ripe { // the next hole was there all the while
-		r.since, r.found = max(since, now.Add(-s.cfg.Patience)), found
+		r.since = max(since, now.Add(-s.cfg.Patience))
 		s.at(now.Add(time.Millisecond))
 	}
 }

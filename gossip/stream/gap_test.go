@@ -90,6 +90,29 @@ func TestSaidAndNotGiven(t *testing.T) {
 	}
 }
 
+// Each hole of a stream is waited for as long as what comes after it is held, however long something has been missing.
+func TestLaterGapIsWaitedFor(t *testing.T) {
+	w, dead, n, x := gapped(t, 12, 1, 3)
+	bodies := pieces(1, 1, 1, 1, 1)
+	n.take(dead, 1, bodies, 1, 3)
+	n.schedule()
+	w.run(30*time.Second, nil)
+	x.take(dead, 1, bodies, 4, 5)
+	n.take(dead, 1, bodies, 5)
+	n.s.Receive(w.now, n.from(x), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 4, High: 5}))
+	n.schedule()
+	w.run(50*time.Second, nil)
+	want := []string{"dead/1 1", "lost dead/1 2-2: 1 to 2", "dead/1 3"}
+	if !slices.Equal(n.events, want) {
+		t.Errorf("50 s after the second hole: %q, want %q", n.events, want)
+	}
+	w.blocked = nil
+	w.run(3*time.Second, nil)
+	if want = append(want, "dead/1 4", "dead/1 5"); !slices.Equal(n.events, want) {
+		t.Errorf("in reach: %q, want %q", n.events, want)
+	}
+}
+
 // Whether what nobody holds was there: the origin's word goes before that of others.
 func TestExisted(t *testing.T) {
 	for _, c := range []struct {
