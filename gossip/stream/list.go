@@ -19,14 +19,15 @@ type stream struct {
 	lately bool // used since the hand passed
 	gone   bool // let go: what still points here leads nowhere
 
-	next  uint64 // the first piece that is neither delivered nor passed over
-	solid uint64 // the first one from next on that is not held
-	top   uint64 // the last one that was here or lies before where the stream began
-	head  uint64 // the last one that somebody says there is; at least top
-	low   uint64 // the first one that is held, if any is
-	from  uint64 // where it began for this node's programs
-	late  uint64 // of this node's own: the first one that is not on its way to anybody yet; 0: all are
-	held  int
+	next   uint64 // the first piece that is neither delivered nor passed over
+	solid  uint64 // the first one from next on that is not held
+	top    uint64 // the last one that was here or lies before where the stream began
+	head   uint64 // the last one that somebody says there is; at least top
+	low    uint64 // the first one that is held, if any is
+	from   uint64 // where it began for this node's programs
+	middle bool   // that may be in the middle of a message
+	late   uint64 // of this node's own: the first one that is not on its way to anybody yet; 0: all are
+	held   int
 	shelf
 
 	seq  uint64 // of the last message delivered or passed over; 0 too if the stream began in the middle

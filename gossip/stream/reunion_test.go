@@ -364,3 +364,67 @@ func TestLostBeforeLaterLife(t *testing.T) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
 }
+
+// A message that is on its way while a newcomer comes in it gets as a whole: whether it heard a piece of it before it was
+// told where the stream begins, or only after, and whether anybody told it.
+func TestNewcomerInTheMiddle(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		high  uint64 // told by who lets it in; 0: nobody tells
+		heard []uint64
+		from  uint64
+	}{
+		{"heard", 103, []uint64{102, 105}, 101},
+		{"heard, and behind", 102, []uint64{104}, 101},
+		{"not heard", 103, nil, 101},
+		{"of the message before", 105, []uint64{108}, 102},
+		{"alone", 0, []uint64{102, 105}, 101},
+	} {
+		w := newWorld(t, 3, 3, Config{})
+		w.quiet = true
+		o, seed, n := w.nodes[0], w.nodes[1], w.nodes[2]
+		var bodies [][]byte
+		for i := range 102 { // messages 101 and 102, of five pieces each, are pieces 101 to 110
+			size := 1
+			if i >= 100 {
+				size = 5 * (wire.MaxPiece - 64)
+			}
+			p, err := o.s.Append(w.now, "t", make([]byte, size))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.s.Sent(w.now, 1, p.Last)
+		}
+		for seq := uint64(1); seq <= 110; seq++ {
+			body, ok := o.s.Body(o.id, 1, seq)
+			if !ok {
+				t.Fatal(seq)
+			}
+			bodies = append(bodies, body)
+		}
+		for seq := uint64(1); seq <= c.high; seq++ {
+			seed.take(o, 1, bodies, seq)
+		}
+		seed.s.sync.joined = true
+		by := n.from(seed)
+		if c.high == 0 {
+			by = member.Member{ID: 99}
+			w.blocked = func(from, to *node) bool { return true }
+		}
+		n.s.Joined(w.now, by)
+		n.take(o, 1, bodies, c.heard...)
+		n.schedule()
+		w.run(4*time.Second, nil)
+		w.blocked = nil
+		n.take(o, 1, bodies, 106, 109)
+		n.schedule()
+		w.run(5*time.Second, nil)
+		var want []string
+		for seq := c.from; seq <= 102; seq++ {
+			want = append(want, fmt.Sprintf("n000/1 %d", seq))
+		}
+		if !slices.Equal(n.events, want) {
+			t.Errorf("%s: got %q, want %q", c.what, n.events, want)
+		}
+	}
+}

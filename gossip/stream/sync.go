@@ -15,7 +15,8 @@ import (
 // A newcomer gets what is published since it was welcomed. So it begins every stream after what the member that let it in
 // had seen of it when it was asked, or with the first message that it heard before the answer came; a stream that this
 // member does not know began later, and begins at its first piece. If nobody answers who can know, it begins with the
-// first message that it hears, or at the first piece if that is near.
+// first message that it hears, or at the first piece if that is near. A message that is on its way meanwhile it gets as a
+// whole, since it may have been published after the welcome: what it has no piece of yet it pulls.
 
 const (
 	quiet     = 500 * time.Millisecond // hashes should agree when nothing came for so long
@@ -300,7 +301,7 @@ func (s *Streams) beginAfter(now mono.Time, h wire.Head) {
 		st.begun = st.met
 	}
 	if !st.begun {
-		s.begin(now, st, min(h.High+1, st.firstWhole()))
+		s.begin(now, st, min(h.High+1, st.firstMessage()))
 	}
 }
 
@@ -319,18 +320,24 @@ func (st *stream) firstHeard() uint64 {
 	if st.held == 0 || st.low <= nearStart {
 		return 1
 	}
-	return st.firstWhole()
+	return st.firstMessage()
 }
 
-// firstWhole returns where the first message begins of which a node can have all from what it holds on.
-func (st *stream) firstWhole() uint64 {
+// firstMessage returns where the message begins that the first piece which is held is of.
+func (st *stream) firstMessage() uint64 {
 	if st.held == 0 {
 		return ^uint64(0)
 	}
-	if p, _ := readPart(st.get(st.low)); p.index > 0 {
-		return st.low + p.rest + 1
+	p, _ := readPart(st.get(st.low))
+	return st.low - min(p.index, st.low-1)
+}
+
+// widen has a stream that was begun in the middle of a message, as a piece of that shows, begin with it.
+func (st *stream) widen(seq uint64, p *part) {
+	if first := seq - min(p.index, seq-1); st.middle && st.next == st.from && first < st.from && st.from <= seq {
+		st.middle = false // once: pieces may be forged
+		st.next, st.solid, st.from = first, first, first
 	}
-	return st.low
 }
 
 // begin decides where a stream begins for this node.
@@ -341,7 +348,7 @@ func (s *Streams) begin(now mono.Time, st *stream, at uint64) {
 	if st.held == 0 {
 		st.top, st.head = at-1, at-1
 	}
-	st.begun, st.next, st.solid, st.from = true, at, at, at
+	st.begun, st.middle, st.next, st.solid, st.from = true, true, at, at, at
 	s.mark(now, st)
 	s.deliver(now, st, false)
 	s.missing(now, st, true)

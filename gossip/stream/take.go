@@ -58,13 +58,15 @@ func (s *Streams) take(now mono.Time, st *stream, seq uint64, body []byte, byIts
 		s.claimed(now, st, st.next+Ahead-1)
 		return false
 	}
-	if _, ok := readPart(body); !ok {
+	p, ok := readPart(body)
+	if !ok {
 		s.stats.Malformed++
 		return false
 	}
 	kept := make([]byte, len(body))
 	copy(kept, body)
 	s.hold(now, st, seq, kept)
+	st.widen(seq, &p)
 	s.deliver(now, st, false)
 	s.missing(now, st, byItself)
 	s.retain(now)
