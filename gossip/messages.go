@@ -116,6 +116,8 @@ func (h streamHost) Lose(_ Time, l stream.Lost) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessagesLost, Lost: ev})
 }
 
+func (h streamHost) Twin(Time) { h.n.twin = true }
+
 func (h streamHost) Writable(Time) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: Writable})
 }

@@ -53,6 +53,10 @@ func (n *Node) endDatagram() {
 		e.greeting = 0
 	}
 	n.answerLocate()
+	if n.twin {
+		n.twin = false
+		n.goAboveOwn(n.self.Value().Generation)
+	}
 }
 
 // repairHost is the node as anti-entropy sees it.
