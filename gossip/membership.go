@@ -260,6 +260,15 @@ func (n *Node) goAbove(generation uint64, incarnation uint32) {
 	n.announce(true)
 }
 
+// goAboveOwn begins a new life on paper if a former process of this node's name was in this generation, or a
+// later one: its clock went back. What that one published and wrote would be taken for this one's.
+func (n *Node) goAboveOwn(generation uint64) {
+	own := n.self.Value().Generation
+	if generation >= own && generation < member.MaxGeneration && !n.entry.leaving {
+		n.goAbove(generation, n.inc)
+	}
+}
+
 // announce puts this node's record into its table and tells everybody.
 func (n *Node) announce(full bool) {
 	n.apply(member.Fact{Record: n.self, Incarnation: n.inc, State: n.entry.state()}, full, 0, 0)

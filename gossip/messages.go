@@ -71,7 +71,7 @@ func (h streamHost) Self() member.ID         { return h.n.id }
 func (h streamHost) Generation() uint64      { return h.n.self.Value().Generation }
 func (h streamHost) Table() *member.Table    { return &h.n.table }
 func (h streamHost) Rand() *rand.Rand        { return h.n.rng }
-func (h streamHost) Short(to member.ID) bool { return h.n.shortTo(to, h.n.cfg.MTU) }
+func (h streamHost) Short(to member.ID) bool { return h.n.shortTo(to, lot) }
 
 func (h streamHost) Tight() bool {
 	return slices.ContainsFunc(h.n.pairs, func(p pairBudget) bool { return p.tight > h.n.now })
@@ -84,7 +84,7 @@ func (h streamHost) Near() []topology.Place {
 	return h.n.ring.Zone(h.n.zone())
 }
 
-func (h streamHost) Room() int { return h.n.cfg.room() }
+func (h streamHost) Room() int { return h.n.datagramRoom() }
 
 // SendStream does not send the pieces that somebody asked for while the budget for its zone is spent, since it asks again; nor does
 // it ask there, or the questions alone would take the budget.
@@ -115,6 +115,8 @@ func (h streamHost) Lose(_ Time, l stream.Lost) {
 	}
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessagesLost, Lost: ev})
 }
+
+func (h streamHost) Twin(Time) { h.n.twin = true }
 
 func (h streamHost) Writable(Time) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: Writable})

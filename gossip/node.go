@@ -56,6 +56,7 @@ type Node struct {
 	repair   *reconcile.Repair
 	shown    wire.Fingerprint // in the current datagram, if hasShown
 	shownBy  member.Member
+	twin     bool // the current datagram shows that a former process was in this node's generation
 	hasShown bool
 	hushed   bool // what is learned now is not spread
 

@@ -32,6 +32,7 @@ type PairBudget struct {
 const MinPairBudget, MaxPairBudget = 16 << 10, 1 << 30
 
 const (
+	lot        = wire.MinMTU     // bytes of a datagram that waits, at most: see datagramRoom
 	shareAlike = 4               // a budget's part by this that all share alike
 	loanSpan   = 16              // of a second's: what is lent at once beyond what is owed already
 	maxLoan    = 256 << 10       // bytes at once
@@ -115,7 +116,7 @@ func (n *Node) pair(zone uint16) *pairBudget {
 		return nil
 	}
 	n.pairs = append(n.pairs, pairBudget{
-		zone: zone, rate: rate, own: bucket{at: n.now}, pool: bucket{rate: rate - rate/shareAlike, burst: n.cfg.MTU, at: n.now},
+		zone: zone, rate: rate, own: bucket{at: n.now}, pool: bucket{rate: rate - rate/shareAlike, burst: lot, at: n.now},
 	})
 	return &n.pairs[len(n.pairs)-1]
 }
@@ -161,7 +162,7 @@ func (n *Node) solvent(p *pairBudget, bytes int) bool {
 	part := max(p.rate/max(len(n.ring.Zone(n.zone())), 1), 1)
 	p.own.rate = max(part/shareAlike, 1)
 	p.own.burst = p.own.rate
-	p.own.tokens = max(p.own.tokens, -max(part, n.cfg.MTU))
+	p.own.tokens = max(p.own.tokens, -max(part, lot))
 	p.own.ready(n.now)
 	if p.until < n.now {
 		p.lent = 0
@@ -172,7 +173,7 @@ func (n *Node) solvent(p *pairBudget, bytes int) bool {
 // tight says whether a budget is spent, or was of late.
 func (n *Node) tight(zone uint16) bool {
 	p := n.pair(zone)
-	return p != nil && (p.tight > n.now || !n.solvent(p, n.cfg.MTU))
+	return p != nil && (p.tight > n.now || !n.solvent(p, lot))
 }
 
 // roomEverywhere returns how many bytes a message to all may take now, 0 if it has to wait.
@@ -186,7 +187,7 @@ func (n *Node) roomEverywhere() int {
 		if p == nil {
 			continue
 		}
-		if left := n.left(p); n.short(p, n.cfg.MTU+left) {
+		if left := n.left(p); n.short(p, lot+left) {
 			room = 0
 		} else {
 			room = min(room, p.own.tokens+p.lent-left)
@@ -199,11 +200,20 @@ func (n *Node) roomEverywhere() int {
 	return room
 }
 
+// datagramRoom returns how many bytes of messages fit a datagram that may have to wait. Where there are budgets that is what fits
+// the least MTU: a loan has to be for a whole one, and of one for the largest a small message leaves most to lapse.
+func (n *Node) datagramRoom() int {
+	if n.unmetered {
+		return n.cfg.room()
+	}
+	return wire.MinRoom - wire.HeaderSize
+}
+
 // left is what messages leave of a budget: a datagram, while keys or answers wait, which who publishes all the time would never let
 // pass.
 func (n *Node) left(p *pairBudget) int {
 	if p.wait > n.now {
-		return n.cfg.MTU
+		return lot
 	}
 	return 0
 }
@@ -218,7 +228,7 @@ func (n *Node) shortTo(id member.ID, bytes int) bool {
 	if p == nil {
 		return false
 	}
-	if n.short(p, min(bytes+wire.HeaderSize+ipOverhead, n.cfg.MTU)) {
+	if n.short(p, min(bytes+wire.HeaderSize+ipOverhead, lot)) {
 		p.wait = n.now.Add(tightFor)
 		return true
 	}
@@ -232,8 +242,8 @@ func (n *Node) borrow(p *pairBudget) {
 		return
 	}
 	p.again = n.now.Add(n.jitter(askAgain))
-	turn := max(p.rate/loanSpan, 2*n.cfg.MTU)
-	want := min(max(-p.own.tokens, 0)+max(n.relay.PendingBytes(turn), n.cfg.MTU)+n.left(p), maxLoan)
+	turn := max(p.rate/loanSpan, 2*lot)
+	want := min(max(-p.own.tokens, 0)+max(n.relay.PendingBytes(turn), lot)+n.left(p), maxLoan)
 	self := n.Self()
 	m, ok := n.table.Get(n.lender(p.zone))
 	switch {

@@ -218,6 +218,29 @@ func TestWritesBeyondThePairBudget(t *testing.T) {
 	}
 }
 
+// Nine members of each zone publish small messages in turn, a third of what the least budget holds. How large
+// their datagrams could be does not matter: what is lent to one of them is no more than it has a use for.
+func TestLargeDatagramsUnderABudget(t *testing.T) {
+	for _, mtu := range []int{0, 9000, wire.MaxMTU} {
+		w, _ := budgeted(t, 9, Config{ZoneBudget: MinPairBudget, MTU: mtu})
+		for range 40 {
+			w.run(250 * time.Millisecond)
+			for _, i := range [2]int{w.rng.IntN(9), 9 + w.rng.IntN(9)} {
+				w.do(w.nodes[i], Publish{Topic: "t", Payload: make([]byte, 1000)})
+				w.do(w.nodes[i], Set{Key: "k", Value: make([]byte, 100+w.rng.IntN(9))})
+			}
+		}
+		late := w.until(time.Minute, "all have all messages", func() bool { return haveAll(w, w.nodes) })
+		t.Logf("MTU %d: all have all messages after %s", mtu, late)
+		if late > 2*time.Second {
+			t.Errorf("MTU %d: all have all messages %s after the last", mtu, late)
+		}
+		w.until(time.Minute, "all hold the same keys", func() bool {
+			return !slices.ContainsFunc(w.nodes, func(p *peer) bool { return p.StateFingerprint() != w.nodes[0].StateFingerprint() })
+		})
+	}
+}
+
 // Whoever asks for loans for zones that there are not makes this node remember nothing.
 func TestLoansForNobody(t *testing.T) {
 	w, _ := budgeted(t, 2, Config{ZoneBudget: 100_000})

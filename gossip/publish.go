@@ -41,7 +41,7 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 	case Unfollow:
 		n.forgo(c)
 	case Restore:
-		n.streams.Restore(n.now, c.Marks, c.Pieces)
+		n.goAboveOwn(n.streams.Restore(n.now, c.Marks, c.Pieces))
 	case SetTags:
 		return n.setTags(c.Tags)
 	case Set:

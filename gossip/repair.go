@@ -53,6 +53,10 @@ func (n *Node) endDatagram() {
 		e.greeting = 0
 	}
 	n.answerLocate()
+	if n.twin {
+		n.twin = false
+		n.goAboveOwn(n.self.Value().Generation)
+	}
 }
 
 // repairHost is the node as anti-entropy sees it.
@@ -61,7 +65,7 @@ type repairHost struct{ n *Node }
 func (h repairHost) Self() member.ID      { return h.n.id }
 func (h repairHost) Table() *member.Table { return &h.n.table }
 func (h repairHost) Rand() *rand.Rand     { return h.n.rng }
-func (h repairHost) Room() int            { return h.n.cfg.room() }
+func (h repairHost) Room() int            { return h.n.datagramRoom() }
 
 // SendRepair does not send views and records while the budget for the peer's zone is spent: they are shown again.
 func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {

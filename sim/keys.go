@@ -145,16 +145,25 @@ func (m *keyMeter) report(w *World) *Keys {
 	return k
 }
 
-// keysKept: readers hold only what was written, what they hold of a key only rises, and when nothing was done for a while
-// all hold the same.
+// keysKept: readers hold only what was written, what they hold of a key only rises, who holds a write of an owner shows no
+// other key as it was before the last write of that one, if that came earlier, and when nothing was done for a while all hold
+// the same.
 type keysKept struct {
 	bound   time.Duration
 	written map[keyLife]map[uint64]keyWritten
-	lives   map[int32]uint64 // the generation in which a process is
-	held    map[keyHeld]uint64
+	last    map[keyLife]map[string]uint64 // by key, the version of its last write
+	lives   map[int32]uint64              // the generation in which a process is
+	held    map[keyReader]*keysHeld
 	hashes  map[int32]uint64
 	maps    map[pair]uint64 // in the end: by reader and owner, what is held
 	changed gossip.Time     // when an owner last wrote; a key that lapses is a write too
+}
+
+func newKeysKept(bound time.Duration) *keysKept {
+	return &keysKept{
+		bound: bound, written: map[keyLife]map[uint64]keyWritten{}, last: map[keyLife]map[string]uint64{}, lives: map[int32]uint64{},
+		held: map[keyReader]*keysHeld{}, hashes: map[int32]uint64{}, maps: map[pair]uint64{},
+	}
 }
 
 type keyLife struct {
@@ -168,10 +177,20 @@ type keyWritten struct {
 	gone bool
 }
 
-type keyHeld struct {
+type keyReader struct {
 	keyLife
 	reader int32
-	key    string
+}
+
+// keysHeld is what a reader holds of an owner's keys.
+type keysHeld struct {
+	top  uint64 // the highest version
+	keys map[string]keyHeld
+}
+
+type keyHeld struct {
+	version uint64
+	gone    bool
 }
 
 func (*keysKept) Name() string { return "keys" }
@@ -183,6 +202,7 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 		own := keyLife{o.Node, o.After.Gen}
 		if was, ok := c.lives[o.Node]; ok && was != o.After.Gen && c.written[own] == nil {
 			c.written[own] = maps.Clone(c.written[keyLife{o.Node, was}])
+			c.last[own] = maps.Clone(c.last[keyLife{o.Node, was}])
 		}
 		c.lives[o.Node] = o.After.Gen
 	case o.Kind == Started:
@@ -202,22 +222,58 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 		return c.compare(l)
 	case o.Kind == Kept && o.Node == o.Member:
 		if c.written[life] == nil {
-			c.written[life] = map[uint64]keyWritten{}
+			c.written[life], c.last[life] = map[uint64]keyWritten{}, map[string]uint64{}
 		}
 		c.written[life][o.Seq] = keyWritten{o.Text, o.Hash, o.Told}
+		c.last[life][o.Text] = o.Seq
 		c.changed = o.At
+	case o.Kind == Voided:
+		for k, h := range c.held { // what is changed does not depend on the order
+			if k.reader == o.Node && k.owner == o.Member {
+				h.void()
+			}
+		}
 	case o.Kind == Kept:
 		was, ok := c.written[life][o.Seq]
 		if !ok || was.key != o.Text || !o.Told && (was.gone || was.hash != o.Hash) {
 			return fmt.Sprintf("n%d holds version %d of n%d's %s, which n%d never wrote so", o.Node, o.Seq, o.Member, o.Text, o.Member)
 		}
-		k := keyHeld{life, o.Node, o.Text}
-		if o.Seq < c.held[k] {
-			return fmt.Sprintf("n%d holds version %d of n%d's %s after version %d", o.Node, o.Seq, o.Member, o.Text, c.held[k])
-		}
-		c.held[k] = o.Seq
+		return c.hold(life, o)
 	}
 	return ""
+}
+
+// hold takes in what a reader holds now.
+func (c *keysKept) hold(life keyLife, o *Obs) string {
+	k := keyReader{life, o.Node}
+	h := c.held[k]
+	if h == nil {
+		h = &keysHeld{keys: map[string]keyHeld{}}
+		c.held[k] = h
+	}
+	if was := h.keys[o.Text].version; o.Seq < was {
+		return fmt.Sprintf("n%d holds version %d of n%d's %s after version %d", o.Node, o.Seq, o.Member, o.Text, was)
+	}
+	h.keys[o.Text] = keyHeld{o.Seq, o.Told}
+	if o.Seq <= h.top {
+		return ""
+	}
+	h.top = o.Seq
+	for _, key := range slices.Sorted(maps.Keys(h.keys)) {
+		if x, last := h.keys[key], c.last[life][key]; !x.gone && x.version < last && last <= h.top {
+			return fmt.Sprintf("n%d holds version %d of n%d's keys, and %s as it was in version %d, though it was written in %d",
+				o.Node, h.top, o.Member, key, x.version, last)
+		}
+	}
+	return ""
+}
+
+// void notes that nothing is held any more: what comes may not be older than what was.
+func (h *keysHeld) void() {
+	h.top = 0
+	for key, x := range h.keys { // what is changed does not depend on the order
+		h.keys[key] = keyHeld{x.version, true}
+	}
 }
 
 // contents says who holds something else of an owner's map than the owner.

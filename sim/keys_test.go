@@ -32,16 +32,18 @@ func TestKeysChecker(t *testing.T) {
 		return &Obs{At: gossip.Time(at), Kind: Kept, Node: node, Member: owner, After: Holding{Gen: 1}, Seq: version, Text: key, Hash: hash, Told: gone}
 	}
 	for name, last := range map[string]*Obs{
-		"never written":       kept(3, 1, 0, 9, "a", 7, false),
-		"another value":       kept(3, 1, 0, 2, "a", 8, false),
-		"deleted, comes back": kept(3, 1, 0, 1, "a", 6, false),
-		"of another key":      kept(3, 1, 0, 2, "b", 7, false),
+		"beside a later write": kept(3, 1, 0, 6, "c", 9, false),
+		"never written":        kept(3, 1, 0, 9, "a", 7, false),
+		"another value":        kept(3, 1, 0, 2, "a", 8, false),
+		"deleted, comes back":  kept(3, 1, 0, 1, "a", 6, false),
+		"of another key":       kept(3, 1, 0, 2, "b", 7, false),
 	} {
-		c := &keysKept{lives: map[int32]uint64{}, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}}
+		c := newKeysKept(0)
 		l := newLedger(2, false)
 		for _, o := range []*Obs{
 			kept(1, 0, 0, 1, "a", 6, false), kept(1, 0, 0, 2, "a", 7, false), kept(1, 0, 0, 3, "a", 0, true),
 			kept(2, 1, 0, 1, "a", 6, false), kept(2, 1, 0, 2, "a", 7, false), kept(2, 1, 0, 3, "a", 0, true),
+			kept(2, 0, 0, 4, "b", 8, false), kept(2, 1, 0, 4, "b", 8, false), kept(2, 0, 0, 5, "b", 0, true), kept(2, 0, 0, 6, "c", 9, false),
 		} {
 			if what := c.Take(l, o); what != "" {
 				t.Fatal(what)

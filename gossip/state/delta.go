@@ -117,6 +117,7 @@ func (s *Store) takeDeltas(now mono.Time, from member.ID, body []byte) bool {
 		m, known := s.host.Table().Get(d.Owner)
 		switch {
 		case d.Owner == s.host.Self():
+			s.twin(now, d.Instance, d.To)
 		case !known || m.Instance() != d.Instance:
 			s.stats.Unknown++
 		default:

@@ -47,6 +47,7 @@ type node struct {
 	void    func(member.ID) // told of a Reset
 	asleep  bool            // it takes nothing and does nothing
 	boots   int
+	twins   int
 	ttl     time.Duration // of what it writes now
 }
 
@@ -135,6 +136,8 @@ func (x *node) Reset(_ mono.Time, owner member.ID) {
 		x.void(owner)
 	}
 }
+
+func (x *node) Twin(mono.Time) { x.twins++ }
 
 func (x *node) Short(member.ID) bool { return x.short }
 

@@ -71,6 +71,13 @@ func (s *Store) Delete(now mono.Time, key string) error {
 	return nil
 }
 
+// twin looks whether others have a version of this node's own keys that it did not write.
+func (s *Store) twin(now mono.Time, instance uint32, version uint64) {
+	if o := s.self(); o != nil && instance == o.instance && version > o.version {
+		s.host.Twin(now)
+	}
+}
+
 // write puts the next version into this node's own map and sends it on its way.
 func (s *Store) write(now mono.Time, o *owner, it item, ttl time.Duration) {
 	before := o.version

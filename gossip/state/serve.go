@@ -43,6 +43,8 @@ func (s *Store) receiveDigest(now mono.Time, from member.Member, body []byte) bo
 		n++
 		o := s.owner(k.Owner)
 		switch {
+		case k.Owner == s.host.Self() && (o == nil || o.version < k.Version):
+			s.twin(now, k.Instance, k.Version)
 		case o != nil && o.version > k.Version && !(d.Reply && s.fresh(now, o)):
 			if k.Floor > o.version {
 				continue // it builds a map that is later than this

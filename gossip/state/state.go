@@ -74,6 +74,9 @@ type Host interface {
 	// is void, since it began a new life or is forgotten.
 	Changed(now mono.Time, c Change)
 	Reset(now mono.Time, owner member.ID)
+	// Twin tells that others have more of this node's own keys than it wrote in its present life: a process before it was
+	// in the same generation.
+	Twin(now mono.Time)
 }
 
 // Change is one change of one owner's map. A key that is gone has no value; it may have lapsed, or been deleted.

@@ -79,6 +79,7 @@ type node struct {
 	lost     []Lost
 	events   []string
 	writable int
+	twins    int
 	kept     []wire.Piece
 	marks    map[[2]uint64]Mark
 	woken    mono.Time
@@ -139,6 +140,7 @@ func (n *node) Room() int            { return n.room }
 func (n *node) Near() []topology.Place { return n.near }
 func (n *node) Short(member.ID) bool   { return false }
 func (n *node) Tight() bool            { return n.tight }
+func (n *node) Twin(mono.Time)         { n.twins++ }
 
 func (n *node) SendStream(_ mono.Time, to member.Member, messages []byte) {
 	if len(messages) == 0 || len(messages) > n.room {

@@ -81,7 +81,8 @@ func (s *Streams) receiveHeads(now mono.Time, from member.Member, body []byte) b
 
 // hear takes in how far a member has a stream. It returns the stream if that was more than is known here.
 func (s *Streams) hear(now mono.Time, from member.Member, h wire.Head) (news *stream) {
-	if h.Origin == s.host.Self() && h.Generation == s.host.Generation() {
+	if s.isOwn(h.Origin, h.Generation) {
+		s.twin(now, h.High)
 		return nil
 	}
 	st := s.find(h.Origin, h.Generation)
@@ -109,7 +110,8 @@ func (s *Streams) hear(now mono.Time, from member.Member, h wire.Head) (news *st
 // meet makes a stream that was not known, of which a piece was heard. A newcomer that does not know yet where it begins
 // keeps what comes until it does.
 func (s *Streams) meet(now mono.Time, origin member.ID, generation, seq uint64) *stream {
-	if origin == s.host.Self() && generation == s.host.Generation() {
+	if s.isOwn(origin, generation) {
+		s.twin(now, seq)
 		return nil
 	}
 	st := s.add(origin, generation)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -96,6 +97,19 @@ func (s *Streams) ownStream(now mono.Time) *stream {
 	}
 	s.own.lately = true
 	return s.own
+}
+
+// isOwn says whether a stream is this node's own, of its present life.
+func (s *Streams) isOwn(origin member.ID, generation uint64) bool {
+	return origin == s.host.Self() && generation == s.host.Generation()
+}
+
+// twin looks whether others have a piece of the own stream that this node did not publish.
+func (s *Streams) twin(now mono.Time, seq uint64) {
+	st := s.find(s.host.Self(), s.host.Generation())
+	if seq > 0 && (st == nil || seq > st.top) {
+		s.host.Twin(now)
+	}
 }
 
 // Sent tells that pieces of this node's own stream up to one are on their way to the others, who are told of them from now on.

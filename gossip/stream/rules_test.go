@@ -123,6 +123,28 @@ func TestLivesInOrder(t *testing.T) {
 	}
 }
 
+// However many lives the origins have, a page fits a datagram, and all lives of an origin are on one: who asks for all
+// learns of each. The harness refuses datagrams that are too long.
+func TestPagesOfManyLives(t *testing.T) {
+	for origins := 1; origins <= 10; origins++ {
+		w := newWorld(t, 1, 2+origins, Config{})
+		w.quiet = true
+		n, o, bodies := w.nodes[0], w.nodes[1], pieces(1)
+		for _, x := range w.nodes[2:] {
+			x.sleep()
+			for g := range uint64(MaxLives) {
+				n.take(x, member.MaxGeneration-g, bodies, 1)
+			}
+		}
+		o.s.startSync(w.now, n.id, true)
+		o.schedule()
+		want := origins * MaxLives
+		if _, ok := w.run(10*time.Second, func() bool { return len(o.got) == want }); !ok {
+			t.Errorf("of %d lives of %d origins %d are known", want, origins, len(o.got))
+		}
+	}
+}
+
 func TestAppendRefuses(t *testing.T) {
 	w := newWorld(t, 1, 1, Config{})
 	s := w.nodes[0].s

@@ -55,6 +55,9 @@ type Host interface {
 	Deliver(now mono.Time, m Message)
 	// Lose tells that messages were passed over, which nobody holds any more.
 	Lose(now mono.Time, l Lost)
+	// Twin tells that others have more of this node's own stream than it published in its present life:
+	// a process before it was in the same generation.
+	Twin(now mono.Time)
 	// Writable tells that Append may be tried again after an ErrBackpressure.
 	Writable(now mono.Time)
 	// Keep tells of every piece that is new here, and Mark how far a stream is delivered: with these, a driver can give

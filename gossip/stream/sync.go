@@ -290,7 +290,8 @@ func (s *Streams) anybody() (member.Member, bool) {
 
 // beginAfter has a stream begin, for a newcomer, after what there was of it.
 func (s *Streams) beginAfter(now mono.Time, h wire.Head) {
-	if h.Origin == s.host.Self() && h.Generation == s.host.Generation() {
+	if s.isOwn(h.Origin, h.Generation) {
+		s.twin(now, h.High)
 		return
 	}
 	st := s.find(h.Origin, h.Generation)

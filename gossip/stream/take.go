@@ -52,6 +52,9 @@ func (s *Streams) take(now mono.Time, st *stream, seq uint64, body []byte, byIts
 	switch {
 	case seq < st.next || st == s.own || st.get(seq) != nil:
 		s.stats.Duplicates++
+		if st == s.own {
+			s.twin(now, seq)
+		}
 		return false
 	case seq-st.next >= Ahead:
 		s.stats.Beyond++

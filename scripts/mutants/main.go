@@ -17,7 +17,8 @@
 //	> n.cfg.Retention/24
 //	--- end
 //
-// A bug counts as noticed by the swarm if a checker speaks that is silent over the same seeds without a bug.
+// A bug counts as noticed by the swarm if a checker speaks that is silent over the same seeds without a bug, and by the
+// tests of a package if they pass without a bug, in a copy of the tree as well: otherwise it is told as not to be judged.
 //
 // The exit code is 1 if one survives or cannot be planted. A test that does not end in time counts as killed, and is
 // told.
@@ -50,6 +51,7 @@ type options struct {
 	timeout time.Duration
 	short   bool
 	without map[string]int // checkers of the swarm that speak without a bug, and in how many seeds: they notice none
+	clean   *clean
 }
 
 func main() {
@@ -109,6 +111,12 @@ func run(ctx context.Context, o options, workers int, list bool) (ok bool, err e
 			return false, err
 		}
 	}
+	dir, err := copyTree(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	o.clean = &clean{dir: dir, failed: map[string]string{}}
 	work := make(chan mutant)
 	results := make(chan result)
 	var wg sync.WaitGroup

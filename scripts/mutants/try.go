@@ -59,11 +59,11 @@ func try(ctx context.Context, o options, dir string, m mutant) (r result) {
 	}
 	if !o.swarm {
 		for _, p := range m.packages() {
-			args := []string{"test", "-trimpath", "-count=1", "-vet=off", "-failfast", "-timeout=0", p}
-			if o.short {
-				args = slices.Insert(args, 1, "-short")
+			if by := o.clean.fails(ctx, o, p); by != "" {
+				r.verdict, r.by = invalid, "tests that fail without it too: "+by
+				return r
 			}
-			if out, err := command(ctx, dir, o.timeout, "go", args...); err != nil {
+			if out, err := test(ctx, o, dir, p); err != nil {
 				return r.failed(p, out, err)
 			}
 		}
@@ -83,6 +83,36 @@ func try(ctx context.Context, o options, dir string, m mutant) (r result) {
 		r.by = "(only " + counts(spoke) + ", which speak without it too)"
 	}
 	return r
+}
+
+// test runs the tests of a package in a tree.
+func test(ctx context.Context, o options, dir, p string) (out string, err error) {
+	args := []string{"test", "-trimpath", "-count=1", "-vet=off", "-failfast", "-timeout=0", p}
+	if o.short {
+		args = slices.Insert(args, 1, "-short")
+	}
+	return command(ctx, dir, o.timeout, "go", args...)
+}
+
+// clean is a tree without a bug. What fails there notices none.
+type clean struct {
+	dir    string
+	mu     sync.Mutex
+	failed map[string]string // by package: what failed, or nothing
+}
+
+// fails says what fails of a package's tests without a bug; "" if they pass. They run once.
+func (c *clean) fails(ctx context.Context, o options, p string) (by string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	by, known := c.failed[p]
+	if !known {
+		if out, err := test(ctx, o, c.dir, p); err != nil {
+			by = result{}.failed(p, out, err).by
+		}
+		c.failed[p] = by
+	}
+	return by
 }
 
 // stretch is how many seeds the swarm runs at a time: what a bug costs at most after the seed that noticed it.
