@@ -113,6 +113,25 @@ func TestLaterGapIsWaitedFor(t *testing.T) {
 	}
 }
 
+// A later life cannot wait any longer when it is let go: what earlier ones lack is told first.
+func TestLaterLifeIsLetGo(t *testing.T) {
+	w, dead, n, _ := gapped(t, 12, 1, 9)
+	bodies := pieces(1, 1, 1, 1, 1)
+	n.take(dead, 1, bodies, 1, 3)
+	n.take(dead, 2, bodies, 1)
+	n.schedule()
+	w.run(30*time.Second, nil)
+	n.take(dead, 1, bodies, 5)
+	n.schedule()
+	w.run(2*time.Minute, nil)
+	want := []string{
+		"dead/1 1", "lost dead/1 2-2: 1 to 2", "dead/1 3", "lost dead/1 4-4: 1 to 4", "dead/1 5", "dead/2 1",
+	}
+	if !slices.Equal(n.events, want) {
+		t.Errorf("got %q, want %q", n.events, want)
+	}
+}
+
 // Whether what nobody holds was there: the origin's word goes before that of others.
 func TestExisted(t *testing.T) {
 	for _, c := range []struct {

@@ -138,6 +138,7 @@ func (s *Streams) evict(now mono.Time, st *stream) {
 		st.passOver(seq, 0)
 	}
 	if st.begun && seq >= st.next {
+		s.endFormer(now, st)
 		s.deliver(now, st, true)
 	}
 	if st.begun && seq == st.next { // the rest of this message is missing
@@ -149,5 +150,31 @@ func (s *Streams) evict(now mono.Time, st *stream) {
 	s.missing(now, st, false)
 	if st == s.own {
 		s.tellWritable(now)
+	}
+}
+
+// endFormer ends the earlier lives of a stream's origin, of which something is missing: this life waits for them, and cannot
+// wait any longer. What is held of them is delivered, what is known to be missing is told as lost.
+func (s *Streams) endFormer(now mono.Time, st *stream) {
+	end, _ := s.search(st.origin, st.generation)
+	i, _ := s.search(st.origin, 0)
+	for ; i < end; i++ {
+		e := s.list[i]
+		for e.begun && e.next <= e.head {
+			held, ok := e.after(e.solid)
+			switch last, seq := e.shown(); {
+			case ok:
+				e.passOver(held, 0)
+			case last >= e.solid:
+				e.passOver(last+1, seq)
+			default: // nothing shows that there is more
+				e.head = e.next - 1
+			}
+			s.deliver(now, e, true)
+		}
+		s.endRepair(e)
+		if e.hole > 0 {
+			s.tellTail(now, e)
+		}
 	}
 }
