@@ -132,6 +132,26 @@ func TestLaterLifeIsLetGo(t *testing.T) {
 	}
 }
 
+// What was delivered of a later life before anybody told of an earlier one is let go; the rest of it goes on waiting.
+func TestDeliveredIsLetGo(t *testing.T) {
+	w, dead, n, x := gapped(t, 12, 1, 1)
+	bodies := pieces(1, 1, 1)
+	n.take(dead, 2, bodies, 1)
+	w.run(30*time.Second, nil)
+	n.take(dead, 1, bodies, 1, 3)
+	x.take(dead, 1, bodies, 1, 2, 3)
+	n.s.Receive(w.now, n.from(x), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+	n.take(dead, 2, bodies, 2)
+	n.schedule()
+	w.run(40*time.Second, nil)
+	w.blocked = nil
+	w.run(3*time.Second, nil)
+	want := []string{"dead/2 1", "dead/1 1", "dead/1 2", "dead/1 3", "dead/2 2"}
+	if !slices.Equal(n.events, want) {
+		t.Errorf("got %q, want %q", n.events, want)
+	}
+}
+
 // Whether what nobody holds was there: the origin's word goes before that of others.
 func TestExisted(t *testing.T) {
 	for _, c := range []struct {

@@ -146,7 +146,7 @@ func (s *Streams) evict(now mono.Time, st *stream) {
 		st.passOver(seq+p.rest+1, p.seq)
 	}
 	s.drop(st, seq)
-	s.deliver(now, st, true)
+	s.deliver(now, st, false)
 	s.missing(now, st, false)
 	if st == s.own {
 		s.tellWritable(now)
