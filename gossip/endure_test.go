@@ -308,3 +308,25 @@ func TestBudgetHoldsInAStorm(t *testing.T) {
 	}
 	w.until(30*time.Second, "all know of the dead", func() bool { return w.allSee(80) })
 }
+
+// A node that was cut off from most of a cluster sent probes far beyond its budget. The news of the reunion waits for no
+// more than a burst of them: it does not ride on every probe for a minute.
+func TestNewsAfterManyProbes(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(60, &Config{Budget: 16_384})
+	w.run(10 * time.Second)
+	few := map[netip.AddrPort]bool{}
+	for _, p := range nodes[:8] {
+		few[p.addr] = true
+	}
+	w.cut = func(from, to netip.AddrPort) bool { return few[from] != few[to] }
+	w.run(18 * time.Second)
+	w.cut = nil
+	w.until(10*time.Second, "all see all", func() bool { return w.allSee(60) })
+	w.run(10 * time.Second)
+	for _, p := range nodes {
+		if s := p.Stats(); s.NewsQueued > 0 {
+			t.Errorf("%s: %d pieces of news wait", p.addr, s.NewsQueued)
+		}
+	}
+}

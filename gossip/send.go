@@ -29,9 +29,11 @@ func (n *Node) open(to uint32) int {
 	return start
 }
 
-// close ends the datagram that open began. Of a stranger the address alone is set.
+// close ends the datagram that open began. Of a stranger the address alone is set. A probe never waits, so that a node cut
+// off from many sends more than its budget; the news that waits for that is held up by no more than a burst.
 func (n *Node) close(start int, to detect.Peer) {
 	n.budget.take(n.closeFree(start, to))
+	n.budget.tokens = max(n.budget.tokens, -n.budget.burst)
 }
 
 // closeFree is close outside the budget, for what has one of its own. It returns what the datagram costs.
