@@ -7,6 +7,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // Who hears nothing for a while gets what was published meanwhile as soon as it hears again, and the origin knows.
@@ -194,6 +195,31 @@ func TestTablesChangeOnTheWay(t *testing.T) {
 		w.run(10 * time.Second)
 		if !w.idle() {
 			t.Fatalf("seed %d, %d nodes", seed, n)
+		}
+	}
+}
+
+// A duty whose parcel is not held any more, and that somebody lacks, has nothing to send: it ends as soon as that is known,
+// however long answers take, and nobody is held for silent.
+func TestNothingToSend(t *testing.T) {
+	w := newWorld(t, 40, 5, Config{}, nil)
+	x, origin := w.nodes[0], w.nodes[1]
+	w.latency = func() time.Duration { return 200 * time.Millisecond }
+	x.publish(1, 100) // it learns how long answers take
+	w.run(20 * time.Second)
+	w.idle()
+	b := wire.Branch{Origin: origin.id, Generation: 1, First: 2, Count: 1}
+	x.held[[2]uint64{uint64(origin.id), 2}], x.let = []byte("x"), true
+	x.Receive(w.now, origin.peer, wire.TypeOffer, wire.AppendOffer(nil, &b)[wire.MessageSize:])
+	x.Flush(w.now)
+	x.arm()
+	w.run(2 * time.Second)
+	if s := x.Stats(); s.Jobs > 0 {
+		t.Errorf("after two seconds of what takes less than one: %+v", s)
+	}
+	for _, y := range w.nodes {
+		if x.silent(w.now, y.id) {
+			t.Errorf("node %d answered and is held for silent", y.i)
 		}
 	}
 }

@@ -12,6 +12,8 @@ const (
 	maxPolls = 4 // unanswered questions after which a delegate at work is given up
 	minWork  = 10 * time.Millisecond
 	maxWork  = time.Second
+
+	unsent = 255 // tries of a leg that there is nothing to send for
 )
 
 // wait is how long the answer to a leg's next try is waited for: longer than that to the last.
@@ -39,14 +41,14 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 	l.due = mono.Never
 	m, ok := r.host.Table().Get(l.id)
 	gone := !ok || !m.State.Live()
-	if !gone && l.state == asked {
+	if !gone && l.state == asked && l.tries < unsent {
 		if l.attempt == 0 && !r.silent(now, l.asked()) {
 			r.congested(now, j)
 			r.backOff(now, l.zone, l.patient[0])
 		}
 		r.silence.missed(now, l.asked())
 	}
-	l.tries = min(l.tries, 254) + 1
+	l.tries = min(l.tries, unsent-1) + 1
 	switch {
 	case l.state == done: // an own parcel's that is offered again
 		r.reopen(now, j, k)

@@ -177,9 +177,10 @@ func (r *Relay) send(now mono.Time, j *job, l *leg) {
 		b.Loss = r.classTo(l.zone)
 	}
 	leaves := r.post(now, detect.PeerOf(&m), &b, l.bare)
-	if leaves == mono.Never { // the bodies are not held any more
-		l.tries = 255
-		leaves = now
+	if leaves == mono.Never { // the bodies are not held any more: no answer is to be waited for
+		l.tries, l.due = unsent, now.Add(minWait)
+		j.due = min(j.due, l.due)
+		return
 	}
 	l.sent[l.attempt&3], l.patient[l.attempt&3] = leaves, b.Patient
 	l.due = leaves.Add(r.wait(l))

@@ -57,6 +57,7 @@ type node struct {
 	given   func(origin member.ID, seq uint64) wire.Verdict // nil: what is held
 	waited  func(first, last uint64) bool                   // nil: nobody waits
 	refuses func(seq uint64) bool
+	let     bool // it holds no bodies any more
 
 	lastWords int // datagrams after which it dies; 0: it lives
 
@@ -148,7 +149,7 @@ func (x *node) Take(now mono.Time, p wire.Piece) bool {
 
 func (x *node) Body(origin member.ID, _, seq uint64) ([]byte, bool) {
 	b, ok := x.held[[2]uint64{uint64(origin), seq}]
-	return b, ok
+	return b, ok && !x.let
 }
 
 func (x *node) PassedOver(member.ID, uint64, uint64) bool { return false }

@@ -18,8 +18,9 @@ import (
 //
 // Where a piece that is held shows that there was one, a member that is said to have it, and did not deny that, is waited
 // for, though it is hard to reach, or failed since a cut, or a budget holds up its answer: until what shows it is let go
-// (retain.go), Age after it came, since others let go of what is missing no later. So one member that lies can hold up what
-// other members publish here for Age, and only where something is missing anyway.
+// (retain.go), Age after it came; but no longer than Age after it was found missing, together with others that were known
+// then, since then nobody has it. So one member that lies can hold up what other members publish here for Age, for twice
+// that where pieces come late as well, and only where something is missing anyway.
 
 const (
 	enoughDenied = 32 // members, all if there are fewer, without whom a piece is given up
@@ -32,6 +33,8 @@ const (
 // repair is what a node knows of a gap.
 type repair struct {
 	since mono.Time // when the first missing piece was found missing; later, if it was asked for only then
+	found mono.Time // when all up to known were, at the latest: nobody holds those Config.Age after
+	known uint64
 
 	ripe   uint64    // pieces up to this one may be asked for
 	next   uint64    // and up to this one when ripens has come
@@ -74,6 +77,7 @@ func (r *repair) hear(id member.ID, low, high uint64) {
 }
 
 func (r *repair) stalled(gap time.Duration) {
+	r.found = r.found.Add(gap)
 	r.since, r.ripens, r.latest, r.paused = r.since.Add(gap), r.ripens.Add(gap), r.latest.Add(gap), r.paused.Add(gap)
 	for i := range r.requests {
 		r.requests[i].due = r.requests[i].due.Add(gap)
@@ -103,12 +107,14 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 	r := st.repair
 	if r == nil {
 		s.stats.Gaps++
-		r = &repair{since: now, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
+		r = &repair{since: now, found: now, known: st.head, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
 		st.repair = r
 		s.repairs = append(s.repairs, st)
 	}
 	if r.missing != st.solid {
-		r.since, r.missing = now, st.solid
+		if r.since, r.missing = now, st.solid; st.solid > r.known {
+			r.found, r.known = now, st.head
+		}
 		r.denied, r.later, r.knew, r.sure, r.never = r.denied[:0], 0, 0, false, false
 	}
 	switch {
@@ -175,9 +181,9 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	switch age := now.Sub(r.since); {
 	case len(r.denied) == 0: // nobody was reached: that says nothing of what they hold
 		return false
-	case age >= s.cfg.Patience && s.shows(st) && s.said(st):
+	case age >= s.cfg.Patience && s.shows(st) && now < s.expires(r) && s.said(st):
 		return false
-	case age >= s.cfg.GiveUp:
+	case age >= s.cfg.GiveUp || now >= s.expires(r):
 		return true
 	case age < s.cfg.Patience || len(r.denied) < min(enoughDenied, s.host.Table().Live()-1):
 		return false
@@ -189,6 +195,9 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	back := ok && m.State == member.Failed && m.Generation() == st.generation // it may be, and has the piece
 	return !back
 }
+
+// expires returns when nobody holds the first missing piece any more.
+func (s *Streams) expires(r *repair) mono.Time { return r.found.Add(max(s.cfg.Age, s.cfg.GiveUp)) }
 
 // shows says whether a piece that is held shows that there was one which is missing.
 func (s *Streams) shows(st *stream) bool {
@@ -227,7 +236,7 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 		to = r.extent
 	}
 	for _, c := range r.tellers { // it is asked first
-		if c.low > r.missing && c.low < to && s.holds(r, c.id) {
+		if c.low > r.missing && c.low < to && now < s.expires(r) && s.holds(r, c.id) {
 			to = c.low
 		}
 	}

@@ -103,7 +103,7 @@ func (s *Streams) mendStream(now mono.Time, st *stream) {
 	for s.ask(now, st) {
 	}
 	due := r.ripens
-	for _, t := range [...]mono.Time{r.since.Add(s.cfg.Patience), r.since.Add(s.cfg.GiveUp), r.paused} {
+	for _, t := range [...]mono.Time{r.since.Add(s.cfg.Patience), r.since.Add(s.cfg.GiveUp), s.expires(r), r.paused} {
 		if t > now {
 			due = min(due, t)
 		}
