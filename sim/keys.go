@@ -150,7 +150,8 @@ func (m *keyMeter) report(w *World) *Keys {
 type keysKept struct {
 	bound   time.Duration
 	written map[keyLife]map[uint64]keyWritten
-	lives   map[int32]uint64 // the generation in which a process is
+	lives   map[int32]uint64                // the generation in which a process is
+	own     map[int32]map[uint64]keyWritten // what it wrote itself, and not one before it
 	held    map[keyHeld]uint64
 	hashes  map[int32]uint64
 	maps    map[pair]uint64 // in the end: by reader and owner, what is held
@@ -182,11 +183,12 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 	case o.Kind == Own: // one process in another life goes on with what it wrote
 		own := keyLife{o.Node, o.After.Gen}
 		if was, ok := c.lives[o.Node]; ok && was != o.After.Gen && c.written[own] == nil {
-			c.written[own] = maps.Clone(c.written[keyLife{o.Node, was}])
+			c.written[own] = maps.Clone(c.own[o.Node])
 		}
 		c.lives[o.Node] = o.After.Gen
 	case o.Kind == Started:
 		c.lives[o.Node] = o.After.Gen
+		delete(c.own, o.Node)
 		for k := range c.held { // what is deleted does not depend on the order
 			if k.reader == o.Node {
 				delete(c.held, k)
@@ -204,7 +206,11 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 		if c.written[life] == nil {
 			c.written[life] = map[uint64]keyWritten{}
 		}
+		if c.own[o.Node] == nil {
+			c.own[o.Node] = map[uint64]keyWritten{}
+		}
 		c.written[life][o.Seq] = keyWritten{o.Text, o.Hash, o.Told}
+		c.own[o.Node][o.Seq] = c.written[life][o.Seq]
 		c.changed = o.At
 	case o.Kind == Kept:
 		was, ok := c.written[life][o.Seq]
