@@ -154,6 +154,7 @@ type keysKept struct {
 	last    map[keyLife]map[string]uint64 // by key, the version of its last write
 	lives   map[int32]uint64              // the generation in which a process is
 	held    map[keyReader]*keysHeld
+	own     map[int32]map[uint64]keyWritten // what a process wrote itself, and not one before it
 	hashes  map[int32]uint64
 	maps    map[pair]uint64 // in the end: by reader and owner, what is held
 	changed gossip.Time     // when an owner last wrote; a key that lapses is a write too
@@ -162,6 +163,7 @@ type keysKept struct {
 func newKeysKept(bound time.Duration) *keysKept {
 	return &keysKept{
 		bound: bound, written: map[keyLife]map[uint64]keyWritten{}, last: map[keyLife]map[string]uint64{}, lives: map[int32]uint64{},
+		own: map[int32]map[uint64]keyWritten{},
 		held: map[keyReader]*keysHeld{}, hashes: map[int32]uint64{}, maps: map[pair]uint64{},
 	}
 }
@@ -201,12 +203,16 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 	case o.Kind == Own: // one process in another life goes on with what it wrote
 		own := keyLife{o.Node, o.After.Gen}
 		if was, ok := c.lives[o.Node]; ok && was != o.After.Gen && c.written[own] == nil {
-			c.written[own] = maps.Clone(c.written[keyLife{o.Node, was}])
-			c.last[own] = maps.Clone(c.last[keyLife{o.Node, was}])
+			c.written[own], c.last[own] = map[uint64]keyWritten{}, map[string]uint64{}
+			for seq, w := range c.own[o.Node] {
+				c.written[own][seq] = w
+				c.last[own][w.key] = max(c.last[own][w.key], seq)
+			}
 		}
 		c.lives[o.Node] = o.After.Gen
 	case o.Kind == Started:
 		c.lives[o.Node] = o.After.Gen
+		delete(c.own, o.Node)
 		for k := range c.held { // what is deleted does not depend on the order
 			if k.reader == o.Node {
 				delete(c.held, k)
@@ -224,8 +230,12 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 		if c.written[life] == nil {
 			c.written[life], c.last[life] = map[uint64]keyWritten{}, map[string]uint64{}
 		}
+		if c.own[o.Node] == nil {
+			c.own[o.Node] = map[uint64]keyWritten{}
+		}
 		c.written[life][o.Seq] = keyWritten{o.Text, o.Hash, o.Told}
 		c.last[life][o.Text] = o.Seq
+		c.own[o.Node][o.Seq] = c.written[life][o.Seq]
 		c.changed = o.At
 	case o.Kind == Voided:
 		for k, h := range c.held { // what is changed does not depend on the order

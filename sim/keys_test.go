@@ -54,3 +54,24 @@ func TestKeysChecker(t *testing.T) {
 		}
 	}
 }
+
+// What a process wrote that was in the same generation before is not of the life that the next takes.
+func TestKeysCheckerOfTwins(t *testing.T) {
+	obs := func(kind ObsKind, node int32, gen, version uint64, key string) *Obs {
+		return &Obs{Kind: kind, Node: node, After: Holding{Gen: gen}, Seq: version, Text: key}
+	}
+	c := &keysKept{lives: map[int32]uint64{}, own: map[int32]map[uint64]keyWritten{}, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}}
+	l := newLedger(2, false)
+	for _, o := range []*Obs{
+		obs(Started, 0, 1, 0, ""), obs(Kept, 0, 1, 1, "a"), obs(Kept, 1, 1, 1, "a"),
+		obs(Started, 0, 1, 0, ""), obs(Own, 0, 2, 0, ""), obs(Kept, 0, 2, 1, "b"), obs(Kept, 1, 2, 1, "b"),
+		obs(Started, 0, 2, 0, ""), obs(Own, 0, 3, 0, ""),
+	} {
+		if what := c.Take(l, o); what != "" {
+			t.Fatal(what)
+		}
+	}
+	if c.Take(l, obs(Kept, 1, 3, 1, "b")) == "" {
+		t.Error("what the process before wrote passes")
+	}
+}
