@@ -123,6 +123,23 @@ func TestLivesInOrder(t *testing.T) {
 	}
 }
 
+// A piece that was delivered and let go comes again: it is known, and shows nothing that would be missing.
+func TestLateDuplicate(t *testing.T) {
+	w := newWorld(t, 1, 2, Config{})
+	w.quiet = true
+	o, n, bodies := w.nodes[0], w.nodes[1], pieces(1, 2, 1)
+	n.take(o, 1, bodies, 1, 2, 3, 4)
+	n.schedule()
+	w.run(2*time.Minute, nil)
+	if st := n.s.Stats(); st.Held > 0 {
+		t.Fatalf("%d pieces are held", st.Held)
+	}
+	fresh := n.take(o, 1, bodies, 1, 2, 3, 4)
+	if st := n.s.Stats(); slices.Contains(fresh, true) || len(n.got) != 3 || st.Duplicates != 4 || st.Beyond > 0 || st.Gapped > 0 {
+		t.Errorf("fresh: %v; %q; %+v", fresh, n.events, st)
+	}
+}
+
 // However many lives the origins have, a page fits a datagram, and all lives of an origin are on one: who asks for all
 // learns of each. The harness refuses datagrams that are too long.
 func TestPagesOfManyLives(t *testing.T) {
