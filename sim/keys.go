@@ -163,7 +163,7 @@ type keysKept struct {
 func newKeysKept(bound time.Duration) *keysKept {
 	return &keysKept{
 		bound: bound, written: map[keyLife]map[uint64]keyWritten{}, last: map[keyLife]map[string]uint64{}, lives: map[int32]uint64{},
-		own: map[int32]map[uint64]keyWritten{},
+		own:  map[int32]map[uint64]keyWritten{},
 		held: map[keyReader]*keysHeld{}, hashes: map[int32]uint64{}, maps: map[pair]uint64{},
 	}
 }

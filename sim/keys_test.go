@@ -60,7 +60,7 @@ func TestKeysCheckerOfTwins(t *testing.T) {
 	obs := func(kind ObsKind, node int32, gen, version uint64, key string) *Obs {
 		return &Obs{Kind: kind, Node: node, After: Holding{Gen: gen}, Seq: version, Text: key}
 	}
-	c := &keysKept{lives: map[int32]uint64{}, own: map[int32]map[uint64]keyWritten{}, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}}
+	c := newKeysKept(0)
 	l := newLedger(2, false)
 	for _, o := range []*Obs{
 		obs(Started, 0, 1, 0, ""), obs(Kept, 0, 1, 1, "a"), obs(Kept, 1, 1, 1, "a"),

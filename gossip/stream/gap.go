@@ -46,6 +46,7 @@ type repair struct {
 
 	requests []request
 	slow     time.Duration // pause after a request that was not answered
+	silent   member.ID     // the last one that did not answer
 	paused   mono.Time     // nobody is asked before
 
 	missing uint64      // the first missing piece, that the rest is about

@@ -113,6 +113,21 @@ func TestLaterGapIsWaitedFor(t *testing.T) {
 	}
 }
 
+// A member that lacked a piece when it was asked has got it since, and the one that is said to have it does not answer: the
+// first is asked again.
+func TestDeniedIsAskedAgain(t *testing.T) {
+	w, dead, n, _ := gapped(t, 5, 1, 3)
+	bodies := pieces(1, 1, 1)
+	n.take(dead, 1, bodies, 1, 3)
+	n.schedule()
+	w.run(5*time.Second, nil)
+	w.nodes[1].take(dead, 1, bodies, 1, 2, 3)
+	w.run(20*time.Second, nil)
+	if len(n.lost) > 0 || len(n.got) != 3 {
+		t.Errorf("20 s later: %q", n.events)
+	}
+}
+
 // A later life cannot wait any longer when it is let go: what earlier ones lack is told first.
 func TestLaterLifeIsLetGo(t *testing.T) {
 	w, dead, n, _ := gapped(t, 12, 1, 9)

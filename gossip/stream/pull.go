@@ -89,6 +89,7 @@ func (s *Streams) mendStream(now mono.Time, st *stream) {
 			return true
 		}
 		s.tooLate(q)
+		r.silent = q.peer
 		r.slow = min(max(2*r.slow, 50*time.Millisecond), maxPause)
 		r.paused = now.Add(r.slow / 2)
 		return true
@@ -211,14 +212,12 @@ func (r *repair) between(from, to uint64) bool {
 }
 
 // holder returns whom to ask for a piece, of another zone only if abroad. Those who denied to have it are passed over, where
-// it is about that. Once a request brought nothing, anybody is asked every second time: those who should have it may be dead,
-// or lie.
+// it is about that. Once a request brought nothing, anybody else is asked every second time, also of those who denied it:
+// those who should have it may be dead, or lie, and others may have it by now.
 func (s *Streams) holder(st *stream, seq uint64, about, abroad bool) (member.Member, bool) {
 	r, t := st.repair, s.host.Table()
 	if r.slow > 0 && s.host.Rand().IntN(2) == 0 {
-		if !about {
-			return s.pick(abroad, nil)
-		} else if m, ok := s.pick(abroad, r.denied); ok {
+		if m, ok := s.pick(abroad, []member.ID{r.silent}); ok {
 			return m, true
 		}
 	}
