@@ -45,7 +45,7 @@ type passage struct {
 
 // due is somebody who has yet to get a message.
 type due struct {
-	met     bool // it has known the origin
+	met     bool // it has known the origin since it was last let in
 	node    int32
 	touched bool        // with somebody who has it
 	since   gossip.Time // of touched
@@ -81,6 +81,8 @@ func (c *arrival) Take(l *ledger, o *Obs) string {
 		c.deliver(l, o)
 	case o.Kind == Skipped:
 		c.skip(o)
+	case o.Kind == Welcomed: // after a long sleep it forgot everybody, and need not meet the dead again
+		c.unmeet(o.Node)
 	case o.Kind == Tick:
 		c.look(l)
 		return c.overdue(l)
@@ -160,6 +162,16 @@ func (c *arrival) forget(node int32) {
 			if n == node {
 				p.has = append(p.has[:i], p.has[i+1:]...)
 				break
+			}
+		}
+	}
+}
+
+func (c *arrival) unmeet(node int32) {
+	for _, p := range slices.Concat(c.open, c.past) {
+		for i := range p.due {
+			if d := &p.due[i]; d.node == node {
+				d.met = false
 			}
 		}
 	}
