@@ -255,7 +255,9 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 		to = min(to, r.least+1)
 	default: // nothing shows that there is more
 		st.head = max(st.top, st.next-1)
-		st.deaf = now.Add(deafFor)
+		if !s.said(st) {
+			st.deaf = now.Add(deafFor)
+		}
 		s.stats.Unproven++
 		s.endRepair(st)
 		s.deliverLater(now, st)
@@ -277,8 +279,8 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 	}
 }
 
-// deafTo says whether claims of more of a stream are not believed: one was made lately that nobody could show. A member
-// that returned since may have what nobody had.
+// deafTo says whether claims of more of a stream are not believed: one was made lately that nobody could show, not even the
+// member that made it. A member that returned since may have what nobody had.
 func (s *Streams) deafTo(now mono.Time, st *stream) bool {
 	return now < st.deaf && st.deaf.Add(-deafFor) >= s.reunion.returned
 }

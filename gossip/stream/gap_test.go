@@ -113,6 +113,25 @@ func TestLaterGapIsWaitedFor(t *testing.T) {
 	}
 }
 
+// A claim was given up since the member that made it could not be asked. That it makes it again when it can be reached is
+// believed.
+func TestUnaskedIsBelieved(t *testing.T) {
+	w, dead, n, x := gapped(t, 12, 1, 3)
+	bodies := pieces(1, 1, 1)
+	n.take(dead, 1, bodies, 1)
+	x.take(dead, 1, bodies, 1, 2, 3)
+	n.schedule()
+	w.run(22*time.Second, nil)
+	if n.s.Stats().Unproven == 0 {
+		t.Fatal("the claim is not given up")
+	}
+	w.blocked = nil
+	w.run(4*time.Second, nil)
+	if len(n.lost) > 0 || len(n.got) != 3 {
+		t.Errorf("in reach: %q", n.events)
+	}
+}
+
 // A member that lacked a piece when it was asked has got it since, and the one that is said to have it does not answer: the
 // first is asked again.
 func TestDeniedIsAskedAgain(t *testing.T) {
