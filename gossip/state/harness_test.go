@@ -28,6 +28,7 @@ type world struct {
 	twice  float64             // of packets come twice
 	split  func(a, b int) bool // no packet passes
 	onSend func(a, b int)
+	drop   func(t wire.Type) bool // packets that begin with a message of that type
 	probes bool
 }
 
@@ -153,7 +154,7 @@ func (x *node) SendState(now mono.Time, to member.Member, messages []byte) int {
 		if y.id() == to.ID && w.onSend != nil {
 			w.onSend(x.i, y.i)
 		}
-		if y.id() == to.ID && w.rng.Float64() >= w.loss && (w.split == nil || !w.split(x.i, y.i)) {
+		if y.id() == to.ID && w.rng.Float64() >= w.loss && (w.drop == nil || !w.drop(wire.Type(messages[0]))) && (w.split == nil || !w.split(x.i, y.i)) {
 			for again := true; again; again = w.twice > 0 && w.rng.Float64() < w.twice {
 				w.sent++
 				d := w.delay + time.Duration(w.rng.Int64N(int64(w.delay)+1))

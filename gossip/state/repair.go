@@ -27,12 +27,15 @@ const streak = 4
 
 // Bounds of what is asked for.
 const (
-	maxAsks   = 256 // owners asked for at once
-	askAgain  = 200 * time.Millisecond
-	askSoon   = 20 * time.Millisecond // after a delta that others should have come before
-	askOn     = 50 * time.Millisecond // after what came last of an answer that was cut short
-	askTries  = 3
-	maxAnswer = 16 // datagrams of deltas in one answer
+	maxAsks  = 256 // owners asked for at once
+	askAgain = 200 * time.Millisecond
+	askSoon  = 20 * time.Millisecond // after a delta that others should have come before
+	askOn    = 50 * time.Millisecond // after what came last of an answer that was cut short
+
+	beginTries = 5                      // exchanges instead of one that nobody answered
+	answerWait = 500 * time.Millisecond // for what a peer has more by its digest; longer than the usual way there and back
+	askTries   = 3
+	maxAnswer  = 16 // datagrams of deltas in one answer
 )
 
 // ask is an owner of whom a peer is known to have more.
@@ -47,6 +50,9 @@ type ask struct {
 type repair struct {
 	next   mono.Time // no exchange is begun before
 	follow mono.Time // one is begun then, with anybody
+	with   member.ID // the last one, which may be lost
+	retry  mono.Time // and another is begun then, with anybody
+	tries  int       // so many were, running
 	streak int
 	bits   uint8 // of the ranges that sketches are of at present
 	asks   []ask
@@ -56,11 +62,12 @@ type repair struct {
 // agree about who is a member.
 func (s *Store) Compare(now mono.Time, from member.Member, keys uint64, sameView bool) {
 	if keys == s.fingerprint {
-		s.repair.streak = 0
+		s.repair.streak, s.repair.retry = 0, mono.Never
 		return
 	}
 	s.repair.streak++
 	if now >= s.repair.next && (sameView || s.repair.streak >= streak) {
+		s.repair.tries = 0
 		s.exchange(now, from)
 	}
 }
@@ -69,12 +76,31 @@ func (s *Store) Compare(now mono.Time, from member.Member, keys uint64, sameView
 func (s *Store) exchange(now mono.Time, with member.Member) {
 	r := &s.repair
 	r.next, r.follow = now.Add(s.jitter(s.cfg.Interval)), mono.Never
+	r.with, r.retry = with.ID, now.Add(s.jitter(s.cfg.Interval/2))
 	s.stats.Exchanges++
 	cells := smallCells
 	if r.bits > 0 {
 		cells = largeCells
 	}
 	s.sendSketch(now, with, s.randomRange(wire.Range{}, r.bits), cells)
+}
+
+// answered notes that a peer answered an exchange, if it is the one under way.
+func (r *repair) answered(by member.ID) {
+	if r.with == by {
+		r.retry, r.tries = mono.Never, 0
+	}
+}
+
+// beginAgain begins an exchange instead of one that nobody answered. What differed may be equal by now, which is not
+// answered either: so it does so but a few times.
+func (s *Store) beginAgain(now mono.Time) {
+	r := &s.repair
+	r.retry = mono.Never
+	if m, ok := s.anybody(); ok && r.tries < beginTries {
+		r.tries++
+		s.exchange(now, m)
+	}
 }
 
 // jitter returns a time within a quarter of d.
@@ -129,6 +155,7 @@ func (s *Store) receiveSketch(now mono.Time, from member.Member, body []byte) bo
 	if !ok || n < 4 || n%4 != 0 {
 		return false
 	}
+	s.repair.answered(from.ID)
 	if !s.budget.ready(now) {
 		return true
 	}
@@ -243,22 +270,33 @@ func (s *Store) sendMarks(now mono.Time, to member.Member, b []byte) {
 
 // ask notes that a peer has more of an owner, to be asked for soon; on says that the peer has just sent some.
 func (s *Store) ask(now mono.Time, o *owner, peer member.ID, end uint64, on bool) {
-	due := now.Add(askSoon)
-	if on {
-		due = now.Add(askOn)
+	if !on {
+		s.askAt(now.Add(askSoon), ask{owner: o.id, peer: peer, end: end})
+		return
 	}
-	r := &s.repair
-	for i := range r.asks {
-		if a := &r.asks[i]; a.owner == o.id {
-			if on {
-				*a = ask{owner: o.id, peer: peer, end: a.end, due: due}
-			}
-			return
-		}
+	due := now.Add(askOn)
+	if a := s.askFor(o.id); a != nil {
+		*a = ask{owner: o.id, peer: peer, end: a.end, due: due}
+		return
 	}
-	if len(r.asks) < maxAsks {
-		r.asks = append(r.asks, ask{owner: o.id, peer: peer, end: end, due: due})
+	s.askAt(due, ask{owner: o.id, peer: peer, end: end})
+}
+
+// askAt has an owner asked for at some time, unless it is asked for already.
+func (s *Store) askAt(due mono.Time, a ask) {
+	if r := &s.repair; len(r.asks) < maxAsks && s.askFor(a.owner) == nil {
+		a.due = due
+		r.asks = append(r.asks, a)
 	}
+}
+
+// askFor returns what is asked for of an owner, nil if nothing.
+func (s *Store) askFor(owner member.ID) *ask {
+	i := slices.IndexFunc(s.repair.asks, func(a ask) bool { return a.owner == owner })
+	if i < 0 {
+		return nil
+	}
+	return &s.repair.asks[i]
 }
 
 // asked says whether an owner is asked for, and ends that if it is over.

@@ -54,11 +54,13 @@ func (s *Store) receiveDigest(now mono.Time, from member.Member, body []byte) bo
 			wait = append(wait, pending{owner: o.id, position: p, end: d.End})
 		case d.Reply && (o == nil || o.version < k.Version):
 			back = s.mark(now, from, back, &m)
+			s.askAt(now.Add(answerWait), ask{owner: k.Owner, peer: from.ID}) // this or the answer may be lost
 		case d.Reply && o != nil && o.version > 0 && o.version == k.Version && k.Floor <= k.Version:
 			s.suspect(now, o)
 		}
 	}
 	if d.Reply {
+		s.repair.answered(from.ID)
 		s.told(2 * n)
 	}
 	s.sendMarks(now, from, back)

@@ -100,7 +100,7 @@ type Value struct {
 type Config struct {
 	Coalesce  time.Duration // between two datagrams over one link, at least; the first goes at once; default 20 ms
 	Rate      int           // bytes a second that this node sends of keys, at most; default 1 MiB
-	Interval  time.Duration // between two exchanges that this node starts, at least; default 1 s
+	Interval  time.Duration // between two exchanges that this node starts, at least, half of it after one that nobody answered; default 1 s
 	Follow    time.Duration // and between two while they bring much; default 100 ms
 	Settle    time.Duration // what came in so lately may be on its way to others too; default 250 ms
 	Tombstone time.Duration // how long a deleted key is remembered, and up to half as long again; default an hour
@@ -176,7 +176,7 @@ type Store struct {
 // New returns the store of a node.
 func New(host Host, cfg Config) *Store {
 	cfg = cfg.withDefaults()
-	return &Store{cfg: cfg, host: host, lapses: mono.Never, budget: newBucket(cfg.Rate), repair: repair{follow: mono.Never},
+	return &Store{cfg: cfg, host: host, lapses: mono.Never, budget: newBucket(cfg.Rate), repair: repair{follow: mono.Never, retry: mono.Never},
 		forgotten: marks.Table[member.ID, mark]{Max: MaxMarks}}
 }
 
@@ -347,7 +347,7 @@ func (s *Store) setVersion(o *owner, version uint64) {
 
 // Deadline returns the next moment that the store needs, mono.Never if none.
 func (s *Store) Deadline() mono.Time {
-	return min(s.lapses, s.linksDue(), s.repair.follow, s.asksDue(), s.gravesDue())
+	return min(s.lapses, s.linksDue(), s.repair.follow, s.repair.retry, s.asksDue(), s.gravesDue())
 }
 
 // Wake does what has fallen due.
@@ -359,6 +359,9 @@ func (s *Store) Wake(now mono.Time) {
 		if m, ok := s.anybody(); ok {
 			s.exchange(now, m)
 		}
+	}
+	if s.repair.retry <= now {
+		s.beginAgain(now)
 	}
 }
 

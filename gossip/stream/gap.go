@@ -26,6 +26,7 @@ const (
 	enoughDenied = 32 // members, all if there are fewer, without whom a piece is given up
 	firstDenied  = 3  // who are asked at once; the others over Patience, since pieces spread meanwhile
 	maxTellers   = 4
+	maxMute      = 8
 	deafFor      = 10 * time.Second // to claims, after one that nobody could show
 	maxPause     = time.Second      // between two requests that are not answered
 )
@@ -45,8 +46,9 @@ type repair struct {
 	tellerAt int
 
 	requests []request
+	mute     [maxMute]member.ID // who let requests time out, and sent nothing since: others are asked first
+	muteAt   int
 	slow     time.Duration // pause after a request that was not answered
-	silent   member.ID     // the last one that did not answer
 	paused   mono.Time     // nobody is asked before
 
 	missing uint64      // the first missing piece, that the rest is about
@@ -75,6 +77,20 @@ func (r *repair) hear(id member.ID, low, high uint64) {
 	}
 	r.tellers[r.tellerAt] = claim{id, low, high}
 	r.tellerAt = (r.tellerAt + 1) % maxTellers
+}
+
+// unanswered notes that a member let a request time out, heard that one sent something.
+func (r *repair) unanswered(id member.ID) {
+	r.mute[r.muteAt] = id
+	r.muteAt = (r.muteAt + 1) % maxMute
+}
+
+func (r *repair) heard(id member.ID) {
+	for i := range r.mute {
+		if r.mute[i] == id {
+			r.mute[i] = 0
+		}
+	}
 }
 
 func (r *repair) stalled(gap time.Duration) {
@@ -312,6 +328,9 @@ func (s *Streams) atEnd(now mono.Time, st *stream) {
 		return
 	}
 	st.stopped = now.Add(s.cfg.Patience)
+	if st.hole > 0 && st.next > st.head && !s.originLives(st) { // nothing follows it, and later lives wait for it
+		st.stopped = now.Add(time.Millisecond)
+	}
 	if !st.ending {
 		st.ending = true
 		s.ending = append(s.ending, st)

@@ -89,7 +89,7 @@ func (s *Streams) mendStream(now mono.Time, st *stream) {
 			return true
 		}
 		s.tooLate(q)
-		r.silent = q.peer
+		r.unanswered(q.peer)
 		r.slow = min(max(2*r.slow, 50*time.Millisecond), maxPause)
 		r.paused = now.Add(r.slow / 2)
 		return true
@@ -212,12 +212,26 @@ func (r *repair) between(from, to uint64) bool {
 }
 
 // holder returns whom to ask for a piece, of another zone only if abroad. Those who denied to have it are passed over, where
-// it is about that. Once a request brought nothing, anybody else is asked every second time, also of those who denied it:
-// those who should have it may be dead, or lie, and others may have it by now.
+// it is about that; and those who let requests time out while there is anybody else, since they may be dead. Once a request
+// brought nothing, anybody else is asked every second time, also of those who denied it: those who should have it may lie,
+// and others may have it by now.
 func (s *Streams) holder(st *stream, seq uint64, about, abroad bool) (member.Member, bool) {
+	m, ok := s.holderNow(st, seq, about, abroad)
+	if r := st.repair; !ok && r.mute != [maxMute]member.ID{} {
+		r.mute = [maxMute]member.ID{}
+		return s.holderNow(st, seq, about, abroad)
+	}
+	return m, ok
+}
+
+func (s *Streams) holderNow(st *stream, seq uint64, about, abroad bool) (member.Member, bool) {
 	r, t := st.repair, s.host.Table()
+	var not []member.ID
+	if about {
+		not = r.denied
+	}
 	if r.slow > 0 && s.host.Rand().IntN(2) == 0 {
-		if m, ok := s.pick(abroad, []member.ID{r.silent}); ok {
+		if m, ok := s.pick(abroad, nil, r.mute[:]); ok {
 			return m, true
 		}
 	}
@@ -229,17 +243,14 @@ func (s *Streams) holder(st *stream, seq uint64, about, abroad bool) (member.Mem
 	at := s.host.Rand().IntN(maxTellers)
 	for i := range maxTellers {
 		c := r.tellers[(at+i)%maxTellers]
-		if c.id == 0 || seq < c.low || seq > c.high || slices.Contains(r.denied, c.id) {
+		if c.id == 0 || seq < c.low || seq > c.high || slices.Contains(r.denied, c.id) || slices.Contains(r.mute[:], c.id) {
 			continue
 		}
 		if m, ok := t.Get(c.id); ok && m.State.Live() && len(r.requests) < 2 && (abroad || s.isNear(&m)) {
 			return m, true
 		}
 	}
-	if about {
-		return s.pick(abroad, r.denied)
-	}
-	return s.pick(abroad, nil)
+	return s.pick(abroad, not, r.mute[:])
 }
 
 func (s *Streams) pull(now mono.Time, st *stream, peer member.Member, runs []wire.Run) {

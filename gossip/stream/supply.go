@@ -81,6 +81,7 @@ func (s *Streams) receiveSupply(now mono.Time, from member.Member, body []byte) 
 		}
 	}
 	if r := st.repair; r != nil {
+		r.heard(from.ID)
 		i := slices.IndexFunc(r.requests, func(q request) bool { return q.ticket == m.Ticket && q.peer == from.ID })
 		if i >= 0 {
 			s.answered(now, st, from, &m, i, missing, first)

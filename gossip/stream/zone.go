@@ -37,7 +37,7 @@ func (s *Streams) abroad(now mono.Time, st *stream, seq uint64) bool {
 }
 
 // pick draws somebody to ask, of this node's zone or of all; those who are not to be asked are passed over.
-func (s *Streams) pick(abroad bool, not []member.ID) (member.Member, bool) {
+func (s *Streams) pick(abroad bool, not, mute []member.ID) (member.Member, bool) {
 	t, near := s.host.Table(), s.host.Near()
 	n := t.Live()
 	if !abroad {
@@ -50,7 +50,7 @@ func (s *Streams) pick(abroad bool, not []member.ID) (member.Member, bool) {
 		if !abroad {
 			id = near[k].ID
 		}
-		if id != s.host.Self() && !slices.Contains(not, id) {
+		if id != s.host.Self() && !slices.Contains(not, id) && !slices.Contains(mute, id) {
 			return t.Get(id)
 		}
 	}

@@ -1,0 +1,84 @@
+package stream
+
+import (
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// The end of a life's stream is lost with its process. The next life waits until that is sure, and no longer: nothing
+// can follow what is passed over at the end of a life that is over.
+func TestNextLifeWaitsOnceForTheEnd(t *testing.T) {
+	w := newWorld(t, 1, 4, Config{})
+	w.quiet = true
+	origin := w.nodes[0]
+	p, err := origin.s.Append(w.now, "t", make([]byte, 2000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := origin.s.Body(origin.id, 1, p.First)
+	for _, n := range w.nodes[1:] { // the rest of it never left
+		n.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body})
+		n.schedule()
+	}
+	w.run(100*time.Millisecond, nil)
+	origin.generation, origin.s = 2, New(origin, w.cfg)
+	for _, n := range w.nodes {
+		n.learn(origin)
+	}
+	origin.publish("t", []byte("of the next life"))
+	patience := Config{}.withDefaults().Patience
+	took, ok := w.run(time.Minute, func() bool {
+		for _, n := range w.nodes[1:] {
+			if len(n.got) == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	if t.Logf("it took %s", took); !ok || took > 2*patience+500*time.Millisecond {
+		t.Errorf("the next life's message came after %s, %t", took, ok)
+	}
+}
+
+// One of two that are said to have what is missing does not answer, since it is dead and nobody knows yet. The other is
+// asked next, and not the first again and again.
+func TestWhoDoesNotAnswerIsAskedLast(t *testing.T) {
+	for seed := range uint64(20) {
+		w := newWorld(t, seed, 6, Config{})
+		w.quiet = true
+		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[5]
+		p, _ := origin.s.Append(w.now, "t", []byte("x"))
+		body, _ := origin.s.Body(origin.id, 1, p.First)
+		piece := wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body}
+		for _, o := range w.nodes {
+			if o != n && o != origin {
+				o.s.Take(w.now, piece)
+			}
+			if o != n && o != has {
+				o.sleep()
+			}
+		}
+		for _, o := range []*node{w.nodes[0], w.nodes[2], w.nodes[3], w.nodes[4], has} {
+			m, _ := n.table.Get(o.id)
+			n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+		}
+		n.schedule()
+		asked := map[member.ID]int{}
+		w.blocked = func(from, to *node) bool {
+			if from == n {
+				asked[to.id]++
+			}
+			return false
+		}
+		took, ok := w.run(time.Minute, func() bool { return len(n.got) > 0 })
+		for _, times := range asked {
+			if times > 1 {
+				t.Errorf("seed %d: one was asked %d times before another was at all; it took %s, %t", seed, times, took, ok)
+				break
+			}
+		}
+	}
+}
