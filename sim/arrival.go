@@ -29,7 +29,7 @@ type arrival struct {
 }
 
 // lossyBound is how long a message may take where something is wrong: packets are lost, budgets make them wait, others are
-// apart or stand still. It is as long as a gap is waited for (stream.Config.GiveUp), and half of that again.
+// apart or stand still. It is as long as what nothing shows is waited for (stream.Config.GiveUp), and half of that again.
 const lossyBound = 30 * time.Second
 
 // passage is a message on its way.

@@ -10,7 +10,8 @@ import (
 // messages: a message is delivered at most once in a life, and, where no packet is lost, nobody is in trouble and all
 // know of each other, to all who were up from before it was published until the bound was over. A budget between zones makes it
 // wait until all has gone out that is published meanwhile, since publishers have it in turn. Messages have half of it for certain,
-// beside keys and what is always sent.
+// beside keys and what is always sent. One that nobody else got is gone with an origin that dies at once: whatever a protocol does, a
+// message leaves in several datagrams, and not in the moment in which it is published.
 type messages struct {
 	bound time.Duration
 	clean bool
@@ -37,6 +38,8 @@ type delivery struct {
 	at   gossip.Time // of the first delivery, which is the origin's own
 	got  []bool
 	sure bool // all who were up then have to get it
+
+	spread bool // others than the origin got it
 }
 
 func (*messages) Name() string { return "messages" }
@@ -100,6 +103,7 @@ func (c *messages) deliver(l *ledger, o *Obs) string {
 		return fmt.Sprintf("n%d got %s a second time", o.Node, k)
 	}
 	d.got[o.Node] = true
+	d.spread = d.spread || o.Node != o.Member
 	return ""
 }
 
@@ -108,7 +112,7 @@ func (c *messages) judge(l *ledger, k messageKey, d *delivery) string {
 	if !d.sure || l.troubles > 0 {
 		return ""
 	}
-	if p := &l.peers[k.origin]; c.rate > 0 && (!p.up || p.gen != k.gen) { // what still waited is gone with it
+	if p := &l.peers[k.origin]; (!p.up || p.gen != k.gen) && (c.rate > 0 || !d.spread) { // what had not left it yet is gone with it
 		return ""
 	}
 	missed, first := 0, 0

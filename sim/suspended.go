@@ -26,7 +26,6 @@ var suspensions = []suspension{
 	{"replayed, in the clear", allCheckers, 12, "an old datagram is taken for a new one; sealing drops it"},
 	{"cut one way", []string{"accuracy", "completeness", "convergence"}, 9, "who sends and cannot receive is held for live, and holds others for failed"},
 	{"tags", []string{"lives"}, 9, "whose tags change during a cut begins a new life"},
-	{"zone budget", []string{"loss"}, 11, "while a budget is spent an answer may wait for longer than a gap is waited for"},
 	{"longest packet over the path", []string{"messages", "arrival", "loss", "accounted", "keys", "accuracy", "convergence", "load"}, 9,
 		"nobody looks for what a path passes; who sets more than 1,200 bytes has to know"},
 }

@@ -12,15 +12,15 @@ import (
 // is passed over.
 //
 // A piece is missing if a later one is here or somebody claims that there is one. It is passed over only if the members
-// who were asked (enough of them, the origin too if it lives) do not hold it, over Patience; or after GiveUp. The latter
-// too if the origin failed in that life: it holds the piece, and is back soon if it was only slow or cut off. A claim
-// that nobody can show ends in the same way, without a word: it may be forged.
+// who were asked (enough of them, the origin too if it lives) do not hold it, over Patience. A claim that nobody can show
+// ends after GiveUp in any case, and if the origin failed in that life no earlier: it holds the piece, and is back soon if
+// it was only slow or cut off. It ends without a word: it may be forged.
 //
-// Where a piece that is held shows that there was one, a member that is said to have it, and did not deny that, is waited
-// for, though it is hard to reach, or failed since a cut, or a budget holds up its answer: until what shows it is let go
-// (retain.go), Age after it came; but no longer than Age after it was found missing, together with others that were known
-// then, since then nobody has it. So one member that lies can hold up what other members publish here for Age, for twice
-// that where pieces come late as well, and only where something is missing anyway.
+// Where a piece that is held shows that there was one, enough members have to be asked, and one that is said to have it,
+// and did not deny that since, is waited for, though it is hard to reach, or failed since a cut, or a budget holds up its
+// answer: until what shows it is let go (retain.go), Age after it came; but no longer than Age after it was found missing,
+// together with others that were known then, since then nobody has it. So one member that lies can hold up what other
+// members publish here for Age, for twice that where pieces come late as well, and only where something is missing anyway.
 
 const (
 	enoughDenied = 32 // members, all if there are fewer, without whom a piece is given up
@@ -53,6 +53,7 @@ type repair struct {
 
 	missing uint64      // the first missing piece, that the rest is about
 	denied  []member.ID // who does not hold it
+	behind  []denial    // of them, those that may get it yet: it was outside of what they had
 	extent  uint64      // none of them has anything from missing to this one
 	later   int         // how many of them have something after it
 	knew    int         // how many of them had it once
@@ -67,8 +68,20 @@ type claim struct {
 	low, high uint64
 }
 
-// hear notes what a member says to hold.
+// denial is what a member that does not hold the first missing piece counted for.
+type denial struct {
+	id          member.ID
+	later, knew int
+}
+
+// hear notes what a member says to hold. One that had nothing there when it was asked may have got it since.
 func (r *repair) hear(id member.ID, low, high uint64) {
+	i := slices.IndexFunc(r.behind, func(d denial) bool { return d.id == id })
+	if i >= 0 && low <= r.missing && r.missing <= high {
+		r.later, r.knew = r.later-r.behind[i].later, r.knew-r.behind[i].knew
+		r.behind = slices.Delete(r.behind, i, i+1)
+		r.denied = slices.DeleteFunc(r.denied, func(d member.ID) bool { return d == id })
+	}
 	for i := range r.tellers {
 		if r.tellers[i].id == id {
 			r.tellers[i] = claim{id, low, high}
@@ -132,7 +145,7 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 		if r.since, r.missing = now, st.solid; st.solid > r.known {
 			r.found, r.known = now, st.head
 		}
-		r.denied, r.later, r.knew, r.sure, r.never = r.denied[:0], 0, 0, false, false
+		r.denied, r.behind, r.later, r.knew, r.sure, r.never = r.denied[:0], r.behind[:0], 0, 0, false, false
 	}
 	switch {
 	case st.head <= r.ripe:
@@ -169,12 +182,14 @@ func (r *repair) ripen(now mono.Time, head uint64, wait time.Duration) {
 }
 
 // deny notes that a member does not hold the first missing piece, nor any up to extent, and whether it holds later ones.
-// high is the last piece that it knows of.
-func (r *repair) deny(id member.ID, extent uint64, later bool, high uint64, origin bool) {
+// high is the last piece that it knows of, low the first that it holds.
+func (r *repair) deny(id member.ID, extent uint64, later bool, low, high uint64, origin bool) {
 	if slices.Contains(r.denied, id) {
 		return
 	}
+	d := denial{id: id}
 	if high >= r.missing {
+		d.knew = 1
 		if r.knew == 0 || high < r.least {
 			r.least = high
 		}
@@ -187,7 +202,11 @@ func (r *repair) deny(id member.ID, extent uint64, later bool, high uint64, orig
 		r.extent = extent
 	}
 	if later {
+		d.later = 1
 		r.later++
+	}
+	if low > r.missing || high < r.missing {
+		r.behind = append(r.behind, d)
 	}
 	r.denied = append(r.denied, id)
 }
@@ -195,14 +214,17 @@ func (r *repair) deny(id member.ID, extent uint64, later bool, high uint64, orig
 // hopeless says whether the first missing piece is to be passed over.
 func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	r := st.repair
-	switch age := now.Sub(r.since); {
+	age, enough := now.Sub(r.since), len(r.denied) >= min(enoughDenied, s.host.Table().Live()-1)
+	switch {
 	case len(r.denied) == 0: // nobody was reached: that says nothing of what they hold
 		return false
-	case age >= s.cfg.Patience && s.shows(st) && now < s.expires(r) && s.said(st):
-		return false
-	case age >= s.cfg.GiveUp || now >= s.expires(r):
+	case now >= s.expires(r):
 		return true
-	case age < s.cfg.Patience || len(r.denied) < min(enoughDenied, s.host.Table().Live()-1):
+	case s.shows(st):
+		return age >= s.cfg.Patience && enough && !s.said(st)
+	case age >= s.cfg.GiveUp:
+		return true
+	case age < s.cfg.Patience || !enough:
 		return false
 	}
 	if s.originLives(st) {

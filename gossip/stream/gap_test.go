@@ -126,6 +126,8 @@ func TestUnaskedIsBelieved(t *testing.T) {
 		t.Fatal("the claim is not given up")
 	}
 	w.blocked = nil
+	n.s.Receive(w.now, n.from(x), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+	n.schedule()
 	w.run(4*time.Second, nil)
 	if len(n.lost) > 0 || len(n.got) != 3 {
 		t.Errorf("in reach: %q", n.events)
@@ -186,6 +188,58 @@ func TestDeliveredIsLetGo(t *testing.T) {
 	}
 }
 
+// What was there is not given up before all have denied it, or 32: somebody who cannot be asked may have it, as over a budget
+// that is spent.
+func TestShownIsNotGivenUp(t *testing.T) {
+	w, dead, n, x := gapped(t, 12, 3, 3)
+	bodies := pieces(1, 1, 1)
+	n.take(dead, 1, bodies, 1, 3)
+	x.take(dead, 1, bodies, 2, 3)
+	n.schedule()
+	w.run(40*time.Second, nil)
+	if want := []string{"dead/1 1"}; !slices.Equal(n.events, want) {
+		t.Errorf("got %q, want %q", n.events, want)
+	}
+	w.blocked = nil
+	w.run(3*time.Second, nil)
+	if want := []string{"dead/1 1", "dead/1 2", "dead/1 3"}; !slices.Equal(n.events, want) {
+		t.Errorf("in reach: got %q, want %q", n.events, want)
+	}
+}
+
+// One that had nothing there when it was asked, and says later that it has, is waited for like any other.
+func TestOutdatedDenial(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		had  []uint64
+	}{{"nothing", nil}, {"what comes before", []uint64{1}}, {"what comes after", []uint64{3}}} {
+		w, dead, n, x := gapped(t, 12, 3, 3)
+		reach := w.blocked
+		w.blocked = nil
+		bodies := pieces(1, 1, 1)
+		n.take(dead, 1, bodies, 1, 3)
+		x.take(dead, 1, bodies, c.had...)
+		n.schedule()
+		r := n.s.find(dead.id, 1).repair
+		if _, ok := w.run(time.Second, func() bool { return slices.Contains(r.denied, x.id) }); !ok {
+			t.Fatalf("%s: it was not asked", c.what)
+		}
+		w.blocked = reach
+		x.take(dead, 1, bodies, 1, 2, 3)
+		n.s.Receive(w.now, n.from(x), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+		n.schedule()
+		w.run(40*time.Second, nil)
+		if want := []string{"dead/1 1"}; !slices.Equal(n.events, want) {
+			t.Errorf("%s: got %q, want %q", c.what, n.events, want)
+		}
+		w.blocked = nil
+		w.run(3*time.Second, nil)
+		if want := []string{"dead/1 1", "dead/1 2", "dead/1 3"}; !slices.Equal(n.events, want) {
+			t.Errorf("%s, in reach: got %q, want %q", c.what, n.events, want)
+		}
+	}
+}
+
 // Whether what nobody holds was there: the origin's word goes before that of others.
 func TestExisted(t *testing.T) {
 	for _, c := range []struct {
@@ -209,10 +263,10 @@ func TestExisted(t *testing.T) {
 		st := n.s.find(o.id, 1)
 		n.s.claimed(w.now, st, 3)
 		for i, high := range c.others {
-			st.repair.deny(w.nodes[2+i].id, 3, false, high, false)
+			st.repair.deny(w.nodes[2+i].id, 3, false, 1, high, false)
 		}
 		if c.origin > 0 {
-			st.repair.deny(o.id, 3, false, c.origin, true)
+			st.repair.deny(o.id, 3, false, 1, c.origin, true)
 		}
 		if !c.lives {
 			n.merge(o, member.Failed)

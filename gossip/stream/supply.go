@@ -134,7 +134,7 @@ func (s *Streams) answered(now mono.Time, st *stream, from member.Member, m *wir
 			extent = ^uint64(0)
 		}
 		origin := from.ID == st.origin && from.Generation() == st.generation
-		r.deny(from.ID, extent, m.Low <= m.High && m.High > st.solid && extent < m.High, m.High, origin)
+		r.deny(from.ID, extent, m.Low <= m.High && m.High > st.solid && extent < m.High, m.Low, m.High, origin)
 		if origin && m.High < st.top && top == st.top {
 			s.disprove(now, st, m.High)
 			return
