@@ -277,27 +277,35 @@ func TestExisted(t *testing.T) {
 	}
 }
 
-// All others lack what they know of, and the origin cannot be reached for a while: it is not passed over before the origin was
-// asked, however many there are.
+// All others lack what they know of, and the origin cannot be reached for a while, or has failed and may be back: nothing is
+// given up before it was asked, however many there are.
 func TestOriginIsAskedFirst(t *testing.T) {
-	w := newWorld(t, 3, enoughDenied+8, Config{})
-	w.quiet = true
-	o := w.nodes[0]
-	o.publish("t", nil)
-	w.run(time.Second, nil)
-	w.blocked = func(from, to *node) bool { return from == o || to == o }
-	o.publish("t", nil)
-	h := heads(wire.Head{Origin: o.id, Generation: 1, Low: 1, High: 2})
-	for _, n := range w.nodes[1:] {
-		n.s.Receive(w.now, n.from(o), wire.TypeHeads, h)
-		n.schedule()
-	}
-	w.run(10*time.Second, nil)
-	w.blocked = nil
-	w.run(3*time.Second, nil)
-	for _, n := range w.nodes[1:] {
-		if want := []string{"n000/1 1", "n000/1 2"}; !slices.Equal(n.events, want) {
-			t.Fatalf("%s got %q, want %q", n.name, n.events, want)
+	for _, state := range []member.State{member.Alive, member.Failed} {
+		w := newWorld(t, 3, enoughDenied+8, Config{})
+		w.quiet = true
+		o := w.nodes[0]
+		o.publish("t", nil)
+		w.run(time.Second, nil)
+		w.blocked = func(from, to *node) bool { return from == o || to == o }
+		o.publish("t", nil)
+		h := heads(wire.Head{Origin: o.id, Generation: 1, Low: 1, High: 2})
+		for _, n := range w.nodes[1:] {
+			n.s.Receive(w.now, n.from(o), wire.TypeHeads, h)
+			n.merge(o, state)
+			n.schedule()
+		}
+		w.run(10*time.Second, nil)
+		for _, n := range w.nodes[1:] {
+			if n.s.find(o.id, 1).repair == nil {
+				t.Fatalf("%v: %s gave up: %q", state, n.name, n.events)
+			}
+		}
+		w.blocked = nil
+		w.run(3*time.Second, nil)
+		for _, n := range w.nodes[1:] {
+			if want := []string{"n000/1 1", "n000/1 2"}; state == member.Alive && !slices.Equal(n.events, want) {
+				t.Fatalf("%s got %q, want %q", n.name, n.events, want)
+			}
 		}
 	}
 }
