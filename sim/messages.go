@@ -39,6 +39,16 @@ type delivery struct {
 	sure bool // all who were up then have to get it
 }
 
+// others returns how many beside the origin got it.
+func (d *delivery) others(origin int32) (n int) {
+	for i, got := range d.got {
+		if got && i != int(origin) {
+			n++
+		}
+	}
+	return n
+}
+
 func (*messages) Name() string { return "messages" }
 
 func (c *messages) Take(l *ledger, o *Obs) string {
@@ -108,7 +118,8 @@ func (c *messages) judge(l *ledger, k messageKey, d *delivery) string {
 	if !d.sure || l.troubles > 0 {
 		return ""
 	}
-	if p := &l.peers[k.origin]; c.rate > 0 && (!p.up || p.gen != k.gen) { // what still waited is gone with it
+	// What still waited is gone with its publisher: it may be any message that nobody else has whole.
+	if p := &l.peers[k.origin]; (!p.up || p.gen != k.gen) && (c.rate > 0 || d.others(k.origin) == 0) {
 		return ""
 	}
 	missed, first := 0, 0

@@ -52,6 +52,7 @@ type repair struct {
 
 	missing uint64      // the first missing piece, that the rest is about
 	denied  []member.ID // who does not hold it
+	unaware []member.ID // those of them that did not know of it yet
 	extent  uint64      // none of them has anything from missing to this one
 	later   int         // how many of them have something after it
 	knew    int         // how many of them had it once
@@ -66,8 +67,12 @@ type claim struct {
 	low, high uint64
 }
 
-// hear notes what a member says to hold.
+// hear notes what a member says to hold. One that did not know of the missing piece when it was asked may have got it.
 func (r *repair) hear(id member.ID, low, high uint64) {
+	if i := slices.Index(r.unaware, id); i >= 0 && low <= r.missing && r.missing <= high {
+		r.unaware = slices.Delete(r.unaware, i, i+1)
+		r.denied = slices.DeleteFunc(r.denied, func(d member.ID) bool { return d == id })
+	}
 	for i := range r.tellers {
 		if r.tellers[i].id == id {
 			r.tellers[i] = claim{id, low, high}
@@ -131,7 +136,8 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 		if r.since, r.missing = now, st.solid; st.solid > r.ripe { // else it was known to be missing all the while
 			r.found = now
 		}
-		r.denied, r.later, r.knew, r.sure, r.never = r.denied[:0], 0, 0, false, false
+		r.denied, r.unaware = r.denied[:0], r.unaware[:0]
+		r.later, r.knew, r.sure, r.never = 0, 0, false, false
 	}
 	switch {
 	case st.head <= r.ripe:
@@ -181,6 +187,7 @@ func (r *repair) deny(id member.ID, extent uint64, later bool, high uint64, orig
 		r.sure = r.sure || origin
 	} else {
 		r.never = r.never || origin
+		r.unaware = append(r.unaware, id)
 	}
 	if len(r.denied) == 0 || extent < r.extent {
 		r.extent = extent
