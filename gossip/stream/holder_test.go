@@ -82,3 +82,27 @@ func TestWhoDoesNotAnswerIsAskedLast(t *testing.T) {
 		}
 	}
 }
+
+// Those who were asked before they had it are asked again when they say that they have: the origin does not answer.
+func TestWhoGotItSinceIsAskedAgain(t *testing.T) {
+	w := newWorld(t, 1, 4, Config{})
+	w.quiet = true
+	origin, n, late := w.nodes[0], w.nodes[1], w.nodes[2]
+	p, _ := origin.s.Append(w.now, "t", []byte("x"))
+	body, _ := origin.s.Body(origin.id, 1, p.First)
+	m, _ := n.table.Get(origin.id)
+	origin.sleep()
+	n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+	n.schedule()
+	w.run(1500*time.Millisecond, nil)
+	if st := n.s.find(origin.id, 1); len(n.got) > 0 || len(st.repair.denied) != 2 {
+		t.Fatalf("it got %d messages, %d deny", len(n.got), len(st.repair.denied))
+	}
+	late.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body})
+	m, _ = n.table.Get(late.id)
+	n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+	n.schedule()
+	if took, ok := w.run(3*time.Second, func() bool { return len(n.got) > 0 }); !ok {
+		t.Errorf("%s later it still lacks the message", took)
+	}
+}
