@@ -95,6 +95,23 @@ func TestForgetWithAHole(t *testing.T) {
 	}
 }
 
+// What is lost of a stream that was let go and is met again is counted from the message that was delivered last.
+func TestLostOfWhatIsMetAgain(t *testing.T) {
+	w := newWorld(t, 1, 2, Config{})
+	w.quiet = true
+	r, o, bodies := w.nodes[0], w.nodes[1], pieces(1, 1, 1, 3, 1)
+	r.take(o, 1, bodies, 1, 2, 3)
+	r.s.Forget(o.id)
+	r.take(o, 1, bodies, 7)
+	st := r.s.find(o.id, 1)
+	st.passOver(7, 0)
+	r.s.deliver(w.now, st, false)
+	want := []string{"n001/1 1", "n001/1 2", "n001/1 3", "lost n001/1 4-6: 1 to 4", "n001/1 5"}
+	if !slices.Equal(r.events, want) {
+		t.Errorf("got %q, want %q", r.events, want)
+	}
+}
+
 // A store has more marks than streams are known: nothing that they cover comes again.
 func TestRestoreManyMarks(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{})

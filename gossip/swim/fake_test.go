@@ -126,10 +126,13 @@ func (f *fake) get(id member.ID) member.Member {
 
 func (f *fake) peer(i int) detect.Peer { m := f.get(id(i)); return detect.PeerOf(&m) }
 
-// wake moves on to the next deadline.
+// wake moves on to the next deadline. What is due then is done then.
 func (f *fake) wake() {
+	f.t.Helper()
 	f.now = max(f.now, f.d.Deadline())
-	f.d.Wake(f.now)
+	if f.d.Wake(f.now); f.d.Deadline() <= f.now {
+		f.t.Fatalf("woken at %d, and due again at %d", f.now, f.d.Deadline())
+	}
 }
 
 // run moves on for a time; answer, if not nil, sees each message that is sent, when it is sent.
