@@ -112,6 +112,7 @@ func drops(i starling.Info) map[string]uint64 {
 		"kernel_buffer": i.Socket.KernelDrops,
 		"unopened":      i.Unopened,
 		"malformed":     i.Protocol.Malformed,
+		"unknown_type":  i.Protocol.UnknownType,
 		"other_cluster": i.Protocol.OtherCluster,
 		"misaddressed":  i.Protocol.Misaddressed,
 		"namesake":      i.Protocol.Namesake,

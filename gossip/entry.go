@@ -192,39 +192,36 @@ func (n *Node) rejoin() {
 	e.pause, e.next = n.cfg.JoinRetry, n.now
 }
 
-// takeEntry handles the messages of coming in; it says whether they were well-formed. Types of later versions are
-// passed over.
-func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) bool {
+// takeEntry handles the messages of coming in and going, and says whether they could be read.
+func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	switch t {
 	case wire.TypeJoin:
-		j, ok := wire.ReadJoin(body)
-		if ok {
+		var j wire.Join
+		if j, ok = wire.ReadJoin(body); ok {
 			n.answerJoin(peer, &j)
 		}
-		return ok
 	case wire.TypeWelcome:
-		live, ok := wire.ReadWelcome(body)
-		if ok {
+		var live uint32
+		if live, ok = wire.ReadWelcome(body); ok {
 			n.welcome()
 			n.entry.greeted, n.entry.greeting = peer, live
 			n.hushed = true // what rides along is known to all
 		}
-		return ok
 	case wire.TypeRefuse:
 		n.asked |= 1 << t
-		r, ok := wire.ReadRefuse(body)
-		if ok {
+		var r wire.Refuse
+		if r, ok = wire.ReadRefuse(body); ok {
 			n.refused(peer, &r)
 		}
-		return ok
 	case wire.TypeConflict:
-		c, ok := wire.ReadConflict(body)
-		if ok && n.claimed(&c) { // a seed passes on what a newcomer claims
+		var c wire.Conflict
+		if c, ok = wire.ReadConflict(body); ok && n.claimed(&c) { // a seed passes on what a newcomer claims
 			n.sendConflict(c.Record.Addr, false)
 		}
-		return ok
+	case wire.TypeMistaken:
+		_, ok = wire.ReadMistaken(body) // the record that rides along says it all
 	}
-	return true
+	return ok
 }
 
 // dropSeed takes an address that leads back here off the seeds.

@@ -168,6 +168,22 @@ func (n *Node) answerLocate() {
 	n.close(start, to)
 }
 
+// takePlace reads a question for where this node stands, or an answer to one of its own, and says whether it could.
+func (n *Node) takePlace(from member.Member, peer detect.Peer, t wire.Type, body []byte) bool {
+	if t == wire.TypeLocate {
+		seq, ok := wire.ReadLocate(body)
+		if ok {
+			n.locator.asker, n.locator.answer = peer, seq
+		}
+		return ok
+	}
+	m, ok := wire.ReadLocated(body)
+	if ok {
+		n.located(&from, peer, &m)
+	}
+	return ok
+}
+
 // located takes an answer in: a round trip, and where its sender stands.
 func (n *Node) located(m *member.Member, peer detect.Peer, a *wire.Located) {
 	l := &n.locator

@@ -332,6 +332,15 @@ func (n *Node) repay(p *pairBudget, sum int) {
 	n.relay.Resume(n.now)
 }
 
+// takeLoan reads a Borrow or a Lend, and says whether it could.
+func (n *Node) takeLoan(from member.Member, t wire.Type, body []byte) bool {
+	m, ok := wire.ReadLoan(body)
+	if ok {
+		n.loan(&from, t, m)
+	}
+	return ok
+}
+
 // loan takes a Borrow or a Lend of a member of this node's zone.
 func (n *Node) loan(from *member.Member, t wire.Type, m wire.Loan) {
 	if topology.PlaceOf(from).Zone() != n.zone() || len(n.ring.Zone(m.Zone)) == 0 { // budgets are remembered of zones that there are

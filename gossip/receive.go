@@ -105,96 +105,86 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 // again says whether a datagram holds a second question of one kind. Honest nodes ask one thing a datagram; a datagram
 // full of them would make this node send many times what it got.
 func (n *Node) again(t wire.Type) bool {
-	switch t {
-	case wire.TypePing, wire.TypePingReq, wire.TypeLease, wire.TypeInquiry, wire.TypeRequest, wire.TypeJoin, wire.TypeConflict,
-		wire.TypeLocate, wire.TypeBorrow:
-		if n.wasAsked(t) {
-			n.stats.Excess++
-			return true
-		}
-		n.asked |= 1 << t
+	if n.wasAsked(t) {
+		n.stats.Excess++
+		return true
 	}
+	n.asked |= 1 << t
 	return false
 }
 
 // wasAsked says whether the current datagram held a question of a kind.
 func (n *Node) wasAsked(t wire.Type) bool { return n.asked&(1<<t) != 0 }
 
-// take handles one message; it says whether the message was well-formed.
-func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
-	if n.again(t) {
+// take hands one message to the part of the node that reads its type, and says whether it could be read. The type table
+// says which part that is, and from whom.
+func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
+	spec := &wire.Specs[t]
+	if spec.Question && n.again(t) {
 		return true
 	}
+	var from member.Member
+	if spec.Members {
+		if from, ok = n.liveMember(peer); !ok {
+			return true
+		}
+	}
+	switch spec.Plane {
+	case wire.Probing:
+		return n.detector.Receive(n.now, peer, t, body)
+	case wire.News:
+		return n.takeNews(peer, t, body)
+	case wire.Entry:
+		return n.takeEntry(peer, t, body)
+	case wire.Repairs:
+		if t == wire.TypeFingerprint {
+			return n.takeFingerprint(from, body)
+		}
+		return n.repair.Receive(n.now, from, t, body)
+	case wire.Tree:
+		return n.relay.Receive(n.now, peer, t, body)
+	case wire.Streams:
+		return n.streams.Receive(n.now, from, t, body)
+	case wire.Keys:
+		return n.keys.Receive(n.now, from, t, body)
+	case wire.Quota:
+		return n.takeLoan(from, t, body)
+	case wire.Places:
+		return n.takePlace(from, peer, t, body)
+	}
+	n.stats.UnknownType++
+	return true
+}
+
+// takeNews handles what is said of members, and says whether it could be read.
+func (n *Node) takeNews(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	switch t {
-	case wire.TypePing, wire.TypeAck, wire.TypePingReq, wire.TypeNack, wire.TypeLease, wire.TypeInquiry, wire.TypeFinding, wire.TypeCounters,
-		wire.TypeSilence:
-		n.detector.Receive(n.now, peer, t, body)
-	case wire.TypeFingerprint:
-		return n.takeFingerprint(peer, body)
 	case wire.TypeUpdate:
-		u, ok := wire.ReadUpdate(body)
-		if ok {
+		var u wire.Update
+		if u, ok = wire.ReadUpdate(body); ok {
 			n.learn(peer, u.ID, u.Check, &u.Claim, nil)
 		}
-		return ok
 	case wire.TypeRecord:
-		r, ok := wire.ReadRecord(body)
-		if ok {
+		var r wire.Record
+		if r, ok = wire.ReadRecord(body); ok {
 			n.learnRecord(peer, &r)
 		}
-		return ok
+	case wire.TypeRequest:
+		ok = n.answerRequest(peer, body)
 	case wire.TypeEvidence:
-		e, ok := wire.ReadEvidence(body)
-		if ok {
+		var e wire.Evidence
+		if e, ok = wire.ReadEvidence(body); ok {
 			n.explain(&e)
 		}
-		return ok
 	case wire.TypeAlarm:
-		a, ok := wire.ReadAlarm(body)
-		if ok {
+		var a wire.Alarm
+		if a, ok = wire.ReadAlarm(body); ok {
 			n.hearAlarm(&a)
 		}
-		return ok
-	case wire.TypeBorrow, wire.TypeLend:
-		m, ok := wire.ReadLoan(body)
-		if from, live := n.liveMember(peer); ok && live {
-			n.loan(&from, t, m)
-		}
-		return ok
-	case wire.TypeLocate:
-		seq, ok := wire.ReadLocate(body)
-		if _, live := n.liveMember(peer); ok && live {
-			n.locator.asker, n.locator.answer = peer, seq
-		}
-		return ok
-	case wire.TypeLocated:
-		m, ok := wire.ReadLocated(body)
-		if from, live := n.liveMember(peer); ok && live {
-			n.located(&from, peer, &m)
-		}
-		return ok
-	case wire.TypeRequest:
-		n.answerRequest(peer, body)
-	case wire.TypeCarry, wire.TypeOffer, wire.TypeConfirm:
-		if _, ok := n.liveMember(peer); ok {
-			return n.relay.Receive(n.now, peer, t, body)
-		}
-	case wire.TypeHeads, wire.TypeAsk, wire.TypePage, wire.TypePull, wire.TypeSupply:
-		if m, ok := n.liveMember(peer); ok {
-			n.streams.Receive(n.now, m, t, body)
-		}
-	case wire.TypeKeySketch, wire.TypeKeyDigest, wire.TypeDeltas:
-		if m, ok := n.liveMember(peer); ok {
-			return n.keys.Receive(n.now, m, t, body)
-		}
-	case wire.TypeSketch, wire.TypeList, wire.TypeWant, wire.TypePush, wire.TypeDone, wire.TypeBusy:
-		if m, ok := n.liveMember(peer); ok {
-			n.repair.Receive(n.now, m, t, body)
-		}
-	default:
-		return n.takeEntry(peer, t, body)
+	case wire.TypeSilence:
+		ok = n.detector.Receive(n.now, peer, t, body)
 	}
-	return true
+	return ok
 }
 
 // note tells a member directly what is held of it. It refutes, if it lives, and answers.
@@ -213,13 +203,14 @@ func (n *Node) want(id member.ID) {
 	}
 }
 
-// answerRequest sends the records asked for, as many as fit one datagram; who needs more asks again.
-func (n *Node) answerRequest(peer detect.Peer, body []byte) {
-	start, ok := n.reply(peer)
-	if !ok {
-		return
+// answerRequest sends the records asked for, as many as fit one datagram; who needs more asks again. It says whether the
+// Request could be read.
+func (n *Node) answerRequest(peer detect.Peer, body []byte) (ok bool) {
+	start, ready := n.reply(peer)
+	if !ready {
+		return wire.ReadRequest(body, func(member.ID) {})
 	}
-	wire.ReadRequest(body, func(id member.ID) {
+	ok = wire.ReadRequest(body, func(id member.ID) {
 		m, ok := n.table.Get(id)
 		if !ok {
 			return
@@ -232,9 +223,10 @@ func (n *Node) answerRequest(peer detect.Peer, body []byte) {
 	})
 	if len(n.out.arena) == start+wire.HeaderSize {
 		n.out.arena = n.out.arena[:start]
-		return
+		return ok
 	}
 	n.closeReply(start, peer)
+	return ok
 }
 
 // answerMistaken tells who is here to somebody who meant another: the former owner of this address, or this node's

@@ -23,11 +23,12 @@ func (n *Node) Agreement() (a Agreement) {
 	return a
 }
 
-// takeFingerprint compares views with a live member.
-func (n *Node) takeFingerprint(peer detect.Peer, body []byte) bool {
+// takeFingerprint keeps what a live member shows, to compare views when the datagram's news is taken in. It says whether
+// that could be read.
+func (n *Node) takeFingerprint(from member.Member, body []byte) bool {
 	fp, ok := wire.ReadFingerprint(body)
-	if m, live := n.liveMember(peer); ok && live {
-		n.shown, n.shownBy, n.hasShown = fp, m, true
+	if ok {
+		n.shown, n.shownBy, n.hasShown = fp, from, true
 	}
 	return ok
 }

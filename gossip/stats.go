@@ -9,6 +9,7 @@ type Stats struct {
 	ProbesOut            uint64 // of PacketsOut, the detector's
 
 	Malformed      uint64 // datagrams or messages that could not be read
+	UnknownType    uint64 // messages of types that this version does not know, passed over
 	OtherCluster   uint64 // datagrams of another cluster
 	Misaddressed   uint64 // datagrams meant for a former owner of this address, or a former life
 	Namesake       uint64 // datagrams of another node with this node's name

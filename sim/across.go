@@ -8,16 +8,16 @@ import (
 
 // This file measures what crosses from zone to zone.
 
-// plane is what a message is for.
+// plane is what a message is for, as reports tell it.
 type plane uint8
 
 const (
-	probes    plane = iota // of failure detectors
+	probes    plane = iota // of failure detectors, and where members stand, which rides on them
 	news                   // of members
 	repairs                // of tables: fingerprints and what follows from them
 	published              // what users publish
 	states                 // versioned keys
-	rest                   // joins, and types that are not known here
+	rest                   // joins, loans, and types that are not known here
 	planes
 )
 
@@ -25,25 +25,14 @@ func (p plane) String() string {
 	return [...]string{"probes", "news", "repair", "messages", "state", "other"}[p]
 }
 
-// planeOf says what messages of a type are for.
-func planeOf(t wire.Type) plane {
-	switch {
-	case t == wire.TypeFingerprint || t >= 0x10 && t <= 0x15:
-		return repairs
-	case t == wire.TypeBorrow || t == wire.TypeLend: // inside zones
-		return rest
-	case t == wire.TypeUpdate || t == wire.TypeRecord || t == wire.TypeAlarm || t == wire.TypeSilence || t == wire.TypeEvidence || t == wire.TypeMistaken:
-		return news
-	case t <= wire.TypeNack || t == wire.TypeLease || t == wire.TypeInquiry || t == wire.TypeFinding || t == wire.TypeCounters ||
-		t == wire.TypeLocate || t == wire.TypeLocated:
-		return probes
-	case t >= 0x30 && t < 0x40:
-		return published
-	case t >= 0x40 && t < 0x48:
-		return states
-	}
-	return rest
+// reported is under which name a report has each plane of the type table.
+var reported = [wire.Planes]plane{
+	wire.Unknown: rest, wire.Probing: probes, wire.News: news, wire.Entry: rest, wire.Repairs: repairs,
+	wire.Tree: published, wire.Streams: published, wire.Keys: states, wire.Quota: rest, wire.Places: probes,
 }
+
+// planeOf says what messages of a type are for.
+func planeOf(t wire.Type) plane { return reported[wire.Specs[t].Plane] }
 
 // crossing is what went from one zone to another.
 type crossing struct {

@@ -405,7 +405,7 @@ func (r *recorder) gauges(p *proc) {
 		{"bytes of keys", p.node.StateStats().Bytes, cmp.Or(p.config.Keys.Total, 1<<30)},
 		{"table", p.node.Table().Len(), member.MaxMembers},
 		{"socket", p.held, r.w.plan.buffer},
-		{unreadGauge, int(st.Malformed), 0},
+		{unreadGauge, int(st.Malformed + st.UnknownType), 0},
 	} {
 		r.take(&Obs{At: r.w.now, Kind: Gauge, Node: p.index, Text: g.name, Count: g.has, Seq: uint64(g.bound)})
 	}

@@ -49,10 +49,10 @@ func (t *tracer) message(typ wire.Type, body []byte) string {
 	switch typ {
 	case wire.TypePing, wire.TypeAck, wire.TypeNack:
 		seq, _ := wire.ReadSeq(body)
-		return fmt.Sprintf("%s %d", typeName(typ), seq)
+		return fmt.Sprintf("%s %d", typ, seq)
 	case wire.TypePingReq:
 		m, _ := wire.ReadPingReq(body)
-		return fmt.Sprintf("ping-req %d of n%d", m.Seq, t.w.memberOf(m.Target))
+		return fmt.Sprintf("PingReq %d of n%d", m.Seq, t.w.memberOf(m.Target))
 	case wire.TypeUpdate:
 		m, _ := wire.ReadUpdate(body)
 		return fmt.Sprintf("n%d is %s %d.%d", t.w.memberOf(m.ID), m.State, m.Generation, m.Incarnation)
@@ -83,7 +83,7 @@ func (t *tracer) message(typ wire.Type, body []byte) string {
 		m, _ := wire.ReadEvidence(body)
 		return fmt.Sprintf("evidence against n%d by n%d, %d votes", t.w.memberOf(m.Target), t.w.memberOf(m.Accuser), m.Count)
 	}
-	return typeName(typ)
+	return typ.String()
 }
 
 func (t *tracer) branch(b *wire.Branch) string {
@@ -126,24 +126,6 @@ var (
 	wordNames  = [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty"}
 	causeNames = [...]string{wire.CauseSilent: "silent", wire.CauseRefused: "refused", wire.CauseStalled: "stalled"}
 )
-
-func typeName(t wire.Type) string {
-	names := map[wire.Type]string{
-		wire.TypePing: "ping", wire.TypeAck: "ack", wire.TypeNack: "nack", wire.TypeRequest: "request",
-		wire.TypeJoin: "join", wire.TypeWelcome: "welcome", wire.TypeRefuse: "refuse",
-		wire.TypeConflict: "conflict", wire.TypeMistaken: "mistaken",
-		wire.TypeSketch: "sketch", wire.TypeList: "list", wire.TypeWant: "want", wire.TypePush: "push",
-		wire.TypeDone: "done", wire.TypeBusy: "busy",
-		wire.TypeHeads: "heads", wire.TypeAsk: "ask for heads", wire.TypePage: "page of heads",
-		wire.TypePull: "pull", wire.TypeSupply: "supply",
-		wire.TypeBorrow: "borrow", wire.TypeLend: "lend", wire.TypeLocate: "locate", wire.TypeLocated: "located",
-		wire.TypeKeySketch: "sketch of keys", wire.TypeKeyDigest: "digest of keys", wire.TypeDeltas: "deltas of keys",
-	}
-	if s, ok := names[t]; ok {
-		return s
-	}
-	return fmt.Sprintf("type %#02x", uint8(t))
-}
 
 func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 	names := map[gossip.EventKind]string{

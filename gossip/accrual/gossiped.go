@@ -58,11 +58,9 @@ func (d *gossiped) expire(now mono.Time) {
 	}
 }
 
-// Receive takes a probing message.
-func (d *gossiped) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) {
-	if t == wire.TypeCounters {
-		d.counters.Receive(now, from, body)
-	}
+// Receive takes a probing message, and says whether it could be read.
+func (d *gossiped) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
+	return t == wire.TypeCounters && d.counters.Receive(now, from, body)
 }
 
 // Changed keeps the counters in step with the table. Whoever comes back is measured anew.

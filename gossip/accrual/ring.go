@@ -163,8 +163,8 @@ func (d *ring) expire(now mono.Time) {
 
 func (d *ring) remove(i int) { d.watched = append(d.watched[:i], d.watched[i+1:]...) }
 
-// Receive takes a probing message.
-func (d *ring) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) {
+// Receive takes a probing message, and says whether it could be read.
+func (d *ring) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
 	seq, ok := wire.ReadSeq(body)
 	switch {
 	case ok && t == wire.TypePing:
@@ -172,7 +172,10 @@ func (d *ring) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte
 		d.host.Send(now, from, d.scratch)
 	case ok && t == wire.TypeAck:
 		d.acked(now, from, seq)
+	default:
+		return false
 	}
+	return true
 }
 
 // acked is a heartbeat, unless it was told before.

@@ -115,12 +115,14 @@ func (x *Exchange[T]) send(now mono.Time, m *member.Member) {
 	x.host.Send(now, detect.PeerOf(m), b)
 }
 
-// Receive takes a Counters message.
-func (x *Exchange[T]) Receive(now mono.Time, from detect.Peer, body []byte) {
+// Receive takes a Counters message, and says whether it could be read.
+func (x *Exchange[T]) Receive(now mono.Time, from detect.Peer, body []byte) (ok bool) {
 	x.now = now
-	if own, ok := wire.ReadCounters(body, x.take); ok {
+	own, ok := wire.ReadCounters(body, x.take)
+	if ok {
 		x.heard(wire.Counter{ID: from.ID, Instance: from.Instance, Count: own})
 	}
+	return ok
 }
 
 // heard takes in a counter if it is higher than what is known of the same life of a live member.

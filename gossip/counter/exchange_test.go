@@ -18,10 +18,8 @@ type holder struct {
 	rose []counter.Entry[int]
 }
 
-func (h *holder) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) {
-	if t == wire.TypeCounters {
-		h.Exchange.Receive(now, from, body)
-	}
+func (h *holder) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) bool {
+	return t == wire.TypeCounters && h.Exchange.Receive(now, from, body)
 }
 
 func (h *holder) Changed(now mono.Time, before, after member.Member) {

@@ -29,8 +29,9 @@ func PeerOf(m *member.Member) Peer {
 // Detector is a pure state machine: time, packets and changes of membership go in, packets and verdicts come out
 // through the Host that it was made with.
 type Detector interface {
-	// Receive takes a probing message. The sender may be unknown here, or dead: it is answered all the same.
-	Receive(now mono.Time, from Peer, t wire.Type, body []byte)
+	// Receive takes a probing message and says whether it could be read; one of another detector cannot. The sender may
+	// be unknown here, or dead: it is answered all the same.
+	Receive(now mono.Time, from Peer, t wire.Type, body []byte) (ok bool)
 	// Wake is called when now >= Deadline().
 	Wake(now mono.Time)
 	// Deadline returns the next moment that the detector needs, mono.Never if none.

@@ -104,11 +104,9 @@ func (d *Detector) drop(i int) {
 	d.failed = d.failed[:last]
 }
 
-// Receive takes a probing message.
-func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) {
-	if t == wire.TypeCounters {
-		d.counters.Receive(now, from, body)
-	}
+// Receive takes a probing message, and says whether it could be read.
+func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
+	return t == wire.TypeCounters && d.counters.Receive(now, from, body)
 }
 
 // Changed keeps the counters in step with the table. Who came back has refuted, and begins anew.

@@ -81,35 +81,42 @@ func (d *Detector) Wake(now mono.Time) {
 	d.stepCases(now)
 }
 
-// Receive takes a probing message.
-func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) {
+// Receive takes a probing message, and says whether it could be read.
+func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
 	switch t {
 	case wire.TypePing:
-		if seq, ok := wire.ReadSeq(body); ok {
+		var seq uint32
+		if seq, ok = wire.ReadSeq(body); ok {
 			d.send(now, from, wire.AppendAck(d.scratch[:0], seq))
 		}
 	case wire.TypeLease:
-		if m, ok := wire.ReadLease(body); ok {
+		var m wire.Lease
+		if m, ok = wire.ReadLease(body); ok {
 			d.promised(now, from, m.Next)
 			d.send(now, from, wire.AppendAck(d.scratch[:0], m.Seq))
 		}
 	case wire.TypeAck:
-		if seq, ok := wire.ReadSeq(body); ok {
+		var seq uint32
+		if seq, ok = wire.ReadSeq(body); ok {
 			d.acked(now, from, seq)
 		}
 	case wire.TypeInquiry:
-		if m, ok := wire.ReadInquiry(body); ok {
+		var m wire.Inquiry
+		if m, ok = wire.ReadInquiry(body); ok {
 			d.inquired(now, from, m)
 		}
 	case wire.TypeSilence:
-		if m, ok := wire.ReadSilence(body); ok {
+		var m wire.Silence
+		if m, ok = wire.ReadSilence(body); ok {
 			d.toldOf(now, m)
 		}
 	case wire.TypeFinding:
-		if m, ok := wire.ReadFinding(body); ok {
+		var m wire.Finding
+		if m, ok = wire.ReadFinding(body); ok {
 			d.found(now, from, m)
 		}
 	}
+	return ok
 }
 
 // Heard ends every doubt about whoever sent a datagram: it lives.

@@ -185,7 +185,7 @@ func New(cfg Config, host Host, store Store) *Relay {
 	return r
 }
 
-// Receive takes a message of the tree from a live member, and says whether it was well-formed.
+// Receive takes a message of the tree from a live member, and says whether it could be read.
 func (r *Relay) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
 	r.packed.ok = false
 	switch t {
@@ -209,6 +209,8 @@ func (r *Relay) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byt
 		for m, more := c.Next(); more; m, more = c.Next() {
 			r.answered(now, from, c.Instance, &m)
 		}
+	default:
+		return false
 	}
 	return true
 }

@@ -91,7 +91,6 @@ type Stats struct {
 	Asked               uint64 // requests of pulls sent
 	Refused             uint64 // messages answered with Busy, or cut short, for want of budget
 	Busy                uint64 // Busy received
-	Malformed           uint64 // messages that could not be read
 }
 
 // Agreement is about the peers heard of last, at most agreementSize, no longer than lately ago.
@@ -340,15 +339,14 @@ func (r *Repair) anybody() (member.Member, bool) {
 	return member.Member{}, false
 }
 
-// Receive takes a message of anti-entropy (types 0x10 to 0x1f) from a live member.
-func (r *Repair) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) {
+// Receive takes a message of anti-entropy from a live member, and says whether it could be read.
+func (r *Repair) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) (ok bool) {
 	if t == wire.TypePush || t == wire.TypeWant {
 		r.answered(from.ID)
 	}
 	if from.ID == r.wait.peer {
 		r.wait.due = mono.Never
 	}
-	ok := true
 	switch t {
 	case wire.TypeSketch:
 		ok = r.receiveSketch(now, from, body)
@@ -363,7 +361,5 @@ func (r *Repair) Receive(now mono.Time, from member.Member, t wire.Type, body []
 	case wire.TypeBusy:
 		ok = r.receiveBusy(now, body)
 	}
-	if !ok {
-		r.stats.Malformed++
-	}
+	return ok
 }

@@ -377,7 +377,6 @@ func (w *world) reportStats(t *testing.T) {
 		sum.Asked += s.Asked
 		sum.Refused += s.Refused
 		sum.Busy += s.Busy
-		sum.Malformed += s.Malformed
 	}
 	t.Logf("%+v", sum)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Receive takes a message about keys from a live member, and says whether it was well-formed.
+// Receive takes a message about keys from a live member, and says whether it could be read.
 func (s *Store) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) (ok bool) {
 	s.catchUp(now)
 	switch t {
@@ -19,9 +19,6 @@ func (s *Store) Receive(now mono.Time, from member.Member, t wire.Type, body []b
 		ok = s.receiveDigest(now, from, body)
 	case wire.TypeDeltas:
 		ok = s.takeDeltas(now, from.ID, body)
-	}
-	if !ok {
-		s.stats.Malformed++
 	}
 	return ok
 }

@@ -149,7 +149,7 @@ type Stats struct {
 	Duplicates           uint64 // pieces that came again
 	Beyond               uint64 // pieces too far ahead of what is delivered
 	Refused              uint64 // pieces of streams that are not taken in
-	Malformed            uint64 // messages and pieces that could not be read
+	Malformed            uint64 // pieces that could not be read
 	Backpressure         uint64 // Appends refused
 
 	Gaps     uint64 // times that something was missing
@@ -264,9 +264,8 @@ func (s *Streams) Stalled(now mono.Time, gap time.Duration) {
 	s.syncStalled(now, gap)
 }
 
-// Receive takes a message of streams (types 0x38 to 0x3f) from a live member.
-func (s *Streams) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) {
-	ok := true
+// Receive takes a message of streams from a live member, and says whether it could be read.
+func (s *Streams) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) (ok bool) {
 	switch t {
 	case wire.TypeHeads:
 		ok = s.receiveHeads(now, from, body)
@@ -279,7 +278,5 @@ func (s *Streams) Receive(now mono.Time, from member.Member, t wire.Type, body [
 	case wire.TypeSupply:
 		ok = s.receiveSupply(now, from, body)
 	}
-	if !ok {
-		s.stats.Malformed++
-	}
+	return ok
 }

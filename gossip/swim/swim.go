@@ -126,17 +126,18 @@ func (d *Detector) Changed(_ mono.Time, before, after member.Member) {
 	}
 }
 
-// Receive takes a probing message.
-func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) {
+// Receive takes a probing message, and says whether it could be read.
+func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
 	if t == wire.TypePingReq {
-		if m, ok := wire.ReadPingReq(body); ok {
+		m, ok := wire.ReadPingReq(body)
+		if ok {
 			d.startRelay(now, from, m)
 		}
-		return
+		return ok
 	}
 	seq, ok := wire.ReadSeq(body)
 	if !ok {
-		return
+		return false
 	}
 	switch t {
 	case wire.TypePing:
@@ -147,7 +148,10 @@ func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []
 		if d.probe.target.ID != 0 && seq == d.probe.seq {
 			d.probe.nacks++
 		}
+	default:
+		return false
 	}
+	return true
 }
 
 // send passes a message on, and keeps its memory for the next.

@@ -27,7 +27,7 @@ func describeMessages(r wire.Reader) string {
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
 		text, ok := describe(t, body)
 		if !ok {
-			text = fmt.Sprintf("not a %s: %x", typeName(t), body)
+			text = fmt.Sprintf("not a %s: %x", t, body)
 		}
 		b.WriteString(text + "\n")
 	}
@@ -37,21 +37,12 @@ func describeMessages(r wire.Reader) string {
 	return b.String()
 }
 
-func typeName(t wire.Type) string {
-	for name, value := range typeConstants() {
-		if value == t {
-			return name
-		}
-	}
-	return fmt.Sprintf("type %02x", uint8(t))
-}
-
 // describe says what one message is; ok is false if its reader refuses it.
 func describe(t wire.Type, body []byte) (text string, ok bool) {
 	switch t {
 	case wire.TypePing, wire.TypeAck, wire.TypeNack:
 		seq, ok := wire.ReadSeq(body)
-		return fmt.Sprintf("%s seq=%d", typeName(t), seq), ok
+		return fmt.Sprintf("%s seq=%d", t, seq), ok
 	case wire.TypePingReq:
 		m, ok := wire.ReadPingReq(body)
 		return fmt.Sprintf("PingReq seq=%d target=%016x instance=%08x", m.Seq, uint64(m.Target), m.Instance), ok
@@ -76,7 +67,7 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return describeInquest(t, body)
 	case wire.TypeBorrow, wire.TypeLend:
 		m, ok := wire.ReadLoan(body)
-		return fmt.Sprintf("%s zone=%04x bytes=%d", typeName(t), m.Zone, m.Bytes), ok
+		return fmt.Sprintf("%s zone=%04x bytes=%d", t, m.Zone, m.Bytes), ok
 	case wire.TypeLocate:
 		seq, ok := wire.ReadLocate(body)
 		return fmt.Sprintf("Locate seq=%d", seq), ok

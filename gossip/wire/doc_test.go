@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -53,13 +54,49 @@ func docExamples(t *testing.T) map[string][]byte {
 	return examples
 }
 
-func TestDocumentNamesEveryType(t *testing.T) {
-	doc := readDoc(t)
-	for name, value := range typeConstants() {
-		if row := fmt.Sprintf("| %#02x | [%s](", uint8(value), name); !strings.Contains(doc, row) {
-			t.Errorf("the document's table of types has no row %q…", row)
+// The type table is that of the constants and that of the document: neither has a type that the other lacks.
+func TestTypeTable(t *testing.T) {
+	constants := typeConstants()
+	for name, value := range constants {
+		if spec := wire.Specs[value]; spec.Name != name || spec.Plane == wire.Unknown || value.String() != name {
+			t.Errorf("Type%s, %#02x, has the row %+v in the table", name, uint8(value), spec)
 		}
 	}
+	rows := documentRows(t)
+	for i, spec := range wire.Specs {
+		value := wire.Type(i)
+		if spec != (wire.Spec{}) && constants[spec.Name] != value {
+			t.Errorf("the table has %q at %#02x, and no constant has", spec.Name, i)
+		}
+		if got := rows[value]; got != spec {
+			t.Errorf("%#02x is %+v in the document and %+v in the table", i, got, spec)
+		}
+	}
+}
+
+var typeRow = regexp.MustCompile(`(?m)^\| (0x[0-9a-f]{2}) \| \[(\w+)\]\(#[^)]+\) \| [^|]+ \| (\w+) \| (members|anybody) \|( question)? \|$`)
+
+// documentRows reads the document's table of types.
+func documentRows(t *testing.T) map[wire.Type]wire.Spec {
+	t.Helper()
+	rows := make(map[wire.Type]wire.Spec)
+	for _, m := range typeRow.FindAllStringSubmatch(readDoc(t), -1) {
+		value, err := strconv.ParseUint(m[1], 0, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec := wire.Spec{Name: m[2], Members: m[4] == "members", Question: m[5] != ""}
+		for p := range wire.Planes {
+			if p != wire.Unknown && p.String() == m[3] {
+				spec.Plane = p
+			}
+		}
+		if _, twice := rows[wire.Type(value)]; twice {
+			t.Errorf("the document has %#02x twice", value)
+		}
+		rows[wire.Type(value)] = spec
+	}
+	return rows
 }
 
 // Every example is a golden vector, and says what the golden file says; and every type has an example.

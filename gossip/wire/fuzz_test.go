@@ -44,7 +44,7 @@ func checkMessage(t *testing.T, b []byte, mt wire.Type, body []byte) []byte {
 	b = rewrite(b, mt, body)
 	written := b[start+wire.MessageSize:]
 	if wire.Type(b[start]) != mt || len(written) > len(body) {
-		t.Fatalf("%s of %d bytes was written again as type %#02x with %d bytes", typeName(mt), len(body), b[start], len(written))
+		t.Fatalf("%s of %d bytes was written again as type %#02x with %d bytes", mt, len(body), b[start], len(written))
 	}
 	first, ok := describe(mt, body)
 	second, still := describe(mt, written)

@@ -159,10 +159,11 @@ func AppendRequest(b []byte, ids []member.ID) []byte {
 	return end(b, start)
 }
 
-// ReadRequest calls yield with each ID in the body of a Request.
-func ReadRequest(body []byte, yield func(member.ID)) {
+// ReadRequest calls yield with each ID in the body of a Request, MaxRequest at most. ok is false if there is none.
+func ReadRequest(body []byte, yield func(member.ID)) (ok bool) {
 	for n := 0; len(body) >= 8 && n < MaxRequest; n++ {
 		yield(member.ID(binary.BigEndian.Uint64(body)))
-		body = body[8:]
+		body, ok = body[8:], true
 	}
+	return ok
 }
