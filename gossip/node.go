@@ -22,7 +22,7 @@ import (
 )
 
 // Version is the protocol version that this package speaks.
-const Version = 1
+const Version = 2
 
 // Node is one member of a cluster, as a pure state machine. The package comment has its contract. It is not safe for
 // concurrent use.

@@ -16,9 +16,9 @@ func TestUnreadCountsOnce(t *testing.T) {
 		m, _ := a.Table().Get(member.IDOf("n1"))
 		for i := range 256 {
 			mt := wire.Type(i)
-			message := []byte{byte(mt), 0, 1, 0xff}
+			message := []byte{byte(mt), 1, 0xff}
 			if mt == wire.TypePush { // one byte of flags is an empty one
-				message = []byte{byte(mt), 0, 0}
+				message = []byte{byte(mt), 0}
 			}
 			before := a.Stats()
 			w.inject(a, forge("n1", uint32(m.Generation()), message))

@@ -80,7 +80,7 @@ func (x *verdict) public() Verdict {
 	if x.evidence == unexplained {
 		return v
 	}
-	e, _ := wire.ReadEvidence([]byte(x.evidence.Value())[wire.MessageSize:])
+	e, _ := wire.ReadEvidence(wire.Body([]byte(x.evidence.Value())))
 	v.Explained = true
 	v.Evidence = detect.Evidence{
 		Accuser: e.Accuser, Cause: e.Cause, Pings: int(e.Pings), Span: e.Span, Seats: e.Seats,

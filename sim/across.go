@@ -71,7 +71,7 @@ func (s *shard) cross(from, to *host, data []byte, seal int) {
 		if first {
 			head, first = p, false
 		}
-		n := uint64(len(body) + wire.MessageSize)
+		n := uint64(wire.SizeOf(len(body)))
 		c.bytes[p] += n
 		size -= min(n, size)
 	}

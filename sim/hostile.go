@@ -72,7 +72,7 @@ func (w *World) forge(p *proc) {
 		data = wire.AppendHeader(nil, h)
 		for range 1 + rng.Uint64()%3 {
 			n := rng.Uint64() % 64
-			data = append(data, byte(rng.Uint64()%0x48), 0, byte(n))
+			data = append(data, byte(rng.Uint64()%0x48), byte(n))
 			for ; n >= 8; n -= 8 {
 				data = binary.BigEndian.AppendUint64(data, rng.Uint64()>>(rng.Uint64()%64))
 			}

@@ -5,7 +5,7 @@ package transport
 //
 // A sealed datagram, 35 bytes longer than the plain one:
 //
-//	 0       kind     0xA2; a clear datagram starts with 0xA1
+//	 0       kind     0xA4; a clear datagram starts with 0xA3
 //	 1..12   salt     random, drawn when the sender started
 //	13..18   counter  big-endian, one more for every datagram of this salt
 //	19..     ciphertext, as long as the plain text
@@ -34,7 +34,7 @@ import (
 
 const (
 	// SealedKind is the first byte of every sealed datagram.
-	SealedKind = 0xA2
+	SealedKind = 0xA4
 	// SealOverhead is how many bytes sealing adds to a datagram.
 	SealOverhead = headerSize + tagSize
 

@@ -19,7 +19,7 @@ func TestNoAllocations(t *testing.T) {
 	w := newWorld(t, 30, 1, Config{})
 	x := w.nodes[0]
 	x.d.host = deafHost{x}
-	lease := wire.AppendLease(nil, wire.Lease{Seq: 1, Next: 5 * time.Second})[wire.MessageSize:]
+	lease := wire.Body(wire.AppendLease(nil, wire.Lease{Seq: 1, Next: 5 * time.Second}))
 	from, now := w.peer(3), w.now
 	round := func() {
 		now = now.Add(period)
@@ -27,7 +27,7 @@ func TestNoAllocations(t *testing.T) {
 		p := x.d.watched[x.d.turn]
 		ack := wire.AppendAck(x.d.scratch[:0], p.seq)
 		x.d.Heard(now, p.peer)
-		x.d.Receive(now, p.peer, wire.TypeAck, ack[wire.MessageSize:])
+		x.d.Receive(now, p.peer, wire.TypeAck, wire.Body(ack))
 		x.d.Heard(now, from)
 		x.d.Receive(now, from, wire.TypeLease, lease)
 		x.d.leases = x.d.leases[:0] // the other pingers are silent here

@@ -36,7 +36,7 @@ func TestFormerLifeDoesNotAcquit(t *testing.T) {
 	x := w.nodes[0]
 	x.d.accuse(w.now, w.peer(1), w.now)
 	q := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: id(1), Instance: w.peer(1).Instance})
-	x.d.Receive(w.now, w.peer(2), wire.TypeInquiry, q[wire.MessageSize:])
+	x.d.Receive(w.now, w.peer(2), wire.TypeInquiry, wire.Body(q))
 	former := w.peer(1)
 	former.Instance++
 	if x.d.Heard(w.now, former); x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {

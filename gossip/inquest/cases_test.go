@@ -312,7 +312,7 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 	x := w.nodes[0]
 	ask := func(from, about detect.Peer) {
 		b := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: about.ID, Instance: about.Instance, Age: time.Hour})
-		x.d.Receive(w.now, from, wire.TypeInquiry, b[wire.MessageSize:])
+		x.d.Receive(w.now, from, wire.TypeInquiry, wire.Body(b))
 	}
 	stranger := w.peer(1)
 	stranger.Instance++

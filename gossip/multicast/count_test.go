@@ -261,14 +261,14 @@ func TestTwinsDoNotCountThemselves(t *testing.T) {
 			if from != twin || to != origin || wire.Type(data[0]) != wire.TypeConfirm {
 				return
 			}
-			c, _ := wire.ReadConfirm(data[wire.MessageSize:])
+			c, _ := wire.ReadConfirm(wire.Body(data))
 			for m, ok := c.Next(); ok; m, ok = c.Next() {
 				heard = append(heard, m)
 			}
 		}
 		b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1, Given: given, Span: wire.Span{Bits: wire.SpanNone}}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
-		twin.Receive(w.now, origin.peer, wire.TypeCarry, m[wire.MessageSize:])
+		twin.Receive(w.now, origin.peer, wire.TypeCarry, wire.Body(m))
 		twin.Flush(w.now)
 		twin.arm()
 		if twin.Stats().Jobs != 1 {
@@ -276,7 +276,7 @@ func TestTwinsDoNotCountThemselves(t *testing.T) {
 		}
 		w.until(t, time.Second, func() bool { return twin.Stats().Jobs == 0 })
 		b.Span = twin.zoneSpan()
-		twin.Receive(w.now, origin.peer, wire.TypeOffer, wire.AppendOffer(nil, &b)[wire.MessageSize:])
+		twin.Receive(w.now, origin.peer, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
 		twin.Flush(w.now)
 		twin.arm()
 		w.run(time.Second)

@@ -34,13 +34,9 @@ func FuzzReceive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		x := quiet(w)
 		for round := range 3 {
-			for rest := data; len(rest) >= wire.MessageSize; {
-				n := wire.MessageSize + int(rest[1])<<8 + int(rest[2])
-				if n > len(rest) {
-					break
-				}
-				x.Receive(w.now, w.nodes[round].peer, wire.Type(rest[0]), rest[wire.MessageSize:n])
-				rest = rest[n:]
+			r := wire.Messages(data)
+			for mt, body, ok := r.Next(); ok; mt, body, ok = r.Next() {
+				x.Receive(w.now, w.nodes[round].peer, mt, body)
 			}
 			x.Flush(w.now)
 			for range 50 {
@@ -70,7 +66,7 @@ func TestTooManyDuties(t *testing.T) {
 	for seq := uint64(1); seq <= maxJobs+100; seq++ {
 		b := wire.Branch{Origin: w.nodes[5].id, Generation: 1, First: seq, Count: 1}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
-		x.Receive(w.now, w.nodes[5].peer, wire.TypeCarry, m[wire.MessageSize:])
+		x.Receive(w.now, w.nodes[5].peer, wire.TypeCarry, wire.Body(m))
 	}
 	if s := x.Stats(); s.Jobs != maxJobs || s.Refused != 100 {
 		t.Errorf("%+v", s)
@@ -93,11 +89,11 @@ func TestTooLargeParcel(t *testing.T) {
 		for range b.Count {
 			m = wire.AppendBody(m, make([]byte, 1000))
 		}
-		x.Receive(w.now, from, wire.TypeCarry, wire.EndCarry(m, 0)[wire.MessageSize:])
+		x.Receive(w.now, from, wire.TypeCarry, wire.Body(wire.EndCarry(m, 0)))
 		b.First += 2
 	}
 	b = wire.Branch{Origin: b.Origin, Generation: 1, First: 1, Count: 4}
-	x.Receive(w.now, from, wire.TypeOffer, wire.AppendOffer(nil, &b)[wire.MessageSize:])
+	x.Receive(w.now, from, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
 	x.Flush(w.now)
 	x.arm()
 	w.run(time.Minute)
@@ -119,7 +115,7 @@ func TestAllocatesNothing(t *testing.T) {
 		b := wire.Branch{Origin: origin.id, Generation: 1, First: seq, Count: 1}
 		b.Span = wire.Span{Bits: 19, Prefix: x.self().Key &^ rest(19)}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(buf, &b), store.body), 0)
-		x.Receive(w.now, origin.peer, wire.TypeCarry, m[wire.MessageSize:])
+		x.Receive(w.now, origin.peer, wire.TypeCarry, wire.Body(m))
 		x.Flush(w.now)
 		for i, y := range w.nodes {
 			if y == x || y == origin || !holds(b.Span, y.placeKey()) {
@@ -128,7 +124,7 @@ func TestAllocatesNothing(t *testing.T) {
 			c := wire.BeginConfirm(confirm[i][:0], instanceOf(&b))
 			c = wire.AppendConfirmed(c, 0, &wire.Confirmed{First: seq, Bits: wire.SpanSelf})
 			confirm[i] = c
-			x.Receive(w.now, y.peer, wire.TypeConfirm, c[wire.MessageSize:])
+			x.Receive(w.now, y.peer, wire.TypeConfirm, wire.Body(c))
 		}
 		x.Flush(w.now)
 	}

@@ -316,7 +316,7 @@ func TestDelegatesCount(t *testing.T) {
 			m.Missing = binary.BigEndian.AppendUint64(m.Missing, uint64(id))
 		}
 		b := wire.AppendConfirmed(wire.BeginConfirm(nil, origin.jobs[0].instance), 0, &m)
-		origin.Receive(origin.w.now, detect.Peer{ID: l.id}, wire.TypeConfirm, b[wire.MessageSize:])
+		origin.Receive(origin.w.now, detect.Peer{ID: l.id}, wire.TypeConfirm, wire.Body(b))
 		if l.state != done || l.of != n || l.have != n+c.want {
 			t.Errorf("of %d the delegate says %d of %d: %d of %d are counted", n, m.Have, m.Of, l.have, l.of)
 		}
@@ -338,7 +338,7 @@ func TestRefusedIsNotConfirmed(t *testing.T) {
 			for range b.Count {
 				m = wire.AppendBody(m, []byte("x"))
 			}
-			x.Receive(w.now, from.peer, wire.TypeCarry, wire.EndCarry(m, 0)[wire.MessageSize:])
+			x.Receive(w.now, from.peer, wire.TypeCarry, wire.Body(wire.EndCarry(m, 0)))
 			answered, jobs := len(x.lanes) > 0 && slices.ContainsFunc(x.lanes, func(l lane) bool { return len(l.confirms) > 0 }), x.Stats().Jobs
 			if want := taken == 2; answered != want || (jobs > 0) != (want && bits == 0) {
 				t.Errorf("%d of 2 pieces taken, span %#x: answered %v, %d jobs", taken, bits, answered, jobs)
@@ -358,7 +358,7 @@ func TestAllParentsHear(t *testing.T) {
 		if from != x || wire.Type(data[0]) != wire.TypeConfirm {
 			return
 		}
-		c, _ := wire.ReadConfirm(data[wire.MessageSize:])
+		c, _ := wire.ReadConfirm(wire.Body(data))
 		for m, ok := c.Next(); ok; m, ok = c.Next() {
 			if m.Verdict == wire.DutyDone && m.Bits == b.Bits {
 				heard[to] = m
@@ -367,7 +367,7 @@ func TestAllParentsHear(t *testing.T) {
 	}
 	for _, p := range parents {
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
-		x.Receive(w.now, p.peer, wire.TypeCarry, m[wire.MessageSize:])
+		x.Receive(w.now, p.peer, wire.TypeCarry, wire.Body(m))
 	}
 	x.Flush(w.now)
 	x.arm()
@@ -522,7 +522,7 @@ func TestDebtsAreBounded(t *testing.T) {
 		b := wire.Branch{Origin: w.nodes[1].id, Generation: 1, First: seq, Count: 1, Given: true, Span: wire.Span{Bits: wire.SpanSelf}}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
 		for range 2 {
-			x.Receive(w.now, w.nodes[1].peer, wire.TypeCarry, m[wire.MessageSize:])
+			x.Receive(w.now, w.nodes[1].peer, wire.TypeCarry, wire.Body(m))
 		}
 	}
 	if n := len(x.debts); n != maxDebts || x.debts[n-1].b.First != maxDebts+10 {

@@ -265,12 +265,11 @@ func (x *node) step(e event) {
 		}
 		x.Wake(x.w.now)
 	} else {
-		for data := e.data; len(data) > 0; {
-			n := wire.MessageSize + int(data[1])<<8 + int(data[2])
-			if !x.Receive(x.w.now, e.from, wire.Type(data[0]), data[wire.MessageSize:n]) {
-				x.w.t.Fatalf("message %x is refused", data[:n])
+		r := wire.Messages(e.data)
+		for mt, body, ok := r.Next(); ok; mt, body, ok = r.Next() {
+			if !x.Receive(x.w.now, e.from, mt, body) {
+				x.w.t.Fatalf("%s of %x is refused", mt, body)
 			}
-			data = data[n:]
 		}
 	}
 	x.Flush(x.w.now)

@@ -20,11 +20,11 @@ func zoned(t *testing.T, n int, seed uint64, crossing *int) *world {
 		return d
 	}
 	w.trace = func(from, to *node, data []byte, _ bool) {
-		for len(data) > 0 && from.i%3 != to.i%3 {
-			if wire.Type(data[0]) == wire.TypeCarry {
+		r := wire.Messages(data)
+		for mt, _, ok := r.Next(); ok && from.i%3 != to.i%3; mt, _, ok = r.Next() {
+			if mt == wire.TypeCarry {
 				*crossing++
 			}
-			data = data[wire.MessageSize+int(data[1])<<8+int(data[2]):]
 		}
 	}
 	return w

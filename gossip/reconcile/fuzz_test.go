@@ -22,7 +22,7 @@ func FuzzReceive(f *testing.F) {
 		wire.AppendBusy(nil, wire.Range{Bits: 2, Prefix: 1}, 60000),
 	}
 	for _, s := range seeds {
-		f.Add(s[0], s[wire.MessageSize:])
+		f.Add(s[0], wire.Body(s))
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
 		w := newWorld(1) // anew each time, so that a failure does not depend on what came before

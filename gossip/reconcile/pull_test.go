@@ -21,7 +21,7 @@ func TestWhatIsSaidOfOtherRanges(t *testing.T) {
 	left, window := p.left, len(p.window)
 	again := make([]request, window)
 	copy(again, p.window)
-	body := func(b []byte) []byte { return b[wire.MessageSize:] }
+	body := func(b []byte) []byte { return wire.Body(b) }
 	for _, g := range []wire.Range{{Bits: p.bits - 1}, {Bits: p.bits + 1, Prefix: 1}, {Bits: wire.MaxRangeBits, Prefix: 1 << p.bits}} {
 		x.repair.Receive(w.now, seed, wire.TypeDone, body(wire.AppendDone(nil, g)))
 		x.repair.Receive(w.now, seed, wire.TypeBusy, body(wire.AppendBusy(nil, g, 1000)))

@@ -420,7 +420,7 @@ func TestServeBudget(t *testing.T) {
 	a, b := pair(w, 5000)
 	self, _ := a.table.Get(b.self)
 	v := wire.View{Report: true}
-	list := wire.AppendList(nil, &v, nil)[wire.MessageSize:]
+	list := wire.Body(wire.AppendList(nil, &v, nil))
 	a.sent = 0
 	for range 1000 {
 		a.repair.Receive(w.now, self, wire.TypeList, list)

@@ -115,7 +115,7 @@ func TestNoAllocation(t *testing.T) {
 	f := y.store.Fingerprint()
 	if n := testing.AllocsPerRun(100, func() {
 		x.store.Compare(w.now, m, f, true)
-		x.store.Receive(w.now, m, wire.TypeDeltas, b[wire.MessageSize:])
+		x.store.Receive(w.now, m, wire.TypeDeltas, wire.Body(b))
 		x.store.Flush(w.now)
 		_ = x.store.Deadline()
 	}); n > 0 {
@@ -182,13 +182,13 @@ func FuzzReceive(f *testing.F) {
 	m, _ := owner.table.Get(owner.id())
 	d := wire.AppendDelta(wire.BeginDeltas(nil, 77), &wire.Delta{Owner: m.ID, Instance: m.Instance(), To: 3, Count: 2})
 	d = wire.AppendKeyEntry(d, 0, &wire.KeyEntry{Version: 2, TTL: 9}, "a", "b")
-	f.Add(uint8(2), wire.EndDeltas(wire.AppendKeyEntry(d, 2, &wire.KeyEntry{Version: 3, Deleted: true}, "c", ""), 0)[wire.MessageSize:])
+	f.Add(uint8(2), wire.Body(wire.EndDeltas(wire.AppendKeyEntry(d, 2, &wire.KeyEntry{Version: 3, Deleted: true}, "c", ""), 0)))
 	d = wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: m.ID, Instance: m.Instance(), Floor: 9, Count: 1})
-	f.Add(uint8(2), wire.EndDeltas(wire.AppendKeyEntry(d, 0, &wire.KeyEntry{Version: 1, Part: true, Total: 5}, "c", "ab"), 0)[wire.MessageSize:])
+	f.Add(uint8(2), wire.Body(wire.EndDeltas(wire.AppendKeyEntry(d, 0, &wire.KeyEntry{Version: 1, Part: true, Total: 5}, "c", "ab"), 0)))
 	k := wire.AppendKeyMark(wire.BeginKeyDigest(nil, wire.KeyDigest{Reply: true}), &wire.KeyMark{Owner: m.ID, Instance: m.Instance(), Offset: 3, Part: 1})
-	f.Add(uint8(1), wire.EndKeyDigest(k, 0)[wire.MessageSize:])
-	f.Add(uint8(2+64+128), wire.EndDeltas(wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: m.ID, Instance: m.Instance(), To: 9}), 0)[wire.MessageSize:])
-	f.Add(uint8(0), wire.AppendKeySketch(nil, &wire.View{Count: 2}, make([]uint64, 48))[wire.MessageSize:])
+	f.Add(uint8(1), wire.Body(wire.EndKeyDigest(k, 0)))
+	f.Add(uint8(2+64+128), wire.Body(wire.EndDeltas(wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: m.ID, Instance: m.Instance(), To: 9}), 0)))
+	f.Add(uint8(0), wire.Body(wire.AppendKeySketch(nil, &wire.View{Count: 2}, make([]uint64, 48))))
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
 		if len(body) > wire.MinRoom {
 			return

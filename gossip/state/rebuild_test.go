@@ -282,7 +282,7 @@ func TestSaltsDiffer(t *testing.T) {
 			if r.packets == before {
 				break
 			}
-			v, _, _ := wire.ReadKeySketch(w.queue[len(w.queue)-1].data[wire.MessageSize:])
+			v, _, _ := wire.ReadKeySketch(wire.Body(w.queue[len(w.queue)-1].data))
 			if i == 0 && run == 0 {
 				first = v.Salt
 			} else if i == 0 && v.Salt != first {

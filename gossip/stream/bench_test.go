@@ -45,6 +45,6 @@ func BenchmarkHeads(b *testing.B) {
 			n.s.tellHead(st)
 		}
 		told := n.s.AppendHeads(buf, 1000)
-		n.s.Receive(w.now, n.from(w.nodes[0]), wire.TypeHeads, told[wire.MessageSize:])
+		n.s.Receive(w.now, n.from(w.nodes[0]), wire.TypeHeads, wire.Body(told))
 	}
 }

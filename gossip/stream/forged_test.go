@@ -18,7 +18,7 @@ func heads(list ...wire.Head) []byte {
 	for i := range list {
 		b = wire.AppendHead(b, &list[i])
 	}
-	return wire.EndHeads(b, 0)[wire.MessageSize:]
+	return wire.Body(wire.EndHeads(b, 0))
 }
 
 func (n *node) from(o *node) member.Member {
@@ -151,8 +151,8 @@ func TestServeIsBounded(t *testing.T) {
 		n.publish("t", payload(MaxPayload, 1))
 	}
 	pull := wire.BeginPull(nil, &wire.Pull{Ticket: 1, Origin: n.id, Generation: 1, Limit: 1<<32 - 1})
-	pull = wire.EndPull(wire.AppendRun(pull, 0, wire.Run{From: 1, To: 1<<64 - 1}), 0)[wire.MessageSize:]
-	page := wire.AppendAsk(nil, wire.Ask{All: true})[wire.MessageSize:]
+	pull = wire.Body(wire.EndPull(wire.AppendRun(pull, 0, wire.Run{From: 1, To: 1<<64 - 1}), 0))
+	page := wire.Body(wire.AppendAsk(nil, wire.Ask{All: true}))
 	before := w.bytes
 	for range 1000 {
 		n.s.Receive(w.now, n.from(o), wire.TypePull, pull)
@@ -171,16 +171,16 @@ func TestServeIsBounded(t *testing.T) {
 func FuzzReceive(f *testing.F) {
 	h := wire.Head{Origin: member.IDOf("n000"), Generation: 1, Low: 2, High: 9}
 	f.Add(uint8(0), heads(h, wire.Head{Origin: member.IDOf("n001"), Generation: 7, Low: 1, High: 1 << 40}))
-	f.Add(uint8(1), wire.AppendAsk(nil, wire.Ask{All: true})[wire.MessageSize:])
+	f.Add(uint8(1), wire.Body(wire.AppendAsk(nil, wire.Ask{All: true})))
 	page := wire.AppendHead(wire.BeginPage(nil), &h)
-	f.Add(uint8(2), wire.EndPage(page, 0, &wire.Page{To: ^member.ID(0), All: true, Settled: true})[wire.MessageSize:])
+	f.Add(uint8(2), wire.Body(wire.EndPage(page, 0, &wire.Page{To: ^member.ID(0), All: true, Settled: true})))
 	pull := wire.AppendRun(wire.BeginPull(nil, &wire.Pull{Origin: h.Origin, Generation: 1, Limit: 99}), 0, wire.Run{From: 1, To: 1 << 60})
-	f.Add(uint8(3), wire.EndPull(pull, 0)[wire.MessageSize:])
+	f.Add(uint8(3), wire.Body(wire.EndPull(pull, 0)))
 	body := appendPart(nil, &part{seq: 3, topic: []byte("t"), payload: []byte("x")})
 	supply := wire.AppendSupplied(wire.BeginSupply(nil), 0, 9, body)
-	f.Add(uint8(4), wire.EndSupply(supply, 0, &wire.Supply{Done: true, Head: h, Range: wire.Run{From: 3, To: 9}})[wire.MessageSize:])
+	f.Add(uint8(4), wire.Body(wire.EndSupply(supply, 0, &wire.Supply{Done: true, Head: h, Range: wire.Run{From: 3, To: 9}})))
 	carry := wire.AppendBody(wire.BeginCarry(nil, &wire.Branch{Origin: 9, Generation: 3, First: 4, Count: 1}), body)
-	f.Add(uint8(5), wire.EndCarry(carry, 0)[wire.MessageSize:])
+	f.Add(uint8(5), wire.Body(wire.EndCarry(carry, 0)))
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
 		for _, newcomer := range []bool{false, true} {
 			w := newWorld(t, 1, 3, Config{})
@@ -241,7 +241,7 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("%v allocations for a piece that came again", a)
 	}
 	buf := make([]byte, 0, 1400)
-	told := n.s.AppendHeads(buf, 1000)[wire.MessageSize:]
+	told := wire.Body(n.s.AppendHeads(buf, 1000))
 	probe := func() {
 		n.s.tellHead(n.s.list[0])
 		n.s.AppendHeads(buf, 1000)

@@ -682,7 +682,7 @@ func TestHeadsAreFew(t *testing.T) {
 	if len(n.s.telling) > 0 {
 		t.Errorf("%d heads are told still", len(n.s.telling))
 	}
-	if b := n.s.AppendHeads(nil, 1000); len(b) != wire.HeadsSize {
+	if b := n.s.AppendHeads(nil, 1000); len(b) > wire.HeadsSize {
 		t.Errorf("%d bytes for nothing new", len(b))
 	}
 	if st := n.s.Stats(); st.Syncs+st.Pulls > 0 {

@@ -169,7 +169,7 @@ func (f *fake) nextPing() sent {
 
 func (f *fake) receive(from int, t wire.Type, seq uint32) {
 	b := wire.AppendPing(nil, seq)
-	f.d.Receive(f.now, f.peer(from), t, b[wire.MessageSize:])
+	f.d.Receive(f.now, f.peer(from), t, wire.Body(b))
 }
 
 func (f *fake) index(of member.ID) int {

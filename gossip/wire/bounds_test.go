@@ -16,7 +16,7 @@ func TestNumbersFitTheirFields(t *testing.T) {
 		b = append(b, byte(member.Alive))
 		b = binary.AppendUvarint(b, 5)
 		b = end(binary.AppendUvarint(b, incarnation), 0)
-		if m, ok := ReadUpdate(b[MessageSize:]); ok != (incarnation < 1<<32) || ok && uint64(m.Incarnation) != incarnation {
+		if m, ok := ReadUpdate(Body(b)); ok != (incarnation < 1<<32) || ok && uint64(m.Incarnation) != incarnation {
 			t.Errorf("the incarnation %d is read as %d, %t", incarnation, m.Incarnation, ok)
 		}
 	}
@@ -27,7 +27,7 @@ func TestMissingIsBounded(t *testing.T) {
 	for n := MaxMissing - 1; n <= MaxMissing+1; n++ {
 		c := Confirmed{First: 1, Of: 100, Have: 50, Missing: make([]byte, 8*n)}
 		b := AppendConfirmed(BeginConfirm(nil, 1), 0, &c)
-		if _, ok := ReadConfirm(b[MessageSize:]); ok != (n <= MaxMissing) {
+		if _, ok := ReadConfirm(Body(b)); ok != (n <= MaxMissing) {
 			t.Errorf("with %d missing members it is read: %t", n, ok)
 		}
 	}

@@ -46,7 +46,7 @@ func rewriteCounters(b, body []byte) []byte {
 func TestCounters(t *testing.T) {
 	list := []wire.Counter{{ID: 1, Instance: 2, Count: 3}, {ID: 4, Instance: 5, Count: 1<<32 - 1}, {ID: 6}}
 	b := appendCounters(nil, 70000, list)
-	body := b[wire.MessageSize:]
+	body := wire.Body(b)
 	if own, got, ok := readCounters(body); !ok || own != 70000 || !slices.Equal(got, list) {
 		t.Errorf("read %d, %v, %t", own, got, ok)
 	}

@@ -3,6 +3,7 @@ package wire_test
 // A second reading of messages, for tests alone: as text, and back to bytes.
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -358,7 +359,8 @@ func appendSeq(b []byte, t wire.Type, seq uint32) []byte {
 }
 
 func appendRaw(b []byte, t wire.Type, body []byte) []byte {
-	return append(append(b, byte(t), byte(len(body)>>8), byte(len(body))), body...)
+	b = binary.AppendUvarint(append(b, byte(t)), uint64(len(body)))
+	return append(b, body...)
 }
 
 // recordOf makes a member's record of what was read, valid or not.

@@ -137,7 +137,7 @@ func TestDocumentSealing(t *testing.T) {
 	for i := range key {
 		key[i] = byte(i)
 	}
-	head := append([]byte{0xa2}, []byte("12 byte salt\x00\x00\x00\x00\x01\x02")...)
+	head := append([]byte{0xa4}, []byte("12 byte salt\x00\x00\x00\x00\x01\x02")...)
 	if want := sealAsDocumented(t, key, head, plain); hex.EncodeToString(sealed) != hex.EncodeToString(want) {
 		t.Errorf("the document's sealed ping is\n%x, want\n%x", sealed, want)
 	}

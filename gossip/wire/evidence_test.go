@@ -30,7 +30,7 @@ func TestEvidenceRoundTrip(t *testing.T) {
 		}
 		m.Count = copy(m.Votes[:], rapid.SliceOfN(genVote(), 0, wire.MaxVotes).Draw(t, "votes"))
 		b := wire.AppendEvidence(nil, &m)
-		if got, ok := wire.ReadEvidence(b[wire.MessageSize:]); !ok || got != m || len(b) > wire.MaxEvidence {
+		if got, ok := wire.ReadEvidence(wire.Body(b)); !ok || got != m || len(b) > wire.MaxEvidence {
 			t.Fatalf("%+v (%t) in %d bytes, want %+v", got, ok, len(b), m)
 		}
 	})
@@ -38,7 +38,7 @@ func TestEvidenceRoundTrip(t *testing.T) {
 
 func TestEvidenceRefusesWhatIsBroken(t *testing.T) {
 	m := wire.Evidence{Target: 1, Accuser: 2, Pings: math.MaxUint32, Span: time.Second, Count: 2}
-	body := wire.AppendEvidence(nil, &m)[wire.MessageSize:]
+	body := wire.Body(wire.AppendEvidence(nil, &m))
 	for n := range body {
 		if _, ok := wire.ReadEvidence(body[:n]); ok {
 			t.Errorf("an Evidence of %d bytes is taken", n)

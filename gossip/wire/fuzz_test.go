@@ -25,7 +25,7 @@ func FuzzOpen(f *testing.F) {
 		count, size := 0, 0
 		for mt, body, ok := r.Next(); ok; mt, body, ok = r.Next() {
 			count++
-			size += wire.MessageSize + len(body)
+			size += wire.SizeOf(len(body))
 			again = checkMessage(t, again, mt, body)
 		}
 		if rest := len(datagram) - wire.HeaderSize; size > rest || !r.Malformed() && size != rest {
@@ -42,7 +42,7 @@ func FuzzOpen(f *testing.F) {
 func checkMessage(t *testing.T, b []byte, mt wire.Type, body []byte) []byte {
 	start := len(b)
 	b = rewrite(b, mt, body)
-	written := b[start+wire.MessageSize:]
+	written := wire.Body(b[start:])
 	if wire.Type(b[start]) != mt || len(written) > len(body) {
 		t.Fatalf("%s of %d bytes was written again as type %#02x with %d bytes", mt, len(body), b[start], len(written))
 	}

@@ -27,23 +27,23 @@ var update = flag.Bool("update", false, "write the golden vectors anew")
 
 const goldenFile = "testdata/vectors.golden"
 
-const goldenHead = `# Golden vectors of Starling's wire protocol, version 1 (docs/protocol.md).
+const goldenHead = `# Golden vectors of Starling's wire protocol, version 2 (docs/protocol.md).
 # Of each: [message NAME] or [datagram NAME], what it says, its bytes in hexadecimal.
 # Written by: go test ./gossip/wire -run Golden -update
 `
 
 // The cast: three members of the cluster "starling".
 var (
-	wren        = member.Record{Name: "wren", Generation: 1767225600000, Addr: netip.MustParseAddrPort("10.0.0.1:7747"), Protocol: 1}
+	wren        = member.Record{Name: "wren", Generation: 1767225600000, Addr: netip.MustParseAddrPort("10.0.0.1:7747"), Protocol: 2}
 	wrenOutside = member.Record{
 		Name: "wren", Generation: 1767225600000, Addr: netip.MustParseAddrPort("10.0.0.1:7747"),
-		Outside: netip.MustParseAddrPort("192.0.2.1:17747"), Zone: "us", Protocol: 1,
+		Outside: netip.MustParseAddrPort("192.0.2.1:17747"), Zone: "us", Protocol: 2,
 	}
 	robin = member.Record{
 		Name: "robin", Generation: 1767225661000, Addr: netip.MustParseAddrPort("10.0.0.2:7747"),
-		Zone: "eu/west", Tags: tags("role", "db"), Protocol: 1,
+		Zone: "eu/west", Tags: tags("role", "db"), Protocol: 2,
 	}
-	lark = member.Record{Name: "lark", Generation: 1767225722000, Addr: netip.MustParseAddrPort("[2001:db8::3]:7747"), Protocol: 1}
+	lark = member.Record{Name: "lark", Generation: 1767225722000, Addr: netip.MustParseAddrPort("[2001:db8::3]:7747"), Protocol: 2}
 )
 
 func tags(k, v string) member.Tags {
@@ -181,7 +181,7 @@ func datagramVectors(fp wire.Fingerprint) []vector {
 		{"ack", true, wire.AppendFingerprint(wire.AppendAck(headerFrom(robin, wren), 7), fp)},
 		{"join", true, wire.AppendJoin(anybody, 1, "starling", &wren, 0)},
 		{"welcome", true, wire.AppendFingerprint(welcome, wire.Fingerprint{Hash: 0x0123456789abcdef, Live: 2})},
-		{"unknown-type", true, wire.AppendPing(append(headerFrom(wren, robin), 0xf0, 0, 2, 0xca, 0xfe), 7)},
+		{"unknown-type", true, wire.AppendPing(append(headerFrom(wren, robin), 0xf0, 2, 0xca, 0xfe), 7)},
 	}
 }
 

@@ -27,7 +27,7 @@ const MaxLease = 65535 * time.Millisecond
 
 // AppendLease writes a Lease; its promise is cut to MaxLease and to whole milliseconds.
 func AppendLease(b []byte, m Lease) []byte {
-	b = append(b, byte(TypeLease), 0, 6)
+	b = append(b, byte(TypeLease), 6)
 	b = binary.BigEndian.AppendUint32(b, m.Seq)
 	return binary.BigEndian.AppendUint16(b, uint16(min(max(m.Next, 0), MaxLease)/time.Millisecond))
 }

@@ -11,7 +11,7 @@ import (
 
 // What is written is read again; times in whole milliseconds.
 func TestInquestRoundTrip(t *testing.T) {
-	body := func(b []byte) []byte { return b[wire.MessageSize:] }
+	body := func(b []byte) []byte { return wire.Body(b) }
 	check := func(seq uint32, target uint64, instance, ms, pings uint32, word, cause uint8) bool {
 		age := time.Duration(ms) * time.Millisecond
 		i := wire.Inquiry{Seq: seq, Target: member.ID(target), Instance: instance, Age: age}
@@ -28,9 +28,9 @@ func TestInquestRoundTrip(t *testing.T) {
 }
 
 func TestInquestRefusesWhatIsBroken(t *testing.T) {
-	inquiry := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: 2, Instance: 3, Age: time.Second})[wire.MessageSize:]
-	finding := wire.AppendFinding(nil, wire.Finding{Seq: 1, Word: wire.WordGuilty, Pings: 300, Span: time.Second})[wire.MessageSize:]
-	lease := wire.AppendLease(nil, wire.Lease{Seq: 1, Next: time.Second})[wire.MessageSize:]
+	inquiry := wire.Body(wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: 2, Instance: 3, Age: time.Second}))
+	finding := wire.Body(wire.AppendFinding(nil, wire.Finding{Seq: 1, Word: wire.WordGuilty, Pings: 300, Span: time.Second}))
+	lease := wire.Body(wire.AppendLease(nil, wire.Lease{Seq: 1, Next: time.Second}))
 	for n := range inquiry {
 		if _, ok := wire.ReadInquiry(inquiry[:n]); ok {
 			t.Errorf("an Inquiry of %d bytes is taken", n)
@@ -61,7 +61,7 @@ func TestLeaseIsCut(t *testing.T) {
 	for in, want := range map[time.Duration]time.Duration{
 		time.Hour: wire.MaxLease, -time.Second: 0, 1500 * time.Microsecond: time.Millisecond,
 	} {
-		m, ok := wire.ReadLease(wire.AppendLease(nil, wire.Lease{Next: in})[wire.MessageSize:])
+		m, ok := wire.ReadLease(wire.Body(wire.AppendLease(nil, wire.Lease{Next: in})))
 		if !ok || m.Next != want {
 			t.Errorf("%s is read as %s, want %s", in, m.Next, want)
 		}

@@ -36,7 +36,7 @@ func ReadJoin(body []byte) (m Join, ok bool) {
 
 // AppendWelcome says yes to a Join. The records in the same datagram are a sample of the table, the sender's own first.
 func AppendWelcome(b []byte, live uint32) []byte {
-	b = append(b, byte(TypeWelcome), 0, 4)
+	b = append(b, byte(TypeWelcome), 4)
 	return binary.BigEndian.AppendUint32(b, live)
 }
 
@@ -116,7 +116,7 @@ func ReadConflict(body []byte) (m Conflict, ok bool) {
 // AppendMistaken answers a datagram that was meant for another instance: "that one is not here any more". The
 // sender's own record rides along.
 func AppendMistaken(b []byte, instance uint32) []byte {
-	b = append(b, byte(TypeMistaken), 0, 4)
+	b = append(b, byte(TypeMistaken), 4)
 	return binary.BigEndian.AppendUint32(b, instance)
 }
 

@@ -17,7 +17,7 @@ type Loan struct {
 
 // AppendLoan writes a Borrow or a Lend.
 func AppendLoan(b []byte, t Type, m Loan) []byte {
-	b = binary.BigEndian.AppendUint16(append(b, byte(t), 0, loanSize), m.Zone)
+	b = binary.BigEndian.AppendUint16(append(b, byte(t), loanSize), m.Zone)
 	return binary.BigEndian.AppendUint32(b, m.Bytes)
 }
 

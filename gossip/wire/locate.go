@@ -32,7 +32,7 @@ type Located struct {
 
 // AppendLocate asks the receiver where it stands.
 func AppendLocate(b []byte, seq uint16) []byte {
-	return binary.BigEndian.AppendUint16(append(b, byte(TypeLocate), 0, 2), seq)
+	return binary.BigEndian.AppendUint16(append(b, byte(TypeLocate), 2), seq)
 }
 
 // ReadLocate reads the body of a Locate.

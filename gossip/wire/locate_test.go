@@ -26,29 +26,29 @@ func TestLocate(t *testing.T) {
 		alone := wire.AppendLocated(nil, &m)
 		m.Outside = rapid.OneOf(rapid.Just(wire.Coordinate{}), genCoordinate()).Draw(t, "outside")
 		b := wire.AppendLocated(nil, &m)
-		if got, ok := wire.ReadLocated(b[wire.MessageSize:]); !ok || got != m || len(b) > wire.LocatedSize {
+		if got, ok := wire.ReadLocated(wire.Body(b)); !ok || got != m || len(b) > wire.LocatedSize {
 			t.Fatalf("%+v, %v; want %+v", got, ok, m)
 		}
-		for n := range len(alone) - wire.MessageSize {
-			if _, ok := wire.ReadLocated(alone[wire.MessageSize : wire.MessageSize+n]); ok {
+		for n := range wire.Body(alone) {
+			if _, ok := wire.ReadLocated(wire.Body(alone)[:n]); ok {
 				t.Fatalf("a Located of %d bytes is taken", n)
 			}
 		}
 		ask := wire.AppendLocate(nil, m.Seq)
-		if seq, ok := wire.ReadLocate(ask[wire.MessageSize:]); !ok || seq != m.Seq || len(ask) != wire.LocateSize {
+		if seq, ok := wire.ReadLocate(wire.Body(ask)); !ok || seq != m.Seq || len(ask) > wire.LocateSize {
 			t.Fatalf("%d, %v; want %d", seq, ok, m.Seq)
 		}
 	})
 	well := wire.Coordinate{Height: 1}
 	for _, bad := range []wire.Coordinate{{Height: wire.MaxAxis + 1}, {Height: 1, Point: [3]int32{0, -wire.MaxAxis - 1}}} {
-		if _, ok := wire.ReadLocated(wire.AppendLocated(nil, &wire.Located{Inside: bad})[wire.MessageSize:]); ok {
+		if _, ok := wire.ReadLocated(wire.Body(wire.AppendLocated(nil, &wire.Located{Inside: bad}))); ok {
 			t.Errorf("the coordinate %+v is taken", bad)
 		}
-		if _, ok := wire.ReadLocated(wire.AppendLocated(nil, &wire.Located{Inside: well, Outside: bad})[wire.MessageSize:]); ok {
+		if _, ok := wire.ReadLocated(wire.Body(wire.AppendLocated(nil, &wire.Located{Inside: well, Outside: bad}))); ok {
 			t.Errorf("the coordinate %+v outside is taken", bad)
 		}
 	}
-	if _, ok := wire.ReadLocated(wire.AppendLocated(nil, &wire.Located{})[wire.MessageSize:]); ok {
+	if _, ok := wire.ReadLocated(wire.Body(wire.AppendLocated(nil, &wire.Located{}))); ok {
 		t.Error("a coordinate without a height is taken")
 	}
 }

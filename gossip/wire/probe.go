@@ -24,7 +24,7 @@ func ReadSeq(body []byte) (seq uint32, ok bool) {
 }
 
 func appendSeq(b []byte, t Type, seq uint32) []byte {
-	b = append(b, byte(t), 0, 4)
+	b = append(b, byte(t), 4)
 	return binary.BigEndian.AppendUint32(b, seq)
 }
 
@@ -37,7 +37,7 @@ type PingReq struct {
 
 // AppendPingReq writes a PingReq.
 func AppendPingReq(b []byte, m PingReq) []byte {
-	b = append(b, byte(TypePingReq), 0, 16)
+	b = append(b, byte(TypePingReq), 16)
 	b = binary.BigEndian.AppendUint32(b, m.Seq)
 	b = binary.BigEndian.AppendUint64(b, uint64(m.Target))
 	return binary.BigEndian.AppendUint32(b, m.Instance)

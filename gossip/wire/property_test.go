@@ -219,7 +219,7 @@ func body(t *rapid.T, want wire.Type, message []byte) []byte {
 		t.Fatal(err)
 	}
 	got, body, ok := r.Next()
-	if !ok || got != want || len(body) != len(message)-wire.MessageSize {
+	if !ok || got != want || wire.SizeOf(len(body)) != len(message) {
 		t.Fatalf("type %#02x with %d of %d bytes, %t; want %#02x", got, len(body), len(message), ok, want)
 	}
 	return body

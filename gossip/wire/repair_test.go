@@ -17,7 +17,7 @@ func wordsOf(w wire.Words) (all []uint64) {
 
 func TestRepairRefusesWhatCannotBe(t *testing.T) {
 	v := wire.View{Range: wire.Range{Bits: 3, Prefix: 5}, Count: 2}
-	bodyOf := func(b []byte) []byte { return b[wire.MessageSize:] }
+	bodyOf := func(b []byte) []byte { return wire.Body(b) }
 	sketch := bodyOf(wire.AppendSketch(nil, &v, make([]uint64, 8), nil))
 	list := bodyOf(wire.AppendList(nil, &v, make([]uint64, 2)))
 	with := func(b []byte, i int, v byte) []byte {
@@ -47,14 +47,14 @@ func TestRepairRefusesWhatCannotBe(t *testing.T) {
 // What later versions append is ignored.
 func TestRepairReadersIgnoreWhatFollows(t *testing.T) {
 	g := wire.Range{Bits: 2, Prefix: 1}
-	if got, ok := wire.ReadDone(append(wire.AppendDone(nil, g)[wire.MessageSize:], 1, 2, 3)); !ok || got != g {
+	if got, ok := wire.ReadDone(append(wire.Body(wire.AppendDone(nil, g)), 1, 2, 3)); !ok || got != g {
 		t.Error(got, ok)
 	}
-	if got, ms, ok := wire.ReadBusy(append(wire.AppendBusy(nil, g, 7)[wire.MessageSize:], 1)); !ok || got != g || ms != 7 {
+	if got, ms, ok := wire.ReadBusy(append(wire.Body(wire.AppendBusy(nil, g, 7)), 1)); !ok || got != g || ms != 7 {
 		t.Error(got, ms, ok)
 	}
 	v := wire.View{Range: g}
-	if s, ok := wire.ReadSketch(append(wire.AppendSketch(nil, &v, make([]uint64, 4), nil)[wire.MessageSize:], 1)); !ok || s.Cells.Len() != 4 || len(s.Estimate) > 0 {
+	if s, ok := wire.ReadSketch(append(wire.Body(wire.AppendSketch(nil, &v, make([]uint64, 4), nil)), 1)); !ok || s.Cells.Len() != 4 || len(s.Estimate) > 0 {
 		t.Error(s, ok)
 	}
 }
@@ -65,9 +65,9 @@ func TestRepairDoesNotAllocate(t *testing.T) {
 	v := wire.View{}
 	if n := testing.AllocsPerRun(100, func() {
 		b = wire.AppendSketch(b[:0], &v, cells, est)
-		wire.ReadSketch(b[wire.MessageSize:])
+		wire.ReadSketch(wire.Body(b))
 		b = wire.AppendWant(b[:0], 1, tags[:cap(tags)])
-		wire.ReadWant(b[wire.MessageSize:], tags)
+		wire.ReadWant(wire.Body(b), tags)
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -76,11 +76,11 @@ func TestRepairDoesNotAllocate(t *testing.T) {
 // Any body: no panic, and what is read is within the bounds that callers rely on.
 func FuzzRepair(f *testing.F) {
 	v := wire.View{Range: wire.Range{Bits: 3, Prefix: 5}, Count: 2, Report: true}
-	f.Add(wire.AppendSketch(nil, &v, make([]uint64, 48), make([]uint32, wire.EstimateWords))[wire.MessageSize:])
-	f.Add(wire.AppendList(nil, &v, make([]uint64, 2))[wire.MessageSize:])
-	f.Add(wire.AppendWant(nil, 1, []uint32{1, 2, 3})[wire.MessageSize:])
-	f.Add(wire.EndPush(wire.AppendRequest(wire.BeginPush(nil, true), []member.ID{1}), 0)[wire.MessageSize:])
-	f.Add(wire.AppendBusy(nil, v.Range, 100)[wire.MessageSize:])
+	f.Add(wire.Body(wire.AppendSketch(nil, &v, make([]uint64, 48), make([]uint32, wire.EstimateWords))))
+	f.Add(wire.Body(wire.AppendList(nil, &v, make([]uint64, 2))))
+	f.Add(wire.Body(wire.AppendWant(nil, 1, []uint32{1, 2, 3})))
+	f.Add(wire.Body(wire.EndPush(wire.AppendRequest(wire.BeginPush(nil, true), []member.ID{1}), 0)))
+	f.Add(wire.Body(wire.AppendBusy(nil, v.Range, 100)))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		inBounds := func(g wire.Range) bool { return g.Bits <= wire.MaxRangeBits && uint32(g.Prefix)>>g.Bits == 0 }
 		if s, ok := wire.ReadSketch(body); ok {

@@ -93,7 +93,7 @@ type Ask struct {
 
 // AppendAsk writes an Ask.
 func AppendAsk(b []byte, m Ask) []byte {
-	b = append(b, byte(TypeAsk), 0, 9)
+	b = append(b, byte(TypeAsk), 9)
 	return append(binary.BigEndian.AppendUint64(b, uint64(m.From)), flag(m.All, 1))
 }
 

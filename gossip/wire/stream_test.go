@@ -165,14 +165,14 @@ func touchStream(t wire.Type, body []byte) (n uint64) {
 func TestStreamRoundTrip(t *testing.T) {
 	check := func(origin, generation, low, count, ticket uint64, all bool) bool {
 		h := wire.Head{Origin: member.ID(origin | 1), Generation: generation, Low: low>>1 | 1, High: low>>1 | 1 + count>>2}
-		_, r, ok := wire.ReadHeads(wire.EndHeads(wire.AppendHead(wire.BeginHeads(nil, ticket), &h), 0)[wire.MessageSize:])
+		_, r, ok := wire.ReadHeads(wire.Body(wire.EndHeads(wire.AppendHead(wire.BeginHeads(nil, ticket), &h), 0)))
 		got, whole := readStreamHeads(r)
 		s := wire.Supply{Ticket: uint32(ticket), Busy: all, Done: !all, Head: h, Range: wire.Run{From: low, To: max(low, count)}}
-		gs, _, oks := wire.ReadSupply(wire.EndSupply(wire.BeginSupply(nil), 0, &s)[wire.MessageSize:])
+		gs, _, oks := wire.ReadSupply(wire.Body(wire.EndSupply(wire.BeginSupply(nil), 0, &s)))
 		a := wire.Ask{From: h.Origin, All: all}
-		ga, oka := wire.ReadAsk(wire.AppendAsk(nil, a)[wire.MessageSize:])
+		ga, oka := wire.ReadAsk(wire.Body(wire.AppendAsk(nil, a)))
 		run := wire.Run{From: low>>1 | 1, To: low>>1 | 1 + count>>2}
-		_, rr, okp := wire.ReadPull(wire.EndPull(wire.AppendRun(wire.BeginPull(nil, &wire.Pull{Origin: 1}), 0, run), 0)[wire.MessageSize:])
+		_, rr, okp := wire.ReadPull(wire.Body(wire.EndPull(wire.AppendRun(wire.BeginPull(nil, &wire.Pull{Origin: 1}), 0, run), 0)))
 		runs, wholeRuns := readRuns(rr)
 		return ok && whole && len(got) == 1 && got[0] == h && oks && gs == s && oka && ga == a &&
 			okp && wholeRuns && len(runs) == 1 && runs[0] == run
@@ -186,7 +186,7 @@ func TestStreamRoundTrip(t *testing.T) {
 func TestStreamRefusesWhatIsBroken(t *testing.T) {
 	least := map[string]int{"heads": 8, "ask": 9, "page": 17, "pull": 21, "supply": 53, "supply-busy": 53}
 	for _, v := range streamVectors() {
-		body := v.bytes[wire.MessageSize:]
+		body := wire.Body(v.bytes)
 		for n := range body {
 			if _, ok := describe(wire.Type(v.bytes[0]), body[:n]); ok && n < least[v.name] {
 				t.Errorf("%s with %d of %d bytes is taken", v.name, n, len(body))
@@ -194,12 +194,12 @@ func TestStreamRefusesWhatIsBroken(t *testing.T) {
 		}
 	}
 	huge := wire.Head{Origin: 1, Low: 1 << 63, High: 1<<64 - 1}
-	_, r, _ := wire.ReadHeads(wire.EndHeads(wire.AppendHead(wire.BeginHeads(nil, 0), &huge), 0)[wire.MessageSize:])
+	_, r, _ := wire.ReadHeads(wire.Body(wire.EndHeads(wire.AppendHead(wire.BeginHeads(nil, 0), &huge), 0)))
 	if _, ok := r.Next(); ok {
 		t.Error("a stream that ends beyond all numbers is taken")
 	}
 	b := wire.AppendRun(wire.BeginPull(nil, &wire.Pull{Origin: 1}), 0, wire.Run{From: 5, To: 6})
-	_, runs, _ := wire.ReadPull(wire.EndPull(wire.AppendRun(b, 6, wire.Run{From: 6, To: 7}), 0)[wire.MessageSize:])
+	_, runs, _ := wire.ReadPull(wire.Body(wire.EndPull(wire.AppendRun(b, 6, wire.Run{From: 6, To: 7}), 0)))
 	if list, ok := readRuns(runs); ok || len(list) != 1 {
 		t.Errorf("runs %v that overlap are taken", list)
 	}

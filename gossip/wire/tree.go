@@ -171,7 +171,7 @@ func BeginConfirm(b []byte, instance uint32) []byte {
 	return end(append(b, 0), start)
 }
 
-// ConfirmSize is what BeginConfirm appends; MaxConfirmed is the most that AppendConfirmed does.
+// ConfirmSize is the most that BeginConfirm appends; MaxConfirmed is the most that AppendConfirmed does.
 const (
 	ConfirmSize  = MessageSize + 5
 	MaxConfirmed = 2 + binary.MaxVarintLen64 + 2*binary.MaxVarintLen32 + 3 + 8*MaxMissing
@@ -179,7 +179,7 @@ const (
 
 // AppendConfirmed adds a parcel to the Confirm that BeginConfirm opened at start. There may be up to 255.
 func AppendConfirmed(b []byte, start int, m *Confirmed) []byte {
-	b = append(b, m.Attempt<<4|byte(m.Verdict), m.Bits)
+	b = append(reopen(b, start), m.Attempt<<4|byte(m.Verdict), m.Bits)
 	b = binary.AppendUvarint(b, m.First)
 	if m.Verdict == DutyDone && m.Bits <= 64 {
 		b = binary.AppendUvarint(b, uint64(m.Of))

@@ -107,7 +107,7 @@ func TestCarryRoundTrip(t *testing.T) {
 			size += 3 + len(body)
 		}
 		b = wire.EndCarry(b, 0)
-		out, got, ok := wire.ReadCarry(b[wire.MessageSize:])
+		out, got, ok := wire.ReadCarry(wire.Body(b))
 		for _, body := range bodies {
 			ok = ok && bytes.Equal(got.Next(), body)
 		}
@@ -133,7 +133,7 @@ func TestTreeRefusesWhatIsBroken(t *testing.T) {
 	} {
 		m := good
 		spoil(&m)
-		if _, ok := wire.ReadOffer(wire.AppendOffer(nil, &m)[wire.MessageSize:]); ok != (m == good) {
+		if _, ok := wire.ReadOffer(wire.Body(wire.AppendOffer(nil, &m))); ok != (m == good) {
 			t.Errorf("an Offer with %s: taken is %t", what, ok)
 		}
 	}

@@ -14,9 +14,9 @@ import (
 
 // Sizes, in bytes.
 const (
-	Magic       = 0xA1 // the first byte of a datagram in the clear: protocol family 0xA0, version 1
+	Magic       = 0xA3 // the first byte of a datagram in the clear, version 2 of the protocol
 	HeaderSize  = 21
-	MessageSize = 3 // type and length before each message's body
+	MessageSize = 3 // the most that type and length take, before a body of less than 16,384 bytes
 
 	DefaultMTU = 1200 // of UDP payload, with what sealing adds: less than every IPv6 link and usual tunnel carries
 	MinMTU     = 1200
@@ -30,7 +30,23 @@ const (
 )
 
 // RoomOf returns how many bytes a datagram may have before sealing, for an MTU.
-func RoomOf(mtu int) int { return mtu - SealSize }
+func RoomOf(mtu int) int {
+	if mtu > longBody { // there is a byte left for the length of each body that is so long
+		return mtu - SealSize - MaxMTU/longBody
+	}
+	return mtu - SealSize
+}
+
+const longBody = 1 << 14
+
+// SizeOf returns how many bytes a message with a body of n takes.
+func SizeOf(n int) int {
+	size := 2 + n
+	for ; n >= 0x80; n >>= 7 {
+		size++
+	}
+	return size
+}
 
 // OnWire returns how many bytes of UDP payload a datagram has on the wire, for its bytes before sealing.
 func OnWire(plain int, sealed bool) int {
@@ -108,22 +124,31 @@ type Reader struct {
 	bad  bool
 }
 
-// Next returns the next message's type and body; ok is false at the end, and at a message that is cut short.
+// Messages returns a reader of messages in a row that have no header before them.
+func Messages(b []byte) Reader { return Reader{rest: b} }
+
+// Next returns the next message's type and body; ok is false at the end, and at a message that is cut short, or whose
+// length is written longer than it need be.
 func (r *Reader) Next() (t Type, body []byte, ok bool) {
 	if len(r.rest) == 0 {
 		return 0, nil, false
 	}
-	if len(r.rest) < MessageSize {
+	t = Type(r.rest[0])
+	n, size := binary.Uvarint(r.rest[1:])
+	if size <= 0 || size > 1 && r.rest[size] == 0 || n > uint64(len(r.rest)-1-size) {
 		r.bad, r.rest = true, nil
 		return 0, nil, false
 	}
-	t, n := Type(r.rest[0]), int(binary.BigEndian.Uint16(r.rest[1:]))
-	if len(r.rest) < MessageSize+n {
-		r.bad, r.rest = true, nil
-		return 0, nil, false
-	}
-	body, r.rest = r.rest[MessageSize:MessageSize+n], r.rest[MessageSize+n:]
+	r.rest = r.rest[1+size:]
+	body, r.rest = r.rest[:n:n], r.rest[n:]
 	return t, body, true
+}
+
+// Body returns the body of a message that an Append function of this package wrote.
+func Body(message []byte) []byte {
+	r := Messages(message)
+	_, body, _ := r.Next()
+	return body
 }
 
 // Malformed says whether the datagram ended within a message.
@@ -132,11 +157,35 @@ func (r *Reader) Malformed() bool { return r.bad }
 // ClusterHash is what stands for a cluster's name in a header.
 func ClusterHash(name string) uint32 { return uint32(member.IDOf(name)) }
 
-// begin opens a message whose length end fills in.
+// begin opens a message whose length end fills in. The body starts MessageSize bytes later, until then.
 func begin(b []byte, t Type) []byte { return append(b, byte(t), 0, 0) }
 
-// end closes the message that begin opened at start.
+// end closes the message that begin opened at start. The body moves to where its length ends.
 func end(b []byte, start int) []byte {
-	binary.BigEndian.PutUint16(b[start+1:], uint16(len(b)-start-MessageSize))
+	n := len(b) - start - MessageSize
+	switch at := start + MessageSize; {
+	case n < 0x80:
+		copy(b[at-1:], b[at:])
+		b = b[:len(b)-1]
+	case n >= longBody:
+		b = append(b, 0)
+		copy(b[at+1:], b[at:])
+	}
+	binary.PutUvarint(b[start+1:], uint64(n))
+	return b
+}
+
+// reopen undoes end.
+func reopen(b []byte, start int) []byte {
+	_, size := binary.Uvarint(b[start+1:])
+	at := start + 1 + size
+	switch size {
+	case 1:
+		b = append(b, 0)
+		copy(b[at+1:], b[at:])
+	case 3:
+		copy(b[at-1:], b[at:])
+		b = b[:len(b)-1]
+	}
 	return b
 }

@@ -134,7 +134,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("a datagram of %d bytes: %v, want %v", n, err, wire.ErrShort)
 		}
 	}
-	for _, first := range []byte{0, 0xA0, 0xA2, 0xA3, 0xff} {
+	for _, first := range []byte{0, 0xA0, 0xA1, 0xA2, 0xA4, 0xff} {
 		other := slices.Clone(whole)
 		other[0] = first
 		if _, _, err := wire.Open(other); !errors.Is(err, wire.ErrMagic) {
@@ -172,7 +172,7 @@ func TestLongerBodyIsAccepted(t *testing.T) {
 		if v.datagram {
 			continue
 		}
-		mt, body := wire.Type(v.bytes[0]), v.bytes[wire.MessageSize:]
+		mt, body := wire.Type(v.bytes[0]), wire.Body(v.bytes)
 		most := 40 // an estimate may follow a sketch, and is longer
 		switch {
 		case slices.Contains(wholeEntries, mt):
@@ -196,7 +196,7 @@ func TestLongerBodyIsAccepted(t *testing.T) {
 
 func TestTruncatedBodyIsRefused(t *testing.T) {
 	for _, v := range goldenVectors(t) {
-		mt, body := wire.Type(v.bytes[0]), v.bytes[wire.MessageSize:]
+		mt, body := wire.Type(v.bytes[0]), wire.Body(v.bytes)
 		if v.datagram || slices.Contains(openEnded, mt) {
 			continue
 		}
@@ -225,9 +225,9 @@ func TestTruncatedBodyIsRefused(t *testing.T) {
 // What a shortened list reads is the beginning of the whole.
 func TestTruncatedListReadsItsBeginning(t *testing.T) {
 	ids := []member.ID{1, 2, 3}
-	request := wire.AppendRequest(nil, ids)[wire.MessageSize:]
-	want := wire.AppendWant(nil, 9, []uint32{1, 2, 3})[wire.MessageSize:]
-	list := wire.AppendList(nil, &wire.View{Count: 3}, []uint64{1, 2, 3})[wire.MessageSize:]
+	request := wire.Body(wire.AppendRequest(nil, ids))
+	want := wire.Body(wire.AppendWant(nil, 9, []uint32{1, 2, 3}))
+	list := wire.Body(wire.AppendList(nil, &wire.View{Count: 3}, []uint64{1, 2, 3}))
 	for n := range request {
 		if got := readRequest(request[:n]); !slices.Equal(got, ids[:n/8]) {
 			t.Errorf("%d bytes of a request are read as %v", n, got)
@@ -253,7 +253,7 @@ func TestTruncatedDatagram(t *testing.T) {
 		lines := strings.SplitAfter(describeDatagram(whole), "\n")
 		boundaries := map[int]int{wire.HeaderSize: 1} // of messages; how many lines stand before
 		for at, n := wire.HeaderSize, 1; at < len(whole); n++ {
-			at += wire.MessageSize + int(whole[at+1])<<8 + int(whole[at+2])
+			at += wire.SizeOf(len(wire.Body(whole[at:])))
 			boundaries[at] = n + 1
 		}
 		kept := 1
@@ -319,7 +319,7 @@ func TestReadersAreBounded(t *testing.T) {
 
 func TestRecordFact(t *testing.T) {
 	read := func(r member.Record, c wire.Claim) wire.Record {
-		m, ok := wire.ReadRecord(wire.AppendRecord(nil, &r, &c)[wire.MessageSize:])
+		m, ok := wire.ReadRecord(wire.Body(wire.AppendRecord(nil, &r, &c)))
 		if !ok {
 			t.Fatalf("%v is not read", r)
 		}

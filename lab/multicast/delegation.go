@@ -133,12 +133,11 @@ func (d *delegate) Send(_ gossip.Time, to detect.Peer, messages []byte) {
 // each goes through the messages of a datagram.
 func each(b []byte) func(yield func(wire.Type, []byte) bool) {
 	return func(yield func(wire.Type, []byte) bool) {
-		for len(b) > 0 {
-			n := wire.MessageSize + int(b[1])<<8 + int(b[2])
-			if !yield(wire.Type(b[0]), b[wire.MessageSize:n]) {
+		r := wire.Messages(b)
+		for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
+			if !yield(t, body) {
 				return
 			}
-			b = b[n:]
 		}
 	}
 }

@@ -107,7 +107,7 @@ func (h *Host) Run(d time.Duration) {
 
 // Receive hands the detector a message, as Append functions write it, from the i-th member.
 func (h *Host) Receive(i int, message []byte) {
-	h.Detector.Receive(h.Now, h.Peer(i), wire.Type(message[0]), message[wire.MessageSize:])
+	h.Detector.Receive(h.Now, h.Peer(i), wire.Type(message[0]), wire.Body(message))
 }
 
 // Self returns member 0.
