@@ -31,8 +31,13 @@ type Config struct {
 	// first 64 are asked. All addresses of a name count, and names are looked up again at every attempt. A node without seeds is the first of its cluster until
 	// another joins through it; its own address among them is passed over.
 	Seeds []string
-	// Cluster is the cluster's name; clusters of different names never mix. Default "starling".
+	// Peers are addresses, IP:PORT, where members of this node's cluster were, at most MaxSeeds with the Seeds. They are asked as
+	// seeds are, but if another cluster of the same name lives there now, it does not become one with this one.
+	Peers []string
+	// Cluster is the cluster's name, at most 32 bytes; clusters of different names never mix. Default "starling".
 	Cluster string
+	// ClusterID is which cluster of that name this node was in last, as Info.ClusterID told it; 0: it is new, or does not know.
+	ClusterID uint64
 	// Zone is where the node is, a path with the widest part first, such as "eu/frankfurt/r12".
 	Zone string
 	// Tags are free key=value pairs, at most 640 bytes in all.

@@ -17,13 +17,15 @@ import (
 
 // Info is the state of a node at one moment.
 type Info struct {
-	Self     Member
-	Cluster  string
-	Detector string // "swim", "inquest", ...: gossip.DetectorNames
-	Started  time.Time
-	Uptime   time.Duration
-	Welcomed bool // a seed let this node in and it knows all members, or it is the first of its cluster
-	Sealed   bool // traffic is encrypted and authenticated
+	Self    Member
+	Cluster string
+	// ClusterID tells clusters of one name apart; 0 while the node has none. Give it to the next start as Config.ClusterID.
+	ClusterID uint64
+	Detector  string // "swim", "inquest", ...: gossip.DetectorNames
+	Started   time.Time
+	Uptime    time.Duration
+	Welcomed  bool // a seed let this node in and it knows all members, or it is the first of its cluster
+	Sealed    bool // traffic is encrypted and authenticated
 
 	Members map[State]int // how many are in each state; all four are there
 
@@ -73,19 +75,20 @@ func (n *Node) Info() (info Info) {
 	n.read(func() {
 		t, agreement := n.core.Table(), n.core.Agreement()
 		info = Info{
-			Self:     n.member(n.core.Self()),
-			Cluster:  n.cluster,
-			Detector: n.detector.String(),
-			Started:  n.wall(0),
-			Uptime:   time.Duration(n.now()),
-			Sealed:   n.sealer != nil,
-			Members:  map[State]int{},
-			Same:     agreement.Same,
-			Heard:    agreement.Heard,
-			Isolated: n.core.Isolated(),
-			Health:   n.core.Health(),
-			RTT:      n.core.RTT(),
-			Location: n.core.Location(),
+			Self:      n.member(n.core.Self()),
+			Cluster:   n.cluster,
+			ClusterID: n.core.ClusterID(),
+			Detector:  n.detector.String(),
+			Started:   n.wall(0),
+			Uptime:    time.Duration(n.now()),
+			Sealed:    n.sealer != nil,
+			Members:   map[State]int{},
+			Same:      agreement.Same,
+			Heard:     agreement.Heard,
+			Isolated:  n.core.Isolated(),
+			Health:    n.core.Health(),
+			RTT:       n.core.RTT(),
+			Location:  n.core.Location(),
 
 			Locations: n.places.stats,
 			Detection: n.core.DetectionTime(),

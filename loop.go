@@ -220,6 +220,14 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.Conflicted:
 		n.log.error("another live node has this node's name; this node stops", "name", n.name, "error", e.Err)
 		n.stop(&told{ErrNameConflict, e.Err})
+	case gossip.NameClaimed:
+		n.log.warn(n.now(), "claim", "another node claims this node's name", "error", e.Err)
+	case gossip.ClustersMerged:
+		n.log.warn(n.now(), "merged", "two clusters have become one", "what", e.Err)
+	case gossip.SettingsDiffer:
+		n.log.warn(n.now(), e.Err.Error(), "another node is set up otherwise", "what", e.Err)
+	case gossip.AddressTaken:
+		n.log.warn(n.now(), e.Err.Error(), "another node has the address of a member", "error", e.Err)
 	case gossip.LeaveDone:
 		n.unsent = e.Err
 		n.stop(ErrLeft)

@@ -5,12 +5,14 @@ package starling
 import (
 	"cmp"
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,7 +30,8 @@ type Node struct {
 	// Set at the start.
 	name, cluster string
 	detector      gossip.Detector
-	seeds         []seed
+	seeds         []seed // those of the configuration, and then former peers
+	given         int    // how many of them are of the configuration
 	start         time.Time
 	conn          *transport.Conn
 	kernel        *kernel      // nil: no connections
@@ -41,7 +44,8 @@ type Node struct {
 	sealer      *transport.Sealer // nil: in the clear
 	working     *hands            // nil while waiting
 	seeking     bool              // the seeds are being looked up
-	found       []netip.AddrPort  // of the seeds, at the last lookup
+	found       []netip.AddrPort  // of the seeds of the configuration, at the last lookup
+	former      []netip.AddrPort  // of former peers
 	joins       []*join
 	watchers    []*watcher
 	subscribers []*subscriber
@@ -69,7 +73,7 @@ type Node struct {
 // Start makes a node that runs at once, alone at first, and asks its seeds to let it in, in the background, until
 // one does. Errors are about the Config (ErrConfig) or the socket.
 func Start(cfg Config) (*Node, error) {
-	seeds, err := parseSeeds(cfg.Seeds)
+	seeds, err := parseSeeds(slices.Concat(cfg.Seeds, cfg.Peers))
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +91,8 @@ func Start(cfg Config) (*Node, error) {
 	self, err := cfg.self(conn.LocalAddr())
 	if err == nil {
 		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: params.Detector,
-			seeds: seeds, conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
-		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64())); err == nil {
+			seeds: seeds, given: len(cfg.Seeds), conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
+		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64()), newProof()); err == nil {
 			n.begin(cfg.KeyRing)
 			return n, nil
 		}
@@ -128,9 +132,30 @@ func listen(bind string, mtu int) (*transport.Conn, error) {
 	return conn, nil
 }
 
+// newProof is where the core draws the numbers that nobody may guess.
+func newProof() rand.Source {
+	var seed [32]byte
+	crand.Read(seed[:])
+	return rand.NewChaCha8(seed)
+}
+
+// familyOf is which addresses a socket sends to.
+func familyOf(local netip.AddrPort) gossip.Family {
+	v4, v6 := serves(local, netip.AddrFrom4([4]byte{192, 0, 2, 1})), serves(local, netip.MustParseAddr("2001:db8::1"))
+	switch {
+	case v4 && !v6:
+		return gossip.IPv4
+	case v6 && !v4:
+		return gossip.IPv6
+	}
+	return gossip.AnyFamily
+}
+
 // self is what the node will say of itself.
 func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, err error) {
-	self = gossip.Self{Name: cfg.Name, Generation: newGeneration(), Zone: cfg.Zone}
+	self = gossip.Self{
+		Name: cfg.Name, Generation: newGeneration(), Zone: cfg.Zone, Family: familyOf(local), ClusterID: cfg.ClusterID,
+	}
 	if self.Name == "" {
 		if self.Name, err = os.Hostname(); err != nil {
 			return self, fmt.Errorf("%w: Name is empty, and the host does not tell its name: %w", ErrConfig, err)

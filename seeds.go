@@ -52,8 +52,8 @@ func parseSeeds(texts []string) ([]seed, error) {
 	return seeds, nil
 }
 
-// resolve looks all seeds up at the same time.
-func (n *Node) resolve(ctx context.Context, seeds []seed) (found []netip.AddrPort, err error) {
+// resolve looks all seeds up at the same time. Of what it found, the first so many are of the first given seeds.
+func (n *Node) resolve(ctx context.Context, seeds []seed, given int) (found []netip.AddrPort, first int, err error) {
 	answers, errs := make([][]netip.Addr, len(seeds)), make([]error, len(seeds))
 	var all sync.WaitGroup
 	for i, s := range seeds {
@@ -79,8 +79,11 @@ func (n *Node) resolve(ctx context.Context, seeds []seed) (found []netip.AddrPor
 		if errs[i] == nil && !usable {
 			errs[i] = fmt.Errorf("seed %s: %w", s.text, errFamily)
 		}
+		if i < given {
+			first = len(found)
+		}
 	}
-	return found, errors.Join(errs...)
+	return found, first, errors.Join(errs...)
 }
 
 // seek looks up the seeds in the background, until one has an address, and hands them to the core, which asks again
@@ -92,7 +95,7 @@ func (n *Node) seek() {
 	n.seeking = true
 	n.background.Go(func() {
 		for pause := firstRelookup; ; pause = min(2*pause, relookup) {
-			found, err := n.resolve(n.ctx, n.seeds)
+			found, first, err := n.resolve(n.ctx, n.seeds, n.given)
 			n.joining.looked(err)
 			enough := len(found) > 0 || len(n.seeds) == 0
 			n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) {
@@ -100,7 +103,7 @@ func (n *Node) seek() {
 					n.log.warn(now, "lookup", "looking up seeds", "error", err)
 				}
 				if enough {
-					n.seeking, n.found = false, found
+					n.seeking, n.found, n.former = false, found[:first], found[first:]
 					n.dial(now, out)
 				}
 			})
@@ -115,11 +118,11 @@ func (n *Node) seek() {
 // dial hands all addresses to the core: the seeds' and those that a Join waits for.
 func (n *Node) dial(now gossip.Time, out *gossip.Outbox) error {
 	n.joins = slices.DeleteFunc(n.joins, func(j *join) bool { return j.over.Load() })
-	all := slices.Clone(n.found)
+	var wished []netip.AddrPort
 	for _, j := range n.joins {
-		all = append(all, j.addrs...)
+		wished = append(wished, j.addrs...)
 	}
-	return n.core.Do(now, gossip.Join{Seeds: all}, out)
+	return n.core.Do(now, gossip.Join{Seeds: n.found, Peers: n.former, Merge: wished}, out)
 }
 
 // Welcomed waits until a seed has let this node in and it knows all members, or it is the first of its cluster. When ctx
@@ -152,7 +155,7 @@ func (n *Node) Join(ctx context.Context, seeds ...string) error {
 	again := time.NewTicker(relookup)
 	defer again.Stop()
 	for {
-		found, lookupErr := n.resolve(ctx, parsed)
+		found, _, lookupErr := n.resolve(ctx, parsed, 0)
 		if len(found) > 0 {
 			if err := n.expect(ctx, j, found); err != nil && ctx.Err() == nil {
 				return err

@@ -44,7 +44,7 @@ func New(cfg Config, log *slog.Logger) (_ *Agent, err error) {
 		a.listener.Close()
 		return nil, err
 	}
-	nodeCfg.Seeds = a.peers.seeds(nodeCfg.Seeds, cfg.Cluster)
+	nodeCfg.Peers, nodeCfg.ClusterID = a.peers.former(nodeCfg.Seeds, cfg.Cluster)
 	if a.node, err = starling.Start(nodeCfg); err != nil {
 		a.listener.Close()
 		a.peers.close()

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/starling-gossip/starling"
@@ -36,6 +37,7 @@ type peers struct {
 	log    *slog.Logger
 	lock   *os.File
 	last   []string // what the file has
+	id     uint64   // the same, of the cluster
 	broken bool     // the last write failed, and was said
 }
 
@@ -43,6 +45,7 @@ type peers struct {
 type savedPeers struct {
 	Format  int      `json:"format"`
 	Cluster string   `json:"cluster"`
+	ID      string   `json:"cluster_id,omitempty"` // in hexadecimal
 	Peers   []string `json:"peers"`
 }
 
@@ -68,64 +71,69 @@ func openPeers(dir string, log *slog.Logger) (*peers, error) {
 
 func (p *peers) path() string { return filepath.Join(p.dir, peersFile) }
 
-// seeds returns the seeds and the peers of last time that are not among them, as many as a node takes.
-func (p *peers) seeds(given []string, cluster string) []string {
+// former returns the peers of last time that are not among the seeds, as many as a node takes beside those, and which
+// cluster it was.
+func (p *peers) former(seeds []string, cluster string) (peers []string, id uint64) {
 	if p == nil {
-		return given
+		return nil, 0
 	}
-	saved, err := p.read(cluster)
+	saved, id, err := p.read(cluster)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		p.log.Warn("the remembered peers cannot be read and are passed over; the file is written anew", "file", p.path(), "error", err)
 	}
-	p.last = saved
-	out := slices.Clone(given)
+	p.last, p.id = saved, id
 	for _, addr := range saved {
-		if len(out) < starling.MaxSeeds && !slices.Contains(out, addr) {
-			out = append(out, addr)
+		if len(seeds)+len(peers) < starling.MaxSeeds && !slices.Contains(seeds, addr) {
+			peers = append(peers, addr)
 		}
 	}
-	if len(out) > len(given) {
-		p.log.Info("peers of last time are tried too", "peers", len(out)-len(given))
+	if len(peers) > 0 {
+		p.log.Info("peers of last time are tried too", "peers", len(peers))
 	}
-	return out
+	return peers, id
 }
 
 // read reads the file and holds it to be damaged unless every part is as it was written.
-func (p *peers) read(cluster string) ([]string, error) {
+func (p *peers) read(cluster string) (peers []string, id uint64, err error) {
 	info, err := os.Stat(p.path())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() { // reading might wait for ever
-		return nil, errors.New("it is not a file")
+		return nil, 0, errors.New("it is not a file")
 	}
 	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%d bytes are too many, at most %d are expected", info.Size(), maxFile)
+		return nil, 0, fmt.Errorf("%d bytes are too many, at most %d are expected", info.Size(), maxFile)
 	}
 	text, err := os.ReadFile(p.path())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	var saved savedPeers
 	if err := json.Unmarshal(text, &saved); err != nil {
-		return nil, fmt.Errorf("damaged: %w", err)
+		return nil, 0, fmt.Errorf("damaged: %w", err)
 	}
 	if saved.Format != peersFormat || len(saved.Peers) > maxPeers {
-		return nil, fmt.Errorf("format %d with %d peers is not known here", saved.Format, len(saved.Peers))
+		return nil, 0, fmt.Errorf("format %d with %d peers is not known here", saved.Format, len(saved.Peers))
 	}
 	if saved.Cluster != cluster {
-		return nil, fmt.Errorf("they are of the cluster %q, this is %q", saved.Cluster, cluster)
+		return nil, 0, fmt.Errorf("they are of the cluster %q, this is %q", saved.Cluster, cluster)
+	}
+	if saved.ID != "" {
+		if id, err = strconv.ParseUint(saved.ID, 16, 64); err != nil {
+			return nil, 0, fmt.Errorf("damaged: %w", err)
+		}
 	}
 	for _, addr := range saved.Peers {
 		a, err := netip.ParseAddrPort(addr)
 		if err != nil {
-			return nil, fmt.Errorf("damaged: %w", err)
+			return nil, 0, fmt.Errorf("damaged: %w", err)
 		}
 		if a.Port() == 0 || a.Addr().IsUnspecified() { // a node would not start with it
-			return nil, fmt.Errorf("damaged: %s is nobody's address", addr)
+			return nil, 0, fmt.Errorf("damaged: %s is nobody's address", addr)
 		}
 	}
-	return saved.Peers, nil
+	return saved.Peers, id, nil
 }
 
 // follow writes the peers when they have changed, seldom, until ctx ends, and once more then.
@@ -174,11 +182,15 @@ func (p *peers) saveAtIntervals(ctx context.Context, node Node, changed <-chan s
 
 // save writes the file if it would differ. Alone, a node keeps what it knew: those peers may come back.
 func (p *peers) save(node Node) {
-	now := choosePeers(node)
-	if len(now) == 0 || slices.Equal(now, p.last) {
+	now, info := choosePeers(node), node.Info()
+	if len(now) == 0 || slices.Equal(now, p.last) && info.ClusterID == p.id {
 		return
 	}
-	text, err := json.MarshalIndent(savedPeers{peersFormat, node.Info().Cluster, now}, "", "\t")
+	saved := savedPeers{Format: peersFormat, Cluster: info.Cluster, Peers: now}
+	if info.ClusterID != 0 {
+		saved.ID = fmt.Sprintf("%016x", info.ClusterID)
+	}
+	text, err := json.MarshalIndent(saved, "", "\t")
 	if err == nil {
 		err = writeAtomically(p.path(), append(text, '\n'))
 	}
@@ -192,7 +204,7 @@ func (p *peers) save(node Node) {
 	if p.broken {
 		p.log.Info("the peers can be saved again", "file", p.path())
 	}
-	p.last, p.broken = now, false
+	p.last, p.id, p.broken = now, info.ClusterID, false
 }
 
 // choosePeers picks the addresses of live and failed members. Of too many each node picks others, by a hash of both

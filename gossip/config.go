@@ -86,9 +86,6 @@ type Config struct {
 	Stall time.Duration // a turn later than this after its deadline is a stall of one's own; default 100 ms
 }
 
-// maxCluster bounds a cluster's name, in bytes: a Join with it and the longest record fits the smallest MTU.
-const maxCluster = 64
-
 // ErrConfig is wrapped by every error about a configuration.
 var ErrConfig = errors.New("configuration")
 
@@ -116,8 +113,8 @@ func (c *Config) withDefaults() (Config, error) {
 		return d, fmt.Errorf("%w: an MTU of %d bytes; it must be at least %d", ErrConfig, d.MTU, wire.MinMTU)
 	case d.MTU > wire.MaxMTU:
 		return d, fmt.Errorf("%w: an MTU of %d bytes; it must be at most %d", ErrConfig, d.MTU, wire.MaxMTU)
-	case len(d.Cluster) > maxCluster:
-		return d, fmt.Errorf("%w: the cluster's name has %d bytes, at most %d are allowed", ErrConfig, len(d.Cluster), maxCluster)
+	case len(d.Cluster) > wire.MaxCluster:
+		return d, fmt.Errorf("%w: the cluster's name has %d bytes, at most %d are allowed", ErrConfig, len(d.Cluster), wire.MaxCluster)
 	case d.Budget < d.MTU:
 		return d, fmt.Errorf("%w: a budget of %d bytes a second; at least one datagram of the MTU, %d bytes, is needed", ErrConfig, d.Budget, d.MTU)
 	case d.Fanout < 0 || d.Fanout > maxFanout:

@@ -18,7 +18,9 @@ import (
 var (
 	ErrNameConflict  = errors.New("another live node has this name")
 	ErrWrongCluster  = errors.New("the seed belongs to another cluster")
+	ErrOtherCluster  = errors.New("the seed belongs to another cluster of the same name")
 	ErrWrongDetector = errors.New("the cluster runs another failure detector; all its nodes run the same")
+	ErrNotReached    = errors.New("what the seed sends does not arrive here")
 	ErrRefused       = errors.New("the seed refused")
 	ErrStopped       = errors.New("the node has stopped")
 )
@@ -26,17 +28,42 @@ var (
 const (
 	maxSeeds     = 64
 	maxJoinPause = 5 * time.Second
-	redialPause  = time.Second // between the tries of a round, once this node is in
+	steadyTries  = 3                      // with the same pause, before it doubles
+	provenPause  = 100 * time.Millisecond // after a Challenge: the way is open
+	cookieLife   = 50 * time.Second       // of a seed's cookie here; the seed takes it for a minute at least
+	numberLife   = time.Minute            // of the number of this node's Joins
+	redialPause  = time.Second            // between the tries of a round, once this node is in
 	redialFor    = 3 * time.Second
 	leaveLinger  = 100 * time.Millisecond // after the last round of the news, for acks on their way
 )
 
+// seedKind says how far a seed may be of another cluster than this node. The higher ones may more.
+type seedKind uint8
+
+const (
+	remembered seedKind = iota // a peer of a former life or of before a sleep: never
+	configured                 // while this node is new, or its cluster is
+	wished                     // a user said so
+)
+
+// seed is somebody who is asked to let this node in.
+type seed struct {
+	addr   netip.AddrPort
+	kind   seedKind
+	cookie uint64 // of its last Challenge
+	until  Time   // the cookie is good; 0: there is none
+}
+
 // entry is where a node stands between its start and its end.
 type entry struct {
-	seeds    []netip.AddrPort
-	next     Time // when the seeds are dialled again
+	seeds    []seed
+	number   uint32 // that answers to this node's Joins bring back; 0: none was drawn yet
+	numbered Time   // when it was drawn
+	next     Time   // when the seeds are dialled again
 	pause    time.Duration
+	tries    int  // with this pause
 	round    Time // when the last round of dialling seeds that are no members began
+	seen     netip.AddrPort
 	welcomed bool
 	deaf     bool        // after a long sleep, until the old datagrams that wait are read
 	greeted  detect.Peer // who said welcome in the current datagram
@@ -48,7 +75,11 @@ type entry struct {
 	unsent   error
 	leaving  bool
 	gone     Time // when leaving ends
+	door     door // to others
 	claims   []claim
+	rivals   []rival
+	claimed  Time // when the user was last told that another node claims this name; 0: never
+	woke     Time // when a sleep or an isolation of more than a grace ended; 0: there was none
 }
 
 func (e *entry) state() member.State {
@@ -90,15 +121,16 @@ func (n *Node) wakeEntry() {
 		n.depart()
 		return
 	}
-	if e.welcomed {
+	switch e.tries++; {
+	case e.welcomed:
 		e.pause = n.cfg.Reseed
-	} else {
-		e.pause = min(2*e.pause, maxJoinPause)
+	case e.tries >= steadyTries:
+		e.pause, e.tries = min(2*e.pause, maxJoinPause), steadyTries
 	}
 	e.next = n.now.Add(n.jitter(e.pause))
 	n.out.Events = append(n.out.Events, Event{Kind: SeedsWanted}) // their names may mean other addresses now
-	for _, s := range e.seeds {
-		n.dial(s)
+	for i := range e.seeds {
+		n.dial(&e.seeds[i])
 	}
 }
 
@@ -113,40 +145,120 @@ func (n *Node) join(c Join) {
 	e := &n.entry
 	before := e.seeds
 	e.seeds = nil
-	for _, s := range c.Seeds {
-		s = netip.AddrPortFrom(s.Addr().Unmap(), s.Port())
-		if s != n.self.Value().Addr && !slices.Contains(e.seeds, s) && len(e.seeds) < maxSeeds {
-			e.seeds = append(e.seeds, s)
+	for _, l := range [...]struct {
+		addrs []netip.AddrPort
+		kind  seedKind
+	}{{c.Merge, wished}, {c.Seeds, configured}, {c.Peers, remembered}} {
+		for _, a := range l.addrs {
+			n.addSeed(netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), l.kind, before)
 		}
 	}
 	if len(e.seeds) == 0 {
-		e.alone = true
-		n.welcome()
+		n.beFirst()
 	}
-	for _, s := range e.seeds {
-		if e.welcomed || !slices.Contains(before, s) {
+	for i := range e.seeds {
+		s := &e.seeds[i]
+		if e.welcomed || !slices.ContainsFunc(before, func(b seed) bool { return b.addr == s.addr && b.kind >= s.kind }) {
 			n.dial(s)
 		}
 	}
-	if e.next == Never && len(c.Seeds) > 0 {
+	if e.next == Never && len(c.Seeds)+len(c.Peers)+len(c.Merge) > 0 {
 		e.next = n.now.Add(n.jitter(e.pause))
 	}
 }
 
-// dial asks whoever is at an address to let this node in, unless it is a live member already.
-func (n *Node) dial(to netip.AddrPort) {
-	if n.entry.welcomed {
+// addSeed puts an address among the seeds, with the cookie that it had before.
+func (n *Node) addSeed(a netip.AddrPort, kind seedKind, before []seed) {
+	e := &n.entry
+	is := func(s seed) bool { return s.addr == a }
+	if a == n.self.Value().Addr || slices.ContainsFunc(e.seeds, is) || len(e.seeds) >= maxSeeds {
+		return
+	}
+	s := seed{addr: a}
+	if i := slices.IndexFunc(before, is); i >= 0 {
+		s = before[i]
+	}
+	s.kind = kind
+	e.seeds = append(e.seeds, s)
+}
+
+// seedAt returns the seed at an address, and otherwise one that may do what all of the seeds may.
+func (n *Node) seedAt(a netip.AddrPort) *seed {
+	least := wished
+	for i := range n.entry.seeds {
+		s := &n.entry.seeds[i]
+		if s.addr == a {
+			return s
+		}
+		least = min(least, s.kind)
+	}
+	return &seed{addr: a, kind: least}
+}
+
+// beFirst makes this node the first of its cluster.
+func (n *Node) beFirst() {
+	n.entry.alone = true
+	n.foundCluster()
+	n.welcome()
+}
+
+// joinNumber returns the number of this node's Joins, a new one now and then. A seed's cookie holds for one number.
+func (n *Node) joinNumber() uint32 {
+	e := &n.entry
+	if e.number == 0 || n.now.Sub(e.numbered) >= numberLife {
+		e.number, e.numbered = max(uint32(n.proof.Uint64()), 1), n.now
+		for i := range e.seeds {
+			e.seeds[i].until = 0
+		}
+	}
+	return e.number
+}
+
+// answers says whether a number is that of this node's Joins.
+func (n *Node) answers(number uint32) bool { return n.entry.number != 0 && number == n.entry.number }
+
+// dial asks a seed to let this node in, unless it is a live member already.
+func (n *Node) dial(s *seed) {
+	e := &n.entry
+	if e.welcomed {
 		for i := range n.table.Live() {
-			if m := n.table.At(i); m.Addr() == to {
+			if m := n.table.At(i); m.Addr() == s.addr {
 				return
 			}
 		}
 		n.redial()
 	}
+	n.sendJoin(s)
+}
+
+func (n *Node) sendJoin(s *seed) {
+	e := &n.entry
+	fresh := !e.welcomed || n.identity.fresh > n.now
 	start := n.open(0)
+	j := wire.Join{
+		Detector: uint8(n.cfg.Detector), Cluster: n.name, Number: n.joinNumber(), Settings: n.settings,
+		Merge: s.kind == wished || s.kind == configured && fresh, Alone: s.kind != remembered && n.table.Live() == 1,
+		ClusterID: n.identity.id, HasCookie: s.until > n.now, Cookie: s.cookie,
+	}
 	r := n.self.Value()
-	n.out.arena = wire.AppendJoin(n.out.arena, uint8(n.cfg.Detector), n.cfg.Cluster, &r, n.inc)
-	n.close(start, detect.Peer{Addr: to})
+	n.out.arena = wire.AppendJoin(n.out.arena, &j, &r, n.inc)
+	n.close(start, detect.Peer{Addr: s.addr})
+}
+
+// challenged shows a seed that what it sends arrives here.
+func (n *Node) challenged(peer detect.Peer, c *wire.Challenge) {
+	e := &n.entry
+	if e.leaving || !n.answers(c.Number) {
+		return
+	}
+	s := n.seedAt(peer.Addr)
+	s.cookie, s.until = c.Cookie, n.now.Add(cookieLife)
+	e.seen = c.Seen
+	if !e.welcomed {
+		e.pause, e.tries = provenPause, 0
+		e.next = n.now.Add(n.jitter(e.pause))
+	}
+	n.sendJoin(s)
 }
 
 // redial has the seeds dialled again soon, a few times in each round: a Join may be lost, and a round is long.
@@ -179,8 +291,8 @@ func (n *Node) rejoin() {
 	n.endAll(n.table.Live())
 	e := &n.entry
 	for i := 0; i < n.table.Live() && len(e.seeds) < maxSeeds/2; i++ {
-		if m := n.table.At(i); m.ID != n.id && !slices.Contains(e.seeds, m.Addr()) {
-			e.seeds = append(e.seeds, m.Addr())
+		if m := n.table.At(i); m.ID != n.id {
+			n.addSeed(m.Addr(), remembered, nil)
 		}
 	}
 	for i := n.table.Len() - 1; i >= 0; i-- {
@@ -189,48 +301,83 @@ func (n *Node) rejoin() {
 		}
 	}
 	e.welcomed, e.whole, e.alone, e.deaf = false, false, false, true
-	e.pause, e.next = n.cfg.JoinRetry, n.now
+	e.pause, e.tries, e.next = n.cfg.JoinRetry, 0, n.now
 }
 
 // takeEntry handles the messages of coming in and going, and says whether they could be read.
 func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
+	n.asked |= 1 << t
 	switch t {
 	case wire.TypeJoin:
 		var j wire.Join
 		if j, ok = wire.ReadJoin(body); ok {
 			n.answerJoin(peer, &j)
 		}
+	case wire.TypeChallenge:
+		var c wire.Challenge
+		if c, ok = wire.ReadChallenge(body); ok {
+			n.challenged(peer, &c)
+		}
 	case wire.TypeWelcome:
-		var live uint32
-		if live, ok = wire.ReadWelcome(body); ok {
+		var w wire.Welcome
+		if w, ok = wire.ReadWelcome(body); ok && n.answers(w.Number) && !n.entry.leaving {
+			n.entry.seen = w.Seen
+			n.admitted(&w, peer)
 			n.welcome()
-			n.entry.greeted, n.entry.greeting = peer, live
+			n.entry.greeted, n.entry.greeting = peer, w.Live
 			n.hushed = true // what rides along is known to all
+			n.compareSettings(peer.Addr.String(), w.Settings)
 		}
 	case wire.TypeRefuse:
-		n.asked |= 1 << t
 		var r wire.Refuse
-		if r, ok = wire.ReadRefuse(body); ok {
+		if r, ok = wire.ReadRefuse(body); ok && n.answers(r.Number) {
 			n.refused(peer, &r)
 		}
 	case wire.TypeConflict:
 		var c wire.Conflict
-		if c, ok = wire.ReadConflict(body); ok && n.claimed(&c) { // a seed passes on what a newcomer claims
-			n.sendConflict(c.Record.Addr, false)
+		if c, ok = wire.ReadConflict(body); ok {
+			n.hearClaim(peer, &c)
 		}
 	case wire.TypeMistaken:
-		_, ok = wire.ReadMistaken(body) // the record that rides along says it all
+		if _, ok = wire.ReadMistaken(body); ok {
+			n.mistaken(peer)
+		}
+	case wire.TypeMerged:
+		var m wire.Merged
+		if m, ok = wire.ReadMerged(body); ok {
+			n.hearMerged(m)
+		}
 	}
 	return ok
 }
 
+// mistaken hears that another node lives at a member's address. It is none of the cluster's for that: its record, which
+// rides along, is not taken unless its name is known here.
+func (n *Node) mistaken(peer detect.Peer) {
+	if _, known := n.table.Get(peer.ID); !known {
+		n.out.Events = append(n.out.Events, Event{Kind: AddressTaken, Err: fmt.Errorf(
+			"another node lives at %s, where a member was; it is no member of this cluster", peer.Addr)})
+	}
+}
+
+// passedOver says whether a record came with a Mistaken from a node that is not known here.
+func (n *Node) passedOver(name []byte) bool {
+	if !n.wasAsked(wire.TypeMistaken) {
+		return false
+	}
+	_, known := n.table.Get(member.IDOf(string(name)))
+	return !known
+}
+
+// Seen returns the address that a seed last saw this node send from; not valid before one answered.
+func (n *Node) Seen() netip.AddrPort { return n.entry.seen }
+
 // dropSeed takes an address that leads back here off the seeds.
 func (n *Node) dropSeed(a netip.AddrPort) {
 	e := &n.entry
-	e.seeds = slices.DeleteFunc(e.seeds, func(s netip.AddrPort) bool { return s == a })
+	e.seeds = slices.DeleteFunc(e.seeds, func(s seed) bool { return s.addr == a })
 	if len(e.seeds) == 0 {
-		e.alone = true
-		n.welcome()
+		n.beFirst()
 	}
 }
 

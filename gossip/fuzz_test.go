@@ -76,7 +76,7 @@ func newFuzzed(t *testing.T, seed uint64) *fuzzed {
 // newNode makes a node that knows n0 to n4.
 func (z *fuzzed) newNode(name string, i int, seed uint64) *Node {
 	cfg, zone := fuzzedConfig(seed)
-	n, err := New(cfg, Self{Name: name, Generation: 1, Addr: addrOf(i), Zone: zone(i)}, rand.NewPCG(seed, uint64(i)))
+	n, err := New(cfg, Self{Name: name, Generation: 1, Addr: addrOf(i), Zone: zone(i)}, rand.NewPCG(seed, uint64(i)), rand.NewPCG(3, 4))
 	if err != nil {
 		z.t.Fatal(err)
 	}

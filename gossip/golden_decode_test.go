@@ -5,6 +5,7 @@ package gossip
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -93,10 +94,10 @@ func (s *script) message(t wire.Type, body []byte) (string, bool) {
 		answer, records, ok := wire.ReadPush(body)
 		return fmt.Sprintf("push answer=%v [%s]", answer, s.messages(records)), ok
 	}
-	if t >= wire.TypeSketch {
-		return repairText(t, body)
+	if wire.Specs[t].Plane == wire.Entry {
+		return s.entryText(t, body)
 	}
-	return s.entryText(t, body)
+	return repairText(t, body)
 }
 
 func (s *script) branch(b *wire.Branch) string {
@@ -141,10 +142,28 @@ func (s *script) entryText(t wire.Type, body []byte) (string, bool) {
 	switch t {
 	case wire.TypeJoin:
 		m, ok := wire.ReadJoin(body)
-		return fmt.Sprintf("join %s %s", m.Cluster, s.record(&m.Record)), ok
+		text := fmt.Sprintf("join %s %s", m.Cluster, s.record(&m.Record))
+		for _, f := range []struct {
+			on   bool
+			text string
+		}{{m.Merge, " merge"}, {m.Alone, " alone"}, {m.HasCookie, " with cookie"}} {
+			if f.on {
+				text += f.text
+			}
+		}
+		if m.ClusterID != 0 {
+			text += fmt.Sprintf(" of cluster %d", s.cluster(m.ClusterID))
+		}
+		return text, ok
 	case wire.TypeWelcome:
-		live, ok := wire.ReadWelcome(body)
-		return fmt.Sprintf("welcome to %d", live), ok
+		m, ok := wire.ReadWelcome(body)
+		return fmt.Sprintf("welcome to %d of cluster %d", m.Live, s.cluster(m.ClusterID)), ok
+	case wire.TypeChallenge:
+		m, ok := wire.ReadChallenge(body)
+		return fmt.Sprintf("challenge by one of %d, seen at %s", m.Live, s.place(m.Seen)), ok
+	case wire.TypeMerged:
+		m, ok := wire.ReadMerged(body)
+		return fmt.Sprintf("cluster %d is %d now", s.cluster(m.Old), s.cluster(m.New)), ok
 	case wire.TypeRefuse:
 		m, ok := wire.ReadRefuse(body)
 		return fmt.Sprintf("refuse reason=%d generation=%d %s", m.Reason, m.Generation, m.Text), ok
@@ -208,6 +227,16 @@ func (s *script) name(id member.ID) string {
 	}
 	return fmt.Sprintf("%x", uint64(id))
 }
+
+// place names a node by its address.
+func (s *script) place(a netip.AddrPort) string {
+	if p := s.at(a); p != nil {
+		return p.self.Value().Name
+	}
+	return a.String()
+}
+
+func (s *script) cluster(id uint64) int { return indexOf(&s.clusters, id) + 1 }
 
 func (s *script) seq(n uint32) int { return indexOf(&s.seqs, n) + 1 }
 

@@ -42,6 +42,8 @@ type script struct {
 	names map[member.ID]string
 	seqs  []uint32 // in order of their appearance, so that a small number can stand for each
 	views []uint64 // fingerprints, likewise
+
+	clusters []uint64 // their IDs, likewise
 }
 
 // command carries out one directive and returns what happened meanwhile.
@@ -274,6 +276,7 @@ var eventNames = map[EventKind]string{
 	MemberUnreachable: "unreachable", MemberReachable: "reachable", Isolated: "isolated", Reunited: "reunited",
 	MessagesLost: "messages lost", MessageSpread: "spread", Writable: "writable",
 	Welcomed: "welcomed", Refused: "refused", Conflicted: "conflicted", LeaveDone: "leave done",
+	NameClaimed: "name claimed", ClustersMerged: "clusters merged", SettingsDiffer: "settings differ", AddressTaken: "address taken",
 }
 
 func (s *script) told(p *peer, e Event) {

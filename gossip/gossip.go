@@ -40,6 +40,23 @@ type Self struct {
 	Outside    netip.AddrPort // where those of other zones (of another first part) reach it; not valid: at Addr too
 	Zone       string
 	Tags       member.Tags
+
+	Family    Family // of addresses that this node can send to
+	ClusterID uint64 // of the cluster that this name was in last, as Node.ClusterID told it; 0: none
+}
+
+// Family is the IP version of the addresses that a node can send to.
+type Family uint8
+
+// The families. A socket that is bound to all addresses mostly has both.
+const (
+	AnyFamily Family = 0
+	IPv4      Family = 4
+	IPv6      Family = 6
+)
+
+func (f Family) serves(a netip.Addr) bool {
+	return f == AnyFamily || (f == IPv4) == a.Unmap().Is4()
 }
 
 // Packet is a datagram to be sent.
@@ -92,7 +109,7 @@ const (
 	Welcomed
 	// Refused tells that a seed did not, and Err why. The node goes on asking.
 	Refused
-	// Conflicted tells that another live node has this node's name and was there first. This node has stopped.
+	// Conflicted tells that another live node has this node's name and was there first, or has replaced it. This node has stopped.
 	Conflicted
 	// LeaveDone tells that the others were told of the leave; the node has stopped. Err is nil, or wraps ErrUnsent if not all
 	// that this node published was out in time.
@@ -124,6 +141,14 @@ const (
 	ZoneRecovered
 	// MemberLocated ends a Locate: Location has where the member stands, or Err is ErrNoAnswer.
 	MemberLocated
+	// NameClaimed tells that another node claims this node's name, and Err which one: once a minute at most. It changes nothing.
+	NameClaimed
+	// ClustersMerged tells that this node's cluster and another one have become one, at the two nodes that met: Err says which.
+	ClustersMerged
+	// SettingsDiffer tells that another node is set up otherwise than this one where all should be alike, and Err in what.
+	SettingsDiffer
+	// AddressTaken tells that a node that is no member lives where a member was, and Err where.
+	AddressTaken
 )
 
 // Event is something that a node tells.
@@ -136,7 +161,7 @@ type Event struct {
 	Zone     SilentZone    // for ZoneUnreachable and ZoneRecovered: with the live members that it has then
 	Key      KeyEvent      // for KeyChanged and KeysReset
 	Location Location      // for MemberLocated
-	Err      error         // for Refused, Conflicted, LeaveDone and MemberLocated
+	Err      error         // for Refused, Conflicted, LeaveDone, MemberLocated, and NameClaimed to AddressTaken
 }
 
 // Message is a published message. Its bytes are shared and never written to again.
@@ -182,7 +207,10 @@ type Command interface{ command() }
 
 // Join asks the nodes at some addresses to let this one in, again and again until one does. An address of this node's
 // own is passed over. With no address but its own, the node is the first of its cluster, and welcome.
-type Join struct{ Seeds []netip.AddrPort }
+//
+// A seed may belong to another cluster of this name. The two become one by Merge, and by Seeds while this node is not welcome
+// yet or its cluster is new; by Peers never: those are where members of this node's cluster were.
+type Join struct{ Seeds, Peers, Merge []netip.AddrPort }
 
 // Leave tells everybody that this node goes, and then stops; LeaveDone follows. Before that it waits, for Wait at most
 // (and a day), until what this node published is out: each live member has it or is silent, and three others have it, all

@@ -91,7 +91,7 @@ func (w *world) start(name string, i int, generation uint64, cfg *Config, seeds 
 	if w.zone != nil {
 		self.Zone = w.zone(i)
 	}
-	n, err := New(cfg, self, rand.NewPCG(uint64(len(w.nodes)), 7))
+	n, err := New(cfg, self, rand.NewPCG(uint64(len(w.nodes)), 7), rand.NewPCG(uint64(len(w.nodes)), 8))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -16,6 +16,9 @@ const oldVerdict = 10 * time.Second
 
 // learnRecord weighs what a Record says.
 func (n *Node) learnRecord(peer detect.Peer, r *wire.Record) {
+	if n.passedOver(r.Name) {
+		return
+	}
 	id := member.IDOf(string(r.Name)) // the conversion does not escape: no allocation
 	n.learn(peer, id, 0, &r.Claim, r)
 }
@@ -130,6 +133,7 @@ func (n *Node) changed(before, after member.Member) {
 	n.keys.Changed(n.now, before, after)
 	if !after.State.Live() {
 		n.mourn()
+		n.freeName(after.ID)
 	}
 }
 
@@ -229,8 +233,10 @@ func (n *Node) laterSelf(peer detect.Peer, c *wire.Claim, r *wire.Record) {
 	case !c.State.Live() || r != nil && r.Addr == n.self.Value().Addr:
 		n.goAbove(c.Generation, c.Incarnation)
 		n.answerWithSelf(peer)
+	case r != nil && n.replaced(c.Generation) && n.isMember(peer):
+		n.yield(&wire.Conflict{Record: *r})
 	case r != nil:
-		n.sendConflict(r.Addr, false)
+		n.askRival(r.Addr)
 	case len(n.wanted) < wire.MaxRequest:
 		n.wanted = append(n.wanted, n.id)
 	}

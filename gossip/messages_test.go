@@ -224,7 +224,7 @@ func TestKeepAndRestore(t *testing.T) {
 			Marks:  func(yield func(stream.Mark) bool) { _ = p == nil && yield(marks[nodes[0].id]) },
 			Pieces: slices.Values(pieces),
 		}
-		n, err := New(nil, Self{Name: "again", Generation: 9, Addr: addrOf(77)}, rand.NewPCG(1, 1))
+		n, err := New(nil, Self{Name: "again", Generation: 9, Addr: addrOf(77)}, rand.NewPCG(1, 1), rand.NewPCG(3, 4))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,56 +11,149 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Two live nodes with one name: the one that was there first stays.
+// Two nodes with one name. A newcomer's claim to the name of a live member changes nothing: the owner is asked, and keeps
+// its name, its life and its keys if it answers. Of two that both run, the one that was replaced stops, or else the one
+// that started later.
 
 const (
-	claimWait = time.Second     // how long the owner of a name has to object to a newcomer who claims it
-	claimLife = 5 * time.Second // after which a claim that nobody repeats is forgotten
-	maxClaims = 64
+	claimWait  = time.Second            // for the owner's answer; then it is examined
+	claimTries = 3                      // to ask it
+	claimPause = 300 * time.Millisecond // between two
+	claimLife  = 10 * time.Second       // after which a claim that nobody repeats is forgotten
+	claimWord  = time.Minute            // between two words to the user about claims to this node's own name
+	maxClaims  = 64
+
+	rivalWait  = 2 * time.Second // for a namesake to bring back a number
+	maxRivals  = 8
+	rivalPause = time.Second     // between two numbers to one of them
+	replaceFor = 5 * time.Minute // after a sleep: for so long a later life elsewhere is a replacement
 )
 
 // claim is a newcomer's claim to a name that a live member has.
 type claim struct {
-	id    member.ID
-	addr  netip.AddrPort
+	guest
+	ask   uint32 // the number that the owner is to bring back
+	tries int
+	asked Time // the owner, last
 	since Time // the first try
 	last  Time
 }
 
-// claimHolds says whether a newcomer may have the name of a live member at another address. The owner is told of the
-// claim; if it lives, it objects to the newcomer itself. If nothing comes of it in claimWait, the owner is gone: it was
-// restarted elsewhere, and nobody has noticed yet.
-func (n *Node) claimHolds(owner *member.Member, r *member.Record) bool {
+// claimName asks the owner of a name whether it lives. If it answers, the newcomer is refused; if not, it is examined, and only
+// its end frees the name.
+func (n *Node) claimName(owner *member.Member, g *guest, r *member.Record) {
 	e := &n.entry
 	e.claims = slices.DeleteFunc(e.claims, func(c claim) bool { return n.now.Sub(c.last) > claimLife })
-	i := slices.IndexFunc(e.claims, func(c claim) bool { return c.id == owner.ID && c.addr == r.Addr })
-	if i >= 0 && n.now.Sub(e.claims[i].since) >= claimWait {
-		return true
+	i := slices.IndexFunc(e.claims, func(c claim) bool { return c.ID == g.ID && c.Addr == g.Addr })
+	if i < 0 {
+		if i = len(e.claims); i == maxClaims {
+			return
+		}
+		e.claims = append(e.claims, claim{ask: n.drawNumber(), since: n.now})
 	}
-	if i >= 0 {
-		e.claims[i].last = n.now
-	} else if len(e.claims) < maxClaims {
-		e.claims = append(e.claims, claim{id: owner.ID, addr: r.Addr, since: n.now, last: n.now})
+	c := &e.claims[i]
+	c.guest, c.last = *g, n.now
+	if c.tries >= claimTries {
+		if n.now.Sub(c.since) >= claimWait && n.cfg.Detector == INQUEST {
+			n.detector.Accused(n.now, *owner, n.id)
+		}
+		return
 	}
-	peer := detect.PeerOf(owner)
-	if start, ok := n.reply(peer); ok {
-		n.out.arena = wire.AppendConflict(n.out.arena, 0, false, r, 0)
-		n.closeReply(start, peer)
+	for j := range e.claims {
+		if x := &e.claims[j]; x.ID == g.ID && x.tries > 0 && n.now.Sub(x.asked) < claimPause {
+			return
+		}
 	}
-	return false
+	c.tries, c.asked = c.tries+1, n.now
+	n.sendConflict(detect.PeerOf(owner), &wire.Conflict{Number: c.ask}, r, 0)
+}
+
+// drawNumber returns a number that nobody can guess, not 0.
+func (n *Node) drawNumber() uint32 { return max(uint32(n.proof.Uint64()), 1) }
+
+// freeName asks those who claim a name to come again at once, since its owner is no more.
+func (n *Node) freeName(id member.ID) {
+	n.entry.claims = slices.DeleteFunc(n.entry.claims, func(c claim) bool {
+		if c.ID == id {
+			n.challenge(&c.guest, n.cfg.MTU)
+		}
+		return c.ID == id
+	})
+}
+
+// hearClaim takes a Conflict that does not come from a namesake: a seed asks whether this node lives, whose name a newcomer
+// claims; or a member answers that question of this node's own.
+func (n *Node) hearClaim(peer detect.Peer, c *wire.Conflict) {
+	if n.claimed(c) {
+		n.tellClaim(c.Record.Addr)
+		r := n.self.Value()
+		n.sendConflict(peer, &wire.Conflict{Number: c.Number, Uptime: n.uptime()}, &r, n.inc)
+		return
+	}
+	i := slices.IndexFunc(n.entry.claims, func(x claim) bool { return x.ID == peer.ID && x.ask == c.Number })
+	if i < 0 || member.IDOf(string(c.Record.Name)) != peer.ID {
+		return
+	}
+	g := n.entry.claims[i].guest
+	n.entry.claims = slices.Delete(n.entry.claims, i, i+1)
+	n.refuse(g.Peer, &g, wire.NameTaken, 0, c.Record.Addr.String())
+}
+
+// claimedSelf refuses a newcomer that claims this node's own name.
+func (n *Node) claimedSelf(g *guest) {
+	own := n.self.Value().Addr
+	if g.Addr == own {
+		return
+	}
+	n.tellClaim(g.Addr)
+	n.refuse(g.Peer, g, wire.NameTaken, 0, own.String())
+}
+
+// tellClaim tells the user, now and then, that another node claims this node's name.
+func (n *Node) tellClaim(by netip.AddrPort) {
+	n.stats.NameClaims++
+	if n.entry.claimed != 0 && n.now.Sub(n.entry.claimed) < claimWord {
+		return
+	}
+	n.entry.claimed = n.now
+	n.out.Events = append(n.out.Events, Event{Kind: NameClaimed, Err: fmt.Errorf(
+		"a node at %s claims the name %q, which this node has and keeps", by, n.self.Value().Name)})
+}
+
+// nameTaken hears from a seed that a live member at an address has this node's name. A node that was never in stops; one
+// that is in has met a namesake.
+func (n *Node) nameTaken(text string) {
+	other, err := netip.ParseAddrPort(text)
+	switch {
+	case err != nil || other == n.self.Value().Addr:
+	case n.entry.welcomed:
+		n.askRival(other)
+	default:
+		n.stopFor(fmt.Sprintf("it belongs to a live member at %s", other))
+	}
 }
 
 // fromNamesake takes a datagram whose sender has this node's name: it is this node's own, come back, or another node.
 func (n *Node) fromNamesake(h wire.Header, peer detect.Peer, r wire.Reader) {
 	own := h.Generation == uint32(n.self.Value().Generation)
-	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
+	asked := false
+	for t, body, ok := r.Next(); ok && !n.stopped; t, body, ok = r.Next() {
 		switch {
 		case own && t == wire.TypeJoin:
 			n.dropSeed(peer.Addr)
 		case own:
 		case t == wire.TypeJoin:
-			if j, ok := wire.ReadJoin(body); ok && j.Record.Addr != n.self.Value().Addr {
-				n.sendConflict(j.Record.Addr, false)
+			if j, ok := wire.ReadJoin(body); ok && !asked {
+				n.answerJoin(peer, &j)
+			}
+			asked = true
+		case t == wire.TypeChallenge:
+			if c, ok := wire.ReadChallenge(body); ok {
+				n.challenged(peer, &c)
+			}
+		case t == wire.TypeRefuse:
+			if m, ok := wire.ReadRefuse(body); ok && n.answers(m.Number) {
+				n.refused(peer, &m)
 			}
 		case t == wire.TypeConflict:
 			if c, ok := wire.ReadConflict(body); ok {
@@ -77,13 +170,48 @@ func (n *Node) fromNamesake(h wire.Header, peer detect.Peer, r wire.Reader) {
 	}
 }
 
-// sendConflict tells another node of this name that this one is here, and for how long; or that it must stop.
-func (n *Node) sendConflict(to netip.AddrPort, stop bool) {
-	peer := detect.Peer{Addr: to}
-	if start, ok := n.reply(peer); ok {
-		r := n.self.Value()
-		n.out.arena = wire.AppendConflict(n.out.arena, n.uptime(), stop, &r, n.inc)
-		n.closeReply(start, peer)
+// rival is a node with this node's name that was asked to bring back a number.
+type rival struct {
+	addr   netip.AddrPort
+	number uint32
+	at     Time
+}
+
+// askRival tells another node of this name that this one is here, and for how long, with a number that it has to bring back
+// before this node stops for it.
+func (n *Node) askRival(to netip.AddrPort) {
+	e := &n.entry
+	e.rivals = slices.DeleteFunc(e.rivals, func(r rival) bool { return n.now.Sub(r.at) > rivalWait })
+	for i := range e.rivals {
+		if r := &e.rivals[i]; r.addr == to && n.now.Sub(r.at) < rivalPause {
+			return
+		}
+	}
+	if len(e.rivals) == maxRivals {
+		return
+	}
+	x := rival{addr: to, number: n.drawNumber(), at: n.now}
+	e.rivals = append(e.rivals, x)
+	n.answerRival(to, x.number, false)
+}
+
+// answerRival brings a number back to a namesake, perhaps with the word that it must stop.
+func (n *Node) answerRival(to netip.AddrPort, number uint32, stop bool) {
+	r := n.self.Value()
+	n.sendConflict(detect.Peer{Addr: to}, &wire.Conflict{Number: number, Uptime: n.uptime(), Stop: stop}, &r, n.inc)
+}
+
+// proven says whether a namesake brought back a number in time.
+func (n *Node) proven(by netip.AddrPort, number uint32) bool {
+	return slices.ContainsFunc(n.entry.rivals, func(r rival) bool {
+		return r.addr == by && r.number == number && n.now.Sub(r.at) <= rivalWait
+	})
+}
+
+func (n *Node) sendConflict(to detect.Peer, c *wire.Conflict, r *member.Record, incarnation uint32) {
+	if start, ok := n.reply(to); ok {
+		n.out.arena = wire.AppendConflict(n.out.arena, c, r, incarnation)
+		n.closeReply(start, to)
 	}
 }
 
@@ -97,29 +225,63 @@ func (n *Node) claimed(c *wire.Conflict) bool {
 }
 
 // conflict settles who keeps the name: the one that has been up for longer, so that no clocks are compared. The one with
-// the lower address judges. Who must stop says that its life is over first.
+// the lower address judges. Nobody stops for a datagram that does not bring back a number which was sent to the other's
+// address.
 func (n *Node) conflict(c *wire.Conflict) {
 	if !n.claimed(c) {
 		return
 	}
-	other, own := c.Record.Addr, n.self.Value()
-	if !c.Stop && other.Compare(own.Addr) < 0 {
-		n.sendConflict(other, false) // the other judges
+	other := c.Record.Addr
+	proven, older := n.proven(other, c.Number), n.uptime() >= c.Uptime
+	judges := n.self.Value().Addr.Compare(other) < 0
+	switch {
+	case n.replaced(c.Record.Generation):
+		if proven {
+			n.yield(c)
+		}
+	case proven && (c.Stop || judges && !older):
+		n.yield(c)
+	case c.Stop || judges && !older:
+		n.askRival(other)
+	default: // the other stops, or judges
+		n.answerRival(other, c.Number, judges)
+	}
+}
+
+// replaced says whether a later life of this name elsewhere began while this node slept or heard nobody.
+func (n *Node) replaced(generation uint64) bool {
+	e := &n.entry
+	return e.woke != 0 && n.now.Sub(e.woke) < replaceFor && generation > n.self.Value().Generation
+}
+
+// wake notes the end of a sleep or an isolation that others may have taken for this node's end.
+func (n *Node) wake(gap time.Duration) {
+	if gap > n.cfg.Inquest.Grace {
+		n.entry.woke = max(n.now, 1)
+	}
+}
+
+// yield stops this node for a namesake. If others hold this node's life for the later one, it says that it is over first.
+func (n *Node) yield(c *wire.Conflict) {
+	other := c.Record.Addr
+	if n.entry.welcomed && n.self.Value().Generation >= c.Record.Generation {
+		n.entry.leaving = true
+		start := n.open(0)
+		self := n.Self()
+		self.State, self.Since = member.Left, n.now
+		n.appendMember(&self, false, 0)
+		n.close(start, detect.Peer{Addr: other})
+	}
+	if n.replaced(c.Record.Generation) {
+		n.stopFor(fmt.Sprintf("this node was replaced by %s", other))
 		return
 	}
-	if !c.Stop && n.uptime() >= c.Uptime {
-		n.sendConflict(other, true)
-		return
-	}
-	n.entry.leaving = true
-	start := n.open(0)
-	self := n.Self()
-	self.State, self.Since = member.Left, n.now
-	n.appendMember(&self, false, 0)
-	n.close(start, detect.Peer{Addr: other})
-	n.stopped = true
-	n.out.Events = append(n.out.Events, Event{
-		Kind: Conflicted,
-		Err:  fmt.Errorf("%w: %q has been running at %s for longer; give one of the two another name", ErrNameConflict, own.Name, other),
-	})
+	n.stopFor(fmt.Sprintf("it has been running at %s for longer", other))
+}
+
+// stopFor ends this node since its name is another's.
+func (n *Node) stopFor(why string) {
+	n.entry.leaving, n.stopped = true, true
+	n.out.Events = append(n.out.Events, Event{Kind: Conflicted, Err: fmt.Errorf(
+		"%w: %q: %s; give one of the two another name", ErrNameConflict, n.self.Value().Name, why)})
 }

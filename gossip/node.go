@@ -30,6 +30,9 @@ type Node struct {
 	cfg     Config
 	cluster uint32
 	rng     *rand.Rand
+	proof   *rand.Rand // of numbers that nobody may guess
+	name    []byte     // the cluster's
+	family  Family
 
 	id       member.ID
 	self     member.Handle
@@ -68,12 +71,16 @@ type Node struct {
 	verdicts verdicts
 	shares   shares
 
-	entry   entry
-	locator locator
-	upkeep  upkeep
-	told    []member.ID // in the news of the current datagram
-	asked   uint64      // kinds of questions in the current datagram, and whether it refuses this node; a bit each
-	wanted  []member.ID // records to ask the sender of the current datagram for
+	entry    entry
+	identity identity
+	settings wire.Hashes // this node's
+	isolated Time        // since when, while it is
+	locator  locator
+	upkeep   upkeep
+	told     []member.ID // in the news of the current datagram
+	size     int         // of the current datagram, in bytes
+	asked    uint64      // kinds of questions in the current datagram, and whether it refuses this node; a bit each
+	wanted   []member.ID // records to ask the sender of the current datagram for
 
 	stats     Stats
 	traffic   traffic
@@ -85,9 +92,10 @@ type Node struct {
 	out *Outbox // of the current step
 }
 
-// New makes a node. cfg may be nil; self.Addr is where others reach it; rng is the node's only source of chance. The
-// caller calls Wake with the first moment of its clock next.
-func New(cfg *Config, self Self, rng rand.Source) (*Node, error) {
+// New makes a node. cfg may be nil; self.Addr is where others reach it. rng and proof are the node's only sources of chance:
+// numbers that prove something come from proof, which nobody must be able to guess. The caller calls Wake with the first
+// moment of its clock next.
+func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 	if cfg == nil {
 		cfg = &Config{}
 	}
@@ -109,6 +117,11 @@ func New(cfg *Config, self Self, rng rand.Source) (*Node, error) {
 		cfg:      c,
 		cluster:  wire.ClusterHash(c.Cluster),
 		rng:      rand.New(rng),
+		proof:    rand.New(proof),
+		name:     []byte(c.Cluster),
+		family:   self.Family,
+		settings: c.hashes(),
+		identity: identity{id: self.ClusterID},
 		id:       member.IDOf(r.Name),
 		news:     rumor.NewQueue(c.Rounds, enough),
 		budget:   bucket{rate: c.Budget, burst: max(c.Budget/4, 8*c.MTU)},
@@ -239,6 +252,7 @@ func (n *Node) newDetector() detect.Detector {
 // it comes in anew and learns who is there, so that it brings nobody back whom the others have forgotten.
 func (n *Node) stalled(gap time.Duration) {
 	n.stats.Stalls++
+	n.wake(gap)
 	n.detector.Stalled(gap)
 	n.repair.Stalled(gap)
 	n.shares.stalled(gap)
@@ -369,6 +383,11 @@ func (h host) Spread(_ Time, key uint64, message []byte) {
 
 func (h host) Isolated(_ Time, on bool) {
 	h.n.private.isolated = on
+	if on {
+		h.n.isolated = h.n.now
+	} else {
+		h.n.wake(h.n.now.Sub(h.n.isolated))
+	}
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: pick(on, Isolated, Reunited), Member: h.n.Self()})
 }
 

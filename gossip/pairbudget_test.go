@@ -33,7 +33,7 @@ func budgeted(t *testing.T, each int, cfg Config) (w *world, zone func(a netip.A
 	zones := []string{"eu", "us"}
 	zone = func(a netip.AddrPort) string { return zones[int(a.Addr().As4()[3])/each%2] }
 	for i := range 2 * each {
-		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zones[i/each] + "/r1"}, rand.NewPCG(uint64(i), 7))
+		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zones[i/each] + "/r1"}, rand.NewPCG(uint64(i), 7), rand.NewPCG(3, 4))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestPairBudgetConfig(t *testing.T) {
 		{Config{PairBudgets: []PairBudget{pair("", "", good)}}, "and itself"},
 		{Config{PairBudgets: []PairBudget{pair("a", "b", good), pair("b/x", "a", good)}}, `between the zones "b" and "a" is there twice`},
 	} {
-		_, err := New(&c.cfg, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 1))
+		_, err := New(&c.cfg, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 1), rand.NewPCG(3, 4))
 		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%+v: %v, want %q", c.cfg, err, c.want)
 		}
@@ -284,7 +284,7 @@ func TestTrafficTellsBudgets(t *testing.T) {
 	cfg := Config{ZoneBudget: 100_000, PairBudgets: []PairBudget{{[2]string{"eu", "us"}, 200_000}, {[2]string{"", "eu/fra"}, 300_000}}}
 	w := newWorld(t)
 	for i, zone := range []string{"eu/fra/r1", "us/nyc", "ap", ""} {
-		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zone}, rand.NewPCG(uint64(i), 7))
+		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zone}, rand.NewPCG(uint64(i), 7), rand.NewPCG(3, 4))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -57,7 +57,7 @@ func TestDetectionTime(t *testing.T) {
 	told := func(profile string, d Detector) time.Duration {
 		cfg, _ := Profile(profile)
 		cfg.Detector = d
-		n, err := New(&cfg, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 2))
+		n, err := New(&cfg, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 2), rand.NewPCG(3, 4))
 		if err != nil {
 			t.Fatal(err)
 		}

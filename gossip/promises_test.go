@@ -76,7 +76,7 @@ func TestStrangersGetLittle(t *testing.T) {
 	const most = replyRate*datagrams*int(every)/int(time.Second) + replyRate + 2000 // the burst, and the last answer
 	join := func(cluster string) func(name string) []byte {
 		return func(name string) []byte {
-			return wire.AppendJoin(nil, uint8(INQUEST), cluster, recordOf(name, 1, forgedAddr), 0)
+			return joinOf(cluster, recordOf(name, 1, forgedAddr))
 		}
 	}
 	for what, ask := range map[string]func(name string) []byte{

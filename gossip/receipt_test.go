@@ -74,7 +74,7 @@ func TestReceiptsAreTrue(t *testing.T) {
 	if s := last[1]; s.Have != 11 || s.Of != 12 || !s.Done || s.Ended {
 		t.Errorf("one gets nothing: %+v", s)
 	}
-	w.run(5 * time.Second) // all have let it go
+	w.run(4500 * time.Millisecond) // all have let it go
 	if s := last[1]; s.Have != 11 || s.Of != 12 || !s.Ended {
 		t.Errorf("nobody holds it any more: %+v", s)
 	}

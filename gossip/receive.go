@@ -21,6 +21,7 @@ func (n *Node) Receive(now Time, from netip.AddrPort, datagram []byte, out *Outb
 func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 	n.stats.PacketsIn++
 	n.stats.BytesIn += uint64(len(datagram))
+	n.size = len(datagram)
 	h, r, err := wire.Open(datagram)
 	if err == nil && h.Cluster == n.cluster {
 		n.received(h.From, len(datagram))
@@ -69,7 +70,10 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	if r.Malformed() {
 		n.stats.Malformed++
 	}
-	if !n.wasAsked(wire.TypeJoin) && !n.wasAsked(wire.TypeRefuse) { // a newcomer is in, or is not wanted yet; nor is who refuses
+	if n.stopped {
+		return
+	}
+	if n.asked&strangers == 0 {
 		n.meet(h, peer)
 	}
 	n.endDatagram()
@@ -79,6 +83,10 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 		n.close(start, peer)
 	}
 }
+
+// strangers are the types of what is said before the sender is known, or wants to be: a newcomer is in, or not yet; a seed
+// wants to see a cookie, or refuses; and whoever lives at the address of a dead member is nobody's concern.
+const strangers = 1<<wire.TypeJoin | 1<<wire.TypeChallenge | 1<<wire.TypeRefuse | 1<<wire.TypeMistaken
 
 // farewell is how long a member that left may still be heard of as it goes. One that is heard later has come back with the
 // generation that it had.
@@ -120,7 +128,7 @@ func (n *Node) wasAsked(t wire.Type) bool { return n.asked&(1<<t) != 0 }
 // says which part that is, and from whom.
 func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	spec := &wire.Specs[t]
-	if spec.Question && n.again(t) {
+	if n.stopped || spec.Question && n.again(t) {
 		return true
 	}
 	var from member.Member

@@ -39,6 +39,12 @@ func (n *Node) liveMember(peer detect.Peer) (member.Member, bool) {
 	return m, ok && m.State.Live() && m.Instance() == peer.Instance
 }
 
+// isMember says whether a datagram's sender is a live member.
+func (n *Node) isMember(peer detect.Peer) bool {
+	_, ok := n.liveMember(peer)
+	return ok
+}
+
 // endDatagram does what has to wait until all the news of a datagram is taken in.
 func (n *Node) endDatagram() {
 	if n.hasShown {

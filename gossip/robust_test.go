@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/wire"
@@ -49,6 +50,23 @@ func (w *world) inject(p *peer, datagram []byte) (packets, bytes int) {
 	w.onSend = func(_ *peer, _ netip.AddrPort, data []byte) { packets++; bytes += len(data) }
 	w.step(p, func(out *Outbox) { p.Receive(w.now, forgedAddr, datagram, out) })
 	return packets, bytes
+}
+
+// joinOf is a Join without a cookie.
+func joinOf(cluster string, r *member.Record) []byte {
+	return wire.AppendJoin(nil, &wire.Join{Detector: uint8(INQUEST), Cluster: []byte(cluster), Number: 7}, r, 0)
+}
+
+// provenJoin is a Join of a newcomer that got the node's Challenge.
+func (w *world) provenJoin(p *peer, r *member.Record) []byte {
+	return wire.AppendJoin(nil, w.proof(p, &wire.Join{Detector: uint8(INQUEST), Cluster: []byte("starling"), Number: 7}, r), r, 0)
+}
+
+// proof puts a node's cookie into a Join.
+func (w *world) proof(p *peer, j *wire.Join, r *member.Record) *wire.Join {
+	g := guest{Peer: detect.Peer{ID: member.IDOf(r.Name), Addr: r.Addr}, number: j.Number, generation: r.Generation}
+	j.HasCookie, j.Cookie = true, g.cookie(p.entry.door.open(w.now, p.Node.proof)[0])
+	return j
 }
 
 func recordOf(name string, generation uint64, addr netip.AddrPort) *member.Record {
@@ -96,7 +114,7 @@ func TestJoinInAnothersName(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
 	r := recordOf("n0", 5, addrOf(0))
-	w.inject(nodes[0], forge("x", 1, wire.AppendJoin(nil, uint8(INQUEST), "starling", r, 0)))
+	w.inject(nodes[0], forge("x", 1, w.provenJoin(nodes[0], r)))
 	if self := nodes[0].Self(); self.Handle != nodes[0].self {
 		t.Errorf("the node holds itself to be in generation %d", self.Generation())
 	}
@@ -112,9 +130,9 @@ func TestAmplification(t *testing.T) {
 		{"pings", wire.AppendPing(nil, 7)},
 		{"ping requests for a member", wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: member.IDOf("n1"), Instance: member.Instance(member.IDOf("n1"), 1)})},
 		{"ping requests for nobody", wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: 1, Instance: 1})},
-		{"joins", wire.AppendJoin(nil, uint8(INQUEST), "starling", recordOf("x", 1, forgedAddr), 0)},
-		{"joins in the name of a member", wire.AppendJoin(nil, uint8(INQUEST), "starling", recordOf("n1", 1, forgedAddr), 0)},
-		{"joins of another cluster", wire.AppendJoin(nil, uint8(INQUEST), "other", recordOf("x", 1, forgedAddr), 0)},
+		{"joins", joinOf("starling", recordOf("x", 1, forgedAddr))},
+		{"joins in the name of a member", joinOf("starling", recordOf("n1", 1, forgedAddr))},
+		{"joins of another cluster", joinOf("other", recordOf("x", 1, forgedAddr))},
 		{"requests", wire.AppendRequest(nil, []member.ID{member.IDOf("n1")})},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -204,7 +222,7 @@ func TestOddConfig(t *testing.T) {
 			w := newWorld(t)
 			tags := mustTags(t, map[string]string{"k": strings.Repeat("v", member.MaxTags-4)})
 			for i := range 3 {
-				n, err := New(&cfg, Self{Name: string(rune('a' + i)), Generation: 1 << 42, Addr: addrOf(i), Tags: tags}, w.rng)
+				n, err := New(&cfg, Self{Name: string(rune('a' + i)), Generation: 1 << 42, Addr: addrOf(i), Tags: tags}, w.rng, w.rng)
 				if err != nil {
 					if !errors.Is(err, ErrConfig) {
 						t.Errorf("not an error of the configuration: %v", err)

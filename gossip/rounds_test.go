@@ -16,7 +16,7 @@ func (l lossy) Losses() (failed, of int) { return l.failed, l.of }
 // News is pushed in ⌈3/√(1−r)⌉ rounds, and in three while next to nothing is lost.
 func TestRoundsFollowLoss(t *testing.T) {
 	for _, c := range []struct{ percent, rounds int }{{0, 3}, {5, 3}, {30, 4}, {50, 5}, {60, 5}, {75, 6}, {95, 8}, {100, 8}} {
-		n, err := New(nil, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 2))
+		n, err := New(nil, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 2), rand.NewPCG(3, 4))
 		if err != nil {
 			t.Fatal(err)
 		}

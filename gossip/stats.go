@@ -13,6 +13,7 @@ type Stats struct {
 	OtherCluster   uint64 // datagrams of another cluster
 	Misaddressed   uint64 // datagrams meant for a former owner of this address, or a former life
 	Namesake       uint64 // datagrams of another node with this node's name
+	NameClaims     uint64 // times that another node claimed this node's name
 	StaleNews      uint64 // news older than the table
 	Doubted        uint64 // old verdicts about live members, passed to them and not believed
 	Refuted        uint64 // accusations that this node refuted

@@ -14,7 +14,7 @@ import (
 func zoned(w *world, each int, zones ...string) {
 	w.t.Helper()
 	for i := range each * len(zones) {
-		n, err := New(nil, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zones[i/each]}, rand.NewPCG(uint64(i), 7))
+		n, err := New(nil, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zones[i/each]}, rand.NewPCG(uint64(i), 7), rand.NewPCG(3, 4))
 		if err != nil {
 			w.t.Fatal(err)
 		}

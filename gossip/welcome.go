@@ -1,11 +1,15 @@
 package gossip
 
 import (
+	"encoding/binary"
 	"fmt"
-	"slices"
+	"math/rand/v2"
+	"net/netip"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/siphash"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -15,52 +19,190 @@ import (
 // sampleSize is how many members a newcomer is told of at once.
 const sampleSize = 15
 
-// answerJoin lets a newcomer in, or says why not.
+// secretLife is how old the secret of cookies gets. The one before it still counts.
+const secretLife = time.Minute
+
+// maxKnocks bounds the newcomers of whom is remembered that they were challenged: to tell those that do not come back.
+const maxKnocks = 64
+
+// knockWait is how long a challenged newcomer has, and how often it is told that it is not reached.
+const knockWait = time.Second
+
+// door is what a seed keeps of newcomers: none of it says who they are.
+type door struct {
+	secrets [2]siphash.Key // the last one first
+	drawn   Time           // when that was; 0: never
+	knocks  [maxKnocks]knock
+}
+
+// knock is that somebody was challenged.
+type knock struct {
+	key   uint64 // of ID and source
+	since Time
+	told  Time
+}
+
+// open returns the secrets, with a new one if the last is old.
+func (d *door) open(now Time, chance *rand.Rand) *[2]siphash.Key {
+	if d.drawn == 0 || now.Sub(d.drawn) >= secretLife {
+		next := siphash.Key{chance.Uint64(), chance.Uint64()}
+		if d.drawn == 0 || now.Sub(d.drawn) >= 2*secretLife {
+			d.secrets[0] = siphash.Key{chance.Uint64(), chance.Uint64()} // nothing of before counts
+		}
+		d.secrets[1], d.secrets[0], d.drawn = d.secrets[0], next, max(now, 1)
+	}
+	return &d.secrets
+}
+
+// guest is a newcomer as far as a cookie goes.
+type guest struct {
+	detect.Peer        // where it is sent to
+	number      uint32 // of its Joins
+	generation  uint64
+	seen        netip.AddrPort // where its Join came from
+}
+
+// cookie is what only a node knows that gets what this one sends to an address.
+func (g *guest) cookie(k siphash.Key) uint64 {
+	var b [16 + 2 + 4 + 8 + 8]byte
+	ip := g.Addr.Addr().As16()
+	copy(b[:], ip[:])
+	binary.BigEndian.PutUint16(b[16:], g.Addr.Port())
+	binary.BigEndian.PutUint32(b[18:], g.number)
+	binary.BigEndian.PutUint64(b[22:], uint64(g.ID))
+	binary.BigEndian.PutUint64(b[30:], g.generation)
+	return siphash.Sum64(k, b[:])
+}
+
+// guest returns the sender of a Join: it is answered at the address in its record that members of this node's zone use.
+func (n *Node) guest(peer detect.Peer, j *wire.Join) guest {
+	r := &j.Record
+	to := r.Addr
+	if r.Outside.IsValid() && member.Top(string(r.Zone)) != member.Top(n.self.Value().Zone) {
+		to = r.Outside
+	}
+	g := guest{Peer: peer, number: j.Number, generation: r.Generation, seen: peer.Addr}
+	g.Addr = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	return g
+}
+
+// answerJoin lets a newcomer in, or says why not. One that does not show the cookie gets a Challenge, and nothing changes.
 func (n *Node) answerJoin(peer detect.Peer, j *wire.Join) {
+	g := n.guest(peer, j)
 	switch {
 	case string(j.Cluster) != n.cfg.Cluster: // two names with one hash
-		n.refuse(peer, wire.WrongCluster, 0, n.cfg.Cluster)
+		n.refuse(peer, &g, wire.WrongCluster, 0, n.cfg.Cluster)
 		return
 	case Detector(j.Detector) != n.cfg.Detector:
-		n.refuse(peer, wire.WrongDetector, 0, n.cfg.Detector.String())
+		n.refuse(peer, &g, wire.WrongDetector, 0, n.cfg.Detector.String())
 		return
 	case n.entry.leaving:
 		return
 	}
+	if j.Record.State != member.Alive || member.IDOf(string(j.Record.Name)) != peer.ID ||
+		member.Instance(peer.ID, uint32(j.Record.Generation)) != peer.Instance || !sendable(g.Addr) {
+		n.stats.Malformed++
+		return
+	}
+	if !n.family.serves(g.Addr.Addr()) {
+		n.refuse(peer, &g, wire.Family, 0, g.Addr.String())
+		return
+	}
+	keys := n.entry.door.open(n.now, n.proof)
+	if !j.HasCookie || j.Cookie != g.cookie(keys[0]) && j.Cookie != g.cookie(keys[1]) {
+		n.challenge(&g, n.size)
+		n.knock(peer, &g)
+		return
+	}
+	n.letIn(&g, j)
+}
+
+// sendable says whether a datagram may be sent to an address that a stranger named.
+func sendable(a netip.AddrPort) bool {
+	ip := a.Addr()
+	return a.Port() != 0 && ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast()
+}
+
+// challenge sends a newcomer the cookie that it has to show, unless that takes more bytes than it sent: so a Challenge
+// never makes more of what a stranger sends to an address that it names.
+func (n *Node) challenge(g *guest, most int) {
+	keys := n.entry.door.open(n.now, n.proof)
+	start := n.open(g.Instance)
+	n.out.arena = wire.AppendChallenge(n.out.arena, &wire.Challenge{
+		Number: g.number, Cookie: g.cookie(keys[0]), ClusterID: n.identity.id, Live: uint32(n.table.Live()), Seen: g.seen,
+	})
+	if len(n.out.arena)-start > most {
+		n.out.arena = n.out.arena[:start]
+		return
+	}
+	n.closeFree(start, g.Peer)
+}
+
+// knock notes that a newcomer was challenged. If one asks again and again without the cookie, from another address than
+// that in its record, it is told where nothing reaches it.
+func (n *Node) knock(peer detect.Peer, g *guest) {
+	if peer.Addr == g.Addr {
+		return // nor would this reach it
+	}
+	ip := peer.Addr.Addr().As16()
+	key := member.Mix(uint64(g.ID) ^ member.Mix(binary.BigEndian.Uint64(ip[8:])^uint64(peer.Addr.Port())))
+	k := &n.entry.door.knocks[key%maxKnocks]
+	switch {
+	case k.key != key || n.now.Sub(k.since) > 2*maxJoinPause:
+		*k = knock{key: key, since: n.now, told: n.now}
+	case n.now.Sub(k.told) >= knockWait:
+		k.told = n.now
+		n.refuse(peer, g, wire.NotReached, 0, g.Addr.String())
+	}
+}
+
+// letIn takes a newcomer in that showed the cookie, if its name is free.
+func (n *Node) letIn(g *guest, j *wire.Join) {
 	fact, err := j.Record.Fact()
-	if err != nil || fact.State != member.Alive || member.IDOf(fact.Record.Value().Name) != peer.ID {
+	if err != nil {
 		n.stats.Malformed++
 		return
 	}
 	r := fact.Record.Value()
-	if m, known := n.table.Get(member.IDOf(r.Name)); known {
-		switch {
-		case m.State.Live() && m.Handle.Value().Addr != r.Addr && !n.claimHolds(&m, &r):
-			return
-		case r.Generation < m.Generation() || r.Generation == m.Generation() && m.Handle != fact.Record:
-			n.refuse(peer, wire.OldGeneration, m.Generation(), "")
-			return
-		case !m.State.Live() && r.Generation == m.Generation():
-			n.note(&m, peer, false) // it lives: let it refute, and come again
-			return
-		}
-	} else if n.table.Len() >= member.MaxMembers {
-		n.refuse(peer, wire.TableFull, 0, "")
+	m, known := n.table.Get(g.ID)
+	switch {
+	case g.ID == n.id:
+		n.claimedSelf(g)
+		return
+	case n.otherCluster(j) && !(known && m.Handle.Value().Addr == r.Addr):
+		n.refuse(g.Peer, g, wire.OtherCluster, 0, fmt.Sprintf("%016x with %d members", n.identity.id, n.table.Live()))
+		return
+	case known && m.State.Live() && m.Handle.Value().Addr != r.Addr:
+		n.claimName(&m, g, &r)
+		return
+	case known && r.Generation < m.Generation():
+		n.refuse(g.Peer, g, wire.OldGeneration, m.Generation(), "")
+		return
+	case !known && n.table.Len() >= member.MaxMembers:
+		n.refuse(g.Peer, g, wire.TableFull, 0, "")
 		return
 	}
-	n.learn(peer, peer.ID, 0, &j.Record.Claim, &j.Record)
-	n.sendWelcome(peer)
+	alone := n.table.Live() == 1
+	n.learn(g.Peer, g.ID, 0, &j.Record.Claim, &j.Record)
+	n.admit(j, g.Peer, alone)
+	n.sendWelcome(g)
+	if m, known = n.table.Get(g.ID); known && (!m.State.Live() || m.Handle != fact.Record) {
+		n.note(&m, g.Peer, m.Handle != fact.Record) // it lives: let it refute
+	}
+	n.compareSettings(r.Name, j.Settings)
 }
 
 // sendWelcome tells a newcomer of this node and of a few others, so that it can ask many for the rest. In a flood of
 // Joins it tells of this node alone, which costs no more than the Join.
-func (n *Node) sendWelcome(peer detect.Peer) {
-	start := n.open(peer.Instance)
-	n.out.arena = wire.AppendWelcome(n.out.arena, uint32(n.table.Live()))
+func (n *Node) sendWelcome(g *guest) {
+	start := n.open(g.Instance)
+	n.out.arena = wire.AppendWelcome(n.out.arena, &wire.Welcome{
+		Number: g.number, Live: uint32(n.table.Live()), ClusterID: n.identity.id, Seen: g.seen, Settings: n.settings,
+	})
 	var room [sampleSize + 1]member.Member
 	sample := append(room[:0], n.Self())
 	if n.welcomes.ready(n.now) {
-		sample = topology.Pick(n.rng, &n.table, sampleSize, sample, n.id, peer.ID)
+		sample = topology.Pick(n.rng, &n.table, sampleSize, sample, n.id, g.ID)
 	}
 	for i := range sample {
 		before := len(n.out.arena)
@@ -72,13 +214,16 @@ func (n *Node) sendWelcome(peer detect.Peer) {
 	}
 	n.appendFingerprint()
 	n.welcomes.take(len(n.out.arena) - start + ipOverhead)
-	n.close(start, peer)
+	n.close(start, g.Peer)
 }
 
-func (n *Node) refuse(peer detect.Peer, reason wire.Reason, generation uint64, text string) {
-	if start, ok := n.reply(peer); ok {
-		n.out.arena = wire.AppendRefuse(n.out.arena, reason, generation, text)
-		n.closeReply(start, peer)
+// refuse tells a newcomer why it is not let in: where its Join came from, or at its address if that is proven.
+func (n *Node) refuse(to detect.Peer, g *guest, reason wire.Reason, generation uint64, text string) {
+	if start, ok := n.reply(to); ok {
+		n.out.arena = wire.AppendRefuse(n.out.arena, &wire.Refuse{
+			Number: g.number, Reason: reason, Generation: generation, Text: []byte(text), Seen: g.seen,
+		})
+		n.closeReply(start, to)
 	}
 }
 
@@ -88,34 +233,50 @@ func (n *Node) refuseStranger(peer detect.Peer, r wire.Reader) {
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
 		switch t {
 		case wire.TypeJoin:
-			n.refuse(peer, wire.WrongCluster, 0, n.cfg.Cluster)
+			if j, ok := wire.ReadJoin(body); ok {
+				n.refuse(peer, &guest{number: j.Number, seen: peer.Addr}, wire.WrongCluster, 0, n.cfg.Cluster)
+			}
+			return
 		case wire.TypeRefuse:
-			if m, ok := wire.ReadRefuse(body); ok && m.Reason == wire.WrongCluster {
+			if m, ok := wire.ReadRefuse(body); ok && m.Reason == wire.WrongCluster && n.answers(m.Number) {
 				n.refused(peer, &m)
 			}
+			return
 		}
 	}
 }
 
 // refused hears that a seed did not let this node in.
 func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
-	if n.entry.leaving || n.entry.welcomed && !slices.Contains(n.entry.seeds, peer.Addr) {
+	if n.entry.leaving {
 		return
 	}
+	n.entry.seen = r.Seen
 	var err error
 	switch r.Reason {
 	case wire.OldGeneration:
 		if r.Generation >= n.self.Value().Generation { // this host's clock went back
 			n.goAbove(r.Generation, n.inc)
 		}
-		n.dial(peer.Addr)
+		s := n.seedAt(peer.Addr)
+		s.until = 0 // the cookie was for the generation of before
+		n.dial(s)
+		return
+	case wire.NameTaken:
+		n.nameTaken(string(r.Text))
 		return
 	case wire.WrongCluster:
 		err = fmt.Errorf("%s: %w: %q, and this node to %q", peer.Addr, ErrWrongCluster, r.Text, n.cfg.Cluster)
+	case wire.OtherCluster:
+		err = fmt.Errorf("%s: %w: %s, and this node to %016x; a join by command merges them", peer.Addr, ErrOtherCluster, r.Text, n.identity.id)
 	case wire.WrongDetector:
 		err = fmt.Errorf("%s: %w: %q, and this node %q", peer.Addr, ErrWrongDetector, r.Text, n.cfg.Detector)
 	case wire.TableFull:
 		err = fmt.Errorf("%s: %w: its table of members is full", peer.Addr, ErrRefused)
+	case wire.Family:
+		err = fmt.Errorf("%s: %w: it cannot send to %s, an address of the other IP version", peer.Addr, ErrNotReached, r.Text)
+	case wire.NotReached:
+		err = fmt.Errorf("%s: %w: what I send to %s does not reach you, and your datagrams come from %s", peer.Addr, ErrNotReached, r.Text, r.Seen)
 	default:
 		err = fmt.Errorf("%s: %w: reason %d", peer.Addr, ErrRefused, r.Reason)
 	}

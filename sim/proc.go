@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -36,9 +37,10 @@ type proc struct {
 	hindered int // of these, those that stop it or slow it down
 	config   gossip.Config
 	disk     disk
-	tags     int  // how often it changed them
-	seek     bool // it wants its seeds' addresses
-	alone    bool // it gets none the next time: it is the first of its cluster
+	tags     int    // how often it changed them
+	seek     bool   // it wants its seeds' addresses
+	alone    bool   // it gets none the next time: it is the first of its cluster
+	cluster  uint64 // whose ID it remembers
 
 	changes uint64 // of the table, when last looked at
 	inc     uint32 // its own incarnation, when last looked at
@@ -55,9 +57,9 @@ func (p *proc) start() error {
 	}
 	gen := uint64(int64(epoch0) + int64(span(now)+p.wall)/int64(time.Millisecond))
 	p.config = w.opt.configOf(p.index)
-	self := gossip.Self{Name: p.name, Generation: gen, Addr: p.host.addr, Zone: w.zoneName(p.host)}
+	self := gossip.Self{Name: p.name, Generation: gen, Addr: p.host.addr, Zone: w.zoneName(p.host), ClusterID: p.cluster}
 	src := newStream(w.seed, 2, uint64(p.index), uint64(p.lives))
-	node, err := gossip.New(&p.config, self, rand.NewPCG(src.Uint64(), src.Uint64()))
+	node, err := gossip.New(&p.config, self, rand.NewPCG(src.Uint64(), src.Uint64()), p.proof())
 	if err != nil {
 		return fmt.Errorf("%s cannot start: %w", p.name, err)
 	}
@@ -75,6 +77,16 @@ func (p *proc) start() error {
 	}
 	s.after(p, now)
 	return nil
+}
+
+// proof is where a life of the process draws the numbers that nobody may guess.
+func (p *proc) proof() *rand.ChaCha8 {
+	src := newStream(p.w.seed, 11, uint64(p.index), uint64(p.lives))
+	var seed [32]byte
+	for i := 0; i < len(seed); i += 8 {
+		binary.LittleEndian.PutUint64(seed[i:], src.Uint64())
+	}
+	return rand.NewChaCha8(seed)
 }
 
 // zoneName is the zone of whoever runs on a host.
@@ -276,7 +288,7 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		p.seek = true
 		return
 	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable,
-		gossip.Writable:
+		gossip.Writable, gossip.NameClaimed, gossip.ClustersMerged, gossip.SettingsDiffer, gossip.AddressTaken:
 		if w.trace != nil {
 			w.trace.event(now, p, e)
 		}

@@ -16,7 +16,7 @@ import (
 // warm starts all processes so, and says what went wrong.
 func (w *World) warm() error {
 	for _, p := range w.procs {
-		p.alone = true
+		p.alone, p.cluster = true, 1
 		if err := p.start(); err != nil {
 			return err
 		}

@@ -44,7 +44,8 @@ func startCore(s Spec) (Node, error) {
 	h.Write([]byte(s.Name))
 	cfg := tuned(s.Tune)
 	self := gossip.Self{Name: s.Name, Generation: uint64(time.Now().UnixMilli()), Addr: s.Host.Addr()}
-	core, err := gossip.New(&cfg, self, rand.NewPCG(h.Sum64(), uint64(time.Now().UnixNano())))
+	core, err := gossip.New(&cfg, self, rand.NewPCG(h.Sum64(), uint64(time.Now().UnixNano())),
+		rand.NewPCG(uint64(time.Now().UnixNano()), h.Sum64()))
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,13 @@ func readOther(t wire.Type, body []byte) uint64 {
 		return m.Record.Generation
 	case wire.TypeWelcome:
 		m, _ := wire.ReadWelcome(body)
-		return uint64(m)
+		return uint64(m.Live)
+	case wire.TypeChallenge:
+		m, _ := wire.ReadChallenge(body)
+		return m.Cookie
+	case wire.TypeMerged:
+		m, _ := wire.ReadMerged(body)
+		return m.New
 	case wire.TypeRefuse:
 		m, _ := wire.ReadRefuse(body)
 		return m.Generation

@@ -125,16 +125,27 @@ func describeEntry(t wire.Type, body []byte) (text string, ok bool) {
 	switch t {
 	case wire.TypeJoin:
 		m, ok := wire.ReadJoin(body)
-		return fmt.Sprintf("Join detector=%d cluster=%q %s", m.Detector, m.Cluster, describeRecord(&m.Record)), ok
+		text := fmt.Sprintf("Join detector=%d cluster=%q %s number=%08x merge=%t alone=%t id=%016x settings=%x",
+			m.Detector, m.Cluster, describeRecord(&m.Record), m.Number, m.Merge, m.Alone, m.ClusterID, m.Settings)
+		if m.HasCookie {
+			text += fmt.Sprintf(" cookie=%016x", m.Cookie)
+		}
+		return text, ok
+	case wire.TypeChallenge:
+		m, ok := wire.ReadChallenge(body)
+		return fmt.Sprintf("Challenge number=%08x cookie=%016x id=%016x live=%d seen=%s", m.Number, m.Cookie, m.ClusterID, m.Live, m.Seen), ok
+	case wire.TypeMerged:
+		m, ok := wire.ReadMerged(body)
+		return fmt.Sprintf("Merged new=%016x old=%016x", m.New, m.Old), ok
 	case wire.TypeWelcome:
-		live, ok := wire.ReadWelcome(body)
-		return fmt.Sprintf("Welcome live=%d", live), ok
+		m, ok := wire.ReadWelcome(body)
+		return fmt.Sprintf("Welcome number=%08x live=%d id=%016x seen=%s settings=%x", m.Number, m.Live, m.ClusterID, m.Seen, m.Settings), ok
 	case wire.TypeRefuse:
 		m, ok := wire.ReadRefuse(body)
-		return fmt.Sprintf("Refuse reason=%d generation=%d text=%q", m.Reason, m.Generation, m.Text), ok
+		return fmt.Sprintf("Refuse number=%08x reason=%d generation=%d text=%q seen=%s", m.Number, m.Reason, m.Generation, m.Text, m.Seen), ok
 	case wire.TypeConflict:
 		m, ok := wire.ReadConflict(body)
-		return fmt.Sprintf("Conflict uptime=%d stop=%t %s", m.Uptime, m.Stop, describeRecord(&m.Record)), ok
+		return fmt.Sprintf("Conflict number=%08x uptime=%d stop=%t %s", m.Number, m.Uptime, m.Stop, describeRecord(&m.Record)), ok
 	case wire.TypeMistaken:
 		instance, ok := wire.ReadMistaken(body)
 		return fmt.Sprintf("Mistaken instance=%08x", instance), ok
@@ -294,20 +305,26 @@ func rewriteEntry(b []byte, t wire.Type, body []byte) []byte {
 			return appendRaw(b, t, body)
 		}
 		r := recordOf(&m.Record)
-		return wire.AppendJoin(b, m.Detector, string(m.Cluster), &r, m.Record.Incarnation)
+		return wire.AppendJoin(b, &m, &r, m.Record.Incarnation)
+	case wire.TypeChallenge:
+		m, _ := wire.ReadChallenge(body)
+		return wire.AppendChallenge(b, &m)
+	case wire.TypeMerged:
+		m, _ := wire.ReadMerged(body)
+		return wire.AppendMerged(b, m)
 	case wire.TypeWelcome:
-		live, _ := wire.ReadWelcome(body)
-		return wire.AppendWelcome(b, live)
+		m, _ := wire.ReadWelcome(body)
+		return wire.AppendWelcome(b, &m)
 	case wire.TypeRefuse:
 		m, _ := wire.ReadRefuse(body)
-		return wire.AppendRefuse(b, m.Reason, m.Generation, string(m.Text))
+		return wire.AppendRefuse(b, &m)
 	case wire.TypeConflict:
 		m, _ := wire.ReadConflict(body)
 		if m.Record.State != member.Alive { // as is a Conflict
 			return appendRaw(b, t, body)
 		}
 		r := recordOf(&m.Record)
-		return wire.AppendConflict(b, m.Uptime, m.Stop, &r, m.Record.Incarnation)
+		return wire.AppendConflict(b, &m, &r, m.Record.Incarnation)
 	case wire.TypeMistaken:
 		instance, _ := wire.ReadMistaken(body)
 		return wire.AppendMistaken(b, instance)

@@ -95,11 +95,16 @@ func vectors() []vector {
 		message("record-ipv6", wire.AppendRecord(nil, &lark, &wire.Claim{State: member.Suspect, Accuser: idOf(wren)})),
 		message("record-outside", wire.AppendRecord(nil, &wrenOutside, &wire.Claim{})),
 		message("request", wire.AppendRequest(nil, []member.ID{idOf(robin), idOf(lark)})),
-		message("join", wire.AppendJoin(nil, 1, "starling", &wren, 0)),
-		message("welcome", wire.AppendWelcome(nil, 3)),
-		message("refuse-cluster", wire.AppendRefuse(nil, wire.WrongCluster, 0, "murmur")),
-		message("refuse-generation", wire.AppendRefuse(nil, wire.OldGeneration, wren.Generation, "")),
-		message("conflict", wire.AppendConflict(nil, 61000, true, &wren, 4)),
+		message("join", wire.AppendJoin(nil, join(false), &wren, 0)),
+		message("join-cookie", wire.AppendJoin(nil, join(true), &wren, 0)),
+		message("challenge", wire.AppendChallenge(nil, &wire.Challenge{
+			Number: 0x0badcafe, Cookie: 0x1122334455667788, ClusterID: 0x99aabbccddeeff01, Live: 3, Seen: wren.Addr,
+		})),
+		message("welcome", wire.AppendWelcome(nil, welcomeOf(3))),
+		message("merged", wire.AppendMerged(nil, wire.Merged{New: 0x1111111111111111, Old: 0x99aabbccddeeff01})),
+		message("refuse-cluster", wire.AppendRefuse(nil, refuseOf(wire.WrongCluster, 0, "murmur"))),
+		message("refuse-generation", wire.AppendRefuse(nil, refuseOf(wire.OldGeneration, wren.Generation, ""))),
+		message("conflict", wire.AppendConflict(nil, &wire.Conflict{Number: 0x0badcafe, Uptime: 61000, Stop: true}, &wren, 4)),
 		message("mistaken", wire.AppendMistaken(nil, instanceOf(lark))),
 		message("evidence", wire.AppendEvidence(nil, evidence())),
 	}
@@ -118,6 +123,29 @@ func vectors() []vector {
 	list = append(list, streamVectors()...)
 	list = append(list, keyVectors()...)
 	return append(list, datagramVectors(fp)...)
+}
+
+// join is a Join of wren's, which has no cluster yet.
+func join(cookie bool) *wire.Join {
+	j := &wire.Join{
+		Detector: 2, Cluster: []byte("starling"), Number: 0x0badcafe, Merge: true, Alone: true,
+		Settings: wire.AppendHash(wire.AppendHash(nil, 0x1234), 0x5678), HasCookie: cookie,
+	}
+	if cookie {
+		j.Cookie = 0x1122334455667788
+	}
+	return j
+}
+
+func welcomeOf(live uint32) *wire.Welcome {
+	return &wire.Welcome{
+		Number: 0x0badcafe, Live: live, ClusterID: 0x99aabbccddeeff01, Seen: wren.Addr,
+		Settings: wire.AppendHash(wire.AppendHash(nil, 0x1234), 0x5678),
+	}
+}
+
+func refuseOf(reason wire.Reason, generation uint64, text string) *wire.Refuse {
+	return &wire.Refuse{Number: 0x0badcafe, Reason: reason, Generation: generation, Text: []byte(text), Seen: wren.Addr}
 }
 
 // evidence is that wren declared lark failed, with robin's vote.
@@ -171,7 +199,7 @@ func datagramVectors(fp wire.Fingerprint) []vector {
 	anybody := wire.AppendHeader(nil, wire.Header{
 		Cluster: wire.ClusterHash("starling"), From: idOf(wren), Generation: uint32(wren.Generation),
 	})
-	welcome := wire.AppendWelcome(headerFrom(robin, wren), 2)
+	welcome := wire.AppendWelcome(headerFrom(robin, wren), welcomeOf(2))
 	welcome = wire.AppendRecord(welcome, &robin, &wire.Claim{Incarnation: 2})
 	return []vector{
 		{"header", true, headerFrom(wren, robin)},
@@ -179,7 +207,7 @@ func datagramVectors(fp wire.Fingerprint) []vector {
 		{"ping-two-updates", true, wire.AppendFingerprint(news, fp)},
 		{"lease", true, wire.AppendFingerprint(wire.AppendLease(headerFrom(wren, robin), wire.Lease{Seq: 7, Next: 4800 * time.Millisecond}), fp)},
 		{"ack", true, wire.AppendFingerprint(wire.AppendAck(headerFrom(robin, wren), 7), fp)},
-		{"join", true, wire.AppendJoin(anybody, 1, "starling", &wren, 0)},
+		{"join", true, wire.AppendJoin(anybody, join(false), &wren, 0)},
 		{"welcome", true, wire.AppendFingerprint(welcome, wire.Fingerprint{Hash: 0x0123456789abcdef, Live: 2})},
 		{"unknown-type", true, wire.AppendPing(append(headerFrom(wren, robin), 0xf0, 2, 0xca, 0xfe), 7)},
 	}

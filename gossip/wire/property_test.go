@@ -3,7 +3,9 @@ package wire_test
 // What is written is what is read, for every type of message.
 
 import (
+	"bytes"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -124,26 +126,57 @@ func TestRoundTripEntry(t *testing.T) {
 		inc, text := rapid.Uint32().Draw(t, "incarnation"), rapid.StringN(-1, -1, 255).Draw(t, "text")
 		detector := rapid.Uint8().Draw(t, "detector")
 		alive := wire.Claim{Incarnation: inc}
-		j, ok := wire.ReadJoin(body(t, wire.TypeJoin, wire.AppendJoin(nil, detector, text, &r, inc)))
-		if !ok || j.Detector != detector || string(j.Cluster) != text || !sameRecord(&j.Record, &r, alive) {
-			t.Fatalf("%+v, %t; want %d %q %+v %d", j, ok, detector, text, r, inc)
+		var hashes wire.Hashes
+		for range rapid.IntRange(0, wire.MaxSettings).Draw(t, "settings") {
+			hashes = wire.AppendHash(hashes, uint16(n))
 		}
-		c, ok := wire.ReadConflict(body(t, wire.TypeConflict, wire.AppendConflict(nil, n, inc%2 == 0, &r, inc)))
-		if !ok || c.Uptime != n || c.Stop != (inc%2 == 0) || !sameRecord(&c.Record, &r, alive) {
+		in := wire.Join{
+			Detector: detector, Cluster: []byte(text), Number: inc, Merge: n%2 == 0, Alone: n%3 == 0, HasCookie: n%5 == 0, ClusterID: n,
+			Settings: hashes,
+		}
+		if in.HasCookie {
+			in.Cookie = n + 1
+		}
+		j, ok := wire.ReadJoin(body(t, wire.TypeJoin, wire.AppendJoin(nil, &in, &r, inc)))
+		if !ok || !sameRecord(&j.Record, &r, alive) || !reflect.DeepEqual(withoutRecord(j), withoutRecord(in)) {
+			t.Fatalf("%+v, %t; want %+v of %+v %d", j, ok, in, r, inc)
+		}
+		ask := wire.Challenge{Number: inc, Cookie: n, ClusterID: n + 1, Live: inc % (1 << 24), Seen: r.Addr}
+		ask.Seen = netip.AddrPortFrom(r.Addr.Addr().Unmap(), r.Addr.Port())
+		if got, ok := wire.ReadChallenge(body(t, wire.TypeChallenge, wire.AppendChallenge(nil, &ask))); !ok || got != ask {
+			t.Fatalf("%+v, %t; want %+v", got, ok, ask)
+		}
+		both := wire.Merged{New: n, Old: n + 1}
+		if got, ok := wire.ReadMerged(body(t, wire.TypeMerged, wire.AppendMerged(nil, both))); ok != (n != 0 && n+1 != 0) || ok && got != both {
+			t.Fatalf("%+v, %t; want %+v", got, ok, both)
+		}
+		c, ok := wire.ReadConflict(body(t, wire.TypeConflict, wire.AppendConflict(nil, &wire.Conflict{Number: inc, Uptime: n, Stop: inc%2 == 0}, &r, inc)))
+		if !ok || c.Number != inc || c.Uptime != n || c.Stop != (inc%2 == 0) || !sameRecord(&c.Record, &r, alive) {
 			t.Fatalf("%+v, %t; want %d %+v %d", c, ok, n, r, inc)
 		}
 		reason := wire.Reason(detector)
-		f, ok := wire.ReadRefuse(body(t, wire.TypeRefuse, wire.AppendRefuse(nil, reason, n, text)))
-		if !ok || f.Reason != reason || f.Generation != n || string(f.Text) != text {
+		f, ok := wire.ReadRefuse(body(t, wire.TypeRefuse, wire.AppendRefuse(nil, &wire.Refuse{
+			Number: inc, Reason: reason, Generation: n, Text: []byte(text), Seen: ask.Seen,
+		})))
+		if !ok || f.Number != inc || f.Seen != ask.Seen || f.Reason != reason || f.Generation != n || string(f.Text) != text {
 			t.Fatalf("%+v, %t; want %d %d %q", f, ok, reason, n, text)
 		}
-		if got, ok := wire.ReadWelcome(body(t, wire.TypeWelcome, wire.AppendWelcome(nil, inc))); !ok || got != inc {
-			t.Fatalf("%d, %t; want %d", got, ok, inc)
+		hello := wire.Welcome{Number: inc, Live: inc + 1, ClusterID: n, Seen: ask.Seen, Settings: hashes}
+		if got, ok := wire.ReadWelcome(body(t, wire.TypeWelcome, wire.AppendWelcome(nil, &hello))); !ok || !bytes.Equal(got.Settings, hashes) ||
+			got.Number != inc || got.Live != inc+1 || got.ClusterID != n || got.Seen != ask.Seen {
+			t.Fatalf("%+v, %t; want %+v", got, ok, hello)
 		}
 		if got, ok := wire.ReadMistaken(body(t, wire.TypeMistaken, wire.AppendMistaken(nil, inc))); !ok || got != inc {
 			t.Fatalf("%d, %t; want %d", got, ok, inc)
 		}
 	})
+}
+
+// withoutRecord is a Join but for its record, with no nil slices.
+func withoutRecord(j wire.Join) wire.Join {
+	j.Record = wire.Record{}
+	j.Cluster, j.Settings = append([]byte{}, j.Cluster...), append(wire.Hashes{}, j.Settings...)
+	return j
 }
 
 func TestRoundTripViews(t *testing.T) {

@@ -56,6 +56,8 @@ var Specs = [256]Spec{
 	TypeRefuse:      {Name: "Refuse", Plane: Entry},
 	TypeConflict:    {Name: "Conflict", Plane: Entry, Question: true},
 	TypeMistaken:    {Name: "Mistaken", Plane: Entry},
+	TypeChallenge:   {Name: "Challenge", Plane: Entry},
+	TypeMerged:      {Name: "Merged", Plane: Entry, Members: true},
 	TypeEvidence:    {Name: "Evidence", Plane: News},
 	TypeSketch:      {Name: "Sketch", Plane: Repairs, Members: true},
 	TypeList:        {Name: "List", Plane: Repairs, Members: true},

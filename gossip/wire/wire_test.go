@@ -37,7 +37,7 @@ func TestSizes(t *testing.T) {
 // node can send. Of those that are lists, filled as far as there is room, that is what one entry takes.
 func TestLargestFitsSmallestDatagram(t *testing.T) {
 	name, zone := strings.Repeat("n", member.MaxName), strings.Repeat("z", member.MaxZone)
-	const maxCluster, most32, most64 = 64, 1<<32 - 1, 1<<64 - 1
+	const most32, most64 = 1<<32 - 1, 1<<64 - 1
 	outside := netip.MustParseAddrPort("[2001:db8::ffff]:65535")
 	value := member.MaxRecord - 84 - len(name) - len(zone) - 4 // a tag of one letter has 4 bytes beside its value
 	r := member.Record{
@@ -80,29 +80,33 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 		wire.TypeRecord:      {record, print},
 		wire.TypeEvidence:    {update, wire.AppendEvidence(nil, &evidence)},
 		wire.TypeRequest:     {wire.AppendRequest(nil, make([]member.ID, wire.MaxRequest))},
-		wire.TypeJoin:        {wire.AppendJoin(nil, 1, strings.Repeat("c", maxCluster), &r, most32)},
-		wire.TypeWelcome:     {wire.AppendWelcome(nil, most32), record, print},
-		wire.TypeRefuse:      {wire.AppendRefuse(nil, wire.WrongCluster, most64, strings.Repeat("c", maxCluster))},
-		wire.TypeConflict:    {wire.AppendConflict(nil, most64, true, &r, most32)},
-		wire.TypeMistaken:    {wire.AppendMistaken(nil, most32), record},
-		wire.TypeSketch:      {wire.AppendSketch(nil, &wire.View{}, cells, make([]uint32, wire.EstimateWords))},
-		wire.TypeList:        {wire.AppendList(nil, &wire.View{}, cells)},
-		wire.TypeWant:        {wire.AppendWant(nil, 0, make([]uint32, wire.MaxWant))},
-		wire.TypePush:        {wire.BeginPush(nil, true), record, wire.AppendDone(nil, wire.Range{})},
-		wire.TypeDone:        {wire.AppendDone(nil, wire.Range{})},
-		wire.TypeBusy:        {wire.AppendBusy(nil, wire.Range{}, 1<<16-1)},
-		wire.TypeBorrow:      {wire.AppendLoan(nil, wire.TypeBorrow, wire.Loan{})},
-		wire.TypeLend:        {wire.AppendLoan(nil, wire.TypeLend, wire.Loan{})},
-		wire.TypeSilence:     {wire.AppendSilence(nil, wire.Silence{})},
-		wire.TypeAlarm:       {wire.AppendAlarm(nil, wire.Alarm{})},
-		wire.TypeLocate:      {probe},
-		wire.TypeLocated:     {probe},
-		wire.TypeCarry:       {wire.AppendBody(wire.BeginCarry(nil, &branch), body)},
-		wire.TypeOffer:       {wire.AppendOffer(nil, &branch)},
-		wire.TypeConfirm:     {make([]byte, wire.ConfirmSize+wire.MaxConfirmed)},
-		wire.TypeHeads:       {probe, make([]byte, wire.HeadsSize+wire.HeadSize)},
-		wire.TypeAsk:         {wire.AppendAsk(nil, wire.Ask{})},
-		wire.TypePage:        {make([]byte, wire.PageSize+8*wire.HeadSize)}, // all lives of an origin
+		wire.TypeJoin: {wire.AppendJoin(nil, &wire.Join{
+			Cluster: bytes.Repeat([]byte("c"), wire.MaxCluster), HasCookie: true, Settings: make(wire.Hashes, 2*wire.MaxSettings),
+		}, &r, most32)},
+		wire.TypeWelcome:   {wire.AppendWelcome(nil, &wire.Welcome{Seen: lark.Addr, Settings: make(wire.Hashes, 2*wire.MaxSettings)}), record, print},
+		wire.TypeChallenge: {wire.AppendChallenge(nil, &wire.Challenge{Seen: lark.Addr})},
+		wire.TypeMerged:    {wire.AppendMerged(nil, wire.Merged{})},
+		wire.TypeRefuse:    {wire.AppendRefuse(nil, &wire.Refuse{Generation: most64, Text: make([]byte, 60), Seen: lark.Addr})},
+		wire.TypeConflict:  {wire.AppendConflict(nil, &wire.Conflict{Uptime: most64}, &r, most32)},
+		wire.TypeMistaken:  {wire.AppendMistaken(nil, most32), record},
+		wire.TypeSketch:    {wire.AppendSketch(nil, &wire.View{}, cells, make([]uint32, wire.EstimateWords))},
+		wire.TypeList:      {wire.AppendList(nil, &wire.View{}, cells)},
+		wire.TypeWant:      {wire.AppendWant(nil, 0, make([]uint32, wire.MaxWant))},
+		wire.TypePush:      {wire.BeginPush(nil, true), record, wire.AppendDone(nil, wire.Range{})},
+		wire.TypeDone:      {wire.AppendDone(nil, wire.Range{})},
+		wire.TypeBusy:      {wire.AppendBusy(nil, wire.Range{}, 1<<16-1)},
+		wire.TypeBorrow:    {wire.AppendLoan(nil, wire.TypeBorrow, wire.Loan{})},
+		wire.TypeLend:      {wire.AppendLoan(nil, wire.TypeLend, wire.Loan{})},
+		wire.TypeSilence:   {wire.AppendSilence(nil, wire.Silence{})},
+		wire.TypeAlarm:     {wire.AppendAlarm(nil, wire.Alarm{})},
+		wire.TypeLocate:    {probe},
+		wire.TypeLocated:   {probe},
+		wire.TypeCarry:     {wire.AppendBody(wire.BeginCarry(nil, &branch), body)},
+		wire.TypeOffer:     {wire.AppendOffer(nil, &branch)},
+		wire.TypeConfirm:   {make([]byte, wire.ConfirmSize+wire.MaxConfirmed)},
+		wire.TypeHeads:     {probe, make([]byte, wire.HeadsSize+wire.HeadSize)},
+		wire.TypeAsk:       {wire.AppendAsk(nil, wire.Ask{})},
+		wire.TypePage:      {make([]byte, wire.PageSize+8*wire.HeadSize)}, // all lives of an origin
 		wire.TypePull: {wire.AppendRun(
 			wire.BeginPull(nil, &wire.Pull{Generation: most64, Limit: most32}), 0, wire.Run{From: most64, To: most64})},
 		wire.TypeSupply:    {wire.AppendSupplied(wire.BeginSupply(nil), 0, most64, body)},

@@ -1,0 +1,410 @@
+package gossip
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// sentTypes returns the first message's type and the address of each datagram that a datagram provokes at once.
+func (w *world) sentTypes(p *peer, from netip.AddrPort, datagram []byte) (types []wire.Type, to []netip.AddrPort, bytes int) {
+	before := w.onSend
+	defer func() { w.onSend = before }()
+	w.onSend = func(_ *peer, a netip.AddrPort, data []byte) {
+		types, to, bytes = append(types, wire.Type(data[wire.HeaderSize])), append(to, a), bytes+len(data)
+	}
+	w.step(p, func(out *Outbox) { p.Receive(w.now, from, datagram, out) })
+	return types, to, bytes
+}
+
+// A Join without the right cookie changes nothing: it is answered by one Challenge, to the address in its record, that has no
+// more bytes than the Join.
+func TestJoinIsChallenged(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(5, nil)
+	w.run(5 * time.Second)
+	seed := nodes[0]
+	victim := netip.MustParseAddrPort("10.6.6.6:7747")
+	stranger := recordOf("x", 9, victim)
+	taken := recordOf("n3", 1<<40, victim)
+	late := w.provenJoin(seed, stranger)
+	w.run(2*secretLife + time.Second)
+	w.inject(seed, forge("y", 1, joinOf("starling", recordOf("y", 1, victim)))) // draws a new secret
+	w.run(secretLife + time.Second)
+	wrong := wire.Join{Detector: uint8(INQUEST), Cluster: []byte("starling"), Number: 8, HasCookie: true, Cookie: 77}
+	elsewhere := w.proof(seed, &wire.Join{Detector: uint8(INQUEST), Cluster: []byte("starling"), Number: 7}, recordOf("x", 9, forgedAddr))
+	for what, j := range map[string][]byte{
+		"no cookie":              joinOf("starling", stranger),
+		"in a member's name":     joinOf("starling", taken),
+		"a made-up cookie":       wire.AppendJoin(nil, &wrong, stranger, 0),
+		"one of long ago":        late,
+		"one of another address": wire.AppendJoin(nil, elsewhere, stranger, 0),
+	} {
+		name, gen := "x", uint32(9)
+		if what == "in a member's name" {
+			name, gen = "n3", uint32(taken.Generation)
+		}
+		len0, changes, events, claims := seed.Table().Len(), seed.Table().Changes(), len(seed.events), len(seed.entry.claims)
+		d := forge(name, gen, j)
+		types, to, bytes := w.sentTypes(seed, forgedAddr, d)
+		if len(types) != 1 || types[0] != wire.TypeChallenge || to[0] != victim || bytes > len(d) {
+			t.Errorf("%s: it is answered by %v to %v, %d bytes for %d", what, types, to, bytes, len(d))
+		}
+		if seed.Table().Len() != len0 || seed.Table().Changes() != changes || len(seed.events) != events || len(seed.entry.claims) != claims {
+			t.Errorf("%s: something changed", what)
+		}
+	}
+	short := forge("x", 9, joinOf("starling", recordOf("x", 9, netip.MustParseAddrPort("10.0.0.7:1"))))
+	if types, _, _ := w.sentTypes(seed, netip.MustParseAddrPort("[2001:db8::1]:7"), short); len(types) > 0 {
+		if _, _, bytes := w.sentTypes(seed, netip.MustParseAddrPort("[2001:db8::1]:7"), short); bytes > len(short) {
+			t.Errorf("a Challenge of %d bytes for a Join of %d", bytes, len(short))
+		}
+	}
+	if allocs := testing.AllocsPerRun(100, func() { seed.Receive(w.now, forgedAddr, forgedJoin, &w.out); w.out.Reset() }); allocs > 0 {
+		t.Errorf("%v allocations for a Join without a cookie", allocs)
+	}
+	d := forge("x", 9, w.provenJoin(seed, stranger))
+	w.step(seed, func(out *Outbox) { seed.Receive(w.now, forgedAddr, d, out) })
+	if m, ok := seed.Table().Get(member.IDOf("x")); !ok || m.State != member.Alive {
+		t.Error("with the cookie it is not let in")
+	}
+}
+
+var forgedJoin = forge("z", 9, joinOf("starling", recordOf("z", 9, forgedAddr)))
+
+// An answer that does not bring back the number of the node's Join is not one.
+func TestAnswersBringTheNumberBack(t *testing.T) {
+	w := newWorld(t)
+	x := w.start("x", 1, 1, nil, 9)
+	r := recordOf("seed", 1, addrOf(9))
+	for what, m := range map[string][]byte{
+		"challenge": wire.AppendChallenge(nil, &wire.Challenge{Number: 1, Cookie: 5, Seen: x.addr}),
+		"welcome": wire.AppendRecord(wire.AppendWelcome(nil, &wire.Welcome{Number: 1, Live: 2, ClusterID: 5, Seen: x.addr}), r,
+			&wire.Claim{Generation: 1}),
+		"refusal": wire.AppendRefuse(nil, &wire.Refuse{Number: 1, Reason: wire.NameTaken, Text: []byte("10.0.0.7:7747"), Seen: x.addr}),
+	} {
+		if sent, _ := w.inject(x, forge("seed", 1, m)); what == "challenge" && sent > 0 || x.entry.welcomed || x.Stopped() {
+			t.Errorf("a %s without the number is taken: %d datagrams, welcomed %t, stopped %t", what, sent, x.entry.welcomed, x.Stopped())
+		}
+	}
+}
+
+// A newcomer that hears nothing is no member of anybody's, and is told where it is not reached if that can be.
+func TestDeafNewcomer(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(4, nil)
+	w.run(time.Second)
+	deaf, wrong := addrOf(20), addrOf(21)
+	w.cut = func(_, to netip.AddrPort) bool { return to == deaf }
+	w.start("deaf", 20, 1, nil, 0)
+	x := w.start("wrong", 21, 1, nil, 0) // it advertises an address where nothing reaches it
+	elsewhere := addrOf(99)
+	w.route = func(p *peer, to netip.AddrPort) (from, where netip.AddrPort) {
+		switch {
+		case p == x:
+			return elsewhere, to
+		case to == wrong:
+			return p.addr, addrOf(98)
+		case to == elsewhere:
+			return p.addr, wrong
+		}
+		return p.addr, to
+	}
+	w.run(20 * time.Second)
+	if nodes[0].Table().Len() != 4 || count(nodes[0], MemberJoined) != 3 {
+		t.Errorf("a deaf newcomer is a member\n%s", w.views())
+	}
+	told := 0
+	for _, e := range x.events {
+		if e.Kind == Refused && errors.Is(e.Err, ErrNotReached) && strings.Contains(e.Err.Error(), wrong.String()) {
+			told++
+		}
+	}
+	if told == 0 || told > 20 {
+		t.Errorf("told %d times that it is not reached: %v", told, x.events)
+	}
+}
+
+// A claim to the name of a live member enters nobody's table, and costs its owner neither its life nor its keys.
+func TestNameTaken(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(6, nil)
+	w.run(time.Second)
+	owner := nodes[3]
+	if err := w.do(owner, Set{Key: "role", Value: []byte("primary")}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(time.Second)
+	w.onEvent = func(p *peer, e Event) {
+		id := e.Member.ID
+		if e.Kind == KeysReset {
+			id = e.Key.Owner
+		}
+		if id == owner.id && p.self.Value().Name != "n3" {
+			t.Errorf("%s is told %s of the owner", p.addr, eventNames[e.Kind])
+		}
+	}
+	for i := range 20 {
+		thief := w.start("n3", 30+i, 1<<40+uint64(i), nil, i%6) // through the owner itself too
+		w.until(5*time.Second, "the newcomer stops", thief.Stopped)
+		if last := thief.events[len(thief.events)-1]; last.Kind != Conflicted || !errors.Is(last.Err, ErrNameConflict) ||
+			!strings.Contains(last.Err.Error(), owner.addr.String()) {
+			t.Errorf("%+v", last)
+		}
+	}
+	w.run(10 * time.Second)
+	if g := owner.self.Value().Generation; g != 1 || owner.inc != 0 || owner.Stopped() || !w.allHold("n3", member.Alive) {
+		t.Errorf("the owner is in life %d.%d", g, owner.inc)
+	}
+	if n := count(owner, NameClaimed); n != 1 || owner.Stats().NameClaims < 20 {
+		t.Errorf("the owner was told %d times, of %d claims", n, owner.Stats().NameClaims)
+	}
+}
+
+// A name whose owner died is free with the verdict, and its claimant is in right after it.
+func TestNameOfTheDead(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(8, nil)
+	w.run(5 * time.Second)
+	nodes[3].down = true
+	heir := w.start("n3", 30, 9, nil, 0)
+	var failed Time
+	w.onEvent = func(p *peer, e Event) {
+		if p == nodes[0] && e.Kind == MemberFailed {
+			failed = w.now
+		}
+		if p == heir && e.Kind == Welcomed && (failed == 0 || w.now.Sub(failed) > 100*time.Millisecond) {
+			t.Errorf("welcome %s after the verdict", w.now.Sub(failed))
+		}
+	}
+	w.until(10*time.Second, "the heir is in", func() bool { return heir.entry.welcomed && w.allHold("n3", member.Alive) })
+	if nodes[0].Table().Len() != 8 {
+		t.Error(w.views())
+	}
+}
+
+// A process that stood still while it was failed and replaced steps down when it goes on; the replacement stays.
+func TestZombie(t *testing.T) {
+	for _, asleep := range []time.Duration{10 * time.Second, 40 * time.Second} {
+		for _, later := range []int{1, 30} { // an address below and one above the old one
+			w := newWorld(t)
+			w.start("n0", 10, 1, nil)
+			for i := 1; i < 6; i++ {
+				w.start(fmt.Sprintf("n%d", i), 10+i, 1, nil, 10)
+			}
+			w.until(time.Minute, "all in", func() bool { return w.allSee(6) })
+			w.run(5 * time.Second)
+			old := w.nodes[3]
+			old.paused = true
+			w.run(5 * time.Second)
+			heir := w.start("n3", later, 9, nil, 10)
+			w.until(10*time.Second, "the replacement is in", func() bool { return heir.entry.welcomed })
+			if err := w.do(heir, Set{Key: "role", Value: []byte("primary")}); err != nil {
+				t.Fatal(err)
+			}
+			w.run(asleep - 5*time.Second)
+			w.resume(old)
+			w.run(10 * time.Second)
+			last := old.events[len(old.events)-1]
+			if !old.Stopped() || heir.Stopped() || last.Kind != Conflicted || !strings.Contains(last.Err.Error(), "replaced by") {
+				t.Errorf("asleep for %s, replaced at %d: the old one stopped: %t, the new one: %t; %v", asleep, later, old.Stopped(), heir.Stopped(), last)
+			}
+			if v, ok := w.nodes[0].Value(heir.id, "role"); !ok || heir.self.Value().Generation != 9 {
+				t.Errorf("the replacement's keys are gone: %v", v)
+			}
+		}
+	}
+}
+
+// A Conflict that does not bring back this node's number stops nobody, wherever it seems to come from.
+func TestForgedStop(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(3, nil)
+	w.run(time.Second)
+	c := wire.AppendConflict(nil, &wire.Conflict{Number: 7, Uptime: 1 << 60, Stop: true}, recordOf("n1", 1<<50, forgedAddr), 0)
+	for _, from := range []string{"n1", "n0", "x"} {
+		w.inject(nodes[1], forge(from, 1<<20, c))
+		w.run(time.Second)
+	}
+	if nodes[1].Stopped() || !w.allSee(3) {
+		t.Errorf("one datagram stopped a node\n%s", w.views())
+	}
+}
+
+// A node that changed its tags while it was cut off, and dials a seed, stays in its life.
+func TestRedialIsNoRestart(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(8, nil)
+	w.run(5 * time.Second)
+	far := func(a netip.AddrPort) bool { return a.Addr().As4()[3] >= 4 }
+	w.cut = func(from, to netip.AddrPort) bool { return far(from) != far(to) }
+	w.run(20 * time.Second)
+	x := nodes[5]
+	if err := w.do(x, SetTags{mustTags(t, map[string]string{"role": "db"})}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(time.Second)
+	w.cut = nil
+	w.do(x, Join{Seeds: x.seeds}) // as the driver does each minute
+	w.until(30*time.Second, "all agree", func() bool { return w.allSee(8) && w.agree() })
+	if g := x.self.Value().Generation; g != 1 {
+		t.Errorf("it began life %d", g)
+	}
+}
+
+// twoClusters starts two clusters of three, each with a first node, that are old.
+func twoClusters(t *testing.T) *world {
+	w := newWorld(t)
+	for i := range 6 {
+		var seeds []int
+		if i%3 > 0 {
+			seeds = []int{10 * (i / 3)}
+		}
+		w.start(fmt.Sprintf("%c%d", 'a'+i/3, i%3), 10*(i/3)+i%3, 1, nil, seeds...)
+	}
+	w.until(time.Minute, "both are whole", func() bool { return w.allSee(3) })
+	w.run(freshFor + time.Minute)
+	if a, b := w.nodes[0].ClusterID(), w.nodes[3].ClusterID(); a == 0 || a == b || a != w.nodes[2].ClusterID() || b != w.nodes[5].ClusterID() {
+		t.Fatalf("the clusters' IDs are %x, %x", a, b)
+	}
+	return w
+}
+
+// Two clusters of one name do not become one since a dead member's address goes to the other, nor since a seed's does.
+func TestClustersStayApart(t *testing.T) {
+	w := twoClusters(t)
+	w.nodes[2].down = true
+	w.until(time.Minute, "a2 is failed", func() bool { return w.nodes[0].Table().Live() == 2 })
+	b3 := w.start("b3", 2, 1, nil, 10)
+	w.run(30 * time.Second)
+	if n := w.nodes[0].Table().Len(); n != 3 || b3.Table().Len() != 4 || w.nodes[1].Table().Live() != 2 {
+		t.Errorf("the clusters met over a reused address\n%s", w.views())
+	}
+	if count(w.nodes[0], AddressTaken)+count(w.nodes[1], AddressTaken) == 0 {
+		t.Error("nobody is told that another node has a2's address")
+	}
+	for what, j := range map[string]Join{
+		"a seed of the configuration": {Seeds: []netip.AddrPort{addrOf(11)}}, "a former peer": {Peers: []netip.AddrPort{addrOf(11)}},
+	} {
+		w.do(w.nodes[0], j)
+		w.run(30 * time.Second)
+		if w.nodes[0].Table().Live() != 2 || w.nodes[3].Table().Live() != 4 {
+			t.Errorf("%s merged the clusters\n%s", what, w.views())
+		}
+	}
+	other := 0
+	for _, e := range w.nodes[0].events {
+		if e.Kind == Refused && errors.Is(e.Err, ErrOtherCluster) {
+			other++
+		}
+	}
+	if other == 0 {
+		t.Error("it is not told of the other cluster")
+	}
+	w.do(w.nodes[0], Join{Merge: []netip.AddrPort{addrOf(11)}})
+	w.until(30*time.Second, "one cluster by a user's wish", func() bool { return w.allSee(6) })
+	id := w.nodes[0].ClusterID()
+	w.until(10*time.Second, "one ID", func() bool {
+		for _, p := range w.up() {
+			if p.ClusterID() != id {
+				return false
+			}
+		}
+		return true
+	})
+	if n, m := count(w.nodes[0], ClustersMerged), count(w.nodes[4], ClustersMerged); n != 1 || m != 1 {
+		t.Errorf("told %d and %d times", n, m)
+	}
+}
+
+// Nodes that start at once with each other for seeds come to one cluster with one ID, without a word of a merge.
+func TestOneIdentity(t *testing.T) {
+	for seed := range uint64(30) {
+		w := newWorld(t)
+		w.latency = time.Duration(1+seed) * time.Millisecond / 3
+		for i := range 5 {
+			w.start(fmt.Sprintf("n%d", i), i, seed, nil, 0, 1, 2)
+		}
+		w.until(20*time.Second, "one cluster", func() bool { return w.allSee(5) })
+		w.run(2 * time.Second)
+		for _, p := range w.nodes {
+			if p.ClusterID() == 0 || p.ClusterID() != w.nodes[0].ClusterID() || count(p, ClustersMerged) > 0 {
+				t.Errorf("seed %d: %s is of cluster %x, n0 of %x; told %d times of a merge", seed, p.addr, p.ClusterID(),
+					w.nodes[0].ClusterID(), count(p, ClustersMerged))
+			}
+		}
+	}
+}
+
+// A process that starts again with what it remembers finds its cluster through former peers, and no other one there.
+func TestRememberedCluster(t *testing.T) {
+	w := twoClusters(t)
+	again := func(i int, id uint64, peers ...int) *peer {
+		n, err := New(nil, Self{Name: "a2", Generation: uint64(i), Addr: addrOf(i), ClusterID: id}, w.rng, w.rng)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &peer{Node: n, addr: addrOf(i)}
+		w.nodes = append(w.nodes, p)
+		w.step(p, func(out *Outbox) { n.Wake(w.now, out) })
+		var j Join
+		for _, a := range peers {
+			j.Peers = append(j.Peers, addrOf(a))
+		}
+		w.do(p, j)
+		return p
+	}
+	id := w.nodes[0].ClusterID()
+	w.nodes[2].down = true
+	w.until(time.Minute, "a2 is failed", func() bool { return w.nodes[0].Table().Live() == 2 })
+	lost := again(50, id, 10)
+	w.run(5 * time.Second)
+	if lost.entry.welcomed || w.nodes[3].Table().Len() != 3 {
+		t.Error("a former peer's address led it into another cluster")
+	}
+	lost.down = true
+	back := again(51, id, 0)
+	w.until(10*time.Second, "it is back", func() bool { return back.entry.welcomed && w.nodes[0].Table().Live() == 3 })
+}
+
+// Settings that should be alike and are not are told at both sides, by name.
+func TestUnlikeSettings(t *testing.T) {
+	wan, err := Profile("wan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lan, err := Profile("lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lan.Retention = 24 * time.Hour // the default
+	wan.Retention = time.Hour
+	for what, c := range map[string]*Config{
+		"": &lan, "retention": {Retention: time.Hour}, "zone budgets": {ZoneBudget: 1 << 20}, "MTU": {MTU: 1400},
+		"profile and another retention": &wan,
+	} {
+		w := newWorld(t)
+		a := w.start("a", 0, 1, nil)
+		b := w.start("b", 1, 1, c, 0)
+		w.run(2 * time.Second)
+		for _, p := range []*peer{a, b} {
+			told := 0
+			for _, e := range p.events {
+				if e.Kind == SettingsDiffer {
+					if told++; !strings.Contains(e.Err.Error(), "another "+what+" than") {
+						t.Errorf("%q: %v", what, e.Err)
+					}
+				}
+			}
+			if told != 0 && what == "" || told != 1 && what != "" {
+				t.Errorf("%q: %s was told %d times", what, p.addr, told)
+			}
+		}
+	}
+}
