@@ -98,6 +98,7 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	case uint32(m.Generation()) != h.Generation:
 		n.note(&m, peer, true)
 	case m.State == member.Failed, m.State == member.Left && n.now.Sub(m.Since) > farewell:
+		n.haunted(&m, peer)
 		n.note(&m, peer, false)
 	}
 }
@@ -124,6 +125,12 @@ func (n *Node) wasAsked(t wire.Type) bool { return n.asked&(1<<t) != 0 }
 func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) bool {
 	if n.again(t) {
 		return true
+	}
+	switch t {
+	case wire.TypePing, wire.TypeLease, wire.TypeInquiry:
+		if n.wasCalled(peer, t, body) {
+			return true
+		}
 	}
 	switch t {
 	case wire.TypePing, wire.TypeAck, wire.TypePingReq, wire.TypeNack, wire.TypeLease, wire.TypeInquiry, wire.TypeFinding, wire.TypeCounters,
