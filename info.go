@@ -28,12 +28,18 @@ type Info struct {
 	Sealed    bool // traffic is encrypted and authenticated
 
 	Members map[State]int // how many are in each state; all four are there
+	Failed  map[Cause]int // how many of the failed are so for each cause; all are there
 
 	// Of the Heard live members that showed their view in the last half minute, 16 at most, Same held this node's.
 	Same, Heard int
 
 	// Isolated says that this node hears from next to nobody, and so declares nobody failed (Inquest alone knows it).
 	Isolated bool
+	// Unreached says that this node's address does not lead to it: others hear it, and nothing that they send to the address
+	// of its record comes here (Inquest alone knows it). They hold it failed, with the cause deaf.
+	Unreached bool
+	// Broken are the names of the live members that do not answer this node, and that others reach.
+	Broken []string
 	// Unreachable are the names of the live members that this node cannot reach, while too few others can be asked about
 	// them, or while their zone is silent: neither alive nor failed can be said of them. A node learns that of the members that it watches alone.
 	Unreachable []string
@@ -83,9 +89,12 @@ func (n *Node) Info() (info Info) {
 			Uptime:    time.Duration(n.now()),
 			Sealed:    n.sealer != nil,
 			Members:   map[State]int{},
+			Failed:    map[Cause]int{},
 			Same:      agreement.Same,
 			Heard:     agreement.Heard,
 			Isolated:  n.core.Isolated(),
+
+			Unreached: n.core.Unreached(),
 			Health:    n.core.Health(),
 			RTT:       n.core.RTT(),
 			Location:  n.core.Location(),
@@ -108,11 +117,21 @@ func (n *Node) Info() (info Info) {
 			info.Unreachable = append(info.Unreachable, n.nameOf(id))
 		}
 		slices.Sort(info.Unreachable)
+		for _, id := range n.core.Broken(n.now()) {
+			info.Broken = append(info.Broken, n.nameOf(id))
+		}
+		slices.Sort(info.Broken)
+		for c := range member.CauseForgotten + 1 {
+			info.Failed[cause(c)] = 0
+		}
 		for _, s := range member.States {
 			info.Members[s] = 0
 		}
 		for m := range t.All() {
 			info.Members[m.State]++
+			if m.State == Failed {
+				info.Failed[cause(m.Cause)]++
+			}
 		}
 	})
 	if n.store != nil {

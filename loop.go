@@ -241,6 +241,13 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.ZoneRecovered:
 		n.log.warn(n.now(), "zone back "+e.Zone.Name, "a zone that was silent is heard again", "zone", e.Zone.Name)
 		n.tellWatchers(e)
+	case gossip.Unreached:
+		n.log.warn(n.now(), "unreached", "others hear this node, and nothing that they send to its address comes here: a firewall, or another address",
+			"addr", e.Member.Addr())
+		n.tellWatchers(e)
+	case gossip.Reached:
+		n.log.warn(n.now(), "reached", "this node is reached at its address again")
+		n.tellWatchers(e)
 	case gossip.Reunited:
 		n.log.warn(n.now(), "reunited", "this node hears from the others again")
 		n.tellWatchers(e)

@@ -29,6 +29,7 @@ type Member struct {
 	Name        string
 	Addr        netip.AddrPort // where it receives packets that this node sends
 	State       State
+	Cause       Cause // of Failed: why; else empty
 	Zone        string
 	Tags        Tags
 	Generation  uint64    // which life of the member: milliseconds of Unix time at its start, or more
@@ -69,7 +70,12 @@ func (n *Node) Member(name string) (m Member, ok bool) {
 // member turns the core's view of a member into the user's.
 func (n *Node) member(m member.Member) Member {
 	r := m.Record()
+	var why Cause
+	if m.State == Failed {
+		why = cause(m.Cause)
+	}
 	return Member{
+		Cause:       why,
 		Name:        r.Name,
 		Addr:        m.Addr(),
 		State:       m.State,

@@ -16,7 +16,7 @@ import (
 const WatchQueue = 1024
 
 // EventKind says what an Event tells. Its String is "joined", "updated", "suspected", "recovered", "failed", "left",
-// "unreachable", "reachable", "isolated", "reunited", "zone-unreachable", "zone-recovered" or "resync".
+// "unreachable", "reachable", "isolated", "reunited", "unreached", "reached", "zone-unreachable", "zone-recovered" or "resync".
 type EventKind uint8
 
 // What happens to members.
@@ -40,6 +40,10 @@ const (
 	// are declared failed only after gossip.Config.Inquest.ZoneGrace.
 	ZoneUnreachable
 	ZoneRecovered
+	// Unreached and Reached tell that nothing that others send to the address of this node, which is the event's Member, comes
+	// here, while they hear it; and that something does again.
+	Unreached
+	Reached
 	Resync // the watcher was too slow and missed events: forget what was built from them; the present state follows
 )
 
@@ -66,6 +70,10 @@ func (k EventKind) String() string {
 		return "isolated"
 	case Reunited:
 		return "reunited"
+	case Unreached:
+		return "unreached"
+	case Reached:
+		return "reached"
 	case ZoneUnreachable:
 		return "zone-unreachable"
 	case ZoneRecovered:
@@ -192,6 +200,8 @@ var eventKinds = map[gossip.EventKind]EventKind{
 	gossip.Reunited:          Reunited,
 	gossip.ZoneUnreachable:   ZoneUnreachable,
 	gossip.ZoneRecovered:     ZoneRecovered,
+	gossip.Unreached:         Unreached,
+	gossip.Reached:           Reached,
 }
 
 // tellWatchers passes on a change in the membership.

@@ -4,6 +4,7 @@ package starling
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -22,7 +23,8 @@ const (
 )
 
 // Cause is what a node saw of a member that failed: "silent" (no answer of any kind), "refused" (its host says that
-// nobody listens at its port) or "stalled" (its host takes connections, but the process does not answer).
+// nobody listens at its port), "stalled" (its host takes connections, but the process does not answer), "deaf" (it sends, and
+// answers nobody: nothing that is sent to it arrives) or "forgotten" (somebody had it forgotten).
 type Cause string
 
 // Verdict is that a member was declared failed and why, or that one that had been came back.
@@ -40,6 +42,9 @@ type Verdict struct {
 	Span      time.Duration // from the accuser's first doubt to the verdict
 	Seats     int           // of the jury, how many jurors were sought; 0 without one
 	Votes     []Vote        // of the jurors; under SWIM, of those who suspected the member, without figures
+	// HeardFrom is where datagrams of the member come from, if any came in the last ten seconds though it failed: it sends,
+	// and does not hear. Only the last verdict about a member has it.
+	HeardFrom netip.AddrPort
 }
 
 // Vote is that of one member.
@@ -57,6 +62,9 @@ func (n *Node) Why(name string) (all []Verdict) {
 	n.read(func() {
 		for v := range n.core.Verdicts(member.IDOf(name)) {
 			all = append(all, n.verdict(&v))
+		}
+		if last := len(all) - 1; last >= 0 && all[last].Kind == VerdictFailed {
+			all[last].HeardFrom, _ = n.core.HeardFrom(member.IDOf(name))
 		}
 	})
 	return all
@@ -99,12 +107,4 @@ func (n *Node) nameOf(id member.ID) string {
 	return fmt.Sprintf("%016x", uint64(id))
 }
 
-func cause(c wire.Cause) Cause {
-	switch c {
-	case wire.CauseRefused:
-		return "refused"
-	case wire.CauseStalled:
-		return "stalled"
-	}
-	return "silent"
-}
+func cause(c wire.Cause) Cause { return Cause(c.String()) }

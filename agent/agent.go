@@ -100,7 +100,11 @@ func (a *Agent) logEvents(ctx context.Context) {
 		case e.Kind == starling.MemberJoined || e.Kind == starling.MemberUpdated:
 			level = slog.LevelDebug
 		}
-		a.log.Log(ctx, level, "member "+e.Kind.String(), "member", e.Member.Name, "addr", e.Member.Addr.String())
+		args := []any{"member", e.Member.Name, "addr", e.Member.Addr.String()}
+		if e.Member.Cause != "" {
+			args = append(args, "cause", string(e.Member.Cause))
+		}
+		a.log.Log(ctx, level, "member "+e.Kind.String(), args...)
 	}
 }
 

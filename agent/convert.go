@@ -17,7 +17,7 @@ var stateNames = []string{
 
 func toMember(m starling.Member) api.Member {
 	return api.Member{
-		Name: m.Name, Addr: m.Addr.String(), State: m.State.String(), Zone: m.Zone, Tags: m.Tags.Map(),
+		Name: m.Name, Addr: m.Addr.String(), State: m.State.String(), Cause: string(m.Cause), Zone: m.Zone, Tags: m.Tags.Map(),
 		Generation: m.Generation, Incarnation: m.Incarnation, Since: m.Since.UTC(),
 	}
 }
@@ -33,6 +33,7 @@ func toEvent(e starling.Event) api.Event {
 	}
 	m := e.Member
 	out.Name, out.Addr, out.State, out.Zone, out.Tags = m.Name, m.Addr.String(), m.State.String(), m.Zone, m.Tags.Map()
+	out.Cause = string(m.Cause)
 	out.Generation, out.Incarnation = m.Generation, m.Incarnation
 	return out
 }
@@ -51,6 +52,7 @@ func toInfo(i starling.Info) api.Info {
 		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(), Uptime: i.Uptime.Seconds(),
 		Silent:  []api.SilentZone{},
 		Members: map[string]int{}, Agreement: api.Agreement{Same: i.Same, Heard: i.Heard},
+		Unreached: i.Unreached, Broken: append([]string{}, i.Broken...), Failed: map[string]int{},
 		Isolated: i.Isolated, Unreachable: append([]string{}, i.Unreachable...), Detection: i.Detection.Seconds(), Health: i.Health, RTT: i.RTT.Seconds(),
 		Traffic: api.Traffic{
 			SentPackets: i.Socket.DatagramsOut, SentBytes: i.Socket.BytesOut,
@@ -80,6 +82,9 @@ func toInfo(i starling.Info) api.Info {
 	for _, state := range []starling.State{starling.Alive, starling.Suspect, starling.Failed, starling.Left} {
 		out.Members[state.String()] = i.Members[state]
 	}
+	for c, n := range i.Failed {
+		out.Failed[string(c)] = n
+	}
 	for reason, n := range drops(i) {
 		out.Traffic.Dropped[reason] = n
 	}
@@ -96,6 +101,9 @@ func toWhy(name string, all []starling.Verdict, detector string) api.Why {
 				x.Evidence.Votes = append(x.Evidence.Votes,
 					api.Vote{Juror: o.Juror, Cause: string(o.Cause), Pings: o.Pings, Span: o.Span.Seconds()})
 			}
+		}
+		if v.HeardFrom.IsValid() {
+			out.Heard = v.HeardFrom.String()
 		}
 		out.Verdicts = append(out.Verdicts, x)
 	}

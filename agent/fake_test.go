@@ -39,7 +39,8 @@ type fakeNode struct {
 	err      error
 	detector string
 	done     chan struct{}
-	watching chan struct{} // gets one for each stream that is open
+	change   func(*starling.Info) // of what Info returns, if not nil
+	watching chan struct{}        // gets one for each stream that is open
 }
 
 func newFake() *fakeNode {
@@ -73,13 +74,17 @@ func (f *fakeNode) Members() iter.Seq[starling.Member] {
 }
 
 func (f *fakeNode) Info() starling.Info {
-	return starling.Info{Self: f.Self(), Cluster: "c", Detector: f.detector, Started: then, Uptime: time.Minute, Welcomed: true,
+	i := starling.Info{Self: f.Self(), Cluster: "c", Detector: f.detector, Started: then, Uptime: time.Minute, Welcomed: true,
 		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Agreed: 5, Reachable: 2,
 		Zones:    []gossip.ZoneTraffic{{Zone: "eu", PacketsOut: 1, BytesOut: 2, PacketsIn: 3, BytesIn: 4, Budget: 20000}, {Unknown: true, PacketsIn: 5, BytesIn: 6}},
 		Protocol: gossip.Stats{PairWaits: 7},
 		Store:    store.Stats{Path: "/d/topics.db", Held: 3, Bytes: 400, Dropped: 5, Failed: 6, Damaged: 1, Err: errors.New("no room")},
 		Silent:   []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3}, Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond,
 		Location: gossip.Location{Inside: topology.Coordinate{Error: 8}, Outside: topology.Start}}
+	if f.change != nil {
+		f.change(&i)
+	}
+	return i
 }
 
 func (f *fakeNode) Why(name string) []starling.Verdict {

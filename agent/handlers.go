@@ -85,6 +85,9 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) {
 		if m.Name == name {
 			since := m.Since.UTC()
 			out.State, out.Since = m.State.String(), &since
+			if m.Cause == "deaf" {
+				out.Cause, out.Addr = string(m.Cause), m.Addr.String()
+			}
 		}
 	}
 	if out.State == "" && len(out.Verdicts) == 0 {
@@ -203,6 +206,27 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	reply(w, api.Done{Done: "ok"})
+}
+
+// readyz says whether the node can do its part: it is in, hears others, and is heard and reached by them. A node that
+// found only itself is the first of its cluster, and ready.
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	i := s.node.Info()
+	err := s.node.Err()
+	switch {
+	case err != nil:
+	case !i.Welcomed:
+		err = errors.New("not in yet: no seed has let this node in")
+	case i.Isolated:
+		err = errors.New("isolated: this node hears from next to nobody, or next to nobody hears it")
+	case i.Unreached:
+		err = fmt.Errorf("deaf: others hear this node, and nothing that they send to its address, %s, comes here", i.Self.Addr)
+	}
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, err)
+		return
+	}
+	reply(w, api.Done{Done: "ready"})
 }
 
 // wait bounds a request that waits for the cluster: by its client's patience, by ?timeout=5s, and by maxWait.

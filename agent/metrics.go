@@ -51,12 +51,19 @@ var metrics = []metric{
 		func(i starling.Info, emit func(float64, ...string)) {
 			emit(1, i.Self.Name, i.Cluster, i.Self.Zone, i.Detector, Version())
 		}),
-	newMetric(gauge, "starling_members", "Members that this node knows, itself included, by state.", []string{"state"},
+	newMetric(gauge, "starling_members", "Members that this node knows, itself included, by state, the failed by cause too.", []string{"state", "cause"},
 		func(i starling.Info, emit func(float64, ...string)) {
-			for _, s := range []starling.State{starling.Alive, starling.Suspect, starling.Failed, starling.Left} {
-				emit(float64(i.Members[s]), s.String())
+			for _, s := range []starling.State{starling.Alive, starling.Suspect, starling.Left} {
+				emit(float64(i.Members[s]), s.String(), "")
+			}
+			for c, n := range i.Failed {
+				emit(float64(n), starling.Failed.String(), string(c))
 			}
 		}),
+	newMetric(gauge, "starling_unreached", "1 when others hear this node, and nothing that they send to its address comes here, else 0.", nil,
+		one(func(i starling.Info) float64 { return number(i.Unreached) })),
+	newMetric(gauge, "starling_paths_broken", "Live members that do not answer this node, and that others reach.", nil,
+		one(func(i starling.Info) float64 { return float64(len(i.Broken)) })),
 	newMetric(gauge, "starling_agreement_peers", "Peers heard lately (heard), and those of them that hold exactly this node's view (same).",
 		[]string{"view"},
 		func(i starling.Info, emit func(float64, ...string)) {

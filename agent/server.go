@@ -131,6 +131,7 @@ func (s *Server) routes() []route {
 		{"PATCH /v1/tags", false, s.tags},
 		{"GET /metrics", false, newMetrics(s.node).ServeHTTP},
 		{"GET /healthz", true, s.healthz},
+		{"GET /readyz", true, s.readyz},
 		{"GET /openapi.json", true, static("application/json", openAPI)},
 		{"GET /{$}", true, static("text/html; charset=utf-8", dashboard)},
 	}

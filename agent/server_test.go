@@ -195,10 +195,10 @@ func TestSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]any{
-		"Member": api.Member{Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
+		"Member": api.Member{Cause: "c", Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Cause: "c", Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
 		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{Store: &api.Store{}}, "Store": api.Store{Error: "e"}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{Budget: 1},
 		"Topic": api.Topic{}, "Key": api.Key{TTL: 1}, "KeyEvent": api.KeyEvent{Key: api.Key{TTL: 1}}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "Done": api.Done{}, "Error": api.Error{},
-		"Why": api.Why{State: "s", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
+		"Why": api.Why{State: "s", Cause: "c", Addr: "a", Heard: "h", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
 		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},
 	} {
 		text, _ := json.Marshal(value)
@@ -367,10 +367,38 @@ func TestHealthzTellsTheEnd(t *testing.T) {
 	}
 }
 
+// A node is ready when it is in, hears others, and is heard and reached by them; that it lives it says in any case.
+func TestReadyz(t *testing.T) {
+	node := newFake()
+	h := NewServer(node, ServerOptions{Token: token}).Handler()
+	for _, x := range []struct {
+		change func(*starling.Info)
+		status int
+		word   string
+	}{
+		{func(*starling.Info) {}, 200, "ready"},
+		{func(i *starling.Info) { i.Welcomed = false }, 503, "seed"},
+		{func(i *starling.Info) { i.Isolated = true }, 503, "isolated"},
+		{func(i *starling.Info) { i.Unreached = true }, 503, "deaf"},
+	} {
+		node.change = x.change
+		if w := ask(h, "GET", "/readyz", ""); w.Code != x.status || !strings.Contains(w.Body.String(), x.word) {
+			t.Errorf("ready: %d %s, want %d and a word of %s", w.Code, w.Body, x.status, x.word)
+		}
+		if w := ask(h, "GET", "/healthz", ""); w.Code != 200 {
+			t.Errorf("healthy: %d %s", w.Code, w.Body)
+		}
+	}
+	node.stop(errors.New("it is over"))
+	if w := ask(h, "GET", "/readyz", ""); w.Code != 503 || !strings.Contains(w.Body.String(), "over") {
+		t.Errorf("of a stopped node: %d %s", w.Code, w.Body)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	w := ask(NewServer(newFake(), ServerOptions{}).Handler(), "GET", "/metrics", "")
 	for _, want := range []string{
-		`starling_members{state="alive"} 1`, `starling_members{state="left"} 0`, `starling_agreement_peers{view="same"} 1`,
+		`starling_members{cause="",state="alive"} 1`, `starling_members{cause="",state="left"} 0`, `starling_agreement_peers{view="same"} 1`,
 		`starling_packets_total{direction="sent"} 0`, `starling_packets_dropped_total{reason="unopened"} 0`,
 		`starling_probe_rtt_seconds 0.001`, `starling_start_time_seconds 1.767323045e+09`, `starling_welcomed 1`, "go_goroutines ",
 		`starling_coordinate_error{space="inside"} 0.125`, `starling_location_questions_total{result="answered"} 0`,

@@ -139,6 +139,10 @@ const (
 	// is over.
 	ZoneUnreachable
 	ZoneRecovered
+	// Unreached and Reached tell that this node's address does not lead to it: others hear it, and nothing that they send to
+	// the address of its record comes here; and that something does again.
+	Unreached
+	Reached
 	// MemberLocated ends a Locate: Location has where the member stands, or Err is ErrNoAnswer.
 	MemberLocated
 	// NameClaimed tells that another node claims this node's name, and Err which one: once a minute at most. It changes nothing.
@@ -154,7 +158,7 @@ const (
 // Event is something that a node tells.
 type Event struct {
 	Kind     EventKind
-	Member   member.Member // for the Member kinds; this node for Isolated, Reunited and the Zone kinds
+	Member   member.Member // for the Member kinds; this node for Isolated, Reunited, Unreached, Reached and the Zone kinds
 	Message  Message       // for MessageDelivered
 	Lost     Lost          // for MessagesLost
 	Spread   Spread        // for MessageSpread

@@ -38,6 +38,7 @@ func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim
 	if !ok {
 		return
 	}
+	fact.Cause = c.Cause
 	order := 1
 	if known {
 		order = m.Compare(fact)
@@ -164,8 +165,8 @@ func (n *Node) tellChange(known bool, before, after *member.Member) {
 	}
 }
 
-// accuse is what the detector says of a member: it holds it a suspect, or failed.
-func (n *Node) accuse(id member.ID, s member.State) {
+// accuse is what the detector says of a member: it holds it a suspect, or failed for a cause.
+func (n *Node) accuse(id member.ID, s member.State, cause member.Cause) {
 	m, ok := n.table.Get(id)
 	if !ok || !m.State.Live() || id == n.id {
 		return
@@ -174,7 +175,7 @@ func (n *Node) accuse(id member.ID, s member.State) {
 		n.accused(m, n.id)
 		return
 	}
-	n.apply(member.Fact{Record: m.Handle, Incarnation: m.Incarnation, State: s}, false, n.id, 0)
+	n.apply(member.Fact{Record: m.Handle, Incarnation: m.Incarnation, State: s, Cause: cause}, false, n.id, 0)
 }
 
 // accused counts who suspects a suspect; an independent confirmation is passed on.
@@ -214,6 +215,8 @@ func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.
 		// a former life, or the truth
 	case c.Generation > own.Generation:
 		n.laterSelf(peer, c, r)
+	case c.State == member.Failed && !n.callable():
+		n.askCall(peer, c.Incarnation)
 	case c.Incarnation > self.Incarnation || c.Incarnation == self.Incarnation && (c.State != member.Alive || !same):
 		n.refute(c.Incarnation)
 		if c.State == member.Failed {

@@ -72,6 +72,7 @@ type Node struct {
 	shares   shares
 
 	entry    entry
+	reached  reached
 	identity identity
 	settings wire.Hashes // this node's
 	isolated Time        // since when, while it is
@@ -149,7 +150,7 @@ func (n *Node) Deadline() Time {
 		return 0
 	}
 	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(), n.keys.Deadline(),
-		n.upkeep.due, n.shares.due, n.entry.due(), n.locator.due, n.pairsDue(), n.flushDue())
+		n.upkeep.due, n.shares.due, n.reached.due, n.entry.due(), n.locator.due, n.pairsDue(), n.flushDue())
 }
 
 // Wake does what has fallen due.
@@ -175,6 +176,7 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	n.wakeEntry()
 	n.wakeUpkeep()
 	n.wakeShares()
+	n.wakeReached()
 	n.wakeLookups()
 	n.wakePairs()
 	n.finish()
@@ -234,6 +236,7 @@ func (n *Node) launch() {
 	n.locator.due = Never
 	n.launchEntry()
 	n.launchUpkeep()
+	n.launchReached()
 }
 
 func (n *Node) newDetector() detect.Detector {
@@ -347,8 +350,8 @@ func (h host) Rand() *rand.Rand     { return h.n.rng }
 
 func (h host) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendProbe(to, messages) }
 
-func (h host) Suspect(_ Time, id member.ID) { h.n.accuse(id, member.Suspect) }
-func (h host) Fail(_ Time, id member.ID)    { h.n.accuse(id, member.Failed) }
+func (h host) Suspect(_ Time, id member.ID) { h.n.accuse(id, member.Suspect, 0) }
+func (h host) Fail(_ Time, id member.ID)    { h.n.accuse(id, member.Failed, 0) }
 
 func (h host) Connect(_ Time, to detect.Peer) {
 	h.n.out.Connects = append(h.n.out.Connects, Connect{to})

@@ -22,6 +22,14 @@ type private struct {
 // Isolated says whether the node hears from next to nobody, and therefore fails nobody.
 func (n *Node) Isolated() bool { return n.private.isolated }
 
+// Broken returns the live members that do not answer this node, and that others hear; only INQUEST knows.
+func (n *Node) Broken(now Time) []member.ID {
+	if d, ok := n.detector.(interface{ Broken(Time) []member.ID }); ok {
+		return d.Broken(now)
+	}
+	return nil
+}
+
 // SilentZone is another zone, the first part of the path, of which nobody is heard in this node's zone.
 type SilentZone struct {
 	key     uint16

@@ -56,7 +56,8 @@ func Profile(name string) (Config, error) {
 			Heartbeat: heartbeat.Config{Period: 2 * time.Second},
 			Accrual:   accrual.Config{Period: 2 * time.Second, Pause: 6 * time.Second},
 			Inquest: inquest.Config{
-				Period: 1200 * time.Millisecond, Grace: 2 * inquest.DefaultGrace, MinRTO: 100 * time.Millisecond, MaxRTO: 2 * time.Second,
+				Period: 1200 * time.Millisecond, Grace: 2 * inquest.DefaultGrace, DeafGrace: 2 * inquest.DefaultDeafGrace,
+				MinRTO: 100 * time.Millisecond, MaxRTO: 2 * time.Second,
 			},
 			Rounds:  []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond},
 			Streams: stream.Config{Wait: 250 * time.Millisecond, Timeout: time.Second},

@@ -106,6 +106,7 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	case uint32(m.Generation()) != h.Generation:
 		n.note(&m, peer, true)
 	case m.State == member.Failed, m.State == member.Left && n.now.Sub(m.Since) > farewell:
+		n.haunted(&m, peer)
 		n.note(&m, peer, false)
 	}
 }
@@ -139,6 +140,12 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	}
 	switch spec.Plane {
 	case wire.Probing:
+		switch t {
+		case wire.TypePing, wire.TypeLease, wire.TypeInquiry:
+			if n.wasCalled(peer, t, body) {
+				return true
+			}
+		}
 		return n.detector.Receive(n.now, peer, t, body)
 	case wire.News:
 		return n.takeNews(peer, t, body)

@@ -3,7 +3,6 @@ package gossip
 import (
 	"time"
 
-	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
@@ -42,7 +41,7 @@ func (n *Node) wakeUpkeep() {
 
 // reconnect dials one failed member, as likely as there are failed ones for each live one: so the cluster dials each
 // about once a period, and a node at most one. A partition that has healed is found so, and a process that was given
-// up too soon.
+// up too soon. The dial asks the member too, so that it may refute at once.
 func (n *Node) reconnect() {
 	failed := 0
 	var chosen member.Member
@@ -55,7 +54,7 @@ func (n *Node) reconnect() {
 		}
 	}
 	if failed > 0 && n.rng.IntN(max(n.table.Live(), 1)) < failed {
-		n.note(&chosen, detect.PeerOf(&chosen), false)
+		n.call(&chosen)
 	}
 }
 

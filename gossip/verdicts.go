@@ -135,7 +135,7 @@ func (n *Node) remember(before, after *member.Member) {
 
 // failWith is the detector's verdict, with its reasons.
 func (n *Node) failWith(id member.ID, e detect.Evidence) {
-	n.accuse(id, member.Failed)
+	n.accuse(id, member.Failed, e.Cause)
 	m, ok := n.table.Get(id)
 	if !ok || m.State != member.Failed {
 		return

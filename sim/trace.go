@@ -78,7 +78,7 @@ func (t *tracer) message(typ wire.Type, body []byte) string {
 		return fmt.Sprintf("inquiry %d about n%d, silent for %s", m.Seq, t.w.memberOf(m.Target), m.Age)
 	case wire.TypeFinding:
 		m, _ := wire.ReadFinding(body)
-		return fmt.Sprintf("finding %d: %s, %s, %d pings in %s", m.Seq, wordNames[m.Word], causeNames[m.Cause], m.Pings, m.Span)
+		return fmt.Sprintf("finding %d: %s, %s, %d pings in %s", m.Seq, wordNames[m.Word], m.Cause, m.Pings, m.Span)
 	case wire.TypeEvidence:
 		m, _ := wire.ReadEvidence(body)
 		return fmt.Sprintf("evidence against n%d by n%d, %d votes", t.w.memberOf(m.Target), t.w.memberOf(m.Accuser), m.Count)
@@ -123,8 +123,7 @@ func (t *tracer) confirm(body []byte) string {
 
 // What jurors say and see, by its number.
 var (
-	wordNames  = [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty"}
-	causeNames = [...]string{wire.CauseSilent: "silent", wire.CauseRefused: "refused", wire.CauseStalled: "stalled"}
+	wordNames = [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty"}
 )
 
 func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
@@ -134,6 +133,7 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 		gossip.Welcomed: "is welcome", gossip.Refused: "is refused", gossip.Conflicted: "has a rival and stops",
 		gossip.LeaveDone: "has left", gossip.Isolated: "is isolated", gossip.Reunited: "is isolated no more",
 		gossip.NameClaimed: "is told", gossip.ClustersMerged: "is told", gossip.SettingsDiffer: "is told", gossip.AddressTaken: "is told",
+		gossip.Unreached: "is not reached", gossip.Reached: "is reached again",
 		gossip.MemberUnreachable: "is unreachable from here", gossip.MemberReachable: "is reachable again",
 	}
 	text := names[e.Kind]

@@ -8,7 +8,8 @@ import "time"
 type Member struct {
 	Name        string            `json:"name"`
 	Addr        string            `json:"addr"`
-	State       string            `json:"state"` // alive, suspect, failed or left
+	State       string            `json:"state"`           // alive, suspect, failed or left
+	Cause       string            `json:"cause,omitempty"` // of failed: silent, refused, stalled, deaf or forgotten
 	Zone        string            `json:"zone"`
 	Tags        map[string]string `json:"tags"`
 	Generation  uint64            `json:"generation"`
@@ -28,10 +29,11 @@ type Member struct {
 // and how many Members are live in it.
 type Event struct {
 	Time        time.Time         `json:"time"`
-	Event       string            `json:"event"` // joined, updated, suspected, recovered, failed, left, unreachable, reachable, isolated, reunited, zone-unreachable, zone-recovered or resync
+	Event       string            `json:"event"` // joined, updated, suspected, recovered, failed, left, unreachable, reachable, isolated, reunited, unreached, reached, zone-unreachable, zone-recovered or resync
 	Name        string            `json:"name"`
 	Addr        string            `json:"addr"`
 	State       string            `json:"state"`
+	Cause       string            `json:"cause,omitempty"` // of failed: as a member's
 	Zone        string            `json:"zone,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	Generation  uint64            `json:"generation,omitempty"`
@@ -88,6 +90,9 @@ type Info struct {
 	RTT         float64        `json:"rtt_seconds"`
 	Coordinates Coordinates    `json:"coordinates"`
 	Traffic     Traffic        `json:"traffic"`
+	Failed      map[string]int `json:"failed"`          // of them, by cause
+	Unreached   bool           `json:"unreached"`       // others hear this node, and nothing that they send to its address comes here
+	Broken      []string       `json:"broken"`          // live members that do not answer this node, and that others reach
 	Store       *Store         `json:"store,omitempty"` // of messages on disk, if some are to be kept there
 }
 

@@ -8,8 +8,11 @@ type Why struct {
 	State    string     `json:"state,omitempty"` // at present; none if the member is forgotten
 	Since    *time.Time `json:"since,omitempty"`
 	Detector string     `json:"detector"`
-	Verdicts []Verdict  `json:"verdicts"`         // the oldest first
-	Damped   *Damping   `json:"damped,omitempty"` // while it is
+	Verdicts []Verdict  `json:"verdicts"`             // the oldest first
+	Damped   *Damping   `json:"damped,omitempty"`     // while it is
+	Cause    string     `json:"cause,omitempty"`      // of a state of failed
+	Addr     string     `json:"addr,omitempty"`       // of a deaf member: where it should receive packets
+	Heard    string     `json:"heard_from,omitempty"` // where packets of a failed member come from that sends still
 }
 
 // Damping is that a member came and went lately, so that its silence is borne for longer.
@@ -30,7 +33,7 @@ type Verdict struct {
 // Evidence is why a member was declared failed.
 type Evidence struct {
 	Accuser string  `json:"accuser"`      // who declared it
-	Cause   string  `json:"cause"`        // silent, refused or stalled: what most of those who voted saw
+	Cause   string  `json:"cause"`        // silent, refused, stalled or deaf: what most of those who voted saw
 	Pings   int     `json:"pings"`        // that the accuser sent in vain; 0 under swim, which does not count them
 	Span    float64 `json:"span_seconds"` // from its first doubt to the verdict
 	Seats   int     `json:"seats"`        // of the jury; 0 without one

@@ -80,13 +80,22 @@ func (p *printer) members(all []api.Member, near bool, now time.Time) {
 	}
 	rows := [][]string{head}
 	for _, m := range all {
-		row := []string{clean(m.Name), m.Addr, p.state(m.State), ago(now.Sub(m.Since)), dash(m.Zone), tagText(m.Tags)}
+		row := []string{clean(m.Name), m.Addr, p.stateText(m.State, m.Cause), ago(now.Sub(m.Since)), dash(m.Zone), tagText(m.Tags)}
 		if near {
 			row = slices.Insert(row, 2, rttText(m))
 		}
 		rows = append(rows, row)
 	}
 	p.table(rows)
+}
+
+// stateText is a state, with the cause of a failure if it is more than silence.
+func (p *printer) stateText(state, cause string) string {
+	text := p.state(state)
+	if cause != "" && cause != "silent" {
+		text += " (" + cause + ")"
+	}
+	return text
 }
 
 func rttText(m api.Member) string {
@@ -145,6 +154,9 @@ func (p *printer) event(e api.Event) {
 		return
 	}
 	line := fmt.Sprintf("%s  %s  %s  %s", clock(e.Time), word, clean(e.Name), e.Addr)
+	if e.Cause != "" && e.Cause != "silent" {
+		line += "  (" + e.Cause + ")"
+	}
 	if e.Event == "updated" {
 		line += "  " + tagText(e.Tags)
 	}
@@ -219,7 +231,11 @@ func (p *printer) info(i api.Info) {
 	var counts []string
 	for _, s := range states {
 		if n := i.Members[s]; n > 0 || s == "alive" {
-			counts = append(counts, fmt.Sprintf("%d %s", n, p.state(s)))
+			count := fmt.Sprintf("%d %s", n, p.state(s))
+			if deaf := i.Failed["deaf"]; s == "failed" && deaf > 0 {
+				count += fmt.Sprintf(" (%d deaf)", deaf)
+			}
+			counts = append(counts, count)
 		}
 	}
 	uptime := time.Duration(i.Uptime * float64(time.Second))
@@ -243,6 +259,8 @@ func (p *printer) info(i api.Info) {
 		{"uptime", ago(uptime)},
 		{"detector", i.Detector + detectionText(i)},
 		{"isolated", yes(i.Isolated, "yes: this node hears from next to nobody, and declares nobody failed for it", "no")},
+		{"reached", yes(!i.Unreached, "yes", "no: others hear this node, and nothing that they send to "+i.Addr+" comes here: a firewall, or another address than this one")},
+		{"broken paths", brokenText(i.Broken)},
 		{"reachable", reachText(i.View)},
 		{"silent zones", silentText(i.Silent)},
 		{"unreachable", unreachableText(i.Unreachable, i.Silent)},
@@ -286,12 +304,17 @@ func detectionText(i api.Info) string {
 	return fmt.Sprintf("; a crash is known after about %.2f s", i.Detection)
 }
 
-// unreachableText names the first few members that cannot be reached.
-func unreachableText(names []string, silent []api.SilentZone) string {
-	const most = 5
+// brokenText names the members to which the way from here is broken, and not that from others.
+func brokenText(names []string) string {
 	if len(names) == 0 {
-		return "nobody"
+		return "none"
 	}
+	return some(names) + ": others reach " + map[bool]string{true: "it", false: "them"}[len(names) == 1] + ", this node does not"
+}
+
+// some names the first few.
+func some(names []string) string {
+	const most = 5
 	var first []string
 	for _, n := range names[:min(len(names), most)] {
 		first = append(first, clean(n))
@@ -300,6 +323,15 @@ func unreachableText(names []string, silent []api.SilentZone) string {
 	if more := len(names) - most; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
+	return text
+}
+
+// unreachableText names the first few members that cannot be reached.
+func unreachableText(names []string, silent []api.SilentZone) string {
+	if len(names) == 0 {
+		return "nobody"
+	}
+	text := some(names)
 	if len(silent) > 0 {
 		return text + ": whether they failed cannot be said yet"
 	}

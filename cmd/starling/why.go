@@ -60,6 +60,13 @@ func (p *printer) why(w api.Why, now time.Time) {
 	case len(w.Verdicts) == 0:
 		fmt.Fprintf(p.w, "%s is %s; this node has not seen it fail.\n", name, w.State)
 	}
+	if w.State == "failed" && w.Cause == "deaf" {
+		from := ""
+		if w.Heard != "" {
+			from = " (last from " + w.Heard + ")"
+		}
+		fmt.Fprintf(p.w, "%s is deaf: it sends%s, and answers nobody at %s.\n", name, from, w.Addr)
+	}
 	if d := w.Damped; d != nil {
 		fmt.Fprintf(p.w, "%s came back %s lately, so it is granted %s of silence for now, and not %s.\n",
 			name, plural(d.Returns, "time"), exact(d.Grace), exact(d.Usual))
@@ -103,6 +110,8 @@ func heard(cause, who string) string {
 		return who + "got no answer but refused connections"
 	case "stalled":
 		return who + "got connections but no answer"
+	case "deaf":
+		return who + "heard it and got no answer"
 	}
 	return who + "heard nothing"
 }
@@ -114,6 +123,8 @@ func moral(cause string) string {
 		return "its host refused connections: the process is gone."
 	case "stalled":
 		return "its host took connections: the process stands still."
+	case "deaf":
+		return "it sends, and nothing that is sent to it arrives: a firewall, or another address than the one it tells."
 	}
 	return "nothing came from its host at all."
 }

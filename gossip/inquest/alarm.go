@@ -10,15 +10,20 @@ import (
 
 // The alarm, which is private. A member that missed one answer is pinged again and again at the pace of round trips:
 // nearly always the packet was lost, and nobody else needs to hear of it. When as many in a row failed as chance alone
-// makes fail in 3 of 1,000 cases, a jury is asked. Any datagram from the member ends the alarm.
+// makes fail in 3 of 1,000 cases, a jury is asked. An answer of the member ends the alarm. Any other datagram of it shows
+// that it lives, and begins its silence anew, but not that it hears (deaf.go).
 
 // alarm is about one member.
 type alarm struct {
 	peer   detect.Peer
 	start  mono.Time // of the silence; mono.Never: from the next step on
+	since  mono.Time // when the first ping left that was not answered; mono.Never: the same
+	heard  mono.Time // the last datagram that was no answer; 0: none
 	next   mono.Time // step
 	resend mono.Time // the next ping
-	pings  int       // that were not answered
+	pings  int       // that were not answered, since the silence began
+	vain   int       // the same since the alarm began
+	first  uint32    // the sequence of the alarm's first ping
 	barred mono.Time // acquitted: nothing is done before, and then it is over; 0: not acquitted
 	kernel kernel
 	jury   jury
@@ -31,7 +36,8 @@ type alarm struct {
 // restart forgets all that is held against the member.
 func (a *alarm) restart() {
 	if a.barred == 0 {
-		a.start, a.next, a.resend, a.pings, a.kernel, a.jury, a.held = mono.Never, 0, 0, 0, kernel{}, jury{}, false
+		a.start, a.since, a.heard, a.next, a.resend, a.pings, a.vain = mono.Never, mono.Never, 0, 0, 0, 0, 0
+		a.kernel, a.jury, a.held = kernel{}, jury{}, false
 	}
 }
 
@@ -46,12 +52,17 @@ func (d *Detector) alarmOf(id member.ID) int {
 
 // accuse raises an alarm, unless there is one.
 func (d *Detector) accuse(now mono.Time, p detect.Peer, since mono.Time) bool {
+	return d.accuseFor(now, p, since, d.seq+1)
+}
+
+// accuseFor is accuse for a member that did not answer the ping of a sequence, or will not.
+func (d *Detector) accuseFor(now mono.Time, p detect.Peer, since mono.Time, first uint32) bool {
 	if len(d.alarms) >= maxAlarms || d.alarmOf(p.ID) >= 0 {
 		return false
 	}
-	a := alarm{peer: p, start: since, next: now, resend: now}
+	a := alarm{peer: p, start: since, since: since, first: first, next: now, resend: now}
 	if since < now {
-		a.pings = 1
+		a.pings, a.vain = 1, 1
 	}
 	d.alarms = append(d.alarms, a)
 	d.soon(now)
@@ -74,9 +85,10 @@ func (d *Detector) dropAlarm(i int) {
 func (d *Detector) answered(now mono.Time, i int) {
 	a := d.alarms[i]
 	d.dropAlarm(i)
+	d.unspare(a.peer.ID)
 	const most = 8 // one long silence does not make a lossy network
 	if a.kernel.welcome == 0 && a.barred == 0 {
-		d.way(a.peer.ID).count(min(max(a.pings-1, 0), most), 1)
+		d.way(a.peer.ID).count(min(max(a.vain-1, 0), most), 1)
 	}
 	d.calm(now, &a)
 }
@@ -116,17 +128,18 @@ func (d *Detector) stepAlarms(now mono.Time) {
 
 // step pings, asks the kernel, and asks the jury.
 func (d *Detector) step(now mono.Time, a *alarm) {
-	a.start = min(a.start, now)
+	a.start, a.since = min(a.start, now), min(a.since, now)
 	age := now.Sub(a.start)
 	waits := d.waits(now, a)
 	a.held = a.held && (waits || d.mute(now, a)) // or somebody of its zone is heard again
-	if !d.cfg.NoJury && !a.jury.convened() && !waits && (a.kernel.denied() || a.resend <= now &&
-		(a.pings >= d.way(a.peer.ID).attempts(&d.cfg) || a.pings >= 3 && age >= d.cfg.Grace/2)) {
+	if !d.cfg.NoJury && !a.jury.convened() && !waits && (a.kernel.denied() || a.resend <= now && d.doubtful(now, a, age)) {
 		d.convene(now, a)
 	}
 	if a.resend <= now {
 		pace := d.way(a.peer.ID).timeout(&d.cfg)
-		if a.kernel.hopeless(age, &d.cfg) {
+		if a.sends(now, &d.cfg) {
+			pace = d.deafPace(now, a, pace)
+		} else if a.kernel.hopeless(age, &d.cfg) {
 			pace = max(pace, d.cfg.Period) // it costs no more than a healthy one
 		}
 		if waits {
@@ -134,6 +147,7 @@ func (d *Detector) step(now mono.Time, a *alarm) {
 		}
 		a.resend = now.Add(d.jitter(pace, 10))
 		a.pings++
+		a.vain++
 		d.probe(now, a.peer)
 		if !waits {
 			a.kernel.try(now, d, a.peer)
@@ -149,9 +163,22 @@ func (d *Detector) step(now mono.Time, a *alarm) {
 	d.show(now, a, age)
 }
 
+// doubtful says whether so many pings failed that it is time for a jury.
+func (d *Detector) doubtful(now mono.Time, a *alarm, age time.Duration) bool {
+	attempts := d.way(a.peer.ID).attempts(&d.cfg)
+	if a.sends(now, &d.cfg) {
+		return now.Sub(a.since) >= d.cfg.DeafGrace/2 && a.vain >= attempts && !d.isSpared(now, a.peer.ID)
+	}
+	return a.pings >= attempts || a.pings >= 3 && age >= d.cfg.Grace/2
+}
+
 // show tells the user of a member that may be gone: early, but not of what a single lost packet explains.
 func (d *Detector) show(now mono.Time, a *alarm, age time.Duration) {
-	if !a.shown && (a.kernel.denied() || age >= d.cfg.Grace/2) {
+	late := age >= d.cfg.Grace/2
+	if a.sends(now, &d.cfg) {
+		late = a.jury.convened() && now.Sub(a.since) >= d.cfg.DeafGrace/2
+	}
+	if !a.shown && (a.kernel.denied() || late) {
 		a.shown = true
 		d.host.Alarm(now, a.peer.ID, true)
 	}

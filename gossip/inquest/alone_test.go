@@ -2,6 +2,7 @@ package inquest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -23,6 +24,10 @@ func TestIsolatedDoesNotJudge(t *testing.T) {
 		t.Fatal("an isolated node fails a member")
 	}
 	x.d.isolated = false
+	if x.d.judge(w.now, i) {
+		t.Fatal("a verdict in the instant in which the jury is called, before anybody could acquit")
+	}
+	w.now = w.now.Add(200 * time.Millisecond)
 	if !x.d.judge(w.now, i) || len(w.verdicts) != 1 || w.verdicts[0].of != 1 {
 		t.Errorf("%d verdicts of a node that is not alone any more, with enough votes", len(w.verdicts))
 	}
@@ -42,7 +47,24 @@ func TestFormerLifeDoesNotAcquit(t *testing.T) {
 	if x.d.Heard(w.now, former); x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
 		t.Errorf("a datagram of a former life ends doubts: alarm %d, case %d", x.d.alarmOf(id(1)), x.d.caseOf(id(1)))
 	}
-	if x.d.Heard(w.now, w.peer(1)); x.d.alarmOf(id(1)) >= 0 {
-		t.Error("a datagram of this life does not end an alarm")
+	former.Instance = w.peer(1).Instance + 1
+	x.d.Receive(w.now, former, wire.TypeAck, wire.AppendAck(nil, x.d.seq)[wire.MessageSize:])
+	if x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
+		t.Error("an answer of a former life ends doubts")
+	}
+	if x.d.Heard(w.now, w.peer(1)); x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
+		t.Error("a datagram that is no answer ends doubts: who sends it need not hear")
+	}
+	for _, far := range []uint32{1, 1 << 31} { // not asked yet, and not asked for long
+		x.d.Receive(w.now, w.peer(1), wire.TypeAck, wire.AppendAck(nil, x.d.seq+far)[wire.MessageSize:])
+	}
+	if x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
+		t.Error("an answer to what was never asked ends doubts")
+	}
+	x.d.stepAlarms(w.now) // both ping it
+	x.d.stepCases(w.now)
+	x.d.Receive(w.now, w.peer(1), wire.TypeAck, wire.AppendAck(nil, x.d.seq)[wire.MessageSize:])
+	if c := x.d.caseOf(id(1)); x.d.alarmOf(id(1)) >= 0 || x.d.cases[c].word != wire.WordAcquit {
+		t.Error("an answer of this life does not end doubts")
 	}
 }

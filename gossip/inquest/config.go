@@ -11,6 +11,9 @@ const (
 // DefaultZoneGrace is what the members of a silent zone are granted: a cut cable is mended, and a thousand crashes are rare.
 const DefaultZoneGrace = 2 * time.Minute
 
+// DefaultDeafGrace is what a member is granted that sends, and answers nobody.
+const DefaultDeafGrace = 5 * time.Second
+
 // Config is how Inquest examines. The zero value of each field means its default, which is right for a LAN. Every part
 // can be switched off, so that its worth can be measured.
 type Config struct {
@@ -18,6 +21,7 @@ type Config struct {
 	Watch      int           // members that a node pings in turn, 1 to MaxWatch; default 8
 	Grace      time.Duration // silence that is granted a member; a crash is known about 0.35 s later; default DefaultGrace
 	StallGrace time.Duration // the same while its host still takes connections; default 10 s, at least Grace
+	DeafGrace  time.Duration // the same for a member that sends, and answers nobody; default DefaultDeafGrace, at least twice Grace
 	ZoneGrace  time.Duration // the same for the members of a zone that is silent as a whole; default DefaultZoneGrace, less than 0: none
 	Jury       int           // jurors of one case, 1 to MaxJury; default 7
 	MinRTO     time.Duration // the least time that an answer is given; default 50 ms
@@ -41,6 +45,7 @@ const (
 	maxCases  = 1024 // members that this node examines for others
 	maxAskers = 4    // who are told of a juror's word at once; the others ask
 	maxFlaps  = 256  // members that came back lately
+	maxSpared = 256  // members that do not answer this node, and that others hear
 	maxAbroad = 64   // other zones of which is known how long answers take, and which are silent
 )
 
@@ -56,6 +61,9 @@ func (c Config) withDefaults() Config {
 			*f.v = f.d
 		}
 	}
+	if c.DeafGrace <= 0 {
+		c.DeafGrace = DefaultDeafGrace
+	}
 	if c.ZoneGrace == 0 {
 		c.ZoneGrace = DefaultZoneGrace
 	}
@@ -67,7 +75,14 @@ func (c Config) withDefaults() Config {
 	}
 	c.Watch, c.Jury = min(c.Watch, MaxWatch), min(c.Jury, MaxJury)
 	c.StallGrace, c.MaxRTO = max(c.StallGrace, c.Grace), max(c.MaxRTO, c.MinRTO)
+	c.DeafGrace = max(c.DeafGrace, 2*c.Grace)
 	return c
+}
+
+// Round returns how long a node takes to ping all whom it watches.
+func (c Config) Round() time.Duration {
+	c = c.withDefaults()
+	return time.Duration(c.Watch) * c.Period
 }
 
 // Quorum returns how many other members have to vote for a verdict in a cluster of so many live ones, the accused and the

@@ -30,21 +30,22 @@ func (d *Detector) silent(now mono.Time, most int, like member.ID) (n int) {
 	}
 	for i := range d.alarms {
 		a := &d.alarms[i]
-		if n < most && a.barred == 0 && !a.held && !other(a.peer.ID) && a.pings >= d.way(a.peer.ID).attempts(&d.cfg) && a.kernel.quiet() {
+		if n < most && a.barred == 0 && !a.held && !a.sends(now, &d.cfg) && !other(a.peer.ID) && a.pings >= d.way(a.peer.ID).attempts(&d.cfg) && a.kernel.quiet() {
 			n++
 		}
 	}
 	for i := range d.cases {
 		c := &d.cases[i]
-		if n < most && c.word != wire.WordAcquit && !other(c.peer.ID) && c.pings >= d.way(c.peer.ID).attempts(&d.cfg) && c.kernel.quiet() && d.alarmOf(c.peer.ID) < 0 {
+		if n < most && c.word != wire.WordAcquit && !c.sends(now, &d.cfg) && !other(c.peer.ID) && c.pings >= d.way(c.peer.ID).attempts(&d.cfg) && c.kernel.quiet() && d.alarmOf(c.peer.ID) < 0 {
 			n++
 		}
 	}
 	return n
 }
 
-// checkIsolation finds out whether this node is alone: most of those whom it watches have long been silent, and of the
-// jurors that it asked about them nobody answers. Then it fails nobody and says so. Of two nodes neither can tell.
+// checkIsolation finds out whether this node is alone: most of those whom it watches have long been silent, or are heard and
+// do not answer, and of the jurors that it asked about them nobody answers. Then it hears nobody, or
+// nobody hears it; it fails nobody and says so. Of two nodes neither can tell.
 func (d *Detector) checkIsolation(now mono.Time) {
 	cut := 0
 	for i := range d.watched {
@@ -54,7 +55,8 @@ func (d *Detector) checkIsolation(now mono.Time) {
 		}
 		a := &d.alarms[k]
 		long := 2 * d.cfg.Grace
-		if a.jury.convened() && a.barred == 0 && !a.kernel.denied() && now.Sub(a.start) >= long &&
+		unanswered := now.Sub(a.start) >= long || a.sends(now, &d.cfg) && now.Sub(a.since) >= d.cfg.DeafGrace
+		if a.jury.convened() && a.barred == 0 && !a.kernel.denied() && unanswered &&
 			(a.jury.heard == 0 || now.Sub(a.jury.heard) >= long) {
 			cut++
 		}

@@ -9,7 +9,7 @@
 //
 // One file holds one rule: watch.go pings with a promise; alarm.go is what happens when an answer is missed; jury.go asks
 // others; juror.go is asked by others; verdict.go counts the votes; evidence.go has the host's kernel testify; doubt.go
-// is when not to believe oneself, and damps members that come and go; path.go knows how long answers take and how many
+// is when not to believe oneself, and damps members that come and go; deaf.go is about members that send and do not hear; path.go knows how long answers take and how many
 // are lost; zones.go is who watches and who examines across zones; silence.go is a zone that is silent as a whole.
 package inquest
 
@@ -40,13 +40,14 @@ type Detector struct {
 	ticks   int
 	leases  []lease
 
-	alarms   []alarm   // members that do not answer this node
-	cases    []inquest // members that this node examines for others
-	flaps    []flap
-	silences []silence // other zones that are silent, or were
-	examined mono.Time // the last time that somebody else's word raised an alarm
-	isolated bool
-	health   int
+	alarms    []alarm   // members that do not answer this node
+	cases     []inquest // members that this node examines for others
+	flaps     []flap
+	acquitted []spared  // the oldest first
+	silences  []silence // other zones that are silent, or were
+	examined  mono.Time // the last time that somebody else's word raised an alarm
+	isolated  bool
+	health    int
 
 	due     mono.Time // nothing is due before; may be too early
 	scratch []byte
@@ -98,6 +99,7 @@ func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []
 	case wire.TypeAck:
 		var seq uint32
 		if seq, ok = wire.ReadSeq(body); ok {
+			d.answers(now, from, seq)
 			d.acked(now, from, seq)
 		}
 	case wire.TypeInquiry:
@@ -119,16 +121,16 @@ func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []
 	return ok
 }
 
-// Heard ends every doubt about whoever sent a datagram: it lives.
+// Heard takes in that whoever sent a datagram lives.
 func (d *Detector) Heard(now mono.Time, from detect.Peer) {
 	if len(d.alarms)+len(d.silences) > 0 {
 		d.heardOf(now, from.ID)
 	}
 	if i := d.alarmOf(from.ID); i >= 0 && d.alarms[i].peer.Instance == from.Instance {
-		d.answered(now, i)
+		d.alarms[i].hear(now)
 	}
 	if i := d.caseOf(from.ID); i >= 0 && d.cases[i].peer.Instance == from.Instance {
-		d.acquit(now, &d.cases[i])
+		d.hear(now, &d.cases[i])
 	}
 	d.tenant(now, from)
 }
@@ -144,21 +146,17 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 		d.lookAround(now, &after)
 	}
 	over := !after.State.Live() || before.ID == 0 || before.Generation() != after.Generation()
-	if i := d.alarmOf(after.ID); i >= 0 {
-		switch {
-		case over:
-			d.dropAlarm(i)
-		case after.Incarnation != before.Incarnation:
-			d.answered(now, i)
-		}
+	if !over && after.Incarnation != before.Incarnation {
+		d.lives(now, after.ID)
 	}
-	if i := d.caseOf(after.ID); i >= 0 {
-		switch {
-		case over:
-			d.dropCase(i)
-		case after.Incarnation != before.Incarnation:
-			d.acquit(now, &d.cases[i])
-		}
+	if i := d.alarmOf(after.ID); over && i >= 0 {
+		d.dropAlarm(i)
+	}
+	if i := d.caseOf(after.ID); over && i >= 0 {
+		d.dropCase(i)
+	}
+	if after.State.Live() && (before.ID == 0 || !before.State.Live() || over) {
+		d.watchArrival(now, after)
 	}
 }
 

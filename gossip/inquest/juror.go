@@ -11,7 +11,7 @@ import (
 )
 
 // The juror. It examines the accused by itself: pings at a fast pace, and connections to its port. It says "open" at
-// once, so that the accuser knows that it is there; "acquit" as soon as it hears anything from the accused; and votes
+// once, so that the accuser knows that it is there; "acquit" as soon as the accused answers; and votes
 // when the grace is over, but not before it has looked for half of it with its own eyes. All accusers share one case.
 
 // caseLife is how long after the last question a case is kept.
@@ -30,8 +30,12 @@ type inquest struct {
 	expires mono.Time // unless somebody asks again
 	delay   time.Duration
 	pings   int
+	first   uint32    // the sequence of the case's first ping
+	heard   mono.Time // the last datagram of it that was no answer, here or at an accuser; 0: none
 	kernel  kernel
 	word    wire.Word
+	voted   wire.Cause // with WordGuilty
+	taken   int        // silent votes that were taken back
 	askers  []asker
 }
 
@@ -43,7 +47,7 @@ type asker struct {
 
 func (c *inquest) shift(gap time.Duration) {
 	c.start, c.opened, c.expires = c.start.Add(gap), c.opened.Add(gap), c.expires.Add(gap)
-	c.kernel = kernel{}
+	c.kernel, c.heard = kernel{}, 0
 	c.next, c.resend = 0, 0
 }
 
@@ -71,11 +75,14 @@ func (d *Detector) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
 			return
 		}
 		i = len(d.cases)
-		d.cases = append(d.cases, inquest{peer: detect.PeerOf(&m), start: now, opened: now, next: now, resend: now, word: wire.WordOpen})
+		d.cases = append(d.cases, inquest{peer: detect.PeerOf(&m), start: now, opened: now, next: now, resend: now, first: d.seq + 1, word: wire.WordOpen})
 		d.soon(now)
 	}
 	c := &d.cases[i]
 	c.start = min(c.start, now.Add(-min(q.Age, maxAge)))
+	if q.Heard {
+		d.hear(now, c)
+	}
 	if c.word != wire.WordAcquit {
 		c.expires = now.Add(max(caseLife, d.cfg.Grace))
 	}
@@ -88,9 +95,11 @@ func (d *Detector) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
 }
 
 func (d *Detector) finding(now mono.Time, c *inquest, seq uint32) wire.Finding {
-	return wire.Finding{
-		Seq: seq, Word: c.word, Cause: c.kernel.cause(), Pings: uint32(c.pings), Span: now.Sub(c.opened),
+	cause := c.kernel.cause()
+	if c.word == wire.WordGuilty {
+		cause = c.voted
 	}
+	return wire.Finding{Seq: seq, Word: c.word, Cause: cause, Pings: uint32(c.pings), Span: now.Sub(c.opened)}
 }
 
 func (d *Detector) say(now mono.Time, to detect.Peer, f wire.Finding) {
@@ -163,16 +172,19 @@ func (d *Detector) examine(now mono.Time, c *inquest) {
 	}
 	c.kernel.try(now, d, c.peer)
 	c.next = min(c.resend, c.expires)
-	if c.word == wire.WordOpen {
-		c.next = min(c.next, max(d.voteAt(now, c), now+1))
+	if at := d.voteAt(now, c); c.word == wire.WordOpen && at > now { // else it lacks pings yet
+		c.next = min(c.next, at)
 	}
 	if c.kernel.first != 0 {
 		c.next = min(c.next, c.kernel.next)
 	}
 }
 
-// voteAt returns when the juror votes if it hears nothing.
+// voteAt returns when the juror votes if it has no answer.
 func (d *Detector) voteAt(now mono.Time, c *inquest) mono.Time {
+	if c.sends(now, &d.cfg) {
+		return c.opened.Add(d.cfg.DeafGrace / 2)
+	}
 	grace := d.grace(now, c.peer.ID)
 	at := max(c.start.Add(grace), c.opened.Add(grace/2))
 	if c.kernel.stalled() {
@@ -183,13 +195,22 @@ func (d *Detector) voteAt(now mono.Time, c *inquest) mono.Time {
 
 // vote votes if it is time to, unless the juror has reason to doubt itself.
 func (d *Detector) vote(now mono.Time, c *inquest) {
+	deaf := c.sends(now, &d.cfg)
 	switch {
 	case c.kernel.gone(refusedFor):
+		deaf = false
 	case now < d.voteAt(now, c):
 		return
+	case deaf:
+		if c.pings < d.way(c.peer.ID).attempts(&d.cfg) {
+			return
+		}
 	case d.braked(now, c):
 		c.delay += d.cfg.Grace / 4
 		return
+	}
+	if c.voted = c.kernel.cause(); deaf {
+		c.voted = wire.CauseDeaf
 	}
 	d.conclude(now, c, wire.WordGuilty)
 }

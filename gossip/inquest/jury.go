@@ -23,6 +23,7 @@ const (
 // jury is who is asked about one member.
 type jury struct {
 	seq    uint32
+	called mono.Time
 	ranked mono.Time // when the candidates were last chosen; 0: never
 	poll   mono.Time
 	quorum mono.Time // when enough jurors last answered; at first, when they were called
@@ -54,7 +55,7 @@ func (j *jury) convened() bool { return j.ranked != 0 }
 // convene calls the jury.
 func (d *Detector) convene(now mono.Time, a *alarm) {
 	d.seq++
-	a.jury = jury{seq: d.seq, poll: now, quorum: now}
+	a.jury = jury{seq: d.seq, called: now, poll: now, quorum: now}
 	d.rank(now, a)
 }
 
@@ -189,6 +190,7 @@ func (d *Detector) ask(now mono.Time, a *alarm, x *juror) {
 	if m, ok := d.host.Table().Get(x.id); ok {
 		d.send(now, detect.PeerOf(&m), wire.AppendInquiry(d.scratch[:0], wire.Inquiry{
 			Seq: a.jury.seq, Target: a.peer.ID, Instance: a.peer.Instance, Age: now.Sub(a.start),
+			Heard: a.sends(now, &d.cfg),
 		}))
 	}
 }
@@ -205,7 +207,12 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 	if k < 0 {
 		return
 	}
-	x := &list[k]
+	d.answers(now, from, m.Seq)
+	if i = slices.IndexFunc(d.alarms, func(a alarm) bool { return a.jury.convened() && a.jury.seq == m.Seq }); i < 0 {
+		return
+	}
+	a = &d.alarms[i]
+	x := &a.jury.list[k]
 	a.jury.heard = now
 	switch m.Word {
 	case wire.WordUnknown:
@@ -213,6 +220,7 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 	case wire.WordAcquit:
 		// The way from here to the member is bad, or its answers were lost: it lives. No new alarm for a while.
 		d.calm(now, a)
+		d.spare(now, a.peer.ID)
 		a.jury, a.barred = jury{}, now.Add(d.cfg.Period)
 		a.next = a.barred
 	default:

@@ -129,6 +129,8 @@ func TestOneOfTheZoneHasToVote(t *testing.T) {
 	if _, enough := x.d.electors(); votes < enough {
 		t.Fatalf("%d votes, and it takes %d", votes, enough)
 	}
+	w.now = x.d.hearing(a) // the jury has had time to acquit
+	x.d.Heard(w.now, w.peer(other))
 	x.d.found(w.now, w.peer(other), wire.Finding{Seq: seq, Word: wire.WordGuilty})
 	if len(w.verdicts) != 1 || w.verdicts[0].of != of {
 		t.Errorf("with a vote from the zone: %+v", w.verdicts)

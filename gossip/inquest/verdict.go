@@ -1,6 +1,8 @@
 package inquest
 
 import (
+	"slices"
+
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/mono"
 	"github.com/starling-gossip/starling/gossip/wire"
@@ -22,7 +24,8 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 	if d.isolated || a.barred != 0 {
 		return false
 	}
-	if a.excused(now, &d.cfg) {
+	sends := a.sends(now, &d.cfg)
+	if !sends && a.excused(now, &d.cfg) {
 		return false
 	}
 	var votes []detect.Vote
@@ -43,6 +46,19 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 	if len(votes) > 0 {
 		e.Seats = seats
 		e.Cause = commonest(votes)
+	}
+	if e.Cause != wire.CauseRefused {
+		if sends && d.pending(now, a, seats) {
+			return false
+		}
+		if at := d.hearing(a); a.jury.convened() && now < at {
+			a.next = min(a.next, at)
+			d.soon(at)
+			return false
+		}
+		if sends || slices.ContainsFunc(votes, func(v detect.Vote) bool { return v.Cause == wire.CauseDeaf }) {
+			e.Cause, e.Pings, e.Span = wire.CauseDeaf, a.vain, now.Sub(a.since)
+		}
 	}
 	id := a.peer.ID
 	d.dropAlarm(i) // first: the verdict comes back by Changed
@@ -81,6 +97,9 @@ func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats int) bool {
 	default:
 		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() && a.kernel.gone(d.cfg.patience()-2*d.cfg.Period)
 	}
+	if a.sends(now, &d.cfg) {
+		return seats == 0 && now.Sub(a.since) >= LoneGrace*d.cfg.DeafGrace || d.cfg.NoJury && now.Sub(a.since) >= d.cfg.DeafGrace
+	}
 	if a.kernel.stalled() {
 		wait = max(wait, d.cfg.StallGrace)
 	}
@@ -89,7 +108,7 @@ func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats int) bool {
 
 // commonest returns the cause that most votes give, of equal ones the one that says more.
 func commonest(votes []detect.Vote) (best wire.Cause) {
-	var n [wire.CauseStalled + 1]int
+	var n [wire.CauseDeaf + 1]int
 	for _, v := range votes {
 		n[v.Cause]++
 	}

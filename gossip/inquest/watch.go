@@ -139,6 +139,26 @@ func (d *Detector) another() (watched, bool) {
 	return watched{peer: detect.PeerOf(&m[0]), due: mono.Never}, true
 }
 
+// watchArrival takes on a member that is new or back in place of another: a lease shows a silence to both
+// sides, but only who pings a member sees that it does not hear. About Config.Watch nodes do so.
+func (d *Detector) watchArrival(now mono.Time, m member.Member) {
+	of := d.host.Table().Live()
+	if d.ring.Mixed() {
+		if of = len(d.own()); d.far(m.ID) {
+			return
+		}
+	}
+	if m.ID == d.host.Self() || len(d.watched)-d.linked() < d.cfg.Watch || d.watches(m.ID) || d.host.Rand().IntN(of) >= d.cfg.Watch {
+		return
+	}
+	w := &d.watched[d.host.Rand().IntN(len(d.watched))]
+	if w.link {
+		return
+	}
+	d.promise(now, w, 0)
+	*w = watched{peer: detect.PeerOf(&m), due: mono.Never}
+}
+
 // acked takes an ack. A late one still tells how long a round trip takes, but for that of a process that stood still: it
 // would slow all alarms down.
 func (d *Detector) acked(now mono.Time, from detect.Peer, seq uint32) {
@@ -187,7 +207,7 @@ func (d *Detector) missAcks(now mono.Time) {
 		}
 		w.due = mono.Never
 		since := min(w.sent, now) // mono.Never after a stall
-		if d.accuse(now, w.peer, since) {
+		if d.accuseFor(now, w.peer, since, w.seq) {
 			d.way(w.peer.ID).count(1, 0) // of a member that is in doubt already nothing is learned
 		}
 	}

@@ -39,27 +39,58 @@ func (s State) String() string {
 	return fmt.Sprintf("State(%d)", uint8(s))
 }
 
+// Cause is why a member is held failed. Of two words about one failure the higher one prevails.
+type Cause uint8
+
+// The causes.
+const (
+	CauseSilent    Cause = iota // no answer of any kind
+	CauseRefused                // its host lives and says that nobody listens at the port
+	CauseStalled                // its host took a connection, but the process does not answer
+	CauseDeaf                   // it sends, and answers nobody: nothing that is sent to it arrives
+	CauseForgotten              // somebody had it forgotten
+)
+
+// String returns the cause's name as it stands in the command line's output.
+func (c Cause) String() string {
+	switch c {
+	case CauseSilent:
+		return "silent"
+	case CauseRefused:
+		return "refused"
+	case CauseStalled:
+		return "stalled"
+	case CauseDeaf:
+		return "deaf"
+	case CauseForgotten:
+		return "forgotten"
+	}
+	return fmt.Sprintf("Cause(%d)", uint8(c))
+}
+
 // Fact is one thing said of a member: "in this life, at this incarnation, with this record, it is in this state".
 type Fact struct {
 	Record      Handle
 	Incarnation uint32
 	State       State
+	Cause       Cause // of Failed; else 0
 }
 
-// Version is what decides between two facts about one name: generation, then incarnation, then state, then (for a
-// tie that no honest member makes) the record itself. The order is total, so merging by the larger is commutative,
+// Version is what decides between two facts about one name: generation, then incarnation, then state, then the cause of a
+// failure, then (for a tie that no honest member makes) the record itself. The order is total, so merging by the larger is commutative,
 // associative and idempotent: a join-semilattice.
 type Version struct {
 	Generation  uint64
 	Incarnation uint32
 	State       State
+	Cause       Cause
 	Check       uint32
 }
 
 // Version returns the version of a fact.
 func (f Fact) Version() Version {
 	r := f.Record.Value()
-	return Version{Generation: r.Generation, Incarnation: f.Incarnation, State: f.State, Check: r.Check()}
+	return Version{Generation: r.Generation, Incarnation: f.Incarnation, State: f.State, Cause: f.Cause, Check: r.Check()}
 }
 
 // Compare returns -1, 0 or +1 as v is below, at or above w in the order of precedence.
@@ -68,6 +99,7 @@ func (v Version) Compare(w Version) int {
 		cmp.Compare(v.Generation, w.Generation),
 		cmp.Compare(v.Incarnation, w.Incarnation),
 		cmp.Compare(v.State, w.State),
+		cmp.Compare(v.Cause, w.Cause),
 		cmp.Compare(v.Check, w.Check),
 	)
 }

@@ -22,6 +22,7 @@ type Member struct {
 	Since       mono.Time // when this table last saw the state change
 	Far         bool      // it is sent to at its outside address, since it is of another zone than the table's
 	Again       bool      // the table knew it in an earlier life
+	Cause       Cause     // of Failed
 }
 
 // Record returns what the member says of itself.
@@ -43,19 +44,19 @@ func (m *Member) Generation() uint64 { return m.Handle.Value().Generation }
 
 // Version returns the version of what the table holds.
 func (m *Member) Version() Version {
-	return Version{Generation: m.Generation(), Incarnation: m.Incarnation, State: m.State, Check: m.Check}
+	return Version{Generation: m.Generation(), Incarnation: m.Incarnation, State: m.State, Cause: m.Cause, Check: m.Check}
 }
 
 // Fact returns what the table holds as a fact.
 func (m *Member) Fact() Fact {
-	return Fact{Record: m.Handle, Incarnation: m.Incarnation, State: m.State}
+	return Fact{Record: m.Handle, Incarnation: m.Incarnation, State: m.State, Cause: m.Cause}
 }
 
 // Compare returns -1, 0 or +1 as a fact about the same name is below, at or above what the table holds. It hashes no
 // record that the table holds already.
 func (m *Member) Compare(f Fact) int {
 	if f.Record == m.Handle {
-		return cmp.Or(cmp.Compare(f.Incarnation, m.Incarnation), cmp.Compare(f.State, m.State))
+		return cmp.Or(cmp.Compare(f.Incarnation, m.Incarnation), cmp.Compare(f.State, m.State), cmp.Compare(f.Cause, m.Cause))
 	}
 	return f.Version().Compare(m.Version())
 }
@@ -76,6 +77,7 @@ type entry struct {
 	state State
 	far   bool
 	again bool
+	cause Cause
 }
 
 // item hashes what two nodes must agree on about a live member: which life, which incarnation, which record. It leaves
@@ -120,7 +122,7 @@ func (t *Table) Changes() uint64 { return t.changes }
 // table may move members.
 func (t *Table) At(i int) Member {
 	e := &t.entries[i]
-	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check, Since: e.since, Far: e.far, Again: e.again}
+	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check, Since: e.since, Far: e.far, Again: e.again, Cause: e.cause}
 }
 
 // IDAt returns the ID of the member at a position.
@@ -167,7 +169,7 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 		if len(t.entries) >= MaxMembers {
 			return Member{}, false, false, fmt.Errorf("the table is full: %d members", MaxMembers)
 		}
-		t.insert(entry{rec: f.Record, id: id, since: now, inc: f.Incarnation, check: r.Check(), state: f.State, far: t.far(&r)})
+		t.insert(entry{rec: f.Record, id: id, since: now, inc: f.Incarnation, check: r.Check(), state: f.State, cause: f.Cause, far: t.far(&r)})
 		return Member{}, false, true, nil
 	}
 	before = t.At(i)
@@ -178,7 +180,7 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 		return before, true, false, nil
 	}
 	e := t.entries[i]
-	e.inc, e.state = f.Incarnation, f.State
+	e.inc, e.state, e.cause = f.Incarnation, f.State, f.Cause
 	if before.Generation() < r.Generation {
 		e.again = true
 	}

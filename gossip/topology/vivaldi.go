@@ -13,16 +13,20 @@ import (
 // towards the other node or pushes it away, like a spring, by as much as it is surer of itself than the other is (the adaptive
 // timestep, section 2.5), heights included (section 5.4).
 //
-// Three things are not in that paper. A round trip is the median of the last few with a node, since single ones are noisy
+// Four things are not in that paper. A round trip is the median of the last few with a node, since single ones are noisy
 // (the latency filter of Ledlie, Gardner and Seltzer 2007). Each new one is followed by some of those remembered, as if they
-// had been measured again: without a packet a young cluster unfolds in a third of the time. And a weak pull to the origin keeps
-// a cluster as a whole from drifting away (the same authors).
+// had been measured again: without a packet a young cluster unfolds in a third of the time. A weak pull to the origin keeps
+// a cluster as a whole from drifting away (the same authors). And one pull has a bound, so that a
+// slow peer drags nobody along: a round trip counts as at most two usual ones, the median of this
+// node's, longer or shorter than the distance. The slow peer itself, all of whose trips are long,
+// moves at full force.
 //
 // The zero Vivaldi has not begun. It is not safe for concurrent use.
 type Vivaldi struct {
 	self    spot
 	samples int
 	known   []neighbour // at most maxNeighbours
+	usual   float64     // the median of their trips
 	oldest  int         // of them, once they are so many
 }
 
@@ -44,6 +48,7 @@ const (
 	memory    = 0.25 // c_e: the weight of a new sample in the error
 	guess     = 1.0  // the error of who knows nothing
 	leastTrip = 1.0  // microseconds
+	mostPull  = 2.0  // usual trips: how far a trip counts as off the distance at most
 )
 
 // start is where everybody begins: at the origin, a little above it, since heights only ever grow and shrink by a part.
@@ -72,6 +77,7 @@ func (v *Vivaldi) sample(rng *rand.Rand, id member.ID, at *Coordinate, took time
 	n.at, n.aside = at.spot(), aside
 	n.trips[n.count%filterLength] = uint32(min(max(took/time.Microsecond, 1), MaxAxis))
 	n.count++
+	v.usual = v.median()
 	v.pull(rng, n)
 	for range replays {
 		v.pull(rng, &v.known[rng.IntN(len(v.known))])
@@ -101,10 +107,23 @@ func (n *neighbour) trip() float64 {
 	return float64(some[(len(some)-1)/2])
 }
 
+// median is that of the trips to all who are remembered.
+func (v *Vivaldi) median() float64 {
+	var room [maxNeighbours]float64
+	trips := room[:len(v.known)]
+	for i := range v.known {
+		trips[i] = v.known[i].trip()
+	}
+	slices.Sort(trips)
+	return trips[(len(trips)-1)/2]
+}
+
 // pull moves this node's coordinate towards the right distance from another's, or away from it.
 func (v *Vivaldi) pull(rng *rand.Rand, n *neighbour) {
-	s, rtt := &v.self, n.trip()
+	s := &v.self
 	flat, distance := s.flat(&n.at), s.distance(&n.at)
+	most := float64(mostPull * v.usual)
+	rtt := max(min(n.trip(), distance+most), distance-most, leastTrip)
 	weight := 0.5
 	if sum := s.error + n.at.error; sum > 0 {
 		weight = s.error / sum

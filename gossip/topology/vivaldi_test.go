@@ -236,3 +236,29 @@ func TestVivaldiErrorIsOfWhatCounts(t *testing.T) {
 		t.Errorf("were all to count, errors of up to %d/%d would be told: is SampleAside needed?", e, errorUnit)
 	}
 }
+
+// A node whose round trips are a hundred times the usual ones for a while drags nobody along, and
+// is estimated right itself, both while it is slow and after.
+func TestVivaldiSlowPeer(t *testing.T) {
+	g := newGlobe(5, 30, 1, 0)
+	for i := range g.access {
+		g.access[i] = 0
+	}
+	g.cables[0][0] = 100
+	g.rounds(200, 0)
+	before := g.median(0)
+	g.access[4] = 30_000
+	g.rounds(150, 0)
+	if m := g.median(5); m > before+0.1 {
+		t.Errorf("beside a slow peer the median error is %.3f, %.3f before", m, before)
+	}
+	at, slow := g.nodes[9].Coordinate(), g.nodes[4].Coordinate()
+	if d := at.RTT(&slow); d < 20*time.Millisecond {
+		t.Errorf("the slow peer is 30 ms away, and estimated at %v", d)
+	}
+	g.access[4] = 0
+	g.rounds(150, 0)
+	if m := g.median(0); m > before+0.1 {
+		t.Errorf("after the slow peer is well the median error is %.3f, %.3f before", m, before)
+	}
+}

@@ -113,7 +113,7 @@ func describeInquest(t wire.Type, body []byte) (text string, ok bool) {
 		return fmt.Sprintf("Lease seq=%d next=%s", m.Seq, m.Next), ok
 	case wire.TypeInquiry:
 		m, ok := wire.ReadInquiry(body)
-		return fmt.Sprintf("Inquiry seq=%d target=%016x instance=%08x age=%s", m.Seq, uint64(m.Target), m.Instance, m.Age), ok
+		return fmt.Sprintf("Inquiry seq=%d target=%016x instance=%08x age=%s heard=%t", m.Seq, uint64(m.Target), m.Instance, m.Age, m.Heard), ok
 	case wire.TypeFinding:
 		m, ok := wire.ReadFinding(body)
 		return fmt.Sprintf("Finding seq=%d word=%d cause=%d pings=%d span=%s", m.Seq, m.Word, m.Cause, m.Pings, m.Span), ok
@@ -202,7 +202,9 @@ func describeClaim(c *wire.Claim) string {
 	switch c.State {
 	case member.Suspect:
 		s += fmt.Sprintf(" accuser=%016x", uint64(c.Accuser))
-	case member.Failed, member.Left:
+	case member.Failed:
+		s += fmt.Sprintf(" age=%d cause=%s", c.Age, c.Cause)
+	case member.Left:
 		s += fmt.Sprintf(" age=%d", c.Age)
 	}
 	return s

@@ -84,7 +84,7 @@ func appendSeen(b []byte, cause Cause, pings uint32, span time.Duration) []byte 
 
 func (c *cursor) seen() (cause Cause, pings uint32, span time.Duration) {
 	cause, pings, span = Cause(c.u8()), c.uvarint32(), c.millis()
-	c.bad = c.bad || cause > CauseStalled
+	c.bad = c.bad || cause > CauseDeaf
 	return cause, pings, span
 }
 

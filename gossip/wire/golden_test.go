@@ -89,7 +89,7 @@ func vectors() []vector {
 		message("fingerprint", wire.AppendFingerprint(nil, fp)),
 		message("update-alive", wire.AppendUpdate(nil, updateOf(robin, wire.Claim{Incarnation: 2}))),
 		message("update-suspect", wire.AppendUpdate(nil, updateOf(lark, wire.Claim{State: member.Suspect, Accuser: idOf(wren)}))),
-		message("update-failed", wire.AppendUpdate(nil, updateOf(lark, wire.Claim{State: member.Failed, Age: 300}))),
+		message("update-failed", wire.AppendUpdate(nil, updateOf(lark, wire.Claim{State: member.Failed, Age: 300, Cause: wire.CauseDeaf}))),
 		message("update-left", wire.AppendUpdate(nil, updateOf(lark, wire.Claim{State: member.Left, Incarnation: 1, Age: 5}))),
 		message("record-ipv4", wire.AppendRecord(nil, &robin, &wire.Claim{Incarnation: 2})),
 		message("record-ipv6", wire.AppendRecord(nil, &lark, &wire.Claim{State: member.Suspect, Accuser: idOf(wren)})),

@@ -44,7 +44,8 @@ type Inquiry struct {
 	Seq      uint32 // of the asker's case; the answer has it too
 	Target   member.ID
 	Instance uint32        // the life of the target that is meant
-	Age      time.Duration // since the target first did not answer the asker; whole milliseconds
+	Age      time.Duration // since the asker last heard the target, or since it first did not answer; whole milliseconds
+	Heard    bool          // the asker hears the target, which does not answer
 }
 
 // AppendInquiry writes an Inquiry.
@@ -55,6 +56,9 @@ func AppendInquiry(b []byte, m Inquiry) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(m.Target))
 	b = binary.BigEndian.AppendUint32(b, m.Instance)
 	b = appendMillis(b, m.Age)
+	if m.Heard {
+		b = append(b, 1)
+	}
 	return end(b, start)
 }
 
@@ -62,6 +66,9 @@ func AppendInquiry(b []byte, m Inquiry) []byte {
 func ReadInquiry(body []byte) (m Inquiry, ok bool) {
 	c := cursor{b: body}
 	m = Inquiry{Seq: c.u32(), Target: member.ID(c.u64()), Instance: c.u32(), Age: c.millis()}
+	if len(c.b) > 0 {
+		m.Heard = c.u8()&1 == 1
+	}
 	return m, !c.bad
 }
 
@@ -77,13 +84,15 @@ const (
 )
 
 // Cause is what a juror saw.
-type Cause uint8
+type Cause = member.Cause
 
-// The causes.
+// The causes. CauseForgotten is nothing that anybody saw: it stands in Claims alone.
 const (
-	CauseSilent  Cause = iota // no answer of any kind
-	CauseRefused              // the host lives and says that nobody listens at the port
-	CauseStalled              // the host took a connection, but the process does not answer
+	CauseSilent    = member.CauseSilent
+	CauseRefused   = member.CauseRefused
+	CauseStalled   = member.CauseStalled
+	CauseDeaf      = member.CauseDeaf
+	CauseForgotten = member.CauseForgotten
 )
 
 // Finding answers an Inquiry, at once and again when the juror has made up its mind.
@@ -110,7 +119,7 @@ func AppendFinding(b []byte, m Finding) []byte {
 func ReadFinding(body []byte) (m Finding, ok bool) {
 	c := cursor{b: body}
 	m = Finding{Seq: c.u32(), Word: Word(c.u8()), Cause: Cause(c.u8()), Pings: c.uvarint32(), Span: c.millis()}
-	return m, !c.bad && m.Word <= WordGuilty && m.Cause <= CauseStalled
+	return m, !c.bad && m.Word <= WordGuilty && m.Cause <= CauseDeaf
 }
 
 func appendMillis(b []byte, d time.Duration) []byte {

@@ -50,7 +50,7 @@ func TestInquestRefusesWhatIsBroken(t *testing.T) {
 	if _, ok := wire.ReadFinding(finding); ok {
 		t.Error("a word that there is not is taken")
 	}
-	finding[4], finding[5] = 1, 3
+	finding[4], finding[5] = 1, 4
 	if _, ok := wire.ReadFinding(finding); ok {
 		t.Error("a cause that there is not is taken")
 	}

@@ -17,6 +17,7 @@ type Claim struct {
 	State       member.State
 	Accuser     member.ID // who suspects, if State is Suspect; Lifeguard counts independent ones
 	Age         uint32    // seconds since the verdict, if State is Failed or Left
+	Cause       Cause     // of the verdict, if State is Failed
 }
 
 func appendClaim(b []byte, m *Claim) []byte {
@@ -26,7 +27,9 @@ func appendClaim(b []byte, m *Claim) []byte {
 	switch m.State {
 	case member.Suspect:
 		b = binary.BigEndian.AppendUint64(b, uint64(m.Accuser))
-	case member.Failed, member.Left:
+	case member.Failed:
+		b = append(binary.AppendUvarint(b, uint64(m.Age)), byte(m.Cause))
+	case member.Left:
 		b = binary.AppendUvarint(b, uint64(m.Age))
 	}
 	return b
@@ -43,7 +46,10 @@ func (c *cursor) claim() (m Claim) {
 	case member.Alive:
 	case member.Suspect:
 		m.Accuser = member.ID(c.u64())
-	case member.Failed, member.Left:
+	case member.Failed:
+		m.Age, m.Cause = c.uvarint32(), Cause(c.u8())
+		c.bad = c.bad || m.Cause > CauseForgotten
+	case member.Left:
 		m.Age = c.uvarint32()
 	default: // a state of a later version: this node cannot weigh it
 		c.bad = true

@@ -29,7 +29,10 @@ func genClaim() *rapid.Generator[wire.Claim] {
 		switch c.State {
 		case member.Suspect:
 			c.Accuser = genID().Draw(t, "accuser")
-		case member.Failed, member.Left:
+		case member.Failed:
+			c.Age = rapid.Uint32().Draw(t, "age")
+			c.Cause = wire.Cause(rapid.Uint8Max(uint8(wire.CauseForgotten)).Draw(t, "cause"))
+		case member.Left:
 			c.Age = rapid.Uint32().Draw(t, "age")
 		}
 		return c

@@ -1,0 +1,206 @@
+package gossip
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/topology"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// This file is whether this node's address leads to it. What others ask (a Ping, a Lease, an Inquiry) they
+// send to the address of their tables, and what they answer to where the question came from. So a
+// node whose address is wrong, or lets nothing new in, hears answers and is asked nothing: it is held
+// failed, with the cause deaf, and is told so. Its word that it lives would not help: nothing that is sent
+// to it arrives. So a node contradicts a failure only if it was asked of late. Else it asks whoever
+// told it to call back.
+
+const (
+	// askedFor is how long after a question a node may contradict a failure: less than inquest.DefaultDeafGrace, so that what
+	// was asked before its address changed does not count, and six times as long as members wait to ask it. callableFor is
+	// the same after its start.
+	askedFor    = 4 * time.Second
+	callableFor = 6 * time.Second
+	begPause    = 100 * time.Millisecond // between two requests for a call
+	owedFor     = 2 * time.Second        // after which a node that was not called back says so
+	callEvery   = 15 * time.Second       // between two rounds of requests by a node that is asked nothing
+	callers     = 3                      // members that it asks in each
+	maxGhosts   = 32
+	deafAfter   = 2500 * time.Millisecond // a failed member that is heard for so long is deaf
+	ghostLife   = 10 * time.Second
+)
+
+// reached is what this node knows of the ways to it.
+type reached struct {
+	asked  Time   // the last question that came in; 0: none
+	begged Time   // when this node last asked for a call; 0: never
+	owed   Time   // since when it is told that it failed, and has not contradicted; 0: it is not
+	inc    uint32 // at which it is told so
+	seq    uint32
+	due    Time // when it looks whether it was asked anything
+	rounds int  // of requests that were in vain
+	lost   bool // its address does not lead to it
+	ghosts []ghost
+}
+
+// ghost is a member that failed and is heard.
+type ghost struct {
+	id          member.ID
+	inc         uint32
+	first, last Time
+	from        netip.AddrPort
+}
+
+// callable says whether this node's address leads to it, as far as it knows. Only Inquest can tell: the
+// other detectors ask in other ways.
+func (n *Node) callable() bool {
+	return n.cfg.Detector != INQUEST || n.now.Sub(n.start) < callableFor ||
+		n.reached.asked != 0 && n.now.Sub(n.reached.asked) < askedFor
+}
+
+// askCall asks whoever told this node that it failed to call back at the address of its table.
+func (n *Node) askCall(peer detect.Peer, incarnation uint32) {
+	r := &n.reached
+	r.inc = max(r.inc, incarnation)
+	if r.owed == 0 {
+		r.owed = n.now
+	}
+	if n.now.Sub(r.owed) >= owedFor {
+		n.unreached(true)
+	}
+	if r.begged == 0 || n.now.Sub(r.begged) >= begPause {
+		n.beg(peer)
+	}
+}
+
+// beg asks somebody to call this node back.
+func (n *Node) beg(peer detect.Peer) {
+	r := &n.reached
+	if start, ok := n.reply(peer); ok {
+		r.begged = n.now
+		r.seq++
+		n.out.arena = wire.AppendInquiry(n.out.arena, wire.Inquiry{Seq: r.seq, Target: n.id, Instance: n.instance})
+		n.closeReply(start, peer)
+	}
+}
+
+// launchReached begins to look.
+func (n *Node) launchReached() {
+	n.reached.due = Never
+	if n.cfg.Detector == INQUEST {
+		n.reached.due = n.now.Add(n.quietFor())
+	}
+}
+
+// quietFor is how long nothing is asked of a node by chance: three rounds of those who watch others.
+func (n *Node) quietFor() time.Duration { return 3 * n.cfg.Inquest.Round() }
+
+// wakeReached has a node that was asked nothing for long ask a few others to call it back. That nobody watches a
+// node happens by chance, so it is the calls that decide.
+func (n *Node) wakeReached() {
+	r := &n.reached
+	if r.due > n.now {
+		return
+	}
+	if quiet := max(r.asked, n.start).Add(n.quietFor()); quiet > n.now || n.table.Live() < 2 {
+		r.due = max(quiet, n.now.Add(n.quietFor()/3))
+		return
+	}
+	if r.rounds++; r.rounds > 2 {
+		n.unreached(true)
+	}
+	r.due = n.now.Add(callEvery)
+	var room [callers]member.Member
+	for _, m := range topology.Pick(n.rng, &n.table, callers, room[:0], n.id) {
+		n.beg(detect.PeerOf(&m))
+	}
+}
+
+// unreached takes in that this node's address does not lead to it, or does again.
+func (n *Node) unreached(on bool) {
+	if r := &n.reached; r.lost != on {
+		r.lost = on
+		n.out.Events = append(n.out.Events, Event{Kind: pick(on, Unreached, Reached), Member: n.Self()})
+	}
+}
+
+// Unreached says whether this node's address does not lead to it: others hear it, and nothing that they
+// send to the address of its record comes here.
+func (n *Node) Unreached() bool { return n.reached.lost }
+
+// wasCalled takes in that this node was asked something: what it owes it says now. It says whether the
+// question was a request for a call, which is answered here.
+func (n *Node) wasCalled(peer detect.Peer, t wire.Type, body []byte) bool {
+	if t == wire.TypeInquiry {
+		if q, ok := wire.ReadInquiry(body); ok && q.Target == peer.ID {
+			if m, known := n.table.Get(peer.ID); known && m.Instance() == peer.Instance && q.Instance == peer.Instance {
+				n.call(&m)
+			}
+			return true
+		}
+	}
+	r := &n.reached
+	r.asked, r.rounds = n.now, 0
+	n.unreached(false)
+	if r.owed != 0 {
+		r.owed = 0
+		if self := n.Self(); r.inc >= self.Incarnation && self.State != member.Left {
+			n.refute(r.inc)
+		}
+		n.answerWithSelf(peer)
+	}
+	return false
+}
+
+// call asks a member, at the address of the table, and tells it what is held of it: if the question comes
+// to it, it may contradict.
+func (n *Node) call(m *member.Member) {
+	peer := detect.PeerOf(m)
+	if start, ok := n.reply(peer); ok {
+		n.reached.seq++
+		n.out.arena = wire.AppendPing(n.out.arena, n.reached.seq)
+		n.appendMember(m, false, n.id)
+		n.appendFingerprint()
+		n.closeReply(start, peer)
+	}
+}
+
+// haunted takes in a datagram of a member that failed. One that goes on sending for long, though it is told
+// each time that it failed, does not hear: its verdict gets the cause deaf, whatever those saw who reached it.
+func (n *Node) haunted(m *member.Member, peer detect.Peer) {
+	if n.cfg.Detector != INQUEST || m.State != member.Failed {
+		return
+	}
+	r := &n.reached
+	r.ghosts = slices.DeleteFunc(r.ghosts, func(g ghost) bool { return n.now.Sub(g.last) > ghostLife })
+	i := slices.IndexFunc(r.ghosts, func(g ghost) bool { return g.id == m.ID })
+	if i < 0 {
+		if len(r.ghosts) >= maxGhosts {
+			return
+		}
+		i = len(r.ghosts)
+		r.ghosts = append(r.ghosts, ghost{id: m.ID, inc: m.Incarnation, first: n.now})
+	}
+	g := &r.ghosts[i]
+	if g.inc != m.Incarnation {
+		g.inc, g.first = m.Incarnation, n.now
+	}
+	g.last, g.from = n.now, peer.Addr
+	if m.Cause < member.CauseDeaf && n.now.Sub(g.first) >= deafAfter {
+		f := m.Fact()
+		f.Cause = member.CauseDeaf
+		n.apply(f, false, 0, n.now.Sub(m.Since))
+	}
+}
+
+// HeardFrom returns where the datagrams of a failed member come from that is heard still.
+func (n *Node) HeardFrom(id member.ID) (from netip.AddrPort, ok bool) {
+	i := slices.IndexFunc(n.reached.ghosts, func(g ghost) bool { return g.id == id && n.now.Sub(g.last) <= ghostLife })
+	if i < 0 {
+		return from, false
+	}
+	return n.reached.ghosts[i].from, true
+}
