@@ -48,7 +48,7 @@ func Draw(seed uint64) Options {
 	switch d.below(8) {
 	case 0:
 		d.faults, d.long = longFaults, true
-		o.Gossip.Retention, o.Gossip.Keys.Tombstone = d.between(20*time.Second, 40*time.Second), d.between(10*time.Second, 30*time.Second)
+		o.Gossip.Retention, o.Gossip.Keys.Tombstone = d.between(20*time.Second, 40*time.Second), d.between(2*time.Second, 20*time.Second)
 		o.Gossip.Streams.Age = d.between(15*time.Second, 40*time.Second)
 	case 1, 2, 3, 4, 5:
 		quiet, o.Gossip.Reseed = shortQuiet, 15*time.Second
@@ -90,7 +90,7 @@ func (d *draws) nodes(o *Options) {
 	for range 2 + d.below(2) {
 		u := Unlike{Keep: d.below(3) == 0}
 		if d.below(2) == 0 {
-			u.Retention, u.Tombstone = d.between(20*time.Second, 2*time.Minute), d.between(10*time.Second, time.Minute)
+			u.Retention, u.Tombstone = d.between(20*time.Second, 2*time.Minute), d.between(2*time.Second, 30*time.Second)
 		}
 		if d.below(2) == 0 {
 			u.Age = d.between(15*time.Second, time.Minute)

@@ -17,9 +17,8 @@
 //	> n.cfg.Retention/24
 //	--- end
 //
-// A bug counts as noticed by the swarm if a checker speaks that is silent over the same seeds without a bug, or in more than
-// four times the seeds; and by the tests of a package if they pass without a bug, in a copy of the tree as well: otherwise
-// it is told as not to be judged.
+// A bug counts as noticed by the swarm if a checker speaks that is silent over the same seeds without a bug, and by the
+// tests of a package if they pass without a bug, in a copy of the tree as well: otherwise it is told as not to be judged.
 //
 // The exit code is 1 if one survives or cannot be planted. A test that does not end in time counts as killed, and is
 // told.
@@ -51,7 +50,7 @@ type options struct {
 	from    uint64
 	timeout time.Duration
 	short   bool
-	without map[string]int // checkers of the swarm that speak without a bug, and in how many seeds
+	without map[string]int // checkers of the swarm that speak without a bug, and in how many seeds: they notice none
 	clean   *clean
 }
 
@@ -159,7 +158,7 @@ func baseline(ctx context.Context, o options) (spoke map[string]int, err error) 
 		return nil, fmt.Errorf("the swarm without a bug: %w", err)
 	}
 	if len(spoke) > 0 {
-		fmt.Printf("without a bug: %s\n", counts(spoke))
+		fmt.Printf("without a bug, so that they notice none: %s\n", counts(spoke))
 	}
 	return spoke, ctx.Err()
 }

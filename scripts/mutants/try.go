@@ -80,7 +80,7 @@ func try(ctx context.Context, o options, dir string, m mutant) (r result) {
 	case by != "":
 		r.verdict, r.by, r.swarmed = killed, "the swarm: "+by, true
 	case len(spoke) > 0:
-		r.by = "(only " + counts(spoke) + ", which speak about as often without it)"
+		r.by = "(only " + counts(spoke) + ", which speak without it too)"
 	}
 	return r
 }
@@ -126,13 +126,9 @@ type swarmed struct {
 	}
 }
 
-// chance is how many times as often as without a bug a checker has to speak to notice it: other bytes are another chance for
-// what fails now and then.
-const chance = 4
-
-// swarm builds the simulator of a tree and runs seeds until a checker has spoken in more than chance times the seeds that it
-// speaks in without a bug. by says which did, and after how many seeds; nobody did if it is empty. With no such list it goes
-// through all seeds, and returns the checkers that spoke, with the number of seeds.
+// swarm builds the simulator of a tree and runs seeds until a checker speaks, other than those that speak without a bug.
+// by says which did, and after how many seeds; nobody did if it is empty. With no such list it goes through all
+// seeds, and returns the checkers that spoke, with the number of seeds.
 func swarm(ctx context.Context, o options, dir string, without map[string]int) (by string, spoke map[string]int, err error) {
 	binary := filepath.Join(dir, "starling-of-mutant")
 	defer os.Remove(binary)
@@ -154,14 +150,13 @@ func swarm(ctx context.Context, o options, dir string, without map[string]int) (
 		for _, f := range s.Failures {
 			seen := map[string]bool{}
 			for _, v := range f.Violations {
-				if seen[v.Checker] {
-					continue
-				}
-				seen[v.Checker] = true
-				spoke[v.Checker]++
-				if without != nil && spoke[v.Checker] > chance*without[v.Checker] {
+				if n := without[v.Checker]; without != nil && n == 0 {
 					return fmt.Sprintf("%s after %d seeds", v.Checker, f.Seed-o.from+1), spoke, nil
 				}
+				seen[v.Checker] = true
+			}
+			for name := range seen {
+				spoke[name]++
 			}
 		}
 	}
