@@ -238,7 +238,7 @@ func (c *arrival) overdue(l *ledger) (what string) {
 			if d.lossy {
 				bound = max(bound, lossyBound)
 			}
-			if !d.touched || l.now.Sub(max(d.since, c.out)) <= bound {
+			if !d.touched || l.now.Sub(max(d.since, c.out)) <= bound || c.behind(l, p, d.node) {
 				continue
 			}
 			if late++; late == 1 {
@@ -259,6 +259,18 @@ func (c *arrival) overdue(l *ledger) (what string) {
 	clear(c.open[len(kept):])
 	c.open = kept
 	return what
+}
+
+// behind says whether a member lacks an earlier message too, of a publisher whose life is over: it may come back with that, so
+// that what follows it waits for as long as messages are held.
+func (c *arrival) behind(l *ledger, p *passage, node int32) bool {
+	if x := &l.peers[p.origin]; x.up && x.gen == p.gen {
+		return false
+	}
+	return slices.ContainsFunc(slices.Concat(c.open, c.past), func(q *passage) bool {
+		return q.origin == p.origin && q.gen == p.gen && q.seq < p.seq &&
+			slices.ContainsFunc(q.due, func(d due) bool { return d.node == node })
+	})
 }
 
 // held says whether a message is held by its volume: not so much was published since that it had to make way.

@@ -207,6 +207,10 @@ func TestCheckersCanFail(t *testing.T) {
 			history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 40), mended, ticks(41, 70)), "n2, which could have been reached since 40.000 s"},
 		{"arrival", history(here, at(8*s, Obs{Kind: Hindered, Node: 2}), at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 70)),
 			history(here, at(8*s, Obs{Kind: Hindered, Node: 2}), at(9*s, delivered(0, 0, 1)), ticks(10, 70)), "has not reached n1, which could have been reached since 10.000 s"},
+		{"arrival", history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(0, 0, 2)), at(9*s, delivered(1, 0, 2)), // it waits for the first
+			at(9*s, Obs{Kind: Crashed, Node: 0}), ticks(10, 70)),
+			history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, delivered(2, 0, 1)), at(9*s, delivered(0, 0, 2)), at(9*s, delivered(1, 0, 2)),
+				at(9*s, Obs{Kind: Crashed, Node: 0}), ticks(10, 70)), "message 2 of n0, published at 9.000 s, has not reached n2"},
 		{"order", history(delivered(1, 0, 7), delivered(1, 0, 8), delivered(1, 2, 1), delivered(1, 0, 9)),
 			history(delivered(1, 0, 7), delivered(1, 0, 9), delivered(1, 0, 8)), "was not told"},
 		{"order", history(delivered(1, 0, 7), skipped(1, 0, 8), delivered(1, 0, 9), delivered(2, 0, 8)),
