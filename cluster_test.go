@@ -329,6 +329,42 @@ func TestJoinMoreSeeds(t *testing.T) {
 	}
 }
 
+// A node that starts again with what it knows of its cluster finds it at a former peer's address, and another cluster there is
+// not joined. A seed of its own may be of any.
+func TestFormerPeers(t *testing.T) {
+	a, other := start(t, starling.Config{Name: "a"}), start(t, starling.Config{Name: "other"})
+	b := start(t, starling.Config{Name: "b", Seeds: []string{addr(a)}})
+	if err := b.Welcomed(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	id := a.Info().ClusterID
+	if id == 0 || id == other.Info().ClusterID || b.Info().ClusterID != id || b.Info().Seen != b.Self().Addr {
+		t.Fatalf("a is of cluster %x, b of %x, the other of %x; b was seen at %s", id, b.Info().ClusterID, other.Info().ClusterID, b.Info().Seen)
+	}
+	b.Close()
+	log := &heard{slog.DiscardHandler, make(chan string, 100)}
+	b, err := starling.Start(starling.Config{
+		Name: "b", Bind: "127.0.0.1:0", Peers: []string{addr(other)}, ClusterID: id, Logger: slog.New(log),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.wait(t, "a seed refused this node")
+	if n := other.Info().Members[starling.Alive]; n != 1 {
+		t.Errorf("a former peer's address led b into another cluster of %d", n)
+	}
+	b.Close()
+	b = start(t, starling.Config{Name: "b", Peers: []string{addr(a)}, ClusterID: id})
+	if err := b.Welcomed(within(t)); err != nil {
+		t.Error(err)
+	}
+	b.Close()
+	b = start(t, starling.Config{Name: "b", Seeds: []string{addr(other)}, ClusterID: id})
+	if err := b.Welcomed(within(t)); err != nil || b.Info().ClusterID != other.Info().ClusterID {
+		t.Errorf("%v; b is of cluster %x, and its seed of %x", err, b.Info().ClusterID, other.Info().ClusterID)
+	}
+}
+
 // heard is a log handler that tells its lines.
 type heard struct {
 	slog.Handler

@@ -3,6 +3,7 @@ package starling
 // This file is what a node can say of itself, for people and for metrics.
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -24,8 +25,10 @@ type Info struct {
 	Detector  string // "swim", "inquest", ...: gossip.DetectorNames
 	Started   time.Time
 	Uptime    time.Duration
-	Welcomed  bool // a seed let this node in and it knows all members, or it is the first of its cluster
-	Sealed    bool // traffic is encrypted and authenticated
+	// Seen is where the seed that answered last saw this node's datagrams come from; not valid without one.
+	Seen     netip.AddrPort
+	Welcomed bool // a seed let this node in and it knows all members, or it is the first of its cluster
+	Sealed   bool // traffic is encrypted and authenticated
 
 	Members map[State]int // how many are in each state; all four are there
 	Failed  map[Cause]int // how many of the failed are so for each cause; all are there
@@ -84,6 +87,7 @@ func (n *Node) Info() (info Info) {
 			Self:      n.member(n.core.Self()),
 			Cluster:   n.cluster,
 			ClusterID: n.core.ClusterID(),
+			Seen:      n.core.Seen(),
 			Detector:  n.detector.String(),
 			Started:   n.wall(0),
 			Uptime:    time.Duration(n.now()),

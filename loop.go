@@ -214,6 +214,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.seek()
 	case gossip.Welcomed:
 		n.welcomed()
+		n.compareSeen()
 	case gossip.Refused:
 		n.joining.refuse(e.Err)
 		n.log.warn(n.now(), "refused: "+e.Err.Error(), "a seed refused this node", "error", e.Err)

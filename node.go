@@ -32,6 +32,7 @@ type Node struct {
 	detector      gossip.Detector
 	seeds         []seed // those of the configuration, and then former peers
 	given         int    // how many of them are of the configuration
+	fixed         bool   // the address to advertise was given
 	start         time.Time
 	conn          *transport.Conn
 	kernel        *kernel      // nil: no connections
@@ -91,7 +92,7 @@ func Start(cfg Config) (*Node, error) {
 	self, err := cfg.self(conn.LocalAddr())
 	if err == nil {
 		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: params.Detector,
-			seeds: seeds, given: len(cfg.Seeds), conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
+			seeds: seeds, given: len(cfg.Seeds), fixed: cfg.Advertise != "", conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
 		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64()), newProof()); err == nil {
 			n.begin(cfg.KeyRing)
 			return n, nil

@@ -224,6 +224,18 @@ func (n *Node) met(m *member.Member) {
 	}
 }
 
+// compareSeen says so if the seed that let this node in saw another address than the node tells the others, unless that was
+// given: they may not reach it there.
+func (n *Node) compareSeen() {
+	seen, self := n.core.Seen(), n.core.Self()
+	r := self.Record()
+	if n.fixed || !seen.IsValid() || seen == r.Addr || seen == r.Outside {
+		return
+	}
+	n.log.warn(n.now(), "seen", "a seed sees this node at another address than it tells the others; --advertise says which is right",
+		"seen", seen, "told", r.Addr)
+}
+
 // welcomed notes that a seed let this node in.
 func (n *Node) welcomed() {
 	n.joining.welcomed()

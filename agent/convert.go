@@ -3,6 +3,7 @@ package agent
 // This file turns the library's values into the API's shapes.
 
 import (
+	"fmt"
 	"runtime/debug"
 
 	"github.com/starling-gossip/starling"
@@ -48,7 +49,7 @@ func toMessage(m starling.Message) api.Message {
 
 func toInfo(i starling.Info) api.Info {
 	out := api.Info{
-		Member: toMember(i.Self), Cluster: i.Cluster, Version: Version(), Detector: i.Detector,
+		Member: toMember(i.Self), Cluster: i.Cluster, ClusterID: clusterID(i.ClusterID), Version: Version(), Detector: i.Detector,
 		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(), Uptime: i.Uptime.Seconds(),
 		Silent:  []api.SilentZone{},
 		Members: map[string]int{}, Agreement: api.Agreement{Same: i.Same, Heard: i.Heard},
@@ -108,6 +109,14 @@ func toWhy(name string, all []starling.Verdict, detector string) api.Why {
 		out.Verdicts = append(out.Verdicts, x)
 	}
 	return out
+}
+
+// clusterID is a cluster's ID as text, empty for none.
+func clusterID(id uint64) string {
+	if id == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%016x", id)
 }
 
 // drops are the packets that were not used, by reason.

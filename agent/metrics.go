@@ -182,6 +182,8 @@ var metrics = []metric{
 		func(p gossip.Stats) uint64 { return p.QueueDropped }),
 	total("starling_refutations_total", "Accusations of this node that it contradicted.",
 		func(p gossip.Stats) uint64 { return p.Refuted }),
+	total("starling_name_claims_total", "Times that another node claimed this node's name.",
+		func(p gossip.Stats) uint64 { return p.NameClaims }),
 	total("starling_stalls_total", "Times that this node's own process stood still.",
 		func(p gossip.Stats) uint64 { return p.Stalls }),
 	newMetric(gauge, "starling_queue_length", "What waits to be sent: news of members, and pieces of this node's messages.", []string{"queue"},

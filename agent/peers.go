@@ -186,10 +186,7 @@ func (p *peers) save(node Node) {
 	if len(now) == 0 || slices.Equal(now, p.last) && info.ClusterID == p.id {
 		return
 	}
-	saved := savedPeers{Format: peersFormat, Cluster: info.Cluster, Peers: now}
-	if info.ClusterID != 0 {
-		saved.ID = fmt.Sprintf("%016x", info.ClusterID)
-	}
+	saved := savedPeers{Format: peersFormat, Cluster: info.Cluster, ID: clusterID(info.ClusterID), Peers: now}
 	text, err := json.MarshalIndent(saved, "", "\t")
 	if err == nil {
 		err = writeAtomically(p.path(), append(text, '\n'))

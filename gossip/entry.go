@@ -52,6 +52,7 @@ type seed struct {
 	kind   seedKind
 	cookie uint64 // of its last Challenge
 	until  Time   // the cookie is good; 0: there is none
+	shown  Time   // when a Challenge was last answered at once
 }
 
 // entry is where a node stands between its start and its end.
@@ -214,8 +215,11 @@ func (n *Node) joinNumber() uint32 {
 	return e.number
 }
 
-// answers says whether a number is that of this node's Joins.
-func (n *Node) answers(number uint32) bool { return n.entry.number != 0 && number == n.entry.number }
+// answers says whether a number is that of this node's Joins of late.
+func (n *Node) answers(number uint32) bool {
+	e := &n.entry
+	return e.number != 0 && number == e.number && n.now.Sub(e.numbered) < numberLife+maxJoinPause
+}
 
 // dial asks a seed to let this node in, unless it is a live member already.
 func (n *Node) dial(s *seed) {
@@ -254,6 +258,10 @@ func (n *Node) challenged(peer detect.Peer, c *wire.Challenge) {
 	s := n.seedAt(peer.Addr)
 	s.cookie, s.until = c.Cookie, n.now.Add(cookieLife)
 	e.seen = c.Seen
+	if s.shown != 0 && n.now.Sub(s.shown) < provenPause {
+		return // where several nodes share an address, the cookie of one is nothing to the next
+	}
+	s.shown = n.now
 	if !e.welcomed {
 		e.pause, e.tries = provenPause, 0
 		e.next = n.now.Add(n.jitter(e.pause))

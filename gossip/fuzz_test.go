@@ -280,6 +280,7 @@ func (z *fuzzed) check() {
 		"too many wait for loans":                 n.wishes() > 5+z.in/24,
 		"too many seeds":                          len(n.entry.seeds) > maxSeeds,
 		"too many claims":                         len(n.entry.claims) > maxClaims,
+		"too many namesakes":                      len(n.entry.rivals) > maxRivals,
 		"the node is not what it holds of itself": !n.stopped && n.Self().Handle != n.self,
 		"the node holds itself dead":              !n.stopped && !n.entry.leaving && n.Self().State != member.Alive,
 	} {

@@ -408,3 +408,38 @@ func TestUnlikeSettings(t *testing.T) {
 		}
 	}
 }
+
+// Seeds that share an address, and do not know each other's cookies, are not flooded by a newcomer that they all challenge.
+func TestChallengedAgain(t *testing.T) {
+	w := newWorld(t)
+	x := w.start("x", 1, 1, nil, 9)
+	joins := 0
+	w.onSend = func(_ *peer, _ netip.AddrPort, data []byte) {
+		if wire.Type(data[wire.HeaderSize]) == wire.TypeJoin {
+			joins++
+		}
+	}
+	for i := range 1000 {
+		c := wire.AppendChallenge(nil, &wire.Challenge{Number: x.entry.number, Cookie: uint64(i), Seen: x.addr})
+		d := forge("seed", 1, c)
+		w.step(x, func(out *Outbox) { x.Receive(w.now, addrOf(9), d, out) })
+		w.run(time.Millisecond)
+	}
+	if joins < 5 || joins > 25 {
+		t.Errorf("%d Joins in a second", joins)
+	}
+}
+
+// An answer that comes minutes later is none.
+func TestLateAnswer(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(2, nil)
+	x := nodes[1]
+	late := wire.AppendWelcome(nil, &wire.Welcome{Number: x.entry.number, Live: 9, ClusterID: 1, Seen: x.addr})
+	w.run(2 * time.Minute)
+	before := x.ClusterID()
+	w.inject(x, forge("n0", 1, late))
+	if x.ClusterID() != before {
+		t.Error("a Welcome of two minutes ago is taken")
+	}
+}

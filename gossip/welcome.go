@@ -259,7 +259,7 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 			n.goAbove(r.Generation, n.inc)
 		}
 		s := n.seedAt(peer.Addr)
-		s.until = 0 // the cookie was for the generation of before
+		s.until, s.shown = 0, 0 // the cookie was for the generation of before
 		n.dial(s)
 		return
 	case wire.NameTaken:

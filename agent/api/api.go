@@ -73,6 +73,7 @@ type KeyEvent struct {
 type Info struct {
 	Member
 	Cluster     string         `json:"cluster"`
+	ClusterID   string         `json:"cluster_id,omitempty"` // which cluster of that name, in hexadecimal
 	Version     string         `json:"version"`
 	Detector    string         `json:"detector"`
 	Sealed      bool           `json:"sealed"`   // whether packets are encrypted
