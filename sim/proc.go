@@ -276,7 +276,7 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		p.seek = true
 		return
 	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable,
-		gossip.Unreached, gossip.Reached, gossip.Writable:
+		gossip.Unreached, gossip.Reached, gossip.Undecided, gossip.Decided, gossip.Writable:
 		if w.trace != nil {
 			w.trace.event(now, p, e)
 		}

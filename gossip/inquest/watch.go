@@ -42,6 +42,7 @@ func (d *Detector) ping(now mono.Time) {
 	d.watchOneMore(now)
 	d.repeatSilences(now)
 	d.checkIsolation(now)
+	d.callTheRoll(now)
 	d.health = d.silent(now, 8, 0)
 	if len(d.watched) == 0 {
 		return

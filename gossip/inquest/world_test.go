@@ -63,6 +63,7 @@ type node struct {
 
 	alarms, unreachable map[int]bool
 	isolated            bool
+	undecided           int
 	silent              map[uint16]bool
 	told                int // of zones that fell silent
 	connects            int
