@@ -82,7 +82,7 @@ func checkers(o *Options) []Checker {
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
 		&keysKept{bound: b.Converge, lives: map[int32]uint64{}, written: map[keyLife]map[uint64]keyWritten{}, held: map[keyHeld]uint64{}, hashes: map[int32]uint64{}, maps: map[pair]uint64{}},
-		newGrace(o), gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
+		newGrace(o), newDeaf(o), gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
 	}
 }
 
