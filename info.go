@@ -41,6 +41,9 @@ type Info struct {
 	// Unreachable are the names of the live members that this node cannot reach, while too few others can be asked about
 	// them, or while their zone is silent: neither alive nor failed can be said of them. A node learns that of the members that it watches alone.
 	Unreachable []string
+	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process there looks like a dead host, and a
+	// crash takes longer to see (Inquest).
+	Filtered, Watched int
 	// Undecided is how many live members are silent of whom this node cannot say whether they are dead, since too few others
 	// answer to judge them (Inquest). They are among the Unreachable. If they are gone: Forget.
 	Undecided int
@@ -111,6 +114,7 @@ func (n *Node) Info() (info Info) {
 			Unopened:  n.unopenedCount.Load(),
 		}
 		info.Zones = n.traffic()
+		info.Filtered, info.Watched = n.core.Filtered(n.now())
 		info.Reachable, info.Agreed = n.core.Reach()
 		for z := range n.core.SilentZones() {
 			info.Silent = append(info.Silent, SilentZone{Zone{z.Name, z.Members}, n.wall(z.Since)})

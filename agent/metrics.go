@@ -64,6 +64,8 @@ var metrics = []metric{
 		one(func(i starling.Info) float64 { return number(i.Unreached) })),
 	newMetric(gauge, "starling_undecided", "Live members that are silent, while too few others answer to judge them.", nil,
 		one(func(i starling.Info) float64 { return float64(i.Undecided) })),
+	newMetric(gauge, "starling_tcp_filtered", "Watched members whose TCP port does not answer this node.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Filtered) })),
 	newMetric(gauge, "starling_paths_broken", "Live members that do not answer this node, and that others reach.", nil,
 		one(func(i starling.Info) float64 { return float64(len(i.Broken)) })),
 	newMetric(gauge, "starling_agreement_peers", "Peers heard lately (heard), and those of them that hold exactly this node's view (same).",

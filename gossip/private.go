@@ -31,6 +31,15 @@ func (n *Node) Broken(now Time) []member.ID {
 	return nil
 }
 
+// Filtered returns of how many members that this node watches the TCP port does not answer, as if filtered, and how many it
+// watches; only INQUEST knows.
+func (n *Node) Filtered(now Time) (filtered, of int) {
+	if d, ok := n.detector.(interface{ Filtered(Time) (int, int) }); ok {
+		return d.Filtered(now)
+	}
+	return 0, 0
+}
+
 // Undecided returns how many live members are silent of whom this node cannot say whether they are dead, since too few
 // others answer to judge them; 0 if there are none.
 func (n *Node) Undecided() int { return n.private.undecided }

@@ -93,6 +93,8 @@ type Info struct {
 	Traffic     Traffic        `json:"traffic"`
 	Failed      map[string]int `json:"failed"`          // of them, by cause
 	Unreached   bool           `json:"unreached"`       // others hear this node, and nothing that they send to its address comes here
+	Filtered    int            `json:"tcp_filtered"`    // watched members whose TCP port does not answer
+	Watched     int            `json:"tcp_watched"`     // of so many
 	Undecided   int            `json:"undecided"`       // live members that are silent, while too few answer to judge them; among the unreachable
 	Broken      []string       `json:"broken"`          // live members that do not answer this node, and that others reach
 	Store       *Store         `json:"store,omitempty"` // of messages on disk, if some are to be kept there

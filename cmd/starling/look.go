@@ -267,6 +267,7 @@ func (p *printer) info(i api.Info) {
 		{"broken paths", brokenText(i.Broken)},
 		{"reachable", reachText(i.View)},
 		{"silent zones", silentText(i.Silent)},
+		{"TCP", tcpText(i)},
 		{"undecided", undecidedText(i)},
 		{"unreachable", unreachableText(i.Unreachable, i.Silent)},
 		{"on disk", storeText(i.Store)},
@@ -307,6 +308,18 @@ func detectionText(i api.Info) string {
 		return fmt.Sprintf("; a crash is known after about %.2f s, a process that ends on a running host in half a second", i.Detection)
 	}
 	return fmt.Sprintf("; a crash is known after about %.2f s", i.Detection)
+}
+
+// tcpText says whether the ports of others can be tried.
+func tcpText(i api.Info) string {
+	switch {
+	case i.Filtered > 0:
+		return fmt.Sprintf("filtered at %d of %d: a process that ends is known there as late as a dead host, in about %.2f s instead of half a second",
+			i.Filtered, i.Watched, i.Detection)
+	case i.Watched == 0:
+		return "nobody is watched"
+	}
+	return fmt.Sprintf("answers at all %d watched members, or is not tried yet", i.Watched)
 }
 
 // undecidedText says how many members nobody can judge, and what to do.
