@@ -49,7 +49,7 @@ func (d *Detector) tryPorts(now mono.Time) {
 
 func (d *Detector) tryPort(now mono.Time, w *watched) {
 	d.ported = now
-	w.port.tried = now
+	w.port.tried, w.port.answered = now, false
 	w.port.vain = min(w.port.vain+1, portTries)
 	d.host.Connect(now, w.peer)
 }
