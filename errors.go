@@ -18,7 +18,10 @@ var (
 // ErrConfig is wrapped by every error about a Config.
 var ErrConfig = errors.New("starling: configuration")
 
-// Errors of RTT, RTTBetween and Near.
+// ErrLives is that of a Forget of a member that is live here, and can be reached.
+var ErrLives = gossip.ErrLives
+
+// Errors of RTT, RTTBetween, Near and Forget.
 var (
 	ErrNoMember = gossip.ErrNoMember // a member of that name is not known, or is not live
 	ErrNoAnswer = gossip.ErrNoAnswer // the member was asked, and is silent

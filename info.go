@@ -46,10 +46,17 @@ type Info struct {
 	// Unreachable are the names of the live members that this node cannot reach, while too few others can be asked about
 	// them, or while their zone is silent: neither alive nor failed can be said of them. A node learns that of the members that it watches alone.
 	Unreachable []string
+	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process there looks like a dead host, and a
+	// crash takes longer to see (Inquest).
+	Filtered, Watched int
+	// Undecided is how many live members are silent of whom this node cannot say whether they are dead, since too few others
+	// answer to judge them (Inquest). They are among the Unreachable. If they are gone: Forget.
+	Undecided int
 	// Silent are the other zones of which nobody is heard from here. Their members are Unreachable.
 	Silent []SilentZone
 	// Of the Agreed members of the last view that all can have agreed on, this node included, Reachable can be reached from
-	// here. Who failed counts among the Agreed until it is forgotten (gossip.Config.Retention), and who left does not: so of
+	// here. Who failed counts among the Agreed until somebody has it forgotten (Forget), or until it is forgotten for its age
+	// (gossip.Config.Retention) where more than half can be reached, and who left does not: so of
 	// two sides of a cut not both have more than half, unless members joined since.
 	Agreed, Reachable int
 	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for SWIM the least,
@@ -99,6 +106,7 @@ func (n *Node) Info() (info Info) {
 			Isolated:  n.core.Isolated(),
 
 			Unreached: n.core.Unreached(),
+			Undecided: n.core.Undecided(),
 			Health:    n.core.Health(),
 			RTT:       n.core.RTT(),
 			Location:  n.core.Location(),
@@ -113,6 +121,7 @@ func (n *Node) Info() (info Info) {
 			Unopened:  n.unopenedCount.Load(),
 		}
 		info.Zones = n.traffic()
+		info.Filtered, info.Watched = n.core.Filtered(n.now())
 		info.Reachable, info.Agreed = n.core.Reach()
 		for z := range n.core.SilentZones() {
 			info.Silent = append(info.Silent, SilentZone{Zone{z.Name, z.Members}, n.wall(z.Since)})

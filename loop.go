@@ -242,6 +242,13 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.ZoneRecovered:
 		n.log.warn(n.now(), "zone back "+e.Zone.Name, "a zone that was silent is heard again", "zone", e.Zone.Name)
 		n.tellWatchers(e)
+	case gossip.Undecided:
+		n.log.warn(n.now(), "undecided", "members are silent, and too few others answer to judge them: dead or cut off, this node cannot tell; "+
+			"if they are gone, have them forgotten (starling forget --unreachable)", "silent", e.Silent, "members", e.Of)
+		n.tellWatchers(e)
+	case gossip.Decided:
+		n.log.warn(n.now(), "decided", "nobody is silent any more of whom this node cannot say whether it is dead")
+		n.tellWatchers(e)
 	case gossip.Unreached:
 		n.log.warn(n.now(), "unreached", "others hear this node, and nothing that they send to its address comes here: a firewall, or another address",
 			"addr", e.Member.Addr())

@@ -230,6 +230,26 @@ func (n *Node) SetTags(ctx context.Context, tags map[string]string) error {
 	return n.do(ctx, gossip.SetTags{Tags: encoded})
 }
 
+// Forget has members forgotten that are gone for good, here at once and everywhere else where they are held failed, left or
+// unreachable: they count in no view any more, and their keys are void. All of them have to be failed, left
+// or unreachable here (Info.Unreachable), or the error wraps ErrLives or ErrNoMember, and none is forgotten. One that
+// lives comes back by itself.
+func (n *Node) Forget(ctx context.Context, names ...string) error {
+	ids := make([]member.ID, len(names))
+	for i, name := range names {
+		if ids[i] = member.IDOf(name); !n.knows(name) {
+			return fmt.Errorf("starling: %w: %q", ErrNoMember, name)
+		}
+	}
+	return n.do(ctx, gossip.Forget{IDs: ids})
+}
+
+// knows says whether a member of a name is in the table.
+func (n *Node) knows(name string) bool {
+	_, ok := n.Member(name)
+	return ok
+}
+
 // SetKeyRing replaces the key ring of a node that was started with one. To change a cluster's key while it runs, see
 // transport.KeyRing.
 func (n *Node) SetKeyRing(ring *transport.KeyRing) error {

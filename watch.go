@@ -16,7 +16,7 @@ import (
 const WatchQueue = 1024
 
 // EventKind says what an Event tells. Its String is "joined", "updated", "suspected", "recovered", "failed", "left",
-// "unreachable", "reachable", "isolated", "reunited", "unreached", "reached", "zone-unreachable", "zone-recovered" or "resync".
+// "unreachable", "reachable", "isolated", "reunited", "unreached", "reached", "undecided", "decided", "zone-unreachable", "zone-recovered" or "resync".
 type EventKind uint8
 
 // What happens to members.
@@ -44,6 +44,11 @@ const (
 	// here, while they hear it; and that something does again.
 	Unreached
 	Reached
+	// Undecided tells that some live members (Silent of Of) are silent, and that too few others answer to judge them: they are
+	// dead, or this node, which is the event's Member, is cut off with those few, and cannot tell. See Forget. Told again
+	// when their number changes; Decided tells that there are none any more.
+	Undecided
+	Decided
 	Resync // the watcher was too slow and missed events: forget what was built from them; the present state follows
 )
 
@@ -74,6 +79,10 @@ func (k EventKind) String() string {
 		return "unreached"
 	case Reached:
 		return "reached"
+	case Undecided:
+		return "undecided"
+	case Decided:
+		return "decided"
 	case ZoneUnreachable:
 		return "zone-unreachable"
 	case ZoneRecovered:
@@ -90,6 +99,8 @@ type Event struct {
 	Kind   EventKind
 	Member Member // as it is after the change; zero for Resync
 	Zone   Zone   // for ZoneUnreachable and ZoneRecovered
+
+	Silent, Of int // for Undecided: members
 	// Replayed marks the part of the present state that a watch begins with, and that follows a Resync: a MemberJoined for
 	// every live member. It is no news.
 	Replayed bool
@@ -123,10 +134,11 @@ func (n *Node) Watch(ctx context.Context) iter.Seq[Event] {
 
 // change is an event as it waits in a queue: a third of the size.
 type change struct {
-	at     gossip.Time
-	kind   EventKind
-	member member.Member
-	zone   *Zone
+	at         gossip.Time
+	kind       EventKind
+	member     member.Member
+	zone       *Zone
+	silent, of int32
 }
 
 // watcher is one reader of the changes that come after a snapshot.
@@ -179,6 +191,7 @@ func (w *watcher) follow(ctx context.Context, yield func(Event) bool) (missed bo
 		if c.zone != nil {
 			e.Zone = *c.zone
 		}
+		e.Silent, e.Of = int(c.silent), int(c.of)
 		if !yield(e) {
 			return false
 		}
@@ -202,6 +215,8 @@ var eventKinds = map[gossip.EventKind]EventKind{
 	gossip.ZoneRecovered:     ZoneRecovered,
 	gossip.Unreached:         Unreached,
 	gossip.Reached:           Reached,
+	gossip.Undecided:         Undecided,
+	gossip.Decided:           Decided,
 }
 
 // tellWatchers passes on a change in the membership.
@@ -211,7 +226,7 @@ func (n *Node) tellWatchers(e *gossip.Event) {
 		return
 	}
 	n.watchers = prune(n.watchers)
-	c := change{at: n.now(), kind: kind, member: e.Member}
+	c := change{at: n.now(), kind: kind, member: e.Member, silent: int32(e.Silent), of: int32(e.Of)}
 	if kind == ZoneUnreachable || kind == ZoneRecovered {
 		c.zone = &Zone{e.Zone.Name, e.Zone.Members}
 	}

@@ -32,6 +32,7 @@ func toEvent(e starling.Event) api.Event {
 		out.Zone, out.Members = e.Zone.Name, e.Zone.Members
 		return out
 	}
+	out.Silent, out.Members = e.Silent, e.Of
 	m := e.Member
 	out.Name, out.Addr, out.State, out.Zone, out.Tags = m.Name, m.Addr.String(), m.State.String(), m.Zone, m.Tags.Map()
 	out.Cause = string(m.Cause)
@@ -53,7 +54,7 @@ func toInfo(i starling.Info) api.Info {
 		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(), Uptime: i.Uptime.Seconds(),
 		Silent:  []api.SilentZone{},
 		Members: map[string]int{}, Agreement: api.Agreement{Same: i.Same, Heard: i.Heard},
-		Unreached: i.Unreached, Broken: append([]string{}, i.Broken...), Failed: map[string]int{},
+		Filtered: i.Filtered, Watched: i.Watched, Unreached: i.Unreached, Undecided: i.Undecided, Broken: append([]string{}, i.Broken...), Failed: map[string]int{},
 		Isolated: i.Isolated, Unreachable: append([]string{}, i.Unreachable...), Detection: i.Detection.Seconds(), Health: i.Health, RTT: i.RTT.Seconds(),
 		Traffic: api.Traffic{
 			SentPackets: i.Socket.DatagramsOut, SentBytes: i.Socket.BytesOut,

@@ -239,6 +239,18 @@ func (f *fakeNode) SetTags(_ context.Context, tags map[string]string) error {
 	return nil
 }
 
+func (f *fakeNode) Forget(_ context.Context, names ...string) error {
+	for _, n := range names {
+		if n == "a" {
+			return fmt.Errorf("starling: %q: %w", n, starling.ErrLives)
+		}
+		if n != "b" && n != "c" {
+			return fmt.Errorf("starling: %w: %q", starling.ErrNoMember, n)
+		}
+	}
+	return nil
+}
+
 func (f *fakeNode) Leave(context.Context) error {
 	f.stop(starling.ErrLeft)
 	return nil

@@ -164,6 +164,36 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request) {
 	reply(w, api.Done{Done: "joined"})
 }
 
+// forget has members forgotten: those named, and all that are unreachable or failed here if that is asked for.
+func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
+	var req api.ForgetRequest
+	if !readJSON(w, r, &req) {
+		return
+	}
+	if len(req.Names) == 0 && !req.Unreachable && !req.Failed {
+		fail(w, http.StatusBadRequest, errors.New(`the body needs {"names": ["NAME"]}, {"unreachable": true} or {"failed": true}`))
+		return
+	}
+	names := slices.Clone(req.Names)
+	if req.Unreachable {
+		names = append(names, s.node.Info().Unreachable...)
+	}
+	for m := range s.node.Members() {
+		if req.Failed && m.State == starling.Failed {
+			names = append(names, m.Name)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	ctx, stop := wait(r)
+	defer stop()
+	if err := s.node.Forget(ctx, names...); err != nil {
+		s.failNode(w, err)
+		return
+	}
+	reply(w, api.Forgotten{Forgotten: append([]string{}, names...)})
+}
+
 func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
 	ctx, stop := wait(r)
 	defer stop()
@@ -244,6 +274,8 @@ func (s *Server) failNode(w http.ResponseWriter, err error) {
 	switch {
 	case s.node.Err() != nil:
 		fail(w, http.StatusServiceUnavailable, err)
+	case errors.Is(err, starling.ErrLives):
+		fail(w, http.StatusConflict, err)
 	case errors.Is(err, starling.ErrNoMember):
 		fail(w, http.StatusNotFound, err)
 	case errors.Is(err, starling.ErrNoAnswer), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

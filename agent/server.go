@@ -41,6 +41,7 @@ type Node interface {
 	WatchKeys(ctx context.Context, prefix string) iter.Seq[starling.KeyEvent]
 	Join(ctx context.Context, seeds ...string) error
 	SetTags(ctx context.Context, tags map[string]string) error
+	Forget(ctx context.Context, names ...string) error
 	Leave(context.Context) error
 	Done() <-chan struct{}
 	Err() error
@@ -128,6 +129,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/keys/watch", false, s.watchKeys},
 		{"POST /v1/join", false, s.join},
 		{"POST /v1/leave", false, s.leave},
+		{"POST /v1/forget", false, s.forget},
 		{"PATCH /v1/tags", false, s.tags},
 		{"GET /metrics", false, newMetrics(s.node).ServeHTTP},
 		{"GET /healthz", true, s.healthz},

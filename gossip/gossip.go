@@ -143,6 +143,11 @@ const (
 	// the address of its record comes here; and that something does again.
 	Unreached
 	Reached
+	// Undecided tells that Silent live members of Of do not answer this node, and that too few others do to judge them: they
+	// are dead, or this node is cut off with those few, and it cannot tell. Each is told of by MemberUnreachable. Who knows
+	// that they are gone has them forgotten (Forget). Told again when their number changes; Decided tells that it is over.
+	Undecided
+	Decided
 	// MemberLocated ends a Locate: Location has where the member stands, or Err is ErrNoAnswer.
 	MemberLocated
 	// NameClaimed tells that another node claims this node's name, and Err which one: once a minute at most. It changes nothing.
@@ -158,13 +163,15 @@ const (
 // Event is something that a node tells.
 type Event struct {
 	Kind     EventKind
-	Member   member.Member // for the Member kinds; this node for Isolated, Reunited, Unreached, Reached and the Zone kinds
+	Member   member.Member // for the Member kinds; this node for Isolated, Reunited, Unreached, Reached, Undecided, Decided and the Zone kinds
 	Message  Message       // for MessageDelivered
 	Lost     Lost          // for MessagesLost
 	Spread   Spread        // for MessageSpread
 	Zone     SilentZone    // for ZoneUnreachable and ZoneRecovered: with the live members that it has then
 	Key      KeyEvent      // for KeyChanged and KeysReset
 	Location Location      // for MemberLocated
+	Silent   int           // for Undecided
+	Of       int           // the same: live members, this node included
 	Err      error         // for Refused, Conflicted, LeaveDone, MemberLocated, and NameClaimed to AddressTaken
 }
 
@@ -206,7 +213,7 @@ type Spread struct {
 	Ended bool
 }
 
-// Command is a wish of the user: Join, Leave, Publish, Unfollow, Restore, SetTags, Set, Delete or Locate.
+// Command is a wish of the user: Join, Leave, Publish, Unfollow, Restore, SetTags, Set, Delete, Forget or Locate.
 type Command interface{ command() }
 
 // Join asks the nodes at some addresses to let this one in, again and again until one does. An address of this node's
@@ -253,6 +260,11 @@ type Set struct {
 // Delete deletes a key of this node's own. Do fails with ErrNoKey if it is not there.
 type Delete struct{ Key string }
 
+// Forget has members forgotten here at once, and everywhere else where they are held failed, left or unreachable; elsewhere they
+// are examined. One that lives comes back by itself. All of them have to be failed, left or unreachable here: else
+// none is forgotten, and Do fails with ErrLives or ErrNoMember.
+type Forget struct{ IDs []member.ID }
+
 // SetTags replaces this node's tags.
 type SetTags struct{ Tags member.Tags }
 
@@ -266,6 +278,7 @@ func (Unfollow) command() {}
 func (Publish) command()  {}
 func (Restore) command()  {}
 func (SetTags) command()  {}
+func (Forget) command()   {}
 func (Set) command()      {}
 func (Delete) command()   {}
 func (Locate) command()   {}

@@ -30,10 +30,18 @@ func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim
 		n.aboutSelf(peer, check, c, r)
 		return
 	}
+	if c.State == member.Failed && c.Cause == member.CauseForgotten {
+		n.toldToForget(peer.ID, id, c)
+		return
+	}
 	if c.State == member.Failed && n.cfg.private() {
 		return
 	}
 	m, known := n.table.Get(id)
+	if f := n.isForgotten(id, c.Generation, c.Incarnation); f != nil && !known && peer.ID != id {
+		n.tellForgotten(peer, f)
+		return
+	}
 	fact, ok := n.factOf(&m, known, id, check, c, r)
 	if !ok {
 		return

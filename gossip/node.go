@@ -71,17 +71,19 @@ type Node struct {
 	verdicts verdicts
 	shares   shares
 
-	entry    entry
-	reached  reached
-	identity identity
-	settings wire.Hashes // this node's
-	isolated Time        // since when, while it is
-	locator  locator
-	upkeep   upkeep
-	told     []member.ID // in the news of the current datagram
-	size     int         // of the current datagram, in bytes
-	asked    uint64      // kinds of questions in the current datagram, and whether it refuses this node; a bit each
-	wanted   []member.ID // records to ask the sender of the current datagram for
+	entry     entry
+	reached   reached
+	identity  identity
+	settings  wire.Hashes     // this node's
+	isolated  Time            // since when, while it is
+	aged      int             // failed members that were forgotten for their age, while this node was of a minority
+	forgotten []forgottenLife // the oldest first
+	locator   locator
+	upkeep    upkeep
+	told      []member.ID // in the news of the current datagram
+	size      int         // of the current datagram, in bytes
+	asked     uint64      // kinds of questions in the current datagram, and whether it refuses this node; a bit each
+	wanted    []member.ID // records to ask the sender of the current datagram for
 
 	stats     Stats
 	traffic   traffic
@@ -383,6 +385,8 @@ func (h host) Spread(_ Time, key uint64, message []byte) {
 	h.n.shares.rumors.SetRounds(h.n.rounds())
 	h.n.shares.rumors.Put(h.n.now, rumor.Item{Key: key, Data: message})
 }
+
+func (h host) Undecided(_ Time, silent int) { h.n.undecided(silent) }
 
 func (h host) Isolated(_ Time, on bool) {
 	h.n.private.isolated = on

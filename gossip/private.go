@@ -16,6 +16,7 @@ import (
 type private struct {
 	silent      []SilentZone // each once, the last to fall silent at the end
 	isolated    bool
+	undecided   int         // live members that are silent, while too few can be asked about them
 	unreachable []member.ID // in order; the detector bounds how many
 }
 
@@ -30,6 +31,24 @@ func (n *Node) Broken(now Time) []member.ID {
 	return nil
 }
 
+// Filtered returns of how many members that this node watches the TCP port does not answer, as if filtered, and how many it
+// watches; only INQUEST knows.
+func (n *Node) Filtered(now Time) (filtered, of int) {
+	if d, ok := n.detector.(interface{ Filtered(Time) (int, int) }); ok {
+		return d.Filtered(now)
+	}
+	return 0, 0
+}
+
+// Undecided returns how many live members are silent of whom this node cannot say whether they are dead, since too few
+// others answer to judge them; 0 if there are none.
+func (n *Node) Undecided() int { return n.private.undecided }
+
+func (n *Node) undecided(silent int) {
+	n.private.undecided = silent
+	n.out.Events = append(n.out.Events, Event{Kind: pick(silent > 0, Undecided, Decided), Member: n.Self(), Silent: silent, Of: n.table.Live()})
+}
+
 // SilentZone is another zone, the first part of the path, of which nobody is heard in this node's zone.
 type SilentZone struct {
 	key     uint16
@@ -42,19 +61,24 @@ type SilentZone struct {
 func (n *Node) SilentZones() iter.Seq[SilentZone] { return slices.Values(n.private.silent) }
 
 // Reach returns how many members the cluster has, as far as this node knows, and how many of them it can reach, itself
-// included. The cluster is the last view that all can have agreed on: all but those who left. Who fails is of it until it is
-// forgotten, since it may live on the other side of a cut: so of two sides that do not see each other not both have more
-// than half, once the cut is noticed, unless members joined since. An isolated node reaches itself alone.
+// included. The cluster is the last view that all can have agreed on: all but those who left. Who fails is of it until somebody
+// has it forgotten (Forget), or it is forgotten for its age at a node that reaches more than half: it may live on the other side
+// of a cut. So of two sides that do not see each other not both have more than half, once the cut is noticed, unless members
+// joined since. An isolated node reaches itself alone.
 func (n *Node) Reach() (reachable, of int) {
 	for m := range n.table.All() {
 		if m.State != member.Left {
 			of++
 		}
 	}
+	reachable = n.table.Live() - len(n.private.unreachable)
 	if n.private.isolated {
-		return 1, of
+		reachable = 1
 	}
-	return n.table.Live() - len(n.private.unreachable), of
+	if 2*reachable <= of+n.aged {
+		of += n.aged
+	}
+	return reachable, of
 }
 
 // Unreachable goes through the live members that this node cannot reach, while too few others can be asked about them, or

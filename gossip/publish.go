@@ -48,6 +48,8 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 		return n.keys.Set(n.now, c.Key, c.Value, c.TTL)
 	case Delete:
 		return n.keys.Delete(n.now, c.Key)
+	case Forget:
+		return n.forgetAll(c.IDs)
 	case Locate:
 		return n.lookUp(c.ID)
 	default:

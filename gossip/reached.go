@@ -159,6 +159,10 @@ func (n *Node) wasCalled(peer detect.Peer, t wire.Type, body []byte) bool {
 // to it, it may contradict.
 func (n *Node) call(m *member.Member) {
 	peer := detect.PeerOf(m)
+	if n.cfg.Detector != INQUEST {
+		n.note(m, peer, false)
+		return
+	}
 	if start, ok := n.reply(peer); ok {
 		n.reached.seq++
 		n.out.arena = wire.AppendPing(n.out.arena, n.reached.seq)

@@ -58,10 +58,19 @@ func (n *Node) reconnect() {
 	}
 }
 
-// forgetDead drops the members that have been dead for the time of retention.
+// forgetDead drops the members that have been dead for the time of retention. Of those who failed it keeps the number while no
+// more than half of the last agreed view can be reached (Reach): the view of a minority never shrinks by age alone.
 func (n *Node) forgetDead() {
+	reachable, of := n.Reach()
+	minority := 2*reachable <= of
+	if !minority {
+		n.aged = 0
+	}
 	for i := n.table.Len() - 1; i >= n.table.Live(); i-- {
 		if m := n.table.At(i); n.now.Sub(m.Since) > n.cfg.Retention && m.ID != n.id {
+			if minority && m.State == member.Failed {
+				n.aged++
+			}
 			n.forget(m.ID)
 		}
 	}

@@ -1,5 +1,7 @@
 package sim
 
+import "github.com/starling-gossip/starling/gossip"
+
 // A census says what a swarm draws: a fault that is never drawn is never survived either, and its checker proves nothing.
 
 // draw is something that a seed may draw.
@@ -56,6 +58,9 @@ var drawKinds = []drawKind{
 	{"leave", does(Leave)},
 	{"cut", has(func(a *Action) bool { return a.Do == Cut && !a.OneWay })},
 	{"cut one way", has(func(a *Action) bool { return a.Do == Cut && a.OneWay })},
+	{"cut one way, without Inquest", func(o *Options) bool {
+		return detectorOf(o) != gossip.INQUEST && has(func(a *Action) bool { return a.Do == Cut && a.OneWay })(o)
+	}},
 	{"link", has(func(a *Action) bool { return a.Do == Links && !a.OneWay })},
 	{"link one way", has(func(a *Action) bool { return a.Do == Links && a.OneWay })},
 	{"repeated faults", has(func(a *Action) bool { return a.Times > 0 && a.For > 0 })},

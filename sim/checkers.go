@@ -82,7 +82,7 @@ func checkers(o *Options) []Checker {
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
 		newKeysKept(b.Converge),
-		newGrace(o), gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
+		newGrace(o), newDeaf(o), gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
 	}
 }
 

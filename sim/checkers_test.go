@@ -114,6 +114,9 @@ func judgeBy(config gossip.Config, name string, h []Obs) string {
 	if name == "zone budget" {
 		o.Gossip.ZoneBudget = 20_000
 	}
+	if name == "deaf" {
+		o.Zones = 1
+	}
 	o.Gossip.Inquest.ZoneGrace = 10 * time.Second
 	l := newLedger(6, true)
 	l.config, l.zones = config, []int32{0, 0, 0, 1, 1, 1}
@@ -261,6 +264,10 @@ func TestCheckersCanFail(t *testing.T) {
 			history(many, at(30*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), "n0 declared n4 failed, which is well, as is its whole zone, 9s after"},
 		{"grace", history(many, at(30*s, Obs{Kind: Crashed, Node: 3}), at(31*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), // too few to tell
 			history(many, at(31*s, cable), at(36*s, Obs{Kind: Lifted, Node: -1, way: cable.way}), at(39*s, saw(0, 4, failed(1, 0)))), "the grace is 10s"},
+		{"deaf", history(here, severed, at(30*s, saw(0, 2, failed(1, 0)))),
+			history(here, at(30*s, saw(0, 2, failed(1, 0)))), "n0 holds n2 failed, which answers 2 of 2"},
+		{"deaf", history(here, severed, at(6*s, saw(0, 2, failed(1, 0))), at(6*s, saw(1, 2, failed(1, 0))), ticks(7, 30)),
+			history(here, severed, at(6*s, saw(0, 2, failed(1, 0))), ticks(7, 30)), "n2 has answered nobody for 16s, and n1 holds it"},
 		{"bounds", history(gauge(10)), history(gauge(11)), "at most 10"},
 		{"budget", history(traffic(1, 2, 1000)), history(traffic(1, 2, 10<<20)), "in a second"},
 		{"zone budget", history(crossed(1, 14, 1<<20), crossed(15, 90, 20_000)), history(crossed(1, 14, 0), crossed(15, 90, 21_000)), "more than 20000"},

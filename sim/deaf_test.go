@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/test/size"
 )
@@ -153,6 +155,36 @@ func TestNobodyWellIsDeaf(t *testing.T) {
 					break
 				}
 			}
+		}
+	}
+}
+
+// The checker speaks where a deaf member is not failed, and where one is that half of the others reach; and not where all is as it
+// should be.
+func TestDeafChecker(t *testing.T) {
+	for _, x := range []struct {
+		cut     string
+		inquest inquest.Config
+		speaks  bool
+	}{
+		{"1s=cut:rest/n5,oneway", inquest.Config{}, false},
+		{"1s=cut:n5/rest,oneway", inquest.Config{}, false},
+		{"1s=cut:n6-n14/n5,oneway", inquest.Config{}, false},
+		{"1s=cut:rest/n5,oneway", inquest.Config{DeafGrace: time.Hour, StallGrace: time.Hour}, true},
+	} {
+		a, err := ParseAction(x.cut)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Nodes: 20, Seed: 1, Warm: true, Network: LAN(), Actions: []Action{a}, Suspend: []string{"completeness", "convergence"}}
+		o.Gossip.Inquest = x.inquest
+		if x.speaks {
+			o.Gossip.Inquest.Grace = time.Hour
+		}
+		found := Try(o)
+		spoke := slices.ContainsFunc(found, func(v Violation) bool { return v.Checker == "deaf" })
+		if spoke != x.speaks || !x.speaks && len(found) > 0 {
+			t.Errorf("%s with %+v: found %v", x.cut, x.inquest, found)
 		}
 	}
 }

@@ -229,7 +229,8 @@ func (p *peerState) raise() {
 func (l *ledger) detector() gossip.Detector { return cmp.Or(l.config.Detector, gossip.DefaultDetector) }
 
 // outvoted says whether so few of those that a process holds for live are up that its detector, by design, does not come
-// to know who is dead: with Inquest, a side of fewer than five and than half of all fails nobody.
+// to know who is dead: with Inquest, a side fails members that it does not hear if it has five members or more than half of
+// all, whichever is fewer.
 func (l *ledger) outvoted(i int) bool {
 	return l.detector() == gossip.INQUEST && l.upCount-1 < l.config.Inquest.Quorum(l.views[i].live)
 }

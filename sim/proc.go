@@ -288,7 +288,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		p.seek = true
 		return
 	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable,
-		gossip.Unreached, gossip.Reached, gossip.Writable, gossip.NameClaimed, gossip.ClustersMerged, gossip.SettingsDiffer, gossip.AddressTaken:
+		gossip.Unreached, gossip.Reached, gossip.Undecided, gossip.Decided, gossip.Writable,
+		gossip.NameClaimed, gossip.ClustersMerged, gossip.SettingsDiffer, gossip.AddressTaken:
 		if w.trace != nil {
 			w.trace.event(now, p, e)
 		}

@@ -13,7 +13,7 @@ type suspension struct {
 	why      string
 }
 
-var membership = []string{"accuracy", "completeness", "convergence", "untold", "incarnation", "precedence", "gone", "lives", "grace"}
+var membership = []string{"accuracy", "completeness", "convergence", "untold", "incarnation", "precedence", "gone", "lives", "grace", "deaf"}
 
 // all are the checkers but panic, error and bounds.
 var allCheckers = append([]string{"messages", "arrival", "accounted", "loss", "order", "receipts", "waits", "keys", "load", "budget", "zone budget",
@@ -24,7 +24,7 @@ var suspensions = []suspension{
 	{"spoiled, in the clear", allCheckers, 12, "a changed datagram is believed; sealing drops it"},
 	{"forged, in the clear", allCheckers, 12, "a stranger's word is believed; sealing drops it"},
 	{"replayed, in the clear", allCheckers, 12, "an old datagram is taken for a new one; sealing drops it"},
-	{"cut one way", []string{"accuracy", "completeness", "convergence"}, 9, "who sends and cannot receive is held for live, and holds others for failed"},
+	{"cut one way, without Inquest", []string{"accuracy", "completeness", "convergence"}, 9, "who sends and cannot receive is held for live, and holds others for failed"},
 	{"tags", []string{"lives"}, 9, "whose tags change during a cut begins a new life"},
 	{"longest packet over the path", []string{"messages", "arrival", "loss", "accounted", "keys", "accuracy", "convergence", "load"}, 9,
 		"nobody looks for what a path passes; who sets more than 1,200 bytes has to know"},

@@ -29,7 +29,7 @@ type Member struct {
 // and how many Members are live in it.
 type Event struct {
 	Time        time.Time         `json:"time"`
-	Event       string            `json:"event"` // joined, updated, suspected, recovered, failed, left, unreachable, reachable, isolated, reunited, unreached, reached, zone-unreachable, zone-recovered or resync
+	Event       string            `json:"event"` // joined, updated, suspected, recovered, failed, left, unreachable, reachable, isolated, reunited, unreached, reached, undecided, decided, zone-unreachable, zone-recovered or resync
 	Name        string            `json:"name"`
 	Addr        string            `json:"addr"`
 	State       string            `json:"state"`
@@ -39,6 +39,7 @@ type Event struct {
 	Generation  uint64            `json:"generation,omitempty"`
 	Incarnation uint32            `json:"incarnation,omitempty"`
 	Members     int               `json:"members,omitempty"`
+	Silent      int               `json:"silent,omitempty"` // of undecided: of so many Members
 }
 
 // Message is one delivered message.
@@ -93,6 +94,9 @@ type Info struct {
 	Traffic     Traffic        `json:"traffic"`
 	Failed      map[string]int `json:"failed"`          // of them, by cause
 	Unreached   bool           `json:"unreached"`       // others hear this node, and nothing that they send to its address comes here
+	Filtered    int            `json:"tcp_filtered"`    // watched members whose TCP port does not answer
+	Watched     int            `json:"tcp_watched"`     // of so many
+	Undecided   int            `json:"undecided"`       // live members that are silent, while too few answer to judge them; among the unreachable
 	Broken      []string       `json:"broken"`          // live members that do not answer this node, and that others reach
 	Store       *Store         `json:"store,omitempty"` // of messages on disk, if some are to be kept there
 }
@@ -204,4 +208,16 @@ type Done struct {
 // Error is the body of every answer that is not a success.
 type Error struct {
 	Error string `json:"error"`
+}
+
+// ForgetRequest names members that are gone for good, and says whether all that are unreachable, or failed, are too.
+type ForgetRequest struct {
+	Names       []string `json:"names,omitempty"`
+	Unreachable bool     `json:"unreachable,omitempty"`
+	Failed      bool     `json:"failed,omitempty"`
+}
+
+// Forgotten is who was forgotten.
+type Forgotten struct {
+	Forgotten []string `json:"forgotten"`
 }

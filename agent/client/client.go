@@ -146,6 +146,13 @@ func (c *Client) Join(ctx context.Context, timeout time.Duration, seeds ...strin
 	return c.call(ctx, "POST", "/v1/join", wait(timeout), api.JoinRequest{Seeds: seeds}, nil)
 }
 
+// Forget has members forgotten that are gone for good, and returns who was.
+func (c *Client) Forget(ctx context.Context, req api.ForgetRequest) ([]string, error) {
+	var out api.Forgotten
+	err := c.call(ctx, "POST", "/v1/forget", nil, req, &out)
+	return out.Forgotten, err
+}
+
 // Leave makes the agent leave its cluster and stop.
 func (c *Client) Leave(ctx context.Context, timeout time.Duration) error {
 	return c.call(ctx, "POST", "/v1/leave", wait(timeout), nil, nil)

@@ -153,6 +153,10 @@ func (p *printer) event(e api.Event) {
 		fmt.Fprintf(p.w, "%s  %s  zone %s, %s\n", clock(e.Time), word, dash(e.Zone), plural(e.Members, "member"))
 		return
 	}
+	if e.Event == "undecided" {
+		fmt.Fprintf(p.w, "%s  %s  %d of %s silent: dead or cut off, %s cannot tell\n", clock(e.Time), word, e.Silent, plural(e.Members, "member"), clean(e.Name))
+		return
+	}
 	line := fmt.Sprintf("%s  %s  %s  %s", clock(e.Time), word, clean(e.Name), e.Addr)
 	if e.Cause != "" && e.Cause != "silent" {
 		line += "  (" + e.Cause + ")"
@@ -263,6 +267,8 @@ func (p *printer) info(i api.Info) {
 		{"broken paths", brokenText(i.Broken)},
 		{"reachable", reachText(i.View)},
 		{"silent zones", silentText(i.Silent)},
+		{"TCP", tcpText(i)},
+		{"undecided", undecidedText(i)},
 		{"unreachable", unreachableText(i.Unreachable, i.Silent)},
 		{"on disk", storeText(i.Store)},
 		{"version", i.Version},
@@ -302,6 +308,28 @@ func detectionText(i api.Info) string {
 		return fmt.Sprintf("; a crash is known after about %.2f s, a process that ends on a running host in half a second", i.Detection)
 	}
 	return fmt.Sprintf("; a crash is known after about %.2f s", i.Detection)
+}
+
+// tcpText says whether the ports of others can be tried.
+func tcpText(i api.Info) string {
+	switch {
+	case i.Filtered > 0:
+		return fmt.Sprintf("filtered at %d of %d: a process that ends is known there as late as a dead host, in about %.2f s instead of half a second",
+			i.Filtered, i.Watched, i.Detection)
+	case i.Watched == 0:
+		return "nobody is watched"
+	}
+	return fmt.Sprintf("answers at all %d watched members, or is not tried yet", i.Watched)
+}
+
+// undecidedText says how many members nobody can judge, and what to do.
+func undecidedText(i api.Info) string {
+	if i.Undecided == 0 {
+		return "nobody"
+	}
+	live := i.Members["alive"] + i.Members["suspect"]
+	return fmt.Sprintf("%d of %d members are silent, and too few others answer to judge them: dead or cut off, this node cannot tell. "+
+		"If they are gone: starling forget --unreachable", i.Undecided, live)
 }
 
 // brokenText names the members to which the way from here is broken, and not that from others.

@@ -5,10 +5,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/starling-gossip/starling/agent/api"
 	"github.com/starling-gossip/starling/agent/client"
 	"github.com/starling-gossip/starling/agent/settings"
 )
@@ -36,6 +38,41 @@ func (a *app) joinCmd() *cobra.Command {
 			return err
 		}
 		return c.Join(ctx, timeout, seeds...)
+	})
+	return cmd
+}
+
+func (a *app) forgetCmd() *cobra.Command {
+	var req api.ForgetRequest
+	cmd := &cobra.Command{
+		Use: "forget NAME... | --unreachable | --failed", Short: "Have members forgotten, everywhere, that are gone for good",
+		Long: "Have members forgotten, everywhere, that are gone for good: they count in no view any more, and their keys are void. They have\n" +
+			"to be failed, left or unreachable at the agent. One that lives comes back by itself.",
+		Example: "  starling forget db-1 db-2\n  starling forget --unreachable",
+		Args: func(_ *cobra.Command, names []string) error {
+			if len(names) == 0 && !req.Unreachable && !req.Failed {
+				return fmt.Errorf("whom? NAME..., --unreachable or --failed")
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&req.Unreachable, "unreachable", false, "all live members that the agent cannot reach, and that too few can judge")
+	cmd.Flags().BoolVar(&req.Failed, "failed", false, "all that have failed")
+	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, names []string) error {
+		req.Names = names
+		forgotten, err := c.Forget(ctx, req)
+		switch {
+		case err != nil:
+			return err
+		case len(forgotten) == 0:
+			fmt.Fprintln(a.out, "there is nobody to forget")
+		default:
+			for i, n := range forgotten {
+				forgotten[i] = clean(n)
+			}
+			fmt.Fprintln(a.out, "forgotten: "+strings.Join(forgotten, ", "))
+		}
+		return nil
 	})
 	return cmd
 }

@@ -156,6 +156,13 @@ type Loner interface {
 	Forget(now mono.Time, id member.ID)
 }
 
+// Doubter is a Court whose user hears of silence that nobody can judge. Every node is one.
+type Doubter interface {
+	// Undecided tells this node's user that so many live members are silent, and that too few others answer to judge
+	// them: they are dead, or this node and those few are cut off. 0: that is over.
+	Undecided(now mono.Time, silent int)
+}
+
 // Lossy is a Detector that knows how many packets get lost; the node looks for it once, and spreads urgent news by it.
 type Lossy interface {
 	// Losses returns the share of round trips that fail, as failed of so many.

@@ -101,6 +101,9 @@ func (d *Detector) calm(now mono.Time, a *alarm) {
 	if a.unreachable {
 		d.host.Unreachable(now, a.peer.ID, false)
 	}
+	if len(d.roll.absent) > 0 {
+		d.present(now, a.peer.ID)
+	}
 	a.shown, a.unreachable = false, false
 }
 
@@ -175,7 +178,9 @@ func (d *Detector) doubtful(now mono.Time, a *alarm, age time.Duration) bool {
 // show tells the user of a member that may be gone: early, but not of what a single lost packet explains.
 func (d *Detector) show(now mono.Time, a *alarm, age time.Duration) {
 	late := age >= d.cfg.Grace/2
-	if a.sends(now, &d.cfg) {
+	switch {
+	case a.heard != 0 && age >= d.cfg.Grace: // it was heard meanwhile, so more than that was lost already
+	case a.heard != 0:
 		late = a.jury.convened() && now.Sub(a.since) >= d.cfg.DeafGrace/2
 	}
 	if !a.shown && (a.kernel.denied() || late) {

@@ -83,7 +83,7 @@ func TestViewsThatDiffer(t *testing.T) {
 		w := newWorld(t, n, 1, Config{})
 		strangers := 0
 		for _, x := range w.nodes[2:] {
-			if strangers < (n-2)/2 {
+			if strangers < (n-3)/2 { // more than half of all have to know it
 				x.table.Forget(id(1))
 				strangers++
 			}

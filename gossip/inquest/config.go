@@ -86,15 +86,19 @@ func (c Config) Round() time.Duration {
 }
 
 // Quorum returns how many other members have to vote for a verdict in a cluster of so many live ones, the accused and the
-// accuser included; 0: the accuser judges alone. With the accuser's own vote that is more than half of those who may judge,
-// who are the accuser and at most Jury others. So a side of a cut fails those whom it does not hear if it has five members, or
-// half of all if that is fewer; a smaller side fails nobody.
+// accuser included; 0: the accuser judges alone. So, with a Jury of 7: a side fails members that it does not hear if it has
+// five members or more than half of all, whichever is fewer. Of two members there is nobody to ask, and
+// each judges alone.
 func (c Config) Quorum(live int) int {
 	if c.NoJury {
 		return 0
 	}
 	c = c.withDefaults()
-	return (c.seats(live) + 1) / 2
+	seats := c.seats(live)
+	if seats == 0 {
+		return 0
+	}
+	return seats/2 + 1
 }
 
 // seats is how many jurors a case has: all but the accuser and the accused could be.

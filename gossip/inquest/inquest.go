@@ -10,7 +10,7 @@
 // One file holds one rule: watch.go pings with a promise; alarm.go is what happens when an answer is missed; jury.go asks
 // others; juror.go is asked by others; verdict.go counts the votes; evidence.go has the host's kernel testify; doubt.go
 // is when not to believe oneself, and damps members that come and go; deaf.go is about members that send and do not hear; path.go knows how long answers take and how many
-// are lost; zones.go is who watches and who examines across zones; silence.go is a zone that is silent as a whole.
+// are lost; mass.go is about many who die at once; zones.go is who watches and who examines across zones; silence.go is a zone that is silent as a whole.
 package inquest
 
 import (
@@ -43,6 +43,10 @@ type Detector struct {
 	alarms    []alarm   // members that do not answer this node
 	cases     []inquest // members that this node examines for others
 	flaps     []flap
+	lately    [heardSlots]heardOne
+	verdicts  [stormOf]mono.Time // the last, the oldest first
+	roll      roll
+	ported    mono.Time // the last port was tried
 	acquitted []spared  // the oldest first
 	silences  []silence // other zones that are silent, or were
 	examined  mono.Time // the last time that somebody else's word raised an alarm
@@ -123,6 +127,10 @@ func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []
 
 // Heard takes in that whoever sent a datagram lives.
 func (d *Detector) Heard(now mono.Time, from detect.Peer) {
+	d.note(now, from.ID)
+	if d.roll.end != 0 || len(d.roll.absent) > 0 {
+		d.present(now, from.ID)
+	}
 	if len(d.alarms)+len(d.silences) > 0 {
 		d.heardOf(now, from.ID)
 	}
@@ -142,8 +150,12 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 		before.Generation() == after.Generation() {
 		d.flapped(now, after.ID)
 	}
-	if before.ID != 0 && before.State.Live() && after.State == member.Failed {
+	if before.ID != 0 && before.State.Live() && after.State == member.Failed && after.Cause != member.CauseForgotten {
 		d.lookAround(now, &after)
+		d.storm(now)
+	}
+	if len(d.roll.absent) > 0 && !after.State.Live() {
+		d.present(now, after.ID)
 	}
 	over := !after.State.Live() || before.ID == 0 || before.Generation() != after.Generation()
 	if !over && after.Incarnation != before.Incarnation {

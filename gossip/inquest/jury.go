@@ -170,7 +170,11 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	if answering >= enough {
 		j.quorum = now
 	}
-	for ; answering+waiting < seats && j.asked < min(limit, len(j.list)); waiting++ {
+	for ; answering+waiting < seats; waiting++ {
+		inVain := j.ranked != j.called || j.asked-answering >= 2*seats
+		if !(inVain && d.nextHeard(now, a)) && j.asked >= min(limit, len(j.list)) {
+			break
+		}
 		d.ask(now, a, &j.list[j.asked])
 		j.asked++
 	}

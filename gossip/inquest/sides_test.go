@@ -7,18 +7,20 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// A cut divides a cluster. A side of five members, or of half of all if that is fewer, fails all of the other side, and in a
-// cluster that has such two each fails the other. A smaller side fails nobody, and says whom it cannot reach.
+// A side fails members that it does not hear if it has five members or more than half of all, whichever is fewer: in a cluster
+// that has two such sides each fails the other. A smaller side fails nobody, and says whom it cannot reach; of
+// two members, who have nobody to ask, each fails the other.
 func TestSidesOfACut(t *testing.T) {
 	for _, sides := range [][2]int{
 		{1, 1}, {1, 2}, {1, 3}, {2, 2}, {2, 3}, {2, 4}, {3, 3}, {3, 4}, {3, 5}, {4, 4}, {4, 5}, {4, 6}, {4, 16}, {5, 5}, {5, 15}, {5, 30},
+		{1, 19}, {2, 38}, {3, 57}, {4, 96},
 	} {
 		n := sides[0] + sides[1]
 		w := newWorld(t, n, 1, Config{})
 		w.cut = func(a, b int) bool { return (a < sides[0]) != (b < sides[0]) }
 		w.run(40 * time.Second)
 		for s, size := range sides {
-			judges := size >= 5 || 2*size >= n
+			judges := size >= 5 || 2*size > n || n == 2
 			failed, said := 0, 0
 			for i := range n {
 				if (i < sides[0]) != (s == 0) {

@@ -21,7 +21,8 @@ type watched struct {
 	seq  uint32
 	sent mono.Time // mono.Never if the round trip tells nothing
 	due  mono.Time // when the ack is missed; mono.Never if none is waited for
-	link bool      // to another zone, beside those that every node watches
+	port port
+	link bool // to another zone, beside those that every node watches
 }
 
 // lease is a promise of somebody to ping this node.
@@ -42,6 +43,8 @@ func (d *Detector) ping(now mono.Time) {
 	d.watchOneMore(now)
 	d.repeatSilences(now)
 	d.checkIsolation(now)
+	d.callTheRoll(now)
+	d.tryPorts(now)
 	d.health = d.silent(now, 8, 0)
 	if len(d.watched) == 0 {
 		return

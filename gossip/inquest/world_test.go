@@ -30,6 +30,8 @@ type world struct {
 	queue events
 	count uint64
 
+	filtered bool // no TCP passes
+
 	loss float64
 	cut  func(from, to int) bool // no packet passes
 
@@ -63,6 +65,7 @@ type node struct {
 
 	alarms, unreachable map[int]bool
 	isolated            bool
+	undecided           int
 	silent              map[uint16]bool
 	told                int // of zones that fell silent
 	connects            int
@@ -323,7 +326,7 @@ func (x *node) Connect(_ mono.Time, to detect.Peer) {
 	w := x.w
 	x.connects++
 	k := w.indexOf(to.ID)
-	if !w.passes(x.i, k) || !w.passes(k, x.i) {
+	if !w.passes(x.i, k) || !w.passes(k, x.i) || w.filtered {
 		return
 	}
 	w.at(w.now.Add(w.delay(x.i, k)), func() {

@@ -1,0 +1,65 @@
+package inquest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+)
+
+func (x *node) Undecided(_ mono.Time, silent int) { x.undecided = silent }
+
+// Few survivors of many find each other for juries: all the dead are known.
+func TestFewOfMany(t *testing.T) {
+	for _, x := range []struct{ n, left int }{{100, 5}, {60, 30}} {
+		w := newWorld(t, x.n, 1, Config{})
+		for i := x.left; i < x.n; i++ {
+			w.crash(i)
+		}
+		w.run(30 * time.Second)
+		for i := range x.left {
+			for k := range x.n {
+				if dead := w.holds(i, k) == member.Failed; dead != (k >= x.left) {
+					t.Fatalf("%d → %d: m%d holds m%d for %s", x.n, x.left, i, k, w.holds(i, k))
+				}
+			}
+		}
+	}
+}
+
+// Too few for a jury name all whom they cannot judge, within 15 s, and no others; when the cut ends they are reachable, and
+// nobody is in doubt any more.
+func TestRollCall(t *testing.T) {
+	for _, sides := range [][2]int{{1, 29}, {2, 38}, {4, 96}, {4, 16}} {
+		n := sides[0] + sides[1]
+		w := newWorld(t, n, 1, Config{})
+		w.cut = func(a, b int) bool { return (a < sides[0]) != (b < sides[0]) }
+		w.run(15 * time.Second)
+		for i := range sides[0] {
+			x := w.nodes[i]
+			for k := range n {
+				if x.unreachable[k] != (k >= sides[0]) {
+					t.Errorf("%v: m%d holds m%d for unreachable: %t", sides, i, k, x.unreachable[k])
+				}
+			}
+			if x.undecided != sides[1] {
+				t.Errorf("%v: m%d cannot judge %d", sides, i, x.undecided)
+			}
+		}
+		w.cut = nil
+		w.run(90 * time.Second)
+		for i := range sides[0] {
+			x := w.nodes[i]
+			left := 0
+			for k := range n {
+				if x.unreachable[k] {
+					left++
+				}
+			}
+			if left+x.undecided > 0 || len(x.d.roll.absent) > 0 {
+				t.Errorf("%v: after the cut m%d cannot reach %d, and cannot judge %d", sides, i, left, x.undecided)
+			}
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package inquest
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/mono"
+)
+
+// Whether the TCP ports of others can be tried from here. Where a filter drops such connections a dead
+// process looks like a dead host, and a stalled one too: a crash takes longer to see, and nothing shows
+// that in quiet. So the port of a newly watched member is tried within seconds, again if that was in
+// vain, and then that of one of the watched each minute.
+
+const (
+	portAgain = 3 * time.Second
+	portEvery = time.Minute
+	portTries = 2 // in vain, after which it is filtered
+)
+
+// port is what is known of a watched member's TCP port.
+type port struct {
+	tried    mono.Time // the last try; 0: none
+	vain     int       // tries without an answer
+	answered bool
+}
+
+// filtered says whether nothing came of the tries.
+func (p *port) filtered(now mono.Time) bool {
+	return !p.answered && p.vain >= portTries && now.Sub(p.tried) >= portAgain
+}
+
+// tryPorts tries the port of one of the watched, if it is time to. It is called once in a Config.Period.
+func (d *Detector) tryPorts(now mono.Time) {
+	if d.cfg.NoKernel || len(d.watched) == 0 || len(d.alarms) > 0 {
+		return
+	}
+	for i := range d.watched {
+		p := &d.watched[i].port
+		if p.tried == 0 || !p.answered && p.vain < portTries && now.Sub(p.tried) >= portAgain {
+			d.tryPort(now, &d.watched[i])
+			return
+		}
+	}
+	if now.Sub(d.ported) >= portEvery {
+		d.tryPort(now, &d.watched[d.host.Rand().IntN(len(d.watched))])
+	}
+}
+
+func (d *Detector) tryPort(now mono.Time, w *watched) {
+	d.ported = now
+	w.port.tried, w.port.answered = now, false
+	w.port.vain = min(w.port.vain+1, portTries)
+	d.host.Connect(now, w.peer)
+}
+
+// portAnswered takes in that a host answered.
+func (d *Detector) portAnswered(from detect.Peer) {
+	for i := range d.watched {
+		if w := &d.watched[i]; w.peer.ID == from.ID && w.peer.Instance == from.Instance {
+			w.port.vain, w.port.answered = 0, true
+		}
+	}
+}
+
+// Filtered returns of how many watched members the TCP port is filtered, and how many are watched.
+func (d *Detector) Filtered(now mono.Time) (filtered, of int) {
+	for i := range d.watched {
+		if d.watched[i].port.filtered(now) {
+			filtered++
+		}
+	}
+	return filtered, len(d.watched)
+}
