@@ -17,9 +17,15 @@ import (
 // lookupTimeout is how long a name server may take. The attempt after it asks again.
 const lookupTimeout = 5 * time.Second
 
-// splitAddr takes apart IP, IP:PORT, [IP], [IP]:PORT, HOST and HOST:PORT; an IPv6 address needs brackets only with a port.
+// splitAddr takes apart IP, IP:PORT, [IP], [IP]:PORT, HOST and HOST:PORT. An IPv6 address needs brackets
+// only with a port; its zone stands within them.
 func splitAddr(s string, defaultPort uint16) (host string, port uint16, err error) {
-	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
+	bare := s
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		bare = s[1 : len(s)-1]
+	}
+	// A zone may hold any character for netip, a bracket too.
+	if a, err := netip.ParseAddr(bare); err == nil && !strings.ContainsAny(a.Zone(), "[]:") {
 		return a.String(), defaultPort, nil
 	}
 	if !strings.Contains(s, ":") {

@@ -27,9 +27,10 @@ type Config struct {
 	// the outside of an address translation, or a gateway that passes on UDP (and TCP, for the detector Inquest) as it is. Default:
 	// they send where all do.
 	AdvertiseOutside string
-	// Seeds are known addresses of the cluster: IP, IP:PORT, HOST or HOST:PORT, at most MaxSeeds, of whose addresses the
-	// first 64 are asked. All addresses of a name count, and names are looked up again at every attempt. A node without seeds is the first of its cluster until
-	// another joins through it; its own address among them is passed over.
+	// Seeds are known addresses of the cluster: IP, IP:PORT, HOST or HOST:PORT, at most MaxSeeds. All addresses
+	// of a name count, MaxSeeds in all, of which 64 are asked at a time, each in its turn. Names are looked up
+	// again at every attempt. A node without seeds is the first of its cluster until another joins through it;
+	// its own address among them is passed over.
 	Seeds []string
 	// Cluster is the cluster's name; clusters of different names never mix. Default "starling".
 	Cluster string

@@ -42,6 +42,7 @@ type Node struct {
 	working     *hands            // nil while waiting
 	seeking     bool              // the seeds are being looked up
 	found       []netip.AddrPort  // of the seeds, at the last lookup
+	asked       int               // the position among them, and those of joins, that is dialled next
 	joins       []*join
 	watchers    []*watcher
 	subscribers []*subscriber

@@ -20,8 +20,10 @@ import (
 )
 
 const (
-	// MaxSeeds bounds the seeds, and the addresses that they stand for. Of these the first 64 are asked.
+	// MaxSeeds bounds the seeds, and the addresses that they stand for.
 	MaxSeeds = 256
+	// seedsAtOnce is how many addresses are asked at once, which is what the core takes.
+	seedsAtOnce = 64
 	// Names are looked up again, while nobody answers or none is found, after pauses from firstRelookup to relookup.
 	firstRelookup = 200 * time.Millisecond
 	relookup      = 5 * time.Second
@@ -112,14 +114,30 @@ func (n *Node) seek() {
 	})
 }
 
-// dial hands all addresses to the core: the seeds' and those that a Join waits for.
+// dial hands the addresses to the core, the seeds' and those that a Join waits for: of many the next few
+// at each call, so that all have their turn.
 func (n *Node) dial(now gossip.Time, out *gossip.Outbox) error {
 	n.joins = slices.DeleteFunc(n.joins, func(j *join) bool { return j.over.Load() })
 	all := slices.Clone(n.found)
 	for _, j := range n.joins {
 		all = append(all, j.addrs...)
 	}
-	return n.core.Do(now, gossip.Join{Seeds: all}, out)
+	var some []netip.AddrPort
+	some, n.asked = nextSeeds(all, n.asked)
+	return n.core.Do(now, gossip.Join{Seeds: some}, out)
+}
+
+// nextSeeds returns seedsAtOnce addresses, from the one at a position on and round to the first again,
+// and the position after them; all if there are no more than that. Never fewer: a node that is handed
+// nothing but an address of its own takes itself for the first of its cluster.
+func nextSeeds(all []netip.AddrPort, from int) (some []netip.AddrPort, next int) {
+	if len(all) <= seedsAtOnce {
+		return all, 0
+	}
+	for i := range seedsAtOnce {
+		some = append(some, all[(from+i)%len(all)])
+	}
+	return some, (from + seedsAtOnce) % len(all)
 }
 
 // Welcomed waits until a seed has let this node in and it knows all members, or it is the first of its cluster. When ctx
