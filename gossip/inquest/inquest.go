@@ -137,6 +137,9 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 		d.lookAround(now, &after)
 	}
 	over := !after.State.Live() || before.ID == 0 || before.Generation() != after.Generation()
+	if !over && before.Addr() != after.Addr() {
+		d.moved(&after)
+	}
 	if i := d.alarmOf(after.ID); i >= 0 {
 		switch {
 		case over:
