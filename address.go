@@ -80,13 +80,17 @@ func bindAddr(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(found[0], port), nil
 }
 
-// advertiseAddr reads Config.Advertise for a socket that is bound to local.
+// advertiseAddr reads Config.Advertise for a socket that is bound to local. Without one it is where the
+// socket is bound; not valid if that is all interfaces.
 func advertiseAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
-	if s == "" {
-		if !local.Addr().IsUnspecified() {
-			return local, nil
-		}
-		return netip.AddrPortFrom(hostAddr(local), local.Port()), nil
+	switch {
+	case s == "" && local.Addr().IsUnspecified():
+		return netip.AddrPort{}, nil
+	case s == "" && local.Addr().Is6() && local.Addr().IsLinkLocalUnicast():
+		return netip.AddrPort{}, fmt.Errorf("%w: Bind: others cannot be told the link-local address %s, which means "+
+			"another host at each: set Advertise", ErrConfig, local)
+	case s == "":
+		return local, nil
 	}
 	host, port, err := splitAddr(s, local.Port())
 	if err == nil && (host == "" || port == 0) {
@@ -99,7 +103,9 @@ func advertiseAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: %w", ErrConfig, err)
 	}
-	i := slices.IndexFunc(found, func(a netip.Addr) bool { return serves(local, a) && !a.IsUnspecified() })
+	i := slices.IndexFunc(found, func(a netip.Addr) bool {
+		return serves(local, a) && !a.IsUnspecified() && (a.Is4() || !a.IsLinkLocalUnicast())
+	})
 	if i < 0 {
 		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: a socket bound to %s is not reached at %s", ErrConfig, local, s)
 	}
@@ -128,26 +134,6 @@ func outsideAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
 		}
 	}
 	return netip.AddrPort{}, fmt.Errorf("%w: AdvertiseOutside: nodes with sockets like this one, bound to %s, cannot send to %s", ErrConfig, local, s)
-}
-
-// hostAddr chooses what a host is reached at: its first global unicast address, IPv4 before IPv6, or the loopback.
-func hostAddr(local netip.AddrPort) netip.Addr {
-	best := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	addrs, _ := net.InterfaceAddrs() // no list, no choice
-	for _, a := range addrs {
-		p, err := netip.ParsePrefix(a.String())
-		ip := p.Addr().Unmap()
-		if err != nil || !ip.IsGlobalUnicast() || !serves(local, ip) {
-			continue
-		}
-		if ip.Is4() {
-			return ip
-		}
-		if best.IsLoopback() {
-			best = ip
-		}
-	}
-	return best
 }
 
 // serves says whether a socket bound to local and an address are of one family.

@@ -19,9 +19,11 @@ type Config struct {
 	// Bind is the HOST:PORT to receive on. Default ":7747", which serves IPv4 and IPv6. Port 0 takes a free one. A host
 	// name is looked up once.
 	Bind string
-	// Advertise is the HOST or HOST:PORT that the others send to. Default: where the socket is bound; if that is all
-	// interfaces, the first global unicast address of the host (IPv4 first), else 127.0.0.1. A host name is looked up
-	// once.
+	// Advertise is the HOST or HOST:PORT that the others send to. A host name is looked up once. Default: where
+	// the socket is bound. If that is all interfaces: the address that the host sends from, by its routes, to the
+	// first seed that answers; without seeds to the rest of the world; else a global address of the host, IPv4
+	// first and those for containers last; else the loopback, with a warning. When the host's addresses or routes
+	// change, the node finds another one and tells the others.
 	Advertise string
 	// AdvertiseOutside is the HOST or HOST:PORT that members of other zones send to, those whose Zone has another first part:
 	// the outside of an address translation, or a gateway that passes on UDP (and TCP, for the detector Inquest) as it is. Default:
@@ -48,4 +50,6 @@ type Config struct {
 	// zone sends to another. Its Cluster is overwritten by the one above, and its MTU is that of the datagrams on the wire, sealing
 	// included: at least 1,200 bytes.
 	Gossip gossip.Config
+
+	machine machine // in tests
 }

@@ -25,6 +25,11 @@ type Info struct {
 	Welcomed bool // a seed let this node in and it knows all members, or it is the first of its cluster
 	Sealed   bool // traffic is encrypted and authenticated
 
+	// AddrGone says that this node's address was the host's and is not any more, and that there is no other to
+	// tell the others, or that it is set. Moved is the last change of the address since the start; nil: none.
+	AddrGone bool
+	Moved    *Move
+
 	Members map[State]int // how many are in each state; all four are there
 
 	// Of the Heard live members that showed their view in the last half minute, 16 at most, Same held this node's.
@@ -83,6 +88,8 @@ func (n *Node) Info() (info Info) {
 			Same:     agreement.Same,
 			Heard:    agreement.Heard,
 			Isolated: n.core.Isolated(),
+			AddrGone: n.home.gone,
+			Moved:    n.home.moved,
 			Health:   n.core.Health(),
 			RTT:      n.core.RTT(),
 			Location: n.core.Location(),

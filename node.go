@@ -33,6 +33,7 @@ type Node struct {
 	conn          *transport.Conn
 	kernel        *kernel      // nil: no connections
 	store         *store.Store // nil: topics are in memory alone
+	machine       machine
 	log           logger
 	calls         chan *call
 
@@ -49,6 +50,7 @@ type Node struct {
 	keyWatchers []*keyWatcher
 	trackers    []*tracker
 	writable    chan struct{} // closed when there is room for messages again; nil: nobody waits
+	home        home
 	places      places
 	names       map[member.ID]string // of origins, from the store; nil without one
 	complete    bool                 // the core knows who is in the cluster, and those who wait for that were told
@@ -87,10 +89,14 @@ func Start(cfg Config) (*Node, error) {
 	}
 	self, err := cfg.self(conn.LocalAddr())
 	if err == nil {
-		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: params.Detector,
+		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: params.Detector, machine: thisMachine{},
 			seeds: seeds, conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
+		if cfg.machine != nil {
+			n.machine = cfg.machine
+		}
+		n.settle(&self)
 		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64())); err == nil {
-			n.begin(cfg.KeyRing)
+			n.begin(&cfg)
 			return n, nil
 		}
 		err = &told{ErrConfig, err}
@@ -165,12 +171,12 @@ func newGeneration() uint64 {
 }
 
 // begin sets the loop going.
-func (n *Node) begin(ring *transport.KeyRing) {
+func (n *Node) begin(cfg *Config) {
 	n.calls = make(chan *call, callQueue)
 	n.done = make(chan struct{})
 	n.joining.first = make(chan struct{})
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	if ring != nil {
+	if ring := cfg.KeyRing; ring != nil {
 		n.sealer = transport.NewSealer(ring, transport.SealerOptions{})
 	} else {
 		n.log.write(logLine{slog.LevelWarn, "no key: traffic is neither encrypted nor authenticated", []any{"name", n.name}})
@@ -178,6 +184,9 @@ func (n *Node) begin(ring *transport.KeyRing) {
 	n.start = time.Now()
 	if n.kernel != nil {
 		n.background.Go(func() { n.kernel.serve(n.ctx) })
+	}
+	if self := n.core.Self(); cfg.machine == nil && (!n.home.fixed || !self.Addr().Addr().IsLoopback()) {
+		n.background.Go(n.watchHome)
 	}
 	go n.run()
 }

@@ -103,6 +103,7 @@ func (n *Node) seek() {
 				}
 				if enough {
 					n.seeking, n.found = false, found
+					n.guess(now, out)
 					n.dial(now, out)
 				}
 			})
