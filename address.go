@@ -17,9 +17,15 @@ import (
 // lookupTimeout is how long a name server may take. The attempt after it asks again.
 const lookupTimeout = 5 * time.Second
 
-// splitAddr takes apart IP, IP:PORT, [IP], [IP]:PORT, HOST and HOST:PORT; an IPv6 address needs brackets only with a port.
+// splitAddr takes apart IP, IP:PORT, [IP], [IP]:PORT, HOST and HOST:PORT. An IPv6 address needs brackets
+// only with a port; its zone stands within them.
 func splitAddr(s string, defaultPort uint16) (host string, port uint16, err error) {
-	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
+	bare := s
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		bare = s[1 : len(s)-1]
+	}
+	// A zone may hold any character for netip, a bracket too.
+	if a, err := netip.ParseAddr(bare); err == nil && !strings.ContainsAny(a.Zone(), "[]:") {
 		return a.String(), defaultPort, nil
 	}
 	if !strings.Contains(s, ":") {
@@ -74,13 +80,17 @@ func bindAddr(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(found[0], port), nil
 }
 
-// advertiseAddr reads Config.Advertise for a socket that is bound to local.
+// advertiseAddr reads Config.Advertise for a socket that is bound to local. Without one it is where the
+// socket is bound; not valid if that is all interfaces.
 func advertiseAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
-	if s == "" {
-		if !local.Addr().IsUnspecified() {
-			return local, nil
-		}
-		return netip.AddrPortFrom(hostAddr(local), local.Port()), nil
+	switch {
+	case s == "" && local.Addr().IsUnspecified():
+		return netip.AddrPort{}, nil
+	case s == "" && local.Addr().Is6() && local.Addr().IsLinkLocalUnicast():
+		return netip.AddrPort{}, fmt.Errorf("%w: Bind: others cannot be told the link-local address %s, which means "+
+			"another host at each: set Advertise", ErrConfig, local)
+	case s == "":
+		return local, nil
 	}
 	host, port, err := splitAddr(s, local.Port())
 	if err == nil && (host == "" || port == 0) {
@@ -93,7 +103,9 @@ func advertiseAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: %w", ErrConfig, err)
 	}
-	i := slices.IndexFunc(found, func(a netip.Addr) bool { return serves(local, a) && !a.IsUnspecified() })
+	i := slices.IndexFunc(found, func(a netip.Addr) bool {
+		return serves(local, a) && !a.IsUnspecified() && (a.Is4() || !a.IsLinkLocalUnicast())
+	})
 	if i < 0 {
 		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: a socket bound to %s is not reached at %s", ErrConfig, local, s)
 	}
@@ -122,26 +134,6 @@ func outsideAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
 		}
 	}
 	return netip.AddrPort{}, fmt.Errorf("%w: AdvertiseOutside: nodes with sockets like this one, bound to %s, cannot send to %s", ErrConfig, local, s)
-}
-
-// hostAddr chooses what a host is reached at: its first global unicast address, IPv4 before IPv6, or the loopback.
-func hostAddr(local netip.AddrPort) netip.Addr {
-	best := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	addrs, _ := net.InterfaceAddrs() // no list, no choice
-	for _, a := range addrs {
-		p, err := netip.ParsePrefix(a.String())
-		ip := p.Addr().Unmap()
-		if err != nil || !ip.IsGlobalUnicast() || !serves(local, ip) {
-			continue
-		}
-		if ip.Is4() {
-			return ip
-		}
-		if best.IsLoopback() {
-			best = ip
-		}
-	}
-	return best
 }
 
 // serves says whether a socket bound to local and an address are of one family.

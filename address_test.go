@@ -23,6 +23,16 @@ func TestSplitAddr(t *testing.T) {
 		{in: "::1", host: "::1", port: 7747},
 		{in: "[::1]", host: "::1", port: 7747},
 		{in: "[::1]:80", host: "::1", port: 80},
+		{in: "fe80::1%eth0", host: "fe80::1%eth0", port: 7747},
+		{in: "[fe80::1%eth0]", host: "fe80::1%eth0", port: 7747},
+		{in: "[fe80::1%eth0]:80", host: "fe80::1%eth0", port: 80},
+		{in: "[fe80::1%2]:80", host: "fe80::1%2", port: 80},
+		{in: "fe80::1%eth0]:80", bad: "no address"},
+		{in: "[fe80::1%eth0:80", bad: "no address"},
+		{in: "[::1", bad: "no address"},
+		{in: "::1]", bad: "no address"},
+		{in: "[::1]80", bad: "no address"},
+		{in: "[fe80::1]%eth0:80", bad: "no address"},
 		{in: "db.example", host: "db.example", port: 7747},
 		{in: "db.example:80", host: "db.example", port: 80},
 		{in: ":80", host: "", port: 80},
@@ -52,6 +62,9 @@ func TestAdvertise(t *testing.T) {
 		{"0.0.0.0:80", "[2001:db8::1]:81", ""}, // nobody reaches an IPv4 socket there
 		{"0.0.0.0:80", "0.0.0.0", ""},
 		{"0.0.0.0:80", ":81", ""},
+		{"[::]:80", "[fe80::1%eth0]:81", ""}, // means another host at each
+		{"[fe80::1%eth0]:80", "", ""},
+		{"[fe80::1%eth0]:80", "2001:db8::1", "[2001:db8::1]:80"},
 	} {
 		got, err := advertiseAddr(c.advertise, netip.MustParseAddrPort(c.local))
 		switch {
@@ -59,12 +72,6 @@ func TestAdvertise(t *testing.T) {
 			t.Errorf("%s advertised as %q: %v, want an error", c.local, c.advertise, got)
 		case c.want != "" && (err != nil || got != netip.MustParseAddrPort(c.want)):
 			t.Errorf("%s advertised as %q is %v, %v", c.local, c.advertise, got, err)
-		}
-	}
-	for _, wildcard := range []string{"0.0.0.0:80", "[::]:80"} {
-		got, err := advertiseAddr("", netip.MustParseAddrPort(wildcard))
-		if err != nil || got.Addr().IsUnspecified() || got.Port() != 80 {
-			t.Errorf("a socket on %s is advertised as %v, %v", wildcard, got, err)
 		}
 	}
 }

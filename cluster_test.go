@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -391,5 +392,33 @@ func (h *heard) wait(t *testing.T, part string) {
 		case <-ctx.Done():
 			t.Fatalf("no log line with %q", part)
 		}
+	}
+}
+
+// However many seeds are dead, all have their turn, 64 at a time.
+func TestManyDeadSeeds(t *testing.T) {
+	live := start(t, starling.Config{Name: "live"})
+	var seeds []string
+	for range 150 {
+		silent, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { silent.Close() })
+		seeds = append(seeds, silent.LocalAddr().String())
+	}
+	late := start(t, starling.Config{Name: "late", Seeds: append(seeds, addr(live))})
+	stateIs(t, late, "live", starling.Alive)
+}
+
+// A Join, too, gives each of its seeds a turn.
+func TestJoinWithManyDeadSeeds(t *testing.T) {
+	a, b := start(t, starling.Config{Name: "a"}), start(t, starling.Config{Name: "b"})
+	var seeds []string
+	for i := range 100 {
+		seeds = append(seeds, fmt.Sprintf("127.0.0.1:%d", i+1)) // nobody is there
+	}
+	if err := b.Join(within(t), append(seeds, addr(a))...); err != nil {
+		t.Error(err)
 	}
 }

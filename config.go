@@ -19,17 +19,20 @@ type Config struct {
 	// Bind is the HOST:PORT to receive on. Default ":7747", which serves IPv4 and IPv6. Port 0 takes a free one. A host
 	// name is looked up once.
 	Bind string
-	// Advertise is the HOST or HOST:PORT that the others send to. Default: where the socket is bound; if that is all
-	// interfaces, the first global unicast address of the host (IPv4 first), else 127.0.0.1. A host name is looked up
-	// once.
+	// Advertise is the HOST or HOST:PORT that the others send to. A host name is looked up once. Default: where
+	// the socket is bound. If that is all interfaces: the address that the host sends from, by its routes, to the
+	// first seed that answers; without seeds to the rest of the world; else a global address of the host, IPv4
+	// first and those for containers last; else the loopback, with a warning. When the host's addresses or routes
+	// change, the node finds another one and tells the others.
 	Advertise string
 	// AdvertiseOutside is the HOST or HOST:PORT that members of other zones send to, those whose Zone has another first part:
 	// the outside of an address translation, or a gateway that passes on UDP (and TCP, for the detector Inquest) as it is. Default:
 	// they send where all do.
 	AdvertiseOutside string
-	// Seeds are known addresses of the cluster: IP, IP:PORT, HOST or HOST:PORT, at most MaxSeeds, of whose addresses the
-	// first 64 are asked. All addresses of a name count, and names are looked up again at every attempt. A node without seeds is the first of its cluster until
-	// another joins through it; its own address among them is passed over.
+	// Seeds are known addresses of the cluster: IP, IP:PORT, HOST or HOST:PORT, at most MaxSeeds. All addresses
+	// of a name count, MaxSeeds in all, of which 64 are asked at a time, each in its turn. Names are looked up
+	// again at every attempt. A node without seeds is the first of its cluster until another joins through it;
+	// its own address among them is passed over.
 	Seeds []string
 	// Peers are addresses, IP:PORT, where members of this node's cluster were, at most MaxSeeds with the Seeds. They are asked as
 	// seeds are, but if another cluster of the same name lives there now, it does not become one with this one.
@@ -52,4 +55,6 @@ type Config struct {
 	// zone sends to another. Its Cluster is overwritten by the one above, and its MTU is that of the datagrams on the wire, sealing
 	// included: at least 1,200 bytes.
 	Gossip gossip.Config
+
+	machine machine // in tests
 }

@@ -30,6 +30,11 @@ type Info struct {
 	Welcomed bool // a seed let this node in and it knows all members, or it is the first of its cluster
 	Sealed   bool // traffic is encrypted and authenticated
 
+	// AddrGone says that this node's address was the host's and is not any more, and that there is no other to
+	// tell the others, or that it is set. Moved is the last change of the address since the start; nil: none.
+	AddrGone bool
+	Moved    *Move
+
 	Members map[State]int // how many are in each state; all four are there
 	Failed  map[Cause]int // how many of the failed are so for each cause; all are there
 
@@ -105,6 +110,8 @@ func (n *Node) Info() (info Info) {
 			Heard:     agreement.Heard,
 			Isolated:  n.core.Isolated(),
 
+			AddrGone:  n.home.gone,
+			Moved:     n.home.moved,
 			Unreached: n.core.Unreached(),
 			Undecided: n.core.Undecided(),
 			Health:    n.core.Health(),

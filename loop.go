@@ -138,6 +138,9 @@ func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
 		return
 	}
 	n.core.Receive(n.now(), from, datagram, &h.out)
+	if !n.home.fixed && !n.home.peer.IsValid() {
+		n.answered(from, &h.out)
+	}
 }
 
 // flush tells the events, sends the packets, and puts the hands back. A packet may confirm a message to its publisher: by then
@@ -234,6 +237,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.stop(ErrLeft)
 	case gossip.Isolated:
 		n.log.warn(n.now(), "isolated", "this node hears from next to nobody; it declares nobody failed for that")
+		n.lookAround()
 		n.tellWatchers(e)
 	case gossip.ZoneUnreachable:
 		n.log.warn(n.now(), "zone "+e.Zone.Name, "nobody of a whole zone is heard; its members are held until the zone's grace is over",
@@ -260,6 +264,9 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.log.warn(n.now(), "reunited", "this node hears from the others again")
 		n.tellWatchers(e)
 	default:
+		if e.Kind == gossip.MemberJoined && !n.home.fixed && !n.home.peer.IsValid() {
+			n.lookAround()
+		}
 		n.met(&e.Member)
 		n.tellWatchers(e)
 	}

@@ -37,6 +37,7 @@ type Node struct {
 	conn          *transport.Conn
 	kernel        *kernel      // nil: no connections
 	store         *store.Store // nil: topics are in memory alone
+	machine       machine
 	log           logger
 	calls         chan *call
 
@@ -47,12 +48,14 @@ type Node struct {
 	seeking     bool              // the seeds are being looked up
 	found       []netip.AddrPort  // of the seeds of the configuration, at the last lookup
 	former      []netip.AddrPort  // of former peers
+	asked       int               // the position among these, and those of joins, that is dialled next
 	joins       []*join
 	watchers    []*watcher
 	subscribers []*subscriber
 	keyWatchers []*keyWatcher
 	trackers    []*tracker
 	writable    chan struct{} // closed when there is room for messages again; nil: nobody waits
+	home        home
 	places      places
 	names       map[member.ID]string // of origins, from the store; nil without one
 	complete    bool                 // the core knows who is in the cluster, and those who wait for that were told
@@ -91,10 +94,14 @@ func Start(cfg Config) (*Node, error) {
 	}
 	self, err := cfg.self(conn.LocalAddr())
 	if err == nil {
-		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: params.Detector,
-			seeds: seeds, given: len(cfg.Seeds), fixed: cfg.Advertise != "", conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
+		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: params.Detector, machine: thisMachine{},
+			seeds: seeds, given: len(cfg.Seeds), conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
+		if cfg.machine != nil {
+			n.machine = cfg.machine
+		}
+		n.settle(&self)
 		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64()), newProof()); err == nil {
-			n.begin(cfg.KeyRing)
+			n.begin(&cfg)
 			return n, nil
 		}
 		err = &told{ErrConfig, err}
@@ -190,12 +197,12 @@ func newGeneration() uint64 {
 }
 
 // begin sets the loop going.
-func (n *Node) begin(ring *transport.KeyRing) {
+func (n *Node) begin(cfg *Config) {
 	n.calls = make(chan *call, callQueue)
 	n.done = make(chan struct{})
 	n.joining.first = make(chan struct{})
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	if ring != nil {
+	if ring := cfg.KeyRing; ring != nil {
 		n.sealer = transport.NewSealer(ring, transport.SealerOptions{})
 	} else {
 		n.log.write(logLine{slog.LevelWarn, "no key: traffic is neither encrypted nor authenticated", []any{"name", n.name}})
@@ -203,6 +210,9 @@ func (n *Node) begin(ring *transport.KeyRing) {
 	n.start = time.Now()
 	if n.kernel != nil {
 		n.background.Go(func() { n.kernel.serve(n.ctx) })
+	}
+	if self := n.core.Self(); cfg.machine == nil && (!n.home.fixed || !self.Addr().Addr().IsLoopback()) {
+		n.background.Go(n.watchHome)
 	}
 	go n.run()
 }

@@ -20,8 +20,10 @@ import (
 )
 
 const (
-	// MaxSeeds bounds the seeds, and the addresses that they stand for. Of these the first 64 are asked.
+	// MaxSeeds bounds the seeds, and the addresses that they stand for.
 	MaxSeeds = 256
+	// seedsAtOnce is how many addresses are asked at once, which is what the core takes.
+	seedsAtOnce = 64
 	// Names are looked up again, while nobody answers or none is found, after pauses from firstRelookup to relookup.
 	firstRelookup = 200 * time.Millisecond
 	relookup      = 5 * time.Second
@@ -104,6 +106,7 @@ func (n *Node) seek() {
 				}
 				if enough {
 					n.seeking, n.found, n.former = false, found[:first], found[first:]
+					n.guess(now, out)
 					n.dial(now, out)
 				}
 			})
@@ -115,14 +118,33 @@ func (n *Node) seek() {
 	})
 }
 
-// dial hands all addresses to the core: the seeds' and those that a Join waits for.
+// dial hands the addresses to the core, the seeds' and those that a Join waits for: of many the next few
+// at each call, so that all have their turn.
 func (n *Node) dial(now gossip.Time, out *gossip.Outbox) error {
 	n.joins = slices.DeleteFunc(n.joins, func(j *join) bool { return j.over.Load() })
 	var wished []netip.AddrPort
 	for _, j := range n.joins {
 		wished = append(wished, j.addrs...)
 	}
-	return n.core.Do(now, gossip.Join{Seeds: n.found, Peers: n.former, Merge: wished}, out)
+	var some []netip.AddrPort
+	some, n.asked = nextSeeds(slices.Concat(n.found, n.former, wished), n.asked)
+	turn := func(all []netip.AddrPort) []netip.AddrPort {
+		return slices.DeleteFunc(slices.Clone(all), func(a netip.AddrPort) bool { return !slices.Contains(some, a) })
+	}
+	return n.core.Do(now, gossip.Join{Seeds: turn(n.found), Peers: turn(n.former), Merge: turn(wished)}, out)
+}
+
+// nextSeeds returns seedsAtOnce addresses, from the one at a position on and round to the first again,
+// and the position after them; all if there are no more than that. Never fewer: a node that is handed
+// nothing but an address of its own takes itself for the first of its cluster.
+func nextSeeds(all []netip.AddrPort, from int) (some []netip.AddrPort, next int) {
+	if len(all) <= seedsAtOnce {
+		return all, 0
+	}
+	for i := range seedsAtOnce {
+		some = append(some, all[(from+i)%len(all)])
+	}
+	return some, (from + seedsAtOnce) % len(all)
 }
 
 // Welcomed waits until a seed has let this node in and it knows all members, or it is the first of its cluster. When ctx
@@ -229,7 +251,7 @@ func (n *Node) met(m *member.Member) {
 func (n *Node) compareSeen() {
 	seen, self := n.core.Seen(), n.core.Self()
 	r := self.Record()
-	if n.fixed || !seen.IsValid() || seen == r.Addr || seen == r.Outside {
+	if n.home.fixed || !seen.IsValid() || seen == r.Addr || seen == r.Outside {
 		return
 	}
 	n.log.warn(n.now(), "seen", "a seed sees this node at another address than it tells the others; --advertise says which is right",

@@ -213,7 +213,8 @@ type Spread struct {
 	Ended bool
 }
 
-// Command is a wish of the user: Join, Leave, Publish, Unfollow, Restore, SetTags, Set, Delete, Forget or Locate.
+// Command is a wish of the user (Join, Leave, Publish, Unfollow, Restore, SetTags, Set, Delete, Forget, Locate), or what
+// the driver found out about its host (Moved).
 type Command interface{ command() }
 
 // Join asks the nodes at some addresses to let this one in, again and again until one does. An address of this node's

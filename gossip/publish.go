@@ -44,6 +44,8 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 		n.goAboveOwn(n.streams.Restore(n.now, c.Marks, c.Pieces))
 	case SetTags:
 		return n.setTags(c.Tags)
+	case Moved:
+		return n.move(c.Addr)
 	case Set:
 		return n.keys.Set(n.now, c.Key, c.Value, c.TTL)
 	case Delete:

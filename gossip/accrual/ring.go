@@ -207,6 +207,9 @@ func (d *ring) Changed(now mono.Time, _, after member.Member) {
 		d.remove(i)
 	case d.watched[i].peer.Instance != after.Instance():
 		d.watched[i] = d.begin(now, &after)
+	case d.watched[i].peer.Addr != after.Addr():
+		// It says so itself. What went to the old address was not answered, which is not its silence.
+		d.watched[i].peer, d.watched[i].last = detect.PeerOf(&after), now
 	}
 }
 

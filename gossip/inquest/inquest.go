@@ -158,6 +158,9 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 		d.present(now, after.ID)
 	}
 	over := !after.State.Live() || before.ID == 0 || before.Generation() != after.Generation()
+	if !over && before.Addr() != after.Addr() {
+		d.moved(&after)
+	}
 	if !over && after.Incarnation != before.Incarnation {
 		d.lives(now, after.ID)
 	}

@@ -1,0 +1,332 @@
+package starling
+
+// This file tests at which address a node is reached, on a host that is made up: no test here asks the kernel or a name
+// server.
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/transport"
+)
+
+// madeUp is a host. Its routes are by prefix, the first that fits.
+type madeUp struct {
+	mu     sync.Mutex
+	own    []transport.HostAddr
+	routes []route
+	names  map[string][]string // HOST: addresses
+	srv    map[string][]*net.SRV
+	asked  int // lookups
+}
+
+type route struct{ to, from string }
+
+func (m *madeUp) lookupIP(_ context.Context, name string) (found []netip.Addr, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked++
+	for _, a := range m.names[name] {
+		found = append(found, netip.MustParseAddr(a))
+	}
+	if found == nil {
+		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	}
+	return found, nil
+}
+
+func (m *madeUp) lookupSRV(_ context.Context, name string) ([]*net.SRV, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked++
+	if m.srv[name] == nil {
+		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	}
+	return m.srv[name], nil
+}
+
+func (m *madeUp) source(to netip.AddrPort) (netip.Addr, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.routes {
+		if netip.MustParsePrefix(r.to).Contains(to.Addr().WithZone("")) {
+			return netip.MustParseAddr(r.from), nil
+		}
+	}
+	return netip.Addr{}, errors.New("no route to host")
+}
+
+func (m *madeUp) addrs() ([]transport.HostAddr, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.own, nil
+}
+
+// has sets the addresses of the host: INTERFACE=ADDR, with ! in front of one that is down.
+func (m *madeUp) has(all ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.own = nil
+	for i, s := range all {
+		name, addr, _ := strings.Cut(s, "=")
+		up := !strings.HasPrefix(name, "!")
+		m.own = append(m.own, transport.HostAddr{
+			Addr: netip.MustParseAddr(addr), Interface: strings.TrimPrefix(name, "!"), Index: i + 1, Up: up,
+		})
+	}
+}
+
+func (m *madeUp) goes(routes ...route) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.routes = routes
+}
+
+func TestReachedAt(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		local  string // default [::]:7747
+		own    string
+		routes []route
+		seeds  string
+		want   string
+		unsure bool
+	}{
+		{name: "the route to the seed", own: "docker0=172.17.0.1 eth0=10.0.0.4", seeds: "10.0.0.1:1",
+			routes: []route{{"10.0.0.0/24", "10.0.0.4"}}, want: "10.0.0.4"},
+		{name: "and not the default route", own: "wan=198.51.100.7 lan=10.0.0.4", seeds: "10.0.0.1:1",
+			routes: []route{{"10.0.0.0/24", "10.0.0.4"}, {"0.0.0.0/0", "198.51.100.7"}}, want: "10.0.0.4"},
+		{name: "the first seed that has one", own: "eth0=10.0.0.4", seeds: "203.0.113.1:1 10.0.0.1:1",
+			routes: []route{{"10.0.0.0/24", "10.0.0.4"}}, want: "10.0.0.4"},
+		{name: "no seeds: the default route", own: "docker0=172.17.0.1 eth1=10.0.1.4 eth0=10.0.0.4",
+			routes: []route{{"0.0.0.0/0", "10.0.0.4"}}, want: "10.0.0.4"},
+		{name: "a seed on loopback says nothing", own: "eth0=10.0.0.4", seeds: "127.0.0.1:1",
+			routes: []route{{"127.0.0.0/8", "127.0.0.1"}, {"0.0.0.0/0", "10.0.0.4"}}, want: "10.0.0.4"},
+		{name: "no route: a global address", own: "lo=127.0.0.1 !eth1=10.0.1.4 eth0=10.0.0.4", want: "10.0.0.4"},
+		{name: "those for containers last", own: "docker0=172.17.0.1 br-0f=172.18.0.1 eth0=10.0.0.4", want: "10.0.0.4"},
+		{name: "even before IPv4", own: "docker0=172.17.0.1 eth0=2001:db8::4", want: "2001:db8::4"},
+		{name: "IPv4 first", own: "eth0=2001:db8::4 eth1=10.0.0.4", want: "10.0.0.4"},
+		{name: "for containers alone", own: "lo=127.0.0.1 docker0=172.17.0.1", want: "172.17.0.1", unsure: true},
+		{name: "nothing", own: "lo=127.0.0.1 eth0=fe80::4", want: "127.0.0.1", unsure: true},
+		{name: "nothing on IPv6", local: "[2001:db8::1]:1", own: "lo=127.0.0.1", want: "::1", unsure: true},
+		{name: "the family of the socket", local: "0.0.0.0:1", own: "eth0=2001:db8::4 eth1=10.0.0.4", seeds: "[2001:db8::1]:1",
+			routes: []route{{"2001:db8::/32", "2001:db8::4"}}, want: "10.0.0.4"},
+		{name: "a link-local seed: what its interface has beside", own: "eth0=10.0.0.4 eth1=fe80::4 eth1=fd00::4", seeds: "[fe80::1%eth1]:1",
+			routes: []route{{"fe80::/10", "fe80::4"}, {"0.0.0.0/0", "10.0.0.4"}}, want: "fd00::4"},
+		{name: "by its number", own: "eth0=10.0.0.4 eth1=fd00::4", seeds: "[fe80::1%2]:1",
+			routes: []route{{"fe80::/10", "fe80::4"}, {"0.0.0.0/0", "10.0.0.4"}}, want: "fd00::4"},
+		{name: "a link-local address is never told", own: "eth1=fe80::4 eth0=10.0.0.4", seeds: "[fe80::1%eth1]:1",
+			routes: []route{{"fe80::/10", "fe80::4"}}, want: "10.0.0.4"},
+		{name: "one of IPv4 is, by its route", own: "eth0=169.254.3.4", seeds: "169.254.9.9:1",
+			routes: []route{{"169.254.0.0/16", "169.254.3.4"}}, want: "169.254.3.4"},
+	} {
+		m := &madeUp{routes: c.routes}
+		m.has(strings.Fields(c.own)...)
+		var seeds []netip.AddrPort
+		for _, s := range strings.Fields(c.seeds) {
+			seeds = append(seeds, netip.MustParseAddrPort(s))
+		}
+		got, sure := reachedAt(m, netip.MustParseAddrPort(cmp.Or(c.local, "[::]:7747")), seeds)
+		if got != netip.MustParseAddr(c.want) || sure == c.unsure {
+			t.Errorf("%s: %v, sure %v, want %s", c.name, got, sure, c.want)
+		}
+	}
+}
+
+// onHost starts a node on a made-up host, which looks about only when the test has it look.
+func onHost(t *testing.T, m *madeUp, cfg Config) *Node {
+	t.Helper()
+	cfg.Name, cfg.machine = "a", m
+	cfg.Bind = cmp.Or(cfg.Bind, "0.0.0.0:0")
+	n, err := Start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+func (n *Node) at() string { return n.Self().Addr.Addr().String() }
+
+// looks takes a look as the node does by itself every few seconds.
+func (n *Node) looks() (soon bool) { return n.takeLook() }
+
+// What was guessed at the start is put right by the first seed that answers, in the same life.
+func TestTheSeedThatAnswersDecides(t *testing.T) {
+	m := &madeUp{}
+	m.has("lo=127.0.0.1", "eth0=10.0.0.4", "eth1=10.0.1.4")
+	m.goes(route{"127.0.0.1/32", "10.0.1.4"}, route{"192.0.2.0/24", "10.0.0.4"}, route{"0.0.0.0/0", "10.0.0.4"})
+	seed, err := Start(Config{Name: "seed", Bind: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seed.Close()
+	dead, err := net.ListenPacket("udp4", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dead.Close()
+	n := onHost(t, m, Config{Seeds: []string{dead.LocalAddr().String(), seed.Self().Addr.String()}})
+	started := n.Self()
+	if err := n.Welcomed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range seed.Watch(t.Context()) {
+		if x, ok := seed.Member("a"); ok && x.Addr.Addr().String() == "10.0.1.4" {
+			if x.Generation != started.Generation {
+				t.Errorf("it began another life: %+v", x)
+			}
+			break
+		}
+	}
+	if n.at() != "10.0.1.4" {
+		t.Errorf("it is at %s", n.at())
+	}
+}
+
+func TestHomeChanges(t *testing.T) {
+	m := &madeUp{}
+	m.has("docker0=172.17.0.1", "eth0=10.0.0.4")
+	m.goes(route{"0.0.0.0/0", "10.0.0.4"})
+	n := onHost(t, m, Config{})
+	if n.at() != "10.0.0.4" || n.looks() {
+		t.Fatalf("it starts at %s", n.at())
+	}
+	m.has("docker0=172.17.0.1") // the address is gone, and there is no other
+	m.goes()
+	n.looks()
+	if info := n.Info(); n.at() != "10.0.0.4" || !info.AddrGone {
+		t.Errorf("it is at %s; gone: %v", n.at(), info.AddrGone)
+	}
+	m.has("docker0=172.17.0.1", "eth0=10.0.0.33")
+	m.goes(route{"0.0.0.0/0", "10.0.0.33"})
+	n.looks()
+	info := n.Info()
+	if n.at() != "10.0.0.33" || info.AddrGone || info.Moved == nil || info.Moved.From.Addr().String() != "10.0.0.4" ||
+		info.Moved.To != info.Self.Addr || info.Self.Incarnation != 1 {
+		t.Errorf("it is at %s: %+v", n.at(), info.Moved)
+	}
+}
+
+// Where another source than before is only a member's, or only for a moment, a node stays where it is.
+func TestHomeStays(t *testing.T) {
+	m := &madeUp{}
+	m.has("eth0=10.0.0.4", "eth1=10.0.1.4")
+	m.goes(route{"127.0.0.1/32", "10.0.0.4"}, route{"127.0.0.0/8", "10.0.1.4"}, route{"0.0.0.0/0", "10.0.0.4"})
+	n := onHost(t, m, Config{})
+	b, c := netip.MustParseAddrPort("127.0.0.1:9"), netip.MustParseAddrPort("127.0.0.2:9")
+	look := func(at netip.AddrPort) (soon bool) {
+		n.call(t.Context(), func(now gossip.Time, out *gossip.Outbox) {
+			all, _ := m.addrs()
+			from, _ := m.source(at)
+			soon = n.looked(now, all, at, from, out)
+		})
+		return soon
+	}
+	look(b)
+	look(c) // b is gone, and c is reached by another interface
+	look(c)
+	if n.at() != "10.0.0.4" {
+		t.Errorf("it is at %s: another member is no move", n.at())
+	}
+	m.goes(route{"0.0.0.0/0", "10.0.0.4"})
+	soon := look(c)
+	m.goes(route{"127.0.0.0/8", "10.0.1.4"}, route{"0.0.0.0/0", "10.0.0.4"})
+	look(c)
+	if n.at() != "10.0.0.4" || !soon {
+		t.Errorf("it is at %s: another route for a moment is no move", n.at())
+	}
+	m.goes(route{"0.0.0.0/0", "10.0.2.4"})
+	look(c)
+	look(c)
+	if n.at() != "10.0.2.4" {
+		t.Errorf("it is at %s: another route for good is a move", n.at())
+	}
+}
+
+// The first member that is met decides for a node without seeds; one on the same host says nothing.
+func TestTheFirstMemberDecides(t *testing.T) {
+	m := &madeUp{}
+	m.has("docker0=172.17.0.1", "eth0=10.0.0.4")
+	n := onHost(t, m, Config{})
+	if n.at() != "10.0.0.4" {
+		t.Fatalf("it starts at %s", n.at())
+	}
+	m.has("docker0=172.17.0.1", "eth0=10.0.0.4", "eth1=10.0.1.4")
+	m.goes(route{"127.0.0.0/8", "10.0.1.4"})
+	peer, err := Start(Config{Name: "b", Bind: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	if err := n.Join(t.Context(), peer.Self().Addr.String()); err != nil {
+		t.Fatal(err)
+	}
+	n.looks()
+	if n.at() != "10.0.1.4" {
+		t.Errorf("it is at %s", n.at())
+	}
+}
+
+// A set address stays, and its end is said.
+func TestSetHomeStays(t *testing.T) {
+	m := &madeUp{}
+	m.has("eth0=10.0.0.4")
+	m.goes(route{"0.0.0.0/0", "10.0.0.4"})
+	n := onHost(t, m, Config{Advertise: "10.0.0.4"})
+	n.looks()
+	m.has("eth0=10.0.0.33")
+	m.goes(route{"0.0.0.0/0", "10.0.0.33"})
+	n.looks()
+	if n.at() != "10.0.0.4" || !n.Info().AddrGone {
+		t.Errorf("it is at %s", n.at())
+	}
+	m.has("eth0=10.0.0.4")
+	n.looks()
+	if n.Info().AddrGone {
+		t.Error("it is back, and said to be gone")
+	}
+	// That of a translation is no address of the host, and does not go.
+	if n := onHost(t, m, Config{Advertise: "203.0.113.9"}); n.looks() || n.Info().AddrGone {
+		t.Error("the address of a translation is gone")
+	}
+}
+
+// A node that asks for a look gets one at once.
+func TestLookAround(t *testing.T) {
+	m := &madeUp{}
+	m.has("eth0=10.0.0.4")
+	m.goes(route{"0.0.0.0/0", "10.0.0.4"})
+	n := onHost(t, m, Config{})
+	n.background.Go(n.watchHome)
+	m.has("eth0=10.0.0.33")
+	m.goes(route{"0.0.0.0/0", "10.0.0.33"})
+	n.lookAround()
+	for range n.Watch(t.Context()) {
+		if n.at() == "10.0.0.33" {
+			break
+		}
+	}
+}
+
+func TestNoHome(t *testing.T) {
+	m := &madeUp{}
+	m.has("lo=127.0.0.1")
+	n := onHost(t, m, Config{})
+	if n.at() != "127.0.0.1" {
+		t.Fatalf("it starts at %s", n.at())
+	}
+	m.has("lo=127.0.0.1", "eth0=10.0.0.4") // the network comes up
+	m.goes(route{"0.0.0.0/0", "10.0.0.4"})
+	n.looks()
+	if n.at() != "10.0.0.4" {
+		t.Errorf("it is at %s", n.at())
+	}
+}
