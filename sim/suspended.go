@@ -20,12 +20,11 @@ var allCheckers = append([]string{"messages", "arrival", "accounted", "loss", "o
 	"unread", "join"}, membership...)
 
 var suspensions = []suspension{
-	{"clone", allCheckers, 9, "two processes of one name: each takes the other's messages, keys and news for its own"},
+	{"clone", allCheckers, 9, "the checkers take a second process of a name for its first; both run where a cut hides one from the other"},
 	{"spoiled, in the clear", allCheckers, 12, "a changed datagram is believed; sealing drops it"},
 	{"forged, in the clear", allCheckers, 12, "a stranger's word is believed; sealing drops it"},
 	{"replayed, in the clear", allCheckers, 12, "an old datagram is taken for a new one; sealing drops it"},
 	{"cut one way, without Inquest", []string{"accuracy", "completeness", "convergence"}, 9, "who sends and cannot receive is held for live, and holds others for failed"},
-	{"tags", []string{"lives"}, 9, "whose tags change during a cut begins a new life"},
 	{"longest packet over the path", []string{"messages", "arrival", "loss", "accounted", "keys", "accuracy", "convergence", "load"}, 9,
 		"nobody looks for what a path passes; who sets more than 1,200 bytes has to know"},
 }

@@ -180,7 +180,7 @@ func TestDocumentLimits(t *testing.T) {
 		"MaxGeneration": member.MaxGeneration, "DefaultMTU": wire.DefaultMTU, "MinMTU": wire.MinMTU, "MaxMTU": wire.MaxMTU,
 		"SealSize": wire.SealSize, "MinRoom": wire.MinRoom, "MaxPiece": wire.MaxPiece, "HeaderSize": wire.HeaderSize, "MessageSize": wire.MessageSize,
 		"MaxName": member.MaxName, "MaxZone": member.MaxZone, "MaxTags": member.MaxTags, "MaxRecord": member.MaxRecord,
-		"MaxTopic": wire.MaxTopic, "MaxRequest": wire.MaxRequest, "MaxWant": wire.MaxWant,
+		"MaxTopic": wire.MaxTopic, "MaxCluster": wire.MaxCluster, "MaxSettings": wire.MaxSettings, "MaxRequest": wire.MaxRequest, "MaxWant": wire.MaxWant,
 		"MaxCells": wire.MaxCells, "EstimateWords": wire.EstimateWords, "MaxRangeBits": wire.MaxRangeBits,
 		"MaxMembers": member.MaxMembers, "MaxParcel": wire.MaxParcel, "MaxMissing": wire.MaxMissing,
 	} {
