@@ -90,7 +90,21 @@ func (d *Detector) answered(now mono.Time, i int) {
 	if a.kernel.welcome == 0 && a.barred == 0 {
 		d.way(a.peer.ID).count(min(max(a.vain-1, 0), most), 1)
 	}
+	if a.unreachable {
+		d.seekJurors(now)
+	}
 	d.calm(now, &a)
+}
+
+// seekJurors has the juries of all who cannot be reached drawn anew at once: somebody is back, so jurors may be, too. Hopeless
+// cases are held seldom, the more seldom the longer they last.
+func (d *Detector) seekJurors(now mono.Time) {
+	for i := range d.alarms {
+		if a := &d.alarms[i]; a.unreachable && a.jury.convened() {
+			a.jury.ranked, a.jury.poll, a.next = 1, now, now
+			d.soon(now)
+		}
+	}
 }
 
 // calm takes back what the user was told.
