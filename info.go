@@ -25,10 +25,16 @@ type Info struct {
 	Welcomed bool // a seed let this node in and it knows all members, or it is the first of its cluster
 	Sealed   bool // traffic is encrypted and authenticated
 
+	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks on.
+	Alone bool
 	// AddrGone says that this node's address was the host's and is not any more, and that there is no other to
 	// tell the others, or that it is set. Moved is the last change of the address since the start; nil: none.
 	AddrGone bool
 	Moved    *Move
+
+	// OutOfFamily are the names of the live members at addresses of an IP family that this node's socket does
+	// not serve.
+	OutOfFamily []string
 
 	Members map[State]int // how many are in each state; all four are there
 
@@ -88,6 +94,7 @@ func (n *Node) Info() (info Info) {
 			Same:     agreement.Same,
 			Heard:    agreement.Heard,
 			Isolated: n.core.Isolated(),
+			Alone:    n.alone && t.Len() <= 1,
 			AddrGone: n.home.gone,
 			Moved:    n.home.moved,
 			Health:   n.core.Health(),
@@ -112,11 +119,15 @@ func (n *Node) Info() (info Info) {
 			info.Unreachable = append(info.Unreachable, n.nameOf(id))
 		}
 		slices.Sort(info.Unreachable)
+		defer func() { slices.Sort(info.OutOfFamily) }()
 		for _, s := range member.States {
 			info.Members[s] = 0
 		}
 		for m := range t.All() {
 			info.Members[m.State]++
+			if m.State.Live() && !n.serves(&m) {
+				info.OutOfFamily = append(info.OutOfFamily, m.Name())
+			}
 		}
 	})
 	if n.store != nil {

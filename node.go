@@ -43,6 +43,7 @@ type Node struct {
 	working     *hands            // nil while waiting
 	seeking     bool              // the seeds are being looked up
 	found       []netip.AddrPort  // of the seeds, at the last lookup
+	alone       bool              // at the last lookup the seeds led to this node alone
 	asked       int               // the position among them, and those of joins, that is dialled next
 	joins       []*join
 	watchers    []*watcher
