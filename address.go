@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
 )
 
 // lookupTimeout is how long a name server may take. The attempt after it asks again.
@@ -140,6 +142,9 @@ func outsideAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
 func serves(local netip.AddrPort, a netip.Addr) bool {
 	return local.Addr() == netip.IPv6Unspecified() || local.Addr().Is4() == a.Is4()
 }
+
+// serves says whether this node's socket reaches a member's address, as far as its family goes.
+func (n *Node) serves(m *member.Member) bool { return serves(n.conn.LocalAddr(), m.Addr().Addr()) }
 
 // errFamily says why an address is of no use.
 var errFamily = errors.New("the socket does not serve its address family (see Bind)")

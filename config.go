@@ -29,9 +29,10 @@ type Config struct {
 	// the outside of an address translation, or a gateway that passes on UDP (and TCP, for the detector Inquest) as it is. Default:
 	// they send where all do.
 	AdvertiseOutside string
-	// Seeds are known addresses of the cluster: IP, IP:PORT, HOST or HOST:PORT, at most MaxSeeds. All addresses
+	// Seeds are known addresses of the cluster: IP, IP:PORT, HOST, HOST:PORT, or the name of SRV records, which
+	// begins with _ (_starling._udp.db.example) and brings its hosts and ports; at most MaxSeeds. All addresses
 	// of a name count, MaxSeeds in all, of which 64 are asked at a time, each in its turn. Names are looked up
-	// again at every attempt. A node without seeds is the first of its cluster until another joins through it;
+	// again at every attempt, and by a node that they led to itself alone after 1, 2, 5, 10, 10 ... s. A node without seeds is the first of its cluster until another joins through it;
 	// its own address among them is passed over.
 	Seeds []string
 	// Peers are addresses, IP:PORT, where members of this node's cluster were, at most MaxSeeds with the Seeds. They are asked as

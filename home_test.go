@@ -7,8 +7,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -328,5 +330,44 @@ func TestNoHome(t *testing.T) {
 	n.looks()
 	if n.at() != "10.0.0.4" {
 		t.Errorf("it is at %s", n.at())
+	}
+}
+
+// A member at an address that the socket does not serve is named, with the reason.
+func TestOtherFamily(t *testing.T) {
+	six, err := Start(Config{Name: "six", Bind: "[::]:0", Advertise: "::1"})
+	if err != nil {
+		t.Skip(err) // no IPv6 here
+	}
+	defer six.Close()
+	var said lines
+	four, err := Start(Config{Name: "four", Bind: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer four.Close()
+	if err := six.Join(t.Context(), four.Self().Addr.String()); err != nil {
+		t.Fatal(err)
+	}
+	for range four.Watch(t.Context()) {
+		if m, ok := four.Member("six"); ok && m.State == Alive {
+			if !m.OutOfFamily {
+				t.Errorf("nothing is said of %+v", m)
+			}
+			break
+		}
+	}
+	if got := four.Info().OutOfFamily; len(got) != 1 || got[0] != "six" {
+		t.Errorf("out of family: %v", got)
+	}
+	if got := six.Info().OutOfFamily; len(got) != 0 {
+		t.Errorf("a socket of both families does not serve %v", got)
+	}
+	four.Close()
+	for said.all() == "" || strings.Count(said.all(), "IP family") == 0 {
+		runtime.Gosched()
+	}
+	if n := strings.Count(said.all(), "IP family"); n != 1 {
+		t.Errorf("the log says it %d times: %s", n, said.all())
 	}
 }

@@ -30,10 +30,16 @@ type Info struct {
 	Welcomed bool // a seed let this node in and it knows all members, or it is the first of its cluster
 	Sealed   bool // traffic is encrypted and authenticated
 
+	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks on.
+	Alone bool
 	// AddrGone says that this node's address was the host's and is not any more, and that there is no other to
 	// tell the others, or that it is set. Moved is the last change of the address since the start; nil: none.
 	AddrGone bool
 	Moved    *Move
+
+	// OutOfFamily are the names of the live members at addresses of an IP family that this node's socket does
+	// not serve.
+	OutOfFamily []string
 
 	Members map[State]int // how many are in each state; all four are there
 	Failed  map[Cause]int // how many of the failed are so for each cause; all are there
@@ -110,6 +116,7 @@ func (n *Node) Info() (info Info) {
 			Heard:     agreement.Heard,
 			Isolated:  n.core.Isolated(),
 
+			Alone:     n.alone && t.Len() <= 1,
 			AddrGone:  n.home.gone,
 			Moved:     n.home.moved,
 			Unreached: n.core.Unreached(),
@@ -144,6 +151,7 @@ func (n *Node) Info() (info Info) {
 		for c := range member.CauseForgotten + 1 {
 			info.Failed[cause(c)] = 0
 		}
+		defer func() { slices.Sort(info.OutOfFamily) }()
 		for _, s := range member.States {
 			info.Members[s] = 0
 		}
@@ -151,6 +159,9 @@ func (n *Node) Info() (info Info) {
 			info.Members[m.State]++
 			if m.State == Failed {
 				info.Failed[cause(m.Cause)]++
+			}
+			if m.State.Live() && !n.serves(&m) {
+				info.OutOfFamily = append(info.OutOfFamily, m.Name())
 			}
 		}
 	})

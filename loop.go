@@ -218,6 +218,9 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.Welcomed:
 		n.welcomed()
 		n.compareSeen()
+		if len(n.seeds) > 0 && n.core.Table().Live() <= 1 {
+			n.seek() // what led here was an address of its own that it did not know
+		}
 	case gossip.Refused:
 		n.joining.refuse(e.Err)
 		n.log.warn(n.now(), "refused: "+e.Err.Error(), "a seed refused this node", "error", e.Err)
@@ -266,6 +269,10 @@ func (n *Node) dispatch(e *gossip.Event) {
 	default:
 		if e.Kind == gossip.MemberJoined && !n.home.fixed && !n.home.peer.IsValid() {
 			n.lookAround()
+		}
+		if k := e.Kind; (k == gossip.MemberJoined || k == gossip.MemberUpdated) && !n.serves(&e.Member) {
+			n.log.warn(n.now(), "family", "nothing reaches a member from here: this node's socket does not serve the IP family of its address; "+
+				"to serve both, bind to [::]", "member", e.Member.Name(), "addr", e.Member.Addr(), "bound", n.conn.LocalAddr())
 		}
 		n.met(&e.Member)
 		n.tellWatchers(e)

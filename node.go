@@ -49,6 +49,7 @@ type Node struct {
 	found       []netip.AddrPort  // of the seeds of the configuration, at the last lookup
 	former      []netip.AddrPort  // of former peers
 	asked       int               // the position among these, and those of joins, that is dialled next
+	alone       bool              // at the last lookup the seeds led to this node alone
 	joins       []*join
 	watchers    []*watcher
 	subscribers []*subscriber

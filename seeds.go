@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -29,12 +30,18 @@ const (
 	relookup      = 5 * time.Second
 )
 
-// seed is one seed as it was written.
+// lonePauses are those after which a node that found only itself looks again; the last one goes on.
+var lonePauses = [...]time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second}
+
+// seed is one seed as it was written. One whose host begins with _ is the name of SRV records, which bring
+// their ports.
 type seed struct {
 	text string
 	host string
 	port uint16
 }
+
+func (s *seed) service() bool { return strings.HasPrefix(s.host, "_") }
 
 func parseSeeds(texts []string) ([]seed, error) {
 	if len(texts) > MaxSeeds {
@@ -46,6 +53,9 @@ func parseSeeds(texts []string) ([]seed, error) {
 		if err == nil && (host == "" || port == 0) {
 			err = fmt.Errorf("%q lacks the host or the port", s)
 		}
+		if err == nil && strings.HasPrefix(host, "_") && strings.Contains(s, ":") {
+			err = fmt.Errorf("%q is a name of SRV records, which bring their ports: write it without one", s)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: Seeds: %w", ErrConfig, err)
 		}
@@ -56,11 +66,11 @@ func parseSeeds(texts []string) ([]seed, error) {
 
 // resolve looks all seeds up at the same time. Of what it found, the first so many are of the first given seeds.
 func (n *Node) resolve(ctx context.Context, seeds []seed, given int) (found []netip.AddrPort, first int, err error) {
-	answers, errs := make([][]netip.Addr, len(seeds)), make([]error, len(seeds))
+	answers, errs := make([][]netip.AddrPort, len(seeds)), make([]error, len(seeds))
 	var all sync.WaitGroup
 	for i, s := range seeds {
 		all.Go(func() {
-			if answers[i], errs[i] = lookUp(ctx, s.host); errs[i] != nil {
+			if answers[i], errs[i] = n.lookUp(ctx, &s); errs[i] != nil {
 				errs[i] = fmt.Errorf("seed %s: %w", s.text, errs[i])
 			}
 		})
@@ -68,9 +78,8 @@ func (n *Node) resolve(ctx context.Context, seeds []seed, given int) (found []ne
 	all.Wait()
 	for i, s := range seeds {
 		usable := false
-		for _, a := range answers[i] {
-			to := netip.AddrPortFrom(a, s.port)
-			if !serves(n.conn.LocalAddr(), a) || a.IsUnspecified() {
+		for _, to := range answers[i] {
+			if !serves(n.conn.LocalAddr(), to.Addr()) || to.Addr().IsUnspecified() || to.Port() == 0 {
 				continue
 			}
 			usable = true
@@ -88,34 +97,96 @@ func (n *Node) resolve(ctx context.Context, seeds []seed, given int) (found []ne
 	return found, first, errors.Join(errs...)
 }
 
+// lookUp returns the addresses of a seed. Of SRV records it is those of all targets, of the lowest priority
+// first; it fails if no target has any.
+func (n *Node) lookUp(ctx context.Context, s *seed) (found []netip.AddrPort, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	if !s.service() {
+		return n.lookUpHost(ctx, s.host, s.port)
+	}
+	targets, err := n.machine.lookupSRV(ctx, s.host)
+	if err != nil {
+		return nil, err
+	}
+	targets = targets[:min(len(targets), MaxSeeds)]
+	answers, errs := make([][]netip.AddrPort, len(targets)), make([]error, len(targets))
+	var all sync.WaitGroup
+	for i, t := range targets {
+		all.Go(func() { answers[i], errs[i] = n.lookUpHost(ctx, t.Target, t.Port) })
+	}
+	all.Wait()
+	if found = slices.Concat(answers...); found == nil {
+		return nil, cmp.Or(errors.Join(errs...), errNoTarget)
+	}
+	return found, nil
+}
+
+// errNoTarget says that a service is there and offered by nobody.
+var errNoTarget = errors.New("its SRV records name no host")
+
+func (n *Node) lookUpHost(ctx context.Context, host string, port uint16) (found []netip.AddrPort, err error) {
+	a, err := netip.ParseAddr(host)
+	addrs := []netip.Addr{a}
+	if err != nil {
+		if addrs, err = n.machine.lookupIP(ctx, host); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range addrs {
+		found = append(found, netip.AddrPortFrom(a.Unmap(), port))
+	}
+	return found, nil
+}
+
 // seek looks up the seeds in the background, until one has an address, and hands them to the core, which asks again
-// when they did not answer.
+// when they did not answer. A node that finds only itself looks on, with growing pauses: the others may have
+// found only themselves too, each before the names led to all.
 func (n *Node) seek() {
 	if n.seeking {
 		return
 	}
 	n.seeking = true
 	n.background.Go(func() {
-		for pause := firstRelookup; ; pause = min(2*pause, relookup) {
+		pause := firstRelookup
+		for looks := 0; ; looks++ {
 			found, first, err := n.resolve(n.ctx, n.seeds, n.given)
 			n.joining.looked(err)
-			enough := len(found) > 0 || len(n.seeds) == 0
+			enough, alone := len(found) > 0 || len(n.seeds) == 0, false
 			n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) {
 				if err != nil {
 					n.log.warn(now, "lookup", "looking up seeds", "error", err)
 				}
-				if enough {
-					n.seeking, n.found, n.former = false, found[:first], found[first:]
-					n.guess(now, out)
-					n.dial(now, out)
+				if !enough {
+					return
 				}
+				n.found, n.former = found[:first], found[first:]
+				n.guess(now, out)
+				n.dial(now, out)
+				alone = n.noteAlone()
+				n.seeking = alone
 			})
 			// No address at all must not reach the core, which would think itself the first of its cluster.
-			if enough || !n.pause(pause) {
+			switch {
+			case !enough && n.pause(pause):
+				pause = min(2*pause, relookup)
+				looks = -1
+			case alone && n.pause(lonePauses[min(looks, len(lonePauses)-1)]):
+			default:
 				return
 			}
 		}
 	})
+}
+
+// noteAlone says whether this node has seeds, and found only itself; the log says so once.
+func (n *Node) noteAlone() bool {
+	was := n.alone
+	n.alone = len(n.seeds) > 0 && n.core.Complete() && n.core.Table().Live() <= 1 && n.core.Table().Len() <= 1
+	if n.alone && !was {
+		n.log.write(logLine{slog.LevelInfo, "alone so far: the seeds lead to this node alone; looking on", []any{"name", n.name}})
+	}
+	return n.alone
 }
 
 // dial hands the addresses to the core, the seeds' and those that a Join waits for: of many the next few

@@ -19,7 +19,7 @@ var stateNames = []string{
 func toMember(m starling.Member) api.Member {
 	return api.Member{
 		Name: m.Name, Addr: m.Addr.String(), State: m.State.String(), Cause: string(m.Cause), Zone: m.Zone, Tags: m.Tags.Map(),
-		Generation: m.Generation, Incarnation: m.Incarnation, Since: m.Since.UTC(),
+		Generation: m.Generation, Incarnation: m.Incarnation, Since: m.Since.UTC(), OutOfFamily: m.OutOfFamily,
 	}
 }
 
@@ -61,6 +61,10 @@ func toInfo(i starling.Info) api.Info {
 			ReceivedPackets: i.Socket.DatagramsIn, ReceivedBytes: i.Socket.BytesIn,
 			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{}, BudgetWaits: i.Protocol.PairWaits,
 		},
+	}
+	out.Alone, out.AddrGone, out.OutOfFamily = i.Alone, i.AddrGone, append([]string{}, i.OutOfFamily...)
+	if m := i.Moved; m != nil {
+		out.Moved = &api.Move{From: m.From.String(), To: m.To.String(), Time: m.Time.UTC()}
 	}
 	if st := i.Store; st.Path != "" {
 		out.Store = &api.Store{Path: st.Path, Pieces: st.Held, Bytes: st.Bytes,

@@ -86,6 +86,16 @@ var metrics = []metric{
 			emit(float64(i.Agreed), "agreed")
 			emit(float64(i.Reachable), "reachable")
 		}),
+	newMetric(gauge, "starling_members_unreachable", "Live members that this node does not reach: family (its socket does not serve their IP family), or "+
+		"silent (they do not answer it, or their zone is silent, and too few others can be asked).", []string{"reason"},
+		func(i starling.Info, emit func(float64, ...string)) {
+			emit(float64(len(i.OutOfFamily)), "family")
+			emit(float64(len(i.Unreachable)), "silent")
+		}),
+	newMetric(gauge, "starling_alone", "1 while this node's seeds have led to nobody but itself, else 0.", nil,
+		one(func(i starling.Info) float64 { return number(i.Alone) })),
+	newMetric(gauge, "starling_address_gone", "1 while the host has this node's address no more and there is no other to take, else 0.", nil,
+		one(func(i starling.Info) float64 { return number(i.AddrGone) })),
 	newMetric(gauge, "starling_zones_silent", "Other zones of which nobody is heard from here.", nil,
 		one(func(i starling.Info) float64 { return float64(len(i.Silent)) })),
 	total("starling_zone_silences_total", "Times that a whole other zone fell silent.",

@@ -201,8 +201,8 @@ func TestSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]any{
-		"Member": api.Member{Cause: "c", Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Cause: "c", Silent: 1, Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
-		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{ClusterID: "1", Store: &api.Store{}}, "Store": api.Store{Error: "e"}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{Budget: 1},
+		"Member": api.Member{Cause: "c", OutOfFamily: true, Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Cause: "c", Silent: 1, Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
+		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{ClusterID: "1", Store: &api.Store{}, Moved: &api.Move{}}, "Store": api.Store{Error: "e"}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{Budget: 1},
 		"Topic": api.Topic{}, "Key": api.Key{TTL: 1}, "KeyEvent": api.KeyEvent{Key: api.Key{TTL: 1}}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "ForgetRequest": api.ForgetRequest{Names: []string{"n"}, Unreachable: true, Failed: true}, "Forgotten": api.Forgotten{}, "Done": api.Done{}, "Error": api.Error{},
 		"Why": api.Why{State: "s", Cause: "c", Addr: "a", Heard: "h", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
 		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},

@@ -15,6 +15,8 @@ type Member struct {
 	Generation  uint64            `json:"generation"`
 	Incarnation uint32            `json:"incarnation"`
 	Since       time.Time         `json:"since"` // when this agent learned of the state
+	// OutOfFamily says that the address is of an IP family that this agent's socket does not serve.
+	OutOfFamily bool `json:"out_of_family,omitempty"`
 	// Phi is -log10 of the probability that the member lives and is only late; the accrual detector alone has it, of those
 	// whom this agent watches.
 	Phi *float64 `json:"phi,omitempty"`
@@ -81,7 +83,11 @@ type Info struct {
 	Welcomed    bool           `json:"welcomed"` // whether a seed has let this node in, or it is the first of its cluster
 	Started     time.Time      `json:"started"`
 	Uptime      float64        `json:"uptime_seconds"`
-	Members     map[string]int `json:"members"` // by state, this node included
+	Alone       bool           `json:"alone"`                 // there are seeds, and they led to nobody but this node so far
+	AddrGone    bool           `json:"addr_gone"`             // the host had this node's address, and has it no more
+	Moved       *Move          `json:"moved,omitempty"`       // the last change of the address since the start
+	OutOfFamily []string       `json:"out_of_family_members"` // live members at addresses of an IP family that this node's socket does not serve
+	Members     map[string]int `json:"members"`               // by state, this node included
 	Agreement   Agreement      `json:"agreement"`
 	Isolated    bool           `json:"isolated"`     // hears from next to nobody, and so declares nobody failed
 	Unreachable []string       `json:"unreachable"`  // live members that cannot be reached from here, and that too few can be asked about, or whose zone is silent
@@ -99,6 +105,13 @@ type Info struct {
 	Undecided   int            `json:"undecided"`       // live members that are silent, while too few answer to judge them; among the unreachable
 	Broken      []string       `json:"broken"`          // live members that do not answer this node, and that others reach
 	Store       *Store         `json:"store,omitempty"` // of messages on disk, if some are to be kept there
+}
+
+// Move is a change of the address at which a node is reached.
+type Move struct {
+	From string    `json:"from"`
+	To   string    `json:"to"`
+	Time time.Time `json:"time"`
 }
 
 // Store is the file in which messages are kept. An Error says why none is kept there now; the agent goes on without.

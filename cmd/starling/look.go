@@ -80,7 +80,11 @@ func (p *printer) members(all []api.Member, near bool, now time.Time) {
 	}
 	rows := [][]string{head}
 	for _, m := range all {
-		row := []string{clean(m.Name), m.Addr, p.stateText(m.State, m.Cause), ago(now.Sub(m.Since)), dash(m.Zone), tagText(m.Tags)}
+		state := p.stateText(m.State, m.Cause)
+		if m.OutOfFamily {
+			state += " (other IP family)"
+		}
+		row := []string{clean(m.Name), m.Addr, state, ago(now.Sub(m.Since)), dash(m.Zone), tagText(m.Tags)}
 		if near {
 			row = slices.Insert(row, 2, rttText(m))
 		}
@@ -247,6 +251,7 @@ func (p *printer) info(i api.Info) {
 	t := i.Traffic
 	p.table([][]string{
 		{"node", clean(i.Name) + " (" + i.Addr + ")"},
+		{"address", addressText(&i, time.Now())},
 		{"cluster", clean(i.Cluster)},
 		{"zone", dash(i.Zone)},
 		{"tags", tagText(i.Tags)},
@@ -259,7 +264,7 @@ func (p *printer) info(i api.Info) {
 			size(float64(t.ReceivedBytes)), rate(t.ReceivedBytes))},
 		{"dropped", dropText(t.Dropped)},
 		{"sealed", yes(i.Sealed, "yes", "no: anybody on the network can read and forge packets (--key-file)")},
-		{"joined", yes(i.Welcomed, "yes", "not yet: no seed has let this node in")},
+		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; it looks on", "yes"), "not yet: no seed has let this node in")},
 		{"uptime", ago(uptime)},
 		{"detector", i.Detector + detectionText(i)},
 		{"isolated", yes(i.Isolated, "yes: this node hears from next to nobody, and declares nobody failed for it", "no")},
@@ -270,9 +275,34 @@ func (p *printer) info(i api.Info) {
 		{"TCP", tcpText(i)},
 		{"undecided", undecidedText(i)},
 		{"unreachable", unreachableText(i.Unreachable, i.Silent)},
+		{"other family", familyText(&i)},
 		{"on disk", storeText(i.Store)},
 		{"version", i.Version},
 	})
+}
+
+// addressText says where a node is reached, and what became of its address.
+func addressText(i *api.Info, now time.Time) string {
+	text := i.Addr
+	if m := i.Moved; m != nil {
+		text += fmt.Sprintf(", moved from %s %s ago", m.From, ago(now.Sub(m.Time)))
+	}
+	if i.AddrGone {
+		text += "; GONE from this host: nothing reaches the node (--advertise)"
+	}
+	return text
+}
+
+// familyText says who is out of reach since the socket serves the other family alone.
+func familyText(i *api.Info) string {
+	if len(i.OutOfFamily) == 0 {
+		return "none"
+	}
+	names := make([]string, len(i.OutOfFamily))
+	for k, n := range i.OutOfFamily {
+		names[k] = clean(n)
+	}
+	return strings.Join(names, ", ") + ": this node's socket does not serve their IP family (--bind)"
 }
 
 // storeText says what is kept on disk.
