@@ -118,7 +118,8 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 		if !was {
 			c.dead[k] = o.At
 		}
-		if life := (keyLife{o.Member, o.After.Gen}); c.died[life] == 0 {
+		life := keyLife{o.Member, o.After.Gen}
+		if _, ok := c.died[life]; !ok {
 			c.died[life] = o.At
 		}
 	}
