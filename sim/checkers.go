@@ -71,7 +71,7 @@ func checkers(o *Options) []Checker {
 	b := o.Bounds.withDefaults(o)
 	way := newArrival(o, b)
 	return []Checker{
-		precedence{o.leastRetention(), map[pair]gossip.Time{}, map[int32]death{}}, incarnation{}, untold{},
+		precedence{o.leastRetention(), map[pair]gossip.Time{}, map[keyLife]gossip.Time{}}, incarnation{}, untold{},
 		&accuracy{bound: b.Refute, clean: o.spares(), wrong: map[pair]gossip.Time{}, apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
@@ -100,14 +100,8 @@ func (h Holding) String() string {
 // as the dead are remembered may be forgotten. Whom a node itself held for dead for so long may have been forgotten, and be met anew.
 type precedence struct {
 	retention time.Duration
-	dead      map[pair]gossip.Time // since when one is held for dead
-	died      map[int32]death      // since when anybody holds a member for dead
-}
-
-// death is when a life was first held to be over.
-type death struct {
-	gen uint64
-	at  gossip.Time
+	dead      map[pair]gossip.Time    // since when one is held for dead
+	died      map[keyLife]gossip.Time // since when anybody holds a life for over
 }
 
 func (precedence) Name() string { return "precedence" }
@@ -124,17 +118,19 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 		if !was {
 			c.dead[k] = o.At
 		}
-		if d, ok := c.died[o.Member]; !ok || d.gen < o.After.Gen {
-			c.died[o.Member] = death{o.After.Gen, o.At}
+		life := keyLife{o.Member, o.After.Gen}
+		if _, ok := c.died[life]; !ok {
+			c.died[life] = o.At
 		}
 	}
 	x := &l.peers[o.Node]
 	slept := x.stood >= c.retention/2 && l.now.Sub(x.freed) <= 2*tickEvery ||
 		x.hindered && l.now.Sub(x.froze) >= c.retention/2 // it stood still, and is slow yet
 	local := l.config.Heartbeat.Local // each judges for itself, and forgets by its own count
-	if d := c.died[o.Member]; !local && o.Before.Known && !o.After.Known && !o.Before.live() && !slept && o.At.Sub(d.at) < c.retention {
+	at := c.died[keyLife{o.Member, o.Before.Gen}]
+	if !local && o.Before.Known && !o.After.Known && !o.Before.live() && !slept && o.At.Sub(at) < c.retention {
 		return fmt.Sprintf("n%d forgot n%d, which it held for %s, %s after anybody did first; the dead are remembered for %s",
-			o.Node, o.Member, o.Before, o.At.Sub(d.at), c.retention)
+			o.Node, o.Member, o.Before, o.At.Sub(at), c.retention)
 	}
 	if !o.Before.Known || was && o.At.Sub(since) >= c.retention {
 		return ""
