@@ -23,9 +23,9 @@ MOSTLY_CORE := ./sim ./lab/...
 OTHERS = $$($(GO) list ./... | grep -v -e /gossip -e /sim$$ -e /lab -e /test/ -e /scripts/)
 
 RUNS ?= 2000
-# What the day runs, as FROM:RUNS: the seeds 1 to 2000 but for five that fail and are open (sim/testdata/swarm/open). Each that is mended
+# What the day runs, as FROM:RUNS: the seeds 1 to 2000 but for six that fail and are open (sim/testdata/swarm/open). Each that is mended
 # comes back in.
-DAY_SEEDS := 1:1073 1075:47 1123:628 1752:149 1902:22 1925:76
+DAY_SEEDS := 1:878 880:194 1075:47 1123:628 1752:149 1902:22 1925:76
 FROM ?= 1
 
 .PHONY: test
