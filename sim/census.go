@@ -58,6 +58,7 @@ var drawKinds = []drawKind{
 	{"leave", does(Leave)},
 	{"cut", has(func(a *Action) bool { return a.Do == Cut && !a.OneWay })},
 	{"cut one way", has(func(a *Action) bool { return a.Do == Cut && a.OneWay })},
+	{"deaf", has(func(a *Action) bool { return a.Do == Cut && a.OneWay && a.Who.Kind == Rest })},
 	{"cut one way, without Inquest", func(o *Options) bool {
 		return detectorOf(o) != gossip.INQUEST && has(func(a *Action) bool { return a.Do == Cut && a.OneWay })(o)
 	}},

@@ -70,6 +70,13 @@ func Draw(seed uint64) Options {
 		o.Actions = append(o.Actions, d.action(&o)...)
 	}
 	d.traffic(&o, rate)
+	if d.below(12) == 0 { // nothing reaches one of them, and all that it sends passes
+		at := d.between(0, d.faults/2).Round(time.Millisecond)
+		o.Actions = append(o.Actions, Action{
+			At: at, Do: Cut, Who: Who{Kind: Rest}, Peer: Nodes(d.below(o.Nodes)), OneWay: true,
+			For: d.between(time.Second, d.faults-at).Round(time.Millisecond),
+		})
+	}
 	slices.SortStableFunc(o.Actions, func(a, b Action) int { return cmp.Compare(a.At, b.At) })
 	o.Suspend = suspended(&o)
 	return o
