@@ -199,7 +199,7 @@ func (w *World) payload(n int) []byte {
 func (w *World) clone(p *proc) error {
 	q := w.addProc()
 	delete(w.byID, w.idOf[q.index])
-	w.idOf[q.index], q.name = 0, p.name
+	w.idOf[q.index], q.name, q.clone = 0, p.name, true
 	return q.start()
 }
 

@@ -21,6 +21,7 @@ type proc struct {
 	node  *gossip.Node
 
 	up    bool
+	clone bool // a second process under another's name
 	left  bool // by its own will
 	lives int  // how often it has started
 	gen   uint64

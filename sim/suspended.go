@@ -20,7 +20,7 @@ var allCheckers = append([]string{"messages", "arrival", "accounted", "loss", "o
 	"unread", "join"}, membership...)
 
 var suspensions = []suspension{
-	{"clone", allCheckers, 9, "the checkers take a second process of a name for its first; both run where a cut hides one from the other"},
+	{"clone", []string{"accuracy"}, 9, "a heartbeat detector failed a live member after most had crashed, beside a clone; not looked into yet"},
 	{"spoiled, in the clear", allCheckers, 12, "a changed datagram is believed; sealing drops it"},
 	{"forged, in the clear", allCheckers, 12, "a stranger's word is believed; sealing drops it"},
 	{"replayed, in the clear", allCheckers, 12, "an old datagram is taken for a new one; sealing drops it"},

@@ -225,7 +225,7 @@ func (w *World) advance(until gossip.Time) {
 // up says how many processes run.
 func (w *World) up() (n int) {
 	for _, p := range w.procs {
-		if p.up {
+		if p.up && !p.clone {
 			n++
 		}
 	}
@@ -238,7 +238,7 @@ func (w *World) agreed() bool {
 	var hash uint64
 	for i, first := 0, true; i < len(w.procs); i++ {
 		p := w.procs[i]
-		if !p.up {
+		if !p.up || p.clone {
 			continue
 		}
 		t := p.node.Table()
