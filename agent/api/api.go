@@ -79,11 +79,11 @@ type Info struct {
 	Welcomed    bool           `json:"welcomed"` // whether a seed has let this node in, or it is the first of its cluster
 	Started     time.Time      `json:"started"`
 	Uptime      float64        `json:"uptime_seconds"`
-	Alone       bool           `json:"alone"`           // there are seeds, and they led to nobody but this node so far
-	AddrGone    bool           `json:"addr_gone"`       // the host had this node's address, and has it no more
-	Moved       *Move          `json:"moved,omitempty"` // the last change of the address since the start
-	OutOfFamily []string       `json:"out_of_family_members"`   // live members at addresses of an IP family that this node's socket does not serve
-	Members     map[string]int `json:"members"`         // by state, this node included
+	Alone       bool           `json:"alone"`                 // there are seeds, and they led to nobody but this node so far
+	AddrGone    bool           `json:"addr_gone"`             // the host had this node's address, and has it no more
+	Moved       *Move          `json:"moved,omitempty"`       // the last change of the address since the start
+	OutOfFamily []string       `json:"out_of_family_members"` // live members at addresses of an IP family that this node's socket does not serve
+	Members     map[string]int `json:"members"`               // by state, this node included
 	Agreement   Agreement      `json:"agreement"`
 	Isolated    bool           `json:"isolated"`     // hears from next to nobody, and so declares nobody failed
 	Unreachable []string       `json:"unreachable"`  // live members that cannot be reached from here, and that too few can be asked about, or whose zone is silent
