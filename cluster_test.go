@@ -422,3 +422,15 @@ func TestJoinWithManyDeadSeeds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A Join ends when somebody at the address is a member, whatever address that one tells of itself.
+func TestJoinAtAnotherAddress(t *testing.T) {
+	a := start(t, starling.Config{Name: "a", Bind: "0.0.0.0:0", Advertise: "127.0.0.2"})
+	b := start(t, starling.Config{Name: "b"})
+	if err := b.Join(within(t), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), a.Self().Addr.Port()).String()); err != nil {
+		t.Error(err)
+	}
+	if m, ok := b.Member("a"); !ok || m.State != starling.Alive {
+		t.Errorf("it knows %+v", m)
+	}
+}

@@ -141,6 +141,9 @@ func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
 	if !n.home.fixed && !n.home.peer.IsValid() {
 		n.answered(from, &h.out)
 	}
+	if len(n.joins) > 0 {
+		n.metAt(from, datagram)
+	}
 }
 
 // flush tells the events, sends the packets, and puts the hands back. A packet may confirm a message to its publisher: by then

@@ -18,6 +18,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 const (
@@ -327,6 +328,23 @@ func (n *Node) compareSeen() {
 	}
 	n.log.warn(n.now(), "seen", "a seed sees this node at another address than it tells the others; --advertise says which is right",
 		"seen", seen, "told", r.Addr)
+}
+
+// metAt ends the Joins that wait for whoever is at an address, once a live member sends from there: what it
+// tells of itself may be another address, as where the seed is a link-local one.
+func (n *Node) metAt(from netip.AddrPort, datagram []byte) {
+	h, _, err := wire.Open(datagram)
+	if err != nil {
+		return
+	}
+	if m, ok := n.core.Table().Get(h.From); !ok || !m.State.Live() || m.Instance() != member.Instance(h.From, h.Generation) {
+		return
+	}
+	for _, j := range n.joins {
+		if slices.Contains(j.addrs, from) {
+			j.welcome()
+		}
+	}
 }
 
 // welcomed notes that a seed let this node in.
