@@ -262,6 +262,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.Unreached:
 		n.log.warn(n.now(), "unreached", "others hear this node, and nothing that they send to its address comes here: a firewall, or another address",
 			"addr", e.Member.Addr())
+		n.lookAround()
 		n.tellWatchers(e)
 	case gossip.Reached:
 		n.log.warn(n.now(), "reached", "this node is reached at its address again")

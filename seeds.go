@@ -183,7 +183,7 @@ func (n *Node) seek() {
 // noteAlone says whether this node has seeds, and found only itself; the log says so once.
 func (n *Node) noteAlone() bool {
 	was := n.alone
-	n.alone = len(n.seeds) > 0 && n.core.Complete() && n.core.Table().Live() <= 1 && n.core.Table().Len() <= 1
+	n.alone = n.given > 0 && n.core.Complete() && n.core.Table().Live() <= 1 && n.core.Table().Len() <= 1
 	if n.alone && !was {
 		n.log.write(logLine{slog.LevelInfo, "alone so far: the seeds lead to this node alone; looking on", []any{"name", n.name}})
 	}
