@@ -235,10 +235,11 @@ func (c *arrival) overdue(l *ledger) (what string) {
 		for i := 0; i < len(p.due); i++ {
 			d := p.due[i]
 			bound := c.bound + backlog
-			if d.lossy {
+			behind := p.behind(c.past, d.node)
+			if d.lossy || behind { // that is given up first
 				bound = max(bound, lossyBound)
 			}
-			if !d.touched || l.now.Sub(max(d.since, c.out)) <= bound || c.behind(l, p, d.node) {
+			if !d.touched || l.now.Sub(max(d.since, c.out)) <= bound || l.over(p) && (behind || p.behind(c.open, d.node)) {
 				continue
 			}
 			if late++; late == 1 {
@@ -261,16 +262,19 @@ func (c *arrival) overdue(l *ledger) (what string) {
 	return what
 }
 
-// behind says whether a member lacks an earlier message too, of a publisher whose life is over: it may come back with that, so
-// that what follows it waits for as long as messages are held.
-func (c *arrival) behind(l *ledger, p *passage, node int32) bool {
-	if x := &l.peers[p.origin]; x.up && x.gen == p.gen {
-		return false
-	}
-	return slices.ContainsFunc(slices.Concat(c.open, c.past), func(q *passage) bool {
+// behind says whether a member lacks an earlier message of the same life, out of some. What comes later waits for it until it
+// is given up; of a publisher whose life is over that is for as long as messages are held, since it may come back with it.
+func (p *passage) behind(some []*passage, node int32) bool {
+	return slices.ContainsFunc(some, func(q *passage) bool {
 		return q.origin == p.origin && q.gen == p.gen && q.seq < p.seq &&
 			slices.ContainsFunc(q.due, func(d due) bool { return d.node == node })
 	})
+}
+
+// over says whether the life is over in which a message was published.
+func (l *ledger) over(p *passage) bool {
+	x := &l.peers[p.origin]
+	return !x.up || x.gen != p.gen
 }
 
 // held says whether a message is held by its volume: not so much was published since that it had to make way.

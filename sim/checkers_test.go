@@ -212,6 +212,10 @@ func TestCheckersCanFail(t *testing.T) {
 			history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 40), mended, ticks(41, 70)), "n2, which could have been reached since 40.000 s"},
 		{"arrival", history(here, at(8*s, Obs{Kind: Hindered, Node: 2}), at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 70)),
 			history(here, at(8*s, Obs{Kind: Hindered, Node: 2}), at(9*s, delivered(0, 0, 1)), ticks(10, 70)), "has not reached n1, which could have been reached since 10.000 s"},
+		{"arrival", history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 59), // the first is gone by then
+			at(60*s, delivered(0, 0, 2)), at(60*s, delivered(1, 0, 2)), ticks(60, 75), at(75*s, mended), ticks(76, 100)),
+			history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 59),
+				at(60*s, delivered(0, 0, 2)), at(60*s, delivered(1, 0, 2)), ticks(60, 75), at(75*s, mended), ticks(76, 115)), "message 2 of n0, published at 60.000 s"},
 		{"arrival", history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(0, 0, 2)), at(9*s, delivered(1, 0, 2)), // it waits for the first
 			at(9*s, Obs{Kind: Crashed, Node: 0}), ticks(10, 70)),
 			history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, delivered(2, 0, 1)), at(9*s, delivered(0, 0, 2)), at(9*s, delivered(1, 0, 2)),
