@@ -32,7 +32,6 @@ type Node struct {
 	detector      gossip.Detector
 	seeds         []seed // those of the configuration, and then former peers
 	given         int    // how many of them are of the configuration
-	fixed         bool   // the address to advertise was given
 	start         time.Time
 	conn          *transport.Conn
 	kernel        *kernel      // nil: no connections

@@ -100,10 +100,17 @@ func (d *Detector) answered(now mono.Time, i int) {
 // cases are held seldom, the more seldom the longer they last.
 func (d *Detector) seekJurors(now mono.Time) {
 	for i := range d.alarms {
-		if a := &d.alarms[i]; a.unreachable && a.jury.convened() {
-			a.jury.ranked, a.jury.poll, a.next = 1, now, now
-			d.soon(now)
+		if a := &d.alarms[i]; a.unreachable {
+			d.drawAnew(now, a)
 		}
+	}
+}
+
+// drawAnew has a jury drawn anew at once.
+func (d *Detector) drawAnew(now mono.Time, a *alarm) {
+	if a.jury.convened() {
+		a.jury.ranked, a.jury.poll, a.next = forced, now, now
+		d.soon(now)
 	}
 }
 

@@ -48,7 +48,7 @@ func TestFormerLifeDoesNotAcquit(t *testing.T) {
 		t.Errorf("a datagram of a former life ends doubts: alarm %d, case %d", x.d.alarmOf(id(1)), x.d.caseOf(id(1)))
 	}
 	former.Instance = w.peer(1).Instance + 1
-	x.d.Receive(w.now, former, wire.TypeAck, wire.AppendAck(nil, x.d.seq)[wire.MessageSize:])
+	x.d.Receive(w.now, former, wire.TypeAck, wire.Body(wire.AppendAck(nil, x.d.seq)))
 	if x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
 		t.Error("an answer of a former life ends doubts")
 	}
@@ -56,14 +56,14 @@ func TestFormerLifeDoesNotAcquit(t *testing.T) {
 		t.Error("a datagram that is no answer ends doubts: who sends it need not hear")
 	}
 	for _, far := range []uint32{1, 1 << 31} { // not asked yet, and not asked for long
-		x.d.Receive(w.now, w.peer(1), wire.TypeAck, wire.AppendAck(nil, x.d.seq+far)[wire.MessageSize:])
+		x.d.Receive(w.now, w.peer(1), wire.TypeAck, wire.Body(wire.AppendAck(nil, x.d.seq+far)))
 	}
 	if x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
 		t.Error("an answer to what was never asked ends doubts")
 	}
 	x.d.stepAlarms(w.now) // both ping it
 	x.d.stepCases(w.now)
-	x.d.Receive(w.now, w.peer(1), wire.TypeAck, wire.AppendAck(nil, x.d.seq)[wire.MessageSize:])
+	x.d.Receive(w.now, w.peer(1), wire.TypeAck, wire.Body(wire.AppendAck(nil, x.d.seq)))
 	if c := x.d.caseOf(id(1)); x.d.alarmOf(id(1)) >= 0 || x.d.cases[c].word != wire.WordAcquit {
 		t.Error("an answer of this life does not end doubts")
 	}

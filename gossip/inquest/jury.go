@@ -52,6 +52,9 @@ func (d *Detector) mostTries() int { return 3 + d.path.attempts(&d.cfg)/3 }
 
 func (j *jury) convened() bool { return j.ranked != 0 }
 
+// forced is the time at which a jury was ranked that is to be drawn anew.
+const forced mono.Time = 1
+
 // convene calls the jury.
 func (d *Detector) convene(now mono.Time, a *alarm) {
 	d.seq++
@@ -178,7 +181,7 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 		d.ask(now, a, &j.list[j.asked])
 		j.asked++
 	}
-	if answering < enough && now.Sub(j.ranked) >= again {
+	if (answering < enough || j.ranked == forced) && now.Sub(j.ranked) >= again {
 		d.rank(now, a) // nobody is left to ask, or those who were are dead by now
 		for i := range j.list[:j.asked] {
 			x := &j.list[i]

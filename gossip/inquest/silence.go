@@ -259,6 +259,9 @@ func (d *Detector) heardOf(now mono.Time, id member.ID) {
 	z := topology.PlaceOf(&m).Zone()
 	if d.isSilent(z) {
 		d.raise(now, z)
+		for i := range d.alarms { // those who were asked there in vain may be witnesses now
+			d.drawAnew(now, &d.alarms[i])
+		}
 	}
 	if d.ring.Mixed() && z != d.zoneOf(d.host.Self()) {
 		x := d.abroadOf(z)
