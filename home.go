@@ -142,10 +142,13 @@ func (n *Node) guess(now gossip.Time, out *gossip.Outbox) {
 	}
 }
 
-// answered takes the address that is sent from to the first seed that answered.
+// answered takes the address that is sent from to the first that answered of those that were dialled, be it that what it
+// sends does not arrive.
 func (n *Node) answered(from netip.AddrPort, out *gossip.Outbox) {
 	self := n.core.Self()
-	if from == self.Addr() || !slices.Contains(n.found, from) && !slices.Contains(n.former, from) {
+	dialled := slices.Contains(n.found, from) || slices.Contains(n.former, from) ||
+		slices.ContainsFunc(n.joins, func(j *join) bool { return slices.Contains(j.addrs, from) })
+	if from == self.Addr() || !dialled {
 		return
 	}
 	a, sure := reachedAt(n.machine, n.conn.LocalAddr(), []netip.AddrPort{from})
