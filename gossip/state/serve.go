@@ -20,6 +20,9 @@ func (s *Store) Receive(now mono.Time, from member.Member, t wire.Type, body []b
 	case wire.TypeDeltas:
 		ok = s.takeDeltas(now, from.ID, body)
 	}
+	if !ok {
+		s.stats.Malformed++
+	}
 	return ok
 }
 

@@ -133,6 +133,7 @@ type Stats struct {
 	Resets                uint64 // maps that were taken in anew
 	Unknown               uint64 // deltas of owners that are not members in that life
 	Refused               uint64 // deltas beyond a bound
+	Malformed             uint64 // messages that could not be read
 	Pushed, Served        uint64 // datagrams of deltas sent: over links; to who asked
 	Exchanges             uint64 // begun by this node
 	Undecoded             uint64 // sketches that told nothing
