@@ -46,7 +46,7 @@ const (
 	wished                     // a user said so
 )
 
-// seed is somebody who is asked to let this node in.
+// seed is an address that is asked to let this node in.
 type seed struct {
 	addr   netip.AddrPort
 	kind   seedKind

@@ -109,7 +109,7 @@ func TestForgetUnreachable(t *testing.T) {
 	}
 }
 
-// Where a member is held live and answers, the word that it is to be forgotten is a doubt: it is examined, and lives on. Who has
+// Where a member is held live and answers, the word that it is to be forgotten is a doubt: it is examined, and lives on. A node that has
 // forgotten it takes nobody's word for it but its own.
 func TestForgetIsADoubtElsewhere(t *testing.T) {
 	w := newWorld(t)

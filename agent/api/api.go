@@ -230,7 +230,7 @@ type ForgetRequest struct {
 	Failed      bool     `json:"failed,omitempty"`
 }
 
-// Forgotten is who was forgotten.
+// Forgotten are the names of the members that were forgotten.
 type Forgotten struct {
 	Forgotten []string `json:"forgotten"`
 }

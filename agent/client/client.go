@@ -146,7 +146,7 @@ func (c *Client) Join(ctx context.Context, timeout time.Duration, seeds ...strin
 	return c.call(ctx, "POST", "/v1/join", wait(timeout), api.JoinRequest{Seeds: seeds}, nil)
 }
 
-// Forget has members forgotten that are gone for good, and returns who was.
+// Forget has members forgotten that are gone for good, and returns their names.
 func (c *Client) Forget(ctx context.Context, req api.ForgetRequest) ([]string, error) {
 	var out api.Forgotten
 	err := c.call(ctx, "POST", "/v1/forget", nil, req, &out)

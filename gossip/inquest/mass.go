@@ -10,7 +10,7 @@ import (
 )
 
 // Many who die at once. Juries are drawn among all members, and most of those are dead. So jurors that are asked in vain
-// are replaced by somebody who was heard lately; and where verdicts follow each other, each of them
+// are replaced by members that were heard lately; and where verdicts follow each other, each of them
 // has a few more members examined, of whom nothing was heard: three in all, whoever it is that examines
 // them. That grows where nearly all are dead, and dies out where few are. Across zones the witness
 // (silence.go) and the look around (zones.go) do the same.
