@@ -39,7 +39,8 @@ func warnings() *warned {
 func sample(t *testing.T, size int) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "topics.db")
-	s := open(t, path, Options{Bytes: 20 << 10})
+	at := time.Unix(1_700_000_000, 0)
+	s := open(t, path, Options{Bytes: 20 << 10, Flush: time.Hour, now: func() time.Time { return at }})
 	for i := range uint64(300) {
 		s.Keep(piece(i%5+1, 1, i+1, size))
 		s.Mark(stream.Mark{Origin: member.ID(i + 1), Generation: 1, Next: 2})
@@ -439,6 +440,14 @@ func TestCircles(t *testing.T) {
 				if verified(b) == nil {
 					t.Errorf("the branch %d may point to page %d", id, to)
 				}
+			}
+			// The last child's first key is no longer the one that the branch has of it.
+			last := at + pageHeader + (int(ne.Uint16(whole[at+10:]))-1)*elementLen
+			child := int(ne.Uint64(whole[last+8:]))*size + pageHeader
+			b := slices.Clone(whole)
+			b[child+int(ne.Uint32(b[child+4:])+ne.Uint32(b[child+8:]))-1]++
+			if verified(b) == nil {
+				t.Errorf("the last page below %d may begin with another key", id)
 			}
 		case flagLeaf:
 			if ne.Uint16(whole[at+10:]) < 2 {

@@ -207,6 +207,9 @@ func (v *verifier) branch(b, low, high []byte, depth int) error {
 		if err == nil {
 			err = between(from, low, to)
 		}
+		if err == nil && i == 0 {
+			err = first(from, low)
+		}
 		if err == nil {
 			err = v.tree(ne.Uint64(b[pageHeader+i*elementLen+8:]), from, to, depth+1)
 		}
@@ -223,6 +226,9 @@ func (v *verifier) leaf(b, low, high []byte, depth int) error {
 	if pageHeader+count*elementLen > len(b) {
 		return fmt.Errorf("%d keys", count)
 	}
+	if count == 0 && low != nil {
+		return errors.New("it has no key and is not the root")
+	}
 	var last []byte
 	for i := range count {
 		at := pageHeader + i*elementLen
@@ -233,6 +239,11 @@ func (v *verifier) leaf(b, low, high []byte, depth int) error {
 		}
 		if err := between(key, low, high); err != nil {
 			return err
+		}
+		if i == 0 {
+			if err := first(key, low); err != nil {
+				return err
+			}
 		}
 		if last != nil && bytes.Compare(key, last) <= 0 {
 			return errors.New("its keys are not in order")
@@ -283,6 +294,16 @@ func cut(b []byte, element int, pos, size uint32) ([]byte, error) {
 func between(key, low, high []byte) error {
 	if len(key) == 0 || low != nil && bytes.Compare(key, low) < 0 || high != nil && bytes.Compare(key, high) >= 0 {
 		return errors.New("a key is not in its place")
+	}
+	return nil
+}
+
+// first says whether a page begins with the key under which the page above knows it. bbolt takes
+// that for granted: it finds the entry that it replaces by the first key of the page below, and
+// would leave the old entry, to a page that is free by then, beside the new one.
+func first(key, low []byte) error {
+	if low != nil && !bytes.Equal(key, low) {
+		return errors.New("it does not begin with the key that the page above has of it")
 	}
 	return nil
 }
