@@ -112,3 +112,31 @@ func TestShortage(t *testing.T) {
 		}
 	}
 }
+
+// The end of a message of several pieces leaves with its beginning; a message that comes right after
+// another waits for company.
+func TestEndOfAMessageDoesNotWait(t *testing.T) {
+	w := newWorld(t, 25, 14, Config{}, nil)
+	origin := w.nodes[3]
+	last := origin.own.last
+	for _, size := range []int{wire.MaxPiece, 160} {
+		last++
+		k := [2]uint64{uint64(origin.id), last}
+		origin.held[k], origin.got[k] = make([]byte, size), w.now
+	}
+	origin.Publish(w.now, last)
+	origin.Flush(w.now)
+	origin.arm()
+	if n := origin.Pending(); n != 0 {
+		t.Errorf("%d pieces of one message wait", n)
+	}
+	if origin.publish(1, 160); origin.Pending() != 1 {
+		t.Error("a small message after another does not wait for company")
+	}
+	w.run(time.Second)
+	for seq := last - 1; seq <= last+1; seq++ {
+		if s := w.spreadOf(origin, seq); s.missing > 0 {
+			t.Errorf("%d members lack piece %d", s.missing, seq)
+		}
+	}
+}

@@ -14,6 +14,7 @@ type own struct {
 	generation uint64
 	next, last uint64 // the next piece to be sent, and the last that is in the store
 	stripes    uint64 // up to here, each parcel goes to one delegate for everybody
+	prompt     uint64 // up to here, no parcel waits for company
 	window     int    // parcels that may be under way
 	out        int    // parcels that are
 	cut        mono.Time
@@ -60,7 +61,10 @@ func (r *Relay) Publish(now mono.Time, last uint64) {
 	o := &r.own
 	r.packed.ok = false
 	if g := r.host.Generation(); g != o.generation {
-		o.generation, o.next, o.last, o.stripes = g, 1, 0, 0
+		o.generation, o.next, o.last, o.stripes, o.prompt = g, 1, 0, 0, 0
+	}
+	if last-o.last > 1 { // the end of a message leaves with its beginning
+		o.prompt = last
 	}
 	if last-o.last >= stripeFrom {
 		o.stripes = last
@@ -103,7 +107,7 @@ func (r *Relay) ship(now mono.Time) {
 		case room < size:
 			o.due = now.Add(shortPause)
 			return
-		case !full && o.shipped != 0 && now < next:
+		case !full && b.First > o.prompt && o.shipped != 0 && now < next:
 			o.due = next
 			return
 		case start > now:
