@@ -99,7 +99,7 @@ func (r *Relay) post(now mono.Time, peer detect.Peer, b *wire.Branch, bare bool)
 		}
 	}
 	due := now
-	if l.sent != 0 {
+	if size := len(l.buf) - before; l.sent != 0 && len(l.buf)+size <= r.cfg.Size { // one more like it fits
 		due = max(due, l.sent.Add(r.company(r.cfg.Coalesce)))
 	}
 	due = max(due, now.Add(r.bucket.delay(now)))

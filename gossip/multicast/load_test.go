@@ -140,3 +140,17 @@ func TestEndOfAMessageDoesNotWait(t *testing.T) {
 		}
 	}
 }
+
+// A parcel with which no other shares a datagram does not wait for one.
+func TestFullDatagramsDoNotWait(t *testing.T) {
+	w := newWorld(t, 2, 15, Config{}, nil)
+	origin := w.nodes[0]
+	for i := range 5 {
+		if origin.publish(1, wire.MaxPiece); origin.packets != i+1 {
+			t.Fatalf("%d of %d full datagrams have left", origin.packets, i+1)
+		}
+	}
+	if origin.publish(1, 100); origin.packets != 5 {
+		t.Error("a small parcel right after another does not wait")
+	}
+}
