@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/test/size"
 )
 
 // sentTypes returns the first message's type and the address of each datagram that a datagram provokes at once.
@@ -427,6 +429,49 @@ func TestChallengedAgain(t *testing.T) {
 	}
 	if joins < 5 || joins > 25 {
 		t.Errorf("%d Joins in a second", joins)
+	}
+}
+
+// Where 40 % is lost, a newcomer is in within 30 s: four datagrams in a row have to arrive, so that many tries are needed.
+func TestJoinUnderLoss(t *testing.T) {
+	for run := range uint64(size.Of(1000, 1000, 20_000)) {
+		w := newWorld(t)
+		w.rng = rand.New(rand.NewPCG(run, 3))
+		w.start("seed", 0, 1, nil)
+		w.loss = 0.4
+		x := w.start("x", 1, 1, nil, 0)
+		for end := w.now.Add(30 * time.Second); !x.entry.welcomed && w.advance(end); {
+		}
+		if !x.entry.welcomed {
+			t.Errorf("run %d: it is not in after 30 s", run)
+		}
+	}
+}
+
+// A node that nobody answers asks about once a second at first, and from then on once in five. One that is refused is in no
+// haste either.
+func TestPausesOfJoins(t *testing.T) {
+	w := newWorld(t)
+	w.start("other", 9, 1, &Config{Cluster: "other"})
+	for _, seed := range []int{8, 9} {
+		x := w.start("x", seed-7, 1, nil, seed)
+		joins := 0
+		w.onSend = func(p *peer, _ netip.AddrPort, data []byte) {
+			if p == x && wire.Type(data[wire.HeaderSize]) == wire.TypeJoin {
+				joins++
+			}
+		}
+		for minute, most := range []int{70, 15, 15, 15} {
+			if seed == 9 {
+				most = 20
+			}
+			before := joins
+			w.run(time.Minute)
+			if joins-before > most || joins-before < 8 {
+				t.Errorf("seed %d: %d Joins in minute %d, at most %d are allowed", seed, joins-before, minute, most)
+			}
+		}
+		x.down = true
 	}
 }
 
