@@ -22,6 +22,7 @@ const (
 	quiet     = 500 * time.Millisecond // hashes should agree when nothing came for so long
 	streak    = 8                      // so many differences running are worth an exchange in any case
 	maxSync   = 2 * time.Second        // between two exchanges that teach nothing; so long for each page of the last
+	oddOnes   = 4                      // of so many differences after an agreement one is looked into
 	explained = 30 * time.Second       // a difference of which an exchange found no reason is left alone
 	firstAsk  = 100 * time.Millisecond // another is asked after this if nothing came; doubling
 	maxAsks   = 5                      // without an answer, then an exchange is given up; a newcomer goes on
@@ -100,6 +101,9 @@ func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 	settled := now.Sub(y.changed) >= quiet || y.streak >= streak || now < y.hurry
 	if y.active || y.newcomer || now < y.next || !settled || y.idle.has(now, s.hash, hash) {
 		return
+	}
+	if y.streak == 1 && now >= y.hurry && s.host.Rand().IntN(oddOnes) > 0 {
+		return // the one before agreed: where one differs from all, not all ask it
 	}
 	s.startSync(now, from.ID, false)
 	y.hash = hash
