@@ -169,6 +169,29 @@ func TestNameTaken(t *testing.T) {
 	}
 }
 
+// A namesake that found itself the first of its cluster, and that nobody knows, stops when it meets the owner, which keeps its
+// life.
+func TestNamesakeThatNobodyKnows(t *testing.T) {
+	for _, at := range []int{0, 30} { // an address below and one above the owner's
+		w := newWorld(t)
+		for i := range 4 {
+			w.start(fmt.Sprintf("n%d", i), 10+i, 1, nil, 10)
+		}
+		w.until(time.Minute, "all in", func() bool { return w.allSee(4) })
+		owner := w.nodes[2]
+		twin := w.start("n2", at, 9, nil)
+		w.run(time.Second)
+		if !twin.entry.welcomed {
+			t.Fatal("it is not the first of its cluster")
+		}
+		w.do(owner, Join{Seeds: []netip.AddrPort{twin.addr}})
+		w.run(10 * time.Second)
+		if g := owner.self.Value().Generation; g != 1 || owner.Stopped() || !twin.Stopped() || !w.allSee(4) {
+			t.Errorf("the namesake at %v stopped: %t; the owner did: %t, and is in life %d", twin.addr, twin.Stopped(), owner.Stopped(), g)
+		}
+	}
+}
+
 // A name whose owner died is free with the verdict, and its claimant is in right after it.
 func TestNameOfTheDead(t *testing.T) {
 	w := newWorld(t)
