@@ -28,6 +28,8 @@ var (
 const (
 	maxSeeds     = 64
 	maxJoinPause = 5 * time.Second
+	hastyPause   = time.Second            // the longest at first: where much is lost, many tries are needed
+	haste        = time.Minute            // how long that is
 	steadyTries  = 3                      // with the same pause, before it doubles
 	provenPause  = 100 * time.Millisecond // after a Challenge: the way is open
 	cookieLife   = 50 * time.Second       // of a seed's cookie here; the seed takes it for a minute at least
@@ -63,6 +65,7 @@ type entry struct {
 	next     Time   // when the seeds are dialled again
 	pause    time.Duration
 	tries    int  // with this pause
+	hasty    Time // until when pauses stay short
 	round    Time // when the last round of dialling seeds that are no members began
 	seen     netip.AddrPort
 	welcomed bool
@@ -126,7 +129,11 @@ func (n *Node) wakeEntry() {
 	case e.welcomed:
 		e.pause = n.cfg.Reseed
 	case e.tries >= steadyTries:
-		e.pause, e.tries = min(2*e.pause, maxJoinPause), steadyTries
+		most := maxJoinPause
+		if n.now < e.hasty {
+			most = hastyPause
+		}
+		e.pause, e.tries = min(2*e.pause, most), steadyTries
 	}
 	e.next = n.now.Add(n.jitter(e.pause))
 	n.out.Events = append(n.out.Events, Event{Kind: SeedsWanted}) // their names may mean other addresses now
@@ -165,6 +172,7 @@ func (n *Node) join(c Join) {
 	}
 	if e.next == Never && len(c.Seeds)+len(c.Peers)+len(c.Merge) > 0 {
 		e.next = n.now.Add(n.jitter(e.pause))
+		e.hasty = n.now.Add(haste)
 	}
 }
 
@@ -263,7 +271,7 @@ func (n *Node) challenged(peer detect.Peer, c *wire.Challenge) {
 	}
 	s.shown = n.now
 	if !e.welcomed {
-		e.pause, e.tries = provenPause, 0
+		e.pause, e.tries, e.hasty = provenPause, 0, n.now.Add(haste)
 		e.next = n.now.Add(n.jitter(e.pause))
 	}
 	n.sendJoin(s)
@@ -309,7 +317,7 @@ func (n *Node) rejoin() {
 		}
 	}
 	e.welcomed, e.whole, e.alone, e.deaf = false, false, false, true
-	e.pause, e.tries, e.next = n.cfg.JoinRetry, 0, n.now
+	e.pause, e.tries, e.next, e.hasty = n.cfg.JoinRetry, 0, n.now, n.now.Add(haste)
 }
 
 // takeEntry handles the messages of coming in and going, and says whether they could be read.

@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/test/size"
 )
 
 // sentTypes returns the first message's type and the address of each datagram that a datagram provokes at once.
@@ -164,6 +166,29 @@ func TestNameTaken(t *testing.T) {
 	}
 	if n := count(owner, NameClaimed); n != 1 || owner.Stats().NameClaims < 20 {
 		t.Errorf("the owner was told %d times, of %d claims", n, owner.Stats().NameClaims)
+	}
+}
+
+// A namesake that found itself the first of its cluster, and that nobody knows, stops when it meets the owner, which keeps its
+// life.
+func TestNamesakeThatNobodyKnows(t *testing.T) {
+	for _, at := range []int{0, 30} { // an address below and one above the owner's
+		w := newWorld(t)
+		for i := range 4 {
+			w.start(fmt.Sprintf("n%d", i), 10+i, 1, nil, 10)
+		}
+		w.until(time.Minute, "all in", func() bool { return w.allSee(4) })
+		owner := w.nodes[2]
+		twin := w.start("n2", at, 9, nil)
+		w.run(time.Second)
+		if !twin.entry.welcomed {
+			t.Fatal("it is not the first of its cluster")
+		}
+		w.do(owner, Join{Seeds: []netip.AddrPort{twin.addr}})
+		w.run(10 * time.Second)
+		if g := owner.self.Value().Generation; g != 1 || owner.Stopped() || !twin.Stopped() || !w.allSee(4) {
+			t.Errorf("the namesake at %v stopped: %t; the owner did: %t, and is in life %d", twin.addr, twin.Stopped(), owner.Stopped(), g)
+		}
 	}
 }
 
@@ -427,6 +452,49 @@ func TestChallengedAgain(t *testing.T) {
 	}
 	if joins < 5 || joins > 25 {
 		t.Errorf("%d Joins in a second", joins)
+	}
+}
+
+// Where 40 % is lost, a newcomer is in within 30 s: four datagrams in a row have to arrive, so that many tries are needed.
+func TestJoinUnderLoss(t *testing.T) {
+	for run := range uint64(size.Of(1000, 1000, 20_000)) {
+		w := newWorld(t)
+		w.rng = rand.New(rand.NewPCG(run, 3))
+		w.start("seed", 0, 1, nil)
+		w.loss = 0.4
+		x := w.start("x", 1, 1, nil, 0)
+		for end := w.now.Add(30 * time.Second); !x.entry.welcomed && w.advance(end); {
+		}
+		if !x.entry.welcomed {
+			t.Errorf("run %d: it is not in after 30 s", run)
+		}
+	}
+}
+
+// A node that nobody answers asks about once a second at first, and from then on once in five. One that is refused is in no
+// haste either.
+func TestPausesOfJoins(t *testing.T) {
+	w := newWorld(t)
+	w.start("other", 9, 1, &Config{Cluster: "other"})
+	for _, seed := range []int{8, 9} {
+		x := w.start("x", seed-7, 1, nil, seed)
+		joins := 0
+		w.onSend = func(p *peer, _ netip.AddrPort, data []byte) {
+			if p == x && wire.Type(data[wire.HeaderSize]) == wire.TypeJoin {
+				joins++
+			}
+		}
+		for minute, most := range []int{70, 15, 15, 15} {
+			if seed == 9 {
+				most = 20
+			}
+			before := joins
+			w.run(time.Minute)
+			if joins-before > most || joins-before < 8 {
+				t.Errorf("seed %d: %d Joins in minute %d, at most %d are allowed", seed, joins-before, minute, most)
+			}
+		}
+		x.down = true
 	}
 }
 

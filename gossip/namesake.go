@@ -261,10 +261,11 @@ func (n *Node) wake(gap time.Duration) {
 	}
 }
 
-// yield stops this node for a namesake. If others hold this node's life for the later one, it says that it is over first.
+// yield stops this node for a namesake. If others hold this node's life for the later one, it says that it is over first. One
+// that knows nobody is known to nobody: its namesake keeps its own life.
 func (n *Node) yield(c *wire.Conflict) {
 	other := c.Record.Addr
-	if n.entry.welcomed && n.self.Value().Generation >= c.Record.Generation {
+	if n.entry.welcomed && n.table.Len() > 1 && n.self.Value().Generation >= c.Record.Generation {
 		n.entry.leaving = true
 		start := n.open(0)
 		self := n.Self()

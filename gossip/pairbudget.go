@@ -16,7 +16,7 @@ import (
 // them sees what the others send, so the budget is divided. A part of it all share alike, and nobody needs to ask for that. The
 // rest is lent, in small sums that are not kept for long, to those who have something to send, by one member of the zone, which
 // all find by a hash over the live view (distributed rate limiting; Raghavan et al. 2007 have the members gossip what they
-// need). If it dies, the next in rank lends; where views differ for a moment, two may.
+// need). If it dies or is unreachable, the next in rank lends; where views differ, two may.
 //
 // Probes, news of members and what strangers provoke is always sent, and paid for afterwards. Messages, keys and repair wait:
 // who publishes slows down, a link for keys is passed over for a while, and an answer that can be asked for again is not given.
@@ -261,10 +261,14 @@ func (n *Node) sendLoan(to detect.Peer, t wire.Type, m wire.Loan) {
 	n.close(start, to)
 }
 
-// lender returns who lends what this node's zone may send to another: the first in rank (Thaler and Ravishankar 1998).
+// lender returns who lends what this node's zone may send to another: the first in rank (Thaler and Ravishankar 1998) of those
+// that are not unreachable. The few who are left fail nobody, and a dead lender lends nothing.
 func (n *Node) lender(zone uint16) (lender member.ID) {
 	most := uint64(0)
 	for _, p := range n.ring.Zone(n.zone()) {
+		if n.IsUnreachable(p.ID) {
+			continue
+		}
 		if rank := member.Mix(uint64(p.ID) ^ member.Mix(uint64(zone)+1)); lender == 0 || rank > most {
 			lender, most = p.ID, rank
 		}

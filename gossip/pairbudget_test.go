@@ -97,6 +97,41 @@ func TestPairBudgetHolds(t *testing.T) {
 	}
 }
 
+// The few who are left fail nobody: the lender, which is dead, stays live in their tables. Somebody else lends.
+func TestLenderAmongFewSurvivors(t *testing.T) {
+	w, _ := budgeted(t, 6, Config{ZoneBudget: MinPairBudget, Detector: INQUEST})
+	origin := w.nodes[0]
+	far := w.nodes[6].zone()
+	if origin.lender(far) == origin.id {
+		origin = w.nodes[1]
+	}
+	survivors := map[*peer]bool{origin: true, w.nodes[6]: true, w.nodes[7]: true}
+	for _, p := range w.nodes[:6] {
+		if len(survivors) < 4 && p.id != origin.lender(far) {
+			survivors[p] = true
+		}
+	}
+	for _, p := range w.nodes {
+		p.down = !survivors[p]
+	}
+	w.run(20 * time.Second)
+	for range 40 {
+		if err := w.do(origin, Publish{Topic: "t", Payload: make([]byte, 800)}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(100 * time.Millisecond)
+	}
+	w.run(20 * time.Second)
+	for p := range survivors {
+		if n := deliveredFrom(p, origin.id); n != 40 {
+			t.Errorf("%s has %d of 40 messages", p.addr, n)
+		}
+	}
+	if origin.table.Live() != 12 {
+		t.Errorf("%d are live: this test is about those who cannot judge", origin.table.Live())
+	}
+}
+
 // haveAll says whether all nodes have all messages of the publishers.
 func haveAll(w *world, publishers []*peer) bool {
 	for _, p := range w.nodes {

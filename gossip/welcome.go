@@ -280,5 +280,6 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 	default:
 		err = fmt.Errorf("%s: %w: reason %d", peer.Addr, ErrRefused, r.Reason)
 	}
+	n.entry.hasty = 0 // it is no loss that keeps this node out
 	n.out.Events = append(n.out.Events, Event{Kind: Refused, Err: err})
 }

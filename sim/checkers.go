@@ -135,7 +135,7 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 	if !o.Before.Known || was && o.At.Sub(since) >= c.retention {
 		return ""
 	}
-	if o.After.Known && o.After.below(o.Before) {
+	if o.After.Known && o.After.below(o.Before) && !slept { // it may have forgotten, and met anew, since the last look
 		return fmt.Sprintf("n%d held n%d for %s and went back to %s", o.Node, o.Member, o.Before, o.After)
 	}
 	if !o.After.Known && o.Before.live() && !slept {

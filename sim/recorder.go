@@ -22,7 +22,7 @@ type recorder struct {
 	bytes    []uint64 // sent at the last tick, by host
 	crossed  []uint64 // by the last tick, of what can wait, by pair of zones
 	clones   map[life]bool
-	twins    bool // a clone was let in where its original is not seen: nothing can be said of either
+	twins    bool // a clone was let in where its original is not seen, or by another clone: nothing can be said of either
 }
 
 // life is one of a member's.
@@ -63,8 +63,12 @@ func (r *recorder) grow(zone int32) {
 // take adds an observation to the history.
 func (r *recorder) take(o *Obs) {
 	if o.Node >= 0 && r.w.procs[o.Node].clone { // it is no member
-		if o.Kind == Started {
-			r.clones[life{r.w.memberOf(member.IDOf(r.w.procs[o.Node].name)), o.After.Gen}] = true
+		own := r.w.memberOf(member.IDOf(r.w.procs[o.Node].name))
+		switch {
+		case o.Kind == Started:
+			r.clones[life{own, o.After.Gen}] = true
+		case o.Kind == Saw && o.Member != own && r.clones[life{o.Member, o.After.Gen}]: // a clone let another one in
+			r.twins = true
 		}
 		return
 	}

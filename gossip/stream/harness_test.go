@@ -35,6 +35,7 @@ type world struct {
 	seq     int
 	blocked func(from, to *node) bool
 	further func(from, to *node) time.Duration // one way, on top of latency; nil: nothing
+	onAsk   func(to *node)                     // a node is asked for its heads
 
 	packets, bytes int // of SendStream
 }
@@ -222,6 +223,9 @@ func (n *node) receive(from *node, messages []byte) {
 			b, bodies, _ := wire.ReadCarry(body)
 			n.s.Take(n.w.now, wire.Piece{Origin: b.Origin, Generation: b.Generation, Seq: b.First, Body: bodies.Next()})
 		default:
+			if t == wire.TypeAsk && n.w.onAsk != nil {
+				n.w.onAsk(n)
+			}
 			n.s.Receive(n.w.now, m, t, body)
 		}
 	}

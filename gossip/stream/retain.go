@@ -78,7 +78,7 @@ func (s *Streams) shelve(now mono.Time, st *stream, seq uint64, body []byte) {
 	s.bytes += len(body)
 	s.permits.push(permit{st: st, at: now})
 	s.topics.held(body, +1)
-	s.sync.changed = now
+	s.sync.changed, s.sync.aged = now, false
 	s.tellHead(st)
 }
 
@@ -98,6 +98,7 @@ func (s *Streams) drop(st *stream, seq uint64) {
 	s.topics.held(body, -1)
 	if st.held == 0 {
 		st.pages = nil
+		s.sync.aged = true
 	}
 }
 

@@ -21,7 +21,10 @@ import (
 const (
 	quiet     = 500 * time.Millisecond // hashes should agree when nothing came for so long
 	streak    = 8                      // so many differences running are worth an exchange in any case
+	fewRuns   = 3                      // and so many, where nothing agreed for as long as longRun
+	longRun   = 2 * time.Second
 	maxSync   = 2 * time.Second        // between two exchanges that teach nothing; so long for each page of the last
+	oddOnes   = 4                      // of so many differences after an agreement one is looked into, once pieces age
 	explained = 30 * time.Second       // a difference of which an exchange found no reason is left alone
 	firstAsk  = 100 * time.Millisecond // another is asked after this if nothing came; doubling
 	maxAsks   = 5                      // without an answer, then an exchange is given up; a newcomer goes on
@@ -42,8 +45,10 @@ type syncing struct {
 	due    mono.Time // when another is asked
 	asks   int       // since the last answer
 
-	changed mono.Time // when the hash last changed
+	changed mono.Time // when the hash last changed by a piece that came
+	aged    bool      // since then it changed as a stream was let go: the others do that a little earlier or later
 	streak  int       // differences running
+	run     mono.Time // when the first of them was
 	hurry   mono.Time // until then a difference is looked into at once
 	next    mono.Time // no exchange is started before
 	pause   time.Duration
@@ -96,10 +101,16 @@ func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 		y.streak = 0
 		return
 	}
-	y.streak++
-	settled := now.Sub(y.changed) >= quiet || y.streak >= streak || now < y.hurry
+	if y.streak++; y.streak == 1 {
+		y.run = now
+	}
+	settled := now.Sub(y.changed) >= quiet || now < y.hurry || y.streak >= streak ||
+		y.streak >= fewRuns && now.Sub(y.run) >= longRun // where most are dead, unknown yet, few are heard
 	if y.active || y.newcomer || now < y.next || !settled || y.idle.has(now, s.hash, hash) {
 		return
+	}
+	if y.streak == 1 && y.aged && now >= y.hurry && s.host.Rand().IntN(oddOnes) > 0 {
+		return // the one before agreed: this one is odd, and asks itself
 	}
 	s.startSync(now, from.ID, false)
 	y.hash = hash
