@@ -146,9 +146,7 @@ func (n *Node) guess(now gossip.Time, out *gossip.Outbox) {
 // sends does not arrive.
 func (n *Node) answered(from netip.AddrPort, out *gossip.Outbox) {
 	self := n.core.Self()
-	dialled := slices.Contains(n.found, from) || slices.Contains(n.former, from) ||
-		slices.ContainsFunc(n.joins, func(j *join) bool { return slices.Contains(j.addrs, from) })
-	if from == self.Addr() || !dialled {
+	if from == self.Addr() || !n.asks(from) {
 		return
 	}
 	a, sure := reachedAt(n.machine, n.conn.LocalAddr(), []netip.AddrPort{from})
@@ -189,6 +187,7 @@ func (n *Node) lookAround() {
 func (n *Node) watchHome() {
 	t := time.NewTimer(lookEvery)
 	defer t.Stop()
+	var c clocks
 	for n.ctx.Err() == nil {
 		select {
 		case <-t.C:
@@ -196,6 +195,7 @@ func (n *Node) watchHome() {
 		case <-n.ctx.Done():
 			return
 		}
+		n.lookAtClocks(&c)
 		next := lookEvery
 		if n.takeLook() {
 			next = lookSoon

@@ -41,6 +41,9 @@ type Info struct {
 	// not serve.
 	OutOfFamily []string
 
+	// OtherKeys are sentences about seeds that have another key than this node, one has none, or the other.
+	OtherKeys []string
+
 	Members map[State]int // how many are in each state; all four are there
 	Failed  map[Cause]int // how many of the failed are so for each cause; all are there
 
@@ -134,6 +137,7 @@ func (n *Node) Info() (info Info) {
 			Socket:    n.conn.Stats(),
 			Unopened:  n.unopenedCount.Load(),
 		}
+		info.OtherKeys = n.wrongKeys()
 		info.Zones = n.traffic()
 		info.Filtered, info.Watched = n.core.Filtered(n.now())
 		info.Reachable, info.Agreed = n.core.Reach()

@@ -129,13 +129,16 @@ func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
 	if n.sealer != nil {
 		plain, err := n.sealer.Open(h.plain[:0], datagram)
 		if err != nil {
-			n.unopened(from, err)
+			n.unopened(from, len(datagram), err)
 			return
 		}
 		h.plain, datagram = plain, plain
 	} else if len(datagram) > 0 && datagram[0] == transport.SealedKind {
-		n.unopened(from, errSealed)
+		n.unopened(from, len(datagram), errSealed)
 		return
+	}
+	if len(n.otherKeys) > 0 {
+		n.dropOtherKeys(func(k *otherKey) bool { return k.addr == from && k.here })
 	}
 	n.core.Receive(n.now(), from, datagram, &h.out)
 	if !n.home.fixed && !n.home.peer.IsValid() {
@@ -234,6 +237,12 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.log.warn(n.now(), "claim", "another node claims this node's name", "error", e.Err)
 	case gossip.ClustersMerged:
 		n.log.warn(n.now(), "merged", "two clusters have become one", "what", e.Err)
+	case gossip.KeyUnknown:
+		n.hasOtherKey(e.Addr, fmt.Errorf("the seed at %s lacks the key with which this node seals", e.Addr), false)
+	case gossip.StoodStill:
+		n.stoodStill(e.Gap)
+	case gossip.HeldFailed:
+		n.heldFailed(e)
 	case gossip.SettingsDiffer:
 		n.log.warn(n.now(), e.Err.Error(), "another node is set up otherwise", "what", e.Err)
 	case gossip.AddressTaken:
@@ -287,11 +296,18 @@ func (n *Node) dispatch(e *gossip.Event) {
 var errSealed = errors.New("the datagram is sealed, and this node has no key")
 
 // unopened counts a datagram that the key ring does not open, and says so now and then.
-func (n *Node) unopened(from netip.AddrPort, err error) {
+// Its sender is told too, and if it is a seed this node's user.
+func (n *Node) unopened(from netip.AddrPort, size int, err error) {
 	n.unopenedCount.Add(1)
-	if err != transport.ErrReplayed { // networks duplicate
+	if err == transport.ErrReplayed { // networks duplicate
+		return
+	}
+	if n.asks(from) {
+		n.hasOtherKey(from, errOtherKey(from, err), true)
+	} else {
 		n.log.warn(n.now(), "unopened", "dropping datagrams: do all members have the same key?", "from", from, "error", err)
 	}
+	n.core.Unopened(n.now(), from, size, &n.hands().out)
 }
 
 // pause waits, and says whether the node still lives.

@@ -50,6 +50,9 @@ type Node struct {
 	asked       int               // the position among these, and those of joins, that is dialled next
 	alone       bool              // at the last lookup the seeds led to this node alone
 	joins       []*join
+	otherKeys   []otherKey    // of seeds
+	stood       gossip.Time   // when this process last stood still for long; 0: never
+	stoodFor    time.Duration // and for how long
 	watchers    []*watcher
 	subscribers []*subscriber
 	keyWatchers []*keyWatcher

@@ -366,7 +366,7 @@ func (n *Node) joinError(ctx context.Context, seeds []seed, lookupErr error) err
 		what = "%q is in the cluster, but does not know all members yet"
 	}
 	err := fmt.Errorf("starling: "+what+" (tried %s): %w", n.name, strings.Join(tried, ", "), ctx.Err())
-	return errors.Join(err, n.joining.refusal(), lookupErr)
+	return errors.Join(err, n.joining.refusal(), n.otherKeysError(), lookupErr)
 }
 
 // joining is how it goes with joining, for those who wait.

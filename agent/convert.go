@@ -62,6 +62,7 @@ func toInfo(i starling.Info) api.Info {
 			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{}, BudgetWaits: i.Protocol.PairWaits,
 		},
 	}
+	out.OtherKeys = append([]string{}, i.OtherKeys...)
 	out.Alone, out.AddrGone, out.OutOfFamily = i.Alone, i.AddrGone, append([]string{}, i.OutOfFamily...)
 	if m := i.Moved; m != nil {
 		out.Moved = &api.Move{From: m.From.String(), To: m.To.String(), Time: m.Time.UTC()}

@@ -350,6 +350,9 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 		if _, ok = wire.ReadMistaken(body); ok {
 			n.mistaken(peer)
 		}
+	case wire.TypeUnopened:
+		n.hearUnopened(peer)
+		ok = true
 	case wire.TypeMerged:
 		var m wire.Merged
 		if m, ok = wire.ReadMerged(body); ok {

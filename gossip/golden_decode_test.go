@@ -173,6 +173,8 @@ func (s *script) entryText(t wire.Type, body []byte) (string, bool) {
 	case wire.TypeMistaken:
 		_, ok := wire.ReadMistaken(body)
 		return "mistaken", ok
+	case wire.TypeUnopened:
+		return "unopened", true
 	}
 	return fmt.Sprintf("type %#x", uint8(t)), true
 }

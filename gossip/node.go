@@ -257,6 +257,7 @@ func (n *Node) newDetector() detect.Detector {
 // it comes in anew and learns who is there, so that it brings nobody back whom the others have forgotten.
 func (n *Node) stalled(gap time.Duration) {
 	n.stats.Stalls++
+	n.out.Events = append(n.out.Events, Event{Kind: StoodStill, Gap: gap})
 	n.wake(gap)
 	n.detector.Stalled(gap)
 	n.repair.Stalled(gap)

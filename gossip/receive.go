@@ -86,7 +86,8 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 
 // strangers are the types of what is said before the sender is known, or wants to be: a newcomer is in, or not yet; a seed
 // wants to see a cookie, or refuses; and whoever lives at the address of a dead member is nobody's concern.
-const strangers = 1<<wire.TypeJoin | 1<<wire.TypeChallenge | 1<<wire.TypeRefuse | 1<<wire.TypeMistaken
+const strangers = 1<<wire.TypeJoin | 1<<wire.TypeChallenge | 1<<wire.TypeRefuse | 1<<wire.TypeMistaken |
+	1<<wire.TypeUnopened
 
 // farewell is how long a member that left may still be heard of as it goes. One that is heard later has come back with the
 // generation that it had.

@@ -33,6 +33,7 @@ type door struct {
 	secrets [2]siphash.Key // the last one first
 	drawn   Time           // when that was; 0: never
 	knocks  [maxKnocks]knock
+	shut    Time // when somebody was last told that what it sends does not open; 0: never
 }
 
 // knock is that somebody was challenged.

@@ -103,6 +103,7 @@ type Info struct {
 	Filtered    int            `json:"tcp_filtered"`    // watched members whose TCP port does not answer
 	Watched     int            `json:"tcp_watched"`     // of so many
 	Undecided   int            `json:"undecided"`       // live members that are silent, while too few answer to judge them; among the unreachable
+	OtherKeys   []string       `json:"other_keys"`      // sentences about seeds whose key is another than this node's
 	Broken      []string       `json:"broken"`          // live members that do not answer this node, and that others reach
 	Store       *Store         `json:"store,omitempty"` // of messages on disk, if some are to be kept there
 }

@@ -264,6 +264,7 @@ func (p *printer) info(i api.Info) {
 			size(float64(t.ReceivedBytes)), rate(t.ReceivedBytes))},
 		{"dropped", dropText(t.Dropped)},
 		{"sealed", yes(i.Sealed, "yes", "no: anybody on the network can read and forge packets (--key-file)")},
+		{"other keys", otherKeysText(i.OtherKeys)},
 		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; it looks on", "yes"), "not yet: no seed has let this node in")},
 		{"uptime", ago(uptime)},
 		{"detector", i.Detector + detectionText(i)},
@@ -291,6 +292,14 @@ func addressText(i *api.Info, now time.Time) string {
 		text += "; GONE from this host: nothing reaches the node (--advertise)"
 	}
 	return text
+}
+
+// otherKeysText says which seeds have another key.
+func otherKeysText(words []string) string {
+	if len(words) == 0 {
+		return "none seen"
+	}
+	return some(words) + " (--key-file)"
 }
 
 // familyText says who is out of reach since the socket serves the other family alone.
