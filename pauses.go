@@ -29,9 +29,9 @@ func (n *Node) stoodStill(gap time.Duration) {
 
 // heldFailed says that others held this node failed.
 func (n *Node) heldFailed(e *gossip.Event) {
-	args := []any{"cause", string(cause(e.Member.Cause)), "since", n.wall(n.now().Add(-e.Gap)).Format(time.TimeOnly)}
-	if n.stood != 0 && n.now().Sub(n.stood) < stoodLately {
-		args = append(args, "stood_still_for", n.stoodFor.Round(time.Millisecond))
+	args := []any{"cause", string(cause(e.Member.Cause)), "for", e.Gap}
+	if n.stood != 0 && n.now().Sub(n.stood) < stoodLately { // the news waited meanwhile: its age tells nothing
+		args = append(args[:2], "stood_still_for", n.stoodFor.Round(time.Millisecond))
 	}
 	n.log.write(logLine{slog.LevelWarn, "the others held this node for failed; it tells them that it lives", args})
 }

@@ -161,7 +161,7 @@ const (
 	// StoodStill tells that this process, or its host, stood still for Gap: nothing was done meanwhile, and what came in
 	// comes late. Gaps are longer than Config.Stall.
 	StoodStill
-	// HeldFailed tells that others hold this node failed, Gap ago in whole seconds, for the cause in Member. It tells them that it lives, as
+	// HeldFailed tells that others hold this node failed, for Gap in whole seconds as they had it, for the cause in Member. It tells them that it lives, as
 	// soon as it is asked something. Once for each such verdict.
 	HeldFailed
 	// AddressTaken tells that a node that is no member lives where a member was, and Err where.

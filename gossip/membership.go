@@ -235,6 +235,9 @@ func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.
 	case c.Incarnation == self.Incarnation:
 		n.news.Heard(uint64(n.id))
 	case !c.State.Live():
+		if c.State == member.Failed {
+			n.heldFailed(c)
+		}
 		n.answerWithSelf(peer) // it has missed the refutation
 	}
 }

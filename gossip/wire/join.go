@@ -241,7 +241,7 @@ func ReadMistaken(body []byte) (instance uint32, ok bool) {
 const TypeUnopened Type = 0x1f
 
 // UnopenedSize is the size of a datagram that holds nothing but an Unopened, sealed.
-const UnopenedSize = HeaderSize + MessageSize + SealSize
+const UnopenedSize = HeaderSize + 2 + SealSize
 
 // AppendUnopened writes an Unopened.
 func AppendUnopened(b []byte) []byte { return append(b, byte(TypeUnopened), 0) }
