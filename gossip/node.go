@@ -136,6 +136,9 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		now:       Never,
 	}
 	n.table.SetHome(r.Zone)
+	if n.family != AnyFamily {
+		n.table.SetFamily(n.family.serves)
+	}
 	n.setSelf(member.Share(r))
 	return n, nil
 }

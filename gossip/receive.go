@@ -58,6 +58,9 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 		n.listener.Heard(n.now, peer)
 	}
 	n.relay.Heard(peer.ID)
+	if n.family != AnyFamily {
+		n.heardFrom(peer)
+	}
 	for {
 		t, body, ok := r.Next()
 		if !ok {
@@ -81,6 +84,19 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 		start := n.open(peer.Instance)
 		n.out.arena = wire.AppendRequest(n.out.arena, n.wanted)
 		n.close(start, peer)
+	}
+}
+
+// heardFrom takes in where a live member is heard from: one whose address this node cannot send to, since it is of
+// the other IP version, is sent to there.
+func (n *Node) heardFrom(peer detect.Peer) {
+	m, ok := n.table.Get(peer.ID)
+	if !ok || !m.State.Live() || m.Instance() != peer.Instance {
+		return
+	}
+	if before, changed := n.table.Heard(peer.ID, peer.Addr); changed {
+		after, _ := n.table.Get(peer.ID)
+		n.changed(before, after)
 	}
 }
 

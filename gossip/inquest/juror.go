@@ -61,7 +61,7 @@ func (d *Detector) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
 	_, friend := d.current(from)
 	unknown := wire.Finding{Seq: q.Seq, Word: wire.WordUnknown}
 	switch {
-	case !known || m.Instance() != q.Instance || m.State == member.Left || !friend:
+	case !known || m.Instance() != q.Instance || m.State == member.Left || !friend || m.OutOfFamily:
 		d.say(now, from, unknown) // views differ, and anti-entropy will see to it
 		return
 	case q.Target == d.host.Self():

@@ -72,7 +72,7 @@ func (d *Detector) rank(now mono.Time, a *alarm) {
 	j.list = slices.DeleteFunc(j.list, func(x juror) bool { return !x.spoken })
 	j.asked = len(j.list)
 	if !d.ring.Mixed() {
-		j.list = append(j.list, d.best(a, key, t.Live(), t.IDAt)...)
+		j.list = append(j.list, d.best(a, key, t.Served(), t.IDAt)...)
 		return
 	}
 	var home []juror
@@ -96,7 +96,7 @@ func (d *Detector) best(a *alarm, key uint64, n int, at func(i int) member.ID) (
 		id := at(i)
 		c := juror{id: id, rank: scramble(uint64(id) ^ key)}
 		if len(list) == most && list[most-1].rank >= c.rank || id == a.peer.ID || id == d.host.Self() ||
-			slices.ContainsFunc(a.jury.list, func(x juror) bool { return x.id == id }) {
+			slices.ContainsFunc(a.jury.list, func(x juror) bool { return x.id == id }) || d.outOfFamily(id) {
 			continue
 		}
 		at, _ := slices.BinarySearchFunc(list, c, func(x, c juror) int { return cmp.Compare(c.rank, x.rank) })

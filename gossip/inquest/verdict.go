@@ -13,7 +13,7 @@ import (
 
 // electors returns how many jurors a case has, and how many of them have to vote against the member.
 func (d *Detector) electors() (jurors, votes int) {
-	live := d.host.Table().Live()
+	live := d.host.Table().Served() // with whom this node can speak
 	return d.cfg.seats(live), d.cfg.Quorum(live)
 }
 
