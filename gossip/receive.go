@@ -79,6 +79,9 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	if n.asked&strangers == 0 {
 		n.meet(h, peer)
 	}
+	if n.family != AnyFamily {
+		n.heardFrom(peer) // it may be known by now
+	}
 	n.endDatagram()
 	if len(n.wanted) > 0 && !n.stopped {
 		start := n.open(peer.Instance)

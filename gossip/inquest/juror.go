@@ -61,8 +61,11 @@ func (d *Detector) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
 	_, friend := d.current(from)
 	unknown := wire.Finding{Seq: q.Seq, Word: wire.WordUnknown}
 	switch {
-	case !known || m.Instance() != q.Instance || m.State == member.Left || !friend || m.OutOfFamily:
+	case !known || m.Instance() != q.Instance || m.State == member.Left || !friend:
 		d.say(now, from, unknown) // views differ, and anti-entropy will see to it
+		return
+	case m.OutOfFamily:
+		d.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordCannot})
 		return
 	case q.Target == d.host.Self():
 		d.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordAcquit})
