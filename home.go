@@ -36,6 +36,9 @@ type home struct {
 	here  bool           // the address was seen to be the host's
 	gone  bool           // and is not any more, without another to take
 	moved *Move          // the last
+	since gossip.Time    // when that was
+	seen  netip.AddrPort // where a seed sees this node and others may not reach it; not valid: nowhere
+	heard gossip.Time    // when a seed last told where it sees this node
 	look  chan struct{}  // asks for a look soon
 }
 
@@ -170,7 +173,7 @@ func (n *Node) move(now gossip.Time, to netip.Addr, out *gossip.Outbox) {
 		n.log.warn(now, "move", "the address of this node changed and cannot be told", "from", was, "to", is, "error", err)
 		return
 	}
-	n.home.here = false
+	n.home.here, n.home.since, n.home.seen = false, now, netip.AddrPort{}
 	n.home.moved = &Move{was, is, n.wall(now)}
 	n.log.write(logLine{slog.LevelInfo, "this node is reached at another address; it tells the others", []any{"from", was, "to", is}})
 }
@@ -245,6 +248,36 @@ func (n *Node) guide() netip.AddrPort {
 	return first.Addr()
 }
 
+// weighSeen weighs where a seed sees this node. An address of this host, told by the member whose route decides, is where it is
+// reached: what the kernel says of routes is not all, since rules may choose another source. It says whether the node moved.
+func (n *Node) weighSeen(now gossip.Time, has func(netip.Addr) bool, out *gossip.Outbox) bool {
+	h, self, s := &n.home, n.core.Self(), n.core.Seen()
+	r := self.Record()
+	if !s.Addr.IsValid() || s.At < h.since {
+		return false
+	}
+	was := h.seen
+	h.seen = netip.AddrPort{}
+	switch at := s.Addr.Addr(); {
+	case s.Addr == r.Addr || s.Addr == r.Outside || at.IsLoopback():
+	case h.fixed && (at == r.Addr.Addr() || at == r.Outside.Addr()): // only the port is another: what it sends is translated, as it may be
+	case !h.fixed && has(at):
+		if !tellable(n.conn.LocalAddr(), at) || s.Addr.Port() != r.Addr.Port() || h.peer.IsValid() && h.peer != s.By {
+			return false // a host with several networks is seen at several addresses
+		}
+		h.peer = s.By
+		h.from, _ = n.machine.source(s.By)
+		n.move(now, at, out)
+		return true
+	default:
+		if h.seen = s.Addr; h.seen != was {
+			n.log.warn(now, "seen", "a seed sees this node at another address than it tells the others; --advertise says which is right",
+				"seen", s.Addr, "told", r.Addr, "by", s.By)
+		}
+	}
+	return false
+}
+
 // looked weighs what a look found: the host's addresses, and what is sent from to a member.
 func (n *Node) looked(now gossip.Time, all []transport.HostAddr, peer netip.AddrPort, from netip.Addr, out *gossip.Outbox) (soon bool) {
 	h, local, self := &n.home, n.conn.LocalAddr(), n.core.Self()
@@ -259,7 +292,7 @@ func (n *Node) looked(now gossip.Time, all []transport.HostAddr, peer netip.Addr
 		h.gone = true
 		n.log.warn(now, "gone", "the address of this node is gone from this host, and is set, so that no other is taken", "addr", own)
 	}
-	if h.fixed {
+	if n.weighSeen(now, has, out) || h.fixed {
 		return false
 	}
 	// A member on this host has an address of it, or one that another host has too.

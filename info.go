@@ -25,10 +25,13 @@ type Info struct {
 	Detector  string // "swim", "inquest", ...: gossip.DetectorNames
 	Started   time.Time
 	Uptime    time.Duration
-	// Seen is where the seed that answered last saw this node's datagrams come from; not valid without one.
-	Seen     netip.AddrPort
-	Welcomed bool // a seed let this node in and it knows all members, or it is the first of its cluster
-	Sealed   bool // traffic is encrypted and authenticated
+	// Seen is where the seed that answered last saw this node's datagrams come from; not valid without one. Translated is the same if
+	// that is no address that this node tells the others, nor, unless one is set, one of the host's: they may not reach the
+	// node (Config.Advertise).
+	Seen       netip.AddrPort
+	Translated netip.AddrPort
+	Welcomed   bool // a seed let this node in and it knows all members, or it is the first of its cluster
+	Sealed     bool // traffic is encrypted and authenticated
 
 	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks on.
 	Alone bool
@@ -105,19 +108,20 @@ func (n *Node) Info() (info Info) {
 	n.read(func() {
 		t, agreement := n.core.Table(), n.core.Agreement()
 		info = Info{
-			Self:      n.member(n.core.Self()),
-			Cluster:   n.cluster,
-			ClusterID: n.core.ClusterID(),
-			Seen:      n.core.Seen(),
-			Detector:  n.detector.String(),
-			Started:   n.wall(0),
-			Uptime:    time.Duration(n.now()),
-			Sealed:    n.sealer != nil,
-			Members:   map[State]int{},
-			Failed:    map[Cause]int{},
-			Same:      agreement.Same,
-			Heard:     agreement.Heard,
-			Isolated:  n.core.Isolated(),
+			Self:       n.member(n.core.Self()),
+			Cluster:    n.cluster,
+			ClusterID:  n.core.ClusterID(),
+			Seen:       n.core.Seen().Addr,
+			Translated: n.home.seen,
+			Detector:   n.detector.String(),
+			Started:    n.wall(0),
+			Uptime:     time.Duration(n.now()),
+			Sealed:     n.sealer != nil,
+			Members:    map[State]int{},
+			Failed:     map[Cause]int{},
+			Same:       agreement.Same,
+			Heard:      agreement.Heard,
+			Isolated:   n.core.Isolated(),
 
 			Alone:     n.alone && t.Len() <= 1,
 			AddrGone:  n.home.gone,
@@ -164,7 +168,7 @@ func (n *Node) Info() (info Info) {
 			if m.State == Failed {
 				info.Failed[cause(m.Cause)]++
 			}
-			if m.State.Live() && !n.serves(&m) {
+			if m.State.Live() && m.OutOfFamily {
 				info.OutOfFamily = append(info.OutOfFamily, m.Name())
 			}
 		}

@@ -160,6 +160,10 @@ func (n *Node) flush() {
 	for i := range h.out.Events {
 		n.dispatch(&h.out.Events[i])
 	}
+	if at := n.core.Seen().At; at != n.home.heard {
+		n.home.heard = at
+		n.lookAround()
+	}
 	if len(h.out.Packets) > 0 {
 		n.send(h)
 	}
@@ -223,7 +227,6 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.seek()
 	case gossip.Welcomed:
 		n.welcomed()
-		n.compareSeen()
 		if len(n.seeds) > 0 && n.core.Table().Live() <= 1 {
 			n.seek() // what led here was an address of its own that it did not know
 		}
@@ -283,9 +286,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 		if e.Kind == gossip.MemberJoined && !n.home.fixed && !n.home.peer.IsValid() {
 			n.lookAround()
 		}
-		if k := e.Kind; (k == gossip.MemberJoined || k == gossip.MemberUpdated) && !n.serves(&e.Member) {
-			n.log.warn(n.now(), "family", "nothing reaches a member from here: this node's socket does not serve the IP family of its address; "+
-				"to serve both, bind to [::]", "member", e.Member.Name(), "addr", e.Member.Addr(), "bound", n.conn.LocalAddr())
+		if k := e.Kind; (k == gossip.MemberJoined || k == gossip.MemberUpdated) && e.Member.OutOfFamily {
+			n.otherFamily(e.Member.ID)
 		}
 		n.met(&e.Member)
 		n.tellWatchers(e)

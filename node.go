@@ -48,6 +48,7 @@ type Node struct {
 	found       []netip.AddrPort  // of the seeds of the configuration, at the last lookup
 	former      []netip.AddrPort  // of former peers
 	asked       int               // the position among these, and those of joins, that is dialled next
+	parted      bool              // a member of the other IP family is waited for
 	alone       bool              // at the last lookup the seeds led to this node alone
 	joins       []*join
 	otherKeys   []otherKey    // of seeds

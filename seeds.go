@@ -318,18 +318,6 @@ func (n *Node) met(m *member.Member) {
 	}
 }
 
-// compareSeen says so if the seed that let this node in saw another address than the node tells the others, unless that was
-// given: they may not reach it there.
-func (n *Node) compareSeen() {
-	seen, self := n.core.Seen(), n.core.Self()
-	r := self.Record()
-	if n.home.fixed || !seen.IsValid() || seen == r.Addr || seen == r.Outside {
-		return
-	}
-	n.log.warn(n.now(), "seen", "a seed sees this node at another address than it tells the others; --advertise says which is right",
-		"seen", seen, "told", r.Addr)
-}
-
 // metAt ends the Joins that wait for whoever is at an address, once a live member sends from there: what it
 // tells of itself may be another address, as where the seed is a link-local one.
 func (n *Node) metAt(from netip.AddrPort, datagram []byte) {

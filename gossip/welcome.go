@@ -252,7 +252,7 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 	if n.entry.leaving {
 		return
 	}
-	n.entry.seen = r.Seen
+	n.entry.seen = Sight{r.Seen, peer.Addr, n.now}
 	var err error
 	switch r.Reason {
 	case wire.OldGeneration:

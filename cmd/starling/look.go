@@ -288,6 +288,9 @@ func addressText(i *api.Info, now time.Time) string {
 	if m := i.Moved; m != nil {
 		text += fmt.Sprintf(", moved from %s %s ago", m.From, ago(now.Sub(m.Time)))
 	}
+	if i.Translated != "" {
+		text += "; a seed sees it at " + i.Translated + ", where its packets are translated: others may not reach it (--advertise)"
+	}
 	if i.AddrGone {
 		text += "; GONE from this host: nothing reaches the node (--advertise)"
 	}
@@ -311,7 +314,7 @@ func familyText(i *api.Info) string {
 	for k, n := range i.OutOfFamily {
 		names[k] = clean(n)
 	}
-	return strings.Join(names, ", ") + ": this node's socket does not serve their IP family (--bind)"
+	return strings.Join(names, ", ") + ": reached through others alone; this node's socket does not serve their IP family (--bind)"
 }
 
 // storeText says what is kept on disk.
