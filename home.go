@@ -226,7 +226,8 @@ func (n *Node) takeLook() (soon bool) {
 }
 
 // guide returns the member whose route decides: the same as long as it lives, so that a host with several
-// ways to several members does not move from one to the other. Of members on this host nothing is learned.
+// ways to several members does not move from one to the other. Of members on this host nothing is learned, nor
+// of those that are sent to by the other IP version.
 func (n *Node) guide() netip.AddrPort {
 	if n.home.fixed {
 		return netip.AddrPort{}
@@ -238,7 +239,8 @@ func (n *Node) guide() netip.AddrPort {
 		if m.Addr() == n.home.peer {
 			return n.home.peer
 		}
-		if m.ID != self.ID && m.Addr().Addr() != self.Addr().Addr() && (first == nil || m.ID < first.ID) {
+		if m.ID != self.ID && m.Addr().Addr() != self.Addr().Addr() && m.Addr().Addr().Is4() == self.Addr().Addr().Is4() &&
+			(first == nil || m.ID < first.ID) {
 			first = &m
 		}
 	}
