@@ -65,9 +65,12 @@ func (n *network) spread(what string, agents []*agent) {
 		return true
 	})
 	for i, a := range agents {
-		if out, err := n.cli(a, "publish", what, fmt.Sprint("last", i), "--wait", "all", "--timeout", "10s"); err != nil {
+		start := time.Now()
+		out, err := n.cli(a, "publish", what, fmt.Sprint("last", i), "--wait", "all", "--timeout", "10s")
+		if err != nil {
 			n.t.Errorf("%s is held up: %s%v", a.name, out, err)
 		}
+		n.t.Logf("%s of %s after %s: %s", what, a.name, time.Since(start).Round(10*time.Millisecond), strings.TrimSpace(out))
 		n.must("ip", "netns", "exec", a.space, n.binary, "--api", a.api, "set", fmt.Sprintf("%s=%d", what, i))
 	}
 	n.within(soon, "all have the messages of "+what, func() bool {
