@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
@@ -143,8 +144,31 @@ func serves(local netip.AddrPort, a netip.Addr) bool {
 	return local.Addr() == netip.IPv6Unspecified() || local.Addr().Is4() == a.Is4()
 }
 
-// serves says whether this node's socket reaches a member's address, as far as its family goes.
-func (n *Node) serves(m *member.Member) bool { return serves(n.conn.LocalAddr(), m.Addr().Addr()) }
+// familyWait is how long a member at an address of the other IP family has to be heard from one of this node's.
+const familyWait = time.Second
+
+// otherFamily says so if nothing is sent to a member from here: its address is of the other IP family, and after
+// a while it was not heard from one that could be answered.
+func (n *Node) otherFamily(id member.ID) {
+	if n.parted {
+		return // one at a time: the log has a line a minute
+	}
+	n.parted = true
+	n.background.Go(func() {
+		n.pause(familyWait)
+		n.call(n.ctx, func(now gossip.Time, _ *gossip.Outbox) {
+			n.parted = false
+			m, ok := n.core.Table().Get(id)
+			for i := 0; i < n.core.Table().Live() && (!ok || !m.OutOfFamily); i++ { // others may have come meanwhile
+				m, ok = n.core.Table().At(i), true
+			}
+			if ok && m.OutOfFamily && m.State.Live() {
+				n.log.warn(now, "family", "a member is reached through others alone: this node's socket does not serve the IP family of its address; "+
+					"to serve both, bind to [::]", "member", m.Name(), "addr", m.Addr(), "bound", n.conn.LocalAddr())
+			}
+		})
+	})
+}
 
 // errFamily says why an address is of no use.
 var errFamily = errors.New("the socket does not serve its address family (see Bind)")

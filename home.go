@@ -36,6 +36,9 @@ type home struct {
 	here  bool           // the address was seen to be the host's
 	gone  bool           // and is not any more, without another to take
 	moved *Move          // the last
+	since gossip.Time    // when that was
+	seen  netip.AddrPort // where a seed sees this node and others may not reach it; not valid: nowhere
+	heard gossip.Time    // when a seed last told where it sees this node
 	look  chan struct{}  // asks for a look soon
 }
 
@@ -146,9 +149,7 @@ func (n *Node) guess(now gossip.Time, out *gossip.Outbox) {
 // sends does not arrive.
 func (n *Node) answered(from netip.AddrPort, out *gossip.Outbox) {
 	self := n.core.Self()
-	dialled := slices.Contains(n.found, from) || slices.Contains(n.former, from) ||
-		slices.ContainsFunc(n.joins, func(j *join) bool { return slices.Contains(j.addrs, from) })
-	if from == self.Addr() || !dialled {
+	if from == self.Addr() || !n.asks(from) {
 		return
 	}
 	a, sure := reachedAt(n.machine, n.conn.LocalAddr(), []netip.AddrPort{from})
@@ -172,7 +173,7 @@ func (n *Node) move(now gossip.Time, to netip.Addr, out *gossip.Outbox) {
 		n.log.warn(now, "move", "the address of this node changed and cannot be told", "from", was, "to", is, "error", err)
 		return
 	}
-	n.home.here = false
+	n.home.here, n.home.since, n.home.seen = false, now, netip.AddrPort{}
 	n.home.moved = &Move{was, is, n.wall(now)}
 	n.log.write(logLine{slog.LevelInfo, "this node is reached at another address; it tells the others", []any{"from", was, "to", is}})
 }
@@ -189,6 +190,7 @@ func (n *Node) lookAround() {
 func (n *Node) watchHome() {
 	t := time.NewTimer(lookEvery)
 	defer t.Stop()
+	var c clocks
 	for n.ctx.Err() == nil {
 		select {
 		case <-t.C:
@@ -196,6 +198,7 @@ func (n *Node) watchHome() {
 		case <-n.ctx.Done():
 			return
 		}
+		n.lookAtClocks(&c)
 		next := lookEvery
 		if n.takeLook() {
 			next = lookSoon
@@ -223,7 +226,8 @@ func (n *Node) takeLook() (soon bool) {
 }
 
 // guide returns the member whose route decides: the same as long as it lives, so that a host with several
-// ways to several members does not move from one to the other. Of members on this host nothing is learned.
+// ways to several members does not move from one to the other. Of members on this host nothing is learned, nor
+// of those that are sent to by the other IP version.
 func (n *Node) guide() netip.AddrPort {
 	if n.home.fixed {
 		return netip.AddrPort{}
@@ -235,7 +239,8 @@ func (n *Node) guide() netip.AddrPort {
 		if m.Addr() == n.home.peer {
 			return n.home.peer
 		}
-		if m.ID != self.ID && m.Addr().Addr() != self.Addr().Addr() && (first == nil || m.ID < first.ID) {
+		if m.ID != self.ID && m.Addr().Addr() != self.Addr().Addr() && m.Addr().Addr().Is4() == self.Addr().Addr().Is4() &&
+			(first == nil || m.ID < first.ID) {
 			first = &m
 		}
 	}
@@ -243,6 +248,36 @@ func (n *Node) guide() netip.AddrPort {
 		return n.home.peer
 	}
 	return first.Addr()
+}
+
+// weighSeen weighs where a seed sees this node. An address of this host, told by the member whose route decides, is where it is
+// reached: what the kernel says of routes is not all, since rules may choose another source. It says whether the node moved.
+func (n *Node) weighSeen(now gossip.Time, has func(netip.Addr) bool, out *gossip.Outbox) bool {
+	h, self, s := &n.home, n.core.Self(), n.core.Seen()
+	r := self.Record()
+	if !s.Addr.IsValid() || s.At < h.since {
+		return false
+	}
+	was := h.seen
+	h.seen = netip.AddrPort{}
+	switch at := s.Addr.Addr(); {
+	case s.Addr == r.Addr || s.Addr == r.Outside || at.IsLoopback():
+	case h.fixed && (at == r.Addr.Addr() || at == r.Outside.Addr()): // only the port is another: what it sends is translated, as it may be
+	case !h.fixed && has(at):
+		if !tellable(n.conn.LocalAddr(), at) || s.Addr.Port() != r.Addr.Port() || h.peer.IsValid() && h.peer != s.By {
+			return false // a host with several networks is seen at several addresses
+		}
+		h.peer = s.By
+		h.from, _ = n.machine.source(s.By)
+		n.move(now, at, out)
+		return true
+	default:
+		if h.seen = s.Addr; h.seen != was {
+			n.log.warn(now, "seen", "a seed sees this node at another address than it tells the others; --advertise says which is right",
+				"seen", s.Addr, "told", r.Addr, "by", s.By)
+		}
+	}
+	return false
 }
 
 // looked weighs what a look found: the host's addresses, and what is sent from to a member.
@@ -259,7 +294,7 @@ func (n *Node) looked(now gossip.Time, all []transport.HostAddr, peer netip.Addr
 		h.gone = true
 		n.log.warn(now, "gone", "the address of this node is gone from this host, and is set, so that no other is taken", "addr", own)
 	}
-	if h.fixed {
+	if n.weighSeen(now, has, out) || h.fixed {
 		return false
 	}
 	// A member on this host has an address of it, or one that another host has too.

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
 	"github.com/starling-gossip/starling/transport"
 )
 
@@ -334,9 +336,10 @@ func TestNoHome(t *testing.T) {
 	}
 }
 
-// A member at an address that the socket does not serve is named, with the reason.
+// A member at an address that the socket does not serve is named, with the reason; one that has both families, and tells
+// the other, is none.
 func TestOtherFamily(t *testing.T) {
-	six, err := Start(Config{Name: "six", Bind: "[::]:0", Advertise: "::1"})
+	six, err := Start(Config{Name: "six", Bind: "[::1]:0"})
 	if err != nil {
 		t.Skip(err) // no IPv6 here
 	}
@@ -352,8 +355,9 @@ func TestOtherFamily(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer both.Close()
-	for _, n := range []*Node{six, four} { // four itself would refuse six, which it cannot answer
-		if err := n.Join(t.Context(), both.Self().Addr.String()); err != nil {
+	port := both.Self().Addr.Port()
+	for n, at := range map[*Node]string{six: "::1", four: "127.0.0.1"} {
+		if err := n.Join(t.Context(), netip.AddrPortFrom(netip.MustParseAddr(at), port).String()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -368,14 +372,97 @@ func TestOtherFamily(t *testing.T) {
 	if got := four.Info().OutOfFamily; len(got) != 1 || got[0] != "six" {
 		t.Errorf("out of family: %v", got)
 	}
-	if got := six.Info().OutOfFamily; len(got) != 0 {
+	if got := both.Info().OutOfFamily; len(got) != 0 {
 		t.Errorf("a socket of both families does not serve %v", got)
 	}
-	four.Close()
-	for said.all() == "" || strings.Count(said.all(), "IP family") == 0 {
+	if m, ok := six.Member("both"); !ok || m.OutOfFamily || m.Addr.Addr() != netip.IPv6Loopback() {
+		t.Errorf("one with both families is %+v", m)
+	}
+	said.has("IP family")
+	if n := strings.Count(said.all(), "IP family"); n != 1 || !strings.Contains(said.all(), "member=six") {
+		t.Errorf("the log says it %d times: %s", n, said.all())
+	}
+}
+
+// has waits until a text was said.
+func (l *lines) has(part string) {
+	for !strings.Contains(l.all(), part) {
 		runtime.Gosched()
 	}
-	if n := strings.Count(said.all(), "IP family"); n != 1 {
-		t.Errorf("the log says it %d times: %s", n, said.all())
+}
+
+// sees has a node hear where a seed sees it, as a Refuse to its Join brings it.
+func (n *Node) sees(t *testing.T, at string, looks bool) {
+	t.Helper()
+	seed := netip.MustParseAddrPort("127.0.0.1:9")
+	seen := netip.AddrPortFrom(netip.MustParseAddr(at), n.Self().Addr.Port())
+	n.call(t.Context(), func(now gossip.Time, out *gossip.Outbox) {
+		first := len(out.Packets)
+		n.found = []netip.AddrPort{seed}
+		n.core.Do(now, gossip.Join{Seeds: n.found}, out)
+		for _, p := range out.Packets[first:] {
+			h, r, err := wire.Open(p.Data)
+			for typ, body, ok := r.Next(); ok && err == nil; typ, body, ok = r.Next() {
+				if j, ok := wire.ReadJoin(body); typ == wire.TypeJoin && ok {
+					b := wire.AppendHeader(nil, wire.Header{Cluster: h.Cluster, From: member.IDOf("seed"), Generation: 1, To: 0})
+					b = wire.AppendRefuse(b, &wire.Refuse{Number: j.Number, Reason: wire.NotReached, Seen: seen})
+					n.core.Receive(now, seed, b, out)
+				}
+			}
+		}
+	})
+	if looks {
+		n.looks()
+	}
+}
+
+// Where a seed sees a node at another address of its host, the node is reached there: its routes do not tell all, since rules
+// may choose another source. What is no address of the host is that of a translation, and is only told.
+func TestWhereASeedSeesIt(t *testing.T) {
+	m := &madeUp{}
+	m.has("docker0=172.17.0.1", "eth0=10.0.0.4", "eth1=10.0.1.4")
+	m.goes(route{"0.0.0.0/0", "172.17.0.1"})
+	var said lines
+	n := onHost(t, m, Config{Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	life := n.Self().Generation
+	if n.at() != "172.17.0.1" {
+		t.Fatalf("it starts at %s", n.at())
+	}
+	n.sees(t, "10.0.0.4", true)
+	if n.at() != "10.0.0.4" || n.Self().Generation != life || n.Info().Moved == nil {
+		t.Fatalf("it is at %s: %+v", n.at(), n.Self())
+	}
+	for range 3 {
+		n.looks()
+	}
+	if n.at() != "10.0.0.4" {
+		t.Errorf("it went back to %s", n.at())
+	}
+	n.call(t.Context(), func(gossip.Time, *gossip.Outbox) { n.home.peer = netip.MustParseAddrPort("10.0.0.9:7747") })
+	n.sees(t, "10.0.1.4", true)
+	if n.at() != "10.0.0.4" || n.Info().Translated.IsValid() || strings.Contains(said.all(), "sees this node") {
+		t.Errorf("another member sees it at another of its addresses, and it is at %s: %s", n.at(), said.all())
+	}
+	for range 3 {
+		n.sees(t, "203.0.113.7", true)
+	}
+	if n.at() != "10.0.0.4" || n.Info().Translated.Addr().String() != "203.0.113.7" {
+		t.Errorf("translated it is at %s, and seen at %s", n.at(), n.Info().Translated)
+	}
+	said.has("sees this node")
+	if got := strings.Count(said.all(), "sees this node"); got != 1 {
+		t.Errorf("it says so %d times", got)
+	}
+	n.sees(t, "10.0.0.4", true)
+	if n.Info().Translated.IsValid() {
+		t.Error("it is seen where it is, and says otherwise")
+	}
+
+	var said2 lines
+	set := onHost(t, m, Config{Advertise: "172.17.0.1", Logger: slog.New(slog.NewTextHandler(&said2, nil))})
+	set.sees(t, "10.0.0.4", true)
+	said2.has("sees this node")
+	if set.at() != "172.17.0.1" || set.Info().Translated.Addr().String() != "10.0.0.4" {
+		t.Errorf("what is set is %s now", set.at())
 	}
 }

@@ -25,10 +25,13 @@ type Info struct {
 	Detector  string // "swim", "inquest", ...: gossip.DetectorNames
 	Started   time.Time
 	Uptime    time.Duration
-	// Seen is where the seed that answered last saw this node's datagrams come from; not valid without one.
-	Seen     netip.AddrPort
-	Welcomed bool // a seed let this node in and it knows all members, or it is the first of its cluster
-	Sealed   bool // traffic is encrypted and authenticated
+	// Seen is where the seed that answered last saw this node's datagrams come from; not valid without one. Translated is the same if
+	// that is no address that this node tells the others, nor, unless one is set, one of the host's: they may not reach the
+	// node (Config.Advertise).
+	Seen       netip.AddrPort
+	Translated netip.AddrPort
+	Welcomed   bool // a seed let this node in and it knows all members, or it is the first of its cluster
+	Sealed     bool // traffic is encrypted and authenticated
 
 	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks on.
 	Alone bool
@@ -40,6 +43,9 @@ type Info struct {
 	// OutOfFamily are the names of the live members at addresses of an IP family that this node's socket does
 	// not serve.
 	OutOfFamily []string
+
+	// OtherKeys are sentences about seeds that have another key than this node, one has none, or the other.
+	OtherKeys []string
 
 	Members map[State]int // how many are in each state; all four are there
 	Failed  map[Cause]int // how many of the failed are so for each cause; all are there
@@ -102,19 +108,20 @@ func (n *Node) Info() (info Info) {
 	n.read(func() {
 		t, agreement := n.core.Table(), n.core.Agreement()
 		info = Info{
-			Self:      n.member(n.core.Self()),
-			Cluster:   n.cluster,
-			ClusterID: n.core.ClusterID(),
-			Seen:      n.core.Seen(),
-			Detector:  n.detector.String(),
-			Started:   n.wall(0),
-			Uptime:    time.Duration(n.now()),
-			Sealed:    n.sealer != nil,
-			Members:   map[State]int{},
-			Failed:    map[Cause]int{},
-			Same:      agreement.Same,
-			Heard:     agreement.Heard,
-			Isolated:  n.core.Isolated(),
+			Self:       n.member(n.core.Self()),
+			Cluster:    n.cluster,
+			ClusterID:  n.core.ClusterID(),
+			Seen:       n.core.Seen().Addr,
+			Translated: n.home.seen,
+			Detector:   n.detector.String(),
+			Started:    n.wall(0),
+			Uptime:     time.Duration(n.now()),
+			Sealed:     n.sealer != nil,
+			Members:    map[State]int{},
+			Failed:     map[Cause]int{},
+			Same:       agreement.Same,
+			Heard:      agreement.Heard,
+			Isolated:   n.core.Isolated(),
 
 			Alone:     n.alone && t.Len() <= 1,
 			AddrGone:  n.home.gone,
@@ -134,6 +141,7 @@ func (n *Node) Info() (info Info) {
 			Socket:    n.conn.Stats(),
 			Unopened:  n.unopenedCount.Load(),
 		}
+		info.OtherKeys = n.wrongKeys()
 		info.Zones = n.traffic()
 		info.Filtered, info.Watched = n.core.Filtered(n.now())
 		info.Reachable, info.Agreed = n.core.Reach()
@@ -160,7 +168,7 @@ func (n *Node) Info() (info Info) {
 			if m.State == Failed {
 				info.Failed[cause(m.Cause)]++
 			}
-			if m.State.Live() && !n.serves(&m) {
+			if m.State.Live() && m.OutOfFamily {
 				info.OutOfFamily = append(info.OutOfFamily, m.Name())
 			}
 		}

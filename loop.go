@@ -129,13 +129,16 @@ func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
 	if n.sealer != nil {
 		plain, err := n.sealer.Open(h.plain[:0], datagram)
 		if err != nil {
-			n.unopened(from, err)
+			n.unopened(from, len(datagram), err)
 			return
 		}
 		h.plain, datagram = plain, plain
 	} else if len(datagram) > 0 && datagram[0] == transport.SealedKind {
-		n.unopened(from, errSealed)
+		n.unopened(from, len(datagram), errSealed)
 		return
+	}
+	if len(n.otherKeys) > 0 {
+		n.dropOtherKeys(func(k *otherKey) bool { return k.addr == from && k.here })
 	}
 	n.core.Receive(n.now(), from, datagram, &h.out)
 	if !n.home.fixed && !n.home.peer.IsValid() {
@@ -156,6 +159,10 @@ func (n *Node) flush() {
 	n.noteChanges() // before the events: a program that hears of one and asks for Members must find it there
 	for i := range h.out.Events {
 		n.dispatch(&h.out.Events[i])
+	}
+	if at := n.core.Seen().At; at != n.home.heard {
+		n.home.heard = at
+		n.lookAround()
 	}
 	if len(h.out.Packets) > 0 {
 		n.send(h)
@@ -220,7 +227,6 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.seek()
 	case gossip.Welcomed:
 		n.welcomed()
-		n.compareSeen()
 		if len(n.seeds) > 0 && n.core.Table().Live() <= 1 {
 			n.seek() // what led here was an address of its own that it did not know
 		}
@@ -234,6 +240,12 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.log.warn(n.now(), "claim", "another node claims this node's name", "error", e.Err)
 	case gossip.ClustersMerged:
 		n.log.warn(n.now(), "merged", "two clusters have become one", "what", e.Err)
+	case gossip.KeyUnknown:
+		n.hasOtherKey(e.Addr, fmt.Errorf("the seed at %s lacks the key with which this node seals", e.Addr), false)
+	case gossip.StoodStill:
+		n.stoodStill(e.Gap)
+	case gossip.HeldFailed:
+		n.heldFailed(e)
 	case gossip.SettingsDiffer:
 		n.log.warn(n.now(), e.Err.Error(), "another node is set up otherwise", "what", e.Err)
 	case gossip.AddressTaken:
@@ -274,9 +286,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 		if e.Kind == gossip.MemberJoined && !n.home.fixed && !n.home.peer.IsValid() {
 			n.lookAround()
 		}
-		if k := e.Kind; (k == gossip.MemberJoined || k == gossip.MemberUpdated) && !n.serves(&e.Member) {
-			n.log.warn(n.now(), "family", "nothing reaches a member from here: this node's socket does not serve the IP family of its address; "+
-				"to serve both, bind to [::]", "member", e.Member.Name(), "addr", e.Member.Addr(), "bound", n.conn.LocalAddr())
+		if k := e.Kind; (k == gossip.MemberJoined || k == gossip.MemberUpdated) && e.Member.OutOfFamily {
+			n.otherFamily(e.Member.ID)
 		}
 		n.met(&e.Member)
 		n.tellWatchers(e)
@@ -287,11 +298,18 @@ func (n *Node) dispatch(e *gossip.Event) {
 var errSealed = errors.New("the datagram is sealed, and this node has no key")
 
 // unopened counts a datagram that the key ring does not open, and says so now and then.
-func (n *Node) unopened(from netip.AddrPort, err error) {
+// Its sender is told too, and if it is a seed this node's user.
+func (n *Node) unopened(from netip.AddrPort, size int, err error) {
 	n.unopenedCount.Add(1)
-	if err != transport.ErrReplayed { // networks duplicate
+	if err == transport.ErrReplayed { // networks duplicate
+		return
+	}
+	if n.asks(from) {
+		n.hasOtherKey(from, errOtherKey(from, err), true)
+	} else {
 		n.log.warn(n.now(), "unopened", "dropping datagrams: do all members have the same key?", "from", from, "error", err)
 	}
+	n.core.Unopened(n.now(), from, size, &n.hands().out)
 }
 
 // pause waits, and says whether the node still lives.

@@ -48,8 +48,12 @@ type Node struct {
 	found       []netip.AddrPort  // of the seeds of the configuration, at the last lookup
 	former      []netip.AddrPort  // of former peers
 	asked       int               // the position among these, and those of joins, that is dialled next
+	parted      bool              // a member of the other IP family is waited for
 	alone       bool              // at the last lookup the seeds led to this node alone
 	joins       []*join
+	otherKeys   []otherKey    // of seeds
+	stood       gossip.Time   // when this process last stood still for long; 0: never
+	stoodFor    time.Duration // and for how long
 	watchers    []*watcher
 	subscribers []*subscriber
 	keyWatchers []*keyWatcher

@@ -318,18 +318,6 @@ func (n *Node) met(m *member.Member) {
 	}
 }
 
-// compareSeen says so if the seed that let this node in saw another address than the node tells the others, unless that was
-// given: they may not reach it there.
-func (n *Node) compareSeen() {
-	seen, self := n.core.Seen(), n.core.Self()
-	r := self.Record()
-	if n.home.fixed || !seen.IsValid() || seen == r.Addr || seen == r.Outside {
-		return
-	}
-	n.log.warn(n.now(), "seen", "a seed sees this node at another address than it tells the others; --advertise says which is right",
-		"seen", seen, "told", r.Addr)
-}
-
 // metAt ends the Joins that wait for whoever is at an address, once a live member sends from there: what it
 // tells of itself may be another address, as where the seed is a link-local one.
 func (n *Node) metAt(from netip.AddrPort, datagram []byte) {
@@ -366,7 +354,7 @@ func (n *Node) joinError(ctx context.Context, seeds []seed, lookupErr error) err
 		what = "%q is in the cluster, but does not know all members yet"
 	}
 	err := fmt.Errorf("starling: "+what+" (tried %s): %w", n.name, strings.Join(tried, ", "), ctx.Err())
-	return errors.Join(err, n.joining.refusal(), lookupErr)
+	return errors.Join(err, n.joining.refusal(), n.otherKeysError(), lookupErr)
 }
 
 // joining is how it goes with joining, for those who wait.

@@ -62,7 +62,11 @@ func toInfo(i starling.Info) api.Info {
 			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{}, BudgetWaits: i.Protocol.PairWaits,
 		},
 	}
+	out.OtherKeys = append([]string{}, i.OtherKeys...)
 	out.Alone, out.AddrGone, out.OutOfFamily = i.Alone, i.AddrGone, append([]string{}, i.OutOfFamily...)
+	if i.Translated.IsValid() {
+		out.Translated = i.Translated.String()
+	}
 	if m := i.Moved; m != nil {
 		out.Moved = &api.Move{From: m.From.String(), To: m.To.String(), Time: m.Time.UTC()}
 	}

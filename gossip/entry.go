@@ -67,7 +67,7 @@ type entry struct {
 	tries    int  // with this pause
 	hasty    Time // until when pauses stay short
 	round    Time // when the last round of dialling seeds that are no members began
-	seen     netip.AddrPort
+	seen     Sight
 	welcomed bool
 	deaf     bool        // after a long sleep, until the old datagrams that wait are read
 	greeted  detect.Peer // who said welcome in the current datagram
@@ -265,7 +265,7 @@ func (n *Node) challenged(peer detect.Peer, c *wire.Challenge) {
 	}
 	s := n.seedAt(peer.Addr)
 	s.cookie, s.until = c.Cookie, n.now.Add(cookieLife)
-	e.seen = c.Seen
+	e.seen = Sight{c.Seen, peer.Addr, n.now}
 	if s.shown != 0 && n.now.Sub(s.shown) < provenPause {
 		return // where several nodes share an address, the cookie of one is nothing to the next
 	}
@@ -337,7 +337,7 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	case wire.TypeWelcome:
 		var w wire.Welcome
 		if w, ok = wire.ReadWelcome(body); ok && n.answers(w.Number) && !n.entry.leaving {
-			n.entry.seen = w.Seen
+			n.entry.seen = Sight{w.Seen, peer.Addr, n.now}
 			n.admitted(&w, peer)
 			n.welcome()
 			n.entry.greeted, n.entry.greeting = peer, w.Live
@@ -358,6 +358,9 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 		if _, ok = wire.ReadMistaken(body); ok {
 			n.mistaken(peer)
 		}
+	case wire.TypeUnopened:
+		n.hearUnopened(peer)
+		ok = true
 	case wire.TypeMerged:
 		var m wire.Merged
 		if m, ok = wire.ReadMerged(body); ok {
@@ -385,8 +388,15 @@ func (n *Node) passedOver(name []byte) bool {
 	return !known
 }
 
-// Seen returns the address that a seed last saw this node send from; not valid before one answered.
-func (n *Node) Seen() netip.AddrPort { return n.entry.seen }
+// Sight is what a seed told of where a node's datagrams come from.
+type Sight struct {
+	Addr netip.AddrPort // not valid: none has told anything
+	By   netip.AddrPort // the seed
+	At   Time           // when it did
+}
+
+// Seen returns what a seed told last.
+func (n *Node) Seen() Sight { return n.entry.seen }
 
 // dropSeed takes an address that leads back here off the seeds.
 func (n *Node) dropSeed(a netip.AddrPort) {

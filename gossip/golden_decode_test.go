@@ -134,7 +134,7 @@ func (s *script) inquest(t wire.Type, body []byte) (string, bool) {
 		return fmt.Sprintf("inquiry #%d %s silent for %s", s.seq(m.Seq), s.name(m.Target), m.Age), ok
 	}
 	m, ok := wire.ReadFinding(body)
-	word := [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty"}[m.Word]
+	word := [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty", wire.WordCannot: "cannot"}[m.Word]
 	return fmt.Sprintf("finding #%d %s after %d pings in %s", s.seq(m.Seq), word, m.Pings, m.Span), ok
 }
 
@@ -173,6 +173,8 @@ func (s *script) entryText(t wire.Type, body []byte) (string, bool) {
 	case wire.TypeMistaken:
 		_, ok := wire.ReadMistaken(body)
 		return "mistaken", ok
+	case wire.TypeUnopened:
+		return "unopened", true
 	}
 	return fmt.Sprintf("type %#x", uint8(t)), true
 }

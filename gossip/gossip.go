@@ -156,6 +156,14 @@ const (
 	ClustersMerged
 	// SettingsDiffer tells that another node is set up otherwise than this one where all should be alike, and Err in what.
 	SettingsDiffer
+	// KeyUnknown tells that a seed, at Addr, does not open what this node seals: it lacks the key, or has none.
+	KeyUnknown
+	// StoodStill tells that this process, or its host, stood still for Gap: nothing was done meanwhile, and what came in
+	// comes late. Gaps are longer than Config.Stall.
+	StoodStill
+	// HeldFailed tells that others hold this node failed, for Gap in whole seconds as they had it, for the cause in Member. It tells them that it lives, as
+	// soon as it is asked something. Once for each such verdict.
+	HeldFailed
 	// AddressTaken tells that a node that is no member lives where a member was, and Err where.
 	AddressTaken
 )
@@ -163,16 +171,18 @@ const (
 // Event is something that a node tells.
 type Event struct {
 	Kind     EventKind
-	Member   member.Member // for the Member kinds; this node for Isolated, Reunited, Unreached, Reached, Undecided, Decided and the Zone kinds
-	Message  Message       // for MessageDelivered
-	Lost     Lost          // for MessagesLost
-	Spread   Spread        // for MessageSpread
-	Zone     SilentZone    // for ZoneUnreachable and ZoneRecovered: with the live members that it has then
-	Key      KeyEvent      // for KeyChanged and KeysReset
-	Location Location      // for MemberLocated
-	Silent   int           // for Undecided
-	Of       int           // the same: live members, this node included
-	Err      error         // for Refused, Conflicted, LeaveDone, MemberLocated, and NameClaimed to AddressTaken
+	Member   member.Member  // for the Member kinds; this node for Isolated, Reunited, Unreached, Reached, Undecided, Decided, HeldFailed and the Zone kinds
+	Message  Message        // for MessageDelivered
+	Lost     Lost           // for MessagesLost
+	Spread   Spread         // for MessageSpread
+	Zone     SilentZone     // for ZoneUnreachable and ZoneRecovered: with the live members that it has then
+	Key      KeyEvent       // for KeyChanged and KeysReset
+	Location Location       // for MemberLocated
+	Addr     netip.AddrPort // for KeyUnknown
+	Gap      time.Duration  // for StoodStill and HeldFailed
+	Silent   int            // for Undecided
+	Of       int            // the same: live members, this node included
+	Err      error          // for Refused, Conflicted, LeaveDone, MemberLocated, and NameClaimed to AddressTaken
 }
 
 // Message is a published message. Its bytes are shared and never written to again.

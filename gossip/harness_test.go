@@ -73,7 +73,8 @@ type world struct {
 	onSend  func(from *peer, to netip.AddrPort, data []byte)
 	onEvent func(p *peer, e Event)
 	onStep  func(p *peer, out *Outbox)
-	zone    func(i int) string // of the node at the i-th address; nil: none
+	zone    func(i int) string   // of the node at the i-th address; nil: none
+	self    func(i int, s *Self) // changes what the i-th node says of itself; nil: nothing
 }
 
 func newWorld(t testing.TB) *world {
@@ -91,11 +92,14 @@ func (w *world) start(name string, i int, generation uint64, cfg *Config, seeds 
 	if w.zone != nil {
 		self.Zone = w.zone(i)
 	}
+	if w.self != nil {
+		w.self(i, &self)
+	}
 	n, err := New(cfg, self, rand.NewPCG(uint64(len(w.nodes)), 7), rand.NewPCG(uint64(len(w.nodes)), 8))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p := &peer{Node: n, addr: addrOf(i)}
+	p := &peer{Node: n, addr: self.Addr}
 	for _, s := range seeds {
 		p.seeds = append(p.seeds, addrOf(s))
 	}

@@ -224,15 +224,20 @@ func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.
 	case c.Generation > own.Generation:
 		n.laterSelf(peer, c, r)
 	case c.State == member.Failed && !n.callable():
+		n.heldFailed(c)
 		n.askCall(peer, c.Incarnation)
 	case c.Incarnation > self.Incarnation || c.Incarnation == self.Incarnation && (c.State != member.Alive || !same):
 		n.refute(c.Incarnation)
 		if c.State == member.Failed {
+			n.heldFailed(c)
 			n.answerWithSelf(peer)
 		}
 	case c.Incarnation == self.Incarnation:
 		n.news.Heard(uint64(n.id))
 	case !c.State.Live():
+		if c.State == member.Failed {
+			n.heldFailed(c)
+		}
 		n.answerWithSelf(peer) // it has missed the refutation
 	}
 }
@@ -269,7 +274,7 @@ func (n *Node) refute(incarnation uint32) {
 func (n *Node) goAbove(generation uint64, incarnation uint32) {
 	r := n.self.Value()
 	r.Generation = min(generation+1, member.MaxGeneration)
-	n.inc = 0
+	n.inc, n.reached.told = 0, 0
 	if r.Generation == generation {
 		n.inc = incarnation + 1 // there is no higher generation
 	}

@@ -136,6 +136,9 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		now:       Never,
 	}
 	n.table.SetHome(r.Zone)
+	if n.family != AnyFamily {
+		n.table.SetFamily(n.family.serves)
+	}
 	n.setSelf(member.Share(r))
 	return n, nil
 }
@@ -257,6 +260,7 @@ func (n *Node) newDetector() detect.Detector {
 // it comes in anew and learns who is there, so that it brings nobody back whom the others have forgotten.
 func (n *Node) stalled(gap time.Duration) {
 	n.stats.Stalls++
+	n.out.Events = append(n.out.Events, Event{Kind: StoodStill, Gap: gap})
 	n.wake(gap)
 	n.detector.Stalled(gap)
 	n.repair.Stalled(gap)

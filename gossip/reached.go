@@ -40,9 +40,10 @@ type reached struct {
 	owed   Time   // since when it is told that it failed, and has not contradicted; 0: it is not
 	inc    uint32 // at which it is told so
 	seq    uint32
-	due    Time // when it looks whether it was asked anything
-	rounds int  // of requests that were in vain
-	lost   bool // its address does not lead to it
+	due    Time   // when it looks whether it was asked anything
+	rounds int    // of requests that were in vain
+	told   uint64 // the incarnation, and 1, at which the user was last told that others hold this node failed
+	lost   bool   // its address does not lead to it
 	ghosts []ghost
 }
 
@@ -59,6 +60,18 @@ type ghost struct {
 func (n *Node) callable() bool {
 	return n.cfg.Detector != INQUEST || n.now.Sub(n.start) < callableFor ||
 		n.reached.asked != 0 && n.now.Sub(n.reached.asked) < askedFor
+}
+
+// heldFailed tells the user that others hold this node failed: once for each incarnation.
+func (n *Node) heldFailed(c *wire.Claim) {
+	r := &n.reached
+	if r.told > uint64(c.Incarnation) {
+		return
+	}
+	r.told = uint64(c.Incarnation) + 1
+	self := n.Self()
+	self.Cause = c.Cause
+	n.out.Events = append(n.out.Events, Event{Kind: HeldFailed, Member: self, Gap: time.Duration(c.Age) * time.Second})
 }
 
 // askCall asks whoever told this node that it failed to call back at the address of its table.

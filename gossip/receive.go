@@ -58,6 +58,9 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 		n.listener.Heard(n.now, peer)
 	}
 	n.relay.Heard(peer.ID)
+	if n.family != AnyFamily {
+		n.heardFrom(peer)
+	}
 	for {
 		t, body, ok := r.Next()
 		if !ok {
@@ -76,6 +79,9 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	if n.asked&strangers == 0 {
 		n.meet(h, peer)
 	}
+	if n.family != AnyFamily {
+		n.heardFrom(peer) // it may be known by now
+	}
 	n.endDatagram()
 	if len(n.wanted) > 0 && !n.stopped {
 		start := n.open(peer.Instance)
@@ -84,9 +90,23 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	}
 }
 
+// heardFrom takes in where a live member is heard from: one whose address this node cannot send to, since it is of
+// the other IP version, is sent to there.
+func (n *Node) heardFrom(peer detect.Peer) {
+	m, ok := n.table.Get(peer.ID)
+	if !ok || !m.State.Live() || m.Instance() != peer.Instance {
+		return
+	}
+	if before, changed := n.table.Heard(peer.ID, peer.Addr); changed {
+		after, _ := n.table.Get(peer.ID)
+		n.changed(before, after)
+	}
+}
+
 // strangers are the types of what is said before the sender is known, or wants to be: a newcomer is in, or not yet; a seed
 // wants to see a cookie, or refuses; and whoever lives at the address of a dead member is nobody's concern.
-const strangers = 1<<wire.TypeJoin | 1<<wire.TypeChallenge | 1<<wire.TypeRefuse | 1<<wire.TypeMistaken
+const strangers = 1<<wire.TypeJoin | 1<<wire.TypeChallenge | 1<<wire.TypeRefuse | 1<<wire.TypeMistaken |
+	1<<wire.TypeUnopened
 
 // farewell is how long a member that left may still be heard of as it goes. One that is heard later has come back with the
 // generation that it had.

@@ -33,6 +33,7 @@ type door struct {
 	secrets [2]siphash.Key // the last one first
 	drawn   Time           // when that was; 0: never
 	knocks  [maxKnocks]knock
+	shut    Time // when somebody was last told that what it sends does not open; 0: never
 }
 
 // knock is that somebody was challenged.
@@ -251,7 +252,7 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 	if n.entry.leaving {
 		return
 	}
-	n.entry.seen = r.Seen
+	n.entry.seen = Sight{r.Seen, peer.Addr, n.now}
 	var err error
 	switch r.Reason {
 	case wire.OldGeneration:

@@ -290,7 +290,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		return
 	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable,
 		gossip.Unreached, gossip.Reached, gossip.Undecided, gossip.Decided, gossip.Writable,
-		gossip.NameClaimed, gossip.ClustersMerged, gossip.SettingsDiffer, gossip.AddressTaken:
+		gossip.NameClaimed, gossip.ClustersMerged, gossip.SettingsDiffer, gossip.AddressTaken,
+		gossip.KeyUnknown, gossip.StoodStill, gossip.HeldFailed:
 		if w.trace != nil {
 			w.trace.event(now, p, e)
 		}

@@ -123,7 +123,7 @@ func (t *tracer) confirm(body []byte) string {
 
 // What jurors say and see, by its number.
 var (
-	wordNames = [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty"}
+	wordNames = [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty", wire.WordCannot: "cannot"}
 )
 
 func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
@@ -133,6 +133,7 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 		gossip.Welcomed: "is welcome", gossip.Refused: "is refused", gossip.Conflicted: "has a rival and stops",
 		gossip.LeaveDone: "has left", gossip.Isolated: "is isolated", gossip.Reunited: "is isolated no more",
 		gossip.NameClaimed: "is told", gossip.ClustersMerged: "is told", gossip.SettingsDiffer: "is told", gossip.AddressTaken: "is told",
+		gossip.KeyUnknown: "is told", gossip.StoodStill: "stood still", gossip.HeldFailed: "hears that it is held failed",
 		gossip.Undecided: "cannot tell who is dead", gossip.Decided: "can tell who is dead",
 		gossip.Unreached: "is not reached", gossip.Reached: "is reached again",
 		gossip.MemberUnreachable: "is unreachable from here", gossip.MemberReachable: "is reachable again",

@@ -85,6 +85,7 @@ type Info struct {
 	Uptime      float64        `json:"uptime_seconds"`
 	Alone       bool           `json:"alone"`                 // there are seeds, and they led to nobody but this node so far
 	AddrGone    bool           `json:"addr_gone"`             // the host had this node's address, and has it no more
+	Translated  string         `json:"translated,omitempty"`  // where a seed sees this node, if others are told another address and it is none of the host's
 	Moved       *Move          `json:"moved,omitempty"`       // the last change of the address since the start
 	OutOfFamily []string       `json:"out_of_family_members"` // live members at addresses of an IP family that this node's socket does not serve
 	Members     map[string]int `json:"members"`               // by state, this node included
@@ -103,6 +104,7 @@ type Info struct {
 	Filtered    int            `json:"tcp_filtered"`    // watched members whose TCP port does not answer
 	Watched     int            `json:"tcp_watched"`     // of so many
 	Undecided   int            `json:"undecided"`       // live members that are silent, while too few answer to judge them; among the unreachable
+	OtherKeys   []string       `json:"other_keys"`      // sentences about seeds whose key is another than this node's
 	Broken      []string       `json:"broken"`          // live members that do not answer this node, and that others reach
 	Store       *Store         `json:"store,omitempty"` // of messages on disk, if some are to be kept there
 }

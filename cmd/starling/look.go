@@ -264,6 +264,7 @@ func (p *printer) info(i api.Info) {
 			size(float64(t.ReceivedBytes)), rate(t.ReceivedBytes))},
 		{"dropped", dropText(t.Dropped)},
 		{"sealed", yes(i.Sealed, "yes", "no: anybody on the network can read and forge packets (--key-file)")},
+		{"other keys", otherKeysText(i.OtherKeys)},
 		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; it looks on", "yes"), "not yet: no seed has let this node in")},
 		{"uptime", ago(uptime)},
 		{"detector", i.Detector + detectionText(i)},
@@ -287,10 +288,21 @@ func addressText(i *api.Info, now time.Time) string {
 	if m := i.Moved; m != nil {
 		text += fmt.Sprintf(", moved from %s %s ago", m.From, ago(now.Sub(m.Time)))
 	}
+	if i.Translated != "" {
+		text += "; a seed sees it at " + i.Translated + ", where its packets are translated: others may not reach it (--advertise)"
+	}
 	if i.AddrGone {
 		text += "; GONE from this host: nothing reaches the node (--advertise)"
 	}
 	return text
+}
+
+// otherKeysText says which seeds have another key.
+func otherKeysText(words []string) string {
+	if len(words) == 0 {
+		return "none seen"
+	}
+	return some(words) + " (--key-file)"
 }
 
 // familyText says who is out of reach since the socket serves the other family alone.
@@ -302,7 +314,7 @@ func familyText(i *api.Info) string {
 	for k, n := range i.OutOfFamily {
 		names[k] = clean(n)
 	}
-	return strings.Join(names, ", ") + ": this node's socket does not serve their IP family (--bind)"
+	return strings.Join(names, ", ") + ": reached through others alone; this node's socket does not serve their IP family (--bind)"
 }
 
 // storeText says what is kept on disk.

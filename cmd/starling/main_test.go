@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -376,6 +377,12 @@ func TestKeygenAndVersion(t *testing.T) {
 	var v map[string]string
 	if code, out, _ := cli(nil, "", "version", "--json"); code != 0 || json.Unmarshal([]byte(out), &v) != nil || v["version"] == "" {
 		t.Errorf("%d %s", code, out)
+	}
+	for _, args := range [][]string{{"--version"}, {"-v"}} {
+		code, out, errOut := cli(nil, "", args...)
+		if _, plain, _ := cli(nil, "", "version"); code != 0 || out != plain || !strings.Contains(out, runtime.Version()) || errOut != "" {
+			t.Errorf("%v: %d %q %q, version says %q", args, code, out, errOut, plain)
+		}
 	}
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		if code, out, _ := cli(nil, "", "completion", shell); code != 0 || len(out) < 1000 {

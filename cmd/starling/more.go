@@ -25,22 +25,28 @@ func (a *app) keygenCmd() *cobra.Command {
 	}
 }
 
+const platform = runtime.GOOS + "/" + runtime.GOARCH
+
+// versionText is what version and --version say: the release, the commit, and what built it.
+func versionText() string {
+	return fmt.Sprintf("%s %s (%s, %s)", agent.Version(), dash(commit()), runtime.Version(), platform)
+}
+
 func (a *app) versionCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "version", Short: "Print the version",
 		Args: args(0, 0, "no arguments are wanted"),
 		RunE: func(*cobra.Command, []string) error {
-			v := struct {
-				Version  string `json:"version"`
-				Commit   string `json:"commit,omitempty"`
-				Go       string `json:"go"`
-				Platform string `json:"platform"`
-			}{agent.Version(), commit(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 			if asJSON {
-				return a.printer().json(v)
+				return a.printer().json(struct {
+					Version  string `json:"version"`
+					Commit   string `json:"commit,omitempty"`
+					Go       string `json:"go"`
+					Platform string `json:"platform"`
+				}{agent.Version(), commit(), runtime.Version(), platform})
 			}
-			_, err := fmt.Fprintf(a.out, "starling %s %s (%s, %s)\n", v.Version, dash(v.Commit), v.Go, v.Platform)
+			_, err := fmt.Fprintf(a.out, "starling %s\n", versionText())
 			return err
 		},
 	}

@@ -99,6 +99,8 @@ Talk to it:       starling members | watch | info | publish TOPIC DATA`,
 			return err
 		},
 	}
+	root.Version = versionText()
+	root.SetVersionTemplate("starling {{.Version}}\n")
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)

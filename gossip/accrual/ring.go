@@ -88,7 +88,7 @@ func (d *ring) choose(now mono.Time) {
 	t, self := d.host.Table(), d.host.Self()
 	d.seen = t.Changes()
 	d.spare = d.spare[:0]
-	for i := range t.Live() {
+	for i := range t.Served() {
 		id := t.IDAt(i)
 		after := len(d.spare) // the place in the order of the ring, which begins behind this node
 		for after > 0 && id-self < d.spare[after-1].peer.ID-self {
@@ -104,7 +104,7 @@ func (d *ring) choose(now mono.Time) {
 		m := t.At(i)
 		d.spare[after] = d.begin(now, &m)
 	}
-	for i := 0; i < t.Live() && len(d.spare) < 2*d.cfg.Watch; i++ {
+	for i := 0; i < t.Served() && len(d.spare) < 2*d.cfg.Watch; i++ {
 		if m := t.At(i); m.State == member.Suspect && m.ID != self && !among(d.spare, m.ID) {
 			d.spare = append(d.spare, d.begin(now, &m))
 		}

@@ -57,7 +57,7 @@ func (d *Detector) accuse(now mono.Time, p detect.Peer, since mono.Time) bool {
 
 // accuseFor is accuse for a member that did not answer the ping of a sequence, or will not.
 func (d *Detector) accuseFor(now mono.Time, p detect.Peer, since mono.Time, first uint32) bool {
-	if len(d.alarms) >= maxAlarms || d.alarmOf(p.ID) >= 0 {
+	if len(d.alarms) >= maxAlarms || d.alarmOf(p.ID) >= 0 || d.outOfFamily(p.ID) {
 		return false
 	}
 	a := alarm{peer: p, start: since, since: since, first: first, next: now, resend: now}
@@ -137,7 +137,11 @@ func (d *Detector) stepAlarms(now mono.Time) {
 			i++
 			continue
 		}
-		if _, ok := d.current(a.peer); !ok || a.barred != 0 {
+		m, ok := d.current(a.peer)
+		if ok && m.OutOfFamily { // it moved there
+			d.calm(now, a)
+		}
+		if !ok || a.barred != 0 || m.OutOfFamily {
 			d.dropAlarm(i)
 			continue
 		}

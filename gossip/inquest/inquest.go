@@ -249,6 +249,16 @@ func (d *Detector) jitter(t time.Duration, percent int64) time.Duration {
 	return t + time.Duration((d.host.Rand().Int64N(2*percent+1)-percent)*int64(t)/100)
 }
 
+// outOfFamily says whether nothing can be sent to a member from here: others watch it and examine it.
+func (d *Detector) outOfFamily(id member.ID) bool {
+	t := d.host.Table()
+	if t.Served() == t.Live() {
+		return false
+	}
+	m, ok := t.Get(id)
+	return ok && m.OutOfFamily
+}
+
 // current returns the table's member for a peer, if it lives there in the same life.
 func (d *Detector) current(p detect.Peer) (member.Member, bool) {
 	m, ok := d.host.Table().Get(p.ID)

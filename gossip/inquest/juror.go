@@ -64,6 +64,9 @@ func (d *Detector) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
 	case !known || m.Instance() != q.Instance || m.State == member.Left || !friend:
 		d.say(now, from, unknown) // views differ, and anti-entropy will see to it
 		return
+	case m.OutOfFamily:
+		d.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordCannot})
+		return
 	case q.Target == d.host.Self():
 		d.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordAcquit})
 		return

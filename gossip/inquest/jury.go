@@ -69,10 +69,10 @@ func (d *Detector) rank(now mono.Time, a *alarm) {
 	accused, _ := t.Get(a.peer.ID)
 	key := scramble(uint64(a.peer.Instance)<<32 | uint64(accused.Incarnation))
 	j.ranked = now
-	j.list = slices.DeleteFunc(j.list, func(x juror) bool { return !x.spoken })
+	j.list = slices.DeleteFunc(j.list, func(x juror) bool { return !x.spoken && x.word != wire.WordCannot })
 	j.asked = len(j.list)
 	if !d.ring.Mixed() {
-		j.list = append(j.list, d.best(a, key, t.Live(), t.IDAt)...)
+		j.list = append(j.list, d.best(a, key, t.Served(), t.IDAt)...)
 		return
 	}
 	var home []juror
@@ -96,7 +96,7 @@ func (d *Detector) best(a *alarm, key uint64, n int, at func(i int) member.ID) (
 		id := at(i)
 		c := juror{id: id, rank: scramble(uint64(id) ^ key)}
 		if len(list) == most && list[most-1].rank >= c.rank || id == a.peer.ID || id == d.host.Self() ||
-			slices.ContainsFunc(a.jury.list, func(x juror) bool { return x.id == id }) {
+			slices.ContainsFunc(a.jury.list, func(x juror) bool { return x.id == id }) || d.outOfFamily(id) {
 			continue
 		}
 		at, _ := slices.BinarySearchFunc(list, c, func(x, c juror) int { return cmp.Compare(c.rank, x.rank) })
@@ -151,7 +151,7 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	}
 	d.callWitness(a, limit)
 	patience := d.mostTries()
-	seats, enough := d.electors()
+	seats, enough := d.electors(a)
 	answering, waiting := 0, 0
 	for i := range j.list[:j.asked] {
 		x := &j.list[i]
@@ -224,6 +224,9 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 	switch m.Word {
 	case wire.WordUnknown:
 		x.spoken, x.tries, x.word = false, 1<<30, m.Word // it stays out, and another takes its place
+	case wire.WordCannot:
+		x.spoken, x.tries, x.word = false, 1<<30, m.Word // the same, and there is one less who could
+		d.judge(now, i)
 	case wire.WordAcquit:
 		// The way from here to the member is bad, or its answers were lost: it lives. No new alarm for a while.
 		d.calm(now, a)

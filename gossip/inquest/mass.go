@@ -63,7 +63,7 @@ func (d *Detector) nextHeard(now mono.Time, a *alarm) bool {
 			continue
 		}
 		k := slices.IndexFunc(j.list, func(x juror) bool { return x.id == h.id })
-		if m, ok := d.host.Table().Get(h.id); k >= 0 && k < j.asked || !ok || !m.State.Live() {
+		if m, ok := d.host.Table().Get(h.id); k >= 0 && k < j.asked || !ok || !m.State.Live() || m.OutOfFamily {
 			continue
 		}
 		if k < 0 {
@@ -99,7 +99,7 @@ func (d *Detector) storm(now mono.Time) {
 func (d *Detector) examineOther(now mono.Time) {
 	t := d.host.Table()
 	for range 8 {
-		m := t.At(d.host.Rand().IntN(t.Live()))
+		m := t.At(d.host.Rand().IntN(t.Served()))
 		if m.ID != d.host.Self() && !d.heardWithin(now, m.ID, heardRecent) && d.alarmOf(m.ID) < 0 {
 			d.accuse(now, detect.PeerOf(&m), now)
 			return
@@ -126,7 +126,7 @@ func (d *Detector) callTheRoll(now mono.Time) {
 	}
 	switch {
 	case r.end == 0 && stuck && len(r.absent) == 0 && (r.began == 0 || now.Sub(r.began) >= rollAgain):
-		*r = roll{began: now, left: rollRounds * t.Live(), end: mono.Never, told: r.told}
+		*r = roll{began: now, left: rollRounds * t.Served(), end: mono.Never, told: r.told}
 	case r.end != 0 && len(r.here) > rollAnswers: // it is not most of them who are gone
 		r.end, r.left, r.here = 0, 0, nil
 	case r.end <= now && r.end != 0:
@@ -139,7 +139,7 @@ func (d *Detector) callTheRoll(now mono.Time) {
 		if r.left == 0 {
 			r.end = now.Add(rollSettle)
 		}
-		if m := t.At(r.left % t.Live()); m.ID != d.host.Self() && !slices.Contains(r.here, m.ID) {
+		if m := t.At(r.left % t.Served()); m.ID != d.host.Self() && !slices.Contains(r.here, m.ID) {
 			d.probe(now, detect.PeerOf(&m))
 		}
 	}
@@ -149,7 +149,7 @@ func (d *Detector) callTheRoll(now mono.Time) {
 // endRoll notes who is absent, and tells the user of each.
 func (d *Detector) endRoll(now mono.Time) {
 	r, t := &d.roll, d.host.Table()
-	for i := range t.Live() {
+	for i := range t.Served() {
 		if id := t.IDAt(i); id != d.host.Self() && !slices.Contains(r.here, id) {
 			r.absent = append(r.absent, id)
 		}

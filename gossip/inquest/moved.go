@@ -19,5 +19,8 @@ func (d *Detector) moved(m *member.Member) {
 	}
 	if i := d.caseOf(is.ID); i >= 0 {
 		d.cases[i].peer = is
+		if m.OutOfFamily {
+			d.dropCase(i)
+		}
 	}
 }

@@ -11,16 +11,23 @@ import (
 // The verdict. It takes the votes of more than half of the jury against a member, and that none of them has heard from
 // it. It is spread as a member's failure always is; the reasons stay with who declared it.
 
-// electors returns how many jurors a case has, and how many of them have to vote against the member.
-func (d *Detector) electors() (jurors, votes int) {
-	live := d.host.Table().Live()
-	return d.cfg.seats(live), d.cfg.Quorum(live)
+// electors returns how many jurors a case has, and how many of them have to vote against the member. It is held as if
+// there were none but those with whom this node can speak, and who can speak with the accused: the IP version
+// parts the others from one or the other.
+func (d *Detector) electors(a *alarm) (jurors, votes int) {
+	able := d.host.Table().Served()
+	for i := range a.jury.list {
+		if a.jury.list[i].word == wire.WordCannot {
+			able--
+		}
+	}
+	return d.cfg.seats(able), d.cfg.Quorum(able)
 }
 
 // judge reaches a verdict if the votes suffice. It says whether it did, and the alarm is gone.
 func (d *Detector) judge(now mono.Time, i int) bool {
 	a := &d.alarms[i]
-	seats, enough := d.electors()
+	seats, enough := d.electors(a)
 	if d.isolated || a.barred != 0 {
 		return false
 	}

@@ -52,7 +52,7 @@ func (d *Detector) ping(now mono.Time) {
 	d.turn = (d.turn + 1) % len(d.watched)
 	d.ticks++
 	w := &d.watched[d.turn]
-	round := min(d.cfg.Watch, d.host.Table().Live()-1) // once all of them are found
+	round := min(d.cfg.Watch, d.host.Table().Served()-1) // once all of them are found
 	promise := time.Duration(max(round, len(d.watched))) * d.cfg.Period
 	if due := d.ticks >= changeEvery*len(d.watched); due || d.astray(w) {
 		if due {
@@ -94,7 +94,7 @@ func (d *Detector) watchOneMore(now mono.Time) {
 
 func (d *Detector) dropDead() {
 	for i := len(d.watched) - 1; i >= 0; i-- {
-		if _, ok := d.current(d.watched[i].peer); !ok {
+		if m, ok := d.current(d.watched[i].peer); !ok || m.OutOfFamily {
 			d.unwatch(i)
 		}
 	}
@@ -145,7 +145,10 @@ func (d *Detector) another() (watched, bool) {
 // watchArrival takes on a member that is new or back in place of another: a lease shows a silence to both
 // sides, but only who pings a member sees that it does not hear. About Config.Watch nodes do so.
 func (d *Detector) watchArrival(now mono.Time, m member.Member) {
-	of := d.host.Table().Live()
+	of := d.host.Table().Served()
+	if m.OutOfFamily {
+		return
+	}
 	if d.ring.Mixed() {
 		if of = len(d.own()); d.far(m.ID) {
 			return

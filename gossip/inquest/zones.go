@@ -81,8 +81,9 @@ func (d *Detector) near(not []member.ID) (p detect.Peer, ok bool) {
 	start := d.host.Rand().IntN(len(own))
 	for k := range min(len(own), len(not)+1) {
 		if id := own[(start+k)%len(own)].ID; !slices.Contains(not, id) {
-			m, _ := d.host.Table().Get(id)
-			return detect.PeerOf(&m), true
+			if m, _ := d.host.Table().Get(id); !m.OutOfFamily {
+				return detect.PeerOf(&m), true
+			}
 		}
 	}
 	return p, false
@@ -124,7 +125,7 @@ func (d *Detector) watchLinks(now mono.Time) {
 		if z == own[0].Zone() || len(d.watched) >= MaxWatch || !d.holds(own, z) || slices.ContainsFunc(d.watched, linked) {
 			continue
 		}
-		if m, _ := d.host.Table().Get(zone[d.host.Rand().IntN(len(zone))].ID); !d.watches(m.ID) {
+		if m, _ := d.host.Table().Get(zone[d.host.Rand().IntN(len(zone))].ID); !d.watches(m.ID) && !m.OutOfFamily {
 			d.watched = append(d.watched, watched{peer: detect.PeerOf(&m), due: mono.Never, link: true})
 		}
 	}

@@ -23,6 +23,8 @@ type Member struct {
 	Far         bool      // it is sent to at its outside address, since it is of another zone than the table's
 	Again       bool      // the table knew it in an earlier life
 	Cause       Cause     // of Failed
+	OutOfFamily bool      // nothing can be sent to its address from where the table is: it is of the other IP version
+	heard       *netip.AddrPort
 }
 
 // Record returns what the member says of itself.
@@ -32,8 +34,12 @@ func (m *Member) Record() Record { return m.Handle.Value() }
 func (m *Member) Name() string { return m.Handle.Value().Name }
 
 // Addr returns where the member receives packets that are sent from where the table is.
+// Where its own address is of the IP version that is not sent to from there, that is where it was last heard from.
 func (m *Member) Addr() netip.AddrPort {
-	if m.Far {
+	switch {
+	case m.heard != nil:
+		return *m.heard
+	case m.Far:
 		return m.Handle.Value().Outside
 	}
 	return m.Handle.Value().Addr
@@ -78,6 +84,8 @@ type entry struct {
 	far   bool
 	again bool
 	cause Cause
+	other bool // its address is of the IP version that is not sent to from here
+	reply bool // it is too, and it is sent to where it was heard from
 }
 
 // item hashes what two nodes must agree on about a live member: which life, which incarnation, which record. It leaves
@@ -86,22 +94,67 @@ func item(id ID, inc, check uint32) uint64 {
 	return Mix(uint64(id) + Mix(uint64(inc)<<32|uint64(check)))
 }
 
-// Table holds what one node knows of every member, itself included. The live ones stand in front, so that a random
-// one is drawn in constant time. It is not safe for concurrent use.
+// Table holds what one node knows of every member, itself included. The live ones stand in front, those that can be
+// sent to before the others, so that a random one is drawn in constant time. It is not safe for concurrent use.
 //
 // The fingerprint covers the live members alone: two nodes agree when they would do the same with a message. So
 // forgetting the dead, which happens at each node in its own time, never makes two nodes differ.
 type Table struct {
-	entries     []entry // the live, then the dead
+	entries     []entry // the live that can be sent to, the other live, then the dead
+	served      int
 	live        int
 	index       []int32 // open addressing by ID: position in entries + 1; 0 is empty
 	fingerprint uint64
 	changes     uint64
 	top         string // the widest part of the zone where the table is
+	serves      func(netip.Addr) bool
+	heard       map[ID]*netip.AddrPort // of members whose own address is not served: where they are heard from
 }
+
+// maxHeard bounds the members of which it is remembered where they are heard from.
+const maxHeard = 1024
 
 // SetHome says in which zone the table is, before anybody is taken in.
 func (t *Table) SetHome(zone string) { t.top = Top(zone) }
+
+// SetFamily says which addresses can be sent to from where the table is, before anybody is taken in; without
+// it all can.
+func (t *Table) SetFamily(serves func(netip.Addr) bool) { t.serves = serves }
+
+// place notes which address of a record is sent to, and whether that can be.
+func (t *Table) place(e *entry, r *Record) {
+	e.far, e.other, e.reply = t.far(r), false, false
+	if t.serves == nil {
+		return
+	}
+	delete(t.heard, e.id)
+	a := r.Addr
+	if e.far {
+		a = r.Outside
+	}
+	e.other = !t.serves(a.Addr())
+}
+
+// Heard takes in where a member is heard from whose own address cannot be sent to: that one can. It says what the
+// table held before, and whether anything changed.
+func (t *Table) Heard(id ID, from netip.AddrPort) (before Member, changed bool) {
+	i, ok := t.find(id)
+	if !ok || t.serves == nil || !t.entries[i].other && !t.entries[i].reply || !t.serves(from.Addr()) {
+		return Member{}, false
+	}
+	if h := t.heard[id]; h != nil && *h == from || h == nil && len(t.heard) >= maxHeard {
+		return Member{}, false
+	}
+	if t.heard == nil {
+		t.heard = make(map[ID]*netip.AddrPort)
+	}
+	before = t.At(i)
+	t.heard[id] = &from
+	e := t.entries[i]
+	e.other, e.reply = false, true
+	t.replace(i, e)
+	return before, true
+}
 
 // far says whether a member is sent to at its outside address.
 func (t *Table) far(r *Record) bool { return r.Outside.IsValid() && Top(r.Zone) != t.top }
@@ -112,17 +165,26 @@ func (t *Table) Len() int { return len(t.entries) }
 // Live returns how many members are alive or suspect.
 func (t *Table) Live() int { return t.live }
 
+// Served returns how many of the live can be sent to from here: all, but those at addresses of the other IP
+// version. Whoever chooses a member to send to chooses among them.
+func (t *Table) Served() int { return t.served }
+
 // Fingerprint returns an order-free hash of the live members: equal tables have equal ones.
 func (t *Table) Fingerprint() uint64 { return t.fingerprint }
 
 // Changes counts the changes since the table was made; equal counts mean that nothing changed between.
 func (t *Table) Changes() uint64 { return t.changes }
 
-// At returns the member at a position: 0 to Live()-1 are the live, the rest up to Len()-1 the dead. Any change of the
+// At returns the member at a position: 0 to Live()-1 are the live, of which
+// those up to Served()-1 can be sent to, the rest up to Len()-1 the dead. Any change of the
 // table may move members.
 func (t *Table) At(i int) Member {
 	e := &t.entries[i]
-	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check, Since: e.since, Far: e.far, Again: e.again, Cause: e.cause}
+	var heard *netip.AddrPort
+	if e.reply {
+		heard = t.heard[e.id]
+	}
+	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check, Since: e.since, Far: e.far, Again: e.again, Cause: e.cause, OutOfFamily: e.other, heard: heard}
 }
 
 // IDAt returns the ID of the member at a position.
@@ -169,7 +231,9 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 		if len(t.entries) >= MaxMembers {
 			return Member{}, false, false, fmt.Errorf("the table is full: %d members", MaxMembers)
 		}
-		t.insert(entry{rec: f.Record, id: id, since: now, inc: f.Incarnation, check: r.Check(), state: f.State, cause: f.Cause, far: t.far(&r)})
+		e := entry{rec: f.Record, id: id, since: now, inc: f.Incarnation, check: r.Check(), state: f.State, cause: f.Cause}
+		t.place(&e, &r)
+		t.insert(e)
 		return Member{}, false, true, nil
 	}
 	before = t.At(i)
@@ -185,7 +249,8 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 		e.again = true
 	}
 	if e.rec != f.Record {
-		e.rec, e.check, e.far = f.Record, r.Check(), t.far(&r)
+		e.rec, e.check = f.Record, r.Check()
+		t.place(&e, &r)
 	}
 	if e.state != before.State {
 		e.since = now
@@ -202,13 +267,12 @@ func (t *Table) Forget(id ID) {
 	}
 	if i < t.live {
 		t.fingerprint ^= t.entries[i].item()
-		t.live--
-		t.swap(i, t.live)
-		i = t.live
+		i = t.move(i, deadSide)
 	}
 	last := len(t.entries) - 1
 	t.swap(i, last)
 	t.unindex(id)
+	delete(t.heard, id)
 	t.entries[last] = entry{}
 	t.entries = t.entries[:last]
 	t.changes++
@@ -227,31 +291,57 @@ func (t *Table) insert(e entry) {
 	} else {
 		t.put(e.id, len(t.entries)-1)
 	}
-	t.settle(len(t.entries)-1, false)
+	t.settle(len(t.entries) - 1)
 }
 
 func (t *Table) replace(i int, e entry) {
-	wasLive := i < t.live
-	if wasLive {
+	if i < t.live {
 		t.fingerprint ^= t.entries[i].item()
 	}
 	t.entries[i] = e
-	t.settle(i, wasLive)
+	t.settle(i)
 }
 
 // settle moves a new or changed entry to the side where it belongs and adds it to the fingerprint.
-func (t *Table) settle(i int, wasLive bool) {
-	live := t.entries[i].state.Live()
-	if live {
-		t.fingerprint ^= t.entries[i].item()
+func (t *Table) settle(i int) {
+	side := deadSide
+	if e := &t.entries[i]; e.state.Live() {
+		t.fingerprint ^= e.item()
+		if side = servedSide; e.other {
+			side = otherSide
+		}
 	}
-	switch {
-	case live && !wasLive:
-		t.swap(i, t.live)
-		t.live++
-	case !live && wasLive:
-		t.live--
-		t.swap(i, t.live)
-	}
+	t.move(i, side)
 	t.changes++
+}
+
+// The sides of a table, in their order.
+const (
+	servedSide = iota
+	otherSide
+	deadSide
+)
+
+// move moves an entry to a side, and returns where it is then.
+func (t *Table) move(i, side int) int {
+	at := deadSide
+	switch {
+	case i < t.served:
+		at = servedSide
+	case i < t.live:
+		at = otherSide
+	}
+	for end := [...]*int{&t.served, &t.live}; at < side; at++ {
+		last := end[at]
+		*last--
+		t.swap(i, *last)
+		i = *last
+	}
+	for end := [...]*int{&t.served, &t.live}; at > side; at-- {
+		first := end[at-1]
+		t.swap(i, *first)
+		i = *first
+		*first++
+	}
+	return i
 }

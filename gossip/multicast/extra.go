@@ -57,7 +57,7 @@ func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 
 // beside sends a copy beside the tree.
 func (r *Relay) beside(now mono.Time, b *wire.Branch, id member.ID, class uint8) {
-	if m, ok := r.host.Table().Get(id); ok {
+	if m, ok := r.host.Table().Get(id); ok && !m.OutOfFamily {
 		x := *b
 		x.Span, x.Attempt, x.Loss = wire.Span{Bits: wire.SpanNone}, 0, class
 		r.post(now, detect.PeerOf(&m), &x, false)

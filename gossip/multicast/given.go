@@ -235,7 +235,7 @@ func (r *Relay) detour(now mono.Time, j *job, l *leg) {
 	at := int(member.Mix(uint64(l.id)+uint64(l.hands)) % uint64(n))
 	for k := range n {
 		p := places[(at+k)%n]
-		if p.ID != r.host.Self() && p.ID != l.id && p.ID != j.Origin && !r.silent(now, p.ID) {
+		if p.ID != r.host.Self() && p.ID != l.id && p.ID != j.Origin && !r.silent(now, p.ID) && !r.outOfFamily(p.ID) {
 			l.via = p.ID
 			return
 		}
@@ -243,10 +243,18 @@ func (r *Relay) detour(now mono.Time, j *job, l *leg) {
 }
 
 // vouched takes in what a helper says of a member: it counts itself as well.
-func (r *Relay) vouched(j *job, l *leg, m *wire.Confirmed) {
+func (r *Relay) vouched(now mono.Time, j *job, l *leg, m *wire.Confirmed) {
+	other := r.outOfFamily(l.id)
 	if p, ok := r.placeOf(l.id); ok && m.Of == 2 && m.Have == 2 &&
 		m.Digest == r.digest(wire.Span{Bits: placeBits, Prefix: p.Key}, j.Origin) {
+		if other {
+			r.helper = l.via
+		}
 		r.end(j, l, 1, nil)
+		return
+	}
+	if other && l.state != done {
+		r.helped(now, j, l)
 		return
 	}
 	r.end(j, l, 0, []member.ID{l.id})

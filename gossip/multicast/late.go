@@ -91,6 +91,8 @@ func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 	case gone:
 		l.of = 0
 		r.end(j, l, 0, nil)
+	case l.via != 0 && r.outOfFamily(l.id) && (l.state == taken || l.tries >= tries):
+		r.helped(now, j, l)
 	case l.state == taken: // it has it behind a gap, or the helper is not done: whoever wants to know asks again
 		r.end(j, l, 0, []member.ID{l.id})
 	case l.tries < tries:

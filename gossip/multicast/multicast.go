@@ -9,7 +9,7 @@
 //
 // One file holds one rule: ring.go is who stands where; job.go is a duty and its legs; split.go divides a span and
 // chooses delegates; late.go is what happens when no answer comes; answer.go is what happens when one does; own.go is
-// this node's own parcels; given.go is who was given a parcel that a publisher waits for; extra.go is the copies beside the
+// this node's own parcels; family.go is members of the other IP version; given.go is who was given a parcel that a publisher waits for; extra.go is the copies beside the
 // tree; lane.go puts into one datagram what goes the same way; path.go knows how long answers take and how many are lost.
 package multicast
 
@@ -149,6 +149,7 @@ type Relay struct {
 	ring    *topology.Ring
 	me      place // this node's own
 	paths   paths
+	helper  member.ID // who last reached a member that this node cannot send to
 	silence silence
 	flow    flow
 

@@ -373,13 +373,18 @@ func (r *Relay) reopen(now mono.Time, j *job, k int) {
 		r.scatter(now, j, k)
 		return
 	}
-	if j.mine.waited && l.single() {
+	other := l.single() && r.outOfFamily(l.id)
+	if j.mine.waited && l.single() && !other {
 		r.detour(now, j, l)
 	} else {
 		l.hands = 0
 	}
 	l.state, l.tries, l.bare, l.former = asked, 0, true, [2]member.ID{}
 	j.open++
+	if other {
+		r.helped(now, j, l)
+		return
+	}
 	if !l.single() && !r.choose(now, j, l) {
 		l.of = l.have
 		r.end(j, l, l.have, nil)

@@ -88,6 +88,10 @@ func (r *Relay) single(now mono.Time, j *job, p place, bare bool) {
 	if p.ID == r.host.Self() || p.ID == j.Origin || j.Given && (j.legFor(p.ID) != nil || j.had(p.ID, nil)) {
 		return
 	}
+	if r.outOfFamily(p.ID) {
+		r.singleByOthers(now, j, p, bare)
+		return
+	}
 	j.legs = append(j.legs, leg{span: wire.Span{Bits: wire.SpanSelf}, id: p.ID, zone: p.Zone(), bare: bare, of: 1, mute: r.silent(now, p.ID)})
 	j.open++
 	r.send(now, j, &j.legs[len(j.legs)-1])
@@ -101,8 +105,9 @@ func (r *Relay) delegate(now mono.Time, j *job, s wire.Span, n int, bare bool) {
 		}
 	}
 	l := leg{span: s, bare: bare, of: int32(n), digest: r.digest(s, j.Origin)}
-	if !r.choose(now, j, &l) {
-		return // nobody but the origin stands there
+	if !r.choose(now, j, &l) { // nobody but the origin stands there that can be sent to
+		r.eachByOthers(now, j, s, bare)
+		return
 	}
 	j.legs = append(j.legs, l)
 	j.open++
@@ -143,7 +148,7 @@ func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 		for k := range n {
 			p := places[lo+(start+k)%n]
 			if p.ID == r.host.Self() || p.ID == j.Origin || p.ID == l.id || p.ID == l.former[0] || p.ID == l.former[1] ||
-				!desperate && r.silent(now, p.ID) {
+				!desperate && r.silent(now, p.ID) || r.outOfFamily(p.ID) {
 				continue
 			}
 			l.former[1], l.former[0], l.id = l.former[0], l.id, p.ID

@@ -116,7 +116,7 @@ func (r *Relay) across(now mono.Time, b *wire.Branch, s wire.Span, which uint64)
 	for k := range min(n, 8) {
 		at := (member.Mix(h+which) + k) % n
 		p := places[lo+int(at)]
-		if at != h%n && p.ID != b.Origin && !r.silent(now, p.ID) {
+		if at != h%n && p.ID != b.Origin && !r.silent(now, p.ID) && !r.outOfFamily(p.ID) {
 			r.beside(now, b, p.ID, r.paths.farClass())
 			return
 		}

@@ -328,10 +328,10 @@ func (r *Repair) Stalled(gap time.Duration) {
 func (r *Repair) anybody() (member.Member, bool) {
 	t := r.host.Table()
 	for range 4 { // this node is drawn but seldom, except in the smallest clusters
-		if t.Live() < 2 {
+		if t.Served() < 2 {
 			break
 		}
-		m := t.At(r.host.Rand().IntN(t.Live()))
+		m := t.At(r.host.Rand().IntN(t.Served()))
 		if m.ID != r.host.Self() {
 			return m, true
 		}

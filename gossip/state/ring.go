@@ -73,7 +73,12 @@ func (s *Store) passInside(now mono.Time, r route, own []topology.Place, i int, 
 		if next <= of {
 			last = own[(i+next)%n].Key
 		}
-		s.link(now, r, own[(i+off)%n].ID, last)
+		for k := off; k < next && k <= of; k++ { // the first that can be sent to; repair finds those before it
+			if p := own[(i+k)%n]; !s.outOfFamily(p.ID) {
+				s.link(now, r, p.ID, last)
+				return
+			}
+		}
 	})
 }
 
@@ -101,7 +106,14 @@ func (s *Store) passAbroad(now mono.Time, r route, me topology.Place, own []topo
 	}
 	fingers(of, zoneWidth, func(off, next int) {
 		z := zones[(at+off)%n]
-		p := z[i*len(z)/len(own)]
+		from := i * len(z) / len(own)
+		p := z[from]
+		for k := 1; k < len(z) && s.outOfFamily(p.ID); k++ {
+			p = z[(from+k)%len(z)]
+		}
+		if s.outOfFamily(p.ID) {
+			return
+		}
 		end := p.Key // its own zone alone
 		switch {
 		case next <= of && next > off+1:
@@ -120,6 +132,16 @@ func fingers(n, width int, f func(off, next int)) {
 			f(off, off+step)
 		}
 	}
+}
+
+// outOfFamily says whether nothing can be sent to a member from here.
+func (s *Store) outOfFamily(id member.ID) bool {
+	t := s.host.Table()
+	if t.Served() == t.Live() {
+		return false
+	}
+	m, ok := t.Get(id)
+	return ok && m.OutOfFamily
 }
 
 func (s *Store) link(now mono.Time, r route, peer member.ID, end uint64) {

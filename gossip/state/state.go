@@ -376,10 +376,10 @@ func (s *Store) catchUp(now mono.Time) {
 func (s *Store) anybody() (member.Member, bool) {
 	t := s.host.Table()
 	for range 4 { // this node is drawn but seldom, except in the smallest clusters
-		if t.Live() < 2 {
+		if t.Served() < 2 {
 			break
 		}
-		if m := t.At(s.host.Rand().IntN(t.Live())); m.ID != s.host.Self() {
+		if m := t.At(s.host.Rand().IntN(t.Served())); m.ID != s.host.Self() {
 			return m, true
 		}
 	}

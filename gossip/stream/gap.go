@@ -214,7 +214,7 @@ func (r *repair) deny(id member.ID, extent uint64, later bool, low, high uint64,
 // hopeless says whether the first missing piece is to be passed over.
 func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	r := st.repair
-	age, enough := now.Sub(r.since), len(r.denied) >= min(enoughDenied, s.host.Table().Live()-1)
+	age, enough := now.Sub(r.since), len(r.denied) >= min(enoughDenied, s.host.Table().Served()-1)
 	switch {
 	case len(r.denied) == 0: // nobody was reached: that says nothing of what they hold
 		return false

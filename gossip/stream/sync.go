@@ -289,10 +289,10 @@ func (s *Streams) syncStalled(now mono.Time, gap time.Duration) {
 func (s *Streams) anybody() (member.Member, bool) {
 	t := s.host.Table()
 	for range 4 {
-		if t.Live() < 2 {
+		if t.Served() < 2 {
 			break
 		}
-		if m := t.At(s.host.Rand().IntN(t.Live())); m.ID != s.host.Self() {
+		if m := t.At(s.host.Rand().IntN(t.Served())); m.ID != s.host.Self() {
 			return m, true
 		}
 	}

@@ -39,7 +39,7 @@ func (s *Streams) abroad(now mono.Time, st *stream, seq uint64) bool {
 // pick draws somebody to ask, of this node's zone or of all; those who are not to be asked are passed over.
 func (s *Streams) pick(abroad bool, not, mute []member.ID) (member.Member, bool) {
 	t, near := s.host.Table(), s.host.Near()
-	n := t.Live()
+	n := t.Served()
 	if !abroad {
 		n = len(near)
 	}
@@ -51,7 +51,9 @@ func (s *Streams) pick(abroad bool, not, mute []member.ID) (member.Member, bool)
 			id = near[k].ID
 		}
 		if id != s.host.Self() && !slices.Contains(not, id) && !slices.Contains(mute, id) {
-			return t.Get(id)
+			if m, ok := t.Get(id); !m.OutOfFamily {
+				return m, ok
+			}
 		}
 	}
 	return member.Member{}, false

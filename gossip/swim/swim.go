@@ -201,7 +201,7 @@ func (d *Detector) target() (member.Member, bool) {
 		for d.next < len(d.order) {
 			id := d.order[d.next]
 			d.next++
-			if m, ok := d.host.Table().Get(id); ok && m.State.Live() {
+			if m, ok := d.host.Table().Get(id); ok && m.State.Live() && !m.OutOfFamily {
 				return m, true
 			}
 		}
@@ -214,7 +214,7 @@ func (d *Detector) target() (member.Member, bool) {
 func (d *Detector) shuffle() {
 	t := d.host.Table()
 	d.order, d.next = d.order[:0], 0
-	for i := range t.Live() {
+	for i := range t.Served() {
 		if id := t.IDAt(i); id != d.host.Self() {
 			d.order = append(d.order, id)
 		}

@@ -11,7 +11,7 @@ import (
 // without looking at the others, so its cost does not grow with the cluster; only where few members are left to
 // choose from does it go through them.
 func Pick(rng *rand.Rand, t *member.Table, k int, dst []member.Member, exclude ...member.ID) []member.Member {
-	live := t.Live()
+	live := t.Served()
 	if k <= 0 || live == 0 {
 		return dst
 	}
@@ -34,7 +34,7 @@ func Pick(rng *rand.Rand, t *member.Table, k int, dst []member.Member, exclude .
 
 // pickFew goes through all live members, and puts those that it chose in a random order.
 func pickFew(rng *rand.Rand, t *member.Table, k int, dst []member.Member, exclude []member.ID) []member.Member {
-	first, live := len(dst), t.Live()
+	first, live := len(dst), t.Served()
 	seen := 0
 	for i := range live {
 		if contains(nil, exclude, t.IDAt(i)) {

@@ -175,12 +175,17 @@ func (g *Ring) Near(rng *rand.Rand, self member.ID, leaving, k int, dst []member
 		if n > 0 {
 			at = rng.IntN(n)
 		}
-		for i := range min(n, k+2) {
+		tries := min(n, k+2)
+		if g.table.Served() < g.table.Live() {
+			tries = n
+		}
+		for i := range tries {
 			id := places[(from+(at+i)%n)%len(places)].ID
 			if id != self && !contains(dst[first:], nil, id) {
-				m, _ := g.table.Get(id)
-				dst = append(dst, m)
-				return true
+				if m, _ := g.table.Get(id); !m.OutOfFamily {
+					dst = append(dst, m)
+					return true
+				}
 			}
 		}
 		return false
@@ -218,5 +223,5 @@ func (g *Ring) Afar(rng *rand.Rand, self member.ID) (m member.Member, own int, o
 	}
 	next := After(places, uint64(zone)<<(64-ZoneBits)) + own
 	m, ok = g.table.Get(places[(next+rng.IntN(len(places)-own))%len(places)].ID)
-	return m, own, ok
+	return m, own, ok && !m.OutOfFamily
 }

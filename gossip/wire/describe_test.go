@@ -149,6 +149,8 @@ func describeEntry(t wire.Type, body []byte) (text string, ok bool) {
 	case wire.TypeMistaken:
 		instance, ok := wire.ReadMistaken(body)
 		return fmt.Sprintf("Mistaken instance=%08x", instance), ok
+	case wire.TypeUnopened:
+		return "Unopened", true
 	}
 	return fmt.Sprintf("unknown %02x", uint8(t)), true
 }

@@ -106,6 +106,7 @@ func vectors() []vector {
 		message("refuse-generation", wire.AppendRefuse(nil, refuseOf(wire.OldGeneration, wren.Generation, ""))),
 		message("conflict", wire.AppendConflict(nil, &wire.Conflict{Number: 0x0badcafe, Uptime: 61000, Stop: true}, &wren, 4)),
 		message("mistaken", wire.AppendMistaken(nil, instanceOf(lark))),
+		message("unopened", wire.AppendUnopened(nil)),
 		message("evidence", wire.AppendEvidence(nil, evidence())),
 	}
 	list = append(append(list, repairVectors()...), inquestVectors()...)

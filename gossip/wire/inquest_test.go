@@ -15,7 +15,7 @@ func TestInquestRoundTrip(t *testing.T) {
 	check := func(seq uint32, target uint64, instance, ms, pings uint32, word, cause uint8) bool {
 		age := time.Duration(ms) * time.Millisecond
 		i := wire.Inquiry{Seq: seq, Target: member.ID(target), Instance: instance, Age: age}
-		f := wire.Finding{Seq: seq, Word: wire.Word(word % 4), Cause: wire.Cause(cause % 3), Pings: pings, Span: age}
+		f := wire.Finding{Seq: seq, Word: wire.Word(word % 5), Cause: wire.Cause(cause % 3), Pings: pings, Span: age}
 		l := wire.Lease{Seq: seq, Next: time.Duration(uint16(ms)) * time.Millisecond}
 		ri, ok1 := wire.ReadInquiry(body(wire.AppendInquiry(nil, i)))
 		rf, ok2 := wire.ReadFinding(body(wire.AppendFinding(nil, f)))
@@ -46,7 +46,7 @@ func TestInquestRefusesWhatIsBroken(t *testing.T) {
 			t.Errorf("a Lease of %d bytes is taken", n)
 		}
 	}
-	finding[4] = 4
+	finding[4] = 5
 	if _, ok := wire.ReadFinding(finding); ok {
 		t.Error("a word that there is not is taken")
 	}

@@ -236,6 +236,16 @@ func ReadMistaken(body []byte) (instance uint32, ok bool) {
 	return c.u32(), !c.bad
 }
 
+// TypeUnopened is the type of a message without a body: what you sent here was not sealed with a key of
+// mine, or sealed though I have none.
+const TypeUnopened Type = 0x1f
+
+// UnopenedSize is the size of a datagram that holds nothing but an Unopened, sealed.
+const UnopenedSize = HeaderSize + 2 + SealSize
+
+// AppendUnopened writes an Unopened.
+func AppendUnopened(b []byte) []byte { return append(b, byte(TypeUnopened), 0) }
+
 // TypeMerged is the type of Merged; MergedSize is its length as a message.
 const (
 	TypeMerged Type = 0x1e

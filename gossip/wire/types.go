@@ -58,6 +58,7 @@ var Specs = [256]Spec{
 	TypeMistaken:    {Name: "Mistaken", Plane: Entry},
 	TypeChallenge:   {Name: "Challenge", Plane: Entry},
 	TypeMerged:      {Name: "Merged", Plane: Entry, Members: true},
+	TypeUnopened:    {Name: "Unopened", Plane: Entry},
 	TypeEvidence:    {Name: "Evidence", Plane: News},
 	TypeSketch:      {Name: "Sketch", Plane: Repairs, Members: true},
 	TypeList:        {Name: "List", Plane: Repairs, Members: true},

@@ -256,7 +256,13 @@ func (n *network) states(a *agent) map[string]string {
 // until asks again and again until something is so, and says how long that took.
 func (n *network) until(what string, ok func() bool) {
 	n.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patient)
+	n.within(patient, what, ok)
+}
+
+// within is until, for as long as a promise is made of.
+func (n *network) within(limit time.Duration, what string, ok func() bool) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -272,7 +278,7 @@ func (n *network) until(what string, ok func() bool) {
 				info, err := n.cli(a, "info")
 				n.t.Logf("%s sees %v\n%s%v", a.name, n.states(a), info, err)
 			}
-			n.t.Fatalf("not so after %s: %s", patient, what)
+			n.t.Fatalf("not so after %s: %s", limit, what)
 		}
 	}
 	n.t.Logf("%s after %s", what, time.Since(start).Round(10*time.Millisecond))

@@ -1,0 +1,23 @@
+package starling
+
+import (
+	"testing"
+	"time"
+)
+
+// The clock of the wall runs ahead of that by which a node lives where the host slept; small steps of it are none.
+func TestSleepIsSeenOnTheClocks(t *testing.T) {
+	var c clocks
+	for _, x := range []struct{ wall, awake, want time.Duration }{
+		{5 * time.Second, 5 * time.Second, 0},
+		{10*time.Second + 100*time.Millisecond, 10 * time.Second, 0},
+		{615 * time.Second, 15 * time.Second, 600*time.Second - 100*time.Millisecond},
+		{620 * time.Second, 20 * time.Second, 0},
+		{25 * time.Second, 25 * time.Second, 0}, // set back
+		{30 * time.Second, 30 * time.Second, 0},
+	} {
+		if d := c.slept(x.wall, x.awake); d != x.want {
+			t.Errorf("after %s awake, %s on the wall: %s, want %s", x.awake, x.wall, d, x.want)
+		}
+	}
+}
