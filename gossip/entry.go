@@ -304,8 +304,12 @@ func (n *Node) rejoin() {
 		}
 	}
 	for i := n.table.Len() - 1; i >= 0; i-- {
-		if id := n.table.IDAt(i); id != n.id {
-			n.forget(id)
+		switch m := n.table.At(i); {
+		case m.ID == n.id:
+		case m.State.Live():
+			n.forget(m.ID)
+		default:
+			n.bury(&m)
 		}
 	}
 	e.welcomed, e.whole, e.alone, e.deaf = false, false, false, true

@@ -52,7 +52,7 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 
 // takeMessages goes through a datagram that is meant for this node.
 func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
-	n.wanted, n.hushed, n.asked = n.wanted[:0], false, 0
+	n.wanted, n.ends, n.hushed, n.asked = n.wanted[:0], n.ends[:0], false, 0
 	n.locator.asker = detect.Peer{}
 	if n.listener != nil {
 		n.listener.Heard(n.now, peer)
@@ -77,6 +77,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 		n.meet(h, peer)
 	}
 	n.endDatagram()
+	n.tellEnds(peer)
 	if len(n.wanted) > 0 && !n.stopped {
 		start := n.open(peer.Instance)
 		n.out.arena = wire.AppendRequest(n.out.arena, n.wanted)
@@ -227,7 +228,7 @@ func (n *Node) answerRequest(peer detect.Peer, body []byte) (ok bool) {
 	}
 	ok = wire.ReadRequest(body, func(id member.ID) {
 		m, ok := n.table.Get(id)
-		if !ok {
+		if !ok || n.dreamt(id) {
 			return
 		}
 		before := len(n.out.arena)

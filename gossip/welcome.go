@@ -178,6 +178,9 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	case known && r.Generation < m.Generation():
 		n.refuse(g.Peer, g, wire.OldGeneration, m.Generation(), "")
 		return
+	case !known && r.Generation < n.lastLife(g.ID):
+		n.refuse(g.Peer, g, wire.OldGeneration, n.lastLife(g.ID), "")
+		return
 	case !known && n.table.Len() >= member.MaxMembers:
 		n.refuse(g.Peer, g, wire.TableFull, 0, "")
 		return
@@ -197,7 +200,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 func (n *Node) sendWelcome(g *guest) {
 	start := n.open(g.Instance)
 	n.out.arena = wire.AppendWelcome(n.out.arena, &wire.Welcome{
-		Number: g.number, Live: uint32(n.table.Live()), ClusterID: n.identity.id, Seen: g.seen, Settings: n.settings,
+		Number: g.number, Live: uint32(n.table.Live() - n.dreams()), ClusterID: n.identity.id, Seen: g.seen, Settings: n.settings,
 	})
 	var room [sampleSize + 1]member.Member
 	sample := append(room[:0], n.Self())
@@ -205,6 +208,9 @@ func (n *Node) sendWelcome(g *guest) {
 		sample = topology.Pick(n.rng, &n.table, sampleSize, sample, n.id, g.ID)
 	}
 	for i := range sample {
+		if n.dreamt(sample[i].ID) {
+			continue
+		}
 		before := len(n.out.arena)
 		n.appendMember(&sample[i], true, n.id)
 		if n.room(start) < wire.MessageSize+fingerprintSize {
