@@ -127,8 +127,8 @@ func (n *Node) dreams() (k int) {
 	return k
 }
 
-// wakeFromDreams forgets whoever could not be reached for the time of retention, once more than half of all can be: all
-// who could have told have forgotten them. One that lives comes back by its own word.
+// wakeFromDreams forgets whoever could not be reached for the time of retention, where more than half of all can be again:
+// those who could have told have forgotten them. One that lives comes back by its own word.
 func (n *Node) wakeFromDreams() {
 	for i := len(n.private.unreachable) - 1; i >= 0; i-- {
 		a := n.private.unreachable[i]
@@ -185,7 +185,7 @@ func (n *Node) unreachable(id member.ID, on bool) {
 	if m, ok := n.table.Get(id); n.private.setUnreachable(n.now, id, on && ok && m.State.Live()) && ok && m.State.Live() {
 		n.tell(pick(on, MemberUnreachable, MemberReachable), m)
 		if on {
-			n.upkeep.due = min(n.upkeep.due, n.now.Add(sweepEvery))
+			n.upkeep.due = min(n.upkeep.due, n.now.Add(n.sweepPause()))
 		} else {
 			n.streams.Returned(n.now, m)
 		}

@@ -11,14 +11,18 @@ import (
 type upkeep struct {
 	due   Time // Never while nobody is dead or unreachable
 	sweep Time
+	most  bool // could be reached at the last sweep
 }
 
 const (
-	sweepEvery = time.Minute      // so often the table is searched for members to be forgotten
+	sweepEvery = time.Minute      // so often at least the table is searched for members to be forgotten
 	heirAfter  = 10 * time.Minute // so long one that failed is remembered where another member has its address since
 )
 
 func (n *Node) launchUpkeep() { n.upkeep = upkeep{due: Never, sweep: n.now} }
+
+// sweepPause is the time between two searches of the table.
+func (n *Node) sweepPause() time.Duration { return min(sweepEvery, n.cfg.Retention/2) }
 
 // mourn begins the upkeep when somebody died.
 func (n *Node) mourn() {
@@ -32,7 +36,7 @@ func (n *Node) wakeUpkeep() {
 		return
 	}
 	if n.upkeep.sweep <= n.now {
-		n.upkeep.sweep = n.now.Add(sweepEvery)
+		n.upkeep.sweep = n.now.Add(n.sweepPause())
 		n.forgetDead()
 	}
 	n.upkeep.due = Never
@@ -68,8 +72,11 @@ func (n *Node) forgetDead() {
 	minority := 2*reachable <= of
 	if !minority {
 		n.aged = 0
-		n.wakeFromDreams()
+		if n.upkeep.most { // for long enough that whoever lives has answered
+			n.wakeFromDreams()
+		}
 	}
+	n.upkeep.most = !minority
 	heirs := n.heirs()
 	for i := n.table.Len() - 1; i >= n.table.Live(); i-- {
 		m := n.table.At(i)
