@@ -255,6 +255,7 @@ func (n *Node) challenged(peer detect.Peer, c *wire.Challenge) {
 	if e.leaving || !n.answers(c.Number) {
 		return
 	}
+	n.unproven.shown = peer.Addr
 	s := n.seedAt(peer.Addr)
 	s.cookie, s.until = c.Cookie, n.now.Add(cookieLife)
 	e.seen = c.Seen
@@ -333,7 +334,7 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	case wire.TypeWelcome:
 		var w wire.Welcome
 		if w, ok = wire.ReadWelcome(body); ok && n.answers(w.Number) && !n.entry.leaving {
-			n.entry.seen = w.Seen
+			n.entry.seen, n.unproven.shown = w.Seen, peer.Addr
 			n.admitted(&w, peer)
 			n.welcome()
 			n.entry.greeted, n.entry.greeting = peer, w.Live

@@ -81,6 +81,7 @@ type Node struct {
 	graves   marks.Table[member.ID, grave]
 	locator  locator
 	upkeep   upkeep
+	unproven unproven
 	told     []member.ID   // in the news of the current datagram
 	size     int           // of the current datagram, in bytes
 	asked    uint64        // kinds of questions in the current datagram, and whether it refuses this node; a bit each
@@ -193,6 +194,7 @@ func (n *Node) begin(now Time, out *Outbox) bool {
 		return false
 	}
 	n.out = out
+	n.unproven.source = netip.AddrPort{}
 	if n.detector == nil {
 		n.now = now
 		n.launch()

@@ -36,6 +36,7 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 		return
 	}
 	peer := detect.Peer{ID: h.From, Instance: member.Instance(h.From, h.Generation), Addr: from}
+	n.meetSource(h.From, from)
 	switch {
 	case h.Cluster != n.cluster:
 		n.stats.OtherCluster++

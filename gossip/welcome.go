@@ -158,6 +158,7 @@ func (n *Node) knock(peer detect.Peer, g *guest) {
 
 // letIn takes a newcomer in that showed the cookie, if its name is free.
 func (n *Node) letIn(g *guest, j *wire.Join) {
+	n.unproven.shown = g.Addr
 	fact, err := j.Record.Fact()
 	if err != nil {
 		n.stats.Malformed++
@@ -257,7 +258,7 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 	if n.entry.leaving {
 		return
 	}
-	n.entry.seen = r.Seen
+	n.entry.seen, n.unproven.shown = r.Seen, peer.Addr
 	var err error
 	switch r.Reason {
 	case wire.OldGeneration:
