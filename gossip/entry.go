@@ -263,6 +263,7 @@ func (n *Node) challenged(peer detect.Peer, c *wire.Challenge) {
 	if e.leaving || !n.answers(c.Number) {
 		return
 	}
+	n.unproven.shown = peer.Addr
 	s := n.seedAt(peer.Addr)
 	s.cookie, s.until = c.Cookie, n.now.Add(cookieLife)
 	e.seen = Sight{c.Seen, peer.Addr, n.now}
@@ -312,8 +313,12 @@ func (n *Node) rejoin() {
 		}
 	}
 	for i := n.table.Len() - 1; i >= 0; i-- {
-		if id := n.table.IDAt(i); id != n.id {
-			n.forget(id)
+		switch m := n.table.At(i); {
+		case m.ID == n.id:
+		case m.State.Live():
+			n.forget(m.ID)
+		default:
+			n.bury(&m)
 		}
 	}
 	e.welcomed, e.whole, e.alone, e.deaf = false, false, false, true
@@ -338,6 +343,7 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 		var w wire.Welcome
 		if w, ok = wire.ReadWelcome(body); ok && n.answers(w.Number) && !n.entry.leaving {
 			n.entry.seen = Sight{w.Seen, peer.Addr, n.now}
+			n.unproven.shown = peer.Addr
 			n.admitted(&w, peer)
 			n.welcome()
 			n.entry.greeted, n.entry.greeting = peer, w.Live

@@ -3,7 +3,6 @@ package gossip
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
@@ -18,17 +17,103 @@ import (
 // ErrLives is that of a Forget of a member that answers this node.
 var ErrLives = errors.New("the member is live here; only who failed, left or is unreachable can be forgotten")
 
-// maxForgotten is how many lives that were forgotten by somebody's word a node remembers, so that who missed the word does not
-// bring them back.
-const maxForgotten = 1024
+// maxGraves is how many ends of lives a node remembers that it has forgotten: the last ones, for as long
+// as the process runs.
+const maxGraves = 1 << 16
 
-// forgottenLife is one of them.
-type forgottenLife struct {
-	id         member.ID
+// maxEnds is how many of them are told in answer to one datagram.
+const maxEnds = 32
+
+// grave is how the last life of a name ended that this node has forgotten. A side of a cut that has not
+// heard of the end holds that life for live still, and would bring it back.
+type grave struct {
 	generation uint64
-	inc        uint32
-	check      uint32
-	at         Time
+	inc, check uint32
+	state      member.State // Failed or Left
+}
+
+// over says whether a life at an incarnation ended with the grave, or before.
+func (g *grave) over(generation uint64, inc uint32) bool {
+	return generation < g.generation || generation == g.generation && inc <= g.inc
+}
+
+// bury drops a member that is dead, and remembers its end.
+func (n *Node) bury(m *member.Member) {
+	n.graves.Put(m.ID, grave{m.Generation(), m.Incarnation, m.Check, m.State})
+	n.forget(m.ID)
+}
+
+// lastLife returns the generation of the last life of a name that this node has forgotten, 0 if it knows of none.
+func (n *Node) lastLife(id member.ID) uint64 {
+	g, _ := n.graves.Get(id)
+	return g.generation
+}
+
+// buried says whether a claim that a member lives is about a life that has ended and is forgotten here. If so,
+// whoever makes the claim is told: somebody who missed the end drops the member, and the member itself, if
+// it lives, contradicts. That a name is taken again only above what is remembered of it holds for
+// everybody but the member itself, whose word is news of its own.
+func (n *Node) buried(peer detect.Peer, id member.ID, check uint32, c *wire.Claim, r *wire.Record) bool {
+	g, ok := n.graves.Get(id)
+	if !ok || !c.State.Live() || !g.over(c.Generation, c.Incarnation) {
+		return false
+	}
+	if r != nil {
+		if f, err := r.Fact(); err == nil {
+			h := f.Record.Value()
+			check = h.Check()
+		}
+	}
+	if peer.ID != id && c.Generation < g.generation {
+		g.generation, g.inc = c.Generation, c.Incarnation // of the life that is held there
+	}
+	g.check = check
+	n.tellEnd(id, &g)
+	return peer.ID != id
+}
+
+// tellEnd has whoever sent the current datagram be told how a life ended.
+func (n *Node) tellEnd(id member.ID, g *grave) {
+	if len(n.ends) >= maxEnds {
+		return
+	}
+	u := wire.Update{ID: id, Check: g.check, Claim: wire.Claim{Generation: g.generation, Incarnation: g.inc, State: g.state}}
+	if g.state == member.Failed {
+		u.Claim.Cause = member.CauseForgotten
+	}
+	n.ends = append(n.ends, u)
+}
+
+// tellEnds tells it.
+func (n *Node) tellEnds(peer detect.Peer) {
+	if len(n.ends) == 0 || n.stopped {
+		return
+	}
+	start, ok := n.reply(peer)
+	if !ok {
+		return
+	}
+	for i := range n.ends {
+		before := len(n.out.arena)
+		n.out.arena = wire.AppendUpdate(n.out.arena, &n.ends[i])
+		if n.room(start) < 0 {
+			n.out.arena = n.out.arena[:before]
+			break
+		}
+	}
+	n.closeReply(start, peer)
+}
+
+// askedAbout tells a member that has another one examined, whom this node has forgotten, how that one ended.
+func (n *Node) askedAbout(q *wire.Inquiry) {
+	g, ok := n.graves.Get(q.Target)
+	if _, known := n.table.Get(q.Target); known || !ok {
+		return
+	}
+	if q.Instance != member.Instance(q.Target, uint32(g.generation)) {
+		g.state = member.Failed // which says that any earlier life is over, too
+	}
+	n.tellEnd(q.Target, &g)
 }
 
 // forgetAll has members forgotten here and everywhere, all of them or none.
@@ -53,37 +138,26 @@ func (n *Node) forgetAll(ids []member.ID) error {
 
 // forgetNow drops a member, and passes the word on.
 func (n *Node) forgetNow(m *member.Member) {
-	f := forgottenLife{m.ID, m.Generation(), m.Incarnation, m.Check, n.now}
-	n.forgotten = slices.DeleteFunc(n.forgotten, func(x forgottenLife) bool {
-		return x.id == m.ID || n.now.Sub(x.at) > n.cfg.Retention
-	})
-	if len(n.forgotten) >= maxForgotten {
-		n.forgotten = slices.Delete(n.forgotten, 0, 1)
-	}
-	n.forgotten = append(n.forgotten, f)
+	word := wire.AppendUpdate(nil, &wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{
+		Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Failed, Cause: member.CauseForgotten,
+	}})
+	n.forgetHere(m)
+	n.shares.rumors.SetRounds(n.rounds())
+	n.shares.rumors.Put(n.now, rumor.Item{Key: uint64(m.ID) * 0x9e3779b97f4a7c15, Data: word})
+}
+
+// forgetHere drops a member, and passes nothing on. The end of one that is live here is told to the user.
+func (n *Node) forgetHere(m *member.Member) {
 	if m.State.Live() {
 		n.quiet(func() {
 			n.apply(member.Fact{Record: m.Handle, Incarnation: m.Incarnation, State: member.Failed, Cause: member.CauseForgotten}, false, 0, 0)
 		})
 	}
-	n.forget(m.ID)
-	n.shares.rumors.SetRounds(n.rounds())
-	n.shares.rumors.Put(n.now, rumor.Item{Key: uint64(m.ID) * 0x9e3779b97f4a7c15, Data: n.appendForget(nil, &f)})
-}
-
-// appendForget writes the word as a message.
-func (n *Node) appendForget(b []byte, f *forgottenLife) []byte {
-	return wire.AppendUpdate(b, &wire.Update{ID: f.id, Check: f.check, Claim: wire.Claim{
-		Generation: f.generation, Incarnation: f.inc, State: member.Failed, Cause: member.CauseForgotten,
-	}})
-}
-
-// tellForgotten passes the word to somebody who missed it.
-func (n *Node) tellForgotten(peer detect.Peer, f *forgottenLife) {
-	if start, ok := n.reply(peer); ok {
-		n.out.arena = n.appendForget(n.out.arena, f)
-		n.closeReply(start, peer)
+	dead := *m
+	if after, ok := n.table.Get(m.ID); ok {
+		dead = after
 	}
+	n.bury(&dead)
 }
 
 // toldToForget takes in somebody's word about another member.
@@ -92,23 +166,16 @@ func (n *Node) toldToForget(by, id member.ID, c *wire.Claim) {
 	switch {
 	case !known:
 		n.shares.rumors.Heard(uint64(id) * 0x9e3779b97f4a7c15)
-	case c.Generation != m.Generation() || c.Incarnation < m.Incarnation:
+	case c.Generation < m.Generation() || c.Generation == m.Generation() && c.Incarnation < m.Incarnation:
 		n.stats.StaleNews++
 	case !m.State.Live() || n.IsUnreachable(id):
 		n.aged = 0
 		n.forgetNow(&m)
 	default:
-		n.doubt(&m, c, by)
+		w := *c
+		if w.Generation > m.Generation() { // then this one is over, too
+			w.Generation, w.Incarnation = m.Generation(), m.Incarnation
+		}
+		n.doubt(&m, &w, by)
 	}
-}
-
-// isForgotten says whether a life was forgotten by somebody's word, and has not been heard of since by a higher incarnation.
-func (n *Node) isForgotten(id member.ID, generation uint64, inc uint32) *forgottenLife {
-	i := slices.IndexFunc(n.forgotten, func(x forgottenLife) bool {
-		return x.id == id && x.generation == generation && inc <= x.inc && n.now.Sub(x.at) <= n.cfg.Retention
-	})
-	if i < 0 {
-		return nil
-	}
-	return &n.forgotten[i]
 }

@@ -131,19 +131,19 @@ func TestForgetIsADoubtElsewhere(t *testing.T) {
 	}
 }
 
-// How many lives that were forgotten are remembered is bounded.
-func TestForgottenAreBounded(t *testing.T) {
+// How many ends of lives are remembered is bounded.
+func TestGravesAreBounded(t *testing.T) {
 	w := newWorld(t)
 	n := w.cluster(1, nil)[0]
 	w.step(n, func(out *Outbox) {
 		n.out = out
-		for i := range 2 * maxForgotten {
-			n.forgetNow(&member.Member{ID: member.ID(i + 1), Handle: n.self, State: member.Failed})
+		for i := range maxGraves + 100 {
+			n.bury(&member.Member{ID: member.ID(i + 1), Handle: n.self, State: member.Failed})
 		}
 		n.out = nil
 	})
-	if len(n.forgotten) != maxForgotten {
-		t.Errorf("%d are remembered", len(n.forgotten))
+	if n.graves.Len() != maxGraves {
+		t.Errorf("%d are remembered", n.graves.Len())
 	}
 }
 

@@ -217,18 +217,26 @@ func TestNameOfTheDead(t *testing.T) {
 // A process that stood still while it was failed and replaced steps down when it goes on; the replacement stays.
 func TestZombie(t *testing.T) {
 	for _, asleep := range []time.Duration{10 * time.Second, 40 * time.Second} {
-		for _, later := range []int{1, 30} { // an address below and one above the old one
+		for _, later := range []int{1, 30, 31, 32} { // an address below the old one and some above
 			w := newWorld(t)
 			w.start("n0", 10, 1, nil)
 			for i := 1; i < 6; i++ {
 				w.start(fmt.Sprintf("n%d", i), 10+i, 1, nil, 10)
 			}
 			w.until(time.Minute, "all in", func() bool { return w.allSee(6) })
+			tags := SetTags{mustTags(t, map[string]string{"k": strings.Repeat("v", member.MaxTags-4)})}
+			if later == 31 { // records beyond what a stranger's ping earns
+				w.do(w.nodes[3], tags)
+				w.run(time.Second)
+			}
 			w.run(5 * time.Second)
 			old := w.nodes[3]
 			old.paused = true
 			w.run(5 * time.Second)
 			heir := w.start("n3", later, 9, nil, 10)
+			if later >= 31 {
+				w.do(heir, tags)
+			}
 			w.until(10*time.Second, "the replacement is in", func() bool { return heir.entry.welcomed })
 			if err := w.do(heir, Set{Key: "role", Value: []byte("primary")}); err != nil {
 				t.Fatal(err)

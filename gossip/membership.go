@@ -38,8 +38,8 @@ func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim
 		return
 	}
 	m, known := n.table.Get(id)
-	if f := n.isForgotten(id, c.Generation, c.Incarnation); f != nil && !known && peer.ID != id {
-		n.tellForgotten(peer, f)
+	if !known && n.buried(peer, id, check, c, r) {
+		n.stats.StaleNews++
 		return
 	}
 	fact, ok := n.factOf(&m, known, id, check, c, r)

@@ -232,6 +232,9 @@ func (n *Node) conflict(c *wire.Conflict) {
 		return
 	}
 	other := c.Record.Addr
+	if n.proven(other, c.Number) {
+		n.unproven.shown = other
+	}
 	proven, older := n.proven(other, c.Number), n.uptime() >= c.Uptime
 	judges := n.self.Value().Addr.Compare(other) < 0
 	switch {

@@ -10,6 +10,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/inquest"
+	"github.com/starling-gossip/starling/gossip/marks"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/multicast"
 	"github.com/starling-gossip/starling/gossip/reconcile"
@@ -71,19 +72,21 @@ type Node struct {
 	verdicts verdicts
 	shares   shares
 
-	entry     entry
-	reached   reached
-	identity  identity
-	settings  wire.Hashes     // this node's
-	isolated  Time            // since when, while it is
-	aged      int             // failed members that were forgotten for their age, while this node was of a minority
-	forgotten []forgottenLife // the oldest first
-	locator   locator
-	upkeep    upkeep
-	told      []member.ID // in the news of the current datagram
-	size      int         // of the current datagram, in bytes
-	asked     uint64      // kinds of questions in the current datagram, and whether it refuses this node; a bit each
-	wanted    []member.ID // records to ask the sender of the current datagram for
+	entry    entry
+	reached  reached
+	identity identity
+	settings wire.Hashes // this node's
+	isolated Time        // since when, while it is
+	aged     int         // failed members that were forgotten for their age, while this node was of a minority
+	graves   marks.Table[member.ID, grave]
+	locator  locator
+	upkeep   upkeep
+	unproven unproven
+	told     []member.ID   // in the news of the current datagram
+	size     int           // of the current datagram, in bytes
+	asked    uint64        // kinds of questions in the current datagram, and whether it refuses this node; a bit each
+	wanted   []member.ID   // records to ask the sender of the current datagram for
+	ends     []wire.Update // to tell it
 
 	stats     Stats
 	traffic   traffic
@@ -131,6 +134,7 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		replies:  bucket{rate: replyRate, burst: replyRate},
 		welcomes: bucket{rate: welcomeRate, burst: 2 * welcomeRate},
 		shares:   newShares(c.Rounds),
+		graves:   marks.Table[member.ID, grave]{Max: maxGraves},
 
 		unmetered: c.ZoneBudget == 0 && len(c.PairBudgets) == 0,
 		now:       Never,
@@ -193,6 +197,7 @@ func (n *Node) begin(now Time, out *Outbox) bool {
 		return false
 	}
 	n.out = out
+	n.unproven.source = netip.AddrPort{}
 	if n.detector == nil {
 		n.now = now
 		n.launch()

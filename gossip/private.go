@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"strings"
@@ -16,8 +17,14 @@ import (
 type private struct {
 	silent      []SilentZone // each once, the last to fall silent at the end
 	isolated    bool
-	undecided   int         // live members that are silent, while too few can be asked about them
-	unreachable []member.ID // in order; the detector bounds how many
+	undecided   int       // live members that are silent, while too few can be asked about them
+	unreachable []absence // by ID; the detector bounds how many
+}
+
+// absence is a live member that cannot be reached from here.
+type absence struct {
+	id    member.ID
+	since Time
 }
 
 // Isolated says whether the node hears from next to nobody, and therefore fails nobody.
@@ -83,20 +90,60 @@ func (n *Node) Reach() (reachable, of int) {
 
 // Unreachable goes through the live members that this node cannot reach, while too few others can be asked about them, or
 // while their zone is silent.
-func (n *Node) Unreachable() iter.Seq[member.ID] { return slices.Values(n.private.unreachable) }
+func (n *Node) Unreachable() iter.Seq[member.ID] {
+	return func(yield func(member.ID) bool) {
+		for _, a := range n.private.unreachable {
+			if !yield(a.id) {
+				return
+			}
+		}
+	}
+}
 
 // IsUnreachable says whether a member is one of them.
 func (n *Node) IsUnreachable(id member.ID) bool {
-	_, found := slices.BinarySearch(n.private.unreachable, id)
+	_, found := n.private.find(id)
 	return found
 }
 
+func (p *private) find(id member.ID) (i int, found bool) {
+	return slices.BinarySearchFunc(p.unreachable, id, func(a absence, id member.ID) int { return cmp.Compare(a.id, id) })
+}
+
+// dreamt says whether a member is live here only since this node could not reach it for half of the time of
+// retention: those who could may have forgotten by now that it is dead, so nobody is told of it.
+func (n *Node) dreamt(id member.ID) bool {
+	i, found := n.private.find(id)
+	return found && n.now.Sub(n.private.unreachable[i].since) > n.cfg.Retention/2
+}
+
+// dreams is how many those are.
+func (n *Node) dreams() (k int) {
+	for _, a := range n.private.unreachable {
+		if n.dreamt(a.id) {
+			k++
+		}
+	}
+	return k
+}
+
+// wakeFromDreams forgets whoever could not be reached for the time of retention, where more than half of all can be again:
+// those who could have told have forgotten them. One that lives comes back by its own word.
+func (n *Node) wakeFromDreams() {
+	for i := len(n.private.unreachable) - 1; i >= 0; i-- {
+		a := n.private.unreachable[i]
+		if m, ok := n.table.Get(a.id); ok && n.now.Sub(a.since) > n.cfg.Retention {
+			n.forgetHere(&m)
+		}
+	}
+}
+
 // setUnreachable says whether that is new.
-func (p *private) setUnreachable(id member.ID, on bool) bool {
-	i, found := slices.BinarySearch(p.unreachable, id)
+func (p *private) setUnreachable(now Time, id member.ID, on bool) bool {
+	i, found := p.find(id)
 	switch {
 	case on && !found:
-		p.unreachable = slices.Insert(p.unreachable, i, id)
+		p.unreachable = slices.Insert(p.unreachable, i, absence{id, now})
 	case !on && found:
 		p.unreachable = slices.Delete(p.unreachable, i, i+1)
 	}
@@ -135,9 +182,11 @@ func (n *Node) silent(zone uint16, on bool) {
 
 // unreachable takes in that a member cannot be reached, or can again.
 func (n *Node) unreachable(id member.ID, on bool) {
-	if m, ok := n.table.Get(id); n.private.setUnreachable(id, on && ok && m.State.Live()) && ok && m.State.Live() {
+	if m, ok := n.table.Get(id); n.private.setUnreachable(n.now, id, on && ok && m.State.Live()) && ok && m.State.Live() {
 		n.tell(pick(on, MemberUnreachable, MemberReachable), m)
-		if !on {
+		if on {
+			n.upkeep.due = min(n.upkeep.due, n.now.Add(n.sweepPause()))
+		} else {
 			n.streams.Returned(n.now, m)
 		}
 	}
@@ -146,6 +195,6 @@ func (n *Node) unreachable(id member.ID, on bool) {
 // settle forgets what a change of the table makes obsolete.
 func (p *private) settle(before, after *member.Member) {
 	if before.ID != 0 && (!after.State.Live() || before.Generation() != after.Generation()) {
-		p.setUnreachable(after.ID, false)
+		p.setUnreachable(0, after.ID, false)
 	}
 }

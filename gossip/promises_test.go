@@ -3,6 +3,7 @@ package gossip
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,27 +70,36 @@ func TestKeysOfTheGone(t *testing.T) {
 	}
 }
 
-// What a stranger's datagram makes a node send: an answer to a probe, and a question who that is; all else together is bounded,
-// however many come, and so are the samples in Welcomes.
+// What a stranger's datagrams make a node send: to a stranger three times at most what came from it, an answer to a probe and a question
+// who that is for each; all else together is bounded, however many come. Whoever has proven its address is welcomed, and the
+// samples in all Welcomes together are bounded.
 func TestStrangersGetLittle(t *testing.T) {
 	const datagrams, every = 6000, 500 * time.Microsecond
 	const most = replyRate*datagrams*int(every)/int(time.Second) + replyRate + 2000 // the burst, and the last answer
-	join := func(cluster string) func(name string) []byte {
-		return func(name string) []byte {
+	join := func(cluster string) func(*world, *peer, string) []byte {
+		return func(_ *world, _ *peer, name string) []byte {
 			return joinOf(cluster, recordOf(name, 1, forgedAddr))
 		}
 	}
-	for what, ask := range map[string]func(name string) []byte{
-		"a ping":                    func(string) []byte { return wire.AppendPing(nil, 7) },
-		"an inquiry":                func(string) []byte { return wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: 5, Instance: 7}) },
-		"a request":                 func(string) []byte { return wire.AppendRequest(nil, []member.ID{member.IDOf("n0")}) },
+	for what, ask := range map[string]func(w *world, p *peer, name string) []byte{
+		"a ping": func(*world, *peer, string) []byte { return wire.AppendPing(nil, 7) },
+		"an inquiry": func(*world, *peer, string) []byte {
+			return wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: 5, Instance: 7})
+		},
+		"a request":                 func(*world, *peer, string) []byte { return wire.AppendRequest(nil, []member.ID{member.IDOf("n0")}) },
 		"a join of another cluster": join("other"),
 		"a join":                    join("starling"),
+		"a proven join": func(w *world, p *peer, name string) []byte {
+			return w.provenJoin(p, recordOf(name, 1, forgedAddr))
+		},
 	} {
 		w := newWorld(t)
 		n := w.cluster(1, nil)[0]
-		answers, others, welcomes := 0, 0, 0
+		w.do(n, SetTags{mustTags(t, map[string]string{"k": strings.Repeat("v", 500)})})
+		proven := what == "a proven join"
+		answers, others, welcomes, in, out, welcomed := 0, 0, 0, 0, 0, 0
 		w.onSend = func(_ *peer, to netip.AddrPort, data []byte) {
+			out += len(data) + ipOverhead
 			switch wire.Type(data[wire.HeaderSize]) {
 			case wire.TypeAck, wire.TypeNack, wire.TypeFinding, wire.TypeRequest:
 				if answers++; len(data) > 100 {
@@ -97,27 +107,33 @@ func TestStrangersGetLittle(t *testing.T) {
 				}
 			case wire.TypeWelcome:
 				welcomes += len(data)
+				welcomed++
+			case wire.TypeChallenge: // of no more bytes than the Join
 			default:
 				others += len(data)
 			}
 		}
 		for i := range datagrams {
 			name := fmt.Sprint("x", i)
-			d := forge(name, 1, ask(name))
+			d := forge(name, 1, ask(w, n, name))
+			in += len(d) + ipOverhead
 			before, sent := answers, w.onSend
 			w.step(n, func(out *Outbox) { n.Receive(w.now, forgedAddr, d, out) })
 			if answers-before > 2 {
 				t.Fatalf("%s has %d answers", what, answers-before)
 			}
+			if !proven && out > 3*in {
+				t.Fatalf("%s: %d bytes came, and %d went out", what, in, out)
+			}
 			w.onSend = nil // what the node does by itself, to ghosts that have joined
 			w.run(every)
 			w.onSend = sent
 		}
-		if what == "a join" { // it makes a member of its sender, who is then told what is new
+		if proven { // it makes a member of its sender, who is then told what is new
 			others = 0
 		}
-		if others > most || welcomes > 5*welcomeRate+100*datagrams {
-			t.Errorf("%s, 2,000 times a second for 3 s: %d bytes of Welcomes, %d of all else, %d allowed", what, welcomes, others, most)
+		if own := 600; others > most || welcomes > 5*welcomeRate+(100+own)*datagrams || proven != (welcomed == datagrams) {
+			t.Errorf("%s, 2,000 times a second for 3 s: %d Welcomes of %d bytes, %d of all else, %d allowed", what, welcomed, welcomes, others, most)
 		}
 	}
 }

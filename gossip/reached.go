@@ -153,6 +153,8 @@ func (n *Node) wasCalled(peer detect.Peer, t wire.Type, body []byte) bool {
 				n.call(&m)
 			}
 			return true
+		} else if ok && n.isMember(peer) {
+			n.askedAbout(&q)
 		}
 	}
 	r := &n.reached

@@ -36,6 +36,7 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 		return
 	}
 	peer := detect.Peer{ID: h.From, Instance: member.Instance(h.From, h.Generation), Addr: from}
+	n.meetSource(h.From, from)
 	switch {
 	case h.Cluster != n.cluster:
 		n.stats.OtherCluster++
@@ -52,7 +53,7 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 
 // takeMessages goes through a datagram that is meant for this node.
 func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
-	n.wanted, n.hushed, n.asked = n.wanted[:0], false, 0
+	n.wanted, n.ends, n.hushed, n.asked = n.wanted[:0], n.ends[:0], false, 0
 	n.locator.asker = detect.Peer{}
 	if n.listener != nil {
 		n.listener.Heard(n.now, peer)
@@ -83,6 +84,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 		n.heardFrom(peer) // it may be known by now
 	}
 	n.endDatagram()
+	n.tellEnds(peer)
 	if len(n.wanted) > 0 && !n.stopped {
 		start := n.open(peer.Instance)
 		n.out.arena = wire.AppendRequest(n.out.arena, n.wanted)
@@ -247,7 +249,7 @@ func (n *Node) answerRequest(peer detect.Peer, body []byte) (ok bool) {
 	}
 	ok = wire.ReadRequest(body, func(id member.ID) {
 		m, ok := n.table.Get(id)
-		if !ok {
+		if !ok || n.dreamt(id) {
 			return
 		}
 		before := len(n.out.arena)

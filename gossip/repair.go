@@ -87,7 +87,11 @@ func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
 	h.n.close(start, detect.PeerOf(&to))
 }
 
+// AppendRecord adds nothing of a member that others may have forgotten.
 func (h repairHost) AppendRecord(b []byte, _ Time, m member.Member) []byte {
+	if h.n.dreamt(m.ID) {
+		return b
+	}
 	r, c := m.Record(), h.n.claim(&m, h.n.id)
 	return wire.AppendRecord(b, &r, &c)
 }

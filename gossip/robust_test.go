@@ -6,6 +6,7 @@ package gossip
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"net/netip"
 	"strings"
@@ -121,36 +122,91 @@ func TestJoinInAnothersName(t *testing.T) {
 }
 
 // What a datagram provokes at once is bounded, whatever is packed into it: a forged source address must not turn a
-// node into an amplifier.
+// node into an amplifier. What goes to an address that is nobody's is three times at most what came from it. One that has
+// proven its address is welcomed with one datagram, however many are to be told of and however much each says of itself.
 func TestAmplification(t *testing.T) {
+	later := recordOf("n0", 9, netip.MustParseAddrPort("10.6.6.6:6"))
+	all := make([]member.ID, 30)
+	for i := range all {
+		all[i] = member.IDOf(fmt.Sprintf("n%d", i))
+	}
 	for _, c := range []struct {
 		what    string
-		message []byte
+		from    string
+		message func(w *world, p *peer) []byte
 	}{
-		{"pings", wire.AppendPing(nil, 7)},
-		{"ping requests for a member", wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: member.IDOf("n1"), Instance: member.Instance(member.IDOf("n1"), 1)})},
-		{"ping requests for nobody", wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: 1, Instance: 1})},
-		{"joins", joinOf("starling", recordOf("x", 1, forgedAddr))},
-		{"joins in the name of a member", joinOf("starling", recordOf("n1", 1, forgedAddr))},
-		{"joins of another cluster", joinOf("other", recordOf("x", 1, forgedAddr))},
-		{"requests", wire.AppendRequest(nil, []member.ID{member.IDOf("n1")})},
+		{"pings", "x", func(*world, *peer) []byte { return wire.AppendPing(nil, 7) }},
+		{"pings of another life of a member", "n1", func(*world, *peer) []byte { return wire.AppendPing(nil, 7) }},
+		{"pings of a member elsewhere", "n2", func(*world, *peer) []byte { return wire.AppendPing(nil, 7) }},
+		{"pings of a failed member elsewhere", "n3", func(*world, *peer) []byte { return wire.AppendPing(nil, 7) }},
+		{"leases", "x", func(*world, *peer) []byte { return wire.AppendLease(nil, wire.Lease{Seq: 7, Next: time.Second}) }},
+		{"inquiries", "n2", func(*world, *peer) []byte {
+			return wire.AppendInquiry(nil, wire.Inquiry{Seq: 7, Target: member.IDOf("n1"), Instance: member.Instance(member.IDOf("n1"), 1)})
+		}},
+		{"ping requests for a member", "x", func(*world, *peer) []byte {
+			return wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: member.IDOf("n1"), Instance: member.Instance(member.IDOf("n1"), 1)})
+		}},
+		{"ping requests for nobody", "x", func(*world, *peer) []byte {
+			return wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: 1, Instance: 1})
+		}},
+		{"joins", "x", func(*world, *peer) []byte { return joinOf("starling", recordOf("x", 1, forgedAddr)) }},
+		{"joins in the name of a member", "n1", func(*world, *peer) []byte { return joinOf("starling", recordOf("n1", 1, forgedAddr)) }},
+		{"joins of another cluster", "x", func(*world, *peer) []byte { return joinOf("other", recordOf("x", 1, forgedAddr)) }},
+		{"requests", "x", func(*world, *peer) []byte { return wire.AppendRequest(nil, []member.ID{member.IDOf("n1")}) }},
+		{"one request for all", "x", func(*world, *peer) []byte { return wire.AppendRequest(nil, all) }},
+		{"another life of the node itself", "x", func(*world, *peer) []byte {
+			return wire.AppendRecord(nil, later, &wire.Claim{Generation: 9})
+		}},
+		{"a namesake's claims", "n0", func(*world, *peer) []byte {
+			return wire.AppendConflict(nil, &wire.Conflict{Number: 3, Uptime: 1 << 50}, later, 0)
+		}},
+		{"that the node failed", "x", func(_ *world, p *peer) []byte {
+			m := p.Self()
+			return wire.AppendUpdate(nil, &wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{Generation: 1, State: member.Failed}})
+		}},
+		{"somebody else lives here", "x", func(_ *world, p *peer) []byte { return wire.AppendMistaken(nil, p.instance) }},
+		{"proven joins", "x", func(w *world, p *peer) []byte { return w.provenJoin(p, recordOf("x", 1, forgedAddr)) }},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			w := newWorld(t)
-			nodes := w.cluster(30, nil)
-			w.run(5 * time.Second)
-			for i := range 30 { // news that would ride along
-				w.do(nodes[i], SetTags{mustTags(t, map[string]string{"k": strings.Repeat("v", 100)})})
-			}
-			var bodies [][]byte
-			for n := wire.HeaderSize; n+len(c.message) <= wire.DefaultMTU; n += len(c.message) {
-				bodies = append(bodies, c.message)
-			}
-			datagram := forge("x", 1, bodies...)
-			packets, bytes := w.inject(nodes[0], datagram)
-			t.Logf("%d bytes in, %d packets of %d bytes out", len(datagram), packets, bytes)
-			if packets > maxAnswers || bytes > maxAnswers*wire.DefaultMTU {
-				t.Errorf("%d bytes in, %d packets of %d bytes out", len(datagram), packets, bytes)
+			for _, most := range []bool{false, true} { // a datagram full of it, or one
+				w := newWorld(t)
+				nodes := w.cluster(30, nil)
+				w.run(5 * time.Second)
+				for i := range 30 { // news that would ride along
+					w.do(nodes[i], SetTags{mustTags(t, map[string]string{"k": strings.Repeat("v", member.MaxTags-4)})})
+				}
+				nodes[3].down = true
+				w.until(20*time.Second, "n3 failed", func() bool { return w.allHold("n3", member.Failed) })
+				for i := range 30 {
+					w.do(nodes[i], SetTags{mustTags(t, map[string]string{"k": strings.Repeat("w", member.MaxTags-4)})})
+				}
+				message := c.message(w, nodes[0])
+				bodies := [][]byte{message}
+				for n := wire.HeaderSize + len(message); most && n+len(message) <= wire.DefaultMTU; n += len(message) {
+					bodies = append(bodies, message)
+				}
+				datagram := forge(c.from, 5, bodies...)
+				if c.from == "n2" || c.from == "n3" || c.what == "joins in the name of a member" || c.what == "joins" || c.what == "proven joins" {
+					datagram = forge(c.from, 1, bodies...)
+				}
+				packets, bytes, stranger, welcomes := 0, 0, 0, 0
+				w.onSend = func(_ *peer, to netip.AddrPort, data []byte) {
+					packets, bytes = packets+1, bytes+len(data)
+					switch known := to.Addr().As4(); {
+					case known[0] == 10 && known[1] == 0:
+					case wire.Type(data[wire.HeaderSize]) == wire.TypeWelcome:
+						welcomes++
+					default:
+						stranger += len(data) + ipOverhead
+					}
+				}
+				w.step(nodes[0], func(out *Outbox) { nodes[0].Receive(w.now, forgedAddr, datagram, out) })
+				if packets > maxAnswers || bytes > maxAnswers*wire.DefaultMTU {
+					t.Errorf("%d bytes in, %d packets of %d bytes out", len(datagram), packets, bytes)
+				}
+				if proven := c.what == "proven joins"; stranger > 3*(len(datagram)+ipOverhead) && !proven || welcomes > 1 || (welcomes == 1) != proven {
+					t.Errorf("%d bytes in; %d to strangers, %d Welcomes", len(datagram)+ipOverhead, stranger, welcomes)
+				}
 			}
 		})
 	}

@@ -36,9 +36,15 @@ func (n *Node) close(start int, to detect.Peer) {
 	n.budget.tokens = max(n.budget.tokens, -n.budget.burst)
 }
 
-// closeFree is close outside the budget, for what has one of its own. It returns what the datagram costs.
+// closeFree is close outside the budget, for what has one of its own. It returns what the datagram costs. A stranger's datagram
+// has nothing sent to strangers beyond what it earned.
 func (n *Node) closeFree(start int, to detect.Peer) int {
 	data := n.out.arena[start:len(n.out.arena):len(n.out.arena)]
+	if !n.earned(to, len(data)+ipOverhead) {
+		n.out.arena = n.out.arena[:start]
+		n.stats.RepliesRefused++
+		return 0
+	}
 	n.out.Packets = append(n.out.Packets, Packet{To: to.Addr, Data: data})
 	n.stats.PacketsOut++
 	n.stats.BytesOut += uint64(len(data))
@@ -49,10 +55,15 @@ func (n *Node) closeFree(start int, to detect.Peer) int {
 // room is how many bytes the datagram that began at start can still take.
 func (n *Node) room(start int) int { return wire.RoomOf(n.cfg.MTU) - (len(n.out.arena) - start) }
 
-// sendProbe sends a detector's messages with the fingerprint and as much news as fits. The fingerprint comes last:
+// sendProbe sends a detector's messages with the fingerprint and as much news as fits, but nothing beside to a stranger. The fingerprint comes last:
 // it is that of after the news. Questions for locations come first, so that what answers the probe answers them too.
 func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	start := n.open(to.Instance)
+	if n.isStrange(to) {
+		n.out.arena = append(n.out.arena, messages...)
+		n.close(start, to)
+		return
+	}
 	n.appendLocation(to, messages)
 	n.out.arena = append(n.out.arena, messages...)
 	n.news.Waiting(func(it *rumor.Item) bool {
@@ -77,7 +88,7 @@ func (n *Node) appendFingerprint() {
 // that is no longer so adds nothing.
 func (n *Node) appendNews(start int, it *rumor.Item, reserve int) bool {
 	m, ok := n.table.Get(member.ID(it.Key))
-	if !ok {
+	if !ok || n.dreamt(m.ID) {
 		return true
 	}
 	before := len(n.out.arena)

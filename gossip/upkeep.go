@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
@@ -8,14 +9,20 @@ import (
 
 // upkeep is what a node does for the dead: it dials them again, and forgets them in the end.
 type upkeep struct {
-	due   Time // Never while nobody is dead
+	due   Time // Never while nobody is dead or unreachable
 	sweep Time
+	most  bool // could be reached at the last sweep
 }
 
-// sweepEvery is how often the table is searched for members to be forgotten.
-const sweepEvery = time.Minute
+const (
+	sweepEvery = time.Minute      // so often at least the table is searched for members to be forgotten
+	heirAfter  = 10 * time.Minute // so long one that failed is remembered where another member has its address since
+)
 
 func (n *Node) launchUpkeep() { n.upkeep = upkeep{due: Never, sweep: n.now} }
+
+// sweepPause is the time between two searches of the table.
+func (n *Node) sweepPause() time.Duration { return min(sweepEvery, n.cfg.Retention/2) }
 
 // mourn begins the upkeep when somebody died.
 func (n *Node) mourn() {
@@ -29,11 +36,11 @@ func (n *Node) wakeUpkeep() {
 		return
 	}
 	if n.upkeep.sweep <= n.now {
-		n.upkeep.sweep = n.now.Add(sweepEvery)
+		n.upkeep.sweep = n.now.Add(n.sweepPause())
 		n.forgetDead()
 	}
 	n.upkeep.due = Never
-	if n.table.Len() > n.table.Live() {
+	if n.table.Len() > n.table.Live() || len(n.private.unreachable) > 0 {
 		n.reconnect()
 		n.upkeep.due = n.now.Add(n.jitter(n.cfg.Reconnect))
 	}
@@ -58,22 +65,45 @@ func (n *Node) reconnect() {
 	}
 }
 
-// forgetDead drops the members that have been dead for the time of retention. Of those who failed it keeps the number while no
+// forgetDead drops the members that have been dead for the time of retention, or whose address another one has. Of those who failed it keeps the number while no
 // more than half of the last agreed view can be reached (Reach): the view of a minority never shrinks by age alone.
 func (n *Node) forgetDead() {
 	reachable, of := n.Reach()
 	minority := 2*reachable <= of
 	if !minority {
 		n.aged = 0
+		if n.upkeep.most { // for long enough that whoever lives has answered
+			n.wakeFromDreams()
+		}
 	}
+	n.upkeep.most = !minority
+	heirs := n.heirs()
 	for i := n.table.Len() - 1; i >= n.table.Live(); i-- {
-		if m := n.table.At(i); n.now.Sub(m.Since) > n.cfg.Retention && m.ID != n.id {
+		m := n.table.At(i)
+		dead := n.now.Sub(m.Since)
+		if m.ID != n.id && (dead > n.cfg.Retention || dead > heirAfter && m.State == member.Failed && heirs[m.Handle.Value().Addr]) {
 			if minority && m.State == member.Failed {
 				n.aged++
 			}
-			n.forget(m.ID)
+			n.bury(&m)
 		}
 	}
+}
+
+// heirs returns the addresses of the live members, if anybody has been failed for so long that it matters. Only who
+// failed gives way to the member that has its address: it is dialled, in vain, and counts in the agreed view.
+func (n *Node) heirs() map[netip.AddrPort]bool {
+	var of map[netip.AddrPort]bool
+	for i := n.table.Len() - 1; i >= n.table.Live() && of == nil; i-- {
+		if m := n.table.At(i); m.State == member.Failed && n.now.Sub(m.Since) > heirAfter {
+			of = map[netip.AddrPort]bool{}
+		}
+	}
+	for i := 0; i < n.table.Live() && of != nil; i++ {
+		m := n.table.At(i)
+		of[m.Handle.Value().Addr] = true
+	}
+	return of
 }
 
 func (n *Node) forget(id member.ID) {

@@ -159,6 +159,7 @@ func (n *Node) knock(peer detect.Peer, g *guest) {
 
 // letIn takes a newcomer in that showed the cookie, if its name is free.
 func (n *Node) letIn(g *guest, j *wire.Join) {
+	n.unproven.shown = g.Addr
 	fact, err := j.Record.Fact()
 	if err != nil {
 		n.stats.Malformed++
@@ -179,6 +180,9 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	case known && r.Generation < m.Generation():
 		n.refuse(g.Peer, g, wire.OldGeneration, m.Generation(), "")
 		return
+	case !known && r.Generation < n.lastLife(g.ID):
+		n.refuse(g.Peer, g, wire.OldGeneration, n.lastLife(g.ID), "")
+		return
 	case !known && n.table.Len() >= member.MaxMembers:
 		n.refuse(g.Peer, g, wire.TableFull, 0, "")
 		return
@@ -198,7 +202,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 func (n *Node) sendWelcome(g *guest) {
 	start := n.open(g.Instance)
 	n.out.arena = wire.AppendWelcome(n.out.arena, &wire.Welcome{
-		Number: g.number, Live: uint32(n.table.Live()), ClusterID: n.identity.id, Seen: g.seen, Settings: n.settings,
+		Number: g.number, Live: uint32(n.table.Live() - n.dreams()), ClusterID: n.identity.id, Seen: g.seen, Settings: n.settings,
 	})
 	var room [sampleSize + 1]member.Member
 	sample := append(room[:0], n.Self())
@@ -206,6 +210,9 @@ func (n *Node) sendWelcome(g *guest) {
 		sample = topology.Pick(n.rng, &n.table, sampleSize, sample, n.id, g.ID)
 	}
 	for i := range sample {
+		if n.dreamt(sample[i].ID) {
+			continue
+		}
 		before := len(n.out.arena)
 		n.appendMember(&sample[i], true, n.id)
 		if n.room(start) < wire.MessageSize+fingerprintSize {
@@ -253,6 +260,7 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 		return
 	}
 	n.entry.seen = Sight{r.Seen, peer.Addr, n.now}
+	n.unproven.shown = peer.Addr
 	var err error
 	switch r.Reason {
 	case wire.OldGeneration:

@@ -81,6 +81,7 @@ func checkers(o *Options) []Checker {
 		&lives{gen: map[int32]uint64{}, most: map[int32]uint64{}},
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
+		&ends{bound: b.Detect, over: map[pair]Holding{}, left: map[int32]departure{}},
 		newKeysKept(b.Converge),
 		newGrace(o), newDeaf(o), gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
 	}
@@ -355,6 +356,56 @@ func (c *gone) Take(l *ledger, o *Obs) string {
 		if o.Before.Known && o.Before.State == member.Left && o.Before.Gen == o.After.Gen || o.At.Sub(d.at) > c.bound && l.untroubled() {
 			return fmt.Sprintf("n%d holds n%d for %s, which left at %s", o.Node, o.Member, o.After, span(d.at))
 		}
+	}
+	return ""
+}
+
+// ends: a node that held a life for over, and has forgotten it, is not told that it joined, unless that life runs after all; and nobody is
+// told that one failed who left, who knew of the leave, or could have known for long.
+type ends struct {
+	bound time.Duration
+	over  map[pair]Holding // the last life that one held for over, since its own start
+	left  map[int32]departure
+}
+
+func (*ends) Name() string { return "ends" }
+
+// lateWord is how old a datagram may be that comes in.
+const lateWord = 5 * time.Second
+
+func (c *ends) Take(l *ledger, o *Obs) string {
+	switch {
+	case o.Kind == Started:
+		for k := range c.over { // what is deleted does not depend on the order
+			if k.node == o.Node {
+				delete(c.over, k)
+			}
+		}
+	case o.Kind == Departed:
+		c.left[o.Node] = departure{o.After.Gen, o.At}
+	case o.Kind == Saw && o.Member >= 0 && o.Member != o.Node && o.After.Known:
+		return c.judge(l, o)
+	}
+	return ""
+}
+
+func (c *ends) judge(l *ledger, o *Obs) string {
+	k := pair{o.Node, o.Member}
+	was, x, m := c.over[k], &l.peers[o.Node], &l.peers[o.Member]
+	if !o.After.live() {
+		c.over[k] = o.After
+		d, left := c.left[o.Member]
+		left = left && o.After.failed() && o.After.Gen == d.gen
+		if left && (was.Gen == d.gen && was.State == member.Left || l.untroubled() && o.At.Sub(d.at) > c.bound) {
+			return fmt.Sprintf("n%d was told that n%d failed, which left at %s", o.Node, o.Member, span(d.at))
+		}
+		return ""
+	}
+	awake := !x.hindered && (x.freed == 0 || o.At.Sub(x.freed) > lateWord) // it reads nothing old
+	runs := m.up && m.gen == o.After.Gen || o.At.Sub(m.since) <= lateWord
+	ended := was.Known && (o.After.Gen < was.Gen || o.After.Gen == was.Gen && o.After.Inc <= was.Inc)
+	if o.Told && !o.Before.Known && ended && awake && !runs && !l.config.Heartbeat.Local {
+		return fmt.Sprintf("n%d was told that n%d joined, %s, which it had held for %s and forgotten", o.Node, o.Member, o.After, was)
 	}
 	return ""
 }

@@ -268,6 +268,14 @@ func TestCheckersCanFail(t *testing.T) {
 			history(saw(0, 1, left(1, 0)), Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, alive(1, 1))), "which left"},
 		{"gone", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(2, 0))),
 			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(1, 1))), "which left"},
+		{"ends", history(Obs{Kind: Crashed, Node: 1}, at(9*s, saw(0, 1, failed(1, 0))), at(60*s, saw(0, 1, Holding{})), at(61*s, saw(0, 1, alive(1, 1)))),
+			history(Obs{Kind: Crashed, Node: 1}, at(9*s, saw(0, 1, failed(1, 0))), at(60*s, saw(0, 1, Holding{})), at(61*s, saw(0, 1, alive(1, 0)))), "n0 was told that n1 joined"},
+		{"ends", history(at(9*s, saw(0, 1, failed(1, 0))), at(60*s, saw(0, 1, Holding{})), at(61*s, saw(0, 1, alive(1, 0)))), // it runs
+			history(at(9*s, saw(0, 1, failed(1, 0))), at(60*s, saw(0, 1, Holding{})), at(60*s, started(1, 2)), at(66*s, saw(0, 1, alive(1, 0)))), "n0 was told that n1 joined"},
+		{"ends", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, at(9*s, saw(0, 1, failed(1, 0))), at(12*s, saw(2, 1, left(1, 1)))), // it may not know yet
+			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, at(11*s, saw(0, 1, failed(1, 0)))), "n0 was told that n1 failed, which left"},
+		{"ends", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(2, 1, left(1, 1)), at(1*s, saw(2, 1, Holding{})), at(2*s, saw(0, 1, failed(1, 1)))),
+			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(2, 1, left(1, 1)), at(1*s, saw(2, 1, Holding{})), at(2*s, saw(2, 1, failed(1, 1)))), "n2 was told that n1 failed, which left"},
 		{"grace", history(many, at(30*s, cable), at(41*s, saw(0, 4, failed(1, 0)))), // it is over
 			history(many, at(30*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), "n0 declared n4 failed, which is well, as is its whole zone, 9s after"},
 		{"grace", history(many, at(30*s, Obs{Kind: Crashed, Node: 3}), at(31*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), // too few to tell

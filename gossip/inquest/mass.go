@@ -7,13 +7,14 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
 )
 
 // Many who die at once. Juries are drawn among all members, and most of those are dead. So jurors that are asked in vain
 // are replaced by members that were heard lately; and where verdicts follow each other, each of them
 // has a few more members examined, of whom nothing was heard: three in all, whoever it is that examines
-// them. That grows where nearly all are dead, and dies out where few are. Across zones the witness
-// (silence.go) and the look around (zones.go) do the same.
+// them. That grows where nearly all are dead, and dies out where few are. Where there are zones, the
+// witness (silence.go) and the look around (zones.go) add to that; a zone that is silent as a whole is left out.
 //
 // Too few for a verdict cannot tell the death of the others from a cut. They call the roll once: they ping all, and hold
 // those who do not answer for unreachable. So each of them says exactly whom it cannot tell, and its
@@ -53,9 +54,6 @@ func (d *Detector) heardWithin(now mono.Time, id member.ID, span time.Duration) 
 
 // nextHeard puts somebody who was heard lately next in turn to be a juror, if there is one who is not asked yet.
 func (d *Detector) nextHeard(now mono.Time, a *alarm) bool {
-	if d.ring.Mixed() {
-		return false
-	}
 	j := &a.jury
 	for i := range d.lately {
 		h := &d.lately[i]
@@ -81,7 +79,7 @@ func (d *Detector) storm(now mono.Time) {
 	first := d.verdicts[0]
 	copy(d.verdicts[:], d.verdicts[1:])
 	d.verdicts[stormOf-1] = now
-	if d.ring.Mixed() || first == 0 || now.Sub(first) > stormIn {
+	if first == 0 || now.Sub(first) > stormIn {
 		return
 	}
 	heard := 1 // this node
@@ -100,7 +98,7 @@ func (d *Detector) examineOther(now mono.Time) {
 	t := d.host.Table()
 	for range 8 {
 		m := t.At(d.host.Rand().IntN(t.Served()))
-		if m.ID != d.host.Self() && !d.heardWithin(now, m.ID, heardRecent) && d.alarmOf(m.ID) < 0 {
+		if m.ID != d.host.Self() && !d.heardWithin(now, m.ID, heardRecent) && d.alarmOf(m.ID) < 0 && !d.gone(&m) {
 			d.accuse(now, detect.PeerOf(&m), now)
 			return
 		}
@@ -115,18 +113,16 @@ type roll struct {
 	here   []member.ID // who was heard since it began
 	absent []member.ID // in order: who did not answer, and was not heard since
 	told   int         // how many the user was told of
+	missed bool        // members that may be absent are not in the list
 }
 
 // callTheRoll begins when too few jurors answer, goes on, and ends. It is called once in a Config.Period.
 func (d *Detector) callTheRoll(now mono.Time) {
 	r, t := &d.roll, d.host.Table()
 	stuck := slices.ContainsFunc(d.alarms, func(a alarm) bool { return a.unreachable })
-	if d.ring.Mixed() {
-		return
-	}
 	switch {
-	case r.end == 0 && stuck && len(r.absent) == 0 && (r.began == 0 || now.Sub(r.began) >= rollAgain):
-		*r = roll{began: now, left: rollRounds * t.Served(), end: mono.Never, told: r.told}
+	case r.end == 0 && stuck && (len(r.absent) == 0 || r.missed) && (r.began == 0 || now.Sub(r.began) >= rollAgain):
+		*r = roll{began: now, left: rollRounds * t.Served(), end: mono.Never, told: r.told, absent: r.absent}
 	case r.end != 0 && len(r.here) > rollAnswers: // it is not most of them who are gone
 		r.end, r.left, r.here = 0, 0, nil
 	case r.end <= now && r.end != 0:
@@ -139,25 +135,41 @@ func (d *Detector) callTheRoll(now mono.Time) {
 		if r.left == 0 {
 			r.end = now.Add(rollSettle)
 		}
-		if m := t.At(r.left % t.Served()); m.ID != d.host.Self() && !slices.Contains(r.here, m.ID) {
+		if m := t.At(r.left % t.Served()); m.ID != d.host.Self() && !slices.Contains(r.here, m.ID) && !d.gone(&m) {
 			d.probe(now, detect.PeerOf(&m))
 		}
 	}
 	d.tellUndecided(now)
 }
 
+// gone says whether a member is of a zone that is silent as a whole: all of it is unreachable for that.
+func (d *Detector) gone(m *member.Member) bool {
+	return len(d.silences) > 0 && d.isSilent(topology.PlaceOf(m).Zone())
+}
+
 // endRoll notes who is absent, and tells the user of each.
 func (d *Detector) endRoll(now mono.Time) {
 	r, t := &d.roll, d.host.Table()
 	for i := range t.Served() {
-		if id := t.IDAt(i); id != d.host.Self() && !slices.Contains(r.here, id) {
-			r.absent = append(r.absent, id)
+		if m := t.At(i); m.ID != d.host.Self() && !slices.Contains(r.here, m.ID) && !d.gone(&m) {
+			r.absent = append(r.absent, m.ID)
 		}
 	}
 	r.end, r.here = 0, nil
 	slices.Sort(r.absent)
+	r.absent = slices.Compact(r.absent)
 	for _, id := range r.absent {
 		d.host.Unreachable(now, id, true)
+	}
+}
+
+// missZone is called when a zone falls silent, which says why its members are unreachable, and when it is heard again: then
+// some of them may be absent.
+func (d *Detector) missZone(zone uint16) {
+	r := &d.roll
+	r.missed = true
+	if d.isSilent(zone) {
+		r.absent = slices.DeleteFunc(r.absent, func(id member.ID) bool { return d.zoneOf(id) == zone })
 	}
 }
 
@@ -194,7 +206,7 @@ func (d *Detector) tellUndecided(now mono.Time) {
 	silent := len(r.absent)
 	for i := range d.alarms {
 		a := &d.alarms[i]
-		if _, found := slices.BinarySearch(r.absent, a.peer.ID); a.unreachable && !found {
+		if _, found := slices.BinarySearch(r.absent, a.peer.ID); a.unreachable && !found && !d.isSilent(d.zoneOf(a.peer.ID)) {
 			silent++
 		}
 	}

@@ -205,6 +205,7 @@ func (d *Detector) turned(now mono.Time, s *silence, count uint32, since mono.Ti
 	}
 	if was != s.on() {
 		d.host.Silent(now, s.zone, s.on())
+		d.missZone(s.zone)
 	}
 }
 

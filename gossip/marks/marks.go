@@ -45,6 +45,12 @@ func (t *Table[K, V]) Put(key K, value V) {
 
 func (t *Table[K, V]) valid(p put[K]) bool { return t.of[p.key].turn == p.turn }
 
+// Get returns what is remembered for a key.
+func (t *Table[K, V]) Get(key K) (V, bool) {
+	e, ok := t.of[key]
+	return e.value, ok
+}
+
 // Take returns what is remembered for a key, and forgets it.
 func (t *Table[K, V]) Take(key K) (V, bool) {
 	e, ok := t.of[key]
