@@ -84,6 +84,8 @@ func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
 	h.n.close(start, detect.PeerOf(&to))
 }
 
+func (h repairHost) Unanswered(_ Time, id member.ID) { h.n.unanswered(id) }
+
 func (h repairHost) AppendRecord(b []byte, _ Time, m member.Member) []byte {
 	r, c := m.Record(), h.n.claim(&m, h.n.id)
 	return wire.AppendRecord(b, &r, &c)

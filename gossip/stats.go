@@ -25,6 +25,10 @@ type Stats struct {
 	ZonesSilent    uint64 // times that a whole zone fell silent
 	QueueDropped   uint64 // news let go over the queue's bounds
 
+	ChecksPassed     uint64 // times that datagrams as long as this node's longest passed there and back
+	ChecksSmall      uint64 // times that they did not, and short ones did
+	ChecksUnanswered uint64 // times that neither was to be found out
+
 	Delivered  uint64 // messages
 	Lost       uint64 // messages that were skipped, since nobody held them any more
 	Duplicates uint64 // copies of pieces of messages that were here already
