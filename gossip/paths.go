@@ -100,6 +100,17 @@ func (w *paths) drop(id member.ID) {
 	}
 }
 
+// settle takes in that a member changed: the way to one that is dead is of no interest, and one that is elsewhere has another.
+func (w *paths) settle(m *member.Member) {
+	switch {
+	case w.find(m.ID) == nil:
+	case m.State.Live():
+		w.to(detect.PeerOf(m))
+	default:
+		w.drop(m.ID)
+	}
+}
+
 // hear takes in that a datagram of a peer came.
 func (w *paths) hear(now Time, from detect.Peer) {
 	if p := w.find(from.ID); p != nil && p.peer.Instance == from.Instance {

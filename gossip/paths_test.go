@@ -282,7 +282,7 @@ func TestSeenNeedsItsNumber(t *testing.T) {
 	w.until(10*time.Second, "a check is under way", func() bool { return n0.paths.check.due != Never })
 	c := &n0.paths.check
 	other := "n1"
-	if c.id == member.IDOf(other) {
+	if c.peer.ID == member.IDOf(other) {
 		other = "n2"
 	}
 	before := *c

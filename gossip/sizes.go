@@ -61,7 +61,7 @@ type care struct {
 // check is the one under way: of this node's longest datagrams, or a search for what passes where these do not.
 type check struct {
 	due    Time // the next try; Never: none is under way
-	id     member.ID
+	peer   detect.Peer
 	size   int    // that is tried
 	passed int    // in this search
 	over   int    // what did not; 0: it is no search
@@ -85,8 +85,14 @@ func (n *Node) renewPaths() {
 	for i := range w.list {
 		w.list[i].sizes = sizes{}
 	}
-	w.credits, w.credited = firstChecks, n.now.Add(n.jitter(creditEvery))
-	w.look, w.check.due = n.now.Add(n.jitter(lookAfter)), Never
+	w.credits, w.credited = firstChecks, n.now.Add(n.apart(creditEvery))
+	w.look, w.check.due = n.now.Add(n.apart(lookAfter)), Never
+}
+
+// apart returns a time within a quarter of d. It draws where numbers for checks come from, so that all else that this node draws is
+// as it would be without them.
+func (n *Node) apart(d time.Duration) time.Duration {
+	return d*3/4 + time.Duration(n.proof.Int64N(int64(d)/2+1))
 }
 
 // Longest returns how many bytes a datagram of this node has at most, before sealing.
@@ -100,7 +106,7 @@ func (n *Node) lookAfterPaths() {
 	}
 	if w.credited <= n.now {
 		w.credits = min(w.credits+1, firstChecks)
-		w.credited = n.now.Add(n.jitter(creditEvery))
+		w.credited = n.now.Add(n.apart(creditEvery))
 	}
 	var best *path
 	for i := range w.list {
@@ -124,7 +130,7 @@ func (n *Node) lookAfterPaths() {
 		best.checked = n.now
 		return
 	}
-	w.check = check{id: best.peer.ID, size: n.Longest(), first: uint32(n.proof.Uint64())}
+	w.check = check{peer: best.peer, size: n.Longest(), first: uint32(n.proof.Uint64())}
 	w.check.number = w.check.first
 	if n.urgency(best) == dueSearch {
 		w.check.over = int(best.over)
@@ -193,12 +199,12 @@ func (n *Node) wakeChecks() {
 // tryPad sends the next Pads of a check.
 func (n *Node) tryPad() {
 	c := &n.paths.check
-	p := n.paths.find(c.id)
-	if p == nil || c.tries == maxTries {
-		n.endCheck(p)
+	p := n.paths.find(c.peer.ID)
+	if p == nil || p.peer != c.peer {
+		n.endCheck(nil)
 		return
 	}
-	if _, ok := n.liveMember(p.peer); !ok {
+	if _, ok := n.liveMember(p.peer); !ok || c.tries == maxTries {
 		n.endCheck(p)
 		return
 	}
@@ -240,7 +246,7 @@ func (n *Node) padSeen(peer detect.Peer, m *wire.Seen) {
 	c := &n.paths.check
 	p := n.paths.find(peer.ID)
 	k := m.Number - c.first
-	if p == nil || c.due == Never || c.id != peer.ID || p.peer.Instance != peer.Instance || k >= c.number-c.first {
+	if p == nil || c.due == Never || c.peer != p.peer || p.peer.Instance != peer.Instance || k >= c.number-c.first {
 		return
 	}
 	p.seen = m.From
