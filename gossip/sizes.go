@@ -296,8 +296,8 @@ func (n *Node) nextSize(p *path) {
 	}
 }
 
-// tellSmall takes in that datagrams of a size do not pass on a way; 0: all do. Where one way takes long ones again, others may
-// as well.
+// tellSmall takes in that datagrams of a size do not pass on a way; 0: all do. What has changed for one way may have changed for
+// others: they are checked as soon as they may be.
 func (n *Node) tellSmall(p *path, over uint16) {
 	was := p.over
 	switch {
@@ -305,11 +305,10 @@ func (n *Node) tellSmall(p *path, over uint16) {
 		return
 	case over > 0:
 		p.passed = 0
-	default:
-		for i := range n.paths.list {
-			if o := &n.paths.list[i]; o.over > 0 {
-				o.checked = 0
-			}
+	}
+	for i := range n.paths.list {
+		if o := &n.paths.list[i]; (o.over > 0) == (was > 0) {
+			o.checked = 0
 		}
 	}
 	p.over = over
