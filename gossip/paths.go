@@ -14,10 +14,11 @@ import (
 // it hears of them, what of its probes they answer, and how long that takes. sizes.go finds out how long datagrams
 // may be there.
 
-const (
-	maxPaths   = 64  // ways of which something is kept: those of the last probes
-	maxCounted = 128 // probes that are counted of each; then both counts are halved
-)
+// MaxPaths bounds how many ways a node keeps something of: those of the last probes.
+const MaxPaths = 64
+
+// maxCounted is how many probes are counted of each; then both counts are halved.
+const maxCounted = 128
 
 // path is the way to one member, in one life and at one address.
 type path struct {
@@ -56,7 +57,7 @@ func (w *paths) find(id member.ID) *path {
 func (w *paths) to(peer detect.Peer) *path {
 	p := w.find(peer.ID)
 	switch {
-	case p == nil && len(w.list) < maxPaths:
+	case p == nil && len(w.list) < MaxPaths:
 		w.ids, w.list = append(w.ids, 0), append(w.list, path{})
 		p = w.keep(len(w.list)-1, peer)
 	case p == nil:
@@ -109,6 +110,16 @@ func (w *paths) settle(m *member.Member) {
 	default:
 		w.drop(m.ID)
 	}
+}
+
+// counts returns how many there are, and how many of them take no long datagrams.
+func (w *paths) counts() (all, small int) {
+	for i := range w.list {
+		if w.list[i].over > 0 {
+			small++
+		}
+	}
+	return len(w.list), small
 }
 
 // hear takes in that a datagram of a peer came.

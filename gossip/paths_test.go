@@ -306,13 +306,13 @@ func TestSeenNeedsItsNumber(t *testing.T) {
 // to another address or life begins anew.
 func TestPathsAreBounded(t *testing.T) {
 	var w paths
-	for i := range 4 * maxPaths {
+	for i := range 4 * MaxPaths {
 		p := w.to(detect.Peer{ID: member.ID(i + 1)})
 		if p.heard = Time(i); i == 0 {
 			p.over = 100
 		}
 	}
-	if len(w.list) != maxPaths || len(w.ids) != maxPaths || w.find(1) == nil || w.find(4*maxPaths) == nil || w.find(2) != nil {
+	if len(w.list) != MaxPaths || len(w.ids) != MaxPaths || w.find(1) == nil || w.find(4*MaxPaths) == nil || w.find(2) != nil {
 		t.Errorf("%d ways are kept", len(w.list))
 	}
 	for i := range w.list {
@@ -323,7 +323,7 @@ func TestPathsAreBounded(t *testing.T) {
 	if p := w.to(detect.Peer{ID: 1, Instance: 2}); p.over != 0 || p.heard != 0 {
 		t.Errorf("another life goes on with %+v", p)
 	}
-	for i := range 5 * maxPaths {
+	for i := range 5 * MaxPaths {
 		w.drop(member.ID(i + 1))
 	}
 	if len(w.list) != 0 || len(w.ids) != 0 {

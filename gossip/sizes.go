@@ -21,6 +21,7 @@ const (
 	creditEvery = 20 * time.Minute // between two later ones
 	checkedFor  = time.Hour        // a way that took all is not looked at again before
 	smallFor    = time.Minute      // one that does not is
+	lossyFor    = 10 * time.Minute // one that gave no verdict is
 	lookAfter   = 2 * time.Second  // the start, and between two looks for something to check
 	lookAgain   = 250 * time.Millisecond
 	heardFor    = 10 * time.Second // a member that was not heard for longer is not asked
@@ -164,7 +165,7 @@ func (n *Node) urgency(p *path) int {
 		return dueDoubt
 	case w.credits == 0:
 		return 0
-	case p.checked == 0:
+	case p.checked == 0, p.passed == 0 && n.now.Sub(p.checked) >= lossyFor:
 		return dueFirst
 	case n.now.Sub(p.checked) >= checkedFor:
 		return dueAgain

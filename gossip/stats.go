@@ -34,6 +34,8 @@ type Stats struct {
 	Duplicates uint64 // copies of pieces of messages that were here already
 
 	NewsQueued     int
+	Paths          int // ways to others of which something is kept
+	SmallPaths     int // those of them that do not take this node's longest datagrams
 	MessagesQueued int // pieces of this node's messages that are not on their way yet
 }
 
@@ -41,6 +43,7 @@ type Stats struct {
 func (n *Node) Stats() Stats {
 	s := n.stats
 	s.QueueDropped, s.NewsQueued = n.news.Dropped, n.news.Len()
+	s.Paths, s.SmallPaths = n.paths.counts()
 	if n.streams != nil {
 		st := n.streams.Stats()
 		s.Delivered, s.Lost, s.Duplicates = st.Delivered, st.Lost, st.Duplicates
