@@ -23,14 +23,14 @@ const maxCounted = 128
 // path is the way to one member, in one life and at one address.
 type path struct {
 	peer  detect.Peer
-	heard Time           // the last datagram; 0: none
-	from  netip.AddrPort // where it came from
-	seen  netip.AddrPort // where the member last saw a Pad of this node come from; not valid: it has not told
+	heard Time            // the last datagram; 0: none
+	from  *netip.AddrPort // where it came from; nil: all came from the member's address
+	seen  *netip.AddrPort // where the member last saw a Pad of this node come from; nil: it has not told
 
-	seq             uint32 // of the last probe
-	sent            Time   // when that left; Never: it is answered, or tells nothing
-	probes, answers uint16 // of the last probes, and of those the ones that were answered before the next
+	sent            Time // when the last probe left; Never: it is answered, or tells nothing
 	rtt             time.Duration
+	seq             uint32 // of the last probe
+	probes, answers uint16 // of the last probes, and of those the ones that were answered before the next
 
 	sizes
 }
@@ -125,8 +125,18 @@ func (w *paths) counts() (all, small int) {
 // hear takes in that a datagram of a peer came.
 func (w *paths) hear(now Time, from detect.Peer) {
 	if p := w.find(from.ID); p != nil && p.peer.Instance == from.Instance {
-		p.heard, p.from = max(now, 1), from.Addr
+		if p.heard = max(now, 1); p.from != nil || from.Addr != p.peer.Addr {
+			note(&p.from, from.Addr)
+		}
 	}
+}
+
+// note keeps an address in the memory of the one before it.
+func note(at **netip.AddrPort, a netip.AddrPort) {
+	if *at == nil {
+		*at = new(netip.AddrPort)
+	}
+	**at = a
 }
 
 // probed takes in that the detector sends something to a member.
@@ -213,11 +223,17 @@ func (n *Node) Paths(now Time) (all []Path) {
 			continue
 		}
 		out := Path{
-			Member: m, Heard: p.heard, From: p.from, Seen: p.seen, Probes: int(p.probes), Answers: int(p.answers),
+			Member: m, Heard: p.heard, From: p.peer.Addr, Probes: int(p.probes), Answers: int(p.answers),
 			RTT: p.rtt, Passed: int(p.passed), Over: int(p.over), Checked: p.checked, Port: n.portOf(now, m.ID),
 		}
 		if p.sent != Never && now.Sub(p.sent) < answerIn && out.Probes > out.Answers {
 			out.Probes-- // it may be answered yet
+		}
+		if p.from != nil {
+			out.From = *p.from
+		}
+		if p.seen != nil {
+			out.Seen = *p.seen
 		}
 		for _, id := range broken {
 			out.Broken = out.Broken || id == m.ID

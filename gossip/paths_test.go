@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
@@ -346,5 +347,12 @@ func TestMovedNodeChecksAnew(t *testing.T) {
 	x, _ := pathTo(w, nodes[0], "n1")
 	if got := n1.Stats().ChecksPassed - was; got != 3 || x.From != addrOf(99) || x.Passed == 0 {
 		t.Errorf("%d checks since it moved; %+v", got, x)
+	}
+}
+
+// What is kept of a way is small: a node has up to MaxPaths.
+func TestPathIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(path{}); n > 128 {
+		t.Errorf("a way takes %d bytes", n)
 	}
 }

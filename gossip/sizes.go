@@ -42,12 +42,11 @@ const (
 
 // sizes are what is known of the size of datagrams on a way.
 type sizes struct {
+	checked      Time   // when the last check ended; 0: there was none
+	doubted      Time   // when something long was not answered last
+	calmed       Time   // doubts do not count before
 	passed, over uint16 // the longest that passed there and back, the shortest that did not, before sealing; 0: none
-	checked      Time   // the last check ended; 0: there was none
-	doubts       uint8
-	doubted      Time // the last of them
-	calm         uint8
-	calmed       Time // doubts do not count before
+	doubts, calm uint8  // in a row, and those that had no reason
 }
 
 // care is what a node does about the sizes on all of its ways.
@@ -250,7 +249,7 @@ func (n *Node) padSeen(peer detect.Peer, m *wire.Seen) {
 	if p == nil || c.due == Never || c.peer != p.peer || p.peer.Instance != peer.Instance || k >= c.number-c.first {
 		return
 	}
-	p.seen = m.From
+	note(&p.seen, m.From)
 	if k%2 == 0 {
 		n.padPassed(p)
 		return
