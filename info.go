@@ -60,6 +60,11 @@ type Info struct {
 	Unreached bool
 	// Broken are the names of the live members that do not answer this node, and that others reach.
 	Broken []string
+	// Small are the members between which and this node datagrams of Longest bytes do not pass, though short ones do: longer
+	// messages and keys do not arrive. SizesChecked is on how many ways that was looked for. Longest is how many bytes
+	// of UDP payload a datagram of this node has at most.
+	Small                 []SmallPath
+	SizesChecked, Longest int
 	// Unreachable are the names of the live members that this node cannot reach, while too few others can be asked about
 	// them, or while their zone is silent: neither alive nor failed can be said of them. A node learns that of the members that it watches alone.
 	Unreachable []string
@@ -144,6 +149,8 @@ func (n *Node) Info() (info Info) {
 		info.OtherKeys = n.wrongKeys()
 		info.Zones = n.traffic()
 		info.Filtered, info.Watched = n.core.Filtered(n.now())
+		info.Small, info.SizesChecked = n.smallPaths()
+		info.Longest = n.onWire(n.core.Longest())
 		info.Reachable, info.Agreed = n.core.Reach()
 		for z := range n.core.SilentZones() {
 			info.Silent = append(info.Silent, SilentZone{Zone{z.Name, z.Members}, n.wall(z.Since)})

@@ -93,10 +93,18 @@ func ask(ctx context.Context, to netip.AddrPort) (o detect.Outcome, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", to.String())
-	switch {
-	case err == nil:
+	if err == nil {
 		c.(*net.TCPConn).SetLinger(0)
 		c.Close()
+	}
+	return outcomeOf(err)
+}
+
+// outcomeOf says what a host answered, by what came of an attempt to connect. A connection that was reset was taken before:
+// a node closes those that come at once, sometimes before the other side has noticed that it stands.
+func outcomeOf(err error) (o detect.Outcome, ok bool) {
+	switch {
+	case err == nil, errors.Is(err, syscall.ECONNRESET), errors.Is(err, errResetWindows):
 		return detect.Accepted, true
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, errRefusedWindows):
 		return detect.Refused, true
@@ -104,5 +112,8 @@ func ask(ctx context.Context, to netip.AddrPort) (o detect.Outcome, ok bool) {
 	return 0, false
 }
 
-// errRefusedWindows is WSAECONNREFUSED, which package syscall does not name.
-const errRefusedWindows = syscall.Errno(10061)
+// These are WSAECONNREFUSED and WSAECONNRESET, which package syscall does not name.
+const (
+	errRefusedWindows = syscall.Errno(10061)
+	errResetWindows   = syscall.Errno(10054)
+)

@@ -48,6 +48,25 @@ func toMessage(m starling.Message) api.Message {
 	return api.Message{Time: m.Time.UTC(), Topic: m.Topic, Origin: m.Origin, Generation: m.Generation, Seq: m.Seq, Payload: payload, Missed: m.Missed, Lost: m.Lost}
 }
 
+func toPath(p *starling.Path) api.Path {
+	out := api.Path{
+		Name: p.Name, Addr: p.Addr.String(), Probes: p.Probes, Answers: p.Answers, Loss: p.Loss, RTT: p.RTT.Seconds(),
+		Passed: p.Passed, TooLong: p.TooLong, TCP: p.Port, Broken: p.Broken, Unreachable: p.Unreachable, OutOfFamily: p.OutOfFamily,
+	}
+	if !p.Heard.IsZero() {
+		heard := p.Heard.UTC()
+		out.Heard, out.From = &heard, p.From.String()
+	}
+	if p.SeenAs.IsValid() {
+		out.SeenAs = p.SeenAs.String()
+	}
+	if !p.Checked.IsZero() {
+		checked := p.Checked.UTC()
+		out.Checked = &checked
+	}
+	return out
+}
+
 func toInfo(i starling.Info) api.Info {
 	out := api.Info{
 		Member: toMember(i.Self), Cluster: i.Cluster, ClusterID: clusterID(i.ClusterID), Version: Version(), Detector: i.Detector,
@@ -63,6 +82,10 @@ func toInfo(i starling.Info) api.Info {
 		},
 	}
 	out.OtherKeys = append([]string{}, i.OtherKeys...)
+	out.SmallPaths, out.SizesChecked, out.Longest = []api.SmallPath{}, i.SizesChecked, i.Longest
+	for _, p := range i.Small {
+		out.SmallPaths = append(out.SmallPaths, api.SmallPath(p))
+	}
 	out.Alone, out.AddrGone, out.OutOfFamily = i.Alone, i.AddrGone, append([]string{}, i.OutOfFamily...)
 	if i.Translated.IsValid() {
 		out.Translated = i.Translated.String()

@@ -73,6 +73,15 @@ func (f *fakeNode) Members() iter.Seq[starling.Member] {
 	}
 }
 
+func (f *fakeNode) Paths() []starling.Path {
+	a, b := netip.MustParseAddrPort("10.0.0.1:7747"), netip.MustParseAddrPort("10.0.0.2:7747")
+	return []starling.Path{
+		{Name: "b", Addr: b, Heard: then, From: a, SeenAs: b, Probes: 4, Answers: 1, Loss: 0.5, RTT: time.Millisecond, Passed: 1067,
+			TooLong: 1098, Checked: then, Port: "filtered", Broken: true},
+		{Name: "c", Addr: b},
+	}
+}
+
 func (f *fakeNode) Info() starling.Info {
 	i := starling.Info{Self: f.Self(), Cluster: "c", Detector: f.detector, Started: then, Uptime: time.Minute, Welcomed: true,
 		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Agreed: 5, Reachable: 2,

@@ -97,6 +97,14 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) {
 	reply(w, out)
 }
 
+func (s *Server) paths(w http.ResponseWriter, _ *http.Request) {
+	out := []api.Path{}
+	for _, p := range s.node.Paths() {
+		out = append(out, toPath(&p))
+	}
+	reply(w, out)
+}
+
 func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 	topic := r.URL.Query().Get("topic")
 	if topic == "" {

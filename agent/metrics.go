@@ -68,6 +68,17 @@ var metrics = []metric{
 		one(func(i starling.Info) float64 { return float64(i.Filtered) })),
 	newMetric(gauge, "starling_paths_broken", "Live members that do not answer this node, and that others reach.", nil,
 		one(func(i starling.Info) float64 { return float64(len(i.Broken)) })),
+	newMetric(gauge, "starling_paths_small", "Live members between which and this node its longest datagrams do not pass, though short ones do.", nil,
+		one(func(i starling.Info) float64 { return float64(len(i.Small)) })),
+	newMetric(gauge, "starling_paths_checked", "Live members between which and this node that was looked for.", nil,
+		one(func(i starling.Info) float64 { return float64(i.SizesChecked) })),
+	newMetric(counter, "starling_path_checks_total", "Checks whether long datagrams pass on a way, by result: they did (passed), only short ones did (small), "+
+		"neither was to be found out (unanswered).", []string{"result"},
+		func(i starling.Info, emit func(float64, ...string)) {
+			emit(float64(i.Protocol.ChecksPassed), "passed")
+			emit(float64(i.Protocol.ChecksSmall), "small")
+			emit(float64(i.Protocol.ChecksUnanswered), "unanswered")
+		}),
 	newMetric(gauge, "starling_agreement_peers", "Peers heard lately (heard), and those of them that hold exactly this node's view (same).",
 		[]string{"view"},
 		func(i starling.Info, emit func(float64, ...string)) {

@@ -24,6 +24,7 @@ type Node interface {
 	Self() starling.Member
 	Members() iter.Seq[starling.Member]
 	Info() starling.Info
+	Paths() []starling.Path
 	Why(name string) []starling.Verdict
 	Damped(name string) (starling.Damping, bool)
 	Phi(name string) (float64, bool)
@@ -119,6 +120,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/members/{name}", false, s.member},
 		{"GET /v1/members/{name}/why", false, s.why},
 		{"GET /v1/rtt", false, s.rtt},
+		{"GET /v1/paths", false, s.paths},
 		{"GET /v1/watch", false, s.watch},
 		{"POST /v1/publish", false, s.publish},
 		{"GET /v1/subscribe", false, s.subscribe},

@@ -16,7 +16,7 @@ import (
 func (s *script) messages(r wire.Reader) string {
 	var parts []string
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
-		if t == wire.TypeLocate || t == wire.TypeLocated { // see kindsOf
+		if steersNothing(t) {
 			continue
 		}
 		text, ok := s.message(t, body)

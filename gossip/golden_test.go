@@ -232,12 +232,17 @@ func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 	s.line("%s", text)
 }
 
-// kindsOf returns the types of a datagram's messages, and the body of the first. Questions and answers about locations are not among
-// them: they ride on nearly all that goes to and fro at the start, and steer nothing.
+// steersNothing are the types of questions and answers about locations, which ride on nearly all that goes to and fro at the start,
+// and about the size of datagrams.
+func steersNothing(t wire.Type) bool {
+	return t == wire.TypeLocate || t == wire.TypeLocated || t == wire.TypePad || t == wire.TypeSeen
+}
+
+// kindsOf returns the types of a datagram's messages that steer something, and the body of the first.
 func kindsOf(data []byte) (all []wire.Type, first []byte) {
 	_, r, _ := wire.Open(data)
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
-		if t == wire.TypeLocate || t == wire.TypeLocated {
+		if steersNothing(t) {
 			continue
 		}
 		if len(all) == 0 {

@@ -166,12 +166,16 @@ const (
 	HeldFailed
 	// AddressTaken tells that a node that is no member lives where a member was, and Err where.
 	AddressTaken
+	// PathSmall tells that datagrams of Size bytes, as many as this node's longest have, do not pass between it and a
+	// member, though short ones do; PathWhole that they do again.
+	PathSmall
+	PathWhole
 )
 
 // Event is something that a node tells.
 type Event struct {
 	Kind     EventKind
-	Member   member.Member  // for the Member kinds; this node for Isolated, Reunited, Unreached, Reached, Undecided, Decided, HeldFailed and the Zone kinds
+	Member   member.Member  // for the Member and the Path kinds; this node for Isolated, Reunited, Unreached, Reached, Undecided, Decided, HeldFailed and the Zone kinds
 	Message  Message        // for MessageDelivered
 	Lost     Lost           // for MessagesLost
 	Spread   Spread         // for MessageSpread
@@ -180,6 +184,7 @@ type Event struct {
 	Location Location       // for MemberLocated
 	Addr     netip.AddrPort // for KeyUnknown
 	Gap      time.Duration  // for StoodStill and HeldFailed
+	Size     int            // for PathSmall: before sealing
 	Silent   int            // for Undecided
 	Of       int            // the same: live members, this node included
 	Err      error          // for Refused, Conflicted, LeaveDone, MemberLocated, and NameClaimed to AddressTaken

@@ -64,6 +64,7 @@ type world struct {
 	latency time.Duration
 	loss    float64
 	cut     func(from, to netip.AddrPort) bool
+	narrow  func(from, to netip.AddrPort) int                             // bytes that pass at most; nil, and 0: all do
 	route   func(p *peer, to netip.AddrPort) (from, where netip.AddrPort) // translates addresses; nil: they are what they seem
 	rng     *rand.Rand
 	nodes   []*peer
@@ -139,7 +140,8 @@ func (w *world) step(p *peer, f func(out *Outbox)) {
 		if len(pk.Data) > wire.RoomOf(p.cfg.MTU) {
 			w.t.Errorf("%s sent %d bytes", p.addr, len(pk.Data))
 		}
-		if w.loss > 0 && w.rng.Float64() < w.loss || w.cut != nil && w.cut(p.addr, pk.To) {
+		if w.loss > 0 && w.rng.Float64() < w.loss || w.cut != nil && w.cut(p.addr, pk.To) ||
+			w.narrow != nil && tooLong(len(pk.Data), w.narrow(p.addr, pk.To)) {
 			continue
 		}
 		from, to := p.addr, pk.To
@@ -160,6 +162,8 @@ func (w *world) step(p *peer, f func(out *Outbox)) {
 	}
 	w.out.Reset()
 }
+
+func tooLong(bytes, most int) bool { return most > 0 && bytes > most }
 
 // advance moves on to the next thing that happens, if it does before the end.
 func (w *world) advance(end Time) bool {

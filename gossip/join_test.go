@@ -356,6 +356,19 @@ func TestClustersStayApart(t *testing.T) {
 	}
 }
 
+// Two clusters that become one by a user's wish tell it at both nodes that met, whichever of their IDs is the lower.
+func TestMergersAreToldAtBothSides(t *testing.T) {
+	for _, way := range [][2]int{{0, 4}, {3, 1}} {
+		w := twoClusters(t)
+		x, y := w.nodes[way[0]], w.nodes[way[1]]
+		w.do(x, Join{Merge: []netip.AddrPort{y.addr}})
+		w.until(30*time.Second, "one cluster", func() bool { return w.allSee(6) })
+		if n, m := count(x, ClustersMerged), count(y, ClustersMerged); n != 1 || m != 1 {
+			t.Errorf("told %d times at the one that asked, %d at the other", n, m)
+		}
+	}
+}
+
 // Nodes that start at once with each other for seeds come to one cluster with one ID, without a word of a merge.
 func TestOneIdentity(t *testing.T) {
 	for seed := range uint64(30) {

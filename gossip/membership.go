@@ -135,6 +135,7 @@ func (n *Node) changed(before, after member.Member) {
 	n.ring.Changed(before, after)
 	n.detector.Changed(n.now, before, after)
 	n.private.settle(&before, &after)
+	n.paths.settle(&after)
 	n.settleShares(&before, &after)
 	n.repair.Changed(n.now, before, after)
 	n.relay.Changed(n.now, before, after)

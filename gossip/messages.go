@@ -97,6 +97,8 @@ func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 	h.n.sendMessages(detect.PeerOf(&to), messages)
 }
 
+func (h streamHost) Unanswered(_ Time, id member.ID) { h.n.unanswered(id) }
+
 func (h streamHost) Deliver(_ Time, m stream.Message) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessageDelivered, Message: h.n.message(&m)})
 }
@@ -186,6 +188,8 @@ func (h relayHost) Waited(generation, first, last uint64) bool {
 }
 
 // Confirmed closes what all confirmed that could be asked, and tells the user of the messages that are waited for.
+func (h relayHost) Unanswered(_ Time, id member.ID) { h.n.unanswered(id) }
+
 func (h relayHost) Confirmed(now Time, p multicast.Progress) {
 	n := h.n
 	if p.Done {

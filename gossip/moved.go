@@ -32,5 +32,6 @@ func (n *Node) move(to netip.AddrPort) error {
 	n.setSelf(member.Share(r))
 	n.inc++
 	n.announce(true)
+	n.renewPaths()
 	return nil
 }

@@ -80,6 +80,7 @@ type Node struct {
 	aged     int         // failed members that were forgotten for their age, while this node was of a minority
 	graves   marks.Table[member.ID, grave]
 	locator  locator
+	paths    paths
 	upkeep   upkeep
 	unproven unproven
 	told     []member.ID   // in the news of the current datagram
@@ -159,7 +160,7 @@ func (n *Node) Deadline() Time {
 		return 0
 	}
 	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(), n.keys.Deadline(),
-		n.upkeep.due, n.shares.due, n.reached.due, n.entry.due(), n.locator.due, n.pairsDue(), n.flushDue())
+		n.upkeep.due, n.shares.due, n.reached.due, n.entry.due(), n.locator.due, n.paths.check.due, n.pairsDue(), n.flushDue())
 }
 
 // Wake does what has fallen due.
@@ -187,6 +188,7 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	n.wakeShares()
 	n.wakeReached()
 	n.wakeLookups()
+	n.wakeChecks()
 	n.wakePairs()
 	n.finish()
 }
@@ -247,6 +249,7 @@ func (n *Node) launch() {
 	n.launchEntry()
 	n.launchUpkeep()
 	n.launchReached()
+	n.launchPaths()
 }
 
 func (n *Node) newDetector() detect.Detector {
@@ -271,6 +274,7 @@ func (n *Node) stalled(gap time.Duration) {
 	n.repair.Stalled(gap)
 	n.shares.stalled(gap)
 	n.stalledLocator()
+	n.stalledPaths()
 	n.relay.Stalled(gap)
 	n.streams.Stalled(n.now, gap)
 	if gap > n.cfg.Retention/2 {

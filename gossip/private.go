@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/topology"
 )
@@ -45,6 +46,16 @@ func (n *Node) Filtered(now Time) (filtered, of int) {
 		return d.Filtered(now)
 	}
 	return 0, 0
+}
+
+// portOf returns what is known of a member's TCP port; only INQUEST tries those of others.
+func (n *Node) portOf(now Time, id member.ID) detect.Port {
+	if d, ok := n.detector.(interface {
+		Port(Time, member.ID) detect.Port
+	}); ok {
+		return d.Port(now, id)
+	}
+	return detect.PortUnknown
 }
 
 // Undecided returns how many live members are silent of whom this node cannot say whether they are dead, since too few

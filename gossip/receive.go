@@ -62,6 +62,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	if n.family != AnyFamily {
 		n.heardFrom(peer)
 	}
+	n.paths.hear(n.now, peer)
 	for {
 		t, body, ok := r.Next()
 		if !ok {
@@ -167,6 +168,8 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 			if n.wasCalled(peer, t, body) {
 				return true
 			}
+		case wire.TypeAck:
+			n.acked(peer, body)
 		}
 		return n.detector.Receive(n.now, peer, t, body)
 	case wire.News:
@@ -188,6 +191,8 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 		return n.takeLoan(from, t, body)
 	case wire.Places:
 		return n.takePlace(from, peer, t, body)
+	case wire.Ways:
+		return n.takeWay(peer, t, body)
 	}
 	n.stats.UnknownType++
 	return true

@@ -87,6 +87,8 @@ func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
 	h.n.close(start, detect.PeerOf(&to))
 }
 
+func (h repairHost) Unanswered(_ Time, id member.ID) { h.n.unanswered(id) }
+
 // AppendRecord adds nothing of a member that others may have forgotten.
 func (h repairHost) AppendRecord(b []byte, _ Time, m member.Member) []byte {
 	if h.n.dreamt(m.ID) {

@@ -73,7 +73,9 @@ func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	n.appendFingerprint()
 	n.close(start, to)
 	n.stats.ProbesOut++
+	n.probed(to, messages)
 	n.askAfar()
+	n.lookAfterPaths()
 }
 
 const fingerprintSize = 19 // with that of keys

@@ -25,11 +25,17 @@ type Stats struct {
 	ZonesSilent    uint64 // times that a whole zone fell silent
 	QueueDropped   uint64 // news let go over the queue's bounds
 
+	ChecksPassed     uint64 // times that datagrams as long as this node's longest passed there and back
+	ChecksSmall      uint64 // times that they did not, and short ones did
+	ChecksUnanswered uint64 // times that neither was to be found out
+
 	Delivered  uint64 // messages
 	Lost       uint64 // messages that were skipped, since nobody held them any more
 	Duplicates uint64 // copies of pieces of messages that were here already
 
 	NewsQueued     int
+	Paths          int // ways to others of which something is kept
+	SmallPaths     int // those of them that do not take this node's longest datagrams
 	MessagesQueued int // pieces of this node's messages that are not on their way yet
 }
 
@@ -37,6 +43,7 @@ type Stats struct {
 func (n *Node) Stats() Stats {
 	s := n.stats
 	s.QueueDropped, s.NewsQueued = n.news.Dropped, n.news.Len()
+	s.Paths, s.SmallPaths = n.paths.counts()
 	if n.streams != nil {
 		st := n.streams.Stats()
 		s.Delivered, s.Lost, s.Duplicates = st.Delivered, st.Lost, st.Duplicates

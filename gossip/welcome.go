@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -189,8 +190,9 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	}
 	alone := n.table.Live() == 1
 	n.learn(g.Peer, g.ID, 0, &j.Record.Claim, &j.Record)
+	cluster := n.identity.id
 	n.admit(j, g.Peer, alone)
-	n.sendWelcome(g)
+	n.sendWelcome(g, cmp.Or(cluster, n.identity.id))
 	if m, known = n.table.Get(g.ID); known && (!m.State.Live() || m.Handle != fact.Record) {
 		n.note(&m, g.Peer, m.Handle != fact.Record) // it lives: let it refute
 	}
@@ -198,11 +200,12 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 }
 
 // sendWelcome tells a newcomer of this node and of a few others, so that it can ask many for the rest. In a flood of
-// Joins it tells of this node alone, which costs no more than the Join.
-func (n *Node) sendWelcome(g *guest) {
+// Joins it tells of this node alone, which costs no more than the Join. The ID of the cluster is that of before the newcomer, so that
+// it sees whether two became one.
+func (n *Node) sendWelcome(g *guest, cluster uint64) {
 	start := n.open(g.Instance)
 	n.out.arena = wire.AppendWelcome(n.out.arena, &wire.Welcome{
-		Number: g.number, Live: uint32(n.table.Live() - n.dreams()), ClusterID: n.identity.id, Seen: g.seen, Settings: n.settings,
+		Number: g.number, Live: uint32(n.table.Live() - n.dreams()), ClusterID: cluster, Seen: g.seen, Settings: n.settings,
 	})
 	var room [sampleSize + 1]member.Member
 	sample := append(room[:0], n.Self())

@@ -18,7 +18,8 @@ type fault struct {
 	from, to []bool
 	oneWay   bool
 	link     Link
-	harmless bool        // nothing is lost, late or doubled by it
+	harmless bool // nothing is lost, late or doubled by it
+	laid     gossip.Time
 	lifted   gossip.Time // when it ended; kept for a while, since it has consequences
 }
 
@@ -267,7 +268,7 @@ func (w *World) lay(a Action) error {
 		return err
 	}
 	w.laid++
-	f := fault{id: w.laid, from: w.set(who), to: w.set(peers), oneWay: a.OneWay, link: a.Link}
+	f := fault{id: w.laid, laid: w.now, from: w.set(who), to: w.set(peers), oneWay: a.OneWay, link: a.Link}
 	if a.Do == Cut {
 		f.link = Link{Loss: 1}
 	}

@@ -42,6 +42,9 @@ var drawKinds = []drawKind{
 		return o.Network.Within.MTU > 0 || has(func(a *Action) bool { return a.Link.MTU > 0 })(o)
 	}},
 	{"longest packet over the path", (*Options).blackHole},
+	{"a node behind a small path", func(o *Options) bool {
+		return has(func(a *Action) bool { return a.Link.MTU > 0 && a.Link.MTU < leastPath })(o)
+	}},
 	{"a store", func(o *Options) bool { return o.Gossip.Keep }},
 	{"a torn store", func(o *Options) bool { return o.Tear > 0 }},
 	{"unlike nodes", func(o *Options) bool { return len(o.Unlike) > 0 }},

@@ -83,7 +83,7 @@ func checkers(o *Options) []Checker {
 		&gone{bound: b.Detect, left: map[int32]departure{}},
 		&ends{bound: b.Detect, over: map[pair]Holding{}, left: map[int32]departure{}},
 		newKeysKept(b.Converge),
-		newGrace(o), newDeaf(o), gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
+		newGrace(o), newDeaf(o), newPaths(o), gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
 	}
 }
 
@@ -452,6 +452,8 @@ func (r *recorder) gauges(p *proc) {
 		{"bytes of keys", p.node.StateStats().Bytes, cmp.Or(p.config.Keys.Total, 1<<30)},
 		{"table", p.node.Table().Len(), member.MaxMembers},
 		{"socket", p.held, r.w.plan.buffer},
+		{"ways to others", st.Paths, gossip.MaxPaths},
+		{smallGauge, st.SmallPaths, gossip.MaxPaths},
 		{unreadGauge, int(st.Malformed + st.UnknownType), 0},
 	} {
 		r.take(&Obs{At: r.w.now, Kind: Gauge, Node: p.index, Text: g.name, Count: g.has, Seq: uint64(g.bound)})

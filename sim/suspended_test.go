@@ -41,7 +41,11 @@ func (s *suspension) line() string {
 	if len(s.checkers) < len(allCheckers) {
 		names = "`" + strings.Join(s.checkers, "`, `") + "`"
 	}
-	return fmt.Sprintf("| %s | %s | %d | %s |", s.fault, names, s.issue, s.why)
+	until := "none"
+	if s.issue > 0 {
+		until = fmt.Sprint(s.issue)
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s |", s.fault, names, until, s.why)
 }
 
 // What is suspended does not count, and nothing else is lost by it.

@@ -77,6 +77,11 @@ func Draw(seed uint64) Options {
 			For: d.between(time.Second, d.faults-at).Round(time.Millisecond),
 		})
 	}
+	if d.below(16) == 0 { // one of them is behind a path that takes less than it sends
+		o.Actions = append(o.Actions, Action{
+			Do: Links, Who: Nodes(d.below(o.Nodes)), Peer: Who{Kind: All}, Link: Link{MTU: leastPath - 1 - d.below(leastPath-smallestPath)},
+		})
+	}
 	slices.SortStableFunc(o.Actions, func(a, b Action) int { return cmp.Compare(a.At, b.At) })
 	o.Suspend = suspended(&o)
 	return o

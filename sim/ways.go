@@ -10,6 +10,8 @@ const (
 	// leastPath is the smallest largest packet of a path that the protocol is held to cope with: a datagram of 1,200 bytes
 	// with the headers of IPv4 and UDP.
 	leastPath = 1_200 + Overhead
+	// smallestPath is the smallest of those on which only long datagrams are lost: all that a member needs to come in passes.
+	smallestPath = 950 + Overhead
 	// longTrip is the longest round trip for which the bounds are.
 	longTrip = time.Second
 )

@@ -99,14 +99,46 @@ type Info struct {
 	RTT         float64        `json:"rtt_seconds"`
 	Coordinates Coordinates    `json:"coordinates"`
 	Traffic     Traffic        `json:"traffic"`
-	Failed      map[string]int `json:"failed"`          // of them, by cause
-	Unreached   bool           `json:"unreached"`       // others hear this node, and nothing that they send to its address comes here
-	Filtered    int            `json:"tcp_filtered"`    // watched members whose TCP port does not answer
-	Watched     int            `json:"tcp_watched"`     // of so many
-	Undecided   int            `json:"undecided"`       // live members that are silent, while too few answer to judge them; among the unreachable
-	OtherKeys   []string       `json:"other_keys"`      // sentences about seeds whose key is another than this node's
-	Broken      []string       `json:"broken"`          // live members that do not answer this node, and that others reach
-	Store       *Store         `json:"store,omitempty"` // of messages on disk, if some are to be kept there
+	Failed      map[string]int `json:"failed"`       // of them, by cause
+	Unreached   bool           `json:"unreached"`    // others hear this node, and nothing that they send to its address comes here
+	Filtered    int            `json:"tcp_filtered"` // watched members whose TCP port does not answer
+	Watched     int            `json:"tcp_watched"`  // of so many
+	Undecided   int            `json:"undecided"`    // live members that are silent, while too few answer to judge them; among the unreachable
+	OtherKeys   []string       `json:"other_keys"`   // sentences about seeds whose key is another than this node's
+	Broken      []string       `json:"broken"`       // live members that do not answer this node, and that others reach
+	// SmallPaths are the members between which and this node datagrams of Longest bytes of UDP payload do not pass, though
+	// short ones do; SizesChecked is on how many ways that was looked for.
+	SmallPaths   []SmallPath `json:"small_paths"`
+	SizesChecked int         `json:"sizes_checked"`
+	Longest      int         `json:"longest_bytes"`
+	Store        *Store      `json:"store,omitempty"` // of messages on disk, if some are to be kept there
+}
+
+// SmallPath is a way that does not take all datagrams.
+type SmallPath struct {
+	Name   string `json:"name"`
+	Passed int    `json:"passed_bytes"` // of UDP payload, that are known to pass; 0 while that is looked for
+}
+
+// Path is what the agent's node knows of the way between it and a live member that it talks to. Times are missing if it was not
+// yet.
+type Path struct {
+	Name        string     `json:"name"`
+	Addr        string     `json:"addr"`                     // that the member tells
+	Heard       *time.Time `json:"heard,omitempty"`          // the last datagram
+	From        string     `json:"from,omitempty"`           // where that came from
+	SeenAs      string     `json:"seen_as,omitempty"`        // where the member saw those of the agent's node come from
+	Probes      int        `json:"probes"`                   // the last ones, 128 at most
+	Answers     int        `json:"answers"`                  // of them
+	Loss        float64    `json:"loss"`                     // the share of packets that are lost each way, by the answers
+	RTT         float64    `json:"rtt_seconds"`              // smoothed; 0: unknown
+	Passed      int        `json:"passed_bytes"`             // of UDP payload: the longest datagram that is known to pass there and back; 0: unknown
+	TooLong     int        `json:"too_long_bytes,omitempty"` // the shortest that is known not to
+	Checked     *time.Time `json:"checked,omitempty"`        // when that was last looked for
+	TCP         string     `json:"tcp,omitempty"`            // of the port of the same number: open, refused, filtered; missing if it was not tried
+	Broken      bool       `json:"broken,omitempty"`         // it does not answer, and others reach it
+	Unreachable bool       `json:"unreachable,omitempty"`    // it cannot be reached from here, and too few can be asked about it
+	OutOfFamily bool       `json:"out_of_family,omitempty"`  // the socket here does not serve the IP family of its address
 }
 
 // Move is a change of the address at which a node is reached.

@@ -153,6 +153,12 @@ func (c *Client) Forget(ctx context.Context, req api.ForgetRequest) ([]string, e
 	return out.Forgotten, err
 }
 
+// Paths returns what the agent's node knows of the ways to the members that it talks to, by name.
+func (c *Client) Paths(ctx context.Context) (out []api.Path, err error) {
+	err = c.call(ctx, "GET", "/v1/paths", nil, nil, &out)
+	return out, err
+}
+
 // Leave makes the agent leave its cluster and stop.
 func (c *Client) Leave(ctx context.Context, timeout time.Duration) error {
 	return c.call(ctx, "POST", "/v1/leave", wait(timeout), nil, nil)

@@ -218,6 +218,13 @@ func standIn(t *testing.T) map[string]string {
 		json.NewEncoder(w).Encode(out)
 	})
 	answer("GET /v1/info", info)
+	answer("GET /v1/paths", []api.Path{
+		{Name: "db-1", Addr: "10.0.0.1:7747", Heard: &recent, From: "10.0.0.1:7747", SeenAs: "10.0.0.9:7747", Probes: 128, Answers: 128, RTT: 0.00031, Passed: 1200, Checked: &recent, TCP: "open"},
+		{Name: "evil\x1b", Addr: "[fd00::1]:7747", OutOfFamily: true},
+		{Name: "narrow", Addr: "10.0.0.4:7747", Heard: &recent, From: "10.0.0.4:7747", Probes: 4, Answers: 1, Loss: 0.5, RTT: 0.1213, Passed: 1067, TooLong: 1098, Checked: &recent, TCP: "filtered"},
+		{Name: "one-way", Addr: "10.0.0.5:7747", Heard: &recent, From: "10.9.9.9:7747", Probes: 12, Loss: 1, TCP: "refused", Broken: true},
+		{Name: "silent", Addr: "10.0.0.6:7747", Probes: 3, Loss: 1, Unreachable: true},
+	})
 	vote := func(juror, cause string, pings int, span float64) api.Vote {
 		return api.Vote{Juror: juror, Cause: cause, Pings: pings, Span: span}
 	}
@@ -282,7 +289,8 @@ func standIn(t *testing.T) map[string]string {
 		api.Message{Time: when, Topic: "t", Origin: "a", Seq: 4, Payload: []byte("\x1b[2J\xff"), Missed: 2})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	return map[string]string{"STARLING_API": strings.TrimPrefix(s.URL, "http://")}
+	text, _ := recent.MarshalText()
+	return map[string]string{"STARLING_API": strings.TrimPrefix(s.URL, "http://"), "RECENT": string(text)}
 }
 
 func TestCommands(t *testing.T) {
@@ -297,6 +305,8 @@ func TestCommands(t *testing.T) {
 		{"", []string{"members", "--near", "db-9"}},
 		{"", []string{"info"}},
 		{"", []string{"info", "--zones"}},
+		{"", []string{"paths"}},
+		{"", []string{"paths", "--json"}},
 		{"", []string{"rtt", "db-1"}},
 		{"", []string{"rtt", "db-1", "web-1"}},
 		{"", []string{"rtt", "db-1", "web-1", "--json"}},
@@ -348,7 +358,7 @@ func TestCommands(t *testing.T) {
 	} {
 		all.WriteString(transcript(env, c.stdin, c.args...))
 	}
-	golden(t, "commands", strings.ReplaceAll(all.String(), env["STARLING_API"], "ADDR"))
+	golden(t, "commands", strings.NewReplacer(env["STARLING_API"], "ADDR", env["RECENT"], "RECENT").Replace(all.String()))
 }
 
 func TestColorsAreForTerminalsOnly(t *testing.T) {

@@ -115,7 +115,7 @@ Talk to it:       starling members | watch | info | publish TOPIC DATA`,
 		root.AddCommand(all...)
 	}
 	add("run", a.agentCmd(), a.devCmd(), a.simCmd(), a.labCmd())
-	add("look", a.membersCmd(), a.watchCmd(), a.infoCmd(), a.whyCmd(), a.rttCmd(), a.subscribeCmd(), a.topicsCmd(), a.getCmd(), a.stateCmd())
+	add("look", a.membersCmd(), a.watchCmd(), a.infoCmd(), a.whyCmd(), a.rttCmd(), a.pathsCmd(), a.subscribeCmd(), a.topicsCmd(), a.getCmd(), a.stateCmd())
 	add("steer", a.publishCmd(), a.setCmd(), a.unsetCmd(), a.joinCmd(), a.forgetCmd(), a.leaveCmd(), a.tagsCmd())
 	add("more", a.keygenCmd(), a.versionCmd())
 	root.SetHelpCommandGroupID("more")

@@ -88,6 +88,22 @@ const (
 	Accepted                    // the host took the connection, whether or not the process noticed
 )
 
+// Port is what a node knows of a member's TCP port.
+type Port uint8
+
+// The states of a port. Filtered is one that did not answer two tries.
+const (
+	PortUnknown Port = iota
+	PortOpen
+	PortRefused
+	PortFiltered
+)
+
+// String returns the state's word; unknown is "".
+func (p Port) String() string {
+	return [...]string{"", "open", "refused", "filtered"}[min(p, PortFiltered)]
+}
+
 // Prober is a Detector that uses Court.Connect.
 type Prober interface {
 	// Connected tells what came of a Connect, if anything did.

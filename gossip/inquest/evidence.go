@@ -100,7 +100,7 @@ func (d *Detector) tenant(now mono.Time, from detect.Peer) {
 
 // Connected takes what came of a Connect.
 func (d *Detector) Connected(now mono.Time, to detect.Peer, o detect.Outcome) {
-	d.portAnswered(to)
+	d.portAnswered(to, o)
 	if i := d.alarmOf(to.ID); i >= 0 && d.alarms[i].peer.Instance == to.Instance {
 		a := &d.alarms[i]
 		a.kernel.take(now, o)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
@@ -20,14 +21,14 @@ const (
 
 // port is what is known of a watched member's TCP port.
 type port struct {
-	tried    mono.Time // the last try; 0: none
-	vain     int       // tries without an answer
-	answered bool
+	tried  mono.Time      // the last try; 0: none
+	vain   int            // tries without an answer
+	answer detect.Outcome // to the last one; 0: none
 }
 
 // filtered says whether nothing came of the tries.
 func (p *port) filtered(now mono.Time) bool {
-	return !p.answered && p.vain >= portTries && now.Sub(p.tried) >= portAgain
+	return p.answer == 0 && p.vain >= portTries && now.Sub(p.tried) >= portAgain
 }
 
 // tryPorts tries the port of one of the watched, if it is time to. It is called once in a Config.Period.
@@ -37,7 +38,7 @@ func (d *Detector) tryPorts(now mono.Time) {
 	}
 	for i := range d.watched {
 		p := &d.watched[i].port
-		if p.tried == 0 || !p.answered && p.vain < portTries && now.Sub(p.tried) >= portAgain {
+		if p.tried == 0 || p.answer == 0 && p.vain < portTries && now.Sub(p.tried) >= portAgain {
 			d.tryPort(now, &d.watched[i])
 			return
 		}
@@ -49,16 +50,16 @@ func (d *Detector) tryPorts(now mono.Time) {
 
 func (d *Detector) tryPort(now mono.Time, w *watched) {
 	d.ported = now
-	w.port.tried, w.port.answered = now, false
+	w.port.tried, w.port.answer = now, 0
 	w.port.vain = min(w.port.vain+1, portTries)
 	d.host.Connect(now, w.peer)
 }
 
 // portAnswered takes in that a host answered.
-func (d *Detector) portAnswered(from detect.Peer) {
+func (d *Detector) portAnswered(from detect.Peer, o detect.Outcome) {
 	for i := range d.watched {
 		if w := &d.watched[i]; w.peer.ID == from.ID && w.peer.Instance == from.Instance {
-			w.port.vain, w.port.answered = 0, true
+			w.port.vain, w.port.answer = 0, o
 		}
 	}
 }
@@ -71,4 +72,21 @@ func (d *Detector) Filtered(now mono.Time) (filtered, of int) {
 		}
 	}
 	return filtered, len(d.watched)
+}
+
+// Port returns what is known of a member's TCP port, if it is watched.
+func (d *Detector) Port(now mono.Time, id member.ID) detect.Port {
+	for i := range d.watched {
+		if w := &d.watched[i]; w.peer.ID == id {
+			switch p := &w.port; {
+			case p.filtered(now):
+				return detect.PortFiltered
+			case p.answer == detect.Refused:
+				return detect.PortRefused
+			case p.answer == detect.Accepted:
+				return detect.PortOpen
+			}
+		}
+	}
+	return detect.PortUnknown
 }

@@ -47,6 +47,9 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 			r.backOff(now, l.zone, l.patient[0])
 		}
 		r.silence.missed(now, l.asked())
+		if !l.bare {
+			r.host.Unanswered(now, l.asked())
+		}
 	}
 	l.tries = min(l.tries, unsent-1) + 1
 	switch {

@@ -60,6 +60,9 @@ type Host interface {
 	Epoch(now mono.Time) uint64
 	// Send sends messages in a datagram of their own at once.
 	Send(now mono.Time, to detect.Peer, messages []byte)
+	// Unanswered tells that a member did not answer what was sent to it, and that either was long: perhaps
+	// such datagrams do not pass.
+	Unanswered(now mono.Time, id member.ID)
 	// Sent tells that this node's own pieces of a generation up to one are on their way. It is not always the present one: what
 	// was published before this node took a new one still goes out.
 	Sent(now mono.Time, generation, last uint64)

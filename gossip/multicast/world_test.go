@@ -172,6 +172,8 @@ func (x *node) Given(origin member.ID, _, seq uint64) wire.Verdict {
 
 func (x *node) Waited(_, first, last uint64) bool { return x.waited != nil && x.waited(first, last) }
 
+func (x *node) Unanswered(mono.Time, member.ID) {}
+
 func (x *node) Confirmed(_ mono.Time, p Progress) {
 	p.Missing = slices.Clone(p.Missing)
 	x.told = append(x.told, p)

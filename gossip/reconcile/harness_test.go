@@ -133,6 +133,8 @@ func (n *fakeNode) Table() *member.Table { return &n.table }
 func (n *fakeNode) Rand() *rand.Rand     { return n.rng }
 func (n *fakeNode) Room() int            { return n.room }
 
+func (n *fakeNode) Unanswered(mono.Time, member.ID) {}
+
 func (n *fakeNode) SendRepair(_ mono.Time, to member.Member, messages []byte) {
 	if len(messages) == 0 || len(messages) > n.room {
 		panic(fmt.Sprintf("a datagram of %d bytes, with room for %d", len(messages), n.room))

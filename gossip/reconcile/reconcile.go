@@ -36,6 +36,9 @@ type Host interface {
 	Room() int
 	// SendRepair sends messages to a member, in a datagram of their own. It copies them.
 	SendRepair(now mono.Time, to member.Member, messages []byte)
+	// Unanswered tells that a member did not answer what was sent to it, and that either was long: perhaps
+	// such datagrams do not pass.
+	Unanswered(now mono.Time, id member.ID)
 	// AppendRecord writes what the table holds of a member as a Record message.
 	AppendRecord(b []byte, now mono.Time, m member.Member) []byte
 	// Learn takes in a message of a Push, a Record as a rule, as news from a member. If what the table holds of its

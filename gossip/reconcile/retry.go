@@ -32,6 +32,7 @@ func (r *Repair) retry(now mono.Time) {
 	if !ok || !m.State.Live() || r.host.Table().Fingerprint() == w.hash {
 		return
 	}
+	r.host.Unanswered(now, w.peer)
 	if w.tries--; w.tries > 0 {
 		w.due = now.Add(r.cfg.Interval)
 	}

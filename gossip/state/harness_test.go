@@ -142,6 +142,8 @@ func (x *node) Twin(mono.Time) { x.twins++ }
 
 func (x *node) Short(member.ID) bool { return x.short }
 
+func (x *node) Unanswered(mono.Time, member.ID) {}
+
 func (x *node) SendState(now mono.Time, to member.Member, messages []byte) int {
 	w := x.w
 	n := len(messages) + wire.HeaderSize + 28

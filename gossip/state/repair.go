@@ -341,6 +341,9 @@ func (s *Store) sendAsks(now mono.Time) {
 			}
 		}
 		if ok {
+			if r.asks[i].tries > 1 {
+				s.host.Unanswered(now, peer)
+			}
 			s.sendMarks(now, to, b)
 		}
 	}

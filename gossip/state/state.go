@@ -68,6 +68,9 @@ type Host interface {
 	Room() int
 	// SendState sends messages to a member, in a datagram of their own, and returns what that costs. It copies them.
 	SendState(now mono.Time, to member.Member, messages []byte) int
+	// Unanswered tells that a member did not answer what was sent to it, and that either was long: perhaps
+	// such datagrams do not pass.
+	Unanswered(now mono.Time, id member.ID)
 	// Short says whether the budget for what is sent to a member's zone is spent: what can wait does, for a moment.
 	Short(to member.ID) bool
 	// Changed tells of a key that was written or is gone, at this node too, and Reset that all that was held of an owner

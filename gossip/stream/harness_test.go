@@ -143,6 +143,8 @@ func (n *node) Short(member.ID) bool   { return false }
 func (n *node) Tight() bool            { return n.tight }
 func (n *node) Twin(mono.Time)         { n.twins++ }
 
+func (n *node) Unanswered(mono.Time, member.ID) {}
+
 func (n *node) SendStream(_ mono.Time, to member.Member, messages []byte) {
 	if len(messages) == 0 || len(messages) > n.room {
 		n.w.tb.Fatalf("a datagram of %d bytes, with room for %d", len(messages), n.room)

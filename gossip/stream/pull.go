@@ -89,6 +89,7 @@ func (s *Streams) mendStream(now mono.Time, st *stream) {
 			return true
 		}
 		s.tooLate(q)
+		s.host.Unanswered(now, q.peer)
 		r.unanswered(q.peer)
 		r.slow = min(max(2*r.slow, 50*time.Millisecond), maxPause)
 		r.paused = now.Add(r.slow / 2)

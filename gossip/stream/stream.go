@@ -50,6 +50,9 @@ type Host interface {
 	Room() int
 	// SendStream sends messages to a member, in a datagram of their own. It copies them.
 	SendStream(now mono.Time, to member.Member, messages []byte)
+	// Unanswered tells that a member did not answer what was sent to it, and that either was long: perhaps
+	// such datagrams do not pass.
+	Unanswered(now mono.Time, id member.ID)
 
 	// Deliver hands out a message, this node's own too. Topic and payload are never written to again.
 	Deliver(now mono.Time, m Message)

@@ -69,6 +69,12 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 	case wire.TypeBorrow, wire.TypeLend:
 		m, ok := wire.ReadLoan(body)
 		return fmt.Sprintf("%s zone=%04x bytes=%d", t, m.Zone, m.Bytes), ok
+	case wire.TypePad:
+		number, ok := wire.ReadPad(body)
+		return fmt.Sprintf("Pad number=%08x", number), ok
+	case wire.TypeSeen:
+		m, ok := wire.ReadSeen(body)
+		return fmt.Sprintf("Seen number=%08x from=%s", m.Number, m.From), ok
 	case wire.TypeLocate:
 		seq, ok := wire.ReadLocate(body)
 		return fmt.Sprintf("Locate seq=%d", seq), ok

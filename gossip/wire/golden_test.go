@@ -113,6 +113,8 @@ func vectors() []vector {
 	loan := wire.Loan{Zone: 0x2222, Bytes: 12345}
 	list = append(list,
 		message("borrow", wire.AppendLoan(nil, wire.TypeBorrow, loan)), message("lend", wire.AppendLoan(nil, wire.TypeLend, loan)),
+		message("pad", wire.AppendPad(nil, 0x0badcafe, 0)),
+		message("seen", wire.AppendSeen(nil, &wire.Seen{Number: 0x0badcafe, From: wren.Addr}, 0)),
 		message("locate", wire.AppendLocate(nil, 258)),
 		message("located", wire.AppendLocated(nil, &wire.Located{Seq: 258, Inside: wire.Coordinate{Point: [3]int32{200, -1, 0}, Height: 512, Error: 6}})),
 		message("located-outside", wire.AppendLocated(nil, &wire.Located{

@@ -17,11 +17,12 @@ const (
 	Keys                 // what members write about themselves
 	Quota                // loans of what a zone may send to another
 	Places               // where members stand
+	Ways                 // what passes on the ways to others
 	Planes               // how many there are
 )
 
 var planeNames = [Planes]string{
-	"unknown", "probing", "news", "entry", "repair", "tree", "streams", "keys", "quota", "places",
+	"unknown", "probing", "news", "entry", "repair", "tree", "streams", "keys", "quota", "places", "ways",
 }
 
 // String returns the plane's name as docs/protocol.md has it.
@@ -66,6 +67,8 @@ var Specs = [256]Spec{
 	TypePush:        {Name: "Push", Plane: Repairs, Members: true},
 	TypeDone:        {Name: "Done", Plane: Repairs, Members: true},
 	TypeBusy:        {Name: "Busy", Plane: Repairs, Members: true},
+	TypeSeen:        {Name: "Seen", Plane: Ways, Members: true},
+	TypePad:         {Name: "Pad", Plane: Ways, Members: true, Question: true},
 	TypeBorrow:      {Name: "Borrow", Plane: Quota, Members: true, Question: true},
 	TypeLend:        {Name: "Lend", Plane: Quota, Members: true},
 	TypeSilence:     {Name: "Silence", Plane: News},

@@ -83,7 +83,8 @@ const (
 	TypeConflict    Type = 0x0c
 	TypeMistaken    Type = 0x0d
 
-	// 0x0e was a published message of one datagram. 0x0f: evidence.go. 0x10 to 0x1f: anti-entropy, repair.go; but 0x1a: silence.go. 0x20 to 0x2f: detectors beyond ping, ack, ping-req and
+	// 0x0e was a published message of one datagram. 0x0f: evidence.go. 0x10 to 0x1f: anti-entropy, repair.go; but 0x1a: silence.go,
+	// 0x17 and 0x1b: pad.go. 0x20 to 0x2f: detectors beyond ping, ack, ping-req and
 	// nack, inquest.go, alarm.go, counters.go; but 0x25 and 0x26: locate.go. 0x31 to 0x37: tree.go. 0x38 to 0x3f: stream.go. 0x40 to 0x47: state.go.
 )
 

@@ -100,6 +100,8 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 		wire.TypeLend:      {wire.AppendLoan(nil, wire.TypeLend, wire.Loan{})},
 		wire.TypeSilence:   {wire.AppendSilence(nil, wire.Silence{})},
 		wire.TypeAlarm:     {wire.AppendAlarm(nil, wire.Alarm{})},
+		wire.TypePad:       {wire.AppendPad(nil, most32, wire.MinRoom-wire.HeaderSize)},
+		wire.TypeSeen:      {wire.AppendSeen(nil, &wire.Seen{From: lark.Addr}, wire.MinRoom-wire.HeaderSize)},
 		wire.TypeLocate:    {probe},
 		wire.TypeLocated:   {probe},
 		wire.TypeCarry:     {wire.AppendBody(wire.BeginCarry(nil, &branch), body)},

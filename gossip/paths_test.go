@@ -1,0 +1,358 @@
+package gossip
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// pathTo returns what a node knows of the way to another.
+func pathTo(w *world, p *peer, name string) (Path, bool) {
+	for _, x := range p.Paths(w.now) {
+		if x.Member.Name() == name {
+			return x, true
+		}
+	}
+	return Path{}, false
+}
+
+// around says whether a way leads to or from one of some nodes.
+func around(nodes ...*peer) func(from, to netip.AddrPort) bool {
+	return func(from, to netip.AddrPort) bool {
+		for _, p := range nodes {
+			if p.addr == from || p.addr == to {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// narrowTo lets datagrams of so many bytes pass to and from some nodes, and all between the others.
+func (w *world) narrowTo(most int, nodes ...*peer) {
+	here := around(nodes...)
+	w.narrow = func(from, to netip.AddrPort) int {
+		if here(from, to) {
+			return most
+		}
+		return 0
+	}
+}
+
+// A node knows of all whom it talks to when it heard them, how many of its probes they answer, how long that takes, and that its
+// longest datagrams pass, which it looked for within seconds of its start: at each once.
+func TestPaths(t *testing.T) {
+	for _, d := range detectors {
+		w := newWorld(t)
+		pads := map[int]int{}
+		w.onSend = func(_ *peer, _ netip.AddrPort, data []byte) {
+			_, r, _ := wire.Open(data)
+			for k, _, ok := r.Next(); ok; k, _, ok = r.Next() {
+				if k == wire.TypePad {
+					pads[len(data)]++
+				}
+			}
+		}
+		nodes := w.cluster(5, &Config{Detector: d})
+		w.run(20 * time.Second)
+		for _, p := range nodes {
+			all := p.Paths(w.now)
+			if len(all) != 4 {
+				t.Errorf("%s: %d ways", d, len(all))
+			}
+			for _, x := range all {
+				if x.Passed != wire.MinRoom || x.Over != 0 || x.Checked == 0 || x.From != x.Member.Addr() || x.Seen != p.addr {
+					t.Errorf("%s: %+v", d, x)
+				}
+				if w.now.Sub(x.Heard) > 15*time.Second {
+					t.Errorf("%s: heard last %s ago", d, w.now.Sub(x.Heard))
+				}
+				if d != HEARTBEAT && (x.Probes == 0 || x.Answers != x.Probes || x.RTT != 2*w.latency) {
+					t.Errorf("%s: %d of %d answers in %s", d, x.Answers, x.Probes, x.RTT)
+				}
+			}
+		}
+		if pads[wire.MinRoom] != 20 || len(pads) != 1 {
+			t.Errorf("%s: Pads by size: %v", d, pads)
+		}
+		clear(pads)
+		w.run(30 * time.Minute)
+		if n := pads[wire.MinRoom]; n > 0 || len(pads) > 0 {
+			t.Errorf("%s: in half an hour the ways are checked again: %v", d, pads)
+		}
+		w.run(time.Hour)
+		if n := pads[wire.MinRoom]; n < 20 || n > 40 || len(pads) > 1 {
+			t.Errorf("%s: in an hour and a half the ways are checked again: %v", d, pads)
+		}
+		for _, p := range nodes {
+			if s := p.Stats(); s.ChecksPassed == 0 || s.ChecksSmall+s.ChecksUnanswered > 0 {
+				t.Errorf("%s: %+v", d, s)
+			}
+		}
+	}
+}
+
+// A way that takes less than the longest datagrams is told at both of its ends within ten seconds of the start, with how much it
+// takes; once, and that it takes all, within minutes after that is so. Nobody else is meant.
+func TestSmallPathIsTold(t *testing.T) {
+	for _, loss := range []float64{0, 0.2} {
+		w := newWorld(t)
+		w.loss = loss
+		for i := range 5 {
+			w.start(string(rune('a'+i)), i, 1, nil, 0)
+		}
+		e := w.nodes[4]
+		w.narrowTo(1072, e)
+		w.until(9*time.Second, "both ends tell it", func() bool { return count(e, PathSmall) > 0 && count(w.nodes[0], PathSmall) > 0 })
+		t.Logf("loss %.1f: told %s after the start", loss, w.now.Sub(Time(time.Second)))
+		w.run(2 * time.Minute)
+		for _, p := range w.nodes {
+			for _, x := range p.Paths(w.now) {
+				if small := p == e || x.Member.Name() == "e"; !small {
+					if x.Over > 0 || x.Passed != wire.MinRoom {
+						t.Errorf("%s to %s: %+v", p.self.Value().Name, x.Member.Name(), x)
+					}
+				} else if x.Passed > 1072 || x.Passed < 1072-fineness && loss == 0 || x.Over <= 1072 {
+					t.Errorf("%s to %s: %d pass, %d do not", p.self.Value().Name, x.Member.Name(), x.Passed, x.Over)
+				}
+			}
+		}
+		if n := count(e, PathSmall); n != 4 || count(w.nodes[0], PathSmall) != 1 {
+			t.Errorf("told %d times at one end, %d at the other", n, count(w.nodes[0], PathSmall))
+		}
+		w.narrow = nil
+		w.run(3 * time.Minute)
+		for _, p := range w.nodes {
+			for _, x := range p.Paths(w.now) {
+				if x.Over > 0 || x.Passed != wire.MinRoom {
+					t.Errorf("long after: %s to %s: %d pass, %d do not", p.self.Value().Name, x.Member.Name(), x.Passed, x.Over)
+				}
+			}
+		}
+		if n := count(e, PathWhole); n != 4 {
+			t.Errorf("told %d times that all pass", n)
+		}
+	}
+}
+
+// Under a way that gets narrow later nothing shows in quiet. What is published then is not answered, and so the way is
+// checked at once.
+func TestSmallPathIsFoundByWhatIsPublished(t *testing.T) {
+	for name, do := range map[string]Command{
+		"a message": Publish{Topic: "t", Payload: make([]byte, 200_000)},
+		"a key":     Set{Key: "k", Value: []byte(random(3000))},
+	} {
+		w := newWorld(t)
+		nodes := w.cluster(5, nil)
+		w.run(30 * time.Second)
+		w.narrowTo(1072, nodes[4])
+		w.run(10 * time.Second)
+		if x, _ := pathTo(w, nodes[4], "n0"); x.Over > 0 {
+			t.Fatal("it is known already; the test needs another time")
+		}
+		for range 2 {
+			if err := w.do(nodes[1], do); err != nil {
+				t.Fatal(err)
+			}
+			w.run(time.Second)
+		}
+		took := w.until(13*time.Second, name+" has the way checked", func() bool {
+			for _, p := range nodes {
+				for _, x := range p.Paths(w.now) {
+					if x.Over > 0 {
+						return true
+					}
+				}
+			}
+			return false
+		})
+		t.Logf("%s: %s", name, took)
+		if s := nodes[0].Stats(); s.ChecksUnanswered > 0 {
+			t.Errorf("%s: %d checks without a verdict", name, s.ChecksUnanswered)
+		}
+	}
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rand.Uint32())
+	}
+	return b
+}
+
+// Where half of the packets are lost, and where they come twice, no way is said to be small.
+func TestNoWayIsSmallByLoss(t *testing.T) {
+	for _, loss := range []float64{0.1, 0.3, 0.5} {
+		w := newWorld(t)
+		w.loss = loss
+		for i := range 12 {
+			w.start(string(rune('a'+i)), i, 1, nil, 0)
+		}
+		for range 6 {
+			w.run(10 * time.Second)
+			for _, p := range w.nodes { // as if each had just begun
+				p.renewPaths()
+			}
+		}
+		checks := Stats{}
+		for _, p := range w.nodes {
+			s := p.Stats()
+			checks.ChecksPassed += s.ChecksPassed
+			checks.ChecksSmall += s.ChecksSmall
+			checks.ChecksUnanswered += s.ChecksUnanswered
+		}
+		if checks.ChecksSmall > 0 || checks.ChecksPassed < 200 {
+			t.Errorf("loss %.1f: %d checks passed, %d small, %d without a verdict", loss, checks.ChecksPassed,
+				checks.ChecksSmall, checks.ChecksUnanswered)
+		}
+	}
+}
+
+// Where the MTU is set above what a way takes, that is told, and that the least MTU passes.
+func TestRaisedMTU(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(4, &Config{MTU: 9000})
+	w.narrowTo(1400, nodes[3])
+	for _, p := range nodes {
+		p.renewPaths()
+	}
+	w.run(time.Minute)
+	x, _ := pathTo(w, nodes[3], "n0")
+	y, _ := pathTo(w, nodes[0], "n1")
+	if x.Passed < 1400-fineness || x.Passed > 1400 || x.Over <= 1400 || y.Passed != wire.RoomOf(9000) || y.Over != 0 {
+		t.Errorf("to the one behind it %d pass and %d do not; elsewhere %d and %d", x.Passed, x.Over, y.Passed, y.Over)
+	}
+}
+
+// The answer to a Pad is as long as that, goes to where it came from, is given to live members alone, to one Pad of a datagram,
+// and costs so many bytes a second at most.
+func TestPadsAreAnswered(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(3, nil)
+	n0 := nodes[0]
+	w.run(10 * time.Second)
+	for _, size := range []int{0, 300, wire.MinRoom, 5000} {
+		b := wire.AppendPad(forge("n1", 1), 7, size-wire.HeaderSize)
+		var out Outbox
+		n0.Receive(w.now, forgedAddr, b, &out)
+		if len(out.Packets) != 1 || out.Packets[0].To != forgedAddr || len(out.Packets[0].Data) != min(len(b), wire.MinRoom) {
+			t.Fatalf("a Pad in %d bytes is answered by %v", len(b), out.Packets)
+		}
+		_, r, _ := wire.Open(out.Packets[0].Data)
+		k, body, _ := r.Next()
+		if m, ok := wire.ReadSeen(body); k != wire.TypeSeen || !ok || m.Number != 7 || m.From != forgedAddr {
+			t.Errorf("the answer is a %s: %+v, %t", k, m, ok)
+		}
+	}
+	for _, b := range [][]byte{wire.AppendPad(forge("n1", 2), 7, 0), wire.AppendPad(forge("stranger", 1), 7, 0)} {
+		var out Outbox
+		if n0.Receive(w.now, forgedAddr, b, &out); len(asks(t, &out, wire.TypeSeen)) > 0 {
+			t.Error("a stranger is answered")
+		}
+	}
+	var out Outbox
+	n0.Receive(w.now, forgedAddr, wire.AppendPad(wire.AppendPad(forge("n1", 1), 7, 0), 8, 0), &out)
+	if n := len(asks(t, &out, wire.TypeSeen)); n != 1 {
+		t.Errorf("%d answers to one datagram", n)
+	}
+	sent := 0
+	for range 1000 {
+		out.Reset()
+		n0.Receive(w.now, forgedAddr, wire.AppendPad(forge("n1", 1), 7, wire.MinRoom), &out)
+		sent += len(asks(t, &out, wire.TypeSeen)) * wire.MinRoom
+	}
+	if sent > 2*seenRate+2*wire.MinRoom {
+		t.Errorf("in an instant %d bytes are answered", sent)
+	}
+}
+
+// A Seen that nobody asked for, of another number, or of somebody else than was asked, tells nothing.
+func TestSeenNeedsItsNumber(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(3, nil)
+	n0 := nodes[0]
+	w.narrowTo(600, nodes[1], nodes[2])
+	n0.renewPaths()
+	w.until(10*time.Second, "a check is under way", func() bool { return n0.paths.check.due != Never })
+	c := &n0.paths.check
+	other := "n1"
+	if c.peer.ID == member.IDOf(other) {
+		other = "n2"
+	}
+	before := *c
+	seen := func(name string, number uint32) {
+		var out Outbox
+		n0.Receive(w.now, forgedAddr, wire.AppendSeen(forge(name, 1), &wire.Seen{Number: number, From: forgedAddr}, 0), &out)
+	}
+	asked := "n3"[:1] + map[string]string{"n1": "2", "n2": "1"}[other]
+	seen(other, c.first)
+	seen(asked, c.first-2)
+	seen(asked, c.number)
+	if *c != before {
+		t.Errorf("the check goes on by a false answer: %+v", *c)
+	}
+	if seen(asked, c.first); *c == before {
+		t.Error("a true one does not count")
+	}
+}
+
+// What is kept of ways is bounded, and those that are small are kept longest. One to a member that has died is forgotten, and one
+// to another address or life begins anew.
+func TestPathsAreBounded(t *testing.T) {
+	var w paths
+	for i := range 4 * MaxPaths {
+		p := w.to(detect.Peer{ID: member.ID(i + 1)})
+		if p.heard = Time(i); i == 0 {
+			p.over = 100
+		}
+	}
+	if len(w.list) != MaxPaths || len(w.ids) != MaxPaths || w.find(1) == nil || w.find(4*MaxPaths) == nil || w.find(2) != nil {
+		t.Errorf("%d ways are kept", len(w.list))
+	}
+	for i := range w.list {
+		if w.find(w.ids[i]) != &w.list[i] || w.list[i].peer.ID != w.ids[i] {
+			t.Error("the index is not that of the list")
+		}
+	}
+	if p := w.to(detect.Peer{ID: 1, Instance: 2}); p.over != 0 || p.heard != 0 {
+		t.Errorf("another life goes on with %+v", p)
+	}
+	for i := range 5 * MaxPaths {
+		w.drop(member.ID(i + 1))
+	}
+	if len(w.list) != 0 || len(w.ids) != 0 {
+		t.Errorf("%d are left", len(w.list))
+	}
+}
+
+// A node whose address changes checks its ways anew, and so do the others: theirs leads elsewhere.
+func TestMovedNodeChecksAnew(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(4, nil)
+	w.run(20 * time.Second)
+	n1 := nodes[1]
+	was := n1.Stats().ChecksPassed
+	n1.addr = addrOf(99)
+	if err := w.do(n1, Moved{addrOf(99)}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(20 * time.Second)
+	x, _ := pathTo(w, nodes[0], "n1")
+	if got := n1.Stats().ChecksPassed - was; got != 3 || x.From != addrOf(99) || x.Passed == 0 {
+		t.Errorf("%d checks since it moved; %+v", got, x)
+	}
+}
+
+// What is kept of a way is small: a node has up to MaxPaths.
+func TestPathIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(path{}); n > 128 {
+		t.Errorf("a way takes %d bytes", n)
+	}
+}
