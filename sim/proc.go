@@ -24,6 +24,7 @@ type proc struct {
 	up       bool
 	clone    bool             // a second process under another's name
 	stranger bool             // a process of another cluster
+	founder  netip.AddrPort   // of that; not valid: of this one
 	wishes   []netip.AddrPort // where it is told to join another cluster
 	left     bool             // by its own will
 	lives    int              // how often it has started

@@ -19,8 +19,8 @@ const strangersID = 0x5712a26e25
 // addStranger makes a process of the second cluster, on a host of its own.
 func (w *World) addStranger() *proc {
 	q := w.addProc()
-	q.stranger, q.cluster = true, strangersID
 	w.strangers = append(w.strangers, q)
+	q.stranger, q.cluster, q.founder = true, strangersID, w.strangers[0].host.addr
 	return q
 }
 
@@ -67,10 +67,10 @@ func (w *World) wish(p *proc) error {
 	return p.do(p.seeds())
 }
 
-// home are the seeds of a process.
+// home are the seeds of a process; those of a stranger stay the same.
 func (p *proc) home() []netip.AddrPort {
-	if p.stranger {
-		return []netip.AddrPort{p.w.strangers[0].host.addr}
+	if p.founder.IsValid() {
+		return []netip.AddrPort{p.founder}
 	}
 	return p.w.seeds
 }
