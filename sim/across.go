@@ -150,7 +150,7 @@ func (m *meter) acrossZones(w *World) *Across {
 // busiest returns the share of the running processes that have sent to other zones which sent most.
 func (w *World) busiest(share float64) (all []*proc) {
 	for _, p := range w.procs {
-		if p.up && p.host.across > 0 {
+		if p.up && !p.stranger && p.host.across > 0 {
 			all = append(all, p)
 		}
 	}

@@ -37,25 +37,27 @@ type Verb string
 
 // The verbs.
 const (
-	Start   Verb = "start"   // so many new processes start and join
-	Crash   Verb = "crash"   // hosts die without a word; with For, they and their processes restart after it
-	Kill    Verb = "kill"    // processes die without a word, and their hosts refuse connections for them
-	Pause   Verb = "pause"   // processes stand still for a time
-	Slow    Verb = "slow"    // each input costs a time
-	Restart Verb = "restart" // dead processes start again; those that run crash first
-	Move    Verb = "move"    // dead processes start again on the hosts of others, which crash first if they run
-	Clock   Verb = "clock"   // wall clocks jump
-	Leave   Verb = "leave"   // processes leave in good order
-	Publish Verb = "publish" // processes publish a message each
-	Set     Verb = "set"     // processes write a key of their own
-	Unset   Verb = "unset"   // processes delete a key of their own
-	Cut     Verb = "cut"     // no packet passes between two sides
-	Links   Verb = "link"    // a link's faults are laid over what is between two sides
-	Tag     Verb = "tag"     // processes change their tags
-	Clone   Verb = "clone"   // second processes start under the names of processes, on hosts of their own
-	Forge   Verb = "forge"   // processes get a datagram each with made-up content, from a member's address
-	Replay  Verb = "replay"  // old datagrams of processes arrive again
-	Calm    Verb = "calm"    // all cuts and link faults end
+	Start   Verb = "start"     // so many new processes start and join
+	Crash   Verb = "crash"     // hosts die without a word; with For, they and their processes restart after it
+	Kill    Verb = "kill"      // processes die without a word, and their hosts refuse connections for them
+	Pause   Verb = "pause"     // processes stand still for a time
+	Slow    Verb = "slow"      // each input costs a time
+	Restart Verb = "restart"   // dead processes start again; those that run crash first
+	Move    Verb = "move"      // dead processes start again on the hosts of others, which crash first if they run
+	Clock   Verb = "clock"     // wall clocks jump
+	Leave   Verb = "leave"     // processes leave in good order
+	Publish Verb = "publish"   // processes publish a message each
+	Set     Verb = "set"       // processes write a key of their own
+	Unset   Verb = "unset"     // processes delete a key of their own
+	Cut     Verb = "cut"       // no packet passes between two sides
+	Links   Verb = "link"      // a link's faults are laid over what is between two sides
+	Tag     Verb = "tag"       // processes change their tags
+	Clone   Verb = "clone"     // second processes start under the names of processes, on hosts of their own
+	Invade  Verb = "strangers" // processes of another cluster of the same name start at the addresses of processes, which crash if they run
+	Joins   Verb = "join"      // processes are told to join that cluster
+	Forge   Verb = "forge"     // processes get a datagram each with made-up content, from a member's address
+	Replay  Verb = "replay"    // old datagrams of processes arrive again
+	Calm    Verb = "calm"      // all cuts and link faults end
 )
 
 // verbs says what each verb needs and takes: "who", "peer" and the keys.
@@ -75,6 +77,8 @@ var verbs = map[Verb]struct {
 	Publish: {true, false, "bytes every times confirm"},
 	Tag:     {true, false, "every times"},
 	Clone:   {true, false, "every times"},
+	Invade:  {true, false, "every times"},
+	Joins:   {true, false, "every times"},
 	Forge:   {true, false, "every times"},
 	Replay:  {true, false, "every times"},
 	Set:     {true, false, "keys bytes ttl every times"},

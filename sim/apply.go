@@ -80,12 +80,17 @@ func (w *World) apply(a Action) error {
 		w.written[a.String()]++
 		return nil
 	}
+	if a.Do == Invade {
+		err := w.invade(procs)
+		w.await(a.String())
+		return err
+	}
 	for _, p := range procs {
 		if err := w.applyTo(a, p); err != nil {
 			return err
 		}
 	}
-	if a.Do == Crash || a.Do == Kill || a.Do == Leave || a.Do == Restart {
+	if a.Do == Crash || a.Do == Kill || a.Do == Leave || a.Do == Restart || a.Do == Joins {
 		w.await(a.String())
 	}
 	return nil
@@ -140,6 +145,8 @@ func (w *World) applyTo(a Action, p *proc) error {
 		if p.up {
 			return w.clone(p)
 		}
+	case Joins:
+		return w.wish(p)
 	case Forge:
 		w.forge(p)
 	case Replay:
@@ -379,7 +386,7 @@ func (w *World) pick(who Who, eligible func(*proc) bool, other []*proc) ([]*proc
 func (w *World) pickPart(who Who, eligible func(*proc) bool, other []*proc, in []bool) error {
 	mark := func(ok func(p *proc) bool) {
 		for i, p := range w.procs {
-			in[i] = in[i] || ok(p)
+			in[i] = in[i] || !p.stranger && ok(p)
 		}
 	}
 	switch who.Kind {
@@ -406,7 +413,7 @@ func (w *World) pickPart(who Who, eligible func(*proc) bool, other []*proc, in [
 	case Some, Share:
 		var pool []int
 		for i, p := range w.procs {
-			if eligible(p) {
+			if !p.stranger && eligible(p) {
 				pool = append(pool, i)
 			}
 		}

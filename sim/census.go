@@ -85,6 +85,8 @@ var drawKinds = []drawKind{
 		return false
 	}},
 	{"clone", does(Clone)},
+	{"strangers", does(Invade)},
+	{"strangers, joined", func(o *Options) bool { return does(Invade)(o) && does(Joins)(o) }},
 	{"spoiled, sealed", func(o *Options) bool { return o.Sealed && spoils(o) }},
 	{"spoiled, in the clear", func(o *Options) bool { return !o.Sealed && spoils(o) }},
 	{"forged, sealed", func(o *Options) bool { return o.Sealed && does(Forge)(o) }},

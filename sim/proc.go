@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -20,13 +21,16 @@ type proc struct {
 	host  *host
 	node  *gossip.Node
 
-	up    bool
-	clone bool // a second process under another's name
-	left  bool // by its own will
-	lives int  // how often it has started
-	gen   uint64
-	wall  time.Duration // how far its wall clock is off
-	skew  gossip.Time   // of its monotonic clock: clocks of different processes cannot be compared
+	up       bool
+	clone    bool             // a second process under another's name
+	stranger bool             // a process of another cluster
+	founder  netip.AddrPort   // of that; not valid: of this one
+	wishes   []netip.AddrPort // where it is told to join another cluster
+	left     bool             // by its own will
+	lives    int              // how often it has started
+	gen      uint64
+	wall     time.Duration // how far its wall clock is off
+	skew     gossip.Time   // of its monotonic clock: clocks of different processes cannot be compared
 
 	paused   gossip.Time   // it stands still until then
 	busy     gossip.Time   // it works on an input until then

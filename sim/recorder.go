@@ -72,6 +72,9 @@ func (r *recorder) take(o *Obs) {
 		}
 		return
 	}
+	if o.Node >= 0 && r.meets(o) || o.Node >= 0 && r.w.procs[o.Node].stranger {
+		return
+	}
 	if o.Kind == Saw && r.clones[life{o.Member, o.After.Gen}] {
 		r.twins = r.twins || !o.Before.live()
 	}

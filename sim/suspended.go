@@ -17,7 +17,7 @@ var membership = []string{"accuracy", "completeness", "convergence", "untold", "
 
 // all are the checkers but panic, error and bounds.
 var allCheckers = append([]string{"messages", "arrival", "accounted", "loss", "order", "receipts", "waits", "keys", "load", "budget", "zone budget",
-	"unread", "join"}, membership...)
+	"unread", "join", "clusters"}, membership...)
 
 var suspensions = []suspension{
 	{"clone", []string{"accuracy"}, 9, "a heartbeat detector failed a live member after most had crashed, beside a clone; not looked into yet"},

@@ -82,6 +82,13 @@ func Draw(seed uint64) Options {
 			Do: Links, Who: Nodes(d.below(o.Nodes)), Peer: Who{Kind: All}, Link: Link{MTU: leastPath - 1 - d.below(leastPath-smallestPath)},
 		})
 	}
+	if d.below(10) == 0 { // addresses go to another cluster; in a third of the runs the two are joined later
+		at := d.between(0, d.faults/2).Round(time.Millisecond)
+		o.Actions = append(o.Actions, Action{At: at, Do: Invade, Who: Any(1 + d.below(2))})
+		if d.below(3) == 0 {
+			o.Actions = append(o.Actions, Action{At: d.between(at, d.faults).Round(time.Millisecond), Do: Joins, Who: Any(1)})
+		}
+	}
 	slices.SortStableFunc(o.Actions, func(a, b Action) int { return cmp.Compare(a.At, b.At) })
 	o.Suspend = suspended(&o)
 	return o

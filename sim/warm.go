@@ -81,5 +81,5 @@ func (p *proc) seeds() gossip.Join {
 		p.alone = false
 		return gossip.Join{}
 	}
-	return gossip.Join{Seeds: p.w.seeds}
+	return gossip.Join{Seeds: p.home(), Merge: p.wishes}
 }

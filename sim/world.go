@@ -37,13 +37,16 @@ type World struct {
 	timeline  []Point
 	total     Point // so far
 
-	rec    *recorder
-	trace  *tracer
-	fates  [fates]uint64
-	epoch  gossip.Time // when the scenario's clock started
-	seeds  []netip.AddrPort
-	err    error
-	halted bool // a node panicked
+	rec       *recorder
+	trace     *tracer
+	fates     [fates]uint64
+	epoch     gossip.Time // when the scenario's clock started
+	seeds     []netip.AddrPort
+	dialled   []netip.AddrPort // all that were seeds
+	strangers []*proc          // of the other cluster; none once the two are one
+	joins     bool             // somebody was told to join it
+	err       error
+	halted    bool // a node panicked
 }
 
 // host is a place in the network: an address, and at most one process that listens there.
@@ -183,8 +186,11 @@ func (w *World) perform(e entry) {
 func (w *World) lookUp() {
 	w.seeds = w.seeds[:0]
 	for _, h := range w.hosts {
-		if len(w.seeds) < w.opt.Seeds && (w.epoch == 0 || h.proc != nil) {
+		if len(w.seeds) < w.opt.Seeds && (w.epoch == 0 || h.proc != nil && !h.proc.stranger) {
 			w.seeds = append(w.seeds, h.addr)
+			if !slices.Contains(w.dialled, h.addr) {
+				w.dialled = append(w.dialled, h.addr)
+			}
 		}
 	}
 	if len(w.seeds) == 0 { // nobody runs: whoever starts next asks in vain until the next look
@@ -225,7 +231,7 @@ func (w *World) advance(until gossip.Time) {
 // up says how many processes run.
 func (w *World) up() (n int) {
 	for _, p := range w.procs {
-		if p.up && !p.clone {
+		if p.up && !p.clone && !p.stranger {
 			n++
 		}
 	}
@@ -238,7 +244,7 @@ func (w *World) agreed() bool {
 	var hash uint64
 	for i, first := 0, true; i < len(w.procs); i++ {
 		p := w.procs[i]
-		if !p.up || p.clone {
+		if !p.up || p.clone || p.stranger {
 			continue
 		}
 		t := p.node.Table()
