@@ -82,6 +82,7 @@ type entry struct {
 	door     door // to others
 	claims   []claim
 	rivals   []rival
+	poll     poll
 	claimed  Time // when the user was last told that another node claims this name; 0: never
 	woke     Time // when a sleep or an isolation of more than a grace ended; 0: there was none
 }

@@ -153,7 +153,7 @@ func TestNameTaken(t *testing.T) {
 		}
 	}
 	for i := range 20 {
-		thief := w.start("n3", 30+i, 1<<40+uint64(i), nil, i%6) // through the owner itself too
+		thief := w.start("n3", 30+i, 1<<40+100+uint64(i), nil, i%6) // through the owner itself too; headers have 32 bits of a generation
 		w.until(5*time.Second, "the newcomer stops", thief.Stopped)
 		if last := thief.events[len(thief.events)-1]; last.Kind != Conflicted || !errors.Is(last.Err, ErrNameConflict) ||
 			!strings.Contains(last.Err.Error(), owner.addr.String()) {

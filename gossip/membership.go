@@ -250,8 +250,6 @@ func (n *Node) laterSelf(peer detect.Peer, c *wire.Claim, r *wire.Record) {
 	case !c.State.Live() || r != nil && r.Addr == n.self.Value().Addr:
 		n.goAbove(c.Generation, c.Incarnation)
 		n.answerWithSelf(peer)
-	case r != nil && n.replaced(c.Generation) && n.isMember(peer):
-		n.yield(&wire.Conflict{Record: *r})
 	case r != nil:
 		n.askRival(r.Addr)
 	case len(n.wanted) < wire.MaxRequest:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -27,6 +28,9 @@ const (
 	maxRivals  = 8
 	rivalPause = time.Second     // between two numbers to one of them
 	replaceFor = 5 * time.Minute // after a sleep: for so long a later life elsewhere is a replacement
+
+	pollAsked = 3               // members that a node asks who has its name, before it takes itself for replaced
+	pollWait  = 2 * time.Second // for their answers
 )
 
 // claim is a newcomer's claim to a name that a live member has.
@@ -84,6 +88,10 @@ func (n *Node) freeName(id member.ID) {
 // hearClaim takes a Conflict that does not come from a namesake: a seed asks whether this node lives, whose name a newcomer
 // claims; or a member answers that question of this node's own.
 func (n *Node) hearClaim(peer detect.Peer, c *wire.Conflict) {
+	if c.Asks || n.vote(peer.ID, c) {
+		n.tellName(peer, c)
+		return
+	}
 	if n.claimed(c) {
 		n.tellClaim(c.Record.Addr)
 		r := n.self.Value()
@@ -120,17 +128,19 @@ func (n *Node) tellClaim(by netip.AddrPort) {
 		"a node at %s claims the name %q, which this node has and keeps", by, n.self.Value().Name)})
 }
 
-// nameTaken hears from a seed that a live member at an address has this node's name. A node that was never in stops; one
-// that is in has met a namesake.
-func (n *Node) nameTaken(text string) {
+// nameTaken hears from a seed that a live member at an address has this node's name. That member itself decides, not the
+// seed's word: it is asked, and answers with the number that it is sent. A node that was never in hears of its user's mistake from
+// it at once; as long as it does not, this node goes on asking to be let in.
+func (n *Node) nameTaken(peer netip.AddrPort, text string) {
 	other, err := netip.ParseAddrPort(text)
-	switch {
-	case err != nil || other == n.self.Value().Addr:
-	case n.entry.welcomed:
-		n.askRival(other)
-	default:
-		n.stopFor(fmt.Sprintf("it belongs to a live member at %s", other))
+	if err != nil || other == n.self.Value().Addr {
+		return
 	}
+	if !n.entry.welcomed {
+		n.out.Events = append(n.out.Events, Event{Kind: Refused, Err: fmt.Errorf(
+			"%s: %w: the name %q belongs to a member at %s, which is asked", peer, ErrRefused, n.self.Value().Name, other)})
+	}
+	n.askRival(other)
 }
 
 // fromNamesake takes a datagram whose sender has this node's name: it is this node's own, come back, or another node.
@@ -240,13 +250,18 @@ func (n *Node) conflict(c *wire.Conflict) {
 	switch {
 	case n.replaced(c.Record.Generation):
 		if proven {
-			n.yield(c)
+			n.askMembers(c)
+		} else {
+			n.askRival(other)
 		}
 	case proven && (c.Stop || judges && !older):
 		n.yield(c)
 	case c.Stop || judges && !older:
+		if c.Record.Generation < n.self.Value().Generation {
+			n.answerRival(other, c.Number, false) // if this node replaced it, it stops when it knows that this one is there
+		}
 		n.askRival(other)
-	default: // the other stops, or judges
+	case !proven || judges: // the other stops, or judges
 		n.answerRival(other, c.Number, judges)
 	}
 }
@@ -255,6 +270,66 @@ func (n *Node) conflict(c *wire.Conflict) {
 func (n *Node) replaced(generation uint64) bool {
 	e := &n.entry
 	return e.woke != 0 && n.now.Sub(e.woke) < replaceFor && generation > n.self.Value().Generation
+}
+
+// poll is what a node asks a few members that may have replaced it: who has its name. No single one of them decides.
+type poll struct {
+	heir netip.AddrPort
+	at   Time
+	of   [pollAsked]struct {
+		id     member.ID
+		number uint32
+	}
+	asked, yes int
+}
+
+// askMembers asks a few members whether they hold the sender of a Conflict, which has proven its address, for live in
+// place of this node. Where there is nobody to ask, that address suffices.
+func (n *Node) askMembers(c *wire.Conflict) {
+	x := &n.entry.poll
+	if x.asked > 0 && n.now.Sub(x.at) < pollWait {
+		return
+	}
+	*x = poll{heir: c.Record.Addr, at: n.now}
+	var room [pollAsked]member.Member
+	r := n.self.Value()
+	for _, m := range topology.Pick(n.rng, &n.table, pollAsked, room[:0], n.id) {
+		x.of[x.asked].id, x.of[x.asked].number = m.ID, n.drawNumber()
+		n.sendConflict(detect.PeerOf(&m), &wire.Conflict{Number: x.of[x.asked].number, Asks: true}, &r, n.inc)
+		x.asked++
+	}
+	if x.asked == 0 {
+		n.yield(c)
+	}
+}
+
+// vote takes in who has this node's name, as a member says, and whether it was asked. It takes two of three, and all of
+// fewer, for this node to stop.
+func (n *Node) vote(by member.ID, c *wire.Conflict) bool {
+	x := &n.entry.poll
+	for i := range x.of[:x.asked] {
+		if v := &x.of[i]; v.id == by && v.number == c.Number && v.number != 0 {
+			v.number = 0 // each has one vote
+			if n.now.Sub(x.at) < pollWait && n.claimed(c) && c.Record.Addr == x.heir && n.replaced(c.Record.Generation) {
+				if x.yes++; x.yes >= min(x.asked, pollAsked-1) {
+					n.yield(c)
+				}
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// tellName tells somebody who asks who has its name here, if that is a live member.
+func (n *Node) tellName(peer detect.Peer, c *wire.Conflict) {
+	m, ok := n.table.Get(peer.ID)
+	if !c.Asks || !ok || !m.State.Live() || member.IDOf(string(c.Record.Name)) != peer.ID {
+		return
+	}
+	r := m.Record()
+	r.Tags = "" // the address and the life suffice
+	n.sendConflict(peer, &wire.Conflict{Number: c.Number}, &r, m.Incarnation)
 }
 
 // wake notes the end of a sleep or an isolation that others may have taken for this node's end.

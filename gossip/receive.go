@@ -229,10 +229,17 @@ func (n *Node) takeNews(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	return ok
 }
 
-// note tells a member directly what is held of it. It refutes, if it lives, and answers.
+// note tells a member directly what is held of it. It refutes, if it lives, and answers. One whose address nobody knows is told
+// which life is known, where, and nothing beside, so that few bytes suffice.
 func (n *Node) note(m *member.Member, peer detect.Peer, full bool) {
 	if start, ok := n.reply(peer); ok {
-		n.appendMember(m, full, n.id)
+		if full && n.isStrange(peer) {
+			r, c := m.Record(), n.claim(m, n.id)
+			r.Tags = ""
+			n.out.arena = wire.AppendRecord(n.out.arena, &r, &c)
+		} else {
+			n.appendMember(m, full, n.id)
+		}
 		n.appendFingerprint()
 		n.closeReply(start, peer)
 	}

@@ -275,7 +275,7 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 		n.dial(s)
 		return
 	case wire.NameTaken:
-		n.nameTaken(string(r.Text))
+		n.nameTaken(peer.Addr, string(r.Text))
 		return
 	case wire.WrongCluster:
 		err = fmt.Errorf("%s: %w: %q, and this node to %q", peer.Addr, ErrWrongCluster, r.Text, n.cfg.Cluster)

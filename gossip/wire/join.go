@@ -205,6 +205,7 @@ type Conflict struct {
 	Number uint32 // of the sender's choice, or the receiver's that it brings back
 	Uptime uint64 // of the claimant, in microseconds
 	Stop   bool   // the judgement: the receiver stops
+	Asks   bool   // of the sender's own name: who has it, as the receiver knows
 	Record Record // the claimant
 }
 
@@ -212,7 +213,7 @@ type Conflict struct {
 func AppendConflict(b []byte, m *Conflict, r *member.Record, incarnation uint32) []byte {
 	start := len(b)
 	b = binary.BigEndian.AppendUint32(begin(b, TypeConflict), m.Number)
-	b = append(binary.AppendUvarint(b, m.Uptime), flag(m.Stop, 1))
+	b = append(binary.AppendUvarint(b, m.Uptime), flag(m.Stop, 1)|flag(m.Asks, 2))
 	b = appendRecord(b, r, &Claim{Incarnation: incarnation})
 	return end(b, start)
 }
@@ -220,7 +221,9 @@ func AppendConflict(b []byte, m *Conflict, r *member.Record, incarnation uint32)
 // ReadConflict reads the body of a Conflict.
 func ReadConflict(body []byte) (m Conflict, ok bool) {
 	c := cursor{b: body}
-	m = Conflict{Number: c.u32(), Uptime: c.uvarint(), Stop: c.u8() != 0, Record: c.record()}
+	m = Conflict{Number: c.u32(), Uptime: c.uvarint()}
+	flags := c.u8()
+	m.Stop, m.Asks, m.Record = flags&1 != 0, flags&2 != 0, c.record()
 	return m, !c.bad
 }
 

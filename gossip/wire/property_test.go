@@ -153,8 +153,8 @@ func TestRoundTripEntry(t *testing.T) {
 		if got, ok := wire.ReadMerged(body(t, wire.TypeMerged, wire.AppendMerged(nil, both))); ok != (n != 0 && n+1 != 0) || ok && got != both {
 			t.Fatalf("%+v, %t; want %+v", got, ok, both)
 		}
-		c, ok := wire.ReadConflict(body(t, wire.TypeConflict, wire.AppendConflict(nil, &wire.Conflict{Number: inc, Uptime: n, Stop: inc%2 == 0}, &r, inc)))
-		if !ok || c.Number != inc || c.Uptime != n || c.Stop != (inc%2 == 0) || !sameRecord(&c.Record, &r, alive) {
+		c, ok := wire.ReadConflict(body(t, wire.TypeConflict, wire.AppendConflict(nil, &wire.Conflict{Number: inc, Uptime: n, Stop: inc%2 == 0, Asks: inc%3 == 0}, &r, inc)))
+		if !ok || c.Number != inc || c.Uptime != n || c.Stop != (inc%2 == 0) || c.Asks != (inc%3 == 0) || !sameRecord(&c.Record, &r, alive) {
 			t.Fatalf("%+v, %t; want %d %+v %d", c, ok, n, r, inc)
 		}
 		reason := wire.Reason(detector)
