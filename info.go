@@ -71,6 +71,7 @@ type Info struct {
 	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process there looks like a dead host, and a
 	// crash takes longer to see (Inquest).
 	Filtered, Watched int
+	FilteredPort      int // the number of these ports, if all have one; else 0
 	// Undecided is how many live members are silent of whom this node cannot say whether they are dead, since too few others
 	// answer to judge them (Inquest). They are among the Unreachable. If they are gone: Forget.
 	Undecided int
@@ -149,8 +150,7 @@ func (n *Node) Info() (info Info) {
 		info.OtherKeys = n.wrongKeys()
 		info.Zones = n.traffic()
 		info.Filtered, info.Watched = n.core.Filtered(n.now())
-		info.Small, info.SizesChecked = n.smallPaths()
-		info.Longest = n.onWire(n.core.Longest())
+		n.infoPaths(&info)
 		info.Reachable, info.Agreed = n.core.Reach()
 		for z := range n.core.SilentZones() {
 			info.Silent = append(info.Silent, SilentZone{Zone{z.Name, z.Members}, n.wall(z.Since)})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/transport"
 )
 
@@ -91,16 +92,23 @@ type SmallPath struct {
 	Passed int // the longest that is known to pass, in bytes of UDP payload; 0 while that is looked for
 }
 
-// smallPaths returns the small ways by name, and how many were checked.
-func (n *Node) smallPaths() (small []SmallPath, checked int) {
+// infoPaths fills in what Info says of ways.
+func (n *Node) infoPaths(info *Info) {
+	info.Longest = n.onWire(n.core.Longest())
+	var ports []uint16
 	for _, p := range n.core.Paths(n.now()) {
 		if p.Over > 0 {
-			small = append(small, SmallPath{p.Member.Name(), n.onWire(p.Passed)})
+			info.Small = append(info.Small, SmallPath{p.Member.Name(), n.onWire(p.Passed)})
 		}
 		if p.Passed+p.Over > 0 {
-			checked++
+			info.SizesChecked++
+		}
+		if p.Port == detect.PortFiltered {
+			ports = append(ports, p.Member.Addr().Port())
 		}
 	}
-	slices.SortFunc(small, func(a, b SmallPath) int { return strings.Compare(a.Name, b.Name) })
-	return small, checked
+	if slices.Sort(ports); len(ports) > 0 && ports[0] == ports[len(ports)-1] {
+		info.FilteredPort = int(ports[0])
+	}
+	slices.SortFunc(info.Small, func(a, b SmallPath) int { return strings.Compare(a.Name, b.Name) })
 }

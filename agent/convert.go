@@ -73,7 +73,7 @@ func toInfo(i starling.Info) api.Info {
 		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(), Uptime: i.Uptime.Seconds(),
 		Silent:  []api.SilentZone{},
 		Members: map[string]int{}, Agreement: api.Agreement{Same: i.Same, Heard: i.Heard},
-		Filtered: i.Filtered, Watched: i.Watched, Unreached: i.Unreached, Undecided: i.Undecided, Broken: append([]string{}, i.Broken...), Failed: map[string]int{},
+		Filtered: i.Filtered, FilteredPort: i.FilteredPort, Watched: i.Watched, Unreached: i.Unreached, Undecided: i.Undecided, Broken: append([]string{}, i.Broken...), Failed: map[string]int{},
 		Isolated: i.Isolated, Unreachable: append([]string{}, i.Unreachable...), Detection: i.Detection.Seconds(), Health: i.Health, RTT: i.RTT.Seconds(),
 		Traffic: api.Traffic{
 			SentPackets: i.Socket.DatagramsOut, SentBytes: i.Socket.BytesOut,

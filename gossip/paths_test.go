@@ -356,3 +356,23 @@ func TestPathIsSmall(t *testing.T) {
 		t.Errorf("a way takes %d bytes", n)
 	}
 }
+
+// A newcomer behind a way on which a full Welcome is too long gets a short one when it asks again: so it is in, and can say what
+// is wrong.
+func TestJoinOverASmallPath(t *testing.T) {
+	w := newWorld(t)
+	tags, err := member.NewTags(map[string]string{"k": string(make([]byte, 200))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 16 {
+		p := w.start(string(rune('a'+i)), i, 1, nil, 0)
+		w.do(p, SetTags{Tags: tags})
+	}
+	w.until(time.Minute, "all see all", func() bool { return w.allSee(16) })
+	w.run(10 * time.Second)
+	w.narrowTo(900, &peer{addr: addrOf(99)})
+	z := w.start("z", 99, 1, nil, 0)
+	w.until(3*time.Second, "it is let in", func() bool { return count(z, Welcomed) > 0 })
+	w.until(10*time.Second, "it tells what is wrong", func() bool { return count(z, PathSmall) > 0 })
+}

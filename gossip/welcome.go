@@ -17,8 +17,12 @@ import (
 
 // Letting others in, and being refused.
 
-// sampleSize is how many members a newcomer is told of at once.
-const sampleSize = 15
+// sampleSize is how many members a newcomer is told of at once, and secondWelcome how many bytes, before sealing, the Welcome has if it
+// asks again: the first may have been too long for the way.
+const (
+	sampleSize    = 15
+	secondWelcome = 600
+)
 
 // secretLife is how old the secret of cookies gets. The one before it still counts.
 const secretLife = time.Minute
@@ -190,9 +194,13 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	}
 	alone := n.table.Live() == 1
 	n.learn(g.Peer, g.ID, 0, &j.Record.Claim, &j.Record)
+	most := n.Longest()
+	if known && m.State.Live() && m.Generation() == r.Generation {
+		most = secondWelcome
+	}
 	cluster := n.identity.id
 	n.admit(j, g.Peer, alone)
-	n.sendWelcome(g, cmp.Or(cluster, n.identity.id))
+	n.sendWelcome(g, cmp.Or(cluster, n.identity.id), most)
 	if m, known = n.table.Get(g.ID); known && (!m.State.Live() || m.Handle != fact.Record) {
 		n.note(&m, g.Peer, m.Handle != fact.Record) // it lives: let it refute
 	}
@@ -202,7 +210,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 // sendWelcome tells a newcomer of this node and of a few others, so that it can ask many for the rest. In a flood of
 // Joins it tells of this node alone, which costs no more than the Join. The ID of the cluster is that of before the newcomer, so that
 // it sees whether two became one.
-func (n *Node) sendWelcome(g *guest, cluster uint64) {
+func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
 	start := n.open(g.Instance)
 	n.out.arena = wire.AppendWelcome(n.out.arena, &wire.Welcome{
 		Number: g.number, Live: uint32(n.table.Live() - n.dreams()), ClusterID: cluster, Seen: g.seen, Settings: n.settings,
@@ -218,7 +226,7 @@ func (n *Node) sendWelcome(g *guest, cluster uint64) {
 		}
 		before := len(n.out.arena)
 		n.appendMember(&sample[i], true, n.id)
-		if n.room(start) < wire.MessageSize+fingerprintSize {
+		if n.room(start) < wire.MessageSize+fingerprintSize || i > 0 && len(n.out.arena)-start > most-wire.MessageSize-fingerprintSize {
 			n.out.arena = n.out.arena[:before]
 			break
 		}

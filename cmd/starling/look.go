@@ -357,16 +357,17 @@ func detectionText(i api.Info) string {
 func tcpText(i api.Info) string {
 	switch {
 	case i.Filtered > 0:
-		return fmt.Sprintf("port %s filtered at %d of %d watched members: a killed process is known there as late as a dead host, in about %.2f s instead of 0.5 s",
-			portOf(i.Addr), i.Filtered, i.Watched, i.Detection)
+		port := ""
+		if i.FilteredPort > 0 {
+			port = fmt.Sprintf("%d ", i.FilteredPort)
+		}
+		return fmt.Sprintf("%sfiltered at %d of %d watched members: a killed process is known there as late as a dead host, in about %.2f s instead of 0.5 s",
+			port, i.Filtered, i.Watched, i.Detection)
 	case i.Watched == 0:
 		return "nobody is watched"
 	}
 	return fmt.Sprintf("answers at all %d watched members, or is not tried yet", i.Watched)
 }
-
-// portOf is the port of an address: where all nodes use one, it is that of the others too.
-func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
 
 // undecidedText says how many members nobody can judge, and what to do.
 func undecidedText(i api.Info) string {

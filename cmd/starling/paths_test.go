@@ -17,8 +17,8 @@ func TestInfoNamesBadWays(t *testing.T) {
 		{sizesText(&api.Info{Longest: 9000, SmallPaths: []api.SmallPath{{Name: "n5", Passed: 1460}, {Name: "n6", Passed: 1390}}}),
 			"n5, n6: datagrams of 9000 bytes do not pass between them and this node, short ones do (1390 bytes pass). " +
 				"Longer messages and keys do not arrive. A tunnel, a VPN or a firewall on the way takes less than it should, or --mtu is more than the network carries"},
-		{tcpText(api.Info{Member: api.Member{Addr: "[fd00::1]:7747"}, Filtered: 3, Watched: 8, Detection: 1.85}),
-			"port 7747 filtered at 3 of 8 watched members: a killed process is known there as late as a dead host, in about 1.85 s instead of 0.5 s"},
+		{tcpText(api.Info{FilteredPort: 7747, Filtered: 3, Watched: 8, Detection: 1.85}),
+			"7747 filtered at 3 of 8 watched members: a killed process is known there as late as a dead host, in about 1.85 s instead of 0.5 s"},
 		{brokenText([]string{"n5"}), "n5: others reach it, this node does not"},
 	} {
 		if c.got != c.want {
