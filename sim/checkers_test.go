@@ -268,6 +268,8 @@ func TestCheckersCanFail(t *testing.T) {
 			history(saw(0, 1, left(1, 0)), Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, alive(1, 1))), "which left"},
 		{"gone", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(2, 0))),
 			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(0, 1, left(1, 0)), saw(0, 1, alive(1, 1))), "which left"},
+		{"gone", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 5}}, at(20*s, started(1, 3)), at(60*s, saw(0, 1, alive(3, 0)))), // its clock went back
+			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 5}}, at(20*s, started(1, 3)), at(60*s, saw(0, 1, alive(4, 0)))), "which left"},
 		{"grace", history(many, at(30*s, cable), at(41*s, saw(0, 4, failed(1, 0)))), // it is over
 			history(many, at(30*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), "n0 declared n4 failed, which is well, as is its whole zone, 9s after"},
 		{"grace", history(many, at(30*s, Obs{Kind: Crashed, Node: 3}), at(31*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), // too few to tell
