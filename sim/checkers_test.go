@@ -256,6 +256,10 @@ func TestCheckersCanFail(t *testing.T) {
 		{"unread", history(Obs{Kind: Gauge, Node: 1, Text: unreadGauge}), history(Obs{Kind: Gauge, Node: 1, Text: unreadGauge, Count: 2}), "n1 could not read 2"},
 		{"precedence", history(saw(0, 1, alive(1, 0)), Obs{Kind: Hindered, Node: 0}, at(13*time.Hour, Obs{Kind: Free, Node: 0}), at(13*time.Hour, saw(0, 1, Holding{}))),
 			history(saw(0, 1, alive(1, 0)), Obs{Kind: Hindered, Node: 0}, at(time.Hour, Obs{Kind: Free, Node: 0}), at(time.Hour, saw(0, 1, Holding{}))), "forgot"},
+		{"precedence", history(saw(0, 1, alive(1, 0)), Obs{Kind: Hindered, Node: 0}, at(7*time.Hour, Obs{Kind: Free, Node: 0}), // it stands still again at once
+			at(7*time.Hour, Obs{Kind: Hindered, Node: 0}), at(13*time.Hour, Obs{Kind: Free, Node: 0}), at(13*time.Hour, saw(0, 1, Holding{}))),
+			history(saw(0, 1, alive(1, 0)), Obs{Kind: Hindered, Node: 0}, at(7*time.Hour, Obs{Kind: Free, Node: 0}),
+				at(8*time.Hour, Obs{Kind: Hindered, Node: 0}), at(13*time.Hour, Obs{Kind: Free, Node: 0}), at(13*time.Hour, saw(0, 1, Holding{}))), "forgot"},
 		{"precedence", history(saw(0, 1, failed(1, 0)), Obs{Kind: Hindered, Node: 0}, at(13*time.Hour, Obs{Kind: Free, Node: 0}), at(13*time.Hour, saw(0, 1, alive(1, 0)))),
 			history(saw(0, 1, failed(1, 0)), Obs{Kind: Hindered, Node: 0}, at(time.Hour, Obs{Kind: Free, Node: 0}), at(time.Hour, saw(0, 1, alive(1, 0)))), "went back to"},
 		{"incarnation", history(Obs{Kind: Own, Node: 1, After: alive(9, 1)}, started(1, 2), saw(0, 1, alive(9, 1))), // its clock went back
