@@ -192,6 +192,24 @@ func TestNamesakeThatNobodyKnows(t *testing.T) {
 	}
 }
 
+// The clocks of most members went back before they started again, all through one that is its own seed. The few that hold their
+// former lives cannot fail them: they tell them, and all are one cluster.
+func TestClocksOfMostWentBack(t *testing.T) {
+	w := newWorld(t)
+	for i := range 7 {
+		w.start(fmt.Sprintf("n%d", i), i, 100, nil, 0)
+	}
+	w.until(time.Minute, "all in", func() bool { return w.allSee(7) })
+	w.run(5 * time.Second)
+	for _, p := range w.nodes[:4] {
+		p.down = true
+	}
+	for i := range 4 {
+		w.start(fmt.Sprintf("n%d", i), i, 50, nil, 0)
+	}
+	w.until(10*time.Second, "all see all", func() bool { return w.allSee(7) && w.agree() })
+}
+
 // A name whose owner died is free with the verdict, and its claimant is in right after it.
 func TestNameOfTheDead(t *testing.T) {
 	w := newWorld(t)

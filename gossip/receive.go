@@ -78,8 +78,11 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	if n.stopped {
 		return
 	}
-	if n.asked&strangers == 0 {
+	switch {
+	case n.asked&strangers == 0:
 		n.meet(h, peer)
+	case n.wasAsked(wire.TypeMistaken):
+		n.correct(h, peer)
 	}
 	if n.family != AnyFamily {
 		n.heardFrom(peer) // it may be known by now
@@ -131,6 +134,14 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	case m.State == member.Failed, m.State == member.Left && n.now.Sub(m.Since) > farewell:
 		n.haunted(&m, peer)
 		n.note(&m, peer, false)
+	}
+}
+
+// correct tells one that answered for a member, in a life before the one that is held here, of that later life: its clock went
+// back, and it goes above it. Nobody else may tell it: where few are left, none of its former lives is ever failed.
+func (n *Node) correct(h wire.Header, peer detect.Peer) {
+	if m, ok := n.table.Get(h.From); ok && uint32(m.Generation()) != h.Generation {
+		n.note(&m, peer, true)
 	}
 }
 

@@ -338,8 +338,8 @@ type gone struct {
 }
 
 type departure struct {
-	gen uint64
-	at  gossip.Time
+	gen, again uint64 // the life that left, and one that started since, in a lower generation since the clock went back
+	at         gossip.Time
 }
 
 func (*gone) Name() string { return "gone" }
@@ -347,10 +347,15 @@ func (*gone) Name() string { return "gone" }
 func (c *gone) Take(l *ledger, o *Obs) string {
 	switch o.Kind {
 	case Departed:
-		c.left[o.Node] = departure{o.After.Gen, o.At}
+		c.left[o.Node] = departure{gen: o.After.Gen, at: o.At}
+	case Started:
+		if d, ok := c.left[o.Node]; ok {
+			d.again = o.After.Gen
+			c.left[o.Node] = d
+		}
 	case Saw:
 		d, ok := c.left[o.Member]
-		if !ok || !o.After.live() || o.After.Gen > d.gen {
+		if !ok || !o.After.live() || o.After.Gen > d.gen || o.After.Gen == d.again {
 			return ""
 		}
 		if o.Before.Known && o.Before.State == member.Left && o.Before.Gen == o.After.Gen || o.At.Sub(d.at) > c.bound && l.untroubled() {
@@ -382,7 +387,7 @@ func (c *ends) Take(l *ledger, o *Obs) string {
 			}
 		}
 	case o.Kind == Departed:
-		c.left[o.Node] = departure{o.After.Gen, o.At}
+		c.left[o.Node] = departure{gen: o.After.Gen, at: o.At}
 	case o.Kind == Saw && o.Member >= 0 && o.Member != o.Node && o.After.Known:
 		return c.judge(l, o)
 	}

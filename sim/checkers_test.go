@@ -259,6 +259,10 @@ func TestCheckersCanFail(t *testing.T) {
 		{"unread", history(Obs{Kind: Gauge, Node: 1, Text: unreadGauge}), history(Obs{Kind: Gauge, Node: 1, Text: unreadGauge, Count: 2}), "n1 could not read 2"},
 		{"precedence", history(saw(0, 1, alive(1, 0)), Obs{Kind: Hindered, Node: 0}, at(13*time.Hour, Obs{Kind: Free, Node: 0}), at(13*time.Hour, saw(0, 1, Holding{}))),
 			history(saw(0, 1, alive(1, 0)), Obs{Kind: Hindered, Node: 0}, at(time.Hour, Obs{Kind: Free, Node: 0}), at(time.Hour, saw(0, 1, Holding{}))), "forgot"},
+		{"precedence", history(saw(0, 1, alive(1, 0)), Obs{Kind: Hindered, Node: 0}, at(7*time.Hour, Obs{Kind: Free, Node: 0}), // it stands still again at once
+			at(7*time.Hour, Obs{Kind: Hindered, Node: 0}), at(13*time.Hour, Obs{Kind: Free, Node: 0}), at(13*time.Hour, saw(0, 1, Holding{}))),
+			history(saw(0, 1, alive(1, 0)), Obs{Kind: Hindered, Node: 0}, at(7*time.Hour, Obs{Kind: Free, Node: 0}),
+				at(8*time.Hour, Obs{Kind: Hindered, Node: 0}), at(13*time.Hour, Obs{Kind: Free, Node: 0}), at(13*time.Hour, saw(0, 1, Holding{}))), "forgot"},
 		{"precedence", history(saw(0, 1, failed(1, 0)), Obs{Kind: Hindered, Node: 0}, at(13*time.Hour, Obs{Kind: Free, Node: 0}), at(13*time.Hour, saw(0, 1, alive(1, 0)))),
 			history(saw(0, 1, failed(1, 0)), Obs{Kind: Hindered, Node: 0}, at(time.Hour, Obs{Kind: Free, Node: 0}), at(time.Hour, saw(0, 1, alive(1, 0)))), "went back to"},
 		{"incarnation", history(Obs{Kind: Own, Node: 1, After: alive(9, 1)}, started(1, 2), saw(0, 1, alive(9, 1))), // its clock went back
@@ -279,6 +283,8 @@ func TestCheckersCanFail(t *testing.T) {
 			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, at(11*s, saw(0, 1, failed(1, 0)))), "n0 was told that n1 failed, which left"},
 		{"ends", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(2, 1, left(1, 1)), at(1*s, saw(2, 1, Holding{})), at(2*s, saw(0, 1, failed(1, 1)))),
 			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}}, saw(2, 1, left(1, 1)), at(1*s, saw(2, 1, Holding{})), at(2*s, saw(2, 1, failed(1, 1)))), "n2 was told that n1 failed, which left"},
+		{"gone", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 5}}, at(20*s, started(1, 3)), at(60*s, saw(0, 1, alive(3, 0)))), // its clock went back
+			history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 5}}, at(20*s, started(1, 3)), at(60*s, saw(0, 1, alive(4, 0)))), "which left"},
 		{"grace", history(many, at(30*s, cable), at(41*s, saw(0, 4, failed(1, 0)))), // it is over
 			history(many, at(30*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), "n0 declared n4 failed, which is well, as is its whole zone, 9s after"},
 		{"grace", history(many, at(30*s, Obs{Kind: Crashed, Node: 3}), at(31*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), // too few to tell

@@ -194,9 +194,12 @@ func (l *ledger) take(o *Obs) {
 			p.welcome, p.welcomed = true, o.At
 		}
 	case Hindered, Free:
-		if p.hindered = o.Kind == Hindered; p.hindered {
+		p.hindered = o.Kind == Hindered
+		switch {
+		case p.hindered && p.stood > 0 && p.freed == o.At: // it goes on
+		case p.hindered:
 			p.froze = o.At
-		} else {
+		default:
 			p.freed, p.stood = o.At, o.At.Sub(p.froze)
 		}
 	case Laid:

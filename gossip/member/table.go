@@ -19,7 +19,7 @@ type Member struct {
 	Incarnation uint32
 	State       State
 	Check       uint32    // of the record
-	Since       mono.Time // when this table last saw the state change
+	Since       mono.Time // when this table last saw the state change; of one that is not live, when it last ended
 	Far         bool      // it is sent to at its outside address, since it is of another zone than the table's
 	Again       bool      // the table knew it in an earlier life
 	Cause       Cause     // of Failed
@@ -252,7 +252,7 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 		e.rec, e.check = f.Record, r.Check()
 		t.place(&e, &r)
 	}
-	if e.state != before.State {
+	if e.state != before.State || !e.state.Live() { // a later life, or a later failure of this one, ended later
 		e.since = now
 	}
 	t.replace(i, e)

@@ -31,7 +31,7 @@ func (m *model) merge(now mono.Time, f Fact) (before Fact, known, changed bool) 
 	if known {
 		after = Merge(before, f)
 	}
-	if !known || after.State != before.State {
+	if !known || after.State != before.State || after != before && !after.State.Live() {
 		m.since[name] = now
 	}
 	m.facts[name] = after
@@ -201,6 +201,25 @@ func TestTablesConverge(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A member that failed, and failed again in a life of which the table knows nothing else, is remembered from then on.
+func TestLaterDeathIsDated(t *testing.T) {
+	for _, f := range []Fact{
+		{Record: Share(Record{Name: "x", Generation: 2}), State: Failed},
+		{Record: Share(Record{Name: "x", Generation: 1}), Incarnation: 3, State: Failed},
+	} {
+		var table Table
+		first := Fact{Record: Share(Record{Name: "x", Generation: 1}), State: Failed}
+		for i, f := range []Fact{first, f} {
+			if _, _, _, err := table.Merge(mono.Time(10+40*i), f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m, _ := table.Get(IDOf("x")); m.Since != 50 {
+			t.Errorf("%v is failed since %d", m.Version(), m.Since)
+		}
+	}
 }
 
 // All may be left early.

@@ -29,6 +29,7 @@ const (
 	maxMute      = 8
 	deafFor      = 10 * time.Second // to claims, after one that nobody could show
 	maxPause     = time.Second      // between two requests that are not answered
+	maxReturns   = 5                // of Patience: so long those who return are waited for, however many follow
 )
 
 // repair is what a node knows of a gap.
@@ -214,7 +215,10 @@ func (r *repair) deny(id member.ID, extent uint64, later bool, low, high uint64,
 // hopeless says whether the first missing piece is to be passed over.
 func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	r := st.repair
-	age, enough := now.Sub(r.since), len(r.denied) >= min(enoughDenied, s.host.Table().Served()-1)
+	age, enough := now.Sub(r.since), s.enough(r)
+	if now.Sub(s.reunion.returned) < s.cfg.Patience && age < maxReturns*s.cfg.Patience {
+		enough = false // those who are back may have it
+	}
 	switch {
 	case len(r.denied) == 0: // nobody was reached: that says nothing of what they hold
 		return false
@@ -233,6 +237,22 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	m, ok := s.host.Table().Get(st.origin)
 	back := ok && m.State == member.Failed && m.Generation() == st.generation // it may be, and has the piece
 	return !back
+}
+
+// enough says whether enough members deny to have the first missing piece: so many, or all that live. One that said so and
+// left, or failed since, says nothing of those who came back meanwhile.
+func (s *Streams) enough(r *repair) bool {
+	t := s.host.Table()
+	if len(r.denied) >= enoughDenied || len(r.denied) < t.Live()-1 {
+		return len(r.denied) >= enoughDenied
+	}
+	live := 0
+	for _, id := range r.denied {
+		if m, ok := t.Get(id); ok && m.State.Live() {
+			live++
+		}
+	}
+	return live >= t.Served()-1
 }
 
 // expires returns when nobody holds the first missing piece any more.

@@ -47,6 +47,40 @@ func TestSaidIsWaitedFor(t *testing.T) {
 	}
 }
 
+// Those who lacked a piece leave after a cut, as its origin does, and somebody is back who has it: it is asked before the piece
+// is given up, in a large cluster too.
+func TestReturnedIsAskedFirst(t *testing.T) {
+	for _, size := range []int{12, 60} {
+		w, dead, n, x := gapped(t, size, 1, 1)
+		bodies := pieces(1, 1, 1)
+		n.merge(x, member.Failed)
+		dead.generation = 2
+		for _, o := range w.nodes {
+			o.merge(dead, member.Alive)
+		}
+		n.merge(dead, member.Failed)
+		n.take(dead, 2, bodies, 1, 3)
+		x.take(dead, 2, bodies, 1, 2, 3)
+		n.schedule()
+		w.run(8*time.Second, nil)
+		if len(n.lost) > 0 || len(n.got) != 1 {
+			t.Fatalf("%d nodes, while it is away: %q", size, n.events)
+		}
+		w.blocked = nil
+		x.generation = 2
+		n.learn(x)
+		n.back(x)
+		for _, o := range w.nodes[:size/2] {
+			n.merge(o, member.Left)
+		}
+		n.merge(dead, member.Left)
+		w.run(3*time.Second, nil)
+		if len(n.lost) > 0 || len(n.got) != 3 {
+			t.Errorf("%d nodes: %q", size, n.events)
+		}
+	}
+}
+
 // Of a stretch that others lack, only what nobody is said to have is passed over.
 func TestSaidIsNotPassedOver(t *testing.T) {
 	w, dead, n, x := gapped(t, 12, 5, 10)

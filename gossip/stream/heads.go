@@ -25,9 +25,11 @@ func (s *Streams) tellHead(st *stream) {
 }
 
 // AppendHeads adds a Heads message for a probe or its answer, in at most room bytes; nothing if nothing is held and
-// nothing changed.
+// nothing changed. A node that is odd tells no hash: each of the others would ask for its heads, in vain. It has asked them, and
+// told them what they lack.
 func (s *Streams) AppendHeads(b []byte, room int) []byte {
-	if room < wire.HeadsSize || s.hash == 0 && len(s.telling) == 0 {
+	hushed := s.hash == 0 || s.sync.odd && s.sync.idle.own == s.hash
+	if room < wire.HeadsSize || hushed && len(s.telling) == 0 {
 		return b
 	}
 	start := len(b)

@@ -37,3 +37,33 @@ func TestOddOneIsNotAskedByAll(t *testing.T) {
 		t.Error("it asks nobody")
 	}
 }
+
+// A newcomer lacks what was published before it came, for as long as the others hold that. It tells its hash no more once it has
+// asked in vain.
+func TestNewcomerIsNotAskedByAll(t *testing.T) {
+	const others = 40
+	w := newWorld(t, 1, others, Config{})
+	w.nodes[3].publish("t", []byte("before"))
+	w.run(5*time.Second, w.all(1))
+	x := w.add()
+	x.s.Joined(w.now, x.from(w.nodes[7]))
+	x.schedule()
+	w.run(time.Second, nil)
+	w.nodes[5].publish("t", []byte("after"))
+	w.run(9*time.Second, nil)
+	asked := 0
+	w.onAsk = func(to *node) {
+		if to == x {
+			asked++
+		}
+	}
+	w.run(25*time.Second, nil)
+	if asked > others/4 || len(x.got) != 1 {
+		t.Errorf("it was asked for its heads %d times, and has %d messages", asked, len(x.got))
+	}
+	w.nodes[6].publish("t", []byte("later"))
+	x.publish("t", []byte("its own"))
+	if _, ok := w.run(time.Second, func() bool { return len(x.got) == 3 && len(w.nodes[0].got) == 4 }); !ok {
+		t.Errorf("it has %d of 3 messages, another one %d of 4", len(x.got), len(w.nodes[0].got))
+	}
+}

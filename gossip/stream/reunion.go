@@ -75,7 +75,7 @@ func (s *Streams) Returned(now mono.Time, m member.Member) {
 // compare has this node compare with a member soon, by chance, if it does not with another already.
 func (s *Streams) compare(now mono.Time, id member.ID) {
 	r, rng := &s.reunion, s.host.Rand()
-	if r.due == mono.Never && id != s.host.Self() && rng.IntN(max(s.host.Table().Live(), 1)) < reunionAsks {
+	if r.due == mono.Never && id != s.host.Self() && rng.IntN(max(s.host.Table().Served(), 1)) < reunionAsks {
 		r.peer, r.due = id, now.Add(reunionFirst+time.Duration(rng.Int64N(int64(reunionLast-reunionFirst))))
 		s.at(r.due)
 	}

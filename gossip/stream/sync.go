@@ -49,6 +49,7 @@ type syncing struct {
 	aged    bool      // since then it changed as a stream was let go: the others do that a little earlier or later
 	streak  int       // differences running
 	run     mono.Time // when the first of them was
+	odd     bool      // this node differs from all that it hears, and an exchange found no reason
 	hurry   mono.Time // until then a difference is looked into at once
 	next    mono.Time // no exchange is started before
 	pause   time.Duration
@@ -98,12 +99,13 @@ func (s *Streams) Joined(now mono.Time, by member.Member) {
 func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 	y := &s.sync
 	if hash == s.hash {
-		y.streak = 0
+		y.streak, y.odd = 0, false
 		return
 	}
 	if y.streak++; y.streak == 1 {
 		y.run = now
 	}
+	y.odd = y.streak >= streak && y.idle.own == s.hash && now < y.idle.until
 	settled := now.Sub(y.changed) >= quiet || now < y.hurry || y.streak >= streak ||
 		y.streak >= fewRuns && now.Sub(y.run) >= longRun // where most are dead, unknown yet, few are heard
 	if y.active || y.newcomer || now < y.next || !settled || y.idle.has(now, s.hash, hash) {
