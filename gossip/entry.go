@@ -60,7 +60,7 @@ type seed struct {
 // entry is where a node stands between its start and its end.
 type entry struct {
 	seeds    []seed
-	number   uint32 // that answers to this node's Joins bring back; 0: none was drawn yet
+	number   uint32 // that answers to this node's Joins bring back, but for the lowest bit; 0: none was drawn yet
 	numbered Time   // when it was drawn
 	next     Time   // when the seeds are dialled again
 	pause    time.Duration
@@ -192,15 +192,26 @@ func (n *Node) addSeed(a netip.AddrPort, kind seedKind, before []seed) {
 	e.seeds = append(e.seeds, s)
 }
 
-// seedAt returns the seed at an address, and otherwise one that may do what all of the seeds may.
-func (n *Node) seedAt(a netip.AddrPort) *seed {
+// seedAt returns the seed at an address that answered a Join with a number, and otherwise one that may do what all may of those that
+// were asked with such a number: a seed may answer from another address, or have made way for others meanwhile. nil: the seed
+// has been asked again since, as one that may more, or less.
+func (n *Node) seedAt(a netip.AddrPort, number uint32) *seed {
 	least := wished
 	for i := range n.entry.seeds {
 		s := &n.entry.seeds[i]
-		if s.addr == a {
+		switch {
+		case s.addr != a:
+		case n.entry.numberOf(s.kind) != number:
+			return nil
+		default:
 			return s
 		}
-		least = min(least, s.kind)
+		if s.kind != remembered {
+			least = min(least, s.kind)
+		}
+	}
+	if number == n.entry.number {
+		least = remembered
 	}
 	return &seed{addr: a, kind: least}
 }
@@ -212,22 +223,31 @@ func (n *Node) beFirst() {
 	n.welcome()
 }
 
-// joinNumber returns the number of this node's Joins, a new one now and then. A seed's cookie holds for one number.
-func (n *Node) joinNumber() uint32 {
+// joinNumber returns the number of this node's Joins to seeds of a kind, a new one now and then. A seed's cookie holds for one number.
+func (n *Node) joinNumber(kind seedKind) uint32 {
 	e := &n.entry
 	if e.number == 0 || n.now.Sub(e.numbered) >= numberLife {
-		e.number, e.numbered = max(uint32(n.proof.Uint64()), 1), n.now
+		e.number, e.numbered = max(uint32(n.proof.Uint64())&^1, 2), n.now
 		for i := range e.seeds {
 			e.seeds[i].until = 0
 		}
 	}
-	return e.number
+	return e.numberOf(kind)
+}
+
+// numberOf is the number of Joins to seeds of a kind: its lowest bit is that the cluster of the seed may be another, so that
+// no answer to a Join that may not merge becomes one to a Join that may.
+func (e *entry) numberOf(kind seedKind) uint32 {
+	if kind == remembered {
+		return e.number
+	}
+	return e.number | 1
 }
 
 // answers says whether a number is that of this node's Joins of late.
 func (n *Node) answers(number uint32) bool {
 	e := &n.entry
-	return e.number != 0 && number == e.number && n.now.Sub(e.numbered) < numberLife+maxJoinPause
+	return e.number != 0 && number&^1 == e.number && n.now.Sub(e.numbered) < numberLife+maxJoinPause
 }
 
 // dial asks a seed to let this node in, unless it is a live member already.
@@ -249,7 +269,7 @@ func (n *Node) sendJoin(s *seed) {
 	fresh := !e.welcomed || n.identity.fresh > n.now
 	start := n.open(0)
 	j := wire.Join{
-		Detector: uint8(n.cfg.Detector), Cluster: n.name, Number: n.joinNumber(), Settings: n.settings,
+		Detector: uint8(n.cfg.Detector), Cluster: n.name, Number: n.joinNumber(s.kind), Settings: n.settings,
 		Merge: s.kind == wished || s.kind == configured && fresh, Alone: s.kind != remembered && n.table.Live() == 1,
 		ClusterID: n.identity.id, HasCookie: s.until > n.now, Cookie: s.cookie,
 	}
@@ -265,9 +285,12 @@ func (n *Node) challenged(peer detect.Peer, c *wire.Challenge) {
 		return
 	}
 	n.unproven.shown = peer.Addr
-	s := n.seedAt(peer.Addr)
-	s.cookie, s.until = c.Cookie, n.now.Add(cookieLife)
 	e.seen = Sight{c.Seen, peer.Addr, n.now}
+	s := n.seedAt(peer.Addr, c.Number)
+	if s == nil {
+		return
+	}
+	s.cookie, s.until = c.Cookie, n.now.Add(cookieLife)
 	if s.shown != 0 && n.now.Sub(s.shown) < provenPause {
 		return // where several nodes share an address, the cookie of one is nothing to the next
 	}

@@ -484,7 +484,7 @@ func TestChallengedAgain(t *testing.T) {
 		}
 	}
 	for i := range 1000 {
-		c := wire.AppendChallenge(nil, &wire.Challenge{Number: x.entry.number, Cookie: uint64(i), Seen: x.addr})
+		c := wire.AppendChallenge(nil, &wire.Challenge{Number: x.entry.numberOf(configured), Cookie: uint64(i), Seen: x.addr})
 		d := forge("seed", 1, c)
 		w.step(x, func(out *Outbox) { x.Receive(w.now, addrOf(9), d, out) })
 		w.run(time.Millisecond)
@@ -542,11 +542,35 @@ func TestLateAnswer(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(2, nil)
 	x := nodes[1]
-	late := wire.AppendWelcome(nil, &wire.Welcome{Number: x.entry.number, Live: 9, ClusterID: 1, Seen: x.addr})
+	late := wire.AppendWelcome(nil, &wire.Welcome{Number: x.entry.numberOf(configured), Live: 9, ClusterID: 1, Seen: x.addr})
 	w.run(2 * time.Minute)
 	before := x.ClusterID()
 	w.inject(x, forge("n0", 1, late))
 	if x.ClusterID() != before {
 		t.Error("a Welcome of two minutes ago is taken")
 	}
+}
+
+// An answer to a Join that may not merge, to a former peer whose address another cluster has by now, does not become one to a
+// Join that may: not when the seeds have been looked up meanwhile, and that address is among them no more.
+func TestAFormerPeerNeverMerges(t *testing.T) {
+	w := newWorld(t)
+	a := w.cluster(3, nil)
+	b := w.start("b0", 10, 1, nil)
+	w.start("b1", 11, 1, nil, 10)
+	w.run(10 * time.Second)
+	if b.ClusterID() == a[0].ClusterID() || b.Table().Live() != 2 {
+		t.Fatal("they are no two clusters")
+	}
+	for _, p := range a {
+		w.do(p, Join{Peers: []netip.AddrPort{b.addr}}) // as after a sleep, or a restart
+		w.do(p, Join{Seeds: []netip.AddrPort{addrOf(1)}})
+		w.run(5 * time.Second)
+		if b.Table().Live() != 2 || a[0].Table().Live() != 3 {
+			t.Fatalf("%d and %d members are one cluster", a[0].Table().Live(), b.Table().Live())
+		}
+	}
+	w.do(a[2], Join{Peers: []netip.AddrPort{b.addr}})
+	w.do(a[2], Join{Merge: []netip.AddrPort{b.addr}}) // but a user's word for the same address holds at once
+	w.until(5*time.Second, "they are one", func() bool { return w.allSee(5) })
 }

@@ -278,9 +278,10 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 		if r.Generation >= n.self.Value().Generation { // this host's clock went back
 			n.goAbove(r.Generation, n.inc)
 		}
-		s := n.seedAt(peer.Addr)
-		s.until, s.shown = 0, 0 // the cookie was for the generation of before
-		n.dial(s)
+		if s := n.seedAt(peer.Addr, r.Number); s != nil {
+			s.until, s.shown = 0, 0 // the cookie was for the generation of before
+			n.dial(s)
+		}
 		return
 	case wire.NameTaken:
 		n.nameTaken(peer.Addr, string(r.Text))
