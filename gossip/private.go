@@ -127,12 +127,12 @@ func (n *Node) dreams() (k int) {
 	return k
 }
 
-// wakeFromDreams forgets whoever could not be reached for the time of retention, where more than half of all can be again:
-// those who could have told have forgotten them. One that lives comes back by its own word.
+// wakeFromDreams forgets whoever could not be reached for the time of retention while no more than half of all could be,
+// once more can be again: those who could have told have forgotten them. One that lives comes back by its own word.
 func (n *Node) wakeFromDreams() {
 	for i := len(n.private.unreachable) - 1; i >= 0; i-- {
 		a := n.private.unreachable[i]
-		if m, ok := n.table.Get(a.id); ok && n.now.Sub(a.since) > n.cfg.Retention {
+		if m, ok := n.table.Get(a.id); ok && n.upkeep.few.Sub(a.since) > n.cfg.Retention {
 			n.forgetHere(&m)
 		}
 	}

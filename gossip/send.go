@@ -55,21 +55,17 @@ func (n *Node) closeFree(start int, to detect.Peer) int {
 // room is how many bytes the datagram that began at start can still take.
 func (n *Node) room(start int) int { return wire.RoomOf(n.cfg.MTU) - (len(n.out.arena) - start) }
 
-// sendProbe sends a detector's messages with the fingerprint and as much news as fits, but nothing beside to a stranger. The fingerprint comes last:
+// sendProbe sends a detector's messages with the fingerprint and as much news as fits, and as a stranger earned. The fingerprint comes last:
 // it is that of after the news. Questions for locations come first, so that what answers the probe answers them too.
 func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	start := n.open(to.Instance)
-	if n.isStrange(to) {
-		n.out.arena = append(n.out.arena, messages...)
-		n.close(start, to)
-		return
-	}
+	reserve := wire.MessageSize + fingerprintSize + n.unearned(to, n.room(start))
 	n.appendLocation(to, messages)
 	n.out.arena = append(n.out.arena, messages...)
 	n.news.Waiting(func(it *rumor.Item) bool {
-		return n.appendNews(start, it, wire.MessageSize+fingerprintSize)
+		return n.appendNews(start, it, reserve)
 	})
-	n.out.arena = n.streams.AppendHeads(n.out.arena, n.room(start)-wire.MessageSize-fingerprintSize)
+	n.out.arena = n.streams.AppendHeads(n.out.arena, n.room(start)-reserve)
 	n.appendFingerprint()
 	n.close(start, to)
 	n.stats.ProbesOut++

@@ -6,6 +6,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // An address that nobody is known at may be made up: whoever sends in its name has this node send there. So
@@ -66,6 +67,18 @@ func (n *Node) isStrange(to detect.Peer) bool {
 	}
 	m, ok := n.table.Get(to.ID)
 	return !ok || m.Addr() != to.Addr
+}
+
+// requestSize is what a question for one record takes, with headers of IP and UDP.
+const requestSize = wire.HeaderSize + wire.MessageSize + 8 + ipOverhead
+
+// unearned returns by how much a datagram with so much room is to stay below that, since it goes to a stranger. A question who that is
+// can follow.
+func (n *Node) unearned(to detect.Peer, room int) int {
+	if !n.isStrange(to) {
+		return 0
+	}
+	return max(room-(n.unproven.of(n.unproven.source).bytes-wire.HeaderSize-ipOverhead-requestSize), 0)
 }
 
 // earned says whether so many bytes may be sent to somebody in the current step, and counts them.

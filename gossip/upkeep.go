@@ -12,6 +12,7 @@ type upkeep struct {
 	due   Time // Never while nobody is dead or unreachable
 	sweep Time
 	most  bool // could be reached at the last sweep
+	few   Time // the last sweep at which no more than half could be; 0: there was none
 }
 
 const (
@@ -76,7 +77,9 @@ func (n *Node) forgetDead() {
 			n.wakeFromDreams()
 		}
 	}
-	n.upkeep.most = !minority
+	if n.upkeep.most = !minority; minority {
+		n.upkeep.few = n.now
+	}
 	heirs := n.heirs()
 	for i := n.table.Len() - 1; i >= n.table.Live(); i-- {
 		m := n.table.At(i)

@@ -63,7 +63,7 @@ func (r *recorder) grow(zone int32) {
 // take adds an observation to the history.
 func (r *recorder) take(o *Obs) {
 	if o.Node >= 0 && r.w.procs[o.Node].clone { // it is no member
-		if o.Kind == Started {
+		if o.Kind == Started || o.Kind == Own { // or it went above a generation on paper
 			r.clones[life{r.w.memberOf(member.IDOf(r.w.procs[o.Node].name)), o.After.Gen}] = true
 		}
 		return
