@@ -70,9 +70,10 @@ func TestKeysOfTheGone(t *testing.T) {
 	}
 }
 
-// What a stranger's datagrams make a node send: to a stranger three times at most what came from it, an answer to a probe and a question
-// who that is for each; all else together is bounded, however many come. Whoever has proven its address is welcomed, and the
-// samples in all Welcomes together are bounded.
+// What a stranger's datagrams make a node send: to a stranger three times at most what came from
+// it, an answer to a probe and a question who that is for each; all else together is bounded,
+// however many come. Whoever has proven its address is welcomed, and the samples in all Welcomes
+// together are bounded.
 func TestStrangersGetLittle(t *testing.T) {
 	const datagrams, every = 6000, 500 * time.Microsecond
 	const most = replyRate*datagrams*int(every)/int(time.Second) + replyRate + 2000 // the burst, and the last answer

@@ -66,8 +66,9 @@ func (n *Node) reconnect() {
 	}
 }
 
-// forgetDead drops the members that have been dead for the time of retention, or whose address another one has. Of those who failed it keeps the number while no
-// more than half of the last agreed view can be reached (Reach): the view of a minority never shrinks by age alone.
+// forgetDead drops the members that have been dead for the time of retention, or whose address
+// another one has. Of those who failed it keeps the number while no more than half of the last
+// agreed view can be reached (Reach): the view of a minority never shrinks by age alone.
 func (n *Node) forgetDead() {
 	reachable, of := n.Reach()
 	minority := 2*reachable <= of
@@ -93,8 +94,9 @@ func (n *Node) forgetDead() {
 	}
 }
 
-// heirs returns the addresses of the live members, if anybody has been failed for so long that it matters. Only who
-// failed gives way to the member that has its address: it is dialled, in vain, and counts in the agreed view.
+// heirs returns the addresses of the live members, if anybody has been failed for so long that it
+// matters. Only who failed gives way to the member that has its address: it is dialled, in vain,
+// and counts in the agreed view.
 func (n *Node) heirs() map[netip.AddrPort]bool {
 	var of map[netip.AddrPort]bool
 	for i := n.table.Len() - 1; i >= n.table.Live() && of == nil; i-- {
