@@ -10,22 +10,24 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// This file is the operator's word that members are gone for good. It is no verdict: a node obeys it only of
-// members that it holds failed, left or unreachable itself; elsewhere it is a doubt, and the member is
-// examined. One that lives contradicts, as it does a failure.
+// This file is what a node forgets. By an operator's word members are gone for good. That is no
+// verdict: a node obeys it only of members that it holds failed, left or unreachable itself;
+// elsewhere it is a doubt, and the member is examined. One that lives contradicts, as it does a
+// failure. How the lives ended that are forgotten, for their age or by such a word, stays known, so
+// that nobody brings them back.
 
 // ErrLives is that of a Forget of a member that answers this node.
 var ErrLives = errors.New("the member is live here; only who failed, left or is unreachable can be forgotten")
 
-// maxGraves is how many ends of lives a node remembers that it has forgotten: the last ones, for as long
-// as the process runs.
+// maxGraves is how many ends of lives a node remembers that it has forgotten: the last ones, for as
+// long as the process runs.
 const maxGraves = 1 << 16
 
 // maxEnds is how many of them are told in answer to one datagram.
 const maxEnds = 32
 
-// grave is how the last life of a name ended that this node has forgotten. A side of a cut that has not
-// heard of the end holds that life for live still, and would bring it back.
+// grave is how the last life of a name ended that this node has forgotten. A side of a cut that has
+// not heard of the end holds that life for live still, and would bring it back.
 type grave struct {
 	generation uint64
 	inc, check uint32
@@ -43,16 +45,17 @@ func (n *Node) bury(m *member.Member) {
 	n.forget(m.ID)
 }
 
-// lastLife returns the generation of the last life of a name that this node has forgotten, 0 if it knows of none.
+// lastLife returns the generation of the last life of a name that this node has forgotten, 0 if it
+// knows of none.
 func (n *Node) lastLife(id member.ID) uint64 {
 	g, _ := n.graves.Get(id)
 	return g.generation
 }
 
-// buried says whether a claim that a member lives is about a life that has ended and is forgotten here. If so,
-// whoever makes the claim is told: somebody who missed the end drops the member, and the member itself, if
-// it lives, contradicts. That a name is taken again only above what is remembered of it holds for
-// everybody but the member itself, whose word is news of its own.
+// buried says whether a claim that a member lives is about a life that has ended and is forgotten
+// here. If so, the node that makes it is told: one that missed the end drops the member, and the
+// member itself, if it lives, contradicts. That a name is taken again only above what is
+// remembered of it holds for everybody but the member itself, whose word is news of its own.
 func (n *Node) buried(peer detect.Peer, id member.ID, check uint32, c *wire.Claim, r *wire.Record) bool {
 	g, ok := n.graves.Get(id)
 	if !ok || !c.State.Live() || !g.over(c.Generation, c.Incarnation) {
@@ -104,7 +107,8 @@ func (n *Node) tellEnds(peer detect.Peer) {
 	n.closeReply(start, peer)
 }
 
-// askedAbout tells a member that has another one examined, whom this node has forgotten, how that one ended.
+// askedAbout tells a member that has another one examined, whom this node has forgotten, how that
+// one ended.
 func (n *Node) askedAbout(q *wire.Inquiry) {
 	g, ok := n.graves.Get(q.Target)
 	if _, known := n.table.Get(q.Target); known || !ok {
@@ -146,7 +150,8 @@ func (n *Node) forgetNow(m *member.Member) {
 	n.shares.rumors.Put(n.now, rumor.Item{Key: uint64(m.ID) * 0x9e3779b97f4a7c15, Data: word})
 }
 
-// forgetHere drops a member, and passes nothing on. The end of one that is live here is told to the user.
+// forgetHere drops a member, and passes nothing on. The end of one that is live here is told to the
+// user.
 func (n *Node) forgetHere(m *member.Member) {
 	if m.State.Live() {
 		n.quiet(func() {

@@ -128,9 +128,10 @@ func (n *Node) tellClaim(by netip.AddrPort) {
 		"a node at %s claims the name %q, which this node has and keeps", by, n.self.Value().Name)})
 }
 
-// nameTaken hears from a seed that a live member at an address has this node's name. That member itself decides, not the
-// seed's word: it is asked, and answers with the number that it is sent. A node that was never in hears of its user's mistake from
-// it at once; as long as it does not, this node goes on asking to be let in.
+// nameTaken hears from a seed that a live member at an address has this node's name. That member
+// itself decides, not the seed's word: it is asked, and answers with the number that it is sent. A
+// node that was never in hears of its user's mistake from it at once; as long as it does not, this
+// node goes on asking to be let in.
 func (n *Node) nameTaken(peer netip.AddrPort, text string) {
 	other, err := netip.ParseAddrPort(text)
 	if err != nil || other == n.self.Value().Addr {
@@ -272,7 +273,8 @@ func (n *Node) replaced(generation uint64) bool {
 	return e.woke != 0 && n.now.Sub(e.woke) < replaceFor && generation > n.self.Value().Generation
 }
 
-// poll is what a node asks a few members that may have replaced it: who has its name. No single one of them decides.
+// poll is what a node asks a few members that may have replaced it: who has its name. No single one
+// of them decides.
 type poll struct {
 	heir netip.AddrPort
 	at   Time
@@ -283,8 +285,8 @@ type poll struct {
 	asked, yes int
 }
 
-// askMembers asks a few members whether they hold the sender of a Conflict, which has proven its address, for live in
-// place of this node. Where there is nobody to ask, that address suffices.
+// askMembers asks a few members whether they hold the sender of a Conflict, which has proven its
+// address, for live in place of this node. Where there is nobody to ask, that address suffices.
 func (n *Node) askMembers(c *wire.Conflict) {
 	x := &n.entry.poll
 	if x.asked > 0 && n.now.Sub(x.at) < pollWait {
@@ -303,8 +305,8 @@ func (n *Node) askMembers(c *wire.Conflict) {
 	}
 }
 
-// vote takes in who has this node's name, as a member says, and whether it was asked. It takes two of three, and all of
-// fewer, for this node to stop.
+// vote takes in who has this node's name, as a member says, and whether it was asked. It takes two
+// of three, and all of fewer, for this node to stop.
 func (n *Node) vote(by member.ID, c *wire.Conflict) bool {
 	x := &n.entry.poll
 	for i := range x.of[:x.asked] {

@@ -121,8 +121,9 @@ func (p *private) find(id member.ID) (i int, found bool) {
 	return slices.BinarySearchFunc(p.unreachable, id, func(a absence, id member.ID) int { return cmp.Compare(a.id, id) })
 }
 
-// dreamt says whether a member is live here only since this node could not reach it for half of the time of
-// retention: those who could may have forgotten by now that it is dead, so nobody is told of it.
+// dreamt says whether a member is live here only since this node could not reach it for half of the
+// time of retention: those who could may have forgotten by now that it is dead, so nobody is told
+// of it.
 func (n *Node) dreamt(id member.ID) bool {
 	i, found := n.private.find(id)
 	return found && n.now.Sub(n.private.unreachable[i].since) > n.cfg.Retention/2
@@ -138,12 +139,13 @@ func (n *Node) dreams() (k int) {
 	return k
 }
 
-// wakeFromDreams forgets whoever could not be reached for the time of retention, where more than half of all can be again:
-// those who could have told have forgotten them. One that lives comes back by its own word.
+// wakeFromDreams forgets members that could not be reached for the time of retention while no more
+// than half of all could be, once more can be again: those who could have told have forgotten them.
+// One that lives comes back by its own word.
 func (n *Node) wakeFromDreams() {
 	for i := len(n.private.unreachable) - 1; i >= 0; i-- {
 		a := n.private.unreachable[i]
-		if m, ok := n.table.Get(a.id); ok && n.now.Sub(a.since) > n.cfg.Retention {
+		if m, ok := n.table.Get(a.id); ok && n.upkeep.few.Sub(a.since) > n.cfg.Retention {
 			n.forgetHere(&m)
 		}
 	}

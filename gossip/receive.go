@@ -240,8 +240,9 @@ func (n *Node) takeNews(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	return ok
 }
 
-// note tells a member directly what is held of it. It refutes, if it lives, and answers. One whose address nobody knows is told
-// which life is known, where, and nothing beside, so that few bytes suffice.
+// note tells a member directly what is held of it. It refutes, if it lives, and answers. One whose
+// address nobody knows is told which life is known, where, and nothing beside, so that few bytes
+// suffice.
 func (n *Node) note(m *member.Member, peer detect.Peer, full bool) {
 	if start, ok := n.reply(peer); ok {
 		if full && n.isStrange(peer) {

@@ -121,9 +121,10 @@ func TestJoinInAnothersName(t *testing.T) {
 	}
 }
 
-// What a datagram provokes at once is bounded, whatever is packed into it: a forged source address must not turn a
-// node into an amplifier. What goes to an address that is nobody's is three times at most what came from it. One that has
-// proven its address is welcomed with one datagram, however many are to be told of and however much each says of itself.
+// What a datagram provokes at once is bounded, whatever is packed into it: a forged source address
+// must not turn a node into an amplifier. What goes to an address that is nobody's is three times
+// at most what came from it. One that has proven its address is welcomed with one datagram, however
+// many are to be told of and however much each says of itself.
 func TestAmplification(t *testing.T) {
 	later := recordOf("n0", 9, netip.MustParseAddrPort("10.6.6.6:6"))
 	all := make([]member.ID, 30)

@@ -36,8 +36,8 @@ func (n *Node) close(start int, to detect.Peer) {
 	n.budget.tokens = max(n.budget.tokens, -n.budget.burst)
 }
 
-// closeFree is close outside the budget, for what has one of its own. It returns what the datagram costs. A stranger's datagram
-// has nothing sent to strangers beyond what it earned.
+// closeFree is close outside the budget, for what has one of its own. It returns what the datagram
+// costs. A stranger's datagram has nothing sent to strangers beyond what it earned.
 func (n *Node) closeFree(start int, to detect.Peer) int {
 	data := n.out.arena[start:len(n.out.arena):len(n.out.arena)]
 	if !n.earned(to, len(data)+ipOverhead) {
@@ -55,21 +55,18 @@ func (n *Node) closeFree(start int, to detect.Peer) int {
 // room is how many bytes the datagram that began at start can still take.
 func (n *Node) room(start int) int { return wire.RoomOf(n.cfg.MTU) - (len(n.out.arena) - start) }
 
-// sendProbe sends a detector's messages with the fingerprint and as much news as fits, but nothing beside to a stranger. The fingerprint comes last:
-// it is that of after the news. Questions for locations come first, so that what answers the probe answers them too.
+// sendProbe sends a detector's messages with the fingerprint and as much news as fits, and as a
+// stranger earned. The fingerprint comes last: it is that of after the news. Questions for
+// locations come first, so that what answers the probe answers them too.
 func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	start := n.open(to.Instance)
-	if n.isStrange(to) {
-		n.out.arena = append(n.out.arena, messages...)
-		n.close(start, to)
-		return
-	}
+	reserve := wire.MessageSize + fingerprintSize + n.unearned(to, n.room(start))
 	n.appendLocation(to, messages)
 	n.out.arena = append(n.out.arena, messages...)
 	n.news.Waiting(func(it *rumor.Item) bool {
-		return n.appendNews(start, it, wire.MessageSize+fingerprintSize)
+		return n.appendNews(start, it, reserve)
 	})
-	n.out.arena = n.streams.AppendHeads(n.out.arena, n.room(start)-wire.MessageSize-fingerprintSize)
+	n.out.arena = n.streams.AppendHeads(n.out.arena, n.room(start)-reserve)
 	n.appendFingerprint()
 	n.close(start, to)
 	n.stats.ProbesOut++

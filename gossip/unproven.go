@@ -6,11 +6,13 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// An address that nobody is known at may be made up: whoever sends in its name has this node send there. So
-// what goes to such an address, headers of IP and UDP counted, is at most strangerShare times what came from
-// it. It is known once a member is recorded there, or has brought back a number or a cookie that was sent there.
+// An address that nobody is known at may be made up: whoever sends in its name has this node send
+// there. So what goes to such an address, headers of IP and UDP counted, is at most strangerShare
+// times what came from it. It is known once a member is recorded there, or has brought back a
+// number or a cookie that was sent there.
 
 const (
 	strangerShare = 3
@@ -45,8 +47,8 @@ func (s *unproven) of(a netip.AddrPort) *saved {
 	return x
 }
 
-// meetSource looks whether the sender of the current datagram is known at its address, in any life and state, and otherwise
-// notes what it may be sent for it.
+// meetSource looks whether the sender of the current datagram is known at its address, in any life
+// and state, and otherwise notes what it may be sent for it.
 func (n *Node) meetSource(id member.ID, from netip.AddrPort) {
 	n.unproven.shown = netip.AddrPort{}
 	if m, ok := n.table.Get(id); ok && m.Addr() == from {
@@ -58,7 +60,8 @@ func (n *Node) meetSource(id member.ID, from netip.AddrPort) {
 	x.bytes = min(x.bytes+strangerShare*(n.size+ipOverhead), maxSaved)
 }
 
-// isStrange says whether what is sent to somebody in the current step counts against what its datagram earned.
+// isStrange says whether what is sent to somebody in the current step counts against what its
+// datagram earned.
 func (n *Node) isStrange(to detect.Peer) bool {
 	s := &n.unproven
 	if !s.source.IsValid() || to.Addr == s.shown {
@@ -66,6 +69,18 @@ func (n *Node) isStrange(to detect.Peer) bool {
 	}
 	m, ok := n.table.Get(to.ID)
 	return !ok || m.Addr() != to.Addr
+}
+
+// requestSize is what a question for one record takes, with headers of IP and UDP.
+const requestSize = wire.HeaderSize + wire.MessageSize + 8 + ipOverhead
+
+// unearned returns by how much a datagram with so much room is to stay below that, since it goes to
+// a stranger. A question who that is can follow.
+func (n *Node) unearned(to detect.Peer, room int) int {
+	if !n.isStrange(to) {
+		return 0
+	}
+	return max(room-(n.unproven.of(n.unproven.source).bytes-wire.HeaderSize-ipOverhead-requestSize), 0)
 }
 
 // earned says whether so many bytes may be sent to somebody in the current step, and counts them.

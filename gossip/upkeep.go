@@ -12,6 +12,7 @@ type upkeep struct {
 	due   Time // Never while nobody is dead or unreachable
 	sweep Time
 	most  bool // could be reached at the last sweep
+	few   Time // the last sweep at which no more than half could be; 0: there was none
 }
 
 const (
@@ -65,8 +66,9 @@ func (n *Node) reconnect() {
 	}
 }
 
-// forgetDead drops the members that have been dead for the time of retention, or whose address another one has. Of those who failed it keeps the number while no
-// more than half of the last agreed view can be reached (Reach): the view of a minority never shrinks by age alone.
+// forgetDead drops the members that have been dead for the time of retention, or whose address
+// another one has. Of those who failed it keeps the number while no more than half of the last
+// agreed view can be reached (Reach): the view of a minority never shrinks by age alone.
 func (n *Node) forgetDead() {
 	reachable, of := n.Reach()
 	minority := 2*reachable <= of
@@ -76,7 +78,9 @@ func (n *Node) forgetDead() {
 			n.wakeFromDreams()
 		}
 	}
-	n.upkeep.most = !minority
+	if n.upkeep.most = !minority; minority {
+		n.upkeep.few = n.now
+	}
 	heirs := n.heirs()
 	for i := n.table.Len() - 1; i >= n.table.Live(); i-- {
 		m := n.table.At(i)
@@ -90,8 +94,9 @@ func (n *Node) forgetDead() {
 	}
 }
 
-// heirs returns the addresses of the live members, if anybody has been failed for so long that it matters. Only who
-// failed gives way to the member that has its address: it is dialled, in vain, and counts in the agreed view.
+// heirs returns the addresses of the live members, if anybody has been failed for so long that it
+// matters. Only who failed gives way to the member that has its address: it is dialled, in vain,
+// and counts in the agreed view.
 func (n *Node) heirs() map[netip.AddrPort]bool {
 	var of map[netip.AddrPort]bool
 	for i := n.table.Len() - 1; i >= n.table.Live() && of == nil; i-- {

@@ -9,8 +9,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// The word of one wrong member that a live one has a newcomer's name does not keep it out: nobody at that address says so, and another
-// seed lets it in.
+// The word of one wrong member that a live one has a newcomer's name does not keep it out: nobody
+// at that address says so, and another seed lets it in.
 func TestOneWrongSeed(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, nil)
@@ -34,8 +34,9 @@ func TestOneWrongSeed(t *testing.T) {
 	w.until(5*time.Second, "it is in", func() bool { return x.entry.welcomed && w.allSee(6) })
 }
 
-// A node that slept is told by one member, wrong or false, that it was replaced; somebody at another address claims so too and
-// brings back its numbers. It stops when two of three members say so, not before.
+// A node that slept is told by one member, wrong or false, that it was replaced; somebody at
+// another address claims so too and brings back its numbers. It stops when two of three members say
+// so, not before.
 func TestOneWrongMemberStopsNobody(t *testing.T) {
 	for liars := range 7 {
 		w := newWorld(t)
@@ -97,7 +98,8 @@ func TestOneWrongMemberStopsNobody(t *testing.T) {
 	}
 }
 
-// Whoever asks who has its name is told by those that know a live member of that name, and others say nothing.
+// Whoever asks who has its name is told by those that know a live member of that name, and others
+// say nothing.
 func TestWhoHasMyName(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)

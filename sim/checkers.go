@@ -365,8 +365,9 @@ func (c *gone) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
-// ends: a node that held a life for over, and has forgotten it, is not told that it joined, unless that life runs after all; and nobody is
-// told that one failed who left, who knew of the leave, or could have known for long.
+// ends: a node that held a life for over, and has forgotten it, is not told that it joined, unless
+// that life runs after all; and nobody is told that one failed who left, who knew of the leave, or
+// could have known for long.
 type ends struct {
 	bound time.Duration
 	over  map[pair]Holding // the last life that one held for over, since its own start

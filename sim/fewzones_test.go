@@ -8,9 +8,10 @@ import (
 	"github.com/starling-gossip/starling/test/size"
 )
 
-// TestFewSurvivors where there are zones: nearly all hosts die at once, and so many of each zone are left. Within half a
-// minute each survivor holds each of the dead for failed; or it names it as unreachable, where too few are left to judge,
-// or nobody of a zone of three and more, and nobody is failed then but whom they can judge.
+// TestFewSurvivors where there are zones: nearly all hosts die at once, and so many of each zone
+// are left. Within half a minute each survivor holds each of the dead for failed; or it names it as
+// unreachable, where too few are left to judge, or nobody of a zone of three and more, and nobody
+// is failed then but whom they can judge.
 func TestFewSurvivorsInZones(t *testing.T) {
 	const all = 1000
 	for _, x := range []struct {

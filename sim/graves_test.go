@@ -9,9 +9,10 @@ import (
 	"github.com/starling-gossip/starling/test/size"
 )
 
-// A cut lasts for longer than the dead are remembered. Meanwhile members of both sides leave, die, and die in a life that the other side
-// never knew, and newcomers come. After it nobody is told that one of the dead joined, or that one failed who left: the checkers
-// see that. In the end all see all who live. Halves, two of twenty, one of twenty, and a zone that is cut off.
+// A cut lasts for longer than the dead are remembered. Meanwhile members of both sides leave, die,
+// and die in a life that the other side never knew, and newcomers come. After it nobody is told
+// that one of the dead joined, or that one failed who left: the checkers see that. In the end all
+// see all who live. Halves, two of twenty, one of twenty, and a zone that is cut off.
 func TestCutBeyondRetention(t *testing.T) {
 	for _, d := range []gossip.Detector{gossip.INQUEST, gossip.SWIM, gossip.HEARTBEAT, gossip.ACCRUAL} {
 		for _, c := range []struct {

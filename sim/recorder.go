@@ -65,7 +65,7 @@ func (r *recorder) take(o *Obs) {
 	if o.Node >= 0 && r.w.procs[o.Node].clone { // it is no member
 		own := r.w.memberOf(member.IDOf(r.w.procs[o.Node].name))
 		switch {
-		case o.Kind == Started:
+		case o.Kind == Started, o.Kind == Own: // or it went above a generation on paper
 			r.clones[life{own, o.After.Gen}] = true
 		case o.Kind == Saw && o.Member != own && r.clones[life{o.Member, o.After.Gen}]: // a clone let another one in
 			r.twins = true

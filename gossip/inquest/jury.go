@@ -173,7 +173,8 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	if answering >= enough {
 		j.quorum = now
 	}
-	// Of a foreign member no number of votes suffices without a witness, who is sought in the usual order.
+	// Of a foreign member no number of votes suffices without a witness, who is sought in the usual
+	// order.
 	for ; answering+waiting < seats; waiting++ {
 		inVain := (j.ranked != j.called || j.asked-answering >= 2*seats) && (!d.foreign(a) || d.witnessed(a))
 		if !(inVain && d.nextHeard(now, a)) && j.asked >= min(limit, len(j.list)) {

@@ -142,7 +142,8 @@ func (d *Detector) callTheRoll(now mono.Time) {
 	d.tellUndecided(now)
 }
 
-// gone says whether a member is of a zone that is silent as a whole: all of it is unreachable for that.
+// gone says whether a member is of a zone that is silent as a whole: all of it is unreachable for
+// that.
 func (d *Detector) gone(m *member.Member) bool {
 	return len(d.silences) > 0 && d.isSilent(topology.PlaceOf(m).Zone())
 }
@@ -163,8 +164,8 @@ func (d *Detector) endRoll(now mono.Time) {
 	}
 }
 
-// missZone is called when a zone falls silent, which says why its members are unreachable, and when it is heard again: then
-// some of them may be absent.
+// missZone is called when a zone falls silent, which says why its members are unreachable, and when
+// it is heard again: then some of them may be absent.
 func (d *Detector) missZone(zone uint16) {
 	r := &d.roll
 	r.missed = true
