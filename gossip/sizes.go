@@ -22,7 +22,8 @@ const (
 	checkedFor  = time.Hour        // a way that took all is not looked at again before
 	smallFor    = time.Minute      // one that does not is
 	lossyFor    = 10 * time.Minute // one that gave no verdict is
-	lookAfter   = 2 * time.Second  // the start, and between two looks for something to check
+	firstLook   = 4 * time.Second  // after the start, when most joins are over
+	lookAfter   = 2 * time.Second  // between two looks for something to check
 	lookAgain   = 250 * time.Millisecond
 	heardFor    = 10 * time.Second // a member that was not heard for longer is not asked
 
@@ -88,7 +89,7 @@ func (n *Node) renewPaths() {
 		w.list[i].sizes = sizes{}
 	}
 	w.credits, w.credited = firstChecks, n.now.Add(n.apart(creditEvery))
-	w.look, w.check.due = n.now.Add(n.apart(lookAfter)), Never
+	w.look, w.check.due = n.now.Add(n.apart(firstLook)), Never
 }
 
 // apart returns a time within a quarter of d. It draws where numbers for checks come from, so that all else that this node draws is
