@@ -27,12 +27,13 @@ const (
 	lookAgain   = 250 * time.Millisecond
 	heardFor    = 10 * time.Second // a member that was not heard for longer is not asked
 
-	tryEvery   = 100 * time.Millisecond // twice that after each try without any answer, up to 16 times
-	maxTries   = 40                     // of one size, without a verdict; they are told apart by a bit each
-	maxSilent  = 12                     // of them in a row without any answer: it is busy, gone, or next to nothing passes
-	enoughLong = 10                     // short ones that are answered before any long one
-	enoughFine = 4                      // the same of a size between: an error there is one of a figure
-	fineness   = 32                     // bytes, to which the search goes
+	tryEvery   = 100 * time.Millisecond // twice that after each try without any answer beyond patience, up to 16 times
+	patience   = 3
+	maxTries   = 40 // of one size, without a verdict; they are told apart by a bit each
+	maxSilent  = 12 // of them in a row without any answer: it is busy, gone, or next to nothing passes
+	enoughLong = 10 // short ones that are answered before any long one
+	enoughFine = 4  // the same of a size between: an error there is one of a figure
+	fineness   = 32 // bytes, to which the search goes
 
 	enoughDoubts = 2                // in doubtsFor, which have a way checked at once
 	doubtsFor    = 10 * time.Second // after the last of them
@@ -222,7 +223,7 @@ func (n *Node) tryPad() {
 		n.sendPad(p, c.number+1, 0)
 	}
 	c.number += 2
-	c.due = n.now.Add(max(tryEvery, 2*p.rtt) << min(c.silent, 4))
+	c.due = n.now.Add(max(tryEvery, 2*p.rtt) << min(max(c.silent-patience, 0), 4))
 	c.silent++
 }
 
