@@ -22,12 +22,15 @@ const (
 	checkedFor  = time.Hour        // a way that took all is not looked at again before
 	smallFor    = time.Minute      // one that does not is
 	lossyFor    = 10 * time.Minute // one that gave no verdict is
-	lookAfter   = 2 * time.Second  // the start, and between two looks for something to check
+	firstLook   = 4 * time.Second  // after the start, when most joins are over
+	lookAfter   = 2 * time.Second  // between two looks for something to check
 	lookAgain   = 250 * time.Millisecond
 	heardFor    = 10 * time.Second // a member that was not heard for longer is not asked
 
-	tryEvery   = 100 * time.Millisecond
+	tryEvery   = 100 * time.Millisecond // twice that after each try without any answer beyond patience, up to 16 times
+	patience   = 3
 	maxTries   = 40 // of one size, without a verdict; they are told apart by a bit each
+	maxSilent  = 12 // of them in a row without any answer: it is busy, gone, or next to nothing passes
 	enoughLong = 10 // short ones that are answered before any long one
 	enoughFine = 4  // the same of a size between: an error there is one of a figure
 	fineness   = 32 // bytes, to which the search goes
@@ -37,7 +40,7 @@ const (
 	doubtPause   = 5 * time.Second  // after a doubt that had no reason; it doubles with each in a row
 	maxCalm      = 7                // doublings
 
-	seenRate = 32 << 10 // bytes a second of answers to Pads
+	seenRate = 128 << 10 // bytes a second of answers to Pads
 )
 
 // sizes are what is known of the size of datagrams on a way.
@@ -68,6 +71,7 @@ type check struct {
 	first  uint32 // number of the first long Pad of this size; a short one's is one more than that of the long one beside
 	number uint32 // of the next
 	tries  int
+	silent int    // tries since the last answer
 	short  uint64 // the tries whose short ones were answered
 }
 
@@ -86,7 +90,7 @@ func (n *Node) renewPaths() {
 		w.list[i].sizes = sizes{}
 	}
 	w.credits, w.credited = firstChecks, n.now.Add(n.apart(creditEvery))
-	w.look, w.check.due = n.now.Add(n.apart(lookAfter)), Never
+	w.look, w.check.due = n.now.Add(n.apart(firstLook)), Never
 }
 
 // apart returns a time within a quarter of d. It draws where numbers for checks come from, so that all else that this node draws is
@@ -109,10 +113,15 @@ func (n *Node) lookAfterPaths() {
 		w.credited = n.now.Add(n.apart(creditEvery))
 	}
 	var best *path
+	like := 0
 	for i := range w.list {
 		p := &w.list[i]
-		if u := n.urgency(p); u > 0 {
-			if b := n.urgency(best); u > b || u == b && p.checked < best.checked {
+		switch u, b := n.urgency(p), n.urgency(best); {
+		case u == 0 || u < b || u == b && p.checked > best.checked:
+		case u > b || p.checked < best.checked:
+			best, like = p, 1
+		default: // any of them, so that not all that start together ask their seed at once
+			if like++; n.proof.IntN(like) == 0 {
 				best = p
 			}
 		}
@@ -204,7 +213,8 @@ func (n *Node) tryPad() {
 		n.endCheck(nil)
 		return
 	}
-	if _, ok := n.liveMember(p.peer); !ok || c.tries == maxTries {
+	if _, ok := n.liveMember(p.peer); !ok || c.tries == maxTries || c.silent == maxSilent {
+		n.stats.ChecksUnanswered++
 		n.endCheck(p)
 		return
 	}
@@ -213,7 +223,8 @@ func (n *Node) tryPad() {
 		n.sendPad(p, c.number+1, 0)
 	}
 	c.number += 2
-	c.due = n.now.Add(max(tryEvery, 2*p.rtt))
+	c.due = n.now.Add(max(tryEvery, 2*p.rtt) << min(max(c.silent-patience, 0), 4))
+	c.silent++
 }
 
 func (n *Node) sendPad(p *path, number uint32, size int) {
@@ -250,6 +261,7 @@ func (n *Node) padSeen(peer detect.Peer, m *wire.Seen) {
 		return
 	}
 	note(&p.seen, m.From)
+	c.silent = 0
 	if k%2 == 0 {
 		n.padPassed(p)
 		return
@@ -283,7 +295,7 @@ func (n *Node) padPassed(p *path) {
 // nextSize goes on with another size in a search, or ends it.
 func (n *Node) nextSize(p *path) {
 	c := &n.paths.check
-	c.first, c.tries, c.short = c.number, 0, 0
+	c.first, c.tries, c.silent, c.short = c.number, 0, 0, 0
 	switch {
 	case c.over-c.passed <= fineness:
 		n.endCheck(p)
@@ -323,9 +335,6 @@ func (n *Node) endCheck(p *path) {
 	c.due = Never
 	if p == nil {
 		return
-	}
-	if c.tries == maxTries {
-		n.stats.ChecksUnanswered++
 	}
 	if c.over > 0 { // as far as the search came
 		p.passed, p.over = uint16(max(c.passed, wire.HeaderSize+wire.MinPad)), uint16(c.over)
