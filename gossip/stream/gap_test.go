@@ -81,6 +81,25 @@ func TestReturnedIsAskedFirst(t *testing.T) {
 	}
 }
 
+// Of those who denied a piece most leave: what they said does not count for one that lives and was not reached yet.
+func TestDenialOfWhoLeft(t *testing.T) {
+	w, dead, n, x := gapped(t, 12, 1, 1)
+	bodies := pieces(1, 1, 1)
+	n.take(dead, 1, bodies, 1, 3)
+	x.take(dead, 1, bodies, 1, 2, 3)
+	n.schedule()
+	w.run(8*time.Second, nil)
+	for _, o := range w.nodes[:6] {
+		n.merge(o, member.Left)
+	}
+	w.run(2*time.Second, nil)
+	w.blocked = nil
+	w.run(3*time.Second, nil)
+	if len(n.lost) > 0 || len(n.got) != 3 {
+		t.Errorf("%q", n.events)
+	}
+}
+
 // Of a stretch that others lack, only what nobody is said to have is passed over.
 func TestSaidIsNotPassedOver(t *testing.T) {
 	w, dead, n, x := gapped(t, 12, 5, 10)
