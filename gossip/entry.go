@@ -374,8 +374,9 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 			n.mistaken(peer)
 		}
 	case wire.TypeUnopened:
-		n.hearUnopened(peer)
-		ok = true
+		if ok = len(body) == 0; ok {
+			n.hearUnopened(peer)
+		}
 	case wire.TypeMerged:
 		var m wire.Merged
 		if m, ok = wire.ReadMerged(body); ok {
