@@ -100,6 +100,7 @@ type Info struct {
 	Store    store.Stats          // what is kept of them on disk; zero without Retain.Dir
 	Zones    []gossip.ZoneTraffic // datagrams and bytes, sealing included, by the zone at the other end; without the kernel's connections
 	Socket   transport.Stats      // datagrams and bytes, without IP and UDP headers
+	Altered  uint64               // datagrams dropped because their checksum was wrong: changed on the way, or not Starling's
 	Unopened uint64               // datagrams dropped because they were not sealed with a key of ours, or not fresh
 }
 
@@ -145,6 +146,7 @@ func (n *Node) Info() (info Info) {
 			Tree:      n.core.TreeStats(),
 			Keys:      n.core.StateStats(),
 			Socket:    n.conn.Stats(),
+			Altered:   n.alteredCount.Load(),
 			Unopened:  n.unopenedCount.Load(),
 		}
 		info.OtherKeys = n.wrongKeys()
@@ -191,16 +193,13 @@ func (n *Node) Info() (info Info) {
 	return info
 }
 
-// traffic is the core's, with what sealing adds.
+// traffic is the core's, with what sealing or a checksum adds.
 func (n *Node) traffic() []gossip.ZoneTraffic {
 	zones := n.core.Traffic()
-	if n.sealer == nil {
-		return zones
-	}
 	for i := range zones {
 		z := &zones[i]
-		z.BytesOut += z.PacketsOut * transport.SealOverhead
-		z.BytesIn += z.PacketsIn * transport.SealOverhead
+		z.BytesOut += z.PacketsOut * uint64(n.envelope())
+		z.BytesIn += z.PacketsIn * uint64(n.envelope())
 	}
 	return zones
 }

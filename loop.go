@@ -126,16 +126,26 @@ func (n *Node) deadline() time.Time {
 // deliver hands one datagram to the core.
 func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
 	h := n.hands()
-	if n.sealer != nil {
+	switch {
+	case n.sealer != nil:
 		plain, err := n.sealer.Open(h.plain[:0], datagram)
 		if err != nil {
 			n.unopened(from, len(datagram), err)
 			return
 		}
 		h.plain, datagram = plain, plain
-	} else if len(datagram) > 0 && datagram[0] == transport.SealedKind {
+	case len(datagram) > 0 && datagram[0] == transport.SealedKind:
 		n.unopened(from, len(datagram), errSealed)
 		return
+	default:
+		plain, err := transport.CheckSum(datagram)
+		if err != nil {
+			n.alteredCount.Add(1)
+			n.log.warn(n.now(), "altered", "dropping datagrams that something changed on their way, or that are not Starling's",
+				"from", from, "bytes", len(datagram))
+			return
+		}
+		datagram = plain
 	}
 	if len(n.otherKeys) > 0 {
 		n.dropOtherKeys(func(k *otherKey) bool { return k.addr == from && k.here })
@@ -190,12 +200,13 @@ func (n *Node) noteChanges() {
 func (n *Node) send(h *hands) {
 	h.packets, h.sealed = h.packets[:0], h.sealed[:0]
 	for _, p := range h.out.Packets {
+		start := len(h.sealed)
 		if n.sealer != nil {
-			start := len(h.sealed)
 			h.sealed = n.sealer.Seal(h.sealed, p.Data)
-			p.Data = h.sealed[start:]
+		} else {
+			h.sealed = transport.AppendSummed(h.sealed, p.Data)
 		}
-		h.packets = append(h.packets, transport.Packet{To: p.To, Data: p.Data})
+		h.packets = append(h.packets, transport.Packet{To: p.To, Data: h.sealed[start:]})
 	}
 	sent, _ := n.conn.Send(h.packets) // its only error is that we closed the socket
 	clear(h.packets)

@@ -70,6 +70,7 @@ type Node struct {
 	changes       atomic.Uint64 // of the member table
 	cached        atomic.Pointer[snapshot]
 	unopenedCount atomic.Uint64
+	alteredCount  atomic.Uint64
 	background    sync.WaitGroup // lookups and the like
 	ctx           context.Context
 	cancel        context.CancelFunc    // of ctx, with which lookups end
@@ -117,8 +118,8 @@ func Start(cfg Config) (*Node, error) {
 	return nil, errors.Join(err, closeStore(topics))
 }
 
-// What the core leaves free in each datagram is enough for sealing it.
-const _ = uint(wire.SealSize - transport.SealOverhead)
+// What the core leaves free in each datagram is enough for sealing it, and it knows what a checksum takes.
+const _ = uint(wire.SealSize-transport.SealOverhead) + uint(wire.SumSize-transport.SumSize)
 
 // open binds what the node's detector needs.
 func open(bind string, params *gossip.Config) (conn *transport.Conn, k *kernel, err error) {

@@ -80,10 +80,18 @@ func (n *Node) path(p *gossip.Path) Path {
 
 // onWire is how many bytes of UDP payload a datagram has, for its bytes before sealing; 0 stays 0.
 func (n *Node) onWire(plain int) int {
-	if n.sealer != nil && plain > 0 {
-		return plain + transport.SealOverhead
+	if plain == 0 {
+		return 0
 	}
-	return plain
+	return plain + n.envelope()
+}
+
+// envelope is how many bytes sealing adds to a datagram, or the checksum in the clear.
+func (n *Node) envelope() int {
+	if n.sealer != nil {
+		return transport.SealOverhead
+	}
+	return transport.SumSize
 }
 
 // SmallPath is that the longest datagrams of a node do not pass between it and a member, though short ones do.

@@ -159,6 +159,7 @@ func drops(i starling.Info) map[string]uint64 {
 		"send_error":    i.Socket.SendErrors,
 		"send_buffer":   i.Socket.SendDropped,
 		"kernel_buffer": i.Socket.KernelDrops,
+		"altered":       i.Altered,
 		"unopened":      i.Unopened,
 		"malformed":     i.Protocol.Malformed,
 		"unknown_type":  i.Protocol.UnknownType,

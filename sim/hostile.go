@@ -6,8 +6,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Datagrams that no honest node sent: spoiled on the way, made up, or sent again long after. Sealing drops them all: what was
-// changed does not open, nor does what a stranger made, and what was opened before is known.
+// Datagrams that no honest node sent: made up, or sent again long after. Sealing drops them all: what a stranger made does
+// not open, and what was opened before is known.
 
 // seen is how many of its packets each host's network remembers, to be sent again or made into others.
 const seenPackets = 8
@@ -26,27 +26,6 @@ func (h *host) overhear(to int32, data []byte, r uint64) {
 	} else if r%16 == 0 {
 		h.overheard[r/16%seenPackets] = x
 	}
-}
-
-// spoil changes a packet's bytes as bad memory or a stranger without aim would: some bits, or its end.
-func spoil(data []byte, rng *stream) []byte {
-	r := rng.Uint64()
-	if len(data) < 2 || isTCP(data) {
-		return data
-	}
-	switch r % 4 {
-	case 0:
-		return data[:1+int(r>>8%uint64(len(data)-1))]
-	case 1:
-		for range 1 + r>>8%16 {
-			x := rng.Uint64()
-			data[x%uint64(len(data))] = byte(x >> 32)
-		}
-	default:
-		x := rng.Uint64()
-		data[x%uint64(len(data))] ^= 1 << (x >> 32 % 8)
-	}
-	return data
 }
 
 // forge sends a process a datagram with made-up content, from a member's address: one that was overheard with other bodies, or

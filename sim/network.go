@@ -21,7 +21,7 @@ type Link struct {
 	Reorder float64       `json:"reorder,omitempty"` // share of the packets that are held back for up to Hold
 	Hold    time.Duration `json:"hold,omitempty"`    // default 10 ms
 	MTU     int           `json:"mtu,omitempty"`     // bytes with headers; longer packets vanish without a word; 0: no limit
-	Spoil   float64       `json:"spoil,omitempty"`   // share of the packets that arrive with other bytes
+	Spoil   float64       `json:"spoil,omitempty"`   // share of the packets whose bytes something changes
 }
 
 // Burst is Gilbert's and Elliott's model in continuous time: each way between two hosts is good or bad for
@@ -230,15 +230,10 @@ func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data [
 	for range copies {
 		at := depart.Add(max(l.Latency.draw(rng.Uint64())+delay, MinLatency) + from.access + w.hosts[to].access)
 		from.copies++
-		b := s.pool.copy(data)
-		if from.spoilt > 0 && rng.chance(from.spoilt) {
-			if w.opt.Sealed {
-				s.pool.put(b)
-				continue
-			}
-			b = spoil(b, &rng)
+		if from.spoilt > 0 && !isTCP(data) && rng.chance(from.spoilt) {
+			continue // its seal or its checksum is wrong: it goes no further than the driver
 		}
-		s.send(flight{at: at, dst: to, src: from.index, seq: from.copies, data: b})
+		s.send(flight{at: at, dst: to, src: from.index, seq: from.copies, data: s.pool.copy(data)})
 	}
 	return sent
 }

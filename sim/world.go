@@ -69,7 +69,7 @@ type host struct {
 	across         uint64 // bytes of these to other zones
 	heard          uint64 // packets received
 
-	spoilt    float64 // share of copies of the packet being sent whose bytes are changed
+	spoilt    float64 // share of copies of the packet being sent that something changes
 	overheard []overheard
 }
 

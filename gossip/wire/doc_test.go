@@ -3,6 +3,7 @@ package wire_test
 // Holds docs/protocol.md against the code.
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -105,7 +106,7 @@ func TestDocumentExamples(t *testing.T) {
 	seen := make(map[wire.Type]bool)
 	for title, b := range docExamples(t) {
 		kind, name, _ := strings.Cut(title, " ")
-		if kind == "sealed" {
+		if kind == "sealed" || kind == "clear" { // as they are sent
 			continue
 		}
 		v := vector{name: name, datagram: kind == "datagram", bytes: b}
@@ -126,6 +127,14 @@ func TestDocumentExamples(t *testing.T) {
 		if !seen[value] {
 			t.Errorf("the document has no example of a %s (%#02x)", name, uint8(value))
 		}
+	}
+}
+
+// The example in the clear is the ping and its checksum.
+func TestDocumentChecksum(t *testing.T) {
+	examples := docExamples(t)
+	if want := transport.AppendSummed(nil, examples["datagram ping"]); !bytes.Equal(examples["clear ping"], want) {
+		t.Errorf("the document's ping in the clear is\n%x, want\n%x", examples["clear ping"], want)
 	}
 }
 

@@ -25,6 +25,8 @@ const (
 	// SealSize is what each datagram leaves free for sealing, in the clear too: so messages are cut into the same pieces
 	// everywhere, and sealing can be turned on and off.
 	SealSize = 35
+	// SumSize is what a checksum adds to a datagram in the clear.
+	SumSize = 4
 	// MinRoom is what every node can send in one datagram, before sealing, whatever its MTU. Each message fits it.
 	MinRoom = MinMTU - SealSize
 )
@@ -48,12 +50,13 @@ func SizeOf(n int) int {
 	return size
 }
 
-// OnWire returns how many bytes of UDP payload a datagram has on the wire, for its bytes before sealing.
+// OnWire returns how many bytes of UDP payload a datagram has on the wire, for its bytes before sealing
+// or the checksum of one in the clear.
 func OnWire(plain int, sealed bool) int {
 	if sealed {
 		return plain + SealSize
 	}
-	return plain
+	return plain + SumSize
 }
 
 // Header opens every datagram.
