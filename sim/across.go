@@ -37,12 +37,10 @@ func planeOf(t wire.Type) plane { return reported[wire.Specs[t].Plane] }
 // crossing is what went from one zone to another.
 type crossing struct {
 	packets uint64
-	seals   uint64         // bytes that sealing added
-	bytes   [planes]uint64 // with headers, which count for the plane of the first message
+	bytes   [planes]uint64 // with headers and seals, which count for the plane of the first message
 }
 
 func (c *crossing) total() (sum uint64) {
-	sum = c.seals
 	for _, b := range c.bytes {
 		sum += b
 	}
@@ -51,14 +49,13 @@ func (c *crossing) total() (sum uint64) {
 
 // cross counts a packet that is sent to another zone, whatever becomes of it there.
 func (s *shard) cross(from, to *host, data []byte, seal int) {
-	size := uint64(len(data) + Overhead)
-	from.across += size + uint64(seal)
+	size := uint64(len(data) + Overhead + seal)
+	from.across += size
 	if s.across == nil {
 		s.across = make([]crossing, s.w.opt.Zones*s.w.opt.Zones)
 	}
 	c := &s.across[int(from.zone)*s.w.opt.Zones+int(to.zone)]
 	c.packets++
-	c.seals += uint64(seal)
 	_, r, err := wire.Open(data)
 	if err != nil {
 		c.bytes[rest] += size
@@ -96,7 +93,6 @@ func (w *World) crossings() []crossing {
 	for _, s := range w.shards {
 		for i := range s.across {
 			all[i].packets += s.across[i].packets
-			all[i].seals += s.across[i].seals
 			for p, b := range s.across[i].bytes {
 				all[i].bytes[p] += b
 			}

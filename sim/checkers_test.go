@@ -293,7 +293,7 @@ func TestCheckersCanFail(t *testing.T) {
 			history(here, at(30*s, saw(0, 2, failed(1, 0)))), "n0 holds n2 failed, which answers 2 of 2"},
 		{"deaf", history(here, severed, at(6*s, saw(0, 2, failed(1, 0))), at(6*s, saw(1, 2, failed(1, 0))), ticks(7, 30)),
 			history(here, severed, at(6*s, saw(0, 2, failed(1, 0))), ticks(7, 30)), "n2 has answered nobody for 16s, and n1 holds it"},
-		{"paths", history(here, narrow, told, ticks(2, 40)), history(here, narrow, ticks(2, 40)), "nothing of 1193 bytes passes to and from n2"},
+		{"paths", history(here, narrow, told, ticks(2, 40)), history(here, narrow, ticks(2, 40)), "nothing of 1197 bytes passes to and from n2"},
 		{"bounds", history(gauge(10)), history(gauge(11)), "at most 10"},
 		{"budget", history(traffic(1, 2, 1000)), history(traffic(1, 2, 10<<20)), "in a second"},
 		{"zone budget", history(crossed(1, 14, 1<<20), crossed(15, 90, 20_000)), history(crossed(1, 14, 0), crossed(15, 90, 21_000)), "more than 20000"},
