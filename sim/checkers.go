@@ -98,7 +98,8 @@ func (h Holding) String() string {
 
 // precedence: what a node holds of a member only rises, and nobody is forgotten; but by one that stood still for half of the time
 // that the dead are remembered, or longer: it comes in anew, so that it brings nobody back. Whom anybody held for dead for as long
-// as the dead are remembered may be forgotten. Whom a node itself held for dead for so long may have been forgotten, and be met anew.
+// as the dead are remembered may be forgotten, and who has not run for so long: those who could not reach it do, once they reach most
+// again. Whom a node itself held for dead for so long may have been forgotten, and be met anew.
 type precedence struct {
 	retention time.Duration
 	dead      map[pair]gossip.Time    // since when one is held for dead
@@ -129,6 +130,9 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 		x.hindered && l.now.Sub(x.froze) >= c.retention/2 // it stood still, and is slow yet
 	local := l.config.Heartbeat.Local // each judges for itself, and forgets by its own count
 	at := c.died[keyLife{o.Member, o.Before.Gen}]
+	if m := &l.peers[o.Member]; !m.up { // it may have been unreachable to all for so long
+		at = min(at, m.since)
+	}
 	if !local && o.Before.Known && !o.After.Known && !o.Before.live() && !slept && o.At.Sub(at) < c.retention {
 		return fmt.Sprintf("n%d forgot n%d, which it held for %s, %s after anybody did first; the dead are remembered for %s",
 			o.Node, o.Member, o.Before, o.At.Sub(at), c.retention)

@@ -187,6 +187,8 @@ func TestCheckersCanFail(t *testing.T) {
 			history(saw(2, 1, failed(1, 0)), at(4*s, saw(0, 1, failed(1, 0))), at(8*s, saw(0, 1, Holding{}))), "8s after anybody did first"},
 		{"precedence", history(saw(0, 1, failed(1, 0)), at(23*time.Hour, saw(2, 1, failed(2, 0))), at(24*time.Hour, saw(0, 1, Holding{}))), // of another life
 			history(saw(0, 1, failed(1, 0)), at(23*time.Hour, saw(2, 1, failed(2, 0))), at(24*time.Hour, saw(2, 1, Holding{}))), "1h0m0s after anybody did first"},
+		{"precedence", history(Obs{Kind: Crashed, Node: 1}, at(24*time.Hour, saw(0, 1, failed(1, 0))), at(24*time.Hour, saw(0, 1, Holding{}))), // unreachable until then
+			history(at(1*s, Obs{Kind: Crashed, Node: 1}), at(24*time.Hour, saw(0, 1, failed(1, 0))), at(24*time.Hour, saw(0, 1, Holding{}))), "23h59m59s after anybody did first"},
 		{"incarnation", history(Obs{Kind: Own, Node: 1, After: alive(1, 1)}, saw(0, 1, alive(1, 1))),
 			history(saw(0, 1, alive(1, 1))), "itself was never beyond"},
 		{"untold", history(saw(0, 1, alive(1, 0))),
