@@ -179,6 +179,48 @@ func TestSmallPathIsFoundByWhatIsPublished(t *testing.T) {
 	}
 }
 
+// Where much is lost all ways are in doubt at once, and few are checked for that: what has no reason in one has none in the next.
+// One that is narrow is found among them all the same.
+func TestDoubtsOfAllWaysCostLittle(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(30, nil)
+	w.run(30 * time.Second)
+	w.loss = 0.4
+	sent := 0
+	w.onSend = func(p *peer, _ netip.AddrPort, data []byte) {
+		_, r, _ := wire.Open(data)
+		if k, _, _ := r.Next(); p == nodes[0] && k == wire.TypePad {
+			sent += len(data)
+		}
+	}
+	doubt := func() {
+		for _, p := range nodes[1:] {
+			nodes[0].unanswered(member.IDOf(p.self.Value().Name))
+		}
+	}
+	for range 20 {
+		doubt()
+		w.run(time.Second)
+	}
+	w.run(10 * time.Second)
+	if most := 30 * 1024; sent > most || sent == 0 {
+		t.Errorf("%d bytes of Pads in 30 s, and %d may be", sent, most)
+	}
+	sent = 0
+	if w.run(30 * time.Second); sent > 0 {
+		t.Errorf("%d bytes of Pads without any doubt", sent)
+	}
+	for _, p := range nodes[1:] {
+		if x, ok := pathTo(w, nodes[0], p.self.Value().Name); ok && w.now.Sub(x.Heard) < time.Second {
+			w.narrowTo(600, p)
+		}
+	}
+	w.until(2*time.Minute, "the narrow one is found", func() bool {
+		doubt()
+		return count(nodes[0], PathSmall) > 0
+	})
+}
+
 func random(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {

@@ -39,6 +39,8 @@ const (
 	doubtsFor    = 10 * time.Second // after the last of them
 	doubtPause   = 5 * time.Second  // after a doubt that had no reason; it doubles with each in a row
 	maxCalm      = 7                // doublings
+	maxVain      = 4                // doublings of lookAgain before a check for doubts, of one each in a row without a reason
+	vainFor      = time.Minute      // after which these begin anew
 
 	seenRate = 128 << 10 // bytes a second of answers to Pads
 )
@@ -59,6 +61,11 @@ type care struct {
 	credited Time // when the next credit comes
 	check    check
 	answers  bucket
+
+	// Where much is lost, all ways are in doubt at once, and not for their size. So what a node checks for doubts that have
+	// no reason is bounded over all ways together.
+	vain   int  // checks for doubts in a row that found none
+	doubts Time // nothing is checked for doubts before
 }
 
 // check is the one under way: of this node's longest datagrams, or a search for what passes where these do not.
@@ -169,7 +176,7 @@ func (n *Node) urgency(p *path) int {
 		return dueSmall
 	case p.over > 0:
 		return 0
-	case p.doubts >= enoughDoubts && n.now.Sub(p.doubted) <= doubtsFor && p.calmed <= n.now:
+	case p.doubts >= enoughDoubts && n.now.Sub(p.doubted) <= doubtsFor && p.calmed <= n.now && w.doubts <= n.now:
 		return dueDoubt
 	case w.credits == 0:
 		return 0
@@ -323,7 +330,9 @@ func (n *Node) tellSmall(p *path, over uint16) {
 			o.checked = 0
 		}
 	}
-	p.over = over
+	if p.over = over; over > 0 {
+		n.paths.vain, n.paths.doubts = 0, n.now
+	}
 	if m, ok := n.liveMember(p.peer); ok {
 		n.out.Events = append(n.out.Events, Event{Kind: pick(over > 0, PathSmall, PathWhole), Member: m, Size: int(over)})
 	}
@@ -343,6 +352,17 @@ func (n *Node) endCheck(p *path) {
 	if p.doubts >= enoughDoubts && p.over == 0 {
 		p.calmed = n.now.Add(doubtPause << p.calm)
 		p.calm = min(p.calm+1, maxCalm)
+		n.doubtsInVain()
 	}
 	p.doubts = 0
+}
+
+// doubtsInVain takes in that a check for doubts found no reason for them: the next one waits.
+func (n *Node) doubtsInVain() {
+	w := &n.paths
+	if n.now.Sub(w.doubts) > vainFor {
+		w.vain = 0
+	}
+	w.vain = min(w.vain+1, maxVain)
+	w.doubts = n.now.Add(lookAgain << w.vain)
 }
