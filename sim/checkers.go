@@ -130,8 +130,8 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 		x.hindered && l.now.Sub(x.froze) >= c.retention/2 // it stood still, and is slow yet
 	local := l.config.Heartbeat.Local // each judges for itself, and forgets by its own count
 	at := c.died[keyLife{o.Member, o.Before.Gen}]
-	if m := &l.peers[o.Member]; !m.up { // it may have been unreachable to all for so long
-		at = min(at, m.since)
+	if o.Member >= 0 && !l.peers[o.Member].up { // it may have been unreachable to all for so long
+		at = min(at, l.peers[o.Member].since)
 	}
 	if !local && o.Before.Known && !o.After.Known && !o.Before.live() && !slept && o.At.Sub(at) < c.retention {
 		return fmt.Sprintf("n%d forgot n%d, which it held for %s, %s after anybody did first; the dead are remembered for %s",
