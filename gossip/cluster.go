@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
@@ -15,9 +16,14 @@ import (
 
 // identity is the ID of this node's cluster, 0 while it has none.
 type identity struct {
-	id    uint64
-	fresh Time // until then, configured seeds may be of another cluster that is to be the same
+	id     uint64
+	fresh  Time              // until then, configured seeds may be of another cluster that is to be the same
+	drawn  bool              // this node drew the ID
+	former [maxFormer]uint64 // IDs of clusters that became this one, the last one first; 0: none
 }
+
+// maxFormer bounds how many IDs of clusters that became one a node remembers: their members may have been away.
+const maxFormer = 4
 
 // freshFor is for how long after a cluster's ID was drawn, or taken over, a dial of configured seeds merges: its nodes may
 // all have started before they could see each other.
@@ -31,16 +37,36 @@ func (n *Node) ClusterID() uint64 { return n.identity.id }
 func (n *Node) foundCluster() {
 	for n.identity.id == 0 {
 		n.takeIdentity(n.proof.Uint64())
+		n.identity.drawn = true
 	}
 }
 
 func (n *Node) takeIdentity(id uint64) {
-	n.identity = identity{id: id, fresh: n.now.Add(freshFor)}
+	n.identity = identity{id: id, fresh: n.now.Add(freshFor), former: n.identity.former}
+}
+
+// foundedAnew says whether this node is alone in its cluster, or its first and the cluster is new.
+func (n *Node) foundedAnew() bool {
+	return n.table.Len() == 1 || n.identity.drawn && n.now < n.identity.fresh
+}
+
+// ofCluster says whether an ID is that of this node's cluster, or of one that became it.
+func (n *Node) ofCluster(id uint64) bool {
+	return id != 0 && (id == n.identity.id || slices.Contains(n.identity.former[:], id))
+}
+
+// noteFormer remembers the ID of a cluster that became this one.
+func (n *Node) noteFormer(id uint64) {
+	f := &n.identity.former
+	if !slices.Contains(f[:], id) {
+		copy(f[1:], f[:])
+		f[0] = id
+	}
 }
 
 // otherCluster says whether a newcomer is of another cluster and must not come in.
 func (n *Node) otherCluster(j *wire.Join) bool {
-	return n.identity.id != 0 && j.ClusterID != 0 && j.ClusterID != n.identity.id && !j.Merge && !j.Alone
+	return n.identity.id != 0 && j.ClusterID != 0 && !n.ofCluster(j.ClusterID) && !j.Merge && !j.Alone
 }
 
 // admit settles the identity with a newcomer that this node lets in. alone says that this node was alone before.
@@ -81,6 +107,7 @@ func (n *Node) merge(other uint64) {
 	if m.Old == n.identity.id {
 		n.takeIdentity(m.New)
 	}
+	n.noteFormer(m.Old)
 	n.spreadMerged(m)
 }
 
@@ -96,8 +123,10 @@ func (n *Node) hearMerged(m wire.Merged) {
 	switch n.identity.id {
 	case m.Old:
 		n.takeIdentity(m.New)
+		n.noteFormer(m.Old)
 		n.spreadMerged(m)
 	case m.New:
+		n.noteFormer(m.Old)
 		n.shares.rumors.Heard(mergedKey(m))
 	}
 }

@@ -385,8 +385,9 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 			n.hearClaim(peer, &c)
 		}
 	case wire.TypeMistaken:
-		if _, ok = wire.ReadMistaken(body); ok {
-			n.mistaken(peer)
+		var m wire.Mistaken
+		if m, ok = wire.ReadMistaken(body); ok {
+			n.mistaken(peer, &m)
 		}
 	case wire.TypeUnopened:
 		if ok = len(body) == 0; ok {
@@ -402,22 +403,42 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 }
 
 // mistaken hears that another node lives at a member's address. It is none of the cluster's for that: its record, which
-// rides along, is not taken unless its name is known here.
-func (n *Node) mistaken(peer detect.Peer) {
-	if _, known := n.table.Get(peer.ID); !known {
-		n.out.Events = append(n.out.Events, Event{Kind: AddressTaken, Err: fmt.Errorf(
-			"another node lives at %s, where a member was; it is no member of this cluster", peer.Addr)})
+// rides along, is taken only if its name is known here and it is of this cluster. A member that lost its memory and founded
+// a cluster anew is asked for its own, so that the two become one.
+func (n *Node) mistaken(peer detect.Peer, m *wire.Mistaken) {
+	_, known := n.table.Get(peer.ID)
+	own := n.ofCluster(m.ClusterID)
+	if n.kin = known && (own || m.Founded && m.ClusterID != 0); n.kin {
+		if !own {
+			n.regain(peer.Addr)
+		}
+		return
+	}
+	if known && m.ClusterID == 0 {
+		return // it is on its way into some cluster, perhaps this one
+	}
+	whose := ""
+	if m.ClusterID != 0 && !own {
+		whose = fmt.Sprintf("; its cluster of the same name is %016x, and this one %016x", m.ClusterID, n.identity.id)
+	}
+	n.out.Events = append(n.out.Events, Event{Kind: AddressTaken, Err: fmt.Errorf(
+		"another node lives at %s, where a member was; it is no member of this cluster%s", peer.Addr, whose)})
+}
+
+// regain asks a member to let this node into the cluster that it founded anew.
+func (n *Node) regain(a netip.AddrPort) {
+	e := &n.entry
+	n.addSeed(a, wished, e.seeds)
+	for i := range e.seeds {
+		if s := &e.seeds[i]; s.addr == a {
+			s.kind = wished
+			n.sendJoin(s)
+		}
 	}
 }
 
-// passedOver says whether a record came with a Mistaken from a node that is not known here.
-func (n *Node) passedOver(name []byte) bool {
-	if !n.wasAsked(wire.TypeMistaken) {
-		return false
-	}
-	_, known := n.table.Get(member.IDOf(string(name)))
-	return !known
-}
+// passedOver says whether a record came with a Mistaken from a node that is no member for it.
+func (n *Node) passedOver() bool { return n.wasAsked(wire.TypeMistaken) && !n.kin }
 
 // Sight is what a seed told of where a node's datagrams come from.
 type Sight struct {

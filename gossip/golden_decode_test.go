@@ -171,8 +171,12 @@ func (s *script) entryText(t wire.Type, body []byte) (string, bool) {
 		m, ok := wire.ReadConflict(body)
 		return fmt.Sprintf("conflict up %d us stop=%t %s", m.Uptime, m.Stop, s.record(&m.Record)), ok
 	case wire.TypeMistaken:
-		_, ok := wire.ReadMistaken(body)
-		return "mistaken", ok
+		m, ok := wire.ReadMistaken(body)
+		text := "mistaken"
+		if m.ClusterID != 0 {
+			text += fmt.Sprintf(" of cluster %d", s.cluster(m.ClusterID))
+		}
+		return text, ok
 	case wire.TypeUnopened:
 		return "unopened", true
 	}

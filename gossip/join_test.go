@@ -327,6 +327,60 @@ func twoClusters(t *testing.T) *world {
 	return w
 }
 
+// A host that changes its cluster, and keeps its name and its address, brings no two clusters together: neither while it
+// is held for live, nor when it is dialled again later, nor while it is not yet in.
+func TestHostThatChangesItsCluster(t *testing.T) {
+	for _, wait := range []time.Duration{0, time.Minute} {
+		for _, late := range []bool{false, true} {
+			w := twoClusters(t)
+			w.cut = func(from, to netip.AddrPort) bool { return late && (from == addrOf(10) || to == addrOf(10)) }
+			w.nodes[2].down = true
+			w.run(wait)
+			a2 := w.start("a2", 2, 2, nil, 10)
+			w.run(time.Minute)
+			late = false
+			w.until(time.Minute, "it is in the other cluster", func() bool { return a2.Table().Live() == 4 })
+			w.run(30 * time.Second)
+			a, b := w.nodes[0], w.nodes[3]
+			if a.Table().Live() != 2 || a.Table().Len() != 3 || b.Table().Len() != 4 || a.ClusterID() == b.ClusterID() {
+				t.Errorf("the clusters met\n%s", w.views())
+			}
+			if count(a, AddressTaken)+count(w.nodes[1], AddressTaken) == 0 {
+				t.Error("nobody is told that a node of another cluster has a2's address")
+			}
+			w.do(a, Join{Merge: []netip.AddrPort{addrOf(11)}})
+			w.until(30*time.Second, "one cluster by a user's wish", func() bool { return w.allSee(6) })
+		}
+	}
+}
+
+// A cluster whose first node starts again and remembers nothing, as one that is its own seed, and others through it before the
+// rest hear of it, becomes one again, of one ID.
+func TestFirstNodeForgets(t *testing.T) {
+	for most := range 3 {
+		w := newWorld(t)
+		nodes := w.cluster(4, nil)
+		w.run(freshFor + time.Minute)
+		for _, p := range nodes[:most+1] {
+			p.down = true
+		}
+		for i := range most + 1 {
+			w.start(fmt.Sprintf("n%d", i), i, 2, nil, 0)
+		}
+		w.until(30*time.Second, "all see all, in one cluster", func() bool {
+			id, one := nodes[3].ClusterID(), true
+			for _, p := range w.up() {
+				one = one && p.ClusterID() == id
+			}
+			return one && w.allSee(4) && w.agree()
+		})
+		w.run(10 * time.Second)
+		if !w.allSee(4) {
+			t.Error(w.views())
+		}
+	}
+}
+
 // Two clusters of one name do not become one since a dead member's address goes to the other, nor since a seed's does.
 func TestClustersStayApart(t *testing.T) {
 	w := twoClusters(t)

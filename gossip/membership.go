@@ -16,7 +16,7 @@ const oldVerdict = 10 * time.Second
 
 // learnRecord weighs what a Record says.
 func (n *Node) learnRecord(peer detect.Peer, r *wire.Record) {
-	if n.passedOver(r.Name) {
+	if n.passedOver() {
 		return
 	}
 	id := member.IDOf(string(r.Name)) // the conversion does not escape: no allocation

@@ -53,7 +53,7 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 
 // takeMessages goes through a datagram that is meant for this node.
 func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
-	n.wanted, n.ends, n.hushed, n.asked = n.wanted[:0], n.ends[:0], false, 0
+	n.wanted, n.ends, n.hushed, n.asked, n.kin = n.wanted[:0], n.ends[:0], false, 0, false
 	n.locator.asker = detect.Peer{}
 	if n.listener != nil {
 		n.listener.Heard(n.now, peer)
@@ -81,7 +81,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	switch {
 	case n.asked&strangers == 0:
 		n.meet(h, peer)
-	case n.wasAsked(wire.TypeMistaken):
+	case n.wasAsked(wire.TypeMistaken) && n.kin:
 		n.correct(h, peer)
 	}
 	if n.family != AnyFamily {
@@ -294,7 +294,7 @@ func (n *Node) answerRequest(peer detect.Peer, body []byte) (ok bool) {
 // former life.
 func (n *Node) answerMistaken(peer detect.Peer, meant uint32) {
 	if start, ok := n.reply(peer); ok {
-		n.out.arena = wire.AppendMistaken(n.out.arena, meant)
+		n.out.arena = wire.AppendMistaken(n.out.arena, wire.Mistaken{Instance: meant, ClusterID: n.identity.id, Founded: n.foundedAnew()})
 		self := n.Self()
 		n.appendMember(&self, true, 0)
 		n.closeReply(start, peer)

@@ -165,7 +165,7 @@ func TestAmplification(t *testing.T) {
 			m := p.Self()
 			return wire.AppendUpdate(nil, &wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{Generation: 1, State: member.Failed}})
 		}},
-		{"somebody else lives here", "x", func(_ *world, p *peer) []byte { return wire.AppendMistaken(nil, p.instance) }},
+		{"somebody else lives here", "x", func(_ *world, p *peer) []byte { return wire.AppendMistaken(nil, wire.Mistaken{Instance: p.instance}) }},
 		{"proven joins", "x", func(w *world, p *peer) []byte { return w.provenJoin(p, recordOf("x", 1, forgedAddr)) }},
 	} {
 		t.Run(c.what, func(t *testing.T) {

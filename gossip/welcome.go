@@ -176,7 +176,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	case g.ID == n.id:
 		n.claimedSelf(g)
 		return
-	case n.otherCluster(j) && !(known && m.Handle.Value().Addr == r.Addr):
+	case n.otherCluster(j) && !(known && m.Generation() == r.Generation): // a life that is a member was away during a merge
 		n.refuse(g.Peer, g, wire.OtherCluster, 0, fmt.Sprintf("%016x with %d members", n.identity.id, n.table.Live()))
 		return
 	case known && m.State.Live() && m.Handle.Value().Addr != r.Addr:

@@ -62,7 +62,7 @@ func readOther(t wire.Type, body []byte) uint64 {
 		return m.Uptime
 	case wire.TypeMistaken:
 		m, _ := wire.ReadMistaken(body)
-		return uint64(m)
+		return uint64(m.Instance)
 	case wire.TypeSketch:
 		m, _ := wire.ReadSketch(body)
 		return uint64(m.Cells.Len())

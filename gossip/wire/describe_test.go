@@ -153,8 +153,8 @@ func describeEntry(t wire.Type, body []byte) (text string, ok bool) {
 		m, ok := wire.ReadConflict(body)
 		return fmt.Sprintf("Conflict number=%08x uptime=%d stop=%t %s", m.Number, m.Uptime, m.Stop, describeRecord(&m.Record)), ok
 	case wire.TypeMistaken:
-		instance, ok := wire.ReadMistaken(body)
-		return fmt.Sprintf("Mistaken instance=%08x", instance), ok
+		m, ok := wire.ReadMistaken(body)
+		return fmt.Sprintf("Mistaken instance=%08x id=%016x founded=%t", m.Instance, m.ClusterID, m.Founded), ok
 	case wire.TypeUnopened:
 		return "Unopened", true
 	}
@@ -336,8 +336,8 @@ func rewriteEntry(b []byte, t wire.Type, body []byte) []byte {
 		r := recordOf(&m.Record)
 		return wire.AppendConflict(b, &m, &r, m.Record.Incarnation)
 	case wire.TypeMistaken:
-		instance, _ := wire.ReadMistaken(body)
-		return wire.AppendMistaken(b, instance)
+		m, _ := wire.ReadMistaken(body)
+		return wire.AppendMistaken(b, m)
 	}
 	return appendRaw(b, t, body)
 }

@@ -105,7 +105,7 @@ func vectors() []vector {
 		message("refuse-cluster", wire.AppendRefuse(nil, refuseOf(wire.WrongCluster, 0, "murmur"))),
 		message("refuse-generation", wire.AppendRefuse(nil, refuseOf(wire.OldGeneration, wren.Generation, ""))),
 		message("conflict", wire.AppendConflict(nil, &wire.Conflict{Number: 0x0badcafe, Uptime: 61000, Stop: true}, &wren, 4)),
-		message("mistaken", wire.AppendMistaken(nil, instanceOf(lark))),
+		message("mistaken", wire.AppendMistaken(nil, wire.Mistaken{Instance: instanceOf(lark), ClusterID: 0x1122334455667788, Founded: true})),
 		message("unopened", wire.AppendUnopened(nil)),
 		message("evidence", wire.AppendEvidence(nil, evidence())),
 	}

@@ -227,16 +227,24 @@ func ReadConflict(body []byte) (m Conflict, ok bool) {
 	return m, !c.bad
 }
 
-// AppendMistaken answers a datagram that was meant for another instance: "that one is not here any more".
-func AppendMistaken(b []byte, instance uint32) []byte {
-	b = append(b, byte(TypeMistaken), 4)
-	return binary.BigEndian.AppendUint32(b, instance)
+// Mistaken answers a datagram that was meant for another instance: "that one is not here any more".
+type Mistaken struct {
+	Instance  uint32 // that the datagram was meant for
+	ClusterID uint64 // of the sender's cluster, 0 if it has none yet
+	Founded   bool   // the sender is alone in it, or is its first node and drew its ID of late
+}
+
+// AppendMistaken writes a Mistaken.
+func AppendMistaken(b []byte, m Mistaken) []byte {
+	b = binary.BigEndian.AppendUint32(append(b, byte(TypeMistaken), 4+8+1), m.Instance)
+	return append(binary.BigEndian.AppendUint64(b, m.ClusterID), flag(m.Founded, 1))
 }
 
 // ReadMistaken reads the body of a Mistaken.
-func ReadMistaken(body []byte) (instance uint32, ok bool) {
+func ReadMistaken(body []byte) (m Mistaken, ok bool) {
 	c := cursor{b: body}
-	return c.u32(), !c.bad
+	m = Mistaken{Instance: c.u32(), ClusterID: c.u64(), Founded: c.u8()&1 != 0}
+	return m, !c.bad
 }
 
 // TypeUnopened is the type of a message without a body: what you sent here was not sealed with a key of

@@ -169,8 +169,8 @@ func TestRoundTripEntry(t *testing.T) {
 			got.Number != inc || got.Live != inc+1 || got.ClusterID != n || got.Seen != ask.Seen {
 			t.Fatalf("%+v, %t; want %+v", got, ok, hello)
 		}
-		if got, ok := wire.ReadMistaken(body(t, wire.TypeMistaken, wire.AppendMistaken(nil, inc))); !ok || got != inc {
-			t.Fatalf("%d, %t; want %d", got, ok, inc)
+		if got, ok := wire.ReadMistaken(body(t, wire.TypeMistaken, wire.AppendMistaken(nil, wire.Mistaken{Instance: inc, ClusterID: 5}))); !ok || got != (wire.Mistaken{Instance: inc, ClusterID: 5}) {
+			t.Fatalf("%v, %t; want %d", got, ok, inc)
 		}
 	})
 }

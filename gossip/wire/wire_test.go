@@ -88,7 +88,7 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 		wire.TypeMerged:    {wire.AppendMerged(nil, wire.Merged{})},
 		wire.TypeRefuse:    {wire.AppendRefuse(nil, &wire.Refuse{Generation: most64, Text: make([]byte, 60), Seen: lark.Addr})},
 		wire.TypeConflict:  {wire.AppendConflict(nil, &wire.Conflict{Uptime: most64}, &r, most32)},
-		wire.TypeMistaken:  {wire.AppendMistaken(nil, most32), record},
+		wire.TypeMistaken:  {wire.AppendMistaken(nil, wire.Mistaken{Instance: most32, ClusterID: most64}), record},
 		wire.TypeUnopened:  {wire.AppendUnopened(nil)},
 		wire.TypeSketch:    {wire.AppendSketch(nil, &wire.View{}, cells, make([]uint32, wire.EstimateWords))},
 		wire.TypeList:      {wire.AppendList(nil, &wire.View{}, cells)},
