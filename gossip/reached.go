@@ -65,6 +65,7 @@ func (n *Node) callable() bool {
 // heldFailed tells the user that others hold this node failed: once for each incarnation.
 func (n *Node) heldFailed(c *wire.Claim) {
 	r := &n.reached
+	n.wokeNow() // its name was free meanwhile
 	if r.told > uint64(c.Incarnation) {
 		return
 	}
@@ -159,6 +160,9 @@ func (n *Node) wasCalled(peer detect.Peer, t wire.Type, body []byte) bool {
 	}
 	r := &n.reached
 	r.asked, r.rounds = n.now, 0
+	if r.lost || r.owed != 0 { // it was held failed, and another may have its name by now
+		n.wokeNow()
+	}
 	n.unreached(false)
 	if r.owed != 0 {
 		r.owed = 0
