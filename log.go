@@ -6,6 +6,7 @@ package starling
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 const (
 	logQueue  = 64          // lines that wait for a slow handler; more are dropped
 	logPause  = time.Minute // between two lines about the same thing
-	logTopics = 32          // things whose last line is remembered; beyond, they share one
+	logTopics = 32          // things whose last line is remembered; beyond, each text has one
 )
 
 type logger struct {
@@ -39,7 +40,10 @@ func (l *logger) warn(now gossip.Time, about, text string, args ...any) {
 		return
 	}
 	if _, known := l.last[about]; !known && len(l.last) >= logTopics {
-		about = "anything else"
+		maps.DeleteFunc(l.last, func(_ string, at gossip.Time) bool { return now.Sub(at) >= logPause })
+		if len(l.last) >= logTopics {
+			about = text // a constant, and so are few
+		}
 	}
 	if last, ok := l.last[about]; ok && now.Sub(last) < logPause {
 		return

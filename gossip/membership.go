@@ -14,6 +14,36 @@ import (
 // the other side of a partition, or out of a long sleep. The member itself is told, and refutes if it can.
 const oldVerdict = 10 * time.Second
 
+// A generation is milliseconds of Unix time. Nobody believes one that is more than maxLead (557 years)
+// above the last that is known of a name, nor one above maxFirst of a name that is not known. So a
+// forged claim leaves the owner room to go above it: to reach member.MaxGeneration takes 2^17 claims
+// in a row.
+const (
+	maxLead  = 1 << 44
+	maxFirst = 1 << 61
+)
+
+// credible says whether the owner of a name whose last generation is known, 0 if none is, could go
+// above a claim.
+func credible(known uint64, c *wire.Claim) bool {
+	if c.Generation >= member.MaxGeneration && c.Incarnation == math.MaxUint32 {
+		return false
+	}
+	return known == 0 && c.Generation <= maxFirst || known != 0 && c.Generation <= known+maxLead
+}
+
+// lastOf returns the last generation that is known of a name, 0 if none is. What a node that is not
+// let in yet knows of its own name is no measure: its former life may have had to go far up.
+func (n *Node) lastOf(id member.ID) uint64 {
+	if id == n.id && !n.entry.welcomed {
+		return 0
+	}
+	if m, ok := n.table.Get(id); ok {
+		return m.Generation()
+	}
+	return n.lastLife(id)
+}
+
 // learnRecord weighs what a Record says.
 func (n *Node) learnRecord(peer detect.Peer, r *wire.Record) {
 	if n.passedOver() {
@@ -26,6 +56,10 @@ func (n *Node) learnRecord(peer detect.Peer, r *wire.Record) {
 // learn weighs a claim about a member, and believes it if it prevails over what the table holds. r is nil if the claim
 // came without its record; check then says which record is meant.
 func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim, r *wire.Record) {
+	if !credible(n.lastOf(id), c) {
+		n.stats.Malformed++
+		return
+	}
 	if id == n.id {
 		n.aboutSelf(peer, check, c, r)
 		return
@@ -274,8 +308,8 @@ func (n *Node) goAbove(generation uint64, incarnation uint32) {
 	r := n.self.Value()
 	r.Generation = min(generation+1, member.MaxGeneration)
 	n.inc, n.reached.told = 0, 0
-	if r.Generation == generation {
-		n.inc = incarnation + 1 // there is no higher generation
+	if r.Generation == generation { // there is no higher generation
+		n.inc = min(incarnation, math.MaxUint32-1) + 1
 	}
 	n.setSelf(member.Share(r))
 	n.announce(true)

@@ -27,7 +27,7 @@ const (
 	rivalWait  = 2 * time.Second // for a namesake to bring back a number
 	maxRivals  = 8
 	rivalPause = time.Second     // between two numbers to one of them
-	replaceFor = 5 * time.Minute // after a sleep: for so long a later life elsewhere is a replacement
+	replaceFor = 5 * time.Minute // after a sleep or the like: for so long a later life elsewhere is a replacement
 
 	pollAsked = 3               // members that a node asks who has its name, before it takes itself for replaced
 	pollWait  = 2 * time.Second // for their answers
@@ -267,10 +267,12 @@ func (n *Node) conflict(c *wire.Conflict) {
 	}
 }
 
-// replaced says whether a later life of this name elsewhere began while this node slept or heard nobody.
+// replaced says whether a later life of this name elsewhere began while this node slept, heard
+// nobody, or was reached by nobody: the word of it may come before the end of that is noticed.
 func (n *Node) replaced(generation uint64) bool {
-	e := &n.entry
-	return e.woke != 0 && n.now.Sub(e.woke) < replaceFor && generation > n.self.Value().Generation
+	e, r := &n.entry, &n.reached
+	away := n.private.isolated || r.lost || r.owed != 0 || e.woke != 0 && n.now.Sub(e.woke) < replaceFor
+	return away && generation > n.self.Value().Generation
 }
 
 // poll is what a node asks a few members that may have replaced it: who has its name. No single one
@@ -337,9 +339,11 @@ func (n *Node) tellName(peer detect.Peer, c *wire.Conflict) {
 // wake notes the end of a sleep or an isolation that others may have taken for this node's end.
 func (n *Node) wake(gap time.Duration) {
 	if gap > n.cfg.Inquest.Grace {
-		n.entry.woke = max(n.now, 1)
+		n.wokeNow()
 	}
 }
+
+func (n *Node) wokeNow() { n.entry.woke = max(n.now, 1) }
 
 // yield stops this node for a namesake. If others hold this node's life for the later one, it says that it is over first. One
 // that knows nobody is known to nobody: its namesake keeps its own life.

@@ -28,6 +28,7 @@ const (
 	owedFor     = 2 * time.Second        // after which a node that was not called back says so
 	callEvery   = 15 * time.Second       // between two rounds of requests by a node that is asked nothing
 	callers     = 3                      // members that it asks in each
+	toldPause   = time.Second            // between two words to the user that others hold this node failed
 	maxGhosts   = 32
 	deafAfter   = 2500 * time.Millisecond // a failed member that is heard for so long is deaf
 	ghostLife   = 10 * time.Second
@@ -43,7 +44,8 @@ type reached struct {
 	due    Time   // when it looks whether it was asked anything
 	rounds int    // of requests that were in vain
 	told   uint64 // the incarnation, and 1, at which the user was last told that others hold this node failed
-	lost   bool   // its address does not lead to it
+	toldAt Time
+	lost   bool // its address does not lead to it
 	ghosts []ghost
 }
 
@@ -65,10 +67,11 @@ func (n *Node) callable() bool {
 // heldFailed tells the user that others hold this node failed: once for each incarnation.
 func (n *Node) heldFailed(c *wire.Claim) {
 	r := &n.reached
-	if r.told > uint64(c.Incarnation) {
+	n.wokeNow() // its name was free meanwhile
+	if r.told > uint64(c.Incarnation) || r.toldAt != 0 && n.now.Sub(r.toldAt) < toldPause {
 		return
 	}
-	r.told = uint64(c.Incarnation) + 1
+	r.told, r.toldAt = uint64(c.Incarnation)+1, n.now
 	self := n.Self()
 	self.Cause = c.Cause
 	n.out.Events = append(n.out.Events, Event{Kind: HeldFailed, Member: self, Gap: time.Duration(c.Age) * time.Second})
@@ -159,6 +162,9 @@ func (n *Node) wasCalled(peer detect.Peer, t wire.Type, body []byte) bool {
 	}
 	r := &n.reached
 	r.asked, r.rounds = n.now, 0
+	if r.lost || r.owed != 0 { // it was held failed, and another may have its name by now
+		n.wokeNow()
+	}
 	n.unreached(false)
 	if r.owed != 0 {
 		r.owed = 0
