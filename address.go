@@ -163,8 +163,11 @@ func (n *Node) otherFamily(id member.ID) {
 				m, ok = n.core.Table().At(i), true
 			}
 			if ok && m.OutOfFamily && m.State.Live() {
-				n.log.warn(now, "family", "a member is reached through others alone: this node's socket does not serve the IP family of its address; "+
-					"to serve both, bind to [::]", "member", m.Name(), "addr", m.Addr(), "bound", n.conn.LocalAddr())
+				why := "this node's socket does not serve the IP family of its address; to serve both, bind to [::]"
+				if serves(n.conn.LocalAddr(), m.Addr().Addr()) {
+					why = "this host has no route of the IP family of its address"
+				}
+				n.log.warn(now, "family", "a member is reached through others alone: "+why, "member", m.Name(), "addr", m.Addr(), "bound", n.conn.LocalAddr())
 			}
 		})
 	})

@@ -40,6 +40,10 @@ type home struct {
 	seen  netip.AddrPort // where a seed sees this node and others may not reach it; not valid: nowhere
 	heard gossip.Time    // when a seed last told where it sees this node
 	look  chan struct{}  // asks for a look soon
+
+	routes gossip.Family // of which the host has routes, as the core was told
+	fewer  gossip.Family // what the last look found, if that is less than before; AnyFamily: it was not
+	unsent gossip.Time   // when a packet could last not be sent
 }
 
 // Move is a change of the address at which a node is reached.
@@ -110,6 +114,80 @@ func containers(name string) bool {
 		func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
+// maxTargets is how many members are tried until there is a route to one.
+const maxTargets = 64
+
+// routesOf says of which IP versions a host has routes, for a socket that has both: with a source that others can be told,
+// to one of the members at such addresses; without a member to anywhere, or, since a network of its own may have no way out,
+// an address that is not for containers alone. AnyFamily is both; ok is false if it has none, which tells nothing.
+func routesOf(m machine, local netip.AddrPort, all []transport.HostAddr, members []netip.AddrPort) (f gossip.Family, ok bool) {
+	if local.Addr() != netip.IPv6Unspecified() {
+		return gossip.AnyFamily, true // the socket's is all there is
+	}
+	has := func(four bool) bool {
+		routed, known := false, false
+		try := func(to []netip.AddrPort) {
+			for _, a := range to {
+				own := slices.ContainsFunc(all, func(x transport.HostAddr) bool { return x.Addr == a.Addr() })
+				if a.Addr().Is4() != four || own || a.Addr().IsLoopback() || routed {
+					continue
+				}
+				from, err := m.source(a)
+				routed, known = err == nil && tellable(local, from), true
+			}
+		}
+		if try(members); known {
+			return routed
+		}
+		try(elsewhere)
+		return routed || slices.ContainsFunc(all, func(x transport.HostAddr) bool {
+			return x.Up && x.Addr.Is4() == four && !containers(x.Interface) && tellable(local, x.Addr)
+		})
+	}
+	switch v4, v6 := has(true), has(false); {
+	case v4 && v6:
+		return gossip.AnyFamily, true
+	case v4:
+		return gossip.IPv4, true
+	case v6:
+		return gossip.IPv6, true
+	}
+	return gossip.AnyFamily, false
+}
+
+// routed weighs what a look found of the host's routes. A family that came is served at once; one that is gone is not any more once it
+// was gone twice in a row, since an address is often changed by taking the old one away first. It says whether to look again soon.
+func (n *Node) routed(now gossip.Time, is gossip.Family, out *gossip.Outbox) (soon bool) {
+	h, was := &n.home, n.home.routes
+	switch {
+	case is == was:
+		h.fewer = gossip.AnyFamily
+		return false
+	case is == gossip.AnyFamily || is == h.fewer:
+		h.routes, h.fewer = is, gossip.AnyFamily
+	default:
+		h.routes, h.fewer, soon = gossip.AnyFamily, is, true
+	}
+	if h.routes == was {
+		return soon
+	}
+	if n.core.Do(now, gossip.Routes{Family: h.routes}, out) != nil { // it has stopped
+		return false
+	}
+	if t := n.core.Table(); t.Served() < t.Live() {
+		n.otherFamily(t.IDAt(t.Live() - 1))
+	}
+	return soon
+}
+
+// unrouted has the host's routes looked at soon, since packets cannot be sent.
+func (n *Node) unrouted(now gossip.Time) {
+	if h := &n.home; h.unsent == 0 || now.Sub(h.unsent) >= lookSoon {
+		h.unsent = now
+		n.lookAround()
+	}
+}
+
 // literal returns the seeds that are no names.
 func literal(seeds []seed) (addrs []netip.AddrPort) {
 	for _, s := range seeds {
@@ -123,6 +201,10 @@ func literal(seeds []seed) (addrs []netip.AddrPort) {
 // settle chooses the address that a node starts with, unless it is set.
 func (n *Node) settle(self *gossip.Self) {
 	n.home.look = make(chan struct{}, 1)
+	if all, err := n.machine.addrs(); err == nil {
+		self.Routes, _ = routesOf(n.machine, n.conn.LocalAddr(), all, nil)
+		n.home.routes = self.Routes
+	}
 	if n.home.fixed = self.Addr.IsValid(); n.home.fixed {
 		return
 	}
@@ -210,7 +292,8 @@ func (n *Node) watchHome() {
 // takeLook looks once, and says whether to look again soon. The kernel is asked outside the node's goroutine.
 func (n *Node) takeLook() (soon bool) {
 	var peer netip.AddrPort
-	if n.call(n.ctx, func(gossip.Time, *gossip.Outbox) { peer = n.guide() }) != nil {
+	var members []netip.AddrPort
+	if n.call(n.ctx, func(gossip.Time, *gossip.Outbox) { peer, members = n.guide(), n.targets() }) != nil {
 		return false
 	}
 	all, err := n.machine.addrs()
@@ -221,8 +304,33 @@ func (n *Node) takeLook() (soon bool) {
 	if peer.IsValid() {
 		from, _ = n.machine.source(peer) // no route, no word
 	}
-	n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) { soon = n.looked(now, all, peer, from, out) })
+	is, known := routesOf(n.machine, n.conn.LocalAddr(), all, members)
+	n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) {
+		soon = n.looked(now, all, peer, from, out)
+		if known && n.routed(now, is, out) {
+			soon = true
+		}
+	})
 	return soon
+}
+
+// targets returns where the live members say that they are, of each IP version as many as are tried.
+func (n *Node) targets() (all []netip.AddrPort) {
+	t, self := n.core.Table(), n.core.Self()
+	var four, six int
+	for i := 0; i < t.Live() && (four < maxTargets || six < maxTargets); i++ {
+		m := t.At(i)
+		a := m.Handle.Value().Addr
+		count := &six
+		if a.Addr().Is4() {
+			count = &four
+		}
+		if m.ID != self.ID && *count < maxTargets {
+			*count++
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // guide returns the member whose route decides: the same as long as it lives, so that a host with several

@@ -466,3 +466,66 @@ func TestWhereASeedSeesIt(t *testing.T) {
 		t.Errorf("what is set is %s now", set.at())
 	}
 }
+
+// A socket of both IP versions on a host that has routes of one sends to that one alone. One that is lost is served as long as it may be
+// between two addresses, and one that comes is served at the next look.
+func TestRoutesOfOneFamily(t *testing.T) {
+	v4, v6 := netip.MustParseAddrPort("10.0.0.9:1"), netip.MustParseAddrPort("[fd00::9]:1")
+	r4, r6, lan6 := route{"10.0.0.0/8", "10.0.0.4"}, route{"::/0", "fd00::4"}, route{"::/0", "fe80::4"}
+	for _, c := range []struct {
+		name    string
+		local   string // default [::]:7747
+		own     string
+		routes  []route
+		members []netip.AddrPort
+		want    gossip.Family
+		none    bool
+	}{
+		{name: "both", own: "eth0=10.0.0.4 eth0=fd00::4", want: gossip.AnyFamily},
+		{name: "IPv6 alone", own: "lo=127.0.0.1 lo=::1 eth0=fd00::4", routes: []route{r6}, members: []netip.AddrPort{v4}, want: gossip.IPv6},
+		{name: "IPv4, and the link-local address that every host has", own: "lo=::1 eth0=10.0.0.4 eth0=fe80::4",
+			routes: []route{r4, lan6}, members: []netip.AddrPort{v4, v6}, want: gossip.IPv4},
+		{name: "IPv4 for containers alone", own: "docker0=172.17.0.1 eth0=fd00::4", routes: []route{r6}, want: gossip.IPv6},
+		{name: "an address without a route to any member", own: "eth0=10.0.0.4 vpn0=fd00::4", routes: []route{r4},
+			members: []netip.AddrPort{v4, v6}, want: gossip.IPv4},
+		{name: "one that is down", own: "!eth1=10.0.0.4 eth0=fd00::4", want: gossip.IPv6},
+		{name: "the loopback alone", own: "lo=127.0.0.1 lo=::1", none: true},
+		{name: "a socket of one", local: "0.0.0.0:1", own: "eth0=fd00::4", want: gossip.AnyFamily},
+	} {
+		m := &madeUp{}
+		m.has(strings.Fields(c.own)...)
+		m.goes(c.routes...)
+		got, ok := routesOf(m, netip.MustParseAddrPort(cmp.Or(c.local, "[::]:7747")), m.own, c.members)
+		if got != c.want || ok == c.none {
+			t.Errorf("%s: %d, %v, want %d", c.name, got, ok, c.want)
+		}
+	}
+
+	m := &madeUp{}
+	m.has("eth0=fd00::4")
+	m.goes(r6)
+	n := onHost(t, m, Config{Bind: "[::]:0"})
+	routes := func() (f gossip.Family) {
+		n.call(t.Context(), func(gossip.Time, *gossip.Outbox) { f = n.home.routes })
+		return f
+	}
+	if f := routes(); f != gossip.IPv6 {
+		t.Fatalf("it starts with %d", f)
+	}
+	m.has("eth0=fd00::4", "eth0=10.0.0.4")
+	if n.looks(); routes() != gossip.AnyFamily {
+		t.Errorf("one that came is not served: %d", routes())
+	}
+	m.has("eth0=fd00::4")
+	if soon := n.looks(); !soon || routes() != gossip.AnyFamily {
+		t.Errorf("one that may be between two addresses is not served: %d, %v", routes(), soon)
+	}
+	if n.looks(); routes() != gossip.IPv6 {
+		t.Errorf("one that is gone is served: %d", routes())
+	}
+	m.has()
+	m.goes()
+	if n.looks(); routes() != gossip.IPv6 {
+		t.Errorf("a host without any says something: %d", routes())
+	}
+}

@@ -41,7 +41,7 @@ type Info struct {
 	Moved    *Move
 
 	// OutOfFamily are the names of the live members at addresses of an IP family that this node's socket does
-	// not serve.
+	// not serve, or of which its host has no routes.
 	OutOfFamily []string
 
 	// OtherKeys are sentences about seeds that have another key than this node, one has none, or the other.

@@ -213,6 +213,7 @@ func (n *Node) send(h *hands) {
 	if sent < len(h.packets) {
 		if err := n.conn.LastSendError(); err != nil {
 			n.log.warn(n.now(), "send", "some packets cannot be sent", "error", err)
+			n.unrouted(n.now())
 		}
 	}
 }

@@ -43,7 +43,7 @@ type Path struct {
 
 	Broken      bool // it does not answer this node, and others reach it (Inquest)
 	Unreachable bool // it cannot be reached from here, as in Info.Unreachable
-	OutOfFamily bool // this node's socket does not serve the IP family of Addr
+	OutOfFamily bool // as in Member
 }
 
 // Paths returns what this node knows of the ways to the live members that it talks to, by name: those that it probes or that

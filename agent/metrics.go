@@ -97,7 +97,7 @@ var metrics = []metric{
 			emit(float64(i.Agreed), "agreed")
 			emit(float64(i.Reachable), "reachable")
 		}),
-	newMetric(gauge, "starling_members_unreachable", "Live members that this node does not reach: family (its socket does not serve their IP family), or "+
+	newMetric(gauge, "starling_members_unreachable", "Live members that this node does not reach: family (its socket or its host's routes do not serve their IP family), or "+
 		"silent (they do not answer it, or their zone is silent, and too few others can be asked).", []string{"reason"},
 		func(i starling.Info, emit func(float64, ...string)) {
 			emit(float64(len(i.OutOfFamily)), "family")

@@ -17,12 +17,16 @@ func six(i int) netip.AddrPort {
 }
 
 // families has nodes of IPv4 alone, of both families, and of IPv6 alone, by turns in the order of a pattern (4, b, B or 6): one with both tells
-// its address of IPv4 if it is b, and of IPv6 if it is B. A packet to an address of the family that its sender does not have fails the test.
+// its address of IPv4 if it is b, and of IPv6 if it is B. Of f and s the socket has both families, and the host 4 or 6 alone. A packet to an address of the family that its sender does not have fails the test.
 func families(t *testing.T, pattern string, cfg *Config) (w *world, nodes []*peer) {
 	w = newWorld(t)
 	kind := func(i int) byte { return pattern[i%len(pattern)] }
 	w.self = func(i int, s *Self) {
 		switch kind(i) {
+		case 'f':
+			s.Routes = IPv4
+		case 's':
+			s.Routes, s.Addr = IPv6, six(i)
 		case '4':
 			s.Family = IPv4
 		case '6':
@@ -36,13 +40,13 @@ func families(t *testing.T, pattern string, cfg *Config) (w *world, nodes []*pee
 		at[addrOf(i)], at[six(i)] = i, i
 	}
 	w.onSend = func(p *peer, to netip.AddrPort, data []byte) {
-		if !p.family.serves(to.Addr()) {
+		if !p.serves(to.Addr()) {
 			t.Errorf("%s sends to %s, which it cannot: %v", p.self.Value().Name, to, wire.Type(data[wire.HeaderSize]))
 		}
 	}
 	w.route = func(p *peer, to netip.AddrPort) (from, where netip.AddrPort) {
 		i, known := at[to]
-		if !known || to.Addr().Is4() && kind(i) == '6' || to.Addr().Is6() && kind(i) == '4' {
+		if !known || !has(kind(i), to.Addr()) {
 			return p.addr, netip.AddrPort{} // nobody is there
 		}
 		from = addrOf(at[p.addr])
@@ -54,7 +58,7 @@ func families(t *testing.T, pattern string, cfg *Config) (w *world, nodes []*pee
 	for i := range len(pattern) {
 		p := w.start(fmt.Sprintf("n%d", i), i, 1, cfg)
 		if seed := addrOf(0); i > 0 {
-			if kind(i) == '6' {
+			if !has(kind(i), seed.Addr()) {
 				seed = six(0)
 			}
 			w.do(p, Join{Seeds: []netip.AddrPort{seed}})
@@ -63,6 +67,17 @@ func families(t *testing.T, pattern string, cfg *Config) (w *world, nodes []*pee
 	w.until(time.Minute, "all see all", func() bool { return w.allSee(len(pattern)) })
 	w.run(10 * time.Second)
 	return w, w.nodes
+}
+
+// has says whether a kind of node has an address like another.
+func has(kind byte, a netip.Addr) bool {
+	switch kind {
+	case '4', 'f':
+		return a.Is4()
+	case '6', 's':
+		return a.Is6()
+	}
+	return true
 }
 
 // Where nodes have both families, those with one alone form a cluster with those of the other: nobody sends where it cannot, nobody is
@@ -74,6 +89,7 @@ func TestFamiliesBesideEachOther(t *testing.T) {
 		zones    int
 	}{
 		{"bb44664466", INQUEST, 1}, {"bB4646", INQUEST, 1}, {"b46", INQUEST, 1}, {"BB44664466", INQUEST, 1}, {"bb44664466bb44664466", INQUEST, 2},
+		{"bbffssffss", INQUEST, 1}, {"b4s", INQUEST, 1}, {"bbsf46sf46", INQUEST, 1},
 		{"bb44664466", SWIM, 1}, {"bb44664466", HEARTBEAT, 1}, {"bb44664466", ACCRUAL, 1},
 	} {
 		t.Run(fmt.Sprintf("%s %s %d", c.pattern, c.detector, c.zones), func(t *testing.T) {
@@ -188,6 +204,65 @@ func TestHeardFromTheOtherFamily(t *testing.T) {
 	for _, p := range nodes {
 		if count(p, MemberSuspected) > 0 {
 			t.Errorf("%s suspected somebody", p.self.Value().Name)
+		}
+	}
+}
+
+// A host loses the routes of one family and gets them again, in one life of its node: then members are out of family, and are sent to at
+// their own address again.
+func TestRoutesComeAndGo(t *testing.T) {
+	w, nodes := families(t, "bBbB4", nil)
+	p := nodes[0]
+	out := func() (names []string) {
+		for m := range p.Table().All() {
+			if m.OutOfFamily {
+				names = append(names, m.Name())
+			}
+		}
+		return names
+	}
+	if got := out(); got != nil {
+		t.Fatalf("with all routes it does not send to %v", got)
+	}
+	served := p.Table().Served()
+	for _, q := range nodes {
+		q.events = nil
+	}
+	route, gone := w.route, true
+	w.route = func(q *peer, to netip.AddrPort) (from, where netip.AddrPort) {
+		if gone && to.Addr().Is4() && (to == addrOf(0) || q == p) {
+			return q.addr, netip.AddrPort{}
+		}
+		return route(q, to)
+	}
+	w.do(p, Moved{six(0)})
+	w.do(p, Routes{IPv6})
+	if got := out(); !slices.Equal(got, []string{"n2", "n4"}) && !slices.Equal(got, []string{"n4", "n2"}) {
+		t.Errorf("with those of IPv6 alone it does not send to %v", got)
+	}
+	w.run(20 * time.Second)
+	if got := out(); len(got) > 1 || len(got) == 1 && got[0] != "n4" {
+		t.Errorf("it does not send to %v", got)
+	}
+	if err := w.do(p, Publish{Topic: "t", Payload: []byte("x"), Confirm: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.until(5*time.Second, "all have its message", func() bool {
+		return !slices.ContainsFunc(nodes, func(q *peer) bool { return count(q, MessageDelivered) == 0 })
+	})
+	gone = false
+	w.do(p, Routes{AnyFamily})
+	if got := out(); got != nil || p.Table().Served() != served || p.Table().Parted() {
+		t.Errorf("with all routes again it does not send to %v", got)
+	}
+	for m := range p.Table().All() {
+		if m.Addr() != m.Handle.Value().Addr {
+			t.Errorf("%s is sent to at %s", m.Name(), m.Addr())
+		}
+	}
+	for _, q := range nodes {
+		if count(q, MemberFailed)+count(q, MemberSuspected) > 0 {
+			t.Errorf("%s suspected somebody", q.self.Value().Name)
 		}
 	}
 }

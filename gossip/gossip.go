@@ -41,22 +41,9 @@ type Self struct {
 	Zone       string
 	Tags       member.Tags
 
-	Family    Family // of addresses that this node can send to
+	Family    Family // of addresses that this node's socket can send to
+	Routes    Family // of addresses that this node's host has routes to, as the command Routes tells it later
 	ClusterID uint64 // of the cluster that this name was in last, as Node.ClusterID told it; 0: none
-}
-
-// Family is the IP version of the addresses that a node can send to.
-type Family uint8
-
-// The families. A socket that is bound to all addresses mostly has both.
-const (
-	AnyFamily Family = 0
-	IPv4      Family = 4
-	IPv6      Family = 6
-)
-
-func (f Family) serves(a netip.Addr) bool {
-	return f == AnyFamily || (f == IPv4) == a.Unmap().Is4()
 }
 
 // Packet is a datagram to be sent.

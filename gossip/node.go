@@ -33,7 +33,8 @@ type Node struct {
 	rng     *rand.Rand
 	proof   *rand.Rand // of numbers that nobody may guess
 	name    []byte     // the cluster's
-	family  Family
+	family  Family     // of the socket
+	routes  Family     // of the host
 
 	id       member.ID
 	self     member.Handle
@@ -128,6 +129,7 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		proof:    rand.New(proof),
 		name:     []byte(c.Cluster),
 		family:   self.Family,
+		routes:   self.Routes,
 		settings: c.hashes(),
 		identity: identity{id: self.ClusterID},
 		id:       member.IDOf(r.Name),
@@ -142,9 +144,7 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		now:       Never,
 	}
 	n.table.SetHome(r.Zone)
-	if n.family != AnyFamily {
-		n.table.SetFamily(n.family.serves)
-	}
+	n.setFamily()
 	n.setSelf(member.Share(r))
 	return n, nil
 }

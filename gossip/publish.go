@@ -46,6 +46,8 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 		return n.setTags(c.Tags)
 	case Moved:
 		return n.move(c.Addr)
+	case Routes:
+		n.setRoutes(c.Family)
 	case Set:
 		return n.keys.Set(n.now, c.Key, c.Value, c.TTL)
 	case Delete:

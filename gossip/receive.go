@@ -59,7 +59,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 		n.listener.Heard(n.now, peer)
 	}
 	n.relay.Heard(peer.ID)
-	if n.family != AnyFamily {
+	if n.table.Parted() {
 		n.heardFrom(peer)
 	}
 	n.paths.hear(n.now, peer)
@@ -84,7 +84,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	case n.wasAsked(wire.TypeMistaken) && n.kin:
 		n.correct(h, peer)
 	}
-	if n.family != AnyFamily {
+	if n.table.Parted() {
 		n.heardFrom(peer) // it may be known by now
 	}
 	n.endDatagram()

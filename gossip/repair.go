@@ -35,7 +35,7 @@ func (n *Node) takeFingerprint(from member.Member, body []byte) bool {
 
 // liveMember returns the table's view of whoever sent a datagram, if it is a live member in the life that we know.
 func (n *Node) liveMember(peer detect.Peer) (member.Member, bool) {
-	if n.family != AnyFamily {
+	if n.table.Parted() {
 		n.heardFrom(peer)
 	}
 	m, ok := n.table.Get(peer.ID)

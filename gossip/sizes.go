@@ -220,7 +220,7 @@ func (n *Node) tryPad() {
 		n.endCheck(nil)
 		return
 	}
-	if _, ok := n.liveMember(p.peer); !ok || c.tries == maxTries || c.silent == maxSilent {
+	if m, ok := n.liveMember(p.peer); !ok || m.OutOfFamily || c.tries == maxTries || c.silent == maxSilent {
 		n.stats.ChecksUnanswered++
 		n.endCheck(p)
 		return

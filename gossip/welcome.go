@@ -110,7 +110,7 @@ func (n *Node) answerJoin(peer detect.Peer, j *wire.Join) {
 		n.stats.Malformed++
 		return
 	}
-	if !n.family.serves(g.Addr.Addr()) {
+	if !n.serves(g.Addr.Addr()) {
 		n.refuse(peer, &g, wire.Family, 0, g.Addr.String())
 		return
 	}

@@ -306,7 +306,7 @@ func otherKeysText(words []string) string {
 	return some(words) + " (--key-file)"
 }
 
-// familyText says who is out of reach since the socket serves the other family alone.
+// familyText says who is out of reach since the socket, or the host by its routes, serves the other family alone.
 func familyText(i *api.Info) string {
 	if len(i.OutOfFamily) == 0 {
 		return "none"
@@ -315,7 +315,7 @@ func familyText(i *api.Info) string {
 	for k, n := range i.OutOfFamily {
 		names[k] = clean(n)
 	}
-	return strings.Join(names, ", ") + ": reached through others alone; this node's socket does not serve their IP family (--bind)"
+	return strings.Join(names, ", ") + ": reached through others alone; this node's socket or its host's routes do not serve their IP family (--bind)"
 }
 
 // storeText says what is kept on disk.

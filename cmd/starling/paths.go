@@ -80,7 +80,7 @@ func troubles(x *api.Path) string {
 			all = append(all, text)
 		}
 	}
-	add(x.OutOfFamily, "this node's socket does not serve its IP family")
+	add(x.OutOfFamily, "this node's socket or its host's routes do not serve its IP family")
 	add(x.Broken, "others reach it, this node does not")
 	add(x.Unreachable && !x.Broken, "not reached from here, and too few can be asked about it")
 	add(x.TooLong > 0, fmt.Sprintf("datagrams of %d B do not pass", x.TooLong))

@@ -158,7 +158,7 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 		d.present(now, after.ID)
 	}
 	over := !after.State.Live() || before.ID == 0 || before.Generation() != after.Generation()
-	if !over && before.Addr() != after.Addr() {
+	if !over && (before.Addr() != after.Addr() || before.OutOfFamily != after.OutOfFamily) {
 		d.moved(&after)
 	}
 	if !over && after.Incarnation != before.Incarnation {

@@ -179,7 +179,7 @@ func (d *Detector) callAbsent(now mono.Time, stuck bool) {
 	id := d.roll.absent[d.host.Rand().IntN(len(d.roll.absent))]
 	m, ok := d.host.Table().Get(id)
 	switch {
-	case !ok || !m.State.Live():
+	case !ok || !m.State.Live() || m.OutOfFamily:
 		d.present(now, id)
 	case stuck:
 		d.probe(now, detect.PeerOf(&m))

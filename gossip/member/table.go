@@ -117,17 +117,37 @@ const maxHeard = 1024
 // SetHome says in which zone the table is, before anybody is taken in.
 func (t *Table) SetHome(zone string) { t.top = Top(zone) }
 
-// SetFamily says which addresses can be sent to from where the table is, before anybody is taken in; without
-// it all can.
+// SetFamily says which addresses can be sent to from where the table is; without it, and with nil, all can. It holds for a
+// member that the table has once that is refitted.
 func (t *Table) SetFamily(serves func(netip.Addr) bool) { t.serves = serves }
+
+// Refit asks anew whether a member can be sent to at its address. It says what the table held before, and whether anything
+// changed.
+func (t *Table) Refit(id ID) (before Member, changed bool) {
+	i, ok := t.find(id)
+	if !ok {
+		return Member{}, false
+	}
+	before = t.At(i)
+	e := t.entries[i]
+	was, r := e, e.rec.Value()
+	if t.place(&e, &r); e.other == was.other && e.reply == was.reply {
+		return before, false
+	}
+	t.replace(i, e)
+	return before, true
+}
+
+// Parted says whether there is a member that is not sent to at its own address.
+func (t *Table) Parted() bool { return t.served < t.live || len(t.heard) > 0 }
 
 // place notes which address of a record is sent to, and whether that can be.
 func (t *Table) place(e *entry, r *Record) {
 	e.far, e.other, e.reply = t.far(r), false, false
+	delete(t.heard, e.id)
 	if t.serves == nil {
 		return
 	}
-	delete(t.heard, e.id)
 	a := r.Addr
 	if e.far {
 		a = r.Outside

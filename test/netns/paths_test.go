@@ -122,14 +122,16 @@ func TestPaths(t *testing.T) {
 	for z := 1; z <= zones; z++ {
 		n.must("ip", "-n", n.space(z), "addr", "add", fmt.Sprintf("fd77::%d/64", z), "dev", "eth0", "nodad")
 	}
+	n.must("ip", "-n", n.space(2), "addr", "del", "10.77.0.2/24", "dev", "eth0") // a host of IPv6 alone, where agents are bound as by default
 	const four, six = "10.77.0.1:7747", "[fd77::1]:7747"
 	agents := []*agent{
-		n.bound(0, 1, "both0", "[::]", four), n.bound(1, 2, "four1", "10.77.0.2", four), n.bound(2, 3, "six2", "[fd77::3]", six),
-		n.bound(3, 3, "both3", "[::]", four), n.bound(4, 3, "four4", "10.77.0.3", four), n.bound(5, 2, "six5", "[fd77::2]", six),
+		n.bound(0, 1, "both0", "[::]", four), n.bound(1, 3, "four1", "10.77.0.3", four), n.bound(2, 3, "six2", "[fd77::3]", six),
+		n.bound(3, 3, "both3", "[::]", four), n.bound(4, 3, "four4", "10.77.0.3", four), n.bound(5, 2, "six5", "", six),
 	}
 	n.until("both families see each other", func() bool { return n.allSee(agents, agents) })
-	n.told(agents[1], "six2, six5: reached through others alone; this node's socket does not serve their IP family")
+	n.told(agents[1], "six2, six5: reached through others alone; this node's socket or its host's routes do not serve their IP family")
 	n.told(agents[2], "four1, four4: reached through others alone")
+	n.told(agents[5], "four1, four4: reached through others alone")
 	n.told(agents[0], "other family  none")
 	n.told(agents[0], "both0 ("+four+")") // whom it met first is no reason to move to the other family
 	stop := n.watch(agents[1])
@@ -140,6 +142,7 @@ func TestPaths(t *testing.T) {
 	n.end(agents[5])
 	n.within(soon, "the death of six5 is known", func() bool { return n.allSee(agents[:5], agents[:5]) })
 	n.end(agents[:5]...)
+	n.must("ip", "-n", n.space(2), "addr", "add", "10.77.0.2/24", "dev", "eth0")
 
 	agents = agents[:0]
 	for i := range 5 {
