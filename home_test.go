@@ -394,10 +394,14 @@ func (l *lines) has(part string) {
 // sees has a node hear where a seed sees it, as a Refuse to its Join brings it.
 func (n *Node) sees(t *testing.T, at string, looks bool) {
 	t.Helper()
-	seed := netip.MustParseAddrPort("127.0.0.1:9")
 	seen := netip.AddrPortFrom(netip.MustParseAddr(at), n.Self().Addr.Port())
+	asked := false
 	n.call(t.Context(), func(now gossip.Time, out *gossip.Outbox) {
 		first := len(out.Packets)
+		seed := netip.MustParseAddrPort("127.0.0.1:9")
+		if len(n.found) > 0 { // one that is asked already is not asked at once
+			seed = netip.AddrPortFrom(seed.Addr(), n.found[0].Port()+1)
+		}
 		n.found = []netip.AddrPort{seed}
 		n.core.Do(now, gossip.Join{Seeds: n.found}, out)
 		for _, p := range out.Packets[first:] {
@@ -407,10 +411,14 @@ func (n *Node) sees(t *testing.T, at string, looks bool) {
 					b := wire.AppendHeader(nil, wire.Header{Cluster: h.Cluster, From: member.IDOf("seed"), Generation: 1, To: 0})
 					b = wire.AppendRefuse(b, &wire.Refuse{Number: j.Number, Reason: wire.NotReached, Seen: seen})
 					n.core.Receive(now, seed, b, out)
+					asked = true
 				}
 			}
 		}
 	})
+	if !asked {
+		t.Fatalf("no Join was sent to be answered with %s", at)
+	}
 	if looks {
 		n.looks()
 	}

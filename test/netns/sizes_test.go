@@ -36,7 +36,7 @@ func TestSmallPathAndFilteredPort(t *testing.T) {
 		t.Run(fmt.Sprintf("sealed=%t", sealed), func(t *testing.T) {
 			n := build(t)
 			var more []string
-			longest := "1165"
+			longest := "1169"
 			if sealed {
 				key := filepath.Join(t.TempDir(), "key")
 				if err := os.WriteFile(key, []byte(n.must(n.binary, "keygen")), 0o600); err != nil {
