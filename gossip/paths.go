@@ -161,6 +161,7 @@ func (n *Node) probed(to detect.Peer, messages []byte) {
 	if t == wire.TypeAck || t == wire.TypeCounters {
 		return
 	}
+	n.streams.Probed(n.now)
 	if p.probes++; p.probes == maxCounted {
 		p.probes, p.answers = p.probes/2, p.answers/2
 	}

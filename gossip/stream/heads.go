@@ -44,6 +44,29 @@ func (s *Streams) AppendHeads(b []byte, room int) []byte {
 	return wire.EndHeads(b, start)
 }
 
+// Probed tells that this node asks somebody for a sign of life, and shows its heads with that. The other's come back with the
+// answer. Where most do not answer that is seldom, and a detector that misses answers asks ever more seldom: a node that
+// hears nobody's heads for a while asks for them by itself.
+func (s *Streams) Probed(now mono.Time) {
+	switch y := &s.sync; {
+	case y.active || y.newcomer || s.hash == 0:
+	case y.alone == mono.Never:
+		y.alone = now.Add(aloneFor)
+		s.at(y.alone)
+	default:
+		y.missed = now.Add(missedFor)
+	}
+}
+
+// heardHeads takes in that heads of somebody came.
+func (s *Streams) heardHeads(now mono.Time) {
+	y := &s.sync
+	if y.alone = mono.Never; now < y.missed {
+		y.alone = now.Add(aloneFor)
+		s.at(y.alone)
+	}
+}
+
 // rotate puts the first n of those to be told at the end, or takes them out if they were told often enough.
 func (s *Streams) rotate(n int) {
 	var again [maxTold]*stream

@@ -30,6 +30,8 @@ const (
 	maxAsks   = 5                      // without an answer, then an exchange is given up; a newcomer goes on
 	longGap   = time.Second            // of a stall after which the others are asked at once
 	decideBy  = 3 * time.Second        // a newcomer that nobody told where streams begin decides alone
+	aloneFor  = time.Second            // without anybody's heads after a probe, others are asked for them
+	missedFor = 10 * time.Second       // after a probe without an answer, any such silence counts, from the last heads on
 	nearStart = 64                     // pieces from its first, a stream is as good as new
 )
 
@@ -57,6 +59,8 @@ type syncing struct {
 	pages   int       // of it
 	taught  bool      // something, by it
 	start   mono.Time // one is started then, with anybody
+	alone   mono.Time // and then, unless heads of somebody are heard before
+	missed  mono.Time // until then a silence counts without a probe
 
 	hash uint64 // of the other, that led to the one under way; 0: something else did
 	idle idle
@@ -83,7 +87,9 @@ func (d *idle) has(now mono.Time, own, other uint64) bool {
 	return d.own == own && now < d.until && slices.Contains(d.other[:], other)
 }
 
-func (y *syncing) reset() { y.start, y.due, y.decide = mono.Never, mono.Never, mono.Never }
+func (y *syncing) reset() {
+	y.start, y.alone, y.due, y.decide = mono.Never, mono.Never, mono.Never, mono.Never
+}
 
 // Joined tells that a member let this node in.
 func (s *Streams) Joined(now mono.Time, by member.Member) {
@@ -98,6 +104,7 @@ func (s *Streams) Joined(now mono.Time, by member.Member) {
 // compareHash holds the hash of a member against this node's.
 func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 	y := &s.sync
+	s.heardHeads(now)
 	if hash == s.hash {
 		y.streak, y.odd = 0, false
 		return
@@ -122,7 +129,7 @@ func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 func (s *Streams) startSync(now mono.Time, peer member.ID, all bool) {
 	s.stats.Syncs++
 	y := &s.sync
-	y.streak, y.start, y.taught, y.asks, y.pages = 0, mono.Never, false, 0, 0
+	y.streak, y.start, y.alone, y.taught, y.asks, y.pages = 0, mono.Never, mono.Never, false, 0, 0
 	y.all, y.hash, y.next = all, 0, now.Add(s.cfg.Sync)
 	s.sendAsk(now, peer, 0)
 }
@@ -232,6 +239,7 @@ func (s *Streams) receiveTold(now mono.Time, from member.Member, on bool, heads 
 func (s *Streams) endSync(now mono.Time) {
 	y := &s.sync
 	y.active, y.due = false, mono.Never
+	s.heardHeads(now)
 	switch {
 	case y.newcomer:
 		s.settle(now, func(*stream) uint64 { return 1 })
@@ -258,6 +266,7 @@ func (s *Streams) syncWake(now mono.Time) {
 		case y.all && !y.newcomer && y.asks < reunionTries:
 			s.sendAsk(now, y.peer, y.from)
 		case !y.newcomer && y.asks >= maxAsks:
+			s.Probed(now)
 		case ok: // the last may not have heard yet that this node lives
 			s.sendAsk(now, m.ID, y.from)
 		case y.newcomer:
@@ -270,7 +279,13 @@ func (s *Streams) syncWake(now mono.Time) {
 			s.startSync(now, m.ID, true)
 		}
 	}
-	s.at(min(y.due, y.start, y.decide))
+	if now >= y.alone {
+		y.alone, y.missed = mono.Never, now.Add(missedFor)
+		if m, ok := s.anybody(); ok && !y.active && !y.newcomer {
+			s.startSync(now, m.ID, false)
+		}
+	}
+	s.at(min(y.due, y.start, y.alone, y.decide))
 }
 
 func (s *Streams) syncStalled(now mono.Time, gap time.Duration) {

@@ -1,0 +1,51 @@
+package stream
+
+import (
+	"testing"
+	"time"
+)
+
+// A node whose probes are not answered hears nobody's heads. It asks for them by itself, again and again while that is so, and
+// so gets what it missed; where heads come with the answers it asks nobody.
+func TestUnansweredProbesAskForHeads(t *testing.T) {
+	w := newWorld(t, 3, 6, Config{})
+	w.quiet = true // no probe is answered
+	n := w.nodes[5]
+	w.nodes[0].publish("t", []byte("first"))
+	w.run(time.Second, nil)
+	got := func() uint64 { return n.s.Stats().Delivered }
+	for _, others := range []int{0, 4} { // that are dead, and not known to be
+		for _, x := range w.nodes[1 : 1+others] {
+			x.asleep = true
+		}
+		was := got()
+		n.asleep = true
+		w.nodes[0].publish("t", []byte("missed"))
+		w.run(100*time.Millisecond, nil)
+		n.asleep = false
+		n.s.Probed(w.now)
+		n.schedule()
+		if w.run(12*time.Second, nil); got() != was+1 {
+			t.Errorf("where %d do not answer: %d messages of %d", others, got(), was+1)
+		}
+	}
+	w = newWorld(t, 4, 2, Config{})
+	w.nodes[0].publish("t", []byte("first"))
+	for range 10 { // a probe that is answered, in a pair that probes seldom
+		w.quiet = false
+		w.run(probeEvery, nil)
+		w.quiet = true
+		for _, x := range w.nodes {
+			x.s.Probed(w.now)
+			x.schedule()
+		}
+		w.deliver(w.nodes[0], w.nodes[1], 0, w.nodes[0].s.AppendHeads(nil, 200))
+		w.deliver(w.nodes[1], w.nodes[0], 0, w.nodes[1].s.AppendHeads(nil, 200))
+		w.run(5*time.Second, nil)
+	}
+	for _, x := range w.nodes {
+		if st := x.s.Stats(); st.Syncs > 0 {
+			t.Errorf("%s asks for heads %d times where all probes are answered", x.name, st.Syncs)
+		}
+	}
+}
