@@ -230,6 +230,12 @@ func TestOtherClusterIsRefused(t *testing.T) {
 	}
 	defer n.Close()
 	log.wait(t, "refused")
+	if i := n.Info(); !strings.Contains(i.Refused, `"blue"`) || i.RefusedFor != "cluster" || i.Welcomed {
+		t.Errorf("info says %q, for %q", i.Refused, i.RefusedFor)
+	}
+	if i := seed.Info(); i.Refused != "" || i.RefusedFor != "" {
+		t.Errorf("the seed, which is in, says %q, for %q", i.Refused, i.RefusedFor)
+	}
 	cancel()
 	if err = n.Welcomed(ctx); err == nil || !strings.Contains(err.Error(), "blue") || !errors.Is(err, context.Canceled) {
 		t.Errorf("joining another cluster says: %v", err)

@@ -33,6 +33,10 @@ type Info struct {
 	Welcomed   bool // a seed let this node in and it knows all members, or it is the first of its cluster
 	Sealed     bool // traffic is encrypted and authenticated
 
+	// Refused says, while this node is not Welcomed, why no seed has let it in, as far as that is known, and RefusedFor the same
+	// in a word of RefusedReasons. Both are empty if no seed answers at all, and once one has let the node in.
+	Refused, RefusedFor string
+
 	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks on.
 	Alone bool
 	// AddrGone says that this node's address was the host's and is not any more, and that there is no other to
@@ -55,6 +59,11 @@ type Info struct {
 
 	// Isolated says that this node hears from next to nobody, and so declares nobody failed (Inquest alone knows it).
 	Isolated bool
+	// LastHeard is when the last datagram of a live member came, of those that this node talks to; zero if none has.
+	LastHeard time.Time
+	// Deserted says that this node had the last of the live members forgotten though it could not reach them (Forget), and
+	// has met nobody since: they may be a cluster without it, and it no part of any. A start ends that.
+	Deserted bool
 	// Unreached says that this node's address does not lead to it: others hear it, and nothing that they send to the address
 	// of its record comes here (Inquest alone knows it). They hold it failed, with the cause deaf.
 	Unreached bool
@@ -133,6 +142,7 @@ func (n *Node) Info() (info Info) {
 			AddrGone:  n.home.gone,
 			Moved:     n.home.moved,
 			Unreached: n.core.Unreached(),
+			Deserted:  n.core.Deserted(),
 			Undecided: n.core.Undecided(),
 			Health:    n.core.Health(),
 			RTT:       n.core.RTT(),
@@ -148,6 +158,9 @@ func (n *Node) Info() (info Info) {
 			Unopened:  n.unopenedCount.Load(),
 		}
 		info.OtherKeys = n.wrongKeys()
+		if at := n.core.LastHeard(); at != 0 {
+			info.LastHeard = n.wall(at)
+		}
 		info.Zones = n.traffic()
 		info.Filtered, info.Watched = n.core.Filtered(n.now())
 		n.infoPaths(&info)
@@ -187,6 +200,7 @@ func (n *Node) Info() (info Info) {
 	case <-n.joining.first:
 		info.Welcomed = true
 	default:
+		info.Refused, info.RefusedFor = n.joining.why(info.OtherKeys)
 	}
 	return info
 }

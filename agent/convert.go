@@ -81,6 +81,11 @@ func toInfo(i starling.Info) api.Info {
 			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{}, BudgetWaits: i.Protocol.PairWaits,
 		},
 	}
+	out.Deserted, out.Refused, out.RefusedFor = i.Deserted, i.Refused, i.RefusedFor
+	if !i.LastHeard.IsZero() {
+		at := i.LastHeard.UTC()
+		out.LastHeard = &at
+	}
 	out.OtherKeys = append([]string{}, i.OtherKeys...)
 	out.SmallPaths, out.SizesChecked, out.Longest = []api.SmallPath{}, i.SizesChecked, i.Longest
 	for _, p := range i.Small {

@@ -3,6 +3,7 @@ package agent
 // This file is what the API answers to single requests.
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -184,7 +185,12 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	}
 	names := slices.Clone(req.Names)
 	if req.Unreachable {
-		names = append(names, s.node.Info().Unreachable...)
+		i := s.node.Info()
+		if err := cutOff(&i, time.Now()); err != nil && !req.Alone && len(i.Unreachable) > 0 {
+			fail(w, http.StatusConflict, err)
+			return
+		}
+		names = append(names, i.Unreachable...)
 	}
 	for m := range s.node.Members() {
 		if req.Failed && m.State == starling.Failed {
@@ -200,6 +206,23 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, api.Forgotten{Forgotten: append([]string{}, names...)})
+}
+
+// hearsFor is for how long after the last datagram of a live member a node counts as one that hears somebody.
+const hearsFor = 5 * time.Second
+
+// cutOff says why a node may itself be the one that is gone, and not those whom it cannot reach; nil: it hears some,
+// and they hear it.
+func cutOff(i *starling.Info, now time.Time) error {
+	const mend = "; mend its network, or if they are gone for good: starling forget --unreachable --yes-alone"
+	switch {
+	case i.Unreached:
+		return fmt.Errorf("this node is the one that is not reached: nothing that others send to %s comes here, so nobody is forgotten%s",
+			i.Self.Addr, mend)
+	case now.Sub(i.LastHeard) > hearsFor:
+		return errors.New("this node hears nobody, so it may be the one that is cut off, and it would be alone: nobody is forgotten" + mend)
+	}
+	return nil
 }
 
 func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
@@ -254,11 +277,14 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	switch {
 	case err != nil:
 	case !i.Welcomed:
-		err = errors.New("not in yet: no seed has let this node in")
+		err = errors.New("not in yet: " + cmp.Or(i.Refused, "no seed has let this node in"))
 	case i.Isolated:
 		err = errors.New("isolated: this node hears from next to nobody, or next to nobody hears it")
 	case i.Unreached:
 		err = fmt.Errorf("deaf: others hear this node, and nothing that they send to its address, %s, comes here", i.Self.Addr)
+	case i.Deserted:
+		err = errors.New("alone: this node had all others forgotten while it heard none of them, and has met nobody since; " +
+			"join it to them (starling join), or start it anew if it is the whole cluster")
 	}
 	if err != nil {
 		fail(w, http.StatusServiceUnavailable, err)

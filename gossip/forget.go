@@ -163,6 +163,7 @@ func (n *Node) forgetHere(m *member.Member) {
 		dead = after
 	}
 	n.bury(&dead)
+	n.private.deserted = n.private.deserted || m.State.Live() && n.table.Live() <= 1
 }
 
 // toldToForget takes in somebody's word about another member.

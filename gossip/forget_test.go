@@ -109,6 +109,34 @@ func TestForgetUnreachable(t *testing.T) {
 	}
 }
 
+// A node that is cut off from all and has them forgotten knows that it may be the one that is gone, until it meets
+// a member again.
+func TestForgetAllButOneself(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(4, nil)
+	n0 := nodes[0]
+	w.cut = func(from, to netip.AddrPort) bool { return (from == n0.addr) != (to == n0.addr) }
+	w.until(20*time.Second, "it is isolated, and names all", func() bool { return n0.Isolated() && n0.Undecided() == 3 })
+	if since := w.now.Sub(n0.LastHeard()); since < 3*time.Second || n0.Deserted() {
+		t.Errorf("it heard somebody %v ago, deserted: %t", since, n0.Deserted())
+	}
+	var gone []member.ID
+	for id := range n0.Unreachable() {
+		gone = append(gone, id)
+	}
+	if err := w.do(n0, Forget{IDs: gone}); err != nil || !n0.Deserted() {
+		t.Fatalf("%v, deserted: %t", err, n0.Deserted())
+	}
+	if w.run(time.Minute); !n0.Deserted() {
+		t.Error("a minute later it is not deserted any more")
+	}
+	w.cut = nil
+	w.until(2*time.Minute, "all see all", func() bool { return w.allSee(4) })
+	if n0.Deserted() {
+		t.Error("it is deserted though all are there")
+	}
+}
+
 // Where a member is held live and answers, the word that it is to be forgotten is a doubt: it is examined, and lives on. A node that has
 // forgotten it takes nobody's word for it but its own.
 func TestForgetIsADoubtElsewhere(t *testing.T) {

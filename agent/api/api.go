@@ -101,6 +101,10 @@ type Info struct {
 	Traffic      Traffic        `json:"traffic"`
 	Failed       map[string]int `json:"failed"`                      // of them, by cause
 	Unreached    bool           `json:"unreached"`                   // others hear this node, and nothing that they send to its address comes here
+	Deserted     bool           `json:"deserted"`                    // it had all others forgotten though it heard none, and has met nobody since
+	LastHeard    *time.Time     `json:"last_heard,omitempty"`        // the last datagram of a live member that it talks to
+	Refused      string         `json:"refused,omitempty"`           // while no seed has let it in: why, as far as it is known
+	RefusedFor   string         `json:"refused_for,omitempty"`       // that in a word: cluster, other_cluster, detector, address, key, lookup or other
 	Filtered     int            `json:"tcp_filtered"`                // watched members whose TCP port does not answer
 	FilteredPort int            `json:"tcp_filtered_port,omitempty"` // the number of these ports, if all have one
 	Watched      int            `json:"tcp_watched"`                 // of so many
@@ -263,6 +267,7 @@ type ForgetRequest struct {
 	Names       []string `json:"names,omitempty"`
 	Unreachable bool     `json:"unreachable,omitempty"`
 	Failed      bool     `json:"failed,omitempty"`
+	Alone       bool     `json:"alone,omitempty"` // the unreachable, even if the agent hears nobody, or is not reached itself
 }
 
 // Forgotten are the names of the members that were forgotten.

@@ -265,11 +265,11 @@ func (p *printer) info(i api.Info) {
 		{"dropped", dropText(t.Dropped)},
 		{"sealed", yes(i.Sealed, "yes", "no: anybody on the network can read and forge packets (--key-file)")},
 		{"other keys", otherKeysText(i.OtherKeys)},
-		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; it looks on", "yes"), "not yet: no seed has let this node in")},
+		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; it looks on", "yes"), notInText(&i))},
 		{"uptime", ago(uptime)},
 		{"detector", i.Detector + detectionText(i)},
 		{"isolated", yes(i.Isolated, "yes: this node hears from next to nobody, and declares nobody failed for it", "no")},
-		{"reached", yes(!i.Unreached, "yes", "no: others hear this node, and nothing that they send to "+i.Addr+" comes here: a firewall, or another address than this one")},
+		{"reached", reachedText(&i)},
 		{"broken paths", brokenText(i.Broken)},
 		{"reachable", reachText(i.View)},
 		{"silent zones", silentText(i.Silent)},
@@ -281,6 +281,29 @@ func (p *printer) info(i api.Info) {
 		{"on disk", storeText(i.Store)},
 		{"version", i.Version},
 	})
+}
+
+// notInText says why no seed has let the node in, as far as it is known.
+func notInText(i *api.Info) string {
+	if i.Refused == "" {
+		return "not yet: no seed has let this node in, or answered"
+	}
+	return "not yet: " + clean(i.Refused)
+}
+
+// reachedText says whether others reach the node.
+func reachedText(i *api.Info) string {
+	switch {
+	case i.Unreached:
+		return "no: others hear this node, and nothing that they send to " + i.Addr + " comes here: a firewall, or another address than this one"
+	case i.Isolated:
+		return "no, as far as it can tell: next to nobody is heard here"
+	case i.Deserted:
+		return "not known: nobody is left who could reach it. It had all others forgotten while it heard none of them (starling join)"
+	case i.Members["alive"]+i.Members["suspect"] < 2:
+		return "nobody else is there"
+	}
+	return "yes"
 }
 
 // addressText says where a node is reached, and what became of its address.
@@ -376,7 +399,7 @@ func undecidedText(i api.Info) string {
 	}
 	live := i.Members["alive"] + i.Members["suspect"]
 	return fmt.Sprintf("%d of %d members are silent, and too few others answer to judge them: dead or cut off, this node cannot tell. "+
-		"If they are gone: starling forget --unreachable", i.Undecided, live)
+		"If they are gone: starling forget --unreachable%s", i.Undecided, live, yes(i.Undecided >= live-1, " --yes-alone", ""))
 }
 
 // brokenText names the members to which the way from here is broken, and not that from others.

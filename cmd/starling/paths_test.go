@@ -19,6 +19,15 @@ func TestInfoNamesBadWays(t *testing.T) {
 				"Longer messages and keys do not arrive. A tunnel, a VPN or a firewall on the way takes less than it should, or --mtu is more than the network carries"},
 		{tcpText(api.Info{FilteredPort: 7747, Filtered: 3, Watched: 8, Detection: 1.85}),
 			"7747 filtered at 3 of 8 watched members: a killed process is known there as late as a dead host, in about 1.85 s instead of 0.5 s"},
+		{reachedText(&api.Info{Members: map[string]int{"alive": 3}}), "yes"},
+		{reachedText(&api.Info{Members: map[string]int{"alive": 3}, Isolated: true}), "no, as far as it can tell: next to nobody is heard here"},
+		{reachedText(&api.Info{Members: map[string]int{"alive": 1}}), "nobody else is there"},
+		{reachedText(&api.Info{Members: map[string]int{"alive": 1}, Deserted: true}), "not known: nobody is left who could reach it. " +
+			"It had all others forgotten while it heard none of them (starling join)"},
+		{notInText(&api.Info{}), "not yet: no seed has let this node in, or answered"},
+		{notInText(&api.Info{Refused: "10.0.0.9:7747: another detector"}), "not yet: 10.0.0.9:7747: another detector"},
+		{undecidedText(api.Info{Undecided: 2, Members: map[string]int{"alive": 5}}), "2 of 5 members are silent, and too few others answer to judge " +
+			"them: dead or cut off, this node cannot tell. If they are gone: starling forget --unreachable"},
 		{brokenText([]string{"n5"}), "n5: others reach it, this node does not"},
 	} {
 		if c.got != c.want {
