@@ -3,8 +3,10 @@ package starling
 // This file is what a node can say of itself, for people and for metrics.
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -47,6 +49,9 @@ type Info struct {
 	// OutOfFamily are the names of the live members at addresses of an IP family that this node's socket does
 	// not serve.
 	OutOfFamily []string
+
+	// Unlike are the settings that others have otherwise than this node, where all should have the same, by name.
+	Unlike []Unlike
 
 	// OtherKeys are sentences about seeds that have another key than this node, one has none, or the other.
 	OtherKeys []string
@@ -118,6 +123,53 @@ type SilentZone struct {
 	Since time.Time
 }
 
+// Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention", "zone budgets" and "MTU" the
+// two know that one of which let the other in; There is empty then if the member's value is none in common use. "zone spelling" is
+// that the first parts of two zones differ in capitals, blanks, - and _ alone.
+type Unlike struct{ Name, Setting, Here, There string }
+
+// UnlikeSettings are what Unlike.Setting can be.
+var UnlikeSettings = [...]string{"profile", "retention", "zone budgets", "MTU", spelling}
+
+const spelling = "zone spelling"
+
+// maxUnlike bounds Info.Unlike.
+const maxUnlike = 64
+
+// misspelt says whether the first parts of two zones are most likely meant to be the same, and are not.
+func misspelt(a, b string) bool {
+	a, b = member.Top(a), member.Top(b)
+	return a != b && plainZone(a) == plainZone(b)
+}
+
+func plainZone(z string) string {
+	return strings.ToLower(strings.NewReplacer(" ", "", "-", "", "_", "").Replace(z))
+}
+
+// infoUnlike fills in the settings that are not alike.
+func (n *Node) infoUnlike(info *Info) {
+	for u := range n.core.Unlike() {
+		info.Unlike = append(info.Unlike, Unlike{n.nameOf(u.Member), u.Setting, u.Here, u.There})
+	}
+	own := info.Self.Zone
+	spelt := map[string]bool{} // top zones of others; whether they are misspelt
+	for m := range n.core.Table().All() {
+		if !m.State.Live() || len(info.Unlike) >= maxUnlike {
+			continue
+		}
+		zone := m.Handle.Value().Zone
+		wrong, known := spelt[member.Top(zone)]
+		if !known {
+			wrong = misspelt(own, zone)
+			spelt[member.Top(zone)] = wrong
+		}
+		if wrong {
+			info.Unlike = append(info.Unlike, Unlike{m.Name(), spelling, member.Top(own), member.Top(zone)})
+		}
+	}
+	slices.SortFunc(info.Unlike, func(a, b Unlike) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Setting, b.Setting)) })
+}
+
 // Info returns the state of the node. After the node has stopped it is the last one.
 func (n *Node) Info() (info Info) {
 	n.read(func() {
@@ -164,6 +216,7 @@ func (n *Node) Info() (info Info) {
 		info.Zones = n.traffic()
 		info.Filtered, info.Watched = n.core.Filtered(n.now())
 		n.infoPaths(&info)
+		n.infoUnlike(&info)
 		info.Reachable, info.Agreed = n.core.Reach()
 		for z := range n.core.SilentZones() {
 			info.Silent = append(info.Silent, SilentZone{Zone{z.Name, z.Members}, n.wall(z.Since)})

@@ -86,6 +86,10 @@ func toInfo(i starling.Info) api.Info {
 		at := i.LastHeard.UTC()
 		out.LastHeard = &at
 	}
+	out.Unlike = []api.Unlike{}
+	for _, u := range i.Unlike {
+		out.Unlike = append(out.Unlike, api.Unlike(u))
+	}
 	out.OtherKeys = append([]string{}, i.OtherKeys...)
 	out.SmallPaths, out.SizesChecked, out.Longest = []api.SmallPath{}, i.SizesChecked, i.Longest
 	for _, p := range i.Small {

@@ -110,6 +110,7 @@ type Info struct {
 	Watched      int            `json:"tcp_watched"`                 // of so many
 	Undecided    int            `json:"undecided"`                   // live members that are silent, while too few answer to judge them; among the unreachable
 	OtherKeys    []string       `json:"other_keys"`                  // sentences about seeds whose key is another than this node's
+	Unlike       []Unlike       `json:"unlike"`                      // settings that others have otherwise, where all should have the same
 	Broken       []string       `json:"broken"`                      // live members that do not answer this node, and that others reach
 	// SmallPaths are the members between which and this node datagrams of Longest bytes of UDP payload do not pass, though
 	// short ones do; SizesChecked is on how many ways that was looked for.
@@ -117,6 +118,15 @@ type Info struct {
 	SizesChecked int         `json:"sizes_checked"`
 	Longest      int         `json:"longest_bytes"`
 	Store        *Store      `json:"store,omitempty"` // of messages on disk, if some are to be kept there
+}
+
+// Unlike is a setting that a live member has otherwise than the agent's node: profile, retention, zone budgets, MTU, or zone
+// spelling. There is missing if the member's value is none in common use.
+type Unlike struct {
+	Name    string `json:"name"`
+	Setting string `json:"setting"`
+	Here    string `json:"here"`
+	There   string `json:"there,omitempty"`
 }
 
 // SmallPath is a way that does not take all datagrams.

@@ -3,6 +3,7 @@ package main
 // This file is the commands that look at a cluster through an agent: members, watch, info.
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -265,6 +266,7 @@ func (p *printer) info(i api.Info) {
 		{"dropped", dropText(t.Dropped)},
 		{"sealed", yes(i.Sealed, "yes", "no: anybody on the network can read and forge packets (--key-file)")},
 		{"other keys", otherKeysText(i.OtherKeys)},
+		{"settings", unlikeText(i.Unlike)},
 		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; it looks on", "yes"), notInText(&i))},
 		{"uptime", ago(uptime)},
 		{"detector", i.Detector + detectionText(i)},
@@ -281,6 +283,21 @@ func (p *printer) info(i api.Info) {
 		{"on disk", storeText(i.Store)},
 		{"version", i.Version},
 	})
+}
+
+// unlikeText says which settings others have otherwise.
+func unlikeText(all []api.Unlike) string {
+	if len(all) == 0 {
+		return "as others have them, as far as this node knows"
+	}
+	var texts []string
+	for _, u := range all[:min(len(all), 3)] {
+		texts = append(texts, fmt.Sprintf("%s: %s %s here, %s there", clean(u.Name), u.Setting, dash(u.Here), cmp.Or(u.There, "another")))
+	}
+	if more := len(all) - len(texts); more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, "; ") + ". All members need the same"
 }
 
 // notInText says why no seed has let the node in, as far as it is known.

@@ -28,6 +28,9 @@ func TestInfoNamesBadWays(t *testing.T) {
 		{notInText(&api.Info{Refused: "10.0.0.9:7747: another detector"}), "not yet: 10.0.0.9:7747: another detector"},
 		{undecidedText(api.Info{Undecided: 2, Members: map[string]int{"alive": 5}}), "2 of 5 members are silent, and too few others answer to judge " +
 			"them: dead or cut off, this node cannot tell. If they are gone: starling forget --unreachable"},
+		{unlikeText(nil), "as others have them, as far as this node knows"},
+		{unlikeText([]api.Unlike{{Name: "n5", Setting: "profile", Here: "lan", There: "wan"}, {Name: "n5", Setting: "retention", Here: "24h"}}),
+			"n5: profile lan here, wan there; n5: retention 24h here, another there. All members need the same"},
 		{brokenText([]string{"n5"}), "n5: others reach it, this node does not"},
 	} {
 		if c.got != c.want {
