@@ -44,7 +44,7 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request) {
 	slices.SortFunc(out, func(a, b api.Member) int { return strings.Compare(a.Name, b.Name) })
 	if q := r.URL.Query(); q.Has("near") {
 		if err := s.sortNear(r, q.Get("near"), out); err != nil {
-			s.failNode(w, err)
+			s.failNode(w, r, err)
 			return
 		}
 	}
@@ -126,7 +126,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 		out.Seq, err = s.node.Publish(ctx, topic, payload)
 	}
 	if err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	reply(w, out)
@@ -167,7 +167,7 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request) {
 	ctx, stop := wait(r)
 	defer stop()
 	if err := s.node.Join(ctx, req.Seeds...); err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	reply(w, api.Done{Done: "joined"})
@@ -202,7 +202,7 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	ctx, stop := wait(r)
 	defer stop()
 	if err := s.node.Forget(ctx, names...); err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	reply(w, api.Forgotten{Forgotten: append([]string{}, names...)})
@@ -229,7 +229,7 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
 	ctx, stop := wait(r)
 	defer stop()
 	if err := s.node.Leave(ctx); err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	reply(w, api.Done{Done: "left"})
@@ -246,7 +246,7 @@ func (s *Server) tags(w http.ResponseWriter, r *http.Request) {
 	case s.tagging <- struct{}{}:
 		defer func() { <-s.tagging }()
 	case <-ctx.Done():
-		s.failNode(w, ctx.Err())
+		s.failNode(w, r, ctx.Err())
 		return
 	}
 	tags := s.node.Self().Tags.Map()
@@ -255,7 +255,7 @@ func (s *Server) tags(w http.ResponseWriter, r *http.Request) {
 		delete(tags, k)
 	}
 	if err := s.node.SetTags(ctx, tags); err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	reply(w, api.Tags{Tags: tags})
@@ -293,18 +293,43 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	reply(w, api.Done{Done: "ready"})
 }
 
-// wait bounds a request that waits for the cluster: by its client's patience, by ?timeout=5s, and by maxWait.
-func wait(r *http.Request) (context.Context, context.CancelFunc) {
+// timeOf is how long a request may wait for the cluster: as long as its client says (?timeout=5s), and at most maxWait.
+func timeOf(r *http.Request) time.Duration {
 	d, err := time.ParseDuration(r.URL.Query().Get("timeout"))
 	if err != nil || d <= 0 {
 		d = defaultWait
 	}
-	return context.WithTimeout(r.Context(), min(d, maxWait))
+	return min(d, maxWait)
+}
+
+// timedOut says of an error for want of time how long that was, in place of what the context says.
+type timedOut struct {
+	error
+	after time.Duration
+}
+
+func (e timedOut) Unwrap() error { return e.error }
+
+func (e timedOut) Error() string {
+	what, bare := "not done within "+e.after.String(), context.DeadlineExceeded.Error()
+	text := e.error.Error()
+	if text == bare || text == "starling: "+bare {
+		return what + "; the node is busy, or others do not answer it (starling info)"
+	}
+	return strings.ReplaceAll(text, bare, what)
+}
+
+// wait bounds a request that waits for the cluster: by its client's patience, by ?timeout=5s, and by maxWait.
+func wait(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(r.Context(), timeOf(r))
 }
 
 // failNode answers with an error of the node: it has stopped, there is no such member, it could not in time, or it did not like
 // the request.
-func (s *Server) failNode(w http.ResponseWriter, err error) {
+func (s *Server) failNode(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = timedOut{err, timeOf(r)}
+	}
 	switch {
 	case s.node.Err() != nil:
 		fail(w, http.StatusServiceUnavailable, err)

@@ -94,7 +94,7 @@ func TestRequests(t *testing.T) {
 		{"DELETE", "/v1/keys?key=load", "", 200, `{"done":"deleted"}`},
 		{"DELETE", "/v1/keys?key=k", "", 404, `~no`},
 		{"POST", "/v1/join", `{"seeds":["10.0.0.9"]}`, 200, `{"done":"joined"}`},
-		{"POST", "/v1/join?timeout=1ms", `{"seeds":["nowhere"]}`, 504, `~deadline`},
+		{"POST", "/v1/join?timeout=1ms", `{"seeds":["nowhere"]}`, 504, `~not done within 1ms`},
 		{"POST", "/v1/join", `{"seeds":[]}`, 400, `~the body needs`},
 		{"POST", "/v1/join", `{"seed":["x"]}`, 400, `~unknown field`},
 		{"POST", "/v1/join", `{"seeds":["x"]} trailing`, 400, `~more after the object`},
