@@ -309,7 +309,7 @@ func TestLogger(t *testing.T) {
 // A second agent on a host hears which port is taken, and which flags to give.
 func TestTwoAgentsOnOneHost(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	base := Config{Name: "a", Bind: "127.0.0.1:0", API: "127.0.0.1:0", LeaveTimeout: time.Second, Profile: "local"}
+	base := config(t, "--name", "a")
 	first, err := New(base, log)
 	if err != nil {
 		t.Fatal(err)

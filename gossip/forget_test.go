@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,6 +51,15 @@ func TestForget(t *testing.T) {
 	}
 	if reachable, of := n0.Reach(); reachable != 6 || of != 6 {
 		t.Errorf("it reaches %d of %d", reachable, of)
+	}
+	for _, p := range nodes[:6] {
+		var kinds []VerdictKind
+		for v := range p.Verdicts(nodes[6].id) {
+			kinds = append(kinds, v.Kind)
+		}
+		if !slices.Equal(kinds, []VerdictKind{Failed, Forgotten}) {
+			t.Errorf("%s remembers of n6: %v", p.addr, kinds)
+		}
 	}
 	w.run(5 * time.Minute)
 	if a := w.forgets("n6"); a != 6 {
@@ -124,7 +134,12 @@ func TestForgetAllButOneself(t *testing.T) {
 	for id := range n0.Unreachable() {
 		gone = append(gone, id)
 	}
-	if err := w.do(n0, Forget{IDs: gone}); err != nil || !n0.Deserted() {
+	last := func() (v Verdict) {
+		for v = range n0.Verdicts(gone[0]) {
+		}
+		return v
+	}
+	if err := w.do(n0, Forget{IDs: gone}); err != nil || !n0.Deserted() || last().Kind != Forgotten || last().At != w.now {
 		t.Fatalf("%v, deserted: %t", err, n0.Deserted())
 	}
 	if w.run(time.Minute); !n0.Deserted() {

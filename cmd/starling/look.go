@@ -241,8 +241,8 @@ func (p *printer) info(i api.Info) {
 	for _, s := range states {
 		if n := i.Members[s]; n > 0 || s == "alive" {
 			count := fmt.Sprintf("%d %s", n, p.state(s))
-			if deaf := i.Failed["deaf"]; s == "failed" && deaf > 0 {
-				count += fmt.Sprintf(" (%d deaf)", deaf)
+			if s == "failed" {
+				count += causesText(i.Failed)
 			}
 			counts = append(counts, count)
 		}
@@ -321,6 +321,20 @@ func reachedText(i *api.Info) string {
 		return "nobody else is there"
 	}
 	return "yes"
+}
+
+// causesText says how many failed for which cause; nothing if all were silent.
+func causesText(failed map[string]int) string {
+	var all []string
+	for _, cause := range slices.Sorted(maps.Keys(failed)) {
+		if n := failed[cause]; n > 0 {
+			all = append(all, fmt.Sprintf("%d %s", n, cause))
+		}
+	}
+	if text := strings.Join(all, ", "); len(all) > 1 || len(all) == 1 && failed["silent"] == 0 {
+		return " (" + text + ")"
+	}
+	return ""
 }
 
 // addressText says where a node is reached, and what became of its address.

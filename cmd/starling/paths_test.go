@@ -31,6 +31,9 @@ func TestInfoNamesBadWays(t *testing.T) {
 		{unlikeText(nil), "as others have them, as far as this node knows"},
 		{unlikeText([]api.Unlike{{Name: "n5", Setting: "profile", Here: "lan", There: "wan"}, {Name: "n5", Setting: "retention", Here: "24h"}}),
 			"n5: profile lan here, wan there; n5: retention 24h here, another there. All members need the same"},
+		{causesText(map[string]int{"silent": 3, "deaf": 0}), ""},
+		{causesText(map[string]int{"silent": 3, "deaf": 1, "refused": 2}), " (1 deaf, 2 refused, 3 silent)"},
+		{causesText(map[string]int{"stalled": 1}), " (1 stalled)"},
 		{brokenText([]string{"n5"}), "n5: others reach it, this node does not"},
 	} {
 		if c.got != c.want {
