@@ -41,6 +41,10 @@ type Path struct {
 	// "filtered" (nothing answers), or "" if it was not tried. Inquest alone tries those of members that it watches.
 	Port string
 
+	// Silent says that nothing came from the member for a second or more, nor an answer to the last probe; Mute, that it is
+	// heard and did not answer the last five probes. The detector has not judged it yet, or cannot.
+	Silent, Mute bool
+
 	Broken      bool // it does not answer this node, and others reach it (Inquest)
 	Unreachable bool // it cannot be reached from here, as in Info.Unreachable
 	OutOfFamily bool // this node's socket does not serve the IP family of Addr
@@ -64,7 +68,7 @@ func (n *Node) path(p *gossip.Path) Path {
 		Name: p.Member.Name(), Addr: p.Member.Addr(), From: p.From, SeenAs: p.Seen,
 		Probes: p.Probes, Answers: p.Answers, RTT: p.RTT, Passed: n.onWire(p.Passed), TooLong: n.onWire(p.Over),
 		Port: p.Port.String(), Broken: p.Broken, Unreachable: n.core.IsUnreachable(p.Member.ID),
-		OutOfFamily: p.Member.OutOfFamily,
+		OutOfFamily: p.Member.OutOfFamily, Silent: p.Silent, Mute: p.Mute,
 	}
 	if p.Heard != 0 {
 		out.Heard = n.wall(p.Heard)

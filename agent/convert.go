@@ -51,7 +51,7 @@ func toMessage(m starling.Message) api.Message {
 func toPath(p *starling.Path) api.Path {
 	out := api.Path{
 		Name: p.Name, Addr: p.Addr.String(), Probes: p.Probes, Answers: p.Answers, Loss: p.Loss, RTT: p.RTT.Seconds(),
-		Passed: p.Passed, TooLong: p.TooLong, TCP: p.Port, Broken: p.Broken, Unreachable: p.Unreachable, OutOfFamily: p.OutOfFamily,
+		Passed: p.Passed, TooLong: p.TooLong, TCP: p.Port, Broken: p.Broken, Unreachable: p.Unreachable, Silent: p.Silent, Mute: p.Mute, OutOfFamily: p.OutOfFamily,
 	}
 	if !p.Heard.IsZero() {
 		heard := p.Heard.UTC()

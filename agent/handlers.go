@@ -41,6 +41,7 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.addPhi(out)
+	s.addDoubts(out)
 	slices.SortFunc(out, func(a, b api.Member) int { return strings.Compare(a.Name, b.Name) })
 	if q := r.URL.Query(); q.Has("near") {
 		if err := s.sortNear(r, q.Get("near"), out); err != nil {
@@ -57,11 +58,54 @@ func (s *Server) member(w http.ResponseWriter, r *http.Request) {
 		if m.Name == name {
 			out := []api.Member{toMember(m)}
 			s.addPhi(out)
+			s.addDoubts(out)
 			reply(w, out[0])
 			return
 		}
 	}
 	fail(w, http.StatusNotFound, fmt.Errorf("no member is called %q", name))
+}
+
+// addDoubts adds what the node sees of live members that are not well from here, before it or anybody judges them.
+func (s *Server) addDoubts(members []api.Member) {
+	type doubt struct {
+		what  string
+		heard time.Time
+	}
+	doubts := map[string]doubt{}
+	for _, p := range s.node.Paths() {
+		if what := doubtOf(&p); what != "" {
+			doubts[p.Name] = doubt{what, p.Heard}
+		}
+	}
+	for _, name := range s.node.Info().Unreachable {
+		doubts[name] = doubt{"unreachable", doubts[name].heard}
+	}
+	for i := range members {
+		m := &members[i]
+		d, ok := doubts[m.Name]
+		if !ok || m.State != starling.Alive.String() && m.State != starling.Suspect.String() {
+			continue
+		}
+		if m.Doubt = d.what; !d.heard.IsZero() {
+			at := d.heard.UTC()
+			m.Heard = &at
+		}
+	}
+}
+
+func doubtOf(p *starling.Path) string {
+	switch {
+	case p.Unreachable:
+		return "unreachable"
+	case p.Broken:
+		return "broken"
+	case p.Mute:
+		return "mute"
+	case p.Silent:
+		return "silent"
+	}
+	return ""
 }
 
 // addPhi adds the levels of suspicion, if the detector has any.

@@ -202,7 +202,7 @@ func TestSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]any{
-		"Member": api.Member{Cause: "c", OutOfFamily: true, Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Cause: "c", Silent: 1, Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
+		"Member": api.Member{Doubt: "d", Heard: &then, Cause: "c", OutOfFamily: true, Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Cause: "c", Silent: 1, Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
 		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{ClusterID: "1", Store: &api.Store{}, Moved: &api.Move{}, Translated: "a", FilteredPort: 1, LastHeard: &then, Refused: "r", RefusedFor: "key"}, "Store": api.Store{Error: "e"}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{Budget: 1},
 		"Topic": api.Topic{}, "Key": api.Key{TTL: 1}, "KeyEvent": api.KeyEvent{Key: api.Key{TTL: 1}}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "ForgetRequest": api.ForgetRequest{Names: []string{"n"}, Unreachable: true, Failed: true, Alone: true}, "Unlike": api.Unlike{There: "t"}, "Forgotten": api.Forgotten{}, "Done": api.Done{}, "Error": api.Error{},
 		"Why": api.Why{State: "s", Cause: "c", Addr: "a", Heard: "h", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
@@ -371,6 +371,33 @@ func TestHealthzTellsTheEnd(t *testing.T) {
 	w := ask(NewServer(node, ServerOptions{}).Handler(), "GET", "/healthz", "")
 	if w.Code != 503 || !strings.Contains(w.Body.String(), "another live node has this name") {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// A live member that is not well from here is told with its doubt, and one that is well is told as ever.
+func TestDoubtsOfMembers(t *testing.T) {
+	node := newFake()
+	h := NewServer(node, ServerOptions{}).Handler()
+	for _, x := range []struct {
+		silent, mute bool
+		unreachable  []string
+		want         string
+	}{
+		{false, false, nil, `"since":"2026-01-02T03:04:05Z"}`},
+		{true, false, nil, `"since":"2026-01-02T03:04:05Z","doubt":"silent","heard":"2026-01-02T03:04:05Z"}`},
+		{false, true, nil, `"since":"2026-01-02T03:04:05Z","doubt":"mute","heard":"2026-01-02T03:04:05Z"}`},
+		{false, false, []string{"a"}, `"since":"2026-01-02T03:04:05Z","doubt":"unreachable"}`},
+	} {
+		node.silent, node.mute = x.silent, x.mute
+		node.change = func(i *starling.Info) { i.Unreachable = x.unreachable }
+		for _, target := range []string{"/v1/members?state=alive", "/v1/members/a"} {
+			if got := ask(h, "GET", target, "").Body.String(); !strings.Contains(got, x.want) {
+				t.Errorf("%s: %s, want %s", target, got, x.want)
+			}
+		}
+		if got := ask(h, "GET", "/v1/members/b", "").Body.String(); strings.Contains(got, "doubt") {
+			t.Errorf("of one that failed: %s", got)
+		}
 	}
 }
 

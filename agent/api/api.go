@@ -15,6 +15,12 @@ type Member struct {
 	Generation  uint64            `json:"generation"`
 	Incarnation uint32            `json:"incarnation"`
 	Since       time.Time         `json:"since"` // when this agent learned of the state
+	// Doubt is what this agent's node sees of a live member that is not well from here, and Heard when it last heard it, if it talks
+	// to it: silent (for a second or more, nor an answer to the last probe), mute (it is heard, and did not answer the last five
+	// probes), broken (it does not answer here, and others reach it), unreachable (and too few can be asked about it). Both are missing
+	// where all is well, and of members that the node does not talk to.
+	Doubt string     `json:"doubt,omitempty"`
+	Heard *time.Time `json:"heard,omitempty"`
 	// OutOfFamily says that the address is of an IP family that this agent's socket does not serve.
 	OutOfFamily bool `json:"out_of_family,omitempty"`
 	// Phi is -log10 of the probability that the member lives and is only late; the accrual detector alone has it, of those
@@ -153,6 +159,8 @@ type Path struct {
 	TCP         string     `json:"tcp,omitempty"`            // of the port of the same number: open, refused, filtered; missing if it was not tried
 	Broken      bool       `json:"broken,omitempty"`         // it does not answer, and others reach it
 	Unreachable bool       `json:"unreachable,omitempty"`    // it cannot be reached from here, and too few can be asked about it
+	Silent      bool       `json:"silent,omitempty"`         // nothing came from it for a second or more, nor an answer to the last probe
+	Mute        bool       `json:"mute,omitempty"`           // it is heard, and did not answer the last five probes
 	OutOfFamily bool       `json:"out_of_family,omitempty"`  // the socket here does not serve the IP family of its address
 }
 

@@ -82,6 +82,7 @@ func (p *printer) members(all []api.Member, near bool, now time.Time) {
 	rows := [][]string{head}
 	for _, m := range all {
 		state := p.stateText(m.State, m.Cause)
+		state += doubtText(&m, now)
 		if m.OutOfFamily {
 			state += " (other IP family)"
 		}
@@ -92,6 +93,27 @@ func (p *printer) members(all []api.Member, near bool, now time.Time) {
 		rows = append(rows, row)
 	}
 	p.table(rows)
+}
+
+// doubtText says what is not well with a live member as seen from the agent's node.
+func doubtText(m *api.Member, now time.Time) string {
+	since := ""
+	if m.Heard != nil {
+		since = " for " + ago(now.Sub(*m.Heard))
+	}
+	switch m.Doubt {
+	case "":
+		return ""
+	case "silent":
+		return " (silent" + since + ")"
+	case "mute":
+		return " (sends, answers nothing)"
+	case "broken":
+		return " (others reach it, not this node)"
+	case "unreachable":
+		return " (unreachable" + since + ")"
+	}
+	return " (" + clean(m.Doubt) + ")"
 }
 
 // stateText is a state, with the cause of a failure if it is more than silence.

@@ -91,6 +91,8 @@ func troubles(x *api.Path) string {
 	add(x.OutOfFamily, "this node's socket does not serve its IP family")
 	add(x.Broken, "others reach it, this node does not")
 	add(x.Unreachable && !x.Broken, "not reached from here, and too few can be asked about it")
+	add(x.Silent && !x.Broken && !x.Unreachable, "silent")
+	add(x.Mute && !x.Broken && !x.Unreachable, "sends, answers nothing")
 	add(x.TooLong > 0, fmt.Sprintf("datagrams of %d B do not pass", x.TooLong))
 	add(x.TCP == "filtered", "TCP is filtered")
 	add(x.TCP == "refused", "TCP is refused")

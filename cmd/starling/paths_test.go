@@ -2,12 +2,15 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/starling-gossip/starling/agent/api"
 )
 
 // A line of info says what is wrong with ways, and with whom.
 func TestInfoNamesBadWays(t *testing.T) {
+	then := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	before := then.Add(-4 * time.Second)
 	for _, c := range []struct{ got, want string }{
 		{sizesText(&api.Info{Longest: 1200}), "not checked yet"},
 		{sizesText(&api.Info{Longest: 1200, SizesChecked: 3}), "datagrams of 1200 bytes, the longest that this node sends, pass on all ways that were checked (3)"},
@@ -34,6 +37,11 @@ func TestInfoNamesBadWays(t *testing.T) {
 		{causesText(map[string]int{"silent": 3, "deaf": 0}), ""},
 		{causesText(map[string]int{"silent": 3, "deaf": 1, "refused": 2}), " (1 deaf, 2 refused, 3 silent)"},
 		{causesText(map[string]int{"stalled": 1}), " (1 stalled)"},
+		{doubtText(&api.Member{}, then), ""},
+		{doubtText(&api.Member{Doubt: "silent", Heard: &before}, then), " (silent for 4s)"},
+		{doubtText(&api.Member{Doubt: "mute", Heard: &before}, then), " (sends, answers nothing)"},
+		{doubtText(&api.Member{Doubt: "broken", Heard: &before}, then), " (others reach it, not this node)"},
+		{doubtText(&api.Member{Doubt: "unreachable"}, then), " (unreachable)"},
 		{brokenText([]string{"n5"}), "n5: others reach it, this node does not"},
 	} {
 		if c.got != c.want {
