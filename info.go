@@ -74,6 +74,9 @@ type Info struct {
 	Unreached bool
 	// Broken are the names of the live members that do not answer this node, and that others reach.
 	Broken []string
+	// Mute are the names of the live members that this node hears and that did not answer its last five probes: what it sends
+	// does not come to them. Of the Broken, those that are not Mute are not heard here.
+	Mute []string
 	// Small are the members between which and this node datagrams of Longest bytes do not pass, though short ones do: longer
 	// messages and keys do not arrive. SizesChecked is on how many ways that was looked for. Longest is how many bytes
 	// of UDP payload a datagram of this node has at most.
@@ -85,7 +88,8 @@ type Info struct {
 	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process there looks like a dead host, and a
 	// crash takes longer to see (Inquest).
 	Filtered, Watched int
-	FilteredPort      int // the number of these ports, if all have one; else 0
+	FilteredNames     []string // of these members, by name
+	FilteredPort      int      // the number of these ports, if all have one; else 0
 	// Undecided is how many live members are silent of whom this node cannot say whether they are dead, since too few others
 	// answer to judge them (Inquest). They are among the Unreachable. If they are gone: Forget.
 	Undecided int

@@ -107,12 +107,18 @@ func (n *Node) infoPaths(info *Info) {
 		if p.Passed+p.Over > 0 {
 			info.SizesChecked++
 		}
+		if p.Mute {
+			info.Mute = append(info.Mute, p.Member.Name())
+		}
 		if p.Port == detect.PortFiltered {
+			info.FilteredNames = append(info.FilteredNames, p.Member.Name())
 			ports = append(ports, p.Member.Addr().Port())
 		}
 	}
 	if slices.Sort(ports); len(ports) > 0 && ports[0] == ports[len(ports)-1] {
 		info.FilteredPort = int(ports[0])
 	}
+	slices.Sort(info.Mute)
+	slices.Sort(info.FilteredNames)
 	slices.SortFunc(info.Small, func(a, b SmallPath) int { return strings.Compare(a.Name, b.Name) })
 }

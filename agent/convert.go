@@ -86,6 +86,7 @@ func toInfo(i starling.Info) api.Info {
 		at := i.LastHeard.UTC()
 		out.LastHeard = &at
 	}
+	out.Mute, out.FilteredAt = append([]string{}, i.Mute...), append([]string{}, i.FilteredNames...)
 	out.Unlike = []api.Unlike{}
 	for _, u := range i.Unlike {
 		out.Unlike = append(out.Unlike, api.Unlike(u))

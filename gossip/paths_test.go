@@ -416,6 +416,16 @@ func TestSilentAndMute(t *testing.T) {
 	w.cut = nil
 	w.until(time.Minute, "all see all", func() bool { return w.allSee(5) })
 	w.run(10 * time.Second)
+	n0 := nodes[0]
+	w.cut = func(from, to netip.AddrPort) bool { return from == n0.addr && to == n4.addr }
+	w.until(time.Minute, "each end knows its direction", func() bool {
+		there, _ := pathTo(w, n0, "n4")
+		here, _ := pathTo(w, n4, "n0")
+		return there.Mute && !there.Silent && here.Silent && !here.Mute
+	})
+	w.cut = nil
+	w.until(time.Minute, "both are well", func() bool { return len(told(silent))+len(told(mute)) == 0 })
+	w.run(10 * time.Second)
 	w.cut = around(nodes[4])
 	w.until(3*time.Second, "it is silent, and not failed", func() bool {
 		names := told(silent)

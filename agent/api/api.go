@@ -118,6 +118,8 @@ type Info struct {
 	OtherKeys    []string       `json:"other_keys"`                  // sentences about seeds whose key is another than this node's
 	Unlike       []Unlike       `json:"unlike"`                      // settings that others have otherwise, where all should have the same
 	Broken       []string       `json:"broken"`                      // live members that do not answer this node, and that others reach
+	Mute         []string       `json:"mute"`                        // live members that this node hears and that answer none of its probes
+	FilteredAt   []string       `json:"tcp_filtered_members"`        // whose TCP port does not answer
 	// SmallPaths are the members between which and this node datagrams of Longest bytes of UDP payload do not pass, though
 	// short ones do; SizesChecked is on how many ways that was looked for.
 	SmallPaths   []SmallPath `json:"small_paths"`

@@ -294,7 +294,7 @@ func (p *printer) info(i api.Info) {
 		{"detector", i.Detector + detectionText(i)},
 		{"isolated", yes(i.Isolated, "yes: this node hears from next to nobody, and declares nobody failed for it", "no")},
 		{"reached", reachedText(&i)},
-		{"broken paths", brokenText(i.Broken)},
+		{"broken paths", brokenText(i.Broken, i.Mute)},
 		{"reachable", reachText(i.View)},
 		{"silent zones", silentText(i.Silent)},
 		{"path sizes", sizesText(&i)},
@@ -437,8 +437,12 @@ func tcpText(i api.Info) string {
 		if i.FilteredPort > 0 {
 			port = fmt.Sprintf("%d ", i.FilteredPort)
 		}
-		return fmt.Sprintf("%sfiltered at %d of %d watched members: a killed process is known there as late as a dead host, in about %.2f s instead of 0.5 s",
-			port, i.Filtered, i.Watched, i.Detection)
+		at := ""
+		if n := i.FilteredAt; len(n) > 0 {
+			at = " (" + someOf(n, 3) + ")"
+		}
+		return fmt.Sprintf("%sfiltered at %d of %d watched members%s: a killed process is known there as late as a dead host, in about %.2f s instead of 0.5 s",
+			port, i.Filtered, i.Watched, at, i.Detection)
 	case i.Watched == 0:
 		return "nobody is watched"
 	}
@@ -455,17 +459,44 @@ func undecidedText(i api.Info) string {
 		"If they are gone: starling forget --unreachable%s", i.Undecided, live, yes(i.Undecided >= live-1, " --yes-alone", ""))
 }
 
-// brokenText names the members to which the way from here is broken, and not that from others.
-func brokenText(names []string) string {
-	if len(names) == 0 {
+// brokenText names the members to which the way from here is broken, and not that from others, and says in which direction.
+func brokenText(broken, mute []string) string {
+	isMute := func(n string) bool { return slices.Contains(mute, n) }
+	var deafToUs, unheard, early []string
+	for _, n := range broken {
+		if isMute(n) {
+			deafToUs = append(deafToUs, n)
+		} else {
+			unheard = append(unheard, n)
+		}
+	}
+	for _, n := range mute {
+		if !slices.Contains(broken, n) {
+			early = append(early, n)
+		}
+	}
+	it := func(names []string) string { return yes(len(names) == 1, "it", "them") }
+	var all []string
+	if len(unheard) > 0 {
+		all = append(all, fmt.Sprintf("%s: others reach %s, this node does not (nothing of %[2]s comes here)", some(unheard), it(unheard)))
+	}
+	if len(deafToUs) > 0 {
+		all = append(all, fmt.Sprintf("%s: others reach %s, this node does not (this node hears %[2]s, and what it sends does not come to %[2]s)",
+			some(deafToUs), it(deafToUs)))
+	}
+	if len(early) > 0 {
+		all = append(all, fmt.Sprintf("%s: this node hears %s, and what it sends does not come to %[2]s", some(early), it(early)))
+	}
+	if all == nil {
 		return "none"
 	}
-	return some(names) + ": others reach " + map[bool]string{true: "it", false: "them"}[len(names) == 1] + ", this node does not"
+	return strings.Join(all, "; ")
 }
 
 // some names the first few.
-func some(names []string) string {
-	const most = 5
+func some(names []string) string { return someOf(names, 5) }
+
+func someOf(names []string, most int) string {
 	var first []string
 	for _, n := range names[:min(len(names), most)] {
 		first = append(first, clean(n))

@@ -89,7 +89,7 @@ func troubles(x *api.Path) string {
 		}
 	}
 	add(x.OutOfFamily, "this node's socket does not serve its IP family")
-	add(x.Broken, "others reach it, this node does not")
+	add(x.Broken, "others reach it, this node does not"+yes(x.Mute, ", though it hears it", ""))
 	add(x.Unreachable && !x.Broken, "not reached from here, and too few can be asked about it")
 	add(x.Silent && !x.Broken && !x.Unreachable, "silent")
 	add(x.Mute && !x.Broken && !x.Unreachable, "sends, answers nothing")

@@ -42,7 +42,13 @@ func TestInfoNamesBadWays(t *testing.T) {
 		{doubtText(&api.Member{Doubt: "mute", Heard: &before}, then), " (sends, answers nothing)"},
 		{doubtText(&api.Member{Doubt: "broken", Heard: &before}, then), " (others reach it, not this node)"},
 		{doubtText(&api.Member{Doubt: "unreachable"}, then), " (unreachable)"},
-		{brokenText([]string{"n5"}), "n5: others reach it, this node does not"},
+		{tcpText(api.Info{Filtered: 4, Watched: 8, Detection: 1.85, FilteredAt: []string{"a", "b", "c", "d"}}),
+			"filtered at 4 of 8 watched members (a, b, c and 1 more): a killed process is known there as late as a dead host, in about 1.85 s instead of 0.5 s"},
+		{brokenText(nil, nil), "none"},
+		{brokenText([]string{"n5"}, nil), "n5: others reach it, this node does not (nothing of it comes here)"},
+		{brokenText([]string{"n5", "n6", "n7"}, []string{"n5", "n9"}), "n6, n7: others reach them, this node does not (nothing of them comes here); " +
+			"n5: others reach it, this node does not (this node hears it, and what it sends does not come to it); " +
+			"n9: this node hears it, and what it sends does not come to it"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)
