@@ -89,7 +89,10 @@ type Info struct {
 	// crash takes longer to see (Inquest).
 	Filtered, Watched int
 	FilteredNames     []string // of these members, by name
-	FilteredPort      int      // the number of these ports, if all have one; else 0
+	// LastConnection is when the last TCP connection came to this node's own port (Inquest): others try it about once a minute
+	// each, so one that gets none for long may be filtered itself. Zero: none came, or none is taken.
+	LastConnection time.Time
+	FilteredPort   int // the number of these ports, if all have one; else 0
 	// Undecided is how many live members are silent of whom this node cannot say whether they are dead, since too few others
 	// answer to judge them (Inquest). They are among the Unreachable. If they are gone: Forget.
 	Undecided int
@@ -250,6 +253,11 @@ func (n *Node) Info() (info Info) {
 			}
 		}
 	})
+	if n.kernel != nil {
+		if at := n.kernel.taken.Load(); at != 0 {
+			info.LastConnection = time.Unix(0, at)
+		}
+	}
 	if n.store != nil {
 		info.Store = n.store.Stats()
 	}

@@ -87,6 +87,10 @@ func toInfo(i starling.Info) api.Info {
 		out.LastHeard = &at
 	}
 	out.Mute, out.FilteredAt = append([]string{}, i.Mute...), append([]string{}, i.FilteredNames...)
+	if !i.LastConnection.IsZero() {
+		at := i.LastConnection.UTC()
+		out.Connected = &at
+	}
 	out.Unlike = []api.Unlike{}
 	for _, u := range i.Unlike {
 		out.Unlike = append(out.Unlike, api.Unlike(u))
