@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/transport"
 )
 
@@ -230,6 +232,12 @@ func TestOtherClusterIsRefused(t *testing.T) {
 	}
 	defer n.Close()
 	log.wait(t, "refused")
+	if i := n.Info(); !strings.Contains(i.Refused, `"blue"`) || i.RefusedFor != "cluster" || i.Welcomed {
+		t.Errorf("info says %q, for %q", i.Refused, i.RefusedFor)
+	}
+	if i := seed.Info(); i.Refused != "" || i.RefusedFor != "" {
+		t.Errorf("the seed, which is in, says %q, for %q", i.Refused, i.RefusedFor)
+	}
 	cancel()
 	if err = n.Welcomed(ctx); err == nil || !strings.Contains(err.Error(), "blue") || !errors.Is(err, context.Canceled) {
 		t.Errorf("joining another cluster says: %v", err)
@@ -432,5 +440,26 @@ func TestJoinAtAnotherAddress(t *testing.T) {
 	}
 	if m, ok := b.Member("a"); !ok || m.State != starling.Alive {
 		t.Errorf("it knows %+v", m)
+	}
+}
+
+// Settings that are not alike stand in Info at both sides, with both values; so does a zone that is written in two ways.
+func TestUnlikeSettingsAreInInfo(t *testing.T) {
+	a := start(t, starling.Config{Name: "a", Zone: "EU-west/r1"})
+	p, err := gossip.Profile("wan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, starling.Config{Name: "b", Zone: "eu_west", Seeds: []string{addr(a)}, Gossip: p})
+	c := start(t, starling.Config{Name: "c", Zone: "us", Seeds: []string{addr(a)}})
+	for _, x := range []struct {
+		node *starling.Node
+		want []starling.Unlike
+	}{
+		{a, []starling.Unlike{{"b", "profile", "lan", "wan"}, {"b", "zone spelling", "EU-west", "eu_west"}}},
+		{b, []starling.Unlike{{"a", "profile", "wan", "lan"}, {"a", "zone spelling", "eu_west", "EU-west"}}},
+		{c, nil},
+	} {
+		until(t, x.node, "it knows what is unlike", func() bool { return slices.Equal(x.node.Info().Unlike, x.want) })
 	}
 }

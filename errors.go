@@ -2,6 +2,7 @@ package starling
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -26,6 +27,15 @@ var (
 	ErrNoMember = gossip.ErrNoMember // a member of that name is not known, or is not live
 	ErrNoAnswer = gossip.ErrNoAnswer // the member was asked, and is silent
 )
+
+// unknown is the ErrNoMember of a name that nobody has here, live or dead.
+type unknown string
+
+func (name unknown) Error() string {
+	return fmt.Sprintf("starling: no member is called %q here; see the list of members", string(name))
+}
+
+func (unknown) Unwrap() error { return ErrNoMember }
 
 // Errors of Publish and PublishWait.
 var (

@@ -3,8 +3,10 @@ package starling
 // This file is what a node can say of itself, for people and for metrics.
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -33,6 +35,10 @@ type Info struct {
 	Welcomed   bool // a seed let this node in and it knows all members, or it is the first of its cluster
 	Sealed     bool // traffic is encrypted and authenticated
 
+	// Refused says, while this node is not Welcomed, why no seed has let it in, as far as that is known, and RefusedFor the same
+	// in a word of RefusedReasons. Both are empty if no seed answers at all, and once one has let the node in.
+	Refused, RefusedFor string
+
 	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks on.
 	Alone bool
 	// AddrGone says that this node's address was the host's and is not any more, and that there is no other to
@@ -43,6 +49,9 @@ type Info struct {
 	// OutOfFamily are the names of the live members at addresses of an IP family that this node's socket does
 	// not serve, or of which its host has no routes.
 	OutOfFamily []string
+
+	// Unlike are the settings that others have otherwise than this node, where all should have the same, by name.
+	Unlike []Unlike
 
 	// OtherKeys are sentences about seeds that have another key than this node, one has none, or the other.
 	OtherKeys []string
@@ -55,11 +64,19 @@ type Info struct {
 
 	// Isolated says that this node hears from next to nobody, and so declares nobody failed (Inquest alone knows it).
 	Isolated bool
+	// LastHeard is when the last datagram of a live member came, of those that this node talks to; zero if none has.
+	LastHeard time.Time
+	// Deserted says that this node had the last of the live members forgotten though it could not reach them (Forget), and
+	// has met nobody since: they may be a cluster without it, and it no part of any. A start ends that.
+	Deserted bool
 	// Unreached says that this node's address does not lead to it: others hear it, and nothing that they send to the address
 	// of its record comes here (Inquest alone knows it). They hold it failed, with the cause deaf.
 	Unreached bool
 	// Broken are the names of the live members that do not answer this node, and that others reach.
 	Broken []string
+	// Mute are the names of the live members that this node hears and that did not answer its last five probes: what it sends
+	// does not come to them. Of the Broken, those that are not Mute are not heard here.
+	Mute []string
 	// Small are the members between which and this node datagrams of Longest bytes do not pass, though short ones do: longer
 	// messages and keys do not arrive. SizesChecked is on how many ways that was looked for. Longest is how many bytes
 	// of UDP payload a datagram of this node has at most.
@@ -71,7 +88,11 @@ type Info struct {
 	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process there looks like a dead host, and a
 	// crash takes longer to see (Inquest).
 	Filtered, Watched int
-	FilteredPort      int // the number of these ports, if all have one; else 0
+	FilteredNames     []string // of these members, by name
+	// LastConnection is when the last TCP connection came to this node's own port (Inquest): others try it about once a minute
+	// each, so one that gets none for long may be filtered itself. Zero: none came, or none is taken.
+	LastConnection time.Time
+	FilteredPort   int // the number of these ports, if all have one; else 0
 	// Undecided is how many live members are silent of whom this node cannot say whether they are dead, since too few others
 	// answer to judge them (Inquest). They are among the Unreachable. If they are gone: Forget.
 	Undecided int
@@ -110,6 +131,53 @@ type SilentZone struct {
 	Since time.Time
 }
 
+// Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention", "zone budgets" and "MTU" the
+// two know that one of which let the other in; There is empty then if the member's value is none in common use. "zone spelling" is
+// that the first parts of two zones differ in capitals, blanks, - and _ alone.
+type Unlike struct{ Name, Setting, Here, There string }
+
+// UnlikeSettings are what Unlike.Setting can be.
+var UnlikeSettings = [...]string{"profile", "retention", "zone budgets", "MTU", spelling}
+
+const spelling = "zone spelling"
+
+// maxUnlike bounds Info.Unlike.
+const maxUnlike = 64
+
+// misspelt says whether the first parts of two zones are most likely meant to be the same, and are not.
+func misspelt(a, b string) bool {
+	a, b = member.Top(a), member.Top(b)
+	return a != b && plainZone(a) == plainZone(b)
+}
+
+func plainZone(z string) string {
+	return strings.ToLower(strings.NewReplacer(" ", "", "-", "", "_", "").Replace(z))
+}
+
+// infoUnlike fills in the settings that are not alike.
+func (n *Node) infoUnlike(info *Info) {
+	for u := range n.core.Unlike() {
+		info.Unlike = append(info.Unlike, Unlike{n.nameOf(u.Member), u.Setting, u.Here, u.There})
+	}
+	own := info.Self.Zone
+	spelt := map[string]bool{} // top zones of others; whether they are misspelt
+	for m := range n.core.Table().All() {
+		if !m.State.Live() || len(info.Unlike) >= maxUnlike {
+			continue
+		}
+		zone := m.Handle.Value().Zone
+		wrong, known := spelt[member.Top(zone)]
+		if !known {
+			wrong = misspelt(own, zone)
+			spelt[member.Top(zone)] = wrong
+		}
+		if wrong {
+			info.Unlike = append(info.Unlike, Unlike{m.Name(), spelling, member.Top(own), member.Top(zone)})
+		}
+	}
+	slices.SortFunc(info.Unlike, func(a, b Unlike) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Setting, b.Setting)) })
+}
+
 // Info returns the state of the node. After the node has stopped it is the last one.
 func (n *Node) Info() (info Info) {
 	n.read(func() {
@@ -134,6 +202,7 @@ func (n *Node) Info() (info Info) {
 			AddrGone:  n.home.gone,
 			Moved:     n.home.moved,
 			Unreached: n.core.Unreached(),
+			Deserted:  n.core.Deserted(),
 			Undecided: n.core.Undecided(),
 			Health:    n.core.Health(),
 			RTT:       n.core.RTT(),
@@ -150,9 +219,13 @@ func (n *Node) Info() (info Info) {
 			Unopened:  n.unopenedCount.Load(),
 		}
 		info.OtherKeys = n.wrongKeys()
+		if at := n.core.LastHeard(); at != 0 {
+			info.LastHeard = n.wall(at)
+		}
 		info.Zones = n.traffic()
 		info.Filtered, info.Watched = n.core.Filtered(n.now())
 		n.infoPaths(&info)
+		n.infoUnlike(&info)
 		info.Reachable, info.Agreed = n.core.Reach()
 		for z := range n.core.SilentZones() {
 			info.Silent = append(info.Silent, SilentZone{Zone{z.Name, z.Members}, n.wall(z.Since)})
@@ -182,6 +255,11 @@ func (n *Node) Info() (info Info) {
 			}
 		}
 	})
+	if n.kernel != nil {
+		if at := n.kernel.taken.Load(); at != 0 {
+			info.LastConnection = time.Unix(0, at)
+		}
+	}
 	if n.store != nil {
 		info.Store = n.store.Stats()
 	}
@@ -189,6 +267,7 @@ func (n *Node) Info() (info Info) {
 	case <-n.joining.first:
 		info.Welcomed = true
 	default:
+		info.Refused, info.RefusedFor = n.joining.why(info.OtherKeys)
 	}
 	return info
 }

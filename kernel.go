@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,6 +31,7 @@ const (
 type kernel struct {
 	listener *net.TCPListener
 	dials    chan struct{} // one for each under way
+	taken    atomic.Int64  // when the last connection was taken, in Unix nanoseconds; 0: none was
 }
 
 // listenBoth binds the socket, and the TCP port beside it.
@@ -58,6 +60,7 @@ func (k *kernel) serve(ctx context.Context) {
 		c, err := k.listener.AcceptTCP()
 		pause := acceptPause
 		if err == nil {
+			k.taken.Store(time.Now().UnixNano())
 			c.SetLinger(0) // nothing was said: no farewell to wait for
 			c.Close()
 		} else {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/transport"
 )
 
@@ -306,8 +307,20 @@ func (n *Node) dispatch(e *gossip.Event) {
 		if k := e.Kind; (k == gossip.MemberJoined || k == gossip.MemberUpdated) && e.Member.OutOfFamily {
 			n.otherFamily(e.Member.ID)
 		}
+		if k := e.Kind; k == gossip.MemberJoined || k == gossip.MemberUpdated {
+			n.checkSpelling(&e.Member)
+		}
 		n.met(&e.Member)
 		n.tellWatchers(e)
+	}
+}
+
+// checkSpelling warns of a member whose zone is written otherwise than this node's, and most likely meant to be the same.
+func (n *Node) checkSpelling(m *member.Member) {
+	own, zone := n.core.Self(), m.Handle.Value().Zone
+	if here := own.Handle.Value().Zone; misspelt(here, zone) {
+		n.log.warn(n.now(), "spelling "+member.Top(zone), "a member's zone is written otherwise than this node's: they count as two zones",
+			"member", m.Name(), "here", member.Top(here), "there", member.Top(zone))
 	}
 }
 

@@ -253,7 +253,7 @@ func (n *Node) Forget(ctx context.Context, names ...string) error {
 	ids := make([]member.ID, len(names))
 	for i, name := range names {
 		if ids[i] = member.IDOf(name); !n.knows(name) {
-			return fmt.Errorf("starling: %w: %q", ErrNoMember, name)
+			return unknown(name)
 		}
 	}
 	return n.do(ctx, gossip.Forget{IDs: ids})

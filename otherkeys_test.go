@@ -53,6 +53,9 @@ func TestOtherKeysAreTold(t *testing.T) {
 			if words := n.Info().OtherKeys; !told(words) {
 				t.Errorf("info says %q, want %q", words, want)
 			}
+			if i := n.Info(); !strings.Contains(i.Refused, want) || i.RefusedFor != "key" {
+				t.Errorf("it is not in for %q: %q, want %q", i.RefusedFor, i.Refused, want)
+			}
 			ctx, cancel := context.WithCancel(within(t))
 			cancel()
 			if err := n.Welcomed(ctx); err == nil || !strings.Contains(err.Error(), want) {

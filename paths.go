@@ -41,6 +41,10 @@ type Path struct {
 	// "filtered" (nothing answers), or "" if it was not tried. Inquest alone tries those of members that it watches.
 	Port string
 
+	// Silent says that nothing came from the member for a second or more, nor an answer to the last probe; Mute, that it is
+	// heard and did not answer the last five probes. The detector has not judged it yet, or cannot.
+	Silent, Mute bool
+
 	Broken      bool // it does not answer this node, and others reach it (Inquest)
 	Unreachable bool // it cannot be reached from here, as in Info.Unreachable
 	OutOfFamily bool // as in Member
@@ -64,7 +68,7 @@ func (n *Node) path(p *gossip.Path) Path {
 		Name: p.Member.Name(), Addr: p.Member.Addr(), From: p.From, SeenAs: p.Seen,
 		Probes: p.Probes, Answers: p.Answers, RTT: p.RTT, Passed: n.onWire(p.Passed), TooLong: n.onWire(p.Over),
 		Port: p.Port.String(), Broken: p.Broken, Unreachable: n.core.IsUnreachable(p.Member.ID),
-		OutOfFamily: p.Member.OutOfFamily,
+		OutOfFamily: p.Member.OutOfFamily, Silent: p.Silent, Mute: p.Mute,
 	}
 	if p.Heard != 0 {
 		out.Heard = n.wall(p.Heard)
@@ -111,12 +115,18 @@ func (n *Node) infoPaths(info *Info) {
 		if p.Passed+p.Over > 0 {
 			info.SizesChecked++
 		}
+		if p.Mute {
+			info.Mute = append(info.Mute, p.Member.Name())
+		}
 		if p.Port == detect.PortFiltered {
+			info.FilteredNames = append(info.FilteredNames, p.Member.Name())
 			ports = append(ports, p.Member.Addr().Port())
 		}
 	}
 	if slices.Sort(ports); len(ports) > 0 && ports[0] == ports[len(ports)-1] {
 		info.FilteredPort = int(ports[0])
 	}
+	slices.Sort(info.Mute)
+	slices.Sort(info.FilteredNames)
 	slices.SortFunc(info.Small, func(a, b SmallPath) int { return strings.Compare(a.Name, b.Name) })
 }

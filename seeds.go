@@ -400,6 +400,39 @@ func (j *joining) refusal() error {
 	return j.refused
 }
 
+// RefusedReasons are what Info.RefusedFor can be: the seeds are of a cluster of another name (cluster), or of another of the
+// same name (other_cluster); they run another detector; what they send to the node's
+// address does not come back (address); they have another key; their names lead to no address (lookup).
+var RefusedReasons = [...]string{"cluster", "other_cluster", "detector", "address", "key", "lookup", "other"}
+
+// why says why no seed has let the node in, as far as it is known, in a sentence and in a word.
+func (j *joining) why(otherKeys []string) (text, reason string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	err := j.refused
+	switch {
+	case j.in:
+		return "a seed has let it in, and it does not know all members yet", ""
+	case err == nil && len(otherKeys) > 0:
+		return strings.Join(otherKeys, "; "), "key"
+	case err == nil && j.lookups != nil:
+		return strings.ReplaceAll(j.lookups.Error(), "\n", "; "), "lookup"
+	case err == nil:
+		return "", ""
+	case errors.Is(err, gossip.ErrWrongCluster):
+		reason = "cluster"
+	case errors.Is(err, gossip.ErrOtherCluster):
+		reason = "other_cluster"
+	case errors.Is(err, gossip.ErrWrongDetector):
+		reason = "detector"
+	case errors.Is(err, gossip.ErrNotReached):
+		reason = "address"
+	default:
+		reason = "other"
+	}
+	return strings.TrimPrefix(err.Error(), "starling: "), reason
+}
+
 func (j *joining) lookup() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

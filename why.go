@@ -12,7 +12,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// VerdictKind says what was found of a member. Its String is "failed", "refuted" or "restarted".
+// VerdictKind says what was found of a member, or done about it. Its String is "failed", "refuted", "restarted" or
+// "forgotten".
 type VerdictKind = gossip.VerdictKind
 
 // What is remembered of a member.
@@ -20,6 +21,7 @@ const (
 	VerdictFailed    = gossip.Failed    // it was declared failed
 	VerdictRefuted   = gossip.Refuted   // it had been declared failed, and contradicted
 	VerdictRestarted = gossip.Restarted // it had been declared failed, and came back in a new life
+	VerdictForgotten = gossip.Forgotten // somebody had it forgotten (Forget), here or elsewhere
 )
 
 // Cause is what a node saw of a member that failed: "silent" (no answer of any kind), "refused" (its host says that

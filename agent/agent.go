@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/starling-gossip/starling"
@@ -38,7 +39,7 @@ func New(cfg Config, log *slog.Logger) (_ *Agent, err error) {
 		return nil, err
 	}
 	if a.listener, err = net.Listen("tcp", cfg.API); err != nil {
-		return nil, fmt.Errorf("--api %s: %w", cfg.API, reason(err))
+		return nil, portTaken("api", cfg.API, "TCP", fmt.Errorf("--api %s: %w", cfg.API, reason(err)))
 	}
 	if a.peers, err = openPeers(cfg.DataDir, log); err != nil {
 		a.listener.Close()
@@ -48,7 +49,7 @@ func New(cfg Config, log *slog.Logger) (_ *Agent, err error) {
 	if a.node, err = starling.Start(nodeCfg); err != nil {
 		a.listener.Close()
 		a.peers.close()
-		return nil, err
+		return nil, portTaken("bind", cfg.Bind, "UDP and TCP", err)
 	}
 	a.server = NewServer(a.node, ServerOptions{Token: token, Log: log})
 	return a, nil
@@ -117,7 +118,7 @@ func (a *Agent) logWelcome(ctx context.Context) {
 	err := a.node.Welcomed(soon)
 	stop()
 	if err != nil && ctx.Err() == nil && a.node.Err() == nil {
-		a.log.Warn("no seed has let this node in yet; it tries on", "error", err)
+		a.log.Warn("no seed has let this node in yet; it tries on", "error", timedOut{err, welcomeSoon})
 		err = a.node.Welcomed(ctx)
 	}
 	if err == nil {
@@ -132,7 +133,7 @@ func (a *Agent) leave() error {
 	if a.node.Err() == nil {
 		a.log.Info("leaving", "timeout", a.cfg.LeaveTimeout.String())
 		if err := a.node.Leave(ctx); err != nil && !errors.Is(err, starling.ErrLeft) {
-			a.log.Warn("not all could be told or sent in time", "error", err)
+			a.log.Warn("not all could be told or sent in time", "error", timedOut{err, a.cfg.LeaveTimeout})
 		}
 	}
 	err := a.node.Err()
@@ -158,6 +159,19 @@ func (a *Agent) Rekey() {
 		return
 	}
 	a.log.Info("keys read again", "keys", len(ring.Keys()), "sealing", ring.Keys()[0].String())
+}
+
+// portTaken says which flags to give where an error is that another process has a port, most likely another agent.
+func portTaken(flag, addr, kind string, err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	_, port, splitErr := net.SplitHostPort(addr)
+	if splitErr != nil {
+		port = addr
+	}
+	return fmt.Errorf("port %s (%s, --%s) is in use on this host, perhaps by another agent: a second one needs a --bind, an --api and "+
+		"a --name of its own, such as --bind :7757 --api 127.0.0.1:7758 --name b (and a --data-dir, if it has one): %w", port, kind, flag, err)
 }
 
 // reason unwraps the part of a network error that is news: the address is said already.

@@ -305,3 +305,35 @@ func TestLogger(t *testing.T) {
 		}
 	}
 }
+
+// A second agent on a host hears which port is taken, and which flags to give.
+func TestTwoAgentsOnOneHost(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	base := config(t, "--name", "a")
+	first, err := New(base, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- first.Run(ctx) }()
+	api, bind := first.APIAddr().String(), first.Node().Self().Addr.String()
+	for _, c := range []struct {
+		change func(*Config)
+		port   string
+	}{
+		{func(c *Config) { c.API = api }, "port " + api[strings.LastIndex(api, ":")+1:] + " (TCP, --api)"},
+		{func(c *Config) { c.Bind = bind }, "port " + bind[strings.LastIndex(bind, ":")+1:] + " (UDP and TCP, --bind)"},
+	} {
+		cfg := base
+		cfg.Name = "b"
+		c.change(&cfg)
+		if _, err := New(cfg, log); err == nil || !strings.Contains(err.Error(), c.port) || !strings.Contains(err.Error(), "--bind :7757 --api 127.0.0.1:7758 --name b") {
+			t.Errorf("want %q: %v", c.port, err)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

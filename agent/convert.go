@@ -51,7 +51,7 @@ func toMessage(m starling.Message) api.Message {
 func toPath(p *starling.Path) api.Path {
 	out := api.Path{
 		Name: p.Name, Addr: p.Addr.String(), Probes: p.Probes, Answers: p.Answers, Loss: p.Loss, RTT: p.RTT.Seconds(),
-		Passed: p.Passed, TooLong: p.TooLong, TCP: p.Port, Broken: p.Broken, Unreachable: p.Unreachable, OutOfFamily: p.OutOfFamily,
+		Passed: p.Passed, TooLong: p.TooLong, TCP: p.Port, Broken: p.Broken, Unreachable: p.Unreachable, Silent: p.Silent, Mute: p.Mute, OutOfFamily: p.OutOfFamily,
 	}
 	if !p.Heard.IsZero() {
 		heard := p.Heard.UTC()
@@ -80,6 +80,20 @@ func toInfo(i starling.Info) api.Info {
 			ReceivedPackets: i.Socket.DatagramsIn, ReceivedBytes: i.Socket.BytesIn,
 			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{}, BudgetWaits: i.Protocol.PairWaits,
 		},
+	}
+	out.Deserted, out.Refused, out.RefusedFor = i.Deserted, i.Refused, i.RefusedFor
+	if !i.LastHeard.IsZero() {
+		at := i.LastHeard.UTC()
+		out.LastHeard = &at
+	}
+	out.Mute, out.FilteredAt = append([]string{}, i.Mute...), append([]string{}, i.FilteredNames...)
+	if !i.LastConnection.IsZero() {
+		at := i.LastConnection.UTC()
+		out.Connected = &at
+	}
+	out.Unlike = []api.Unlike{}
+	for _, u := range i.Unlike {
+		out.Unlike = append(out.Unlike, api.Unlike(u))
 	}
 	out.OtherKeys = append([]string{}, i.OtherKeys...)
 	out.SmallPaths, out.SizesChecked, out.Longest = []api.SmallPath{}, i.SizesChecked, i.Longest

@@ -38,6 +38,8 @@ type fakeNode struct {
 	sent     []string
 	err      error
 	detector string
+	silent   bool // the way to a is
+	mute     bool
 	done     chan struct{}
 	change   func(*starling.Info) // of what Info returns, if not nil
 	watching chan struct{}        // gets one for each stream that is open
@@ -79,6 +81,7 @@ func (f *fakeNode) Paths() []starling.Path {
 		{Name: "b", Addr: b, Heard: then, From: a, SeenAs: b, Probes: 4, Answers: 1, Loss: 0.5, RTT: time.Millisecond, Passed: 1067,
 			TooLong: 1098, Checked: then, Port: "filtered", Broken: true},
 		{Name: "c", Addr: b},
+		{Name: "a", Addr: a, Heard: then, Silent: f.silent, Mute: f.mute},
 	}
 }
 

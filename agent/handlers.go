@@ -3,6 +3,7 @@ package agent
 // This file is what the API answers to single requests.
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,10 +41,11 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.addPhi(out)
+	s.addDoubts(out)
 	slices.SortFunc(out, func(a, b api.Member) int { return strings.Compare(a.Name, b.Name) })
 	if q := r.URL.Query(); q.Has("near") {
 		if err := s.sortNear(r, q.Get("near"), out); err != nil {
-			s.failNode(w, err)
+			s.failNode(w, r, err)
 			return
 		}
 	}
@@ -56,11 +58,54 @@ func (s *Server) member(w http.ResponseWriter, r *http.Request) {
 		if m.Name == name {
 			out := []api.Member{toMember(m)}
 			s.addPhi(out)
+			s.addDoubts(out)
 			reply(w, out[0])
 			return
 		}
 	}
 	fail(w, http.StatusNotFound, fmt.Errorf("no member is called %q", name))
+}
+
+// addDoubts adds what the node sees of live members that are not well from here, before it or anybody judges them.
+func (s *Server) addDoubts(members []api.Member) {
+	type doubt struct {
+		what  string
+		heard time.Time
+	}
+	doubts := map[string]doubt{}
+	for _, p := range s.node.Paths() {
+		if what := doubtOf(&p); what != "" {
+			doubts[p.Name] = doubt{what, p.Heard}
+		}
+	}
+	for _, name := range s.node.Info().Unreachable {
+		doubts[name] = doubt{"unreachable", doubts[name].heard}
+	}
+	for i := range members {
+		m := &members[i]
+		d, ok := doubts[m.Name]
+		if !ok || m.State != starling.Alive.String() && m.State != starling.Suspect.String() {
+			continue
+		}
+		if m.Doubt = d.what; !d.heard.IsZero() {
+			at := d.heard.UTC()
+			m.Heard = &at
+		}
+	}
+}
+
+func doubtOf(p *starling.Path) string {
+	switch {
+	case p.Unreachable:
+		return "unreachable"
+	case p.Broken:
+		return "broken"
+	case p.Mute:
+		return "mute"
+	case p.Silent:
+		return "silent"
+	}
+	return ""
 }
 
 // addPhi adds the levels of suspicion, if the detector has any.
@@ -125,7 +170,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 		out.Seq, err = s.node.Publish(ctx, topic, payload)
 	}
 	if err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	reply(w, out)
@@ -166,7 +211,7 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request) {
 	ctx, stop := wait(r)
 	defer stop()
 	if err := s.node.Join(ctx, req.Seeds...); err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	reply(w, api.Done{Done: "joined"})
@@ -184,7 +229,12 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	}
 	names := slices.Clone(req.Names)
 	if req.Unreachable {
-		names = append(names, s.node.Info().Unreachable...)
+		i := s.node.Info()
+		if err := cutOff(&i, time.Now()); err != nil && !req.Alone && len(i.Unreachable) > 0 {
+			fail(w, http.StatusConflict, err)
+			return
+		}
+		names = append(names, i.Unreachable...)
 	}
 	for m := range s.node.Members() {
 		if req.Failed && m.State == starling.Failed {
@@ -196,17 +246,34 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	ctx, stop := wait(r)
 	defer stop()
 	if err := s.node.Forget(ctx, names...); err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	reply(w, api.Forgotten{Forgotten: append([]string{}, names...)})
+}
+
+// hearsFor is for how long after the last datagram of a live member a node counts as one that hears somebody.
+const hearsFor = 5 * time.Second
+
+// cutOff says why a node may itself be the one that is gone, and not those whom it cannot reach; nil: it hears some,
+// and they hear it.
+func cutOff(i *starling.Info, now time.Time) error {
+	const mend = "; mend its network, or if they are gone for good: starling forget --unreachable --yes-alone"
+	switch {
+	case i.Unreached:
+		return fmt.Errorf("this node is the one that is not reached: nothing that others send to %s comes here, so nobody is forgotten%s",
+			i.Self.Addr, mend)
+	case now.Sub(i.LastHeard) > hearsFor:
+		return errors.New("this node hears nobody, so it may be the one that is cut off, and it would be alone: nobody is forgotten" + mend)
+	}
+	return nil
 }
 
 func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
 	ctx, stop := wait(r)
 	defer stop()
 	if err := s.node.Leave(ctx); err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	reply(w, api.Done{Done: "left"})
@@ -223,7 +290,7 @@ func (s *Server) tags(w http.ResponseWriter, r *http.Request) {
 	case s.tagging <- struct{}{}:
 		defer func() { <-s.tagging }()
 	case <-ctx.Done():
-		s.failNode(w, ctx.Err())
+		s.failNode(w, r, ctx.Err())
 		return
 	}
 	tags := s.node.Self().Tags.Map()
@@ -232,7 +299,7 @@ func (s *Server) tags(w http.ResponseWriter, r *http.Request) {
 		delete(tags, k)
 	}
 	if err := s.node.SetTags(ctx, tags); err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	reply(w, api.Tags{Tags: tags})
@@ -254,11 +321,14 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	switch {
 	case err != nil:
 	case !i.Welcomed:
-		err = errors.New("not in yet: no seed has let this node in")
+		err = errors.New("not in yet: " + cmp.Or(i.Refused, "no seed has let this node in"))
 	case i.Isolated:
 		err = errors.New("isolated: this node hears from next to nobody, or next to nobody hears it")
 	case i.Unreached:
 		err = fmt.Errorf("deaf: others hear this node, and nothing that they send to its address, %s, comes here", i.Self.Addr)
+	case i.Deserted:
+		err = errors.New("alone: this node had all others forgotten while it heard none of them, and has met nobody since; " +
+			"join it to them (starling join), or start it anew if it is the whole cluster")
 	}
 	if err != nil {
 		fail(w, http.StatusServiceUnavailable, err)
@@ -267,18 +337,43 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	reply(w, api.Done{Done: "ready"})
 }
 
-// wait bounds a request that waits for the cluster: by its client's patience, by ?timeout=5s, and by maxWait.
-func wait(r *http.Request) (context.Context, context.CancelFunc) {
+// timeOf is how long a request may wait for the cluster: as long as its client says (?timeout=5s), and at most maxWait.
+func timeOf(r *http.Request) time.Duration {
 	d, err := time.ParseDuration(r.URL.Query().Get("timeout"))
 	if err != nil || d <= 0 {
 		d = defaultWait
 	}
-	return context.WithTimeout(r.Context(), min(d, maxWait))
+	return min(d, maxWait)
+}
+
+// timedOut says of an error for want of time how long that was, in place of what the context says.
+type timedOut struct {
+	error
+	after time.Duration
+}
+
+func (e timedOut) Unwrap() error { return e.error }
+
+func (e timedOut) Error() string {
+	what, bare := "not done within "+e.after.String(), context.DeadlineExceeded.Error()
+	text := e.error.Error()
+	if text == bare || text == "starling: "+bare {
+		return what + "; the node is busy, or others do not answer it (starling info)"
+	}
+	return strings.ReplaceAll(text, bare, what)
+}
+
+// wait bounds a request that waits for the cluster: by its client's patience, by ?timeout=5s, and by maxWait.
+func wait(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(r.Context(), timeOf(r))
 }
 
 // failNode answers with an error of the node: it has stopped, there is no such member, it could not in time, or it did not like
 // the request.
-func (s *Server) failNode(w http.ResponseWriter, err error) {
+func (s *Server) failNode(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = timedOut{err, timeOf(r)}
+	}
 	switch {
 	case s.node.Err() != nil:
 		fail(w, http.StatusServiceUnavailable, err)

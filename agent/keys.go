@@ -35,7 +35,7 @@ func (s *Server) setKey(w http.ResponseWriter, r *http.Request) {
 	ctx, stop := wait(r)
 	defer stop()
 	if err := s.node.Set(ctx, q.Get("key"), value, ttl); err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	reply(w, api.Done{Done: "set"})
@@ -49,7 +49,7 @@ func (s *Server) deleteKey(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, starling.ErrNoKey):
 		fail(w, http.StatusNotFound, err)
 	case err != nil:
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 	default:
 		reply(w, api.Done{Done: "deleted"})
 	}

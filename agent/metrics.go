@@ -87,6 +87,26 @@ var metrics = []metric{
 		}),
 	newMetric(gauge, "starling_welcomed", "1 when a seed has let this node in or it is the first of its cluster, else 0.", nil,
 		one(func(i starling.Info) float64 { return number(i.Welcomed) })),
+	newMetric(gauge, "starling_join_refused", "1 for the reason for which no seed has let this node in, as far as it is known, else 0.", []string{"reason"},
+		func(i starling.Info, emit func(float64, ...string)) {
+			for _, r := range starling.RefusedReasons {
+				emit(number(i.RefusedFor == r), r)
+			}
+		}),
+	newMetric(gauge, "starling_settings_unlike", "Live members that have a setting otherwise than this node, where all should have the same, as far as it knows.",
+		[]string{"setting"}, func(i starling.Info, emit func(float64, ...string)) {
+			for _, s := range starling.UnlikeSettings {
+				count := 0
+				for _, u := range i.Unlike {
+					if u.Setting == s {
+						count++
+					}
+				}
+				emit(float64(count), s)
+			}
+		}),
+	newMetric(gauge, "starling_deserted", "1 while this node is alone since it had all others forgotten, though it heard none of them, else 0.", nil,
+		one(func(i starling.Info) float64 { return number(i.Deserted) })),
 	newMetric(gauge, "starling_sealed", "1 when traffic is encrypted and authenticated, else 0.", nil,
 		one(func(i starling.Info) float64 { return number(i.Sealed) })),
 	newMetric(gauge, "starling_isolated", "1 when this node hears from next to nobody and so declares nobody failed, else 0.", nil,

@@ -29,7 +29,7 @@ func (s *Server) rtt(w http.ResponseWriter, r *http.Request) {
 	defer stop()
 	rtt, err := s.node.RTTBetween(ctx, out.From, out.To)
 	if err != nil {
-		s.failNode(w, err)
+		s.failNode(w, r, err)
 		return
 	}
 	out.Estimate, out.Error, out.Measured = rtt.Estimate.Seconds(), rtt.Error, rtt.Measured.Seconds()

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/agent/api"
@@ -93,7 +94,7 @@ func TestRequests(t *testing.T) {
 		{"DELETE", "/v1/keys?key=load", "", 200, `{"done":"deleted"}`},
 		{"DELETE", "/v1/keys?key=k", "", 404, `~no`},
 		{"POST", "/v1/join", `{"seeds":["10.0.0.9"]}`, 200, `{"done":"joined"}`},
-		{"POST", "/v1/join?timeout=1ms", `{"seeds":["nowhere"]}`, 504, `~deadline`},
+		{"POST", "/v1/join?timeout=1ms", `{"seeds":["nowhere"]}`, 504, `~not done within 1ms`},
 		{"POST", "/v1/join", `{"seeds":[]}`, 400, `~the body needs`},
 		{"POST", "/v1/join", `{"seed":["x"]}`, 400, `~unknown field`},
 		{"POST", "/v1/join", `{"seeds":["x"]} trailing`, 400, `~more after the object`},
@@ -201,9 +202,9 @@ func TestSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]any{
-		"Member": api.Member{Cause: "c", OutOfFamily: true, Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Cause: "c", Silent: 1, Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
-		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{ClusterID: "1", Store: &api.Store{}, Moved: &api.Move{}, Translated: "a", FilteredPort: 1}, "Store": api.Store{Error: "e"}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{Budget: 1},
-		"Topic": api.Topic{}, "Key": api.Key{TTL: 1}, "KeyEvent": api.KeyEvent{Key: api.Key{TTL: 1}}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "ForgetRequest": api.ForgetRequest{Names: []string{"n"}, Unreachable: true, Failed: true}, "Forgotten": api.Forgotten{}, "Done": api.Done{}, "Error": api.Error{},
+		"Member": api.Member{Doubt: "d", Heard: &then, Cause: "c", OutOfFamily: true, Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Cause: "c", Silent: 1, Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
+		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{ClusterID: "1", Store: &api.Store{}, Moved: &api.Move{}, Translated: "a", FilteredPort: 1, LastHeard: &then, Connected: &then, Refused: "r", RefusedFor: "key"}, "Store": api.Store{Error: "e"}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{Budget: 1},
+		"Topic": api.Topic{}, "Key": api.Key{TTL: 1}, "KeyEvent": api.KeyEvent{Key: api.Key{TTL: 1}}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "ForgetRequest": api.ForgetRequest{Names: []string{"n"}, Unreachable: true, Failed: true, Alone: true}, "Unlike": api.Unlike{There: "t"}, "Forgotten": api.Forgotten{}, "Done": api.Done{}, "Error": api.Error{},
 		"Why": api.Why{State: "s", Cause: "c", Addr: "a", Heard: "h", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
 		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},
 	} {
@@ -373,6 +374,60 @@ func TestHealthzTellsTheEnd(t *testing.T) {
 	}
 }
 
+// A live member that is not well from here is told with its doubt, and one that is well is told as ever.
+func TestDoubtsOfMembers(t *testing.T) {
+	node := newFake()
+	h := NewServer(node, ServerOptions{}).Handler()
+	for _, x := range []struct {
+		silent, mute bool
+		unreachable  []string
+		want         string
+	}{
+		{false, false, nil, `"since":"2026-01-02T03:04:05Z"}`},
+		{true, false, nil, `"since":"2026-01-02T03:04:05Z","doubt":"silent","heard":"2026-01-02T03:04:05Z"}`},
+		{false, true, nil, `"since":"2026-01-02T03:04:05Z","doubt":"mute","heard":"2026-01-02T03:04:05Z"}`},
+		{false, false, []string{"a"}, `"since":"2026-01-02T03:04:05Z","doubt":"unreachable"}`},
+	} {
+		node.silent, node.mute = x.silent, x.mute
+		node.change = func(i *starling.Info) { i.Unreachable = x.unreachable }
+		for _, target := range []string{"/v1/members?state=alive", "/v1/members/a"} {
+			if got := ask(h, "GET", target, "").Body.String(); !strings.Contains(got, x.want) {
+				t.Errorf("%s: %s, want %s", target, got, x.want)
+			}
+		}
+		if got := ask(h, "GET", "/v1/members/b", "").Body.String(); strings.Contains(got, "doubt") {
+			t.Errorf("of one that failed: %s", got)
+		}
+	}
+}
+
+// A node that hears nobody, or is not reached, may be the one that is gone: it forgets those whom it cannot reach only if
+// that is said twice.
+func TestForgetWhereTheAgentIsCutOff(t *testing.T) {
+	node := newFake()
+	h := NewServer(node, ServerOptions{}).Handler()
+	for _, x := range []struct {
+		heard     time.Duration // ago
+		unreached bool
+		body      string
+		status    int
+		word      string
+	}{
+		{time.Second, false, `{"unreachable":true}`, 200, `["c"]`},
+		{10 * time.Second, false, `{"unreachable":true}`, 409, "hears nobody"},
+		{10 * time.Second, false, `{"names":["c"]}`, 200, `["c"]`},
+		{10 * time.Second, false, `{"unreachable":true,"alone":true}`, 200, `["c"]`},
+		{time.Second, true, `{"unreachable":true}`, 409, "--yes-alone"},
+	} {
+		node.change = func(i *starling.Info) {
+			i.LastHeard, i.Unreached, i.Unreachable = time.Now().Add(-x.heard), x.unreached, []string{"c"}
+		}
+		if w := ask(h, "POST", "/v1/forget", x.body); w.Code != x.status || !strings.Contains(w.Body.String(), x.word) {
+			t.Errorf("%s, heard %v ago: %d %s, want %d and %s", x.body, x.heard, w.Code, w.Body, x.status, x.word)
+		}
+	}
+}
+
 // A node is ready when it is in, hears others, and is heard and reached by them; that it lives it says in any case.
 func TestReadyz(t *testing.T) {
 	node := newFake()
@@ -384,7 +439,9 @@ func TestReadyz(t *testing.T) {
 	}{
 		{func(*starling.Info) {}, 200, "ready"},
 		{func(i *starling.Info) { i.Welcomed = false }, 503, "seed"},
+		{func(i *starling.Info) { i.Welcomed, i.Refused = false, "10.0.0.9:7747: another detector" }, 503, "not in yet: 10.0.0.9:7747: another detector"},
 		{func(i *starling.Info) { i.Isolated = true }, 503, "isolated"},
+		{func(i *starling.Info) { i.Deserted = true }, 503, "alone: this node had all others forgotten"},
 		{func(i *starling.Info) { i.Unreached = true }, 503, "deaf"},
 	} {
 		node.change = x.change

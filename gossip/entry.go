@@ -372,7 +372,7 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 			n.welcome()
 			n.entry.greeted, n.entry.greeting = peer, w.Live
 			n.hushed = true // what rides along is known to all
-			n.compareSettings(peer.Addr.String(), w.Settings)
+			n.compareSettings(peer, peer.Addr.String(), w.Settings)
 		}
 	case wire.TypeRefuse:
 		var r wire.Refuse

@@ -146,6 +146,7 @@ func (n *Node) forgetNow(m *member.Member) {
 		Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Failed, Cause: member.CauseForgotten,
 	}})
 	n.forgetHere(m)
+	n.verdicts.add(verdict{id: m.ID, instance: m.Instance(), incarnation: m.Incarnation, kind: Forgotten, at: n.now})
 	n.shares.rumors.SetRounds(n.rounds())
 	n.shares.rumors.Put(n.now, rumor.Item{Key: uint64(m.ID) * 0x9e3779b97f4a7c15, Data: word})
 }
@@ -163,6 +164,7 @@ func (n *Node) forgetHere(m *member.Member) {
 		dead = after
 	}
 	n.bury(&dead)
+	n.private.deserted = n.private.deserted || m.State.Live() && n.table.Live() <= 1
 }
 
 // toldToForget takes in somebody's word about another member.

@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,6 +51,15 @@ func TestForget(t *testing.T) {
 	}
 	if reachable, of := n0.Reach(); reachable != 6 || of != 6 {
 		t.Errorf("it reaches %d of %d", reachable, of)
+	}
+	for _, p := range nodes[:6] {
+		var kinds []VerdictKind
+		for v := range p.Verdicts(nodes[6].id) {
+			kinds = append(kinds, v.Kind)
+		}
+		if !slices.Equal(kinds, []VerdictKind{Failed, Forgotten}) {
+			t.Errorf("%s remembers of n6: %v", p.addr, kinds)
+		}
 	}
 	w.run(5 * time.Minute)
 	if a := w.forgets("n6"); a != 6 {
@@ -106,6 +116,39 @@ func TestForgetUnreachable(t *testing.T) {
 		if w.cut = nil; alive {
 			w.until(2*time.Minute, "all see all", func() bool { return w.allSee(12) })
 		}
+	}
+}
+
+// A node that is cut off from all and has them forgotten knows that it may be the one that is gone, until it meets
+// a member again.
+func TestForgetAllButOneself(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(4, nil)
+	n0 := nodes[0]
+	w.cut = func(from, to netip.AddrPort) bool { return (from == n0.addr) != (to == n0.addr) }
+	w.until(20*time.Second, "it is isolated, and names all", func() bool { return n0.Isolated() && n0.Undecided() == 3 })
+	if since := w.now.Sub(n0.LastHeard()); since < 3*time.Second || n0.Deserted() {
+		t.Errorf("it heard somebody %v ago, deserted: %t", since, n0.Deserted())
+	}
+	var gone []member.ID
+	for id := range n0.Unreachable() {
+		gone = append(gone, id)
+	}
+	last := func() (v Verdict) {
+		for v = range n0.Verdicts(gone[0]) {
+		}
+		return v
+	}
+	if err := w.do(n0, Forget{IDs: gone}); err != nil || !n0.Deserted() || last().Kind != Forgotten || last().At != w.now {
+		t.Fatalf("%v, deserted: %t", err, n0.Deserted())
+	}
+	if w.run(time.Minute); !n0.Deserted() {
+		t.Error("a minute later it is not deserted any more")
+	}
+	w.cut = nil
+	w.until(2*time.Minute, "all see all", func() bool { return w.allSee(4) })
+	if n0.Deserted() {
+		t.Error("it is deserted though all are there")
 	}
 }
 

@@ -520,6 +520,16 @@ func TestUnlikeSettings(t *testing.T) {
 					}
 				}
 			}
+			var unlike []string
+			for u := range p.Unlike() {
+				unlike = append(unlike, u.Setting)
+				if s := u.String(); what != "zone budgets" && (u.There == "" || !strings.Contains(s, u.There+" there") || u.There == u.Here) {
+					t.Errorf("%q: %s knows that it is %q", what, p.addr, s)
+				}
+			}
+			if got := strings.Join(unlike, " and another "); got != what {
+				t.Errorf("%q: %s knows of %q", what, p.addr, got)
+			}
 			if told != 0 && what == "" || told != 1 && what != "" {
 				t.Errorf("%q: %s was told %d times", what, p.addr, told)
 			}

@@ -169,6 +169,9 @@ func (n *Node) changed(before, after member.Member) {
 	n.ring.Changed(before, after)
 	n.detector.Changed(n.now, before, after)
 	n.private.settle(&before, &after)
+	if after.ID != n.id && after.State.Live() {
+		n.private.deserted = false
+	}
 	n.paths.settle(&after)
 	n.settleShares(&before, &after)
 	n.repair.Changed(n.now, before, after)

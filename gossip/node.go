@@ -77,6 +77,7 @@ type Node struct {
 	reached  reached
 	identity identity
 	settings wire.Hashes // this node's
+	unlike   []Unlike    // in which others differ from them
 	isolated Time        // since when, while it is
 	aged     int         // failed members that were forgotten for their age, while this node was of a minority
 	graves   marks.Table[member.ID, grave]

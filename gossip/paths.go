@@ -30,7 +30,8 @@ type path struct {
 	sent            Time // when the last probe left; Never: it is answered, or tells nothing
 	rtt             time.Duration
 	seq             uint32 // of the last probe
-	probes, answers uint16 // of the last probes, and of those the ones that were answered before the next
+	probes, answers uint8  // of the last probes, and of those the ones that were answered before the next, up to maxCounted
+	missed          uint8  // probes in a row that were not
 
 	sizes
 }
@@ -162,6 +163,9 @@ func (n *Node) probed(to detect.Peer, messages []byte) {
 		return
 	}
 	n.streams.Probed(n.now)
+	if p.sent != Never && p.missed < muteAfter {
+		p.missed++
+	}
 	if p.probes++; p.probes == maxCounted {
 		p.probes, p.answers = p.probes/2, p.answers/2
 	}
@@ -177,7 +181,7 @@ func (n *Node) acked(from detect.Peer, body []byte) {
 	}
 	took := max(n.now.Sub(p.sent), 1)
 	p.answers++
-	p.sent = Never
+	p.sent, p.missed = Never, 0
 	if p.rtt == 0 {
 		p.rtt = took
 	}
@@ -188,7 +192,7 @@ func (n *Node) acked(from detect.Peer, body []byte) {
 func (n *Node) stalledPaths() {
 	for i := range n.paths.list {
 		if p := &n.paths.list[i]; p.sent != Never {
-			p.sent = Never
+			p.sent, p.missed = Never, 0
 			p.probes = max(p.probes, 1) - 1
 		}
 	}
@@ -211,6 +215,10 @@ type Path struct {
 
 	Port   detect.Port // its TCP port, as INQUEST found it of those that it watches
 	Broken bool        // it does not answer this node, and others reach it
+
+	// Silent says that nothing came from it for a second or more, nor an answer to the last probe. Mute says that it is heard, and
+	// that the last five probes in a row were not answered.
+	Silent, Mute bool
 }
 
 // Paths returns what the node knows of the ways to the live members that it talks to, 64 at most, in no order that
@@ -225,11 +233,13 @@ func (n *Node) Paths(now Time) (all []Path) {
 		}
 		out := Path{
 			Member: m, Heard: p.heard, From: p.peer.Addr, Probes: int(p.probes), Answers: int(p.answers),
-			RTT: p.rtt, Passed: int(p.passed), Over: int(p.over), Checked: p.checked, Port: n.portOf(now, m.ID),
+			Silent: (p.missed > 0 || p.sent != Never && now.Sub(p.sent) >= answerIn) && now.Sub(p.heard) >= answerIn,
+			RTT:    p.rtt, Passed: int(p.passed), Over: int(p.over), Checked: p.checked, Port: n.portOf(now, m.ID),
 		}
 		if p.sent != Never && now.Sub(p.sent) < answerIn && out.Probes > out.Answers {
 			out.Probes-- // it may be answered yet
 		}
+		out.Mute = !out.Silent && p.missed == muteAfter
 		if p.from != nil {
 			out.From = *p.from
 		}
@@ -246,3 +256,6 @@ func (n *Node) Paths(now Time) (all []Path) {
 
 // answerIn is how long the last probe does not count as one without an answer.
 const answerIn = time.Second
+
+// muteAfter is how many probes in a row one that is heard does not answer before that is told.
+const muteAfter = 5

@@ -3,6 +3,7 @@ package gossip
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -417,4 +418,59 @@ func TestJoinOverASmallPath(t *testing.T) {
 	z := w.start("z", 99, 1, nil, 0)
 	w.until(3*time.Second, "it is let in", func() bool { return count(z, Welcomed) > 0 })
 	w.until(10*time.Second, "it tells what is wrong", func() bool { return count(z, PathSmall) > 0 })
+}
+
+// A member that stands still is silent to those who talk to it, long before it is judged; one that sends and answers nothing is
+// mute; and where all is well nobody is either.
+func TestSilentAndMute(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(5, nil)
+	w.run(20 * time.Second)
+	told := func(which func(*Path) bool) (names []string) {
+		for _, p := range nodes {
+			for _, x := range p.Paths(w.now) {
+				if which(&x) && !p.down {
+					names = append(names, x.Member.Name())
+				}
+			}
+		}
+		return names
+	}
+	failed := func() bool {
+		m, _ := nodes[0].Table().Get(nodes[4].id)
+		return m.State == member.Failed
+	}
+	silent, mute := func(x *Path) bool { return x.Silent }, func(x *Path) bool { return x.Mute }
+	for range 200 {
+		w.run(100 * time.Millisecond)
+		if s, m := told(silent), told(mute); len(s)+len(m) > 0 {
+			t.Fatalf("all are well, and silent are %v, mute %v", s, m)
+		}
+	}
+	n4 := nodes[4]
+	w.cut = func(from, to netip.AddrPort) bool { return to == n4.addr }
+	w.until(12*time.Second, "somebody sees it send and not answer", func() bool {
+		return len(told(mute)) > 0 || failed()
+	})
+	if names := told(mute); !slices.Contains(names, "n4") {
+		t.Errorf("mute are %v", names)
+	}
+	w.cut = nil
+	w.until(time.Minute, "all see all", func() bool { return w.allSee(5) })
+	w.run(10 * time.Second)
+	n0 := nodes[0]
+	w.cut = func(from, to netip.AddrPort) bool { return from == n0.addr && to == n4.addr }
+	w.until(time.Minute, "each end knows its direction", func() bool {
+		there, _ := pathTo(w, n0, "n4")
+		here, _ := pathTo(w, n4, "n0")
+		return there.Mute && !there.Silent && here.Silent && !here.Mute
+	})
+	w.cut = nil
+	w.until(time.Minute, "both are well", func() bool { return len(told(silent))+len(told(mute)) == 0 })
+	w.run(10 * time.Second)
+	w.cut = around(nodes[4])
+	w.until(3*time.Second, "it is silent, and not failed", func() bool {
+		names := told(silent)
+		return slices.Contains(names, "n4") && !failed()
+	})
 }

@@ -18,6 +18,7 @@ import (
 type private struct {
 	silent      []SilentZone // each once, the last to fall silent at the end
 	isolated    bool
+	deserted    bool      // it had the last live members forgotten unheard, and has met nobody since
 	undecided   int       // live members that are silent, while too few can be asked about them
 	unreachable []absence // by ID; the detector bounds how many
 }
@@ -30,6 +31,18 @@ type absence struct {
 
 // Isolated says whether the node hears from next to nobody, and therefore fails nobody.
 func (n *Node) Isolated() bool { return n.private.isolated }
+
+// Deserted says whether this node had the last of the live members forgotten though it could not reach them, and has
+// met no live one since: they may be a cluster without it.
+func (n *Node) Deserted() bool { return n.private.deserted }
+
+// LastHeard returns when the last datagram of a live member came, of those that this node talks to; 0: none has.
+func (n *Node) LastHeard() (last Time) {
+	for i := range n.paths.list {
+		last = max(last, n.paths.list[i].heard)
+	}
+	return last
+}
 
 // Broken returns the live members that do not answer this node, and that others hear; only INQUEST knows.
 func (n *Node) Broken(now Time) []member.ID {

@@ -25,6 +25,7 @@ const (
 	Failed    VerdictKind = iota + 1 // it was declared failed
 	Refuted                          // it had been declared failed, and contradicted
 	Restarted                        // it had been declared failed, and came back in a new life
+	Forgotten                        // an operator had it forgotten, here or elsewhere
 )
 
 // String returns the kind as the API has it.
@@ -36,11 +37,13 @@ func (k VerdictKind) String() string {
 		return "refuted"
 	case Restarted:
 		return "restarted"
+	case Forgotten:
+		return "forgotten"
 	}
 	return fmt.Sprintf("VerdictKind(%d)", uint8(k))
 }
 
-// Verdict is that a member was declared failed, or that one that had been came back.
+// Verdict is that a member was declared failed or forgotten, or that one that had been came back.
 type Verdict struct {
 	Kind        VerdictKind
 	At          Time          // when it was declared failed, or came back
@@ -121,6 +124,8 @@ func (v *verdicts) failure(id member.ID, instance, incarnation uint32) *verdict 
 func (n *Node) remember(before, after *member.Member) {
 	x := verdict{id: after.ID, instance: after.Instance(), incarnation: after.Incarnation, kind: Failed, at: after.Since}
 	switch {
+	case after.Cause == member.CauseForgotten: // that is remembered as what it is
+		return
 	case before.State.Live() && after.State == member.Failed:
 	case before.State == member.Failed && after.State.Live():
 		x.kind, x.at, x.after = Refuted, n.now, n.now.Sub(before.Since)

@@ -204,7 +204,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	if m, known = n.table.Get(g.ID); known && (!m.State.Live() || m.Handle != fact.Record) {
 		n.note(&m, g.Peer, m.Handle != fact.Record) // it lives: let it refute
 	}
-	n.compareSettings(r.Name, j.Settings)
+	n.compareSettings(g.Peer, r.Name, j.Settings)
 }
 
 // sendWelcome tells a newcomer of this node and of a few others, so that it can ask many for the rest. In a flood of

@@ -15,6 +15,12 @@ type Member struct {
 	Generation  uint64            `json:"generation"`
 	Incarnation uint32            `json:"incarnation"`
 	Since       time.Time         `json:"since"` // when this agent learned of the state
+	// Doubt is what this agent's node sees of a live member that is not well from here, and Heard when it last heard it, if it talks
+	// to it: silent (for a second or more, nor an answer to the last probe), mute (it is heard, and did not answer the last five
+	// probes), broken (it does not answer here, and others reach it), unreachable (and too few can be asked about it). Both are missing
+	// where all is well, and of members that the node does not talk to.
+	Doubt string     `json:"doubt,omitempty"`
+	Heard *time.Time `json:"heard,omitempty"`
 	// OutOfFamily says that the address is of an IP family that this agent's socket does not serve.
 	OutOfFamily bool `json:"out_of_family,omitempty"`
 	// Phi is -log10 of the probability that the member lives and is only late; the accrual detector alone has it, of those
@@ -99,20 +105,37 @@ type Info struct {
 	RTT          float64        `json:"rtt_seconds"`
 	Coordinates  Coordinates    `json:"coordinates"`
 	Traffic      Traffic        `json:"traffic"`
-	Failed       map[string]int `json:"failed"`                      // of them, by cause
-	Unreached    bool           `json:"unreached"`                   // others hear this node, and nothing that they send to its address comes here
-	Filtered     int            `json:"tcp_filtered"`                // watched members whose TCP port does not answer
-	FilteredPort int            `json:"tcp_filtered_port,omitempty"` // the number of these ports, if all have one
-	Watched      int            `json:"tcp_watched"`                 // of so many
-	Undecided    int            `json:"undecided"`                   // live members that are silent, while too few answer to judge them; among the unreachable
-	OtherKeys    []string       `json:"other_keys"`                  // sentences about seeds whose key is another than this node's
-	Broken       []string       `json:"broken"`                      // live members that do not answer this node, and that others reach
+	Failed       map[string]int `json:"failed"`                        // of them, by cause
+	Unreached    bool           `json:"unreached"`                     // others hear this node, and nothing that they send to its address comes here
+	Deserted     bool           `json:"deserted"`                      // it had all others forgotten though it heard none, and has met nobody since
+	LastHeard    *time.Time     `json:"last_heard,omitempty"`          // the last datagram of a live member that it talks to
+	Refused      string         `json:"refused,omitempty"`             // while no seed has let it in: why, as far as it is known
+	RefusedFor   string         `json:"refused_for,omitempty"`         // that in a word: cluster, other_cluster, detector, address, key, lookup or other
+	Filtered     int            `json:"tcp_filtered"`                  // watched members whose TCP port does not answer
+	FilteredPort int            `json:"tcp_filtered_port,omitempty"`   // the number of these ports, if all have one
+	Watched      int            `json:"tcp_watched"`                   // of so many
+	Undecided    int            `json:"undecided"`                     // live members that are silent, while too few answer to judge them; among the unreachable
+	OtherKeys    []string       `json:"other_keys"`                    // sentences about seeds whose key is another than this node's
+	Unlike       []Unlike       `json:"unlike"`                        // settings that others have otherwise, where all should have the same
+	Broken       []string       `json:"broken"`                        // live members that do not answer this node, and that others reach
+	Mute         []string       `json:"mute"`                          // live members that this node hears and that answer none of its probes
+	Connected    *time.Time     `json:"tcp_last_connection,omitempty"` // the last TCP connection that came to this node's port; missing if none did
+	FilteredAt   []string       `json:"tcp_filtered_members"`          // whose TCP port does not answer
 	// SmallPaths are the members between which and this node datagrams of Longest bytes of UDP payload do not pass, though
 	// short ones do; SizesChecked is on how many ways that was looked for.
 	SmallPaths   []SmallPath `json:"small_paths"`
 	SizesChecked int         `json:"sizes_checked"`
 	Longest      int         `json:"longest_bytes"`
 	Store        *Store      `json:"store,omitempty"` // of messages on disk, if some are to be kept there
+}
+
+// Unlike is a setting that a live member has otherwise than the agent's node: profile, retention, zone budgets, MTU, or zone
+// spelling. There is missing if the member's value is none in common use.
+type Unlike struct {
+	Name    string `json:"name"`
+	Setting string `json:"setting"`
+	Here    string `json:"here"`
+	There   string `json:"there,omitempty"`
 }
 
 // SmallPath is a way that does not take all datagrams.
@@ -139,6 +162,8 @@ type Path struct {
 	TCP         string     `json:"tcp,omitempty"`            // of the port of the same number: open, refused, filtered; missing if it was not tried
 	Broken      bool       `json:"broken,omitempty"`         // it does not answer, and others reach it
 	Unreachable bool       `json:"unreachable,omitempty"`    // it cannot be reached from here, and too few can be asked about it
+	Silent      bool       `json:"silent,omitempty"`         // nothing came from it for a second or more, nor an answer to the last probe
+	Mute        bool       `json:"mute,omitempty"`           // it is heard, and did not answer the last five probes
 	OutOfFamily bool       `json:"out_of_family,omitempty"`  // the socket here does not serve the IP family of its address
 }
 
@@ -263,6 +288,7 @@ type ForgetRequest struct {
 	Names       []string `json:"names,omitempty"`
 	Unreachable bool     `json:"unreachable,omitempty"`
 	Failed      bool     `json:"failed,omitempty"`
+	Alone       bool     `json:"alone,omitempty"` // the unreachable, even if the agent hears nobody, or is not reached itself
 }
 
 // Forgotten are the names of the members that were forgotten.

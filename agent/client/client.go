@@ -20,17 +20,51 @@ import (
 
 const (
 	dialTimeout = 5 * time.Second
-	maxAnswer   = 64 << 20 // bytes of one answer, or of one event of a stream
+	// answerTime is how long an agent may take for an answer, beside what it may wait for the cluster: agentWait unless the
+	// request says otherwise. agentIsSilent is for how long a stream may be: an agent writes a comment every 15 s.
+	answerTime    = 10 * time.Second
+	agentWait     = 10 * time.Second
+	agentIsSilent = 50 * time.Second
+	maxAnswer     = 64 << 20 // bytes of one answer, or of one event of a stream
 )
 
 // Client talks to one agent. Make one with New.
 type Client struct {
 	addr, base, token string
 	http              *http.Client
+	answer, silence   time.Duration // answerTime and agentIsSilent
 }
 
 // ErrAbsent is wrapped by the error of a call that found no agent at its address.
 var ErrAbsent = errors.New("no agent answers")
+
+// ErrHung is wrapped by the error of a call that an agent took, and did not answer in time.
+var ErrHung = errors.New("the agent does not answer")
+
+// hung is what is said of an agent that took a connection and says nothing.
+func (c *Client) hung(after time.Duration) error {
+	return fmt.Errorf("%w: the one at %s takes connections, and said nothing for %v: its process is stopped, stands still or is overloaded. "+
+		"Look at it (ps, its log); if it stays so, end it and start it anew", ErrHung, c.addr, after)
+}
+
+// ended says why a context did: the agent hangs, or whoever made it has enough.
+func ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrHung) {
+		return cause
+	}
+	return ctx.Err()
+}
+
+// limit is how long a request may take.
+func (c *Client) limit(method, path string, q url.Values) time.Duration {
+	if d, err := time.ParseDuration(q.Get("timeout")); err == nil && d > 0 {
+		return d + c.answer
+	}
+	if method != "GET" || q.Has("near") || path == "/v1/rtt" {
+		return agentWait + c.answer
+	}
+	return c.answer
+}
 
 // StatusError is an answer of the agent that is not a success.
 type StatusError struct {
@@ -55,7 +89,7 @@ func New(addr, token string) (*Client, error) {
 		return nil, fmt.Errorf("the agent's address %q is neither HOST:PORT nor an http(s) URL", addr)
 	}
 	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext}
-	return &Client{addr, strings.TrimSuffix(base, "/"), token, &http.Client{Transport: transport}}, nil
+	return &Client{addr, strings.TrimSuffix(base, "/"), token, &http.Client{Transport: transport}, answerTime, agentIsSilent}, nil
 }
 
 // Close drops idle connections.
@@ -180,12 +214,18 @@ func wait(d time.Duration) url.Values {
 
 // call makes one request. A body of bytes goes as it is, another as JSON.
 func (c *Client) call(ctx context.Context, method, path string, q url.Values, body, into any) error {
+	patience := c.limit(method, path, q)
+	ctx, stop := context.WithTimeoutCause(ctx, patience, c.hung(patience))
+	defer stop()
 	answer, err := c.open(ctx, method, path, q, body)
 	if err != nil {
 		return err
 	}
 	defer answer.Close()
 	text, err := io.ReadAll(io.LimitReader(answer, maxAnswer))
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("the answer of the agent at %s broke off: %w", c.addr, err)
 	}
@@ -240,7 +280,7 @@ func (c *Client) open(ctx context.Context, method, path string, q url.Values, bo
 // explain says in one line why a request got no answer.
 func (c *Client) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return ended(ctx)
 	}
 	reason := err
 	if e, ok := errors.AsType[*url.Error](err); ok {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/starling-gossip/starling/agent/api"
 )
@@ -47,6 +48,10 @@ func (c *Client) WatchKeys(ctx context.Context, prefix string, replay bool, open
 }
 
 func read[T any](ctx context.Context, c *Client, path string, q url.Values, opened func(), do func(T) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	quiet := time.AfterFunc(c.answer, func() { stop(c.hung(c.answer)) })
+	defer func() { quiet.Stop() }()
 	body, err := c.open(ctx, "GET", path, q, nil)
 	if err != nil {
 		return err
@@ -55,7 +60,14 @@ func read[T any](ctx context.Context, c *Client, path string, q url.Values, open
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxAnswer)
 	event := ""
-	for lines.Scan() {
+	quiet.Stop()
+	quiet = time.AfterFunc(c.silence, func() { stop(fmt.Errorf("%w: %w", ErrEnded, c.hung(c.silence))) })
+	next := func() bool { // what the reader takes for an event is not the agent's
+		quiet.Reset(c.silence)
+		defer quiet.Stop()
+		return lines.Scan()
+	}
+	for next() {
 		line := lines.Bytes()
 		name, value, _ := bytes.Cut(line, []byte(": "))
 		switch string(name) {
@@ -73,7 +85,7 @@ func read[T any](ctx context.Context, c *Client, path string, q url.Values, open
 		}
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return ended(ctx)
 	}
 	reason := lines.Err()
 	if reason == nil {

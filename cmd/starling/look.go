@@ -3,9 +3,11 @@ package main
 // This file is the commands that look at a cluster through an agent: members, watch, info.
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,6 +83,7 @@ func (p *printer) members(all []api.Member, near bool, now time.Time) {
 	rows := [][]string{head}
 	for _, m := range all {
 		state := p.stateText(m.State, m.Cause)
+		state += doubtText(&m, now)
 		if m.OutOfFamily {
 			state += " (other IP family)"
 		}
@@ -91,6 +94,27 @@ func (p *printer) members(all []api.Member, near bool, now time.Time) {
 		rows = append(rows, row)
 	}
 	p.table(rows)
+}
+
+// doubtText says what is not well with a live member as seen from the agent's node.
+func doubtText(m *api.Member, now time.Time) string {
+	since := ""
+	if m.Heard != nil {
+		since = " for " + ago(now.Sub(*m.Heard))
+	}
+	switch m.Doubt {
+	case "":
+		return ""
+	case "silent":
+		return " (silent" + since + ")"
+	case "mute":
+		return " (sends, answers nothing)"
+	case "broken":
+		return " (others reach it, not this node)"
+	case "unreachable":
+		return " (unreachable" + since + ")"
+	}
+	return " (" + clean(m.Doubt) + ")"
 }
 
 // stateText is a state, with the cause of a failure if it is more than silence.
@@ -240,8 +264,8 @@ func (p *printer) info(i api.Info) {
 	for _, s := range states {
 		if n := i.Members[s]; n > 0 || s == "alive" {
 			count := fmt.Sprintf("%d %s", n, p.state(s))
-			if deaf := i.Failed["deaf"]; s == "failed" && deaf > 0 {
-				count += fmt.Sprintf(" (%d deaf)", deaf)
+			if s == "failed" {
+				count += causesText(i.Failed)
 			}
 			counts = append(counts, count)
 		}
@@ -265,22 +289,75 @@ func (p *printer) info(i api.Info) {
 		{"dropped", dropText(t.Dropped)},
 		{"sealed", yes(i.Sealed, "yes", "no: anybody on the network can read and forge packets (--key-file)")},
 		{"other keys", otherKeysText(i.OtherKeys)},
-		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; it looks on", "yes"), "not yet: no seed has let this node in")},
+		{"settings", unlikeText(i.Unlike)},
+		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; it looks on", "yes"), notInText(&i))},
 		{"uptime", ago(uptime)},
 		{"detector", i.Detector + detectionText(i)},
 		{"isolated", yes(i.Isolated, "yes: this node hears from next to nobody, and declares nobody failed for it", "no")},
-		{"reached", yes(!i.Unreached, "yes", "no: others hear this node, and nothing that they send to "+i.Addr+" comes here: a firewall, or another address than this one")},
-		{"broken paths", brokenText(i.Broken)},
+		{"reached", reachedText(&i)},
+		{"broken paths", brokenText(i.Broken, i.Mute)},
 		{"reachable", reachText(i.View)},
 		{"silent zones", silentText(i.Silent)},
 		{"path sizes", sizesText(&i)},
-		{"TCP", tcpText(i)},
+		{"TCP", tcpText(i) + inboundText(&i, time.Now())},
 		{"undecided", undecidedText(i)},
 		{"unreachable", unreachableText(i.Unreachable, i.Silent)},
 		{"other family", familyText(&i)},
 		{"on disk", storeText(i.Store)},
 		{"version", i.Version},
 	})
+}
+
+// unlikeText says which settings others have otherwise.
+func unlikeText(all []api.Unlike) string {
+	if len(all) == 0 {
+		return "as others have them, as far as this node knows"
+	}
+	var texts []string
+	for _, u := range all[:min(len(all), 3)] {
+		texts = append(texts, fmt.Sprintf("%s: %s %s here, %s there", clean(u.Name), u.Setting, dash(u.Here), cmp.Or(u.There, "another")))
+	}
+	if more := len(all) - len(texts); more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, "; ") + ". All members need the same"
+}
+
+// notInText says why no seed has let the node in, as far as it is known.
+func notInText(i *api.Info) string {
+	if i.Refused == "" {
+		return "not yet: no seed has let this node in, or answered"
+	}
+	return "not yet: " + clean(i.Refused)
+}
+
+// reachedText says whether others reach the node.
+func reachedText(i *api.Info) string {
+	switch {
+	case i.Unreached:
+		return "no: others hear this node, and nothing that they send to " + i.Addr + " comes here: a firewall, or another address than this one"
+	case i.Isolated:
+		return "no, as far as it can tell: next to nobody is heard here"
+	case i.Deserted:
+		return "not known: nobody is left who could reach it. It had all others forgotten while it heard none of them (starling join)"
+	case i.Members["alive"]+i.Members["suspect"] < 2:
+		return "nobody else is there"
+	}
+	return "yes"
+}
+
+// causesText says how many failed for which cause; nothing if all were silent.
+func causesText(failed map[string]int) string {
+	var all []string
+	for _, cause := range slices.Sorted(maps.Keys(failed)) {
+		if n := failed[cause]; n > 0 {
+			all = append(all, fmt.Sprintf("%d %s", n, cause))
+		}
+	}
+	if text := strings.Join(all, ", "); len(all) > 1 || len(all) == 1 && failed["silent"] == 0 {
+		return " (" + text + ")"
+	}
+	return ""
 }
 
 // addressText says where a node is reached, and what became of its address.
@@ -361,12 +438,34 @@ func tcpText(i api.Info) string {
 		if i.FilteredPort > 0 {
 			port = fmt.Sprintf("%d ", i.FilteredPort)
 		}
-		return fmt.Sprintf("%sfiltered at %d of %d watched members: a killed process is known there as late as a dead host, in about %.2f s instead of 0.5 s",
-			port, i.Filtered, i.Watched, i.Detection)
+		at := ""
+		if n := i.FilteredAt; len(n) > 0 {
+			at = " (" + someOf(n, 3) + ")"
+		}
+		return fmt.Sprintf("%sfiltered at %d of %d watched members%s: a killed process is known there as late as a dead host, in about %.2f s instead of 0.5 s",
+			port, i.Filtered, i.Watched, at, i.Detection)
 	case i.Watched == 0:
 		return "nobody is watched"
 	}
 	return fmt.Sprintf("answers at all %d watched members, or is not tried yet", i.Watched)
+}
+
+// inboundFor is how long no connection may come to a node that others watch before that is told: each of them tries one
+// of eight members a minute.
+const inboundFor = 10 * time.Minute
+
+// inboundText says that others do not come through to the node's own port.
+func inboundText(i *api.Info, now time.Time) string {
+	since := i.Started
+	if i.Connected != nil {
+		since = *i.Connected
+	}
+	if i.Detector != "inquest" || i.Watched < 3 || i.Isolated || i.Undecided > 0 || now.Sub(since) < inboundFor {
+		return ""
+	}
+	_, port, _ := net.SplitHostPort(i.Addr)
+	return fmt.Sprintf("; nobody has come to this node's own TCP port %s for %s, though others try it: it may be closed or filtered from outside",
+		port, ago(now.Sub(since)))
 }
 
 // undecidedText says how many members nobody can judge, and what to do.
@@ -376,20 +475,47 @@ func undecidedText(i api.Info) string {
 	}
 	live := i.Members["alive"] + i.Members["suspect"]
 	return fmt.Sprintf("%d of %d members are silent, and too few others answer to judge them: dead or cut off, this node cannot tell. "+
-		"If they are gone: starling forget --unreachable", i.Undecided, live)
+		"If they are gone: starling forget --unreachable%s", i.Undecided, live, yes(i.Undecided >= live-1, " --yes-alone", ""))
 }
 
-// brokenText names the members to which the way from here is broken, and not that from others.
-func brokenText(names []string) string {
-	if len(names) == 0 {
+// brokenText names the members to which the way from here is broken, and not that from others, and says in which direction.
+func brokenText(broken, mute []string) string {
+	isMute := func(n string) bool { return slices.Contains(mute, n) }
+	var deafToUs, unheard, early []string
+	for _, n := range broken {
+		if isMute(n) {
+			deafToUs = append(deafToUs, n)
+		} else {
+			unheard = append(unheard, n)
+		}
+	}
+	for _, n := range mute {
+		if !slices.Contains(broken, n) {
+			early = append(early, n)
+		}
+	}
+	it := func(names []string) string { return yes(len(names) == 1, "it", "them") }
+	var all []string
+	if len(unheard) > 0 {
+		all = append(all, fmt.Sprintf("%s: others reach %s, this node does not (nothing of %[2]s comes here)", some(unheard), it(unheard)))
+	}
+	if len(deafToUs) > 0 {
+		all = append(all, fmt.Sprintf("%s: others reach %s, this node does not (this node hears %[2]s, and what it sends does not come to %[2]s)",
+			some(deafToUs), it(deafToUs)))
+	}
+	if len(early) > 0 {
+		all = append(all, fmt.Sprintf("%s: this node hears %s, and what it sends does not come to %[2]s", some(early), it(early)))
+	}
+	if all == nil {
 		return "none"
 	}
-	return some(names) + ": others reach " + map[bool]string{true: "it", false: "them"}[len(names) == 1] + ", this node does not"
+	return strings.Join(all, "; ")
 }
 
 // some names the first few.
-func some(names []string) string {
-	const most = 5
+func some(names []string) string { return someOf(names, 5) }
+
+func someOf(names []string, most int) string {
 	var first []string
 	for _, n := range names[:min(len(names), most)] {
 		first = append(first, clean(n))

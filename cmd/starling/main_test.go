@@ -241,6 +241,8 @@ func standIn(t *testing.T) map[string]string {
 		{Time: recent, Kind: "failed"}, {Time: recent, Kind: "refuted", After: 12.34}, {Time: recent, Kind: "restarted", After: 4000}}})
 	answer("GET /v1/members/flaps/why", api.Why{Name: "db-3", State: "alive", Since: &recent, Detector: "inquest", Verdicts: []api.Verdict{
 		{Time: recent, Kind: "refuted", After: 12.34}}, Damped: &api.Damping{Returns: 3, Grace: 6, Usual: 1.5}})
+	answer("GET /v1/members/forgotten/why", api.Why{Name: "db-3", Detector: "inquest", Verdicts: []api.Verdict{
+		{Time: recent, Kind: "failed"}, {Time: recent, Kind: "forgotten"}}})
 	answer("GET /v1/members/gone/why", api.Why{Name: "db-3", State: "left", Since: &recent, Verdicts: []api.Verdict{}})
 	answer("GET /v1/members/well/why", api.Why{Name: "db-3", State: "alive", Since: &recent, Verdicts: []api.Verdict{}})
 	answer("PATCH /v1/tags", api.Tags{Tags: map[string]string{"b": "2", "a": "1 1"}})
@@ -320,6 +322,7 @@ func TestCommands(t *testing.T) {
 		{"", []string{"why", "swim"}},
 		{"", []string{"why", "back"}},
 		{"", []string{"why", "flaps"}},
+		{"", []string{"why", "forgotten"}},
 		{"", []string{"why", "gone"}},
 		{"", []string{"why", "well"}},
 		{"", []string{"watch"}},

@@ -22,7 +22,15 @@ func (a *app) pathsCmd() *cobra.Command {
 		Use: "paths", Short: "Show the ways to the members that the agent's node talks to, and what is wrong with them",
 		Long: "Show the ways between the agent's node and the live members that it talks to, 64 at most: those that it probes or that probe\n" +
 			"it, or did of late. Of each: when it was heard last and where from, how many of the last probes it answered, the\n" +
-			"loss each way and the round trip, the longest datagram that is known to pass, its TCP port, and what is not well.",
+			"loss each way and the round trip, the longest datagram that is known to pass, its TCP port, and what is not well.\n\n" +
+			"  HEARD       when its last datagram came\n" +
+			"  FROM        where that came from: there is the address that it tells\n" +
+			"  ANSWERS     of the last probes (128 at most), how many were answered before the next; - where it is not probed from here\n" +
+			"  LOSS        the share of packets that are lost each way, by the answers\n" +
+			"  ROUND TRIP  to it and back, smoothed\n" +
+			"  PASSES      the longest datagram that is known to come there and back, sealing included, headers of IP and UDP not\n" +
+			"  TCP         of the port of the same number: open, refused (nobody listens), filtered (nothing answers), - not tried\n" +
+			"  NOT WELL    what is wrong, in words; docs/operating.md says what to do",
 		Args: args(0, 0, "no arguments are wanted"),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
@@ -81,8 +89,10 @@ func troubles(x *api.Path) string {
 		}
 	}
 	add(x.OutOfFamily, "this node's socket or its host's routes do not serve its IP family")
-	add(x.Broken, "others reach it, this node does not")
+	add(x.Broken, "others reach it, this node does not"+yes(x.Mute, ", though it hears it", ""))
 	add(x.Unreachable && !x.Broken, "not reached from here, and too few can be asked about it")
+	add(x.Silent && !x.Broken && !x.Unreachable, "silent")
+	add(x.Mute && !x.Broken && !x.Unreachable, "sends, answers nothing")
 	add(x.TooLong > 0, fmt.Sprintf("datagrams of %d B do not pass", x.TooLong))
 	add(x.TCP == "filtered", "TCP is filtered")
 	add(x.TCP == "refused", "TCP is refused")

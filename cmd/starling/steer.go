@@ -47,7 +47,9 @@ func (a *app) forgetCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "forget NAME... | --unreachable | --failed", Short: "Have members forgotten, everywhere, that are gone for good",
 		Long: "Have members forgotten, everywhere, that are gone for good: they count in no view any more, and their keys are void. They have\n" +
-			"to be failed, left or unreachable at the agent. One that lives comes back by itself.",
+			"to be failed, left or unreachable at the agent. One that lives comes back by itself. A node that hears nobody, or is not reached\n" +
+			"itself, may be the one that is cut off: it forgets the --unreachable with --yes-alone only, and is not ready until it has met\n" +
+			"a member, or is started anew.",
 		Example: "  starling forget db-1 db-2\n  starling forget --unreachable",
 		Args: func(_ *cobra.Command, names []string) error {
 			if len(names) == 0 && !req.Unreachable && !req.Failed {
@@ -57,6 +59,7 @@ func (a *app) forgetCmd() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&req.Unreachable, "unreachable", false, "all live members that the agent cannot reach, and that too few can judge")
+	cmd.Flags().BoolVar(&req.Alone, "yes-alone", false, "with --unreachable: even if the agent hears nobody, or is not reached itself")
 	cmd.Flags().BoolVar(&req.Failed, "failed", false, "all that have failed")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, names []string) error {
 		req.Names = names

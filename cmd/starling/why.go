@@ -46,10 +46,19 @@ func (p *printer) why(w api.Why, now time.Time) {
 			fmt.Fprintf(p.w, "%s came back %s, after %s: it contradicted, so its process had lived on.\n", name, when, exact(v.After))
 		case v.Kind == "restarted":
 			fmt.Fprintf(p.w, "%s came back %s, after %s: in a new life, so its process had been started again.\n", name, when, exact(v.After))
+		case v.Kind == "forgotten":
+			fmt.Fprintf(p.w, "%s was forgotten %s, by the word of an operator (starling forget).\n", name, when)
 		case v.Evidence == nil:
 			fmt.Fprintf(p.w, "%s was declared failed %s; the reasons have not come to this node.\n", name, when)
 		default:
 			fmt.Fprintf(p.w, "%s was declared failed %s by %s: %s\n", name, when, clean(v.Evidence.Accuser), reasons(v.Evidence, w.Detector))
+		}
+	}
+	if last := len(w.Verdicts) - 1; last >= 0 && w.Verdicts[last].Kind == "forgotten" {
+		if w.State == "" {
+			fmt.Fprintf(p.w, "%s is no member here any more. One that lives comes back by itself, others by a start.\n", name)
+		} else {
+			fmt.Fprintf(p.w, "%s is a member again: %s.\n", name, w.State)
 		}
 	}
 	switch {
