@@ -375,8 +375,13 @@ func undecidedText(i api.Info) string {
 		return "nobody"
 	}
 	live := i.Members["alive"] + i.Members["suspect"]
-	return fmt.Sprintf("%d of %d members are silent, and too few others answer to judge them: dead or cut off, this node cannot tell. "+
-		"If they are gone: starling forget --unreachable", i.Undecided, live)
+	text := fmt.Sprintf("%d of %d members are silent, and too few others answer to judge them: "+
+		"dead or cut off, this node cannot tell. ", i.Undecided, live)
+	if i.Isolated { // then it is rather this host, and a node that forgot all would look well
+		return text + "It hears from next to nobody: look at this host's network and firewall first, for UDP " +
+			"that comes in. Only if you know that they are gone: starling forget --unreachable"
+	}
+	return text + "If they are gone: starling forget --unreachable"
 }
 
 // brokenText names the members to which the way from here is broken, and not that from others.
