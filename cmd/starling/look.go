@@ -474,8 +474,14 @@ func undecidedText(i api.Info) string {
 		return "nobody"
 	}
 	live := i.Members["alive"] + i.Members["suspect"]
-	return fmt.Sprintf("%d of %d members are silent, and too few others answer to judge them: dead or cut off, this node cannot tell. "+
-		"If they are gone: starling forget --unreachable%s", i.Undecided, live, yes(i.Undecided >= live-1, " --yes-alone", ""))
+	text := fmt.Sprintf("%d of %d members are silent, and too few others answer to judge them: "+
+		"dead or cut off, this node cannot tell. ", i.Undecided, live)
+	command := "starling forget --unreachable" + yes(i.Undecided >= live-1, " --yes-alone", "")
+	if i.Isolated { // then it is rather this host, and a node that forgot all would look well
+		return text + "It hears from next to nobody: look at this host's network and firewall first, for UDP " +
+			"that comes in. Only if you know that they are gone: " + command
+	}
+	return text + "If they are gone: " + command
 }
 
 // brokenText names the members to which the way from here is broken, and not that from others, and says in which direction.
