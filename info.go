@@ -89,8 +89,8 @@ type Info struct {
 	// crash takes longer to see (Inquest).
 	Filtered, Watched int
 	FilteredNames     []string // of these members, by name
-	// LastConnection is when the last TCP connection came to this node's own port (Inquest): others try it about once a minute
-	// each, so one that gets none for long may be filtered itself. Zero: none came, or none is taken.
+	// LastConnection is when the last TCP connection came to this node's own port (Inquest): others try it now
+	// and then, so one that gets none for long may be filtered itself. Zero: none came, or none is taken.
 	LastConnection time.Time
 	FilteredPort   int // the number of these ports, if all have one; else 0
 	// Undecided is how many live members are silent of whom this node cannot say whether they are dead, since too few others

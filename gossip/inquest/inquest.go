@@ -46,8 +46,7 @@ type Detector struct {
 	lately    [heardSlots]heardOne
 	verdicts  [stormOf]mono.Time // the last, the oldest first
 	roll      roll
-	ported    mono.Time // the last port was tried of those that are tried in turn
-	sweep     bool      // the ports of all watched are to be tried
+	ported    mono.Time // the last port was tried
 	acquitted []spared  // the oldest first
 	silences  []silence // other zones that are silent, or were
 	examined  mono.Time // the last time that somebody else's word raised an alarm

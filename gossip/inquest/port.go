@@ -11,8 +11,7 @@ import (
 // Whether the TCP ports of others can be tried from here. Where a filter drops such connections a dead
 // process looks like a dead host, and a stalled one too: a crash takes longer to see, and nothing shows
 // that in quiet. So the port of a newly watched member is tried within seconds, again if that was in
-// vain, and then that of one of the watched each minute. When one turns out to be filtered all others are
-// tried at once: most likely a filter was set here, or at all.
+// vain, and then that of one of the watched each minute.
 
 const (
 	portAgain = 3 * time.Second
@@ -25,7 +24,6 @@ type port struct {
 	tried  mono.Time      // the last try; 0: none
 	vain   int            // tries without an answer
 	answer detect.Outcome // to the last one; 0: none
-	seen   bool           // it was found to be filtered, and the others were tried for it
 }
 
 // filtered says whether nothing came of the tries.
@@ -38,7 +36,6 @@ func (d *Detector) tryPorts(now mono.Time) {
 	if d.cfg.NoKernel || len(d.watched) == 0 || len(d.alarms) > 0 {
 		return
 	}
-	d.sweepPorts(now)
 	for i := range d.watched {
 		p := &d.watched[i].port
 		if p.tried == 0 || p.answer == 0 && p.vain < portTries && now.Sub(p.tried) >= portAgain {
@@ -46,37 +43,13 @@ func (d *Detector) tryPorts(now mono.Time) {
 			return
 		}
 	}
-	if now.Sub(d.ported) >= portEvery { // whatever was tried since: a change of the watched comes more often
-		d.ported = now
-		oldest := 0
-		for i := range d.watched {
-			if d.watched[i].port.tried < d.watched[oldest].port.tried {
-				oldest = i
-			}
-		}
-		d.tryPort(now, &d.watched[oldest])
+	if now.Sub(d.ported) >= portEvery {
+		d.tryPort(now, &d.watched[d.host.Rand().IntN(len(d.watched))])
 	}
-}
-
-// sweepPorts has the ports of the others tried anew once one turns out to be filtered, and those of all that are once one of
-// them answers again.
-func (d *Detector) sweepPorts(now mono.Time) {
-	found := false
-	for i := range d.watched {
-		if p := &d.watched[i].port; p.filtered(now) && !p.seen {
-			p.seen, found = true, true
-		}
-	}
-	for i := range d.watched {
-		p := &d.watched[i].port
-		if again := found && !p.seen && p.answer != 0 || d.sweep && p.seen; again && now.Sub(p.tried) >= 2*portAgain {
-			p.tried = 0
-		}
-	}
-	d.sweep = false
 }
 
 func (d *Detector) tryPort(now mono.Time, w *watched) {
+	d.ported = now
 	w.port.tried, w.port.answer = now, 0
 	w.port.vain = min(w.port.vain+1, portTries)
 	d.host.Connect(now, w.peer)
@@ -86,8 +59,7 @@ func (d *Detector) tryPort(now mono.Time, w *watched) {
 func (d *Detector) portAnswered(from detect.Peer, o detect.Outcome) {
 	for i := range d.watched {
 		if w := &d.watched[i]; w.peer.ID == from.ID && w.peer.Instance == from.Instance {
-			d.sweep = d.sweep || w.port.seen // they may all be open again
-			w.port.vain, w.port.answer, w.port.seen = 0, o, false
+			w.port.vain, w.port.answer = 0, o
 		}
 	}
 }
