@@ -451,7 +451,7 @@ func tcpText(i api.Info) string {
 }
 
 // inboundFor is how long no connection may come to a node that others watch before that is told: each of them tries one
-// of eight members a minute.
+// port about every minute.
 const inboundFor = 10 * time.Minute
 
 // inboundText says that others do not come through to the node's own port.
