@@ -61,7 +61,10 @@ func (d *Detector) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
 	_, friend := d.current(from)
 	unknown := wire.Finding{Seq: q.Seq, Word: wire.WordUnknown}
 	switch {
-	case !known || m.Instance() != q.Instance || m.State == member.Left || !friend:
+	case !known: // as a newcomer to those who cannot reach it, who do not tell of it any more
+		d.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordCannot})
+		return
+	case m.Instance() != q.Instance || m.State == member.Left || !friend:
 		d.say(now, from, unknown) // views differ, and anti-entropy will see to it
 		return
 	case m.OutOfFamily:

@@ -28,6 +28,26 @@ func TestFewOfMany(t *testing.T) {
 	}
 }
 
+// Three of five can judge, also when four have joined that were not told of the dead.
+func TestNewcomersWhoDoNotKnowTheDead(t *testing.T) {
+	w := newWorld(t, 9, 1, Config{})
+	for k := 3; k < 5; k++ {
+		w.crash(k)
+		for _, x := range w.nodes[5:] {
+			x.table.Forget(id(k))
+			x.ring.Forget()
+		}
+	}
+	w.run(30 * time.Second)
+	for i := range 3 {
+		for k := 3; k < 5; k++ {
+			if w.holds(i, k) != member.Failed {
+				t.Errorf("m%d holds m%d for %s", i, k, w.holds(i, k))
+			}
+		}
+	}
+}
+
 // Too few for a jury name all whom they cannot judge, within 15 s, and no others; when the cut ends they are reachable, and
 // nobody is in doubt any more.
 func TestRollCall(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 // it. It is spread as a member's failure always is; the reasons stay with who declared it.
 
 // electors returns how many jurors a case has, and how many of them have to vote against the member. It is held as if
-// there were none but those with whom this node can speak, and who can speak with the accused: the IP version
-// parts the others from one or the other.
+// there were none but those with whom this node can speak, and who know the accused and can speak with it: the IP
+// version parts the others from one or the other. Those who do not know it are no part of the view in which it is a
+// member, so they neither outvote those who do nor stand in for them.
 func (d *Detector) electors(a *alarm) (jurors, votes int) {
 	able := d.host.Table().Served()
 	for i := range a.jury.list {
