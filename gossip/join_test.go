@@ -232,6 +232,26 @@ func TestNameOfTheDead(t *testing.T) {
 	}
 }
 
+// Most of a cluster died and are started anew at other addresses. The few that live can judge nobody, and let them in all the
+// same; not those that started no later than the owner.
+func TestMostAreStartedElsewhere(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(8, nil)
+	w.run(5 * time.Second)
+	for _, p := range nodes[2:] {
+		p.down = true
+	}
+	w.run(2 * time.Second)
+	for i := 2; i < 8; i++ {
+		w.start(fmt.Sprintf("n%d", i), 30+i, 9, nil, 0, 1)
+	}
+	old := w.start("n3", 60, 1, nil, 0, 1)
+	w.until(time.Minute, "all are in", func() bool { return w.allSee(8) && w.agree() })
+	if old.entry.welcomed {
+		t.Error("a newcomer of the owner's own life is in")
+	}
+}
+
 // A process that stood still while it was failed and replaced steps down when it goes on; the replacement stays.
 func TestZombie(t *testing.T) {
 	for _, asleep := range []time.Duration{10 * time.Second, 40 * time.Second} {

@@ -13,7 +13,7 @@ import (
 )
 
 // Two nodes with one name. A newcomer's claim to the name of a live member changes nothing: the owner is asked, and keeps
-// its name, its life and its keys if it answers. Of two that both run, the one that was replaced stops, or else the one
+// its name, its life and its keys if it answers. If it does not, its end frees the name, or else that nobody can judge it. Of two that both run, the one that was replaced stops, or else the one
 // that started later.
 
 const (
@@ -44,7 +44,7 @@ type claim struct {
 }
 
 // claimName asks the owner of a name whether it lives. If it answers, the newcomer is refused; if not, it is examined, and only
-// its end frees the name.
+// its end frees the name, or that nobody can judge it (inherits).
 func (n *Node) claimName(owner *member.Member, g *guest, r *member.Record) {
 	e := &n.entry
 	e.claims = slices.DeleteFunc(e.claims, func(c claim) bool { return n.now.Sub(c.last) > claimLife })
@@ -70,6 +70,24 @@ func (n *Node) claimName(owner *member.Member, g *guest, r *member.Record) {
 	}
 	c.tries, c.asked = c.tries+1, n.now
 	n.sendConflict(detect.PeerOf(owner), &wire.Conflict{Number: c.ask}, r, 0)
+}
+
+// inherits says whether a newcomer has the name of a member that nobody can judge: too few are left, or its zone is silent. The
+// owner has not answered anybody for claimLife, nor the question whether it lives, and the newcomer started later. Where others
+// could judge, their verdict would free the name in less time; here none ever comes, and most of a cluster that was
+// started anew at other addresses would never be let in.
+func (n *Node) inherits(owner *member.Member, g *guest, r *member.Record) bool {
+	if n.awayFor(owner.ID) < claimLife || r.Generation <= owner.Generation() {
+		return false
+	}
+	asked := func(c claim) bool {
+		return c.ID == g.ID && c.Addr == g.Addr && c.tries >= claimTries && n.now.Sub(c.asked) >= claimPause
+	}
+	if !slices.ContainsFunc(n.entry.claims, asked) {
+		return false
+	}
+	n.entry.claims = slices.DeleteFunc(n.entry.claims, func(c claim) bool { return c.ID == g.ID })
+	return true
 }
 
 // drawNumber returns a number that nobody can guess, not 0.

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
@@ -138,8 +139,15 @@ func (p *private) find(id member.ID) (i int, found bool) {
 // time of retention: those who could may have forgotten by now that it is dead, so nobody is told
 // of it.
 func (n *Node) dreamt(id member.ID) bool {
-	i, found := n.private.find(id)
-	return found && n.now.Sub(n.private.unreachable[i].since) > n.cfg.Retention/2
+	return n.awayFor(id) > n.cfg.Retention/2
+}
+
+// awayFor is for how long this node cannot reach a member; 0 if it can.
+func (n *Node) awayFor(id member.ID) time.Duration {
+	if i, found := n.private.find(id); found {
+		return n.now.Sub(n.private.unreachable[i].since)
+	}
+	return 0
 }
 
 // dreams is how many those are.

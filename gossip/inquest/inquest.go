@@ -128,12 +128,14 @@ func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []
 
 // Heard takes in that whoever sent a datagram lives.
 func (d *Detector) Heard(now mono.Time, from detect.Peer) {
-	d.note(now, from.ID)
-	if d.roll.end != 0 || len(d.roll.absent) > 0 {
-		d.present(now, from.ID)
-	}
-	if len(d.alarms)+len(d.silences) > 0 {
-		d.heardOf(now, from.ID)
+	if _, ok := d.current(from); ok { // a later life that is not let in is no sign of the one that is a member
+		d.note(now, from.ID)
+		if d.roll.end != 0 || len(d.roll.absent) > 0 {
+			d.present(now, from.ID)
+		}
+		if len(d.alarms)+len(d.silences) > 0 {
+			d.heardOf(now, from.ID)
+		}
 	}
 	if i := d.alarmOf(from.ID); i >= 0 && d.alarms[i].peer.Instance == from.Instance {
 		d.alarms[i].hear(now)
