@@ -378,13 +378,7 @@ func (h host) Alarm(_ Time, id member.ID, on bool) {
 	h.n.alarmed(id, on)
 }
 
-func (h host) FailWith(_ Time, id member.ID, e detect.Evidence) {
-	if m, ok := h.n.table.Get(id); ok && h.n.awayFor(id) > h.n.cfg.Retention {
-		h.n.forgetHere(&m) // all others have forgotten it
-		return
-	}
-	h.n.failWith(id, e)
-}
+func (h host) FailWith(_ Time, id member.ID, e detect.Evidence) { h.n.failWith(id, e) }
 
 func (h host) FailHere(_ Time, id member.ID, e detect.Evidence) {
 	h.n.quiet(func() { h.n.failWith(id, e) })
