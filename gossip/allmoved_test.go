@@ -67,19 +67,26 @@ func (w *world) placed(nodes []*peer) bool {
 }
 
 // The members of a cluster that all moved look for their seeds again by themselves, and find them where the names lead by then; also
-// where they have swapped their addresses.
+// where they have swapped their addresses, and where much is lost.
 func TestAllMovedAndTheNamesLeadThere(t *testing.T) {
+	anew := func(i int) int { return 1000 + i }
 	for _, d := range allDetectors {
-		for what, to := range map[string]func(i int) int{
-			"all new": func(i int) int { return 100 + i },
-			"swapped": func(i int) int { return (i + 3) % 8 },
+		for _, c := range []struct {
+			what string
+			size int
+			to   func(i int) int
+			loss float64
+		}{
+			{"all anew", 8, anew, 0}, {"lossy", 8, anew, 0.2}, {"more claims than a seed keeps", 100, anew, 0},
+			{"swapped", 8, func(i int) int { return (i + 3) % 8 }, 0},
 		} {
-			t.Run(fmt.Sprintf("%v, %s", d, what), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%v, %s", d, c.what), func(t *testing.T) {
 				w := newWorld(t)
-				nodes := w.cluster(8, &Config{Detector: d})
+				nodes := w.cluster(c.size, &Config{Detector: d})
 				w.run(5 * time.Second)
-				w.moveAll(nodes, to)
-				seeds := []netip.AddrPort{addrOf(to(0)), addrOf(to(1))}
+				w.moveAll(nodes, c.to)
+				w.loss = c.loss
+				seeds := []netip.AddrPort{addrOf(c.to(0)), addrOf(c.to(1))}
 				w.run(20 * time.Second)
 				var wants []*peer
 				w.onEvent = func(p *peer, e Event) {
@@ -87,14 +94,80 @@ func TestAllMovedAndTheNamesLeadThere(t *testing.T) {
 						wants = append(wants, p)
 					}
 				}
-				took := w.until(3*time.Minute, "all are where they are", func() bool {
+				took := w.until(2*time.Minute, "all are where they are", func() bool {
 					for _, p := range wants {
 						w.do(p, Join{Seeds: seeds})
 					}
 					wants = wants[:0]
-					return w.allSee(8) && w.placed(nodes)
+					return w.placed(nodes) && w.allSee(c.size)
 				})
 				t.Logf("%v after %v", d, took)
+			})
+		}
+	}
+}
+
+// A node that lives keeps its name and its address, though another one claims them in the same life and above what is known: it is asked.
+func TestMovedIsNoTakeover(t *testing.T) {
+	for _, d := range allDetectors {
+		t.Run(d.String(), func(t *testing.T) {
+			w := newWorld(t)
+			nodes := w.cluster(5, &Config{Detector: d})
+			w.run(5 * time.Second)
+			x := w.start("n3", 60, 1, &Config{Detector: d}, 200)
+			w.do(x, Moved{addrOf(61)})
+			w.moveTo(x, 61)
+			w.onEvent = func(p *peer, e Event) {
+				if e.Kind == MemberUpdated || e.Kind == MemberFailed {
+					t.Errorf("%s is told of %s: %d", p.addr, e.Member.Name(), e.Kind)
+				}
+			}
+			for range 20 {
+				w.do(x, Join{Seeds: []netip.AddrPort{addrOf(0), addrOf(1)}})
+				w.run(500 * time.Millisecond)
+			}
+			if x.entry.welcomed || nodes[3].Stopped() || !w.heldAt("n3", addrOf(3)) && x.Stopped() {
+				t.Errorf("in: %t\n%s", x.entry.welcomed, w.views())
+			}
+		})
+	}
+}
+
+// A user's Join of a live member is answered by that member, and only then told; never for one that is gone, before anybody noticed.
+func TestSeedMet(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(4, nil)
+	w.run(5 * time.Second)
+	for range 2 { // again and again
+		met := count(nodes[1], SeedMet)
+		w.do(nodes[1], Join{Merge: []netip.AddrPort{addrOf(2)}})
+		w.until(100*time.Millisecond, "n1 has met n2", func() bool { return count(nodes[1], SeedMet) > met })
+	}
+	w.run(10 * time.Second)
+	if met := count(nodes[1], SeedMet); met != 2 {
+		t.Errorf("told %d times", met)
+	}
+	nodes[3].down = true
+	w.do(nodes[1], Join{Merge: []netip.AddrPort{addrOf(3)}})
+	w.run(30 * time.Second)
+	if met := count(nodes[1], SeedMet); met != 2 {
+		t.Error("met one that is gone")
+	}
+}
+
+// All but one of a small cluster are started anew at other addresses; the one that is left hears nobody.
+func TestAllOthersAreStartedElsewhere(t *testing.T) {
+	for _, d := range allDetectors {
+		for size := 2; size <= 5; size++ {
+			t.Run(fmt.Sprintf("%v, %d", d, size), func(t *testing.T) {
+				w := newWorld(t)
+				nodes := w.cluster(size, &Config{Detector: d})
+				w.run(5 * time.Second)
+				for i, p := range nodes[1:] {
+					p.down = true
+					w.start(fmt.Sprintf("n%d", i+1), 101+i, 9, &Config{Detector: d}, 0)
+				}
+				w.until(time.Minute, "all are in", func() bool { return w.allSee(size) && w.agree() })
 			})
 		}
 	}

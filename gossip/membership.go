@@ -181,6 +181,9 @@ func (n *Node) changed(before, after member.Member) {
 	if !after.State.Live() {
 		n.mourn()
 		n.freeName(after.ID)
+		if n.table.Live() == 1 {
+			n.lonely()
+		}
 	}
 }
 
