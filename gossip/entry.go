@@ -392,6 +392,7 @@ func (n *Node) rejoin() {
 		switch m := n.table.At(i); {
 		case m.ID == n.id:
 		case m.State.Live():
+			n.tellOver(m, member.CauseForgotten)
 			n.forget(m.ID)
 		default:
 			n.bury(&m)

@@ -81,7 +81,7 @@ type EventKind uint8
 // What a node tells.
 const (
 	// MemberJoined to MemberLeft tell of one member, as the table holds it now.
-	MemberJoined    EventKind = iota + 1 // unknown before, or back in a new life
+	MemberJoined    EventKind = iota + 1 // unknown before, or back in a new life; the end of the former one was told
 	MemberUpdated                        // its record changed
 	MemberSuspected                      // it may have failed; act early if you like
 	MemberRecovered                      // it was suspect or failed, and lives
