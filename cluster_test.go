@@ -338,6 +338,21 @@ func TestJoinMoreSeeds(t *testing.T) {
 	}
 }
 
+// A Join does not take a node's table at its word: a member that is gone, which nobody has noticed yet, is not in touch.
+func TestJoinOfOneThatIsGone(t *testing.T) {
+	nodes := cluster(t, 2, starling.Config{})
+	gone := addr(nodes[1])
+	nodes[1].Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := nodes[0].Join(ctx, gone); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("joining at the address of a crashed member: %v", err)
+	}
+	if err := nodes[0].Join(within(t), addr(nodes[0])); err != nil {
+		t.Errorf("joining at the node's own address: %v", err)
+	}
+}
+
 // A node that starts again with what it knows of its cluster finds it at a former peer's address, and another cluster there is
 // not joined. A seed of its own may be of any.
 func TestFormerPeers(t *testing.T) {

@@ -155,9 +155,6 @@ func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
 	if !n.home.fixed && !n.home.peer.IsValid() {
 		n.answered(from, &h.out)
 	}
-	if len(n.joins) > 0 {
-		n.metAt(from, datagram)
-	}
 }
 
 // flush tells the events, sends the packets, and puts the hands back. A packet may confirm a message to its publisher: by then
@@ -239,7 +236,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.SeedsWanted:
 		n.seek()
 	case gossip.Welcomed:
-		n.welcomed()
+		n.joining.welcomed()
 		if len(n.seeds) > 0 && n.core.Table().Live() <= 1 {
 			n.seek() // what led here was an address of its own that it did not know
 		}
@@ -268,6 +265,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 			"longer messages and keys do not arrive (starling paths)", "member", e.Member.Name(), "bytes", n.onWire(e.Size))
 	case gossip.PathWhole:
 		n.log.warn(n.now(), "whole path", "datagrams of all sizes pass between this node and a member again", "member", e.Member.Name())
+	case gossip.SeedMet:
+		n.met(e)
 	case gossip.LeaveDone:
 		n.unsent = e.Err
 		n.stop(ErrLeft)
@@ -310,7 +309,6 @@ func (n *Node) dispatch(e *gossip.Event) {
 		if k := e.Kind; k == gossip.MemberJoined || k == gossip.MemberUpdated {
 			n.checkSpelling(&e.Member)
 		}
-		n.met(&e.Member)
 		n.tellWatchers(e)
 	}
 }

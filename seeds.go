@@ -17,8 +17,6 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/member"
-	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 const (
@@ -237,8 +235,8 @@ func (n *Node) Welcomed(ctx context.Context) error {
 	}
 }
 
-// Join asks further seeds to let this node in, so that two clusters become one, and waits until one of them has, or is
-// seen to be a member. When ctx ends first the error says what was tried and who refused.
+// Join asks further seeds to let this node in, so that two clusters become one, and waits until one of them has. One that is a
+// member already, as far as this node knows, is asked too: it may be elsewhere by now. An address of this node's own suffices. When ctx ends first the error says what was tried and who refused.
 func (n *Node) Join(ctx context.Context, seeds ...string) error {
 	parsed, err := parseSeeds(seeds)
 	if err != nil || len(parsed) == 0 {
@@ -296,52 +294,19 @@ func (n *Node) expect(ctx context.Context, j *join, found []netip.AddrPort) (err
 			j.welcome()
 			return
 		}
-		for m := range n.core.Table().All() {
-			n.met(&m)
-		}
-		if !j.heard {
-			err = n.dial(now, out)
-		}
+		err = n.dial(now, out)
 	})
 	return cmp.Or(called, err)
 }
 
-// met ends the Joins that wait for a member.
-func (n *Node) met(m *member.Member) {
-	if len(n.joins) == 0 || !m.State.Live() {
-		return
-	}
+// met ends the Joins that wait for a seed at one of two addresses, where it says that it is and where its Welcome came from. They
+// differ where the seed is a link-local address.
+func (n *Node) met(e *gossip.Event) {
 	for _, j := range n.joins {
-		if slices.Contains(j.addrs, m.Addr()) {
+		if slices.Contains(j.addrs, e.Member.Addr()) || slices.Contains(j.addrs, e.Addr) {
 			j.welcome()
 		}
 	}
-}
-
-// metAt ends the Joins that wait for whoever is at an address, once a live member sends from there: what it
-// tells of itself may be another address, as where the seed is a link-local one.
-func (n *Node) metAt(from netip.AddrPort, datagram []byte) {
-	h, _, err := wire.Open(datagram)
-	if err != nil {
-		return
-	}
-	if m, ok := n.core.Table().Get(h.From); !ok || !m.State.Live() || m.Instance() != member.Instance(h.From, h.Generation) {
-		return
-	}
-	for _, j := range n.joins {
-		if slices.Contains(j.addrs, from) {
-			j.welcome()
-		}
-	}
-}
-
-// welcomed notes that a seed let this node in.
-func (n *Node) welcomed() {
-	n.joining.welcomed()
-	for _, j := range n.joins {
-		j.welcome()
-	}
-	n.joins = nil
 }
 
 func (n *Node) joinError(ctx context.Context, seeds []seed, lookupErr error) error {

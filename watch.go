@@ -21,7 +21,7 @@ type EventKind uint8
 
 // What happens to members.
 const (
-	MemberJoined    EventKind = iota + 1 // unknown before, or back in a new life
+	MemberJoined    EventKind = iota + 1 // unknown before, or back in a new life; a MemberFailed or MemberLeft of the former one was told
 	MemberUpdated                        // its tags or another part of its record changed
 	MemberSuspected                      // it may have failed, as this node sees it or one that shares its suspicions (gossip.Config)
 	MemberRecovered                      // it was suspect or failed, and lives

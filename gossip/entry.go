@@ -36,6 +36,7 @@ const (
 	numberLife   = time.Minute            // of the number of this node's Joins
 	redialPause  = time.Second            // between the tries of a round, once this node is in
 	redialFor    = 3 * time.Second
+	lonelyPause  = 10 * time.Second       // between two rounds, at most, while this node hears from next to nobody
 	leaveLinger  = 100 * time.Millisecond // after the last round of the news, for acks on their way
 )
 
@@ -55,6 +56,7 @@ type seed struct {
 	cookie uint64 // of its last Challenge
 	until  Time   // the cookie is good; 0: there is none
 	shown  Time   // when a Challenge was last answered at once
+	met    bool   // it has welcomed this node since Join last named it
 }
 
 // entry is where a node stands between its start and its end.
@@ -66,7 +68,7 @@ type entry struct {
 	pause    time.Duration
 	tries    int  // with this pause
 	hasty    Time // until when pauses stay short
-	round    Time // when the last round of dialling seeds that are no members began
+	round    Time // when the last round of dialling seeds that are no members began; 0: the next dial begins one
 	seen     Sight
 	welcomed bool
 	deaf     bool        // after a long sleep, until the old datagrams that wait are read
@@ -128,7 +130,7 @@ func (n *Node) wakeEntry() {
 	}
 	switch e.tries++; {
 	case e.welcomed:
-		e.pause = n.cfg.Reseed
+		e.pause = n.reseedPause()
 	case e.tries >= steadyTries:
 		most := maxJoinPause
 		if n.now < e.hasty {
@@ -140,6 +142,22 @@ func (n *Node) wakeEntry() {
 	n.out.Events = append(n.out.Events, Event{Kind: SeedsWanted}) // their names may mean other addresses now
 	for i := range e.seeds {
 		n.dial(&e.seeds[i])
+	}
+}
+
+// reseedPause is how long after a round of dialling seeds the next one is due. A node that hears from next to nobody looks sooner where
+// its seeds' names lead: all others may be at other addresses, or it may itself.
+func (n *Node) reseedPause() time.Duration {
+	if n.private.isolated || n.table.Live() == 1 {
+		return min(n.cfg.Reseed, lonelyPause)
+	}
+	return n.cfg.Reseed
+}
+
+// lonely has the seeds dialled again soon, since this node hears from next to nobody.
+func (n *Node) lonely() {
+	if e := &n.entry; e.welcomed && e.next != Never {
+		e.next = min(e.next, n.now.Add(n.jitter(n.reseedPause())))
 	}
 }
 
@@ -167,7 +185,14 @@ func (n *Node) join(c Join) {
 	}
 	for i := range e.seeds {
 		s := &e.seeds[i]
-		if e.welcomed || !slices.ContainsFunc(before, func(b seed) bool { return b.addr == s.addr && b.kind >= s.kind }) {
+		known := slices.ContainsFunc(before, func(b seed) bool { return b.addr == s.addr && b.kind >= s.kind })
+		if !known {
+			e.round = 0
+		}
+		if s.kind == wished {
+			s.met = false
+		}
+		if e.welcomed || !known {
 			n.dial(s)
 		}
 	}
@@ -250,18 +275,45 @@ func (n *Node) answers(number uint32) bool {
 	return e.number != 0 && number&^1 == e.number && n.now.Sub(e.numbered) < numberLife+maxJoinPause
 }
 
-// dial asks a seed to let this node in, unless it is a live member already.
+// dial asks a seed to let this node in, unless it is a live member already that can be reached. One that a user named is to say so
+// itself: the member that this node holds to be at that address may be elsewhere, which nobody has noticed yet.
 func (n *Node) dial(s *seed) {
-	e := &n.entry
-	if e.welcomed {
-		for i := range n.table.Live() {
-			if m := n.table.At(i); m.Addr() == s.addr {
-				return
-			}
+	if n.entry.welcomed {
+		if n.inTouch(s.addr) && (s.met || s.kind != wished) {
+			return
 		}
 		n.redial()
 	}
 	n.sendJoin(s)
+}
+
+// inTouch says whether a live member is at an address, as far as this node knows, and can be reached from here.
+func (n *Node) inTouch(a netip.AddrPort) bool {
+	if n.private.isolated {
+		return false
+	}
+	for i := range n.table.Live() {
+		if m := n.table.At(i); m.Addr() == a && !n.IsUnreachable(m.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+// metSeed takes in that a live member has welcomed this node.
+func (n *Node) metSeed(m *member.Member, from netip.AddrPort) {
+	e := &n.entry
+	told := false
+	for i := range e.seeds {
+		s := &e.seeds[i]
+		if s.kind == wished {
+			s.met = s.met || s.addr == from || s.addr == m.Addr()
+			told = true
+		}
+	}
+	if told {
+		n.out.Events = append(n.out.Events, Event{Kind: SeedMet, Member: *m, Addr: from})
+	}
 }
 
 func (n *Node) sendJoin(s *seed) {
@@ -305,8 +357,8 @@ func (n *Node) challenged(peer detect.Peer, c *wire.Challenge) {
 // redial has the seeds dialled again soon, a few times in each round: a Join may be lost, and a round is long.
 func (n *Node) redial() {
 	e := &n.entry
-	if n.now.Sub(e.round) >= n.cfg.Reseed/2 {
-		e.round = n.now
+	if e.round == 0 || n.now.Sub(e.round) >= n.cfg.Reseed/2 {
+		e.round = max(n.now, 1)
 	}
 	if n.now.Sub(e.round) < redialFor {
 		e.next = min(e.next, n.now.Add(n.jitter(redialPause)))
@@ -340,6 +392,7 @@ func (n *Node) rejoin() {
 		switch m := n.table.At(i); {
 		case m.ID == n.id:
 		case m.State.Live():
+			n.tellOver(m, member.CauseForgotten)
 			n.forget(m.ID)
 		default:
 			n.bury(&m)

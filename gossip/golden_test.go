@@ -283,6 +283,7 @@ var eventNames = map[EventKind]string{
 	Welcomed: "welcomed", Refused: "refused", Conflicted: "conflicted", LeaveDone: "leave done",
 	NameClaimed: "name claimed", ClustersMerged: "clusters merged", SettingsDiffer: "settings differ", AddressTaken: "address taken",
 	KeyUnknown: "key unknown", StoodStill: "stood still", HeldFailed: "held failed",
+	SeedMet: "seed met",
 }
 
 func (s *script) told(p *peer, e Event) {

@@ -81,7 +81,7 @@ type EventKind uint8
 // What a node tells.
 const (
 	// MemberJoined to MemberLeft tell of one member, as the table holds it now.
-	MemberJoined    EventKind = iota + 1 // unknown before, or back in a new life
+	MemberJoined    EventKind = iota + 1 // unknown before, or back in a new life; the end of the former one was told
 	MemberUpdated                        // its record changed
 	MemberSuspected                      // it may have failed; act early if you like
 	MemberRecovered                      // it was suspect or failed, and lives
@@ -157,19 +157,22 @@ const (
 	// member, though short ones do; PathWhole that they do again.
 	PathSmall
 	PathWhole
+	// SeedMet tells that a live member has welcomed this node, anew or as the member that it is, while Join.Merge names seeds: Addr is
+	// where the Welcome came from, which may be another address than that of the Member.
+	SeedMet
 )
 
 // Event is something that a node tells.
 type Event struct {
 	Kind     EventKind
-	Member   member.Member  // for the Member and the Path kinds; this node for Isolated, Reunited, Unreached, Reached, Undecided, Decided, HeldFailed and the Zone kinds
+	Member   member.Member  // for the Member and the Path kinds, and SeedMet; this node for Isolated, Reunited, Unreached, Reached, Undecided, Decided, HeldFailed and the Zone kinds
 	Message  Message        // for MessageDelivered
 	Lost     Lost           // for MessagesLost
 	Spread   Spread         // for MessageSpread
 	Zone     SilentZone     // for ZoneUnreachable and ZoneRecovered: with the live members that it has then
 	Key      KeyEvent       // for KeyChanged and KeysReset
 	Location Location       // for MemberLocated
-	Addr     netip.AddrPort // for KeyUnknown
+	Addr     netip.AddrPort // for KeyUnknown and SeedMet
 	Gap      time.Duration  // for StoodStill and HeldFailed
 	Size     int            // for PathSmall: before sealing
 	Silent   int            // for Undecided

@@ -46,6 +46,8 @@ type peer struct {
 	down   bool
 	paused bool
 	socket []delivery // what waits while paused
+
+	told map[member.ID]bool // whether the last word of a member was that it is live
 }
 
 // resume lets a paused node go on: it reads what waits in its socket, then wakes.
@@ -156,11 +158,28 @@ func (w *world) step(p *peer, f func(out *Outbox)) {
 	}
 	for _, e := range w.out.Events {
 		p.events = append(p.events, e)
+		w.checkEnds(p, e)
 		if w.onEvent != nil {
 			w.onEvent(p, e)
 		}
 	}
 	w.out.Reset()
+}
+
+// checkEnds sees that nobody is told that a member joined, in whatever life, without an end of what was told before.
+func (w *world) checkEnds(p *peer, e Event) {
+	switch e.Kind {
+	case MemberJoined, MemberRecovered:
+		if p.told == nil {
+			p.told = make(map[member.ID]bool)
+		}
+		if e.Kind == MemberJoined && p.told[e.Member.ID] {
+			w.t.Errorf("%s is told twice that %s joined, the second time in life %d", p.addr, e.Member.Name(), e.Member.Generation())
+		}
+		p.told[e.Member.ID] = true
+	case MemberFailed, MemberLeft:
+		delete(p.told, e.Member.ID)
+	}
 }
 
 func tooLong(bytes, most int) bool { return most > 0 && bytes > most }

@@ -181,6 +181,9 @@ func (n *Node) changed(before, after member.Member) {
 	if !after.State.Live() {
 		n.mourn()
 		n.freeName(after.ID)
+		if n.table.Live() == 1 {
+			n.lonely()
+		}
 	}
 }
 
@@ -194,6 +197,9 @@ func (n *Node) tellChange(known bool, before, after *member.Member) {
 		n.tell(MemberFailed, *after)
 	case !after.State.Live():
 	case !known || again:
+		if again && before.State.Live() {
+			n.tellOver(*before, member.CauseRestarted)
+		}
 		n.tell(MemberJoined, *after)
 		if after.State == member.Suspect {
 			n.tell(MemberSuspected, *after)
@@ -209,6 +215,13 @@ func (n *Node) tellChange(known bool, before, after *member.Member) {
 	if known && !again && before.Check != after.Check {
 		n.tell(MemberUpdated, *after)
 	}
+}
+
+// tellOver tells the user that a life is over that was live here, though no verdict said so: of a member nothing is told as joined twice
+// without an end between.
+func (n *Node) tellOver(m member.Member, cause member.Cause) {
+	m.State, m.Cause, m.Since = member.Failed, cause, n.now
+	n.tell(MemberFailed, m)
 }
 
 // accuse is what the detector says of a member: it holds it a suspect, or failed for a cause.

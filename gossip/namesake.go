@@ -72,12 +72,19 @@ func (n *Node) claimName(owner *member.Member, g *guest, r *member.Record) {
 	n.sendConflict(detect.PeerOf(owner), &wire.Conflict{Number: c.ask}, r, 0)
 }
 
-// inherits says whether a newcomer has the name of a member that nobody can judge: too few are left, or its zone is silent. The
-// owner has not answered anybody for claimLife, nor the question whether it lives, and the newcomer started later. Where others
-// could judge, their verdict would free the name in less time; here none ever comes, and most of a cluster that was
-// started anew at other addresses would never be let in.
-func (n *Node) inherits(owner *member.Member, g *guest, r *member.Record) bool {
-	if n.awayFor(owner.ID) < claimLife || r.Generation <= owner.Generation() {
+// inherits says whether a newcomer has the name of a live member at another address, that has not answered the question whether it
+// lives.
+//
+// It does if it is that member, which moved: it is in the same life, and says so above what is known here. Where all have moved at
+// once, no other news of that can come.
+//
+// It does too if it started later, and nobody can judge the owner, which has not answered anybody for claimLife: too few are left,
+// or its zone is silent. Where others could judge, their verdict would free the name in less time; here none ever comes, and most
+// of a cluster that was started anew at other addresses would never be let in.
+func (n *Node) inherits(owner *member.Member, g *guest, c *wire.Claim) bool {
+	moved := c.Generation == owner.Generation() && c.Incarnation > owner.Incarnation
+	later := c.Generation > owner.Generation() && n.awayFor(owner.ID) >= claimLife
+	if !moved && !later {
 		return false
 	}
 	asked := func(c claim) bool {

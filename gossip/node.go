@@ -407,6 +407,7 @@ func (h host) Isolated(_ Time, on bool) {
 	h.n.private.isolated = on
 	if on {
 		h.n.isolated = h.n.now
+		h.n.lonely()
 	} else {
 		h.n.wake(h.n.now.Sub(h.n.isolated))
 	}

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -76,6 +77,38 @@ func TestRestart(t *testing.T) {
 	w.run(20 * time.Second)
 	if !w.allSee(5) {
 		t.Errorf("the former life still harms the new one\n%s", w.views())
+	}
+}
+
+// A process that crashes and starts again, and again, is told as joined once in each of its lives that anybody heard of, and the end of
+// each before the next, noticed or not; and so when all fall asleep for long and come back.
+func TestCrashLoop(t *testing.T) {
+	for _, d := range allDetectors {
+		for _, loss := range []float64{0, 0.2} {
+			t.Run(fmt.Sprintf("%v, %v lost", d, loss), func(t *testing.T) {
+				w := newWorld(t)
+				nodes := w.cluster(4, &Config{Detector: d, Retention: 10 * time.Minute})
+				w.loss = loss
+				x := nodes[3]
+				for i := range 150 {
+					x.down = true
+					w.run([]time.Duration{0, 100 * time.Millisecond, time.Second, 2500 * time.Millisecond}[i%4])
+					w.nodes = w.nodes[:3]
+					x = w.start("n3", 3, uint64(w.now/1e6), &Config{Detector: d, Retention: 10 * time.Minute}, 0, 1)
+					w.run(time.Duration(50+w.rng.IntN(700)) * time.Millisecond)
+				}
+				w.loss = 0
+				w.until(time.Minute, "it is in", func() bool { return w.allSee(4) && w.agree() })
+				p := w.nodes[0]
+				if joined, failed := count(p, MemberJoined), count(p, MemberFailed); joined < 100 || joined != failed+3 {
+					t.Errorf("told %d times that it joined, %d times that it failed", joined, failed)
+				}
+				p.paused = true
+				w.run(2 * p.cfg.Retention)
+				w.resume(p)
+				w.until(time.Minute, "all are back", func() bool { return w.allSee(4) && w.agree() })
+			})
+		}
 	}
 }
 

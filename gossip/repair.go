@@ -59,6 +59,7 @@ func (n *Node) endDatagram() {
 		if m, ok := n.liveMember(e.greeted); ok {
 			n.repair.Welcome(n.now, m, e.greeting)
 			n.streams.Joined(n.now, m)
+			n.metSeed(&m, e.greeted.Addr)
 		}
 		e.greeting = 0
 	}

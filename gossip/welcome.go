@@ -179,7 +179,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	case n.otherCluster(j) && !(known && m.Generation() == r.Generation): // a life that is a member was away during a merge
 		n.refuse(g.Peer, g, wire.OtherCluster, 0, fmt.Sprintf("%016x with %d members", n.identity.id, n.table.Live()))
 		return
-	case known && m.State.Live() && m.Handle.Value().Addr != r.Addr && !n.inherits(&m, g, &r):
+	case known && m.State.Live() && m.Handle.Value().Addr != r.Addr && !n.inherits(&m, g, &j.Record.Claim):
 		n.claimName(&m, g, &r)
 		return
 	case known && r.Generation < m.Generation():

@@ -41,7 +41,7 @@ type Event struct {
 	Name        string            `json:"name"`
 	Addr        string            `json:"addr"`
 	State       string            `json:"state"`
-	Cause       string            `json:"cause,omitempty"` // of failed: as a member's
+	Cause       string            `json:"cause,omitempty"` // of failed: as a member's, or restarted
 	Zone        string            `json:"zone,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	Generation  uint64            `json:"generation,omitempty"`

@@ -49,6 +49,7 @@ const (
 	CauseStalled                // its host took a connection, but the process does not answer
 	CauseDeaf                   // it sends, and answers nobody: nothing that is sent to it arrives
 	CauseForgotten              // somebody had it forgotten
+	CauseRestarted              // a later life of its name is there; told to the user alone, and of the life before
 )
 
 // String returns the cause's name as it stands in the command line's output.
@@ -64,6 +65,8 @@ func (c Cause) String() string {
 		return "deaf"
 	case CauseForgotten:
 		return "forgotten"
+	case CauseRestarted:
+		return "restarted"
 	}
 	return fmt.Sprintf("Cause(%d)", uint8(c))
 }
