@@ -13,6 +13,9 @@ type upkeep struct {
 	sweep Time
 	most  bool // could be reached at the last sweep
 	few   Time // the last sweep at which no more than half could be; 0: there was none
+	tell  bool // the next probe says of some who are dead here
+	more  bool // the current datagram had somebody forgotten
+	turn  int  // of whom that was said last
 }
 
 const (
@@ -43,6 +46,7 @@ func (n *Node) wakeUpkeep() {
 	n.upkeep.due = Never
 	if n.table.Len() > n.table.Live() || len(n.private.unreachable) > 0 {
 		n.reconnect()
+		n.upkeep.tell = !n.cfg.private()
 		n.upkeep.due = n.now.Add(n.jitter(n.cfg.Reconnect))
 	}
 }
