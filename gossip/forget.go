@@ -50,6 +50,14 @@ func (n *Node) bury(m *member.Member) {
 	n.forget(m.ID)
 }
 
+// Forgot says whether this node remembers that it has forgotten a member, for its age or by
+// somebody's word.
+func (n *Node) Forgot(id member.ID) bool {
+	_, known := n.table.Get(id)
+	_, ok := n.graves.Get(id)
+	return ok && !known
+}
+
 // sealed notes that a life that is forgotten here is so by somebody's word. It returns its end, and
 // whether there is one.
 func (n *Node) sealed(id member.ID) (g grave, ok bool) {
@@ -145,9 +153,8 @@ func (n *Node) askedAbout(q *wire.Inquiry) {
 func (n *Node) forgetAll(ids []member.ID) error {
 	for _, id := range ids {
 		m, ok := n.table.Get(id)
-		_, gone := n.graves.Get(id)
 		switch {
-		case !ok && gone: // it is said once more
+		case n.Forgot(id): // it is said once more
 		case !ok:
 			return ErrNoMember
 		case id == n.id || m.State.Live() && !n.IsUnreachable(id):

@@ -66,6 +66,10 @@ func TestForget(t *testing.T) {
 	if a := w.forgets("n6"); a != 6 {
 		t.Errorf("after minutes %d of 6 have forgotten n6", a)
 	}
+	err := w.do(n0, Forget{IDs: []member.ID{nodes[6].id}})
+	if _, said := n0.shares.rumors.Get(wordKey(nodes[6].id)); err != nil || !said || !n0.Forgot(nodes[6].id) {
+		t.Errorf("of one that is forgotten: %v; said to all: %t", err, said)
+	}
 	w.start("n6", 6, 2, nil, 0)
 	w.until(10*time.Second, "n6 is back", func() bool { return w.allSee(7) })
 }
