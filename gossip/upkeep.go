@@ -51,14 +51,14 @@ func (n *Node) wakeUpkeep() {
 	}
 }
 
-// reconnect dials one failed member, as likely as there are failed ones for each live one: so the cluster dials each
+// reconnect dials one failed member that it can send to, as likely as there are such for each live one: so the cluster dials each
 // about once a period, and a node at most one. A partition that has healed is found so, and a process that was given
 // up too soon. The dial asks the member too, so that it may refute at once.
 func (n *Node) reconnect() {
 	failed := 0
 	var chosen member.Member
 	for i := n.table.Live(); i < n.table.Len(); i++ {
-		if m := n.table.At(i); m.State == member.Failed {
+		if m := n.table.At(i); m.State == member.Failed && !m.OutOfFamily {
 			failed++
 			if n.rng.IntN(failed) == 0 { // reservoir sampling of one
 				chosen = m
