@@ -247,16 +247,22 @@ func (n *Node) SetTags(ctx context.Context, tags map[string]string) error {
 
 // Forget has members forgotten that are gone for good, here at once and everywhere else where they are held failed, left or
 // unreachable: they count in no view any more, and their keys are void. All of them have to be failed, left
-// or unreachable here (Info.Unreachable), or the error wraps ErrLives or ErrNoMember, and none is forgotten. One that
-// lives comes back by itself.
+// or unreachable here (Info.Unreachable), or forgotten already, which is said to all once more; else the error wraps
+// ErrLives or ErrNoMember, and none is forgotten. One that lives comes back by itself.
 func (n *Node) Forget(ctx context.Context, names ...string) error {
 	ids := make([]member.ID, len(names))
 	for i, name := range names {
-		if ids[i] = member.IDOf(name); !n.knows(name) {
+		if ids[i] = member.IDOf(name); !n.knows(name) && !n.forgot(ids[i]) {
 			return unknown(name)
 		}
 	}
 	return n.do(ctx, gossip.Forget{IDs: ids})
+}
+
+// forgot says whether this node remembers that it forgot a member.
+func (n *Node) forgot(id member.ID) (ok bool) {
+	n.read(func() { ok = n.core.Forgot(id) })
+	return ok
 }
 
 // knows says whether a member of a name is in the table.

@@ -217,7 +217,8 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request) {
 	reply(w, api.Done{Done: "joined"})
 }
 
-// forget has members forgotten: those named, and all that are unreachable or failed here if that is asked for.
+// forget has members forgotten: those named, and all that are unreachable or failed here if that is asked for. It
+// answers with those that this node knew until now.
 func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	var req api.ForgetRequest
 	if !readJSON(w, r, &req) {
@@ -236,7 +237,9 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 		}
 		names = append(names, i.Unreachable...)
 	}
+	known := map[string]bool{}
 	for m := range s.node.Members() {
+		known[m.Name] = true
 		if req.Failed && m.State == starling.Failed {
 			names = append(names, m.Name)
 		}
@@ -249,6 +252,7 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 		s.failNode(w, r, err)
 		return
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !known[name] })
 	reply(w, api.Forgotten{Forgotten: append([]string{}, names...)})
 }
 

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -64,6 +65,10 @@ func TestForget(t *testing.T) {
 	w.run(5 * time.Minute)
 	if a := w.forgets("n6"); a != 6 {
 		t.Errorf("after minutes %d of 6 have forgotten n6", a)
+	}
+	err := w.do(n0, Forget{IDs: []member.ID{nodes[6].id}})
+	if _, said := n0.shares.rumors.Get(wordKey(nodes[6].id)); err != nil || !said || !n0.Forgot(nodes[6].id) {
+		t.Errorf("of one that is forgotten: %v; said to all: %t", err, said)
 	}
 	w.start("n6", 6, 2, nil, 0)
 	w.until(10*time.Second, "n6 is back", func() bool { return w.allSee(7) })
@@ -217,5 +222,91 @@ func TestMinoritysViewDoesNotAge(t *testing.T) {
 	w.until(5*time.Minute, "all see all", func() bool { return w.allSee(12) })
 	if reachable, of := n1.Reach(); reachable != 12 || of != 12 {
 		t.Errorf("together it reaches %d of %d", reachable, of)
+	}
+}
+
+// A node that missed the word, since it was cut off, stood still or lost all that was sent to it
+// for two seconds, hears it soon after it is back from whomever it meets, whether the dead one
+// died before or meanwhile. Nobody is told of a return, and what is held unlike costs no repair.
+func TestForgottenEverywhere(t *testing.T) {
+	for _, d := range detectors {
+		for _, how := range []string{"cut off", "asleep", "lost", "two cut off", "left", "died in the cut", "long ago"} {
+			t.Run(fmt.Sprintf("%s, %s", d, how), func(t *testing.T) {
+				w := newWorld(t)
+				cfg := &Config{Detector: d}
+				if how == "long ago" {
+					cfg.Retention = 2 * time.Minute
+				}
+				nodes := w.cluster(12, cfg)
+				w.run(5 * time.Second)
+				gone, away := nodes[6], nodes[3]
+				end := func() {
+					if how == "left" {
+						w.do(gone, Leave{})
+					}
+					gone.down = true
+				}
+				meanwhile := how == "died in the cut" || how == "long ago"
+				if !meanwhile {
+					end()
+					w.run(time.Minute)
+				}
+				out := func(a netip.AddrPort) bool { return a == away.addr || how == "two cut off" && a == nodes[4].addr }
+				apart := func() { w.cut = func(from, to netip.AddrPort) bool { return out(from) != out(to) } }
+				switch apart(); how {
+				case "asleep":
+					w.cut, away.paused = nil, true
+				case "lost":
+				case "long ago":
+					end()
+					w.run(90 * time.Second)
+				default:
+					if meanwhile {
+						end()
+					}
+					w.run(40 * time.Second)
+				}
+				if err := w.do(nodes[0], Forget{IDs: []member.ID{gone.id}}); err != nil {
+					t.Fatal(err)
+				}
+				w.onEvent = func(p *peer, e Event) {
+					if e.Kind == MemberJoined && e.Member.ID == gone.id {
+						t.Errorf("%s is told that it joined", p.self.Value().Name)
+					}
+				}
+				if w.run(2 * time.Second); how != "lost" {
+					w.run(10 * time.Second)
+				}
+				if n := w.forgets("n6"); n == 11 {
+					t.Fatal("nobody missed the word")
+				}
+				if w.cut = nil; how == "asleep" {
+					away.socket = nil
+					w.resume(away)
+				}
+				took := w.until(30*time.Second, "all see those that live", func() bool { return w.allSee(11) })
+				took += w.until(10*time.Second, "all have forgotten it", func() bool { return w.forgets("n6") == 11 })
+				t.Log(took)
+				w.run(5 * time.Second)
+				before := make([]uint64, len(nodes))
+				for i, p := range nodes {
+					before[i] = p.RepairStats().Started
+				}
+				w.run(time.Minute)
+				for _, p := range w.up() {
+					if _, known := p.Table().Get(gone.id); known || p.Table().Len() != 11 {
+						t.Errorf("a minute later %s knows %d, it: %t", p.addr, p.Table().Len(), known)
+					}
+				}
+				for i, p := range nodes {
+					if n := p.RepairStats().Started; n != before[i] {
+						t.Errorf("%s began %d repairs", p.addr, n-before[i])
+					}
+				}
+				w.onEvent = nil
+				w.start("n6", 6, 2, cfg, 0)
+				w.until(10*time.Second, "it is back by a start", func() bool { return w.allSee(12) })
+			})
+		}
 	}
 }

@@ -254,6 +254,9 @@ func (n *Node) doubt(m *member.Member, c *wire.Claim, accuser member.ID) {
 	n.quiet(func() {
 		n.apply(member.Fact{Record: m.Handle, Incarnation: c.Incarnation, State: member.Suspect}, false, accuser, 0)
 	})
+	if m.OutOfFamily {
+		return // others tell it
+	}
 	peer := detect.PeerOf(m)
 	if start, ok := n.reply(peer); ok {
 		n.out.arena = wire.AppendUpdate(n.out.arena, &wire.Update{ID: m.ID, Check: m.Check, Claim: *c})

@@ -54,6 +54,7 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 // takeMessages goes through a datagram that is meant for this node.
 func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	n.wanted, n.ends, n.hushed, n.asked, n.kin = n.wanted[:0], n.ends[:0], false, 0, false
+	n.upkeep.more = false
 	n.locator.asker = detect.Peer{}
 	if n.listener != nil {
 		n.listener.Heard(n.now, peer)
@@ -89,6 +90,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	}
 	n.endDatagram()
 	n.tellEnds(peer)
+	n.askMore(peer)
 	if len(n.wanted) > 0 && !n.stopped {
 		start := n.open(peer.Instance)
 		n.out.arena = wire.AppendRequest(n.out.arena, n.wanted)

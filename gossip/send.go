@@ -66,6 +66,10 @@ func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	n.news.Waiting(func(it *rumor.Item) bool {
 		return n.appendNews(start, it, reserve)
 	})
+	if n.upkeep.tell && n.isAlive(to) {
+		n.upkeep.tell = false
+		n.appendGone(start, reserve, tellsGone)
+	}
 	n.out.arena = n.streams.AppendHeads(n.out.arena, n.room(start)-reserve)
 	n.appendFingerprint()
 	n.close(start, to)

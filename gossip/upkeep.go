@@ -13,6 +13,9 @@ type upkeep struct {
 	sweep Time
 	most  bool // could be reached at the last sweep
 	few   Time // the last sweep at which no more than half could be; 0: there was none
+	tell  bool // the next probe says of some who are dead here
+	more  bool // the current datagram had somebody forgotten
+	turn  int  // of whom that was said last
 }
 
 const (
@@ -43,18 +46,19 @@ func (n *Node) wakeUpkeep() {
 	n.upkeep.due = Never
 	if n.table.Len() > n.table.Live() || len(n.private.unreachable) > 0 {
 		n.reconnect()
+		n.upkeep.tell = !n.cfg.private()
 		n.upkeep.due = n.now.Add(n.jitter(n.cfg.Reconnect))
 	}
 }
 
-// reconnect dials one failed member, as likely as there are failed ones for each live one: so the cluster dials each
+// reconnect dials one failed member that it can send to, as likely as there are such for each live one: so the cluster dials each
 // about once a period, and a node at most one. A partition that has healed is found so, and a process that was given
 // up too soon. The dial asks the member too, so that it may refute at once.
 func (n *Node) reconnect() {
 	failed := 0
 	var chosen member.Member
 	for i := n.table.Live(); i < n.table.Len(); i++ {
-		if m := n.table.At(i); m.State == member.Failed {
+		if m := n.table.At(i); m.State == member.Failed && !m.OutOfFamily {
 			failed++
 			if n.rng.IntN(failed) == 0 { // reservoir sampling of one
 				chosen = m

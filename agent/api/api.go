@@ -291,7 +291,7 @@ type ForgetRequest struct {
 	Alone       bool     `json:"alone,omitempty"` // the unreachable, even if the agent hears nobody, or is not reached itself
 }
 
-// Forgotten are the names of the members that were forgotten.
+// Forgotten are the names of the members that were forgotten; a name that was asked for and is missing had been before.
 type Forgotten struct {
 	Forgotten []string `json:"forgotten"`
 }

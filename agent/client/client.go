@@ -180,7 +180,8 @@ func (c *Client) Join(ctx context.Context, timeout time.Duration, seeds ...strin
 	return c.call(ctx, "POST", "/v1/join", wait(timeout), api.JoinRequest{Seeds: seeds}, nil)
 }
 
-// Forget has members forgotten that are gone for good, and returns their names.
+// Forget has members forgotten that are gone for good, and returns their names. One that was named and is missing
+// had been forgotten before.
 func (c *Client) Forget(ctx context.Context, req api.ForgetRequest) ([]string, error) {
 	var out api.Forgotten
 	err := c.call(ctx, "POST", "/v1/forget", nil, req, &out)

@@ -245,6 +245,7 @@ func standIn(t *testing.T) map[string]string {
 		{Time: recent, Kind: "failed"}, {Time: recent, Kind: "forgotten"}}})
 	answer("GET /v1/members/gone/why", api.Why{Name: "db-3", State: "left", Since: &recent, Verdicts: []api.Verdict{}})
 	answer("GET /v1/members/well/why", api.Why{Name: "db-3", State: "alive", Since: &recent, Verdicts: []api.Verdict{}})
+	answer("POST /v1/forget", api.Forgotten{Forgotten: []string{"db-3", "db-4"}})
 	answer("PATCH /v1/tags", api.Tags{Tags: map[string]string{"b": "2", "a": "1 1"}})
 	mux.HandleFunc("POST /v1/publish", func(w http.ResponseWriter, r *http.Request) {
 		var b bytes.Buffer
@@ -323,6 +324,8 @@ func TestCommands(t *testing.T) {
 		{"", []string{"why", "back"}},
 		{"", []string{"why", "flaps"}},
 		{"", []string{"why", "forgotten"}},
+		{"", []string{"forget", "db-4", "db-1", "db-3", "db-1", "\x1b"}},
+		{"", []string{"forget", "--failed"}},
 		{"", []string{"why", "gone"}},
 		{"", []string{"why", "well"}},
 		{"", []string{"watch"}},

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (a *app) forgetCmd() *cobra.Command {
 		Long: "Have members forgotten, everywhere, that are gone for good: they count in no view any more, and their keys are void. They have\n" +
 			"to be failed, left or unreachable at the agent. One that lives comes back by itself. A node that hears nobody, or is not reached\n" +
 			"itself, may be the one that is cut off: it forgets the --unreachable with --yes-alone only, and is not ready until it has met\n" +
-			"a member, or is started anew.",
+			"a member, or is started anew. Who misses the word, being cut off or asleep, hears it when it is back. It may be said again.",
 		Example: "  starling forget db-1 db-2\n  starling forget --unreachable",
 		Args: func(_ *cobra.Command, names []string) error {
 			if len(names) == 0 && !req.Unreachable && !req.Failed {
@@ -64,17 +65,25 @@ func (a *app) forgetCmd() *cobra.Command {
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, names []string) error {
 		req.Names = names
 		forgotten, err := c.Forget(ctx, req)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case len(forgotten) == 0:
-			fmt.Fprintln(a.out, "there is nobody to forget")
-		default:
-			for i, n := range forgotten {
-				forgotten[i] = clean(n)
-			}
-			fmt.Fprintln(a.out, "forgotten: "+strings.Join(forgotten, ", "))
 		}
+		before := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(names))), func(name string) bool {
+			return slices.Contains(forgotten, name)
+		})
+		if len(forgotten)+len(before) == 0 {
+			fmt.Fprintln(a.out, "there is nobody to forget")
+		}
+		list := func(what string, names []string) {
+			for i, n := range names {
+				names[i] = clean(n)
+			}
+			if len(names) > 0 {
+				fmt.Fprintln(a.out, what+": "+strings.Join(names, ", "))
+			}
+		}
+		list("forgotten", forgotten)
+		list("already forgotten here", before)
 		return nil
 	})
 	return cmd

@@ -32,7 +32,7 @@ const (
 
 // reunion is what a node does about those who are back.
 type reunion struct {
-	peer member.ID // it is compared with; 0: anybody
+	peer member.ID // it is compared with, if it can be sent to; 0: anybody
 	due  mono.Time // then; mono.Never: nobody is
 	last mono.Time // when this node compared last, for a return
 	kept mono.Time // pieces are held until then, however old
@@ -107,7 +107,8 @@ func (s *Streams) reunionWake(now mono.Time) {
 		r.due = now.Add(firstAsk)
 	default:
 		r.due, r.last = mono.Never, now
-		if m, ok := s.anybody(); ok && r.peer == 0 {
+		back, _ := s.host.Table().Get(r.peer)
+		if m, ok := s.anybody(); ok && (r.peer == 0 || back.OutOfFamily) {
 			r.peer = m.ID
 		}
 		s.startSync(now, r.peer, true)
