@@ -336,6 +336,12 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		o.Kind, o.Told, o.Member = Saw, true, w.memberOf(e.Member.ID)
 		o.After = holding(&e.Member)
 		o.Alarm = e.Kind == gossip.MemberSuspected
+		if e.Member.Cause == member.CauseRestarted { // nobody holds it for failed: its next life is in the table
+			if w.trace != nil {
+				w.trace.event(now, p, e)
+			}
+			return
+		}
 		if e.Kind == gossip.MemberFailed && o.Member >= 0 {
 			o.Apart = w.apart(p.host.index, w.procs[o.Member].host.index, now)
 		}
