@@ -338,7 +338,8 @@ func TestJoinMoreSeeds(t *testing.T) {
 	}
 }
 
-// A Join does not take a node's table at its word: a member that is gone, which nobody has noticed yet, is not in touch.
+// A Join does not take a node's table at its word: a member that is gone, which nobody has noticed
+// yet, is not in touch.
 func TestJoinOfOneThatIsGone(t *testing.T) {
 	nodes := cluster(t, 2, starling.Config{})
 	gone := addr(nodes[1])
@@ -458,7 +459,8 @@ func TestJoinAtAnotherAddress(t *testing.T) {
 	}
 }
 
-// Settings that are not alike stand in Info at both sides, with both values; so does a zone that is written in two ways.
+// Settings that are not alike stand in Info at both sides, with both values; so does a zone that is
+// written in two ways.
 func TestUnlikeSettingsAreInInfo(t *testing.T) {
 	a := start(t, starling.Config{Name: "a", Zone: "EU-west/r1"})
 	p, err := gossip.Profile("wan")

@@ -117,9 +117,10 @@ func containers(name string) bool {
 // maxTargets is how many members are tried until there is a route to one.
 const maxTargets = 64
 
-// routesOf says of which IP versions a host has routes, for a socket that has both: with a source that others can be told,
-// to one of the members at such addresses; without a member to anywhere, or, since a network of its own may have no way out,
-// an address that is not for containers alone. AnyFamily is both; ok is false if it has none, which tells nothing.
+// routesOf says of which IP versions a host has routes, for a socket that has both: with a source
+// that others can be told, to one of the members at such addresses; without a member to anywhere,
+// or, since a network of its own may have no way out, an address that is not for containers alone.
+// AnyFamily is both; ok is false if it has none, which tells nothing.
 func routesOf(m machine, local netip.AddrPort, all []transport.HostAddr, members []netip.AddrPort) (f gossip.Family, ok bool) {
 	if local.Addr() != netip.IPv6Unspecified() {
 		return gossip.AnyFamily, true // the socket's is all there is
@@ -155,8 +156,9 @@ func routesOf(m machine, local netip.AddrPort, all []transport.HostAddr, members
 	return gossip.AnyFamily, false
 }
 
-// routed weighs what a look found of the host's routes. A family that came is served at once; one that is gone is not any more once it
-// was gone twice in a row, since an address is often changed by taking the old one away first. It says whether to look again soon.
+// routed weighs what a look found of the host's routes. A family that came is served at once; one
+// that is gone is not any more once it was gone twice in a row, since an address is often changed
+// by taking the old one away first. It says whether to look again soon.
 func (n *Node) routed(now gossip.Time, is gossip.Family, out *gossip.Outbox) (soon bool) {
 	h, was := &n.home, n.home.routes
 	switch {
@@ -314,7 +316,8 @@ func (n *Node) takeLook() (soon bool) {
 	return soon
 }
 
-// targets returns where the live members say that they are, of each IP version as many as are tried.
+// targets returns where the live members say that they are, of each IP version as many as are
+// tried.
 func (n *Node) targets() (all []netip.AddrPort) {
 	t, self := n.core.Table(), n.core.Self()
 	var four, six int

@@ -475,8 +475,9 @@ func TestWhereASeedSeesIt(t *testing.T) {
 	}
 }
 
-// A socket of both IP versions on a host that has routes of one sends to that one alone. One that is lost is served as long as it may be
-// between two addresses, and one that comes is served at the next look.
+// A socket of both IP versions on a host that has routes of one sends to that one alone. One that
+// is lost is served as long as it may be between two addresses, and one that comes is served at the
+// next look.
 func TestRoutesOfOneFamily(t *testing.T) {
 	v4, v6 := netip.MustParseAddrPort("10.0.0.9:1"), netip.MustParseAddrPort("[fd00::9]:1")
 	r4, r6, lan6 := route{"10.0.0.0/8", "10.0.0.4"}, route{"::/0", "fd00::4"}, route{"::/0", "fe80::4"}

@@ -35,8 +35,9 @@ type Info struct {
 	Welcomed   bool // a seed let this node in and it knows all members, or it is the first of its cluster
 	Sealed     bool // traffic is encrypted and authenticated
 
-	// Refused says, while this node is not Welcomed, why no seed has let it in, as far as that is known, and RefusedFor the same
-	// in a word of RefusedReasons. Both are empty if no seed answers at all, and once one has let the node in.
+	// Refused says, while this node is not Welcomed, why no seed has let it in, as far as that is
+	// known, and RefusedFor the same in a word of RefusedReasons. Both are empty if no seed answers
+	// at all, and once one has let the node in.
 	Refused, RefusedFor string
 
 	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks on.
@@ -50,7 +51,8 @@ type Info struct {
 	// not serve, or of which its host has no routes.
 	OutOfFamily []string
 
-	// Unlike are the settings that others have otherwise than this node, where all should have the same, by name.
+	// Unlike are the settings that others have otherwise than this node, where all should have the
+	// same, by name.
 	Unlike []Unlike
 
 	// OtherKeys are sentences about seeds that have another key than this node, one has none, or the other.
@@ -64,18 +66,21 @@ type Info struct {
 
 	// Isolated says that this node hears from next to nobody, and so declares nobody failed (Inquest alone knows it).
 	Isolated bool
-	// LastHeard is when the last datagram of a live member came, of those that this node talks to; zero if none has.
+	// LastHeard is when the last datagram of a live member came, of those that this node talks to;
+	// zero if none has.
 	LastHeard time.Time
-	// Deserted says that this node had the last of the live members forgotten though it could not reach them (Forget), and
-	// has met nobody since: they may be a cluster without it, and it no part of any. A start ends that.
+	// Deserted says that this node had the last of the live members forgotten though it could not
+	// reach them (Forget), and has met nobody since: they may be a cluster without it, and it no
+	// part of any. A start ends that.
 	Deserted bool
 	// Unreached says that this node's address does not lead to it: others hear it, and nothing that they send to the address
 	// of its record comes here (Inquest alone knows it). They hold it failed, with the cause deaf.
 	Unreached bool
 	// Broken are the names of the live members that do not answer this node, and that others reach.
 	Broken []string
-	// Mute are the names of the live members that this node hears and that did not answer its last five probes: what it sends
-	// does not come to them. Of the Broken, those that are not Mute are not heard here.
+	// Mute are the names of the live members that this node hears and that did not answer its last
+	// five probes: what it sends does not come to them. Of the Broken, those that are not Mute are
+	// not heard here.
 	Mute []string
 	// Small are the members between which and this node datagrams of Longest bytes do not pass, though short ones do: longer
 	// messages and keys do not arrive. SizesChecked is on how many ways that was looked for. Longest is how many bytes
@@ -89,8 +94,9 @@ type Info struct {
 	// crash takes longer to see (Inquest).
 	Filtered, Watched int
 	FilteredNames     []string // of these members, by name
-	// LastConnection is when the last TCP connection came to this node's own port (Inquest): others try it about once a minute
-	// each, so one that gets none for long may be filtered itself. Zero: none came, or none is taken.
+	// LastConnection is when the last TCP connection came to this node's own port (Inquest): others
+	// try it about once a minute each, so one that gets none for long may be filtered itself. Zero:
+	// none came, or none is taken.
 	LastConnection time.Time
 	FilteredPort   int // the number of these ports, if all have one; else 0
 	// Undecided is how many live members are silent of whom this node cannot say whether they are dead, since too few others
@@ -131,9 +137,10 @@ type SilentZone struct {
 	Since time.Time
 }
 
-// Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention", "zone budgets" and "MTU" the
-// two know that one of which let the other in; There is empty then if the member's value is none in common use. "zone spelling" is
-// that the first parts of two zones differ in capitals, blanks, - and _ alone.
+// Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention",
+// "zone budgets" and "MTU" the two know that one of which let the other in; There is empty then if
+// the member's value is none in common use. "zone spelling" is that the first parts of two zones
+// differ in capitals, blanks, - and _ alone.
 type Unlike struct{ Name, Setting, Here, There string }
 
 // UnlikeSettings are what Unlike.Setting can be.
@@ -144,7 +151,8 @@ const spelling = "zone spelling"
 // maxUnlike bounds Info.Unlike.
 const maxUnlike = 64
 
-// misspelt says whether the first parts of two zones are most likely meant to be the same, and are not.
+// misspelt says whether the first parts of two zones are most likely meant to be the same, and are
+// not.
 func misspelt(a, b string) bool {
 	a, b = member.Top(a), member.Top(b)
 	return a != b && plainZone(a) == plainZone(b)

@@ -313,7 +313,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 	}
 }
 
-// checkSpelling warns of a member whose zone is written otherwise than this node's, and most likely meant to be the same.
+// checkSpelling warns of a member whose zone is written otherwise than this node's, and most likely
+// meant to be the same.
 func (n *Node) checkSpelling(m *member.Member) {
 	own, zone := n.core.Self(), m.Handle.Value().Zone
 	if here := own.Handle.Value().Zone; misspelt(here, zone) {

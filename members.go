@@ -35,8 +35,10 @@ type Member struct {
 	Generation  uint64    // which life of the member: milliseconds of Unix time at its start, or more
 	Incarnation uint32    // rises in one life whenever the member contradicts a suspicion or changes its tags
 	Since       time.Time // when this node last saw State change
-	// OutOfFamily says that this node's socket does not serve the IP family of Addr (see Config.Bind), or that its host has no
-	// routes of it, so that it reaches the member through others alone, and does not wait for it. One that it hears from an address of its own family it sends to there.
+	// OutOfFamily says that this node's socket does not serve the IP family of Addr (see
+	// Config.Bind), or that its host has no routes of it, so that it reaches the member through
+	// others alone, and does not wait for it. One that it hears from an address of its own family
+	// it sends to there.
 	OutOfFamily bool
 }
 

@@ -118,7 +118,8 @@ func Start(cfg Config) (*Node, error) {
 	return nil, errors.Join(err, closeStore(topics))
 }
 
-// What the core leaves free in each datagram is enough for sealing it, and it knows what a checksum takes.
+// What the core leaves free in each datagram is enough for sealing it, and it knows what a checksum
+// takes.
 const _ = uint(wire.SealSize-transport.SealOverhead) + uint(wire.SumSize-transport.SumSize)
 
 // open binds what the node's detector needs.
@@ -223,7 +224,8 @@ func (n *Node) begin(cfg *Config) {
 }
 
 // Join starts a node and waits until a seed has let it in and it knows all members; a node without seeds, or with itself as
-// the only one, does not wait. When ctx ends first the node is closed, and the error says what was tried and who refused.
+// the only one, does not wait. When ctx ends first the node is closed, and the error says what was
+// tried and which seeds refused.
 func Join(ctx context.Context, cfg Config) (*Node, error) {
 	n, err := Start(cfg)
 	if err != nil {
@@ -247,8 +249,9 @@ func (n *Node) SetTags(ctx context.Context, tags map[string]string) error {
 
 // Forget has members forgotten that are gone for good, here at once and everywhere else where they are held failed, left or
 // unreachable: they count in no view any more, and their keys are void. All of them have to be failed, left
-// or unreachable here (Info.Unreachable), or forgotten already, which is said to all once more; else the error wraps
-// ErrLives or ErrNoMember, and none is forgotten. One that lives comes back by itself.
+// or unreachable here (Info.Unreachable), or forgotten already, which is said to all once more;
+// else the error wraps ErrLives or ErrNoMember, and none is forgotten. One that lives comes back by
+// itself.
 func (n *Node) Forget(ctx context.Context, names ...string) error {
 	ids := make([]member.ID, len(names))
 	for i, name := range names {

@@ -41,8 +41,9 @@ type Path struct {
 	// "filtered" (nothing answers), or "" if it was not tried. Inquest alone tries those of members that it watches.
 	Port string
 
-	// Silent says that nothing came from the member for a second or more, nor an answer to the last probe; Mute, that it is
-	// heard and did not answer the last five probes. The detector has not judged it yet, or cannot.
+	// Silent says that nothing came from the member for a second or more, nor an answer to the last
+	// probe; Mute, that it is heard and did not answer the last five probes. The detector has not
+	// judged it yet, or cannot.
 	Silent, Mute bool
 
 	Broken      bool // it does not answer this node, and others reach it (Inquest)

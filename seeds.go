@@ -218,7 +218,7 @@ func nextSeeds(all []netip.AddrPort, from int) (some []netip.AddrPort, next int)
 }
 
 // Welcomed waits until a seed has let this node in and it knows all members, or it is the first of its cluster. When ctx
-// ends first the error says what was tried and who refused.
+// ends first the error says what was tried and which seeds refused.
 func (n *Node) Welcomed(ctx context.Context) error {
 	select {
 	case <-n.joining.first:
@@ -235,8 +235,10 @@ func (n *Node) Welcomed(ctx context.Context) error {
 	}
 }
 
-// Join asks further seeds to let this node in, so that two clusters become one, and waits until one of them has. One that is a
-// member already, as far as this node knows, is asked too: it may be elsewhere by now. An address of this node's own suffices. When ctx ends first the error says what was tried and who refused.
+// Join asks further seeds to let this node in, so that two clusters become one, and waits until one
+// of them has. One that is a member already, as far as this node knows, is asked too: it may be
+// elsewhere by now. An address of this node's own suffices. When ctx ends first the error says what
+// was tried and which seeds refused.
 func (n *Node) Join(ctx context.Context, seeds ...string) error {
 	parsed, err := parseSeeds(seeds)
 	if err != nil || len(parsed) == 0 {
@@ -299,8 +301,8 @@ func (n *Node) expect(ctx context.Context, j *join, found []netip.AddrPort) (err
 	return cmp.Or(called, err)
 }
 
-// met ends the Joins that wait for a seed at one of two addresses, where it says that it is and where its Welcome came from. They
-// differ where the seed is a link-local address.
+// met ends the Joins that wait for a seed at one of two addresses, where it says that it is and
+// where its Welcome came from. They differ where the seed is a link-local address.
 func (n *Node) met(e *gossip.Event) {
 	for _, j := range n.joins {
 		if slices.Contains(j.addrs, e.Member.Addr()) || slices.Contains(j.addrs, e.Addr) {
@@ -365,9 +367,10 @@ func (j *joining) refusal() error {
 	return j.refused
 }
 
-// RefusedReasons are what Info.RefusedFor can be: the seeds are of a cluster of another name (cluster), or of another of the
-// same name (other_cluster); they run another detector; what they send to the node's
-// address does not come back (address); they have another key; their names lead to no address (lookup).
+// RefusedReasons are what Info.RefusedFor can be: the seeds are of a cluster of another name
+// (cluster), or of another of the same name (other_cluster); they run another detector; what they
+// send to the node's address does not come back (address); they have another key; their names lead
+// to no address (lookup).
 var RefusedReasons = [...]string{"cluster", "other_cluster", "detector", "address", "key", "lookup", "other"}
 
 // why says why no seed has let the node in, as far as it is known, in a sentence and in a word.

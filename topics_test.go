@@ -210,7 +210,7 @@ func TestTheStoreIsOptional(t *testing.T) {
 		if err := spoil(filepath.Join(dir, "topics.db")); err != nil {
 			t.Fatal(err)
 		}
-		lines := &lines{}
+		lines := &lines{more: make(chan struct{}, 1)}
 		n, err := starling.Join(within(t), starling.Config{Name: name, Bind: "127.0.0.1:0", Seeds: []string{addr(a)},
 			Retain: starling.Retain{Dir: dir}, Logger: slog.New(slog.NewTextHandler(lines, nil))})
 		if err != nil {
@@ -225,8 +225,11 @@ func TestTheStoreIsOptional(t *testing.T) {
 			t.Errorf("%s: %+v", name, st)
 		}
 		n.Close()
-		for end := time.Now().Add(10 * time.Second); lines.warnings(st.Path) == 0 && time.Now().Before(end); {
-			time.Sleep(time.Millisecond) // the log has a goroutine of its own
+		for ctx := within(t); lines.warnings(st.Path) == 0 && ctx.Err() == nil; { // the log has a goroutine of its own
+			select {
+			case <-lines.more:
+			case <-ctx.Done():
+			}
 		}
 		if lines.warnings(st.Path) != 1 { // that the end is not on disk is an error, and said by Close
 			t.Errorf("%s: the log says %q", name, lines.all)
@@ -236,11 +239,18 @@ func TestTheStoreIsOptional(t *testing.T) {
 
 // lines is what a log says.
 type lines struct {
-	mu  sync.Mutex
-	all []string
+	mu   sync.Mutex
+	all  []string
+	more chan struct{} // has room for one; nil: nobody waits for more
 }
 
 func (l *lines) Write(b []byte) (int, error) {
+	defer func() {
+		select {
+		case l.more <- struct{}{}:
+		default:
+		}
+	}()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, string(b))

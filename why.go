@@ -12,8 +12,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// VerdictKind says what was found of a member, or done about it. Its String is "failed", "refuted", "restarted" or
-// "forgotten".
+// VerdictKind says what was found of a member, or done about it. Its String is "failed", "refuted",
+// "restarted" or "forgotten".
 type VerdictKind = gossip.VerdictKind
 
 // What is remembered of a member.
@@ -26,8 +26,9 @@ const (
 
 // Cause is what a node saw of a member that failed: "silent" (no answer of any kind), "refused" (its host says that
 // nobody listens at its port), "stalled" (its host takes connections, but the process does not answer), "deaf" (it sends, and
-// answers nobody: nothing that is sent to it arrives) or "forgotten" (somebody had it forgotten, or this node forgot all after a
-// long sleep). The event of a life that ended unnoticed, since the next is there already, has "restarted".
+// answers nobody: nothing that is sent to it arrives) or "forgotten" (somebody had it forgotten, or
+// this node forgot all after a long sleep). The event of a life that ended unnoticed, since the
+// next is there already, has "restarted".
 type Cause string
 
 // Verdict is that a member was declared failed and why, or that one that had been came back.

@@ -161,7 +161,8 @@ func (a *Agent) Rekey() {
 	a.log.Info("keys read again", "keys", len(ring.Keys()), "sealing", ring.Keys()[0].String())
 }
 
-// portTaken says which flags to give where an error is that another process has a port, most likely another agent.
+// portTaken says which flags to give where an error is that another process has a port, most likely
+// another agent.
 func portTaken(flag, addr, kind string, err error) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err

@@ -66,7 +66,8 @@ func (s *Server) member(w http.ResponseWriter, r *http.Request) {
 	fail(w, http.StatusNotFound, fmt.Errorf("no member is called %q", name))
 }
 
-// addDoubts adds what the node sees of live members that are not well from here, before it or anybody judges them.
+// addDoubts adds what the node sees of live members that are not well from here, before it or
+// anybody judges them.
 func (s *Server) addDoubts(members []api.Member) {
 	type doubt struct {
 		what  string
@@ -217,8 +218,8 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request) {
 	reply(w, api.Done{Done: "joined"})
 }
 
-// forget has members forgotten: those named, and all that are unreachable or failed here if that is asked for. It
-// answers with those that this node knew until now.
+// forget has members forgotten: those named, and all that are unreachable or failed here if that is
+// asked for. It answers with those that this node knew until now.
 func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	var req api.ForgetRequest
 	if !readJSON(w, r, &req) {
@@ -256,11 +257,12 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	reply(w, api.Forgotten{Forgotten: append([]string{}, names...)})
 }
 
-// hearsFor is for how long after the last datagram of a live member a node counts as one that hears somebody.
+// hearsFor is for how long after the last datagram of a live member a node counts as one that hears
+// somebody.
 const hearsFor = 5 * time.Second
 
-// cutOff says why a node may itself be the one that is gone, and not those whom it cannot reach; nil: it hears some,
-// and they hear it.
+// cutOff says why a node may itself be the one that is gone, and not those that it cannot reach;
+// nil: it hears some, and they hear it.
 func cutOff(i *starling.Info, now time.Time) error {
 	const mend = "; mend its network, or if they are gone for good: starling forget --unreachable --yes-alone"
 	switch {
@@ -341,7 +343,8 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	reply(w, api.Done{Done: "ready"})
 }
 
-// timeOf is how long a request may wait for the cluster: as long as its client says (?timeout=5s), and at most maxWait.
+// timeOf is how long a request may wait for the cluster: as long as its client says (?timeout=5s),
+// and at most maxWait.
 func timeOf(r *http.Request) time.Duration {
 	d, err := time.ParseDuration(r.URL.Query().Get("timeout"))
 	if err != nil || d <= 0 {
@@ -367,7 +370,8 @@ func (e timedOut) Error() string {
 	return strings.ReplaceAll(text, bare, what)
 }
 
-// wait bounds a request that waits for the cluster: by its client's patience, by ?timeout=5s, and by maxWait.
+// wait bounds a request that waits for the cluster: by its client's patience, by ?timeout=5s, and
+// by maxWait.
 func wait(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(r.Context(), timeOf(r))
 }

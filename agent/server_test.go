@@ -374,7 +374,8 @@ func TestHealthzTellsTheEnd(t *testing.T) {
 	}
 }
 
-// A live member that is not well from here is told with its doubt, and one that is well is told as ever.
+// A live member that is not well from here is told with its doubt, and one that is well is told as
+// ever.
 func TestDoubtsOfMembers(t *testing.T) {
 	node := newFake()
 	h := NewServer(node, ServerOptions{}).Handler()
@@ -401,8 +402,8 @@ func TestDoubtsOfMembers(t *testing.T) {
 	}
 }
 
-// A node that hears nobody, or is not reached, may be the one that is gone: it forgets those whom it cannot reach only if
-// that is said twice.
+// A node that hears nobody, or is not reached, may be the one that is gone: it forgets those that
+// it cannot reach only if that is said twice.
 func TestForgetWhereTheAgentIsCutOff(t *testing.T) {
 	node := newFake()
 	node.members = append(node.members, starling.Member{Name: "c"})

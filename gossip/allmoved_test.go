@@ -9,7 +9,8 @@ import (
 
 var allDetectors = []Detector{SWIM, INQUEST, HEARTBEAT, ACCRUAL}
 
-// moveAll gives all nodes other addresses at once, which each notices a few seconds later, as their hosts do.
+// moveAll gives all nodes other addresses at once, which each notices a few seconds later, as their
+// hosts do.
 func (w *world) moveAll(nodes []*peer, to func(i int) int) {
 	for i, p := range nodes {
 		w.moveTo(p, to(i))
@@ -22,8 +23,8 @@ func (w *world) moveAll(nodes []*peer, to func(i int) int) {
 	}
 }
 
-// All members get other addresses at once: none knows where any other is. A user who has one after the other join at one of the new
-// addresses has the whole cluster back, in the same lives.
+// All members get other addresses at once: none knows where any other is. A user that has one after
+// the other join at one of the new addresses has the whole cluster back, in the same lives.
 func TestAllMoved(t *testing.T) {
 	for _, d := range allDetectors {
 		for _, size := range []int{2, 3, 8} {
@@ -66,8 +67,9 @@ func (w *world) placed(nodes []*peer) bool {
 	return true
 }
 
-// The members of a cluster that all moved look for their seeds again by themselves, and find them where the names lead by then; also
-// where they have swapped their addresses, and where much is lost.
+// The members of a cluster that all moved look for their seeds again by themselves, and find them
+// where the names lead by then; also where they have swapped their addresses, and where much is
+// lost.
 func TestAllMovedAndTheNamesLeadThere(t *testing.T) {
 	anew := func(i int) int { return 1000 + i }
 	for _, d := range allDetectors {
@@ -107,7 +109,8 @@ func TestAllMovedAndTheNamesLeadThere(t *testing.T) {
 	}
 }
 
-// A node that lives keeps its name and its address, though another one claims them in the same life and above what is known: it is asked.
+// A node that lives keeps its name and its address, though another one claims them in the same life
+// and above what is known: it is asked.
 func TestMovedIsNoTakeover(t *testing.T) {
 	for _, d := range allDetectors {
 		t.Run(d.String(), func(t *testing.T) {
@@ -133,7 +136,8 @@ func TestMovedIsNoTakeover(t *testing.T) {
 	}
 }
 
-// A user's Join of a live member is answered by that member, and only then told; never for one that is gone, before anybody noticed.
+// A user's Join of a live member is answered by that member, and only then told; never for one that
+// is gone, before anybody noticed.
 func TestSeedMet(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)
@@ -155,7 +159,8 @@ func TestSeedMet(t *testing.T) {
 	}
 }
 
-// All but one of a small cluster are started anew at other addresses; the one that is left hears nobody.
+// All but one of a small cluster are started anew at other addresses; the one that is left hears
+// nobody.
 func TestAllOthersAreStartedElsewhere(t *testing.T) {
 	for _, d := range allDetectors {
 		for size := 2; size <= 5; size++ {

@@ -22,7 +22,8 @@ type identity struct {
 	former [maxFormer]uint64 // IDs of clusters that became this one, the last one first; 0: none
 }
 
-// maxFormer bounds how many IDs of clusters that became one a node remembers: their members may have been away.
+// maxFormer bounds how many IDs of clusters that became one a node remembers: their members may
+// have been away.
 const maxFormer = 4
 
 // freshFor is for how long after a cluster's ID was drawn, or taken over, a dial of configured seeds merges: its nodes may

@@ -145,8 +145,9 @@ func (n *Node) wakeEntry() {
 	}
 }
 
-// reseedPause is how long after a round of dialling seeds the next one is due. A node that hears from next to nobody looks sooner where
-// its seeds' names lead: all others may be at other addresses, or it may itself.
+// reseedPause is how long after a round of dialling seeds the next one is due. A node that hears
+// from next to nobody looks sooner where its seeds' names lead: all others may be at other
+// addresses, or it may itself.
 func (n *Node) reseedPause() time.Duration {
 	if n.private.isolated || n.table.Live() == 1 {
 		return min(n.cfg.Reseed, lonelyPause)
@@ -275,8 +276,9 @@ func (n *Node) answers(number uint32) bool {
 	return e.number != 0 && number&^1 == e.number && n.now.Sub(e.numbered) < numberLife+maxJoinPause
 }
 
-// dial asks a seed to let this node in, unless it is a live member already that can be reached. One that a user named is to say so
-// itself: the member that this node holds to be at that address may be elsewhere, which nobody has noticed yet.
+// dial asks a seed to let this node in, unless it is a live member already that can be reached. One
+// that a user named is to say so itself: the member that this node holds to be at that address may
+// be elsewhere, which nobody has noticed yet.
 func (n *Node) dial(s *seed) {
 	if n.entry.welcomed {
 		if n.inTouch(s.addr) && (s.met || s.kind != wished) {
@@ -287,7 +289,8 @@ func (n *Node) dial(s *seed) {
 	n.sendJoin(s)
 }
 
-// inTouch says whether a live member is at an address, as far as this node knows, and can be reached from here.
+// inTouch says whether a live member is at an address, as far as this node knows, and can be
+// reached from here.
 func (n *Node) inTouch(a netip.AddrPort) bool {
 	if n.private.isolated {
 		return false
@@ -456,8 +459,8 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 }
 
 // mistaken hears that another node lives at a member's address. It is none of the cluster's for that: its record, which
-// rides along, is taken only if its name is known here and it is of this cluster. A member that lost its memory and founded
-// a cluster anew is asked for its own, so that the two become one.
+// rides along, is taken only if its name is known here and it is of this cluster. A member that
+// lost its memory and founded a cluster anew is asked for its own, so that the two become one.
 func (n *Node) mistaken(peer detect.Peer, m *wire.Mistaken) {
 	_, known := n.table.Get(peer.ID)
 	own := n.ofCluster(m.ClusterID)

@@ -9,7 +9,8 @@ import (
 // Family is the IP version of the addresses that a node can send to.
 type Family uint8
 
-// The families. A socket that is bound to all addresses mostly has both, and its host may have routes of one alone.
+// The families. A socket that is bound to all addresses mostly has both, and its host may have
+// routes of one alone.
 const (
 	AnyFamily Family = 0
 	IPv4      Family = 4
@@ -20,9 +21,9 @@ func (f Family) serves(a netip.Addr) bool {
 	return f == AnyFamily || (f == IPv4) == a.Unmap().Is4()
 }
 
-// Routes tells of which IP version this node's host has routes from now on: AnyFamily is both. Members at addresses of
-// a version that is gone are out of family from then on, and those of one that came are sent to again. The socket's own
-// family (Self.Family) stays what it is.
+// Routes tells of which IP version this node's host has routes from now on: AnyFamily is both.
+// Members at addresses of a version that is gone are out of family from then on, and those of one
+// that came are sent to again. The socket's own family (Self.Family) stays what it is.
 type Routes struct{ Family Family }
 
 func (Routes) command() {}
@@ -45,7 +46,7 @@ func (n *Node) setRoutes(f Family) {
 	}
 }
 
-// setFamily tells the table whom it can send to.
+// setFamily tells the table which members it can send to.
 func (n *Node) setFamily() {
 	if n.family == AnyFamily && n.routes == AnyFamily {
 		n.table.SetFamily(nil)
@@ -54,8 +55,8 @@ func (n *Node) setFamily() {
 	}
 }
 
-// serves says whether this node can send to an address. No route is needed to the loopback, nor to this host's own
-// address.
+// serves says whether this node can send to an address. No route is needed to the loopback, nor to
+// this host's own address.
 func (n *Node) serves(a netip.Addr) bool {
 	return n.family.serves(a) && (n.routes.serves(a) || a.IsLoopback() || a == n.self.Value().Addr.Addr())
 }

@@ -17,7 +17,9 @@ func six(i int) netip.AddrPort {
 }
 
 // families has nodes of IPv4 alone, of both families, and of IPv6 alone, by turns in the order of a pattern (4, b, B or 6): one with both tells
-// its address of IPv4 if it is b, and of IPv6 if it is B. Of f and s the socket has both families, and the host 4 or 6 alone. A packet to an address of the family that its sender does not have fails the test.
+// its address of IPv4 if it is b, and of IPv6 if it is B. Of f and s the socket has both families,
+// and the host 4 or 6 alone. A packet to an address of the family that its sender does not have
+// fails the test.
 func families(t *testing.T, pattern string, cfg *Config) (w *world, nodes []*peer) {
 	w = newWorld(t)
 	kind := func(i int) byte { return pattern[i%len(pattern)] }
@@ -208,8 +210,8 @@ func TestHeardFromTheOtherFamily(t *testing.T) {
 	}
 }
 
-// A host loses the routes of one family and gets them again, in one life of its node: then members are out of family, and are sent to at
-// their own address again.
+// A host loses the routes of one family and gets them again, in one life of its node: then members
+// are out of family, and are sent to at their own address again.
 func TestRoutesComeAndGo(t *testing.T) {
 	w, nodes := families(t, "bBbB4", nil)
 	p := nodes[0]

@@ -14,8 +14,8 @@ import (
 // verdict: a node obeys it only of members that it holds failed, left or unreachable itself;
 // elsewhere it is a doubt, and the member is examined. One that lives contradicts, as it does a
 // failure. How the lives ended that are forgotten, for their age or by such a word, stays known, so
-// that nobody brings them back. A node that holds dead members says so of a few, again and again: one
-// that missed an operator's word is told it by whoever has heard it.
+// that nobody brings them back. A node that holds dead members says so of a few, again and again:
+// one that missed an operator's word is told it by any node that has heard it.
 
 // ErrLives is that of a Forget of a member that answers this node.
 var ErrLives = errors.New("the member is live here; only who failed, left or is unreachable can be forgotten")
@@ -79,8 +79,8 @@ func (n *Node) lastLife(id member.ID) uint64 {
 // answered: one that the member lives, and, where it was forgotten by somebody's word, any. If so,
 // the node that makes it is told: one that missed the end drops the member, and the
 // member itself, if it lives, contradicts. That a name is taken again only above what is
-// remembered of it holds for everybody but the member itself, whose word is news of its own. Of who
-// is held dead the word is about the whole life: it may have contradicted once, unheard here.
+// remembered of it holds for everybody but the member itself, whose word is news of its own. Of one
+// that is held dead the word is about the whole life: it may have contradicted once, unheard here.
 func (n *Node) buried(peer detect.Peer, id member.ID, check uint32, c *wire.Claim, r *wire.Record) bool {
 	g, ok := n.graves.Get(id)
 	if ok && g.word && !c.State.Live() && c.Generation <= g.generation {
@@ -193,9 +193,9 @@ func (n *Node) spreadWord(id member.ID, g *grave) {
 	n.shares.rumors.Put(n.now, rumor.Item{Key: wordKey(id), Data: word})
 }
 
-// appendGone says of some members, in turn, that they are held dead here, or unreachable for so long
-// that nothing else is said of them. Whoever knows that one was forgotten answers. How a verdict
-// is told that is younger than an old one is the business of news.
+// appendGone says of some members, in turn, that they are held dead here, or unreachable for so
+// long that nothing else is said of them. A node that knows that one was forgotten answers. How a
+// verdict is told that is younger than an old one is the business of news.
 func (n *Node) appendGone(start, reserve, most int) {
 	dead := n.table.Len() - n.table.Live()
 	all := dead + len(n.private.unreachable)

@@ -124,8 +124,8 @@ func TestForgetUnreachable(t *testing.T) {
 	}
 }
 
-// A node that is cut off from all and has them forgotten knows that it may be the one that is gone, until it meets
-// a member again.
+// A node that is cut off from all and has them forgotten knows that it may be the one that is gone,
+// until it meets a member again.
 func TestForgetAllButOneself(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)

@@ -157,8 +157,9 @@ const (
 	// member, though short ones do; PathWhole that they do again.
 	PathSmall
 	PathWhole
-	// SeedMet tells that a live member has welcomed this node, anew or as the member that it is, while Join.Merge names seeds: Addr is
-	// where the Welcome came from, which may be another address than that of the Member.
+	// SeedMet tells that a live member has welcomed this node, anew or as the member that it is,
+	// while Join.Merge names seeds: Addr is where the Welcome came from, which may be another
+	// address than that of the Member.
 	SeedMet
 )
 
@@ -267,8 +268,9 @@ type Set struct {
 type Delete struct{ Key string }
 
 // Forget has members forgotten here at once, and everywhere else where they are held failed, left or unreachable; elsewhere they
-// are examined. One that lives comes back by itself. All of them have to be failed, left or unreachable here, or
-// forgotten already, which is said to all once more: else none is forgotten, and Do fails with ErrLives or ErrNoMember.
+// are examined. One that lives comes back by itself. All of them have to be failed, left or
+// unreachable here, or forgotten already, which is said to all once more: else none is forgotten,
+// and Do fails with ErrLives or ErrNoMember.
 type Forget struct{ IDs []member.ID }
 
 // SetTags replaces this node's tags.

@@ -166,7 +166,8 @@ func (w *world) step(p *peer, f func(out *Outbox)) {
 	w.out.Reset()
 }
 
-// checkEnds sees that nobody is told that a member joined, in whatever life, without an end of what was told before.
+// checkEnds sees that nobody is told that a member joined, in whatever life, without an end of what
+// was told before.
 func (w *world) checkEnds(p *peer, e Event) {
 	switch e.Kind {
 	case MemberJoined, MemberRecovered:

@@ -232,8 +232,8 @@ func TestNameOfTheDead(t *testing.T) {
 	}
 }
 
-// Most of a cluster died and are started anew at other addresses. The few that live can judge nobody, and let them in all the
-// same; not those that started no later than the owner.
+// Most of a cluster died and are started anew at other addresses. The few that live can judge
+// nobody, and let them in all the same; not those that started no later than the owner.
 func TestMostAreStartedElsewhere(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(8, nil)
@@ -347,8 +347,9 @@ func twoClusters(t *testing.T) *world {
 	return w
 }
 
-// A host that changes its cluster, and keeps its name and its address, brings no two clusters together: neither while it
-// is held for live, nor when it is dialled again later, nor while it is not yet in.
+// A host that changes its cluster, and keeps its name and its address, brings no two clusters
+// together: neither while it is held for live, nor when it is dialled again later, nor while it is
+// not yet in.
 func TestHostThatChangesItsCluster(t *testing.T) {
 	for _, wait := range []time.Duration{0, time.Minute} {
 		for _, late := range []bool{false, true} {
@@ -374,8 +375,8 @@ func TestHostThatChangesItsCluster(t *testing.T) {
 	}
 }
 
-// A cluster whose first node starts again and remembers nothing, as one that is its own seed, and others through it before the
-// rest hear of it, becomes one again, of one ID.
+// A cluster whose first node starts again and remembers nothing, as one that is its own seed, and
+// others through it before the rest hear of it, becomes one again, of one ID.
 func TestFirstNodeForgets(t *testing.T) {
 	for most := range 3 {
 		w := newWorld(t)

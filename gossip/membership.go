@@ -217,8 +217,8 @@ func (n *Node) tellChange(known bool, before, after *member.Member) {
 	}
 }
 
-// tellOver tells the user that a life is over that was live here, though no verdict said so: of a member nothing is told as joined twice
-// without an end between.
+// tellOver tells the user that a life is over that was live here, though no verdict said so: of a
+// member nothing is told as joined twice without an end between.
 func (n *Node) tellOver(m member.Member, cause member.Cause) {
 	m.State, m.Cause, m.Since = member.Failed, cause, n.now
 	n.tell(MemberFailed, m)

@@ -13,7 +13,8 @@ import (
 )
 
 // Two nodes with one name. A newcomer's claim to the name of a live member changes nothing: the owner is asked, and keeps
-// its name, its life and its keys if it answers. If it does not, its end frees the name, or else that nobody can judge it. Of two that both run, the one that was replaced stops, or else the one
+// its name, its life and its keys if it answers. If it does not, its end frees the name, or else
+// that nobody can judge it. Of two that both run, the one that was replaced stops, or else the one
 // that started later.
 
 const (
@@ -72,15 +73,16 @@ func (n *Node) claimName(owner *member.Member, g *guest, r *member.Record) {
 	n.sendConflict(detect.PeerOf(owner), &wire.Conflict{Number: c.ask}, r, 0)
 }
 
-// inherits says whether a newcomer has the name of a live member at another address, that has not answered the question whether it
-// lives.
+// inherits says whether a newcomer has the name of a live member at another address, that has not
+// answered the question whether it lives.
 //
-// It does if it is that member, which moved: it is in the same life, and says so above what is known here. Where all have moved at
-// once, no other news of that can come.
+// It does if it is that member, which moved: it is in the same life, and says so above what is
+// known here. Where all have moved at once, no other news of that can come.
 //
-// It does too if it started later, and nobody can judge the owner, which has not answered anybody for claimLife: too few are left,
-// or its zone is silent. Where others could judge, their verdict would free the name in less time; here none ever comes, and most
-// of a cluster that was started anew at other addresses would never be let in.
+// It does too if it started later, and nobody can judge the owner, which has not answered anybody
+// for claimLife: too few are left, or its zone is silent. Where others could judge, their verdict
+// would free the name in less time; here none ever comes, and most of a cluster that was started
+// anew at other addresses would never be let in.
 func (n *Node) inherits(owner *member.Member, g *guest, c *wire.Claim) bool {
 	moved := c.Generation == owner.Generation() && c.Incarnation > owner.Incarnation
 	later := c.Generation > owner.Generation() && n.awayFor(owner.ID) >= claimLife

@@ -80,8 +80,9 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// A process that crashes and starts again, and again, is told as joined once in each of its lives that anybody heard of, and the end of
-// each before the next, noticed or not; and so when all fall asleep for long and come back.
+// A process that crashes and starts again, and again, is told as joined once in each of its lives
+// that anybody heard of, and the end of each before the next, noticed or not; and so when all fall
+// asleep for long and come back.
 func TestCrashLoop(t *testing.T) {
 	for _, d := range allDetectors {
 		for _, loss := range []float64{0, 0.2} {

@@ -216,8 +216,8 @@ type Path struct {
 	Port   detect.Port // its TCP port, as INQUEST found it of those that it watches
 	Broken bool        // it does not answer this node, and others reach it
 
-	// Silent says that nothing came from it for a second or more, nor an answer to the last probe. Mute says that it is heard, and
-	// that the last five probes in a row were not answered.
+	// Silent says that nothing came from it for a second or more, nor an answer to the last probe.
+	// Mute says that it is heard, and that the last five probes in a row were not answered.
 	Silent, Mute bool
 }
 

@@ -180,8 +180,8 @@ func TestSmallPathIsFoundByWhatIsPublished(t *testing.T) {
 	}
 }
 
-// Where much is lost all ways are in doubt at once, and few are checked for that: what has no reason in one has none in the next.
-// One that is narrow is found among them all the same.
+// Where much is lost all ways are in doubt at once, and few are checked for that: what has no
+// reason in one has none in the next. One that is narrow is found among them all the same.
 func TestDoubtsOfAllWaysCostLittle(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(30, nil)
@@ -420,8 +420,8 @@ func TestJoinOverASmallPath(t *testing.T) {
 	w.until(10*time.Second, "it tells what is wrong", func() bool { return count(z, PathSmall) > 0 })
 }
 
-// A member that stands still is silent to those who talk to it, long before it is judged; one that sends and answers nothing is
-// mute; and where all is well nobody is either.
+// A member that stands still is silent to those that talk to it, long before it is judged; one that
+// sends and answers nothing is mute; and where all is well nobody is either.
 func TestSilentAndMute(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, nil)

@@ -33,11 +33,12 @@ type absence struct {
 // Isolated says whether the node hears from next to nobody, and therefore fails nobody.
 func (n *Node) Isolated() bool { return n.private.isolated }
 
-// Deserted says whether this node had the last of the live members forgotten though it could not reach them, and has
-// met no live one since: they may be a cluster without it.
+// Deserted says whether this node had the last of the live members forgotten though it could not
+// reach them, and has met no live one since: they may be a cluster without it.
 func (n *Node) Deserted() bool { return n.private.deserted }
 
-// LastHeard returns when the last datagram of a live member came, of those that this node talks to; 0: none has.
+// LastHeard returns when the last datagram of a live member came, of those that this node talks to;
+// 0: none has.
 func (n *Node) LastHeard() (last Time) {
 	for i := range n.paths.list {
 		last = max(last, n.paths.list[i].heard)

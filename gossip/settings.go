@@ -19,7 +19,8 @@ import (
 // settingNames are the settings in the order of their hashes in Join and Welcome, which never changes.
 var settingNames = [...]string{"profile", "retention", "zone budgets", "MTU"}
 
-// maxUnlike bounds the settings of others that are remembered as unlike this node's; of more the first are.
+// maxUnlike bounds the settings of others that are remembered as unlike this node's; of more the
+// first are.
 const maxUnlike = 64
 
 // texts are the settings of a configuration, as they are compared.
@@ -46,8 +47,9 @@ func hashOf(text string) uint16 {
 	return uint16(h.Sum64())
 }
 
-// usual are values that people give a setting. Only a hash of a value travels, so that a difference costs nothing; that of a
-// usual one says which it is, but for one in some hundreds of unusual ones, which looks like it.
+// usual are values that people give a setting. Only a hash of a value travels, so that a difference
+// costs nothing; that of a usual one says which it is, but for one in some hundreds of unusual
+// ones, which looks like it.
 func usual(setting int) (all []string) {
 	switch settingNames[setting] {
 	case "profile":
@@ -89,8 +91,8 @@ func (c *Config) pace() string {
 	return own
 }
 
-// Unlike is a setting that another member has otherwise than this node. There is empty if its value is none in
-// common use.
+// Unlike is a setting that another member has otherwise than this node. There is empty if its value
+// is none in common use.
 type Unlike struct {
 	Member      member.ID
 	Setting     string
@@ -106,7 +108,8 @@ func (u *Unlike) String() string {
 	return fmt.Sprintf("%s %s here, %s there", u.Setting, u.Here, u.There)
 }
 
-// Unlike goes through the settings in which live members differ from this node, of those that it let in or that let it in.
+// Unlike goes through the settings in which live members differ from this node, of those that it
+// let in or that let it in.
 func (n *Node) Unlike() iter.Seq[Unlike] {
 	return func(yield func(Unlike) bool) {
 		for _, u := range n.unlike {

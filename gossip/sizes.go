@@ -62,8 +62,8 @@ type care struct {
 	check    check
 	answers  bucket
 
-	// Where much is lost, all ways are in doubt at once, and not for their size. So what a node checks for doubts that have
-	// no reason is bounded over all ways together.
+	// Where much is lost, all ways are in doubt at once, and not for their size. So what a node
+	// checks for doubts that have no reason is bounded over all ways together.
 	vain   int  // checks for doubts in a row that found none
 	doubts Time // nothing is checked for doubts before
 }

@@ -13,9 +13,9 @@ type upkeep struct {
 	sweep Time
 	most  bool // could be reached at the last sweep
 	few   Time // the last sweep at which no more than half could be; 0: there was none
-	tell  bool // the next probe says of some who are dead here
+	tell  bool // the next probe says of some that they are dead here
 	more  bool // the current datagram had somebody forgotten
-	turn  int  // of whom that was said last
+	turn  int  // of which that was said last
 }
 
 const (
@@ -51,9 +51,10 @@ func (n *Node) wakeUpkeep() {
 	}
 }
 
-// reconnect dials one failed member that it can send to, as likely as there are such for each live one: so the cluster dials each
-// about once a period, and a node at most one. A partition that has healed is found so, and a process that was given
-// up too soon. The dial asks the member too, so that it may refute at once.
+// reconnect dials one failed member that it can send to, as likely as there are such for each live
+// one: so the cluster dials each about once a period, and a node at most one. A partition that has
+// healed is found so, and a process that was given up too soon. The dial asks the member too, so
+// that it may refute at once.
 func (n *Node) reconnect() {
 	failed := 0
 	var chosen member.Member

@@ -98,8 +98,9 @@ func (h Holding) String() string {
 
 // precedence: what a node holds of a member only rises, and nobody is forgotten; but by one that stood still for half of the time
 // that the dead are remembered, or longer: it comes in anew, so that it brings nobody back. Whom anybody held for dead for as long
-// as the dead are remembered may be forgotten, and who has not run for so long: those who could not reach it do, once they reach most
-// again. Whom a node itself held for dead for so long may have been forgotten, and be met anew.
+// as the dead are remembered may be forgotten, and one that has not run for so long: those that
+// could not reach it do so, once they reach most again. One that a node itself held for dead for so
+// long may have been forgotten, and be met anew.
 type precedence struct {
 	retention time.Duration
 	dead      map[pair]gossip.Time    // since when one is held for dead

@@ -6,8 +6,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Datagrams that no honest node sent: made up, or sent again long after. Sealing drops them all: what a stranger made does
-// not open, and what was opened before is known.
+// Datagrams that no honest node sent: made up, or sent again long after. Sealing drops them all:
+// what a stranger made does not open, and what was opened before is known.
 
 // seen is how many of its packets each host's network remembers, to be sent again or made into others.
 const seenPackets = 8

@@ -1,8 +1,8 @@
 package transport
 
-// This file ends a datagram in the clear with a checksum, so that one which bad memory or a bad network card changed is
-// not believed. UDP's own sum is 16 bits, is made by that card, and may be left out under IPv4. Against one
-// who means harm it does nothing: for that there is a key.
+// This file ends a datagram in the clear with a checksum, so that one which bad memory or a bad
+// network card changed is not believed. UDP's own sum is 16 bits, is made by that card, and may be
+// left out under IPv4. Against an enemy it does nothing: for that there is a key.
 
 import (
 	"encoding/binary"
@@ -13,13 +13,14 @@ import (
 // SumSize is how many bytes AppendSummed adds to a datagram.
 const SumSize = 4
 
-// ErrAltered is what CheckSum refuses a datagram with. It is returned as it is, as the errors of Sealer.Open are.
+// ErrAltered is what CheckSum refuses a datagram with. It is returned as it is, as the errors of
+// Sealer.Open are.
 var ErrAltered = errors.New("transport: the datagram was altered on its way, or is of something else")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// AppendSummed appends plain and its CRC-32C (RFC 3720, section 12.1), little-endian, to dst and returns it. The two must not
-// overlap. It allocates only to make room in dst.
+// AppendSummed appends plain and its CRC-32C (RFC 3720, section 12.1), little-endian, to dst and
+// returns it. The two must not overlap. It allocates only to make room in dst.
 func AppendSummed(dst, plain []byte) []byte {
 	dst = append(dst, plain...)
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(plain, castagnoli))

@@ -15,10 +15,11 @@ type Member struct {
 	Generation  uint64            `json:"generation"`
 	Incarnation uint32            `json:"incarnation"`
 	Since       time.Time         `json:"since"` // when this agent learned of the state
-	// Doubt is what this agent's node sees of a live member that is not well from here, and Heard when it last heard it, if it talks
-	// to it: silent (for a second or more, nor an answer to the last probe), mute (it is heard, and did not answer the last five
-	// probes), broken (it does not answer here, and others reach it), unreachable (and too few can be asked about it). Both are missing
-	// where all is well, and of members that the node does not talk to.
+	// Doubt is what this agent's node sees of a live member that is not well from here, and Heard
+	// when it last heard it, if it talks to it: silent (for a second or more, nor an answer to the
+	// last probe), mute (it is heard, and did not answer the last five probes), broken (it does not
+	// answer here, and others reach it), unreachable (and too few can be asked about it). Both are
+	// missing where all is well, and of members that the node does not talk to.
 	Doubt string     `json:"doubt,omitempty"`
 	Heard *time.Time `json:"heard,omitempty"`
 	// OutOfFamily says that the address is of an IP family that this agent's socket does not serve.
@@ -129,8 +130,9 @@ type Info struct {
 	Store        *Store      `json:"store,omitempty"` // of messages on disk, if some are to be kept there
 }
 
-// Unlike is a setting that a live member has otherwise than the agent's node: profile, retention, zone budgets, MTU, or zone
-// spelling. There is missing if the member's value is none in common use.
+// Unlike is a setting that a live member has otherwise than the agent's node: profile, retention,
+// zone budgets, MTU, or zone spelling. There is missing if the member's value is none in common
+// use.
 type Unlike struct {
 	Name    string `json:"name"`
 	Setting string `json:"setting"`
@@ -291,7 +293,8 @@ type ForgetRequest struct {
 	Alone       bool     `json:"alone,omitempty"` // the unreachable, even if the agent hears nobody, or is not reached itself
 }
 
-// Forgotten are the names of the members that were forgotten; a name that was asked for and is missing had been before.
+// Forgotten are the names of the members that were forgotten; a name that was asked for and is
+// missing had been before.
 type Forgotten struct {
 	Forgotten []string `json:"forgotten"`
 }

@@ -20,8 +20,9 @@ import (
 
 const (
 	dialTimeout = 5 * time.Second
-	// answerTime is how long an agent may take for an answer, beside what it may wait for the cluster: agentWait unless the
-	// request says otherwise. agentIsSilent is for how long a stream may be: an agent writes a comment every 15 s.
+	// answerTime is how long an agent may take for an answer, beside what it may wait for the
+	// cluster: agentWait unless the request says otherwise. agentIsSilent is for how long a stream
+	// may be: an agent writes a comment every 15 s.
 	answerTime    = 10 * time.Second
 	agentWait     = 10 * time.Second
 	agentIsSilent = 50 * time.Second
@@ -47,7 +48,7 @@ func (c *Client) hung(after time.Duration) error {
 		"Look at it (ps, its log); if it stays so, end it and start it anew", ErrHung, c.addr, after)
 }
 
-// ended says why a context did: the agent hangs, or whoever made it has enough.
+// ended says why a context did: the agent hangs, or its maker has enough.
 func ended(ctx context.Context) error {
 	if cause := context.Cause(ctx); errors.Is(cause, ErrHung) {
 		return cause
@@ -180,8 +181,8 @@ func (c *Client) Join(ctx context.Context, timeout time.Duration, seeds ...strin
 	return c.call(ctx, "POST", "/v1/join", wait(timeout), api.JoinRequest{Seeds: seeds}, nil)
 }
 
-// Forget has members forgotten that are gone for good, and returns their names. One that was named and is missing
-// had been forgotten before.
+// Forget has members forgotten that are gone for good, and returns their names. One that was named
+// and is missing had been forgotten before.
 func (c *Client) Forget(ctx context.Context, req api.ForgetRequest) ([]string, error) {
 	var out api.Forgotten
 	err := c.call(ctx, "POST", "/v1/forget", nil, req, &out)

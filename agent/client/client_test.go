@@ -12,8 +12,8 @@ import (
 	"github.com/starling-gossip/starling/agent/api"
 )
 
-// An agent that takes a connection and says nothing, or nothing more, is not waited for for ever, and the error says what
-// to do.
+// An agent that takes a connection and says nothing, or nothing more, is not waited for for ever,
+// and the error says what to do.
 func TestAHungAgent(t *testing.T) {
 	hang := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

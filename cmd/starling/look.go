@@ -383,7 +383,8 @@ func otherKeysText(words []string) string {
 	return some(words) + " (--key-file)"
 }
 
-// familyText says who is out of reach since the socket, or the host by its routes, serves the other family alone.
+// familyText says which members are out of reach since the socket, or the host by its routes,
+// serves the other family alone.
 func familyText(i *api.Info) string {
 	if len(i.OutOfFamily) == 0 {
 		return "none"
@@ -450,8 +451,8 @@ func tcpText(i api.Info) string {
 	return fmt.Sprintf("answers at all %d watched members, or is not tried yet", i.Watched)
 }
 
-// inboundFor is how long no connection may come to a node that others watch before that is told: each of them tries one
-// port about every minute.
+// inboundFor is how long no connection may come to a node that others watch before that is told:
+// each of them tries one port about every minute.
 const inboundFor = 10 * time.Minute
 
 // inboundText says that others do not come through to the node's own port.
@@ -484,7 +485,8 @@ func undecidedText(i api.Info) string {
 	return text + "If they are gone: " + command
 }
 
-// brokenText names the members to which the way from here is broken, and not that from others, and says in which direction.
+// brokenText names the members to which the way from here is broken, and not that from others, and
+// says in which direction.
 func brokenText(broken, mute []string) string {
 	isMute := func(n string) bool { return slices.Contains(mute, n) }
 	var deafToUs, unheard, early []string

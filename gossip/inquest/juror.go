@@ -61,7 +61,7 @@ func (d *Detector) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
 	_, friend := d.current(from)
 	unknown := wire.Finding{Seq: q.Seq, Word: wire.WordUnknown}
 	switch {
-	case !known: // as a newcomer to those who cannot reach it, who do not tell of it any more
+	case !known: // as a newcomer to nodes that cannot reach it, which do not tell of it any more
 		d.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordCannot})
 		return
 	case m.Instance() != q.Instance || m.State == member.Left || !friend:

@@ -11,8 +11,8 @@ import (
 // Whether the TCP ports of others can be tried from here. Where a filter drops such connections a dead
 // process looks like a dead host, and a stalled one too: a crash takes longer to see, and nothing shows
 // that in quiet. So the port of a newly watched member is tried within seconds, again if that was in
-// vain, and then that of one of the watched each minute. When one turns out to be filtered all others are
-// tried at once: most likely a filter was set here, or at all.
+// vain, and then that of one of the watched each minute. When one turns out to be filtered all
+// others are tried at once: most likely a filter was set here, or at all.
 
 const (
 	portAgain = 3 * time.Second
@@ -58,8 +58,8 @@ func (d *Detector) tryPorts(now mono.Time) {
 	}
 }
 
-// sweepPorts has the ports of the others tried anew once one turns out to be filtered, and those of all that are once one of
-// them answers again.
+// sweepPorts has the ports of the others tried anew once one turns out to be filtered, and those of
+// all that are once one of them answers again.
 func (d *Detector) sweepPorts(now mono.Time) {
 	found := false
 	for i := range d.watched {

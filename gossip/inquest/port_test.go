@@ -34,8 +34,8 @@ func TestFilteredPorts(t *testing.T) {
 	}
 }
 
-// A filter that is set later is found with the next try, a minute later at most, and then at all whom it is set for at once; each
-// further try costs what it did.
+// A filter that is set later is found with the next try, a minute later at most, and then at all
+// that it is set for at once; each further try costs what it did.
 func TestFilteredLater(t *testing.T) {
 	w := newWorld(t, 20, 1, Config{})
 	w.run(5 * time.Minute)

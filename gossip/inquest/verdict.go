@@ -12,9 +12,10 @@ import (
 // it. It is spread as a member's failure always is; the reasons stay with who declared it.
 
 // electors returns how many jurors a case has, and how many of them have to vote against the member. It is held as if
-// there were none but those with whom this node can speak, and who know the accused and can speak with it: the IP
-// version parts the others from one or the other. Those who do not know it are no part of the view in which it is a
-// member, so they neither outvote those who do nor stand in for them.
+// there were none but those with which this node can speak, and which know the accused and can
+// speak with it: the IP version parts the others from one or the other. Those that do not know it
+// are no part of the view in which it is a member, so they neither outvote those that do nor stand
+// in for them.
 func (d *Detector) electors(a *alarm) (jurors, votes int) {
 	able := d.host.Table().Served()
 	for i := range a.jury.list {

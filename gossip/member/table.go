@@ -117,12 +117,12 @@ const maxHeard = 1024
 // SetHome says in which zone the table is, before anybody is taken in.
 func (t *Table) SetHome(zone string) { t.top = Top(zone) }
 
-// SetFamily says which addresses can be sent to from where the table is; without it, and with nil, all can. It holds for a
-// member that the table has once that is refitted.
+// SetFamily says which addresses can be sent to from where the table is; without it, and with nil,
+// all can. It holds for a member that the table has once that is refitted.
 func (t *Table) SetFamily(serves func(netip.Addr) bool) { t.serves = serves }
 
-// Refit asks anew whether a member can be sent to at its address. It says what the table held before, and whether anything
-// changed.
+// Refit asks anew whether a member can be sent to at its address. It says what the table held
+// before, and whether anything changed.
 func (t *Table) Refit(id ID) (before Member, changed bool) {
 	i, ok := t.find(id)
 	if !ok {

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// A node whose probes are not answered hears nobody's heads. It asks for them by itself, again and again while that is so, and
-// so gets what it missed; where heads come with the answers it asks nobody.
+// A node whose probes are not answered hears nobody's heads. It asks for them by itself, again and
+// again while that is so, and so gets what it missed; where heads come with the answers it asks
+// nobody.
 func TestUnansweredProbesAskForHeads(t *testing.T) {
 	w := newWorld(t, 3, 6, Config{})
 	w.quiet = true // no probe is answered

@@ -44,9 +44,10 @@ func (s *Streams) AppendHeads(b []byte, room int) []byte {
 	return wire.EndHeads(b, start)
 }
 
-// Probed tells that this node asks somebody for a sign of life, and shows its heads with that. The other's come back with the
-// answer. Where most do not answer that is seldom, and a detector that misses answers asks ever more seldom: a node that
-// hears nobody's heads for a while asks for them by itself.
+// Probed tells that this node asks somebody for a sign of life, and shows its heads with that. The
+// other's come back with the answer. Where most do not answer that is seldom, and a detector that
+// misses answers asks ever more seldom: a node that hears nobody's heads for a while asks for them
+// by itself.
 func (s *Streams) Probed(now mono.Time) {
 	switch y := &s.sync; {
 	case y.active || y.newcomer || s.hash == 0:

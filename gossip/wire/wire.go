@@ -50,8 +50,8 @@ func SizeOf(n int) int {
 	return size
 }
 
-// OnWire returns how many bytes of UDP payload a datagram has on the wire, for its bytes before sealing
-// or the checksum of one in the clear.
+// OnWire returns how many bytes of UDP payload a datagram has on the wire, for its bytes before
+// sealing or the checksum of one in the clear.
 func OnWire(plain int, sealed bool) int {
 	if sealed {
 		return plain + SealSize
