@@ -169,3 +169,17 @@ func TestHeirOfAnAddress(t *testing.T) {
 		}
 	}
 }
+
+// What a node holds in private of a member ends with it. Else it would be out of reach from the moment at which
+// it is met anew, and failed for an absence of before.
+func TestAbsenceEndsWithItsMember(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(4, nil)
+	w.run(5 * time.Second)
+	p, id := nodes[0], nodes[1].id
+	p.private.setUnreachable(w.now, id, true)
+	p.forget(id)
+	if p.IsUnreachable(id) {
+		t.Error("a member that is forgotten is out of reach still")
+	}
+}
