@@ -245,6 +245,7 @@ func (n *Node) seedAt(a netip.AddrPort, number uint32) *seed {
 // beFirst makes this node the first of its cluster.
 func (n *Node) beFirst() {
 	n.entry.alone = true
+	n.streams.Founded()
 	n.foundCluster()
 	n.welcome()
 }
@@ -407,7 +408,6 @@ func (n *Node) rejoin() {
 
 // takeEntry handles the messages of coming in and going, and says whether they could be read.
 func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
-	n.asked |= 1 << t
 	switch t {
 	case wire.TypeJoin:
 		var j wire.Join

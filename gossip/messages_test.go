@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -276,5 +277,25 @@ func TestPublishedBeforeANewGeneration(t *testing.T) {
 	}
 	if open := n.StreamStats().Open; open > 0 {
 		t.Errorf("%d bytes are in the window still", open)
+	}
+}
+
+// Two that were the first of their clusters give each other what they hold when these become one.
+func TestFoundersMeet(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.start("n0", 0, 1, nil), w.start("n1", 1, 1, nil)
+	for _, p := range w.nodes {
+		for range 3 {
+			w.do(p, Publish{Topic: "t", Payload: []byte(p.addr.String())})
+		}
+	}
+	w.run(16 * time.Second)
+	w.do(b, Join{Merge: []netip.AddrPort{addrOf(0)}})
+	w.until(10*time.Second, "they are one", func() bool { return w.allSee(2) })
+	w.run(2 * time.Second)
+	for _, p := range []*peer{a, b} {
+		if got, lost := count(p, MessageDelivered), count(p, MessagesLost); got != 6 || lost > 0 {
+			t.Errorf("%s got %d of 6 messages, %d times some were lost", p.addr, got, lost)
+		}
 	}
 }

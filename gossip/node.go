@@ -87,7 +87,7 @@ type Node struct {
 	unproven unproven
 	told     []member.ID   // in the news of the current datagram
 	size     int           // of the current datagram, in bytes
-	asked    uint64        // kinds of questions in the current datagram, and whether it refuses this node; a bit each
+	asked    uint64        // the types of the messages that the current datagram held so far, a bit each
 	kin      bool          // a Mistaken of the current datagram comes from a member of this cluster
 	wanted   []member.ID   // records to ask the sender of the current datagram for
 	ends     []wire.Update // to tell it

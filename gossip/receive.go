@@ -88,7 +88,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	if n.table.Parted() {
 		n.heardFrom(peer) // it may be known by now
 	}
-	n.endDatagram()
+	n.endDatagram(peer)
 	n.tellEnds(peer)
 	n.askMore(peer)
 	if len(n.wanted) > 0 && !n.stopped {
@@ -154,11 +154,13 @@ func (n *Node) again(t wire.Type) bool {
 		n.stats.Excess++
 		return true
 	}
-	n.asked |= 1 << t
 	return false
 }
 
-// wasAsked says whether the current datagram held a question of a kind.
+// probing are the types of what heads ride on.
+const probing = 1<<wire.TypePing | 1<<wire.TypeLease | 1<<wire.TypeAck | 1<<wire.TypeCounters
+
+// wasAsked says whether the current datagram held a message of a type.
 func (n *Node) wasAsked(t wire.Type) bool { return n.asked&(1<<t) != 0 }
 
 // take hands one message to the part of the node that reads its type, and says whether it could be read. The type table
@@ -168,6 +170,7 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	if n.stopped || spec.Question && n.again(t) {
 		return true
 	}
+	n.asked |= 1 << t
 	var from member.Member
 	if spec.Members {
 		if from, ok = n.liveMember(peer); !ok {

@@ -49,7 +49,7 @@ func (n *Node) isMember(peer detect.Peer) bool {
 }
 
 // endDatagram does what has to wait until all the news of a datagram is taken in.
-func (n *Node) endDatagram() {
+func (n *Node) endDatagram(peer detect.Peer) {
 	if n.hasShown {
 		n.repair.Fingerprint(n.now, n.shownBy, n.shown)
 		n.keys.Compare(n.now, n.shownBy, n.shown.Keys, n.shown.Hash == n.table.Fingerprint())
@@ -62,6 +62,11 @@ func (n *Node) endDatagram() {
 			n.metSeed(&m, e.greeted.Addr)
 		}
 		e.greeting = 0
+	}
+	if n.asked&probing != 0 && !n.wasAsked(wire.TypeHeads) {
+		if m, ok := n.liveMember(peer); ok {
+			n.streams.Headless(n.now, m)
+		}
 	}
 	n.answerLocate()
 	if n.twin {

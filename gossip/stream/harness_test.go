@@ -214,13 +214,14 @@ func (n *node) receive(from *node, messages []byte) {
 	}
 	m, known := n.table.Get(from.id)
 	_, r, _ := wire.Open(append(wire.AppendHeader(nil, wire.Header{}), messages...))
+	probe, heads := false, false
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
+		probe = probe || t == wire.TypePing || t == wire.TypeAck
+		heads = heads || t == wire.TypeHeads
 		switch {
-		case !known:
+		case !known || t == wire.TypeAck:
 		case t == wire.TypePing:
-			if b := n.s.AppendHeads(nil, 200); len(b) > 0 {
-				n.w.deliver(n, from, n.w.lossAll, b)
-			}
+			n.w.deliver(n, from, n.w.lossAll, n.s.AppendHeads(wire.AppendAck(nil, 1), 200))
 		case t == wire.TypeCarry:
 			b, bodies, _ := wire.ReadCarry(body)
 			n.s.Take(n.w.now, wire.Piece{Origin: b.Origin, Generation: b.Generation, Seq: b.First, Body: bodies.Next()})
@@ -230,6 +231,9 @@ func (n *node) receive(from *node, messages []byte) {
 			}
 			n.s.Receive(n.w.now, m, t, body)
 		}
+	}
+	if known && probe && !heads {
+		n.s.Headless(n.w.now, m)
 	}
 	n.schedule()
 }

@@ -67,3 +67,45 @@ func TestNewcomerIsNotAskedByAll(t *testing.T) {
 		t.Errorf("it has %d of 3 messages, another one %d of 4", len(x.got), len(w.nodes[0].got))
 	}
 }
+
+// Two that hold what all others let go, who therefore tell no heads, are not asked for it by each of them, nor ask them again and
+// again: that each hears nothing of others, and the other one now and then, does not hide that they are odd.
+func TestOddAmongThoseWithNothing(t *testing.T) {
+	const others = 40
+	w := newWorld(t, 1, others+2, Config{Age: 20 * time.Second})
+	odd := w.nodes[:2]
+	for i := range 20 {
+		w.nodes[2+i].publish("t", fmt.Append(nil, i))
+	}
+	for _, n := range odd {
+		n.s.cfg.Age = time.Hour
+	}
+	if _, ok := w.run(2*time.Second, w.all(20)); !ok {
+		t.Fatal("not all have all")
+	}
+	w.run(23*time.Second, nil) // until the twenty are let go
+	asked, asks := 0, odd[0].s.Stats().Syncs+odd[1].s.Stats().Syncs
+	w.onAsk = func(to *node) {
+		if to == odd[0] || to == odd[1] {
+			asked++
+		}
+	}
+	for range 60 {
+		for _, n := range odd { // as the node tells with each of its probes
+			n.s.Probed(w.now)
+			n.schedule()
+		}
+		w.run(probeEvery, nil)
+	}
+	if asked > others {
+		t.Errorf("they were asked for their heads %d times", asked)
+	}
+	if asks = odd[0].s.Stats().Syncs + odd[1].s.Stats().Syncs - asks; asks > 20 {
+		t.Errorf("they asked %d times", asks)
+	}
+	w.nodes[9].publish("t", []byte("later"))
+	odd[0].publish("t", []byte("its own"))
+	if _, ok := w.run(time.Second, w.all(22)); !ok {
+		t.Error("not all have what came later")
+	}
+}

@@ -428,3 +428,60 @@ func TestNewcomerInTheMiddle(t *testing.T) {
 		}
 	}
 }
+
+// A newcomer that is let in by two, and asks anew since the first answer is late, takes that one all the same: what is
+// published before the second answer it gets.
+func TestNewcomerTakesTheFirstAnswer(t *testing.T) {
+	w := newWorld(t, 3, 4, Config{})
+	w.publishAndSettle(10)
+	w.quiet = true
+	n := w.add()
+	w.further = func(from, to *node) time.Duration { // its first answer takes 350 ms, the others more
+		switch {
+		case to != n:
+			return 0
+		case from == w.nodes[1]:
+			return 350 * time.Millisecond
+		}
+		return 600 * time.Millisecond
+	}
+	n.s.Joined(w.now, n.from(w.nodes[1]))
+	n.schedule()
+	w.run(50*time.Millisecond, nil)
+	n.s.Joined(w.now, n.from(w.nodes[2])) // a second seed's welcome
+	n.schedule()
+	w.loss = 1 // for nobody but the newcomer: the others get it by the first probe
+	w.nodes[0].publish("t", []byte("after"))
+	for _, o := range w.nodes[1:4] {
+		o.s.Take(w.now, w.nodes[0].kept[len(w.nodes[0].kept)-1])
+		o.schedule()
+	}
+	w.run(2*time.Second, nil)
+	w.quiet = false
+	w.run(5*time.Second, nil)
+	if want := []string{"n000/1 11"}; !slices.Equal(n.events, want) {
+		t.Errorf("got %q, want %q", n.events, want)
+	}
+}
+
+// One that was the first of its cluster gets what is held in the cluster that lets it in, and nothing is told as lost that
+// nobody holds.
+func TestFounderGetsWhatIsHeld(t *testing.T) {
+	w := newWorld(t, 3, 4, Config{Age: 10 * time.Second})
+	w.publishAndSettle(10)
+	w.nodes[1].publish("t", []byte("let go by all"))
+	w.run(11*time.Second, nil)
+	w.nodes[0].publish("t", []byte("held"))
+	w.run(time.Second, nil)
+	n := w.add()
+	n.s.Founded()
+	n.publish("t", []byte("its own"))
+	n.s.Joined(w.now, n.from(w.nodes[1]))
+	n.schedule()
+	w.run(4*time.Second, nil)
+	w.nodes[1].publish("t", []byte("after"))
+	w.run(time.Second, nil)
+	if want := []string{"n004/1 1", "n000/1 11", "n001/1 2"}; !slices.Equal(n.events, want) {
+		t.Errorf("got %q, want %q", n.events, want)
+	}
+}

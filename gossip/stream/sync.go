@@ -17,6 +17,9 @@ import (
 // member does not know began later, and begins at its first piece. If nobody answers who can know, it begins with the
 // first message that it hears, or at the first piece if that is near. A message that is on its way meanwhile it gets as a
 // whole, since it may have been published after the welcome: what it has no piece of yet it pulls.
+//
+// The first of its cluster is no newcomer. If another cluster lets it in, it begins with what is held there, as the members
+// of that cluster get what it holds.
 
 const (
 	quiet     = 500 * time.Millisecond // hashes should agree when nothing came for so long
@@ -39,6 +42,7 @@ const (
 type syncing struct {
 	joined   bool // this node was let in, or restored what it had
 	newcomer bool // and does not know yet where streams begin
+	founder  bool // it was the first of its cluster before
 	decide   mono.Time
 
 	active bool // an Ask is under way
@@ -62,7 +66,8 @@ type syncing struct {
 	alone   mono.Time // and then, unless heads of somebody are heard before
 	missed  mono.Time // until then a silence counts without a probe
 
-	hash uint64 // of the other, that led to the one under way; 0: something else did
+	led  bool // a hash led to the one under way, this one; 0: the other told none
+	hash uint64
 	idle idle
 }
 
@@ -84,7 +89,7 @@ func (d *idle) add(now mono.Time, own, other uint64) {
 }
 
 func (d *idle) has(now mono.Time, own, other uint64) bool {
-	return d.own == own && now < d.until && slices.Contains(d.other[:], other)
+	return d.own == own && now < d.until && slices.Contains(d.other[:min(d.at, len(d.other))], other)
 }
 
 func (y *syncing) reset() {
@@ -97,11 +102,24 @@ func (s *Streams) Joined(now mono.Time, by member.Member) {
 	if !y.joined {
 		y.joined, y.newcomer, y.decide = true, true, now.Add(decideBy)
 		s.at(y.decide)
+	} else if y.newcomer && y.active {
+		return // it asks already, and that answer is nearer to its welcome
 	}
 	s.startSync(now, by.ID, true)
 }
 
-// compareHash holds the hash of a member against this node's.
+// Founded tells that this node is the first of its cluster.
+func (s *Streams) Founded() { s.sync.founder = !s.sync.joined }
+
+// Headless tells that a member's probe, or its answer to one, came without heads: it holds nothing, or is odd. A node that
+// holds something and hears nothing else asks once in a while, and is odd itself if that is in vain.
+func (s *Streams) Headless(now mono.Time, from member.Member) {
+	if s.hash != 0 {
+		s.compareHash(now, from, 0)
+	}
+}
+
+// compareHash holds the hash of a member against this node's; 0: it told none.
 func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 	y := &s.sync
 	s.heardHeads(now)
@@ -113,7 +131,7 @@ func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 		y.run = now
 	}
 	y.odd = y.streak >= streak && y.idle.own == s.hash && now < y.idle.until
-	settled := now.Sub(y.changed) >= quiet || now < y.hurry || y.streak >= streak ||
+	settled := hash != 0 && (now.Sub(y.changed) >= quiet || now < y.hurry) || y.streak >= streak ||
 		y.streak >= fewRuns && now.Sub(y.run) >= longRun // where most are dead, unknown yet, few are heard
 	if y.active || y.newcomer || now < y.next || !settled || y.idle.has(now, s.hash, hash) {
 		return
@@ -122,7 +140,7 @@ func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 		return // the one before agreed: this one is odd, and asks itself
 	}
 	s.startSync(now, from.ID, false)
-	y.hash = hash
+	y.led, y.hash = true, hash
 }
 
 // startSync begins an exchange. all asks about streams too of which the other holds nothing any more.
@@ -130,7 +148,7 @@ func (s *Streams) startSync(now mono.Time, peer member.ID, all bool) {
 	s.stats.Syncs++
 	y := &s.sync
 	y.streak, y.start, y.alone, y.taught, y.asks, y.pages = 0, mono.Never, mono.Never, false, 0, 0
-	y.all, y.hash, y.next = all, 0, now.Add(s.cfg.Sync)
+	y.all, y.led, y.next = all, false, now.Add(s.cfg.Sync)
 	s.sendAsk(now, peer, 0)
 }
 
@@ -187,7 +205,7 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 	}
 	s.hearFormer(now, from, page.From, heads)
 	y := &s.sync
-	if !y.active || from.ID != y.peer || page.From != y.from {
+	if !y.active || page.From != y.from || from.ID != y.peer && !y.newcomer { // a newcomer takes the first answer to any Ask
 		return true // late
 	}
 	y.asks = 0
@@ -246,7 +264,7 @@ func (s *Streams) endSync(now mono.Time) {
 	case y.taught:
 		y.pause = 0
 	default:
-		if y.hash != 0 {
+		if y.led {
 			y.idle.add(now, s.hash, y.hash)
 		}
 		y.pause = min(max(2*y.pause, s.cfg.Sync), maxSync*time.Duration(max(y.pages, 1)))
@@ -330,7 +348,11 @@ func (s *Streams) beginAfter(now mono.Time, h wire.Head) {
 		st.begun = st.met
 	}
 	if !st.begun {
-		s.begin(now, st, min(h.High+1, st.firstMessage()))
+		at := h.High + 1
+		if s.sync.founder {
+			at = min(at, h.Low)
+		}
+		s.begin(now, st, min(at, st.firstMessage()))
 	}
 }
 
