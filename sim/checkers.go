@@ -271,14 +271,25 @@ func (c *accuracy) untilMet(l *ledger, k pair) (wait time.Duration, met bool) {
 }
 
 // completeness: whoever crashed or left is known to have, at all who are up and out of trouble, within a bound; but for
-// those who are too few to judge.
-type completeness struct{ bound time.Duration }
+// those who are too few to judge, or were until a bound ago.
+type completeness struct {
+	bound time.Duration
+	few   []gossip.Time // when each was one of too few to judge last
+}
 
 func (*completeness) Name() string { return "completeness" }
 
 func (c *completeness) Take(l *ledger, o *Obs) string {
 	if o.Kind != Tick || l.seen == nil {
 		return ""
+	}
+	for n := range l.peers {
+		if n == len(c.few) {
+			c.few = append(c.few, 0)
+		}
+		if l.outvoted(n) {
+			c.few[n] = o.At
+		}
 	}
 	for m := range l.peers {
 		dead := &l.peers[m]
@@ -287,7 +298,7 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 		}
 		for n := range l.peers {
 			h := l.seen[n][m]
-			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound && !l.outvoted(n) {
+			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound && (c.few[n] == 0 || o.At.Sub(c.few[n]) > c.bound) {
 				return fmt.Sprintf("n%d still holds n%d for %s, which has been gone since %s", n, m, h, span(dead.since))
 			}
 		}

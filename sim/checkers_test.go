@@ -320,11 +320,13 @@ func TestCheckersCanFail(t *testing.T) {
 }
 
 // Of three, two die at once: with Inquest the third fails nobody, by design, and is not held to it, unless it still has a
-// juror to ask. With Lifeguard the last one is slow, and has the time for it that it needs, and no more.
+// juror to ask; it has the time for that from when it can. With Lifeguard the last one is slow, and has the time for it that it needs, and no more.
 func TestTheOutvotedAreNotBlamed(t *testing.T) {
 	holds := []Obs{saw(0, 1, alive(1, 0)), saw(0, 2, alive(1, 0)), view(0, 7, 3), view(1, 7, 3), view(2, 7, 3)}
 	one := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}), ticks(2, 40))
 	two := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}), at(time.Second, Obs{Kind: Crashed, Node: 2}), ticks(2, 40))
+	back := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}), at(time.Second, Obs{Kind: Crashed, Node: 2}),
+		ticks(2, 40), at(40*time.Second, started(1, 2)), ticks(41, 43))
 	lifeguard, inquest := gossip.Config{Detector: gossip.SWIM}, gossip.Config{Detector: gossip.INQUEST}
 	for _, checker := range []string{"completeness", "convergence"} {
 		for _, c := range []struct {
@@ -339,6 +341,8 @@ func TestTheOutvotedAreNotBlamed(t *testing.T) {
 			{"Lifeguard, one", lifeguard, one, true},
 			{"Inquest, two", inquest, two, false},
 			{"Inquest, one", inquest, one, true},
+			{"Inquest, two, one of whom has been back for 3 s", inquest, back, false},
+			{"Inquest, two, one of whom has been back for long", inquest, append(back[:len(back):len(back)], ticks(44, 70)...), true},
 			{"the default, two", gossip.Config{}, two, false},
 			{"accrual, two", gossip.Config{Detector: gossip.ACCRUAL}, two, true},
 		} {

@@ -119,7 +119,8 @@ func (c *deaf) wronged(l *ledger, o *Obs) string {
 	return fmt.Sprintf("n%d holds n%d failed, which answers %d of %d", o.Node, m, len(near), len(others))
 }
 
-// spared says that somebody answers nobody, and is not failed by all.
+// spared says that somebody answers nobody, and is not failed by all who are not too few to judge: who died behind a cut
+// counts among those whom they cannot ask.
 func (c *deaf) spared(l *ledger) string {
 	for m := range l.peers {
 		if !l.well(m) {
@@ -143,7 +144,8 @@ func (c *deaf) spared(l *ledger) string {
 			continue
 		}
 		for i := range l.peers {
-			if h := l.seen[i][m]; i != m && l.peers[i].up && h.live() && h.Gen == l.peers[m].gen && h.State != member.Left {
+			few := others-1 < l.config.Inquest.Quorum(l.views[i].live) // it cannot ask enough of those that it takes for live
+			if h := l.seen[i][m]; i != m && l.peers[i].up && !few && h.live() && h.Gen == l.peers[m].gen && h.State != member.Left {
 				return fmt.Sprintf("n%d has answered nobody for %s, and n%d holds it for %s", m, l.now.Sub(c.quiet), i, h)
 			}
 		}

@@ -113,7 +113,9 @@ func (s *Streams) hear(now mono.Time, from member.Member, h wire.Head) (news *st
 	}
 	st := s.find(h.Origin, h.Generation)
 	if st == nil {
-		if _, known := s.host.Table().Get(h.Origin); !known || h.High == 0 || s.sync.newcomer {
+		_, known := s.host.Table().Get(h.Origin)
+		s.sync.strange = s.sync.strange || !known
+		if !known || h.High == 0 || s.sync.newcomer {
 			return nil
 		}
 		if st = s.meet(now, h.Origin, h.Generation, h.High); st == nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/starling-gossip/starling/gossip/member"
 )
 
 // One that holds other pieces than all the others, as for a while after a cut, is not asked for its heads by each of them. It
@@ -107,5 +109,31 @@ func TestOddAmongThoseWithNothing(t *testing.T) {
 	odd[0].publish("t", []byte("its own"))
 	if _, ok := w.run(time.Second, w.all(22)); !ok {
 		t.Error("not all have what came later")
+	}
+}
+
+// What a member that is not known yet published is asked for once it is, though exchanges before found no reason for what
+// differs.
+func TestUnknownOriginIsAskedForOnceKnown(t *testing.T) {
+	w := newWorld(t, 2, 8, Config{})
+	w.publishAndSettle(3)
+	x, origin := w.nodes[7], w.nodes[6]
+	x.table = new(member.Table)
+	for _, o := range w.nodes {
+		if o != origin {
+			x.learn(o)
+		}
+	}
+	origin.publish("t", []byte("of one that is not known"))
+	w.run(15*time.Second, nil)
+	if len(x.got) != 3 {
+		t.Fatalf("it has %d messages", len(x.got))
+	}
+	x.learn(origin)
+	m, _ := x.table.Get(origin.id)
+	x.s.Changed(w.now, member.Member{}, m)
+	x.schedule()
+	if _, ok := w.run(3*time.Second, func() bool { return len(x.got) == 4 }); !ok {
+		t.Error("it does not get the message")
 	}
 }

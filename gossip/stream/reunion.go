@@ -45,9 +45,14 @@ type reunion struct {
 
 func (r *reunion) reset() { r.due, r.pass = mono.Never, mono.Never }
 
-// Changed tells that the table changed. A suspect that lives may have been cut off, too.
+// Changed tells that the table changed. A suspect that lives may have been cut off, too. And one that
+// was not known before may be the reason of a difference in which an exchange found none.
 func (s *Streams) Changed(now mono.Time, before, after member.Member) {
+	y := &s.sync
 	switch {
+	case before.ID == 0 && y.strange:
+		y.strange, y.idle = false, idle{}
+		y.next, y.pause = min(y.next, now), 0
 	case before.ID == 0 || !after.State.Live() || before.Generation() != after.Generation():
 	case before.State == member.Failed:
 		s.Returned(now, after)

@@ -69,6 +69,8 @@ type syncing struct {
 	led  bool // a hash led to the one under way, this one; 0: the other told none
 	hash uint64
 	idle idle
+
+	strange bool // a head was passed over since its origin is not known
 }
 
 // idle are hashes of others that differ from this node's for no reason that an exchange finds: as a
