@@ -88,6 +88,7 @@ func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim
 	switch {
 	case known && order < 0:
 		n.stats.StaleNews++
+		n.contradict(&m, c)
 	case known && order == 0:
 		n.news.Heard(uint64(id))
 		if c.State == member.Suspect {
@@ -98,6 +99,14 @@ func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim
 		n.doubt(&m, c, peer.ID)
 	default:
 		n.apply(fact, r != nil && (!known || m.Handle != fact.Record), c.Accuser, time.Duration(c.Age)*time.Second)
+	}
+}
+
+// contradict tells whoever says that a member failed, in a life in which it has refuted since: it missed that, and where most
+// is lost the next comparison of tables may be long in coming.
+func (n *Node) contradict(m *member.Member, c *wire.Claim) {
+	if c.State == member.Failed && m.State.Live() && c.Generation == m.Generation() && !n.hushed && len(n.ends) < maxEnds {
+		n.ends = append(n.ends, wire.Update{ID: m.ID, Check: m.Check, Claim: n.claim(m, n.id)})
 	}
 }
 

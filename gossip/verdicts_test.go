@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -63,6 +64,34 @@ func TestRefutationIsRemembered(t *testing.T) {
 	all := verdictsOf(nodes[0].Node, "n4")
 	if len(all) != 2 || all[1].Kind != Refuted || all[1].Incarnation <= all[0].Incarnation {
 		t.Errorf("%+v", all)
+	}
+}
+
+// A member that says of another one that it failed, and missed that this one refuted, is told.
+func TestStaleVerdictIsContradicted(t *testing.T) {
+	for _, d := range []Detector{SWIM, INQUEST} {
+		w := newWorld(t)
+		nodes := w.cluster(6, &Config{Detector: d})
+		victim, _ := nodes[2].Table().Get(nodes[5].id)
+		claim := wire.Update{ID: victim.ID, Check: victim.Check, Claim: wire.Claim{Generation: 1, State: member.Failed}}
+		says := forge("n1", 1, wire.AppendUpdate(nil, &claim))
+		claim.State = member.Suspect
+		w.inject(nodes[5], forge("n1", 1, wire.AppendUpdate(nil, &claim)))
+		w.run(time.Second)
+		answers := 0
+		w.onSend = func(_ *peer, _ netip.AddrPort, data []byte) {
+			_, r, _ := wire.Open(data)
+			for typ, body, ok := r.Next(); ok; typ, body, ok = r.Next() {
+				if u, ok := wire.ReadUpdate(body); typ == wire.TypeUpdate && ok && u.ID == victim.ID && u.State.Live() && u.Incarnation > 0 {
+					answers++
+				}
+			}
+		}
+		w.step(nodes[2], func(out *Outbox) { nodes[2].Receive(w.now, nodes[1].addr, says, out) })
+		w.onSend = nil
+		if answers != 1 {
+			t.Errorf("%s: it is answered %d times", d, answers)
+		}
 	}
 }
 

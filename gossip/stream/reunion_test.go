@@ -485,3 +485,34 @@ func TestFounderGetsWhatIsHeld(t *testing.T) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
 }
+
+// A newcomer that works slowly asks others too, though it stands still all the time: what is published after they answered it
+// gets.
+func TestSlowNewcomerAsksOthers(t *testing.T) {
+	w := newWorld(t, 3, 4, Config{})
+	w.publishAndSettle(10)
+	w.quiet = true
+	n := w.add()
+	w.blocked = func(_, to *node) bool { return to == w.nodes[1] } // who lets it in is not heard
+	n.s.Joined(w.now, n.from(w.nodes[1]))
+	n.schedule()
+	for range 10 {
+		n.sleep()
+		w.run(100*time.Millisecond, nil)
+		n.asleep = false
+		n.s.Stalled(w.now, 100*time.Millisecond) // and its timers wait for what came meanwhile
+		w.run(3*time.Millisecond, nil)
+	}
+	w.loss = 1 // nobody sends it to the newcomer
+	w.nodes[0].publish("t", []byte("after"))
+	for _, o := range w.nodes[1:4] {
+		o.s.Take(w.now, w.nodes[0].kept[len(w.nodes[0].kept)-1])
+		o.schedule()
+	}
+	w.run(time.Second, nil)
+	w.quiet = false
+	w.run(5*time.Second, nil)
+	if want := []string{"n000/1 11"}; !slices.Equal(n.events, want) {
+		t.Errorf("got %q, want %q", n.events, want)
+	}
+}

@@ -310,7 +310,9 @@ func (s *Streams) syncWake(now mono.Time) {
 
 func (s *Streams) syncStalled(now mono.Time, gap time.Duration) {
 	y := &s.sync
-	y.due, y.decide = y.due.Add(gap), y.decide.Add(gap)
+	if y.decide = y.decide.Add(gap); !y.newcomer {
+		y.due = y.due.Add(gap)
+	}
 	if gap >= longGap {
 		y.active, y.due = false, mono.Never
 		if y.newcomer {
@@ -319,6 +321,9 @@ func (s *Streams) syncStalled(now mono.Time, gap time.Duration) {
 		y.start, y.next, y.pause = now, now, 0
 		s.keep(now)
 		s.at(now)
+	}
+	if y.newcomer && y.active && now >= y.due { // it works slowly, and may not come to its timers: it asks the next one
+		s.syncWake(now)
 	}
 }
 
