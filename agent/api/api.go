@@ -111,7 +111,7 @@ type Info struct {
 	Deserted     bool           `json:"deserted"`                      // it had all others forgotten though it heard none, and has met nobody since
 	LastHeard    *time.Time     `json:"last_heard,omitempty"`          // the last datagram of a live member that it talks to
 	Refused      string         `json:"refused,omitempty"`             // while no seed has let it in: why, as far as it is known
-	RefusedFor   string         `json:"refused_for,omitempty"`         // that in a word: cluster, other_cluster, detector, address, key, lookup or other
+	RefusedFor   string         `json:"refused_for,omitempty"`         // that in a word: cluster, other_cluster, detector, address, key, lookup, name or other
 	Filtered     int            `json:"tcp_filtered"`                  // watched members whose TCP port does not answer
 	FilteredPort int            `json:"tcp_filtered_port,omitempty"`   // the number of these ports, if all have one
 	Watched      int            `json:"tcp_watched"`                   // of so many
