@@ -121,6 +121,7 @@ type Info struct {
 	Broken       []string       `json:"broken"`                        // live members that do not answer this node, and that others reach
 	Mute         []string       `json:"mute"`                          // live members that this node hears and that answer none of its probes
 	Connected    *time.Time     `json:"tcp_last_connection,omitempty"` // the last TCP connection that came to this node's port; missing if none did
+	OwnFiltered  bool           `json:"tcp_own_filtered"`              // nobody comes to this node's own TCP port, though others were asked to try it
 	FilteredAt   []string       `json:"tcp_filtered_members"`          // whose TCP port does not answer
 	// SmallPaths are the members between which and this node datagrams of Longest bytes of UDP payload do not pass, though
 	// short ones do; SizesChecked is on how many ways that was looked for.
