@@ -98,7 +98,10 @@ type Info struct {
 	// try it about once a minute each, so one that gets none for long may be filtered itself. Zero:
 	// none came, or none is taken.
 	LastConnection time.Time
-	FilteredPort   int // the number of these ports, if all have one; else 0
+	// OwnFiltered is that nobody comes to this node's own TCP port, though those that watch it were
+	// asked to try it: it is closed or filtered from outside.
+	OwnFiltered  bool
+	FilteredPort int // the number of these ports, if all have one; else 0
 	// Undecided is how many live members are silent of whom this node cannot say whether they are dead, since too few others
 	// answer to judge them (Inquest). They are among the Unreachable. If they are gone: Forget.
 	Undecided int
@@ -232,6 +235,7 @@ func (n *Node) Info() (info Info) {
 		}
 		info.Zones = n.traffic()
 		info.Filtered, info.Watched = n.core.Filtered(n.now())
+		info.OwnFiltered = n.core.OwnFiltered(n.now())
 		n.infoPaths(&info)
 		n.infoUnlike(&info)
 		info.Reachable, info.Agreed = n.core.Reach()

@@ -23,6 +23,7 @@ const (
 	dialTimeout = 2 * time.Second
 	maxDials    = 64                    // under way at once; over that the question is not asked
 	acceptPause = time.Millisecond      // between two connections taken: a flood of them waits in the kernel
+	takenPause  = time.Second           // between two words to the core that somebody came
 	acceptRetry = 50 * time.Millisecond // after an error, such as too many open files
 	portTries   = 16                    // free UDP ports to be tried until the TCP port beside is free too
 )
@@ -54,8 +55,9 @@ func listenBoth(bind string, mtu int) (*transport.Conn, *kernel, error) {
 	}
 }
 
-// serve takes connections and closes them, until the listener is closed.
-func (k *kernel) serve(ctx context.Context) {
+// serve takes connections and closes them, until the listener is closed, and tells of them, at most once in a takenPause.
+func (k *kernel) serve(ctx context.Context, told func()) {
+	var last time.Time
 	for ctx.Err() == nil {
 		c, err := k.listener.AcceptTCP()
 		pause := acceptPause
@@ -63,6 +65,10 @@ func (k *kernel) serve(ctx context.Context) {
 			k.taken.Store(time.Now().UnixNano())
 			c.SetLinger(0) // nothing was said: no farewell to wait for
 			c.Close()
+			if time.Since(last) >= takenPause {
+				last = time.Now()
+				told()
+			}
 		} else {
 			pause = acceptRetry
 		}

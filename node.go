@@ -215,7 +215,11 @@ func (n *Node) begin(cfg *Config) {
 	}
 	n.start = time.Now()
 	if n.kernel != nil {
-		n.background.Go(func() { n.kernel.serve(n.ctx) })
+		n.background.Go(func() {
+			n.kernel.serve(n.ctx, func() {
+				n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) { n.core.Taken(now, out) })
+			})
+		})
 	}
 	if self := n.core.Self(); cfg.machine == nil && (!n.home.fixed || !self.Addr().Addr().IsLoopback()) {
 		n.background.Go(n.watchHome)

@@ -329,9 +329,10 @@ type joining struct {
 	first chan struct{} // closed when the first whole table is in
 
 	mu      sync.Mutex
-	in      bool  // a seed has let this node in
-	refused error // the last refusal before the first welcome
-	lookups error // of the last lookup
+	in      bool      // a seed has let this node in
+	refused error     // the last refusal before the first welcome
+	since   time.Time // refused has had these words
+	lookups error     // of the last lookup
 }
 
 func (j *joining) welcomed() {
@@ -352,6 +353,9 @@ func (j *joining) completed() { close(j.first) }
 func (j *joining) refuse(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.refused == nil || j.refused.Error() != err.Error() {
+		j.since = time.Now()
+	}
 	j.refused = err
 }
 
@@ -370,8 +374,9 @@ func (j *joining) refusal() error {
 // RefusedReasons are what Info.RefusedFor can be: the seeds are of a cluster of another name
 // (cluster), or of another of the same name (other_cluster); they run another detector; what they
 // send to the node's address does not come back (address); they have another key; their names lead
-// to no address (lookup).
-var RefusedReasons = [...]string{"cluster", "other_cluster", "detector", "address", "key", "lookup", "other"}
+// to no address (lookup); the node waits for its name, which a member has that does not answer
+// (name).
+var RefusedReasons = [...]string{"cluster", "other_cluster", "detector", "address", "key", "lookup", "name", "other"}
 
 // why says why no seed has let the node in, as far as it is known, in a sentence and in a word.
 func (j *joining) why(otherKeys []string) (text, reason string) {
@@ -395,6 +400,8 @@ func (j *joining) why(otherKeys []string) (text, reason string) {
 		reason = "detector"
 	case errors.Is(err, gossip.ErrNotReached):
 		reason = "address"
+	case errors.Is(err, gossip.ErrNameWaits):
+		return fmt.Sprintf("%v (for %s so far)", err, time.Since(j.since).Round(time.Second)), "name"
 	default:
 		reason = "other"
 	}

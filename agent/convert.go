@@ -86,6 +86,7 @@ func toInfo(i starling.Info) api.Info {
 		at := i.LastHeard.UTC()
 		out.LastHeard = &at
 	}
+	out.OwnFiltered = i.OwnFiltered
 	out.Mute, out.FilteredAt = append([]string{}, i.Mute...), append([]string{}, i.FilteredNames...)
 	if !i.LastConnection.IsZero() {
 		at := i.LastConnection.UTC()

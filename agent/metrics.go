@@ -66,6 +66,8 @@ var metrics = []metric{
 		one(func(i starling.Info) float64 { return float64(i.Undecided) })),
 	newMetric(gauge, "starling_tcp_filtered", "Watched members whose TCP port does not answer this node.", nil,
 		one(func(i starling.Info) float64 { return float64(i.Filtered) })),
+	newMetric(gauge, "starling_tcp_own_filtered", "1 if nobody comes to this node's own TCP port, though others were asked to try it.", nil,
+		one(func(i starling.Info) float64 { return number(i.OwnFiltered) })),
 	newMetric(gauge, "starling_paths_broken", "Live members that do not answer this node, and that others reach.", nil,
 		one(func(i starling.Info) float64 { return float64(len(i.Broken)) })),
 	newMetric(gauge, "starling_paths_small", "Live members between which and this node its longest datagrams do not pass, though short ones do.", nil,

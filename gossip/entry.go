@@ -21,6 +21,7 @@ var (
 	ErrOtherCluster  = errors.New("the seed belongs to another cluster of the same name")
 	ErrWrongDetector = errors.New("the cluster runs another failure detector; all its nodes run the same")
 	ErrNotReached    = errors.New("what the seed sends does not arrive here")
+	ErrNameWaits     = errors.New("the name is another's, which does not answer")
 	ErrRefused       = errors.New("the seed refused")
 	ErrStopped       = errors.New("the node has stopped")
 )

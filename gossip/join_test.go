@@ -233,7 +233,8 @@ func TestNameOfTheDead(t *testing.T) {
 }
 
 // Most of a cluster died and are started anew at other addresses. The few that live can judge
-// nobody, and let them in all the same; not those that started no later than the owner.
+// nobody, and let them in all the same; not those that started no later than the owner. They are
+// told that they wait, and for whose name.
 func TestMostAreStartedElsewhere(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(8, nil)
@@ -246,9 +247,19 @@ func TestMostAreStartedElsewhere(t *testing.T) {
 		w.start(fmt.Sprintf("n%d", i), 30+i, 9, nil, 0, 1)
 	}
 	old := w.start("n3", 60, 1, nil, 0, 1)
+	waits := map[*peer]string{}
+	w.onEvent = func(p *peer, e Event) {
+		if e.Kind == Refused && errors.Is(e.Err, ErrNameWaits) {
+			waits[p] = e.Err.Error()
+		}
+	}
 	w.until(time.Minute, "all are in", func() bool { return w.allSee(8) && w.agree() })
 	if old.entry.welcomed {
 		t.Error("a newcomer of the owner's own life is in")
+	}
+	told := waits[old]
+	if owner := nodes[3].addr.String(); !strings.Contains(told, `"n3"`) || !strings.Contains(told, owner) || len(waits) != 7 {
+		t.Errorf("%d of 7 are told that they wait for their names; %q names n3 and %s", len(waits), told, owner)
 	}
 }
 

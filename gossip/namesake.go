@@ -37,6 +37,7 @@ const (
 // claim is a newcomer's claim to a name that a live member has.
 type claim struct {
 	guest
+	owner netip.AddrPort
 	ask   uint32 // the number that the owner is to bring back
 	tries int
 	asked Time // the owner, last
@@ -54,13 +55,19 @@ func (n *Node) claimName(owner *member.Member, g *guest, r *member.Record) {
 		if i = len(e.claims); i == maxClaims {
 			return
 		}
-		e.claims = append(e.claims, claim{ask: n.drawNumber(), since: n.now})
+		e.claims = append(e.claims, claim{ask: n.drawNumber()})
 	}
 	c := &e.claims[i]
+	if c.owner != owner.Addr() { // another one has the name now
+		c.owner, c.tries, c.since = owner.Addr(), 0, n.now
+	}
 	c.guest, c.last = *g, n.now
 	if c.tries >= claimTries {
 		if n.now.Sub(c.since) >= claimWait && n.cfg.Detector == INQUEST {
 			n.detector.Accused(n.now, *owner, n.id)
+		}
+		if n.now.Sub(c.since) >= claimWait {
+			n.refuse(g.Peer, g, wire.NameWaits, 0, owner.Addr().String())
 		}
 		return
 	}
@@ -90,7 +97,7 @@ func (n *Node) inherits(owner *member.Member, g *guest, c *wire.Claim) bool {
 		return false
 	}
 	asked := func(c claim) bool {
-		return c.ID == g.ID && c.Addr == g.Addr && c.tries >= claimTries && n.now.Sub(c.asked) >= claimPause
+		return c.ID == g.ID && c.Addr == g.Addr && c.owner == owner.Addr() && c.tries >= claimTries && n.now.Sub(c.asked) >= claimPause
 	}
 	if !slices.ContainsFunc(n.entry.claims, asked) {
 		return false
@@ -169,6 +176,19 @@ func (n *Node) nameTaken(peer netip.AddrPort, text string) {
 			"%s: %w: the name %q belongs to a member at %s, which is asked", peer, ErrRefused, n.self.Value().Name, other)})
 	}
 	n.askRival(other)
+}
+
+// nameWaits hears from a seed that this node's name is that of a member which does not answer. It is not refused for
+// good: it goes on asking, as often as before.
+func (n *Node) nameWaits(peer netip.AddrPort, text string) {
+	other, err := netip.ParseAddrPort(text)
+	if err != nil || n.entry.welcomed {
+		return
+	}
+	n.out.Events = append(n.out.Events, Event{Kind: Refused, Err: fmt.Errorf(
+		"%s: %w: %q is the name of the member at %s; it is free once that one is held failed or has left, "+
+			"or %d s after it was found that nobody can judge it",
+		peer, ErrNameWaits, n.self.Value().Name, other, claimLife/time.Second)})
 }
 
 // fromNamesake takes a datagram whose sender has this node's name: it is this node's own, come back, or another node.

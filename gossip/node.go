@@ -343,6 +343,17 @@ func (n *Node) Connected(now Time, c Connect, o detect.Outcome, out *Outbox) {
 	n.finish()
 }
 
+// Taken tells that somebody made a TCP connection to this node's own port. Once in a second suffices.
+func (n *Node) Taken(now Time, out *Outbox) {
+	if !n.begin(now, out) {
+		return
+	}
+	if d, ok := n.detector.(interface{ Taken(Time) }); ok {
+		d.Taken(n.now)
+	}
+	n.finish()
+}
+
 // Stopped says whether the node has left, or had to stop. It does nothing any more.
 func (n *Node) Stopped() bool { return n.stopped }
 

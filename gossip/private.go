@@ -63,6 +63,13 @@ func (n *Node) Filtered(now Time) (filtered, of int) {
 	return 0, 0
 }
 
+// OwnFiltered says whether nobody comes to this node's own TCP port, though others were asked to
+// try it: it is closed or filtered from outside. Only INQUEST knows.
+func (n *Node) OwnFiltered(now Time) bool {
+	d, ok := n.detector.(interface{ OwnFiltered(Time) bool })
+	return ok && d.OwnFiltered(now)
+}
+
 // portOf returns what is known of a member's TCP port; only INQUEST tries those of others.
 func (n *Node) portOf(now Time, id member.ID) detect.Port {
 	if d, ok := n.detector.(interface {

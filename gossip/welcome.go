@@ -286,6 +286,9 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 	case wire.NameTaken:
 		n.nameTaken(peer.Addr, string(r.Text))
 		return
+	case wire.NameWaits:
+		n.nameWaits(peer.Addr, string(r.Text))
+		return
 	case wire.WrongCluster:
 		err = fmt.Errorf("%s: %w: %q, and this node to %q", peer.Addr, ErrWrongCluster, r.Text, n.cfg.Cluster)
 	case wire.OtherCluster:

@@ -82,6 +82,7 @@ func checkers(o *Options) []Checker {
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
 		&ends{bound: b.Detect, over: map[pair]Holding{}, left: map[int32]departure{}},
+		&rejoined{},
 		newKeysKept(b.Converge),
 		newGrace(o), newDeaf(o), newPaths(o), gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
 	}
@@ -377,6 +378,39 @@ func (c *gone) Take(l *ledger, o *Obs) string {
 		if o.Before.Known && o.Before.State == member.Left && o.Before.Gen == o.After.Gen || o.At.Sub(d.at) > c.bound && l.untroubled() {
 			return fmt.Sprintf("n%d holds n%d for %s, which left at %s", o.Node, o.Member, o.After, span(d.at))
 		}
+	}
+	return ""
+}
+
+// rejoined: nobody is told twice that a member joined without an end between, in whatever lives.
+type rejoined struct {
+	in [][]uint64 // by node, since its own start: a bit for each member that it was told of
+}
+
+func (*rejoined) Name() string { return "rejoined" }
+
+func (c *rejoined) Take(_ *ledger, o *Obs) string {
+	if o.Kind != Started && o.Kind != Joined && o.Kind != Over {
+		return ""
+	}
+	for len(c.in) <= int(o.Node) {
+		c.in = append(c.in, nil)
+	}
+	if o.Kind == Started {
+		clear(c.in[o.Node])
+		return ""
+	}
+	row, word, bit := c.in[o.Node], int(o.Member/64), uint64(1)<<(o.Member%64)
+	for len(row) <= word {
+		row = append(row, 0)
+	}
+	c.in[o.Node] = row
+	twice := o.Kind == Joined && row[word]&bit != 0
+	if row[word] |= bit; o.Kind == Over {
+		row[word] &^= bit
+	}
+	if twice {
+		return fmt.Sprintf("n%d was told that n%d joined, in life %d, and of no end of what it was told to have joined before", o.Node, o.Member, o.After.Gen)
 	}
 	return ""
 }

@@ -31,6 +31,10 @@ func saw(node, of int32, h Holding) Obs {
 	return Obs{Kind: Saw, Told: true, Node: node, Member: of, After: h}
 }
 
+func word(kind ObsKind, node, of int32, gen uint64) Obs {
+	return Obs{Kind: kind, Node: node, Member: of, After: Holding{Gen: gen}}
+}
+
 func view(node int32, hash uint64, live int) Obs {
 	return Obs{Kind: View, Node: node, Hash: hash, Count: live}
 }
@@ -291,6 +295,8 @@ func TestCheckersCanFail(t *testing.T) {
 			history(many, at(30*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), "n0 declared n4 failed, which is well, as is its whole zone, 9s after"},
 		{"grace", history(many, at(30*s, Obs{Kind: Crashed, Node: 3}), at(31*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), // too few to tell
 			history(many, at(31*s, cable), at(36*s, Obs{Kind: Lifted, Node: -1, way: cable.way}), at(39*s, saw(0, 4, failed(1, 0)))), "the grace is 10s"},
+		{"rejoined", history(word(Joined, 0, 1, 1), word(Over, 0, 1, 1), word(Joined, 0, 1, 2), started(0, 2), word(Joined, 0, 1, 2), word(Joined, 2, 1, 2)),
+			history(word(Joined, 0, 1, 1), word(Over, 2, 1, 1), word(Joined, 0, 1, 2)), "n0 was told that n1 joined, in life 2"},
 		{"deaf", history(here, severed, at(30*s, saw(0, 2, failed(1, 0)))),
 			history(here, at(30*s, saw(0, 2, failed(1, 0)))), "n0 holds n2 failed, which answers 2 of 2"},
 		{"deaf", history(here, severed, at(6*s, saw(0, 2, failed(1, 0))), at(6*s, saw(1, 2, failed(1, 0))), ticks(7, 30)),

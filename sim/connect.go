@@ -41,11 +41,20 @@ func (s *shard) kernel(h *host, f *flight) bool {
 		f.data[1] = byte(detect.Refused)
 		if h.proc != nil {
 			f.data[1] = byte(detect.Accepted)
+			s.taken(h.proc, f.at)
 		}
 		s.fates[s.w.transmit(s, f.at, h, f.src, f.data)]++
 	}
 	s.pool.put(f.data)
 	return true
+}
+
+// taken tells a node that somebody came to its port, unless it stands still: then it takes nothing.
+func (s *shard) taken(p *proc, now gossip.Time) {
+	if p.blocked() <= now && p.head == len(p.inbox) {
+		p.node.Taken(p.clock(now), &s.out)
+		s.after(p, now)
+	}
 }
 
 // connected tells a node what came of a connection that it tried.

@@ -49,6 +49,8 @@ const (
 	Free                          // it does no more
 	Laid                          // way lies over the links between hosts from now on
 	Lifted                        // way is gone
+	Joined                        // Node was told that Member joined, in life After.Gen
+	Over                          // Node was told that Member failed or left
 	Crossed                       // Count bytes that could have waited went from zone to zone, Text, pair Seq, in the second that ends now
 )
 

@@ -335,6 +335,7 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 	default:
 		o.Kind, o.Told, o.Member = Saw, true, w.memberOf(e.Member.ID)
 		o.After = holding(&e.Member)
+		s.told(e, o)
 		o.Alarm = e.Kind == gossip.MemberSuspected
 		if e.Member.Cause == member.CauseRestarted { // nobody holds it for failed: its next life is in the table
 			if w.trace != nil {
@@ -352,6 +353,21 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		w.trace.event(now, p, e)
 	}
 	s.observe(o)
+}
+
+// told observes what a node was told of the beginning and the end of a membership.
+func (s *shard) told(e *gossip.Event, o Obs) {
+	switch e.Kind {
+	case gossip.MemberJoined:
+		o.Kind = Joined
+	case gossip.MemberFailed, gossip.MemberLeft:
+		o.Kind = Over
+	default:
+		return
+	}
+	if o.Member >= 0 {
+		s.observe(o)
+	}
 }
 
 // memberOf returns the process with a name's ID, -1 if no process has that name.

@@ -111,7 +111,7 @@ type Info struct {
 	Deserted     bool           `json:"deserted"`                      // it had all others forgotten though it heard none, and has met nobody since
 	LastHeard    *time.Time     `json:"last_heard,omitempty"`          // the last datagram of a live member that it talks to
 	Refused      string         `json:"refused,omitempty"`             // while no seed has let it in: why, as far as it is known
-	RefusedFor   string         `json:"refused_for,omitempty"`         // that in a word: cluster, other_cluster, detector, address, key, lookup or other
+	RefusedFor   string         `json:"refused_for,omitempty"`         // that in a word: cluster, other_cluster, detector, address, key, lookup, name or other
 	Filtered     int            `json:"tcp_filtered"`                  // watched members whose TCP port does not answer
 	FilteredPort int            `json:"tcp_filtered_port,omitempty"`   // the number of these ports, if all have one
 	Watched      int            `json:"tcp_watched"`                   // of so many
@@ -121,6 +121,7 @@ type Info struct {
 	Broken       []string       `json:"broken"`                        // live members that do not answer this node, and that others reach
 	Mute         []string       `json:"mute"`                          // live members that this node hears and that answer none of its probes
 	Connected    *time.Time     `json:"tcp_last_connection,omitempty"` // the last TCP connection that came to this node's port; missing if none did
+	OwnFiltered  bool           `json:"tcp_own_filtered"`              // nobody comes to this node's own TCP port, though others were asked to try it
 	FilteredAt   []string       `json:"tcp_filtered_members"`          // whose TCP port does not answer
 	// SmallPaths are the members between which and this node datagrams of Longest bytes of UDP payload do not pass, though
 	// short ones do; SizesChecked is on how many ways that was looked for.

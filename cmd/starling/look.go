@@ -299,7 +299,7 @@ func (p *printer) info(i api.Info) {
 		{"reachable", reachText(i.View)},
 		{"silent zones", silentText(i.Silent)},
 		{"path sizes", sizesText(&i)},
-		{"TCP", tcpText(i) + inboundText(&i, time.Now())},
+		{"TCP", tcpText(i) + inboundText(&i)},
 		{"undecided", undecidedText(i)},
 		{"unreachable", unreachableText(i.Unreachable, i.Silent)},
 		{"other family", familyText(&i)},
@@ -451,22 +451,13 @@ func tcpText(i api.Info) string {
 	return fmt.Sprintf("answers at all %d watched members, or is not tried yet", i.Watched)
 }
 
-// inboundFor is how long no connection may come to a node that others watch before that is told:
-// each of them tries one port about every minute.
-const inboundFor = 10 * time.Minute
-
 // inboundText says that others do not come through to the node's own port.
-func inboundText(i *api.Info, now time.Time) string {
-	since := i.Started
-	if i.Connected != nil {
-		since = *i.Connected
-	}
-	if i.Detector != "inquest" || i.Watched < 3 || i.Isolated || i.Undecided > 0 || now.Sub(since) < inboundFor {
+func inboundText(i *api.Info) string {
+	if !i.OwnFiltered || i.Isolated || i.Undecided > 0 {
 		return ""
 	}
 	_, port, _ := net.SplitHostPort(i.Addr)
-	return fmt.Sprintf("; nobody has come to this node's own TCP port %s for %s, though others try it: it may be closed or filtered from outside",
-		port, ago(now.Sub(since)))
+	return fmt.Sprintf("; nobody comes to this node's own TCP port %s, though others were asked to try it: it is closed or filtered from outside", port)
 }
 
 // undecidedText says how many members nobody can judge, and what to do.

@@ -8,7 +8,8 @@
 // about a third of a second.
 //
 // One file holds one rule: watch.go pings with a promise; alarm.go is what happens when an answer is missed; jury.go asks
-// others; juror.go is asked by others; verdict.go counts the votes; evidence.go has the host's kernel testify; doubt.go
+// others; juror.go is asked by others; verdict.go counts the votes; evidence.go has the host's kernel testify; port.go and ownport.go are whether TCP gets
+// through, to others and from them; doubt.go
 // is when not to believe oneself, and damps members that come and go; deaf.go is about members that send and do not hear; path.go knows how long answers take and how many
 // are lost; mass.go is about many who die at once; zones.go is who watches and who examines across zones; silence.go is a zone that is silent as a whole.
 package inquest
@@ -48,6 +49,7 @@ type Detector struct {
 	roll      roll
 	ported    mono.Time // the last port was tried of those that are tried in turn
 	sweep     bool      // the ports of all watched are to be tried
+	mine      ownPort
 	acquitted []spared  // the oldest first
 	silences  []silence // other zones that are silent, or were
 	examined  mono.Time // the last time that somebody else's word raised an alarm
@@ -65,6 +67,7 @@ func New(cfg Config, host detect.Court, now mono.Time) *Detector {
 	d.tick = now.Add(time.Duration(host.Rand().Int64N(int64(d.cfg.Period))))
 	d.seq = host.Rand().Uint32()
 	d.due = d.tick
+	d.mine.taken = now.Add(-ownQuiet / 2)
 	return d
 }
 
@@ -99,13 +102,20 @@ func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []
 		var m wire.Lease
 		if m, ok = wire.ReadLease(body); ok {
 			d.promised(now, from, m.Next)
-			d.send(now, from, wire.AppendAck(d.scratch[:0], m.Seq))
+			if m.Next != 0 && d.wantsTry(now, from.ID) {
+				d.send(now, from, wire.AppendAckTry(d.scratch[:0], m.Seq))
+			} else {
+				d.send(now, from, wire.AppendAck(d.scratch[:0], m.Seq))
+			}
 		}
 	case wire.TypeAck:
 		var seq uint32
 		if seq, ok = wire.ReadSeq(body); ok {
 			d.answers(now, from, seq)
 			d.acked(now, from, seq)
+			if wire.AckTries(body) {
+				d.tryAsked(now, from)
+			}
 		}
 	case wire.TypeInquiry:
 		var m wire.Inquiry
@@ -201,6 +211,7 @@ func (d *Detector) Stalled(gap time.Duration) {
 	for i := range d.silences {
 		d.silences[i].since = d.silences[i].since.Add(gap)
 	}
+	d.mine.taken, d.mine.asked = d.mine.taken.Add(gap), d.mine.asked.Add(gap)
 	d.due = 0
 }
 

@@ -47,6 +47,9 @@ type juror struct {
 // answers says whether a juror does: it has spoken, and since then not been asked in vain so many times.
 func (x *juror) answers(most int) bool { return x.spoken && !x.lapsed && x.tries < most }
 
+// never is the tries of a juror that is not to be asked again.
+const never = 1 << 30
+
 // mostTries is how often a candidate is asked in vain before it counts no more.
 func (d *Detector) mostTries() int { return 3 + d.path.attempts(&d.cfg)/3 }
 
@@ -225,9 +228,9 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 	a.jury.heard = now
 	switch m.Word {
 	case wire.WordUnknown:
-		x.spoken, x.tries, x.word = false, 1<<30, m.Word // it stays out, and another takes its place
+		x.spoken, x.tries, x.word = false, never, m.Word // it stays out, and another takes its place
 	case wire.WordCannot:
-		x.spoken, x.tries, x.word = false, 1<<30, m.Word // the same, and there is one less who could
+		x.spoken, x.tries, x.word = false, never, m.Word // the same, and there is one less who could
 		d.judge(now, i)
 	case wire.WordAcquit:
 		// The way from here to the member is bad, or its answers were lost: it lives. No new alarm for a while.

@@ -3,10 +3,13 @@ package inquest
 import (
 	"testing"
 	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
 )
 
 // Where the TCP ports of others are filtered a node knows it of all whom it watches within seconds, and not where they are
-// open; in quiet it tries one a minute, beside one for each change of the watched.
+// open; in quiet it tries one a minute, beside one for each change of the watched, and one for each of those that ask, to whom
+// somebody comes each 8 s so.
 func TestFilteredPorts(t *testing.T) {
 	for _, filter := range []bool{false, true} {
 		w := newWorld(t, 20, 1, Config{})
@@ -25,10 +28,14 @@ func TestFilteredPorts(t *testing.T) {
 			x.connects = 0
 		}
 		w.run(10 * time.Minute)
+		all := 0
 		for _, x := range w.nodes {
-			if x.connects < 8 || x.connects > 60 {
+			if all += x.connects; x.connects < 8 || filter && x.connects > 60 {
 				t.Errorf("in ten minutes m%d tried %d ports", x.i, x.connects)
 			}
+		}
+		if all > 20*90 {
+			t.Errorf("in ten minutes 20 nodes tried %d ports", all)
 		}
 		w.wantNoVerdict("quiet")
 	}
@@ -59,5 +66,62 @@ func TestFilteredLater(t *testing.T) {
 		if n, _ := x.d.Filtered(w.now); n > 1 {
 			t.Errorf("m%d holds %d for filtered", x.i, n)
 		}
+	}
+}
+
+// Where a filter is set later at one host, one of those that watch it knows that within 15 s, and the
+// node there as well; and that it is gone within a few minutes.
+func TestFilteredAtOneHost(t *testing.T) {
+	for _, n := range []int{3, 5, 20} {
+		for seed := range uint64(8) {
+			w := newWorld(t, n, seed, Config{})
+			w.run(2*time.Minute + time.Duration(seed)*time.Second)
+			w.filteredAt = 1
+			known := func() (watchers int) {
+				for _, x := range w.nodes {
+					if x.d.Port(w.now, id(1)) == detect.PortFiltered {
+						watchers++
+					}
+				}
+				return watchers
+			}
+			w.run(15 * time.Second)
+			if known() == 0 || !w.nodes[1].d.OwnFiltered(w.now) {
+				t.Errorf("%d nodes, seed %d: %d of the watchers know it, the node itself: %t", n, seed, known(), w.nodes[1].d.OwnFiltered(w.now))
+			}
+			for _, x := range w.nodes {
+				if x.i != 1 && x.d.OwnFiltered(w.now) {
+					t.Errorf("%d nodes, seed %d: m%d takes its own port for filtered", n, seed, x.i)
+				}
+			}
+			w.filteredAt = -1
+			w.run(3 * time.Minute)
+			if known() > 0 || w.nodes[1].d.OwnFiltered(w.now) {
+				t.Errorf("%d nodes, seed %d: after it %d of the watchers hold it for filtered, the node itself: %t", n, seed, known(), w.nodes[1].d.OwnFiltered(w.now))
+			}
+			w.wantNoVerdict("a filtered port")
+		}
+	}
+}
+
+// Nobody takes its own port for filtered where much is lost, and a node alone does not.
+func TestOwnPortUnderLoss(t *testing.T) {
+	for _, loss := range []float64{0, 0.25, 0.5} {
+		w := newWorld(t, 10, 1, Config{})
+		w.loss = loss
+		w.run(time.Minute)
+		wrong := 0
+		for range 600 {
+			w.run(time.Second)
+			for _, x := range w.nodes {
+				if x.d.OwnFiltered(w.now) {
+					wrong++
+				}
+			}
+		}
+		if wrong > 60 { // of 6,000 node-seconds; its chance is that of an alarm about a live member
+			t.Errorf("%.0f %% lost: for %d of 6000 node-seconds", 100*loss, wrong)
+		}
+		t.Log(loss, wrong)
 	}
 }

@@ -179,6 +179,26 @@ func TestWatchedChange(t *testing.T) {
 	}
 }
 
+// Each of the watched is exchanged in its time, also where the one that is due is a link to another
+// zone, which stays.
+func TestEachOfTheWatchedChanges(t *testing.T) {
+	for _, link := range []bool{false, true} {
+		w := newWorld(t, 30, 1, Config{})
+		w.run(20 * period) // all of them are found
+		d := w.nodes[0].d
+		first := slices.Clone(d.watched)
+		d.watched[3].link = link
+		for range (changeEvery*9 + 2) * len(first) { // for a link one more is watched
+			w.run(period)
+		}
+		for i := range first {
+			if kept := d.watched[i].peer == first[i].peer; kept != (link && i == 3) {
+				t.Errorf("with a link %v: in turn %d %s is kept: %v", link, i, first[i].peer.Addr, kept)
+			}
+		}
+	}
+}
+
 // A change of the watched leaves no turn without a promise: whenever a member dies, some lease lapses within a period.
 func TestChangeKeepsPromises(t *testing.T) {
 	w := newWorld(t, 30, 1, Config{})

@@ -111,7 +111,9 @@ func (d *Detector) callWitness(a *alarm, limit int) {
 	if !d.foreign(a) || d.witnessed(a) {
 		return
 	}
-	j, x := &a.jury, d.abroadOf(d.zoneOf(a.peer.ID))
+	z := d.zoneOf(a.peer.ID)
+	j, x := &a.jury, d.abroadOf(z)
+	d.recall(j, z)
 	if x.last == 0 || x.last == a.peer.ID {
 		return
 	}
@@ -127,6 +129,26 @@ func (d *Detector) callWitness(a *alarm, limit int) {
 	}
 	if x.heard > j.list[k].asked {
 		j.list[k].tries = 0
+	}
+}
+
+// recall has a juror of a foreign member's zone asked once more, where all that were asked there did not answer: they may
+// have been cut off, or have died, and nobody else of their zone may send to this node.
+func (d *Detector) recall(j *jury, zone uint16) {
+	most := d.mostTries()
+	var oldest *juror
+	for i := range j.list[:j.asked] {
+		x := &j.list[i]
+		switch {
+		case d.zoneOf(x.id) != zone || x.tries == never:
+		case x.tries < most:
+			return
+		case oldest == nil || x.asked < oldest.asked:
+			oldest = x
+		}
+	}
+	if oldest != nil {
+		oldest.tries = most - 1
 	}
 }
 

@@ -33,8 +33,9 @@ type lease struct {
 	missed int           // pings in a row
 }
 
-// changeEvery is after how many rounds one of the watched is exchanged for another member: those that a node met first,
-// above all the seeds, are not watched by all for ever. Each change costs a ping.
+// changeEvery is after how many rounds and one turn one of the watched is exchanged for another
+// member: those that a node met first, above all the seeds, are not watched by all for ever. The
+// one turn more is why it falls to each of them, one after the other. Each change costs a ping.
 const changeEvery = 10
 
 // ping pings the next of the watched.
@@ -54,11 +55,11 @@ func (d *Detector) ping(now mono.Time) {
 	w := &d.watched[d.turn]
 	round := min(d.cfg.Watch, d.host.Table().Served()-1) // once all of them are found
 	promise := time.Duration(max(round, len(d.watched))) * d.cfg.Period
-	if due := d.ticks >= changeEvery*len(d.watched); due || d.astray(w) {
+	if due := !w.link && d.ticks > changeEvery*len(d.watched); due || d.astray(w) {
 		if due {
 			d.ticks = 0
 		}
-		if next, ok := d.another(); ok && !w.link && (d.far(w.peer.ID) || !d.far(next.peer.ID)) {
+		if next, ok := d.another(); ok && (d.far(w.peer.ID) || !d.far(next.peer.ID)) {
 			d.promise(now, w, 0) // this last ping is not waited for
 			*w = next            // in the same place and turn: a turn without a promise is one in which a crash is missed
 		}

@@ -30,7 +30,8 @@ type world struct {
 	queue events
 	count uint64
 
-	filtered bool // no TCP passes
+	filtered   bool // no TCP passes
+	filteredAt int  // to whom none passes; -1: all
 
 	loss float64
 	cut  func(from, to int) bool // no packet passes
@@ -99,7 +100,7 @@ func newWorld(t testing.TB, n int, seed uint64, cfg Config) *world {
 
 // newWorldOf makes a cluster of zones with so many members each, that are 20 to 40 ms apart. One alone has no name.
 func newWorldOf(t testing.TB, zones []int, seed uint64, cfg Config) *world {
-	w := &world{t: t, cfg: cfg, now: mono.Time(time.Hour), rng: rand.New(rand.NewPCG(seed, 7)), packets: map[wire.Type]int{}}
+	w := &world{t: t, cfg: cfg, now: mono.Time(time.Hour), rng: rand.New(rand.NewPCG(seed, 7)), packets: map[wire.Type]int{}, filteredAt: -1}
 	w.zones, w.across = zones, map[[2]int]int{}
 	n := 0
 	for _, size := range zones {
@@ -326,7 +327,7 @@ func (x *node) Connect(_ mono.Time, to detect.Peer) {
 	w := x.w
 	x.connects++
 	k := w.indexOf(to.ID)
-	if !w.passes(x.i, k) || !w.passes(k, x.i) || w.filtered {
+	if !w.passes(x.i, k) || !w.passes(k, x.i) || w.filtered || k == w.filteredAt {
 		return
 	}
 	w.at(w.now.Add(w.delay(x.i, k)), func() {
@@ -334,6 +335,7 @@ func (x *node) Connect(_ mono.Time, to detect.Peer) {
 			o := detect.Refused
 			if y.up {
 				o = detect.Accepted
+				y.input(func() { y.d.Taken(w.now) })
 			}
 			w.at(w.now.Add(w.delay(k, x.i)), func() { x.input(func() { x.d.Connected(w.now, to, o) }) })
 		}

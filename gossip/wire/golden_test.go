@@ -84,6 +84,7 @@ func vectors() []vector {
 	list := []vector{
 		message("ping", wire.AppendPing(nil, 7)),
 		message("ack", wire.AppendAck(nil, 7)),
+		message("ack-try", wire.AppendAckTry(nil, 7)),
 		message("ping-req", wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: idOf(lark), Instance: instanceOf(lark)})),
 		message("nack", wire.AppendNack(nil, 7)),
 		message("fingerprint", wire.AppendFingerprint(nil, fp)),

@@ -14,6 +14,18 @@ func AppendPing(b []byte, seq uint32) []byte { return appendSeq(b, TypePing, seq
 // AppendAck answers a ping, the sender's own or one that it relays.
 func AppendAck(b []byte, seq uint32) []byte { return appendSeq(b, TypeAck, seq) }
 
+// AppendAckTry answers a ping, and asks its sender to try this node's TCP port.
+func AppendAckTry(b []byte, seq uint32) []byte {
+	b = append(b, byte(TypeAck), 5)
+	return append(binary.BigEndian.AppendUint32(b, seq), ackTry)
+}
+
+// ackTry is the flag of an ack that asks its receiver to try the sender's TCP port.
+const ackTry = 1
+
+// AckTries says whether the body of an ack, which ReadSeq reads, asks for a try of its sender's TCP port.
+func AckTries(body []byte) bool { return len(body) > 4 && body[4]&ackTry != 0 }
+
 // AppendNack answers an indirect ping: "I am here, but the target does not answer me".
 func AppendNack(b []byte, seq uint32) []byte { return appendSeq(b, TypeNack, seq) }
 
