@@ -35,6 +35,7 @@ type world struct {
 // node is a host of one store, and checks what it is told.
 type node struct {
 	short   bool // of budget for others' zones
+	left    int  // bytes that are left of it nevertheless
 	w       *world
 	i       int
 	rec     member.Record
@@ -146,6 +147,9 @@ func (x *node) Unanswered(mono.Time, member.ID) {}
 
 func (x *node) SendState(now mono.Time, to member.Member, messages []byte) int {
 	w := x.w
+	if x.short && len(messages) > x.left {
+		return 0
+	}
 	n := len(messages) + wire.HeaderSize + 28
 	if n > wire.MinRoom+28 {
 		w.t.Fatalf("a datagram of %d bytes", n)

@@ -174,11 +174,12 @@ func (s *Store) unqueueAll(o *owner) {
 	o.queued = 0
 }
 
-// send sends a datagram within the budget.
-func (s *Store) send(now mono.Time, to member.Member, b []byte) {
+// send sends a datagram within the budget, and returns what it costs; 0: it was not sent.
+func (s *Store) send(now mono.Time, to member.Member, b []byte) int {
 	n := s.host.SendState(now, to, b)
 	s.budget.take(n)
 	s.stats.BytesOut += uint64(n)
+	return n
 }
 
 // bucket is a token bucket, as the node has one for news: it may be overdrawn by one datagram.

@@ -32,9 +32,9 @@ const (
 	askSoon  = 20 * time.Millisecond // after a delta that others should have come before
 	askOn    = 50 * time.Millisecond // after what came last of an answer that was cut short
 
-	beginTries = 5                      // exchanges instead of one that nobody answered
-	answerWait = 500 * time.Millisecond // for what a peer has more by its digest; longer than the usual way there and back
-	askTries   = 3
+	beginTries = 12                     // exchanges instead of one that nobody answered, or that brought nothing
+	answerWait = 250 * time.Millisecond // for what a peer has more by its digest; longer than the usual way there and back
+	askTries   = 6
 	maxAnswer  = 16 // datagrams of deltas in one answer
 )
 
@@ -48,27 +48,42 @@ type ask struct {
 
 // repair is what is under way.
 type repair struct {
-	next   mono.Time // no exchange is begun before
-	follow mono.Time // one is begun then, with anybody
-	with   member.ID // the last one, which may be lost
-	retry  mono.Time // and another is begun then, with anybody
-	tries  int       // so many were, running
+	next   mono.Time    // no exchange is begun before
+	follow mono.Time    // one is begun then, with anybody
+	with   member.ID    // the last one, which may be lost
+	retry  mono.Time    // and another is begun then
+	tries  int          // so many were, running
+	differ [4]member.ID // the last who showed that something differs, and have not said since that nothing does
 	streak int
 	bits   uint8 // of the ranges that sketches are of at present
 	asks   []ask
 }
 
 // Compare compares fingerprints with a live member's, once the news in its datagram is taken in. sameView says whether the two
-// agree about who is a member.
+// agree about who is a member. A difference that is not looked into at once is so in a moment, unless somebody agrees before:
+// where much is lost, the next fingerprint may be long in coming.
 func (s *Store) Compare(now mono.Time, from member.Member, keys uint64, sameView bool) {
+	r := &s.repair
+	if s.building > 0 {
+		for _, o := range s.owners {
+			s.giveUp(now, o)
+		}
+	}
 	if keys == s.fingerprint {
-		s.repair.streak, s.repair.retry = 0, mono.Never
+		r.streak, r.retry, r.differ = 0, mono.Never, [4]member.ID{}
 		return
 	}
-	s.repair.streak++
-	if now >= s.repair.next && (sameView || s.repair.streak >= streak) {
-		s.repair.tries = 0
+	if !slices.Contains(r.differ[:], from.ID) {
+		copy(r.differ[1:], r.differ[:])
+		r.differ[0] = from.ID
+	}
+	r.streak++
+	switch {
+	case now >= r.next && (sameView || r.streak >= streak):
+		r.tries = 0
 		s.exchange(now, from)
+	case r.retry == mono.Never:
+		r.tries, r.retry = 0, now.Add(s.jitter(2*s.cfg.Interval))
 	}
 }
 
@@ -76,7 +91,7 @@ func (s *Store) Compare(now mono.Time, from member.Member, keys uint64, sameView
 func (s *Store) exchange(now mono.Time, with member.Member) {
 	r := &s.repair
 	r.next, r.follow = now.Add(s.jitter(s.cfg.Interval)), mono.Never
-	r.with, r.retry = with.ID, now.Add(s.jitter(s.cfg.Interval/2))
+	r.with, r.retry = with.ID, now.Add(s.jitter(s.cfg.Interval/4*time.Duration(1+r.tries/3)))
 	s.stats.Exchanges++
 	cells := smallCells
 	if r.bits > 0 {
@@ -88,17 +103,24 @@ func (s *Store) exchange(now mono.Time, with member.Member) {
 // answered notes that a peer answered an exchange, if it is the one under way.
 func (r *repair) answered(by member.ID) {
 	if r.with == by {
-		r.retry, r.tries = mono.Never, 0
+		r.retry = mono.Never
 	}
 }
 
-// beginAgain begins an exchange instead of one that nobody answered. What differed may be equal by now, which is not
-// answered either: so it does so but a few times.
+// beginAgain begins an exchange instead of one that brought nothing: in turn with who showed that something differs, and with
+// anybody, since those may be dead or not reached from here.
 func (s *Store) beginAgain(now mono.Time) {
 	r := &s.repair
 	r.retry = mono.Never
-	if m, ok := s.anybody(); ok && r.tries < beginTries {
-		r.tries++
+	if r.tries == beginTries {
+		return
+	}
+	r.tries++
+	m, ok := s.host.Table().Get(r.differ[s.host.Rand().IntN(len(r.differ))])
+	if r.tries%2 == 0 || !ok || !m.State.Live() {
+		m, ok = s.anybody()
+	}
+	if ok {
 		s.exchange(now, m)
 	}
 }
@@ -205,12 +227,14 @@ func (s *Store) narrow(now mono.Time, to member.Member, v *wire.View, cells, dif
 	s.sendSketch(now, to, s.randomRange(v.Range, bits), largeCells)
 }
 
-// sendDigest tells how far this node holds the owners with the tags that differ.
+// sendDigest tells how far this node holds the owners with the tags that differ. If there are none it says that: the other
+// would begin again.
 func (s *Store) sendDigest(now mono.Time, to member.Member, t salt, g wire.Range) {
+	b, table := s.digest(0, true), s.host.Table()
 	if len(s.tags) == 0 {
+		s.send(now, to, wire.EndKeyDigest(b, 0))
 		return
 	}
-	b, table := s.digest(0, true), s.host.Table()
 	for i := range table.Live() {
 		id := table.IDAt(i)
 		if !inRange(id, g) {
@@ -347,5 +371,9 @@ func (s *Store) sendAsks(now mono.Time) {
 			s.sendMarks(now, to, b)
 		}
 	}
+	n := len(r.asks)
 	r.asks = slices.DeleteFunc(r.asks, func(a ask) bool { return a.tries > askTries })
+	if len(r.asks) < n { // others may have what did not come
+		r.retry = min(r.retry, now.Add(s.jitter(s.cfg.Follow)))
+	}
 }

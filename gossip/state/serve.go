@@ -79,13 +79,12 @@ func (s *Store) serve(now mono.Time, to member.Member) {
 		if len(wait) == 0 || !s.budget.ready(now) {
 			break
 		}
-		if s.host.Short(to.ID) {
+		wait = s.pack(now, wait, -1)
+		if s.send(now, to, s.buf) == 0 {
 			wait = wait[:0]
 			break
 		}
 		s.stats.Served++
-		wait = s.pack(now, wait, -1)
-		s.send(now, to, s.buf)
 	}
 	if len(wait) > 0 {
 		end := wait[0].end

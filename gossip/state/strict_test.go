@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -292,7 +293,7 @@ func strictRun(t *testing.T, seed uint64) {
 	}
 	for range 30 {
 		s.step(4 * time.Second)
-		if w.equal() == "" {
+		if w.equal() == "" && !slices.ContainsFunc(w.nodes, func(x *node) bool { return x.store.building > 0 }) {
 			break
 		}
 	}
