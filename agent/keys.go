@@ -20,12 +20,8 @@ import (
 func (s *Server) setKey(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	var ttl time.Duration
-	if text := q.Get("ttl"); text != "" {
-		var err error
-		if ttl, err = time.ParseDuration(text); err != nil || ttl <= 0 {
-			fail(w, http.StatusBadRequest, fmt.Errorf("ttl=%q is not a time such as 30s", text))
-			return
-		}
+	if q.Has("ttl") {
+		ttl, _ = time.ParseDuration(q.Get("ttl"))
 	}
 	value, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -58,6 +54,12 @@ func (s *Server) deleteKey(w http.ResponseWriter, r *http.Request) {
 // keys lists what members wrote: of one owner, one key, or keys with a prefix, if the query says so.
 func (s *Server) keys(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	for _, name := range q["owner"] {
+		if !s.owns(name) {
+			fail(w, http.StatusNotFound, fmt.Errorf("no member is called %q", name))
+			return
+		}
+	}
 	out := []api.Key{}
 	for e := range s.node.Keys(q["owner"]...) {
 		if strings.HasPrefix(e.Key, q.Get("prefix")) && (!q.Has("key") || e.Key == q.Get("key")) {
@@ -65,6 +67,19 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	reply(w, out)
+}
+
+// owns says whether a name is one of a member, be it dead, or of somebody whose keys are here.
+func (s *Server) owns(name string) bool {
+	for m := range s.node.Members() {
+		if m.Name == name {
+			return true
+		}
+	}
+	for range s.node.Keys(name) {
+		return true
+	}
+	return false
 }
 
 // watchKeys streams changes. What is there comes first only if ?replay=true; after a resync it always does.

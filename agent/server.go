@@ -110,34 +110,35 @@ type route struct {
 	pattern string
 	open    bool // needs no token: it has nothing that is worth one
 	handle  http.HandlerFunc
+	query   []param // all that a query may have
 }
 
 // routes are all; openapi.json describes each, and a test holds them together.
 func (s *Server) routes() []route {
 	return []route{
-		{"GET /v1/info", false, s.info},
-		{"GET /v1/members", false, s.members},
-		{"GET /v1/members/{name}", false, s.member},
-		{"GET /v1/members/{name}/why", false, s.why},
-		{"GET /v1/rtt", false, s.rtt},
-		{"GET /v1/paths", false, s.paths},
-		{"GET /v1/watch", false, s.watch},
-		{"POST /v1/publish", false, s.publish},
-		{"GET /v1/subscribe", false, s.subscribe},
-		{"GET /v1/topics", false, s.topics},
-		{"GET /v1/keys", false, s.keys},
-		{"PUT /v1/keys", false, s.setKey},
-		{"DELETE /v1/keys", false, s.deleteKey},
-		{"GET /v1/keys/watch", false, s.watchKeys},
-		{"POST /v1/join", false, s.join},
-		{"POST /v1/leave", false, s.leave},
-		{"POST /v1/forget", false, s.forget},
-		{"PATCH /v1/tags", false, s.tags},
-		{"GET /metrics", false, newMetrics(s.node).ServeHTTP},
-		{"GET /healthz", true, s.healthz},
-		{"GET /readyz", true, s.readyz},
-		{"GET /openapi.json", true, static("application/json", openAPI)},
-		{"GET /{$}", true, static("text/html; charset=utf-8", dashboard)},
+		{"GET /v1/info", false, s.info, nil},
+		{"GET /v1/members", false, s.members, []param{stateParam, tagParam, nearParam, timeoutParam}},
+		{"GET /v1/members/{name}", false, s.member, nil},
+		{"GET /v1/members/{name}/why", false, s.why, nil},
+		{"GET /v1/rtt", false, s.rtt, []param{fromParam, toParam, timeoutParam}},
+		{"GET /v1/paths", false, s.paths, nil},
+		{"GET /v1/watch", false, s.watch, []param{replayParam}},
+		{"POST /v1/publish", false, s.publish, []param{topicParam, waitParam, timeoutParam}},
+		{"GET /v1/subscribe", false, s.subscribe, []param{topicsParam, replayParam}},
+		{"GET /v1/topics", false, s.topics, nil},
+		{"GET /v1/keys", false, s.keys, []param{ownerParam, keyParam, prefixParam}},
+		{"PUT /v1/keys", false, s.setKey, []param{keyParam.required(), ttlParam, timeoutParam}},
+		{"DELETE /v1/keys", false, s.deleteKey, []param{keyParam.required(), timeoutParam}},
+		{"GET /v1/keys/watch", false, s.watchKeys, []param{prefixParam, replayParam}},
+		{"POST /v1/join", false, s.join, []param{timeoutParam}},
+		{"POST /v1/leave", false, s.leave, []param{timeoutParam}},
+		{"POST /v1/forget", false, s.forget, []param{timeoutParam}},
+		{"PATCH /v1/tags", false, s.tags, []param{timeoutParam}},
+		{"GET /metrics", false, newMetrics(s.node).ServeHTTP, nil},
+		{"GET /healthz", true, s.healthz, nil},
+		{"GET /readyz", true, s.readyz, nil},
+		{"GET /openapi.json", true, static("application/json", openAPI), nil},
+		{"GET /{$}", true, static("text/html; charset=utf-8", dashboard), nil},
 	}
 }
 
@@ -145,7 +146,7 @@ func (s *Server) routes() []route {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
-		h := http.Handler(r.handle)
+		h := strict(r.query, r.handle)
 		if !r.open {
 			h = s.authorized(h)
 		}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -49,7 +50,7 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v1/members?state=failed,suspect", "", 200, "[" + b + "]"},
 		{"GET", "/v1/members?tag=role%3Ddb", "", 200, "[" + a + "]"},
 		{"GET", "/v1/members?tag=role%3Dweb", "", 200, "[]"},
-		{"GET", "/v1/members?state=dead", "", 400, `{"error":"there is no state \"dead\", there are alive, suspect, failed, left"}`},
+		{"GET", "/v1/members?state=dead", "", 400, `{"error":"state=\"dead\": there is no state \"dead\", there are alive, suspect, failed, left"}`},
 		{"GET", "/v1/members?tag=role", "", 400, `~is not key=value`},
 		{"GET", "/v1/members/a", "", 200, a},
 		{"GET", "/v1/members/b/why", "", 200, `{"name":"b","state":"failed","since":"2026-01-02T03:04:05Z","detector":"swim","verdicts":[` +
@@ -84,11 +85,12 @@ func TestRequests(t *testing.T) {
 		{"POST", "/v1/publish?topic=t", strings.Repeat("x", 2000), 400, `{"error":"the payload does not fit"}`},
 		{"POST", "/v1/publish?topic=t", strings.Repeat("x", maxBody+1), 413, `~too large`},
 		{"GET", "/v1/keys", "", 200, `[{"owner":"a","key":"flag/x","value":"b24=","version":1,"ttl_seconds":1},{"owner":"b","key":"load","value":"/w==","version":9}]`},
-		{"GET", "/v1/keys?owner=b&owner=c", "", 200, `[{"owner":"b","key":"load","value":"/w==","version":9}]`},
+		{"GET", "/v1/keys?owner=b&owner=c", "", 404, `{"error":"no member is called \"c\""}`},
+		{"GET", "/v1/keys?owner=b&owner=b&key=load", "", 200, `[{"owner":"b","key":"load","value":"/w==","version":9}]`},
 		{"GET", "/v1/keys?prefix=fl", "", 200, `[{"owner":"a","key":"flag/x","value":"b24=","version":1,"ttl_seconds":1}]`},
 		{"GET", "/v1/keys?key=fl", "", 200, `[]`},
 		{"PUT", "/v1/keys?key=k&ttl=30s", "v", 200, `{"done":"set"}`},
-		{"PUT", "/v1/keys?key=k&ttl=soon", "v", 400, `{"error":"ttl=\"soon\" is not a time such as 30s"}`},
+		{"PUT", "/v1/keys?key=k&ttl=soon", "v", 400, `{"error":"ttl=\"soon\" is not a time such as 5s"}`},
 		{"PUT", "/v1/keys", "v", 400, `~key`},
 		{"PUT", "/v1/keys?key=k", strings.Repeat("x", maxBody+1), 413, `~too large`},
 		{"DELETE", "/v1/keys?key=load", "", 200, `{"done":"deleted"}`},
@@ -188,6 +190,84 @@ func TestOpenAPI(t *testing.T) {
 	}
 	if !maps.Equal(described, served) {
 		t.Errorf("the document (route: open) has\n%v\nand the server\n%v", described, served)
+	}
+}
+
+// TestQueries: what is not a parameter of a route, comes twice, is no value or out of range is refused
+// before anything is done, at every route alike, and the document says what is taken.
+func TestQueries(t *testing.T) {
+	type parameter struct {
+		Name, In string
+		Required bool
+		Schema   struct{ Type string }
+	}
+	var doc struct {
+		Paths map[string]map[string]struct{ Parameters []parameter }
+	}
+	if err := json.Unmarshal(openAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	good := map[string]string{"timeout": "25s", "replay": "true", "ttl": "2s", "state": "alive", "tag": "k=v", "near": "a", "to": "a",
+		"from": "a", "owner": "a", "key": "k", "prefix": "p", "topic": "t", "wait": "50%"}
+	long := strings.Repeat("x", 256)
+	bad := map[string][]string{
+		"timeout": {"", "abc", "0s", "-1s", "25", "25.1s", "60s", "9000s"}, "replay": {"", "1", "TRUE", "yes"},
+		"ttl": {"", "abc", "0s", "-2s", "1ns", "9000h"}, "state": {"", "dead", "alive,"}, "tag": {"", "k", "=v"}, "near": {"", long},
+		"to": {"", long}, "from": {"", long}, "owner": {"", long}, "key": {"", long}, "prefix": {long}, "topic": {"", long},
+		"wait": {"", "99x", "0", "101%", "-1"},
+	}
+	for _, r := range NewServer(newFake(), ServerOptions{}).routes() {
+		method, path, _ := strings.Cut(strings.Replace(r.pattern, "{$}", "", 1), " ")
+		var described, taken []string
+		for _, p := range doc.Paths[path][strings.ToLower(method)].Parameters {
+			if p.In == "query" {
+				described = append(described, fmt.Sprint(p.Name, " must ", p.Required, " many ", p.Schema.Type == "array"))
+			}
+		}
+		base := url.Values{}
+		for _, p := range r.query {
+			taken = append(taken, fmt.Sprint(p.name, " must ", p.must, " many ", p.many))
+			if p.must {
+				base.Set(p.name, good[p.name])
+			}
+		}
+		slices.Sort(described)
+		if slices.Sort(taken); !slices.Equal(described, taken) {
+			t.Errorf("%s: the document has\n%v, the server\n%v", r.pattern, described, taken)
+		}
+		refused := func(about, query string) {
+			t.Helper()
+			node := newFake()
+			target := strings.Replace(path, "{name}", "a", 1) + "?" + query
+			w := ask(NewServer(node, ServerOptions{}).Handler(), method, target, "{}")
+			if w.Code != 400 || !strings.Contains(w.Body.String(), about) || len(node.sent) > 0 || node.Err() != nil {
+				t.Errorf("%s %s: %d %s, want 400 and a word of %s", method, target, w.Code, w.Body, about)
+			}
+		}
+		with := func(name, value string) string {
+			q := maps.Clone(base)
+			q.Set(name, value)
+			return q.Encode()
+		}
+		refused("wiat", with("wiat", "99"))
+		refused("cannot be read", base.Encode()+"&%zz")
+		refused("cannot be read", base.Encode()+";a=b")
+		for _, p := range r.query {
+			if !p.many {
+				refused(p.name+"= 2 times", with(p.name, good[p.name])+"&"+url.Values{p.name: {good[p.name]}}.Encode())
+			}
+			if p.must {
+				q := maps.Clone(base)
+				q.Del(p.name)
+				refused("needs "+p.name+"=", q.Encode())
+			}
+			for _, v := range bad[p.name] {
+				refused(p.name+"=", with(p.name, v))
+			}
+			if err := checkQuery(with(p.name, good[p.name]), r.query); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 

@@ -562,13 +562,34 @@ func (n *Node) unsent() (seq uint64, late bool) {
 	return seq, late
 }
 
-// Unsent returns an error that wraps ErrUnsent and names the first message of this node's that is not known to be out; nil
-// if there is none. It may be called after the end too.
+// lacks says whether there are others, as far as this node knows, that a message is for and that may
+// have gone without it: it is not in yet, or knows of a member that has not left.
+func (n *Node) lacks() bool {
+	if !n.entry.whole {
+		return true
+	}
+	for i := range n.table.Len() {
+		if m := n.table.At(i); m.ID != n.id && m.State != member.Left {
+			return true
+		}
+	}
+	return false
+}
+
+// Unsent returns an error that wraps ErrUnsent and names the first message of this node's that is
+// not known to be out; nil if there is none. One that nobody else had when all others had failed is
+// not out, though nobody is left to wait for. It may be called after the end too.
 func (n *Node) Unsent() error {
 	if n.relay == nil {
 		return nil
 	}
-	if seq, late := n.unsent(); late {
+	seq, late := n.unsent()
+	if generation, lone, ok := n.streams.FirstLone(); ok {
+		if !late || generation < n.self.Value().Generation || lone < seq {
+			seq, late = lone, true
+		}
+	}
+	if late {
 		return fmt.Errorf("%w: message %d, and perhaps others", ErrUnsent, seq)
 	}
 	return nil

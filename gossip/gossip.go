@@ -232,7 +232,8 @@ type Join struct{ Seeds, Peers, Merge []netip.AddrPort }
 
 // Leave tells everybody that this node goes, and then stops; LeaveDone follows. Before that it waits, for Wait at most
 // (and a day), until what this node published is out: each live member has it or is silent, and three others have it, all
-// if there are fewer. Meanwhile nothing more can be published. A Leave without Wait ends that.
+// if there are fewer. Meanwhile nothing more can be published. A Leave without Wait ends that. Those
+// that have failed are not waited for; a message that nobody else has is told as not out all the same.
 type Leave struct{ Wait time.Duration }
 
 // Publish sends a message to all members, this one included. Topic has 1 to wire.MaxTopic bytes, Payload at most

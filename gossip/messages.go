@@ -195,6 +195,7 @@ func (h relayHost) Confirmed(now Time, p multicast.Progress) {
 	if p.Done {
 		for seq := p.First; seq <= p.Last; seq++ {
 			n.streams.Closed(now, p.Generation, seq)
+			n.streams.Lone(p.Generation, seq, p.Have <= 1 && n.lacks())
 		}
 	}
 	n.spreads.confirmed(n.out, &p)

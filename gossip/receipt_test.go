@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -370,6 +371,60 @@ func TestLeaveDoesNotWaitForNothing(t *testing.T) {
 	if _, err := l.gone(150 * time.Millisecond); err != nil {
 		t.Error(err)
 	}
+}
+
+// A message that nobody else has is told at the leave also when all others have failed meanwhile, or
+// had before it was published, and nobody is left to wait for. Once somebody has come for it, it is
+// out; and a node that never had others has nobody who lacks it.
+func TestLeaveAloneTells(t *testing.T) {
+	pair := func(t *testing.T) *leaver {
+		w := newWorld(t)
+		l := &leaver{world: w, peer: w.cluster(2, nil)[1]}
+		w.run(2 * time.Second)
+		return l
+	}
+	leave := func(t *testing.T, l *leaver, want string) {
+		t.Helper()
+		l.do(l.peer, Leave{Wait: time.Minute})
+		_, err := l.gone(time.Minute + time.Second)
+		if want == "" && err != nil || want != "" && (err == nil || !errors.Is(err, ErrUnsent) ||
+			!strings.HasPrefix(err.Error(), ErrUnsent.Error()+": "+want+",")) {
+			t.Errorf("left with %v, want %q", err, want)
+		}
+	}
+	t.Run("cut off first", func(t *testing.T) {
+		l := pair(t)
+		l.cut = func(from, to netip.AddrPort) bool { return true }
+		l.publish(1)
+		leave(t, l, "message 1")
+	})
+	t.Run("failed first", func(t *testing.T) {
+		l := pair(t)
+		l.publish(1)
+		l.run(time.Second)
+		l.nodes[0].down = true
+		l.run(time.Minute)
+		l.publish(2000)
+		l.publish(2)
+		leave(t, l, "message 2")
+	})
+	t.Run("reunited", func(t *testing.T) {
+		l := pair(t)
+		l.cut = func(from, to netip.AddrPort) bool { return true }
+		l.run(time.Minute)
+		l.publish(2000)
+		l.run(time.Second)
+		l.cut = nil
+		l.run(30 * time.Second)
+		leave(t, l, "")
+	})
+	t.Run("the first of its cluster", func(t *testing.T) {
+		w := newWorld(t)
+		l := &leaver{world: w, peer: w.cluster(1, nil)[0]}
+		w.run(2 * time.Second)
+		l.publish(1)
+		leave(t, l, "")
+	})
 }
 
 // A death that is told second-hand is as old as its verdict.

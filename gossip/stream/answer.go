@@ -72,6 +72,7 @@ func (a *answer) run(st *stream, run wire.Run, limit int) bool {
 		}
 		a.b = wire.AppendSupplied(a.b, a.last, seq, body)
 		a.last = seq
+		st.setAlone(seq, false)
 		a.m.Range.To = seq
 		a.size += len(body)
 		a.s.stats.Served++

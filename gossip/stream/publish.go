@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
@@ -141,6 +142,41 @@ func (s *Streams) Closed(now mono.Time, generation, seq uint64) {
 	}
 	s.shut(s.own, seq)
 	s.tellWritable(now)
+}
+
+// Lone tells whether nobody else has a piece of this node's own stream, though others are to have
+// it. That ends when somebody asks for the piece, or when it is not held any more.
+func (s *Streams) Lone(generation, seq uint64, lone bool) {
+	if st := s.find(s.host.Self(), generation); st != nil {
+		st.setAlone(seq, lone)
+	}
+}
+
+func (st *stream) setAlone(seq uint64, alone bool) {
+	p := st.page(seq)
+	switch {
+	case p == nil || p.body[seq%pageSize] == nil:
+	case alone:
+		p.alone |= 1 << (seq % pageSize)
+	default:
+		p.alone &^= 1 << (seq % pageSize)
+	}
+}
+
+// FirstLone returns the first message of this node's that is held and that nobody else has in
+// whole, as Lone told; ok is false if there is none.
+func (s *Streams) FirstLone() (generation, seq uint64, ok bool) {
+	from, to := s.lives(s.host.Self())
+	for _, st := range s.list[from:to] {
+		for i, p := range st.pages {
+			if p != nil && p.alone != 0 {
+				piece := (st.first+uint64(i))*pageSize + uint64(bits.TrailingZeros16(p.alone))
+				part, _ := readPart(st.get(piece))
+				return st.generation, part.seq, true
+			}
+		}
+	}
+	return 0, 0, false
 }
 
 // shut takes a piece of the own stream out of the window, if it is in it.

@@ -14,6 +14,7 @@ type page struct {
 	body  [pageSize][]byte
 	count uint8
 	open  uint16 // of one's own: a bit for each that is not closed
+	alone uint16 // of one's own: a bit for each that nobody else has, see Lone
 }
 
 func (h *shelf) page(seq uint64) *page {
@@ -61,6 +62,7 @@ func (h *shelf) drop(seq uint64, spare **page) {
 	p := h.page(seq)
 	p.body[seq%pageSize] = nil
 	p.open &^= 1 << (seq % pageSize)
+	p.alone &^= 1 << (seq % pageSize)
 	if p.count--; p.count > 0 {
 		return
 	}
