@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -26,7 +27,29 @@ type arrival struct {
 	out  gossip.Time                 // when all of that has passed the budgets
 
 	missed []Missed
+	ends   map[end]Why // what came of messages at members that never got them; at most maxPast
 }
+
+// end is what a message came to at one member.
+type end struct {
+	messageKey
+	node int32
+}
+
+// Why says why a member that was up, and in the cluster, from when a message was published to the end never got it. Could is the
+// one that must not be.
+type Why string
+
+// The reasons.
+const (
+	Could    Why = "it could have"
+	Told     Why = "they were told that it is lost"
+	Gone     Why = "it is gone with its publisher, and nobody else had it"
+	LetGo    Why = "it was let go before they could be reached"
+	Away     Why = "nobody that has it can reach them"
+	OnItsWay Why = "it is on its way"
+	JustIn   Why = "they had been let in just before"
+)
 
 // lossyBound is how long a message may take where something is wrong: packets are lost, budgets make them wait, others are
 // apart or stand still. It is as long as what nothing shows is waited for (stream.Config.GiveUp), and half of that again.
@@ -61,7 +84,31 @@ type Missed struct {
 	Reachable Seconds `json:"reachable"` // since when it has been in touch with somebody who has the message
 }
 
-// maxMissed is how many a report lists.
+// Unreached is a message that members which were in the cluster when it was published, and up to the end, never got.
+type Unreached struct {
+	Origin    string   `json:"origin"`
+	Seq       uint64   `json:"seq"`
+	Published Seconds  `json:"published"` // since the start of the run
+	Members   []string `json:"members"`
+	Why       Why      `json:"why,omitempty"` // absent without checkers
+}
+
+// String names three of the members at most.
+func (u *Unreached) String() string {
+	const named = 3
+	n := len(u.Members)
+	what := fmt.Sprintf("message %d of %s, published at %.3f s, never reached %s", u.Seq, u.Origin, u.Published,
+		strings.Join(u.Members[:min(n, named)], ", "))
+	if n > named {
+		what += fmt.Sprintf(" and %d more", n-named)
+	}
+	if u.Why == "" {
+		return what
+	}
+	return what + ": " + string(u.Why)
+}
+
+// maxMissed is how many of each kind a report lists.
 const maxMissed = 1_000
 
 func newArrival(o *Options, b Bounds) *arrival {
@@ -69,7 +116,7 @@ func newArrival(o *Options, b Bounds) *arrival {
 	return &arrival{
 		bound: b.Arrival, age: o.leastAge(), rate: o.Gossip.ZoneBudget / 2,
 		volume: cmp.Or(s.Bytes, 8<<20), pieces: cmp.Or(s.Pieces, 16_384),
-		by: map[messageKey]*passage{},
+		by: map[messageKey]*passage{}, ends: map[end]Why{},
 	}
 }
 
@@ -146,6 +193,7 @@ func (p *passage) drop(node int32) {
 func (c *arrival) skip(o *Obs) {
 	for _, p := range slices.Concat(c.open, c.past) {
 		if p.origin == o.Member && p.gen == o.After.Gen && (o.Seq == 0 || p.seq >= o.From && p.seq <= o.Seq) {
+			c.note(p, o.Node, Told)
 			p.drop(o.Node)
 		}
 	}
@@ -225,6 +273,9 @@ func (c *arrival) overdue(l *ledger) (what string) {
 		expires := p.at.Add(c.age)
 		if len(p.due) == 0 || l.now > expires || !c.held(p) {
 			delete(c.by, p.messageKey)
+			for _, d := range p.due {
+				c.note(p, d.node, c.whyNot(l, p, LetGo))
+			}
 			if len(p.due) > 0 && len(c.past) < maxPast {
 				c.past = append(c.past, p)
 			}
@@ -285,8 +336,44 @@ func (c *arrival) held(p *passage) bool {
 // maxPast is how many messages are remembered that are held no more and did not reach all.
 const maxPast = 10_000
 
+// note notes what a message came to at a member. One that it could have had is no better for what comes later.
+func (c *arrival) note(p *passage, node int32, why Why) {
+	if k := (end{p.messageKey, node}); len(c.ends) < maxPast && c.ends[k] != Could {
+		c.ends[k] = why
+	}
+}
+
+// whyNot is Gone for a message that nobody but its publisher had, whose life is over, and otherwise as given.
+func (c *arrival) whyNot(l *ledger, p *passage, why Why) Why {
+	if !p.spread && l.over(p) {
+		return Gone
+	}
+	return why
+}
+
+// why says why a member did not get a message by the end.
+func (c *arrival) why(l *ledger, k messageKey, node int32) Why {
+	if why, ok := c.ends[end{k, node}]; ok {
+		return why
+	}
+	p := c.by[k]
+	if p == nil {
+		return JustIn
+	}
+	for _, d := range p.due {
+		switch {
+		case d.node == node && d.touched:
+			return OnItsWay
+		case d.node == node:
+			return c.whyNot(l, p, Away)
+		}
+	}
+	return JustIn
+}
+
 // miss notes a message for the report.
 func (c *arrival) miss(p *passage, d *due) {
+	c.note(p, d.node, Could)
 	if len(c.missed) < maxMissed {
 		c.missed = append(c.missed, Missed{
 			Origin: fmt.Sprintf("n%d", p.origin), Seq: p.seq, Published: seconds(span(p.at)),

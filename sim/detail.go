@@ -25,7 +25,8 @@ type Detail struct {
 	Bytes, Packets    []float64       // that each node sent in the scenario's time, each second; of those that are up in the end
 }
 
-// Curve is how one crash or message became known to those who should know it: those who were up all the time.
+// Curve is how one crash or message became known to those who should know it: those who were up all the time,
+// and for a message those who had been let in by then.
 type Curve struct {
 	At    time.Duration   // when it happened, on the scenario's clock
 	First time.Duration   // from then to the first suspicion anywhere, for a crash; -1: nobody ever suspected it
@@ -103,9 +104,9 @@ func (o Options) Check() (action int, err error) {
 
 func (w *World) detail() *Detail {
 	m, d := &w.rec.meter, &Detail{Writes: w.rec.keys.reached(w.up()), Estimates: w.coordinateErrors()}
-	curve := func(at, until gossip.Time, when map[int32]time.Duration) Curve {
+	curve := func(at gossip.Time, who []int32, when map[int32]time.Duration) Curve {
 		c := Curve{At: at.Sub(w.epoch), First: -1}
-		for _, i := range m.throughout(at, until) {
+		for _, i := range who {
 			c.Due++
 			if t, ok := when[i]; ok {
 				c.Known = append(c.Known, t)
@@ -115,7 +116,7 @@ func (w *World) detail() *Detail {
 		return c
 	}
 	for _, x := range m.crashes {
-		c := curve(x.at, min(x.until, m.now), x.knew)
+		c := curve(x.at, m.throughout(x.at, min(x.until, m.now)), x.knew)
 		if x.first != gossip.Never {
 			c.First = x.first.Sub(x.at)
 		}
@@ -123,7 +124,7 @@ func (w *World) detail() *Detail {
 	}
 	for _, k := range m.order {
 		s := m.messages[k]
-		c := curve(s.at, m.now, s.got)
+		c := curve(s.at, m.readers(s), s.got)
 		c.Across = s.across
 		d.Messages = append(d.Messages, c)
 	}

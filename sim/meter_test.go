@@ -122,3 +122,43 @@ func TestTraceNamesMessages(t *testing.T) {
 		t.Errorf("a message without a name: %s", text.String()[i:i+10])
 	}
 }
+
+// A message that somebody never got is listed with the reason: none is missed by one that starts again as it is published, and
+// is let in later; what its publisher alone had is gone with it; what expired behind a cut was let go; and what is on its way
+// as the run ends is no more than that. None of these is a violation.
+func TestUnreachedSaysWhy(t *testing.T) {
+	for _, x := range []struct {
+		actions  []string
+		duration time.Duration
+		age      time.Duration
+		why      []Why
+	}{
+		{[]string{"5s=publish:3,bytes=3000,every=500ms,times=10", "6s=restart:n5"}, 20 * time.Second, 0, nil},
+		{[]string{"5s=cut:n3/rest", "6s=publish:n3", "7s=crash:n3"}, 20 * time.Second, 0, []Why{Gone}},
+		{[]string{"5s=cut:n3/rest,for=20s", "6s=publish:n2"}, 12 * time.Second, 0, []Why{Away}},
+		{[]string{"5s=cut:n3/rest,for=30s", "6s=publish:n2"}, 60 * time.Second, 10 * time.Second, []Why{Told}},
+		{[]string{"5s=cut:n3/rest", "6s=publish:n2"}, 60 * time.Second, 10 * time.Second, []Why{LetGo}},
+	} {
+		o := Options{Nodes: 8, Seed: 3, Duration: x.duration, Network: LAN()}
+		o.Network.Within.Loss = 0.2
+		o.Gossip.Streams.Age = x.age
+		for _, text := range x.actions {
+			a, err := ParseAction(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Actions = append(o.Actions, a)
+		}
+		r, _, err := Watch(o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var why []Why
+		for _, u := range r.Unreached {
+			why = append(why, u.Why)
+		}
+		if !slices.Equal(why, x.why) || (r.Messages.Ratio == 1) != (len(x.why) == 0) || len(r.Violations) > 0 {
+			t.Errorf("%v: %v, ratio %v, %v", x.actions, r.Unreached, r.Messages.Ratio, r.Violations)
+		}
+	}
+}

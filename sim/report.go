@@ -43,7 +43,8 @@ type Report struct {
 	Packets    map[string]uint64 `json:"packets"`  // by what became of them
 	Timeline   []Point           `json:"timeline"` // each second, from the start of the run
 	Violations []Violation       `json:"violations"`
-	Missed     []Missed          `json:"missed,omitempty"` // messages that did not reach members that could be reached
+	Missed     []Missed          `json:"missed,omitempty"`    // messages that did not reach members that could be reached
+	Unreached  []Unreached       `json:"unreached,omitempty"` // all that somebody never got, and why; at most 1,000
 }
 
 // Point is how a second of the run was, all nodes together.
@@ -153,11 +154,13 @@ func (w *World) report() *Report {
 	for i := range r.Timeline { // the clock of the scenario was not known yet
 		r.Timeline[i].At -= seconds(span(w.epoch))
 	}
+	var judge *arrival
 	for _, c := range w.rec.checkers {
 		if a, ok := c.(*arrival); ok {
-			r.Missed = a.missed
+			judge, r.Missed = a, a.missed
 		}
 	}
+	r.Unreached = m.unreached(judge)
 	for f, n := range w.fates {
 		r.Packets[fate(f).String()] = n
 	}
@@ -182,7 +185,7 @@ func (m *meter) multicast() Multicast {
 	copies, across, nodes := 0, 0, 0
 	for _, k := range m.order {
 		s := m.messages[k]
-		who := m.throughout(s.at, m.now)
+		who := m.readers(s)
 		c.add(who, s.got)
 		copies += s.copies
 		across += s.across
@@ -191,6 +194,33 @@ func (m *meter) multicast() Multicast {
 	return Multicast{Count: len(m.order), Reached50: Summarize(c.half), Reached99: Summarize(c.most),
 		Reached100: Summarize(c.all), Ratio: c.ratio(), Copies: float64(copies) / float64(max(nodes, 1)),
 		Across: float64(across) / float64(max(len(m.order), 1))}
+}
+
+// unreached lists the messages that somebody whom they are for never got, once for each reason. A checker says why, if there
+// is one.
+func (m *meter) unreached(judge *arrival) (all []Unreached) {
+	for _, k := range m.order {
+		s := m.messages[k]
+		first := len(all) // of this message
+		for _, i := range m.readers(s) {
+			if _, ok := s.got[i]; ok {
+				continue
+			}
+			why := Why("")
+			if judge != nil {
+				why = judge.why(m.ledger, k, i)
+			}
+			at := first + slices.IndexFunc(all[first:], func(u Unreached) bool { return u.Why == why })
+			if at < first {
+				if at = len(all); at == maxMissed {
+					return all
+				}
+				all = append(all, Unreached{Origin: fmt.Sprintf("n%d", k.origin), Seq: k.seq, Published: seconds(span(s.at)), Why: why})
+			}
+			all[at].Members = append(all[at].Members, fmt.Sprintf("n%d", i))
+		}
+	}
+	return all
 }
 
 // ratio is the share of those who should know something that came to know it; 1 if there was nothing to know.

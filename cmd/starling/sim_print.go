@@ -203,10 +203,14 @@ func (p *printer) outcome(job *simJob, d *simDone, f *simShow) {
 	}
 }
 
+// maxUnreached is how many messages that somebody never got are listed.
+const maxUnreached = 10
+
 // notes say what a table of times does not: what never came to pass.
 func (d *simDone) notes(job *simJob) (all []string) {
 	never, unsettled, crashes, messages := 0, 0, 0, 0
 	knew, got := 1.0, 1.0
+	var unreached []string
 	for i, r := range d.Runs {
 		if r.Join < 0 {
 			never++
@@ -227,6 +231,9 @@ func (d *simDone) notes(job *simJob) (all []string) {
 			}
 		}
 		knew, got = min(knew, r.Crashes.Ratio), min(got, r.Messages.Ratio)
+		for k := range r.Unreached {
+			unreached = append(unreached, fmt.Sprintf("  seed %d: %s", r.Seed, &r.Unreached[k]))
+		}
 	}
 	add := func(n int, format string, more ...any) {
 		if n > 0 {
@@ -236,6 +243,8 @@ func (d *simDone) notes(job *simJob) (all []string) {
 	add(never, "In %s the tables were never complete.", quantity(never, "run"))
 	add(crashes, "%s had not become known to all by the end, or by the return: at worst to %.2f %%.", quantity(crashes, "crash"), 100*knew)
 	add(messages, "%s had not reached all by the end: at worst %.2f %%.", quantity(messages, "message"), 100*got)
+	all = append(all, unreached[:min(len(unreached), maxUnreached)]...)
+	add(len(unreached)-maxUnreached, "  and %s more, listed with --json", thousands(len(unreached)-maxUnreached))
 	add(unsettled, "After %s the views were not all equal and complete within the run.", quantity(unsettled, "change"))
 	if job.opt.Unchecked {
 		all = append(all, "Nobody watched for what must never happen: --unchecked, or many nodes.")
