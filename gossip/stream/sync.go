@@ -209,7 +209,7 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 	defer s.denials(now, from, page, heads) // once what it shows is known to be missing
 	y := &s.sync
 	if !y.active || page.From != y.from || from.ID != y.peer && !y.newcomer { // a newcomer takes the first answer to any Ask
-		return true // late
+		return s.hearAside(now, from, heads)
 	}
 	y.asks = 0
 	if y.newcomer && !(page.Settled && page.All) {
@@ -239,6 +239,20 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 	}
 	s.endSync(now)
 	return !heads.Malformed()
+}
+
+// hearAside takes in what a page tells that is not of the exchange under way: it came late, or answers about former lives.
+// It says as truly how far a member has what it holds.
+func (s *Streams) hearAside(now mono.Time, from member.Member, heads wire.HeadReader) bool {
+	for {
+		h, ok := heads.Next()
+		if !ok {
+			return !heads.Malformed()
+		}
+		if h.Low <= h.High {
+			s.hear(now, from, h)
+		}
+	}
 }
 
 // receiveTold takes in heads that nobody asked for: what this node lacked when it showed its own, or
