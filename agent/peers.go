@@ -27,6 +27,7 @@ const (
 	maxPeers    = 128                    // remembered at most: enough that some are still there tomorrow
 	maxFile     = 1 << 20                // bytes; a larger file is not ours
 	saveEvery   = 3 * time.Second        // between two writes at least
+	saveAgain   = 10 * time.Second       // after a write that failed, without a change too: a disk has room again
 	firstSave   = 500 * time.Millisecond // after the start: a cluster comes in at once
 	peersFormat = 1
 )
@@ -168,22 +169,27 @@ func (p *peers) saveAtIntervals(ctx context.Context, node Node, changed <-chan s
 			return
 		case <-pause.C:
 		}
+		var again <-chan time.Time
+		if p.broken {
+			again = time.After(saveAgain - saveEvery)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-node.Done():
 			return
 		case <-changed:
-			p.save(node)
-			pause.Reset(saveEvery)
+		case <-again:
 		}
+		p.save(node)
+		pause.Reset(saveEvery)
 	}
 }
 
 // save writes the file if it would differ. Alone, a node keeps what it knew: those peers may come back.
 func (p *peers) save(node Node) {
 	now, info := choosePeers(node), node.Info()
-	if len(now) == 0 || slices.Equal(now, p.last) && info.ClusterID == p.id {
+	if len(now) == 0 || !p.broken && slices.Equal(now, p.last) && info.ClusterID == p.id {
 		return
 	}
 	saved := savedPeers{Format: peersFormat, Cluster: info.Cluster, ID: clusterID(info.ClusterID), Peers: now}
