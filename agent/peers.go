@@ -130,11 +130,18 @@ func (p *peers) read(cluster string) (peers []string, id uint64, err error) {
 		if err != nil {
 			return nil, 0, fmt.Errorf("damaged: %w", err)
 		}
-		if a.Port() == 0 || a.Addr().IsUnspecified() { // a node would not start with it
+		if !reachable(a) { // a node would not start with it
 			return nil, 0, fmt.Errorf("damaged: %s is nobody's address", addr)
 		}
 	}
 	return saved.Peers, id, nil
+}
+
+// reachable says whether an address can be one of a peer: a link-local one of IPv6 means another host on
+// each interface.
+func reachable(a netip.AddrPort) bool {
+	ip := a.Addr()
+	return a.Port() != 0 && !ip.IsUnspecified() && (ip.Zone() != "" || ip.Is4() || !ip.IsLinkLocalUnicast())
 }
 
 // follow writes the peers when they have changed, seldom, until ctx ends, and once more then.
@@ -220,7 +227,7 @@ func choosePeers(node Node) []string {
 	self := node.Self().Name
 	var all []ranked
 	for m := range node.Members() {
-		if m.Name == self || m.State == starling.Left {
+		if m.Name == self || m.State == starling.Left || !reachable(m.Addr) {
 			continue
 		}
 		h := fnv.New64a()

@@ -61,6 +61,7 @@ func TestPeersOfOtherKinds(t *testing.T) {
 		"not an address":  `{"format":1,"cluster":"c","peers":["10.0.0.1:1","rm -rf"]}`,
 		"no port":         `{"format":1,"cluster":"c","peers":["10.0.0.1:0"]}`,
 		"no host":         `{"format":1,"cluster":"c","peers":["0.0.0.0:7747"]}`,
+		"no interface":    `{"format":1,"cluster":"c","peers":["[fe80::1]:7747"]}`,
 		"too many":        `{"format":1,"cluster":"c","peers":["10.0.0.1:1"` + strings.Repeat(`,"10.0.0.1:1"`, maxPeers) + `]}`,
 		"too large":       `{"format":1,"cluster":"c","peers":[]}` + strings.Repeat(" ", maxFile),
 	} {
