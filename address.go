@@ -3,12 +3,13 @@ package starling
 // This file turns what people write for addresses into addresses.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,9 @@ import (
 
 // lookupTimeout is how long a name server may take. The attempt after it asks again.
 const lookupTimeout = 5 * time.Second
+
+// firstLookup is how long a start waits for a name server. What it does not find is looked up later.
+const firstLookup = time.Second
 
 // splitAddr takes apart IP, IP:PORT, [IP], [IP]:PORT, HOST and HOST:PORT. An IPv6 address needs brackets
 // only with a port; its zone stands within them.
@@ -44,6 +48,9 @@ func splitAddr(s string, defaultPort uint16) (host string, port uint16, err erro
 		}
 		host, port = h, uint16(v)
 	}
+	if host != "" && strings.Trim(host, "0123456789") == "" {
+		return "", 0, fmt.Errorf("%q is no address: %q is a number, and no host: write HOST:PORT, or :PORT to bind to all interfaces", s, host)
+	}
 	if strings.ContainsAny(host, " \t\r\n/,@") {
 		return "", 0, fmt.Errorf("%q is no address: %q is not a host name", s, host)
 	}
@@ -51,13 +58,13 @@ func splitAddr(s string, defaultPort uint16) (host string, port uint16, err erro
 }
 
 // lookUp returns all addresses of a host, which may be an IP address.
-func lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
+func lookUp(ctx context.Context, m machine, host string, within time.Duration) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	found, err := m.lookupIP(ctx, host)
 	if err != nil {
 		return nil, err
 	}
@@ -76,16 +83,35 @@ func bindAddr(s string) (netip.AddrPort, error) {
 	if host == "" {
 		return netip.AddrPortFrom(netip.IPv6Unspecified(), port), nil
 	}
-	found, err := lookUp(context.Background(), host)
+	if unzoned(host) {
+		return netip.AddrPort{}, fmt.Errorf("%w: Bind: %w", ErrConfig, noZone(s, host))
+	}
+	found, err := lookUp(context.Background(), thisMachine{}, host, lookupTimeout)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%w: Bind: %w", ErrConfig, err)
 	}
 	return netip.AddrPortFrom(found[0], port), nil
 }
 
+// unzoned says whether a host is a link-local IPv6 address that does not say on which interface.
+func unzoned(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == ""
+}
+
+func noZone(s, host string) error {
+	return fmt.Errorf("%q is a link-local address, which means another host on each interface: write it with its "+
+		"interface, as in %s%%eth0", s, host)
+}
+
+// notFound is the error of a name that led to no address; it may later.
+type notFound struct{ error }
+
+func (e notFound) Unwrap() error { return e.error }
+
 // advertiseAddr reads Config.Advertise for a socket that is bound to local. Without one it is where the
-// socket is bound; not valid if that is all interfaces.
-func advertiseAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
+// socket is bound; not valid if that is all interfaces. A name that leads nowhere within a time is a notFound.
+func advertiseAddr(m machine, s string, local netip.AddrPort, within time.Duration) (netip.AddrPort, error) {
 	switch {
 	case s == "" && local.Addr().IsUnspecified():
 		return netip.AddrPort{}, nil
@@ -95,48 +121,87 @@ func advertiseAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
 	case s == "":
 		return local, nil
 	}
-	host, port, err := splitAddr(s, local.Port())
-	if err == nil && (host == "" || port == 0) {
-		err = fmt.Errorf("%q lacks the host or the port that others can send to", s)
-	}
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: %w", ErrConfig, err)
-	}
-	found, err := lookUp(context.Background(), host)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: %w", ErrConfig, err)
-	}
-	i := slices.IndexFunc(found, func(a netip.Addr) bool {
-		return serves(local, a) && !a.IsUnspecified() && (a.Is4() || !a.IsLinkLocalUnicast())
-	})
-	if i < 0 {
-		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: a socket bound to %s is not reached at %s", ErrConfig, local, s)
-	}
-	return netip.AddrPortFrom(found[i], port), nil
+	return ownAddr(m, "Advertise", s, local, within, func(a netip.Addr) bool { return a.Is4() || !a.IsLinkLocalUnicast() })
 }
 
 // outsideAddr reads Config.AdvertiseOutside; without a port it is that of the socket.
-func outsideAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
+func outsideAddr(m machine, s string, local netip.AddrPort, within time.Duration) (netip.AddrPort, error) {
 	if s == "" {
 		return netip.AddrPort{}, nil
 	}
+	return ownAddr(m, "AdvertiseOutside", s, local, within, func(netip.Addr) bool { return true })
+}
+
+// ownAddr reads an address of this node's own, and takes the first that is good of those that its name
+// leads to.
+func ownAddr(m machine, what, s string, local netip.AddrPort, within time.Duration, good func(netip.Addr) bool) (netip.AddrPort, error) {
 	host, port, err := splitAddr(s, local.Port())
 	if err == nil && (host == "" || port == 0) {
 		err = fmt.Errorf("%q lacks the host or the port that others can send to", s)
 	}
-	var found []netip.Addr
-	if err == nil {
-		found, err = lookUp(context.Background(), host)
-	}
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%w: AdvertiseOutside: %w", ErrConfig, err)
+		return netip.AddrPort{}, fmt.Errorf("%w: %s: %w", ErrConfig, what, err)
+	}
+	found, err := lookUp(context.Background(), m, host, within)
+	if err != nil {
+		return netip.AddrPort{}, notFound{fmt.Errorf("%s: %w", what, err)}
 	}
 	for _, a := range found {
-		if !a.IsUnspecified() && serves(local, a) {
+		if serves(local, a) && nobodys(a) == "" && good(a) {
 			return netip.AddrPortFrom(a, port), nil
 		}
 	}
-	return netip.AddrPort{}, fmt.Errorf("%w: AdvertiseOutside: nodes with sockets like this one, bound to %s, cannot send to %s", ErrConfig, local, s)
+	for _, a := range found {
+		if why := nobodys(a); why != "" {
+			return netip.AddrPort{}, fmt.Errorf("%w: %s: %s is %s, which is no node's own: others cannot send to this node there",
+				ErrConfig, what, a, why)
+		}
+	}
+	return netip.AddrPort{}, fmt.Errorf("%w: %s: a socket bound to %s is not reached at %s", ErrConfig, what, local, s)
+}
+
+// nobodys says what an address is that no node has to itself; empty: it may be one's own.
+func nobodys(a netip.Addr) string {
+	switch {
+	case a.IsUnspecified():
+		return "the address of all interfaces"
+	case a.IsMulticast():
+		return "a multicast address"
+	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "the broadcast address"
+	}
+	return ""
+}
+
+// late are addresses of a node's own whose names led nowhere when it started, as it is at boot when the
+// name server is late: they are looked up as seeds are, and nobody is asked to let the node in before.
+type late struct{ advertise, outside string }
+
+// findSelf looks them up. It is called outside the node's goroutine, by what seeks.
+func (n *Node) findSelf() error {
+	l, local := n.late, n.conn.LocalAddr()
+	if l == nil {
+		return nil
+	}
+	addr, err := advertiseAddr(n.machine, l.advertise, local, lookupTimeout)
+	outside, err2 := outsideAddr(n.machine, l.outside, local, lookupTimeout)
+	if err = errors.Join(err, err2); err != nil {
+		return err
+	}
+	called := n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) {
+		if !addr.IsValid() {
+			self := n.core.Self()
+			addr = self.Addr()
+		}
+		if err = n.core.Do(now, gossip.Moved{Addr: addr, Outside: outside}, out); err == nil {
+			n.home.here, n.home.since = false, now
+			n.log.write(logLine{slog.LevelInfo, "the address of this node is found", []any{"addr", addr, "outside", outside}})
+		}
+	})
+	if called == nil && err == nil {
+		n.late = nil
+	}
+	return cmp.Or(called, err)
 }
 
 // serves says whether a socket bound to local and an address are of one family.

@@ -3,10 +3,14 @@ package starling
 // This file tests what addresses may look like.
 
 import (
+	"cmp"
 	"errors"
+	"log/slog"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip"
 )
@@ -66,7 +70,7 @@ func TestAdvertise(t *testing.T) {
 		{"[fe80::1%eth0]:80", "", ""},
 		{"[fe80::1%eth0]:80", "2001:db8::1", "[2001:db8::1]:80"},
 	} {
-		got, err := advertiseAddr(c.advertise, netip.MustParseAddrPort(c.local))
+		got, err := advertiseAddr(thisMachine{}, c.advertise, netip.MustParseAddrPort(c.local), firstLookup)
 		switch {
 		case c.want == "" && !errors.Is(err, ErrConfig):
 			t.Errorf("%s advertised as %q: %v, want an error", c.local, c.advertise, got)
@@ -102,13 +106,109 @@ func TestConfigErrors(t *testing.T) {
 func TestAdvertiseOutside(t *testing.T) {
 	local := netip.MustParseAddrPort("0.0.0.0:7000")
 	for s, want := range map[string]string{"": "invalid AddrPort", "203.0.113.9": "203.0.113.9:7000", "203.0.113.9:17": "203.0.113.9:17"} {
-		if got, err := outsideAddr(s, local); err != nil || got.String() != want {
+		if got, err := outsideAddr(thisMachine{}, s, local, firstLookup); err != nil || got.String() != want {
 			t.Errorf("%q is %s, %v; want %s", s, got, err, want)
 		}
 	}
 	for _, s := range []string{":80", "0.0.0.0:80", "203.0.113.9:0", "[2001:db8::1]:80", "a:b:c"} {
-		if got, err := outsideAddr(s, local); !errors.Is(err, ErrConfig) {
+		if got, err := outsideAddr(thisMachine{}, s, local, firstLookup); !errors.Is(err, ErrConfig) {
 			t.Errorf("%q is %s, %v", s, got, err)
+		}
+	}
+}
+
+// A number is no host, and a link-local address of IPv6 needs its interface: the error says what to write.
+func TestAddressesThatLackAPart(t *testing.T) {
+	for _, c := range []struct {
+		cfg  Config
+		want string
+	}{
+		{Config{Bind: "7747"}, `Bind: "7747" is no address: "7747" is a number, and no host: write HOST:PORT`},
+		{Config{Advertise: "7747"}, `Advertise: "7747" is no address`},
+		{Config{Seeds: []string{"7747"}}, `Seeds: "7747" is no address`},
+		{Config{Seeds: []string{"fe80::1"}}, `Seeds: "fe80::1" is a link-local address`},
+		{Config{Seeds: []string{"[fe80::1]:7747"}}, "fe80::1%eth0"},
+		{Config{Bind: "[fe80::1]:0"}, "fe80::1%eth0"},
+	} {
+		c.cfg.Name, c.cfg.Bind = "a", cmp.Or(c.cfg.Bind, "127.0.0.1:0")
+		n, err := Start(c.cfg)
+		if err == nil {
+			n.Close()
+		}
+		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("want an error with %q: %v", c.want, err)
+		}
+	}
+}
+
+// An address that no node has to itself is refused, with what it is, also where a name leads to it.
+func TestNobodysAddress(t *testing.T) {
+	m := &madeUp{names: map[string][]string{"many.example": {"224.0.0.1"}, "one.example": {"224.0.0.1", "10.1.2.3"}}}
+	for s, want := range map[string]string{
+		"224.0.0.1": "multicast", "ff02::1": "multicast", "0.0.0.0": "all interfaces", "[::]:80": "all interfaces",
+		"255.255.255.255": "broadcast", "255.255.255.255:80": "broadcast", "many.example": "multicast", "one.example": "",
+	} {
+		local := netip.MustParseAddrPort("[::]:7000")
+		for what, read := range map[string]func(machine, string, netip.AddrPort, time.Duration) (netip.AddrPort, error){
+			"Advertise": advertiseAddr, "AdvertiseOutside": outsideAddr,
+		} {
+			got, err := read(m, s, local, time.Second)
+			if want == "" && (err != nil || got.String() != "10.1.2.3:7000") ||
+				want != "" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), what+":")) {
+				t.Errorf("%s %s: %v, %v; want %q", what, s, got, err, want)
+			}
+		}
+	}
+}
+
+// A name server that is late ends no node: it starts, says once that it does not know its address, asks nobody
+// to let it in, and is there with the address that it is told when the name leads to one.
+func TestAdvertisedNameIsLate(t *testing.T) {
+	seed, err := Start(Config{Name: "seed", Bind: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seed.Close()
+	at := seed.Self().Addr.String()
+	for about, cfg := range map[string]Config{
+		"one that joins":        {Advertise: "db1.example", Seeds: []string{at}},
+		"the first one":         {Advertise: "db1.example"},
+		"for other zones too":   {Advertise: "db1.example", AdvertiseOutside: "out.example:17", Seeds: []string{at}},
+		"for other zones alone": {Advertise: "127.0.0.7", AdvertiseOutside: "out.example:17", Seeds: []string{at}},
+		"without an Advertise":  {AdvertiseOutside: "out.example:17"},
+	} {
+		m := &madeUp{names: map[string][]string{}}
+		m.has("eth0=10.0.0.4")
+		var said lines
+		cfg.Name, cfg.Bind, cfg.machine, cfg.Logger = "late", "0.0.0.0:0", m, slog.New(slog.NewTextHandler(&said, nil))
+		n, err := Start(cfg)
+		if err != nil {
+			t.Fatalf("%s: %v", about, err)
+		}
+		for n.Info().RefusedFor != "lookup" {
+			runtime.Gosched()
+		}
+		if i := n.Info(); i.Welcomed || !strings.Contains(i.Refused, ".example") {
+			t.Errorf("%s: before it knows its address: %+v", about, i)
+		}
+		m.mu.Lock()
+		m.names["db1.example"], m.names["out.example"] = []string{"127.0.0.7"}, []string{"203.0.113.7"}
+		m.mu.Unlock()
+		if err := n.Welcomed(t.Context()); err != nil {
+			t.Errorf("%s: %v", about, err)
+		}
+		self := n.Self()
+		if cfg.Advertise != "" && self.Addr.Addr().String() != "127.0.0.7" || self.Addr.Port() != n.conn.LocalAddr().Port() {
+			t.Errorf("%s: it is at %s", about, self.Addr)
+		}
+		var outside netip.AddrPort
+		n.read(func() { core := n.core.Self(); outside = core.Record().Outside })
+		if outside.IsValid() != (cfg.AdvertiseOutside != "") || outside.IsValid() && outside.String() != "203.0.113.7:17" {
+			t.Errorf("%s: from outside it is at %s", about, outside)
+		}
+		n.Close()
+		if n := strings.Count(said.all(), "address is not found yet"); n != 1 {
+			t.Errorf("%s: the log says it %d times: %s", about, n, said.all())
 		}
 	}
 }

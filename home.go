@@ -207,13 +207,14 @@ func (n *Node) settle(self *gossip.Self) {
 		self.Routes, _ = routesOf(n.machine, n.conn.LocalAddr(), all, nil)
 		n.home.routes = self.Routes
 	}
-	if n.home.fixed = self.Addr.IsValid(); n.home.fixed {
+	n.home.fixed = self.Addr.IsValid() || n.late != nil && n.late.advertise != "" // what it is set to is known later
+	if self.Addr.IsValid() {
 		return
 	}
 	local := n.conn.LocalAddr()
 	a, sure := reachedAt(n.machine, local, literal(n.seeds))
 	self.Addr = netip.AddrPortFrom(a, local.Port())
-	if !sure {
+	if !sure && !n.home.fixed {
 		n.log.write(logLine{slog.LevelWarn, "this host has no address that others can be told, unless Advertise names one",
 			[]any{"name", self.Name, "addr", self.Addr}})
 	}

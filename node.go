@@ -45,6 +45,7 @@ type Node struct {
 	sealer      *transport.Sealer // nil: in the clear
 	working     *hands            // nil while waiting
 	seeking     bool              // the seeds are being looked up
+	late        *late             // of what seeks, once the node runs; nil: the node knows its address
 	found       []netip.AddrPort  // of the seeds of the configuration, at the last lookup
 	former      []netip.AddrPort  // of former peers
 	asked       int               // the position among these, and those of joins, that is dialled next
@@ -97,12 +98,13 @@ func Start(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeStore(topics))
 	}
-	self, err := cfg.self(conn.LocalAddr())
+	self, missing, err := cfg.self(conn.LocalAddr())
 	if err == nil {
-		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: params.Detector, machine: thisMachine{},
+		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: params.Detector, machine: cfg.host(),
 			seeds: seeds, given: len(cfg.Seeds), conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
-		if cfg.machine != nil {
-			n.machine = cfg.machine
+		if missing != nil {
+			n.late = &late{cfg.Advertise, cfg.AdvertiseOutside}
+			n.noteLate(0, missing)
 		}
 		n.settle(&self)
 		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64()), newProof()); err == nil {
@@ -165,26 +167,44 @@ func familyOf(local netip.AddrPort) gossip.Family {
 	return gossip.AnyFamily
 }
 
-// self is what the node will say of itself.
-func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, err error) {
+// host is what the node asks of its host.
+func (cfg *Config) host() machine {
+	if cfg.machine != nil {
+		return cfg.machine
+	}
+	return thisMachine{}
+}
+
+// self is what the node will say of itself; missing is not nil if a name of an address of its own leads
+// nowhere yet.
+func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, missing, err error) {
 	self = gossip.Self{
 		Name: cfg.Name, Generation: newGeneration(), Zone: cfg.Zone, Family: familyOf(local), ClusterID: cfg.ClusterID,
 	}
 	if self.Name == "" {
 		if self.Name, err = os.Hostname(); err != nil {
-			return self, fmt.Errorf("%w: Name is empty, and the host does not tell its name: %w", ErrConfig, err)
+			return self, nil, fmt.Errorf("%w: Name is empty, and the host does not tell its name: %w", ErrConfig, err)
 		}
 	}
-	if self.Addr, err = advertiseAddr(cfg.Advertise, local); err != nil {
-		return self, err
+	var name notFound
+	self.Addr, err = advertiseAddr(cfg.host(), cfg.Advertise, local, firstLookup)
+	if errors.As(err, &name) {
+		missing, err = err, nil
 	}
-	if self.Outside, err = outsideAddr(cfg.AdvertiseOutside, local); err != nil {
-		return self, err
+	if err != nil {
+		return self, nil, err
+	}
+	self.Outside, err = outsideAddr(cfg.host(), cfg.AdvertiseOutside, local, firstLookup)
+	if errors.As(err, &name) {
+		missing, err = errors.Join(missing, err), nil
+	}
+	if err != nil {
+		return self, nil, err
 	}
 	if self.Tags, err = member.NewTags(cfg.Tags); err != nil {
-		return self, fmt.Errorf("%w: %w", ErrConfig, err)
+		return self, nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	return self, nil
+	return self, missing, nil
 }
 
 // lastGeneration is the last that this process gave out.

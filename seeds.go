@@ -55,6 +55,9 @@ func parseSeeds(texts []string) ([]seed, error) {
 		if err == nil && strings.HasPrefix(host, "_") && strings.Contains(s, ":") {
 			err = fmt.Errorf("%q is a name of SRV records, which bring their ports: write it without one", s)
 		}
+		if err == nil && unzoned(host) {
+			err = noZone(s, host)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: Seeds: %w", ErrConfig, err)
 		}
@@ -149,10 +152,14 @@ func (n *Node) seek() {
 	n.background.Go(func() {
 		pause := firstRelookup
 		for looks := 0; ; looks++ {
+			missing := n.findSelf()
 			found, first, err := n.resolve(n.ctx, n.seeds, n.given)
-			n.joining.looked(err)
-			enough, alone := len(found) > 0 || len(n.seeds) == 0, false
+			n.joining.looked(errors.Join(missing, err))
+			enough, alone := missing == nil && (len(found) > 0 || len(n.seeds) == 0), false
 			n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) {
+				if missing != nil {
+					n.noteLate(now, missing)
+				}
 				if err != nil {
 					n.log.warn(now, "lookup", "looking up seeds", "error", err)
 				}
@@ -176,6 +183,12 @@ func (n *Node) seek() {
 			}
 		}
 	})
+}
+
+// noteLate says that this node does not know its own address yet.
+func (n *Node) noteLate(now gossip.Time, err error) {
+	n.log.warn(now, "late", "this node's own address is not found yet; it is looked up again, and nobody is asked to let the node in before",
+		"error", err)
 }
 
 // noteAlone says whether this node has seeds, and found only itself; the log says so once.

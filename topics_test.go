@@ -292,6 +292,56 @@ func TestTopics(t *testing.T) {
 	}
 }
 
+// A node whose store is damaged at the start, or empty, is a newcomer, and its log says what that costs: what
+// was published while it was away does not come.
+func TestDamagedStoreIsANewcomer(t *testing.T) {
+	for about, damage := range map[string][]byte{"damaged": []byte(strings.Repeat("x", 1<<15)), "empty": {}} {
+		t.Run(about, func(t *testing.T) {
+			dir := t.TempDir()
+			a := start(t, starling.Config{Name: "a"})
+			cfg := starling.Config{Name: "b", Seeds: []string{addr(a)}, Retain: starling.Retain{Dir: dir, Age: time.Hour}}
+			b := start(t, cfg)
+			if err := b.Welcomed(within(t)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.PublishWait(within(t), "t", []byte("kept"), starling.All); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Leave(within(t)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Publish(within(t), "t", []byte("while it was away")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "topics.db"), damage, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			log := &heard{slog.DiscardHandler, make(chan string, 100)}
+			cfg.Logger = slog.New(log)
+			b = start(t, cfg)
+			ctx, cancel := context.WithCancel(within(t))
+			defer cancel()
+			got := b.Replay(ctx, "t")
+			if err := b.Welcomed(within(t)); err != nil {
+				t.Fatal(err)
+			}
+			log.wait(t, "goes on as a newcomer")
+			if d := b.Info().Store.Damaged; d != 1 {
+				t.Errorf("damaged %d times", d)
+			}
+			if _, err := a.PublishWait(within(t), "t", []byte("after"), starling.All); err != nil {
+				t.Fatal(err)
+			}
+			for m := range got {
+				if string(m.Payload) != "after" || m.Lost > 0 {
+					t.Errorf("%q, %d lost", m.Payload, m.Lost)
+				}
+				cancel()
+			}
+		})
+	}
+}
+
 // A node that starts with an empty store is a newcomer: nothing from before its welcome is delivered to it, or lost.
 func TestEmptyStoreIsANewcomer(t *testing.T) {
 	a := start(t, starling.Config{Name: "a"})

@@ -91,22 +91,55 @@ func (a *Agent) Run(ctx context.Context) error {
 	return errors.Join(err, leaveErr)
 }
 
-// logEvents says what happens to members. A join is told at the level debug: a big cluster comes in all at once.
+// logEvents says what happens to members.
 func (a *Agent) logEvents(ctx context.Context) {
+	events := eventLog{log: a.log}
 	for e := range a.node.Watch(ctx) {
-		level := slog.LevelInfo
-		switch {
-		case e.Replayed || e.Kind == starling.Resync:
-			continue
-		case e.Kind == starling.MemberJoined || e.Kind == starling.MemberUpdated:
+		events.write(ctx, &e)
+	}
+}
+
+// maxGone bounds the members of whose return an eventLog knows that it is one.
+const maxGone = 4096
+
+// eventLog writes what happens to members. A join is told at the level debug, since a big cluster comes in
+// all at once, but the return of a member at the level at which its end was told.
+type eventLog struct {
+	log  *slog.Logger
+	gone map[string]bool // failed or left, as the log said, and not back
+}
+
+func (l *eventLog) write(ctx context.Context, e *starling.Event) {
+	level := slog.LevelInfo
+	name := e.Member.Name
+	switch e.Kind {
+	case starling.Resync:
+		return
+	case starling.MemberFailed, starling.MemberLeft:
+		if l.gone == nil {
+			l.gone = map[string]bool{}
+		}
+		if len(l.gone) < maxGone {
+			l.gone[name] = true
+		}
+	case starling.MemberRecovered:
+		delete(l.gone, name)
+	case starling.MemberJoined:
+		back := l.gone[name]
+		if delete(l.gone, name); e.Replayed && !back { // one that is back may be told so, after missed events
+			return
+		}
+		if !back && len(l.gone) < maxGone {
 			level = slog.LevelDebug
 		}
-		args := []any{"member", e.Member.Name, "addr", e.Member.Addr.String()}
-		if e.Member.Cause != "" {
-			args = append(args, "cause", string(e.Member.Cause))
-		}
-		a.log.Log(ctx, level, "member "+e.Kind.String(), args...)
+	case starling.MemberUpdated:
+		level = slog.LevelDebug
 	}
+	args := []any{"member", name, "addr", e.Member.Addr.String()}
+	if e.Member.Cause != "" {
+		args = append(args, "cause", string(e.Member.Cause))
+	}
+	l.log.Log(ctx, level, "member "+e.Kind.String(), args...)
 }
 
 // welcomeSoon is how long a node may wait for its seeds before the log says that it waits.

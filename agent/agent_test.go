@@ -5,6 +5,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/agent/api"
 	"github.com/starling-gossip/starling/agent/client"
 	"github.com/starling-gossip/starling/gossip"
@@ -80,6 +82,48 @@ func (r *running) until(t *testing.T, event, member string) {
 	})
 	if ctx.Err() == nil || t.Context().Err() != nil || !strings.Contains(err.Error(), "canceled") {
 		t.Fatalf("no event %s of %s: %v", event, member, err)
+	}
+}
+
+// A member that is told as failed or left is told as back at the same level, also after events that
+// were missed; the others' joins are for debugging.
+func TestReturnsAreLogged(t *testing.T) {
+	log, text := logged()
+	l := eventLog{log: log}
+	happens := func(kind starling.EventKind, name string, replayed bool) string {
+		text.Reset()
+		l.write(t.Context(), &starling.Event{Kind: kind, Member: starling.Member{Name: name}, Replayed: replayed})
+		return text.String()
+	}
+	for _, x := range []struct {
+		kind     starling.EventKind
+		name     string
+		replayed bool
+		told     bool
+	}{
+		{starling.MemberJoined, "a", true, false},
+		{starling.MemberJoined, "b", false, false},
+		{starling.MemberFailed, "b", false, true},
+		{starling.MemberJoined, "b", false, true},
+		{starling.MemberJoined, "b", false, false},
+		{starling.MemberFailed, "b", false, true},
+		{starling.MemberRecovered, "b", false, true},
+		{starling.MemberJoined, "b", false, false},
+		{starling.MemberLeft, "a", false, true},
+		{starling.Resync, "", false, false},
+		{starling.MemberJoined, "a", true, true},
+		{starling.MemberJoined, "b", true, false},
+		{starling.MemberUpdated, "b", false, false},
+	} {
+		if got := happens(x.kind, x.name, x.replayed); (got != "") != x.told {
+			t.Errorf("%s %s, replayed %v: %q, want something: %v", x.name, x.kind, x.replayed, got, x.told)
+		}
+	}
+	for i := range 2 * maxGone {
+		happens(starling.MemberFailed, fmt.Sprint(i), false)
+	}
+	if got := happens(starling.MemberJoined, fmt.Sprint(2*maxGone-1), false); got == "" || len(l.gone) > maxGone {
+		t.Errorf("of too many it says %q, and remembers %d", got, len(l.gone))
 	}
 }
 

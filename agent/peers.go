@@ -27,6 +27,7 @@ const (
 	maxPeers    = 128                    // remembered at most: enough that some are still there tomorrow
 	maxFile     = 1 << 20                // bytes; a larger file is not ours
 	saveEvery   = 3 * time.Second        // between two writes at least
+	saveAgain   = 10 * time.Second       // after a write that failed, without a change too: a disk has room again
 	firstSave   = 500 * time.Millisecond // after the start: a cluster comes in at once
 	peersFormat = 1
 )
@@ -129,11 +130,18 @@ func (p *peers) read(cluster string) (peers []string, id uint64, err error) {
 		if err != nil {
 			return nil, 0, fmt.Errorf("damaged: %w", err)
 		}
-		if a.Port() == 0 || a.Addr().IsUnspecified() { // a node would not start with it
+		if !reachable(a) { // a node would not start with it
 			return nil, 0, fmt.Errorf("damaged: %s is nobody's address", addr)
 		}
 	}
 	return saved.Peers, id, nil
+}
+
+// reachable says whether an address can be one of a peer: a link-local one of IPv6 means another host on
+// each interface.
+func reachable(a netip.AddrPort) bool {
+	ip := a.Addr()
+	return a.Port() != 0 && !ip.IsUnspecified() && (ip.Zone() != "" || ip.Is4() || !ip.IsLinkLocalUnicast())
 }
 
 // follow writes the peers when they have changed, seldom, until ctx ends, and once more then.
@@ -168,22 +176,27 @@ func (p *peers) saveAtIntervals(ctx context.Context, node Node, changed <-chan s
 			return
 		case <-pause.C:
 		}
+		var again <-chan time.Time
+		if p.broken {
+			again = time.After(saveAgain - saveEvery)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-node.Done():
 			return
 		case <-changed:
-			p.save(node)
-			pause.Reset(saveEvery)
+		case <-again:
 		}
+		p.save(node)
+		pause.Reset(saveEvery)
 	}
 }
 
 // save writes the file if it would differ. Alone, a node keeps what it knew: those peers may come back.
 func (p *peers) save(node Node) {
 	now, info := choosePeers(node), node.Info()
-	if len(now) == 0 || slices.Equal(now, p.last) && info.ClusterID == p.id {
+	if len(now) == 0 || !p.broken && slices.Equal(now, p.last) && info.ClusterID == p.id {
 		return
 	}
 	saved := savedPeers{Format: peersFormat, Cluster: info.Cluster, ID: clusterID(info.ClusterID), Peers: now}
@@ -214,7 +227,7 @@ func choosePeers(node Node) []string {
 	self := node.Self().Name
 	var all []ranked
 	for m := range node.Members() {
-		if m.Name == self || m.State == starling.Left {
+		if m.Name == self || m.State == starling.Left || !reachable(m.Addr) {
 			continue
 		}
 		h := fnv.New64a()

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/starling-gossip/starling"
 )
@@ -58,6 +61,7 @@ func TestPeersOfOtherKinds(t *testing.T) {
 		"not an address":  `{"format":1,"cluster":"c","peers":["10.0.0.1:1","rm -rf"]}`,
 		"no port":         `{"format":1,"cluster":"c","peers":["10.0.0.1:0"]}`,
 		"no host":         `{"format":1,"cluster":"c","peers":["0.0.0.0:7747"]}`,
+		"no interface":    `{"format":1,"cluster":"c","peers":["[fe80::1]:7747"]}`,
 		"too many":        `{"format":1,"cluster":"c","peers":["10.0.0.1:1"` + strings.Repeat(`,"10.0.0.1:1"`, maxPeers) + `]}`,
 		"too large":       `{"format":1,"cluster":"c","peers":[]}` + strings.Repeat(" ", maxFile),
 	} {
@@ -116,6 +120,51 @@ func TestPeersCannotBeSaved(t *testing.T) {
 	if got, _, err := p.read("c"); err != nil || len(got) != 1 || !strings.Contains(text.String(), "can be saved again") {
 		t.Errorf("afterwards %v, %v\n%s", got, err, text)
 	}
+}
+
+// What could not be written is tried again every ten seconds, also when no membership changes: a disk
+// has room again.
+func TestPeersAreSavedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		log, text := logged()
+		p, err := openPeers(dir, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.close()
+		if err := os.MkdirAll(filepath.Join(dir, peersFile, "in the way"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		node, changed := newFake(), make(chan struct{}, 1)
+		changed <- struct{}{}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { p.saveAtIntervals(ctx, node, changed); close(ended) }()
+		time.Sleep(35 * time.Second)
+		synctest.Wait()
+		if n := strings.Count(text.String(), "WARN"); n != 1 {
+			t.Errorf("%d warnings, want one:\n%s", n, text)
+		}
+		if err := os.RemoveAll(filepath.Join(dir, peersFile)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(saveAgain)
+		synctest.Wait()
+		if got, _, err := p.read("c"); err != nil || len(got) != 1 || !strings.Contains(text.String(), "can be saved again") {
+			t.Errorf("afterwards %v, %v\n%s", got, err, text)
+		}
+		if err := os.Remove(p.path()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // what was written is not written again
+		synctest.Wait()
+		if _, err := os.Stat(p.path()); err == nil {
+			t.Error("it was written without a change")
+		}
+		stop()
+		<-ended
+	})
 }
 
 func TestDataDirThatIsAFile(t *testing.T) {

@@ -11,22 +11,32 @@ import (
 // that it told first was a guess. All members are told, in the same life: the generation stays, the
 // incarnation rises by one. The address where the node is already changes nothing. Do fails if nobody can
 // send to the address, or if it is a link-local one of IPv6: what it means depends on the host.
-type Moved struct{ Addr netip.AddrPort }
+type Moved struct {
+	Addr    netip.AddrPort
+	Outside netip.AddrPort // as in Self; not valid: it stays what it is
+}
 
 func (Moved) command() {}
 
 var errLinkLocal = errors.New("a link-local address means another host at each member")
 
-func (n *Node) move(to netip.AddrPort) error {
+func (n *Node) move(to Moved) error {
+	plain := func(a netip.AddrPort) netip.AddrPort {
+		return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+	}
 	r := n.self.Value()
-	r.Addr = netip.AddrPortFrom(to.Addr().Unmap().WithZone(""), to.Port())
+	was := r
+	r.Addr = plain(to.Addr)
+	if to.Outside.IsValid() {
+		r.Outside = plain(to.Outside)
+	}
 	if err := r.Validate(); err != nil {
 		return err
 	}
 	if a := r.Addr.Addr(); a.Is6() && a.IsLinkLocalUnicast() {
 		return errLinkLocal
 	}
-	if r.Addr == n.self.Value().Addr || n.entry.leaving {
+	if r.Addr == was.Addr && r.Outside == was.Outside || n.entry.leaving {
 		return nil
 	}
 	n.setSelf(member.Share(r))

@@ -45,7 +45,7 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 	case SetTags:
 		return n.setTags(c.Tags)
 	case Moved:
-		return n.move(c.Addr)
+		return n.move(c)
 	case Routes:
 		n.setRoutes(c.Family)
 	case Set:

@@ -67,7 +67,7 @@ func TestNothingKeepsANodeOut(t *testing.T) {
 		}
 	}
 	for name, data := range map[string][]byte{
-		"text": []byte(strings.Repeat("not a database. ", 4096)), "zeros": make([]byte, 1<<16), "a byte": {7},
+		"text": []byte(strings.Repeat("not a database. ", 4096)), "zeros": make([]byte, 1<<16), "a byte": {7}, "nothing": {},
 		"short": whole[:len(whole)/4], "very short": whole[:5000], "a newer format": newer,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,6 +82,9 @@ func TestNothingKeepsANodeOut(t *testing.T) {
 			}
 			if len(w.said) != 1 || !strings.Contains(w.said[0], path+" is damaged") || !strings.Contains(w.said[0], path+".damaged-1") {
 				t.Errorf("it says %q", w.said)
+			}
+			if !strings.Contains(w.said[0], "newcomer") || s.Former() { // what it keeps is lost, and it is not promised from others
+				t.Errorf("it says %q; of a former run: %v", w.said, s.Former())
 			}
 			if moved, err := os.ReadFile(path + ".damaged-1"); err != nil || !bytes.Equal(moved, data) {
 				t.Errorf("moved aside: %d bytes of %d, %v", len(moved), len(data), err)
@@ -250,7 +253,7 @@ func TestDamagedWhileOpen(t *testing.T) {
 	if st := s.Stats(); st.Err != nil || st.Damaged != 1 || st.Held == 0 || st.Held != 30 {
 		t.Errorf("%+v; it says %q", st, w.said)
 	}
-	if len(w.said) != 1 {
+	if len(w.said) != 1 || strings.Contains(w.said[0], "newcomer") || !strings.Contains(w.said[0], "after a restart") {
 		t.Errorf("it says %q", w.said)
 	}
 	closed(t, s)

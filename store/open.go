@@ -25,7 +25,7 @@ func (s *Store) open() error {
 	}
 	err := s.try()
 	if errors.Is(err, ErrDamaged) {
-		if err = s.aside(err); err == nil {
+		if err = s.aside(err, lostAtStart); err == nil {
 			err = s.try()
 		}
 	}
@@ -39,11 +39,13 @@ func (s *Store) try() error {
 		return explain(s.path, err)
 	}
 	info, err := os.Stat(s.path)
-	fresh := errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+	fresh := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case err == nil && !info.Mode().IsRegular():
 		return explain(s.path, &fs.PathError{Op: "open", Path: s.path, Err: errors.New("is not a file")})
-	case err == nil && !fresh:
+	case err == nil && info.Size() == 0: // a crash on a full disk leaves that, and bbolt would begin anew in it
+		err = errors.New("it is empty")
+	case err == nil:
 		err = s.look()
 	case fresh:
 		err = nil
@@ -103,8 +105,17 @@ func (s *Store) handle(o bolt.Options, f func(*bolt.DB) error) error {
 	return err
 }
 
-// aside gives a damaged file another name, and tells. Of more than maxDamaged the first ones stay, and the newest.
-func (s *Store) aside(damage error) error {
+// What a damaged file costs: one that is found at the start, and one that turns out to be damaged while the
+// node holds in memory what it had written.
+const (
+	lostAtStart = "lost are the messages that it kept, for others and for a replay, and what was published while this node " +
+		"was away does not come either: this node goes on as a newcomer, and what others hold stays with them"
+	lostLater = "what it kept is not there after a restart; what this node holds in memory it still has"
+)
+
+// aside gives a damaged file another name, and tells what that costs. Of more than maxDamaged the first
+// ones stay, and the newest.
+func (s *Store) aside(damage error, cost string) error {
 	to := ""
 	for n := 1; n <= maxDamaged; n++ {
 		to = fmt.Sprintf("%s.damaged-%d", s.path, n)
@@ -119,8 +130,7 @@ func (s *Store) aside(damage error) error {
 	s.mu.Lock()
 	s.stats.Damaged++
 	s.mu.Unlock()
-	s.opts.Warn(fmt.Errorf("%w: it is moved to %s and a new one is begun; what others still keep comes from them, and "+
-		"nothing needs to be done", damage, to))
+	s.opts.Warn(fmt.Errorf("%w: it is moved to %s and a new one is begun; %s; nothing needs to be done", damage, to, cost))
 	return nil
 }
 
@@ -135,7 +145,7 @@ func (s *Store) abandon(why error) error {
 		safely(s.db.Close)
 	}
 	s.db = nil
-	err := s.aside(why)
+	err := s.aside(why, lostLater)
 	s.refused = err != nil
 	return err
 }

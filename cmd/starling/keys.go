@@ -4,9 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +27,7 @@ func (a *app) setCmd() *cobra.Command {
 		Use: "set KEY=VALUE...", Short: "Write keys of the agent's node, for all members to read",
 		Long: "Write keys of the agent's node, for all members to read. Only the node itself can write them, and a node that starts\n" +
 			"again has none. A key has up to 128 bytes, a value up to 64 KiB, all of a node up to 256 KiB. With KEY=- the value is\n" +
-			"read from standard input.",
+			"read from standard input. A key that cannot be written is told, with exit code 1; the others are written.",
 		Example: "  starling set load=0.7 --ttl 30s\n  starling set config=- < config.json",
 	}
 	cmd.Args = func(_ *cobra.Command, given []string) error {
@@ -53,34 +55,56 @@ func (a *app) setCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for _, k := range slices.Sorted(maps.Keys(all)) {
+		return eachKey(slices.Sorted(maps.Keys(all)), func(k string) error {
 			value := []byte(all[k])
 			if all[k] == "-" {
 				if value, err = io.ReadAll(io.LimitReader(a.in, starling.MaxValue+1)); err != nil {
 					return fmt.Errorf("standard input: %w", err)
 				}
+				if len(value) > starling.MaxValue { // how many more is not read
+					return refused{fmt.Errorf("standard input has more than %s bytes, which a value can have at most",
+						thousands(starling.MaxValue))}
+				}
 			}
-			if err := c.Set(ctx, k, value, ttl); err != nil {
-				return err
-			}
-		}
-		return nil
+			return c.Set(ctx, k, value, ttl)
+		})
 	})
 	return cmd
 }
 
+// eachKey does something to each key. One that cannot be is told and keeps no other from it; what is wrong
+// with more than one key, such as an agent that is gone, ends it.
+func eachKey(keys []string, do func(key string) error) error {
+	var all []error
+	for _, k := range keys {
+		err := do(k)
+		switch {
+		case err == nil:
+		case len(keys) == 1:
+			return err
+		case isStatus(err, http.StatusBadRequest), isStatus(err, http.StatusNotFound), errors.As(err, new(refused)):
+			all = append(all, fmt.Errorf("%s: %w", clean(k), err))
+		default:
+			return errors.Join(append(all, fmt.Errorf("%s: %w", clean(k), err))...)
+		}
+	}
+	if all != nil && len(all) < len(keys) {
+		all = append(all, errors.New("the other keys are done"))
+	}
+	return errors.Join(all...)
+}
+
+// refused is what is wrong with one key before the agent is asked.
+type refused struct{ error }
+
 func (a *app) unsetCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "unset KEY...", Short: "Delete keys of the agent's node",
+		Long: "Delete keys of the agent's node. One that it does not have is told, with exit code 1; the others are deleted.",
 		Args: args(1, -1, "at least one key is wanted"),
 	}
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, keys []string) error {
-		for _, k := range keys {
-			if err := c.Delete(ctx, k); err != nil {
-				return err
-			}
-		}
-		return nil
+		return eachKey(keys, func(k string) error { return c.Delete(ctx, k) })
 	})
 	return cmd
 }
@@ -90,7 +114,7 @@ func (a *app) getCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "get [NODE] [KEY]", Short: "Print what the members wrote: all keys, those of a node, or one value as it is",
 		Long: "Print what the members wrote, as the agent's node knows it: all keys, those of one node, or one value, byte for byte.\n" +
-			"Members that failed or left keep their keys until they are forgotten.",
+			"Members that failed or left keep their keys until they are forgotten. A node that nobody knows is an error.",
 		Args: args(0, 2, "at most a node and a key are wanted"),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array, or one object if a key is named; values in base64")
