@@ -168,6 +168,7 @@ func (n *Node) flush() {
 	for i := range h.out.Events {
 		n.dispatch(&h.out.Events[i])
 	}
+	n.showGaps()
 	if at := n.core.Seen().At; at != n.home.heard {
 		n.home.heard = at
 		n.lookAround()

@@ -8,6 +8,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
@@ -20,20 +21,18 @@ const (
 	SubscribeBytes = 16 << 20
 )
 
-// Message is something published by a member.
+// Message is something published by a member; or, if Seq is 0, only the word that messages are lost of which none has
+// followed yet: it has no Topic, Origin and Payload, and Lost and Time say how many and when that was known.
 type Message struct {
 	Time       time.Time // when it came in here
 	Topic      string
 	Origin     string // the name of who published it; empty while it is known neither to this node nor to what it kept
 	Generation uint64 // of the origin; those of an earlier one come first, as far as this node knew of them by then
-	Seq        uint64 // counts the origin's messages in its generation, over all topics, from 1
+	Seq        uint64 // counts the origin's messages in its generation, over all topics, from 1; 0: this is none
 	Payload    []byte // the receiver's own
 	Missed     uint64 // how many messages before this one were dropped because this subscriber was too slow
 	Lost       uint64 // how many before this one, of any topic, nobody had any more when this node asked for them
 }
-
-// gap says whether it stands for messages that were lost, and for none of its own.
-func (m *Message) gap() bool { return m.Origin == "" && m.Topic == "" && m.Lost > 0 }
 
 // Subscribe returns the messages on some topics, or on all if none is named, that come in from now on. Range over it
 // once; a second range ends at once:
@@ -43,6 +42,11 @@ func (m *Message) gap() bool { return m.Origin == "" && m.Topic == "" && m.Lost 
 // It ends when ctx does or the node stops (see Node.Ended), and costs memory until then or until the loop is left. At
 // most SubscribeQueue messages wait for a slow reader; on overflow the oldest are dropped, and the next message says how
 // many in Missed.
+//
+// Messages that nobody has any more when this node asks for them are passed over. Of what topics they were is not known,
+// so each subscriber is told of all: by Lost of the next message that it is given. If none is there to be given, as at
+// the end of a stream or where what follows is of other topics, it comes at once as a Message whose Seq is 0. A program
+// that is not interested passes by these.
 func (n *Node) Subscribe(ctx context.Context, topics ...string) iter.Seq[Message] {
 	return n.listen(ctx, false, topics)
 }
@@ -62,16 +66,8 @@ func (n *Node) listen(ctx context.Context, replay bool, topics []string) iter.Se
 			}
 		}
 		s.held = nil
-		var missed, lost uint64
 		for {
-			m, dropped, ok := s.pop(ctx, n.done)
-			missed += dropped
-			if ok && m.gap() {
-				lost += m.Lost
-				continue
-			}
-			m.Missed, m.Lost = missed, lost
-			missed, lost = 0, 0
+			m, ok := s.next(ctx, n.done)
 			if !ok || !yield(m) {
 				return
 			}
@@ -85,6 +81,31 @@ type subscriber struct {
 	topics  []string  // none: all
 	held    []Message // that come first
 	release func() bool
+
+	lost  uint64              // that were passed over since it began; each message in the queue has in Lost how many by then
+	shown atomic.Pointer[gap] // the last that the reader is to know of, though no message follows
+	told  uint64              // of them, how many the reader was told of; it is the reader's
+}
+
+// gap is how many messages were lost by a time.
+type gap struct {
+	lost uint64
+	at   time.Time
+}
+
+// next waits for a message, or for the word that some are lost if no message waits.
+func (s *subscriber) next(ctx context.Context, stopped <-chan struct{}) (m Message, ok bool) {
+	ok = s.wait(ctx, stopped, func() bool {
+		g := s.shown.Load() // first: then what came before the gap is in the queue, or was taken out
+		if m, m.Missed, ok = s.take(); !ok && g != nil && g.lost > s.told {
+			m, ok = Message{Time: g.at, Lost: g.lost}, true
+		}
+		return ok
+	})
+	if ok {
+		m.Lost, s.told = m.Lost-s.told, m.Lost
+	}
+	return m, ok
 }
 
 // subscribe begins to collect messages; nil if the node has stopped or ctx ended.
@@ -112,11 +133,28 @@ func (s *subscriber) wants(topic []byte) bool {
 // size is what a message in a queue costs, in bytes.
 func (m *Message) size() int { return len(m.Topic) + len(m.Payload) }
 
-// tellGap passes on that messages were lost.
+// tellGap passes on that messages were lost: with the next message, or by showGaps.
 func (n *Node) tellGap(l *gossip.Lost) {
+	n.gaps = true
 	n.subscribers = prune(n.subscribers)
 	for _, s := range n.subscribers {
-		s.push(Message{Lost: uint64(l.Count)})
+		s.lost += uint64(l.Count)
+	}
+}
+
+// showGaps lets the readers that no message waits for know of what was lost. It is called when all is passed on that
+// the core told at once: the message after a gap mostly is among that.
+func (n *Node) showGaps() {
+	if !n.gaps {
+		return
+	}
+	n.gaps = false
+	at := n.wall(n.now())
+	for _, s := range n.subscribers {
+		if g := s.shown.Load(); s.lost > 0 && (g == nil || g.lost != s.lost) {
+			s.shown.Store(&gap{s.lost, at})
+			s.rouse()
+		}
 	}
 }
 
@@ -140,7 +178,9 @@ func (n *Node) tellSubscribers(m *gossip.Message) {
 	n.subscribers = prune(n.subscribers)
 	for _, s := range n.subscribers {
 		if s.wants(m.Topic) {
-			s.push(n.messageOf(m, n.wall(n.now())))
+			v := n.messageOf(m, n.wall(n.now()))
+			v.Lost = s.lost
+			s.push(v)
 		}
 	}
 }

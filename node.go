@@ -57,6 +57,7 @@ type Node struct {
 	stoodFor    time.Duration // and for how long
 	watchers    []*watcher
 	subscribers []*subscriber
+	gaps        bool // messages were lost since the last showGaps
 	keyWatchers []*keyWatcher
 	trackers    []*tracker
 	writable    chan struct{} // closed when there is room for messages again; nil: nobody waits

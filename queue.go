@@ -47,6 +47,11 @@ func (q *queue[T]) push(v T) {
 	q.ring[(q.head+q.n)%len(q.ring)] = v
 	q.n++
 	q.mu.Unlock()
+	q.rouse()
+}
+
+// rouse makes the reader look again.
+func (q *queue[T]) rouse() {
 	select {
 	case q.ready <- struct{}{}:
 	default:
@@ -55,18 +60,27 @@ func (q *queue[T]) push(v T) {
 
 // pop waits for a value and says how many were dropped before it. After stopped is closed it hands out what is left.
 func (q *queue[T]) pop(ctx context.Context, stopped <-chan struct{}) (v T, missed uint64, ok bool) {
+	ok = q.wait(ctx, stopped, func() bool {
+		v, missed, ok = q.take()
+		return ok
+	})
+	return v, missed, ok
+}
+
+// wait tries until something is there, and says whether it was. After stopped is closed it tries once more.
+func (q *queue[T]) wait(ctx context.Context, stopped <-chan struct{}, try func() bool) bool {
 	for ctx.Err() == nil {
-		if v, missed, ok = q.take(); ok {
-			return v, missed, true
+		if try() {
+			return true
 		}
 		select {
 		case <-q.ready:
 		case <-ctx.Done():
 		case <-stopped:
-			return q.take()
+			return try()
 		}
 	}
-	return v, 0, false
+	return false
 }
 
 // close tells the pusher that nobody reads any more, and frees the memory.

@@ -264,3 +264,78 @@ func TestPrivateEventsReachWatchers(t *testing.T) {
 		t.Errorf("a watcher saw %q, want %q", saw, want)
 	}
 }
+
+// lose passes on what the core tells at once: that messages are lost, and then messages on some topics.
+func lose(n *Node, count int, topics ...string) {
+	out := &n.hands().out
+	out.Events = append(out.Events, gossip.Event{Kind: gossip.MessagesLost, Lost: gossip.Lost{Count: count}})
+	for _, t := range topics {
+		m := gossip.Message{Topic: []byte(t), Seq: 7, OriginName: "b"}
+		out.Events = append(out.Events, gossip.Event{Kind: gossip.MessageDelivered, Message: m})
+	}
+	n.flush()
+}
+
+// TestLossIsToldThoughNothingFollows: that messages are lost comes with the next message, if one is there. At the end of
+// a stream, and where what follows is of another topic, it comes at once and by itself.
+func TestLossIsToldThoughNothingFollows(t *testing.T) {
+	n, ctx := alone(t)
+	all, ts := n.Subscribe(ctx), n.Subscribe(ctx, "t")
+	first := func(seq iter.Seq[Message]) func() string {
+		next, stop := iter.Pull(seq)
+		t.Cleanup(stop)
+		return func() string {
+			m, ok := next()
+			if ok == (m.Time.IsZero()) {
+				t.Errorf("%v, at %v", ok, m.Time)
+			}
+			return fmt.Sprint(m.Topic, m.Origin, m.Seq, " after ", m.Lost, " lost")
+		}
+	}
+	hearAll, hearT := first(all), first(ts)
+	expect := func(what string, hear func() string, want string) {
+		t.Helper()
+		if got := hear(); got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	inLoop(t, n, func() { lose(n, 2) })
+	expect("at the end of a stream", hearAll, "0 after 2 lost")
+	expect("the same, of one topic", hearT, "0 after 2 lost")
+	inLoop(t, n, func() { lose(n, 3, "u") })
+	expect("before a message", hearAll, "ub7 after 3 lost")
+	expect("before one of another topic", hearT, "0 after 3 lost")
+	inLoop(t, n, func() { lose(n, 1, "t", "t"); lose(n, 4) })
+	expect("before two", hearT, "tb7 after 1 lost")
+	expect("the second", hearT, "tb7 after 0 lost")
+	expect("and after", hearT, "0 after 4 lost")
+	inLoop(t, n, func() { lose(n, 5) })
+	n.Close()
+	expect("before the end", hearT, "0 after 5 lost")
+}
+
+// TestSlowSubscriberIsToldWhatIsLost: a reader that is too slow is told how many messages are lost, and apart how many
+// it missed itself.
+func TestSlowSubscriberIsToldWhatIsLost(t *testing.T) {
+	n, ctx := alone(t)
+	messages := n.Subscribe(ctx, "t")
+	inLoop(t, n, func() {
+		lose(n, 5, "t")
+		for range SubscribeQueue + 1 {
+			lose(n, 2, "u", "t")
+		}
+		lose(n, 1)
+	})
+	count, missed, lost := 0, uint64(0), uint64(0)
+	for m := range messages {
+		if m.Seq > 0 {
+			count++
+		}
+		if missed, lost = missed+m.Missed, lost+m.Lost; m.Seq == 0 {
+			break
+		}
+	}
+	if count != SubscribeQueue || missed != 2 || lost != 5+2*(SubscribeQueue+1)+1 {
+		t.Errorf("%d messages, %d missed, %d lost", count, missed, lost)
+	}
+}

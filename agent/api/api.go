@@ -51,7 +51,7 @@ type Event struct {
 	Silent      int               `json:"silent,omitempty"` // of undecided: of so many Members
 }
 
-// Message is one delivered message.
+// Message is one delivered message; or, if Seq is 0, only the word that Lost messages were lost of which none has followed.
 type Message struct {
 	Time       time.Time `json:"time"`
 	Topic      string    `json:"topic"`

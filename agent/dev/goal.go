@@ -154,6 +154,9 @@ func (c *Cluster) publish(ctx context.Context, from int) (*Wave, error) {
 
 // deliver notes that a node got a message.
 func (c *Cluster) deliver(i int, m starling.Message) {
+	if m.Seq == 0 { // only the word that some are lost
+		return
+	}
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()

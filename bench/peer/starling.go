@@ -56,7 +56,9 @@ func startStarling(s Spec) (Node, error) {
 		messages := node.Subscribe(ctx, topic)
 		go func() {
 			for m := range messages {
-				s.Hear(m.Payload)
+				if m.Seq > 0 {
+					s.Hear(m.Payload)
+				}
 			}
 		}()
 	}

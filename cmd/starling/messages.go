@@ -144,6 +144,9 @@ func (p *printer) message(m api.Message) {
 	if m.Lost > 0 {
 		fmt.Fprintln(p.w, p.paint("35", fmt.Sprintf("%d messages are lost here: nobody has them any more", m.Lost)))
 	}
+	if m.Seq == 0 { // it is only the word of that
+		return
+	}
 	origin := dash(m.Origin)
 	fmt.Fprintf(p.w, "%s  %s  %s  %s\n", clock(m.Time), p.paint("36", clean(m.Topic)), origin,
 		clean(strings.TrimSuffix(string(m.Payload), "\n")))

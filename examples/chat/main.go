@@ -43,7 +43,7 @@ func run(cfg starling.Config) error {
 	}
 	go speak(ctx, stop, node)
 	for m := range node.Subscribe(ctx, room) {
-		if m.Origin != node.Self().Name {
+		if m.Seq > 0 && m.Origin != node.Self().Name {
 			fmt.Printf("%s: %s\n", m.Origin, m.Payload)
 		}
 	}
