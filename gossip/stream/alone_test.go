@@ -3,6 +3,8 @@ package stream
 import (
 	"testing"
 	"time"
+
+	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // A node whose probes are not answered hears nobody's heads. It asks for them by itself, again and
@@ -48,5 +50,30 @@ func TestUnansweredProbesAskForHeads(t *testing.T) {
 		if st := x.s.Stats(); st.Syncs > 0 {
 			t.Errorf("%s asks for heads %d times where all probes are answered", x.name, st.Syncs)
 		}
+	}
+}
+
+// A node is asked to probe one that is dead, and the heads of the one that asks come with that. They are no answer: it asks for
+// heads if no others come.
+func TestHeadsOfTheOneThatAsksForAProbe(t *testing.T) {
+	w := newWorld(t, 3, 3, Config{})
+	w.quiet = true
+	n := w.nodes[2]
+	w.nodes[0].publish("t", []byte("first"))
+	w.run(time.Second, nil)
+	n.s.Probed(w.now)
+	heads := wire.Body(w.nodes[1].s.AppendHeads(nil, 200))
+	m, _ := n.table.Get(w.nodes[1].id)
+	if !n.s.Receive(w.now, m, wire.TypeHeads, heads) {
+		t.Fatal("the heads are not read")
+	}
+	n.schedule()
+	n.asleep = true
+	w.nodes[0].publish("t", []byte("missed"))
+	w.run(100*time.Millisecond, nil)
+	n.asleep = false
+	got := n.s.Stats().Delivered
+	if w.run(3*time.Second, nil); n.s.Stats().Delivered != got+1 {
+		t.Error("it does not hear of what it missed")
 	}
 }
