@@ -43,7 +43,11 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 	switch t {
 	case wire.TypePing, wire.TypeAck, wire.TypeNack:
 		seq, ok := wire.ReadSeq(body)
-		return fmt.Sprintf("%s seq=%d", t, seq), ok
+		text := fmt.Sprintf("%s seq=%d", t, seq)
+		if t == wire.TypeAck && wire.AckTries(body) {
+			text += " try"
+		}
+		return text, ok
 	case wire.TypePingReq:
 		m, ok := wire.ReadPingReq(body)
 		return fmt.Sprintf("PingReq seq=%d target=%016x instance=%08x", m.Seq, uint64(m.Target), m.Instance), ok
@@ -253,6 +257,9 @@ func rewrite(b []byte, t wire.Type, body []byte) []byte {
 	switch t {
 	case wire.TypePing, wire.TypeAck, wire.TypeNack:
 		seq, _ := wire.ReadSeq(body)
+		if t == wire.TypeAck && wire.AckTries(body) {
+			return wire.AppendAckTry(b, seq)
+		}
 		return appendSeq(b, t, seq)
 	case wire.TypePingReq:
 		m, _ := wire.ReadPingReq(body)
