@@ -232,7 +232,11 @@ func (n *Node) otherFamily(id member.ID) {
 				if serves(n.conn.LocalAddr(), m.Addr().Addr()) {
 					why = "this host has no route of the IP family of its address"
 				}
-				n.log.warn(now, "family", "a member is reached through others alone: "+why, "member", m.Name(), "addr", m.Addr(), "bound", n.conn.LocalAddr())
+				how := "a member is reached through others alone: "
+				if n.core.Unserved() {
+					how = "nobody is left to reach a member through: "
+				}
+				n.log.warn(now, "family", how+why, "member", m.Name(), "addr", m.Addr(), "bound", n.conn.LocalAddr())
 			}
 		})
 	})

@@ -38,6 +38,7 @@ type home struct {
 	moved *Move          // the last
 	since gossip.Time    // when that was
 	seen  netip.AddrPort // where a seed sees this node and others may not reach it; not valid: nowhere
+	ours  bool           // seen is an address of this host
 	heard gossip.Time    // when a seed last told where it sees this node
 	look  chan struct{}  // asks for a look soon
 
@@ -260,7 +261,23 @@ func (n *Node) move(now gossip.Time, to netip.Addr, out *gossip.Outbox) {
 	}
 	n.home.here, n.home.since, n.home.seen = false, now, netip.AddrPort{}
 	n.home.moved = &Move{was, is, n.wall(now)}
+	if !n.told(is.Addr()) {
+		n.log.warn(now, "untold", "the address of this node is gone, and the one that is left is of an IP version at which no other member is: "+
+			"it can tell nobody", "from", was, "to", is)
+		return
+	}
 	n.log.write(logLine{slog.LevelInfo, "this node is reached at another address; it tells the others", []any{"from", was, "to", is}})
+}
+
+// told says whether there is nobody to tell of a new address of this node, or somebody at an address of its IP version.
+func (n *Node) told(at netip.Addr) bool {
+	t, self := n.core.Table(), n.core.Self()
+	for i := range t.Live() {
+		if m := t.At(i); m.ID != self.ID && m.Addr().Addr().Is4() == at.Is4() {
+			return true
+		}
+	}
+	return t.Live() < 2
 }
 
 // lookAround asks for a look soon. It never waits.
@@ -384,9 +401,13 @@ func (n *Node) weighSeen(now gossip.Time, has func(netip.Addr) bool, out *gossip
 		n.move(now, at, out)
 		return true
 	default:
-		if h.seen = s.Addr; h.seen != was {
-			n.log.warn(now, "seen", "a seed sees this node at another address than it tells the others; --advertise says which is right",
-				"seen", s.Addr, "told", r.Addr, "by", s.By)
+		h.seen, h.ours = s.Addr, has(at)
+		if h.seen != was {
+			what := "a seed sees this node at another address than it tells the others; --advertise says which is right"
+			if h.ours {
+				what = "a seed sees this node at an address of this host, and another is set: --advertise is wrong"
+			}
+			n.log.warn(now, "seen", what, "seen", s.Addr, "told", r.Addr, "by", s.By)
 		}
 	}
 	return false

@@ -32,8 +32,11 @@ type Info struct {
 	// node (Config.Advertise).
 	Seen       netip.AddrPort
 	Translated netip.AddrPort
-	Welcomed   bool // a seed let this node in and it knows all members, or it is the first of its cluster
-	Sealed     bool // traffic is encrypted and authenticated
+	// TranslatedHere says that Translated is an address of this host: what is sent from it is not translated, and
+	// Config.Advertise is wrong.
+	TranslatedHere bool
+	Welcomed       bool // a seed let this node in and it knows all members, or it is the first of its cluster
+	Sealed         bool // traffic is encrypted and authenticated
 
 	// Refused says, while this node is not Welcomed, why no seed has let it in, as far as that is
 	// known, and RefusedFor the same in a word of RefusedReasons. Both are empty if no seed answers
@@ -64,8 +67,15 @@ type Info struct {
 	// Of the Heard live members that showed their view in the last half minute, 16 at most, Same held this node's.
 	Same, Heard int
 
-	// Isolated says that this node hears from next to nobody, and so declares nobody failed (Inquest alone knows it).
+	// Isolated says that this node hears from next to nobody, or next to nobody hears it, and so declares nobody failed (Inquest
+	// alone knows it), or that it is Unserved. It ends when somebody answers.
 	Isolated bool
+	// Unheard says that this node is Isolated though it hears the others: what it sends does not leave its host, or does not
+	// arrive.
+	Unheard bool
+	// Unserved says that all other live members are OutOfFamily: this node can send to none of them, so nobody has its news, and it
+	// is Isolated.
+	Unserved bool
 	// LastHeard is when the last datagram of a live member came, of those that this node talks to;
 	// zero if none has.
 	LastHeard time.Time
@@ -199,15 +209,19 @@ func (n *Node) Info() (info Info) {
 			ClusterID:  n.core.ClusterID(),
 			Seen:       n.core.Seen().Addr,
 			Translated: n.home.seen,
-			Detector:   n.detector.String(),
-			Started:    n.wall(0),
-			Uptime:     time.Duration(n.now()),
-			Sealed:     n.sealer != nil,
-			Members:    map[State]int{},
-			Failed:     map[Cause]int{},
-			Same:       agreement.Same,
-			Heard:      agreement.Heard,
-			Isolated:   n.core.Isolated(),
+
+			TranslatedHere: n.home.seen.IsValid() && n.home.ours,
+			Detector:       n.detector.String(),
+			Started:        n.wall(0),
+			Uptime:         time.Duration(n.now()),
+			Sealed:         n.sealer != nil,
+			Members:        map[State]int{},
+			Failed:         map[Cause]int{},
+			Same:           agreement.Same,
+			Heard:          agreement.Heard,
+			Isolated:       n.core.Isolated(),
+			Unheard:        n.core.Unheard(),
+			Unserved:       n.core.Unserved(),
 
 			Alone:     n.alone && t.Len() <= 1,
 			AddrGone:  n.home.gone,

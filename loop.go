@@ -272,7 +272,14 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.unsent = e.Err
 		n.stop(ErrLeft)
 	case gossip.Isolated:
-		n.log.warn(n.now(), "isolated", "this node hears from next to nobody; it declares nobody failed for that")
+		switch {
+		case n.core.Unserved():
+			n.log.warn(n.now(), "isolated", "all others are at addresses of an IP version that this host cannot send to: this node is cut off; "+
+				"look at its host's addresses and routes", "addr", e.Member.Addr())
+		case !n.core.Unheard():
+			n.log.warn(n.now(), "isolated", "this node hears from next to nobody; it declares nobody failed for that; look at this host's network "+
+				"and firewall, for UDP that comes in")
+		}
 		n.lookAround()
 		n.tellWatchers(e)
 	case gossip.ZoneUnreachable:
@@ -283,11 +290,22 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.log.warn(n.now(), "zone back "+e.Zone.Name, "a zone that was silent is heard again", "zone", e.Zone.Name)
 		n.tellWatchers(e)
 	case gossip.Undecided:
+		what := "if they are gone, have them forgotten (starling forget --unreachable)"
+		if n.core.Isolated() { // then it is rather this host
+			what = "look at this host's network and firewall first; only if you know that they are gone, have them forgotten (starling info says how)"
+		}
 		n.log.warn(n.now(), "undecided", "members are silent, and too few others answer to judge them: dead or cut off, this node cannot tell; "+
-			"if they are gone, have them forgotten (starling forget --unreachable)", "silent", e.Silent, "members", e.Of)
+			what, "silent", e.Silent, "members", e.Of)
 		n.tellWatchers(e)
 	case gossip.Decided:
 		n.log.warn(n.now(), "decided", "nobody is silent any more of whom this node cannot say whether it is dead")
+		n.tellWatchers(e)
+	case gossip.Unheard:
+		n.log.warn(n.now(), "unheard", "this node hears the others, and what it sends does not leave or arrive: nobody answers; it declares nobody "+
+			"failed for that; look at this host's firewall, for UDP that goes out")
+		n.tellWatchers(e)
+	case gossip.HeardAgain:
+		n.log.warn(n.now(), "heard", "what this node sends arrives again")
 		n.tellWatchers(e)
 	case gossip.Unreached:
 		n.log.warn(n.now(), "unreached", "others hear this node, and nothing that they send to its address comes here: a firewall, or another address",
@@ -298,7 +316,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.log.warn(n.now(), "reached", "this node is reached at its address again")
 		n.tellWatchers(e)
 	case gossip.Reunited:
-		n.log.warn(n.now(), "reunited", "this node hears from the others again")
+		n.log.warn(n.now(), "reunited", "this node is isolated no more")
 		n.tellWatchers(e)
 	default:
 		if e.Kind == gossip.MemberJoined && !n.home.fixed && !n.home.peer.IsValid() {

@@ -244,7 +244,11 @@ func (n *Node) Welcomed(ctx context.Context) error {
 	case <-n.done:
 		return n.Err()
 	case <-ctx.Done():
-		return n.joinError(ctx, n.seeds, n.joining.lookup())
+		what := "no seed let %q in"
+		if n.joining.isIn() {
+			what = "%q is in the cluster, but does not know all members yet"
+		}
+		return n.joinError(ctx, what, n.seeds, n.joining.lookup())
 	}
 }
 
@@ -274,7 +278,11 @@ func (n *Node) Join(ctx context.Context, seeds ...string) error {
 		case <-n.done:
 			return n.Err()
 		case <-ctx.Done():
-			return n.joinError(ctx, parsed, lookupErr)
+			what := "no seed let %q in"
+			if n.joining.refusal() == nil && n.otherKeysError() == nil && lookupErr == nil {
+				what = "no seed answered %q"
+			}
+			return n.joinError(ctx, what, parsed, lookupErr)
 		case <-again.C:
 		}
 	}
@@ -324,14 +332,10 @@ func (n *Node) met(e *gossip.Event) {
 	}
 }
 
-func (n *Node) joinError(ctx context.Context, seeds []seed, lookupErr error) error {
+func (n *Node) joinError(ctx context.Context, what string, seeds []seed, lookupErr error) error {
 	tried := make([]string, len(seeds))
 	for i, s := range seeds {
 		tried[i] = s.text
-	}
-	what := "no seed let %q in"
-	if n.joining.isIn() {
-		what = "%q is in the cluster, but does not know all members yet"
 	}
 	err := fmt.Errorf("starling: "+what+" (tried %s): %w", n.name, strings.Join(tried, ", "), ctx.Err())
 	return errors.Join(err, n.joining.refusal(), n.otherKeysError(), lookupErr)

@@ -16,7 +16,7 @@ import (
 const WatchQueue = 1024
 
 // EventKind says what an Event tells. Its String is "joined", "updated", "suspected", "recovered", "failed", "left",
-// "unreachable", "reachable", "isolated", "reunited", "unreached", "reached", "undecided", "decided", "zone-unreachable", "zone-recovered" or "resync".
+// "unreachable", "reachable", "isolated", "reunited", "unreached", "reached", "unheard", "heard", "undecided", "decided", "zone-unreachable", "zone-recovered" or "resync".
 type EventKind uint8
 
 // What happens to members.
@@ -31,8 +31,8 @@ const (
 	// asked about it, and that it can again. The others are told nothing.
 	MemberUnreachable
 	MemberReachable
-	// Isolated and Reunited tell that this node, which is the event's Member, hears from next to nobody, and declares nobody
-	// failed for that, and that it hears from the others again.
+	// Isolated and Reunited tell that this node, which is the event's Member, hears from next to nobody, or next to nobody hears
+	// it, and declares nobody failed for that; and that somebody answers it again.
 	Isolated
 	Reunited
 	// ZoneUnreachable and ZoneRecovered tell that nobody of a whole other zone is heard from here, and that somebody is again:
@@ -49,6 +49,10 @@ const (
 	// when their number changes; Decided tells that there are none any more.
 	Undecided
 	Decided
+	// Unheard tells, beside Isolated, that this node, which is the event's Member, hears the others, and that nobody answers
+	// what it sends: that does not leave its host, or does not arrive. HeardAgain tells that somebody answers again.
+	Unheard
+	HeardAgain
 	Resync // the watcher was too slow and missed events: forget what was built from them; the present state follows
 )
 
@@ -79,6 +83,10 @@ func (k EventKind) String() string {
 		return "unreached"
 	case Reached:
 		return "reached"
+	case Unheard:
+		return "unheard"
+	case HeardAgain:
+		return "heard"
 	case Undecided:
 		return "undecided"
 	case Decided:
@@ -215,6 +223,8 @@ var eventKinds = map[gossip.EventKind]EventKind{
 	gossip.ZoneRecovered:     ZoneRecovered,
 	gossip.Unreached:         Unreached,
 	gossip.Reached:           Reached,
+	gossip.Unheard:           Unheard,
+	gossip.HeardAgain:        HeardAgain,
 	gossip.Undecided:         Undecided,
 	gossip.Decided:           Decided,
 }

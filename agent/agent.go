@@ -151,7 +151,11 @@ func (a *Agent) logWelcome(ctx context.Context) {
 	err := a.node.Welcomed(soon)
 	stop()
 	if err != nil && ctx.Err() == nil && a.node.Err() == nil {
-		a.log.Warn("no seed has let this node in yet; it tries on", "error", timedOut{err, welcomeSoon})
+		if i := a.node.Info(); i.Refused != "" { // the log has the reason
+			a.log.Warn("no seed has let this node in yet, as said; it tries on", "after", welcomeSoon.String())
+		} else {
+			a.log.Warn("no seed has let this node in yet; it tries on", "error", timedOut{err, welcomeSoon})
+		}
 		err = a.node.Welcomed(ctx)
 	}
 	if err == nil {

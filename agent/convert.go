@@ -81,6 +81,7 @@ func toInfo(i starling.Info) api.Info {
 			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{}, BudgetWaits: i.Protocol.PairWaits,
 		},
 	}
+	out.Unheard, out.Unserved = i.Unheard, i.Unserved
 	out.Deserted, out.Refused, out.RefusedFor = i.Deserted, i.Refused, i.RefusedFor
 	if !i.LastHeard.IsZero() {
 		at := i.LastHeard.UTC()
@@ -103,7 +104,7 @@ func toInfo(i starling.Info) api.Info {
 	}
 	out.Alone, out.AddrGone, out.OutOfFamily = i.Alone, i.AddrGone, append([]string{}, i.OutOfFamily...)
 	if i.Translated.IsValid() {
-		out.Translated = i.Translated.String()
+		out.Translated, out.TranslatedHere = i.Translated.String(), i.TranslatedHere
 	}
 	if m := i.Moved; m != nil {
 		out.Moved = &api.Move{From: m.From.String(), To: m.To.String(), Time: m.Time.UTC()}

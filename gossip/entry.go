@@ -278,12 +278,12 @@ func (n *Node) answers(number uint32) bool {
 	return e.number != 0 && number&^1 == e.number && n.now.Sub(e.numbered) < numberLife+maxJoinPause
 }
 
-// dial asks a seed to let this node in, unless it is a live member already that can be reached. One
-// that a user named is to say so itself: the member that this node holds to be at that address may
+// dial asks a seed to let this node in, unless it is a live member already that can be reached, or this
+// node has no routes there. One that a user named is to say so itself: the member that this node holds to be at that address may
 // be elsewhere, which nobody has noticed yet.
 func (n *Node) dial(s *seed) {
 	if n.entry.welcomed {
-		if n.inTouch(s.addr) && (s.met || s.kind != wished) {
+		if n.inTouch(s.addr) && (s.met || s.kind != wished) || !n.serves(s.addr.Addr()) {
 			return
 		}
 		n.redial()

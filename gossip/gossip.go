@@ -105,7 +105,8 @@ const (
 	// be asked about it, or while its zone is silent. The others are not told.
 	MemberUnreachable
 	MemberReachable
-	// Isolated and Reunited tell that this node hears from next to nobody, and fails nobody for it, or hears again.
+	// Isolated and Reunited tell that this node hears from next to nobody, or next to nobody hears it, and fails nobody for it;
+	// and that an answer came. It is so too while all others are out of family (Node.Unserved).
 	Isolated
 	Reunited
 	// MessagesLost tells that messages of an origin were skipped: nobody holds them any more. See Lost.
@@ -135,6 +136,10 @@ const (
 	// that they are gone has them forgotten (Forget). Told again when their number changes; Decided tells that it is over.
 	Undecided
 	Decided
+	// Unheard tells, before Isolated or while that lasts, that this node hears others and nobody answers what it sends: that does
+	// not leave here, or does not arrive. HeardAgain tells after Reunited that it is over.
+	Unheard
+	HeardAgain
 	// MemberLocated ends a Locate: Location has where the member stands, or Err is ErrNoAnswer.
 	MemberLocated
 	// NameClaimed tells that another node claims this node's name, and Err which one: once a minute at most. It changes nothing.
@@ -166,7 +171,7 @@ const (
 // Event is something that a node tells.
 type Event struct {
 	Kind     EventKind
-	Member   member.Member  // for the Member and the Path kinds, and SeedMet; this node for Isolated, Reunited, Unreached, Reached, Undecided, Decided, HeldFailed and the Zone kinds
+	Member   member.Member  // for the Member and the Path kinds, and SeedMet; this node for Isolated, Reunited, Unreached, Reached, Undecided, Decided, Unheard, HeardAgain, HeldFailed and the Zone kinds
 	Message  Message        // for MessageDelivered
 	Lost     Lost           // for MessagesLost
 	Spread   Spread         // for MessageSpread

@@ -224,6 +224,7 @@ func (n *Node) finish() {
 		n.keys.Flush(n.now)
 		n.tellRoom()
 	}
+	n.settleIsolation()
 	if n.flushDue() <= n.now && !n.stopped {
 		n.flush()
 	}
@@ -414,15 +415,9 @@ func (h host) Spread(_ Time, key uint64, message []byte) {
 
 func (h host) Undecided(_ Time, silent int) { h.n.undecided(silent) }
 
-func (h host) Isolated(_ Time, on bool) {
-	h.n.private.isolated = on
-	if on {
-		h.n.isolated = h.n.now
-		h.n.lonely()
-	} else {
-		h.n.wake(h.n.now.Sub(h.n.isolated))
-	}
-	h.n.out.Events = append(h.n.out.Events, Event{Kind: pick(on, Isolated, Reunited), Member: h.n.Self()})
+func (h host) Isolated(_ Time, on, unheard bool) {
+	h.n.private.alone, h.n.private.unheard = on, unheard
+	h.n.settleIsolation()
 }
 
 func pick(on bool, yes, no EventKind) EventKind {

@@ -176,6 +176,9 @@ func (n *Node) probed(to detect.Peer, messages []byte) {
 func (n *Node) acked(from detect.Peer, body []byte) {
 	seq, ok := wire.ReadSeq(body)
 	p := n.paths.find(from.ID)
+	if ok && p != nil && p.peer.Instance == from.Instance {
+		n.reached.answer = n.now
+	}
 	if !ok || p == nil || p.sent == Never || p.seq != seq || p.peer.Instance != from.Instance {
 		return
 	}

@@ -37,12 +37,14 @@ const (
 // reached is what this node knows of the ways to it.
 type reached struct {
 	asked  Time   // the last question that came in; 0: none
+	answer Time   // the last answer to a probe; 0: none. So others hear this node
 	begged Time   // when this node last asked for a call; 0: never
 	owed   Time   // since when it is told that it failed, and has not contradicted; 0: it is not
 	inc    uint32 // at which it is told so
 	seq    uint32
 	due    Time   // when it looks whether it was asked anything
-	rounds int    // of requests that were in vain
+	called Time   // when the last round of requests left; 0: none did
+	rounds int    // of requests that were in vain, though others hear this node
 	told   uint64 // the incarnation, and 1, at which the user was last told that others hold this node failed
 	toldAt Time
 	lost   bool // its address does not lead to it
@@ -84,7 +86,7 @@ func (n *Node) askCall(peer detect.Peer, incarnation uint32) {
 	if r.owed == 0 {
 		r.owed = n.now
 	}
-	if n.now.Sub(r.owed) >= owedFor {
+	if n.now.Sub(r.owed) >= owedFor && r.answer > r.owed {
 		n.unreached(true)
 	}
 	if r.begged == 0 || n.now.Sub(r.begged) >= begPause {
@@ -125,9 +127,13 @@ func (n *Node) wakeReached() {
 		r.due = max(quiet, n.now.Add(n.quietFor()/3))
 		return
 	}
-	if r.rounds++; r.rounds > 2 {
+	if r.answer > r.called || r.called == 0 { // else nobody heard the last request
+		r.rounds++
+	}
+	if r.rounds > 2 {
 		n.unreached(true)
 	}
+	r.called = n.now
 	r.due = n.now.Add(callEvery)
 	var room [callers]member.Member
 	for _, m := range topology.Pick(n.rng, &n.table, callers, room[:0], n.id) {
@@ -144,8 +150,8 @@ func (n *Node) unreached(on bool) {
 }
 
 // Unreached says whether this node's address does not lead to it: others hear it, and nothing that they
-// send to the address of its record comes here.
-func (n *Node) Unreached() bool { return n.reached.lost }
+// send to the address of its record comes here. While it is isolated nobody knows.
+func (n *Node) Unreached() bool { return n.reached.lost && !n.private.isolated }
 
 // wasCalled takes in that this node was asked something: what it owes it says now. It says whether the
 // question was a request for a call, which is answered here.

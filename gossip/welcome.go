@@ -203,6 +203,8 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	n.sendWelcome(g, cmp.Or(cluster, n.identity.id), most)
 	if m, known = n.table.Get(g.ID); known && (!m.State.Live() || m.Handle != fact.Record) {
 		n.note(&m, g.Peer, m.Handle != fact.Record) // it lives: let it refute
+	} else if known {
+		n.welcome() // the two are of one cluster, whichever of them asked
 	}
 	n.compareSettings(g.Peer, r.Name, j.Settings)
 }
@@ -300,7 +302,7 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 	case wire.Family:
 		err = fmt.Errorf("%s: %w: it cannot send to %s, an address of the other IP version", peer.Addr, ErrNotReached, r.Text)
 	case wire.NotReached:
-		err = fmt.Errorf("%s: %w: what I send to %s does not reach you, and your datagrams come from %s", peer.Addr, ErrNotReached, r.Text, r.Seen)
+		err = fmt.Errorf("%s: %w: it answers to %s, the address that this node tells, and sees this node's datagrams come from %s", peer.Addr, ErrNotReached, r.Text, r.Seen)
 	default:
 		err = fmt.Errorf("%s: %w: reason %d", peer.Addr, ErrRefused, r.Reason)
 	}

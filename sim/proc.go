@@ -293,7 +293,7 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		p.seek = true
 		return
 	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable,
-		gossip.Unreached, gossip.Reached, gossip.Undecided, gossip.Decided, gossip.Writable,
+		gossip.Unreached, gossip.Reached, gossip.Unheard, gossip.HeardAgain, gossip.Undecided, gossip.Decided, gossip.Writable,
 		gossip.NameClaimed, gossip.ClustersMerged, gossip.SettingsDiffer, gossip.AddressTaken,
 		gossip.KeyUnknown, gossip.StoodStill, gossip.HeldFailed, gossip.SeedMet:
 		if w.trace != nil {

@@ -293,7 +293,7 @@ func (p *printer) info(i api.Info) {
 		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; it looks on", "yes"), notInText(&i))},
 		{"uptime", ago(uptime)},
 		{"detector", i.Detector + detectionText(i)},
-		{"isolated", yes(i.Isolated, "yes: this node hears from next to nobody, and declares nobody failed for it", "no")},
+		{"isolated", isolatedText(&i)},
 		{"reached", reachedText(&i)},
 		{"broken paths", brokenText(i.Broken, i.Mute)},
 		{"reachable", reachText(i.View)},
@@ -331,11 +331,30 @@ func notInText(i *api.Info) string {
 	return "not yet: " + clean(i.Refused)
 }
 
+// isolatedText says whether the node is cut off, and in which way.
+func isolatedText(i *api.Info) string {
+	switch {
+	case i.Unserved:
+		return "yes: all others are at addresses of an IP family that this host cannot send to, so nobody has its news: " +
+			"look at this host's addresses and routes"
+	case i.Unheard:
+		return "yes: this node hears the others, and what it sends does not leave or arrive (nobody answers it), so it declares nobody failed: " +
+			"look at this host's firewall, for UDP that goes out"
+	case i.Isolated:
+		return "yes: this node hears from next to nobody, and declares nobody failed for it"
+	}
+	return "no"
+}
+
 // reachedText says whether others reach the node.
 func reachedText(i *api.Info) string {
 	switch {
+	case i.Unheard:
+		return "by the others, yes; but they do not hear this node"
 	case i.Unreached:
 		return "no: others hear this node, and nothing that they send to " + i.Addr + " comes here: a firewall, or another address than this one"
+	case i.Unserved:
+		return "no, as far as it can tell: it can tell nobody where it is"
 	case i.Isolated:
 		return "no, as far as it can tell: next to nobody is heard here"
 	case i.Deserted:
@@ -366,7 +385,10 @@ func addressText(i *api.Info, now time.Time) string {
 	if m := i.Moved; m != nil {
 		text += fmt.Sprintf(", moved from %s %s ago", m.From, ago(now.Sub(m.Time)))
 	}
-	if i.Translated != "" {
+	switch {
+	case i.TranslatedHere:
+		text += "; a seed sees it at " + i.Translated + ": that is this host's own address, and --advertise is wrong"
+	case i.Translated != "":
 		text += "; a seed sees it at " + i.Translated + ", where its packets are translated: others may not reach it (--advertise)"
 	}
 	if i.AddrGone {
@@ -392,6 +414,10 @@ func familyText(i *api.Info) string {
 	names := make([]string, len(i.OutOfFamily))
 	for k, n := range i.OutOfFamily {
 		names[k] = clean(n)
+	}
+	if i.Unserved {
+		return strings.Join(names, ", ") + ": these are all others, so nobody is left to reach them through; this node's socket or its host's " +
+			"routes do not serve their IP family (--bind)"
 	}
 	return strings.Join(names, ", ") + ": reached through others alone; this node's socket or its host's routes do not serve their IP family (--bind)"
 }
@@ -469,6 +495,10 @@ func undecidedText(i api.Info) string {
 	text := fmt.Sprintf("%d of %d members are silent, and too few others answer to judge them: "+
 		"dead or cut off, this node cannot tell. ", i.Undecided, live)
 	command := "starling forget --unreachable" + yes(i.Undecided >= live-1, " --yes-alone", "")
+	if i.Unheard {
+		return text + "It hears the others, and they do not hear it: look at this host's firewall first, for UDP " +
+			"that goes out. Only if you know that they are gone: " + command
+	}
 	if i.Isolated { // then it is rather this host, and a node that forgot all would look well
 		return text + "It hears from next to nobody: look at this host's network and firewall first, for UDP " +
 			"that comes in. Only if you know that they are gone: " + command

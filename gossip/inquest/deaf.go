@@ -67,9 +67,15 @@ func (d *Detector) hear(now mono.Time, c *inquest) {
 	}
 }
 
+// maxPending is how many of its last questions a node still takes an answer to for a sign that it is heard.
+const maxPending = 1 << 16
+
 // answers takes in that a member answered something that was sent to it lately: it hears.
 func (d *Detector) answers(now mono.Time, from detect.Peer, seq uint32) {
 	sent := func(first uint32) bool { return int32(seq-first) >= 0 && int32(d.seq-seq) >= 0 }
+	if _, ok := d.current(from); ok && sent(d.seq-maxPending) {
+		d.answer = now
+	}
 	if i := d.alarmOf(from.ID); i >= 0 && d.alarms[i].peer.Instance == from.Instance && sent(d.alarms[i].first) {
 		d.answered(now, i)
 	}

@@ -43,9 +43,14 @@ func (d *Detector) silent(now mono.Time, most int, like member.ID) (n int) {
 	return n
 }
 
-// checkIsolation finds out whether this node is alone: most of those whom it watches have long been silent, or are heard and
-// do not answer, and of the jurors that it asked about them nobody answers. Then it hears nobody, or
-// nobody hears it; it fails nobody and says so. Of two nodes neither can tell.
+// unheardFor is how long ago the last datagram of others is at most, while nobody answers, for a node to know that it hears
+// and is not heard: they hold it failed, and call it now and then.
+const unheardFor = 30 * time.Second
+
+// checkIsolation finds out whether this node is alone: most of those whom it watches have long not answered, and of the
+// jurors that it asked about them nobody answers. Then it hears nobody, or nobody hears it; it fails nobody and says so.
+// That ends with an answer alone, or with the last of the others: that alarms end, or that others are watched, is no sign
+// of anything. Of two nodes neither can tell.
 func (d *Detector) checkIsolation(now mono.Time) {
 	cut := 0
 	for i := range d.watched {
@@ -55,16 +60,21 @@ func (d *Detector) checkIsolation(now mono.Time) {
 		}
 		a := &d.alarms[k]
 		long := 2 * d.cfg.Grace
-		unanswered := now.Sub(a.start) >= long || a.sends(now, &d.cfg) && now.Sub(a.since) >= d.cfg.DeafGrace
+		unanswered := now.Sub(a.start) >= long || a.heard != 0 && now.Sub(a.since) >= d.cfg.DeafGrace
 		if a.jury.convened() && a.barred == 0 && !a.kernel.denied() && unanswered &&
 			(a.jury.heard == 0 || now.Sub(a.jury.heard) >= long) {
 			cut++
 		}
 	}
-	isolated := len(d.watched) > 1 && 2*cut > len(d.watched)
-	if isolated != d.isolated {
-		d.isolated = isolated
-		d.host.Isolated(now, isolated)
+	isolated := len(d.watched) > 1 && 2*cut > len(d.watched) ||
+		d.isolated && d.answer <= d.cutOff && d.host.Table().Live() > 1
+	if isolated && !d.isolated {
+		d.cutOff = now
+	}
+	unheard := isolated && d.heardAt.Sub(d.answer) >= d.cfg.Grace && now.Sub(d.heardAt) < unheardFor
+	if isolated != d.isolated || unheard != d.unheard {
+		d.isolated, d.unheard = isolated, unheard
+		d.host.Isolated(now, isolated, unheard)
 	}
 }
 

@@ -54,6 +54,10 @@ type Detector struct {
 	silences  []silence // other zones that are silent, or were
 	examined  mono.Time // the last time that somebody else's word raised an alarm
 	isolated  bool
+	unheard   bool      // isolated, and others are heard
+	cutOff    mono.Time // when the isolation began
+	answer    mono.Time // the last answer that came from a live member; 0: none
+	heardAt   mono.Time // the last datagram that came from one; 0: none
 	health    int
 
 	due     mono.Time // nothing is due before; may be too early
@@ -140,6 +144,7 @@ func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []
 func (d *Detector) Heard(now mono.Time, from detect.Peer) {
 	if _, ok := d.current(from); ok { // a later life that is not let in is no sign of the one that is a member
 		d.note(now, from.ID)
+		d.heardAt = now
 		if d.roll.end != 0 || len(d.roll.absent) > 0 {
 			d.present(now, from.ID)
 		}

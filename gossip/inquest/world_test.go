@@ -65,7 +65,7 @@ type node struct {
 	last        mono.Time
 
 	alarms, unreachable map[int]bool
-	isolated            bool
+	isolated, unheard   bool
 	undecided           int
 	silent              map[uint16]bool
 	told                int // of zones that fell silent
@@ -274,13 +274,13 @@ func (w *world) delay(from, to int) (far time.Duration) {
 
 // What follows is detect.Court.
 
-func (x *node) Self() member.ID                { return id(x.i) }
-func (x *node) Table() *member.Table           { return &x.table }
-func (x *node) Ring() *topology.Ring           { return x.ring }
-func (x *node) Rand() *rand.Rand               { return x.rng }
-func (x *node) Suspect(mono.Time, member.ID)   { x.w.t.Error("Inquest suspects nobody in public") }
-func (x *node) Fail(_ mono.Time, id member.ID) { x.w.t.Error("Inquest gives no evidence") }
-func (x *node) Isolated(_ mono.Time, on bool)  { x.isolated = on }
+func (x *node) Self() member.ID                        { return id(x.i) }
+func (x *node) Table() *member.Table                   { return &x.table }
+func (x *node) Ring() *topology.Ring                   { return x.ring }
+func (x *node) Rand() *rand.Rand                       { return x.rng }
+func (x *node) Suspect(mono.Time, member.ID)           { x.w.t.Error("Inquest suspects nobody in public") }
+func (x *node) Fail(_ mono.Time, id member.ID)         { x.w.t.Error("Inquest gives no evidence") }
+func (x *node) Isolated(_ mono.Time, on, unheard bool) { x.isolated, x.unheard = on, unheard }
 func (x *node) Silent(_ mono.Time, zone uint16, on bool) {
 	x.silent[zone] = on
 	if on {

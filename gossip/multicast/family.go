@@ -48,7 +48,8 @@ func (r *Relay) eachByOthers(now mono.Time, j *job, s wire.Span, bare bool) {
 }
 
 // helped asks the next helper to bring a parcel to the member of a leg. Without one the leg ends: an own parcel is
-// then not for that member, and of another the parent is told that it lacks it.
+// then not for that member, and of another the parent is told that it lacks it. A node that can send to nobody has no word of
+// others' helpers: all lack what it publishes.
 func (r *Relay) helped(now mono.Time, j *job, l *leg) {
 	if r.nextHelper(now, j, l) {
 		l.state, l.tries = asked, 0
@@ -57,7 +58,7 @@ func (r *Relay) helped(now mono.Time, j *job, l *leg) {
 		return
 	}
 	l.via = 0
-	if j.mine.is || j.Origin == r.host.Self() {
+	if t := r.host.Table(); t.Served() > 1 && (j.mine.is || j.Origin == r.host.Self()) {
 		l.of = 0
 		r.end(j, l, 0, nil)
 		return
