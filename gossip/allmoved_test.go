@@ -17,7 +17,7 @@ func (w *world) moveAll(nodes []*peer, to func(i int) int) {
 	}
 	w.run(5 * time.Second)
 	for i, p := range nodes {
-		if err := w.do(p, Moved{addrOf(to(i))}); err != nil {
+		if err := w.do(p, Moved{Addr: addrOf(to(i))}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -118,7 +118,7 @@ func TestMovedIsNoTakeover(t *testing.T) {
 			nodes := w.cluster(5, &Config{Detector: d})
 			w.run(5 * time.Second)
 			x := w.start("n3", 60, 1, &Config{Detector: d}, 200)
-			w.do(x, Moved{addrOf(61)})
+			w.do(x, Moved{Addr: addrOf(61)})
 			w.moveTo(x, 61)
 			w.onEvent = func(p *peer, e Event) {
 				if e.Kind == MemberUpdated || e.Kind == MemberFailed {

@@ -237,7 +237,7 @@ func TestRoutesComeAndGo(t *testing.T) {
 		}
 		return route(q, to)
 	}
-	w.do(p, Moved{six(0)})
+	w.do(p, Moved{Addr: six(0)})
 	w.do(p, Routes{IPv6})
 	if got := out(); !slices.Equal(got, []string{"n2", "n4"}) && !slices.Equal(got, []string{"n4", "n2"}) {
 		t.Errorf("with those of IPv6 alone it does not send to %v", got)

@@ -155,7 +155,7 @@ func TestHeirOfAnAddress(t *testing.T) {
 		} else {
 			away.addr = addrOf(50)
 			w.resume(away)
-			w.do(away, Moved{addrOf(50)})
+			w.do(away, Moved{Addr: addrOf(50)})
 		}
 		w.until(time.Minute, "n3 is back", func() bool { return w.allSee(8) })
 		w.run(time.Minute)

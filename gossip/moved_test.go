@@ -35,7 +35,7 @@ func TestMoved(t *testing.T) {
 			was := p.Self()
 			w.moveTo(p, 105)
 			w.run(500 * time.Millisecond) // until its driver notices
-			if err := w.do(p, Moved{addrOf(105)}); err != nil {
+			if err := w.do(p, Moved{Addr: addrOf(105)}); err != nil {
 				t.Fatal(err)
 			}
 			took := w.until(2*time.Second, "all hold n5 at its new address", func() bool { return w.heldAt("n5", addrOf(105)) })
@@ -86,7 +86,7 @@ func TestMovedLate(t *testing.T) {
 			w.run(30 * time.Second)
 			w.start("heir", 5, 1, &Config{Detector: d}, 0)
 			w.run(time.Second)
-			w.do(p, Moved{addrOf(105)})
+			w.do(p, Moved{Addr: addrOf(105)})
 			w.until(5*time.Second, "n5 is back", func() bool { return w.heldAt("n5", addrOf(105)) })
 			w.until(5*time.Second, "all see all", func() bool { return w.allSee(9) && w.heldAt("heir", addrOf(5)) })
 			if is := p.Self(); is.Generation() != was.Generation() {
@@ -107,7 +107,7 @@ func TestMovedBeforeTheWelcome(t *testing.T) {
 	p := w.start("late", 9, 1, nil, 200) // nobody is there
 	w.run(time.Second)
 	w.moveTo(p, 10)
-	w.do(p, Moved{addrOf(10)})
+	w.do(p, Moved{Addr: addrOf(10)})
 	w.do(p, Join{Seeds: []netip.AddrPort{addrOf(0)}})
 	w.until(5*time.Second, "it is in", func() bool { return w.allSee(4) && w.heldAt("late", addrOf(10)) })
 }
@@ -123,12 +123,12 @@ func TestMovedNowhere(t *testing.T) {
 		{"0.0.0.0:7747", true}, {"10.1.1.1:0", true}, {"[::]:7747", true}, {"[fe80::1%eth0]:7747", true},
 		{was.Addr().String(), false}, {fmt.Sprintf("[::ffff:%s]:%d", was.Addr().Addr(), was.Addr().Port()), false},
 	} {
-		if err := w.do(p, Moved{netip.MustParseAddrPort(c.to)}); (err != nil) != c.bad {
+		if err := w.do(p, Moved{Addr: netip.MustParseAddrPort(c.to)}); (err != nil) != c.bad {
 			t.Errorf("to %s: %v", c.to, err)
 		}
 	}
 	w.do(p, Leave{})
-	w.do(p, Moved{addrOf(200)})
+	w.do(p, Moved{Addr: addrOf(200)})
 	if is := p.Self(); is.Addr() != was.Addr() || is.Incarnation != was.Incarnation+1 { // of the leave
 		t.Errorf("%+v, and was %+v", is, was)
 	}

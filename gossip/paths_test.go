@@ -383,7 +383,7 @@ func TestMovedNodeChecksAnew(t *testing.T) {
 	n1 := nodes[1]
 	was := n1.Stats().ChecksPassed
 	n1.addr = addrOf(99)
-	if err := w.do(n1, Moved{addrOf(99)}); err != nil {
+	if err := w.do(n1, Moved{Addr: addrOf(99)}); err != nil {
 		t.Fatal(err)
 	}
 	w.run(20 * time.Second)
