@@ -73,7 +73,7 @@ func duration(least, most time.Duration) func(string) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("%q is not a time such as 5s", v)
-		case d < least && least < time.Millisecond:
+		case least < time.Millisecond && (d < least || d > most):
 			return fmt.Errorf("%s: more than 0 and at most %s can be", v, most)
 		case d < least || d > most:
 			return fmt.Errorf("%s: from %s to %s can be", v, least, most)

@@ -15,13 +15,17 @@ const (
 	MaxNodes = 4096
 )
 
+// Settled is how long after the last start a node is idle: from its fourth second on it looks how long
+// datagrams may be on eight of its ways, four times a second, which is ten times what it sends in quiet.
+const Settled = 10 * time.Second
+
 // Config is what a run is made of.
 type Config struct {
 	Nodes    int
 	Detector gossip.Detector // of all nodes; default gossip.DefaultDetector
 	Messages int             // published one after another, each by another node; default 5
 	Idle     time.Duration   // how long the idle cluster is measured; default 5 s
-	Settle   time.Duration   // quiet time before that; default 2 s
+	Settle   time.Duration   // quiet time before that; default Settled
 	Pause    time.Duration   // between steps, for somebody who watches; default none
 	Patience time.Duration   // how long a step may take before the run is given up; default 60 s
 }
@@ -37,7 +41,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Idle = 5 * time.Second
 	}
 	if c.Settle == 0 {
-		c.Settle = 2 * time.Second
+		c.Settle = Settled
 	}
 	if c.Patience == 0 {
 		c.Patience = time.Minute

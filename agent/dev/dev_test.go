@@ -66,6 +66,15 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// What is measured as idle is that: the first looks at the sizes of datagrams, from the fourth second of a
+// node's life to about its eighth, are over by then.
+func TestIdleIsMeasuredWhenSettled(t *testing.T) {
+	c, err := Config{Nodes: MinNodes}.withDefaults()
+	if err != nil || c.Settle < 10*time.Second {
+		t.Errorf("%v after the last event, %v", c.Settle, err)
+	}
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	c := NewCluster(5, gossip.DefaultDetector)
 	defer c.Close()
