@@ -156,7 +156,7 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 	}
 	switch {
 	case m.Verdict == wire.DutyDone && l.single() && m.Bits == placeBits:
-		r.vouched(now, j, l, m)
+		r.vouched(now, j, l, from, m)
 	case m.Verdict == wire.DutyDone && l.single():
 		r.end(j, l, 1, nil)
 	case m.Verdict == wire.DutyDone:

@@ -106,6 +106,8 @@ const (
 	maxWaited  = 1024    // of them that a publisher waits for; fewer in a large cluster:
 	waitedLegs = 1 << 17 // legs that these have at most, if each has one for each member
 	maxDebts   = 256     // confirmations owed for parcels that this node was not given yet
+	maxWays    = 16      // members of which it is remembered who reached them in this node's place
+	maxDetours = 4       // members that are asked, one after the other, to reach one in this node's place
 	idleLanes  = 64      // peers whose last datagram is remembered, beyond those for whom something waits
 )
 
@@ -153,6 +155,8 @@ type Relay struct {
 	me      place // this node's own
 	paths   paths
 	helper  member.ID // who last reached a member that this node cannot send to
+	ways    []way     // to members that this node asked others to reach
+	oldWay  int       // the one of them that was replaced last
 	silence silence
 	flow    flow
 
