@@ -63,6 +63,8 @@ type Host interface {
 	// Unanswered tells that a member did not answer what was sent to it, and that either was long: perhaps
 	// such datagrams do not pass.
 	Unanswered(now mono.Time, id member.ID)
+	// Narrow says whether the way to a member is known to drop what is as long as a full parcel.
+	Narrow(id member.ID) bool
 	// Sent tells that this node's own pieces of a generation up to one are on their way. It is not always the present one: what
 	// was published before this node took a new one still goes out.
 	Sent(now mono.Time, generation, last uint64)
