@@ -97,6 +97,8 @@ func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 	h.n.sendMessages(detect.PeerOf(&to), messages)
 }
 
+func (h streamHost) Narrow(id member.ID) bool { return h.n.narrow(id) }
+
 func (h streamHost) Unanswered(_ Time, id member.ID) { h.n.unanswered(id) }
 
 func (h streamHost) Deliver(_ Time, m stream.Message) {
@@ -177,6 +179,8 @@ func (h relayHost) Epoch(now Time) uint64 {
 }
 
 func (h relayHost) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendMessages(to, messages) }
+
+func (h relayHost) Narrow(id member.ID) bool { return h.n.narrow(id) }
 
 func (h relayHost) Sent(now Time, generation, last uint64) {
 	h.n.streams.Sent(now, generation, last)

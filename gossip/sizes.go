@@ -188,6 +188,12 @@ func (n *Node) urgency(p *path) int {
 	return 0
 }
 
+// narrow says whether the way to a member drops datagrams as long as those that full pieces come in.
+func (n *Node) narrow(id member.ID) bool {
+	p := n.paths.find(id)
+	return p != nil && p.over > 0 && p.passed > 0 && int(p.passed) < wire.MinRoom
+}
+
 // unanswered takes in that a member did not answer something long, or did not answer with something long. It is one of
 // many reasons to look whether such datagrams pass.
 func (n *Node) unanswered(id member.ID) {

@@ -156,7 +156,7 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 	}
 	switch {
 	case m.Verdict == wire.DutyDone && l.single() && m.Bits == placeBits:
-		r.vouched(now, j, l, m)
+		r.vouched(now, j, l, from, m)
 	case m.Verdict == wire.DutyDone && l.single():
 		r.end(j, l, 1, nil)
 	case m.Verdict == wire.DutyDone:
@@ -173,6 +173,12 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 		l.state, l.tries = taken, 0
 		l.due = now.Add(r.work(l))
 		j.due = min(j.due, l.due)
+	case l.bare && j.mine.tried && !j.small && r.host.Narrow(l.asked()): // what it lacks does not pass
+		if l.via != 0 {
+			r.strayed(now, j, l)
+		} else {
+			r.end(j, l, 0, []member.ID{l.id})
+		}
 	case l.bare:
 		if l.bare = false; l.lacked < maxLacks {
 			l.lacked++

@@ -16,9 +16,9 @@ import (
 // owes the confirmation. One that was passed over never pays. One that came later than the parcel
 // says "void" and is counted neither here nor there.
 //
-// The origin asks each of those who are missing again, now and then, each second time by way of
-// somebody else: the way between just these two may be broken. Whoever turns out to be live
-// meanwhile is asked as well.
+// The origin asks each of those who are missing again, now and then, by turns itself and by way of
+// others: the way between just these two may be broken, or that of several to one. It remembers who
+// reached a member. Whoever turns out to be live meanwhile is asked as well.
 
 // placeBits are those of a span in which one member stands alone.
 const placeBits = 64
@@ -159,7 +159,7 @@ func (r *Relay) include(now mono.Time, m *member.Member) {
 				continue // its delegate knows the member, or turns out not to
 			}
 		default:
-			l.of, l.missing = 1, []member.ID{m.ID}
+			*l = absent(at)
 		}
 		l.due, j.due = now, now
 		r.schedule(int32(i), now)
@@ -221,43 +221,95 @@ func (r *Relay) scatter(now mono.Time, j *job, k int) {
 	}
 }
 
-// detour chooses who asks a missing member: this node and somebody else of its zone, by turns.
-func (r *Relay) detour(now mono.Time, j *job, l *leg) {
-	l.hands++
-	if l.via = 0; l.hands%2 == 1 {
-		return
-	}
-	places := r.zone(l.zone)
-	n := len(places)
-	if n == 0 {
-		return
-	}
-	at := int(member.Mix(uint64(l.id)+uint64(l.hands)) % uint64(n))
-	for k := range n {
-		p := places[(at+k)%n]
-		if p.ID != r.host.Self() && p.ID != l.id && p.ID != j.Origin && !r.silent(now, p.ID) && !r.outOfFamily(p.ID) {
-			l.via = p.ID
-			return
+// way is who is asked first to reach a member: the first on the ring from a key. That is the one
+// that reached it last, or the next after one that did not.
+type way struct {
+	to, by member.ID // by: who reached it last; 0: nobody that still does
+	from   uint64
+}
+
+// way returns the one to a member; the oldest makes room for it.
+func (r *Relay) way(to member.ID) *way {
+	for i := range r.ways {
+		if r.ways[i].to == to {
+			return &r.ways[i]
 		}
+	}
+	w := way{to: to, from: member.Mix(uint64(to))}
+	if len(r.ways) < maxWays {
+		r.ways = append(r.ways, w)
+		return &r.ways[len(r.ways)-1]
+	}
+	r.oldWay = (r.oldWay + 1) % maxWays
+	r.ways[r.oldWay] = w
+	return &r.ways[r.oldWay]
+}
+
+// detour begins a round of asking a missing member: this node and others by turns. The first is this
+// node's, unless it has asked already.
+func (r *Relay) detour(now mono.Time, j *job, l *leg) {
+	direct := l.via != 0 || l.attempt == 0
+	if l.via = 0; !direct {
+		r.nextDetour(now, j, l)
 	}
 }
 
-// vouched takes in what a helper says of a member: it counts itself as well.
-func (r *Relay) vouched(now mono.Time, j *job, l *leg, m *wire.Confirmed) {
-	other := r.outOfFamily(l.id)
-	if p, ok := r.placeOf(l.id); ok && m.Of == 2 && m.Have == 2 &&
-		m.Digest == r.digest(wire.Span{Bits: placeBits, Prefix: p.Key}, j.Origin) {
-		if other {
-			r.helper = l.via
-		}
-		r.end(j, l, 1, nil)
-		return
+// nextDetour chooses who asks in this node's place: somebody of the member's zone, else anybody. It
+// says whether there is another for this round.
+func (r *Relay) nextDetour(now mono.Time, j *job, l *leg) bool {
+	if l.hands == maxDetours {
+		return false
 	}
-	if other && l.state != done {
+	w := r.way(l.id)
+	for _, places := range [2][]place{r.zone(l.zone), r.ring.All()} {
+		at := topology.After(places, w.from)
+		for k := range places {
+			p := places[(at+k)%len(places)]
+			if p.ID == r.host.Self() || p.ID == l.id || p.ID == j.Origin || p.ID == l.via ||
+				slices.Contains(l.former[:], p.ID) || r.silent(now, p.ID) || r.outOfFamily(p.ID) {
+				continue
+			}
+			l.former[1], l.former[0], l.via = l.former[0], l.via, p.ID
+			l.hands++
+			return true
+		}
+	}
+	return false
+}
+
+// strayed tells that the helper of a leg did not reach the member: others are asked from now on.
+func (r *Relay) strayed(now mono.Time, j *job, l *leg) {
+	if r.outOfFamily(l.id) {
 		r.helped(now, j, l)
 		return
 	}
-	r.end(j, l, 0, []member.ID{l.id})
+	w := r.way(l.id)
+	if p, ok := r.placeOf(l.via); ok && (w.by == 0 || w.by == l.via) {
+		w.by, w.from = 0, p.Key+1
+	}
+	if !r.nextDetour(now, j, l) {
+		r.end(j, l, 0, []member.ID{l.id})
+		return
+	}
+	l.state, l.tries, l.bare = asked, 0, true
+	r.again(now, j, l)
+}
+
+// vouched takes in what a helper says of a member: it counts itself as well.
+func (r *Relay) vouched(now mono.Time, j *job, l *leg, from member.ID, m *wire.Confirmed) {
+	p, ok := r.placeOf(l.id)
+	switch {
+	case ok && m.Of == 2 && m.Have == 2 &&
+		m.Digest == r.digest(wire.Span{Bits: placeBits, Prefix: p.Key}, j.Origin):
+		if h, ok := r.placeOf(from); r.outOfFamily(l.id) {
+			r.helper = from
+		} else if ok {
+			*r.way(l.id) = way{to: l.id, by: from, from: h.Key}
+		}
+		r.end(j, l, 1, nil)
+	case l.state != done && from == l.via:
+		r.strayed(now, j, l)
+	}
 }
 
 // count returns how many live members of a span a parcel is for.

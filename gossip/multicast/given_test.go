@@ -152,6 +152,36 @@ func TestBrokenPair(t *testing.T) {
 	}
 }
 
+// Several do not reach one member, which they hear. It confirms to them within a second or two by
+// way of others, and once that is known, within one.
+func TestBrokenPairs(t *testing.T) {
+	for _, c := range []struct{ n, cut int }{{5, 2}, {5, 3}, {9, 4}, {9, 7}, {40, 20}, {300, 100}} {
+		for seed := range uint64(3) {
+			w := newWorld(t, c.n, seed, Config{}, nil)
+			x, origin := w.nodes[c.n-1], w.nodes[0]
+			origin.waits()
+			w.cut = func(from, to *node) bool { return to == x && from.i < c.cut }
+			for i := range 8 {
+				k := [2]uint64{uint64(origin.id), origin.publish(1, 100)}
+				start := w.now
+				w.run(20 * time.Millisecond)
+				x.held[k] = origin.held[k] // by what rides on probes, if not by a copy
+				w.until(t, time.Minute, func() bool { p := origin.last(); return p.First == k[1] && p.Have == p.Of })
+				took := w.now.Sub(start)
+				if p := origin.last(); p.Of != c.n || took > 2500*time.Millisecond || i > 0 && took > time.Second {
+					t.Errorf("%d of %d, seed %d, message %d: %+v after %v", c.cut, c.n, seed, i, p, took)
+				}
+				w.run(time.Second)
+				for _, y := range w.nodes { // what it sends comes to them
+					y.Heard(x.id)
+				}
+			}
+			w.run(10 * time.Second)
+			w.idle()
+		}
+	}
+}
+
 // A helper that does not know the member, or whose own programs were not given the parcel, vouches
 // for nobody.
 func TestHelperMustKnow(t *testing.T) {

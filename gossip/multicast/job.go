@@ -44,11 +44,11 @@ type parent struct {
 
 // leg is one part of a duty, and who was asked to see to it: a delegate for a span, or a member for itself.
 type leg struct {
-	span    wire.Span // SpanSelf: the member alone
-	id      member.ID // who was asked last
-	via     member.ID // who was asked in place of id, which does not answer this node; 0: nobody
-	former  [2]member.ID
-	zone    uint16 // of id
+	span    wire.Span    // SpanSelf: the member alone
+	id      member.ID    // who was asked last
+	via     member.ID    // who was asked in place of id, which does not answer this node; 0: nobody
+	former  [2]member.ID // who was asked before that
+	zone    uint16       // of id
 	state   legState
 	attempt uint8        // of the last Carry or Offer
 	tries   uint8        // without an answer since the last one, or since id was asked
@@ -78,10 +78,11 @@ func (l *leg) single() bool { return l.span.Bits == wire.SpanSelf }
 
 // asks says whether an answer about a span from somebody is one to this leg.
 func (l *leg) asks(bits uint8, from member.ID) bool {
-	if bits == placeBits && from == l.via && l.single() {
-		return true
+	former := from == l.former[0] || from == l.former[1]
+	if l.single() {
+		return bits == wire.SpanSelf && from == l.id || bits == placeBits && (from == l.via || former)
 	}
-	return bits == l.span.Bits && (from == l.id || from == l.former[0] || from == l.former[1])
+	return bits == l.span.Bits && (from == l.id || former)
 }
 
 // asked is who was asked last.

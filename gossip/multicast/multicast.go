@@ -63,6 +63,8 @@ type Host interface {
 	// Unanswered tells that a member did not answer what was sent to it, and that either was long: perhaps
 	// such datagrams do not pass.
 	Unanswered(now mono.Time, id member.ID)
+	// Narrow says whether the way to a member is known to drop what is as long as a full parcel.
+	Narrow(id member.ID) bool
 	// Sent tells that this node's own pieces of a generation up to one are on their way. It is not always the present one: what
 	// was published before this node took a new one still goes out.
 	Sent(now mono.Time, generation, last uint64)
@@ -106,6 +108,8 @@ const (
 	maxWaited  = 1024    // of them that a publisher waits for; fewer in a large cluster:
 	waitedLegs = 1 << 17 // legs that these have at most, if each has one for each member
 	maxDebts   = 256     // confirmations owed for parcels that this node was not given yet
+	maxWays    = 16      // members of which it is remembered who reached them in this node's place
+	maxDetours = 4       // members that are asked, one after the other, to reach one in this node's place
 	idleLanes  = 64      // peers whose last datagram is remembered, beyond those for whom something waits
 )
 
@@ -153,6 +157,8 @@ type Relay struct {
 	me      place // this node's own
 	paths   paths
 	helper  member.ID // who last reached a member that this node cannot send to
+	ways    []way     // to members that this node asked others to reach
+	oldWay  int       // the one of them that was replaced last
 	silence silence
 	flow    flow
 

@@ -374,12 +374,11 @@ func (r *Relay) reopen(now mono.Time, j *job, k int) {
 		return
 	}
 	other := l.single() && r.outOfFamily(l.id)
+	l.hands, l.former = 0, [2]member.ID{}
 	if j.mine.waited && l.single() && !other {
 		r.detour(now, j, l)
-	} else {
-		l.hands = 0
 	}
-	l.state, l.tries, l.bare, l.former = asked, 0, true, [2]member.ID{}
+	l.state, l.tries, l.bare = asked, 0, true
 	j.open++
 	if other {
 		r.helped(now, j, l)

@@ -52,6 +52,7 @@ type node struct {
 	held   map[[2]uint64][]byte // by origin and sequence
 	got    map[[2]uint64]mono.Time
 	down   bool
+	narrow bool      // for all that it knows, what is long does not pass
 	asleep mono.Time // it takes nothing in before
 
 	given   func(origin member.ID, seq uint64) wire.Verdict // nil: what is held
@@ -173,6 +174,7 @@ func (x *node) Given(origin member.ID, _, seq uint64) wire.Verdict {
 func (x *node) Waited(_, first, last uint64) bool { return x.waited != nil && x.waited(first, last) }
 
 func (x *node) Unanswered(mono.Time, member.ID) {}
+func (x *node) Narrow(member.ID) bool           { return x.narrow }
 
 func (x *node) Confirmed(_ mono.Time, p Progress) {
 	p.Missing = slices.Clone(p.Missing)

@@ -27,8 +27,12 @@ const (
 	firstDenied  = 3  // who are asked at once; the others over Patience, since pieces spread meanwhile
 	maxTellers   = 4
 	maxMute      = 8
-	deafFor      = 10 * time.Second // to claims, after one that nobody could show
-	maxPause     = time.Second      // between two requests that are not answered
+	maxVain      = 16                    // doublings
+	deafFor      = 10 * time.Second      // to claims, after one that nobody could show
+	maxPause     = time.Second           // between two requests that are not answered
+	firstHold    = 25 * time.Millisecond // after a request that a member did not answer, doubling with each in a row
+	maxHold      = 500 * time.Millisecond
+	narrowHold   = 30 * time.Second // the same where its way drops what is long: a piece now and then shows if it passes
 	maxReturns   = 5                // of Patience: so long those who return are waited for, however many follow
 )
 
@@ -49,6 +53,7 @@ type repair struct {
 	requests []request
 	mute     [maxMute]member.ID // who let requests time out, and sent nothing since: others are asked first
 	muteAt   int
+	holds    [maxMute]hold
 	slow     time.Duration // pause after a request that was not answered
 	paused   mono.Time     // nobody is asked before
 
@@ -61,6 +66,13 @@ type repair struct {
 	least   uint64      // each of those knows the stream up to this piece, at least
 	sure    bool        // the origin is one of those
 	never   bool        // the origin says that there was none
+}
+
+// hold is a member that let requests time out, and brought no piece since.
+type hold struct {
+	id    member.ID
+	vain  uint8     // requests in a row
+	until mono.Time // it is not asked before
 }
 
 // claim is what a member says to hold.
@@ -93,10 +105,35 @@ func (r *repair) hear(id member.ID, low, high uint64) {
 	r.tellerAt = (r.tellerAt + 1) % maxTellers
 }
 
-// unanswered notes that a member let a request time out, heard that one sent something.
-func (r *repair) unanswered(id member.ID) {
+// unanswered notes that a member let a request time out, heard that one sent something. most bounds how long it is not
+// asked then.
+func (r *repair) unanswered(now mono.Time, id member.ID, most time.Duration) {
+	h := r.held(id)
+	if h == nil {
+		h = &r.holds[r.muteAt]
+		*h = hold{id: id}
+	}
+	h.until = now.Add(min(firstHold<<h.vain, most))
+	h.vain = min(h.vain+1, maxVain)
 	r.mute[r.muteAt] = id
 	r.muteAt = (r.muteAt + 1) % maxMute
+}
+
+// held returns what is noted of a member that let requests time out, nil if nothing is.
+func (r *repair) held(id member.ID) *hold {
+	for i := range r.holds {
+		if r.holds[i].id == id {
+			return &r.holds[i]
+		}
+	}
+	return nil
+}
+
+// brought notes that a member brought a piece that was missing.
+func (r *repair) brought(id member.ID) {
+	if h := r.held(id); h != nil {
+		*h = hold{}
+	}
 }
 
 func (r *repair) heard(id member.ID) {
@@ -112,6 +149,9 @@ func (r *repair) stalled(gap time.Duration) {
 	r.since, r.ripens, r.latest, r.paused = r.since.Add(gap), r.ripens.Add(gap), r.latest.Add(gap), r.paused.Add(gap)
 	for i := range r.requests {
 		r.requests[i].due = r.requests[i].due.Add(gap)
+	}
+	for i := range r.holds {
+		r.holds[i].until = r.holds[i].until.Add(gap)
 	}
 }
 

@@ -75,6 +75,7 @@ type node struct {
 	asleep     bool
 	silent     bool // it notes nothing
 	room       int
+	narrow     bool // for all that it knows, full pieces do not pass
 
 	got      []Message
 	lost     []Lost
@@ -144,6 +145,7 @@ func (n *node) Tight() bool            { return n.tight }
 func (n *node) Twin(mono.Time)         { n.twins++ }
 
 func (n *node) Unanswered(mono.Time, member.ID) {}
+func (n *node) Narrow(member.ID) bool           { return n.narrow }
 
 func (n *node) SendStream(_ mono.Time, to member.Member, messages []byte) {
 	if len(messages) == 0 || len(messages) > n.room {

@@ -21,7 +21,9 @@ const (
 	perStream  = 4        // requests under way for one stream
 	perNode    = 16       // and in all
 	maxParts   = 64
-	maxLate    = 8 // requests that timed out and may be answered yet
+	fewVain    = 3                      // requests in a row that a member let time out, after which it is asked for one piece at a time
+	heldPause  = 100 * time.Millisecond // until somebody else is asked
+	maxLate    = 8                      // requests that timed out and may be answered yet
 	minTimeout = 20 * time.Millisecond
 	maxTimeout = 2 * time.Second
 )
@@ -90,7 +92,11 @@ func (s *Streams) mendStream(now mono.Time, st *stream) {
 		}
 		s.tooLate(q)
 		s.host.Unanswered(now, q.peer)
-		r.unanswered(q.peer)
+		most := maxHold
+		if s.host.Narrow(q.peer) {
+			most = narrowHold
+		}
+		r.unanswered(now, q.peer, most)
 		r.slow = min(max(2*r.slow, 50*time.Millisecond), maxPause)
 		r.paused = now.Add(r.slow / 2)
 		return true
@@ -157,6 +163,14 @@ func (s *Streams) ask(now mono.Time, st *stream) bool {
 	if !ok {
 		r.paused = now.Add(maxPause)
 		return false
+	}
+	if h := r.held(peer.ID); h != nil && h.vain >= fewVain {
+		if now < h.until && (h.until.Sub(now) <= maxHold || s.host.Narrow(peer.ID)) || len(r.requests) > 0 {
+			r.paused = now.Add(heldPause)
+			return false
+		}
+		runs = runs[:1] // what is lost is little, and more is asked for once something comes
+		runs[0].To = runs[0].From
 	}
 	s.pull(now, st, peer, runs)
 	return true

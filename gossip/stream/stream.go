@@ -54,6 +54,9 @@ type Host interface {
 	// such datagrams do not pass.
 	Unanswered(now mono.Time, id member.ID)
 
+	// Narrow says whether the way to a member is known to drop what is as long as a full piece.
+	Narrow(id member.ID) bool
+
 	// Deliver hands out a message, this node's own too. Topic and payload are never written to again.
 	Deliver(now mono.Time, m Message)
 	// Lose tells that messages were passed over, which nobody holds any more.

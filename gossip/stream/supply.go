@@ -119,6 +119,7 @@ func (s *Streams) answered(now mono.Time, st *stream, from member.Member, m *wir
 		r.paused = now.Add(10 * time.Millisecond)
 	case first > 0:
 		r.slow = 0
+		r.brought(from.ID)
 	case m.Done: // it brought nothing
 		r.slow = min(max(2*r.slow, 5*time.Millisecond), s.cfg.Patience/enoughDenied)
 		r.paused = now.Add(r.slow)

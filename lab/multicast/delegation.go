@@ -89,6 +89,7 @@ func (d *delegate) Waited(_, _, _ uint64) bool { return false }
 func (d *delegate) Given(members.ID, uint64, uint64) wire.Verdict { return wire.DutyDone }
 
 func (d *delegate) Unanswered(gossip.Time, members.ID)         {}
+func (d *delegate) Narrow(members.ID) bool                     { return false }
 func (d *delegate) Confirmed(gossip.Time, delegating.Progress) {}
 
 func (d *delegate) Take(_ gossip.Time, p wire.Piece) bool {
