@@ -24,7 +24,7 @@ var suspensions = []suspension{
 	{"forged, in the clear", allCheckers, 12, "a stranger's word is believed; sealing drops it"},
 	{"replayed, in the clear", allCheckers, 12, "an old datagram is taken for a new one; sealing drops it"},
 	{"cut one way, without Inquest", []string{"accuracy", "completeness", "convergence"}, 9, "who sends and cannot receive is held for live, and holds others for failed"},
-	{"longest packet over the path", []string{"messages", "arrival", "loss", "accounted", "keys", "accuracy", "convergence"}, 0,
+	{"longest packet over the path", []string{"messages", "arrival", "loss", "accounted", "keys", "accuracy", "convergence", "load"}, 0,
 		"such a path is told, and not served: decision 30"},
 }
 
