@@ -55,6 +55,9 @@ const (
 // apart or stand still. It is as long as what nothing shows is waited for (stream.Config.GiveUp), and half of that again.
 const lossyBound = 30 * time.Second
 
+// longMessage is the size from which on a message has pieces that a path may drop for their length, as the protocol knows.
+const longMessage = 2 << 10
+
 // passage is a message on its way.
 type passage struct {
 	messageKey
@@ -72,6 +75,7 @@ type due struct {
 	node    int32
 	touched bool        // with somebody who has it
 	since   gossip.Time // of touched
+	tooLong bool        // of since: only what is short passes
 	lossy   bool        // anything was wrong since: packets are lost, others are apart, somebody stands still
 }
 
@@ -81,7 +85,8 @@ type Missed struct {
 	Seq       uint64  `json:"seq"`
 	Published Seconds `json:"published"` // since the start of the run, as the other
 	Member    string  `json:"member"`
-	Reachable Seconds `json:"reachable"` // since when it has been in touch with somebody who has the message
+	TooLong   bool    `json:"too_long,omitempty"` // the ways between them drop packets as long as its pieces
+	Reachable Seconds `json:"reachable"`          // since when it has been in touch with somebody who has the message
 }
 
 // Unreached is a message that members which were in the cluster when it was published, and up to the end, never got.
@@ -239,6 +244,11 @@ func (c *arrival) look(l *ledger) {
 					}
 				}
 			}
+			tooLong := !ok && p.size >= longMessage && slices.ContainsFunc(p.has, func(n int32) bool {
+				_, in := l.inTouchBy(d.node, n, false)
+				return in
+			})
+			ok, d.tooLong = ok || tooLong, tooLong
 			d.met = d.met || l.knows(d.node, p.origin)
 			if !ok || !d.met {
 				d.touched = false
@@ -303,6 +313,9 @@ func (c *arrival) overdue(l *ledger) (what string) {
 		if late > 0 && what == "" {
 			what = fmt.Sprintf("%s, published at %.3f s, has not reached n%d, which could have been reached since %.3f s",
 				p.messageKey, span(p.at).Seconds(), first.node, span(first.since).Seconds())
+			if first.tooLong {
+				what += " by what is short: the way drops packets as long as its pieces"
+			}
 			if late > 1 {
 				what += fmt.Sprintf(", and %d more", late-1)
 			}
@@ -377,7 +390,7 @@ func (c *arrival) miss(p *passage, d *due) {
 	if len(c.missed) < maxMissed {
 		c.missed = append(c.missed, Missed{
 			Origin: fmt.Sprintf("n%d", p.origin), Seq: p.seq, Published: seconds(span(p.at)),
-			Member: fmt.Sprintf("n%d", d.node), Reachable: seconds(span(d.since)),
+			Member: fmt.Sprintf("n%d", d.node), Reachable: seconds(span(d.since)), TooLong: d.tooLong,
 		})
 	}
 }

@@ -188,9 +188,9 @@ func (o *Options) spares() bool {
 	if o.Network.lossless(o.longest()) {
 		return true
 	}
-	worst := max(lossOf(&o.Network.Within), lossOf(&o.Network.Between))
+	worst := max(lossOf(&o.Network.Within, true), lossOf(&o.Network.Between, true))
 	for i := range o.Network.Paths {
-		worst = max(worst, lossOf(&o.Network.Paths[i].Link))
+		worst = max(worst, lossOf(&o.Network.Paths[i].Link, true))
 	}
 	return cmp.Or(o.Gossip.Detector, gossip.DefaultDetector) == gossip.INQUEST && worst <= passable && o.Network.Uplink.Rate == 0
 }

@@ -17,8 +17,9 @@ const (
 )
 
 // lossOf returns the share of packets that a link loses, 1 if it is not one that the protocol is held to cope with.
-func lossOf(l *Link) float64 {
-	if l.MTU > 0 && l.MTU < leastPath || l.Latency.Quantile(1) > longTrip/2 {
+// What it does to long packets counts if long.
+func lossOf(l *Link, long bool) float64 {
+	if long && l.MTU > 0 && l.MTU < leastPath || l.Latency.Quantile(1) > longTrip/2 {
 		return 1
 	}
 	lost := l.Loss
@@ -29,14 +30,14 @@ func lossOf(l *Link) float64 {
 }
 
 // lossTo returns the share of packets that is lost on the way from one host to another now.
-func (l *ledger) lossTo(from, to int32) float64 {
+func (l *ledger) lossTo(from, to int32, long bool) float64 {
 	through := 1.0
 	if l.ground != nil {
-		through -= lossOf(&l.ground.links[int(l.zones[from])*l.ground.zones+int(l.zones[to])])
+		through -= lossOf(&l.ground.links[int(l.zones[from])*l.ground.zones+int(l.zones[to])], long)
 	}
 	for _, f := range l.ways {
 		if f.touches(from, to) {
-			through *= 1 - lossOf(&f.link)
+			through *= 1 - lossOf(&f.link, long)
 		}
 	}
 	return 1 - through
@@ -44,12 +45,15 @@ func (l *ledger) lossTo(from, to int32) float64 {
 
 // inTouch says whether two processes could talk to each other now: both run and are not hindered, enough passes there and
 // back, and each holds the other for live. That they do not is for other checkers to say. The loss is that of the worse way.
-func (l *ledger) inTouch(a, b int32) (loss float64, ok bool) {
+func (l *ledger) inTouch(a, b int32) (loss float64, ok bool) { return l.inTouchBy(a, b, true) }
+
+// inTouchBy is inTouch, perhaps by short packets alone.
+func (l *ledger) inTouchBy(a, b int32, long bool) (loss float64, ok bool) {
 	p, q := &l.peers[a], &l.peers[b]
 	if !p.up || !q.up || p.hindered || q.hindered || !l.seen[a][b].live() || !l.seen[b][a].live() {
 		return 1, false
 	}
-	loss = max(l.lossTo(p.host, q.host), l.lossTo(q.host, p.host))
+	loss = max(l.lossTo(p.host, q.host, long), l.lossTo(q.host, p.host, long))
 	return loss, loss <= passable
 }
 

@@ -563,3 +563,32 @@ func TestDebtsAreBounded(t *testing.T) {
 		t.Errorf("%d debts are left", len(x.debts))
 	}
 }
+
+// A member asks for a long parcel each time that it is offered, and never gets it. Where its way is
+// known to drop what is long, it is sent with the first tries and no more; what is short still is.
+func TestNarrowWayIsSpared(t *testing.T) {
+	for _, c := range []struct {
+		size   int
+		narrow bool
+		again  bool
+	}{{1000, false, true}, {1000, true, false}, {100, true, true}} {
+		for _, waited := range []bool{false, true} {
+			w := newWorld(t, 3, 4, Config{}, nil)
+			origin, x := w.nodes[0], w.nodes[2]
+			if waited {
+				origin.waits()
+			}
+			for _, y := range w.nodes {
+				y.narrow = c.narrow
+			}
+			x.refuses = func(uint64) bool { return true }
+			origin.publish(1, c.size)
+			w.run(100 * time.Millisecond)
+			before := origin.Stats().Carries + w.nodes[1].Stats().Carries
+			w.run(30 * time.Second)
+			if again := origin.Stats().Carries+w.nodes[1].Stats().Carries > before; again != c.again {
+				t.Errorf("%+v, waited for: %v: sent again: %v", c, waited, again)
+			}
+		}
+	}
+}

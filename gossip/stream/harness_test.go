@@ -34,6 +34,7 @@ type world struct {
 	queue   eventQueue
 	seq     int
 	blocked func(from, to *node) bool
+	longest int                                // datagrams of more bytes vanish; 0: none does
 	further func(from, to *node) time.Duration // one way, on top of latency; nil: nothing
 	onAsk   func(to *node)                     // a node is asked for its heads
 
@@ -193,7 +194,8 @@ func (w *world) after(d time.Duration, f func()) {
 
 // deliver hands messages to a node, later, unless they get lost.
 func (w *world) deliver(from, to *node, loss float64, messages []byte) {
-	if to == nil || w.rng.Float64() < loss || w.blocked != nil && w.blocked(from, to) {
+	if to == nil || w.rng.Float64() < loss || w.blocked != nil && w.blocked(from, to) ||
+		w.longest > 0 && len(messages) > w.longest {
 		return
 	}
 	data := append([]byte(nil), messages...)
