@@ -257,6 +257,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.stoodStill(e.Gap)
 	case gossip.HeldFailed:
 		n.heldFailed(e)
+		n.lookAround() // its address may be another's by now
 	case gossip.SettingsDiffer:
 		n.log.warn(n.now(), e.Err.Error(), "another node is set up otherwise", "what", e.Err)
 	case gossip.AddressTaken:

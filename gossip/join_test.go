@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
 	"github.com/starling-gossip/starling/test/size"
@@ -300,6 +301,105 @@ func TestZombie(t *testing.T) {
 			if v, ok := w.nodes[0].Value(heir.id, "role"); !ok || heir.self.Value().Generation != 9 {
 				t.Errorf("the replacement's keys are gone: %v", v)
 			}
+		}
+	}
+}
+
+// welcoming has hosts take connections, also those of processes that stand still. It returns what runs
+// the world then.
+func (w *world) welcoming() (run func(time.Duration)) {
+	type try struct {
+		by *peer
+		c  Connect
+	}
+	var tries []try
+	w.onStep = func(p *peer, out *Outbox) {
+		for _, c := range out.Connects {
+			tries = append(tries, try{p, c})
+		}
+	}
+	return func(d time.Duration) {
+		for end := w.now.Add(d); w.now < end; {
+			w.run(min(50*time.Millisecond, end.Sub(w.now)))
+			now := tries
+			tries = nil
+			for _, x := range now {
+				w.step(x.by, func(out *Outbox) { x.by.Connected(w.now, x.c, detect.Accepted, out) })
+			}
+		}
+	}
+}
+
+// Of two that live with one name the newer stops, also while the owner may have been replaced, since it
+// stood still lately: those that it asks say that the name is its own.
+func TestCloneOfOneThatStoodStill(t *testing.T) {
+	for _, x := range []struct{ asleep, late time.Duration }{
+		{2 * time.Second, 0}, {2 * time.Second, 5 * time.Second}, {2 * time.Second, time.Minute},
+		{2 * time.Second, -time.Second}, {4 * time.Second, -4 * time.Second}, // it starts during the pause
+	} {
+		for _, at := range []int{1, 30} { // an address below the owner's and one above
+			for _, loss := range []float64{0, 0.1} {
+				w := newWorld(t)
+				w.start("n0", 10, 1, nil)
+				for i := 1; i < 5; i++ {
+					w.start(fmt.Sprintf("n%d", i), 10+i, 1, nil, 10)
+				}
+				w.until(time.Minute, "all in", func() bool { return w.allSee(5) })
+				w.run(5 * time.Second)
+				owner := w.nodes[3]
+				owner.paused = true
+				run := w.welcoming()
+				run(x.asleep + min(x.late, 0))
+				var clone *peer
+				if x.late < 0 {
+					clone = w.start("n3", at, 9, nil, 10)
+					run(-x.late)
+				}
+				w.resume(owner)
+				run(x.late)
+				w.loss = loss
+				if clone == nil {
+					clone = w.start("n3", at, 9, nil, 10)
+				}
+				most := 2 * time.Second
+				if loss > 0 {
+					most = 20 * time.Second
+				}
+				took := w.until(most, "the newer stops", clone.Stopped)
+				t.Logf("%v, at %d, %g lost: %s", x, at, loss, took)
+				w.loss = 0
+				w.run(5 * time.Second)
+				if g := owner.self.Value().Generation; owner.Stopped() || g != 1 || count(owner, NameClaimed) == 0 || !w.allSee(5) {
+					t.Errorf("%v, at %d: the owner stopped: %t, is in life %d, and was told of %d claims", x, at, owner.Stopped(), g, count(owner, NameClaimed))
+				}
+			}
+		}
+	}
+}
+
+// One that was replaced while it stood still stops where much is lost too, and never its replacement: a
+// member that does not answer has not said whose the name is.
+func TestZombieUnderLoss(t *testing.T) {
+	for seed := range uint64(20) {
+		w := newWorld(t)
+		w.rng = rand.New(rand.NewPCG(seed, 5))
+		w.start("n0", 10, 1, nil)
+		for i := 1; i < 6; i++ {
+			w.start(fmt.Sprintf("n%d", i), 10+i, 1, nil, 10)
+		}
+		w.until(time.Minute, "all in", func() bool { return w.allSee(6) })
+		w.run(5 * time.Second)
+		old := w.nodes[3]
+		old.paused = true
+		w.until(20*time.Second, "it is failed", func() bool { return w.allHold("n3", member.Failed) })
+		heir := w.start("n3", 1+29*int(seed%2), 9, nil, 10)
+		w.until(10*time.Second, "the replacement is in", func() bool { return heir.entry.welcomed })
+		w.run(5 * time.Second)
+		w.loss = 0.5
+		w.resume(old)
+		w.until(time.Minute, "one of the two stops", func() bool { return old.Stopped() || heir.Stopped() })
+		if heir.Stopped() {
+			t.Errorf("seed %d: the replacement stopped", seed)
 		}
 	}
 }

@@ -286,7 +286,7 @@ func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.
 		// a former life, or the truth
 	case c.Generation > own.Generation:
 		n.laterSelf(peer, c, r)
-	case c.State == member.Failed && !n.callable():
+	case c.State == member.Failed && !n.contradicts(c):
 		n.heldFailed(c)
 		n.askCall(peer, c.Incarnation)
 	case c.Incarnation > self.Incarnation || c.Incarnation == self.Incarnation && (c.State != member.Alive || !same):

@@ -133,3 +133,42 @@ func TestMovedNowhere(t *testing.T) {
 		t.Errorf("%+v, and was %+v", is, was)
 	}
 }
+
+// Two that swap their addresses are both failed once at most, since another lives where each is held to
+// be: what they say for themselves is no word of theirs from there. They are back where they are.
+func TestSwapped(t *testing.T) {
+	for late := range 8 {
+		w := newWorld(t)
+		nodes := w.cluster(5, nil)
+		w.run(20*time.Second + time.Duration(late)*300*time.Millisecond)
+		for _, p := range nodes {
+			p.events = nil
+		}
+		moved := func(id member.ID) bool { return nodes[1].id == id || nodes[3].id == id }
+		w.moveTo(nodes[1], 3)
+		w.moveTo(nodes[3], 1)
+		w.run(5 * time.Second) // until their drivers notice
+		w.do(nodes[1], Moved{addrOf(3)})
+		w.do(nodes[3], Moved{addrOf(1)})
+		w.until(5*time.Second, "all hold both where they are", func() bool {
+			return w.heldAt("n1", addrOf(3)) && w.heldAt("n3", addrOf(1))
+		})
+		w.run(20 * time.Second)
+		for _, p := range nodes {
+			failed := make(map[member.ID]int)
+			for _, e := range p.events {
+				switch {
+				case e.Kind == MemberFailed:
+					if failed[e.Member.ID]++; failed[e.Member.ID] > 1 || !moved(e.Member.ID) {
+						t.Errorf("%s is told %d times that %s failed", p.self.Value().Name, failed[e.Member.ID], e.Member.Name())
+					}
+				case e.Kind == MemberRecovered && failed[e.Member.ID] > 0 && e.Member.Addr() == addrOf(int(e.Member.Name()[1]-'0')):
+					t.Errorf("%s is told that %s is back at %s, where another lives", p.self.Value().Name, e.Member.Name(), e.Member.Addr())
+				}
+			}
+		}
+		if !w.heldAt("n1", addrOf(3)) || !w.heldAt("n3", addrOf(1)) || !w.allSee(5) {
+			t.Error(w.views())
+		}
+	}
+}

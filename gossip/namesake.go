@@ -18,8 +18,8 @@ import (
 // that started later.
 
 const (
-	claimWait  = time.Second            // for the owner's answer; then it is examined
-	claimTries = 3                      // to ask it
+	claimWait  = time.Second            // for the owner's answer; then it is examined, and asked as seldom
+	claimTries = 3                      // to ask it at first
 	claimPause = 300 * time.Millisecond // between two
 	claimLife  = 10 * time.Second       // after which a claim that nobody repeats is forgotten
 	claimWord  = time.Minute            // between two words to the user about claims to this node's own name
@@ -30,8 +30,10 @@ const (
 	rivalPause = time.Second     // between two numbers to one of them
 	replaceFor = 5 * time.Minute // after a sleep or the like: for so long a later life elsewhere is a replacement
 
-	pollAsked = 3               // members that a node asks who has its name, before it takes itself for replaced
-	pollWait  = 2 * time.Second // for their answers
+	pollAsked  = 3                      // members that a node asks who has its name, before it takes itself for replaced
+	pollWait   = 2 * time.Second        // for their answers
+	pollPause  = 500 * time.Millisecond // between two questions to those that have not answered
+	pollRounds = 5                      // of questions, after which silence is no answer either
 )
 
 // claim is a newcomer's claim to a name that a live member has.
@@ -69,7 +71,9 @@ func (n *Node) claimName(owner *member.Member, g *guest, r *member.Record) {
 		if n.now.Sub(c.since) >= claimWait {
 			n.refuse(g.Peer, g, wire.NameWaits, 0, owner.Addr().String())
 		}
-		return
+		if n.now.Sub(c.asked) < claimWait {
+			return
+		}
 	}
 	for j := range e.claims {
 		if x := &e.claims[j]; x.ID == g.ID && x.tries > 0 && n.now.Sub(x.asked) < claimPause {
@@ -233,6 +237,8 @@ type rival struct {
 	addr   netip.AddrPort
 	number uint32
 	at     Time
+	theirs uint32 // that it drew itself, while it is not clear whether it replaced this node; 0: none
+	uptime uint64 // that it had then
 }
 
 // askRival tells another node of this name that this one is here, and for how long, with a number that it has to bring back
@@ -290,18 +296,30 @@ func (n *Node) conflict(c *wire.Conflict) {
 		return
 	}
 	other := c.Record.Addr
-	if n.proven(other, c.Number) {
+	proven := n.proven(other, c.Number)
+	if proven {
 		n.unproven.shown = other
 	}
-	proven, older := n.proven(other, c.Number), n.uptime() >= c.Uptime
+	switch {
+	case !n.replaced(c.Record.Generation) || n.entry.poll.denied(n.now, c):
+		n.settleName(c, proven)
+	case proven:
+		n.askMembers(c)
+	default:
+		n.askRival(other)
+		for i := range n.entry.rivals {
+			if r := &n.entry.rivals[i]; r.addr == other {
+				r.theirs, r.uptime = c.Number, c.Uptime
+			}
+		}
+	}
+}
+
+// settleName is the rule for two neither of which was replaced.
+func (n *Node) settleName(c *wire.Conflict, proven bool) {
+	other, older := c.Record.Addr, n.uptime() >= c.Uptime
 	judges := n.self.Value().Addr.Compare(other) < 0
 	switch {
-	case n.replaced(c.Record.Generation):
-		if proven {
-			n.askMembers(c)
-		} else {
-			n.askRival(other)
-		}
 	case proven && (c.Stop || judges && !older):
 		n.yield(c)
 	case c.Stop || judges && !older:
@@ -325,51 +343,107 @@ func (n *Node) replaced(generation uint64) bool {
 // poll is what a node asks a few members that may have replaced it: who has its name. No single one
 // of them decides.
 type poll struct {
-	heir netip.AddrPort
-	at   Time
-	of   [pollAsked]struct {
-		id     member.ID
-		number uint32
+	heir   netip.AddrPort
+	life   uint64 // its generation
+	at     Time   // the last round
+	rounds int
+	of     [pollAsked]struct {
+		peer   detect.Peer
+		number uint32 // 0: it has answered
 	}
-	asked, yes int
+	asked, yes, no int
+	own            bool // the name is this node's, as it turned out
+}
+
+// denied says whether it turned out lately that the sender of a Conflict has not replaced this node.
+func (x *poll) denied(now Time, c *wire.Conflict) bool {
+	return x.own && x.is(now, c)
+}
+
+// is says whether it is about the sender of a Conflict, and of late.
+func (x *poll) is(now Time, c *wire.Conflict) bool {
+	return x.asked > 0 && x.heir == c.Record.Addr && x.life == c.Record.Generation && now.Sub(x.at) <= claimLife
 }
 
 // askMembers asks a few members whether they hold the sender of a Conflict, which has proven its
-// address, for live in place of this node. Where there is nobody to ask, that address suffices.
+// address, for live in place of this node. As long as it repeats its Conflict those are asked again that have not
+// answered. Where there is nobody to ask, its address suffices; where nobody answers, it has not
+// replaced this node.
 func (n *Node) askMembers(c *wire.Conflict) {
-	x := &n.entry.poll
-	if x.asked > 0 && n.now.Sub(x.at) < pollWait {
+	x, r := &n.entry.poll, n.self.Value()
+	if !x.is(n.now, c) {
+		*x = poll{heir: c.Record.Addr, life: c.Record.Generation}
+		var room [pollAsked]member.Member
+		for _, m := range topology.Pick(n.rng, &n.table, pollAsked, room[:0], n.id) {
+			x.of[x.asked].peer, x.of[x.asked].number = detect.PeerOf(&m), n.drawNumber()
+			x.asked++
+		}
+		if x.asked == 0 {
+			n.yield(c)
+			return
+		}
+	} else if n.now.Sub(x.at) < pollPause {
 		return
 	}
-	*x = poll{heir: c.Record.Addr, at: n.now}
-	var room [pollAsked]member.Member
-	r := n.self.Value()
-	for _, m := range topology.Pick(n.rng, &n.table, pollAsked, room[:0], n.id) {
-		x.of[x.asked].id, x.of[x.asked].number = m.ID, n.drawNumber()
-		n.sendConflict(detect.PeerOf(&m), &wire.Conflict{Number: x.of[x.asked].number, Asks: true}, &r, n.inc)
-		x.asked++
+	if x.rounds == pollRounds {
+		if x.yes == 0 {
+			n.keepName()
+		} else {
+			*x = poll{}
+		}
+		return
 	}
-	if x.asked == 0 {
-		n.yield(c)
+	x.rounds, x.at = x.rounds+1, n.now
+	for i := range x.of[:x.asked] {
+		if v := &x.of[i]; v.number != 0 {
+			n.sendConflict(v.peer, &wire.Conflict{Number: v.number, Asks: true}, &r, n.inc)
+		}
 	}
 }
 
 // vote takes in who has this node's name, as a member says, and whether it was asked. It takes two
-// of three, and all of fewer, for this node to stop.
+// of three, and all of fewer, for this node to stop; once these cannot be had any more, the name is
+// its own.
 func (n *Node) vote(by member.ID, c *wire.Conflict) bool {
 	x := &n.entry.poll
 	for i := range x.of[:x.asked] {
-		if v := &x.of[i]; v.id == by && v.number == c.Number && v.number != 0 {
-			v.number = 0 // each has one vote
-			if n.now.Sub(x.at) < pollWait && n.claimed(c) && c.Record.Addr == x.heir && n.replaced(c.Record.Generation) {
-				if x.yes++; x.yes >= min(x.asked, pollAsked-1) {
-					n.yield(c)
-				}
-			}
-			return true
+		v := &x.of[i]
+		if v.peer.ID != by || v.number != c.Number || v.number == 0 {
+			continue
 		}
+		v.number = 0 // each has one vote
+		own := n.self.Value()
+		switch {
+		case x.own || n.now.Sub(x.at) >= pollWait:
+		case n.claimed(c) && c.Record.Addr == x.heir && n.replaced(c.Record.Generation):
+			x.yes++
+		case string(c.Record.Name) == own.Name && c.Record.Generation == own.Generation:
+			x.no++
+		}
+		switch enough := min(x.asked, pollAsked-1); {
+		case x.own:
+		case x.yes >= enough:
+			n.yield(c)
+		case x.no > x.asked-enough:
+			n.keepName()
+		}
+		return true
 	}
 	return false
+}
+
+// keepName ends a poll: the usual rule holds between the two.
+func (n *Node) keepName() {
+	x := &n.entry.poll
+	x.own, x.at = true, n.now
+	for i := range n.entry.rivals {
+		if r := n.entry.rivals[i]; r.addr == x.heir && r.theirs != 0 {
+			c := wire.Conflict{Number: r.theirs, Uptime: r.uptime}
+			c.Record.Addr, c.Record.Generation = x.heir, x.life
+			n.settleName(&c, false)
+			return
+		}
+	}
 }
 
 // tellName tells somebody who asks who has its name here, if that is a live member.
@@ -390,7 +464,12 @@ func (n *Node) wake(gap time.Duration) {
 	}
 }
 
-func (n *Node) wokeNow() { n.entry.woke = max(n.now, 1) }
+func (n *Node) wokeNow() {
+	n.entry.woke = max(n.now, 1)
+	if n.entry.poll.own { // that was before
+		n.entry.poll = poll{}
+	}
+}
 
 // yield stops this node for a namesake. If others hold this node's life for the later one, it says that it is over first. One
 // that knows nobody is known to nobody: its namesake keeps its own life.

@@ -31,7 +31,8 @@ type path struct {
 	rtt             time.Duration
 	seq             uint32 // of the last probe
 	probes, answers uint8  // of the last probes, and of those the ones that were answered before the next, up to maxCounted
-	missed          uint8  // probes in a row that were not
+	missed          uint8  // probes in a row that were not, up to muteAfter
+	speaks          bool   // it was heard since so many were missed
 
 	sizes
 }
@@ -126,6 +127,7 @@ func (w *paths) counts() (all, small int) {
 // hear takes in that a datagram of a peer came.
 func (w *paths) hear(now Time, from detect.Peer) {
 	if p := w.find(from.ID); p != nil && p.peer.Instance == from.Instance {
+		p.speaks = p.speaks || p.missed == muteAfter
 		if p.heard = max(now, 1); p.from != nil || from.Addr != p.peer.Addr {
 			note(&p.from, from.Addr)
 		}
@@ -184,7 +186,7 @@ func (n *Node) acked(from detect.Peer, body []byte) {
 	}
 	took := max(n.now.Sub(p.sent), 1)
 	p.answers++
-	p.sent, p.missed = Never, 0
+	p.sent, p.missed, p.speaks = Never, 0, false
 	if p.rtt == 0 {
 		p.rtt = took
 	}
@@ -195,7 +197,7 @@ func (n *Node) acked(from detect.Peer, body []byte) {
 func (n *Node) stalledPaths() {
 	for i := range n.paths.list {
 		if p := &n.paths.list[i]; p.sent != Never {
-			p.sent, p.missed = Never, 0
+			p.sent, p.missed, p.speaks = Never, 0, false
 			p.probes = max(p.probes, 1) - 1
 		}
 	}
@@ -220,7 +222,8 @@ type Path struct {
 	Broken bool        // it does not answer this node, and others reach it
 
 	// Silent says that nothing came from it for a second or more, nor an answer to the last probe.
-	// Mute says that it is heard, and that the last five probes in a row were not answered.
+	// Mute says that the last five probes in a row were not answered, and that it was heard after them, in
+	// the last five seconds. It is not both.
 	Silent, Mute bool
 }
 
@@ -242,7 +245,9 @@ func (n *Node) Paths(now Time) (all []Path) {
 		if p.sent != Never && now.Sub(p.sent) < answerIn && out.Probes > out.Answers {
 			out.Probes-- // it may be answered yet
 		}
-		out.Mute = !out.Silent && p.missed == muteAfter
+		if p.isMute(now) {
+			out.Silent, out.Mute = false, true
+		}
 		if p.from != nil {
 			out.From = *p.from
 		}
@@ -256,6 +261,15 @@ func (n *Node) Paths(now Time) (all []Path) {
 	}
 	return all
 }
+
+// isMute says whether a member sends and does not answer. What it sent before it fell silent does not
+// count; after that it may be heard no more often than the pings of a pair that do not arrive.
+func (p *path) isMute(now Time) bool {
+	return p.speaks && now.Sub(p.heard) < muteFor
+}
+
+// muteFor is how long after its last datagram a member is heard.
+const muteFor = 5 * time.Second
 
 // answerIn is how long the last probe does not count as one without an answer.
 const answerIn = time.Second

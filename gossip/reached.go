@@ -60,10 +60,21 @@ type ghost struct {
 }
 
 // callable says whether this node's address leads to it, as far as it knows. Only Inquest can tell: the
-// other detectors ask in other ways.
+// other detectors ask in other ways. One that waits for a call does not know.
 func (n *Node) callable() bool {
-	return n.cfg.Detector != INQUEST || n.now.Sub(n.start) < callableFor ||
-		n.reached.asked != 0 && n.now.Sub(n.reached.asked) < askedFor
+	if n.cfg.Detector != INQUEST {
+		return true
+	}
+	r := &n.reached
+	return r.owed == 0 && (n.now.Sub(n.start) < callableFor || r.asked != 0 && n.now.Sub(r.asked) < askedFor)
+}
+
+// contradicts says whether this node may say at once that it lives, of a verdict that it failed. If the host
+// at its address refused connections, or another member sends from there, what was asked before does not count:
+// its address may have become another's.
+func (n *Node) contradicts(c *wire.Claim) bool {
+	self := n.Self()
+	return n.callable() && (c.Cause != member.CauseRefused || c.Incarnation < self.Incarnation)
 }
 
 // heldFailed tells the user that others hold this node failed: once for each incarnation.
