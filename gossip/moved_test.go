@@ -148,8 +148,8 @@ func TestSwapped(t *testing.T) {
 		w.moveTo(nodes[1], 3)
 		w.moveTo(nodes[3], 1)
 		w.run(5 * time.Second) // until their drivers notice
-		w.do(nodes[1], Moved{addrOf(3)})
-		w.do(nodes[3], Moved{addrOf(1)})
+		w.do(nodes[1], Moved{Addr: addrOf(3)})
+		w.do(nodes[3], Moved{Addr: addrOf(1)})
 		w.until(5*time.Second, "all hold both where they are", func() bool {
 			return w.heldAt("n1", addrOf(3)) && w.heldAt("n3", addrOf(1))
 		})
