@@ -106,6 +106,10 @@ func advertiseAddr(s string, local netip.AddrPort) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: %w", ErrConfig, err)
 	}
+	if slices.ContainsFunc(found, func(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() }) && len(found) == 1 {
+		return netip.AddrPort{}, fmt.Errorf("%w: Advertise: others cannot be told the link-local address %s, which means "+
+			"another host at each; it can be a seed's alone", ErrConfig, s)
+	}
 	i := slices.IndexFunc(found, func(a netip.Addr) bool {
 		return serves(local, a) && !a.IsUnspecified() && (a.Is4() || !a.IsLinkLocalUnicast())
 	})
