@@ -153,7 +153,7 @@ func ownAddr(m machine, what, s string, local netip.AddrPort, within time.Durati
 	}
 	for _, a := range found {
 		if why := nobodys(a); why != "" {
-			return netip.AddrPort{}, fmt.Errorf("%w: %s: %s is %s, which is no node's own: others cannot send to this node there",
+			return netip.AddrPort{}, fmt.Errorf("%w: %s: others cannot send to this node at %s: it is %s",
 				ErrConfig, what, a, why)
 		}
 	}
@@ -169,6 +169,8 @@ func nobodys(a netip.Addr) string {
 		return "a multicast address"
 	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return "the broadcast address"
+	case a.Is6() && a.IsLinkLocalUnicast():
+		return "a link-local address, which means another host at each member; it can be a seed's alone"
 	}
 	return ""
 }

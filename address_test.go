@@ -58,6 +58,13 @@ func TestSplitAddr(t *testing.T) {
 	}
 }
 
+func TestAdvertiseLinkLocal(t *testing.T) {
+	_, err := advertiseAddr(thisMachine{}, "[fe80::1%eth0]:81", netip.MustParseAddrPort("[::]:80"), firstLookup)
+	if err == nil || !strings.Contains(err.Error(), "link-local") {
+		t.Error(err)
+	}
+}
+
 func TestAdvertise(t *testing.T) {
 	for _, c := range []struct{ local, advertise, want string }{
 		{"127.0.0.1:80", "", "127.0.0.1:80"},

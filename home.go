@@ -448,7 +448,7 @@ func (n *Node) looked(now gossip.Time, all []transport.HostAddr, peer netip.Addr
 		if sure {
 			h.from = from
 			n.move(now, a, out)
-		} else if h.here && !h.gone {
+		} else if h.here && !h.gone && !has(own) {
 			h.gone = true
 			n.log.warn(now, "gone", "the address of this node is gone from this host, and there is no other to take", "addr", own)
 		}

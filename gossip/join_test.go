@@ -419,6 +419,44 @@ func TestForgedStop(t *testing.T) {
 	}
 }
 
+// Unlike budgets are told in plain words.
+func TestUnlikeBudgets(t *testing.T) {
+	w := newWorld(t)
+	a := w.start("a", 0, 1, &Config{ZoneBudget: 90000, PairBudgets: []PairBudget{{Zones: [2]string{"x", "y"}, Rate: 50000}, {Zones: [2]string{"", "z"}, Rate: 40000}}})
+	b := w.start("b", 1, 1, nil, 0)
+	w.until(10*time.Second, "both in", func() bool { return w.allSee(2) })
+	w.run(5 * time.Second)
+	for p, want := range map[*peer]string{
+		a: "zone budgets of 40000 B/s between no zone and z and of 50000 B/s between x and y and of 90000 B/s here, none there",
+		b: "zone budgets none here, others there",
+	} {
+		got := ""
+		for u := range p.Unlike() {
+			got += u.String()
+		}
+		if got != want {
+			t.Errorf("%s: %q", p.self.Value().Name, got)
+		}
+	}
+}
+
+// A seed's word that its cluster is another one may come when the two have become one: it is no news then.
+func TestLateWordOfAnotherCluster(t *testing.T) {
+	w := newWorld(t)
+	x := w.cluster(3, nil)[1]
+	for id, want := range map[uint64]int{x.ClusterID(): 0, x.ClusterID() + 1: 1} {
+		x.events = nil
+		w.step(x, func(out *Outbox) {
+			x.begin(w.now, out)
+			x.refused(detect.Peer{Addr: addrOf(0)}, &wire.Refuse{Reason: wire.OtherCluster, Text: fmt.Appendf(nil, "%016x with 3 members", id)})
+			x.finish()
+		})
+		if n := count(x, Refused); n != want {
+			t.Errorf("cluster %016x: told %d times", id, n)
+		}
+	}
+}
+
 // A node that changed its tags while it was cut off, and dials a seed, stays in its life.
 func TestRedialIsNoRestart(t *testing.T) {
 	w := newWorld(t)
@@ -647,7 +685,7 @@ func TestUnlikeSettings(t *testing.T) {
 			told := 0
 			for _, e := range p.events {
 				if e.Kind == SettingsDiffer {
-					if told++; !strings.Contains(e.Err.Error(), "another "+what+" than") {
+					if told++; !strings.Contains(e.Err.Error(), "other "+what+" than") {
 						t.Errorf("%q: %v", what, e.Err)
 					}
 				}

@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -102,6 +103,9 @@ type Unlike struct {
 
 // String says it in a few words.
 func (u *Unlike) String() string {
+	if u.There == "" && u.Setting == "zone budgets" {
+		return fmt.Sprintf("%s %s here, others there", u.Setting, u.Here)
+	}
 	if u.There == "" {
 		return fmt.Sprintf("%s %s here, another there", u.Setting, u.Here)
 	}
@@ -134,21 +138,45 @@ func (n *Node) compareSettings(peer detect.Peer, name string, theirs wire.Hashes
 		if theirs.At(i) == n.settings.At(i) {
 			continue
 		}
-		u := Unlike{Member: peer.ID, Setting: settingNames[i], Here: words(i, n.cfg.texts()[i]), peer: peer}
+		u := Unlike{Member: peer.ID, Setting: settingNames[i], Here: n.cfg.words(i), peer: peer}
 		for _, v := range usual(i) {
 			if hashOf(v) == theirs.At(i) {
 				u.There = words(i, v)
 			}
 		}
-		names, values = append(names, u.Setting), append(values, u.String())
+		names, values = append(names, another(u.Setting)), append(values, u.String())
 		if len(n.unlike) < maxUnlike {
 			n.unlike = append(n.unlike, u)
 		}
 	}
 	if len(names) > 0 {
 		n.out.Events = append(n.out.Events, Event{Kind: SettingsDiffer, Err: fmt.Errorf(
-			"%s has another %s than this node; all members need the same (%s)", name, strings.Join(names, " and another "), strings.Join(values, "; "))})
+			"%s has %s than this node; all members need the same (%s)", name, strings.Join(names, " and "), strings.Join(values, "; "))})
 	}
+}
+
+// another names a setting that differs.
+func another(setting string) string {
+	if setting == "zone budgets" {
+		return "other " + setting
+	}
+	return "another " + setting
+}
+
+// words are a setting of a configuration as people write it.
+func (c *Config) words(setting int) string {
+	if settingNames[setting] != "zone budgets" {
+		return words(setting, c.texts()[setting])
+	}
+	var all []string
+	if c.ZoneBudget > 0 {
+		all = append(all, fmt.Sprintf("of %d B/s", c.ZoneBudget))
+	}
+	for _, p := range c.PairBudgets {
+		all = append(all, fmt.Sprintf("of %d B/s between %s and %s", p.Rate, cmp.Or(p.Zones[0], "no zone"), cmp.Or(p.Zones[1], "no zone")))
+	}
+	slices.Sort(all)
+	return cmp.Or(strings.Join(all, " and "), "none")
 }
 
 // words are the text of a setting as people write it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
@@ -294,6 +295,9 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 	case wire.WrongCluster:
 		err = fmt.Errorf("%s: %w: %q, and this node to %q", peer.Addr, ErrWrongCluster, r.Text, n.cfg.Cluster)
 	case wire.OtherCluster:
+		if strings.HasPrefix(string(r.Text), fmt.Sprintf("%016x ", n.identity.id)) {
+			return // they have become one since
+		}
 		err = fmt.Errorf("%s: %w: %s, and this node to %016x; a join by command merges them", peer.Addr, ErrOtherCluster, r.Text, n.identity.id)
 	case wire.WrongDetector:
 		err = fmt.Errorf("%s: %w: %q, and this node %q", peer.Addr, ErrWrongDetector, r.Text, n.cfg.Detector)
