@@ -28,6 +28,13 @@ func threeZones(t *testing.T, seed uint64, duration time.Duration, actions ...st
 	for _, v := range r.Violations {
 		t.Errorf("seed %d: %s", seed, v)
 	}
+	return r
+}
+
+// silences runs it, and wants somebody to be told of a silence.
+func silences(t *testing.T, seed uint64, d time.Duration, actions ...string) *Report {
+	t.Helper()
+	r := threeZones(t, seed, d, actions...)
 	if r.Silences == nil {
 		t.Fatalf("seed %d: nobody was told of a silence", seed)
 	}
@@ -43,7 +50,7 @@ func TestZoneCutOff(t *testing.T) {
 			if crash {
 				actions = append(actions, "30s=crash:n6") // of zone 0
 			}
-			r := threeZones(t, seed, 90*time.Second, actions...)
+			r := silences(t, seed, 90*time.Second, actions...)
 			s := r.Silences
 			told := 20 + 20 + 2*20
 			if crash {
@@ -76,7 +83,7 @@ func TestZoneCutOff(t *testing.T) {
 // A zone that crashed is failed when its grace is over, and not before.
 func TestZoneCrashed(t *testing.T) {
 	grace := inquest.DefaultZoneGrace
-	r := threeZones(t, 3, grace+60*time.Second, "5s=crash:z2")
+	r := silences(t, 3, grace+60*time.Second, "5s=crash:z2")
 	if s := r.Silences; s.Least != 1 || s.Most != 1 || len(s.Heard) != 0 {
 		t.Errorf("%+v", s)
 	}
@@ -92,10 +99,18 @@ func TestZoneComesAndGoes(t *testing.T) {
 		"5s=cut:z1/rest,for=6s,every=15s,times=8",
 		"5s=cut:z1/rest,for=5s,every=12s,times=10",
 	} {
+		told := 0 // in how many runs anybody was: that takes 5 to 15 s
 		for seed := range uint64(16) {
-			if r := threeZones(t, seed, 130*time.Second, cut); r.LiveFailures != 0 {
+			r := threeZones(t, seed, 130*time.Second, cut)
+			if r.LiveFailures != 0 {
 				t.Errorf("%s, seed %d: %d of the living failed", cut, seed, r.LiveFailures)
 			}
+			if r.Silences != nil {
+				told++
+			}
+		}
+		if told < 14 {
+			t.Errorf("%s: in %d of 16 runs anybody was told of a silence", cut, told)
 		}
 	}
 }
