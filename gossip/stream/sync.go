@@ -206,7 +206,6 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 		return s.receiveTold(now, from, page.All, heads)
 	}
 	s.hearFormer(now, from, page.From, heads)
-	defer s.denials(now, from, page, heads) // once what it shows is known to be missing
 	y := &s.sync
 	if !y.active || page.From != y.from || from.ID != y.peer && !y.newcomer { // a newcomer takes the first answer to any Ask
 		return s.hearAside(now, from, heads)
