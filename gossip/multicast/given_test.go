@@ -9,6 +9,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -481,7 +482,7 @@ func TestFollowedLegsAreBounded(t *testing.T) {
 	origin, _ := delegated(t) // of 3,000
 	for seq := uint64(2); seq < maxWaited; seq++ {
 		i := origin.enter(&wire.Branch{Origin: origin.id, Generation: 1, First: seq, Count: 1})
-		origin.jobs[i].mine = mine{is: true, waited: true}
+		origin.jobs[i].mine = mine{is: true, waited: true, look: mono.Never}
 		origin.own.linger = append(origin.own.linger, i)
 		origin.thin(origin.w.now)
 	}

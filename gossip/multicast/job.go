@@ -181,6 +181,15 @@ func (r *Relay) wakeJob(now mono.Time, i int32) {
 	if j.mine.is && j.mine.out && j.mine.until <= now {
 		r.leave(now, j)
 	}
+	if j.mine.is && j.mine.look <= now {
+		j.mine.look = mono.Never // a round is under way, which sees to it at its end
+		if _, held := r.store.Body(j.Origin, j.Generation, j.First); j.open == 0 && !held {
+			r.abandon(now, i)
+			return
+		} else if j.open == 0 {
+			j.mine.look = now.Add(lookEvery)
+		}
+	}
 	moved := false
 	for k := 0; k < len(j.legs); k++ {
 		if l := &j.legs[k]; l.due <= now {

@@ -33,6 +33,7 @@ type mine struct {
 	told    mono.Time     // when the host was told last
 	tried   bool          // all was done that can be done at once
 	backoff time.Duration // until the silent are offered it again
+	look    mono.Time     // when it is seen whether what a publisher waits for is held still; Never: not between rounds
 }
 
 const (
@@ -43,16 +44,20 @@ const (
 	tellEvery     = 5 * time.Millisecond
 	firstPause    = 200 * time.Millisecond // between offers to the silent, doubling
 	lastPause     = 5 * time.Second
+	lookEvery     = time.Second           // a wait ends so long after its message is let go, at most
 	burst         = 16                    // parcels that may leave at once
 	pieceOverhead = 100                   // bytes of a parcel of one piece beside its body, with headers
 	shortPause    = 50 * time.Millisecond // while the budget for another zone is spent
 )
 
 func (m *mine) due() mono.Time {
-	if m.is && m.out {
-		return m.until
+	switch {
+	case !m.is:
+		return mono.Never
+	case m.out:
+		return min(m.until, m.look)
 	}
-	return mono.Never
+	return m.look
 }
 
 // Publish sends this node's own pieces up to a sequence to everybody, as the window and the pace allow. They are in the
@@ -148,7 +153,7 @@ func (r *Relay) launch(now mono.Time, b *wire.Branch, size int, bounded bool) {
 	r.flow.count(now)
 	o.out++
 	b.Given = r.host.Waited(b.Generation, b.First, b.First+uint64(b.Count)-1)
-	m := mine{is: true, out: true, waited: b.Given, until: now.Add(max(outFor, 2*r.rto(r.self().Zone(), r.busy()))), told: now, backoff: firstPause}
+	m := mine{is: true, out: true, waited: b.Given, until: now.Add(max(outFor, 2*r.rto(r.self().Zone(), r.busy()))), told: now, backoff: firstPause, look: mono.Never}
 	var i int32
 	if n := len(r.ring.All()); b.First <= o.stripes && n > 4 {
 		b.Bits = wire.SpanNone // no legs yet
@@ -264,6 +269,10 @@ func (r *Relay) finishOwn(now mono.Time, i int32) {
 	if more {
 		j.mine.backoff = min(2*j.mine.backoff, lastPause)
 	}
+	if j.mine.waited {
+		j.mine.look = now.Add(lookEvery)
+		j.due = min(j.due, j.mine.look)
+	}
 	o.drop(i)
 	o.linger = append(o.linger, i)
 	r.schedule(i, j.due)
@@ -360,6 +369,9 @@ func (r *Relay) ZoneHeard(now mono.Time, zone uint16) {
 
 // reopen offers an own parcel again to those who lacked it, but not while their zone is silent.
 func (r *Relay) reopen(now mono.Time, j *job, k int) {
+	if _, held := r.store.Body(j.Origin, j.Generation, j.First); !held {
+		return // nobody new is given it: the job ends (finishOwn)
+	}
 	l := &j.legs[k]
 	each := j.mine.waited && !l.single() && (!r.foreign(l.span) || l.have > 0)
 	if !l.single() && !each {
