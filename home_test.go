@@ -448,7 +448,7 @@ func TestWhereASeedSeesIt(t *testing.T) {
 	}
 	n.call(t.Context(), func(gossip.Time, *gossip.Outbox) { n.home.peer = netip.MustParseAddrPort("10.0.0.9:7747") })
 	n.sees(t, "10.0.1.4", true)
-	if n.at() != "10.0.0.4" || n.Info().Translated.IsValid() || strings.Contains(said.all(), "packets are translated") {
+	if n.at() != "10.0.0.4" || n.Info().Translated.IsValid() || strings.Contains(said.all(), "a seed sees this node") {
 		t.Errorf("another member sees it at another of its addresses, and it is at %s: %s", n.at(), said.all())
 	}
 	for range 3 {
@@ -457,8 +457,8 @@ func TestWhereASeedSeesIt(t *testing.T) {
 	if n.at() != "10.0.0.4" || n.Info().Translated.Addr().String() != "203.0.113.7" {
 		t.Errorf("translated it is at %s, and seen at %s", n.at(), n.Info().Translated)
 	}
-	said.has("sees this node")
-	if got := strings.Count(said.all(), "sees this node"); got != 1 {
+	said.has("a seed sees this node")
+	if got := strings.Count(said.all(), "a seed sees this node"); got != 1 {
 		t.Errorf("it says so %d times", got)
 	}
 	n.sees(t, "10.0.0.4", true)
@@ -469,7 +469,7 @@ func TestWhereASeedSeesIt(t *testing.T) {
 	var said2 lines
 	set := onHost(t, m, Config{Advertise: "172.17.0.1", Logger: slog.New(slog.NewTextHandler(&said2, nil))})
 	set.sees(t, "10.0.0.4", true)
-	said2.has("sees this node")
+	said2.has("a seed sees this node")
 	if set.at() != "172.17.0.1" || set.Info().Translated.Addr().String() != "10.0.0.4" {
 		t.Errorf("what is set is %s now", set.at())
 	}
