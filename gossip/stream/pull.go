@@ -161,7 +161,7 @@ func (s *Streams) ask(now mono.Time, st *stream) bool {
 		r.paused = now.Add(maxPause)
 		return false
 	}
-	if h := r.held(peer.ID); h != nil && h.vain >= fewVain {
+	if h := r.held(peer.ID); h != nil && h.vain >= fewVain && s.host.Narrow(peer.ID) {
 		if now < h.until && (h.until.Sub(now) <= maxHold || s.host.Narrow(peer.ID)) || len(r.requests) > 0 {
 			r.paused = now.Add(heldPause)
 			return false
