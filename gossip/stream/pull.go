@@ -21,7 +21,7 @@ const (
 	perStream  = 4        // requests under way for one stream
 	perNode    = 16       // and in all
 	maxParts   = 64
-	fewVain    = 3                      // requests in a row that a member let time out, after which it is asked for one piece at a time
+	fewVain    = 3                      // requests in a row that a member let time out, after which it is asked for one piece at a time, if its way is narrow
 	heldPause  = 100 * time.Millisecond // until somebody else is asked
 	maxLate    = 8                      // requests that timed out and may be answered yet
 	minTimeout = 20 * time.Millisecond
@@ -162,7 +162,7 @@ func (s *Streams) ask(now mono.Time, st *stream) bool {
 		return false
 	}
 	if h := r.held(peer.ID); h != nil && h.vain >= fewVain && s.host.Narrow(peer.ID) {
-		if now < h.until && (h.until.Sub(now) <= maxHold || s.host.Narrow(peer.ID)) || len(r.requests) > 0 {
+		if now < h.until || len(r.requests) > 0 {
 			r.paused = now.Add(heldPause)
 			return false
 		}
