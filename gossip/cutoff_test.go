@@ -54,7 +54,7 @@ func pickInt(b bool) int {
 	return 0
 }
 
-// Who is cut off by degrees does not become well by losing sight of members one by one: their addresses are of the other
+// A node that is cut off by degrees does not become well by losing sight of members one by one: their addresses are of the other
 // family for a while, and then again not.
 func TestIsolationOutlastsRoutes(t *testing.T) {
 	w, nodes := families(t, "bbbbb", nil)

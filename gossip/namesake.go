@@ -30,7 +30,7 @@ const (
 	rivalPause = time.Second     // between two numbers to one of them
 	replaceFor = 5 * time.Minute // after a sleep or the like: for so long a later life elsewhere is a replacement
 
-	pollAsked  = 3                      // members that a node asks who has its name, before it takes itself for replaced
+	pollAsked  = 3                      // members that a node asks which process has its name, before it takes itself for replaced
 	pollWait   = 2 * time.Second        // for their answers
 	pollPause  = 500 * time.Millisecond // between two questions to those that have not answered
 	pollRounds = 5                      // of questions, after which silence is no answer either

@@ -86,7 +86,7 @@ type Missed struct {
 	Published Seconds `json:"published"` // since the start of the run, as the other
 	Member    string  `json:"member"`
 	TooLong   bool    `json:"too_long,omitempty"` // the ways between them drop packets as long as its pieces
-	Reachable Seconds `json:"reachable"`          // since when it has been in touch with somebody who has the message
+	Reachable Seconds `json:"reachable"`          // since when it has been in touch with a member that has the message
 }
 
 // Unreached is a message that members which were in the cluster when it was published, and up to the end, never got.

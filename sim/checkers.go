@@ -272,7 +272,7 @@ func (c *accuracy) untilMet(l *ledger, k pair) (wait time.Duration, met bool) {
 }
 
 // completeness: whoever crashed or left is known to have, at all who are up and out of trouble, within a bound; but for
-// those who are too few to judge, or were until a bound ago.
+// those that are too few to judge, or were until a bound ago.
 type completeness struct {
 	bound time.Duration
 	few   []gossip.Time // when each was one of too few to judge last

@@ -119,8 +119,8 @@ func (c *deaf) wronged(l *ledger, o *Obs) string {
 	return fmt.Sprintf("n%d holds n%d failed, which answers %d of %d", o.Node, m, len(near), len(others))
 }
 
-// spared says that somebody answers nobody, and is not failed by all who are not too few to judge: who died behind a cut
-// counts among those whom they cannot ask.
+// spared says that somebody answers nobody, and is not failed by all that are not too few to judge: a member that died behind a cut
+// counts among those that they cannot ask.
 func (c *deaf) spared(l *ledger) string {
 	for m := range l.peers {
 		if !l.well(m) {

@@ -196,7 +196,7 @@ func (m *meter) multicast() Multicast {
 		Across: float64(across) / float64(max(len(m.order), 1))}
 }
 
-// unreached lists the messages that somebody whom they are for never got, once for each reason. A checker says why, if there
+// unreached lists the messages that a member which they are for never got, once for each reason. A checker says why, if there
 // is one.
 func (m *meter) unreached(judge *arrival) (all []Unreached) {
 	for _, k := range m.order {

@@ -230,7 +230,7 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 	case wire.WordUnknown:
 		x.spoken, x.tries, x.word = false, never, m.Word // it stays out, and another takes its place
 	case wire.WordCannot:
-		x.spoken, x.tries, x.word = false, never, m.Word // the same, and there is one less who could
+		x.spoken, x.tries, x.word = false, never, m.Word // the same, and there is one less that could
 		d.judge(now, i)
 	case wire.WordAcquit:
 		// The way from here to the member is bad, or its answers were lost: it lives. No new alarm for a while.

@@ -22,7 +22,7 @@ const (
 type ownPort struct {
 	taken mono.Time // the last connection; at first some time before the start: newcomers are tried at once
 	asked mono.Time // when somebody was last asked to try
-	last  member.ID // who that was
+	last  member.ID // the member that this was
 	vain  int       // how many were asked since the last connection
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // Where the TCP ports of others are filtered a node knows it of all whom it watches within seconds, and not where they are
-// open; in quiet it tries one a minute, beside one for each change of the watched, and one for each of those that ask, to whom
+// open; in quiet it tries one a minute, beside one for each change of the watched, and one for each of those that ask, to which
 // somebody comes each 8 s so.
 func TestFilteredPorts(t *testing.T) {
 	for _, filter := range []bool{false, true} {

@@ -31,7 +31,7 @@ type world struct {
 	count uint64
 
 	filtered   bool // no TCP passes
-	filteredAt int  // to whom none passes; -1: all
+	filteredAt int  // the node to which none passes; -1: all
 
 	loss float64
 	cut  func(from, to int) bool // no packet passes

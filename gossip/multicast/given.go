@@ -16,9 +16,9 @@ import (
 // owes the confirmation. One that was passed over never pays. One that came later than the parcel
 // says "void" and is counted neither here nor there.
 //
-// The origin asks each of those who are missing again, now and then, by turns itself and by way of
-// others: the way between just these two may be broken, or that of several to one. It remembers who
-// reached a member. Whoever turns out to be live meanwhile is asked as well.
+// The origin asks each member that is missing again, now and then, by turns itself and by way of
+// others: the way between just these two may be broken, or that of several to one. It remembers which
+// member reached another one. A member that turns out to be live meanwhile is asked as well.
 
 // placeBits are those of a span in which one member stands alone.
 const placeBits = 64
@@ -221,10 +221,10 @@ func (r *Relay) scatter(now mono.Time, j *job, k int) {
 	}
 }
 
-// way is who is asked first to reach a member: the first on the ring from a key. That is the one
+// way is the helper that is asked first to reach a member: the first on the ring from a key. That is the one
 // that reached it last, or the next after one that did not.
 type way struct {
-	to, by member.ID // by: who reached it last; 0: nobody that still does
+	to, by member.ID // by: the helper that reached it last; 0: none that still does
 	from   uint64
 }
 
@@ -254,7 +254,7 @@ func (r *Relay) detour(now mono.Time, j *job, l *leg) {
 	}
 }
 
-// nextDetour chooses who asks in this node's place: somebody of the member's zone, else anybody. It
+// nextDetour chooses the helper that asks in this node's place: one of the member's zone, else any. It
 // says whether there is another for this round.
 func (r *Relay) nextDetour(now mono.Time, j *job, l *leg) bool {
 	if l.hands == maxDetours {

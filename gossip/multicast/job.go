@@ -45,9 +45,9 @@ type parent struct {
 // leg is one part of a duty, and who was asked to see to it: a delegate for a span, or a member for itself.
 type leg struct {
 	span    wire.Span    // SpanSelf: the member alone
-	id      member.ID    // who was asked last
-	via     member.ID    // who was asked in place of id, which does not answer this node; 0: nobody
-	former  [2]member.ID // who was asked before that
+	id      member.ID    // the member that was asked last
+	via     member.ID    // the helper that was asked in its place, since it does not answer this node; 0: none
+	former  [2]member.ID // those that were asked before that
 	zone    uint16       // of id
 	state   legState
 	attempt uint8        // of the last Carry or Offer

@@ -96,7 +96,7 @@ func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 		r.end(j, l, 0, nil)
 	case l.via != 0 && (l.state == taken || l.tries >= tries):
 		r.strayed(now, j, l)
-	case l.state == taken: // it has it behind a gap: whoever wants to know asks again
+	case l.state == taken: // it has it behind a gap: the node that wants to know asks again
 		r.end(j, l, 0, []member.ID{l.id})
 	case l.tries < tries:
 		l.bare = l.bare || r.sparing(j) || l.tries > 1 && r.class() == 0 // that much is not lost: it is dead, or has it

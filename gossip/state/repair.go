@@ -53,14 +53,14 @@ type repair struct {
 	with   member.ID    // the last one, which may be lost
 	retry  mono.Time    // and another is begun then
 	tries  int          // so many were, running
-	differ [4]member.ID // the last who showed that something differs, and have not said since that nothing does
+	differ [4]member.ID // the last that showed that something differs, and have not said since that nothing does
 	streak int
 	bits   uint8 // of the ranges that sketches are of at present
 	asks   []ask
 }
 
 // Compare compares fingerprints with a live member's, once the news in its datagram is taken in. sameView says whether the two
-// agree about who is a member. A difference that is not looked into at once is so in a moment, unless somebody agrees before:
+// agree about the members. A difference that is not looked into at once is so in a moment, unless somebody agrees before:
 // where much is lost, the next fingerprint may be long in coming.
 func (s *Store) Compare(now mono.Time, from member.Member, keys uint64, sameView bool) {
 	r := &s.repair
@@ -107,7 +107,7 @@ func (r *repair) answered(by member.ID) {
 	}
 }
 
-// beginAgain begins an exchange instead of one that brought nothing: in turn with who showed that something differs, and with
+// beginAgain begins an exchange instead of one that brought nothing: in turn with a member that showed that something differs, and with
 // anybody, since those may be dead or not reached from here.
 func (s *Store) beginAgain(now mono.Time) {
 	r := &s.repair

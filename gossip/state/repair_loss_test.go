@@ -87,7 +87,7 @@ func (x *node) shows(to *node, sameView bool) {
 	to.store.Flush(x.w.now)
 }
 
-// Most members are dead and nobody knows it. An exchange that is lost is begun again with one who is known to have more,
+// Most members are dead and nobody knows it. An exchange that is lost is begun again with one that is known to have more,
 // too, and not with anybody alone.
 func TestLostAmongTheDead(t *testing.T) {
 	w, has, lacks := lacking(t, 40)

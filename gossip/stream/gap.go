@@ -30,10 +30,9 @@ const (
 	maxVain      = 16                    // doublings
 	deafFor      = 10 * time.Second      // to claims, after one that nobody could show
 	maxPause     = time.Second           // between two requests that are not answered
-	firstHold    = 25 * time.Millisecond // after a request that a member did not answer, doubling with each in a row
-	maxHold      = 500 * time.Millisecond
-	narrowHold   = 30 * time.Second // the same where its way drops what is long: a piece now and then shows if it passes
-	maxReturns   = 5                // of Patience: so long those who return are waited for, however many follow
+	firstHold    = 25 * time.Millisecond // after a request that came to nothing over a narrow way, doubling with each in a row
+	maxHold      = 30 * time.Second      // a piece now and then shows whether it passes by now
+	maxReturns   = 5                     // of Patience: so long those who return are waited for, however many follow
 )
 
 // repair is what a node knows of a gap.
@@ -68,7 +67,7 @@ type repair struct {
 	never   bool        // the origin says that there was none
 }
 
-// hold is a member that let requests time out, and brought no piece since.
+// hold is a member at the end of a narrow way that let requests time out, and brought no piece since.
 type hold struct {
 	id    member.ID
 	vain  uint8     // requests in a row
@@ -105,21 +104,24 @@ func (r *repair) hear(id member.ID, low, high uint64) {
 	r.tellerAt = (r.tellerAt + 1) % maxTellers
 }
 
-// unanswered notes that a member let a request time out, heard that one sent something. most bounds how long it is not
-// asked then.
-func (r *repair) unanswered(now mono.Time, id member.ID, most time.Duration) {
+// unanswered notes that a member let a request time out, heard that one sent something.
+func (r *repair) unanswered(id member.ID) {
+	r.mute[r.muteAt] = id
+	r.muteAt = (r.muteAt + 1) % maxMute
+}
+
+// spare has a member asked less, whose way is known to drop what is as long as a piece.
+func (r *repair) spare(now mono.Time, id member.ID) {
 	h := r.held(id)
 	if h == nil {
 		h = &r.holds[r.muteAt]
 		*h = hold{id: id}
 	}
-	h.until = now.Add(min(firstHold<<h.vain, most))
+	h.until = now.Add(min(firstHold<<h.vain, maxHold))
 	h.vain = min(h.vain+1, maxVain)
-	r.mute[r.muteAt] = id
-	r.muteAt = (r.muteAt + 1) % maxMute
 }
 
-// held returns what is noted of a member that let requests time out, nil if nothing is.
+// held returns what is noted of a member that is spared, nil if nothing is.
 func (r *repair) held(id member.ID) *hold {
 	for i := range r.holds {
 		if r.holds[i].id == id {

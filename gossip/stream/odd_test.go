@@ -70,7 +70,7 @@ func TestNewcomerIsNotAskedByAll(t *testing.T) {
 	}
 }
 
-// Two that hold what all others let go, who therefore tell no heads, are not asked for it by each of them, nor ask them again and
+// Two that hold what all others let go, which therefore tell no heads, are not asked for it by each of them, nor ask them again and
 // again: that each hears nothing of others, and the other one now and then, does not hide that they are odd.
 func TestOddAmongThoseWithNothing(t *testing.T) {
 	const others = 40

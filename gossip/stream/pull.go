@@ -92,11 +92,10 @@ func (s *Streams) mendStream(now mono.Time, st *stream) {
 		}
 		s.tooLate(q)
 		s.host.Unanswered(now, q.peer)
-		most := maxHold
 		if s.host.Narrow(q.peer) {
-			most = narrowHold
+			r.spare(now, q.peer)
 		}
-		r.unanswered(now, q.peer, most)
+		r.unanswered(q.peer)
 		r.slow = min(max(2*r.slow, 50*time.Millisecond), maxPause)
 		r.paused = now.Add(r.slow / 2)
 		return true

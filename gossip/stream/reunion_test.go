@@ -493,7 +493,7 @@ func TestSlowNewcomerAsksOthers(t *testing.T) {
 	w.publishAndSettle(10)
 	w.quiet = true
 	n := w.add()
-	w.blocked = func(_, to *node) bool { return to == w.nodes[1] } // who lets it in is not heard
+	w.blocked = func(_, to *node) bool { return to == w.nodes[1] } // the member that lets it in is not heard
 	n.s.Joined(w.now, n.from(w.nodes[1]))
 	n.schedule()
 	for range 10 {
