@@ -330,6 +330,16 @@ func (w *world) welcoming() (run func(time.Duration)) {
 	}
 }
 
+// joined starts so many nodes, at addresses from 10 on, that join through the first, and lets five seconds pass.
+func (w *world) joined(size int) {
+	w.start("n0", 10, 1, nil)
+	for i := 1; i < size; i++ {
+		w.start(fmt.Sprintf("n%d", i), 10+i, 1, nil, 10)
+	}
+	w.until(time.Minute, "all in", func() bool { return w.allSee(size) })
+	w.run(5 * time.Second)
+}
+
 // Of two that live with one name the newer stops, also while the owner may have been replaced, since it
 // stood still lately: those that it asks say that the name is its own.
 func TestCloneOfOneThatStoodStill(t *testing.T) {
@@ -340,12 +350,7 @@ func TestCloneOfOneThatStoodStill(t *testing.T) {
 		for _, at := range []int{1, 30} { // an address below the owner's and one above
 			for _, loss := range []float64{0, 0.1} {
 				w := newWorld(t)
-				w.start("n0", 10, 1, nil)
-				for i := 1; i < 5; i++ {
-					w.start(fmt.Sprintf("n%d", i), 10+i, 1, nil, 10)
-				}
-				w.until(time.Minute, "all in", func() bool { return w.allSee(5) })
-				w.run(5 * time.Second)
+				w.joined(5)
 				owner := w.nodes[3]
 				owner.paused = true
 				run := w.welcoming()
@@ -383,12 +388,7 @@ func TestZombieUnderLoss(t *testing.T) {
 	for seed := range uint64(20) {
 		w := newWorld(t)
 		w.rng = rand.New(rand.NewPCG(seed, 5))
-		w.start("n0", 10, 1, nil)
-		for i := 1; i < 6; i++ {
-			w.start(fmt.Sprintf("n%d", i), 10+i, 1, nil, 10)
-		}
-		w.until(time.Minute, "all in", func() bool { return w.allSee(6) })
-		w.run(5 * time.Second)
+		w.joined(6)
 		old := w.nodes[3]
 		old.paused = true
 		w.until(20*time.Second, "it is failed", func() bool { return w.allHold("n3", member.Failed) })
