@@ -10,6 +10,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -26,7 +27,7 @@ import (
 
 const (
 	ipAndUDP  = 28               // bytes of headers of a datagram over IPv4
-	settling  = 5 * time.Second  // for what a storm left behind, before a cluster counts as idle
+	settling  = 5                // seconds for what a storm left behind, before a cluster counts as idle
 	idleSpan  = 10 * time.Second // over which an idle cluster is measured
 	benchWait = 2 * time.Minute  // for anything, before a benchmark gives up
 )
@@ -79,14 +80,47 @@ func storm(b *testing.B, size int) ([]*Node, time.Duration) {
 	}
 	// A watch would leave each node with a copy of the whole membership, which is then measured too: hence the polling.
 	for _, n := range nodes {
-		for n.live() != size {
-			if time.Since(begin) > benchWait {
-				b.Fatalf("%s knows %d of %d members", n.name, n.live(), size)
-			}
-			time.Sleep(time.Millisecond)
-		}
+		until(b, time.Millisecond, n.name+" knows all members", func() bool { return n.live() == size })
 	}
 	return nodes, time.Since(begin)
+}
+
+// until asks once a period whether something is so. A benchmark gives up after benchWait.
+func until(b *testing.B, period time.Duration, what string, so func() bool) {
+	b.Helper()
+	tick, timeout := time.NewTicker(period), time.After(benchWait)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			b.Fatalf("not within %s: %s", benchWait, what)
+		}
+	}
+}
+
+// settle waits until what a storm left behind is over: five seconds at least, and until in each of two
+// seconds as much is sent as in the other, within a tenth. It returns how many packets a second that is.
+func settle(b *testing.B, nodes []*Node) (rate float64) {
+	b.Helper()
+	last, seconds := traffic(nodes).packets, 0
+	until(b, time.Second, "the cluster settles", func() bool {
+		now, before := traffic(nodes).packets, rate
+		rate, last, seconds = float64(now-last), now, seconds+1
+		return seconds > settling && math.Abs(rate-before) <= before/10
+	})
+	return rate
+}
+
+// dieOut waits until nothing comes any more to nodes that have it.
+func dieOut(b *testing.B, nodes []*Node) {
+	b.Helper()
+	last := duplicates(nodes) - 1
+	until(b, 100*time.Millisecond, "copies die out", func() bool {
+		before := last
+		last = duplicates(nodes)
+		return last == before
+	})
 }
 
 func (n *Node) live() (live int) {
@@ -139,10 +173,9 @@ func BenchmarkClusterMessage(b *testing.B) {
 				}
 			}()
 		}
-		time.Sleep(settling)
+		idle := settle(b, nodes)
 		var half, all []time.Duration
 		lost, before := 0, traffic(nodes)
-		idle := before.rate(nodes)
 		begin := time.Now()
 		for i := 0; b.Loop(); i++ {
 			sent := time.Now().Round(0)
@@ -154,7 +187,7 @@ func BenchmarkClusterMessage(b *testing.B) {
 			slices.SortFunc(times, time.Time.Compare)
 			half = append(half, times[len(times)/2].Sub(sent))
 			all = append(all, times[len(times)-1].Sub(sent))
-			time.Sleep(100 * time.Millisecond) // let the copies die out
+			dieOut(b, nodes)
 		}
 		after := traffic(nodes)
 		packets := float64(after.packets-before.packets) - idle*time.Since(begin).Seconds()
@@ -201,7 +234,7 @@ func BenchmarkClusterCrash(b *testing.B) {
 				}
 			}()
 		}
-		time.Sleep(settling)
+		settle(b, nodes)
 		var first, all []time.Duration
 		wrong := 0
 		for b.Loop() {
@@ -250,11 +283,11 @@ func BenchmarkClusterIdle(b *testing.B) {
 		bare, bareStacks := memory()
 		nodes, _ := storm(b, size)
 		defer closeAll(nodes)
-		time.Sleep(settling)
+		settle(b, nodes)
 		var bytes, packets, cpu []float64
 		for b.Loop() {
 			before, used, begin := traffic(nodes), cpuTime(), time.Now()
-			time.Sleep(idleSpan)
+			<-time.After(idleSpan)
 			used, span := cpuTime()-used, time.Since(begin)
 			after := traffic(nodes)
 			perNode := span.Seconds() * float64(size)
@@ -281,13 +314,6 @@ func traffic(nodes []*Node) (s sent) {
 		s.bytes += t.BytesOut + ipAndUDP*t.DatagramsOut
 	}
 	return s
-}
-
-// rate is how many packets a second the nodes send right now.
-func (s sent) rate(nodes []*Node) float64 {
-	const span = 2 * time.Second
-	time.Sleep(span)
-	return float64(traffic(nodes).packets-s.packets) / span.Seconds()
 }
 
 func cpuTime() time.Duration {

@@ -104,7 +104,7 @@ func BenchmarkMessages(b *testing.B) {
 			nodes, _ := storm(b, manyNodes)
 			defer closeAll(nodes)
 			a := listenAll(b, nodes)
-			time.Sleep(settling)
+			settle(b, nodes)
 			each := max(*rate*int(burst/time.Second)/publishers, 1)
 			var rates, copies []float64
 			for b.Loop() {
@@ -135,7 +135,7 @@ func publishAll(b *testing.B, nodes []*Node, each int) {
 		all.Go(func() {
 			for i := range each {
 				at := burst * time.Duration(i*len(nodes)+k) / time.Duration(each*len(nodes))
-				time.Sleep(at - time.Since(begin))
+				<-time.After(at - time.Since(begin))
 				if _, err := n.Publish(b.Context(), publishedAt, stamped(b, 128)); err != nil {
 					b.Error(err)
 					return
@@ -159,12 +159,12 @@ func BenchmarkMessagesLarge(b *testing.B) {
 	nodes, _ := storm(b, manyNodes)
 	defer closeAll(nodes)
 	a := listenAll(b, nodes)
-	time.Sleep(settling)
+	settle(b, nodes)
 	var took []time.Duration
 	var copies []float64
 	before := received(nodes)
-	time.Sleep(settling)
-	idle := float64(received(nodes)-before) / settling.Seconds()
+	<-time.After(idleSpan)
+	idle := float64(received(nodes)-before) / idleSpan.Seconds()
 	for i := 0; b.Loop(); i++ {
 		a.expect(1, manyNodes)
 		before, begin := received(nodes), time.Now()
@@ -173,7 +173,7 @@ func BenchmarkMessagesLarge(b *testing.B) {
 		}
 		a.await()
 		took = append(took, time.Since(begin))
-		time.Sleep(time.Second) // let the copies die out
+		dieOut(b, nodes)
 		more := float64(received(nodes)-before) - idle*time.Since(begin).Seconds()
 		copies = append(copies, more/float64(mebibyte*(manyNodes-1)))
 	}
