@@ -21,7 +21,8 @@ import (
 // lookupTimeout is how long a name server may take. The attempt after it asks again.
 const lookupTimeout = 5 * time.Second
 
-// firstLookup is how long a start waits for a name server. What it does not find is looked up later.
+// firstLookup is how long a start waits for a name server. What it does not find is looked up
+// later.
 const firstLookup = time.Second
 
 // splitAddr takes apart IP, IP:PORT, [IP], [IP]:PORT, HOST and HOST:PORT. An IPv6 address needs brackets
@@ -109,8 +110,9 @@ type notFound struct{ error }
 
 func (e notFound) Unwrap() error { return e.error }
 
-// advertiseAddr reads Config.Advertise for a socket that is bound to local. Without one it is where the
-// socket is bound; not valid if that is all interfaces. A name that leads nowhere within a time is a notFound.
+// advertiseAddr reads Config.Advertise for a socket that is bound to local. Without one it is where
+// the socket is bound; not valid if that is all interfaces. A name that leads nowhere within a time
+// is a notFound.
 func advertiseAddr(m machine, s string, local netip.AddrPort, within time.Duration) (netip.AddrPort, error) {
 	switch {
 	case s == "" && local.Addr().IsUnspecified():
@@ -132,8 +134,8 @@ func outsideAddr(m machine, s string, local netip.AddrPort, within time.Duration
 	return ownAddr(m, "AdvertiseOutside", s, local, within, func(netip.Addr) bool { return true })
 }
 
-// ownAddr reads an address of this node's own, and takes the first that is good of those that its name
-// leads to.
+// ownAddr reads an address of this node's own, and takes the first that is good of those that its
+// name leads to.
 func ownAddr(m machine, what, s string, local netip.AddrPort, within time.Duration, good func(netip.Addr) bool) (netip.AddrPort, error) {
 	host, port, err := splitAddr(s, local.Port())
 	if err == nil && (host == "" || port == 0) {
@@ -175,8 +177,9 @@ func nobodys(a netip.Addr) string {
 	return ""
 }
 
-// late are addresses of a node's own whose names led nowhere when it started, as it is at boot when the
-// name server is late: they are looked up as seeds are, and nobody is asked to let the node in before.
+// late are addresses of a node's own whose names led nowhere when it started, as it is at boot when
+// the name server is late: they are looked up as seeds are, and nobody is asked to let the node in
+// before.
 type late struct{ advertise, outside string }
 
 // findSelf looks them up. It is called outside the node's goroutine, by what seeks.

@@ -124,7 +124,8 @@ func TestAdvertiseOutside(t *testing.T) {
 	}
 }
 
-// A number is no host, and a link-local address of IPv6 needs its interface: the error says what to write.
+// A number is no host, and a link-local address of IPv6 needs its interface: the error says what to
+// write.
 func TestAddressesThatLackAPart(t *testing.T) {
 	for _, c := range []struct {
 		cfg  Config
@@ -168,8 +169,9 @@ func TestNobodysAddress(t *testing.T) {
 	}
 }
 
-// A name server that is late ends no node: it starts, says once that it does not know its address, asks nobody
-// to let it in, and is there with the address that it is told when the name leads to one.
+// A name server that is late ends no node: it starts, says once that it does not know its address,
+// asks nobody to let it in, and is there with the address that it is told when the name leads to
+// one.
 func TestAdvertisedNameIsLate(t *testing.T) {
 	seed, err := Start(Config{Name: "seed", Bind: "127.0.0.1:0"})
 	if err != nil {

@@ -26,8 +26,9 @@ import (
 )
 
 const (
-	ipAndUDP  = 28               // bytes of headers of a datagram over IPv4
-	settling  = 5                // seconds for what a storm left behind, before a cluster counts as idle
+	ipAndUDP = 28 // bytes of headers of a datagram over IPv4
+	// seconds for what a storm left behind, before a cluster counts as idle
+	settling  = 5
 	idleSpan  = 10 * time.Second // over which an idle cluster is measured
 	benchWait = 2 * time.Minute  // for anything, before a benchmark gives up
 )
@@ -99,8 +100,9 @@ func until(b *testing.B, period time.Duration, what string, so func() bool) {
 	}
 }
 
-// settle waits until what a storm left behind is over: five seconds at least, and until in each of two
-// seconds as much is sent as in the other, within a tenth. It returns how many packets a second that is.
+// settle waits until what a storm left behind is over: five seconds at least, and until in each of
+// two seconds as much is sent as in the other, within a tenth. It returns how many packets a second
+// that is.
 func settle(b *testing.B, nodes []*Node) (rate float64) {
 	b.Helper()
 	last, seconds := traffic(nodes).packets, 0

@@ -208,7 +208,8 @@ func (n *Node) settle(self *gossip.Self) {
 		self.Routes, _ = routesOf(n.machine, n.conn.LocalAddr(), all, nil)
 		n.home.routes = self.Routes
 	}
-	n.home.fixed = self.Addr.IsValid() || n.late != nil && n.late.advertise != "" // what it is set to is known later
+	// what it is set to is known later
+	n.home.fixed = self.Addr.IsValid() || n.late != nil && n.late.advertise != ""
 	if self.Addr.IsValid() {
 		return
 	}
@@ -269,7 +270,8 @@ func (n *Node) move(now gossip.Time, to netip.Addr, out *gossip.Outbox) {
 	n.log.write(logLine{slog.LevelInfo, "this node is reached at another address; it tells the others", []any{"from", was, "to", is}})
 }
 
-// told says whether there is nobody to tell of a new address of this node, or somebody at an address of its IP version.
+// told says whether there is nobody to tell of a new address of this node, or somebody at an
+// address of its IP version.
 func (n *Node) told(at netip.Addr) bool {
 	t, self := n.core.Table(), n.core.Self()
 	for i := range t.Live() {

@@ -32,11 +32,12 @@ type Info struct {
 	// node (Config.Advertise).
 	Seen       netip.AddrPort
 	Translated netip.AddrPort
-	// TranslatedHere says that Translated is an address of this host: what is sent from it is not translated, and
-	// Config.Advertise is wrong.
+	// TranslatedHere says that Translated is an address of this host: what is sent from it is not
+	// translated, and Config.Advertise is wrong.
 	TranslatedHere bool
-	Welcomed       bool // a seed let this node in and it knows all members, or it is the first of its cluster
-	Sealed         bool // traffic is encrypted and authenticated
+	// a seed let this node in and it knows all members, or it is the first of its cluster
+	Welcomed bool
+	Sealed   bool // traffic is encrypted and authenticated
 
 	// Refused says, while this node is not Welcomed, why no seed has let it in, as far as that is
 	// known, and RefusedFor the same in a word of RefusedReasons. Both are empty if no seed answers
@@ -67,14 +68,15 @@ type Info struct {
 	// Of the Heard live members that showed their view in the last half minute, 16 at most, Same held this node's.
 	Same, Heard int
 
-	// Isolated says that this node hears from next to nobody, or next to nobody hears it, and so declares nobody failed (Inquest
-	// alone knows it), or that it is Unserved. It ends when somebody answers.
+	// Isolated says that this node hears from next to nobody, or next to nobody hears it, and so
+	// declares nobody failed (Inquest alone knows it), or that it is Unserved. It ends when
+	// somebody answers.
 	Isolated bool
-	// Unheard says that this node is Isolated though it hears the others: what it sends does not leave its host, or does not
-	// arrive.
+	// Unheard says that this node is Isolated though it hears the others: what it sends does not
+	// leave its host, or does not arrive.
 	Unheard bool
-	// Unserved says that all other live members are OutOfFamily: this node can send to none of them, so nobody has its news, and it
-	// is Isolated.
+	// Unserved says that all other live members are OutOfFamily: this node can send to none of
+	// them, so nobody has its news, and it is Isolated.
 	Unserved bool
 	// LastHeard is when the last datagram of a live member came, of those that this node talks to;
 	// zero if none has.

@@ -55,7 +55,8 @@ func listenBoth(bind string, mtu int) (*transport.Conn, *kernel, error) {
 	}
 }
 
-// serve takes connections and closes them, until the listener is closed, and tells of them, at most once in a takenPause.
+// serve takes connections and closes them, until the listener is closed, and tells of them, at most
+// once in a takenPause.
 func (k *kernel) serve(ctx context.Context, told func()) {
 	var last time.Time
 	for ctx.Err() == nil {

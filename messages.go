@@ -21,17 +21,21 @@ const (
 	SubscribeBytes = 16 << 20
 )
 
-// Message is something published by a member; or, if Seq is 0, only the word that messages are lost of which none has
-// followed yet: it has no Topic, Origin and Payload, and Lost and Time say how many and when that was known.
+// Message is something published by a member; or, if Seq is 0, only the word that messages are lost
+// of which none has followed yet: it has no Topic, Origin and Payload, and Lost and Time say how
+// many and when that was known.
 type Message struct {
 	Time       time.Time // when it came in here
 	Topic      string
 	Origin     string // the name of who published it; empty while it is known neither to this node nor to what it kept
 	Generation uint64 // of the origin; those of an earlier one come first, as far as this node knew of them by then
-	Seq        uint64 // counts the origin's messages in its generation, over all topics, from 1; 0: this is none
-	Payload    []byte // the receiver's own
-	Missed     uint64 // how many messages before this one were dropped because this subscriber was too slow
-	Lost       uint64 // how many before this one, of any topic, nobody had any more when this node asked for them
+	// counts the origin's messages in its generation, over all topics, from 1; 0: this is none
+	Seq     uint64
+	Payload []byte // the receiver's own
+	// how many messages before this one were dropped because this subscriber was too slow
+	Missed uint64
+	// how many before this one, of any topic, nobody had any more when this node asked for them
+	Lost uint64
 }
 
 // Subscribe returns the messages on some topics, or on all if none is named, that come in from now on. Range over it
@@ -43,10 +47,11 @@ type Message struct {
 // most SubscribeQueue messages wait for a slow reader; on overflow the oldest are dropped, and the next message says how
 // many in Missed.
 //
-// Messages that nobody has any more when this node asks for them are passed over. Of what topics they were is not known,
-// so each subscriber is told of all: by Lost of the next message that it is given. If none is there to be given, as at
-// the end of a stream or where what follows is of other topics, it comes at once as a Message whose Seq is 0. A program
-// that is not interested passes by these.
+// Messages that nobody has any more when this node asks for them are passed over. Of what topics
+// they were is not known, so each subscriber is told of all: by Lost of the next message that it is
+// given. If none is there to be given, as at the end of a stream or where what follows is of other
+// topics, it comes at once as a Message whose Seq is 0. A program that is not interested passes by
+// these.
 func (n *Node) Subscribe(ctx context.Context, topics ...string) iter.Seq[Message] {
 	return n.listen(ctx, false, topics)
 }
@@ -82,7 +87,8 @@ type subscriber struct {
 	held    []Message // that come first
 	release func() bool
 
-	lost  uint64              // that were passed over since it began; each message in the queue has in Lost how many by then
+	// that were passed over since it began; each message in the queue has in Lost how many by then
+	lost  uint64
 	shown atomic.Pointer[gap] // the last that the reader is to know of, though no message follows
 	told  uint64              // of them, how many the reader was told of; it is the reader's
 }
@@ -96,7 +102,8 @@ type gap struct {
 // next waits for a message, or for the word that some are lost if no message waits.
 func (s *subscriber) next(ctx context.Context, stopped <-chan struct{}) (m Message, ok bool) {
 	ok = s.wait(ctx, stopped, func() bool {
-		g := s.shown.Load() // first: then what came before the gap is in the queue, or was taken out
+		// first: then what came before the gap is in the queue, or was taken out
+		g := s.shown.Load()
 		if m, m.Missed, ok = s.take(); !ok && g != nil && g.lost > s.told {
 			m, ok = Message{Time: g.at, Lost: g.lost}, true
 		}
@@ -142,8 +149,8 @@ func (n *Node) tellGap(l *gossip.Lost) {
 	}
 }
 
-// showGaps lets the readers that no message waits for know of what was lost. It is called when all is passed on that
-// the core told at once: the message after a gap mostly is among that.
+// showGaps lets the readers that no message waits for know of what was lost. It is called when all
+// is passed on that the core told at once: the message after a gap mostly is among that.
 func (n *Node) showGaps() {
 	if !n.gaps {
 		return

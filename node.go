@@ -41,16 +41,18 @@ type Node struct {
 	calls         chan *call
 
 	// Of the goroutine that runs the loop.
-	core        *gossip.Node
-	sealer      *transport.Sealer // nil: in the clear
-	working     *hands            // nil while waiting
-	seeking     bool              // the seeds are being looked up
-	late        *late             // of what seeks, once the node runs; nil: the node knows its address
-	found       []netip.AddrPort  // of the seeds of the configuration, at the last lookup
-	former      []netip.AddrPort  // of former peers
-	asked       int               // the position among these, and those of joins, that is dialled next
-	parted      bool              // a member of the other IP family is waited for
-	alone       bool              // at the last lookup the seeds led to this node alone
+	core    *gossip.Node
+	sealer  *transport.Sealer // nil: in the clear
+	working *hands            // nil while waiting
+	seeking bool              // the seeds are being looked up
+	// of what seeks, once the node runs; nil: the node knows its address
+	late   *late
+	found  []netip.AddrPort // of the seeds of the configuration, at the last lookup
+	former []netip.AddrPort // of former peers
+	// the position among these, and those of joins, that is dialled next
+	asked       int
+	parted      bool // a member of the other IP family is waited for
+	alone       bool // at the last lookup the seeds led to this node alone
 	joins       []*join
 	otherKeys   []otherKey    // of seeds
 	stood       gossip.Time   // when this process last stood still for long; 0: never
@@ -176,8 +178,8 @@ func (cfg *Config) host() machine {
 	return thisMachine{}
 }
 
-// self is what the node will say of itself; missing is not nil if a name of an address of its own leads
-// nowhere yet.
+// self is what the node will say of itself; missing is not nil if a name of an address of its own
+// leads nowhere yet.
 func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, missing, err error) {
 	self = gossip.Self{
 		Name: cfg.Name, Generation: newGeneration(), Zone: cfg.Zone, Family: familyOf(local), ClusterID: cfg.ClusterID,

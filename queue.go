@@ -67,7 +67,8 @@ func (q *queue[T]) pop(ctx context.Context, stopped <-chan struct{}) (v T, misse
 	return v, missed, ok
 }
 
-// wait tries until something is there, and says whether it was. After stopped is closed it tries once more.
+// wait tries until something is there, and says whether it was. After stopped is closed it tries
+// once more.
 func (q *queue[T]) wait(ctx context.Context, stopped <-chan struct{}, try func() bool) bool {
 	for ctx.Err() == nil {
 		if try() {

@@ -265,7 +265,8 @@ func TestPrivateEventsReachWatchers(t *testing.T) {
 	}
 }
 
-// lose passes on what the core tells at once: that messages are lost, and then messages on some topics.
+// lose passes on what the core tells at once: that messages are lost, and then messages on some
+// topics.
 func lose(n *Node, count int, topics ...string) {
 	out := &n.hands().out
 	out.Events = append(out.Events, gossip.Event{Kind: gossip.MessagesLost, Lost: gossip.Lost{Count: count}})
@@ -276,8 +277,9 @@ func lose(n *Node, count int, topics ...string) {
 	n.flush()
 }
 
-// TestLossIsToldThoughNothingFollows: that messages are lost comes with the next message, if one is there. At the end of
-// a stream, and where what follows is of another topic, it comes at once and by itself.
+// TestLossIsToldThoughNothingFollows: that messages are lost comes with the next message, if one is
+// there. At the end of a stream, and where what follows is of another topic, it comes at once and
+// by itself.
 func TestLossIsToldThoughNothingFollows(t *testing.T) {
 	n, ctx := alone(t)
 	all, ts := n.Subscribe(ctx), n.Subscribe(ctx, "t")
@@ -314,8 +316,8 @@ func TestLossIsToldThoughNothingFollows(t *testing.T) {
 	expect("before the end", hearT, "0 after 5 lost")
 }
 
-// TestSlowSubscriberIsToldWhatIsLost: a reader that is too slow is told how many messages are lost, and apart how many
-// it missed itself.
+// TestSlowSubscriberIsToldWhatIsLost: a reader that is too slow is told how many messages are lost,
+// and apart how many it missed itself.
 func TestSlowSubscriberIsToldWhatIsLost(t *testing.T) {
 	n, ctx := alone(t)
 	messages := n.Subscribe(ctx, "t")

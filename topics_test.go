@@ -225,7 +225,8 @@ func TestTheStoreIsOptional(t *testing.T) {
 			t.Errorf("%s: %+v", name, st)
 		}
 		n.Close()
-		for ctx := within(t); lines.warnings(st.Path) == 0 && ctx.Err() == nil; { // the log has a goroutine of its own
+		// the log has a goroutine of its own
+		for ctx := within(t); lines.warnings(st.Path) == 0 && ctx.Err() == nil; {
 			select {
 			case <-lines.more:
 			case <-ctx.Done():
@@ -292,8 +293,8 @@ func TestTopics(t *testing.T) {
 	}
 }
 
-// A node whose store is damaged at the start, or empty, is a newcomer, and its log says what that costs: what
-// was published while it was away does not come.
+// A node whose store is damaged at the start, or empty, is a newcomer, and its log says what that
+// costs: what was published while it was away does not come.
 func TestDamagedStoreIsANewcomer(t *testing.T) {
 	for about, damage := range map[string][]byte{"damaged": []byte(strings.Repeat("x", 1<<15)), "empty": {}} {
 		t.Run(about, func(t *testing.T) {

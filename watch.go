@@ -15,24 +15,29 @@ import (
 // WatchQueue is how many events wait for a slow watcher before it is told to start afresh (Resync).
 const WatchQueue = 1024
 
-// EventKind says what an Event tells. Its String is "joined", "updated", "suspected", "recovered", "failed", "left",
-// "unreachable", "reachable", "isolated", "reunited", "unreached", "reached", "unheard", "heard", "undecided", "decided", "zone-unreachable", "zone-recovered" or "resync".
+// EventKind says what an Event tells. Its String is "joined", "updated", "suspected", "recovered",
+// "failed", "left", "unreachable", "reachable", "isolated", "reunited", "unreached", "reached",
+// "unheard", "heard", "undecided", "decided", "zone-unreachable", "zone-recovered" or "resync".
 type EventKind uint8
 
 // What happens to members.
 const (
-	MemberJoined    EventKind = iota + 1 // unknown before, or back in a new life; a MemberFailed or MemberLeft of the former one was told
-	MemberUpdated                        // its tags or another part of its record changed
-	MemberSuspected                      // it may have failed, as this node sees it or one that shares its suspicions (gossip.Config)
-	MemberRecovered                      // it was suspect or failed, and lives
+	// unknown before, or back in a new life; a MemberFailed or MemberLeft of the former one was
+	// told
+	MemberJoined  EventKind = iota + 1
+	MemberUpdated           // its tags or another part of its record changed
+	// it may have failed, as this node sees it or one that shares its suspicions (gossip.Config)
+	MemberSuspected
+	MemberRecovered // it was suspect or failed, and lives
 	MemberFailed
 	MemberLeft
 	// MemberUnreachable and MemberReachable tell of a live member that this node cannot reach, while too few others can be
 	// asked about it, and that it can again. The others are told nothing.
 	MemberUnreachable
 	MemberReachable
-	// Isolated and Reunited tell that this node, which is the event's Member, hears from next to nobody, or next to nobody hears
-	// it, and declares nobody failed for that; and that somebody answers it again.
+	// Isolated and Reunited tell that this node, which is the event's Member, hears from next to
+	// nobody, or next to nobody hears it, and declares nobody failed for that; and that somebody
+	// answers it again.
 	Isolated
 	Reunited
 	// ZoneUnreachable and ZoneRecovered tell that nobody of a whole other zone is heard from here, and that somebody is again:
@@ -49,8 +54,9 @@ const (
 	// when their number changes; Decided tells that there are none any more.
 	Undecided
 	Decided
-	// Unheard tells, beside Isolated, that this node, which is the event's Member, hears the others, and that nobody answers
-	// what it sends: that does not leave its host, or does not arrive. HeardAgain tells that somebody answers again.
+	// Unheard tells, beside Isolated, that this node, which is the event's Member, hears the
+	// others, and that nobody answers what it sends: that does not leave its host, or does not
+	// arrive. HeardAgain tells that somebody answers again.
 	Unheard
 	HeardAgain
 	Resync // the watcher was too slow and missed events: forget what was built from them; the present state follows

@@ -102,8 +102,8 @@ func (a *Agent) logEvents(ctx context.Context) {
 // maxGone bounds the members of whose return an eventLog knows that it is one.
 const maxGone = 4096
 
-// eventLog writes what happens to members. A join is told at the level debug, since a big cluster comes in
-// all at once, but the return of a member at the level at which its end was told.
+// eventLog writes what happens to members. A join is told at the level debug, since a big cluster
+// comes in all at once, but the return of a member at the level at which its end was told.
 type eventLog struct {
 	log  *slog.Logger
 	gone map[string]bool // failed or left, as the log said, and not back
@@ -126,7 +126,8 @@ func (l *eventLog) write(ctx context.Context, e *starling.Event) {
 		delete(l.gone, name)
 	case starling.MemberJoined:
 		back := l.gone[name]
-		if delete(l.gone, name); e.Replayed && !back { // one that is back may be told so, after missed events
+		// one that is back may be told so, after missed events
+		if delete(l.gone, name); e.Replayed && !back {
 			return
 		}
 		if !back && len(l.gone) < maxGone {

@@ -425,8 +425,8 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) bool {
 	return false
 }
 
-// filter makes a test of members from the values of state= and tag=, which are checked already; each
-// may be repeated, and a state be a list with commas.
+// filter makes a test of members from the values of state= and tag=, which are checked already;
+// each may be repeated, and a state be a list with commas.
 func filter(states, tags []string) func(starling.Member) bool {
 	wanted := map[string]bool{}
 	for _, list := range states {

@@ -23,11 +23,12 @@ import (
 )
 
 const (
-	peersFile   = "peers.json"
-	maxPeers    = 128                    // remembered at most: enough that some are still there tomorrow
-	maxFile     = 1 << 20                // bytes; a larger file is not ours
-	saveEvery   = 3 * time.Second        // between two writes at least
-	saveAgain   = 10 * time.Second       // after a write that failed, without a change too: a disk has room again
+	peersFile = "peers.json"
+	maxPeers  = 128             // remembered at most: enough that some are still there tomorrow
+	maxFile   = 1 << 20         // bytes; a larger file is not ours
+	saveEvery = 3 * time.Second // between two writes at least
+	// after a write that failed, without a change too: a disk has room again
+	saveAgain   = 10 * time.Second
 	firstSave   = 500 * time.Millisecond // after the start: a cluster comes in at once
 	peersFormat = 1
 )
@@ -137,8 +138,8 @@ func (p *peers) read(cluster string) (peers []string, id uint64, err error) {
 	return saved.Peers, id, nil
 }
 
-// reachable says whether an address can be one of a peer: a link-local one of IPv6 means another host on
-// each interface.
+// reachable says whether an address can be one of a peer: a link-local one of IPv6 means another
+// host on each interface.
 func reachable(a netip.AddrPort) bool {
 	ip := a.Addr()
 	return a.Port() != 0 && !ip.IsUnspecified() && (ip.Zone() != "" || ip.Is4() || !ip.IsLinkLocalUnicast())

@@ -122,8 +122,8 @@ func TestPeersCannotBeSaved(t *testing.T) {
 	}
 }
 
-// What could not be written is tried again every ten seconds, also when no membership changes: a disk
-// has room again.
+// What could not be written is tried again every ten seconds, also when no membership changes: a
+// disk has room again.
 func TestPeersAreSavedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

@@ -1,7 +1,7 @@
 package agent
 
-// This file is what the queries of requests may have: each route names its parameters, and a request
-// with anything else is refused before it does something.
+// This file is what the queries of requests may have: each route names its parameters, and a
+// request with anything else is refused before it does something.
 
 import (
 	"fmt"

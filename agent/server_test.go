@@ -193,8 +193,8 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
-// TestQueries: what is not a parameter of a route, comes twice, is no value or out of range is refused
-// before anything is done, at every route alike, and the document says what is taken.
+// TestQueries: what is not a parameter of a route, comes twice, is no value or out of range is
+// refused before anything is done, at every route alike, and the document says what is taken.
 func TestQueries(t *testing.T) {
 	type parameter struct {
 		Name, In string

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A node that is cut off, or that hears and is not heard, says which of the two it is, once, within ten seconds, and says so
-// for as long as it lasts: nothing becomes better by silence. It holds nobody for failed, reaches nobody, and does not say
-// that others hear it. All is well soon after.
+// A node that is cut off, or that hears and is not heard, says which of the two it is, once, within
+// ten seconds, and says so for as long as it lasts: nothing becomes better by silence. It holds
+// nobody for failed, reaches nobody, and does not say that others hear it. All is well soon after.
 func TestCutOffStaysCutOff(t *testing.T) {
 	for _, n := range []int{3, 5, 8, 40} {
 		for _, mute := range []bool{false, true} {
@@ -54,8 +54,8 @@ func pickInt(b bool) int {
 	return 0
 }
 
-// A node that is cut off by degrees does not become well by losing sight of members one by one: their addresses are of the other
-// family for a while, and then again not.
+// A node that is cut off by degrees does not become well by losing sight of members one by one:
+// their addresses are of the other family for a while, and then again not.
 func TestIsolationOutlastsRoutes(t *testing.T) {
 	w, nodes := families(t, "bbbbb", nil)
 	p := nodes[4]
@@ -73,8 +73,8 @@ func TestIsolationOutlastsRoutes(t *testing.T) {
 	}
 }
 
-// A host keeps addresses of one family alone, and all others are at addresses of the other one: its node is cut off, says so at
-// once, and counts nobody as reached. With the routes it is back.
+// A host keeps addresses of one family alone, and all others are at addresses of the other one: its
+// node is cut off, says so at once, and counts nobody as reached. With the routes it is back.
 func TestNobodyOfItsFamily(t *testing.T) {
 	for _, d := range detectors {
 		w, nodes := families(t, "bbbbb", &Config{Detector: d})
@@ -100,7 +100,8 @@ func TestNobodyOfItsFamily(t *testing.T) {
 			}
 		}
 		w.run(30 * time.Second)
-		// The other detectors fail all that they do not hear, so that nobody is left to be cut off from.
+		// The other detectors fail all that they do not hear, so that nobody is left to be cut off
+		// from.
 		if d == INQUEST && (!p.Isolated() || count(p, Reunited) > 0) {
 			t.Errorf("%s: later it is not isolated", d)
 		}
@@ -113,8 +114,8 @@ func TestNobodyOfItsFamily(t *testing.T) {
 	}
 }
 
-// A node whose own seed is dead is in once another one comes to it and proves its address: it was let in by nobody, and yet
-// they are one cluster. A Join that proves nothing is no such sign.
+// A node whose own seed is dead is in once another one comes to it and proves its address: it was
+// let in by nobody, and yet they are one cluster. A Join that proves nothing is no such sign.
 func TestInByLettingIn(t *testing.T) {
 	w := newWorld(t)
 	n1 := w.start("n1", 1, 1, nil, 99)
@@ -132,8 +133,9 @@ func TestInByLettingIn(t *testing.T) {
 	}
 }
 
-// The whole of a cluster restarts, and the seeds are gone: its nodes are in the cluster that it was. One of another grown
-// cluster that dials an address that it remembers is not let in, and lets nobody in.
+// The whole of a cluster restarts, and the seeds are gone: its nodes are in the cluster that it
+// was. One of another grown cluster that dials an address that it remembers is not let in, and lets
+// nobody in.
 func TestInByLettingInAfterRestart(t *testing.T) {
 	w := newWorld(t)
 	id := uint64(8)

@@ -278,9 +278,9 @@ func (n *Node) answers(number uint32) bool {
 	return e.number != 0 && number&^1 == e.number && n.now.Sub(e.numbered) < numberLife+maxJoinPause
 }
 
-// dial asks a seed to let this node in, unless it is a live member already that can be reached, or this
-// node has no routes there. One that a user named is to say so itself: the member that this node holds to be at that address may
-// be elsewhere, which nobody has noticed yet.
+// dial asks a seed to let this node in, unless it is a live member already that can be reached, or
+// this node has no routes there. One that a user named is to say so itself: the member that this
+// node holds to be at that address may be elsewhere, which nobody has noticed yet.
 func (n *Node) dial(s *seed) {
 	if n.entry.welcomed {
 		if n.inTouch(s.addr) && (s.met || s.kind != wished) || !n.serves(s.addr.Addr()) {
@@ -562,8 +562,8 @@ func (n *Node) unsent() (seq uint64, late bool) {
 	return seq, late
 }
 
-// lacks says whether there are others, as far as this node knows, that a message is for and that may
-// have gone without it: it is not in yet, or knows of a member that has not left.
+// lacks says whether there are others, as far as this node knows, that a message is for and that
+// may have gone without it: it is not in yet, or knows of a member that has not left.
 func (n *Node) lacks() bool {
 	if !n.entry.whole {
 		return true

@@ -81,10 +81,11 @@ type EventKind uint8
 // What a node tells.
 const (
 	// MemberJoined to MemberLeft tell of one member, as the table holds it now.
-	MemberJoined    EventKind = iota + 1 // unknown before, or back in a new life; the end of the former one was told
-	MemberUpdated                        // its record changed
-	MemberSuspected                      // it may have failed; act early if you like
-	MemberRecovered                      // it was suspect or failed, and lives
+	// unknown before, or back in a new life; the end of the former one was told
+	MemberJoined    EventKind = iota + 1
+	MemberUpdated             // its record changed
+	MemberSuspected           // it may have failed; act early if you like
+	MemberRecovered           // it was suspect or failed, and lives
 	MemberFailed
 	MemberLeft
 	// MessageDelivered brings a published message, one's own too: once, in the order of its origin.
@@ -105,8 +106,9 @@ const (
 	// be asked about it, or while its zone is silent. The others are not told.
 	MemberUnreachable
 	MemberReachable
-	// Isolated and Reunited tell that this node hears from next to nobody, or next to nobody hears it, and fails nobody for it;
-	// and that an answer came. It is so too while all others are out of family (Node.Unserved).
+	// Isolated and Reunited tell that this node hears from next to nobody, or next to nobody hears
+	// it, and fails nobody for it; and that an answer came. It is so too while all others are out
+	// of family (Node.Unserved).
 	Isolated
 	Reunited
 	// MessagesLost tells that messages of an origin were skipped: nobody holds them any more. See Lost.
@@ -136,8 +138,9 @@ const (
 	// that they are gone has them forgotten (Forget). Told again when their number changes; Decided tells that it is over.
 	Undecided
 	Decided
-	// Unheard tells, before Isolated or while that lasts, that this node hears others and nobody answers what it sends: that does
-	// not leave here, or does not arrive. HeardAgain tells after Reunited that it is over.
+	// Unheard tells, before Isolated or while that lasts, that this node hears others and nobody
+	// answers what it sends: that does not leave here, or does not arrive. HeardAgain tells after
+	// Reunited that it is over.
 	Unheard
 	HeardAgain
 	// MemberLocated ends a Locate: Location has where the member stands, or Err is ErrNoAnswer.
@@ -170,8 +173,10 @@ const (
 
 // Event is something that a node tells.
 type Event struct {
-	Kind     EventKind
-	Member   member.Member  // for the Member and the Path kinds, and SeedMet; this node for Isolated, Reunited, Unreached, Reached, Undecided, Decided, Unheard, HeardAgain, HeldFailed and the Zone kinds
+	Kind EventKind
+	// for the Member and the Path kinds, and SeedMet; this node for Isolated, Reunited, Unreached,
+	// Reached, Undecided, Decided, Unheard, HeardAgain, HeldFailed and the Zone kinds
+	Member   member.Member
 	Message  Message        // for MessageDelivered
 	Lost     Lost           // for MessagesLost
 	Spread   Spread         // for MessageSpread
@@ -235,10 +240,11 @@ type Command interface{ command() }
 // yet or its cluster is new; by Peers never: those are where members of this node's cluster were.
 type Join struct{ Seeds, Peers, Merge []netip.AddrPort }
 
-// Leave tells everybody that this node goes, and then stops; LeaveDone follows. Before that it waits, for Wait at most
-// (and a day), until what this node published is out: each live member has it or is silent, and three others have it, all
-// if there are fewer. Meanwhile nothing more can be published. A Leave without Wait ends that. Those
-// that have failed are not waited for; a message that nobody else has is told as not out all the same.
+// Leave tells everybody that this node goes, and then stops; LeaveDone follows. Before that it
+// waits, for Wait at most (and a day), until what this node published is out: each live member has
+// it or is silent, and three others have it, all if there are fewer. Meanwhile nothing more can be
+// published. A Leave without Wait ends that. Those that have failed are not waited for; a message
+// that nobody else has is told as not out all the same.
 type Leave struct{ Wait time.Duration }
 
 // Publish sends a message to all members, this one included. Topic has 1 to wire.MaxTopic bytes, Payload at most

@@ -170,8 +170,8 @@ func TestHeirOfAnAddress(t *testing.T) {
 	}
 }
 
-// What a node holds in private of a member ends with it. Else it would be out of reach from the moment at which
-// it is met anew, and failed for an absence of before.
+// What a node holds in private of a member ends with it. Else it would be out of reach from the
+// moment at which it is met anew, and failed for an absence of before.
 func TestAbsenceEndsWithItsMember(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)

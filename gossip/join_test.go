@@ -305,8 +305,8 @@ func TestZombie(t *testing.T) {
 	}
 }
 
-// welcoming has hosts take connections, also those of processes that stand still. It returns what runs
-// the world then.
+// welcoming has hosts take connections, also those of processes that stand still. It returns what
+// runs the world then.
 func (w *world) welcoming() (run func(time.Duration)) {
 	type try struct {
 		by *peer
@@ -330,7 +330,8 @@ func (w *world) welcoming() (run func(time.Duration)) {
 	}
 }
 
-// joined starts so many nodes, at addresses from 10 on, that join through the first, and lets five seconds pass.
+// joined starts so many nodes, at addresses from 10 on, that join through the first, and lets five
+// seconds pass.
 func (w *world) joined(size int) {
 	w.start("n0", 10, 1, nil)
 	for i := 1; i < size; i++ {
@@ -340,12 +341,13 @@ func (w *world) joined(size int) {
 	w.run(5 * time.Second)
 }
 
-// Of two that live with one name the newer stops, also while the owner may have been replaced, since it
-// stood still lately: those that it asks say that the name is its own.
+// Of two that live with one name the newer stops, also while the owner may have been replaced,
+// since it stood still lately: those that it asks say that the name is its own.
 func TestCloneOfOneThatStoodStill(t *testing.T) {
 	for _, x := range []struct{ asleep, late time.Duration }{
 		{2 * time.Second, 0}, {2 * time.Second, 5 * time.Second}, {2 * time.Second, time.Minute},
-		{2 * time.Second, -time.Second}, {4 * time.Second, -4 * time.Second}, // it starts during the pause
+		// it starts during the pause
+		{2 * time.Second, -time.Second}, {4 * time.Second, -4 * time.Second},
 	} {
 		for _, at := range []int{1, 30} { // an address below the owner's and one above
 			for _, loss := range []float64{0, 0.1} {
@@ -382,8 +384,8 @@ func TestCloneOfOneThatStoodStill(t *testing.T) {
 	}
 }
 
-// One that was replaced while it stood still stops where much is lost too, and never its replacement: a
-// member that does not answer has not said whose the name is.
+// One that was replaced while it stood still stops where much is lost too, and never its
+// replacement: a member that does not answer has not said whose the name is.
 func TestZombieUnderLoss(t *testing.T) {
 	for seed := range uint64(20) {
 		w := newWorld(t)
@@ -440,7 +442,8 @@ func TestUnlikeBudgets(t *testing.T) {
 	}
 }
 
-// A seed's word that its cluster is another one may come when the two have become one: it is no news then.
+// A seed's word that its cluster is another one may come when the two have become one: it is no
+// news then.
 func TestLateWordOfAnotherCluster(t *testing.T) {
 	w := newWorld(t)
 	x := w.cluster(3, nil)[1]

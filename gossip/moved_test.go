@@ -134,8 +134,9 @@ func TestMovedNowhere(t *testing.T) {
 	}
 }
 
-// Two that swap their addresses are both failed once at most, since another lives where each is held to
-// be: what they say for themselves is no word of theirs from there. They are back where they are.
+// Two that swap their addresses are both failed once at most, since another lives where each is
+// held to be: what they say for themselves is no word of theirs from there. They are back where
+// they are.
 func TestSwapped(t *testing.T) {
 	for late := range 8 {
 		w := newWorld(t)

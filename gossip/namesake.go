@@ -18,7 +18,8 @@ import (
 // that started later.
 
 const (
-	claimWait  = time.Second            // for the owner's answer; then it is examined, and asked as seldom
+	// for the owner's answer; then it is examined, and asked as seldom
+	claimWait  = time.Second
 	claimTries = 3                      // to ask it at first
 	claimPause = 300 * time.Millisecond // between two
 	claimLife  = 10 * time.Second       // after which a claim that nobody repeats is forgotten
@@ -30,7 +31,8 @@ const (
 	rivalPause = time.Second     // between two numbers to one of them
 	replaceFor = 5 * time.Minute // after a sleep or the like: for so long a later life elsewhere is a replacement
 
-	pollAsked  = 3                      // members that a node asks which process has its name, before it takes itself for replaced
+	// members that a node asks which process has its name, before it takes itself for replaced
+	pollAsked  = 3
 	pollWait   = 2 * time.Second        // for their answers
 	pollPause  = 500 * time.Millisecond // between two questions to those that have not answered
 	pollRounds = 5                      // of questions, after which silence is no answer either
@@ -182,8 +184,8 @@ func (n *Node) nameTaken(peer netip.AddrPort, text string) {
 	n.askRival(other)
 }
 
-// nameWaits hears from a seed that this node's name is that of a member which does not answer. It is not refused for
-// good: it goes on asking, as often as before.
+// nameWaits hears from a seed that this node's name is that of a member which does not answer. It
+// is not refused for good: it goes on asking, as often as before.
 func (n *Node) nameWaits(peer netip.AddrPort, text string) {
 	other, err := netip.ParseAddrPort(text)
 	if err != nil || n.entry.welcomed {
@@ -237,7 +239,8 @@ type rival struct {
 	addr   netip.AddrPort
 	number uint32
 	at     Time
-	theirs uint32 // that it drew itself, while it is not clear whether it replaced this node; 0: none
+	// that it drew itself, while it is not clear whether it replaced this node; 0: none
+	theirs uint32
 	uptime uint64 // that it had then
 }
 
@@ -355,7 +358,8 @@ type poll struct {
 	own            bool // the name is this node's, as it turned out
 }
 
-// denied says whether it turned out lately that the sender of a Conflict has not replaced this node.
+// denied says whether it turned out lately that the sender of a Conflict has not replaced this
+// node.
 func (x *poll) denied(now Time, c *wire.Conflict) bool {
 	return x.own && x.is(now, c)
 }
@@ -366,9 +370,9 @@ func (x *poll) is(now Time, c *wire.Conflict) bool {
 }
 
 // askMembers asks a few members whether they hold the sender of a Conflict, which has proven its
-// address, for live in place of this node. As long as it repeats its Conflict those are asked again that have not
-// answered. Where there is nobody to ask, its address suffices; where nobody answers, it has not
-// replaced this node.
+// address, for live in place of this node. As long as it repeats its Conflict those are asked again
+// that have not answered. Where there is nobody to ask, its address suffices; where nobody answers,
+// it has not replaced this node.
 func (n *Node) askMembers(c *wire.Conflict) {
 	x, r := &n.entry.poll, n.self.Value()
 	if !x.is(n.now, c) {

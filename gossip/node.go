@@ -85,12 +85,13 @@ type Node struct {
 	paths    paths
 	upkeep   upkeep
 	unproven unproven
-	told     []member.ID   // in the news of the current datagram
-	size     int           // of the current datagram, in bytes
-	asked    uint64        // the types of the messages that the current datagram held so far, a bit each
-	kin      bool          // a Mistaken of the current datagram comes from a member of this cluster
-	wanted   []member.ID   // records to ask the sender of the current datagram for
-	ends     []wire.Update // to tell it
+	told     []member.ID // in the news of the current datagram
+	size     int         // of the current datagram, in bytes
+	// the types of the messages that the current datagram held so far, a bit each
+	asked  uint64
+	kin    bool          // a Mistaken of the current datagram comes from a member of this cluster
+	wanted []member.ID   // records to ask the sender of the current datagram for
+	ends   []wire.Update // to tell it
 
 	stats     Stats
 	traffic   traffic
@@ -344,7 +345,8 @@ func (n *Node) Connected(now Time, c Connect, o detect.Outcome, out *Outbox) {
 	n.finish()
 }
 
-// Taken tells that somebody made a TCP connection to this node's own port. Once in a second suffices.
+// Taken tells that somebody made a TCP connection to this node's own port. Once in a second
+// suffices.
 func (n *Node) Taken(now Time, out *Outbox) {
 	if !n.begin(now, out) {
 		return

@@ -222,8 +222,8 @@ type Path struct {
 	Broken bool        // it does not answer this node, and others reach it
 
 	// Silent says that nothing came from it for a second or more, nor an answer to the last probe.
-	// Mute says that the last five probes in a row were not answered, and that it was heard after them, in
-	// the last five seconds. It is not both.
+	// Mute says that the last five probes in a row were not answered, and that it was heard after
+	// them, in the last five seconds. It is not both.
 	Silent, Mute bool
 }
 
@@ -262,8 +262,8 @@ func (n *Node) Paths(now Time) (all []Path) {
 	return all
 }
 
-// isMute says whether a member sends and does not answer. What it sent before it fell silent does not
-// count; after that it may be heard no more often than the pings of a pair that do not arrive.
+// isMute says whether a member sends and does not answer. What it sent before it fell silent does
+// not count; after that it may be heard no more often than the pings of a pair that do not arrive.
 func (p *path) isMute(now Time) bool {
 	return p.speaks && now.Sub(p.heard) < muteFor
 }

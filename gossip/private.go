@@ -17,15 +17,16 @@ import (
 
 // private is of members that are live in the table; a change of state or life ends it.
 type private struct {
-	silent      []SilentZone // each once, the last to fall silent at the end
-	isolated    bool         // alone, or unserved
-	alone       bool         // the detector says so
-	unheard     bool         // the same, and that others are heard
-	unserved    bool         // all other live members are out of family
-	mute        bool         // the user was told that nobody hears this node
-	deserted    bool         // it had the last live members forgotten unheard, and has met nobody since
-	undecided   int          // live members that are silent, while too few can be asked about them
-	unreachable []absence    // by ID; the detector bounds how many
+	silent   []SilentZone // each once, the last to fall silent at the end
+	isolated bool         // alone, or unserved
+	alone    bool         // the detector says so
+	unheard  bool         // the same, and that others are heard
+	unserved bool         // all other live members are out of family
+	mute     bool         // the user was told that nobody hears this node
+	// it had the last live members forgotten unheard, and has met nobody since
+	deserted    bool
+	undecided   int       // live members that are silent, while too few can be asked about them
+	unreachable []absence // by ID; the detector bounds how many
 }
 
 // absence is a live member that cannot be reached from here.
@@ -34,15 +35,16 @@ type absence struct {
 	since Time
 }
 
-// Isolated says whether the node hears from next to nobody, or next to nobody hears it, and therefore fails nobody; or all
-// others are out of family (Unserved).
+// Isolated says whether the node hears from next to nobody, or next to nobody hears it, and
+// therefore fails nobody; or all others are out of family (Unserved).
 func (n *Node) Isolated() bool { return n.private.isolated }
 
-// Unheard says whether this node is isolated though it hears others: what it sends does not come to them.
+// Unheard says whether this node is isolated though it hears others: what it sends does not come to
+// them.
 func (n *Node) Unheard() bool { return n.private.unheard && !n.private.unserved }
 
-// Unserved says whether there are other live members, and all of them are at addresses of an IP version that this node
-// cannot send to: then nobody tells anybody of it, and it is isolated.
+// Unserved says whether there are other live members, and all of them are at addresses of an IP
+// version that this node cannot send to: then nobody tells anybody of it, and it is isolated.
 func (n *Node) Unserved() bool { return n.private.unserved }
 
 // settleIsolation tells the user of the beginning and the end of an isolation.

@@ -69,9 +69,9 @@ func (n *Node) callable() bool {
 	return r.owed == 0 && (n.now.Sub(n.start) < callableFor || r.asked != 0 && n.now.Sub(r.asked) < askedFor)
 }
 
-// contradicts says whether this node may say at once that it lives, of a verdict that it failed. If the host
-// at its address refused connections, or another member sends from there, what was asked before does not count:
-// its address may have become another's.
+// contradicts says whether this node may say at once that it lives, of a verdict that it failed. If
+// the host at its address refused connections, or another member sends from there, what was asked
+// before does not count: its address may have become another's.
 func (n *Node) contradicts(c *wire.Claim) bool {
 	self := n.Self()
 	return n.callable() && (c.Cause != member.CauseRefused || c.Incarnation < self.Incarnation)

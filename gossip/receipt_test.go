@@ -373,9 +373,9 @@ func TestLeaveDoesNotWaitForNothing(t *testing.T) {
 	}
 }
 
-// A message that nobody else has is told at the leave also when all others have failed meanwhile, or
-// had before it was published, and nobody is left to wait for. Once somebody has come for it, it is
-// out; and for a node that never had others no member lacks it.
+// A message that nobody else has is told at the leave also when all others have failed meanwhile,
+// or had before it was published, and nobody is left to wait for. Once somebody has come for it, it
+// is out; and for a node that never had others no member lacks it.
 func TestLeaveAloneTells(t *testing.T) {
 	pair := func(t *testing.T) *leaver {
 		w := newWorld(t)

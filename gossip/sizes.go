@@ -188,7 +188,8 @@ func (n *Node) urgency(p *path) int {
 	return 0
 }
 
-// narrow says whether the way to a member drops datagrams as long as those that full pieces come in.
+// narrow says whether the way to a member drops datagrams as long as those that full pieces come
+// in.
 func (n *Node) narrow(id member.ID) bool {
 	p := n.paths.find(id)
 	return p != nil && p.over > 0 && p.passed > 0 && int(p.passed) < wire.MinRoom

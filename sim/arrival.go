@@ -36,8 +36,8 @@ type end struct {
 	node int32
 }
 
-// Why says why a member that was up, and in the cluster, from when a message was published to the end never got it. Could is the
-// one that must not be.
+// Why says why a member that was up, and in the cluster, from when a message was published to the
+// end never got it. Could is the one that must not be.
 type Why string
 
 // The reasons.
@@ -55,7 +55,8 @@ const (
 // apart or stand still. It is as long as what nothing shows is waited for (stream.Config.GiveUp), and half of that again.
 const lossyBound = 30 * time.Second
 
-// longMessage is the size from which on a message has pieces that a path may drop for their length, as the protocol knows.
+// longMessage is the size from which on a message has pieces that a path may drop for their length,
+// as the protocol knows.
 const longMessage = 2 << 10
 
 // passage is a message on its way.
@@ -85,11 +86,14 @@ type Missed struct {
 	Seq       uint64  `json:"seq"`
 	Published Seconds `json:"published"` // since the start of the run, as the other
 	Member    string  `json:"member"`
-	TooLong   bool    `json:"too_long,omitempty"` // the ways between them drop packets as long as its pieces
-	Reachable Seconds `json:"reachable"`          // since when it has been in touch with a member that has the message
+	// the ways between them drop packets as long as its pieces
+	TooLong bool `json:"too_long,omitempty"`
+	// since when it has been in touch with a member that has the message
+	Reachable Seconds `json:"reachable"`
 }
 
-// Unreached is a message that members which were in the cluster when it was published, and up to the end, never got.
+// Unreached is a message that members which were in the cluster when it was published, and up to
+// the end, never got.
 type Unreached struct {
 	Origin    string   `json:"origin"`
 	Seq       uint64   `json:"seq"`
@@ -349,14 +353,16 @@ func (c *arrival) held(p *passage) bool {
 // maxPast is how many messages are remembered that are held no more and did not reach all.
 const maxPast = 10_000
 
-// note notes what a message came to at a member. One that it could have had is no better for what comes later.
+// note notes what a message came to at a member. One that it could have had is no better for what
+// comes later.
 func (c *arrival) note(p *passage, node int32, why Why) {
 	if k := (end{p.messageKey, node}); len(c.ends) < maxPast && c.ends[k] != Could {
 		c.ends[k] = why
 	}
 }
 
-// whyNot is Gone for a message that nobody but its publisher had, whose life is over, and otherwise as given.
+// whyNot is Gone for a message that nobody but its publisher had, whose life is over, and otherwise
+// as given.
 func (c *arrival) whyNot(l *ledger, p *passage, why Why) Why {
 	if !p.spread && l.over(p) {
 		return Gone

@@ -119,8 +119,8 @@ func (c *deaf) wronged(l *ledger, o *Obs) string {
 	return fmt.Sprintf("n%d holds n%d failed, which answers %d of %d", o.Node, m, len(near), len(others))
 }
 
-// spared says that somebody answers nobody, and is not failed by all that are not too few to judge: a member that died behind a cut
-// counts among those that they cannot ask.
+// spared says that somebody answers nobody, and is not failed by all that are not too few to judge:
+// a member that died behind a cut counts among those that they cannot ask.
 func (c *deaf) spared(l *ledger) string {
 	for m := range l.peers {
 		if !l.well(m) {
@@ -144,7 +144,8 @@ func (c *deaf) spared(l *ledger) string {
 			continue
 		}
 		for i := range l.peers {
-			few := others-1 < l.config.Inquest.Quorum(l.views[i].live) // it cannot ask enough of those that it takes for live
+			// it cannot ask enough of those that it takes for live
+			few := others-1 < l.config.Inquest.Quorum(l.views[i].live)
 			if h := l.seen[i][m]; i != m && l.peers[i].up && !few && h.live() && h.Gen == l.peers[m].gen && h.State != member.Left {
 				return fmt.Sprintf("n%d has answered nobody for %s, and n%d holds it for %s", m, l.now.Sub(c.quiet), i, h)
 			}

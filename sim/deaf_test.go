@@ -189,7 +189,8 @@ func TestDeafChecker(t *testing.T) {
 	}
 }
 
-// Two of four that hear neither of the others, one of which has died behind a cut, are not more than half, and fail nobody.
+// Two of four that hear neither of the others, one of which has died behind a cut, are not more
+// than half, and fail nobody.
 func TestDeafBesideTheDeadIsNotJudged(t *testing.T) {
 	o := Options{Nodes: 4, Seed: 1, Warm: true, Network: LAN(), Duration: time.Minute}
 	for _, text := range []string{"1s=cut:n1-n2/rest", "10s=kill:n1"} {

@@ -25,8 +25,8 @@ type Detail struct {
 	Bytes, Packets    []float64       // that each node sent in the scenario's time, each second; of those that are up in the end
 }
 
-// Curve is how one crash or message became known to those that should know it: those that were up all the time,
-// and for a message those that had been let in by then.
+// Curve is how one crash or message became known to those that should know it: those that were up
+// all the time, and for a message those that had been let in by then.
 type Curve struct {
 	At    time.Duration   // when it happened, on the scenario's clock
 	First time.Duration   // from then to the first suspicion anywhere, for a crash; -1: nobody ever suspected it

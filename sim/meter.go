@@ -202,8 +202,9 @@ func (m *meter) throughout(from, to gossip.Time) (all []int32) {
 	return all
 }
 
-// readers returns the processes that a message is for: those that were in the cluster when it was published, and up since. A
-// newcomer, or a member that starts again without a store, gets what is published from its welcome on.
+// readers returns the processes that a message is for: those that were in the cluster when it was
+// published, and up since. A newcomer, or a member that starts again without a store, gets what is
+// published from its welcome on.
 func (m *meter) readers(s *spread) []int32 {
 	return slices.DeleteFunc(m.throughout(s.at, m.now), func(i int32) bool {
 		p := &m.peers[i]

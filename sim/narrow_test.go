@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// A message of many pieces that no path passes costs its publisher a few times its size, and not what the network takes:
-// those that ask for a piece again and again, and never get it, ask ever more seldom. After three seconds it costs next to
-// nothing. The report names those that it did not reach, and why.
+// A message of many pieces that no path passes costs its publisher a few times its size, and not
+// what the network takes: those that ask for a piece again and again, and never get it, ask ever
+// more seldom. After three seconds it costs next to nothing. The report names those that it did not
+// reach, and why.
 func TestNarrowPathIsPaced(t *testing.T) {
 	const size, nodes = 100_000, 5
 	for seed := range uint64(3) {

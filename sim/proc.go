@@ -337,7 +337,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		o.After = holding(&e.Member)
 		s.told(e, o)
 		o.Alarm = e.Kind == gossip.MemberSuspected
-		if e.Member.Cause == member.CauseRestarted { // nobody holds it for failed: its next life is in the table
+		// nobody holds it for failed: its next life is in the table
+		if e.Member.Cause == member.CauseRestarted {
 			if w.trace != nil {
 				w.trace.event(now, p, e)
 			}

@@ -43,8 +43,10 @@ type Report struct {
 	Packets    map[string]uint64 `json:"packets"`  // by what became of them
 	Timeline   []Point           `json:"timeline"` // each second, from the start of the run
 	Violations []Violation       `json:"violations"`
-	Missed     []Missed          `json:"missed,omitempty"`    // messages that did not reach members that could be reached
-	Unreached  []Unreached       `json:"unreached,omitempty"` // all that somebody never got, and why; at most 1,000
+	// messages that did not reach members that could be reached
+	Missed []Missed `json:"missed,omitempty"`
+	// all that somebody never got, and why; at most 1,000
+	Unreached []Unreached `json:"unreached,omitempty"`
 }
 
 // Point is how a second of the run was, all nodes together.
@@ -196,8 +198,8 @@ func (m *meter) multicast() Multicast {
 		Across: float64(across) / float64(max(len(m.order), 1))}
 }
 
-// unreached lists the messages that a member which they are for never got, once for each reason. A checker says why, if there
-// is one.
+// unreached lists the messages that a member which they are for never got, once for each reason. A
+// checker says why, if there is one.
 func (m *meter) unreached(judge *arrival) (all []Unreached) {
 	for _, k := range m.order {
 		s := m.messages[k]

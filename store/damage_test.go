@@ -83,7 +83,8 @@ func TestNothingKeepsANodeOut(t *testing.T) {
 			if len(w.said) != 1 || !strings.Contains(w.said[0], path+" is damaged") || !strings.Contains(w.said[0], path+".damaged-1") {
 				t.Errorf("it says %q", w.said)
 			}
-			if !strings.Contains(w.said[0], "newcomer") || s.Former() { // what it keeps is lost, and it is not promised from others
+			// what it keeps is lost, and it is not promised from others
+			if !strings.Contains(w.said[0], "newcomer") || s.Former() {
 				t.Errorf("it says %q; of a former run: %v", w.said, s.Former())
 			}
 			if moved, err := os.ReadFile(path + ".damaged-1"); err != nil || !bytes.Equal(moved, data) {

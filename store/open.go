@@ -43,7 +43,8 @@ func (s *Store) try() error {
 	switch {
 	case err == nil && !info.Mode().IsRegular():
 		return explain(s.path, &fs.PathError{Op: "open", Path: s.path, Err: errors.New("is not a file")})
-	case err == nil && info.Size() == 0: // a crash on a full disk leaves that, and bbolt would begin anew in it
+	case err == nil && info.Size() == 0:
+		// a crash on a full disk leaves that, and bbolt would begin anew in it
 		err = errors.New("it is empty")
 	case err == nil:
 		err = s.look()
@@ -105,16 +106,16 @@ func (s *Store) handle(o bolt.Options, f func(*bolt.DB) error) error {
 	return err
 }
 
-// What a damaged file costs: one that is found at the start, and one that turns out to be damaged while the
-// node holds in memory what it had written.
+// What a damaged file costs: one that is found at the start, and one that turns out to be damaged
+// while the node holds in memory what it had written.
 const (
 	lostAtStart = "lost are the messages that it kept, for others and for a replay, and what was published while this node " +
 		"was away does not come either: this node goes on as a newcomer, and what others hold stays with them"
 	lostLater = "what it kept is not there after a restart; what this node holds in memory it still has"
 )
 
-// aside gives a damaged file another name, and tells what that costs. Of more than maxDamaged the first
-// ones stay, and the newest.
+// aside gives a damaged file another name, and tells what that costs. Of more than maxDamaged the
+// first ones stay, and the newest.
 func (s *Store) aside(damage error, cost string) error {
 	to := ""
 	for n := 1; n <= maxDamaged; n++ {

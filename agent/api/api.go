@@ -51,7 +51,8 @@ type Event struct {
 	Silent      int               `json:"silent,omitempty"` // of undecided: of so many Members
 }
 
-// Message is one delivered message; or, if Seq is 0, only the word that Lost messages were lost of which none has followed.
+// Message is one delivered message; or, if Seq is 0, only the word that Lost messages were lost of
+// which none has followed.
 type Message struct {
 	Time       time.Time `json:"time"`
 	Topic      string    `json:"topic"`
@@ -82,50 +83,80 @@ type KeyEvent struct {
 // Info is what an agent says of itself.
 type Info struct {
 	Member
-	Cluster        string         `json:"cluster"`
-	ClusterID      string         `json:"cluster_id,omitempty"` // which cluster of that name, in hexadecimal
-	Version        string         `json:"version"`
-	Detector       string         `json:"detector"`
-	Sealed         bool           `json:"sealed"`   // whether packets are encrypted
-	Welcomed       bool           `json:"welcomed"` // whether a seed has let this node in, or it is the first of its cluster
-	Started        time.Time      `json:"started"`
-	Uptime         float64        `json:"uptime_seconds"`
-	Alone          bool           `json:"alone"`                     // there are seeds, and they led to nobody but this node so far
-	AddrGone       bool           `json:"addr_gone"`                 // the host had this node's address, and has it no more
-	Translated     string         `json:"translated,omitempty"`      // where a seed sees this node, if others are told another address and it is none of the host's
-	TranslatedHere bool           `json:"translated_here,omitempty"` // that is an address of its own host: --advertise is wrong
-	Moved          *Move          `json:"moved,omitempty"`           // the last change of the address since the start
-	OutOfFamily    []string       `json:"out_of_family_members"`     // live members at addresses of an IP family that this node's socket does not serve
-	Members        map[string]int `json:"members"`                   // by state, this node included
-	Agreement      Agreement      `json:"agreement"`
-	Isolated       bool           `json:"isolated"`     // hears from next to nobody, or next to nobody hears it, and so declares nobody failed
-	Unheard        bool           `json:"unheard"`      // isolated, though it hears the others: what it sends does not leave, or does not arrive
-	Unserved       bool           `json:"unserved"`     // isolated, since all others are at addresses of an IP family that it cannot send to
-	Unreachable    []string       `json:"unreachable"`  // live members that cannot be reached from here, and that too few can be asked about, or whose zone is silent
-	Silent         []SilentZone   `json:"silent_zones"` // of which nobody is heard from here
-	View           View           `json:"view"`
-	Detection      float64        `json:"detection_seconds"` // after a crash until it is known: swim: the least; otherwise: to be expected
-	Health         int            `json:"health"`            // 0 is good; higher: this node doubts its own eyes
-	RTT            float64        `json:"rtt_seconds"`
-	Coordinates    Coordinates    `json:"coordinates"`
-	Traffic        Traffic        `json:"traffic"`
-	Failed         map[string]int `json:"failed"`                        // of them, by cause
-	Unreached      bool           `json:"unreached"`                     // others hear this node, and nothing that they send to its address comes here
-	Deserted       bool           `json:"deserted"`                      // it had all others forgotten though it heard none, and has met nobody since
-	LastHeard      *time.Time     `json:"last_heard,omitempty"`          // the last datagram of a live member that it talks to
-	Refused        string         `json:"refused,omitempty"`             // while no seed has let it in: why, as far as it is known
-	RefusedFor     string         `json:"refused_for,omitempty"`         // that in a word: cluster, other_cluster, detector, address, key, lookup, name or other
-	Filtered       int            `json:"tcp_filtered"`                  // watched members whose TCP port does not answer
-	FilteredPort   int            `json:"tcp_filtered_port,omitempty"`   // the number of these ports, if all have one
-	Watched        int            `json:"tcp_watched"`                   // of so many
-	Undecided      int            `json:"undecided"`                     // live members that are silent, while too few answer to judge them; among the unreachable
-	OtherKeys      []string       `json:"other_keys"`                    // sentences about seeds whose key is another than this node's
-	Unlike         []Unlike       `json:"unlike"`                        // settings that others have otherwise, where all should have the same
-	Broken         []string       `json:"broken"`                        // live members that do not answer this node, and that others reach
-	Mute           []string       `json:"mute"`                          // live members that this node hears and that answer none of its probes
-	Connected      *time.Time     `json:"tcp_last_connection,omitempty"` // the last TCP connection that came to this node's port; missing if none did
-	OwnFiltered    bool           `json:"tcp_own_filtered"`              // nobody comes to this node's own TCP port, though others were asked to try it
-	FilteredAt     []string       `json:"tcp_filtered_members"`          // whose TCP port does not answer
+	Cluster string `json:"cluster"`
+	// which cluster of that name, in hexadecimal
+	ClusterID string `json:"cluster_id,omitempty"`
+	Version   string `json:"version"`
+	Detector  string `json:"detector"`
+	Sealed    bool   `json:"sealed"` // whether packets are encrypted
+	// whether a seed has let this node in, or it is the first of its cluster
+	Welcomed bool      `json:"welcomed"`
+	Started  time.Time `json:"started"`
+	Uptime   float64   `json:"uptime_seconds"`
+	// there are seeds, and they led to nobody but this node so far
+	Alone bool `json:"alone"`
+	// the host had this node's address, and has it no more
+	AddrGone bool `json:"addr_gone"`
+	// where a seed sees this node, if others are told another address and it is none of the host's
+	Translated string `json:"translated,omitempty"`
+	// that is an address of its own host: --advertise is wrong
+	TranslatedHere bool `json:"translated_here,omitempty"`
+	// the last change of the address since the start
+	Moved *Move `json:"moved,omitempty"`
+	// live members at addresses of an IP family that this node's socket does not serve
+	OutOfFamily []string       `json:"out_of_family_members"`
+	Members     map[string]int `json:"members"` // by state, this node included
+	Agreement   Agreement      `json:"agreement"`
+	// hears from next to nobody, or next to nobody hears it, and so declares nobody failed
+	Isolated bool `json:"isolated"`
+	// isolated, though it hears the others: what it sends does not leave, or does not arrive
+	Unheard bool `json:"unheard"`
+	// isolated, since all others are at addresses of an IP family that it cannot send to
+	Unserved bool `json:"unserved"`
+	// live members that cannot be reached from here, and that too few can be asked about, or whose
+	// zone is silent
+	Unreachable []string     `json:"unreachable"`
+	Silent      []SilentZone `json:"silent_zones"` // of which nobody is heard from here
+	View        View         `json:"view"`
+	// after a crash until it is known: swim: the least; otherwise: to be expected
+	Detection float64 `json:"detection_seconds"`
+	// 0 is good; higher: this node doubts its own eyes
+	Health      int            `json:"health"`
+	RTT         float64        `json:"rtt_seconds"`
+	Coordinates Coordinates    `json:"coordinates"`
+	Traffic     Traffic        `json:"traffic"`
+	Failed      map[string]int `json:"failed"` // of them, by cause
+	// others hear this node, and nothing that they send to its address comes here
+	Unreached bool `json:"unreached"`
+	// it had all others forgotten though it heard none, and has met nobody since
+	Deserted bool `json:"deserted"`
+	// the last datagram of a live member that it talks to
+	LastHeard *time.Time `json:"last_heard,omitempty"`
+	// while no seed has let it in: why, as far as it is known
+	Refused string `json:"refused,omitempty"`
+	// that in a word: cluster, other_cluster, detector, address, key, lookup, name or other
+	RefusedFor string `json:"refused_for,omitempty"`
+	// watched members whose TCP port does not answer
+	Filtered int `json:"tcp_filtered"`
+	// the number of these ports, if all have one
+	FilteredPort int `json:"tcp_filtered_port,omitempty"`
+	Watched      int `json:"tcp_watched"` // of so many
+	// live members that are silent, while too few answer to judge them; among the unreachable
+	Undecided int `json:"undecided"`
+	// sentences about seeds whose key is another than this node's
+	OtherKeys []string `json:"other_keys"`
+	// settings that others have otherwise, where all should have the same
+	Unlike []Unlike `json:"unlike"`
+	// live members that do not answer this node, and that others reach
+	Broken []string `json:"broken"`
+	// live members that this node hears and that answer none of its probes
+	Mute []string `json:"mute"`
+	// the last TCP connection that came to this node's port; missing if none did
+	Connected *time.Time `json:"tcp_last_connection,omitempty"`
+	// nobody comes to this node's own TCP port, though others were asked to try it
+	OwnFiltered bool `json:"tcp_own_filtered"`
+	// whose TCP port does not answer
+	FilteredAt []string `json:"tcp_filtered_members"`
 	// SmallPaths are the members between which and this node datagrams of Longest bytes of UDP payload do not pass, though
 	// short ones do; SizesChecked is on how many ways that was looked for.
 	SmallPaths   []SmallPath `json:"small_paths"`

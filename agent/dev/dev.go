@@ -15,8 +15,9 @@ const (
 	MaxNodes = 4096
 )
 
-// Settled is how long after the last start a node is idle: from its fourth second on it looks how long
-// datagrams may be on eight of its ways, four times a second, which is ten times what it sends in quiet.
+// Settled is how long after the last start a node is idle: from its fourth second on it looks how
+// long datagrams may be on eight of its ways, four times a second, which is ten times what it sends
+// in quiet.
 const Settled = 10 * time.Second
 
 // Config is what a run is made of.

@@ -72,8 +72,8 @@ func (a *app) setCmd() *cobra.Command {
 	return cmd
 }
 
-// eachKey does something to each key. One that cannot be is told and keeps no other from it; what is wrong
-// with more than one key, such as an agent that is gone, ends it.
+// eachKey does something to each key. One that cannot be is told and keeps no other from it; what
+// is wrong with more than one key, such as an agent that is gone, ends it.
 func eachKey(keys []string, do func(key string) error) error {
 	var all []error
 	for _, k := range keys {

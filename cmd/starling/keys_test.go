@@ -14,8 +14,8 @@ import (
 	"github.com/starling-gossip/starling/agent/api"
 )
 
-// Of several keys each stands by itself: what is wrong with one is told, with its name, and the others are
-// done. An agent that is gone ends it.
+// Of several keys each stands by itself: what is wrong with one is told, with its name, and the
+// others are done. An agent that is gone ends it.
 func TestSeveralKeys(t *testing.T) {
 	var done []string
 	mux := http.NewServeMux()

@@ -67,7 +67,8 @@ func (d *Detector) hear(now mono.Time, c *inquest) {
 	}
 }
 
-// maxPending is how many of its last questions a node still takes an answer to for a sign that it is heard.
+// maxPending is how many of its last questions a node still takes an answer to for a sign that it
+// is heard.
 const maxPending = 1 << 16
 
 // answers takes in that a member answered something that was sent to it lately: it hears.

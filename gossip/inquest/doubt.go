@@ -43,14 +43,15 @@ func (d *Detector) silent(now mono.Time, most int, like member.ID) (n int) {
 	return n
 }
 
-// unheardFor is how long ago the last datagram of others is at most, while nobody answers, for a node to know that it hears
-// and is not heard: they hold it failed, and call it now and then.
+// unheardFor is how long ago the last datagram of others is at most, while nobody answers, for a
+// node to know that it hears and is not heard: they hold it failed, and call it now and then.
 const unheardFor = 30 * time.Second
 
-// checkIsolation finds out whether this node is alone: most of the members that it watches have long not answered, and of the
-// jurors that it asked about them nobody answers. Then it hears nobody, or nobody hears it; it fails nobody and says so.
-// That ends with an answer alone, or with the last of the others: that alarms end, or that others are watched, is no sign
-// of anything. Of two nodes neither can tell.
+// checkIsolation finds out whether this node is alone: most of the members that it watches have
+// long not answered, and of the jurors that it asked about them nobody answers. Then it hears
+// nobody, or nobody hears it; it fails nobody and says so. That ends with an answer alone, or with
+// the last of the others: that alarms end, or that others are watched, is no sign of anything. Of
+// two nodes neither can tell.
 func (d *Detector) checkIsolation(now mono.Time) {
 	cut := 0
 	for i := range d.watched {

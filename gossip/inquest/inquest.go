@@ -7,11 +7,13 @@
 // that does not grow with the cluster, and the time to a verdict is the grace that the user grants a silent member plus
 // about a third of a second.
 //
-// One file holds one rule: watch.go pings with a promise; alarm.go is what happens when an answer is missed; jury.go asks
-// others; juror.go is asked by others; verdict.go counts the votes; evidence.go has the host's kernel testify; port.go and ownport.go are whether TCP gets
-// through, to others and from them; doubt.go
-// is when not to believe oneself, and damps members that come and go; deaf.go is about members that send and do not hear; path.go knows how long answers take and how many
-// are lost; mass.go is about many who die at once; zones.go is who watches and who examines across zones; silence.go is a zone that is silent as a whole.
+// One file holds one rule: watch.go pings with a promise; alarm.go is what happens when an answer
+// is missed; jury.go asks others; juror.go is asked by others; verdict.go counts the votes;
+// evidence.go has the host's kernel testify; port.go and ownport.go are whether TCP gets through,
+// to others and from them; doubt.go is when not to believe oneself, and damps members that come and
+// go; deaf.go is about members that send and do not hear; path.go knows how long answers take and
+// how many are lost; mass.go is about many who die at once; zones.go is who watches and who
+// examines across zones; silence.go is a zone that is silent as a whole.
 package inquest
 
 import (

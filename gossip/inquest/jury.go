@@ -228,9 +228,11 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 	a.jury.heard = now
 	switch m.Word {
 	case wire.WordUnknown:
-		x.spoken, x.tries, x.word = false, never, m.Word // it stays out, and another takes its place
+		// it stays out, and another takes its place
+		x.spoken, x.tries, x.word = false, never, m.Word
 	case wire.WordCannot:
-		x.spoken, x.tries, x.word = false, never, m.Word // the same, and there is one less that could
+		// the same, and there is one less that could
+		x.spoken, x.tries, x.word = false, never, m.Word
 		d.judge(now, i)
 	case wire.WordAcquit:
 		// The way from here to the member is bad, or its answers were lost: it lives. No new alarm for a while.

@@ -8,10 +8,11 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// Whether this node's own TCP port can be tried by others. A host that drops such connections does not
-// notice, and those that watch it try the port seldom. So a node to whose port nobody came for a while
-// asks one of those that ping it to try, and then others, each in its next Ack. Where nobody comes
-// then either, its port is closed or filtered from outside, and those that it asked know the same.
+// Whether this node's own TCP port can be tried by others. A host that drops such connections does
+// not notice, and those that watch it try the port seldom. So a node to whose port nobody came for
+// a while asks one of those that ping it to try, and then others, each in its next Ack. Where
+// nobody comes then either, its port is closed or filtered from outside, and those that it asked
+// know the same.
 
 const (
 	ownQuiet = 8 * time.Second         // without a connection, after which somebody is asked to try
@@ -20,7 +21,8 @@ const (
 
 // ownPort is what a node knows of its own port.
 type ownPort struct {
-	taken mono.Time // the last connection; at first some time before the start: newcomers are tried at once
+	// the last connection; at first some time before the start: newcomers are tried at once
+	taken mono.Time
 	asked mono.Time // when somebody was last asked to try
 	last  member.ID // the member that this was
 	vain  int       // how many were asked since the last connection
@@ -45,7 +47,8 @@ func (d *Detector) wantsTry(now mono.Time, id member.ID) bool {
 // ownTries is how many have to be asked in vain: of an ack and a connection either may be lost.
 func (d *Detector) ownTries() int { return d.path.attempts(&d.cfg) }
 
-// OwnFiltered says whether nobody comes to this node's own port, though others were asked to try it.
+// OwnFiltered says whether nobody comes to this node's own port, though others were asked to try
+// it.
 func (d *Detector) OwnFiltered(now mono.Time) bool {
 	return d.mine.vain >= d.ownTries() && now.Sub(d.mine.asked) >= portAgain
 }

@@ -8,11 +8,12 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// Whether the TCP ports of others can be tried from here. Where a filter drops such connections a dead
-// process looks like a dead host, and a stalled one too: a crash takes longer to see, and nothing shows
-// that in quiet. So the port of a newly watched member is tried within seconds, again if that was in
-// vain, and then that of one of the watched each minute, and of one that asks for it (ownport.go). When one turns out to be filtered all
-// others are tried at once: most likely a filter was set here, or at all.
+// Whether the TCP ports of others can be tried from here. Where a filter drops such connections a
+// dead process looks like a dead host, and a stalled one too: a crash takes longer to see, and
+// nothing shows that in quiet. So the port of a newly watched member is tried within seconds, again
+// if that was in vain, and then that of one of the watched each minute, and of one that asks for it
+// (ownport.go). When one turns out to be filtered all others are tried at once: most likely a
+// filter was set here, or at all.
 
 const (
 	portAgain = 2500 * time.Millisecond

@@ -7,9 +7,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 )
 
-// Where the TCP ports of others are filtered a node knows it of all whom it watches within seconds, and not where they are
-// open; in quiet it tries one a minute, beside one for each change of the watched, and one for each of those that ask, to which
-// somebody comes each 8 s so.
+// Where the TCP ports of others are filtered a node knows it of all whom it watches within seconds,
+// and not where they are open; in quiet it tries one a minute, beside one for each change of the
+// watched, and one for each of those that ask, to which somebody comes each 8 s so.
 func TestFilteredPorts(t *testing.T) {
 	for _, filter := range []bool{false, true} {
 		w := newWorld(t, 20, 1, Config{})
@@ -69,8 +69,8 @@ func TestFilteredLater(t *testing.T) {
 	}
 }
 
-// Where a filter is set later at one host, one of those that watch it knows that within 15 s, and the
-// node there as well; and that it is gone within a few minutes.
+// Where a filter is set later at one host, one of those that watch it knows that within 15 s, and
+// the node there as well; and that it is gone within a few minutes.
 func TestFilteredAtOneHost(t *testing.T) {
 	for _, n := range []int{3, 5, 20} {
 		for seed := range uint64(8) {

@@ -132,8 +132,9 @@ func (d *Detector) callWitness(a *alarm, limit int) {
 	}
 }
 
-// recall has a juror of a foreign member's zone asked once more, where all that were asked there did not answer: they may
-// have been cut off, or have died, and nobody else of their zone may send to this node.
+// recall has a juror of a foreign member's zone asked once more, where all that were asked there
+// did not answer: they may have been cut off, or have died, and nobody else of their zone may send
+// to this node.
 func (d *Detector) recall(j *jury, zone uint16) {
 	most := d.mostTries()
 	var oldest *juror

@@ -49,7 +49,8 @@ const (
 	CauseStalled                // its host took a connection, but the process does not answer
 	CauseDeaf                   // it sends, and answers nobody: nothing that is sent to it arrives
 	CauseForgotten              // somebody had it forgotten
-	CauseRestarted              // a later life of its name is there; told to the user alone, and of the life before
+	// a later life of its name is there; told to the user alone, and of the life before
+	CauseRestarted
 )
 
 // String returns the cause's name as it stands in the command line's output.

@@ -173,7 +173,8 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 		l.state, l.tries = taken, 0
 		l.due = now.Add(r.work(l))
 		j.due = min(j.due, l.due)
-	case l.bare && l.single() && !j.small && r.host.Narrow(l.asked()): // what it lacks does not pass
+	case l.bare && l.single() && !j.small && r.host.Narrow(l.asked()):
+		// what it lacks does not pass
 		if l.via != 0 {
 			r.strayed(now, j, l)
 		} else {

@@ -47,9 +47,9 @@ func (r *Relay) eachByOthers(now mono.Time, j *job, s wire.Span, bare bool) {
 	}
 }
 
-// helped asks the next helper to bring a parcel to the member of a leg. Without one the leg ends: an own parcel is
-// then not for that member, and of another the parent is told that it lacks it. A node that can send to nobody has no word of
-// others' helpers: all lack what it publishes.
+// helped asks the next helper to bring a parcel to the member of a leg. Without one the leg ends:
+// an own parcel is then not for that member, and of another the parent is told that it lacks it. A
+// node that can send to nobody has no word of others' helpers: all lack what it publishes.
 func (r *Relay) helped(now mono.Time, j *job, l *leg) {
 	if r.nextHelper(now, j, l) {
 		l.state, l.tries = asked, 0

@@ -17,8 +17,8 @@ import (
 // says "void" and is counted neither here nor there.
 //
 // The origin asks each member that is missing again, now and then, by turns itself and by way of
-// others: the way between just these two may be broken, or that of several to one. It remembers which
-// member reached another one. A member that turns out to be live meanwhile is asked as well.
+// others: the way between just these two may be broken, or that of several to one. It remembers
+// which member reached another one. A member that turns out to be live meanwhile is asked as well.
 
 // placeBits are those of a span in which one member stands alone.
 const placeBits = 64
@@ -221,8 +221,8 @@ func (r *Relay) scatter(now mono.Time, j *job, k int) {
 	}
 }
 
-// way is the helper that is asked first to reach a member: the first on the ring from a key. That is the one
-// that reached it last, or the next after one that did not.
+// way is the helper that is asked first to reach a member: the first on the ring from a key. That
+// is the one that reached it last, or the next after one that did not.
 type way struct {
 	to, by member.ID // by: the helper that reached it last; 0: none that still does
 	from   uint64
@@ -245,8 +245,8 @@ func (r *Relay) way(to member.ID) *way {
 	return &r.ways[r.oldWay]
 }
 
-// detour begins a round of asking a missing member: this node and others by turns. The first is this
-// node's, unless it has asked already.
+// detour begins a round of asking a missing member: this node and others by turns. The first is
+// this node's, unless it has asked already.
 func (r *Relay) detour(now mono.Time, j *job, l *leg) {
 	direct := l.via != 0 || l.attempt == 0
 	if l.via = 0; !direct {
@@ -254,8 +254,8 @@ func (r *Relay) detour(now mono.Time, j *job, l *leg) {
 	}
 }
 
-// nextDetour chooses the helper that asks in this node's place: one of the member's zone, else any. It
-// says whether there is another for this round.
+// nextDetour chooses the helper that asks in this node's place: one of the member's zone, else any.
+// It says whether there is another for this round.
 func (r *Relay) nextDetour(now mono.Time, j *job, l *leg) bool {
 	if l.hands == maxDetours {
 		return false

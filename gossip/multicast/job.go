@@ -44,9 +44,10 @@ type parent struct {
 
 // leg is one part of a duty, and who was asked to see to it: a delegate for a span, or a member for itself.
 type leg struct {
-	span    wire.Span    // SpanSelf: the member alone
-	id      member.ID    // the member that was asked last
-	via     member.ID    // the helper that was asked in its place, since it does not answer this node; 0: none
+	span wire.Span // SpanSelf: the member alone
+	id   member.ID // the member that was asked last
+	// the helper that was asked in its place, since it does not answer this node; 0: none
+	via     member.ID
 	former  [2]member.ID // those that were asked before that
 	zone    uint16       // of id
 	state   legState

@@ -109,8 +109,10 @@ const (
 	waitedLegs = 1 << 17 // legs that these have at most, if each has one for each member
 	maxDebts   = 256     // confirmations owed for parcels that this node was not given yet
 	maxWays    = 16      // members of which it is remembered which helper reached them
-	maxDetours = 4       // members that are asked, one after the other, to reach one in this node's place
-	idleLanes  = 64      // peers whose last datagram is remembered, beyond those for whom something waits
+	// members that are asked, one after the other, to reach one in this node's place
+	maxDetours = 4
+	// peers whose last datagram is remembered, beyond those for whom something waits
+	idleLanes = 64
 )
 
 func (c Config) withDefaults() Config {

@@ -33,18 +33,21 @@ type mine struct {
 	told    mono.Time     // when the host was told last
 	tried   bool          // all was done that can be done at once
 	backoff time.Duration // until the silent are offered it again
-	look    mono.Time     // when it is seen whether what a publisher waits for is held still; Never: not between rounds
+	// when it is seen whether what a publisher waits for is held still; Never: not between rounds
+	look mono.Time
 }
 
 const (
-	firstWindow   = 80
-	lastWindow    = 4                     // that congestion leaves
-	stripeFrom    = 8                     // pieces of one batch from which on they are striped
-	outFor        = 50 * time.Millisecond // that a parcel counts for the window: stragglers do not hold up the rest
-	tellEvery     = 5 * time.Millisecond
-	firstPause    = 200 * time.Millisecond // between offers to the silent, doubling
-	lastPause     = 5 * time.Second
-	lookEvery     = time.Second           // a wait ends so long after its message is let go, at most
+	firstWindow = 80
+	lastWindow  = 4 // that congestion leaves
+	stripeFrom  = 8 // pieces of one batch from which on they are striped
+	// that a parcel counts for the window: stragglers do not hold up the rest
+	outFor     = 50 * time.Millisecond
+	tellEvery  = 5 * time.Millisecond
+	firstPause = 200 * time.Millisecond // between offers to the silent, doubling
+	lastPause  = 5 * time.Second
+	// a wait ends so long after its message is let go, at most
+	lookEvery     = time.Second
 	burst         = 16                    // parcels that may leave at once
 	pieceOverhead = 100                   // bytes of a parcel of one piece beside its body, with headers
 	shortPause    = 50 * time.Millisecond // while the budget for another zone is spent

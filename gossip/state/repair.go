@@ -32,8 +32,10 @@ const (
 	askSoon  = 20 * time.Millisecond // after a delta that others should have come before
 	askOn    = 50 * time.Millisecond // after what came last of an answer that was cut short
 
-	beginTries = 12                     // exchanges instead of one that nobody answered, or that brought nothing
-	answerWait = 250 * time.Millisecond // for what a peer has more by its digest; longer than the usual way there and back
+	// exchanges instead of one that nobody answered, or that brought nothing
+	beginTries = 12
+	// for what a peer has more by its digest; longer than the usual way there and back
+	answerWait = 250 * time.Millisecond
 	askTries   = 6
 	maxAnswer  = 16 // datagrams of deltas in one answer
 )
@@ -48,20 +50,22 @@ type ask struct {
 
 // repair is what is under way.
 type repair struct {
-	next   mono.Time    // no exchange is begun before
-	follow mono.Time    // one is begun then, with anybody
-	with   member.ID    // the last one, which may be lost
-	retry  mono.Time    // and another is begun then
-	tries  int          // so many were, running
-	differ [4]member.ID // the last that showed that something differs, and have not said since that nothing does
+	next   mono.Time // no exchange is begun before
+	follow mono.Time // one is begun then, with anybody
+	with   member.ID // the last one, which may be lost
+	retry  mono.Time // and another is begun then
+	tries  int       // so many were, running
+	// the last that showed that something differs, and have not said since that nothing does
+	differ [4]member.ID
 	streak int
 	bits   uint8 // of the ranges that sketches are of at present
 	asks   []ask
 }
 
-// Compare compares fingerprints with a live member's, once the news in its datagram is taken in. sameView says whether the two
-// agree about the members. A difference that is not looked into at once is so in a moment, unless somebody agrees before:
-// where much is lost, the next fingerprint may be long in coming.
+// Compare compares fingerprints with a live member's, once the news in its datagram is taken in.
+// sameView says whether the two agree about the members. A difference that is not looked into at
+// once is so in a moment, unless somebody agrees before: where much is lost, the next fingerprint
+// may be long in coming.
 func (s *Store) Compare(now mono.Time, from member.Member, keys uint64, sameView bool) {
 	r := &s.repair
 	if s.building > 0 {
@@ -107,8 +111,9 @@ func (r *repair) answered(by member.ID) {
 	}
 }
 
-// beginAgain begins an exchange instead of one that brought nothing: in turn with a member that showed that something differs, and with
-// anybody, since those may be dead or not reached from here.
+// beginAgain begins an exchange instead of one that brought nothing: in turn with a member that
+// showed that something differs, and with anybody, since those may be dead or not reached from
+// here.
 func (s *Store) beginAgain(now mono.Time) {
 	r := &s.repair
 	r.retry = mono.Never
@@ -227,8 +232,8 @@ func (s *Store) narrow(now mono.Time, to member.Member, v *wire.View, cells, dif
 	s.sendSketch(now, to, s.randomRange(v.Range, bits), largeCells)
 }
 
-// sendDigest tells how far this node holds the owners with the tags that differ. If there are none it says that: the other
-// would begin again.
+// sendDigest tells how far this node holds the owners with the tags that differ. If there are none
+// it says that: the other would begin again.
 func (s *Store) sendDigest(now mono.Time, to member.Member, t salt, g wire.Range) {
 	b, table := s.digest(0, true), s.host.Table()
 	if len(s.tags) == 0 {

@@ -69,7 +69,8 @@ func TestExchangeIsLost(t *testing.T) {
 	}
 }
 
-// lacking returns a world of n nodes in which the first has a key that the last lacks, and no node shows its fingerprint.
+// lacking returns a world of n nodes in which the first has a key that the last lacks, and no node
+// shows its fingerprint.
 func lacking(t *testing.T, n int) (w *world, has, lacks *node) {
 	w = newWorld(t, n, 1, Config{})
 	has, lacks = w.nodes[0], w.nodes[n-1]
@@ -87,8 +88,8 @@ func (x *node) shows(to *node, sameView bool) {
 	to.store.Flush(x.w.now)
 }
 
-// Most members are dead and nobody knows it. An exchange that is lost is begun again with one that is known to have more,
-// too, and not with anybody alone.
+// Most members are dead and nobody knows it. An exchange that is lost is begun again with one that
+// is known to have more, too, and not with anybody alone.
 func TestLostAmongTheDead(t *testing.T) {
 	w, has, lacks := lacking(t, 40)
 	for _, x := range w.nodes[1:39] {
@@ -108,7 +109,8 @@ func TestLostAmongTheDead(t *testing.T) {
 	}
 }
 
-// A fingerprint that differs while the views of the members do so too is looked into, though no other comes.
+// A fingerprint that differs while the views of the members do so too is looked into, though no
+// other comes.
 func TestOneFingerprint(t *testing.T) {
 	w, has, lacks := lacking(t, 3)
 	has.shows(lacks, false)
@@ -118,7 +120,8 @@ func TestOneFingerprint(t *testing.T) {
 	}
 }
 
-// A peer that said what it has and then does not send it is asked a few times; then an exchange is begun with another.
+// A peer that said what it has and then does not send it is asked a few times; then an exchange is
+// begun with another.
 func TestAsksAreLost(t *testing.T) {
 	w, has, lacks := lacking(t, 3)
 	answers := 0
@@ -158,7 +161,8 @@ func TestNothingDiffersAnyMore(t *testing.T) {
 	}
 }
 
-// What is asked for is sent if the budget for the zone is enough for it, though not for a whole datagram.
+// What is asked for is sent if the budget for the zone is enough for it, though not for a whole
+// datagram.
 func TestLittleOfBudget(t *testing.T) {
 	w, has, lacks := lacking(t, 2)
 	has.short, has.left = true, 500

@@ -66,14 +66,15 @@ type Host interface {
 	Ring() *topology.Ring // of the table
 	// Room returns how many bytes of messages fit one datagram.
 	Room() int
-	// SendState sends messages to a member, in a datagram of their own, and returns what that costs: nothing if they
-	// were not sent, since the budget for the member's zone is spent. It copies them.
+	// SendState sends messages to a member, in a datagram of their own, and returns what that
+	// costs: nothing if they were not sent, since the budget for the member's zone is spent. It
+	// copies them.
 	SendState(now mono.Time, to member.Member, messages []byte) int
 	// Unanswered tells that a member did not answer what was sent to it, and that either was long: perhaps
 	// such datagrams do not pass.
 	Unanswered(now mono.Time, id member.ID)
-	// Short says whether the budget for what is sent to a member's zone has no room for a whole datagram: what can wait
-	// does, for a moment.
+	// Short says whether the budget for what is sent to a member's zone has no room for a whole
+	// datagram: what can wait does, for a moment.
 	Short(to member.ID) bool
 	// Changed tells of a key that was written or is gone, at this node too, and Reset that all that was held of an owner
 	// is void, since it began a new life or is forgotten.
@@ -103,9 +104,12 @@ type Value struct {
 
 // Config is how a store works. The zero value of each field means its default, which is right for a LAN.
 type Config struct {
-	Coalesce  time.Duration // between two datagrams over one link, at least; the first goes at once; default 20 ms
-	Rate      int           // bytes a second that this node sends of keys, at most; default 1 MiB
-	Interval  time.Duration // between two exchanges that this node starts, at least, a quarter of it after one that nobody answered; default 1 s
+	// between two datagrams over one link, at least; the first goes at once; default 20 ms
+	Coalesce time.Duration
+	Rate     int // bytes a second that this node sends of keys, at most; default 1 MiB
+	// between two exchanges that this node starts, at least, a quarter of it after one that nobody
+	// answered; default 1 s
+	Interval  time.Duration
 	Follow    time.Duration // and between two while they bring much; default 100 ms
 	Settle    time.Duration // what came in so lately may be on its way to others too; default 250 ms
 	Tombstone time.Duration // how long a deleted key is remembered, and up to half as long again; default an hour

@@ -53,8 +53,8 @@ func TestUnansweredProbesAskForHeads(t *testing.T) {
 	}
 }
 
-// A node is asked to probe one that is dead, and the heads of the one that asks come with that. They are no answer: it asks for
-// heads if no others come.
+// A node is asked to probe one that is dead, and the heads of the one that asks come with that.
+// They are no answer: it asks for heads if no others come.
 func TestHeadsOfTheOneThatAsksForAProbe(t *testing.T) {
 	w := newWorld(t, 3, 3, Config{})
 	w.quiet = true

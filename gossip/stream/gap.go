@@ -27,12 +27,14 @@ const (
 	firstDenied  = 3  // who are asked at once; the others over Patience, since pieces spread meanwhile
 	maxTellers   = 4
 	maxMute      = 8
-	maxVain      = 16                    // doublings
-	deafFor      = 10 * time.Second      // to claims, after one that nobody could show
-	maxPause     = time.Second           // between two requests that are not answered
-	firstHold    = 25 * time.Millisecond // after a request that came to nothing over a narrow way, doubling with each in a row
-	maxHold      = 30 * time.Second      // a piece now and then shows whether it passes by now
-	maxReturns   = 5                     // of Patience: so long those who return are waited for, however many follow
+	maxVain      = 16               // doublings
+	deafFor      = 10 * time.Second // to claims, after one that nobody could show
+	maxPause     = time.Second      // between two requests that are not answered
+	// after a request that came to nothing over a narrow way, doubling with each in a row
+	firstHold = 25 * time.Millisecond
+	maxHold   = 30 * time.Second // a piece now and then shows whether it passes by now
+	// of Patience: so long those who return are waited for, however many follow
+	maxReturns = 5
 )
 
 // repair is what a node knows of a gap.
@@ -67,7 +69,8 @@ type repair struct {
 	never   bool        // the origin says that there was none
 }
 
-// hold is a member at the end of a narrow way that let requests time out, and brought no piece since.
+// hold is a member at the end of a narrow way that let requests time out, and brought no piece
+// since.
 type hold struct {
 	id    member.ID
 	vain  uint8     // requests in a row

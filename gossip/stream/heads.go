@@ -59,8 +59,8 @@ func (s *Streams) Probed(now mono.Time) {
 	}
 }
 
-// heardHeads takes in that heads of somebody came. Those that came with the request to ask somebody else, which this node has
-// just done, are no answer of that one.
+// heardHeads takes in that heads of somebody came. Those that came with the request to ask somebody
+// else, which this node has just done, are no answer of that one.
 func (s *Streams) heardHeads(now mono.Time) {
 	y := &s.sync
 	if y.alone == now.Add(aloneFor) {

@@ -7,8 +7,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Full pieces do not pass, and the ways are known for it. Members that lack them ask ever more seldom: next to nothing goes to
-// each. Once they pass, all get it soon.
+// Full pieces do not pass, and the ways are known for it. Members that lack them ask ever more
+// seldom: next to nothing goes to each. Once they pass, all get it soon.
 func TestWhatNeverPassesIsAskedForSeldom(t *testing.T) {
 	for seed := range uint64(5) {
 		w := newWorld(t, seed, 5, Config{})

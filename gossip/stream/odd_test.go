@@ -70,8 +70,9 @@ func TestNewcomerIsNotAskedByAll(t *testing.T) {
 	}
 }
 
-// Two that hold what all others let go, which therefore tell no heads, are not asked for it by each of them, nor ask them again and
-// again: that each hears nothing of others, and the other one now and then, does not hide that they are odd.
+// Two that hold what all others let go, which therefore tell no heads, are not asked for it by each
+// of them, nor ask them again and again: that each hears nothing of others, and the other one now
+// and then, does not hide that they are odd.
 func TestOddAmongThoseWithNothing(t *testing.T) {
 	const others = 40
 	w := newWorld(t, 1, others+2, Config{Age: 20 * time.Second})
@@ -112,8 +113,8 @@ func TestOddAmongThoseWithNothing(t *testing.T) {
 	}
 }
 
-// What a member that is not known yet published is asked for once it is, though exchanges before found no reason for what
-// differs.
+// What a member that is not known yet published is asked for once it is, though exchanges before
+// found no reason for what differs.
 func TestUnknownOriginIsAskedForOnceKnown(t *testing.T) {
 	w := newWorld(t, 2, 8, Config{})
 	w.publishAndSettle(3)

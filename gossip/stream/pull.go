@@ -21,7 +21,9 @@ const (
 	perStream  = 4        // requests under way for one stream
 	perNode    = 16       // and in all
 	maxParts   = 64
-	fewVain    = 3                      // requests in a row that a member let time out, after which it is asked for one piece at a time, if its way is narrow
+	// requests in a row that a member let time out, after which it is asked for one piece at a
+	// time, if its way is narrow
+	fewVain    = 3
 	heldPause  = 100 * time.Millisecond // until somebody else is asked
 	maxLate    = 8                      // requests that timed out and may be answered yet
 	minTimeout = 20 * time.Millisecond

@@ -45,8 +45,8 @@ type reunion struct {
 
 func (r *reunion) reset() { r.due, r.pass = mono.Never, mono.Never }
 
-// Changed tells that the table changed. A suspect that lives may have been cut off, too. And one that
-// was not known before may be the reason of a difference in which an exchange found none.
+// Changed tells that the table changed. A suspect that lives may have been cut off, too. And one
+// that was not known before may be the reason of a difference in which an exchange found none.
 func (s *Streams) Changed(now mono.Time, before, after member.Member) {
 	y := &s.sync
 	switch {

@@ -429,14 +429,15 @@ func TestNewcomerInTheMiddle(t *testing.T) {
 	}
 }
 
-// A newcomer that is let in by two, and asks anew since the first answer is late, takes that one all the same: what is
-// published before the second answer it gets.
+// A newcomer that is let in by two, and asks anew since the first answer is late, takes that one
+// all the same: what is published before the second answer it gets.
 func TestNewcomerTakesTheFirstAnswer(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	w.publishAndSettle(10)
 	w.quiet = true
 	n := w.add()
-	w.further = func(from, to *node) time.Duration { // its first answer takes 350 ms, the others more
+	// its first answer takes 350 ms, the others more
+	w.further = func(from, to *node) time.Duration {
 		switch {
 		case to != n:
 			return 0
@@ -464,8 +465,8 @@ func TestNewcomerTakesTheFirstAnswer(t *testing.T) {
 	}
 }
 
-// One that was the first of its cluster gets what is held in the cluster that lets it in, and nothing is told as lost that
-// nobody holds.
+// One that was the first of its cluster gets what is held in the cluster that lets it in, and
+// nothing is told as lost that nobody holds.
 func TestFounderGetsWhatIsHeld(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{Age: 10 * time.Second})
 	w.publishAndSettle(10)
@@ -486,14 +487,15 @@ func TestFounderGetsWhatIsHeld(t *testing.T) {
 	}
 }
 
-// A newcomer that works slowly asks others too, though it stands still all the time: what is published after they answered it
-// gets.
+// A newcomer that works slowly asks others too, though it stands still all the time: what is
+// published after they answered it gets.
 func TestSlowNewcomerAsksOthers(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	w.publishAndSettle(10)
 	w.quiet = true
 	n := w.add()
-	w.blocked = func(_, to *node) bool { return to == w.nodes[1] } // the member that lets it in is not heard
+	// the member that lets it in is not heard
+	w.blocked = func(_, to *node) bool { return to == w.nodes[1] }
 	n.s.Joined(w.now, n.from(w.nodes[1]))
 	n.schedule()
 	for range 10 {

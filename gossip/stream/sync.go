@@ -18,8 +18,8 @@ import (
 // first message that it hears, or at the first piece if that is near. A message that is on its way meanwhile it gets as a
 // whole, since it may have been published after the welcome: what it has no piece of yet it pulls.
 //
-// The first of its cluster is no newcomer. If another cluster lets it in, it begins with what is held there, as the members
-// of that cluster get what it holds.
+// The first of its cluster is no newcomer. If another cluster lets it in, it begins with what is
+// held there, as the members of that cluster get what it holds.
 
 const (
 	quiet     = 500 * time.Millisecond // hashes should agree when nothing came for so long
@@ -113,8 +113,9 @@ func (s *Streams) Joined(now mono.Time, by member.Member) {
 // Founded tells that this node is the first of its cluster.
 func (s *Streams) Founded() { s.sync.founder = !s.sync.joined }
 
-// Headless tells that a member's probe, or its answer to one, came without heads: it holds nothing, or is odd. A node that
-// holds something and hears nothing else asks once in a while, and is odd itself if that is in vain.
+// Headless tells that a member's probe, or its answer to one, came without heads: it holds nothing,
+// or is odd. A node that holds something and hears nothing else asks once in a while, and is odd
+// itself if that is in vain.
 func (s *Streams) Headless(now mono.Time, from member.Member) {
 	if s.hash != 0 {
 		s.compareHash(now, from, 0)
@@ -207,7 +208,8 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 	}
 	s.hearFormer(now, from, page.From, heads)
 	y := &s.sync
-	if !y.active || page.From != y.from || from.ID != y.peer && !y.newcomer { // a newcomer takes the first answer to any Ask
+	// a newcomer takes the first answer to any Ask
+	if !y.active || page.From != y.from || from.ID != y.peer && !y.newcomer {
 		return s.hearAside(now, from, heads)
 	}
 	y.asks = 0
@@ -240,8 +242,8 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 	return !heads.Malformed()
 }
 
-// hearAside takes in what a page tells that is not of the exchange under way: it came late, or answers about former lives.
-// It says as truly how far a member has what it holds.
+// hearAside takes in what a page tells that is not of the exchange under way: it came late, or
+// answers about former lives. It says as truly how far a member has what it holds.
 func (s *Streams) hearAside(now mono.Time, from member.Member, heads wire.HeadReader) bool {
 	for {
 		h, ok := heads.Next()
@@ -336,7 +338,8 @@ func (s *Streams) syncStalled(now mono.Time, gap time.Duration) {
 		s.keep(now)
 		s.at(now)
 	}
-	if y.newcomer && y.active && now >= y.due { // it works slowly, and may not come to its timers: it asks the next one
+	// it works slowly, and may not come to its timers: it asks the next one
+	if y.newcomer && y.active && now >= y.due {
 		s.syncWake(now)
 	}
 }

@@ -170,7 +170,8 @@ const (
 	NotReached    Reason = 9  // Text: the address in the record; what the seed sends there does not reach the newcomer
 	NotAdmitted   Reason = 10 // the newcomer does not show that it may come in
 	Banned        Reason = 11 //
-	NameWaits     Reason = 12 // Text: the address of the member that has the name and does not answer
+	// Text: the address of the member that has the name and does not answer
+	NameWaits Reason = 12
 )
 
 // Refuse says no to a Join.

@@ -23,7 +23,8 @@ func AppendAckTry(b []byte, seq uint32) []byte {
 // ackTry is the flag of an ack that asks its receiver to try the sender's TCP port.
 const ackTry = 1
 
-// AckTries says whether the body of an ack, which ReadSeq reads, asks for a try of its sender's TCP port.
+// AckTries says whether the body of an ack, which ReadSeq reads, asks for a try of its sender's TCP
+// port.
 func AckTries(body []byte) bool { return len(body) > 4 && body[4]&ackTry != 0 }
 
 // AppendNack answers an indirect ping: "I am here, but the target does not answer me".
