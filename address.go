@@ -50,7 +50,8 @@ func splitAddr(s string, defaultPort uint16) (host string, port uint16, err erro
 		host, port = h, uint16(v)
 	}
 	if host != "" && strings.Trim(host, "0123456789") == "" {
-		return "", 0, fmt.Errorf("%q is no address: %q is a number, and no host: write HOST:PORT, or :PORT to bind to all interfaces", s, host)
+		return "", 0, fmt.Errorf("%q is no address: %q is a number, and no host: write "+
+			"HOST:PORT, or :PORT to bind to all interfaces", s, host)
 	}
 	if strings.ContainsAny(host, " \t\r\n/,@") {
 		return "", 0, fmt.Errorf("%q is no address: %q is not a host name", s, host)
@@ -59,7 +60,8 @@ func splitAddr(s string, defaultPort uint16) (host string, port uint16, err erro
 }
 
 // lookUp returns all addresses of a host, which may be an IP address.
-func lookUp(ctx context.Context, m machine, host string, within time.Duration) ([]netip.Addr, error) {
+func lookUp(ctx context.Context, m machine, host string,
+	within time.Duration) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}, nil
 	}
@@ -101,7 +103,8 @@ func unzoned(host string) bool {
 }
 
 func noZone(s, host string) error {
-	return fmt.Errorf("%q is a link-local address, which means another host on each interface: write it with its "+
+	return fmt.Errorf("%q is a link-local address, which means another host on each interface: "+
+		"write it with its "+
 		"interface, as in %s%%eth0", s, host)
 }
 
@@ -113,7 +116,8 @@ func (e notFound) Unwrap() error { return e.error }
 // advertiseAddr reads Config.Advertise for a socket that is bound to local. Without one it is where
 // the socket is bound; not valid if that is all interfaces. A name that leads nowhere within a time
 // is a notFound.
-func advertiseAddr(m machine, s string, local netip.AddrPort, within time.Duration) (netip.AddrPort, error) {
+func advertiseAddr(m machine, s string, local netip.AddrPort,
+	within time.Duration) (netip.AddrPort, error) {
 	switch {
 	case s == "" && local.Addr().IsUnspecified():
 		return netip.AddrPort{}, nil
@@ -123,11 +127,13 @@ func advertiseAddr(m machine, s string, local netip.AddrPort, within time.Durati
 	case s == "":
 		return local, nil
 	}
-	return ownAddr(m, "Advertise", s, local, within, func(a netip.Addr) bool { return a.Is4() || !a.IsLinkLocalUnicast() })
+	return ownAddr(m, "Advertise", s, local, within,
+		func(a netip.Addr) bool { return a.Is4() || !a.IsLinkLocalUnicast() })
 }
 
 // outsideAddr reads Config.AdvertiseOutside; without a port it is that of the socket.
-func outsideAddr(m machine, s string, local netip.AddrPort, within time.Duration) (netip.AddrPort, error) {
+func outsideAddr(m machine, s string, local netip.AddrPort,
+	within time.Duration) (netip.AddrPort, error) {
 	if s == "" {
 		return netip.AddrPort{}, nil
 	}
@@ -136,7 +142,8 @@ func outsideAddr(m machine, s string, local netip.AddrPort, within time.Duration
 
 // ownAddr reads an address of this node's own, and takes the first that is good of those that its
 // name leads to.
-func ownAddr(m machine, what, s string, local netip.AddrPort, within time.Duration, good func(netip.Addr) bool) (netip.AddrPort, error) {
+func ownAddr(m machine, what, s string, local netip.AddrPort, within time.Duration,
+	good func(netip.Addr) bool) (netip.AddrPort, error) {
 	host, port, err := splitAddr(s, local.Port())
 	if err == nil && (host == "" || port == 0) {
 		err = fmt.Errorf("%q lacks the host or the port that others can send to", s)
@@ -155,11 +162,13 @@ func ownAddr(m machine, what, s string, local netip.AddrPort, within time.Durati
 	}
 	for _, a := range found {
 		if why := nobodys(a); why != "" {
-			return netip.AddrPort{}, fmt.Errorf("%w: %s: others cannot send to this node at %s: it is %s",
+			return netip.AddrPort{}, fmt.Errorf("%w: %s: others cannot send to this node at %s: "+
+				"it is %s",
 				ErrConfig, what, a, why)
 		}
 	}
-	return netip.AddrPort{}, fmt.Errorf("%w: %s: a socket bound to %s is not reached at %s", ErrConfig, what, local, s)
+	return netip.AddrPort{}, fmt.Errorf("%w: %s: a socket bound to %s is not reached at %s",
+		ErrConfig, what, local, s)
 }
 
 // nobodys says what an address is that no node has to itself; empty: it may be one's own.
@@ -172,7 +181,8 @@ func nobodys(a netip.Addr) string {
 	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return "the broadcast address"
 	case a.Is6() && a.IsLinkLocalUnicast():
-		return "a link-local address, which means another host at each member; it can be a seed's alone"
+		return "a link-local address, which means another host at each member; it can be a " +
+			"seed's alone"
 	}
 	return ""
 }
@@ -200,7 +210,8 @@ func (n *Node) findSelf() error {
 		}
 		if err = n.core.Do(now, gossip.Moved{Addr: addr, Outside: outside}, out); err == nil {
 			n.home.here, n.home.since = false, now
-			n.log.write(logLine{slog.LevelInfo, "the address of this node is found", []any{"addr", addr, "outside", outside}})
+			n.log.write(logLine{slog.LevelInfo, "the address of this node is found",
+				[]any{"addr", addr, "outside", outside}})
 		}
 	})
 	if called == nil && err == nil {
@@ -241,7 +252,8 @@ func (n *Node) otherFamily(id member.ID) {
 				if n.core.Unserved() {
 					how = "nobody is left to reach a member through: "
 				}
-				n.log.warn(now, "family", how+why, "member", m.Name(), "addr", m.Addr(), "bound", n.conn.LocalAddr())
+				n.log.warn(now, "family", how+why, "member", m.Name(), "addr", m.Addr(),
+					"bound", n.conn.LocalAddr())
 			}
 		})
 	})

@@ -59,7 +59,8 @@ func TestSplitAddr(t *testing.T) {
 }
 
 func TestAdvertiseLinkLocal(t *testing.T) {
-	_, err := advertiseAddr(thisMachine{}, "[fe80::1%eth0]:81", netip.MustParseAddrPort("[::]:80"), firstLookup)
+	_, err := advertiseAddr(thisMachine{}, "[fe80::1%eth0]:81",
+		netip.MustParseAddrPort("[::]:80"), firstLookup)
 	if err == nil || !strings.Contains(err.Error(), "link-local") {
 		t.Error(err)
 	}
@@ -77,7 +78,8 @@ func TestAdvertise(t *testing.T) {
 		{"[fe80::1%eth0]:80", "", ""},
 		{"[fe80::1%eth0]:80", "2001:db8::1", "[2001:db8::1]:80"},
 	} {
-		got, err := advertiseAddr(thisMachine{}, c.advertise, netip.MustParseAddrPort(c.local), firstLookup)
+		got, err := advertiseAddr(thisMachine{}, c.advertise, netip.MustParseAddrPort(c.local),
+			firstLookup)
 		switch {
 		case c.want == "" && !errors.Is(err, ErrConfig):
 			t.Errorf("%s advertised as %q: %v, want an error", c.local, c.advertise, got)
@@ -113,12 +115,14 @@ func TestConfigErrors(t *testing.T) {
 func TestAdvertiseOutside(t *testing.T) {
 	local := netip.MustParseAddrPort("0.0.0.0:7000")
 	for s, want := range map[string]string{"": "invalid AddrPort", "203.0.113.9": "203.0.113.9:7000", "203.0.113.9:17": "203.0.113.9:17"} {
-		if got, err := outsideAddr(thisMachine{}, s, local, firstLookup); err != nil || got.String() != want {
+		if got, err := outsideAddr(thisMachine{}, s, local, firstLookup); err != nil ||
+			got.String() != want {
 			t.Errorf("%q is %s, %v; want %s", s, got, err, want)
 		}
 	}
 	for _, s := range []string{":80", "0.0.0.0:80", "203.0.113.9:0", "[2001:db8::1]:80", "a:b:c"} {
-		if got, err := outsideAddr(thisMachine{}, s, local, firstLookup); !errors.Is(err, ErrConfig) {
+		got, err := outsideAddr(thisMachine{}, s, local, firstLookup)
+		if !errors.Is(err, ErrConfig) {
 			t.Errorf("%q is %s, %v", s, got, err)
 		}
 	}
@@ -151,18 +155,22 @@ func TestAddressesThatLackAPart(t *testing.T) {
 
 // An address that no node has to itself is refused, with what it is, also where a name leads to it.
 func TestNobodysAddress(t *testing.T) {
-	m := &madeUp{names: map[string][]string{"many.example": {"224.0.0.1"}, "one.example": {"224.0.0.1", "10.1.2.3"}}}
+	m := &madeUp{names: map[string][]string{"many.example": {"224.0.0.1"},
+		"one.example": {"224.0.0.1", "10.1.2.3"}}}
 	for s, want := range map[string]string{
 		"224.0.0.1": "multicast", "ff02::1": "multicast", "0.0.0.0": "all interfaces", "[::]:80": "all interfaces",
 		"255.255.255.255": "broadcast", "255.255.255.255:80": "broadcast", "many.example": "multicast", "one.example": "",
 	} {
 		local := netip.MustParseAddrPort("[::]:7000")
-		for what, read := range map[string]func(machine, string, netip.AddrPort, time.Duration) (netip.AddrPort, error){
+		for what, read := range map[string]func(machine, string, netip.AddrPort,
+			time.Duration) (netip.AddrPort, error){
 			"Advertise": advertiseAddr, "AdvertiseOutside": outsideAddr,
 		} {
 			got, err := read(m, s, local, time.Second)
 			if want == "" && (err != nil || got.String() != "10.1.2.3:7000") ||
-				want != "" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), what+":")) {
+				want != "" && (!errors.Is(err, ErrConfig) ||
+					!strings.Contains(err.Error(), want) ||
+					!strings.Contains(err.Error(), what+":")) {
 				t.Errorf("%s %s: %v, %v; want %q", what, s, got, err, want)
 			}
 		}
@@ -180,11 +188,13 @@ func TestAdvertisedNameIsLate(t *testing.T) {
 	defer seed.Close()
 	at := seed.Self().Addr.String()
 	for about, cfg := range map[string]Config{
-		"one that joins":        {Advertise: "db1.example", Seeds: []string{at}},
-		"the first one":         {Advertise: "db1.example"},
-		"for other zones too":   {Advertise: "db1.example", AdvertiseOutside: "out.example:17", Seeds: []string{at}},
-		"for other zones alone": {Advertise: "127.0.0.7", AdvertiseOutside: "out.example:17", Seeds: []string{at}},
-		"without an Advertise":  {AdvertiseOutside: "out.example:17"},
+		"one that joins": {Advertise: "db1.example", Seeds: []string{at}},
+		"the first one":  {Advertise: "db1.example"},
+		"for other zones too": {Advertise: "db1.example", AdvertiseOutside: "out.example:17",
+			Seeds: []string{at}},
+		"for other zones alone": {Advertise: "127.0.0.7", AdvertiseOutside: "out.example:17",
+			Seeds: []string{at}},
+		"without an Advertise": {AdvertiseOutside: "out.example:17"},
 	} {
 		m := &madeUp{names: map[string][]string{}}
 		m.has("eth0=10.0.0.4")
@@ -207,12 +217,14 @@ func TestAdvertisedNameIsLate(t *testing.T) {
 			t.Errorf("%s: %v", about, err)
 		}
 		self := n.Self()
-		if cfg.Advertise != "" && self.Addr.Addr().String() != "127.0.0.7" || self.Addr.Port() != n.conn.LocalAddr().Port() {
+		if cfg.Advertise != "" && self.Addr.Addr().String() != "127.0.0.7" ||
+			self.Addr.Port() != n.conn.LocalAddr().Port() {
 			t.Errorf("%s: it is at %s", about, self.Addr)
 		}
 		var outside netip.AddrPort
 		n.read(func() { core := n.core.Self(); outside = core.Record().Outside })
-		if outside.IsValid() != (cfg.AdvertiseOutside != "") || outside.IsValid() && outside.String() != "203.0.113.7:17" {
+		if outside.IsValid() != (cfg.AdvertiseOutside != "") || outside.IsValid() &&
+			outside.String() != "203.0.113.7:17" {
 			t.Errorf("%s: from outside it is at %s", about, outside)
 		}
 		n.Close()

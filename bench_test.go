@@ -81,7 +81,8 @@ func storm(b *testing.B, size int) ([]*Node, time.Duration) {
 	}
 	// A watch would leave each node with a copy of the whole membership, which is then measured too: hence the polling.
 	for _, n := range nodes {
-		until(b, time.Millisecond, n.name+" knows all members", func() bool { return n.live() == size })
+		until(b, time.Millisecond, n.name+" knows all members",
+			func() bool { return n.live() == size })
 	}
 	return nodes, time.Since(begin)
 }

@@ -263,7 +263,8 @@ func (n *Node) move(now gossip.Time, to netip.Addr, out *gossip.Outbox) {
 	n.home.here, n.home.since, n.home.seen = false, now, netip.AddrPort{}
 	n.home.moved = &Move{was, is, n.wall(now)}
 	if !n.told(is.Addr()) {
-		n.log.warn(now, "untold", "the address of this node is gone, and the one that is left is of an IP version at which no other member is: "+
+		n.log.warn(now, "untold", "the address of this node is gone, and the one that is left "+
+			"is of an IP version at which no other member is: "+
 			"it can tell nobody", "from", was, "to", is)
 		return
 	}
@@ -405,9 +406,11 @@ func (n *Node) weighSeen(now gossip.Time, has func(netip.Addr) bool, out *gossip
 	default:
 		h.seen, h.ours = s.Addr, has(at)
 		if h.seen != was {
-			what := "a seed sees this node at another address than it tells the others; --advertise says which is right"
+			what := "a seed sees this node at another address than it tells the others; " +
+				"--advertise says which is right"
 			if h.ours {
-				what = "a seed sees this node at an address of this host, and another is set: --advertise is wrong"
+				what = "a seed sees this node at an address of this host, and another is set: " +
+					"--advertise is wrong"
 			}
 			n.log.warn(now, "seen", what, "seen", s.Addr, "told", r.Addr, "by", s.By)
 		}

@@ -448,7 +448,8 @@ func TestWhereASeedSeesIt(t *testing.T) {
 	}
 	n.call(t.Context(), func(gossip.Time, *gossip.Outbox) { n.home.peer = netip.MustParseAddrPort("10.0.0.9:7747") })
 	n.sees(t, "10.0.1.4", true)
-	if n.at() != "10.0.0.4" || n.Info().Translated.IsValid() || strings.Contains(said.all(), "a seed sees this node") {
+	if n.at() != "10.0.0.4" || n.Info().Translated.IsValid() ||
+		strings.Contains(said.all(), "a seed sees this node") {
 		t.Errorf("another member sees it at another of its addresses, and it is at %s: %s", n.at(), said.all())
 	}
 	for range 3 {

@@ -275,10 +275,12 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.Isolated:
 		switch {
 		case n.core.Unserved():
-			n.log.warn(n.now(), "isolated", "all others are at addresses of an IP version that this host cannot send to: this node is cut off; "+
+			n.log.warn(n.now(), "isolated", "all others are at addresses of an IP version that "+
+				"this host cannot send to: this node is cut off; "+
 				"look at its host's addresses and routes", "addr", e.Member.Addr())
 		case !n.core.Unheard():
-			n.log.warn(n.now(), "isolated", "this node hears from next to nobody; it declares nobody failed for that; look at this host's network "+
+			n.log.warn(n.now(), "isolated", "this node hears from next to nobody; it declares "+
+				"nobody failed for that; look at this host's network "+
 				"and firewall, for UDP that comes in")
 		}
 		n.lookAround()
@@ -293,7 +295,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.Undecided:
 		what := "if they are gone, have them forgotten (starling forget --unreachable)"
 		if n.core.Isolated() { // then it is rather this host
-			what = "look at this host's network and firewall first; only if you know that they are gone, have them forgotten (starling info says how)"
+			what = "look at this host's network and firewall first; only if you know that they " +
+				"are gone, have them forgotten (starling info says how)"
 		}
 		n.log.warn(n.now(), "undecided", "members are silent, and too few others answer to judge them: dead or cut off, this node cannot tell; "+
 			what, "silent", e.Silent, "members", e.Of)
@@ -302,7 +305,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.log.warn(n.now(), "decided", "nobody is silent any more of whom this node cannot say whether it is dead")
 		n.tellWatchers(e)
 	case gossip.Unheard:
-		n.log.warn(n.now(), "unheard", "this node hears the others, and what it sends does not leave or arrive: nobody answers; it declares nobody "+
+		n.log.warn(n.now(), "unheard", "this node hears the others, and what it sends does not "+
+			"leave or arrive: nobody answers; it declares nobody "+
 			"failed for that; look at this host's firewall, for UDP that goes out")
 		n.tellWatchers(e)
 	case gossip.HeardAgain:

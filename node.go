@@ -103,7 +103,8 @@ func Start(cfg Config) (*Node, error) {
 	}
 	self, missing, err := cfg.self(conn.LocalAddr())
 	if err == nil {
-		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"), detector: params.Detector, machine: cfg.host(),
+		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"),
+			detector: params.Detector, machine: cfg.host(),
 			seeds: seeds, given: len(cfg.Seeds), conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
 		if missing != nil {
 			n.late = &late{cfg.Advertise, cfg.AdvertiseOutside}
@@ -186,7 +187,8 @@ func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, missing, err er
 	}
 	if self.Name == "" {
 		if self.Name, err = os.Hostname(); err != nil {
-			return self, nil, fmt.Errorf("%w: Name is empty, and the host does not tell its name: %w", ErrConfig, err)
+			return self, nil, fmt.Errorf("%w: Name is empty, and the host does not tell its "+
+				"name: %w", ErrConfig, err)
 		}
 	}
 	var name notFound

@@ -187,7 +187,8 @@ func (n *Node) seek() {
 
 // noteLate says that this node does not know its own address yet.
 func (n *Node) noteLate(now gossip.Time, err error) {
-	n.log.warn(now, "late", "this node's own address is not found yet; it is looked up again, and nobody is asked to let the node in before",
+	n.log.warn(now, "late", "this node's own address is not found yet; it is looked up again, "+
+		"and nobody is asked to let the node in before",
 		"error", err)
 }
 
@@ -393,7 +394,8 @@ func (j *joining) refusal() error {
 // send to the node's address does not come back (address); they have another key; their names lead
 // to no address (lookup); the node waits for its name, which a member has that does not answer
 // (name).
-var RefusedReasons = [...]string{"cluster", "other_cluster", "detector", "address", "key", "lookup", "name", "other"}
+var RefusedReasons = [...]string{"cluster", "other_cluster", "detector", "address", "key",
+	"lookup", "name", "other"}
 
 // why says why no seed has let the node in, as far as it is known, in a sentence and in a word.
 func (j *joining) why(otherKeys []string) (text, reason string) {
@@ -418,7 +420,8 @@ func (j *joining) why(otherKeys []string) (text, reason string) {
 	case errors.Is(err, gossip.ErrNotReached):
 		reason = "address"
 	case errors.Is(err, gossip.ErrNameWaits):
-		return fmt.Sprintf("%v (for %s so far)", err, time.Since(j.since).Round(time.Second)), "name"
+		return fmt.Sprintf("%v (for %s so far)", err,
+			time.Since(j.since).Round(time.Second)), "name"
 	default:
 		reason = "other"
 	}

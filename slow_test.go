@@ -269,7 +269,8 @@ func TestPrivateEventsReachWatchers(t *testing.T) {
 // topics.
 func lose(n *Node, count int, topics ...string) {
 	out := &n.hands().out
-	out.Events = append(out.Events, gossip.Event{Kind: gossip.MessagesLost, Lost: gossip.Lost{Count: count}})
+	out.Events = append(out.Events, gossip.Event{Kind: gossip.MessagesLost,
+		Lost: gossip.Lost{Count: count}})
 	for _, t := range topics {
 		m := gossip.Message{Topic: []byte(t), Seq: 7, OriginName: "b"}
 		out.Events = append(out.Events, gossip.Event{Kind: gossip.MessageDelivered, Message: m})

@@ -296,11 +296,13 @@ func TestTopics(t *testing.T) {
 // A node whose store is damaged at the start, or empty, is a newcomer, and its log says what that
 // costs: what was published while it was away does not come.
 func TestDamagedStoreIsANewcomer(t *testing.T) {
-	for about, damage := range map[string][]byte{"damaged": []byte(strings.Repeat("x", 1<<15)), "empty": {}} {
+	for about, damage := range map[string][]byte{"damaged": []byte(strings.Repeat("x", 1<<15)),
+		"empty": {}} {
 		t.Run(about, func(t *testing.T) {
 			dir := t.TempDir()
 			a := start(t, starling.Config{Name: "a"})
-			cfg := starling.Config{Name: "b", Seeds: []string{addr(a)}, Retain: starling.Retain{Dir: dir, Age: time.Hour}}
+			cfg := starling.Config{Name: "b", Seeds: []string{addr(a)},
+				Retain: starling.Retain{Dir: dir, Age: time.Hour}}
 			b := start(t, cfg)
 			if err := b.Welcomed(within(t)); err != nil {
 				t.Fatal(err)

@@ -153,9 +153,11 @@ func (a *Agent) logWelcome(ctx context.Context) {
 	stop()
 	if err != nil && ctx.Err() == nil && a.node.Err() == nil {
 		if i := a.node.Info(); i.Refused != "" { // the log has the reason
-			a.log.Warn("no seed has let this node in yet, as said; it tries on", "after", welcomeSoon.String())
+			a.log.Warn("no seed has let this node in yet, as said; it tries on", "after",
+				welcomeSoon.String())
 		} else {
-			a.log.Warn("no seed has let this node in yet; it tries on", "error", timedOut{err, welcomeSoon})
+			a.log.Warn("no seed has let this node in yet; it tries on", "error",
+				timedOut{err, welcomeSoon})
 		}
 		err = a.node.Welcomed(ctx)
 	}

@@ -92,7 +92,8 @@ func TestReturnsAreLogged(t *testing.T) {
 	l := eventLog{log: log}
 	happens := func(kind starling.EventKind, name string, replayed bool) string {
 		text.Reset()
-		l.write(t.Context(), &starling.Event{Kind: kind, Member: starling.Member{Name: name}, Replayed: replayed})
+		l.write(t.Context(), &starling.Event{Kind: kind, Member: starling.Member{Name: name},
+			Replayed: replayed})
 		return text.String()
 	}
 	for _, x := range []struct {
@@ -116,13 +117,15 @@ func TestReturnsAreLogged(t *testing.T) {
 		{starling.MemberUpdated, "b", false, false},
 	} {
 		if got := happens(x.kind, x.name, x.replayed); (got != "") != x.told {
-			t.Errorf("%s %s, replayed %v: %q, want something: %v", x.name, x.kind, x.replayed, got, x.told)
+			t.Errorf("%s %s, replayed %v: %q, want something: %v", x.name, x.kind, x.replayed,
+				got, x.told)
 		}
 	}
 	for i := range 2 * maxGone {
 		happens(starling.MemberFailed, fmt.Sprint(i), false)
 	}
-	if got := happens(starling.MemberJoined, fmt.Sprint(2*maxGone-1), false); got == "" || len(l.gone) > maxGone {
+	if got := happens(starling.MemberJoined, fmt.Sprint(2*maxGone-1), false); got == "" ||
+		len(l.gone) > maxGone {
 		t.Errorf("of too many it says %q, and remembers %d", got, len(l.gone))
 	}
 }

@@ -262,7 +262,8 @@ func cutOff(i *starling.Info, now time.Time) error {
 		return fmt.Errorf("this node is the one that is not reached: nothing that others send to %s comes here, so nobody is forgotten%s",
 			i.Self.Addr, mend)
 	case i.Isolated:
-		return errors.New("this node is the one that is cut off: nobody answers what it sends, so nobody is forgotten" + mend)
+		return errors.New("this node is the one that is cut off: nobody answers what it sends, " +
+			"so nobody is forgotten" + mend)
 	case now.Sub(i.LastHeard) > hearsFor:
 		return errors.New("this node hears nobody, so it may be the one that is cut off, and it would be alone: nobody is forgotten" + mend)
 	}
@@ -323,9 +324,11 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	case !i.Welcomed:
 		err = errors.New("not in yet: " + cmp.Or(i.Refused, "no seed has let this node in"))
 	case i.Unserved:
-		err = errors.New("isolated: this host cannot send to the IP family of the others' addresses: look at its addresses and routes")
+		err = errors.New("isolated: this host cannot send to the IP family of the others' " +
+			"addresses: look at its addresses and routes")
 	case i.Unheard:
-		err = errors.New("unheard: this node hears the others, and what it sends does not leave or arrive: look at UDP that goes out")
+		err = errors.New("unheard: this node hears the others, and what it sends does not leave " +
+			"or arrive: look at UDP that goes out")
 	case i.Isolated:
 		err = errors.New("isolated: this node hears from next to nobody, or next to nobody hears it")
 	case i.Unreached:

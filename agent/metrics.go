@@ -66,7 +66,8 @@ var metrics = []metric{
 		one(func(i starling.Info) float64 { return float64(i.Undecided) })),
 	newMetric(gauge, "starling_tcp_filtered", "Watched members whose TCP port does not answer this node.", nil,
 		one(func(i starling.Info) float64 { return float64(i.Filtered) })),
-	newMetric(gauge, "starling_tcp_own_filtered", "1 if nobody comes to this node's own TCP port, though others were asked to try it.", nil,
+	newMetric(gauge, "starling_tcp_own_filtered", "1 if nobody comes to this node's own TCP "+
+		"port, though others were asked to try it.", nil,
 		one(func(i starling.Info) float64 { return number(i.OwnFiltered) })),
 	newMetric(gauge, "starling_paths_broken", "Live members that do not answer this node, and that others reach.", nil,
 		one(func(i starling.Info) float64 { return float64(len(i.Broken)) })),
@@ -111,9 +112,11 @@ var metrics = []metric{
 		one(func(i starling.Info) float64 { return number(i.Deserted) })),
 	newMetric(gauge, "starling_sealed", "1 when traffic is encrypted and authenticated, else 0.", nil,
 		one(func(i starling.Info) float64 { return number(i.Sealed) })),
-	newMetric(gauge, "starling_unheard", "1 when this node hears the others, and nobody answers what it sends, else 0.", nil,
+	newMetric(gauge, "starling_unheard", "1 when this node hears the others, and nobody answers "+
+		"what it sends, else 0.", nil,
 		one(func(i starling.Info) float64 { return number(i.Unheard) })),
-	newMetric(gauge, "starling_isolated", "1 when this node hears from next to nobody, or next to nobody hears it, and so declares nobody failed, else 0.", nil,
+	newMetric(gauge, "starling_isolated", "1 when this node hears from next to nobody, or next "+
+		"to nobody hears it, and so declares nobody failed, else 0.", nil,
 		one(func(i starling.Info) float64 { return number(i.Isolated) })),
 	newMetric(gauge, "starling_view_members", "Members of the last view that all can have agreed on (agreed), and those of them that can be reached (reachable).",
 		[]string{"view"},

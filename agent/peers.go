@@ -142,7 +142,8 @@ func (p *peers) read(cluster string) (peers []string, id uint64, err error) {
 // host on each interface.
 func reachable(a netip.AddrPort) bool {
 	ip := a.Addr()
-	return a.Port() != 0 && !ip.IsUnspecified() && (ip.Zone() != "" || ip.Is4() || !ip.IsLinkLocalUnicast())
+	return a.Port() != 0 && !ip.IsUnspecified() &&
+		(ip.Zone() != "" || ip.Is4() || !ip.IsLinkLocalUnicast())
 }
 
 // follow writes the peers when they have changed, seldom, until ctx ends, and once more then.

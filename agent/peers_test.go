@@ -151,7 +151,8 @@ func TestPeersAreSavedAgain(t *testing.T) {
 		}
 		time.Sleep(saveAgain)
 		synctest.Wait()
-		if got, _, err := p.read("c"); err != nil || len(got) != 1 || !strings.Contains(text.String(), "can be saved again") {
+		if got, _, err := p.read("c"); err != nil || len(got) != 1 ||
+			!strings.Contains(text.String(), "can be saved again") {
 			t.Errorf("afterwards %v, %v\n%s", got, err, text)
 		}
 		if err := os.Remove(p.path()); err != nil {

@@ -41,7 +41,10 @@ var (
 	prefixParam  = param{name: "prefix", check: length(0, state.MaxKey)}
 	topicsParam  = param{name: "topic", many: true, check: length(1, wire.MaxTopic)}
 	topicParam   = param{name: "topic", must: true, check: length(1, wire.MaxTopic)}
-	waitParam    = param{name: "wait", check: func(v string) error { _, err := starling.ParseNeed(v); return err }}
+	waitParam    = param{name: "wait", check: func(v string) error {
+		_, err := starling.ParseNeed(v)
+		return err
+	}}
 )
 
 func (p param) required() param {
@@ -140,7 +143,8 @@ func offered(params []param) string {
 func checkStates(list string) error {
 	for name := range strings.SplitSeq(list, ",") {
 		if !slices.Contains(stateNames, name) {
-			return fmt.Errorf("%q: there is no state %q, there are %s", list, name, strings.Join(stateNames, ", "))
+			return fmt.Errorf("%q: there is no state %q, there are %s", list, name,
+				strings.Join(stateNames, ", "))
 		}
 	}
 	return nil

@@ -117,7 +117,8 @@ type route struct {
 func (s *Server) routes() []route {
 	return []route{
 		{"GET /v1/info", false, s.info, nil},
-		{"GET /v1/members", false, s.members, []param{stateParam, tagParam, nearParam, timeoutParam}},
+		{"GET /v1/members", false, s.members, []param{stateParam, tagParam, nearParam,
+			timeoutParam}},
 		{"GET /v1/members/{name}", false, s.member, nil},
 		{"GET /v1/members/{name}/why", false, s.why, nil},
 		{"GET /v1/rtt", false, s.rtt, []param{fromParam, toParam, timeoutParam}},

@@ -207,13 +207,18 @@ func TestQueries(t *testing.T) {
 	if err := json.Unmarshal(openAPI, &doc); err != nil {
 		t.Fatal(err)
 	}
-	good := map[string]string{"timeout": "25s", "replay": "true", "ttl": "2s", "state": "alive", "tag": "k=v", "near": "a", "to": "a",
+	good := map[string]string{"timeout": "25s", "replay": "true", "ttl": "2s",
+		"state": "alive", "tag": "k=v", "near": "a", "to": "a",
 		"from": "a", "owner": "a", "key": "k", "prefix": "p", "topic": "t", "wait": "50%"}
 	long := strings.Repeat("x", 256)
 	bad := map[string][]string{
-		"timeout": {"", "abc", "0s", "-1s", "25", "25.1s", "60s", "9000s"}, "replay": {"", "1", "TRUE", "yes"},
-		"ttl": {"", "abc", "0s", "-2s", "1ns", "9000h"}, "state": {"", "dead", "alive,"}, "tag": {"", "k", "=v"}, "near": {"", long},
-		"to": {"", long}, "from": {"", long}, "owner": {"", long}, "key": {"", long}, "prefix": {long}, "topic": {"", long},
+		"timeout": {"", "abc", "0s", "-1s", "25", "25.1s", "60s", "9000s"},
+		"replay":  {"", "1", "TRUE", "yes"},
+		"ttl":     {"", "abc", "0s", "-2s", "1ns", "9000h"},
+		"state":   {"", "dead", "alive,"},
+		"tag":     {"", "k", "=v"},
+		"near":    {"", long}, "to": {"", long}, "from": {"", long}, "owner": {"", long},
+		"key": {"", long}, "prefix": {long}, "topic": {"", long},
 		"wait": {"", "99x", "0", "101%", "-1"},
 	}
 	for _, r := range NewServer(newFake(), ServerOptions{}).routes() {
@@ -221,7 +226,8 @@ func TestQueries(t *testing.T) {
 		var described, taken []string
 		for _, p := range doc.Paths[path][strings.ToLower(method)].Parameters {
 			if p.In == "query" {
-				described = append(described, fmt.Sprint(p.Name, " must ", p.Required, " many ", p.Schema.Type == "array"))
+				described = append(described, fmt.Sprint(p.Name, " must ", p.Required,
+					" many ", p.Schema.Type == "array"))
 			}
 		}
 		base := url.Values{}
@@ -240,8 +246,10 @@ func TestQueries(t *testing.T) {
 			node := newFake()
 			target := strings.Replace(path, "{name}", "a", 1) + "?" + query
 			w := ask(NewServer(node, ServerOptions{}).Handler(), method, target, "{}")
-			if w.Code != 400 || !strings.Contains(w.Body.String(), about) || len(node.sent) > 0 || node.Err() != nil {
-				t.Errorf("%s %s: %d %s, want 400 and a word of %s", method, target, w.Code, w.Body, about)
+			if w.Code != 400 || !strings.Contains(w.Body.String(), about) ||
+				len(node.sent) > 0 || node.Err() != nil {
+				t.Errorf("%s %s: %d %s, want 400 and a word of %s", method, target, w.Code,
+					w.Body, about)
 			}
 		}
 		with := func(name, value string) string {
@@ -254,7 +262,8 @@ func TestQueries(t *testing.T) {
 		refused("cannot be read", base.Encode()+";a=b")
 		for _, p := range r.query {
 			if !p.many {
-				refused(p.name+"= 2 times", with(p.name, good[p.name])+"&"+url.Values{p.name: {good[p.name]}}.Encode())
+				refused(p.name+"= 2 times", with(p.name,
+					good[p.name])+"&"+url.Values{p.name: {good[p.name]}}.Encode())
 			}
 			if p.must {
 				q := maps.Clone(base)

@@ -18,7 +18,10 @@ func TestCutOffStaysCutOff(t *testing.T) {
 			w.run(20 * time.Second)
 			p := nodes[n-1]
 			p.events = nil
-			w.cut = func(from, to netip.AddrPort) bool { return from == p.addr || to == p.addr && !mute }
+			w.cut = func(from, to netip.AddrPort) bool {
+				return from == p.addr ||
+					to == p.addr && !mute
+			}
 			w.until(10*time.Second, "it is isolated", p.Isolated)
 			if p.Unheard() != mute {
 				t.Errorf("n=%d, mute %t: unheard %t", n, mute, p.Unheard())
@@ -28,18 +31,23 @@ func TestCutOffStaysCutOff(t *testing.T) {
 				t.Errorf("n=%d, mute %t: it reaches %d of %d", n, mute, reachable, of)
 			}
 			if p.Table().Live() != n || p.Unreached() || !p.Isolated() || p.Unheard() != mute {
-				t.Errorf("n=%d, mute %t: %d live, unreached %t, isolated %t, unheard %t", n, mute, p.Table().Live(), p.Unreached(), p.Isolated(), p.Unheard())
+				t.Errorf("n=%d, mute %t: %d live, unreached %t, isolated %t, unheard %t", n,
+					mute, p.Table().Live(), p.Unreached(), p.Isolated(), p.Unheard())
 			}
 			for _, c := range []struct {
 				kind EventKind
 				want int
-			}{{Isolated, 1}, {Reunited, 0}, {Unreached, 0}, {Reached, 0}, {Unheard, pickInt(mute)}, {HeardAgain, 0}} {
+			}{{Isolated, 1}, {Reunited, 0}, {Unreached, 0}, {Reached, 0}, {Unheard,
+				pickInt(mute)}, {HeardAgain, 0}} {
 				if got := count(p, c.kind); got != c.want {
 					t.Errorf("n=%d, mute %t: told %d times of %d", n, mute, got, c.kind)
 				}
 			}
 			w.cut = nil
-			w.until(10*time.Second, "it is back", func() bool { return !p.Isolated() && w.allSee(n) })
+			w.until(10*time.Second, "it is back", func() bool {
+				return !p.Isolated() &&
+					w.allSee(n)
+			})
 			if p.Unheard() || count(p, Reunited) != 1 || count(p, HeardAgain) != pickInt(mute) {
 				t.Errorf("n=%d, mute %t: back, and unheard %t", n, mute, p.Unheard())
 			}
@@ -89,14 +97,17 @@ func TestNobodyOfItsFamily(t *testing.T) {
 		w.do(p, Moved{Addr: six(4)})
 		w.do(p, Routes{IPv6})
 		w.run(time.Second)
-		if reachable, of := p.Reach(); !p.Isolated() || !p.Unserved() || p.Unheard() || reachable != 1 || of != 5 || count(p, Isolated) != 1 {
-			t.Errorf("%s: isolated %t, unserved %t, unheard %t, reaches %d of %d", d, p.Isolated(), p.Unserved(), p.Unheard(), reachable, of)
+		if reachable, of := p.Reach(); !p.Isolated() || !p.Unserved() || p.Unheard() ||
+			reachable != 1 || of != 5 || count(p, Isolated) != 1 {
+			t.Errorf("%s: isolated %t, unserved %t, unheard %t, reaches %d of %d", d,
+				p.Isolated(), p.Unserved(), p.Unheard(), reachable, of)
 		}
 		w.do(p, Publish{Topic: "t", Payload: []byte("x"), Confirm: true})
 		w.run(5 * time.Second)
 		for _, e := range p.events {
 			if e.Kind == MessageSpread && e.Spread.Have >= e.Spread.Of {
-				t.Errorf("%s: of its message it is told that %d of %d have it", d, e.Spread.Have, e.Spread.Of)
+				t.Errorf("%s: of its message it is told that %d of %d have it", d,
+					e.Spread.Have, e.Spread.Of)
 			}
 		}
 		w.run(30 * time.Second)
@@ -109,7 +120,11 @@ func TestNobodyOfItsFamily(t *testing.T) {
 		w.do(p, Moved{Addr: addrOf(4)})
 		w.do(p, Routes{AnyFamily})
 		w.until(30*time.Second, "it is back", func() bool {
-			return !p.Isolated() && w.allSee(5) && !slices.ContainsFunc(nodes, func(q *peer) bool { return count(q, MessageDelivered) == 0 })
+			return !p.Isolated() && w.allSee(5) &&
+				!slices.ContainsFunc(nodes, func(q *peer) bool {
+					return count(q,
+						MessageDelivered) == 0
+				})
 		})
 	}
 }
@@ -148,12 +163,14 @@ func TestInByLettingInAfterRestart(t *testing.T) {
 	w.do(n3, Join{Peers: []netip.AddrPort{addrOf(1)}})
 	w.run(20 * time.Second)
 	if n1.Complete() || n1.ClusterID() != 7 || n1.Table().Len() != 1 || n3.Table().Len() != 2 {
-		t.Fatalf("two clusters met: complete %t, cluster %x, %d members", n1.Complete(), n1.ClusterID(), n1.Table().Len())
+		t.Fatalf("two clusters met: complete %t, cluster %x, %d members", n1.Complete(),
+			n1.ClusterID(), n1.Table().Len())
 	}
 	n2 := w.start("n2", 2, 2, nil, 1)
 	w.until(10*time.Second, "both are in", func() bool { return n1.Complete() && n2.Complete() })
 	w.run(20 * time.Second)
 	if n1.ClusterID() != 7 || n2.ClusterID() != 7 || n3.ClusterID() != 8 || n1.Table().Len() != 2 {
-		t.Errorf("clusters %x, %x and %x, %d members", n1.ClusterID(), n2.ClusterID(), n3.ClusterID(), n1.Table().Len())
+		t.Errorf("clusters %x, %x and %x, %d members", n1.ClusterID(), n2.ClusterID(),
+			n3.ClusterID(), n1.Table().Len())
 	}
 }

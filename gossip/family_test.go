@@ -91,7 +91,8 @@ func TestFamiliesBesideEachOther(t *testing.T) {
 		zones    int
 	}{
 		{"bb44664466", INQUEST, 1}, {"bB4646", INQUEST, 1}, {"b46", INQUEST, 1}, {"BB44664466", INQUEST, 1}, {"bb44664466bb44664466", INQUEST, 2},
-		{"b6446", INQUEST, 1}, {"bs4f6", INQUEST, 1}, {"bbffssffss", INQUEST, 1}, {"b4s", INQUEST, 1}, {"bbsf46sf46", INQUEST, 1},
+		{"b6446", INQUEST, 1}, {"bs4f6", INQUEST, 1}, {"bbffssffss", INQUEST, 1}, {"b4s",
+			INQUEST, 1}, {"bbsf46sf46", INQUEST, 1},
 		{"bb44664466", SWIM, 1}, {"bb44664466", HEARTBEAT, 1}, {"bb44664466", ACCRUAL, 1},
 	} {
 		t.Run(fmt.Sprintf("%s %s %d", c.pattern, c.detector, c.zones), func(t *testing.T) {
@@ -277,8 +278,9 @@ func TestDoubtOfTheOtherFamily(t *testing.T) {
 		if !m.OutOfFamily {
 			t.Fatal("it can be sent to")
 		}
-		w.inject(nodes[2], forge("n0", 1, wire.AppendUpdate(nil, &wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{
-			Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Failed, Age: 20}})))
+		w.inject(nodes[2], forge("n0", 1, wire.AppendUpdate(nil,
+			&wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{
+				Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Failed, Age: 20}})))
 		if nodes[2].stats.Doubted != 1 {
 			t.Errorf("%s: it is not doubted", d)
 		}

@@ -46,7 +46,8 @@ func (g *grave) over(generation uint64, inc uint32) bool {
 
 // bury drops a member that is dead, and remembers its end.
 func (n *Node) bury(m *member.Member) {
-	n.graves.Put(m.ID, grave{generation: m.Generation(), inc: m.Incarnation, check: m.Check, state: m.State})
+	n.graves.Put(m.ID, grave{generation: m.Generation(), inc: m.Incarnation, check: m.Check,
+		state: m.State})
 	n.forget(m.ID)
 }
 

@@ -67,7 +67,8 @@ func TestForget(t *testing.T) {
 		t.Errorf("after minutes %d of 6 have forgotten n6", a)
 	}
 	err := w.do(n0, Forget{IDs: []member.ID{nodes[6].id}})
-	if _, said := n0.shares.rumors.Get(wordKey(nodes[6].id)); err != nil || !said || !n0.Forgot(nodes[6].id) {
+	if _, said := n0.shares.rumors.Get(wordKey(nodes[6].id)); err != nil || !said ||
+		!n0.Forgot(nodes[6].id) {
 		t.Errorf("of one that is forgotten: %v; said to all: %t", err, said)
 	}
 	w.start("n6", 6, 2, nil, 0)
@@ -230,7 +231,8 @@ func TestMinoritysViewDoesNotAge(t *testing.T) {
 // died before or meanwhile. Nobody is told of a return, and what is held unlike costs no repair.
 func TestForgottenEverywhere(t *testing.T) {
 	for _, d := range detectors {
-		for _, how := range []string{"cut off", "asleep", "lost", "two cut off", "left", "died in the cut", "long ago"} {
+		for _, how := range []string{"cut off", "asleep", "lost", "two cut off", "left",
+			"died in the cut", "long ago"} {
 			t.Run(fmt.Sprintf("%s, %s", d, how), func(t *testing.T) {
 				w := newWorld(t)
 				cfg := &Config{Detector: d}
@@ -251,8 +253,16 @@ func TestForgottenEverywhere(t *testing.T) {
 					end()
 					w.run(time.Minute)
 				}
-				out := func(a netip.AddrPort) bool { return a == away.addr || how == "two cut off" && a == nodes[4].addr }
-				apart := func() { w.cut = func(from, to netip.AddrPort) bool { return out(from) != out(to) } }
+				out := func(a netip.AddrPort) bool {
+					return a == away.addr ||
+						how == "two cut off" && a == nodes[4].addr
+				}
+				apart := func() {
+					w.cut = func(from,
+						to netip.AddrPort) bool {
+						return out(from) != out(to)
+					}
+				}
 				switch apart(); how {
 				case "asleep":
 					w.cut, away.paused = nil, true
@@ -284,8 +294,10 @@ func TestForgottenEverywhere(t *testing.T) {
 					away.socket = nil
 					w.resume(away)
 				}
-				took := w.until(30*time.Second, "all see those that live", func() bool { return w.allSee(11) })
-				took += w.until(10*time.Second, "all have forgotten it", func() bool { return w.forgets("n6") == 11 })
+				took := w.until(30*time.Second, "all see those that live",
+					func() bool { return w.allSee(11) })
+				took += w.until(10*time.Second, "all have forgotten it",
+					func() bool { return w.forgets("n6") == 11 })
 				t.Log(took)
 				w.run(5 * time.Second)
 				before := make([]uint64, len(nodes))
@@ -295,7 +307,8 @@ func TestForgottenEverywhere(t *testing.T) {
 				w.run(time.Minute)
 				for _, p := range w.up() {
 					if _, known := p.Table().Get(gone.id); known || p.Table().Len() != 11 {
-						t.Errorf("a minute later %s knows %d, it: %t", p.addr, p.Table().Len(), known)
+						t.Errorf("a minute later %s knows %d, it: %t", p.addr, p.Table().Len(),
+							known)
 					}
 				}
 				for i, p := range nodes {
@@ -305,7 +318,8 @@ func TestForgottenEverywhere(t *testing.T) {
 				}
 				w.onEvent = nil
 				w.start("n6", 6, 2, cfg, 0)
-				w.until(10*time.Second, "it is back by a start", func() bool { return w.allSee(12) })
+				w.until(10*time.Second, "it is back by a start",
+					func() bool { return w.allSee(12) })
 			})
 		}
 	}

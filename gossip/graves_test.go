@@ -106,7 +106,8 @@ func TestDreamsAreNotTold(t *testing.T) {
 	w.until(time.Minute, "all see those that live", func() bool { return w.allSee(11) })
 	// The two may judge it, now that the others, which know nothing of it, are no jurors; then they
 	// hold it for failed for a while.
-	w.until(cfg.Retention+2*time.Minute, "nobody knows the dead", func() bool { return w.forgets("n2") == 11 })
+	w.until(cfg.Retention+2*time.Minute, "nobody knows the dead",
+		func() bool { return w.forgets("n2") == 11 })
 	if ended != 2 {
 		t.Errorf("%d were told of the end, of 2", ended)
 	}

@@ -175,7 +175,8 @@ func (w *world) checkEnds(p *peer, e Event) {
 			p.told = make(map[member.ID]bool)
 		}
 		if e.Kind == MemberJoined && p.told[e.Member.ID] {
-			w.t.Errorf("%s is told twice that %s joined, the second time in life %d", p.addr, e.Member.Name(), e.Member.Generation())
+			w.t.Errorf("%s is told twice that %s joined, the second time in life %d", p.addr,
+				e.Member.Name(), e.Member.Generation())
 		}
 		p.told[e.Member.ID] = true
 	case MemberFailed, MemberLeft:

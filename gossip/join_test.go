@@ -260,7 +260,8 @@ func TestMostAreStartedElsewhere(t *testing.T) {
 	}
 	told := waits[old]
 	if owner := nodes[3].addr.String(); !strings.Contains(told, `"n3"`) || !strings.Contains(told, owner) || len(waits) != 7 {
-		t.Errorf("%d of 7 are told that they wait for their names; %q names n3 and %s", len(waits), told, owner)
+		t.Errorf("%d of 7 are told that they wait for their names; %q names n3 and %s",
+			len(waits), told, owner)
 	}
 }
 
@@ -376,8 +377,10 @@ func TestCloneOfOneThatStoodStill(t *testing.T) {
 				t.Logf("%v, at %d, %g lost: %s", x, at, loss, took)
 				w.loss = 0
 				w.run(5 * time.Second)
-				if g := owner.self.Value().Generation; owner.Stopped() || g != 1 || count(owner, NameClaimed) == 0 || !w.allSee(5) {
-					t.Errorf("%v, at %d: the owner stopped: %t, is in life %d, and was told of %d claims", x, at, owner.Stopped(), g, count(owner, NameClaimed))
+				if g := owner.self.Value().Generation; owner.Stopped() || g != 1 ||
+					count(owner, NameClaimed) == 0 || !w.allSee(5) {
+					t.Errorf("%v, at %d: the owner stopped: %t, is in life %d, and was told of "+
+						"%d claims", x, at, owner.Stopped(), g, count(owner, NameClaimed))
 				}
 			}
 		}
@@ -393,13 +396,17 @@ func TestZombieUnderLoss(t *testing.T) {
 		w.joined(6)
 		old := w.nodes[3]
 		old.paused = true
-		w.until(20*time.Second, "it is failed", func() bool { return w.allHold("n3", member.Failed) })
+		w.until(20*time.Second, "it is failed", func() bool {
+			return w.allHold("n3",
+				member.Failed)
+		})
 		heir := w.start("n3", 1+29*int(seed%2), 9, nil, 10)
 		w.until(10*time.Second, "the replacement is in", func() bool { return heir.entry.welcomed })
 		w.run(5 * time.Second)
 		w.loss = 0.5
 		w.resume(old)
-		w.until(time.Minute, "one of the two stops", func() bool { return old.Stopped() || heir.Stopped() })
+		w.until(time.Minute, "one of the two stops",
+			func() bool { return old.Stopped() || heir.Stopped() })
 		if heir.Stopped() {
 			t.Errorf("seed %d: the replacement stopped", seed)
 		}
@@ -424,12 +431,15 @@ func TestForgedStop(t *testing.T) {
 // Unlike budgets are told in plain words.
 func TestUnlikeBudgets(t *testing.T) {
 	w := newWorld(t)
-	a := w.start("a", 0, 1, &Config{ZoneBudget: 90000, PairBudgets: []PairBudget{{Zones: [2]string{"x", "y"}, Rate: 50000}, {Zones: [2]string{"", "z"}, Rate: 40000}}})
+	a := w.start("a", 0, 1, &Config{ZoneBudget: 90000,
+		PairBudgets: []PairBudget{{Zones: [2]string{"x", "y"}, Rate: 50000},
+			{Zones: [2]string{"", "z"}, Rate: 40000}}})
 	b := w.start("b", 1, 1, nil, 0)
 	w.until(10*time.Second, "both in", func() bool { return w.allSee(2) })
 	w.run(5 * time.Second)
 	for p, want := range map[*peer]string{
-		a: "zone budgets of 40000 B/s between no zone and z and of 50000 B/s between x and y and of 90000 B/s here, none there",
+		a: "zone budgets of 40000 B/s between no zone and z and of 50000 B/s between x and y " +
+			"and of 90000 B/s here, none there",
 		b: "zone budgets none here, others there",
 	} {
 		got := ""
@@ -451,7 +461,9 @@ func TestLateWordOfAnotherCluster(t *testing.T) {
 		x.events = nil
 		w.step(x, func(out *Outbox) {
 			x.begin(w.now, out)
-			x.refused(detect.Peer{Addr: addrOf(0)}, &wire.Refuse{Reason: wire.OtherCluster, Text: fmt.Appendf(nil, "%016x with 3 members", id)})
+			x.refused(detect.Peer{Addr: addrOf(0)},
+				&wire.Refuse{Reason: wire.OtherCluster,
+					Text: fmt.Appendf(nil, "%016x with 3 members", id)})
 			x.finish()
 		})
 		if n := count(x, Refused); n != want {

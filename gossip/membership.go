@@ -106,7 +106,8 @@ func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim
 // since: it missed that, and where most is lost the next comparison of tables may be long in
 // coming.
 func (n *Node) contradict(m *member.Member, c *wire.Claim) {
-	if c.State == member.Failed && m.State.Live() && c.Generation == m.Generation() && !n.hushed && len(n.ends) < maxEnds {
+	if c.State == member.Failed && m.State.Live() && c.Generation == m.Generation() &&
+		!n.hushed && len(n.ends) < maxEnds {
 		n.ends = append(n.ends, wire.Update{ID: m.ID, Check: m.Check, Claim: n.claim(m, n.id)})
 	}
 }

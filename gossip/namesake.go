@@ -103,7 +103,8 @@ func (n *Node) inherits(owner *member.Member, g *guest, c *wire.Claim) bool {
 		return false
 	}
 	asked := func(c claim) bool {
-		return c.ID == g.ID && c.Addr == g.Addr && c.owner == owner.Addr() && c.tries >= claimTries && n.now.Sub(c.asked) >= claimPause
+		return c.ID == g.ID && c.Addr == g.Addr && c.owner == owner.Addr() &&
+			c.tries >= claimTries && n.now.Sub(c.asked) >= claimPause
 	}
 	if !slices.ContainsFunc(n.entry.claims, asked) {
 		return false
@@ -192,7 +193,8 @@ func (n *Node) nameWaits(peer netip.AddrPort, text string) {
 		return
 	}
 	n.out.Events = append(n.out.Events, Event{Kind: Refused, Err: fmt.Errorf(
-		"%s: %w: %q is the name of the member at %s; it is free once that one is held failed or has left, "+
+		"%s: %w: %q is the name of the member at %s; it is free once that one is held failed or "+
+			"has left, "+
 			"or %d s after it was found that nobody can judge it",
 		peer, ErrNameWaits, n.self.Value().Name, other, claimLife/time.Second)})
 }
@@ -366,7 +368,8 @@ func (x *poll) denied(now Time, c *wire.Conflict) bool {
 
 // is says whether it is about the sender of a Conflict, and of late.
 func (x *poll) is(now Time, c *wire.Conflict) bool {
-	return x.asked > 0 && x.heir == c.Record.Addr && x.life == c.Record.Generation && now.Sub(x.at) <= claimLife
+	return x.asked > 0 && x.heir == c.Record.Addr && x.life == c.Record.Generation &&
+		now.Sub(x.at) <= claimLife
 }
 
 // askMembers asks a few members whether they hold the sender of a Conflict, which has proven its

@@ -93,21 +93,26 @@ func TestCrashLoop(t *testing.T) {
 				x := nodes[3]
 				for i := range 150 {
 					x.down = true
-					w.run([]time.Duration{0, 100 * time.Millisecond, time.Second, 2500 * time.Millisecond}[i%4])
+					w.run([]time.Duration{0, 100 * time.Millisecond, time.Second,
+						2500 * time.Millisecond}[i%4])
 					w.nodes = w.nodes[:3]
-					x = w.start("n3", 3, uint64(w.now/1e6), &Config{Detector: d, Retention: 10 * time.Minute}, 0, 1)
+					x = w.start("n3", 3, uint64(w.now/1e6),
+						&Config{Detector: d, Retention: 10 * time.Minute}, 0, 1)
 					w.run(time.Duration(50+w.rng.IntN(700)) * time.Millisecond)
 				}
 				w.loss = 0
 				w.until(time.Minute, "it is in", func() bool { return w.allSee(4) && w.agree() })
 				p := w.nodes[0]
-				if joined, failed := count(p, MemberJoined), count(p, MemberFailed); joined < 100 || joined != failed+3 {
-					t.Errorf("told %d times that it joined, %d times that it failed", joined, failed)
+				if joined, failed := count(p, MemberJoined), count(p,
+					MemberFailed); joined < 100 || joined != failed+3 {
+					t.Errorf("told %d times that it joined, %d times that it failed", joined,
+						failed)
 				}
 				p.paused = true
 				w.run(2 * p.cfg.Retention)
 				w.resume(p)
-				w.until(time.Minute, "all are back", func() bool { return w.allSee(4) && w.agree() })
+				w.until(time.Minute, "all are back",
+					func() bool { return w.allSee(4) && w.agree() })
 			})
 		}
 	}

@@ -66,7 +66,8 @@ func (n *Node) callable() bool {
 		return true
 	}
 	r := &n.reached
-	return r.owed == 0 && (n.now.Sub(n.start) < callableFor || r.asked != 0 && n.now.Sub(r.asked) < askedFor)
+	return r.owed == 0 && (n.now.Sub(n.start) < callableFor || r.asked != 0 &&
+		n.now.Sub(r.asked) < askedFor)
 }
 
 // contradicts says whether this node may say at once that it lives, of a verdict that it failed. If

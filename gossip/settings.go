@@ -151,7 +151,8 @@ func (n *Node) compareSettings(peer detect.Peer, name string, theirs wire.Hashes
 	}
 	if len(names) > 0 {
 		n.out.Events = append(n.out.Events, Event{Kind: SettingsDiffer, Err: fmt.Errorf(
-			"%s has %s than this node; all members need the same (%s)", name, strings.Join(names, " and "), strings.Join(values, "; "))})
+			"%s has %s than this node; all members need the same "+
+				"(%s)", name, strings.Join(names, " and "), strings.Join(values, "; "))})
 	}
 }
 
@@ -173,7 +174,8 @@ func (c *Config) words(setting int) string {
 		all = append(all, fmt.Sprintf("of %d B/s", c.ZoneBudget))
 	}
 	for _, p := range c.PairBudgets {
-		all = append(all, fmt.Sprintf("of %d B/s between %s and %s", p.Rate, cmp.Or(p.Zones[0], "no zone"), cmp.Or(p.Zones[1], "no zone")))
+		all = append(all, fmt.Sprintf("of %d B/s between %s and %s", p.Rate,
+			cmp.Or(p.Zones[0], "no zone"), cmp.Or(p.Zones[1], "no zone")))
 	}
 	slices.Sort(all)
 	return cmp.Or(strings.Join(all, " and "), "none")

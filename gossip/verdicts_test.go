@@ -73,7 +73,8 @@ func TestStaleVerdictIsContradicted(t *testing.T) {
 		w := newWorld(t)
 		nodes := w.cluster(6, &Config{Detector: d})
 		victim, _ := nodes[2].Table().Get(nodes[5].id)
-		claim := wire.Update{ID: victim.ID, Check: victim.Check, Claim: wire.Claim{Generation: 1, State: member.Failed}}
+		claim := wire.Update{ID: victim.ID, Check: victim.Check,
+			Claim: wire.Claim{Generation: 1, State: member.Failed}}
 		says := forge("n1", 1, wire.AppendUpdate(nil, &claim))
 		claim.State = member.Suspect
 		w.inject(nodes[5], forge("n1", 1, wire.AppendUpdate(nil, &claim)))
@@ -82,7 +83,8 @@ func TestStaleVerdictIsContradicted(t *testing.T) {
 		w.onSend = func(_ *peer, _ netip.AddrPort, data []byte) {
 			_, r, _ := wire.Open(data)
 			for typ, body, ok := r.Next(); ok; typ, body, ok = r.Next() {
-				if u, ok := wire.ReadUpdate(body); typ == wire.TypeUpdate && ok && u.ID == victim.ID && u.State.Live() && u.Incarnation > 0 {
+				if u, ok := wire.ReadUpdate(body); typ == wire.TypeUpdate && ok &&
+					u.ID == victim.ID && u.State.Live() && u.Incarnation > 0 {
 					answers++
 				}
 			}

@@ -306,7 +306,8 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 	case wire.Family:
 		err = fmt.Errorf("%s: %w: it cannot send to %s, an address of the other IP version", peer.Addr, ErrNotReached, r.Text)
 	case wire.NotReached:
-		err = fmt.Errorf("%s: %w: it answers to %s, the address that this node tells, and sees this node's datagrams come from %s", peer.Addr, ErrNotReached, r.Text, r.Seen)
+		err = fmt.Errorf("%s: %w: it answers to %s, the address that this node tells, and sees "+
+			"this node's datagrams come from %s", peer.Addr, ErrNotReached, r.Text, r.Seen)
 	default:
 		err = fmt.Errorf("%s: %w: reason %d", peer.Addr, ErrRefused, r.Reason)
 	}

@@ -106,7 +106,8 @@ type Unreached struct {
 func (u *Unreached) String() string {
 	const named = 3
 	n := len(u.Members)
-	what := fmt.Sprintf("message %d of %s, published at %.3f s, never reached %s", u.Seq, u.Origin, u.Published,
+	what := fmt.Sprintf("message %d of %s, published at %.3f s, never reached %s", u.Seq,
+		u.Origin, u.Published,
 		strings.Join(u.Members[:min(n, named)], ", "))
 	if n > named {
 		what += fmt.Sprintf(" and %d more", n-named)
@@ -248,10 +249,11 @@ func (c *arrival) look(l *ledger) {
 					}
 				}
 			}
-			tooLong := !ok && p.size >= longMessage && slices.ContainsFunc(p.has, func(n int32) bool {
-				_, in := l.inTouchBy(d.node, n, false)
-				return in
-			})
+			tooLong := !ok && p.size >= longMessage &&
+				slices.ContainsFunc(p.has, func(n int32) bool {
+					_, in := l.inTouchBy(d.node, n, false)
+					return in
+				})
 			ok, d.tooLong = ok || tooLong, tooLong
 			d.met = d.met || l.knows(d.node, p.origin)
 			if !ok || !d.met {
@@ -396,7 +398,8 @@ func (c *arrival) miss(p *passage, d *due) {
 	if len(c.missed) < maxMissed {
 		c.missed = append(c.missed, Missed{
 			Origin: fmt.Sprintf("n%d", p.origin), Seq: p.seq, Published: seconds(span(p.at)),
-			Member: fmt.Sprintf("n%d", d.node), Reachable: seconds(span(d.since)), TooLong: d.tooLong,
+			Member: fmt.Sprintf("n%d",
+				d.node), Reachable: seconds(span(d.since)), TooLong: d.tooLong,
 		})
 	}
 }

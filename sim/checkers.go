@@ -299,7 +299,8 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 		}
 		for n := range l.peers {
 			h := l.seen[n][m]
-			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound && (c.few[n] == 0 || o.At.Sub(c.few[n]) > c.bound) {
+			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound &&
+				(c.few[n] == 0 || o.At.Sub(c.few[n]) > c.bound) {
 				return fmt.Sprintf("n%d still holds n%d for %s, which has been gone since %s", n, m, h, span(dead.since))
 			}
 		}
@@ -410,7 +411,8 @@ func (c *rejoined) Take(_ *ledger, o *Obs) string {
 		row[word] &^= bit
 	}
 	if twice {
-		return fmt.Sprintf("n%d was told that n%d joined, in life %d, and of no end of what it was told to have joined before", o.Node, o.Member, o.After.Gen)
+		return fmt.Sprintf("n%d was told that n%d joined, in life %d, and of no end of what it "+
+			"was told to have joined before", o.Node, o.Member, o.After.Gen)
 	}
 	return ""
 }

@@ -295,8 +295,10 @@ func TestCheckersCanFail(t *testing.T) {
 			history(many, at(30*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), "n0 declared n4 failed, which is well, as is its whole zone, 9s after"},
 		{"grace", history(many, at(30*s, Obs{Kind: Crashed, Node: 3}), at(31*s, cable), at(39*s, saw(0, 4, failed(1, 0)))), // too few to tell
 			history(many, at(31*s, cable), at(36*s, Obs{Kind: Lifted, Node: -1, way: cable.way}), at(39*s, saw(0, 4, failed(1, 0)))), "the grace is 10s"},
-		{"rejoined", history(word(Joined, 0, 1, 1), word(Over, 0, 1, 1), word(Joined, 0, 1, 2), started(0, 2), word(Joined, 0, 1, 2), word(Joined, 2, 1, 2)),
-			history(word(Joined, 0, 1, 1), word(Over, 2, 1, 1), word(Joined, 0, 1, 2)), "n0 was told that n1 joined, in life 2"},
+		{"rejoined", history(word(Joined, 0, 1, 1), word(Over, 0, 1, 1), word(Joined, 0, 1, 2),
+			started(0, 2), word(Joined, 0, 1, 2), word(Joined, 2, 1, 2)),
+			history(word(Joined, 0, 1, 1), word(Over, 2, 1, 1),
+				word(Joined, 0, 1, 2)), "n0 was told that n1 joined, in life 2"},
 		{"deaf", history(here, severed, at(30*s, saw(0, 2, failed(1, 0)))),
 			history(here, at(30*s, saw(0, 2, failed(1, 0)))), "n0 holds n2 failed, which answers 2 of 2"},
 		{"deaf", history(here, severed, at(6*s, saw(0, 2, failed(1, 0))), at(6*s, saw(1, 2, failed(1, 0))), ticks(7, 30)),
@@ -332,7 +334,8 @@ func TestTheOutvotedAreNotBlamed(t *testing.T) {
 	holds := []Obs{saw(0, 1, alive(1, 0)), saw(0, 2, alive(1, 0)), view(0, 7, 3), view(1, 7, 3), view(2, 7, 3)}
 	one := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}), ticks(2, 40))
 	two := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}), at(time.Second, Obs{Kind: Crashed, Node: 2}), ticks(2, 40))
-	back := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}), at(time.Second, Obs{Kind: Crashed, Node: 2}),
+	back := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}),
+		at(time.Second, Obs{Kind: Crashed, Node: 2}),
 		ticks(2, 40), at(40*time.Second, started(1, 2)), ticks(41, 43))
 	lifeguard, inquest := gossip.Config{Detector: gossip.SWIM}, gossip.Config{Detector: gossip.INQUEST}
 	for _, checker := range []string{"completeness", "convergence"} {
@@ -349,7 +352,8 @@ func TestTheOutvotedAreNotBlamed(t *testing.T) {
 			{"Inquest, two", inquest, two, false},
 			{"Inquest, one", inquest, one, true},
 			{"Inquest, two, one of whom has been back for 3 s", inquest, back, false},
-			{"Inquest, two, one of whom has been back for long", inquest, append(back[:len(back):len(back)], ticks(44, 70)...), true},
+			{"Inquest, two, one of whom has been back for long", inquest,
+				append(back[:len(back):len(back)], ticks(44, 70)...), true},
 			{"the default, two", gossip.Config{}, two, false},
 			{"accrual, two", gossip.Config{Detector: gossip.ACCRUAL}, two, true},
 		} {

@@ -146,7 +146,8 @@ func (c *deaf) spared(l *ledger) string {
 		for i := range l.peers {
 			// it cannot ask enough of those that it takes for live
 			few := others-1 < l.config.Inquest.Quorum(l.views[i].live)
-			if h := l.seen[i][m]; i != m && l.peers[i].up && !few && h.live() && h.Gen == l.peers[m].gen && h.State != member.Left {
+			if h := l.seen[i][m]; i != m && l.peers[i].up && !few && h.live() &&
+				h.Gen == l.peers[m].gen && h.State != member.Left {
 				return fmt.Sprintf("n%d has answered nobody for %s, and n%d holds it for %s", m, l.now.Sub(c.quiet), i, h)
 			}
 		}

@@ -134,11 +134,15 @@ func TestUnreachedSaysWhy(t *testing.T) {
 		age      time.Duration
 		why      []Why
 	}{
-		{[]string{"5s=publish:3,bytes=3000,every=500ms,times=10", "6s=restart:n5"}, 20 * time.Second, 0, nil},
-		{[]string{"5s=cut:n3/rest", "6s=publish:n3", "7s=crash:n3"}, 20 * time.Second, 0, []Why{Gone}},
+		{[]string{"5s=publish:3,bytes=3000,every=500ms,times=10", "6s=restart:n5"},
+			20 * time.Second, 0, nil},
+		{[]string{"5s=cut:n3/rest", "6s=publish:n3", "7s=crash:n3"}, 20 * time.Second, 0,
+			[]Why{Gone}},
 		{[]string{"5s=cut:n3/rest,for=20s", "6s=publish:n2"}, 12 * time.Second, 0, []Why{Away}},
-		{[]string{"5s=cut:n3/rest,for=30s", "6s=publish:n2"}, 60 * time.Second, 10 * time.Second, []Why{Told}},
-		{[]string{"5s=cut:n3/rest", "6s=publish:n2"}, 60 * time.Second, 10 * time.Second, []Why{LetGo}},
+		{[]string{"5s=cut:n3/rest,for=30s", "6s=publish:n2"}, 60 * time.Second,
+			10 * time.Second, []Why{Told}},
+		{[]string{"5s=cut:n3/rest", "6s=publish:n2"}, 60 * time.Second, 10 * time.Second,
+			[]Why{LetGo}},
 	} {
 		o := Options{Nodes: 8, Seed: 3, Duration: x.duration, Network: LAN()}
 		o.Network.Within.Loss = 0.2
@@ -158,7 +162,8 @@ func TestUnreachedSaysWhy(t *testing.T) {
 		for _, u := range r.Unreached {
 			why = append(why, u.Why)
 		}
-		if !slices.Equal(why, x.why) || (r.Messages.Ratio == 1) != (len(x.why) == 0) || len(r.Violations) > 0 {
+		if !slices.Equal(why, x.why) || (r.Messages.Ratio == 1) != (len(x.why) == 0) ||
+			len(r.Violations) > 0 {
 			t.Errorf("%v: %v, ratio %v, %v", x.actions, r.Unreached, r.Messages.Ratio, r.Violations)
 		}
 	}

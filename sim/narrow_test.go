@@ -13,7 +13,8 @@ import (
 func TestNarrowPathIsPaced(t *testing.T) {
 	const size, nodes = 100_000, 5
 	for seed := range uint64(3) {
-		o := Options{Nodes: nodes, Seed: seed + 1, Warm: true, Duration: 65 * time.Second, Network: LAN()}
+		o := Options{Nodes: nodes, Seed: seed + 1, Warm: true, Duration: 65 * time.Second,
+			Network: LAN()}
 		o.Network.Within.MTU = 1100
 		o.Actions = []Action{{At: 5 * time.Second, Do: Publish, Who: Nodes(1), Bytes: size}}
 		r, err := Run(o)
@@ -35,7 +36,8 @@ func TestNarrowPathIsPaced(t *testing.T) {
 			}
 		}
 		if most := uint64(3 * size * (nodes - 1)); sum > most {
-			t.Errorf("seed %d: %d bytes in a minute, for %d to %d members", o.Seed, sum, size, nodes-1)
+			t.Errorf("seed %d: %d bytes in a minute, for %d to %d members", o.Seed, sum, size,
+				nodes-1)
 		}
 	}
 }

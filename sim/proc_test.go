@@ -195,7 +195,8 @@ func TestBrokenNodesAreCaught(t *testing.T) {
 		{"delivers the latest first", "order", "1s=publish:n0,every=100ms,times=9", late()},
 		{"swallows a message", "messages", "1s=publish:n0", drop(gossip.MessageDelivered)},
 		{"does not tell a failure", "untold", "1s=crash:n5", drop(gossip.MemberFailed)},
-		{"does not tell the end of a former life", "rejoined", "1s=restart:n5", drop(gossip.MemberFailed)},
+		{"does not tell the end of a former life", "rejoined", "1s=restart:n5",
+			drop(gossip.MemberFailed)},
 		{"sends every packet fifty times", "load", "1s=clock:n0,by=1s", func(p *proc, out *gossip.Outbox) {
 			if p.index != culprit {
 				return

@@ -212,12 +212,14 @@ func (m *meter) unreached(judge *arrival) (all []Unreached) {
 			if judge != nil {
 				why = judge.why(m.ledger, k, i)
 			}
-			at := first + slices.IndexFunc(all[first:], func(u Unreached) bool { return u.Why == why })
+			at := first + slices.IndexFunc(all[first:],
+				func(u Unreached) bool { return u.Why == why })
 			if at < first {
 				if at = len(all); at == maxMissed {
 					return all
 				}
-				all = append(all, Unreached{Origin: fmt.Sprintf("n%d", k.origin), Seq: k.seq, Published: seconds(span(s.at)), Why: why})
+				all = append(all, Unreached{Origin: fmt.Sprintf("n%d", k.origin), Seq: k.seq,
+					Published: seconds(span(s.at)), Why: why})
 			}
 			all[at].Members = append(all[at].Members, fmt.Sprintf("n%d", i))
 		}

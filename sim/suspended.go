@@ -13,7 +13,8 @@ type suspension struct {
 	why      string
 }
 
-var membership = []string{"accuracy", "completeness", "convergence", "untold", "incarnation", "precedence", "gone", "ends", "rejoined", "lives", "grace", "deaf"}
+var membership = []string{"accuracy", "completeness", "convergence", "untold", "incarnation",
+	"precedence", "gone", "ends", "rejoined", "lives", "grace", "deaf"}
 
 // all are the checkers but panic, error and bounds.
 var allCheckers = append([]string{"messages", "arrival", "accounted", "loss", "order", "receipts", "waits", "keys", "load", "budget", "zone budget",

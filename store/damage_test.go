@@ -67,7 +67,8 @@ func TestNothingKeepsANodeOut(t *testing.T) {
 		}
 	}
 	for name, data := range map[string][]byte{
-		"text": []byte(strings.Repeat("not a database. ", 4096)), "zeros": make([]byte, 1<<16), "a byte": {7}, "nothing": {},
+		"text": []byte(strings.Repeat("not a database. ", 4096)), "zeros": make([]byte,
+			1<<16), "a byte": {7}, "nothing": {},
 		"short": whole[:len(whole)/4], "very short": whole[:5000], "a newer format": newer,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -254,7 +255,8 @@ func TestDamagedWhileOpen(t *testing.T) {
 	if st := s.Stats(); st.Err != nil || st.Damaged != 1 || st.Held == 0 || st.Held != 30 {
 		t.Errorf("%+v; it says %q", st, w.said)
 	}
-	if len(w.said) != 1 || strings.Contains(w.said[0], "newcomer") || !strings.Contains(w.said[0], "after a restart") {
+	if len(w.said) != 1 || strings.Contains(w.said[0], "newcomer") ||
+		!strings.Contains(w.said[0], "after a restart") {
 		t.Errorf("it says %q", w.said)
 	}
 	closed(t, s)

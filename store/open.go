@@ -109,9 +109,12 @@ func (s *Store) handle(o bolt.Options, f func(*bolt.DB) error) error {
 // What a damaged file costs: one that is found at the start, and one that turns out to be damaged
 // while the node holds in memory what it had written.
 const (
-	lostAtStart = "lost are the messages that it kept, for others and for a replay, and what was published while this node " +
-		"was away does not come either: this node goes on as a newcomer, and what others hold stays with them"
-	lostLater = "what it kept is not there after a restart; what this node holds in memory it still has"
+	lostAtStart = "lost are the messages that it kept, for others and for a replay, and what " +
+		"was published while this node " +
+		"was away does not come either: this node goes on as a newcomer, and what others hold " +
+		"stays with them"
+	lostLater = "what it kept is not there after a restart; what this node holds in memory it " +
+		"still has"
 )
 
 // aside gives a damaged file another name, and tells what that costs. Of more than maxDamaged the
@@ -131,7 +134,8 @@ func (s *Store) aside(damage error, cost string) error {
 	s.mu.Lock()
 	s.stats.Damaged++
 	s.mu.Unlock()
-	s.opts.Warn(fmt.Errorf("%w: it is moved to %s and a new one is begun; %s; nothing needs to be done", damage, to, cost))
+	s.opts.Warn(fmt.Errorf("%w: it is moved to %s and a new one is begun; %s; nothing needs to "+
+		"be done", damage, to, cost))
 	return nil
 }
 

@@ -27,7 +27,8 @@ func (a *app) setCmd() *cobra.Command {
 		Use: "set KEY=VALUE...", Short: "Write keys of the agent's node, for all members to read",
 		Long: "Write keys of the agent's node, for all members to read. Only the node itself can write them, and a node that starts\n" +
 			"again has none. A key has up to 128 bytes, a value up to 64 KiB, all of a node up to 256 KiB. With KEY=- the value is\n" +
-			"read from standard input. A key that cannot be written is told, with exit code 1; the others are written.",
+			"read from standard input. A key that cannot be written is told, with exit code 1; " +
+			"the others are written.",
 		Example: "  starling set load=0.7 --ttl 30s\n  starling set config=- < config.json",
 	}
 	cmd.Args = func(_ *cobra.Command, given []string) error {
@@ -62,7 +63,8 @@ func (a *app) setCmd() *cobra.Command {
 					return fmt.Errorf("standard input: %w", err)
 				}
 				if len(value) > starling.MaxValue { // how many more is not read
-					return refused{fmt.Errorf("standard input has more than %s bytes, which a value can have at most",
+					return refused{fmt.Errorf("standard input has more than %s bytes, which a "+
+						"value can have at most",
 						thousands(starling.MaxValue))}
 				}
 			}
@@ -82,7 +84,8 @@ func eachKey(keys []string, do func(key string) error) error {
 		case err == nil:
 		case len(keys) == 1:
 			return err
-		case isStatus(err, http.StatusBadRequest), isStatus(err, http.StatusNotFound), errors.As(err, new(refused)):
+		case isStatus(err, http.StatusBadRequest), isStatus(err, http.StatusNotFound),
+			errors.As(err, new(refused)):
 			all = append(all, fmt.Errorf("%s: %w", clean(k), err))
 		default:
 			return errors.Join(append(all, fmt.Errorf("%s: %w", clean(k), err))...)
@@ -100,7 +103,8 @@ type refused struct{ error }
 func (a *app) unsetCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "unset KEY...", Short: "Delete keys of the agent's node",
-		Long: "Delete keys of the agent's node. One that it does not have is told, with exit code 1; the others are deleted.",
+		Long: "Delete keys of the agent's node. One that it does not have is told, with exit " +
+			"code 1; the others are deleted.",
 		Args: args(1, -1, "at least one key is wanted"),
 	}
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, keys []string) error {
@@ -114,7 +118,8 @@ func (a *app) getCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "get [NODE] [KEY]", Short: "Print what the members wrote: all keys, those of a node, or one value as it is",
 		Long: "Print what the members wrote, as the agent's node knows it: all keys, those of one node, or one value, byte for byte.\n" +
-			"Members that failed or left keep their keys until they are forgotten. A node that nobody knows is an error.",
+			"Members that failed or left keep their keys until they are forgotten. A node that " +
+			"nobody knows is an error.",
 		Args: args(0, 2, "at most a node and a key are wanted"),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array, or one object if a key is named; values in base64")

@@ -43,20 +43,25 @@ func TestSeveralKeys(t *testing.T) {
 		args, in, err, done string
 		code                int
 	}{
-		{"unset a nope b", "", "starling: nope: there is no such key; the other keys are done\n", "[a b]", 1},
+		{"unset a nope b", "", "starling: nope: there is no such key; the other keys are " +
+			"done\n", "[a b]", 1},
 		{"unset nope", "", "starling: there is no such key\n", "[]", 1},
 		{"unset a stop b", "", "starling: stop: the node is closed\n", "[a]", 1},
 		{"unset a b", "", "", "[a b]", 0},
-		{"set a=1 nope=2 z=3", "", "starling: nope: there is no such key; the other keys are done\n", "[a z]", 1},
-		{"set big=-", big, "starling: standard input has more than 65,536 bytes, which a value can have at most\n", "[]", 1},
-		{"set a=1 big=- c=2", big, "starling: big: standard input has more than 65,536 bytes, which a value can have at most; " +
+		{"set a=1 nope=2 z=3", "", "starling: nope: there is no such key; the other keys are " +
+			"done\n", "[a z]", 1},
+		{"set big=-", big, "starling: standard input has more than 65,536 bytes, which a value " +
+			"can have at most\n", "[]", 1},
+		{"set a=1 big=- c=2", big, "starling: big: standard input has more than 65,536 bytes, " +
+			"which a value can have at most; " +
 			"the other keys are done\n", "[a c]", 1},
 		{"set big=-", big[:starling.MaxValue], "", "[big]", 0},
 	} {
 		done = nil
 		code, _, errOut := cli(env, c.in, strings.Fields(c.args)...)
 		if code != c.code || errOut != c.err || fmt.Sprint(slices.Clone(done)) != c.done {
-			t.Errorf("%s: exit code %d, %q, done %v; want %d, %q, %s", c.args, code, errOut, done, c.code, c.err, c.done)
+			t.Errorf("%s: exit code %d, %q, done %v; want %d, %q, %s", c.args, code, errOut,
+				done, c.code, c.err, c.done)
 		}
 	}
 }

@@ -335,10 +335,12 @@ func notInText(i *api.Info) string {
 func isolatedText(i *api.Info) string {
 	switch {
 	case i.Unserved:
-		return "yes: all others are at addresses of an IP family that this host cannot send to, so nobody has its news: " +
+		return "yes: all others are at addresses of an IP family that this host cannot send to, " +
+			"so nobody has its news: " +
 			"look at this host's addresses and routes"
 	case i.Unheard:
-		return "yes: this node hears the others, and what it sends does not leave or arrive (nobody answers it), so it declares nobody failed: " +
+		return "yes: this node hears the others, and what it sends does not leave or arrive " +
+			"(nobody answers it), so it declares nobody failed: " +
 			"look at this host's firewall, for UDP that goes out"
 	case i.Isolated:
 		return "yes: this node hears from next to nobody, and declares nobody failed for it"
@@ -387,7 +389,8 @@ func addressText(i *api.Info, now time.Time) string {
 	}
 	switch {
 	case i.TranslatedHere:
-		text += "; a seed sees it at " + i.Translated + ": that is this host's own address, and --advertise is wrong"
+		text += "; a seed sees it at " + i.Translated +
+			": that is this host's own address, and --advertise is wrong"
 	case i.Translated != "":
 		text += "; a seed sees it at " + i.Translated + ", where its packets are translated: others may not reach it (--advertise)"
 	}
@@ -416,7 +419,8 @@ func familyText(i *api.Info) string {
 		names[k] = clean(n)
 	}
 	if i.Unserved {
-		return strings.Join(names, ", ") + ": these are all others, so nobody is left to reach them through; this node's socket or its host's " +
+		return strings.Join(names, ", ") + ": these are all others, so nobody is left to reach " +
+			"them through; this node's socket or its host's " +
 			"routes do not serve their IP family (--bind)"
 	}
 	return strings.Join(names, ", ") + ": reached through others alone; this node's socket or its host's routes do not serve their IP family (--bind)"
@@ -483,7 +487,8 @@ func inboundText(i *api.Info) string {
 		return ""
 	}
 	_, port, _ := net.SplitHostPort(i.Addr)
-	return fmt.Sprintf("; nobody comes to this node's own TCP port %s, though others were asked to try it: it is closed or filtered from outside", port)
+	return fmt.Sprintf("; nobody comes to this node's own TCP port %s, though others were asked "+
+		"to try it: it is closed or filtered from outside", port)
 }
 
 // undecidedText says how many members nobody can judge, and what to do.
@@ -496,7 +501,8 @@ func undecidedText(i api.Info) string {
 		"dead or cut off, this node cannot tell. ", i.Undecided, live)
 	command := "starling forget --unreachable" + yes(i.Undecided >= live-1, " --yes-alone", "")
 	if i.Unheard {
-		return text + "It hears the others, and they do not hear it: look at this host's firewall first, for UDP " +
+		return text + "It hears the others, and they do not hear it: look at this host's " +
+			"firewall first, for UDP " +
 			"that goes out. Only if you know that they are gone: " + command
 	}
 	if i.Isolated { // then it is rather this host, and a node that forgot all would look well

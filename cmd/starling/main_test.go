@@ -289,7 +289,8 @@ func standIn(t *testing.T) map[string]string {
 		api.Event{Time: when, Event: "updated", Name: "b\r", Addr: "10.0.0.2:7747", State: "alive", Tags: map[string]string{"k": "v"}},
 		api.Event{Time: when, Event: "zone-unreachable", Zone: "us", Members: 33}, api.Event{Time: when, Event: "resync"})
 	stream("GET /v1/subscribe", "message", api.Message{Time: when, Topic: "t", Origin: "a", Seq: 1, Payload: []byte("hello\n")},
-		api.Message{Time: when, Topic: "t", Origin: "a", Seq: 4, Payload: []byte("\x1b[2J\xff"), Missed: 2},
+		api.Message{Time: when, Topic: "t", Origin: "a", Seq: 4,
+			Payload: []byte("\x1b[2J\xff"), Missed: 2},
 		api.Message{Time: when, Payload: []byte{}, Lost: 3})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)

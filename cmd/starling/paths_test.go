@@ -46,7 +46,8 @@ func TestInfoNamesBadWays(t *testing.T) {
 			"filtered at 4 of 8 watched members (a, b, c and 1 more): a killed process is known there as late as a dead host, in about 1.85 s instead of 0.5 s"},
 		{inboundText(&api.Info{Member: api.Member{Addr: "10.0.0.1:7747"}}), ""},
 		{inboundText(&api.Info{Member: api.Member{Addr: "10.0.0.1:7747"}, OwnFiltered: true}),
-			"; nobody comes to this node's own TCP port 7747, though others were asked to try it: it is closed or filtered from outside"},
+			"; nobody comes to this node's own TCP port 7747, though others were asked to try " +
+				"it: it is closed or filtered from outside"},
 		{brokenText(nil, nil), "none"},
 		{brokenText([]string{"n5"}, nil), "n5: others reach it, this node does not (nothing of it comes here)"},
 		{brokenText([]string{"n5", "n6", "n7"}, []string{"n5", "n9"}), "n6, n7: others reach them, this node does not (nothing of them comes here); " +

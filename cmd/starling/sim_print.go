@@ -244,7 +244,8 @@ func (d *simDone) notes(job *simJob) (all []string) {
 	add(crashes, "%s had not become known to all by the end, or by the return: at worst to %.2f %%.", quantity(crashes, "crash"), 100*knew)
 	add(messages, "%s had not reached all by the end: at worst %.2f %%.", quantity(messages, "message"), 100*got)
 	all = append(all, unreached[:min(len(unreached), maxUnreached)]...)
-	add(len(unreached)-maxUnreached, "  and %s more, listed with --json", thousands(len(unreached)-maxUnreached))
+	add(len(unreached)-maxUnreached, "  and %s more, listed with --json",
+		thousands(len(unreached)-maxUnreached))
 	add(unsettled, "After %s the views were not all equal and complete within the run.", quantity(unsettled, "change"))
 	if job.opt.Unchecked {
 		all = append(all, "Nobody watched for what must never happen: --unchecked, or many nodes.")

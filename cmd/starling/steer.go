@@ -50,7 +50,8 @@ func (a *app) forgetCmd() *cobra.Command {
 		Long: "Have members forgotten, everywhere, that are gone for good: they count in no view any more, and their keys are void. They have\n" +
 			"to be failed, left or unreachable at the agent. One that lives comes back by itself. A node that hears nobody, or is not reached\n" +
 			"itself, may be the one that is cut off: it forgets the --unreachable with --yes-alone only, and is not ready until it has met\n" +
-			"a member, or is started anew. Who misses the word, being cut off or asleep, hears it when it is back. It may be said again.",
+			"a member, or is started anew. Who misses the word, being cut off or asleep, hears " +
+			"it when it is back. It may be said again.",
 		Example: "  starling forget db-1 db-2\n  starling forget --unreachable",
 		Args: func(_ *cobra.Command, names []string) error {
 			if len(names) == 0 && !req.Unreachable && !req.Failed {
@@ -68,9 +69,10 @@ func (a *app) forgetCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		before := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(names))), func(name string) bool {
-			return slices.Contains(forgotten, name)
-		})
+		before := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(names))),
+			func(name string) bool {
+				return slices.Contains(forgotten, name)
+			})
 		if len(forgotten)+len(before) == 0 {
 			fmt.Fprintln(a.out, "there is nobody to forget")
 		}

@@ -131,7 +131,8 @@ func moral(cause string) string {
 	case "refused":
 		return "its host refused connections: the process is gone."
 	case "stalled":
-		return "its host took connections: the process stands still, or what it sends by UDP does not arrive."
+		return "its host took connections: the process stands still, or what it sends by UDP " +
+			"does not arrive."
 	case "deaf":
 		return "it sends, and nothing that is sent to it arrives: a firewall, or another address than the one it tells."
 	}

@@ -61,7 +61,8 @@ func (d *Detector) checkIsolation(now mono.Time) {
 		}
 		a := &d.alarms[k]
 		long := 2 * d.cfg.Grace
-		unanswered := now.Sub(a.start) >= long || a.heard != 0 && now.Sub(a.since) >= d.cfg.DeafGrace
+		unanswered := now.Sub(a.start) >= long || a.heard != 0 &&
+			now.Sub(a.since) >= d.cfg.DeafGrace
 		if a.jury.convened() && a.barred == 0 && !a.kernel.denied() && unanswered &&
 			(a.jury.heard == 0 || now.Sub(a.jury.heard) >= long) {
 			cut++

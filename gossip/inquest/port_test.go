@@ -87,7 +87,8 @@ func TestFilteredAtOneHost(t *testing.T) {
 			}
 			w.run(15 * time.Second)
 			if known() == 0 || !w.nodes[1].d.OwnFiltered(w.now) {
-				t.Errorf("%d nodes, seed %d: %d of the watchers know it, the node itself: %t", n, seed, known(), w.nodes[1].d.OwnFiltered(w.now))
+				t.Errorf("%d nodes, seed %d: %d of the watchers know it, the node itself: %t",
+					n, seed, known(), w.nodes[1].d.OwnFiltered(w.now))
 			}
 			for _, x := range w.nodes {
 				if x.i != 1 && x.d.OwnFiltered(w.now) {
@@ -97,7 +98,8 @@ func TestFilteredAtOneHost(t *testing.T) {
 			w.filteredAt = -1
 			w.run(3 * time.Minute)
 			if known() > 0 || w.nodes[1].d.OwnFiltered(w.now) {
-				t.Errorf("%d nodes, seed %d: after it %d of the watchers hold it for filtered, the node itself: %t", n, seed, known(), w.nodes[1].d.OwnFiltered(w.now))
+				t.Errorf("%d nodes, seed %d: after it %d of the watchers hold it for filtered, "+
+					"the node itself: %t", n, seed, known(), w.nodes[1].d.OwnFiltered(w.now))
 			}
 			w.wantNoVerdict("a filtered port")
 		}

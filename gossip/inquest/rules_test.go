@@ -193,7 +193,8 @@ func TestEachOfTheWatchedChanges(t *testing.T) {
 		}
 		for i := range first {
 			if kept := d.watched[i].peer == first[i].peer; kept != (link && i == 3) {
-				t.Errorf("with a link %v: in turn %d %s is kept: %v", link, i, first[i].peer.Addr, kept)
+				t.Errorf("with a link %v: in turn %d %s is kept: %v", link, i,
+					first[i].peer.Addr, kept)
 			}
 		}
 	}

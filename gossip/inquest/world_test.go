@@ -100,7 +100,8 @@ func newWorld(t testing.TB, n int, seed uint64, cfg Config) *world {
 
 // newWorldOf makes a cluster of zones with so many members each, that are 20 to 40 ms apart. One alone has no name.
 func newWorldOf(t testing.TB, zones []int, seed uint64, cfg Config) *world {
-	w := &world{t: t, cfg: cfg, now: mono.Time(time.Hour), rng: rand.New(rand.NewPCG(seed, 7)), packets: map[wire.Type]int{}, filteredAt: -1}
+	w := &world{t: t, cfg: cfg, now: mono.Time(time.Hour), rng: rand.New(rand.NewPCG(seed, 7)),
+		packets: map[wire.Type]int{}, filteredAt: -1}
 	w.zones, w.across = zones, map[[2]int]int{}
 	n := 0
 	for _, size := range zones {
@@ -274,11 +275,14 @@ func (w *world) delay(from, to int) (far time.Duration) {
 
 // What follows is detect.Court.
 
-func (x *node) Self() member.ID                        { return id(x.i) }
-func (x *node) Table() *member.Table                   { return &x.table }
-func (x *node) Ring() *topology.Ring                   { return x.ring }
-func (x *node) Rand() *rand.Rand                       { return x.rng }
-func (x *node) Suspect(mono.Time, member.ID)           { x.w.t.Error("Inquest suspects nobody in public") }
+func (x *node) Self() member.ID      { return id(x.i) }
+func (x *node) Table() *member.Table { return &x.table }
+func (x *node) Ring() *topology.Ring { return x.ring }
+func (x *node) Rand() *rand.Rand     { return x.rng }
+func (x *node) Suspect(mono.Time, member.ID) {
+	x.w.t.Error("Inquest suspects nobody " +
+		"in public")
+}
 func (x *node) Fail(_ mono.Time, id member.ID)         { x.w.t.Error("Inquest gives no evidence") }
 func (x *node) Isolated(_ mono.Time, on, unheard bool) { x.isolated, x.unheard = on, unheard }
 func (x *node) Silent(_ mono.Time, zone uint16, on bool) {

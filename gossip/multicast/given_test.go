@@ -167,10 +167,13 @@ func TestBrokenPairs(t *testing.T) {
 				start := w.now
 				w.run(20 * time.Millisecond)
 				x.held[k] = origin.held[k] // by what rides on probes, if not by a copy
-				w.until(t, time.Minute, func() bool { p := origin.last(); return p.First == k[1] && p.Have == p.Of })
+				w.until(t, time.Minute,
+					func() bool { p := origin.last(); return p.First == k[1] && p.Have == p.Of })
 				took := w.now.Sub(start)
-				if p := origin.last(); p.Of != c.n || took > 2500*time.Millisecond || i > 0 && took > time.Second {
-					t.Errorf("%d of %d, seed %d, message %d: %+v after %v", c.cut, c.n, seed, i, p, took)
+				if p := origin.last(); p.Of != c.n || took > 2500*time.Millisecond || i > 0 &&
+					took > time.Second {
+					t.Errorf("%d of %d, seed %d, message %d: %+v after %v", c.cut, c.n, seed,
+						i, p, took)
 				}
 				w.run(time.Second)
 				for _, y := range w.nodes { // what it sends comes to them

@@ -81,7 +81,8 @@ func (l *leg) single() bool { return l.span.Bits == wire.SpanSelf }
 func (l *leg) asks(bits uint8, from member.ID) bool {
 	former := from == l.former[0] || from == l.former[1]
 	if l.single() {
-		return bits == wire.SpanSelf && from == l.id || bits == placeBits && (from == l.via || former)
+		return bits == wire.SpanSelf && from == l.id || bits == placeBits &&
+			(from == l.via || former)
 	}
 	return bits == l.span.Bits && (from == l.id || former)
 }

@@ -156,7 +156,9 @@ func (r *Relay) launch(now mono.Time, b *wire.Branch, size int, bounded bool) {
 	r.flow.count(now)
 	o.out++
 	b.Given = r.host.Waited(b.Generation, b.First, b.First+uint64(b.Count)-1)
-	m := mine{is: true, out: true, waited: b.Given, until: now.Add(max(outFor, 2*r.rto(r.self().Zone(), r.busy()))), told: now, backoff: firstPause, look: mono.Never}
+	m := mine{is: true, out: true, waited: b.Given,
+		until: now.Add(max(outFor, 2*r.rto(r.self().Zone(),
+			r.busy()))), told: now, backoff: firstPause, look: mono.Never}
 	var i int32
 	if n := len(r.ring.All()); b.First <= o.stripes && n > 4 {
 		b.Bits = wire.SpanNone // no legs yet

@@ -293,7 +293,8 @@ func strictRun(t *testing.T, seed uint64) {
 	}
 	for range 30 {
 		s.step(4 * time.Second)
-		if w.equal() == "" && !slices.ContainsFunc(w.nodes, func(x *node) bool { return x.store.building > 0 }) {
+		if w.equal() == "" && !slices.ContainsFunc(w.nodes,
+			func(x *node) bool { return x.store.building > 0 }) {
 			break
 		}
 	}

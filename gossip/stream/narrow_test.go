@@ -24,7 +24,8 @@ func TestWhatNeverPassesIsAskedForSeldom(t *testing.T) {
 		w.run(45*time.Second, nil)
 		later := int(o.s.Stats().Served) - first
 		if first > 3*pieces*others || later > 4*others {
-			t.Errorf("seed %d: %d pieces at first and then %d, of %d for %d", seed, first, later, pieces, others)
+			t.Errorf("seed %d: %d pieces at first and then %d, of %d for %d", seed, first,
+				later, pieces, others)
 		}
 		w.longest = 0
 		for _, n := range w.nodes {

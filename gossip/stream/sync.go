@@ -91,7 +91,8 @@ func (d *idle) add(now mono.Time, own, other uint64) {
 }
 
 func (d *idle) has(now mono.Time, own, other uint64) bool {
-	return d.own == own && now < d.until && slices.Contains(d.other[:min(d.at, len(d.other))], other)
+	return d.own == own && now < d.until && slices.Contains(d.other[:min(d.at, len(d.other))],
+		other)
 }
 
 func (y *syncing) reset() {

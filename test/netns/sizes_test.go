@@ -56,7 +56,8 @@ func TestSmallPathAndFilteredPort(t *testing.T) {
 					n.says(three[0], "path sizes", "a2: datagrams of "+longest+" bytes do not pass between it and this node, short ones do")
 			})
 			n.until("the filtered port is told", func() bool {
-				return n.says(narrow, "TCP", "7757 filtered at 1 of 2 watched members (a1): a killed process is known there", "instead of 0.5 s")
+				return n.says(narrow, "TCP", "7757 filtered at 1 of 2 watched members (a1): a "+
+					"killed process is known there", "instead of 0.5 s")
 			})
 			small := regexp.MustCompile(`(?m)^a2 .* there .* 10\d\d B +open +datagrams of 1\d\d\d B do not pass$`)
 			filtered := regexp.MustCompile(`(?m)^a1 .* there .* ` + longest + ` B +filtered +TCP is filtered$`)

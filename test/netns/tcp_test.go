@@ -13,7 +13,8 @@ func TestFilteredTCP(t *testing.T) {
 	n := build(t)
 	var agents []*agent
 	start := func(i int) *agent {
-		return n.bound(i, i%zones+1, fmt.Sprintf("a%d", i), fmt.Sprintf("10.77.0.%d", i%zones+1), "10.77.0.1:7747")
+		return n.bound(i, i%zones+1, fmt.Sprintf("a%d", i),
+			fmt.Sprintf("10.77.0.%d", i%zones+1), "10.77.0.1:7747")
 	}
 	for i := range 4 {
 		agents = append(agents, start(i))
@@ -54,7 +55,8 @@ func TestFilteredTCP(t *testing.T) {
 // toldTCP waits until an agent says that its own port is filtered, and another one says it of it.
 func (n *network) toldTCP(agents []*agent, of int) {
 	n.t.Helper()
-	n.within(soon, fmt.Sprintf("%s and another one say that its port is filtered", agents[of].name), func() bool {
+	n.within(soon, fmt.Sprintf("%s and another one say that its port is filtered",
+		agents[of].name), func() bool {
 		own, others := false, 0
 		for i, a := range agents {
 			info, err := n.cli(a, "info")
@@ -62,7 +64,8 @@ func (n *network) toldTCP(agents []*agent, of int) {
 			case err != nil:
 			case i == of:
 				own = strings.Contains(info, "nobody comes to this node's own TCP port")
-			case strings.Contains(info, fmt.Sprintf("filtered at 1 of %d watched members (%s)", len(agents)-1, agents[of].name)):
+			case strings.Contains(info, fmt.Sprintf("filtered at 1 of %d watched members (%s)",
+				len(agents)-1, agents[of].name)):
 				others++
 			}
 		}
