@@ -39,7 +39,6 @@ type delivery struct {
 	got  []bool
 	sure bool // all who were up then have to get it
 
-	spread bool // others than the origin got it
 }
 
 func (*messages) Name() string { return "messages" }
@@ -103,8 +102,17 @@ func (c *messages) deliver(l *ledger, o *Obs) string {
 		return fmt.Sprintf("n%d got %s a second time", o.Node, k)
 	}
 	d.got[o.Node] = true
-	d.spread = d.spread || o.Node != o.Member
 	return ""
+}
+
+// held says whether others than the origin got it and run still, in the same life.
+func (d *delivery) held(l *ledger, origin int32) bool {
+	for i, got := range d.got {
+		if got && l.peers[i].up && int32(i) != origin {
+			return true
+		}
+	}
+	return false
 }
 
 // judge says who missed a message that all should have.
@@ -112,8 +120,8 @@ func (c *messages) judge(l *ledger, k messageKey, d *delivery) string {
 	if !d.sure || l.troubles > 0 {
 		return ""
 	}
-	if p := &l.peers[k.origin]; (!p.up || p.gen != k.gen) && (c.rate > 0 || !d.spread) { // what had not left it yet is gone with it
-		return ""
+	if p := &l.peers[k.origin]; (!p.up || p.gen != k.gen) && (c.rate > 0 || !d.held(l, k.origin)) {
+		return "" // what had not left it yet is gone with it, and with those that died before they passed it on
 	}
 	missed, first := 0, 0
 	for i := range l.peers {

@@ -123,7 +123,7 @@ func (t *tracer) confirm(body []byte) string {
 
 // What jurors say and see, by its number.
 var (
-	wordNames = [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty", wire.WordCannot: "cannot"}
+	wordNames = [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty", wire.WordCannot: "cannot", wire.WordStranger: "stranger"}
 )
 
 func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {

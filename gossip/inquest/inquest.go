@@ -47,7 +47,6 @@ type Detector struct {
 	cases     []inquest // members that this node examines for others
 	flaps     []flap
 	lately    [heardSlots]heardOne
-	verdicts  [stormOf]mono.Time // the last, the oldest first
 	roll      roll
 	ported    mono.Time // the last port was tried of those that are tried in turn
 	sweep     bool      // the ports of all watched are to be tried
@@ -172,7 +171,6 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 	}
 	if before.ID != 0 && before.State.Live() && after.State == member.Failed && after.Cause != member.CauseForgotten {
 		d.lookAround(now, &after)
-		d.storm(now)
 	}
 	if len(d.roll.absent) > 0 && !after.State.Live() {
 		d.present(now, after.ID)

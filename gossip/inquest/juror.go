@@ -62,7 +62,7 @@ func (d *Detector) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
 	unknown := wire.Finding{Seq: q.Seq, Word: wire.WordUnknown}
 	switch {
 	case !known: // as a newcomer to nodes that cannot reach it, which do not tell of it any more
-		d.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordCannot})
+		d.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordStranger})
 		return
 	case m.Instance() != q.Instance || m.State == member.Left || !friend:
 		d.say(now, from, unknown) // views differ, and anti-entropy will see to it

@@ -47,6 +47,9 @@ type juror struct {
 // answers says whether a juror does: it has spoken, and since then not been asked in vain so many times.
 func (x *juror) answers(most int) bool { return x.spoken && !x.lapsed && x.tries < most }
 
+// unable says whether a juror has no vote.
+func (x *juror) unable() bool { return x.word == wire.WordCannot || x.word == wire.WordStranger }
+
 // never is the tries of a juror that is not to be asked again.
 const never = 1 << 30
 
@@ -72,7 +75,7 @@ func (d *Detector) rank(now mono.Time, a *alarm) {
 	accused, _ := t.Get(a.peer.ID)
 	key := scramble(uint64(a.peer.Instance)<<32 | uint64(accused.Incarnation))
 	j.ranked = now
-	j.list = slices.DeleteFunc(j.list, func(x juror) bool { return !x.spoken && x.word != wire.WordCannot })
+	j.list = slices.DeleteFunc(j.list, func(x juror) bool { return !x.spoken && !x.unable() })
 	j.asked = len(j.list)
 	if !d.ring.Mixed() {
 		j.list = append(j.list, d.best(a, key, t.Served(), t.IDAt)...)
@@ -230,7 +233,7 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 	case wire.WordUnknown:
 		// it stays out, and another takes its place
 		x.spoken, x.tries, x.word = false, never, m.Word
-	case wire.WordCannot:
+	case wire.WordCannot, wire.WordStranger:
 		// the same, and there is one less that could
 		x.spoken, x.tries, x.word = false, never, m.Word
 		d.judge(now, i)

@@ -11,10 +11,10 @@ import (
 )
 
 // Many who die at once. Juries are drawn among all members, and most of those are dead. So jurors that are asked in vain
-// are replaced by members that were heard lately; and where verdicts follow each other, each of them
-// has a few more members examined, of whom nothing was heard: three in all, whoever it is that examines
-// them. That grows where nearly all are dead, and dies out where few are. Where there are zones, the
-// witness (silence.go) and the look around (zones.go) add to that; a zone that is silent as a whole is left out.
+// are replaced by members that were heard lately; and an accuser that had to ask four members for each vote
+// examines three more of which nothing was heard. That grows where nearly all are dead, and where half are, the
+// members that watch the dead suffice. Where there are zones, the witness (silence.go) and the look around
+// (zones.go) add to that; a zone that is silent as a whole is left out.
 //
 // Too few for a verdict cannot tell the death of the others from a cut. They call the roll once: they ping all, and hold
 // those who do not answer for unreachable. So each of them says exactly whom it cannot tell, and its
@@ -23,10 +23,9 @@ import (
 const (
 	heardSlots  = 64
 	heardJuror  = 10 * time.Second // so lately somebody has been heard who is asked to be a juror out of turn
-	heardRecent = 5 * time.Second  // whoever was not heard for so long is examined in a storm of verdicts
-	stormOf     = 3                // verdicts within stormIn are a storm
-	stormIn     = 5 * time.Second
-	examined    = 3 // members that one verdict of a storm has examined, by all nodes together
+	heardRecent = 5 * time.Second  // members not heard for so long are examined where most are dead
+	mostSilent  = 4                // times as many are asked as vote where most are dead
+	examined    = 3                // members that an accuser examines then
 
 	rollRounds  = 2
 	rollPace    = 256             // members that are called in a Config.Period
@@ -74,24 +73,8 @@ func (d *Detector) nextHeard(now mono.Time, a *alarm) bool {
 	return false
 }
 
-// storm takes in a verdict, and has a few more members examined if it is one of many.
-func (d *Detector) storm(now mono.Time) {
-	first := d.verdicts[0]
-	copy(d.verdicts[:], d.verdicts[1:])
-	d.verdicts[stormOf-1] = now
-	if first == 0 || now.Sub(first) > stormIn {
-		return
-	}
-	heard := 1 // this node
-	for i := range d.lately {
-		if h := &d.lately[i]; h.id != 0 && now.Sub(h.at) < heardRecent {
-			heard++
-		}
-	}
-	if d.host.Rand().IntN(heard) < examined {
-		d.examineOther(now)
-	}
-}
+// fewAnswer says whether the jury of a verdict found most members that it asked silent.
+func (j *jury) fewAnswer(votes int) bool { return votes > 0 && j.asked >= mostSilent*votes }
 
 // examineOther raises an alarm about a member of which nothing was heard lately.
 func (d *Detector) examineOther(now mono.Time) {

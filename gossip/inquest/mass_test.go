@@ -48,6 +48,24 @@ func TestNewcomersWhoDoNotKnowTheDead(t *testing.T) {
 	}
 }
 
+// A node fails the dead also when all that it hears slept meanwhile, and hold no such members: they are on its side.
+func TestSleepersWhoForgotTheDead(t *testing.T) {
+	w := newWorld(t, 9, 1, Config{})
+	for k := 5; k < 9; k++ {
+		w.crash(k)
+		for _, x := range w.nodes[1:5] {
+			x.table.Forget(id(k))
+			x.ring.Forget()
+		}
+	}
+	w.run(30 * time.Second)
+	for k := 1; k < 9; k++ {
+		if dead := w.holds(0, k) == member.Failed; dead != (k >= 5) {
+			t.Errorf("m0 holds m%d for %s", k, w.holds(0, k))
+		}
+	}
+}
+
 // Too few for a jury name all whom they cannot judge, within 15 s, and no others; when the cut ends they are reachable, and
 // nobody is in doubt any more.
 func TestRollCall(t *testing.T) {

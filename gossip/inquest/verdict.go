@@ -19,7 +19,7 @@ import (
 func (d *Detector) electors(a *alarm) (jurors, votes int) {
 	able := d.host.Table().Served()
 	for i := range a.jury.list {
-		if a.jury.list[i].word == wire.WordCannot {
+		if a.jury.list[i].unable() {
 			able--
 		}
 	}
@@ -43,7 +43,7 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 			votes = append(votes, x.vote)
 		}
 	}
-	if (len(votes) < enough || enough == 0 || d.cfg.NoJury) && !d.judgeAlone(now, a, seats) {
+	if (len(votes) < enough || enough == 0 || d.cfg.NoJury) && !d.judgeAlone(now, a, seats, len(votes)) {
 		return false
 	}
 	if d.spared(now, a, votes) {
@@ -70,8 +70,14 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 		}
 	}
 	id := a.peer.ID
+	few := a.jury.fewAnswer(len(votes))
 	d.dropAlarm(i) // first: the verdict comes back by Changed
 	d.host.FailWith(now, id, e)
+	for range examined {
+		if few {
+			d.examineOther(now)
+		}
+	}
 	return true
 }
 
@@ -96,12 +102,20 @@ func (a *alarm) excused(now mono.Time, c *Config) bool {
 // judgeAlone says whether the accuser's own evidence suffices. In a cluster of two there is nobody to ask: a process
 // whose host refuses for it is gone, and silence has to last for three times the grace, since a node alone cannot tell
 // its own death from the other's. In a larger one whose jurors do not answer, refusals alone count, and only after long
-// patience.
-func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats int) bool {
+// patience. Where nearly all hold no such member, as after a pause in which they forgot it, nobody else will ever
+// examine it. So strangers count for the accuser's side in the rule of sides, beside the few that did vote, and the accuser
+// is as alone as in a cluster of two.
+func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats, votes int) bool {
 	wait := d.grace(now, a.peer.ID)
+	side := votes
+	for i := range a.jury.list {
+		if a.jury.list[i].word == wire.WordStranger {
+			side++
+		}
+	}
 	switch {
 	case d.cfg.NoJury:
-	case seats == 0:
+	case seats == 0, side > votes && side >= d.cfg.Quorum(d.host.Table().Served()):
 		wait = LoneGrace * wait
 	default:
 		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() && a.kernel.gone(d.cfg.patience()-2*d.cfg.Period)

@@ -77,11 +77,12 @@ type Word uint8
 
 // The words.
 const (
-	WordUnknown Word = iota // the juror does not know it in that life, or has too much to do: ask another
-	WordOpen                // not decided yet
-	WordAcquit              // it lives: the juror has heard from it
-	WordGuilty              // the juror votes for declaring it failed
-	WordCannot              // the juror cannot send to it, whose address is of the other IP version: it is none
+	WordUnknown  Word = iota // the juror does not know it in that life, or has too much to do: ask another
+	WordOpen                 // not decided yet
+	WordAcquit               // it lives: the juror has heard from it
+	WordGuilty               // the juror votes for declaring it failed
+	WordCannot               // the juror cannot send to it, whose address is of the other IP version: it is none
+	WordStranger             // the juror holds no such member: it has no vote, but is on the accuser's side
 )
 
 // Cause is what a juror saw.
@@ -120,7 +121,7 @@ func AppendFinding(b []byte, m Finding) []byte {
 func ReadFinding(body []byte) (m Finding, ok bool) {
 	c := cursor{b: body}
 	m = Finding{Seq: c.u32(), Word: Word(c.u8()), Cause: Cause(c.u8()), Pings: c.uvarint32(), Span: c.millis()}
-	return m, !c.bad && m.Word <= WordCannot && m.Cause <= CauseDeaf
+	return m, !c.bad && m.Word <= WordStranger && m.Cause <= CauseDeaf
 }
 
 func appendMillis(b []byte, d time.Duration) []byte {

@@ -46,7 +46,7 @@ func TestInquestRefusesWhatIsBroken(t *testing.T) {
 			t.Errorf("a Lease of %d bytes is taken", n)
 		}
 	}
-	finding[4] = 5
+	finding[4] = 6
 	if _, ok := wire.ReadFinding(finding); ok {
 		t.Error("a word that there is not is taken")
 	}
