@@ -246,7 +246,6 @@ func (n *Node) seedAt(a netip.AddrPort, number uint32) *seed {
 // beFirst makes this node the first of its cluster.
 func (n *Node) beFirst() {
 	n.entry.alone = true
-	n.streams.Founded()
 	n.foundCluster()
 	n.welcome()
 }

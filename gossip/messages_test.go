@@ -299,3 +299,25 @@ func TestFoundersMeet(t *testing.T) {
 		}
 	}
 }
+
+// So does one that was the first of its cluster since it let another one in, while it had no answer from its own seed.
+func TestFounderByLettingIn(t *testing.T) {
+	w := newWorld(t)
+	old := w.start("n0", 0, 1, nil)
+	for range 3 {
+		w.do(old, Publish{Topic: "t", Payload: []byte("before")})
+	}
+	w.cut = func(from, to netip.AddrPort) bool { return from == old.addr || to == old.addr }
+	b := w.start("n1", 1, 1, nil, 0)
+	w.start("n2", 2, 1, nil, 1)
+	w.run(5 * time.Second)
+	w.cut = nil
+	w.do(b, Join{Merge: []netip.AddrPort{old.addr}})
+	w.until(10*time.Second, "they are one", func() bool { return w.allSee(3) })
+	w.run(2 * time.Second)
+	for _, p := range w.nodes {
+		if got, lost := count(p, MessageDelivered), count(p, MessagesLost); got != 3 || lost > 0 {
+			t.Errorf("%s got %d of 3 messages, %d times some were lost", p.addr, got, lost)
+		}
+	}
+}
