@@ -19,10 +19,10 @@ help: ## this list
 build: ## the binary, static, into bin/
 	$(GO) build -o $(BIN) ./cmd/starling
 
-# The protocol core has no goroutine (gossip/purity_test.go holds that), so that the race detector, which makes it ten times
+# The protocol core has no goroutine (test/purity holds that), so that the race detector, which makes it ten times
 # slower, has nothing to find there by day. The night runs it everywhere. Time-outs are so generous that a busy machine does
 # not reach them.
-CORE := ./gossip/... ./test/size ./scripts/...
+CORE := ./gossip/... ./test/purity ./test/size ./scripts/...
 # What has goroutines, but spends its time in the core: by day in full without the race detector. With it, the tests of the
 # simulator's workers, which are all of its goroutines, and those of the lab, -short.
 MOSTLY_CORE := ./sim ./lab/...
@@ -77,7 +77,8 @@ night: lint systems peers ## night sizes, the race detector everywhere, other sy
 lint: ## formatting, vet, staticcheck, and that all compiles for each system, and bench/
 	@loose=$$(gofmt -l .); if [ -n "$$loose" ]; then echo "gofmt would change: $$loose"; exit 1; fi
 	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
+	@# go tool takes no -trimpath, and would compile what the tool needs in a mode of its own.
+	$(GO) run honnef.co/go/tools/cmd/staticcheck ./...
 	$(GO) run ./scripts/compiles
 
 .PHONY: systems
