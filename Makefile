@@ -4,18 +4,25 @@ GO ?= go
 FUZZTIME ?= 10000x
 BIN := bin/starling
 
+# Everything is compiled in the mode of the binary, static and without paths of this machine: a second mode has Go's
+# library and all modules compiled once more, for minutes on a fresh machine. The race detector needs cgo. What tests vet
+# lint has vetted.
+export CGO_ENABLED := 0
+export GOFLAGS := $(GOFLAGS) -trimpath -vet=off
+RACE := CGO_ENABLED=1 $(GO) test -race
+
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## the binary, static, into bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/starling
+	$(GO) build -o $(BIN) ./cmd/starling
 
-# The protocol core has no goroutine (gossip/purity_test.go holds that), so that the race detector, which makes it ten times
+# The protocol core has no goroutine (test/purity holds that), so that the race detector, which makes it ten times
 # slower, has nothing to find there by day. The night runs it everywhere. Time-outs are so generous that a busy machine does
 # not reach them.
-CORE := ./gossip/... ./test/size ./scripts/...
+CORE := ./gossip/... ./test/purity ./test/size ./scripts/...
 # What has goroutines, but spends its time in the core: by day in full without the race detector. With it, the tests of the
 # simulator's workers, which are all of its goroutines, and those of the lab, -short.
 MOSTLY_CORE := ./sim ./lab/...
@@ -30,15 +37,21 @@ test: ## all tests, quickly
 	$(GO) test -timeout 30m ./...
 
 .PHONY: day
-day: ## all tests but the real-network one, with the race detector where there are goroutines
+day: threads core ## all tests but the real-network one, with the race detector where there are goroutines
+
+.PHONY: core
+core: ## of them the tests of what has no goroutines, or spends its time in the core
 	$(GO) test -timeout 30m $(CORE) $(MOSTLY_CORE)
-	$(GO) test -race -timeout 30m $(OTHERS)
-	$(GO) test -race -short -timeout 30m -run 'Reproducible|WhatCrosses' ./sim
-	$(GO) test -race -short -timeout 30m ./lab/...
+
+.PHONY: threads
+threads: ## of them the tests of what has goroutines, with the race detector
+	$(RACE) -timeout 30m $(OTHERS)
+	$(RACE) -short -timeout 30m -run 'Reproducible|WhatCrosses' ./sim
+	$(RACE) -short -timeout 30m ./lab/...
 
 .PHONY: race
 race: ## all tests with the race detector
-	$(GO) test -race -timeout 2h $$($(GO) list ./... | grep -v /test/netns)
+	$(RACE) -timeout 2h $$($(GO) list ./... | grep -v /test/netns)
 	$(GO) test -timeout 30m ./test/netns
 
 .PHONY: swarm
@@ -53,18 +66,23 @@ mutants: ## plant bugs and see whether tests notice: all, or ONLY=state; SWARM=1
 night: export STARLING_NIGHT := 1
 night: FUZZTIME := $(if $(filter 10000x,$(FUZZTIME)),1h,$(FUZZTIME))
 night: NEW := $(shell date +%s)00000
-night: lint ## night sizes, the race detector everywhere, FUZZTIME (1h) for each fuzz target, 20,000 seeds that are new each time
-	$(GO) test -race -timeout 12h $$($(GO) list ./... | grep -v /test/netns)
+night: lint systems peers ## night sizes, the race detector everywhere, other systems, peers, FUZZTIME (1h) for each fuzz target, 20,000 new seeds
+	$(RACE) -timeout 12h $$($(GO) list ./... | grep -v /test/netns)
 	$(GO) test -count=1 -timeout 1h ./test/netns -netns.long
 	@scripts/fuzz $(FUZZTIME)
 	@echo "the swarm from seed $(NEW) on"
 	$(MAKE) swarm RUNS=20000 FROM=$(NEW)
 
 .PHONY: lint
-lint: ## formatting, vet, staticcheck, and that the other systems still build
+lint: ## formatting, vet, staticcheck, and that all compiles for each system, and bench/
 	@loose=$$(gofmt -l .); if [ -n "$$loose" ]; then echo "gofmt would change: $$loose"; exit 1; fi
 	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
+	@# go tool takes no -trimpath, and would compile what the tool needs in a mode of its own.
+	$(GO) run honnef.co/go/tools/cmd/staticcheck ./...
+	$(GO) run ./scripts/compiles
+
+.PHONY: systems
+systems: ## all of it built for the other systems, from Go's library on
 	GOOS=darwin $(GO) build ./...
 	GOOS=windows $(GO) build ./...
 
@@ -74,7 +92,7 @@ fuzz: ## each fuzz target for FUZZTIME, inputs (10000x) or time (1m)
 
 .PHONY: netns
 netns: ## the real-network test, in network namespaces that it makes (root, iproute2, nftables)
-	$(GO) test -count=1 -v -timeout 10m ./test/netns
+	$(GO) test -count=1 -v -timeout 30m ./test/netns
 
 .PHONY: bench
 bench: ## the benchmarks of the core and of real clusters over loopback
@@ -85,12 +103,14 @@ bench: ## the benchmarks of the core and of real clusters over loopback
 peers: ## bench/, a module of its own: vet, and that its adapters of memberlist, Serf and GossipSub deliver and count
 	cd bench && $(GO) vet ./... && $(GO) test ./...
 
-.PHONY: check
-check: lint build day ## everything that has to hold before a change lands
-	@# The real-network test waits more than it computes: beside the swarm it costs hardly any time.
-	$(GO) test -timeout 30m ./test/netns & real=$$!; $(MAKE) swarm; swarm=$$?; wait $$real && [ $$swarm = 0 ]
-	$(MAKE) peers fuzz
+.PHONY: readme
+readme: ## the README's first command
 	@scripts/readme
+
+.PHONY: check
+check: lint build ## everything that has to hold before a change lands
+	@# Two at a time: the tests of real clusters wait more than they compute. lint has compiled what they share.
+	$(MAKE) -j2 --output-sync day netns swarm fuzz readme
 
 .PHONY: results
 results: ## docs/results.md, measured again with the simulator (a quarter of an hour)

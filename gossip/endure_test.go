@@ -12,6 +12,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/rumor"
 	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/test/size"
 )
 
 // agree says whether all running nodes have one view.
@@ -48,7 +49,7 @@ func TestJoinFlood(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, &Config{Retention: time.Minute})
 	w.run(5 * time.Second)
-	const flood = 3000
+	flood := size.Of(600, 600, 3000)
 	for i := range flood {
 		name := fmt.Sprintf("ghost%d", i)
 		a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 7, byte(i >> 8), byte(i)}), 7747)

@@ -14,7 +14,7 @@ import (
 // cannot judge.
 func TestFewSurvivors(t *testing.T) {
 	for _, x := range []struct{ n, left int }{
-		{3, 1}, {20, 4}, {40, 3}, {100, 4}, {100, 5}, {size.Of(0, 400, 400), 12}, {size.Of(0, 0, 1000), 15},
+		{3, 1}, {20, 4}, {40, 3}, {100, 4}, {100, 5}, {size.Of(0, 0, 400), 12}, {size.Of(0, 0, 1000), 15},
 	} {
 		for seed := range uint64(size.Of(1, 2, 10)) {
 			if x.n == 0 {

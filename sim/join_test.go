@@ -4,12 +4,14 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/starling-gossip/starling/test/size"
 )
 
-// joinTimes returns how long it takes until all of 128 nodes that start at once know all, for 20 seeds.
+// joinTimes returns how long it takes until all of 128 nodes that start at once know all, for some seeds.
 func joinTimes(t *testing.T, loss float64) (times []time.Duration) {
 	t.Helper()
-	for seed := range uint64(20) {
+	for seed := range uint64(size.Of(8, 8, 20)) {
 		o := Options{Nodes: 128, Seed: seed, Settle: time.Millisecond, Duration: time.Millisecond, Unchecked: true, Network: LAN()}
 		o.Network.Within.Loss, o.Network.Between.Loss = loss, loss
 		r := run(t, o)

@@ -1,44 +1,13 @@
 package sim
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
 )
-
-// What the swarm found and a shrunk run still showed, each kept as options, since what a seed draws changes.
-func TestSwarmFound(t *testing.T) {
-	files, err := filepath.Glob("testdata/swarm/*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatal(err, len(files))
-	}
-	for _, f := range files {
-		t.Run(filepath.Base(f), func(t *testing.T) {
-			t.Parallel()
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var o Options
-			if err := json.Unmarshal(b, &o); err != nil {
-				t.Fatal(err)
-			}
-			r, err := Run(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, v := range r.Violations {
-				t.Error(v)
-			}
-		})
-	}
-}
 
 // After a cut everybody has within 2 s what the other side published: of a hundred nodes 99. Short cuts, and those in one
 // direction, in which nobody is failed, too; and with zones, one of which was silent.
