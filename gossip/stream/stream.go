@@ -203,6 +203,7 @@ type Streams struct {
 	reunion  reunion
 	repairs  []*stream        // those with gaps
 	turn     int              // which of them comes first
+	polled   mono.Time        // when the next member may be asked for its page, where much is missing
 	former   []*stream        // those that wait to hear of earlier lives
 	ending   []*stream        // those whose last message is here in part
 	inFlight int              // requests of all of them
