@@ -11,10 +11,10 @@ import (
 // A stream in which something is missing: how long that waits, who is said to have it, who says to lack it, and when it
 // is passed over.
 //
-// A piece is missing if a later one is here or somebody claims that there is one. It is passed over only if the members
-// who were asked (enough of them, the origin too if it lives) do not hold it, over Patience. A claim that nobody can show
-// ends after GiveUp in any case, and if the origin failed in that life no earlier: it holds the piece, and is back soon if
-// it was only slow or cut off. It ends without a word: it may be forged.
+// A piece is missing if a later one is here or somebody claims that there is one. It is passed over for one of two
+// reasons: enough members deny it, over Patience, the origin too unless its life is over; or it is so old that nobody
+// holds it. What nothing shows, and none of those who lack it vouches for, is dropped after GiveUp, without a word: it may
+// be forged. What is vouched for is not, however few have answered: the others may be out of reach, and hold it.
 //
 // Where a piece that is held shows that there was one, enough members have to be asked, and one that is said to have it,
 // and did not deny that since, is waited for, though it is hard to reach, or failed since a cut, or a budget holds up its
@@ -257,7 +257,7 @@ func (r *repair) deny(id member.ID, extent uint64, later bool, low, high uint64,
 	r.denied = append(r.denied, id)
 }
 
-// hopeless says whether the first missing piece is to be passed over.
+// hopeless says whether the first missing piece is to be passed over, or dropped.
 func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	r := st.repair
 	age, enough := now.Sub(r.since), s.enough(r)
@@ -276,7 +276,7 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	case enough && !s.originHas(st):
 		return true
 	}
-	return age >= s.cfg.GiveUp && !s.vouched(now, st)
+	return age >= s.cfg.GiveUp && !s.vouched(now, st) // lose tells nothing then
 }
 
 // enough says whether enough members deny to have the first missing piece: so many, or all that live. One that said so and

@@ -58,7 +58,7 @@ func TestOneDenialIsNotAll(t *testing.T) {
 func TestOnlyWhatExpiredIsPassedOver(t *testing.T) {
 	w, dead, n, x := gapped(t, 12, 1, 4)
 	bodies := pieces(4, 1, 1, 1) // the first shows that there are four
-	w.run(time.Second, nil) // so that this piece is let go after the gap has expired
+	w.run(time.Second, nil)      // so that this piece is let go after the gap has expired
 	n.take(dead, 1, bodies, 1)
 	n.merge(x, member.Failed)
 	n.schedule()
