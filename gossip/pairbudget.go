@@ -16,7 +16,8 @@ import (
 // them sees what the others send, so the budget is divided. A part of it all share alike, and nobody needs to ask for that. The
 // rest is lent, in small sums that are not kept for long, to those who have something to send, by one member of the zone, which
 // all find by a hash over the live view (distributed rate limiting; Raghavan et al. 2007 have the members gossip what they
-// need). If it dies or is unreachable, the next in rank lends; where views differ, two may.
+// need). If it dies or is unreachable, the next in rank lends; where views differ, two may. Until that is known, one that
+// gets no word from it asks the next in rank as well, which lends little.
 //
 // Probes, news of members and what strangers provoke is always sent, and paid for afterwards. Messages, keys and repair wait:
 // who publishes slows down, a link for keys is passed over for a while, and an answer that can be asked for again is not given.
@@ -39,6 +40,9 @@ const (
 	loanLife   = time.Second     // after which what is left of a loan is void
 	longLife   = 5 * time.Second // the same while something waits that is asked for, or shown, again: that may take seconds
 	askAgain   = time.Second     // for a loan that does not come
+	noWord     = askAgain / 2    // the same if the lender did not say either that others come first
+	silentAsks = 2               // of those in a row, then the next in rank is asked too
+	standIn    = 10              // of a budget this part is what it lends, while the lender may live
 	tightFor   = time.Second     // after a budget was spent no copies are made for safety
 )
 
@@ -46,10 +50,12 @@ const (
 type pairBudget struct {
 	zone  uint16
 	rate  int
-	own   bucket // its share; in debt after what could not wait
-	lent  int    // bytes, of the last loans
-	until Time   // they are good
-	again Time   // not asked for more before
+	own   bucket    // its share; in debt after what could not wait
+	lent  int       // bytes, of the last loans
+	until Time      // they are good
+	again Time      // not asked for more before
+	asked member.ID // for the last loan
+	asks  int       // without a word of it
 	tight Time
 	wait  Time // until then something other than messages is taken to wait
 
@@ -116,10 +122,15 @@ func (n *Node) pair(zone uint16) *pairBudget {
 		return nil
 	}
 	n.pairs = append(n.pairs, pairBudget{
-		zone: zone, rate: rate, own: bucket{at: n.now}, pool: bucket{rate: rate - rate/shareAlike, burst: lot, at: n.now},
+		zone: zone, rate: rate, own: bucket{at: n.now}, pool: bucket{burst: lot, at: n.now},
 	})
-	return &n.pairs[len(n.pairs)-1]
+	p := &n.pairs[len(n.pairs)-1]
+	p.pool.rate = p.lendable()
+	return p
 }
+
+// lendable returns how many bytes a second the lender lends.
+func (p *pairBudget) lendable() int { return p.rate - p.rate/shareAlike }
 
 // zone is this node's own.
 func (n *Node) zone() uint16 {
@@ -241,17 +252,28 @@ func (n *Node) borrow(p *pairBudget) {
 	if p.again > n.now {
 		return
 	}
-	p.again = n.now.Add(n.jitter(askAgain))
 	turn := max(p.rate/loanSpan, 2*lot)
 	want := min(max(-p.own.tokens, 0)+max(n.relay.PendingBytes(turn), lot)+n.left(p), maxLoan)
-	self := n.Self()
-	m, ok := n.table.Get(n.lender(p.zone))
-	switch {
+	first, second := n.lenders(p.zone)
+	if p.asked != first {
+		p.asked, p.asks = first, 0
+	}
+	p.again = n.now.Add(n.jitter(noWord))
+	n.askLoan(p, first, want, p.lendable())
+	if p.asks >= silentAsks && first != n.id {
+		n.askLoan(p, second, want, p.rate/standIn)
+	}
+	p.asks++
+}
+
+// askLoan asks a member for a loan, perhaps this node itself, which lends so much a second.
+func (n *Node) askLoan(p *pairBudget, lender member.ID, bytes, rate int) {
+	switch m, ok := n.table.Get(lender); {
 	case !ok:
 	case m.ID == n.id:
-		n.wish(p, detect.PeerOf(&self), want)
+		n.wish(p, detect.PeerOf(&m), bytes, rate)
 	default:
-		n.sendLoan(detect.PeerOf(&m), wire.TypeBorrow, wire.Loan{Zone: p.zone, Bytes: uint32(want)})
+		n.sendLoan(detect.PeerOf(&m), wire.TypeBorrow, wire.Loan{Zone: p.zone, Bytes: uint32(bytes)})
 	}
 }
 
@@ -261,30 +283,38 @@ func (n *Node) sendLoan(to detect.Peer, t wire.Type, m wire.Loan) {
 	n.close(start, to)
 }
 
-// lender returns who lends what this node's zone may send to another: the first in rank (Thaler and Ravishankar 1998) of those
-// that are not unreachable. The few who are left fail nobody, and a dead lender lends nothing.
-func (n *Node) lender(zone uint16) (lender member.ID) {
-	most := uint64(0)
+// lenders returns who lends what this node's zone may send to another, and who stands in for it while it gives no word: the
+// first two in rank (Thaler and Ravishankar 1998) of those that are not unreachable. The few who are left fail nobody, and a
+// dead lender lends nothing.
+func (n *Node) lenders(zone uint16) (first, second member.ID) {
+	var most, next uint64
 	for _, p := range n.ring.Zone(n.zone()) {
 		if n.IsUnreachable(p.ID) {
 			continue
 		}
-		if rank := member.Mix(uint64(p.ID) ^ member.Mix(uint64(zone)+1)); lender == 0 || rank > most {
-			lender, most = p.ID, rank
+		switch rank := member.Mix(uint64(p.ID) ^ member.Mix(uint64(zone)+1)); {
+		case first == 0 || rank > most:
+			first, second, most, next = p.ID, first, rank, most
+		case second == 0 || rank > next:
+			second, next = p.ID, rank
 		}
 	}
-	return lender
+	return first, second
 }
 
-// wish puts somebody in the queue for a loan; who waits already keeps its place.
-func (n *Node) wish(p *pairBudget, peer detect.Peer, bytes int) {
-	i := slices.IndexFunc(p.queue, func(w wish) bool { return w.peer.ID == peer.ID })
+// wish puts somebody in the queue for a loan, of so much a second, and says whether it has to wait. One that waits already
+// keeps its place.
+func (n *Node) wish(p *pairBudget, peer detect.Peer, bytes, rate int) (waits bool) {
+	p.pool.rate = rate
+	of := func(w wish) bool { return w.peer.ID == peer.ID }
+	i := slices.IndexFunc(p.queue, of)
 	if i < 0 {
 		i = len(p.queue)
 		p.queue = append(p.queue, wish{})
 	}
 	p.queue[i] = wish{peer, min(bytes, maxLoan)}
 	n.lend(p)
+	return slices.ContainsFunc(p.queue, of)
 }
 
 // lend gives those who wait, one after the other, what they asked for, as the budget allows.
@@ -351,11 +381,24 @@ func (n *Node) loan(from *member.Member, t wire.Type, m wire.Loan) {
 		return
 	}
 	p := n.pair(m.Zone)
+	if p == nil {
+		return
+	}
+	first, second := n.lenders(m.Zone)
+	bytes := int(min(m.Bytes, maxLoan))
 	switch {
-	case p == nil:
-	case t == wire.TypeLend && from.ID == n.lender(m.Zone):
-		n.repay(p, int(min(m.Bytes, maxLoan)))
-	case t == wire.TypeBorrow && n.lender(m.Zone) == n.id:
-		n.wish(p, detect.PeerOf(from), int(min(m.Bytes, maxLoan)))
+	case t == wire.TypeLend && from.ID == first && bytes == 0: // others come first
+		p.asks, p.again = 0, n.now.Add(n.jitter(askAgain))
+	case t == wire.TypeLend && from.ID == first:
+		p.asks = 0
+		n.repay(p, bytes)
+	case t == wire.TypeLend && from.ID == second && p.asks > silentAsks:
+		n.repay(p, bytes)
+	case t == wire.TypeBorrow && first == n.id:
+		if peer := detect.PeerOf(from); n.wish(p, peer, bytes, p.lendable()) {
+			n.sendLoan(peer, wire.TypeLend, wire.Loan{Zone: p.zone})
+		}
+	case t == wire.TypeBorrow && second == n.id:
+		n.wish(p, detect.PeerOf(from), bytes, p.rate/standIn)
 	}
 }

@@ -102,12 +102,12 @@ func TestLenderAmongFewSurvivors(t *testing.T) {
 	w, _ := budgeted(t, 6, Config{ZoneBudget: MinPairBudget, Detector: INQUEST})
 	origin := w.nodes[0]
 	far := w.nodes[6].zone()
-	if origin.lender(far) == origin.id {
+	if lenderOf(origin, far) == origin.id {
 		origin = w.nodes[1]
 	}
 	survivors := map[*peer]bool{origin: true, w.nodes[6]: true, w.nodes[7]: true}
 	for _, p := range w.nodes[:6] {
-		if len(survivors) < 4 && p.id != origin.lender(far) {
+		if len(survivors) < 4 && p.id != lenderOf(origin, far) {
 			survivors[p] = true
 		}
 	}
@@ -130,6 +130,11 @@ func TestLenderAmongFewSurvivors(t *testing.T) {
 	if origin.table.Live() != 12 {
 		t.Errorf("%d are live: this test is about those who cannot judge", origin.table.Live())
 	}
+}
+
+func lenderOf(p *peer, zone uint16) member.ID {
+	first, _ := p.lenders(zone)
+	return first
 }
 
 // haveAll says whether all nodes have all messages of the publishers.
@@ -161,7 +166,7 @@ func TestLenderDies(t *testing.T) {
 	var lender *peer
 	publisher := w.nodes[0]
 	for _, p := range w.nodes {
-		if p.id == publisher.lender(w.nodes[10].zone()) {
+		if p.id == lenderOf(publisher, w.nodes[10].zone()) {
 			lender = p
 		}
 	}
@@ -172,6 +177,69 @@ func TestLenderDies(t *testing.T) {
 	most, mean := pump(w, zone, []*peer{publisher}, 1000, 10)
 	if most > rate*12/10 || mean < rate/2 {
 		t.Errorf("of %d bytes a second a zone sent %d at most, %d in the mean", rate, most, mean)
+	}
+}
+
+// The lender dies, and nobody knows that yet: what is published meanwhile waits a second, and is lent
+// for by the next in rank, the publisher itself too.
+func TestLenderDiesUnknown(t *testing.T) {
+	for i := range 5 {
+		cfg := Config{ZoneBudget: 128 << 10}
+		cfg.Inquest.Grace = time.Minute
+		w, _ := budgeted(t, 5, cfg)
+		publisher := w.nodes[i]
+		lender := lenderOf(publisher, w.nodes[5].zone())
+		if lender == publisher.id {
+			continue
+		}
+		for _, p := range w.nodes {
+			p.down = p.id == lender
+		}
+		if err := w.do(publisher, Publish{Topic: "t", Payload: make([]byte, 16<<10)}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(2 * time.Second)
+		for _, p := range w.nodes {
+			if !p.down && deliveredFrom(p, publisher.id) != 1 {
+				t.Errorf("what %s published is not at %s after 2 s", publisher.addr, p.addr)
+			}
+		}
+		if publisher.table.Live() != 10 {
+			t.Error("it is known that the lender died: this test is about the time before")
+		}
+	}
+}
+
+// Many wait for their turn with a lender that lives, for longer than one is asked without a word. It
+// says so: nobody else lends.
+func TestWaitingForALoanIsNoSilence(t *testing.T) {
+	w, zone := budgeted(t, 20, Config{ZoneBudget: MinPairBudget})
+	lender := lenderOf(w.nodes[0], w.nodes[20].zone())
+	lends, others, none := 0, 0, 0
+	w.onSend = func(p *peer, _ netip.AddrPort, data []byte) {
+		_, r, _ := wire.Open(data)
+		for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
+			if m, isLoan := wire.ReadLoan(body); t == wire.TypeLend && isLoan && zone(p.addr) == "eu" {
+				lends++
+				if p.id != lender {
+					others++
+				}
+				if m.Bytes == 0 {
+					none++
+				}
+			}
+		}
+	}
+	payload := make([]byte, 1000)
+	for range 1000 {
+		for _, p := range w.nodes[:20] {
+			for w.do(p, Publish{Topic: "t", Payload: payload}) == nil && p.relay.Pending() < 5 {
+			}
+		}
+		w.run(10 * time.Millisecond)
+	}
+	if lends == 0 || none == 0 || others > 0 {
+		t.Errorf("%d loans, %d of them a word alone, %d not of the lender", lends, none, others)
 	}
 }
 

@@ -11,10 +11,10 @@ import (
 // A stream in which something is missing: how long that waits, who is said to have it, who says to lack it, and when it
 // is passed over.
 //
-// A piece is missing if a later one is here or somebody claims that there is one. It is passed over only if the members
-// who were asked (enough of them, the origin too if it lives) do not hold it, over Patience. A claim that nobody can show
-// ends after GiveUp in any case, and if the origin failed in that life no earlier: it holds the piece, and is back soon if
-// it was only slow or cut off. It ends without a word: it may be forged.
+// A piece is missing if a later one is here or somebody claims that there is one. It is passed over for one of two
+// reasons: enough members deny it, over Patience, the origin too unless its life is over; or it is so old that nobody
+// holds it. What nothing shows, and none of those who lack it vouches for, is dropped after GiveUp, without a word: it may
+// be forged. What is vouched for is not, however few have answered: the others may be out of reach, and hold it.
 //
 // Where a piece that is held shows that there was one, enough members have to be asked, and one that is said to have it,
 // and did not deny that since, is waited for, though it is hard to reach, or failed since a cut, or a budget holds up its
@@ -257,7 +257,7 @@ func (r *repair) deny(id member.ID, extent uint64, later bool, low, high uint64,
 	r.denied = append(r.denied, id)
 }
 
-// hopeless says whether the first missing piece is to be passed over.
+// hopeless says whether the first missing piece is to be passed over, or dropped.
 func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	r := st.repair
 	age, enough := now.Sub(r.since), s.enough(r)
@@ -269,19 +269,14 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 		return false
 	case now >= s.expires(r):
 		return true
-	case s.shows(st):
-		return age >= s.cfg.Patience && enough && !s.said(st)
-	case age >= s.cfg.GiveUp:
-		return true
-	case age < s.cfg.Patience || !enough:
+	case age < s.cfg.Patience:
 		return false
+	case s.shows(st):
+		return enough && !s.said(st)
+	case enough && !s.originHas(st):
+		return true
 	}
-	if s.originLives(st) {
-		return slices.Contains(r.denied, st.origin)
-	}
-	m, ok := s.host.Table().Get(st.origin)
-	back := ok && m.State == member.Failed && m.Generation() == st.generation // it may be, and has the piece
-	return !back
+	return age >= s.cfg.GiveUp && !s.vouched(now, st) // lose tells nothing then
 }
 
 // enough says whether enough members deny to have the first missing piece: so many, or all that live. One that said so and
@@ -314,10 +309,16 @@ func (s *Streams) shows(st *stream) bool {
 // may be on the other side of a cut, and come back.
 func (s *Streams) said(st *stream) bool {
 	r := st.repair
+	return s.originHas(st) || slices.ContainsFunc(r.tellers[:], func(c claim) bool {
+		return c.low <= r.missing && r.missing <= c.high && s.holds(r, c.id)
+	})
+}
+
+// originHas says whether a stream's origin is known in the life that the stream is of, did not leave,
+// and did not deny the first missing piece.
+func (s *Streams) originHas(st *stream) bool {
 	m, ok := s.host.Table().Get(st.origin)
-	origin := ok && m.ID != s.host.Self() && m.Generation() == st.generation
-	return origin && s.holds(r, st.origin) ||
-		slices.ContainsFunc(r.tellers[:], func(c claim) bool { return c.low <= r.missing && r.missing <= c.high && s.holds(r, c.id) })
+	return ok && m.ID != s.host.Self() && m.Generation() == st.generation && s.holds(st.repair, st.origin)
 }
 
 // holds says whether a member that said to have something may still give it.
@@ -339,6 +340,9 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 	if r.extent == ^uint64(0) {
 		to = r.extent
 	}
+	if now >= s.expires(r) { // what was found missing later may be held yet
+		to = min(to, r.known+1)
+	}
 	for _, c := range r.tellers { // it is asked first
 		if c.low > r.missing && c.low < to && now < s.expires(r) && s.holds(r, c.id) {
 			to = c.low
@@ -350,11 +354,11 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 	switch {
 	case ok:
 		to = min(to, held)
-	case 2*r.later >= len(r.denied) && r.later > 0 && !s.deafTo(now, st):
+	case r.follows() && s.vouched(now, st):
 	case last >= st.solid: // a piece that is held says so
 		to = min(to, last+1)
 		ends = seq
-	case r.knew > 0 && !s.deafTo(now, st) && s.existed(st):
+	case s.vouched(now, st):
 		to = min(to, r.least+1)
 	default: // nothing shows that there is more
 		st.head = max(st.top, st.next-1)
@@ -388,12 +392,21 @@ func (s *Streams) deafTo(now mono.Time, st *stream) bool {
 	return now < st.deaf && st.deaf.Add(-deafFor) >= s.reunion.returned
 }
 
+// vouched says whether those who lack the first missing piece are believed that it was there.
+func (s *Streams) vouched(now mono.Time, st *stream) bool {
+	r := st.repair
+	return !s.deafTo(now, st) && (r.follows() || r.knew > 0 && s.existed(st))
+}
+
 // existed says whether those who lack the first missing piece, and what follows, can be believed that
 // it was there: the origin itself; if it said nothing, half of them, or two where nothing more can come of it.
 func (s *Streams) existed(st *stream) bool {
 	r := st.repair
 	return r.sure || !r.never && (2*r.knew >= len(r.denied) || r.knew > 1 && !s.originLives(st))
 }
+
+// follows says whether half of those who lack the first missing piece hold something after it.
+func (r *repair) follows() bool { return 2*r.later >= len(r.denied) && r.later > 0 }
 
 // shown returns up to which piece there must be more, by the last one before the first missing piece, and of
 // which message that is; 0 if that is the last of its message, or is not held.

@@ -149,6 +149,9 @@ func (s *Streams) ask(now mono.Time, st *stream) bool {
 		}
 	}
 	abroad := s.abroad(now, st, runs[0].From)
+	if about && len(r.denied) >= firstDenied && len(s.repairs) >= manyGaps && s.blind(st) && s.poll(now, st, abroad) {
+		return false
+	}
 	peer, ok := s.holder(st, runs[0].From, about, abroad)
 	if ok && abroad && !s.isNear(&peer) && s.host.Short(peer.ID) { // it would not be sent
 		abroad = false

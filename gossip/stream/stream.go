@@ -112,7 +112,7 @@ type Config struct {
 	Wait     time.Duration // for a missing piece to come by itself, since the last one came; default 30 ms. At most four of them
 	Timeout  time.Duration // of a request, before round-trip times are known; default 250 ms
 	Patience time.Duration // a gap is passed over after this if all who were asked lack it; default 2 s
-	GiveUp   time.Duration // and after this if nothing shows that it was there; else after Age; default 20 s
+	GiveUp   time.Duration // a gap is dropped after this if nobody vouches for it; else passed over after Age; default 20 s
 	Serve    int           // bytes a second that this node answers Pulls with; default 8 MiB
 	Sync     time.Duration // between two exchanges of all heads, at least; doubles to 30 s while they teach nothing; default 1 s
 }
@@ -203,6 +203,7 @@ type Streams struct {
 	reunion  reunion
 	repairs  []*stream        // those with gaps
 	turn     int              // which of them comes first
+	polled   mono.Time        // when the next member may be asked for its page, where much is missing
 	former   []*stream        // those that wait to hear of earlier lives
 	ending   []*stream        // those whose last message is here in part
 	inFlight int              // requests of all of them

@@ -208,6 +208,7 @@ func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bo
 		return s.receiveTold(now, from, page.All, heads)
 	}
 	s.hearFormer(now, from, page.From, heads)
+	defer s.denials(now, from, page, heads) // once what it shows is known to be missing
 	y := &s.sync
 	// a newcomer takes the first answer to any Ask
 	if !y.active || page.From != y.from || from.ID != y.peer && !y.newcomer {
