@@ -148,6 +148,26 @@ func TestInByLettingIn(t *testing.T) {
 	}
 }
 
+// Two seeds do not hear each other as they start, and each lets in another one. They are in, and ask on.
+func TestSeedsApartLetOthersIn(t *testing.T) {
+	w := newWorld(t)
+	w.cut = func(from, to netip.AddrPort) bool {
+		return from == addrOf(1) && to == addrOf(2) || from == addrOf(2) && to == addrOf(1)
+	}
+	w.start("n1", 1, 1, nil, 1, 2)
+	w.start("n2", 2, 1, nil, 1, 2)
+	w.start("n3", 3, 1, nil, 1)
+	w.start("n4", 4, 1, nil, 2)
+	w.run(10 * time.Second)
+	for _, p := range w.nodes {
+		if !p.Complete() || p.Table().Live() != 2 {
+			t.Fatalf("%s: complete %t, %d members", p.addr, p.Complete(), p.Table().Live())
+		}
+	}
+	w.cut = nil
+	w.until(3*time.Second, "all see all", func() bool { return w.allSee(4) })
+}
+
 // The whole of a cluster restarts, and the seeds are gone: its nodes are in the cluster that it
 // was. One of another grown cluster that dials an address that it remembers is not let in, and lets
 // nobody in.

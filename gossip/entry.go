@@ -72,6 +72,7 @@ type entry struct {
 	round    Time // when the last round of dialling seeds that are no members began; 0: the next dial begins one
 	seen     Sight
 	welcomed bool
+	host     bool        // it is in since it let another one in, and no seed has let it in yet
 	deaf     bool        // after a long sleep, until the old datagrams that wait are read
 	greeted  detect.Peer // who said welcome in the current datagram
 	greeting uint32      // how many members it knew
@@ -130,7 +131,7 @@ func (n *Node) wakeEntry() {
 		return
 	}
 	switch e.tries++; {
-	case e.welcomed:
+	case e.welcomed && (!e.host || n.now >= e.hasty):
 		e.pause = n.reseedPause()
 	case e.tries >= steadyTries:
 		most := maxJoinPause
@@ -372,15 +373,24 @@ func (n *Node) redial() {
 // welcome ends the tries to get in.
 func (n *Node) welcome() {
 	e := &n.entry
-	if e.welcomed {
-		return
+	if !e.welcomed || e.host {
+		e.pause = n.cfg.Reseed
+		if e.next != Never {
+			e.next = n.now.Add(n.jitter(e.pause))
+		}
 	}
-	e.welcomed = true
-	e.pause = n.cfg.Reseed
-	if e.next != Never {
-		e.next = n.now.Add(n.jitter(e.pause))
+	n.enter(false)
+}
+
+// enter takes in that this node is in. As a host, it goes on to ask its seeds as before: of seeds that
+// start together each may have let others in while their Joins to each other were lost.
+func (n *Node) enter(host bool) {
+	e := &n.entry
+	if !e.welcomed {
+		n.out.Events = append(n.out.Events, Event{Kind: Welcomed})
+		e.host = host
 	}
-	n.out.Events = append(n.out.Events, Event{Kind: Welcomed})
+	e.welcomed, e.host = true, e.host && host
 }
 
 // rejoin forgets everybody and comes in anew, through the members that were live.
@@ -402,7 +412,7 @@ func (n *Node) rejoin() {
 			n.bury(&m)
 		}
 	}
-	e.welcomed, e.whole, e.alone, e.deaf = false, false, false, true
+	e.welcomed, e.host, e.whole, e.alone, e.deaf = false, false, false, false, true
 	e.pause, e.tries, e.next, e.hasty = n.cfg.JoinRetry, 0, n.now, n.now.Add(haste)
 }
 

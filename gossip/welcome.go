@@ -205,7 +205,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	if m, known = n.table.Get(g.ID); known && (!m.State.Live() || m.Handle != fact.Record) {
 		n.note(&m, g.Peer, m.Handle != fact.Record) // it lives: let it refute
 	} else if known {
-		n.welcome() // the two are of one cluster, whichever of them asked
+		n.enter(true) // the two are of one cluster, whichever of them asked
 	}
 	n.compareSettings(g.Peer, r.Name, j.Settings)
 }
