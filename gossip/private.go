@@ -170,6 +170,27 @@ func (n *Node) Reach() (reachable, of int) {
 	return reachable, of
 }
 
+// NoMajority says whether this node reaches no more than half of the live members, itself included,
+// and cannot say of the others whether they are dead. Those whose zone is silent as a whole do not
+// count: a cut between zones is told as what it is.
+func (n *Node) NoMajority() bool {
+	live := n.table.Live()
+	if 2*len(n.private.unreachable) < live {
+		return false
+	}
+	left := live
+	for _, a := range n.private.unreachable {
+		if m, ok := n.table.Get(a.id); ok && !n.isSilent(topology.PlaceOf(&m).Zone()) {
+			left--
+		}
+	}
+	return 2*left <= live
+}
+
+func (n *Node) isSilent(zone uint16) bool {
+	return slices.ContainsFunc(n.private.silent, func(z SilentZone) bool { return z.key == zone })
+}
+
 // Unreachable goes through the live members that this node cannot reach, while too few others can be asked about them,
 // while their zone is silent, or while nobody connects this node with their IP version (Unbridged).
 func (n *Node) Unreachable() iter.Seq[member.ID] {
