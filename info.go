@@ -160,13 +160,14 @@ type SilentZone struct {
 }
 
 // Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention",
-// "zone budgets" and "MTU" the two know that one of which let the other in; There is empty then if
+// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) the two know that one of which let the other in; There is empty then if
 // the member's value is none in common use. "zone spelling" is that the first parts of two zones
 // differ in capitals, blanks, - and _ alone.
 type Unlike struct{ Name, Setting, Here, There string }
 
 // UnlikeSettings are what Unlike.Setting can be.
-var UnlikeSettings = [...]string{"profile", "retention", "zone budgets", "MTU", spelling}
+var UnlikeSettings = [...]string{"profile", "retention", "zone budgets", "MTU", "zone grace",
+	"TCP probing", spelling}
 
 const spelling = "zone spelling"
 
