@@ -184,6 +184,9 @@ func (n *Node) changed(before, after member.Member) {
 		n.unreachable(after.ID, parted, false)
 	}
 	n.settleAcross(&after)
+	if n.reached.deafened {
+		n.settleDeafened()
+	}
 	if after.ID != n.id && after.State.Live() {
 		n.private.deserted = false
 	}

@@ -351,13 +351,18 @@ func (n *Node) Connected(now Time, c Connect, o detect.Outcome, out *Outbox) {
 
 // Taken tells that somebody made a TCP connection to this node's own port. Once in a second
 // suffices.
-func (n *Node) Taken(now Time, out *Outbox) {
+func (n *Node) Taken(now Time, out *Outbox) { n.TakenFrom(now, netip.Addr{}, out) }
+
+// TakenFrom is Taken with the address of who made it. Once in a second of each suffices.
+func (n *Node) TakenFrom(now Time, from netip.Addr, out *Outbox) {
 	if !n.begin(now, out) {
 		return
 	}
 	if d, ok := n.detector.(interface{ Taken(Time) }); ok {
 		d.Taken(n.now)
 	}
+	n.reached.came(n.now, from.Unmap())
+	n.settleDeafened()
 	n.finish()
 }
 

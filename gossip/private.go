@@ -310,6 +310,7 @@ func (n *Node) unreachable(id member.ID, why absent, on bool) {
 		} else {
 			n.streams.Returned(n.now, m)
 		}
+		n.settleDeafened()
 	}
 }
 
