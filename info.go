@@ -54,6 +54,9 @@ type Info struct {
 	// OutOfFamily are the names of the live members at addresses of an IP family that this node's socket does
 	// not serve, or of which its host has no routes.
 	OutOfFamily []string
+	// Unbridged are those of them with whom nobody connects this node: no member that answers it
+	// sends to their IP family, or those that do cannot reach them. They are among the Unreachable.
+	Unbridged []string
 
 	// Unlike are the settings that others have otherwise than this node, where all should have the
 	// same, by name.
@@ -88,6 +91,10 @@ type Info struct {
 	// Unreached says that this node's address does not lead to it: others hear it, and nothing that they send to the address
 	// of its record comes here (Inquest alone knows it). They hold it failed, with the cause deaf.
 	Unreached bool
+	// NoMajority says that this node reaches no more than half of the live members, itself included:
+	// the others are Unreachable, dead or cut off, and not for a silent zone. It may be cut off
+	// with those few.
+	NoMajority bool
 	// Broken are the names of the live members that do not answer this node, and that others reach.
 	Broken []string
 	// Mute are the names of the live members that this node hears and that did not answer its last
@@ -100,7 +107,7 @@ type Info struct {
 	Small                 []SmallPath
 	SizesChecked, Longest int
 	// Unreachable are the names of the live members that this node cannot reach, while too few others can be asked about
-	// them, or while their zone is silent: neither alive nor failed can be said of them. A node learns that of the members that it watches alone.
+	// them, while their zone is silent, or while they are Unbridged: neither alive nor failed can be said of them. A node learns that of the members that it watches alone.
 	Unreachable []string
 	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process there looks like a dead host, and a
 	// crash takes longer to see (Inquest).
@@ -153,13 +160,14 @@ type SilentZone struct {
 }
 
 // Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention",
-// "zone budgets" and "MTU" the two know that one of which let the other in; There is empty then if
+// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) the two know that one of which let the other in; There is empty then if
 // the member's value is none in common use. "zone spelling" is that the first parts of two zones
 // differ in capitals, blanks, - and _ alone.
 type Unlike struct{ Name, Setting, Here, There string }
 
 // UnlikeSettings are what Unlike.Setting can be.
-var UnlikeSettings = [...]string{"profile", "retention", "zone budgets", "MTU", spelling}
+var UnlikeSettings = [...]string{"profile", "retention", "zone budgets", "MTU", "zone grace",
+	"TCP probing", spelling}
 
 const spelling = "zone spelling"
 
@@ -230,6 +238,9 @@ func (n *Node) Info() (info Info) {
 			Moved:     n.home.moved,
 			Unreached: n.core.Unreached(),
 			Deserted:  n.core.Deserted(),
+
+			NoMajority: n.core.NoMajority(),
+
 			Undecided: n.core.Undecided(),
 			Health:    n.core.Health(),
 			RTT:       n.core.RTT(),
@@ -260,7 +271,11 @@ func (n *Node) Info() (info Info) {
 		}
 		for id := range n.core.Unreachable() {
 			info.Unreachable = append(info.Unreachable, n.nameOf(id))
+			if n.core.Unbridged(id) {
+				info.Unbridged = append(info.Unbridged, n.nameOf(id))
+			}
 		}
+		slices.Sort(info.Unbridged)
 		slices.Sort(info.Unreachable)
 		for _, id := range n.core.Broken(n.now()) {
 			info.Broken = append(info.Broken, n.nameOf(id))

@@ -24,6 +24,7 @@ const (
 	maxDials    = 64                    // under way at once; over that the question is not asked
 	acceptPause = time.Millisecond      // between two connections taken: a flood of them waits in the kernel
 	takenPause  = time.Second           // between two words to the core that somebody came
+	maxTold     = 64                    // hosts of which the core hears in that time
 	acceptRetry = 50 * time.Millisecond // after an error, such as too many open files
 	portTries   = 16                    // free UDP ports to be tried until the TCP port beside is free too
 )
@@ -55,20 +56,29 @@ func listenBoth(bind string, mtu int) (*transport.Conn, *kernel, error) {
 	}
 }
 
-// serve takes connections and closes them, until the listener is closed, and tells of them, at most
-// once in a takenPause.
-func (k *kernel) serve(ctx context.Context, told func()) {
-	var last time.Time
+// serve takes connections and closes them, until the listener is closed, and tells where they come
+// from: of each host at most once in a takenPause, and of maxTold hosts.
+func (k *kernel) serve(ctx context.Context, told func(from netip.Addr)) {
+	var began time.Time
+	seen := map[netip.Addr]bool{}
 	for ctx.Err() == nil {
 		c, err := k.listener.AcceptTCP()
 		pause := acceptPause
 		if err == nil {
 			k.taken.Store(time.Now().UnixNano())
+			from := netip.Addr{}
+			if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+				from = a.AddrPort().Addr().Unmap().WithZone("")
+			}
 			c.SetLinger(0) // nothing was said: no farewell to wait for
 			c.Close()
-			if time.Since(last) >= takenPause {
-				last = time.Now()
-				told()
+			if time.Since(began) >= takenPause {
+				began = time.Now()
+				clear(seen)
+			}
+			if !seen[from] && len(seen) < maxTold {
+				seen[from] = true
+				told(from)
 			}
 		} else {
 			pause = acceptRetry

@@ -330,6 +330,12 @@ func (n *Node) dispatch(e *gossip.Event) {
 		if k := e.Kind; (k == gossip.MemberJoined || k == gossip.MemberUpdated) && e.Member.OutOfFamily {
 			n.otherFamily(e.Member.ID)
 		}
+		if e.Kind == gossip.MemberUnreachable && n.core.Unbridged(e.Member.ID) {
+			n.log.warn(n.now(), "unbridged", "no member that answers this node reaches one of the "+
+				"other IP family: it may be dead or live, nobody here can tell; one member with "+
+				"both families ends that; if it is gone, have it forgotten (starling forget)",
+				"member", e.Member.Name(), "addr", e.Member.Addr())
+		}
 		if k := e.Kind; k == gossip.MemberJoined || k == gossip.MemberUpdated {
 			n.checkSpelling(&e.Member)
 		}

@@ -241,8 +241,8 @@ func (n *Node) begin(cfg *Config) {
 	n.start = time.Now()
 	if n.kernel != nil {
 		n.background.Go(func() {
-			n.kernel.serve(n.ctx, func() {
-				n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) { n.core.Taken(now, out) })
+			n.kernel.serve(n.ctx, func(from netip.Addr) {
+				n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) { n.core.TakenFrom(now, from, out) })
 			})
 		})
 	}

@@ -102,6 +102,7 @@ func toInfo(i starling.Info) api.Info {
 	for _, p := range i.Small {
 		out.SmallPaths = append(out.SmallPaths, api.SmallPath(p))
 	}
+	out.Unbridged, out.NoMajority = append([]string{}, i.Unbridged...), i.NoMajority
 	out.Alone, out.AddrGone, out.OutOfFamily = i.Alone, i.AddrGone, append([]string{}, i.OutOfFamily...)
 	if i.Translated.IsValid() {
 		out.Translated, out.TranslatedHere = i.Translated.String(), i.TranslatedHere

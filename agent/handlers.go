@@ -127,6 +127,9 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) {
 		if m.Name == name {
 			since := m.Since.UTC()
 			out.State, out.Since = m.State.String(), &since
+			seen := []api.Member{toMember(m)}
+			s.addDoubts(seen)
+			out.Doubt, out.OutOfFamily = seen[0].Doubt, m.OutOfFamily
 			if m.Cause == "deaf" {
 				out.Cause, out.Addr = string(m.Cause), m.Addr.String()
 			}
@@ -333,6 +336,14 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		err = errors.New("isolated: this node hears from next to nobody, or next to nobody hears it")
 	case i.Unreached:
 		err = fmt.Errorf("deaf: others hear this node, and nothing that they send to its address, %s, comes here", i.Self.Addr)
+	case i.NoMajority:
+		why := "the others do not answer"
+		if n := len(i.Unbridged); n > 0 {
+			why = fmt.Sprintf("nobody reaches %d members of the other IP family for it", n)
+		}
+		err = fmt.Errorf("cut off with a few: this node reaches %d of %d, and %s: they are dead, or it "+
+			"is the one that is cut off; look at its network, and if they are gone: "+
+			"starling forget --unreachable", i.Reachable, i.Agreed, why)
 	case i.Deserted:
 		err = errors.New("alone: this node had all others forgotten while it heard none of them, and has met nobody since; " +
 			"join it to them (starling join), or start it anew if it is the whole cluster")

@@ -294,7 +294,7 @@ func TestSchemas(t *testing.T) {
 		"Member": api.Member{Doubt: "d", Heard: &then, Cause: "c", OutOfFamily: true, Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Cause: "c", Silent: 1, Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
 		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{ClusterID: "1", Store: &api.Store{}, Moved: &api.Move{}, Translated: "a", TranslatedHere: true, FilteredPort: 1, LastHeard: &then, Connected: &then, Refused: "r", RefusedFor: "key"}, "Store": api.Store{Error: "e"}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{Budget: 1},
 		"Topic": api.Topic{}, "Key": api.Key{TTL: 1}, "KeyEvent": api.KeyEvent{Key: api.Key{TTL: 1}}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "ForgetRequest": api.ForgetRequest{Names: []string{"n"}, Unreachable: true, Failed: true, Alone: true}, "Unlike": api.Unlike{There: "t"}, "Forgotten": api.Forgotten{}, "Done": api.Done{}, "Error": api.Error{},
-		"Why": api.Why{State: "s", Cause: "c", Addr: "a", Heard: "h", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
+		"Why": api.Why{State: "s", Cause: "c", Doubt: "d", OutOfFamily: true, Addr: "a", Heard: "h", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
 		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},
 	} {
 		text, _ := json.Marshal(value)
@@ -534,6 +534,9 @@ func TestReadyz(t *testing.T) {
 		{func(i *starling.Info) { i.Isolated = true }, 503, "isolated"},
 		{func(i *starling.Info) { i.Deserted = true }, 503, "alone: this node had all others forgotten"},
 		{func(i *starling.Info) { i.Unreached = true }, 503, "deaf"},
+		{func(i *starling.Info) { i.NoMajority, i.Reachable, i.Agreed = true, 2, 5 }, 503, "reaches 2 of 5"},
+		{func(i *starling.Info) { i.NoMajority, i.Unbridged = true, []string{"c", "d", "e"} }, 503,
+			"nobody reaches 3 members of the other IP family"},
 	} {
 		node.change = x.change
 		if w := ask(h, "GET", "/readyz", ""); w.Code != x.status || !strings.Contains(w.Body.String(), x.word) {

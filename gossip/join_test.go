@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
 	"github.com/starling-gossip/starling/test/size"
@@ -690,7 +691,9 @@ func TestUnlikeSettings(t *testing.T) {
 	wan.Retention = time.Hour
 	for what, c := range map[string]*Config{
 		"": &lan, "retention": {Retention: time.Hour}, "zone budgets": {ZoneBudget: 1 << 20}, "MTU": {MTU: 1400},
-		"profile and another retention": &wan,
+		"profile and another retention":      &wan,
+		"zone grace":                         {Inquest: inquest.Config{ZoneGrace: 10 * time.Minute}},
+		"zone grace and another TCP probing": {Inquest: inquest.Config{ZoneGrace: -1, NoKernel: true}},
 	} {
 		w := newWorld(t)
 		a := w.start("a", 0, 1, nil)

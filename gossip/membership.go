@@ -180,6 +180,13 @@ func (n *Node) changed(before, after member.Member) {
 	n.ring.Changed(before, after)
 	n.detector.Changed(n.now, before, after)
 	n.private.settle(&before, &after)
+	if before.OutOfFamily && !after.OutOfFamily {
+		n.unreachable(after.ID, parted, false)
+	}
+	n.settleAcross(&after)
+	if n.reached.deafened {
+		n.settleDeafened()
+	}
 	if after.ID != n.id && after.State.Live() {
 		n.private.deserted = false
 	}

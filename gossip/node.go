@@ -82,6 +82,7 @@ type Node struct {
 	aged     int         // failed members that were forgotten for their age, while this node was of a minority
 	graves   marks.Table[member.ID, grave]
 	locator  locator
+	across   across
 	paths    paths
 	upkeep   upkeep
 	unproven unproven
@@ -163,7 +164,7 @@ func (n *Node) Deadline() Time {
 		return 0
 	}
 	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(), n.keys.Deadline(),
-		n.upkeep.due, n.shares.due, n.reached.due, n.entry.due(), n.locator.due, n.paths.check.due, n.pairsDue(), n.flushDue())
+		n.upkeep.due, n.shares.due, n.reached.due, n.entry.due(), n.locator.due, n.across.due, n.paths.check.due, n.pairsDue(), n.flushDue())
 }
 
 // Wake does what has fallen due.
@@ -191,6 +192,7 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	n.wakeShares()
 	n.wakeReached()
 	n.wakeLookups()
+	n.wakeAcross()
 	n.wakeChecks()
 	n.wakePairs()
 	n.finish()
@@ -250,6 +252,7 @@ func (n *Node) launch() {
 	n.damper, _ = n.detector.(detect.Damper)
 	n.lossy, _ = n.detector.(detect.Lossy)
 	n.locator.due = Never
+	n.across.due = Never
 	n.launchEntry()
 	n.launchUpkeep()
 	n.launchReached()
@@ -279,6 +282,7 @@ func (n *Node) stalled(gap time.Duration) {
 	n.shares.stalled(gap)
 	n.stalledLocator()
 	n.stalledPaths()
+	n.stalledAcross(gap)
 	n.relay.Stalled(gap)
 	n.streams.Stalled(n.now, gap)
 	if gap > n.cfg.Retention/2 {
@@ -347,13 +351,18 @@ func (n *Node) Connected(now Time, c Connect, o detect.Outcome, out *Outbox) {
 
 // Taken tells that somebody made a TCP connection to this node's own port. Once in a second
 // suffices.
-func (n *Node) Taken(now Time, out *Outbox) {
+func (n *Node) Taken(now Time, out *Outbox) { n.TakenFrom(now, netip.Addr{}, out) }
+
+// TakenFrom is Taken with the address of who made it. Once in a second of each suffices.
+func (n *Node) TakenFrom(now Time, from netip.Addr, out *Outbox) {
 	if !n.begin(now, out) {
 		return
 	}
 	if d, ok := n.detector.(interface{ Taken(Time) }); ok {
 		d.Taken(n.now)
 	}
+	n.reached.came(n.now, from.Unmap())
+	n.settleDeafened()
 	n.finish()
 }
 
@@ -405,7 +414,7 @@ func (h host) Forget(_ Time, id member.ID) {
 }
 
 func (h host) Unreachable(_ Time, id member.ID, on bool) {
-	h.n.unreachable(id, on)
+	h.n.unreachable(id, unheard, on)
 }
 
 func (h host) Silent(_ Time, zone uint16, on bool) { h.n.silent(zone, on) }

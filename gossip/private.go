@@ -31,9 +31,18 @@ type private struct {
 
 // absence is a live member that cannot be reached from here.
 type absence struct {
-	id    member.ID
-	since Time
+	id      member.ID
+	since   Time
+	reasons absent
 }
+
+// absent is why it cannot be reached, a bit for each reason.
+type absent uint8
+
+const (
+	unheard absent = 1 << iota // it is silent, or its zone is, as the detector says
+	parted                     // it is at an address of the other IP version (across.go)
+)
 
 // Isolated says whether the node hears from next to nobody, or next to nobody hears it, and
 // therefore fails nobody; or all others are out of family (Unserved).
@@ -161,8 +170,29 @@ func (n *Node) Reach() (reachable, of int) {
 	return reachable, of
 }
 
-// Unreachable goes through the live members that this node cannot reach, while too few others can be asked about them, or
-// while their zone is silent.
+// NoMajority says whether this node reaches no more than half of the live members, itself included,
+// and cannot say of the others whether they are dead. Those whose zone is silent as a whole do not
+// count: a cut between zones is told as what it is.
+func (n *Node) NoMajority() bool {
+	live := n.table.Live()
+	if 2*len(n.private.unreachable) < live {
+		return false
+	}
+	left := live
+	for _, a := range n.private.unreachable {
+		if m, ok := n.table.Get(a.id); ok && !n.isSilent(topology.PlaceOf(&m).Zone()) {
+			left--
+		}
+	}
+	return 2*left <= live
+}
+
+func (n *Node) isSilent(zone uint16) bool {
+	return slices.ContainsFunc(n.private.silent, func(z SilentZone) bool { return z.key == zone })
+}
+
+// Unreachable goes through the live members that this node cannot reach, while too few others can be asked about them,
+// while their zone is silent, or while nobody connects this node with their IP version (Unbridged).
 func (n *Node) Unreachable() iter.Seq[member.ID] {
 	return func(yield func(member.ID) bool) {
 		for _, a := range n.private.unreachable {
@@ -220,16 +250,23 @@ func (n *Node) wakeFromDreams() {
 	}
 }
 
-// setUnreachable says whether that is new.
-func (p *private) setUnreachable(now Time, id member.ID, on bool) bool {
+// setUnreachable takes in that there is a reason why a member cannot be reached, or is no more. It
+// says whether the member is unreachable by that, or reachable.
+func (p *private) setUnreachable(now Time, id member.ID, why absent, on bool) bool {
 	i, found := p.find(id)
 	switch {
 	case on && !found:
-		p.unreachable = slices.Insert(p.unreachable, i, absence{id, now})
-	case !on && found:
-		p.unreachable = slices.Delete(p.unreachable, i, i+1)
+		p.unreachable = slices.Insert(p.unreachable, i, absence{id, now, why})
+		return true
+	case on:
+		p.unreachable[i].reasons |= why
+	case found:
+		if p.unreachable[i].reasons &^= why; p.unreachable[i].reasons == 0 {
+			p.unreachable = slices.Delete(p.unreachable, i, i+1)
+			return true
+		}
 	}
-	return on != found
+	return false
 }
 
 // silent takes in that a zone is silent, or is heard again: its members are unreachable with it. Who of them is dead is
@@ -255,7 +292,7 @@ func (n *Node) silent(zone uint16, on bool) {
 	n.out.Events = append(n.out.Events, Event{Kind: pick(on, ZoneUnreachable, ZoneRecovered), Member: n.Self(), Zone: z})
 	slices.Sort(ids)
 	for _, id := range ids {
-		n.unreachable(id, on)
+		n.unreachable(id, unheard, on)
 	}
 	if !on {
 		n.relay.ZoneHeard(n.now, zone)
@@ -263,20 +300,23 @@ func (n *Node) silent(zone uint16, on bool) {
 }
 
 // unreachable takes in that a member cannot be reached, or can again.
-func (n *Node) unreachable(id member.ID, on bool) {
-	if m, ok := n.table.Get(id); n.private.setUnreachable(n.now, id, on && ok && m.State.Live()) && ok && m.State.Live() {
+func (n *Node) unreachable(id member.ID, why absent, on bool) {
+	m, ok := n.table.Get(id)
+	live := ok && m.State.Live()
+	if n.private.setUnreachable(n.now, id, why, on && live) && live {
 		n.tell(pick(on, MemberUnreachable, MemberReachable), m)
 		if on {
 			n.upkeep.due = min(n.upkeep.due, n.now.Add(n.sweepPause()))
 		} else {
 			n.streams.Returned(n.now, m)
 		}
+		n.settleDeafened()
 	}
 }
 
 // settle forgets what a change of the table makes obsolete.
 func (p *private) settle(before, after *member.Member) {
 	if before.ID != 0 && (!after.State.Live() || before.Generation() != after.Generation()) {
-		p.setUnreachable(0, after.ID, false)
+		p.setUnreachable(0, after.ID, unheard|parted, false)
 	}
 }

@@ -32,6 +32,9 @@ const (
 	maxGhosts   = 32
 	deafAfter   = 2500 * time.Millisecond // a failed member that is heard for so long is deaf
 	ghostLife   = 10 * time.Second
+	maxCallers  = 64              // hosts that are remembered
+	cameAfter   = 3 * time.Second // the last datagram, so that it shows that these do not come
+	callersMost = 2               // members that have to come so; one, if there is one alone
 )
 
 // reached is what this node knows of the ways to it.
@@ -47,8 +50,19 @@ type reached struct {
 	rounds int    // of requests that were in vain, though others hear this node
 	told   uint64 // the incarnation, and 1, at which the user was last told that others hold this node failed
 	toldAt Time
-	lost   bool // its address does not lead to it
-	ghosts []ghost
+	lost   bool // its address does not lead to it: one of these
+	// nobody asks anything
+	uncalled bool
+	// those that do not answer come to its TCP port
+	deafened bool
+	callers  []caller
+	ghosts   []ghost
+}
+
+// caller is a host from which somebody came to this node's TCP port.
+type caller struct {
+	ip netip.Addr
+	at Time // the last time
 }
 
 // ghost is a member that failed and is heard.
@@ -153,12 +167,86 @@ func (n *Node) wakeReached() {
 	}
 }
 
-// unreached takes in that this node's address does not lead to it, or does again.
+// unreached takes in that nobody asks this node anything, or that somebody does again.
 func (n *Node) unreached(on bool) {
-	if r := &n.reached; r.lost != on {
+	n.reached.uncalled = on
+	n.settleReached()
+}
+
+// settleReached tells that this node's address does not lead to it, or does again.
+func (n *Node) settleReached() {
+	r := &n.reached
+	if on := r.uncalled || r.deafened; r.lost != on {
 		r.lost = on
 		n.out.Events = append(n.out.Events, Event{Kind: pick(on, Unreached, Reached), Member: n.Self()})
 	}
+}
+
+// came notes from which host somebody came to this node's TCP port; over the bound the one that came
+// longest ago makes way.
+func (r *reached) came(now Time, ip netip.Addr) {
+	if !ip.IsValid() {
+		return
+	}
+	i := slices.IndexFunc(r.callers, func(c caller) bool { return c.ip == ip })
+	switch {
+	case i >= 0:
+	case len(r.callers) < maxCallers:
+		i = len(r.callers)
+		r.callers = append(r.callers, caller{})
+	default:
+		i = 0
+		for k := range r.callers {
+			if r.callers[k].at < r.callers[i].at {
+				i = k
+			}
+		}
+	}
+	r.callers[i] = caller{ip, now}
+}
+
+// settleDeafened finds out whether this node is deaf in company: a few that hear each other, and
+// nothing of the others. What they ask each other is no sign that anybody else reaches them; and that
+// the others do not answer may be their death, or a cut. But who examines a member comes to its TCP
+// port too. So if this node reaches no more than half of the live, and of the others some came to its
+// port from hosts of which no datagram has come for long, these live, and what they send is lost.
+func (n *Node) settleDeafened() {
+	r := &n.reached
+	on := n.NoMajority() && n.comeUnheard()
+	if on != r.deafened {
+		r.deafened = on
+		n.settleReached()
+	}
+}
+
+// comeUnheard says whether members that this node cannot reach came to its port since it last heard
+// them. Hosts that others share say nothing.
+func (n *Node) comeUnheard() bool {
+	came := 0
+	for _, x := range n.private.unreachable {
+		m, ok := n.table.Get(x.id)
+		p := n.paths.find(x.id)
+		if !ok || p == nil || p.heard == 0 || x.reasons&unheard == 0 {
+			continue
+		}
+		ip := m.Addr().Addr()
+		if slices.ContainsFunc(n.reached.callers, func(c caller) bool {
+			return c.ip == ip && c.at.Sub(p.heard) >= cameAfter
+		}) && n.hasHostAlone(ip, x.id) {
+			came++
+		}
+	}
+	return came > 0 && came >= min(callersMost, len(n.private.unreachable))
+}
+
+// hasHostAlone says whether a member is the only live one at an address.
+func (n *Node) hasHostAlone(ip netip.Addr, id member.ID) bool {
+	for i := range n.table.Live() {
+		if m := n.table.At(i); m.ID != id && m.Addr().Addr() == ip {
+			return false
+		}
+	}
+	return true
 }
 
 // Unreached says whether this node's address does not lead to it: others hear it, and nothing that they
@@ -180,7 +268,7 @@ func (n *Node) wasCalled(peer detect.Peer, t wire.Type, body []byte) bool {
 	}
 	r := &n.reached
 	r.asked, r.rounds = n.now, 0
-	if r.lost || r.owed != 0 { // it was held failed, and another may have its name by now
+	if r.uncalled || r.owed != 0 { // it was held failed, and another may have its name by now
 		n.wokeNow()
 	}
 	n.unreached(false)

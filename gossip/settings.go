@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/inquest"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -18,7 +19,7 @@ import (
 // of a Join say so.
 
 // settingNames are the settings in the order of their hashes in Join and Welcome, which never changes.
-var settingNames = [...]string{"profile", "retention", "zone budgets", "MTU"}
+var settingNames = [...]string{"profile", "retention", "zone budgets", "MTU", "zone grace", "TCP probing"}
 
 // maxUnlike bounds the settings of others that are remembered as unlike this node's; of more the
 // first are.
@@ -31,7 +32,34 @@ func (c *Config) texts() [len(settingNames)]string {
 		pairs[i] = fmt.Sprintf("%+v", p)
 	}
 	slices.Sort(pairs)
-	return [...]string{c.pace(), c.Retention.String(), fmt.Sprint(c.ZoneBudget, pairs), fmt.Sprint(c.MTU)}
+	return [...]string{c.pace(), c.Retention.String(), fmt.Sprint(c.ZoneBudget, pairs), fmt.Sprint(c.MTU),
+		c.zoneGrace(), c.tcpProbing()}
+}
+
+// none is a setting that is switched off, or that the detector does not have.
+const none = "none"
+
+// zoneGrace is for how long INQUEST holds the members of a silent zone.
+func (c *Config) zoneGrace() string {
+	switch grace := c.Inquest.ZoneGrace; {
+	case c.Detector != INQUEST || grace < 0:
+		return none
+	case grace > 0:
+		return grace.String()
+	}
+	return inquest.DefaultZoneGrace.String()
+}
+
+// tcpProbing is whether INQUEST has a TCP port beside the UDP port, and tries those of others. A
+// node that has none looks like a dead process to those that try it.
+func (c *Config) tcpProbing() string {
+	switch {
+	case c.Detector != INQUEST:
+		return none
+	case c.Inquest.NoKernel:
+		return "off"
+	}
+	return "on"
 }
 
 // hashes are those of this configuration's settings.
@@ -64,6 +92,13 @@ func usual(setting int) (all []string) {
 		}
 	case "zone budgets":
 		return []string{fmt.Sprint(0, []string{})}
+	case "zone grace":
+		for _, minutes := range []int{1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 360, 720, 1440} {
+			all = append(all, (time.Duration(minutes) * time.Minute).String())
+		}
+		return append(all, none, "5s", "10s", "15s", "20s", "30s")
+	case "TCP probing":
+		return []string{"on", "off", none}
 	case "MTU":
 		for _, mtu := range []int{1200, 1220, 1232, 1252, 1280, 1300, 1350, 1372, 1380, 1392, 1400, 1420, 1422, 1432, 1440, 1450, 1452, 1460,
 			1472, 1492, 1500, 4000, 8000, 8900, 8952, 8972, 9000} {

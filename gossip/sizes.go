@@ -247,12 +247,26 @@ func (n *Node) sendPad(p *path, number uint32, size int) {
 	n.closeFree(start, p.peer)
 }
 
-// takeWay reads a question for what came, or the answer to one of this node's, and says whether it could.
+// takeWay reads a question for what came or for bridges, or the answer to one of this node's, and says
+// whether it could.
 func (n *Node) takeWay(peer detect.Peer, t wire.Type, body []byte) bool {
-	if t == wire.TypeSeen {
+	switch t {
+	case wire.TypeSeen:
 		m, ok := wire.ReadSeen(body)
 		if ok {
 			n.padSeen(peer, &m)
+		}
+		return ok
+	case wire.TypeAcross:
+		f, ok := wire.ReadAcross(body)
+		if ok {
+			n.answerAcross(peer, Family(f))
+		}
+		return ok
+	case wire.TypeBridge:
+		m, ok := wire.ReadBridge(body)
+		if ok {
+			n.takeBridge(peer, &m)
 		}
 		return ok
 	}

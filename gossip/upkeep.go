@@ -117,7 +117,7 @@ func (n *Node) heirs() map[netip.AddrPort]bool {
 }
 
 func (n *Node) forget(id member.ID) {
-	n.private.setUnreachable(0, id, false)
+	n.private.setUnreachable(0, id, unheard|parted, false)
 	n.news.Drop(uint64(id))
 	n.streams.Forget(id)
 	n.keys.Forget(n.now, id)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/detect"
@@ -41,7 +42,7 @@ func (s *shard) kernel(h *host, f *flight) bool {
 		f.data[1] = byte(detect.Refused)
 		if h.proc != nil {
 			f.data[1] = byte(detect.Accepted)
-			s.taken(h.proc, f.at)
+			s.taken(h.proc, f.at, s.w.hosts[f.src].addr.Addr())
 		}
 		s.fates[s.w.transmit(s, f.at, h, f.src, f.data)]++
 	}
@@ -50,9 +51,9 @@ func (s *shard) kernel(h *host, f *flight) bool {
 }
 
 // taken tells a node that somebody came to its port, unless it stands still: then it takes nothing.
-func (s *shard) taken(p *proc, now gossip.Time) {
+func (s *shard) taken(p *proc, now gossip.Time, from netip.Addr) {
 	if p.blocked() <= now && p.head == len(p.inbox) {
-		p.node.Taken(p.clock(now), &s.out)
+		p.node.TakenFrom(p.clock(now), from, &s.out)
 		s.after(p, now)
 	}
 }

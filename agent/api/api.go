@@ -104,9 +104,11 @@ type Info struct {
 	// the last change of the address since the start
 	Moved *Move `json:"moved,omitempty"`
 	// live members at addresses of an IP family that this node's socket does not serve
-	OutOfFamily []string       `json:"out_of_family_members"`
-	Members     map[string]int `json:"members"` // by state, this node included
-	Agreement   Agreement      `json:"agreement"`
+	OutOfFamily []string `json:"out_of_family_members"`
+	// those of them with whom no member connects this node; among the unreachable
+	Unbridged []string       `json:"unbridged_members"`
+	Members   map[string]int `json:"members"` // by state, this node included
+	Agreement Agreement      `json:"agreement"`
 	// hears from next to nobody, or next to nobody hears it, and so declares nobody failed
 	Isolated bool `json:"isolated"`
 	// isolated, though it hears the others: what it sends does not leave, or does not arrive
@@ -130,6 +132,9 @@ type Info struct {
 	Unreached bool `json:"unreached"`
 	// it had all others forgotten though it heard none, and has met nobody since
 	Deserted bool `json:"deserted"`
+	// it reaches no more than half of the live members; of the others nobody here can say whether they
+	// are dead
+	NoMajority bool `json:"no_majority"`
 	// the last datagram of a live member that it talks to
 	LastHeard *time.Time `json:"last_heard,omitempty"`
 	// while no seed has let it in: why, as far as it is known
@@ -166,7 +171,7 @@ type Info struct {
 }
 
 // Unlike is a setting that a live member has otherwise than the agent's node: profile, retention,
-// zone budgets, MTU, or zone spelling. There is missing if the member's value is none in common
+// zone budgets, MTU, zone grace, TCP probing, or zone spelling. There is missing if the member's value is none in common
 // use.
 type Unlike struct {
 	Name    string `json:"name"`

@@ -8,11 +8,14 @@ type Why struct {
 	State    string     `json:"state,omitempty"` // at present; none if the member is forgotten
 	Since    *time.Time `json:"since,omitempty"`
 	Detector string     `json:"detector"`
-	Verdicts []Verdict  `json:"verdicts"`             // the oldest first
-	Damped   *Damping   `json:"damped,omitempty"`     // while it is
-	Cause    string     `json:"cause,omitempty"`      // of a state of failed
-	Addr     string     `json:"addr,omitempty"`       // of a deaf member: where it should receive packets
-	Heard    string     `json:"heard_from,omitempty"` // where packets of a failed member come from that sends still
+	Verdicts []Verdict  `json:"verdicts"`         // the oldest first
+	Damped   *Damping   `json:"damped,omitempty"` // while it is
+	Cause    string     `json:"cause,omitempty"`  // of a state of failed
+	Addr     string     `json:"addr,omitempty"`   // of a deaf member: where it should receive packets
+	// of a live member: as a Member's
+	Doubt       string `json:"doubt,omitempty"`
+	OutOfFamily bool   `json:"out_of_family,omitempty"`
+	Heard       string `json:"heard_from,omitempty"` // where packets of a failed member come from that sends still
 }
 
 // Damping is that a member came and went lately, so that its silence is borne for longer.

@@ -296,12 +296,12 @@ func (p *printer) info(i api.Info) {
 		{"isolated", isolatedText(&i)},
 		{"reached", reachedText(&i)},
 		{"broken paths", brokenText(i.Broken, i.Mute)},
-		{"reachable", reachText(i.View)},
+		{"reachable", reachText(&i)},
 		{"silent zones", silentText(i.Silent)},
 		{"path sizes", sizesText(&i)},
 		{"TCP", tcpText(i) + inboundText(&i)},
 		{"undecided", undecidedText(i)},
-		{"unreachable", unreachableText(i.Unreachable, i.Silent)},
+		{"unreachable", unreachableText(&i)},
 		{"other family", familyText(&i)},
 		{"on disk", storeText(i.Store)},
 		{"version", i.Version},
@@ -414,16 +414,28 @@ func familyText(i *api.Info) string {
 	if len(i.OutOfFamily) == 0 {
 		return "none"
 	}
-	names := make([]string, len(i.OutOfFamily))
-	for k, n := range i.OutOfFamily {
-		names[k] = clean(n)
+	var names, lost []string
+	for _, n := range i.OutOfFamily {
+		if slices.Contains(i.Unbridged, n) {
+			lost = append(lost, clean(n))
+		} else {
+			names = append(names, clean(n))
+		}
 	}
+	const why = "this node's socket or its host's routes do not serve their IP family (--bind)"
 	if i.Unserved {
-		return strings.Join(names, ", ") + ": these are all others, so nobody is left to reach " +
-			"them through; this node's socket or its host's " +
-			"routes do not serve their IP family (--bind)"
+		return strings.Join(append(names, lost...), ", ") + ": these are all others, so nobody is left to reach " +
+			"them through; " + why
 	}
-	return strings.Join(names, ", ") + ": reached through others alone; this node's socket or its host's routes do not serve their IP family (--bind)"
+	var texts []string
+	if len(names) > 0 {
+		texts = append(texts, strings.Join(names, ", ")+": reached through others alone")
+	}
+	if len(lost) > 0 {
+		texts = append(texts, strings.Join(lost, ", ")+": not reached, since nobody that answers "+
+			"this node has both IP families, or reaches them")
+	}
+	return strings.Join(append(texts, why), "; ")
 }
 
 // storeText says what is kept on disk.
@@ -563,20 +575,30 @@ func someOf(names []string, most int) string {
 }
 
 // unreachableText names the first few members that cannot be reached.
-func unreachableText(names []string, silent []api.SilentZone) string {
-	if len(names) == 0 {
+func unreachableText(i *api.Info) string {
+	if len(i.Unreachable) == 0 {
 		return "nobody"
 	}
-	text := some(names)
-	if len(silent) > 0 {
+	text := some(i.Unreachable)
+	switch {
+	case len(i.Silent) > 0:
 		return text + ": whether they failed cannot be said yet"
+	case len(i.Unbridged) == len(i.Unreachable):
+		return text + ": nobody reaches their IP family for this node, so whether they failed " +
+			"cannot be said. If they are gone: starling forget --unreachable" +
+			yes(i.Isolated, " --yes-alone", "")
 	}
 	return text + ": too few others are left to say whether they failed"
 }
 
 // reachText says how much of the cluster is on this side.
-func reachText(v api.View) string {
-	return fmt.Sprintf("%d of %d (%.0f %%) of the last agreed view", v.Reachable, v.Agreed, 100*float64(v.Reachable)/float64(max(v.Agreed, 1)))
+func reachText(i *api.Info) string {
+	v := i.View
+	text := fmt.Sprintf("%d of %d (%.0f %%) of the last agreed view", v.Reachable, v.Agreed, 100*float64(v.Reachable)/float64(max(v.Agreed, 1)))
+	if i.NoMajority {
+		text += ": not more than half, so this node may be the one that is cut off, and is not ready"
+	}
+	return text
 }
 
 // silentText names the zones of which nobody is heard.

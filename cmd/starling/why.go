@@ -76,6 +76,14 @@ func (p *printer) why(w api.Why, now time.Time) {
 		}
 		fmt.Fprintf(p.w, "%s is deaf: it sends%s, and answers nobody at %s.\n", name, from, w.Addr)
 	}
+	switch {
+	case w.Doubt == "unreachable" && w.OutOfFamily:
+		fmt.Fprintf(p.w, "%s cannot be reached from here: it is of the other IP family, and nobody that "+
+			"answers this node reaches it. It may be dead or live.\n", name)
+	case w.Doubt == "unreachable":
+		fmt.Fprintf(p.w, "%s cannot be reached from here, and too few others can be asked: it may be "+
+			"dead or live.\n", name)
+	}
 	if d := w.Damped; d != nil {
 		fmt.Fprintf(p.w, "%s came back %s lately, so it is granted %s of silence for now, and not %s.\n",
 			name, plural(d.Returns, "time"), exact(d.Grace), exact(d.Usual))

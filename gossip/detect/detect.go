@@ -181,6 +181,14 @@ type Doubter interface {
 	Undecided(now mono.Time, silent int)
 }
 
+// Parted is a Court that may be unable to send to some live members, those of the other IP version.
+// Every node is one.
+type Parted interface {
+	// Bridged says whether somebody that sends to them has spoken since a moment, or there are no
+	// such members. If not it asks, at most ten times a second.
+	Bridged(now, since mono.Time) bool
+}
+
 // Lossy is a Detector that knows how many packets get lost; the node looks for it once, and spreads urgent news by it.
 type Lossy interface {
 	// Losses returns the share of round trips that fail, as failed of so many.

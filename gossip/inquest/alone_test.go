@@ -15,7 +15,7 @@ func TestIsolatedDoesNotJudge(t *testing.T) {
 	i := x.d.alarmOf(id(1))
 	a := &x.d.alarms[i]
 	x.d.convene(w.now, a)
-	_, enough := x.d.electors(&alarm{})
+	_, enough := x.d.electors(w.now, &alarm{})
 	for k := range a.jury.list[:enough] {
 		a.jury.list[k].spoken, a.jury.list[k].word = true, wire.WordGuilty
 	}

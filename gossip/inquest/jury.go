@@ -157,7 +157,7 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	}
 	d.callWitness(a, limit)
 	patience := d.mostTries()
-	seats, enough := d.electors(a)
+	seats, enough := d.electors(now, a)
 	answering, waiting := 0, 0
 	for i := range j.list[:j.asked] {
 		x := &j.list[i]

@@ -126,7 +126,7 @@ func TestOneOfTheZoneHasToVote(t *testing.T) {
 		}
 	}
 	w.wantNoVerdict("by its own side")
-	if _, enough := x.d.electors(&alarm{}); votes < enough {
+	if _, enough := x.d.electors(w.now, &alarm{}); votes < enough {
 		t.Fatalf("%d votes, and it takes %d", votes, enough)
 	}
 	w.now = x.d.hearing(a) // the jury has had time to acquit

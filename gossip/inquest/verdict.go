@@ -15,9 +15,13 @@ import (
 // there were none but those with which this node can speak, and which know the accused and can
 // speak with it: the IP version parts the others from one or the other. Those that do not know it
 // are no part of the view in which it is a member, so they neither outvote those that do nor stand
-// in for them.
-func (d *Detector) electors(a *alarm) (jurors, votes int) {
+// in for them. But if no member that has both IP versions has spoken since the accused fell silent,
+// this node may be cut off from all of the other version with it, and they count as in any cut.
+func (d *Detector) electors(now mono.Time, a *alarm) (jurors, votes int) {
 	able := d.host.Table().Served()
+	if p, ok := d.host.(detect.Parted); ok && !p.Bridged(now, a.start) {
+		able = d.host.Table().Live()
+	}
 	for i := range a.jury.list {
 		if a.jury.list[i].unable() {
 			able--
@@ -29,7 +33,7 @@ func (d *Detector) electors(a *alarm) (jurors, votes int) {
 // judge reaches a verdict if the votes suffice. It says whether it did, and the alarm is gone.
 func (d *Detector) judge(now mono.Time, i int) bool {
 	a := &d.alarms[i]
-	seats, enough := d.electors(a)
+	seats, enough := d.electors(now, a)
 	if d.isolated || a.barred != 0 {
 		return false
 	}

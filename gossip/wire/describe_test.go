@@ -79,6 +79,16 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 	case wire.TypeSeen:
 		m, ok := wire.ReadSeen(body)
 		return fmt.Sprintf("Seen number=%08x from=%s", m.Number, m.From), ok
+	case wire.TypeAcross:
+		family, ok := wire.ReadAcross(body)
+		return fmt.Sprintf("Across family=%d", family), ok
+	case wire.TypeBridge:
+		m, ok := wire.ReadBridge(body)
+		text := fmt.Sprintf("Bridge family=%d by=%016x lacks", m.Family, uint64(m.By))
+		for i := range len(m.Lacks) / 8 {
+			text += fmt.Sprintf(" %016x", uint64(m.LacksAt(i)))
+		}
+		return text, ok
 	case wire.TypeLocate:
 		seq, ok := wire.ReadLocate(body)
 		return fmt.Sprintf("Locate seq=%d", seq), ok

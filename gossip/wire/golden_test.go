@@ -4,6 +4,7 @@ package wire_test
 // some whole datagrams. Other implementations can test themselves with it. go test -update writes it anew.
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"flag"
 	"fmt"
@@ -116,6 +117,9 @@ func vectors() []vector {
 		message("borrow", wire.AppendLoan(nil, wire.TypeBorrow, loan)), message("lend", wire.AppendLoan(nil, wire.TypeLend, loan)),
 		message("pad", wire.AppendPad(nil, 0x0badcafe, 0)),
 		message("seen", wire.AppendSeen(nil, &wire.Seen{Number: 0x0badcafe, From: wren.Addr}, 0)),
+		message("across", wire.AppendAcross(nil, 6)),
+		message("bridge", wire.AppendBridge(nil, &wire.Bridge{Family: 6, By: idOf(robin),
+			Lacks: binary.BigEndian.AppendUint64(nil, uint64(idOf(lark)))})),
 		message("locate", wire.AppendLocate(nil, 258)),
 		message("located", wire.AppendLocated(nil, &wire.Located{Seq: 258, Inside: wire.Coordinate{Point: [3]int32{200, -1, 0}, Height: 512, Error: 6}})),
 		message("located-outside", wire.AppendLocated(nil, &wire.Located{

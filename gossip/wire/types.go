@@ -69,6 +69,8 @@ var Specs = [256]Spec{
 	TypeBusy:        {Name: "Busy", Plane: Repairs, Members: true},
 	TypeSeen:        {Name: "Seen", Plane: Ways, Members: true},
 	TypePad:         {Name: "Pad", Plane: Ways, Members: true, Question: true},
+	TypeAcross:      {Name: "Across", Plane: Ways, Members: true, Question: true},
+	TypeBridge:      {Name: "Bridge", Plane: Ways, Members: true},
 	TypeBorrow:      {Name: "Borrow", Plane: Quota, Members: true, Question: true},
 	TypeLend:        {Name: "Lend", Plane: Quota, Members: true},
 	TypeSilence:     {Name: "Silence", Plane: News},

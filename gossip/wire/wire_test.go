@@ -102,14 +102,17 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 		wire.TypeAlarm:     {wire.AppendAlarm(nil, wire.Alarm{})},
 		wire.TypePad:       {wire.AppendPad(nil, most32, wire.MinRoom-wire.HeaderSize)},
 		wire.TypeSeen:      {wire.AppendSeen(nil, &wire.Seen{From: lark.Addr}, wire.MinRoom-wire.HeaderSize)},
-		wire.TypeLocate:    {probe},
-		wire.TypeLocated:   {probe},
-		wire.TypeCarry:     {wire.AppendBody(wire.BeginCarry(nil, &branch), body)},
-		wire.TypeOffer:     {wire.AppendOffer(nil, &branch)},
-		wire.TypeConfirm:   {make([]byte, wire.ConfirmSize+wire.MaxConfirmed)},
-		wire.TypeHeads:     {probe, make([]byte, wire.HeadsSize+wire.HeadSize)},
-		wire.TypeAsk:       {wire.AppendAsk(nil, wire.Ask{})},
-		wire.TypePage:      {make([]byte, wire.PageSize+8*wire.HeadSize)}, // all lives of an origin
+		wire.TypeAcross:    {wire.AppendAcross(nil, 6)},
+		wire.TypeBridge: {wire.AppendBridge(nil, &wire.Bridge{Family: 6,
+			Lacks: make([]byte, 8*wire.MaxLacks)})},
+		wire.TypeLocate:  {probe},
+		wire.TypeLocated: {probe},
+		wire.TypeCarry:   {wire.AppendBody(wire.BeginCarry(nil, &branch), body)},
+		wire.TypeOffer:   {wire.AppendOffer(nil, &branch)},
+		wire.TypeConfirm: {make([]byte, wire.ConfirmSize+wire.MaxConfirmed)},
+		wire.TypeHeads:   {probe, make([]byte, wire.HeadsSize+wire.HeadSize)},
+		wire.TypeAsk:     {wire.AppendAsk(nil, wire.Ask{})},
+		wire.TypePage:    {make([]byte, wire.PageSize+8*wire.HeadSize)}, // all lives of an origin
 		wire.TypePull: {wire.AppendRun(
 			wire.BeginPull(nil, &wire.Pull{Generation: most64, Limit: most32}), 0, wire.Run{From: most64, To: most64})},
 		wire.TypeSupply:    {wire.AppendSupplied(wire.BeginSupply(nil), 0, most64, body)},
@@ -168,7 +171,7 @@ func TestUnknownTypeIsSkipped(t *testing.T) {
 // what is added to it belongs to it.
 var openEnded = []wire.Type{
 	wire.TypeRequest, wire.TypeWant, wire.TypeList, wire.TypePush, wire.TypeHeads, wire.TypePage, wire.TypePull, wire.TypeSupply,
-	wire.TypeKeySketch, wire.TypeKeyDigest, wire.TypeDeltas,
+	wire.TypeKeySketch, wire.TypeKeyDigest, wire.TypeDeltas, wire.TypeBridge,
 }
 
 // wholeEntries are those of them that say so when the last entry of the list is cut short.
