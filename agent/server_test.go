@@ -70,7 +70,7 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v1/rtt?from=z&to=a", "", 404, `{"error":"starling: no such live member: \"z\""}`},
 		{"GET", "/v1/rtt?from=b&to=a", "", 504, `{"error":"starling: the member does not answer: \"b\""}`},
 		{"GET", "/v1/rtt?to=a", "", 400, `{"error":"the query needs from=NAME"}`},
-		{"GET", "/v1/info", "", 200, `~"store":{"path":"/d/topics.db","pieces":3,"bytes":400,"dropped":5,"failed":6,"damaged":1,"error":"no room"}`},
+		{"GET", "/v1/info", "", 200, `~"store":{"path":"/d/topics.db","pieces":3,"bytes":400,"dropped":5,"failed":6,"damaged":1,"removed":2,"error":"no room"}`},
 		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},"agreement":{"same":1,"heard":2},"isolated":false,"unheard":false,"unserved":false,"unreachable":[],"silent_zones":[{"zone":"us","members":3,"since":"2026-01-02T03:04:05Z"}],"view":{"agreed":5,"reachable":2},"detection_seconds":1.6,"health":0,"rtt_seconds":0.001,"coordinates":{"inside_error":0.125},"traffic"`},
 		{"GET", "/v1/info", "", 200, `~"received_packets":3,"received_bytes":4,"budget":20000},{"zone":"","own":false,"unknown":true,"sent_packets":0,"sent_bytes":0,"received_packets":5,"received_bytes":6}],"budget_waits":7}`},
 		{"POST", "/v1/publish?topic=t", "hello", 200, `{"topic":"t","origin":"a","seq":1}`},

@@ -219,6 +219,7 @@ type Store struct {
 	Dropped uint64 `json:"dropped"` // pieces that were not kept, since the start
 	Failed  uint64 `json:"failed"`  // times that the file could not be opened, read or written
 	Damaged uint64 `json:"damaged"` // times that it was damaged, moved aside and begun anew
+	Removed uint64 `json:"removed"` // times that it was removed or replaced under the running agent
 	Error   string `json:"error,omitempty"`
 }
 
