@@ -149,7 +149,7 @@ func (f *fakeNode) Watch(ctx context.Context) iter.Seq[starling.Event] {
 
 func (f *fakeNode) PublishWait(ctx context.Context, topic string, payload []byte, need starling.Need) (starling.Receipt, error) {
 	seq, err := f.Publish(ctx, topic, payload)
-	r := starling.Receipt{Seq: seq, Have: 1, Of: 2, Agreed: 3, Missing: []string{"b"}, Took: time.Second, Reached: need == starling.AtLeast(1)}
+	r := starling.Receipt{Seq: seq, Have: 1, Of: 2, Newer: 4, Agreed: 3, Missing: []string{"b"}, Took: time.Second, Reached: need == starling.AtLeast(1)}
 	if err == nil && !r.Reached {
 		err = context.DeadlineExceeded
 	}

@@ -76,9 +76,9 @@ func TestRequests(t *testing.T) {
 		{"POST", "/v1/publish?topic=t", "hello", 200, `{"topic":"t","origin":"a","seq":1}`},
 		{"GET", "/v1/topics", "", 200, `[{"name":"t","messages":3,"bytes":30,"rate":0.5,"held":2}]`},
 		{"POST", "/v1/publish?topic=t&wait=1", "hello", 200,
-			`{"topic":"t","origin":"a","seq":1,"receipt":{"reached":true,"have":1,"of":2,"agreed":3,"missing":["b"],"seconds":1}}`},
+			`{"topic":"t","origin":"a","seq":1,"receipt":{"reached":true,"have":1,"of":2,"newer":4,"agreed":3,"missing":["b"],"seconds":1}}`},
 		{"POST", "/v1/publish?topic=t&wait=all", "hello", 200,
-			`{"topic":"t","origin":"a","seq":1,"receipt":{"reached":false,"have":1,"of":2,"agreed":3,"missing":["b"],"seconds":1}}`},
+			`{"topic":"t","origin":"a","seq":1,"receipt":{"reached":false,"have":1,"of":2,"newer":4,"agreed":3,"missing":["b"],"seconds":1}}`},
 		{"POST", "/v1/publish?topic=t&wait=some", "hello", 400,
 			`{"error":"wait=\"some\" is not a number of members, a percentage of them from 1% to 100%, or all"}`},
 		{"POST", "/v1/publish", "hello", 400, `{"error":"the query needs topic=NAME"}`},
@@ -293,7 +293,7 @@ func TestSchemas(t *testing.T) {
 	for name, value := range map[string]any{
 		"Member": api.Member{Doubt: "d", Heard: &then, Cause: "c", OutOfFamily: true, Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Cause: "c", Silent: 1, Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
 		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{ClusterID: "1", Store: &api.Store{}, Moved: &api.Move{}, Translated: "a", TranslatedHere: true, FilteredPort: 1, LastHeard: &then, Connected: &then, Refused: "r", RefusedFor: "key"}, "Store": api.Store{Error: "e"}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{Budget: 1},
-		"Topic": api.Topic{}, "Key": api.Key{TTL: 1}, "KeyEvent": api.KeyEvent{Key: api.Key{TTL: 1}}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "ForgetRequest": api.ForgetRequest{Names: []string{"n"}, Unreachable: true, Failed: true, Alone: true}, "Unlike": api.Unlike{There: "t"}, "Forgotten": api.Forgotten{}, "Done": api.Done{}, "Error": api.Error{},
+		"Topic": api.Topic{}, "Key": api.Key{TTL: 1}, "KeyEvent": api.KeyEvent{Key: api.Key{TTL: 1}}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Newer: 1, Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "ForgetRequest": api.ForgetRequest{Names: []string{"n"}, Unreachable: true, Failed: true, Alone: true}, "Unlike": api.Unlike{There: "t"}, "Forgotten": api.Forgotten{}, "Done": api.Done{}, "Error": api.Error{},
 		"Why": api.Why{State: "s", Cause: "c", Addr: "a", Heard: "h", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
 		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},
 	} {

@@ -217,11 +217,13 @@ type Lost struct {
 //
 // Of are the members that this node holds live, itself included: those that it learns of later too. Those that are
 // declared dead, or leave, are no longer in it (in Have they stay if they confirmed before), and members that joined after
-// the message was published, who do not get it, never are.
+// the message was published, who do not get it, never are: those are Newer, as far as they said so. One that was started
+// anew meanwhile is such a one too, unless its driver gave it back what it had kept (Restore).
 type Spread struct {
 	Generation uint64      // of this node when it published the message
 	Seq        uint64      // of the message
 	Have, Of   int         // members that were given it, and those there are; this node is among both
+	Newer      int         // live members that joined after it was published; they are not in Of
 	Missing    []member.ID // some of those that were not, while Done; valid until Outbox.Reset
 	Done       bool        // all that could be done at once is done; who is missing is asked again now and then
 	// Ended says that this is the last word although some are missing: they are not asked any more, since this node does not

@@ -287,10 +287,13 @@ type Published struct {
 
 // Receipt says who has a message.
 type Receipt struct {
-	Reached bool     `json:"reached"` // as many have it as the request was to wait for
-	Have    int      `json:"have"`    // members that have it, this one included
-	Of      int      `json:"of"`      // members that live
-	Agreed  int      `json:"agreed"`  // members of the last view that all can have agreed on: more than of if some failed or are cut off
+	Reached bool `json:"reached"`         // as many have it as the request was to wait for
+	Have    int  `json:"have"`            // members that have it, this one included
+	Of      int  `json:"of"`              // members that live
+	Newer   int  `json:"newer,omitempty"` // live members that joined, or were started anew, after it was sent
+	// Agreed is how many members the last view has that all can have agreed on: more than Of and Newer if some failed or are
+	// cut off.
+	Agreed  int      `json:"agreed"`
 	Missing []string `json:"missing,omitempty"`
 	Seconds float64  `json:"seconds"` // since it was sent
 }
