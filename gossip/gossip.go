@@ -156,8 +156,9 @@ const (
 	// StoodStill tells that this process, or its host, stood still for Gap: nothing was done meanwhile, and what came in
 	// comes late. Gaps are longer than Config.Stall.
 	StoodStill
-	// HeldFailed tells that others hold this node failed, for Gap in whole seconds as they had it, for the cause in Member. It tells them that it lives, as
-	// soon as it is asked something. Once for each such verdict.
+	// HeldFailed tells that others hold this node failed, for Gap in whole seconds as they had it,
+	// for the cause in Member. It contradicts at once, or as soon as it is asked something (see
+	// WaitsForCall); whether that is heard, is told by nothing here. Once for each such verdict.
 	HeldFailed
 	// AddressTaken tells that a node that is no member lives where a member was, and Err where.
 	AddressTaken
@@ -169,6 +170,10 @@ const (
 	// while Join.Merge names seeds: Addr is where the Welcome came from, which may be another
 	// address than that of the Member.
 	SeedMet
+	// Outlived tells that another process had this node's name while this one stood still or was
+	// away, and is no more: Err says where it was and how it ended, as far as that is known. This
+	// node has its name again, in a life above that one's.
+	Outlived
 )
 
 // Event is something that a node tells.
@@ -188,7 +193,8 @@ type Event struct {
 	Size     int            // for PathSmall: before sealing
 	Silent   int            // for Undecided
 	Of       int            // the same: live members, this node included
-	Err      error          // for Refused, Conflicted, LeaveDone, MemberLocated, and NameClaimed to AddressTaken
+	// for Refused, Conflicted, LeaveDone, MemberLocated, NameClaimed to AddressTaken, and Outlived
+	Err error
 }
 
 // Message is a published message. Its bytes are shared and never written to again.
