@@ -5,17 +5,20 @@ package starling
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/transport"
 )
 
 // lookupTimeout is how long a name server may take. The attempt after it asks again.
@@ -77,8 +80,9 @@ func lookUp(ctx context.Context, m machine, host string,
 	return found, nil
 }
 
-// bindAddr reads Config.Bind. No host means all interfaces; of a name the first address counts.
-func bindAddr(s string) (netip.AddrPort, error) {
+// bindAddr reads Config.Bind. No host means all interfaces; of a name the first address counts. A socket
+// can be bound to what no node has to itself, and nothing that is sent to this node alone comes there.
+func bindAddr(m machine, s string) (netip.AddrPort, error) {
 	host, port, err := splitAddr(s, DefaultPort)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%w: Bind: %w", ErrConfig, err)
@@ -89,9 +93,13 @@ func bindAddr(s string) (netip.AddrPort, error) {
 	if unzoned(host) {
 		return netip.AddrPort{}, fmt.Errorf("%w: Bind: %w", ErrConfig, noZone(s, host))
 	}
-	found, err := lookUp(context.Background(), thisMachine{}, host, lookupTimeout)
+	found, err := lookUp(context.Background(), m, host, lookupTimeout)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%w: Bind: %w", ErrConfig, err)
+	}
+	if why := everybodys(m, found[0]); why != "" {
+		return netip.AddrPort{}, fmt.Errorf("%w: Bind: %s is %s, and no node's alone", ErrConfig,
+			found[0], why)
 	}
 	return netip.AddrPortFrom(found[0], port), nil
 }
@@ -156,12 +164,12 @@ func ownAddr(m machine, what, s string, local netip.AddrPort, within time.Durati
 		return netip.AddrPort{}, notFound{fmt.Errorf("%s: %w", what, err)}
 	}
 	for _, a := range found {
-		if serves(local, a) && nobodys(a) == "" && good(a) {
+		if serves(local, a) && nobodys(m, a) == "" && good(a) {
 			return netip.AddrPortFrom(a, port), nil
 		}
 	}
 	for _, a := range found {
-		if why := nobodys(a); why != "" {
+		if why := nobodys(m, a); why != "" {
 			return netip.AddrPort{}, fmt.Errorf("%w: %s: others cannot send to this node at %s: "+
 				"it is %s",
 				ErrConfig, what, a, why)
@@ -172,19 +180,49 @@ func ownAddr(m machine, what, s string, local netip.AddrPort, within time.Durati
 }
 
 // nobodys says what an address is that no node has to itself; empty: it may be one's own.
-func nobodys(a netip.Addr) string {
-	switch {
+func nobodys(m machine, a netip.Addr) string {
+	switch why := everybodys(m, a); {
+	case why != "":
+		return why
 	case a.IsUnspecified():
 		return "the address of all interfaces"
-	case a.IsMulticast():
-		return "a multicast address"
-	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return "the broadcast address"
 	case a.Is6() && a.IsLinkLocalUnicast():
 		return "a link-local address, which means another host at each member; it can be a " +
 			"seed's alone"
 	}
 	return ""
+}
+
+// everybodys says what an address is that many hosts get what is sent to; empty: it is none such, as far
+// as this host knows from the networks that it is in.
+func everybodys(m machine, a netip.Addr) string {
+	switch {
+	case a.IsMulticast():
+		return "a multicast address"
+	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "the broadcast address"
+	case !a.Is4():
+		return ""
+	}
+	own, _ := m.addrs() // without, nothing is known
+	if slices.ContainsFunc(own, func(o transport.HostAddr) bool { return o.Addr == a }) {
+		return ""
+	}
+	for _, o := range own {
+		if o.Addr.Is4() && o.Bits < 31 && broadcast(o.Addr, o.Bits) == a { // longer ones have none
+			return fmt.Sprintf("the broadcast address of %s, a network of this host",
+				netip.PrefixFrom(o.Addr, o.Bits).Masked())
+		}
+	}
+	return ""
+}
+
+// broadcast returns the last address of a network, to which all of its hosts listen.
+func broadcast(a netip.Addr, bits int) netip.Addr {
+	b := a.As4()
+	last := binary.BigEndian.Uint32(b[:]) | uint32(1<<(32-bits)-1)
+	binary.BigEndian.PutUint32(b[:], last)
+	return netip.AddrFrom4(b)
 }
 
 // late are addresses of a node's own whose names led nowhere when it started, as it is at boot when

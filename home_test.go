@@ -73,16 +73,20 @@ func (m *madeUp) addrs() ([]transport.HostAddr, error) {
 	return m.own, nil
 }
 
-// has sets the addresses of the host: INTERFACE=ADDR, with ! in front of one that is down.
+// has sets the addresses of the host: INTERFACE=ADDR or INTERFACE=ADDR/BITS, with ! in front of one that is down.
 func (m *madeUp) has(all ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.own = nil
 	for i, s := range all {
 		name, addr, _ := strings.Cut(s, "=")
+		if !strings.Contains(addr, "/") {
+			addr += map[bool]string{true: "/128", false: "/32"}[strings.Contains(addr, ":")]
+		}
+		at := netip.MustParsePrefix(addr)
 		up := !strings.HasPrefix(name, "!")
 		m.own = append(m.own, transport.HostAddr{
-			Addr: netip.MustParseAddr(addr), Interface: strings.TrimPrefix(name, "!"), Index: i + 1, Up: up,
+			Addr: at.Addr(), Bits: at.Bits(), Interface: strings.TrimPrefix(name, "!"), Index: i + 1, Up: up,
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
@@ -258,6 +259,10 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.HeldFailed:
 		n.heldFailed(e)
 		n.lookAround() // its address may be another's by now
+	case gossip.Outlived:
+		n.log.write(logLine{slog.LevelWarn, "another process had this node's name while this one " +
+			"stood still or was cut off; it is no more, and this node has its name again",
+			[]any{"what", e.Err}})
 	case gossip.SettingsDiffer:
 		n.log.warn(n.now(), e.Err.Error(), "another node is set up otherwise", "what", e.Err)
 	case gossip.AddressTaken:

@@ -141,7 +141,7 @@ func listen(bind string, mtu int) (*transport.Conn, error) {
 	if bind == "" {
 		bind = fmt.Sprintf(":%d", DefaultPort)
 	}
-	addr, err := bindAddr(bind)
+	addr, err := bindAddr(thisMachine{}, bind)
 	if err != nil {
 		return nil, err
 	}

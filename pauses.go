@@ -33,7 +33,20 @@ func (n *Node) heldFailed(e *gossip.Event) {
 	if n.stood != 0 && n.now().Sub(n.stood) < stoodLately { // the news waited meanwhile: its age tells nothing
 		args = append(args[:2], "stood_still_for", n.stoodFor.Round(time.Millisecond))
 	}
-	n.log.write(logLine{slog.LevelWarn, "the others held this node for failed; it tells them that it lives", args})
+	n.log.write(logLine{slog.LevelWarn, "others hold this node for failed" +
+		contradiction(n.core.Unheard(), n.core.WaitsForCall()), args})
+}
+
+// contradiction says what a node does about it that others hold it for failed.
+func contradiction(unheard, waits bool) string {
+	switch {
+	case unheard:
+		return "; that it lives it cannot tell them: nothing that it sends leaves or arrives"
+	case waits:
+		return "; it has asked them to call it at its address, and tells them that it lives once " +
+			"they do"
+	}
+	return "; it tells them that it lives, and is back once they hear that"
 }
 
 // clocks compares the clock by which a node lives, which stands still while the host sleeps, with that on the wall.

@@ -1,9 +1,29 @@
 package starling
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
+
+// What a node says that it does about a verdict is what it does: one that waits to be called has told nobody yet, and
+// of one that nobody hears the word arrives nowhere.
+func TestContradiction(t *testing.T) {
+	for _, x := range []struct {
+		unheard, waits bool
+		has, lacks     string
+	}{
+		{false, false, "is back once they hear that", "asked"},
+		{false, true, "asked them to call it", "is back"},
+		{true, false, "cannot tell", "it tells"},
+		{true, true, "cannot tell", "it tells"},
+	} {
+		s := contradiction(x.unheard, x.waits)
+		if !strings.Contains(s, x.has) || strings.Contains(s, x.lacks) {
+			t.Errorf("unheard: %t, waits: %t: %q", x.unheard, x.waits, s)
+		}
+	}
+}
 
 // The clock of the wall runs ahead of that by which a node lives where the host slept; small steps of it are none.
 func TestSleepIsSeenOnTheClocks(t *testing.T) {

@@ -62,7 +62,8 @@ func (d Need) met(have, of int) bool { return have >= d.count && 100*have >= d.p
 
 // Receipt is how far a message has come. A member has it when its programs were given it, or are at once: it is there, and
 // so is all that this node published before. A member that holds it behind a gap does not have it yet, and one that was
-// told of it as Lost never will.
+// told of it as Lost never will. It is the processes that ran then which were given it: one that ends later, and is started
+// anew without Retain.Dir, has nothing of it.
 type Receipt struct {
 	Seq     uint64 // of the message
 	Reached bool   // as many have it as were needed
@@ -70,8 +71,11 @@ type Receipt struct {
 	// node is among both.
 	Have, Of int
 	Missing  []string // names of some that do not have it
-	// Agreed is how many members the last view has that all can have agreed on, as Info.Agreed: if it is more than Of, some
-	// have failed, or are on the other side of a cut. They do not have the message, or it is not known.
+	// Newer is how many live members joined after the message was published, as far as they have said so: they do not get it,
+	// and are not in Of. One that was started anew meanwhile is such a member too, unless it has a Retain.Dir.
+	Newer int
+	// Agreed is how many members the last view has that all can have agreed on, as Info.Agreed: if it is more than Of and
+	// Newer, some have failed, or are on the other side of a cut. They do not have the message, or it is not known.
 	Agreed int
 	Took   time.Duration // since it was sent
 }
@@ -209,7 +213,7 @@ func (n *Node) spread(s *gossip.Spread) {
 		if t.seq != s.Seq || t.generation != s.Generation {
 			continue
 		}
-		r := Receipt{Seq: s.Seq, Have: s.Have, Of: s.Of}
+		r := Receipt{Seq: s.Seq, Have: s.Have, Of: s.Of, Newer: s.Newer}
 		_, r.Agreed = n.core.Reach()
 		for _, id := range s.Missing {
 			if m, ok := n.core.Table().Get(id); ok {

@@ -345,6 +345,78 @@ func TestDamagedStoreIsANewcomer(t *testing.T) {
 	}
 }
 
+// A store that is damaged or removed while its node runs is told once, and costs no restart: what was delivered before does not
+// come again, of those who publish no more either.
+func TestNothingTwiceAfterALostStore(t *testing.T) {
+	for about, x := range map[string]struct {
+		spoil func(path string) error
+		said  string
+	}{
+		"damaged": {func(path string) error { return os.Truncate(path, 8192) }, "is damaged"},
+		"removed": {os.Remove, "was removed while this node had it open"},
+	} {
+		t.Run(about, func(t *testing.T) {
+			dir := t.TempDir()
+			log := &heard{slog.DiscardHandler, make(chan string, 100)}
+			a := start(t, starling.Config{Name: "a"})
+			other := start(t, starling.Config{Name: "other", Seeds: []string{addr(a)}})
+			cfg := starling.Config{Name: "b", Seeds: []string{addr(a)}, Logger: slog.New(log),
+				Retain: starling.Retain{Dir: dir}}
+			b := start(t, cfg)
+			for _, n := range []*starling.Node{b, other} {
+				if err := n.Welcomed(within(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range 100 { // the file has to be longer than what is left of it
+				publish := a.Publish
+				if i == 99 { // it is the last that is waited for: all before it is there by then
+					publish = func(ctx context.Context, topic string, payload []byte) (uint64, error) {
+						r, err := a.PublishWait(ctx, topic, payload, starling.All)
+						return r.Seq, err
+					}
+				}
+				if _, err := publish(within(t), "t", make([]byte, 1000)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.Close() // then all is on disk
+			b = start(t, cfg)
+			if err := b.Welcomed(within(t)); err != nil {
+				t.Fatal(err)
+			}
+			if err := x.spoil(filepath.Join(dir, "topics.db")); err != nil {
+				t.Fatal(err)
+			}
+			for range 100 { // what makes the store write, and of whom the new file has a mark for that
+				if _, err := other.PublishWait(within(t), "t", make([]byte, 1000), starling.All); err != nil {
+					t.Fatal(err)
+				}
+			}
+			log.wait(t, x.said)
+			b.Close()
+			b = start(t, cfg)
+			ctx, cancel := context.WithCancel(within(t))
+			defer cancel()
+			got := b.Subscribe(ctx, "t", "end")
+			if err := b.Welcomed(within(t)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.PublishWait(within(t), "end", nil, starling.All); err != nil {
+				t.Fatal(err)
+			}
+			for m := range got {
+				if m.Topic != "end" || m.Lost > 0 {
+					t.Errorf("again: message %d of %s; %d lost", m.Seq, m.Origin, m.Lost)
+				}
+				if m.Topic == "end" {
+					cancel()
+				}
+			}
+		})
+	}
+}
+
 // A node that starts with an empty store is a newcomer: nothing from before its welcome is delivered to it, or lost.
 func TestEmptyStoreIsANewcomer(t *testing.T) {
 	a := start(t, starling.Config{Name: "a"})

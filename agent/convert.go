@@ -112,7 +112,7 @@ func toInfo(i starling.Info) api.Info {
 	}
 	if st := i.Store; st.Path != "" {
 		out.Store = &api.Store{Path: st.Path, Pieces: st.Held, Bytes: st.Bytes,
-			Dropped: st.Dropped, Failed: st.Failed, Damaged: st.Damaged}
+			Dropped: st.Dropped, Failed: st.Failed, Damaged: st.Damaged, Removed: st.Removed}
 		if st.Err != nil {
 			out.Store.Error = st.Err.Error()
 		}

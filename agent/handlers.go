@@ -183,7 +183,8 @@ func (s *Server) publishWait(ctx context.Context, need string, payload []byte, o
 		return err
 	}
 	out.Seq = r.Seq
-	out.Receipt = &api.Receipt{Reached: r.Reached, Have: r.Have, Of: r.Of, Agreed: r.Agreed, Missing: r.Missing, Seconds: r.Took.Seconds()}
+	out.Receipt = &api.Receipt{Reached: r.Reached, Have: r.Have, Of: r.Of, Newer: r.Newer,
+		Agreed: r.Agreed, Missing: r.Missing, Seconds: r.Took.Seconds()}
 	return nil
 }
 

@@ -156,8 +156,9 @@ const (
 	// StoodStill tells that this process, or its host, stood still for Gap: nothing was done meanwhile, and what came in
 	// comes late. Gaps are longer than Config.Stall.
 	StoodStill
-	// HeldFailed tells that others hold this node failed, for Gap in whole seconds as they had it, for the cause in Member. It tells them that it lives, as
-	// soon as it is asked something. Once for each such verdict.
+	// HeldFailed tells that others hold this node failed, for Gap in whole seconds as they had it,
+	// for the cause in Member. It contradicts at once, or as soon as it is asked something (see
+	// WaitsForCall); whether that is heard, is told by nothing here. Once for each such verdict.
 	HeldFailed
 	// AddressTaken tells that a node that is no member lives where a member was, and Err where.
 	AddressTaken
@@ -169,6 +170,10 @@ const (
 	// while Join.Merge names seeds: Addr is where the Welcome came from, which may be another
 	// address than that of the Member.
 	SeedMet
+	// Outlived tells that another process had this node's name while this one stood still or was
+	// away, and is no more: Err says where it was and how it ended, as far as that is known. This
+	// node has its name again, in a life above that one's.
+	Outlived
 )
 
 // Event is something that a node tells.
@@ -188,7 +193,8 @@ type Event struct {
 	Size     int            // for PathSmall: before sealing
 	Silent   int            // for Undecided
 	Of       int            // the same: live members, this node included
-	Err      error          // for Refused, Conflicted, LeaveDone, MemberLocated, and NameClaimed to AddressTaken
+	// for Refused, Conflicted, LeaveDone, MemberLocated, NameClaimed to AddressTaken, and Outlived
+	Err error
 }
 
 // Message is a published message. Its bytes are shared and never written to again.
@@ -217,11 +223,13 @@ type Lost struct {
 //
 // Of are the members that this node holds live, itself included: those that it learns of later too. Those that are
 // declared dead, or leave, are no longer in it (in Have they stay if they confirmed before), and members that joined after
-// the message was published, who do not get it, never are.
+// the message was published, who do not get it, never are: those are Newer, as far as they said so. One that was started
+// anew meanwhile is such a one too, unless its driver gave it back what it had kept (Restore).
 type Spread struct {
 	Generation uint64      // of this node when it published the message
 	Seq        uint64      // of the message
 	Have, Of   int         // members that were given it, and those there are; this node is among both
+	Newer      int         // live members that joined after it was published; they are not in Of
 	Missing    []member.ID // some of those that were not, while Done; valid until Outbox.Reset
 	Done       bool        // all that could be done at once is done; who is missing is asked again now and then
 	// Ended says that this is the last word although some are missing: they are not asked any more, since this node does not

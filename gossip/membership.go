@@ -319,6 +319,7 @@ func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.
 func (n *Node) laterSelf(peer detect.Peer, c *wire.Claim, r *wire.Record) {
 	switch {
 	case !c.State.Live() || r != nil && r.Addr == n.self.Value().Addr:
+		n.tellOutlived(c.Generation, c, r)
 		n.goAbove(c.Generation, c.Incarnation)
 		n.answerWithSelf(peer)
 	case r != nil:

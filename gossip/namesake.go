@@ -158,6 +158,27 @@ func (n *Node) claimedSelf(g *guest) {
 	n.refuse(g.Peer, g, wire.NameTaken, 0, own.String())
 }
 
+// tellOutlived tells the user that another process had this node's name while this one was away, in a
+// later life, and is no more. c is what others say of that life, r its record; both may be missing.
+func (n *Node) tellOutlived(generation uint64, c *wire.Claim, r *wire.Record) {
+	own := n.self.Value()
+	if !n.replaced(generation) || r != nil && r.Addr == own.Addr {
+		return
+	}
+	where, end := "", "has ended"
+	if r != nil {
+		where = " at " + r.Addr.String()
+	}
+	switch {
+	case c != nil && c.State == member.Left:
+		end = "has left"
+	case c != nil && c.State == member.Failed:
+		end = fmt.Sprintf("has failed (%s)", c.Cause)
+	}
+	n.out.Events = append(n.out.Events, Event{Kind: Outlived, Err: fmt.Errorf(
+		"another process%s had the name %q meanwhile, and %s", where, own.Name, end)})
+}
+
 // tellClaim tells the user, now and then, that another node claims this node's name.
 func (n *Node) tellClaim(by netip.AddrPort) {
 	n.stats.NameClaims++

@@ -92,6 +92,10 @@ func (n *Node) contradicts(c *wire.Claim) bool {
 	return n.callable() && (c.Cause != member.CauseRefused || c.Incarnation < self.Incarnation)
 }
 
+// WaitsForCall says whether others hold this node failed, and it has not contradicted: it has asked
+// them to call it, and does so when something that they send to its address comes here.
+func (n *Node) WaitsForCall() bool { return n.reached.owed != 0 }
+
 // heldFailed tells the user that others hold this node failed: once for each incarnation.
 func (n *Node) heldFailed(c *wire.Claim) {
 	r := &n.reached

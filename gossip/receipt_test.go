@@ -54,6 +54,40 @@ func (w *world) receipts(origin *peer) map[uint64]Spread {
 	return last
 }
 
+// A member that is started anew while its publisher waits, and has kept nothing, does not get the message: the receipt does
+// not count it, and says that it is there. One that had the message stays counted.
+func TestReceiptOfOneThatStartsAnew(t *testing.T) {
+	for _, had := range []bool{false, true} {
+		w := newWorld(t)
+		nodes := w.cluster(4, nil)
+		w.run(3 * time.Second)
+		o, x, slow := nodes[0], nodes[3], nodes[2]
+		starving := true
+		w.starve(func(_, to netip.AddrPort) bool {
+			return starving && (to == slow.addr || to == x.addr && !had)
+		})
+		last := w.receipts(o)
+		err := w.do(o, Publish{Topic: "t", Payload: make([]byte, 100), Confirm: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.run(time.Second)
+		x.down = true
+		w.run(100 * time.Millisecond)
+		again := w.start("n3", 3, 2, nil, 0)
+		w.until(20*time.Second, "it is in", func() bool { return again.entry.welcomed && w.allSee(4) })
+		starving = false
+		w.run(10 * time.Second)
+		want := Spread{Generation: 1, Seq: 1, Have: 3, Of: 3, Newer: 1, Done: true}
+		if had {
+			want = Spread{Generation: 1, Seq: 1, Have: 4, Of: 4, Done: true}
+		}
+		if s := last[1]; fmt.Sprint(s) != fmt.Sprint(want) {
+			t.Errorf("it had the message: %t: %+v, want %+v", had, s, want)
+		}
+	}
+}
+
 // A receipt counts nobody that was told that the message is lost, and nobody that holds it behind a
 // gap, however much is lost. The wait of a message that some will never get ends, and is told.
 func TestReceiptsAreTrue(t *testing.T) {

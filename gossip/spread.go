@@ -68,8 +68,10 @@ func (s *spreads) confirmed(out *Outbox, p *multicast.Progress) {
 // tell makes an event if the message has come further, and says whether that was the last word.
 func (m *spreading) tell(out *Outbox, p *multicast.Progress) (over bool) {
 	over = p.Ended || p.Done && p.Have >= p.Of
-	e := Spread{Generation: m.Generation, Seq: m.Seq, Have: p.Have, Of: p.Of, Done: p.Done, Ended: p.Ended}
-	if e.Have == m.had.Have && e.Of == m.had.Of && e.Done == m.had.Done && !over {
+	e := Spread{Generation: m.Generation, Seq: m.Seq, Have: p.Have, Of: p.Of, Newer: p.Newer,
+		Done: p.Done, Ended: p.Ended}
+	if e.Have == m.had.Have && e.Of == m.had.Of && e.Newer == m.had.Newer &&
+		e.Done == m.had.Done && !over {
 		return false
 	}
 	m.had = e

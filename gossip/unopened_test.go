@@ -109,8 +109,17 @@ func TestHeldFailedIsTold(t *testing.T) {
 	w.until(20*time.Second, "n2 failed", func() bool { return w.allHold("n2", member.Failed) })
 	w.run(10 * time.Second)
 	w.cut = nil
+	waits := false
+	w.onEvent = func(q *peer, e Event) {
+		if e.Kind == HeldFailed && q == p {
+			waits = p.WaitsForCall()
+		}
+	}
 	w.until(20*time.Second, "n2 is back", func() bool { return w.allSee(5) })
 	w.run(20 * time.Second)
+	if !waits || p.WaitsForCall() {
+		t.Errorf("it waits for a call: %t, and when it is back: %t", waits, p.WaitsForCall())
+	}
 	if count(p, StoodStill) != 0 || count(p, HeldFailed) != 1 {
 		t.Errorf("it was told %d times that it stood still, and %d times that it was held failed", count(p, StoodStill), count(p, HeldFailed))
 	}

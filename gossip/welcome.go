@@ -279,6 +279,7 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 	switch r.Reason {
 	case wire.OldGeneration:
 		if r.Generation >= n.self.Value().Generation { // this host's clock went back
+			n.tellOutlived(r.Generation, nil, nil)
 			n.goAbove(r.Generation, n.inc)
 		}
 		if s := n.seedAt(peer.Addr, r.Number); s != nil {

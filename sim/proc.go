@@ -295,7 +295,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable,
 		gossip.Unreached, gossip.Reached, gossip.Unheard, gossip.HeardAgain, gossip.Undecided, gossip.Decided, gossip.Writable,
 		gossip.NameClaimed, gossip.ClustersMerged, gossip.SettingsDiffer, gossip.AddressTaken,
-		gossip.KeyUnknown, gossip.StoodStill, gossip.HeldFailed, gossip.SeedMet:
+		gossip.KeyUnknown, gossip.StoodStill, gossip.HeldFailed, gossip.SeedMet,
+		gossip.Outlived:
 		if w.trace != nil {
 			w.trace.event(now, p, e)
 		}

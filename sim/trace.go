@@ -136,7 +136,8 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 		gossip.KeyUnknown: "is told", gossip.StoodStill: "stood still", gossip.HeldFailed: "hears that it is held failed",
 		gossip.Undecided: "cannot tell who is dead", gossip.Decided: "can tell who is dead",
 		gossip.Unheard: "hears, and is not heard", gossip.HeardAgain: "is heard again",
-		gossip.SeedMet: "is in touch", gossip.Unreached: "is not reached", gossip.Reached: "is reached again",
+		gossip.Outlived: "is told",
+		gossip.SeedMet:  "is in touch", gossip.Unreached: "is not reached", gossip.Reached: "is reached again",
 		gossip.MemberUnreachable: "is unreachable from here", gossip.MemberReachable: "is reachable again",
 	}
 	text := names[e.Kind]

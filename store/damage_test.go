@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -234,7 +235,8 @@ func TestDamagedFilesAreBounded(t *testing.T) {
 	}
 }
 
-// TestDamagedWhileOpen: a file that is cut short under a running store costs what was in it; the store begins anew.
+// TestDamagedWhileOpen: a file that is cut short under a running store costs the pieces that were in it; the store begins
+// anew, and with all marks, those that do not change any more too: what was delivered must not come again.
 func TestDamagedWhileOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")
 	w := warnings()
@@ -242,6 +244,7 @@ func TestDamagedWhileOpen(t *testing.T) {
 	for i := range uint64(2000) {
 		s.Keep(piece(1, 1, i+1, 1000))
 	}
+	s.MarkNamed(stream.Mark{Origin: 2, Generation: 7, Next: 5, Seq: 3}, "two")
 	flush(t, s)
 	if err := os.Truncate(path, 8192); err != nil {
 		t.Fatal(err)
@@ -262,8 +265,162 @@ func TestDamagedWhileOpen(t *testing.T) {
 	closed(t, s)
 	s = open(t, path, Options{now: w.now})
 	defer closed(t, s)
-	if marks := slices.Collect(s.Marks()); len(marks) != 1 || marks[0].Next != 3029 {
+	marks := slices.Collect(s.Marks()) // the longest silent first
+	want := []stream.Mark{{Origin: 2, Generation: 7, Next: 5, Seq: 3},
+		{Origin: 1, Generation: 1, Next: 3029}}
+	if !slices.Equal(marks, want) || s.Names()[2] != "two" || !s.Former() {
+		t.Errorf("marks %v, names %v, of a former run: %t", marks, s.Names(), s.Former())
+	}
+}
+
+// TestDamagedWhileRead: where it is a reader who finds the damage, a new file with all marks is begun too, though nothing
+// comes to be written.
+func TestDamagedWhileRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	w := warnings()
+	s := open(t, path, w.Options)
+	for i := range uint64(2000) {
+		s.Keep(piece(1, 1, i+1, 1000))
+	}
+	s.Mark(stream.Mark{Origin: 2, Generation: 7, Next: 5, Seq: 3})
+	flush(t, s)
+	if err := os.Truncate(path, 8192); err != nil {
+		t.Fatal(err)
+	}
+	for range s.Pieces() {
+	}
+	flush(t, s)
+	if st := s.Stats(); st.Err != nil || st.Damaged != 1 {
+		t.Fatalf("%+v; it says %q", st, w.said)
+	}
+	closed(t, s)
+	s = open(t, path, Options{now: w.now})
+	defer closed(t, s)
+	if marks := slices.Collect(s.Marks()); len(marks) != 1 || marks[0].Next != 5 || !s.Former() {
+		t.Errorf("marks %v, of a former run: %t", marks, s.Former())
+	}
+}
+
+// TestSpoiledMark: of a stream whose mark is spoiled nobody knows how far it was delivered, so that all of it would come
+// again. Such a file counts as damaged: the node is a newcomer.
+func TestSpoiledMark(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	s := open(t, path, Options{})
+	for i := range 3 {
+		s.MarkNamed(stream.Mark{Origin: member.ID(i + 1), Generation: 1, Next: 9}, fmt.Sprint("name-", i))
+	}
+	closed(t, s)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = bytes.ReplaceAll(b, []byte("name-1"), []byte("name-7"))
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := warnings()
+	s = Open(path, w.Options)
+	defer closed(t, s)
+	if s.Former() || s.Stats().Damaged != 1 || len(w.said) != 1 ||
+		!strings.Contains(w.said[0], "newcomer") {
+		t.Errorf("of a former run: %t; %+v; it says %q", s.Former(), s.Stats(), w.said)
+	}
+	if marks := slices.Collect(s.Marks()); len(marks) > 0 {
 		t.Errorf("marks %v", marks)
+	}
+}
+
+// TestGone: a file that is removed, or replaced, while it is open is told once, and what it was; from then on the store keeps
+// what comes in the file that is in its place, with all marks. It is noticed though nothing comes.
+func TestGone(t *testing.T) {
+	for name, x := range map[string]struct {
+		do   func(path string) error
+		said string
+	}{
+		"removed":           {os.Remove, "was removed while this node had it open; a new one is begun;"},
+		"its directory too": {func(path string) error { return os.RemoveAll(filepath.Dir(path)) }, "was removed"},
+		"moved": {func(path string) error { return os.Rename(path, path+".old") },
+			"was removed while this node had it open; a new one is begun;"},
+		"replaced": {func(path string) error {
+			b, err := os.ReadFile(path)
+			return errors.Join(err, os.WriteFile(path+".copy", b, 0o600), os.Rename(path+".copy", path))
+		}, "was replaced by another file while this node had it open; this node goes on with that one;"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "data", "topics.db")
+			synctest.Test(t, func(t *testing.T) {
+				var said []string
+				s := Open(path, Options{Warn: func(err error) { said = append(said, err.Error()) }})
+				s.Keep(piece(1, 1, 1, 100))
+				s.Mark(stream.Mark{Origin: 1, Generation: 1, Next: 2, Seq: 1})
+				flush(t, s)
+				time.Sleep(3 * lookEvery)
+				synctest.Wait()
+				if len(said) > 0 {
+					t.Errorf("it says %q", said)
+				}
+				if err := x.do(path); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(lookEvery)
+				synctest.Wait()
+				if st := s.Stats(); len(said) != 1 || !strings.Contains(said[0], x.said) ||
+					!strings.Contains(said[0], "leave it where it is") || st.Removed != 1 || st.Err != nil {
+					t.Errorf("%+v; it says %q", st, said)
+				}
+				s.Keep(piece(2, 1, 1, 100))
+				s.Mark(stream.Mark{Origin: 2, Generation: 1, Next: 2, Seq: 1})
+				time.Sleep(3 * lookEvery)
+				closed(t, s)
+				if len(said) != 1 {
+					t.Errorf("it says %q", said)
+				}
+				s = open(t, path, Options{})
+				defer closed(t, s)
+				if marks := slices.Collect(s.Marks()); len(marks) != 2 || !s.Former() {
+					t.Errorf("marks %v, of a former run: %t", marks, s.Former())
+				}
+				held := 1
+				if name == "replaced" {
+					held = 2
+				}
+				if got := slices.Collect(s.Pieces()); len(got) != held || got[held-1].Origin != 2 {
+					t.Errorf("%d pieces", len(got))
+				}
+			})
+		})
+	}
+}
+
+// TestGoneAndNoOther: where no other file can be begun, that is told too, and it is tried again.
+func TestGoneAndNoOther(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topics.db")
+	w := warnings()
+	s := open(t, path, w.Options)
+	s.Mark(stream.Mark{Origin: 1, Generation: 1, Next: 2, Seq: 1})
+	flush(t, s)
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		s.write(false)
+		w.at = w.at.Add(time.Second)
+	}
+	if st := s.Stats(); st.Err == nil || st.Removed != 1 || st.Failed != 1 || len(w.said) != 2 ||
+		!strings.Contains(w.said[0], "replaced") || strings.Contains(w.said[0], "goes on") ||
+		!strings.Contains(w.said[1], "is not a file") {
+		t.Errorf("%+v; it says %q", st, w.said)
+	}
+	w.at = w.at.Add(retry)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	s.write(false)
+	closed(t, s)
+	s = open(t, path, Options{})
+	defer closed(t, s)
+	if marks := slices.Collect(s.Marks()); len(marks) != 1 || len(w.said) != 3 {
+		t.Errorf("marks %v; it said %q", marks, w.said)
 	}
 }
 

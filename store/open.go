@@ -16,8 +16,8 @@ import (
 // This file opens the database, and does what can be done when that fails.
 
 // open opens the file, which it makes if there is none. A damaged one it moves aside and begins anew, which is told; any
-// other error it returns.
-func (s *Store) open() error {
+// other error it returns. What is lost with a damaged one is told as cost.
+func (s *Store) open(cost string) error {
 	if s.panics > maxDamaged {
 		s.refused = true
 		return fmt.Errorf("%s was %w %d times: messages are kept in memory alone until this node starts again", s.path,
@@ -25,7 +25,7 @@ func (s *Store) open() error {
 	}
 	err := s.try()
 	if errors.Is(err, ErrDamaged) {
-		if err = s.aside(err, lostAtStart); err == nil {
+		if err = s.aside(err, cost); err == nil {
 			err = s.try()
 		}
 	}
@@ -67,10 +67,11 @@ func (s *Store) look() error {
 
 // load opens the database and reads its index.
 func (s *Store) load() error {
+	s.begun = false
 	return s.handle(bolt.Options{FreelistType: bolt.FreelistMapType, MaxSize: s.opts.size}, func(db *bolt.DB) error {
 		err := db.View(s.read)
 		if errors.Is(err, errNew) { // only a new file is written to: the disk may be full
-			s.former = false
+			s.begun = true
 			if err = db.Update(create); err == nil {
 				err = db.View(s.read)
 			}
@@ -153,6 +154,45 @@ func (s *Store) abandon(why error) error {
 	err := s.aside(why, lostLater)
 	s.refused = err != nil
 	return err
+}
+
+// leaveGone lets go of a file that is not in its place any more: what is written to it nobody finds. It
+// returns what happened to it; empty: nothing.
+func (s *Store) leaveGone() (what string) {
+	if s.db == nil {
+		return ""
+	}
+	there, err := os.Stat(s.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		what = "was removed"
+	case err != nil:
+		return "" // the disk may come back
+	default:
+		if open, err := s.file.Stat(); err != nil || os.SameFile(there, open) {
+			return ""
+		}
+		what = "was replaced by another file"
+	}
+	safely(s.db.Close)
+	s.db, s.index, s.kept = nil, nil, 0
+	s.mu.Lock()
+	s.stats.Removed++
+	s.mu.Unlock()
+	return what
+}
+
+// tellGone says that the file is not the one any more that it was, and what became of that.
+func (s *Store) tellGone(what string, err error) {
+	now := ""
+	switch {
+	case err == nil && s.begun:
+		now = "; a new one is begun"
+	case err == nil:
+		now = "; this node goes on with that one"
+	}
+	s.opts.Warn(fmt.Errorf("%s %s while this node had it open%s; %s; leave it where it is until the "+
+		"node has ended", s.path, what, now, lostLater))
 }
 
 // explain says of which kind an error about the file is, and what to do.

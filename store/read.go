@@ -97,6 +97,7 @@ func (s *Store) view(f func(tx *bolt.Tx)) {
 	if err = s.abandon(explain(s.path, err)); err != nil {
 		s.wrote(0, nil, err)
 	}
+	s.signal() // what is known goes into a new one
 }
 
 type storedMark struct {

@@ -6,7 +6,7 @@
 // for no disk. What was written last before a crash may be missing, some hundred milliseconds of it; what is there is
 // whole. Nothing that is wrong with the file or its disk stops a node, neither at the start nor later. It costs what could
 // not be written, which is counted, and is told once. A file that cannot be opened or written is tried again. A damaged
-// one is moved aside, and a new one is begun.
+// one is moved aside, and a new one is begun; so it is where somebody removed the file of a node that runs.
 //
 // Pieces stand in segments in the order in which they came; a segment goes as a whole when it is too old or there are too
 // many bytes, which is cheap, and by which the oldest goes first.
@@ -50,6 +50,7 @@ const (
 	maxPending = 8 << 20          // bytes that wait for the disk; what comes beyond is not kept
 	retry      = 10 * time.Second // after a failure
 	maxRoom    = 64 << 10         // bytes for which there must be room before a full disk counts as mended
+	lookEvery  = 10 * time.Second // whether the file is still there
 	lockWait   = time.Second
 	segments   = 16 // that Bytes and Age are divided into
 	maxDamaged = 3  // files that were moved aside are kept
@@ -62,6 +63,7 @@ type Stats struct {
 	Dropped uint64 // pieces that were not kept: the disk was full, broken or too slow
 	Failed  uint64 // times that the file could not be opened, read or written
 	Damaged uint64 // times that it was damaged and moved aside
+	Removed uint64 // times that it was removed, or replaced by another, while it was open
 	Held    int    // pieces on disk
 	Bytes   int64  // of them
 	Waiting int    // pieces that wait to be written
@@ -82,17 +84,19 @@ type Store struct {
 	stop    chan struct{}
 	done    chan struct{}
 
-	writing sync.Mutex       // for what follows, and for the disk
-	index   []segment        // the oldest first
-	kept    int              // marks on disk
-	db      *bolt.DB         // nil: the file is not open
-	file    *os.File         // of db
-	panics  int              // of db, which cost memory
-	failed  time.Time        // the last try to write or open; zero if it worked
-	retry   <-chan time.Time // tells when to try again; nil if it worked
-	short   int              // bytes of pieces that were not written last, up to maxRoom; 0 if they were
-	refused bool             // another process has the file: it is not tried again
-	former  bool             // see Former
+	writing sync.Mutex              // for what follows, and for the disk
+	index   []segment               // the oldest first
+	known   map[streamKey]namedMark // the marks on disk, for a file that is begun anew
+	kept    int                     // marks on disk
+	db      *bolt.DB                // nil: the file is not open
+	file    *os.File                // of db
+	panics  int                     // of db, which cost memory
+	failed  time.Time               // the last try to write or open; zero if it worked
+	retry   <-chan time.Time        // tells when to try again; nil if it worked
+	short   int                     // bytes of pieces that were not written last, up to maxRoom; 0 if they were
+	refused bool                    // another process has the file: it is not tried again
+	begun   bool                    // the file that is open was a new one
+	former  bool                    // see Former
 }
 
 type streamKey [16]byte
@@ -107,12 +111,13 @@ func keyOf(origin, generation uint64) (k streamKey) {
 // until it can be opened.
 func Open(path string, opts Options) *Store {
 	s := &Store{
-		path: path, opts: opts.withDefaults(), marks: map[streamKey]namedMark{},
+		path: path, opts: opts.withDefaults(),
+		marks: map[streamKey]namedMark{}, known: map[streamKey]namedMark{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	s.former = true
-	if err := s.open(); err != nil {
-		s.former = false
+	err := s.open(lostAtStart)
+	s.former = err == nil && !s.begun
+	if err != nil {
 		s.wrote(0, nil, err)
 	}
 	go s.run()
@@ -163,6 +168,7 @@ func (s *Store) Keep(p wire.Piece) {
 type namedMark struct {
 	stream.Mark
 	name string
+	when int64 // it changed, in milliseconds of Unix time; 0: now
 }
 
 // Mark keeps how far a stream is delivered, in place of what was kept of that stream before.
@@ -177,7 +183,7 @@ func (s *Store) MarkNamed(m stream.Mark, name string) {
 	if !known && len(s.marks) >= maxMarks {
 		return // nothing could be written for long, and that is counted
 	}
-	s.marks[k] = namedMark{m, cmp.Or(name, before.name)}
+	s.marks[k] = namedMark{Mark: m, name: cmp.Or(name, before.name)}
 	s.signal()
 }
 
@@ -189,16 +195,20 @@ func (s *Store) signal() {
 	}
 }
 
-// run writes what has come in, once in each Flush at most, and tries again what failed.
+// run writes what has come in, once in each Flush at most, tries again what failed, and looks now and
+// then whether the file is still there.
 func (s *Store) run() {
 	defer close(s.done)
 	timer := time.NewTimer(s.opts.Flush)
 	defer timer.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-s.stop:
 			return
 		case <-s.again():
+		case <-look.C:
 		case <-s.wake:
 			timer.Reset(s.opts.Flush)
 			select {

@@ -83,7 +83,16 @@ func (s *Store) read(tx *bolt.Tx) error {
 		s.index = append(s.index, g)
 		return countPieces(pieces.Bucket(k), &s.index[len(s.index)-1])
 	})
-	s.kept = len(readMarks(marks))
+	list := readMarks(marks)
+	if err == nil && len(list) < marks.Stats().KeyN {
+		return errors.New("how far a stream was delivered is not whole: it would come again")
+	}
+	s.kept = len(list)
+	for _, m := range list {
+		if k := streamKey(m.key); s.known[k].when == 0 { // what this node did itself prevails
+			s.known[k] = namedMark{m.Mark, m.name, m.when}
+		}
+	}
 	s.count()
 	return err
 }
@@ -134,14 +143,17 @@ func (s *Store) count() {
 func (s *Store) write(must bool) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	gone := s.leaveGone()
 	s.mu.Lock()
 	pieces, marks := s.pieces, s.marks
-	if len(pieces) == 0 && len(marks) == 0 && (must || s.refused || s.failed.IsZero()) {
+	// else it was damaged or removed, and is begun anew now
+	fine := gone == "" && (s.db != nil || !s.failed.IsZero())
+	if len(pieces) == 0 && len(marks) == 0 && fine && (must || s.refused || s.failed.IsZero()) {
 		err := s.stats.Err
 		s.mu.Unlock()
 		return err
 	}
-	wait := s.refused || !must && !s.failed.IsZero() && s.opts.now().Sub(s.failed) < retry
+	wait := s.refused || !must && gone == "" && !s.failed.IsZero() && s.opts.now().Sub(s.failed) < retry
 	s.pieces, s.waiting = nil, 0
 	if wait {
 		s.stats.Dropped += uint64(len(pieces))
@@ -153,6 +165,9 @@ func (s *Store) write(must bool) error {
 	s.mu.Unlock()
 
 	err := s.update(pieces, marks)
+	if gone != "" {
+		s.tellGone(gone, err)
+	}
 	switch {
 	case err == nil:
 		s.short = 0
@@ -168,8 +183,14 @@ func (s *Store) write(must bool) error {
 func (s *Store) update(pieces []wire.Piece, marks map[streamKey]namedMark) (err error) {
 	for range 2 {
 		if s.db == nil {
-			if err := s.open(); err != nil {
+			if err := s.open(lostLater); err != nil {
 				return err
+			}
+			for k, m := range s.known {
+				if newer, ok := marks[k]; ok {
+					m = namedMark{newer.Mark, cmp.Or(newer.name, m.name), newer.when}
+				}
+				marks[k] = m
 			}
 		}
 		index, kept := slices.Clone(s.index), s.kept
@@ -341,17 +362,18 @@ func (s *Store) expire(tx *bolt.Tx, now int64) error {
 func (s *Store) putMarks(tx *bolt.Tx, marks map[streamKey]namedMark, now int64) error {
 	b := tx.Bucket(bucketMarks)
 	for k, m := range marks {
-		name := m.name
+		name, when := m.name, cmp.Or(m.when, now)
 		if before := b.Get(k[:]); before == nil {
 			s.kept++
 		} else if old, ok := unsealed(k[:], before); ok && name == "" && len(old) > markSize {
 			name = string(old[markSize:])
 		}
-		v := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(number(m.Next), m.Seq), uint64(now))
+		v := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(number(m.Next), m.Seq), uint64(when))
 		v = append(v, name...)
 		if err := b.Put(k[:], sealed(k[:], v)); err != nil {
 			return err
 		}
+		s.known[k] = namedMark{m.Mark, name, when}
 	}
 	if s.kept <= maxMarks {
 		return nil
@@ -362,6 +384,7 @@ func (s *Store) putMarks(tx *bolt.Tx, marks map[streamKey]namedMark, now int64) 
 		if err := b.Delete(m.key); err != nil {
 			return err
 		}
+		delete(s.known, streamKey(m.key))
 	}
 	s.kept -= len(old)
 	return nil

@@ -11,6 +11,7 @@ import (
 // HostAddr is an address of this host.
 type HostAddr struct {
 	Addr      netip.Addr
+	Bits      int    // of the prefix of its network
 	Interface string // that has it
 	Index     int    // of the interface
 	Up        bool   // whether the interface is
@@ -31,7 +32,7 @@ func HostAddrs() ([]HostAddr, error) {
 		}
 		for _, a := range addrs {
 			if p, err := netip.ParsePrefix(a.String()); err == nil {
-				all = append(all, HostAddr{p.Addr().Unmap(), i.Name, i.Index, i.Flags&net.FlagUp != 0})
+				all = append(all, HostAddr{p.Addr().Unmap(), p.Bits(), i.Name, i.Index, i.Flags&net.FlagUp != 0})
 			}
 		}
 	}

@@ -224,6 +224,7 @@ type Store struct {
 	Dropped uint64 `json:"dropped"` // pieces that were not kept, since the start
 	Failed  uint64 `json:"failed"`  // times that the file could not be opened, read or written
 	Damaged uint64 `json:"damaged"` // times that it was damaged, moved aside and begun anew
+	Removed uint64 `json:"removed"` // times that it was removed or replaced under the running agent
 	Error   string `json:"error,omitempty"`
 }
 
@@ -291,10 +292,13 @@ type Published struct {
 
 // Receipt says who has a message.
 type Receipt struct {
-	Reached bool     `json:"reached"` // as many have it as the request was to wait for
-	Have    int      `json:"have"`    // members that have it, this one included
-	Of      int      `json:"of"`      // members that live
-	Agreed  int      `json:"agreed"`  // members of the last view that all can have agreed on: more than of if some failed or are cut off
+	Reached bool `json:"reached"`         // as many have it as the request was to wait for
+	Have    int  `json:"have"`            // members that have it, this one included
+	Of      int  `json:"of"`              // members that live
+	Newer   int  `json:"newer,omitempty"` // live members that joined, or were started anew, after it was sent
+	// Agreed is how many members the last view has that all can have agreed on: more than Of and Newer if some failed or are
+	// cut off.
+	Agreed  int      `json:"agreed"`
 	Missing []string `json:"missing,omitempty"`
 	Seconds float64  `json:"seconds"` // since it was sent
 }

@@ -450,6 +450,10 @@ func storeText(s *api.Store) string {
 	if s.Damaged > 0 {
 		text += fmt.Sprintf("; damaged %s, and begun anew", plural(int(s.Damaged), "time"))
 	}
+	if s.Removed > 0 {
+		text += fmt.Sprintf("; removed or replaced %s while it was open: what it kept is lost after a restart",
+			plural(int(s.Removed), "time"))
+	}
 	return text
 }
 

@@ -256,6 +256,8 @@ func standIn(t *testing.T) map[string]string {
 			p.Receipt = &api.Receipt{Have: 2, Of: 3, Agreed: 3, Missing: []string{"db-1"}, Seconds: 10}
 		case "50%":
 			p.Receipt = &api.Receipt{Reached: true, Have: 2, Of: 3, Agreed: 5, Missing: []string{"db-1"}, Seconds: 0.00251}
+		case "2":
+			p.Receipt = &api.Receipt{Reached: true, Have: 2, Of: 2, Newer: 1, Agreed: 3, Seconds: 3.05}
 		}
 		json.NewEncoder(w).Encode(p)
 	})
@@ -340,6 +342,7 @@ func TestCommands(t *testing.T) {
 		{"in\n", []string{"publish", "--json", "t", "-"}},
 		{"ignored", []string{"publish", "--json", "t"}},
 		{"", []string{"publish", "--wait", "50%", "t", "data"}},
+		{"", []string{"publish", "--wait", "2", "t", "data"}},
 		{"", []string{"topics"}},
 		{"", []string{"topics", "--json"}},
 		{"", []string{"publish", "--wait", "all", "--json", "t", "data"}},

@@ -163,7 +163,7 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 		r.compare(now, j, k, from, m)
 	case m.Verdict == wire.DutyVoid && (!l.single() || m.Bits == placeBits): // only who is meant can say that
 	case m.Verdict == wire.DutyVoid && j.mine.is:
-		l.of = 0
+		l.of, l.newer = 0, true
 		r.end(j, l, 0, nil)
 	case m.Verdict == wire.DutyVoid: // the origin leaves it out, once it is named to it
 		r.end(j, l, 0, []member.ID{l.id})

@@ -57,6 +57,7 @@ type leg struct {
 	lacked  uint8        // answers that the parcel is not there
 	bare    bool         // the parcel is offered: id may have it
 	mute    bool         // id was silent before
+	newer   bool         // it joined after the parcel was published, and does not get it
 	sent    [4]mono.Time // the last tries, by attempt
 	patient [4]bool      // of these, those whose answers may wait for company
 	due     mono.Time

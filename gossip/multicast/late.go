@@ -172,6 +172,7 @@ func (r *Relay) bury(now mono.Time, id member.ID) {
 
 // bury takes a dead member from those that a leg misses.
 func (l *leg) bury(id member.ID) {
+	l.newer = l.newer && l.id != id
 	for i, m := range l.missing {
 		if m == id {
 			l.missing = append(l.missing[:i:i], l.missing[i+1:]...)

@@ -79,6 +79,7 @@ type Progress struct {
 	Generation  uint64 // of this node when they were published
 	First, Last uint64
 	Have, Of    int         // live members that confirmed, and that there are; this node is among both
+	Newer       int         // live members that joined later, and do not get it; they are not in Of
 	Missing     []member.ID // some of those that did not; valid during the call
 	Done        bool        // all was done that can be done at once: who is missing is silent, or has it behind a gap
 	Ended       bool        // who is missing is not asked any more: nothing more will be told of these pieces

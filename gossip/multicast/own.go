@@ -220,10 +220,16 @@ func (r *Relay) tell(now mono.Time, j *job) {
 
 func (j *job) progress() Progress {
 	of, have, missing := j.sum()
-	return Progress{
+	p := Progress{
 		Generation: j.Generation, First: j.First, Last: j.First + uint64(j.Count) - 1,
 		Have: int(have), Of: int(of), Missing: missing, Done: j.mine.tried,
 	}
+	for k := range j.legs {
+		if j.legs[k].newer {
+			p.Newer++
+		}
+	}
+	return p
 }
 
 // abandon ends an own job that is not complete. A publisher who waits is told.
