@@ -9,8 +9,6 @@ BIN := bin/starling
 # lint has vetted.
 export CGO_ENABLED := 0
 export GOFLAGS := $(GOFLAGS) -trimpath -vet=off
-# What only computes gives way to the tests of real nodes that run beside it.
-PURE := nice $(GO)
 RACE := CGO_ENABLED=1 $(GO) test -race
 
 .PHONY: help
@@ -43,7 +41,7 @@ day: threads core ## all tests but the real-network one, with the race detector 
 
 .PHONY: core
 core: ## of them the tests of what has no goroutines, or spends its time in the core
-	$(PURE) test -timeout 30m $(CORE) $(MOSTLY_CORE)
+	nice $(GO) test -timeout 30m $(CORE) $(MOSTLY_CORE)
 
 .PHONY: threads
 threads: ## of them the tests of what has goroutines, with the race detector
@@ -58,7 +56,7 @@ race: ## all tests with the race detector
 
 .PHONY: swarm
 swarm: ## RUNS seeds of the swarm from FROM on, each a cluster under faults of its own
-	$(PURE) run ./cmd/starling sim swarm --runs $(RUNS) --from $(FROM)
+	nice $(GO) run ./cmd/starling sim swarm --runs $(RUNS) --from $(FROM)
 
 .PHONY: mutants
 mutants: ## plant bugs and see whether tests notice: all, or ONLY=state; SWARM=1 for the swarm alone over SEEDS=2000
@@ -111,8 +109,8 @@ readme: ## the README's first command
 
 .PHONY: check
 check: lint build ## everything that has to hold before a change lands
-	@# Three at a time, the real-network test throughout: what is of real nodes waits more than it computes. lint has
-	@# compiled what they share.
+	@# Three at a time, the real-network test throughout: what is of real nodes waits more than it computes, and what only
+	@# computes is niced. lint has compiled what they share.
 	$(MAKE) -j3 --output-sync netns day swarm fuzz readme
 
 .PHONY: results
