@@ -41,7 +41,7 @@ day: threads core ## all tests but the real-network one, with the race detector 
 
 .PHONY: core
 core: ## of them the tests of what has no goroutines, or spends its time in the core
-	$(GO) test -timeout 30m $(CORE) $(MOSTLY_CORE)
+	nice $(GO) test -timeout 30m $(CORE) $(MOSTLY_CORE)
 
 .PHONY: threads
 threads: ## of them the tests of what has goroutines, with the race detector
@@ -56,7 +56,7 @@ race: ## all tests with the race detector
 
 .PHONY: swarm
 swarm: ## RUNS seeds of the swarm from FROM on, each a cluster under faults of its own
-	$(GO) run ./cmd/starling sim swarm --runs $(RUNS) --from $(FROM)
+	nice $(GO) run ./cmd/starling sim swarm --runs $(RUNS) --from $(FROM)
 
 .PHONY: mutants
 mutants: ## plant bugs and see whether tests notice: all, or ONLY=state; SWARM=1 for the swarm alone over SEEDS=2000
@@ -88,7 +88,7 @@ systems: ## all of it built for the other systems, from Go's library on
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME, inputs (10000x) or time (1m)
-	@scripts/fuzz $(FUZZTIME)
+	@nice scripts/fuzz $(FUZZTIME)
 
 .PHONY: netns
 netns: ## the real-network test, in network namespaces that it makes (root, iproute2, nftables)
@@ -109,8 +109,9 @@ readme: ## the README's first command
 
 .PHONY: check
 check: lint build ## everything that has to hold before a change lands
-	@# Two at a time: the tests of real clusters wait more than they compute. lint has compiled what they share.
-	$(MAKE) -j2 --output-sync day netns swarm fuzz readme
+	@# Three at a time, the real-network test throughout: what is of real nodes waits more than it computes, and what only
+	@# computes is niced. lint has compiled what they share.
+	$(MAKE) -j3 --output-sync netns day swarm fuzz readme
 
 .PHONY: results
 results: ## docs/results.md, measured again with the simulator (a quarter of an hour)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 	"time"
+
+	"github.com/starling-gossip/starling/test/size"
 )
 
 // storm is a run in which much happens.
@@ -24,7 +26,7 @@ func storm(seed uint64) Options {
 
 // Equal options make an equal run, to the last byte, for any number of workers, watched or not.
 func TestTraceIsReproducible(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range uint64(size.Of(1, 3, 3)) {
 		first := run(t, storm(seed))
 		for name, change := range map[string]func(*Options){
 			"again":       func(*Options) {},
