@@ -299,7 +299,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.tellWatchers(e)
 	case gossip.Undecided:
 		what := "if they are gone, have them forgotten (starling forget --unreachable)"
-		if n.core.Isolated() { // then it is rather this host
+		if n.core.Isolated() || n.core.Unreached() { // then it is rather this host
 			what = "look at this host's network and firewall first; only if you know that they " +
 				"are gone, have them forgotten (starling info says how)"
 		}

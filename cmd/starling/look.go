@@ -515,7 +515,11 @@ func undecidedText(i api.Info) string {
 	live := i.Members["alive"] + i.Members["suspect"]
 	text := fmt.Sprintf("%d of %d members are silent, and too few others answer to judge them: "+
 		"dead or cut off, this node cannot tell. ", i.Undecided, live)
-	command := "starling forget --unreachable" + yes(i.Undecided >= live-1, " --yes-alone", "")
+	command := "starling forget --unreachable" + yes(i.Undecided >= live-1 || i.Unreached, " --yes-alone", "")
+	if i.Unreached && !i.Isolated { // they come to its TCP port, or told it so
+		return text + "Others are there, and what they send does not come here: look at this host's " +
+			"firewall and address first. Only if you know that they are gone: " + command
+	}
 	if i.Unheard {
 		return text + "It hears the others, and they do not hear it: look at this host's " +
 			"firewall first, for UDP " +
