@@ -16,8 +16,9 @@ import (
 // them sees what the others send, so the budget is divided. A part of it all share alike, and nobody needs to ask for that. The
 // rest is lent, in small sums that are not kept for long, to those who have something to send, by one member of the zone, which
 // all find by a hash over the live view (distributed rate limiting; Raghavan et al. 2007 have the members gossip what they
-// need). If it dies or is unreachable, the next in rank lends; where views differ, two may. Until that is known, one that
-// gets no word from it asks the next in rank as well, which lends little.
+// need). If it dies or is unreachable, the next in rank lends; where views differ, two may.
+// Until that is known, one that gets no word from it asks the next in rank as well, which lends
+// little.
 //
 // Probes, news of members and what strangers provoke is always sent, and paid for afterwards. Messages, keys and repair wait:
 // who publishes slows down, a link for keys is passed over for a while, and an answer that can be asked for again is not given.
@@ -283,9 +284,9 @@ func (n *Node) sendLoan(to detect.Peer, t wire.Type, m wire.Loan) {
 	n.close(start, to)
 }
 
-// lenders returns who lends what this node's zone may send to another, and who stands in for it while it gives no word: the
-// first two in rank (Thaler and Ravishankar 1998) of those that are not unreachable. The few who are left fail nobody, and a
-// dead lender lends nothing.
+// lenders returns who lends what this node's zone may send to another, and who stands in for it
+// while it gives no word: the first two in rank (Thaler and Ravishankar 1998) of those that are not
+// unreachable. The few who are left fail nobody, and a dead lender lends nothing.
 func (n *Node) lenders(zone uint16) (first, second member.ID) {
 	var most, next uint64
 	for _, p := range n.ring.Zone(n.zone()) {
@@ -302,8 +303,8 @@ func (n *Node) lenders(zone uint16) (first, second member.ID) {
 	return first, second
 }
 
-// wish puts somebody in the queue for a loan, of so much a second, and says whether it has to wait. One that waits already
-// keeps its place.
+// wish puts somebody in the queue for a loan, of so much a second, and says whether it has to wait.
+// One that waits already keeps its place.
 func (n *Node) wish(p *pairBudget, peer detect.Peer, bytes, rate int) (waits bool) {
 	p.pool.rate = rate
 	of := func(w wish) bool { return w.peer.ID == peer.ID }

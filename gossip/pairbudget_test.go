@@ -180,8 +180,8 @@ func TestLenderDies(t *testing.T) {
 	}
 }
 
-// The lender dies, and nobody knows that yet: what is published meanwhile waits a second, and is lent
-// for by the next in rank, the publisher itself too.
+// The lender dies, and nobody knows that yet: what is published meanwhile waits a second, and is
+// lent for by the next in rank, the publisher itself too.
 func TestLenderDiesUnknown(t *testing.T) {
 	for i := range 5 {
 		cfg := Config{ZoneBudget: 128 << 10}
@@ -210,8 +210,8 @@ func TestLenderDiesUnknown(t *testing.T) {
 	}
 }
 
-// Many wait for their turn with a lender that lives, for longer than one is asked without a word. It
-// says so: nobody else lends.
+// Many wait for their turn with a lender that lives, for longer than one is asked without a word.
+// It says so: nobody else lends.
 func TestWaitingForALoanIsNoSilence(t *testing.T) {
 	w, zone := budgeted(t, 20, Config{ZoneBudget: MinPairBudget})
 	lender := lenderOf(w.nodes[0], w.nodes[20].zone())

@@ -14,20 +14,25 @@ import (
 // electors returns how many jurors a case has, and how many of them have to vote against the member. It is held as if
 // there were none but those with which this node can speak, and which know the accused and can
 // speak with it: the IP version parts the others from one or the other. Those that do not know it
-// are no part of the view in which it is a member, so they neither outvote those that do nor stand
-// in for them. But if no member that has both IP versions has spoken since the accused fell silent,
+// are no part of the view in which it is a member, so they neither outvote those that do nor vote
+// with them (but see judgeAlone). But if no member that has both IP versions has spoken since the accused fell silent,
 // this node may be cut off from all of the other version with it, and they count as in any cut.
 func (d *Detector) electors(now mono.Time, a *alarm) (jurors, votes int) {
-	able := d.host.Table().Served()
-	if p, ok := d.host.(detect.Parted); ok && !p.Bridged(now, a.start) {
-		able = d.host.Table().Live()
-	}
+	able := d.electorate(now, a)
 	for i := range a.jury.list {
 		if a.jury.list[i].unable() {
 			able--
 		}
 	}
 	return d.cfg.seats(able), d.cfg.Quorum(able)
+}
+
+// electorate is how many members have a part in a case, the accuser and the accused included.
+func (d *Detector) electorate(now mono.Time, a *alarm) int {
+	if p, ok := d.host.(detect.Parted); ok && !p.Bridged(now, a.start) {
+		return d.host.Table().Live()
+	}
+	return d.host.Table().Served()
 }
 
 // judge reaches a verdict if the votes suffice. It says whether it did, and the alarm is gone.
@@ -119,7 +124,7 @@ func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats, votes int) bool {
 	}
 	switch {
 	case d.cfg.NoJury:
-	case seats == 0, side > votes && side >= d.cfg.Quorum(d.host.Table().Served()):
+	case seats == 0, side > votes && side >= d.cfg.Quorum(d.electorate(now, a)):
 		wait = LoneGrace * wait
 	default:
 		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() && a.kernel.gone(d.cfg.patience()-2*d.cfg.Period)

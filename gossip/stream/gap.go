@@ -11,10 +11,11 @@ import (
 // A stream in which something is missing: how long that waits, who is said to have it, who says to lack it, and when it
 // is passed over.
 //
-// A piece is missing if a later one is here or somebody claims that there is one. It is passed over for one of two
-// reasons: enough members deny it, over Patience, the origin too unless its life is over; or it is so old that nobody
-// holds it. What nothing shows, and none of those who lack it vouches for, is dropped after GiveUp, without a word: it may
-// be forged. What is vouched for is not, however few have answered: the others may be out of reach, and hold it.
+// A piece is missing if a later one is here or somebody claims that there is one. It is passed over
+// for one of two reasons: enough members deny it, over Patience, the origin too unless its life is
+// over; or it is so old that nobody holds it. What nothing shows, and none of those who lack it
+// vouches for, is dropped after GiveUp, without a word: it may be forged. What is vouched for is
+// not, however few have answered: the others may be out of reach, and hold it.
 //
 // Where a piece that is held shows that there was one, enough members have to be asked, and one that is said to have it,
 // and did not deny that since, is waited for, though it is hard to reach, or failed since a cut, or a budget holds up its
@@ -314,11 +315,12 @@ func (s *Streams) said(st *stream) bool {
 	})
 }
 
-// originHas says whether a stream's origin is known in the life that the stream is of, did not leave,
-// and did not deny the first missing piece.
+// originHas says whether a stream's origin is known in the life that the stream is of, did not
+// leave, and did not deny the first missing piece.
 func (s *Streams) originHas(st *stream) bool {
 	m, ok := s.host.Table().Get(st.origin)
-	return ok && m.ID != s.host.Self() && m.Generation() == st.generation && s.holds(st.repair, st.origin)
+	return ok && m.ID != s.host.Self() &&
+		m.Generation() == st.generation && s.holds(st.repair, st.origin)
 }
 
 // holds says whether a member that said to have something may still give it.

@@ -9,8 +9,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// A node is cut off but for one answer, of a member that lacks a message and has what follows. What one
-// says is no reason to tell a loss, however long the others are out of reach: they have the message.
+// A node is cut off but for one answer, of a member that lacks a message and has what follows. What
+// one says is no reason to tell a loss, however long the others are out of reach: they have the
+// message.
 func TestOneDenialIsNotAll(t *testing.T) {
 	for _, state := range []member.State{member.Alive, member.Failed} {
 		w := newWorld(t, 3, 12, Config{})
@@ -53,8 +54,8 @@ func TestOneDenialIsNotAll(t *testing.T) {
 	}
 }
 
-// What was found missing so long ago that nobody holds it any more takes nothing with it that was found
-// missing later, in the same stretch.
+// What was found missing so long ago that nobody holds it any more takes nothing with it that was
+// found missing later, in the same stretch.
 func TestOnlyWhatExpiredIsPassedOver(t *testing.T) {
 	w, dead, n, x := gapped(t, 12, 1, 4)
 	bodies := pieces(4, 1, 1, 1) // the first shows that there are four

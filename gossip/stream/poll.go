@@ -18,8 +18,8 @@ import (
 
 const manyGaps = 4 // streams in which something is missing: pages are asked for from so many on
 
-// blind says whether nobody that can be asked is said to have the first missing piece of a stream: its
-// origin is, and a member that claims it.
+// blind says whether nobody that can be asked is said to have the first missing piece of a stream:
+// its origin is, and a member that claims it.
 func (s *Streams) blind(st *stream) bool {
 	r := st.repair
 	if s.originLives(st) && !slices.Contains(r.denied, st.origin) {
@@ -48,8 +48,8 @@ func (s *Streams) poll(now mono.Time, st *stream, abroad bool) bool {
 	return true
 }
 
-// askPage asks a member for the page with the first stream, from one in the list on, that it is to say
-// something of.
+// askPage asks a member for the page with the first stream, from one in the list on, that it is to
+// say something of.
 func (s *Streams) askPage(now mono.Time, to member.Member, i int) {
 	for ; i < len(s.list); i++ {
 		st := s.list[i]
@@ -64,7 +64,9 @@ func (s *Streams) askPage(now mono.Time, to member.Member, i int) {
 
 // denials takes in what a page says of what is missing here, and asks its sender for the next page
 // that is about more of it.
-func (s *Streams) denials(now mono.Time, from member.Member, page wire.Page, heads wire.HeadReader) {
+func (s *Streams) denials(
+	now mono.Time, from member.Member, page wire.Page, heads wire.HeadReader,
+) {
 	if !page.Settled || !page.All || len(s.repairs) == 0 {
 		return
 	}

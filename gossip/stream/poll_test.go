@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// A node that stood still until all that was published meanwhile had expired finds out with a few pages from each of 32 members
-// that nobody holds any of it, and not with a request for each stream to each of them. All of it is told as lost, once.
+// A node that stood still until all that was published meanwhile had expired finds out with a few
+// pages from each of 32 members that nobody holds any of it, and not with a request for each stream
+// to each of them. All of it is told as lost, once.
 func TestManyGapsAreAskedForByPages(t *testing.T) {
 	const n = 60
 	w := newWorld(t, 4, n, Config{Age: 10 * time.Second})

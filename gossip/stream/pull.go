@@ -149,7 +149,8 @@ func (s *Streams) ask(now mono.Time, st *stream) bool {
 		}
 	}
 	abroad := s.abroad(now, st, runs[0].From)
-	if about && len(r.denied) >= firstDenied && len(s.repairs) >= manyGaps && s.blind(st) && s.poll(now, st, abroad) {
+	if about && len(r.denied) >= firstDenied && len(s.repairs) >= manyGaps &&
+		s.blind(st) && s.poll(now, st, abroad) {
 		return false
 	}
 	peer, ok := s.holder(st, runs[0].From, about, abroad)

@@ -112,7 +112,7 @@ type Config struct {
 	Wait     time.Duration // for a missing piece to come by itself, since the last one came; default 30 ms. At most four of them
 	Timeout  time.Duration // of a request, before round-trip times are known; default 250 ms
 	Patience time.Duration // a gap is passed over after this if all who were asked lack it; default 2 s
-	GiveUp   time.Duration // a gap is dropped after this if nobody vouches for it; else passed over after Age; default 20 s
+	GiveUp   time.Duration // after it a gap is dropped if nobody vouches for it; default 20 s
 	Serve    int           // bytes a second that this node answers Pulls with; default 8 MiB
 	Sync     time.Duration // between two exchanges of all heads, at least; doubles to 30 s while they teach nothing; default 1 s
 }
