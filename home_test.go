@@ -332,6 +332,12 @@ func TestNoHome(t *testing.T) {
 	if n.at() != "127.0.0.1" {
 		t.Fatalf("it starts at %s", n.at())
 	}
+	m.has("lo=127.0.0.1", "eth0=fe80::1") // of no use: it stays where it is, which is not gone
+	n.looks()
+	n.looks()
+	if n.at() != "127.0.0.1" || n.Info().AddrGone {
+		t.Errorf("it is at %s; gone: %t", n.at(), n.Info().AddrGone)
+	}
 	m.has("lo=127.0.0.1", "eth0=10.0.0.4") // the network comes up
 	m.goes(route{"0.0.0.0/0", "10.0.0.4"})
 	n.looks()
