@@ -55,9 +55,9 @@ func (w *withTCP) live(d time.Duration, each func()) {
 
 func nobody() {}
 
-// A few to whom nothing comes but what they send each other, by UDP alone, know within 30 s that they
-// are not reached: what they ask each other is no sign of it. It ends when the others come through.
-// The others are well, and are told nothing of themselves.
+// A few to whom nothing comes but what they send each other, by UDP alone, know within 30 s that
+// they are not reached: what they ask each other is no sign of it. It ends when the others come
+// through. The others are well, and are told nothing of themselves.
 func TestDeafInCompany(t *testing.T) {
 	for _, x := range []struct{ n, deaf int }{{6, 2}, {8, 3}, {12, 2}, {12, 4}, {30, 2}, {30, 4}} {
 		w := newWithTCP(t)
@@ -97,9 +97,9 @@ func TestDeafInCompany(t *testing.T) {
 	}
 }
 
-// Nobody well is called unreached for those who come to its port and are not heard: in a star, where
-// half do not reach it, with half of all lost, where ways flap, of two to four, right after the start;
-// nor a few who are left, where the others are frozen, dead, or behind a cut.
+// Nobody well is called unreached for those who come to its port and are not heard: in a star,
+// where half do not reach it, with half of all lost, where ways flap, of two to four, right after
+// the start; nor a few who are left, where the others are frozen, dead, or behind a cut.
 func TestNobodyWellIsUnreached(t *testing.T) {
 	all := func(from, to netip.AddrPort) bool { return true }
 	num := func(a netip.AddrPort) int { return int(a.Addr().As4()[3]) }

@@ -34,7 +34,8 @@ const (
 	ghostLife   = 10 * time.Second
 	maxCallers  = 64              // hosts that are remembered
 	cameAfter   = 3 * time.Second // the last datagram, so that it shows that these do not come
-	// members that a node which is told that it failed asks to call it, and of which more than half have to
+	// members that a node which is told that it failed asks to call it, and of which more than half
+	// have to
 	maxBegged   = 5
 	maxAskers   = 8               // that are remembered, the last ones
 	lately      = 5 * time.Second // so lately somebody has been heard who is asked so
@@ -101,9 +102,9 @@ func (n *Node) callable() bool {
 	return n.reached.owed == 0 && (n.now.Sub(n.start) < callableFor || n.askedByMost())
 }
 
-// askedByMost says whether more than half of those that ask a node as a rule did of late: all others,
-// or as many as watch one member. A few whose addresses lead to each other alone, as those of two
-// containers on a host, ask each other; that is no sign that others reach them.
+// askedByMost says whether more than half of those that ask a node as a rule did of late: all
+// others, or as many as watch one member. A few whose addresses lead to each other alone, as those
+// of two containers on a host, ask each other; that is no sign that others reach them.
 func (n *Node) askedByMost() bool {
 	k := 0
 	for _, a := range n.reached.askers {
@@ -146,8 +147,8 @@ func (n *Node) heldFailed(c *wire.Claim) {
 	n.out.Events = append(n.out.Events, Event{Kind: HeldFailed, Member: self, Gap: time.Duration(c.Age) * time.Second})
 }
 
-// askCall asks whoever told this node that it failed to call back at the address of its table, and a
-// few others that it heard of late: more than half have to, before it contradicts.
+// askCall asks whoever told this node that it failed to call back at the address of its table, and
+// a few others that it heard of late: more than half have to, before it contradicts.
 func (n *Node) askCall(peer detect.Peer, incarnation uint32) {
 	r := &n.reached
 	r.inc = max(r.inc, incarnation)
@@ -259,8 +260,8 @@ func (n *Node) settleReached() {
 	}
 }
 
-// came notes from which host somebody came to this node's TCP port; over the bound the one that came
-// longest ago makes way.
+// came notes from which host somebody came to this node's TCP port; over the bound the one that
+// came longest ago makes way.
 func (r *reached) came(now Time, ip netip.Addr) {
 	if !ip.IsValid() {
 		return
@@ -283,10 +284,11 @@ func (r *reached) came(now Time, ip netip.Addr) {
 }
 
 // settleDeafened finds out whether this node is deaf in company: a few that hear each other, and
-// nothing of the others. What they ask each other is no sign that anybody else reaches them; and that
-// the others do not answer may be their death, or a cut. But who examines a member comes to its TCP
-// port too. So if this node reaches no more than half of the live, and of the others some came to its
-// port from hosts of which no datagram has come for long, these live, and what they send is lost.
+// nothing of the others. What they ask each other is no sign that anybody else reaches them; and
+// that the others do not answer may be their death, or a cut. But who examines a member comes to
+// its TCP port too. So if this node reaches no more than half of the live, and of the others some
+// came to its port from hosts of which no datagram has come for long, these live, and what they
+// send is lost.
 func (n *Node) settleDeafened() {
 	r := &n.reached
 	on := n.NoMajority() && n.comeUnheard()
