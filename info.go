@@ -107,7 +107,8 @@ type Info struct {
 	Small                 []SmallPath
 	SizesChecked, Longest int
 	// Unreachable are the names of the live members that this node cannot reach, while too few others can be asked about
-	// them, while their zone is silent, or while they are Unbridged: neither alive nor failed can be said of them. A node learns that of the members that it watches alone.
+	// them, while their zone is silent, or while they are Unbridged: neither alive nor failed can be
+	// said of them. A node learns that of the members that it watches alone.
 	Unreachable []string
 	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process there looks like a dead host, and a
 	// crash takes longer to see (Inquest).
@@ -160,9 +161,9 @@ type SilentZone struct {
 }
 
 // Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention",
-// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) the two know that one of which let the other in; There is empty then if
-// the member's value is none in common use. "zone spelling" is that the first parts of two zones
-// differ in capitals, blanks, - and _ alone.
+// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) the two know that
+// one of which let the other in; There is empty then if the member's value is none in common use.
+// "zone spelling" is that the first parts of two zones differ in capitals, blanks, - and _ alone.
 type Unlike struct{ Name, Setting, Here, There string }
 
 // UnlikeSettings are what Unlike.Setting can be.

@@ -33,10 +33,10 @@ func kinds(nodes []*peer, pattern, of string) (some []*peer, names []string) {
 	return some, names
 }
 
-// Once nobody is left that has both IP versions, those of each name all of the other as unreachable,
-// with that as the reason, within 20 s, and not both have more than half of the last agreed view.
-// They may be forgotten as others are that are cut off. When somebody with both comes, or comes
-// back, all is whole, also where some were forgotten that live.
+// Once nobody is left that has both IP versions, those of each name all of the other as
+// unreachable, with that as the reason, within 20 s, and not both have more than half of the last
+// agreed view. They may be forgotten as others are that are cut off. When somebody with both comes,
+// or comes back, all is whole, also where some were forgotten that live.
 func TestNobodyHasBothFamilies(t *testing.T) {
 	for _, x := range []struct {
 		pattern  string
@@ -132,8 +132,9 @@ func TestNobodyHasBothFamilies(t *testing.T) {
 	}
 }
 
-// One that has both is there, and is cut off from all of one version, or these are all dead, and too
-// few are left to judge them: those of the other know from it that they are unreachable, and which.
+// One that has both is there, and is cut off from all of one version, or these are all dead, and
+// too few are left to judge them: those of the other know from it that they are unreachable, and
+// which.
 func TestBridgeThatReachesNobody(t *testing.T) {
 	for _, x := range []struct {
 		pattern string

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
 )
 
 // withTCP has hosts take the connections that nodes try, but those that shut says are lost; a node
@@ -54,9 +55,9 @@ func (w *withTCP) live(d time.Duration, each func()) {
 
 func nobody() {}
 
-// A few to whom nothing comes but what they send each other, by UDP alone, know within 30 s that they
-// are not reached: what they ask each other is no sign of it. It ends when the others come through.
-// The others are well, and are told nothing of themselves.
+// A few to whom nothing comes but what they send each other, by UDP alone, know within 30 s that
+// they are not reached: what they ask each other is no sign of it. It ends when the others come
+// through. The others are well, and are told nothing of themselves.
 func TestDeafInCompany(t *testing.T) {
 	for _, x := range []struct{ n, deaf int }{{6, 2}, {8, 3}, {12, 2}, {12, 4}, {30, 2}, {30, 4}} {
 		w := newWithTCP(t)
@@ -96,9 +97,9 @@ func TestDeafInCompany(t *testing.T) {
 	}
 }
 
-// Nobody well is called unreached for those who come to its port and are not heard: in a star, where
-// half do not reach it, with half of all lost, where ways flap, of two to four, right after the start;
-// nor a few who are left, where the others are frozen, dead, or behind a cut.
+// Nobody well is called unreached for those who come to its port and are not heard: in a star,
+// where half do not reach it, with half of all lost, where ways flap, of two to four, right after
+// the start; nor a few who are left, where the others are frozen, dead, or behind a cut.
 func TestNobodyWellIsUnreached(t *testing.T) {
 	all := func(from, to netip.AddrPort) bool { return true }
 	num := func(a netip.AddrPort) int { return int(a.Addr().As4()[3]) }
@@ -154,6 +155,86 @@ func TestNobodyWellIsUnreached(t *testing.T) {
 				}
 			}
 			w.live(4*time.Second, check)
+		}
+	}
+}
+
+// Members whose addresses lead to them from each other alone, as those of containers on one host,
+// and who hear all, are failed as deaf once and for all, know it, and do not come and go for the
+// questions that they ask each other. Once others reach them they are back.
+func TestDeafButForEachOther(t *testing.T) {
+	for _, x := range []struct{ n, deaf int }{{4, 1}, {6, 2}, {8, 2}, {8, 3}, {20, 2}, {30, 4}} {
+		for _, loss := range []float64{0, 0.2} {
+			w := newWorld(t)
+			nodes := w.cluster(x.n, nil)
+			w.run(20 * time.Second)
+			w.loss = loss
+			deaf, well := nodes[x.n-x.deaf:], nodes[:x.n-x.deaf]
+			outer := func(a netip.AddrPort) netip.AddrPort { // as the others see it
+				b := a.Addr().As4()
+				b[1] = 9
+				return netip.AddrPortFrom(netip.AddrFrom4(b), a.Port())
+			}
+			find := func(a netip.AddrPort) *peer {
+				for _, p := range deaf {
+					if p.addr == a {
+						return p
+					}
+				}
+				return nil
+			}
+			w.route = func(p *peer, to netip.AddrPort) (from, where netip.AddrPort) {
+				inside, there := find(p.addr) != nil, find(to) != nil
+				switch {
+				case inside && there:
+					return p.addr, to
+				case inside:
+					return outer(p.addr), to
+				case there:
+					return p.addr, netip.AddrPort{}
+				}
+				for _, q := range deaf {
+					if to == outer(q.addr) {
+						return p.addr, q.addr
+					}
+				}
+				return p.addr, to
+			}
+			failed := func() bool {
+				for _, p := range deaf {
+					for _, q := range well {
+						if m, _ := q.Table().Get(p.id); m.State != member.Failed || m.Cause != member.CauseDeaf {
+							return false
+						}
+					}
+				}
+				return true
+			}
+			took := w.until(30*time.Second, "all hold them deaf", failed)
+			w.run(10 * time.Second)
+			for _, p := range well {
+				p.events = nil
+			}
+			w.run(2 * time.Minute)
+			if !failed() {
+				t.Errorf("n=%d, %d deaf, %.1f lost: later they are not held deaf", x.n, x.deaf, loss)
+			}
+			for _, p := range deaf {
+				if !p.Unreached() {
+					t.Errorf("n=%d, %d deaf, %.1f lost: one does not know that it is", x.n, x.deaf, loss)
+				}
+			}
+			for _, p := range well {
+				if k := count(p, MemberRecovered) + count(p, MemberFailed); k > 0 || p.Unreached() {
+					t.Errorf("n=%d, %d deaf, %.1f lost: %s is told %d times that they come or go",
+						x.n, x.deaf, loss, p.self.Value().Name, k)
+				}
+			}
+			w.route = nil
+			back := w.until(30*time.Second, "all is whole", func() bool {
+				return w.allSee(x.n) && !slices.ContainsFunc(deaf, func(p *peer) bool { return p.Unreached() })
+			})
+			t.Logf("n=%d, %d deaf, %.1f lost: known after %s, back after %s", x.n, x.deaf, loss, took, back)
 		}
 	}
 }

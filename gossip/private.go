@@ -191,8 +191,9 @@ func (n *Node) isSilent(zone uint16) bool {
 	return slices.ContainsFunc(n.private.silent, func(z SilentZone) bool { return z.key == zone })
 }
 
-// Unreachable goes through the live members that this node cannot reach, while too few others can be asked about them,
-// while their zone is silent, or while nobody connects this node with their IP version (Unbridged).
+// Unreachable goes through the live members that this node cannot reach, while too few others can
+// be asked about them, while their zone is silent, or while nobody connects this node with their IP
+// version (Unbridged).
 func (n *Node) Unreachable() iter.Seq[member.ID] {
 	return func(yield func(member.ID) bool) {
 		for _, a := range n.private.unreachable {

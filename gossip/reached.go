@@ -34,15 +34,23 @@ const (
 	ghostLife   = 10 * time.Second
 	maxCallers  = 64              // hosts that are remembered
 	cameAfter   = 3 * time.Second // the last datagram, so that it shows that these do not come
+	// members that a node which is told that it failed asks to call it, and of which more than half
+	// have to
+	maxBegged   = 5
+	maxAskers   = 8               // that are remembered, the last ones
+	lately      = 5 * time.Second // so lately somebody has been heard who is asked so
 	callersMost = 2               // members that have to come so; one, if there is one alone
 )
 
 // reached is what this node knows of the ways to it.
 type reached struct {
-	asked  Time   // the last question that came in; 0: none
-	answer Time   // the last answer to a probe; 0: none. So others hear this node
-	begged Time   // when this node last asked for a call; 0: never
-	owed   Time   // since when it is told that it failed, and has not contradicted; 0: it is not
+	asked  Time // the last question that came in; 0: none
+	answer Time // the last answer to a probe; 0: none. So others hear this node
+	begged Time // when this node last asked for a call; 0: never
+	owed   Time // since when it is told that it failed, and has not contradicted; 0: it is not
+	begs   []beggar
+	turn   int // of those that were asked again last
+	askers []asker
 	inc    uint32 // at which it is told so
 	seq    uint32
 	due    Time   // when it looks whether it was asked anything
@@ -57,6 +65,18 @@ type reached struct {
 	deafened bool
 	callers  []caller
 	ghosts   []ghost
+}
+
+// beggar is a member that was asked to call this node back, since it was told that it failed.
+type beggar struct {
+	peer   detect.Peer
+	called bool
+}
+
+// asker is a member that asked this node something.
+type asker struct {
+	id member.ID
+	at Time // the last time
 }
 
 // caller is a host from which somebody came to this node's TCP port.
@@ -79,9 +99,31 @@ func (n *Node) callable() bool {
 	if n.cfg.Detector != INQUEST {
 		return true
 	}
-	r := &n.reached
-	return r.owed == 0 && (n.now.Sub(n.start) < callableFor || r.asked != 0 &&
-		n.now.Sub(r.asked) < askedFor)
+	return n.reached.owed == 0 && (n.now.Sub(n.start) < callableFor || n.askedByMost())
+}
+
+// askedByMost says whether more than half of those that ask a node as a rule did of late: all
+// others, or as many as watch one member. A few whose addresses lead to each other alone, as those
+// of two containers on a host, ask each other; that is no sign that others reach them.
+func (n *Node) askedByMost() bool {
+	k := 0
+	for _, a := range n.reached.askers {
+		if n.now.Sub(a.at) < askedFor {
+			k++
+		}
+	}
+	return 2*k > min(n.table.Live()-1, maxAskers)
+}
+
+// noteAsker remembers who asked this node last.
+func (r *reached) noteAsker(now Time, id member.ID) {
+	i := slices.IndexFunc(r.askers, func(a asker) bool { return a.id == id })
+	if i >= 0 {
+		r.askers = slices.Delete(r.askers, i, i+1)
+	} else if len(r.askers) >= maxAskers {
+		r.askers = slices.Delete(r.askers, 0, 1)
+	}
+	r.askers = append(r.askers, asker{id, now})
 }
 
 // contradicts says whether this node may say at once that it lives, of a verdict that it failed. If
@@ -109,19 +151,55 @@ func (n *Node) heldFailed(c *wire.Claim) {
 	n.out.Events = append(n.out.Events, Event{Kind: HeldFailed, Member: self, Gap: time.Duration(c.Age) * time.Second})
 }
 
-// askCall asks whoever told this node that it failed to call back at the address of its table.
+// askCall asks whoever told this node that it failed to call back at the address of its table, and
+// a few others that it heard of late: more than half have to, before it contradicts.
 func (n *Node) askCall(peer detect.Peer, incarnation uint32) {
 	r := &n.reached
 	r.inc = max(r.inc, incarnation)
 	if r.owed == 0 {
-		r.owed = n.now
+		r.owed, r.begged = n.now, n.now
+		r.begs = append(r.begs[:0], beggar{peer: peer})
+		at := n.rng.IntN(len(n.paths.list) + 1)
+		for i := range n.paths.list {
+			p := &n.paths.list[(at+i)%len(n.paths.list)]
+			if len(r.begs) < maxBegged && p.peer.ID != peer.ID && p.heard != 0 && n.now.Sub(p.heard) < lately {
+				r.begs = append(r.begs, beggar{peer: p.peer})
+			}
+		}
+		for _, b := range r.begs {
+			n.beg(b.peer)
+		}
+		return
 	}
 	if n.now.Sub(r.owed) >= owedFor && r.answer > r.owed {
 		n.unreached(true)
 	}
-	if r.begged == 0 || n.now.Sub(r.begged) >= begPause {
+	if n.now.Sub(r.begged) >= begPause {
 		n.beg(peer)
+		r.turn++
+		if b := &r.begs[r.turn%len(r.begs)]; !b.called && b.peer.ID != peer.ID {
+			n.beg(b.peer)
+		}
 	}
+}
+
+// calledByMost takes in that somebody asked this node something while it waits for calls, and says
+// whether enough have.
+func (n *Node) calledByMost(id member.ID) bool {
+	r := &n.reached
+	called, of := 0, 0
+	for i := range r.begs {
+		b := &r.begs[i]
+		b.called = b.called || b.peer.ID == id
+		m, known := n.table.Get(b.peer.ID)
+		if b.called {
+			called++
+		}
+		if b.called || i == 0 || known && m.State.Live() {
+			of++
+		}
+	}
+	return 2*called > of
 }
 
 // beg asks somebody to call this node back.
@@ -186,8 +264,8 @@ func (n *Node) settleReached() {
 	}
 }
 
-// came notes from which host somebody came to this node's TCP port; over the bound the one that came
-// longest ago makes way.
+// came notes from which host somebody came to this node's TCP port; over the bound the one that
+// came longest ago makes way.
 func (r *reached) came(now Time, ip netip.Addr) {
 	if !ip.IsValid() {
 		return
@@ -210,10 +288,11 @@ func (r *reached) came(now Time, ip netip.Addr) {
 }
 
 // settleDeafened finds out whether this node is deaf in company: a few that hear each other, and
-// nothing of the others. What they ask each other is no sign that anybody else reaches them; and that
-// the others do not answer may be their death, or a cut. But who examines a member comes to its TCP
-// port too. So if this node reaches no more than half of the live, and of the others some came to its
-// port from hosts of which no datagram has come for long, these live, and what they send is lost.
+// nothing of the others. What they ask each other is no sign that anybody else reaches them; and
+// that the others do not answer may be their death, or a cut. But who examines a member comes to
+// its TCP port too. So if this node reaches no more than half of the live, and of the others some
+// came to its port from hosts of which no datagram has come for long, these live, and what they
+// send is lost.
 func (n *Node) settleDeafened() {
 	r := &n.reached
 	on := n.NoMajority() && n.comeUnheard()
@@ -272,6 +351,10 @@ func (n *Node) wasCalled(peer detect.Peer, t wire.Type, body []byte) bool {
 	}
 	r := &n.reached
 	r.asked, r.rounds = n.now, 0
+	r.noteAsker(n.now, peer.ID)
+	if r.owed != 0 && !n.calledByMost(peer.ID) {
+		return false
+	}
 	if r.uncalled || r.owed != 0 { // it was held failed, and another may have its name by now
 		n.wokeNow()
 	}

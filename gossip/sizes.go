@@ -247,8 +247,8 @@ func (n *Node) sendPad(p *path, number uint32, size int) {
 	n.closeFree(start, p.peer)
 }
 
-// takeWay reads a question for what came or for bridges, or the answer to one of this node's, and says
-// whether it could.
+// takeWay reads a question for what came or for bridges, or the answer to one of this node's, and
+// says whether it could.
 func (n *Node) takeWay(peer detect.Peer, t wire.Type, body []byte) bool {
 	switch t {
 	case wire.TypeSeen:

@@ -171,8 +171,8 @@ type Info struct {
 }
 
 // Unlike is a setting that a live member has otherwise than the agent's node: profile, retention,
-// zone budgets, MTU, zone grace, TCP probing, or zone spelling. There is missing if the member's value is none in common
-// use.
+// zone budgets, MTU, zone grace, TCP probing, or zone spelling. There is missing if the member's
+// value is none in common use.
 type Unlike struct {
 	Name    string `json:"name"`
 	Setting string `json:"setting"`
