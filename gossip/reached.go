@@ -156,6 +156,9 @@ func (n *Node) heldFailed(c *wire.Claim) {
 func (n *Node) askCall(peer detect.Peer, incarnation uint32) {
 	r := &n.reached
 	r.inc = max(r.inc, incarnation)
+	if r.owed != 0 && n.now.Sub(r.owed) >= owedFor && r.answer > r.owed {
+		n.unreached(true)
+	}
 	if r.owed == 0 {
 		r.owed, r.begged = n.now, n.now
 		r.begs = append(r.begs[:0], beggar{peer: peer})
@@ -171,10 +174,11 @@ func (n *Node) askCall(peer detect.Peer, incarnation uint32) {
 		}
 		return
 	}
-	if n.now.Sub(r.owed) >= owedFor && r.answer > r.owed {
-		n.unreached(true)
-	}
 	if n.now.Sub(r.begged) >= begPause {
+		known := slices.ContainsFunc(r.begs, func(b beggar) bool { return b.peer.ID == peer.ID })
+		if !known && !r.begs[0].called { // the one that told it before may be dead
+			r.begs[0] = beggar{peer: peer}
+		}
 		n.beg(peer)
 		r.turn++
 		if b := &r.begs[r.turn%len(r.begs)]; !b.called && b.peer.ID != peer.ID {
@@ -352,7 +356,7 @@ func (n *Node) wasCalled(peer detect.Peer, t wire.Type, body []byte) bool {
 	r := &n.reached
 	r.asked, r.rounds = n.now, 0
 	r.noteAsker(n.now, peer.ID)
-	if r.owed != 0 && !n.calledByMost(peer.ID) {
+	if r.owed != 0 && !n.calledByMost(peer.ID) && !n.askedByMost() {
 		return false
 	}
 	if r.uncalled || r.owed != 0 { // it was held failed, and another may have its name by now
