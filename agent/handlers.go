@@ -337,7 +337,7 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		err = errors.New("isolated: this node hears from next to nobody, or next to nobody hears it")
 	case i.Unreached:
 		err = fmt.Errorf("deaf: others hear this node, and nothing that they send to its address, %s, comes here", i.Self.Addr)
-	case i.NoMajority:
+	case i.NoMajority && 2*i.Reachable < i.Agreed: // of two halves none is less well than the other
 		why := "the others do not answer"
 		if n := len(i.Unbridged); n > 0 {
 			why = fmt.Sprintf("nobody reaches %d members of the other IP family for it", n)

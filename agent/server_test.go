@@ -543,7 +543,10 @@ func TestReadyz(t *testing.T) {
 		{func(i *starling.Info) { i.Deserted = true }, 503, "alone: this node had all others forgotten"},
 		{func(i *starling.Info) { i.Unreached = true }, 503, "deaf"},
 		{func(i *starling.Info) { i.NoMajority, i.Reachable, i.Agreed = true, 2, 5 }, 503, "reaches 2 of 5"},
-		{func(i *starling.Info) { i.NoMajority, i.Unbridged = true, []string{"c", "d", "e"} }, 503,
+		{func(i *starling.Info) { i.NoMajority, i.Reachable, i.Agreed = true, 4, 8 }, 200, "ready"},
+		{func(i *starling.Info) {
+			i.NoMajority, i.Reachable, i.Agreed, i.Unbridged = true, 2, 5, []string{"c", "d", "e"}
+		}, 503,
 			"nobody reaches 3 members of the other IP family"},
 	} {
 		node.change = x.change

@@ -604,7 +604,10 @@ func reachText(i *api.Info) string {
 	v := i.View
 	text := fmt.Sprintf("%d of %d (%.0f %%) of the last agreed view", v.Reachable, v.Agreed, 100*float64(v.Reachable)/float64(max(v.Agreed, 1)))
 	if i.NoMajority {
-		text += ": not more than half, so this node may be the one that is cut off, and is not ready"
+		text += ": not more than half, so this node may be the one that is cut off"
+		if 2*v.Reachable < v.Agreed {
+			text += ", and is not ready"
+		}
 	}
 	return text
 }
