@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -349,14 +350,24 @@ func TestGone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "data", "topics.db")
 			synctest.Test(t, func(t *testing.T) {
-				var said []string
-				s := Open(path, Options{Warn: func(err error) { said = append(said, err.Error()) }})
+				var mu sync.Mutex // the store warns from a goroutine of its own
+				var warned []string
+				s := Open(path, Options{Warn: func(err error) {
+					mu.Lock()
+					defer mu.Unlock()
+					warned = append(warned, err.Error())
+				}})
+				said := func() []string {
+					mu.Lock()
+					defer mu.Unlock()
+					return slices.Clone(warned)
+				}
 				s.Keep(piece(1, 1, 1, 100))
 				s.Mark(stream.Mark{Origin: 1, Generation: 1, Next: 2, Seq: 1})
 				flush(t, s)
 				time.Sleep(3 * lookEvery)
 				synctest.Wait()
-				if len(said) > 0 {
+				if said := said(); len(said) > 0 {
 					t.Errorf("it says %q", said)
 				}
 				if err := x.do(path); err != nil {
@@ -364,7 +375,7 @@ func TestGone(t *testing.T) {
 				}
 				time.Sleep(lookEvery)
 				synctest.Wait()
-				if st := s.Stats(); len(said) != 1 || !strings.Contains(said[0], x.said) ||
+				if st, said := s.Stats(), said(); len(said) != 1 || !strings.Contains(said[0], x.said) ||
 					!strings.Contains(said[0], "leave it where it is") || st.Removed != 1 || st.Err != nil {
 					t.Errorf("%+v; it says %q", st, said)
 				}
@@ -372,7 +383,7 @@ func TestGone(t *testing.T) {
 				s.Mark(stream.Mark{Origin: 2, Generation: 1, Next: 2, Seq: 1})
 				time.Sleep(3 * lookEvery)
 				closed(t, s)
-				if len(said) != 1 {
+				if said := said(); len(said) != 1 {
 					t.Errorf("it says %q", said)
 				}
 				s = open(t, path, Options{})
