@@ -59,10 +59,14 @@ func nobody() {}
 // they are not reached: what they ask each other is no sign of it. It ends when the others come
 // through. The others are well, and are told nothing of themselves.
 func TestDeafInCompany(t *testing.T) {
-	for _, x := range []struct{ n, deaf int }{{6, 2}, {8, 3}, {12, 2}, {12, 4}, {30, 2}, {30, 4}} {
+	for _, x := range []struct {
+		n, deaf int
+		old     time.Duration // of the cluster
+	}{{6, 2, 20 * time.Second}, {6, 2, 0}, {8, 3, 20 * time.Second}, {12, 2, 20 * time.Second}, {12, 4, 0},
+		{12, 4, 20 * time.Second}, {30, 2, 20 * time.Second}, {30, 4, 20 * time.Second}} {
 		w := newWithTCP(t)
 		nodes := w.cluster(x.n, nil)
-		w.live(20*time.Second, nobody)
+		w.live(x.old, nobody)
 		deaf, well := nodes[x.n-x.deaf:], nodes[:x.n-x.deaf]
 		is := func(a netip.AddrPort) bool {
 			return slices.ContainsFunc(deaf, func(p *peer) bool { return p.addr == a })

@@ -312,13 +312,16 @@ func (n *Node) comeUnheard() bool {
 	came := 0
 	for _, x := range n.private.unreachable {
 		m, ok := n.table.Get(x.id)
-		p := n.paths.find(x.id)
-		if !ok || p == nil || p.heard == 0 || x.reasons&unheard == 0 {
+		if !ok || x.reasons&unheard == 0 {
 			continue
+		}
+		heard := n.start // of one that was never heard
+		if p := n.paths.find(x.id); p != nil && p.heard != 0 {
+			heard = p.heard
 		}
 		ip := m.Addr().Addr()
 		if slices.ContainsFunc(n.reached.callers, func(c caller) bool {
-			return c.ip == ip && c.at.Sub(p.heard) >= cameAfter
+			return c.ip == ip && c.at.Sub(heard) >= cameAfter
 		}) && n.hasHostAlone(ip, x.id) {
 			came++
 		}

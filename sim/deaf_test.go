@@ -16,15 +16,9 @@ type staged struct {
 	t *testing.T
 }
 
-func stage(t *testing.T, o Options, actions ...string) *staged {
+func stage(t *testing.T, o Options, texts ...string) *staged {
 	t.Helper()
-	for _, text := range actions {
-		a, err := ParseAction(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.Actions = append(o.Actions, a)
-	}
+	o.Actions = append(o.Actions, actions(t, texts...)...)
 	o.Warm = true
 	w, err := newWorld(o)
 	if err != nil {

@@ -21,11 +21,12 @@ import (
 // user, who can, has them forgotten.
 
 const (
-	heardSlots  = 64
-	heardJuror  = 10 * time.Second // so lately somebody has been heard who is asked to be a juror out of turn
-	heardRecent = 5 * time.Second  // members not heard for so long are examined where most are dead
-	mostSilent  = 4                // times as many are asked as vote where most are dead
-	examined    = 3                // members that an accuser examines then
+	heardSlots   = 64
+	heardJuror   = 10 * time.Second // so lately somebody has been heard who is asked to be a juror out of turn
+	heardRecent  = 5 * time.Second  // members not heard for so long are examined where most are dead
+	mostSilent   = 4                // times as many are asked as vote where most are dead
+	examined     = 3                // members that an accuser examines then
+	mostExamined = 48               // alarms with which it examines no more: each costs many inquiries a second
 
 	rollRounds  = 2
 	rollPace    = 256             // members that are called in a Config.Period
@@ -78,6 +79,9 @@ func (j *jury) fewAnswer(votes int) bool { return votes > 0 && j.asked >= mostSi
 
 // examineOther raises an alarm about a member of which nothing was heard lately.
 func (d *Detector) examineOther(now mono.Time) {
+	if len(d.alarms) >= mostExamined {
+		return
+	}
 	t := d.host.Table()
 	for range 8 {
 		m := t.At(d.host.Rand().IntN(t.Served()))

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -20,11 +21,18 @@ import (
 func (d *Detector) electors(now mono.Time, a *alarm) (jurors, votes int) {
 	able := d.electorate(now, a)
 	for i := range a.jury.list {
-		if a.jury.list[i].unable() {
+		if x := &a.jury.list[i]; x.unable() && d.isLive(x.id) {
 			able--
 		}
 	}
 	return d.cfg.seats(able), d.cfg.Quorum(able)
+}
+
+// isLive says whether a juror is still counted among the members. The vote of one that has left or
+// failed since is void: it would judge for a side that is smaller by it.
+func (d *Detector) isLive(id member.ID) bool {
+	m, ok := d.host.Table().Get(id)
+	return ok && m.State.Live()
 }
 
 // electorate is how many members have a part in a case, the accuser and the accused included.
@@ -39,7 +47,7 @@ func (d *Detector) electorate(now mono.Time, a *alarm) int {
 func (d *Detector) judge(now mono.Time, i int) bool {
 	a := &d.alarms[i]
 	seats, enough := d.electors(now, a)
-	if d.isolated || a.barred != 0 {
+	if d.isolated || a.barred != 0 || !d.isLive(d.host.Self()) { // one that leaves judges nobody
 		return false
 	}
 	sends := a.sends(now, &d.cfg)
@@ -48,7 +56,7 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 	}
 	var votes []detect.Vote
 	for k := range a.jury.list {
-		if x := &a.jury.list[k]; x.spoken && x.word == wire.WordGuilty {
+		if x := &a.jury.list[k]; x.spoken && x.word == wire.WordGuilty && d.isLive(x.id) {
 			votes = append(votes, x.vote)
 		}
 	}
@@ -118,7 +126,7 @@ func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats, votes int) bool {
 	wait := d.grace(now, a.peer.ID)
 	side := votes
 	for i := range a.jury.list {
-		if a.jury.list[i].word == wire.WordStranger {
+		if x := &a.jury.list[i]; x.word == wire.WordStranger && d.isLive(x.id) {
 			side++
 		}
 	}

@@ -319,7 +319,10 @@ func (s *Streams) said(st *stream) bool {
 // leave, and did not deny the first missing piece.
 func (s *Streams) originHas(st *stream) bool {
 	m, ok := s.host.Table().Get(st.origin)
-	return ok && m.ID != s.host.Self() &&
+	if !ok { // nobody may have told of it yet, as within a cut
+		return !slices.Contains(st.repair.denied, st.origin)
+	}
+	return m.ID != s.host.Self() &&
 		m.Generation() == st.generation && s.holds(st.repair, st.origin)
 }
 
