@@ -314,11 +314,8 @@ func unlikeText(all []api.Unlike) string {
 		return "as others have them, as far as this node knows"
 	}
 	var texts []string
-	for _, u := range all[:min(len(all), 3)] {
+	for _, u := range all {
 		texts = append(texts, fmt.Sprintf("%s: %s %s here, %s there", clean(u.Name), u.Setting, dash(u.Here), cmp.Or(u.There, "another")))
-	}
-	if more := len(all) - len(texts); more > 0 {
-		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(texts, "; ") + ". All members need the same"
 }
@@ -422,7 +419,8 @@ func familyText(i *api.Info) string {
 			names = append(names, clean(n))
 		}
 	}
-	const why = "this node's socket or its host's routes do not serve their IP family (--bind)"
+	const why = "this node's socket (--bind) or its host's addresses and routes do not serve their IP family: " +
+		"give this host an address and a route of it, or one member both families"
 	if i.Unserved {
 		return strings.Join(append(names, lost...), ", ") + ": these are all others, so nobody is left to reach " +
 			"them through; " + why
@@ -447,6 +445,9 @@ func storeText(s *api.Store) string {
 		return fmt.Sprintf("NOTHING is kept there, %s not: %s", were(int(s.Dropped), "piece"), clean(s.Error))
 	}
 	text := fmt.Sprintf("%s of messages, in %s", size(float64(s.Bytes)), clean(s.Path))
+	if s.Dropped > 0 {
+		text += fmt.Sprintf("; %s not kept since the start", were(int(s.Dropped), "piece"))
+	}
 	if s.Damaged > 0 {
 		text += fmt.Sprintf("; damaged %s, and begun anew", plural(int(s.Damaged), "time"))
 	}
