@@ -419,8 +419,8 @@ func familyText(i *api.Info) string {
 			names = append(names, clean(n))
 		}
 	}
-	const why = "this node's socket (--bind) or its host's addresses and routes do not serve their IP family: " +
-		"give this host an address and a route of it, or one member both families"
+	const why = "this node's socket or its host's routes do not serve their IP family (look at --bind, and at this " +
+		"host's addresses)"
 	if i.Unserved {
 		return strings.Join(append(names, lost...), ", ") + ": these are all others, so nobody is left to reach " +
 			"them through; " + why
