@@ -80,8 +80,9 @@ func lookUp(ctx context.Context, m machine, host string,
 	return found, nil
 }
 
-// bindAddr reads Config.Bind. No host means all interfaces; of a name the first address counts. A socket
-// can be bound to what no node has to itself, and nothing that is sent to this node alone comes there.
+// bindAddr reads Config.Bind. No host means all interfaces; of a name the first address counts. A
+// socket can be bound to what no node has to itself, and nothing that is sent to this node alone
+// comes there.
 func bindAddr(m machine, s string) (netip.AddrPort, error) {
 	host, port, err := splitAddr(s, DefaultPort)
 	if err != nil {
@@ -193,8 +194,8 @@ func nobodys(m machine, a netip.Addr) string {
 	return ""
 }
 
-// everybodys says what an address is that many hosts get what is sent to; empty: it is none such, as far
-// as this host knows from the networks that it is in.
+// everybodys says what an address is that many hosts get what is sent to; empty: it is none such,
+// as far as this host knows from the networks that it is in.
 func everybodys(m machine, a netip.Addr) string {
 	switch {
 	case a.IsMulticast():

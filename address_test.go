@@ -185,14 +185,17 @@ func TestNobodysAddress(t *testing.T) {
 	}
 }
 
-// Nor can a socket be bound to such an address: it could, and no datagram that is meant for its node would come there.
+// Nor can a socket be bound to such an address: it could, and no datagram that is meant for its
+// node would come there.
 func TestBoundToNobodysAddress(t *testing.T) {
 	m := &madeUp{}
 	m.has("eth0=10.0.0.4/24", "lo=127.0.0.1/8")
 	for s, want := range map[string]string{
 		"224.0.0.1:7747": "a multicast address", "[ff02::1%eth0]:0": "a multicast address",
-		"255.255.255.255": "the broadcast address", "10.0.0.255": "broadcast address of 10.0.0.0/24",
-		"127.255.255.255:0": "broadcast address of 127.0.0.0/8", "10.0.0.4": "", ":7747": "", "0.0.0.0": "",
+		"255.255.255.255": "the broadcast address", "10.0.0.255": "broadcast address of " +
+			"10.0.0.0/24",
+		"127.255.255.255:0": "broadcast address of " +
+			"127.0.0.0/8", "10.0.0.4": "", ":7747": "", "0.0.0.0": "",
 		"10.9.0.255": "",
 	} {
 		_, err := bindAddr(m, s)

@@ -73,7 +73,8 @@ func (m *madeUp) addrs() ([]transport.HostAddr, error) {
 	return m.own, nil
 }
 
-// has sets the addresses of the host: INTERFACE=ADDR or INTERFACE=ADDR/BITS, with ! in front of one that is down.
+// has sets the addresses of the host: INTERFACE=ADDR or INTERFACE=ADDR/BITS, with ! in front of one
+// that is down.
 func (m *madeUp) has(all ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -86,7 +87,8 @@ func (m *madeUp) has(all ...string) {
 		at := netip.MustParsePrefix(addr)
 		up := !strings.HasPrefix(name, "!")
 		m.own = append(m.own, transport.HostAddr{
-			Addr: at.Addr(), Bits: at.Bits(), Interface: strings.TrimPrefix(name, "!"), Index: i + 1, Up: up,
+			Addr: at.Addr(), Bits: at.Bits(), Interface: strings.TrimPrefix(name,
+				"!"), Index: i + 1, Up: up,
 		})
 	}
 }

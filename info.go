@@ -91,9 +91,9 @@ type Info struct {
 	// Unreached says that this node's address does not lead to it: others hear it, and nothing that they send to the address
 	// of its record comes here (Inquest alone knows it). They hold it failed, with the cause deaf.
 	Unreached bool
-	// NoMajority says that this node reaches no more than half of the live members, itself included:
-	// the others are Unreachable, dead or cut off, and not for a silent zone. It may be cut off
-	// with those few.
+	// NoMajority says that this node reaches no more than half of the live members, itself
+	// included: the others are Unreachable, dead or cut off, and not for a silent zone. It may be
+	// cut off with those few.
 	NoMajority bool
 	// Broken are the names of the live members that do not answer this node, and that others reach.
 	Broken []string
@@ -106,9 +106,10 @@ type Info struct {
 	// of UDP payload a datagram of this node has at most.
 	Small                 []SmallPath
 	SizesChecked, Longest int
-	// Unreachable are the names of the live members that this node cannot reach, while too few others can be asked about
-	// them, while their zone is silent, or while they are Unbridged: neither alive nor failed can be
-	// said of them. A node learns that of the members that it watches alone.
+	// Unreachable are the names of the live members that this node cannot reach, while too few
+	// others can be asked about them, while their zone is silent, or while they are Unbridged:
+	// neither alive nor failed can be said of them. A node learns that of the members that it
+	// watches alone.
 	Unreachable []string
 	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process there looks like a dead host, and a
 	// crash takes longer to see (Inquest).

@@ -269,7 +269,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.log.warn(n.now(), e.Err.Error(), "another node has the address of a member", "error", e.Err)
 	case gossip.PathSmall:
 		n.log.warn(n.now(), "small path", "datagrams of the size that this node sends do not pass between it and a member, though short ones do: "+
-			"keys that need longer ones do not arrive, nor perhaps messages and what follows them (starling paths)", "member", e.Member.Name(), "bytes", n.onWire(e.Size))
+			"keys that need longer ones do not arrive, nor perhaps messages and what follows "+
+			"them (starling paths)", "member", e.Member.Name(), "bytes", n.onWire(e.Size))
 	case gossip.PathWhole:
 		n.log.warn(n.now(), "whole path", "datagrams of all sizes pass between this node and a member again", "member", e.Member.Name())
 	case gossip.SeedMet:

@@ -242,7 +242,10 @@ func (n *Node) begin(cfg *Config) {
 	if n.kernel != nil {
 		n.background.Go(func() {
 			n.kernel.serve(n.ctx, func(from netip.Addr) {
-				n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) { n.core.TakenFrom(now, from, out) })
+				n.call(n.ctx, func(now gossip.Time,
+					out *gossip.Outbox) {
+					n.core.TakenFrom(now, from, out)
+				})
 			})
 		})
 	}

@@ -60,10 +60,11 @@ func ParseNeed(s string) (Need, error) {
 // met says whether enough members have it.
 func (d Need) met(have, of int) bool { return have >= d.count && 100*have >= d.percent*of }
 
-// Receipt is how far a message has come. A member has it when its programs were given it, or are at once: it is there, and
-// so is all that this node published before. A member that holds it behind a gap does not have it yet, and one that was
-// told of it as Lost never will. It is the processes that ran then which were given it: one that ends later, and is started
-// anew without Retain.Dir, has nothing of it.
+// Receipt is how far a message has come. A member has it when its programs were given it, or are at
+// once: it is there, and so is all that this node published before. A member that holds it behind a
+// gap does not have it yet, and one that was told of it as Lost never will. It is the processes
+// that ran then which were given it: one that ends later, and is started anew without Retain.Dir,
+// has nothing of it.
 type Receipt struct {
 	Seq     uint64 // of the message
 	Reached bool   // as many have it as were needed
@@ -71,11 +72,13 @@ type Receipt struct {
 	// node is among both.
 	Have, Of int
 	Missing  []string // names of some that do not have it
-	// Newer is how many live members joined after the message was published, as far as they have said so: they do not get it,
-	// and are not in Of. One that was started anew meanwhile is such a member too, unless it has a Retain.Dir.
+	// Newer is how many live members joined after the message was published, as far as they have
+	// said so: they do not get it, and are not in Of. One that was started anew meanwhile is such a
+	// member too, unless it has a Retain.Dir.
 	Newer int
-	// Agreed is how many members the last view has that all can have agreed on, as Info.Agreed: if it is more than Of and
-	// Newer, some have failed, or are on the other side of a cut. They do not have the message, or it is not known.
+	// Agreed is how many members the last view has that all can have agreed on, as Info.Agreed: if
+	// it is more than Of and Newer, some have failed, or are on the other side of a cut. They do
+	// not have the message, or it is not known.
 	Agreed int
 	Took   time.Duration // since it was sent
 }

@@ -345,8 +345,8 @@ func TestDamagedStoreIsANewcomer(t *testing.T) {
 	}
 }
 
-// A store that is damaged or removed while its node runs is told once, and costs no restart: what was delivered before does not
-// come again, of those who publish no more either.
+// A store that is damaged or removed while its node runs is told once, and costs no restart: what
+// was delivered before does not come again, of those who publish no more either.
 func TestNothingTwiceAfterALostStore(t *testing.T) {
 	for about, x := range map[string]struct {
 		spoil func(path string) error
@@ -371,7 +371,8 @@ func TestNothingTwiceAfterALostStore(t *testing.T) {
 			for i := range 100 { // the file has to be longer than what is left of it
 				publish := a.Publish
 				if i == 99 { // it is the last that is waited for: all before it is there by then
-					publish = func(ctx context.Context, topic string, payload []byte) (uint64, error) {
+					publish = func(ctx context.Context, topic string, payload []byte) (uint64,
+						error) {
 						r, err := a.PublishWait(ctx, topic, payload, starling.All)
 						return r.Seq, err
 					}
@@ -388,8 +389,10 @@ func TestNothingTwiceAfterALostStore(t *testing.T) {
 			if err := x.spoil(filepath.Join(dir, "topics.db")); err != nil {
 				t.Fatal(err)
 			}
-			for range 100 { // what makes the store write, and of whom the new file has a mark for that
-				if _, err := other.PublishWait(within(t), "t", make([]byte, 1000), starling.All); err != nil {
+			// what makes the store write, and of whom the new file has a mark for that
+			for range 100 {
+				if _, err := other.PublishWait(within(t), "t", make([]byte, 1000),
+					starling.All); err != nil {
 					t.Fatal(err)
 				}
 			}

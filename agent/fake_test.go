@@ -90,8 +90,9 @@ func (f *fakeNode) Info() starling.Info {
 		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Agreed: 5, Reachable: 2,
 		Zones:    []gossip.ZoneTraffic{{Zone: "eu", PacketsOut: 1, BytesOut: 2, PacketsIn: 3, BytesIn: 4, Budget: 20000}, {Unknown: true, PacketsIn: 5, BytesIn: 6}},
 		Protocol: gossip.Stats{PairWaits: 7},
-		Store:    store.Stats{Path: "/d/topics.db", Held: 3, Bytes: 400, Dropped: 5, Failed: 6, Damaged: 1, Removed: 2, Err: errors.New("no room")},
-		Silent:   []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3}, Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond,
+		Store: store.Stats{Path: "/d/topics.db", Held: 3, Bytes: 400, Dropped: 5, Failed: 6,
+			Damaged: 1, Removed: 2, Err: errors.New("no room")},
+		Silent: []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3}, Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond,
 		Location: gossip.Location{Inside: topology.Coordinate{Error: 8}, Outside: topology.Start}}
 	if f.change != nil {
 		f.change(&i)
@@ -149,7 +150,8 @@ func (f *fakeNode) Watch(ctx context.Context) iter.Seq[starling.Event] {
 
 func (f *fakeNode) PublishWait(ctx context.Context, topic string, payload []byte, need starling.Need) (starling.Receipt, error) {
 	seq, err := f.Publish(ctx, topic, payload)
-	r := starling.Receipt{Seq: seq, Have: 1, Of: 2, Newer: 4, Agreed: 3, Missing: []string{"b"}, Took: time.Second, Reached: need == starling.AtLeast(1)}
+	r := starling.Receipt{Seq: seq, Have: 1, Of: 2, Newer: 4, Agreed: 3,
+		Missing: []string{"b"}, Took: time.Second, Reached: need == starling.AtLeast(1)}
 	if err == nil && !r.Reached {
 		err = context.DeadlineExceeded
 	}

@@ -342,7 +342,8 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		if n := len(i.Unbridged); n > 0 {
 			why = fmt.Sprintf("nobody reaches %d members of the other IP family for it", n)
 		}
-		err = fmt.Errorf("cut off with a few: this node reaches %d of %d, and %s: they are dead, or it "+
+		err = fmt.Errorf("cut off with a few: this node reaches %d of %d, and %s: they are "+
+			"dead, or it "+
 			"is the one that is cut off; look at its network, and if they are gone: "+
 			"starling forget --unreachable", i.Reachable, i.Agreed, why)
 	case i.Deserted:

@@ -124,15 +124,18 @@ var metrics = []metric{
 			emit(float64(i.Agreed), "agreed")
 			emit(float64(i.Reachable), "reachable")
 		}),
-	newMetric(gauge, "starling_members_unreachable", "Live members that this node does not reach: family (its socket or its host's routes do not serve their IP family), "+
-		"unbridged (those of them whom nobody reaches for it), or silent (they do not answer it, "+
-		"or their zone is silent, and too few others can be asked).", []string{"reason"},
+	newMetric(gauge, "starling_members_unreachable",
+		"Live members that this node does not reach: family (its socket or its host's routes do "+
+			"not serve their IP family), "+
+			"unbridged (those of them whom nobody reaches for it), or silent (they do not answer it, "+
+			"or their zone is silent, and too few others can be asked).", []string{"reason"},
 		func(i starling.Info, emit func(float64, ...string)) {
 			emit(float64(len(i.OutOfFamily)), "family")
 			emit(float64(len(i.Unbridged)), "unbridged")
 			emit(float64(len(i.Unreachable)-len(i.Unbridged)), "silent")
 		}),
-	newMetric(gauge, "starling_no_majority", "1 when this node reaches no more than half of the live "+
+	newMetric(gauge, "starling_no_majority", "1 when this node reaches no more than half of the "+
+		"live "+
 		"members, and of the others nobody here can say whether they are dead, else 0.", nil,
 		one(func(i starling.Info) float64 { return number(i.NoMajority) })),
 	newMetric(gauge, "starling_alone", "1 while this node's seeds have led to nobody but itself, else 0.", nil,

@@ -165,7 +165,8 @@ func TestPeersAreSavedAgain(t *testing.T) {
 		}
 		stop()
 		<-ended
-		p.broken = true // by a change that is taken back since: the list is the one that was written last
+		// by a change that is taken back since: the list is the one that was written last
+		p.broken = true
 		if p.save(node); p.broken {
 			t.Error("what is taken back is not written, and counts as broken for ever")
 		}

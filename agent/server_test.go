@@ -278,7 +278,8 @@ func TestQueries(t *testing.T) {
 			for _, v := range bad[p.name] {
 				refused(p.name+"=", with(p.name, v))
 				if p.many { // not the first one alone
-					refused(p.name+"=", with(p.name, good[p.name])+"&"+url.Values{p.name: {v}}.Encode())
+					refused(p.name+"=", with(p.name,
+						good[p.name])+"&"+url.Values{p.name: {v}}.Encode())
 				}
 			}
 			if err := checkQuery(with(p.name, good[p.name]), r.query); err != nil {
@@ -542,7 +543,8 @@ func TestReadyz(t *testing.T) {
 		{func(i *starling.Info) { i.Isolated = true }, 503, "isolated"},
 		{func(i *starling.Info) { i.Deserted = true }, 503, "alone: this node had all others forgotten"},
 		{func(i *starling.Info) { i.Unreached = true }, 503, "deaf"},
-		{func(i *starling.Info) { i.NoMajority, i.Reachable, i.Agreed = true, 2, 5 }, 503, "reaches 2 of 5"},
+		{func(i *starling.Info) { i.NoMajority, i.Reachable, i.Agreed = true, 2, 5 }, 503,
+			"reaches 2 of 5"},
 		{func(i *starling.Info) { i.NoMajority, i.Reachable, i.Agreed = true, 4, 8 }, 200, "ready"},
 		{func(i *starling.Info) {
 			i.NoMajority, i.Reachable, i.Agreed, i.Unbridged = true, 2, 5, []string{"c", "d", "e"}

@@ -16,8 +16,8 @@ import (
 // cannot send to. It sees nothing of them itself: what it holds of them is the word of members that
 // have both versions, the bridges. So a node asks a few bridges, every few seconds, and they say
 // which of these members they cannot reach. Those that none of them reaches, and all of them while
-// no bridge answers, are unreachable here: they may be dead or live, and nobody can tell. Who knows
-// no bridge asks others, at random, who say which one they know.
+// no bridge answers, are unreachable here: they may be dead or live, and nobody can tell. A node
+// that knows no bridge asks members at random, which say which one they know.
 
 const (
 	acrossEvery  = 4 * time.Second        // between two words of bridges, while they answer
@@ -122,7 +122,7 @@ func (n *Node) dropBridge(i int) {
 	}
 }
 
-// wakeAcross asks, and says who is unreachable.
+// wakeAcross asks, and says which members are unreachable.
 func (n *Node) wakeAcross() {
 	a := &n.across
 	if a.due > n.now {
@@ -178,7 +178,8 @@ func (n *Node) askAcross(to detect.Peer) {
 }
 
 // answerAcross says whether this node sends to addresses of an IP version, and whom there it cannot
-// reach; or who does, as far as it knows. If more are lacking than fit, it is as if it did not.
+// reach; or a node that does, as far as it knows. If more are lacking than fit, it is as if it did
+// not.
 func (n *Node) answerAcross(peer detect.Peer, f Family) {
 	if !n.paths.answers.ready(n.now) {
 		return
@@ -269,8 +270,8 @@ func (n *Node) markParted() {
 }
 
 // Bridged says whether a bridge has spoken since a moment, or all live members can be sent to
-// without one. If not it asks. A verdict rests on it: who is cut off from all bridges is cut off
-// from those behind them.
+// without one. If not it asks. A verdict rests on it: a node that is cut off from all bridges is
+// cut off from those behind them.
 func (h host) Bridged(now Time, since Time) bool {
 	n := h.n
 	a := &n.across

@@ -44,7 +44,8 @@ func TestNobodyHasBothFamilies(t *testing.T) {
 		leave    bool
 		forget   bool
 	}{
-		{"b46", INQUEST, false, false}, {"b4466", INQUEST, true, false}, {"b4466", INQUEST, false, true},
+		{"b46", INQUEST, false, false}, {"b4466", INQUEST, true, false}, {"b4466", INQUEST,
+			false, true},
 		{"bB44466", INQUEST, false, false}, {"b44f6s", INQUEST, true, true},
 		{"bb4444466666", INQUEST, false, true}, {"b44444444446", INQUEST, true, true},
 		{"b4466", SWIM, true, true}, {"b4466", ACCRUAL, true, false},
@@ -57,7 +58,8 @@ func TestNobodyHasBothFamilies(t *testing.T) {
 			both, _ := kinds(nodes, x.pattern, "bB")
 			for _, p := range nodes {
 				if got := unbridged(p); got != nil {
-					t.Fatalf("%s holds %v unreachable while some have both", p.self.Value().Name, got)
+					t.Fatalf("%s holds %v unreachable while some have both",
+						p.self.Value().Name, got)
 				}
 				p.events = nil
 			}
@@ -69,8 +71,10 @@ func TestNobodyHasBothFamilies(t *testing.T) {
 				p.down = true
 			}
 			apart := func() bool {
-				return !slices.ContainsFunc(fours, func(p *peer) bool { return !slices.Equal(unbridged(p), six) }) &&
-					!slices.ContainsFunc(sixes, func(p *peer) bool { return !slices.Equal(unbridged(p), four) })
+				return !slices.ContainsFunc(fours,
+					func(p *peer) bool { return !slices.Equal(unbridged(p), six) }) &&
+					!slices.ContainsFunc(sixes,
+						func(p *peer) bool { return !slices.Equal(unbridged(p), four) })
 			}
 			took := w.until(20*time.Second, "each side names the other", apart)
 			t.Logf("after %s", took)
@@ -107,7 +111,8 @@ func TestNobodyHasBothFamilies(t *testing.T) {
 				}
 				w.until(5*time.Second, "they are forgotten on this side", func() bool {
 					return !slices.ContainsFunc(fours, func(p *peer) bool {
-						return slices.ContainsFunc(ids, func(id member.ID) bool { return !p.Forgot(id) })
+						return slices.ContainsFunc(ids,
+							func(id member.ID) bool { return !p.Forgot(id) })
 					})
 				})
 				if got, of := fours[0].Reach(); 2*got <= of && len(both) < len(fours) {
@@ -161,7 +166,10 @@ func TestBridgeThatReachesNobody(t *testing.T) {
 		for _, p := range nodes[2 : 2+x.gone] {
 			p.down = false
 		}
-		w.until(30*time.Second, "all is whole", func() bool { return unbridged(p) == nil && w.allSee(len(nodes)) })
+		w.until(30*time.Second, "all is whole", func() bool {
+			return unbridged(p) == nil &&
+				w.allSee(len(nodes))
+		})
 	}
 }
 
@@ -207,7 +215,8 @@ func TestPartedMinorityFailsNobody(t *testing.T) {
 		w.run(time.Minute)
 		for _, p := range fours {
 			if p.Table().Live() != len(nodes) {
-				t.Errorf("%s: %s holds %d of %d live", pattern, p.self.Value().Name, p.Table().Live(), len(nodes))
+				t.Errorf("%s: %s holds %d of %d live", pattern, p.self.Value().Name,
+					p.Table().Live(), len(nodes))
 			}
 			if a, of := p.Reach(); a != len(fours) || of != len(nodes) {
 				t.Errorf("%s: it reaches %d of %d", pattern, a, of)
@@ -215,7 +224,8 @@ func TestPartedMinorityFailsNobody(t *testing.T) {
 		}
 		w.cut = nil
 		w.until(time.Minute, "all is whole", func() bool {
-			return w.allSee(len(nodes)) && !slices.ContainsFunc(w.up(), func(p *peer) bool { return unbridged(p) != nil })
+			return w.allSee(len(nodes)) && !slices.ContainsFunc(w.up(),
+				func(p *peer) bool { return unbridged(p) != nil })
 		})
 	}
 }

@@ -79,7 +79,8 @@ func TestAllMovedAndTheNamesLeadThere(t *testing.T) {
 			to   func(i int) int
 			loss float64
 		}{
-			{"all anew", 8, anew, 0}, {"lossy", 8, anew, 0.2}, {"more claims than a seed keeps", maxClaims + 8, anew, 0},
+			{"all anew", 8, anew, 0}, {"lossy", 8, anew,
+				0.2}, {"more claims than a seed keeps", maxClaims + 8, anew, 0},
 			{"swapped", 8, func(i int) int { return (i + 3) % 8 }, 0},
 		} {
 			t.Run(fmt.Sprintf("%v, %s", d, c.what), func(t *testing.T) {

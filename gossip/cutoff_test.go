@@ -148,7 +148,8 @@ func TestInByLettingIn(t *testing.T) {
 	}
 }
 
-// Two seeds do not hear each other as they start, and each lets in another one. They are in, and ask on.
+// Two seeds do not hear each other as they start, and each lets in another one. They are in, and
+// ask on.
 func TestSeedsApartLetOthersIn(t *testing.T) {
 	w := newWorld(t)
 	w.cut = func(from, to netip.AddrPort) bool {

@@ -40,8 +40,10 @@ func (w *withTCP) live(d time.Duration, each func()) {
 		tried := w.tried
 		w.tried = nil
 		for _, x := range tried {
-			i := slices.IndexFunc(w.nodes, func(p *peer) bool { return p.addr == x.c.Peer.Addr && !p.down })
-			if i < 0 || w.shut != nil && (w.shut(x.p.addr, x.c.Peer.Addr) || w.shut(x.c.Peer.Addr, x.p.addr)) {
+			i := slices.IndexFunc(w.nodes,
+				func(p *peer) bool { return p.addr == x.c.Peer.Addr && !p.down })
+			if i < 0 || w.shut != nil && (w.shut(x.p.addr, x.c.Peer.Addr) ||
+				w.shut(x.c.Peer.Addr, x.p.addr)) {
 				continue
 			}
 			if q := w.nodes[i]; !q.paused {
@@ -62,7 +64,8 @@ func TestDeafInCompany(t *testing.T) {
 	for _, x := range []struct {
 		n, deaf int
 		old     time.Duration // of the cluster
-	}{{6, 2, 20 * time.Second}, {6, 2, 0}, {8, 3, 20 * time.Second}, {12, 2, 20 * time.Second}, {12, 4, 0},
+	}{{6, 2, 20 * time.Second}, {6, 2, 0}, {8, 3, 20 * time.Second}, {12, 2,
+		20 * time.Second}, {12, 4, 0},
 		{12, 4, 20 * time.Second}, {30, 2, 20 * time.Second}, {30, 4, 20 * time.Second}} {
 		w := newWithTCP(t)
 		nodes := w.cluster(x.n, nil)
@@ -74,7 +77,10 @@ func TestDeafInCompany(t *testing.T) {
 		w.cut = func(from, to netip.AddrPort) bool { return is(to) && !is(from) }
 		start, knew := w.now, Time(0)
 		w.live(time.Minute, func() {
-			all := !slices.ContainsFunc(deaf, func(p *peer) bool { return !p.Unreached() && !p.Isolated() })
+			all := !slices.ContainsFunc(deaf, func(p *peer) bool {
+				return !p.Unreached() &&
+					!p.Isolated()
+			})
 			if all && knew == 0 {
 				knew = w.now
 			}
@@ -88,7 +94,8 @@ func TestDeafInCompany(t *testing.T) {
 		t.Logf("n=%d: %d deaf ones know it after %s", x.n, x.deaf, knew.Sub(start))
 		for _, p := range well {
 			if count(p, Unreached)+count(p, Isolated) > 0 || p.NoMajority() {
-				t.Errorf("n=%d: %s, which is well, is told that it is not", x.n, p.self.Value().Name)
+				t.Errorf("n=%d: %s, which is well, is told that it is not", x.n,
+					p.self.Value().Name)
 			}
 		}
 		w.cut = nil
@@ -101,9 +108,9 @@ func TestDeafInCompany(t *testing.T) {
 	}
 }
 
-// Nobody well is called unreached for those who come to its port and are not heard: in a star,
+// No well node is called unreached for members that come to its port and are not heard: in a star,
 // where half do not reach it, with half of all lost, where ways flap, of two to four, right after
-// the start; nor a few who are left, where the others are frozen, dead, or behind a cut.
+// the start; nor a few that are left, where the others are frozen, dead, or behind a cut.
 func TestNobodyWellIsUnreached(t *testing.T) {
 	all := func(from, to netip.AddrPort) bool { return true }
 	num := func(a netip.AddrPort) int { return int(a.Addr().As4()[3]) }
@@ -119,24 +126,37 @@ func TestNobodyWellIsUnreached(t *testing.T) {
 		frees bool
 		few   bool // they may well be no majority
 	}{
-		{name: "calm", n: 8}, {name: "of two", n: 2, loss: 0.5}, {name: "of three", n: 3, loss: 0.5},
-		{name: "of four", n: 4, loss: 0.5}, {name: "half lost", n: 8, loss: 0.5}, {name: "half lost of 30", n: 30, loss: 0.5},
+		{name: "calm", n: 8}, {name: "of two", n: 2, loss: 0.5}, {name: "of three", n: 3,
+			loss: 0.5},
+		{name: "of four", n: 4, loss: 0.5}, {name: "half lost", n: 8,
+			loss: 0.5}, {name: "half lost of 30", n: 30, loss: 0.5},
 		{name: "star", n: 8, cut: star}, {name: "lossy star", n: 8, cut: star, loss: 0.2},
-		{name: "half do not reach it", n: 12, cut: func(from, to netip.AddrPort) bool { return num(to) == 0 && num(from) > 6 }},
-		{name: "half do not reach two", n: 12, cut: func(from, to netip.AddrPort) bool { return num(to) < 2 && num(from) > 6 }},
-		{name: "flapping", n: 8, flaps: true, cut: func(from, to netip.AddrPort) bool { return num(to) < 2 && num(from) > 1 }},
+		{name: "half do not reach it", n: 12, cut: func(from,
+			to netip.AddrPort) bool {
+			return num(to) == 0 && num(from) > 6
+		}},
+		{name: "half do not reach two", n: 12, cut: func(from,
+			to netip.AddrPort) bool {
+			return num(to) < 2 && num(from) > 6
+		}},
+		{name: "flapping", n: 8, flaps: true, cut: func(from,
+			to netip.AddrPort) bool {
+			return num(to) < 2 && num(from) > 1
+		}},
 		{name: "three of five frozen", n: 5, gone: 3, frees: true, few: true},
 		{name: "five of eight frozen", n: 8, gone: 5, frees: true, few: true},
 		{name: "most frozen", n: 30, gone: 27, frees: true, few: true},
 		{name: "most dead", n: 30, gone: 27, few: true},
-		{name: "two of five cut off", n: 5, shut: true, few: true, cut: func(from, to netip.AddrPort) bool { return num(from) < 2 != (num(to) < 2) }},
+		{name: "two of five cut off", n: 5, shut: true, few: true,
+			cut: func(from, to netip.AddrPort) bool { return num(from) < 2 != (num(to) < 2) }},
 		{name: "all cut off", n: 5, shut: true, cut: all, few: true},
 	} {
 		w := newWithTCP(t)
 		w.loss = x.loss
 		check := func() {
 			for _, p := range w.up() {
-				if !p.paused && (p.Unreached() || count(p, Unreached) > 0 || !x.few && p.NoMajority()) {
+				if !p.paused && (p.Unreached() || count(p, Unreached) > 0 || !x.few &&
+					p.NoMajority()) {
 					t.Fatalf("%s: %s says that it is not reached", x.name, p.self.Value().Name)
 				}
 			}
@@ -164,7 +184,7 @@ func TestNobodyWellIsUnreached(t *testing.T) {
 }
 
 // Members whose addresses lead to them from each other alone, as those of containers on one host,
-// and who hear all, are failed as deaf once and for all, know it, and do not come and go for the
+// and that hear all, are failed as deaf once and for all, know it, and do not come and go for the
 // questions that they ask each other. Once others reach them they are back.
 func TestDeafButForEachOther(t *testing.T) {
 	for _, x := range []struct{ n, deaf int }{{4, 1}, {6, 2}, {8, 2}, {8, 3}, {20, 2}, {30, 4}} {
@@ -207,7 +227,8 @@ func TestDeafButForEachOther(t *testing.T) {
 			failed := func() bool {
 				for _, p := range deaf {
 					for _, q := range well {
-						if m, _ := q.Table().Get(p.id); m.State != member.Failed || m.Cause != member.CauseDeaf {
+						if m, _ := q.Table().Get(p.id); m.State != member.Failed ||
+							m.Cause != member.CauseDeaf {
 							return false
 						}
 					}
@@ -221,11 +242,13 @@ func TestDeafButForEachOther(t *testing.T) {
 			}
 			w.run(2 * time.Minute)
 			if !failed() {
-				t.Errorf("n=%d, %d deaf, %.1f lost: later they are not held deaf", x.n, x.deaf, loss)
+				t.Errorf("n=%d, %d deaf, %.1f lost: later they are not held deaf", x.n, x.deaf,
+					loss)
 			}
 			for _, p := range deaf {
 				if !p.Unreached() {
-					t.Errorf("n=%d, %d deaf, %.1f lost: one does not know that it is", x.n, x.deaf, loss)
+					t.Errorf("n=%d, %d deaf, %.1f lost: one does not know that it is", x.n,
+						x.deaf, loss)
 				}
 			}
 			for _, p := range well {
@@ -236,9 +259,11 @@ func TestDeafButForEachOther(t *testing.T) {
 			}
 			w.route = nil
 			back := w.until(30*time.Second, "all is whole", func() bool {
-				return w.allSee(x.n) && !slices.ContainsFunc(deaf, func(p *peer) bool { return p.Unreached() })
+				return w.allSee(x.n) && !slices.ContainsFunc(deaf,
+					func(p *peer) bool { return p.Unreached() })
 			})
-			t.Logf("n=%d, %d deaf, %.1f lost: known after %s, back after %s", x.n, x.deaf, loss, took, back)
+			t.Logf("n=%d, %d deaf, %.1f lost: known after %s, back after %s", x.n, x.deaf,
+				loss, took, back)
 		}
 	}
 }

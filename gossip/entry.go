@@ -382,8 +382,8 @@ func (n *Node) welcome() {
 	n.enter(false)
 }
 
-// enter takes in that this node is in. As a host, it goes on to ask its seeds as before: of seeds that
-// start together each may have let others in while their Joins to each other were lost.
+// enter takes in that this node is in. As a host, it goes on to ask its seeds as before: of seeds
+// that start together each may have let others in while their Joins to each other were lost.
 func (n *Node) enter(host bool) {
 	e := &n.entry
 	if !e.welcomed {

@@ -161,7 +161,7 @@ func TestFamiliesBesideEachOther(t *testing.T) {
 }
 
 // Nobody waits for members that nobody here reaches: once those with both families are gone, those of one publish to each other alone. What they hold of the
-// others stays: nobody can tell them. Each side has five, who may judge those with both.
+// others stays: nobody can tell them. Each side has five, which may judge those with both.
 func TestNobodyWaitsForTheOtherFamily(t *testing.T) {
 	w, nodes := families(t, "bb4444466666", nil)
 	for _, p := range nodes[:2] {
@@ -175,7 +175,8 @@ func TestNobodyWaitsForTheOtherFamily(t *testing.T) {
 		w.do(p, Publish{Topic: "t", Payload: []byte("x"), Confirm: true})
 		w.until(2*time.Second, "it is out", func() bool {
 			return slices.ContainsFunc(p.events, func(e Event) bool {
-				return e.Kind == MessageSpread && e.Spread.Done && e.Spread.Have == 5 && e.Spread.Of == 5
+				return e.Kind == MessageSpread && e.Spread.Done && e.Spread.Have == 5 &&
+					e.Spread.Of == 5
 			})
 		})
 		w.do(p, Leave{Wait: time.Minute})

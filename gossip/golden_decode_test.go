@@ -134,8 +134,7 @@ func (s *script) inquest(t wire.Type, body []byte) (string, bool) {
 		return fmt.Sprintf("inquiry #%d %s silent for %s", s.seq(m.Seq), s.name(m.Target), m.Age), ok
 	}
 	m, ok := wire.ReadFinding(body)
-	word := [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty", wire.WordCannot: "cannot", wire.WordStranger: "stranger"}[m.Word]
-	return fmt.Sprintf("finding #%d %s after %d pings in %s", s.seq(m.Seq), word, m.Pings, m.Span), ok
+	return fmt.Sprintf("finding #%d %s after %d pings in %s", s.seq(m.Seq), m.Word, m.Pings, m.Span), ok
 }
 
 func (s *script) entryText(t wire.Type, body []byte) (string, bool) {

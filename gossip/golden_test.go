@@ -282,8 +282,9 @@ var eventNames = map[EventKind]string{
 	MessagesLost: "messages lost", MessageSpread: "spread", Writable: "writable",
 	Welcomed: "welcomed", Refused: "refused", Conflicted: "conflicted", LeaveDone: "leave done",
 	NameClaimed: "name claimed", ClustersMerged: "clusters merged", SettingsDiffer: "settings differ", AddressTaken: "address taken",
-	KeyUnknown: "key unknown", StoodStill: "stood still", HeldFailed: "held failed", Outlived: "outlived",
-	SeedMet: "seed met",
+	KeyUnknown: "key unknown", StoodStill: "stood still", HeldFailed: "held failed",
+	Outlived: "outlived",
+	SeedMet:  "seed met",
 }
 
 func (s *script) told(p *peer, e Event) {

@@ -221,10 +221,11 @@ type Lost struct {
 // (MessagesLost), or that holds it behind a gap. So Have is at most how many were given it when the event is told, or are
 // at once.
 //
-// Of are the members that this node holds live, itself included: those that it learns of later too. Those that are
-// declared dead, or leave, are no longer in it (in Have they stay if they confirmed before), and members that joined after
-// the message was published, who do not get it, never are: those are Newer, as far as they said so. One that was started
-// anew meanwhile is such a one too, unless its driver gave it back what it had kept (Restore).
+// Of are the members that this node holds live, itself included: those that it learns of later too.
+// Those that are declared dead, or leave, are no longer in it (in Have they stay if they confirmed
+// before), and members that joined after the message was published, which do not get it, never are:
+// those are Newer, as far as they said so. One that was started anew meanwhile is such a one too,
+// unless its driver gave it back what it had kept (Restore).
 type Spread struct {
 	Generation uint64      // of this node when it published the message
 	Seq        uint64      // of the message

@@ -691,9 +691,10 @@ func TestUnlikeSettings(t *testing.T) {
 	wan.Retention = time.Hour
 	for what, c := range map[string]*Config{
 		"": &lan, "retention": {Retention: time.Hour}, "zone budgets": {ZoneBudget: 1 << 20}, "MTU": {MTU: 1400},
-		"profile and another retention":      &wan,
-		"zone grace":                         {Inquest: inquest.Config{ZoneGrace: 10 * time.Minute}},
-		"zone grace and another TCP probing": {Inquest: inquest.Config{ZoneGrace: -1, NoKernel: true}},
+		"profile and another retention": &wan,
+		"zone grace":                    {Inquest: inquest.Config{ZoneGrace: 10 * time.Minute}},
+		"zone grace and another TCP probing": {Inquest: inquest.Config{ZoneGrace: -1,
+			NoKernel: true}},
 	} {
 		w := newWorld(t)
 		a := w.start("a", 0, 1, nil)

@@ -300,7 +300,8 @@ func TestFoundersMeet(t *testing.T) {
 	}
 }
 
-// So does one that was the first of its cluster since it let another one in, while it had no answer from its own seed.
+// So does one that was the first of its cluster since it let another one in, while it had no answer
+// from its own seed.
 func TestFounderByLettingIn(t *testing.T) {
 	w := newWorld(t)
 	old := w.start("n0", 0, 1, nil)

@@ -158,8 +158,9 @@ func (n *Node) claimedSelf(g *guest) {
 	n.refuse(g.Peer, g, wire.NameTaken, 0, own.String())
 }
 
-// tellOutlived tells the user that another process had this node's name while this one was away, in a
-// later life, and is no more. c is what others say of that life, r its record; both may be missing.
+// tellOutlived tells the user that another process had this node's name while this one was away, in
+// a later life, and is no more. c is what others say of that life, r its record; both may be
+// missing.
 func (n *Node) tellOutlived(generation uint64, c *wire.Claim, r *wire.Record) {
 	own := n.self.Value()
 	if !n.replaced(generation) || r != nil && r.Addr == own.Addr {

@@ -164,7 +164,8 @@ func (n *Node) Deadline() Time {
 		return 0
 	}
 	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(), n.keys.Deadline(),
-		n.upkeep.due, n.shares.due, n.reached.due, n.entry.due(), n.locator.due, n.across.due, n.paths.check.due, n.pairsDue(), n.flushDue())
+		n.upkeep.due, n.shares.due, n.reached.due, n.entry.due(), n.locator.due, n.across.due,
+		n.paths.check.due, n.pairsDue(), n.flushDue())
 }
 
 // Wake does what has fallen due.
@@ -353,7 +354,7 @@ func (n *Node) Connected(now Time, c Connect, o detect.Outcome, out *Outbox) {
 // suffices.
 func (n *Node) Taken(now Time, out *Outbox) { n.TakenFrom(now, netip.Addr{}, out) }
 
-// TakenFrom is Taken with the address of who made it. Once in a second of each suffices.
+// TakenFrom is Taken with the address of the host that made it. Once in a second of each suffices.
 func (n *Node) TakenFrom(now Time, from netip.Addr, out *Outbox) {
 	if !n.begin(now, out) {
 		return

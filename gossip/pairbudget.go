@@ -43,8 +43,9 @@ const (
 	askAgain   = time.Second     // for a loan that does not come
 	noWord     = askAgain / 2    // the same if the lender did not say either that others come first
 	silentAsks = 2               // of those in a row, then the next in rank is asked too
-	standIn    = 10              // of a budget this part is what it lends, while the lender may live
-	tightFor   = time.Second     // after a budget was spent no copies are made for safety
+	// of a budget this part is what it lends, while the lender may live
+	standIn  = 10
+	tightFor = time.Second // after a budget was spent no copies are made for safety
 )
 
 // pairBudget is this node's part in what its zone may send to another.
@@ -274,7 +275,8 @@ func (n *Node) askLoan(p *pairBudget, lender member.ID, bytes, rate int) {
 	case m.ID == n.id:
 		n.wish(p, detect.PeerOf(&m), bytes, rate)
 	default:
-		n.sendLoan(detect.PeerOf(&m), wire.TypeBorrow, wire.Loan{Zone: p.zone, Bytes: uint32(bytes)})
+		n.sendLoan(detect.PeerOf(&m), wire.TypeBorrow,
+			wire.Loan{Zone: p.zone, Bytes: uint32(bytes)})
 	}
 }
 
@@ -284,9 +286,9 @@ func (n *Node) sendLoan(to detect.Peer, t wire.Type, m wire.Loan) {
 	n.close(start, to)
 }
 
-// lenders returns who lends what this node's zone may send to another, and who stands in for it
+// lenders returns the member that lends what this node's zone may send to another, and its stand-in
 // while it gives no word: the first two in rank (Thaler and Ravishankar 1998) of those that are not
-// unreachable. The few who are left fail nobody, and a dead lender lends nothing.
+// unreachable. The few that are left fail nobody, and a dead lender lends nothing.
 func (n *Node) lenders(zone uint16) (first, second member.ID) {
 	var most, next uint64
 	for _, p := range n.ring.Zone(n.zone()) {

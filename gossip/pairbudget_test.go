@@ -219,7 +219,8 @@ func TestWaitingForALoanIsNoSilence(t *testing.T) {
 	w.onSend = func(p *peer, _ netip.AddrPort, data []byte) {
 		_, r, _ := wire.Open(data)
 		for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
-			if m, isLoan := wire.ReadLoan(body); t == wire.TypeLend && isLoan && zone(p.addr) == "eu" {
+			if m, isLoan := wire.ReadLoan(body); t == wire.TypeLend && isLoan &&
+				zone(p.addr) == "eu" {
 				lends++
 				if p.id != lender {
 					others++

@@ -38,7 +38,7 @@ const (
 	// have to
 	maxBegged   = 5
 	maxAskers   = 8               // that are remembered, the last ones
-	lately      = 5 * time.Second // so lately somebody has been heard who is asked so
+	lately      = 5 * time.Second // members that are asked so were heard so lately
 	callersMost = 2               // members that have to come so; one, if there is one alone
 )
 
@@ -115,7 +115,7 @@ func (n *Node) askedByMost() bool {
 	return 2*k > min(n.table.Live()-1, maxAskers)
 }
 
-// noteAsker remembers who asked this node last.
+// noteAsker remembers the members that asked this node last.
 func (r *reached) noteAsker(now Time, id member.ID) {
 	i := slices.IndexFunc(r.askers, func(a asker) bool { return a.id == id })
 	if i >= 0 {
@@ -151,8 +151,8 @@ func (n *Node) heldFailed(c *wire.Claim) {
 	n.out.Events = append(n.out.Events, Event{Kind: HeldFailed, Member: self, Gap: time.Duration(c.Age) * time.Second})
 }
 
-// askCall asks whoever told this node that it failed to call back at the address of its table, and
-// a few others that it heard of late: more than half have to, before it contradicts.
+// askCall asks the member that told this node that it failed to call back at the address of its
+// table, and a few others that it heard of late: more than half have to, before it contradicts.
 func (n *Node) askCall(peer detect.Peer, incarnation uint32) {
 	r := &n.reached
 	r.inc = max(r.inc, incarnation)
@@ -165,7 +165,8 @@ func (n *Node) askCall(peer detect.Peer, incarnation uint32) {
 		at := n.rng.IntN(len(n.paths.list) + 1)
 		for i := range n.paths.list {
 			p := &n.paths.list[(at+i)%len(n.paths.list)]
-			if len(r.begs) < maxBegged && p.peer.ID != peer.ID && p.heard != 0 && n.now.Sub(p.heard) < lately {
+			if len(r.begs) < maxBegged && p.peer.ID != peer.ID && p.heard != 0 &&
+				n.now.Sub(p.heard) < lately {
 				r.begs = append(r.begs, beggar{peer: p.peer})
 			}
 		}
@@ -293,7 +294,7 @@ func (r *reached) came(now Time, ip netip.Addr) {
 
 // settleDeafened finds out whether this node is deaf in company: a few that hear each other, and
 // nothing of the others. What they ask each other is no sign that anybody else reaches them; and
-// that the others do not answer may be their death, or a cut. But who examines a member comes to
+// that the others do not answer may be their death, or a cut. But a juror of a member comes to
 // its TCP port too. So if this node reaches no more than half of the live, and of the others some
 // came to its port from hosts of which no datagram has come for long, these live, and what they
 // send is lost.

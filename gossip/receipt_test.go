@@ -54,8 +54,9 @@ func (w *world) receipts(origin *peer) map[uint64]Spread {
 	return last
 }
 
-// A member that is started anew while its publisher waits, and has kept nothing, does not get the message: the receipt does
-// not count it, and says that it is there. One that had the message stays counted.
+// A member that is started anew while its publisher waits, and has kept nothing, does not get the
+// message: the receipt does not count it, and says that it is there. One that had the message stays
+// counted.
 func TestReceiptOfOneThatStartsAnew(t *testing.T) {
 	for _, had := range []bool{false, true} {
 		w := newWorld(t)
@@ -75,7 +76,10 @@ func TestReceiptOfOneThatStartsAnew(t *testing.T) {
 		x.down = true
 		w.run(100 * time.Millisecond)
 		again := w.start("n3", 3, 2, nil, 0)
-		w.until(20*time.Second, "it is in", func() bool { return again.entry.welcomed && w.allSee(4) })
+		w.until(20*time.Second, "it is in", func() bool {
+			return again.entry.welcomed &&
+				w.allSee(4)
+		})
 		starving = false
 		w.run(10 * time.Second)
 		want := Spread{Generation: 1, Seq: 1, Have: 3, Of: 3, Newer: 1, Done: true}

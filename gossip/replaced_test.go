@@ -10,8 +10,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// A process that stood still, and whose replacement is gone by the time it goes on, says both: that it stood still, and what
-// happened to its name. Of one that nobody replaced nothing of the kind is told.
+// A process that stood still, and whose replacement is gone by the time it goes on, says both: that
+// it stood still, and what happened to its name. Of one that nobody replaced nothing of the kind is
+// told.
 func TestOutlivedReplacement(t *testing.T) {
 	for _, how := range []string{"failed", "left", "forgotten", "never came", "slept for long"} {
 		t.Run(how, func(t *testing.T) {
@@ -33,12 +34,14 @@ func TestOutlivedReplacement(t *testing.T) {
 				w.run(5 * time.Second)
 				if how == "left" {
 					w.do(heir, Leave{})
-					w.until(10*time.Second, "it left", func() bool { return w.allHold("n2", member.Left) })
+					w.until(10*time.Second, "it left",
+						func() bool { return w.allHold("n2", member.Left) })
 				}
 				heir.down = true
 			}
 			if how != "left" {
-				w.until(20*time.Second, "it failed", func() bool { return w.allHold("n2", member.Failed) })
+				w.until(20*time.Second, "it failed",
+					func() bool { return w.allHold("n2", member.Failed) })
 			}
 			switch how {
 			case "forgotten":
@@ -56,7 +59,8 @@ func TestOutlivedReplacement(t *testing.T) {
 				want = 0
 			}
 			if count(p, StoodStill) != 1 || count(p, Outlived) != want || p.Stopped() {
-				t.Errorf("it was told %d times that it stood still, %d times that it outlived another; "+
+				t.Errorf("it was told %d times that it stood still, %d times that it outlived "+
+					"another; "+
 					"it stopped: %t", count(p, StoodStill), count(p, Outlived), p.Stopped())
 			}
 			for _, e := range p.events {

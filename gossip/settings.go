@@ -19,7 +19,8 @@ import (
 // of a Join say so.
 
 // settingNames are the settings in the order of their hashes in Join and Welcome, which never changes.
-var settingNames = [...]string{"profile", "retention", "zone budgets", "MTU", "zone grace", "TCP probing"}
+var settingNames = [...]string{"profile", "retention", "zone budgets", "MTU", "zone grace",
+	"TCP probing"}
 
 // maxUnlike bounds the settings of others that are remembered as unlike this node's; of more the
 // first are.
@@ -32,7 +33,8 @@ func (c *Config) texts() [len(settingNames)]string {
 		pairs[i] = fmt.Sprintf("%+v", p)
 	}
 	slices.Sort(pairs)
-	return [...]string{c.pace(), c.Retention.String(), fmt.Sprint(c.ZoneBudget, pairs), fmt.Sprint(c.MTU),
+	return [...]string{c.pace(), c.Retention.String(), fmt.Sprint(c.ZoneBudget, pairs),
+		fmt.Sprint(c.MTU),
 		c.zoneGrace(), c.tcpProbing()}
 }
 

@@ -213,9 +213,12 @@ func TestCheckersCanFail(t *testing.T) {
 			history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 20)), "has not reached 1"},
 		{"messages", history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, Obs{Kind: Crashed, Node: 0}), ticks(10, 20)), // it is gone with n0
 			history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, Obs{Kind: Crashed, Node: 0}), ticks(10, 20)), "has not reached 1"},
-		{"messages", history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), // with all that had it
-			at(9*s, Obs{Kind: Crashed, Node: 0}), at(9*s, Obs{Kind: Crashed, Node: 1}), ticks(10, 20)),
-			history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(9*s, Obs{Kind: Crashed, Node: 0}), ticks(10, 20)),
+		// with all that had it
+		{"messages", history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)),
+			at(9*s, Obs{Kind: Crashed, Node: 0}), at(9*s,
+				Obs{Kind: Crashed, Node: 1}), ticks(10, 20)),
+			history(agree, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)),
+				at(9*s, Obs{Kind: Crashed, Node: 0}), ticks(10, 20)),
 			"has not reached 1"},
 		{"arrival", history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(12*s, delivered(2, 0, 1)), ticks(10, 70)),
 			history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 70)), "message 1 of n0, published at 9.000 s, has not reached n2"},

@@ -14,7 +14,8 @@ import (
 // cannot judge.
 func TestFewSurvivors(t *testing.T) {
 	for _, x := range []struct{ n, left int }{
-		{3, 1}, {20, 4}, {40, 3}, {100, 4}, {100, 5}, {size.Of(0, 0, 400), 12}, {size.Of(0, 0, 1000), 15},
+		{3, 1}, {20, 4}, {40, 3}, {100, 4}, {100, 5}, {size.Of(0, 0, 400),
+			12}, {size.Of(0, 0, 1000), 15},
 	} {
 		for seed := range uint64(size.Of(1, 2, 10)) {
 			if x.n == 0 {
@@ -60,15 +61,17 @@ func TestFewSurvivors(t *testing.T) {
 	}
 }
 
-// Two sides of a cut that fail nobody go on to fail nobody when one of a side ends or leaves: what it voted
-// before is void, and one that leaves judges nobody.
+// Two sides of a cut that fail nobody go on to fail nobody when one of a side ends or leaves: what
+// it voted before is void, and one that leaves judges nobody.
 func TestSideThatLosesOneFailsNobody(t *testing.T) {
 	for _, x := range []struct {
 		n, half int
 		then    string
-	}{{6, 3, "30s=kill:n1"}, {6, 3, "30s=leave:n1"}, {6, 3, "30s=crash:n1"}, {8, 4, "30s=kill:n1"}, {8, 4, "30s=leave:n1"}} {
+	}{{6, 3, "30s=kill:n1"}, {6, 3, "30s=leave:n1"}, {6, 3, "30s=crash:n1"}, {8, 4,
+		"30s=kill:n1"}, {8, 4, "30s=leave:n1"}} {
 		for seed := range uint64(size.Of(2, 5, 20)) {
-			o := Options{Nodes: x.n, Seed: seed + 1, Unchecked: true, Settle: 5 * time.Second, Network: LAN()}
+			o := Options{Nodes: x.n, Seed: seed + 1, Unchecked: true, Settle: 5 * time.Second,
+				Network: LAN()}
 			s := stage(t, o, fmt.Sprintf("0s=cut:n0-n%d/n%d-n%d", x.half-1, x.half, x.n-1), x.then)
 			gone := s.procs[1].node.Self().ID
 			s.after(60 * time.Second)
@@ -78,7 +81,8 @@ func TestSideThatLosesOneFailsNobody(t *testing.T) {
 				}
 				for m := range p.node.Table().All() {
 					if m.State == member.Failed && m.ID != gone {
-						t.Errorf("%d and %d, %s, seed %d: n%d holds %s for failed", x.half, x.n-x.half, x.then, seed, i, m.Addr())
+						t.Errorf("%d and %d, %s, seed %d: n%d holds %s for failed", x.half,
+							x.n-x.half, x.then, seed, i, m.Addr())
 					}
 				}
 			}
@@ -86,21 +90,24 @@ func TestSideThatLosesOneFailsNobody(t *testing.T) {
 	}
 }
 
-// Where nearly all die, those who are left keep to the bound of bytes that checkers hold them to.
+// Where nearly all die, those that are left keep to the bound of bytes that checkers hold them to.
 func TestFewSurvivorsKeepTheirBudget(t *testing.T) {
 	n := size.Of(400, 400, 1000)
-	o := Options{Nodes: n, Seed: 3, Warm: true, Settle: 5 * time.Second, Duration: 40 * time.Second, Network: LAN(),
+	o := Options{Nodes: n, Seed: 3, Warm: true, Settle: 5 * time.Second,
+		Duration: 40 * time.Second, Network: LAN(),
 		Actions: actions(t, fmt.Sprintf("5s=crash:%d", n-n*3/100))}
 	for _, v := range run(t, o).Violations {
 		t.Error(v)
 	}
 }
 
-// A newcomer that has not met a publisher, since a cut parts them, waits for what others of its side
-// lack too: it tells nothing as lost that the publisher holds.
+// A newcomer that has not met a publisher, since a cut parts them, waits for what others of its
+// side lack too: it tells nothing as lost that the publisher holds.
 func TestUnknownPublisherMayBeBack(t *testing.T) {
-	o := Options{Nodes: 40, Seed: 1, Warm: true, Settle: 5 * time.Second, Duration: 60 * time.Second, Network: LAN(),
-		Actions: actions(t, "5s=cut:n0-n11/rest,for=40s,oneway", "12s=publish:5,every=1s,times=30,confirm", "20s=restart:n3",
+	o := Options{Nodes: 40, Seed: 1, Warm: true, Settle: 5 * time.Second,
+		Duration: 60 * time.Second, Network: LAN(),
+		Actions: actions(t, "5s=cut:n0-n11/rest,for=40s,oneway",
+			"12s=publish:5,every=1s,times=30,confirm", "20s=restart:n3",
 			"10s=pause:n20-n25,for=20s", "26s=set:10,every=2s,times=20")}
 	for _, v := range run(t, o).Violations {
 		t.Error(v)

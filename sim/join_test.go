@@ -8,7 +8,8 @@ import (
 	"github.com/starling-gossip/starling/test/size"
 )
 
-// joinTimes returns how long it takes until all of 128 nodes that start at once know all, for some seeds.
+// joinTimes returns how long it takes until all of 128 nodes that start at once know all, for some
+// seeds.
 func joinTimes(t *testing.T, loss float64) (times []time.Duration) {
 	t.Helper()
 	for seed := range uint64(size.Of(8, 8, 20)) {

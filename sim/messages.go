@@ -121,7 +121,9 @@ func (c *messages) judge(l *ledger, k messageKey, d *delivery) string {
 		return ""
 	}
 	if p := &l.peers[k.origin]; (!p.up || p.gen != k.gen) && (c.rate > 0 || !d.held(l, k.origin)) {
-		return "" // what had not left it yet is gone with it, and with those that died before they passed it on
+		// what had not left it yet is gone with it, and with those that died before they passed it
+		// on
+		return ""
 	}
 	missed, first := 0, 0
 	for i := range l.peers {

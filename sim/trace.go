@@ -78,7 +78,7 @@ func (t *tracer) message(typ wire.Type, body []byte) string {
 		return fmt.Sprintf("inquiry %d about n%d, silent for %s", m.Seq, t.w.memberOf(m.Target), m.Age)
 	case wire.TypeFinding:
 		m, _ := wire.ReadFinding(body)
-		return fmt.Sprintf("finding %d: %s, %s, %d pings in %s", m.Seq, wordNames[m.Word], m.Cause, m.Pings, m.Span)
+		return fmt.Sprintf("finding %d: %s, %s, %d pings in %s", m.Seq, m.Word, m.Cause, m.Pings, m.Span)
 	case wire.TypeEvidence:
 		m, _ := wire.ReadEvidence(body)
 		return fmt.Sprintf("evidence against n%d by n%d, %d votes", t.w.memberOf(m.Target), t.w.memberOf(m.Accuser), m.Count)
@@ -121,11 +121,6 @@ func (t *tracer) confirm(body []byte) string {
 	return strings.Join(all, ", ")
 }
 
-// What jurors say and see, by its number.
-var (
-	wordNames = [...]string{wire.WordUnknown: "unknown", wire.WordOpen: "open", wire.WordAcquit: "acquit", wire.WordGuilty: "guilty", wire.WordCannot: "cannot", wire.WordStranger: "stranger"}
-)
-
 func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 	names := map[gossip.EventKind]string{
 		gossip.MemberJoined: "joined", gossip.MemberUpdated: "updated", gossip.MemberSuspected: "suspected",
@@ -136,8 +131,9 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 		gossip.KeyUnknown: "is told", gossip.StoodStill: "stood still", gossip.HeldFailed: "hears that it is held failed",
 		gossip.Undecided: "cannot tell who is dead", gossip.Decided: "can tell who is dead",
 		gossip.Unheard: "hears, and is not heard", gossip.HeardAgain: "is heard again",
-		gossip.Outlived: "is told",
-		gossip.SeedMet:  "is in touch", gossip.Unreached: "is not reached", gossip.Reached: "is reached again",
+		gossip.Outlived:  "is told",
+		gossip.SeedMet:   "is in touch",
+		gossip.Unreached: "is not reached", gossip.Reached: "is reached again",
 		gossip.MemberUnreachable: "is unreachable from here", gossip.MemberReachable: "is reachable again",
 	}
 	text := names[e.Kind]

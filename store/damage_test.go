@@ -236,8 +236,9 @@ func TestDamagedFilesAreBounded(t *testing.T) {
 	}
 }
 
-// TestDamagedWhileOpen: a file that is cut short under a running store costs the pieces that were in it; the store begins
-// anew, and with all marks, those that do not change any more too: what was delivered must not come again.
+// TestDamagedWhileOpen: a file that is cut short under a running store costs the pieces that were
+// in it; the store begins anew, and with all marks, those that do not change any more too: what was
+// delivered must not come again.
 func TestDamagedWhileOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")
 	w := warnings()
@@ -274,8 +275,8 @@ func TestDamagedWhileOpen(t *testing.T) {
 	}
 }
 
-// TestDamagedWhileRead: where it is a reader who finds the damage, a new file with all marks is begun too, though nothing
-// comes to be written.
+// TestDamagedWhileRead: where a reader finds the damage, a new file with all marks is begun too,
+// though nothing comes to be written.
 func TestDamagedWhileRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")
 	w := warnings()
@@ -302,13 +303,14 @@ func TestDamagedWhileRead(t *testing.T) {
 	}
 }
 
-// TestSpoiledMark: of a stream whose mark is spoiled nobody knows how far it was delivered, so that all of it would come
-// again. Such a file counts as damaged: the node is a newcomer.
+// TestSpoiledMark: of a stream whose mark is spoiled nobody knows how far it was delivered, so that
+// all of it would come again. Such a file counts as damaged: the node is a newcomer.
 func TestSpoiledMark(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")
 	s := open(t, path, Options{})
 	for i := range 3 {
-		s.MarkNamed(stream.Mark{Origin: member.ID(i + 1), Generation: 1, Next: 9}, fmt.Sprint("name-", i))
+		s.MarkNamed(stream.Mark{Origin: member.ID(i + 1), Generation: 1, Next: 9},
+			fmt.Sprint("name-", i))
 	}
 	closed(t, s)
 	b, err := os.ReadFile(path)
@@ -331,21 +333,27 @@ func TestSpoiledMark(t *testing.T) {
 	}
 }
 
-// TestGone: a file that is removed, or replaced, while it is open is told once, and what it was; from then on the store keeps
-// what comes in the file that is in its place, with all marks. It is noticed though nothing comes.
+// TestGone: a file that is removed, or replaced, while it is open is told once, and what it was;
+// from then on the store keeps what comes in the file that is in its place, with all marks. It is
+// noticed though nothing comes.
 func TestGone(t *testing.T) {
 	for name, x := range map[string]struct {
 		do   func(path string) error
 		said string
 	}{
-		"removed":           {os.Remove, "was removed while this node had it open; a new one is begun;"},
-		"its directory too": {func(path string) error { return os.RemoveAll(filepath.Dir(path)) }, "was removed"},
+		"removed": {os.Remove, "was removed while this node had it open; a new one is " +
+			"begun;"},
+		"its directory too": {func(path string) error {
+			return os.RemoveAll(filepath.Dir(path))
+		}, "was removed"},
 		"moved": {func(path string) error { return os.Rename(path, path+".old") },
 			"was removed while this node had it open; a new one is begun;"},
 		"replaced": {func(path string) error {
 			b, err := os.ReadFile(path)
-			return errors.Join(err, os.WriteFile(path+".copy", b, 0o600), os.Rename(path+".copy", path))
-		}, "was replaced by another file while this node had it open; this node goes on with that one;"},
+			return errors.Join(err, os.WriteFile(path+".copy", b, 0o600),
+				os.Rename(path+".copy", path))
+		}, "was replaced by another file while this node had it open; this node goes on with " +
+			"that one;"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "data", "topics.db")
@@ -375,8 +383,10 @@ func TestGone(t *testing.T) {
 				}
 				time.Sleep(lookEvery)
 				synctest.Wait()
-				if st, said := s.Stats(), said(); len(said) != 1 || !strings.Contains(said[0], x.said) ||
-					!strings.Contains(said[0], "leave it where it is") || st.Removed != 1 || st.Err != nil {
+				if st, said := s.Stats(), said(); len(said) != 1 ||
+					!strings.Contains(said[0], x.said) ||
+					!strings.Contains(said[0], "leave it where it is") || st.Removed != 1 ||
+					st.Err != nil {
 					t.Errorf("%+v; it says %q", st, said)
 				}
 				s.Keep(piece(2, 1, 1, 100))

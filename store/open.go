@@ -156,8 +156,8 @@ func (s *Store) abandon(why error) error {
 	return err
 }
 
-// leaveGone lets go of a file that is not in its place any more: what is written to it nobody finds. It
-// returns what happened to it; empty: nothing.
+// leaveGone lets go of a file that is not in its place any more: what is written to it nobody
+// finds. It returns what happened to it; empty: nothing.
 func (s *Store) leaveGone() (what string) {
 	if s.db == nil {
 		return ""
@@ -191,7 +191,8 @@ func (s *Store) tellGone(what string, err error) {
 	case err == nil:
 		now = "; this node goes on with that one"
 	}
-	s.opts.Warn(fmt.Errorf("%s %s while this node had it open%s; %s; leave it where it is until the "+
+	s.opts.Warn(fmt.Errorf("%s %s while this node had it open%s; %s; leave it where it is until "+
+		"the "+
 		"node has ended", s.path, what, now, lostLater))
 }
 

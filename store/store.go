@@ -2,11 +2,13 @@
 // (package gossip/stream says what these are). With it a node that starts again delivers nothing twice, has what it
 // published and others missed, and a whole cluster can stop and go on.
 //
-// It is one bbolt file, written in batches by a goroutine of its own: Keep and Mark cost an append to a slice and wait
-// for no disk. What was written last before a crash may be missing, some hundred milliseconds of it; what is there is
-// whole. Nothing that is wrong with the file or its disk stops a node, neither at the start nor later. It costs what could
-// not be written, which is counted, and is told once. A file that cannot be opened or written is tried again. A damaged
-// one is moved aside, and a new one is begun; so it is where somebody removed the file of a node that runs.
+// It is one bbolt file, written in batches by a goroutine of its own: Keep and Mark cost an append
+// to a slice and wait for no disk. What was written last before a crash may be missing, some
+// hundred milliseconds of it; what is there is whole. Nothing that is wrong with the file or its
+// disk stops a node, neither at the start nor later. It costs what could not be written, which is
+// counted, and is told once. A file that cannot be opened or written is tried again. A damaged one
+// is moved aside, and a new one is begun; so it is where somebody removed the file of a node that
+// runs.
 //
 // Pieces stand in segments in the order in which they came; a segment goes as a whole when it is too old or there are too
 // many bytes, which is cheap, and by which the oldest goes first.
@@ -93,10 +95,11 @@ type Store struct {
 	panics  int                     // of db, which cost memory
 	failed  time.Time               // the last try to write or open; zero if it worked
 	retry   <-chan time.Time        // tells when to try again; nil if it worked
-	short   int                     // bytes of pieces that were not written last, up to maxRoom; 0 if they were
-	refused bool                    // another process has the file: it is not tried again
-	begun   bool                    // the file that is open was a new one
-	former  bool                    // see Former
+	// bytes of pieces that were not written last, up to maxRoom; 0 if they were
+	short   int
+	refused bool // another process has the file: it is not tried again
+	begun   bool // the file that is open was a new one
+	former  bool // see Former
 }
 
 type streamKey [16]byte
@@ -195,8 +198,8 @@ func (s *Store) signal() {
 	}
 }
 
-// run writes what has come in, once in each Flush at most, tries again what failed, and looks now and
-// then whether the file is still there.
+// run writes what has come in, once in each Flush at most, tries again what failed, and looks now
+// and then whether the file is still there.
 func (s *Store) run() {
 	defer close(s.done)
 	timer := time.NewTimer(s.opts.Flush)

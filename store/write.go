@@ -153,7 +153,8 @@ func (s *Store) write(must bool) error {
 		s.mu.Unlock()
 		return err
 	}
-	wait := s.refused || !must && gone == "" && !s.failed.IsZero() && s.opts.now().Sub(s.failed) < retry
+	wait := s.refused || !must && gone == "" && !s.failed.IsZero() &&
+		s.opts.now().Sub(s.failed) < retry
 	s.pieces, s.waiting = nil, 0
 	if wait {
 		s.stats.Dropped += uint64(len(pieces))
@@ -368,7 +369,8 @@ func (s *Store) putMarks(tx *bolt.Tx, marks map[streamKey]namedMark, now int64) 
 		} else if old, ok := unsealed(k[:], before); ok && name == "" && len(old) > markSize {
 			name = string(old[markSize:])
 		}
-		v := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(number(m.Next), m.Seq), uint64(when))
+		v := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(number(m.Next),
+			m.Seq), uint64(when))
 		v = append(v, name...)
 		if err := b.Put(k[:], sealed(k[:], v)); err != nil {
 			return err

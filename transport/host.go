@@ -32,7 +32,8 @@ func HostAddrs() ([]HostAddr, error) {
 		}
 		for _, a := range addrs {
 			if p, err := netip.ParsePrefix(a.String()); err == nil {
-				all = append(all, HostAddr{p.Addr().Unmap(), p.Bits(), i.Name, i.Index, i.Flags&net.FlagUp != 0})
+				all = append(all, HostAddr{p.Addr().Unmap(), p.Bits(), i.Name, i.Index,
+					i.Flags&net.FlagUp != 0})
 			}
 		}
 	}

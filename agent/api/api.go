@@ -132,8 +132,8 @@ type Info struct {
 	Unreached bool `json:"unreached"`
 	// it had all others forgotten though it heard none, and has met nobody since
 	Deserted bool `json:"deserted"`
-	// it reaches no more than half of the live members; of the others nobody here can say whether they
-	// are dead
+	// it reaches no more than half of the live members; of the others nobody here can say whether
+	// they are dead
 	NoMajority bool `json:"no_majority"`
 	// the last datagram of a live member that it talks to
 	LastHeard *time.Time `json:"last_heard,omitempty"`
@@ -292,12 +292,13 @@ type Published struct {
 
 // Receipt says who has a message.
 type Receipt struct {
-	Reached bool `json:"reached"`         // as many have it as the request was to wait for
-	Have    int  `json:"have"`            // members that have it, this one included
-	Of      int  `json:"of"`              // members that live
-	Newer   int  `json:"newer,omitempty"` // live members that joined, or were started anew, after it was sent
-	// Agreed is how many members the last view has that all can have agreed on: more than Of and Newer if some failed or are
-	// cut off.
+	Reached bool `json:"reached"` // as many have it as the request was to wait for
+	Have    int  `json:"have"`    // members that have it, this one included
+	Of      int  `json:"of"`      // members that live
+	// live members that joined, or were started anew, after it was sent
+	Newer int `json:"newer,omitempty"`
+	// Agreed is how many members the last view has that all can have agreed on: more than Of and
+	// Newer if some failed or are cut off.
 	Agreed  int      `json:"agreed"`
 	Missing []string `json:"missing,omitempty"`
 	Seconds float64  `json:"seconds"` // since it was sent

@@ -11,11 +11,13 @@ type Why struct {
 	Verdicts []Verdict  `json:"verdicts"`         // the oldest first
 	Damped   *Damping   `json:"damped,omitempty"` // while it is
 	Cause    string     `json:"cause,omitempty"`  // of a state of failed
-	Addr     string     `json:"addr,omitempty"`   // of a deaf member: where it should receive packets
+	// of a deaf member: where it should receive packets
+	Addr string `json:"addr,omitempty"`
 	// of a live member: as a Member's
 	Doubt       string `json:"doubt,omitempty"`
 	OutOfFamily bool   `json:"out_of_family,omitempty"`
-	Heard       string `json:"heard_from,omitempty"` // where packets of a failed member come from that sends still
+	// where packets of a failed member come from that sends still
+	Heard string `json:"heard_from,omitempty"`
 }
 
 // Damping is that a member came and went lately, so that its silence is borne for longer.

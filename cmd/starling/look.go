@@ -419,10 +419,12 @@ func familyText(i *api.Info) string {
 			names = append(names, clean(n))
 		}
 	}
-	const why = "this node's socket or its host's routes do not serve their IP family (look at --bind, and at this " +
+	const why = "this node's socket or its host's routes do not serve their IP family (look at " +
+		"--bind, and at this " +
 		"host's addresses)"
 	if i.Unserved {
-		return strings.Join(append(names, lost...), ", ") + ": these are all others, so nobody is left to reach " +
+		return strings.Join(append(names, lost...), ", ") +
+			": these are all others, so nobody is left to reach " +
 			"them through; " + why
 	}
 	var texts []string
@@ -452,7 +454,8 @@ func storeText(s *api.Store) string {
 		text += fmt.Sprintf("; damaged %s, and begun anew", plural(int(s.Damaged), "time"))
 	}
 	if s.Removed > 0 {
-		text += fmt.Sprintf("; removed or replaced %s while it was open: what it kept is lost after a restart",
+		text += fmt.Sprintf("; removed or replaced %s while it was open: what it kept is lost "+
+			"after a restart",
 			plural(int(s.Removed), "time"))
 	}
 	return text
@@ -516,9 +519,11 @@ func undecidedText(i api.Info) string {
 	live := i.Members["alive"] + i.Members["suspect"]
 	text := fmt.Sprintf("%d of %d members are silent, and too few others answer to judge them: "+
 		"dead or cut off, this node cannot tell. ", i.Undecided, live)
-	command := "starling forget --unreachable" + yes(i.Undecided >= live-1 || i.Unreached, " --yes-alone", "")
+	command := "starling forget --unreachable" + yes(i.Undecided >= live-1 || i.Unreached,
+		" --yes-alone", "")
 	if i.Unreached && !i.Isolated { // they come to its TCP port, or told it so
-		return text + "Others are there, and what they send does not come here: look at this host's " +
+		return text + "Others are there, and what they send does not come here: look at this " +
+			"host's " +
 			"firewall and address first. Only if you know that they are gone: " + command
 	}
 	if i.Unheard {
@@ -603,7 +608,8 @@ func unreachableText(i *api.Info) string {
 // reachText says how much of the cluster is on this side.
 func reachText(i *api.Info) string {
 	v := i.View
-	text := fmt.Sprintf("%d of %d (%.0f %%) of the last agreed view", v.Reachable, v.Agreed, 100*float64(v.Reachable)/float64(max(v.Agreed, 1)))
+	text := fmt.Sprintf("%d of %d (%.0f %%) of the last agreed view", v.Reachable, v.Agreed,
+		100*float64(v.Reachable)/float64(max(v.Agreed, 1)))
 	if i.NoMajority {
 		text += ": not more than half, so this node may be the one that is cut off"
 		if 2*v.Reachable < v.Agreed {

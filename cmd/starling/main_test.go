@@ -257,7 +257,8 @@ func standIn(t *testing.T) map[string]string {
 		case "50%":
 			p.Receipt = &api.Receipt{Reached: true, Have: 2, Of: 3, Agreed: 5, Missing: []string{"db-1"}, Seconds: 0.00251}
 		case "2":
-			p.Receipt = &api.Receipt{Reached: true, Have: 2, Of: 2, Newer: 1, Agreed: 3, Seconds: 3.05}
+			p.Receipt = &api.Receipt{Reached: true, Have: 2, Of: 2, Newer: 1, Agreed: 3,
+				Seconds: 3.05}
 		}
 		json.NewEncoder(w).Encode(p)
 	})

@@ -99,7 +99,8 @@ func (p *printer) receipt(sent *api.Published, asJSON bool) error {
 			reachable, apart = "reachable ", fmt.Sprintf("; %d were agreed before others failed or were cut off", r.Agreed)
 		}
 		if r.Newer > 0 {
-			apart += fmt.Sprintf("; %d more joined or started anew only after it was sent: not counted, and without it", r.Newer)
+			apart += fmt.Sprintf("; %d more joined or started anew only after it was sent: not "+
+				"counted, and without it", r.Newer)
 		}
 		fmt.Fprintf(p.w, "%d of %d %smembers have it after %s%s\n", r.Have, r.Of, reachable,
 			time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Microsecond), apart)

@@ -124,7 +124,9 @@ func sizesText(i *api.Info) string {
 	case looking:
 		text += " (what passes is looked for)"
 	}
-	text += ". What needs longer datagrams does not arrive: keys, perhaps messages, and what the same node publishes after them. A tunnel, a VPN or a firewall on the way takes less than it should"
+	text += ". What needs longer datagrams does not arrive: keys, perhaps messages, and what " +
+		"the same node publishes after them. A tunnel, a VPN or a firewall on the way takes " +
+		"less than it should"
 	if i.Longest > 1200 && least >= 1200-sealing {
 		return text + ", or --mtu is more than the network carries"
 	}

@@ -16,10 +16,14 @@ func TestInfoNamesBadWays(t *testing.T) {
 		{sizesText(&api.Info{Longest: 1200, SizesChecked: 3}), "datagrams of 1200 bytes, the longest that this node sends, pass on all ways that were checked (3)"},
 		{sizesText(&api.Info{Longest: 1200, SmallPaths: []api.SmallPath{{Name: "n5"}}}),
 			"n5: datagrams of 1200 bytes do not pass between it and this node, short ones do (what passes is looked for). " +
-				"What needs longer datagrams does not arrive: keys, perhaps messages, and what the same node publishes after them. A tunnel, a VPN or a firewall on the way takes less than it should"},
+				"What needs longer datagrams does not arrive: keys, perhaps messages, and what " +
+				"the same node publishes after them. A tunnel, a VPN or a firewall on the " +
+				"way takes less than it should"},
 		{sizesText(&api.Info{Longest: 9000, SmallPaths: []api.SmallPath{{Name: "n5", Passed: 1460}, {Name: "n6", Passed: 1390}}}),
 			"n5, n6: datagrams of 9000 bytes do not pass between them and this node, short ones do (1390 bytes pass). " +
-				"What needs longer datagrams does not arrive: keys, perhaps messages, and what the same node publishes after them. A tunnel, a VPN or a firewall on the way takes less than it should, or --mtu is more than the network carries"},
+				"What needs longer datagrams does not arrive: keys, perhaps messages, and what " +
+				"the same node publishes after them. A tunnel, a VPN or a firewall on the " +
+				"way takes less than it should, or --mtu is more than the network carries"},
 		{tcpText(api.Info{FilteredPort: 7747, Filtered: 3, Watched: 8, Detection: 1.85}),
 			"7747 filtered at 3 of 8 watched members: a killed process is known there as late as a dead host, in about 1.85 s instead of 0.5 s"},
 		{reachedText(&api.Info{Members: map[string]int{"alive": 3}}), "yes"},

@@ -78,10 +78,12 @@ func (p *printer) why(w api.Why, now time.Time) {
 	}
 	switch {
 	case w.Doubt == "unreachable" && w.OutOfFamily:
-		fmt.Fprintf(p.w, "%s cannot be reached from here: it is of the other IP family, and nobody that "+
+		fmt.Fprintf(p.w, "%s cannot be reached from here: it is of the other IP family, and "+
+			"nobody that "+
 			"answers this node reaches it. It may be dead or live.\n", name)
 	case w.Doubt == "unreachable":
-		fmt.Fprintf(p.w, "%s cannot be reached from here, and too few others can be asked: it may be "+
+		fmt.Fprintf(p.w, "%s cannot be reached from here, and too few others can be asked: it "+
+			"may be "+
 			"dead or live.\n", name)
 	}
 	if d := w.Damped; d != nil {

@@ -12,8 +12,8 @@
 // evidence.go has the host's kernel testify; port.go and ownport.go are whether TCP gets through,
 // to others and from them; doubt.go is when not to believe oneself, and damps members that come and
 // go; deaf.go is about members that send and do not hear; path.go knows how long answers take and
-// how many are lost; mass.go is about many who die at once; zones.go is who watches and who
-// examines across zones; silence.go is a zone that is silent as a whole.
+// how many are lost; mass.go is about many that die at once; zones.go is which members watch and
+// which examines across zones; silence.go is a zone that is silent as a whole.
 package inquest
 
 import (

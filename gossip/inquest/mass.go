@@ -10,23 +10,26 @@ import (
 	"github.com/starling-gossip/starling/gossip/topology"
 )
 
-// Many who die at once. Juries are drawn among all members, and most of those are dead. So jurors that are asked in vain
-// are replaced by members that were heard lately; and an accuser that had to ask four members for each vote
-// examines three more of which nothing was heard. That grows where nearly all are dead, and where half are, the
-// members that watch the dead suffice. Where there are zones, the witness (silence.go) and the look around
-// (zones.go) add to that; a zone that is silent as a whole is left out.
+// Many who die at once. Juries are drawn among all members, and most of those are dead. So jurors
+// that are asked in vain are replaced by members that were heard lately; and an accuser that had to
+// ask four members for each vote examines three more of which nothing was heard. That grows where
+// nearly all are dead, and where half are, the members that watch the dead suffice. Where there are
+// zones, the witness (silence.go) and the look around (zones.go) add to that; a zone that is silent
+// as a whole is left out.
 //
 // Too few for a verdict cannot tell the death of the others from a cut. They call the roll once: they ping all, and hold
 // those who do not answer for unreachable. So each of them says exactly whom it cannot tell, and its
 // user, who can, has them forgotten.
 
 const (
-	heardSlots   = 64
-	heardJuror   = 10 * time.Second // so lately somebody has been heard who is asked to be a juror out of turn
-	heardRecent  = 5 * time.Second  // members not heard for so long are examined where most are dead
-	mostSilent   = 4                // times as many are asked as vote where most are dead
-	examined     = 3                // members that an accuser examines then
-	mostExamined = 48               // alarms with which it examines no more: each costs many inquiries a second
+	heardSlots = 64
+	heardJuror = 10 * time.Second // a juror out of turn was heard so lately
+	// members not heard for so long are examined where most are dead
+	heardRecent = 5 * time.Second
+	mostSilent  = 4 // times as many are asked as vote where most are dead
+	examined    = 3 // members that an accuser examines then
+	// alarms with which it examines no more: each costs many inquiries a second
+	mostExamined = 48
 
 	rollRounds  = 2
 	rollPace    = 256             // members that are called in a Config.Period

@@ -48,7 +48,8 @@ func TestNewcomersWhoDoNotKnowTheDead(t *testing.T) {
 	}
 }
 
-// A node fails the dead also when all that it hears slept meanwhile, and hold no such members: they are on its side.
+// A node fails the dead also when all that it hears slept meanwhile, and hold no such members: they
+// are on its side.
 func TestSleepersWhoForgotTheDead(t *testing.T) {
 	w := newWorld(t, 9, 1, Config{})
 	for k := 5; k < 9; k++ {

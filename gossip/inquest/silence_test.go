@@ -137,9 +137,9 @@ func TestOneOfTheZoneHasToVote(t *testing.T) {
 	}
 }
 
-// A way that is open for moments only, too short to hear everybody, fails nobody who lives. Who
-// died meanwhile is known in its zone as soon as ever, and by those that were cut off when the way
-// is open: also where one that accuses it had asked all jurors of its zone in vain by then, and
+// A way that is open for moments only, too short to hear everybody, fails no living member. A node
+// that died meanwhile is known in its zone as soon as ever, and by those that were cut off when the
+// way is open: also where one that accuses it had asked all jurors of its zone in vain by then, and
 // nobody of them sends anything to it (seeds 3 and 5).
 func TestZoneComesAndGoes(t *testing.T) {
 	for seed := range uint64(6) {

@@ -93,7 +93,8 @@ func TestElectors(t *testing.T) {
 		for i := range live - 1 {
 			w.nodes[0].learn(i+1, 1, 0, member.Alive)
 		}
-		if seats, votes := w.nodes[0].d.electors(w.now, &alarm{}); seats != want[0] || votes != want[1] {
+		if seats, votes := w.nodes[0].d.electors(w.now, &alarm{}); seats != want[0] ||
+			votes != want[1] {
 			t.Errorf("of %d live members %d are jurors and %d votes suffice, want %v", live, seats, votes, want)
 		}
 	}

@@ -12,12 +12,13 @@ import (
 // The verdict. It takes the votes of more than half of the jury against a member, and that none of them has heard from
 // it. It is spread as a member's failure always is; the reasons stay with who declared it.
 
-// electors returns how many jurors a case has, and how many of them have to vote against the member. It is held as if
-// there were none but those with which this node can speak, and which know the accused and can
-// speak with it: the IP version parts the others from one or the other. Those that do not know it
-// are no part of the view in which it is a member, so they neither outvote those that do nor vote
-// with them (but see judgeAlone). But if no member that has both IP versions has spoken since the accused fell silent,
-// this node may be cut off from all of the other version with it, and they count as in any cut.
+// electors returns how many jurors a case has, and how many of them have to vote against the
+// member. It is held as if there were none but those with which this node can speak, and which know
+// the accused and can speak with it: the IP version parts the others from one or the other. Those
+// that do not know it are no part of the view in which it is a member, so they neither outvote
+// those that do nor vote with them (but see judgeAlone). But if no member that has both IP versions
+// has spoken since the accused fell silent, this node may be cut off from all of the other version
+// with it, and they count as in any cut.
 func (d *Detector) electors(now mono.Time, a *alarm) (jurors, votes int) {
 	able := d.electorate(now, a)
 	for i := range a.jury.list {
@@ -60,7 +61,8 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 			votes = append(votes, x.vote)
 		}
 	}
-	if (len(votes) < enough || enough == 0 || d.cfg.NoJury) && !d.judgeAlone(now, a, seats, len(votes)) {
+	if (len(votes) < enough || enough == 0 || d.cfg.NoJury) &&
+		!d.judgeAlone(now, a, seats, len(votes)) {
 		return false
 	}
 	if d.spared(now, a, votes) {
@@ -116,12 +118,13 @@ func (a *alarm) excused(now mono.Time, c *Config) bool {
 	return stalled
 }
 
-// judgeAlone says whether the accuser's own evidence suffices. In a cluster of two there is nobody to ask: a process
-// whose host refuses for it is gone, and silence has to last for three times the grace, since a node alone cannot tell
-// its own death from the other's. In a larger one whose jurors do not answer, refusals alone count, and only after long
-// patience. Where nearly all hold no such member, as after a pause in which they forgot it, nobody else will ever
-// examine it. So strangers count for the accuser's side in the rule of sides, beside the few that did vote, and the accuser
-// is as alone as in a cluster of two.
+// judgeAlone says whether the accuser's own evidence suffices. In a cluster of two there is nobody
+// to ask: a process whose host refuses for it is gone, and silence has to last for three times the
+// grace, since a node alone cannot tell its own death from the other's. In a larger one whose
+// jurors do not answer, refusals alone count, and only after long patience. Where nearly all hold
+// no such member, as after a pause in which they forgot it, nobody else will ever examine it. So
+// strangers count for the accuser's side in the rule of sides, beside the few that did vote, and
+// the accuser is as alone as in a cluster of two.
 func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats, votes int) bool {
 	wait := d.grace(now, a.peer.ID)
 	side := votes

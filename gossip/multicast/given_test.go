@@ -123,7 +123,8 @@ func TestNewcomersAreLeftOut(t *testing.T) {
 			}
 			origin.publish(1, 100)
 			w.run(10 * time.Second)
-			if p := origin.last(); !p.Done || p.Have != n-late || p.Of != n-late || p.Newer != late ||
+			if p := origin.last(); !p.Done || p.Have != n-late || p.Of != n-late ||
+				p.Newer != late ||
 				len(p.Missing) > 0 {
 				t.Errorf("%d of %d joined later: %+v", late, n, p)
 			}

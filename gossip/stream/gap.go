@@ -13,8 +13,8 @@ import (
 //
 // A piece is missing if a later one is here or somebody claims that there is one. It is passed over
 // for one of two reasons: enough members deny it, over Patience, the origin too unless its life is
-// over; or it is so old that nobody holds it. What nothing shows, and none of those who lack it
-// vouches for, is dropped after GiveUp, without a word: it may be forged. What is vouched for is
+// over; or it is so old that nobody holds it. What nothing shows, and none of the members that lack
+// it vouches for, is dropped after GiveUp, without a word: it may be forged. What is vouched for is
 // not, however few have answered: the others may be out of reach, and hold it.
 //
 // Where a piece that is held shows that there was one, enough members have to be asked, and one that is said to have it,
@@ -34,7 +34,7 @@ const (
 	// after a request that came to nothing over a narrow way, doubling with each in a row
 	firstHold = 25 * time.Millisecond
 	maxHold   = 30 * time.Second // a piece now and then shows whether it passes by now
-	// of Patience: so long those who return are waited for, however many follow
+	// of Patience: so long members that return are waited for, however many follow
 	maxReturns = 5
 )
 
@@ -397,7 +397,8 @@ func (s *Streams) deafTo(now mono.Time, st *stream) bool {
 	return now < st.deaf && st.deaf.Add(-deafFor) >= s.reunion.returned
 }
 
-// vouched says whether those who lack the first missing piece are believed that it was there.
+// vouched says whether the members that lack the first missing piece are believed that it was
+// there.
 func (s *Streams) vouched(now mono.Time, st *stream) bool {
 	r := st.repair
 	return !s.deafTo(now, st) && (r.follows() || r.knew > 0 && s.existed(st))
@@ -410,7 +411,8 @@ func (s *Streams) existed(st *stream) bool {
 	return r.sure || !r.never && (2*r.knew >= len(r.denied) || r.knew > 1 && !s.originLives(st))
 }
 
-// follows says whether half of those who lack the first missing piece hold something after it.
+// follows says whether half of the members that lack the first missing piece hold something after
+// it.
 func (r *repair) follows() bool { return 2*r.later >= len(r.denied) && r.later > 0 }
 
 // shown returns up to which piece there must be more, by the last one before the first missing piece, and of

@@ -31,7 +31,8 @@ func TestOneDenialIsNotAll(t *testing.T) {
 		w.blocked = func(from, to *node) bool {
 			first := from == y && to == n && !answered
 			answered = answered || first
-			return from == n && to != y || to == n && !first || from == y && to != n || to == y && from != n
+			return from == n && to != y || to == n && !first || from == y && to != n ||
+				to == y && from != n
 		}
 		n.s.Receive(w.now, n.from(w.nodes[5]), wire.TypeHeads,
 			heads(wire.Head{Origin: o.id, Generation: 1, Low: 1, High: 2}))

@@ -56,7 +56,8 @@ func (s *Streams) askPage(now mono.Time, to member.Member, i int) {
 		if r := st.repair; r != nil && len(r.denied) >= firstDenied &&
 			!slices.Contains(r.denied, to.ID) && s.blind(st) {
 			var buf [16]byte
-			s.host.SendStream(now, to, wire.AppendAsk(buf[:0], wire.Ask{From: st.origin, All: true}))
+			s.host.SendStream(now, to, wire.AppendAsk(buf[:0],
+				wire.Ask{From: st.origin, All: true}))
 			return
 		}
 	}

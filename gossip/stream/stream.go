@@ -198,12 +198,13 @@ type Streams struct {
 	openCount int     // pieces
 	blocked   bool    // an Append was refused and nobody told Writable since
 
-	telling  []*stream // whose heads are to be told
-	sync     syncing
-	reunion  reunion
-	repairs  []*stream        // those with gaps
-	turn     int              // which of them comes first
-	polled   mono.Time        // when the next member may be asked for its page, where much is missing
+	telling []*stream // whose heads are to be told
+	sync    syncing
+	reunion reunion
+	repairs []*stream // those with gaps
+	turn    int       // which of them comes first
+	// when the next member may be asked for its page, where much is missing
+	polled   mono.Time
 	former   []*stream        // those that wait to hear of earlier lives
 	ending   []*stream        // those whose last message is here in part
 	inFlight int              // requests of all of them

@@ -77,13 +77,24 @@ type Word uint8
 
 // The words.
 const (
-	WordUnknown  Word = iota // the juror does not know it in that life, or has too much to do: ask another
-	WordOpen                 // not decided yet
-	WordAcquit               // it lives: the juror has heard from it
-	WordGuilty               // the juror votes for declaring it failed
-	WordCannot               // the juror cannot send to it, whose address is of the other IP version: it is none
-	WordStranger             // the juror holds no such member: it has no vote, but is on the accuser's side
+	// the juror does not know it in that life, or has too much to do: ask another
+	WordUnknown Word = iota
+	WordOpen         // not decided yet
+	WordAcquit       // it lives: the juror has heard from it
+	WordGuilty       // the juror votes for declaring it failed
+	// the juror cannot send to it, whose address is of the other IP version: it is none
+	WordCannot
+	// the juror holds no such member: it has no vote, but is on the accuser's side
+	WordStranger
 )
+
+// String returns the word as traces and scripts have it.
+func (w Word) String() string {
+	return [...]string{
+		WordUnknown: "unknown", WordOpen: "open", WordAcquit: "acquit", WordGuilty: "guilty",
+		WordCannot: "cannot", WordStranger: "stranger",
+	}[w]
+}
 
 // Cause is what a juror saw.
 type Cause = member.Cause

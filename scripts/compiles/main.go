@@ -1,6 +1,7 @@
-// Compiles says whether the compiler takes the module on the systems that it is not tested on, and bench/, a module of
-// its own, with its tests. It reads all packages from their source and compiles none: to build them for one more system
-// compiles Go's library and all modules anew, two to three minutes of a core. `make night` does so.
+// Compiles says whether the compiler takes the module on the systems that it is not tested on, and
+// bench/, a module of its own, with its tests. It reads all packages from their source and compiles
+// none: to build them for one more system compiles Go's library and all modules anew, two to three
+// minutes of a core. `make night` does so.
 package main
 
 import (
@@ -34,7 +35,8 @@ func main() {
 	}
 }
 
-// check returns what the compiler would say of the module in a directory of home; on Linux of its tests too.
+// check returns what the compiler would say of the module in a directory of home; on Linux of its
+// tests too.
 func check(system, home, dir string) error {
 	found, err := packages.Load(&packages.Config{
 		Mode:  packages.NeedName | packages.NeedImports | packages.NeedDeps | packages.NeedTypes,

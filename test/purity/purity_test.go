@@ -1,6 +1,6 @@
-// Package purity holds the rules that keep the core, gossip/ and all below it, a pure function of its inputs, each with its
-// reason. Tests are left out. It has a place of its own so that the core's tests, which are compiled for fuzzing and for the
-// race detector too, need no compiler.
+// Package purity holds the rules that keep the core, gossip/ and all below it, a pure function of
+// its inputs, each with its reason. Tests are left out. It has a place of its own so that the
+// core's tests, which are compiled for fuzzing and for the race detector too, need no compiler.
 package purity
 
 import (
@@ -64,7 +64,8 @@ func reasons(why string, names ...string) map[string]string {
 
 func TestPurity(t *testing.T) {
 	p := &purity{t: t, fset: token.NewFileSet(), core: map[string]*types.Package{}}
-	root, err := exec.Command("go", "env", "GOROOT").Output() // a test built with -trimpath does not know it
+	// a test built with -trimpath does not know it
+	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,8 +96,8 @@ type purity struct {
 	core map[string]*types.Package // by directory, each looked at once
 }
 
-// Import gives each package of the core the others. The importer of source would start the go command for each of them,
-// each time that it is imported.
+// Import gives each package of the core the others. The importer of source would start the go
+// command for each of them, each time that it is imported.
 func (p *purity) Import(path string) (*types.Package, error) {
 	if dir, ok := strings.CutPrefix(path, module+"gossip/"); ok {
 		return p.check(core + "/" + dir), nil
