@@ -141,16 +141,14 @@ func TestPeersAreSavedAgain(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { p.saveAtIntervals(ctx, node, changed); close(ended) }()
-		time.Sleep(35 * time.Second)
-		synctest.Wait()
+		pass(35 * time.Second)
 		if n := strings.Count(text.String(), "WARN"); n != 1 {
 			t.Errorf("%d warnings, want one:\n%s", n, text)
 		}
 		if err := os.RemoveAll(filepath.Join(dir, peersFile)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(saveAgain)
-		synctest.Wait()
+		pass(saveAgain)
 		if got, _, err := p.read("c"); err != nil || len(got) != 1 ||
 			!strings.Contains(text.String(), "can be saved again") {
 			t.Errorf("afterwards %v, %v\n%s", got, err, text)
@@ -158,8 +156,7 @@ func TestPeersAreSavedAgain(t *testing.T) {
 		if err := os.Remove(p.path()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute) // what was written is not written again
-		synctest.Wait()
+		pass(time.Minute) // what was written is not written again
 		if _, err := os.Stat(p.path()); err == nil {
 			t.Error("it was written without a change")
 		}

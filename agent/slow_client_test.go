@@ -41,16 +41,21 @@ func TestSlowClientIsCutOff(t *testing.T) {
 		if _, err := io.WriteString(here, "GET /v1/watch HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(writeLimit - time.Millisecond)
+		pass(writeLimit - time.Millisecond)
 		if n := len(s.streams); n != 1 {
 			t.Errorf("%d streams are open just before the time is over", n)
 		}
-		time.Sleep(2 * time.Millisecond)
-		synctest.Wait()
+		pass(2 * time.Millisecond)
 		if n := len(s.streams); n != 0 {
 			t.Errorf("%d streams are open when it is over", n)
 		}
 		s.Close()
 		here.Close()
 	})
+}
+
+// pass lets the virtual time of a synctest bubble go by, which takes none, until all in it rest.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }

@@ -373,16 +373,14 @@ func TestGone(t *testing.T) {
 				s.Keep(piece(1, 1, 1, 100))
 				s.Mark(stream.Mark{Origin: 1, Generation: 1, Next: 2, Seq: 1})
 				flush(t, s)
-				time.Sleep(3 * lookEvery)
-				synctest.Wait()
+				pass(3 * lookEvery)
 				if said := said(); len(said) > 0 {
 					t.Errorf("it says %q", said)
 				}
 				if err := x.do(path); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(lookEvery)
-				synctest.Wait()
+				pass(lookEvery)
 				if st, said := s.Stats(), said(); len(said) != 1 ||
 					!strings.Contains(said[0], x.said) ||
 					!strings.Contains(said[0], "leave it where it is") || st.Removed != 1 ||
@@ -391,7 +389,7 @@ func TestGone(t *testing.T) {
 				}
 				s.Keep(piece(2, 1, 1, 100))
 				s.Mark(stream.Mark{Origin: 2, Generation: 1, Next: 2, Seq: 1})
-				time.Sleep(3 * lookEvery)
+				pass(3 * lookEvery)
 				closed(t, s)
 				if said := said(); len(said) != 1 {
 					t.Errorf("it says %q", said)
@@ -665,4 +663,10 @@ func freeOf(b []byte, m meta) (all []uint64) {
 		all = append(all, ne.Uint64(b[at+pageHeader+8*i:]))
 	}
 	return all
+}
+
+// pass lets the virtual time of a synctest bubble go by, which takes none, until all in it rest.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
