@@ -67,6 +67,53 @@ func TestSleepersWhoForgotTheDead(t *testing.T) {
 	}
 }
 
+// Of a cut three and three no side fails the other, and so it stays when one of a side ends, or
+// leaves: what it voted before is void, and it judges nobody while it leaves.
+func TestSideThatLosesOne(t *testing.T) {
+	for _, leaves := range []bool{false, true} {
+		for seed := range uint64(4) {
+			w := newWorld(t, 6, seed, Config{})
+			w.cut = func(a, b int) bool { return (a < 3) != (b < 3) }
+			w.run(25 * time.Second)
+			if leaves {
+				for _, x := range w.nodes[:3] {
+					m, _ := x.table.Get(id(1))
+					x.input(func() { x.learn(1, m.Generation(), m.Incarnation, member.Left) })
+				}
+			} else {
+				w.kill(1)
+			}
+			w.run(30 * time.Second)
+			for _, v := range w.verdicts {
+				if v.of != 1 {
+					t.Errorf("seed %d, leaves %t: m%d fails m%d", seed, leaves, v.by, v.of)
+				}
+			}
+		}
+	}
+}
+
+// Where nearly all die, a survivor accuses many at a time, and not so many that its inquiries fill
+// the network.
+func TestSurvivorsAccuseFewAtATime(t *testing.T) {
+	const n, left = 400, 12
+	w := newWorld(t, n, 1, Config{})
+	for k := left; k < n; k++ {
+		w.crash(k)
+	}
+	most := 0
+	for range 300 {
+		w.run(100 * time.Millisecond)
+		for _, x := range w.nodes[:left] {
+			most = max(most, len(x.d.alarms))
+		}
+	}
+	if bound := mostExamined + examined + 2*w.nodes[0].d.cfg.Watch; most > bound {
+		t.Errorf("%d alarms at a time, at most %d are wanted", most, bound)
+	}
+	t.Logf("%d alarms at a time", most)
+}
+
 // Too few for a jury name all whom they cannot judge, within 15 s, and no others; when the cut ends they are reachable, and
 // nobody is in doubt any more.
 func TestRollCall(t *testing.T) {
