@@ -36,7 +36,6 @@ func (n *Node) ClusterID() uint64 { return n.identity.id }
 
 // foundCluster makes this node the first of its cluster, unless it remembers which one it was in.
 func (n *Node) foundCluster() {
-	n.streams.Founded()
 	for n.identity.id == 0 {
 		n.takeIdentity(n.proof.Uint64())
 		n.identity.drawn = true

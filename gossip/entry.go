@@ -248,6 +248,7 @@ func (n *Node) seedAt(a netip.AddrPort, number uint32) *seed {
 func (n *Node) beFirst() {
 	n.entry.alone = true
 	n.foundCluster()
+	n.streams.Founded()
 	n.welcome()
 }
 
@@ -388,7 +389,9 @@ func (n *Node) enter(host bool) {
 	e := &n.entry
 	if !e.welcomed {
 		n.out.Events = append(n.out.Events, Event{Kind: Welcomed})
-		e.host = host
+		if e.host = host; host {
+			n.streams.Founded()
+		}
 	}
 	e.welcomed, e.host = true, e.host && host
 }

@@ -322,3 +322,24 @@ func TestFounderByLettingIn(t *testing.T) {
 		}
 	}
 }
+
+// One that is in since it let in a node that had a cluster is no newcomer either, once its seed lets it in: what was
+// published since then is its own too.
+func TestHostOfAFounder(t *testing.T) {
+	w := newWorld(t)
+	old := w.start("n0", 0, 1, nil)
+	w.cut = func(from, to netip.AddrPort) bool { return from == old.addr || to == old.addr }
+	host := w.start("n1", 1, 1, nil, 0)
+	guest := w.start("n2", 2, 1, nil)
+	w.do(guest, Join{Merge: []netip.AddrPort{host.addr}})
+	w.until(5*time.Second, "it let one in", func() bool { return host.Table().Live() == 2 })
+	w.do(old, Publish{Topic: "t", Payload: []byte("since")})
+	w.cut = nil
+	w.until(20*time.Second, "they are one", func() bool { return w.allSee(3) })
+	w.run(2 * time.Second)
+	for _, p := range w.nodes {
+		if got, lost := count(p, MessageDelivered), count(p, MessagesLost); got != 1 || lost > 0 {
+			t.Errorf("%s got %d of 1 message, %d times some were lost", p.addr, got, lost)
+		}
+	}
+}
