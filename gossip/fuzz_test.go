@@ -276,7 +276,7 @@ func (z *fuzzed) check() {
 		"too many pieces are held":                n.streams.Stats().Held > 16384,
 		"too many streams":                        n.streams.Stats().Streams > stream.MaxStreams,
 		"too many records are wanted":             len(n.wanted) > wire.MaxRequest,
-		"too many locations are asked for":        len(n.locator.lookups) > maxLookups,
+		"too many locations are asked for":        n.coords.Lookups() > 256,
 		"too many wait for loans":                 n.wishes() > 5+z.in/24,
 		"too many seeds":                          len(n.entry.seeds) > maxSeeds,
 		"too many claims":                         len(n.entry.claims) > maxClaims,

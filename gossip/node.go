@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/accrual"
+	"github.com/starling-gossip/starling/gossip/coords"
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 	"github.com/starling-gossip/starling/gossip/inquest"
@@ -81,7 +82,7 @@ type Node struct {
 	isolated Time        // since when, while it is
 	aged     int         // failed members that were forgotten for their age, while this node was of a minority
 	graves   marks.Table[member.ID, grave]
-	locator  locator
+	coords   *coords.Coords // where this node stands, and others do
 	across   across
 	paths    paths
 	upkeep   upkeep
@@ -164,7 +165,7 @@ func (n *Node) Deadline() Time {
 		return 0
 	}
 	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(), n.keys.Deadline(),
-		n.upkeep.due, n.shares.due, n.reached.due, n.entry.due(), n.locator.due, n.across.due,
+		n.upkeep.due, n.shares.due, n.reached.due, n.entry.due(), n.coords.Deadline(), n.across.due,
 		n.paths.check.due, n.pairsDue(), n.flushDue())
 }
 
@@ -192,7 +193,9 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	n.wakeUpkeep()
 	n.wakeShares()
 	n.wakeReached()
-	n.wakeLookups()
+	if n.coords.Deadline() <= n.now {
+		n.coords.Wake(n.now)
+	}
 	n.wakeAcross()
 	n.wakeChecks()
 	n.wakePairs()
@@ -245,6 +248,7 @@ func (n *Node) launch() {
 	n.welcomes.reset(n.now)
 	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
 	n.launchMessages()
+	n.coords = coords.New(coordsHost{env{n}})
 	n.keys = state.New(keysHost{streamHost{n}}, n.cfg.Keys)
 	n.detector = n.newDetector()
 	n.listener, _ = n.detector.(detect.Listener)
@@ -252,7 +256,6 @@ func (n *Node) launch() {
 	n.accruer, _ = n.detector.(detect.Accruer)
 	n.damper, _ = n.detector.(detect.Damper)
 	n.lossy, _ = n.detector.(detect.Lossy)
-	n.locator.due = Never
 	n.across.due = Never
 	n.launchEntry()
 	n.launchUpkeep()
@@ -281,7 +284,7 @@ func (n *Node) stalled(gap time.Duration) {
 	n.detector.Stalled(gap)
 	n.repair.Stalled(gap)
 	n.shares.stalled(gap)
-	n.stalledLocator()
+	n.coords.Stalled(n.now, gap)
 	n.stalledPaths()
 	n.stalledAcross(gap)
 	n.relay.Stalled(gap)

@@ -55,7 +55,7 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 	case Forget:
 		return n.forgetAll(c.IDs)
 	case Locate:
-		return n.lookUp(c.ID)
+		return n.coords.LookUp(n.now, c.ID)
 	default:
 		return fmt.Errorf("no such command: %T", cmd)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -55,7 +56,6 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	n.wanted, n.ends, n.hushed, n.asked, n.kin = n.wanted[:0], n.ends[:0], false, 0, false
 	n.upkeep.more = false
-	n.locator.asker = detect.Peer{}
 	if n.listener != nil {
 		n.listener.Heard(n.now, peer)
 	}
@@ -206,7 +206,7 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	case wire.Quota:
 		return n.takeLoan(from, t, body)
 	case wire.Places:
-		return n.takePlace(from, peer, t, body)
+		return n.coords.Receive(n.now, plane.Sender{Peer: peer, Member: from}, t, body)
 	case wire.Ways:
 		return n.takeWay(peer, t, body)
 	}

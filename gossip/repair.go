@@ -68,7 +68,7 @@ func (n *Node) endDatagram(peer detect.Peer) {
 			n.streams.Headless(n.now, m)
 		}
 	}
-	n.answerLocate()
+	n.coords.EndDatagram(n.now)
 	if n.twin {
 		n.twin = false
 		n.goAboveOwn(n.self.Value().Generation)

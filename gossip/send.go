@@ -61,7 +61,9 @@ func (n *Node) room(start int) int { return wire.RoomOf(n.cfg.MTU) - (len(n.out.
 func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	start := n.open(to.Instance)
 	reserve := wire.MessageSize + fingerprintSize + n.unearned(to, n.room(start))
-	n.appendLocation(to, messages)
+	if len(messages) > 0 {
+		n.out.arena = n.coords.Ride(n.now, n.out.arena, to, wire.Type(messages[0]))
+	}
 	n.out.arena = append(n.out.arena, messages...)
 	n.news.Waiting(func(it *rumor.Item) bool {
 		return n.appendNews(start, it, reserve)
@@ -75,7 +77,7 @@ func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	n.close(start, to)
 	n.stats.ProbesOut++
 	n.probed(to, messages)
-	n.askAfar()
+	n.coords.Rode(n.now)
 	n.lookAfterPaths()
 }
 

@@ -1,0 +1,102 @@
+// Package plane is the contract between a node and the parts of it that speak with their like at
+// other nodes: its planes.
+//
+// A plane is a pure state machine. Time, messages and changes of the table go in; what it wants
+// done goes out through its Env. It imports neither another plane nor the node. If it needs more
+// than an Env, it declares that as a small interface of its own, and package gossip binds it: so
+// planes meet in one file.
+package plane
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/topology"
+	"github.com/starling-gossip/starling/gossip/wire"
+)
+
+// Plane is a part of a node. Calls of one do not overlap, and their times never decrease.
+// Values go in, not pointers: a pointer would escape through the interface, at an allocation for
+// each message.
+type Plane interface {
+	// Receive takes a message of one of the plane's types (wire.Specs) and says whether it could
+	// be read. It keeps nothing of body.
+	Receive(now mono.Time, from Sender, t wire.Type, body []byte) (ok bool)
+	// EndDatagram is called once all messages of a datagram are in. What the plane remembers of
+	// the datagram ends here.
+	EndDatagram(now mono.Time)
+	// Wake is called when now >= Deadline().
+	Wake(now mono.Time)
+	// Deadline returns the next moment that the plane needs, mono.Never if none. It changes in
+	// calls of the plane alone.
+	Deadline() mono.Time
+	// Changed tells that the table changed: before is the zero Member if the member is new.
+	Changed(now mono.Time, before, after member.Member)
+	// Forget tells that a member leaves the table, which drops it when all planes have returned.
+	Forget(now mono.Time, id member.ID)
+	// Stalled tells that this node's own process stood still for a gap: what was due meanwhile is
+	// nobody's fault.
+	Stalled(now mono.Time, gap time.Duration)
+}
+
+// Rider is a Plane that adds to the probes of the detector: most of what it says costs no datagrams
+// of its own.
+type Rider interface {
+	// Ride appends what goes with a probe whose first message is of a type.
+	Ride(now mono.Time, b []byte, to detect.Peer, first wire.Type) []byte
+	// Rode is called when the probe has left.
+	Rode(now mono.Time)
+}
+
+// None does nothing. A plane embeds it for what it has no use for.
+type None struct{}
+
+// EndDatagram does nothing.
+func (None) EndDatagram(mono.Time) {}
+
+// Changed does nothing.
+func (None) Changed(mono.Time, member.Member, member.Member) {}
+
+// Forget does nothing.
+func (None) Forget(mono.Time, member.ID) {}
+
+// Stalled does nothing.
+func (None) Stalled(mono.Time, time.Duration) {}
+
+// Sender is the node that a message came from. Member is what the table holds of it if the type is
+// for members alone (wire.Spec), else the zero Member.
+type Sender struct {
+	detect.Peer
+	Member member.Member
+}
+
+// Env is what a plane may use of the node around it, from within the plane's own methods.
+type Env interface {
+	// ID returns this node's ID, Self what the table holds of it.
+	ID() member.ID
+	Self() member.Member
+	// Table returns the members that are known, Ring the ring of the live ones. The plane only
+	// reads them. They have changed already when it is told of a change.
+	Table() *member.Table
+	Ring() *topology.Ring
+	// Rand returns the node's source of chance.
+	Rand() *rand.Rand
+	// Send sends a copy of messages in a datagram of its own at once.
+	Send(now mono.Time, to detect.Peer, messages []byte)
+}
+
+// Jitter returns a time within a quarter of d, so that nodes that started together do not stay in
+// step.
+func Jitter(chance *rand.Rand, d time.Duration) time.Duration {
+	return d*3/4 + time.Duration(chance.Int64N(int64(d)/2+1))
+}
+
+// LiveMember returns what the table holds of a peer, if that is a live member in the life that is
+// meant.
+func LiveMember(t *member.Table, p detect.Peer) (member.Member, bool) {
+	m, ok := t.Get(p.ID)
+	return m, ok && m.State.Live() && m.Instance() == p.Instance
+}
