@@ -7,7 +7,6 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
-	"github.com/starling-gossip/starling/gossip/rumor"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -113,8 +112,7 @@ func (n *Node) merge(other uint64) {
 }
 
 func (n *Node) spreadMerged(m wire.Merged) {
-	n.shares.rumors.SetRounds(n.rounds())
-	n.shares.rumors.Put(n.now, rumor.Item{Key: mergedKey(m), Data: wire.AppendMerged(make([]byte, 0, wire.MergedSize), m)})
+	n.spread(mergedKey(m), wire.AppendMerged(make([]byte, 0, wire.MergedSize), m))
 }
 
 func mergedKey(m wire.Merged) uint64 { return member.Mix(m.New ^ member.Mix(m.Old)) }
@@ -128,7 +126,7 @@ func (n *Node) hearMerged(m wire.Merged) {
 		n.spreadMerged(m)
 	case m.New:
 		n.noteFormer(m.Old)
-		n.shares.rumors.Heard(mergedKey(m))
+		n.words.Heard(mergedKey(m))
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
-	"github.com/starling-gossip/starling/gossip/rumor"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -190,8 +189,7 @@ func (n *Node) spreadWord(id member.ID, g *grave) {
 	word := wire.AppendUpdate(nil, &wire.Update{ID: id, Check: g.check, Claim: wire.Claim{
 		Generation: g.generation, Incarnation: g.inc, State: member.Failed, Cause: member.CauseForgotten,
 	}})
-	n.shares.rumors.SetRounds(n.rounds())
-	n.shares.rumors.Put(n.now, rumor.Item{Key: wordKey(id), Data: word})
+	n.spread(wordKey(id), word)
 }
 
 // appendGone says of some members, in turn, that they are held dead here, or unreachable for so
@@ -266,7 +264,7 @@ func (n *Node) toldToForget(by, id member.ID, c *wire.Claim) {
 	m, known := n.table.Get(id)
 	switch {
 	case !known:
-		n.shares.rumors.Heard(wordKey(id))
+		n.words.Heard(wordKey(id))
 		if g, ok := n.graves.Get(id); ok && g.over(c.Generation, c.Incarnation) {
 			n.sealed(id)
 		}

@@ -67,7 +67,7 @@ func TestForget(t *testing.T) {
 		t.Errorf("after minutes %d of 6 have forgotten n6", a)
 	}
 	err := w.do(n0, Forget{IDs: []member.ID{nodes[6].id}})
-	if _, said := n0.shares.rumors.Get(wordKey(nodes[6].id)); err != nil || !said ||
+	if _, said := n0.words.Get(wordKey(nodes[6].id)); err != nil || !said ||
 		!n0.Forgot(nodes[6].id) {
 		t.Errorf("of one that is forgotten: %v; said to all: %t", err, said)
 	}

@@ -191,7 +191,7 @@ func (n *Node) changed(before, after member.Member) {
 		n.private.deserted = false
 	}
 	n.paths.settle(&after)
-	n.settleShares(&before, &after)
+	n.alarms.Changed(n.now, before, after)
 	n.repair.Changed(n.now, before, after)
 	n.relay.Changed(n.now, before, after)
 	n.streams.Changed(n.now, before, after)

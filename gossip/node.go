@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/accrual"
+	"github.com/starling-gossip/starling/gossip/alarms"
 	"github.com/starling-gossip/starling/gossip/coords"
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/heartbeat"
@@ -72,7 +73,8 @@ type Node struct {
 	flushAt  Time   // no news leaves before; the coalescing delay, or the pace of a storm
 
 	verdicts verdicts
-	shares   shares
+	alarms   *alarms.Alarms // which members do not answer which
+	words    rumor.Queue    // messages that are spread as they are, by key
 
 	entry    entry
 	reached  reached
@@ -141,7 +143,7 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		budget:   bucket{rate: c.Budget, burst: max(c.Budget/4, 8*c.MTU)},
 		replies:  bucket{rate: replyRate, burst: replyRate},
 		welcomes: bucket{rate: welcomeRate, burst: 2 * welcomeRate},
-		shares:   newShares(c.Rounds),
+		words:    rumor.NewQueue(c.Rounds, enough),
 		graves:   marks.Table[member.ID, grave]{Max: maxGraves},
 
 		unmetered: c.ZoneBudget == 0 && len(c.PairBudgets) == 0,
@@ -165,7 +167,7 @@ func (n *Node) Deadline() Time {
 		return 0
 	}
 	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(), n.keys.Deadline(),
-		n.upkeep.due, n.shares.due, n.reached.due, n.entry.due(), n.coords.Deadline(), n.across.due,
+		n.upkeep.due, n.alarms.Deadline(), n.reached.due, n.entry.due(), n.coords.Deadline(), n.across.due,
 		n.paths.check.due, n.pairsDue(), n.flushDue())
 }
 
@@ -191,7 +193,9 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	}
 	n.wakeEntry()
 	n.wakeUpkeep()
-	n.wakeShares()
+	if n.alarms.Deadline() <= n.now {
+		n.alarms.Wake(n.now)
+	}
 	n.wakeReached()
 	if n.coords.Deadline() <= n.now {
 		n.coords.Wake(n.now)
@@ -249,6 +253,7 @@ func (n *Node) launch() {
 	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
 	n.launchMessages()
 	n.coords = coords.New(coordsHost{env{n}})
+	n.alarms = alarms.New(alarmsHost{env{n}}, n.cfg.ShareSuspicions)
 	n.keys = state.New(keysHost{streamHost{n}}, n.cfg.Keys)
 	n.detector = n.newDetector()
 	n.listener, _ = n.detector.(detect.Listener)
@@ -283,7 +288,7 @@ func (n *Node) stalled(gap time.Duration) {
 	n.wake(gap)
 	n.detector.Stalled(gap)
 	n.repair.Stalled(gap)
-	n.shares.stalled(gap)
+	n.alarms.Stalled(n.now, gap)
 	n.coords.Stalled(n.now, gap)
 	n.stalledPaths()
 	n.stalledAcross(gap)
@@ -402,7 +407,10 @@ func (h host) Connect(_ Time, to detect.Peer) {
 }
 
 func (h host) Alarm(_ Time, id member.ID, on bool) {
-	h.n.alarmed(id, on)
+	if m, ok := h.n.table.Get(id); ok && m.State.Live() && !on {
+		h.n.streams.Heard(h.n.now)
+	}
+	h.n.alarms.Raise(h.n.now, id, on)
 }
 
 func (h host) FailWith(_ Time, id member.ID, e detect.Evidence) { h.n.failWith(id, e) }
@@ -424,8 +432,7 @@ func (h host) Unreachable(_ Time, id member.ID, on bool) {
 func (h host) Silent(_ Time, zone uint16, on bool) { h.n.silent(zone, on) }
 
 func (h host) Spread(_ Time, key uint64, message []byte) {
-	h.n.shares.rumors.SetRounds(h.n.rounds())
-	h.n.shares.rumors.Put(h.n.now, rumor.Item{Key: key, Data: message})
+	h.n.spread(key, message)
 }
 
 func (h host) Undecided(_ Time, silent int) { h.n.undecided(silent) }

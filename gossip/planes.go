@@ -22,3 +22,13 @@ func (e env) Send(_ Time, to detect.Peer, messages []byte) {
 	e.n.out.arena = append(e.n.out.arena, messages...)
 	e.n.close(start, to)
 }
+
+func (e env) Spread(_ Time, key uint64, message []byte) { e.n.spread(key, message) }
+func (e env) Heard(key uint64)                          { e.n.words.Heard(key) }
+
+// alarmsHost is the node as alarms see it.
+type alarmsHost struct{ env }
+
+func (h alarmsHost) Suspected(m member.Member, on bool) {
+	h.n.tell(pick(on, MemberSuspected, MemberRecovered), m)
+}

@@ -235,10 +235,7 @@ func (n *Node) takeNews(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 			n.explain(&e)
 		}
 	case wire.TypeAlarm:
-		var a wire.Alarm
-		if a, ok = wire.ReadAlarm(body); ok {
-			n.hearAlarm(&a)
-		}
+		ok = n.alarms.Receive(n.now, plane.Sender{Peer: peer}, t, body)
 	case wire.TypeSilence:
 		ok = n.detector.Receive(n.now, peer, t, body)
 	}

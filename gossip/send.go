@@ -149,6 +149,24 @@ func (n *Node) putNews(it rumor.Item) {
 	n.news.Put(n.now, it)
 }
 
+// spread has a message told to all members; the next one of a key takes its place.
+func (n *Node) spread(key uint64, message []byte) {
+	n.words.SetRounds(n.rounds())
+	n.words.Put(n.now, rumor.Item{Key: key, Data: message})
+}
+
+// packWords adds the messages that are due.
+func (n *Node) packWords(start int) {
+	for {
+		it := n.words.Peek(n.now)
+		if it == nil || len(it.Data) > n.room(start) {
+			return
+		}
+		n.out.arena = append(n.out.arena, it.Data...)
+		n.words.Pushed(n.now, it)
+	}
+}
+
 // rounds is in how many rounds news is pushed at present.
 func (n *Node) rounds() int {
 	usual := len(n.cfg.Rounds)
@@ -164,7 +182,7 @@ func (n *Node) rounds() int {
 
 // flushDue returns when waiting rumors may leave.
 func (n *Node) flushDue() Time {
-	due := min(n.news.Deadline(), n.shares.rumors.Deadline())
+	due := min(n.news.Deadline(), n.words.Deadline())
 	if due == Never {
 		return Never
 	}
@@ -179,7 +197,7 @@ func (n *Node) flush() {
 		start := n.open(0)
 		storm := n.packNews(start)
 		n.packEvidence(start)
-		n.packAlarms(start)
+		n.packWords(start)
 		if len(n.out.arena) == start+wire.HeaderSize {
 			n.out.arena = n.out.arena[:start]
 			return

@@ -86,6 +86,10 @@ type Env interface {
 	Rand() *rand.Rand
 	// Send sends a copy of messages in a datagram of its own at once.
 	Send(now mono.Time, to detect.Peer, messages []byte)
+	// Spread has a message told to all members, as news is. The next one of a key takes its place.
+	// The bytes are kept. Heard tells that another member spreads the same.
+	Spread(now mono.Time, key uint64, message []byte)
+	Heard(key uint64)
 }
 
 // Jitter returns a time within a quarter of d, so that nodes that started together do not stay in
