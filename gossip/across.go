@@ -181,7 +181,7 @@ func (n *Node) askAcross(to detect.Peer) {
 // reach; or a node that does, as far as it knows. If more are lacking than fit, it is as if it did
 // not.
 func (n *Node) answerAcross(peer detect.Peer, f Family) {
-	if !n.paths.answers.ready(n.now) {
+	if !n.paths.answers.Ready(n.now) {
 		return
 	}
 	m := wire.Bridge{Family: uint8(f)}
@@ -204,7 +204,7 @@ func (n *Node) answerAcross(peer detect.Peer, f Family) {
 	}
 	start := n.open(peer.Instance)
 	n.out.arena = wire.AppendBridge(n.out.arena, &m)
-	n.paths.answers.take(n.closeFree(start, peer))
+	n.paths.answers.Take(n.closeFree(start, peer))
 }
 
 // hasFamily says whether a member has an address of an IP version, for some of the others.

@@ -124,7 +124,11 @@ func (c *Config) withDefaults() (Config, error) {
 	case min(d.Coalesce, d.Retention, d.Reconnect, d.Reseed, d.JoinRetry, d.Stall) < 0:
 		return d, fmt.Errorf("%w: a negative time", ErrConfig)
 	}
-	return d, d.validatePairs()
+	budgets := d.quota()
+	if err := budgets.Validate(); err != nil {
+		return d, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return d, nil
 }
 
 // probeRoom is how many bytes of a detector's messages fit a datagram beside the header, the fingerprint and what is

@@ -257,14 +257,6 @@ func (z *fuzzed) sent(most int) {
 	z.out.Reset()
 }
 
-// wishes is how many wait for loans.
-func (n *Node) wishes() (all int) {
-	for i := range n.pairs {
-		all += len(n.pairs[i].queue)
-	}
-	return all
-}
-
 // check looks for what must hold at any time.
 func (z *fuzzed) check() {
 	n := z.n
@@ -277,7 +269,7 @@ func (z *fuzzed) check() {
 		"too many streams":                        n.streams.Stats().Streams > stream.MaxStreams,
 		"too many records are wanted":             len(n.wanted) > wire.MaxRequest,
 		"too many locations are asked for":        n.coords.Lookups() > 256,
-		"too many wait for loans":                 n.wishes() > 5+z.in/24,
+		"too many wait for loans":                 n.quota.Requests() > 5+z.in/24,
 		"too many seeds":                          len(n.entry.seeds) > maxSeeds,
 		"too many claims":                         len(n.entry.claims) > maxClaims,
 		"too many namesakes":                      len(n.entry.rivals) > maxRivals,

@@ -100,7 +100,7 @@ func (h keysHost) Ring() *topology.Ring { return h.n.ring }
 // SendState sends nothing while the budget for the peer's zone is spent. Writes wait before; views, questions and answers are sent
 // again, and would take all of the budget that writes wait for.
 func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
-	if h.n.shortTo(to.ID, len(messages)) {
+	if h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
 		return 0
 	}
 	start := h.n.open(to.Instance())

@@ -71,10 +71,10 @@ func (h streamHost) Self() member.ID         { return h.n.id }
 func (h streamHost) Generation() uint64      { return h.n.self.Value().Generation }
 func (h streamHost) Table() *member.Table    { return &h.n.table }
 func (h streamHost) Rand() *rand.Rand        { return h.n.rng }
-func (h streamHost) Short(to member.ID) bool { return h.n.shortTo(to, lot) }
+func (h streamHost) Short(to member.ID) bool { return h.n.quota.MustWait(h.n.now, to, lot) }
 
 func (h streamHost) Tight() bool {
-	return slices.ContainsFunc(h.n.pairs, func(p pairBudget) bool { return p.tight > h.n.now })
+	return h.n.quota.AnyTight(h.n.now)
 }
 
 func (h streamHost) Near() []topology.Place {
@@ -84,13 +84,13 @@ func (h streamHost) Near() []topology.Place {
 	return h.n.ring.Zone(h.n.zone())
 }
 
-func (h streamHost) Room() int { return h.n.datagramRoom() }
+func (h streamHost) Room() int { return h.n.quota.Datagram(h.n.cfg.room()) }
 
 // SendStream does not send the pieces that somebody asked for while the budget for its zone is spent, since it asks again; nor does
 // it ask there, or the questions alone would take the budget.
 func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 	if len(messages) > 0 {
-		if t := wire.Type(messages[0]); (t == wire.TypeSupply || t == wire.TypePull) && h.n.shortTo(to.ID, len(messages)) {
+		if t := wire.Type(messages[0]); (t == wire.TypeSupply || t == wire.TypePull) && h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
 			return
 		}
 	}
@@ -168,8 +168,8 @@ func (h relayHost) Silent(zone uint16) bool {
 	return slices.ContainsFunc(h.n.private.silent, func(z SilentZone) bool { return z.key == zone })
 }
 
-func (h relayHost) Room() int              { return h.n.roomEverywhere() }
-func (h relayHost) Tight(zone uint16) bool { return h.n.tight(zone) }
+func (h relayHost) Room() int              { return h.n.quota.Room(h.n.now) }
+func (h relayHost) Tight(zone uint16) bool { return h.n.quota.Tight(h.n.now, zone) }
 
 // Epoch counts by the clock of the wall, as far as the generation shows it: a clock that is wrong costs some datagrams
 // that could have been one.

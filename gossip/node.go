@@ -15,6 +15,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/marks"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/multicast"
+	"github.com/starling-gossip/starling/gossip/quota"
+	"github.com/starling-gossip/starling/gossip/rate"
 	"github.com/starling-gossip/starling/gossip/reconcile"
 	"github.com/starling-gossip/starling/gossip/rumor"
 	"github.com/starling-gossip/starling/gossip/state"
@@ -67,10 +69,10 @@ type Node struct {
 	hasShown bool
 	hushed   bool // what is learned now is not spread
 
-	budget   bucket
-	replies  bucket // for what strangers and the dead provoke
-	welcomes bucket // for the samples that newcomers get
-	flushAt  Time   // no news leaves before; the coalescing delay, or the pace of a storm
+	budget   rate.Bucket
+	replies  rate.Bucket // for what strangers and the dead provoke
+	welcomes rate.Bucket // for the samples that newcomers get
+	flushAt  Time        // no news leaves before; the coalescing delay, or the pace of a storm
 
 	verdicts verdicts
 	alarms   *alarms.Alarms // which members do not answer which
@@ -97,11 +99,10 @@ type Node struct {
 	wanted []member.ID   // records to ask the sender of the current datagram for
 	ends   []wire.Update // to tell it
 
-	stats     Stats
-	traffic   traffic
-	pairs     []pairBudget // of this node's zone with others, as they are met
-	unmetered bool         // there are none
-	stopped   bool
+	stats   Stats
+	traffic traffic
+	quota   *quota.Quota // what this node's zone may send to others
+	stopped bool
 
 	now Time    // of the current step
 	out *Outbox // of the current step
@@ -140,16 +141,13 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		identity: identity{id: self.ClusterID},
 		id:       member.IDOf(r.Name),
 		news:     rumor.NewQueue(c.Rounds, enough),
-		budget:   bucket{rate: c.Budget, burst: max(c.Budget/4, 8*c.MTU)},
-		replies:  bucket{rate: replyRate, burst: replyRate},
-		welcomes: bucket{rate: welcomeRate, burst: 2 * welcomeRate},
 		words:    rumor.NewQueue(c.Rounds, enough),
 		graves:   marks.Table[member.ID, grave]{Max: maxGraves},
 
-		unmetered: c.ZoneBudget == 0 && len(c.PairBudgets) == 0,
-		now:       Never,
+		now: Never,
 	}
 	n.table.SetHome(r.Zone)
+	n.quota = quota.New(quotaHost{env{n}}, c.quota())
 	n.setFamily()
 	n.setSelf(member.Share(r))
 	return n, nil
@@ -168,7 +166,7 @@ func (n *Node) Deadline() Time {
 	}
 	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(), n.keys.Deadline(),
 		n.upkeep.due, n.alarms.Deadline(), n.reached.due, n.entry.due(), n.coords.Deadline(), n.across.due,
-		n.paths.check.due, n.pairsDue(), n.flushDue())
+		n.paths.check.due, n.quota.Deadline(), n.flushDue())
 }
 
 // Wake does what has fallen due.
@@ -202,7 +200,7 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	}
 	n.wakeAcross()
 	n.wakeChecks()
-	n.wakePairs()
+	n.quota.Wake(n.now)
 	n.finish()
 }
 
@@ -247,9 +245,9 @@ func (n *Node) launch() {
 	n.start = n.now
 	n.table.Merge(n.now, member.Fact{Record: n.self, Incarnation: n.inc})
 	n.ring = topology.NewRing(&n.table)
-	n.budget.reset(n.now)
-	n.replies.reset(n.now)
-	n.welcomes.reset(n.now)
+	n.budget = rate.Full(n.cfg.Budget, max(n.cfg.Budget/4, 8*n.cfg.MTU), n.now)
+	n.replies = rate.Full(replyRate, replyRate, n.now)
+	n.welcomes = rate.Full(welcomeRate, 2*welcomeRate, n.now)
 	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
 	n.launchMessages()
 	n.coords = coords.New(coordsHost{env{n}})

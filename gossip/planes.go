@@ -5,8 +5,29 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/quota"
 	"github.com/starling-gossip/starling/gossip/topology"
+	"github.com/starling-gossip/starling/gossip/wire"
 )
+
+// What bounds the traffic between zones (package quota).
+const MinPairBudget, MaxPairBudget = quota.Min, quota.Max
+
+// PairBudget bounds what one zone sends to another, each way.
+type PairBudget = quota.Budget
+
+// lot is how many bytes a datagram that waits for a budget has at most.
+const lot = wire.MinMTU
+
+func (c *Config) quota() quota.Config {
+	return quota.Config{Zone: c.ZoneBudget, Budgets: c.PairBudgets}
+}
+
+// zone is this node's own.
+func (n *Node) zone() uint16 {
+	self := n.Self()
+	return topology.PlaceOf(&self).Zone()
+}
 
 // env is the node as its planes see it (plane.Env).
 type env struct{ n *Node }
@@ -25,6 +46,13 @@ func (e env) Send(_ Time, to detect.Peer, messages []byte) {
 
 func (e env) Spread(_ Time, key uint64, message []byte) { e.n.spread(key, message) }
 func (e env) Heard(key uint64)                          { e.n.words.Heard(key) }
+
+// quotaHost is the node as its quota sees it.
+type quotaHost struct{ env }
+
+func (h quotaHost) IsUnreachable(id member.ID) bool { return h.n.IsUnreachable(id) }
+func (h quotaHost) PendingBytes(most int) int       { return h.n.relay.PendingBytes(most) }
+func (h quotaHost) Resume(now Time)                 { h.n.relay.Resume(now) }
 
 // alarmsHost is the node as alarms see it.
 type alarmsHost struct{ env }

@@ -204,7 +204,7 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	case wire.Keys:
 		return n.keys.Receive(n.now, from, t, body)
 	case wire.Quota:
-		return n.takeLoan(from, t, body)
+		return n.quota.Receive(n.now, plane.Sender{Peer: peer, Member: from}, t, body)
 	case wire.Places:
 		return n.coords.Receive(n.now, plane.Sender{Peer: peer, Member: from}, t, body)
 	case wire.Ways:

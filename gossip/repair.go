@@ -81,11 +81,11 @@ type repairHost struct{ n *Node }
 func (h repairHost) Self() member.ID      { return h.n.id }
 func (h repairHost) Table() *member.Table { return &h.n.table }
 func (h repairHost) Rand() *rand.Rand     { return h.n.rng }
-func (h repairHost) Room() int            { return h.n.datagramRoom() }
+func (h repairHost) Room() int            { return h.n.quota.Datagram(h.n.cfg.room()) }
 
 // SendRepair does not send views and records while the budget for the peer's zone is spent: they are shown again.
 func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
-	if h.n.shortTo(to.ID, len(messages)) {
+	if h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
 		return
 	}
 	start := h.n.open(to.Instance())

@@ -32,8 +32,8 @@ func (n *Node) open(to uint32) int {
 // close ends the datagram that open began. Of a stranger the address alone is set. A probe never waits, so that a node cut
 // off from many sends more than its budget; the news that waits for that is held up by no more than a burst.
 func (n *Node) close(start int, to detect.Peer) {
-	n.budget.take(n.closeFree(start, to))
-	n.budget.tokens = max(n.budget.tokens, -n.budget.burst)
+	n.budget.Take(n.closeFree(start, to))
+	n.budget.Tokens = max(n.budget.Tokens, -n.budget.Burst)
 }
 
 // closeFree is close outside the budget, for what has one of its own. It returns what the datagram
@@ -129,7 +129,7 @@ func (n *Node) claim(m *member.Member, accuser member.ID) wire.Claim {
 // reply opens a datagram to somebody who asked for it or provoked it, within what such may cost; ok says whether it
 // may be sent.
 func (n *Node) reply(to detect.Peer) (start int, ok bool) {
-	if !n.replies.ready(n.now) {
+	if !n.replies.Ready(n.now) {
 		n.stats.RepliesRefused++
 		return 0, false
 	}
@@ -138,7 +138,7 @@ func (n *Node) reply(to detect.Peer) (start int, ok bool) {
 
 // closeReply ends a datagram that reply began.
 func (n *Node) closeReply(start int, to detect.Peer) {
-	n.replies.take(len(n.out.arena) - start + ipOverhead)
+	n.replies.Take(len(n.out.arena) - start + ipOverhead)
 	n.close(start, to)
 }
 
@@ -186,14 +186,14 @@ func (n *Node) flushDue() Time {
 	if due == Never {
 		return Never
 	}
-	return max(due, n.flushAt, n.budget.next)
+	return max(due, n.flushAt, n.budget.Next())
 }
 
 // flush pushes the news that is due: each datagram goes to a few random peers. It ends when nothing more is due, or when
 // the budget is spent.
 func (n *Node) flush() {
 	n.flushAt = n.now.Add(n.cfg.Coalesce)
-	for n.budget.ready(n.now) {
+	for n.budget.Ready(n.now) {
 		start := n.open(0)
 		storm := n.packNews(start)
 		n.packEvidence(start)
@@ -241,27 +241,3 @@ func (n *Node) packNews(start int) (storm bool) {
 		n.news.Pushed(n.now, it)
 	}
 }
-
-// bucket is a token bucket: rate bytes a second, burst at once. It may be overdrawn by what is sent in one go, and is
-// not ready again before that is made up for.
-type bucket struct {
-	rate, burst int
-	tokens      int
-	at          Time
-	next        Time // not ready before
-}
-
-func (b *bucket) reset(now Time) { b.tokens, b.at, b.next = b.burst, now, now }
-
-func (b *bucket) ready(now Time) bool {
-	if add := int(float64(now.Sub(b.at)) * float64(b.rate) / float64(time.Second)); add > 0 {
-		b.tokens, b.at = min(b.tokens+add, b.burst), now
-	}
-	if b.tokens > 0 {
-		return true
-	}
-	b.next = now.Add(time.Duration(1-b.tokens)*time.Second/time.Duration(b.rate) + time.Millisecond)
-	return false
-}
-
-func (b *bucket) take(n int) { b.tokens -= n }

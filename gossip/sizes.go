@@ -6,6 +6,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/rate"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -60,7 +61,7 @@ type care struct {
 	credits  int  // checks without any doubt
 	credited Time // when the next credit comes
 	check    check
-	answers  bucket
+	answers  rate.Bucket
 
 	// Where much is lost, all ways are in doubt at once, and not for their size. So what a node
 	// checks for doubts that have no reason is bounded over all ways together.
@@ -85,8 +86,7 @@ type check struct {
 func (n *Node) launchPaths() {
 	w := &n.paths
 	w.check.due = Never
-	w.answers = bucket{rate: seenRate, burst: 2 * seenRate}
-	w.answers.reset(n.now)
+	w.answers = rate.Full(seenRate, 2*seenRate, n.now)
 	n.renewPaths()
 }
 
@@ -142,7 +142,7 @@ func (n *Node) lookAfterPaths() {
 	case dueAgain, dueFirst:
 		w.credits--
 	}
-	if _, live := n.liveMember(best.peer); !live || n.shortTo(best.peer.ID, lot) {
+	if _, live := n.liveMember(best.peer); !live || n.quota.MustWait(n.now, best.peer.ID, lot) {
 		best.checked = n.now
 		return
 	}
@@ -271,11 +271,11 @@ func (n *Node) takeWay(peer detect.Peer, t wire.Type, body []byte) bool {
 		return ok
 	}
 	number, ok := wire.ReadPad(body)
-	if ok && n.paths.answers.ready(n.now) {
+	if ok && n.paths.answers.Ready(n.now) {
 		start := n.open(peer.Instance)
 		n.out.arena = wire.AppendSeen(n.out.arena, &wire.Seen{Number: number, From: peer.Addr},
 			min(n.size, n.Longest())-wire.HeaderSize)
-		n.paths.answers.take(n.closeFree(start, peer))
+		n.paths.answers.Take(n.closeFree(start, peer))
 	}
 	return ok
 }

@@ -43,6 +43,7 @@ type Stats struct {
 func (n *Node) Stats() Stats {
 	s := n.stats
 	s.QueueDropped, s.NewsQueued = n.news.Dropped, n.news.Len()
+	s.PairWaits = n.quota.Waits()
 	s.Paths, s.SmallPaths = n.paths.counts()
 	if n.streams != nil {
 		st := n.streams.Stats()

@@ -60,11 +60,11 @@ func (n *Node) sent(to member.ID, bytes int) {
 	z := n.traffic.of(&n.table, to)
 	z.PacketsOut++
 	z.BytesOut += uint64(bytes)
-	if n.unmetered {
+	if n.quota.Unmetered() {
 		return
 	}
 	if m, ok := n.table.Get(to); ok {
-		n.spend(topology.PlaceOf(&m).Zone(), bytes+ipOverhead)
+		n.quota.Spend(n.now, topology.PlaceOf(&m).Zone(), bytes)
 	}
 }
 
@@ -79,7 +79,7 @@ func (n *Node) received(from member.ID, bytes int) {
 func (n *Node) Traffic() []ZoneTraffic {
 	all := slices.Clone(n.traffic.zones)
 	for i := range all {
-		all[i].Budget = n.pairRate(n.traffic.keys[i])
+		all[i].Budget = n.quota.Rate(n.traffic.keys[i])
 	}
 	slices.SortFunc(all, func(a, b ZoneTraffic) int { return strings.Compare(a.Zone, b.Zone) })
 	if u := n.traffic.unknown; u.PacketsIn+u.PacketsOut > 0 {

@@ -220,7 +220,7 @@ func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
 	})
 	var room [sampleSize + 1]member.Member
 	sample := append(room[:0], n.Self())
-	if n.welcomes.ready(n.now) {
+	if n.welcomes.Ready(n.now) {
 		sample = topology.Pick(n.rng, &n.table, sampleSize, sample, n.id, g.ID)
 	}
 	for i := range sample {
@@ -235,7 +235,7 @@ func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
 		}
 	}
 	n.appendFingerprint()
-	n.welcomes.take(len(n.out.arena) - start + ipOverhead)
+	n.welcomes.Take(len(n.out.arena) - start + ipOverhead)
 	n.close(start, g.Peer)
 }
 

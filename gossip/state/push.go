@@ -77,7 +77,7 @@ func (s *Store) Flush(now mono.Time) {
 	s.catchUp(now)
 	s.takeEarly(now)
 	for i := range s.links {
-		if l := &s.links[i]; len(l.wait) > 0 && l.due <= now && s.budget.ready(now) {
+		if l := &s.links[i]; len(l.wait) > 0 && l.due <= now && s.budget.Ready(now) {
 			l.due = now.Add(s.flushLink(now, i))
 		}
 	}
@@ -95,7 +95,7 @@ func (s *Store) linksDue() mono.Time {
 	if due == mono.Never {
 		return due
 	}
-	return max(due, s.budget.next)
+	return max(due, s.budget.Next())
 }
 
 // flushLink sends what waits for a link, and returns for how long nothing more may leave.
@@ -111,7 +111,7 @@ func (s *Store) flushLink(now mono.Time, i int) time.Duration {
 	}
 	for range maxBurst {
 		switch {
-		case len(l.wait) == 0 || !s.budget.ready(now):
+		case len(l.wait) == 0 || !s.budget.Ready(now):
 			return s.cfg.Coalesce
 		case s.host.Short(l.peer):
 			return shortPause
@@ -177,29 +177,7 @@ func (s *Store) unqueueAll(o *owner) {
 // send sends a datagram within the budget, and returns what it costs; 0: it was not sent.
 func (s *Store) send(now mono.Time, to member.Member, b []byte) int {
 	n := s.host.SendState(now, to, b)
-	s.budget.take(n)
+	s.budget.Take(n)
 	s.stats.BytesOut += uint64(n)
 	return n
 }
-
-// bucket is a token bucket, as the node has one for news: it may be overdrawn by one datagram.
-type bucket struct {
-	rate, burst, tokens int
-	at, next            mono.Time
-}
-
-func newBucket(rate int) bucket { return bucket{rate: rate, burst: rate / 8, tokens: rate / 8} }
-
-func (b *bucket) ready(now mono.Time) bool {
-	if add := int(float64(now.Sub(b.at)) * float64(b.rate) / float64(time.Second)); add > 0 {
-		b.tokens, b.at = min(b.tokens+add, b.burst), now
-	}
-	if b.tokens > 0 {
-		b.next = 0
-		return true
-	}
-	b.next = now.Add(time.Duration(1-b.tokens)*time.Second/time.Duration(b.rate) + time.Millisecond)
-	return false
-}
-
-func (b *bucket) take(n int) { b.tokens -= n }

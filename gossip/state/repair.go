@@ -183,7 +183,7 @@ func (s *Store) receiveSketch(now mono.Time, from member.Member, body []byte) bo
 		return false
 	}
 	s.repair.answered(from.ID)
-	if !s.budget.ready(now) {
+	if !s.budget.Ready(now) {
 		return true
 	}
 	var cells, items [largeCells]uint64

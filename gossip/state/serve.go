@@ -76,7 +76,7 @@ func (s *Store) serve(now mono.Time, to member.Member) {
 	wait := s.answer
 	slices.SortStableFunc(wait, func(a, b pending) int { return cmp.Compare(s.gapOf(b), s.gapOf(a)) })
 	for range maxAnswer {
-		if len(wait) == 0 || !s.budget.ready(now) {
+		if len(wait) == 0 || !s.budget.Ready(now) {
 			break
 		}
 		wait = s.pack(now, wait, -1)

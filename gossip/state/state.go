@@ -28,6 +28,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/marks"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/rate"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -167,7 +168,7 @@ type Store struct {
 	forgotten   marks.Table[member.ID, mark]
 
 	links  []link
-	budget bucket
+	budget rate.Bucket
 	repair repair
 	early  []early
 	taking []byte        // the body of Deltas that is being taken in
@@ -185,7 +186,7 @@ type Store struct {
 // New returns the store of a node.
 func New(host Host, cfg Config) *Store {
 	cfg = cfg.withDefaults()
-	return &Store{cfg: cfg, host: host, lapses: mono.Never, budget: newBucket(cfg.Rate), repair: repair{follow: mono.Never, retry: mono.Never},
+	return &Store{cfg: cfg, host: host, lapses: mono.Never, budget: rate.Full(cfg.Rate, cfg.Rate/8, 0), repair: repair{follow: mono.Never, retry: mono.Never},
 		forgotten: marks.Table[member.ID, mark]{Max: MaxMarks}}
 }
 

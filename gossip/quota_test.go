@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -133,7 +135,7 @@ func TestLenderAmongFewSurvivors(t *testing.T) {
 }
 
 func lenderOf(p *peer, zone uint16) member.ID {
-	first, _ := p.lenders(zone)
+	first, _ := p.quota.Lenders(zone)
 	return first
 }
 
@@ -278,7 +280,7 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 func TestOldDebts(t *testing.T) {
 	w, _ := budgeted(t, 4, Config{ZoneBudget: MinPairBudget})
 	n := w.nodes[0]
-	n.spend(w.nodes[4].zone(), 10<<20)
+	n.quota.Spend(w.now, w.nodes[4].zone(), 10<<20)
 	w.do(n, Publish{Topic: "t", Payload: make([]byte, 1000)})
 	w.until(2*time.Second, "all have it", func() bool { return deliveredFrom(w.nodes[7], n.id) == 1 })
 }
@@ -349,13 +351,14 @@ func TestLargeDatagramsUnderABudget(t *testing.T) {
 func TestLoansForNobody(t *testing.T) {
 	w, _ := budgeted(t, 2, Config{ZoneBudget: 100_000})
 	n := w.nodes[0]
-	before := len(n.pairs)
+	before := n.quota.Pairs()
 	for zone := range uint16(1000) {
 		m, _ := n.table.Get(w.nodes[1].id)
-		n.loan(&m, wire.TypeBorrow, wire.Loan{Zone: zone, Bytes: 1 << 31})
+		ask := wire.AppendLoan(nil, wire.TypeBorrow, wire.Loan{Zone: zone, Bytes: 1 << 31})
+		n.quota.Receive(w.now, plane.Sender{Peer: detect.PeerOf(&m), Member: m}, wire.TypeBorrow, wire.Body(ask))
 	}
-	if len(n.pairs) != before {
-		t.Errorf("%d budgets, there were %d", len(n.pairs), before)
+	if n.quota.Pairs() != before {
+		t.Errorf("%d budgets, there were %d", n.quota.Pairs(), before)
 	}
 }
 
@@ -385,7 +388,7 @@ func TestPairBudgetConfig(t *testing.T) {
 
 // What is told of the traffic says how much may be sent to each zone: as it was set for the two, or for all.
 func TestTrafficTellsBudgets(t *testing.T) {
-	cfg := Config{ZoneBudget: 100_000, PairBudgets: []PairBudget{{[2]string{"eu", "us"}, 200_000}, {[2]string{"", "eu/fra"}, 300_000}}}
+	cfg := Config{ZoneBudget: 100_000, PairBudgets: []PairBudget{{Zones: [2]string{"eu", "us"}, Rate: 200_000}, {Zones: [2]string{"", "eu/fra"}, Rate: 300_000}}}
 	w := newWorld(t)
 	for i, zone := range []string{"eu/fra/r1", "us/nyc", "ap", ""} {
 		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zone}, rand.NewPCG(uint64(i), 7), rand.NewPCG(3, 4))
