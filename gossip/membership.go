@@ -178,7 +178,9 @@ func (n *Node) apply(f member.Fact, full bool, accuser member.ID, age time.Durat
 // changed tells the node's other parts that the table changed.
 func (n *Node) changed(before, after member.Member) {
 	n.ring.Changed(before, after)
-	n.detector.Changed(n.now, before, after)
+	for _, p := range n.planes {
+		p.Changed(n.now, before, after)
+	}
 	n.private.settle(&before, &after)
 	if before.OutOfFamily && !after.OutOfFamily {
 		n.unreachable(after.ID, parted, false)
@@ -191,11 +193,6 @@ func (n *Node) changed(before, after member.Member) {
 		n.private.deserted = false
 	}
 	n.paths.settle(&after)
-	n.alarms.Changed(n.now, before, after)
-	n.repair.Changed(n.now, before, after)
-	n.relay.Changed(n.now, before, after)
-	n.streams.Changed(n.now, before, after)
-	n.keys.Changed(n.now, before, after)
 	if !after.State.Live() {
 		n.mourn()
 		n.freeName(after.ID)

@@ -15,6 +15,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/marks"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/multicast"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/quota"
 	"github.com/starling-gossip/starling/gossip/rate"
 	"github.com/starling-gossip/starling/gossip/reconcile"
@@ -101,7 +102,9 @@ type Node struct {
 
 	stats   Stats
 	traffic traffic
-	quota   *quota.Quota // what this node's zone may send to others
+	quota   *quota.Quota             // what this node's zone may send to others
+	planes  []plane.Plane            // all that are one; the order is fixed, and means nothing
+	readers [wire.Planes]plane.Plane // which of them reads what
 	stopped bool
 
 	now Time    // of the current step
@@ -164,9 +167,11 @@ func (n *Node) Deadline() Time {
 	case n.detector == nil:
 		return 0
 	}
-	return min(n.detector.Deadline(), n.repair.Deadline(), n.streams.Deadline(), n.relay.Deadline(), n.keys.Deadline(),
-		n.upkeep.due, n.alarms.Deadline(), n.reached.due, n.entry.due(), n.coords.Deadline(), n.across.due,
-		n.paths.check.due, n.quota.Deadline(), n.flushDue())
+	due := min(n.upkeep.due, n.reached.due, n.entry.due(), n.across.due, n.paths.check.due, n.flushDue())
+	for _, p := range n.planes {
+		due = min(due, p.Deadline())
+	}
+	return due
 }
 
 // Wake does what has fallen due.
@@ -174,33 +179,16 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	if !n.begin(now, out) {
 		return
 	}
-	if n.detector.Deadline() <= n.now {
-		n.detector.Wake(n.now)
-	}
-	if n.repair.Deadline() <= n.now {
-		n.repair.Wake(n.now)
-	}
-	if n.streams.Deadline() <= n.now {
-		n.streams.Wake(n.now)
-	}
-	if n.relay.Deadline() <= n.now {
-		n.relay.Wake(n.now)
-	}
-	if n.keys.Deadline() <= n.now {
-		n.keys.Wake(n.now)
+	for _, p := range n.planes {
+		if p.Deadline() <= n.now {
+			p.Wake(n.now)
+		}
 	}
 	n.wakeEntry()
 	n.wakeUpkeep()
-	if n.alarms.Deadline() <= n.now {
-		n.alarms.Wake(n.now)
-	}
 	n.wakeReached()
-	if n.coords.Deadline() <= n.now {
-		n.coords.Wake(n.now)
-	}
 	n.wakeAcross()
 	n.wakeChecks()
-	n.quota.Wake(n.now)
 	n.finish()
 }
 
@@ -259,6 +247,13 @@ func (n *Node) launch() {
 	n.accruer, _ = n.detector.(detect.Accruer)
 	n.damper, _ = n.detector.(detect.Damper)
 	n.lossy, _ = n.detector.(detect.Lossy)
+	n.planes = []plane.Plane{
+		n.detector, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords, n.quota,
+	}
+	n.readers = [wire.Planes]plane.Plane{
+		wire.Probing: n.detector, wire.Repairs: n.repair, wire.Tree: n.relay,
+		wire.Streams: n.streams, wire.Keys: n.keys, wire.Quota: n.quota, wire.Places: n.coords,
+	}
 	n.across.due = Never
 	n.launchEntry()
 	n.launchUpkeep()
@@ -284,14 +279,11 @@ func (n *Node) stalled(gap time.Duration) {
 	n.stats.Stalls++
 	n.out.Events = append(n.out.Events, Event{Kind: StoodStill, Gap: gap})
 	n.wake(gap)
-	n.detector.Stalled(gap)
-	n.repair.Stalled(gap)
-	n.alarms.Stalled(n.now, gap)
-	n.coords.Stalled(n.now, gap)
+	for _, p := range n.planes {
+		p.Stalled(n.now, gap)
+	}
 	n.stalledPaths()
 	n.stalledAcross(gap)
-	n.relay.Stalled(gap)
-	n.streams.Stalled(n.now, gap)
 	if gap > n.cfg.Retention/2 {
 		n.rejoin()
 	}

@@ -171,51 +171,37 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 		return true
 	}
 	n.asked |= 1 << t
-	var from member.Member
+	sender := plane.Sender{Peer: peer}
 	if spec.Members {
-		if from, ok = n.liveMember(peer); !ok {
+		if sender.Member, ok = n.liveMember(peer); !ok {
 			return true
 		}
 	}
-	switch spec.Plane {
-	case wire.Probing:
-		switch t {
-		case wire.TypePing, wire.TypeLease, wire.TypeInquiry:
-			if n.wasCalled(peer, t, body) {
-				return true
-			}
-		case wire.TypeAck:
-			n.acked(peer, body)
-		}
-		return n.detector.Receive(n.now, peer, t, body)
-	case wire.News:
-		return n.takeNews(peer, t, body)
-	case wire.Entry:
+	switch {
+	case spec.Plane == wire.News:
+		return n.takeNews(sender, t, body)
+	case spec.Plane == wire.Entry:
 		return n.takeEntry(peer, t, body)
-	case wire.Repairs:
-		if t == wire.TypeFingerprint {
-			return n.takeFingerprint(from, body)
-		}
-		return n.repair.Receive(n.now, from, t, body)
-	case wire.Tree:
-		return n.relay.Receive(n.now, peer, t, body)
-	case wire.Streams:
-		return n.streams.Receive(n.now, from, t, body)
-	case wire.Keys:
-		return n.keys.Receive(n.now, from, t, body)
-	case wire.Quota:
-		return n.quota.Receive(n.now, plane.Sender{Peer: peer, Member: from}, t, body)
-	case wire.Places:
-		return n.coords.Receive(n.now, plane.Sender{Peer: peer, Member: from}, t, body)
-	case wire.Ways:
+	case spec.Plane == wire.Ways:
 		return n.takeWay(peer, t, body)
+	case t == wire.TypeFingerprint:
+		return n.takeFingerprint(sender.Member, body)
+	case spec.Plane == wire.Unknown:
+		n.stats.UnknownType++
+		return true
+	case t == wire.TypeAck:
+		n.acked(peer, body)
+	case t == wire.TypePing || t == wire.TypeLease || t == wire.TypeInquiry:
+		if n.wasCalled(peer, t, body) {
+			return true
+		}
 	}
-	n.stats.UnknownType++
-	return true
+	return n.readers[spec.Plane].Receive(n.now, sender, t, body)
 }
 
 // takeNews handles what is said of members, and says whether it could be read.
-func (n *Node) takeNews(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
+func (n *Node) takeNews(from plane.Sender, t wire.Type, body []byte) (ok bool) {
+	peer := from.Peer
 	switch t {
 	case wire.TypeUpdate:
 		var u wire.Update
@@ -235,9 +221,9 @@ func (n *Node) takeNews(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 			n.explain(&e)
 		}
 	case wire.TypeAlarm:
-		ok = n.alarms.Receive(n.now, plane.Sender{Peer: peer}, t, body)
+		ok = n.alarms.Receive(n.now, from, t, body)
 	case wire.TypeSilence:
-		ok = n.detector.Receive(n.now, peer, t, body)
+		ok = n.detector.Receive(n.now, from, t, body)
 	}
 	return ok
 }

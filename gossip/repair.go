@@ -68,7 +68,9 @@ func (n *Node) endDatagram(peer detect.Peer) {
 			n.streams.Headless(n.now, m)
 		}
 	}
-	n.coords.EndDatagram(n.now)
+	for _, p := range n.planes {
+		p.EndDatagram(n.now)
+	}
 	if n.twin {
 		n.twin = false
 		n.goAboveOwn(n.self.Value().Generation)

@@ -119,8 +119,9 @@ func (n *Node) heirs() map[netip.AddrPort]bool {
 func (n *Node) forget(id member.ID) {
 	n.private.setUnreachable(0, id, unheard|parted, false)
 	n.news.Drop(uint64(id))
-	n.streams.Forget(id)
-	n.keys.Forget(n.now, id)
+	for _, p := range n.planes {
+		p.Forget(n.now, id)
+	}
 	n.table.Forget(id)
 	n.ring.Forget()
 }

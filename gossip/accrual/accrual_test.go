@@ -140,7 +140,7 @@ func TestOwnStallIsForgiven(t *testing.T) {
 		h.Run(time.Second)
 		const gap = 5 * time.Minute
 		h.Now = h.Now.Add(gap)
-		h.Detector.Stalled(gap)
+		h.Detector.Stalled(h.Now, gap)
 		h.Run(time.Second)
 		if len(h.Verdicts) != 0 {
 			t.Errorf("%+v: verdicts %+v", cfg, h.Verdicts)

@@ -7,11 +7,13 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // gossiped takes the rises of gossiped counters for heartbeats, of all members.
 type gossiped struct {
+	plane.None
 	base
 	room     int
 	counters *counter.Exchange[window]
@@ -59,7 +61,8 @@ func (d *gossiped) expire(now mono.Time) {
 }
 
 // Receive takes a probing message, and says whether it could be read.
-func (d *gossiped) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
+func (d *gossiped) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
+	from := sender.Peer
 	return t == wire.TypeCounters && d.counters.Receive(now, from, body)
 }
 
@@ -73,7 +76,7 @@ func (d *gossiped) Changed(now mono.Time, before, after member.Member) {
 }
 
 // Stalled moves all that is pending by the gap in which this process stood still: no counters were heard meanwhile.
-func (d *gossiped) Stalled(gap time.Duration) {
+func (d *gossiped) Stalled(_ mono.Time, gap time.Duration) {
 	d.counters.Stalled(gap)
 	d.due = d.due.Add(gap)
 }

@@ -7,12 +7,14 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // ring has each node ping the members after it on the ring of IDs, which are hashes, so that all are watched alike. The
 // watcher asks, and whoever is asked answers: views of the ring that differ for a while harm nobody.
 type ring struct {
+	plane.None
 	base
 	watched []watched // in the order of the ring
 	spare   []watched
@@ -164,7 +166,8 @@ func (d *ring) expire(now mono.Time) {
 func (d *ring) remove(i int) { d.watched = append(d.watched[:i], d.watched[i+1:]...) }
 
 // Receive takes a probing message, and says whether it could be read.
-func (d *ring) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
+func (d *ring) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
+	from := sender.Peer
 	seq, ok := wire.ReadSeq(body)
 	switch {
 	case ok && t == wire.TypePing:
@@ -214,7 +217,7 @@ func (d *ring) Changed(now mono.Time, _, after member.Member) {
 }
 
 // Stalled moves all that is pending by the gap in which this process stood still: no heartbeats were heard meanwhile.
-func (d *ring) Stalled(gap time.Duration) {
+func (d *ring) Stalled(_ mono.Time, gap time.Duration) {
 	d.tick, d.again, d.due = d.tick.Add(gap), d.again.Add(gap), d.due.Add(gap)
 	d.sent = mono.Never
 	for i := range d.watched {

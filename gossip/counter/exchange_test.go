@@ -5,22 +5,25 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/counter"
-	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/detect/detecttest"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // holder is the least of a detector: an exchange, and which counts rose.
 type holder struct {
+	plane.None
 	*counter.Exchange[int]
 	rose []counter.Entry[int]
 }
 
-func (h *holder) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) bool {
-	return t == wire.TypeCounters && h.Exchange.Receive(now, from, body)
+func (h *holder) Receive(now mono.Time, from plane.Sender, t wire.Type, body []byte) bool {
+	return t == wire.TypeCounters && h.Exchange.Receive(now, from.Peer, body)
 }
+
+func (h *holder) Stalled(_ mono.Time, gap time.Duration) { h.Exchange.Stalled(gap) }
 
 func (h *holder) Changed(now mono.Time, before, after member.Member) {
 	h.Exchange.Changed(now, before, after)
@@ -130,7 +133,7 @@ func TestRisen(t *testing.T) {
 		t.Errorf("an equal count moved it from %v to %v", at, e.Risen)
 	}
 	due := x.Deadline()
-	x.Stalled(time.Minute)
+	x.Exchange.Stalled(time.Minute)
 	if e := x.Get(detecttest.ID(1)); e.Risen != at.Add(time.Minute) || x.Deadline() != due.Add(time.Minute) {
 		t.Errorf("after the stall: %v, beats next at %v", e.Risen, x.Deadline())
 	}

@@ -4,48 +4,32 @@ package detect
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Peer is somebody to send a packet to: a member, or whoever sent us one.
-type Peer struct {
-	ID       member.ID
-	Instance uint32 // the life that is meant
-	Addr     netip.AddrPort
-}
+// Peer is somebody to send a packet to.
+type Peer = plane.Peer
 
 // PeerOf returns where a member is reached.
-func PeerOf(m *member.Member) Peer {
-	r := m.Handle.Value()
-	return Peer{ID: m.ID, Instance: member.Instance(m.ID, uint32(r.Generation)), Addr: m.Addr()}
-}
+func PeerOf(m *member.Member) Peer { return plane.PeerOf(m) }
 
 // Detector is a pure state machine: time, packets and changes of membership go in, packets and verdicts come out
 // through the Host that it was made with.
 type Detector interface {
-	// Receive takes a probing message and says whether it could be read; one of another detector cannot. The sender may
-	// be unknown here, or dead: it is answered all the same.
-	Receive(now mono.Time, from Peer, t wire.Type, body []byte) (ok bool)
-	// Wake is called when now >= Deadline().
-	Wake(now mono.Time)
-	// Deadline returns the next moment that the detector needs, mono.Never if none.
-	Deadline() mono.Time
-	// Changed tells that the table changed: before is the zero Member if the member is new. The detector's own
-	// verdicts come back this way too.
-	Changed(now mono.Time, before, after member.Member)
+	// A Detector's Changed brings its own verdicts back. Its Receive answers a sender that is
+	// unknown here, or dead, all the same.
+	plane.Plane
 	// Accused tells that somebody suspects a member that the table holds as a suspect: once when it becomes one, and
 	// again for each who says the same. It says whether that is worth passing on.
 	Accused(now mono.Time, m member.Member, accuser member.ID) bool
 	// Refuted tells that this node had to refute an accusation: others do not hear it in time.
 	Refuted()
-	// Stalled tells that this node's own process stood still for a gap: what was due meanwhile is nobody's fault.
-	Stalled(gap time.Duration)
 	// Health returns the local health: 0 is good, higher is worse.
 	Health() int
 	// RTT returns the smoothed round-trip time, 0 while unknown.

@@ -13,11 +13,13 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // Detector is a gossip-style failure detector. It implements detect.Detector.
 type Detector struct {
+	plane.None
 	cfg      Config
 	host     detect.Loner
 	room     int
@@ -105,7 +107,8 @@ func (d *Detector) drop(i int) {
 }
 
 // Receive takes a probing message, and says whether it could be read.
-func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
+func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
+	from := sender.Peer
 	return t == wire.TypeCounters && d.counters.Receive(now, from, body)
 }
 
@@ -126,7 +129,7 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 }
 
 // Stalled moves all that is pending by the gap in which this process stood still and heard no counters.
-func (d *Detector) Stalled(gap time.Duration) {
+func (d *Detector) Stalled(_ mono.Time, gap time.Duration) {
 	d.counters.Stalled(gap)
 	d.judge = d.judge.Add(gap)
 	for i := range d.failed {

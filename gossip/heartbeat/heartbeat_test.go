@@ -111,7 +111,7 @@ func TestOwnStallIsForgiven(t *testing.T) {
 	h.Run(time.Second)
 	const gap = time.Minute
 	h.Now = h.Now.Add(gap)
-	h.Detector.Stalled(gap)
+	h.Detector.Stalled(h.Now, gap)
 	h.Run(fail - 2*time.Second)
 	if len(h.Verdicts) != 0 {
 		t.Fatalf("verdicts %+v", h.Verdicts)
@@ -242,7 +242,7 @@ func TestEachHasItsOwnTime(t *testing.T) {
 		h.Run(fail/2 - fail/20)
 		h.Receive(3, counters(1))
 		h.Now = h.Now.Add(stall)
-		h.Detector.Stalled(stall)
+		h.Detector.Stalled(h.Now, stall)
 		h.Run(2 * fail)
 		var got []time.Duration
 		for _, v := range h.Verdicts {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -27,9 +28,9 @@ func TestNoAllocations(t *testing.T) {
 		p := x.d.watched[x.d.turn]
 		ack := wire.AppendAck(x.d.scratch[:0], p.seq)
 		x.d.Heard(now, p.peer)
-		x.d.Receive(now, p.peer, wire.TypeAck, wire.Body(ack))
+		x.d.Receive(now, plane.Sender{Peer: p.peer}, wire.TypeAck, wire.Body(ack))
 		x.d.Heard(now, from)
-		x.d.Receive(now, from, wire.TypeLease, lease)
+		x.d.Receive(now, plane.Sender{Peer: from}, wire.TypeLease, lease)
 		x.d.leases = x.d.leases[:0] // the other pingers are silent here
 	}
 	for range 100 {

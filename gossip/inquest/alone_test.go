@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -41,14 +42,14 @@ func TestFormerLifeDoesNotAcquit(t *testing.T) {
 	x := w.nodes[0]
 	x.d.accuse(w.now, w.peer(1), w.now)
 	q := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: id(1), Instance: w.peer(1).Instance})
-	x.d.Receive(w.now, w.peer(2), wire.TypeInquiry, wire.Body(q))
+	x.d.Receive(w.now, plane.Sender{Peer: w.peer(2)}, wire.TypeInquiry, wire.Body(q))
 	former := w.peer(1)
 	former.Instance++
 	if x.d.Heard(w.now, former); x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
 		t.Errorf("a datagram of a former life ends doubts: alarm %d, case %d", x.d.alarmOf(id(1)), x.d.caseOf(id(1)))
 	}
 	former.Instance = w.peer(1).Instance + 1
-	x.d.Receive(w.now, former, wire.TypeAck, wire.Body(wire.AppendAck(nil, x.d.seq)))
+	x.d.Receive(w.now, plane.Sender{Peer: former}, wire.TypeAck, wire.Body(wire.AppendAck(nil, x.d.seq)))
 	if x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
 		t.Error("an answer of a former life ends doubts")
 	}
@@ -56,14 +57,14 @@ func TestFormerLifeDoesNotAcquit(t *testing.T) {
 		t.Error("a datagram that is no answer ends doubts: who sends it need not hear")
 	}
 	for _, far := range []uint32{1, 1 << 31} { // not asked yet, and not asked for long
-		x.d.Receive(w.now, w.peer(1), wire.TypeAck, wire.Body(wire.AppendAck(nil, x.d.seq+far)))
+		x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeAck, wire.Body(wire.AppendAck(nil, x.d.seq+far)))
 	}
 	if x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
 		t.Error("an answer to what was never asked ends doubts")
 	}
 	x.d.stepAlarms(w.now) // both ping it
 	x.d.stepCases(w.now)
-	x.d.Receive(w.now, w.peer(1), wire.TypeAck, wire.Body(wire.AppendAck(nil, x.d.seq)))
+	x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeAck, wire.Body(wire.AppendAck(nil, x.d.seq)))
 	if c := x.d.caseOf(id(1)); x.d.alarmOf(id(1)) >= 0 || x.d.cases[c].word != wire.WordAcquit {
 		t.Error("an answer of this life does not end doubts")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -312,7 +313,7 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 	x := w.nodes[0]
 	ask := func(from, about detect.Peer) {
 		b := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: about.ID, Instance: about.Instance, Age: time.Hour})
-		x.d.Receive(w.now, from, wire.TypeInquiry, wire.Body(b))
+		x.d.Receive(w.now, plane.Sender{Peer: from}, wire.TypeInquiry, wire.Body(b))
 	}
 	stranger := w.peer(1)
 	stranger.Instance++
@@ -324,9 +325,9 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 	if len(x.d.cases) != 0 || w.packets[wire.TypeFinding] != 3 {
 		t.Errorf("%d cases, %d answers", len(x.d.cases), w.packets[wire.TypeFinding])
 	}
-	x.d.Receive(w.now, w.peer(1), wire.TypeInquiry, []byte{1, 2})
-	x.d.Receive(w.now, w.peer(1), wire.TypeFinding, []byte{1, 2})
-	x.d.Receive(w.now, w.peer(1), wire.TypeLease, []byte{1, 2})
+	x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeInquiry, []byte{1, 2})
+	x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeFinding, []byte{1, 2})
+	x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeLease, []byte{1, 2})
 	ask(w.peer(1), w.peer(2)) // whatever age an accuser claims, the juror looks for itself first
 	x.schedule()
 	w.run(5 * time.Second)

@@ -22,6 +22,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -29,6 +30,7 @@ import (
 // Detector is an Inquest failure detector. It implements detect.Detector, detect.Listener, detect.Prober,
 // detect.Lossy and detect.Damper.
 type Detector struct {
+	plane.None
 	cfg    Config
 	host   detect.Court
 	ring   *topology.Ring
@@ -96,7 +98,8 @@ func (d *Detector) Wake(now mono.Time) {
 }
 
 // Receive takes a probing message, and says whether it could be read.
-func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
+func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
+	from := sender.Peer
 	switch t {
 	case wire.TypePing:
 		var seq uint32
@@ -195,7 +198,7 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 
 // Stalled moves what is pending by the gap in which this process stood still, and begins its own alarms anew, so that
 // it blames nobody for answers that it was not there to hear. Round trips under way would measure the stall.
-func (d *Detector) Stalled(gap time.Duration) {
+func (d *Detector) Stalled(_ mono.Time, gap time.Duration) {
 	if d.cfg.NoStallShift {
 		return
 	}

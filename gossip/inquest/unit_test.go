@@ -8,6 +8,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -149,10 +150,10 @@ func TestBounds(t *testing.T) {
 	}
 	for i := 2; i < n; i++ {
 		l := wire.AppendLease(nil, wire.Lease{Seq: 1, Next: time.Second})
-		x.d.Receive(w.now, w.peer(i), wire.TypeLease, wire.Body(l))
+		x.d.Receive(w.now, plane.Sender{Peer: w.peer(i)}, wire.TypeLease, wire.Body(l))
 		for from := 2; from < 12; from++ {
 			q := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: id(i), Instance: w.peer(i).Instance})
-			x.d.Receive(w.now, w.peer(from), wire.TypeInquiry, wire.Body(q))
+			x.d.Receive(w.now, plane.Sender{Peer: w.peer(from)}, wire.TypeInquiry, wire.Body(q))
 		}
 		x.d.accuse(w.now, w.peer(i), w.now)
 		x.d.flapped(w.now, id(i))

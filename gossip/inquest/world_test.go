@@ -15,6 +15,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -247,7 +248,7 @@ func (x *node) input(do func()) {
 		return
 	}
 	if gap := w.now.Sub(max(x.last, min(x.d.Deadline(), w.now))); gap > 100*time.Millisecond {
-		x.d.Stalled(gap)
+		x.d.Stalled(w.now, gap)
 	}
 	x.last = w.now
 	do()
@@ -320,7 +321,7 @@ func (x *node) Send(_ mono.Time, to detect.Peer, messages []byte) {
 			y.input(func() {
 				if to.Instance == w.peer(k).Instance {
 					y.d.Heard(w.now, from)
-					y.d.Receive(w.now, from, t, body)
+					y.d.Receive(w.now, plane.Sender{Peer: from}, t, body)
 				}
 			})
 		})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -268,7 +269,7 @@ func TestTwinsDoNotCountThemselves(t *testing.T) {
 		}
 		b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1, Given: given, Span: wire.Span{Bits: wire.SpanNone}}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
-		twin.Receive(w.now, origin.peer, wire.TypeCarry, wire.Body(m))
+		twin.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeCarry, wire.Body(m))
 		twin.Flush(w.now)
 		twin.arm()
 		if twin.Stats().Jobs != 1 {
@@ -276,7 +277,7 @@ func TestTwinsDoNotCountThemselves(t *testing.T) {
 		}
 		w.until(t, time.Second, func() bool { return twin.Stats().Jobs == 0 })
 		b.Span = twin.zoneSpan()
-		twin.Receive(w.now, origin.peer, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
+		twin.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
 		twin.Flush(w.now)
 		twin.arm()
 		w.run(time.Second)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -210,7 +211,7 @@ func TestNothingToSend(t *testing.T) {
 	w.idle()
 	b := wire.Branch{Origin: origin.id, Generation: 1, First: 2, Count: 1}
 	x.held[[2]uint64{uint64(origin.id), 2}], x.let = []byte("x"), true
-	x.Receive(w.now, origin.peer, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
+	x.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
 	x.Flush(w.now)
 	x.arm()
 	w.run(2 * time.Second)

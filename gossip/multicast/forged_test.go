@@ -7,6 +7,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -36,7 +37,7 @@ func FuzzReceive(f *testing.F) {
 		for round := range 3 {
 			r := wire.Messages(data)
 			for mt, body, ok := r.Next(); ok; mt, body, ok = r.Next() {
-				x.Receive(w.now, w.nodes[round].peer, mt, body)
+				x.Receive(w.now, plane.Sender{Peer: w.nodes[round].peer}, mt, body)
 			}
 			x.Flush(w.now)
 			for range 50 {
@@ -66,7 +67,7 @@ func TestTooManyDuties(t *testing.T) {
 	for seq := uint64(1); seq <= maxJobs+100; seq++ {
 		b := wire.Branch{Origin: w.nodes[5].id, Generation: 1, First: seq, Count: 1}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
-		x.Receive(w.now, w.nodes[5].peer, wire.TypeCarry, wire.Body(m))
+		x.Receive(w.now, plane.Sender{Peer: w.nodes[5].peer}, wire.TypeCarry, wire.Body(m))
 	}
 	if s := x.Stats(); s.Jobs != maxJobs || s.Refused != 100 {
 		t.Errorf("%+v", s)
@@ -89,11 +90,11 @@ func TestTooLargeParcel(t *testing.T) {
 		for range b.Count {
 			m = wire.AppendBody(m, make([]byte, 1000))
 		}
-		x.Receive(w.now, from, wire.TypeCarry, wire.Body(wire.EndCarry(m, 0)))
+		x.Receive(w.now, plane.Sender{Peer: from}, wire.TypeCarry, wire.Body(wire.EndCarry(m, 0)))
 		b.First += 2
 	}
 	b = wire.Branch{Origin: b.Origin, Generation: 1, First: 1, Count: 4}
-	x.Receive(w.now, from, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
+	x.Receive(w.now, plane.Sender{Peer: from}, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
 	x.Flush(w.now)
 	x.arm()
 	w.run(time.Minute)
@@ -115,7 +116,7 @@ func TestAllocatesNothing(t *testing.T) {
 		b := wire.Branch{Origin: origin.id, Generation: 1, First: seq, Count: 1}
 		b.Span = wire.Span{Bits: 19, Prefix: x.self().Key &^ rest(19)}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(buf, &b), store.body), 0)
-		x.Receive(w.now, origin.peer, wire.TypeCarry, wire.Body(m))
+		x.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeCarry, wire.Body(m))
 		x.Flush(w.now)
 		for i, y := range w.nodes {
 			if y == x || y == origin || !holds(b.Span, y.placeKey()) {
@@ -124,7 +125,7 @@ func TestAllocatesNothing(t *testing.T) {
 			c := wire.BeginConfirm(confirm[i][:0], instanceOf(&b))
 			c = wire.AppendConfirmed(c, 0, &wire.Confirmed{First: seq, Bits: wire.SpanSelf})
 			confirm[i] = c
-			x.Receive(w.now, y.peer, wire.TypeConfirm, wire.Body(c))
+			x.Receive(w.now, plane.Sender{Peer: y.peer}, wire.TypeConfirm, wire.Body(c))
 		}
 		x.Flush(w.now)
 	}

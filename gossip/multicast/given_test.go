@@ -10,6 +10,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -352,7 +353,7 @@ func TestDelegatesCount(t *testing.T) {
 			m.Missing = binary.BigEndian.AppendUint64(m.Missing, uint64(id))
 		}
 		b := wire.AppendConfirmed(wire.BeginConfirm(nil, origin.jobs[0].instance), 0, &m)
-		origin.Receive(origin.w.now, detect.Peer{ID: l.id}, wire.TypeConfirm, wire.Body(b))
+		origin.Receive(origin.w.now, plane.Sender{Peer: detect.Peer{ID: l.id}}, wire.TypeConfirm, wire.Body(b))
 		if l.state != done || l.of != n || l.have != n+c.want {
 			t.Errorf("of %d the delegate says %d of %d: %d of %d are counted", n, m.Have, m.Of, l.have, l.of)
 		}
@@ -374,7 +375,7 @@ func TestRefusedIsNotConfirmed(t *testing.T) {
 			for range b.Count {
 				m = wire.AppendBody(m, []byte("x"))
 			}
-			x.Receive(w.now, from.peer, wire.TypeCarry, wire.Body(wire.EndCarry(m, 0)))
+			x.Receive(w.now, plane.Sender{Peer: from.peer}, wire.TypeCarry, wire.Body(wire.EndCarry(m, 0)))
 			answered, jobs := len(x.lanes) > 0 && slices.ContainsFunc(x.lanes, func(l lane) bool { return len(l.confirms) > 0 }), x.Stats().Jobs
 			if want := taken == 2; answered != want || (jobs > 0) != (want && bits == 0) {
 				t.Errorf("%d of 2 pieces taken, span %#x: answered %v, %d jobs", taken, bits, answered, jobs)
@@ -403,7 +404,7 @@ func TestAllParentsHear(t *testing.T) {
 	}
 	for _, p := range parents {
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
-		x.Receive(w.now, p.peer, wire.TypeCarry, wire.Body(m))
+		x.Receive(w.now, plane.Sender{Peer: p.peer}, wire.TypeCarry, wire.Body(m))
 	}
 	x.Flush(w.now)
 	x.arm()
@@ -558,7 +559,7 @@ func TestDebtsAreBounded(t *testing.T) {
 		b := wire.Branch{Origin: w.nodes[1].id, Generation: 1, First: seq, Count: 1, Given: true, Span: wire.Span{Bits: wire.SpanSelf}}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
 		for range 2 {
-			x.Receive(w.now, w.nodes[1].peer, wire.TypeCarry, wire.Body(m))
+			x.Receive(w.now, plane.Sender{Peer: w.nodes[1].peer}, wire.TypeCarry, wire.Body(m))
 		}
 	}
 	if n := len(x.debts); n != maxDebts || x.debts[n-1].b.First != maxDebts+10 {

@@ -20,6 +20,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -152,6 +153,7 @@ type Stats struct {
 
 // Relay is a node's part in all trees. It is not safe for concurrent use.
 type Relay struct {
+	plane.None
 	cfg   Config
 	host  Host
 	store Store
@@ -199,7 +201,8 @@ func New(cfg Config, host Host, store Store) *Relay {
 }
 
 // Receive takes a message of the tree from a live member, and says whether it could be read.
-func (r *Relay) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
+func (r *Relay) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
+	from := sender.Peer
 	r.packed.ok = false
 	switch t {
 	case wire.TypeCarry:
@@ -281,7 +284,7 @@ func (r *Relay) Changed(now mono.Time, before, after member.Member) {
 
 // Stalled moves what is pending by the gap in which this process stood still, so that it blames nobody for answers that
 // it was not there to hear.
-func (r *Relay) Stalled(gap time.Duration) {
+func (r *Relay) Stalled(_ mono.Time, gap time.Duration) {
 	r.tickets.list = r.tickets.list[:0]
 	for i := range r.jobs {
 		j := &r.jobs[i]

@@ -15,6 +15,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -271,7 +272,7 @@ func (x *node) step(e event) {
 	} else {
 		r := wire.Messages(e.data)
 		for mt, body, ok := r.Next(); ok; mt, body, ok = r.Next() {
-			if !x.Receive(x.w.now, e.from, mt, body) {
+			if !x.Receive(x.w.now, plane.Sender{Peer: e.from}, mt, body) {
 				x.w.t.Fatalf("%s of %x is refused", mt, body)
 			}
 		}

@@ -9,9 +9,9 @@ package plane
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
 	"github.com/starling-gossip/starling/gossip/topology"
@@ -46,7 +46,7 @@ type Plane interface {
 // of its own.
 type Rider interface {
 	// Ride appends what goes with a probe whose first message is of a type.
-	Ride(now mono.Time, b []byte, to detect.Peer, first wire.Type) []byte
+	Ride(now mono.Time, b []byte, to Peer, first wire.Type) []byte
 	// Rode is called when the probe has left.
 	Rode(now mono.Time)
 }
@@ -66,12 +66,28 @@ func (None) Forget(mono.Time, member.ID) {}
 // Stalled does nothing.
 func (None) Stalled(mono.Time, time.Duration) {}
 
+// Peer is somebody to send a packet to: a member, or a node that sent us one.
+type Peer struct {
+	ID       member.ID
+	Instance uint32 // the life that is meant
+	Addr     netip.AddrPort
+}
+
+// PeerOf returns where a member is reached.
+func PeerOf(m *member.Member) Peer {
+	r := m.Handle.Value()
+	return Peer{ID: m.ID, Instance: member.Instance(m.ID, uint32(r.Generation)), Addr: m.Addr()}
+}
+
 // Sender is the node that a message came from. Member is what the table holds of it if the type is
 // for members alone (wire.Spec), else the zero Member.
 type Sender struct {
-	detect.Peer
+	Peer
 	Member member.Member
 }
+
+// SenderOf returns a member as a Sender.
+func SenderOf(m member.Member) Sender { return Sender{PeerOf(&m), m} }
 
 // Env is what a plane may use of the node around it, from within the plane's own methods.
 type Env interface {
@@ -85,7 +101,7 @@ type Env interface {
 	// Rand returns the node's source of chance.
 	Rand() *rand.Rand
 	// Send sends a copy of messages in a datagram of its own at once.
-	Send(now mono.Time, to detect.Peer, messages []byte)
+	Send(now mono.Time, to Peer, messages []byte)
 	// Spread has a message told to all members, as news is. The next one of a key takes its place.
 	// The bytes are kept. Heard tells that another member spreads the same.
 	Spread(now mono.Time, key uint64, message []byte)
@@ -100,7 +116,7 @@ func Jitter(chance *rand.Rand, d time.Duration) time.Duration {
 
 // LiveMember returns what the table holds of a peer, if that is a live member in the life that is
 // meant.
-func LiveMember(t *member.Table, p detect.Peer) (member.Member, bool) {
+func LiveMember(t *member.Table, p Peer) (member.Member, bool) {
 	m, ok := t.Get(p.ID)
 	return m, ok && m.State.Live() && m.Instance() == p.Instance
 }

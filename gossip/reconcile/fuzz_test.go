@@ -6,6 +6,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -31,7 +32,7 @@ func FuzzReceive(f *testing.F) {
 		a.repair.Welcome(w.now, from, 40)
 		sent := a.sent
 		for range 80 {
-			a.repair.Receive(w.now, from, wire.Type(0x10|kind&0xf), body)
+			a.repair.Receive(w.now, plane.SenderOf(from), wire.Type(0x10|kind&0xf), body)
 		}
 		if n := a.sent - sent; n > 64+80+16 { // a burst, a Busy each, and the window of the pull
 			t.Fatalf("%d datagrams", n)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -223,7 +224,7 @@ func (n *fakeNode) receive(datagram []byte) {
 		if t == wire.TypeRecord {
 			n.Learn(n.w.now, member.Member{}, t, body)
 		} else if from, known := n.table.Get(h.From); known {
-			n.repair.Receive(n.w.now, from, t, body)
+			n.repair.Receive(n.w.now, plane.SenderOf(from), t, body)
 		}
 	}
 }

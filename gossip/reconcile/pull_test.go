@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -23,8 +24,8 @@ func TestWhatIsSaidOfOtherRanges(t *testing.T) {
 	copy(again, p.window)
 	body := func(b []byte) []byte { return wire.Body(b) }
 	for _, g := range []wire.Range{{Bits: p.bits - 1}, {Bits: p.bits + 1, Prefix: 1}, {Bits: wire.MaxRangeBits, Prefix: 1 << p.bits}} {
-		x.repair.Receive(w.now, seed, wire.TypeDone, body(wire.AppendDone(nil, g)))
-		x.repair.Receive(w.now, seed, wire.TypeBusy, body(wire.AppendBusy(nil, g, 1000)))
+		x.repair.Receive(w.now, plane.SenderOf(seed), wire.TypeDone, body(wire.AppendDone(nil, g)))
+		x.repair.Receive(w.now, plane.SenderOf(seed), wire.TypeBusy, body(wire.AppendBusy(nil, g, 1000)))
 	}
 	if p.left != left || len(p.window) != window {
 		t.Errorf("%d of %d ranges are left, %d of %d are asked for", p.left, left, len(p.window), window)
@@ -35,12 +36,12 @@ func TestWhatIsSaidOfOtherRanges(t *testing.T) {
 		}
 	}
 	g := wire.Range{Bits: p.bits, Prefix: p.window[0].prefix}
-	x.repair.Receive(w.now, seed, wire.TypeBusy, body(wire.AppendBusy(nil, g, 1000)))
+	x.repair.Receive(w.now, plane.SenderOf(seed), wire.TypeBusy, body(wire.AppendBusy(nil, g, 1000)))
 	if got := p.window[0].again; got != w.now.Add(time.Second) {
 		t.Errorf("of a busy member a range is asked for again at %v, want in a second", got)
 	}
-	x.repair.Receive(w.now, seed, wire.TypeDone, body(wire.AppendDone(nil, g)))
-	x.repair.Receive(w.now, seed, wire.TypeDone, body(wire.AppendDone(nil, g))) // said twice
+	x.repair.Receive(w.now, plane.SenderOf(seed), wire.TypeDone, body(wire.AppendDone(nil, g)))
+	x.repair.Receive(w.now, plane.SenderOf(seed), wire.TypeDone, body(wire.AppendDone(nil, g))) // said twice
 	if p.left != left-1 {
 		t.Errorf("%d of %d ranges are left after one was done", p.left, left)
 	}

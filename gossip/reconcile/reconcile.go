@@ -20,6 +20,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -111,6 +112,7 @@ type shown struct {
 
 // Repair is one node's part in anti-entropy: a pure state machine, not safe for concurrent use.
 type Repair struct {
+	plane.None
 	host  Host
 	cfg   Config
 	stats Stats
@@ -318,7 +320,7 @@ func (r *Repair) Wake(now mono.Time) {
 }
 
 // Stalled tells that this node's own process stood still for a gap: what was due meanwhile gets that much longer.
-func (r *Repair) Stalled(gap time.Duration) {
+func (r *Repair) Stalled(_ mono.Time, gap time.Duration) {
 	r.changed = r.changed.Add(gap)
 	r.follow = r.follow.Add(gap)
 	r.wait.due = r.wait.due.Add(gap)
@@ -343,7 +345,8 @@ func (r *Repair) anybody() (member.Member, bool) {
 }
 
 // Receive takes a message of anti-entropy from a live member, and says whether it could be read.
-func (r *Repair) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) (ok bool) {
+func (r *Repair) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
+	from := sender.Member
 	if t == wire.TypePush || t == wire.TypeWant {
 		r.answered(from.ID)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -423,7 +424,7 @@ func TestServeBudget(t *testing.T) {
 	list := wire.Body(wire.AppendList(nil, &v, nil))
 	a.sent = 0
 	for range 1000 {
-		a.repair.Receive(w.now, self, wire.TypeList, list)
+		a.repair.Receive(w.now, plane.SenderOf(self), wire.TypeList, list)
 		w.now = w.now.Add(time.Millisecond)
 	}
 	s := a.repair.Stats()

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -115,7 +116,7 @@ func TestNoAllocation(t *testing.T) {
 	f := y.store.Fingerprint()
 	if n := testing.AllocsPerRun(100, func() {
 		x.store.Compare(w.now, m, f, true)
-		x.store.Receive(w.now, m, wire.TypeDeltas, wire.Body(b))
+		x.store.Receive(w.now, plane.SenderOf(m), wire.TypeDeltas, wire.Body(b))
 		x.store.Flush(w.now)
 		_ = x.store.Deadline()
 	}); n > 0 {
@@ -208,7 +209,7 @@ func FuzzReceive(f *testing.F) {
 		x.store.owner(owner.id()).doubt = kind&128 != 0
 		kind &= 63
 		for range 2 {
-			x.store.Receive(w.now, from, wire.TypeKeySketch+wire.Type(kind%3), body)
+			x.store.Receive(w.now, plane.SenderOf(from), wire.TypeKeySketch+wire.Type(kind%3), body)
 			x.store.Flush(w.now)
 		}
 		w.run(time.Second)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -221,7 +222,7 @@ func (x *node) receive(from *node, data []byte) {
 	open := wire.AppendHeader(nil, wire.Header{})
 	_, r, _ := wire.Open(append(open, data...))
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
-		if !x.store.Receive(x.w.now, m, t, body) {
+		if !x.store.Receive(x.w.now, plane.SenderOf(m), t, body) {
 			x.w.t.Fatalf("malformed: %x %x", t, body)
 		}
 	}

@@ -6,11 +6,13 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // Receive takes a message about keys from a live member, and says whether it could be read.
-func (s *Store) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) (ok bool) {
+func (s *Store) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
+	from := sender.Member
 	s.catchUp(now)
 	switch t {
 	case wire.TypeKeySketch:

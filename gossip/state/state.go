@@ -28,6 +28,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/marks"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/rate"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
@@ -154,6 +155,7 @@ type Stats struct {
 
 // Store is what one node holds of all members' keys. It is not safe for concurrent use.
 type Store struct {
+	plane.None
 	cfg   Config
 	host  Host
 	stats Stats

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -64,7 +65,7 @@ func TestHeadsOfTheOneThatAsksForAProbe(t *testing.T) {
 	n.s.Probed(w.now)
 	heads := wire.Body(w.nodes[1].s.AppendHeads(nil, 200))
 	m, _ := n.table.Get(w.nodes[1].id)
-	if !n.s.Receive(w.now, m, wire.TypeHeads, heads) {
+	if !n.s.Receive(w.now, plane.SenderOf(m), wire.TypeHeads, heads) {
 		t.Fatal("the heads are not read")
 	}
 	n.schedule()

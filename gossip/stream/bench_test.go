@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -45,6 +46,6 @@ func BenchmarkHeads(b *testing.B) {
 			n.s.tellHead(st)
 		}
 		told := n.s.AppendHeads(buf, 1000)
-		n.s.Receive(w.now, n.from(w.nodes[0]), wire.TypeHeads, wire.Body(told))
+		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[0])), wire.TypeHeads, wire.Body(told))
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -32,7 +33,7 @@ func TestForgedHigh(t *testing.T) {
 	w.publishAndSettle(5)
 	n := w.nodes[3]
 	for _, high := range []uint64{7, 1000, 1 << 40, 1<<63 - 2} {
-		n.s.Receive(w.now, n.from(w.nodes[2]), wire.TypeHeads, heads(wire.Head{Origin: w.nodes[0].id, Generation: 1, Low: 1, High: high}))
+		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[2])), wire.TypeHeads, heads(wire.Head{Origin: w.nodes[0].id, Generation: 1, Low: 1, High: high}))
 		n.schedule()
 	}
 	before := n.s.Stats().Pulls
@@ -76,7 +77,7 @@ func TestForgedStreams(t *testing.T) {
 		if i%100 == 0 {
 			n.take(o, 1, real, uint64(i/100+1))
 		}
-		n.s.Receive(w.now, n.from(w.nodes[1]), wire.TypeHeads, heads(wire.Head{Origin: member.ID(i*3 + 1), Generation: 1, Low: 1, High: 5}))
+		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[1])), wire.TypeHeads, heads(wire.Head{Origin: member.ID(i*3 + 1), Generation: 1, Low: 1, High: 5}))
 		w.now = w.now.Add(time.Millisecond)
 	}
 	st := n.s.Stats()
@@ -155,8 +156,8 @@ func TestServeIsBounded(t *testing.T) {
 	page := wire.Body(wire.AppendAsk(nil, wire.Ask{All: true}))
 	before := w.bytes
 	for range 1000 {
-		n.s.Receive(w.now, n.from(o), wire.TypePull, pull)
-		n.s.Receive(w.now, n.from(o), wire.TypeAsk, page)
+		n.s.Receive(w.now, plane.SenderOf(n.from(o)), wire.TypePull, pull)
+		n.s.Receive(w.now, plane.SenderOf(n.from(o)), wire.TypeAsk, page)
 		w.now = w.now.Add(time.Millisecond)
 	}
 	if got := w.bytes - before; got > 3<<19 {
@@ -196,7 +197,7 @@ func FuzzReceive(f *testing.F) {
 				if b, bodies, ok := wire.ReadCarry(body); kind%6 == 5 && ok {
 					n.s.Take(w.now, wire.Piece{Origin: b.Origin, Generation: b.Generation, Seq: b.First, Body: bodies.Next()})
 				}
-				n.s.Receive(w.now, n.from(w.nodes[0]), wire.Type(0x38+kind%6), body)
+				n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[0])), wire.Type(0x38+kind%6), body)
 			}
 			wakeAll(t, w, n)
 			n.checkSums()
@@ -245,7 +246,7 @@ func TestAllocations(t *testing.T) {
 	probe := func() {
 		n.s.tellHead(n.s.list[0])
 		n.s.AppendHeads(buf, 1000)
-		n.s.Receive(w.now, n.from(o), wire.TypeHeads, told)
+		n.s.Receive(w.now, plane.SenderOf(n.from(o)), wire.TypeHeads, told)
 	}
 	if a := testing.AllocsPerRun(1000, probe); a > 0 {
 		t.Errorf("%v allocations for the heads on a probe", a)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -22,7 +23,7 @@ func gapped(t *testing.T, size int, low, high uint64) (w *world, dead, n, x *nod
 	}
 	n, x = w.nodes[size-1], w.nodes[size-2]
 	w.blocked = func(from, to *node) bool { return from == x || to == x }
-	n.s.Receive(w.now, n.from(x), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: low, High: high}))
+	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: low, High: high}))
 	n.schedule()
 	return w, dead, n, x
 }
@@ -152,7 +153,7 @@ func TestLaterGapIsWaitedFor(t *testing.T) {
 	w.run(30*time.Second, nil)
 	x.take(dead, 1, bodies, 4, 5)
 	n.take(dead, 1, bodies, 5)
-	n.s.Receive(w.now, n.from(x), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 4, High: 5}))
+	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 4, High: 5}))
 	n.schedule()
 	w.run(50*time.Second, nil)
 	want := []string{"dead/1 1", "lost dead/1 2-2: 1 to 2", "dead/1 3"}
@@ -179,7 +180,7 @@ func TestUnaskedIsBelieved(t *testing.T) {
 		t.Fatal("the claim is not given up")
 	}
 	w.blocked = nil
-	n.s.Receive(w.now, n.from(x), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
 	n.schedule()
 	w.run(4*time.Second, nil)
 	if len(n.lost) > 0 || len(n.got) != 3 {
@@ -229,7 +230,7 @@ func TestDeliveredIsLetGo(t *testing.T) {
 	w.run(30*time.Second, nil)
 	n.take(dead, 1, bodies, 1, 3)
 	x.take(dead, 1, bodies, 1, 2, 3)
-	n.s.Receive(w.now, n.from(x), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
 	n.take(dead, 2, bodies, 2)
 	n.schedule()
 	w.run(40*time.Second, nil)
@@ -279,7 +280,7 @@ func TestOutdatedDenial(t *testing.T) {
 		}
 		w.blocked = reach
 		x.take(dead, 1, bodies, 1, 2, 3)
-		n.s.Receive(w.now, n.from(x), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+		n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
 		n.schedule()
 		w.run(40*time.Second, nil)
 		if want := []string{"dead/1 1"}; !slices.Equal(n.events, want) {
@@ -343,7 +344,7 @@ func TestOriginIsAskedFirst(t *testing.T) {
 		o.publish("t", nil)
 		h := heads(wire.Head{Origin: o.id, Generation: 1, Low: 1, High: 2})
 		for _, n := range w.nodes[1:] {
-			n.s.Receive(w.now, n.from(o), wire.TypeHeads, h)
+			n.s.Receive(w.now, plane.SenderOf(n.from(o)), wire.TypeHeads, h)
 			n.merge(o, state)
 			n.schedule()
 		}

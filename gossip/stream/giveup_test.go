@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -34,7 +35,7 @@ func TestOneDenialIsNotAll(t *testing.T) {
 			return from == n && to != y || to == n && !first || from == y && to != n ||
 				to == y && from != n
 		}
-		n.s.Receive(w.now, n.from(w.nodes[5]), wire.TypeHeads,
+		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[5])), wire.TypeHeads,
 			heads(wire.Head{Origin: o.id, Generation: 1, Low: 1, High: 2}))
 		n.schedule()
 		for range 200 { // until it asks y
@@ -66,7 +67,7 @@ func TestOnlyWhatExpiredIsPassedOver(t *testing.T) {
 	n.schedule()
 	w.run(45*time.Second, nil)
 	x.take(dead, 1, bodies, 5, 6, 7)
-	n.s.Receive(w.now, n.from(x), wire.TypeHeads,
+	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
 		heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 7}))
 	n.take(dead, 1, bodies, 7)
 	n.schedule()

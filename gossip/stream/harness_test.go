@@ -10,6 +10,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -233,7 +234,7 @@ func (n *node) receive(from *node, messages []byte) {
 			if t == wire.TypeAsk && n.w.onAsk != nil {
 				n.w.onAsk(n)
 			}
-			n.s.Receive(n.w.now, m, t, body)
+			n.s.Receive(n.w.now, plane.SenderOf(m), t, body)
 		}
 	}
 	if known && probe && !heads {

@@ -188,7 +188,7 @@ func (s *Streams) remove(i int) {
 }
 
 // Forget lets go of all streams of a member that the node has forgotten.
-func (s *Streams) Forget(origin member.ID) {
+func (s *Streams) Forget(_ mono.Time, origin member.ID) {
 	for {
 		from, to := s.lives(origin)
 		if from == to {

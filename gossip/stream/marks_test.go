@@ -73,7 +73,7 @@ func TestForgottenAndMetAgain(t *testing.T) {
 			o.publish("t", fmt.Append(nil, i))
 		}
 		w.run(30*time.Second, nil)
-		r.s.Forget(o.id)
+		r.s.Forget(r.w.now, o.id)
 		w.run(2*time.Second, nil)
 		o.publish("t", []byte("after"))
 		w.run(20*time.Second, nil)
@@ -89,7 +89,7 @@ func TestForgetWithAHole(t *testing.T) {
 	r.take(o, 1, pieces(1, 1, 1, 1), 1)
 	st := r.s.find(o.id, 1)
 	st.passOver(3, 0)
-	r.s.Forget(o.id)
+	r.s.Forget(r.w.now, o.id)
 	if m, ok := r.s.marks.Take(life{o.id, 1}); !ok || m.next != 2 || m.seq != 1 {
 		t.Errorf("it is remembered up to %+v", m)
 	}
@@ -101,7 +101,7 @@ func TestLostOfWhatIsMetAgain(t *testing.T) {
 	w.quiet = true
 	r, o, bodies := w.nodes[0], w.nodes[1], pieces(1, 1, 1, 3, 1)
 	r.take(o, 1, bodies, 1, 2, 3)
-	r.s.Forget(o.id)
+	r.s.Forget(r.w.now, o.id)
 	r.take(o, 1, bodies, 7)
 	st := r.s.find(o.id, 1)
 	st.passOver(7, 0)

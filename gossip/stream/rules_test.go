@@ -11,6 +11,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -731,7 +732,7 @@ func TestForget(t *testing.T) {
 	n := w.nodes[1]
 	n.take(w.nodes[0], 1, pieces(1, 1, 1), 1, 3)
 	n.take(w.nodes[0], 2, pieces(1, 1, 1), 1)
-	n.s.Forget(w.nodes[0].id)
+	n.s.Forget(w.now, w.nodes[0].id)
 	if st := n.s.Stats(); st.Streams != 0 || st.Held != 0 || st.Bytes != 0 || st.Gapped != 0 || n.s.hash != 0 {
 		t.Errorf("%+v", st)
 	}
@@ -935,7 +936,7 @@ func TestReturnEndsDeafness(t *testing.T) {
 	}
 	o.publish("t", []byte("six"))
 	claim := heads(wire.Head{Origin: o.id, Generation: 1, Low: 1, High: 6})
-	n.s.Receive(w.now, n.from(w.nodes[2]), wire.TypeHeads, claim)
+	n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[2])), wire.TypeHeads, claim)
 	for _, x := range w.nodes[:7] {
 		x.merge(o, member.Failed)
 	}
@@ -946,7 +947,7 @@ func TestReturnEndsDeafness(t *testing.T) {
 	cut = false
 	w.run(time.Second, nil)
 	n.s.Returned(w.now, n.from(back))
-	n.s.Receive(w.now, n.from(back), wire.TypeHeads, claim)
+	n.s.Receive(w.now, plane.SenderOf(n.from(back)), wire.TypeHeads, claim)
 	n.schedule()
 	if _, ok := w.run(2*time.Second, func() bool { return len(n.got) == 6 }); !ok {
 		t.Errorf("it has %d messages", len(n.got))

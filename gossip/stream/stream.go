@@ -27,6 +27,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/marks"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -177,6 +178,7 @@ type Stats struct {
 
 // Streams is one node's part in everybody's streams: a pure state machine, not safe for concurrent use.
 type Streams struct {
+	plane.None
 	host  Host
 	cfg   Config
 	stats Stats
@@ -273,7 +275,8 @@ func (s *Streams) Stalled(now mono.Time, gap time.Duration) {
 }
 
 // Receive takes a message of streams from a live member, and says whether it could be read.
-func (s *Streams) Receive(now mono.Time, from member.Member, t wire.Type, body []byte) (ok bool) {
+func (s *Streams) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
+	from := sender.Member
 	switch t {
 	case wire.TypeHeads:
 		ok = s.receiveHeads(now, from, body)

@@ -12,6 +12,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -169,7 +170,7 @@ func (f *fake) nextPing() sent {
 
 func (f *fake) receive(from int, t wire.Type, seq uint32) {
 	b := wire.AppendPing(nil, seq)
-	f.d.Receive(f.now, f.peer(from), t, wire.Body(b))
+	f.d.Receive(f.now, plane.Sender{Peer: f.peer(from)}, t, wire.Body(b))
 }
 
 func (f *fake) index(of member.ID) int {

@@ -98,7 +98,7 @@ func TestStall(t *testing.T) {
 	f.askFor(1, 2, 5)
 	r := f.d.relays[0]
 	f.now = f.now.Add(gap)
-	f.d.Stalled(gap)
+	f.d.Stalled(f.now, gap)
 	for what, moved := range map[string][2]mono.Time{
 		"the period":    {tick, f.d.tick},
 		"the timeout":   {rto, f.d.probe.rto},
@@ -122,7 +122,7 @@ func TestStall(t *testing.T) {
 	f = newFake(t, 10, Config{NoStallShift: true})
 	f.nextPing()
 	end = f.d.probe.end
-	f.d.Stalled(gap)
+	f.d.Stalled(f.now, gap)
 	if f.d.probe.end != end {
 		t.Error("deadlines moved though that is off")
 	}

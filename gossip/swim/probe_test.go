@@ -7,6 +7,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -221,13 +222,13 @@ func TestPingIsAcked(t *testing.T) {
 		t.Errorf("%+v", f.sent)
 	}
 	f.sent = nil
-	f.d.Receive(f.now, detect.Peer{ID: 99, Addr: addr(99)}, wire.TypePing, []byte{0, 0, 0, 1}) // a stranger
+	f.d.Receive(f.now, plane.Sender{Peer: detect.Peer{ID: 99, Addr: addr(99)}}, wire.TypePing, []byte{0, 0, 0, 1}) // a stranger
 	if f.count(wire.TypeAck) != 1 {
 		t.Error("a stranger is not answered")
 	}
 	f.sent = nil
 	for _, kind := range []wire.Type{wire.TypePing, wire.TypeAck, wire.TypeNack, wire.TypePingReq} {
-		f.d.Receive(f.now, f.peer(1), kind, []byte{1, 2, 3}) // cut short
+		f.d.Receive(f.now, plane.Sender{Peer: f.peer(1)}, kind, []byte{1, 2, 3}) // cut short
 	}
 	if len(f.sent) != 0 {
 		t.Error("a broken message is answered")

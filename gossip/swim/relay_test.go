@@ -4,13 +4,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // askFor hands in a request to ping target for asker.
 func (f *fake) askFor(asker, target int, seq uint32) {
 	b := wire.AppendPingReq(nil, wire.PingReq{Seq: seq, Target: id(target), Instance: f.peer(target).Instance})
-	f.d.Receive(f.now, f.peer(asker), wire.TypePingReq, wire.Body(b))
+	f.d.Receive(f.now, plane.Sender{Peer: f.peer(asker)}, wire.TypePingReq, wire.Body(b))
 }
 
 func TestRelayedPing(t *testing.T) {
@@ -75,7 +76,7 @@ func TestUnknownTargetIsNackedAtOnce(t *testing.T) {
 		{Seq: 5, Target: id(2), Instance: f.peer(2).Instance + 1}, // another life
 	} {
 		f.sent = nil
-		f.d.Receive(f.now, f.peer(1), wire.TypePingReq, wire.Body(wire.AppendPingReq(nil, m)))
+		f.d.Receive(f.now, plane.Sender{Peer: f.peer(1)}, wire.TypePingReq, wire.Body(wire.AppendPingReq(nil, m)))
 		if len(f.sent) != 1 || f.sent[0].kind != wire.TypeNack || f.sent[0].seq() != 5 {
 			t.Errorf("%+v", f.sent)
 		}

@@ -14,12 +14,14 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
 // Detector is a SWIM failure detector. It implements detect.Detector.
 type Detector struct {
+	plane.None
 	cfg  Config
 	host detect.Host
 	rtt  rtt
@@ -91,7 +93,7 @@ func (d *Detector) Wake(now mono.Time) {
 
 // Stalled moves every deadline by the gap in which this process stood still, so that it blames nobody for answers that
 // it was not there to hear.
-func (d *Detector) Stalled(gap time.Duration) {
+func (d *Detector) Stalled(_ mono.Time, gap time.Duration) {
 	if d.cfg.NoStallShift {
 		return
 	}
@@ -127,7 +129,8 @@ func (d *Detector) Changed(_ mono.Time, before, after member.Member) {
 }
 
 // Receive takes a probing message, and says whether it could be read.
-func (d *Detector) Receive(now mono.Time, from detect.Peer, t wire.Type, body []byte) (ok bool) {
+func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
+	from := sender.Peer
 	if t == wire.TypePingReq {
 		m, ok := wire.ReadPingReq(body)
 		if ok {

@@ -16,6 +16,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	members "github.com/starling-gossip/starling/gossip/member"
 	delegating "github.com/starling-gossip/starling/gossip/multicast"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 	"github.com/starling-gossip/starling/transport"
@@ -166,7 +167,7 @@ func (d *delegate) Receive(now gossip.Time, from int, b []byte) {
 	peer := d.c.peers[d.w.member(from)]
 	d.relay.Heard(peer.ID)
 	for t, body := range each(b[wire.HeaderSize+transport.SealOverhead:]) {
-		if !d.relay.Receive(now, peer, t, body) {
+		if !d.relay.Receive(now, plane.Sender{Peer: peer}, t, body) {
 			panic(fmt.Sprintf("the relay refuses a message of type %#x", t))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/mono"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -107,7 +108,7 @@ func (h *Host) Run(d time.Duration) {
 
 // Receive hands the detector a message, as Append functions write it, from the i-th member.
 func (h *Host) Receive(i int, message []byte) {
-	h.Detector.Receive(h.Now, h.Peer(i), wire.Type(message[0]), wire.Body(message))
+	h.Detector.Receive(h.Now, plane.Sender{Peer: h.Peer(i)}, wire.Type(message[0]), wire.Body(message))
 }
 
 // Self returns member 0.
