@@ -170,6 +170,7 @@ func (n *Node) flush() {
 		n.dispatch(&h.out.Events[i])
 	}
 	n.showGaps()
+	n.lookAtWays()
 	if at := n.core.Seen().At; at != n.home.heard {
 		n.home.heard = at
 		n.lookAround()
@@ -372,7 +373,7 @@ func (n *Node) unopened(from netip.AddrPort, size int, err error) {
 	if n.asks(from) {
 		n.hasOtherKey(from, errOtherKey(from, err), true)
 	} else {
-		n.log.warn(n.now(), "unopened", "dropping datagrams: do all members have the same key?", "from", from, "error", err)
+		n.isStrange(from, err)
 	}
 	n.core.Unopened(n.now(), from, size, &n.hands().out)
 }
