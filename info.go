@@ -41,7 +41,8 @@ type Info struct {
 
 	// Refused says, while this node is not Welcomed, why no seed has let it in, as far as that is
 	// known, and RefusedFor the same in a word of RefusedReasons. Both are empty if no seed answers
-	// at all, and once one has let the node in.
+	// at all, and once one has let the node in; but while it is Unreached they have the words of a
+	// seed that what it sends does not arrive, if one said so since.
 	Refused, RefusedFor string
 
 	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks on.
@@ -62,7 +63,9 @@ type Info struct {
 	// same, by name.
 	Unlike []Unlike
 
-	// OtherKeys are sentences about seeds that have another key than this node, one has none, or the other.
+	// OtherKeys are sentences about seeds that have another key than this node, one has none, or the
+	// other, and then about eight others at most of which datagrams come that do not open: of the last
+	// three minutes.
 	OtherKeys []string
 
 	Members map[State]int // how many are in each state; all four are there
@@ -213,6 +216,7 @@ func (n *Node) infoUnlike(info *Info) {
 
 // Info returns the state of the node. After the node has stopped it is the last one.
 func (n *Node) Info() (info Info) {
+	var seedKeys, otherKeys []string
 	n.read(func() {
 		t, agreement := n.core.Table(), n.core.Agreement()
 		info = Info{
@@ -258,7 +262,8 @@ func (n *Node) Info() (info Info) {
 			Altered:   n.alteredCount.Load(),
 			Unopened:  n.unopenedCount.Load(),
 		}
-		info.OtherKeys = n.wrongKeys()
+		seedKeys, otherKeys = n.wrongKeys()
+		info.OtherKeys = slices.Concat(seedKeys, otherKeys)
 		if at := n.core.LastHeard(); at != 0 {
 			info.LastHeard = n.wall(at)
 		}
@@ -311,8 +316,11 @@ func (n *Node) Info() (info Info) {
 	select {
 	case <-n.joining.first:
 		info.Welcomed = true
+		if info.Unreached {
+			info.Refused, info.RefusedFor = n.joining.unreached()
+		}
 	default:
-		info.Refused, info.RefusedFor = n.joining.why(info.OtherKeys)
+		info.Refused, info.RefusedFor = n.joining.why(seedKeys)
 	}
 	return info
 }

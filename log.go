@@ -36,6 +36,15 @@ type logLine struct {
 
 // warn writes a line unless there was one about the same thing in the last minute. Only for the node's goroutine.
 func (l *logger) warn(now gossip.Time, about, text string, args ...any) {
+	l.say(slog.LevelWarn, now, about, text, args)
+}
+
+// info is warn for good news.
+func (l *logger) info(now gossip.Time, about, text string, args ...any) {
+	l.say(slog.LevelInfo, now, about, text, args)
+}
+
+func (l *logger) say(level slog.Level, now gossip.Time, about, text string, args []any) {
 	if l.to == nil {
 		return
 	}
@@ -52,7 +61,7 @@ func (l *logger) warn(now gossip.Time, about, text string, args ...any) {
 		l.last = make(map[string]gossip.Time)
 	}
 	l.last[about] = now
-	l.write(logLine{slog.LevelWarn, text, args})
+	l.write(logLine{level, text, args})
 }
 
 func (l *logger) error(text string, args ...any) { l.write(logLine{slog.LevelError, text, args}) }

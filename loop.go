@@ -170,6 +170,7 @@ func (n *Node) flush() {
 		n.dispatch(&h.out.Events[i])
 	}
 	n.showGaps()
+	n.lookAtWays()
 	if at := n.core.Seen().At; at != n.home.heard {
 		n.home.heard = at
 		n.lookAround()
@@ -272,7 +273,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 			"keys that need longer ones do not arrive, nor perhaps messages and what follows "+
 			"them (starling paths)", "member", e.Member.Name(), "bytes", n.onWire(e.Size))
 	case gossip.PathWhole:
-		n.log.warn(n.now(), "whole path", "datagrams of all sizes pass between this node and a member again", "member", e.Member.Name())
+		n.log.info(n.now(), "whole path", "datagrams of all sizes pass between this node and a member again", "member", e.Member.Name())
 	case gossip.SeedMet:
 		n.met(e)
 	case gossip.LeaveDone:
@@ -296,7 +297,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 			"zone", e.Zone.Name, "members", e.Zone.Members)
 		n.tellWatchers(e)
 	case gossip.ZoneRecovered:
-		n.log.warn(n.now(), "zone back "+e.Zone.Name, "a zone that was silent is heard again", "zone", e.Zone.Name)
+		n.log.info(n.now(), "zone back "+e.Zone.Name, "a zone that was silent is heard again", "zone", e.Zone.Name)
 		n.tellWatchers(e)
 	case gossip.Undecided:
 		what := "if they are gone, have them forgotten (starling forget --unreachable)"
@@ -305,10 +306,10 @@ func (n *Node) dispatch(e *gossip.Event) {
 				"are gone, have them forgotten (starling info says how)"
 		}
 		n.log.warn(n.now(), "undecided", "members are silent, and too few others answer to judge them: dead or cut off, this node cannot tell; "+
-			what, "silent", e.Silent, "members", e.Of)
+			what, "silent", e.Silent, "members", e.Of, "who", n.someUnreachable())
 		n.tellWatchers(e)
 	case gossip.Decided:
-		n.log.warn(n.now(), "decided", "nobody is silent any more of whom this node cannot say whether it is dead")
+		n.log.info(n.now(), "decided", "nobody is silent any more of whom this node cannot say whether it is dead")
 		n.tellWatchers(e)
 	case gossip.Unheard:
 		n.log.warn(n.now(), "unheard", "this node hears the others, and what it sends does not "+
@@ -316,7 +317,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 			"failed for that; look at this host's firewall, for UDP that goes out")
 		n.tellWatchers(e)
 	case gossip.HeardAgain:
-		n.log.warn(n.now(), "heard", "what this node sends arrives again")
+		n.log.info(n.now(), "heard", "what this node sends arrives again")
 		n.tellWatchers(e)
 	case gossip.Unreached:
 		n.log.warn(n.now(), "unreached", "others hear this node, and nothing that they send to its address comes here: a firewall, or another address",
@@ -324,10 +325,10 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.lookAround()
 		n.tellWatchers(e)
 	case gossip.Reached:
-		n.log.warn(n.now(), "reached", "this node is reached at its address again")
+		n.log.info(n.now(), "reached", "this node is reached at its address again")
 		n.tellWatchers(e)
 	case gossip.Reunited:
-		n.log.warn(n.now(), "reunited", "this node is isolated no more")
+		n.log.info(n.now(), "reunited", "this node is isolated no more")
 		n.tellWatchers(e)
 	default:
 		if e.Kind == gossip.MemberJoined && !n.home.fixed && !n.home.peer.IsValid() {
@@ -372,7 +373,7 @@ func (n *Node) unopened(from netip.AddrPort, size int, err error) {
 	if n.asks(from) {
 		n.hasOtherKey(from, errOtherKey(from, err), true)
 	} else {
-		n.log.warn(n.now(), "unopened", "dropping datagrams: do all members have the same key?", "from", from, "error", err)
+		n.isStrange(from, err)
 	}
 	n.core.Unopened(n.now(), from, size, &n.hands().out)
 }

@@ -65,6 +65,7 @@ type Node struct {
 	writable    chan struct{} // closed when there is room for messages again; nil: nobody waits
 	home        home
 	places      places
+	ways        ways
 	names       map[member.ID]string // of origins, from the store; nil without one
 	complete    bool                 // the core knows who is in the cluster, and those who wait for that were told
 	unsent      error                // of the leave; read when done is closed

@@ -348,7 +348,7 @@ type joining struct {
 
 	mu      sync.Mutex
 	in      bool      // a seed has let this node in
-	refused error     // the last refusal before the first welcome
+	refused error     // the last refusal since the last welcome
 	since   time.Time // refused has had these words
 	lookups error     // of the last lookup
 }
@@ -403,7 +403,7 @@ func (j *joining) why(otherKeys []string) (text, reason string) {
 	defer j.mu.Unlock()
 	err := j.refused
 	switch {
-	case j.in:
+	case j.in && err == nil:
 		return "a seed has let it in, and it does not know all members yet", ""
 	case err == nil && len(otherKeys) > 0:
 		return strings.Join(otherKeys, "; "), "key"
@@ -425,7 +425,19 @@ func (j *joining) why(otherKeys []string) (text, reason string) {
 	default:
 		reason = "other"
 	}
-	return strings.TrimPrefix(err.Error(), "starling: "), reason
+	if text = strings.TrimPrefix(err.Error(), "starling: "); j.in {
+		text = "a seed has let it in, and it does not know all members yet; since then: " + text
+	}
+	return text, reason
+}
+
+// unreached says whether a seed has refused the node, since one let it in, for that what it sends
+// does not arrive; it is why others do not reach it.
+func (j *joining) unreached() (text, reason string) {
+	if err := j.refusal(); errors.Is(err, gossip.ErrNotReached) {
+		return err.Error(), "address"
+	}
+	return "", ""
 }
 
 func (j *joining) lookup() error {

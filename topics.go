@@ -5,6 +5,7 @@ package starling
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -57,7 +58,13 @@ func (r Retain) open(params *gossip.Config, log *logger) (*store.Store, error) {
 	params.Keep = true
 	return store.Open(filepath.Join(r.Dir, retainFile), store.Options{
 		Bytes: int64(r.Bytes), Age: r.Age,
-		Warn: func(err error) { log.write(logLine{slog.LevelWarn, err.Error(), nil}) },
+		Warn: func(err error) {
+			level := slog.LevelWarn
+			if errors.Is(err, store.ErrAgain) {
+				level = slog.LevelInfo
+			}
+			log.write(logLine{level, err.Error(), nil})
+		},
 	}), nil
 }
 

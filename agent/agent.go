@@ -102,7 +102,7 @@ func (a *Agent) logEvents(ctx context.Context) {
 // maxGone bounds the members of whose return an eventLog knows that it is one.
 const maxGone = 4096
 
-// eventLog writes what happens to members. A join is told at the level debug, since a big cluster
+// eventLog writes what happens to members. What this node says of itself it does not. A join is told at the level debug, since a big cluster
 // comes in all at once, but the return of a member at the level at which its end was told.
 type eventLog struct {
 	log  *slog.Logger
@@ -113,8 +113,10 @@ func (l *eventLog) write(ctx context.Context, e *starling.Event) {
 	level := slog.LevelInfo
 	name := e.Member.Name
 	switch e.Kind {
-	case starling.Resync:
-		return
+	case starling.Resync, starling.Isolated, starling.Reunited, starling.Unreached,
+		starling.Reached, starling.Unheard, starling.HeardAgain, starling.Undecided,
+		starling.Decided, starling.ZoneUnreachable, starling.ZoneRecovered:
+		return // it is of this node, or of a zone, and the node's own line says it better
 	case starling.MemberFailed, starling.MemberLeft:
 		if l.gone == nil {
 			l.gone = map[string]bool{}
@@ -173,7 +175,7 @@ func (a *Agent) leave() error {
 	if a.node.Err() == nil {
 		a.log.Info("leaving", "timeout", a.cfg.LeaveTimeout.String())
 		if err := a.node.Leave(ctx); err != nil && !errors.Is(err, starling.ErrLeft) {
-			a.log.Warn("not all could be told or sent in time", "error", timedOut{err, a.cfg.LeaveTimeout})
+			a.log.Warn(notLetGo, "error", timedOut{err, a.cfg.LeaveTimeout})
 		}
 	}
 	err := a.node.Err()

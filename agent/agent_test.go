@@ -121,6 +121,11 @@ func TestReturnsAreLogged(t *testing.T) {
 				got, x.told)
 		}
 	}
+	for kind := starling.Isolated; kind <= starling.HeardAgain; kind++ {
+		if got := happens(kind, "self", false); got != "" {
+			t.Errorf("%s is of no member: %q", kind, got)
+		}
+	}
 	for i := range 2 * maxGone {
 		happens(starling.MemberFailed, fmt.Sprint(i), false)
 	}

@@ -38,7 +38,8 @@ type fakeNode struct {
 	sent     []string
 	err      error
 	detector string
-	silent   bool // the way to a is
+	leaveErr error // of Leave
+	silent   bool  // the way to a is
 	mute     bool
 	done     chan struct{}
 	change   func(*starling.Info) // of what Info returns, if not nil
@@ -267,7 +268,7 @@ func (f *fakeNode) Forget(_ context.Context, names ...string) error {
 
 func (f *fakeNode) Leave(context.Context) error {
 	f.stop(starling.ErrLeft)
-	return nil
+	return f.leaveErr
 }
 
 func (f *fakeNode) stop(err error) {

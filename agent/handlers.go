@@ -274,10 +274,15 @@ func cutOff(i *starling.Info, now time.Time) error {
 	return nil
 }
 
+// notLetGo says in the log that a leave was not clean.
+const notLetGo = "not all could be told or sent in time"
+
 func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
 	ctx, stop := wait(r)
 	defer stop()
+	s.opts.Log.Info("leaving, as asked by the API")
 	if err := s.node.Leave(ctx); err != nil {
+		s.opts.Log.Warn(notLetGo, "error", err)
 		s.failNode(w, r, err)
 		return
 	}

@@ -125,12 +125,12 @@ var metrics = []metric{
 			emit(float64(i.Reachable), "reachable")
 		}),
 	newMetric(gauge, "starling_members_unreachable",
-		"Live members that this node does not reach: family (its socket or its host's routes do "+
-			"not serve their IP family), "+
-			"unbridged (those of them whom nobody reaches for it), or silent (they do not answer it, "+
+		"Live members that this node does not reach, each for one reason: family (its socket or its "+
+			"host's routes do not serve their IP family, and others reach them for it), unbridged (the "+
+			"same, and nobody reaches them for it), or silent (they do not answer it, "+
 			"or their zone is silent, and too few others can be asked).", []string{"reason"},
 		func(i starling.Info, emit func(float64, ...string)) {
-			emit(float64(len(i.OutOfFamily)), "family")
+			emit(float64(len(i.OutOfFamily)-len(i.Unbridged)), "family")
 			emit(float64(len(i.Unbridged)), "unbridged")
 			emit(float64(len(i.Unreachable)-len(i.Unbridged)), "silent")
 		}),

@@ -27,7 +27,8 @@ const (
 	maxPeers  = 128             // remembered at most: enough that some are still there tomorrow
 	maxFile   = 1 << 20         // bytes; a larger file is not ours
 	saveEvery = 3 * time.Second // between two writes at least
-	// after a write that failed, without a change too: a disk has room again
+	// after a write that failed, without a change too: a disk has room again. So often it is looked
+	// whether the lock and the file are still there
 	saveAgain   = 10 * time.Second
 	firstSave   = 500 * time.Millisecond // after the start: a cluster comes in at once
 	peersFormat = 1
@@ -41,6 +42,7 @@ type peers struct {
 	last   []string // what the file has
 	id     uint64   // the same, of the cluster
 	broken bool     // the last write failed, and was said
+	taken  bool     // another agent has the directory by now: nothing is written there
 }
 
 // savedPeers is the file's content.
@@ -56,11 +58,7 @@ func openPeers(dir string, log *slog.Logger) (*peers, error) {
 	if dir == "" {
 		return nil, nil
 	}
-	err := os.MkdirAll(dir, 0o755)
-	var lock *os.File
-	if err == nil {
-		lock, err = lockDir(filepath.Join(dir, "lock"))
-	}
+	lock, err := takeDir(dir)
 	if errors.Is(err, errLocked) {
 		return nil, fmt.Errorf("--data-dir %s is in use by another agent: give each its own", dir)
 	}
@@ -69,6 +67,47 @@ func openPeers(dir string, log *slog.Logger) (*peers, error) {
 		return nil, nil
 	}
 	return &peers{dir: dir, log: log, lock: lock}, nil
+}
+
+const lockFile = "lock"
+
+// takeDir makes a directory, unless it is there, and locks it.
+func takeDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return lockDir(filepath.Join(dir, lockFile))
+}
+
+// lost looks whether somebody removed or replaced the lock, with the directory or alone, or removed
+// the peers: then it says so and takes what it can anew. It says whether there is something to write.
+func (p *peers) lost() bool {
+	there, err := os.Stat(filepath.Join(p.dir, lockFile))
+	if held, heldErr := p.lock.Stat(); err == nil && heldErr == nil && os.SameFile(there, held) {
+		_, err := os.Stat(p.path())
+		if p.broken || p.last == nil || !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+		p.log.Warn("the remembered peers were removed while this agent runs; they are written anew",
+			"file", p.path())
+		p.last = nil
+		return true
+	}
+	lock, err := takeDir(p.dir)
+	switch {
+	case err == nil:
+		p.log.Warn("the data directory, or the lock in it, was removed or replaced while this agent "+
+			"runs; it is locked again, and the peers are written anew", "dir", p.dir)
+		p.lock.Close()
+		p.lock, p.last, p.taken = lock, nil, false
+	case errors.Is(err, errLocked):
+		if !p.taken {
+			p.log.Warn("the data directory, or the lock in it, was removed or replaced while this "+
+				"agent runs, and another agent has it by now: this one saves no peers", "dir", p.dir)
+		}
+		p.taken = true
+	}
+	return !p.taken && !p.broken
 }
 
 func (p *peers) path() string { return filepath.Join(p.dir, peersFile) }
@@ -170,6 +209,8 @@ func (p *peers) follow(ctx context.Context, node Node) {
 func (p *peers) saveAtIntervals(ctx context.Context, node Node, changed <-chan struct{}) {
 	pause := time.NewTimer(firstSave)
 	defer pause.Stop()
+	look := time.NewTicker(saveAgain)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -182,13 +223,19 @@ func (p *peers) saveAtIntervals(ctx context.Context, node Node, changed <-chan s
 		if p.broken {
 			again = time.After(saveAgain - saveEvery)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-node.Done():
-			return
-		case <-changed:
-		case <-again:
+		for wait := true; wait; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-node.Done():
+				return
+			case <-changed:
+				wait = false
+			case <-again:
+				wait = false
+			case <-look.C:
+				wait = !p.lost()
+			}
 		}
 		p.save(node)
 		pause.Reset(saveEvery)
@@ -198,7 +245,7 @@ func (p *peers) saveAtIntervals(ctx context.Context, node Node, changed <-chan s
 // save writes the file if it would differ. Alone, a node keeps what it knew: those peers may come back.
 func (p *peers) save(node Node) {
 	now, info := choosePeers(node), node.Info()
-	if len(now) == 0 || !p.broken && slices.Equal(now, p.last) && info.ClusterID == p.id {
+	if p.taken || len(now) == 0 || !p.broken && slices.Equal(now, p.last) && info.ClusterID == p.id {
 		return
 	}
 	saved := savedPeers{Format: peersFormat, Cluster: info.Cluster, ID: clusterID(info.ClusterID), Peers: now}

@@ -153,11 +153,12 @@ func TestPeersAreSavedAgain(t *testing.T) {
 			!strings.Contains(text.String(), "can be saved again") {
 			t.Errorf("afterwards %v, %v\n%s", got, err, text)
 		}
-		if err := os.Remove(p.path()); err != nil {
+		before, err := os.Stat(p.path())
+		if err != nil {
 			t.Fatal(err)
 		}
 		pass(time.Minute) // what was written is not written again
-		if _, err := os.Stat(p.path()); err == nil {
+		if after, err := os.Stat(p.path()); err != nil || !os.SameFile(before, after) {
 			t.Error("it was written without a change")
 		}
 		stop()
@@ -167,6 +168,76 @@ func TestPeersAreSavedAgain(t *testing.T) {
 		if p.save(node); p.broken {
 			t.Error("what is taken back is not written, and counts as broken for ever")
 		}
+	})
+}
+
+// A data directory that is removed under an agent, with its lock and its peers or a part of them, is
+// made, locked and written anew, and that is said once. One that another agent has by then is left to
+// that, until it lets go.
+func TestDataDirIsRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "d")
+		log, text := logged()
+		p, err := openPeers(dir, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.close()
+		node, changed := newFake(), make(chan struct{}, 1)
+		changed <- struct{}{}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { p.saveAtIntervals(ctx, node, changed); close(ended) }()
+		pass(time.Minute)
+		if s := text.String(); s != "" {
+			t.Errorf("while all is well: %s", s)
+		}
+		for _, x := range []struct{ remove, word string }{
+			{dir, "data directory"},
+			{filepath.Join(dir, lockFile), "data directory"},
+			{p.path(), "peers were removed"},
+		} {
+			text.Reset()
+			if err := os.RemoveAll(x.remove); err != nil {
+				t.Fatal(err)
+			}
+			pass(time.Minute)
+			s := text.String()
+			if strings.Count(s, "WARN") != 1 || !strings.Contains(s, x.word) {
+				t.Errorf("without %s it says: %s", x.remove, s)
+			}
+			if got, _, err := p.read("c"); err != nil || len(got) != 1 {
+				t.Errorf("without %s: %v, %v", x.remove, got, err)
+			}
+			if _, err := openPeers(dir, log); err == nil {
+				t.Errorf("without %s another agent takes the directory", x.remove)
+			}
+		}
+
+		text.Reset()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		other, err := openPeers(dir, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		changed <- struct{}{}
+		pass(time.Minute)
+		if s := text.String(); strings.Count(s, "WARN") != 1 || !strings.Contains(s, "another agent has it") {
+			t.Errorf("while another has it: %s", s)
+		}
+		if _, err := os.Stat(p.path()); err == nil {
+			t.Error("it writes where another agent is")
+		}
+		other.close()
+		pass(time.Minute)
+		if got, _, err := p.read("c"); err != nil || len(got) != 1 {
+			t.Errorf("once the other let go: %v, %v", got, err)
+		}
+		stop()
+		<-ended
 	})
 }
 

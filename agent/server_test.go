@@ -472,6 +472,38 @@ func TestHealthzTellsTheEnd(t *testing.T) {
 	}
 }
 
+// A leave by the API that is not clean has a line in the log, as one at a signal has.
+func TestUncleanLeaveIsLogged(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		log, text := logged()
+		node := newFake()
+		if !clean {
+			node.leaveErr = fmt.Errorf("starling: left: %w: n2 lacks 7", starling.ErrUnsent)
+		}
+		ask(NewServer(node, ServerOptions{Log: log}).Handler(), "POST", "/v1/leave", "")
+		if got := text.String(); strings.Contains(got, "WARN") == clean ||
+			!clean && !strings.Contains(got, "n2 lacks 7") || !strings.Contains(got, "leaving") {
+			t.Errorf("clean: %v; %s", clean, got)
+		}
+	}
+}
+
+// A member of the other IP family is counted under one reason.
+func TestUnreachableHasOneReason(t *testing.T) {
+	node := newFake()
+	node.change = func(i *starling.Info) {
+		i.OutOfFamily, i.Unbridged = []string{"a", "b", "c"}, []string{"b"}
+		i.Unreachable = []string{"b", "d"}
+	}
+	got := ask(NewServer(node, ServerOptions{}).Handler(), "GET", "/metrics", "").Body.String()
+	for reason, want := range map[string]int{"family": 2, "unbridged": 1, "silent": 1} {
+		line := fmt.Sprintf("starling_members_unreachable{reason=%q} %d\n", reason, want)
+		if !strings.Contains(got, line) {
+			t.Errorf("there is no %q", line)
+		}
+	}
+}
+
 // A live member that is not well from here is told with its doubt, and one that is well is told as
 // ever.
 func TestDoubtsOfMembers(t *testing.T) {

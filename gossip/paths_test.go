@@ -142,6 +142,55 @@ func TestSmallPathIsTold(t *testing.T) {
 	}
 }
 
+// What one end finds the other finds right after, and both find within minutes that all passes again.
+// A member that says it of a way that is well has that looked at now and then, and no more; one that
+// says it of datagrams longer than this node sends is not minded.
+func TestSmallPathIsToldToTheOtherEnd(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(3, nil)
+	a, b := nodes[0], nodes[1]
+	w.run(time.Minute)
+	b.paths.credits = 0 // nor in the next 15 minutes
+	w.narrow = func(from, to netip.AddrPort) int {
+		if around(a)(from, to) && around(b)(from, to) {
+			return 1072
+		}
+		return 0
+	}
+	for range enoughDoubts {
+		a.unanswered(member.IDOf("n1"))
+	}
+	w.until(12*time.Second, "this end finds it", func() bool { return count(a, PathSmall) == 1 })
+	w.until(12*time.Second, "the other end does", func() bool { return count(b, PathSmall) == 1 })
+	w.run(10 * time.Second)
+	if x, _ := pathTo(w, b, "n0"); x.Over <= 1072 || x.Passed > 1072 || x.Passed < 1072-fineness {
+		t.Errorf("at the other end %d pass, %d do not", x.Passed, x.Over)
+	}
+	w.narrow = nil
+	w.until(3*time.Minute, "both find that all passes", func() bool {
+		return count(a, PathWhole) == 1 && count(b, PathWhole) == 1
+	})
+
+	say := func(over int) int {
+		before, out := b.Stats(), Outbox{}
+		for range 20 {
+			out.Reset()
+			m := wire.Pad{Number: 7, Over: uint16(over)}
+			b.Receive(w.now, a.addr, wire.AppendPad(forge("n0", 1), &m, 0), &out)
+			w.run(time.Second)
+		}
+		after := b.Stats()
+		return int(after.ChecksPassed - before.ChecksPassed)
+	}
+	w.run(2 * time.Minute)
+	if n := say(b.Longest() + 1); n > 0 {
+		t.Errorf("of longer ones than it sends: %d checks", n)
+	}
+	if n := say(b.Longest()); n < 1 || n > 3 {
+		t.Errorf("of a way that is well: %d checks in 20 s", n)
+	}
+}
+
 // Under a way that gets narrow later nothing shows in quiet. What is published then is not answered, and so the way is
 // checked at once.
 func TestSmallPathIsFoundByWhatIsPublished(t *testing.T) {
@@ -282,7 +331,7 @@ func TestPadsAreAnswered(t *testing.T) {
 	n0 := nodes[0]
 	w.run(10 * time.Second)
 	for _, size := range []int{0, 300, wire.MinRoom, 5000} {
-		b := wire.AppendPad(forge("n1", 1), 7, size-wire.HeaderSize)
+		b := wire.AppendPad(forge("n1", 1), &wire.Pad{Number: 7}, size-wire.HeaderSize)
 		var out Outbox
 		n0.Receive(w.now, forgedAddr, b, &out)
 		if len(out.Packets) != 1 || out.Packets[0].To != forgedAddr || len(out.Packets[0].Data) != min(len(b), wire.MinRoom) {
@@ -294,21 +343,21 @@ func TestPadsAreAnswered(t *testing.T) {
 			t.Errorf("the answer is a %s: %+v, %t", k, m, ok)
 		}
 	}
-	for _, b := range [][]byte{wire.AppendPad(forge("n1", 2), 7, 0), wire.AppendPad(forge("stranger", 1), 7, 0)} {
+	for _, b := range [][]byte{wire.AppendPad(forge("n1", 2), &wire.Pad{Number: 7}, 0), wire.AppendPad(forge("stranger", 1), &wire.Pad{Number: 7}, 0)} {
 		var out Outbox
 		if n0.Receive(w.now, forgedAddr, b, &out); len(asks(t, &out, wire.TypeSeen)) > 0 {
 			t.Error("a stranger is answered")
 		}
 	}
 	var out Outbox
-	n0.Receive(w.now, forgedAddr, wire.AppendPad(wire.AppendPad(forge("n1", 1), 7, 0), 8, 0), &out)
+	n0.Receive(w.now, forgedAddr, wire.AppendPad(wire.AppendPad(forge("n1", 1), &wire.Pad{Number: 7}, 0), &wire.Pad{Number: 8}, 0), &out)
 	if n := len(asks(t, &out, wire.TypeSeen)); n != 1 {
 		t.Errorf("%d answers to one datagram", n)
 	}
 	sent := 0
 	for range 1000 {
 		out.Reset()
-		n0.Receive(w.now, forgedAddr, wire.AppendPad(forge("n1", 1), 7, wire.MinRoom), &out)
+		n0.Receive(w.now, forgedAddr, wire.AppendPad(forge("n1", 1), &wire.Pad{Number: 7}, wire.MinRoom), &out)
 		sent += len(asks(t, &out, wire.TypeSeen)) * wire.MinRoom
 	}
 	if sent > 2*seenRate+2*wire.MinRoom {

@@ -95,12 +95,15 @@ func (n *Node) LastHeard() (last Time) {
 	return last
 }
 
-// Broken returns the live members that do not answer this node, and that others hear; only INQUEST knows.
+// Broken returns the live members that do not answer this node, and that others hear, as far as the
+// last half minute tells; only INQUEST knows. Nobody is broken to a node that is isolated, where it
+// is not the way to one member, nor a member that is unreachable, of which nobody can tell by now.
 func (n *Node) Broken(now Time) []member.ID {
-	if d, ok := n.detector.(interface{ Broken(Time) []member.ID }); ok {
-		return d.Broken(now)
+	d, ok := n.detector.(interface{ Broken(Time) []member.ID })
+	if !ok || n.private.isolated {
+		return nil
 	}
-	return nil
+	return slices.DeleteFunc(d.Broken(now), n.IsUnreachable)
 }
 
 // Filtered returns of how many members that this node watches the TCP port does not answer, as if filtered, and how many it
@@ -130,8 +133,9 @@ func (n *Node) portOf(now Time, id member.ID) detect.Port {
 }
 
 // Undecided returns how many live members are silent of whom this node cannot say whether they are dead, since too few
-// others answer to judge them; 0 if there are none.
-func (n *Node) Undecided() int { return n.private.undecided }
+// others answer to judge them; 0 if there are none. The detector counts them now and then, and what
+// became of some of them since is known here.
+func (n *Node) Undecided() int { return min(n.private.undecided, len(n.private.unreachable)) }
 
 func (n *Node) undecided(silent int) {
 	n.private.undecided = silent

@@ -16,6 +16,10 @@ import (
 // ones beside: ten of these that are answered while no long one is leave no other reason than the size,
 // whatever else the way loses. Then it looks in halves for what does pass, for people to read; nothing that is sent
 // gets shorter for it.
+//
+// Only the end that looks learns what passes. So each of its Pads says what it found, and the other
+// end looks for itself: it takes nobody's word for it, and where it sends no datagrams as long it has
+// no such trouble.
 
 const (
 	firstChecks = 8                // of a node at its start, or when its address changes
@@ -197,7 +201,11 @@ func (n *Node) narrow(id member.ID) bool {
 
 // unanswered takes in that a member did not answer something long, or did not answer with something long. It is one of
 // many reasons to look whether such datagrams pass.
-func (n *Node) unanswered(id member.ID) {
+func (n *Node) unanswered(id member.ID) { n.doubtSize(id, 1) }
+
+// doubtSize takes in so many reasons to look whether long datagrams pass between this node and a
+// member.
+func (n *Node) doubtSize(id member.ID, reasons uint8) {
 	m, ok := n.table.Get(id)
 	if !ok || !m.State.Live() || id == n.id {
 		return
@@ -206,8 +214,9 @@ func (n *Node) unanswered(id member.ID) {
 	if n.now.Sub(p.doubted) > doubtsFor {
 		p.doubts = 0
 	}
-	p.doubts, p.doubted = min(p.doubts, 200)+1, n.now
-	if p.doubts == enoughDoubts {
+	before := p.doubts
+	p.doubts, p.doubted = min(before, 200)+reasons, n.now
+	if before < enoughDoubts && p.doubts >= enoughDoubts {
 		n.paths.look = min(n.paths.look, n.now)
 	}
 }
@@ -243,7 +252,8 @@ func (n *Node) tryPad() {
 
 func (n *Node) sendPad(p *path, number uint32, size int) {
 	start := n.open(p.peer.Instance)
-	n.out.arena = wire.AppendPad(n.out.arena, number, size-wire.HeaderSize)
+	n.out.arena = wire.AppendPad(n.out.arena, &wire.Pad{Number: number, Over: p.over},
+		size-wire.HeaderSize)
 	n.closeFree(start, p.peer)
 }
 
@@ -270,10 +280,13 @@ func (n *Node) takeWay(peer detect.Peer, t wire.Type, body []byte) bool {
 		}
 		return ok
 	}
-	number, ok := wire.ReadPad(body)
+	m, ok := wire.ReadPad(body)
+	if over := int(m.Over); ok && over > 0 && over <= n.Longest() {
+		n.doubtSize(peer.ID, enoughDoubts)
+	}
 	if ok && n.paths.answers.Ready(n.now) {
 		start := n.open(peer.Instance)
-		n.out.arena = wire.AppendSeen(n.out.arena, &wire.Seen{Number: number, From: peer.Addr},
+		n.out.arena = wire.AppendSeen(n.out.arena, &wire.Seen{Number: m.Number, From: peer.Addr},
 			min(n.size, n.Longest())-wire.HeaderSize)
 		n.paths.answers.Take(n.closeFree(start, peer))
 	}

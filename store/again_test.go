@@ -47,6 +47,55 @@ func TestTriedAgainByTime(t *testing.T) {
 	})
 }
 
+// TestFullNowAndThen: of a disk that is full, what is short and fits does not say that it works; of one
+// that is full now and then that is said once in five minutes, and one that stays full is told then.
+func TestFullNowAndThen(t *testing.T) {
+	w := warnings()
+	w.size = 128 << 10
+	s := open(t, filepath.Join(t.TempDir(), "topics.db"), w.Options)
+	defer closed(t, s)
+	seq, now := uint64(0), w.at
+	keep := func(pieces int) error {
+		for range pieces {
+			seq++
+			s.Keep(piece(1, 1, seq, 1000))
+		}
+		w.at = w.at.Add(retry)
+		return s.write(false)
+	}
+	for keep(8) == nil {
+	}
+	now = w.at
+	for range 10 {
+		if err := keep(1); err == nil {
+			t.Error("a short one fits, and so the disk is not full any more")
+		}
+	}
+	if n := len(w.said); n != 1 {
+		t.Errorf("said %q", w.said)
+	}
+	for w.at.Sub(now) < 4*time.Minute {
+		s.db.MaxSize = 0
+		if err := keep(1); err != nil {
+			t.Fatal(err)
+		}
+		s.db.MaxSize = 128 << 10
+		if keep(200) == nil {
+			t.Fatal("it has room")
+		}
+	}
+	if n := len(w.said); n != 2 || s.Stats().Err == nil {
+		t.Errorf("said %q", w.said)
+	}
+	for w.at.Sub(now) < 6*time.Minute {
+		keep(300)
+	}
+	s.db.MaxSize = 0
+	if err := keep(1); err != nil || len(w.said) != 4 {
+		t.Errorf("%v; said %q", err, w.said)
+	}
+}
+
 // TestOpenedAgainByTime: a file that could not be opened is, once it can be, though nothing comes.
 func TestOpenedAgainByTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")

@@ -30,6 +30,7 @@ import (
 
 // Errors that Stats.Err and Options.Warn wrap.
 var (
+	ErrAgain   = errors.New("kept again") // what was wrong is not any more; Options.Warn alone
 	ErrInUse   = errors.New("in use by another process")
 	ErrDamaged = errors.New("damaged")
 )
@@ -40,8 +41,9 @@ type Options struct {
 	Age   time.Duration // a piece is kept for, at most; default 1 h
 	Flush time.Duration // what comes in is written within; default 250 ms
 
-	// Warn is told what is wrong with the file, once until it works again, and that; nil: nobody. It is called from Open,
-	// from the store's goroutine, and from Flush and Close.
+	// Warn is told what is wrong with the file, once until it works again, and that (ErrAgain): once
+	// each in five minutes at most; nil: nobody. It is called from Open, from the store's goroutine,
+	// and from Flush and Close.
 	Warn func(error)
 
 	now  func() time.Time // for tests
@@ -51,7 +53,8 @@ type Options struct {
 const (
 	maxPending = 8 << 20          // bytes that wait for the disk; what comes beyond is not kept
 	retry      = 10 * time.Second // after a failure
-	maxRoom    = 64 << 10         // bytes for which there must be room before a full disk counts as mended
+	minRoom    = 64 << 10         // bytes for which there must be room before a full disk counts as mended
+	sayEvery   = 5 * time.Minute  // between two words of a failure, of a disk that is full now and then
 	lookEvery  = 10 * time.Second // whether the file is still there
 	lockWait   = time.Second
 	segments   = 16 // that Bytes and Age are divided into
@@ -95,11 +98,11 @@ type Store struct {
 	panics  int                     // of db, which cost memory
 	failed  time.Time               // the last try to write or open; zero if it worked
 	retry   <-chan time.Time        // tells when to try again; nil if it worked
-	// bytes of pieces that were not written last, up to maxRoom; 0 if they were
-	short   int
-	refused bool // another process has the file: it is not tried again
-	begun   bool // the file that is open was a new one
-	former  bool // see Former
+	told    bool                    // Warn knows of the failure
+	said    time.Time               // when Warn was told of one last; zero: never
+	refused bool                    // another process has the file: it is not tried again
+	begun   bool                    // the file that is open was a new one
+	former  bool                    // see Former
 }
 
 type streamKey [16]byte

@@ -169,12 +169,6 @@ func (s *Store) write(must bool) error {
 	if gone != "" {
 		s.tellGone(gone, err)
 	}
-	switch {
-	case err == nil:
-		s.short = 0
-	case len(pieces) > 0:
-		s.short = min(bytesOf(pieces), maxRoom)
-	}
 	err = s.wrote(len(pieces), marks, err)
 	s.count()
 	return err
@@ -183,6 +177,7 @@ func (s *Store) write(must bool) error {
 // update writes a batch, into a file that it opens if that is not open, and into a new one if it is damaged.
 func (s *Store) update(pieces []wire.Piece, marks map[streamKey]namedMark) (err error) {
 	for range 2 {
+		err = nil
 		if s.db == nil {
 			if err := s.open(lostLater); err != nil {
 				return err
@@ -195,17 +190,24 @@ func (s *Store) update(pieces []wire.Piece, marks map[streamKey]namedMark) (err 
 			}
 		}
 		index, kept := slices.Clone(s.index), s.kept
-		err = safely(func() error { return s.db.Update(func(tx *bolt.Tx) error { return s.batch(tx, pieces, marks) }) })
-		switch {
-		case err != nil:
-			s.index, s.kept = index, kept
-		case len(pieces) > 0 || s.short == 0:
-			return nil
-		default:
-			if err = safely(s.room); err == nil {
-				return nil
+		write := func(pieces []wire.Piece) error {
+			return safely(func() error {
+				return s.db.Update(func(tx *bolt.Tx) error { return s.batch(tx, pieces, marks) })
+			})
+		}
+		if !s.failed.IsZero() { // what is too old goes, and then there must be room again
+			if err = write(nil); err == nil {
+				index, kept = slices.Clone(s.index), s.kept
+				err = safely(s.room)
 			}
 		}
+		if err == nil {
+			err = write(pieces)
+		}
+		if err == nil {
+			return nil
+		}
+		s.index, s.kept = index, kept
 		if err = explain(s.path, err); !errors.Is(err, ErrDamaged) {
 			return err
 		}
@@ -216,11 +218,11 @@ func (s *Store) update(pieces []wire.Piece, marks map[streamKey]namedMark) (err 
 	return err
 }
 
-// room says whether there is room for as much as could not be written, up to maxRoom: marks alone, or nothing,
-// may find a place in the file while the disk is full.
+// room says whether there is room for minRoom: what is short, or nothing, may find a place in the
+// file while the disk is full, and what comes next does not.
 func (s *Store) room() error {
 	err := s.db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketMeta).Put(keyRoom, make([]byte, s.short))
+		return tx.Bucket(bucketMeta).Put(keyRoom, make([]byte, minRoom))
 	})
 	if err != nil {
 		return err
@@ -228,24 +230,21 @@ func (s *Store) room() error {
 	return s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Delete(keyRoom) })
 }
 
-func bytesOf(pieces []wire.Piece) (sum int) {
-	for _, p := range pieces {
-		sum += len(p.Body) + keySize
-	}
-	return sum
-}
-
 // wrote notes what became of a batch, and returns the error with what it is about.
 func (s *Store) wrote(pieces int, marks map[streamKey]namedMark, err error) error {
 	s.mu.Lock()
-	again := err == nil && !s.failed.IsZero()
-	first := err != nil && s.failed.IsZero()
+	now := s.opts.now()
+	again, first := err == nil && s.told, err != nil && s.failed.IsZero()
+	tell := err != nil && !s.told && (s.said.IsZero() || now.Sub(s.said) >= sayEvery)
+	if s.told = err != nil && (s.told || tell); tell {
+		s.said = now
+	}
 	if err == nil {
 		s.failed, s.retry = time.Time{}, nil
 		s.stats.Written += uint64(pieces)
 	} else {
 		err = fmt.Errorf("topics are not kept: %w", err)
-		s.failed = s.opts.now()
+		s.failed = now
 		s.retry = time.After(retry)
 		s.stats.Failed++
 		s.stats.Dropped += uint64(pieces)
@@ -263,11 +262,13 @@ func (s *Store) wrote(pieces int, marks map[streamKey]namedMark, err error) erro
 	s.stats.Err = err
 	s.mu.Unlock()
 	switch {
-	case first:
+	case tell:
 		s.opts.Warn(err)
-		s.signal() // the goroutine tries again later
 	case again:
-		s.opts.Warn(fmt.Errorf("topics are kept again: %s; what came meanwhile is not", s.path))
+		s.opts.Warn(fmt.Errorf("topics are %w: %s; what came meanwhile is not", ErrAgain, s.path))
+	}
+	if first {
+		s.signal() // the goroutine tries again later
 	}
 	return err
 }

@@ -74,8 +74,8 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		m, ok := wire.ReadLoan(body)
 		return fmt.Sprintf("%s zone=%04x bytes=%d", t, m.Zone, m.Bytes), ok
 	case wire.TypePad:
-		number, ok := wire.ReadPad(body)
-		return fmt.Sprintf("Pad number=%08x", number), ok
+		m, ok := wire.ReadPad(body)
+		return fmt.Sprintf("Pad number=%08x over=%d", m.Number, m.Over), ok
 	case wire.TypeSeen:
 		m, ok := wire.ReadSeen(body)
 		return fmt.Sprintf("Seen number=%08x from=%s", m.Number, m.From), ok

@@ -115,7 +115,7 @@ func vectors() []vector {
 	loan := wire.Loan{Zone: 0x2222, Bytes: 12345}
 	list = append(list,
 		message("borrow", wire.AppendLoan(nil, wire.TypeBorrow, loan)), message("lend", wire.AppendLoan(nil, wire.TypeLend, loan)),
-		message("pad", wire.AppendPad(nil, 0x0badcafe, 0)),
+		message("pad", wire.AppendPad(nil, &wire.Pad{Number: 0x0badcafe, Over: 1165}, 0)),
 		message("seen", wire.AppendSeen(nil, &wire.Seen{Number: 0x0badcafe, From: wren.Addr}, 0)),
 		message("across", wire.AppendAcross(nil, 6)),
 		message("bridge", wire.AppendBridge(nil, &wire.Bridge{Family: 6, By: idOf(robin),

@@ -24,18 +24,27 @@ type Seen struct {
 	From   netip.AddrPort // where the Pad came from
 }
 
-// AppendPad asks the receiver whether a datagram came that is filled up with zeros. The message has size bytes, or one less
-// where its length would need one more; at least MinPad.
-func AppendPad(b []byte, number uint32, size int) []byte {
+// Pad asks whether a datagram as long as the one that it comes in passes.
+type Pad struct {
+	Number uint32
+	// Over is how long the datagrams are, in bytes before sealing, that its sender found not to
+	// pass between it and the receiver; 0: it found none.
+	Over uint16
+}
+
+// AppendPad writes a Pad that is filled up with zeros. The message has size bytes, or one less where
+// its length would need one more; at least MinPad.
+func AppendPad(b []byte, m *Pad, size int) []byte {
 	start := len(b)
-	b = binary.BigEndian.AppendUint32(begin(b, TypePad), number)
-	return fill(b, start, size)
+	b = binary.BigEndian.AppendUint32(begin(b, TypePad), m.Number)
+	return fill(binary.BigEndian.AppendUint16(b, m.Over), start, size)
 }
 
 // ReadPad reads the body of a Pad.
-func ReadPad(body []byte) (number uint32, ok bool) {
+func ReadPad(body []byte) (m Pad, ok bool) {
 	c := cursor{b: body}
-	return c.u32(), !c.bad && len(body) >= seenBody
+	m = Pad{Number: c.u32(), Over: c.u16()}
+	return m, !c.bad && len(body) >= seenBody
 }
 
 // AppendSeen writes a Seen that is filled up like a Pad.

@@ -100,7 +100,7 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 		wire.TypeLend:      {wire.AppendLoan(nil, wire.TypeLend, wire.Loan{})},
 		wire.TypeSilence:   {wire.AppendSilence(nil, wire.Silence{})},
 		wire.TypeAlarm:     {wire.AppendAlarm(nil, wire.Alarm{})},
-		wire.TypePad:       {wire.AppendPad(nil, most32, wire.MinRoom-wire.HeaderSize)},
+		wire.TypePad:       {wire.AppendPad(nil, &wire.Pad{Number: most32, Over: 1<<16 - 1}, wire.MinRoom-wire.HeaderSize)},
 		wire.TypeSeen:      {wire.AppendSeen(nil, &wire.Seen{From: lark.Addr}, wire.MinRoom-wire.HeaderSize)},
 		wire.TypeAcross:    {wire.AppendAcross(nil, 6)},
 		wire.TypeBridge: {wire.AppendBridge(nil, &wire.Bridge{Family: 6,

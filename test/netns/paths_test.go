@@ -25,6 +25,19 @@ func (n *network) told(a *agent, words string) {
 	})
 }
 
+// logged waits until a line of an agent's log has some words.
+func (n *network) logged(a *agent, words, who string) {
+	n.t.Helper()
+	n.within(soon, fmt.Sprintf("the log of %s says %q", a.name, words), func() bool {
+		for line := range strings.Lines(a.log.String()) {
+			if strings.Contains(line, words) && strings.Contains(line, who) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // bound starts the i-th agent of a test in a namespace, bound to an address and a port of its own.
 func (n *network) bound(i, z int, name, bind, seeds string) *agent {
 	n.t.Helper()
@@ -151,6 +164,7 @@ func TestPaths(t *testing.T) {
 	n.until("all see all", func() bool { return n.allSee(agents, agents) })
 	n.filter(3, "ip saddr 10.77.0.1 udp sport 7807 drop", "ip saddr 10.77.0.1 tcp dport 7827 drop") // a0 to a2, the only one in there
 	n.told(agents[0], "a2: others reach it, this node does not")
+	n.logged(agents[0], "members do not answer this node, and others reach them", "who=a2")
 	n.spread("pair", agents)
 	if !n.allSee(agents, agents) {
 		t.Error("one that others reach is failed")

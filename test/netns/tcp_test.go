@@ -32,6 +32,7 @@ func TestFilteredTCP(t *testing.T) {
 
 	n.filter(2, "tcp dport 7757 drop")
 	n.toldTCP(agents, 1)
+	n.logged(agents[1], "nobody comes to this node's own TCP port", "who=a1")
 	n.open()
 	n.within(patient, "nobody says so any more", func() bool {
 		for _, a := range agents {
@@ -42,6 +43,7 @@ func TestFilteredTCP(t *testing.T) {
 		}
 		return true
 	})
+	n.logged(agents[1], "others come to this node's own TCP port again", "who=a1")
 
 	n.filter(2, "tcp dport 7787 drop")
 	agents = append(agents, start(4))
