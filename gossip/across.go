@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/rate"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
@@ -28,6 +29,7 @@ const (
 	acrossProve  = 100 * time.Millisecond // between two questions for the sake of a verdict
 	acrossOthers = 8                      // that are asked at once by a node that knows no bridge
 	maxBridges   = 2                      // that a node keeps
+	acrossRate   = 128 << 10              // bytes a second of answers
 )
 
 // bridge is a member that sends to those whom this node cannot.
@@ -46,6 +48,7 @@ type across struct {
 	proved  Time // the last question for the sake of a verdict
 	newest  member.ID
 	marked  bool // some are unreachable for their family
+	answers rate.Bucket
 }
 
 // other is the IP version that this node cannot send to.
@@ -85,7 +88,7 @@ func (n *Node) settleAcross(after *member.Member) {
 	a := &n.across
 	if n.table.Served() == n.table.Live() {
 		if a.due != Never {
-			*a = across{due: Never, bridges: a.bridges[:0]}
+			*a = across{due: Never, bridges: a.bridges[:0], answers: a.answers}
 		}
 		return
 	}
@@ -177,11 +180,27 @@ func (n *Node) askAcross(to detect.Peer) {
 	n.close(start, to)
 }
 
+// takeAcross reads a question for bridges, or the answer to one of this node's.
+func (n *Node) takeAcross(peer detect.Peer, t wire.Type, body []byte) bool {
+	if t == wire.TypeAcross {
+		f, ok := wire.ReadAcross(body)
+		if ok {
+			n.answerAcross(peer, Family(f))
+		}
+		return ok
+	}
+	m, ok := wire.ReadBridge(body)
+	if ok {
+		n.takeBridge(peer, &m)
+	}
+	return ok
+}
+
 // answerAcross says whether this node sends to addresses of an IP version, and whom there it cannot
 // reach; or a node that does, as far as it knows. If more are lacking than fit, it is as if it did
 // not.
 func (n *Node) answerAcross(peer detect.Peer, f Family) {
-	if !n.paths.answers.Ready(n.now) {
+	if !n.across.answers.Ready(n.now) {
 		return
 	}
 	m := wire.Bridge{Family: uint8(f)}
@@ -204,7 +223,7 @@ func (n *Node) answerAcross(peer detect.Peer, f Family) {
 	}
 	start := n.open(peer.Instance)
 	n.out.arena = wire.AppendBridge(n.out.arena, &m)
-	n.paths.answers.Take(n.closeFree(start, peer))
+	n.across.answers.Take(n.closeFree(start, peer))
 }
 
 // hasFamily says whether a member has an address of an IP version, for some of the others.

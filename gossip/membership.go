@@ -192,7 +192,6 @@ func (n *Node) changed(before, after member.Member) {
 	if after.ID != n.id && after.State.Live() {
 		n.private.deserted = false
 	}
-	n.paths.settle(&after)
 	if !after.State.Live() {
 		n.mourn()
 		n.freeName(after.ID)

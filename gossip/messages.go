@@ -97,9 +97,9 @@ func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 	h.n.sendMessages(detect.PeerOf(&to), messages)
 }
 
-func (h streamHost) Narrow(id member.ID) bool { return h.n.narrow(id) }
+func (h streamHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
 
-func (h streamHost) Unanswered(_ Time, id member.ID) { h.n.unanswered(id) }
+func (h streamHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now, id) }
 
 func (h streamHost) Deliver(_ Time, m stream.Message) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessageDelivered, Message: h.n.message(&m)})
@@ -180,7 +180,7 @@ func (h relayHost) Epoch(now Time) uint64 {
 
 func (h relayHost) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendMessages(to, messages) }
 
-func (h relayHost) Narrow(id member.ID) bool { return h.n.narrow(id) }
+func (h relayHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
 
 func (h relayHost) Sent(now Time, generation, last uint64) {
 	h.n.streams.Sent(now, generation, last)
@@ -192,7 +192,7 @@ func (h relayHost) Waited(generation, first, last uint64) bool {
 }
 
 // Confirmed closes what all confirmed that could be asked, and tells the user of the messages that are waited for.
-func (h relayHost) Unanswered(_ Time, id member.ID) { h.n.unanswered(id) }
+func (h relayHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now, id) }
 
 func (h relayHost) Confirmed(now Time, p multicast.Progress) {
 	n := h.n

@@ -42,6 +42,6 @@ func (n *Node) move(to Moved) error {
 	n.setSelf(member.Share(r))
 	n.inc++
 	n.announce(true)
-	n.renewPaths()
+	n.ways.Renew(n.now)
 	return nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/stream"
 	"github.com/starling-gossip/starling/gossip/swim"
 	"github.com/starling-gossip/starling/gossip/topology"
+	"github.com/starling-gossip/starling/gossip/ways"
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
@@ -89,7 +90,7 @@ type Node struct {
 	graves   marks.Table[member.ID, grave]
 	coords   *coords.Coords // where this node stands, and others do
 	across   across
-	paths    paths
+	ways     *ways.Ways // to the members that it talks to
 	upkeep   upkeep
 	unproven unproven
 	told     []member.ID // in the news of the current datagram
@@ -167,7 +168,7 @@ func (n *Node) Deadline() Time {
 	case n.detector == nil:
 		return 0
 	}
-	due := min(n.upkeep.due, n.reached.due, n.entry.due(), n.across.due, n.paths.check.due, n.flushDue())
+	due := min(n.upkeep.due, n.reached.due, n.entry.due(), n.across.due, n.flushDue())
 	for _, p := range n.planes {
 		due = min(due, p.Deadline())
 	}
@@ -188,7 +189,6 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	n.wakeUpkeep()
 	n.wakeReached()
 	n.wakeAcross()
-	n.wakeChecks()
 	n.finish()
 }
 
@@ -239,6 +239,8 @@ func (n *Node) launch() {
 	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
 	n.launchMessages()
 	n.coords = coords.New(coordsHost{env{n}})
+	n.ways = ways.New(n.now, waysHost{env{n}}, n.Longest())
+	n.across.answers = rate.Full(acrossRate, 2*acrossRate, n.now)
 	n.alarms = alarms.New(alarmsHost{env{n}}, n.cfg.ShareSuspicions)
 	n.keys = state.New(keysHost{streamHost{n}}, n.cfg.Keys)
 	n.detector = n.newDetector()
@@ -248,17 +250,16 @@ func (n *Node) launch() {
 	n.damper, _ = n.detector.(detect.Damper)
 	n.lossy, _ = n.detector.(detect.Lossy)
 	n.planes = []plane.Plane{
-		n.detector, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords, n.quota,
+		n.detector, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords, n.ways, n.quota,
 	}
 	n.readers = [wire.Planes]plane.Plane{
 		wire.Probing: n.detector, wire.Repairs: n.repair, wire.Tree: n.relay,
-		wire.Streams: n.streams, wire.Keys: n.keys, wire.Quota: n.quota, wire.Places: n.coords,
+		wire.Streams: n.streams, wire.Keys: n.keys, wire.Quota: n.quota, wire.Places: n.coords, wire.Ways: n.ways,
 	}
 	n.across.due = Never
 	n.launchEntry()
 	n.launchUpkeep()
 	n.launchReached()
-	n.launchPaths()
 }
 
 func (n *Node) newDetector() detect.Detector {
@@ -282,7 +283,6 @@ func (n *Node) stalled(gap time.Duration) {
 	for _, p := range n.planes {
 		p.Stalled(n.now, gap)
 	}
-	n.stalledPaths()
 	n.stalledAcross(gap)
 	if gap > n.cfg.Retention/2 {
 		n.rejoin()

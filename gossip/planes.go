@@ -5,6 +5,7 @@ import (
 
 	"github.com/starling-gossip/starling/gossip/detect"
 	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/quota"
 	"github.com/starling-gossip/starling/gossip/topology"
 	"github.com/starling-gossip/starling/gossip/wire"
@@ -38,10 +39,13 @@ func (e env) Table() *member.Table { return &e.n.table }
 func (e env) Ring() *topology.Ring { return e.n.ring }
 func (e env) Rand() *rand.Rand     { return e.n.rng }
 
-func (e env) Send(_ Time, to detect.Peer, messages []byte) {
+func (e env) Send(_ Time, to detect.Peer, c plane.Class, messages []byte) int {
 	start := e.n.open(to.Instance)
 	e.n.out.arena = append(e.n.out.arena, messages...)
-	e.n.close(start, to)
+	if c == plane.Own {
+		return e.n.closeFree(start, to)
+	}
+	return e.n.close(start, to)
 }
 
 func (e env) Spread(_ Time, key uint64, message []byte) { e.n.spread(key, message) }

@@ -86,15 +86,6 @@ func (n *Node) settleIsolation() {
 // reach them, and has met no live one since: they may be a cluster without it.
 func (n *Node) Deserted() bool { return n.private.deserted }
 
-// LastHeard returns when the last datagram of a live member came, of those that this node talks to;
-// 0: none has.
-func (n *Node) LastHeard() (last Time) {
-	for i := range n.paths.list {
-		last = max(last, n.paths.list[i].heard)
-	}
-	return last
-}
-
 // Broken returns the live members that do not answer this node, and that others hear, as far as the
 // last half minute tells; only INQUEST knows. Nobody is broken to a node that is isolated, where it
 // is not the way to one member, nor a member that is unreachable, of which nobody can tell by now.

@@ -162,12 +162,12 @@ func (n *Node) askCall(peer detect.Peer, incarnation uint32) {
 	if r.owed == 0 {
 		r.owed, r.begged = n.now, n.now
 		r.begs = append(r.begs[:0], beggar{peer: peer})
-		at := n.rng.IntN(len(n.paths.list) + 1)
-		for i := range n.paths.list {
-			p := &n.paths.list[(at+i)%len(n.paths.list)]
-			if len(r.begs) < maxBegged && p.peer.ID != peer.ID && p.heard != 0 &&
-				n.now.Sub(p.heard) < lately {
-				r.begs = append(r.begs, beggar{peer: p.peer})
+		at := n.rng.IntN(n.ways.Len() + 1)
+		for i := range n.ways.Len() {
+			to, heard := n.ways.At((at + i) % n.ways.Len())
+			if len(r.begs) < maxBegged && to.ID != peer.ID && heard != 0 &&
+				n.now.Sub(heard) < lately {
+				r.begs = append(r.begs, beggar{peer: to})
 			}
 		}
 		for _, b := range r.begs {
@@ -317,8 +317,8 @@ func (n *Node) comeUnheard() bool {
 			continue
 		}
 		heard := n.start // of one that was never heard
-		if p := n.paths.find(x.id); p != nil && p.heard != 0 {
-			heard = p.heard
+		if at := n.ways.Heard(x.id); at != 0 {
+			heard = at
 		}
 		ip := m.Addr().Addr()
 		if slices.ContainsFunc(n.reached.callers, func(c caller) bool {

@@ -63,7 +63,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	if n.table.Parted() {
 		n.heardFrom(peer)
 	}
-	n.paths.hear(n.now, peer)
+	n.ways.Hear(n.now, peer)
 	for {
 		t, body, ok := r.Next()
 		if !ok {
@@ -171,7 +171,7 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 		return true
 	}
 	n.asked |= 1 << t
-	sender := plane.Sender{Peer: peer}
+	sender := plane.Sender{Peer: peer, Size: n.size}
 	if spec.Members {
 		if sender.Member, ok = n.liveMember(peer); !ok {
 			return true
@@ -182,15 +182,17 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 		return n.takeNews(sender, t, body)
 	case spec.Plane == wire.Entry:
 		return n.takeEntry(peer, t, body)
-	case spec.Plane == wire.Ways:
-		return n.takeWay(peer, t, body)
+	case t == wire.TypeAcross || t == wire.TypeBridge:
+		return n.takeAcross(peer, t, body)
 	case t == wire.TypeFingerprint:
 		return n.takeFingerprint(sender.Member, body)
 	case spec.Plane == wire.Unknown:
 		n.stats.UnknownType++
 		return true
 	case t == wire.TypeAck:
-		n.acked(peer, body)
+		if n.ways.Acked(n.now, peer, body) {
+			n.reached.answer = n.now
+		}
 	case t == wire.TypePing || t == wire.TypeLease || t == wire.TypeInquiry:
 		if n.wasCalled(peer, t, body) {
 			return true

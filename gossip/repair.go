@@ -95,7 +95,7 @@ func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
 	h.n.close(start, detect.PeerOf(&to))
 }
 
-func (h repairHost) Unanswered(_ Time, id member.ID) { h.n.unanswered(id) }
+func (h repairHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now, id) }
 
 // AppendRecord adds nothing of a member that others may have forgotten.
 func (h repairHost) AppendRecord(b []byte, _ Time, m member.Member) []byte {

@@ -31,9 +31,11 @@ func (n *Node) open(to uint32) int {
 
 // close ends the datagram that open began. Of a stranger the address alone is set. A probe never waits, so that a node cut
 // off from many sends more than its budget; the news that waits for that is held up by no more than a burst.
-func (n *Node) close(start int, to detect.Peer) {
-	n.budget.Take(n.closeFree(start, to))
+func (n *Node) close(start int, to detect.Peer) (cost int) {
+	cost = n.closeFree(start, to)
+	n.budget.Take(cost)
 	n.budget.Tokens = max(n.budget.Tokens, -n.budget.Burst)
+	return cost
 }
 
 // closeFree is close outside the budget, for what has one of its own. It returns what the datagram
@@ -76,9 +78,11 @@ func (n *Node) sendProbe(to detect.Peer, messages []byte) {
 	n.appendFingerprint()
 	n.close(start, to)
 	n.stats.ProbesOut++
-	n.probed(to, messages)
+	if n.ways.Probed(n.now, to, messages) {
+		n.streams.Probed(n.now)
+	}
 	n.coords.Rode(n.now)
-	n.lookAfterPaths()
+	n.ways.Rode(n.now)
 }
 
 const fingerprintSize = 19 // with that of keys

@@ -44,7 +44,11 @@ func (n *Node) Stats() Stats {
 	s := n.stats
 	s.QueueDropped, s.NewsQueued = n.news.Dropped, n.news.Len()
 	s.PairWaits = n.quota.Waits()
-	s.Paths, s.SmallPaths = n.paths.counts()
+	if n.ways != nil {
+		s.Paths, s.SmallPaths = n.ways.Counts()
+		w := n.ways.Stats()
+		s.ChecksPassed, s.ChecksSmall, s.ChecksUnanswered = w.Passed, w.Small, w.Unanswered
+	}
 	if n.streams != nil {
 		st := n.streams.Stats()
 		s.Delivered, s.Lost, s.Duplicates = st.Delivered, st.Lost, st.Duplicates

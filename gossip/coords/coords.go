@@ -137,7 +137,7 @@ func (c *Coords) EndDatagram(now mono.Time) {
 		return
 	}
 	c.buf = c.appendLocated(c.buf[:0])
-	c.env.Send(now, to, c.buf)
+	c.env.Send(now, to, plane.Control, c.buf)
 }
 
 // Ride adds to a probe what there is to ask and to answer.
@@ -181,7 +181,7 @@ func (c *Coords) Rode(now mono.Time) {
 	if ok {
 		to := detect.PeerOf(&m)
 		c.buf = c.askForSelf(now, c.buf[:0], to)
-		c.env.Send(now, to, c.buf)
+		c.env.Send(now, to, plane.Control, c.buf)
 	}
 }
 
@@ -269,7 +269,7 @@ func (c *Coords) LookUp(now mono.Time, id member.ID) error {
 func (c *Coords) askAgain(now mono.Time, x *lookup) {
 	c.buf, x.question = c.ask(now, c.buf[:0], x.peer)
 	x.tries++
-	c.env.Send(now, x.peer, c.buf)
+	c.env.Send(now, x.peer, plane.Control, c.buf)
 }
 
 // Wake asks the members again that have not answered, and gives up those that never do.

@@ -80,14 +80,16 @@ func PeerOf(m *member.Member) Peer {
 }
 
 // Sender is the node that a message came from. Member is what the table holds of it if the type is
-// for members alone (wire.Spec), else the zero Member.
+// for members alone (wire.Spec), else the zero Member. Size is that of the datagram, in bytes before
+// sealing.
 type Sender struct {
 	Peer
 	Member member.Member
+	Size   int
 }
 
 // SenderOf returns a member as a Sender.
-func SenderOf(m member.Member) Sender { return Sender{PeerOf(&m), m} }
+func SenderOf(m member.Member) Sender { return Sender{Peer: PeerOf(&m), Member: m} }
 
 // Env is what a plane may use of the node around it, from within the plane's own methods.
 type Env interface {
@@ -100,13 +102,23 @@ type Env interface {
 	Ring() *topology.Ring
 	// Rand returns the node's source of chance.
 	Rand() *rand.Rand
-	// Send sends a copy of messages in a datagram of its own at once.
-	Send(now mono.Time, to Peer, messages []byte)
+	// Send sends a copy of messages in a datagram of its own at once, and returns what that costs
+	// in bytes, with IP and UDP headers; 0: it was not sent.
+	Send(now mono.Time, to Peer, c Class, messages []byte) (cost int)
 	// Spread has a message told to all members, as news is. The next one of a key takes its place.
 	// The bytes are kept. Heard tells that another member spreads the same.
 	Spread(now mono.Time, key uint64, message []byte)
 	Heard(key uint64)
 }
+
+// Class says which budget a datagram is paid from.
+type Class uint8
+
+// The classes.
+const (
+	Control Class = iota // that of all but messages, which it may overdraw
+	Own                  // one that the plane keeps itself
+)
 
 // Jitter returns a time within a quarter of d, so that nodes that started together do not stay in
 // step.

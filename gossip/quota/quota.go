@@ -356,7 +356,7 @@ func (q *Quota) askMember(now mono.Time, p *pair, lender member.ID, bytes, perSe
 
 func (q *Quota) send(now mono.Time, to detect.Peer, t wire.Type, m wire.Loan) {
 	q.buf = wire.AppendLoan(q.buf[:0], t, m)
-	q.env.Send(now, to, q.buf)
+	q.env.Send(now, to, plane.Control, q.buf)
 }
 
 // Lenders returns the member that grants what this node's zone may send to another, and its stand-in
