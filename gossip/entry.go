@@ -151,7 +151,7 @@ func (n *Node) wakeEntry() {
 // from next to nobody looks sooner where its seeds' names lead: all others may be at other
 // addresses, or it may itself.
 func (n *Node) reseedPause() time.Duration {
-	if n.private.isolated || n.table.Live() == 1 {
+	if n.reach.Isolated() || n.table.Live() == 1 {
 		return min(n.cfg.Reseed, lonelyPause)
 	}
 	return n.cfg.Reseed
@@ -295,7 +295,7 @@ func (n *Node) dial(s *seed) {
 // inTouch says whether a live member is at an address, as far as this node knows, and can be
 // reached from here.
 func (n *Node) inTouch(a netip.AddrPort) bool {
-	if n.private.isolated {
+	if n.reach.Isolated() {
 		return false
 	}
 	for i := range n.table.Live() {

@@ -7,19 +7,14 @@ import (
 )
 
 // Family is the IP version of the addresses that a node can send to.
-type Family uint8
+type Family = member.Family
 
-// The families. A socket that is bound to all addresses mostly has both, and its host may have
-// routes of one alone.
+// The families.
 const (
-	AnyFamily Family = 0
-	IPv4      Family = 4
-	IPv6      Family = 6
+	AnyFamily = member.AnyFamily
+	IPv4      = member.IPv4
+	IPv6      = member.IPv6
 )
-
-func (f Family) serves(a netip.Addr) bool {
-	return f == AnyFamily || (f == IPv4) == a.Unmap().Is4()
-}
 
 // Routes tells of which IP version this node's host has routes from now on: AnyFamily is both.
 // Members at addresses of a version that is gone are out of family from then on, and those of one
@@ -58,5 +53,5 @@ func (n *Node) setFamily() {
 // serves says whether this node can send to an address. No route is needed to the loopback, nor to
 // this host's own address.
 func (n *Node) serves(a netip.Addr) bool {
-	return n.family.serves(a) && (n.routes.serves(a) || a.IsLoopback() || a == n.self.Value().Addr.Addr())
+	return n.family.Serves(a) && (n.routes.Serves(a) || a.IsLoopback() || a == n.self.Value().Addr.Addr())
 }

@@ -161,7 +161,7 @@ func (n *Node) forgetAll(ids []member.ID) error {
 			return fmt.Errorf("%q: %w", m.Name(), ErrLives)
 		}
 	}
-	n.aged = 0 // whoever is missing is known to be gone
+	n.reach.Aged = 0 // whoever is missing is known to be gone
 	for _, id := range ids {
 		if m, ok := n.table.Get(id); ok {
 			n.forgetNow(&m)
@@ -197,16 +197,16 @@ func (n *Node) spreadWord(id member.ID, g *grave) {
 // verdict is told that is younger than an old one is the business of news.
 func (n *Node) appendGone(start, reserve, most int) {
 	dead := n.table.Len() - n.table.Live()
-	all := dead + len(n.private.unreachable)
+	all := dead + n.reach.Absent()
 	for i := 0; i < all && most > 0; i++ {
 		n.upkeep.turn = (n.upkeep.turn + 1) % all
 		var m member.Member
 		if at := n.upkeep.turn; at < dead {
 			m = n.table.At(n.table.Live() + at)
 		} else {
-			m, _ = n.table.Get(n.private.unreachable[at-dead].id)
+			m, _ = n.table.Get(n.reach.At(at - dead))
 		}
-		if m.ID == 0 || m.ID == n.id || m.State.Live() && !n.dreamt(m.ID) ||
+		if m.ID == 0 || m.ID == n.id || m.State.Live() && !n.isStale(m.ID) ||
 			!m.State.Live() && n.now.Sub(m.Since) < oldVerdict {
 			continue
 		}
@@ -256,7 +256,7 @@ func (n *Node) forgetHere(m *member.Member) {
 		dead = after
 	}
 	n.bury(&dead)
-	n.private.deserted = n.private.deserted || m.State.Live() && n.table.Live() <= 1
+	n.deserted = n.deserted || m.State.Live() && n.table.Live() <= 1
 }
 
 // toldToForget takes in somebody's word about another member.
@@ -271,7 +271,7 @@ func (n *Node) toldToForget(by, id member.ID, c *wire.Claim) {
 	case c.Generation < m.Generation() || c.Generation == m.Generation() && c.Incarnation < m.Incarnation:
 		n.stats.StaleNews++
 	case !m.State.Live() || n.IsUnreachable(id):
-		n.aged = 0
+		n.reach.Aged = 0
 		n.forgetNow(&m)
 		n.upkeep.more = true
 	default:

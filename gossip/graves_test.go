@@ -178,7 +178,8 @@ func TestAbsenceEndsWithItsMember(t *testing.T) {
 	nodes := w.cluster(4, nil)
 	w.run(5 * time.Second)
 	p, id := nodes[0], nodes[1].id
-	p.private.setUnreachable(w.now, id, unheard, true)
+	p.out = &Outbox{}
+	p.reach.SetSilent(w.now, id, true)
 	p.forget(id)
 	if p.IsUnreachable(id) {
 		t.Error("a member that is forgotten is out of reach still")

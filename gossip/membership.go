@@ -181,16 +181,11 @@ func (n *Node) changed(before, after member.Member) {
 	for _, p := range n.planes {
 		p.Changed(n.now, before, after)
 	}
-	n.private.settle(&before, &after)
-	if before.OutOfFamily && !after.OutOfFamily {
-		n.unreachable(after.ID, parted, false)
-	}
-	n.settleAcross(&after)
 	if n.reached.deafened {
 		n.settleDeafened()
 	}
 	if after.ID != n.id && after.State.Live() {
-		n.private.deserted = false
+		n.deserted = false
 	}
 	if !after.State.Live() {
 		n.mourn()

@@ -3,7 +3,6 @@ package gossip
 import (
 	"iter"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
@@ -165,7 +164,7 @@ func (h relayHost) Losses() (failed, of int) {
 }
 
 func (h relayHost) Silent(zone uint16) bool {
-	return slices.ContainsFunc(h.n.private.silent, func(z SilentZone) bool { return z.key == zone })
+	return h.n.reach.IsSilent(zone)
 }
 
 func (h relayHost) Room() int              { return h.n.quota.Room(h.n.now) }

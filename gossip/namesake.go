@@ -98,7 +98,7 @@ func (n *Node) claimName(owner *member.Member, g *guest, r *member.Record) {
 // anew at other addresses would never be let in.
 func (n *Node) inherits(owner *member.Member, g *guest, c *wire.Claim) bool {
 	moved := c.Generation == owner.Generation() && c.Incarnation > owner.Incarnation
-	later := c.Generation > owner.Generation() && n.awayFor(owner.ID) >= claimLife
+	later := c.Generation > owner.Generation() && n.reach.AwayFor(n.now, owner.ID) >= claimLife
 	if !moved && !later {
 		return false
 	}
@@ -363,7 +363,7 @@ func (n *Node) settleName(c *wire.Conflict, proven bool) {
 // nobody, or was reached by nobody: the word of it may come before the end of that is noticed.
 func (n *Node) replaced(generation uint64) bool {
 	e, r := &n.entry, &n.reached
-	away := n.private.isolated || r.lost || r.owed != 0 || e.woke != 0 && n.now.Sub(e.woke) < replaceFor
+	away := n.reach.Isolated() || r.lost || r.owed != 0 || e.woke != 0 && n.now.Sub(e.woke) < replaceFor
 	return away && generation > n.self.Value().Generation
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/starling-gossip/starling/gossip/plane"
 	"github.com/starling-gossip/starling/gossip/quota"
 	"github.com/starling-gossip/starling/gossip/rate"
+	"github.com/starling-gossip/starling/gossip/reach"
 	"github.com/starling-gossip/starling/gossip/reconcile"
 	"github.com/starling-gossip/starling/gossip/rumor"
 	"github.com/starling-gossip/starling/gossip/state"
@@ -51,12 +52,12 @@ type Node struct {
 	table    member.Table
 	ring     *topology.Ring // of the table
 	detector detect.Detector
-	listener detect.Listener // the detector, if it is one
-	prober   detect.Prober   // the detector, if it is one
-	lossy    detect.Lossy    // the detector, if it is one
-	accruer  detect.Accruer  // the detector, if it is one
-	damper   detect.Damper   // the detector, if it is one
-	private  private
+	listener detect.Listener  // the detector, if it is one
+	prober   detect.Prober    // the detector, if it is one
+	lossy    detect.Lossy     // the detector, if it is one
+	accruer  detect.Accruer   // the detector, if it is one
+	damper   detect.Damper    // the detector, if it is one
+	reach    *reach.Reach     // which members it reaches
 	news     rumor.Queue      // of members, by ID
 	streams  *stream.Streams  // what everybody publishes, as this node has it
 	relay    *multicast.Relay // how it travels
@@ -85,12 +86,10 @@ type Node struct {
 	identity identity
 	settings wire.Hashes // this node's
 	unlike   []Unlike    // in which others differ from them
-	isolated Time        // since when, while it is
-	aged     int         // failed members that were forgotten for their age, while this node was of a minority
+	deserted bool        // it had the last live members forgotten unheard, and has met nobody since
 	graves   marks.Table[member.ID, grave]
 	coords   *coords.Coords // where this node stands, and others do
-	across   across
-	ways     *ways.Ways // to the members that it talks to
+	ways     *ways.Ways     // to the members that it talks to
 	upkeep   upkeep
 	unproven unproven
 	told     []member.ID // in the news of the current datagram
@@ -151,6 +150,7 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		now: Never,
 	}
 	n.table.SetHome(r.Zone)
+	n.reach = reach.New(0, reachHost{env{n}}, c.Retention/2)
 	n.quota = quota.New(quotaHost{env{n}}, c.quota())
 	n.setFamily()
 	n.setSelf(member.Share(r))
@@ -168,7 +168,7 @@ func (n *Node) Deadline() Time {
 	case n.detector == nil:
 		return 0
 	}
-	due := min(n.upkeep.due, n.reached.due, n.entry.due(), n.across.due, n.flushDue())
+	due := min(n.upkeep.due, n.reached.due, n.entry.due(), n.flushDue())
 	for _, p := range n.planes {
 		due = min(due, p.Deadline())
 	}
@@ -188,7 +188,6 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	n.wakeEntry()
 	n.wakeUpkeep()
 	n.wakeReached()
-	n.wakeAcross()
 	n.finish()
 }
 
@@ -221,7 +220,7 @@ func (n *Node) finish() {
 		n.keys.Flush(n.now)
 		n.tellRoom()
 	}
-	n.settleIsolation()
+	n.reach.Settle(n.now)
 	if n.flushDue() <= n.now && !n.stopped {
 		n.flush()
 	}
@@ -240,7 +239,6 @@ func (n *Node) launch() {
 	n.launchMessages()
 	n.coords = coords.New(coordsHost{env{n}})
 	n.ways = ways.New(n.now, waysHost{env{n}}, n.Longest())
-	n.across.answers = rate.Full(acrossRate, 2*acrossRate, n.now)
 	n.alarms = alarms.New(alarmsHost{env{n}}, n.cfg.ShareSuspicions)
 	n.keys = state.New(keysHost{streamHost{n}}, n.cfg.Keys)
 	n.detector = n.newDetector()
@@ -250,13 +248,12 @@ func (n *Node) launch() {
 	n.damper, _ = n.detector.(detect.Damper)
 	n.lossy, _ = n.detector.(detect.Lossy)
 	n.planes = []plane.Plane{
-		n.detector, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords, n.ways, n.quota,
+		n.detector, n.reach, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords, n.ways, n.quota,
 	}
 	n.readers = [wire.Planes]plane.Plane{
 		wire.Probing: n.detector, wire.Repairs: n.repair, wire.Tree: n.relay,
 		wire.Streams: n.streams, wire.Keys: n.keys, wire.Quota: n.quota, wire.Places: n.coords, wire.Ways: n.ways,
 	}
-	n.across.due = Never
 	n.launchEntry()
 	n.launchUpkeep()
 	n.launchReached()
@@ -283,7 +280,6 @@ func (n *Node) stalled(gap time.Duration) {
 	for _, p := range n.planes {
 		p.Stalled(n.now, gap)
 	}
-	n.stalledAcross(gap)
 	if gap > n.cfg.Retention/2 {
 		n.rejoin()
 	}
@@ -416,20 +412,19 @@ func (h host) Forget(_ Time, id member.ID) {
 }
 
 func (h host) Unreachable(_ Time, id member.ID, on bool) {
-	h.n.unreachable(id, unheard, on)
+	h.n.reach.SetSilent(h.n.now, id, on)
 }
 
-func (h host) Silent(_ Time, zone uint16, on bool) { h.n.silent(zone, on) }
+func (h host) Silent(_ Time, zone uint16, on bool) { h.n.reach.SetZoneSilent(h.n.now, zone, on) }
 
 func (h host) Spread(_ Time, key uint64, message []byte) {
 	h.n.spread(key, message)
 }
 
-func (h host) Undecided(_ Time, silent int) { h.n.undecided(silent) }
+func (h host) Undecided(_ Time, silent int) { h.n.reach.SetUndecided(silent) }
 
 func (h host) Isolated(_ Time, on, unheard bool) {
-	h.n.private.alone, h.n.private.unheard = on, unheard
-	h.n.settleIsolation()
+	h.n.reach.SetAlone(h.n.now, on, unheard)
 }
 
 func pick(on bool, yes, no EventKind) EventKind {
@@ -438,3 +433,6 @@ func pick(on bool, yes, no EventKind) EventKind {
 	}
 	return no
 }
+
+// Bridged says whether a bridge has spoken since a moment, or all live members can be sent to.
+func (h host) Bridged(now, since Time) bool { return h.n.reach.Bridged(now, since) }

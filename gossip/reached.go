@@ -311,23 +311,23 @@ func (n *Node) settleDeafened() {
 // them. Hosts that others share say nothing.
 func (n *Node) comeUnheard() bool {
 	came := 0
-	for _, x := range n.private.unreachable {
-		m, ok := n.table.Get(x.id)
-		if !ok || x.reasons&unheard == 0 {
+	for i := range n.reach.Absent() {
+		m, ok := n.table.Get(n.reach.At(i))
+		if !ok || !n.reach.SilentAt(i) {
 			continue
 		}
 		heard := n.start // of one that was never heard
-		if at := n.ways.Heard(x.id); at != 0 {
+		if at := n.ways.Heard(m.ID); at != 0 {
 			heard = at
 		}
 		ip := m.Addr().Addr()
 		if slices.ContainsFunc(n.reached.callers, func(c caller) bool {
 			return c.ip == ip && c.at.Sub(heard) >= cameAfter
-		}) && n.hasHostAlone(ip, x.id) {
+		}) && n.hasHostAlone(ip, m.ID) {
 			came++
 		}
 	}
-	return came > 0 && came >= min(callersMost, len(n.private.unreachable))
+	return came > 0 && came >= min(callersMost, n.reach.Absent())
 }
 
 // hasHostAlone says whether a member is the only live one at an address.
@@ -342,7 +342,7 @@ func (n *Node) hasHostAlone(ip netip.Addr, id member.ID) bool {
 
 // Unreached says whether this node's address does not lead to it: others hear it, and nothing that they
 // send to the address of its record comes here. While it is isolated nobody knows.
-func (n *Node) Unreached() bool { return n.reached.lost && !n.private.isolated }
+func (n *Node) Unreached() bool { return n.reached.lost && !n.reach.Isolated() }
 
 // wasCalled takes in that this node was asked something: what it owes it says now. It says whether the
 // question was a request for a call, which is answered here.

@@ -183,7 +183,7 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	case spec.Plane == wire.Entry:
 		return n.takeEntry(peer, t, body)
 	case t == wire.TypeAcross || t == wire.TypeBridge:
-		return n.takeAcross(peer, t, body)
+		return n.reach.Receive(n.now, sender, t, body)
 	case t == wire.TypeFingerprint:
 		return n.takeFingerprint(sender.Member, body)
 	case spec.Plane == wire.Unknown:
@@ -263,7 +263,7 @@ func (n *Node) answerRequest(peer detect.Peer, body []byte) (ok bool) {
 	}
 	ok = wire.ReadRequest(body, func(id member.ID) {
 		m, ok := n.table.Get(id)
-		if !ok || n.dreamt(id) {
+		if !ok || n.isStale(id) {
 			return
 		}
 		before := len(n.out.arena)

@@ -99,7 +99,7 @@ func (h repairHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now
 
 // AppendRecord adds nothing of a member that others may have forgotten.
 func (h repairHost) AppendRecord(b []byte, _ Time, m member.Member) []byte {
-	if h.n.dreamt(m.ID) {
+	if h.n.isStale(m.ID) {
 		return b
 	}
 	r, c := m.Record(), h.n.claim(&m, h.n.id)

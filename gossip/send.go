@@ -97,7 +97,7 @@ func (n *Node) appendFingerprint() {
 // that is no longer so adds nothing.
 func (n *Node) appendNews(start int, it *rumor.Item, reserve int) bool {
 	m, ok := n.table.Get(member.ID(it.Key))
-	if !ok || n.dreamt(m.ID) {
+	if !ok || n.isStale(m.ID) {
 		return true
 	}
 	before := len(n.out.arena)

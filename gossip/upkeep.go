@@ -44,7 +44,7 @@ func (n *Node) wakeUpkeep() {
 		n.forgetDead()
 	}
 	n.upkeep.due = Never
-	if n.table.Len() > n.table.Live() || len(n.private.unreachable) > 0 {
+	if n.table.Len() > n.table.Live() || n.reach.Absent() > 0 {
 		n.reconnect()
 		n.upkeep.tell = !n.cfg.private()
 		n.upkeep.due = n.now.Add(n.jitter(n.cfg.Reconnect))
@@ -78,9 +78,9 @@ func (n *Node) forgetDead() {
 	reachable, of := n.Reach()
 	minority := 2*reachable <= of
 	if !minority {
-		n.aged = 0
+		n.reach.Aged = 0
 		if n.upkeep.most { // for long enough that whoever lives has answered
-			n.wakeFromDreams()
+			n.forgetStale()
 		}
 	}
 	if n.upkeep.most = !minority; minority {
@@ -92,7 +92,7 @@ func (n *Node) forgetDead() {
 		dead := n.now.Sub(m.Since)
 		if m.ID != n.id && (dead > n.cfg.Retention || dead > heirAfter && m.State == member.Failed && heirs[m.Handle.Value().Addr]) {
 			if minority && m.State == member.Failed {
-				n.aged++
+				n.reach.Aged++
 			}
 			n.bury(&m)
 		}
@@ -117,7 +117,6 @@ func (n *Node) heirs() map[netip.AddrPort]bool {
 }
 
 func (n *Node) forget(id member.ID) {
-	n.private.setUnreachable(0, id, unheard|parted, false)
 	n.news.Drop(uint64(id))
 	for _, p := range n.planes {
 		p.Forget(n.now, id)

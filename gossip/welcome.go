@@ -216,7 +216,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
 	start := n.open(g.Instance)
 	n.out.arena = wire.AppendWelcome(n.out.arena, &wire.Welcome{
-		Number: g.number, Live: uint32(n.table.Live() - n.dreams()), ClusterID: cluster, Seen: g.seen, Settings: n.settings,
+		Number: g.number, Live: uint32(n.table.Live() - n.reach.Stale(n.now)), ClusterID: cluster, Seen: g.seen, Settings: n.settings,
 	})
 	var room [sampleSize + 1]member.Member
 	sample := append(room[:0], n.Self())
@@ -224,7 +224,7 @@ func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
 		sample = topology.Pick(n.rng, &n.table, sampleSize, sample, n.id, g.ID)
 	}
 	for i := range sample {
-		if n.dreamt(sample[i].ID) {
+		if n.isStale(sample[i].ID) {
 			continue
 		}
 		before := len(n.out.arena)
