@@ -4,6 +4,7 @@ package starling
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -206,9 +207,9 @@ func TestBoundToNobodysAddress(t *testing.T) {
 	}
 }
 
-// A name server that is late ends no node: it starts, says once that it does not know its address,
-// asks nobody to let it in, and is there with the address that it is told when the name leads to
-// one.
+// A name server that is late ends no node, however late: it starts, says once that it does not know
+// its address, asks nobody to let it in, looks the names up for ever, every few seconds, and is there
+// with the address that it is told when the name leads to one.
 func TestAdvertisedNameIsLate(t *testing.T) {
 	seed, err := Start(Config{Name: "seed", Bind: "127.0.0.1:0"})
 	if err != nil {
@@ -216,6 +217,8 @@ func TestAdvertisedNameIsLate(t *testing.T) {
 	}
 	defer seed.Close()
 	at := seed.Self().Addr.String()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute) // of a node that looks no more
+	defer stop()
 	for about, cfg := range map[string]Config{
 		"one that joins": {Advertise: "db1.example", Seeds: []string{at}},
 		"the first one":  {Advertise: "db1.example"},
@@ -225,7 +228,7 @@ func TestAdvertisedNameIsLate(t *testing.T) {
 			Seeds: []string{at}},
 		"without an Advertise": {AdvertiseOutside: "out.example:17"},
 	} {
-		m := &madeUp{names: map[string][]string{}}
+		m := &madeUp{names: map[string][]string{}, hurries: true}
 		m.has("eth0=10.0.0.4")
 		var said lines
 		cfg.Name, cfg.Bind, cfg.machine, cfg.Logger = "late", "0.0.0.0:0", m, slog.New(slog.NewTextHandler(&said, nil))
@@ -239,10 +242,21 @@ func TestAdvertisedNameIsLate(t *testing.T) {
 		if i := n.Info(); i.Welcomed || !strings.Contains(i.Refused, ".example") {
 			t.Errorf("%s: before it knows its address: %+v", about, i)
 		}
+		for asked := 0; asked < 1000; runtime.Gosched() {
+			if ctx.Err() != nil {
+				t.Fatalf("%s: it looked its address up %d times, and not again", about, asked)
+			}
+			m.mu.Lock()
+			asked = m.asked
+			m.mu.Unlock()
+		}
 		m.mu.Lock()
+		if m.longest != relookup {
+			t.Errorf("%s: it looks every %s", about, m.longest)
+		}
 		m.names["db1.example"], m.names["out.example"] = []string{"127.0.0.7"}, []string{"203.0.113.7"}
 		m.mu.Unlock()
-		if err := n.Welcomed(t.Context()); err != nil {
+		if err := n.Welcomed(ctx); err != nil {
 			t.Errorf("%s: %v", about, err)
 		}
 		self := n.Self()

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/gossip/member"
@@ -29,6 +30,18 @@ type madeUp struct {
 	names  map[string][]string // HOST: addresses
 	srv    map[string][]*net.SRV
 	asked  int // lookups
+	// its time passes at once; the longest pause that was asked for
+	hurries bool
+	longest time.Duration
+}
+
+func (m *madeUp) after(pause time.Duration) <-chan time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.longest = max(m.longest, pause); m.hurries {
+		pause = 0
+	}
+	return time.After(pause)
 }
 
 type route struct{ to, from string }

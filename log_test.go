@@ -4,11 +4,29 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/starling-gossip/starling/gossip"
 )
+
+// Of one thing there is one line a minute, good news at the level info.
+func TestOneLineAMinute(t *testing.T) {
+	var out lines
+	l := &logger{to: slog.New(slog.NewTextHandler(&out, nil))}
+	at := gossip.Time(time.Hour)
+	for i := range 121 {
+		l.warn(at.Add(time.Duration(i)*time.Second), "bad", "it is bad")
+		l.info(at.Add(time.Duration(i)*time.Second), "good", "it is good")
+	}
+	got := out.take(l)
+	for _, line := range []string{`level=WARN msg="it is bad"`, `level=INFO msg="it is good"`} {
+		if n := strings.Count(got, line); n != 3 {
+			t.Errorf("%d lines of %s: %s", n, line, got)
+		}
+	}
+}
 
 // Many lines of one kind take the place of no other kind, and topics lapse.
 func TestWarningsOfOtherKinds(t *testing.T) {

@@ -380,10 +380,8 @@ func (n *Node) unopened(from netip.AddrPort, size int, err error) {
 
 // pause waits, and says whether the node still lives.
 func (n *Node) pause(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-n.machine.after(d):
 		return true
 	case <-n.ctx.Done():
 		return false

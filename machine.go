@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/starling-gossip/starling/transport"
 )
@@ -20,6 +21,8 @@ type machine interface {
 	source(to netip.AddrPort) (netip.Addr, error)
 	// addrs returns the host's own addresses.
 	addrs() ([]transport.HostAddr, error)
+	// after returns a channel that gets something once a pause between two tries is over.
+	after(pause time.Duration) <-chan time.Time
 }
 
 type thisMachine struct{}
@@ -32,6 +35,8 @@ func (thisMachine) lookupSRV(ctx context.Context, name string) ([]*net.SRV, erro
 	_, targets, err := net.DefaultResolver.LookupSRV(ctx, "", "", name)
 	return targets, err
 }
+
+func (thisMachine) after(pause time.Duration) <-chan time.Time { return time.After(pause) }
 
 func (thisMachine) source(to netip.AddrPort) (netip.Addr, error) { return transport.Source(to) }
 func (thisMachine) addrs() ([]transport.HostAddr, error)         { return transport.HostAddrs() }

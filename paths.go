@@ -26,7 +26,7 @@ type Path struct {
 	From   netip.AddrPort
 	SeenAs netip.AddrPort
 
-	// Of the last Probes of the failure detector, 128 at most, Answers were answered in time; where it asks nobody, both are
+	// Of the last Probes of the failure detector, 64 to 128 once there were so many, Answers were answered in time; where it asks nobody, both are
 	// 0. Loss is the share of packets that are lost each way, if they are lost alike in both: 0 while that is not known.
 	Probes, Answers int
 	Loss            float64

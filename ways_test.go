@@ -1,6 +1,7 @@
 package starling
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -83,7 +84,9 @@ func TestWaysAreLogged(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for looked := false; !looked; {
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second) // of a node that never looks
+	defer stop()
+	for looked := false; !looked && ctx.Err() == nil; {
 		n.read(func() { looked = n.ways.next != 0 })
 	}
 	if got := out.take(&n.log); strings.Count(got, "members answer this node") != 1 {

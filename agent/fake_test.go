@@ -38,8 +38,9 @@ type fakeNode struct {
 	sent     []string
 	err      error
 	detector string
-	leaveErr error // of Leave
-	silent   bool  // the way to a is
+	leaveErr error         // of Leave
+	setting  chan struct{} // SetTags waits for it, if it is not nil
+	silent   bool          // the way to a is
 	mute     bool
 	done     chan struct{}
 	change   func(*starling.Info) // of what Info returns, if not nil
@@ -248,6 +249,9 @@ func (f *fakeNode) Join(ctx context.Context, seeds ...string) error {
 }
 
 func (f *fakeNode) SetTags(_ context.Context, tags map[string]string) error {
+	if f.setting != nil {
+		<-f.setting
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tags = maps.Clone(tags)

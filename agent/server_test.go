@@ -12,7 +12,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/starling-gossip/starling"
@@ -146,6 +148,7 @@ func TestWhoMayAsk(t *testing.T) {
 	}{
 		{"no token wanted", "", "GET", "/v1/info", nil, 200},
 		{"another host name", "", "GET", "/v1/info", []string{"Host", "evil.example"}, 403},
+		{"another address", "", "GET", "/v1/info", []string{"Host", "10.0.0.1:7748"}, 403},
 		{"localhost", "", "GET", "/v1/info", []string{"Host", "localhost:7748"}, 200},
 		{"IPv6 loopback", "", "GET", "/v1/info", []string{"Host", "[::1]:7748"}, 200},
 		{"a page of another site", "", "POST", "/v1/leave", []string{"Origin", "http://evil.example"}, 403},
@@ -470,6 +473,25 @@ func TestHealthzTellsTheEnd(t *testing.T) {
 	if w.Code != 503 || !strings.Contains(w.Body.String(), "another live node has this name") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+}
+
+// Two changes of tags at once are both made: the second reads what the first has set.
+func TestTwoTagChangesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newFake()
+		node.setting = make(chan struct{})
+		h := NewServer(node, ServerOptions{}).Handler()
+		var both sync.WaitGroup
+		for _, k := range []string{"x", "y"} {
+			both.Go(func() { ask(h, "PATCH", "/v1/tags", `{"set":{"`+k+`":"1"}}`) })
+		}
+		synctest.Wait()
+		close(node.setting)
+		both.Wait()
+		if tags := node.Self().Tags.Map(); len(tags) != 3 {
+			t.Errorf("tags %v", tags)
+		}
+	})
 }
 
 // A leave by the API that is not clean has a line in the log, as one at a signal has.

@@ -54,7 +54,7 @@ func TestFullNowAndThen(t *testing.T) {
 	w.size = 128 << 10
 	s := open(t, filepath.Join(t.TempDir(), "topics.db"), w.Options)
 	defer closed(t, s)
-	seq, now := uint64(0), w.at
+	seq := uint64(0)
 	keep := func(pieces int) error {
 		for range pieces {
 			seq++
@@ -65,7 +65,7 @@ func TestFullNowAndThen(t *testing.T) {
 	}
 	for keep(8) == nil {
 	}
-	now = w.at
+	now := w.at
 	for range 10 {
 		if err := keep(1); err == nil {
 			t.Error("a short one fits, and so the disk is not full any more")

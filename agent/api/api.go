@@ -137,7 +137,8 @@ type Info struct {
 	NoMajority bool `json:"no_majority"`
 	// the last datagram of a live member that it talks to
 	LastHeard *time.Time `json:"last_heard,omitempty"`
-	// while no seed has let it in: why, as far as it is known
+	// while no seed has let it in: why, as far as it is known; while it is unreached: what a seed
+	// says of why
 	Refused string `json:"refused,omitempty"`
 	// that in a word: cluster, other_cluster, detector, address, key, lookup, name or other
 	RefusedFor string `json:"refused_for,omitempty"`
@@ -148,7 +149,8 @@ type Info struct {
 	Watched      int `json:"tcp_watched"` // of so many
 	// live members that are silent, while too few answer to judge them; among the unreachable
 	Undecided int `json:"undecided"`
-	// sentences about seeds whose key is another than this node's
+	// sentences about seeds whose key is another than this node's, and about others of which
+	// datagrams come that do not open
 	OtherKeys []string `json:"other_keys"`
 	// settings that others have otherwise, where all should have the same
 	Unlike []Unlike `json:"unlike"`
@@ -194,7 +196,7 @@ type Path struct {
 	Heard       *time.Time `json:"heard,omitempty"`          // the last datagram
 	From        string     `json:"from,omitempty"`           // where that came from
 	SeenAs      string     `json:"seen_as,omitempty"`        // where the member saw those of the agent's node come from
-	Probes      int        `json:"probes"`                   // the last ones, 128 at most
+	Probes      int        `json:"probes"`                   // the last ones: 64 to 128, once there were so many
 	Answers     int        `json:"answers"`                  // of them
 	Loss        float64    `json:"loss"`                     // the share of packets that are lost each way, by the answers
 	RTT         float64    `json:"rtt_seconds"`              // smoothed; 0: unknown

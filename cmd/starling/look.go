@@ -280,15 +280,15 @@ func (p *printer) info(i api.Info) {
 		{"zone", dash(i.Zone)},
 		{"tags", tagText(i.Tags)},
 		{"members", strings.Join(counts, ", ")},
-		{"agreement", agreementText(i.Agreement)},
-		{"health", healthText(i.Health)},
+		{"agreement", agreementText(&i)},
+		{"health", healthText(&i)},
 		{"round trip", roundTrip(i.RTT)},
 		{"estimates", estimatesText(i.Coordinates)},
 		{"traffic", fmt.Sprintf("sent %s (%s), received %s (%s) on average", size(float64(t.SentBytes)), rate(t.SentBytes),
 			size(float64(t.ReceivedBytes)), rate(t.ReceivedBytes))},
 		{"dropped", dropText(t.Dropped)},
 		{"sealed", yes(i.Sealed, "yes", "no: anybody on the network can read and forge packets (--key-file)")},
-		{"other keys", otherKeysText(i.OtherKeys)},
+		{"other keys", otherKeysText(&i)},
 		{"settings", unlikeText(i.Unlike)},
 		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; it looks on", "yes"), notInText(&i))},
 		{"uptime", ago(uptime)},
@@ -351,7 +351,12 @@ func reachedText(i *api.Info) string {
 	case i.Unheard:
 		return "by the others, yes; but they do not hear this node"
 	case i.Unreached:
-		return "no: others hear this node, and nothing that they send to " + i.Addr + " comes here: a firewall, or another address than this one"
+		text := "no: others hear this node, and nothing that they send to " + i.Addr +
+			" comes here: a firewall, or another address than this one"
+		if i.Refused != "" {
+			text += "; a seed refuses it for that: " + clean(i.Refused)
+		}
+		return text
 	case i.Unserved:
 		return "no, as far as it can tell: it can tell nobody where it is"
 	case i.Isolated:
@@ -397,12 +402,23 @@ func addressText(i *api.Info, now time.Time) string {
 	return text
 }
 
-// otherKeysText says which seeds have another key.
-func otherKeysText(words []string) string {
-	if len(words) == 0 {
-		return "none seen"
+// otherKeysText says which seeds have another key, and of whom else datagrams come that do not open.
+func otherKeysText(i *api.Info) string {
+	if len(i.OtherKeys) > 0 {
+		return some(i.OtherKeys) + " (--key-file)"
 	}
-	return some(words) + " (--key-file)"
+	if n := i.Traffic.Dropped["unopened"]; n > 0 {
+		return fmt.Sprintf("none seen in the last 3 minutes; %s not opened since the start",
+			were(int(n), "datagram"))
+	}
+	return "none seen"
+}
+
+// nobodyThere says that none of the other live members is heard, so that what was seen of them last
+// says nothing: the node is isolated and not for what it sends alone, or all others are silent.
+func nobodyThere(i *api.Info) bool {
+	live := i.Members["alive"] + i.Members["suspect"]
+	return i.Isolated && !i.Unheard || i.Undecided > 0 && i.Undecided >= live-1
 }
 
 // familyText says which members are out of reach since the socket, or the host by its routes,
@@ -461,7 +477,11 @@ func storeText(s *api.Store) string {
 	return text
 }
 
-func agreementText(a api.Agreement) string {
+func agreementText(i *api.Info) string {
+	a := i.Agreement
+	if nobodyThere(i) {
+		return "nobody is there to agree with: no other member is heard"
+	}
 	if a.Heard == 0 {
 		return "no peer heard lately"
 	}
@@ -484,6 +504,8 @@ func detectionText(i api.Info) string {
 // tcpText says whether the ports of others can be tried.
 func tcpText(i api.Info) string {
 	switch {
+	case nobodyThere(&i):
+		return "not known: nobody answers this node"
 	case i.Filtered > 0:
 		port := ""
 		if i.FilteredPort > 0 {
@@ -631,11 +653,15 @@ func silentText(zones []api.SilentZone) string {
 	return strings.Join(all, ", ")
 }
 
-func healthText(score int) string {
-	if score == 0 {
+func healthText(i *api.Info) string {
+	switch {
+	case i.Isolated || nobodyThere(i):
+		return "not known: nobody answers this node"
+	case i.Health == 0:
 		return "good"
 	}
-	return fmt.Sprintf("%d (this node misses answers and is slower to accuse others; 0 is good)", score)
+	return fmt.Sprintf("%d (this node misses answers and is slower to accuse others; 0 is good)",
+		i.Health)
 }
 
 func roundTrip(seconds float64) string {

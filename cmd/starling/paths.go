@@ -25,8 +25,10 @@ func (a *app) pathsCmd() *cobra.Command {
 			"loss each way and the round trip, the longest datagram that is known to pass, its TCP port, and what is not well.\n\n" +
 			"  HEARD       when its last datagram came\n" +
 			"  FROM        where that came from: there is the address that it tells\n" +
-			"  ANSWERS     of the last probes (128 at most), how many were answered before the next; - where it is not probed from here\n" +
-			"  LOSS        the share of packets that are lost each way, by the answers\n" +
+			"  ANSWERS     of the last probes (64 to 128, once there were so many), how many were answered before the next; - where it is not\n" +
+			"              probed from here\n" +
+			"  LOSS        the share of packets that are lost each way, by the answers to those probes. A member is probed every 5 s or\n" +
+			"              so, a pair more often: it takes up to 10 minutes until a loss that is over has left no trace\n" +
 			"  ROUND TRIP  to it and back, smoothed\n" +
 			"  PASSES      the longest datagram that is known to come there and back, sealing included, headers of IP and UDP not\n" +
 			"  TCP         of the port of the same number: open, refused (nobody listens), filtered (nothing answers), - not tried\n" +
