@@ -75,3 +75,26 @@ func TestKeysCheckerOfTwins(t *testing.T) {
 		t.Error("what the process before wrote passes")
 	}
 }
+
+// What the first of two processes in one generation wrote is held, and lapses, after the second wrote
+// the same versions there.
+func TestKeysCheckerOfOneGeneration(t *testing.T) {
+	obs := func(kind ObsKind, node int32, gen, version uint64, key string) *Obs {
+		return &Obs{Kind: kind, Node: node, After: Holding{Gen: gen}, Seq: version, Text: key}
+	}
+	c := newKeysKept(0)
+	l := newLedger(2, false)
+	lapsed := obs(Kept, 1, 2, 1, "a")
+	lapsed.Told = true
+	for _, o := range []*Obs{
+		obs(Started, 0, 1, 0, ""), obs(Own, 0, 2, 0, ""), obs(Kept, 0, 2, 1, "a"), obs(Kept, 1, 2, 1, "a"),
+		obs(Started, 0, 1, 0, ""), obs(Own, 0, 2, 0, ""), obs(Kept, 0, 2, 1, "b"), lapsed,
+	} {
+		if what := c.Take(l, o); what != "" {
+			t.Fatal(what)
+		}
+	}
+	if c.Take(l, obs(Kept, 1, 2, 1, "c")) == "" {
+		t.Error("what neither of them wrote passes")
+	}
+}
