@@ -131,7 +131,7 @@ func (m *keyMeter) report(w *World) *Keys {
 	k.Reached, k.Ratio = Summarize(all), float64(len(all))/float64(k.Writes)
 	var first *proc
 	for _, p := range w.procs {
-		if !p.up {
+		if !p.up || p.clone || p.stranger {
 			continue
 		}
 		if first == nil {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -96,5 +97,22 @@ func TestKeysCheckerOfOneGeneration(t *testing.T) {
 	}
 	if c.Take(l, obs(Kept, 1, 2, 1, "c")) == "" {
 		t.Error("what neither of them wrote passes")
+	}
+}
+
+// Strangers alone are left in the end: no node of the cluster has a share in the figures, which are
+// numbers that JSON knows.
+func TestKeysReportOfNobody(t *testing.T) {
+	who := Who{Kind: All}
+	r, err := Run(Options{Nodes: 3, Seed: 1, Duration: 20 * time.Second, Actions: []Action{
+		{At: time.Second, Do: Set, Who: who, Keys: 2, Bytes: 20},
+		{At: 5 * time.Second, Do: Invade, Who: Any(1)},
+		{At: 10 * time.Second, Do: Kill, Who: who},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := json.Marshal(r); err != nil || r.Keys == nil || r.Up != 0 {
+		t.Errorf("%v; %d up, %+v", err, r.Up, r.Keys)
 	}
 }
