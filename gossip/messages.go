@@ -99,6 +99,13 @@ func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 
 func (h streamHost) Narrow(id member.ID) bool { return h.n.narrow(id) }
 
+func (h streamHost) Heard(id member.ID) Time {
+	if p := h.n.paths.find(id); p != nil {
+		return p.heard
+	}
+	return 0
+}
+
 func (h streamHost) Unanswered(_ Time, id member.ID) { h.n.unanswered(id) }
 
 func (h streamHost) Deliver(_ Time, m stream.Message) {
