@@ -131,8 +131,8 @@ func (c accounted) Take(l *ledger, o *Obs) string {
 	}
 	n, text := 0, ""
 	for _, p := range c.past {
-		if !p.spread && (!l.peers[p.origin].up || l.peers[p.origin].gen != p.gen) {
-			continue // gone with its origin
+		if p.gone || !p.spread && l.over(p) {
+			continue // with all that had it: nobody is left that knows of it
 		}
 		for _, d := range p.due {
 			if !d.met || !l.peers[d.node].up || l.wellFor(d.node) < accountedFor {
