@@ -255,6 +255,8 @@ func TestCheckersCanFail(t *testing.T) {
 			history(delivered(0, 0, 1), spreadTo(0, 1, 2, 3), ended), "which 1 were given"},
 		{"waits", history(awaited(0, 1), at(s, over(0, 1)), ticks(1, 200), ended),
 			history(awaited(0, 1), at(s, spreadTo(0, 1, 2, 3)), ticks(1, 200), ended), "1 publishers' waits have no end: that for message 1 of n0"},
+		{"waits", history(over(0, 1), awaited(0, 1), ticks(1, 200), ended), // it knew nobody when it published
+			history(over(0, 1), at(s, awaited(0, 1)), ticks(2, 200), ended), "have no end"},
 		{"waits", history(awaited(0, 1), at(s, Obs{Kind: Crashed, Node: 0}), ticks(1, 200), ended), // nobody waits any more
 			history(awaited(0, 1), at(s, Obs{Kind: Crashed, Node: 1}), ticks(1, 200), ended), "have no end"},
 		{"loss", history(here, severed, at(9*s, delivered(0, 0, 1)), at(10*s, Obs{Kind: Crashed, Node: 0}), ticks(11, 14), at(15*s, skipped(2, 0, 1))),
