@@ -266,6 +266,27 @@ func TestMostAreStartedElsewhere(t *testing.T) {
 	}
 }
 
+// A node that is in, and sees what the seed sees that it asks again, asks nobody for the table.
+func TestWelcomedAgain(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(40, nil)
+	w.run(5 * time.Second)
+	lists := 0
+	w.onSend = func(_ *peer, _ netip.AddrPort, data []byte) {
+		_, r, _ := wire.Open(data)
+		for m, _, ok := r.Next(); ok; m, _, ok = r.Next() {
+			if m == wire.TypeList {
+				lists++
+			}
+		}
+	}
+	w.do(nodes[7], Join{Merge: []netip.AddrPort{nodes[3].addr}})
+	w.run(time.Second)
+	if met := count(nodes[7], SeedMet); met == 0 || lists > 0 {
+		t.Errorf("it is welcomed %d times, and %d parts of the table are asked for", met, lists)
+	}
+}
+
 // A process that stood still while it was failed and replaced steps down when it goes on; the replacement stays.
 func TestZombie(t *testing.T) {
 	for _, asleep := range []time.Duration{10 * time.Second, 40 * time.Second} {

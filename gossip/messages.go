@@ -100,6 +100,8 @@ func (h streamHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
 
 func (h streamHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now, id) }
 
+func (h streamHost) Heard(id member.ID) Time { return h.n.ways.Heard(id) }
+
 func (h streamHost) Deliver(_ Time, m stream.Message) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessageDelivered, Message: h.n.message(&m)})
 }

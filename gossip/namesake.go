@@ -113,6 +113,15 @@ func (n *Node) inherits(owner *member.Member, g *guest, c *wire.Claim) bool {
 	return true
 }
 
+// isOutlived says whether a newcomer has to begin above the life that is known of its name: its clock
+// went back since. So has one that is in that very life, now over, at another address, unless it is
+// that member, which moved, and says so above what is known here. Whoever knows of that end would
+// call it where it was (reached.go), so it would never contradict.
+func isOutlived(m *member.Member, c *wire.Claim, r *member.Record) bool {
+	return c.Generation < m.Generation() || c.Generation == m.Generation() && !m.State.Live() &&
+		c.Incarnation <= m.Incarnation && m.Handle.Value().Addr != r.Addr
+}
+
 // drawNumber returns a number that nobody can guess, not 0.
 func (n *Node) drawNumber() uint32 { return max(uint32(n.proof.Uint64()), 1) }
 

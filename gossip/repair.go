@@ -50,14 +50,17 @@ func (n *Node) isMember(peer detect.Peer) bool {
 
 // endDatagram does what has to wait until all the news of a datagram is taken in.
 func (n *Node) endDatagram(peer detect.Peer) {
+	agrees := n.hasShown && n.shown.Hash == n.table.Fingerprint()
 	if n.hasShown {
 		n.repair.Fingerprint(n.now, n.shownBy, n.shown)
-		n.keys.Compare(n.now, n.shownBy, n.shown.Keys, n.shown.Hash == n.table.Fingerprint())
+		n.keys.Compare(n.now, n.shownBy, n.shown.Keys, agrees)
 		n.hasShown = false
 	}
 	if e := &n.entry; e.greeting > 0 {
 		if m, ok := n.liveMember(e.greeted); ok {
-			n.repair.Welcome(n.now, m, e.greeting)
+			if !agrees || !e.whole { // else it was in before, and lacks nothing that the seed knows
+				n.repair.Welcome(n.now, m, e.greeting)
+			}
 			n.streams.Joined(n.now, m)
 			n.metSeed(&m, e.greeted.Addr)
 		}

@@ -67,6 +67,33 @@ func TestMessagesOfTwins(t *testing.T) {
 	}
 }
 
+// It is at another address, and the former process is held failed, or has left, or is found to have
+// failed only then: nobody would call it where it is.
+func TestTwinElsewhere(t *testing.T) {
+	for _, d := range allDetectors {
+		for _, after := range []time.Duration{0, 20 * time.Second} {
+			for _, leaves := range []bool{false, true} {
+				w := newWorld(t)
+				nodes := w.cluster(3, &Config{Detector: d})
+				w.run(time.Second)
+				if leaves {
+					w.do(nodes[2], Leave{})
+					w.run(time.Second)
+				}
+				nodes[2].down = true
+				w.run(after)
+				p := w.start("n2", 9, 1, &Config{Detector: d}, 0)
+				w.until(time.Minute, "all are where they are", func() bool {
+					return w.allSee(3) && w.heldAt("n2", p.addr)
+				})
+				if g := p.self.Value().Generation; g != 2 {
+					t.Errorf("%v, %v later, left %t: it is in generation %d, want 2", d, after, leaves, g)
+				}
+			}
+		}
+	}
+}
+
 // One that has its former life's store knows at once, though it is the first of its cluster.
 func TestRestoreOfATwin(t *testing.T) {
 	for _, kept := range []uint64{1, 7} { // the clock went back to then, or further

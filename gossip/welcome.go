@@ -183,7 +183,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	case known && m.State.Live() && m.Handle.Value().Addr != r.Addr && !n.inherits(&m, g, &j.Record.Claim):
 		n.claimName(&m, g, &r)
 		return
-	case known && r.Generation < m.Generation():
+	case known && isOutlived(&m, &j.Record.Claim, &r):
 		n.refuse(g.Peer, g, wire.OldGeneration, m.Generation(), "")
 		return
 	case !known && r.Generation < n.lastLife(g.ID):

@@ -66,6 +66,7 @@ type passage struct {
 	size          int
 	bytes, pieces int     // published before
 	spread        bool    // others than the origin got it
+	gone          bool    // nobody that runs has it, in the life in which it got it or restored it
 	has           []int32 // who got it, in their present lives
 	due           []due   // who has yet to get it
 }
@@ -138,6 +139,8 @@ func (c *arrival) Take(l *ledger, o *Obs) string {
 		c.deliver(l, o)
 	case o.Kind == Skipped:
 		c.skip(o)
+	case o.Kind == Restored:
+		c.restore(o)
 	case o.Kind == Welcomed: // after a long sleep it forgot everybody, and need not meet the dead again
 		c.unmeet(o.Node)
 	case o.Kind == Tick:
@@ -159,7 +162,7 @@ func (c *arrival) deliver(l *ledger, o *Obs) {
 	if p == nil {
 		for _, p := range c.past {
 			if p.messageKey == k {
-				p.spread = true
+				p.spread, p.gone = true, false
 				p.drop(o.Node)
 			}
 		}
@@ -181,7 +184,7 @@ func (c *arrival) deliver(l *ledger, o *Obs) {
 		c.by[k] = p
 		c.open = append(c.open, p)
 	}
-	p.has = append(p.has, o.Node)
+	p.has, p.gone = append(p.has, o.Node), false
 	p.spread = p.spread || o.Node != o.Member
 	p.drop(o.Node)
 }
@@ -219,8 +222,19 @@ func (c *arrival) forget(node int32) {
 		for i, n := range p.has {
 			if n == node {
 				p.has = append(p.has[:i], p.has[i+1:]...)
+				p.gone = len(p.has) == 0
 				break
 			}
+		}
+	}
+}
+
+// restore takes in that a process which came back has its former life's messages of a stream: it holds
+// them, though it is not counted among those that have to be asked.
+func (c *arrival) restore(o *Obs) {
+	for _, p := range slices.Concat(c.open, c.past) {
+		if p.origin == o.Member && p.gen == o.After.Gen && p.seq <= o.Seq {
+			p.gone = false
 		}
 	}
 }

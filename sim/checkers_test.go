@@ -255,6 +255,8 @@ func TestCheckersCanFail(t *testing.T) {
 			history(delivered(0, 0, 1), spreadTo(0, 1, 2, 3), ended), "which 1 were given"},
 		{"waits", history(awaited(0, 1), at(s, over(0, 1)), ticks(1, 200), ended),
 			history(awaited(0, 1), at(s, spreadTo(0, 1, 2, 3)), ticks(1, 200), ended), "1 publishers' waits have no end: that for message 1 of n0"},
+		{"waits", history(over(0, 1), awaited(0, 1), ticks(1, 200), ended), // it knew nobody when it published
+			history(over(0, 1), at(s, awaited(0, 1)), ticks(2, 200), ended), "have no end"},
 		{"waits", history(awaited(0, 1), at(s, Obs{Kind: Crashed, Node: 0}), ticks(1, 200), ended), // nobody waits any more
 			history(awaited(0, 1), at(s, Obs{Kind: Crashed, Node: 1}), ticks(1, 200), ended), "have no end"},
 		{"loss", history(here, severed, at(9*s, delivered(0, 0, 1)), at(10*s, Obs{Kind: Crashed, Node: 0}), ticks(11, 14), at(15*s, skipped(2, 0, 1))),
@@ -265,6 +267,15 @@ func TestCheckersCanFail(t *testing.T) {
 			history(here, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(0, 0, 2)), at(9*s, delivered(2, 0, 1)), ticks(10, 14), at(14*s, lostUpTo(2, 0, 1, 3))), "told that message 2 of n0 is lost"},
 		{"accounted", history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 90), at(90*s, skipped(2, 0, 1)), ticks(91, 150), ended),
 			history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), ticks(10, 150), ended), "message 1 of n0, published at 9.000 s, neither reached n2 nor was it told"},
+		{"accounted", history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), // nobody is left that knows of it
+			at(10*s, Obs{Kind: Crashed, Node: 0}), at(10*s, Obs{Kind: Crashed, Node: 1}), ticks(11, 150), ended),
+			history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)),
+				at(10*s, Obs{Kind: Crashed, Node: 0}), ticks(11, 150), ended), "neither reached n2 nor was it told"},
+		{"accounted", history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(10*s, Obs{Kind: Crashed, Node: 0}),
+			at(10*s, Obs{Kind: Crashed, Node: 1}), at(12*s, started(1, 2)), ticks(13, 150), ended),
+			history(here, severed, at(9*s, delivered(0, 0, 1)), at(9*s, delivered(1, 0, 1)), at(10*s, Obs{Kind: Crashed, Node: 0}),
+				at(10*s, Obs{Kind: Crashed, Node: 1}), at(12*s, started(1, 2)), at(12*s, restored(1, 0, 1)), // it had kept it
+				ticks(13, 150), ended), "neither reached n2 nor was it told"},
 		{"lives", history(started(1, 1), Obs{Kind: Own, Node: 1, After: alive(2, 0)}), // its clock went back: the same as before
 			history(Obs{Kind: Own, Node: 1, After: alive(2, 0)}), "n1 is in a new life, 2, and did not start"},
 		{"keys", history(agree, here, keyMap(0, 0, 5), keyMap(1, 0, 5), keyMap(2, 0, 5), ticks(1, 30), ended),

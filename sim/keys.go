@@ -131,7 +131,7 @@ func (m *keyMeter) report(w *World) *Keys {
 	k.Reached, k.Ratio = Summarize(all), float64(len(all))/float64(k.Writes)
 	var first *proc
 	for _, p := range w.procs {
-		if !p.up {
+		if !p.up || p.clone || p.stranger {
 			continue
 		}
 		if first == nil {
@@ -150,11 +150,12 @@ func (m *keyMeter) report(w *World) *Keys {
 // the same.
 type keysKept struct {
 	bound   time.Duration
-	written map[keyLife]map[uint64]keyWritten
+	written map[keyLife]map[uint64][]keyWritten
 	last    map[keyLife]map[string]uint64 // by key, the version of its last write
 	lives   map[int32]uint64              // the generation in which a process is
 	held    map[keyReader]*keysHeld
 	own     map[int32]map[uint64]keyWritten // what a process wrote itself, and not one before it
+	process map[int32]int                   // how often one was started
 	hashes  map[int32]uint64
 	maps    map[pair]uint64 // in the end: by reader and owner, what is held
 	changed gossip.Time     // when an owner last wrote; a key that lapses is a write too
@@ -162,8 +163,8 @@ type keysKept struct {
 
 func newKeysKept(bound time.Duration) *keysKept {
 	return &keysKept{
-		bound: bound, written: map[keyLife]map[uint64]keyWritten{}, last: map[keyLife]map[string]uint64{}, lives: map[int32]uint64{},
-		own:  map[int32]map[uint64]keyWritten{},
+		bound: bound, written: map[keyLife]map[uint64][]keyWritten{}, last: map[keyLife]map[string]uint64{}, lives: map[int32]uint64{},
+		own: map[int32]map[uint64]keyWritten{}, process: map[int32]int{},
 		held: map[keyReader]*keysHeld{}, hashes: map[int32]uint64{}, maps: map[pair]uint64{},
 	}
 }
@@ -173,10 +174,22 @@ type keyLife struct {
 	gen   uint64
 }
 
+// keyWritten is what a process wrote in a version. Where clocks go back two processes may be in one
+// generation, and others hold what the first of them wrote, which is a write as any other.
 type keyWritten struct {
-	key  string
-	hash uint64
-	gone bool
+	key     string
+	hash    uint64
+	gone    bool
+	process int
+}
+
+// write notes what a process wrote in a life.
+func (c *keysKept) write(life keyLife, seq uint64, w keyWritten) {
+	if c.written[life] == nil {
+		c.written[life], c.last[life] = map[uint64][]keyWritten{}, map[string]uint64{}
+	}
+	is := func(x keyWritten) bool { return x.process == w.process }
+	c.written[life][seq] = append(slices.DeleteFunc(c.written[life][seq], is), w)
 }
 
 type keyReader struct {
@@ -202,16 +215,16 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 	switch {
 	case o.Kind == Own: // one process in another life goes on with what it wrote
 		own := keyLife{o.Node, o.After.Gen}
-		if was, ok := c.lives[o.Node]; ok && was != o.After.Gen && c.written[own] == nil {
-			c.written[own], c.last[own] = map[uint64]keyWritten{}, map[string]uint64{}
+		if was, ok := c.lives[o.Node]; ok && was != o.After.Gen {
 			for seq, w := range c.own[o.Node] {
-				c.written[own][seq] = w
+				c.write(own, seq, w)
 				c.last[own][w.key] = max(c.last[own][w.key], seq)
 			}
 		}
 		c.lives[o.Node] = o.After.Gen
 	case o.Kind == Started:
 		c.lives[o.Node] = o.After.Gen
+		c.process[o.Node]++
 		delete(c.own, o.Node)
 		for k := range c.held { // what is deleted does not depend on the order
 			if k.reader == o.Node {
@@ -227,15 +240,13 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 	case o.Kind == Tick:
 		return c.compare(l)
 	case o.Kind == Kept && o.Node == o.Member:
-		if c.written[life] == nil {
-			c.written[life], c.last[life] = map[uint64]keyWritten{}, map[string]uint64{}
-		}
 		if c.own[o.Node] == nil {
 			c.own[o.Node] = map[uint64]keyWritten{}
 		}
-		c.written[life][o.Seq] = keyWritten{o.Text, o.Hash, o.Told}
+		w := keyWritten{o.Text, o.Hash, o.Told, c.process[o.Node]}
+		c.write(life, o.Seq, w)
 		c.last[life][o.Text] = o.Seq
-		c.own[o.Node][o.Seq] = c.written[life][o.Seq]
+		c.own[o.Node][o.Seq] = w
 		c.changed = o.At
 	case o.Kind == Voided:
 		for k, h := range c.held { // what is changed does not depend on the order
@@ -244,8 +255,9 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 			}
 		}
 	case o.Kind == Kept:
-		was, ok := c.written[life][o.Seq]
-		if !ok || was.key != o.Text || !o.Told && (was.gone || was.hash != o.Hash) {
+		if !slices.ContainsFunc(c.written[life][o.Seq], func(w keyWritten) bool {
+			return w.key == o.Text && (o.Told || !w.gone && w.hash == o.Hash)
+		}) {
 			return fmt.Sprintf("n%d holds version %d of n%d's %s, which n%d never wrote so", o.Node, o.Seq, o.Member, o.Text, o.Member)
 		}
 		return c.hold(life, o)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -73,5 +74,45 @@ func TestKeysCheckerOfTwins(t *testing.T) {
 	}
 	if c.Take(l, obs(Kept, 1, 3, 1, "b")) == "" {
 		t.Error("what the process before wrote passes")
+	}
+}
+
+// What the first of two processes in one generation wrote is held, and lapses, after the second wrote
+// the same versions there.
+func TestKeysCheckerOfOneGeneration(t *testing.T) {
+	obs := func(kind ObsKind, node int32, gen, version uint64, key string) *Obs {
+		return &Obs{Kind: kind, Node: node, After: Holding{Gen: gen}, Seq: version, Text: key}
+	}
+	c := newKeysKept(0)
+	l := newLedger(2, false)
+	lapsed := obs(Kept, 1, 2, 1, "a")
+	lapsed.Told = true
+	for _, o := range []*Obs{
+		obs(Started, 0, 1, 0, ""), obs(Own, 0, 2, 0, ""), obs(Kept, 0, 2, 1, "a"), obs(Kept, 1, 2, 1, "a"),
+		obs(Started, 0, 1, 0, ""), obs(Own, 0, 2, 0, ""), obs(Kept, 0, 2, 1, "b"), lapsed,
+	} {
+		if what := c.Take(l, o); what != "" {
+			t.Fatal(what)
+		}
+	}
+	if c.Take(l, obs(Kept, 1, 2, 1, "c")) == "" {
+		t.Error("what neither of them wrote passes")
+	}
+}
+
+// Strangers alone are left in the end: no node of the cluster has a share in the figures, which are
+// numbers that JSON knows.
+func TestKeysReportOfNobody(t *testing.T) {
+	who := Who{Kind: All}
+	r, err := Run(Options{Nodes: 3, Seed: 1, Duration: 20 * time.Second, Actions: []Action{
+		{At: time.Second, Do: Set, Who: who, Keys: 2, Bytes: 20},
+		{At: 5 * time.Second, Do: Invade, Who: Any(1)},
+		{At: 10 * time.Second, Do: Kill, Who: who},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := json.Marshal(r); err != nil || r.Keys == nil || r.Up != 0 {
+		t.Errorf("%v; %d up, %+v", err, r.Up, r.Keys)
 	}
 }

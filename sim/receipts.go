@@ -51,16 +51,27 @@ func (c *receipts) Take(_ *ledger, o *Obs) (what string) {
 type waits struct {
 	bound time.Duration
 	open  map[messageKey]gossip.Time
+	ended []messageKey // told in this moment, of whatever nobody was known to wait for
+	at    gossip.Time  // this moment
 }
 
 func (*waits) Name() string { return "waits" }
 
 func (c *waits) Take(l *ledger, o *Obs) string {
+	if c.at != o.At {
+		c.at, c.ended = o.At, c.ended[:0]
+	}
+	k := messageKey{o.Member, o.After.Gen, o.Seq}
 	switch {
-	case o.Kind == Awaited:
-		c.open[messageKey{o.Member, o.After.Gen, o.Seq}] = o.At
+	case o.Kind == Awaited: // a node that knows nobody yet was told of the end as it published
+		if !slices.Contains(c.ended, k) {
+			c.open[k] = o.At
+		}
 	case o.Kind == Spread && o.Told:
-		delete(c.open, messageKey{o.Member, o.After.Gen, o.Seq})
+		if _, waits := c.open[k]; !waits {
+			c.ended = append(c.ended, k)
+		}
+		delete(c.open, k)
 	case o.Kind == Started || o.Kind == Crashed || o.Kind == Departed || o.Kind == Conflicted:
 		for k := range c.open { // what is deleted does not depend on the order
 			if k.origin == o.Node {
@@ -131,8 +142,8 @@ func (c accounted) Take(l *ledger, o *Obs) string {
 	}
 	n, text := 0, ""
 	for _, p := range c.past {
-		if !p.spread && (!l.peers[p.origin].up || l.peers[p.origin].gen != p.gen) {
-			continue // gone with its origin
+		if p.gone || !p.spread && l.over(p) {
+			continue // with all that had it: nobody is left that knows of it
 		}
 		for _, d := range p.due {
 			if !d.met || !l.peers[d.node].up || l.wellFor(d.node) < accountedFor {

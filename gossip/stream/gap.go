@@ -55,6 +55,7 @@ type repair struct {
 	requests []request
 	mute     [maxMute]member.ID // who let requests time out, and sent nothing since: others are asked first
 	muteAt   int
+	vain     mono.Time // when the last of those requests was sent; 0: there was none
 	holds    [maxMute]hold
 	slow     time.Duration // pause after a request that was not answered
 	paused   mono.Time     // nobody is asked before
@@ -109,7 +110,8 @@ func (r *repair) hear(id member.ID, low, high uint64) {
 }
 
 // unanswered notes that a member let a request time out, heard that one sent something.
-func (r *repair) unanswered(id member.ID) {
+func (r *repair) unanswered(id member.ID, sent mono.Time) {
+	r.vain = max(r.vain, sent)
 	r.mute[r.muteAt] = id
 	r.muteAt = (r.muteAt + 1) % maxMute
 }

@@ -87,6 +87,7 @@ type node struct {
 	kept     []wire.Piece
 	marks    map[[2]uint64]Mark
 	woken    mono.Time
+	heard    map[member.ID]mono.Time
 }
 
 var _ Host = (*node)(nil)
@@ -106,7 +107,7 @@ func newWorld(tb testing.TB, seed uint64, n int, cfg Config) *world {
 func (w *world) add() *node {
 	n := &node{
 		w: w, name: fmt.Sprintf("n%03d", len(w.nodes)), rng: rand.New(rand.NewPCG(w.rng.Uint64(), 1)),
-		generation: 1, marks: map[[2]uint64]Mark{}, woken: mono.Never, room: wire.MinRoom - wire.HeaderSize,
+		generation: 1, marks: map[[2]uint64]Mark{}, heard: map[member.ID]mono.Time{}, woken: mono.Never, room: wire.MinRoom - wire.HeaderSize,
 	}
 	n.id = member.IDOf(n.name)
 	n.table = new(member.Table)
@@ -148,6 +149,7 @@ func (n *node) Twin(mono.Time)         { n.twins++ }
 
 func (n *node) Unanswered(mono.Time, member.ID) {}
 func (n *node) Narrow(member.ID) bool           { return n.narrow }
+func (n *node) Heard(id member.ID) mono.Time    { return n.heard[id] }
 
 func (n *node) SendStream(_ mono.Time, to member.Member, messages []byte) {
 	if len(messages) == 0 || len(messages) > n.room {
@@ -217,6 +219,7 @@ func (n *node) receive(from *node, messages []byte) {
 	if n.asleep {
 		return
 	}
+	n.heard[from.id] = n.w.now
 	m, known := n.table.Get(from.id)
 	_, r, _ := wire.Open(append(wire.AppendHeader(nil, wire.Header{}), messages...))
 	probe, heads := false, false

@@ -106,3 +106,102 @@ func TestWhoGotItSinceIsAskedAgain(t *testing.T) {
 		t.Errorf("%s later it still lacks the message", took)
 	}
 }
+
+// Most members are dead, nobody knows it yet, and a request takes seconds to time out, since one of
+// them was slow. After the first in vain one is asked that was heard since. The origin, which is dead
+// too, is not asked again and again before somebody that has it.
+func TestWhoWasHeardIsAskedFirst(t *testing.T) {
+	for seed := range uint64(20) {
+		w := newWorld(t, seed, 12, Config{})
+		w.quiet = true
+		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[7]
+		p, _ := origin.s.Append(w.now, "t", []byte("x"))
+		body, _ := origin.s.Body(origin.id, 1, p.First)
+		has.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body})
+		for _, o := range w.nodes {
+			if o != n && o != has {
+				o.sleep()
+			}
+		}
+		m, _ := n.table.Get(origin.id)
+		n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+		n.s.measure(false, 600*time.Millisecond)
+		var speak func()
+		speak = func() {
+			n.heard[has.id] = w.now
+			w.after(500*time.Millisecond, speak)
+		}
+		speak()
+		n.schedule()
+		took, ok := w.run(time.Minute, func() bool { return len(n.got) > 0 })
+		if !ok || took > 5*time.Second {
+			t.Errorf("seed %d: it came after %s, %t", seed, took, ok)
+		}
+	}
+}
+
+// Those that let requests time out behind a cut, and are heard again, are asked again before the dead.
+func TestWhoIsHeardAgainIsAskedAgain(t *testing.T) {
+	for seed := range uint64(20) {
+		w := newWorld(t, seed, 8, Config{})
+		w.quiet = true
+		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[7]
+		p, _ := origin.s.Append(w.now, "t", []byte("x"))
+		body, _ := origin.s.Body(origin.id, 1, p.First)
+		has.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body})
+		for _, o := range w.nodes {
+			if o != n && o != has {
+				o.sleep()
+			}
+		}
+		cut := true
+		w.blocked = func(from, to *node) bool { return cut && from == has }
+		m, _ := n.table.Get(origin.id)
+		n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+		n.s.measure(false, 600*time.Millisecond)
+		n.schedule()
+		w.run(20*time.Second, nil)
+		cut = false
+		var speak func()
+		speak = func() {
+			n.heard[has.id] = w.now
+			w.after(500*time.Millisecond, speak)
+		}
+		speak()
+		took, ok := w.run(time.Minute, func() bool { return len(n.got) > 0 })
+		if !ok || took > 8*time.Second {
+			t.Errorf("seed %d: it came %s after the way was back, %t", seed, took, ok)
+		}
+	}
+}
+
+// Three deny it, and the origin does not answer, though it is held for live: the others are asked
+// before it is again.
+func TestOriginThatDoesNotAnswerIsAskedLast(t *testing.T) {
+	for seed := range uint64(20) {
+		w := newWorld(t, seed, 9, Config{})
+		w.quiet = true
+		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[8]
+		p, _ := origin.s.Append(w.now, "t", []byte("x"))
+		body, _ := origin.s.Body(origin.id, 1, p.First)
+		has.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body})
+		origin.sleep()
+		for _, o := range w.nodes[5:8] {
+			o.sleep()
+		}
+		times := 0
+		w.blocked = func(from, to *node) bool {
+			if from == n && to == origin {
+				times++
+			}
+			return false
+		}
+		m, _ := n.table.Get(origin.id)
+		n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+		n.schedule()
+		took, ok := w.run(time.Minute, func() bool { return len(n.got) > 0 })
+		if !ok || times > 1 {
+			t.Errorf("seed %d: the origin was asked %d times, and it came after %s, %t", seed, times, took, ok)
+		}
+	}
+}

@@ -37,7 +37,7 @@ func (s *Streams) blind(st *stream) bool {
 func (s *Streams) poll(now mono.Time, st *stream, abroad bool) bool {
 	r := st.repair
 	if now >= s.polled {
-		m, ok := s.pick(abroad, r.denied, r.mute[:])
+		m, ok := s.pick(abroad, r.denied, r.mute[:], 0)
 		if !ok {
 			return false
 		}

@@ -97,7 +97,7 @@ func (s *Streams) mendStream(now mono.Time, st *stream) {
 		if s.host.Narrow(q.peer) {
 			r.spare(now, q.peer)
 		}
-		r.unanswered(q.peer)
+		r.unanswered(q.peer, q.sent)
 		r.slow = min(max(2*r.slow, 50*time.Millisecond), maxPause)
 		r.paused = now.Add(r.slow / 2)
 		return true
@@ -235,7 +235,15 @@ func (r *repair) between(from, to uint64) bool {
 // it is about that; and those who let requests time out while there is anybody else, since they may be dead. Once a request
 // brought nothing, anybody else is asked every second time, also of those who denied it: those who should have it may lie,
 // and others may have it by now.
+//
+// Once a request timed out those come first that were heard since it was sent. Many may be dead that
+// nobody knows of yet, and each would cost another time-out.
 func (s *Streams) holder(st *stream, seq uint64, about, abroad bool) (member.Member, bool) {
+	if st.repair.vain > 0 {
+		if m, ok := s.heardHolder(st, seq, abroad); ok {
+			return m, true
+		}
+	}
 	m, ok := s.holderNow(st, seq, about, abroad)
 	if r := st.repair; !ok && r.mute != [maxMute]member.ID{} {
 		r.mute = [maxMute]member.ID{}
@@ -251,26 +259,58 @@ func (s *Streams) holderNow(st *stream, seq uint64, about, abroad bool) (member.
 		not = r.denied
 	}
 	if r.slow > 0 && s.host.Rand().IntN(2) == 0 {
-		if m, ok := s.pick(abroad, nil, r.mute[:]); ok {
+		if m, ok := s.pick(abroad, nil, r.mute[:], 0); ok {
 			return m, true
 		}
 	}
-	if about && len(r.denied) >= firstDenied && s.originLives(st) && !slices.Contains(r.denied, st.origin) {
+	if about && len(r.denied) >= firstDenied && s.originLives(st) &&
+		!slices.Contains(r.denied, st.origin) && !slices.Contains(r.mute[:], st.origin) {
 		if m, ok := t.Get(st.origin); abroad || s.isNear(&m) {
 			return m, ok
 		}
 	}
+	if m, ok := s.teller(st, seq, abroad, r.mute[:], 0); ok {
+		return m, true
+	}
+	return s.pick(abroad, not, r.mute[:], 0)
+}
+
+// heardHolder is holderNow among those that were heard since the last request that timed out was
+// sent. Those that said nothing of it are asked for the first missing piece alone, which they can
+// deny: else they would be asked before those that said to have it, again and again. Where none is
+// left those are asked, after every second request in vain, that let one time out before: the way to
+// them may be back.
+func (s *Streams) heardHolder(st *stream, seq uint64, abroad bool) (member.Member, bool) {
+	r, first := st.repair, seq == st.solid
+	m, ok := s.teller(st, seq, abroad, r.mute[:], r.vain)
+	if !ok && first {
+		m, ok = s.pick(abroad, r.denied, r.mute[:], r.vain)
+	}
+	if ok || r.muteAt%2 == 0 {
+		return m, ok
+	}
+	if m, ok = s.teller(st, seq, abroad, nil, r.vain); !ok && first {
+		m, ok = s.pick(abroad, r.denied, nil, r.vain)
+	}
+	return m, ok
+}
+
+// teller returns somebody who is said to have a piece, and was heard since some time; those who are
+// mute are passed over.
+func (s *Streams) teller(st *stream, seq uint64, abroad bool, mute []member.ID, since mono.Time) (member.Member, bool) {
+	r, t := st.repair, s.host.Table()
 	at := s.host.Rand().IntN(maxTellers)
 	for i := range maxTellers {
 		c := r.tellers[(at+i)%maxTellers]
-		if c.id == 0 || seq < c.low || seq > c.high || slices.Contains(r.denied, c.id) || slices.Contains(r.mute[:], c.id) {
+		if c.id == 0 || seq < c.low || seq > c.high || slices.Contains(r.denied, c.id) || slices.Contains(mute, c.id) ||
+			since > 0 && s.host.Heard(c.id) < since {
 			continue
 		}
 		if m, ok := t.Get(c.id); ok && m.State.Live() && len(r.requests) < 2 && (abroad || s.isNear(&m)) {
 			return m, true
 		}
 	}
-	return s.pick(abroad, not, r.mute[:])
+	return member.Member{}, false
 }
 
 func (s *Streams) pull(now mono.Time, st *stream, peer member.Member, runs []wire.Run) {

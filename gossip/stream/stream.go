@@ -55,6 +55,8 @@ type Host interface {
 	// such datagrams do not pass.
 	Unanswered(now mono.Time, id member.ID)
 
+	// Heard returns when the last datagram of a member came; 0: nothing is known of that.
+	Heard(id member.ID) mono.Time
 	// Narrow says whether the way to a member is known to drop what is as long as a full piece.
 	Narrow(id member.ID) bool
 

@@ -36,8 +36,9 @@ func (s *Streams) abroad(now mono.Time, st *stream, seq uint64) bool {
 	return h%near < askers<<step
 }
 
-// pick draws somebody to ask, of this node's zone or of all; those who are not to be asked are passed over.
-func (s *Streams) pick(abroad bool, not, mute []member.ID) (member.Member, bool) {
+// pick draws somebody to ask, of this node's zone or of all, that was heard since some time; those
+// who are not to be asked are passed over.
+func (s *Streams) pick(abroad bool, not, mute []member.ID, since mono.Time) (member.Member, bool) {
 	t, near := s.host.Table(), s.host.Near()
 	n := t.Served()
 	if !abroad {
@@ -50,7 +51,8 @@ func (s *Streams) pick(abroad bool, not, mute []member.ID) (member.Member, bool)
 		if !abroad {
 			id = near[k].ID
 		}
-		if id != s.host.Self() && !slices.Contains(not, id) && !slices.Contains(mute, id) {
+		if id != s.host.Self() && !slices.Contains(not, id) && !slices.Contains(mute, id) &&
+			(since == 0 || s.host.Heard(id) >= since) {
 			if m, ok := t.Get(id); !m.OutOfFamily {
 				return m, ok
 			}
