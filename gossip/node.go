@@ -142,6 +142,7 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		welcomes: bucket{rate: welcomeRate, burst: 2 * welcomeRate},
 		shares:   newShares(c.Rounds),
 		graves:   marks.Table[member.ID, grave]{Max: maxGraves},
+		entry:    entry{door: door{guests: marks.Table[member.ID, welcomed]{Max: maxGuests}}},
 
 		unmetered: c.ZoneBudget == 0 && len(c.PairBudgets) == 0,
 		now:       Never,
