@@ -284,7 +284,7 @@ func (n *Node) answers(number uint32) bool {
 // node holds to be at that address may be elsewhere, which nobody has noticed yet.
 func (n *Node) dial(s *seed) {
 	if n.entry.welcomed {
-		if n.inTouch(s.addr) && (s.met || s.kind != wished) || !n.serves(s.addr.Addr()) {
+		if n.InTouch(s.addr) && (s.met || s.kind != wished) || !n.serves(s.addr.Addr()) {
 			return
 		}
 		n.redial()
@@ -292,9 +292,9 @@ func (n *Node) dial(s *seed) {
 	n.sendJoin(s)
 }
 
-// inTouch says whether a live member is at an address, as far as this node knows, and can be
+// InTouch says whether a live member is at an address, as far as this node knows, and can be
 // reached from here.
-func (n *Node) inTouch(a netip.AddrPort) bool {
+func (n *Node) InTouch(a netip.AddrPort) bool {
 	if n.private.isolated {
 		return false
 	}

@@ -48,7 +48,7 @@ type door struct {
 // enough; another one's record has to be in it, or is asked for.
 const (
 	maxGuests = 256
-	guestFor  = 10 * time.Second
+	guestFor  = time.Minute
 )
 
 // welcomed is what a newcomer that was welcomed, and has not answered yet, says of itself.
@@ -142,7 +142,7 @@ func (n *Node) answerJoin(peer detect.Peer, j *wire.Join) {
 // sendable says whether a datagram may be sent to an address that a stranger named.
 func sendable(a netip.AddrPort) bool {
 	ip := a.Addr()
-	return a.Port() != 0 && ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast()
+	return a.Port() != 0 && ip.IsValid() && !ip.IsUnspecified() && !member.IsCrowd(ip)
 }
 
 // challenge sends a newcomer the cookie that it has to show, unless that takes more bytes than it sent: so a Challenge
