@@ -58,7 +58,7 @@ func (n *Node) endDatagram(peer detect.Peer) {
 	if e := &n.entry; e.greeting > 0 {
 		if m, ok := n.liveMember(e.greeted); ok {
 			n.repair.Welcome(n.now, m, e.greeting)
-			n.streams.Joined(n.now, m)
+			n.streams.Joined(n.now, m, e.took)
 			n.metSeed(&m, e.greeted.Addr)
 		}
 		e.greeting = 0

@@ -229,7 +229,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	n.sendWelcome(g, cmp.Or(cluster, n.identity.id), most)
 	if m, known = n.table.Get(g.ID); known && (!m.State.Live() || m.Handle != fact.Record) {
 		n.note(&m, g.Peer, m.Handle != fact.Record) // it lives: let it refute
-	} else {
+	} else if known {
 		n.enter(true) // the two are of one cluster, whichever of them asked
 	}
 	n.compareSettings(g.Peer, r.Name, j.Settings)
@@ -249,6 +249,7 @@ func (n *Node) answered(peer detect.Peer) {
 	c := wire.Claim{Generation: r.Generation, Incarnation: g.Incarnation, State: g.State}
 	n.buried(peer, peer.ID, r.Check(), &c, nil) // tells it how the life ended that it goes on with
 	n.apply(g.Fact, true, 0, 0)
+	n.enter(true)
 }
 
 // sendWelcome tells a newcomer of this node and of a few others, so that it can ask many for the rest. In a flood of
