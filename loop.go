@@ -364,13 +364,14 @@ func (n *Node) checkSpelling(m *member.Member) {
 var errSealed = errors.New("the datagram is sealed, and this node has no key")
 
 // unopened counts a datagram that the key ring does not open, and says so now and then.
-// Its sender is told too, and if it is a seed this node's user.
+// Its sender is told too, and if it is a seed this node's user; but not if that is a member, and
+// well: then it has a key of the ring, and somebody else sends in its name.
 func (n *Node) unopened(from netip.AddrPort, size int, err error) {
 	n.unopenedCount.Add(1)
 	if err == transport.ErrReplayed { // networks duplicate
 		return
 	}
-	if n.asks(from) {
+	if n.asks(from) && !n.core.InTouch(from) {
 		n.hasOtherKey(from, errOtherKey(from, err), true)
 	} else {
 		n.isStrange(from, err)

@@ -88,6 +88,9 @@ type Node struct {
 // one does. Errors are about the Config (ErrConfig) or the socket.
 func Start(cfg Config) (*Node, error) {
 	seeds, err := parseSeeds(slices.Concat(cfg.Seeds, cfg.Peers))
+	if err == nil { // a peer of before may have become such an address since
+		err = oneHosts(cfg.host(), seeds[:len(cfg.Seeds)])
+	}
 	if err != nil {
 		return nil, err
 	}

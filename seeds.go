@@ -66,6 +66,21 @@ func parseSeeds(texts []string) ([]seed, error) {
 	return seeds, nil
 }
 
+// oneHosts refuses seeds that are written as an address of many hosts: each of them would get all
+// that is meant for one, and answer it.
+func oneHosts(m machine, seeds []seed) error {
+	for _, s := range seeds {
+		a, err := netip.ParseAddr(s.host)
+		if err != nil {
+			continue
+		}
+		if why := everybodys(m, a.Unmap()); why != "" {
+			return fmt.Errorf("%w: Seeds: %q is %s: name a member's own address", ErrConfig, s.text, why)
+		}
+	}
+	return nil
+}
+
 // resolve looks all seeds up at the same time. Of what it found, the first so many are of the first given seeds.
 func (n *Node) resolve(ctx context.Context, seeds []seed, given int) (found []netip.AddrPort, first int, err error) {
 	answers, errs := make([][]netip.AddrPort, len(seeds)), make([]error, len(seeds))
@@ -79,9 +94,13 @@ func (n *Node) resolve(ctx context.Context, seeds []seed, given int) (found []ne
 	}
 	all.Wait()
 	for i, s := range seeds {
-		usable := false
+		usable, unfit := false, errFamily
 		for _, to := range answers[i] {
 			if !serves(n.conn.LocalAddr(), to.Addr()) || to.Addr().IsUnspecified() || to.Port() == 0 {
+				continue
+			}
+			if why := everybodys(n.machine, to.Addr()); why != "" {
+				unfit = fmt.Errorf("%s is %s", to.Addr(), why)
 				continue
 			}
 			usable = true
@@ -90,7 +109,7 @@ func (n *Node) resolve(ctx context.Context, seeds []seed, given int) (found []ne
 			}
 		}
 		if errs[i] == nil && !usable {
-			errs[i] = fmt.Errorf("seed %s: %w", s.text, errFamily)
+			errs[i] = fmt.Errorf("seed %s: %w", s.text, unfit)
 		}
 		if i < given {
 			first = len(found)
@@ -259,7 +278,7 @@ func (n *Node) Welcomed(ctx context.Context) error {
 // was tried and which seeds refused.
 func (n *Node) Join(ctx context.Context, seeds ...string) error {
 	parsed, err := parseSeeds(seeds)
-	if err != nil || len(parsed) == 0 {
+	if err := cmp.Or(err, oneHosts(n.machine, parsed)); err != nil || len(parsed) == 0 {
 		return err
 	}
 	j := &join{done: make(chan struct{})}

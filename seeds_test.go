@@ -4,6 +4,7 @@ package starling
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/transport"
 )
 
 func TestEachSeedHasItsTurn(t *testing.T) {
@@ -74,6 +78,80 @@ func TestSeedsBySRV(t *testing.T) {
 	if _, err := parseSeeds([]string{"_starling._udp.db.example:7747"}); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "bring their ports") {
 		t.Errorf("with a port: %v", err)
 	}
+}
+
+// What comes in the name of a seed and does not open is no word of its key if that seed is a member,
+// and well.
+func TestForgedInASeedsName(t *testing.T) {
+	ring, err := transport.NewKeyRing(transport.GenerateKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := func(name string, seeds ...string) *Node {
+		n, err := Start(Config{Name: name, Bind: "127.0.0.1:0", KeyRing: ring, Seeds: seeds})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { n.Close() })
+		if err := n.Welcomed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	seed := join("seed")
+	other := "127.0.0.1:9" // nobody is there
+	n := join("n", seed.Self().Addr.String(), other)
+	hear := func(from netip.AddrPort) (words []string) {
+		n.call(t.Context(), func(gossip.Time, *gossip.Outbox) { n.unopened(from, 100, transport.ErrUnknownKey) })
+		return n.Info().OtherKeys
+	}
+	if words := hear(seed.Self().Addr); len(words) > 0 {
+		t.Errorf("of a member that is well it says %q", words)
+	}
+	if words := hear(netip.MustParseAddrPort(other)); len(words) != 1 {
+		t.Errorf("of a seed that is no member it says %q", words)
+	}
+}
+
+// What is sent to an address of many hosts, all of them get. It is refused as a seed where it is
+// written, and not asked where a name leads to it.
+func TestSeedIsOneHost(t *testing.T) {
+	m := &madeUp{names: map[string][]string{
+		"some.example": {"10.0.0.255", "10.0.0.9", "224.0.0.1"}, "many.example": {"10.0.0.255"},
+	}}
+	m.has("eth0=10.0.0.4/24", "lo=127.0.0.1/8")
+	n := onHost(t, m, Config{Bind: "127.0.0.1:0"})
+	for s, want := range map[string]string{
+		"10.0.0.255": "the broadcast address of 10.0.0.0/24", "255.255.255.255:80": "the broadcast address",
+		"[::ffff:10.0.0.255]:7": "the broadcast address of 10.0.0.0/24", "224.0.0.1": "a multicast address",
+	} {
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := Start(Config{Name: "x", Bind: "127.0.0.1:0", Seeds: []string{s}, machine: m})
+		for what, err := range map[string]error{"Start": err, "Join": n.Join(over, "10.0.0.9", s)} {
+			if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s %s: %v, want %q", what, s, err, want)
+			}
+		}
+	}
+	for s, want := range map[string]string{
+		"some.example:7": "[10.0.0.9:7]", "many.example": "[] seed many.example: 10.0.0.255 is the broadcast address",
+		"10.1.0.255:7": "[10.1.0.255:7]",
+	} {
+		seeds, err := parseSeeds([]string{s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, _, err := n.resolve(t.Context(), seeds, 0)
+		if got := fmt.Sprint(found, " ", err); !strings.HasPrefix(got, want) {
+			t.Errorf("%s leads to %s, want %s", s, got, want)
+		}
+	}
+	p, err := Start(Config{Name: "p", Bind: "127.0.0.1:0", Peers: []string{"10.0.0.255"}, machine: m})
+	if err != nil {
+		t.Fatalf("a peer of before ends a start: %v", err)
+	}
+	p.Close()
 }
 
 // Two nodes that started before the name led to both find each other, and each says that it is alone until then.

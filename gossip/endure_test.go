@@ -44,7 +44,7 @@ func TestClustersMerge(t *testing.T) {
 	w.until(10*time.Second, "all agree", w.agree)
 }
 
-// A flood of joins by nodes that are not there does not fill the queues, and the real members stay.
+// A flood of joins by nodes that say a word and are gone does not fill the queues, and the real members stay.
 func TestJoinFlood(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, &Config{Retention: time.Minute})
@@ -54,6 +54,7 @@ func TestJoinFlood(t *testing.T) {
 		name := fmt.Sprintf("ghost%d", i)
 		a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 7, byte(i >> 8), byte(i)}), 7747)
 		w.inject(nodes[i%5], forge(name, 1, w.provenJoin(nodes[i%5], recordOf(name, 1, a))))
+		w.inject(nodes[i%5], word(name))
 		w.run(time.Millisecond)
 		if s := nodes[0].Stats(); s.NewsQueued > rumor.MaxItems {
 			t.Fatalf("%d pieces of news wait", s.NewsQueued)
@@ -75,13 +76,14 @@ func TestJoinFlood(t *testing.T) {
 	}
 }
 
-// Ghosts are found dead one by one, and forgotten.
+// Ghosts that said a word are found dead one by one, and forgotten.
 func TestGhostsAreForgotten(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, &Config{Retention: time.Minute})
 	for i := range 60 {
 		name := fmt.Sprintf("ghost%d", i)
 		w.inject(nodes[i%5], forge(name, 1, w.provenJoin(nodes[i%5], recordOf(name, 1, addrOf(1000+i)))))
+		w.inject(nodes[i%5], word(name))
 		w.run(10 * time.Millisecond)
 	}
 	if n := nodes[0].Table().Len(); n < 30 {

@@ -72,14 +72,15 @@ type entry struct {
 	round    Time // when the last round of dialling seeds that are no members began; 0: the next dial begins one
 	seen     Sight
 	welcomed bool
-	host     bool        // it is in since it let another one in, and no seed has let it in yet
-	deaf     bool        // after a long sleep, until the old datagrams that wait are read
-	greeted  detect.Peer // who said welcome in the current datagram
-	greeting uint32      // how many members it knew
-	whole    bool        // the first whole table is in
-	alone    bool        // this node is the first of its cluster
-	draining bool        // it leaves once what it published is out
-	drained  Time        // when it leaves in any case
+	host     bool          // it is in since it let another one in, and no seed has let it in yet
+	deaf     bool          // after a long sleep, until the old datagrams that wait are read
+	greeted  detect.Peer   // who said welcome in the current datagram
+	greeting uint32        // how many members it knew
+	took     time.Duration // from the Join that showed its cookie to that
+	whole    bool          // the first whole table is in
+	alone    bool          // this node is the first of its cluster
+	draining bool          // it leaves once what it published is out
+	drained  Time          // when it leaves in any case
 	unsent   error
 	leaving  bool
 	gone     Time // when leaving ends
@@ -284,7 +285,7 @@ func (n *Node) answers(number uint32) bool {
 // node holds to be at that address may be elsewhere, which nobody has noticed yet.
 func (n *Node) dial(s *seed) {
 	if n.entry.welcomed {
-		if n.inTouch(s.addr) && (s.met || s.kind != wished) || !n.serves(s.addr.Addr()) {
+		if n.InTouch(s.addr) && (s.met || s.kind != wished) || !n.serves(s.addr.Addr()) {
 			return
 		}
 		n.redial()
@@ -292,9 +293,9 @@ func (n *Node) dial(s *seed) {
 	n.sendJoin(s)
 }
 
-// inTouch says whether a live member is at an address, as far as this node knows, and can be
+// InTouch says whether a live member is at an address, as far as this node knows, and can be
 // reached from here.
-func (n *Node) inTouch(a netip.AddrPort) bool {
+func (n *Node) InTouch(a netip.AddrPort) bool {
 	if n.reach.Isolated() {
 		return false
 	}
@@ -439,7 +440,10 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 			n.unproven.shown = peer.Addr
 			n.admitted(&w, peer)
 			n.welcome()
-			n.entry.greeted, n.entry.greeting = peer, w.Live
+			n.entry.greeted, n.entry.greeting, n.entry.took = peer, w.Live, 0
+			if s := n.seedAt(peer.Addr, w.Number); s != nil && s.shown != 0 {
+				n.entry.took = n.now.Sub(s.shown)
+			}
 			n.hushed = true // what rides along is known to all
 			n.compareSettings(peer, peer.Addr.String(), w.Settings)
 		}

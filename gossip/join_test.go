@@ -73,11 +73,59 @@ func TestJoinIsChallenged(t *testing.T) {
 	if allocs := testing.AllocsPerRun(100, func() { seed.Receive(w.now, forgedAddr, forgedJoin, &w.out); w.out.Reset() }); allocs > 0 {
 		t.Errorf("%v allocations for a Join without a cookie", allocs)
 	}
-	d := forge("x", 9, w.provenJoin(seed, stranger))
-	w.step(seed, func(out *Outbox) { seed.Receive(w.now, forgedAddr, d, out) })
-	if m, ok := seed.Table().Get(member.IDOf("x")); !ok || m.State != member.Alive {
-		t.Error("with the cookie it is not let in")
+	types, to, _ := w.sentTypes(seed, forgedAddr, forge("x", 9, w.provenJoin(seed, stranger)))
+	if len(types) != 1 || types[0] != wire.TypeWelcome || to[0] != victim {
+		t.Errorf("with the cookie it is answered by %v to %v", types, to)
 	}
+	w.inject(seed, forge("x", 9, wire.AppendPing(nil, 7)))
+	if !seed.sees(member.IDOf("x"), member.Alive) {
+		t.Error("with the cookie, and a word after the Welcome, it is no member")
+	}
+}
+
+// A host that answers Challenges from a thousand ports, and then nothing, makes no members: nobody is told of them, no jury
+// sits on them, and a few nodes do not become the minority of so many. One that says a word in
+// time, or who it is, is a member.
+func TestGhostsAreNoMembers(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(3, nil)
+	w.run(10 * time.Second)
+	idle := nodes[0].Stats().BytesOut
+	w.run(30 * time.Second)
+	idle = nodes[0].Stats().BytesOut - idle
+	for i := range 600 {
+		name := fmt.Sprint("ghost", i)
+		to := nodes[i%3]
+		join := forge(name, 1, w.provenJoin(to, recordOf(name, 1, addrOf(1000+i))))
+		w.inject(to, join)
+		w.inject(to, join) // as if the Welcome were lost: no answer
+		w.run(10 * time.Millisecond)
+	}
+	before := nodes[0].Stats().BytesOut
+	w.run(30 * time.Second)
+	if sent := nodes[0].Stats().BytesOut - before; sent > idle*5/4 {
+		t.Errorf("%d bytes in 30 s among ghosts, and %d before", sent, idle)
+	}
+	for _, p := range nodes {
+		if p.Table().Len() != 3 || count(p, MemberJoined) != 2 || p.NoMajority() || p.Undecided() > 0 {
+			t.Errorf("%s has %d members; a minority: %t", p.addr, p.Table().Len(), p.NoMajority())
+		}
+	}
+	w.run(guestFor)
+	w.inject(nodes[1], word("ghost599"))
+	if nodes[1].sees(member.IDOf("ghost599"), member.Alive) {
+		t.Error("one that says its first word long after is a member")
+	}
+	r := recordOf("ghost0", 1, addrOf(1000))
+	w.inject(nodes[1], forge("ghost0", 1, wire.AppendRecord(nil, r, &wire.Claim{Generation: 1})))
+	if !nodes[1].sees(member.IDOf(r.Name), member.Alive) {
+		t.Error("one that says who it is is no member")
+	}
+}
+
+// word is a datagram of a newcomer that has come in: it tells nothing of the newcomer itself.
+func word(name string) []byte {
+	return forge(name, 1, wire.AppendFingerprint(nil, wire.Fingerprint{Hash: 1, Live: 1}))
 }
 
 var forgedJoin = forge("z", 9, joinOf("starling", recordOf("z", 9, forgedAddr)))

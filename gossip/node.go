@@ -146,6 +146,7 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		news:     rumor.NewQueue(c.Rounds, enough),
 		words:    rumor.NewQueue(c.Rounds, enough),
 		graves:   marks.Table[member.ID, grave]{Max: maxGraves},
+		entry:    entry{door: door{guests: marks.Table[member.ID, welcomed]{Max: maxGuests}}},
 
 		now: Never,
 	}

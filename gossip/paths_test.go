@@ -227,9 +227,30 @@ func TestSmallPathIsFoundByWhatIsPublished(t *testing.T) {
 }
 
 // Where much is lost all ways are in doubt at once, and few are checked for that: what has no
-// reason in one has none in the next. One that is narrow is found among them all the same.
+// reason in one has none in the next. One that is narrow is found among them all the same. What is
+// lost is chance, so some runs count: on the mean, and one of them may be unlucky.
 func TestDoubtsOfAllWaysCostLittle(t *testing.T) {
+	const runs = 8
+	sum, found := 0, 0
+	for run := range uint64(runs) {
+		doubted, ok := doubtsOfAllWays(t, run)
+		if sum += doubted; ok {
+			found++
+		}
+	}
+	if most := 30 * 1024; sum/runs > most || sum == 0 {
+		t.Errorf("%d bytes of Pads in 30 s, and %d may be", sum/runs, most)
+	}
+	if found < runs-1 {
+		t.Errorf("the narrow one was found in 2 minutes in %d of %d runs", found, runs)
+	}
+}
+
+// doubtsOfAllWays returns how many bytes of Pads a node sends that doubts all its ways for 20 s, and
+// whether it finds one that is narrow then.
+func doubtsOfAllWays(t *testing.T, run uint64) (doubted int, found bool) {
 	w := newWorld(t)
+	w.rng = rand.New(rand.NewPCG(run, 2))
 	nodes := w.cluster(30, nil)
 	w.run(30 * time.Second)
 	w.loss = 0.4
@@ -250,10 +271,7 @@ func TestDoubtsOfAllWaysCostLittle(t *testing.T) {
 		w.run(time.Second)
 	}
 	w.run(10 * time.Second)
-	if most := 30 * 1024; sent > most || sent == 0 {
-		t.Errorf("%d bytes of Pads in 30 s, and %d may be", sent, most)
-	}
-	sent = 0
+	doubted, sent = sent, 0
 	if w.run(30 * time.Second); sent > 0 {
 		t.Errorf("%d bytes of Pads without any doubt", sent)
 	}
@@ -262,10 +280,11 @@ func TestDoubtsOfAllWaysCostLittle(t *testing.T) {
 			w.narrowTo(600, p)
 		}
 	}
-	w.until(2*time.Minute, "the narrow one is found", func() bool {
+	for range 120 {
 		doubt()
-		return count(nodes[0], PathSmall) > 0
-	})
+		w.run(time.Second)
+	}
+	return doubted, count(nodes[0], PathSmall) > 0
 }
 
 func random(n int) []byte {

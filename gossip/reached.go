@@ -200,7 +200,7 @@ func (n *Node) calledByMost(id member.ID) bool {
 		if b.called {
 			called++
 		}
-		if b.called || i == 0 || known && m.State.Live() {
+		if b.called || i == 0 || known && m.State.Live() && !n.IsUnreachable(m.ID) {
 			of++
 		}
 	}

@@ -171,6 +171,9 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 		return true
 	}
 	n.asked |= 1 << t
+	if strangers&(1<<t) == 0 && n.entry.door.guests.Len() > 0 {
+		n.answered(peer)
+	}
 	sender := plane.Sender{Peer: peer, Size: n.size}
 	if spec.Members {
 		if sender.Member, ok = n.liveMember(peer); !ok {

@@ -61,7 +61,7 @@ func (n *Node) endDatagram(peer detect.Peer) {
 			if !agrees || !e.whole { // else it was in before, and lacks nothing that the seed knows
 				n.repair.Welcome(n.now, m, e.greeting)
 			}
-			n.streams.Joined(n.now, m)
+			n.streams.Joined(n.now, m, e.took)
 			n.metSeed(&m, e.greeted.Addr)
 		}
 		e.greeting = 0

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/gossip/marks"
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/siphash"
 	"github.com/starling-gossip/starling/gossip/topology"
@@ -39,7 +40,21 @@ type door struct {
 	secrets [2]siphash.Key // the last one first
 	drawn   Time           // when that was; 0: never
 	knocks  [maxKnocks]knock
+	guests  marks.Table[member.ID, welcomed]
 	shut    Time // when somebody was last told that what it sends does not open; 0: never
+}
+
+// A newcomer that was welcomed becomes a member by its next word, within guestFor. Of maxGuests, the last, that word is
+// enough; another one's record has to be in it, or is asked for.
+const (
+	maxGuests = 256
+	guestFor  = time.Minute
+)
+
+// welcomed is what a newcomer that was welcomed, and has not answered yet, says of itself.
+type welcomed struct {
+	member.Fact
+	since Time
 }
 
 // knock is that somebody was challenged.
@@ -127,7 +142,7 @@ func (n *Node) answerJoin(peer detect.Peer, j *wire.Join) {
 // sendable says whether a datagram may be sent to an address that a stranger named.
 func sendable(a netip.AddrPort) bool {
 	ip := a.Addr()
-	return a.Port() != 0 && ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast()
+	return a.Port() != 0 && ip.IsValid() && !ip.IsUnspecified() && !member.IsCrowd(ip)
 }
 
 // challenge sends a newcomer the cookie that it has to show, unless that takes more bytes than it sent: so a Challenge
@@ -163,7 +178,8 @@ func (n *Node) knock(peer detect.Peer, g *guest) {
 	}
 }
 
-// letIn takes a newcomer in that showed the cookie, if its name is free.
+// letIn welcomes a newcomer that showed the cookie, if its name is free. It is a member once it has answered: of a thousand that
+// showed cookies and do no more nobody hears, and no jury sits on them.
 func (n *Node) letIn(g *guest, j *wire.Join) {
 	n.unproven.shown = g.Addr
 	fact, err := j.Record.Fact()
@@ -192,11 +208,20 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	case !known && n.table.Len() >= member.MaxMembers:
 		n.refuse(g.Peer, g, wire.TableFull, 0, "")
 		return
+	case !credible(n.lastOf(g.ID), &j.Record.Claim):
+		n.stats.Malformed++
+		return
 	}
 	alone := n.table.Live() == 1
-	n.learn(g.Peer, g.ID, 0, &j.Record.Claim, &j.Record)
+	before, again := n.entry.door.guests.Get(g.ID)
+	if again = again && before.Record == fact.Record; known {
+		again = m.State.Live() && m.Generation() == r.Generation
+		n.learn(g.Peer, g.ID, 0, &j.Record.Claim, &j.Record)
+	} else {
+		n.entry.door.guests.Put(g.ID, welcomed{fact, n.now})
+	}
 	most := n.Longest()
-	if known && m.State.Live() && m.Generation() == r.Generation {
+	if again {
 		most = secondWelcome
 	}
 	cluster := n.identity.id
@@ -210,13 +235,35 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	n.compareSettings(g.Peer, r.Name, j.Settings)
 }
 
+// answered makes a member of a newcomer that was welcomed, before its first word is read.
+func (n *Node) answered(peer detect.Peer) {
+	g, ok := n.entry.door.guests.Get(peer.ID)
+	if !ok || n.now.Sub(g.since) > guestFor {
+		return
+	}
+	r := g.Record.Value()
+	if _, known := n.table.Get(peer.ID); known || member.Instance(peer.ID, uint32(r.Generation)) != peer.Instance {
+		return
+	}
+	n.entry.door.guests.Take(peer.ID)
+	c := wire.Claim{Generation: r.Generation, Incarnation: g.Incarnation, State: g.State}
+	n.buried(peer, peer.ID, r.Check(), &c, nil) // tells it how the life ended that it goes on with
+	n.apply(g.Fact, true, 0, 0)
+	n.enter(true)
+}
+
 // sendWelcome tells a newcomer of this node and of a few others, so that it can ask many for the rest. In a flood of
 // Joins it tells of this node alone, which costs no more than the Join. The ID of the cluster is that of before the newcomer, so that
 // it sees whether two became one.
 func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
+	live := n.table.Live() - n.reach.Stale(n.now)
+	_, known := n.table.Get(g.ID)
+	if !known {
+		live++
+	}
 	start := n.open(g.Instance)
 	n.out.arena = wire.AppendWelcome(n.out.arena, &wire.Welcome{
-		Number: g.number, Live: uint32(n.table.Live() - n.reach.Stale(n.now)), ClusterID: cluster, Seen: g.seen, Settings: n.settings,
+		Number: g.number, Live: uint32(live), ClusterID: cluster, Seen: g.seen, Settings: n.settings,
 	})
 	var room [sampleSize + 1]member.Member
 	sample := append(room[:0], n.Self())

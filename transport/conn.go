@@ -87,6 +87,10 @@ func Listen(bind netip.AddrPort, opts Options) (*Conn, error) {
 		udp.Close()
 		return nil, fmt.Errorf("transport: setting the socket buffers of UDP %v: %w", bind, err)
 	}
+	if err := noBroadcast(udp); err != nil {
+		udp.Close()
+		return nil, fmt.Errorf("transport: keeping UDP %v from broadcasts: %w", bind, err)
+	}
 	local := udp.LocalAddr().(*net.UDPAddr).AddrPort()
 	c := &Conn{udp: udp, local: unmap(local), max: size}
 	if err := c.initSystem(); err != nil {

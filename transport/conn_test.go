@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -376,5 +377,23 @@ func TestListenErrorsSayWhatToDo(t *testing.T) {
 func TestConnIsSmall(t *testing.T) {
 	if size := unsafe.Sizeof(Conn{}); size > 512 {
 		t.Errorf("a Conn has %d bytes", size)
+	}
+}
+
+// What is sent to a broadcast address, which a stranger may name as its own, is refused and counted:
+// all hosts of the network would get it.
+func TestNothingIsBroadcast(t *testing.T) {
+	all := listen(t, "0.0.0.0:0", Options{})
+	for _, bind := range []string{"127.0.0.1:0", "[::]:0"} {
+		c := listen(t, bind, Options{})
+		to := netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), all.LocalAddr().Port())
+		one := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), to.Port())
+		if n, err := c.Send([]Packet{{to, []byte("all")}, {one, []byte("one")}}); n != 1 || err != nil ||
+			c.Stats().SendErrors != 1 || !errors.Is(c.LastSendError(), syscall.EACCES) {
+			t.Errorf("from %s: %d of 2 sent: %v, %d refused: %v", bind, n, err, c.Stats().SendErrors, c.LastSendError())
+		}
+		if g := receive(t, all, 1); g[0].data != "one" {
+			t.Errorf("from %s: %q arrived", bind, g[0].data)
+		}
 	}
 }

@@ -71,13 +71,20 @@ func (r *Record) Validate() error {
 			ErrRecord, len(r.Name)+len(r.Zone)+len(r.Tags), MaxRecord-r.room())
 	case r.Generation > MaxGeneration:
 		return fmt.Errorf("%w: %s has the generation %d, at most %d is allowed", ErrRecord, r.Name, r.Generation, uint64(MaxGeneration))
-	case !r.Addr.IsValid() || r.Addr.Port() == 0 || r.Addr.Addr().IsUnspecified():
+	case !r.Addr.IsValid() || r.Addr.Port() == 0 || r.Addr.Addr().IsUnspecified() || IsCrowd(r.Addr.Addr()):
 		return fmt.Errorf("%w: %s has the address %s, where nobody can be reached", ErrRecord, r.Name, r.Addr)
 	}
-	if r.Outside.IsValid() && (r.Outside.Port() == 0 || r.Outside.Addr().IsUnspecified()) {
+	if r.Outside.IsValid() && (r.Outside.Port() == 0 || r.Outside.Addr().IsUnspecified() || IsCrowd(r.Outside.Addr())) {
 		return fmt.Errorf("%w: %s has the outside address %s, where nobody can be reached", ErrRecord, r.Name, r.Outside)
 	}
 	return r.Tags.validate()
+}
+
+// IsCrowd says whether many hosts get what is sent to an address, wherever it is sent from: a
+// multicast address, or the broadcast address of each network. That of one network nobody outside knows.
+func IsCrowd(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
 // Handle is a shared record: 8 bytes, equal exactly when the records are.

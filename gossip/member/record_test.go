@@ -43,6 +43,9 @@ func TestRecordValidate(t *testing.T) {
 		{"no port", func(r *Record) { r.Addr = addr("10.0.0.1:0") }, "10.0.0.1:0"},
 		{"the wildcard", func(r *Record) { r.Addr = addr("0.0.0.0:7747") }, "0.0.0.0:7747"},
 		{"the IPv6 wildcard", func(r *Record) { r.Addr = addr("[::]:7747") }, "[::]:7747"},
+		{"a multicast address", func(r *Record) { r.Addr = addr("[ff02::1]:7747") }, "[ff02::1]:7747"},
+		{"the broadcast address", func(r *Record) { r.Addr = addr("255.255.255.255:7747") }, "255.255.255.255:7747"},
+		{"multicast outside", func(r *Record) { r.Outside = addr("224.0.0.1:7747") }, "224.0.0.1:7747"},
 	}
 	for _, tt := range tests {
 		r := record("wren", 1, 1)

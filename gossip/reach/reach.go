@@ -194,10 +194,13 @@ func (r *Reach) NoMajority() bool {
 	return 2*left <= live
 }
 
-// Absent returns how many live members this node cannot reach. At is one of them, and SilentAt says
-// whether the detector does not hear it.
-func (r *Reach) Absent() int         { return len(r.absences) }
-func (r *Reach) At(i int) member.ID  { return r.absences[i].id }
+// Absent returns how many live members this node cannot reach.
+func (r *Reach) Absent() int { return len(r.absences) }
+
+// At returns one of them.
+func (r *Reach) At(i int) member.ID { return r.absences[i].id }
+
+// SilentAt says whether the detector does not hear that one.
 func (r *Reach) SilentAt(i int) bool { return r.absences[i].reasons&silent != 0 }
 
 // Unreachable goes through the live members that this node cannot reach, while too few others can

@@ -188,7 +188,7 @@ func FuzzReceive(f *testing.F) {
 			w.lossAll = 1
 			n := w.nodes[2]
 			if newcomer {
-				n.s.Joined(w.now, n.from(w.nodes[0]))
+				n.s.Joined(w.now, n.from(w.nodes[0]), 0)
 			}
 			n.take(w.nodes[0], 1, pieces(1, 2, 1, 1), 1, 2, 5)
 			w.now = w.now.Add(40 * time.Millisecond)

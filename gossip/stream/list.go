@@ -28,6 +28,7 @@ type stream struct {
 	middle bool   // that may be in the middle of a message
 	late   uint64 // of this node's own: the first one that is not on its way to anybody yet; 0: all are
 	held   int
+	recent uint64 // pieces that came since a newcomer was let in, while that is counted
 	shelf
 
 	seq  uint64 // of the last message delivered or passed over; 0 too if the stream began in the middle

@@ -149,7 +149,7 @@ func (m *model) restart(n *node) {
 	n.s = New(n, m.cfg)
 	n.s.Restore(m.now, slices.Values(marks), slices.Values(pieces))
 	if by, ok := n.s.anybody(); ok {
-		n.s.Joined(m.now, by)
+		n.s.Joined(m.now, by, 0)
 	}
 	n.schedule()
 }

@@ -48,7 +48,7 @@ func TestNewcomerIsNotAskedByAll(t *testing.T) {
 	w.nodes[3].publish("t", []byte("before"))
 	w.run(5*time.Second, w.all(1))
 	x := w.add()
-	x.s.Joined(w.now, x.from(w.nodes[7]))
+	x.s.Joined(w.now, x.from(w.nodes[7]), 0)
 	x.schedule()
 	w.run(time.Second, nil)
 	w.nodes[5].publish("t", []byte("after"))

@@ -306,7 +306,7 @@ func TestNewcomerBeginsAfter(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	w.publishAndSettle(10)
 	n := w.add()
-	n.s.Joined(w.now, n.from(w.nodes[1]))
+	n.s.Joined(w.now, n.from(w.nodes[1]), 0)
 	n.schedule()
 	w.run(time.Second, nil)
 	if st := n.s.find(w.nodes[0].id, 1); st == nil || st.next != 11 {
@@ -315,6 +315,27 @@ func TestNewcomerBeginsAfter(t *testing.T) {
 	w.nodes[0].publish("t", []byte("after"))
 	w.run(5*time.Second, nil)
 	if want := []string{"n000/1 11"}; !slices.Equal(n.events, want) {
+		t.Errorf("got %q, want %q", n.events, want)
+	}
+}
+
+// What is published between a newcomer's welcome and the answer to its first question is for it too:
+// here the question comes a second late. What came to the others before is not.
+func TestNewcomerWhoseQuestionIsLate(t *testing.T) {
+	w := newWorld(t, 3, 4, Config{})
+	w.publishAndSettle(10)
+	n := w.add()
+	w.blocked = func(from, to *node) bool { return from == n || to == n }
+	n.s.Joined(w.now, n.from(w.nodes[1]), 0)
+	n.schedule()
+	for range 4 {
+		w.run(250*time.Millisecond, nil)
+		w.nodes[0].publish("t", []byte("meanwhile"))
+	}
+	w.blocked = nil
+	w.run(5*time.Second, nil)
+	want := []string{"n000/1 11", "n000/1 12", "n000/1 13", "n000/1 14"}
+	if !slices.Equal(n.events, want) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
 }
@@ -411,7 +432,7 @@ func TestNewcomerInTheMiddle(t *testing.T) {
 			by = member.Member{ID: 99}
 			w.blocked = func(from, to *node) bool { return true }
 		}
-		n.s.Joined(w.now, by)
+		n.s.Joined(w.now, by, 0)
 		n.take(o, 1, bodies, c.heard...)
 		n.schedule()
 		w.run(4*time.Second, nil)
@@ -446,10 +467,10 @@ func TestNewcomerTakesTheFirstAnswer(t *testing.T) {
 		}
 		return 600 * time.Millisecond
 	}
-	n.s.Joined(w.now, n.from(w.nodes[1]))
+	n.s.Joined(w.now, n.from(w.nodes[1]), 0)
 	n.schedule()
 	w.run(50*time.Millisecond, nil)
-	n.s.Joined(w.now, n.from(w.nodes[2])) // a second seed's welcome
+	n.s.Joined(w.now, n.from(w.nodes[2]), 0) // a second seed's welcome
 	n.schedule()
 	w.loss = 1 // for nobody but the newcomer: the others get it by the first probe
 	w.nodes[0].publish("t", []byte("after"))
@@ -477,7 +498,7 @@ func TestFounderGetsWhatIsHeld(t *testing.T) {
 	n := w.add()
 	n.s.Founded()
 	n.publish("t", []byte("its own"))
-	n.s.Joined(w.now, n.from(w.nodes[1]))
+	n.s.Joined(w.now, n.from(w.nodes[1]), 0)
 	n.schedule()
 	w.run(4*time.Second, nil)
 	w.nodes[1].publish("t", []byte("after"))
@@ -496,7 +517,7 @@ func TestSlowNewcomerAsksOthers(t *testing.T) {
 	n := w.add()
 	// the member that lets it in is not heard
 	w.blocked = func(_, to *node) bool { return to == w.nodes[1] }
-	n.s.Joined(w.now, n.from(w.nodes[1]))
+	n.s.Joined(w.now, n.from(w.nodes[1]), 0)
 	n.schedule()
 	for range 10 {
 		n.sleep()

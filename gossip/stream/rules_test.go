@@ -482,7 +482,7 @@ func TestNewcomer(t *testing.T) {
 	w.loss = 0.3
 	n := w.add()
 	m, _ := n.table.Get(w.nodes[4].id)
-	n.s.Joined(w.now, m)
+	n.s.Joined(w.now, m, 0)
 	n.schedule()
 	for i := range 40 {
 		w.nodes[i%4].publish("t", []byte("after")) // the first ones while it does not know yet; n003's stream is new
@@ -507,7 +507,7 @@ func TestNewcomerDecidesAlone(t *testing.T) {
 	w.quiet = true
 	bodies := pieces(slices.Repeat([]int{2}, 200)...)
 	n := w.nodes[2]
-	n.s.Joined(w.now, member.Member{ID: 99})
+	n.s.Joined(w.now, member.Member{ID: 99}, 0)
 	n.take(w.nodes[0], 1, bodies, 100, 101, 102, 103) // the second half of 50, 51, the first half of 52
 	n.take(w.nodes[1], 1, bodies, 3, 4)
 	w.blocked = func(from, to *node) bool { return true }
@@ -538,7 +538,7 @@ func TestManyNewcomers(t *testing.T) {
 		if i > 5 { // as if another newcomer had let it in
 			by, _ = n.table.Get(w.nodes[i-1].id)
 		}
-		n.s.Joined(w.now, by)
+		n.s.Joined(w.now, by, 0)
 		n.schedule()
 	}
 	for range 10 {
@@ -583,7 +583,7 @@ func TestRestore(t *testing.T) {
 		t.Fatalf("after the start it delivered %d and holds %d", len(again.got), again.s.Stats().Held)
 	}
 	m, _ := again.table.Get(w.nodes[0].id)
-	again.s.Joined(w.now, m)
+	again.s.Joined(w.now, m, 0)
 	again.schedule()
 	if _, ok := w.run(5*time.Second, func() bool { return len(again.got) == 10 }); !ok {
 		t.Errorf("it got %q", again.events)

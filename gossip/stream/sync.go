@@ -32,6 +32,7 @@ const (
 	firstAsk  = 100 * time.Millisecond // another is asked after this if nothing came; doubling
 	maxAsks   = 5                      // without an answer, then an exchange is given up; a newcomer goes on
 	longGap   = time.Second            // of a stall after which the others are asked at once
+	maxTook   = 10 * time.Second       // that an Ask is thought to take, as the Join before it did
 	decideBy  = 3 * time.Second        // a newcomer that nobody told where streams begin decides alone
 	aloneFor  = time.Second            // without anybody's heads after a probe, others are asked for them
 	missedFor = 10 * time.Second       // after a probe without an answer, any such silence counts, from the last heads on
@@ -44,6 +45,7 @@ type syncing struct {
 	newcomer bool // and does not know yet where streams begin
 	founder  bool // it was the first of its cluster before
 	decide   mono.Time
+	in       mono.Time // from then on this node gets what is published
 
 	active bool // an Ask is under way
 	peer   member.ID
@@ -99,11 +101,13 @@ func (y *syncing) reset() {
 	y.start, y.alone, y.due, y.decide = mono.Never, mono.Never, mono.Never, mono.Never
 }
 
-// Joined tells that a member let this node in.
-func (s *Streams) Joined(now mono.Time, by member.Member) {
+// Joined tells that a member let this node in, and how long its answer took. An Ask may take as long,
+// and what is published meanwhile is for this node.
+func (s *Streams) Joined(now mono.Time, by member.Member, took time.Duration) {
 	y := &s.sync
 	if !y.joined {
 		y.joined, y.newcomer, y.decide = true, true, now.Add(decideBy)
+		y.in = now.Add(-min(took, maxTook))
 		s.at(y.decide)
 	} else if y.newcomer && y.active {
 		return // it asks already, and that answer is nearer to its welcome
@@ -164,7 +168,11 @@ func (s *Streams) sendAsk(now mono.Time, peer, from member.ID) {
 	s.at(y.due)
 	if m, ok := s.host.Table().Get(peer); ok {
 		var buf [16]byte
-		s.host.SendStream(now, m, wire.AppendAsk(buf[:0], wire.Ask{From: from, All: y.newcomer || y.all}))
+		ask := wire.Ask{From: from, All: y.newcomer || y.all}
+		if y.newcomer {
+			ask.Back = now.Sub(y.in)
+		}
+		s.host.SendStream(now, m, wire.AppendAsk(buf[:0], ask))
 	}
 }
 
@@ -178,6 +186,8 @@ func (s *Streams) receiveAsk(now mono.Time, from member.Member, body []byte) boo
 		s.stats.Busy++
 		return true
 	}
+	s.young(now.Add(-ask.Back), +1)
+	defer s.young(now.Add(-ask.Back), -1)
 	page := wire.Page{From: ask.From, To: ^member.ID(0), All: ask.All, Settled: !s.sync.newcomer}
 	b := wire.BeginPage(s.buf[:0])
 	i, _ := s.search(ask.From, 0)
@@ -189,6 +199,7 @@ func (s *Streams) receiveAsk(now mono.Time, from member.Member, body []byte) boo
 		}
 		if st.held > 0 || ask.All && st.begun {
 			h := st.asHead()
+			h.High -= min(st.recent, h.High)
 			b = wire.AppendHead(b, &h)
 		}
 	}
@@ -197,6 +208,18 @@ func (s *Streams) receiveAsk(now mono.Time, from member.Member, body []byte) boo
 	s.host.SendStream(now, from, b)
 	s.buf = b
 	return true
+}
+
+// young counts the pieces that came after a moment, for each stream, or takes that back. A newcomer
+// that asks later than it was let in begins before them.
+func (s *Streams) young(since mono.Time, sign int) {
+	for i := len(s.permits.list) - 1; i >= s.permits.head; i-- {
+		p := &s.permits.list[i]
+		if p.at <= since {
+			return
+		}
+		p.st.recent += uint64(sign)
+	}
 }
 
 func (s *Streams) receivePage(now mono.Time, from member.Member, body []byte) bool {

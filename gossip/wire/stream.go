@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
 )
@@ -89,18 +90,26 @@ func ReadHeads(body []byte) (hash uint64, heads HeadReader, ok bool) {
 type Ask struct {
 	From member.ID // the first origin that is asked about
 	All  bool      // of all streams; else of those that the receiver holds something of
+	// Back is for how long the asker is in, if it is a newcomer: it wants to know how far the
+	// streams were then. On the wire in milliseconds, at most a minute.
+	Back time.Duration
 }
+
+// maxBack is the most that an Ask can say.
+const maxBack = time.Minute
 
 // AppendAsk writes an Ask.
 func AppendAsk(b []byte, m Ask) []byte {
-	b = append(b, byte(TypeAsk), 9)
-	return append(binary.BigEndian.AppendUint64(b, uint64(m.From)), flag(m.All, 1))
+	b = append(b, byte(TypeAsk), 11)
+	b = append(binary.BigEndian.AppendUint64(b, uint64(m.From)), flag(m.All, 1))
+	return binary.BigEndian.AppendUint16(b, uint16(min(m.Back, maxBack)/time.Millisecond))
 }
 
 // ReadAsk reads the body of an Ask.
 func ReadAsk(body []byte) (m Ask, ok bool) {
 	c := cursor{b: body}
 	m = Ask{From: member.ID(c.u64()), All: c.u8()&1 != 0}
+	m.Back = time.Duration(c.u16()) * time.Millisecond
 	return m, !c.bad
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/quick"
+	"time"
 
 	"github.com/starling-gossip/starling/gossip/member"
 	"github.com/starling-gossip/starling/gossip/wire"
@@ -27,7 +28,7 @@ func streamVectors() []vector {
 	supply = wire.AppendSupplied(supply, 250, 261, []byte("world"))
 	return []vector{
 		{name: "heads", bytes: wire.EndHeads(add(wire.BeginHeads(nil, 0x0123456789abcdef)), 0)},
-		{name: "ask", bytes: wire.AppendAsk(nil, wire.Ask{From: idOf(lark), All: true})},
+		{name: "ask", bytes: wire.AppendAsk(nil, wire.Ask{From: idOf(lark), All: true, Back: 1600 * time.Millisecond})},
 		{name: "page", bytes: wire.EndPage(add(wire.BeginPage(nil)), 0,
 			&wire.Page{From: idOf(lark), To: ^member.ID(0), All: true, Settled: true})},
 		{name: "pull", bytes: wire.EndPull(pull, 0)},
@@ -169,7 +170,7 @@ func TestStreamRoundTrip(t *testing.T) {
 		got, whole := readStreamHeads(r)
 		s := wire.Supply{Ticket: uint32(ticket), Busy: all, Done: !all, Head: h, Range: wire.Run{From: low, To: max(low, count)}}
 		gs, _, oks := wire.ReadSupply(wire.Body(wire.EndSupply(wire.BeginSupply(nil), 0, &s)))
-		a := wire.Ask{From: h.Origin, All: all}
+		a := wire.Ask{From: h.Origin, All: all, Back: time.Duration(h.Low%1000) * time.Millisecond}
 		ga, oka := wire.ReadAsk(wire.Body(wire.AppendAsk(nil, a)))
 		run := wire.Run{From: low>>1 | 1, To: low>>1 | 1 + count>>2}
 		_, rr, okp := wire.ReadPull(wire.Body(wire.EndPull(wire.AppendRun(wire.BeginPull(nil, &wire.Pull{Origin: 1}), 0, run), 0)))
