@@ -149,18 +149,6 @@ func parsed(t *testing.T, file string) *ast.File {
 	return f
 }
 
-// receiver returns the name of a method's type.
-func receiver(f *ast.FuncDecl) string {
-	x := f.Recv.List[0].Type
-	if star, ok := x.(*ast.StarExpr); ok {
-		x = star.X
-	}
-	if id, ok := x.(*ast.Ident); ok {
-		return id.Name
-	}
-	return ""
-}
-
 // returned returns the text that a function of one statement returns.
 func returned(f *ast.FuncDecl) (string, bool) {
 	if f.Body == nil || len(f.Body.List) != 1 {

@@ -12,12 +12,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/agent"
 	"github.com/starling-gossip/starling/agent/api"
+	"github.com/starling-gossip/starling/gossip"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
@@ -396,8 +399,10 @@ func TestKeygenAndVersion(t *testing.T) {
 	if err != nil || len(key) != 32 || one == two {
 		t.Errorf("keys %q and %q: %v", one, two, err)
 	}
-	var v map[string]string
-	if code, out, _ := cli(nil, "", "version", "--json"); code != 0 || json.Unmarshal([]byte(out), &v) != nil || v["version"] == "" {
+	var v build
+	code, out, _ := cli(nil, "", "version", "--json")
+	if code != 0 || json.Unmarshal([]byte(out), &v) != nil || v.Version == "" ||
+		v.Protocol != gossip.Version || v.Go != runtime.Version() || v.Platform == "" {
 		t.Errorf("%d %s", code, out)
 	}
 	for _, args := range [][]string{{"--version"}, {"-v"}} {
@@ -409,6 +414,46 @@ func TestKeygenAndVersion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		if code, out, _ := cli(nil, "", "completion", shell); code != 0 || len(out) < 1000 {
 			t.Errorf("completion %s: %d, %d bytes", shell, code, len(out))
+		}
+	}
+}
+
+// A build is told in a line, and as an object without what is not known.
+func TestBuild(t *testing.T) {
+	after := fmt.Sprintf("(protocol %d, %s, %s)", gossip.Version, runtime.Version(), platform)
+	const full = "0123456789abcdef0123456789abcdef01234567"
+	settings := func(modified string) *debug.BuildInfo {
+		return &debug.BuildInfo{Settings: []debug.BuildSetting{
+			{Key: "vcs", Value: "git"}, {Key: "vcs.revision", Value: full},
+			{Key: "vcs.modified", Value: modified},
+		}}
+	}
+	for _, c := range []struct {
+		about  string
+		info   *debug.BuildInfo
+		line   string
+		fields []string
+	}{
+		{"nothing", nil, " - " + after, nil},
+		{"no version control", &debug.BuildInfo{}, " - " + after, nil},
+		{"clean", settings("false"), " 0123456789ab " + after,
+			[]string{`"commit":"0123456789ab"`, `"dirty":false`}},
+		{"dirty", settings("true"), " 0123456789ab dirty " + after,
+			[]string{`"commit":"0123456789ab"`, `"dirty":true`}},
+	} {
+		b := buildOf(c.info)
+		if want := agent.Version() + c.line; b.String() != want {
+			t.Errorf("%s: %q, want %q", c.about, b, want)
+		}
+		text, err := json.Marshal(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, field := range []string{`"commit":"0123456789ab"`, `"dirty":false`, `"dirty":true`} {
+			want := slices.Contains(c.fields, field)
+			if got := strings.Contains(string(text), field); got != want {
+				t.Errorf("%s: %s has %s: %v, want %v", c.about, text, field, got, want)
+			}
 		}
 	}
 }

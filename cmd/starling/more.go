@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/starling-gossip/starling/agent"
+	"github.com/starling-gossip/starling/gossip"
 	"github.com/starling-gossip/starling/transport"
 )
 
@@ -27,9 +28,50 @@ func (a *app) keygenCmd() *cobra.Command {
 
 const platform = runtime.GOOS + "/" + runtime.GOARCH
 
-// versionText is what version and --version say: the release, the commit, and what built it.
-func versionText() string {
-	return fmt.Sprintf("%s %s (%s, %s)", agent.Version(), dash(commit()), runtime.Version(), platform)
+// build is what a program was made of. What its build did not know is missing.
+type build struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Dirty    *bool  `json:"dirty,omitempty"` // the tree held changes that the commit does not
+	Protocol int    `json:"protocol"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+// buildOf takes from what Go's linker wrote into a program, which may be nil.
+func buildOf(info *debug.BuildInfo) build {
+	b := build{
+		Version: agent.Version(), Protocol: gossip.Version, Go: runtime.Version(), Platform: platform,
+	}
+	if info == nil {
+		return b
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Commit = s.Value[:min(12, len(s.Value))]
+		case "vcs.modified":
+			dirty := s.Value == "true"
+			b.Dirty = &dirty
+		}
+	}
+	return b
+}
+
+// String is what version and --version say, after the program's name.
+func (b build) String() string {
+	dirty := ""
+	if b.Dirty != nil && *b.Dirty {
+		dirty = " dirty"
+	}
+	return fmt.Sprintf("%s %s%s (protocol %d, %s, %s)",
+		b.Version, dash(b.Commit), dirty, b.Protocol, b.Go, b.Platform)
+}
+
+// thisBuild is that of the program that runs.
+func thisBuild() build {
+	info, _ := debug.ReadBuildInfo()
+	return buildOf(info)
 }
 
 func (a *app) versionCmd() *cobra.Command {
@@ -39,31 +81,12 @@ func (a *app) versionCmd() *cobra.Command {
 		Args: args(0, 0, "no arguments are wanted"),
 		RunE: func(*cobra.Command, []string) error {
 			if asJSON {
-				return a.printer().json(struct {
-					Version  string `json:"version"`
-					Commit   string `json:"commit,omitempty"`
-					Go       string `json:"go"`
-					Platform string `json:"platform"`
-				}{agent.Version(), commit(), runtime.Version(), platform})
+				return a.printer().json(thisBuild())
 			}
-			_, err := fmt.Fprintf(a.out, "starling %s\n", versionText())
+			_, err := fmt.Fprintf(a.out, "starling %s\n", thisBuild())
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	return cmd
-}
-
-// commit is what the program was built from, if the build knew.
-func commit() string {
-	info, _ := debug.ReadBuildInfo()
-	if info == nil {
-		return ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value[:min(12, len(s.Value))]
-		}
-	}
-	return ""
 }

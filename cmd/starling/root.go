@@ -99,7 +99,7 @@ Talk to it:       starling members | watch | info | publish TOPIC DATA`,
 			return err
 		},
 	}
-	root.Version = versionText()
+	root.Version = thisBuild().String()
 	root.SetVersionTemplate("starling {{.Version}}\n")
 	root.SetIn(a.in)
 	root.SetOut(a.out)

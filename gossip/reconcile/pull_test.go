@@ -16,7 +16,7 @@ func TestWhatIsSaidOfOtherRanges(t *testing.T) {
 	for i := range 20 {
 		x.apply(fact(name(i), 1, 0, member.Alive))
 	}
-	seed := member.Member{ID: member.IDOf(name(0))}
+	seed, _ := x.table.Get(member.IDOf(name(0)))
 	x.repair.Welcome(w.now, seed, 200)
 	p := x.repair.pull
 	left, window := p.left, len(p.window)

@@ -52,7 +52,7 @@ type Config struct {
 	Quiet    time.Duration // a table that did not change for this long should agree; default 500 ms
 	Streak   int           // so many mismatches running are worth a view in any case; default 8
 	Interval time.Duration // between two views that this node starts, at least; default 1 s
-	Follow   time.Duration // between two while much is missing; default 200 ms
+	Follow   time.Duration // between two while much is missing; default 100 ms
 	Much     int           // so many changes by one Push are much; default 4
 	MaxPause time.Duration // a difference that does not go away is left alone for longer and longer, up to this; default 30 s
 	Serve    int           // datagrams a second that this node answers with, at most; default 400
