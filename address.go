@@ -28,8 +28,8 @@ const lookupTimeout = 5 * time.Second
 // later.
 const firstLookup = time.Second
 
-// splitAddr takes apart IP, IP:PORT, [IP], [IP]:PORT, HOST and HOST:PORT. An IPv6 address needs brackets
-// only with a port; its zone stands within them.
+// splitAddr takes apart IP, IP:PORT, [IP], [IP]:PORT, HOST and HOST:PORT. An IPv6 address needs
+// brackets only with a port; its zone stands within them.
 func splitAddr(s string, defaultPort uint16) (host string, port uint16, err error) {
 	bare := s
 	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
@@ -44,11 +44,13 @@ func splitAddr(s string, defaultPort uint16) (host string, port uint16, err erro
 	} else {
 		h, p, err := net.SplitHostPort(s)
 		if err != nil {
-			return "", 0, fmt.Errorf("%q is no address: write HOST, HOST:PORT, IP:PORT or [IPv6]:PORT", s)
+			return "", 0, fmt.Errorf("%q is no address: write HOST, HOST:PORT, IP:PORT or "+
+				"[IPv6]:PORT", s)
 		}
 		v, err := strconv.ParseUint(p, 10, 16)
 		if err != nil {
-			return "", 0, fmt.Errorf("%q is no address: the port %q is not a number from 0 to 65535", s, p)
+			return "", 0, fmt.Errorf("%q is no address: the port %q is not a number from 0 to "+
+				"65535", s, p)
 		}
 		host, port = h, uint16(v)
 	}
@@ -131,7 +133,8 @@ func advertiseAddr(m machine, s string, local netip.AddrPort,
 	case s == "" && local.Addr().IsUnspecified():
 		return netip.AddrPort{}, nil
 	case s == "" && local.Addr().Is6() && local.Addr().IsLinkLocalUnicast():
-		return netip.AddrPort{}, fmt.Errorf("%w: Bind: others cannot be told the link-local address %s, which means "+
+		return netip.AddrPort{}, fmt.Errorf("%w: Bind: others cannot be told the link-local "+
+			"address %s, which means "+
 			"another host at each: set Advertise", ErrConfig, local)
 	case s == "":
 		return local, nil
@@ -264,11 +267,12 @@ func serves(local netip.AddrPort, a netip.Addr) bool {
 	return local.Addr() == netip.IPv6Unspecified() || local.Addr().Is4() == a.Is4()
 }
 
-// familyWait is how long a member at an address of the other IP family has to be heard from one of this node's.
+// familyWait is how long a member at an address of the other IP family has to be heard from one of
+// this node's.
 const familyWait = time.Second
 
-// otherFamily says so if nothing is sent to a member from here: its address is of the other IP family, and after
-// a while it was not heard from one that could be answered.
+// otherFamily says so if nothing is sent to a member from here: its address is of the other IP
+// family, and after a while it was not heard from one that could be answered.
 func (n *Node) otherFamily(id member.ID) {
 	if n.parted {
 		return // one at a time: the log has a line a minute
@@ -279,11 +283,13 @@ func (n *Node) otherFamily(id member.ID) {
 		n.call(n.ctx, func(now gossip.Time, _ *gossip.Outbox) {
 			n.parted = false
 			m, ok := n.core.Table().Get(id)
-			for i := 0; i < n.core.Table().Live() && (!ok || !m.OutOfFamily); i++ { // others may have come meanwhile
+			// others may have come meanwhile
+			for i := 0; i < n.core.Table().Live() && (!ok || !m.OutOfFamily); i++ {
 				m, ok = n.core.Table().At(i), true
 			}
 			if ok && m.OutOfFamily && m.State.Live() {
-				why := "this node's socket does not serve the IP family of its address; to serve both, bind to [::]"
+				why := "this node's socket does not serve the IP family of its address; to " +
+					"serve both, bind to [::]"
 				if serves(n.conn.LocalAddr(), m.Addr().Addr()) {
 					why = "this host has no route of the IP family of its address"
 				}

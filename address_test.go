@@ -115,7 +115,8 @@ func TestConfigErrors(t *testing.T) {
 
 func TestAdvertiseOutside(t *testing.T) {
 	local := netip.MustParseAddrPort("0.0.0.0:7000")
-	for s, want := range map[string]string{"": "invalid AddrPort", "203.0.113.9": "203.0.113.9:7000", "203.0.113.9:17": "203.0.113.9:17"} {
+	for s, want := range map[string]string{"": "invalid AddrPort",
+		"203.0.113.9": "203.0.113.9:7000", "203.0.113.9:17": "203.0.113.9:17"} {
 		if got, err := outsideAddr(thisMachine{}, s, local, firstLookup); err != nil ||
 			got.String() != want {
 			t.Errorf("%q is %s, %v; want %s", s, got, err, want)
@@ -208,8 +209,8 @@ func TestBoundToNobodysAddress(t *testing.T) {
 }
 
 // A name server that is late ends no node, however late: it starts, says once that it does not know
-// its address, asks nobody to let it in, looks the names up for ever, every few seconds, and is there
-// with the address that it is told when the name leads to one.
+// its address, asks nobody to let it in, looks the names up for ever, every few seconds, and is
+// there with the address that it is told when the name leads to one.
 func TestAdvertisedNameIsLate(t *testing.T) {
 	seed, err := Start(Config{Name: "seed", Bind: "127.0.0.1:0"})
 	if err != nil {

@@ -4,7 +4,8 @@ package starling
 //
 //	go test -run xxx -bench Cluster -benchtime 5x -timeout 30m . [-detector swim] [-no-kernel]
 //
-// Every metric is a median over the iterations. The times are the nodes' own: of when a message or a verdict came in.
+// Every metric is a median over the iterations. The times are the nodes' own: of when a message or
+// a verdict came in.
 
 import (
 	"context"
@@ -34,8 +35,10 @@ const (
 )
 
 var (
-	detector = flag.String("detector", gossip.DefaultDetector.String(), "the failure detector of the clusters that are measured")
-	noKernel = flag.Bool("no-kernel", false, "without the kernels' evidence, so that a dead process looks like a dead host")
+	detector = flag.String("detector", gossip.DefaultDetector.String(),
+		"the failure detector of the clusters that are measured")
+	noKernel = flag.Bool("no-kernel", false, "without the kernels' evidence, so that a dead "+
+		"process looks like a dead host")
 )
 
 func eachSize(b *testing.B, measure func(b *testing.B, size int)) {
@@ -54,7 +57,8 @@ func parameters(b *testing.B) gossip.Config {
 	return gossip.Config{Detector: d, Inquest: inquest.Config{NoKernel: *noKernel}}
 }
 
-// storm starts nodes that all join at once through the first, and waits until every table is complete.
+// storm starts nodes that all join at once through the first, and waits until every table is
+// complete.
 func storm(b *testing.B, size int) ([]*Node, time.Duration) {
 	b.Helper()
 	nodes, parameters := make([]*Node, size), parameters(b)
@@ -79,7 +83,8 @@ func storm(b *testing.B, size int) ([]*Node, time.Duration) {
 	if b.Failed() {
 		b.FailNow()
 	}
-	// A watch would leave each node with a copy of the whole membership, which is then measured too: hence the polling.
+	// A watch would leave each node with a copy of the whole membership, which is then measured
+	// too: hence the polling.
 	for _, n := range nodes {
 		until(b, time.Millisecond, n.name+" knows all members",
 			func() bool { return n.live() == size })
@@ -149,7 +154,8 @@ func median[T int64 | uint64 | float64 | time.Duration](values []T) T {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// BenchmarkClusterJoin is the time from the first start until all know all, when everybody joins at once.
+// BenchmarkClusterJoin is the time from the first start until all know all, when everybody joins at
+// once.
 func BenchmarkClusterJoin(b *testing.B) {
 	eachSize(b, func(b *testing.B, size int) {
 		var took []time.Duration
@@ -162,7 +168,8 @@ func BenchmarkClusterJoin(b *testing.B) {
 	})
 }
 
-// BenchmarkClusterMessage is the time from Publish until the last node has the message, and what it costs.
+// BenchmarkClusterMessage is the time from Publish until the last node has the message, and what it
+// costs.
 func BenchmarkClusterMessage(b *testing.B) {
 	eachSize(b, func(b *testing.B, size int) {
 		nodes, _ := storm(b, size)
@@ -182,7 +189,8 @@ func BenchmarkClusterMessage(b *testing.B) {
 		begin := time.Now()
 		for i := 0; b.Loop(); i++ {
 			sent := time.Now().Round(0)
-			if _, err := nodes[i*37%size].Publish(b.Context(), "bench", make([]byte, 100)); err != nil {
+			if _, err := nodes[i*37%size].Publish(b.Context(), "bench",
+				make([]byte, 100)); err != nil {
 				b.Fatal(err)
 			}
 			times := gather(arrivals, size, 5*time.Second)
@@ -221,7 +229,8 @@ type verdict struct {
 	at   time.Time
 }
 
-// BenchmarkClusterCrash is the time from the death of a node until the first suspects it and all know it.
+// BenchmarkClusterCrash is the time from the death of a node until the first suspects it and all
+// know it.
 func BenchmarkClusterCrash(b *testing.B) {
 	eachSize(b, func(b *testing.B, size int) {
 		nodes, _ := storm(b, size)
@@ -246,7 +255,8 @@ func BenchmarkClusterCrash(b *testing.B) {
 			died := time.Now().Round(0)
 			victim.Close()
 			suspected, known, others := deathOf(b, victim.name, verdicts, len(nodes))
-			first, all, wrong = append(first, suspected.Sub(died)), append(all, known.Sub(died)), wrong+others
+			first, all, wrong = append(first, suspected.Sub(died)), append(all,
+				known.Sub(died)), wrong+others
 		}
 		b.ReportMetric(milliseconds(median(first)), "ms/suspected")
 		b.ReportMetric(milliseconds(median(all)), "ms/known-by-all")
@@ -255,7 +265,8 @@ func BenchmarkClusterCrash(b *testing.B) {
 }
 
 // deathOf waits until all know of a death, and counts the verdicts about others.
-func deathOf(b *testing.B, name string, verdicts <-chan verdict, count int) (suspected, known time.Time, wrong int) {
+func deathOf(b *testing.B, name string, verdicts <-chan verdict, count int) (suspected,
+	known time.Time, wrong int) {
 	timeout := time.After(benchWait)
 	for failed := 0; failed < count; {
 		select {
@@ -335,7 +346,8 @@ func memory() (heap, stacks int64) {
 	return int64(m.HeapAlloc), int64(m.StackInuse)
 }
 
-// BenchmarkTurn is a ping in, through socket, loop and core, and its ack out. In steady state it allocates nothing.
+// BenchmarkTurn is a ping in, through socket, loop and core, and its ack out. In steady state it
+// allocates nothing.
 func BenchmarkTurn(b *testing.B) {
 	ctx, cancel := context.WithTimeout(b.Context(), benchWait)
 	defer cancel()
@@ -343,13 +355,15 @@ func BenchmarkTurn(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	peer, err := Join(ctx, Config{Name: "b", Bind: "127.0.0.1:0", Seeds: []string{n.Self().Addr.String()}})
+	peer, err := Join(ctx, Config{Name: "b", Bind: "127.0.0.1:0",
+		Seeds: []string{n.Self().Addr.String()}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer peer.Close()
 	n.Close()
-	if n.conn, err = listen("127.0.0.1:0", wire.DefaultMTU); err != nil { // its goroutine has ended: this one drives it
+	// its goroutine has ended: this one drives it
+	if n.conn, err = listen("127.0.0.1:0", wire.DefaultMTU); err != nil {
 		b.Fatal(err)
 	}
 	defer n.conn.Close()

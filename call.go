@@ -19,7 +19,8 @@ type call struct {
 	done    chan struct{}
 }
 
-// call runs a function on the node's goroutine and waits until it has. After an error it has not run and never will.
+// call runs a function on the node's goroutine and waits until it has. After an error it has not
+// run and never will.
 func (n *Node) call(ctx context.Context, run func(now gossip.Time, out *gossip.Outbox)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -55,13 +56,17 @@ func (n *Node) call(ctx context.Context, run func(now gossip.Time, out *gossip.O
 // do hands a command to the core.
 func (n *Node) do(ctx context.Context, cmd gossip.Command) error {
 	var refused error
-	if err := n.call(ctx, func(now gossip.Time, out *gossip.Outbox) { refused = n.core.Do(now, cmd, out) }); err != nil {
+	if err := n.call(ctx, func(now gossip.Time, out *gossip.Outbox) {
+		refused = n.core.Do(now,
+			cmd, out)
+	}); err != nil {
 		return err
 	}
 	return refused
 }
 
-// read runs a function that only reads the core: on the node's goroutine or, when that has ended, on this one.
+// read runs a function that only reads the core: on the node's goroutine or, when that has ended,
+// on this one.
 func (n *Node) read(f func()) {
 	if n.call(context.Background(), func(gossip.Time, *gossip.Outbox) { f() }) != nil {
 		n.afterlife.Lock()

@@ -20,7 +20,8 @@ func TestAlteredIsDropped(t *testing.T) {
 		for _, datagram := range [][]byte{changed, sent[:len(sent)-1], []byte("HELO"), {}} {
 			n.deliver(from, datagram)
 		}
-		if altered, read := n.alteredCount.Load(), n.core.Stats(); altered != 4 || read.Malformed+read.OtherCluster != 0 {
+		if altered, read := n.alteredCount.Load(), n.core.Stats(); altered != 4 ||
+			read.Malformed+read.OtherCluster != 0 {
 			t.Errorf("of 4 altered datagrams %d were dropped: %+v", altered, read)
 		}
 		n.deliver(from, sent)

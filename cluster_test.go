@@ -1,7 +1,7 @@
 package starling_test
 
-// This file tests real nodes over loopback: what a program sees of a cluster. Nothing here waits for a time to pass;
-// every wait is for an event, and patience only bounds a failure.
+// This file tests real nodes over loopback: what a program sees of a cluster. Nothing here waits
+// for a time to pass; every wait is for an event, and patience only bounds a failure.
 
 import (
 	"context"
@@ -89,12 +89,14 @@ func TestMembersKnowEachOther(t *testing.T) {
 	nodes := cluster(t, 5, starling.Config{Zone: "eu/1", Tags: map[string]string{"role": "web"}})
 	for _, n := range nodes {
 		for m := range n.Members() {
-			if role, _ := m.Tags.Get("role"); role != "web" || m.Zone != "eu/1" || m.State != starling.Alive || m.Generation == 0 {
+			if role, _ := m.Tags.Get("role"); role != "web" || m.Zone != "eu/1" ||
+				m.State != starling.Alive || m.Generation == 0 {
 				t.Errorf("%s sees %+v", n.Self().Name, m)
 			}
 		}
 		info := n.Info()
-		if !info.Welcomed || info.Sealed || info.Cluster != "starling" || info.Detector != "inquest" {
+		if !info.Welcomed || info.Sealed || info.Cluster != "starling" ||
+			info.Detector != "inquest" {
 			t.Errorf("info %+v", info)
 		}
 	}
@@ -122,7 +124,8 @@ func TestMessageReachesAll(t *testing.T) {
 	}
 	for i, next := range inboxes {
 		m := next()
-		if m.Topic != "news" || m.Origin != "n1" || m.Seq != 2 || string(m.Payload) != "hello" || m.Missed != 0 {
+		if m.Topic != "news" || m.Origin != "n1" || m.Seq != 2 ||
+			string(m.Payload) != "hello" || m.Missed != 0 {
 			t.Errorf("n%d received %+v", i, m)
 		}
 	}
@@ -183,9 +186,11 @@ func TestTagsAreSeen(t *testing.T) {
 
 func TestNameConflict(t *testing.T) {
 	nodes := cluster(t, 3, starling.Config{})
-	for nodes[1].Info().Uptime < 200*time.Millisecond { // so that there is no doubt about who is older
+	// so that there is no doubt about who is older
+	for nodes[1].Info().Uptime < 200*time.Millisecond {
 	}
-	second, err := starling.Start(starling.Config{Name: "n1", Bind: "127.0.0.1:0", Seeds: []string{addr(nodes[0])}})
+	second, err := starling.Start(starling.Config{Name: "n1", Bind: "127.0.0.1:0",
+		Seeds: []string{addr(nodes[0])}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +200,8 @@ func TestNameConflict(t *testing.T) {
 	case <-within(t).Done():
 		t.Fatal("two nodes of one name live on")
 	}
-	if err := second.Err(); !errors.Is(err, starling.ErrNameConflict) || !strings.Contains(err.Error(), addr(nodes[1])) {
+	if err := second.Err(); !errors.Is(err, starling.ErrNameConflict) ||
+		!strings.Contains(err.Error(), addr(nodes[1])) {
 		t.Errorf("the newer one stops with %v", err)
 	} else if strings.Count(err.Error(), "another live node") != 1 {
 		t.Errorf("it says so twice: %v", err)
@@ -213,11 +219,13 @@ func TestRestartAtOnce(t *testing.T) {
 	nodes := cluster(t, 3, starling.Config{})
 	old := nodes[1].Self()
 	nodes[1].Close()
-	again := start(t, starling.Config{Name: "n1", Bind: old.Addr.String(), Seeds: []string{addr(nodes[0])}})
+	again := start(t, starling.Config{Name: "n1", Bind: old.Addr.String(),
+		Seeds: []string{addr(nodes[0])}})
 	for _, n := range []*starling.Node{nodes[0], nodes[2], again} {
 		until(t, n, "n1 lives anew", func() bool {
 			m, _ := n.Member("n1")
-			return m.State == starling.Alive && m.Generation > old.Generation && n.Info().Members[starling.Alive] == 3
+			return m.State == starling.Alive && m.Generation > old.Generation &&
+				n.Info().Members[starling.Alive] == 3
 		})
 	}
 }
@@ -226,7 +234,8 @@ func TestOtherClusterIsRefused(t *testing.T) {
 	seed := start(t, starling.Config{Name: "a", Cluster: "blue"})
 	ctx, cancel := context.WithCancel(within(t))
 	log := &heard{line: make(chan string, 16)}
-	n, err := starling.Start(starling.Config{Name: "b", Cluster: "red", Bind: "127.0.0.1:0", Seeds: []string{addr(seed)}, Logger: slog.New(log)})
+	n, err := starling.Start(starling.Config{Name: "b", Cluster: "red", Bind: "127.0.0.1:0",
+		Seeds: []string{addr(seed)}, Logger: slog.New(log)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +248,8 @@ func TestOtherClusterIsRefused(t *testing.T) {
 		t.Errorf("the seed, which is in, says %q, for %q", i.Refused, i.RefusedFor)
 	}
 	cancel()
-	if err = n.Welcomed(ctx); err == nil || !strings.Contains(err.Error(), "blue") || !errors.Is(err, context.Canceled) {
+	if err = n.Welcomed(ctx); err == nil || !strings.Contains(err.Error(), "blue") ||
+		!errors.Is(err, context.Canceled) {
 		t.Errorf("joining another cluster says: %v", err)
 	}
 }
@@ -257,7 +267,8 @@ func TestWrongKeyIsDropped(t *testing.T) {
 		to   *starling.Node
 		key  *transport.KeyRing
 	}{{"none", sealed[0], nil}, {"other", sealed[1], ring(t)}, {"needless", clear, ring(t)}} {
-		n, err := starling.Start(starling.Config{Name: c.name, Bind: "127.0.0.1:0", Seeds: []string{addr(c.to)}, KeyRing: c.key})
+		n, err := starling.Start(starling.Config{Name: c.name, Bind: "127.0.0.1:0",
+			Seeds: []string{addr(c.to)}, KeyRing: c.key})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,9 +311,11 @@ func TestKeyRotation(t *testing.T) {
 			t.Fatalf("message %d did not arrive", seq)
 		}
 	}
-	late := start(t, starling.Config{Name: "late", Seeds: []string{addr(nodes[0])}, KeyRing: rings(next)})
+	late := start(t, starling.Config{Name: "late", Seeds: []string{addr(nodes[0])},
+		KeyRing: rings(next)})
 	stateIs(t, nodes[1], late.Self().Name, starling.Alive)
-	if err := start(t, starling.Config{Name: "clear"}).SetKeyRing(rings(next)); !errors.Is(err, starling.ErrConfig) {
+	if err := start(t, starling.Config{Name: "clear"}).SetKeyRing(rings(next)); !errors.Is(err,
+		starling.ErrConfig) {
 		t.Errorf("a node in the clear takes a key: %v", err)
 	}
 }
@@ -331,7 +344,8 @@ func TestJoinMoreSeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range []*starling.Node{a[0], a[1], b} {
-		until(t, n, "the two clusters are one", func() bool { return n.Info().Members[starling.Alive] == 3 })
+		until(t, n, "the two clusters are one",
+			func() bool { return n.Info().Members[starling.Alive] == 3 })
 	}
 	if err := b.Join(within(t), addr(b), addr(a[0])); err != nil {
 		t.Errorf("joining again: %v", err)
@@ -354,8 +368,8 @@ func TestJoinOfOneThatIsGone(t *testing.T) {
 	}
 }
 
-// A node that starts again with what it knows of its cluster finds it at a former peer's address, and another cluster there is
-// not joined. A seed of its own may be of any.
+// A node that starts again with what it knows of its cluster finds it at a former peer's address,
+// and another cluster there is not joined. A seed of its own may be of any.
 func TestFormerPeers(t *testing.T) {
 	a, other := start(t, starling.Config{Name: "a"}), start(t, starling.Config{Name: "other"})
 	b := start(t, starling.Config{Name: "b", Seeds: []string{addr(a)}})
@@ -363,8 +377,10 @@ func TestFormerPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := a.Info().ClusterID
-	if id == 0 || id == other.Info().ClusterID || b.Info().ClusterID != id || b.Info().Seen != b.Self().Addr {
-		t.Fatalf("a is of cluster %x, b of %x, the other of %x; b was seen at %s", id, b.Info().ClusterID, other.Info().ClusterID, b.Info().Seen)
+	if id == 0 || id == other.Info().ClusterID || b.Info().ClusterID != id ||
+		b.Info().Seen != b.Self().Addr {
+		t.Fatalf("a is of cluster %x, b of %x, the other of %x; b was seen at %s", id,
+			b.Info().ClusterID, other.Info().ClusterID, b.Info().Seen)
 	}
 	b.Close()
 	log := &heard{slog.DiscardHandler, make(chan string, 100)}
@@ -386,7 +402,8 @@ func TestFormerPeers(t *testing.T) {
 	b.Close()
 	b = start(t, starling.Config{Name: "b", Seeds: []string{addr(other)}, ClusterID: id})
 	if err := b.Welcomed(within(t)); err != nil || b.Info().ClusterID != other.Info().ClusterID {
-		t.Errorf("%v; b is of cluster %x, and its seed of %x", err, b.Info().ClusterID, other.Info().ClusterID)
+		t.Errorf("%v; b is of cluster %x, and its seed of %x", err, b.Info().ClusterID,
+			other.Info().ClusterID)
 	}
 }
 
@@ -451,7 +468,8 @@ func TestJoinWithManyDeadSeeds(t *testing.T) {
 func TestJoinAtAnotherAddress(t *testing.T) {
 	a := start(t, starling.Config{Name: "a", Bind: "0.0.0.0:0", Advertise: "127.0.0.2"})
 	b := start(t, starling.Config{Name: "b"})
-	if err := b.Join(within(t), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), a.Self().Addr.Port()).String()); err != nil {
+	if err := b.Join(within(t), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"),
+		a.Self().Addr.Port()).String()); err != nil {
 		t.Error(err)
 	}
 	if m, ok := b.Member("a"); !ok || m.State != starling.Alive {
@@ -473,10 +491,13 @@ func TestUnlikeSettingsAreInInfo(t *testing.T) {
 		node *starling.Node
 		want []starling.Unlike
 	}{
-		{a, []starling.Unlike{{"b", "profile", "lan", "wan"}, {"b", "zone spelling", "EU-west", "eu_west"}}},
-		{b, []starling.Unlike{{"a", "profile", "wan", "lan"}, {"a", "zone spelling", "eu_west", "EU-west"}}},
+		{a, []starling.Unlike{{"b", "profile", "lan", "wan"},
+			{"b", "zone spelling", "EU-west", "eu_west"}}},
+		{b, []starling.Unlike{{"a", "profile", "wan", "lan"},
+			{"a", "zone spelling", "eu_west", "EU-west"}}},
 		{c, nil},
 	} {
-		until(t, x.node, "it knows what is unlike", func() bool { return slices.Equal(x.node.Info().Unlike, x.want) })
+		until(t, x.node, "it knows what is unlike",
+			func() bool { return slices.Equal(x.node.Info().Unlike, x.want) })
 	}
 }

@@ -1,5 +1,6 @@
-// Package starling tells a program who is in its cluster, who is up, and what is new: group membership, failure
-// detection and messages to everybody, by gossip over UDP, with no leader and no external store, for thousands of nodes.
+// Package starling tells a program who is in its cluster, who is up, and what is new: group
+// membership, failure detection and messages to everybody, by gossip over UDP, with no leader and
+// no external store, for thousands of nodes.
 //
 //	node, err := starling.Join(ctx, starling.Config{Seeds: []string{"10.0.0.1", "10.0.0.2"}})
 //	if err != nil {
@@ -16,10 +17,11 @@
 //
 // # How it behaves
 //
-// All methods of a [Node] are safe from any goroutine. What can wait takes a context and returns its error when it ends;
-// after [Node.Close], [Node.Leave] or a name conflict every waiting call returns the reason, as [Node.Err] does. None of
-// the caller's code runs on the goroutine that drives the protocol, nor under a lock. A caller that reads
-// [Node.Watch] or [Node.Subscribe] slowly disturbs nobody: its queue is bounded, and what it missed is said.
+// All methods of a [Node] are safe from any goroutine. What can wait takes a context and returns
+// its error when it ends; after [Node.Close], [Node.Leave] or a name conflict every waiting call
+// returns the reason, as [Node.Err] does. None of the caller's code runs on the goroutine that
+// drives the protocol, nor under a lock. A caller that reads [Node.Watch] or [Node.Subscribe]
+// slowly disturbs nobody: its queue is bounded, and what it missed is said.
 //
 // # Messages
 //
@@ -32,11 +34,12 @@
 //
 // Values handed out ([Member], [Event], [Message]) are copies that never change later.
 //
-// Many nodes can live in one process: a node is two goroutines, a UDP and a TCP socket (other detectors than Inquest: one
-// and one), and some tens of kilobytes.
+// Many nodes can live in one process: a node is two goroutines, a UDP and a TCP socket (other
+// detectors than Inquest: one and one), and some tens of kilobytes.
 //
 // # Round trips
 //
-// [Node.RTT] and [Node.RTTBetween] estimate the round trip between any two members, and [Node.Near] sorts the members by it: nodes
-// find coordinates from the round trips of their probes, and who wants to know asks for them.
+// [Node.RTT] and [Node.RTTBetween] estimate the round trip between any two members, and [Node.Near]
+// sorts the members by it: nodes find coordinates from the round trips of their probes, and who
+// wants to know asks for them.
 package starling

@@ -32,24 +32,28 @@ var (
 type unknown string
 
 func (name unknown) Error() string {
-	return fmt.Sprintf("starling: no member is called %q here; see the list of members", string(name))
+	return fmt.Sprintf("starling: no member is called %q here; see the list of members",
+		string(name))
 }
 
 func (unknown) Unwrap() error { return ErrNoMember }
 
 // Errors of Publish and PublishWait.
 var (
-	// ErrBackpressure is returned by TryPublish while too much of what this node published before is still on its way.
+	// ErrBackpressure is returned by TryPublish while too much of what this node published before
+	// is still on its way.
 	ErrBackpressure = gossip.ErrBackpressure
 	// ErrLeaving is that of a Publish after a Leave.
 	ErrLeaving = gossip.ErrLeaving
 	// ErrNeed says that more members are needed than the cluster has, as far as this node knows.
 	ErrNeed = errors.New("starling: more members are needed than there are")
-	// ErrNotIn says that this node does not know who is in the cluster: it was away for so long that it joins anew.
+	// ErrNotIn says that this node does not know who is in the cluster: it was away for so long
+	// that it joins anew.
 	ErrNotIn = errors.New("starling: this node is not in the cluster yet")
-	// ErrUnconfirmed says that members that lack a message are not asked any more, since this node does not hold it any
-	// more, or follows too many.
-	ErrUnconfirmed = errors.New("starling: some members have not confirmed the message, and are not asked any more")
+	// ErrUnconfirmed says that members that lack a message are not asked any more, since this node
+	// does not hold it any more, or follows too many.
+	ErrUnconfirmed = errors.New("starling: some members have not confirmed the message, and are " +
+		"not asked any more")
 )
 
 // ErrUnsent is that of a Leave before all that the node published was out.
@@ -63,5 +67,6 @@ func (e *told) Unwrap() []error { return []error{e.name, e.cause} }
 // Error says the name once, though the core may begin with the same words.
 func (e *told) Error() string {
 	name := e.name.Error()
-	return name + ": " + strings.TrimPrefix(e.cause.Error(), strings.TrimPrefix(name, "starling: ")+": ")
+	return name + ": " + strings.TrimPrefix(e.cause.Error(),
+		strings.TrimPrefix(name, "starling: ")+": ")
 }

@@ -1,7 +1,7 @@
 package starling
 
-// This file finds out at which address the others reach a node that nobody told it, at the start and whenever the host's
-// addresses or routes change.
+// This file finds out at which address the others reach a node that nobody told it, at the start
+// and whenever the host's addresses or routes change.
 
 import (
 	"log/slog"
@@ -17,15 +17,17 @@ import (
 )
 
 const (
-	// lookEvery is how often a node looks whether its address is still the host's, and whether it still
-	// sends from it. A look is two system calls, and no packet: who is moved is to know it in ten seconds.
+	// lookEvery is how often a node looks whether its address is still the host's, and whether it
+	// still sends from it. A look is two system calls, and no packet: who is moved is to know it in
+	// ten seconds.
 	lookEvery = 5 * time.Second
 	// lookSoon is between two looks where one has found something new, or a member is met.
 	lookSoon = time.Second
 )
 
 // Addresses of no host, for asking the kernel about its default routes.
-var elsewhere = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:9"), netip.MustParseAddrPort("[2001:db8::1]:9")}
+var elsewhere = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:9"),
+	netip.MustParseAddrPort("[2001:db8::1]:9")}
 
 // home is what a node knows about where it is reached. It is of the node's goroutine.
 type home struct {
@@ -37,14 +39,16 @@ type home struct {
 	gone  bool           // and is not any more, without another to take
 	moved *Move          // the last
 	since gossip.Time    // when that was
-	seen  netip.AddrPort // where a seed sees this node and others may not reach it; not valid: nowhere
-	ours  bool           // seen is an address of this host
-	heard gossip.Time    // when a seed last told where it sees this node
-	look  chan struct{}  // asks for a look soon
+	// where a seed sees this node and others may not reach it; not valid: nowhere
+	seen  netip.AddrPort
+	ours  bool          // seen is an address of this host
+	heard gossip.Time   // when a seed last told where it sees this node
+	look  chan struct{} // asks for a look soon
 
 	routes gossip.Family // of which the host has routes, as the core was told
-	fewer  gossip.Family // what the last look found, if that is less than before; AnyFamily: it was not
-	unsent gossip.Time   // when a packet could last not be sent
+	// what the last look found, if that is less than before; AnyFamily: it was not
+	fewer  gossip.Family
+	unsent gossip.Time // when a packet could last not be sent
 }
 
 // Move is a change of the address at which a node is reached.
@@ -53,10 +57,10 @@ type Move struct {
 	Time     time.Time
 }
 
-// reachedAt chooses where others reach a node whose socket is bound to all interfaces: the source of the
-// kernel's route to the first seed that has one, else that of the default route, else a global address of
-// the host, else the loopback. sure is false of what others hardly reach: an address for containers alone,
-// or the loopback.
+// reachedAt chooses where others reach a node whose socket is bound to all interfaces: the source
+// of the kernel's route to the first seed that has one, else that of the default route, else a
+// global address of the host, else the loopback. sure is false of what others hardly reach: an
+// address for containers alone, or the loopback.
 func reachedAt(m machine, local netip.AddrPort, seeds []netip.AddrPort) (_ netip.Addr, sure bool) {
 	var all []transport.HostAddr
 	for _, s := range slices.Concat(seeds, elsewhere) {
@@ -71,7 +75,8 @@ func reachedAt(m machine, local netip.AddrPort, seeds []netip.AddrPort) (_ netip
 				all, _ = m.addrs() // no list, no choice
 			}
 			for _, a := range all {
-				if a.Up && (a.Interface == zone || strconv.Itoa(a.Index) == zone) && tellable(local, a.Addr) {
+				if a.Up && (a.Interface == zone || strconv.Itoa(a.Index) == zone) &&
+					tellable(local, a.Addr) {
 					return a.Addr, true
 				}
 			}
@@ -101,17 +106,20 @@ func reachedAt(m machine, local netip.AddrPort, seeds []netip.AddrPort) (_ netip
 	return best, rank > forContainers
 }
 
-// tellable says whether an address can be told to others. A link-local one of IPv6 means another host at
-// each, and so does the loopback.
+// tellable says whether an address can be told to others. A link-local one of IPv6 means another
+// host at each, and so does the loopback.
 func tellable(local netip.AddrPort, a netip.Addr) bool {
-	return a.IsValid() && serves(local, a) && !a.IsUnspecified() && !a.IsLoopback() && !a.IsMulticast() &&
+	return a.IsValid() && serves(local, a) && !a.IsUnspecified() && !a.IsLoopback() &&
+		!a.IsMulticast() &&
 		(a.Is4() || !a.IsLinkLocalUnicast())
 }
 
-// containers says whether an interface is, by its name, one to this host's own containers or virtual
-// machines. Its address is often the same at each host, and then leads others to themselves.
+// containers says whether an interface is, by its name, one to this host's own containers or
+// virtual machines. Its address is often the same at each host, and then leads others to
+// themselves.
 func containers(name string) bool {
-	return slices.ContainsFunc([]string{"docker", "br-", "virbr", "veth", "cni", "podman", "lxc", "lxd"},
+	return slices.ContainsFunc([]string{"docker", "br-", "virbr", "veth", "cni", "podman",
+		"lxc", "lxd"},
 		func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
@@ -122,7 +130,8 @@ const maxTargets = 64
 // that others can be told, to one of the members at such addresses; without a member to anywhere,
 // or, since a network of its own may have no way out, an address that is not for containers alone.
 // AnyFamily is both; ok is false if it has none, which tells nothing.
-func routesOf(m machine, local netip.AddrPort, all []transport.HostAddr, members []netip.AddrPort) (f gossip.Family, ok bool) {
+func routesOf(m machine, local netip.AddrPort, all []transport.HostAddr,
+	members []netip.AddrPort) (f gossip.Family, ok bool) {
 	if local.Addr() != netip.IPv6Unspecified() {
 		return gossip.AnyFamily, true // the socket's is all there is
 	}
@@ -130,7 +139,8 @@ func routesOf(m machine, local netip.AddrPort, all []transport.HostAddr, members
 		routed, known := false, false
 		try := func(to []netip.AddrPort) {
 			for _, a := range to {
-				own := slices.ContainsFunc(all, func(x transport.HostAddr) bool { return x.Addr == a.Addr() })
+				own := slices.ContainsFunc(all,
+					func(x transport.HostAddr) bool { return x.Addr == a.Addr() })
 				if a.Addr().Is4() != four || own || a.Addr().IsLoopback() || routed {
 					continue
 				}
@@ -143,7 +153,8 @@ func routesOf(m machine, local netip.AddrPort, all []transport.HostAddr, members
 		}
 		try(elsewhere)
 		return routed || slices.ContainsFunc(all, func(x transport.HostAddr) bool {
-			return x.Up && x.Addr.Is4() == four && !containers(x.Interface) && tellable(local, x.Addr)
+			return x.Up && x.Addr.Is4() == four && !containers(x.Interface) &&
+				tellable(local, x.Addr)
 		})
 	}
 	switch v4, v6 := has(true), has(false); {
@@ -217,7 +228,8 @@ func (n *Node) settle(self *gossip.Self) {
 	a, sure := reachedAt(n.machine, local, literal(n.seeds))
 	self.Addr = netip.AddrPortFrom(a, local.Port())
 	if !sure && !n.home.fixed {
-		n.log.write(logLine{slog.LevelWarn, "this host has no address that others can be told, unless Advertise names one",
+		n.log.write(logLine{slog.LevelWarn, "this host has no address that others can be told, " +
+			"unless Advertise names one",
 			[]any{"name", self.Name, "addr", self.Addr}})
 	}
 }
@@ -232,8 +244,8 @@ func (n *Node) guess(now gossip.Time, out *gossip.Outbox) {
 	}
 }
 
-// answered takes the address that is sent from to the first that answered of those that were dialled, be it that what it
-// sends does not arrive.
+// answered takes the address that is sent from to the first that answered of those that were
+// dialled, be it that what it sends does not arrive.
 func (n *Node) answered(from netip.AddrPort, out *gossip.Outbox) {
 	self := n.core.Self()
 	if from == self.Addr() || !n.asks(from) {
@@ -257,7 +269,8 @@ func (n *Node) move(now gossip.Time, to netip.Addr, out *gossip.Outbox) {
 		return
 	}
 	if err := n.core.Do(now, gossip.Moved{Addr: is}, out); err != nil {
-		n.log.warn(now, "move", "the address of this node changed and cannot be told", "from", was, "to", is, "error", err)
+		n.log.warn(now, "move", "the address of this node changed and cannot be told", "from",
+			was, "to", is, "error", err)
 		return
 	}
 	n.home.here, n.home.since, n.home.seen = false, now, netip.AddrPort{}
@@ -268,7 +281,8 @@ func (n *Node) move(now gossip.Time, to netip.Addr, out *gossip.Outbox) {
 			"it can tell nobody", "from", was, "to", is)
 		return
 	}
-	n.log.write(logLine{slog.LevelInfo, "this node is reached at another address; it tells the others", []any{"from", was, "to", is}})
+	n.log.write(logLine{slog.LevelInfo, "this node is reached at another address; it tells the " +
+		"others", []any{"from", was, "to", is}})
 }
 
 // told says whether there is nobody to tell of a new address of this node, or somebody at an
@@ -312,11 +326,15 @@ func (n *Node) watchHome() {
 	}
 }
 
-// takeLook looks once, and says whether to look again soon. The kernel is asked outside the node's goroutine.
+// takeLook looks once, and says whether to look again soon. The kernel is asked outside the node's
+// goroutine.
 func (n *Node) takeLook() (soon bool) {
 	var peer netip.AddrPort
 	var members []netip.AddrPort
-	if n.call(n.ctx, func(gossip.Time, *gossip.Outbox) { peer, members = n.guide(), n.targets() }) != nil {
+	if n.call(n.ctx, func(gossip.Time, *gossip.Outbox) {
+		peer, members = n.guide(),
+			n.targets()
+	}) != nil {
 		return false
 	}
 	all, err := n.machine.addrs()
@@ -357,9 +375,9 @@ func (n *Node) targets() (all []netip.AddrPort) {
 	return all
 }
 
-// guide returns the member whose route decides: the same as long as it lives, so that a host with several
-// ways to several members does not move from one to the other. Of members on this host nothing is learned, nor
-// of those that are sent to by the other IP version.
+// guide returns the member whose route decides: the same as long as it lives, so that a host with
+// several ways to several members does not move from one to the other. Of members on this host
+// nothing is learned, nor of those that are sent to by the other IP version.
 func (n *Node) guide() netip.AddrPort {
 	if n.home.fixed {
 		return netip.AddrPort{}
@@ -371,7 +389,8 @@ func (n *Node) guide() netip.AddrPort {
 		if m.Addr() == n.home.peer {
 			return n.home.peer
 		}
-		if m.ID != self.ID && m.Addr().Addr() != self.Addr().Addr() && m.Addr().Addr().Is4() == self.Addr().Addr().Is4() &&
+		if m.ID != self.ID && m.Addr().Addr() != self.Addr().Addr() &&
+			m.Addr().Addr().Is4() == self.Addr().Addr().Is4() &&
 			(first == nil || m.ID < first.ID) {
 			first = &m
 		}
@@ -382,8 +401,9 @@ func (n *Node) guide() netip.AddrPort {
 	return first.Addr()
 }
 
-// weighSeen weighs where a seed sees this node. An address of this host, told by the member whose route decides, is where it is
-// reached: what the kernel says of routes is not all, since rules may choose another source. It says whether the node moved.
+// weighSeen weighs where a seed sees this node. An address of this host, told by the member whose
+// route decides, is where it is reached: what the kernel says of routes is not all, since rules may
+// choose another source. It says whether the node moved.
 func (n *Node) weighSeen(now gossip.Time, has func(netip.Addr) bool, out *gossip.Outbox) bool {
 	h, self, s := &n.home, n.core.Self(), n.core.Seen()
 	r := self.Record()
@@ -394,9 +414,11 @@ func (n *Node) weighSeen(now gossip.Time, has func(netip.Addr) bool, out *gossip
 	h.seen = netip.AddrPort{}
 	switch at := s.Addr.Addr(); {
 	case s.Addr == r.Addr || s.Addr == r.Outside || at.IsLoopback():
-	case h.fixed && (at == r.Addr.Addr() || at == r.Outside.Addr()): // only the port is another: what it sends is translated, as it may be
+	case h.fixed && (at == r.Addr.Addr() || at == r.Outside.Addr()):
+		// only the port is another: what it sends is translated, as it may be
 	case !h.fixed && has(at):
-		if !tellable(n.conn.LocalAddr(), at) || s.Addr.Port() != r.Addr.Port() || h.peer.IsValid() && h.peer != s.By {
+		if !tellable(n.conn.LocalAddr(), at) || s.Addr.Port() != r.Addr.Port() ||
+			h.peer.IsValid() && h.peer != s.By {
 			return false // a host with several networks is seen at several addresses
 		}
 		h.peer = s.By
@@ -419,7 +441,8 @@ func (n *Node) weighSeen(now gossip.Time, has func(netip.Addr) bool, out *gossip
 }
 
 // looked weighs what a look found: the host's addresses, and what is sent from to a member.
-func (n *Node) looked(now gossip.Time, all []transport.HostAddr, peer netip.AddrPort, from netip.Addr, out *gossip.Outbox) (soon bool) {
+func (n *Node) looked(now gossip.Time, all []transport.HostAddr, peer netip.AddrPort,
+	from netip.Addr, out *gossip.Outbox) (soon bool) {
 	h, local, self := &n.home, n.conn.LocalAddr(), n.core.Self()
 	own := self.Addr().Addr()
 	has := func(a netip.Addr) bool {
@@ -430,7 +453,8 @@ func (n *Node) looked(now gossip.Time, all []transport.HostAddr, peer netip.Addr
 		h.here, h.gone = true, false
 	case h.fixed && h.here && !h.gone:
 		h.gone = true
-		n.log.warn(now, "gone", "the address of this node is gone from this host, and is set, so that no other is taken", "addr", own)
+		n.log.warn(now, "gone", "the address of this node is gone from this host, and is set, "+
+			"so that no other is taken", "addr", own)
 	}
 	if n.weighSeen(now, has, out) || h.fixed {
 		return false
@@ -455,7 +479,8 @@ func (n *Node) looked(now gossip.Time, all []transport.HostAddr, peer netip.Addr
 			n.move(now, a, out)
 		} else if h.here && !h.gone && !has(own) {
 			h.gone = true
-			n.log.warn(now, "gone", "the address of this node is gone from this host, and there is no other to take", "addr", own)
+			n.log.warn(now, "gone", "the address of this node is gone from this host, and there "+
+				"is no other to take", "addr", own)
 		}
 	case !useful || !first && from == h.from:
 		h.other = netip.Addr{}

@@ -1,7 +1,7 @@
 package starling
 
-// This file tests at which address a node is reached, on a host that is made up: no test here asks the kernel or a name
-// server.
+// This file tests at which address a node is reached, on a host that is made up: no test here asks
+// the kernel or a name server.
 
 import (
 	"cmp"
@@ -122,30 +122,42 @@ func TestReachedAt(t *testing.T) {
 		want   string
 		unsure bool
 	}{
-		{name: "the route to the seed", own: "docker0=172.17.0.1 eth0=10.0.0.4", seeds: "10.0.0.1:1",
+		{name: "the route to the seed", own: "docker0=172.17.0.1 eth0=10.0.0.4",
+			seeds:  "10.0.0.1:1",
 			routes: []route{{"10.0.0.0/24", "10.0.0.4"}}, want: "10.0.0.4"},
-		{name: "and not the default route", own: "wan=198.51.100.7 lan=10.0.0.4", seeds: "10.0.0.1:1",
-			routes: []route{{"10.0.0.0/24", "10.0.0.4"}, {"0.0.0.0/0", "198.51.100.7"}}, want: "10.0.0.4"},
-		{name: "the first seed that has one", own: "eth0=10.0.0.4", seeds: "203.0.113.1:1 10.0.0.1:1",
+		{name: "and not the default route", own: "wan=198.51.100.7 lan=10.0.0.4",
+			seeds: "10.0.0.1:1",
+			routes: []route{{"10.0.0.0/24", "10.0.0.4"},
+				{"0.0.0.0/0", "198.51.100.7"}}, want: "10.0.0.4"},
+		{name: "the first seed that has one", own: "eth0=10.0.0.4",
+			seeds:  "203.0.113.1:1 10.0.0.1:1",
 			routes: []route{{"10.0.0.0/24", "10.0.0.4"}}, want: "10.0.0.4"},
 		{name: "no seeds: the default route", own: "docker0=172.17.0.1 eth1=10.0.1.4 eth0=10.0.0.4",
 			routes: []route{{"0.0.0.0/0", "10.0.0.4"}}, want: "10.0.0.4"},
 		{name: "a seed on loopback says nothing", own: "eth0=10.0.0.4", seeds: "127.0.0.1:1",
-			routes: []route{{"127.0.0.0/8", "127.0.0.1"}, {"0.0.0.0/0", "10.0.0.4"}}, want: "10.0.0.4"},
-		{name: "no route: a global address", own: "lo=127.0.0.1 !eth1=10.0.1.4 eth0=10.0.0.4", want: "10.0.0.4"},
-		{name: "those for containers last", own: "docker0=172.17.0.1 br-0f=172.18.0.1 eth0=10.0.0.4", want: "10.0.0.4"},
+			routes: []route{{"127.0.0.0/8", "127.0.0.1"},
+				{"0.0.0.0/0", "10.0.0.4"}}, want: "10.0.0.4"},
+		{name: "no route: a global address", own: "lo=127.0.0.1 !eth1=10.0.1.4 eth0=10.0.0.4",
+			want: "10.0.0.4"},
+		{name: "those for containers last", own: "docker0=172.17.0.1 br-0f=172.18.0.1 " +
+			"eth0=10.0.0.4", want: "10.0.0.4"},
 		{name: "even before IPv4", own: "docker0=172.17.0.1 eth0=2001:db8::4", want: "2001:db8::4"},
 		{name: "IPv4 first", own: "eth0=2001:db8::4 eth1=10.0.0.4", want: "10.0.0.4"},
-		{name: "for containers alone", own: "lo=127.0.0.1 docker0=172.17.0.1", want: "172.17.0.1", unsure: true},
+		{name: "for containers alone", own: "lo=127.0.0.1 docker0=172.17.0.1",
+			want: "172.17.0.1", unsure: true},
 		{name: "nothing", own: "lo=127.0.0.1 eth0=fe80::4", want: "127.0.0.1", unsure: true},
-		{name: "nothing on IPv6", local: "[2001:db8::1]:1", own: "lo=127.0.0.1", want: "::1", unsure: true},
-		{name: "the family of the socket", local: "0.0.0.0:1", own: "eth0=2001:db8::4 eth1=10.0.0.4", seeds: "[2001:db8::1]:1",
+		{name: "nothing on IPv6", local: "[2001:db8::1]:1", own: "lo=127.0.0.1", want: "::1",
+			unsure: true},
+		{name: "the family of the socket", local: "0.0.0.0:1",
+			own: "eth0=2001:db8::4 eth1=10.0.0.4", seeds: "[2001:db8::1]:1",
 			routes: []route{{"2001:db8::/32", "2001:db8::4"}}, want: "10.0.0.4"},
-		{name: "a link-local seed: what its interface has beside", own: "eth0=10.0.0.4 eth1=fe80::4 eth1=fd00::4", seeds: "[fe80::1%eth1]:1",
+		{name: "a link-local seed: what its interface has beside",
+			own: "eth0=10.0.0.4 eth1=fe80::4 eth1=fd00::4", seeds: "[fe80::1%eth1]:1",
 			routes: []route{{"fe80::/10", "fe80::4"}, {"0.0.0.0/0", "10.0.0.4"}}, want: "fd00::4"},
 		{name: "by its number", own: "eth0=10.0.0.4 eth1=fd00::4", seeds: "[fe80::1%2]:1",
 			routes: []route{{"fe80::/10", "fe80::4"}, {"0.0.0.0/0", "10.0.0.4"}}, want: "fd00::4"},
-		{name: "a link-local address is never told", own: "eth1=fe80::4 eth0=10.0.0.4", seeds: "[fe80::1%eth1]:1",
+		{name: "a link-local address is never told", own: "eth1=fe80::4 eth0=10.0.0.4",
+			seeds:  "[fe80::1%eth1]:1",
 			routes: []route{{"fe80::/10", "fe80::4"}}, want: "10.0.0.4"},
 		{name: "one of IPv4 is, by its route", own: "eth0=169.254.3.4", seeds: "169.254.9.9:1",
 			routes: []route{{"169.254.0.0/16", "169.254.3.4"}}, want: "169.254.3.4"},
@@ -185,7 +197,8 @@ func (n *Node) looks() (soon bool) { return n.takeLook() }
 func TestTheSeedThatAnswersDecides(t *testing.T) {
 	m := &madeUp{}
 	m.has("lo=127.0.0.1", "eth0=10.0.0.4", "eth1=10.0.1.4")
-	m.goes(route{"127.0.0.1/32", "10.0.1.4"}, route{"192.0.2.0/24", "10.0.0.4"}, route{"0.0.0.0/0", "10.0.0.4"})
+	m.goes(route{"127.0.0.1/32", "10.0.1.4"}, route{"192.0.2.0/24", "10.0.0.4"},
+		route{"0.0.0.0/0", "10.0.0.4"})
 	seed, err := Start(Config{Name: "seed", Bind: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -204,8 +217,8 @@ func TestTheSeedThatAnswersDecides(t *testing.T) {
 	}
 }
 
-// comesTo waits until a node tells an address. No datagram gets to those of a made-up host: seeds that are asked say so,
-// and do not let it in.
+// comesTo waits until a node tells an address. No datagram gets to those of a made-up host: seeds
+// that are asked say so, and do not let it in.
 func (n *Node) comesTo(t *testing.T, want string) {
 	t.Helper()
 	for n.at() != want {
@@ -234,17 +247,20 @@ func TestHomeChanges(t *testing.T) {
 	m.goes(route{"0.0.0.0/0", "10.0.0.33"})
 	n.looks()
 	info := n.Info()
-	if n.at() != "10.0.0.33" || info.AddrGone || info.Moved == nil || info.Moved.From.Addr().String() != "10.0.0.4" ||
+	if n.at() != "10.0.0.33" || info.AddrGone || info.Moved == nil ||
+		info.Moved.From.Addr().String() != "10.0.0.4" ||
 		info.Moved.To != info.Self.Addr || info.Self.Incarnation != 1 {
 		t.Errorf("it is at %s: %+v", n.at(), info.Moved)
 	}
 }
 
-// Where another source than before is only a member's, or only for a moment, a node stays where it is.
+// Where another source than before is only a member's, or only for a moment, a node stays where it
+// is.
 func TestHomeStays(t *testing.T) {
 	m := &madeUp{}
 	m.has("eth0=10.0.0.4", "eth1=10.0.1.4")
-	m.goes(route{"127.0.0.1/32", "10.0.0.4"}, route{"127.0.0.0/8", "10.0.1.4"}, route{"0.0.0.0/0", "10.0.0.4"})
+	m.goes(route{"127.0.0.1/32", "10.0.0.4"}, route{"127.0.0.0/8", "10.0.1.4"},
+		route{"0.0.0.0/0", "10.0.0.4"})
 	n := onHost(t, m, Config{})
 	b, c := netip.MustParseAddrPort("127.0.0.1:9"), netip.MustParseAddrPort("127.0.0.2:9")
 	look := func(at netip.AddrPort) (soon bool) {
@@ -361,8 +377,8 @@ func TestNoHome(t *testing.T) {
 	}
 }
 
-// A member at an address that the socket does not serve is named, with the reason; one that has both families, and tells
-// the other, is none.
+// A member at an address that the socket does not serve is named, with the reason; one that has
+// both families, and tells the other, is none.
 func TestOtherFamily(t *testing.T) {
 	six, err := Start(Config{Name: "six", Bind: "[::1]:0"})
 	if err != nil {
@@ -370,7 +386,8 @@ func TestOtherFamily(t *testing.T) {
 	}
 	defer six.Close()
 	var said lines
-	four, err := Start(Config{Name: "four", Bind: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	four, err := Start(Config{Name: "four", Bind: "127.0.0.1:0",
+		Logger: slog.New(slog.NewTextHandler(&said, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +399,8 @@ func TestOtherFamily(t *testing.T) {
 	defer both.Close()
 	port := both.Self().Addr.Port()
 	for n, at := range map[*Node]string{six: "::1", four: "127.0.0.1"} {
-		if err := n.Join(t.Context(), netip.AddrPortFrom(netip.MustParseAddr(at), port).String()); err != nil {
+		if err := n.Join(t.Context(), netip.AddrPortFrom(netip.MustParseAddr(at),
+			port).String()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -404,7 +422,8 @@ func TestOtherFamily(t *testing.T) {
 		t.Errorf("one with both families is %+v", m)
 	}
 	said.has("IP family")
-	if n := strings.Count(said.all(), "IP family"); n != 1 || !strings.Contains(said.all(), "member=six") {
+	if n := strings.Count(said.all(), "IP family"); n != 1 ||
+		!strings.Contains(said.all(), "member=six") {
 		t.Errorf("the log says it %d times: %s", n, said.all())
 	}
 }
@@ -433,8 +452,10 @@ func (n *Node) sees(t *testing.T, at string, looks bool) {
 			h, r, err := wire.Open(p.Data)
 			for typ, body, ok := r.Next(); ok && err == nil; typ, body, ok = r.Next() {
 				if j, ok := wire.ReadJoin(body); typ == wire.TypeJoin && ok {
-					b := wire.AppendHeader(nil, wire.Header{Cluster: h.Cluster, From: member.IDOf("seed"), Generation: 1, To: 0})
-					b = wire.AppendRefuse(b, &wire.Refuse{Number: j.Number, Reason: wire.NotReached, Seen: seen})
+					b := wire.AppendHeader(nil, wire.Header{Cluster: h.Cluster,
+						From: member.IDOf("seed"), Generation: 1, To: 0})
+					b = wire.AppendRefuse(b, &wire.Refuse{Number: j.Number,
+						Reason: wire.NotReached, Seen: seen})
 					n.core.Receive(now, seed, b, out)
 					asked = true
 				}
@@ -449,8 +470,9 @@ func (n *Node) sees(t *testing.T, at string, looks bool) {
 	}
 }
 
-// Where a seed sees a node at another address of its host, the node is reached there: its routes do not tell all, since rules
-// may choose another source. What is no address of the host is that of a translation, and is only told.
+// Where a seed sees a node at another address of its host, the node is reached there: its routes do
+// not tell all, since rules may choose another source. What is no address of the host is that of a
+// translation, and is only told.
 func TestWhereASeedSeesIt(t *testing.T) {
 	m := &madeUp{}
 	m.has("docker0=172.17.0.1", "eth0=10.0.0.4", "eth1=10.0.1.4")
@@ -471,11 +493,15 @@ func TestWhereASeedSeesIt(t *testing.T) {
 	if n.at() != "10.0.0.4" {
 		t.Errorf("it went back to %s", n.at())
 	}
-	n.call(t.Context(), func(gossip.Time, *gossip.Outbox) { n.home.peer = netip.MustParseAddrPort("10.0.0.9:7747") })
+	n.call(t.Context(), func(gossip.Time,
+		*gossip.Outbox) {
+		n.home.peer = netip.MustParseAddrPort("10.0.0.9:7747")
+	})
 	n.sees(t, "10.0.1.4", true)
 	if n.at() != "10.0.0.4" || n.Info().Translated.IsValid() ||
 		strings.Contains(said.all(), "a seed sees this node") {
-		t.Errorf("another member sees it at another of its addresses, and it is at %s: %s", n.at(), said.all())
+		t.Errorf("another member sees it at another of its addresses, and it is at %s: %s",
+			n.at(), said.all())
 	}
 	for range 3 {
 		n.sees(t, "203.0.113.7", true)
@@ -493,7 +519,8 @@ func TestWhereASeedSeesIt(t *testing.T) {
 	}
 
 	var said2 lines
-	set := onHost(t, m, Config{Advertise: "172.17.0.1", Logger: slog.New(slog.NewTextHandler(&said2, nil))})
+	set := onHost(t, m, Config{Advertise: "172.17.0.1",
+		Logger: slog.New(slog.NewTextHandler(&said2, nil))})
 	set.sees(t, "10.0.0.4", true)
 	said2.has("a seed sees this node")
 	if set.at() != "172.17.0.1" || set.Info().Translated.Addr().String() != "10.0.0.4" {
@@ -506,7 +533,8 @@ func TestWhereASeedSeesIt(t *testing.T) {
 // next look.
 func TestRoutesOfOneFamily(t *testing.T) {
 	v4, v6 := netip.MustParseAddrPort("10.0.0.9:1"), netip.MustParseAddrPort("[fd00::9]:1")
-	r4, r6, lan6 := route{"10.0.0.0/8", "10.0.0.4"}, route{"::/0", "fd00::4"}, route{"::/0", "fe80::4"}
+	r4, r6, lan6 := route{"10.0.0.0/8", "10.0.0.4"}, route{"::/0", "fd00::4"}, route{"::/0",
+		"fe80::4"}
 	for _, c := range []struct {
 		name    string
 		local   string // default [::]:7747
@@ -517,11 +545,15 @@ func TestRoutesOfOneFamily(t *testing.T) {
 		none    bool
 	}{
 		{name: "both", own: "eth0=10.0.0.4 eth0=fd00::4", want: gossip.AnyFamily},
-		{name: "IPv6 alone", own: "lo=127.0.0.1 lo=::1 eth0=fd00::4", routes: []route{r6}, members: []netip.AddrPort{v4}, want: gossip.IPv6},
-		{name: "IPv4, and the link-local address that every host has", own: "lo=::1 eth0=10.0.0.4 eth0=fe80::4",
+		{name: "IPv6 alone", own: "lo=127.0.0.1 lo=::1 eth0=fd00::4", routes: []route{r6},
+			members: []netip.AddrPort{v4}, want: gossip.IPv6},
+		{name: "IPv4, and the link-local address that every host has",
+			own:    "lo=::1 eth0=10.0.0.4 eth0=fe80::4",
 			routes: []route{r4, lan6}, members: []netip.AddrPort{v4, v6}, want: gossip.IPv4},
-		{name: "IPv4 for containers alone", own: "docker0=172.17.0.1 eth0=fd00::4", routes: []route{r6}, want: gossip.IPv6},
-		{name: "an address without a route to any member", own: "eth0=10.0.0.4 vpn0=fd00::4", routes: []route{r4},
+		{name: "IPv4 for containers alone", own: "docker0=172.17.0.1 eth0=fd00::4",
+			routes: []route{r6}, want: gossip.IPv6},
+		{name: "an address without a route to any member", own: "eth0=10.0.0.4 vpn0=fd00::4",
+			routes:  []route{r4},
 			members: []netip.AddrPort{v4, v6}, want: gossip.IPv4},
 		{name: "one that is down", own: "!eth1=10.0.0.4 eth0=fd00::4", want: gossip.IPv6},
 		{name: "the loopback alone", own: "lo=127.0.0.1 lo=::1", none: true},
@@ -530,7 +562,8 @@ func TestRoutesOfOneFamily(t *testing.T) {
 		m := &madeUp{}
 		m.has(strings.Fields(c.own)...)
 		m.goes(c.routes...)
-		got, ok := routesOf(m, netip.MustParseAddrPort(cmp.Or(c.local, "[::]:7747")), m.own, c.members)
+		got, ok := routesOf(m, netip.MustParseAddrPort(cmp.Or(c.local, "[::]:7747")), m.own,
+			c.members)
 		if got != c.want || ok == c.none {
 			t.Errorf("%s: %d, %v, want %d", c.name, got, ok, c.want)
 		}

@@ -22,14 +22,15 @@ import (
 type Info struct {
 	Self    Member
 	Cluster string
-	// ClusterID tells clusters of one name apart; 0 while the node has none. Give it to the next start as Config.ClusterID.
+	// ClusterID tells clusters of one name apart; 0 while the node has none. Give it to the next
+	// start as Config.ClusterID.
 	ClusterID uint64
 	Detector  string // "swim", "inquest", ...: gossip.DetectorNames
 	Started   time.Time
 	Uptime    time.Duration
-	// Seen is where the seed that answered last saw this node's datagrams come from; not valid without one. Translated is the same if
-	// that is no address that this node tells the others, nor, unless one is set, one of the host's: they may not reach the
-	// node (Config.Advertise).
+	// Seen is where the seed that answered last saw this node's datagrams come from; not valid
+	// without one. Translated is the same if that is no address that this node tells the others,
+	// nor, unless one is set, one of the host's: they may not reach the node (Config.Advertise).
 	Seen       netip.AddrPort
 	Translated netip.AddrPort
 	// TranslatedHere says that Translated is an address of this host: what is sent from it is not
@@ -45,15 +46,17 @@ type Info struct {
 	// seed that what it sends does not arrive, if one said so since.
 	Refused, RefusedFor string
 
-	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks on.
+	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks
+	// on.
 	Alone bool
-	// AddrGone says that this node's address was the host's and is not any more, and that there is no other to
-	// tell the others, or that it is set. Moved is the last change of the address since the start; nil: none.
+	// AddrGone says that this node's address was the host's and is not any more, and that there is
+	// no other to tell the others, or that it is set. Moved is the last change of the address since
+	// the start; nil: none.
 	AddrGone bool
 	Moved    *Move
 
-	// OutOfFamily are the names of the live members at addresses of an IP family that this node's socket does
-	// not serve, or of which its host has no routes.
+	// OutOfFamily are the names of the live members at addresses of an IP family that this node's
+	// socket does not serve, or of which its host has no routes.
 	OutOfFamily []string
 	// Unbridged are those of them with whom nobody connects this node: no member that answers it
 	// sends to their IP family, or those that do cannot reach them. They are among the Unreachable.
@@ -63,15 +66,16 @@ type Info struct {
 	// same, by name.
 	Unlike []Unlike
 
-	// OtherKeys are sentences about seeds that have another key than this node, one has none, or the
-	// other, and then about eight others at most of which datagrams come that do not open: of the last
-	// three minutes.
+	// OtherKeys are sentences about seeds that have another key than this node, one has none, or
+	// the other, and then about eight others at most of which datagrams come that do not open: of
+	// the last three minutes.
 	OtherKeys []string
 
 	Members map[State]int // how many are in each state; all four are there
 	Failed  map[Cause]int // how many of the failed are so for each cause; all are there
 
-	// Of the Heard live members that showed their view in the last half minute, 16 at most, Same held this node's.
+	// Of the Heard live members that showed their view in the last half minute, 16 at most, Same
+	// held this node's.
 	Same, Heard int
 
 	// Isolated says that this node hears from next to nobody, or next to nobody hears it, and so
@@ -91,8 +95,9 @@ type Info struct {
 	// reach them (Forget), and has met nobody since: they may be a cluster without it, and it no
 	// part of any. A start ends that.
 	Deserted bool
-	// Unreached says that this node's address does not lead to it: others hear it, and nothing that they send to the address
-	// of its record comes here (Inquest alone knows it). They hold it failed, with the cause deaf.
+	// Unreached says that this node's address does not lead to it: others hear it, and nothing that
+	// they send to the address of its record comes here (Inquest alone knows it). They hold it
+	// failed, with the cause deaf.
 	Unreached bool
 	// NoMajority says that this node reaches no more than half of the live members, itself
 	// included: the others are Unreachable, dead or cut off, and not for a silent zone. It may be
@@ -104,9 +109,10 @@ type Info struct {
 	// five probes: what it sends does not come to them. Of the Broken, those that are not Mute are
 	// not heard here.
 	Mute []string
-	// Small are the members between which and this node datagrams of Longest bytes do not pass, though short ones do: longer
-	// messages and keys do not arrive. SizesChecked is on how many ways that was looked for. Longest is how many bytes
-	// of UDP payload a datagram of this node has at most.
+	// Small are the members between which and this node datagrams of Longest bytes do not pass,
+	// though short ones do: longer messages and keys do not arrive. SizesChecked is on how many
+	// ways that was looked for. Longest is how many bytes of UDP payload a datagram of this node
+	// has at most.
 	Small                 []SmallPath
 	SizesChecked, Longest int
 	// Unreachable are the names of the live members that this node cannot reach, while too few
@@ -114,8 +120,8 @@ type Info struct {
 	// neither alive nor failed can be said of them. A node learns that of the members that it
 	// watches alone.
 	Unreachable []string
-	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process there looks like a dead host, and a
-	// crash takes longer to see (Inquest).
+	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process
+	// there looks like a dead host, and a crash takes longer to see (Inquest).
 	Filtered, Watched int
 	FilteredNames     []string // of these members, by name
 	// LastConnection is when the last TCP connection came to this node's own port (Inquest): others
@@ -126,36 +132,43 @@ type Info struct {
 	// asked to try it: it is closed or filtered from outside.
 	OwnFiltered  bool
 	FilteredPort int // the number of these ports, if all have one; else 0
-	// Undecided is how many live members are silent of whom this node cannot say whether they are dead, since too few others
-	// answer to judge them (Inquest). They are among the Unreachable. If they are gone: Forget.
+	// Undecided is how many live members are silent of whom this node cannot say whether they are
+	// dead, since too few others answer to judge them (Inquest). They are among the Unreachable. If
+	// they are gone: Forget.
 	Undecided int
 	// Silent are the other zones of which nobody is heard from here. Their members are Unreachable.
 	Silent []SilentZone
-	// Of the Agreed members of the last view that all can have agreed on, this node included, Reachable can be reached from
-	// here. Who failed counts among the Agreed until somebody has it forgotten (Forget), or until it is forgotten for its age
-	// (gossip.Config.Retention) where more than half can be reached, and who left does not: so of
-	// two sides of a cut not both have more than half, unless members joined since.
+	// Of the Agreed members of the last view that all can have agreed on, this node included,
+	// Reachable can be reached from here. Who failed counts among the Agreed until somebody has it
+	// forgotten (Forget), or until it is forgotten for its age (gossip.Config.Retention) where more
+	// than half can be reached, and who left does not: so of two sides of a cut not both have more
+	// than half, unless members joined since.
 	Agreed, Reachable int
-	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for SWIM the least,
-	// otherwise the time to expect.
+	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for SWIM
+	// the least, otherwise the time to expect.
 	Detection time.Duration
 
 	Health int           // of this node itself: 0 is good, higher is slower to accuse others
 	RTT    time.Duration // smoothed round trip to the others, 0 while unknown
-	// Location is where this node stands, by which RTT and the like estimate. The Error of its Inside is that of round trips to
-	// members of its zone of late, in 1/64, and that of its Outside to all (64, a guess, where there is one zone alone).
+	// Location is where this node stands, by which RTT and the like estimate. The Error of its
+	// Inside is that of round trips to members of its zone of late, in 1/64, and that of its
+	// Outside to all (64, a guess, where there is one zone alone).
 	Location  gossip.Location
 	Locations LocationStats // what came of questions for those of others
 
-	Protocol gossip.Stats         // what the protocol did, since the start
-	Streams  stream.Stats         // what came of messages
-	Tree     multicast.Stats      // how they travelled
-	Keys     state.Stats          // what came of versioned keys
-	Store    store.Stats          // what is kept of them on disk; zero without Retain.Dir
-	Zones    []gossip.ZoneTraffic // datagrams and bytes, sealing included, by the zone at the other end; without the kernel's connections
-	Socket   transport.Stats      // datagrams and bytes, without IP and UDP headers
-	Altered  uint64               // datagrams dropped because their checksum was wrong: changed on the way, or not Starling's
-	Unopened uint64               // datagrams dropped because they were not sealed with a key of ours, or not fresh
+	Protocol gossip.Stats    // what the protocol did, since the start
+	Streams  stream.Stats    // what came of messages
+	Tree     multicast.Stats // how they travelled
+	Keys     state.Stats     // what came of versioned keys
+	Store    store.Stats     // what is kept of them on disk; zero without Retain.Dir
+	// datagrams and bytes, sealing included, by the zone at the other end; without the kernel's
+	// connections
+	Zones  []gossip.ZoneTraffic
+	Socket transport.Stats // datagrams and bytes, without IP and UDP headers
+	// datagrams dropped because their checksum was wrong: changed on the way, or not Starling's
+	Altered uint64
+	// datagrams dropped because they were not sealed with a key of ours, or not fresh
+	Unopened uint64
 }
 
 // SilentZone is a zone that fell silent; it had as many Members then.
@@ -208,10 +221,14 @@ func (n *Node) infoUnlike(info *Info) {
 			spelt[member.Top(zone)] = wrong
 		}
 		if wrong {
-			info.Unlike = append(info.Unlike, Unlike{m.Name(), spelling, member.Top(own), member.Top(zone)})
+			info.Unlike = append(info.Unlike, Unlike{m.Name(), spelling, member.Top(own),
+				member.Top(zone)})
 		}
 	}
-	slices.SortFunc(info.Unlike, func(a, b Unlike) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Setting, b.Setting)) })
+	slices.SortFunc(info.Unlike, func(a, b Unlike) int {
+		return cmp.Or(cmp.Compare(a.Name,
+			b.Name), cmp.Compare(a.Setting, b.Setting))
+	})
 }
 
 // Info returns the state of the node. After the node has stopped it is the last one.

@@ -1,8 +1,8 @@
 package starling
 
-// This file is the evidence that operating systems give: a node that runs Inquest listens on TCP at its gossip port and
-// says nothing there, and asks other hosts whether anybody does. A host whose process died refuses; one whose process
-// stands still accepts, by the kernel's own hand.
+// This file is the evidence that operating systems give: a node that runs Inquest listens on TCP at
+// its gossip port and says nothing there, and asks other hosts whether anybody does. A host whose
+// process died refuses; one whose process stands still accepts, by the kernel's own hand.
 
 import (
 	"context"
@@ -21,12 +21,14 @@ import (
 
 const (
 	dialTimeout = 2 * time.Second
-	maxDials    = 64                    // under way at once; over that the question is not asked
-	acceptPause = time.Millisecond      // between two connections taken: a flood of them waits in the kernel
+	maxDials    = 64 // under way at once; over that the question is not asked
+	// between two connections taken: a flood of them waits in the kernel
+	acceptPause = time.Millisecond
 	takenPause  = time.Second           // between two words to the core that somebody came
 	maxTold     = 64                    // hosts of which the core hears in that time
 	acceptRetry = 50 * time.Millisecond // after an error, such as too many open files
-	portTries   = 16                    // free UDP ports to be tried until the TCP port beside is free too
+	// free UDP ports to be tried until the TCP port beside is free too
+	portTries = 16
 )
 
 // kernel is a node's part in it.
@@ -50,7 +52,8 @@ func listenBoth(bind string, mtu int) (*transport.Conn, *kernel, error) {
 		}
 		conn.Close()
 		if _, port, _ := net.SplitHostPort(bind); port != "0" || try == portTries {
-			return nil, nil, fmt.Errorf("starling: the detector inquest listens on TCP beside UDP (Gossip.Inquest.NoKernel "+
+			return nil, nil, fmt.Errorf("starling: the detector inquest listens on TCP beside "+
+				"UDP (Gossip.Inquest.NoKernel "+
 				"turns that off): %w", err)
 		}
 	}
@@ -103,7 +106,10 @@ func (n *Node) connect(c gossip.Connect) {
 	n.background.Go(func() {
 		defer func() { <-n.kernel.dials }()
 		if o, ok := ask(n.ctx, c.Peer.Addr); ok {
-			n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) { n.core.Connected(now, c, o, out) })
+			n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) {
+				n.core.Connected(now, c,
+					o, out)
+			})
 		}
 	})
 }
@@ -120,8 +126,9 @@ func ask(ctx context.Context, to netip.AddrPort) (o detect.Outcome, ok bool) {
 	return outcomeOf(err)
 }
 
-// outcomeOf says what a host answered, by what came of an attempt to connect. A connection that was reset was taken before:
-// a node closes those that come at once, sometimes before the other side has noticed that it stands.
+// outcomeOf says what a host answered, by what came of an attempt to connect. A connection that was
+// reset was taken before: a node closes those that come at once, sometimes before the other side
+// has noticed that it stands.
 func outcomeOf(err error) (o detect.Outcome, ok bool) {
 	switch {
 	case err == nil, errors.Is(err, syscall.ECONNRESET), errors.Is(err, errResetWindows):

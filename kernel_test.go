@@ -7,7 +7,8 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// A process that is gone leaves a host that refuses connections: Inquest knows it sooner than the grace for silence.
+// A process that is gone leaves a host that refuses connections: Inquest knows it sooner than the
+// grace for silence.
 func TestInquestNoticesADeadProcess(t *testing.T) {
 	nodes := cluster(t, 12, starling.Config{Gossip: gossip.Config{Detector: gossip.INQUEST}})
 	nodes[5].Close()

@@ -15,7 +15,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// Bounds of keys, in bytes. MaxState is over all keys and values of a node, with 32 bytes for each pair.
+// Bounds of keys, in bytes. MaxState is over all keys and values of a node, with 32 bytes for each
+// pair.
 const (
 	MaxKey   = gossip.MaxKey
 	MaxValue = gossip.MaxValue
@@ -31,7 +32,8 @@ var (
 	ErrNoKey     = gossip.ErrNoKey     // Delete of a key that is not there
 )
 
-// Bounds of what waits for a slow reader of WatchKeys, in events and in bytes of their keys and values.
+// Bounds of what waits for a slow reader of WatchKeys, in events and in bytes of their keys and
+// values.
 const (
 	WatchKeysQueue = 4096
 	WatchKeysBytes = 8 << 20
@@ -46,10 +48,11 @@ type Entry struct {
 	TTL     time.Duration // that remains until the key lapses; 0 if it does not
 }
 
-// Set writes a key of this node's own, for all members to read; a later write of the same key replaces it. With a ttl the
-// key is deleted after that time, 0 keeps it until Delete or until the node stops and is forgotten: a node that starts
-// again begins without keys. It returns when the write is on its way, not when it has arrived. Of keys that are written
-// faster than they can be told, others see the newest.
+// Set writes a key of this node's own, for all members to read; a later write of the same key
+// replaces it. With a ttl the key is deleted after that time, 0 keeps it until Delete or until the
+// node stops and is forgotten: a node that starts again begins without keys. It returns when the
+// write is on its way, not when it has arrived. Of keys that are written faster than they can be
+// told, others see the newest.
 func (n *Node) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	return n.do(ctx, gossip.Set{Key: key, Value: value, TTL: ttl})
 }
@@ -59,8 +62,8 @@ func (n *Node) Delete(ctx context.Context, key string) error {
 	return n.do(ctx, gossip.Delete{Key: key})
 }
 
-// Get returns what a member, this node too, wrote under a key, as far as it is known here. Members that failed or left
-// keep their keys until they are forgotten: look at Member for their state.
+// Get returns what a member, this node too, wrote under a key, as far as it is known here. Members
+// that failed or left keep their keys until they are forgotten: look at Member for their state.
 func (n *Node) Get(owner, key string) (e Entry, ok bool) {
 	n.read(func() {
 		var v gossip.Value
@@ -71,12 +74,15 @@ func (n *Node) Get(owner, key string) (e Entry, ok bool) {
 	return e, ok
 }
 
-// Keys goes through the keys of some members, or of all if none is named, as they are known here at one moment: by owner
-// and key.
+// Keys goes through the keys of some members, or of all if none is named, as they are known here at
+// one moment: by owner and key.
 func (n *Node) Keys(owners ...string) iter.Seq[Entry] {
 	var all []Entry
 	n.read(func() { all = n.entries("", owners) })
-	slices.SortFunc(all, func(a, b Entry) int { return cmp.Or(strings.Compare(a.Owner, b.Owner), strings.Compare(a.Key, b.Key)) })
+	slices.SortFunc(all, func(a, b Entry) int {
+		return cmp.Or(strings.Compare(a.Owner,
+			b.Owner), strings.Compare(a.Key, b.Key))
+	})
 	return slices.Values(all)
 }
 
@@ -110,10 +116,12 @@ type KeyEventKind uint8
 
 // What happens to keys.
 const (
-	KeySet    KeyEventKind = iota + 1 // a key was written
-	KeyGone                           // it was deleted, or has lapsed
-	KeysReset                         // all keys of Owner are void: it began a new life, or is forgotten
-	KeyResync                         // the reader was too slow: forget all keys; those that are there now follow
+	KeySet  KeyEventKind = iota + 1 // a key was written
+	KeyGone                         // it was deleted, or has lapsed
+	// all keys of Owner are void: it began a new life, or is forgotten
+	KeysReset
+	// the reader was too slow: forget all keys; those that are there now follow
+	KeyResync
 )
 
 // String returns the kind as it stands in the command line's output.
@@ -132,11 +140,13 @@ type KeyEvent struct {
 	Replayed bool // it is what was there when the watch began, or after a KeyResync: no news
 }
 
-// WatchKeys returns the changes of all members' keys that begin with a prefix ("" for all), from now on, each owner's in
-// order, after a KeySet (marked Replayed) for each that is there now. Of a key that is written again before it is told,
-// only the newest value may come. Range over it once; a second range ends at once. It ends when ctx does or the node stops
-// (see Node.Ended), and costs memory until then or until the loop is left. At most WatchKeysQueue events and WatchKeysBytes wait for a slow reader; on overflow
-// they are dropped, and a KeyResync comes in their place, followed by what is there then.
+// WatchKeys returns the changes of all members' keys that begin with a prefix ("" for all), from
+// now on, each owner's in order, after a KeySet (marked Replayed) for each that is there now. Of a
+// key that is written again before it is told, only the newest value may come. Range over it once;
+// a second range ends at once. It ends when ctx does or the node stops (see Node.Ended), and costs
+// memory until then or until the loop is left. At most WatchKeysQueue events and WatchKeysBytes
+// wait for a slow reader; on overflow they are dropped, and a KeyResync comes in their place,
+// followed by what is there then.
 func (n *Node) WatchKeys(ctx context.Context, prefix string) iter.Seq[KeyEvent] {
 	w := n.watchKeys(ctx, prefix)
 	return once(func(yield func(KeyEvent) bool) {
@@ -174,14 +184,16 @@ func (n *Node) watchKeys(ctx context.Context, prefix string) *keyWatcher {
 	return w
 }
 
-// follow yields what was there and what comes after it. It returns true if the reader missed something.
+// follow yields what was there and what comes after it. It returns true if the reader missed
+// something.
 func (w *keyWatcher) follow(ctx context.Context, yield func(KeyEvent) bool) (missed bool) {
 	defer w.close()
 	defer w.release()
 	n := w.node
 	begin := n.wall(n.now())
 	for _, e := range w.first {
-		if ctx.Err() != nil || !yield(KeyEvent{Time: begin, Kind: KeySet, Entry: e, Replayed: true}) {
+		if ctx.Err() != nil || !yield(KeyEvent{Time: begin, Kind: KeySet, Entry: e,
+			Replayed: true}) {
 			return false
 		}
 	}
@@ -205,7 +217,8 @@ func (n *Node) tellKeyWatchers(kind gossip.EventKind, k *gossip.KeyEvent) {
 		return
 	}
 	n.keyWatchers = prune(n.keyWatchers)
-	e := KeyEvent{Time: n.wall(n.now()), Kind: KeySet, Entry: Entry{Owner: k.OwnerName, Key: k.Key, Value: k.Value, Version: k.Version}}
+	e := KeyEvent{Time: n.wall(n.now()), Kind: KeySet,
+		Entry: Entry{Owner: k.OwnerName, Key: k.Key, Value: k.Value, Version: k.Version}}
 	switch {
 	case kind == gossip.KeysReset:
 		e.Kind = KeysReset

@@ -1,6 +1,7 @@
 package starling_test
 
-// This file tests the versioned keys of real nodes; sim tests what happens when packets or nodes are lost.
+// This file tests the versioned keys of real nodes; sim tests what happens when packets or nodes
+// are lost.
 
 import (
 	"context"
@@ -48,7 +49,8 @@ func TestKeysAreRead(t *testing.T) {
 	}
 	for _, n := range nodes {
 		untilKey(t, n, "set n1 load 1")
-		if e, ok := n.Get("n1", "load"); !ok || e.Value != "1" || e.Owner != "n1" || e.Version == 0 || e.TTL != 0 {
+		if e, ok := n.Get("n1", "load"); !ok || e.Value != "1" || e.Owner != "n1" ||
+			e.Version == 0 || e.TTL != 0 {
 			t.Errorf("%s reads %+v, %v", n.Self().Name, e, ok)
 		}
 	}
@@ -143,10 +145,12 @@ func TestKeyErrors(t *testing.T) {
 		{"k", strings.Repeat("x", starling.MaxValue+1), 0, starling.ErrValue},
 		{"k", "x", -1, starling.ErrTTL},
 		{"k", "x", time.Microsecond, starling.ErrTTL},
-		{strings.Repeat("k", starling.MaxKey), strings.Repeat("x", starling.MaxValue), time.Hour, nil},
+		{strings.Repeat("k", starling.MaxKey), strings.Repeat("x", starling.MaxValue),
+			time.Hour, nil},
 	} {
 		if err := n.Set(ctx, c.key, []byte(c.value), c.ttl); !errors.Is(err, c.want) {
-			t.Errorf("key of %d, value of %d bytes, ttl %s: %v, want %v", len(c.key), len(c.value), c.ttl, err, c.want)
+			t.Errorf("key of %d, value of %d bytes, ttl %s: %v, want %v", len(c.key),
+				len(c.value), c.ttl, err, c.want)
 		}
 	}
 	if err := n.Delete(ctx, "none"); !errors.Is(err, starling.ErrNoKey) {

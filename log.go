@@ -1,7 +1,7 @@
 package starling
 
-// This file writes a node's few log lines. The user's slog.Handler is user code and may be slow, so it runs on a
-// goroutine of its own, which exists only while there is something to write.
+// This file writes a node's few log lines. The user's slog.Handler is user code and may be slow, so
+// it runs on a goroutine of its own, which exists only while there is something to write.
 
 import (
 	"context"
@@ -34,7 +34,8 @@ type logLine struct {
 	args  []any
 }
 
-// warn writes a line unless there was one about the same thing in the last minute. Only for the node's goroutine.
+// warn writes a line unless there was one about the same thing in the last minute. Only for the
+// node's goroutine.
 func (l *logger) warn(now gossip.Time, about, text string, args ...any) {
 	l.say(slog.LevelWarn, now, about, text, args)
 }
@@ -49,7 +50,10 @@ func (l *logger) say(level slog.Level, now gossip.Time, about, text string, args
 		return
 	}
 	if _, known := l.last[about]; !known && len(l.last) >= logTopics {
-		maps.DeleteFunc(l.last, func(_ string, at gossip.Time) bool { return now.Sub(at) >= logPause })
+		maps.DeleteFunc(l.last, func(_ string,
+			at gossip.Time) bool {
+			return now.Sub(at) >= logPause
+		})
 		if len(l.last) >= logTopics {
 			about = text // a constant, and so are few
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/starling-gossip/starling"
 )
 
-// nameServer answers each question for an address with what answers says for its turn, from 0 on; none: there is no such name.
-// Until the test ends it is the process's.
+// nameServer answers each question for an address with what answers says for its turn, from 0 on;
+// none: there is no such name. Until the test ends it is the process's.
 func nameServer(t *testing.T, answer func(turn int) net.IP) {
 	t.Helper()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
@@ -19,9 +19,10 @@ func nameServer(t *testing.T, answer func(turn int) net.IP) {
 		t.Fatal(err)
 	}
 	before := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp4", conn.LocalAddr().String())
-	}}
+	net.DefaultResolver = &net.Resolver{PreferGo: true,
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "udp4", conn.LocalAddr().String())
+		}}
 	done := make(chan struct{})
 	t.Cleanup(func() {
 		net.DefaultResolver = before

@@ -1,7 +1,7 @@
 package starling
 
-// This file is the goroutine that drives a node: datagrams, time and calls go into the core, packets and events come
-// out of it.
+// This file is the goroutine that drives a node: datagrams, time and calls go into the core,
+// packets and events come out of it.
 
 import (
 	"cmp"
@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// drainBatches is how many batches of datagrams are taken off the socket at most before the core is told the time:
-	// enough for a full socket buffer, and a flood does not stop the clock.
+	// drainBatches is how many batches of datagrams are taken off the socket at most before the
+	// core is told the time: enough for a full socket buffer, and a flood does not stop the clock.
 	drainBatches = 64
 	// drainAfter is how late a turn may be for what Receive saw to be still so.
 	drainAfter = gossip.Time(time.Millisecond)
@@ -94,14 +94,15 @@ func (n *Node) turn(deliver func(netip.AddrPort, []byte)) error {
 			n.core.Wake(now, &n.hands().out)
 		}
 	}
-	// Last, because a Receive that does not wait swallows the Interrupt of a call that came meanwhile.
+	// Last, because a Receive that does not wait swallows the Interrupt of a call that came
+	// meanwhile.
 	n.runCalls()
 	n.flush()
 	return nil
 }
 
-// drain hands in what waits in the socket, before the core is told that its time has come: the ack that it misses may be
-// there.
+// drain hands in what waits in the socket, before the core is told that its time has come: the ack
+// that it misses may be there.
 func (n *Node) drain(deliver func(netip.AddrPort, []byte)) error {
 	for range drainBatches {
 		n.flush()
@@ -143,7 +144,8 @@ func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
 		plain, err := transport.CheckSum(datagram)
 		if err != nil {
 			n.alteredCount.Add(1)
-			n.log.warn(n.now(), "altered", "dropping datagrams that something changed on their way, or that are not Starling's",
+			n.log.warn(n.now(), "altered", "dropping datagrams that something changed on their "+
+				"way, or that are not Starling's",
 				"from", from, "bytes", len(datagram))
 			return
 		}
@@ -158,14 +160,15 @@ func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
 	}
 }
 
-// flush tells the events, sends the packets, and puts the hands back. A packet may confirm a message to its publisher: by then
-// the programs here have been given it.
+// flush tells the events, sends the packets, and puts the hands back. A packet may confirm a
+// message to its publisher: by then the programs here have been given it.
 func (n *Node) flush() {
 	h := n.working
 	if h == nil {
 		return
 	}
-	n.noteChanges() // before the events: a program that hears of one and asks for Members must find it there
+	// before the events: a program that hears of one and asks for Members must find it there
+	n.noteChanges()
 	for i := range h.out.Events {
 		n.dispatch(&h.out.Events[i])
 	}
@@ -247,14 +250,16 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.joining.refuse(e.Err)
 		n.log.warn(n.now(), "refused: "+e.Err.Error(), "a seed refused this node", "error", e.Err)
 	case gossip.Conflicted:
-		n.log.error("another live node has this node's name; this node stops", "name", n.name, "error", e.Err)
+		n.log.error("another live node has this node's name; this node stops", "name", n.name,
+			"error", e.Err)
 		n.stop(&told{ErrNameConflict, e.Err})
 	case gossip.NameClaimed:
 		n.log.warn(n.now(), "claim", "another node claims this node's name", "error", e.Err)
 	case gossip.ClustersMerged:
 		n.log.warn(n.now(), "merged", "two clusters have become one", "what", e.Err)
 	case gossip.KeyUnknown:
-		n.hasOtherKey(e.Addr, fmt.Errorf("the seed at %s lacks the key with which this node seals", e.Addr), false)
+		n.hasOtherKey(e.Addr, fmt.Errorf("the seed at %s lacks the key with which this node "+
+			"seals", e.Addr), false)
 	case gossip.StoodStill:
 		n.stoodStill(e.Gap)
 	case gossip.HeldFailed:
@@ -267,13 +272,16 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.SettingsDiffer:
 		n.log.warn(n.now(), e.Err.Error(), "another node is set up otherwise", "what", e.Err)
 	case gossip.AddressTaken:
-		n.log.warn(n.now(), e.Err.Error(), "another node has the address of a member", "error", e.Err)
+		n.log.warn(n.now(), e.Err.Error(), "another node has the address of a member", "error",
+			e.Err)
 	case gossip.PathSmall:
-		n.log.warn(n.now(), "small path", "datagrams of the size that this node sends do not pass between it and a member, though short ones do: "+
+		n.log.warn(n.now(), "small path", "datagrams of the size that this node sends do not "+
+			"pass between it and a member, though short ones do: "+
 			"keys that need longer ones do not arrive, nor perhaps messages and what follows "+
 			"them (starling paths)", "member", e.Member.Name(), "bytes", n.onWire(e.Size))
 	case gossip.PathWhole:
-		n.log.info(n.now(), "whole path", "datagrams of all sizes pass between this node and a member again", "member", e.Member.Name())
+		n.log.info(n.now(), "whole path", "datagrams of all sizes pass between this node and a "+
+			"member again", "member", e.Member.Name())
 	case gossip.SeedMet:
 		n.met(e)
 	case gossip.LeaveDone:
@@ -293,11 +301,13 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.lookAround()
 		n.tellWatchers(e)
 	case gossip.ZoneUnreachable:
-		n.log.warn(n.now(), "zone "+e.Zone.Name, "nobody of a whole zone is heard; its members are held until the zone's grace is over",
+		n.log.warn(n.now(), "zone "+e.Zone.Name, "nobody of a whole zone is heard; its members "+
+			"are held until the zone's grace is over",
 			"zone", e.Zone.Name, "members", e.Zone.Members)
 		n.tellWatchers(e)
 	case gossip.ZoneRecovered:
-		n.log.info(n.now(), "zone back "+e.Zone.Name, "a zone that was silent is heard again", "zone", e.Zone.Name)
+		n.log.info(n.now(), "zone back "+e.Zone.Name, "a zone that was silent is heard again",
+			"zone", e.Zone.Name)
 		n.tellWatchers(e)
 	case gossip.Undecided:
 		what := "if they are gone, have them forgotten (starling forget --unreachable)"
@@ -305,11 +315,13 @@ func (n *Node) dispatch(e *gossip.Event) {
 			what = "look at this host's network and firewall first; only if you know that they " +
 				"are gone, have them forgotten (starling info says how)"
 		}
-		n.log.warn(n.now(), "undecided", "members are silent, and too few others answer to judge them: dead or cut off, this node cannot tell; "+
+		n.log.warn(n.now(), "undecided", "members are silent, and too few others answer to "+
+			"judge them: dead or cut off, this node cannot tell; "+
 			what, "silent", e.Silent, "members", e.Of, "who", n.someUnreachable())
 		n.tellWatchers(e)
 	case gossip.Decided:
-		n.log.info(n.now(), "decided", "nobody is silent any more of whom this node cannot say whether it is dead")
+		n.log.info(n.now(), "decided", "nobody is silent any more of whom this node cannot say "+
+			"whether it is dead")
 		n.tellWatchers(e)
 	case gossip.Unheard:
 		n.log.warn(n.now(), "unheard", "this node hears the others, and what it sends does not "+
@@ -320,7 +332,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 		n.log.info(n.now(), "heard", "what this node sends arrives again")
 		n.tellWatchers(e)
 	case gossip.Unreached:
-		n.log.warn(n.now(), "unreached", "others hear this node, and nothing that they send to its address comes here: a firewall, or another address",
+		n.log.warn(n.now(), "unreached", "others hear this node, and nothing that they send to "+
+			"its address comes here: a firewall, or another address",
 			"addr", e.Member.Addr())
 		n.lookAround()
 		n.tellWatchers(e)
@@ -334,7 +347,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 		if e.Kind == gossip.MemberJoined && !n.home.fixed && !n.home.peer.IsValid() {
 			n.lookAround()
 		}
-		if k := e.Kind; (k == gossip.MemberJoined || k == gossip.MemberUpdated) && e.Member.OutOfFamily {
+		if k := e.Kind; (k == gossip.MemberJoined || k == gossip.MemberUpdated) &&
+			e.Member.OutOfFamily {
 			n.otherFamily(e.Member.ID)
 		}
 		if e.Kind == gossip.MemberUnreachable && n.core.Unbridged(e.Member.ID) {
@@ -355,7 +369,8 @@ func (n *Node) dispatch(e *gossip.Event) {
 func (n *Node) checkSpelling(m *member.Member) {
 	own, zone := n.core.Self(), m.Handle.Value().Zone
 	if here := own.Handle.Value().Zone; misspelt(here, zone) {
-		n.log.warn(n.now(), "spelling "+member.Top(zone), "a member's zone is written otherwise than this node's: they count as two zones",
+		n.log.warn(n.now(), "spelling "+member.Top(zone),
+			"a member's zone is written otherwise than this node's: they count as two zones",
 			"member", m.Name(), "here", member.Top(here), "there", member.Top(zone))
 	}
 }

@@ -26,14 +26,16 @@ type Tags = member.Tags
 
 // Member is what this node knows of one member, as a value that stays what it was.
 type Member struct {
-	Name        string
-	Addr        netip.AddrPort // where it receives packets that this node sends
-	State       State
-	Cause       Cause // of Failed: why; else empty
-	Zone        string
-	Tags        Tags
-	Generation  uint64    // which life of the member: milliseconds of Unix time at its start, or more
-	Incarnation uint32    // rises in one life whenever the member contradicts a suspicion or changes its tags
+	Name  string
+	Addr  netip.AddrPort // where it receives packets that this node sends
+	State State
+	Cause Cause // of Failed: why; else empty
+	Zone  string
+	Tags  Tags
+	// which life of the member: milliseconds of Unix time at its start, or more
+	Generation uint64
+	// rises in one life whenever the member contradicts a suspicion or changes its tags
+	Incarnation uint32
 	Since       time.Time // when this node last saw State change
 	// OutOfFamily says that this node's socket does not serve the IP family of Addr (see
 	// Config.Bind), or that its host has no routes of it, so that it reaches the member through
@@ -48,14 +50,16 @@ func (n *Node) Self() (self Member) {
 	return self
 }
 
-// Members goes through all members at one moment, this node and the remembered dead included, the live first. The
-// order is otherwise without meaning. After the node has stopped it is the last state of things.
+// Members goes through all members at one moment, this node and the remembered dead included, the
+// live first. The order is otherwise without meaning. After the node has stopped it is the last
+// state of things.
 func (n *Node) Members() iter.Seq[Member] {
 	return n.snapshot().all(n)
 }
 
-// Phi returns the level of suspicion of a member that this node watches, −log10 of the probability that it lives and is only
-// late; ok is false for others, and with every detector but gossip.ACCRUAL.
+// Phi returns the level of suspicion of a member that this node watches, −log10 of the probability
+// that it lives and is only late; ok is false for others, and with every detector but
+// gossip.ACCRUAL.
 func (n *Node) Phi(name string) (phi float64, ok bool) {
 	n.read(func() { phi, ok = n.core.Phi(n.now(), member.IDOf(name)) })
 	return phi, ok

@@ -14,8 +14,8 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// Bounds of what waits for a slow subscriber, in messages and in bytes of their topics and payloads. Over them the oldest
-// are dropped and counted in Missed.
+// Bounds of what waits for a slow subscriber, in messages and in bytes of their topics and
+// payloads. Over them the oldest are dropped and counted in Missed.
 const (
 	SubscribeQueue = 1024
 	SubscribeBytes = 16 << 20
@@ -25,10 +25,13 @@ const (
 // of which none has followed yet: it has no Topic, Origin and Payload, and Lost and Time say how
 // many and when that was known.
 type Message struct {
-	Time       time.Time // when it came in here
-	Topic      string
-	Origin     string // the name of who published it; empty while it is known neither to this node nor to what it kept
-	Generation uint64 // of the origin; those of an earlier one come first, as far as this node knew of them by then
+	Time  time.Time // when it came in here
+	Topic string
+	// the name of who published it; empty while it is known neither to this node nor to what it
+	// kept
+	Origin string
+	// of the origin; those of an earlier one come first, as far as this node knew of them by then
+	Generation uint64
 	// counts the origin's messages in its generation, over all topics, from 1; 0: this is none
 	Seq     uint64
 	Payload []byte // the receiver's own
@@ -38,14 +41,14 @@ type Message struct {
 	Lost uint64
 }
 
-// Subscribe returns the messages on some topics, or on all if none is named, that come in from now on. Range over it
-// once; a second range ends at once:
+// Subscribe returns the messages on some topics, or on all if none is named, that come in from now
+// on. Range over it once; a second range ends at once:
 //
 //	for m := range node.Subscribe(ctx, "deploys") { … }
 //
-// It ends when ctx does or the node stops (see Node.Ended), and costs memory until then or until the loop is left. At
-// most SubscribeQueue messages wait for a slow reader; on overflow the oldest are dropped, and the next message says how
-// many in Missed.
+// It ends when ctx does or the node stops (see Node.Ended), and costs memory until then or until
+// the loop is left. At most SubscribeQueue messages wait for a slow reader; on overflow the oldest
+// are dropped, and the next message says how many in Missed.
 //
 // Messages that nobody has any more when this node asks for them are passed over. Of what topics
 // they were is not known, so each subscriber is told of all: by Lost of the next message that it is
@@ -117,7 +120,8 @@ func (s *subscriber) next(ctx context.Context, stopped <-chan struct{}) (m Messa
 
 // subscribe begins to collect messages; nil if the node has stopped or ctx ended.
 func (n *Node) subscribe(ctx context.Context, replay bool, topics []string) *subscriber {
-	s := &subscriber{queue: newQueue(SubscribeQueue, SubscribeBytes, (*Message).size), topics: slices.Clone(topics)}
+	s := &subscriber{queue: newQueue(SubscribeQueue, SubscribeBytes, (*Message).size),
+		topics: slices.Clone(topics)}
 	err := n.call(ctx, func(gossip.Time, *gossip.Outbox) {
 		n.flush() // what was delivered before is not for this one
 		if replay {
@@ -134,7 +138,8 @@ func (n *Node) subscribe(ctx context.Context, replay bool, topics []string) *sub
 
 // wants says whether the subscriber asked for a topic.
 func (s *subscriber) wants(topic []byte) bool {
-	return len(s.topics) == 0 || slices.ContainsFunc(s.topics, func(t string) bool { return t == string(topic) })
+	return len(s.topics) == 0 || slices.ContainsFunc(s.topics,
+		func(t string) bool { return t == string(topic) })
 }
 
 // size is what a message in a queue costs, in bytes.

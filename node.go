@@ -24,8 +24,8 @@ import (
 	"github.com/starling-gossip/starling/transport"
 )
 
-// Node is a member of a cluster. Start or Join makes one; Leave or Close ends it. All methods are safe from any
-// goroutine.
+// Node is a member of a cluster. Start or Join makes one; Leave or Close ends it. All methods are
+// safe from any goroutine.
 type Node struct {
 	// Set at the start.
 	name, cluster string
@@ -67,8 +67,9 @@ type Node struct {
 	places      places
 	ways        ways
 	names       map[member.ID]string // of origins, from the store; nil without one
-	complete    bool                 // the core knows who is in the cluster, and those who wait for that were told
-	unsent      error                // of the leave; read when done is closed
+	// the core knows who is in the cluster, and those who wait for that were told
+	complete bool
+	unsent   error // of the leave; read when done is closed
 
 	// Shared.
 	joining       joining
@@ -84,8 +85,8 @@ type Node struct {
 	afterlife     sync.Mutex // guards the core once done is closed
 }
 
-// Start makes a node that runs at once, alone at first, and asks its seeds to let it in, in the background, until
-// one does. Errors are about the Config (ErrConfig) or the socket.
+// Start makes a node that runs at once, alone at first, and asks its seeds to let it in, in the
+// background, until one does. Errors are about the Config (ErrConfig) or the socket.
 func Start(cfg Config) (*Node, error) {
 	seeds, err := parseSeeds(slices.Concat(cfg.Seeds, cfg.Peers))
 	if err == nil { // a peer of before may have become such an address since
@@ -115,7 +116,8 @@ func Start(cfg Config) (*Node, error) {
 			n.noteLate(0, missing)
 		}
 		n.settle(&self)
-		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64()), newProof()); err == nil {
+		if n.core, err = gossip.New(&params, self, rand.NewPCG(rand.Uint64(), rand.Uint64()),
+			newProof()); err == nil {
 			n.begin(&cfg)
 			return n, nil
 		}
@@ -149,7 +151,8 @@ func listen(bind string, mtu int) (*transport.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := transport.Listen(addr, transport.Options{MaxDatagram: max(mtu, transport.DefaultMaxDatagram)})
+	conn, err := transport.Listen(addr, transport.Options{MaxDatagram: max(mtu,
+		transport.DefaultMaxDatagram)})
 	if err != nil {
 		return nil, fmt.Errorf("starling: %w", err)
 	}
@@ -165,7 +168,8 @@ func newProof() rand.Source {
 
 // familyOf is which addresses a socket sends to.
 func familyOf(local netip.AddrPort) gossip.Family {
-	v4, v6 := serves(local, netip.AddrFrom4([4]byte{192, 0, 2, 1})), serves(local, netip.MustParseAddr("2001:db8::1"))
+	v4, v6 := serves(local, netip.AddrFrom4([4]byte{192, 0, 2, 1})), serves(local,
+		netip.MustParseAddr("2001:db8::1"))
 	switch {
 	case v4 && !v6:
 		return gossip.IPv4
@@ -219,8 +223,8 @@ func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, missing, err er
 // lastGeneration is the last that this process gave out.
 var lastGeneration atomic.Uint64
 
-// newGeneration returns the milliseconds of Unix time, or more: a name that is started twice in one of them has two
-// lives all the same.
+// newGeneration returns the milliseconds of Unix time, or more: a name that is started twice in one
+// of them has two lives all the same.
 func newGeneration() uint64 {
 	for {
 		last := lastGeneration.Load()
@@ -240,7 +244,8 @@ func (n *Node) begin(cfg *Config) {
 	if ring := cfg.KeyRing; ring != nil {
 		n.sealer = transport.NewSealer(ring, transport.SealerOptions{})
 	} else {
-		n.log.write(logLine{slog.LevelWarn, "no key: traffic is neither encrypted nor authenticated", []any{"name", n.name}})
+		n.log.write(logLine{slog.LevelWarn, "no key: traffic is neither encrypted nor " +
+			"authenticated", []any{"name", n.name}})
 	}
 	n.start = time.Now()
 	if n.kernel != nil {
@@ -253,15 +258,16 @@ func (n *Node) begin(cfg *Config) {
 			})
 		})
 	}
-	if self := n.core.Self(); cfg.machine == nil && (!n.home.fixed || !self.Addr().Addr().IsLoopback()) {
+	if self := n.core.Self(); cfg.machine == nil &&
+		(!n.home.fixed || !self.Addr().Addr().IsLoopback()) {
 		n.background.Go(n.watchHome)
 	}
 	go n.run()
 }
 
-// Join starts a node and waits until a seed has let it in and it knows all members; a node without seeds, or with itself as
-// the only one, does not wait. When ctx ends first the node is closed, and the error says what was
-// tried and which seeds refused.
+// Join starts a node and waits until a seed has let it in and it knows all members; a node without
+// seeds, or with itself as the only one, does not wait. When ctx ends first the node is closed, and
+// the error says what was tried and which seeds refused.
 func Join(ctx context.Context, cfg Config) (*Node, error) {
 	n, err := Start(cfg)
 	if err != nil {
@@ -283,11 +289,11 @@ func (n *Node) SetTags(ctx context.Context, tags map[string]string) error {
 	return n.do(ctx, gossip.SetTags{Tags: encoded})
 }
 
-// Forget has members forgotten that are gone for good, here at once and everywhere else where they are held failed, left or
-// unreachable: they count in no view any more, and their keys are void. All of them have to be failed, left
-// or unreachable here (Info.Unreachable), or forgotten already, which is said to all once more;
-// else the error wraps ErrLives or ErrNoMember, and none is forgotten. One that lives comes back by
-// itself.
+// Forget has members forgotten that are gone for good, here at once and everywhere else where they
+// are held failed, left or unreachable: they count in no view any more, and their keys are void.
+// All of them have to be failed, left or unreachable here (Info.Unreachable), or forgotten already,
+// which is said to all once more; else the error wraps ErrLives or ErrNoMember, and none is
+// forgotten. One that lives comes back by itself.
 func (n *Node) Forget(ctx context.Context, names ...string) error {
 	ids := make([]member.ID, len(names))
 	for i, name := range names {
@@ -310,11 +316,12 @@ func (n *Node) knows(name string) bool {
 	return ok
 }
 
-// SetKeyRing replaces the key ring of a node that was started with one. To change a cluster's key while it runs, see
-// transport.KeyRing.
+// SetKeyRing replaces the key ring of a node that was started with one. To change a cluster's key
+// while it runs, see transport.KeyRing.
 func (n *Node) SetKeyRing(ring *transport.KeyRing) error {
 	if n.sealer == nil || ring == nil {
-		return fmt.Errorf("%w: a node starts with a key ring and keeps one, or it never has one", ErrConfig)
+		return fmt.Errorf("%w: a node starts with a key ring and keeps one, or it never has "+
+			"one", ErrConfig)
 	}
 	n.sealer.SetKeyRing(ring)
 	return nil
@@ -323,14 +330,15 @@ func (n *Node) SetKeyRing(ring *transport.KeyRing) error {
 // goodbye is how long the others are told of a leave, at most.
 const goodbye = 250 * time.Millisecond
 
-// Leave first lets go what this node published: it waits until each live member has it or does not answer, and three others
-// have it, all if there are fewer. Then it tells the others that this node goes, so that they see it as left and not as
-// failed, and closes it. Meanwhile Publish fails with ErrLeaving.
+// Leave first lets go what this node published: it waits until each live member has it or does not
+// answer, and three others have it, all if there are fewer. Then it tells the others that this node
+// goes, so that they see it as left and not as failed, and closes it. Meanwhile Publish fails with
+// ErrLeaving.
 //
-// A quarter of a second before the deadline of ctx, or when ctx is cancelled, it waits no more and leaves. When ctx ends
-// before that, or was cancelled before the call, the node is closed all the same, and the others may see it fail. Whichever
-// it was, the error wraps ErrUnsent if something is not known to be out, and names the first such sequence. Leaving twice
-// does nothing.
+// A quarter of a second before the deadline of ctx, or when ctx is cancelled, it waits no more and
+// leaves. When ctx ends before that, or was cancelled before the call, the node is closed all the
+// same, and the others may see it fail. Whichever it was, the error wraps ErrUnsent if something is
+// not known to be out, and names the first such sequence. Leaving twice does nothing.
 func (n *Node) Leave(ctx context.Context) error {
 	wait := 24 * time.Hour
 	if end, ok := ctx.Deadline(); ok {
@@ -367,8 +375,8 @@ func (n *Node) Leave(ctx context.Context) error {
 	return err
 }
 
-// Close stops the node at once, without telling anybody: to the others it looks like a crash. It returns when all
-// resources are free. Closing a stopped node does nothing. It returns nil.
+// Close stops the node at once, without telling anybody: to the others it looks like a crash. It
+// returns when all resources are free. Closing a stopped node does nothing. It returns nil.
 func (n *Node) Close() error {
 	n.stop(ErrClosed)
 	<-n.done
@@ -386,8 +394,8 @@ func (n *Node) stop(reason error) {
 // Done is closed when the node has stopped, whatever the reason.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
-// Err says why the node stopped: ErrClosed, ErrLeft, or an error that wraps ErrNameConflict or ErrSocket. It is nil
-// while the node runs.
+// Err says why the node stopped: ErrClosed, ErrLeft, or an error that wraps ErrNameConflict or
+// ErrSocket. It is nil while the node runs.
 func (n *Node) Err() error {
 	select {
 	case <-n.done:

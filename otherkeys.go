@@ -1,8 +1,8 @@
 package starling
 
-// This file says which seeds have other keys than this node, and from where else datagrams come that
-// do not open. Such a one tells nothing of why, and one that is not answered less; but that it comes
-// from a seed that is asked does.
+// This file says which seeds have other keys than this node, and from where else datagrams come
+// that do not open. Such a one tells nothing of why, and one that is not answered less; but that it
+// comes from a seed that is asked does.
 
 import (
 	"errors"
@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	// otherKeyFor is for how long a seed counts as one with another key after the last word of that: seeds that are no
-	// members are asked once a gossip.Config.Reseed.
+	// otherKeyFor is for how long a seed counts as one with another key after the last word of
+	// that: seeds that are no members are asked once a gossip.Config.Reseed.
 	otherKeyFor = 3 * time.Minute
-	// maxOtherKeys bounds the seeds with other keys that are remembered; of more the rest is not told.
+	// maxOtherKeys bounds the seeds with other keys that are remembered; of more the rest is not
+	// told.
 	maxOtherKeys = 64
 	// maxStrangers bounds the others of whom that is told, each in a line a minute at most; of more
 	// one line says it.
@@ -31,7 +32,8 @@ type otherKey struct {
 	addr netip.AddrPort
 	at   gossip.Time // the last word of it
 	err  error
-	here bool // what comes from it does not open here; else what it gets from here does not open there
+	// what comes from it does not open here; else what it gets from here does not open there
+	here bool
 	seed bool // it is asked to let this node in
 }
 
@@ -82,7 +84,8 @@ func (n *Node) noteOtherKey(k otherKey) bool {
 	return true
 }
 
-// isStrange notes that what comes from a node that is no seed does not open, and says so now and then.
+// isStrange notes that what comes from a node that is no seed does not open, and says so now and
+// then.
 func (n *Node) isStrange(from netip.AddrPort, err error) {
 	now, about := n.now(), "unopened"
 	if n.noteOtherKey(otherKey{addr: from, at: now, err: errStranger(from, err), here: true}) {
@@ -96,7 +99,8 @@ func (n *Node) isStrange(from netip.AddrPort, err error) {
 func (n *Node) hasOtherKey(seed netip.AddrPort, err error, here bool) {
 	now := n.now()
 	n.noteOtherKey(otherKey{seed, now, err, here, true})
-	n.log.warn(now, err.Error(), "a seed has another key than this node; it lets in nobody whom it does not understand", "error", err)
+	n.log.warn(now, err.Error(), "a seed has another key than this node; it lets in nobody whom "+
+		"it does not understand", "error", err)
 }
 
 func (n *Node) dropOtherKeys(drop func(k *otherKey) bool) {

@@ -11,8 +11,8 @@ import (
 	"github.com/starling-gossip/starling/transport"
 )
 
-// A newcomer whose key is not that of a seed hears which seed, and what is wrong: in the log, in the error of who waits,
-// and in Info; a node that is in hears it of the seeds that a Join names.
+// A newcomer whose key is not that of a seed hears which seed, and what is wrong: in the log, in
+// the error of who waits, and in Info; a node that is in hears it of the seeds that a Join names.
 func TestOtherKeysAreTold(t *testing.T) {
 	one, two, three := transport.GenerateKey(), transport.GenerateKey(), transport.GenerateKey()
 	ring := func(keys ...transport.Key) *transport.KeyRing {
@@ -31,18 +31,22 @@ func TestOtherKeysAreTold(t *testing.T) {
 		want       string
 	}{
 		{"another", []transport.Key{two}, []transport.Key{one}, "sealed with another key"},
-		{"no key of two", []transport.Key{two, three}, []transport.Key{one}, "sealed with another key"},
+		{"no key of two", []transport.Key{two, three}, []transport.Key{one},
+			"sealed with another key"},
 		{"none here", nil, []transport.Key{one}, "sealed with a key, and this node has none"},
 		{"none there", []transport.Key{one}, nil, "does not seal, and this node does"},
-		{"sealing with what the seed lacks", []transport.Key{two, one}, []transport.Key{one}, "lacks the key with which this node seals"},
-		{"opening what the seed seals no more", []transport.Key{one}, []transport.Key{two, one}, "sealed with another key"},
+		{"sealing with what the seed lacks", []transport.Key{two, one}, []transport.Key{one},
+			"lacks the key with which this node seals"},
+		{"opening what the seed seals no more", []transport.Key{one},
+			[]transport.Key{two, one}, "sealed with another key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := &heard{line: make(chan string, 64)}
 			knocks := &heard{line: make(chan string, 64)}
 			seed := start(t, starling.Config{Name: "seed", KeyRing: ring(c.seeds...),
 				Logger: slog.New(knocks)})
-			n, err := starling.Start(starling.Config{Name: "n", Bind: "127.0.0.1:0", Seeds: []string{addr(seed)}, KeyRing: ring(c.own...), Logger: slog.New(log)})
+			n, err := starling.Start(starling.Config{Name: "n", Bind: "127.0.0.1:0",
+				Seeds: []string{addr(seed)}, KeyRing: ring(c.own...), Logger: slog.New(log)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,7 +57,8 @@ func TestOtherKeysAreTold(t *testing.T) {
 			}
 			want := "the seed at " + addr(seed) + " " + c.want
 			told := func(words []string) bool {
-				return slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, want) })
+				return slices.ContainsFunc(words,
+					func(w string) bool { return strings.HasPrefix(w, want) })
 			}
 			if words := n.Info().OtherKeys; !told(words) {
 				t.Errorf("info says %q, want %q", words, want)
@@ -68,7 +73,8 @@ func TestOtherKeysAreTold(t *testing.T) {
 			}
 
 			// A node that is in, and is told to join that seed as well.
-			in := start(t, starling.Config{Name: "in", KeyRing: ring(c.own...), Logger: slog.New(log)})
+			in := start(t, starling.Config{Name: "in", KeyRing: ring(c.own...),
+				Logger: slog.New(log)})
 			ctx, cancel = context.WithCancel(within(t))
 			defer cancel()
 			failed := make(chan error, 1)
@@ -82,11 +88,14 @@ func TestOtherKeysAreTold(t *testing.T) {
 	}
 
 	// One of two seeds: it is let in by the other, and told of this one all the same.
-	good, bad := start(t, starling.Config{Name: "good", KeyRing: ring(one)}), start(t, starling.Config{Name: "bad", KeyRing: ring(two)})
+	good, bad := start(t, starling.Config{Name: "good", KeyRing: ring(one)}), start(t,
+		starling.Config{Name: "bad", KeyRing: ring(two)})
 	log := &heard{line: make(chan string, 64)}
-	n := start(t, starling.Config{Name: "n", Seeds: []string{addr(bad), addr(good)}, KeyRing: ring(one), Logger: slog.New(log)})
+	n := start(t, starling.Config{Name: "n", Seeds: []string{addr(bad), addr(good)},
+		KeyRing: ring(one), Logger: slog.New(log)})
 	log.wait(t, "a seed has another key than this node")
-	if words := n.Info().OtherKeys; len(words) != 1 || !strings.Contains(words[0], addr(bad)) || !n.Info().Welcomed {
+	if words := n.Info().OtherKeys; len(words) != 1 ||
+		!strings.Contains(words[0], addr(bad)) || !n.Info().Welcomed {
 		t.Errorf("%q, welcomed: %t", words, n.Info().Welcomed)
 	}
 

@@ -9,7 +9,8 @@ import (
 	"github.com/starling-gossip/starling"
 )
 
-// What a reader gets is its own: writing to it changes nothing for another reader, nor for one that comes later.
+// What a reader gets is its own: writing to it changes nothing for another reader, nor for one that
+// comes later.
 func TestPayloadsAreTheReadersOwn(t *testing.T) {
 	n := start(t, starling.Config{Name: "a"})
 	ctx := within(t)
@@ -38,8 +39,8 @@ func TestPayloadsAreTheReadersOwn(t *testing.T) {
 	}
 }
 
-// A node is two goroutines: one drives the protocol, and one takes the connections by which others see that its process lives. What
-// looks seeds up and writes to the log ends by itself.
+// A node is two goroutines: one drives the protocol, and one takes the connections by which others
+// see that its process lives. What looks seeds up and writes to the log ends by itself.
 func TestGoroutinesOfANode(t *testing.T) {
 	const nodes = 20
 	before := runtime.NumGoroutine()

@@ -14,31 +14,35 @@ import (
 	"github.com/starling-gossip/starling/transport"
 )
 
-// Path is what a node knows of the way between it and one member. Nothing is sent for that but what is sent anyway, and
-// now and then a long datagram.
+// Path is what a node knows of the way between it and one member. Nothing is sent for that but what
+// is sent anyway, and now and then a long datagram.
 type Path struct {
 	Name string
 	Addr netip.AddrPort // that the member tells, where this node sends to
-	// Heard is when its last datagram came, and From where that came from: behind an address translation, and where a host has
-	// several addresses, another place than Addr. Zero if none came yet. SeenAs is where the member saw the datagrams
-	// of this node come from, not valid before it has told.
+	// Heard is when its last datagram came, and From where that came from: behind an address
+	// translation, and where a host has several addresses, another place than Addr. Zero if none
+	// came yet. SeenAs is where the member saw the datagrams of this node come from, not valid
+	// before it has told.
 	Heard  time.Time
 	From   netip.AddrPort
 	SeenAs netip.AddrPort
 
-	// Of the last Probes of the failure detector, 64 to 128 once there were so many, Answers were answered in time; where it asks nobody, both are
-	// 0. Loss is the share of packets that are lost each way, if they are lost alike in both: 0 while that is not known.
+	// Of the last Probes of the failure detector, 64 to 128 once there were so many, Answers were
+	// answered in time; where it asks nobody, both are 0. Loss is the share of packets that are
+	// lost each way, if they are lost alike in both: 0 while that is not known.
 	Probes, Answers int
 	Loss            float64
 	RTT             time.Duration // smoothed; 0: unknown
 
-	// Passed is the longest datagram that is known to pass there and back, TooLong the shortest that is known not to, in
-	// bytes of UDP payload; 0: unknown, and none. Checked is when that was last looked for; zero: not yet.
+	// Passed is the longest datagram that is known to pass there and back, TooLong the shortest
+	// that is known not to, in bytes of UDP payload; 0: unknown, and none. Checked is when that was
+	// last looked for; zero: not yet.
 	Passed, TooLong int
 	Checked         time.Time
 
-	// Port is the state of the TCP port beside the member's UDP port: "open", "refused" (its host says that nobody listens),
-	// "filtered" (nothing answers), or "" if it was not tried. Inquest alone tries those of members that it watches.
+	// Port is the state of the TCP port beside the member's UDP port: "open", "refused" (its host
+	// says that nobody listens), "filtered" (nothing answers), or "" if it was not tried. Inquest
+	// alone tries those of members that it watches.
 	Port string
 
 	// Silent says that nothing came from the member for a second or more, nor an answer to the last
@@ -51,8 +55,9 @@ type Path struct {
 	OutOfFamily bool // as in Member
 }
 
-// Paths returns what this node knows of the ways to the live members that it talks to, by name: those that it probes or that
-// probe it, or did of late, 64 at most. After the node has stopped it is the last that it knew.
+// Paths returns what this node knows of the ways to the live members that it talks to, by name:
+// those that it probes or that probe it, or did of late, 64 at most. After the node has stopped it
+// is the last that it knew.
 func (n *Node) Paths() (all []Path) {
 	n.read(func() {
 		now := n.now()
@@ -99,10 +104,12 @@ func (n *Node) envelope() int {
 	return transport.SumSize
 }
 
-// SmallPath is that the longest datagrams of a node do not pass between it and a member, though short ones do.
+// SmallPath is that the longest datagrams of a node do not pass between it and a member, though
+// short ones do.
 type SmallPath struct {
-	Name   string
-	Passed int // the longest that is known to pass, in bytes of UDP payload; 0 while that is looked for
+	Name string
+	// the longest that is known to pass, in bytes of UDP payload; 0 while that is looked for
+	Passed int
 }
 
 // infoPaths fills in what Info says of ways.

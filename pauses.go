@@ -1,7 +1,7 @@
 package starling
 
-// This file is what a node says of its own pauses. The others see them as failures of it; its own log is
-// where one looks for why.
+// This file is what a node says of its own pauses. The others see them as failures of it; its own
+// log is where one looks for why.
 
 import (
 	"log/slog"
@@ -23,14 +23,16 @@ func (n *Node) stoodStill(gap time.Duration) {
 		return
 	}
 	n.stood, n.stoodFor = n.now(), gap
-	n.log.write(logLine{slog.LevelWarn, "this process stood still: it was stopped, or its host was paused or too busy",
+	n.log.write(logLine{slog.LevelWarn, "this process stood still: it was stopped, or its host " +
+		"was paused or too busy",
 		[]any{"for", gap.Round(time.Millisecond)}})
 }
 
 // heldFailed says that others held this node failed.
 func (n *Node) heldFailed(e *gossip.Event) {
 	args := []any{"cause", string(cause(e.Member.Cause)), "for", e.Gap}
-	if n.stood != 0 && n.now().Sub(n.stood) < stoodLately { // the news waited meanwhile: its age tells nothing
+	// the news waited meanwhile: its age tells nothing
+	if n.stood != 0 && n.now().Sub(n.stood) < stoodLately {
 		args = append(args[:2], "stood_still_for", n.stoodFor.Round(time.Millisecond))
 	}
 	n.log.write(logLine{slog.LevelWarn, "others hold this node for failed" +
@@ -49,7 +51,8 @@ func contradiction(unheard, waits bool) string {
 	return "; it tells them that it lives, and is back once they hear that"
 }
 
-// clocks compares the clock by which a node lives, which stands still while the host sleeps, with that on the wall.
+// clocks compares the clock by which a node lives, which stands still while the host sleeps, with
+// that on the wall.
 type clocks struct {
 	ahead time.Duration // how far the wall's was ahead at the last look
 }
@@ -68,7 +71,8 @@ func (c *clocks) slept(wall, awake time.Duration) time.Duration {
 func (n *Node) lookAtClocks(c *clocks) {
 	now := time.Now()
 	if d := c.slept(now.Round(0).Sub(n.start.Round(0)), now.Sub(n.start)); d != 0 {
-		n.log.write(logLine{slog.LevelWarn, "the host of this process slept or was paused, or its clock was set forward",
+		n.log.write(logLine{slog.LevelWarn, "the host of this process slept or was paused, or " +
+			"its clock was set forward",
 			[]any{"by", d.Round(time.Millisecond)}})
 	}
 }

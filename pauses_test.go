@@ -25,7 +25,8 @@ func TestContradiction(t *testing.T) {
 	}
 }
 
-// The clock of the wall runs ahead of that by which a node lives where the host slept; small steps of it are none.
+// The clock of the wall runs ahead of that by which a node lives where the host slept; small steps
+// of it are none.
 func TestSleepIsSeenOnTheClocks(t *testing.T) {
 	var c clocks
 	for _, x := range []struct{ wall, awake, want time.Duration }{

@@ -1,7 +1,8 @@
 package starling
 
-// This file is where members stand: who asked is told, those who ask for the same at the same time share a question, and
-// answers are kept for a while. All of it is the node's goroutine's; others wait for a question to end and look again.
+// This file is where members stand: who asked is told, those who ask for the same at the same time
+// share a question, and answers are kept for a while. All of it is the node's goroutine's; others
+// wait for a question to end and look again.
 
 import (
 	"cmp"
@@ -15,7 +16,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// For how long an answer is good. Nodes do not move, but one that has just started is still finding out where it stands.
+// For how long an answer is good. Nodes do not move, but one that has just started is still finding
+// out where it stands.
 const (
 	placeKept      = time.Minute
 	youngPlaceKept = 2 * time.Second // of a member whose state is younger than young
@@ -24,14 +26,16 @@ const (
 
 // places are those of other members, as far as they were asked for.
 type places struct {
-	kept       map[member.ID]place // at most the members that this node knew within the last two placeKept
-	forgetting bool                // a goroutine sees to that
+	// at most the members that this node knew within the last two placeKept
+	kept       map[member.ID]place
+	forgetting bool // a goroutine sees to that
 	asked      map[member.ID]*question
 	room       *question // ended when any question is; nil: nobody waits for that
 	stats      LocationStats
 }
 
-// LocationStats counts what came of the questions that RTT, RTTBetween and Near made this node ask, since its start.
+// LocationStats counts what came of the questions that RTT, RTTBetween and Near made this node ask,
+// since its start.
 type LocationStats struct {
 	Answered   uint64
 	Unanswered uint64 // after 4 s, or since the member was declared failed meanwhile
@@ -78,7 +82,8 @@ type spot struct {
 	measured time.Duration // from this node, of late
 }
 
-// locate finds where live members stand; it asks all whom it has to at the same time. Safe from any goroutine.
+// locate finds where live members stand; it asks all whom it has to at the same time. Safe from any
+// goroutine.
 func (n *Node) locate(ctx context.Context, names ...string) ([]spot, error) {
 	found, waits := make([]spot, len(names)), make([]*question, len(names))
 	for {
@@ -101,7 +106,8 @@ func (n *Node) locate(ctx context.Context, names ...string) ([]spot, error) {
 			waited = true
 			if err := n.await(ctx, q); err != nil {
 				if err == ctx.Err() {
-					err = fmt.Errorf("starling: %q has not said yet where it stands: %w", names[i], err)
+					err = fmt.Errorf("starling: %q has not said yet where it stands: %w",
+						names[i], err)
 				}
 				return nil, err
 			}
@@ -155,7 +161,8 @@ func (n *Node) find(now gossip.Time, name string, out *gossip.Outbox) (spot, *qu
 	return spot{}, q, nil
 }
 
-// kept returns where a member stands if that is known: this node itself, and who answered of late in its present life.
+// kept returns where a member stands if that is known: this node itself, and who answered of late
+// in its present life.
 func (n *Node) kept(now gossip.Time, m *member.Member) (s spot, ok bool) {
 	s = spot{id: m.ID, zone: m.Record().Zone}
 	if self := n.core.Self(); m.ID == self.ID {
@@ -227,7 +234,8 @@ func (p *places) forget(now gossip.Time) bool {
 
 func notLive(name string, known bool, s State) error {
 	if !known {
-		return fmt.Errorf("starling: %w: %q is not known here; see the list of members", ErrNoMember, name)
+		return fmt.Errorf("starling: %w: %q is not known here; see the list of members",
+			ErrNoMember, name)
 	}
 	if s == Left {
 		return fmt.Errorf("starling: %w: %q has left", ErrNoMember, name)
@@ -237,7 +245,9 @@ func notLive(name string, known bool, s State) error {
 
 func noAnswer(name string, e *gossip.Event) error {
 	if s := e.Member.State; !s.Live() {
-		return fmt.Errorf("starling: %w: %q was asked where it stands, and is held to have %s now", e.Err, name, s)
+		return fmt.Errorf("starling: %w: %q was asked where it stands, and is held to have %s "+
+			"now", e.Err, name, s)
 	}
-	return fmt.Errorf("starling: %w: %q was asked where it stands, for up to 4 s; try again, or see whether it fails", e.Err, name)
+	return fmt.Errorf("starling: %w: %q was asked where it stands, for up to 4 s; try again, or "+
+		"see whether it fails", e.Err, name)
 }

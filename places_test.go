@@ -1,6 +1,7 @@
 package starling
 
-// This file tests what is remembered of where members stand, and how waiting for it ends, on the node's own goroutine.
+// This file tests what is remembered of where members stand, and how waiting for it ends, on the
+// node's own goroutine.
 
 import (
 	"context"
@@ -18,7 +19,8 @@ import (
 func pair(t *testing.T) (a, b *Node, ctx context.Context) {
 	t.Helper()
 	a, ctx = alone(t)
-	b, err := Join(ctx, Config{Name: "b", Bind: "127.0.0.1:0", Seeds: []string{a.Self().Addr.String()}})
+	b, err := Join(ctx, Config{Name: "b", Bind: "127.0.0.1:0",
+		Seeds: []string{a.Self().Addr.String()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +63,8 @@ func TestPlacesGrowStale(t *testing.T) {
 	answered(2, func(k *place) { k.since = n.now().Add(-placeKept) })
 	answered(3, func(k *place) { k.instance++ }) // of another life
 	inLoop(t, n, func() {
-		if p := &n.places; !p.forget(n.now()) || p.kept == nil || p.forget(n.now().Add(placeKept)) || p.kept != nil || p.forgetting {
+		if p := &n.places; !p.forget(n.now()) || p.kept == nil ||
+			p.forget(n.now().Add(placeKept)) || p.kept != nil || p.forgetting {
 			t.Errorf("of what is young and then old is left %+v", p)
 		}
 	})
@@ -77,11 +80,13 @@ func TestPlacesOfTheYoung(t *testing.T) {
 		good        bool
 	}{
 		{time.Hour, 0, true}, {time.Hour, placeKept - 1, true}, {time.Hour, placeKept, false},
-		{young - 1, youngPlaceKept - 1, true}, {young - 1, youngPlaceKept, false}, {young, youngPlaceKept, true},
+		{young - 1, youngPlaceKept - 1, true}, {young - 1, youngPlaceKept, false}, {young,
+			youngPlaceKept, true},
 	} {
 		now := gossip.Time(2 * time.Hour)
 		m.Since = now.Add(-x.known)
-		if p := (place{instance: m.Instance(), since: now.Add(-x.kept)}); p.good(now, &m) != x.good {
+		if p := (place{instance: m.Instance(), since: now.Add(-x.kept)}); p.good(now,
+			&m) != x.good {
 			t.Errorf("known for %v, kept for %v: good is %v", x.known, x.kept, !x.good)
 		}
 	}
@@ -105,7 +110,8 @@ func TestNoAnswerIsTold(t *testing.T) {
 		inLoop(t, n, func() {
 			m, _ := n.core.Table().Get(member.IDOf("b"))
 			m.State = state
-			n.dispatch(&gossip.Event{Kind: gossip.MemberLocated, Member: m, Err: gossip.ErrNoAnswer})
+			n.dispatch(&gossip.Event{Kind: gossip.MemberLocated, Member: m,
+				Err: gossip.ErrNoAnswer})
 		})
 		for range 3 { // who comes after the event asks anew, and is answered
 			if err := <-ended; err != nil && (!errors.Is(err, ErrNoAnswer) || !strings.Contains(err.Error(), `"b"`) || !strings.Contains(err.Error(), want)) {
@@ -128,7 +134,8 @@ func TestWaitingForPlacesEnds(t *testing.T) {
 		go func() { _, err := n.RTT(ctx, "b"); ended <- err }()
 		go func() {
 			all, err := n.Near(ctx, "a")
-			if all != nil && (len(all) != 2 || !all[0].Known || all[1].Known || !strings.Contains(err.Error(), "1 of 2 members")) {
+			if all != nil && (len(all) != 2 || !all[0].Known || all[1].Known ||
+				!strings.Contains(err.Error(), "1 of 2 members")) {
 				t.Errorf("%+v, %v", all, err)
 			}
 			ended <- err
@@ -162,7 +169,8 @@ func TestPlacesWaitForRoom(t *testing.T) {
 	inLoop(t, n, func() { // more members that never answer than the core asks at once
 		self := n.core.Self()
 		for i := range 300 {
-			r := member.Record{Name: fmt.Sprint("made-up-", i), Generation: 1, Addr: self.Addr(), Protocol: 1}
+			r := member.Record{Name: fmt.Sprint("made-up-", i), Generation: 1,
+				Addr: self.Addr(), Protocol: 1}
 			made = append(made, member.Fact{Record: member.Share(r)})
 		}
 		merge(Alive)

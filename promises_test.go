@@ -1,6 +1,7 @@
 package starling_test
 
-// This file holds docs/promises.md: that it quotes what is printed, and names tests and checkers that there are.
+// This file holds docs/promises.md: that it quotes what is printed, and names tests and checkers
+// that there are.
 
 import (
 	"bufio"
@@ -65,7 +66,8 @@ func readPromises(t *testing.T) (all []promise) {
 		switch {
 		case !inside:
 			if inside = true; !slices.Equal(cells, columns[:]) {
-				t.Errorf("%s:%d: a table has the columns %q, want %q", promisesPage, line, cells, columns)
+				t.Errorf("%s:%d: a table has the columns %q, want %q", promisesPage, line,
+					cells, columns)
 			}
 		case strings.Trim(text, "|-: ") == "":
 		case len(cells) != len(columns):
@@ -74,7 +76,8 @@ func readPromises(t *testing.T) (all []promise) {
 			p := promise{line: line, group: group, cells: [4]string(cells)}
 			for _, m := range quoted.FindAllStringSubmatch(cells[0], -1) {
 				file, _, _ := strings.Cut(m[2], "#")
-				p.quotes = append(p.quotes, quotation{m[1], path.Join(path.Dir(promisesPage), file)})
+				p.quotes = append(p.quotes, quotation{m[1],
+					path.Join(path.Dir(promisesPage), file)})
 			}
 			for _, m := range backquoted.FindAllStringSubmatch(cells[2], -1) {
 				p.held = append(p.held, m[1])
@@ -100,10 +103,12 @@ func splitRow(text string) (cells []string) {
 	}
 }
 
-// plain is a text without what only its page needs: the marks of Markdown and of comments, and breaks of lines.
+// plain is a text without what only its page needs: the marks of Markdown and of comments, and
+// breaks of lines.
 func plain(text string) string {
 	text = linkTarget.ReplaceAllString(commented.ReplaceAllString(text, " "), "]")
-	return strings.Join(strings.Fields(strings.NewReplacer("[", "", "]", "", "*", "", "`", "", "//", " ").Replace(text)), " ")
+	return strings.Join(strings.Fields(strings.NewReplacer("[", "", "]", "", "*", "", "`", "",
+		"//", " ").Replace(text)), " ")
 }
 
 // simCheckers are the names of the simulator's checkers: what their methods Name return.
@@ -186,8 +191,9 @@ func testsIn(t *testing.T, dir string) map[string]bool {
 
 var testName = regexp.MustCompile(`^(Test|Fuzz|Benchmark)\w+$`)
 
-// TestPromises holds each row of docs/promises.md: no cell is empty, what it quotes stands where it says, and what holds it is there:
-// a test as directory.TestName (starling for the root), a checker as "checker name", a target as "make name".
+// TestPromises holds each row of docs/promises.md: no cell is empty, what it quotes stands where it
+// says, and what holds it is there: a test as directory.TestName (starling for the root), a checker
+// as "checker name", a target as "make name".
 func TestPromises(t *testing.T) {
 	all := readPromises(t)
 	if len(all) < 50 {
@@ -224,8 +230,10 @@ func TestPromises(t *testing.T) {
 				t.Errorf("%s:%d: %s is empty", promisesPage, p.line, columns[i])
 			}
 		}
-		if rest := strings.Trim(quoted.ReplaceAllString(p.cells[0], ""), " ;"); rest != "" || len(p.quotes) == 0 {
-			t.Errorf("%s:%d: a promise is a sentence in quotes and a link to where it is printed, and not %q", promisesPage, p.line, rest)
+		if rest := strings.Trim(quoted.ReplaceAllString(p.cells[0], ""), " ;"); rest != "" ||
+			len(p.quotes) == 0 {
+			t.Errorf("%s:%d: a promise is a sentence in quotes and a link to where it is "+
+				"printed, and not %q", promisesPage, p.line, rest)
 		}
 		for _, q := range p.quotes {
 			if _, ok := files[q.file]; !ok {
@@ -280,7 +288,10 @@ func TestPromisesAreWhole(t *testing.T) {
 	}
 	for _, point := range points {
 		point = plain(strings.Split(point, "\n\n")[0])
-		if !slices.ContainsFunc(printed, func(s string) bool { return strings.Contains(point, s) }) {
+		if !slices.ContainsFunc(printed, func(s string) bool {
+			return strings.Contains(point,
+				s)
+		}) {
 			t.Errorf("no promise of the README's %.60q… stands in %s", point, promisesPage)
 		}
 	}

@@ -15,24 +15,27 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// Publish sends a message to all members, this one included, and returns its sequence number. Topics have 1 to 255 bytes,
-// payloads at most MaxMessage. It returns when the message is on its way, not when it has arrived: PublishWait tells
-// that. While too much of what this node published is still on its way, it waits, and if ctx ends first the error is
-// ErrBackpressure and that of ctx; after a Leave it is ErrLeaving. When it returns an error, nothing was sent.
+// Publish sends a message to all members, this one included, and returns its sequence number.
+// Topics have 1 to 255 bytes, payloads at most MaxMessage. It returns when the message is on its
+// way, not when it has arrived: PublishWait tells that. While too much of what this node published
+// is still on its way, it waits, and if ctx ends first the error is ErrBackpressure and that of
+// ctx; after a Leave it is ErrLeaving. When it returns an error, nothing was sent.
 func (n *Node) Publish(ctx context.Context, topic string, payload []byte) (seq uint64, err error) {
 	return n.publish(ctx, topic, payload, nil, true)
 }
 
 // TryPublish is Publish that never waits for room: it returns ErrBackpressure instead.
-func (n *Node) TryPublish(ctx context.Context, topic string, payload []byte) (seq uint64, err error) {
+func (n *Node) TryPublish(ctx context.Context, topic string, payload []byte) (seq uint64,
+	err error) {
 	return n.publish(ctx, topic, payload, nil, false)
 }
 
 // Need is how many of the live members must have a message. The zero Need is none of the others.
 type Need struct{ count, percent int }
 
-// All is every live member. A member that is declared failed, or leaves, meanwhile is no longer waited for; one that this
-// node learns of meanwhile is, unless it joined after the message was published, which it does not get then.
+// All is every live member. A member that is declared failed, or leaves, meanwhile is no longer
+// waited for; one that this node learns of meanwhile is, unless it joined after the message was
+// published, which it does not get then.
 var All = Need{percent: 100}
 
 // AtLeast is a number of members, the publisher included.
@@ -50,7 +53,8 @@ func ParseNeed(s string) (Need, error) {
 	n, err := strconv.Atoi(digits)
 	switch {
 	case err != nil || n < 1 || percent && n > 100:
-		return Need{}, fmt.Errorf("%q is not a number of members, a percentage of them from 1%% to 100%%, or all", s)
+		return Need{}, fmt.Errorf("%q is not a number of members, a percentage of them from 1%% "+
+			"to 100%%, or all", s)
 	case percent:
 		return Percent(n), nil
 	}
@@ -68,8 +72,8 @@ func (d Need) met(have, of int) bool { return have >= d.count && 100*have >= d.p
 type Receipt struct {
 	Seq     uint64 // of the message
 	Reached bool   // as many have it as were needed
-	// Have is how many members have it, of Of: those that this node holds live, and those that died after they had it. This
-	// node is among both.
+	// Have is how many members have it, of Of: those that this node holds live, and those that died
+	// after they had it. This node is among both.
 	Have, Of int
 	Missing  []string // names of some that do not have it
 	// Newer is how many live members joined after the message was published, as far as they have
@@ -83,15 +87,18 @@ type Receipt struct {
 	Took   time.Duration // since it was sent
 }
 
-// PublishWait is Publish that returns when as many members as need asks for have the message. What they confirm travels
-// together, so that neither this node nor another one hears from all. Before it publishes it waits, as Welcomed does, until
-// this node knows who is in the cluster. It fails with ErrNeed if need asks for more members than Receipt.Agreed would be.
+// PublishWait is Publish that returns when as many members as need asks for have the message. What
+// they confirm travels together, so that neither this node nor another one hears from all. Before
+// it publishes it waits, as Welcomed does, until this node knows who is in the cluster. It fails
+// with ErrNeed if need asks for more members than Receipt.Agreed would be.
 //
-// When ctx ends first, it returns what is known then and the error of ctx; the message is on its way all the same, unless
-// Receipt.Seq is 0. The error is ErrUnconfirmed if members lack it that are not asked any more: when the message has been
-// held for as long as Config.Retain says, 60 s by default, or when 1,024 messages are waited for (fewer in a cluster of more
-// than 128) and all of them lack somebody.
-func (n *Node) PublishWait(ctx context.Context, topic string, payload []byte, need Need) (Receipt, error) {
+// When ctx ends first, it returns what is known then and the error of ctx; the message is on its
+// way all the same, unless Receipt.Seq is 0. The error is ErrUnconfirmed if members lack it that
+// are not asked any more: when the message has been held for as long as Config.Retain says, 60 s by
+// default, or when 1,024 messages are waited for (fewer in a cluster of more than 128) and all of
+// them lack somebody.
+func (n *Node) PublishWait(ctx context.Context, topic string, payload []byte,
+	need Need) (Receipt, error) {
 	if err := n.Welcomed(ctx); err != nil {
 		return Receipt{}, err
 	}
@@ -158,7 +165,8 @@ func (t *tracker) begin(n *Node) error {
 }
 
 // publish sends a message, or waits until it can, and sees to it that t hears of it.
-func (n *Node) publish(ctx context.Context, topic string, payload []byte, t *tracker, wait bool) (seq uint64, err error) {
+func (n *Node) publish(ctx context.Context, topic string, payload []byte, t *tracker,
+	wait bool) (seq uint64, err error) {
 	for {
 		var refused error
 		var room <-chan struct{}
@@ -168,7 +176,8 @@ func (n *Node) publish(ctx context.Context, topic string, payload []byte, t *tra
 					return
 				}
 			}
-			refused = n.core.Do(now, gossip.Publish{Topic: topic, Payload: payload, Confirm: t != nil}, out)
+			refused = n.core.Do(now, gossip.Publish{Topic: topic, Payload: payload,
+				Confirm: t != nil}, out)
 			switch {
 			case errors.Is(refused, gossip.ErrBackpressure):
 				room = n.whenWritable()

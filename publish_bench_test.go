@@ -4,8 +4,9 @@ package starling
 //
 //	go test -run xxx -bench Messages -benchtime 5x -timeout 30m . [-rate 1000]
 //
-// An iteration is two seconds of messages of 128 bytes at a rate, or one message of 1 MiB. What did not come at all, twice
-// or out of order fails the benchmark; what a reader here was too slow for, since the machine is busy, is counted.
+// An iteration is two seconds of messages of 128 bytes at a rate, or one message of 1 MiB. What did
+// not come at all, twice or out of order fails the benchmark; what a reader here was too slow for,
+// since the machine is busy, is counted.
 
 import (
 	"flag"
@@ -32,8 +33,9 @@ type audience struct {
 	got   atomic.Int64  // deliveries, over all nodes
 	whole chan struct{} // a token whenever got reaches want
 	want  atomic.Int64
-	slow  atomic.Uint64              // messages that the nodes had, and the readers here did not fetch in time
-	late  [manyNodes][]time.Duration // of each node's deliveries, since the time in the payload
+	// messages that the nodes had, and the readers here did not fetch in time
+	slow atomic.Uint64
+	late [manyNodes][]time.Duration // of each node's deliveries, since the time in the payload
 }
 
 // listenAll has all nodes listen until the benchmark ends.
@@ -46,7 +48,8 @@ func listenAll(b *testing.B, nodes []*Node) *audience {
 			for m := range messages {
 				missed += m.Missed
 				if last := next[m.Origin]; m.Lost > 0 || m.Seq <= last || m.Seq > last+1+missed {
-					b.Errorf("%s got message %d of %s after %d; %d were dropped before a slow reader, %d lost", n.name, m.Seq, m.Origin, last, missed, m.Lost)
+					b.Errorf("%s got message %d of %s after %d; %d were dropped before a slow "+
+						"reader, %d lost", n.name, m.Seq, m.Origin, last, missed, m.Lost)
 				}
 				next[m.Origin] = m.Seq
 				a.count(k, &m)
@@ -113,7 +116,8 @@ func BenchmarkMessages(b *testing.B) {
 				publishAll(b, nodes[:publishers], each)
 				a.await()
 				rates = append(rates, float64(each*publishers)/time.Since(begin).Seconds())
-				copies = append(copies, 1+float64(duplicates(nodes)-before)/float64(each*publishers*manyNodes))
+				copies = append(copies,
+					1+float64(duplicates(nodes)-before)/float64(each*publishers*manyNodes))
 			}
 			late := slices.Sorted(slices.Values(slices.Concat(a.late[:]...)))
 			b.ReportMetric(median(rates), "msg/s")
@@ -127,7 +131,8 @@ func BenchmarkMessages(b *testing.B) {
 	}
 }
 
-// publishAll has nodes publish so many messages each, evenly over a burst; who is behind does not wait.
+// publishAll has nodes publish so many messages each, evenly over a burst; who is behind does not
+// wait.
 func publishAll(b *testing.B, nodes []*Node, each int) {
 	begin := time.Now()
 	var all sync.WaitGroup
@@ -154,7 +159,8 @@ func duplicates(nodes []*Node) (sum uint64) {
 	return sum
 }
 
-// BenchmarkMessagesLarge is a mebibyte to all: how long it takes, and how many times its bytes come in at a node.
+// BenchmarkMessagesLarge is a mebibyte to all: how long it takes, and how many times its bytes come
+// in at a node.
 func BenchmarkMessagesLarge(b *testing.B) {
 	nodes, _ := storm(b, manyNodes)
 	defer closeAll(nodes)
@@ -168,7 +174,8 @@ func BenchmarkMessagesLarge(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		a.expect(1, manyNodes)
 		before, begin := received(nodes), time.Now()
-		if _, err := nodes[i*37%manyNodes].Publish(b.Context(), publishedAt, stamped(b, mebibyte)); err != nil {
+		if _, err := nodes[i*37%manyNodes].Publish(b.Context(), publishedAt,
+			stamped(b, mebibyte)); err != nil {
 			b.Fatal(err)
 		}
 		a.await()

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// queue is a bounded queue that drops the oldest value when it is full, and counts that. Pushing never waits. It costs
-// memory only for what waits in it.
+// queue is a bounded queue that drops the oldest value when it is full, and counts that. Pushing
+// never waits. It costs memory only for what waits in it.
 type queue[T any] struct {
 	limit int
 	most  int           // sum of the sizes of what waits; 0: no bound
@@ -58,7 +58,8 @@ func (q *queue[T]) rouse() {
 	}
 }
 
-// pop waits for a value and says how many were dropped before it. After stopped is closed it hands out what is left.
+// pop waits for a value and says how many were dropped before it. After stopped is closed it hands
+// out what is left.
 func (q *queue[T]) pop(ctx context.Context, stopped <-chan struct{}) (v T, missed uint64, ok bool) {
 	ok = q.wait(ctx, stopped, func() bool {
 		v, missed, ok = q.take()
@@ -138,7 +139,8 @@ func prune[Q interface{ isGone() bool }](queues []Q) []Q {
 	return kept
 }
 
-// once is a sequence that can be ranged over once: a second range, also one at the same time, ends at once.
+// once is a sequence that can be ranged over once: a second range, also one at the same time, ends
+// at once.
 func once[T any](seq iter.Seq[T]) iter.Seq[T] {
 	var begun atomic.Bool
 	return func(yield func(T) bool) {
@@ -148,9 +150,9 @@ func once[T any](seq iter.Seq[T]) iter.Seq[T] {
 	}
 }
 
-// Ended says why a stream (Watch, WatchKeys, Subscribe, Replay) that was begun with ctx has ended by itself: the cause of
-// ctx, or why the node stopped, as Err has it. It is nil while neither has happened: then the loop was left, or it was not
-// the first over that stream.
+// Ended says why a stream (Watch, WatchKeys, Subscribe, Replay) that was begun with ctx has ended
+// by itself: the cause of ctx, or why the node stopped, as Err has it. It is nil while neither has
+// happened: then the loop was left, or it was not the first over that stream.
 func (n *Node) Ended(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

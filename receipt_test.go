@@ -9,29 +9,33 @@ import (
 	"github.com/starling-gossip/starling"
 )
 
-// What can never be reached fails at once, and nothing is sent; what can is told with the size of the
-// last agreed view.
+// What can never be reached fails at once, and nothing is sent; what can is told with the size of
+// the last agreed view.
 func TestNeedBeyondTheCluster(t *testing.T) {
 	ctx := within(t)
 	n := cluster(t, 3, starling.Config{})[0]
-	if r, err := n.PublishWait(ctx, "t", nil, starling.AtLeast(4)); !errors.Is(err, starling.ErrNeed) || r.Seq != 0 {
+	if r, err := n.PublishWait(ctx, "t", nil, starling.AtLeast(4)); !errors.Is(err,
+		starling.ErrNeed) || r.Seq != 0 {
 		t.Errorf("4 of 3: %+v %v", r, err)
 	}
-	if r, err := n.PublishWait(ctx, "t", nil, starling.All); err != nil || r.Seq != 1 || r.Have != 3 || r.Of != 3 || r.Agreed != 3 {
+	if r, err := n.PublishWait(ctx, "t", nil, starling.All); err != nil || r.Seq != 1 ||
+		r.Have != 3 || r.Of != 3 || r.Agreed != 3 {
 		t.Errorf("3 of 3: %+v %v", r, err)
 	}
 }
 
 // A node that no seed lets in does not say that all of one have its message.
 func TestPublishWaitOutside(t *testing.T) {
-	n, err := starling.Start(starling.Config{Name: "outside", Bind: "127.0.0.1:0", Seeds: []string{"127.0.0.1:1"}})
+	n, err := starling.Start(starling.Config{Name: "outside", Bind: "127.0.0.1:0",
+		Seeds: []string{"127.0.0.1:1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer n.Close()
 	ctx, stop := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer stop()
-	if r, err := n.PublishWait(ctx, "t", nil, starling.All); !errors.Is(err, context.DeadlineExceeded) || r.Seq != 0 || r.Of != 0 {
+	if r, err := n.PublishWait(ctx, "t", nil, starling.All); !errors.Is(err,
+		context.DeadlineExceeded) || r.Seq != 0 || r.Of != 0 {
 		t.Errorf("%+v %v", r, err)
 	}
 }
@@ -64,7 +68,8 @@ func TestLeaveWithoutTime(t *testing.T) {
 	cancel()
 	soon, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
-	for name, ctx := range map[string]context.Context{"cancelled": cancelled, "a millisecond": soon} {
+	for name, ctx := range map[string]context.Context{"cancelled": cancelled,
+		"a millisecond": soon} {
 		node := cluster(t, 3, starling.Config{})[0]
 		if _, err := node.Publish(within(t), "t", make([]byte, 1<<20)); err != nil {
 			t.Fatal(err)

@@ -16,15 +16,17 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// nearAtOnce is how many members a Near asks at the same time: half of what the core takes, so that one alone keeps nobody
-// waiting.
+// nearAtOnce is how many members a Near asks at the same time: half of what the core takes, so that
+// one alone keeps nobody waiting.
 const nearAtOnce = 128
 
 // RTT is the round trip between two members.
 type RTT struct {
 	Estimate time.Duration // by their coordinates
-	Error    float64       // the relative error that such estimates had of late: 0.1 is a tenth, 1 is a guess
-	Measured time.Duration // the median of the last few that this node measured, if it is one of the two; else 0
+	// the relative error that such estimates had of late: 0.1 is a tenth, 1 is a guess
+	Error float64
+	// the median of the last few that this node measured, if it is one of the two; else 0
+	Measured time.Duration
 }
 
 // RTT returns the round trip between this node and a live member. See RTTBetween.
@@ -32,13 +34,15 @@ func (n *Node) RTT(ctx context.Context, name string) (RTT, error) {
 	return n.RTTBetween(ctx, n.name, name)
 }
 
-// RTTBetween returns the round trip between any two live members; no packet goes between them. Each is asked where it stands
-// (a datagram there and one back, again while it does not answer, 4 s at most), unless this node asked it within the last
-// minute: so a program may call this for each of its requests, to pick the nearest replica. Of a member that is known for less
-// than two minutes, and may still be finding out where it stands, the answer is good for two seconds. Calls at the same time
-// share a question. Between a member and itself it is 0.
+// RTTBetween returns the round trip between any two live members; no packet goes between them. Each
+// is asked where it stands (a datagram there and one back, again while it does not answer, 4 s at
+// most), unless this node asked it within the last minute: so a program may call this for each of
+// its requests, to pick the nearest replica. Of a member that is known for less than two minutes,
+// and may still be finding out where it stands, the answer is good for two seconds. Calls at the
+// same time share a question. Between a member and itself it is 0.
 //
-// The error wraps ErrNoMember or ErrNoAnswer and names the member, or it is that of ctx, or why the node stopped.
+// The error wraps ErrNoMember or ErrNoAnswer and names the member, or it is that of ctx, or why the
+// node stopped.
 func (n *Node) RTTBetween(ctx context.Context, a, b string) (RTT, error) {
 	at, err := n.locate(ctx, a, b)
 	if err != nil {
@@ -69,14 +73,15 @@ type Neighbor struct {
 	Known  bool // it answered; else RTT is zero
 }
 
-// Near returns the live members, the nearest to the named one first; it comes first itself, with 0, and those that do not
-// answer come last, in the order of their names. If others are named, it is about those of them that live alone. As with
-// RTTBetween, no packet goes between the members, and all whose answers are not known as it says are asked, up to 128 at
-// the same time: of thousands that takes some seconds, or so much longer as they do not answer. Those whom this node
-// cannot reach (Info.Unreachable) are not asked.
+// Near returns the live members, the nearest to the named one first; it comes first itself, with 0,
+// and those that do not answer come last, in the order of their names. If others are named, it is
+// about those of them that live alone. As with RTTBetween, no packet goes between the members, and
+// all whose answers are not known as it says are asked, up to 128 at the same time: of thousands
+// that takes some seconds, or so much longer as they do not answer. Those whom this node cannot
+// reach (Info.Unreachable) are not asked.
 //
-// The error is as that of RTTBetween, about the first member. When ctx ends or the node stops after that one answered, what is
-// known then is returned with the error.
+// The error is as that of RTTBetween, about the first member. When ctx ends or the node stops after
+// that one answered, what is known then is returned with the error.
 func (n *Node) Near(ctx context.Context, name string, among ...string) ([]Neighbor, error) {
 	center, err := n.locate(ctx, name)
 	if err != nil {
@@ -93,7 +98,8 @@ func (n *Node) Near(ctx context.Context, name string, among ...string) ([]Neighb
 				unknown++
 			}
 		}
-		err = fmt.Errorf("starling: %d of %d members have not answered yet: %w", unknown, len(all), err)
+		err = fmt.Errorf("starling: %d of %d members have not answered yet: %w", unknown,
+			len(all), err)
 	}
 	slices.SortFunc(all, func(a, b Neighbor) int {
 		switch {
@@ -102,13 +108,15 @@ func (n *Node) Near(ctx context.Context, name string, among ...string) ([]Neighb
 		case !a.Known && b.Known:
 			return 1
 		}
-		return cmp.Or(cmp.Compare(a.RTT.Estimate, b.RTT.Estimate), strings.Compare(a.Member.Name, b.Member.Name))
+		return cmp.Or(cmp.Compare(a.RTT.Estimate, b.RTT.Estimate),
+			strings.Compare(a.Member.Name, b.Member.Name))
 	})
 	return all, err
 }
 
 // neighbors returns the live members, with what is known without asking, and which of them to ask.
-func (n *Node) neighbors(ctx context.Context, center *spot, among []string) (all []Neighbor, ask []int, err error) {
+func (n *Node) neighbors(ctx context.Context, center *spot, among []string) (all []Neighbor,
+	ask []int, err error) {
 	members, wanted := n.snapshot().members, map[string]bool{}
 	for _, name := range among {
 		wanted[name] = true

@@ -30,7 +30,8 @@ func TestRTT(t *testing.T) {
 		}
 	}
 	for _, pair := range [][2]string{{"n1", "n3"}, {"n3", "far"}} {
-		if r, err := nodes[0].RTTBetween(ctx, pair[0], pair[1]); err != nil || r.Estimate <= 0 || r.Measured != 0 {
+		if r, err := nodes[0].RTTBetween(ctx, pair[0], pair[1]); err != nil ||
+			r.Estimate <= 0 || r.Measured != 0 {
 			t.Errorf("between %s: %+v, %v", pair, r, err)
 		}
 	}
@@ -49,11 +50,13 @@ func TestNear(t *testing.T) {
 	ctx := within(t)
 	for _, center := range []string{"n0", "n3"} {
 		all, err := nodes[0].Near(ctx, center)
-		if err != nil || len(all) != 5 || all[0].Member.Name != center || all[0].RTT != (starling.RTT{}) {
+		if err != nil || len(all) != 5 || all[0].Member.Name != center ||
+			all[0].RTT != (starling.RTT{}) {
 			t.Fatalf("near %s: %+v, %v", center, all, err)
 		}
 		for i, x := range all[1:] {
-			if !x.Known || x.RTT.Estimate < all[i].RTT.Estimate || (x.RTT.Measured > 0) != (center == "n0" || x.Member.Name == "n0") {
+			if !x.Known || x.RTT.Estimate < all[i].RTT.Estimate ||
+				(x.RTT.Measured > 0) != (center == "n0" || x.Member.Name == "n0") {
 				t.Errorf("near %s: %+v", center, x)
 			}
 		}
@@ -91,7 +94,8 @@ func TestLocationsAreShared(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	again := uint64(time.Since(begin) / (2 * time.Second)) // for so long the answer of a young member is good
+	// for so long the answer of a young member is good
+	again := uint64(time.Since(begin) / (2 * time.Second))
 	if s := nodes[0].Info().Locations; s.Answered < 1 || s.Answered > 1+again {
 		t.Errorf("50 callers made it ask %+v", s)
 	}

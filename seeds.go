@@ -1,7 +1,7 @@
 package starling
 
-// This file finds the way into a cluster: it looks the seeds up whenever the core asks, and keeps track of who
-// refused, for the errors of those who wait.
+// This file finds the way into a cluster: it looks the seeds up whenever the core asks, and keeps
+// track of who refused, for the errors of those who wait.
 
 import (
 	"cmp"
@@ -24,7 +24,8 @@ const (
 	MaxSeeds = 256
 	// seedsAtOnce is how many addresses are asked at once, which is what the core takes.
 	seedsAtOnce = 64
-	// Names are looked up again, while nobody answers or none is found, after pauses from firstRelookup to relookup.
+	// Names are looked up again, while nobody answers or none is found, after pauses from
+	// firstRelookup to relookup.
 	firstRelookup = 200 * time.Millisecond
 	relookup      = 5 * time.Second
 )
@@ -32,8 +33,8 @@ const (
 // lonePauses are those after which a node that found only itself looks again; the last one goes on.
 var lonePauses = [...]time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second}
 
-// seed is one seed as it was written. One whose host begins with _ is the name of SRV records, which bring
-// their ports.
+// seed is one seed as it was written. One whose host begins with _ is the name of SRV records,
+// which bring their ports.
 type seed struct {
 	text string
 	host string
@@ -44,7 +45,8 @@ func (s *seed) service() bool { return strings.HasPrefix(s.host, "_") }
 
 func parseSeeds(texts []string) ([]seed, error) {
 	if len(texts) > MaxSeeds {
-		return nil, fmt.Errorf("%w: %d seeds, at most %d are allowed", ErrConfig, len(texts), MaxSeeds)
+		return nil, fmt.Errorf("%w: %d seeds, at most %d are allowed", ErrConfig, len(texts),
+			MaxSeeds)
 	}
 	seeds := make([]seed, 0, len(texts))
 	for _, s := range texts {
@@ -53,7 +55,8 @@ func parseSeeds(texts []string) ([]seed, error) {
 			err = fmt.Errorf("%q lacks the host or the port", s)
 		}
 		if err == nil && strings.HasPrefix(host, "_") && strings.Contains(s, ":") {
-			err = fmt.Errorf("%q is a name of SRV records, which bring their ports: write it without one", s)
+			err = fmt.Errorf("%q is a name of SRV records, which bring their ports: write it "+
+				"without one", s)
 		}
 		if err == nil && unzoned(host) {
 			err = noZone(s, host)
@@ -75,14 +78,17 @@ func oneHosts(m machine, seeds []seed) error {
 			continue
 		}
 		if why := everybodys(m, a.Unmap()); why != "" {
-			return fmt.Errorf("%w: Seeds: %q is %s: name a member's own address", ErrConfig, s.text, why)
+			return fmt.Errorf("%w: Seeds: %q is %s: name a member's own address", ErrConfig,
+				s.text, why)
 		}
 	}
 	return nil
 }
 
-// resolve looks all seeds up at the same time. Of what it found, the first so many are of the first given seeds.
-func (n *Node) resolve(ctx context.Context, seeds []seed, given int) (found []netip.AddrPort, first int, err error) {
+// resolve looks all seeds up at the same time. Of what it found, the first so many are of the first
+// given seeds.
+func (n *Node) resolve(ctx context.Context, seeds []seed, given int) (found []netip.AddrPort,
+	first int, err error) {
 	answers, errs := make([][]netip.AddrPort, len(seeds)), make([]error, len(seeds))
 	var all sync.WaitGroup
 	for i, s := range seeds {
@@ -96,7 +102,8 @@ func (n *Node) resolve(ctx context.Context, seeds []seed, given int) (found []ne
 	for i, s := range seeds {
 		usable, unfit := false, errFamily
 		for _, to := range answers[i] {
-			if !serves(n.conn.LocalAddr(), to.Addr()) || to.Addr().IsUnspecified() || to.Port() == 0 {
+			if !serves(n.conn.LocalAddr(), to.Addr()) || to.Addr().IsUnspecified() ||
+				to.Port() == 0 {
 				continue
 			}
 			if why := everybodys(n.machine, to.Addr()); why != "" {
@@ -118,8 +125,8 @@ func (n *Node) resolve(ctx context.Context, seeds []seed, given int) (found []ne
 	return found, first, errors.Join(errs...)
 }
 
-// lookUp returns the addresses of a seed. Of SRV records it is those of all targets, of the lowest priority
-// first; it fails if no target has any.
+// lookUp returns the addresses of a seed. Of SRV records it is those of all targets, of the lowest
+// priority first; it fails if no target has any.
 func (n *Node) lookUp(ctx context.Context, s *seed) (found []netip.AddrPort, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
@@ -146,7 +153,8 @@ func (n *Node) lookUp(ctx context.Context, s *seed) (found []netip.AddrPort, err
 // errNoTarget says that a service is there and offered by nobody.
 var errNoTarget = errors.New("its SRV records name no host")
 
-func (n *Node) lookUpHost(ctx context.Context, host string, port uint16) (found []netip.AddrPort, err error) {
+func (n *Node) lookUpHost(ctx context.Context, host string,
+	port uint16) (found []netip.AddrPort, err error) {
 	a, err := netip.ParseAddr(host)
 	addrs := []netip.Addr{a}
 	if err != nil {
@@ -160,9 +168,9 @@ func (n *Node) lookUpHost(ctx context.Context, host string, port uint16) (found 
 	return found, nil
 }
 
-// seek looks up the seeds in the background, until one has an address, and hands them to the core, which asks again
-// when they did not answer. A node that finds only itself looks on, with growing pauses: the others may have
-// found only themselves too, each before the names led to all.
+// seek looks up the seeds in the background, until one has an address, and hands them to the core,
+// which asks again when they did not answer. A node that finds only itself looks on, with growing
+// pauses: the others may have found only themselves too, each before the names led to all.
 func (n *Node) seek() {
 	if n.seeking {
 		return
@@ -191,7 +199,8 @@ func (n *Node) seek() {
 				alone = n.noteAlone()
 				n.seeking = alone
 			})
-			// No address at all must not reach the core, which would think itself the first of its cluster.
+			// No address at all must not reach the core, which would think itself the first of its
+			// cluster.
 			switch {
 			case !enough && n.pause(pause):
 				pause = min(2*pause, relookup)
@@ -214,15 +223,17 @@ func (n *Node) noteLate(now gossip.Time, err error) {
 // noteAlone says whether this node has seeds, and found only itself; the log says so once.
 func (n *Node) noteAlone() bool {
 	was := n.alone
-	n.alone = n.given > 0 && n.core.Complete() && n.core.Table().Live() <= 1 && n.core.Table().Len() <= 1
+	n.alone = n.given > 0 && n.core.Complete() && n.core.Table().Live() <= 1 &&
+		n.core.Table().Len() <= 1
 	if n.alone && !was {
-		n.log.write(logLine{slog.LevelInfo, "alone so far: the seeds lead to this node alone; looking on", []any{"name", n.name}})
+		n.log.write(logLine{slog.LevelInfo, "alone so far: the seeds lead to this node alone; " +
+			"looking on", []any{"name", n.name}})
 	}
 	return n.alone
 }
 
-// dial hands the addresses to the core, the seeds' and those that a Join waits for: of many the next few
-// at each call, so that all have their turn.
+// dial hands the addresses to the core, the seeds' and those that a Join waits for: of many the
+// next few at each call, so that all have their turn.
 func (n *Node) dial(now gossip.Time, out *gossip.Outbox) error {
 	n.joins = slices.DeleteFunc(n.joins, func(j *join) bool { return j.over.Load() })
 	var wished []netip.AddrPort
@@ -232,14 +243,16 @@ func (n *Node) dial(now gossip.Time, out *gossip.Outbox) error {
 	var some []netip.AddrPort
 	some, n.asked = nextSeeds(slices.Concat(n.found, n.former, wished), n.asked)
 	turn := func(all []netip.AddrPort) []netip.AddrPort {
-		return slices.DeleteFunc(slices.Clone(all), func(a netip.AddrPort) bool { return !slices.Contains(some, a) })
+		return slices.DeleteFunc(slices.Clone(all),
+			func(a netip.AddrPort) bool { return !slices.Contains(some, a) })
 	}
-	return n.core.Do(now, gossip.Join{Seeds: turn(n.found), Peers: turn(n.former), Merge: turn(wished)}, out)
+	return n.core.Do(now, gossip.Join{Seeds: turn(n.found), Peers: turn(n.former),
+		Merge: turn(wished)}, out)
 }
 
-// nextSeeds returns seedsAtOnce addresses, from the one at a position on and round to the first again,
-// and the position after them; all if there are no more than that. Never fewer: a node that is handed
-// nothing but an address of its own takes itself for the first of its cluster.
+// nextSeeds returns seedsAtOnce addresses, from the one at a position on and round to the first
+// again, and the position after them; all if there are no more than that. Never fewer: a node that
+// is handed nothing but an address of its own takes itself for the first of its cluster.
 func nextSeeds(all []netip.AddrPort, from int) (some []netip.AddrPort, next int) {
 	if len(all) <= seedsAtOnce {
 		return all, 0
@@ -250,8 +263,8 @@ func nextSeeds(all []netip.AddrPort, from int) (some []netip.AddrPort, next int)
 	return some, (from + seedsAtOnce) % len(all)
 }
 
-// Welcomed waits until a seed has let this node in and it knows all members, or it is the first of its cluster. When ctx
-// ends first the error says what was tried and which seeds refused.
+// Welcomed waits until a seed has let this node in and it knows all members, or it is the first of
+// its cluster. When ctx ends first the error says what was tried and which seeds refused.
 func (n *Node) Welcomed(ctx context.Context) error {
 	select {
 	case <-n.joining.first:
@@ -357,7 +370,8 @@ func (n *Node) joinError(ctx context.Context, what string, seeds []seed, lookupE
 	for i, s := range seeds {
 		tried[i] = s.text
 	}
-	err := fmt.Errorf("starling: "+what+" (tried %s): %w", n.name, strings.Join(tried, ", "), ctx.Err())
+	err := fmt.Errorf("starling: "+what+" (tried %s): %w", n.name, strings.Join(tried, ", "),
+		ctx.Err())
 	return errors.Join(err, n.joining.refusal(), n.otherKeysError(), lookupErr)
 }
 

@@ -52,16 +52,21 @@ func TestEachSeedHasItsTurn(t *testing.T) {
 func TestSeedsBySRV(t *testing.T) {
 	m := &madeUp{
 		srv: map[string][]*net.SRV{
-			"_starling._udp.db.example": {{Target: "a.example.", Port: 17}, {Target: "gone.example.", Port: 18}, {Target: "b.example.", Port: 19}, {Target: "203.0.113.7", Port: 20}},
-			"_none._udp.db.example":     {{Target: "gone.example.", Port: 18}},
-			"_empty._udp.db.example":    {},
+			"_starling._udp.db.example": {{Target: "a.example.", Port: 17},
+				{Target: "gone.example.", Port: 18}, {Target: "b.example.",
+					Port: 19}, {Target: "203.0.113.7", Port: 20}},
+			"_none._udp.db.example":  {{Target: "gone.example.", Port: 18}},
+			"_empty._udp.db.example": {},
 		},
-		names: map[string][]string{"a.example.": {"10.0.0.1", "10.0.0.2"}, "b.example.": {"10.0.0.1", "::ffff:10.0.0.3"}},
+		names: map[string][]string{"a.example.": {"10.0.0.1", "10.0.0.2"},
+			"b.example.": {"10.0.0.1", "::ffff:10.0.0.3"}},
 	}
 	n := onHost(t, m, Config{Bind: "127.0.0.1:0"})
 	for _, c := range []struct{ seed, want, bad string }{
-		{seed: "_starling._udp.db.example", want: "[10.0.0.1:17 10.0.0.2:17 10.0.0.1:19 10.0.0.3:19 203.0.113.7:20]"},
-		{seed: "_none._udp.db.example", want: "[]", bad: "seed _none._udp.db.example: lookup gone.example.: no such host"},
+		{seed: "_starling._udp.db.example", want: "[10.0.0.1:17 10.0.0.2:17 10.0.0.1:19 " +
+			"10.0.0.3:19 203.0.113.7:20]"},
+		{seed: "_none._udp.db.example", want: "[]",
+			bad: "seed _none._udp.db.example: lookup gone.example.: no such host"},
 		{seed: "_empty._udp.db.example", want: "[]", bad: "name no host"},
 		{seed: "_else._udp.db.example", want: "[]", bad: "no such host"},
 		{seed: "a.example.:9", want: "[10.0.0.1:9 10.0.0.2:9]"},
@@ -71,17 +76,19 @@ func TestSeedsBySRV(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, _, err := n.resolve(t.Context(), seeds, 0)
-		if fmt.Sprint(got) != c.want || (err == nil) != (c.bad == "") || err != nil && !strings.Contains(err.Error(), c.bad) {
+		if fmt.Sprint(got) != c.want || (err == nil) != (c.bad == "") || err != nil &&
+			!strings.Contains(err.Error(), c.bad) {
 			t.Errorf("%s: %v, %v", c.seed, got, err)
 		}
 	}
-	if _, err := parseSeeds([]string{"_starling._udp.db.example:7747"}); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "bring their ports") {
+	if _, err := parseSeeds([]string{"_starling._udp.db.example:7747"}); !errors.Is(err,
+		ErrConfig) || !strings.Contains(err.Error(), "bring their ports") {
 		t.Errorf("with a port: %v", err)
 	}
 }
 
-// What comes in the name of a seed and does not open is no word of its key if that seed is a member,
-// and well.
+// What comes in the name of a seed and does not open is no word of its key if that seed is a
+// member, and well.
 func TestForgedInASeedsName(t *testing.T) {
 	ring, err := transport.NewKeyRing(transport.GenerateKey())
 	if err != nil {
@@ -102,7 +109,10 @@ func TestForgedInASeedsName(t *testing.T) {
 	other := "127.0.0.1:9" // nobody is there
 	n := join("n", seed.Self().Addr.String(), other)
 	hear := func(from netip.AddrPort) (words []string) {
-		n.call(t.Context(), func(gossip.Time, *gossip.Outbox) { n.unopened(from, 100, transport.ErrUnknownKey) })
+		n.call(t.Context(), func(gossip.Time, *gossip.Outbox) {
+			n.unopened(from, 100,
+				transport.ErrUnknownKey)
+		})
 		return n.Info().OtherKeys
 	}
 	if words := hear(seed.Self().Addr); len(words) > 0 {
@@ -122,8 +132,10 @@ func TestSeedIsOneHost(t *testing.T) {
 	m.has("eth0=10.0.0.4/24", "lo=127.0.0.1/8")
 	n := onHost(t, m, Config{Bind: "127.0.0.1:0"})
 	for s, want := range map[string]string{
-		"10.0.0.255": "the broadcast address of 10.0.0.0/24", "255.255.255.255:80": "the broadcast address",
-		"[::ffff:10.0.0.255]:7": "the broadcast address of 10.0.0.0/24", "224.0.0.1": "a multicast address",
+		"10.0.0.255": "the broadcast address of " +
+			"10.0.0.0/24", "255.255.255.255:80": "the broadcast address",
+		"[::ffff:10.0.0.255]:7": "the broadcast address of " +
+			"10.0.0.0/24", "224.0.0.1": "a multicast address",
 	} {
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -135,7 +147,8 @@ func TestSeedIsOneHost(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]string{
-		"some.example:7": "[10.0.0.9:7]", "many.example": "[] seed many.example: 10.0.0.255 is the broadcast address",
+		"some.example:7": "[10.0.0.9:7]", "many.example": "[] seed many.example: 10.0.0.255 is " +
+			"the broadcast address",
 		"10.1.0.255:7": "[10.1.0.255:7]",
 	} {
 		seeds, err := parseSeeds([]string{s})
@@ -147,14 +160,16 @@ func TestSeedIsOneHost(t *testing.T) {
 			t.Errorf("%s leads to %s, want %s", s, got, want)
 		}
 	}
-	p, err := Start(Config{Name: "p", Bind: "127.0.0.1:0", Peers: []string{"10.0.0.255"}, machine: m})
+	p, err := Start(Config{Name: "p", Bind: "127.0.0.1:0", Peers: []string{"10.0.0.255"},
+		machine: m})
 	if err != nil {
 		t.Fatalf("a peer of before ends a start: %v", err)
 	}
 	p.Close()
 }
 
-// Two nodes that started before the name led to both find each other, and each says that it is alone until then.
+// Two nodes that started before the name led to both find each other, and each says that it is
+// alone until then.
 func TestAloneSoFar(t *testing.T) {
 	m := &madeUp{names: map[string][]string{"db.example": {"127.0.0.1"}}}
 	free, err := net.ListenPacket("udp4", "127.0.0.1:0")
@@ -165,7 +180,8 @@ func TestAloneSoFar(t *testing.T) {
 	free.Close()
 	seeds := []string{"db.example:" + port}
 	var said lines
-	a, err := Start(Config{Name: "a", Bind: "127.0.0.1:" + port, Seeds: seeds, machine: m, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	a, err := Start(Config{Name: "a", Bind: "127.0.0.1:" + port, Seeds: seeds, machine: m,
+		Logger: slog.New(slog.NewTextHandler(&said, nil))})
 	if err != nil {
 		t.Skip(err) // the port is another's by now
 	}

@@ -69,7 +69,8 @@ func TestSlowWatcherIsToldToResync(t *testing.T) {
 			break
 		}
 	}
-	if want := []string{"joined a true", "resync  false", "joined a true", "suspected a false"}; !slices.Equal(saw, want) {
+	if want := []string{"joined a true", "resync  false", "joined a true",
+		"suspected a false"}; !slices.Equal(saw, want) {
 		t.Errorf("the slow watcher saw %q, want %q", saw, want)
 	}
 }
@@ -85,8 +86,10 @@ func TestSlowSubscriberIsToldWhatItMissed(t *testing.T) {
 	})
 	next := uint64(8)
 	for m := range messages {
-		if missed := m.Missed; m.Seq != next || m.Topic != "t" || (m.Seq == 8) != (missed == 7) || m.Seq > 8 && missed != 0 {
-			t.Fatalf("message %d on %q after %d missed, want number %d", m.Seq, m.Topic, missed, next)
+		if missed := m.Missed; m.Seq != next || m.Topic != "t" ||
+			(m.Seq == 8) != (missed == 7) || m.Seq > 8 && missed != 0 {
+			t.Fatalf("message %d on %q after %d missed, want number %d", m.Seq, m.Topic,
+				missed, next)
 		}
 		if next++; next > SubscribeQueue+7 {
 			break
@@ -94,8 +97,8 @@ func TestSlowSubscriberIsToldWhatItMissed(t *testing.T) {
 	}
 }
 
-// TestSecondRange: a stream is ranged over once. A second range ends at once, after a loop that was left at any event and
-// beside one that runs, and costs nothing.
+// TestSecondRange: a stream is ranged over once. A second range ends at once, after a loop that was
+// left at any event and beside one that runs, and costs nothing.
 func TestSecondRange(t *testing.T) {
 	n, ctx := alone(t)
 	tell := func(times int) {
@@ -113,7 +116,8 @@ func TestSecondRange(t *testing.T) {
 		"subscribe":  func() iter.Seq[any] { return anything(n.Subscribe(ctx)) },
 		"replay":     func() iter.Seq[any] { return anything(n.Replay(ctx)) },
 	} {
-		for _, missed := range []int{0, max(WatchQueue, WatchKeysQueue, SubscribeQueue) + 1} { // then a resync comes first
+		// then a resync comes first
+		for _, missed := range []int{0, max(WatchQueue, WatchKeysQueue, SubscribeQueue) + 1} {
 			seq, count := stream(), 0
 			tell(missed + 3)
 			for v := range seq {
@@ -137,7 +141,8 @@ func TestSecondRange(t *testing.T) {
 	tell(1)
 	inLoop(t, n, func() {
 		if len(n.watchers)+len(n.keyWatchers)+len(n.subscribers) > 0 {
-			t.Errorf("%d, %d and %d readers are kept", len(n.watchers), len(n.keyWatchers), len(n.subscribers))
+			t.Errorf("%d, %d and %d readers are kept", len(n.watchers), len(n.keyWatchers),
+				len(n.subscribers))
 		}
 	})
 }
@@ -219,7 +224,8 @@ func TestCloseEndsWaiting(t *testing.T) {
 	go func() { ended <- n.Join(ctx, "127.0.0.1:9") }()
 	go func() {
 		for {
-			if _, err := n.Publish(ctx, "t", nil); err != nil && !errors.Is(err, gossip.ErrBackpressure) {
+			if _, err := n.Publish(ctx, "t", nil); err != nil &&
+				!errors.Is(err, gossip.ErrBackpressure) {
 				ended <- err
 				return
 			}
@@ -239,20 +245,24 @@ func TestCloseEndsWaiting(t *testing.T) {
 	}
 }
 
-// TestPrivateEventsReachWatchers: what a node tells its own user alone comes with Watch like all else.
+// TestPrivateEventsReachWatchers: what a node tells its own user alone comes with Watch like all
+// else.
 func TestPrivateEventsReachWatchers(t *testing.T) {
 	n, ctx := alone(t)
 	events := n.Watch(ctx)
-	kinds := []gossip.EventKind{gossip.MemberUnreachable, gossip.MemberReachable, gossip.Isolated, gossip.Reunited,
+	kinds := []gossip.EventKind{gossip.MemberUnreachable, gossip.MemberReachable,
+		gossip.Isolated, gossip.Reunited,
 		gossip.ZoneUnreachable, gossip.ZoneRecovered}
 	inLoop(t, n, func() {
 		for _, k := range kinds {
-			n.dispatch(&gossip.Event{Kind: k, Member: n.core.Self(), Zone: gossip.SilentZone{Name: "eu", Members: 3}})
+			n.dispatch(&gossip.Event{Kind: k, Member: n.core.Self(),
+				Zone: gossip.SilentZone{Name: "eu", Members: 3}})
 		}
 	})
 	var saw []string
 	for e := range events {
-		if saw = append(saw, fmt.Sprint(e.Kind, " ", e.Member.Name)); (e.Zone == Zone{"eu", 3}) != strings.HasPrefix(e.Kind.String(), "zone") {
+		if saw = append(saw, fmt.Sprint(e.Kind, " ", e.Member.Name)); (e.Zone == Zone{"eu",
+			3}) != strings.HasPrefix(e.Kind.String(), "zone") {
 			t.Errorf("%s of zone %+v", e.Kind, e.Zone)
 		}
 		if len(saw) == 1+len(kinds) {

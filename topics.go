@@ -21,16 +21,18 @@ import (
 // MaxMessage bounds the payload of a message, in bytes.
 const MaxMessage = gossip.MaxMessage
 
-// Retain is how long a node holds messages for those who were away. The zero value of each field means its default.
+// Retain is how long a node holds messages for those who were away. The zero value of each field
+// means its default.
 type Retain struct {
 	// Age is how long, at most. Default a minute, with Dir an hour.
 	Age time.Duration
-	// Bytes is how much, at most: in memory, and with Dir once more on disk, where a file takes up to twice that. Default
-	// 8 MiB, with Dir 64 MiB. At least 1 MiB.
+	// Bytes is how much, at most: in memory, and with Dir once more on disk, where a file takes up
+	// to twice that. Default 8 MiB, with Dir 64 MiB. At least 1 MiB.
 	Bytes int
-	// Dir is a directory to keep messages in as well, so that a node that starts again, or a whole cluster, goes on where
-	// it stopped. Default: none. A disk that is full, a directory that cannot be written and a file that is damaged or in
-	// use keep no node out: it holds messages in memory alone then, which the log and Info.Store.Err say.
+	// Dir is a directory to keep messages in as well, so that a node that starts again, or a whole
+	// cluster, goes on where it stopped. Default: none. A disk that is full, a directory that
+	// cannot be written and a file that is damaged or in use keep no node out: it holds messages in
+	// memory alone then, which the log and Info.Store.Err say.
 	Dir string
 }
 
@@ -48,7 +50,8 @@ func (r Retain) open(params *gossip.Config, log *logger) (*store.Store, error) {
 		r = Retain{Age: orDefault(r.Age, time.Hour), Bytes: orDefault(r.Bytes, 64<<20), Dir: r.Dir}
 	}
 	if r.Age < 0 || r.Bytes < minRetain {
-		return nil, fmt.Errorf("%w: to retain %d bytes for %s; at least %d bytes, and no negative time", ErrConfig, r.Bytes, r.Age, minRetain)
+		return nil, fmt.Errorf("%w: to retain %d bytes for %s; at least %d bytes, and no "+
+			"negative time", ErrConfig, r.Bytes, r.Age, minRetain)
 	}
 	params.Streams.Age, params.Streams.Bytes = r.Age, r.Bytes
 	params.Streams.Pieces = max(r.Bytes/512, 1024)
@@ -76,7 +79,8 @@ func orDefault[T comparable](v, d T) T {
 	return v
 }
 
-// restore gives the core what the store kept. It runs before anything else. Without a former run this node is a newcomer.
+// restore gives the core what the store kept. It runs before anything else. Without a former run
+// this node is a newcomer.
 func (n *Node) restore() {
 	if n.store == nil || !n.store.Former() {
 		return
@@ -85,7 +89,8 @@ func (n *Node) restore() {
 	out := &n.hands().out
 	n.core.Wake(n.now(), out)
 	pieces := slices.SortedStableFunc(n.store.Pieces(), comparePieces)
-	if err := n.core.Do(n.now(), gossip.Restore{Marks: n.store.Marks(), Pieces: slices.Values(pieces)}, out); err != nil {
+	if err := n.core.Do(n.now(), gossip.Restore{Marks: n.store.Marks(),
+		Pieces: slices.Values(pieces)}, out); err != nil {
 		n.log.error("what was kept of the topics cannot be used", "error", err)
 	}
 	n.flush()
@@ -93,7 +98,8 @@ func (n *Node) restore() {
 
 // comparePieces sorts as Restore wants it.
 func comparePieces(a, b wire.Piece) int {
-	return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Seq, b.Seq))
+	return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Generation, b.Generation),
+		cmp.Compare(a.Seq, b.Seq))
 }
 
 func closeStore(s *store.Store) error {
@@ -130,8 +136,8 @@ type Topic struct {
 	Held     int     // messages that this node still holds for others
 }
 
-// Topics returns the topics on which something was delivered here, or is held, by name. Of more than a thousand the rest
-// is counted under the empty name.
+// Topics returns the topics on which something was delivered here, or is held, by name. Of more
+// than a thousand the rest is counted under the empty name.
 func (n *Node) Topics() (list []Topic) {
 	n.read(func() {
 		for _, t := range n.core.Topics() {
@@ -152,9 +158,10 @@ func (n *Node) held(s *subscriber) (list []Message) {
 	return list
 }
 
-// Replay is Subscribe that begins with the messages that this node still holds: in order for each origin, those of
-// different origins in no order. So a program that was away, or started after its node had caught up, misses nothing that
-// is retained; what it had before it knows by Origin, Generation and Seq. The Time of these is that of the call.
+// Replay is Subscribe that begins with the messages that this node still holds: in order for each
+// origin, those of different origins in no order. So a program that was away, or started after its
+// node had caught up, misses nothing that is retained; what it had before it knows by Origin,
+// Generation and Seq. The Time of these is that of the call.
 func (n *Node) Replay(ctx context.Context, topics ...string) iter.Seq[Message] {
 	return n.listen(ctx, true, topics)
 }

@@ -30,17 +30,20 @@ func TestPublishWait(t *testing.T) {
 			t.Errorf("all of 8: %+v", r)
 		}
 	}
-	if r, err := nodes[0].PublishWait(within(t), "news", nil, starling.AtLeast(9)); !errors.Is(err, starling.ErrNeed) || r.Reached || r.Seq != 0 {
+	if r, err := nodes[0].PublishWait(within(t), "news", nil,
+		starling.AtLeast(9)); !errors.Is(err, starling.ErrNeed) || r.Reached || r.Seq != 0 {
 		t.Errorf("more than there are: %+v, %v", r, err)
 	}
 	alone := start(t, starling.Config{Name: "alone"})
-	if r, err := alone.PublishWait(within(t), "news", nil, starling.All); err != nil || !r.Reached || r.Have != 1 || r.Of != 1 {
+	if r, err := alone.PublishWait(within(t), "news", nil, starling.All); err != nil ||
+		!r.Reached || r.Have != 1 || r.Of != 1 {
 		t.Errorf("alone: %+v, %v", r, err)
 	}
 }
 
 func TestParseNeed(t *testing.T) {
-	for text, want := range map[string]starling.Need{"all": starling.All, "3": starling.AtLeast(3), "50%": starling.Percent(50)} {
+	for text, want := range map[string]starling.Need{"all": starling.All,
+		"3": starling.AtLeast(3), "50%": starling.Percent(50)} {
 		if got, err := starling.ParseNeed(text); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
@@ -52,12 +55,13 @@ func TestParseNeed(t *testing.T) {
 	}
 }
 
-// Under a budget between zones messages wait at their publisher: who waits for one is told that the other has to get it yet, and
-// who finds no room in time, that there was none.
+// Under a budget between zones messages wait at their publisher: who waits for one is told that the
+// other has to get it yet, and who finds no room in time, that there was none.
 func TestPublishUnderABudget(t *testing.T) {
 	budget := gossip.Config{ZoneBudget: gossip.MinPairBudget}
 	a := start(t, starling.Config{Name: "a", Zone: "eu", Gossip: budget})
-	b := start(t, starling.Config{Name: "b", Zone: "us/nyc", Gossip: budget, Seeds: []string{addr(a)}})
+	b := start(t, starling.Config{Name: "b", Zone: "us/nyc", Gossip: budget,
+		Seeds: []string{addr(a)}})
 	until(t, a, "two are alive", func() bool { return a.Info().Members[starling.Alive] == 2 })
 	payload := make([]byte, starling.MaxMessage) // takes a minute
 	short := func() context.Context {
@@ -72,7 +76,8 @@ func TestPublishUnderABudget(t *testing.T) {
 	for err = nil; err == nil; {
 		_, err = a.TryPublish(within(t), "t", payload)
 	}
-	if _, err := a.Publish(short(), "t", payload); !errors.Is(err, starling.ErrBackpressure) || !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := a.Publish(short(), "t", payload); !errors.Is(err, starling.ErrBackpressure) ||
+		!errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("without room: %v", err)
 	}
 	info := a.Info()
@@ -85,7 +90,8 @@ func TestPublishUnderABudget(t *testing.T) {
 	}
 }
 
-// A large message comes whole, and a publisher that is too fast is made to wait or refused: nothing is lost.
+// A large message comes whole, and a publisher that is too fast is made to wait or refused: nothing
+// is lost.
 func TestLargeMessagesAndBackpressure(t *testing.T) {
 	nodes := cluster(t, 3, starling.Config{})
 	ctx := within(t)
@@ -95,7 +101,8 @@ func TestLargeMessagesAndBackpressure(t *testing.T) {
 	refused := 0
 	go func() {
 		for i := range count {
-			if _, err := nodes[0].TryPublish(ctx, "large", payload(i)); errors.Is(err, starling.ErrBackpressure) {
+			if _, err := nodes[0].TryPublish(ctx, "large", payload(i)); errors.Is(err,
+				starling.ErrBackpressure) {
 				refused++
 				_, err = nodes[0].Publish(ctx, "large", payload(i))
 				if err != nil {
@@ -107,7 +114,8 @@ func TestLargeMessagesAndBackpressure(t *testing.T) {
 	i := 0
 	for m := range inbox {
 		if m.Missed+m.Lost > 0 || !bytes.Equal(m.Payload, payload(i)) {
-			t.Fatalf("message %d: %d bytes, %d missed, %d lost", i, len(m.Payload), m.Missed, m.Lost)
+			t.Fatalf("message %d: %d bytes, %d missed, %d lost", i, len(m.Payload), m.Missed,
+				m.Lost)
 		}
 		if i++; i == count {
 			break
@@ -121,12 +129,13 @@ func TestLargeMessagesAndBackpressure(t *testing.T) {
 	}
 }
 
-// A cluster that stops as a whole goes on: what was published is still there, nothing is delivered twice, and Replay
-// shows it to a program that starts late.
+// A cluster that stops as a whole goes on: what was published is still there, nothing is delivered
+// twice, and Replay shows it to a program that starts late.
 func TestTopicsSurviveARestart(t *testing.T) {
 	dirs := []string{t.TempDir(), t.TempDir()}
 	open := func(i int, seeds ...string) *starling.Node {
-		return start(t, starling.Config{Name: fmt.Sprintf("n%d", i), Seeds: seeds, Retain: starling.Retain{Dir: dirs[i]}})
+		return start(t, starling.Config{Name: fmt.Sprintf("n%d", i), Seeds: seeds,
+			Retain: starling.Retain{Dir: dirs[i]}})
 	}
 	a := open(0)
 	b := open(1, a.Self().Addr.String())
@@ -134,7 +143,8 @@ func TestTopicsSurviveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		if _, err := a.PublishWait(within(t), "news", fmt.Appendf(nil, "%d", i), starling.All); err != nil {
+		if _, err := a.PublishWait(within(t), "news", fmt.Appendf(nil, "%d", i),
+			starling.All); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -146,7 +156,8 @@ func TestTopicsSurviveARestart(t *testing.T) {
 	if got := replayed(within(t), b, 3); !slices.Equal(got, want) {
 		t.Errorf("after the restart it holds %q", got)
 	}
-	c := start(t, starling.Config{Name: "n0", Seeds: []string{b.Self().Addr.String()}, Retain: starling.Retain{Dir: dirs[0]}})
+	c := start(t, starling.Config{Name: "n0", Seeds: []string{b.Self().Addr.String()},
+		Retain: starling.Retain{Dir: dirs[0]}})
 	if err := c.Welcomed(within(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -197,21 +208,28 @@ func TestOriginsSurviveARestart(t *testing.T) {
 	}
 }
 
-// TestTheStoreIsOptional: a file that is damaged or cannot be opened costs what would be in it; the node is a member, holds
-// messages in memory, and says once what is wrong.
+// TestTheStoreIsOptional: a file that is damaged or cannot be opened costs what would be in it; the
+// node is a member, holds messages in memory, and says once what is wrong.
 func TestTheStoreIsOptional(t *testing.T) {
 	a := start(t, starling.Config{Name: "a"})
 	for name, spoil := range map[string]func(path string) error{
-		"damaged":   func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("no store"), 4096), 0o600) },
-		"cut short": func(path string) error { return os.WriteFile(path, make([]byte, 100), 0o600) },
-		"unusable":  func(path string) error { return os.Mkdir(path, 0o700) },
+		"damaged": func(path string) error {
+			return os.WriteFile(path,
+				bytes.Repeat([]byte("no store"), 4096), 0o600)
+		},
+		"cut short": func(path string) error {
+			return os.WriteFile(path, make([]byte, 100),
+				0o600)
+		},
+		"unusable": func(path string) error { return os.Mkdir(path, 0o700) },
 	} {
 		dir := t.TempDir()
 		if err := spoil(filepath.Join(dir, "topics.db")); err != nil {
 			t.Fatal(err)
 		}
 		lines := &lines{more: make(chan struct{}, 1)}
-		n, err := starling.Join(within(t), starling.Config{Name: name, Bind: "127.0.0.1:0", Seeds: []string{addr(a)},
+		n, err := starling.Join(within(t), starling.Config{Name: name, Bind: "127.0.0.1:0",
+			Seeds:  []string{addr(a)},
 			Retain: starling.Retain{Dir: dir}, Logger: slog.New(slog.NewTextHandler(lines, nil))})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -221,7 +239,8 @@ func TestTheStoreIsOptional(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		st := n.Info().Store
-		if st.Path == "" || (st.Err != nil) != (name == "unusable") || (st.Damaged > 0) != (name != "unusable") {
+		if st.Path == "" || (st.Err != nil) != (name == "unusable") ||
+			(st.Damaged > 0) != (name != "unusable") {
 			t.Errorf("%s: %+v", name, st)
 		}
 		n.Close()
@@ -232,7 +251,8 @@ func TestTheStoreIsOptional(t *testing.T) {
 			case <-ctx.Done():
 			}
 		}
-		if lines.warnings(st.Path) != 1 { // that the end is not on disk is an error, and said by Close
+		// that the end is not on disk is an error, and said by Close
+		if lines.warnings(st.Path) != 1 {
 			t.Errorf("%s: the log says %q", name, lines.all)
 		}
 	}
@@ -288,7 +308,8 @@ func TestTopics(t *testing.T) {
 		}
 	}
 	list := n.Topics()
-	if len(list) != 1 || list[0].Name != "news" || list[0].Messages != 3 || list[0].Bytes != 15 || list[0].Held != 3 {
+	if len(list) != 1 || list[0].Name != "news" || list[0].Messages != 3 ||
+		list[0].Bytes != 15 || list[0].Held != 3 {
 		t.Errorf("%+v", list)
 	}
 }
@@ -420,7 +441,8 @@ func TestNothingTwiceAfterALostStore(t *testing.T) {
 	}
 }
 
-// A node that starts with an empty store is a newcomer: nothing from before its welcome is delivered to it, or lost.
+// A node that starts with an empty store is a newcomer: nothing from before its welcome is
+// delivered to it, or lost.
 func TestEmptyStoreIsANewcomer(t *testing.T) {
 	a := start(t, starling.Config{Name: "a"})
 	for range 3 {
@@ -428,14 +450,16 @@ func TestEmptyStoreIsANewcomer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b := start(t, starling.Config{Name: "b", Seeds: []string{addr(a)}, Retain: starling.Retain{Dir: t.TempDir(), Age: time.Hour}})
+	b := start(t, starling.Config{Name: "b", Seeds: []string{addr(a)},
+		Retain: starling.Retain{Dir: t.TempDir(), Age: time.Hour}})
 	ctx, cancel := context.WithCancel(within(t))
 	defer cancel()
 	got := b.Subscribe(ctx, "t")
 	if err := b.Welcomed(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := a.PublishWait(within(t), "t", []byte("after"), starling.All); err != nil || r.Of != 2 {
+	if r, err := a.PublishWait(within(t), "t", []byte("after"), starling.All); err != nil ||
+		r.Of != 2 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	for m := range got {

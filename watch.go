@@ -31,8 +31,9 @@ const (
 	MemberRecovered // it was suspect or failed, and lives
 	MemberFailed
 	MemberLeft
-	// MemberUnreachable and MemberReachable tell of a live member that this node cannot reach, while too few others can be
-	// asked about it, and that it can again. The others are told nothing.
+	// MemberUnreachable and MemberReachable tell of a live member that this node cannot reach,
+	// while too few others can be asked about it, and that it can again. The others are told
+	// nothing.
 	MemberUnreachable
 	MemberReachable
 	// Isolated and Reunited tell that this node, which is the event's Member, hears from next to
@@ -40,18 +41,20 @@ const (
 	// answers it again.
 	Isolated
 	Reunited
-	// ZoneUnreachable and ZoneRecovered tell that nobody of a whole other zone is heard from here, and that somebody is again:
-	// once, before MemberUnreachable and MemberReachable for each of its live members. The event's Member is this node. They
-	// are declared failed only after gossip.Config.Inquest.ZoneGrace.
+	// ZoneUnreachable and ZoneRecovered tell that nobody of a whole other zone is heard from here,
+	// and that somebody is again: once, before MemberUnreachable and MemberReachable for each of
+	// its live members. The event's Member is this node. They are declared failed only after
+	// gossip.Config.Inquest.ZoneGrace.
 	ZoneUnreachable
 	ZoneRecovered
-	// Unreached and Reached tell that nothing that others send to the address of this node, which is the event's Member, comes
-	// here, while they hear it; and that something does again.
+	// Unreached and Reached tell that nothing that others send to the address of this node, which
+	// is the event's Member, comes here, while they hear it; and that something does again.
 	Unreached
 	Reached
-	// Undecided tells that some live members (Silent of Of) are silent, and that too few others answer to judge them: they are
-	// dead, or this node, which is the event's Member, is cut off with those few, and cannot tell. See Forget. Told again
-	// when their number changes; Decided tells that there are none any more.
+	// Undecided tells that some live members (Silent of Of) are silent, and that too few others
+	// answer to judge them: they are dead, or this node, which is the event's Member, is cut off
+	// with those few, and cannot tell. See Forget. Told again when their number changes; Decided
+	// tells that there are none any more.
 	Undecided
 	Decided
 	// Unheard tells, beside Isolated, that this node, which is the event's Member, hears the
@@ -59,7 +62,9 @@ const (
 	// arrive. HeardAgain tells that somebody answers again.
 	Unheard
 	HeardAgain
-	Resync // the watcher was too slow and missed events: forget what was built from them; the present state follows
+	// the watcher was too slow and missed events: forget what was built from them; the present
+	// state follows
+	Resync
 )
 
 // String returns the kind as it stands in the command line's output.
@@ -115,8 +120,8 @@ type Event struct {
 	Zone   Zone   // for ZoneUnreachable and ZoneRecovered
 
 	Silent, Of int // for Undecided: members
-	// Replayed marks the part of the present state that a watch begins with, and that follows a Resync: a MemberJoined for
-	// every live member. It is no news.
+	// Replayed marks the part of the present state that a watch begins with, and that follows a
+	// Resync: a MemberJoined for every live member. It is no news.
 	Replayed bool
 }
 
@@ -126,14 +131,15 @@ type Zone struct {
 	Members int // that are live in it, as this node holds
 }
 
-// Watch returns the changes in the membership from now on, in order, after a MemberJoined event (marked Replayed) for each
-// member that is live now, this node included. Range over it once; a second range ends at once:
+// Watch returns the changes in the membership from now on, in order, after a MemberJoined event
+// (marked Replayed) for each member that is live now, this node included. Range over it once; a
+// second range ends at once:
 //
 //	for e := range node.Watch(ctx) { … }
 //
-// It ends when ctx does or the node stops (see Node.Ended), and costs memory until then or until the loop is left. At
-// most WatchQueue events wait for a slow reader. On overflow they are dropped, and a Resync comes in their place,
-// followed by the then present state, replayed.
+// It ends when ctx does or the node stops (see Node.Ended), and costs memory until then or until
+// the loop is left. At most WatchQueue events wait for a slow reader. On overflow they are dropped,
+// and a Resync comes in their place, followed by the then present state, replayed.
 func (n *Node) Watch(ctx context.Context) iter.Seq[Event] {
 	w := n.watch(ctx)
 	return once(func(yield func(Event) bool) {
@@ -178,7 +184,8 @@ func (n *Node) watch(ctx context.Context) *watcher {
 	return w
 }
 
-// follow yields the snapshot and what comes after it. It returns true if the reader missed something.
+// follow yields the snapshot and what comes after it. It returns true if the reader missed
+// something.
 func (w *watcher) follow(ctx context.Context, yield func(Event) bool) (missed bool) {
 	defer w.close()
 	defer w.release()
@@ -188,7 +195,8 @@ func (w *watcher) follow(ctx context.Context, yield func(Event) bool) (missed bo
 		if !m.State.Live() {
 			break // the live come first
 		}
-		if ctx.Err() != nil || !yield(Event{Time: n.wall(m.Since), Kind: MemberJoined, Member: n.member(m), Replayed: true}) {
+		if ctx.Err() != nil || !yield(Event{Time: n.wall(m.Since), Kind: MemberJoined,
+			Member: n.member(m), Replayed: true}) {
 			return false
 		}
 	}

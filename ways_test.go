@@ -27,12 +27,14 @@ func (l *lines) take(from *logger) string {
 	return text
 }
 
-// The log says once that a way is broken, that TCP is filtered, or that nobody comes to the own port,
-// and once that it is over: each at most once in a minute, for all members together, and what changed
-// meanwhile if it is still so then. That a member answers again is not said of one that is dead.
+// The log says once that a way is broken, that TCP is filtered, or that nobody comes to the own
+// port, and once that it is over: each at most once in a minute, for all members together, and what
+// changed meanwhile if it is still so then. That a member answers again is not said of one that is
+// dead.
 func TestWaysAreLogged(t *testing.T) {
 	var out lines
-	n, err := Start(Config{Name: "a", Bind: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	n, err := Start(Config{Name: "a", Bind: "127.0.0.1:0",
+		Logger: slog.New(slog.NewTextHandler(&out, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +59,8 @@ func TestWaysAreLogged(t *testing.T) {
 		{300, none, none, none, none, names(`INFO msg="members answer this node that others alone.*who=a`)},
 	} {
 		err := n.call(t.Context(), func(gossip.Time, *gossip.Outbox) {
-			n.tellWays(gossip.Time(time.Hour+x.at*time.Second), x.broken, x.filtered, x.still, x.own)
+			n.tellWays(gossip.Time(time.Hour+x.at*time.Second), x.broken, x.filtered, x.still,
+				x.own)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -97,11 +100,12 @@ func TestWaysAreLogged(t *testing.T) {
 	}
 }
 
-// Of datagrams that do not open each source has a line a minute and a sentence in Info, eight of them;
-// of more one line says it. They say nothing of why no seed lets the node in.
+// Of datagrams that do not open each source has a line a minute and a sentence in Info, eight of
+// them; of more one line says it. They say nothing of why no seed lets the node in.
 func TestUnopenedIsToldBySource(t *testing.T) {
 	var out lines
-	n, err := Start(Config{Name: "a", Bind: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	n, err := Start(Config{Name: "a", Bind: "127.0.0.1:0",
+		Logger: slog.New(slog.NewTextHandler(&out, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +115,8 @@ func TestUnopenedIsToldBySource(t *testing.T) {
 		for range 3 {
 			for i := range sources {
 				err := n.call(t.Context(), func(gossip.Time, *gossip.Outbox) {
-					n.unopened(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), 7747),
+					n.unopened(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0,
+						byte(i + 1)}), 7747),
 						100, errSealed)
 				})
 				if err != nil {
@@ -144,18 +149,20 @@ func TestUnopenedIsToldBySource(t *testing.T) {
 	}
 }
 
-// What a seed says of why it does not let a node in stands in Info though another seed has let it in,
-// and while the node is not reached: it is why.
+// What a seed says of why it does not let a node in stands in Info though another seed has let it
+// in, and while the node is not reached: it is why.
 func TestRefusalsStand(t *testing.T) {
 	j := &joining{first: make(chan struct{})}
 	refusal := fmt.Errorf("10.0.0.5:7747: %w: it answers to 172.17.0.1:7747", gossip.ErrNotReached)
 	j.welcomed()
-	if text, reason := j.why(nil); reason != "" || !strings.Contains(text, "does not know all members") {
+	if text, reason := j.why(nil); reason != "" ||
+		!strings.Contains(text, "does not know all members") {
 		t.Errorf("after a welcome: %q, %q", text, reason)
 	}
 	j.refuse(refusal)
 	text, reason := j.why(nil)
-	if reason != "address" || !strings.Contains(text, refusal.Error()) || !strings.Contains(text, "does not know all members") {
+	if reason != "address" || !strings.Contains(text, refusal.Error()) ||
+		!strings.Contains(text, "does not know all members") {
 		t.Errorf("refused after a welcome: %q, %q", text, reason)
 	}
 	if text, reason := j.unreached(); text != refusal.Error() || reason != "address" {

@@ -24,11 +24,11 @@ const (
 	VerdictForgotten = gossip.Forgotten // somebody had it forgotten (Forget), here or elsewhere
 )
 
-// Cause is what a node saw of a member that failed: "silent" (no answer of any kind), "refused" (its host says that
-// nobody listens at its port), "stalled" (its host takes connections, but the process does not answer), "deaf" (it sends, and
-// answers nobody: nothing that is sent to it arrives) or "forgotten" (somebody had it forgotten, or
-// this node forgot all after a long sleep). The event of a life that ended unnoticed, since the
-// next is there already, has "restarted".
+// Cause is what a node saw of a member that failed: "silent" (no answer of any kind), "refused"
+// (its host says that nobody listens at its port), "stalled" (its host takes connections, but the
+// process does not answer), "deaf" (it sends, and answers nobody: nothing that is sent to it
+// arrives) or "forgotten" (somebody had it forgotten, or this node forgot all after a long sleep).
+// The event of a life that ended unnoticed, since the next is there already, has "restarted".
 type Cause string
 
 // Verdict is that a member was declared failed and why, or that one that had been came back.
@@ -37,17 +37,19 @@ type Verdict struct {
 	Kind  VerdictKind
 	After time.Duration // of one that came back: how long it had been failed
 
-	// Of a failure. Explained says whether the evidence is known here; else the rest is empty: the news of the failure
-	// came without.
+	// Of a failure. Explained says whether the evidence is known here; else the rest is empty: the
+	// news of the failure came without.
 	Explained bool
-	Accuser   string        // who declared it
-	Cause     Cause         // what most of those who voted saw
-	Pings     int           // that the accuser sent in vain; 0 under SWIM, which does not count them
-	Span      time.Duration // from the accuser's first doubt to the verdict
-	Seats     int           // of the jury, how many jurors were sought; 0 without one
-	Votes     []Vote        // of the jurors; under SWIM, of those who suspected the member, without figures
-	// HeardFrom is where datagrams of the member come from, if any came in the last ten seconds though it failed: it sends,
-	// and does not hear. Only the last verdict about a member has it.
+	Accuser   string // who declared it
+	Cause     Cause  // what most of those who voted saw
+	// that the accuser sent in vain; 0 under SWIM, which does not count them
+	Pings int
+	Span  time.Duration // from the accuser's first doubt to the verdict
+	Seats int           // of the jury, how many jurors were sought; 0 without one
+	// of the jurors; under SWIM, of those who suspected the member, without figures
+	Votes []Vote
+	// HeardFrom is where datagrams of the member come from, if any came in the last ten seconds
+	// though it failed: it sends, and does not hear. Only the last verdict about a member has it.
 	HeardFrom netip.AddrPort
 }
 
@@ -59,9 +61,10 @@ type Vote struct {
 	Span  time.Duration // over which it did
 }
 
-// Why returns what this node remembers of a member's failures and returns, the oldest first; nothing if that is nothing.
-// A node keeps the last gossip.MaxVerdicts of all members, since its own start. The names of jurors that it has
-// forgotten are their IDs in hexadecimal. The result is the caller's.
+// Why returns what this node remembers of a member's failures and returns, the oldest first;
+// nothing if that is nothing. A node keeps the last gossip.MaxVerdicts of all members, since its
+// own start. The names of jurors that it has forgotten are their IDs in hexadecimal. The result is
+// the caller's.
 func (n *Node) Why(name string) (all []Verdict) {
 	n.read(func() {
 		for v := range n.core.Verdicts(member.IDOf(name)) {
@@ -83,14 +86,15 @@ func (n *Node) verdict(v *gossip.Verdict) Verdict {
 	out.Accuser, out.Cause, out.Pings, out.Span = n.nameOf(e.Accuser), cause(e.Cause), e.Pings, e.Span
 	out.Seats = e.Seats
 	for _, x := range e.Votes {
-		out.Votes = append(out.Votes, Vote{Juror: n.nameOf(x.Juror), Cause: cause(x.Cause), Pings: x.Pings, Span: x.Span})
+		out.Votes = append(out.Votes, Vote{Juror: n.nameOf(x.Juror), Cause: cause(x.Cause),
+			Pings: x.Pings, Span: x.Span})
 	}
 	return out
 }
 
-// Damping is that a member came and went lately, so that its silence is borne for longer: a link that flaps does not make
-// the cluster flap. From the second return on it is granted twice the usual time, and up to eight times; half of the
-// returns are forgiven each minute.
+// Damping is that a member came and went lately, so that its silence is borne for longer: a link
+// that flaps does not make the cluster flap. From the second return on it is granted twice the
+// usual time, and up to eight times; half of the returns are forgiven each minute.
 type Damping struct {
 	Returns int           // in the same life, that count still
 	Grace   time.Duration // silence that it is granted now

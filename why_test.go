@@ -19,9 +19,11 @@ func TestWhy(t *testing.T) {
 		if len(all) != 1 || all[0].Kind != starling.VerdictFailed {
 			t.Fatalf("%s knows %+v", n.Self().Name, all)
 		}
-		if v := all[0]; v.Explained { // the news may come before the evidence, which nothing waits for
+		// the news may come before the evidence, which nothing waits for
+		if v := all[0]; v.Explained {
 			explained++
-			if v.Cause != "refused" || v.Accuser == "" || len(v.Votes) == 0 || v.Votes[0].Juror == "" {
+			if v.Cause != "refused" || v.Accuser == "" || len(v.Votes) == 0 ||
+				v.Votes[0].Juror == "" {
 				t.Errorf("%s knows %+v", n.Self().Name, v)
 			}
 		}

@@ -1,5 +1,5 @@
-// Package agent is the daemon around a starling.Node: a control API over HTTP with its OpenAPI document, metrics, a
-// small dashboard, and a memory of the peers on disk.
+// Package agent is the daemon around a starling.Node: a control API over HTTP with its OpenAPI
+// document, metrics, a small dashboard, and a memory of the peers on disk.
 package agent
 
 import (
@@ -26,8 +26,8 @@ type Agent struct {
 	listener net.Listener
 }
 
-// New starts a node and opens its API's socket. Errors say which setting is at fault; those that only another setting
-// mends wrap starling.ErrConfig.
+// New starts a node and opens its API's socket. Errors say which setting is at fault; those that
+// only another setting mends wrap starling.ErrConfig.
 func New(cfg Config, log *slog.Logger) (_ *Agent, err error) {
 	a := &Agent{cfg: cfg, log: log}
 	token, err := cfg.token()
@@ -39,7 +39,8 @@ func New(cfg Config, log *slog.Logger) (_ *Agent, err error) {
 		return nil, err
 	}
 	if a.listener, err = net.Listen("tcp", cfg.API); err != nil {
-		return nil, portTaken("api", cfg.API, "TCP", fmt.Errorf("--api %s: %w", cfg.API, reason(err)))
+		return nil, portTaken("api", cfg.API, "TCP",
+			fmt.Errorf("--api %s: %w", cfg.API, reason(err)))
 	}
 	if a.peers, err = openPeers(cfg.DataDir, log); err != nil {
 		a.listener.Close()
@@ -61,11 +62,12 @@ func (a *Agent) APIAddr() net.Addr { return a.listener.Addr() }
 // Node returns the agent's node.
 func (a *Agent) Node() *starling.Node { return a.node }
 
-// Run serves until ctx ends or the node stops by itself, then leaves the cluster and closes everything. It returns nil
-// after a leave, and otherwise why the node stopped.
+// Run serves until ctx ends or the node stops by itself, then leaves the cluster and closes
+// everything. It returns nil after a leave, and otherwise why the node stopped.
 func (a *Agent) Run(ctx context.Context) error {
 	self := a.node.Self()
-	a.log.Info("started", "name", self.Name, "addr", self.Addr.String(), "cluster", a.node.Info().Cluster,
+	a.log.Info("started", "name", self.Name, "addr", self.Addr.String(), "cluster",
+		a.node.Info().Cluster,
 		"api", a.listener.Addr().String())
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -102,8 +104,9 @@ func (a *Agent) logEvents(ctx context.Context) {
 // maxGone bounds the members of whose return an eventLog knows that it is one.
 const maxGone = 4096
 
-// eventLog writes what happens to members. What this node says of itself it does not. A join is told at the level debug, since a big cluster
-// comes in all at once, but the return of a member at the level at which its end was told.
+// eventLog writes what happens to members. What this node says of itself it does not. A join is
+// told at the level debug, since a big cluster comes in all at once, but the return of a member at
+// the level at which its end was told.
 type eventLog struct {
 	log  *slog.Logger
 	gone map[string]bool // failed or left, as the log said, and not back
@@ -213,8 +216,10 @@ func portTaken(flag, addr, kind string, err error) error {
 	if splitErr != nil {
 		port = addr
 	}
-	return fmt.Errorf("port %s (%s, --%s) is in use on this host, perhaps by another agent: a second one needs a --bind, an --api and "+
-		"a --name of its own, such as --bind :7757 --api 127.0.0.1:7758 --name b (and a --data-dir, if it has one): %w", port, kind, flag, err)
+	return fmt.Errorf("port %s (%s, --%s) is in use on this host, perhaps by another agent: a "+
+		"second one needs a --bind, an --api and "+
+		"a --name of its own, such as --bind :7757 --api 127.0.0.1:7758 --name b (and a "+
+		"--data-dir, if it has one): %w", port, kind, flag, err)
 }
 
 // reason unwraps the part of a network error that is news: the address is said already.

@@ -31,7 +31,8 @@ func config(t *testing.T, args ...string) Config {
 	var c Config
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	c.Flags(flags)
-	if err := flags.Parse(append([]string{"--bind=127.0.0.1:0", "--api=127.0.0.1:0"}, args...)); err != nil {
+	if err := flags.Parse(append([]string{"--bind=127.0.0.1:0", "--api=127.0.0.1:0"},
+		args...)); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -144,7 +145,8 @@ func TestTwoAgents(t *testing.T) {
 	ctx := patience(t)
 	got := make(chan api.Message, 1)
 	opened := make(chan struct{})
-	go b.client.Subscribe(ctx, false, []string{"news"}, func() { close(opened) }, func(m api.Message) error { got <- m; return context.Canceled })
+	go b.client.Subscribe(ctx, false, []string{"news"}, func() { close(opened) },
+		func(m api.Message) error { got <- m; return context.Canceled })
 	<-opened
 	if _, err := a.client.Publish(ctx, "news", []byte("hello")); err != nil {
 		t.Fatal(err)
@@ -152,7 +154,8 @@ func TestTwoAgents(t *testing.T) {
 	if m := <-got; string(m.Payload) != "hello" || m.Origin != "a" {
 		t.Errorf("message %+v", m)
 	}
-	if tags, err := a.client.Tags(ctx, map[string]string{"x": "1"}, []string{"role"}); err != nil || len(tags) != 1 || tags["x"] != "1" {
+	if tags, err := a.client.Tags(ctx, map[string]string{"x": "1"},
+		[]string{"role"}); err != nil || len(tags) != 1 || tags["x"] != "1" {
 		t.Errorf("tags %v, %v", tags, err)
 	}
 	if all, err := a.client.Members(ctx, []string{"alive"}, nil); err != nil || len(all) != 2 {
@@ -235,7 +238,8 @@ func TestRefusedSettings(t *testing.T) {
 		"the port is taken":           {"--api=" + taken.Addr().String(), "address already in use"},
 		"a bad MTU":                   {"--mtu=5", "MTU"},
 		"a bad bind":                  {"--bind=nowhere", "nowhere"},
-		"a tiny zone budget":          {"--zone-budget=5", "a budget of 5 from zone to zone; from 16384 to"},
+		"a tiny zone budget": {"--zone-budget=5",
+			"a budget of 5 from zone to zone; from 16384 to"},
 		"a tiny pair budget":          {"--pair-budget=eu:us=5", `a budget of 5 between the zones "eu" and "us"; from 16384 to`},
 		"a pair budget of one zone":   {"--pair-budget=eu/fra:eu/ber=20000", `between the zone "eu" and itself`},
 		"a pair budget without zones": {"--pair-budget=20000", `--pair-budget "20000": two zones and the bytes`},
@@ -267,14 +271,23 @@ func TestBudgetSettings(t *testing.T) {
 		zone      int
 		pairs     []gossip.PairBudget
 	}{
-		"none":  {},
-		"flags": {args: []string{"--zone-budget=20000", "--pair-budget=eu:us=30000", "--pair-budget=:us=40000"}, zone: 20000, pairs: []gossip.PairBudget{pair("eu", "us", 30000), pair("", "us", 40000)}},
-		"environment": {env: []string{"STARLING_ZONE_BUDGET", "20000", "STARLING_PAIR_BUDGET", "eu:us=30000, eu:=40000"},
-			zone: 20000, pairs: []gossip.PairBudget{pair("eu", "us", 30000), pair("eu", "", 40000)}},
-		"file, a list": {file: "zone-budget: 20000\npair-budget: [eu:us=30000, eu:ap=40000]", zone: 20000, pairs: []gossip.PairBudget{pair("eu", "us", 30000), pair("eu", "ap", 40000)}},
-		"file, a map":  {file: "pair-budget: {\"eu:us\": 30000, \":us\": 40000}", pairs: []gossip.PairBudget{pair("eu", "us", 30000), pair("", "us", 40000)}},
-		"file, a text": {file: "pair-budget: eu:us=30000", pairs: []gossip.PairBudget{pair("eu", "us", 30000)}},
-		"the flag alone counts": {args: []string{"--pair-budget=eu:us=30000"}, file: "pair-budget: [eu:ap=40000]",
+		"none": {},
+		"flags": {args: []string{"--zone-budget=20000", "--pair-budget=eu:us=30000",
+			"--pair-budget=:us=40000"}, zone: 20000, pairs: []gossip.PairBudget{pair("eu",
+			"us", 30000), pair("", "us", 40000)}},
+		"environment": {env: []string{"STARLING_ZONE_BUDGET", "20000", "STARLING_PAIR_BUDGET",
+			"eu:us=30000, eu:=40000"},
+			zone: 20000, pairs: []gossip.PairBudget{pair("eu", "us", 30000),
+				pair("eu", "", 40000)}},
+		"file, a list": {file: "zone-budget: 20000\npair-budget: [eu:us=30000, eu:ap=40000]",
+			zone: 20000, pairs: []gossip.PairBudget{pair("eu", "us", 30000),
+				pair("eu", "ap", 40000)}},
+		"file, a map": {file: "pair-budget: {\"eu:us\": 30000, \":us\": 40000}",
+			pairs: []gossip.PairBudget{pair("eu", "us", 30000), pair("", "us", 40000)}},
+		"file, a text": {file: "pair-budget: eu:us=30000",
+			pairs: []gossip.PairBudget{pair("eu", "us", 30000)}},
+		"the flag alone counts": {args: []string{"--pair-budget=eu:us=30000"},
+			file:  "pair-budget: [eu:ap=40000]",
 			pairs: []gossip.PairBudget{pair("eu", "us", 30000)}},
 	} {
 		t.Run(about, func(t *testing.T) {
@@ -300,8 +313,10 @@ func TestBudgetSettings(t *testing.T) {
 				t.Fatal(err)
 			}
 			node, err := cfg.node(slog.New(slog.DiscardHandler))
-			if err != nil || node.Gossip.ZoneBudget != c.zone || !slices.Equal(node.Gossip.PairBudgets, c.pairs) {
-				t.Errorf("%d and %v, want %d and %v; %v", node.Gossip.ZoneBudget, node.Gossip.PairBudgets, c.zone, c.pairs, err)
+			if err != nil || node.Gossip.ZoneBudget != c.zone ||
+				!slices.Equal(node.Gossip.PairBudgets, c.pairs) {
+				t.Errorf("%d and %v, want %d and %v; %v", node.Gossip.ZoneBudget,
+					node.Gossip.PairBudgets, c.zone, c.pairs, err)
 			}
 		})
 	}
@@ -330,7 +345,8 @@ func TestRekey(t *testing.T) {
 	if err := a.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(text.String(), "keys=2") || !strings.Contains(text.String(), "the keys stay as they were") {
+	if !strings.Contains(text.String(), "keys=2") ||
+		!strings.Contains(text.String(), "the keys stay as they were") {
 		t.Error(text)
 	}
 	if strings.Contains(text.String(), one) || strings.Contains(text.String(), two) {
@@ -351,7 +367,8 @@ func TestLogger(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.String()), &line); err != nil || line["msg"] != "yes" {
 		t.Errorf("%q: %v", b.String(), err)
 	}
-	for _, bad := range []Config{{LogFormat: "xml", LogLevel: "info"}, {LogFormat: "text", LogLevel: "loud"}} {
+	for _, bad := range []Config{{LogFormat: "xml", LogLevel: "info"},
+		{LogFormat: "text", LogLevel: "loud"}} {
 		if _, err := bad.NewLogger(&b); err == nil {
 			t.Errorf("%+v is taken", bad)
 		}
@@ -374,13 +391,16 @@ func TestTwoAgentsOnOneHost(t *testing.T) {
 		change func(*Config)
 		port   string
 	}{
-		{func(c *Config) { c.API = api }, "port " + api[strings.LastIndex(api, ":")+1:] + " (TCP, --api)"},
-		{func(c *Config) { c.Bind = bind }, "port " + bind[strings.LastIndex(bind, ":")+1:] + " (UDP and TCP, --bind)"},
+		{func(c *Config) { c.API = api }, "port " + api[strings.LastIndex(api, ":")+1:] +
+			" (TCP, --api)"},
+		{func(c *Config) { c.Bind = bind }, "port " + bind[strings.LastIndex(bind, ":")+1:] +
+			" (UDP and TCP, --bind)"},
 	} {
 		cfg := base
 		cfg.Name = "b"
 		c.change(&cfg)
-		if _, err := New(cfg, log); err == nil || !strings.Contains(err.Error(), c.port) || !strings.Contains(err.Error(), "--bind :7757 --api 127.0.0.1:7758 --name b") {
+		if _, err := New(cfg, log); err == nil || !strings.Contains(err.Error(), c.port) ||
+			!strings.Contains(err.Error(), "--bind :7757 --api 127.0.0.1:7758 --name b") {
 			t.Errorf("want %q: %v", c.port, err)
 		}
 	}

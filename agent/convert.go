@@ -45,7 +45,8 @@ func toMessage(m starling.Message) api.Message {
 	if payload == nil {
 		payload = []byte{} // "" in JSON, not null
 	}
-	return api.Message{Time: m.Time.UTC(), Topic: m.Topic, Origin: m.Origin, Generation: m.Generation, Seq: m.Seq, Payload: payload, Missed: m.Missed, Lost: m.Lost}
+	return api.Message{Time: m.Time.UTC(), Topic: m.Topic, Origin: m.Origin,
+		Generation: m.Generation, Seq: m.Seq, Payload: payload, Missed: m.Missed, Lost: m.Lost}
 }
 
 func toPath(p *starling.Path) api.Path {
@@ -103,7 +104,8 @@ func toInfo(i starling.Info) api.Info {
 		out.SmallPaths = append(out.SmallPaths, api.SmallPath(p))
 	}
 	out.Unbridged, out.NoMajority = append([]string{}, i.Unbridged...), i.NoMajority
-	out.Alone, out.AddrGone, out.OutOfFamily = i.Alone, i.AddrGone, append([]string{}, i.OutOfFamily...)
+	out.Alone, out.AddrGone, out.OutOfFamily = i.Alone, i.AddrGone, append([]string{},
+		i.OutOfFamily...)
 	if i.Translated.IsValid() {
 		out.Translated, out.TranslatedHere = i.Translated.String(), i.TranslatedHere
 	}
@@ -120,7 +122,8 @@ func toInfo(i starling.Info) api.Info {
 	out.Coordinates = toCoordinates(&i.Location)
 	out.View = api.View{Agreed: i.Agreed, Reachable: i.Reachable}
 	for _, z := range i.Silent {
-		out.Silent = append(out.Silent, api.SilentZone{Zone: z.Name, Members: z.Members, Since: z.Since.UTC()})
+		out.Silent = append(out.Silent, api.SilentZone{Zone: z.Name, Members: z.Members,
+			Since: z.Since.UTC()})
 	}
 	for _, z := range i.Zones {
 		out.Traffic.Zones = append(out.Traffic.Zones, api.ZoneTraffic{
@@ -129,7 +132,8 @@ func toInfo(i starling.Info) api.Info {
 			Budget: z.Budget,
 		})
 	}
-	for _, state := range []starling.State{starling.Alive, starling.Suspect, starling.Failed, starling.Left} {
+	for _, state := range []starling.State{starling.Alive, starling.Suspect, starling.Failed,
+		starling.Left} {
 		out.Members[state.String()] = i.Members[state]
 	}
 	for c, n := range i.Failed {
@@ -146,10 +150,12 @@ func toWhy(name string, all []starling.Verdict, detector string) api.Why {
 	for _, v := range all {
 		x := api.Verdict{Time: v.Time.UTC(), Kind: v.Kind.String(), After: v.After.Seconds()}
 		if v.Explained {
-			x.Evidence = &api.Evidence{Accuser: v.Accuser, Cause: string(v.Cause), Pings: v.Pings, Span: v.Span.Seconds(), Seats: v.Seats, Votes: []api.Vote{}}
+			x.Evidence = &api.Evidence{Accuser: v.Accuser, Cause: string(v.Cause),
+				Pings: v.Pings, Span: v.Span.Seconds(), Seats: v.Seats, Votes: []api.Vote{}}
 			for _, o := range v.Votes {
 				x.Evidence.Votes = append(x.Evidence.Votes,
-					api.Vote{Juror: o.Juror, Cause: string(o.Cause), Pings: o.Pings, Span: o.Span.Seconds()})
+					api.Vote{Juror: o.Juror, Cause: string(o.Cause), Pings: o.Pings,
+						Span: o.Span.Seconds()})
 			}
 		}
 		if v.HeardFrom.IsValid() {

@@ -51,8 +51,10 @@ func newFake() *fakeNode {
 	tags, _ := member.NewTags(map[string]string{"role": "db"})
 	return &fakeNode{
 		members: []starling.Member{
-			{Name: "b", Addr: netip.MustParseAddrPort("10.0.0.2:7747"), State: starling.Failed, Zone: "eu", Since: then},
-			{Name: "a", Addr: netip.MustParseAddrPort("10.0.0.1:7747"), Tags: tags, Generation: 7, Incarnation: 1, Since: then},
+			{Name: "b", Addr: netip.MustParseAddrPort("10.0.0.2:7747"), State: starling.Failed,
+				Zone: "eu", Since: then},
+			{Name: "a", Addr: netip.MustParseAddrPort("10.0.0.1:7747"), Tags: tags,
+				Generation: 7, Incarnation: 1, Since: then},
 		},
 		tags: map[string]string{"role": "db"}, detector: "swim", events: make(chan starling.Event), messages: make(chan starling.Message),
 		done: make(chan struct{}), watching: make(chan struct{}, 100),
@@ -80,7 +82,8 @@ func (f *fakeNode) Members() iter.Seq[starling.Member] {
 func (f *fakeNode) Paths() []starling.Path {
 	a, b := netip.MustParseAddrPort("10.0.0.1:7747"), netip.MustParseAddrPort("10.0.0.2:7747")
 	return []starling.Path{
-		{Name: "b", Addr: b, Heard: then, From: a, SeenAs: b, Probes: 4, Answers: 1, Loss: 0.5, RTT: time.Millisecond, Passed: 1067,
+		{Name: "b", Addr: b, Heard: then, From: a, SeenAs: b, Probes: 4, Answers: 1, Loss: 0.5,
+			RTT: time.Millisecond, Passed: 1067,
 			TooLong: 1098, Checked: then, Port: "filtered", Broken: true},
 		{Name: "c", Addr: b},
 		{Name: "a", Addr: a, Heard: then, Silent: f.silent, Mute: f.mute},
@@ -88,13 +91,17 @@ func (f *fakeNode) Paths() []starling.Path {
 }
 
 func (f *fakeNode) Info() starling.Info {
-	i := starling.Info{Self: f.Self(), Cluster: "c", Detector: f.detector, Started: then, Uptime: time.Minute, Welcomed: true,
-		Members: map[starling.State]int{starling.Alive: 1, starling.Failed: 1}, Same: 1, Heard: 2, Agreed: 5, Reachable: 2,
-		Zones:    []gossip.ZoneTraffic{{Zone: "eu", PacketsOut: 1, BytesOut: 2, PacketsIn: 3, BytesIn: 4, Budget: 20000}, {Unknown: true, PacketsIn: 5, BytesIn: 6}},
+	i := starling.Info{Self: f.Self(), Cluster: "c", Detector: f.detector, Started: then,
+		Uptime: time.Minute, Welcomed: true,
+		Members: map[starling.State]int{starling.Alive: 1,
+			starling.Failed: 1}, Same: 1, Heard: 2, Agreed: 5, Reachable: 2,
+		Zones: []gossip.ZoneTraffic{{Zone: "eu", PacketsOut: 1, BytesOut: 2, PacketsIn: 3,
+			BytesIn: 4, Budget: 20000}, {Unknown: true, PacketsIn: 5, BytesIn: 6}},
 		Protocol: gossip.Stats{PairWaits: 7},
 		Store: store.Stats{Path: "/d/topics.db", Held: 3, Bytes: 400, Dropped: 5, Failed: 6,
 			Damaged: 1, Removed: 2, Err: errors.New("no room")},
-		Silent: []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3}, Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond,
+		Silent: []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3},
+			Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond,
 		Location: gossip.Location{Inside: topology.Coordinate{Error: 8}, Outside: topology.Start}}
 	if f.change != nil {
 		f.change(&i)
@@ -107,14 +114,17 @@ func (f *fakeNode) Why(name string) []starling.Verdict {
 		return nil
 	}
 	return []starling.Verdict{
-		{Time: then, Kind: starling.VerdictFailed, Explained: true, Accuser: "a", Cause: "refused", Pings: 3, Span: time.Second,
-			Votes: []starling.Vote{{Juror: "c", Cause: "refused", Pings: 4, Span: time.Second / 2}}},
+		{Time: then, Kind: starling.VerdictFailed, Explained: true, Accuser: "a",
+			Cause: "refused", Pings: 3, Span: time.Second,
+			Votes: []starling.Vote{{Juror: "c", Cause: "refused", Pings: 4,
+				Span: time.Second / 2}}},
 		{Time: then, Kind: starling.VerdictRefuted, After: time.Minute},
 	}
 }
 
 func (f *fakeNode) Damped(name string) (starling.Damping, bool) {
-	return starling.Damping{Returns: 3, Grace: 6 * time.Second, Usual: 1500 * time.Millisecond}, name == "b"
+	return starling.Damping{Returns: 3, Grace: 6 * time.Second,
+		Usual: 1500 * time.Millisecond}, name == "b"
 }
 
 func (f *fakeNode) Phi(name string) (float64, bool) { return 2.5, name == "b" }
@@ -128,17 +138,21 @@ func (f *fakeNode) RTTBetween(_ context.Context, a, b string) (starling.RTT, err
 	case a == b:
 		return starling.RTT{}, nil
 	}
-	return starling.RTT{Estimate: 40 * time.Millisecond, Error: 0.125, Measured: 41 * time.Millisecond}, nil
+	return starling.RTT{Estimate: 40 * time.Millisecond, Error: 0.125,
+		Measured: 41 * time.Millisecond}, nil
 }
 
 // Near knows where a and c are, and of whether it is asked for others too.
-func (f *fakeNode) Near(ctx context.Context, name string, among ...string) (all []starling.Neighbor, err error) {
+func (f *fakeNode) Near(ctx context.Context, name string,
+	among ...string) (all []starling.Neighbor, err error) {
 	if name != "a" {
 		_, err = f.RTTBetween(ctx, name, "a")
 		return nil, err
 	}
-	for _, m := range []starling.Neighbor{{Member: starling.Member{Name: "c"}, RTT: starling.RTT{Error: 0.25}, Known: true},
-		{Member: starling.Member{Name: "a"}, RTT: starling.RTT{Estimate: time.Second, Error: 0.5}, Known: true}, {Member: starling.Member{Name: "b"}}} {
+	for _, m := range []starling.Neighbor{{Member: starling.Member{Name: "c"},
+		RTT: starling.RTT{Error: 0.25}, Known: true},
+		{Member: starling.Member{Name: "a"}, RTT: starling.RTT{Estimate: time.Second,
+			Error: 0.5}, Known: true}, {Member: starling.Member{Name: "b"}}} {
 		if slices.Contains(among, m.Member.Name) {
 			all = append(all, m)
 		}
@@ -150,7 +164,8 @@ func (f *fakeNode) Watch(ctx context.Context) iter.Seq[starling.Event] {
 	return follow(ctx, f, f.events)
 }
 
-func (f *fakeNode) PublishWait(ctx context.Context, topic string, payload []byte, need starling.Need) (starling.Receipt, error) {
+func (f *fakeNode) PublishWait(ctx context.Context, topic string, payload []byte,
+	need starling.Need) (starling.Receipt, error) {
 	seq, err := f.Publish(ctx, topic, payload)
 	r := starling.Receipt{Seq: seq, Have: 1, Of: 2, Newer: 4, Agreed: 3,
 		Missing: []string{"b"}, Took: time.Second, Reached: need == starling.AtLeast(1)}
@@ -166,7 +181,8 @@ func (f *fakeNode) Subscribe(ctx context.Context, _ ...string) iter.Seq[starling
 
 func (f *fakeNode) Replay(context.Context, ...string) iter.Seq[starling.Message] {
 	return func(yield func(starling.Message) bool) {
-		yield(starling.Message{Time: then, Topic: "t", Origin: "b", Generation: 7, Seq: 1, Payload: []byte("held")})
+		yield(starling.Message{Time: then, Topic: "t", Origin: "b", Generation: 7, Seq: 1,
+			Payload: []byte("held")})
 	}
 }
 
@@ -186,7 +202,8 @@ func (f *fakeNode) Delete(_ context.Context, key string) error {
 }
 
 func (f *fakeNode) Keys(owners ...string) iter.Seq[starling.Entry] {
-	all := []starling.Entry{{Owner: "a", Key: "flag/x", Value: "on", Version: 1, TTL: time.Second}, {Owner: "b", Key: "load", Value: "\xff", Version: 9}}
+	all := []starling.Entry{{Owner: "a", Key: "flag/x", Value: "on", Version: 1,
+		TTL: time.Second}, {Owner: "b", Key: "load", Value: "\xff", Version: 9}}
 	return func(yield func(starling.Entry) bool) {
 		for _, e := range all {
 			if (len(owners) == 0 || slices.Contains(owners, e.Owner)) && !yield(e) {
@@ -199,7 +216,9 @@ func (f *fakeNode) Keys(owners ...string) iter.Seq[starling.Entry] {
 func (f *fakeNode) WatchKeys(ctx context.Context, prefix string) iter.Seq[starling.KeyEvent] {
 	return func(yield func(starling.KeyEvent) bool) {
 		for e := range f.Keys() {
-			if strings.HasPrefix(e.Key, prefix) && !yield(starling.KeyEvent{Time: then, Kind: starling.KeySet, Entry: e, Replayed: e.Owner == "a"}) {
+			if strings.HasPrefix(e.Key, prefix) &&
+				!yield(starling.KeyEvent{Time: then, Kind: starling.KeySet, Entry: e,
+					Replayed: e.Owner == "a"}) {
 				return
 			}
 		}

@@ -121,7 +121,8 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	out := toWhy(name, s.node.Why(name), s.node.Info().Detector)
 	if d, ok := s.node.Damped(name); ok {
-		out.Damped = &api.Damping{Returns: d.Returns, Grace: d.Grace.Seconds(), Usual: d.Usual.Seconds()}
+		out.Damped = &api.Damping{Returns: d.Returns, Grace: d.Grace.Seconds(),
+			Usual: d.Usual.Seconds()}
 	}
 	for m := range s.node.Members() {
 		if m.Name == name {
@@ -136,7 +137,8 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if out.State == "" && len(out.Verdicts) == 0 {
-		fail(w, http.StatusNotFound, fmt.Errorf("no member is called %q, and none that was is remembered", name))
+		fail(w, http.StatusNotFound, fmt.Errorf("no member is called %q, and none that was is "+
+			"remembered", name))
 		return
 	}
 	reply(w, out)
@@ -172,8 +174,10 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 	reply(w, out)
 }
 
-// publishWait publishes and waits. That the time was over first is no error: the message is on its way.
-func (s *Server) publishWait(ctx context.Context, need string, payload []byte, out *api.Published) error {
+// publishWait publishes and waits. That the time was over first is no error: the message is on its
+// way.
+func (s *Server) publishWait(ctx context.Context, need string, payload []byte,
+	out *api.Published) error {
 	n, err := starling.ParseNeed(need)
 	if err != nil {
 		return fmt.Errorf("wait=%w", err)
@@ -260,16 +264,19 @@ const hearsFor = 5 * time.Second
 // cutOff says why a node may itself be the one that is gone, and not those that it cannot reach;
 // nil: it hears some, and they hear it.
 func cutOff(i *starling.Info, now time.Time) error {
-	const mend = "; mend its network, or if they are gone for good: starling forget --unreachable --yes-alone"
+	const mend = "; mend its network, or if they are gone for good: starling forget " +
+		"--unreachable --yes-alone"
 	switch {
 	case i.Unreached:
-		return fmt.Errorf("this node is the one that is not reached: nothing that others send to %s comes here, so nobody is forgotten%s",
+		return fmt.Errorf("this node is the one that is not reached: nothing that others send "+
+			"to %s comes here, so nobody is forgotten%s",
 			i.Self.Addr, mend)
 	case i.Isolated:
 		return errors.New("this node is the one that is cut off: nobody answers what it sends, " +
 			"so nobody is forgotten" + mend)
 	case now.Sub(i.LastHeard) > hearsFor:
-		return errors.New("this node hears nobody, so it may be the one that is cut off, and it would be alone: nobody is forgotten" + mend)
+		return errors.New("this node hears nobody, so it may be the one that is cut off, and it " +
+			"would be alone: nobody is forgotten" + mend)
 	}
 	return nil
 }
@@ -323,8 +330,8 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	reply(w, api.Done{Done: "ok"})
 }
 
-// readyz says whether the node can do its part: it is in, hears others, and is heard and reached by them. A node that
-// found only itself is the first of its cluster, and ready.
+// readyz says whether the node can do its part: it is in, hears others, and is heard and reached by
+// them. A node that found only itself is the first of its cluster, and ready.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	i := s.node.Info()
 	err := s.node.Err()
@@ -339,9 +346,11 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		err = errors.New("unheard: this node hears the others, and what it sends does not leave " +
 			"or arrive: look at UDP that goes out")
 	case i.Isolated:
-		err = errors.New("isolated: this node hears from next to nobody, or next to nobody hears it")
+		err = errors.New("isolated: this node hears from next to nobody, or next to nobody " +
+			"hears it")
 	case i.Unreached:
-		err = fmt.Errorf("deaf: others hear this node, and nothing that they send to its address, %s, comes here", i.Self.Addr)
+		err = fmt.Errorf("deaf: others hear this node, and nothing that they send to its "+
+			"address, %s, comes here", i.Self.Addr)
 	case i.NoMajority && 2*i.Reachable < i.Agreed: // of two halves none is less well than the other
 		why := "the others do not answer"
 		if n := len(i.Unbridged); n > 0 {
@@ -352,7 +361,8 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 			"is the one that is cut off; look at its network, and if they are gone: "+
 			"starling forget --unreachable", i.Reachable, i.Agreed, why)
 	case i.Deserted:
-		err = errors.New("alone: this node had all others forgotten while it heard none of them, and has met nobody since; " +
+		err = errors.New("alone: this node had all others forgotten while it heard none of " +
+			"them, and has met nobody since; " +
 			"join it to them (starling join), or start it anew if it is the whole cluster")
 	}
 	if err != nil {
@@ -395,8 +405,8 @@ func wait(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(r.Context(), timeOf(r))
 }
 
-// failNode answers with an error of the node: it has stopped, there is no such member, it could not in time, or it did not like
-// the request.
+// failNode answers with an error of the node: it has stopped, there is no such member, it could not
+// in time, or it did not like the request.
 func (s *Server) failNode(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = timedOut{err, timeOf(r)}
@@ -408,7 +418,8 @@ func (s *Server) failNode(w http.ResponseWriter, r *http.Request, err error) {
 		fail(w, http.StatusConflict, err)
 	case errors.Is(err, starling.ErrNoMember):
 		fail(w, http.StatusNotFound, err)
-	case errors.Is(err, starling.ErrNoAnswer), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, starling.ErrNoAnswer), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, context.Canceled):
 		fail(w, http.StatusGatewayTimeout, err)
 	default:
 		fail(w, http.StatusBadRequest, err)

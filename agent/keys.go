@@ -51,7 +51,8 @@ func (s *Server) deleteKey(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// keys lists what members wrote: of one owner, one key, or keys with a prefix, if the query says so.
+// keys lists what members wrote: of one owner, one key, or keys with a prefix, if the query says
+// so.
 func (s *Server) keys(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	for _, name := range q["owner"] {
@@ -82,7 +83,8 @@ func (s *Server) owns(name string) bool {
 	return false
 }
 
-// watchKeys streams changes. What is there comes first only if ?replay=true; after a resync it always does.
+// watchKeys streams changes. What is there comes first only if ?replay=true; after a resync it
+// always does.
 func (s *Server) watchKeys(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	replay := q.Get("replay") == "true"
@@ -104,5 +106,6 @@ func (s *Server) watchKeys(w http.ResponseWriter, r *http.Request) {
 }
 
 func toKey(e starling.Entry) api.Key {
-	return api.Key{Owner: e.Owner, Key: e.Key, Value: []byte(e.Value), Version: e.Version, TTL: e.TTL.Seconds()}
+	return api.Key{Owner: e.Owner, Key: e.Key, Value: []byte(e.Value), Version: e.Version,
+		TTL: e.TTL.Seconds()}
 }

@@ -13,7 +13,8 @@ import (
 
 var errLocked = errors.New("locked by another process")
 
-// lockDir holds an advisory lock for as long as the file is open; the kernel drops it when the process dies.
+// lockDir holds an advisory lock for as long as the file is open; the kernel drops it when the
+// process dies.
 func lockDir(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

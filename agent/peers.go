@@ -1,7 +1,8 @@
 package agent
 
-// This file remembers the peers on disk, so that a restarted agent finds its cluster again without being told. The file
-// is a hint and never worth a crash: what cannot be read or written is said once and done without.
+// This file remembers the peers on disk, so that a restarted agent finds its cluster again without
+// being told. The file is a hint and never worth a crash: what cannot be read or written is said
+// once and done without.
 
 import (
 	"cmp"
@@ -34,7 +35,8 @@ const (
 	peersFormat = 1
 )
 
-// peers is the file in a data directory that this process holds the lock of. A nil *peers remembers nothing.
+// peers is the file in a data directory that this process holds the lock of. A nil *peers remembers
+// nothing.
 type peers struct {
 	dir    string
 	log    *slog.Logger
@@ -53,7 +55,8 @@ type savedPeers struct {
 	Peers   []string `json:"peers"`
 }
 
-// openPeers makes the directory and locks it. That another agent has it is an error; that it cannot be used is not.
+// openPeers makes the directory and locks it. That another agent has it is an error; that it cannot
+// be used is not.
 func openPeers(dir string, log *slog.Logger) (*peers, error) {
 	if dir == "" {
 		return nil, nil
@@ -63,7 +66,8 @@ func openPeers(dir string, log *slog.Logger) (*peers, error) {
 		return nil, fmt.Errorf("--data-dir %s is in use by another agent: give each its own", dir)
 	}
 	if err != nil {
-		log.Warn("the data directory cannot be used; this agent will not remember its peers", "dir", dir, "error", err)
+		log.Warn("the data directory cannot be used; this agent will not remember its peers",
+			"dir", dir, "error", err)
 		return nil, nil
 	}
 	return &peers{dir: dir, log: log, lock: lock}, nil
@@ -80,7 +84,8 @@ func takeDir(dir string) (*os.File, error) {
 }
 
 // lost looks whether somebody removed or replaced the lock, with the directory or alone, or removed
-// the peers: then it says so and takes what it can anew. It says whether there is something to write.
+// the peers: then it says so and takes what it can anew. It says whether there is something to
+// write.
 func (p *peers) lost() bool {
 	there, err := os.Stat(filepath.Join(p.dir, lockFile))
 	if held, heldErr := p.lock.Stat(); err == nil && heldErr == nil && os.SameFile(there, held) {
@@ -96,14 +101,16 @@ func (p *peers) lost() bool {
 	lock, err := takeDir(p.dir)
 	switch {
 	case err == nil:
-		p.log.Warn("the data directory, or the lock in it, was removed or replaced while this agent "+
+		p.log.Warn("the data directory, or the lock in it, was removed or replaced while this "+
+			"agent "+
 			"runs; it is locked again, and the peers are written anew", "dir", p.dir)
 		p.lock.Close()
 		p.lock, p.last, p.taken = lock, nil, false
 	case errors.Is(err, errLocked):
 		if !p.taken {
 			p.log.Warn("the data directory, or the lock in it, was removed or replaced while this "+
-				"agent runs, and another agent has it by now: this one saves no peers", "dir", p.dir)
+				"agent runs, and another agent has it by now: this one saves no "+
+				"peers", "dir", p.dir)
 		}
 		p.taken = true
 	}
@@ -112,15 +119,16 @@ func (p *peers) lost() bool {
 
 func (p *peers) path() string { return filepath.Join(p.dir, peersFile) }
 
-// former returns the peers of last time that are not among the seeds, as many as a node takes beside those, and which
-// cluster it was.
+// former returns the peers of last time that are not among the seeds, as many as a node takes
+// beside those, and which cluster it was.
 func (p *peers) former(seeds []string, cluster string) (peers []string, id uint64) {
 	if p == nil {
 		return nil, 0
 	}
 	saved, id, err := p.read(cluster)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.log.Warn("the remembered peers cannot be read and are passed over; the file is written anew", "file", p.path(), "error", err)
+		p.log.Warn("the remembered peers cannot be read and are passed over; the file is "+
+			"written anew", "file", p.path(), "error", err)
 	}
 	p.last, p.id = saved, id
 	for _, addr := range saved {
@@ -144,7 +152,8 @@ func (p *peers) read(cluster string) (peers []string, id uint64, err error) {
 		return nil, 0, errors.New("it is not a file")
 	}
 	if info.Size() > maxFile {
-		return nil, 0, fmt.Errorf("%d bytes are too many, at most %d are expected", info.Size(), maxFile)
+		return nil, 0, fmt.Errorf("%d bytes are too many, at most %d are expected",
+			info.Size(), maxFile)
 	}
 	text, err := os.ReadFile(p.path())
 	if err != nil {
@@ -155,7 +164,8 @@ func (p *peers) read(cluster string) (peers []string, id uint64, err error) {
 		return nil, 0, fmt.Errorf("damaged: %w", err)
 	}
 	if saved.Format != peersFormat || len(saved.Peers) > maxPeers {
-		return nil, 0, fmt.Errorf("format %d with %d peers is not known here", saved.Format, len(saved.Peers))
+		return nil, 0, fmt.Errorf("format %d with %d peers is not known here", saved.Format,
+			len(saved.Peers))
 	}
 	if saved.Cluster != cluster {
 		return nil, 0, fmt.Errorf("they are of the cluster %q, this is %q", saved.Cluster, cluster)
@@ -242,20 +252,24 @@ func (p *peers) saveAtIntervals(ctx context.Context, node Node, changed <-chan s
 	}
 }
 
-// save writes the file if it would differ. Alone, a node keeps what it knew: those peers may come back.
+// save writes the file if it would differ. Alone, a node keeps what it knew: those peers may come
+// back.
 func (p *peers) save(node Node) {
 	now, info := choosePeers(node), node.Info()
-	if p.taken || len(now) == 0 || !p.broken && slices.Equal(now, p.last) && info.ClusterID == p.id {
+	if p.taken || len(now) == 0 || !p.broken && slices.Equal(now, p.last) &&
+		info.ClusterID == p.id {
 		return
 	}
-	saved := savedPeers{Format: peersFormat, Cluster: info.Cluster, ID: clusterID(info.ClusterID), Peers: now}
+	saved := savedPeers{Format: peersFormat, Cluster: info.Cluster,
+		ID: clusterID(info.ClusterID), Peers: now}
 	text, err := json.MarshalIndent(saved, "", "\t")
 	if err == nil {
 		err = writeAtomically(p.path(), append(text, '\n'))
 	}
 	if err != nil {
 		if !p.broken {
-			p.log.Warn("the peers cannot be saved; this is said once until it works again", "file", p.path(), "error", err)
+			p.log.Warn("the peers cannot be saved; this is said once until it works again",
+				"file", p.path(), "error", err)
 		}
 		p.broken = true
 		return
@@ -266,8 +280,9 @@ func (p *peers) save(node Node) {
 	p.last, p.id, p.broken = now, info.ClusterID, false
 }
 
-// choosePeers picks the addresses of live and failed members. Of too many each node picks others, by a hash of both
-// names, and picks the same again as long as they are there: so the file changes seldom.
+// choosePeers picks the addresses of live and failed members. Of too many each node picks others,
+// by a hash of both names, and picks the same again as long as they are there: so the file changes
+// seldom.
 func choosePeers(node Node) []string {
 	type ranked struct {
 		rank uint64
@@ -283,7 +298,10 @@ func choosePeers(node Node) []string {
 		h.Write([]byte(self + "\x00" + m.Name))
 		all = append(all, ranked{h.Sum64(), m.Addr.String()})
 	}
-	slices.SortFunc(all, func(a, b ranked) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.addr, b.addr)) })
+	slices.SortFunc(all, func(a, b ranked) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank),
+			cmp.Compare(a.addr, b.addr))
+	})
 	var out []string
 	for _, r := range all[:min(len(all), maxPeers)] {
 		out = append(out, r.addr)
@@ -299,7 +317,8 @@ func (p *peers) close() {
 	}
 }
 
-// writeAtomically replaces a file so that a crash at any moment leaves the old or the new one, whole.
+// writeAtomically replaces a file so that a crash at any moment leaves the old or the new one,
+// whole.
 func writeAtomically(path string, text []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".tmp*")
 	if err != nil {

@@ -40,7 +40,8 @@ func TestPeersAreRemembered(t *testing.T) {
 	if got, _ := p.former([]string{"x", "10.0.0.2:7747"}, "c"); len(got) > 0 {
 		t.Errorf("seeds %v: one that was given came twice", got)
 	}
-	if got, _ := p.former(nil, "c"); !slices.Equal(got, []string{"10.0.0.2:7747"}) { // the failed peer, not the node itself
+	// the failed peer, not the node itself
+	if got, _ := p.former(nil, "c"); !slices.Equal(got, []string{"10.0.0.2:7747"}) {
 		t.Errorf("seeds %v", got)
 	}
 	if files, _ := os.ReadDir(dir); len(files) != 2 {
@@ -67,7 +68,8 @@ func TestPeersOfOtherKinds(t *testing.T) {
 	} {
 		t.Run(about, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, peersFile), []byte(content), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, peersFile), []byte(content),
+				0o644); err != nil {
 				t.Fatal(err)
 			}
 			log, text := logged()
@@ -90,8 +92,8 @@ func TestPeersOfOtherKinds(t *testing.T) {
 	}
 }
 
-// TestPeersCannotBeSaved stands for a full or read-only disk: a directory in the file's place makes the rename fail, also
-// for root.
+// TestPeersCannotBeSaved stands for a full or read-only disk: a directory in the file's place makes
+// the rename fail, also for root.
 func TestPeersCannotBeSaved(t *testing.T) {
 	dir := t.TempDir()
 	log, text := logged()
@@ -117,7 +119,8 @@ func TestPeersCannotBeSaved(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.save(newFake())
-	if got, _, err := p.read("c"); err != nil || len(got) != 1 || !strings.Contains(text.String(), "can be saved again") {
+	if got, _, err := p.read("c"); err != nil || len(got) != 1 ||
+		!strings.Contains(text.String(), "can be saved again") {
 		t.Errorf("afterwards %v, %v\n%s", got, err, text)
 	}
 }
@@ -171,9 +174,9 @@ func TestPeersAreSavedAgain(t *testing.T) {
 	})
 }
 
-// A data directory that is removed under an agent, with its lock and its peers or a part of them, is
-// made, locked and written anew, and that is said once. One that another agent has by then is left to
-// that, until it lets go.
+// A data directory that is removed under an agent, with its lock and its peers or a part of them,
+// is made, locked and written anew, and that is said once. One that another agent has by then is
+// left to that, until it lets go.
 func TestDataDirIsRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "d")
@@ -225,7 +228,8 @@ func TestDataDirIsRemoved(t *testing.T) {
 		pass(time.Minute)
 		changed <- struct{}{}
 		pass(time.Minute)
-		if s := text.String(); strings.Count(s, "WARN") != 1 || !strings.Contains(s, "another agent has it") {
+		if s := text.String(); strings.Count(s, "WARN") != 1 ||
+			!strings.Contains(s, "another agent has it") {
 			t.Errorf("while another has it: %s", s)
 		}
 		if _, err := os.Stat(p.path()); err == nil {
@@ -264,7 +268,8 @@ func TestDataDirIsLocked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openPeers(dir, log); err == nil || !strings.Contains(err.Error(), "in use by another agent") {
+	if _, err := openPeers(dir, log); err == nil ||
+		!strings.Contains(err.Error(), "in use by another agent") {
 		t.Errorf("a second agent: %v", err)
 	}
 	p.close()

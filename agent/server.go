@@ -32,7 +32,8 @@ type Node interface {
 	Near(ctx context.Context, name string, among ...string) ([]starling.Neighbor, error)
 	Watch(context.Context) iter.Seq[starling.Event]
 	Publish(ctx context.Context, topic string, payload []byte) (uint64, error)
-	PublishWait(ctx context.Context, topic string, payload []byte, need starling.Need) (starling.Receipt, error)
+	PublishWait(ctx context.Context, topic string, payload []byte,
+		need starling.Need) (starling.Receipt, error)
 	Subscribe(ctx context.Context, topics ...string) iter.Seq[starling.Message]
 	Replay(ctx context.Context, topics ...string) iter.Seq[starling.Message]
 	Topics() []starling.Topic
@@ -52,8 +53,9 @@ var _ Node = (*starling.Node)(nil)
 
 // Bounds on what clients may ask of the API.
 const (
-	maxStreams = 64      // watches and subscriptions at once
-	maxBody    = 2 << 20 // bytes of a request: more than a message may have, so that the node can say so
+	maxStreams = 64 // watches and subscriptions at once
+	// bytes of a request: more than a message may have, so that the node can say so
+	maxBody = 2 << 20
 )
 
 // ServerOptions is what a Server is made with.
@@ -154,10 +156,11 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle(r.pattern, h)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; /openapi.json has all there is", r.Method, r.URL.Path))
+		fail(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; /openapi.json has all there "+
+			"is", r.Method, r.URL.Path))
 	})
-	// A page of another site, open in a browser on this machine, must not steer the agent: neither by a request across
-	// origins nor by a host name that it points at 127.0.0.1 (DNS rebinding).
+	// A page of another site, open in a browser on this machine, must not steer the agent: neither
+	// by a request across origins nor by a host name that it points at 127.0.0.1 (DNS rebinding).
 	var cross http.CrossOriginProtection
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusForbidden, fmt.Errorf("a request from another origin"))
@@ -165,11 +168,13 @@ func (s *Server) Handler() http.Handler {
 	return s.local(cross.Handler(http.MaxBytesHandler(mux, maxBody)))
 }
 
-// local refuses, where no token protects the API, requests that were sent to any name but this machine's.
+// local refuses, where no token protects the API, requests that were sent to any name but this
+// machine's.
 func (s *Server) local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.opts.Token == "" && !localHost(r.Host) {
-			fail(w, http.StatusForbidden, fmt.Errorf("the Host header says %q; without a token the API answers only "+
+			fail(w, http.StatusForbidden, fmt.Errorf("the Host header says %q; without a token "+
+				"the API answers only "+
 				"to localhost and loopback addresses", r.Host))
 			return
 		}
@@ -189,7 +194,8 @@ func localHost(hostport string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// authorized demands the token. Hashes are compared, so that time tells neither its length nor its start.
+// authorized demands the token. Hashes are compared, so that time tells neither its length nor its
+// start.
 func (s *Server) authorized(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.opts.Token != "" {
@@ -197,7 +203,8 @@ func (s *Server) authorized(next http.Handler) http.Handler {
 			hash := sha256.Sum256([]byte(given))
 			if subtle.ConstantTimeCompare(hash[:], s.token[:]) != 1 || !ok {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="starling"`)
-				fail(w, http.StatusUnauthorized, fmt.Errorf("this API demands its token: Authorization: Bearer TOKEN"))
+				fail(w, http.StatusUnauthorized, fmt.Errorf("this API demands its token: "+
+					"Authorization: Bearer TOKEN"))
 				return
 			}
 		}
@@ -212,7 +219,8 @@ func static(contentType string, body []byte) http.HandlerFunc {
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Content-Security-Policy",
-			"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+			"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "+
+				"connect-src 'self'; base-uri 'none'; frame-ancestors 'none'")
 		w.Write(body)
 	}
 }

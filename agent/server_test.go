@@ -117,7 +117,8 @@ func TestRequests(t *testing.T) {
 			w := ask(NewServer(newFake(), ServerOptions{}).Handler(), c.method, c.target, c.body)
 			got := strings.TrimSpace(w.Body.String())
 			part, isPart := strings.CutPrefix(c.want, "~")
-			if w.Code != c.status || (isPart && !strings.Contains(got, part)) || (!isPart && got != c.want) {
+			if w.Code != c.status || (isPart && !strings.Contains(got, part)) ||
+				(!isPart && got != c.want) {
 				t.Errorf("%d %s\nwant %d %s", w.Code, got, c.status, c.want)
 			}
 		})
@@ -151,19 +152,26 @@ func TestWhoMayAsk(t *testing.T) {
 		{"another address", "", "GET", "/v1/info", []string{"Host", "10.0.0.1:7748"}, 403},
 		{"localhost", "", "GET", "/v1/info", []string{"Host", "localhost:7748"}, 200},
 		{"IPv6 loopback", "", "GET", "/v1/info", []string{"Host", "[::1]:7748"}, 200},
-		{"a page of another site", "", "POST", "/v1/leave", []string{"Origin", "http://evil.example"}, 403},
-		{"a page of another site, by its mark", "", "POST", "/v1/leave", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"a page of another site", "", "POST", "/v1/leave",
+			[]string{"Origin", "http://evil.example"}, 403},
+		{"a page of another site, by its mark", "", "POST", "/v1/leave",
+			[]string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"token missing", token, "GET", "/v1/info", nil, 401},
-		{"token wrong", token, "GET", "/v1/info", []string{"Authorization", "Bearer " + token + "x"}, 401},
-		{"token without its scheme", token, "GET", "/v1/info", []string{"Authorization", token}, 401},
-		{"token right", token, "GET", "/v1/info", []string{"Authorization", "Bearer " + token}, 200},
-		{"any host with a token", token, "GET", "/v1/info", []string{"Authorization", "Bearer " + token, "Host", "db-1"}, 200},
+		{"token wrong", token, "GET", "/v1/info", []string{"Authorization", "Bearer " + token +
+			"x"}, 401},
+		{"token without its scheme", token, "GET", "/v1/info",
+			[]string{"Authorization", token}, 401},
+		{"token right", token, "GET", "/v1/info", []string{"Authorization", "Bearer " + token},
+			200},
+		{"any host with a token", token, "GET", "/v1/info",
+			[]string{"Authorization", "Bearer " + token, "Host", "db-1"}, 200},
 		{"metrics are guarded", token, "GET", "/metrics", nil, 401},
 		{"health is not", token, "GET", "/healthz", nil, 200},
 		{"the page is not", token, "GET", "/", nil, 200},
 	} {
 		t.Run(c.about, func(t *testing.T) {
-			w := ask(NewServer(newFake(), ServerOptions{Token: c.token}).Handler(), c.method, c.target, "", c.header...)
+			w := ask(NewServer(newFake(), ServerOptions{Token: c.token}).Handler(), c.method,
+				c.target, "", c.header...)
 			if w.Code != c.status {
 				t.Errorf("%d %s, want %d", w.Code, w.Body, c.status)
 			}
@@ -341,10 +349,12 @@ func TestStreams(t *testing.T) {
 	go func() {
 		<-node.watching
 		m := node.Self()
-		node.events <- starling.Event{Kind: starling.MemberJoined, Member: m, Time: then, Replayed: true}
+		node.events <- starling.Event{Kind: starling.MemberJoined, Member: m, Time: then,
+			Replayed: true}
 		node.events <- starling.Event{Kind: starling.MemberFailed, Member: m, Time: then}
 		node.events <- starling.Event{Kind: starling.Resync, Time: then}
-		node.events <- starling.Event{Kind: starling.MemberJoined, Member: m, Time: then, Replayed: true}
+		node.events <- starling.Event{Kind: starling.MemberJoined, Member: m, Time: then,
+			Replayed: true}
 	}()
 	var got []string
 	err := c.Watch(t.Context(), false, nil, func(e api.Event) error {
@@ -366,12 +376,15 @@ func TestStreams(t *testing.T) {
 
 	go func() {
 		<-node.watching
-		node.messages <- starling.Message{Time: then, Topic: "t", Origin: "b", Seq: 3, Payload: []byte("hi\n"), Missed: 2}
+		node.messages <- starling.Message{Time: then, Topic: "t", Origin: "b", Seq: 3,
+			Payload: []byte("hi\n"), Missed: 2}
 		node.stop(starling.ErrNameConflict)
 	}()
 	var messages []api.Message
-	err = c.Subscribe(t.Context(), false, []string{"t"}, nil, func(m api.Message) error { messages = append(messages, m); return nil })
-	if !errors.Is(err, client.ErrEnded) || !strings.Contains(err.Error(), "another live node has this name") {
+	err = c.Subscribe(t.Context(), false, []string{"t"}, nil,
+		func(m api.Message) error { messages = append(messages, m); return nil })
+	if !errors.Is(err, client.ErrEnded) || !strings.Contains(err.Error(),
+		"another live node has this name") {
 		t.Errorf("the stream ended with %v, want the reason", err)
 	}
 	if len(messages) != 1 || string(messages[0].Payload) != "hi\n" || messages[0].Missed != 2 {
@@ -379,22 +392,30 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// TestStreamsEndWithTheReason: each kind of stream ends with a last event that says why, and an agent that goes without a
-// word is told as that.
+// TestStreamsEndWithTheReason: each kind of stream ends with a last event that says why, and an
+// agent that goes without a word is told as that.
 func TestStreamsEndWithTheReason(t *testing.T) {
 	for reason, want := range map[error]string{
-		starling.ErrLeft: "has left the cluster", starling.ErrClosed: "is stopping", starling.ErrSocket: "the socket failed",
+		starling.ErrLeft: "has left the " +
+			"cluster", starling.ErrClosed: "is stopping", starling.ErrSocket: "the socket failed",
 	} {
 		node := newFake()
 		_, c := serve(t, node)
 		ended := make(chan error, 2)
-		go func() { ended <- c.Watch(t.Context(), false, nil, func(api.Event) error { return nil }) }()
-		go func() { ended <- c.Subscribe(t.Context(), false, nil, nil, func(api.Message) error { return nil }) }()
+		go func() {
+			ended <- c.Watch(t.Context(), false, nil,
+				func(api.Event) error { return nil })
+		}()
+		go func() {
+			ended <- c.Subscribe(t.Context(), false, nil, nil,
+				func(api.Message) error { return nil })
+		}()
 		<-node.watching
 		<-node.watching
 		node.stop(reason)
 		for range cap(ended) {
-			if err := <-ended; !errors.Is(err, client.ErrEnded) || !strings.Contains(err.Error(), want) {
+			if err := <-ended; !errors.Is(err, client.ErrEnded) ||
+				!strings.Contains(err.Error(), want) {
 				t.Errorf("of a node that stopped with %q a stream ended with %q", reason, err)
 			}
 		}
@@ -416,7 +437,8 @@ func TestStreamsEndWithTheReason(t *testing.T) {
 	}
 }
 
-// TestStreamsAreBounded opens one stream more than there may be, then closes the server under the others.
+// TestStreamsAreBounded opens one stream more than there may be, then closes the server under the
+// others.
 func TestStreamsAreBounded(t *testing.T) {
 	node := newFake()
 	s, c := serve(t, node)
@@ -424,17 +446,20 @@ func TestStreamsAreBounded(t *testing.T) {
 	for range maxStreams {
 		opened := make(chan struct{})
 		go func() {
-			ended <- c.Watch(t.Context(), false, func() { close(opened) }, func(api.Event) error { return nil })
+			ended <- c.Watch(t.Context(), false, func() { close(opened) },
+				func(api.Event) error { return nil })
 		}()
 		<-opened
 	}
 	var refused *client.StatusError
-	if err := c.Watch(t.Context(), false, nil, nil); !errors.As(err, &refused) || refused.Status != 503 {
+	if err := c.Watch(t.Context(), false, nil, nil); !errors.As(err, &refused) ||
+		refused.Status != 503 {
 		t.Errorf("one stream too many: %v, want status 503", err)
 	}
 	s.Close()
 	for range maxStreams {
-		if err := <-ended; !errors.Is(err, client.ErrEnded) || !strings.Contains(err.Error(), "the agent is stopping") {
+		if err := <-ended; !errors.Is(err, client.ErrEnded) ||
+			!strings.Contains(err.Error(), "the agent is stopping") {
 			t.Fatalf("a stream ended with %v", err)
 		}
 	}
@@ -444,10 +469,14 @@ func TestClientErrors(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	c, _ := client.New(strings.TrimPrefix(gone.URL, "http://"), "")
-	if _, err := c.Info(t.Context()); !errors.Is(err, client.ErrAbsent) || strings.Contains(err.Error(), "\n") {
+	if _, err := c.Info(t.Context()); !errors.Is(err, client.ErrAbsent) ||
+		strings.Contains(err.Error(), "\n") {
 		t.Errorf("no agent: %v, want ErrAbsent in one line", err)
 	}
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }))
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		io.WriteString(w, "<html>")
+	}))
 	defer other.Close()
 	c, _ = client.New(other.URL, "")
 	defer c.Close()
@@ -576,13 +605,16 @@ func TestForgetWhereTheAgentIsCutOff(t *testing.T) {
 		node.change = func(i *starling.Info) {
 			i.LastHeard, i.Unreached, i.Unreachable = time.Now().Add(-x.heard), x.unreached, []string{"c"}
 		}
-		if w := ask(h, "POST", "/v1/forget", x.body); w.Code != x.status || !strings.Contains(w.Body.String(), x.word) {
-			t.Errorf("%s, heard %v ago: %d %s, want %d and %s", x.body, x.heard, w.Code, w.Body, x.status, x.word)
+		if w := ask(h, "POST", "/v1/forget", x.body); w.Code != x.status ||
+			!strings.Contains(w.Body.String(), x.word) {
+			t.Errorf("%s, heard %v ago: %d %s, want %d and %s", x.body, x.heard, w.Code,
+				w.Body, x.status, x.word)
 		}
 	}
 }
 
-// A node is ready when it is in, hears others, and is heard and reached by them; that it lives it says in any case.
+// A node is ready when it is in, hears others, and is heard and reached by them; that it lives it
+// says in any case.
 func TestReadyz(t *testing.T) {
 	node := newFake()
 	h := NewServer(node, ServerOptions{Token: token}).Handler()
@@ -593,9 +625,14 @@ func TestReadyz(t *testing.T) {
 	}{
 		{func(*starling.Info) {}, 200, "ready"},
 		{func(i *starling.Info) { i.Welcomed = false }, 503, "seed"},
-		{func(i *starling.Info) { i.Welcomed, i.Refused = false, "10.0.0.9:7747: another detector" }, 503, "not in yet: 10.0.0.9:7747: another detector"},
+		{func(i *starling.Info) {
+			i.Welcomed, i.Refused = false,
+				"10.0.0.9:7747: another detector"
+		}, 503, "not in yet: 10.0.0.9:7747: another " +
+			"detector"},
 		{func(i *starling.Info) { i.Isolated = true }, 503, "isolated"},
-		{func(i *starling.Info) { i.Deserted = true }, 503, "alone: this node had all others forgotten"},
+		{func(i *starling.Info) { i.Deserted = true }, 503,
+			"alone: this node had all others forgotten"},
 		{func(i *starling.Info) { i.Unreached = true }, 503, "deaf"},
 		{func(i *starling.Info) { i.NoMajority, i.Reachable, i.Agreed = true, 2, 5 }, 503,
 			"reaches 2 of 5"},
@@ -606,7 +643,8 @@ func TestReadyz(t *testing.T) {
 			"nobody reaches 3 members of the other IP family"},
 	} {
 		node.change = x.change
-		if w := ask(h, "GET", "/readyz", ""); w.Code != x.status || !strings.Contains(w.Body.String(), x.word) {
+		if w := ask(h, "GET", "/readyz", ""); w.Code != x.status ||
+			!strings.Contains(w.Body.String(), x.word) {
 			t.Errorf("ready: %d %s, want %d and a word of %s", w.Code, w.Body, x.status, x.word)
 		}
 		if w := ask(h, "GET", "/healthz", ""); w.Code != 200 {
@@ -614,7 +652,8 @@ func TestReadyz(t *testing.T) {
 		}
 	}
 	node.stop(errors.New("it is over"))
-	if w := ask(h, "GET", "/readyz", ""); w.Code != 503 || !strings.Contains(w.Body.String(), "over") {
+	if w := ask(h, "GET", "/readyz", ""); w.Code != 503 ||
+		!strings.Contains(w.Body.String(), "over") {
 		t.Errorf("of a stopped node: %d %s", w.Code, w.Body)
 	}
 }
@@ -642,7 +681,8 @@ func TestDashboardNeedsNothingElse(t *testing.T) {
 		}
 	}
 	w := ask(NewServer(newFake(), ServerOptions{}).Handler(), "GET", "/", "")
-	if w.Header().Get("Content-Security-Policy") == "" || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+	if w.Header().Get("Content-Security-Policy") == "" ||
+		w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Errorf("headers %v", w.Header())
 	}
 }

@@ -30,7 +30,8 @@ func (l *oneConn) Close() error {
 
 func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
 
-// A stream's client that takes nothing is cut off when the time for a write is over, and not before.
+// A stream's client that takes nothing is cut off when the time for a write is over, and not
+// before.
 func TestSlowClientIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewServer(newFake(), ServerOptions{})
@@ -38,7 +39,8 @@ func TestSlowClientIsCutOff(t *testing.T) {
 		here, there := net.Pipe()
 		l.conn <- there
 		go s.Serve(l)
-		if _, err := io.WriteString(here, "GET /v1/watch HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(here, "GET /v1/watch HTTP/1.1\r\nHost: "+
+			"localhost\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
 		pass(writeLimit - time.Millisecond)

@@ -1,6 +1,7 @@
 package agent
 
-// This file is the API's streams: server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+// This file is the API's streams: server-sent events
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
 import (
 	"context"
@@ -16,12 +17,14 @@ import (
 )
 
 const (
-	keepAlive  = 15 * time.Second // a comment this often when nothing happens, so that proxies do not hang up
+	// a comment this often when nothing happens, so that proxies do not hang up
+	keepAlive  = 15 * time.Second
 	writeLimit = 10 * time.Second // a client that takes nothing for this long is gone
 	backlog    = 16               // events between the node's queue and the client's socket
 )
 
-// watch streams changes. The present members come first only if ?replay=true; after a resync they always do.
+// watch streams changes. The present members come first only if ?replay=true; after a resync they
+// always do.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 	replay := r.URL.Query().Get("replay") == "true"
 	s.stream(w, r, func(ctx context.Context) iter.Seq[frame] {
@@ -64,14 +67,16 @@ type frame struct {
 	data  any
 }
 
-// stream opens a sequence and sends what it yields until the client goes, the node stops, or the server closes. Its last event is
-// "end" with the reason.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, open func(context.Context) iter.Seq[frame]) {
+// stream opens a sequence and sends what it yields until the client goes, the node stops, or the
+// server closes. Its last event is "end" with the reason.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request,
+	open func(context.Context) iter.Seq[frame]) {
 	select {
 	case s.streams <- struct{}{}:
 		defer func() { <-s.streams }()
 	default:
-		fail(w, http.StatusServiceUnavailable, fmt.Errorf("%d streams are open, more are not served", maxStreams))
+		fail(w, http.StatusServiceUnavailable, fmt.Errorf("%d streams are open, more are not "+
+			"served", maxStreams))
 		return
 	}
 	ctx, stop := context.WithCancel(r.Context())
@@ -124,8 +129,8 @@ func newSSE(w http.ResponseWriter) *sse {
 	return &sse{w, http.NewResponseController(w)}
 }
 
-// run sends frames until there are no more, with comments in long pauses. The first comment goes at once: with it a
-// client knows that nothing from now on escapes it.
+// run sends frames until there are no more, with comments in long pauses. The first comment goes at
+// once: with it a client knows that nothing from now on escapes it.
 func (o *sse) run(frames <-chan frame) error {
 	if err := o.write(": starling\n\n"); err != nil {
 		return err
@@ -158,7 +163,8 @@ func (o *sse) send(f frame) error {
 }
 
 func (o *sse) write(text string) error {
-	// The connection's deadlines are moved with each write: a stream has no end of its own, but a silent client has.
+	// The connection's deadlines are moved with each write: a stream has no end of its own, but a
+	// silent client has.
 	o.rc.SetWriteDeadline(time.Now().Add(writeLimit))
 	o.rc.SetReadDeadline(time.Time{})
 	if _, err := o.w.Write([]byte(text)); err != nil {

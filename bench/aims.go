@@ -31,7 +31,8 @@ var aims = []aim{
 	{"bytes of an idle node", measure.Virtual, "idle", "bytes", 128, 1},
 	{"false failures at 25 % loss", measure.Virtual, "loss", "false25", 128, 1},
 	{"false failures at 50 % loss", measure.Virtual, "loss", "false50", 128, 1},
-	{"nodes of 1,000 that know all 60 s after they all began to join", measure.Real, "join", "complete", 1000, 1},
+	{"nodes of 1,000 that know all 60 s after they all began to join", measure.Real, "join",
+		"complete", 1000, 1},
 	{"heap of a node", measure.Real, "idle", "heap", 128, 3},
 }
 
@@ -57,11 +58,13 @@ func (r *report) writeAims(b *strings.Builder) {
 			fmt.Fprintf(&reasons, "- %s, n = %d: %s\n", a.what, a.n, why(a.measure, a.key))
 		}
 		theirs.notes, ours.notes = nil, nil
-		fmt.Fprintf(&lines, "| %s, n = %d | %s | %s | %s | %s× | %s |\n", a.what, a.n, cmp.Or(rw.unit, "—"), ours.string(), theirs.string(),
+		fmt.Fprintf(&lines, "| %s, n = %d | %s | %s | %s | %s× | %s |\n", a.what, a.n,
+			cmp.Or(rw.unit, "—"), ours.string(), theirs.string(),
 			format(a.times), reached)
 	}
 	if lines.Len() > 0 {
-		fmt.Fprintf(b, "## The aims\n\n| | Unit | starling | %s | At least | Reached |\n|---|---|---|---|---|---|\n%s\n", rival, &lines)
+		fmt.Fprintf(b, "## The aims\n\n| | Unit | starling | %s | At least | Reached "+
+			"|\n|---|---|---|---|---|---|\n%s\n", rival, &lines)
 		if reasons.Len() > 0 {
 			fmt.Fprintf(b, "Why not:\n\n%s\n", &reasons)
 		}
@@ -92,45 +95,61 @@ type reason struct {
 var reasons = []reason{
 	{
 		[]string{"idle"}, []string{"packets", "bytes"},
-		"A node pings 1.7 times a second, one of memberlist once: so a death is known in 1.7 s instead of 10. A longer " +
-			"`Inquest.Period` and `Grace` cost fewer packets and find later. memberlist's bytes grow with the cluster, by its full " +
+		"A node pings 1.7 times a second, one of memberlist once: so a death is known in 1.7 s " +
+			"instead of 10. A longer " +
+			"`Inquest.Period` and `Grace` cost fewer packets and find later. memberlist's bytes " +
+			"grow with the cluster, by its full " +
 			"state syncs; Starling's do not: among 1,000 they are alike.",
 	},
 	{
 		[]string{"message"}, []string{"bytes"},
-		"What a message costs memberlist is less here than its traffic differs from one second to the next by its full state syncs, " +
-			"so that taking off the idle rate leaves nothing. The copies a node are what a message costs.",
+		"What a message costs memberlist is less here than its traffic differs from one second " +
+			"to the next by its full state syncs, " +
+			"so that taking off the idle rate leaves nothing. The copies a node are what a " +
+			"message costs.",
 	},
 	{
 		[]string{"rate"}, []string{"all"},
-		"128 nodes on two cores send, receive and confirm over a hundred thousand deliveries a second here, and then the " +
-			"processors are used up, which one publisher alone does not do: its messages share datagrams on every way, those of 128 " +
+		"128 nodes on two cores send, receive and confirm over a hundred thousand deliveries a " +
+			"second here, and then the " +
+			"processors are used up, which one publisher alone does not do: its messages share " +
+			"datagrams on every way, those of 128 " +
 			"publishers on few. More cores, or a system call for many datagrams, would raise it.",
 	},
 	{
 		[]string{"tolerance", "equal"}, []string{"host", "process"},
-		"The default grace of 1.5 s fails a host that stands still for longer: that is why its death is known in 2 s. memberlist " +
-			"forgives more because it decides later. `--grace` (`Inquest.Grace`) moves the balance; the measure `equal` compares the " +
+		"The default grace of 1.5 s fails a host that stands still for longer: that is why its " +
+			"death is known in 2 s. memberlist " +
+			"forgives more because it decides later. `--grace` (`Inquest.Grace`) moves the " +
+			"balance; the measure `equal` compares the " +
 			"two at the same tolerance.",
 	},
 	{
 		[]string{"pauses"}, []string{"sick"},
-		"A process that stands still for longer than the ten seconds that Inquest grants it while its kernel answers is failed, and " +
-			"is taken back when it goes on. `Inquest.StallGrace` raises that, and lets a process that hangs for ever be known later.",
+		"A process that stands still for longer than the ten seconds that Inquest grants it " +
+			"while its kernel answers is failed, and " +
+			"is taken back when it goes on. `Inquest.StallGrace` raises that, and lets a " +
+			"process that hangs for ever be known later.",
 	},
 	{
 		[]string{"partition"}, []string{"seen"},
-		"More than half of the members on the small side are kept from failing the large side: Inquest asks a jury, and a node that " +
-			"reaches too few jurors fails nobody. It is the price of not letting a node that is cut off itself fail everybody else.",
+		"More than half of the members on the small side are kept from failing the large side: " +
+			"Inquest asks a jury, and a node that " +
+			"reaches too few jurors fails nobody. It is the price of not letting a node that is " +
+			"cut off itself fail everybody else.",
 	},
 	{
 		[]string{"loss", "lossudp"}, []string{"bytes"},
-		"Without loss it is what idling costs, as above. Under loss Inquest asks again, directly and by others, before it accuses, and messages are sent again until they are " +
-			"confirmed: those are the bytes, and they buy the rows of false failures, delivery and detection.",
+		"Without loss it is what idling costs, as above. Under loss Inquest asks again, " +
+			"directly and by others, before it accuses, and messages are sent again until they " +
+			"are " +
+			"confirmed: those are the bytes, and they buy the rows of false failures, delivery " +
+			"and detection.",
 	},
 }
 
-// tie is the ratio from which Starling is not called behind: less than half a percent is nobody's choice.
+// tie is the ratio from which Starling is not called behind: less than half a percent is nobody's
+// choice.
 const tie = 0.995
 
 const unexplained = "No reason is written down for these yet."
@@ -138,7 +157,8 @@ const unexplained = "No reason is written down for these yet."
 // why returns the reason for being behind in a row.
 func why(name, key string) string {
 	for _, x := range reasons {
-		if slices.Contains(x.measures, name) && slices.ContainsFunc(x.keys, func(k string) bool { return strings.HasPrefix(key, k) }) {
+		if slices.Contains(x.measures, name) && slices.ContainsFunc(x.keys,
+			func(k string) bool { return strings.HasPrefix(key, k) }) {
 			return x.why
 		}
 	}
@@ -159,7 +179,8 @@ func (r *report) writeBehind(b *strings.Builder) {
 				if rows[text] == nil {
 					order = append(order, text)
 				}
-				rows[text] = append(rows[text], fmt.Sprintf("| %s | %s | %d | %s | %s | %s %s |", t.name, rw.name(), t.n, t.world,
+				rows[text] = append(rows[text], fmt.Sprintf("| %s | %s | %d | %s | %s | %s %s "+
+					"|", t.name, rw.name(), t.n, t.world,
 					rw.cells[0].text, r.peers[i], c.string()))
 			}
 		}
@@ -169,6 +190,7 @@ func (r *report) writeBehind(b *strings.Builder) {
 	}
 	b.WriteString("## Where Starling is behind (n ≥ 128), and why\n\n")
 	for _, text := range order {
-		fmt.Fprintf(b, "%s\n\n| Measure | Row | n | World | starling | |\n|---|---|---|---|---|---|\n%s\n\n", text, strings.Join(rows[text], "\n"))
+		fmt.Fprintf(b, "%s\n\n| Measure | Row | n | World | starling | "+
+			"|\n|---|---|---|---|---|---|\n%s\n\n", text, strings.Join(rows[text], "\n"))
 	}
 }

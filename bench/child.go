@@ -1,6 +1,7 @@
 package main
 
-// This file is both ends of a child process: a cluster in a process of its own, and what the parent sees of it.
+// This file is both ends of a child process: a cluster in a process of its own, and what the parent
+// sees of it.
 
 import (
 	"bufio"
@@ -83,7 +84,8 @@ func runTask(ctx context.Context, t task) record {
 	r.Results, r.Machine = results, eye.stop(used)
 	switch {
 	case limited.Err() == context.DeadlineExceeded && t.job.World == measure.Virtual:
-		r.Failure = fmt.Sprintf("this machine did not compute it within %v, which says nothing of the peer but what it costs", t.limit)
+		r.Failure = fmt.Sprintf("this machine did not compute it within %v, which says nothing "+
+			"of the peer but what it costs", t.limit)
 	case limited.Err() == context.DeadlineExceeded:
 		r.Failure = fmt.Sprintf("did not finish within %v", t.limit)
 	case err != nil:
@@ -105,7 +107,8 @@ func lastLine(tail string, err error) string {
 	return err.Error()
 }
 
-func runChild(ctx context.Context, j measure.Job) (results []measure.Result, tail string, used time.Duration, err error) {
+func runChild(ctx context.Context, j measure.Job) (results []measure.Result, tail string,
+	used time.Duration, err error) {
 	text, err := json.Marshal(j)
 	if err != nil {
 		return nil, "", 0, err

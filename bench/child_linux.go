@@ -8,7 +8,8 @@ import (
 
 const canSeparate = true
 
-// separate gives a child a network namespace of its own, which needs no privileges in a user namespace of its own.
+// separate gives a child a network namespace of its own, which needs no privileges in a user
+// namespace of its own.
 func separate(c *exec.Cmd) {
 	c.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,

@@ -1,6 +1,7 @@
 package main
 
-// This file watches the machine while a child measures real sockets: a row that somebody else disturbed is marked.
+// This file watches the machine while a child measures real sockets: a row that somebody else
+// disturbed is marked.
 
 import (
 	"bufio"
@@ -39,7 +40,8 @@ type eye struct {
 }
 
 func watchMachine() *eye {
-	e := &eye{begin: time.Now(), busy: busyTime(), quit: make(chan struct{}), late: make(chan []time.Duration)}
+	e := &eye{begin: time.Now(), busy: busyTime(), quit: make(chan struct{}),
+		late: make(chan []time.Duration)}
 	go func() {
 		var late []time.Duration
 		for {
@@ -72,8 +74,8 @@ func (e *eye) stop(child time.Duration) (m machine) {
 	return m
 }
 
-// busyTime is how long all cores together have worked or been kept from it since the machine started; 0 if that is not
-// known.
+// busyTime is how long all cores together have worked or been kept from it since the machine
+// started; 0 if that is not known.
 func busyTime() (sum time.Duration) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -81,7 +83,8 @@ func busyTime() (sum time.Duration) {
 	}
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	for i, f := range strings.Fields(string(line)) {
-		if i == 0 || i == 4 || i == 5 || i > 8 { // the name, idle, waiting for disks, what is counted twice
+		// the name, idle, waiting for disks, what is counted twice
+		if i == 0 || i == 4 || i == 5 || i > 8 {
 			continue
 		}
 		v, err := strconv.ParseInt(f, 10, 64)
@@ -99,7 +102,8 @@ func describeMachine() string {
 	if f, err := os.Open("/proc/cpuinfo"); err == nil {
 		defer f.Close()
 		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if k, v, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(k) == "model name" {
+			if k, v, ok := strings.Cut(lines.Text(), ":"); ok &&
+				strings.TrimSpace(k) == "model name" {
 				model = strings.TrimSpace(v)
 				break
 			}

@@ -1,5 +1,5 @@
-// Bench lets Starling and its peers do the same work in the same run: over real sockets, all nodes of a cluster in one
-// process, and in virtual time, on the same network in memory. See README.md.
+// Bench lets Starling and its peers do the same work in the same run: over real sockets, all nodes
+// of a cluster in one process, and in virtual time, on the same network in memory. See README.md.
 //
 //	go run . [-world real|virtual] [-peers a,b] [-n 32,128] [-only a,b] [-quick] [-json FILE] [-o FILE]
 //	go run . -from FILE,FILE
@@ -77,12 +77,15 @@ func parse(args []string) (o options, err error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	world := f.String("world", "", "real or virtual; both if not given")
 	peers := f.String("peers", strings.Join(peer.Names(), ","), "the systems to compare")
-	sizes := f.String("n", "", "the sizes of the clusters, such as 32,128; each measure's own if not given")
+	sizes := f.String("n", "", "the sizes of the clusters, such as 32,128; each measure's own "+
+		"if not given")
 	only := f.String("only", "", "the measures, such as join,message; all if not given")
 	f.BoolVar(&o.quick, "quick", false, "shorter spans and one repetition, for a look")
 	f.StringVar(&o.json, "json", "", "write every sample to this file")
-	from := f.String("from", "", "measure nothing: report what -json wrote to these files, such as virtual.json,real.json")
-	f.StringVar(&o.out, "o", "", "write the tables to this file as Markdown; "+resultsFile+" if nothing is left out")
+	from := f.String("from", "", "measure nothing: report what -json wrote to these files, such "+
+		"as virtual.json,real.json")
+	f.StringVar(&o.out, "o", "", "write the tables to this file as Markdown; "+
+		""+resultsFile+" if nothing is left out")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -129,7 +132,10 @@ func (o *options) check() error {
 		return fmt.Errorf("-peers names nobody")
 	}
 	names := peer.Names()
-	slices.SortFunc(o.peers, func(a, b string) int { return slices.Index(names, a) - slices.Index(names, b) })
+	slices.SortFunc(o.peers, func(a, b string) int {
+		return slices.Index(names,
+			a) - slices.Index(names, b)
+	})
 	for _, m := range o.only {
 		if _, err := measure.Find(m); err != nil {
 			return err

@@ -36,20 +36,23 @@ func TestSmallBench(t *testing.T) {
 			t.Errorf("%s: %d results, %s", describe(r.Job), len(r.Results), r.Failure)
 		}
 		for _, res := range r.Results {
-			if key := map[string]string{"join": "seconds", "message": "t100"}[res.Measure]; len(res.Values[key]) == 0 {
+			if key := map[string]string{"join": "seconds",
+				"message": "t100"}[res.Measure]; len(res.Values[key]) == 0 {
 				t.Errorf("%s: no %s: %s", describe(r.Job), key, res.Note)
 			}
 		}
 	}
 	text := newReport(newSaved(records)).markdown()
-	for _, want := range []string{"starling | memberlist", "all have it", "×)", "BindAddr 127.0.0.1"} {
+	for _, want := range []string{"starling | memberlist", "all have it", "×)",
+		"BindAddr 127.0.0.1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report does not say %q:\n%s", want, text)
 		}
 	}
 }
 
-// TestSaved: what was saved and read again is reported like what was just measured, each run's figures side by side.
+// TestSaved: what was saved and read again is reported like what was just measured, each run's
+// figures side by side.
 func TestSaved(t *testing.T) {
 	dir := t.TempDir()
 	var names []string
@@ -57,8 +60,10 @@ func TestSaved(t *testing.T) {
 		var all []record
 		for peer, times := range map[string]float64{"starling": 1, "memberlist": 20} {
 			all = append(all, record{
-				Job:     measure.Job{World: world, Measures: []string{"message"}, Peer: peer, N: 128},
-				Results: []measure.Result{{Measure: "message", Values: map[string][]float64{"t100": {times * ms}, "copies": {2 / times}}}},
+				Job: measure.Job{World: world, Measures: []string{"message"}, Peer: peer,
+					N: 128},
+				Results: []measure.Result{{Measure: "message",
+					Values: map[string][]float64{"t100": {times * ms}, "copies": {2 / times}}}},
 			})
 		}
 		run := newSaved(all)
@@ -75,9 +80,13 @@ func TestSaved(t *testing.T) {
 	text := newReport(runs...).markdown()
 	for _, want := range []string{
 		"the command for real", "the command for virtual",
-		"| a message reaches all, n = 128 | ms | 30.0 | 600 (20.0×) | 15.0× | yes |",                  // an aim
-		"| all have it, ms | 70.0 | 1400 (20.0×) |",                                                   // a row
-		"| message | copies that come in, per node | 128 | real | 2.00 | memberlist 0.100 (0.050×) |", // behind
+		// an aim
+		"| a message reaches all, n = 128 | ms | 30.0 | 600 (20.0×) | 15.0× | yes |",
+		// a row
+		"| all have it, ms | 70.0 | 1400 (20.0×) |",
+		// behind
+		"| message | copies that come in, per node | 128 | real | 2.00 | memberlist 0.100 " +
+			"(0.050×) |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report does not say %q:\n%s", want, text)
@@ -90,7 +99,8 @@ func TestSaved(t *testing.T) {
 
 // TestHang: a child that takes too long is ended, and what it has told until then is kept.
 func TestHang(t *testing.T) {
-	job := measure.Job{World: measure.Real, Measures: []string{"join", "idle"}, Peer: "starling", N: 4, Seed: 1}
+	job := measure.Job{World: measure.Real, Measures: []string{"join", "idle"},
+		Peer: "starling", N: 4, Seed: 1}
 	r := runTask(t.Context(), task{job, 2 * time.Second}) // idle takes half a minute
 	if r.Failure != "did not finish within 2s" {
 		t.Errorf("failure %q", r.Failure)
@@ -99,14 +109,16 @@ func TestHang(t *testing.T) {
 		t.Errorf("results %+v", r.Results)
 	}
 	text := newReport(newSaved([]record{r})).markdown()
-	if !strings.Contains(text, missing+" [1]") || !strings.Contains(text, "did not finish within 2s") {
+	if !strings.Contains(text, missing+" [1]") || !strings.Contains(text,
+		"did not finish within 2s") {
 		t.Errorf("the report hides it:\n%s", text)
 	}
 }
 
 // TestFailure: a child that cannot do its job says why.
 func TestFailure(t *testing.T) {
-	r := runTask(context.Background(), task{measure.Job{World: measure.Real, Measures: []string{"message"}, Peer: "nobody", N: 4}, time.Minute})
+	r := runTask(context.Background(), task{measure.Job{World: measure.Real,
+		Measures: []string{"message"}, Peer: "nobody", N: 4}, time.Minute})
 	if !strings.Contains(r.Failure, `no peer "nobody"`) {
 		t.Errorf("failure %q", r.Failure)
 	}
@@ -137,7 +149,8 @@ func TestParse(t *testing.T) {
 
 // TestRatios: a ratio above 1 is in favour of Starling, whichever way is better.
 func TestRatios(t *testing.T) {
-	ours, theirs := samples{values: map[string][]float64{"k": {1, 2, 3}}}, samples{values: map[string][]float64{"k": {8}}}
+	ours, theirs := samples{values: map[string][]float64{"k": {1, 2,
+		3}}}, samples{values: map[string][]float64{"k": {8}}}
 	for _, c := range []struct {
 		m    measure.Metric
 		want string

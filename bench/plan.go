@@ -1,6 +1,7 @@
 package main
 
-// This file says what is measured at which sizes, how often, and how long a cluster may take for it.
+// This file says what is measured at which sizes, how often, and how long a cluster may take for
+// it.
 
 import (
 	"slices"
@@ -28,11 +29,12 @@ var (
 	always = []string{"idle", "message", "crash", "host", "crash10", "host10"}
 )
 
-// fullPlan takes a quarter of an hour for real sockets, on two cores that nobody else uses, and as long for virtual time.
-// What says most comes first.
+// fullPlan takes a quarter of an hour for real sockets, on two cores that nobody else uses, and as
+// long for virtual time. What says most comes first.
 var fullPlan = []part{
 	{measure.Real, []string{"join"}, []int{128}, 3, 80 * time.Second, nil},
-	{measure.Real, []string{"idle", "message", "rate", "crash"}, []int{128}, 1, 5 * time.Minute, nil},
+	{measure.Real, []string{"idle", "message", "rate", "crash"}, []int{128}, 1,
+		5 * time.Minute, nil},
 	{measure.Real, []string{"join"}, []int{1000}, 1, 80 * time.Second, two},
 	{measure.Real, []string{"idle", "message", "crash"}, []int{1000}, 1, 4 * time.Minute, ours},
 	{measure.Real, []string{"codec"}, []int{2}, 3, time.Minute, two},
@@ -46,7 +48,8 @@ var fullPlan = []part{
 	{measure.Virtual, []string{"tolerance"}, []int{128}, 1, 10 * time.Minute, two},
 	{measure.Virtual, []string{"equal"}, []int{128}, 1, 10 * time.Minute, ours},
 	{measure.Virtual, []string{"pauses"}, []int{128}, 1, 10 * time.Minute, two},
-	{measure.Virtual, []string{"partition"}, []int{128}, 1, 10 * time.Minute, nil}, // Serf tries to reconnect,
+	// Serf tries to reconnect,
+	{measure.Virtual, []string{"partition"}, []int{128}, 1, 10 * time.Minute, nil},
 	{measure.Virtual, always, []int{256, 512}, 1, 20 * time.Minute, two},
 	{measure.Virtual, []string{"join"}, []int{256, 512}, 1, 10 * time.Minute, two},
 	{measure.Virtual, []string{"join"}, []int{1000}, 1, 20 * time.Minute, two},
@@ -77,7 +80,8 @@ func plan(o options) (tasks []task) {
 				for _, name := range o.peers {
 					if m := wanted(p, name, o.only); len(m) > 0 {
 						tasks = append(tasks, task{measure.Job{
-							World: p.world, Measures: m, Peer: name, N: n, Seed: uint64(rep + 1), Quick: o.quick,
+							World: p.world, Measures: m, Peer: name, N: n, Seed: uint64(rep +
+								1), Quick: o.quick,
 						}, p.limit})
 					}
 				}
@@ -90,12 +94,14 @@ func plan(o options) (tasks []task) {
 // wanted returns the measures of a part that a peer can do and the user wishes.
 func wanted(p part, name string, only []string) (all []string) {
 	s, err := peer.Named(name)
-	if err != nil || p.world == measure.Virtual && !s.Virtual || p.peers != nil && !slices.Contains(p.peers, name) {
+	if err != nil || p.world == measure.Virtual && !s.Virtual || p.peers != nil &&
+		!slices.Contains(p.peers, name) {
 		return nil
 	}
 	for _, m := range p.measures {
 		d, err := measure.Find(m)
-		if err == nil && (s.Membership || !d.Members) && (len(only) == 0 || slices.Contains(only, m)) {
+		if err == nil && (s.Membership || !d.Members) &&
+			(len(only) == 0 || slices.Contains(only, m)) {
 			all = append(all, m)
 		}
 	}

@@ -83,12 +83,14 @@ func (r *report) samples(world, name, peerName string, n int) (s samples) {
 	s.values = map[string][]float64{}
 	for _, rec := range r.records {
 		j := rec.Job
-		if j.World != world || j.Peer != peerName || j.N != n || !slices.Contains(j.Measures, name) {
+		if j.World != world || j.Peer != peerName || j.N != n ||
+			!slices.Contains(j.Measures, name) {
 			continue
 		}
 		s.asked = true
 		s.doubtful = s.doubtful || world == measure.Real && rec.Machine.doubtful()
-		i := slices.IndexFunc(rec.Results, func(res measure.Result) bool { return res.Measure == name })
+		i := slices.IndexFunc(rec.Results,
+			func(res measure.Result) bool { return res.Measure == name })
 		if i < 0 {
 			s.note(cmpOr(rec.Failure, "no result"))
 			continue
@@ -104,7 +106,8 @@ func (r *report) samples(world, name, peerName string, n int) (s samples) {
 	}
 	switch {
 	case s.asked:
-	case name == "equal" && peerName != "starling": // nothing of it is changed, so this is its tolerance
+	case name == "equal" && peerName != "starling":
+		// nothing of it is changed, so this is its tolerance
 		return r.samples(world, "tolerance", peerName, n)
 	case peerName == "serf":
 		s.note("not run here: its members, detector and packets are memberlist's")
@@ -139,7 +142,8 @@ func (r *report) table(world string, m *measure.Measure, n int) table {
 	}
 	metrics := m.Metrics
 	if world == measure.Real && m.Name != "codec" && m.Name != "idle" {
-		metrics = append(slices.Clone(metrics), measure.Metric{Key: cpuKey, Title: "CPU used meanwhile", Unit: "% of a core"})
+		metrics = append(slices.Clone(metrics), measure.Metric{Key: cpuKey,
+			Title: "CPU used meanwhile", Unit: "% of a core"})
 	}
 	numbers := make([][]int, len(all))
 	for i, s := range all {

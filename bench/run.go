@@ -1,7 +1,7 @@
 package main
 
-// This file runs the children: those with real sockets one after the other, those in virtual time as many at once as there
-// are cores, since nothing in them depends on speed.
+// This file runs the children: those with real sockets one after the other, those in virtual time
+// as many at once as there are cores, since nothing in them depends on speed.
 
 import (
 	"context"
@@ -19,7 +19,8 @@ import (
 
 func runAll(ctx context.Context, tasks []task) ([]record, error) {
 	if len(tasks) == 0 {
-		return nil, fmt.Errorf("nothing to measure: no chosen peer does any of the chosen measures there")
+		return nil, fmt.Errorf("nothing to measure: no chosen peer does any of the chosen " +
+			"measures there")
 	}
 	records := make([]record, len(tasks))
 	bar := progressbar.NewOptions(len(tasks),

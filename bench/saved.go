@@ -1,6 +1,7 @@
 package main
 
-// This file keeps what runs found, so that the two worlds can be measured one after the other and told of together.
+// This file keeps what runs found, so that the two worlds can be measured one after the other and
+// told of together.
 
 import (
 	"encoding/json"
@@ -19,7 +20,8 @@ type saved struct {
 
 // newSaved is this run; of tasks that were cut short there are no records.
 func newSaved(records []record) saved {
-	done := slices.DeleteFunc(slices.Clone(records), func(r record) bool { return r.Job.Peer == "" })
+	done := slices.DeleteFunc(slices.Clone(records),
+		func(r record) bool { return r.Job.Peer == "" })
 	return saved{commandLine(), describeMachine(), done}
 }
 

@@ -25,7 +25,8 @@ func (r *report) terminal(w io.Writer) {
 			world = t.world
 			fmt.Fprintf(tw, "\n== %s ==\n", worldTitles[world])
 		}
-		fmt.Fprintf(tw, "\n%s, n = %d (%s)\t%s\n", t.title, t.n, t.name, strings.Join(r.peers, "\t"))
+		fmt.Fprintf(tw, "\n%s, n = %d (%s)\t%s\n", t.title, t.n, t.name,
+			strings.Join(r.peers, "\t"))
 		for _, rw := range t.rows {
 			fmt.Fprintf(tw, "  %s", rw.name())
 			for _, c := range rw.cells {
@@ -46,7 +47,8 @@ const legend = `Medians. (12×) says how many times better Starling is; below 1 
 
 func (r *report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Side by side\n\nWritten by `%s` in `bench/`; do not edit.\n\n", commandLine())
+	fmt.Fprintf(&b, "# Side by side\n\nWritten by `%s` in `bench/`; do not edit.\n\n",
+		commandLine())
 	r.writeRuns(&b)
 	fmt.Fprintf(&b, "%s\n\n", legend)
 	r.writeAims(&b)
@@ -58,7 +60,8 @@ func (r *report) markdown() string {
 			world = t.world
 			fmt.Fprintf(&b, "## %s\n\n", worldTitles[world])
 		}
-		fmt.Fprintf(&b, "### %s, n = %d (`%s`)\n\n| | %s |\n|---%s|\n", t.title, t.n, t.name, strings.Join(r.peers, " | "),
+		fmt.Fprintf(&b, "### %s, n = %d (`%s`)\n\n| | %s |\n|---%s|\n", t.title, t.n, t.name,
+			strings.Join(r.peers, " | "),
 			strings.Repeat("|---", len(r.peers)))
 		for _, rw := range t.rows {
 			fmt.Fprintf(&b, "| %s |", rw.name())
@@ -82,7 +85,8 @@ func (r *report) writeRuns(b *strings.Builder) {
 }
 
 func (r *report) writePeers(b *strings.Builder) {
-	b.WriteString("## The peers\n\nEvery system runs with its own defaults for a LAN. What is changed:\n\n")
+	b.WriteString("## The peers\n\nEvery system runs with its own defaults for a LAN. What is " +
+		"changed:\n\n")
 	for _, name := range r.peers {
 		if s, err := peer.Named(name); err == nil {
 			fmt.Fprintf(b, "- **%s** %s: %s\n", name, s.Version(), strings.Join(s.Changed, "; "))
@@ -102,9 +106,11 @@ func (r *report) writeEnd(b *strings.Builder) {
 	worst, others := machine{}, 0.0
 	for _, rec := range r.records {
 		if rec.Job.World == measure.Real {
-			worst.Lag99, others = max(worst.Lag99, rec.Machine.Lag99), max(others, rec.Machine.Others)
+			worst.Lag99, others = max(worst.Lag99, rec.Machine.Lag99), max(others,
+				rec.Machine.Others)
 		}
 	}
-	fmt.Fprintf(b, "The machine's lag while sockets were measured, at worst: 99 of 100 sleeps of 5 ms came back at most %s ms late; "+
+	fmt.Fprintf(b, "The machine's lag while sockets were measured, at worst: 99 of 100 sleeps "+
+		"of 5 ms came back at most %s ms late; "+
 		"other processes used at most %s cores.\n", format(worst.Lag99), format(others))
 }

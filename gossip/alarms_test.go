@@ -26,7 +26,8 @@ func nameOf(p *peer) string {
 	return m.Name()
 }
 
-// On request all are told of a silence, before the verdict and though there is none; else only who notices it.
+// On request all are told of a silence, before the verdict and though there is none; else only who
+// notices it.
 func TestSuspicionsAreShared(t *testing.T) {
 	for _, share := range []bool{false, true} {
 		w := newWorld(t)
@@ -49,7 +50,8 @@ func TestSuspicionsAreShared(t *testing.T) {
 		told := 0
 		for _, p := range nodes[:39] {
 			told += min(about(p, MemberSuspected, name), 1)
-			if s, r := about(p, MemberSuspected, name), about(p, MemberRecovered, name); share && (s != 1 || r != 1) {
+			if s, r := about(p, MemberSuspected, name), about(p, MemberRecovered,
+				name); share && (s != 1 || r != 1) {
 				t.Errorf("%s was told of %d suspicions and %d recoveries", p.addr, s, r)
 			}
 			if f := about(p, MemberFailed, name); share && f != 0 {
@@ -70,9 +72,10 @@ func TestSuspicionsAreShared(t *testing.T) {
 
 // accuse hands a node an Alarm, and returns the events that it makes of it.
 func accuse(l *loop, n *Node, by, target member.Member, seq uint32, on bool) (all []Event) {
-	n.Receive(l.now, addrOf(1), forge(by.Name(), uint32(by.Generation()), wire.AppendAlarm(nil, wire.Alarm{
-		Accuser: by.ID, By: by.Instance(), Target: target.ID, Instance: target.Instance(), Seq: seq, On: on,
-	})), &l.out)
+	n.Receive(l.now, addrOf(1), forge(by.Name(), uint32(by.Generation()),
+		wire.AppendAlarm(nil, wire.Alarm{
+			Accuser: by.ID, By: by.Instance(), Target: target.ID, Instance: target.Instance(), Seq: seq, On: on,
+		})), &l.out)
 	all = append(all, l.out.Events...)
 	l.out.Reset()
 	return all
@@ -85,7 +88,8 @@ func wantEvents(t *testing.T, got []Event, want ...EventKind) {
 	}
 }
 
-// The first accusation is told and the end of the last, in the order in which they were made and not in which they come.
+// The first accusation is told and the end of the last, in the order in which they were made and
+// not in which they come.
 func TestAlarmsInAnyOrder(t *testing.T) {
 	l := newLoop(t, 6, INQUEST)
 	n := l.nodes[0]
@@ -108,7 +112,8 @@ func TestAlarmFadesAway(t *testing.T) {
 	nodes := w.cluster(6, &Config{})
 	w.run(10 * time.Second)
 	l := &loop{now: w.now}
-	wantEvents(t, accuse(l, nodes[0].Node, nodes[1].Self(), nodes[2].Self(), 1, true), MemberSuspected)
+	wantEvents(t, accuse(l, nodes[0].Node, nodes[1].Self(), nodes[2].Self(), 1, true),
+		MemberSuspected)
 	w.run(time.Minute - time.Second)
 	name := nameOf(nodes[2])
 	if about(nodes[0], MemberRecovered, name) != 0 {
@@ -120,7 +125,8 @@ func TestAlarmFadesAway(t *testing.T) {
 	}
 }
 
-// Strangers, the dead, former lives and this node itself neither accuse nor are accused, and there is a bound for all.
+// Strangers, the dead, former lives and this node itself neither accuse nor are accused, and there
+// is a bound for all.
 func TestAlarmsAreBounded(t *testing.T) {
 	l := newLoop(t, 6, INQUEST)
 	n := l.nodes[0]
@@ -142,7 +148,8 @@ func TestAlarmsAreBounded(t *testing.T) {
 	}
 	for i := range 2 * alarms.MaxShared {
 		r := recordOf(fmt.Sprintf("x%d", i), 1, addrOf(1000+i))
-		n.Receive(l.now, addrOf(1), forge("n1", 1, wire.AppendRecord(nil, r, &wire.Claim{})), &l.out)
+		n.Receive(l.now, addrOf(1), forge("n1", 1, wire.AppendRecord(nil, r, &wire.Claim{})),
+			&l.out)
 		l.out.Reset()
 		m, _ := n.Table().Get(member.IDOf(r.Name))
 		accuse(l, n, a, m, uint32(10+i), true)

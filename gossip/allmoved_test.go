@@ -37,12 +37,16 @@ func TestAllMoved(t *testing.T) {
 					w.run(after)
 					for _, p := range nodes[1:] {
 						w.do(p, Join{Merge: []netip.AddrPort{addrOf(100)}})
-						w.until(5*time.Second, p.addr.String()+" is in touch", func() bool { return w.meets(p, nodes[0]) && w.meets(nodes[0], p) })
+						w.until(5*time.Second, p.addr.String()+" is in touch",
+							func() bool { return w.meets(p, nodes[0]) && w.meets(nodes[0], p) })
 					}
-					w.until(time.Minute, "all are where they are", func() bool { return w.allSee(size) && w.placed(nodes) })
+					w.until(time.Minute, "all are where they are",
+						func() bool { return w.allSee(size) && w.placed(nodes) })
 					for _, p := range nodes {
-						if is := p.Self(); is.Generation() != 1 || count(p, Conflicted) > 0 || p.Stopped() {
-							t.Errorf("%s is in life %d, stopped: %t", p.addr, is.Generation(), p.Stopped())
+						if is := p.Self(); is.Generation() != 1 || count(p, Conflicted) > 0 ||
+							p.Stopped() {
+							t.Errorf("%s is in life %d, stopped: %t", p.addr, is.Generation(),
+								p.Stopped())
 						}
 					}
 				})
@@ -146,7 +150,8 @@ func TestSeedMet(t *testing.T) {
 	for range 2 { // again and again
 		met := count(nodes[1], SeedMet)
 		w.do(nodes[1], Join{Merge: []netip.AddrPort{addrOf(2)}})
-		w.until(100*time.Millisecond, "n1 has met n2", func() bool { return count(nodes[1], SeedMet) > met })
+		w.until(100*time.Millisecond, "n1 has met n2",
+			func() bool { return count(nodes[1], SeedMet) > met })
 	}
 	w.run(10 * time.Second)
 	if met := count(nodes[1], SeedMet); met != 2 {
@@ -173,7 +178,8 @@ func TestAllOthersAreStartedElsewhere(t *testing.T) {
 					p.down = true
 					w.start(fmt.Sprintf("n%d", i+1), 101+i, 9, &Config{Detector: d}, 0)
 				}
-				w.until(time.Minute, "all are in", func() bool { return w.allSee(size) && w.agree() })
+				w.until(time.Minute, "all are in",
+					func() bool { return w.allSee(size) && w.agree() })
 			})
 		}
 	}

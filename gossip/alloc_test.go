@@ -8,8 +8,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// loop is a cluster whose packets arrive at once and whose own work allocates nothing, so that what is measured is the
-// nodes'.
+// loop is a cluster whose packets arrive at once and whose own work allocates nothing, so that what
+// is measured is the nodes'.
 type loop struct {
 	nodes []*Node
 	out   Outbox
@@ -101,7 +101,9 @@ func idle(t *testing.T, n int, d Detector) {
 		}
 		s := l.nodes[0].Stats()
 		lone := (s.PacketsOut - s.ProbesOut) - (before.PacketsOut - before.ProbesOut)
-		if d == HEARTBEAT { // whose probes are not answered: those that ask for a location are, one of each node in some 20 s
+		// whose probes are not answered: those that ask for a location are, one of each node in
+		// some 20 s
+		if d == HEARTBEAT {
 			lone -= min(lone, 3*200*800/20_000)
 		}
 		if s.ProbesOut-before.ProbesOut < 150 || lone > 0 {
@@ -135,7 +137,8 @@ func TestStaleInputAllocatesNothing(t *testing.T) {
 // Garbage takes no memory, however much of it comes.
 func TestGarbageAllocatesNothing(t *testing.T) {
 	l := newLoop(t, 3, SWIM)
-	garbage := [][]byte{nil, {1, 2, 3}, make([]byte, 1400), forge("nobody", 1, []byte{6, 255, 255}), forge("n1", 1, []byte{0x77, 0, 1, 9})}
+	garbage := [][]byte{nil, {1, 2, 3}, make([]byte, 1400),
+		forge("nobody", 1, []byte{6, 255, 255}), forge("n1", 1, []byte{0x77, 0, 1, 9})}
 	allocs := testing.AllocsPerRun(100, func() {
 		for _, g := range garbage {
 			l.nodes[0].Receive(l.now, forgedAddr, g, &l.out)

@@ -10,8 +10,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// BenchmarkIdlePeriod measures what a node of a quiet cluster costs in one period: a ping sent and answered, one
-// received, as many wake-ups as that takes.
+// BenchmarkIdlePeriod measures what a node of a quiet cluster costs in one period: a ping sent and
+// answered, one received, as many wake-ups as that takes.
 func BenchmarkIdlePeriod(b *testing.B) {
 	for _, n := range []int{2, 100} {
 		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
@@ -32,7 +32,8 @@ func BenchmarkIdlePeriod(b *testing.B) {
 				}
 			}
 			seconds := l.now.Sub(start).Seconds()
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/node-period")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n),
+				"ns/node-period")
 			b.ReportMetric(float64(l.bytesOut()-before)/float64(n)/seconds, "B/s/node")
 		})
 	}
@@ -47,7 +48,8 @@ func (l *loop) bytesOut() (sum uint64) {
 	return sum
 }
 
-// BenchmarkReceiveNews measures a datagram with one piece of news that is new: a member's next incarnation.
+// BenchmarkReceiveNews measures a datagram with one piece of news that is new: a member's next
+// incarnation.
 func BenchmarkReceiveNews(b *testing.B) {
 	for _, n := range []int{10, 1000} {
 		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
@@ -55,7 +57,8 @@ func BenchmarkReceiveNews(b *testing.B) {
 			node := l.nodes[0]
 			for i := range n - 3 {
 				r := recordOf(fmt.Sprintf("x%d", i), 1, addrOf(1000+i))
-				node.Receive(l.now, addrOf(1), forge("n1", 1, wire.AppendRecord(nil, r, &wire.Claim{})), &l.out)
+				node.Receive(l.now, addrOf(1), forge("n1", 1,
+					wire.AppendRecord(nil, r, &wire.Claim{})), &l.out)
 				l.out.Reset()
 			}
 			m := l.nodes[2].Self()
@@ -66,7 +69,9 @@ func BenchmarkReceiveNews(b *testing.B) {
 			for b.Loop() {
 				inc++
 				l.now = l.now.Add(10 * time.Millisecond)
-				buf = wire.AppendUpdate(buf[:head], &wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{Generation: 1, Incarnation: inc}})
+				buf = wire.AppendUpdate(buf[:head],
+					&wire.Update{ID: m.ID, Check: m.Check,
+						Claim: wire.Claim{Generation: 1, Incarnation: inc}})
 				node.Receive(l.now, addrOf(1), buf, &l.out)
 				l.out.Reset()
 			}

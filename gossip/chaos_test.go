@@ -11,9 +11,10 @@ import (
 	"github.com/starling-gossip/starling/test/size"
 )
 
-// Whatever happened, once the faults end all nodes that run see each other alive, nobody else, and agree: a random row
-// of crashes, restarts, leaves, partitions, loss, pauses and new tags for each seed. Under Inquest too few survivors for a
-// jury fail nobody, but each of them says whom it cannot reach. A failing seed replays exactly.
+// Whatever happened, once the faults end all nodes that run see each other alive, nobody else, and
+// agree: a random row of crashes, restarts, leaves, partitions, loss, pauses and new tags for each
+// seed. Under Inquest too few survivors for a jury fail nobody, but each of them says whom it
+// cannot reach. A failing seed replays exactly.
 func TestConvergesAfterChaos(t *testing.T) {
 	seeds := size.Of(10, 60, 600)
 	for _, d := range detectors {
@@ -48,8 +49,8 @@ func chaos(t *testing.T, seed uint64, d Detector) {
 	}
 }
 
-// knows says whether everybody who runs holds everybody who runs alive, and nobody else, or says that it cannot reach
-// them; and whether, if there are no such, all agree.
+// knows says whether everybody who runs holds everybody who runs alive, and nobody else, or says
+// that it cannot reach them; and whether, if there are no such, all agree.
 func (w *world) knows() bool {
 	settled := true
 	for _, p := range w.up() {
@@ -79,8 +80,10 @@ func (w *world) harm(rng *rand.Rand, n int, cfg *Config) {
 	case !up:
 		if len(w.up()) > 0 {
 			old := w.latest(name)
-			generation := max(1, old.self.Value().Generation+uint64(rng.IntN(3))-1) // an older one too: the clock went back
-			var seeds []int                                                         // all of them: else who runs may know nobody who runs
+			// an older one too: the clock went back
+			generation := max(1, old.self.Value().Generation+uint64(rng.IntN(3))-1)
+			// all of them: else who runs may know nobody who runs
+			var seeds []int
 			for j := range n {
 				seeds = append(seeds, j)
 			}

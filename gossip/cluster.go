@@ -10,13 +10,15 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Which cluster this is, beside its name: two clusters of one name do not become one by accident, as when the address of
-// a dead member of one is given to a host of the other. The first node of a cluster draws its ID.
+// Which cluster this is, beside its name: two clusters of one name do not become one by accident,
+// as when the address of a dead member of one is given to a host of the other. The first node of a
+// cluster draws its ID.
 
 // identity is the ID of this node's cluster, 0 while it has none.
 type identity struct {
-	id     uint64
-	fresh  Time              // until then, configured seeds may be of another cluster that is to be the same
+	id uint64
+	// until then, configured seeds may be of another cluster that is to be the same
+	fresh  Time
 	drawn  bool              // this node drew the ID
 	former [maxFormer]uint64 // IDs of clusters that became this one, the last one first; 0: none
 }
@@ -25,12 +27,12 @@ type identity struct {
 // have been away.
 const maxFormer = 4
 
-// freshFor is for how long after a cluster's ID was drawn, or taken over, a dial of configured seeds merges: its nodes may
-// all have started before they could see each other.
+// freshFor is for how long after a cluster's ID was drawn, or taken over, a dial of configured
+// seeds merges: its nodes may all have started before they could see each other.
 const freshFor = 10 * time.Minute
 
-// ClusterID returns the identity of this node's cluster, 0 while it has none. Equal ones mean the same cluster; of two
-// clusters that become one the lower stays.
+// ClusterID returns the identity of this node's cluster, 0 while it has none. Equal ones mean the
+// same cluster; of two clusters that become one the lower stays.
 func (n *Node) ClusterID() uint64 { return n.identity.id }
 
 // foundCluster makes this node the first of its cluster, unless it remembers which one it was in.
@@ -66,10 +68,12 @@ func (n *Node) noteFormer(id uint64) {
 
 // otherCluster says whether a newcomer is of another cluster and must not come in.
 func (n *Node) otherCluster(j *wire.Join) bool {
-	return n.identity.id != 0 && j.ClusterID != 0 && !n.ofCluster(j.ClusterID) && !j.Merge && !j.Alone
+	return n.identity.id != 0 && j.ClusterID != 0 && !n.ofCluster(j.ClusterID) && !j.Merge &&
+		!j.Alone
 }
 
-// admit settles the identity with a newcomer that this node lets in. alone says that this node was alone before.
+// admit settles the identity with a newcomer that this node lets in. alone says that this node was
+// alone before.
 func (n *Node) admit(j *wire.Join, peer detect.Peer, alone bool) {
 	own := n.identity.id
 	switch {
@@ -132,5 +136,6 @@ func (n *Node) hearMerged(m wire.Merged) {
 
 func (n *Node) tellMerged(peer detect.Peer, other uint64, members string) {
 	n.out.Events = append(n.out.Events, Event{Kind: ClustersMerged, Err: fmt.Errorf(
-		"merged with %scluster %016x by %s; the cluster is %016x now", members, other, peer.Addr, n.identity.id)})
+		"merged with %scluster %016x by %s; the cluster is %016x "+
+			"now", members, other, peer.Addr, n.identity.id)})
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// A node that runs another detector than its seed is told so, and neither of the two takes the other for a member.
+// A node that runs another detector than its seed is told so, and neither of the two takes the
+// other for a member.
 func TestOtherDetectorIsRefused(t *testing.T) {
 	for _, own := range detectors {
 		for _, other := range detectors {
@@ -28,7 +29,8 @@ func TestOtherDetectorIsRefused(t *testing.T) {
 						refused++
 					}
 				}
-				if refused == 0 || count(stranger, Welcomed) > 0 || count(stranger, MemberJoined) > 0 {
+				if refused == 0 || count(stranger, Welcomed) > 0 ||
+					count(stranger, MemberJoined) > 0 {
 					t.Errorf("it was refused %d times; events: %v", refused, stranger.events)
 				}
 				if stranger.Table().Len() != 1 {
@@ -44,7 +46,8 @@ func TestOtherDetectorIsRefused(t *testing.T) {
 	}
 }
 
-// With ACCRUAL a node has a level of suspicion for those that it watches, and with others for nobody.
+// With ACCRUAL a node has a level of suspicion for those that it watches, and with others for
+// nobody.
 func TestPhi(t *testing.T) {
 	for _, d := range detectors {
 		w := newWorld(t)
@@ -70,7 +73,8 @@ func TestPhi(t *testing.T) {
 	}
 }
 
-// A member that was failed twice and came back in the same life is borne with for longer, and this can be asked for.
+// A member that was failed twice and came back in the same life is borne with for longer, and this
+// can be asked for.
 func TestDamped(t *testing.T) {
 	for _, d := range detectors {
 		w := newWorld(t)
@@ -78,7 +82,10 @@ func TestDamped(t *testing.T) {
 		lost := nodes[7]
 		w.run(10 * time.Second)
 		for i := range 2 {
-			w.cut = func(from, to netip.AddrPort) bool { return from == lost.addr || to == lost.addr }
+			w.cut = func(from, to netip.AddrPort) bool {
+				return from == lost.addr ||
+					to == lost.addr
+			}
 			w.run(20 * time.Second)
 			if m, _ := nodes[0].Table().Get(lost.id); m.State != member.Failed {
 				t.Fatalf("%s: cut %d: it is %s", d, i, m.State)
@@ -90,8 +97,10 @@ func TestDamped(t *testing.T) {
 		if d == INQUEST && (returns != 2 || grace != 2*usual) || d != INQUEST && returns != 0 {
 			t.Errorf("%s: after %d returns it is granted %v, others %v", d, returns, grace, usual)
 		}
-		if grace, usual, returns := nodes[0].Damped(w.now, nodes[1].id); grace != usual || returns != 0 {
-			t.Errorf("%s: a steady member is granted %v, others %v, after %d returns", d, grace, usual, returns)
+		if grace, usual, returns := nodes[0].Damped(w.now, nodes[1].id); grace != usual ||
+			returns != 0 {
+			t.Errorf("%s: a steady member is granted %v, others %v, after %d returns", d,
+				grace, usual, returns)
 		}
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// Equal inputs give equal bytes: a world with joins, loss, crashes, a restart, a leave, a partition, tags and messages is
-// run again, and every packet and event must be the same. Maps are ordered anew in each run, so one whose order reaches
-// an output is found out.
+// Equal inputs give equal bytes: a world with joins, loss, crashes, a restart, a leave, a
+// partition, tags and messages is run again, and every packet and event must be the same. Maps are
+// ordered anew in each run, so one whose order reaches an output is found out.
 func TestDeterminism(t *testing.T) {
 	first := eventfulHash(t)
 	for range 3 {
@@ -34,13 +34,15 @@ func eventfulHash(t *testing.T) [sha256.Size]byte {
 	}
 	w.onEvent = func(p *peer, e Event) {
 		m := e.Member
-		note(p.addr, e.Kind, uint64(m.ID), m.Incarnation, m.State, m.Since, e.Message.Seq, string(e.Message.Payload), e.Err)
+		note(p.addr, e.Kind, uint64(m.ID), m.Incarnation, m.State, m.Since, e.Message.Seq,
+			string(e.Message.Payload), e.Err)
 	}
 	nodes := w.cluster(25, nil)
 	w.loss = 0.15
 	for i := range 10 {
 		w.do(nodes[i], Publish{Topic: "t", Payload: binary.BigEndian.AppendUint64(nil, uint64(i))})
-		w.do(nodes[i], SetTags{mustTags(t, map[string]string{"a": "1", "b": fmt.Sprint(i), "c": "3"})})
+		w.do(nodes[i], SetTags{mustTags(t, map[string]string{"a": "1", "b": fmt.Sprint(i),
+			"c": "3"})})
 	}
 	nodes[3].down, nodes[4].down = true, true
 	w.run(5 * time.Second)

@@ -1,6 +1,7 @@
 package gossip
 
-// What a cluster must bear for minutes: loss, pauses, floods, the smallest datagrams, large records.
+// What a cluster must bear for minutes: loss, pauses, floods, the smallest datagrams, large
+// records.
 
 import (
 	"fmt"
@@ -44,7 +45,8 @@ func TestClustersMerge(t *testing.T) {
 	w.until(10*time.Second, "all agree", w.agree)
 }
 
-// A flood of joins by nodes that say a word and are gone does not fill the queues, and the real members stay.
+// A flood of joins by nodes that say a word and are gone does not fill the queues, and the real
+// members stay.
 func TestJoinFlood(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, &Config{Retention: time.Minute})
@@ -66,7 +68,8 @@ func TestJoinFlood(t *testing.T) {
 	sent, members := nodes[0].Stats(), nodes[0].Table().Len()
 	w.run(time.Minute)
 	s := nodes[0].Stats()
-	t.Logf("a minute among ghosts: %d B/s sent by a node that held %d", (s.BytesOut-sent.BytesOut)/60, members)
+	t.Logf("a minute among ghosts: %d B/s sent by a node that held %d",
+		(s.BytesOut-sent.BytesOut)/60, members)
 	for _, p := range nodes {
 		for _, q := range nodes {
 			if !p.sees(q.id, member.Alive) && !p.sees(q.id, member.Suspect) {
@@ -82,7 +85,8 @@ func TestGhostsAreForgotten(t *testing.T) {
 	nodes := w.cluster(5, &Config{Retention: time.Minute})
 	for i := range 60 {
 		name := fmt.Sprintf("ghost%d", i)
-		w.inject(nodes[i%5], forge(name, 1, w.provenJoin(nodes[i%5], recordOf(name, 1, addrOf(1000+i)))))
+		w.inject(nodes[i%5], forge(name, 1, w.provenJoin(nodes[i%5],
+			recordOf(name, 1, addrOf(1000+i)))))
 		w.inject(nodes[i%5], word(name))
 		w.run(10 * time.Millisecond)
 	}
@@ -91,7 +95,8 @@ func TestGhostsAreForgotten(t *testing.T) {
 	}
 	took := w.until(30*time.Minute, "the ghosts are found dead", func() bool { return w.allSee(5) })
 	t.Logf("found dead after %s", took)
-	w.until(5*time.Minute, "the ghosts are forgotten", func() bool { return nodes[0].Table().Len() == 5 })
+	w.until(5*time.Minute, "the ghosts are forgotten",
+		func() bool { return nodes[0].Table().Len() == 5 })
 }
 
 // A node whose process stood still accuses nobody when it goes on, and is back in the cluster soon.
@@ -111,7 +116,8 @@ func TestPause(t *testing.T) {
 				}
 			}
 			w.resume(p)
-			took := w.until(20*time.Second, "all see all", func() bool { return w.allSee(12) && w.agree() })
+			took := w.until(20*time.Second, "all see all",
+				func() bool { return w.allSee(12) && w.agree() })
 			w.run(20 * time.Second)
 			if wrong > 0 {
 				t.Errorf("after %s, offset %d: %d members were accused", gap, offset, wrong)
@@ -140,8 +146,9 @@ func TestClockJump(t *testing.T) {
 	}
 }
 
-// With packets lost at random, members are failed falsely seldom, never for good, and when the loss ends all views are
-// one. The numbers are logged; the limits are far from them, and tell of something broken, not of something worse.
+// With packets lost at random, members are failed falsely seldom, never for good, and when the loss
+// ends all views are one. The numbers are logged; the limits are far from them, and tell of
+// something broken, not of something worse.
 func TestLoss(t *testing.T) {
 	if testing.Short() {
 		t.Skip("ten virtual minutes of 30 nodes")
@@ -177,8 +184,10 @@ func TestLoss(t *testing.T) {
 			after += p.Stats().BytesOut + ipOverhead*p.Stats().PacketsOut
 		}
 		w.loss = 0
-		took := w.until(time.Minute, "all see all and agree", func() bool { return w.allSee(30) && w.agree() })
-		t.Logf("%2.0f %% loss, 30 nodes, 10 min: %d false suspicions, %d false failures (%.4f per node-minute), %d B/s per node, whole %s after the loss",
+		took := w.until(time.Minute, "all see all and agree",
+			func() bool { return w.allSee(30) && w.agree() })
+		t.Logf("%2.0f %% loss, 30 nodes, 10 min: %d false suspicions, %d false failures (%.4f "+
+			"per node-minute), %d B/s per node, whole %s after the loss",
 			100*c.loss, len(suspected), len(failures), float64(len(failures))/300, (after-before)/30/uint64(span/time.Second), took)
 		if len(failures) > c.most {
 			t.Errorf("%d false failures at %.0f %% loss", len(failures), 100*c.loss)
@@ -206,7 +215,8 @@ func TestMessagesUnderLoss(t *testing.T) {
 			}
 			return true
 		}
-		t.Logf("%.0f %% loss: all have all %s after the last", 100*loss, w.until(20*time.Second, "all have all", all))
+		t.Logf("%.0f %% loss: all have all %s after the last", 100*loss,
+			w.until(20*time.Second, "all have all", all))
 		w.run(time.Second)
 		for _, p := range nodes {
 			if count(p, MessageDelivered) > messages || count(p, MessagesLost) > 0 {
@@ -250,10 +260,12 @@ func TestLargeTagsInSmallDatagrams(t *testing.T) {
 		return true
 	})
 	late := w.start("late", 30, 1, cfg, 3)
-	w.until(5*time.Second, "a newcomer has the tags", func() bool { return late.Table().Live() == 21 && hasTags(nodes[7])() })
+	w.until(5*time.Second, "a newcomer has the tags",
+		func() bool { return late.Table().Live() == 21 && hasTags(nodes[7])() })
 }
 
-// News of a large record is not held up by a steady stream of messages, nor does it hold up other news.
+// News of a large record is not held up by a steady stream of messages, nor does it hold up other
+// news.
 func TestLargeNewsAmongMessages(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(10, nil)
@@ -267,7 +279,8 @@ func TestLargeNewsAmongMessages(t *testing.T) {
 		}
 	}
 	publish(time.Second)
-	w.do(nodes[5], SetTags{mustTags(t, map[string]string{"k": strings.Repeat("v", member.MaxTags-4)})})
+	w.do(nodes[5], SetTags{mustTags(t, map[string]string{"k": strings.Repeat("v",
+		member.MaxTags-4)})})
 	w.do(nodes[6], SetTags{mustTags(t, map[string]string{"k": "short"})})
 	publish(200 * time.Millisecond)
 	for _, of := range nodes[5:7] {
@@ -278,12 +291,14 @@ func TestLargeNewsAmongMessages(t *testing.T) {
 			}
 		}
 		if missing > 0 {
-			t.Errorf("%s: %d of 10 nodes do not know its tags after 200 ms", of.self.Value().Name, missing)
+			t.Errorf("%s: %d of 10 nodes do not know its tags after 200 ms",
+				of.self.Value().Name, missing)
 		}
 	}
 }
 
-// The budget holds in a storm: many members fail at once, all news at a rate far below what would be sent freely.
+// The budget holds in a storm: many members fail at once, all news at a rate far below what would
+// be sent freely.
 func TestBudgetHoldsInAStorm(t *testing.T) {
 	w := newWorld(t)
 	const budget = 20_000
@@ -305,15 +320,16 @@ func TestBudgetHoldsInAStorm(t *testing.T) {
 		s := p.Stats()
 		worst = max(worst, s.BytesOut+ipOverhead*s.PacketsOut-before[p].bytes)
 	}
-	t.Logf("the busiest node sent %d B/s, of a budget of %d", worst/uint64(span/time.Second), budget)
+	t.Logf("the busiest node sent %d B/s, of a budget of %d", worst/uint64(span/time.Second),
+		budget)
 	if worst > budget*uint64(span/time.Second)*3/2 { // probes are not held back, but count
 		t.Errorf("%d bytes in %s", worst, span)
 	}
 	w.until(30*time.Second, "all know of the dead", func() bool { return w.allSee(80) })
 }
 
-// A node that was cut off from most of a cluster sent probes far beyond its budget. The news of the reunion waits for no
-// more than a burst of them: it does not ride on every probe for a minute.
+// A node that was cut off from most of a cluster sent probes far beyond its budget. The news of the
+// reunion waits for no more than a burst of them: it does not ride on every probe for a minute.
 func TestNewsAfterManyProbes(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(60, &Config{Budget: 16_384})

@@ -19,26 +19,30 @@ var (
 	ErrNameConflict  = errors.New("another live node has this name")
 	ErrWrongCluster  = errors.New("the seed belongs to another cluster")
 	ErrOtherCluster  = errors.New("the seed belongs to another cluster of the same name")
-	ErrWrongDetector = errors.New("the cluster runs another failure detector; all its nodes run the same")
-	ErrNotReached    = errors.New("what the seed sends does not arrive here")
-	ErrNameWaits     = errors.New("the name is another's, which does not answer")
-	ErrRefused       = errors.New("the seed refused")
-	ErrStopped       = errors.New("the node has stopped")
+	ErrWrongDetector = errors.New("the cluster runs another failure detector; all its nodes run " +
+		"the same")
+	ErrNotReached = errors.New("what the seed sends does not arrive here")
+	ErrNameWaits  = errors.New("the name is another's, which does not answer")
+	ErrRefused    = errors.New("the seed refused")
+	ErrStopped    = errors.New("the node has stopped")
 )
 
 const (
 	maxSeeds     = 64
 	maxJoinPause = 5 * time.Second
-	hastyPause   = time.Second            // the longest at first: where much is lost, many tries are needed
-	haste        = time.Minute            // how long that is
-	steadyTries  = 3                      // with the same pause, before it doubles
-	provenPause  = 100 * time.Millisecond // after a Challenge: the way is open
-	cookieLife   = 50 * time.Second       // of a seed's cookie here; the seed takes it for a minute at least
-	numberLife   = time.Minute            // of the number of this node's Joins
-	redialPause  = time.Second            // between the tries of a round, once this node is in
-	redialFor    = 3 * time.Second
-	lonelyPause  = 10 * time.Second       // between two rounds, at most, while this node hears from next to nobody
-	leaveLinger  = 100 * time.Millisecond // after the last round of the news, for acks on their way
+	// the longest at first: where much is lost, many tries are needed
+	hastyPause  = time.Second
+	haste       = time.Minute            // how long that is
+	steadyTries = 3                      // with the same pause, before it doubles
+	provenPause = 100 * time.Millisecond // after a Challenge: the way is open
+	// of a seed's cookie here; the seed takes it for a minute at least
+	cookieLife  = 50 * time.Second
+	numberLife  = time.Minute // of the number of this node's Joins
+	redialPause = time.Second // between the tries of a round, once this node is in
+	redialFor   = 3 * time.Second
+	// between two rounds, at most, while this node hears from next to nobody
+	lonelyPause = 10 * time.Second
+	leaveLinger = 100 * time.Millisecond // after the last round of the news, for acks on their way
 )
 
 // seedKind says how far a seed may be of another cluster than this node. The higher ones may more.
@@ -62,14 +66,16 @@ type seed struct {
 
 // entry is where a node stands between its start and its end.
 type entry struct {
-	seeds    []seed
-	number   uint32 // that answers to this node's Joins bring back, but for the lowest bit; 0: none was drawn yet
-	numbered Time   // when it was drawn
-	next     Time   // when the seeds are dialled again
+	seeds []seed
+	// that answers to this node's Joins bring back, but for the lowest bit; 0: none was drawn yet
+	number   uint32
+	numbered Time // when it was drawn
+	next     Time // when the seeds are dialled again
 	pause    time.Duration
 	tries    int  // with this pause
 	hasty    Time // until when pauses stay short
-	round    Time // when the last round of dialling seeds that are no members began; 0: the next dial begins one
+	// when the last round of dialling seeds that are no members began; 0: the next dial begins one
+	round    Time
 	seen     Sight
 	welcomed bool
 	host     bool          // it is in since it let another one in, and no seed has let it in yet
@@ -142,7 +148,8 @@ func (n *Node) wakeEntry() {
 		e.pause, e.tries = min(2*e.pause, most), steadyTries
 	}
 	e.next = n.now.Add(n.jitter(e.pause))
-	n.out.Events = append(n.out.Events, Event{Kind: SeedsWanted}) // their names may mean other addresses now
+	// their names may mean other addresses now
+	n.out.Events = append(n.out.Events, Event{Kind: SeedsWanted})
 	for i := range e.seeds {
 		n.dial(&e.seeds[i])
 	}
@@ -165,13 +172,15 @@ func (n *Node) lonely() {
 	}
 }
 
-// jitter returns a time within a quarter of d, so that nodes that started together do not stay in step.
+// jitter returns a time within a quarter of d, so that nodes that started together do not stay in
+// step.
 func (n *Node) jitter(d time.Duration) time.Duration {
 	return d*3/4 + time.Duration(n.rng.Int64N(int64(d)/2+1))
 }
 
-// join takes in the seeds and dials those that are new. A node all of whose seeds are itself is the first of its cluster, for
-// all that it can know; it looks them up again as others do, since the next to start may find itself the first as well.
+// join takes in the seeds and dials those that are new. A node all of whose seeds are itself is the
+// first of its cluster, for all that it can know; it looks them up again as others do, since the
+// next to start may find itself the first as well.
 func (n *Node) join(c Join) {
 	e := &n.entry
 	before := e.seeds
@@ -189,7 +198,10 @@ func (n *Node) join(c Join) {
 	}
 	for i := range e.seeds {
 		s := &e.seeds[i]
-		known := slices.ContainsFunc(before, func(b seed) bool { return b.addr == s.addr && b.kind >= s.kind })
+		known := slices.ContainsFunc(before, func(b seed) bool {
+			return b.addr == s.addr &&
+				b.kind >= s.kind
+		})
 		if !known {
 			e.round = 0
 		}
@@ -221,9 +233,10 @@ func (n *Node) addSeed(a netip.AddrPort, kind seedKind, before []seed) {
 	e.seeds = append(e.seeds, s)
 }
 
-// seedAt returns the seed at an address that answered a Join with a number, and otherwise one that may do what all may of those that
-// were asked with such a number: a seed may answer from another address, or have made way for others meanwhile. nil: the seed
-// has been asked again since, as one that may more, or less.
+// seedAt returns the seed at an address that answered a Join with a number, and otherwise one that
+// may do what all may of those that were asked with such a number: a seed may answer from another
+// address, or have made way for others meanwhile. nil: the seed has been asked again since, as one
+// that may more, or less.
 func (n *Node) seedAt(a netip.AddrPort, number uint32) *seed {
 	least := wished
 	for i := range n.entry.seeds {
@@ -253,7 +266,8 @@ func (n *Node) beFirst() {
 	n.welcome()
 }
 
-// joinNumber returns the number of this node's Joins to seeds of a kind, a new one now and then. A seed's cookie holds for one number.
+// joinNumber returns the number of this node's Joins to seeds of a kind, a new one now and then. A
+// seed's cookie holds for one number.
 func (n *Node) joinNumber(kind seedKind) uint32 {
 	e := &n.entry
 	if e.number == 0 || n.now.Sub(e.numbered) >= numberLife {
@@ -265,8 +279,9 @@ func (n *Node) joinNumber(kind seedKind) uint32 {
 	return e.numberOf(kind)
 }
 
-// numberOf is the number of Joins to seeds of a kind: its lowest bit is that the cluster of the seed may be another, so that
-// no answer to a Join that may not merge becomes one to a Join that may.
+// numberOf is the number of Joins to seeds of a kind: its lowest bit is that the cluster of the
+// seed may be another, so that no answer to a Join that may not merge becomes one to a Join that
+// may.
 func (e *entry) numberOf(kind seedKind) uint32 {
 	if kind == remembered {
 		return e.number
@@ -329,7 +344,8 @@ func (n *Node) sendJoin(s *seed) {
 	start := n.open(0)
 	j := wire.Join{
 		Detector: uint8(n.cfg.Detector), Cluster: n.name, Number: n.joinNumber(s.kind), Settings: n.settings,
-		Merge: s.kind == wished || s.kind == configured && fresh, Alone: s.kind != remembered && n.table.Live() == 1,
+		Merge: s.kind == wished || s.kind == configured &&
+			fresh, Alone: s.kind != remembered && n.table.Live() == 1,
 		ClusterID: n.identity.id, HasCookie: s.until > n.now, Cookie: s.cookie,
 	}
 	r := n.self.Value()
@@ -361,7 +377,8 @@ func (n *Node) challenged(peer detect.Peer, c *wire.Challenge) {
 	n.sendJoin(s)
 }
 
-// redial has the seeds dialled again soon, a few times in each round: a Join may be lost, and a round is long.
+// redial has the seeds dialled again soon, a few times in each round: a Join may be lost, and a
+// round is long.
 func (n *Node) redial() {
 	e := &n.entry
 	if e.round == 0 || n.now.Sub(e.round) >= n.cfg.Reseed/2 {
@@ -475,9 +492,10 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	return ok
 }
 
-// mistaken hears that another node lives at a member's address. It is none of the cluster's for that: its record, which
-// rides along, is taken only if its name is known here and it is of this cluster. A member that
-// lost its memory and founded a cluster anew is asked for its own, so that the two become one.
+// mistaken hears that another node lives at a member's address. It is none of the cluster's for
+// that: its record, which rides along, is taken only if its name is known here and it is of this
+// cluster. A member that lost its memory and founded a cluster anew is asked for its own, so that
+// the two become one.
 func (n *Node) mistaken(peer detect.Peer, m *wire.Mistaken) {
 	_, known := n.table.Get(peer.ID)
 	own := n.ofCluster(m.ClusterID)
@@ -492,10 +510,12 @@ func (n *Node) mistaken(peer detect.Peer, m *wire.Mistaken) {
 	}
 	whose := ""
 	if m.ClusterID != 0 && !own {
-		whose = fmt.Sprintf("; its cluster of the same name is %016x, and this one %016x", m.ClusterID, n.identity.id)
+		whose = fmt.Sprintf("; its cluster of the same name is %016x, and this one %016x",
+			m.ClusterID, n.identity.id)
 	}
 	n.out.Events = append(n.out.Events, Event{Kind: AddressTaken, Err: fmt.Errorf(
-		"another node lives at %s, where a member was; it is no member of this cluster%s", peer.Addr, whose)})
+		"another node lives at %s, where a member was; it is no member of this "+
+			"cluster%s", peer.Addr, whose)})
 }
 
 // regain asks a member to let this node into the cluster that it founded anew.
@@ -532,8 +552,8 @@ func (n *Node) dropSeed(a netip.AddrPort) {
 	}
 }
 
-// Complete says whether this node was let in and has had the first whole table since: before that it does not know who is
-// in the cluster. The first of its cluster is complete at once.
+// Complete says whether this node was let in and has had the first whole table since: before that
+// it does not know who is in the cluster. The first of its cluster is complete at once.
 func (n *Node) Complete() bool { return n.entry.whole }
 
 // complete looks whether it is.

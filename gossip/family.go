@@ -53,5 +53,6 @@ func (n *Node) setFamily() {
 // serves says whether this node can send to an address. No route is needed to the loopback, nor to
 // this host's own address.
 func (n *Node) serves(a netip.Addr) bool {
-	return n.family.Serves(a) && (n.routes.Serves(a) || a.IsLoopback() || a == n.self.Value().Addr.Addr())
+	return n.family.Serves(a) && (n.routes.Serves(a) || a.IsLoopback() ||
+		a == n.self.Value().Addr.Addr())
 }

@@ -16,10 +16,10 @@ func six(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16([16]byte{0xfd, 14: byte(i >> 8), 15: byte(i)}), 7747)
 }
 
-// families has nodes of IPv4 alone, of both families, and of IPv6 alone, by turns in the order of a pattern (4, b, B or 6): one with both tells
-// its address of IPv4 if it is b, and of IPv6 if it is B. Of f and s the socket has both families,
-// and the host 4 or 6 alone. A packet to an address of the family that its sender does not have
-// fails the test.
+// families has nodes of IPv4 alone, of both families, and of IPv6 alone, by turns in the order of a
+// pattern (4, b, B or 6): one with both tells its address of IPv4 if it is b, and of IPv6 if it is
+// B. Of f and s the socket has both families, and the host 4 or 6 alone. A packet to an address of
+// the family that its sender does not have fails the test.
 func families(t *testing.T, pattern string, cfg *Config) (w *world, nodes []*peer) {
 	w = newWorld(t)
 	kind := func(i int) byte { return pattern[i%len(pattern)] }
@@ -43,7 +43,8 @@ func families(t *testing.T, pattern string, cfg *Config) (w *world, nodes []*pee
 	}
 	w.onSend = func(p *peer, to netip.AddrPort, data []byte) {
 		if !p.serves(to.Addr()) {
-			t.Errorf("%s sends to %s, which it cannot: %v", p.self.Value().Name, to, wire.Type(data[wire.HeaderSize]))
+			t.Errorf("%s sends to %s, which it cannot: %v", p.self.Value().Name, to,
+				wire.Type(data[wire.HeaderSize]))
 		}
 	}
 	w.route = func(p *peer, to netip.AddrPort) (from, where netip.AddrPort) {
@@ -82,15 +83,17 @@ func has(kind byte, a netip.Addr) bool {
 	return true
 }
 
-// Where nodes have both families, those with one alone form a cluster with those of the other: nobody sends where it cannot, nobody is
-// suspected for it, messages and keys reach all, publishers are not held up, and who dies is known to all.
+// Where nodes have both families, those with one alone form a cluster with those of the other:
+// nobody sends where it cannot, nobody is suspected for it, messages and keys reach all, publishers
+// are not held up, and who dies is known to all.
 func TestFamiliesBesideEachOther(t *testing.T) {
 	for _, c := range []struct {
 		pattern  string
 		detector Detector
 		zones    int
 	}{
-		{"bb44664466", INQUEST, 1}, {"bB4646", INQUEST, 1}, {"b46", INQUEST, 1}, {"BB44664466", INQUEST, 1}, {"bb44664466bb44664466", INQUEST, 2},
+		{"bb44664466", INQUEST, 1}, {"bB4646", INQUEST, 1}, {"b46", INQUEST, 1}, {"BB44664466",
+			INQUEST, 1}, {"bb44664466bb44664466", INQUEST, 2},
 		{"b6446", INQUEST, 1}, {"bs4f6", INQUEST, 1}, {"bbffssffss", INQUEST, 1}, {"b4s",
 			INQUEST, 1}, {"bbsf46sf46", INQUEST, 1},
 		{"bb44664466", SWIM, 1}, {"bb44664466", HEARTBEAT, 1}, {"bb44664466", ACCRUAL, 1},
@@ -105,8 +108,10 @@ func TestFamiliesBesideEachOther(t *testing.T) {
 			for _, p := range nodes {
 				for _, e := range p.events {
 					switch e.Kind {
-					case MemberSuspected, MemberFailed, MemberUnreachable, Isolated, Unreached, Undecided:
-						t.Errorf("%s: is told %d of %s", p.self.Value().Name, e.Kind, e.Member.Name())
+					case MemberSuspected, MemberFailed, MemberUnreachable, Isolated, Unreached,
+						Undecided:
+						t.Errorf("%s: is told %d of %s", p.self.Value().Name, e.Kind,
+							e.Member.Name())
 					}
 				}
 				p.events = nil
@@ -120,23 +125,27 @@ func TestFamiliesBesideEachOther(t *testing.T) {
 				return have
 			}
 			for i, p := range nodes {
-				if err := w.do(p, Publish{Topic: "t", Payload: []byte("x"), Confirm: true}); err != nil {
+				if err := w.do(p, Publish{Topic: "t", Payload: []byte("x"),
+					Confirm: true}); err != nil {
 					t.Fatal(err)
 				}
 				if err := w.do(p, Set{Key: "k", Value: []byte{byte(i)}}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			took := w.until(15*time.Second, "all have all messages", func() bool { return delivered(n) == n })
+			took := w.until(15*time.Second, "all have all messages",
+				func() bool { return delivered(n) == n })
 			confirmed := w.until(15*time.Second, "all know who has theirs", func() bool {
 				return !slices.ContainsFunc(nodes, func(p *peer) bool {
 					return !slices.ContainsFunc(p.events, func(e Event) bool {
-						return e.Kind == MessageSpread && e.Spread.Have == e.Spread.Of && e.Spread.Of >= 1
+						return e.Kind == MessageSpread && e.Spread.Have == e.Spread.Of &&
+							e.Spread.Of >= 1
 					})
 				})
 			})
 			keys := w.until(15*time.Second, "all have all keys", func() bool {
-				return !slices.ContainsFunc(nodes, func(p *peer) bool { return count(p, KeyChanged) < n })
+				return !slices.ContainsFunc(nodes,
+					func(p *peer) bool { return count(p, KeyChanged) < n })
 			})
 			least := n
 			for _, p := range nodes {
@@ -146,22 +155,26 @@ func TestFamiliesBesideEachOther(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("messages after %s, confirmed (of %d at least) %s later, keys %s later", took, least, confirmed, keys)
+			t.Logf("messages after %s, confirmed (of %d at least) %s later, keys %s later",
+				took, least, confirmed, keys)
 			dies := nodes[n-1]
 			dies.down = true
-			took = w.until(40*time.Second, "its death is known", func() bool { return w.allHold(dies.self.Value().Name, member.Failed) })
+			took = w.until(40*time.Second, "its death is known",
+				func() bool { return w.allHold(dies.self.Value().Name, member.Failed) })
 			dies = nodes[1]
 			dies.down = true
 			if n > 3 {
-				took2 := w.until(40*time.Second, "the death of one with both is known", func() bool { return w.allHold(dies.self.Value().Name, member.Failed) })
+				took2 := w.until(40*time.Second, "the death of one with both is known",
+					func() bool { return w.allHold(dies.self.Value().Name, member.Failed) })
 				t.Logf("deaths after %s, %s", took, took2)
 			}
 		})
 	}
 }
 
-// Nobody waits for members that nobody here reaches: once those with both families are gone, those of one publish to each other alone. What they hold of the
-// others stays: nobody can tell them. Each side has five, which may judge those with both.
+// Nobody waits for members that nobody here reaches: once those with both families are gone, those
+// of one publish to each other alone. What they hold of the others stays: nobody can tell them.
+// Each side has five, which may judge those with both.
 func TestNobodyWaitsForTheOtherFamily(t *testing.T) {
 	w, nodes := families(t, "bb4444466666", nil)
 	for _, p := range nodes[:2] {
@@ -189,7 +202,8 @@ func TestNobodyWaitsForTheOtherFamily(t *testing.T) {
 	}
 }
 
-// Where a member is heard from is where it is sent to, only if its own address cannot be; when it tells one that can, that holds.
+// Where a member is heard from is where it is sent to, only if its own address cannot be; when it
+// tells one that can, that holds.
 func TestHeardFromTheOtherFamily(t *testing.T) {
 	w, nodes := families(t, "b6", nil)
 	both, alone := nodes[0], nodes[1]
@@ -241,7 +255,8 @@ func TestRoutesComeAndGo(t *testing.T) {
 	}
 	w.do(p, Moved{Addr: six(0)})
 	w.do(p, Routes{IPv6})
-	if got := out(); !slices.Equal(got, []string{"n2", "n4"}) && !slices.Equal(got, []string{"n4", "n2"}) {
+	if got := out(); !slices.Equal(got, []string{"n2", "n4"}) &&
+		!slices.Equal(got, []string{"n4", "n2"}) {
 		t.Errorf("with those of IPv6 alone it does not send to %v", got)
 	}
 	w.run(20 * time.Second)
@@ -252,7 +267,10 @@ func TestRoutesComeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.until(5*time.Second, "all have its message", func() bool {
-		return !slices.ContainsFunc(nodes, func(q *peer) bool { return count(q, MessageDelivered) == 0 })
+		return !slices.ContainsFunc(nodes, func(q *peer) bool {
+			return count(q,
+				MessageDelivered) == 0
+		})
 	})
 	gone = false
 	w.do(p, Routes{AnyFamily})

@@ -17,7 +17,8 @@ import (
 // one that missed an operator's word is told it by any node that has heard it.
 
 // ErrLives is that of a Forget of a member that answers this node.
-var ErrLives = errors.New("the member is live here; only who failed, left or is unreachable can be forgotten")
+var ErrLives = errors.New("the member is live here; only who failed, left or is unreachable can " +
+	"be forgotten")
 
 // maxGraves is how many ends of lives a node remembers that it has forgotten: the last ones, for as
 // long as the process runs.
@@ -81,7 +82,8 @@ func (n *Node) lastLife(id member.ID) uint64 {
 // member itself, if it lives, contradicts. That a name is taken again only above what is
 // remembered of it holds for everybody but the member itself, whose word is news of its own. Of one
 // that is held dead the word is about the whole life: it may have contradicted once, unheard here.
-func (n *Node) buried(peer detect.Peer, id member.ID, check uint32, c *wire.Claim, r *wire.Record) bool {
+func (n *Node) buried(peer detect.Peer, id member.ID, check uint32, c *wire.Claim,
+	r *wire.Record) bool {
 	g, ok := n.graves.Get(id)
 	if ok && g.word && !c.State.Live() && c.Generation <= g.generation {
 		n.tellEnd(id, &grave{generation: c.Generation, inc: c.Incarnation, state: member.Failed})
@@ -109,7 +111,8 @@ func (n *Node) tellEnd(id member.ID, g *grave) {
 	if len(n.ends) >= maxEnds {
 		return
 	}
-	u := wire.Update{ID: id, Check: g.check, Claim: wire.Claim{Generation: g.generation, Incarnation: g.inc, State: g.state}}
+	u := wire.Update{ID: id, Check: g.check, Claim: wire.Claim{Generation: g.generation,
+		Incarnation: g.inc, State: g.state}}
 	if g.state == member.Failed {
 		u.Claim.Cause = member.CauseForgotten
 	}
@@ -175,7 +178,8 @@ func (n *Node) forgetAll(ids []member.ID) error {
 // forgetNow drops a member, and passes the word on.
 func (n *Node) forgetNow(m *member.Member) {
 	n.forgetHere(m)
-	n.verdicts.add(verdict{id: m.ID, instance: m.Instance(), incarnation: m.Incarnation, kind: Forgotten, at: n.now})
+	n.verdicts.add(verdict{id: m.ID, instance: m.Instance(), incarnation: m.Incarnation,
+		kind: Forgotten, at: n.now})
 	if g, ok := n.sealed(m.ID); ok {
 		n.spreadWord(m.ID, &g)
 	}
@@ -248,7 +252,8 @@ func (n *Node) askMore(peer detect.Peer) {
 func (n *Node) forgetHere(m *member.Member) {
 	if m.State.Live() {
 		n.quiet(func() {
-			n.apply(member.Fact{Record: m.Handle, Incarnation: m.Incarnation, State: member.Failed, Cause: member.CauseForgotten}, false, 0, 0)
+			n.apply(member.Fact{Record: m.Handle, Incarnation: m.Incarnation,
+				State: member.Failed, Cause: member.CauseForgotten}, false, 0, 0)
 		})
 	}
 	dead := *m
@@ -268,7 +273,8 @@ func (n *Node) toldToForget(by, id member.ID, c *wire.Claim) {
 		if g, ok := n.graves.Get(id); ok && g.over(c.Generation, c.Incarnation) {
 			n.sealed(id)
 		}
-	case c.Generation < m.Generation() || c.Generation == m.Generation() && c.Incarnation < m.Incarnation:
+	case c.Generation < m.Generation() || c.Generation == m.Generation() &&
+		c.Incarnation < m.Incarnation:
 		n.stats.StaleNews++
 	case !m.State.Live() || n.IsUnreachable(id):
 		n.reach.Aged = 0

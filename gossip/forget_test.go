@@ -22,8 +22,9 @@ func (w *world) forgets(name string) (n int) {
 	return n
 }
 
-// Who failed, left or cannot be reached is forgotten at once where it is asked for, everywhere else with the news, and stays
-// so; a start brings it back. Somebody who lives, or is not known, is refused, and then nobody is forgotten.
+// Who failed, left or cannot be reached is forgotten at once where it is asked for, everywhere else
+// with the news, and stays so; a start brings it back. Somebody who lives, or is not known, is
+// refused, and then nobody is forgotten.
 func TestForget(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(8, nil)
@@ -31,7 +32,8 @@ func TestForget(t *testing.T) {
 	nodes[6].down = true
 	w.until(10*time.Second, "n6 failed", func() bool { return w.allHold("n6", member.Failed) })
 	n0 := nodes[0]
-	if err := w.do(n0, Forget{IDs: []member.ID{nodes[6].id, nodes[1].id}}); !errors.Is(err, ErrLives) {
+	if err := w.do(n0, Forget{IDs: []member.ID{nodes[6].id, nodes[1].id}}); !errors.Is(err,
+		ErrLives) {
 		t.Errorf("of one that lives: %v", err)
 	}
 	if err := w.do(n0, Forget{IDs: []member.ID{n0.id}}); !errors.Is(err, ErrLives) {
@@ -43,7 +45,8 @@ func TestForget(t *testing.T) {
 	if n := w.forgets("n6"); n > 0 {
 		t.Fatalf("%d have forgotten n6", n)
 	}
-	if err := w.do(n0, Forget{IDs: []member.ID{nodes[6].id, nodes[7].id}}); err != nil || n0.Table().Len() != 6 {
+	if err := w.do(n0, Forget{IDs: []member.ID{nodes[6].id, nodes[7].id}}); err != nil ||
+		n0.Table().Len() != 6 {
 		t.Fatalf("%v; it knows %d", err, n0.Table().Len())
 	}
 	w.run(time.Second)
@@ -75,8 +78,8 @@ func TestForget(t *testing.T) {
 	w.until(10*time.Second, "n6 is back", func() bool { return w.allSee(7) })
 }
 
-// A few who cannot tell whether the rest is dead have the unreachable forgotten, and are a whole cluster; if those lived on the
-// other side of a cut, all meet again.
+// A few who cannot tell whether the rest is dead have the unreachable forgotten, and are a whole
+// cluster; if those lived on the other side of a cut, all meet again.
 func TestForgetUnreachable(t *testing.T) {
 	for _, alive := range []bool{false, true} {
 		w := newWorld(t)
@@ -98,7 +101,8 @@ func TestForgetUnreachable(t *testing.T) {
 		})
 		n0 := nodes[0]
 		if count(n0, Undecided) == 0 || count(n0, MemberFailed) > 0 {
-			t.Errorf("told %d times that it is undecided, %d times of a failure", count(n0, Undecided), count(n0, MemberFailed))
+			t.Errorf("told %d times that it is undecided, %d times of a failure",
+				count(n0, Undecided), count(n0, MemberFailed))
 		}
 		var gone []member.ID
 		for id := range n0.Unreachable() {
@@ -132,7 +136,8 @@ func TestForgetAllButOneself(t *testing.T) {
 	nodes := w.cluster(4, nil)
 	n0 := nodes[0]
 	w.cut = func(from, to netip.AddrPort) bool { return (from == n0.addr) != (to == n0.addr) }
-	w.until(20*time.Second, "it is isolated, and names all", func() bool { return n0.Isolated() && n0.Undecided() == 3 })
+	w.until(20*time.Second, "it is isolated, and names all",
+		func() bool { return n0.Isolated() && n0.Undecided() == 3 })
 	if since := w.now.Sub(n0.LastHeard()); since < 3*time.Second || n0.Deserted() {
 		t.Errorf("it heard somebody %v ago, deserted: %t", since, n0.Deserted())
 	}
@@ -145,7 +150,8 @@ func TestForgetAllButOneself(t *testing.T) {
 		}
 		return v
 	}
-	if err := w.do(n0, Forget{IDs: gone}); err != nil || !n0.Deserted() || last().Kind != Forgotten || last().At != w.now {
+	if err := w.do(n0, Forget{IDs: gone}); err != nil || !n0.Deserted() ||
+		last().Kind != Forgotten || last().At != w.now {
 		t.Fatalf("%v, deserted: %t", err, n0.Deserted())
 	}
 	if w.run(time.Minute); !n0.Deserted() {
@@ -158,8 +164,8 @@ func TestForgetAllButOneself(t *testing.T) {
 	}
 }
 
-// Where a member is held live and answers, the word that it is to be forgotten is a doubt: it is examined, and lives on. A node that has
-// forgotten it takes nobody's word for it but its own.
+// Where a member is held live and answers, the word that it is to be forgotten is a doubt: it is
+// examined, and lives on. A node that has forgotten it takes nobody's word for it but its own.
 func TestForgetIsADoubtElsewhere(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(6, nil)
@@ -175,7 +181,8 @@ func TestForgetIsADoubtElsewhere(t *testing.T) {
 	w.run(10 * time.Second)
 	for _, p := range nodes {
 		if n := count(p, MemberFailed) + count(p, MemberJoined); n > 0 || p.Table().Live() != 6 {
-			t.Errorf("%s was told %d times of an end, and knows %d live", p.addr, n, p.Table().Live())
+			t.Errorf("%s was told %d times of an end, and knows %d live", p.addr, n,
+				p.Table().Live())
 		}
 	}
 }
@@ -196,8 +203,8 @@ func TestGravesAreBounded(t *testing.T) {
 	}
 }
 
-// The view that a minority has agreed on never shrinks by age alone, but by a word of its user's, or when more than half of it can
-// be reached.
+// The view that a minority has agreed on never shrinks by age alone, but by a word of its user's,
+// or when more than half of it can be reached.
 func TestMinoritysViewDoesNotAge(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(12, &Config{Retention: time.Minute})

@@ -16,25 +16,31 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// FuzzReceive gives a running node datagrams, made up and real ones that were changed, at any times. The seed says which
-// failure detector it has, and whether there are two zones with a budget between them; the script is a row of steps, see fuzzed.step.
+// FuzzReceive gives a running node datagrams, made up and real ones that were changed, at any
+// times. The seed says which failure detector it has, and whether there are two zones with a budget
+// between them; the script is a row of steps, see fuzzed.step.
 func FuzzReceive(f *testing.F) {
 	real := len(realDatagrams())
 	f.Add(uint64(1), []byte{})
 	for i := range real { // each as it is, then a while to act on it
-		f.Add(uint64(i%8), []byte{stepReal, byte(i), byte(i >> 8), 0, 0, stepWake, 25, stepWake, 30, stepWake, 33})
+		f.Add(uint64(i%8), []byte{stepReal, byte(i), byte(i >> 8), 0, 0, stepWake, 25,
+			stepWake, 30, stepWake, 33})
 	}
 	for i := range 8 { // many in a row, each changed in one place
 		var script []byte
 		for j := range 30 {
-			script = append(script, stepReal, byte(i*31+j*7), byte(j), byte(j*11), byte(i), stepWake, byte(20+j%14))
+			script = append(script, stepReal, byte(i*31+j*7), byte(j), byte(j*11), byte(i),
+				stepWake, byte(20+j%14))
 		}
 		f.Add(uint64(i), script)
 	}
-	f.Add(uint64(2), append([]byte{stepRaw, 40}, forge("n1", 1, []byte{6, 0, 1, 0}, make([]byte, 20))...))
-	f.Add(uint64(3), []byte{stepCommand, 0, stepWake, 30, stepCommand, 1, stepWake, 20, stepCommand, 2, stepWake, 35, stepCommand, 3, stepWake, 40})
+	f.Add(uint64(2), append([]byte{stepRaw, 40}, forge("n1", 1, []byte{6, 0, 1, 0},
+		make([]byte, 20))...))
+	f.Add(uint64(3), []byte{stepCommand, 0, stepWake, 30, stepCommand, 1, stepWake, 20,
+		stepCommand, 2, stepWake, 35, stepCommand, 3, stepWake, 40})
 	for which := range byte(7) { // in two zones, something that the user wants and then the answers
-		f.Add(uint64(5), []byte{stepCommand, which, stepWake, 30, stepCommand, 4, stepReal, 9, 0, 0, 0, stepWake, 33})
+		f.Add(uint64(5), []byte{stepCommand, which, stepWake, 30, stepCommand, 4, stepReal, 9,
+			0, 0, 0, stepWake, 33})
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, script []byte) {
 		z := newFuzzed(t, seed)
@@ -46,12 +52,15 @@ func FuzzReceive(f *testing.F) {
 }
 
 const (
-	stepReal    = iota // index (2 bytes), position, value: a real datagram with a byte changed; value 0 leaves it as it is
-	stepRaw            // length, bytes: a datagram as it stands
-	stepBody           // length, bytes: the same behind a good header of a member
-	stepWake           // exponent: turn the clock by 2^exponent nanoseconds and wake while something is due
-	stepCommand        // which: the user wants something
-	stepBack           // the clock goes back
+	// index (2 bytes), position, value: a real datagram with a byte changed; value 0 leaves it as
+	// it is
+	stepReal = iota
+	stepRaw  // length, bytes: a datagram as it stands
+	stepBody // length, bytes: the same behind a good header of a member
+	// exponent: turn the clock by 2^exponent nanoseconds and wake while something is due
+	stepWake
+	stepCommand // which: the user wants something
+	stepBack    // the clock goes back
 	stepKinds
 )
 
@@ -76,7 +85,8 @@ func newFuzzed(t *testing.T, seed uint64) *fuzzed {
 // newNode makes a node that knows n0 to n4.
 func (z *fuzzed) newNode(name string, i int, seed uint64) *Node {
 	cfg, zone := fuzzedConfig(seed)
-	n, err := New(cfg, Self{Name: name, Generation: 1, Addr: addrOf(i), Zone: zone(i)}, rand.NewPCG(seed, uint64(i)), rand.NewPCG(3, 4))
+	n, err := New(cfg, Self{Name: name, Generation: 1, Addr: addrOf(i), Zone: zone(i)},
+		rand.NewPCG(seed, uint64(i)), rand.NewPCG(3, 4))
 	if err != nil {
 		z.t.Fatal(err)
 	}
@@ -86,14 +96,16 @@ func (z *fuzzed) newNode(name string, i int, seed uint64) *Node {
 			other := fmt.Sprintf("n%d", j)
 			r := recordOf(other, 1, addrOf(j))
 			r.Zone = zone(j)
-			n.Receive(z.now, addrOf(j), forge(other, 1, wire.AppendRecord(nil, r, &wire.Claim{})), &z.out)
+			n.Receive(z.now, addrOf(j), forge(other, 1,
+				wire.AppendRecord(nil, r, &wire.Claim{})), &z.out)
 		}
 	}
 	z.out.Reset()
 	return n
 }
 
-// fuzzedConfig is what a seed stands for: a failure detector, and from the number of those on two zones with a small budget.
+// fuzzedConfig is what a seed stands for: a failure detector, and from the number of those on two
+// zones with a small budget.
 func fuzzedConfig(seed uint64) (cfg *Config, zone func(i int) string) {
 	n := uint64(len(detectors))
 	cfg = &Config{Detector: detectors[seed%n]}
@@ -207,8 +219,8 @@ func (z *fuzzed) receive(d []byte) {
 	z.sent(mostPackets)
 }
 
-// mostPackets bounds what one datagram provokes at once: the burst of anti-entropy (reconcile.Config.Burst), a few
-// direct answers and a push of news that it brought.
+// mostPackets bounds what one datagram provokes at once: the burst of anti-entropy
+// (reconcile.Config.Burst), a few direct answers and a push of news that it brought.
 const mostPackets = 64 + 2*maxAnswers
 
 func (z *fuzzed) wake() {
@@ -238,7 +250,8 @@ func (z *fuzzed) command(which byte) {
 	z.sent(-1)
 }
 
-// sent looks at what the node sent: good datagrams, and not more than most of them if that is not negative.
+// sent looks at what the node sent: good datagrams, and not more than most of them if that is not
+// negative.
 func (z *fuzzed) sent(most int) {
 	if most >= 0 && len(z.out.Packets) > most {
 		z.t.Fatalf("one datagram provoked %d", len(z.out.Packets))
@@ -274,7 +287,8 @@ func (z *fuzzed) check() {
 		"too many claims":                         len(n.entry.claims) > maxClaims,
 		"too many namesakes":                      len(n.entry.rivals) > maxRivals,
 		"the node is not what it holds of itself": !n.stopped && n.Self().Handle != n.self,
-		"the node holds itself dead":              !n.stopped && !n.entry.leaving && n.Self().State != member.Alive,
+		"the node holds itself dead": !n.stopped && !n.entry.leaving &&
+			n.Self().State != member.Alive,
 	} {
 		if bad {
 			z.t.Fatal(what)

@@ -1,7 +1,7 @@
 package gossip
 
-// Datagrams as text, for the interaction scripts: every message with its fields. Small numbers and letters stand for
-// sequences and fingerprints, in the order in which they appear.
+// Datagrams as text, for the interaction scripts: every message with its fields. Small numbers and
+// letters stand for sequences and fingerprints, in the order in which they appear.
 
 import (
 	"fmt"
@@ -35,7 +35,8 @@ func (s *script) message(t wire.Type, body []byte) (string, bool) {
 	switch t {
 	case wire.TypePing, wire.TypeAck, wire.TypeNack:
 		seq, ok := wire.ReadSeq(body)
-		name := map[wire.Type]string{wire.TypePing: "ping", wire.TypeAck: "ack", wire.TypeNack: "nack"}[t]
+		name := map[wire.Type]string{wire.TypePing: "ping", wire.TypeAck: "ack",
+			wire.TypeNack: "nack"}[t]
 		return fmt.Sprintf("%s #%d", name, s.seq(seq)), ok
 	case wire.TypePingReq:
 		m, ok := wire.ReadPingReq(body)
@@ -53,10 +54,12 @@ func (s *script) message(t wire.Type, body []byte) (string, bool) {
 		return s.record(&m), ok
 	case wire.TypeAlarm:
 		m, ok := wire.ReadAlarm(body)
-		return fmt.Sprintf("alarm %d about %s by %s: %t", m.Seq, s.name(m.Target), s.name(m.Accuser), m.On), ok
+		return fmt.Sprintf("alarm %d about %s by %s: %t", m.Seq, s.name(m.Target),
+			s.name(m.Accuser), m.On), ok
 	case wire.TypeEvidence:
 		m, ok := wire.ReadEvidence(body)
-		text := fmt.Sprintf("evidence against %s by %s in %s", s.name(m.Target), s.name(m.Accuser), m.Span)
+		text := fmt.Sprintf("evidence against %s by %s in %s", s.name(m.Target),
+			s.name(m.Accuser), m.Span)
 		for _, v := range m.Votes[:m.Count] {
 			text += " +" + s.name(v.Juror)
 		}
@@ -131,10 +134,12 @@ func (s *script) inquest(t wire.Type, body []byte) (string, bool) {
 		return fmt.Sprintf("ping #%d next in %s", s.seq(m.Seq), m.Next), ok
 	case wire.TypeInquiry:
 		m, ok := wire.ReadInquiry(body)
-		return fmt.Sprintf("inquiry #%d %s silent for %s", s.seq(m.Seq), s.name(m.Target), m.Age), ok
+		return fmt.Sprintf("inquiry #%d %s silent for %s", s.seq(m.Seq), s.name(m.Target),
+			m.Age), ok
 	}
 	m, ok := wire.ReadFinding(body)
-	return fmt.Sprintf("finding #%d %s after %d pings in %s", s.seq(m.Seq), m.Word, m.Pings, m.Span), ok
+	return fmt.Sprintf("finding #%d %s after %d pings in %s", s.seq(m.Seq), m.Word, m.Pings,
+		m.Span), ok
 }
 
 func (s *script) entryText(t wire.Type, body []byte) (string, bool) {
@@ -168,7 +173,8 @@ func (s *script) entryText(t wire.Type, body []byte) (string, bool) {
 		return fmt.Sprintf("refuse reason=%d generation=%d %s", m.Reason, m.Generation, m.Text), ok
 	case wire.TypeConflict:
 		m, ok := wire.ReadConflict(body)
-		return fmt.Sprintf("conflict up %d us stop=%t %s", m.Uptime, m.Stop, s.record(&m.Record)), ok
+		return fmt.Sprintf("conflict up %d us stop=%t %s", m.Uptime, m.Stop,
+			s.record(&m.Record)), ok
 	case wire.TypeMistaken:
 		m, ok := wire.ReadMistaken(body)
 		text := "mistaken"
@@ -187,7 +193,8 @@ func repairText(t wire.Type, body []byte) (string, bool) {
 	switch t {
 	case wire.TypeSketch:
 		m, ok := wire.ReadSketch(body)
-		return fmt.Sprintf("sketch %s of %d in %d cells report=%v", ranged(m.Range), m.Count, m.Cells.Len(), m.Report), ok
+		return fmt.Sprintf("sketch %s of %d in %d cells report=%v", ranged(m.Range), m.Count,
+			m.Cells.Len(), m.Report), ok
 	case wire.TypeList:
 		v, items, ok := wire.ReadList(body)
 		return fmt.Sprintf("list %s of %d report=%v", ranged(v.Range), items.Len(), v.Report), ok

@@ -1,8 +1,9 @@
 package gossip
 
-// Interaction scripts: a few nodes in virtual time, told what to do, and all that they send and tell as readable text.
-// They are testdata/golden/*; `go test ./gossip -run TestGolden -rewrite` writes their outputs anew. Each script begins
-// with a comment on what it shows. golden_decode_test.go makes text of datagrams.
+// Interaction scripts: a few nodes in virtual time, told what to do, and all that they send and
+// tell as readable text. They are testdata/golden/*; `go test ./gossip -run TestGolden -rewrite`
+// writes their outputs anew. Each script begins with a comment on what it shows.
+// golden_decode_test.go makes text of datagrams.
 
 import (
 	"fmt"
@@ -20,9 +21,13 @@ import (
 
 func TestGolden(t *testing.T) {
 	datadriven.Walk(t, "testdata/golden", func(t *testing.T, path string) {
-		s := &script{world: newWorld(t), start: 0, cuts: map[[2]netip.AddrPort]bool{}, addrs: map[string]int{}}
+		s := &script{world: newWorld(t), start: 0, cuts: map[[2]netip.AddrPort]bool{},
+			addrs: map[string]int{}}
 		s.names = map[member.ID]string{}
-		s.world.cut = func(from, to netip.AddrPort) bool { return s.cuts[[2]netip.AddrPort{from, to}] }
+		s.world.cut = func(from,
+			to netip.AddrPort) bool {
+			return s.cuts[[2]netip.AddrPort{from, to}]
+		}
 		s.world.onSend, s.world.onEvent = s.sent, s.told
 		s.start = s.now
 		datadriven.RunTest(t, path, s.command)
@@ -168,7 +173,8 @@ func (s *script) tables() {
 			line = append(line, text)
 		}
 		slices.Sort(line)
-		fmt.Fprintf(&s.out, "%s: %s; view %s\n", p.self.Value().Name, strings.Join(line, ", "), s.view(p.Table().Fingerprint()))
+		fmt.Fprintf(&s.out, "%s: %s; view %s\n", p.self.Value().Name, strings.Join(line, ", "),
+			s.view(p.Table().Fingerprint()))
 	}
 }
 
@@ -188,8 +194,8 @@ func (s *script) at(a netip.AddrPort) *peer {
 	return nil
 }
 
-// sent writes a datagram down, once in a command if the same is sent again. Of pings and acks between nodes that agree
-// and hear each other, only the first is shown.
+// sent writes a datagram down, once in a command if the same is sent again. Of pings and acks
+// between nodes that agree and hear each other, only the first is shown.
 func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 	h, r, err := wire.Open(data)
 	if err != nil {
@@ -221,7 +227,8 @@ func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 	if kind, again := again(data); again { // the same question, with another number
 		key = fmt.Sprint(kind, from.addr, to, fate)
 	}
-	if kind, quiet := quietProbe(data); quiet && fate == "" && p.Table().Fingerprint() == from.Table().Fingerprint() {
+	if kind, quiet := quietProbe(data); quiet && fate == "" &&
+		p.Table().Fingerprint() == from.Table().Fingerprint() {
 		key = kind
 	}
 	if s.shown[key] {
@@ -232,13 +239,14 @@ func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 	s.line("%s", text)
 }
 
-// steersNothing are the types of questions and answers about locations, which ride on nearly all that goes to and fro at the start,
-// and about the size of datagrams.
+// steersNothing are the types of questions and answers about locations, which ride on nearly all
+// that goes to and fro at the start, and about the size of datagrams.
 func steersNothing(t wire.Type) bool {
 	return t == wire.TypeLocate || t == wire.TypeLocated || t == wire.TypePad || t == wire.TypeSeen
 }
 
-// kindsOf returns the types of a datagram's messages that steer something, and the body of the first.
+// kindsOf returns the types of a datagram's messages that steer something, and the body of the
+// first.
 func kindsOf(data []byte) (all []wire.Type, first []byte) {
 	_, r, _ := wire.Open(data)
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
@@ -253,8 +261,8 @@ func kindsOf(data []byte) (all []wire.Type, first []byte) {
 	return all, first
 }
 
-// again says whether a datagram is a ping without news, an inquiry, or a juror's word that it has not decided yet: during
-// an inquest there are many of each.
+// again says whether a datagram is a ping without news, an inquiry, or a juror's word that it has
+// not decided yet: during an inquest there are many of each.
 func again(data []byte) (kind string, again bool) {
 	all, body := kindsOf(data)
 	if len(all) < 2 || all[1] != wire.TypeFingerprint {
@@ -262,7 +270,8 @@ func again(data []byte) (kind string, again bool) {
 	}
 	t := all[0]
 	f, _ := wire.ReadFinding(body)
-	return fmt.Sprint(t), t == wire.TypePing || t == wire.TypeLease || t == wire.TypeInquiry || t == wire.TypeFinding && f.Word == wire.WordOpen
+	return fmt.Sprint(t), t == wire.TypePing || t == wire.TypeLease || t == wire.TypeInquiry ||
+		t == wire.TypeFinding && f.Word == wire.WordOpen
 }
 
 // quietProbe says whether a datagram is a ping or an ack without news.
@@ -293,7 +302,8 @@ func (s *script) told(p *peer, e Event) {
 	case e.Member.ID != 0:
 		text += " " + e.Member.Name()
 	case e.Kind == MessageDelivered:
-		text += fmt.Sprintf(" %s.%d %s %q", e.Message.OriginName, e.Message.Seq, e.Message.Topic, e.Message.Payload)
+		text += fmt.Sprintf(" %s.%d %s %q", e.Message.OriginName, e.Message.Seq,
+			e.Message.Topic, e.Message.Payload)
 	case e.Err != nil:
 		text += ": " + e.Err.Error()
 	}

@@ -16,10 +16,12 @@ import (
 // nobody is told that one who left has failed; all that live meet.
 func TestForgottenStayForgotten(t *testing.T) {
 	for _, d := range detectors {
-		for _, x := range []struct{ n, few int }{{11, 2}, {10, 1}, {17, 8}, {17, 9}, {16, 5}, {22, 4}} {
+		for _, x := range []struct{ n, few int }{{11, 2}, {10, 1}, {17, 8}, {17, 9}, {16, 5},
+			{22, 4}} {
 			t.Run(fmt.Sprintf("%s, %d of %d", d, x.few, x.n), func(t *testing.T) {
 				w := newWorld(t)
-				nodes := w.cluster(x.n, &Config{Detector: d, Retention: 2 * time.Minute, Reseed: 15 * time.Second})
+				nodes := w.cluster(x.n, &Config{Detector: d, Retention: 2 * time.Minute,
+					Reseed: 15 * time.Second})
 				w.run(5 * time.Second)
 				few := func(a netip.AddrPort) bool {
 					i := int(a.Addr().As4()[3])
@@ -36,7 +38,8 @@ func TestForgottenStayForgotten(t *testing.T) {
 				w.run(time.Minute)
 				again.down = true
 				w.run(4 * time.Minute)
-				fresh := w.start("fresh", 99, 1, &Config{Detector: d, Retention: 2 * time.Minute}, 0)
+				fresh := w.start("fresh", 99, 1, &Config{Detector: d,
+					Retention: 2 * time.Minute}, 0)
 				w.run(10 * time.Second)
 				for _, p := range []*peer{nodes[0], fresh} {
 					for _, id := range []member.ID{died.id, left.id, again.id} {
@@ -59,7 +62,8 @@ func TestForgottenStayForgotten(t *testing.T) {
 				for _, p := range w.up() {
 					w.do(p, Join{Seeds: p.seeds}) // as the driver does each minute
 				}
-				w.until(90*time.Second, "all see those that live", func() bool { return w.allSee(x.n - 3 + 1) })
+				w.until(90*time.Second, "all see those that live",
+					func() bool { return w.allSee(x.n - 3 + 1) })
 				w.run(time.Minute)
 				if !w.allSee(x.n - 3 + 1) {
 					t.Errorf("a minute later not all see them\n%s", w.views())

@@ -1,7 +1,7 @@
 package gossip
 
-// A few nodes in virtual time, for tests of the core: packets take a constant time and are lost at a given rate. The
-// simulator in sim/ is the real one.
+// A few nodes in virtual time, for tests of the core: packets take a constant time and are lost at
+// a given rate. The simulator in sim/ is the real one.
 
 import (
 	"container/heap"
@@ -66,8 +66,10 @@ type world struct {
 	latency time.Duration
 	loss    float64
 	cut     func(from, to netip.AddrPort) bool
-	narrow  func(from, to netip.AddrPort) int                             // bytes that pass at most; nil, and 0: all do
-	route   func(p *peer, to netip.AddrPort) (from, where netip.AddrPort) // translates addresses; nil: they are what they seem
+	// bytes that pass at most; nil, and 0: all do
+	narrow func(from, to netip.AddrPort) int
+	// translates addresses; nil: they are what they seem
+	route   func(p *peer, to netip.AddrPort) (from, where netip.AddrPort)
 	rng     *rand.Rand
 	nodes   []*peer
 	flying  deliveries
@@ -81,7 +83,8 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
-	return &world{t: t, now: Time(time.Second), latency: 500 * time.Microsecond, rng: rand.New(rand.NewPCG(1, 2))}
+	return &world{t: t, now: Time(time.Second), latency: 500 * time.Microsecond,
+		rng: rand.New(rand.NewPCG(1, 2))}
 }
 
 func addrOf(i int) netip.AddrPort {
@@ -98,7 +101,8 @@ func (w *world) start(name string, i int, generation uint64, cfg *Config, seeds 
 	if w.self != nil {
 		w.self(i, &self)
 	}
-	n, err := New(cfg, self, rand.NewPCG(uint64(len(w.nodes)), 7), rand.NewPCG(uint64(len(w.nodes)), 8))
+	n, err := New(cfg, self, rand.NewPCG(uint64(len(w.nodes)), 7),
+		rand.NewPCG(uint64(len(w.nodes)), 8))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -151,7 +155,8 @@ func (w *world) step(p *peer, f func(out *Outbox)) {
 			from, to = w.route(p, to)
 		}
 		w.seq++
-		heap.Push(&w.flying, delivery{w.now.Add(w.latency), w.seq, from, to, append([]byte(nil), pk.Data...)})
+		heap.Push(&w.flying, delivery{w.now.Add(w.latency), w.seq, from, to,
+			append([]byte(nil), pk.Data...)})
 	}
 	if w.onStep != nil {
 		w.onStep(p, &w.out)
@@ -278,7 +283,8 @@ func (w *world) allHold(name string, s member.State) bool {
 func (w *world) views() string {
 	s := ""
 	for _, p := range w.nodes {
-		s += fmt.Sprintf("%s down=%v live=%d of %d fingerprint=%x %+v\n", p.self.Value().Name, p.down, p.Table().Live(), p.Table().Len(), p.Table().Fingerprint(), p.Agreement())
+		s += fmt.Sprintf("%s down=%v live=%d of %d fingerprint=%x %+v\n", p.self.Value().Name,
+			p.down, p.Table().Live(), p.Table().Len(), p.Table().Fingerprint(), p.Agreement())
 		if len(w.nodes) > 12 {
 			break
 		}

@@ -16,19 +16,22 @@ import (
 	"github.com/starling-gossip/starling/test/size"
 )
 
-// sentTypes returns the first message's type and the address of each datagram that a datagram provokes at once.
-func (w *world) sentTypes(p *peer, from netip.AddrPort, datagram []byte) (types []wire.Type, to []netip.AddrPort, bytes int) {
+// sentTypes returns the first message's type and the address of each datagram that a datagram
+// provokes at once.
+func (w *world) sentTypes(p *peer, from netip.AddrPort, datagram []byte) (types []wire.Type,
+	to []netip.AddrPort, bytes int) {
 	before := w.onSend
 	defer func() { w.onSend = before }()
 	w.onSend = func(_ *peer, a netip.AddrPort, data []byte) {
-		types, to, bytes = append(types, wire.Type(data[wire.HeaderSize])), append(to, a), bytes+len(data)
+		types, to, bytes = append(types, wire.Type(data[wire.HeaderSize])), append(to,
+			a), bytes+len(data)
 	}
 	w.step(p, func(out *Outbox) { p.Receive(w.now, from, datagram, out) })
 	return types, to, bytes
 }
 
-// A Join without the right cookie changes nothing: it is answered by one Challenge, to the address in its record, that has no
-// more bytes than the Join.
+// A Join without the right cookie changes nothing: it is answered by one Challenge, to the address
+// in its record, that has no more bytes than the Join.
 func TestJoinIsChallenged(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, nil)
@@ -39,10 +42,13 @@ func TestJoinIsChallenged(t *testing.T) {
 	taken := recordOf("n3", 1<<40, victim)
 	late := w.provenJoin(seed, stranger)
 	w.run(2*secretLife + time.Second)
-	w.inject(seed, forge("y", 1, joinOf("starling", recordOf("y", 1, victim)))) // draws a new secret
+	// draws a new secret
+	w.inject(seed, forge("y", 1, joinOf("starling", recordOf("y", 1, victim))))
 	w.run(secretLife + time.Second)
-	wrong := wire.Join{Detector: uint8(INQUEST), Cluster: []byte("starling"), Number: 8, HasCookie: true, Cookie: 77}
-	elsewhere := w.proof(seed, &wire.Join{Detector: uint8(INQUEST), Cluster: []byte("starling"), Number: 7}, recordOf("x", 9, forgedAddr))
+	wrong := wire.Join{Detector: uint8(INQUEST), Cluster: []byte("starling"), Number: 8,
+		HasCookie: true, Cookie: 77}
+	elsewhere := w.proof(seed, &wire.Join{Detector: uint8(INQUEST),
+		Cluster: []byte("starling"), Number: 7}, recordOf("x", 9, forgedAddr))
 	for what, j := range map[string][]byte{
 		"no cookie":              joinOf("starling", stranger),
 		"in a member's name":     joinOf("starling", taken),
@@ -58,19 +64,28 @@ func TestJoinIsChallenged(t *testing.T) {
 		d := forge(name, gen, j)
 		types, to, bytes := w.sentTypes(seed, forgedAddr, d)
 		if len(types) != 1 || types[0] != wire.TypeChallenge || to[0] != victim || bytes > len(d) {
-			t.Errorf("%s: it is answered by %v to %v, %d bytes for %d", what, types, to, bytes, len(d))
+			t.Errorf("%s: it is answered by %v to %v, %d bytes for %d", what, types, to, bytes,
+				len(d))
 		}
-		if seed.Table().Len() != len0 || seed.Table().Changes() != changes || len(seed.events) != events || len(seed.entry.claims) != claims {
+		if seed.Table().Len() != len0 || seed.Table().Changes() != changes ||
+			len(seed.events) != events || len(seed.entry.claims) != claims {
 			t.Errorf("%s: something changed", what)
 		}
 	}
-	short := forge("x", 9, joinOf("starling", recordOf("x", 9, netip.MustParseAddrPort("10.0.0.7:1"))))
-	if types, _, _ := w.sentTypes(seed, netip.MustParseAddrPort("[2001:db8::1]:7"), short); len(types) > 0 {
-		if _, _, bytes := w.sentTypes(seed, netip.MustParseAddrPort("[2001:db8::1]:7"), short); bytes > len(short) {
+	short := forge("x", 9, joinOf("starling", recordOf("x", 9,
+		netip.MustParseAddrPort("10.0.0.7:1"))))
+	if types, _, _ := w.sentTypes(seed, netip.MustParseAddrPort("[2001:db8::1]:7"),
+		short); len(types) > 0 {
+		if _, _, bytes := w.sentTypes(seed, netip.MustParseAddrPort("[2001:db8::1]:7"),
+			short); bytes > len(short) {
 			t.Errorf("a Challenge of %d bytes for a Join of %d", bytes, len(short))
 		}
 	}
-	if allocs := testing.AllocsPerRun(100, func() { seed.Receive(w.now, forgedAddr, forgedJoin, &w.out); w.out.Reset() }); allocs > 0 {
+	if allocs := testing.AllocsPerRun(100, func() {
+		seed.Receive(w.now, forgedAddr, forgedJoin,
+			&w.out)
+		w.out.Reset()
+	}); allocs > 0 {
 		t.Errorf("%v allocations for a Join without a cookie", allocs)
 	}
 	types, to, _ := w.sentTypes(seed, forgedAddr, forge("x", 9, w.provenJoin(seed, stranger)))
@@ -83,9 +98,9 @@ func TestJoinIsChallenged(t *testing.T) {
 	}
 }
 
-// A host that answers Challenges from a thousand ports, and then nothing, makes no members: nobody is told of them, no jury
-// sits on them, and a few nodes do not become the minority of so many. One that says a word in
-// time, or who it is, is a member.
+// A host that answers Challenges from a thousand ports, and then nothing, makes no members: nobody
+// is told of them, no jury sits on them, and a few nodes do not become the minority of so many. One
+// that says a word in time, or who it is, is a member.
 func TestGhostsAreNoMembers(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
@@ -107,7 +122,8 @@ func TestGhostsAreNoMembers(t *testing.T) {
 		t.Errorf("%d bytes in 30 s among ghosts, and %d before", sent, idle)
 	}
 	for _, p := range nodes {
-		if p.Table().Len() != 3 || count(p, MemberJoined) != 2 || p.NoMajority() || p.Undecided() > 0 {
+		if p.Table().Len() != 3 || count(p, MemberJoined) != 2 || p.NoMajority() ||
+			p.Undecided() > 0 {
 			t.Errorf("%s has %d members; a minority: %t", p.addr, p.Table().Len(), p.NoMajority())
 		}
 	}
@@ -137,17 +153,22 @@ func TestAnswersBringTheNumberBack(t *testing.T) {
 	r := recordOf("seed", 1, addrOf(9))
 	for what, m := range map[string][]byte{
 		"challenge": wire.AppendChallenge(nil, &wire.Challenge{Number: 1, Cookie: 5, Seen: x.addr}),
-		"welcome": wire.AppendRecord(wire.AppendWelcome(nil, &wire.Welcome{Number: 1, Live: 2, ClusterID: 5, Seen: x.addr}), r,
+		"welcome": wire.AppendRecord(wire.AppendWelcome(nil,
+			&wire.Welcome{Number: 1, Live: 2, ClusterID: 5, Seen: x.addr}), r,
 			&wire.Claim{Generation: 1}),
-		"refusal": wire.AppendRefuse(nil, &wire.Refuse{Number: 1, Reason: wire.NameTaken, Text: []byte("10.0.0.7:7747"), Seen: x.addr}),
+		"refusal": wire.AppendRefuse(nil, &wire.Refuse{Number: 1, Reason: wire.NameTaken,
+			Text: []byte("10.0.0.7:7747"), Seen: x.addr}),
 	} {
-		if sent, _ := w.inject(x, forge("seed", 1, m)); what == "challenge" && sent > 0 || x.entry.welcomed || x.Stopped() {
-			t.Errorf("a %s without the number is taken: %d datagrams, welcomed %t, stopped %t", what, sent, x.entry.welcomed, x.Stopped())
+		if sent, _ := w.inject(x, forge("seed", 1, m)); what == "challenge" && sent > 0 ||
+			x.entry.welcomed || x.Stopped() {
+			t.Errorf("a %s without the number is taken: %d datagrams, welcomed %t, stopped %t",
+				what, sent, x.entry.welcomed, x.Stopped())
 		}
 	}
 }
 
-// A newcomer that hears nothing is no member of anybody's, and is told where it is not reached if that can be.
+// A newcomer that hears nothing is no member of anybody's, and is told where it is not reached if
+// that can be.
 func TestDeafNewcomer(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)
@@ -174,7 +195,8 @@ func TestDeafNewcomer(t *testing.T) {
 	}
 	told := 0
 	for _, e := range x.events {
-		if e.Kind == Refused && errors.Is(e.Err, ErrNotReached) && strings.Contains(e.Err.Error(), wrong.String()) {
+		if e.Kind == Refused && errors.Is(e.Err, ErrNotReached) &&
+			strings.Contains(e.Err.Error(), wrong.String()) {
 			told++
 		}
 	}
@@ -183,7 +205,8 @@ func TestDeafNewcomer(t *testing.T) {
 	}
 }
 
-// A claim to the name of a live member enters nobody's table, and costs its owner neither its life nor its keys.
+// A claim to the name of a live member enters nobody's table, and costs its owner neither its life
+// nor its keys.
 func TestNameTaken(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(6, nil)
@@ -203,15 +226,18 @@ func TestNameTaken(t *testing.T) {
 		}
 	}
 	for i := range 20 {
-		thief := w.start("n3", 30+i, 1<<40+100+uint64(i), nil, i%6) // through the owner itself too; headers have 32 bits of a generation
+		// through the owner itself too; headers have 32 bits of a generation
+		thief := w.start("n3", 30+i, 1<<40+100+uint64(i), nil, i%6)
 		w.until(5*time.Second, "the newcomer stops", thief.Stopped)
-		if last := thief.events[len(thief.events)-1]; last.Kind != Conflicted || !errors.Is(last.Err, ErrNameConflict) ||
+		if last := thief.events[len(thief.events)-1]; last.Kind != Conflicted ||
+			!errors.Is(last.Err, ErrNameConflict) ||
 			!strings.Contains(last.Err.Error(), owner.addr.String()) {
 			t.Errorf("%+v", last)
 		}
 	}
 	w.run(10 * time.Second)
-	if g := owner.self.Value().Generation; g != 1 || owner.inc != 0 || owner.Stopped() || !w.allHold("n3", member.Alive) {
+	if g := owner.self.Value().Generation; g != 1 || owner.inc != 0 || owner.Stopped() ||
+		!w.allHold("n3", member.Alive) {
 		t.Errorf("the owner is in life %d.%d", g, owner.inc)
 	}
 	if n := count(owner, NameClaimed); n != 1 || owner.Stats().NameClaims < 20 {
@@ -219,8 +245,8 @@ func TestNameTaken(t *testing.T) {
 	}
 }
 
-// A namesake that found itself the first of its cluster, and that nobody knows, stops when it meets the owner, which keeps its
-// life.
+// A namesake that found itself the first of its cluster, and that nobody knows, stops when it meets
+// the owner, which keeps its life.
 func TestNamesakeThatNobodyKnows(t *testing.T) {
 	for _, at := range []int{0, 30} { // an address below and one above the owner's
 		w := newWorld(t)
@@ -236,14 +262,17 @@ func TestNamesakeThatNobodyKnows(t *testing.T) {
 		}
 		w.do(owner, Join{Seeds: []netip.AddrPort{twin.addr}})
 		w.run(10 * time.Second)
-		if g := owner.self.Value().Generation; g != 1 || owner.Stopped() || !twin.Stopped() || !w.allSee(4) {
-			t.Errorf("the namesake at %v stopped: %t; the owner did: %t, and is in life %d", twin.addr, twin.Stopped(), owner.Stopped(), g)
+		if g := owner.self.Value().Generation; g != 1 || owner.Stopped() || !twin.Stopped() ||
+			!w.allSee(4) {
+			t.Errorf("the namesake at %v stopped: %t; the owner did: %t, and is in life %d",
+				twin.addr, twin.Stopped(), owner.Stopped(), g)
 		}
 	}
 }
 
-// The clocks of most members went back before they started again, all through one that is its own seed. The few that hold their
-// former lives cannot fail them: they tell them, and all are one cluster.
+// The clocks of most members went back before they started again, all through one that is its own
+// seed. The few that hold their former lives cannot fail them: they tell them, and all are one
+// cluster.
 func TestClocksOfMostWentBack(t *testing.T) {
 	w := newWorld(t)
 	for i := range 7 {
@@ -272,11 +301,15 @@ func TestNameOfTheDead(t *testing.T) {
 		if p == nodes[0] && e.Kind == MemberFailed {
 			failed = w.now
 		}
-		if p == heir && e.Kind == Welcomed && (failed == 0 || w.now.Sub(failed) > 100*time.Millisecond) {
+		if p == heir && e.Kind == Welcomed && (failed == 0 ||
+			w.now.Sub(failed) > 100*time.Millisecond) {
 			t.Errorf("welcome %s after the verdict", w.now.Sub(failed))
 		}
 	}
-	w.until(10*time.Second, "the heir is in", func() bool { return heir.entry.welcomed && w.allHold("n3", member.Alive) })
+	w.until(10*time.Second, "the heir is in", func() bool {
+		return heir.entry.welcomed &&
+			w.allHold("n3", member.Alive)
+	})
 	if nodes[0].Table().Len() != 8 {
 		t.Error(w.views())
 	}
@@ -335,7 +368,8 @@ func TestWelcomedAgain(t *testing.T) {
 	}
 }
 
-// A process that stood still while it was failed and replaced steps down when it goes on; the replacement stays.
+// A process that stood still while it was failed and replaced steps down when it goes on; the
+// replacement stays.
 func TestZombie(t *testing.T) {
 	for _, asleep := range []time.Duration{10 * time.Second, 40 * time.Second} {
 		for _, later := range []int{1, 30, 31, 32} { // an address below the old one and some above
@@ -345,7 +379,8 @@ func TestZombie(t *testing.T) {
 				w.start(fmt.Sprintf("n%d", i), 10+i, 1, nil, 10)
 			}
 			w.until(time.Minute, "all in", func() bool { return w.allSee(6) })
-			tags := SetTags{mustTags(t, map[string]string{"k": strings.Repeat("v", member.MaxTags-4)})}
+			tags := SetTags{mustTags(t, map[string]string{"k": strings.Repeat("v",
+				member.MaxTags-4)})}
 			if later == 31 { // records beyond what a stranger's ping earns
 				w.do(w.nodes[3], tags)
 				w.run(time.Second)
@@ -358,7 +393,8 @@ func TestZombie(t *testing.T) {
 			if later >= 31 {
 				w.do(heir, tags)
 			}
-			w.until(10*time.Second, "the replacement is in", func() bool { return heir.entry.welcomed })
+			w.until(10*time.Second, "the replacement is in",
+				func() bool { return heir.entry.welcomed })
 			if err := w.do(heir, Set{Key: "role", Value: []byte("primary")}); err != nil {
 				t.Fatal(err)
 			}
@@ -366,10 +402,13 @@ func TestZombie(t *testing.T) {
 			w.resume(old)
 			w.run(10 * time.Second)
 			last := old.events[len(old.events)-1]
-			if !old.Stopped() || heir.Stopped() || last.Kind != Conflicted || !strings.Contains(last.Err.Error(), "replaced by") {
-				t.Errorf("asleep for %s, replaced at %d: the old one stopped: %t, the new one: %t; %v", asleep, later, old.Stopped(), heir.Stopped(), last)
+			if !old.Stopped() || heir.Stopped() || last.Kind != Conflicted ||
+				!strings.Contains(last.Err.Error(), "replaced by") {
+				t.Errorf("asleep for %s, replaced at %d: the old one stopped: %t, the new one: "+
+					"%t; %v", asleep, later, old.Stopped(), heir.Stopped(), last)
 			}
-			if v, ok := w.nodes[0].Value(heir.id, "role"); !ok || heir.self.Value().Generation != 9 {
+			if v, ok := w.nodes[0].Value(heir.id, "role"); !ok ||
+				heir.self.Value().Generation != 9 {
 				t.Errorf("the replacement's keys are gone: %v", v)
 			}
 		}
@@ -483,12 +522,14 @@ func TestZombieUnderLoss(t *testing.T) {
 	}
 }
 
-// A Conflict that does not bring back this node's number stops nobody, wherever it seems to come from.
+// A Conflict that does not bring back this node's number stops nobody, wherever it seems to come
+// from.
 func TestForgedStop(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
 	w.run(time.Second)
-	c := wire.AppendConflict(nil, &wire.Conflict{Number: 7, Uptime: 1 << 60, Stop: true}, recordOf("n1", 1<<50, forgedAddr), 0)
+	c := wire.AppendConflict(nil, &wire.Conflict{Number: 7, Uptime: 1 << 60, Stop: true},
+		recordOf("n1", 1<<50, forgedAddr), 0)
 	for _, from := range []string{"n1", "n0", "x"} {
 		w.inject(nodes[1], forge(from, 1<<20, c))
 		w.run(time.Second)
@@ -575,7 +616,8 @@ func twoClusters(t *testing.T) *world {
 	}
 	w.until(time.Minute, "both are whole", func() bool { return w.allSee(3) })
 	w.run(freshFor + time.Minute)
-	if a, b := w.nodes[0].ClusterID(), w.nodes[3].ClusterID(); a == 0 || a == b || a != w.nodes[2].ClusterID() || b != w.nodes[5].ClusterID() {
+	if a, b := w.nodes[0].ClusterID(), w.nodes[3].ClusterID(); a == 0 || a == b ||
+		a != w.nodes[2].ClusterID() || b != w.nodes[5].ClusterID() {
 		t.Fatalf("the clusters' IDs are %x, %x", a, b)
 	}
 	return w
@@ -588,23 +630,29 @@ func TestHostThatChangesItsCluster(t *testing.T) {
 	for _, wait := range []time.Duration{0, time.Minute} {
 		for _, late := range []bool{false, true} {
 			w := twoClusters(t)
-			w.cut = func(from, to netip.AddrPort) bool { return late && (from == addrOf(10) || to == addrOf(10)) }
+			w.cut = func(from, to netip.AddrPort) bool {
+				return late &&
+					(from == addrOf(10) || to == addrOf(10))
+			}
 			w.nodes[2].down = true
 			w.run(wait)
 			a2 := w.start("a2", 2, 2, nil, 10)
 			w.run(time.Minute)
 			late = false
-			w.until(time.Minute, "it is in the other cluster", func() bool { return a2.Table().Live() == 4 })
+			w.until(time.Minute, "it is in the other cluster",
+				func() bool { return a2.Table().Live() == 4 })
 			w.run(30 * time.Second)
 			a, b := w.nodes[0], w.nodes[3]
-			if a.Table().Live() != 2 || a.Table().Len() != 3 || b.Table().Len() != 4 || a.ClusterID() == b.ClusterID() {
+			if a.Table().Live() != 2 || a.Table().Len() != 3 || b.Table().Len() != 4 ||
+				a.ClusterID() == b.ClusterID() {
 				t.Errorf("the clusters met\n%s", w.views())
 			}
 			if count(a, AddressTaken)+count(w.nodes[1], AddressTaken) == 0 {
 				t.Error("nobody is told that a node of another cluster has a2's address")
 			}
 			w.do(a, Join{Merge: []netip.AddrPort{addrOf(11)}})
-			w.until(30*time.Second, "one cluster by a user's wish", func() bool { return w.allSee(6) })
+			w.until(30*time.Second, "one cluster by a user's wish",
+				func() bool { return w.allSee(6) })
 		}
 	}
 }
@@ -636,14 +684,16 @@ func TestFirstNodeForgets(t *testing.T) {
 	}
 }
 
-// Two clusters of one name do not become one since a dead member's address goes to the other, nor since a seed's does.
+// Two clusters of one name do not become one since a dead member's address goes to the other, nor
+// since a seed's does.
 func TestClustersStayApart(t *testing.T) {
 	w := twoClusters(t)
 	w.nodes[2].down = true
 	w.until(time.Minute, "a2 is failed", func() bool { return w.nodes[0].Table().Live() == 2 })
 	b3 := w.start("b3", 2, 1, nil, 10)
 	w.run(30 * time.Second)
-	if n := w.nodes[0].Table().Len(); n != 3 || b3.Table().Len() != 4 || w.nodes[1].Table().Live() != 2 {
+	if n := w.nodes[0].Table().Len(); n != 3 || b3.Table().Len() != 4 ||
+		w.nodes[1].Table().Live() != 2 {
 		t.Errorf("the clusters met over a reused address\n%s", w.views())
 	}
 	if count(w.nodes[0], AddressTaken)+count(w.nodes[1], AddressTaken) == 0 {
@@ -678,12 +728,14 @@ func TestClustersStayApart(t *testing.T) {
 		}
 		return true
 	})
-	if n, m := count(w.nodes[0], ClustersMerged), count(w.nodes[4], ClustersMerged); n != 1 || m != 1 {
+	if n, m := count(w.nodes[0], ClustersMerged), count(w.nodes[4], ClustersMerged); n != 1 ||
+		m != 1 {
 		t.Errorf("told %d and %d times", n, m)
 	}
 }
 
-// Two clusters that become one by a user's wish tell it at both nodes that met, whichever of their IDs is the lower.
+// Two clusters that become one by a user's wish tell it at both nodes that met, whichever of their
+// IDs is the lower.
 func TestMergersAreToldAtBothSides(t *testing.T) {
 	for _, way := range [][2]int{{0, 4}, {3, 1}} {
 		w := twoClusters(t)
@@ -696,7 +748,8 @@ func TestMergersAreToldAtBothSides(t *testing.T) {
 	}
 }
 
-// Nodes that start at once with each other for seeds come to one cluster with one ID, without a word of a merge.
+// Nodes that start at once with each other for seeds come to one cluster with one ID, without a
+// word of a merge.
 func TestOneIdentity(t *testing.T) {
 	for seed := range uint64(30) {
 		w := newWorld(t)
@@ -707,19 +760,23 @@ func TestOneIdentity(t *testing.T) {
 		w.until(20*time.Second, "one cluster", func() bool { return w.allSee(5) })
 		w.run(2 * time.Second)
 		for _, p := range w.nodes {
-			if p.ClusterID() == 0 || p.ClusterID() != w.nodes[0].ClusterID() || count(p, ClustersMerged) > 0 {
-				t.Errorf("seed %d: %s is of cluster %x, n0 of %x; told %d times of a merge", seed, p.addr, p.ClusterID(),
+			if p.ClusterID() == 0 || p.ClusterID() != w.nodes[0].ClusterID() ||
+				count(p, ClustersMerged) > 0 {
+				t.Errorf("seed %d: %s is of cluster %x, n0 of %x; told %d times of a merge",
+					seed, p.addr, p.ClusterID(),
 					w.nodes[0].ClusterID(), count(p, ClustersMerged))
 			}
 		}
 	}
 }
 
-// A process that starts again with what it remembers finds its cluster through former peers, and no other one there.
+// A process that starts again with what it remembers finds its cluster through former peers, and no
+// other one there.
 func TestRememberedCluster(t *testing.T) {
 	w := twoClusters(t)
 	again := func(i int, id uint64, peers ...int) *peer {
-		n, err := New(nil, Self{Name: "a2", Generation: uint64(i), Addr: addrOf(i), ClusterID: id}, w.rng, w.rng)
+		n, err := New(nil, Self{Name: "a2", Generation: uint64(i), Addr: addrOf(i),
+			ClusterID: id}, w.rng, w.rng)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -743,7 +800,10 @@ func TestRememberedCluster(t *testing.T) {
 	}
 	lost.down = true
 	back := again(51, id, 0)
-	w.until(10*time.Second, "it is back", func() bool { return back.entry.welcomed && w.nodes[0].Table().Live() == 3 })
+	w.until(10*time.Second, "it is back", func() bool {
+		return back.entry.welcomed &&
+			w.nodes[0].Table().Live() == 3
+	})
 }
 
 // Settings that should be alike and are not are told at both sides, by name.
@@ -784,7 +844,8 @@ func TestUnlikeSettings(t *testing.T) {
 			var unlike []string
 			for u := range p.Unlike() {
 				unlike = append(unlike, u.Setting)
-				if s := u.String(); what != "zone budgets" && (u.There == "" || !strings.Contains(s, u.There+" there") || u.There == u.Here) {
+				if s := u.String(); what != "zone budgets" &&
+					(u.There == "" || !strings.Contains(s, u.There+" there") || u.There == u.Here) {
 					t.Errorf("%q: %s knows that it is %q", what, p.addr, s)
 				}
 			}
@@ -798,7 +859,8 @@ func TestUnlikeSettings(t *testing.T) {
 	}
 }
 
-// Seeds that share an address, and do not know each other's cookies, are not flooded by a newcomer that they all challenge.
+// Seeds that share an address, and do not know each other's cookies, are not flooded by a newcomer
+// that they all challenge.
 func TestChallengedAgain(t *testing.T) {
 	w := newWorld(t)
 	x := w.start("x", 1, 1, nil, 9)
@@ -809,7 +871,8 @@ func TestChallengedAgain(t *testing.T) {
 		}
 	}
 	for i := range 1000 {
-		c := wire.AppendChallenge(nil, &wire.Challenge{Number: x.entry.numberOf(configured), Cookie: uint64(i), Seen: x.addr})
+		c := wire.AppendChallenge(nil, &wire.Challenge{Number: x.entry.numberOf(configured),
+			Cookie: uint64(i), Seen: x.addr})
 		d := forge("seed", 1, c)
 		w.step(x, func(out *Outbox) { x.Receive(w.now, addrOf(9), d, out) })
 		w.run(time.Millisecond)
@@ -819,7 +882,8 @@ func TestChallengedAgain(t *testing.T) {
 	}
 }
 
-// Where 40 % is lost, a newcomer is in within 30 s: four datagrams in a row have to arrive, so that many tries are needed.
+// Where 40 % is lost, a newcomer is in within 30 s: four datagrams in a row have to arrive, so that
+// many tries are needed.
 func TestJoinUnderLoss(t *testing.T) {
 	for run := range uint64(size.Of(1000, 1000, 20_000)) {
 		w := newWorld(t)
@@ -835,8 +899,8 @@ func TestJoinUnderLoss(t *testing.T) {
 	}
 }
 
-// A node that nobody answers asks about once a second at first, and from then on once in five. One that is refused is in no
-// haste either.
+// A node that nobody answers asks about once a second at first, and from then on once in five. One
+// that is refused is in no haste either.
 func TestPausesOfJoins(t *testing.T) {
 	w := newWorld(t)
 	w.start("other", 9, 1, &Config{Cluster: "other"})
@@ -855,7 +919,8 @@ func TestPausesOfJoins(t *testing.T) {
 			before := joins
 			w.run(time.Minute)
 			if joins-before > most || joins-before < 8 {
-				t.Errorf("seed %d: %d Joins in minute %d, at most %d are allowed", seed, joins-before, minute, most)
+				t.Errorf("seed %d: %d Joins in minute %d, at most %d are allowed", seed,
+					joins-before, minute, most)
 			}
 		}
 		x.down = true
@@ -867,7 +932,8 @@ func TestLateAnswer(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(2, nil)
 	x := nodes[1]
-	late := wire.AppendWelcome(nil, &wire.Welcome{Number: x.entry.numberOf(configured), Live: 9, ClusterID: 1, Seen: x.addr})
+	late := wire.AppendWelcome(nil, &wire.Welcome{Number: x.entry.numberOf(configured),
+		Live: 9, ClusterID: 1, Seen: x.addr})
 	w.run(2 * time.Minute)
 	before := x.ClusterID()
 	w.inject(x, forge("n0", 1, late))
@@ -876,8 +942,9 @@ func TestLateAnswer(t *testing.T) {
 	}
 }
 
-// An answer to a Join that may not merge, to a former peer whose address another cluster has by now, does not become one to a
-// Join that may: not when the seeds have been looked up meanwhile, and that address is among them no more.
+// An answer to a Join that may not merge, to a former peer whose address another cluster has by
+// now, does not become one to a Join that may: not when the seeds have been looked up meanwhile,
+// and that address is among them no more.
 func TestAFormerPeerNeverMerges(t *testing.T) {
 	w := newWorld(t)
 	a := w.cluster(3, nil)
@@ -896,6 +963,7 @@ func TestAFormerPeerNeverMerges(t *testing.T) {
 		}
 	}
 	w.do(a[2], Join{Peers: []netip.AddrPort{b.addr}})
-	w.do(a[2], Join{Merge: []netip.AddrPort{b.addr}}) // but a user's word for the same address holds at once
+	// but a user's word for the same address holds at once
+	w.do(a[2], Join{Merge: []netip.AddrPort{b.addr}})
 	w.until(5*time.Second, "they are one", func() bool { return w.allSee(5) })
 }

@@ -20,7 +20,8 @@ var (
 	ErrNoKey     = state.ErrNoKey // Delete of a key that is not there
 )
 
-// Bounds of a node's keys, in bytes. MaxState is over all of a node's keys and values, with 32 bytes for each pair.
+// Bounds of a node's keys, in bytes. MaxState is over all of a node's keys and values, with 32
+// bytes for each pair.
 const (
 	MaxKey   = state.MaxKey
 	MaxValue = state.MaxValue
@@ -40,8 +41,8 @@ type KeyEvent struct {
 	Gone      bool
 }
 
-// Value returns what a member, this node too, wrote under a key. Members that failed or left keep their keys until they
-// are forgotten; keys with a TTL lapse all the same.
+// Value returns what a member, this node too, wrote under a key. Members that failed or left keep
+// their keys until they are forgotten; keys with a TTL lapse all the same.
 func (n *Node) Value(id member.ID, key string) (Value, bool) {
 	if n.keys == nil {
 		return Value{}, false
@@ -49,8 +50,8 @@ func (n *Node) Value(id member.ID, key string) (Value, bool) {
 	return n.keys.Get(n.now, id, key)
 }
 
-// Values goes through all keys of all members that are held here: owners by ID, each one's keys in the order in which they
-// were written. No step may be made meanwhile.
+// Values goes through all keys of all members that are held here: owners by ID, each one's keys in
+// the order in which they were written. No step may be made meanwhile.
 func (n *Node) Values() iter.Seq2[member.ID, Value] {
 	if n.keys == nil {
 		return func(func(member.ID, Value) bool) {}
@@ -92,13 +93,14 @@ func (h keysHost) Changed(_ Time, c state.Change) {
 }
 
 func (h keysHost) Reset(_ Time, owner member.ID) {
-	h.n.out.Events = append(h.n.out.Events, Event{Kind: KeysReset, Key: KeyEvent{Owner: owner, OwnerName: h.n.nameOf(owner)}})
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: KeysReset,
+		Key: KeyEvent{Owner: owner, OwnerName: h.n.nameOf(owner)}})
 }
 
 func (h keysHost) Ring() *topology.Ring { return h.n.ring }
 
-// SendState sends nothing while the budget for the peer's zone is spent. Writes wait before; views, questions and answers are sent
-// again, and would take all of the budget that writes wait for.
+// SendState sends nothing while the budget for the peer's zone is spent. Writes wait before; views,
+// questions and answers are sent again, and would take all of the budget that writes wait for.
 func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
 	if h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
 		return 0
@@ -108,8 +110,8 @@ func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
 	return h.n.closeFree(start, detect.PeerOf(&to))
 }
 
-// StateFingerprint returns a hash over what this node holds of live members' keys, 0 while nobody has written any: nodes
-// with equal ones, and equal views of the members, hold the same keys.
+// StateFingerprint returns a hash over what this node holds of live members' keys, 0 while nobody
+// has written any: nodes with equal ones, and equal views of the members, hold the same keys.
 func (n *Node) StateFingerprint() uint64 {
 	if n.keys == nil {
 		return 0

@@ -12,7 +12,8 @@ import (
 // keyed is one node alone, for tests of its own keys.
 func keyed(t *testing.T) *Node {
 	t.Helper()
-	n, err := New(nil, Self{Name: "wren", Generation: 7, Addr: netip.MustParseAddrPort("10.0.0.1:7747")}, rand.NewPCG(1, 7), rand.NewPCG(3, 4))
+	n, err := New(nil, Self{Name: "wren", Generation: 7,
+		Addr: netip.MustParseAddrPort("10.0.0.1:7747")}, rand.NewPCG(1, 7), rand.NewPCG(3, 4))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// With every detector each node comes to know the way to the others, without a packet more: a LAN of one millisecond.
+// With every detector each node comes to know the way to the others, without a packet more: a LAN
+// of one millisecond.
 func TestNodesFindTheirCoordinates(t *testing.T) {
 	for _, d := range detectors {
 		t.Run(d.String(), func(t *testing.T) {
@@ -33,8 +34,10 @@ func TestNodesFindTheirCoordinates(t *testing.T) {
 			for _, p := range all {
 				q := all[(int(p.addr.Addr().As4()[3])+1)%len(all)]
 				x, y := p.Location(), q.Location()
-				if rtt, e := x.Estimate(&y, true); rtt < 500*time.Microsecond || rtt > 1500*time.Microsecond {
-					t.Errorf("from %s to %s an estimate of %v with an error of %.2f; it is 1 ms", p.addr, q.addr, rtt, e)
+				if rtt, e := x.Estimate(&y, true); rtt < 500*time.Microsecond ||
+					rtt > 1500*time.Microsecond {
+					t.Errorf("from %s to %s an estimate of %v with an error of %.2f; it is 1 "+
+						"ms", p.addr, q.addr, rtt, e)
 				}
 			}
 		})
@@ -65,7 +68,8 @@ func TestLocateCostsLittle(t *testing.T) {
 	asked, probes = 0, 0
 	w.run(2 * time.Minute)
 	if asked < 16*4 || asked > 16*8 {
-		t.Errorf("in two later minutes %d of %d probes of 16 nodes ask for a location; once in 20 s is meant", asked, probes)
+		t.Errorf("in two later minutes %d of %d probes of 16 nodes ask for a location; once in "+
+			"20 s is meant", asked, probes)
 	}
 }
 
@@ -79,7 +83,8 @@ func located(p *peer) (events []Event) {
 	return events
 }
 
-// Who asks a member learns where it stands, also when most packets are lost; and gives up when it is dead.
+// Who asks a member learns where it stands, also when most packets are lost; and gives up when it
+// is dead.
 func TestLookUp(t *testing.T) {
 	w := newWorld(t)
 	all := w.cluster(5, nil)
@@ -90,7 +95,8 @@ func TestLookUp(t *testing.T) {
 	}
 	w.run(10 * time.Millisecond)
 	got := located(all[0])
-	if len(got) != 1 || got[0].Err != nil || got[0].Member.Name() != "n3" || got[0].Location.RTT != time.Millisecond ||
+	if len(got) != 1 || got[0].Err != nil || got[0].Member.Name() != "n3" ||
+		got[0].Location.RTT != time.Millisecond ||
 		got[0].Location.Inside != all[3].Location().Inside {
 		t.Fatalf("%+v", got)
 	}
@@ -108,7 +114,8 @@ func TestLookUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.run(10 * time.Second)
-	if got = located(all[2]); len(got) != 1 || !errors.Is(got[0].Err, ErrNoAnswer) || got[0].Member.Name() != "n4" {
+	if got = located(all[2]); len(got) != 1 || !errors.Is(got[0].Err, ErrNoAnswer) ||
+		got[0].Member.Name() != "n4" {
 		t.Errorf("of a dead one: %+v", got)
 	}
 	for _, name := range []string{"n4", "n2", "nobody"} { // dead, itself, unknown
@@ -135,13 +142,15 @@ func TestLookUpThroughAStall(t *testing.T) {
 	}
 }
 
-// A flood of questions for others' locations is refused, not remembered; a flood from others gets no more than one answer a datagram.
+// A flood of questions for others' locations is refused, not remembered; a flood from others gets
+// no more than one answer a datagram.
 func TestLocateFloods(t *testing.T) {
 	w := newWorld(t)
 	all := w.cluster(3, nil)
 	w.run(time.Second)
 	n := all[0]
-	ask := wire.AppendHeader(nil, wire.Header{Cluster: n.cluster, From: all[1].id, Generation: 1, To: n.instance})
+	ask := wire.AppendHeader(nil, wire.Header{Cluster: n.cluster, From: all[1].id,
+		Generation: 1, To: n.instance})
 	for seq := range uint16(200) {
 		ask = wire.AppendLocate(ask, seq)
 	}
@@ -150,7 +159,8 @@ func TestLocateFloods(t *testing.T) {
 	if len(out.Packets) != 1 || len(out.Packets[0].Data) > 100 {
 		t.Errorf("%d packets for 200 questions", len(out.Packets))
 	}
-	forged := wire.AppendHeader(nil, wire.Header{Cluster: n.cluster, From: member.IDOf("x"), Generation: 1, To: n.instance})
+	forged := wire.AppendHeader(nil, wire.Header{Cluster: n.cluster, From: member.IDOf("x"),
+		Generation: 1, To: n.instance})
 	out.Reset()
 	n.Receive(w.now, addrOf(99), wire.AppendLocate(forged, 1), &out)
 	for _, p := range out.Packets {

@@ -10,14 +10,15 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// oldVerdict is the age from which a second-hand verdict about a member that lives here is not believed: it comes from
-// the other side of a partition, or out of a long sleep. The member itself is told, and refutes if it can.
+// oldVerdict is the age from which a second-hand verdict about a member that lives here is not
+// believed: it comes from the other side of a partition, or out of a long sleep. The member itself
+// is told, and refutes if it can.
 const oldVerdict = 10 * time.Second
 
-// A generation is milliseconds of Unix time. Nobody believes one that is more than maxLead (557 years)
-// above the last that is known of a name, nor one above maxFirst of a name that is not known. So a
-// forged claim leaves the owner room to go above it: to reach member.MaxGeneration takes 2^17 claims
-// in a row.
+// A generation is milliseconds of Unix time. Nobody believes one that is more than maxLead (557
+// years) above the last that is known of a name, nor one above maxFirst of a name that is not
+// known. So a forged claim leaves the owner room to go above it: to reach member.MaxGeneration
+// takes 2^17 claims in a row.
 const (
 	maxLead  = 1 << 44
 	maxFirst = 1 << 61
@@ -53,8 +54,8 @@ func (n *Node) learnRecord(peer detect.Peer, r *wire.Record) {
 	n.learn(peer, id, 0, &r.Claim, r)
 }
 
-// learn weighs a claim about a member, and believes it if it prevails over what the table holds. r is nil if the claim
-// came without its record; check then says which record is meant.
+// learn weighs a claim about a member, and believes it if it prevails over what the table holds. r
+// is nil if the claim came without its record; check then says which record is meant.
 func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim, r *wire.Record) {
 	if !credible(n.lastOf(id), c) {
 		n.stats.Malformed++
@@ -98,7 +99,8 @@ func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim
 		time.Duration(c.Age)*time.Second >= oldVerdict:
 		n.doubt(&m, c, peer.ID)
 	default:
-		n.apply(fact, r != nil && (!known || m.Handle != fact.Record), c.Accuser, time.Duration(c.Age)*time.Second)
+		n.apply(fact, r != nil && (!known || m.Handle != fact.Record), c.Accuser,
+			time.Duration(c.Age)*time.Second)
 	}
 }
 
@@ -112,15 +114,19 @@ func (n *Node) contradict(m *member.Member, c *wire.Claim) {
 	}
 }
 
-// factOf makes a fact of a claim. A claim that is newer than the table but lacks a record that is not known either
-// leads to a request. It builds a record only when it needs one, since that allocates.
-func (n *Node) factOf(m *member.Member, known bool, id member.ID, check uint32, c *wire.Claim, r *wire.Record) (member.Fact, bool) {
+// factOf makes a fact of a claim. A claim that is newer than the table but lacks a record that is
+// not known either leads to a request. It builds a record only when it needs one, since that
+// allocates.
+func (n *Node) factOf(m *member.Member, known bool, id member.ID, check uint32, c *wire.Claim,
+	r *wire.Record) (member.Fact, bool) {
 	switch {
 	case !known && !c.State.Live():
 		return member.Fact{}, false // the death of a stranger is no news
-	case known && c.Generation == m.Generation() && (r == nil && check == m.Check || r != nil && sameRecord(m, r)):
+	case known && c.Generation == m.Generation() &&
+		(r == nil && check == m.Check || r != nil && sameRecord(m, r)):
 		return member.Fact{Record: m.Handle, Incarnation: c.Incarnation, State: c.State}, true
-	case known && (c.Generation < m.Generation() || c.Generation == m.Generation() && c.Incarnation < m.Incarnation):
+	case known && (c.Generation < m.Generation() || c.Generation == m.Generation() &&
+		c.Incarnation < m.Incarnation):
 		n.stats.StaleNews++
 		return member.Fact{}, false
 	case r == nil:
@@ -138,12 +144,14 @@ func (n *Node) factOf(m *member.Member, known bool, id member.ID, check uint32, 
 // sameRecord compares without allocating.
 func sameRecord(m *member.Member, r *wire.Record) bool {
 	k := m.Handle.Value()
-	return k.Generation == r.Generation && k.Name == string(r.Name) && k.Addr == r.Addr && k.Outside == r.Outside &&
+	return k.Generation == r.Generation && k.Name == string(r.Name) && k.Addr == r.Addr &&
+		k.Outside == r.Outside &&
 		k.Zone == string(r.Zone) && string(k.Tags) == string(r.Tags) && k.Protocol == r.Protocol
 }
 
-// apply puts a fact that prevails into the table, and tells everybody who should know: the detector, the user, and by
-// way of the queue of news the other members. age is how long ago a verdict was reached.
+// apply puts a fact that prevails into the table, and tells everybody who should know: the
+// detector, the user, and by way of the queue of news the other members. age is how long ago a
+// verdict was reached.
 func (n *Node) apply(f member.Fact, full bool, accuser member.ID, age time.Duration) {
 	before, known, changed, err := n.table.Merge(n.now.Add(-age), f)
 	if err != nil {
@@ -243,7 +251,8 @@ func (n *Node) accuse(id member.ID, s member.State, cause member.Cause) {
 		n.accused(m, n.id)
 		return
 	}
-	n.apply(member.Fact{Record: m.Handle, Incarnation: m.Incarnation, State: s, Cause: cause}, false, n.id, 0)
+	n.apply(member.Fact{Record: m.Handle, Incarnation: m.Incarnation, State: s, Cause: cause},
+		false, n.id, 0)
 }
 
 // accused counts who suspects a suspect; an independent confirmation is passed on.
@@ -253,27 +262,31 @@ func (n *Node) accused(m member.Member, accuser member.ID) {
 	}
 }
 
-// doubt takes an old verdict for an accusation, which is not spread: the member becomes a suspect here, or the suspicion
-// gets another confirmation. The verdict is passed to the member itself each time, which refutes if it lives.
+// doubt takes an old verdict for an accusation, which is not spread: the member becomes a suspect
+// here, or the suspicion gets another confirmation. The verdict is passed to the member itself each
+// time, which refutes if it lives.
 func (n *Node) doubt(m *member.Member, c *wire.Claim, accuser member.ID) {
 	if m.State == member.Suspect && !n.detector.Accused(n.now, *m, accuser) {
 		return
 	}
 	n.stats.Doubted++
 	n.quiet(func() {
-		n.apply(member.Fact{Record: m.Handle, Incarnation: c.Incarnation, State: member.Suspect}, false, accuser, 0)
+		n.apply(member.Fact{Record: m.Handle, Incarnation: c.Incarnation,
+			State: member.Suspect}, false, accuser, 0)
 	})
 	if m.OutOfFamily {
 		return // others tell it
 	}
 	peer := detect.PeerOf(m)
 	if start, ok := n.reply(peer); ok {
-		n.out.arena = wire.AppendUpdate(n.out.arena, &wire.Update{ID: m.ID, Check: m.Check, Claim: *c})
+		n.out.arena = wire.AppendUpdate(n.out.arena,
+			&wire.Update{ID: m.ID, Check: m.Check, Claim: *c})
 		n.closeReply(start, peer)
 	}
 }
 
-// aboutSelf answers what others say of this node: it alone raises its incarnation, to refute (SWIM, section 4.2).
+// aboutSelf answers what others say of this node: it alone raises its incarnation, to refute (SWIM,
+// section 4.2).
 func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.Record) {
 	self := n.Self()
 	own := self.Handle.Value()
@@ -289,7 +302,8 @@ func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.
 	case c.State == member.Failed && !n.contradicts(c):
 		n.heldFailed(c)
 		n.askCall(peer, c.Incarnation)
-	case c.Incarnation > self.Incarnation || c.Incarnation == self.Incarnation && (c.State != member.Alive || !same):
+	case c.Incarnation > self.Incarnation || c.Incarnation == self.Incarnation &&
+		(c.State != member.Alive || !same):
 		n.refute(c.Incarnation)
 		if c.State == member.Failed {
 			n.heldFailed(c)
@@ -305,8 +319,9 @@ func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.
 	}
 }
 
-// laterSelf meets a later generation of this node's name. At this node's address it was a former process with a clock
-// that ran ahead, and this one goes over it; elsewhere it is another node of the same name.
+// laterSelf meets a later generation of this node's name. At this node's address it was a former
+// process with a clock that ran ahead, and this one goes over it; elsewhere it is another node of
+// the same name.
 func (n *Node) laterSelf(peer detect.Peer, c *wire.Claim, r *wire.Record) {
 	switch {
 	case !c.State.Live() || r != nil && r.Addr == n.self.Value().Addr:
@@ -344,8 +359,9 @@ func (n *Node) goAbove(generation uint64, incarnation uint32) {
 	n.announce(true)
 }
 
-// goAboveOwn begins a new life on paper if a former process of this node's name was in this generation, or a
-// later one: its clock went back. What that one published and wrote would be taken for this one's.
+// goAboveOwn begins a new life on paper if a former process of this node's name was in this
+// generation, or a later one: its clock went back. What that one published and wrote would be taken
+// for this one's.
 func (n *Node) goAboveOwn(generation uint64) {
 	own := n.self.Value().Generation
 	if generation >= own && generation < member.MaxGeneration && !n.entry.leaving {
@@ -358,7 +374,8 @@ func (n *Node) announce(full bool) {
 	n.apply(member.Fact{Record: n.self, Incarnation: n.inc, State: n.entry.state()}, full, 0, 0)
 }
 
-// answerWithSelf sends this node's record straight to one peer: it may be one that no news of this side reaches.
+// answerWithSelf sends this node's record straight to one peer: it may be one that no news of this
+// side reaches.
 func (n *Node) answerWithSelf(peer detect.Peer) {
 	if start, ok := n.reply(peer); ok {
 		self := n.Self()

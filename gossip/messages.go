@@ -13,8 +13,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// How the node takes part in everybody's streams (package stream) and brings fresh pieces of them to the others (package
-// multicast). Messages have budgets of their own, so that news of members keeps its share, and they keep theirs.
+// How the node takes part in everybody's streams (package stream) and brings fresh pieces of them
+// to the others (package multicast). Messages have budgets of their own, so that news of members
+// keeps its share, and they keep theirs.
 
 func (n *Node) launchMessages() {
 	n.streams = stream.New(streamHost{n}, n.cfg.Streams)
@@ -31,8 +32,8 @@ func (n *Node) StreamStats() stream.Stats {
 	return n.streams.Stats()
 }
 
-// Gaps yields the streams of which this node knows that it lacks something, by origin and generation, in
-// no order that means anything.
+// Gaps yields the streams of which this node knows that it lacks something, by origin and
+// generation, in no order that means anything.
 func (n *Node) Gaps() iter.Seq2[member.ID, uint64] {
 	if n.streams == nil {
 		return func(func(member.ID, uint64) bool) {}
@@ -85,11 +86,12 @@ func (h streamHost) Near() []topology.Place {
 
 func (h streamHost) Room() int { return h.n.quota.Datagram(h.n.cfg.room()) }
 
-// SendStream does not send the pieces that somebody asked for while the budget for its zone is spent, since it asks again; nor does
-// it ask there, or the questions alone would take the budget.
+// SendStream does not send the pieces that somebody asked for while the budget for its zone is
+// spent, since it asks again; nor does it ask there, or the questions alone would take the budget.
 func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 	if len(messages) > 0 {
-		if t := wire.Type(messages[0]); (t == wire.TypeSupply || t == wire.TypePull) && h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
+		if t := wire.Type(messages[0]); (t == wire.TypeSupply || t == wire.TypePull) &&
+			h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
 			return
 		}
 	}
@@ -114,7 +116,8 @@ func (n *Node) message(m *stream.Message) Message {
 }
 
 func (h streamHost) Lose(_ Time, l stream.Lost) {
-	ev := Lost{Origin: l.Origin, OriginName: h.n.nameOf(l.Origin), Generation: l.Generation, Count: int(l.Count)}
+	ev := Lost{Origin: l.Origin, OriginName: h.n.nameOf(l.Origin), Generation: l.Generation,
+		Count: int(l.Count)}
 	if l.Seq >= l.Count {
 		ev.From, ev.To = l.Seq+1-l.Count, l.Seq
 	}
@@ -172,8 +175,8 @@ func (h relayHost) Silent(zone uint16) bool {
 func (h relayHost) Room() int              { return h.n.quota.Room(h.n.now) }
 func (h relayHost) Tight(zone uint16) bool { return h.n.quota.Tight(h.n.now, zone) }
 
-// Epoch counts by the clock of the wall, as far as the generation shows it: a clock that is wrong costs some datagrams
-// that could have been one.
+// Epoch counts by the clock of the wall, as far as the generation shows it: a clock that is wrong
+// costs some datagrams that could have been one.
 func (h relayHost) Epoch(now Time) uint64 {
 	const milliseconds = 10_000
 	return (h.Generation() + uint64(now.Sub(h.n.start)/time.Millisecond)) / milliseconds
@@ -192,7 +195,8 @@ func (h relayHost) Waited(generation, first, last uint64) bool {
 	return h.n.spreads.within(generation, first, last)
 }
 
-// Confirmed closes what all confirmed that could be asked, and tells the user of the messages that are waited for.
+// Confirmed closes what all confirmed that could be asked, and tells the user of the messages that
+// are waited for.
 func (h relayHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now, id) }
 
 func (h relayHost) Confirmed(now Time, p multicast.Progress) {

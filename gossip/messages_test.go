@@ -39,7 +39,8 @@ func TestMessagesInOrder(t *testing.T) {
 		for i := range rounds {
 			for k, p := range nodes[:3] {
 				payload := bytes.Repeat([]byte{byte(i)}, sizes[(i+k)%len(sizes)])
-				if err := w.do(p, Publish{Topic: fmt.Sprint("t", k), Payload: payload}); err != nil {
+				if err := w.do(p, Publish{Topic: fmt.Sprint("t", k),
+					Payload: payload}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -67,8 +68,10 @@ func TestMessagesInOrder(t *testing.T) {
 				}
 				for i, m := range of {
 					size := sizes[(i+k)%len(sizes)]
-					if m.Seq != uint64(i+1) || string(m.Topic) != fmt.Sprint("t", k) || !bytes.Equal(m.Payload, bytes.Repeat([]byte{byte(i)}, size)) {
-						t.Fatalf("message %d of node %d is %d on %s with %d bytes", i, k, m.Seq, m.Topic, len(m.Payload))
+					if m.Seq != uint64(i+1) || string(m.Topic) != fmt.Sprint("t", k) ||
+						!bytes.Equal(m.Payload, bytes.Repeat([]byte{byte(i)}, size)) {
+						t.Fatalf("message %d of node %d is %d on %s with %d bytes", i, k,
+							m.Seq, m.Topic, len(m.Payload))
 					}
 				}
 			}
@@ -86,7 +89,8 @@ func TestLargestMessage(t *testing.T) {
 	for i := range payload {
 		payload[i] = byte(i * i >> 8)
 	}
-	if err := w.do(nodes[4], Publish{Topic: "big", Payload: append(payload, 0)}); !errors.Is(err, ErrTooLarge) {
+	if err := w.do(nodes[4], Publish{Topic: "big",
+		Payload: append(payload, 0)}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("one byte more: %v", err)
 	}
 	before := make([]Stats, len(nodes))
@@ -109,8 +113,8 @@ func TestLargestMessage(t *testing.T) {
 	}
 }
 
-// Who asks is told how far a message has come: at once when all have it, and about those who are silent until they are
-// declared dead.
+// Who asks is told how far a message has come: at once when all have it, and about those who are
+// silent until they are declared dead.
 func TestSpread(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(10, nil)
@@ -125,7 +129,8 @@ func TestSpread(t *testing.T) {
 	}
 	publish := func(confirm bool) uint64 {
 		told = nil
-		if err := w.do(nodes[0], Publish{Topic: "t", Payload: []byte("x"), Confirm: confirm}); err != nil {
+		if err := w.do(nodes[0], Publish{Topic: "t", Payload: []byte("x"),
+			Confirm: confirm}); err != nil {
 			t.Fatal(err)
 		}
 		w.run(time.Second)
@@ -134,7 +139,8 @@ func TestSpread(t *testing.T) {
 	if seq := publish(true); seq != 1 || len(told) == 0 {
 		t.Fatalf("message %d: told %+v", seq, told)
 	}
-	if s := told[len(told)-1]; s.Seq != 1 || s.Have != 10 || s.Of != 10 || !s.Done || len(s.Missing) > 0 {
+	if s := told[len(told)-1]; s.Seq != 1 || s.Have != 10 || s.Of != 10 || !s.Done ||
+		len(s.Missing) > 0 {
 		t.Errorf("all live: %+v", s)
 	}
 	if publish(false); len(told) > 0 {
@@ -142,7 +148,8 @@ func TestSpread(t *testing.T) {
 	}
 	nodes[7].down = true
 	publish(true)
-	if s := told[len(told)-1]; s.Seq != 3 || s.Have != 9 || s.Of != 10 || !s.Done || !slices.Equal(s.Missing, []member.ID{nodes[7].id}) {
+	if s := told[len(told)-1]; s.Seq != 3 || s.Have != 9 || s.Of != 10 || !s.Done ||
+		!slices.Equal(s.Missing, []member.ID{nodes[7].id}) {
 		t.Errorf("one dead: %+v", s)
 	}
 	w.run(10 * time.Second)
@@ -154,7 +161,8 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// A publisher that is faster than the others confirm is refused, and told when it may go on. Nothing is dropped.
+// A publisher that is faster than the others confirm is refused, and told when it may go on.
+// Nothing is dropped.
 func TestBackpressure(t *testing.T) {
 	w := newWorld(t)
 	cfg := &Config{Streams: stream.Config{Window: 100_000}}
@@ -195,7 +203,8 @@ func TestBackpressure(t *testing.T) {
 	}
 }
 
-// A whole cluster stops; started again with what it kept, it delivers nothing twice, and serves who was not there.
+// A whole cluster stops; started again with what it kept, it delivers nothing twice, and serves who
+// was not there.
 func TestKeepAndRestore(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, &Config{Keep: true})
@@ -222,10 +231,14 @@ func TestKeepAndRestore(t *testing.T) {
 	delivered := func(p *peer) (seqs []uint64) {
 		var out Outbox
 		restore := Restore{
-			Marks:  func(yield func(stream.Mark) bool) { _ = p == nil && yield(marks[nodes[0].id]) },
+			Marks: func(yield func(stream.Mark) bool) {
+				_ = p == nil &&
+					yield(marks[nodes[0].id])
+			},
 			Pieces: slices.Values(pieces),
 		}
-		n, err := New(nil, Self{Name: "again", Generation: 9, Addr: addrOf(77)}, rand.NewPCG(1, 1), rand.NewPCG(3, 4))
+		n, err := New(nil, Self{Name: "again", Generation: 9, Addr: addrOf(77)},
+			rand.NewPCG(1, 1), rand.NewPCG(3, 4))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,7 +261,8 @@ func TestKeepAndRestore(t *testing.T) {
 	}
 }
 
-// What was published before a node takes a new generation still goes out in the old one, and leaves the window when it is confirmed.
+// What was published before a node takes a new generation still goes out in the old one, and leaves
+// the window when it is confirmed.
 func TestPublishedBeforeANewGeneration(t *testing.T) {
 	w := newWorld(t)
 	for i := range 4 {
@@ -258,7 +272,8 @@ func TestPublishedBeforeANewGeneration(t *testing.T) {
 	n := w.nodes[0]
 	w.step(n, func(out *Outbox) {
 		for range 200 { // more than leave at once
-			if err := n.Do(w.now, Publish{Topic: "t", Payload: make([]byte, 1000)}, out); err != nil {
+			if err := n.Do(w.now, Publish{Topic: "t", Payload: make([]byte, 1000)},
+				out); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -323,8 +338,8 @@ func TestFounderByLettingIn(t *testing.T) {
 	}
 }
 
-// One that is in since it let in a node that had a cluster is no newcomer either, once its seed lets it in: what was
-// published since then is its own too.
+// One that is in since it let in a node that had a cluster is no newcomer either, once its seed
+// lets it in: what was published since then is its own too.
 func TestHostOfAFounder(t *testing.T) {
 	w := newWorld(t)
 	old := w.start("n0", 0, 1, nil)

@@ -15,15 +15,16 @@ func (w *world) moveTo(p *peer, i int) { p.addr = addrOf(i) }
 // heldAt says whether all nodes hold a member alive at an address.
 func (w *world) heldAt(name string, a netip.AddrPort) bool {
 	for _, p := range w.up() {
-		if m, ok := p.Table().Get(member.IDOf(name)); !ok || m.State != member.Alive || m.Addr() != a {
+		if m, ok := p.Table().Get(member.IDOf(name)); !ok || m.State != member.Alive ||
+			m.Addr() != a {
 			return false
 		}
 	}
 	return true
 }
 
-// A node whose address changes tells the others, in the same life: nobody takes it for failed, none of its
-// keys is void, and what is published afterwards reaches it.
+// A node whose address changes tells the others, in the same life: nobody takes it for failed, none
+// of its keys is void, and what is published afterwards reaches it.
 func TestMoved(t *testing.T) {
 	for _, d := range []Detector{SWIM, INQUEST, HEARTBEAT, ACCRUAL} {
 		t.Run(d.String(), func(t *testing.T) {
@@ -38,10 +39,13 @@ func TestMoved(t *testing.T) {
 			if err := w.do(p, Moved{Addr: addrOf(105)}); err != nil {
 				t.Fatal(err)
 			}
-			took := w.until(2*time.Second, "all hold n5 at its new address", func() bool { return w.heldAt("n5", addrOf(105)) })
+			took := w.until(2*time.Second, "all hold n5 at its new address",
+				func() bool { return w.heldAt("n5", addrOf(105)) })
 			t.Logf("known after %v", took)
-			if is := p.Self(); is.Generation() != was.Generation() || is.Incarnation != was.Incarnation+1 {
-				t.Errorf("from life %d.%d to %d.%d", was.Generation(), was.Incarnation, is.Generation(), is.Incarnation)
+			if is := p.Self(); is.Generation() != was.Generation() ||
+				is.Incarnation != was.Incarnation+1 {
+				t.Errorf("from life %d.%d to %d.%d", was.Generation(), was.Incarnation,
+					is.Generation(), is.Incarnation)
 			}
 			w.run(2 * time.Second) // what was under way, and a message repeated
 			w.onSend = func(from *peer, to netip.AddrPort, _ []byte) {
@@ -60,7 +64,8 @@ func TestMoved(t *testing.T) {
 				t.Errorf("it got %d of 2 messages", got)
 			}
 			for _, q := range nodes {
-				for _, k := range []EventKind{MemberFailed, MemberSuspected, MemberJoined, KeysReset, Conflicted} {
+				for _, k := range []EventKind{MemberFailed, MemberSuspected, MemberJoined,
+					KeysReset, Conflicted} {
 					if count(q, k) > 0 {
 						t.Errorf("%s is told: %v", q.addr, q.events)
 					}
@@ -73,8 +78,8 @@ func TestMoved(t *testing.T) {
 	}
 }
 
-// A move that was noticed late, when others hold the member failed, is known all the same, and its old
-// address may be another's by then.
+// A move that was noticed late, when others hold the member failed, is known all the same, and its
+// old address may be another's by then.
 func TestMovedLate(t *testing.T) {
 	for _, d := range []Detector{SWIM, INQUEST} {
 		t.Run(d.String(), func(t *testing.T) {
@@ -88,7 +93,10 @@ func TestMovedLate(t *testing.T) {
 			w.run(time.Second)
 			w.do(p, Moved{Addr: addrOf(105)})
 			w.until(5*time.Second, "n5 is back", func() bool { return w.heldAt("n5", addrOf(105)) })
-			w.until(5*time.Second, "all see all", func() bool { return w.allSee(9) && w.heldAt("heir", addrOf(5)) })
+			w.until(5*time.Second, "all see all", func() bool {
+				return w.allSee(9) &&
+					w.heldAt("heir", addrOf(5))
+			})
 			if is := p.Self(); is.Generation() != was.Generation() {
 				t.Error("it began another life")
 			}
@@ -109,7 +117,10 @@ func TestMovedBeforeTheWelcome(t *testing.T) {
 	w.moveTo(p, 10)
 	w.do(p, Moved{Addr: addrOf(10)})
 	w.do(p, Join{Seeds: []netip.AddrPort{addrOf(0)}})
-	w.until(5*time.Second, "it is in", func() bool { return w.allSee(4) && w.heldAt("late", addrOf(10)) })
+	w.until(5*time.Second, "it is in", func() bool {
+		return w.allSee(4) &&
+			w.heldAt("late", addrOf(10))
+	})
 }
 
 func TestMovedNowhere(t *testing.T) {
@@ -120,8 +131,10 @@ func TestMovedNowhere(t *testing.T) {
 		to  string
 		bad bool
 	}{
-		{"0.0.0.0:7747", true}, {"10.1.1.1:0", true}, {"[::]:7747", true}, {"[fe80::1%eth0]:7747", true},
-		{was.Addr().String(), false}, {fmt.Sprintf("[::ffff:%s]:%d", was.Addr().Addr(), was.Addr().Port()), false},
+		{"0.0.0.0:7747", true}, {"10.1.1.1:0", true}, {"[::]:7747",
+			true}, {"[fe80::1%eth0]:7747", true},
+		{was.Addr().String(), false}, {fmt.Sprintf("[::ffff:%s]:%d", was.Addr().Addr(),
+			was.Addr().Port()), false},
 	} {
 		if err := w.do(p, Moved{Addr: netip.MustParseAddrPort(c.to)}); (err != nil) != c.bad {
 			t.Errorf("to %s: %v", c.to, err)
@@ -129,7 +142,8 @@ func TestMovedNowhere(t *testing.T) {
 	}
 	w.do(p, Leave{})
 	w.do(p, Moved{Addr: addrOf(200)})
-	if is := p.Self(); is.Addr() != was.Addr() || is.Incarnation != was.Incarnation+1 { // of the leave
+	// of the leave
+	if is := p.Self(); is.Addr() != was.Addr() || is.Incarnation != was.Incarnation+1 {
 		t.Errorf("%+v, and was %+v", is, was)
 	}
 }

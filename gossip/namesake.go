@@ -12,10 +12,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Two nodes with one name. A newcomer's claim to the name of a live member changes nothing: the owner is asked, and keeps
-// its name, its life and its keys if it answers. If it does not, its end frees the name, or else
-// that nobody can judge it. Of two that both run, the one that was replaced stops, or else the one
-// that started later.
+// Two nodes with one name. A newcomer's claim to the name of a live member changes nothing: the
+// owner is asked, and keeps its name, its life and its keys if it answers. If it does not, its end
+// frees the name, or else that nobody can judge it. Of two that both run, the one that was replaced
+// stops, or else the one that started later.
 
 const (
 	// for the owner's answer; then it is examined, and asked as seldom
@@ -23,13 +23,15 @@ const (
 	claimTries = 3                      // to ask it at first
 	claimPause = 300 * time.Millisecond // between two
 	claimLife  = 10 * time.Second       // after which a claim that nobody repeats is forgotten
-	claimWord  = time.Minute            // between two words to the user about claims to this node's own name
-	maxClaims  = 64
+	// between two words to the user about claims to this node's own name
+	claimWord = time.Minute
+	maxClaims = 64
 
 	rivalWait  = 2 * time.Second // for a namesake to bring back a number
 	maxRivals  = 8
-	rivalPause = time.Second     // between two numbers to one of them
-	replaceFor = 5 * time.Minute // after a sleep or the like: for so long a later life elsewhere is a replacement
+	rivalPause = time.Second // between two numbers to one of them
+	// after a sleep or the like: for so long a later life elsewhere is a replacement
+	replaceFor = 5 * time.Minute
 
 	// members that a node asks which process has its name, before it takes itself for replaced
 	pollAsked  = 3
@@ -49,11 +51,12 @@ type claim struct {
 	last  Time
 }
 
-// claimName asks the owner of a name whether it lives. If it answers, the newcomer is refused; if not, it is examined, and only
-// its end frees the name, or that nobody can judge it (inherits).
+// claimName asks the owner of a name whether it lives. If it answers, the newcomer is refused; if
+// not, it is examined, and only its end frees the name, or that nobody can judge it (inherits).
 func (n *Node) claimName(owner *member.Member, g *guest, r *member.Record) {
 	e := &n.entry
-	e.claims = slices.DeleteFunc(e.claims, func(c claim) bool { return n.now.Sub(c.last) > claimLife })
+	e.claims = slices.DeleteFunc(e.claims,
+		func(c claim) bool { return n.now.Sub(c.last) > claimLife })
 	i := slices.IndexFunc(e.claims, func(c claim) bool { return c.ID == g.ID && c.Addr == g.Addr })
 	if i < 0 {
 		if i = len(e.claims); i == maxClaims {
@@ -113,10 +116,10 @@ func (n *Node) inherits(owner *member.Member, g *guest, c *wire.Claim) bool {
 	return true
 }
 
-// isOutlived says whether a newcomer has to begin above the life that is known of its name: its clock
-// went back since. So has one that is in that very life, now over, at another address, unless it is
-// that member, which moved, and says so above what is known here. Whoever knows of that end would
-// call it where it was (reached.go), so it would never contradict.
+// isOutlived says whether a newcomer has to begin above the life that is known of its name: its
+// clock went back since. So has one that is in that very life, now over, at another address, unless
+// it is that member, which moved, and says so above what is known here. Whoever knows of that end
+// would call it where it was (reached.go), so it would never contradict.
 func isOutlived(m *member.Member, c *wire.Claim, r *member.Record) bool {
 	return c.Generation < m.Generation() || c.Generation == m.Generation() && !m.State.Live() &&
 		c.Incarnation <= m.Incarnation && m.Handle.Value().Addr != r.Addr
@@ -135,8 +138,8 @@ func (n *Node) freeName(id member.ID) {
 	})
 }
 
-// hearClaim takes a Conflict that does not come from a namesake: a seed asks whether this node lives, whose name a newcomer
-// claims; or a member answers that question of this node's own.
+// hearClaim takes a Conflict that does not come from a namesake: a seed asks whether this node
+// lives, whose name a newcomer claims; or a member answers that question of this node's own.
 func (n *Node) hearClaim(peer detect.Peer, c *wire.Conflict) {
 	if c.Asks || n.vote(peer.ID, c) {
 		n.tellName(peer, c)
@@ -148,7 +151,10 @@ func (n *Node) hearClaim(peer detect.Peer, c *wire.Conflict) {
 		n.sendConflict(peer, &wire.Conflict{Number: c.Number, Uptime: n.uptime()}, &r, n.inc)
 		return
 	}
-	i := slices.IndexFunc(n.entry.claims, func(x claim) bool { return x.ID == peer.ID && x.ask == c.Number })
+	i := slices.IndexFunc(n.entry.claims, func(x claim) bool {
+		return x.ID == peer.ID &&
+			x.ask == c.Number
+	})
 	if i < 0 || member.IDOf(string(c.Record.Name)) != peer.ID {
 		return
 	}
@@ -211,7 +217,8 @@ func (n *Node) nameTaken(peer netip.AddrPort, text string) {
 	}
 	if !n.entry.welcomed {
 		n.out.Events = append(n.out.Events, Event{Kind: Refused, Err: fmt.Errorf(
-			"%s: %w: the name %q belongs to a member at %s, which is asked", peer, ErrRefused, n.self.Value().Name, other)})
+			"%s: %w: the name %q belongs to a member at %s, which is "+
+				"asked", peer, ErrRefused, n.self.Value().Name, other)})
 	}
 	n.askRival(other)
 }
@@ -230,7 +237,8 @@ func (n *Node) nameWaits(peer netip.AddrPort, text string) {
 		peer, ErrNameWaits, n.self.Value().Name, other, claimLife/time.Second)})
 }
 
-// fromNamesake takes a datagram whose sender has this node's name: it is this node's own, come back, or another node.
+// fromNamesake takes a datagram whose sender has this node's name: it is this node's own, come
+// back, or another node.
 func (n *Node) fromNamesake(h wire.Header, peer detect.Peer, r wire.Reader) {
 	own := h.Generation == uint32(n.self.Value().Generation)
 	asked := false
@@ -277,11 +285,12 @@ type rival struct {
 	uptime uint64 // that it had then
 }
 
-// askRival tells another node of this name that this one is here, and for how long, with a number that it has to bring back
-// before this node stops for it.
+// askRival tells another node of this name that this one is here, and for how long, with a number
+// that it has to bring back before this node stops for it.
 func (n *Node) askRival(to netip.AddrPort) {
 	e := &n.entry
-	e.rivals = slices.DeleteFunc(e.rivals, func(r rival) bool { return n.now.Sub(r.at) > rivalWait })
+	e.rivals = slices.DeleteFunc(e.rivals,
+		func(r rival) bool { return n.now.Sub(r.at) > rivalWait })
 	for i := range e.rivals {
 		if r := &e.rivals[i]; r.addr == to && n.now.Sub(r.at) < rivalPause {
 			return
@@ -298,7 +307,8 @@ func (n *Node) askRival(to netip.AddrPort) {
 // answerRival brings a number back to a namesake, perhaps with the word that it must stop.
 func (n *Node) answerRival(to netip.AddrPort, number uint32, stop bool) {
 	r := n.self.Value()
-	n.sendConflict(detect.Peer{Addr: to}, &wire.Conflict{Number: number, Uptime: n.uptime(), Stop: stop}, &r, n.inc)
+	n.sendConflict(detect.Peer{Addr: to}, &wire.Conflict{Number: number, Uptime: n.uptime(),
+		Stop: stop}, &r, n.inc)
 }
 
 // proven says whether a namesake brought back a number in time.
@@ -308,14 +318,16 @@ func (n *Node) proven(by netip.AddrPort, number uint32) bool {
 	})
 }
 
-func (n *Node) sendConflict(to detect.Peer, c *wire.Conflict, r *member.Record, incarnation uint32) {
+func (n *Node) sendConflict(to detect.Peer, c *wire.Conflict, r *member.Record,
+	incarnation uint32) {
 	if start, ok := n.reply(to); ok {
 		n.out.arena = wire.AppendConflict(n.out.arena, c, r, incarnation)
 		n.closeReply(start, to)
 	}
 }
 
-// uptime is in microseconds: two nodes that one script starts in a row are less than a millisecond apart.
+// uptime is in microseconds: two nodes that one script starts in a row are less than a millisecond
+// apart.
 func (n *Node) uptime() uint64 { return uint64(n.now.Sub(n.start) / time.Microsecond) }
 
 // claimed says whether a Conflict is about this node's name and another node.
@@ -324,9 +336,9 @@ func (n *Node) claimed(c *wire.Conflict) bool {
 	return string(c.Record.Name) == own.Name && c.Record.Addr != own.Addr && !n.entry.leaving
 }
 
-// conflict settles who keeps the name: the one that has been up for longer, so that no clocks are compared. The one with
-// the lower address judges. Nobody stops for a datagram that does not bring back a number which was sent to the other's
-// address.
+// conflict settles who keeps the name: the one that has been up for longer, so that no clocks are
+// compared. The one with the lower address judges. Nobody stops for a datagram that does not bring
+// back a number which was sent to the other's address.
 func (n *Node) conflict(c *wire.Conflict) {
 	if !n.claimed(c) {
 		return
@@ -360,7 +372,8 @@ func (n *Node) settleName(c *wire.Conflict, proven bool) {
 		n.yield(c)
 	case c.Stop || judges && !older:
 		if c.Record.Generation < n.self.Value().Generation {
-			n.answerRival(other, c.Number, false) // if this node replaced it, it stops when it knows that this one is there
+			// if this node replaced it, it stops when it knows that this one is there
+			n.answerRival(other, c.Number, false)
 		}
 		n.askRival(other)
 	case !proven || judges: // the other stops, or judges
@@ -372,7 +385,8 @@ func (n *Node) settleName(c *wire.Conflict, proven bool) {
 // nobody, or was reached by nobody: the word of it may come before the end of that is noticed.
 func (n *Node) replaced(generation uint64) bool {
 	e, r := &n.entry, &n.reached
-	away := n.reach.Isolated() || r.lost || r.owed != 0 || e.woke != 0 && n.now.Sub(e.woke) < replaceFor
+	away := n.reach.Isolated() || r.lost || r.owed != 0 || e.woke != 0 &&
+		n.now.Sub(e.woke) < replaceFor
 	return away && generation > n.self.Value().Generation
 }
 
@@ -509,8 +523,8 @@ func (n *Node) wokeNow() {
 	}
 }
 
-// yield stops this node for a namesake. If others hold this node's life for the later one, it says that it is over first. One
-// that knows nobody is known to nobody: its namesake keeps its own life.
+// yield stops this node for a namesake. If others hold this node's life for the later one, it says
+// that it is over first. One that knows nobody is known to nobody: its namesake keeps its own life.
 func (n *Node) yield(c *wire.Conflict) {
 	other := c.Record.Addr
 	if n.entry.welcomed && n.table.Len() > 1 && n.self.Value().Generation >= c.Record.Generation {

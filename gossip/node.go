@@ -32,8 +32,8 @@ import (
 // Version is the protocol version that this package speaks.
 const Version = 2
 
-// Node is one member of a cluster, as a pure state machine. The package comment has its contract. It is not safe for
-// concurrent use.
+// Node is one member of a cluster, as a pure state machine. The package comment has its contract.
+// It is not safe for concurrent use.
 type Node struct {
 	cfg     Config
 	cluster uint32
@@ -111,9 +111,9 @@ type Node struct {
 	out *Outbox // of the current step
 }
 
-// New makes a node. cfg may be nil; self.Addr is where others reach it. rng and proof are the node's only sources of chance:
-// numbers that prove something come from proof, which nobody must be able to guess. The caller calls Wake with the first
-// moment of its clock next.
+// New makes a node. cfg may be nil; self.Addr is where others reach it. rng and proof are the
+// node's only sources of chance: numbers that prove something come from proof, which nobody must be
+// able to guess. The caller calls Wake with the first moment of its clock next.
 func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 	if cfg == nil {
 		cfg = &Config{}
@@ -127,7 +127,8 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		Addr: netip.AddrPortFrom(self.Addr.Addr().Unmap().WithZone(""), self.Addr.Port()),
 	}
 	if self.Outside.IsValid() {
-		r.Outside = netip.AddrPortFrom(self.Outside.Addr().Unmap().WithZone(""), self.Outside.Port())
+		r.Outside = netip.AddrPortFrom(self.Outside.Addr().Unmap().WithZone(""),
+			self.Outside.Port())
 	}
 	if err := r.Validate(); err != nil {
 		return nil, fmt.Errorf("this node: %w", err)
@@ -161,7 +162,8 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 // enough duplicates of a rumor tell that the others know it.
 const enough = 8
 
-// Deadline returns the next moment that the node needs Wake; 0 before the first Wake, Never once it has stopped.
+// Deadline returns the next moment that the node needs Wake; 0 before the first Wake, Never once it
+// has stopped.
 func (n *Node) Deadline() Time {
 	switch {
 	case n.stopped:
@@ -192,7 +194,8 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	n.finish()
 }
 
-// begin opens a step. A step that comes long after the deadline tells that this process stood still.
+// begin opens a step. A step that comes long after the deadline tells that this process stood
+// still.
 func (n *Node) begin(now Time, out *Outbox) bool {
 	if n.stopped {
 		return false
@@ -212,7 +215,8 @@ func (n *Node) begin(now Time, out *Outbox) bool {
 	return true
 }
 
-// finish closes a step: messages and news that came in go out at once, unless the last went out a moment ago.
+// finish closes a step: messages and news that came in go out at once, unless the last went out a
+// moment ago.
 func (n *Node) finish() {
 	if !n.stopped {
 		n.complete()
@@ -272,8 +276,9 @@ func (n *Node) newDetector() detect.Detector {
 	return swim.New(n.cfg.SWIM, host{n}, n.now)
 }
 
-// stalled makes up for a gap in which this process stood still. After a long one its table is a dream of the past:
-// it comes in anew and learns who is there, so that it brings nobody back whom the others have forgotten.
+// stalled makes up for a gap in which this process stood still. After a long one its table is a
+// dream of the past: it comes in anew and learns who is there, so that it brings nobody back whom
+// the others have forgotten.
 func (n *Node) stalled(gap time.Duration) {
 	n.stats.Stalls++
 	n.out.Events = append(n.out.Events, Event{Kind: StoodStill, Gap: gap})
@@ -286,7 +291,8 @@ func (n *Node) stalled(gap time.Duration) {
 	}
 }
 
-// Table returns what the node knows of all members, itself included. The caller only reads it, between steps.
+// Table returns what the node knows of all members, itself included. The caller only reads it,
+// between steps.
 func (n *Node) Table() *member.Table { return &n.table }
 
 // Self returns what the node says of itself.
@@ -315,8 +321,9 @@ func (n *Node) RTT() time.Duration {
 	return n.detector.RTT()
 }
 
-// Phi returns the level of suspicion of a member at a moment, −log10 of the probability that it lives and is only late;
-// ok is false if the detector has none, which only ACCRUAL does, or if this node does not watch the member.
+// Phi returns the level of suspicion of a member at a moment, −log10 of the probability that it
+// lives and is only late; ok is false if the detector has none, which only ACCRUAL does, or if this
+// node does not watch the member.
 func (n *Node) Phi(now Time, id member.ID) (phi float64, ok bool) {
 	if n.accruer == nil {
 		return 0, false
@@ -324,9 +331,9 @@ func (n *Node) Phi(now Time, id member.ID) (phi float64, ok bool) {
 	return n.accruer.Phi(now, id)
 }
 
-// Damped returns how long a member that came back lately in the same life may be silent at a moment, how long others may,
-// and how many of its returns count still; 0 returns if it did not come back, or if the detector does not damp, which
-// only INQUEST does.
+// Damped returns how long a member that came back lately in the same life may be silent at a
+// moment, how long others may, and how many of its returns count still; 0 returns if it did not
+// come back, or if the detector does not damp, which only INQUEST does.
 func (n *Node) Damped(now Time, id member.ID) (grace, usual time.Duration, returns int) {
 	if n.damper == nil {
 		return 0, 0, 0

@@ -27,7 +27,8 @@ func TestJoin(t *testing.T) {
 		w.run(time.Minute) // fingerprints of the first moments are forgotten by then
 		for _, p := range w.nodes {
 			if count(p, MemberSuspected)+count(p, MemberFailed) > 0 {
-				t.Errorf("%s suspected or failed somebody in a healthy cluster", p.Self().Handle.Value().Name)
+				t.Errorf("%s suspected or failed somebody in a healthy cluster",
+					p.Self().Handle.Value().Name)
 			}
 			if count(p, Welcomed) != 1 || count(p, MemberJoined) != n-1 {
 				t.Errorf("%d welcomes, %d joins", count(p, Welcomed), count(p, MemberJoined))
@@ -50,7 +51,10 @@ func TestCrash(t *testing.T) {
 	nodes := w.cluster(20, nil)
 	w.run(5 * time.Second)
 	nodes[7].down = true
-	took := w.until(15*time.Second, "n7 failed", func() bool { return w.allHold("n7", member.Failed) })
+	took := w.until(15*time.Second, "n7 failed", func() bool {
+		return w.allHold("n7",
+			member.Failed)
+	})
 	t.Logf("known by all after %s", took)
 	for _, p := range w.up() {
 		if count(p, MemberFailed) != 1 {
@@ -118,9 +122,9 @@ func TestCrashLoop(t *testing.T) {
 	}
 }
 
-// Two nodes find nobody but themselves at the address that their seed's name has, each at another time, and are the first of
-// their clusters. When the name has one address for both they meet (the swarm's seed 22290), though the first Join is lost
-// (93808).
+// Two nodes find nobody but themselves at the address that their seed's name has, each at another
+// time, and are the first of their clusters. When the name has one address for both they meet (the
+// swarm's seed 22290), though the first Join is lost (93808).
 func TestOwnAddressForASeed(t *testing.T) {
 	w := newWorld(t)
 	nodes := []*peer{w.start("n0", 0, 1, nil, 0), w.start("n1", 1, 1, nil, 1)}
@@ -183,7 +187,8 @@ func TestRestartElsewhere(t *testing.T) {
 	again := w.start("n3", 8, 2, nil, 0)
 	took := w.until(5*time.Second, "n3 is back at its new address", func() bool {
 		for _, p := range w.up() {
-			if m, ok := p.Table().Get(again.id); !ok || m.State != member.Alive || m.Addr() != addrOf(8) {
+			if m, ok := p.Table().Get(again.id); !ok || m.State != member.Alive ||
+				m.Addr() != addrOf(8) {
 				return false
 			}
 		}
@@ -210,7 +215,8 @@ func TestNameConflict(t *testing.T) {
 	}
 }
 
-// Two nodes with one name that met only after both were in: the older stays, whatever their generations say.
+// Two nodes with one name that met only after both were in: the older stays, whatever their
+// generations say.
 func TestNameConflictLate(t *testing.T) {
 	w := newWorld(t)
 	a := w.start("twin", 1, 1, nil)
@@ -221,7 +227,10 @@ func TestNameConflictLate(t *testing.T) {
 	w.run(time.Second)
 	w.do(w.nodes[1], Join{Seeds: []netip.AddrPort{addrOf(4)}})
 	w.until(20*time.Second, "the younger stops", b.Stopped)
-	w.until(20*time.Second, "the older stays", func() bool { return w.allSee(3) && w.allHold("twin", member.Alive) })
+	w.until(20*time.Second, "the older stays", func() bool {
+		return w.allSee(3) &&
+			w.allHold("twin", member.Alive)
+	})
 	if a.Stopped() {
 		t.Error("the older one stopped")
 	}
@@ -237,7 +246,8 @@ func TestAddressReused(t *testing.T) {
 		return w.allHold("n3", member.Failed) && w.allHold("other", member.Alive)
 	})
 	w.run(30 * time.Second)
-	if !w.allHold("n3", member.Failed) || !w.allHold("other", member.Alive) || count(nodes[0], MemberRecovered) > 0 {
+	if !w.allHold("n3", member.Failed) || !w.allHold("other", member.Alive) ||
+		count(nodes[0], MemberRecovered) > 0 {
 		t.Error("confused by the address")
 	}
 }
@@ -277,14 +287,16 @@ func TestLeave(t *testing.T) {
 	w.run(30 * time.Second)
 	for _, p := range w.up() {
 		if count(p, MemberFailed) > 0 || count(p, MemberLeft) != 1 {
-			t.Errorf("%s: %d failed, %d left", p.self.Value().Name, count(p, MemberFailed), count(p, MemberLeft))
+			t.Errorf("%s: %d failed, %d left", p.self.Value().Name, count(p, MemberFailed),
+				count(p, MemberLeft))
 		}
 	}
 	w.start("n4", 4, 2, nil, 0)
 	w.until(5*time.Second, "n4 is back", func() bool { return w.allHold("n4", member.Alive) })
 }
 
-// Under SWIM a partition makes two clusters; under Inquest the minority fails nobody, and says whom it cannot reach.
+// Under SWIM a partition makes two clusters; under Inquest the minority fails nobody, and says whom
+// it cannot reach.
 func TestPartitionHeals(t *testing.T) {
 	for _, d := range detectors {
 		t.Run(d.String(), func(t *testing.T) {
@@ -295,8 +307,10 @@ func TestPartitionHeals(t *testing.T) {
 			w.until(time.Minute, "each side knows", func() bool {
 				for i, p := range w.nodes {
 					missed := len(slices.Collect(p.Unreachable()))
-					if minority := i < 3; minority && d == INQUEST && (missed < 7 && !p.Isolated() || p.Table().Live() != 10) ||
-						minority && d != INQUEST && p.Table().Live() != 3 || !minority && p.Table().Live() != 7 {
+					if minority := i < 3; minority && d == INQUEST &&
+						(missed < 7 && !p.Isolated() || p.Table().Live() != 10) ||
+						minority && d != INQUEST && p.Table().Live() != 3 || !minority &&
+						p.Table().Live() != 7 {
 						return false
 					}
 				}
@@ -304,11 +318,14 @@ func TestPartitionHeals(t *testing.T) {
 			})
 			w.run(time.Minute)
 			w.cut = nil
-			took := w.until(10*time.Second, "one cluster", func() bool { return w.allSee(10) && w.knows() })
+			took := w.until(10*time.Second, "one cluster",
+				func() bool { return w.allSee(10) && w.knows() })
 			t.Logf("whole after %s", took)
 			w.run(5 * time.Second)
-			if n := w.nodes[0]; d == INQUEST && (count(n, MemberUnreachable) == 0 || count(n, MemberReachable) != count(n, MemberUnreachable)) {
-				t.Errorf("%d unreachable, %d reachable again", count(n, MemberUnreachable), count(n, MemberReachable))
+			if n := w.nodes[0]; d == INQUEST && (count(n, MemberUnreachable) == 0 ||
+				count(n, MemberReachable) != count(n, MemberUnreachable)) {
+				t.Errorf("%d unreachable, %d reachable again", count(n, MemberUnreachable),
+					count(n, MemberReachable))
 			}
 		})
 	}

@@ -10,15 +10,16 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// Two zones behind address translation, with the same private addresses in each: inside a zone members are reached at
-// those, from the other one at the address that they advertise outside.
+// Two zones behind address translation, with the same private addresses in each: inside a zone
+// members are reached at those, from the other one at the address that they advertise outside.
 func TestOutsideAddress(t *testing.T) {
 	const each = 6
 	private := func(k int) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 168, 0, byte(k)}), 7747)
 	}
 	public := func(i int) netip.AddrPort {
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i / each)}), uint16(1000+i%each))
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i / each)}),
+			uint16(1000+i%each))
 	}
 	w := newWorld(t)
 	index := func(p *peer) int { return int(p.addr.Addr().As4()[3]) }

@@ -20,8 +20,8 @@ type Path struct {
 	Broken bool        // it does not answer this node, and others reach it
 }
 
-// Paths returns what the node knows of the ways to the live members that it talks to, 64 at most, in
-// no order that means anything.
+// Paths returns what the node knows of the ways to the live members that it talks to, 64 at most,
+// in no order that means anything.
 func (n *Node) Paths(now Time) (all []Path) {
 	if n.ways == nil {
 		return nil

@@ -44,8 +44,9 @@ func (w *world) narrowTo(most int, nodes ...*peer) {
 	}
 }
 
-// A node knows of all whom it talks to when it heard them, how many of its probes they answer, how long that takes, and that its
-// longest datagrams pass, which it looked for within seconds of its start: at each once.
+// A node knows of all whom it talks to when it heard them, how many of its probes they answer, how
+// long that takes, and that its longest datagrams pass, which it looked for within seconds of its
+// start: at each once.
 func TestPaths(t *testing.T) {
 	for _, d := range detectors {
 		w := newWorld(t)
@@ -66,13 +67,15 @@ func TestPaths(t *testing.T) {
 				t.Errorf("%s: %d ways", d, len(all))
 			}
 			for _, x := range all {
-				if x.Passed != wire.MinRoom || x.Over != 0 || x.Checked == 0 || x.From != x.Member.Addr() || x.Seen != p.addr {
+				if x.Passed != wire.MinRoom || x.Over != 0 || x.Checked == 0 ||
+					x.From != x.Member.Addr() || x.Seen != p.addr {
 					t.Errorf("%s: %+v", d, x)
 				}
 				if w.now.Sub(x.Heard) > 15*time.Second {
 					t.Errorf("%s: heard last %s ago", d, w.now.Sub(x.Heard))
 				}
-				if d != HEARTBEAT && (x.Probes == 0 || x.Answers != x.Probes || x.RTT != 2*w.latency) {
+				if d != HEARTBEAT && (x.Probes == 0 || x.Answers != x.Probes ||
+					x.RTT != 2*w.latency) {
 					t.Errorf("%s: %d of %d answers in %s", d, x.Answers, x.Probes, x.RTT)
 				}
 			}
@@ -97,8 +100,9 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// A way that takes less than the longest datagrams is told at both of its ends within ten seconds of the start, with how much it
-// takes; once, and that it takes all, within minutes after that is so. Nobody else is meant.
+// A way that takes less than the longest datagrams is told at both of its ends within ten seconds
+// of the start, with how much it takes; once, and that it takes all, within minutes after that is
+// so. Nobody else is meant.
 func TestSmallPathIsTold(t *testing.T) {
 	for _, loss := range []float64{0, 0.2} {
 		w := newWorld(t)
@@ -108,7 +112,8 @@ func TestSmallPathIsTold(t *testing.T) {
 		}
 		e := w.nodes[4]
 		w.narrowTo(1072, e)
-		w.until(9*time.Second, "both ends tell it", func() bool { return count(e, PathSmall) > 0 && count(w.nodes[0], PathSmall) > 0 })
+		w.until(9*time.Second, "both ends tell it",
+			func() bool { return count(e, PathSmall) > 0 && count(w.nodes[0], PathSmall) > 0 })
 		t.Logf("loss %.1f: told %s after the start", loss, w.now.Sub(Time(time.Second)))
 		w.run(2 * time.Minute)
 		for _, p := range w.nodes {
@@ -118,7 +123,8 @@ func TestSmallPathIsTold(t *testing.T) {
 						t.Errorf("%s to %s: %+v", p.self.Value().Name, x.Member.Name(), x)
 					}
 				} else if x.Passed > 1072 || x.Passed < 1072-32 && loss == 0 || x.Over <= 1072 {
-					t.Errorf("%s to %s: %d pass, %d do not", p.self.Value().Name, x.Member.Name(), x.Passed, x.Over)
+					t.Errorf("%s to %s: %d pass, %d do not", p.self.Value().Name,
+						x.Member.Name(), x.Passed, x.Over)
 				}
 			}
 		}
@@ -130,7 +136,8 @@ func TestSmallPathIsTold(t *testing.T) {
 		for _, p := range w.nodes {
 			for _, x := range p.Paths(w.now) {
 				if x.Over > 0 || x.Passed != wire.MinRoom {
-					t.Errorf("long after: %s to %s: %d pass, %d do not", p.self.Value().Name, x.Member.Name(), x.Passed, x.Over)
+					t.Errorf("long after: %s to %s: %d pass, %d do not", p.self.Value().Name,
+						x.Member.Name(), x.Passed, x.Over)
 				}
 			}
 		}
@@ -140,9 +147,9 @@ func TestSmallPathIsTold(t *testing.T) {
 	}
 }
 
-// What one end finds the other finds right after, and both find within minutes that all passes again.
-// A member that says it of a way that is well has that looked at now and then, and no more; one that
-// says it of datagrams longer than this node sends is not minded.
+// What one end finds the other finds right after, and both find within minutes that all passes
+// again. A member that says it of a way that is well has that looked at now and then, and no more;
+// one that says it of datagrams longer than this node sends is not minded.
 func TestSmallPathIsToldToTheOtherEnd(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
@@ -188,8 +195,8 @@ func TestSmallPathIsToldToTheOtherEnd(t *testing.T) {
 	}
 }
 
-// Under a way that gets narrow later nothing shows in quiet. What is published then is not answered, and so the way is
-// checked at once.
+// Under a way that gets narrow later nothing shows in quiet. What is published then is not
+// answered, and so the way is checked at once.
 func TestSmallPathIsFoundByWhatIsPublished(t *testing.T) {
 	for name, do := range map[string]Command{
 		"a message": Publish{Topic: "t", Payload: make([]byte, 200_000)},
@@ -246,8 +253,8 @@ func TestDoubtsOfAllWaysCostLittle(t *testing.T) {
 	}
 }
 
-// doubtsOfAllWays returns how many bytes of Pads a node sends that doubts all its ways for 20 s, and
-// whether it finds one that is narrow then.
+// doubtsOfAllWays returns how many bytes of Pads a node sends that doubts all its ways for 20 s,
+// and whether it finds one that is narrow then.
 func doubtsOfAllWays(t *testing.T, run uint64) (doubted int, found bool) {
 	w := newWorld(t)
 	w.rng = rand.New(rand.NewPCG(run, 2))
@@ -276,7 +283,8 @@ func doubtsOfAllWays(t *testing.T, run uint64) (doubted int, found bool) {
 		t.Errorf("%d bytes of Pads without any doubt", sent)
 	}
 	for _, p := range nodes[1:] {
-		if x, ok := pathTo(w, nodes[0], p.self.Value().Name); ok && w.now.Sub(x.Heard) < time.Second {
+		if x, ok := pathTo(w, nodes[0], p.self.Value().Name); ok &&
+			w.now.Sub(x.Heard) < time.Second {
 			w.narrowTo(600, p)
 		}
 	}
@@ -317,7 +325,8 @@ func TestNoWayIsSmallByLoss(t *testing.T) {
 			checks.ChecksUnanswered += s.ChecksUnanswered
 		}
 		if checks.ChecksSmall > 0 || checks.ChecksPassed < 200 {
-			t.Errorf("loss %.1f: %d checks passed, %d small, %d without a verdict", loss, checks.ChecksPassed,
+			t.Errorf("loss %.1f: %d checks passed, %d small, %d without a verdict", loss,
+				checks.ChecksPassed,
 				checks.ChecksSmall, checks.ChecksUnanswered)
 		}
 	}
@@ -334,13 +343,15 @@ func TestRaisedMTU(t *testing.T) {
 	w.run(time.Minute)
 	x, _ := pathTo(w, nodes[3], "n0")
 	y, _ := pathTo(w, nodes[0], "n1")
-	if x.Passed < 1400-32 || x.Passed > 1400 || x.Over <= 1400 || y.Passed != wire.RoomOf(9000) || y.Over != 0 {
-		t.Errorf("to the one behind it %d pass and %d do not; elsewhere %d and %d", x.Passed, x.Over, y.Passed, y.Over)
+	if x.Passed < 1400-32 || x.Passed > 1400 || x.Over <= 1400 ||
+		y.Passed != wire.RoomOf(9000) || y.Over != 0 {
+		t.Errorf("to the one behind it %d pass and %d do not; elsewhere %d and %d", x.Passed,
+			x.Over, y.Passed, y.Over)
 	}
 }
 
-// The answer to a Pad is as long as that, goes to where it came from, is given to live members alone, to one Pad of a datagram,
-// and costs so many bytes a second at most.
+// The answer to a Pad is as long as that, goes to where it came from, is given to live members
+// alone, to one Pad of a datagram, and costs so many bytes a second at most.
 func TestPadsAreAnswered(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
@@ -350,30 +361,35 @@ func TestPadsAreAnswered(t *testing.T) {
 		b := wire.AppendPad(forge("n1", 1), &wire.Pad{Number: 7}, size-wire.HeaderSize)
 		var out Outbox
 		n0.Receive(w.now, forgedAddr, b, &out)
-		if len(out.Packets) != 1 || out.Packets[0].To != forgedAddr || len(out.Packets[0].Data) != min(len(b), wire.MinRoom) {
+		if len(out.Packets) != 1 || out.Packets[0].To != forgedAddr ||
+			len(out.Packets[0].Data) != min(len(b), wire.MinRoom) {
 			t.Fatalf("a Pad in %d bytes is answered by %v", len(b), out.Packets)
 		}
 		_, r, _ := wire.Open(out.Packets[0].Data)
 		k, body, _ := r.Next()
-		if m, ok := wire.ReadSeen(body); k != wire.TypeSeen || !ok || m.Number != 7 || m.From != forgedAddr {
+		if m, ok := wire.ReadSeen(body); k != wire.TypeSeen || !ok || m.Number != 7 ||
+			m.From != forgedAddr {
 			t.Errorf("the answer is a %s: %+v, %t", k, m, ok)
 		}
 	}
-	for _, b := range [][]byte{wire.AppendPad(forge("n1", 2), &wire.Pad{Number: 7}, 0), wire.AppendPad(forge("stranger", 1), &wire.Pad{Number: 7}, 0)} {
+	for _, b := range [][]byte{wire.AppendPad(forge("n1", 2), &wire.Pad{Number: 7}, 0),
+		wire.AppendPad(forge("stranger", 1), &wire.Pad{Number: 7}, 0)} {
 		var out Outbox
 		if n0.Receive(w.now, forgedAddr, b, &out); len(asks(t, &out, wire.TypeSeen)) > 0 {
 			t.Error("a stranger is answered")
 		}
 	}
 	var out Outbox
-	n0.Receive(w.now, forgedAddr, wire.AppendPad(wire.AppendPad(forge("n1", 1), &wire.Pad{Number: 7}, 0), &wire.Pad{Number: 8}, 0), &out)
+	n0.Receive(w.now, forgedAddr, wire.AppendPad(wire.AppendPad(forge("n1", 1),
+		&wire.Pad{Number: 7}, 0), &wire.Pad{Number: 8}, 0), &out)
 	if n := len(asks(t, &out, wire.TypeSeen)); n != 1 {
 		t.Errorf("%d answers to one datagram", n)
 	}
 	sent := 0
 	for range 1000 {
 		out.Reset()
-		n0.Receive(w.now, forgedAddr, wire.AppendPad(forge("n1", 1), &wire.Pad{Number: 7}, wire.MinRoom), &out)
+		n0.Receive(w.now, forgedAddr, wire.AppendPad(forge("n1", 1), &wire.Pad{Number: 7},
+			wire.MinRoom), &out)
 		sent += len(asks(t, &out, wire.TypeSeen)) * wire.MinRoom
 	}
 	if sent > 2*128<<10+2*wire.MinRoom {
@@ -399,8 +415,8 @@ func TestMovedNodeChecksAnew(t *testing.T) {
 	}
 }
 
-// A newcomer behind a way on which a full Welcome is too long gets a short one when it asks again: so it is in, and can say what
-// is wrong.
+// A newcomer behind a way on which a full Welcome is too long gets a short one when it asks again:
+// so it is in, and can say what is wrong.
 func TestJoinOverASmallPath(t *testing.T) {
 	w := newWorld(t)
 	tags, err := member.NewTags(map[string]string{"k": string(make([]byte, 200))})
@@ -416,7 +432,8 @@ func TestJoinOverASmallPath(t *testing.T) {
 	w.narrowTo(900, &peer{addr: addrOf(99)})
 	z := w.start("z", 99, 1, nil, 0)
 	w.until(3*time.Second, "it is let in", func() bool { return count(z, Welcomed) > 0 })
-	w.until(10*time.Second, "it tells what is wrong", func() bool { return count(z, PathSmall) > 0 })
+	w.until(10*time.Second, "it tells what is wrong",
+		func() bool { return count(z, PathSmall) > 0 })
 }
 
 // A member that stands still is silent to those that talk to it, long before it is judged; one that
@@ -481,7 +498,8 @@ func TestSilentAndMute(t *testing.T) {
 		}
 	}
 	w.cut = nil
-	w.until(time.Minute, "both are well", func() bool { return len(told(silent))+len(told(mute)) == 0 })
+	w.until(time.Minute, "both are well",
+		func() bool { return len(told(silent))+len(told(mute)) == 0 })
 	w.run(10 * time.Second)
 	w.cut = around(nodes[4])
 	w.until(3*time.Second, "it is silent, and not failed", func() bool {

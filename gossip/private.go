@@ -23,8 +23,8 @@ func (n *Node) Unheard() bool { return n.reach.Unheard() }
 func (n *Node) Unserved() bool { return n.reach.Unserved() }
 
 // Undecided returns how many live members are silent of which this node cannot say whether they are
-// dead, since too few others answer to judge them; 0 if there are none. The detector counts them now
-// and then, and what became of some of them since is known here.
+// dead, since too few others answer to judge them; 0 if there are none. The detector counts them
+// now and then, and what became of some of them since is known here.
 func (n *Node) Undecided() int { return n.reach.Undecided() }
 
 // SilentZone is another zone, the first part of the path, of which nobody is heard in this node's
@@ -34,12 +34,12 @@ type SilentZone = reach.SilentZone
 // SilentZones goes through the zones that are silent from here.
 func (n *Node) SilentZones() iter.Seq[SilentZone] { return n.reach.SilentZones() }
 
-// Reach returns how many members the cluster has, as far as this node knows, and how many of them it
-// can reach, itself included. The cluster is the last view that all can have agreed on: all but those
-// that left. A failed member is of it until an operator has it forgotten (Forget), or it is forgotten
-// for its age at a node that reaches more than half: it may live on the other side of a cut. So of
-// two sides that do not see each other not both have more than half, once the cut is noticed, unless
-// members joined since. An isolated node reaches itself alone.
+// Reach returns how many members the cluster has, as far as this node knows, and how many of them
+// it can reach, itself included. The cluster is the last view that all can have agreed on: all but
+// those that left. A failed member is of it until an operator has it forgotten (Forget), or it is
+// forgotten for its age at a node that reaches more than half: it may live on the other side of a
+// cut. So of two sides that do not see each other not both have more than half, once the cut is
+// noticed, unless members joined since. An isolated node reaches itself alone.
 func (n *Node) Reach() (reachable, of int) { return n.reach.Reachable() }
 
 // NoMajority says whether this node reaches no more than half of the live members, itself included,
@@ -74,8 +74,8 @@ func (n *Node) Broken(now Time) []member.ID {
 	return slices.DeleteFunc(d.Broken(now), n.IsUnreachable)
 }
 
-// Filtered returns of how many members that this node watches the TCP port does not answer, as if filtered, and how many it
-// watches; only INQUEST knows.
+// Filtered returns of how many members that this node watches the TCP port does not answer, as if
+// filtered, and how many it watches; only INQUEST knows.
 func (n *Node) Filtered(now Time) (filtered, of int) {
 	if d, ok := n.detector.(interface{ Filtered(Time) (int, int) }); ok {
 		return d.Filtered(now)
@@ -100,13 +100,13 @@ func (n *Node) portOf(now Time, id member.ID) detect.Port {
 	return detect.PortUnknown
 }
 
-// isStale says whether a member is live here only since this node could not reach it for half of the
-// time of retention.
+// isStale says whether a member is live here only since this node could not reach it for half of
+// the time of retention.
 func (n *Node) isStale(id member.ID) bool { return n.reach.IsStale(n.now, id) }
 
-// forgetStale forgets members that could not be reached for the time of retention while no more than
-// half of all could be, once more can be again: those that could have told have forgotten them. One
-// that lives comes back by its own word.
+// forgetStale forgets members that could not be reached for the time of retention while no more
+// than half of all could be, once more can be again: those that could have told have forgotten
+// them. One that lives comes back by its own word.
 func (n *Node) forgetStale() {
 	for _, id := range n.reach.AwaySince(n.upkeep.few.Add(-n.cfg.Retention)) {
 		if m, ok := n.table.Get(id); ok {

@@ -37,15 +37,16 @@ func TestTheUndecidedAreLive(t *testing.T) {
 	}
 }
 
-// Of a member it is said that others reach it and this node does not, or that it is unreachable, and
-// not both; and of a node that is cut off itself neither is said of the way to one member.
+// Of a member it is said that others reach it and this node does not, or that it is unreachable,
+// and not both; and of a node that is cut off itself neither is said of the way to one member.
 func TestBrokenIsNotUnreachable(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, nil)
 	w.run(20 * time.Second)
 	a, b := nodes[0], nodes[1]
 	w.cut = func(from, to netip.AddrPort) bool { return from == a.addr && to == b.addr }
-	w.until(20*time.Second, "the way to one is broken", func() bool { return len(a.Broken(w.now)) == 1 })
+	w.until(20*time.Second, "the way to one is broken",
+		func() bool { return len(a.Broken(w.now)) == 1 })
 	w.cut = func(from, _ netip.AddrPort) bool { return from == a.addr }
 	w.until(30*time.Second, "it is unheard", func() bool {
 		for _, x := range a.Paths(w.now) {

@@ -13,7 +13,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/swim"
 )
 
-// This file is the choices that a person makes by name: the detector and the kind of network; and what to expect of them.
+// This file is the choices that a person makes by name: the detector and the kind of network; and
+// what to expect of them.
 
 // detectors are all that there are, by name.
 var detectors = []Detector{SWIM, INQUEST, HEARTBEAT, ACCRUAL}
@@ -22,7 +23,8 @@ var detectors = []Detector{SWIM, INQUEST, HEARTBEAT, ACCRUAL}
 func ParseDetector(name string) (Detector, error) {
 	i := slices.IndexFunc(detectors, func(d Detector) bool { return d.String() == name })
 	if i < 0 {
-		return 0, fmt.Errorf("there is no detector %q, there are %s", name, strings.Join(DetectorNames(), ", "))
+		return 0, fmt.Errorf("there is no detector %q, there are %s", name,
+			strings.Join(DetectorNames(), ", "))
 	}
 	return detectors[i], nil
 }
@@ -38,8 +40,8 @@ func DetectorNames() (names []string) {
 // ProfileNames are the profiles that there are; the first is the default.
 var ProfileNames = []string{"lan", "wan", "local"}
 
-// Profile returns the Config of a kind of network, for the caller to fill in the rest. Of the values that it does not
-// name, the defaults are right. All members of a cluster use the same.
+// Profile returns the Config of a kind of network, for the caller to fill in the rest. Of the
+// values that it does not name, the defaults are right. All members of a cluster use the same.
 //
 //   - lan: the defaults, for one datacenter or a few that are near each other, up to about 80 ms apart.
 //   - wan: for nodes all over the world and for lines that lose packets in bursts: half as many pings, twice the grace,
@@ -66,23 +68,26 @@ func Profile(name string) (Config, error) {
 		return Config{
 			SWIM:      swim.Config{Period: 400 * time.Millisecond, MinRTO: 20 * time.Millisecond},
 			Heartbeat: heartbeat.Config{Period: 500 * time.Millisecond},
-			Accrual:   accrual.Config{Period: 500 * time.Millisecond, Pause: 1500 * time.Millisecond},
+			Accrual: accrual.Config{Period: 500 * time.Millisecond,
+				Pause: 1500 * time.Millisecond},
 			Inquest: inquest.Config{
 				Period: 300 * time.Millisecond, Grace: inquest.DefaultGrace / 2, MinRTO: 20 * time.Millisecond, MaxRTO: 500 * time.Millisecond,
 			},
 		}, nil
 	}
-	return Config{}, fmt.Errorf("there is no profile %q, there are %s", name, strings.Join(ProfileNames, ", "))
+	return Config{}, fmt.Errorf("there is no profile %q, there are %s", name,
+		strings.Join(ProfileNames, ", "))
 }
 
-// aroundGrace is what Inquest needs beside its grace: to miss the member, to hear the jury, to spread the news (measured,
-// docs/results.md).
+// aroundGrace is what Inquest needs beside its grace: to miss the member, to hear the jury, to
+// spread the news (measured, docs/results.md).
 const aroundGrace = 350 * time.Millisecond
 
-// DetectionTime returns how long after its crash a member of this cluster, as large as it is now, is known to have
-// failed: for Inquest the time to expect of a host that falls silent (a process whose host refuses connections for it
-// is known in half a second); for HEARTBEAT T_fail, for ACCRUAL the silence at which phi reaches the threshold; for SWIM the least of the formula (Lifeguard, section IV-B), to
-// which the time until somebody probes the member is added.
+// DetectionTime returns how long after its crash a member of this cluster, as large as it is now,
+// is known to have failed: for Inquest the time to expect of a host that falls silent (a process
+// whose host refuses connections for it is known in half a second); for HEARTBEAT T_fail, for
+// ACCRUAL the silence at which phi reaches the threshold; for SWIM the least of the formula
+// (Lifeguard, section IV-B), to which the time until somebody probes the member is added.
 func (n *Node) DetectionTime() time.Duration {
 	live := n.table.Live()
 	switch {

@@ -20,7 +20,8 @@ func TestDetectorNames(t *testing.T) {
 	}
 }
 
-// In every profile and under every detector a crash becomes known to all, and not before the time that is told is near.
+// In every profile and under every detector a crash becomes known to all, and not before the time
+// that is told is near.
 func TestProfiles(t *testing.T) {
 	for _, name := range ProfileNames {
 		for _, d := range detectors {
@@ -57,7 +58,8 @@ func TestDetectionTime(t *testing.T) {
 	told := func(profile string, d Detector) time.Duration {
 		cfg, _ := Profile(profile)
 		cfg.Detector = d
-		n, err := New(&cfg, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 2), rand.NewPCG(3, 4))
+		n, err := New(&cfg, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 2),
+			rand.NewPCG(3, 4))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +70,8 @@ func TestDetectionTime(t *testing.T) {
 	}
 	for _, d := range detectors {
 		if !(told("local", d) < told("lan", d) && told("lan", d) < told("wan", d)) {
-			t.Errorf("%s: local %s, lan %s, wan %s", d, told("local", d), told("lan", d), told("wan", d))
+			t.Errorf("%s: local %s, lan %s, wan %s", d, told("local", d), told("lan", d),
+				told("wan", d))
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 // What docs/promises.md says of nodes, where no other test does.
 
-// Which side of a cut a node is on: of two sides not both reach more than half of the last agreed view, whoever fails whom, under
-// each detector. Who failed counts, and who left does not.
+// Which side of a cut a node is on: of two sides not both reach more than half of the last agreed
+// view, whoever fails whom, under each detector. Who failed counts, and who left does not.
 func TestReach(t *testing.T) {
 	for _, d := range detectors {
 		for _, left := range []int{1, 3, 5, 6} {
@@ -32,14 +32,16 @@ func TestReach(t *testing.T) {
 					can = 10 - left
 				}
 				if reachable, of := p.Reach(); of != 11 || (2*reachable > of) != (2*can > 11) {
-					t.Errorf("%s, cut at %d: n%d reaches %d of %d, and %d of 11 are on its side", d, left, i, reachable, of, can)
+					t.Errorf("%s, cut at %d: n%d reaches %d of %d, and %d of 11 are on its "+
+						"side", d, left, i, reachable, of, can)
 				}
 			}
 		}
 	}
 }
 
-// A member that failed or left keeps its keys until it is forgotten; then all are told that they are void.
+// A member that failed or left keeps its keys until it is forgotten; then all are told that they
+// are void.
 func TestKeysOfTheGone(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, &Config{Retention: 5 * time.Minute})
@@ -58,7 +60,8 @@ func TestKeysOfTheGone(t *testing.T) {
 	for _, p := range nodes[:2] {
 		for _, of := range gone {
 			if m, _ := p.Table().Get(of.id); m.State.Live() || !held(p, of) {
-				t.Errorf("%s holds %s for %s, with its key: %t", p.addr, m.Name(), m.State, held(p, of))
+				t.Errorf("%s holds %s for %s, with its key: %t", p.addr, m.Name(), m.State,
+					held(p, of))
 			}
 		}
 	}
@@ -76,7 +79,8 @@ func TestKeysOfTheGone(t *testing.T) {
 // together are bounded.
 func TestStrangersGetLittle(t *testing.T) {
 	const datagrams, every = 6000, 500 * time.Microsecond
-	const most = replyRate*datagrams*int(every)/int(time.Second) + replyRate + 2000 // the burst, and the last answer
+	// the burst, and the last answer
+	const most = replyRate*datagrams*int(every)/int(time.Second) + replyRate + 2000
 	join := func(cluster string) func(*world, *peer, string) []byte {
 		return func(_ *world, _ *peer, name string) []byte {
 			return joinOf(cluster, recordOf(name, 1, forgedAddr))
@@ -87,7 +91,10 @@ func TestStrangersGetLittle(t *testing.T) {
 		"an inquiry": func(*world, *peer, string) []byte {
 			return wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: 5, Instance: 7})
 		},
-		"a request":                 func(*world, *peer, string) []byte { return wire.AppendRequest(nil, []member.ID{member.IDOf("n0")}) },
+		"a request": func(*world, *peer,
+			string) []byte {
+			return wire.AppendRequest(nil, []member.ID{member.IDOf("n0")})
+		},
 		"a join of another cluster": join("other"),
 		"a join":                    join("starling"),
 		"a proven join": func(w *world, p *peer, name string) []byte {
@@ -131,8 +138,10 @@ func TestStrangersGetLittle(t *testing.T) {
 			w.run(every)
 			w.onSend = sent
 		}
-		if own := 600; others > most || welcomes > 5*welcomeRate+(100+own)*datagrams || proven != (welcomed == datagrams) {
-			t.Errorf("%s, 2,000 times a second for 3 s: %d Welcomes of %d bytes, %d of all else, %d allowed", what, welcomed, welcomes, others, most)
+		if own := 600; others > most || welcomes > 5*welcomeRate+(100+own)*datagrams ||
+			proven != (welcomed == datagrams) {
+			t.Errorf("%s, 2,000 times a second for 3 s: %d Welcomes of %d bytes, %d of all "+
+				"else, %d allowed", what, welcomed, welcomes, others, most)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/stream"
 )
 
-// Errors of Do. ErrBackpressure means that the others have not confirmed enough of what was published: Writable tells
-// when to try again.
+// Errors of Do. ErrBackpressure means that the others have not confirmed enough of what was
+// published: Writable tells when to try again.
 var (
 	ErrTooLarge     = stream.ErrTooLarge
 	ErrTopic        = stream.ErrTopic
@@ -81,7 +81,8 @@ func (n *Node) publish(c Publish) error {
 	}
 	if c.Confirm && n.spreads.full() {
 		n.spreads.refused = true
-		return fmt.Errorf("%w: the spread of %d messages is waited for", ErrBackpressure, maxSpreads)
+		return fmt.Errorf("%w: the spread of %d messages is waited for", ErrBackpressure,
+			maxSpreads)
 	}
 	p, err := n.streams.Append(n.now, c.Topic, c.Payload)
 	if err != nil {

@@ -35,7 +35,8 @@ func budgeted(t *testing.T, each int, cfg Config) (w *world, zone func(a netip.A
 	zones := []string{"eu", "us"}
 	zone = func(a netip.AddrPort) string { return zones[int(a.Addr().As4()[3])/each%2] }
 	for i := range 2 * each {
-		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zones[i/each] + "/r1"}, rand.NewPCG(uint64(i), 7), rand.NewPCG(3, 4))
+		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i),
+			Zone: zones[i/each] + "/r1"}, rand.NewPCG(uint64(i), 7), rand.NewPCG(3, 4))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,15 +50,17 @@ func budgeted(t *testing.T, each int, cfg Config) (w *world, zone func(a netip.A
 	return w, zone
 }
 
-// pump has the nodes publish as much as they can for some seconds. It returns the most that one zone sent to the other in a
-// second, and the mean.
-func pump(w *world, zone func(a netip.AddrPort) string, publishers []*peer, size, seconds int) (most, mean int) {
+// pump has the nodes publish as much as they can for some seconds. It returns the most that one
+// zone sent to the other in a second, and the mean.
+func pump(w *world, zone func(a netip.AddrPort) string, publishers []*peer, size,
+	seconds int) (most, mean int) {
 	payload := make([]byte, size)
 	for s := range seconds {
 		sum := crossing(w, zone)
 		for range 100 {
 			for _, p := range publishers {
-				for w.do(p, Publish{Topic: "t", Payload: payload}) == nil && p.relay.Pending() < 20 {
+				for w.do(p, Publish{Topic: "t", Payload: payload}) == nil &&
+					p.relay.Pending() < 20 {
 				}
 			}
 			w.run(10 * time.Millisecond)
@@ -70,18 +73,21 @@ func pump(w *world, zone func(a netip.AddrPort) string, publishers []*peer, size
 	return most, mean
 }
 
-// A zone sends no more to another than its budget, whether one of its members publishes or all do, small messages or large ones,
-// and nearly all of it can be used. What is published comes to all in the end.
+// A zone sends no more to another than its budget, whether one of its members publishes or all do,
+// small messages or large ones, and nearly all of it can be used. What is published comes to all in
+// the end.
 func TestPairBudgetHolds(t *testing.T) {
 	const rate = 400_000
-	for _, c := range []struct{ publishers, size int }{{1, 1000}, {5, 1000}, {1, 50_000}, {5, 50_000}} {
+	for _, c := range []struct{ publishers, size int }{{1, 1000}, {5, 1000}, {1, 50_000},
+		{5, 50_000}} {
 		publishers := c.publishers
 		t.Run(fmt.Sprintf("%d of %d bytes", publishers, c.size), func(t *testing.T) {
 			w, zone := budgeted(t, 10, Config{ZoneBudget: rate})
 			most, mean := pump(w, zone, w.nodes[:publishers], c.size, 6)
 			t.Logf("a second: %d bytes at most, %d in the mean", most, mean)
 			if most > rate*12/10 || mean > rate*105/100 {
-				t.Errorf("of %d bytes a second a zone sent %d at most, %d in the mean", rate, most, mean)
+				t.Errorf("of %d bytes a second a zone sent %d at most, %d in the mean", rate,
+					most, mean)
 			}
 			if mean < rate*7/10 {
 				t.Errorf("of %d bytes a second only %d are used", rate, mean)
@@ -99,7 +105,8 @@ func TestPairBudgetHolds(t *testing.T) {
 	}
 }
 
-// The few who are left fail nobody: the lender, which is dead, stays live in their tables. Somebody else lends.
+// The few who are left fail nobody: the lender, which is dead, stays live in their tables. Somebody
+// else lends.
 func TestLenderAmongFewSurvivors(t *testing.T) {
 	w, _ := budgeted(t, 6, Config{ZoneBudget: MinPairBudget, Detector: INQUEST})
 	origin := w.nodes[0]
@@ -164,7 +171,8 @@ func deliveredFrom(p *peer, origin member.ID) (n int) {
 // The lender dies: the next in rank lends.
 func TestLenderDies(t *testing.T) {
 	const rate = 100_000
-	w, zone := budgeted(t, 10, Config{PairBudgets: []PairBudget{{Zones: [2]string{"us", "eu"}, Rate: rate}}})
+	w, zone := budgeted(t, 10, Config{PairBudgets: []PairBudget{{Zones: [2]string{"us", "eu"},
+		Rate: rate}}})
 	var lender *peer
 	publisher := w.nodes[0]
 	for _, p := range w.nodes {
@@ -255,7 +263,8 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 		sum := crossing(w, zone)
 		for k := range 100 {
 			for i, p := range w.nodes {
-				w.do(p, Set{Key: fmt.Sprint("k", k%8), Value: []byte(fmt.Sprintf("%d of %d: %0200d", k, i, s))})
+				w.do(p, Set{Key: fmt.Sprint("k", k%8),
+					Value: []byte(fmt.Sprintf("%d of %d: %0200d", k, i, s))})
 			}
 			w.run(10 * time.Millisecond)
 		}
@@ -276,13 +285,17 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 	})
 }
 
-// Who spent far more than its share on what is always sent, while nobody wanted the rest, publishes no later for it.
+// Who spent far more than its share on what is always sent, while nobody wanted the rest, publishes
+// no later for it.
 func TestOldDebts(t *testing.T) {
 	w, _ := budgeted(t, 4, Config{ZoneBudget: MinPairBudget})
 	n := w.nodes[0]
 	n.quota.Spend(w.now, w.nodes[4].zone(), 10<<20)
 	w.do(n, Publish{Topic: "t", Payload: make([]byte, 1000)})
-	w.until(2*time.Second, "all have it", func() bool { return deliveredFrom(w.nodes[7], n.id) == 1 })
+	w.until(2*time.Second, "all have it", func() bool {
+		return deliveredFrom(w.nodes[7],
+			n.id) == 1
+	})
 }
 
 // Keys cross while all publish more than the budget holds.
@@ -299,13 +312,14 @@ func TestKeysCrossBesideMessages(t *testing.T) {
 	}
 	for _, p := range w.nodes {
 		if p.StateFingerprint() != w.nodes[0].StateFingerprint() {
-			t.Errorf("after ten seconds %s does not hold the same keys as %s", p.addr, w.nodes[0].addr)
+			t.Errorf("after ten seconds %s does not hold the same keys as %s", p.addr,
+				w.nodes[0].addr)
 		}
 	}
 }
 
-// Writes that take the budget for many seconds are at all in the end, and what the zones tell and ask each other of keys meanwhile
-// is within the budget, too.
+// Writes that take the budget for many seconds are at all in the end, and what the zones tell and
+// ask each other of keys meanwhile is within the budget, too.
 func TestWritesBeyondThePairBudget(t *testing.T) {
 	w, zone := budgeted(t, 25, Config{ZoneBudget: MinPairBudget})
 	sum, start := crossing(w, zone), w.now
@@ -315,7 +329,8 @@ func TestWritesBeyondThePairBudget(t *testing.T) {
 		}
 	}
 	w.until(time.Minute, "all hold the same keys", func() bool {
-		return !slices.ContainsFunc(w.nodes, func(p *peer) bool { return p.StateFingerprint() != w.nodes[0].StateFingerprint() })
+		return !slices.ContainsFunc(w.nodes,
+			func(p *peer) bool { return p.StateFingerprint() != w.nodes[0].StateFingerprint() })
 	})
 	for pair, n := range sum {
 		if rate := float64(n) / w.now.Sub(start).Seconds(); rate > MinPairBudget*1.1 {
@@ -324,8 +339,9 @@ func TestWritesBeyondThePairBudget(t *testing.T) {
 	}
 }
 
-// Nine members of each zone publish small messages in turn, a third of what the least budget holds. How large
-// their datagrams could be does not matter: what is lent to one of them is no more than it has a use for.
+// Nine members of each zone publish small messages in turn, a third of what the least budget holds.
+// How large their datagrams could be does not matter: what is lent to one of them is no more than
+// it has a use for.
 func TestLargeDatagramsUnderABudget(t *testing.T) {
 	for _, mtu := range []int{0, 9000, wire.MaxMTU} {
 		w, _ := budgeted(t, 9, Config{ZoneBudget: MinPairBudget, MTU: mtu})
@@ -336,13 +352,15 @@ func TestLargeDatagramsUnderABudget(t *testing.T) {
 				w.do(w.nodes[i], Set{Key: "k", Value: make([]byte, 100+w.rng.IntN(9))})
 			}
 		}
-		late := w.until(time.Minute, "all have all messages", func() bool { return haveAll(w, w.nodes) })
+		late := w.until(time.Minute, "all have all messages",
+			func() bool { return haveAll(w, w.nodes) })
 		t.Logf("MTU %d: all have all messages after %s", mtu, late)
 		if late > 2*time.Second {
 			t.Errorf("MTU %d: all have all messages %s after the last", mtu, late)
 		}
 		w.until(time.Minute, "all hold the same keys", func() bool {
-			return !slices.ContainsFunc(w.nodes, func(p *peer) bool { return p.StateFingerprint() != w.nodes[0].StateFingerprint() })
+			return !slices.ContainsFunc(w.nodes,
+				func(p *peer) bool { return p.StateFingerprint() != w.nodes[0].StateFingerprint() })
 		})
 	}
 }
@@ -355,7 +373,8 @@ func TestLoansForNobody(t *testing.T) {
 	for zone := range uint16(1000) {
 		m, _ := n.table.Get(w.nodes[1].id)
 		ask := wire.AppendLoan(nil, wire.TypeBorrow, wire.Loan{Zone: zone, Bytes: 1 << 31})
-		n.quota.Receive(w.now, plane.Sender{Peer: detect.PeerOf(&m), Member: m}, wire.TypeBorrow, wire.Body(ask))
+		n.quota.Receive(w.now, plane.Sender{Peer: detect.PeerOf(&m), Member: m},
+			wire.TypeBorrow, wire.Body(ask))
 	}
 	if n.quota.Pairs() != before {
 		t.Errorf("%d budgets, there were %d", n.quota.Pairs(), before)
@@ -363,14 +382,19 @@ func TestLoansForNobody(t *testing.T) {
 }
 
 func TestPairBudgetConfig(t *testing.T) {
-	pair := func(a, b string, rate int) PairBudget { return PairBudget{Zones: [2]string{a, b}, Rate: rate} }
+	pair := func(a, b string, rate int) PairBudget {
+		return PairBudget{Zones: [2]string{a, b},
+			Rate: rate}
+	}
 	const good = MinPairBudget
 	for _, c := range []struct {
 		cfg  Config
 		want string // of the error; empty: there is none
 	}{
-		{Config{ZoneBudget: good, PairBudgets: []PairBudget{pair("a", "b", good), pair("a", "", good), pair("b", "", MaxPairBudget)}}, ""},
-		{Config{ZoneBudget: 1}, "a budget of 1 from zone to zone; from 16384 to 1073741824 bytes a second are possible, and 0 is no bound"},
+		{Config{ZoneBudget: good, PairBudgets: []PairBudget{pair("a", "b", good),
+			pair("a", "", good), pair("b", "", MaxPairBudget)}}, ""},
+		{Config{ZoneBudget: 1}, "a budget of 1 from zone to zone; from 16384 to 1073741824 " +
+			"bytes a second are possible, and 0 is no bound"},
 		{Config{ZoneBudget: -1}, "from 16384"},
 		{Config{ZoneBudget: MaxPairBudget + 1}, "from 16384"},
 		{Config{PairBudgets: []PairBudget{pair("a", "b", 0)}}, `a budget of 0 between the zones "a" and "b"; from 16384`},
@@ -379,19 +403,24 @@ func TestPairBudgetConfig(t *testing.T) {
 		{Config{PairBudgets: []PairBudget{pair("", "", good)}}, "and itself"},
 		{Config{PairBudgets: []PairBudget{pair("a", "b", good), pair("b/x", "a", good)}}, `between the zones "b" and "a" is there twice`},
 	} {
-		_, err := New(&c.cfg, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 1), rand.NewPCG(3, 4))
-		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want)) {
+		_, err := New(&c.cfg, Self{Name: "a", Generation: 1, Addr: addrOf(0)},
+			rand.NewPCG(1, 1), rand.NewPCG(3, 4))
+		if c.want == "" && err != nil || c.want != "" &&
+			(!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%+v: %v, want %q", c.cfg, err, c.want)
 		}
 	}
 }
 
-// What is told of the traffic says how much may be sent to each zone: as it was set for the two, or for all.
+// What is told of the traffic says how much may be sent to each zone: as it was set for the two, or
+// for all.
 func TestTrafficTellsBudgets(t *testing.T) {
-	cfg := Config{ZoneBudget: 100_000, PairBudgets: []PairBudget{{Zones: [2]string{"eu", "us"}, Rate: 200_000}, {Zones: [2]string{"", "eu/fra"}, Rate: 300_000}}}
+	cfg := Config{ZoneBudget: 100_000, PairBudgets: []PairBudget{{Zones: [2]string{"eu", "us"},
+		Rate: 200_000}, {Zones: [2]string{"", "eu/fra"}, Rate: 300_000}}}
 	w := newWorld(t)
 	for i, zone := range []string{"eu/fra/r1", "us/nyc", "ap", ""} {
-		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zone}, rand.NewPCG(uint64(i), 7), rand.NewPCG(3, 4))
+		n, err := New(&cfg, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i),
+			Zone: zone}, rand.NewPCG(uint64(i), 7), rand.NewPCG(3, 4))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,29 +11,31 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// This file is whether this node's address leads to it. What others ask (a Ping, a Lease, an Inquiry) they
-// send to the address of their tables, and what they answer to where the question came from. So a
-// node whose address is wrong, or lets nothing new in, hears answers and is asked nothing: it is held
-// failed, with the cause deaf, and is told so. Its word that it lives would not help: nothing that is sent
-// to it arrives. So a node contradicts a failure only if it was asked of late. Else it asks whoever
-// told it to call back.
+// This file is whether this node's address leads to it. What others ask (a Ping, a Lease, an
+// Inquiry) they send to the address of their tables, and what they answer to where the question
+// came from. So a node whose address is wrong, or lets nothing new in, hears answers and is asked
+// nothing: it is held failed, with the cause deaf, and is told so. Its word that it lives would not
+// help: nothing that is sent to it arrives. So a node contradicts a failure only if it was asked of
+// late. Else it asks whoever told it to call back.
 
 const (
-	// askedFor is how long after a question a node may contradict a failure: less than inquest.DefaultDeafGrace, so that what
-	// was asked before its address changed does not count, and six times as long as members wait to ask it. callableFor is
-	// the same after its start.
+	// askedFor is how long after a question a node may contradict a failure: less than
+	// inquest.DefaultDeafGrace, so that what was asked before its address changed does not count,
+	// and six times as long as members wait to ask it. callableFor is the same after its start.
 	askedFor    = 4 * time.Second
 	callableFor = 6 * time.Second
 	begPause    = 100 * time.Millisecond // between two requests for a call
 	owedFor     = 2 * time.Second        // after which a node that was not called back says so
-	callEvery   = 15 * time.Second       // between two rounds of requests by a node that is asked nothing
-	callers     = 3                      // members that it asks in each
-	toldPause   = time.Second            // between two words to the user that others hold this node failed
-	maxGhosts   = 32
-	deafAfter   = 2500 * time.Millisecond // a failed member that is heard for so long is deaf
-	ghostLife   = 10 * time.Second
-	maxCallers  = 64              // hosts that are remembered
-	cameAfter   = 3 * time.Second // the last datagram, so that it shows that these do not come
+	// between two rounds of requests by a node that is asked nothing
+	callEvery = 15 * time.Second
+	callers   = 3 // members that it asks in each
+	// between two words to the user that others hold this node failed
+	toldPause  = time.Second
+	maxGhosts  = 32
+	deafAfter  = 2500 * time.Millisecond // a failed member that is heard for so long is deaf
+	ghostLife  = 10 * time.Second
+	maxCallers = 64              // hosts that are remembered
+	cameAfter  = 3 * time.Second // the last datagram, so that it shows that these do not come
 	// members that a node which is told that it failed asks to call it, and of which more than half
 	// have to
 	maxBegged   = 5
@@ -53,10 +55,11 @@ type reached struct {
 	askers []asker
 	inc    uint32 // at which it is told so
 	seq    uint32
-	due    Time   // when it looks whether it was asked anything
-	called Time   // when the last round of requests left; 0: none did
-	rounds int    // of requests that were in vain, though others hear this node
-	told   uint64 // the incarnation, and 1, at which the user was last told that others hold this node failed
+	due    Time // when it looks whether it was asked anything
+	called Time // when the last round of requests left; 0: none did
+	rounds int  // of requests that were in vain, though others hear this node
+	// the incarnation, and 1, at which the user was last told that others hold this node failed
+	told   uint64
 	toldAt Time
 	lost   bool // its address does not lead to it: one of these
 	// nobody asks anything
@@ -93,8 +96,8 @@ type ghost struct {
 	from        netip.AddrPort
 }
 
-// callable says whether this node's address leads to it, as far as it knows. Only Inquest can tell: the
-// other detectors ask in other ways. One that waits for a call does not know.
+// callable says whether this node's address leads to it, as far as it knows. Only Inquest can tell:
+// the other detectors ask in other ways. One that waits for a call does not know.
 func (n *Node) callable() bool {
 	if n.cfg.Detector != INQUEST {
 		return true
@@ -148,7 +151,8 @@ func (n *Node) heldFailed(c *wire.Claim) {
 	r.told, r.toldAt = uint64(c.Incarnation)+1, n.now
 	self := n.Self()
 	self.Cause = c.Cause
-	n.out.Events = append(n.out.Events, Event{Kind: HeldFailed, Member: self, Gap: time.Duration(c.Age) * time.Second})
+	n.out.Events = append(n.out.Events, Event{Kind: HeldFailed, Member: self,
+		Gap: time.Duration(c.Age) * time.Second})
 }
 
 // askCall asks the member that told this node that it failed to call back at the address of its
@@ -213,7 +217,8 @@ func (n *Node) beg(peer detect.Peer) {
 	if start, ok := n.reply(peer); ok {
 		r.begged = n.now
 		r.seq++
-		n.out.arena = wire.AppendInquiry(n.out.arena, wire.Inquiry{Seq: r.seq, Target: n.id, Instance: n.instance})
+		n.out.arena = wire.AppendInquiry(n.out.arena,
+			wire.Inquiry{Seq: r.seq, Target: n.id, Instance: n.instance})
 		n.closeReply(start, peer)
 	}
 }
@@ -226,11 +231,12 @@ func (n *Node) launchReached() {
 	}
 }
 
-// quietFor is how long nothing is asked of a node by chance: three rounds of those who watch others.
+// quietFor is how long nothing is asked of a node by chance: three rounds of those who watch
+// others.
 func (n *Node) quietFor() time.Duration { return 3 * n.cfg.Inquest.Round() }
 
-// wakeReached has a node that was asked nothing for long ask a few others to call it back. That nobody watches a
-// node happens by chance, so it is the calls that decide.
+// wakeReached has a node that was asked nothing for long ask a few others to call it back. That
+// nobody watches a node happens by chance, so it is the calls that decide.
 func (n *Node) wakeReached() {
 	r := &n.reached
 	if r.due > n.now {
@@ -265,7 +271,8 @@ func (n *Node) settleReached() {
 	r := &n.reached
 	if on := r.uncalled || r.deafened; r.lost != on {
 		r.lost = on
-		n.out.Events = append(n.out.Events, Event{Kind: pick(on, Unreached, Reached), Member: n.Self()})
+		n.out.Events = append(n.out.Events, Event{Kind: pick(on, Unreached, Reached),
+			Member: n.Self()})
 	}
 }
 
@@ -340,16 +347,17 @@ func (n *Node) hasHostAlone(ip netip.Addr, id member.ID) bool {
 	return true
 }
 
-// Unreached says whether this node's address does not lead to it: others hear it, and nothing that they
-// send to the address of its record comes here. While it is isolated nobody knows.
+// Unreached says whether this node's address does not lead to it: others hear it, and nothing that
+// they send to the address of its record comes here. While it is isolated nobody knows.
 func (n *Node) Unreached() bool { return n.reached.lost && !n.reach.Isolated() }
 
-// wasCalled takes in that this node was asked something: what it owes it says now. It says whether the
-// question was a request for a call, which is answered here.
+// wasCalled takes in that this node was asked something: what it owes it says now. It says whether
+// the question was a request for a call, which is answered here.
 func (n *Node) wasCalled(peer detect.Peer, t wire.Type, body []byte) bool {
 	if t == wire.TypeInquiry {
 		if q, ok := wire.ReadInquiry(body); ok && q.Target == peer.ID {
-			if m, known := n.table.Get(peer.ID); known && m.Instance() == peer.Instance && q.Instance == peer.Instance {
+			if m, known := n.table.Get(peer.ID); known && m.Instance() == peer.Instance &&
+				q.Instance == peer.Instance {
 				n.call(&m)
 			}
 			return true
@@ -377,8 +385,8 @@ func (n *Node) wasCalled(peer detect.Peer, t wire.Type, body []byte) bool {
 	return false
 }
 
-// call asks a member, at the address of the table, and tells it what is held of it: if the question comes
-// to it, it may contradict.
+// call asks a member, at the address of the table, and tells it what is held of it: if the question
+// comes to it, it may contradict.
 func (n *Node) call(m *member.Member) {
 	peer := detect.PeerOf(m)
 	if n.cfg.Detector != INQUEST {
@@ -394,14 +402,16 @@ func (n *Node) call(m *member.Member) {
 	}
 }
 
-// haunted takes in a datagram of a member that failed. One that goes on sending for long, though it is told
-// each time that it failed, does not hear: its verdict gets the cause deaf, whatever those saw who reached it.
+// haunted takes in a datagram of a member that failed. One that goes on sending for long, though it
+// is told each time that it failed, does not hear: its verdict gets the cause deaf, whatever those
+// saw who reached it.
 func (n *Node) haunted(m *member.Member, peer detect.Peer) {
 	if n.cfg.Detector != INQUEST || m.State != member.Failed {
 		return
 	}
 	r := &n.reached
-	r.ghosts = slices.DeleteFunc(r.ghosts, func(g ghost) bool { return n.now.Sub(g.last) > ghostLife })
+	r.ghosts = slices.DeleteFunc(r.ghosts,
+		func(g ghost) bool { return n.now.Sub(g.last) > ghostLife })
 	i := slices.IndexFunc(r.ghosts, func(g ghost) bool { return g.id == m.ID })
 	if i < 0 {
 		if len(r.ghosts) >= maxGhosts {
@@ -424,7 +434,10 @@ func (n *Node) haunted(m *member.Member, peer detect.Peer) {
 
 // HeardFrom returns where the datagrams of a failed member come from that is heard still.
 func (n *Node) HeardFrom(id member.ID) (from netip.AddrPort, ok bool) {
-	i := slices.IndexFunc(n.reached.ghosts, func(g ghost) bool { return g.id == id && n.now.Sub(g.last) <= ghostLife })
+	i := slices.IndexFunc(n.reached.ghosts, func(g ghost) bool {
+		return g.id == id &&
+			n.now.Sub(g.last) <= ghostLife
+	})
 	if i < 0 {
 		return from, false
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// move gives a node another address than that of its record: what it sends comes from there, what is sent there comes to it,
-// and what is sent to the address of its record comes to nobody.
+// move gives a node another address than that of its record: what it sends comes from there, what
+// is sent there comes to it, and what is sent to the address of its record comes to nobody.
 func (w *world) move(p *peer, to netip.AddrPort) {
 	w.route = func(from *peer, where netip.AddrPort) (netip.AddrPort, netip.AddrPort) {
 		source := from.addr
@@ -28,9 +28,10 @@ func (w *world) move(p *peer, to netip.AddrPort) {
 	}
 }
 
-// An address changes under a process: it hears answers, which go to where its packets come from, and is asked nothing. All hold
-// it failed, with the cause deaf, for as long as that is so: it is told, and does not contradict, since its word would help
-// nobody. It says so itself, and is back at once when its address is.
+// An address changes under a process: it hears answers, which go to where its packets come from,
+// and is asked nothing. All hold it failed, with the cause deaf, for as long as that is so: it is
+// told, and does not contradict, since its word would help nobody. It says so itself, and is back
+// at once when its address is.
 func TestMovedMemberDoesNotFlap(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, nil)
@@ -47,7 +48,8 @@ func TestMovedMemberDoesNotFlap(t *testing.T) {
 	w.until(15*time.Second, "it says that it is not reached", n1.Unreached)
 	w.run(time.Minute)
 	for _, p := range nodes {
-		if n := count(p, MemberRecovered) + count(p, MemberJoined) + count(p, MemberFailed); p != n1 && n > 0 {
+		if n := count(p, MemberRecovered) + count(p, MemberJoined) +
+			count(p, MemberFailed); p != n1 && n > 0 {
 			t.Errorf("in a minute %s was told %d times of a change", p.self.Value().Name, n)
 		}
 		if from, ok := p.HeardFrom(n1.id); p == nodes[0] && (!ok || from != addrOf(99)) {
@@ -79,16 +81,18 @@ func asks(t *testing.T, out *Outbox, kind wire.Type) (to []netip.AddrPort) {
 	return to
 }
 
-// A node that was asked nothing for six seconds does not contradict a failure, but asks to be called back; a question is what
-// it waits for. One that was asked does so at once, and so does one that has just started.
+// A node that was asked nothing for six seconds does not contradict a failure, but asks to be
+// called back; a question is what it waits for. One that was asked does so at once, and so does one
+// that has just started.
 func TestWhoIsNotReachedDoesNotRefute(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
 	n0, teller := nodes[0], nodes[1]
 	failed := func(inc uint32) []byte {
 		self := n0.Self()
-		return forge("n1", 1, wire.AppendUpdate(nil, &wire.Update{ID: n0.id, Check: self.Check, Claim: wire.Claim{
-			Generation: 1, Incarnation: inc, State: member.Failed, Cause: member.CauseDeaf}}))
+		return forge("n1", 1, wire.AppendUpdate(nil,
+			&wire.Update{ID: n0.id, Check: self.Check, Claim: wire.Claim{
+				Generation: 1, Incarnation: inc, State: member.Failed, Cause: member.CauseDeaf}}))
 	}
 	tell := func(b []byte) (out Outbox) { n0.Receive(w.now, teller.addr, b, &out); return out }
 	if tell(failed(0)); n0.inc != 1 {
@@ -101,14 +105,17 @@ func TestWhoIsNotReachedDoesNotRefute(t *testing.T) {
 	w.cut = func(_, to netip.AddrPort) bool { return to == n0.addr }
 	w.run(7 * time.Second)
 	out := tell(failed(2))
-	if calls := asks(t, &out, wire.TypeInquiry); n0.inc != 2 || len(calls) != 1 || calls[0] != teller.addr {
+	if calls := asks(t, &out, wire.TypeInquiry); n0.inc != 2 || len(calls) != 1 ||
+		calls[0] != teller.addr {
 		t.Errorf("asked nothing for long, its incarnation is %d; it asks %v to call", n0.inc, calls)
 	}
 	if out = tell(forge("n1", 1, wire.AppendAck(nil, 1))); n0.inc != 2 {
 		t.Error("an answer is taken for a question")
 	}
-	if out = tell(forge("n1", 1, wire.AppendPing(nil, 1))); n0.inc != 3 || len(asks(t, &out, wire.TypeRecord)) == 0 {
-		t.Errorf("called back, its incarnation is %d; records to %v", n0.inc, asks(t, &out, wire.TypeRecord))
+	if out = tell(forge("n1", 1, wire.AppendPing(nil, 1))); n0.inc != 3 ||
+		len(asks(t, &out, wire.TypeRecord)) == 0 {
+		t.Errorf("called back, its incarnation is %d; records to %v", n0.inc,
+			asks(t, &out, wire.TypeRecord))
 	}
 }
 
@@ -118,7 +125,8 @@ func TestCallsGoToTheTablesAddress(t *testing.T) {
 	nodes := w.cluster(3, nil)
 	n0, n1 := nodes[0], nodes[1]
 	beg := func(target member.ID, generation uint32) (out Outbox) {
-		b := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: target, Instance: member.Instance(target, generation)})
+		b := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: target,
+			Instance: member.Instance(target, generation)})
 		n0.Receive(w.now, forgedAddr, forge("n1", generation, b), &out)
 		return out
 	}
@@ -143,17 +151,24 @@ func TestCallsGoToTheTablesAddress(t *testing.T) {
 	}
 }
 
-// A failed member that goes on sending is deaf, whatever its verdict says; one that is silent, or contradicts, is not. What is
-// kept of such is bounded.
+// A failed member that goes on sending is deaf, whatever its verdict says; one that is silent, or
+// contradicts, is not. What is kept of such is bounded.
 func TestFailedMemberThatSendsIsDeaf(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)
 	n0, n1 := nodes[0], nodes[1]
 	w.cut = func(_, to netip.AddrPort) bool { return to == n1.addr }
-	w.step(n0, func(out *Outbox) { n0.out = out; n0.now = w.now; n0.accuse(n1.id, member.Failed, 0); n0.out = nil })
+	w.step(n0, func(out *Outbox) {
+		n0.out = out
+		n0.now = w.now
+		n0.accuse(n1.id,
+			member.Failed, 0)
+		n0.out = nil
+	})
 	w.until(8*time.Second, "all know that it is deaf", func() bool {
 		for _, p := range nodes {
-			if m, _ := p.Table().Get(n1.id); p != n1 && (m.State != member.Failed || m.Cause != member.CauseDeaf) {
+			if m, _ := p.Table().Get(n1.id); p != n1 &&
+				(m.State != member.Failed || m.Cause != member.CauseDeaf) {
 				return false
 			}
 		}

@@ -33,8 +33,9 @@ func (w *world) starve(starving func(from, to netip.AddrPort) bool) {
 	}
 }
 
-// receipts checks every receipt against what was given: it never counts a member whose programs were
-// not given the message, except one that is given it at once. It returns the last of each message.
+// receipts checks every receipt against what was given: it never counts a member whose programs
+// were not given the message, except one that is given it at once. It returns the last of each
+// message.
 func (w *world) receipts(origin *peer) map[uint64]Spread {
 	given, last := map[uint64]int{}, map[uint64]Spread{}
 	w.onEvent = func(p *peer, e Event) {
@@ -47,7 +48,8 @@ func (w *world) receipts(origin *peer) map[uint64]Spread {
 				w.t.Errorf("told of message %d after the last word: %+v", s.Seq, s)
 			}
 			if last[s.Seq] = s; s.Have > given[s.Seq] {
-				w.t.Errorf("message %d was given to %d, the receipt says %+v", s.Seq, given[s.Seq], s)
+				w.t.Errorf("message %d was given to %d, the receipt says %+v", s.Seq,
+					given[s.Seq], s)
 			}
 		}
 	}
@@ -104,7 +106,8 @@ func TestReceiptsAreTrue(t *testing.T) {
 	w.starve(func(_, to netip.AddrPort) bool { return starved && to == x.addr })
 	last := w.receipts(o)
 	publish := func(bytes int) {
-		if err := w.do(o, Publish{Topic: "t", Payload: make([]byte, bytes), Confirm: true}); err != nil {
+		if err := w.do(o, Publish{Topic: "t", Payload: make([]byte, bytes),
+			Confirm: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -138,7 +141,8 @@ func TestReceiptsAreTrue(t *testing.T) {
 	}
 }
 
-// A member that nothing comes to from the publisher itself is counted once it was caught up by others.
+// A member that nothing comes to from the publisher itself is counted once it was caught up by
+// others.
 func TestReceiptByAnotherWay(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(5, nil)
@@ -154,7 +158,8 @@ func TestReceiptByAnotherWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		seq := o.LastSeq()
-		w.until(3*time.Second, "it is confirmed", func() bool { s := last[seq]; return s.Have == 5 && s.Of == 5 })
+		w.until(3*time.Second, "it is confirmed",
+			func() bool { s := last[seq]; return s.Have == 5 && s.Of == 5 })
 		w.run(time.Second)
 	}
 }
@@ -206,8 +211,8 @@ func TestReceiptOfThoseWhoReturn(t *testing.T) {
 	}
 }
 
-// What is followed ends: a thousand waits while one member gets nothing, or a zone is cut off; waits
-// that were given up, which make room for others; and what never left its node.
+// What is followed ends: a thousand waits while one member gets nothing, or a zone is cut off;
+// waits that were given up, which make room for others; and what never left its node.
 func TestWaitsEnd(t *testing.T) {
 	for _, zones := range []int{1, 2} {
 		w := newWorld(t)
@@ -225,7 +230,10 @@ func TestWaitsEnd(t *testing.T) {
 			w.run(8 * time.Second)
 		}
 		w.receipts(o)
-		publish := func() error { return w.do(o, Publish{Topic: "t", Payload: []byte("x"), Confirm: true}) }
+		publish := func() error {
+			return w.do(o, Publish{Topic: "t", Payload: []byte("x"),
+				Confirm: true})
+		}
 		for range maxSpreads {
 			if err := publish(); err != nil {
 				t.Fatal(err)
@@ -242,7 +250,8 @@ func TestWaitsEnd(t *testing.T) {
 			w.do(o, Unfollow{Generation: g.Generation(), Seq: 1 << 40})
 		}
 		if n := len(o.spreads.list); n != maxSpreads-10 || count(o, Writable) != before+1 {
-			t.Errorf("ten given up: %d followed, told of room %d times", n, count(o, Writable)-before)
+			t.Errorf("ten given up: %d followed, told of room %d times", n,
+				count(o, Writable)-before)
 		}
 		if err := publish(); err != nil {
 			t.Error(err)
@@ -274,14 +283,16 @@ func TestWaitOfAnEarlierGeneration(t *testing.T) {
 	}
 	w.step(o, func(out *Outbox) {
 		for range 300 { // more than leave at once
-			if err := o.Do(w.now, Publish{Topic: "t", Payload: make([]byte, 1000), Confirm: true}, out); err != nil {
+			if err := o.Do(w.now, Publish{Topic: "t", Payload: make([]byte, 1000),
+				Confirm: true}, out); err != nil {
 				t.Fatal(err)
 			}
 		}
 		o.begin(w.now, out)
 		o.goAbove(o.self.Value().Generation, 0)
 		o.finish()
-		if err := o.Do(w.now, Publish{Topic: "t", Payload: []byte("x"), Confirm: true}, out); err != nil {
+		if err := o.Do(w.now, Publish{Topic: "t", Payload: []byte("x"), Confirm: true},
+			out); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -303,7 +314,8 @@ func TestCompleteKnowsAll(t *testing.T) {
 			n := w.start(fmt.Sprint("late", i), 100+i, 1, nil, i)
 			took := w.until(20*time.Second, "it is complete", n.Complete)
 			if live := n.Table().Live(); live < 61+i {
-				t.Errorf("newcomer %d is complete after %s, and knows %d of %d", i, took, live, 61+i)
+				t.Errorf("newcomer %d is complete after %s, and knows %d of %d", i, took, live,
+					61+i)
 			}
 			w.run(2 * time.Second)
 		}
@@ -386,10 +398,12 @@ func TestLeaveUnheard(t *testing.T) {
 			l.do(l.peer, Leave{})
 		}
 		took, err := l.gone(2 * time.Second)
-		if !errors.Is(err, ErrUnsent) || err.Error() != ErrUnsent.Error()+": message 1, and perhaps others" {
+		if !errors.Is(err, ErrUnsent) || err.Error() != ErrUnsent.Error()+": message 1, and "+
+			"perhaps others" {
 			t.Error(err)
 		}
-		if early && took > 200*time.Millisecond || !early && (took < time.Second || took > 1200*time.Millisecond) {
+		if early && took > 200*time.Millisecond || !early &&
+			(took < time.Second || took > 1200*time.Millisecond) {
 			t.Errorf("it left after %s", took)
 		}
 	}
@@ -474,7 +488,8 @@ func TestAgeOfADeath(t *testing.T) {
 	m, _ := a.Table().Get(dead.id)
 	w.step(b, func(out *Outbox) {
 		b.begin(w.now, out)
-		c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Failed, Age: 7}
+		c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation,
+			State: member.Failed, Age: 7}
 		b.learn(peerOf(a), dead.id, m.Check, &c, nil)
 		b.finish()
 	})
@@ -484,7 +499,8 @@ func TestAgeOfADeath(t *testing.T) {
 	}
 }
 
-// A newcomer does not get a live member's name on its first Join, nor before the owner has had time to object.
+// A newcomer does not get a live member's name on its first Join, nor before the owner has had time
+// to object.
 func TestNameIsNotGivenAtOnce(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
@@ -501,8 +517,8 @@ func TestNameIsNotGivenAtOnce(t *testing.T) {
 	}
 }
 
-// Just before Retention is over a dead member is known, and its old news refused; after it, all that was held of it is let go:
-// the member, its messages, its keys.
+// Just before Retention is over a dead member is known, and its old news refused; after it, all
+// that was held of it is let go: the member, its messages, its keys.
 func TestForgottenInTime(t *testing.T) {
 	const retention = 10 * time.Minute
 	w := newWorld(t)
@@ -519,17 +535,21 @@ func TestForgottenInTime(t *testing.T) {
 	w.run(retention - time.Minute - w.now.Sub(died.Since))
 	for _, p := range nodes[:4] {
 		m, ok := p.Table().Get(dead.id)
-		if _, held := p.Value(dead.id, "k"); !ok || m.State != member.Failed || !held || p.StreamStats().Held == 0 {
-			t.Fatalf("a minute before: known %v, key held %v, %d pieces", ok, held, p.StreamStats().Held)
+		if _, held := p.Value(dead.id, "k"); !ok || m.State != member.Failed || !held ||
+			p.StreamStats().Held == 0 {
+			t.Fatalf("a minute before: known %v, key held %v, %d pieces", ok, held,
+				p.StreamStats().Held)
 		}
 		stale := p.Stats().StaleNews
 		w.step(p, func(out *Outbox) {
 			p.begin(w.now, out)
-			c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Alive}
+			c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation,
+				State: member.Alive}
 			p.learn(peerOf(nodes[0]), dead.id, m.Check, &c, nil)
 			p.finish()
 		})
-		if now, _ := p.Table().Get(dead.id); now.State != member.Failed || p.Stats().StaleNews == stale {
+		if now, _ := p.Table().Get(dead.id); now.State != member.Failed ||
+			p.Stats().StaleNews == stale {
 			t.Error("its old news was believed")
 		}
 	}
@@ -538,7 +558,8 @@ func TestForgottenInTime(t *testing.T) {
 		_, known := p.Table().Get(dead.id)
 		_, held := p.Value(dead.id, "k")
 		if s := p.StreamStats(); known || held || s.Held > 0 || s.Streams > 0 {
-			t.Errorf("two minutes after: known %v, key held %v, %d pieces of %d streams", known, held, s.Held, s.Streams)
+			t.Errorf("two minutes after: known %v, key held %v, %d pieces of %d streams",
+				known, held, s.Held, s.Streams)
 		}
 		if n := p.StateStats(); n.Keys > 0 {
 			t.Errorf("%d keys are held", n.Keys)
@@ -551,8 +572,8 @@ func peerOf(p *peer) detect.Peer {
 	return detect.PeerOf(&self)
 }
 
-// A publisher that stands still for so long that it forgets everybody, while it waits, is not told that all of those who are
-// left have its message: the wait ends without.
+// A publisher that stands still for so long that it forgets everybody, while it waits, is not told
+// that all of those who are left have its message: the wait ends without.
 func TestWaitEndsWhereAllAreForgotten(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(12, &Config{Retention: 40 * time.Second})

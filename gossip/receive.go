@@ -98,8 +98,8 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 	}
 }
 
-// heardFrom takes in where a live member is heard from: one whose address this node cannot send to, since it is of
-// the other IP version, is sent to there.
+// heardFrom takes in where a live member is heard from: one whose address this node cannot send to,
+// since it is of the other IP version, is sent to there.
 func (n *Node) heardFrom(peer detect.Peer) {
 	m, ok := n.table.Get(peer.ID)
 	if !ok || !m.State.Live() || m.Instance() != peer.Instance {
@@ -111,19 +111,21 @@ func (n *Node) heardFrom(peer detect.Peer) {
 	}
 }
 
-// strangers are the types of what is said before the sender is known, or wants to be: a newcomer is in, or not yet; a seed
-// wants to see a cookie, or refuses; and whoever lives at the address of a dead member is nobody's concern.
+// strangers are the types of what is said before the sender is known, or wants to be: a newcomer is
+// in, or not yet; a seed wants to see a cookie, or refuses; and whoever lives at the address of a
+// dead member is nobody's concern.
 const strangers = 1<<wire.TypeJoin | 1<<wire.TypeChallenge | 1<<wire.TypeRefuse | 1<<wire.TypeMistaken |
 	1<<wire.TypeUnopened
 
-// farewell is how long a member that left may still be heard of as it goes. One that is heard later has come back with the
-// generation that it had.
+// farewell is how long a member that left may still be heard of as it goes. One that is heard later
+// has come back with the generation that it had.
 const farewell = time.Second
 
-// meet looks at who sent a datagram, once its news is taken in. One whose record is unknown is asked for it. One that is known in another life
-// is told of that too: of the two, the older life must learn that it is over, or that it has a namesake. One that this
-// node holds dead is told, so that it can refute. A question is not answered with a question: two that do not know each
-// other would ask for ever.
+// meet looks at who sent a datagram, once its news is taken in. One whose record is unknown is
+// asked for it. One that is known in another life is told of that too: of the two, the older life
+// must learn that it is over, or that it has a namesake. One that this node holds dead is told, so
+// that it can refute. A question is not answered with a question: two that do not know each other
+// would ask for ever.
 func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	m, ok := n.table.Get(h.From)
 	if (!ok || uint32(m.Generation()) != h.Generation) && !n.wasAsked(wire.TypeRequest) {
@@ -139,16 +141,17 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	}
 }
 
-// correct tells one that answered for a member, in a life before the one that is held here, of that later life: its clock went
-// back, and it goes above it. Nobody else may tell it: where few are left, none of its former lives is ever failed.
+// correct tells one that answered for a member, in a life before the one that is held here, of that
+// later life: its clock went back, and it goes above it. Nobody else may tell it: where few are
+// left, none of its former lives is ever failed.
 func (n *Node) correct(h wire.Header, peer detect.Peer) {
 	if m, ok := n.table.Get(h.From); ok && uint32(m.Generation()) != h.Generation {
 		n.note(&m, peer, true)
 	}
 }
 
-// again says whether a datagram holds a second question of one kind. Honest nodes ask one thing a datagram; a datagram
-// full of them would make this node send many times what it got.
+// again says whether a datagram holds a second question of one kind. Honest nodes ask one thing a
+// datagram; a datagram full of them would make this node send many times what it got.
 func (n *Node) again(t wire.Type) bool {
 	if n.wasAsked(t) {
 		n.stats.Excess++
@@ -163,8 +166,8 @@ const probing = 1<<wire.TypePing | 1<<wire.TypeLease | 1<<wire.TypeAck | 1<<wire
 // wasAsked says whether the current datagram held a message of a type.
 func (n *Node) wasAsked(t wire.Type) bool { return n.asked&(1<<t) != 0 }
 
-// take hands one message to the part of the node that reads its type, and says whether it could be read. The type table
-// says which part that is, and from whom.
+// take hands one message to the part of the node that reads its type, and says whether it could be
+// read. The type table says which part that is, and from whom.
 func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	spec := &wire.Specs[t]
 	if n.stopped || spec.Question && n.again(t) {
@@ -257,8 +260,8 @@ func (n *Node) want(id member.ID) {
 	}
 }
 
-// answerRequest sends the records asked for, as many as fit one datagram; who needs more asks again. It says whether the
-// Request could be read.
+// answerRequest sends the records asked for, as many as fit one datagram; who needs more asks
+// again. It says whether the Request could be read.
 func (n *Node) answerRequest(peer detect.Peer, body []byte) (ok bool) {
 	start, ready := n.reply(peer)
 	if !ready {
@@ -283,11 +286,12 @@ func (n *Node) answerRequest(peer detect.Peer, body []byte) (ok bool) {
 	return ok
 }
 
-// answerMistaken tells who is here to somebody who meant another: the former owner of this address, or this node's
-// former life.
+// answerMistaken tells who is here to somebody who meant another: the former owner of this address,
+// or this node's former life.
 func (n *Node) answerMistaken(peer detect.Peer, meant uint32) {
 	if start, ok := n.reply(peer); ok {
-		n.out.arena = wire.AppendMistaken(n.out.arena, wire.Mistaken{Instance: meant, ClusterID: n.identity.id, Founded: n.foundedAnew()})
+		n.out.arena = wire.AppendMistaken(n.out.arena,
+			wire.Mistaken{Instance: meant, ClusterID: n.identity.id, Founded: n.foundedAnew()})
 		self := n.Self()
 		n.appendMember(&self, true, 0)
 		n.closeReply(start, peer)

@@ -11,8 +11,9 @@ import (
 
 // How the node takes part in anti-entropy (package reconcile).
 
-// Agreement is how far the others see what this node sees: of the Heard live members whose fingerprints came lately, at
-// most 16 and no longer than 30 s ago, Same showed this node's own when they were heard last.
+// Agreement is how far the others see what this node sees: of the Heard live members whose
+// fingerprints came lately, at most 16 and no longer than 30 s ago, Same showed this node's own
+// when they were heard last.
 type Agreement struct{ Same, Heard int }
 
 // Agreement returns how many of the members heard of lately share this node's view.
@@ -23,8 +24,8 @@ func (n *Node) Agreement() (a Agreement) {
 	return a
 }
 
-// takeFingerprint keeps what a live member shows, to compare views when the datagram's news is taken in. It says whether
-// that could be read.
+// takeFingerprint keeps what a live member shows, to compare views when the datagram's news is
+// taken in. It says whether that could be read.
 func (n *Node) takeFingerprint(from member.Member, body []byte) bool {
 	fp, ok := wire.ReadFingerprint(body)
 	if ok {
@@ -33,7 +34,8 @@ func (n *Node) takeFingerprint(from member.Member, body []byte) bool {
 	return ok
 }
 
-// liveMember returns the table's view of whoever sent a datagram, if it is a live member in the life that we know.
+// liveMember returns the table's view of whoever sent a datagram, if it is a live member in the
+// life that we know.
 func (n *Node) liveMember(peer detect.Peer) (member.Member, bool) {
 	if n.table.Parted() {
 		n.heardFrom(peer)
@@ -88,7 +90,8 @@ func (h repairHost) Table() *member.Table { return &h.n.table }
 func (h repairHost) Rand() *rand.Rand     { return h.n.rng }
 func (h repairHost) Room() int            { return h.n.quota.Datagram(h.n.cfg.room()) }
 
-// SendRepair does not send views and records while the budget for the peer's zone is spent: they are shown again.
+// SendRepair does not send views and records while the budget for the peer's zone is spent: they
+// are shown again.
 func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
 	if h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
 		return
@@ -109,9 +112,10 @@ func (h repairHost) AppendRecord(b []byte, _ Time, m member.Member) []byte {
 	return wire.AppendRecord(b, &r, &c)
 }
 
-// Learn weighs what came in a repair. It is not spread: whoever else lacks it finds out the same way, and a newcomer
-// that is told the whole table would flood the others with it.
-func (h repairHost) Learn(_ Time, from member.Member, t wire.Type, body []byte) (held member.Member, newer bool) {
+// Learn weighs what came in a repair. It is not spread: whoever else lacks it finds out the same
+// way, and a newcomer that is told the whole table would flood the others with it.
+func (h repairHost) Learn(_ Time, from member.Member, t wire.Type,
+	body []byte) (held member.Member, newer bool) {
 	n, peer := h.n, detect.PeerOf(&from)
 	var id member.ID
 	var c wire.Claim

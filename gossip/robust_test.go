@@ -1,7 +1,8 @@
 package gossip
 
-// What a node must bear: forged and broken input, odd configurations, pauses, loss, floods. Each test of a forged
-// datagram says what an outsider of a cluster without a key, or a faulty insider, could do.
+// What a node must bear: forged and broken input, odd configurations, pauses, loss, floods. Each
+// test of a forged datagram says what an outsider of a cluster without a key, or a faulty insider,
+// could do.
 
 import (
 	"encoding/binary"
@@ -30,7 +31,8 @@ func forge(from string, generation uint32, body ...[]byte) []byte {
 	return b
 }
 
-// carry is a Carry of a message in one piece, for the receiver alone. Of the body, see package stream.
+// carry is a Carry of a message in one piece, for the receiver alone. Of the body, see package
+// stream.
 func carry(origin member.ID, seq uint64, topic string, payload []byte) []byte {
 	body := append(binary.AppendUvarint(nil, seq), 0, 0, byte(len(topic)))
 	body = append(append(body, topic...), payload...)
@@ -43,8 +45,8 @@ func carry(origin member.ID, seq uint64, topic string, payload []byte) []byte {
 // forgedAddr is where forged datagrams come from; nobody is there.
 var forgedAddr = netip.MustParseAddrPort("10.9.9.9:9")
 
-// inject hands a datagram to a node as if it came from forgedAddr, and returns how many packets and bytes it provoked
-// at once.
+// inject hands a datagram to a node as if it came from forgedAddr, and returns how many packets and
+// bytes it provoked at once.
 func (w *world) inject(p *peer, datagram []byte) (packets, bytes int) {
 	before := w.onSend
 	defer func() { w.onSend = before }()
@@ -55,17 +57,20 @@ func (w *world) inject(p *peer, datagram []byte) (packets, bytes int) {
 
 // joinOf is a Join without a cookie.
 func joinOf(cluster string, r *member.Record) []byte {
-	return wire.AppendJoin(nil, &wire.Join{Detector: uint8(INQUEST), Cluster: []byte(cluster), Number: 7}, r, 0)
+	return wire.AppendJoin(nil, &wire.Join{Detector: uint8(INQUEST), Cluster: []byte(cluster),
+		Number: 7}, r, 0)
 }
 
 // provenJoin is a Join of a newcomer that got the node's Challenge.
 func (w *world) provenJoin(p *peer, r *member.Record) []byte {
-	return wire.AppendJoin(nil, w.proof(p, &wire.Join{Detector: uint8(INQUEST), Cluster: []byte("starling"), Number: 7}, r), r, 0)
+	return wire.AppendJoin(nil, w.proof(p, &wire.Join{Detector: uint8(INQUEST),
+		Cluster: []byte("starling"), Number: 7}, r), r, 0)
 }
 
 // proof puts a node's cookie into a Join.
 func (w *world) proof(p *peer, j *wire.Join, r *member.Record) *wire.Join {
-	g := guest{Peer: detect.Peer{ID: member.IDOf(r.Name), Addr: r.Addr}, number: j.Number, generation: r.Generation}
+	g := guest{Peer: detect.Peer{ID: member.IDOf(r.Name), Addr: r.Addr}, number: j.Number,
+		generation: r.Generation}
 	j.HasCookie, j.Cookie = true, g.cookie(p.entry.door.open(w.now, p.Node.proof)[0])
 	return j
 }
@@ -89,9 +94,10 @@ func TestRefuteLargestIncarnation(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)
 	self := nodes[0].Self()
-	w.inject(nodes[1], forge("n2", 1, wire.AppendUpdate(nil, &wire.Update{ID: self.ID, Check: self.Check, Claim: wire.Claim{
-		Generation: 1, Incarnation: math.MaxUint32, State: member.Failed,
-	}})))
+	w.inject(nodes[1], forge("n2", 1, wire.AppendUpdate(nil,
+		&wire.Update{ID: self.ID, Check: self.Check, Claim: wire.Claim{
+			Generation: 1, Incarnation: math.MaxUint32, State: member.Failed,
+		}})))
 	w.run(30 * time.Second)
 	if !w.allSee(4) {
 		t.Errorf("one forged datagram put a live member out for good\n%s", w.views())
@@ -110,7 +116,8 @@ func TestRefuteLargestGeneration(t *testing.T) {
 	}
 }
 
-// A join in the name of another than its sender changes nothing, least of all what a node holds of itself.
+// A join in the name of another than its sender changes nothing, least of all what a node holds of
+// itself.
 func TestJoinInAnothersName(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
@@ -137,24 +144,49 @@ func TestAmplification(t *testing.T) {
 		message func(w *world, p *peer) []byte
 	}{
 		{"pings", "x", func(*world, *peer) []byte { return wire.AppendPing(nil, 7) }},
-		{"pings of another life of a member", "n1", func(*world, *peer) []byte { return wire.AppendPing(nil, 7) }},
-		{"pings of a member elsewhere", "n2", func(*world, *peer) []byte { return wire.AppendPing(nil, 7) }},
-		{"pings of a failed member elsewhere", "n3", func(*world, *peer) []byte { return wire.AppendPing(nil, 7) }},
-		{"leases", "x", func(*world, *peer) []byte { return wire.AppendLease(nil, wire.Lease{Seq: 7, Next: time.Second}) }},
+		{"pings of another life of a member", "n1",
+			func(*world, *peer) []byte { return wire.AppendPing(nil, 7) }},
+		{"pings of a member elsewhere", "n2", func(*world,
+			*peer) []byte {
+			return wire.AppendPing(nil, 7)
+		}},
+		{"pings of a failed member elsewhere", "n3",
+			func(*world, *peer) []byte { return wire.AppendPing(nil, 7) }},
+		{"leases", "x", func(*world, *peer) []byte {
+			return wire.AppendLease(nil,
+				wire.Lease{Seq: 7, Next: time.Second})
+		}},
 		{"inquiries", "n2", func(*world, *peer) []byte {
-			return wire.AppendInquiry(nil, wire.Inquiry{Seq: 7, Target: member.IDOf("n1"), Instance: member.Instance(member.IDOf("n1"), 1)})
+			return wire.AppendInquiry(nil, wire.Inquiry{Seq: 7, Target: member.IDOf("n1"),
+				Instance: member.Instance(member.IDOf("n1"), 1)})
 		}},
 		{"ping requests for a member", "x", func(*world, *peer) []byte {
-			return wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: member.IDOf("n1"), Instance: member.Instance(member.IDOf("n1"), 1)})
+			return wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: member.IDOf("n1"),
+				Instance: member.Instance(member.IDOf("n1"), 1)})
 		}},
 		{"ping requests for nobody", "x", func(*world, *peer) []byte {
 			return wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: 1, Instance: 1})
 		}},
-		{"joins", "x", func(*world, *peer) []byte { return joinOf("starling", recordOf("x", 1, forgedAddr)) }},
-		{"joins in the name of a member", "n1", func(*world, *peer) []byte { return joinOf("starling", recordOf("n1", 1, forgedAddr)) }},
-		{"joins of another cluster", "x", func(*world, *peer) []byte { return joinOf("other", recordOf("x", 1, forgedAddr)) }},
-		{"requests", "x", func(*world, *peer) []byte { return wire.AppendRequest(nil, []member.ID{member.IDOf("n1")}) }},
-		{"one request for all", "x", func(*world, *peer) []byte { return wire.AppendRequest(nil, all) }},
+		{"joins", "x", func(*world, *peer) []byte {
+			return joinOf("starling",
+				recordOf("x", 1, forgedAddr))
+		}},
+		{"joins in the name of a member", "n1", func(*world,
+			*peer) []byte {
+			return joinOf("starling", recordOf("n1", 1, forgedAddr))
+		}},
+		{"joins of another cluster", "x", func(*world,
+			*peer) []byte {
+			return joinOf("other", recordOf("x", 1, forgedAddr))
+		}},
+		{"requests", "x", func(*world, *peer) []byte {
+			return wire.AppendRequest(nil,
+				[]member.ID{member.IDOf("n1")})
+		}},
+		{"one request for all", "x", func(*world,
+			*peer) []byte {
+			return wire.AppendRequest(nil, all)
+		}},
 		{"another life of the node itself", "x", func(*world, *peer) []byte {
 			return wire.AppendRecord(nil, later, &wire.Claim{Generation: 9})
 		}},
@@ -163,10 +195,18 @@ func TestAmplification(t *testing.T) {
 		}},
 		{"that the node failed", "x", func(_ *world, p *peer) []byte {
 			m := p.Self()
-			return wire.AppendUpdate(nil, &wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{Generation: 1, State: member.Failed}})
+			return wire.AppendUpdate(nil, &wire.Update{ID: m.ID, Check: m.Check,
+				Claim: wire.Claim{Generation: 1, State: member.Failed}})
 		}},
-		{"somebody else lives here", "x", func(_ *world, p *peer) []byte { return wire.AppendMistaken(nil, wire.Mistaken{Instance: p.instance}) }},
-		{"proven joins", "x", func(w *world, p *peer) []byte { return w.provenJoin(p, recordOf("x", 1, forgedAddr)) }},
+		{"somebody else lives here", "x", func(_ *world,
+			p *peer) []byte {
+			return wire.AppendMistaken(nil,
+				wire.Mistaken{Instance: p.instance})
+		}},
+		{"proven joins", "x", func(w *world, p *peer) []byte {
+			return w.provenJoin(p,
+				recordOf("x", 1, forgedAddr))
+		}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			for _, most := range []bool{false, true} { // a datagram full of it, or one
@@ -174,20 +214,26 @@ func TestAmplification(t *testing.T) {
 				nodes := w.cluster(30, nil)
 				w.run(5 * time.Second)
 				for i := range 30 { // news that would ride along
-					w.do(nodes[i], SetTags{mustTags(t, map[string]string{"k": strings.Repeat("v", member.MaxTags-4)})})
+					w.do(nodes[i], SetTags{mustTags(t,
+						map[string]string{"k": strings.Repeat("v", member.MaxTags-4)})})
 				}
 				nodes[3].down = true
-				w.until(20*time.Second, "n3 failed", func() bool { return w.allHold("n3", member.Failed) })
+				w.until(20*time.Second, "n3 failed",
+					func() bool { return w.allHold("n3", member.Failed) })
 				for i := range 30 {
-					w.do(nodes[i], SetTags{mustTags(t, map[string]string{"k": strings.Repeat("w", member.MaxTags-4)})})
+					w.do(nodes[i], SetTags{mustTags(t,
+						map[string]string{"k": strings.Repeat("w", member.MaxTags-4)})})
 				}
 				message := c.message(w, nodes[0])
 				bodies := [][]byte{message}
-				for n := wire.HeaderSize + len(message); most && n+len(message) <= wire.DefaultMTU; n += len(message) {
+				for n := wire.HeaderSize + len(message); most &&
+					n+len(message) <= wire.DefaultMTU; n += len(message) {
 					bodies = append(bodies, message)
 				}
 				datagram := forge(c.from, 5, bodies...)
-				if c.from == "n2" || c.from == "n3" || c.what == "joins in the name of a member" || c.what == "joins" || c.what == "proven joins" {
+				if c.from == "n2" || c.from == "n3" ||
+					c.what == "joins in the name of a member" || c.what == "joins" ||
+					c.what == "proven joins" {
 					datagram = forge(c.from, 1, bodies...)
 				}
 				packets, bytes, stranger, welcomes := 0, 0, 0, 0
@@ -201,19 +247,25 @@ func TestAmplification(t *testing.T) {
 						stranger += len(data) + ipOverhead
 					}
 				}
-				w.step(nodes[0], func(out *Outbox) { nodes[0].Receive(w.now, forgedAddr, datagram, out) })
+				w.step(nodes[0], func(out *Outbox) {
+					nodes[0].Receive(w.now, forgedAddr,
+						datagram, out)
+				})
 				if packets > maxAnswers || bytes > maxAnswers*wire.DefaultMTU {
-					t.Errorf("%d bytes in, %d packets of %d bytes out", len(datagram), packets, bytes)
+					t.Errorf("%d bytes in, %d packets of %d bytes out", len(datagram), packets,
+						bytes)
 				}
 				if proven := c.what == "proven joins"; stranger > 3*(len(datagram)+ipOverhead) && !proven || welcomes > 1 || (welcomes == 1) != proven {
-					t.Errorf("%d bytes in; %d to strangers, %d Welcomes", len(datagram)+ipOverhead, stranger, welcomes)
+					t.Errorf("%d bytes in; %d to strangers, %d Welcomes",
+						len(datagram)+ipOverhead, stranger, welcomes)
 				}
 			}
 		})
 	}
 }
 
-// maxAnswers bounds what a datagram may provoke at once: a few answers of its own, and a push of news to a few peers.
+// maxAnswers bounds what a datagram may provoke at once: a few answers of its own, and a push of
+// news to a few peers.
 const maxAnswers = 16
 
 func mustTags(t testing.TB, pairs map[string]string) member.Tags {
@@ -225,7 +277,8 @@ func mustTags(t testing.TB, pairs map[string]string) member.Tags {
 	return tags
 }
 
-// Forged origins must not use up the room in which streams are known: real members are heard after it.
+// Forged origins must not use up the room in which streams are known: real members are heard after
+// it.
 func TestOriginFlood(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
@@ -248,7 +301,8 @@ func TestOriginFlood(t *testing.T) {
 func TestWantedBounded(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(2, nil)
-	u := wire.AppendUpdate(nil, &wire.Update{ID: nodes[0].id, Claim: wire.Claim{Generation: 9, State: member.Left}})
+	u := wire.AppendUpdate(nil, &wire.Update{ID: nodes[0].id,
+		Claim: wire.Claim{Generation: 9, State: member.Left}})
 	var bodies [][]byte
 	for range 40 {
 		bodies = append(bodies, u)
@@ -279,7 +333,8 @@ func TestOddConfig(t *testing.T) {
 			w := newWorld(t)
 			tags := mustTags(t, map[string]string{"k": strings.Repeat("v", member.MaxTags-4)})
 			for i := range 3 {
-				n, err := New(&cfg, Self{Name: string(rune('a' + i)), Generation: 1 << 42, Addr: addrOf(i), Tags: tags}, w.rng, w.rng)
+				n, err := New(&cfg, Self{Name: string(rune('a' + i)), Generation: 1 << 42,
+					Addr: addrOf(i), Tags: tags}, w.rng, w.rng)
 				if err != nil {
 					if !errors.Is(err, ErrConfig) {
 						t.Errorf("not an error of the configuration: %v", err)
@@ -314,7 +369,8 @@ func (w *world) runSteps(d time.Duration, most int) {
 	}
 }
 
-// A question from a stranger is answered, and not with a question: two that do not know each other would ask for ever.
+// A question from a stranger is answered, and not with a question: two that do not know each other
+// would ask for ever.
 func TestStrangersDoNotAskForEver(t *testing.T) {
 	w := newWorld(t)
 	a := w.start("a", 0, 1, nil)

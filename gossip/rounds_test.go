@@ -15,8 +15,10 @@ func (l lossy) Losses() (failed, of int) { return l.failed, l.of }
 
 // News is pushed in ⌈3/√(1−r)⌉ rounds, and in three while next to nothing is lost.
 func TestRoundsFollowLoss(t *testing.T) {
-	for _, c := range []struct{ percent, rounds int }{{0, 3}, {5, 3}, {30, 4}, {50, 5}, {60, 5}, {75, 6}, {95, 8}, {100, 8}} {
-		n, err := New(nil, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 2), rand.NewPCG(3, 4))
+	for _, c := range []struct{ percent, rounds int }{{0, 3}, {5, 3}, {30, 4}, {50, 5},
+		{60, 5}, {75, 6}, {95, 8}, {100, 8}} {
+		n, err := New(nil, Self{Name: "a", Generation: 1, Addr: addrOf(0)}, rand.NewPCG(1, 2),
+			rand.NewPCG(3, 4))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +35,8 @@ func TestRoundsFollowLoss(t *testing.T) {
 			}
 			n.now = n.news.Deadline()
 		}
-		if len(at) != c.rounds || at[2] != 20*time.Millisecond || len(at) > 3 && at[3] != 35*time.Millisecond {
+		if len(at) != c.rounds || at[2] != 20*time.Millisecond || len(at) > 3 &&
+			at[3] != 35*time.Millisecond {
 			t.Errorf("at %d %% loss news is pushed at %v, want %d rounds", c.percent, at, c.rounds)
 		}
 	}

@@ -12,12 +12,14 @@ import (
 // How datagrams are made and when news leaves.
 
 const (
-	ipOverhead = 28                    // IPv4 and UDP headers, which the budget counts
-	stormPace  = 20 * time.Millisecond // between two datagrams of news to the same number of peers, when more waits than one holds
-	maxFanout  = 16
-	replyRate  = 32 << 10 // bytes a second that strangers and the dead can make this node send
+	ipOverhead = 28 // IPv4 and UDP headers, which the budget counts
+	// between two datagrams of news to the same number of peers, when more waits than one holds
+	stormPace = 20 * time.Millisecond
+	maxFanout = 16
+	replyRate = 32 << 10 // bytes a second that strangers and the dead can make this node send
 
-	welcomeRate = 512 << 10 // bytes a second of samples for newcomers; a thousand of them at once fit the burst
+	// bytes a second of samples for newcomers; a thousand of them at once fit the burst
+	welcomeRate = 512 << 10
 )
 
 // open begins a datagram in the outbox's arena and returns where it starts.
@@ -29,8 +31,9 @@ func (n *Node) open(to uint32) int {
 	return start
 }
 
-// close ends the datagram that open began. Of a stranger the address alone is set. A probe never waits, so that a node cut
-// off from many sends more than its budget; the news that waits for that is held up by no more than a burst.
+// close ends the datagram that open began. Of a stranger the address alone is set. A probe never
+// waits, so that a node cut off from many sends more than its budget; the news that waits for that
+// is held up by no more than a burst.
 func (n *Node) close(start int, to detect.Peer) (cost int) {
 	cost = n.closeFree(start, to)
 	n.budget.Take(cost)
@@ -93,8 +96,8 @@ func (n *Node) appendFingerprint() {
 	})
 }
 
-// appendNews adds what the table holds of a rumor's member, and says whether there was room beside the reserve. News
-// that is no longer so adds nothing.
+// appendNews adds what the table holds of a rumor's member, and says whether there was room beside
+// the reserve. News that is no longer so adds nothing.
 func (n *Node) appendNews(start int, it *rumor.Item, reserve int) bool {
 	m, ok := n.table.Get(member.ID(it.Key))
 	if !ok || n.isStale(m.ID) {
@@ -116,13 +119,15 @@ func (n *Node) appendMember(m *member.Member, full bool, accuser member.ID) {
 		r := m.Record()
 		n.out.arena = wire.AppendRecord(n.out.arena, &r, &claim)
 	} else {
-		n.out.arena = wire.AppendUpdate(n.out.arena, &wire.Update{ID: m.ID, Check: m.Check, Claim: claim})
+		n.out.arena = wire.AppendUpdate(n.out.arena,
+			&wire.Update{ID: m.ID, Check: m.Check, Claim: claim})
 	}
 }
 
 // claim is what the table holds of a member, as it goes on the wire.
 func (n *Node) claim(m *member.Member, accuser member.ID) wire.Claim {
-	c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation, State: m.State, Accuser: accuser}
+	c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation, State: m.State,
+		Accuser: accuser}
 	if !m.State.Live() {
 		c.Age = uint32(min(max(n.now.Sub(m.Since)/time.Second, 0), 1<<31))
 		c.Cause = m.Cause
@@ -130,8 +135,8 @@ func (n *Node) claim(m *member.Member, accuser member.ID) wire.Claim {
 	return c
 }
 
-// reply opens a datagram to somebody who asked for it or provoked it, within what such may cost; ok says whether it
-// may be sent.
+// reply opens a datagram to somebody who asked for it or provoked it, within what such may cost; ok
+// says whether it may be sent.
 func (n *Node) reply(to detect.Peer) (start int, ok bool) {
 	if !n.replies.Ready(n.now) {
 		n.stats.RepliesRefused++
@@ -146,8 +151,9 @@ func (n *Node) closeReply(start int, to detect.Peer) {
 	n.close(start, to)
 }
 
-// putNews begins to spread a piece of news. Where packets are lost it takes more rounds until all have it: three become
-// ⌈3/√(1−r)⌉ at a share r of failed round trips, but a share of a tenth does not count yet.
+// putNews begins to spread a piece of news. Where packets are lost it takes more rounds until all
+// have it: three become ⌈3/√(1−r)⌉ at a share r of failed round trips, but a share of a tenth does
+// not count yet.
 func (n *Node) putNews(it rumor.Item) {
 	n.news.SetRounds(n.rounds())
 	n.news.Put(n.now, it)
@@ -193,8 +199,8 @@ func (n *Node) flushDue() Time {
 	return max(due, n.flushAt, n.budget.Next())
 }
 
-// flush pushes the news that is due: each datagram goes to a few random peers. It ends when nothing more is due, or when
-// the budget is spent.
+// flush pushes the news that is due: each datagram goes to a few random peers. It ends when nothing
+// more is due, or when the budget is spent.
 func (n *Node) flush() {
 	n.flushAt = n.now.Add(n.cfg.Coalesce)
 	for n.budget.Ready(n.now) {
@@ -214,8 +220,9 @@ func (n *Node) flush() {
 	}
 }
 
-// leaving is how many pushes of news leave a zone in the mean, for one of each of its members. Each pushes to a few peers
-// in a few rounds, so some twenty leave each zone, and news reaches the others while it still spreads in the first.
+// leaving is how many pushes of news leave a zone in the mean, for one of each of its members. Each
+// pushes to a few peers in a few rounds, so some twenty leave each zone, and news reaches the
+// others while it still spreads in the first.
 const leaving = 2
 
 // push sends one body to Fanout random peers, of this node's zone most of them.

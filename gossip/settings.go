@@ -15,10 +15,11 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// What must be alike at all nodes of a cluster besides its name and the detector: nobody is refused for it, and both sides
-// of a Join say so.
+// What must be alike at all nodes of a cluster besides its name and the detector: nobody is refused
+// for it, and both sides of a Join say so.
 
-// settingNames are the settings in the order of their hashes in Join and Welcome, which never changes.
+// settingNames are the settings in the order of their hashes in Join and Welcome, which never
+// changes.
 var settingNames = [...]string{"profile", "retention", "zone budgets", "MTU", "zone grace",
 	"TCP probing"}
 
@@ -102,7 +103,8 @@ func usual(setting int) (all []string) {
 	case "TCP probing":
 		return []string{"on", "off", none}
 	case "MTU":
-		for _, mtu := range []int{1200, 1220, 1232, 1252, 1280, 1300, 1350, 1372, 1380, 1392, 1400, 1420, 1422, 1432, 1440, 1450, 1452, 1460,
+		for _, mtu := range []int{1200, 1220, 1232, 1252, 1280, 1300, 1350, 1372, 1380, 1392,
+			1400, 1420, 1422, 1432, 1440, 1450, 1452, 1460,
 			1472, 1492, 1500, 4000, 8000, 8900, 8952, 8972, 9000} {
 			all = append(all, fmt.Sprint(mtu))
 		}
@@ -113,7 +115,8 @@ func usual(setting int) (all []string) {
 // pace is the name of the profile whose times a configuration has, or these times.
 func (c *Config) pace() string {
 	times := func(c *Config) string {
-		return fmt.Sprint(c.Inquest.Period, c.Inquest.Grace, c.Inquest.MinRTO, c.Inquest.MaxRTO, c.SWIM.Period,
+		return fmt.Sprint(c.Inquest.Period, c.Inquest.Grace, c.Inquest.MinRTO,
+			c.Inquest.MaxRTO, c.SWIM.Period,
 			c.Heartbeat.Period, c.Accrual.Period, c.Accrual.Pause)
 	}
 	own := times(c)
@@ -169,7 +172,10 @@ func (n *Node) livesOn(peer detect.Peer) bool {
 
 // compareSettings tells of settings that another node has differently, and remembers them.
 func (n *Node) compareSettings(peer detect.Peer, name string, theirs wire.Hashes) {
-	n.unlike = slices.DeleteFunc(n.unlike, func(u Unlike) bool { return u.Member == peer.ID || !n.livesOn(u.peer) })
+	n.unlike = slices.DeleteFunc(n.unlike, func(u Unlike) bool {
+		return u.Member == peer.ID ||
+			!n.livesOn(u.peer)
+	})
 	var names, values []string
 	for i := range min(theirs.Len(), n.settings.Len()) {
 		if theirs.At(i) == n.settings.At(i) {

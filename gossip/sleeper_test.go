@@ -9,8 +9,9 @@ import (
 	"github.com/starling-gossip/starling/test/size"
 )
 
-// A node that wakes reads many accusations of one incarnation at once, refutes the first, and must neither take the
-// others for its own refutation heard again nor leave those who missed it in their belief. Seed 27 did both.
+// A node that wakes reads many accusations of one incarnation at once, refutes the first, and must
+// neither take the others for its own refutation heard again nor leave those who missed it in their
+// belief. Seed 27 did both.
 func TestSleeperComesBack(t *testing.T) {
 	for seed := range uint64(size.Of(10, 60, 600)) {
 		w := newWorld(t)
@@ -23,6 +24,7 @@ func TestSleeperComesBack(t *testing.T) {
 		nodes[4].paused = true
 		w.run(5*time.Second + time.Duration(seed)*10*time.Millisecond)
 		w.resume(nodes[4])
-		w.until(2*time.Second, "the sleeper is alive to all", func() bool { return w.allHold("n4", member.Alive) })
+		w.until(2*time.Second, "the sleeper is alive to all",
+			func() bool { return w.allHold("n4", member.Alive) })
 	}
 }

@@ -57,7 +57,8 @@ func (s *spreads) confirmed(out *Outbox, p *multicast.Progress) {
 	lo := s.from(p.Generation, p.First)
 	hi := lo
 	over := false
-	for ; hi < len(s.list) && s.list[hi].Generation == p.Generation && s.list[hi].Last <= p.Last; hi++ {
+	for ; hi < len(s.list) && s.list[hi].Generation == p.Generation &&
+		s.list[hi].Last <= p.Last; hi++ {
 		over = s.list[hi].tell(out, p)
 	}
 	if over {
@@ -94,15 +95,16 @@ func (s *spreads) unsent(out *Outbox, generation uint64) {
 	})
 }
 
-// endAll ends what is followed at a node that forgets everybody, of so many that lived: who has what is known to nobody
-// from then on.
+// endAll ends what is followed at a node that forgets everybody, of so many that lived: who has
+// what is known to nobody from then on.
 func (n *Node) endAll(of int) {
 	list := n.spreads.list
 	n.spreads.list = nil
 	for i := range list {
 		m := &list[i]
 		have := max(m.had.Have, 1)
-		m.tell(n.out, &multicast.Progress{Have: have, Of: max(m.had.Of, of, have), Done: m.had.Done, Ended: true})
+		m.tell(n.out, &multicast.Progress{Have: have, Of: max(m.had.Of, of, have),
+			Done: m.had.Done, Ended: true})
 		n.relay.Forgo(m.Generation, m.Last)
 	}
 	n.tellRoom()
@@ -111,7 +113,8 @@ func (n *Node) endAll(of int) {
 // forgo ends a message that nobody waits for any more.
 func (n *Node) forgo(c Unfollow) {
 	s := &n.spreads
-	i := slices.IndexFunc(s.list, func(m spreading) bool { return m.Generation == c.Generation && m.Seq == c.Seq })
+	i := slices.IndexFunc(s.list,
+		func(m spreading) bool { return m.Generation == c.Generation && m.Seq == c.Seq })
 	if i < 0 {
 		return
 	}

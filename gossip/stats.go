@@ -2,7 +2,8 @@ package gossip
 
 import "github.com/starling-gossip/starling/gossip/reconcile"
 
-// Stats counts what a node did since it started. All counters only rise; the lengths at the end are of now.
+// Stats counts what a node did since it started. All counters only rise; the lengths at the end are
+// of now.
 type Stats struct {
 	PacketsIn, BytesIn   uint64 // without IP and UDP headers and sealing
 	PacketsOut, BytesOut uint64
@@ -25,7 +26,8 @@ type Stats struct {
 	ZonesSilent    uint64 // times that a whole zone fell silent
 	QueueDropped   uint64 // news let go over the queue's bounds
 
-	ChecksPassed     uint64 // times that datagrams as long as this node's longest passed there and back
+	// times that datagrams as long as this node's longest passed there and back
+	ChecksPassed     uint64
 	ChecksSmall      uint64 // times that they did not, and short ones did
 	ChecksUnanswered uint64 // times that neither was to be found out
 

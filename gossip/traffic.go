@@ -8,28 +8,31 @@ import (
 	"github.com/starling-gossip/starling/gossip/topology"
 )
 
-// What a node sends and receives, by the zone at the other end: links between zones are what costs. Summed over the nodes
-// of a zone this is the traffic of each pair of zones; no node can know that sum by itself, and metrics add it up.
+// What a node sends and receives, by the zone at the other end: links between zones are what costs.
+// Summed over the nodes of a zone this is the traffic of each pair of zones; no node can know that
+// sum by itself, and metrics add it up.
 
-// ZoneTraffic counts datagrams between a node and the members of one zone since the node started. Bytes are those of UDP's
-// payload before sealing.
+// ZoneTraffic counts datagrams between a node and the members of one zone since the node started.
+// Bytes are those of UDP's payload before sealing.
 type ZoneTraffic struct {
-	Zone    string // the widest part of the path; empty for members without a zone
-	Unknown bool   // not a zone: seeds that have not answered yet, newcomers, strangers, what cannot be read
+	Zone string // the widest part of the path; empty for members without a zone
+	// not a zone: seeds that have not answered yet, newcomers, strangers, what cannot be read
+	Unknown bool
 
 	PacketsOut, BytesOut uint64
 	PacketsIn, BytesIn   uint64
 
-	// Budget is how many bytes a second, with IP and UDP headers, all members of this node's zone together may send to that
-	// one; 0: no bound.
+	// Budget is how many bytes a second, with IP and UDP headers, all members of this node's zone
+	// together may send to that one; 0: no bound.
 	Budget int
 }
 
-// maxMetered bounds how many zones are told apart; what goes to and comes from more counts as unknown.
+// maxMetered bounds how many zones are told apart; what goes to and comes from more counts as
+// unknown.
 const maxMetered = 256
 
-// traffic counts by zone. Two zones with the same 16 bits are one here, as they are for all that is sent
-// (docs/protocol.md).
+// traffic counts by zone. Two zones with the same 16 bits are one here, as they are for all that is
+// sent (docs/protocol.md).
 type traffic struct {
 	keys    []uint16 // topology's, of zones
 	zones   []ZoneTraffic
@@ -74,8 +77,8 @@ func (n *Node) received(from member.ID, bytes int) {
 	z.BytesIn += uint64(bytes)
 }
 
-// Traffic returns what went to and came from each zone so far, by name; what belongs to none that is known comes last. The
-// sums are those of Stats.
+// Traffic returns what went to and came from each zone so far, by name; what belongs to none that
+// is known comes last. The sums are those of Stats.
 func (n *Node) Traffic() []ZoneTraffic {
 	all := slices.Clone(n.traffic.zones)
 	for i := range all {

@@ -14,7 +14,8 @@ import (
 func zoned(w *world, each int, zones ...string) {
 	w.t.Helper()
 	for i := range each * len(zones) {
-		n, err := New(nil, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i), Zone: zones[i/each]}, rand.NewPCG(uint64(i), 7), rand.NewPCG(3, 4))
+		n, err := New(nil, Self{Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: addrOf(i),
+			Zone: zones[i/each]}, rand.NewPCG(uint64(i), 7), rand.NewPCG(3, 4))
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -29,7 +30,8 @@ func zoned(w *world, each int, zones ...string) {
 	w.until(time.Minute, "all see all", func() bool { return w.allSee(each * len(zones)) })
 }
 
-// What the nodes count by zone is what was sent: in sum as Stats has it, and between zones as the network saw it.
+// What the nodes count by zone is what was sent: in sum as Stats has it, and between zones as the
+// network saw it.
 func TestTrafficByZone(t *testing.T) {
 	const each = 5
 	zones := []string{"eu/fra/r1", "us", ""}
@@ -64,7 +66,8 @@ func TestTrafficByZone(t *testing.T) {
 		}
 	}
 	if len(seen) != len(zones)*len(zones) {
-		t.Errorf("packets went between %d pairs of zones, and each of them should see some", len(seen))
+		t.Errorf("packets went between %d pairs of zones, and each of them should see some",
+			len(seen))
 	}
 	for _, p := range w.nodes {
 		var sum ZoneTraffic
@@ -72,7 +75,8 @@ func TestTrafficByZone(t *testing.T) {
 			sum.PacketsOut, sum.BytesOut = sum.PacketsOut+z.PacketsOut, sum.BytesOut+z.BytesOut
 			sum.PacketsIn, sum.BytesIn = sum.PacketsIn+z.PacketsIn, sum.BytesIn+z.BytesIn
 		}
-		if s := p.Stats(); sum.PacketsOut != s.PacketsOut || sum.BytesOut != s.BytesOut || sum.PacketsIn != s.PacketsIn || sum.BytesIn != s.BytesIn {
+		if s := p.Stats(); sum.PacketsOut != s.PacketsOut || sum.BytesOut != s.BytesOut ||
+			sum.PacketsIn != s.PacketsIn || sum.BytesIn != s.BytesIn {
 			t.Errorf("%s counted %+v by zone and %+v in all", p.addr, sum, s)
 		}
 	}
@@ -87,11 +91,14 @@ func TestTrafficOfTheUnknown(t *testing.T) {
 		t.Errorf("rubbish is counted as %+v", z)
 	}
 	for i := range maxMetered + 10 {
-		r := member.Record{Name: fmt.Sprintf("m%d", i), Generation: 1, Addr: addrOf(i + 1), Zone: fmt.Sprintf("zone%d", i), Protocol: Version}
+		r := member.Record{Name: fmt.Sprintf("m%d", i), Generation: 1, Addr: addrOf(i + 1),
+			Zone: fmt.Sprintf("zone%d", i), Protocol: Version}
 		p.table.Merge(w.now, member.Fact{Record: member.Share(r), State: member.Alive})
 		p.received(member.IDOf(r.Name), 100)
 	}
-	if z := p.Traffic(); len(z) > maxMetered+1 || !z[len(z)-1].Unknown || z[len(z)-1].BytesIn < 5*100 { // a few share their 16 bits
+	// a few share their 16 bits
+	if z := p.Traffic(); len(z) > maxMetered+1 || !z[len(z)-1].Unknown ||
+		z[len(z)-1].BytesIn < 5*100 {
 		t.Errorf("%d zones are told apart", len(z))
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// twins starts three nodes, has the last write and publish, ends it, and starts its name again in the
-// same generation, as a host does whose clock went back.
+// twins starts three nodes, has the last write and publish, ends it, and starts its name again in
+// the same generation, as a host does whose clock went back.
 func twins(t *testing.T, first func(w *world, p *peer)) (w *world, p *peer) {
 	t.Helper()
 	w = newWorld(t)
@@ -24,8 +24,8 @@ func twins(t *testing.T, first func(w *world, p *peer)) (w *world, p *peer) {
 	return w, p
 }
 
-// A process whose clock shows what it showed when the former process of its name started has that one's
-// generation. What it writes must not be taken for what the other wrote.
+// A process whose clock shows what it showed when the former process of its name started has that
+// one's generation. What it writes must not be taken for what the other wrote.
 func TestKeysOfTwins(t *testing.T) {
 	w, p := twins(t, func(w *world, p *peer) { w.do(p, Set{Key: "color", Value: []byte("blue")}) })
 	if g := p.self.Value().Generation; g != 2 {
@@ -43,8 +43,8 @@ func TestKeysOfTwins(t *testing.T) {
 	}
 }
 
-// What it publishes must not be taken for what the other published, which all had: that would be lost, and
-// nobody told.
+// What it publishes must not be taken for what the other published, which all had: that would be
+// lost, and nobody told.
 func TestMessagesOfTwins(t *testing.T) {
 	publish := func(w *world, p *peer, payload string) {
 		if err := w.do(p, Publish{Topic: "t", Payload: []byte(payload)}); err != nil {
@@ -87,7 +87,8 @@ func TestTwinElsewhere(t *testing.T) {
 					return w.allSee(3) && w.heldAt("n2", p.addr)
 				})
 				if g := p.self.Value().Generation; g != 2 {
-					t.Errorf("%v, %v later, left %t: it is in generation %d, want 2", d, after, leaves, g)
+					t.Errorf("%v, %v later, left %t: it is in generation %d, want 2", d, after,
+						leaves, g)
 				}
 			}
 		}

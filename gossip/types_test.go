@@ -7,8 +7,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// What a live member sends of a known type and cannot be read counts once as malformed; what is of a type that is not
-// known counts as that.
+// What a live member sends of a known type and cannot be read counts once as malformed; what is of
+// a type that is not known counts as that.
 func TestUnreadCountsOnce(t *testing.T) {
 	for _, d := range detectors {
 		w := newWorld(t)
@@ -25,8 +25,10 @@ func TestUnreadCountsOnce(t *testing.T) {
 			after := a.Stats()
 			malformed, unknown := after.Malformed-before.Malformed, after.UnknownType-before.UnknownType
 			known := wire.Specs[mt].Plane != wire.Unknown
-			if known && (malformed != 1 || unknown != 0) || !known && (malformed != 0 || unknown != 1) {
-				t.Errorf("%s: %s cut short: %d malformed, %d of unknown types", d, mt, malformed, unknown)
+			if known && (malformed != 1 || unknown != 0) || !known &&
+				(malformed != 0 || unknown != 1) {
+				t.Errorf("%s: %s cut short: %d malformed, %d of unknown types", d, mt,
+					malformed, unknown)
 			}
 		}
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Who sends what does not open is told, by less than it sent, seldom, and never for an answer of this kind.
+// Who sends what does not open is told, by less than it sent, seldom, and never for an answer of
+// this kind.
 func TestUnopenedIsAnswered(t *testing.T) {
 	w := newWorld(t)
 	p := w.cluster(2, nil)[0]
@@ -27,7 +28,10 @@ func TestUnopenedIsAnswered(t *testing.T) {
 			}
 		}
 	}
-	unopened := func(a netip.AddrPort, size int) { w.step(p, func(out *Outbox) { p.Unopened(w.now, a, size, out) }) }
+	unopened := func(a netip.AddrPort, size int) {
+		w.step(p,
+			func(out *Outbox) { p.Unopened(w.now, a, size, out) })
+	}
 	unopened(from, 150)
 	if len(got) != 1 || at[0] != from || len(got[0])+wire.SealSize != wire.UnopenedSize {
 		t.Fatalf("%x to %v", got, at)
@@ -49,22 +53,27 @@ func TestUnopenedIsAnswered(t *testing.T) {
 		t.Errorf("%d answers to what must have none", len(got)-n)
 	}
 
-	// A node that asks the sender hears it; of a stranger it is no news, and nobody is asked who that is.
+	// A node that asks the sender hears it; of a stranger it is no news, and nobody is asked who
+	// that is.
 	answer := func(name string) []byte { return forge(name, 1, wire.AppendUnopened(nil)) }
 	changes := p.Table().Changes()
-	if types, _, _ := w.sentTypes(p, from, answer("x")); len(types) > 0 || count(p, KeyUnknown) > 0 {
+	if types, _, _ := w.sentTypes(p, from, answer("x")); len(types) > 0 ||
+		count(p, KeyUnknown) > 0 {
 		t.Errorf("a stranger's is answered by %v, told %d times", types, count(p, KeyUnknown))
 	}
 	w.do(p, Join{Merge: []netip.AddrPort{from}})
-	if types, _, _ := w.sentTypes(p, from, answer("x")); len(types) > 0 || count(p, KeyUnknown) != 1 {
+	if types, _, _ := w.sentTypes(p, from, answer("x")); len(types) > 0 ||
+		count(p, KeyUnknown) != 1 {
 		t.Errorf("a seed's is answered by %v, told %d times", types, count(p, KeyUnknown))
 	}
 	if e := p.events[len(p.events)-1]; e.Addr != from || p.Table().Changes() != changes {
-		t.Errorf("it is told of %v, and the table changed %d times", e.Addr, p.Table().Changes()-changes)
+		t.Errorf("it is told of %v, and the table changed %d times", e.Addr,
+			p.Table().Changes()-changes)
 	}
 }
 
-// A process that stood still, and was failed for it, hears of both from itself: once, with the length of the pause.
+// A process that stood still, and was failed for it, hears of both from itself: once, with the
+// length of the pause.
 func TestOwnPauseIsTold(t *testing.T) {
 	for _, detector := range []Detector{INQUEST, SWIM} {
 		w := newWorld(t)
@@ -80,14 +89,16 @@ func TestOwnPauseIsTold(t *testing.T) {
 		w.until(10*time.Second, "n2 is back", func() bool { return w.allSee(5) })
 		w.run(20 * time.Second)
 		if count(p, StoodStill) != 1 || count(p, HeldFailed) != 1 {
-			t.Errorf("%s: it was told %d times that it stood still, and %d times that it was held failed",
+			t.Errorf("%s: it was told %d times that it stood still, and %d times that it was "+
+				"held failed",
 				detector, count(p, StoodStill), count(p, HeldFailed))
 		}
 		for _, e := range p.events {
 			switch {
 			case e.Kind == StoodStill && (e.Gap < slept || e.Gap > slept+time.Second):
 				t.Errorf("%s: %s for a pause of %s", detector, e.Gap, slept)
-			case e.Kind == HeldFailed && (e.Gap > 9*time.Second || e.Member.ID != p.id): // the news waited in the socket
+			case e.Kind == HeldFailed && (e.Gap > 9*time.Second || e.Member.ID != p.id):
+				// the news waited in the socket
 				t.Errorf("%s: held failed for %s: %+v", detector, e.Gap, e.Member)
 			}
 		}
@@ -121,6 +132,7 @@ func TestHeldFailedIsTold(t *testing.T) {
 		t.Errorf("it waits for a call: %t, and when it is back: %t", waits, p.WaitsForCall())
 	}
 	if count(p, StoodStill) != 0 || count(p, HeldFailed) != 1 {
-		t.Errorf("it was told %d times that it stood still, and %d times that it was held failed", count(p, StoodStill), count(p, HeldFailed))
+		t.Errorf("it was told %d times that it stood still, and %d times that it was held "+
+			"failed", count(p, StoodStill), count(p, HeldFailed))
 	}
 }

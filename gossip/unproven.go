@@ -16,8 +16,10 @@ import (
 
 const (
 	strangerShare = 3
-	maxStrangers  = 256     // addresses whose share is saved up; who shares a slot with another one has what its last datagram earned
-	maxSaved      = 4 << 10 // bytes that one may have saved up
+	// addresses whose share is saved up; who shares a slot with another one has what its last
+	// datagram earned
+	maxStrangers = 256
+	maxSaved     = 4 << 10 // bytes that one may have saved up
 )
 
 // unproven is what is owed to addresses that nobody is known at.

@@ -19,8 +19,10 @@ type upkeep struct {
 }
 
 const (
-	sweepEvery = time.Minute      // so often at least the table is searched for members to be forgotten
-	heirAfter  = 10 * time.Minute // so long one that failed is remembered where another member has its address since
+	// so often at least the table is searched for members to be forgotten
+	sweepEvery = time.Minute
+	// so long one that failed is remembered where another member has its address since
+	heirAfter = 10 * time.Minute
 )
 
 func (n *Node) launchUpkeep() { n.upkeep = upkeep{due: Never, sweep: n.now} }
@@ -90,7 +92,8 @@ func (n *Node) forgetDead() {
 	for i := n.table.Len() - 1; i >= n.table.Live(); i-- {
 		m := n.table.At(i)
 		dead := n.now.Sub(m.Since)
-		if m.ID != n.id && (dead > n.cfg.Retention || dead > heirAfter && m.State == member.Failed && heirs[m.Handle.Value().Addr]) {
+		if m.ID != n.id && (dead > n.cfg.Retention || dead > heirAfter &&
+			m.State == member.Failed && heirs[m.Handle.Value().Addr]) {
 			if minority && m.State == member.Failed {
 				n.reach.Aged++
 			}

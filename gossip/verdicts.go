@@ -11,8 +11,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// This file is what a node remembers of those who failed and of those who came back, and why. The evidence travels with
-// the news, where there is room for it, and nothing depends on it.
+// This file is what a node remembers of those who failed and of those who came back, and why. The
+// evidence travels with the news, where there is room for it, and nothing depends on it.
 
 // MaxVerdicts is how many a node remembers; the oldest make way.
 const MaxVerdicts = 256
@@ -66,7 +66,8 @@ func (n *Node) Verdicts(id member.ID) iter.Seq[Verdict] {
 	}
 }
 
-// verdict is one of them. The evidence is a message as it stands on the wire, which all nodes of a process share.
+// verdict is one of them. The evidence is a message as it stands on the wire, which all nodes of a
+// process share.
 type verdict struct {
 	id                    member.ID
 	instance, incarnation uint32
@@ -89,7 +90,8 @@ func (x *verdict) public() Verdict {
 		Accuser: e.Accuser, Cause: e.Cause, Pings: int(e.Pings), Span: e.Span, Seats: e.Seats,
 	}
 	for _, w := range e.Votes[:e.Count] {
-		v.Evidence.Votes = append(v.Evidence.Votes, detect.Vote{Juror: w.Juror, Cause: w.Cause, Pings: int(w.Pings), Span: w.Span})
+		v.Evidence.Votes = append(v.Evidence.Votes,
+			detect.Vote{Juror: w.Juror, Cause: w.Cause, Pings: int(w.Pings), Span: w.Span})
 	}
 	return v
 }
@@ -109,11 +111,13 @@ func (v *verdicts) add(x verdict) {
 	v.next = (v.next + 1) % MaxVerdicts
 }
 
-// failure returns the verdict that one life of a member had failed at an incarnation, nil if there is none.
+// failure returns the verdict that one life of a member had failed at an incarnation, nil if there
+// is none.
 func (v *verdicts) failure(id member.ID, instance, incarnation uint32) *verdict {
 	for i := range v.list {
 		x := &v.list[i]
-		if x.id == id && x.kind == Failed && x.instance == instance && x.incarnation == incarnation {
+		if x.id == id && x.kind == Failed && x.instance == instance &&
+			x.incarnation == incarnation {
 			return x
 		}
 	}
@@ -122,7 +126,8 @@ func (v *verdicts) failure(id member.ID, instance, incarnation uint32) *verdict 
 
 // remember notes what a change of the table says of a member.
 func (n *Node) remember(before, after *member.Member) {
-	x := verdict{id: after.ID, instance: after.Instance(), incarnation: after.Incarnation, kind: Failed, at: after.Since}
+	x := verdict{id: after.ID, instance: after.Instance(), incarnation: after.Incarnation,
+		kind: Failed, at: after.Since}
 	switch {
 	case after.Cause == member.CauseForgotten: // that is remembered as what it is
 		return
@@ -155,7 +160,8 @@ func (n *Node) failWith(id member.ID, e detect.Evidence) {
 	n.explain(&w)
 }
 
-// explain keeps the evidence of a verdict that has none yet. What there is no such verdict for takes no memory.
+// explain keeps the evidence of a verdict that has none yet. What there is no such verdict for
+// takes no memory.
 func (n *Node) explain(e *wire.Evidence) {
 	x := n.verdicts.failure(e.Target, e.Instance, e.Incarnation)
 	if x == nil || x.evidence != unexplained {
@@ -165,7 +171,8 @@ func (n *Node) explain(e *wire.Evidence) {
 	x.evidence = unique.Make(string(wire.AppendEvidence(room[:0], e)))
 }
 
-// packEvidence adds the evidence of the failures that a datagram tells, as far as there is room when all else is in.
+// packEvidence adds the evidence of the failures that a datagram tells, as far as there is room
+// when all else is in.
 func (n *Node) packEvidence(start int) {
 	for _, id := range n.told {
 		m, ok := n.table.Get(id)

@@ -12,9 +12,13 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-func verdictsOf(n *Node, name string) []Verdict { return slices.Collect(n.Verdicts(member.IDOf(name))) }
+func verdictsOf(n *Node,
+	name string) []Verdict {
+	return slices.Collect(n.Verdicts(member.IDOf(name)))
+}
 
-// Under either detector all learn with the news who declared a member failed, and on whose word; and that it came back.
+// Under either detector all learn with the news who declared a member failed, and on whose word;
+// and that it came back.
 func TestAllKnowWhy(t *testing.T) {
 	for _, d := range detectors {
 		t.Run(d.String(), func(t *testing.T) {
@@ -31,7 +35,8 @@ func TestAllKnowWhy(t *testing.T) {
 					t.Fatalf("n%s remembers %+v", p.addr, all)
 				}
 				e := all[0].Evidence
-				if _, known := p.Table().Get(e.Accuser); !known || e.Accuser == victim.id || (len(e.Votes) == 0) == (d == SWIM || d == INQUEST) || e.Span <= 0 {
+				if _, known := p.Table().Get(e.Accuser); !known || e.Accuser == victim.id ||
+					(len(e.Votes) == 0) == (d == SWIM || d == INQUEST) || e.Span <= 0 {
 					t.Errorf("%s holds the evidence %+v", p.addr, e)
 				}
 				if d == INQUEST && (len(e.Votes) < 4 || e.Votes[0].Pings == 0 || e.Pings == 0) {
@@ -42,7 +47,8 @@ func TestAllKnowWhy(t *testing.T) {
 			w.run(20 * time.Second)
 			for _, p := range rest {
 				all := verdictsOf(p.Node, "n11")
-				if len(all) != 2 || all[1].Kind != Restarted || all[1].After < 10*time.Second || all[1].Explained {
+				if len(all) != 2 || all[1].Kind != Restarted ||
+					all[1].After < 10*time.Second || all[1].Explained {
 					t.Errorf("%s remembers %+v of one that came back", p.addr, all)
 				}
 			}
@@ -104,7 +110,8 @@ func TestVerdictsAreBounded(t *testing.T) {
 		n.verdicts.add(verdict{id: 7, kind: Failed, at: Time(i)})
 	}
 	all := slices.Collect(n.Verdicts(7))
-	if len(all) != MaxVerdicts || all[0].At != 2*MaxVerdicts+10 || !slices.IsSortedFunc(all, func(a, b Verdict) int { return int(a.At - b.At) }) {
+	if len(all) != MaxVerdicts || all[0].At != 2*MaxVerdicts+10 ||
+		!slices.IsSortedFunc(all, func(a, b Verdict) int { return int(a.At - b.At) }) {
 		t.Errorf("%d verdicts from %d on", len(all), all[0].At)
 	}
 }
@@ -113,10 +120,12 @@ func TestVerdictsAreBounded(t *testing.T) {
 func explained(t *testing.T) (*loop, wire.Evidence) {
 	l := newLoop(t, 5, SWIM)
 	n, m := l.nodes[0], l.nodes[1].Self()
-	n.Receive(l.now, addrOf(2), forge("n2", 1, wire.AppendUpdate(nil, &wire.Update{ID: m.ID, Check: m.Check,
-		Claim: wire.Claim{Generation: 1, State: member.Failed}})), &l.out)
+	n.Receive(l.now, addrOf(2), forge("n2", 1, wire.AppendUpdate(nil,
+		&wire.Update{ID: m.ID, Check: m.Check,
+			Claim: wire.Claim{Generation: 1, State: member.Failed}})), &l.out)
 	l.out.Reset()
-	return l, wire.Evidence{Target: m.ID, Instance: m.Instance(), Accuser: member.IDOf("n2"), Count: 1}
+	return l, wire.Evidence{Target: m.ID, Instance: m.Instance(), Accuser: member.IDOf("n2"),
+		Count: 1}
 }
 
 // Evidence counts only for the verdict that it is about, and the first stays.
@@ -152,7 +161,8 @@ func TestEvidenceMustMatch(t *testing.T) {
 // Evidence that says nothing new takes no memory.
 func TestStaleEvidenceAllocatesNothing(t *testing.T) {
 	l, e := explained(t)
-	datagram := forge("n2", 1, wire.AppendEvidence(nil, &e), wire.AppendEvidence(nil, &wire.Evidence{Target: 99}))
+	datagram := forge("n2", 1, wire.AppendEvidence(nil, &e),
+		wire.AppendEvidence(nil, &wire.Evidence{Target: 99}))
 	if allocs := testing.AllocsPerRun(1000, func() {
 		l.nodes[0].Receive(l.now, addrOf(2), datagram, &l.out)
 		l.out.Reset()
@@ -173,7 +183,8 @@ func TestEvidenceTakesNoRoomFromNews(t *testing.T) {
 	}
 	const many = 100
 	for i := range many {
-		r := member.Record{Name: fmt.Sprintf("x%d", i), Generation: 1, Addr: addrOf(100 + i), Protocol: Version}
+		r := member.Record{Name: fmt.Sprintf("x%d", i), Generation: 1, Addr: addrOf(100 + i),
+			Protocol: Version}
 		n.apply(member.Fact{Record: member.Share(r)}, false, 0, 0)
 		n.failWith(member.IDOf(r.Name), detect.Evidence{Accuser: n.id, Votes: votes})
 	}

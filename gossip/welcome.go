@@ -19,8 +19,8 @@ import (
 
 // Letting others in, and being refused.
 
-// sampleSize is how many members a newcomer is told of at once, and secondWelcome how many bytes, before sealing, the Welcome has if it
-// asks again: the first may have been too long for the way.
+// sampleSize is how many members a newcomer is told of at once, and secondWelcome how many bytes,
+// before sealing, the Welcome has if it asks again: the first may have been too long for the way.
 const (
 	sampleSize    = 15
 	secondWelcome = 600
@@ -29,7 +29,8 @@ const (
 // secretLife is how old the secret of cookies gets. The one before it still counts.
 const secretLife = time.Minute
 
-// maxKnocks bounds the newcomers of whom is remembered that they were challenged: to tell those that do not come back.
+// maxKnocks bounds the newcomers of whom is remembered that they were challenged: to tell those
+// that do not come back.
 const maxKnocks = 64
 
 // knockWait is how long a challenged newcomer has, and how often it is told that it is not reached.
@@ -44,8 +45,8 @@ type door struct {
 	shut    Time // when somebody was last told that what it sends does not open; 0: never
 }
 
-// A newcomer that was welcomed becomes a member by its next word, within guestFor. Of maxGuests, the last, that word is
-// enough; another one's record has to be in it, or is asked for.
+// A newcomer that was welcomed becomes a member by its next word, within guestFor. Of maxGuests,
+// the last, that word is enough; another one's record has to be in it, or is asked for.
 const (
 	maxGuests = 256
 	guestFor  = time.Minute
@@ -96,7 +97,8 @@ func (g *guest) cookie(k siphash.Key) uint64 {
 	return siphash.Sum64(k, b[:])
 }
 
-// guest returns the sender of a Join: it is answered at the address in its record that members of this node's zone use.
+// guest returns the sender of a Join: it is answered at the address in its record that members of
+// this node's zone use.
 func (n *Node) guest(peer detect.Peer, j *wire.Join) guest {
 	r := &j.Record
 	to := r.Addr
@@ -108,7 +110,8 @@ func (n *Node) guest(peer detect.Peer, j *wire.Join) guest {
 	return g
 }
 
-// answerJoin lets a newcomer in, or says why not. One that does not show the cookie gets a Challenge, and nothing changes.
+// answerJoin lets a newcomer in, or says why not. One that does not show the cookie gets a
+// Challenge, and nothing changes.
 func (n *Node) answerJoin(peer detect.Peer, j *wire.Join) {
 	g := n.guest(peer, j)
 	switch {
@@ -122,7 +125,8 @@ func (n *Node) answerJoin(peer detect.Peer, j *wire.Join) {
 		return
 	}
 	if j.Record.State != member.Alive || member.IDOf(string(j.Record.Name)) != peer.ID ||
-		member.Instance(peer.ID, uint32(j.Record.Generation)) != peer.Instance || !sendable(g.Addr) {
+		member.Instance(peer.ID, uint32(j.Record.Generation)) != peer.Instance ||
+		!sendable(g.Addr) {
 		n.stats.Malformed++
 		return
 	}
@@ -145,8 +149,8 @@ func sendable(a netip.AddrPort) bool {
 	return a.Port() != 0 && ip.IsValid() && !ip.IsUnspecified() && !member.IsCrowd(ip)
 }
 
-// challenge sends a newcomer the cookie that it has to show, unless that takes more bytes than it sent: so a Challenge
-// never makes more of what a stranger sends to an address that it names.
+// challenge sends a newcomer the cookie that it has to show, unless that takes more bytes than it
+// sent: so a Challenge never makes more of what a stranger sends to an address that it names.
 func (n *Node) challenge(g *guest, most int) {
 	keys := n.entry.door.open(n.now, n.proof)
 	start := n.open(g.Instance)
@@ -160,8 +164,8 @@ func (n *Node) challenge(g *guest, most int) {
 	n.closeFree(start, g.Peer)
 }
 
-// knock notes that a newcomer was challenged. If one asks again and again without the cookie, from another address than
-// that in its record, it is told where nothing reaches it.
+// knock notes that a newcomer was challenged. If one asks again and again without the cookie, from
+// another address than that in its record, it is told where nothing reaches it.
 func (n *Node) knock(peer detect.Peer, g *guest) {
 	if peer.Addr == g.Addr {
 		return // nor would this reach it
@@ -178,8 +182,9 @@ func (n *Node) knock(peer detect.Peer, g *guest) {
 	}
 }
 
-// letIn welcomes a newcomer that showed the cookie, if its name is free. It is a member once it has answered: of a thousand that
-// showed cookies and do no more nobody hears, and no jury sits on them.
+// letIn welcomes a newcomer that showed the cookie, if its name is free. It is a member once it has
+// answered: of a thousand that showed cookies and do no more nobody hears, and no jury sits on
+// them.
 func (n *Node) letIn(g *guest, j *wire.Join) {
 	n.unproven.shown = g.Addr
 	fact, err := j.Record.Fact()
@@ -193,10 +198,13 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	case g.ID == n.id:
 		n.claimedSelf(g)
 		return
-	case n.otherCluster(j) && !(known && m.Generation() == r.Generation): // a life that is a member was away during a merge
-		n.refuse(g.Peer, g, wire.OtherCluster, 0, fmt.Sprintf("%016x with %d members", n.identity.id, n.table.Live()))
+	case n.otherCluster(j) && !(known && m.Generation() == r.Generation):
+		// a life that is a member was away during a merge
+		n.refuse(g.Peer, g, wire.OtherCluster, 0, fmt.Sprintf("%016x with %d members",
+			n.identity.id, n.table.Live()))
 		return
-	case known && m.State.Live() && m.Handle.Value().Addr != r.Addr && !n.inherits(&m, g, &j.Record.Claim):
+	case known && m.State.Live() && m.Handle.Value().Addr != r.Addr &&
+		!n.inherits(&m, g, &j.Record.Claim):
 		n.claimName(&m, g, &r)
 		return
 	case known && isOutlived(&m, &j.Record.Claim, &r):
@@ -242,7 +250,8 @@ func (n *Node) answered(peer detect.Peer) {
 		return
 	}
 	r := g.Record.Value()
-	if _, known := n.table.Get(peer.ID); known || member.Instance(peer.ID, uint32(r.Generation)) != peer.Instance {
+	if _, known := n.table.Get(peer.ID); known || member.Instance(peer.ID,
+		uint32(r.Generation)) != peer.Instance {
 		return
 	}
 	n.entry.door.guests.Take(peer.ID)
@@ -252,9 +261,9 @@ func (n *Node) answered(peer detect.Peer) {
 	n.enter(true)
 }
 
-// sendWelcome tells a newcomer of this node and of a few others, so that it can ask many for the rest. In a flood of
-// Joins it tells of this node alone, which costs no more than the Join. The ID of the cluster is that of before the newcomer, so that
-// it sees whether two became one.
+// sendWelcome tells a newcomer of this node and of a few others, so that it can ask many for the
+// rest. In a flood of Joins it tells of this node alone, which costs no more than the Join. The ID
+// of the cluster is that of before the newcomer, so that it sees whether two became one.
 func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
 	live := n.table.Live() - n.reach.Stale(n.now)
 	_, known := n.table.Get(g.ID)
@@ -276,7 +285,8 @@ func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
 		}
 		before := len(n.out.arena)
 		n.appendMember(&sample[i], true, n.id)
-		if n.room(start) < wire.MessageSize+fingerprintSize || i > 0 && len(n.out.arena)-start > most-wire.MessageSize-fingerprintSize {
+		if n.room(start) < wire.MessageSize+fingerprintSize || i > 0 &&
+			len(n.out.arena)-start > most-wire.MessageSize-fingerprintSize {
 			n.out.arena = n.out.arena[:before]
 			break
 		}
@@ -286,8 +296,10 @@ func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
 	n.close(start, g.Peer)
 }
 
-// refuse tells a newcomer why it is not let in: where its Join came from, or at its address if that is proven.
-func (n *Node) refuse(to detect.Peer, g *guest, reason wire.Reason, generation uint64, text string) {
+// refuse tells a newcomer why it is not let in: where its Join came from, or at its address if that
+// is proven.
+func (n *Node) refuse(to detect.Peer, g *guest, reason wire.Reason, generation uint64,
+	text string) {
 	if start, ok := n.reply(to); ok {
 		n.out.arena = wire.AppendRefuse(n.out.arena, &wire.Refuse{
 			Number: g.number, Reason: reason, Generation: generation, Text: []byte(text), Seen: g.seen,
@@ -296,18 +308,20 @@ func (n *Node) refuse(to detect.Peer, g *guest, reason wire.Reason, generation u
 	}
 }
 
-// refuseStranger looks for a Join in a datagram of another cluster: whoever sent it was given a wrong address or a
-// wrong name, and should hear of it.
+// refuseStranger looks for a Join in a datagram of another cluster: whoever sent it was given a
+// wrong address or a wrong name, and should hear of it.
 func (n *Node) refuseStranger(peer detect.Peer, r wire.Reader) {
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
 		switch t {
 		case wire.TypeJoin:
 			if j, ok := wire.ReadJoin(body); ok {
-				n.refuse(peer, &guest{number: j.Number, seen: peer.Addr}, wire.WrongCluster, 0, n.cfg.Cluster)
+				n.refuse(peer, &guest{number: j.Number, seen: peer.Addr}, wire.WrongCluster, 0,
+					n.cfg.Cluster)
 			}
 			return
 		case wire.TypeRefuse:
-			if m, ok := wire.ReadRefuse(body); ok && m.Reason == wire.WrongCluster && n.answers(m.Number) {
+			if m, ok := wire.ReadRefuse(body); ok && m.Reason == wire.WrongCluster &&
+				n.answers(m.Number) {
 				n.refused(peer, &m)
 			}
 			return
@@ -341,18 +355,22 @@ func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
 		n.nameWaits(peer.Addr, string(r.Text))
 		return
 	case wire.WrongCluster:
-		err = fmt.Errorf("%s: %w: %q, and this node to %q", peer.Addr, ErrWrongCluster, r.Text, n.cfg.Cluster)
+		err = fmt.Errorf("%s: %w: %q, and this node to %q", peer.Addr, ErrWrongCluster, r.Text,
+			n.cfg.Cluster)
 	case wire.OtherCluster:
 		if strings.HasPrefix(string(r.Text), fmt.Sprintf("%016x ", n.identity.id)) {
 			return // they have become one since
 		}
-		err = fmt.Errorf("%s: %w: %s, and this node to %016x; a join by command merges them", peer.Addr, ErrOtherCluster, r.Text, n.identity.id)
+		err = fmt.Errorf("%s: %w: %s, and this node to %016x; a join by command merges them",
+			peer.Addr, ErrOtherCluster, r.Text, n.identity.id)
 	case wire.WrongDetector:
-		err = fmt.Errorf("%s: %w: %q, and this node %q", peer.Addr, ErrWrongDetector, r.Text, n.cfg.Detector)
+		err = fmt.Errorf("%s: %w: %q, and this node %q", peer.Addr, ErrWrongDetector, r.Text,
+			n.cfg.Detector)
 	case wire.TableFull:
 		err = fmt.Errorf("%s: %w: its table of members is full", peer.Addr, ErrRefused)
 	case wire.Family:
-		err = fmt.Errorf("%s: %w: it cannot send to %s, an address of the other IP version", peer.Addr, ErrNotReached, r.Text)
+		err = fmt.Errorf("%s: %w: it cannot send to %s, an address of the other IP version",
+			peer.Addr, ErrNotReached, r.Text)
 	case wire.NotReached:
 		err = fmt.Errorf("%s: %w: it answers to %s, the address that this node tells, and sees "+
 			"this node's datagrams come from %s", peer.Addr, ErrNotReached, r.Text, r.Seen)

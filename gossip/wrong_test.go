@@ -17,9 +17,11 @@ func TestOneWrongSeed(t *testing.T) {
 	w.run(time.Second)
 	wrong := nodes[1]
 	x := w.start("x", 20, 1, nil, 1)
-	w.cut = func(from, to netip.AddrPort) bool { return from == x.addr && to == wrong.addr } // who answers in its own way
+	// who answers in its own way
+	w.cut = func(from, to netip.AddrPort) bool { return from == x.addr && to == wrong.addr }
 	refuse := func() {
-		no := wire.AppendRefuse(nil, &wire.Refuse{Number: x.entry.number, Reason: wire.NameTaken, Text: []byte("10.0.0.4:7747"), Seen: x.addr})
+		no := wire.AppendRefuse(nil, &wire.Refuse{Number: x.entry.number,
+			Reason: wire.NameTaken, Text: []byte("10.0.0.4:7747"), Seen: x.addr})
 		d := forge("n1", 1, no)
 		w.step(x, func(out *Outbox) { x.Receive(w.now, wrong.addr, d, out) })
 	}
@@ -93,7 +95,8 @@ func TestOneWrongMemberStopsNobody(t *testing.T) {
 		}
 		w.run(3 * time.Second)
 		if x.Stopped() != (lied >= 2) {
-			t.Errorf("of three that it asked %d say that it was replaced; it stopped: %t", lied, x.Stopped())
+			t.Errorf("of three that it asked %d say that it was replaced; it stopped: %t",
+				lied, x.Stopped())
 		}
 	}
 }
@@ -103,16 +106,21 @@ func TestOneWrongMemberStopsNobody(t *testing.T) {
 func TestWhoHasMyName(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)
-	ask := wire.AppendConflict(nil, &wire.Conflict{Number: 5, Asks: true}, recordOf("n3", 9, forgedAddr), 0)
-	if types, to, _ := w.sentTypes(nodes[0], forgedAddr, forge("n3", 9, ask)); len(types) == 0 || types[0] != wire.TypeConflict || to[0] != forgedAddr {
+	ask := wire.AppendConflict(nil, &wire.Conflict{Number: 5, Asks: true},
+		recordOf("n3", 9, forgedAddr), 0)
+	if types, to, _ := w.sentTypes(nodes[0], forgedAddr,
+		forge("n3", 9, ask)); len(types) == 0 || types[0] != wire.TypeConflict ||
+		to[0] != forgedAddr {
 		t.Errorf("it is told %v", types)
 	}
 	for _, from := range []string{"n2", "x"} { // that is not its own name
-		if types, _, _ := w.sentTypes(nodes[0], forgedAddr, forge(from, 1, ask)); len(types) > 0 && types[0] == wire.TypeConflict {
+		if types, _, _ := w.sentTypes(nodes[0], forgedAddr,
+			forge(from, 1, ask)); len(types) > 0 && types[0] == wire.TypeConflict {
 			t.Errorf("%s is told who n3 is", from)
 		}
 	}
-	if m, _ := nodes[0].Table().Get(member.IDOf("n3")); m.Generation() != 1 || m.State != member.Alive {
+	if m, _ := nodes[0].Table().Get(member.IDOf("n3")); m.Generation() != 1 ||
+		m.State != member.Alive {
 		t.Error("something changed")
 	}
 }

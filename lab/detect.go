@@ -11,10 +11,12 @@ import (
 	"github.com/starling-gossip/starling/sim"
 )
 
-// This file is what failure detectors trade: how soon a crash is known against how often the living are failed.
+// This file is what failure detectors trade: how soon a crash is known against how often the living
+// are failed.
 
-// Detect is the options of a sweep: for each setting, Runs simulated clusters of Nodes who know each other from the start,
-// over a calm network that loses the share Loss of all packets. Every 30 s a node crashes, and comes back 25 s later.
+// Detect is the options of a sweep: for each setting, Runs simulated clusters of Nodes who know
+// each other from the start, over a calm network that loses the share Loss of all packets. Every 30
+// s a node crashes, and comes back 25 s later.
 type Detect struct {
 	Nodes    int           `json:"nodes"`
 	Loss     float64       `json:"loss"`
@@ -31,14 +33,16 @@ const (
 
 // DetectPoint is what one setting showed. Times are in seconds; 0 with none Detected.
 type DetectPoint struct {
-	Setting       string  `json:"setting"`
-	Crashes       int     `json:"crashes"`
-	Detected      int     `json:"detected"` // crashes that all came to know before the node was back
-	First         float64 `json:"first_suspicion_seconds"`
-	Half          float64 `json:"known50_seconds"` // mean until half of the others know
-	All           float64 `json:"known100_seconds"`
-	AllSE         float64 `json:"known100_se"`
-	FalseFailures float64 `json:"false_failures_per_hour"` // of living members, at all observers, of the whole cluster
+	Setting string `json:"setting"`
+	Crashes int    `json:"crashes"`
+	// crashes that all came to know before the node was back
+	Detected int     `json:"detected"`
+	First    float64 `json:"first_suspicion_seconds"`
+	Half     float64 `json:"known50_seconds"` // mean until half of the others know
+	All      float64 `json:"known100_seconds"`
+	AllSE    float64 `json:"known100_se"`
+	// of living members, at all observers, of the whole cluster
+	FalseFailures float64 `json:"false_failures_per_hour"`
 	BytesRate     float64 `json:"node_bytes_per_second"`
 }
 
@@ -49,7 +53,8 @@ type DetectSetting struct {
 }
 
 func (o *Detect) check() error {
-	err := cmp.Or(within("nodes", o.Nodes, 3, maxDetect), within("loss", o.Loss, 0, MaxLoss), within("runs", o.Runs, 1, 10_000))
+	err := cmp.Or(within("nodes", o.Nodes, 3, maxDetect), within("loss", o.Loss, 0, MaxLoss),
+		within("runs", o.Runs, 1, 10_000))
 	if err == nil && (o.Duration < crashEvery || o.Duration > 24*time.Hour) {
 		err = fmt.Errorf("duration %s: from %s to 24h is possible", o.Duration, crashEvery)
 	}
@@ -68,11 +73,12 @@ func (o *Detect) Run(ctx context.Context, w Work, settings []DetectSetting) ([]D
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	runs, err := spread(ctx, w, o.Seed, len(settings)*o.Runs, func() func(int, *rand.Rand) detectRun {
-		return func(i int, _ *rand.Rand) detectRun {
-			return o.simulate(settings[i/o.Runs].Config, o.Seed+uint64(i%o.Runs))
-		}
-	})
+	runs, err := spread(ctx, w, o.Seed, len(settings)*o.Runs,
+		func() func(int, *rand.Rand) detectRun {
+			return func(i int, _ *rand.Rand) detectRun {
+				return o.simulate(settings[i/o.Runs].Config, o.Seed+uint64(i%o.Runs))
+			}
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -91,8 +97,10 @@ func (o *Detect) simulate(c gossip.Config, seed uint64) (r detectRun) {
 	net := sim.LAN()
 	net.Within.Loss, net.Between.Loss = o.Loss, o.Loss
 	times := int((o.Duration-crashFor)/crashEvery) + 1
-	opt := sim.Options{Nodes: o.Nodes, Seed: seed, Warm: true, Unchecked: true, Duration: o.Duration, Network: net, Gossip: c,
-		Actions: []sim.Action{{At: time.Second, Do: sim.Crash, Who: sim.Any(1), For: crashFor, Every: crashEvery, Times: times}}}
+	opt := sim.Options{Nodes: o.Nodes, Seed: seed, Warm: true, Unchecked: true,
+		Duration: o.Duration, Network: net, Gossip: c,
+		Actions: []sim.Action{{At: time.Second, Do: sim.Crash, Who: sim.Any(1), For: crashFor,
+			Every: crashEvery, Times: times}}}
 	r.report, r.detail, r.err = sim.Watch(opt, func(sim.Progress) {})
 	return r
 }

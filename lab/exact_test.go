@@ -9,8 +9,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/rumor"
 )
 
-// This file reckons epidemics exactly and shares nothing with the simulation: the number of those who have the rumor is a
-// Markov chain, whose transitions are occupancy (push) and binomial (pull) probabilities.
+// This file reckons epidemics exactly and shares nothing with the simulation: the number of those
+// who have the rumor is a Markov chain, whose transitions are occupancy (push) and binomial (pull)
+// probabilities.
 
 // chain is one epidemic's: n members of whom live live, fan-out b, loss p.
 type chain struct {
@@ -125,8 +126,10 @@ func TestRoundsAgainstExactChains(t *testing.T) {
 		for _, x := range []struct {
 			n, b          int
 			loss, crashed float64
-		}{{2, 1, 0.3, 0}, {10, 3, 0, 0}, {20, 1, 0, 0.5}, {50, 2, 0.5, 0}, {100, 1, 0, 0}, {100, 1, 0.5, 0.25}, {150, 2, 0.1, 0.5}, {200, 1, 0.25, 0}} {
-			o := Rounds{Mode: mode, Fanout: x.b, Nodes: x.n, Loss: x.loss, Crashed: x.crashed, Runs: 1500, Seed: 1}
+		}{{2, 1, 0.3, 0}, {10, 3, 0, 0}, {20, 1, 0, 0.5}, {50, 2, 0.5, 0}, {100, 1, 0,
+			0}, {100, 1, 0.5, 0.25}, {150, 2, 0.1, 0.5}, {200, 1, 0.25, 0}} {
+			o := Rounds{Mode: mode, Fanout: x.b, Nodes: x.n, Loss: x.loss, Crashed: x.crashed,
+				Runs: 1500, Seed: 1}
 			r, err := o.Run(context.Background(), Work{})
 			if err != nil {
 				t.Fatal(err)
@@ -135,7 +138,8 @@ func TestRoundsAgainstExactChains(t *testing.T) {
 			off := (r.Mean - exact) / r.SE
 			worst = max(worst, math.Abs(off))
 			if math.Abs(off) > 3 {
-				t.Errorf("%s %+v: %.4f rounds, exactly %.4f: off by %.1f standard errors", mode, x, r.Mean, exact, off)
+				t.Errorf("%s %+v: %.4f rounds, exactly %.4f: off by %.1f standard errors",
+					mode, x, r.Mean, exact, off)
 			}
 		}
 	}
@@ -148,7 +152,8 @@ func TestRoundsOfAThousand(t *testing.T) {
 		mode rumor.Mode
 		b    int
 		want float64
-	}{{rumor.Push, 1, 18.04}, {rumor.Pull, 1, 13.77}, {rumor.PushPull, 1, 9.15}, {rumor.Push, 2, 10.67}, {rumor.Pull, 2, 8.77}, {rumor.PushPull, 2, 6.17}} {
+	}{{rumor.Push, 1, 18.04}, {rumor.Pull, 1, 13.77}, {rumor.PushPull, 1, 9.15}, {rumor.Push,
+		2, 10.67}, {rumor.Pull, 2, 8.77}, {rumor.PushPull, 2, 6.17}} {
 		o := Rounds{Mode: x.mode, Fanout: x.b, Nodes: 1000, Runs: 700, Seed: 1}
 		r, err := o.Run(context.Background(), Work{})
 		if err != nil {
@@ -156,7 +161,8 @@ func TestRoundsOfAThousand(t *testing.T) {
 		}
 		t.Log(x.mode, x.b, fmt.Sprintf("%.3f ± %.3f", r.Mean, r.SE))
 		if math.Abs(r.Mean-x.want) > 3*r.SE+0.005 {
-			t.Errorf("%s, fan-out %d: %.3f ± %.3f rounds, not %.2f", x.mode, x.b, r.Mean, r.SE, x.want)
+			t.Errorf("%s, fan-out %d: %.3f ± %.3f rounds, not %.2f", x.mode, x.b, r.Mean, r.SE,
+				x.want)
 		}
 	}
 }

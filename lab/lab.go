@@ -1,10 +1,11 @@
-// Package lab is the analysis of gossip as experiments: how many rounds an epidemic takes, when rumors die, what subnets
-// change, what failure detectors trade. They ask the engine that runs in production (gossip/rumor, gossip/topology), or
-// run whole nodes in the simulator. docs/lab.md has the rules of each and the theory behind it.
+// Package lab is the analysis of gossip as experiments: how many rounds an epidemic takes, when
+// rumors die, what subnets change, what failure detectors trade. They ask the engine that runs in
+// production (gossip/rumor, gossip/topology), or run whole nodes in the simulator. docs/lab.md has
+// the rules of each and the theory behind it.
 //
-// An experiment is a struct of options with a method Run. Equal options give an equal result, to the last bit, for any
-// number of workers. A wrong option is an error that begins with the option's name. The experiments are safe for
-// concurrent use.
+// An experiment is a struct of options with a method Run. Equal options give an equal result, to
+// the last bit, for any number of workers. A wrong option is an error that begins with the option's
+// name. The experiments are safe for concurrent use.
 package lab
 
 import (
@@ -27,16 +28,19 @@ const (
 
 // Work is how an experiment is run. What comes out does not depend on it.
 type Work struct {
-	Workers  int                // goroutines; 0: one for each processor
-	Progress func(done, of int) // is told how many runs are over; called by several goroutines at once; may be nil
+	Workers int // goroutines; 0: one for each processor
+	// is told how many runs are over; called by several goroutines at once; may be nil
+	Progress func(done, of int)
 }
 
 // maxChunk is how many runs a worker takes at a time at most.
 const maxChunk = 16
 
-// spread does runs, each with its own source of chance that depends on the seed and its number alone, and returns what
-// they showed, by number. Each worker gets its own function from newWorker, which may keep memory from run to run.
-func spread[T any](ctx context.Context, w Work, seed uint64, runs int, newWorker func() func(i int, rng *rand.Rand) T) ([]T, error) {
+// spread does runs, each with its own source of chance that depends on the seed and its number
+// alone, and returns what they showed, by number. Each worker gets its own function from newWorker,
+// which may keep memory from run to run.
+func spread[T any](ctx context.Context, w Work, seed uint64, runs int,
+	newWorker func() func(i int, rng *rand.Rand) T) ([]T, error) {
 	workers := w.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)

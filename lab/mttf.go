@@ -10,14 +10,15 @@ import (
 // HoursPerMonth is that of a month of 30 days.
 const HoursPerMonth = 30 * 24
 
-// MTTF is the options of the reckoning: Machines, of which each fails once in Months in the mean, independently and
-// without memory (exponential times).
+// MTTF is the options of the reckoning: Machines, of which each fails once in Months in the mean,
+// independently and without memory (exponential times).
 type MTTF struct {
 	Machines int     `json:"machines"`
 	Months   float64 `json:"months"`
 }
 
-// MTTFResult is the mean time to the next failure of any machine, which is Months/Machines, and what follows from it.
+// MTTFResult is the mean time to the next failure of any machine, which is Months/Machines, and
+// what follows from it.
 type MTTFResult struct {
 	MTTF
 	BetweenMonths float64 `json:"mttf_months"`
@@ -28,7 +29,8 @@ type MTTFResult struct {
 
 // Run reckons.
 func (o *MTTF) Run() (*MTTFResult, error) {
-	if err := cmp.Or(within("machines", o.Machines, 1, 1e9), within("months", o.Months, 1e-3, 1e9)); err != nil {
+	if err := cmp.Or(within("machines", o.Machines, 1, 1e9),
+		within("months", o.Months, 1e-3, 1e9)); err != nil {
 		return nil, err
 	}
 	r := &MTTFResult{MTTF: *o, BetweenMonths: o.Months / float64(o.Machines)}

@@ -12,12 +12,13 @@ import (
 
 // This file is the simple epidemic: one rumor that nobody ever lets go of, in rounds.
 
-// Rounds is the options of a simple epidemic. Of n members, floor(Crashed·n) have crashed before the start and nobody
-// knows; the origin has not, and has the rumor at round 0. In a round, those of Mode contact Fanout distinct members each,
-// drawn uniformly among the n − 1 others, the crashed included. Everybody acts on the state at the round's start. Push:
-// who has the rumor sends it. Pull: who lacks it asks, and is answered by who has it. Push-pull: every live member
-// contacts; who has the rumor sends it, who lacks it asks. Each message, request and reply alike, is lost independently.
-// Who has the rumor stays infectious. A run ends when all that live have it.
+// Rounds is the options of a simple epidemic. Of n members, floor(Crashed·n) have crashed before
+// the start and nobody knows; the origin has not, and has the rumor at round 0. In a round, those
+// of Mode contact Fanout distinct members each, drawn uniformly among the n − 1 others, the crashed
+// included. Everybody acts on the state at the round's start. Push: who has the rumor sends it.
+// Pull: who lacks it asks, and is answered by who has it. Push-pull: every live member contacts;
+// who has the rumor sends it, who lacks it asks. Each message, request and reply alike, is lost
+// independently. Who has the rumor stays infectious. A run ends when all that live have it.
 type Rounds struct {
 	Mode    rumor.Mode `json:"mode"`
 	Fanout  int        `json:"fanout"`
@@ -30,23 +31,28 @@ type Rounds struct {
 
 // RoundsResult is what the runs of Rounds showed, in rounds and members.
 type RoundsResult struct {
-	Mean            float64   `json:"mean"` // rounds until all live members have the rumor
-	P50             float64   `json:"p50"`
-	P99             float64   `json:"p99"`
-	SE              float64   `json:"se"` // standard error of the mean
-	Runs            int       `json:"runs"`
-	Half            float64   `json:"half"`              // mean rounds until half of the live have it
-	Infected        []float64 `json:"infected"`          // mean number of those who have it, after each round from 0 on
-	MessagesPerNode float64   `json:"messages_per_node"` // mean that a live member sent, lost ones included
+	Mean float64 `json:"mean"` // rounds until all live members have the rumor
+	P50  float64 `json:"p50"`
+	P99  float64 `json:"p99"`
+	SE   float64 `json:"se"` // standard error of the mean
+	Runs int     `json:"runs"`
+	// mean rounds until half of the live have it
+	Half float64 `json:"half"`
+	// mean number of those who have it, after each round from 0 on
+	Infected []float64 `json:"infected"`
+	// mean that a live member sent, lost ones included
+	MessagesPerNode float64 `json:"messages_per_node"`
 }
 
 // Live is how many members live.
 func (o *Rounds) Live() int {
-	return o.Nodes - int(o.Crashed*float64(o.Nodes)+1e-9) // 0.29·100 is 29, and a little less in floating point
+	// 0.29·100 is 29, and a little less in floating point
+	return o.Nodes - int(o.Crashed*float64(o.Nodes)+1e-9)
 }
 
 func (o *Rounds) check() error {
-	return cmp.Or(checkMode(o.Mode), within("nodes", o.Nodes, 1, MaxNodes), within("fanout", o.Fanout, 1, max(o.Nodes-1, 1)),
+	return cmp.Or(checkMode(o.Mode), within("nodes", o.Nodes, 1, MaxNodes),
+		within("fanout", o.Fanout, 1, max(o.Nodes-1, 1)),
 		within("loss", o.Loss, 0, MaxLoss), within("crashed", o.Crashed, 0, maxCrashed),
 		within("runs", o.Runs, 1, MaxRuns))
 }
@@ -106,9 +112,10 @@ func lose(rng *rand.Rand, lost uint64) bool { return lost > 0 && rng.Uint64()>>1
 
 // epidemic is one rumor among members of whom the first so many live. The first is the origin.
 type epidemic struct {
-	policy  rumor.Policy
-	pick    func(rng *rand.Rand, self int, dst []int32) []int32
-	crosses func(from, to int) bool // whether a message between them is counted as crossing; nil: none is
+	policy rumor.Policy
+	pick   func(rng *rand.Rand, self int, dst []int32) []int32
+	// whether a message between them is counted as crossing; nil: none is
+	crosses func(from, to int) bool
 	lost    uint64
 	lives   []rumor.Life
 	live    int
@@ -116,7 +123,8 @@ type epidemic struct {
 	targets, fresh []int32 // memory that rounds reuse
 }
 
-// epidemicRun is what one epidemic showed: who had it after each round, the messages, and how many of them crossed.
+// epidemicRun is what one epidemic showed: who had it after each round, the messages, and how many
+// of them crossed.
 type epidemicRun struct {
 	infected          []int32
 	messages, crossed int64

@@ -18,13 +18,14 @@ const (
 	StopCoin    = "coin"
 )
 
-// Rumor is the options of rumor mongering among Nodes sites. One has the update at first; all others are susceptible.
-// Everybody acts on the state at a cycle's start: a contact is useful if the other lacked the update then. Push: each
-// infectious site sends the update to one other site a cycle, drawn uniformly. Pull: each site asks one other; who is
-// infectious sends the update to all that asked it. With StopCounter a site is removed after K useless contacts in a row;
-// with StopCoin, with probability 1/K after each useless one. Pull counts once a cycle: any useful answer makes the cycle
-// a useful contact, useless ones alone make it a useless one. Blind: all contacts count as useless. Nothing is lost. A
-// run ends when no site is infectious.
+// Rumor is the options of rumor mongering among Nodes sites. One has the update at first; all
+// others are susceptible. Everybody acts on the state at a cycle's start: a contact is useful if
+// the other lacked the update then. Push: each infectious site sends the update to one other site a
+// cycle, drawn uniformly. Pull: each site asks one other; who is infectious sends the update to all
+// that asked it. With StopCounter a site is removed after K useless contacts in a row; with
+// StopCoin, with probability 1/K after each useless one. Pull counts once a cycle: any useful
+// answer makes the cycle a useful contact, useless ones alone make it a useless one. Blind: all
+// contacts count as useless. Nothing is lost. A run ends when no site is infectious.
 type Rumor struct {
 	Mode  rumor.Mode `json:"mode"` // Push or Pull
 	Stop  string     `json:"stop"`
@@ -39,8 +40,9 @@ type Rumor struct {
 type RumorMeans struct {
 	Residue float64 `json:"residue"` // share of the sites that never get the update
 	Traffic float64 `json:"traffic"` // updates sent, per site
-	TAve    float64 `json:"t_ave"`   // cycles until a site that gets it has it, in the mean over those
-	TLast   float64 `json:"t_last"`  // cycles until the last of them has it
+	// cycles until a site that gets it has it, in the mean over those
+	TAve  float64 `json:"t_ave"`
+	TLast float64 `json:"t_last"` // cycles until the last of them has it
 }
 
 // RumorResult is the means over all runs, and their standard errors.
@@ -57,7 +59,8 @@ func (o *Rumor) check() error {
 	if o.Stop != StopCounter && o.Stop != StopCoin {
 		return fmt.Errorf("stop %q: %s and %s are possible", o.Stop, StopCounter, StopCoin)
 	}
-	return cmp.Or(within("k", o.K, 1, 1000), within("nodes", o.Nodes, 2, MaxNodes), within("runs", o.Runs, 1, MaxRuns))
+	return cmp.Or(within("k", o.K, 1, 1000), within("nodes", o.Nodes, 2, MaxNodes),
+		within("runs", o.Runs, 1, MaxRuns))
 }
 
 // Run does the experiment.
@@ -66,7 +69,8 @@ func (o *Rumor) Run(ctx context.Context, w Work) (*RumorResult, error) {
 		return nil, err
 	}
 	runs, err := spread(ctx, w, o.Seed, o.Runs, func() func(int, *rand.Rand) RumorMeans {
-		m := &monger{policy: rumor.Policy{Mode: o.Mode, Fanout: 1, Blind: o.Blind}, lives: make([]rumor.Life, o.Nodes),
+		m := &monger{policy: rumor.Policy{Mode: o.Mode, Fanout: 1, Blind: o.Blind},
+			lives: make([]rumor.Life, o.Nodes),
 			asked: make([]uint8, o.Nodes)}
 		if o.Stop == StopCoin {
 			m.policy.Coin = o.K
@@ -79,8 +83,10 @@ func (o *Rumor) Run(ctx context.Context, w Work) (*RumorResult, error) {
 		return nil, err
 	}
 	r := &RumorResult{Runs: o.Runs}
-	r.Residue, r.SE.Residue = moments(column(runs, func(m *RumorMeans) float64 { return m.Residue }))
-	r.Traffic, r.SE.Traffic = moments(column(runs, func(m *RumorMeans) float64 { return m.Traffic }))
+	r.Residue, r.SE.Residue = moments(column(runs,
+		func(m *RumorMeans) float64 { return m.Residue }))
+	r.Traffic, r.SE.Traffic = moments(column(runs,
+		func(m *RumorMeans) float64 { return m.Traffic }))
 	r.TAve, r.SE.TAve = moments(column(runs, func(m *RumorMeans) float64 { return m.TAve }))
 	r.TLast, r.SE.TLast = moments(column(runs, func(m *RumorMeans) float64 { return m.TLast }))
 	return r, nil
@@ -90,7 +96,8 @@ func (o *Rumor) Run(ctx context.Context, w Work) (*RumorResult, error) {
 type monger struct {
 	policy rumor.Policy
 	lives  []rumor.Life
-	asked  []uint8 // of each site in this cycle, by pull: whether useless (1) and useful (2) answers were sent
+	// of each site in this cycle, by pull: whether useless (1) and useful (2) answers were sent
+	asked []uint8
 
 	spreading, fresh []int32 // who is infectious; who got the update in this cycle
 	target           [1]int32
@@ -134,7 +141,8 @@ func (m *monger) other(rng *rand.Rand, self int) int32 {
 	return topology.Others(rng, len(m.lives), self, 1, m.target[:0])[0]
 }
 
-// push lets each infectious site tell one other. Who gets the update now counts as one who lacks it until the cycle ends.
+// push lets each infectious site tell one other. Who gets the update now counts as one who lacks it
+// until the cycle ends.
 func (m *monger) push(rng *rand.Rand) {
 	for _, i := range m.spreading {
 		to := m.other(rng, int(i))

@@ -24,7 +24,8 @@ func moments(values []float64) (mean, se float64) {
 	return mean, se
 }
 
-// quantile returns the least of values that at least the share q of them does not exceed. It sorts them.
+// quantile returns the least of values that at least the share q of them does not exceed. It sorts
+// them.
 func quantile(values []float64, q float64) float64 {
 	slices.Sort(values)
 	return values[max(int(math.Ceil(q*float64(len(values))))-1, 0)]

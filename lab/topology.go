@@ -11,10 +11,11 @@ import (
 
 // This file is the epidemic over subnets that a router joins.
 
-// Topology is the options of an epidemic by the rules of Rounds over Subnets of sizes as equal as can be. With Uniform,
-// targets are drawn among all; without, each contact stays in its sender's subnet of n_i members with probability
-// 1 − 1/n_i and is drawn uniformly on the side that it goes to (topology.Subnets). A message between two subnets goes
-// through the router, whether it arrives or not. Those who have crashed are spread over all subnets.
+// Topology is the options of an epidemic by the rules of Rounds over Subnets of sizes as equal as
+// can be. With Uniform, targets are drawn among all; without, each contact stays in its sender's
+// subnet of n_i members with probability 1 − 1/n_i and is drawn uniformly on the side that it goes
+// to (topology.Subnets). A message between two subnets goes through the router, whether it arrives
+// or not. Those who have crashed are spread over all subnets.
 type Topology struct {
 	Mode    rumor.Mode `json:"mode"`
 	Fanout  int        `json:"fanout"`
@@ -29,18 +30,20 @@ type Topology struct {
 
 // TopologyResult is what the runs of Topology showed.
 type TopologyResult struct {
-	Mean           float64 `json:"mean"` // rounds until all live members have the rumor
-	SE             float64 `json:"se"`
-	P50            float64 `json:"p50"`
-	P99            float64 `json:"p99"`
-	Runs           int     `json:"runs"`
-	RouterMessages float64 `json:"router_messages_per_round"` // mean over runs of those through the router by rounds
+	Mean float64 `json:"mean"` // rounds until all live members have the rumor
+	SE   float64 `json:"se"`
+	P50  float64 `json:"p50"`
+	P99  float64 `json:"p99"`
+	Runs int     `json:"runs"`
+	// mean over runs of those through the router by rounds
+	RouterMessages float64 `json:"router_messages_per_round"`
 	RouterSE       float64 `json:"router_messages_se"`
 	RouterShare    float64 `json:"router_share"` // of all messages
 }
 
 func (o *Topology) rounds() *Rounds {
-	return &Rounds{Mode: o.Mode, Fanout: o.Fanout, Nodes: o.Nodes, Loss: o.Loss, Crashed: o.Crashed, Runs: o.Runs, Seed: o.Seed}
+	return &Rounds{Mode: o.Mode, Fanout: o.Fanout, Nodes: o.Nodes, Loss: o.Loss,
+		Crashed: o.Crashed, Runs: o.Runs, Seed: o.Seed}
 }
 
 // Run does the experiment.
@@ -77,8 +80,8 @@ func (o *Topology) Run(ctx context.Context, w Work) (*TopologyResult, error) {
 	return o.sum(runs), nil
 }
 
-// seats gives each member of the epidemic, of whom the last have crashed, a number by which subnets are made: by strides,
-// so that the crashed are spread over all of them.
+// seats gives each member of the epidemic, of whom the last have crashed, a number by which subnets
+// are made: by strides, so that the crashed are spread over all of them.
 func (o *Topology) seats() []int32 {
 	seat := make([]int32, 0, o.Nodes)
 	net := topology.Split(o.Nodes, o.Subnets)

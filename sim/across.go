@@ -103,8 +103,9 @@ func (w *World) crossings() []crossing {
 
 // Across is what was sent from zone to zone in the scenario's time.
 type Across struct {
-	Zone   PerNode            `json:"zone"`   // bytes a second that a zone sent to others
-	Planes map[string]float64 `json:"planes"` // the same by what they were for: the mean of the zones
+	Zone PerNode `json:"zone"` // bytes a second that a zone sent to others
+	// the same by what they were for: the mean of the zones
+	Planes map[string]float64 `json:"planes"`
 	Pairs  []Pair             `json:"pairs"`
 }
 
@@ -137,7 +138,8 @@ func (m *meter) acrossZones(w *World) *Across {
 		}
 		bytes := float64(c.total()-was.total()) / s
 		out[i/z] += bytes
-		a.Pairs = append(a.Pairs, Pair{From: i / z, To: i % z, Bytes: bytes, Packets: float64(c.packets-was.packets) / s, Peak: float64(m.peak[i])})
+		a.Pairs = append(a.Pairs, Pair{From: i / z, To: i % z, Bytes: bytes,
+			Packets: float64(c.packets-was.packets) / s, Peak: float64(m.peak[i])})
 	}
 	a.Zone = perNode(out)
 	return a

@@ -8,9 +8,11 @@ import (
 
 // What the network carries between zones adds up, and the shares by plane are all of it.
 func TestWhatCrossesIsMeasured(t *testing.T) {
-	o := Options{Nodes: 30, Zones: 3, Racks: 2, Seed: 1, Warm: true, Duration: 10 * time.Second, Actions: []Action{
-		{At: time.Second, Do: Publish, Who: Nodes(4)}, {At: 5 * time.Second, Do: Crash, Who: Who{Kind: Busiest, Share: 0.1}},
-	}}
+	o := Options{Nodes: 30, Zones: 3, Racks: 2, Seed: 1, Warm: true,
+		Duration: 10 * time.Second, Actions: []Action{
+			{At: time.Second, Do: Publish, Who: Nodes(4)}, {At: 5 * time.Second, Do: Crash,
+				Who: Who{Kind: Busiest, Share: 0.1}},
+		}}
 	if err := o.Network.Map("three", 3); err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +45,10 @@ func TestWhatCrossesIsMeasured(t *testing.T) {
 		for _, b := range r.Across.Planes {
 			byPlane += b
 		}
-		if len(r.Across.Pairs) != 6 || pairs < 1 || pairs/byPlane < 0.999 || pairs/byPlane > 1.001 || pairs/r.Across.Zone.Mean > 1.001 {
-			t.Errorf("the pairs sent %g B/s a zone, the planes %g, the zones %g", pairs, byPlane, r.Across.Zone.Mean)
+		if len(r.Across.Pairs) != 6 || pairs < 1 || pairs/byPlane < 0.999 ||
+			pairs/byPlane > 1.001 || pairs/r.Across.Zone.Mean > 1.001 {
+			t.Errorf("the pairs sent %g B/s a zone, the planes %g, the zones %g", pairs,
+				byPlane, r.Across.Zone.Mean)
 		}
 		if r.Messages.Across < 2 || r.Messages.Across > 60 {
 			t.Errorf("%g copies of a message crossed", r.Messages.Across)
@@ -83,7 +87,8 @@ func TestMaps(t *testing.T) {
 		rtt := 2 * p.Link.Latency.Quantile(0.5)
 		least, most = min(least, rtt), max(most, rtt)
 	}
-	if len(n.Paths) != 190 || least < 2*time.Millisecond || least > 4*time.Millisecond || most > 310*time.Millisecond || most < 280*time.Millisecond {
+	if len(n.Paths) != 190 || least < 2*time.Millisecond || least > 4*time.Millisecond ||
+		most > 310*time.Millisecond || most < 280*time.Millisecond {
 		t.Errorf("%d ways with round trips from %s to %s", len(n.Paths), least, most)
 	}
 	for _, bad := range []struct {

@@ -37,27 +37,34 @@ type Verb string
 
 // The verbs.
 const (
-	Start   Verb = "start"     // so many new processes start and join
-	Crash   Verb = "crash"     // hosts die without a word; with For, they and their processes restart after it
-	Kill    Verb = "kill"      // processes die without a word, and their hosts refuse connections for them
-	Pause   Verb = "pause"     // processes stand still for a time
-	Slow    Verb = "slow"      // each input costs a time
-	Restart Verb = "restart"   // dead processes start again; those that run crash first
-	Move    Verb = "move"      // dead processes start again on the hosts of others, which crash first if they run
-	Clock   Verb = "clock"     // wall clocks jump
-	Leave   Verb = "leave"     // processes leave in good order
-	Publish Verb = "publish"   // processes publish a message each
-	Set     Verb = "set"       // processes write a key of their own
-	Unset   Verb = "unset"     // processes delete a key of their own
-	Cut     Verb = "cut"       // no packet passes between two sides
-	Links   Verb = "link"      // a link's faults are laid over what is between two sides
-	Tag     Verb = "tag"       // processes change their tags
-	Clone   Verb = "clone"     // second processes start under the names of processes, on hosts of their own
-	Invade  Verb = "strangers" // processes of another cluster of the same name start at the addresses of processes, which crash if they run
-	Joins   Verb = "join"      // processes are told to join that cluster
-	Forge   Verb = "forge"     // processes get a datagram each with made-up content, from a member's address
-	Replay  Verb = "replay"    // old datagrams of processes arrive again
-	Calm    Verb = "calm"      // all cuts and link faults end
+	Start Verb = "start" // so many new processes start and join
+	// hosts die without a word; with For, they and their processes restart after it
+	Crash Verb = "crash"
+	// processes die without a word, and their hosts refuse connections for them
+	Kill    Verb = "kill"
+	Pause   Verb = "pause"   // processes stand still for a time
+	Slow    Verb = "slow"    // each input costs a time
+	Restart Verb = "restart" // dead processes start again; those that run crash first
+	// dead processes start again on the hosts of others, which crash first if they run
+	Move    Verb = "move"
+	Clock   Verb = "clock"   // wall clocks jump
+	Leave   Verb = "leave"   // processes leave in good order
+	Publish Verb = "publish" // processes publish a message each
+	Set     Verb = "set"     // processes write a key of their own
+	Unset   Verb = "unset"   // processes delete a key of their own
+	Cut     Verb = "cut"     // no packet passes between two sides
+	Links   Verb = "link"    // a link's faults are laid over what is between two sides
+	Tag     Verb = "tag"     // processes change their tags
+	// second processes start under the names of processes, on hosts of their own
+	Clone Verb = "clone"
+	// processes of another cluster of the same name start at the addresses of processes, which
+	// crash if they run
+	Invade Verb = "strangers"
+	Joins  Verb = "join" // processes are told to join that cluster
+	// processes get a datagram each with made-up content, from a member's address
+	Forge  Verb = "forge"
+	Replay Verb = "replay" // old datagrams of processes arrive again
+	Calm   Verb = "calm"   // all cuts and link faults end
 )
 
 // verbs says what each verb needs and takes: "who", "peer" and the keys.
@@ -84,11 +91,13 @@ var verbs = map[Verb]struct {
 	Set:     {true, false, "keys bytes ttl every times"},
 	Unset:   {true, false, "keys every times"},
 	Cut:     {true, true, "for every times oneway"},
-	Links:   {true, true, "for every times oneway loss dup reorder hold latency mtu good bad burst spoil"},
-	Calm:    {false, false, ""},
+	Links: {true, true, "for every times oneway loss dup reorder hold latency mtu good bad " +
+		"burst spoil"},
+	Calm: {false, false, ""},
 }
 
-// Who is a set of processes: some of them, drawn when the action is done, or named ones. The zero value is nobody.
+// Who is a set of processes: some of them, drawn when the action is done, or named ones. The zero
+// value is nobody.
 type Who struct {
 	Kind  WhoKind
 	N     int     // for Some
@@ -104,14 +113,15 @@ type WhoKind uint8
 
 // The kinds of Who.
 const (
-	Some    WhoKind = iota + 1 // N of those that the action can be done to, drawn at random
-	Share                      // a share of all, drawn at random
-	Range                      // the processes From to To
-	InZone                     // all of a zone
-	All                        // all
-	Rest                       // all that are not on the action's other side
-	Dead                       // all that crashed
-	Busiest                    // a share of those that sent to other zones: those that sent most bytes there so far
+	Some   WhoKind = iota + 1 // N of those that the action can be done to, drawn at random
+	Share                     // a share of all, drawn at random
+	Range                     // the processes From to To
+	InZone                    // all of a zone
+	All                       // all
+	Rest                      // all that are not on the action's other side
+	Dead                      // all that crashed
+	// a share of those that sent to other zones: those that sent most bytes there so far
+	Busiest
 )
 
 // Nodes names processes by their numbers.

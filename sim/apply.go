@@ -153,19 +153,22 @@ func (w *World) applyTo(a Action, p *proc) error {
 		w.replay(p)
 	case Publish:
 		if p.up && p.paused <= w.now {
-			return w.publish(p, gossip.Publish{Topic: "sim", Payload: w.payload(a.Bytes), Confirm: a.Confirm})
+			return w.publish(p, gossip.Publish{Topic: "sim", Payload: w.payload(a.Bytes),
+				Confirm: a.Confirm})
 		}
 	}
 	return nil
 }
 
-// leaveWait is how long a process that leaves waits for its messages to be out, as a user's program does.
+// leaveWait is how long a process that leaves waits for its messages to be out, as a user's program
+// does.
 const leaveWait = 5 * time.Second
 
 // roomEvery is how often a publisher without room tries again.
 const roomEvery = time.Millisecond
 
-// publish has a process publish, as a user's program does: without room it waits, as long as the process runs.
+// publish has a process publish, as a user's program does: without room it waits, as long as the
+// process runs.
 func (w *World) publish(p *proc, c gossip.Publish) error {
 	life := p.lives
 	err := p.do(c)
@@ -175,7 +178,8 @@ func (w *World) publish(p *proc, c gossip.Publish) error {
 	if !errors.Is(err, gossip.ErrBackpressure) {
 		if err == nil && c.Confirm && p.up {
 			self := p.node.Self()
-			w.rec.take(&Obs{At: w.now, Kind: Awaited, Node: p.index, Member: p.index, Seq: p.node.LastSeq(),
+			w.rec.take(&Obs{At: w.now, Kind: Awaited, Node: p.index, Member: p.index,
+				Seq:   p.node.LastSeq(),
 				After: Holding{Gen: self.Generation()}})
 		}
 		return err
@@ -229,7 +233,8 @@ func (w *World) revive(p *proc) {
 	w.await("restart:" + p.name)
 }
 
-// move starts processes at the addresses of others. The two change places, so that the others may come back too.
+// move starts processes at the addresses of others. The two change places, so that the others may
+// come back too.
 func (w *World) move(a Action) error {
 	any := func(*proc) bool { return true }
 	who, err := w.pick(a.Who, any, nil)
@@ -275,7 +280,8 @@ func (w *World) lay(a Action) error {
 		return err
 	}
 	w.laid++
-	f := fault{id: w.laid, laid: w.now, from: w.set(who), to: w.set(peers), oneWay: a.OneWay, link: a.Link}
+	f := fault{id: w.laid, laid: w.now, from: w.set(who), to: w.set(peers), oneWay: a.OneWay,
+		link: a.Link}
 	if a.Do == Cut {
 		f.link = Link{Loss: 1}
 	}
@@ -311,7 +317,8 @@ func (w *World) set(procs []*proc) []bool {
 }
 
 func (w *World) lift(id int32) {
-	w.past = slices.DeleteFunc(w.past, func(f fault) bool { return w.now.Sub(f.lifted) > afterTrouble })
+	w.past = slices.DeleteFunc(w.past,
+		func(f fault) bool { return w.now.Sub(f.lifted) > afterTrouble })
 	w.faults = slices.DeleteFunc(w.faults, func(f fault) bool {
 		if f.id == id {
 			f.lifted = w.now
@@ -325,7 +332,8 @@ func (w *World) lift(id int32) {
 // apart says whether a fault lies on the way between two hosts, or lay there lately.
 func (w *World) apart(a, b int32, now gossip.Time) bool {
 	between := func(f fault) bool {
-		return !f.harmless && (f.touches(a, b) || f.touches(b, a)) && (f.lifted == 0 || now.Sub(f.lifted) <= afterTrouble)
+		return !f.harmless && (f.touches(a, b) || f.touches(b, a)) &&
+			(f.lifted == 0 || now.Sub(f.lifted) <= afterTrouble)
 	}
 	return slices.ContainsFunc(w.faults, between) || slices.ContainsFunc(w.past, between)
 }
@@ -366,7 +374,8 @@ func (w *World) note(text string) {
 	}
 }
 
-// pick returns the processes that a Who means, in the order of their numbers. Random ones are drawn from the eligible.
+// pick returns the processes that a Who means, in the order of their numbers. Random ones are drawn
+// from the eligible.
 func (w *World) pick(who Who, eligible func(*proc) bool, other []*proc) ([]*proc, error) {
 	in := make([]bool, len(w.procs))
 	for _, part := range append([]Who{who}, who.Plus...) {

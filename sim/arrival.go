@@ -10,9 +10,10 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// arrival: a message is delivered, while it is held, to every member that was in the cluster when it was published and has
-// been in touch for long enough with somebody who has it; or the member is told that it is lost. Whatever was done to the
-// cluster meanwhile, and whatever is done to it still.
+// arrival: a message is delivered, while it is held, to every member that was in the cluster when
+// it was published and has been in touch for long enough with somebody who has it; or the member is
+// told that it is lost. Whatever was done to the cluster meanwhile, and whatever is done to it
+// still.
 type arrival struct {
 	bound  time.Duration // without loss; with it, lossyBound
 	age    time.Duration // for which a message is held
@@ -51,8 +52,9 @@ const (
 	JustIn   Why = "they had been let in just before"
 )
 
-// lossyBound is how long a message may take where something is wrong: packets are lost, budgets make them wait, others are
-// apart or stand still. It is as long as what nothing shows is waited for (stream.Config.GiveUp), and half of that again.
+// lossyBound is how long a message may take where something is wrong: packets are lost, budgets
+// make them wait, others are apart or stand still. It is as long as what nothing shows is waited
+// for (stream.Config.GiveUp), and half of that again.
 const lossyBound = 30 * time.Second
 
 // longMessage is the size from which on a message has pieces that a path may drop for their length,
@@ -78,7 +80,8 @@ type due struct {
 	touched bool        // with somebody who has it
 	since   gossip.Time // of touched
 	tooLong bool        // of since: only what is short passes
-	lossy   bool        // anything was wrong since: packets are lost, others are apart, somebody stands still
+	// anything was wrong since: packets are lost, others are apart, somebody stands still
+	lossy bool
 }
 
 // Missed is a message that did not reach a member though it should have.
@@ -141,7 +144,8 @@ func (c *arrival) Take(l *ledger, o *Obs) string {
 		c.skip(o)
 	case o.Kind == Restored:
 		c.restore(o)
-	case o.Kind == Welcomed: // after a long sleep it forgot everybody, and need not meet the dead again
+	case o.Kind == Welcomed:
+		// after a long sleep it forgot everybody, and need not meet the dead again
 		c.unmeet(o.Node)
 	case o.Kind == Tick:
 		c.look(l)
@@ -166,10 +170,12 @@ func (c *arrival) deliver(l *ledger, o *Obs) {
 				p.drop(o.Node)
 			}
 		}
-		if o.Node != o.Member || o.After.Gen != l.peers[o.Node].gen { // it was let go, or is of the origin's former life
+		// it was let go, or is of the origin's former life
+		if o.Node != o.Member || o.After.Gen != l.peers[o.Node].gen {
 			return
 		}
-		p = &passage{messageKey: k, at: o.At, size: o.Count + messageCost, bytes: c.sent.bytes, pieces: c.sent.pieces}
+		p = &passage{messageKey: k, at: o.At, size: o.Count + messageCost, bytes: c.sent.bytes,
+			pieces: c.sent.pieces}
 		c.sent.bytes += p.size
 		if c.rate > 0 {
 			c.out = max(c.out, o.At).Add(time.Duration(p.size) * time.Second / time.Duration(c.rate))
@@ -189,8 +195,8 @@ func (c *arrival) deliver(l *ledger, o *Obs) {
 	p.drop(o.Node)
 }
 
-// joinedFor is how long a member has to be in a cluster to be held to what is published there: who comes in begins with the
-// streams where its helpers are.
+// joinedFor is how long a member has to be in a cluster to be held to what is published there: who
+// comes in begins with the streams where its helpers are.
 const joinedFor = 2 * time.Second
 
 func (p *passage) drop(node int32) {
@@ -205,7 +211,8 @@ func (p *passage) drop(node int32) {
 // skip takes in that somebody was told of a loss.
 func (c *arrival) skip(o *Obs) {
 	for _, p := range slices.Concat(c.open, c.past) {
-		if p.origin == o.Member && p.gen == o.After.Gen && (o.Seq == 0 || p.seq >= o.From && p.seq <= o.Seq) {
+		if p.origin == o.Member && p.gen == o.After.Gen &&
+			(o.Seq == 0 || p.seq >= o.From && p.seq <= o.Seq) {
 			c.note(p, o.Node, Told)
 			p.drop(o.Node)
 		}
@@ -229,8 +236,8 @@ func (c *arrival) forget(node int32) {
 	}
 }
 
-// restore takes in that a process which came back has its former life's messages of a stream: it holds
-// them, though it is not counted among those that have to be asked.
+// restore takes in that a process which came back has its former life's messages of a stream: it
+// holds them, though it is not counted among those that have to be asked.
 func (c *arrival) restore(o *Obs) {
 	for _, p := range slices.Concat(c.open, c.past) {
 		if p.origin == o.Member && p.gen == o.After.Gen && p.seq <= o.Seq {
@@ -251,7 +258,8 @@ func (c *arrival) unmeet(node int32) {
 
 // look notes who is in touch with somebody who has what it lacks.
 func (c *arrival) look(l *ledger) {
-	wrong := c.rate > 0 || len(l.ways) > 0 || slices.ContainsFunc(l.peers, func(p peerState) bool { return p.up && p.hindered })
+	wrong := c.rate > 0 || len(l.ways) > 0 || slices.ContainsFunc(l.peers,
+		func(p peerState) bool { return p.up && p.hindered })
 	for _, p := range c.open {
 		for i := range p.due {
 			d := &p.due[i]
@@ -282,8 +290,9 @@ func (c *arrival) look(l *ledger) {
 	}
 }
 
-// knows says whether a node knows a member, dead or alive. It takes nothing of a publisher that it does not know: one that
-// died on the other side of a cut before this node, which started during the cut, had met it.
+// knows says whether a node knows a member, dead or alive. It takes nothing of a publisher that it
+// does not know: one that died on the other side of a cut before this node, which started during
+// the cut, had met it.
 func (l *ledger) knows(node, m int32) bool { return l.seen == nil || l.seen[node][m].Known }
 
 // overdue says which message did not come in time, and lets go of those that are done with.
@@ -320,7 +329,8 @@ func (c *arrival) overdue(l *ledger) (what string) {
 			if d.lossy || behind { // that is given up first
 				bound = max(bound, lossyBound)
 			}
-			if !d.touched || l.now.Sub(max(d.since, c.out)) <= bound || l.over(p) && (behind || p.behind(c.open, d.node)) {
+			if !d.touched || l.now.Sub(max(d.since, c.out)) <= bound || l.over(p) &&
+				(behind || p.behind(c.open, d.node)) {
 				continue
 			}
 			if late++; late == 1 {
@@ -331,7 +341,8 @@ func (c *arrival) overdue(l *ledger) (what string) {
 			i--
 		}
 		if late > 0 && what == "" {
-			what = fmt.Sprintf("%s, published at %.3f s, has not reached n%d, which could have been reached since %.3f s",
+			what = fmt.Sprintf("%s, published at %.3f s, has not reached n%d, which could have "+
+				"been reached since %.3f s",
 				p.messageKey, span(p.at).Seconds(), first.node, span(first.since).Seconds())
 			if first.tooLong {
 				what += " by what is short: the way drops packets as long as its pieces"
@@ -346,8 +357,9 @@ func (c *arrival) overdue(l *ledger) (what string) {
 	return what
 }
 
-// behind says whether a member lacks an earlier message of the same life, out of some. What comes later waits for it until it
-// is given up; of a publisher whose life is over that is for as long as messages are held, since it may come back with it.
+// behind says whether a member lacks an earlier message of the same life, out of some. What comes
+// later waits for it until it is given up; of a publisher whose life is over that is for as long as
+// messages are held, since it may come back with it.
 func (p *passage) behind(some []*passage, node int32) bool {
 	return slices.ContainsFunc(some, func(q *passage) bool {
 		return q.origin == p.origin && q.gen == p.gen && q.seq < p.seq &&
@@ -361,7 +373,8 @@ func (l *ledger) over(p *passage) bool {
 	return !x.up || x.gen != p.gen
 }
 
-// held says whether a message is held by its volume: not so much was published since that it had to make way.
+// held says whether a message is held by its volume: not so much was published since that it had to
+// make way.
 func (c *arrival) held(p *passage) bool {
 	return c.sent.bytes-p.bytes <= c.volume/2 && c.sent.pieces-p.pieces <= c.pieces/2
 }

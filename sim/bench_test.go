@@ -8,13 +8,15 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// BenchmarkIdleSecond measures what a node of a quiet cluster costs in one second, with what the simulated network takes:
-// the packets of its pings, those that others send it, and as many wake-ups as that takes.
+// BenchmarkIdleSecond measures what a node of a quiet cluster costs in one second, with what the
+// simulated network takes: the packets of its pings, those that others send it, and as many
+// wake-ups as that takes.
 func BenchmarkIdleSecond(b *testing.B) {
 	for _, n := range []int{100, 1000} {
 		for _, d := range []gossip.Detector{gossip.INQUEST, gossip.SWIM} {
 			b.Run(fmt.Sprintf("%s/n=%d", d, n), func(b *testing.B) {
-				w, err := newWorld(Options{Nodes: n, Warm: true, Unchecked: true, Gossip: gossip.Config{Detector: d}})
+				w, err := newWorld(Options{Nodes: n, Warm: true, Unchecked: true,
+					Gossip: gossip.Config{Detector: d}})
 				if err != nil {
 					b.Fatal(err)
 				}

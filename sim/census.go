@@ -2,7 +2,8 @@ package sim
 
 import "github.com/starling-gossip/starling/gossip"
 
-// A census says what a swarm draws: a fault that is never drawn is never survived either, and its checker proves nothing.
+// A census says what a swarm draws: a fault that is never drawn is never survived either, and its
+// checker proves nothing.
 
 // draw is something that a seed may draw.
 type drawKind struct {
@@ -35,7 +36,10 @@ var drawKinds = []drawKind{
 	{"reordering", func(o *Options) bool { return o.Network.Within.Reorder > 0 }},
 	{"links of hosts", func(o *Options) bool { return !o.Network.Access.IsZero() }},
 	{"loss over 10 %", func(o *Options) bool { return o.Network.Within.Loss > 0.1 }},
-	{"loss by pair of zones", func(o *Options) bool { return len(o.Network.Paths) > 0 && o.Network.Paths[0].Link.Loss > 0 }},
+	{"loss by pair of zones", func(o *Options) bool {
+		return len(o.Network.Paths) > 0 &&
+			o.Network.Paths[0].Link.Loss > 0
+	}},
 	{"sealed", func(o *Options) bool { return o.Sealed }},
 	{"MTU by node", func(o *Options) bool { return len(o.MTUs) > 1 }},
 	{"narrow paths", func(o *Options) bool {
@@ -63,7 +67,8 @@ var drawKinds = []drawKind{
 	{"cut one way", has(func(a *Action) bool { return a.Do == Cut && a.OneWay })},
 	{"deaf", has(func(a *Action) bool { return a.Do == Cut && a.OneWay && a.Who.Kind == Rest })},
 	{"cut one way, without Inquest", func(o *Options) bool {
-		return detectorOf(o) != gossip.INQUEST && has(func(a *Action) bool { return a.Do == Cut && a.OneWay })(o)
+		return detectorOf(o) != gossip.INQUEST &&
+			has(func(a *Action) bool { return a.Do == Cut && a.OneWay })(o)
 	}},
 	{"link", has(func(a *Action) bool { return a.Do == Links && !a.OneWay })},
 	{"link one way", has(func(a *Action) bool { return a.Do == Links && a.OneWay })},

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A fault that is never drawn is never survived either: each kind is drawn by some of a day's seeds.
+// A fault that is never drawn is never survived either: each kind is drawn by some of a day's
+// seeds.
 func TestEverythingIsDrawn(t *testing.T) {
 	drawn := map[string]int{}
 	for seed := range uint64(2_000) {
@@ -26,7 +27,10 @@ func TestTryCatchesPanics(t *testing.T) {
 	o := Options{Nodes: 2, Duration: 1, Gossip: Draw(1).Gossip}
 	o.Actions = []Action{{Do: Publish, Who: Nodes(0), Bytes: -1}}
 	found := Try(o)
-	if !slices.ContainsFunc(found, func(v Violation) bool { return v.Checker == "panic" || v.Checker == "error" }) {
+	if !slices.ContainsFunc(found, func(v Violation) bool {
+		return v.Checker == "panic" ||
+			v.Checker == "error"
+	}) {
 		t.Errorf("found %v", found)
 	}
 }

@@ -15,19 +15,22 @@ import (
 // Checker watches a history for something that must never happen.
 type Checker interface {
 	Name() string
-	// Take looks at the next observation and says what is wrong, "" if nothing. The ledger has taken it already.
+	// Take looks at the next observation and says what is wrong, "" if nothing. The ledger has
+	// taken it already.
 	Take(l *ledger, o *Obs) string
 }
 
-// Bounds are the times and sizes that the checkers hold a cluster to. Zero means the default for its size.
+// Bounds are the times and sizes that the checkers hold a cluster to. Zero means the default for
+// its size.
 type Bounds struct {
 	Refute   time.Duration // a false verdict lasts no longer
 	Detect   time.Duration // a crash is known everywhere after
 	Converge time.Duration // views are equal after so long a quiet
 	Message  time.Duration // a message has reached all after, where nothing is wrong
-	Arrival  time.Duration // and, whatever is wrong, a member that can be reached since, while it is held
-	Load     float64       // the busiest node sends at most so many times the mean
-	Bytes    int           // a node sends in a second
+	// and, whatever is wrong, a member that can be reached since, while it is held
+	Arrival time.Duration
+	Load    float64 // the busiest node sends at most so many times the mean
+	Bytes   int     // a node sends in a second
 }
 
 func (b Bounds) withDefaults(o *Options) Bounds {
@@ -39,7 +42,8 @@ func (b Bounds) withDefaults(o *Options) Bounds {
 		b.Detect = time.Minute + hold
 	}
 	if b.Converge == 0 {
-		b.Converge = cmp.Or(o.Gossip.Reseed, time.Minute) + 15*time.Second + hold // seeds are dialled again: two who lost each other meet there
+		// seeds are dialled again: two who lost each other meet there
+		b.Converge = cmp.Or(o.Gossip.Reseed, time.Minute) + 15*time.Second + hold
 	}
 	if b.Message == 0 {
 		b.Message = 2 * time.Second
@@ -60,7 +64,8 @@ func (b Bounds) withDefaults(o *Options) Bounds {
 			b.Bytes += cmp.Or(o.Gossip.Keys.Rate, 1<<20) * 9 / 8
 		}
 		if o.publishes() {
-			b.Bytes += cmp.Or(o.Gossip.Tree.Rate, 32<<20) * 9 / 8 // that of messages, with headers and its burst
+			// that of messages, with headers and its burst
+			b.Bytes += cmp.Or(o.Gossip.Tree.Rate, 32<<20) * 9 / 8
 		}
 	}
 	return b
@@ -71,13 +76,16 @@ func checkers(o *Options) []Checker {
 	b := o.Bounds.withDefaults(o)
 	way := newArrival(o, b)
 	return []Checker{
-		precedence{o.leastRetention(), map[pair]gossip.Time{}, map[keyLife]gossip.Time{}}, incarnation{}, untold{},
-		&accuracy{bound: b.Refute, clean: o.spares(), wrong: map[pair]gossip.Time{}, apart: map[pair]gossip.Time{}},
+		precedence{o.leastRetention(), map[pair]gossip.Time{},
+			map[keyLife]gossip.Time{}}, incarnation{}, untold{},
+		&accuracy{bound: b.Refute, clean: o.spares(), wrong: map[pair]gossip.Time{},
+			apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
 		&messages{bound: b.Message, clean: o.Network.lossless(o.longest()), rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{}, restored: map[streamKey]uint64{}},
 		loss{way}, way, accounted{way}, newReceipts(),
-		&waits{bound: max(way.age, cmp.Or(o.Gossip.Streams.Age, time.Minute)) + 40*time.Second, open: map[messageKey]gossip.Time{}},
+		&waits{bound: max(way.age, cmp.Or(o.Gossip.Streams.Age, time.Minute)) + 40*time.Second,
+			open: map[messageKey]gossip.Time{}},
 		&lives{gen: map[int32]uint64{}, most: map[int32]uint64{}},
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
@@ -97,11 +105,12 @@ func (h Holding) String() string {
 	return fmt.Sprintf("%s %d.%d", h.State, h.Gen, h.Inc)
 }
 
-// precedence: what a node holds of a member only rises, and nobody is forgotten; but by one that stood still for half of the time
-// that the dead are remembered, or longer: it comes in anew, so that it brings nobody back. Whom anybody held for dead for as long
-// as the dead are remembered may be forgotten, and one that has not run for so long: those that
-// could not reach it do so, once they reach most again. One that a node itself held for dead for so
-// long may have been forgotten, and be met anew.
+// precedence: what a node holds of a member only rises, and nobody is forgotten; but by one that
+// stood still for half of the time that the dead are remembered, or longer: it comes in anew, so
+// that it brings nobody back. Whom anybody held for dead for as long as the dead are remembered may
+// be forgotten, and one that has not run for so long: those that could not reach it do so, once
+// they reach most again. One that a node itself held for dead for so long may have been forgotten,
+// and be met anew.
 type precedence struct {
 	retention time.Duration
 	dead      map[pair]gossip.Time    // since when one is held for dead
@@ -135,15 +144,19 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 	if o.Member >= 0 && !l.peers[o.Member].up { // it may have been unreachable to all for so long
 		at = min(at, l.peers[o.Member].since)
 	}
-	if !local && o.Before.Known && !o.After.Known && !o.Before.live() && !slept && o.At.Sub(at) < c.retention {
-		return fmt.Sprintf("n%d forgot n%d, which it held for %s, %s after anybody did first; the dead are remembered for %s",
+	if !local && o.Before.Known && !o.After.Known && !o.Before.live() && !slept &&
+		o.At.Sub(at) < c.retention {
+		return fmt.Sprintf("n%d forgot n%d, which it held for %s, %s after anybody did first; "+
+			"the dead are remembered for %s",
 			o.Node, o.Member, o.Before, o.At.Sub(at), c.retention)
 	}
 	if !o.Before.Known || was && o.At.Sub(since) >= c.retention {
 		return ""
 	}
-	if o.After.Known && o.After.below(o.Before) && !slept { // it may have forgotten, and met anew, since the last look
-		return fmt.Sprintf("n%d held n%d for %s and went back to %s", o.Node, o.Member, o.Before, o.After)
+	// it may have forgotten, and met anew, since the last look
+	if o.After.Known && o.After.below(o.Before) && !slept {
+		return fmt.Sprintf("n%d held n%d for %s and went back to %s", o.Node, o.Member,
+			o.Before, o.After)
 	}
 	if !o.After.Known && o.Before.live() && !slept {
 		return fmt.Sprintf("n%d forgot n%d, which it held for %s", o.Node, o.Member, o.Before)
@@ -165,7 +178,8 @@ func (incarnation) Take(l *ledger, o *Obs) string {
 	}
 	own := l.peers[o.Member]
 	if o.After.Gen > own.top.Gen || o.After.Gen == own.top.Gen && o.After.Inc > own.top.Inc {
-		return fmt.Sprintf("n%d holds n%d for %s, which itself was never beyond %d.%d", o.Node, o.Member, o.After, own.top.Gen, own.top.Inc)
+		return fmt.Sprintf("n%d holds n%d for %s, which itself was never beyond %d.%d", o.Node,
+			o.Member, o.After, own.top.Gen, own.top.Inc)
 	}
 	return ""
 }
@@ -176,14 +190,17 @@ type untold struct{}
 func (untold) Name() string { return "untold" }
 
 func (untold) Take(_ *ledger, o *Obs) string {
-	if o.Kind != Saw || o.Told || o.Before.live() == o.After.live() || o.Member == o.Node || !o.After.Known {
+	if o.Kind != Saw || o.Told || o.Before.live() == o.After.live() || o.Member == o.Node ||
+		!o.After.Known {
 		return ""
 	}
-	return fmt.Sprintf("n%d's view of n%d went from %s to %s, and no event said so", o.Node, o.Member, o.Before, o.After)
+	return fmt.Sprintf("n%d's view of n%d went from %s to %s, and no event said so", o.Node,
+		o.Member, o.Before, o.After)
 }
 
-// accuracy: nobody who is up and out of trouble is held for failed longer than it takes to refute; and where no packet
-// is lost and nobody has been in trouble, not at all, unless what is told goes to the dead.
+// accuracy: nobody who is up and out of trouble is held for failed longer than it takes to refute;
+// and where no packet is lost and nobody has been in trouble, not at all, unless what is told goes
+// to the dead.
 type accuracy struct {
 	bound time.Duration
 	clean bool                 // the network loses nothing, or the detector makes up for it
@@ -204,7 +221,8 @@ func (c *accuracy) Take(l *ledger, o *Obs) string {
 		}
 		c.wrong[k] = o.At
 		if c.clean && l.untroubled() && !l.starved() {
-			return fmt.Sprintf("n%d declared n%d failed, which is well, in a cluster without trouble", o.Node, o.Member)
+			return fmt.Sprintf("n%d declared n%d failed, which is well, in a cluster without "+
+				"trouble", o.Node, o.Member)
 		}
 	case o.Kind == Started || o.Kind == Crashed || o.Kind == Departed || o.Kind == Conflicted:
 		for k := range c.wrong { // what is deleted does not depend on the order
@@ -241,15 +259,18 @@ func (c *accuracy) overdue(l *ledger) string {
 	if late == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d false verdicts have lasted over %s: n%d has held n%d for failed since %s",
+	return fmt.Sprintf("%d false verdicts have lasted over %s: n%d has held n%d for failed "+
+		"since %s",
 		late, c.bound, first.node, first.member, span(c.wrong[first]))
 }
 
-// untilMet returns how long a false verdict may last if the two hold each other for failed, as after a cut, until they have
-// met: somebody of the node's side dials the member, or the member somebody there. From then on the bound counts. A node
-// dials one failed member in a period at most, by chance, so that the dead cost little: so it takes longer where many more
-// are held for failed than for live. The bound is for two such meetings a period, which is the least between two halves of
-// a cluster; that there is none within it then has a chance of exp(−10). Who is in trouble does not count.
+// untilMet returns how long a false verdict may last if the two hold each other for failed, as
+// after a cut, until they have met: somebody of the node's side dials the member, or the member
+// somebody there. From then on the bound counts. A node dials one failed member in a period at
+// most, by chance, so that the dead cost little: so it takes longer where many more are held for
+// failed than for live. The bound is for two such meetings a period, which is the least between two
+// halves of a cluster; that there is none within it then has a chance of exp(−10). Who is in
+// trouble does not count.
 func (c *accuracy) untilMet(l *ledger, k pair) (wait time.Duration, met bool) {
 	meetings := 0.0
 	for i := range l.peers {
@@ -271,8 +292,8 @@ func (c *accuracy) untilMet(l *ledger, k pair) (wait time.Duration, met bool) {
 	return max(c.bound, time.Duration(2*float64(c.bound)/max(meetings, 0.01))), false
 }
 
-// completeness: whoever crashed or left is known to have, at all who are up and out of trouble, within a bound; but for
-// those that are too few to judge, or were until a bound ago.
+// completeness: whoever crashed or left is known to have, at all who are up and out of trouble,
+// within a bound; but for those that are too few to judge, or were until a bound ago.
 type completeness struct {
 	bound time.Duration
 	few   []gossip.Time // when each was one of too few to judge last
@@ -294,22 +315,24 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 	}
 	for m := range l.peers {
 		dead := &l.peers[m]
-		if dead.up || dead.gen == 0 || l.now.Sub(dead.since) <= l.patience(c.bound, dead.since.Add(-c.bound)) {
+		if dead.up || dead.gen == 0 || l.now.Sub(dead.since) <= l.patience(c.bound,
+			dead.since.Add(-c.bound)) {
 			continue
 		}
 		for n := range l.peers {
 			h := l.seen[n][m]
 			if h.live() && h.Gen >= dead.gen && l.wellFor(int32(n)) > c.bound &&
 				(c.few[n] == 0 || o.At.Sub(c.few[n]) > c.bound) {
-				return fmt.Sprintf("n%d still holds n%d for %s, which has been gone since %s", n, m, h, span(dead.since))
+				return fmt.Sprintf("n%d still holds n%d for %s, which has been gone since %s",
+					n, m, h, span(dead.since))
 			}
 		}
 	}
 	return ""
 }
 
-// convergence: while nothing is done to a cluster, all views are equal and complete again and again. Not always: where
-// packets are lost, suspicions are raised and refuted all the time.
+// convergence: while nothing is done to a cluster, all views are equal and complete again and
+// again. Not always: where packets are lost, suspicions are raised and refuted all the time.
 type convergence struct {
 	bound time.Duration
 	equal gossip.Time // when the views last were
@@ -325,13 +348,15 @@ func (c *convergence) Take(l *ledger, o *Obs) string {
 	if what == "" {
 		c.equal = o.At
 	}
-	if quiet := min(l.undisturbed(), o.At.Sub(c.equal)); quiet > l.patience(c.bound, o.At.Add(-quiet-c.bound)) {
+	if quiet := min(l.undisturbed(), o.At.Sub(c.equal)); quiet > l.patience(c.bound,
+		o.At.Add(-quiet-c.bound)) {
 		return fmt.Sprintf("after %s of quiet %s", quiet, what)
 	}
 	return ""
 }
 
-// difference says in what the views are not equal and complete, "" if they are; those of the outvoted may count or not.
+// difference says in what the views are not equal and complete, "" if they are; those of the
+// outvoted may count or not.
 func (l *ledger) difference(outvoted bool) string {
 	first := -1
 	for i := range l.peers {
@@ -339,7 +364,8 @@ func (l *ledger) difference(outvoted bool) string {
 		case !l.peers[i].up || !outvoted && l.outvoted(i):
 			continue
 		case l.views[i].live != l.upCount:
-			return fmt.Sprintf("n%d knows %d live members, and %d are up", i, l.views[i].live, l.upCount)
+			return fmt.Sprintf("n%d knows %d live members, and %d are up", i, l.views[i].live,
+				l.upCount)
 		case first < 0:
 			first = i
 		case l.views[i].hash != l.views[first].hash:
@@ -356,7 +382,9 @@ type gone struct {
 }
 
 type departure struct {
-	gen, again uint64 // the life that left, and one that started since, in a lower generation since the clock went back
+	// the life that left, and one that started since, in a lower generation since the clock went
+	// back
+	gen, again uint64
 	at         gossip.Time
 }
 
@@ -376,8 +404,10 @@ func (c *gone) Take(l *ledger, o *Obs) string {
 		if !ok || !o.After.live() || o.After.Gen > d.gen || o.After.Gen == d.again {
 			return ""
 		}
-		if o.Before.Known && o.Before.State == member.Left && o.Before.Gen == o.After.Gen || o.At.Sub(d.at) > c.bound && l.untroubled() {
-			return fmt.Sprintf("n%d holds n%d for %s, which left at %s", o.Node, o.Member, o.After, span(d.at))
+		if o.Before.Known && o.Before.State == member.Left && o.Before.Gen == o.After.Gen ||
+			o.At.Sub(d.at) > c.bound && l.untroubled() {
+			return fmt.Sprintf("n%d holds n%d for %s, which left at %s", o.Node, o.Member,
+				o.After, span(d.at))
 		}
 	}
 	return ""
@@ -454,16 +484,20 @@ func (c *ends) judge(l *ledger, o *Obs) string {
 		c.over[k] = o.After
 		d, left := c.left[o.Member]
 		left = left && o.After.failed() && o.After.Gen == d.gen
-		if left && (was.Gen == d.gen && was.State == member.Left || l.untroubled() && o.At.Sub(d.at) > c.bound) {
-			return fmt.Sprintf("n%d was told that n%d failed, which left at %s", o.Node, o.Member, span(d.at))
+		if left && (was.Gen == d.gen && was.State == member.Left || l.untroubled() &&
+			o.At.Sub(d.at) > c.bound) {
+			return fmt.Sprintf("n%d was told that n%d failed, which left at %s", o.Node,
+				o.Member, span(d.at))
 		}
 		return ""
 	}
 	awake := !x.hindered && (x.freed == 0 || o.At.Sub(x.freed) > lateWord) // it reads nothing old
 	runs := m.up && m.gen == o.After.Gen || o.At.Sub(m.since) <= lateWord
-	ended := was.Known && (o.After.Gen < was.Gen || o.After.Gen == was.Gen && o.After.Inc <= was.Inc)
+	ended := was.Known && (o.After.Gen < was.Gen || o.After.Gen == was.Gen &&
+		o.After.Inc <= was.Inc)
 	if o.Told && !o.Before.Known && ended && awake && !runs && !l.config.Heartbeat.Local {
-		return fmt.Sprintf("n%d was told that n%d joined, %s, which it had held for %s and forgotten", o.Node, o.Member, o.After, was)
+		return fmt.Sprintf("n%d was told that n%d joined, %s, which it had held for %s and "+
+			"forgotten", o.Node, o.Member, o.After, was)
 	}
 	return ""
 }
@@ -477,7 +511,8 @@ func (gauges) Take(_ *ledger, o *Obs) string {
 	if o.Kind != Gauge || uint64(o.Count) <= o.Seq || o.Text == unreadGauge {
 		return ""
 	}
-	return fmt.Sprintf("n%d has %d in its %s, at most %d are allowed", o.Node, o.Count, o.Text, o.Seq)
+	return fmt.Sprintf("n%d has %d in its %s, at most %d are allowed", o.Node, o.Count, o.Text,
+		o.Seq)
 }
 
 // unread: no datagram comes that cannot be read, where none is spoilt or made up.
@@ -514,7 +549,8 @@ func (r *recorder) gauges(p *proc) {
 		{smallGauge, st.SmallPaths, gossip.MaxPaths},
 		{unreadGauge, int(st.Malformed + st.UnknownType), 0},
 	} {
-		r.take(&Obs{At: r.w.now, Kind: Gauge, Node: p.index, Text: g.name, Count: g.has, Seq: uint64(g.bound)})
+		r.take(&Obs{At: r.w.now, Kind: Gauge, Node: p.index, Text: g.name, Count: g.has,
+			Seq: uint64(g.bound)})
 	}
 }
 
@@ -527,21 +563,25 @@ func (c budget) Take(_ *ledger, o *Obs) string {
 	if o.Kind != Traffic || o.Count <= c.bound {
 		return ""
 	}
-	return fmt.Sprintf("n%d sent %d bytes in a second, at most %d are allowed", o.Node, o.Count, c.bound)
+	return fmt.Sprintf("n%d sent %d bytes in a second, at most %d are allowed", o.Node,
+		o.Count, c.bound)
 }
 
-// zoneBudget: while nothing is done to a cluster, what can wait goes from a zone to another in no stretch of time beyond the budget
-// for that, and some slack. What is always sent comes on top: where failure detectors gossip, it may be more than a budget.
+// zoneBudget: while nothing is done to a cluster, what can wait goes from a zone to another in no
+// stretch of time beyond the budget for that, and some slack. What is always sent comes on top:
+// where failure detectors gossip, it may be more than a budget.
 type zoneBudget struct {
 	rate, slack int            // bytes a second, and bytes
 	over        map[uint64]int // what was sent beyond the rate, of each pair of zones
 }
 
-// newZoneBudget allows for what may be saved up: shares and loans last a second, and whoever has any left sends a whole datagram.
+// newZoneBudget allows for what may be saved up: shares and loans last a second, and whoever has
+// any left sends a whole datagram.
 func newZoneBudget(o *Options) *zoneBudget {
 	rate := o.Gossip.ZoneBudget
 	each := (o.Nodes + o.Zones - 1) / max(o.Zones, 1)
-	return &zoneBudget{rate: rate, slack: rate + each*cmp.Or(o.Gossip.MTU, wire.DefaultMTU), over: map[uint64]int{}}
+	return &zoneBudget{rate: rate, slack: rate + each*cmp.Or(o.Gossip.MTU, wire.DefaultMTU),
+		over: map[uint64]int{}}
 }
 
 func (*zoneBudget) Name() string { return "zone budget" }
@@ -560,11 +600,12 @@ func (c *zoneBudget) Take(l *ledger, o *Obs) string {
 		return ""
 	}
 	c.over[o.Seq] = 0
-	return fmt.Sprintf("of %s went %d bytes more than %d a second, and %d are allowed", o.Text, over, c.rate, c.slack)
+	return fmt.Sprintf("of %s went %d bytes more than %d a second, and %d are allowed", o.Text,
+		over, c.rate, c.slack)
 }
 
-// load: over a quiet stretch, in which no message goes to anybody either, the busiest node sends at most a small multiple of the
-// mean.
+// load: over a quiet stretch, in which no message goes to anybody either, the busiest node sends at
+// most a small multiple of the mean.
 type load struct {
 	bound float64
 	bytes []int
@@ -573,8 +614,8 @@ type load struct {
 
 func (*load) Name() string { return "load" }
 
-// loadStretch is how long a cluster has to be quiet before its load is compared, for how long, and loadSettle how long
-// what was done to it before may echo.
+// loadStretch is how long a cluster has to be quiet before its load is compared, for how long, and
+// loadSettle how long what was done to it before may echo.
 const (
 	loadSettle  = 15 * time.Second
 	loadStretch = 20 * time.Second
@@ -601,11 +642,13 @@ func (c *load) Take(l *ledger, o *Obs) string {
 		if sum == 0 {
 			return ""
 		}
-		mean, most, stretch := float64(sum)/float64(max(l.upCount, 1)), c.bytes[top], o.At.Sub(c.since)
+		mean, most, stretch := float64(sum)/float64(max(l.upCount,
+			1)), c.bytes[top], o.At.Sub(c.since)
 		clear(c.bytes)
 		c.since = o.At
 		if float64(most) > c.bound*mean {
-			return fmt.Sprintf("n%d sent %d bytes in %s of quiet, the mean is %.0f", top, most, stretch, mean)
+			return fmt.Sprintf("n%d sent %d bytes in %s of quiet, the mean is %.0f", top, most,
+				stretch, mean)
 		}
 	}
 	return ""

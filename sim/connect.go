@@ -9,9 +9,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// TCP, as far as nodes use it: they try connections and close them. A packet asks for one; the host's kernel takes it
-// even while the process stands still, refuses it if no process is there, and says nothing if the host is down. What is
-// lost is not sent again, though real kernels would after a second.
+// TCP, as far as nodes use it: they try connections and close them. A packet asks for one; the
+// host's kernel takes it even while the process stands still, refuses it if no process is there,
+// and says nothing if the host is down. What is lost is not sent again, though real kernels would
+// after a second.
 
 const (
 	tcpMark = 0x06 // the first byte, which no datagram of the protocol has

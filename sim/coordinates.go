@@ -10,8 +10,8 @@ import (
 // estimates is how many pairs of nodes are looked at in the end of a run.
 const estimates = 4000
 
-// coordinateErrors returns the relative errors of estimates between random pairs of processes that are up. What is true is
-// the median round trip without queues and faults.
+// coordinateErrors returns the relative errors of estimates between random pairs of processes that
+// are up. What is true is the median round trip without queues and faults.
 func (w *World) coordinateErrors() (errors []float64) {
 	var up []*proc
 	for _, p := range w.procs {
@@ -39,5 +39,6 @@ func (w *World) coordinateErrors() (errors []float64) {
 // roundTrip is what a packet and its answer take between two hosts in the median.
 func (w *World) roundTrip(a, b *host) time.Duration {
 	return w.plan.links[int(a.zone)*w.plan.zones+int(b.zone)].Latency.Quantile(0.5) +
-		w.plan.links[int(b.zone)*w.plan.zones+int(a.zone)].Latency.Quantile(0.5) + 2*(a.access+b.access)
+		w.plan.links[int(b.zone)*w.plan.zones+int(a.zone)].Latency.Quantile(0.5) +
+		2*(a.access+b.access)
 }

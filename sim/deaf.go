@@ -8,9 +8,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// deaf: with Inquest, a member that answers half of the live is failed by nobody who can ask some of those; and one that
-// answers nobody is failed by all others, who all hear each other. Both once nothing has changed for a while: members fail for
-// what was before. It judges in one zone alone: a silent zone has a grace of its own.
+// deaf: with Inquest, a member that answers half of the live is failed by nobody who can ask some
+// of those; and one that answers nobody is failed by all others, who all hear each other. Both once
+// nothing has changed for a while: members fail for what was before. It judges in one zone alone: a
+// silent zone has a grace of its own.
 type deaf struct {
 	on      bool
 	quiet   gossip.Time   // since when no way and no process has changed
@@ -24,7 +25,8 @@ const (
 )
 
 func newDeaf(o *Options) *deaf {
-	c := &deaf{on: o.Zones <= 1 && o.spares() && detectorOf(o) == gossip.INQUEST, patient: deafKnown}
+	c := &deaf{on: o.Zones <= 1 && o.spares() && detectorOf(o) == gossip.INQUEST,
+		patient: deafKnown}
 	if o.Network.Within.Loss > 0.1 || o.Network.Within.Burst.Bad > 0 {
 		c.patient = deafAtLoss
 	}
@@ -48,7 +50,8 @@ func (c *deaf) Take(l *ledger, o *Obs) string {
 	case Started, Crashed, Departed, Conflicted, Welcomed, Hindered, Free, Laid, Lifted:
 		c.quiet = o.At
 	case Saw:
-		if o.Told && o.After.failed() && o.Member >= 0 && o.After.Gen == l.peers[o.Member].gen && o.At.Sub(c.quiet) > c.patient {
+		if o.Told && o.After.failed() && o.Member >= 0 &&
+			o.After.Gen == l.peers[o.Member].gen && o.At.Sub(c.quiet) > c.patient {
 			return c.wronged(l, o)
 		}
 	case Tick:
@@ -65,7 +68,8 @@ func (l *ledger) well(i int) bool {
 	return p.up && p.welcome && !p.hindered
 }
 
-// open says whether nothing lies on the ways between two processes; shut whether nothing passes from one to another.
+// open says whether nothing lies on the ways between two processes; shut whether nothing passes
+// from one to another.
 func (l *ledger) open(a, b int) bool {
 	from, to := l.peers[a].host, l.peers[b].host
 	for _, w := range l.ways {
@@ -86,7 +90,8 @@ func (l *ledger) shut(a, b int) bool {
 	return false
 }
 
-// wronged says that a member is failed though half of the others hear its answers, and whoever does not can ask half of those.
+// wronged says that a member is failed though half of the others hear its answers, and whoever does
+// not can ask half of those.
 func (c *deaf) wronged(l *ledger, o *Obs) string {
 	m := int(o.Member)
 	if !l.well(m) {
@@ -116,7 +121,8 @@ func (c *deaf) wronged(l *ledger, o *Obs) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf("n%d holds n%d failed, which answers %d of %d", o.Node, m, len(near), len(others))
+	return fmt.Sprintf("n%d holds n%d failed, which answers %d of %d", o.Node, m, len(near),
+		len(others))
 }
 
 // spared says that somebody answers nobody, and is not failed by all that are not too few to judge:
@@ -148,7 +154,8 @@ func (c *deaf) spared(l *ledger) string {
 			few := others-1 < l.config.Inquest.Quorum(l.views[i].live)
 			if h := l.seen[i][m]; i != m && l.peers[i].up && !few && h.live() &&
 				h.Gen == l.peers[m].gen && h.State != member.Left {
-				return fmt.Sprintf("n%d has answered nobody for %s, and n%d holds it for %s", m, l.now.Sub(c.quiet), i, h)
+				return fmt.Sprintf("n%d has answered nobody for %s, and n%d holds it for %s",
+					m, l.now.Sub(c.quiet), i, h)
 			}
 		}
 	}

@@ -42,7 +42,8 @@ func (s *staged) after(d time.Duration) {
 	}
 }
 
-// until lets the scenario go on until something is so, and says when that was; -1: not within a limit.
+// until lets the scenario go on until something is so, and says when that was; -1: not within a
+// limit.
 func (s *staged) until(limit time.Duration, so func() bool) time.Duration {
 	s.t.Helper()
 	for d := s.now.Sub(s.epoch); d <= limit; d += 50 * time.Millisecond {
@@ -54,7 +55,8 @@ func (s *staged) until(limit time.Duration, so func() bool) time.Duration {
 	return -1
 }
 
-// holders counts the processes that are up but for one which hold it in a state, and how many of them for a cause.
+// holders counts the processes that are up but for one which hold it in a state, and how many of
+// them for a cause.
 func (s *staged) holders(of int, state member.State, cause member.Cause) (n, caused int) {
 	id := s.idOf[of]
 	for i, p := range s.procs {
@@ -71,7 +73,8 @@ func (s *staged) holders(of int, state member.State, cause member.Cause) (n, cau
 	return n, caused
 }
 
-// failed counts the views in which somebody who is up is held failed, but for those in which one process is.
+// failed counts the views in which somebody who is up is held failed, but for those in which one
+// process is.
 func (s *staged) failed(but int) (n int) {
 	for i, p := range s.procs {
 		if i != but && p.up {
@@ -82,7 +85,8 @@ func (s *staged) failed(but int) (n int) {
 	return n
 }
 
-// Nothing reaches n5, and all that it sends arrives. All others know it as failed within nine seconds, and that it is deaf.
+// Nothing reaches n5, and all that it sends arrives. All others know it as failed within nine
+// seconds, and that it is deaf.
 func TestDeafMember(t *testing.T) {
 	for _, n := range []int{8, 100, size.Of(0, 0, 1000)} {
 		for _, loss := range []float64{0, 0.5} {
@@ -106,19 +110,22 @@ func TestDeafMember(t *testing.T) {
 				})
 				t.Logf("n=%d loss %.1f seed %d: %s, deaf %s", n, loss, seed, took, told)
 				if took < 0 || took > 10*time.Second || told < 0 || s.failed(5) > 0 {
-					t.Errorf("n=%d loss %.1f seed %d: known after %s, as deaf to %d after %s; %d views hold others failed",
+					t.Errorf("n=%d loss %.1f seed %d: known after %s, as deaf to %d after %s; "+
+						"%d views hold others failed",
 						n, loss, seed, took-time.Second, caused, told-time.Second, s.failed(5))
 				}
 				if p := s.procs[5]; s.until(20*time.Second, p.node.Isolated) < 0 {
-					t.Errorf("n=%d loss %.1f seed %d: the deaf one does not know that it is", n, loss, seed)
+					t.Errorf("n=%d loss %.1f seed %d: the deaf one does not know that it is",
+						n, loss, seed)
 				}
 			}
 		}
 	}
 }
 
-// Nobody who is well, or whom half of the others reach, is held failed: under any loss, with one way broken for a pair, in a star,
-// where a way flaps or is broken for half of the members, in a deaf member's own view.
+// Nobody who is well, or whom half of the others reach, is held failed: under any loss, with one
+// way broken for a pair, in a star, where a way flaps or is broken for half of the members, in a
+// deaf member's own view.
 func TestNobodyWellIsDeaf(t *testing.T) {
 	for _, x := range []struct {
 		name   string
@@ -139,13 +146,15 @@ func TestNobodyWellIsDeaf(t *testing.T) {
 		{"unheard for 1 s of 4", 8, 0.05, []string{"1s=cut:n5/rest,oneway,for=1s,every=4s"}},
 	} {
 		for seed := range uint64(size.Of(1, 2, 40)) {
-			o := Options{Nodes: x.n, Seed: seed + 1, Unchecked: true, Duration: 90 * time.Second, Network: LAN()}
+			o := Options{Nodes: x.n, Seed: seed + 1, Unchecked: true,
+				Duration: 90 * time.Second, Network: LAN()}
 			o.Network.Within.Loss = x.loss
 			s := stage(t, o, x.action...)
 			for d := time.Duration(0); d <= 90*time.Second; d += time.Second {
 				s.after(d)
 				if n := s.failed(-1); n > 0 {
-					t.Errorf("%s, seed %d: after %s %d views hold somebody failed", x.name, seed, d, n)
+					t.Errorf("%s, seed %d: after %s %d views hold somebody failed", x.name,
+						seed, d, n)
 					break
 				}
 			}
@@ -153,8 +162,8 @@ func TestNobodyWellIsDeaf(t *testing.T) {
 	}
 }
 
-// The checker speaks where a deaf member is not failed, and where one is that half of the others reach; and not where all is as it
-// should be.
+// The checker speaks where a deaf member is not failed, and where one is that half of the others
+// reach; and not where all is as it should be.
 func TestDeafChecker(t *testing.T) {
 	for _, x := range []struct {
 		cut     string
@@ -164,13 +173,15 @@ func TestDeafChecker(t *testing.T) {
 		{"1s=cut:rest/n5,oneway", inquest.Config{}, false},
 		{"1s=cut:n5/rest,oneway", inquest.Config{}, false},
 		{"1s=cut:n6-n14/n5,oneway", inquest.Config{}, false},
-		{"1s=cut:rest/n5,oneway", inquest.Config{DeafGrace: time.Hour, StallGrace: time.Hour}, true},
+		{"1s=cut:rest/n5,oneway", inquest.Config{DeafGrace: time.Hour, StallGrace: time.Hour},
+			true},
 	} {
 		a, err := ParseAction(x.cut)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := Options{Nodes: 20, Seed: 1, Warm: true, Network: LAN(), Actions: []Action{a}, Suspend: []string{"completeness", "convergence"}}
+		o := Options{Nodes: 20, Seed: 1, Warm: true, Network: LAN(), Actions: []Action{a},
+			Suspend: []string{"completeness", "convergence"}}
 		o.Gossip.Inquest = x.inquest
 		if x.speaks {
 			o.Gossip.Inquest.Grace = time.Hour

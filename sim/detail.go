@@ -7,7 +7,8 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// This file is for those who show runs: how far one is, what is wrong with its options, and all that its report sums up.
+// This file is for those who show runs: how far one is, what is wrong with its options, and all
+// that its report sums up.
 
 // Progress is how far a run is, in virtual time.
 type Progress struct {
@@ -19,24 +20,31 @@ type Progress struct {
 // Detail is what a report sums up.
 type Detail struct {
 	Crashes, Messages []Curve
-	CaughtUp          []time.Duration // from the end of each node's trouble until it had all that was sent during it, if it ever had
-	Writes            []time.Duration // of each write of a key that reached all who are up in the end, how long that took
-	Estimates         []float64       // relative errors of round trips as estimated by coordinates in the end, of random pairs of nodes
-	Bytes, Packets    []float64       // that each node sent in the scenario's time, each second; of those that are up in the end
+	// from the end of each node's trouble until it had all that was sent during it, if it ever had
+	CaughtUp []time.Duration
+	// of each write of a key that reached all who are up in the end, how long that took
+	Writes []time.Duration
+	// relative errors of round trips as estimated by coordinates in the end, of random pairs of
+	// nodes
+	Estimates []float64
+	// that each node sent in the scenario's time, each second; of those that are up in the end
+	Bytes, Packets []float64
 }
 
 // Curve is how one crash or message became known to those that should know it: those that were up
 // all the time, and for a message those that had been let in by then.
 type Curve struct {
-	At    time.Duration   // when it happened, on the scenario's clock
-	First time.Duration   // from then to the first suspicion anywhere, for a crash; -1: nobody ever suspected it
+	At time.Duration // when it happened, on the scenario's clock
+	// from then to the first suspicion anywhere, for a crash; -1: nobody ever suspected it
+	First time.Duration
 	Due   int             // who should know
 	Known []time.Duration // from then until each who did, rising
 
 	Across int // copies of a message that were sent to other zones
 }
 
-// When returns how long it took until a share of those who should know did, and whether so many ever did.
+// When returns how long it took until a share of those who should know did, and whether so many
+// ever did.
 func (c *Curve) When(share float64) (time.Duration, bool) {
 	if k := rank(share, c.Due); c.Due > 0 && k < len(c.Known) {
 		return c.Known[k], true
@@ -44,14 +52,16 @@ func (c *Curve) When(share float64) (time.Duration, bool) {
 	return 0, false
 }
 
-// Watch is Run that tells how far it is, each virtual second, and what its report sums up. The run is the same.
+// Watch is Run that tells how far it is, each virtual second, and what its report sums up. The run
+// is the same.
 func Watch(opt Options, progress func(Progress)) (*Report, *Detail, error) {
 	w, err := newWorld(opt)
 	if err != nil {
 		return nil, nil, err
 	}
 	var tell func()
-	tell = func() { // at the moments of the world's own ticks: more would be more looks at the seeds
+	// at the moments of the world's own ticks: more would be more looks at the seeds
+	tell = func() {
 		progress(w.progress())
 		w.at(w.now.Add(tickEvery), tell)
 	}
@@ -77,7 +87,8 @@ func (w *World) progress() Progress {
 	case w.epoch > 0:
 		p.End = span(w.epoch) + w.opt.Duration
 	case len(w.settlings) > 0 && w.settlings[0].After >= 0:
-		joined := span(w.settlings[0].from) + time.Duration(float64(w.settlings[0].After)*float64(time.Second))
+		joined := span(w.settlings[0].from) +
+			time.Duration(float64(w.settlings[0].After)*float64(time.Second))
 		p.End = joined + w.opt.Settle + w.opt.Duration
 	}
 	return p
@@ -103,7 +114,8 @@ func (o Options) Check() (action int, err error) {
 }
 
 func (w *World) detail() *Detail {
-	m, d := &w.rec.meter, &Detail{Writes: w.rec.keys.reached(w.up()), Estimates: w.coordinateErrors()}
+	m, d := &w.rec.meter, &Detail{Writes: w.rec.keys.reached(w.up()),
+		Estimates: w.coordinateErrors()}
 	curve := func(at gossip.Time, who []int32, when map[int32]time.Duration) Curve {
 		c := Curve{At: at.Sub(w.epoch), First: -1}
 		for _, i := range who {

@@ -9,14 +9,15 @@ import (
 	"github.com/starling-gossip/starling/gossip/heartbeat"
 )
 
-// Under each of the detectors by heartbeats, while a tenth of all packets is lost, a crash becomes known to all, the
-// process is taken back when it starts again, and nobody else is held failed.
+// Under each of the detectors by heartbeats, while a tenth of all packets is lost, a crash becomes
+// known to all, the process is taken back when it starts again, and nobody else is held failed.
 func TestHeartbeatDetectors(t *testing.T) {
 	for name, cfg := range map[string]gossip.Config{
-		"heartbeat":         {Detector: gossip.HEARTBEAT},
-		"heartbeat-local":   {Detector: gossip.HEARTBEAT, Heartbeat: heartbeat.Config{Local: true}},
-		"accrual":           {Detector: gossip.ACCRUAL},
-		"accrual-cassandra": {Detector: gossip.ACCRUAL, Accrual: accrual.Config{Counters: true, Exponential: true}},
+		"heartbeat":       {Detector: gossip.HEARTBEAT},
+		"heartbeat-local": {Detector: gossip.HEARTBEAT, Heartbeat: heartbeat.Config{Local: true}},
+		"accrual":         {Detector: gossip.ACCRUAL},
+		"accrual-cassandra": {Detector: gossip.ACCRUAL,
+			Accrual: accrual.Config{Counters: true, Exponential: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := Options{Nodes: 30, Seed: 5, Duration: 130 * time.Second, Gossip: cfg}
@@ -50,12 +51,14 @@ func TestHeartbeatDetectors(t *testing.T) {
 	}
 }
 
-// What T_cleanup is for: where the dead are forgotten as soon as they are failed, those who have not noticed yet bring
-// them back; twice T_fail is long enough.
+// What T_cleanup is for: where the dead are forgotten as soon as they are failed, those who have
+// not noticed yet bring them back; twice T_fail is long enough.
 func TestCleanupKeepsTheDeadAway(t *testing.T) {
-	for cleanup, comeBack := range map[time.Duration]bool{8 * time.Second: true, 16 * time.Second: false} {
-		o := Options{Nodes: 40, Seed: 1, Warm: true, Duration: 80 * time.Second, Gossip: gossip.Config{Detector: gossip.HEARTBEAT,
-			Heartbeat: heartbeat.Config{Local: true, Fail: 8 * time.Second, Cleanup: cleanup}}}
+	for cleanup, comeBack := range map[time.Duration]bool{8 * time.Second: true,
+		16 * time.Second: false} {
+		o := Options{Nodes: 40, Seed: 1, Warm: true, Duration: 80 * time.Second,
+			Gossip: gossip.Config{Detector: gossip.HEARTBEAT,
+				Heartbeat: heartbeat.Config{Local: true, Fail: 8 * time.Second, Cleanup: cleanup}}}
 		crash, err := ParseAction("5s=crash:n7")
 		if err != nil {
 			t.Fatal(err)

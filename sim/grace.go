@@ -8,8 +8,9 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// grace: nobody is declared failed from another zone while the way to its whole zone has been bad for less than the grace of a silent
-// zone, since a verdict takes a vote from its own zone, where all is well. Smaller zones have no grace.
+// grace: nobody is declared failed from another zone while the way to its whole zone has been bad
+// for less than the grace of a silent zone, since a verdict takes a vote from its own zone, where
+// all is well. Smaller zones have no grace.
 type grace struct {
 	grace time.Duration // 0: there is none
 	ways  []badWay
@@ -21,7 +22,8 @@ type badWay struct {
 	began, ended gossip.Time // ended is gossip.Never while it lasts
 }
 
-// Zones in which less than zoneHeld were up and known for settled may have no grace: the accusers may know fewer.
+// Zones in which less than zoneHeld were up and known for settled may have no grace: the accusers
+// may know fewer.
 const (
 	zoneHeld = 3
 	settled  = 20 * time.Second
@@ -55,7 +57,10 @@ func (c *grace) Take(l *ledger, o *Obs) string {
 }
 
 func (c *grace) judge(l *ledger, o *Obs) string {
-	c.ways = slices.DeleteFunc(c.ways, func(w badWay) bool { return w.ended != gossip.Never && o.At.Sub(w.ended) > afterTrouble })
+	c.ways = slices.DeleteFunc(c.ways, func(w badWay) bool {
+		return w.ended != gossip.Never &&
+			o.At.Sub(w.ended) > afterTrouble
+	})
 	m := &l.peers[o.Member]
 	zone := l.zones[m.host]
 	if !m.up || m.gen != o.After.Gen || l.zones[l.peers[o.Node].host] == zone {
@@ -87,6 +92,7 @@ func (c *grace) judge(l *ledger, o *Obs) string {
 	if first == gossip.Never || o.At.Sub(first) >= c.grace {
 		return ""
 	}
-	return fmt.Sprintf("n%d declared n%d failed, which is well, as is its whole zone, %s after the ways to it went bad; the grace is %s",
+	return fmt.Sprintf("n%d declared n%d failed, which is well, as is its whole zone, %s after "+
+		"the ways to it went bad; the grace is %s",
 		o.Node, o.Member, o.At.Sub(first), c.grace)
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// Ground is the simulator's network and clock without the nodes: other protocols stand on it and meet the same links,
-// sockets and chance. It is not safe for concurrent use. Equal calls give an equal run, on any machine.
+// Ground is the simulator's network and clock without the nodes: other protocols stand on it and
+// meet the same links, sockets and chance. It is not safe for concurrent use. Equal calls give an
+// equal run, on any machine.
 type Ground struct {
 	w      *World
 	guests []guest
@@ -35,7 +36,8 @@ type guest struct {
 
 // NewGround lays out hosts, numbered from 0, in zones in turn, with nobody there.
 func NewGround(hosts, zones int, n Network, seed uint64) (*Ground, error) {
-	w, err := newWorld(Options{Nodes: hosts, Zones: zones, Network: n, Seed: seed, Unchecked: true, Workers: 1})
+	w, err := newWorld(Options{Nodes: hosts, Zones: zones, Network: n, Seed: seed,
+		Unchecked: true, Workers: 1})
 	if err != nil {
 		return nil, err
 	}

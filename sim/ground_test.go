@@ -27,7 +27,8 @@ func (e *echo) Receive(now gossip.Time, from int, b []byte) {
 
 func (e *echo) Wake(now gossip.Time) { e.woken = append(e.woken, now) }
 
-func newEchoes(t *testing.T, n int, net Network, seed uint64, cost time.Duration) (*Ground, []*echo) {
+func newEchoes(t *testing.T, n int, net Network, seed uint64, cost time.Duration) (*Ground,
+	[]*echo) {
 	t.Helper()
 	g, err := NewGround(n, 1, net, seed)
 	if err != nil {
@@ -52,7 +53,8 @@ func TestGroundCarriesAndWakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	ms := gossip.Time(time.Millisecond)
-	if !slices.Equal(all[1].heard, []gossip.Time{ms}) || !slices.Equal(all[0].heard, []gossip.Time{2 * ms}) ||
+	if !slices.Equal(all[1].heard, []gossip.Time{ms}) ||
+		!slices.Equal(all[0].heard, []gossip.Time{2 * ms}) ||
 		!slices.Equal(all[2].woken, []gossip.Time{3 * ms}) {
 		t.Errorf("heard %v and %v, woken %v", all[1].heard, all[0].heard, all[2].woken)
 	}
@@ -61,7 +63,8 @@ func TestGroundCarriesAndWakes(t *testing.T) {
 	}
 }
 
-// A guest that is busy for a while with each datagram takes them in one after the other, and its socket overflows.
+// A guest that is busy for a while with each datagram takes them in one after the other, and its
+// socket overflows.
 func TestGroundCost(t *testing.T) {
 	net := constant(time.Millisecond)
 	net.Buffer = 4 * (skbOverhead + 5)

@@ -9,8 +9,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// A run's history is a list of observations; meters and checkers read nothing else. So a checker is tested with a
-// history that somebody wrote by hand.
+// A run's history is a list of observations; meters and checkers read nothing else. So a checker is
+// tested with a history that somebody wrote by hand.
 
 // ObsKind says what an observation is about.
 type ObsKind uint8
@@ -28,30 +28,44 @@ const (
 	Healthy                       // no fault touches Node any more
 	Disturbed                     // something was done to the cluster; Text says what
 	Ended                         // the run is over
-	Saw                           // Node's view of Member went from Before to After; Told says whether an event said so
-	Own                           // Node's own generation and incarnation, After
-	View                          // Node's fingerprint, Hash, and how many it holds for live, Count
-	Delivered                     // Node got message Seq of Member's life After.Gen, with Count bytes; Told: it knows that it lacks something of an earlier life
-	Skipped                       // Node was told that messages From to Seq of Member's life After.Gen are lost; 0: nobody knows which
-	Copied                        // Node sent one copy of message Seq of Member's life After.Gen
-	Traffic                       // Node sent Count bytes in the second that ends now
-	Kept                          // Node holds version Seq of key Text of Member's life After.Gen, of hash Hash; Told: it is gone
-	Voided                        // Node holds nothing of Member's keys any more
-	Held                          // Hash is that of all keys that Node holds
-	ZoneLost                      // Node was told that a zone is silent as a whole; Text is its name
-	ZoneBack                      // Node was told that it is heard again
-	Gauge                         // Node's queue or table Text holds Count, of at most Seq
-	Restored                      // Node came back with messages of Member's life After.Gen delivered up to Seq
-	Awaited                       // Node published message Seq in its life After.Gen and wants to be told of its spread
-	Spread                        // Node was told that Count of From members have its message Seq of its life After.Gen; Told: it is over
-	Map                           // Hash is over Count keys of Member's that Node holds; at Member itself, that it has
-	Hindered                      // Node stands still, or works slowly
-	Free                          // it does no more
-	Laid                          // way lies over the links between hosts from now on
-	Lifted                        // way is gone
-	Joined                        // Node was told that Member joined, in life After.Gen
-	Over                          // Node was told that Member failed or left
-	Crossed                       // Count bytes that could have waited went from zone to zone, Text, pair Seq, in the second that ends now
+	// Node's view of Member went from Before to After; Told says whether an event said so
+	Saw
+	Own  // Node's own generation and incarnation, After
+	View // Node's fingerprint, Hash, and how many it holds for live, Count
+	// Node got message Seq of Member's life After.Gen, with Count bytes; Told: it knows that it
+	// lacks something of an earlier life
+	Delivered
+	// Node was told that messages From to Seq of Member's life After.Gen are lost; 0: nobody knows
+	// which
+	Skipped
+	Copied  // Node sent one copy of message Seq of Member's life After.Gen
+	Traffic // Node sent Count bytes in the second that ends now
+	// Node holds version Seq of key Text of Member's life After.Gen, of hash Hash; Told: it is gone
+	Kept
+	Voided // Node holds nothing of Member's keys any more
+	Held   // Hash is that of all keys that Node holds
+	// Node was told that a zone is silent as a whole; Text is its name
+	ZoneLost
+	ZoneBack // Node was told that it is heard again
+	Gauge    // Node's queue or table Text holds Count, of at most Seq
+	// Node came back with messages of Member's life After.Gen delivered up to Seq
+	Restored
+	// Node published message Seq in its life After.Gen and wants to be told of its spread
+	Awaited
+	// Node was told that Count of From members have its message Seq of its life After.Gen; Told: it
+	// is over
+	Spread
+	// Hash is over Count keys of Member's that Node holds; at Member itself, that it has
+	Map
+	Hindered // Node stands still, or works slowly
+	Free     // it does no more
+	Laid     // way lies over the links between hosts from now on
+	Lifted   // way is gone
+	Joined   // Node was told that Member joined, in life After.Gen
+	Over     // Node was told that Member failed or left
+	// Count bytes that could have waited went from zone to zone, Text, pair Seq, in the second that
+	// ends now
+	Crossed
 )
 
 // Holding is what a view holds of a member.
@@ -76,12 +90,14 @@ func holding(m *member.Member) Holding {
 	return Holding{Gen: m.Generation(), Inc: m.Incarnation, State: m.State, Known: true}
 }
 
-// Obs is one observation. Processes are numbered from 0; -1 is somebody whom the world does not know.
+// Obs is one observation. Processes are numbered from 0; -1 is somebody whom the world does not
+// know.
 type Obs struct {
-	At            gossip.Time
-	Kind          ObsKind
-	Told          bool
-	Alarm         bool // of Saw: Node told its user that Member may be gone, whatever its table says
+	At   gossip.Time
+	Kind ObsKind
+	Told bool
+	// of Saw: Node told its user that Member may be gone, whatever its table says
+	Alarm         bool
 	Across        bool // of Copied: to another zone
 	Apart         bool // of Saw: a fault lies, or lay lately, on the way between Node and Member
 	Node, Member  int32
@@ -94,7 +110,8 @@ type Obs struct {
 	Text          string
 }
 
-// ledger is what meters and checkers need to remember in common: who is up, since when, and what each holds of each.
+// ledger is what meters and checkers need to remember in common: who is up, since when, and what
+// each holds of each.
 type ledger struct {
 	now      gossip.Time
 	peers    []peerState
@@ -119,7 +136,8 @@ type peerState struct {
 	troubled bool
 	gen      uint64
 	inc      uint32
-	top      Holding       // the highest generation that any of its lives had, with the highest incarnation of that
+	// the highest generation that any of its lives had, with the highest incarnation of that
+	top      Holding
 	since    gossip.Time   // of up
 	welcomed gossip.Time   // of welcome
 	froze    gossip.Time   // when it was hindered last
@@ -166,7 +184,8 @@ func (l *ledger) take(o *Obs) {
 	}
 	switch o.Kind {
 	case Started:
-		*p = peerState{up: true, gen: o.After.Gen, since: o.At, healthy: o.At, troubled: p.troubled, ended: p.ended,
+		*p = peerState{up: true, gen: o.After.Gen, since: o.At, healthy: o.At,
+			troubled: p.troubled, ended: p.ended,
 			hindered: p.hindered, host: o.host, top: p.top}
 		p.raise()
 		l.views[o.Node] = viewState{}
@@ -231,18 +250,21 @@ func (p *peerState) raise() {
 }
 
 // detector is what the nodes run.
-func (l *ledger) detector() gossip.Detector { return cmp.Or(l.config.Detector, gossip.DefaultDetector) }
+func (l *ledger) detector() gossip.Detector {
+	return cmp.Or(l.config.Detector,
+		gossip.DefaultDetector)
+}
 
-// outvoted says whether so few of those that a process holds for live are up that its detector, by design, does not come
-// to know who is dead: with Inquest, a side fails members that it does not hear if it has five members or more than half of
-// all, whichever is fewer.
+// outvoted says whether so few of those that a process holds for live are up that its detector, by
+// design, does not come to know who is dead: with Inquest, a side fails members that it does not
+// hear if it has five members or more than half of all, whichever is fewer.
 func (l *ledger) outvoted(i int) bool {
 	return l.detector() == gossip.INQUEST && l.upCount-1 < l.config.Inquest.Quorum(l.views[i].live)
 }
 
-// patience returns how long those who died since a moment may go unnoticed, if a bound is for a cluster most of which
-// lives. With SWIM it is longer when few are left (swim.Config.Slowest): of 40 that lost 33 at once, half of all runs take
-// over a minute.
+// patience returns how long those who died since a moment may go unnoticed, if a bound is for a
+// cluster most of which lives. With SWIM it is longer when few are left (swim.Config.Slowest): of
+// 40 that lost 33 at once, half of all runs take over a minute.
 func (l *ledger) patience(bound time.Duration, since gossip.Time) time.Duration {
 	if l.detector() != gossip.SWIM {
 		return bound
@@ -260,7 +282,8 @@ func (l *ledger) lost(since gossip.Time) (n int) {
 	return n
 }
 
-// dials returns how likely a process dials a given one of those that it holds for failed within gossip.Config.Reconnect.
+// dials returns how likely a process dials a given one of those that it holds for failed within
+// gossip.Config.Reconnect.
 func (l *ledger) dials(i int) float64 {
 	failed := 0
 	for _, h := range l.seen[i] {
@@ -271,13 +294,15 @@ func (l *ledger) dials(i int) float64 {
 	return 1 / float64(max(failed, l.views[i].live, 1))
 }
 
-// starved says whether gossiped heartbeats may be late by chance alone, though no packet is lost. Until the dead are known,
-// what is told to them is told in vain, as if it were lost; and the time after which a member has failed reckons with no
-// losses: it is such that a cluster makes about one mistake a day (heartbeat.Config.FailAfter), and their number grows
-// with the exponential of what is lost. Of 1,500 clusters of 37 that lost half at once 21 made one, of those that lost 30 %
+// starved says whether gossiped heartbeats may be late by chance alone, though no packet is lost.
+// Until the dead are known, what is told to them is told in vain, as if it were lost; and the time
+// after which a member has failed reckons with no losses: it is such that a cluster makes about one
+// mistake a day (heartbeat.Config.FailAfter), and their number grows with the exponential of what
+// is lost. Of 1,500 clusters of 37 that lost half at once 21 made one, of those that lost 30 %
 // none.
 func (l *ledger) starved() bool {
-	gossiped := l.detector() == gossip.HEARTBEAT || l.detector() == gossip.ACCRUAL && l.config.Accrual.Counters
+	gossiped := l.detector() == gossip.HEARTBEAT || l.detector() == gossip.ACCRUAL &&
+		l.config.Accrual.Counters
 	lost := l.lost(l.now.Add(-afterTrouble))
 	return gossiped && lost > (l.upCount+lost)/4
 }
@@ -295,7 +320,8 @@ func (l *ledger) untroubled() bool {
 	return l.troubles == 0 && (l.calm == 0 || l.now.Sub(l.calm) > afterTrouble)
 }
 
-// afterTrouble is for how long trouble may have consequences for those out of it: suspicions under way, tables behind.
+// afterTrouble is for how long trouble may have consequences for those out of it: suspicions under
+// way, tables behind.
 const afterTrouble = 30 * time.Second
 
 // blameless says whether no trouble explains what others hold of a process, or it of others.

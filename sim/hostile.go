@@ -9,7 +9,8 @@ import (
 // Datagrams that no honest node sent: made up, or sent again long after. Sealing drops them all:
 // what a stranger made does not open, and what was opened before is known.
 
-// seen is how many of its packets each host's network remembers, to be sent again or made into others.
+// seen is how many of its packets each host's network remembers, to be sent again or made into
+// others.
 const seenPackets = 8
 
 // overheard is a packet that somebody on the way took down.
@@ -28,8 +29,8 @@ func (h *host) overhear(to int32, data []byte, r uint64) {
 	}
 }
 
-// forge sends a process a datagram with made-up content, from a member's address: one that was overheard with other bodies, or
-// types and bodies at random behind a header that is right.
+// forge sends a process a datagram with made-up content, from a member's address: one that was
+// overheard with other bodies, or types and bodies at random behind a header that is right.
 func (w *World) forge(p *proc) {
 	rng := newStream(w.seed, 9, w.drawn, uint64(p.index))
 	from := w.hosts[rng.Uint64()%uint64(len(w.hosts))]
@@ -38,7 +39,8 @@ func (w *World) forge(p *proc) {
 		data = append(data, x.data...)
 		for range 1 + rng.Uint64()%6 {
 			if len(data) > wire.HeaderSize+wire.MessageSize {
-				at := wire.HeaderSize + wire.MessageSize + int(rng.Uint64()%uint64(len(data)-wire.HeaderSize-wire.MessageSize))
+				at := wire.HeaderSize + wire.MessageSize +
+					int(rng.Uint64()%uint64(len(data)-wire.HeaderSize-wire.MessageSize))
 				data[at] = byte(rng.Uint64())
 			}
 		}
@@ -47,7 +49,8 @@ func (w *World) forge(p *proc) {
 		if q := from.proc; q != nil {
 			gen = q.gen
 		}
-		h := wire.Header{Cluster: wire.ClusterHash(w.cluster()), From: w.idOf[from.index], Generation: uint32(gen)}
+		h := wire.Header{Cluster: wire.ClusterHash(w.cluster()), From: w.idOf[from.index],
+			Generation: uint32(gen)}
 		data = wire.AppendHeader(nil, h)
 		for range 1 + rng.Uint64()%3 {
 			n := rng.Uint64() % 64
@@ -90,7 +93,8 @@ func (w *World) inject(from, to int32, data []byte) {
 	s := w.shardOf(to)
 	h := w.hosts[from]
 	h.copies++
-	s.packets.push(flight{at: w.now.Add(MinLatency), dst: to, src: from, seq: h.copies, data: s.pool.copy(data)})
+	s.packets.push(flight{at: w.now.Add(MinLatency), dst: to, src: from, seq: h.copies,
+		data: s.pool.copy(data)})
 }
 
 // cluster is the cluster's name.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A quiet node wakes for its pings, and hardly ever for what has settled itself meanwhile: a wake-up costs more than all
-// else that an idle node does.
+// A quiet node wakes for its pings, and hardly ever for what has settled itself meanwhile: a
+// wake-up costs more than all else that an idle node does.
 func TestIdleNodeSleeps(t *testing.T) {
 	w, err := newWorld(Options{Nodes: 50, Warm: true})
 	if err != nil {

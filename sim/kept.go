@@ -11,8 +11,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// What a process keeps on its disk, as package store does: in the order in which it was written, so that a crash loses the end of
-// it and nothing else.
+// What a process keeps on its disk, as package store does: in the order in which it was written, so
+// that a crash loses the end of it and nothing else.
 
 // disk is what one process keeps.
 type disk struct {
@@ -59,7 +59,8 @@ type streamID struct {
 	generation uint64
 }
 
-// restored returns what is on the disk, for the next start: all marks, and the pieces that are not too old.
+// restored returns what is on the disk, for the next start: all marks, and the pieces that are not
+// too old.
 func (p *proc) restored(age time.Duration) (marks []streams.Mark, pieces []wire.Piece) {
 	last := map[streamID]int{}
 	for i := range p.disk.log {
@@ -78,7 +79,8 @@ func (p *proc) restored(age time.Duration) (marks []streams.Mark, pieces []wire.
 		}
 	}
 	slices.SortStableFunc(pieces, func(a, b wire.Piece) int {
-		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Seq, b.Seq))
+		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Generation, b.Generation),
+			cmp.Compare(a.Seq, b.Seq))
 	})
 	return marks, pieces
 }
@@ -87,8 +89,10 @@ func (p *proc) restored(age time.Duration) (marks []streams.Mark, pieces []wire.
 func (p *proc) restore(now gossip.Time, s *shard) error {
 	marks, pieces := p.restored(cmp.Or(p.config.Streams.Age, time.Minute))
 	for _, m := range marks {
-		p.w.rec.take(&Obs{At: now, Kind: Restored, Node: p.index, host: p.host.index, Member: p.w.memberOf(m.Origin),
-			After: Holding{Gen: m.Generation}, Seq: m.Seq})
+		p.w.rec.take(&Obs{At: now, Kind: Restored, Node: p.index, host: p.host.index,
+			Member: p.w.memberOf(m.Origin),
+			After:  Holding{Gen: m.Generation}, Seq: m.Seq})
 	}
-	return p.node.Do(p.clock(now), gossip.Restore{Marks: slices.Values(marks), Pieces: slices.Values(pieces)}, &s.out)
+	return p.node.Do(p.clock(now), gossip.Restore{Marks: slices.Values(marks),
+		Pieces: slices.Values(pieces)}, &s.out)
 }

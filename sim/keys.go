@@ -13,8 +13,8 @@ import (
 
 // Versioned keys: the verbs, the meter and the checker.
 
-// writeKeys has a process write or delete one of its keys. Those that write again and again do so spread over the time
-// between, as processes do that were not started by one hand.
+// writeKeys has a process write or delete one of its keys. Those that write again and again do so
+// spread over the time between, as processes do that were not started by one hand.
 func (w *World) writeKeys(a Action, p *proc, index, of int) {
 	life, key := p.lives, fmt.Sprintf("k%d", w.written[a.String()]%max(a.Keys, 1))
 	cmd := gossip.Command(gossip.Delete{Key: key})
@@ -51,8 +51,8 @@ func (s *shard) keyEvent(p *proc, e *gossip.Event, o *Obs) {
 	o.Hash = hashOf(e.Key.Value)
 }
 
-// keyMeter measures how fast writes reach all. A node that got a later write of an owner has the earlier ones too, or they
-// do not matter any more.
+// keyMeter measures how fast writes reach all. A node that got a later write of an owner has the
+// earlier ones too, or they do not matter any more.
 type keyMeter struct {
 	writes [][]keyWrite // by owner, in the order of their versions; of the present life
 	next   [][]int32    // by reader and owner: the first write that it does not have
@@ -100,15 +100,18 @@ func (m *keyMeter) take(o *Obs) {
 
 // Keys is how versioned keys spread.
 type Keys struct {
-	Writes  int     `json:"writes"`
-	Reached Summary `json:"reached"` // of those that reached all who are up in the end: how long that took
-	Ratio   float64 `json:"ratio"`   // of writes that did
-	Bytes   float64 `json:"bytes"`   // of datagrams about keys that a node sent, in the mean, with headers, in all
-	Resets  uint64  `json:"resets"`  // maps that were taken in anew, at all nodes
-	Equal   bool    `json:"equal"`   // all hold the same in the end
+	Writes int `json:"writes"`
+	// of those that reached all who are up in the end: how long that took
+	Reached Summary `json:"reached"`
+	Ratio   float64 `json:"ratio"` // of writes that did
+	// of datagrams about keys that a node sent, in the mean, with headers, in all
+	Bytes  float64 `json:"bytes"`
+	Resets uint64  `json:"resets"` // maps that were taken in anew, at all nodes
+	Equal  bool    `json:"equal"`  // all hold the same in the end
 }
 
-// reached returns how long each write took to reach all of so many nodes; those that did not are left out.
+// reached returns how long each write took to reach all of so many nodes; those that did not are
+// left out.
 func (m *keyMeter) reached(up int) (all []time.Duration) {
 	for _, list := range append(slices.Clone(m.writes), m.done) {
 		for _, x := range list {
@@ -145,9 +148,9 @@ func (m *keyMeter) report(w *World) *Keys {
 	return k
 }
 
-// keysKept: readers hold only what was written, what they hold of a key only rises, who holds a write of an owner shows no
-// other key as it was before the last write of that one, if that came earlier, and when nothing was done for a while all hold
-// the same.
+// keysKept: readers hold only what was written, what they hold of a key only rises, who holds a
+// write of an owner shows no other key as it was before the last write of that one, if that came
+// earlier, and when nothing was done for a while all hold the same.
 type keysKept struct {
 	bound   time.Duration
 	written map[keyLife]map[uint64][]keyWritten
@@ -258,7 +261,8 @@ func (c *keysKept) Take(l *ledger, o *Obs) string {
 		if !slices.ContainsFunc(c.written[life][o.Seq], func(w keyWritten) bool {
 			return w.key == o.Text && (o.Told || !w.gone && w.hash == o.Hash)
 		}) {
-			return fmt.Sprintf("n%d holds version %d of n%d's %s, which n%d never wrote so", o.Node, o.Seq, o.Member, o.Text, o.Member)
+			return fmt.Sprintf("n%d holds version %d of n%d's %s, which n%d never wrote so",
+				o.Node, o.Seq, o.Member, o.Text, o.Member)
 		}
 		return c.hold(life, o)
 	}
@@ -274,7 +278,8 @@ func (c *keysKept) hold(life keyLife, o *Obs) string {
 		c.held[k] = h
 	}
 	if was := h.keys[o.Text].version; o.Seq < was {
-		return fmt.Sprintf("n%d holds version %d of n%d's %s after version %d", o.Node, o.Seq, o.Member, o.Text, was)
+		return fmt.Sprintf("n%d holds version %d of n%d's %s after version %d", o.Node, o.Seq,
+			o.Member, o.Text, was)
 	}
 	h.keys[o.Text] = keyHeld{o.Seq, o.Told}
 	if o.Seq <= h.top {
@@ -283,7 +288,8 @@ func (c *keysKept) hold(life keyLife, o *Obs) string {
 	h.top = o.Seq
 	for _, key := range slices.Sorted(maps.Keys(h.keys)) {
 		if x, last := h.keys[key], c.last[life][key]; !x.gone && x.version < last && last <= h.top {
-			return fmt.Sprintf("n%d holds version %d of n%d's keys, and %s as it was in version %d, though it was written in %d",
+			return fmt.Sprintf("n%d holds version %d of n%d's keys, and %s as it was in version "+
+				"%d, though it was written in %d",
 				o.Node, h.top, o.Member, key, x.version, last)
 		}
 	}
@@ -309,20 +315,23 @@ func (c *keysKept) contents(l *ledger) string {
 				continue
 			}
 			if c.maps[pair{int32(i), int32(k)}] != c.maps[pair{int32(k), int32(k)}] {
-				return fmt.Sprintf("after %s of quiet n%d holds other keys of n%d than n%d has", l.undisturbed(), i, k, k)
+				return fmt.Sprintf("after %s of quiet n%d holds other keys of n%d than n%d "+
+					"has", l.undisturbed(), i, k, k)
 			}
 		}
 	}
 	return ""
 }
 
-// keysSettle is how long after the last write all hold the same, in a cluster that is in quiet: at 40 % loss one
-// exchange in five succeeds.
+// keysSettle is how long after the last write all hold the same, in a cluster that is in quiet: at
+// 40 % loss one exchange in five succeeds.
 const keysSettle = 20 * time.Second
 
-// settled says whether nothing was done to the cluster for so long that all hold the same, and all views are equal.
+// settled says whether nothing was done to the cluster for so long that all hold the same, and all
+// views are equal.
 func (c *keysKept) settled(l *ledger) bool {
-	return l.undisturbed() > c.bound && l.now.Sub(c.changed) > keysSettle && l.difference(false) == ""
+	return l.undisturbed() > c.bound && l.now.Sub(c.changed) > keysSettle &&
+		l.difference(false) == ""
 }
 
 func (c *keysKept) compare(l *ledger) string {
@@ -336,7 +345,8 @@ func (c *keysKept) compare(l *ledger) string {
 		case first < 0:
 			first = i
 		case c.hashes[int32(i)] != c.hashes[int32(first)]:
-			return fmt.Sprintf("after %s of quiet n%d and n%d hold different keys", l.undisturbed(), i, first)
+			return fmt.Sprintf("after %s of quiet n%d and n%d hold different keys",
+				l.undisturbed(), i, first)
 		}
 	}
 	return ""

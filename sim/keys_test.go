@@ -11,9 +11,12 @@ import (
 // Keys that are written, deleted and cut off reach all in the end; the checkers look on.
 func TestKeysReachAll(t *testing.T) {
 	o := Options{Nodes: 40, Warm: true, Seed: 3, Duration: 100 * time.Second, Actions: []Action{
-		{At: time.Second, Do: Set, Who: Who{Kind: All}, Keys: 4, Bytes: 20, Every: 500 * time.Millisecond, Times: 10},
-		{At: 4 * time.Second, Do: Cut, Who: Nodes(38, 39), Peer: Who{Kind: Rest}, For: 20 * time.Second},
-		{At: 8 * time.Second, Do: Unset, Who: Nodes(0, 1, 2), Keys: 3, Every: time.Second, Times: 3},
+		{At: time.Second, Do: Set, Who: Who{Kind: All}, Keys: 4, Bytes: 20,
+			Every: 500 * time.Millisecond, Times: 10},
+		{At: 4 * time.Second, Do: Cut, Who: Nodes(38, 39), Peer: Who{Kind: Rest},
+			For: 20 * time.Second},
+		{At: 8 * time.Second, Do: Unset, Who: Nodes(0, 1, 2), Keys: 3, Every: time.Second,
+			Times: 3},
 		{At: 15 * time.Second, Do: Set, Who: Nodes(0), TTL: 30 * time.Second},
 	}}
 	o.Gossip.Keys.Tombstone = 5 * time.Second
@@ -21,16 +24,20 @@ func TestKeysReachAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// a delete whose tombstone is forgotten by the time that the cut ends is not told of to those who were cut off
-	if k := r.Keys; len(r.Violations) > 0 || k == nil || k.Ratio < 0.95 || !k.Equal || k.Resets == 0 || k.Writes < 400 {
+	// a delete whose tombstone is forgotten by the time that the cut ends is not told of to those
+	// who were cut off
+	if k := r.Keys; len(r.Violations) > 0 || k == nil || k.Ratio < 0.95 || !k.Equal ||
+		k.Resets == 0 || k.Writes < 400 {
 		t.Errorf("%+v, %v", k, r.Violations)
 	}
 }
 
 // Hand-written histories that must not pass.
 func TestKeysChecker(t *testing.T) {
-	kept := func(at time.Duration, node, owner int32, version uint64, key string, hash uint64, gone bool) *Obs {
-		return &Obs{At: gossip.Time(at), Kind: Kept, Node: node, Member: owner, After: Holding{Gen: 1}, Seq: version, Text: key, Hash: hash, Told: gone}
+	kept := func(at time.Duration, node, owner int32, version uint64, key string, hash uint64,
+		gone bool) *Obs {
+		return &Obs{At: gossip.Time(at), Kind: Kept, Node: node, Member: owner,
+			After: Holding{Gen: 1}, Seq: version, Text: key, Hash: hash, Told: gone}
 	}
 	for name, last := range map[string]*Obs{
 		"beside a later write": kept(3, 1, 0, 6, "c", 9, false),
@@ -42,9 +49,12 @@ func TestKeysChecker(t *testing.T) {
 		c := newKeysKept(0)
 		l := newLedger(2, false)
 		for _, o := range []*Obs{
-			kept(1, 0, 0, 1, "a", 6, false), kept(1, 0, 0, 2, "a", 7, false), kept(1, 0, 0, 3, "a", 0, true),
-			kept(2, 1, 0, 1, "a", 6, false), kept(2, 1, 0, 2, "a", 7, false), kept(2, 1, 0, 3, "a", 0, true),
-			kept(2, 0, 0, 4, "b", 8, false), kept(2, 1, 0, 4, "b", 8, false), kept(2, 0, 0, 5, "b", 0, true), kept(2, 0, 0, 6, "c", 9, false),
+			kept(1, 0, 0, 1, "a", 6, false), kept(1, 0, 0, 2, "a", 7, false), kept(1, 0, 0, 3,
+				"a", 0, true),
+			kept(2, 1, 0, 1, "a", 6, false), kept(2, 1, 0, 2, "a", 7, false), kept(2, 1, 0, 3,
+				"a", 0, true),
+			kept(2, 0, 0, 4, "b", 8, false), kept(2, 1, 0, 4, "b", 8, false), kept(2, 0, 0, 5,
+				"b", 0, true), kept(2, 0, 0, 6, "c", 9, false),
 		} {
 			if what := c.Take(l, o); what != "" {
 				t.Fatal(what)
@@ -56,7 +66,8 @@ func TestKeysChecker(t *testing.T) {
 	}
 }
 
-// What a process wrote that was in the same generation before is not of the life that the next takes.
+// What a process wrote that was in the same generation before is not of the life that the next
+// takes.
 func TestKeysCheckerOfTwins(t *testing.T) {
 	obs := func(kind ObsKind, node int32, gen, version uint64, key string) *Obs {
 		return &Obs{Kind: kind, Node: node, After: Holding{Gen: gen}, Seq: version, Text: key}
@@ -65,7 +76,8 @@ func TestKeysCheckerOfTwins(t *testing.T) {
 	l := newLedger(2, false)
 	for _, o := range []*Obs{
 		obs(Started, 0, 1, 0, ""), obs(Kept, 0, 1, 1, "a"), obs(Kept, 1, 1, 1, "a"),
-		obs(Started, 0, 1, 0, ""), obs(Own, 0, 2, 0, ""), obs(Kept, 0, 2, 1, "b"), obs(Kept, 1, 2, 1, "b"),
+		obs(Started, 0, 1, 0, ""), obs(Own, 0, 2, 0, ""), obs(Kept, 0, 2, 1, "b"), obs(Kept, 1,
+			2, 1, "b"),
 		obs(Started, 0, 2, 0, ""), obs(Own, 0, 3, 0, ""),
 	} {
 		if what := c.Take(l, o); what != "" {
@@ -77,8 +89,8 @@ func TestKeysCheckerOfTwins(t *testing.T) {
 	}
 }
 
-// What the first of two processes in one generation wrote is held, and lapses, after the second wrote
-// the same versions there.
+// What the first of two processes in one generation wrote is held, and lapses, after the second
+// wrote the same versions there.
 func TestKeysCheckerOfOneGeneration(t *testing.T) {
 	obs := func(kind ObsKind, node int32, gen, version uint64, key string) *Obs {
 		return &Obs{Kind: kind, Node: node, After: Holding{Gen: gen}, Seq: version, Text: key}
@@ -88,7 +100,8 @@ func TestKeysCheckerOfOneGeneration(t *testing.T) {
 	lapsed := obs(Kept, 1, 2, 1, "a")
 	lapsed.Told = true
 	for _, o := range []*Obs{
-		obs(Started, 0, 1, 0, ""), obs(Own, 0, 2, 0, ""), obs(Kept, 0, 2, 1, "a"), obs(Kept, 1, 2, 1, "a"),
+		obs(Started, 0, 1, 0, ""), obs(Own, 0, 2, 0, ""), obs(Kept, 0, 2, 1, "a"), obs(Kept, 1,
+			2, 1, "a"),
 		obs(Started, 0, 1, 0, ""), obs(Own, 0, 2, 0, ""), obs(Kept, 0, 2, 1, "b"), lapsed,
 	} {
 		if what := c.Take(l, o); what != "" {

@@ -9,15 +9,16 @@ import (
 	"time"
 )
 
-// Latency is how long packets take one way: a distribution, kept as equally likely quantiles between which a draw
-// interpolates with whole numbers, so that a draw is the same on every machine. The zero value is an instant of
-// MinLatency.
+// Latency is how long packets take one way: a distribution, kept as equally likely quantiles
+// between which a draw interpolates with whole numbers, so that a draw is the same on every
+// machine. The zero value is an instant of MinLatency.
 type Latency struct {
 	quantiles []int64 // nanoseconds, rising; one or more
 	text      string
 }
 
-// MinLatency is the shortest time that any packet takes. Nothing travels in no time: workers rely on it.
+// MinLatency is the shortest time that any packet takes. Nothing travels in no time: workers rely
+// on it.
 const (
 	MinLatency = time.Microsecond
 	maxLatency = time.Hour // keeps draw within 64 bits
@@ -33,8 +34,9 @@ func Uniform(lo, hi time.Duration) Latency {
 	return quantiles(lo.String()+"-"+hi.String(), int64(lo), int64(hi))
 }
 
-// Lognormal is what round trips in networks look like: half the packets take less than the median, and sigma (of the
-// logarithm) says how long the tail is; 0.2 is calm, 1 is wild. The tail ends at the 1/4,096 quantile on both sides.
+// Lognormal is what round trips in networks look like: half the packets take less than the median,
+// and sigma (of the logarithm) says how long the tail is; 0.2 is calm, 1 is wild. The tail ends at
+// the 1/4,096 quantile on both sides.
 func Lognormal(median time.Duration, sigma float64) Latency {
 	q := make([]int64, lognormalSteps+1)
 	for i := range q {
@@ -122,8 +124,9 @@ func (l *Latency) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// ParseLatency reads a latency: "1ms" is constant, "1ms-5ms" uniform, "1ms~0.5" lognormal by median and sigma,
-// "1ms/2ms/9ms" empirical, each of the values as likely and what lies between too. A constant and a plus in front are added: "50µs+450µs~0.4".
+// ParseLatency reads a latency: "1ms" is constant, "1ms-5ms" uniform, "1ms~0.5" lognormal by median
+// and sigma, "1ms/2ms/9ms" empirical, each of the values as likely and what lies between too. A
+// constant and a plus in front are added: "50µs+450µs~0.4".
 func ParseLatency(s string) (Latency, error) {
 	if base, rest, ok := strings.Cut(s, "+"); ok {
 		d, err := parseDuration(base)
@@ -143,7 +146,8 @@ func ParseLatency(s string) (Latency, error) {
 		}
 		f, err := strconv.ParseFloat(sigma, 64)
 		if err != nil || !(f >= 0 && f <= 3) {
-			return Latency{}, fmt.Errorf("latency %q: the sigma %q is not a number from 0 to 3", s, sigma)
+			return Latency{}, fmt.Errorf("latency %q: the sigma %q is not a number from 0 to "+
+				"3", s, sigma)
 		}
 		return Lognormal(d, f), nil
 	}

@@ -40,13 +40,15 @@ func TestLatencyDraws(t *testing.T) {
 			t.Errorf("%s: from %s to %s; Min is %s", c.text, all[0], all[len(all)-1], l.Min())
 		}
 		if !near(Percentile(all, 0.5), c.p50) || !near(time.Duration(sum), c.mean) {
-			t.Errorf("%s: median %s and mean %s, want %s and %s", c.text, Percentile(all, 0.5), time.Duration(sum), c.p50, c.mean)
+			t.Errorf("%s: median %s and mean %s, want %s and %s", c.text, Percentile(all, 0.5),
+				time.Duration(sum), c.p50, c.mean)
 		}
 	}
 }
 
 func TestBadLatency(t *testing.T) {
-	for _, s := range []string{"", "5", "ms", "-1ms", "5ms-1ms", "1ms-2ms-3ms", "1ms~x", "1ms~9", "1ms//2ms", "1ms+", "x+1ms", "1ms+1ms+1ms"} {
+	for _, s := range []string{"", "5", "ms", "-1ms", "5ms-1ms", "1ms-2ms-3ms", "1ms~x",
+		"1ms~9", "1ms//2ms", "1ms+", "x+1ms", "1ms+1ms+1ms"} {
 		if l, err := ParseLatency(s); err == nil || !strings.Contains(err.Error(), s) {
 			t.Errorf("%q: %v, %v", s, l, err)
 		}

@@ -7,11 +7,13 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// messages: a message is delivered at most once in a life, and, where no packet is lost, nobody is in trouble and all
-// know of each other, to all who were up from before it was published until the bound was over. A budget between zones makes it
-// wait until all has gone out that is published meanwhile, since publishers have it in turn. Messages have half of it for certain,
-// beside keys and what is always sent. One that nobody else got is gone with an origin that dies at once: whatever a protocol does, a
-// message leaves in several datagrams, and not in the moment in which it is published.
+// messages: a message is delivered at most once in a life, and, where no packet is lost, nobody is
+// in trouble and all know of each other, to all who were up from before it was published until the
+// bound was over. A budget between zones makes it wait until all has gone out that is published
+// meanwhile, since publishers have it in turn. Messages have half of it for certain, beside keys
+// and what is always sent. One that nobody else got is gone with an origin that dies at once:
+// whatever a protocol does, a message leaves in several datagrams, and not in the moment in which
+// it is published.
 type messages struct {
 	bound time.Duration
 	clean bool
@@ -19,8 +21,9 @@ type messages struct {
 	sent  gossip.Time // when all that was published so far has gone out
 	all   map[messageKey]*delivery
 
-	restored map[streamKey]uint64 // up to which number those who came back with a store had a stream
-	open     []messageKey         // not yet judged, in the order in which they were published
+	// up to which number those who came back with a store had a stream
+	restored map[streamKey]uint64
+	open     []messageKey // not yet judged, in the order in which they were published
 }
 
 // messageCost is what a message costs beside its payload, in its only piece as a rule.
@@ -85,9 +88,11 @@ func (c *messages) deliver(l *ledger, o *Obs) string {
 	k := messageKey{o.Member, o.After.Gen, o.Seq}
 	d := c.all[k]
 	if d == nil {
-		d = &delivery{at: o.At, got: make([]bool, len(l.peers)), sure: c.clean && l.untroubled() && l.difference(true) == ""}
+		d = &delivery{at: o.At, got: make([]bool, len(l.peers)), sure: c.clean &&
+			l.untroubled() && l.difference(true) == ""}
 		if c.rate > 0 {
-			c.sent = max(c.sent, o.At).Add(time.Duration(o.Count+messageCost) * time.Second / time.Duration(c.rate))
+			c.sent = max(c.sent,
+				o.At).Add(time.Duration(o.Count+messageCost) * time.Second / time.Duration(c.rate))
 		}
 		c.all[k] = d
 		c.open = append(c.open, k)
@@ -138,5 +143,6 @@ func (c *messages) judge(l *ledger, k messageKey, d *delivery) string {
 	if missed == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s has not reached %d nodes, n%d among them, within %s", k, missed, first, l.now.Sub(d.at))
+	return fmt.Sprintf("%s has not reached %d nodes, n%d among them, within %s", k, missed,
+		first, l.now.Sub(d.at))
 }

@@ -83,8 +83,9 @@ func (m *meter) take(o *Obs) {
 	case Saw:
 		m.saw(o)
 	case Crashed:
-		c := &crash{node: o.Node, gen: m.peers[o.Node].gen, at: o.At, first: gossip.Never, until: gossip.Never,
-			knew: map[int32]time.Duration{}}
+		c := &crash{node: o.Node, gen: m.peers[o.Node].gen, at: o.At, first: gossip.Never,
+			until: gossip.Never,
+			knew:  map[int32]time.Duration{}}
 		if m.dead == nil {
 			m.dead = map[int32]*crash{}
 		}
@@ -109,15 +110,17 @@ func (m *meter) take(o *Obs) {
 	}
 }
 
-// saw counts a view of the dead as knowledge, and a bad view of the living as an error. A suspicion is a table's, which
-// all share, or the private alarm of one observer.
+// saw counts a view of the dead as knowledge, and a bad view of the living as an error. A suspicion
+// is a table's, which all share, or the private alarm of one observer.
 func (m *meter) saw(o *Obs) {
-	if c := m.dead[o.Member]; c != nil && o.After.live() && !o.Before.live() && o.After.Gen <= c.gen {
+	if c := m.dead[o.Member]; c != nil && o.After.live() && !o.Before.live() &&
+		o.After.Gen <= c.gen {
 		if _, knew := c.knew[o.Node]; knew {
 			m.revived++
 		}
 	}
-	if o.Member < 0 || o.Node == o.Member || !o.After.Known || o.After.State == member.Alive && !o.Alarm {
+	if o.Member < 0 || o.Node == o.Member || !o.After.Known || o.After.State == member.Alive &&
+		!o.Alarm {
 		return
 	}
 	p := &m.peers[o.Member]
@@ -169,8 +172,8 @@ func (m *meter) message(o *Obs) {
 	}
 }
 
-// caughtUp returns how long it took, after each absence, until the node had all messages that were sent during it; those
-// without messages, or of a node that never had them all, are left out.
+// caughtUp returns how long it took, after each absence, until the node had all messages that were
+// sent during it; those without messages, or of a node that never had them all, are left out.
 func (m *meter) caughtUp() (all []time.Duration) {
 	for _, a := range m.absences {
 		var last time.Duration

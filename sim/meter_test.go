@@ -21,7 +21,8 @@ func metered(h []Obs) *meter {
 	return m
 }
 
-// A suspicion is one whether the table says so, as SWIM's does, or the event alone, as Inquest's private alarm.
+// A suspicion is one whether the table says so, as SWIM's does, or the event alone, as Inquest's
+// private alarm.
 func TestSuspicionsOfAllDetectorsCount(t *testing.T) {
 	const s = time.Second
 	alarm := saw(0, 1, alive(1, 0))
@@ -30,9 +31,11 @@ func TestSuspicionsOfAllDetectorsCount(t *testing.T) {
 		"suspect": saw(0, 1, Holding{1, 0, member.Suspect, true}),
 		"alarm":   alarm,
 	} {
-		m := metered(history(at(s, doubt), at(10*s, Obs{Kind: Crashed, Node: 1}), at(11*s, doubt), at(13*s, saw(0, 1, failed(1, 0)))))
+		m := metered(history(at(s, doubt), at(10*s, Obs{Kind: Crashed, Node: 1}),
+			at(11*s, doubt), at(13*s, saw(0, 1, failed(1, 0)))))
 		if m.falseSuspicions != 1 || m.falseFailures != 0 {
-			t.Errorf("%s: %d false suspicions and %d failures, want 1 and 0", name, m.falseSuspicions, m.falseFailures)
+			t.Errorf("%s: %d false suspicions and %d failures, want 1 and 0", name,
+				m.falseSuspicions, m.falseFailures)
 		}
 		if c := m.crashes[0]; c.first != gossip.Time(11*s) || c.knew[0] != 3*s {
 			t.Errorf("%s: first suspected at %s, known after %s", name, span(c.first), c.knew[0])
@@ -40,25 +43,32 @@ func TestSuspicionsOfAllDetectorsCount(t *testing.T) {
 	}
 }
 
-// The failures of the living count whatever a fault touches; of the dead, or of a former life, they do not.
+// The failures of the living count whatever a fault touches; of the dead, or of a former life, they
+// do not.
 func TestFailuresOfTheLiving(t *testing.T) {
 	apart := saw(2, 1, failed(1, 0))
 	apart.Apart = true
 	m := metered(history(Obs{Kind: Troubled, Node: 1}, saw(0, 1, failed(1, 0)), apart,
-		Obs{Kind: Crashed, Node: 2}, saw(0, 2, failed(1, 0)), started(2, 2), saw(0, 2, failed(1, 0))))
+		Obs{Kind: Crashed, Node: 2}, saw(0, 2, failed(1, 0)), started(2, 2), saw(0, 2,
+			failed(1, 0))))
 	if m.liveFailures != 2 || m.liveSameSide != 1 || m.falseFailures != 0 {
-		t.Errorf("%d failures of the living, %d on the same side, %d false; want 2, 1, 0", m.liveFailures, m.liveSameSide, m.falseFailures)
+		t.Errorf("%d failures of the living, %d on the same side, %d false; want 2, 1, 0",
+			m.liveFailures, m.liveSameSide, m.falseFailures)
 	}
 }
 
-// Who was in trouble has caught up when it has the last of what was sent meanwhile; who never has it all does not count.
+// Who was in trouble has caught up when it has the last of what was sent meanwhile; who never has
+// it all does not count.
 func TestCaughtUp(t *testing.T) {
 	const s = time.Second
 	away := func(node int32) []Obs {
-		return []Obs{at(2*s, Obs{Kind: Troubled, Node: node}), at(9*s, Obs{Kind: Healthy, Node: node})}
+		return []Obs{at(2*s, Obs{Kind: Troubled, Node: node}),
+			at(9*s, Obs{Kind: Healthy, Node: node})}
 	}
-	m := metered(history(at(1*s, delivered(0, 0, 1)), away(1)[0], away(2)[0], at(3*s, delivered(0, 0, 2)), at(4*s, delivered(0, 0, 3)), away(1)[1],
-		away(2)[1], at(10*s, delivered(1, 0, 3)), at(11*s, delivered(2, 0, 2)), at(12*s, delivered(1, 0, 2)), at(13*s, delivered(0, 0, 4))))
+	m := metered(history(at(1*s, delivered(0, 0, 1)), away(1)[0], away(2)[0],
+		at(3*s, delivered(0, 0, 2)), at(4*s, delivered(0, 0, 3)), away(1)[1],
+		away(2)[1], at(10*s, delivered(1, 0, 3)), at(11*s, delivered(2, 0, 2)), at(12*s,
+			delivered(1, 0, 2)), at(13*s, delivered(0, 0, 4))))
 	if got := m.caughtUp(); !slices.Equal(got, []time.Duration{3 * s}) {
 		t.Errorf("caught up after %s, want 3s: n1's last came at 12 s, n2 never got the third", got)
 	}
@@ -68,16 +78,18 @@ func TestCaughtUp(t *testing.T) {
 func TestPublishersWait(t *testing.T) {
 	var actions []Action
 	for range 24 {
-		actions = append(actions, Action{At: time.Second, Do: Publish, Who: Nodes(0), Bytes: 1 << 20})
+		actions = append(actions, Action{At: time.Second, Do: Publish, Who: Nodes(0),
+			Bytes: 1 << 20})
 	}
 	r := run(t, Options{Nodes: 4, Warm: true, Duration: time.Minute, Actions: actions})
 	if r.Messages.Count != 24 || r.Messages.Ratio != 1 || float64(r.Messages.Reached100.Max) > 50 {
-		t.Errorf("%d messages, %.4f of them arrived, want all 24: %s", r.Messages.Count, r.Messages.Ratio, list(r.Violations))
+		t.Errorf("%d messages, %.4f of them arrived, want all 24: %s", r.Messages.Count,
+			r.Messages.Ratio, list(r.Violations))
 	}
 }
 
-// What lies between two nodes is known while it does, and for a while after; rest is whoever is not on the other side,
-// on either side.
+// What lies between two nodes is known while it does, and for a while after; rest is whoever is not
+// on the other side, on either side.
 func TestApart(t *testing.T) {
 	w := joined(t, Options{Nodes: 4, Unchecked: true})
 	do(t, w, time.Second, "cut:rest/n0-n1,oneway,for=10s")
@@ -104,7 +116,8 @@ func TestApart(t *testing.T) {
 // A trace names every message of the protocol but for those of packages that are not simulated.
 func TestTraceNamesMessages(t *testing.T) {
 	var text strings.Builder
-	o := Options{Nodes: 12, Seed: 3, Duration: 20 * time.Second, Trace: &text, Gossip: gossip.Config{Detector: gossip.INQUEST}}
+	o := Options{Nodes: 12, Seed: 3, Duration: 20 * time.Second, Trace: &text,
+		Gossip: gossip.Config{Detector: gossip.INQUEST}}
 	for _, a := range []string{"1s=kill:1", "2s=crash:1", "5s=start:2", "6s=leave:1"} {
 		x, err := ParseAction(a)
 		if err != nil {
@@ -113,7 +126,8 @@ func TestTraceNamesMessages(t *testing.T) {
 		o.Actions = append(o.Actions, x)
 	}
 	run(t, o)
-	for _, want := range []string{"the next within", "inquiry", "guilty, silent", "guilty, refused", "evidence against"} {
+	for _, want := range []string{"the next within", "inquiry", "guilty, silent",
+		"guilty, refused", "evidence against"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the trace has no %q", want)
 		}

@@ -9,23 +9,27 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Overhead is what IPv4 and UDP add to each packet, in bytes. All byte counts of a report include it.
+// Overhead is what IPv4 and UDP add to each packet, in bytes. All byte counts of a report include
+// it.
 const Overhead = 28
 
 // Link is what one way between two hosts does to packets.
 type Link struct {
-	Latency Latency       `json:"latency,omitzero"`
-	Loss    float64       `json:"loss,omitempty"`    // of each packet, independently
-	Burst   Burst         `json:"burst,omitzero"`    // loss that comes in bursts
-	Dup     float64       `json:"dup,omitempty"`     // share of the packets that arrive twice
-	Reorder float64       `json:"reorder,omitempty"` // share of the packets that are held back for up to Hold
-	Hold    time.Duration `json:"hold,omitempty"`    // default 10 ms
-	MTU     int           `json:"mtu,omitempty"`     // bytes with headers; longer packets vanish without a word; 0: no limit
-	Spoil   float64       `json:"spoil,omitempty"`   // share of the packets whose bytes something changes
+	Latency Latency `json:"latency,omitzero"`
+	Loss    float64 `json:"loss,omitempty"` // of each packet, independently
+	Burst   Burst   `json:"burst,omitzero"` // loss that comes in bursts
+	Dup     float64 `json:"dup,omitempty"`  // share of the packets that arrive twice
+	// share of the packets that are held back for up to Hold
+	Reorder float64       `json:"reorder,omitempty"`
+	Hold    time.Duration `json:"hold,omitempty"` // default 10 ms
+	// bytes with headers; longer packets vanish without a word; 0: no limit
+	MTU int `json:"mtu,omitempty"`
+	// share of the packets whose bytes something changes
+	Spoil float64 `json:"spoil,omitempty"`
 }
 
-// Burst is Gilbert's and Elliott's model in continuous time: each way between two hosts is good or bad for
-// exponentially distributed times, and loses packets while it is bad.
+// Burst is Gilbert's and Elliott's model in continuous time: each way between two hosts is good or
+// bad for exponentially distributed times, and loses packets while it is bad.
 type Burst struct {
 	Good time.Duration `json:"good"` // mean time between bursts
 	Bad  time.Duration `json:"bad"`  // mean length of a burst; 0: no bursts
@@ -38,8 +42,9 @@ type Network struct {
 	Between Link      `json:"between,omitzero"` // between hosts of different zones
 	Paths   []Path    `json:"paths,omitempty"`  // exceptions from Between
 	Uplink  Bandwidth `json:"uplink,omitzero"`  // of each host
-	Access  Latency   `json:"access,omitzero"`  // of each host, drawn once: what its own link adds to each packet that it sends or gets
-	Buffer  int       `json:"buffer,omitempty"` // of each process's socket; default DefaultBuffer
+	// of each host, drawn once: what its own link adds to each packet that it sends or gets
+	Access Latency `json:"access,omitzero"`
+	Buffer int     `json:"buffer,omitempty"` // of each process's socket; default DefaultBuffer
 }
 
 // Path is the link between two zones, both ways.
@@ -54,8 +59,8 @@ type Bandwidth struct {
 	Queue int `json:"queue"` // bytes that may wait; what comes on top is dropped; default 256 KiB
 }
 
-// DefaultBuffer is Linux's default for a socket's receive buffer; as there, each packet costs skbOverhead more than
-// its bytes.
+// DefaultBuffer is Linux's default for a socket's receive buffer; as there, each packet costs
+// skbOverhead more than its bytes.
 const (
 	DefaultBuffer = 212_992
 	skbOverhead   = 768
@@ -67,13 +72,15 @@ func LAN() Network {
 	return Network{Within: l, Between: l}
 }
 
-// WAN is datacenters that are 40 to 160 ms apart (round trip), the more the further their numbers are.
+// WAN is datacenters that are 40 to 160 ms apart (round trip), the more the further their numbers
+// are.
 func WAN(zones int) Network {
 	n := LAN()
 	for a := range zones {
 		for b := a + 1; b < zones; b++ {
 			oneWay := min(20+30*time.Duration(b-a-1), 80) * time.Millisecond
-			n.Paths = append(n.Paths, Path{A: a, B: b, Link: Link{Latency: Lognormal(oneWay, 0.05)}})
+			n.Paths = append(n.Paths, Path{A: a, B: b,
+				Link: Link{Latency: Lognormal(oneWay, 0.05)}})
 		}
 	}
 	n.Between.Latency = Lognormal(80*time.Millisecond, 0.05)
@@ -85,7 +92,8 @@ func (l *Link) validate(where string) error {
 	for _, p := range []struct {
 		name string
 		v    float64
-	}{{"loss", l.Loss}, {"dup", l.Dup}, {"reorder", l.Reorder}, {"spoil", l.Spoil}, {"burst loss", l.Burst.Loss}} {
+	}{{"loss", l.Loss}, {"dup", l.Dup}, {"reorder", l.Reorder}, {"spoil",
+		l.Spoil}, {"burst loss", l.Burst.Loss}} {
 		if !(p.v >= 0 && p.v <= 1) {
 			return fmt.Errorf("%s: a %s of %g is not between 0 and 1", where, p.name, p.v)
 		}
@@ -96,7 +104,8 @@ func (l *Link) validate(where string) error {
 	return nil
 }
 
-// lossless says whether no packet is lost while nothing is done to the network. The longest has so many bytes.
+// lossless says whether no packet is lost while nothing is done to the network. The longest has so
+// many bytes.
 func (n *Network) lossless(longest int) bool {
 	for i := range n.Paths {
 		if n.Paths[i].Link.lossy(longest) {
@@ -135,13 +144,15 @@ func (n *Network) resolve(zones int) (*plan, error) {
 	}
 	for _, x := range n.Paths {
 		if x.A < 0 || x.B < 0 || x.A >= zones || x.B >= zones {
-			return nil, fmt.Errorf("a path between the zones %d and %d, of %d zones", x.A, x.B, zones)
+			return nil, fmt.Errorf("a path between the zones %d and %d, of %d zones", x.A, x.B,
+				zones)
 		}
 		p.links[x.A*zones+x.B], p.links[x.B*zones+x.A] = x.Link, x.Link
 	}
 	p.min = time.Duration(math.MaxInt64)
 	for i := range p.links {
-		if err := p.links[i].validate(fmt.Sprintf("link from zone %d to %d", i/zones, i%zones)); err != nil {
+		if err := p.links[i].validate(fmt.Sprintf("link from zone %d to %d", i/zones,
+			i%zones)); err != nil {
 			return nil, err
 		}
 		p.min = min(p.min, p.links[i].Latency.Min())
@@ -181,10 +192,12 @@ const (
 )
 
 func (f fate) String() string {
-	return [...]string{"sent", "lost", "cut", "too long", "overrun", "nobody there", "buffer full"}[f]
+	return [...]string{"sent", "lost", "cut", "too long", "overrun", "nobody there",
+		"buffer full"}[f]
 }
 
-// transmit decides over one packet. It touches nothing but the sender's own state, so that workers need no locks.
+// transmit decides over one packet. It touches nothing but the sender's own state, so that workers
+// need no locks.
 func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data []byte) fate {
 	from.seq++
 	from.packets++
@@ -228,7 +241,8 @@ func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data [
 		}
 	}
 	for range copies {
-		at := depart.Add(max(l.Latency.draw(rng.Uint64())+delay, MinLatency) + from.access + w.hosts[to].access)
+		at := depart.Add(max(l.Latency.draw(rng.Uint64())+delay, MinLatency) + from.access +
+			w.hosts[to].access)
 		from.copies++
 		if from.spoilt > 0 && !isTCP(data) && rng.chance(from.spoilt) {
 			continue // its seal or its checksum is wrong: it goes no further than the driver
@@ -247,7 +261,8 @@ func (w *World) sealing(data []byte) int {
 }
 
 // pass takes one packet through a link, or through a fault laid over it.
-func (h *host) pass(w *World, now gossip.Time, l *Link, fault int32, to int32, size int, rng *stream,
+func (h *host) pass(w *World, now gossip.Time, l *Link, fault int32, to int32, size int,
+	rng *stream,
 	delay *time.Duration, copies *int) fate {
 	switch {
 	case l.Loss >= 1:
@@ -285,8 +300,9 @@ type burstState struct {
 	bad bool
 }
 
-// bursting moves a Gilbert–Elliott chain on to now and says whether it is bad. A chain that nobody looked at for a
-// time t is bad with probability pi + (was - pi)·exp(-t/Good - t/Bad), where pi = Bad/(Good+Bad): exact, with one draw.
+// bursting moves a Gilbert–Elliott chain on to now and says whether it is bad. A chain that nobody
+// looked at for a time t is bad with probability pi + (was - pi)·exp(-t/Good - t/Bad), where pi =
+// Bad/(Good+Bad): exact, with one draw.
 func (h *host) bursting(now gossip.Time, b *Burst, fault, to int32, rng *stream) bool {
 	pi := float64(b.Bad) / float64(b.Good+b.Bad)
 	p := pi

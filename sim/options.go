@@ -13,28 +13,41 @@ import (
 
 // Options say what is simulated. Equal options give an equal run.
 type Options struct {
-	Nodes     int           `json:"nodes"`               // that start at first; default 100
-	Zones     int           `json:"zones,omitempty"`     // over which they are spread in turn; default 1
-	Racks     int           `json:"racks,omitempty"`     // of each zone, over which its nodes are spread in turn; 0: none
-	Unzoned   bool          `json:"unzoned,omitempty"`   // the nodes do not know of zones: to compare
-	Seeds     int           `json:"seeds,omitempty"`     // every node's: the first so many nodes, later the first that run; default 1
-	Seed      uint64        `json:"seed"`                // of all chance
-	Spread    time.Duration `json:"spread,omitempty"`    // over which the nodes start at first; 0: all at once
-	Warm      bool          `json:"warm,omitempty"`      // all know each other from the start; Spread and JoinIn do not count
-	JoinIn    time.Duration `json:"join_in,omitempty"`   // all have to be joined after; default 60 s
-	Settle    time.Duration `json:"settle,omitempty"`    // between the join and the scenario; default 5 s
-	Duration  time.Duration `json:"duration,omitempty"`  // of the scenario; default 60 s
-	Actions   []Action      `json:"actions,omitempty"`   // the scenario
-	Network   Network       `json:"network,omitzero"`    // default LAN
-	Gossip    gossip.Config `json:"gossip,omitzero"`     // of all nodes
-	Sealed    bool          `json:"sealed,omitempty"`    // each datagram has the bytes that sealing adds, as with a cluster key
-	MTUs      []int         `json:"mtus,omitempty"`      // of the nodes in turn; none: Gossip.MTU
-	Unlike    []Unlike      `json:"unlike,omitempty"`    // in what nodes differ from Gossip, in turn
-	Tear      int           `json:"tear,omitempty"`      // with Gossip.Keep: of its last writes, a crash loses up to so many
-	Bounds    Bounds        `json:"bounds,omitzero"`     // that the checkers hold the cluster to
-	Workers   int           `json:"workers,omitempty"`   // default 1; the result does not depend on it
-	Suspend   []string      `json:"suspend,omitempty"`   // checkers that do not count: the swarm's table says under which faults
-	Unchecked bool          `json:"unchecked,omitempty"` // no checkers: for thousands of nodes
+	Nodes int `json:"nodes"` // that start at first; default 100
+	// over which they are spread in turn; default 1
+	Zones int `json:"zones,omitempty"`
+	// of each zone, over which its nodes are spread in turn; 0: none
+	Racks int `json:"racks,omitempty"`
+	// the nodes do not know of zones: to compare
+	Unzoned bool `json:"unzoned,omitempty"`
+	// every node's: the first so many nodes, later the first that run; default 1
+	Seeds int    `json:"seeds,omitempty"`
+	Seed  uint64 `json:"seed"` // of all chance
+	// over which the nodes start at first; 0: all at once
+	Spread time.Duration `json:"spread,omitempty"`
+	// all know each other from the start; Spread and JoinIn do not count
+	Warm bool `json:"warm,omitempty"`
+	// all have to be joined after; default 60 s
+	JoinIn time.Duration `json:"join_in,omitempty"`
+	// between the join and the scenario; default 5 s
+	Settle   time.Duration `json:"settle,omitempty"`
+	Duration time.Duration `json:"duration,omitempty"` // of the scenario; default 60 s
+	Actions  []Action      `json:"actions,omitempty"`  // the scenario
+	Network  Network       `json:"network,omitzero"`   // default LAN
+	Gossip   gossip.Config `json:"gossip,omitzero"`    // of all nodes
+	// each datagram has the bytes that sealing adds, as with a cluster key
+	Sealed bool  `json:"sealed,omitempty"`
+	MTUs   []int `json:"mtus,omitempty"` // of the nodes in turn; none: Gossip.MTU
+	// in what nodes differ from Gossip, in turn
+	Unlike []Unlike `json:"unlike,omitempty"`
+	// with Gossip.Keep: of its last writes, a crash loses up to so many
+	Tear   int    `json:"tear,omitempty"`
+	Bounds Bounds `json:"bounds,omitzero"` // that the checkers hold the cluster to
+	// default 1; the result does not depend on it
+	Workers int `json:"workers,omitempty"`
+	// checkers that do not count: the swarm's table says under which faults
+	Suspend   []string `json:"suspend,omitempty"`
+	Unchecked bool     `json:"unchecked,omitempty"` // no checkers: for thousands of nodes
 
 	Trace io.Writer `json:"-"` // gets a readable line for everything that happens; one worker then
 
@@ -100,7 +113,8 @@ func (o Options) withDefaults() (Options, error) {
 	for _, d := range []struct {
 		v *time.Duration
 		d time.Duration
-	}{{&o.JoinIn, 60 * time.Second}, {&o.Settle, 5 * time.Second}, {&o.Duration, 60 * time.Second}} {
+	}{{&o.JoinIn, 60 * time.Second}, {&o.Settle, 5 * time.Second}, {&o.Duration,
+		60 * time.Second}} {
 		if *d.v == 0 {
 			*d.v = d.d
 		}
@@ -123,8 +137,12 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%d seeds of %d nodes", o.Seeds, o.Nodes)
 	case o.Workers < 1 || o.Workers > 64:
 		return o, fmt.Errorf("%d workers: from 1 to 64 are possible", o.Workers)
-	case slices.ContainsFunc(o.MTUs, func(n int) bool { return n < wire.MinMTU || n > wire.MaxMTU }):
-		return o, fmt.Errorf("MTUs of %v bytes; each must be at least %d and at most %d", o.MTUs, wire.MinMTU, wire.MaxMTU)
+	case slices.ContainsFunc(o.MTUs, func(n int) bool {
+		return n < wire.MinMTU ||
+			n > wire.MaxMTU
+	}):
+		return o, fmt.Errorf("MTUs of %v bytes; each must be at least %d and at most %d",
+			o.MTUs, wire.MinMTU, wire.MaxMTU)
 	case o.Spread < 0 || o.JoinIn < 0 || o.Settle < 0 || o.Duration < 0:
 		return o, fmt.Errorf("a negative time")
 	}
@@ -182,8 +200,8 @@ func (o *Options) longest() int {
 	return wire.OnWire(wire.RoomOf(most), o.Sealed) + Overhead
 }
 
-// spares says whether a live member that is well is never held for failed: where nothing is lost, and with Inquest where half of
-// the packets are.
+// spares says whether a live member that is well is never held for failed: where nothing is lost,
+// and with Inquest where half of the packets are.
 func (o *Options) spares() bool {
 	if o.Network.lossless(o.longest()) {
 		return true
@@ -192,7 +210,8 @@ func (o *Options) spares() bool {
 	for i := range o.Network.Paths {
 		worst = max(worst, lossOf(&o.Network.Paths[i].Link, true))
 	}
-	return cmp.Or(o.Gossip.Detector, gossip.DefaultDetector) == gossip.INQUEST && worst <= passable && o.Network.Uplink.Rate == 0
+	return cmp.Or(o.Gossip.Detector, gossip.DefaultDetector) == gossip.INQUEST &&
+		worst <= passable && o.Network.Uplink.Rate == 0
 }
 
 // writes says whether keys are written at all.

@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// order: a node gets an origin's messages in the order of their numbers, each once, and without a gap that it was not
-// told of. Where it begins is its own: who starts later does not get what was before its time. Messages of a later life wait
-// for what a node knows to lack of an earlier one.
+// order: a node gets an origin's messages in the order of their numbers, each once, and without a
+// gap that it was not told of. Where it begins is its own: who starts later does not get what was
+// before its time. Messages of a later life wait for what a node knows to lack of an earlier one.
 type order struct{ last map[streamKey]uint64 }
 
 // streamKey is the messages of one life of an origin as they come to one node.
@@ -38,7 +38,8 @@ func (c *order) Take(_ *ledger, o *Obs) string {
 		if last := c.last[k]; o.Seq == 0 {
 			c.last[k] = anywhere
 		} else if last != anywhere && o.From > 0 && o.From <= last {
-			return fmt.Sprintf("n%d was told that messages %d to %d of n%d are lost, and had got number %d", o.Node, o.From, o.Seq, o.Member, last)
+			return fmt.Sprintf("n%d was told that messages %d to %d of n%d are lost, and had "+
+				"got number %d", o.Node, o.From, o.Seq, o.Member, last)
 		} else if last != anywhere {
 			c.last[k] = max(last, o.Seq)
 		}
@@ -47,13 +48,16 @@ func (c *order) Take(_ *ledger, o *Obs) string {
 		c.last[k] = o.Seq
 		switch {
 		case o.Told:
-			return fmt.Sprintf("n%d got message %d of a later life of n%d, and knew that it lacks something of an earlier one",
+			return fmt.Sprintf("n%d got message %d of a later life of n%d, and knew that it "+
+				"lacks something of an earlier one",
 				o.Node, o.Seq, o.Member)
 		case !met || last == anywhere || o.Seq == last+1:
 		case o.Seq <= last:
-			return fmt.Sprintf("n%d got message %d of n%d after number %d", o.Node, o.Seq, o.Member, last)
+			return fmt.Sprintf("n%d got message %d of n%d after number %d", o.Node, o.Seq,
+				o.Member, last)
 		default:
-			return fmt.Sprintf("n%d got message %d of n%d after number %d, and was not told of a loss", o.Node, o.Seq, o.Member, last)
+			return fmt.Sprintf("n%d got message %d of n%d after number %d, and was not told of "+
+				"a loss", o.Node, o.Seq, o.Member, last)
 		}
 	}
 	return ""

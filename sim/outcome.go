@@ -13,7 +13,8 @@ type Outcome struct {
 	Summary map[string]Stat
 }
 
-// Stat summarizes a measure's values: over runs, crashes, messages, actions or nodes, whatever the measure has one of.
+// Stat summarizes a measure's values: over runs, crashes, messages, actions or nodes, whatever the
+// measure has one of.
 type Stat struct {
 	N    int     `json:"n"`
 	Mean float64 `json:"mean"`
@@ -30,10 +31,11 @@ func stat(v []float64) (s Stat) {
 
 // The measures of Outcome.Summary. One without values is absent.
 const (
-	Join       = "join_seconds"            // of each run: until all tables were complete
-	First      = "first_suspicion_seconds" // of each crash: until anybody suspected it
-	Periods    = "first_probe_periods"     // of each crash: the period in which somebody first probed it; the first is 1
-	Known50    = "crash_known50_seconds"   // of each crash: until half of those who should know did
+	Join  = "join_seconds"            // of each run: until all tables were complete
+	First = "first_suspicion_seconds" // of each crash: until anybody suspected it
+	// of each crash: the period in which somebody first probed it; the first is 1
+	Periods    = "first_probe_periods"
+	Known50    = "crash_known50_seconds" // of each crash: until half of those who should know did
 	Known99    = "crash_known99_seconds"
 	Known100   = "crash_known100_seconds"
 	Reached50  = "message_reached50_seconds" // of each message
@@ -41,25 +43,33 @@ const (
 	Reached100 = "message_reached100_seconds"
 	Copies     = "message_copies_per_node"     // of each run with messages
 	Crossing   = "message_copies_across_zones" // of each message, in all, with several zones
-	ZoneRate   = "zone_bytes_per_second"       // of each run with several zones: what a zone sent to others, in the mean
-	Written    = "write_reached100_seconds"    // of each write of a key that reached all who are up in the end
-	CaughtUp   = "caught_up_seconds"           // of each end of a node's trouble: until it had all messages that were sent during it
-	Agree      = "agreement_seconds"           // of each action: until all views were equal and complete
-	Suspicions = "false_suspicions"            // of each run; see Report
-	Failures   = "false_failures"              //
-	AtHealthy  = "false_failures_at_well"      //
-	Revived    = "dead_revived"                //
-	Living     = "live_failures"               //
-	SameSide   = "live_failures_same_side"     //
-	ZonesTold  = "zones_told_silent"           // of each process: of how many silences of zones it was told
-	ZoneTold   = "zone_told_seconds"           // of each silence told, at one process: on the scenario's clock
-	ZoneHeard  = "zone_heard_seconds"          // of each end of one
-	Estimated  = "round_trip_error"            // of each of some pairs of nodes: relative, of what their coordinates say in the end
-	BytesRate  = "node_bytes_per_second"       // of each node: sent, with headers
-	PacketRate = "node_packets_per_second"     //
+	// of each run with several zones: what a zone sent to others, in the mean
+	ZoneRate = "zone_bytes_per_second"
+	// of each write of a key that reached all who are up in the end
+	Written = "write_reached100_seconds"
+	// of each end of a node's trouble: until it had all messages that were sent during it
+	CaughtUp = "caught_up_seconds"
+	// of each action: until all views were equal and complete
+	Agree      = "agreement_seconds"
+	Suspicions = "false_suspicions"        // of each run; see Report
+	Failures   = "false_failures"          //
+	AtHealthy  = "false_failures_at_well"  //
+	Revived    = "dead_revived"            //
+	Living     = "live_failures"           //
+	SameSide   = "live_failures_same_side" //
+	// of each process: of how many silences of zones it was told
+	ZonesTold = "zones_told_silent"
+	// of each silence told, at one process: on the scenario's clock
+	ZoneTold  = "zone_told_seconds"
+	ZoneHeard = "zone_heard_seconds" // of each end of one
+	// of each of some pairs of nodes: relative, of what their coordinates say in the end
+	Estimated  = "round_trip_error"
+	BytesRate  = "node_bytes_per_second"   // of each node: sent, with headers
+	PacketRate = "node_packets_per_second" //
 )
 
-// Summarized puts runs together. The period is the failure detector's; if it is 0, nothing is counted in periods.
+// Summarized puts runs together. The period is the failure detector's; if it is 0, nothing is
+// counted in periods.
 func Summarized(o Options, period time.Duration, runs []*Report, details []*Detail) *Outcome {
 	v := map[string][]float64{}
 	add := func(name string, values ...float64) { v[name] = append(v[name], values...) }
@@ -136,11 +146,12 @@ func addShares(add func(string, ...float64), c *Curve, half, most, all string) {
 	}
 }
 
-// firstProbe returns in which period somebody first probed a crashed member, counted in whole periods from the crash;
-// the first is 1. A probe fails, and is seen to, when its own period ends, so the first probe began one period before
-// the first suspicion. This is the number whose mean is e/(e-1) in SWIM's analysis (section 3.2): in each period every
-// live member begins one probe, and with probability 1-1/e one of them is of the crashed member. The members' periods
-// need not begin together. It holds for healthy probers: Lifeguard stretches the periods of others.
+// firstProbe returns in which period somebody first probed a crashed member, counted in whole
+// periods from the crash; the first is 1. A probe fails, and is seen to, when its own period ends,
+// so the first probe began one period before the first suspicion. This is the number whose mean is
+// e/(e-1) in SWIM's analysis (section 3.2): in each period every live member begins one probe, and
+// with probability 1-1/e one of them is of the crashed member. The members' periods need not begin
+// together. It holds for healthy probers: Lifeguard stretches the periods of others.
 func firstProbe(first, period time.Duration) float64 {
 	return float64(max(1, (first-1)/period)) // the ceiling of first/period, less one
 }

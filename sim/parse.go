@@ -178,7 +178,8 @@ func (a *Action) complete(given map[string]bool) error {
 	case v.peer && a.Peer.Kind == 0:
 		return fmt.Errorf("%s needs two sides, as in %s:30%%/rest", a.Do, a.Do)
 	case !v.who && a.Who.Kind != 0 || !v.peer && a.Peer.Kind != 0:
-		return fmt.Errorf("%s is done to %s", a.Do, map[bool]string{true: "one side", false: "nobody"}[v.who])
+		return fmt.Errorf("%s is done to %s", a.Do,
+			map[bool]string{true: "one side", false: "nobody"}[v.who])
 	case a.Do == Start && a.Who.Kind != Some:
 		return fmt.Errorf("start takes how many start, as in start:10")
 	case a.Times > 0 && a.Every == 0:
@@ -202,9 +203,10 @@ func verbNames() string {
 	return strings.Join(all, ", ")
 }
 
-// ParseWho reads a set of processes: "3" is three of them, "10%" a share, "n7" one, "n7-n9" a range, "z1" a zone, "all",
-// "rest" those not on the other side, "dead" those that crashed, "busiest5%" that share of
-// those that sent to other zones which sent most there; "n1+n5-n9" is several together.
+// ParseWho reads a set of processes: "3" is three of them, "10%" a share, "n7" one, "n7-n9" a
+// range, "z1" a zone, "all", "rest" those not on the other side, "dead" those that crashed,
+// "busiest5%" that share of those that sent to other zones which sent most there; "n1+n5-n9" is
+// several together.
 func ParseWho(s string) (w Who, err error) {
 	for i, part := range strings.Split(s, "+") {
 		p, err := parsePart(part)
@@ -252,7 +254,8 @@ func parsePart(s string) (Who, error) {
 	from, ok1 := nodeNumber(lo)
 	to, ok2 := nodeNumber(hi)
 	if !ok1 || !ok2 || to < from {
-		return Who{}, fmt.Errorf("%q is nobody; write 3, 10%%, n7, n7-n9, z1, all, rest, dead or busiest5%%, joined by +", s)
+		return Who{}, fmt.Errorf("%q is nobody; write 3, 10%%, n7, n7-n9, z1, all, rest, dead "+
+			"or busiest5%%, joined by +", s)
 	}
 	return Who{Kind: Range, From: from, To: to}, nil
 }
@@ -263,7 +266,8 @@ func nodeNumber(s string) (int, bool) {
 	return int(n), ok && err == nil
 }
 
-// ParseScenario reads a scenario's file: an action a line; empty lines and what follows a # are passed over.
+// ParseScenario reads a scenario's file: an action a line; empty lines and what follows a # are
+// passed over.
 func ParseScenario(name string, r io.Reader) ([]Action, error) {
 	var all []Action
 	sc := bufio.NewScanner(r)

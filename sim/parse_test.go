@@ -46,7 +46,8 @@ func TestBadActions(t *testing.T) {
 		"5s=crash:1,times=3":       "times needs every",
 		"5s=start:10%":             "how many",
 	} {
-		if a, err := ParseAction(text); err == nil || !strings.Contains(err.Error(), names) || !strings.Contains(err.Error(), text) {
+		if a, err := ParseAction(text); err == nil || !strings.Contains(err.Error(), names) ||
+			!strings.Contains(err.Error(), text) {
 			t.Errorf("%s: got %v and %v, want an error that has %q", text, a, err, names)
 		}
 	}
@@ -57,7 +58,8 @@ func TestScenarioFile(t *testing.T) {
 	if all, err := ParseScenario("x", strings.NewReader(good)); err != nil || len(all) != 2 {
 		t.Errorf("got %v, %v", all, err)
 	}
-	if _, err := ParseScenario("f.txt", strings.NewReader(good+"7s=crush:1\n")); err == nil || !strings.Contains(err.Error(), "f.txt:5:") {
+	if _, err := ParseScenario("f.txt", strings.NewReader(good+"7s=crush:1\n")); err == nil ||
+		!strings.Contains(err.Error(), "f.txt:5:") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -78,7 +80,8 @@ func TestBadOptions(t *testing.T) {
 		{Options{Nodes: 5, Actions: who("1s=crash:z1")}, "there is no z1"},
 		{Options{Nodes: 5, Zones: 6}, "6 zones for 5 nodes"},
 		{Options{Nodes: -1}, "-1 nodes"},
-		{Options{Network: Network{Within: Link{Loss: 1.5}}}, "a loss of 1.5 is not between 0 and 1"},
+		{Options{Network: Network{Within: Link{Loss: 1.5}}},
+			"a loss of 1.5 is not between 0 and 1"},
 		{Options{Actions: []Action{{Do: "dance"}}}, `there is no "dance"`},
 		{Options{Gossip: gossip.Config{MTU: 1}}, "MTU of 1 bytes"},
 	} {

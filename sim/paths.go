@@ -7,8 +7,9 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// paths: a node whose longest packets do not pass to and from anybody is told of, by itself or by others. It judges clusters in which
-// each node checks the ways to all others when it starts, and as long as nothing else keeps packets from passing.
+// paths: a node whose longest packets do not pass to and from anybody is told of, by itself or by
+// others. It judges clusters in which each node checks the ways to all others when it starts, and
+// as long as nothing else keeps packets from passing.
 type paths struct {
 	on      bool
 	longest int         // bytes of the longest packets
@@ -27,7 +28,8 @@ const (
 func newPaths(o *Options) *paths {
 	within := &o.Network.Within
 	return &paths{
-		on: o.Nodes <= checkedByAll && o.Zones <= 1 && len(o.MTUs) <= 1 && within.Loss <= 0.2 && within.Burst.Bad == 0 && within.MTU == 0, longest: o.longest(),
+		on: o.Nodes <= checkedByAll && o.Zones <= 1 && len(o.MTUs) <= 1 &&
+			within.Loss <= 0.2 && within.Burst.Bad == 0 && within.MTU == 0, longest: o.longest(),
 	}
 }
 
@@ -47,7 +49,8 @@ func (c *paths) Take(l *ledger, o *Obs) string {
 		c.spoiled = true
 	case Laid:
 		c.since = o.At
-		c.spoiled = o.way.link.MTU == 0 || o.way.link.MTU < smallestPath || o.way.link.Loss > 0 || o.way.link.Burst.Bad > 0
+		c.spoiled = o.way.link.MTU == 0 || o.way.link.MTU < smallestPath ||
+			o.way.link.Loss > 0 || o.way.link.Burst.Bad > 0
 	case Gauge:
 		if o.Text == smallGauge {
 			c.small[o.Node] = o.Count
@@ -60,7 +63,8 @@ func (c *paths) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
-// untold says that somebody is behind a way that is too small since before it started, and that nobody tells it.
+// untold says that somebody is behind a way that is too small since before it started, and that
+// nobody tells it.
 func (c *paths) untold(l *ledger) string {
 	for _, n := range c.small {
 		if n > 0 {
@@ -79,17 +83,20 @@ func (c *paths) untold(l *ledger) string {
 			}
 		}
 		if others > 0 && all {
-			return fmt.Sprintf("nothing of %d bytes passes to and from n%d, and nobody says so", c.longest, m)
+			return fmt.Sprintf("nothing of %d bytes passes to and from n%d, and nobody says "+
+				"so", c.longest, m)
 		}
 	}
 	return ""
 }
 
-// tooSmall says whether the longest packets do not pass between two processes, and did not when the younger started.
+// tooSmall says whether the longest packets do not pass between two processes, and did not when the
+// younger started.
 func (c *paths) tooSmall(l *ledger, a, b int) bool {
 	from, to := l.peers[a].host, l.peers[b].host
 	for _, w := range l.ways {
-		if w.link.MTU > 0 && w.link.MTU < c.longest && (w.touches(from, to) || w.touches(to, from)) {
+		if w.link.MTU > 0 && w.link.MTU < c.longest &&
+			(w.touches(from, to) || w.touches(to, from)) {
 			return w.laid.Sub(max(l.peers[a].since, l.peers[b].since)) <= uncheckedFor
 		}
 	}

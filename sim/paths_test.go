@@ -10,18 +10,22 @@ import (
 
 // behind has n5 behind a path of so many bytes of UDP payload since the start.
 func behind(bytes int, o Options) Options {
-	o.Actions = append([]Action{{Do: Links, Who: Nodes(5), Peer: Who{Kind: All}, Link: Link{MTU: bytes + Overhead}}}, o.Actions...)
+	o.Actions = append([]Action{{Do: Links, Who: Nodes(5), Peer: Who{Kind: All},
+		Link: Link{MTU: bytes + Overhead}}}, o.Actions...)
 	return o
 }
 
-// A node behind a path that takes less than 1,200 bytes is told of at both ends within ten seconds of its start, whatever the
-// detector, sealed or not; where all pass, nobody tells anything, under loss either.
+// A node behind a path that takes less than 1,200 bytes is told of at both ends within ten seconds
+// of its start, whatever the detector, sealed or not; where all pass, nobody tells anything, under
+// loss either.
 func TestSmallPathIsTold(t *testing.T) {
-	for _, d := range []gossip.Detector{gossip.INQUEST, gossip.SWIM, gossip.HEARTBEAT, gossip.ACCRUAL} {
+	for _, d := range []gossip.Detector{gossip.INQUEST, gossip.SWIM, gossip.HEARTBEAT,
+		gossip.ACCRUAL} {
 		for _, sealed := range []bool{false, true} {
 			for _, loss := range []float64{0, 0.3} {
 				for seed := range uint64(size.Of(1, 2, 20)) {
-					o := Options{Nodes: 8, Seed: seed + 1, Sealed: sealed, Unchecked: true, Gossip: gossip.Config{Detector: d}, Network: LAN()}
+					o := Options{Nodes: 8, Seed: seed + 1, Sealed: sealed, Unchecked: true,
+						Gossip: gossip.Config{Detector: d}, Network: LAN()}
 					o.Network.Within.Loss = loss
 					told := func(bytes int) (own, others int) {
 						w, err := newWorld(behind(bytes, o))
@@ -44,10 +48,12 @@ func TestSmallPathIsTold(t *testing.T) {
 						return own, others
 					}
 					if own, others := told(1100); own == 0 || others == 0 {
-						t.Errorf("%v, sealed %t, loss %.1f, seed %d: n5 tells of %d, the others of %d", d, sealed, loss, seed, own, others)
+						t.Errorf("%v, sealed %t, loss %.1f, seed %d: n5 tells of %d, the others "+
+							"of %d", d, sealed, loss, seed, own, others)
 					}
 					if own, others := told(1200); own+others > 0 {
-						t.Errorf("%v, sealed %t, loss %.1f, seed %d: all passes, and %d are told", d, sealed, loss, seed, own+others)
+						t.Errorf("%v, sealed %t, loss %.1f, seed %d: all passes, and %d are "+
+							"told", d, sealed, loss, seed, own+others)
 					}
 				}
 			}
@@ -55,12 +61,14 @@ func TestSmallPathIsTold(t *testing.T) {
 	}
 }
 
-// The checker speaks where nobody tells of such a path that was there when the cluster started, and where nothing else is wrong.
+// The checker speaks where nobody tells of such a path that was there when the cluster started, and
+// where nothing else is wrong.
 func TestPathsChecker(t *testing.T) {
 	const s = time.Second
 	all := []bool{true, true, true}
 	way := func(bytes int, loss float64, laid time.Duration) Obs {
-		f := &fault{id: 1, from: []bool{false, false, true}, to: all, laid: gossip.Time(laid), link: Link{MTU: bytes + Overhead, Loss: loss}}
+		f := &fault{id: 1, from: []bool{false, false, true}, to: all, laid: gossip.Time(laid),
+			link: Link{MTU: bytes + Overhead, Loss: loss}}
 		return at(laid, Obs{Kind: Laid, Node: -1, way: f})
 	}
 	three := []Obs{{Kind: Welcomed, Node: 0}, {Kind: Welcomed, Node: 1}, {Kind: Welcomed, Node: 2}}
@@ -76,7 +84,8 @@ func TestPathsChecker(t *testing.T) {
 		{"all pass", history(three, way(1200, 0, s), ticks(2, 40)), false},
 		{"it came later", history(three, way(1100, 0, 5*s), ticks(6, 60)), false},
 		{"it loses packets", history(three, way(1100, 0.5, s), ticks(2, 40)), false},
-		{"somebody stood still", history(three, way(1100, 0, s), at(3*s, Obs{Kind: Hindered, Node: 1}), ticks(4, 60)), false},
+		{"somebody stood still", history(three, way(1100, 0, s),
+			at(3*s, Obs{Kind: Hindered, Node: 1}), ticks(4, 60)), false},
 	} {
 		if got := judge("paths", c.h); (got != "") != c.speaks {
 			t.Errorf("%s: %q", c.name, got)

@@ -2,8 +2,8 @@ package sim
 
 import "math/bits"
 
-// pool keeps the bytes of packets that have arrived for the next ones: by power-of-two sizes, so that a short packet
-// does not hold a long one's memory while it flies.
+// pool keeps the bytes of packets that have arrived for the next ones: by power-of-two sizes, so
+// that a short packet does not hold a long one's memory while it flies.
 type pool struct{ free [17][][]byte }
 
 const minBuffer = 6 // 64 bytes

@@ -13,7 +13,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// proc is a named process: it starts, runs a node on a host, may stand still, die and come back, elsewhere too.
+// proc is a named process: it starts, runs a node on a host, may stand still, die and come back,
+// elsewhere too.
 type proc struct {
 	w     *World
 	index int32
@@ -30,7 +31,8 @@ type proc struct {
 	lives    int              // how often it has started
 	gen      uint64
 	wall     time.Duration // how far its wall clock is off
-	skew     gossip.Time   // of its monotonic clock: clocks of different processes cannot be compared
+	// of its monotonic clock: clocks of different processes cannot be compared
+	skew gossip.Time
 
 	paused   gossip.Time   // it stands still until then
 	busy     gossip.Time   // it works on an input until then
@@ -62,7 +64,8 @@ func (p *proc) start() error {
 	}
 	gen := uint64(int64(epoch0) + int64(span(now)+p.wall)/int64(time.Millisecond))
 	p.config = w.opt.configOf(p.index)
-	self := gossip.Self{Name: p.name, Generation: gen, Addr: p.host.addr, Zone: w.zoneName(p.host), ClusterID: p.cluster}
+	self := gossip.Self{Name: p.name, Generation: gen, Addr: p.host.addr,
+		Zone: w.zoneName(p.host), ClusterID: p.cluster}
 	src := newStream(w.seed, 2, uint64(p.index), uint64(p.lives))
 	node, err := gossip.New(&p.config, self, rand.NewPCG(src.Uint64(), src.Uint64()), p.proof())
 	if err != nil {
@@ -73,7 +76,8 @@ func (p *proc) start() error {
 	p.paused, p.busy = 0, 0
 	p.host.proc, p.host.down = p, false
 	s := w.shardOf(p.host.index)
-	w.rec.take(&Obs{At: now, Kind: Started, Node: p.index, host: p.host.index, After: Holding{Gen: gen}})
+	w.rec.take(&Obs{At: now, Kind: Started, Node: p.index, host: p.host.index,
+		After: Holding{Gen: gen}})
 	node.Wake(p.clock(now), &s.out)
 	if p.config.Keep && p.lives > 1 {
 		if err := p.restore(now, s); err != nil {
@@ -245,7 +249,8 @@ func (s *shard) dispatch(p *proc, now, depart gossip.Time) {
 	for i := range s.out.Packets {
 		pk := &s.out.Packets[i]
 		if most := wire.RoomOf(w.opt.mtu(p.index)); len(pk.Data) > most {
-			panic(fmt.Sprintf("%s sends a datagram of %d bytes, at most %d are allowed", p.name, len(pk.Data), most))
+			panic(fmt.Sprintf("%s sends a datagram of %d bytes, at most %d are allowed",
+				p.name, len(pk.Data), most))
 		}
 		to := w.hostAt(pk.To)
 		f := w.transmit(s, depart, h, to, pk.Data)
@@ -281,7 +286,8 @@ func (s *shard) looked(p *proc, now gossip.Time) {
 			After: Holding{Gen: gen, Inc: self.Incarnation, Known: true}})
 	}
 	t := p.node.Table()
-	s.observe(Obs{At: now, Kind: View, Node: p.index, host: p.host.index, Hash: t.Fingerprint(), Count: t.Live()})
+	s.observe(Obs{At: now, Kind: View, Node: p.index, host: p.host.index,
+		Hash: t.Fingerprint(), Count: t.Live()})
 }
 
 // event handles one event of a node.
@@ -313,7 +319,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		o.Kind, o.Seq, o.Member = Delivered, e.Message.Seq, w.memberOf(e.Message.Origin)
 		o.After, o.Count = Holding{Gen: e.Message.Generation}, len(e.Message.Payload)
 		for origin, gen := range p.node.Gaps() {
-			o.Told = o.Told || origin == e.Message.Origin && gen < e.Message.Generation && o.Member != o.Node
+			o.Told = o.Told || origin == e.Message.Origin && gen < e.Message.Generation &&
+				o.Member != o.Node
 		}
 	case gossip.MessagesLost:
 		o.Kind, o.Seq, o.Member = Skipped, e.Lost.To, w.memberOf(e.Lost.Origin)

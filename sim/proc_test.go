@@ -64,7 +64,8 @@ func TestPausedProcessQueuesPackets(t *testing.T) {
 	}
 	do(t, w, 7*time.Second)
 	if p.held > w.plan.buffer || w.shards[0].fates[full] == 0 {
-		t.Errorf("the socket holds %d bytes of %d, and %d packets were dropped", p.held, w.plan.buffer, w.shards[0].fates[full])
+		t.Errorf("the socket holds %d bytes of %d, and %d packets were dropped", p.held,
+			w.plan.buffer, w.shards[0].fates[full])
 	}
 	do(t, w, 2*time.Second)
 	if len(p.inbox) != 0 || p.node.Stats().PacketsOut == wakes {
@@ -87,18 +88,21 @@ func TestRestartIsANewLife(t *testing.T) {
 	before := held(w, 0, 3)
 	do(t, w, 3*time.Second, "clock:n3,by=-1h", "restart:n3")
 	if after := held(w, 0, 3); !after.live() || after.Gen <= before.Gen {
-		t.Errorf("n0 held n3 for %s and holds it for %s after a restart with its clock gone back", before, after)
+		t.Errorf("n0 held n3 for %s and holds it for %s after a restart with its clock gone "+
+			"back", before, after)
 	}
 }
 
 func TestMoveChangesPlaces(t *testing.T) {
 	w := joined(t, Options{Nodes: 6})
 	do(t, w, 10*time.Second, "move:n3/n4")
-	if m, _ := w.procs[0].node.Table().Get(w.idOf[3]); m.Addr() != addrOf(4) || m.State != member.Alive {
+	if m, _ := w.procs[0].node.Table().Get(w.idOf[3]); m.Addr() != addrOf(4) ||
+		m.State != member.Alive {
 		t.Errorf("n3 is %s at %s, want it alive at %s", m.State, m.Addr(), addrOf(4))
 	}
 	do(t, w, 10*time.Second, "restart:n4")
-	if m, _ := w.procs[0].node.Table().Get(w.idOf[4]); m.Addr() != addrOf(3) || m.State != member.Alive {
+	if m, _ := w.procs[0].node.Table().Get(w.idOf[4]); m.Addr() != addrOf(3) ||
+		m.State != member.Alive {
 		t.Errorf("n4 is %s at %s, want it alive at %s", m.State, m.Addr(), addrOf(3))
 	}
 }
@@ -197,40 +201,45 @@ func TestBrokenNodesAreCaught(t *testing.T) {
 		{"does not tell a failure", "untold", "1s=crash:n5", drop(gossip.MemberFailed)},
 		{"does not tell the end of a former life", "rejoined", "1s=restart:n5",
 			drop(gossip.MemberFailed)},
-		{"sends every packet fifty times", "load", "1s=clock:n0,by=1s", func(p *proc, out *gossip.Outbox) {
-			if p.index != culprit {
-				return
-			}
-			for _, pk := range out.Packets {
-				for range 50 {
-					out.Packets = append(out.Packets, pk)
+		{"sends every packet fifty times", "load", "1s=clock:n0,by=1s",
+			func(p *proc, out *gossip.Outbox) {
+				if p.index != culprit {
+					return
 				}
-			}
-		}},
+				for _, pk := range out.Packets {
+					for range 50 {
+						out.Packets = append(out.Packets, pk)
+					}
+				}
+			}},
 		{"floods", "budget", "1s=clock:n0,by=1s", func(p *proc, out *gossip.Outbox) {
 			if p.index != culprit || len(out.Packets) == 0 {
 				return
 			}
 			for range 2000 {
-				out.Packets = append(out.Packets, gossip.Packet{To: addrOf(9999), Data: make([]byte, 1100)})
+				out.Packets = append(out.Packets, gossip.Packet{To: addrOf(9999),
+					Data: make([]byte, 1100)})
 			}
 		}},
-		{"sends nothing, though well", "accuracy", "1s=clock:n0,by=1s", func(p *proc, out *gossip.Outbox) {
-			if p.index == culprit && p.w.epoch > 0 {
-				out.Packets = out.Packets[:0]
-			}
-		}},
-		{"never learns of a restart of others", "convergence", "1s=restart:n5", func(p *proc, out *gossip.Outbox) {
-			if p.index == culprit && p.w.epoch > 0 {
-				p.paused = gossip.Never - 1<<61 // deaf and dumb from then on
-			}
-		}},
+		{"sends nothing, though well", "accuracy", "1s=clock:n0,by=1s",
+			func(p *proc, out *gossip.Outbox) {
+				if p.index == culprit && p.w.epoch > 0 {
+					out.Packets = out.Packets[:0]
+				}
+			}},
+		{"never learns of a restart of others", "convergence", "1s=restart:n5",
+			func(p *proc, out *gossip.Outbox) {
+				if p.index == culprit && p.w.epoch > 0 {
+					p.paused = gossip.Never - 1<<61 // deaf and dumb from then on
+				}
+			}},
 	} {
 		a, err := ParseAction(c.action)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := run(t, Options{Nodes: 10, Duration: 90 * time.Second, Actions: []Action{a}, tamper: c.tamper})
+		r := run(t, Options{Nodes: 10, Duration: 90 * time.Second, Actions: []Action{a},
+			tamper: c.tamper})
 		all := list(r.Violations)
 		if !strings.Contains("\n"+all, "\n"+c.checker+" at") {
 			t.Errorf("a node that %s: %s did not say so:\n%s", c.way, c.checker, all)

@@ -27,10 +27,12 @@ func promised(t *testing.T, o Options, actions ...string) *Report {
 	return r
 }
 
-// Nine of ten die at once: the tenth that is left finds jurors, and all of it knows within half a minute.
+// Nine of ten die at once: the tenth that is left finds jurors, and all of it knows within half a
+// minute.
 func TestATenthSurvives(t *testing.T) {
 	for seed := range uint64(2) {
-		r := promised(t, Options{Nodes: 60, Warm: true, Seed: seed, Duration: 70 * time.Second}, "5s=crash:90%")
+		r := promised(t, Options{Nodes: 60, Warm: true, Seed: seed,
+			Duration: 70 * time.Second}, "5s=crash:90%")
 		if c := r.Crashes; c.Count != 54 || c.Ratio != 1 || c.Known100.Max > 30 {
 			t.Errorf("seed %d: %+v", seed, c)
 		}
@@ -40,7 +42,8 @@ func TestATenthSurvives(t *testing.T) {
 // An idle node sends the same among few and among many.
 func TestIdleCostsTheSame(t *testing.T) {
 	rate := func(n int) float64 {
-		r := promised(t, Options{Nodes: n, Warm: true, Seed: 1, Settle: 3 * time.Minute, Duration: 30 * time.Second})
+		r := promised(t, Options{Nodes: n, Warm: true, Seed: 1, Settle: 3 * time.Minute,
+			Duration: 30 * time.Second})
 		return float64(r.Traffic.Bytes.Mean)
 	}
 	few, many := rate(20), rate(300)

@@ -2,11 +2,12 @@ package sim
 
 import "github.com/starling-gossip/starling/gossip"
 
-// The event queue: packets on their way in a heap of four children a node (a third fewer cache misses than two), and
-// one wake-up for each host in a second heap, indexed by host, so that moving a deadline leaves nothing stale behind.
+// The event queue: packets on their way in a heap of four children a node (a third fewer cache
+// misses than two), and one wake-up for each host in a second heap, indexed by host, so that moving
+// a deadline leaves nothing stale behind.
 
-// flight is a packet on its way. Equal times are ordered by destination, source and sequence, which is the same for
-// any number of workers.
+// flight is a packet on its way. Equal times are ordered by destination, source and sequence, which
+// is the same for any number of workers.
 type flight struct {
 	at       gossip.Time
 	dst, src int32 // hosts

@@ -13,7 +13,8 @@ func TestFlightsComeInOrder(t *testing.T) {
 	var q flights
 	var all []flight
 	for i := range 5000 {
-		f := flight{at: gossip.Time(rng.Uint64() % 50), dst: int32(rng.Uint64() % 5), src: int32(rng.Uint64() % 5), seq: uint64(i)}
+		f := flight{at: gossip.Time(rng.Uint64() % 50), dst: int32(rng.Uint64() % 5),
+			src: int32(rng.Uint64() % 5), seq: uint64(i)}
 		q.push(f)
 		all = append(all, f)
 		if rng.chance(0.3) {

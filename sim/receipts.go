@@ -8,8 +8,8 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// receipts: a publisher is never told that more members have its message than were given it. A member that is given it within
-// the same moment counts: it holds the message, and all before it.
+// receipts: a publisher is never told that more members have its message than were given it. A
+// member that is given it within the same moment counts: it holds the message, and all before it.
 type receipts struct {
 	given map[messageKey]map[int32]bool
 	told  []receipt // in this moment
@@ -31,7 +31,8 @@ func (c *receipts) Take(_ *ledger, o *Obs) (what string) {
 		x := c.told[0]
 		c.told = c.told[1:]
 		if n := len(c.given[x.messageKey]); what == "" && x.have > n {
-			what = fmt.Sprintf("n%d was told that %d members have %s, which %d were given", x.origin, x.have, x.messageKey, n)
+			what = fmt.Sprintf("n%d was told that %d members have %s, which %d were given",
+				x.origin, x.have, x.messageKey, n)
 		}
 	}
 	k := messageKey{o.Member, o.After.Gen, o.Seq}
@@ -47,7 +48,8 @@ func (c *receipts) Take(_ *ledger, o *Obs) (what string) {
 	return what
 }
 
-// waits: whoever waits for a receipt is told of an end, at the latest some time after the message is held no more.
+// waits: whoever waits for a receipt is told of an end, at the latest some time after the message
+// is held no more.
 type waits struct {
 	bound time.Duration
 	open  map[messageKey]gossip.Time
@@ -84,23 +86,27 @@ func (c *waits) Take(l *ledger, o *Obs) string {
 			if o.At.Sub(at) <= c.bound {
 				continue
 			}
-			if n++; n == 1 || k.origin < first.origin || k.origin == first.origin && k.seq < first.seq {
+			if n++; n == 1 || k.origin < first.origin || k.origin == first.origin &&
+				k.seq < first.seq {
 				first = k
 			}
 		}
 		if n > 0 {
-			return fmt.Sprintf("%d publishers' waits have no end: that for %s since %s", n, first, span(c.open[first]))
+			return fmt.Sprintf("%d publishers' waits have no end: that for %s since %s", n,
+				first, span(c.open[first]))
 		}
 	}
 	return ""
 }
 
-// lossyFor is how long a member has to be in touch with somebody who has a message to be held to it where something is
-// wrong: packets are lost, budgets make them wait, others are apart or stand still.
+// lossyFor is how long a member has to be in touch with somebody who has a message to be held to it
+// where something is wrong: packets are lost, budgets make them wait, others are apart or stand
+// still.
 const lossyFor = 10 * time.Second
 
-// loss: nobody is told that a message is lost, while it is held, which somebody has who could be asked for it; nor, wherever
-// its publisher is, while that runs on: it may be on the other side of a cut, and come back with it.
+// loss: nobody is told that a message is lost, while it is held, which somebody has who could be
+// asked for it; nor, wherever its publisher is, while that runs on: it may be on the other side of
+// a cut, and come back with it.
 type loss struct{ *arrival }
 
 func (loss) Name() string { return "loss" }
@@ -110,11 +116,14 @@ func (c loss) Take(l *ledger, o *Obs) string {
 		return ""
 	}
 	for _, p := range c.open {
-		if p.origin != o.Member || p.gen != o.After.Gen || p.seq < o.From || p.seq > o.Seq || l.now > p.at.Add(c.age) || !c.held(p) {
+		if p.origin != o.Member || p.gen != o.After.Gen || p.seq < o.From || p.seq > o.Seq ||
+			l.now > p.at.Add(c.age) || !c.held(p) {
 			continue
 		}
-		if x := &l.peers[p.origin]; x.up && x.gen == p.gen && slices.ContainsFunc(p.due, func(d due) bool { return d.node == o.Node }) {
-			return fmt.Sprintf("n%d was told that %s is lost, whose publisher runs and holds it", o.Node, p.messageKey)
+		if x := &l.peers[p.origin]; x.up && x.gen == p.gen &&
+			slices.ContainsFunc(p.due, func(d due) bool { return d.node == o.Node }) {
+			return fmt.Sprintf("n%d was told that %s is lost, whose publisher runs and holds "+
+				"it", o.Node, p.messageKey)
 		}
 		for i := range p.due {
 			d := &p.due[i]
@@ -123,7 +132,8 @@ func (c loss) Take(l *ledger, o *Obs) string {
 				bound = lossyFor
 			}
 			if d.node == o.Node && d.touched && l.now.Sub(d.since) > bound {
-				return fmt.Sprintf("n%d was told that %s is lost, and has been in touch with somebody who has it since %.3f s",
+				return fmt.Sprintf("n%d was told that %s is lost, and has been in touch with "+
+					"somebody who has it since %.3f s",
 					o.Node, p.messageKey, span(d.since).Seconds())
 			}
 		}
@@ -131,7 +141,8 @@ func (c loss) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
-// accounted: in the end, whoever was up all the time got each message that anybody else got, or was told that it is lost.
+// accounted: in the end, whoever was up all the time got each message that anybody else got, or was
+// told that it is lost.
 type accounted struct{ *arrival }
 
 func (accounted) Name() string { return "accounted" }
@@ -150,7 +161,8 @@ func (c accounted) Take(l *ledger, o *Obs) string {
 				continue
 			}
 			if n++; n == 1 {
-				text = fmt.Sprintf("%s, published at %.3f s, neither reached n%d nor was it told of a loss", p.messageKey, span(p.at).Seconds(), d.node)
+				text = fmt.Sprintf("%s, published at %.3f s, neither reached n%d nor was it "+
+					"told of a loss", p.messageKey, span(p.at).Seconds(), d.node)
 			}
 		}
 	}
@@ -163,8 +175,8 @@ func (c accounted) Take(l *ledger, o *Obs) string {
 // accountedFor is how long a cluster has to be quiet before messages are counted up.
 const accountedFor = 30 * time.Second
 
-// lives: a process's generation rises by itself alone where a former life of its name had a higher one, as after a clock that
-// went back.
+// lives: a process's generation rises by itself alone where a former life of its name had a higher
+// one, as after a clock that went back.
 type lives struct {
 	gen, most map[int32]uint64
 }
@@ -180,7 +192,8 @@ func (c *lives) Take(_ *ledger, o *Obs) string {
 		was := c.gen[o.Node]
 		c.gen[o.Node] = o.After.Gen
 		if o.After.Gen > was && was > c.most[o.Node] {
-			return fmt.Sprintf("n%d is in a new life, %d, and did not start: it was in %d", o.Node, o.After.Gen, was)
+			return fmt.Sprintf("n%d is in a new life, %d, and did not start: it was in %d",
+				o.Node, o.After.Gen, was)
 		}
 	}
 	return ""

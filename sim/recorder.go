@@ -8,7 +8,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// recorder turns what happens in a world into a history, and hands it to the meter and the checkers.
+// recorder turns what happens in a world into a history, and hands it to the meter and the
+// checkers.
 type recorder struct {
 	w        *World
 	ledger   *ledger
@@ -22,7 +23,9 @@ type recorder struct {
 	bytes    []uint64 // sent at the last tick, by host
 	crossed  []uint64 // by the last tick, of what can wait, by pair of zones
 	clones   map[life]bool
-	twins    bool // a clone was let in where its original is not seen, or by another clone: nothing can be said of either
+	// a clone was let in where its original is not seen, or by another clone: nothing can be said
+	// of either
+	twins bool
 }
 
 // life is one of a member's.
@@ -38,13 +41,17 @@ type Violation struct {
 	Text    string  `json:"text"`
 }
 
-func (v Violation) String() string { return fmt.Sprintf("%s at %.3f s: %s", v.Checker, v.At, v.Text) }
+func (v Violation) String() string {
+	return fmt.Sprintf("%s at %.3f s: %s", v.Checker, v.At,
+		v.Text)
+}
 
 // maxViolations is how many violations of one checker a run keeps: the first ones say most.
 const maxViolations = 3
 
 func newRecorder(w *World) *recorder {
-	r := &recorder{w: w, ledger: newLedger(0, !w.opt.Unchecked), clones: map[life]bool{}, packets: w.opt.publishes()}
+	r := &recorder{w: w, ledger: newLedger(0, !w.opt.Unchecked), clones: map[life]bool{},
+		packets: w.opt.publishes()}
 	r.meter.ledger, r.ledger.config, r.ledger.ground = r.ledger, w.opt.Gossip, w.plan
 	if !w.opt.Unchecked {
 		r.checkers = checkers(&w.opt)
@@ -67,7 +74,8 @@ func (r *recorder) take(o *Obs) {
 		switch {
 		case o.Kind == Started, o.Kind == Own: // or it went above a generation on paper
 			r.clones[life{own, o.After.Gen}] = true
-		case o.Kind == Saw && o.Member != own && r.clones[life{o.Member, o.After.Gen}]: // a clone let another one in
+		case o.Kind == Saw && o.Member != own && r.clones[life{o.Member, o.After.Gen}]:
+			// a clone let another one in
 			r.twins = true
 		}
 		return
@@ -114,7 +122,8 @@ func (r *recorder) tick() {
 	w := r.w
 	for i, h := range w.hosts {
 		if p := h.proc; p != nil {
-			r.take(&Obs{At: w.now, Kind: Traffic, Node: p.index, Count: int(h.bytes - h.seals - r.bytes[i])})
+			r.take(&Obs{At: w.now, Kind: Traffic, Node: p.index,
+				Count: int(h.bytes - h.seals - r.bytes[i])})
 		}
 		r.bytes[i] = h.bytes - h.seals // budgets are before sealing
 	}
@@ -135,7 +144,8 @@ func (r *recorder) tick() {
 	r.take(&Obs{At: w.now, Kind: Tick, Node: -1})
 }
 
-// maps observes what each holds of each owner's keys. Those with a time to live are left out: they lapse here and there.
+// maps observes what each holds of each owner's keys. Those with a time to live are left out: they
+// lapse here and there.
 func (r *recorder) maps() {
 	for _, p := range r.w.procs {
 		if !p.up {
@@ -159,7 +169,8 @@ func (r *recorder) maps() {
 	}
 }
 
-// crossings observes what went from zone to zone since the last tick, of what a budget can make wait.
+// crossings observes what went from zone to zone since the last tick, of what a budget can make
+// wait.
 func (r *recorder) crossings() {
 	zones := r.w.opt.Zones
 	for i, c := range r.w.crossings() {
@@ -168,7 +179,9 @@ func (r *recorder) crossings() {
 		}
 		b := c.bytes[published] + c.bytes[states] + c.bytes[repairs]
 		if from, to := i/zones, i%zones; from != to {
-			r.take(&Obs{At: r.w.now, Kind: Crossed, Node: -1, Text: fmt.Sprintf("z%d to z%d", from, to), Seq: uint64(i), Count: int(b - r.crossed[i])})
+			r.take(&Obs{At: r.w.now, Kind: Crossed, Node: -1,
+				Text: fmt.Sprintf("z%d to z%d", from,
+					to), Seq: uint64(i), Count: int(b - r.crossed[i])})
 		}
 		r.crossed[i] = b
 	}

@@ -14,7 +14,8 @@ type Seconds float64
 
 func seconds(d time.Duration) Seconds { return Seconds(d.Seconds()) }
 
-// Report is what a run showed. All times are virtual, and in seconds; all bytes include IP and UDP headers.
+// Report is what a run showed. All times are virtual, and in seconds; all bytes include IP and UDP
+// headers.
 type Report struct {
 	Nodes     int     `json:"nodes"` // in the end, those that are down too
 	Up        int     `json:"up"`
@@ -35,10 +36,13 @@ type Report struct {
 	FalseSuspicions int `json:"false_suspicions"` // of members up and out of trouble, by observer
 	FalseFailures   int `json:"false_failures"`   // the same, at all observers
 	FalseAtHealthy  int `json:"false_at_healthy"` // and at those out of trouble
-	DeadRevived     int `json:"dead_revived"`     // the dead whom an observer had held failed and held live again
+	// the dead whom an observer had held failed and held live again
+	DeadRevived int `json:"dead_revived"`
 
-	LiveFailures int `json:"live_failures"`           // of members that were up, whatever fault touched them, by observer
-	LiveSameSide int `json:"live_failures_same_side"` // and with no fault on the way between the two, then or 30 s before
+	// of members that were up, whatever fault touched them, by observer
+	LiveFailures int `json:"live_failures"`
+	// and with no fault on the way between the two, then or 30 s before
+	LiveSameSide int `json:"live_failures_same_side"`
 
 	Packets    map[string]uint64 `json:"packets"`  // by what became of them
 	Timeline   []Point           `json:"timeline"` // each second, from the start of the run
@@ -73,9 +77,10 @@ type Multicast struct {
 	Reached50  Summary `json:"reached50"`
 	Reached99  Summary `json:"reached99"`
 	Reached100 Summary `json:"reached100"`
-	Ratio      float64 `json:"ratio"`            // of those who should have got them
-	Copies     float64 `json:"copies"`           // of a message sent, per node
-	Across     float64 `json:"across,omitempty"` // copies of a message that were sent to other zones, in all
+	Ratio      float64 `json:"ratio"`  // of those who should have got them
+	Copies     float64 `json:"copies"` // of a message sent, per node
+	// copies of a message that were sent to other zones, in all
+	Across float64 `json:"across,omitempty"`
 }
 
 // Load is what nodes sent in the scenario's time, each second.
@@ -104,7 +109,8 @@ type Summary struct {
 // rank returns the index, in n sorted values, of the one that a share p of them does not exceed.
 func rank(p float64, n int) int { return max(int(math.Ceil(p*float64(n)))-1, 0) }
 
-// Percentile returns the value that a share p of sorted values does not exceed, zero if there are none.
+// Percentile returns the value that a share p of sorted values does not exceed, zero if there are
+// none.
 func Percentile[T any](sorted []T, p float64) (v T) {
 	if len(sorted) == 0 {
 		return v
@@ -193,7 +199,8 @@ func (m *meter) multicast() Multicast {
 		across += s.across
 		nodes += len(who)
 	}
-	return Multicast{Count: len(m.order), Reached50: Summarize(c.half), Reached99: Summarize(c.most),
+	return Multicast{Count: len(m.order), Reached50: Summarize(c.half),
+		Reached99:  Summarize(c.most),
 		Reached100: Summarize(c.all), Ratio: c.ratio(), Copies: float64(copies) / float64(max(nodes, 1)),
 		Across: float64(across) / float64(max(len(m.order), 1))}
 }
@@ -227,7 +234,8 @@ func (m *meter) unreached(judge *arrival) (all []Unreached) {
 	return all
 }
 
-// ratio is the share of those who should know something that came to know it; 1 if there was nothing to know.
+// ratio is the share of those who should know something that came to know it; 1 if there was
+// nothing to know.
 func (c *coverage) ratio() float64 {
 	if c.due == 0 {
 		return 1

@@ -9,8 +9,9 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// After a cut everybody has within 2 s what the other side published: of a hundred nodes 99. Short cuts, and those in one
-// direction, in which nobody is failed, too; and with zones, one of which was silent.
+// After a cut everybody has within 2 s what the other side published: of a hundred nodes 99. Short
+// cuts, and those in one direction, in which nobody is failed, too; and with zones, one of which
+// was silent.
 func TestReunion(t *testing.T) {
 	detectors := []gossip.Detector{gossip.INQUEST, gossip.SWIM, gossip.HEARTBEAT, gossip.ACCRUAL}
 	for _, c := range []struct {
@@ -57,13 +58,14 @@ func reunion(t *testing.T, d gossip.Detector, zones int, cut string, seed uint64
 	}
 	all := detail.CaughtUp
 	if r.Messages.Count != 32 || r.Messages.Reached100.N != 32 || len(all) == 0 {
-		t.Errorf("seed %d: %d of %d messages are at all", seed, r.Messages.Reached100.N, r.Messages.Count)
+		t.Errorf("seed %d: %d of %d messages are at all", seed, r.Messages.Reached100.N,
+			r.Messages.Count)
 	}
 	return all
 }
 
-// A cut in the middle of a large message, or of many: all have them within retention, since those who may have the rest come
-// back. Nobody is told meanwhile that they are lost.
+// A cut in the middle of a large message, or of many: all have them within retention, since those
+// who may have the rest come back. Nobody is told meanwhile that they are lost.
 func TestCutInMidMessage(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -72,10 +74,14 @@ func TestCutInMidMessage(t *testing.T) {
 		detector gossip.Detector
 		actions  []string
 	}{
-		{"halves", false, 1, gossip.INQUEST, []string{"1s=publish:n0,bytes=1000000", "1.05s=cut:n10-n19/rest,for=30s"}},
-		{"halves, swim", false, 1, gossip.SWIM, []string{"1s=publish:n0,bytes=1000000", "1.05s=cut:n10-n19/rest,for=30s"}},
-		{"a pair", false, 1, gossip.INQUEST, []string{"1s=publish:n0,bytes=1000000", "1.03s=cut:n18-n19/rest,for=30s"}},
-		{"zones", true, 2, gossip.INQUEST, []string{"1s=publish:n0,bytes=3000,every=10ms,times=100", "1.5s=cut:z0/z1,for=30s"}},
+		{"halves", false, 1, gossip.INQUEST, []string{"1s=publish:n0,bytes=1000000",
+			"1.05s=cut:n10-n19/rest,for=30s"}},
+		{"halves, swim", false, 1, gossip.SWIM, []string{"1s=publish:n0,bytes=1000000",
+			"1.05s=cut:n10-n19/rest,for=30s"}},
+		{"a pair", false, 1, gossip.INQUEST, []string{"1s=publish:n0,bytes=1000000",
+			"1.03s=cut:n18-n19/rest,for=30s"}},
+		{"zones", true, 2, gossip.INQUEST,
+			[]string{"1s=publish:n0,bytes=3000,every=10ms,times=100", "1.5s=cut:z0/z1,for=30s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

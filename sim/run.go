@@ -7,8 +7,8 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// Run simulates a cluster and reports. The error says what is wrong with the options; what the cluster did wrong is in
-// Report.Violations.
+// Run simulates a cluster and reports. The error says what is wrong with the options; what the
+// cluster did wrong is in Report.Violations.
 func Run(opt Options) (*Report, error) {
 	w, err := newWorld(opt)
 	if err != nil {
@@ -86,7 +86,8 @@ func (w *World) stragglers() string {
 			}
 		}
 	}
-	return fmt.Sprintf("after %s %d nodes know too few or too many members; %s", span(w.now), behind, first)
+	return fmt.Sprintf("after %s %d nodes know too few or too many members; %s", span(w.now),
+		behind, first)
 }
 
 // play lets the cluster settle, and then the scenario happen.

@@ -6,7 +6,8 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// Settling is how long it took all views to be equal and complete again after something was done to a cluster.
+// Settling is how long it took all views to be equal and complete again after something was done to
+// a cluster.
 type Settling struct {
 	What  string  `json:"what"`
 	At    Seconds `json:"at"`    // on the scenario's clock
@@ -19,7 +20,8 @@ const pollEvery = time.Millisecond
 
 // await measures how long the views take to be equal again, from now.
 func (w *World) await(what string) {
-	w.settlings = append(w.settlings, Settling{What: what, At: seconds(w.now.Sub(w.epoch)), After: -1, from: w.now})
+	w.settlings = append(w.settlings, Settling{What: what, At: seconds(w.now.Sub(w.epoch)),
+		After: -1, from: w.now})
 	if !w.polling {
 		w.polling = true
 		w.at(w.now.Add(pollEvery), w.poll)

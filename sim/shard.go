@@ -12,8 +12,8 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// shard is a worker's share of the hosts (by index modulo the number of workers), with their events. Within a window
-// it touches nothing but its own hosts.
+// shard is a worker's share of the hosts (by index modulo the number of workers), with their
+// events. Within a window it touches nothing but its own hosts.
 type shard struct {
 	w       *World
 	index   int
@@ -45,15 +45,17 @@ func (s *shard) next() gossip.Time {
 	return t
 }
 
-// run handles the shard's events before a moment, in order of (time, destination, source, sequence); a wake-up counts
-// as the last source, so that a node has the packets of a moment before its timers.
+// run handles the shard's events before a moment, in order of (time, destination, source,
+// sequence); a wake-up counts as the last source, so that a node has the packets of a moment before
+// its timers.
 func (s *shard) run(until gossip.Time) {
 	defer catch(&s.panic)
 	for s.w.err == nil {
 		wake := len(s.wakes.heap) > 0
 		if len(s.packets) > 0 {
 			f := &s.packets[0]
-			if !wake || f.at < s.wakes.heap[0].at || f.at == s.wakes.heap[0].at && f.dst <= s.wakes.heap[0].host {
+			if !wake || f.at < s.wakes.heap[0].at || f.at == s.wakes.heap[0].at &&
+				f.dst <= s.wakes.heap[0].host {
 				if f.at >= until {
 					return
 				}
@@ -70,7 +72,8 @@ func (s *shard) run(until gossip.Time) {
 	}
 }
 
-// catch takes a panic and keeps what it says: a node that panics is a finding like others, to be replayed and shrunk.
+// catch takes a panic and keeps what it says: a node that panics is a finding like others, to be
+// replayed and shrunk.
 func catch(into *string) {
 	if r := recover(); r != nil {
 		*into = fmt.Sprintf("%v%s", r, callers())
@@ -85,7 +88,8 @@ func callers() string {
 	for {
 		f, more := frames.Next()
 		if strings.Contains(f.Function, "/gossip") || strings.Contains(f.Function, "/sim.") {
-			fmt.Fprintf(&b, "\n\t%s:%d %s", filepath.Base(f.File), f.Line, filepath.Base(f.Function))
+			fmt.Fprintf(&b, "\n\t%s:%d %s", filepath.Base(f.File), f.Line,
+				filepath.Base(f.Function))
 		}
 		if !more {
 			return b.String()
@@ -93,8 +97,8 @@ func callers() string {
 	}
 }
 
-// maxTurns is how many events may share one moment before the run is given up: a node whose deadline never moves would
-// hold the world still for ever.
+// maxTurns is how many events may share one moment before the run is given up: a node whose
+// deadline never moves would hold the world still for ever.
 const maxTurns = 10_000_000
 
 func (s *shard) turn(t gossip.Time) {
@@ -104,7 +108,8 @@ func (s *shard) turn(t gossip.Time) {
 		return
 	}
 	if t < s.now {
-		s.w.err = fmt.Errorf("the simulator is broken: an event of %s comes after one of %s", span(t), span(s.now))
+		s.w.err = fmt.Errorf("the simulator is broken: an event of %s comes after one of %s",
+			span(t), span(s.now))
 	}
 	if s.turns++; s.turns > maxTurns {
 		s.w.err = fmt.Errorf("time stands still at %s: a node's deadline does not move", span(t))
@@ -129,7 +134,8 @@ func (s *shard) observe(o Obs) {
 	s.log = append(s.log, o)
 }
 
-// window lets all shards handle their events before a moment, side by side, and then brings them together.
+// window lets all shards handle their events before a moment, side by side, and then brings them
+// together.
 func (w *World) window(until gossip.Time) {
 	var wg sync.WaitGroup
 	for _, s := range w.shards {
@@ -139,8 +145,8 @@ func (w *World) window(until gossip.Time) {
 	w.flush()
 }
 
-// flush hands what the shards have for each other over, and what they observed to the recorder: in the order of time
-// and host, as one shard alone would have observed it.
+// flush hands what the shards have for each other over, and what they observed to the recorder: in
+// the order of time and host, as one shard alone would have observed it.
 func (w *World) flush() {
 	if len(w.shards) == 1 {
 		return

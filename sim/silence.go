@@ -64,7 +64,8 @@ func (m *meter) silencesIn(w *World) *Silences {
 func (o *Options) zoneGrace() time.Duration {
 	grace := o.Gossip.Inquest.ZoneGrace
 	switch {
-	case o.Zones < 2 || o.Unzoned || grace < 0 || o.Gossip.Detector != 0 && o.Gossip.Detector != gossip.INQUEST:
+	case o.Zones < 2 || o.Unzoned || grace < 0 || o.Gossip.Detector != 0 &&
+		o.Gossip.Detector != gossip.INQUEST:
 		return 0
 	case grace == 0:
 		return inquest.DefaultZoneGrace

@@ -42,8 +42,9 @@ func silences(t *testing.T, seed uint64, d time.Duration, actions ...string) *Re
 	return r
 }
 
-// A zone that is cut off for a minute is told of once at each node of the others, and they at each node of it; nobody is
-// failed for it, and all hear each other soon after. A crash meanwhile is known as soon as ever.
+// A zone that is cut off for a minute is told of once at each node of the others, and they at each
+// node of it; nobody is failed for it, and all hear each other soon after. A crash meanwhile is
+// known as soon as ever.
 func TestZoneCutOff(t *testing.T) {
 	for seed := range uint64(2) {
 		for _, crash := range []bool{false, true} {
@@ -75,7 +76,8 @@ func TestZoneCutOff(t *testing.T) {
 				}
 			}
 			if len(s.Heard) < told || r.LiveFailures != 0 {
-				t.Errorf("seed %d: %d heard, %d of the living failed", seed, len(s.Heard), r.LiveFailures)
+				t.Errorf("seed %d: %d heard, %d of the living failed", seed, len(s.Heard),
+					r.LiveFailures)
 			}
 		}
 	}
@@ -89,12 +91,14 @@ func TestZoneCrashed(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	c := r.Crashes
-	if c.Count != 20 || c.Ratio != 1 || c.Known50.P50 < Seconds(grace.Seconds()) || c.Known100.Max > Seconds(grace.Seconds()+50) {
+	if c.Count != 20 || c.Ratio != 1 || c.Known50.P50 < Seconds(grace.Seconds()) ||
+		c.Known100.Max > Seconds(grace.Seconds()+50) {
 		t.Errorf("%+v", c)
 	}
 }
 
-// A way between zones that comes and goes fails nobody, in whichever moment of an examination it comes back.
+// A way between zones that comes and goes fails nobody, in whichever moment of an examination it
+// comes back.
 func TestZoneComesAndGoes(t *testing.T) {
 	seeds := size.Of(8, 8, 16)
 	for _, cut := range []string{

@@ -8,10 +8,12 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// Two clusters of one name in one network. The second one, of strangers, is as old as the first, since its processes
-// remember its ID. It comes by the addresses of processes that die, as where a cloud gives the address of a dead host to another
-// customer. Strangers are no members, and nobody of either cluster may take one of the other for a member, until somebody is told to
-// join the other cluster: from then on those that have met are one cluster, and the strangers are members as others.
+// Two clusters of one name in one network. The second one, of strangers, is as old as the first,
+// since its processes remember its ID. It comes by the addresses of processes that die, as where a
+// cloud gives the address of a dead host to another customer. Strangers are no members, and nobody
+// of either cluster may take one of the other for a member, until somebody is told to join the
+// other cluster: from then on those that have met are one cluster, and the strangers are members as
+// others.
 
 // strangersID is the identity of the second cluster.
 const strangersID = 0x5712a26e25
@@ -24,9 +26,9 @@ func (w *World) addStranger() *proc {
 	return q
 }
 
-// invade has strangers start at the addresses of processes, which crash if they run, and are dead until they start again, at another
-// address. The first stranger, whom the others know, has a host of its own. Seeds' addresses are left alone, since who dials
-// one means whoever is there.
+// invade has strangers start at the addresses of processes, which crash if they run, and are dead
+// until they start again, at another address. The first stranger, whom the others know, has a host
+// of its own. Seeds' addresses are left alone, since who dials one means whoever is there.
 func (w *World) invade(procs []*proc) error {
 	if len(w.strangers) == 0 {
 		if err := w.addStranger().start(); err != nil {
@@ -34,7 +36,8 @@ func (w *World) invade(procs []*proc) error {
 		}
 	}
 	for _, p := range procs {
-		if p.clone || slices.Contains(w.dialled, p.host.addr) || p.host.proc != nil && p.host.proc != p {
+		if p.clone || slices.Contains(w.dialled, p.host.addr) || p.host.proc != nil &&
+			p.host.proc != p {
 			continue
 		}
 		if p.up {
@@ -75,16 +78,19 @@ func (p *proc) home() []netip.AddrPort {
 	return p.w.seeds
 }
 
-// meets judges that a process holds somebody, or does not any more, if that is of the other cluster; it says whether that is so.
+// meets judges that a process holds somebody, or does not any more, if that is of the other
+// cluster; it says whether that is so.
 func (r *recorder) meets(o *Obs) bool {
-	if o.Kind != Saw || o.Member < 0 || !o.After.Known || r.w.procs[o.Node].stranger == r.w.procs[o.Member].stranger {
+	if o.Kind != Saw || o.Member < 0 || !o.After.Known ||
+		r.w.procs[o.Node].stranger == r.w.procs[o.Member].stranger {
 		return false
 	}
 	if r.w.joins {
 		r.adopt(o.At)
 		return false
 	}
-	r.fail("clusters", o.At, fmt.Sprintf("%s holds %s, of another cluster, for %s, and nobody joined the two",
+	r.fail("clusters", o.At, fmt.Sprintf("%s holds %s, of another cluster, for %s, and nobody "+
+		"joined the two",
 		r.w.procs[o.Node].name, r.w.procs[o.Member].name, o.After))
 	return true
 }
@@ -98,7 +104,8 @@ func (r *recorder) adopt(now gossip.Time) {
 		}
 		self := q.node.Self()
 		at := Holding{Gen: self.Generation(), Inc: self.Incarnation, Known: true}
-		r.take(&Obs{At: now, Kind: Started, Node: q.index, host: q.host.index, After: Holding{Gen: at.Gen}})
+		r.take(&Obs{At: now, Kind: Started, Node: q.index, host: q.host.index,
+			After: Holding{Gen: at.Gen}})
 		r.take(&Obs{At: now, Kind: Own, Node: q.index, host: q.host.index, After: at})
 		r.take(&Obs{At: now, Kind: Welcomed, Node: q.index, host: q.host.index})
 	}
@@ -107,10 +114,12 @@ func (r *recorder) adopt(now gossip.Time) {
 			continue
 		}
 		t := q.node.Table()
-		r.take(&Obs{At: now, Kind: View, Node: q.index, host: q.host.index, Hash: t.Fingerprint(), Count: t.Live()})
+		r.take(&Obs{At: now, Kind: View, Node: q.index, host: q.host.index,
+			Hash: t.Fingerprint(), Count: t.Live()})
 		for i, id := range r.w.idOf {
 			if m, ok := t.Get(id); ok && id != 0 {
-				r.take(&Obs{At: now, Kind: Saw, Told: true, Node: q.index, Member: int32(i), host: q.host.index, After: holding(&m)})
+				r.take(&Obs{At: now, Kind: Saw, Told: true, Node: q.index, Member: int32(i),
+					host: q.host.index, After: holding(&m)})
 			}
 		}
 	}

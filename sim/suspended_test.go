@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Each line of the table names a fault that is drawn and checkers that there are, and stands in docs/swarm.md.
+// Each line of the table names a fault that is drawn and checkers that there are, and stands in
+// docs/swarm.md.
 func TestSuspensions(t *testing.T) {
 	text, err := os.ReadFile("../docs/swarm.md")
 	if err != nil {
@@ -20,7 +21,9 @@ func TestSuspensions(t *testing.T) {
 			t.Errorf("%q is not drawn", s.fault)
 		}
 		for _, name := range s.checkers {
-			if name != "join" && name != "clusters" && !slices.ContainsFunc(checkers(&o), func(c Checker) bool { return c.Name() == name }) {
+			if name != "join" && name != "clusters" &&
+				!slices.ContainsFunc(checkers(&o),
+					func(c Checker) bool { return c.Name() == name }) {
 				t.Errorf("%q is no checker", name)
 			}
 		}
@@ -50,7 +53,8 @@ func (s *suspension) line() string {
 
 // What is suspended does not count, and nothing else is lost by it.
 func TestSuspendedDoesNotCount(t *testing.T) {
-	o := Options{Nodes: 6, Seed: 1, Actions: []Action{{At: 1e9, Do: Crash, Who: Nodes(3)}}, Bounds: Bounds{Detect: 1}}
+	o := Options{Nodes: 6, Seed: 1, Actions: []Action{{At: 1e9, Do: Crash, Who: Nodes(3)}},
+		Bounds: Bounds{Detect: 1}}
 	if found := Try(o); len(found) == 0 || found[0].Checker != "completeness" {
 		t.Fatalf("found %v", found)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/starling-gossip/starling/gossip"
 )
 
-// A swarm is many small runs, each with a cluster, a network and faults drawn from a seed. What no one would think of
-// testing is tested here.
+// A swarm is many small runs, each with a cluster, a network and faults drawn from a seed. What no
+// one would think of testing is tested here.
 
 // draws are what a swarm draws its options with.
 type draws struct {
@@ -29,9 +29,9 @@ func (d *draws) between(lo, hi time.Duration) time.Duration {
 // pick returns one of some values.
 func pick[T any](d *draws, of ...T) T { return of[d.below(len(of))] }
 
-// The swarm's runs: faults happen in the first part, and the second is long enough for everything to be well again. In short
-// ones seeds are dialled soon again, so that it need not be so long; in long ones retention is short, so that more happens
-// than is remembered, as after a day.
+// The swarm's runs: faults happen in the first part, and the second is long enough for everything
+// to be well again. In short ones seeds are dialled soon again, so that it need not be so long; in
+// long ones retention is short, so that more happens than is remembered, as after a day.
 const (
 	swarmFaults = 40 * time.Second
 	swarmQuiet  = 90 * time.Second
@@ -48,7 +48,8 @@ func Draw(seed uint64) Options {
 	switch d.below(8) {
 	case 0:
 		d.faults, d.long = longFaults, true
-		o.Gossip.Retention, o.Gossip.Keys.Tombstone = d.between(20*time.Second, 40*time.Second), d.between(2*time.Second, 20*time.Second)
+		o.Gossip.Retention, o.Gossip.Keys.Tombstone = d.between(20*time.Second,
+			40*time.Second), d.between(2*time.Second, 20*time.Second)
 		o.Gossip.Streams.Age = d.between(15*time.Second, 40*time.Second)
 	case 1, 2, 3, 4, 5:
 		quiet, o.Gossip.Reseed = shortQuiet, 15*time.Second
@@ -63,7 +64,8 @@ func Draw(seed uint64) Options {
 	o.Spread = pick(d, 0, 0, 2*time.Second)
 	o.Network = d.network(o.Zones)
 	o.Gossip.Inquest.ZoneGrace = 10 * time.Second // less than the second part
-	o.Gossip.Detector = pick(d, gossip.SWIM, gossip.INQUEST, gossip.SWIM, gossip.INQUEST, gossip.HEARTBEAT, gossip.ACCRUAL)
+	o.Gossip.Detector = pick(d, gossip.SWIM, gossip.INQUEST, gossip.SWIM, gossip.INQUEST,
+		gossip.HEARTBEAT, gossip.ACCRUAL)
 	d.nodes(&o)
 	rate := d.budget(&o)
 	for range 1 + d.below(5) {
@@ -82,11 +84,13 @@ func Draw(seed uint64) Options {
 			Do: Links, Who: Nodes(d.below(o.Nodes)), Peer: Who{Kind: All}, Link: Link{MTU: leastPath - 1 - d.below(leastPath-smallestPath)},
 		})
 	}
-	if d.below(10) == 0 { // addresses go to another cluster; in a third of the runs the two are joined later
+	// addresses go to another cluster; in a third of the runs the two are joined later
+	if d.below(10) == 0 {
 		at := d.between(0, d.faults/2).Round(time.Millisecond)
 		o.Actions = append(o.Actions, Action{At: at, Do: Invade, Who: Any(1 + d.below(2))})
 		if d.below(3) == 0 {
-			o.Actions = append(o.Actions, Action{At: d.between(at, d.faults).Round(time.Millisecond), Do: Joins, Who: Any(1)})
+			o.Actions = append(o.Actions, Action{At: d.between(at,
+				d.faults).Round(time.Millisecond), Do: Joins, Who: Any(1)})
 		}
 	}
 	slices.SortStableFunc(o.Actions, func(a, b Action) int { return cmp.Compare(a.At, b.At) })
@@ -109,7 +113,8 @@ func (d *draws) nodes(o *Options) {
 	for range 2 + d.below(2) {
 		u := Unlike{Keep: d.below(3) == 0}
 		if d.below(2) == 0 {
-			u.Retention, u.Tombstone = d.between(20*time.Second, 2*time.Minute), d.between(2*time.Second, 30*time.Second)
+			u.Retention, u.Tombstone = d.between(20*time.Second,
+				2*time.Minute), d.between(2*time.Second, 30*time.Second)
 		}
 		if d.below(2) == 0 {
 			u.Age = d.between(15*time.Second, time.Minute)
@@ -121,11 +126,13 @@ func (d *draws) nodes(o *Options) {
 	}
 }
 
-// budget draws what the links of hosts are like, and a budget between zones; it returns how many bytes a second may be published for
-// sure. Detectors that probe anybody may fill the least budget, so they get more of it in larger clusters.
+// budget draws what the links of hosts are like, and a budget between zones; it returns how many
+// bytes a second may be published for sure. Detectors that probe anybody may fill the least budget,
+// so they get more of it in larger clusters.
 func (d *draws) budget(o *Options) int {
 	if d.below(3) == 0 {
-		o.Network.Access = Lognormal(d.between(100*time.Microsecond, 2*time.Millisecond), pick(d, 0.3, 1))
+		o.Network.Access = Lognormal(d.between(100*time.Microsecond, 2*time.Millisecond),
+			pick(d, 0.3, 1))
 	}
 	if o.Zones == 1 || d.below(3) > 0 {
 		return 1 << 20
@@ -138,12 +145,14 @@ func (d *draws) budget(o *Options) int {
 	return rate
 }
 
-// traffic draws messages and keys: what a rate of so many bytes a second holds in half of the faults' time.
+// traffic draws messages and keys: what a rate of so many bytes a second holds in half of the
+// faults' time.
 func (d *draws) traffic(o *Options, rate int) {
 	half := d.faults / 2
 	for i := range 2 { // one amid the faults, one after all
 		at := half + time.Duration(i)*(o.Duration-half-6*time.Second)
-		o.Actions = append(o.Actions, Action{At: at, Do: Publish, Who: Any(1), Bytes: 1 + d.below(min(rate/2, pick(d, 100, 100_000))), Confirm: true})
+		o.Actions = append(o.Actions, Action{At: at, Do: Publish, Who: Any(1), Bytes: 1 +
+			d.below(min(rate/2, pick(d, 100, 100_000))), Confirm: true})
 	}
 	publishers, bytes := 1+d.below(min(o.Nodes, 12)), 1+d.below(pick(d, 100, 100, 4_000))
 	most := rate * int(half/time.Second) / (publishers * (bytes + messageCost))
@@ -154,7 +163,8 @@ func (d *draws) traffic(o *Options, rate int) {
 	writers, bytes := 1+d.below(min(o.Nodes, 12)), 1+d.below(pick(d, 60, 60, 600))
 	most = 2 * rate / (writers * (bytes + messageCost)) // that are held at once
 	set := Action{
-		At: d.between(0, half), Do: Set, Who: Any(writers), Keys: 1 + min(d.below(8), most), Bytes: bytes,
+		At: d.between(0, half), Do: Set, Who: Any(writers), Keys: 1 +
+			min(d.below(8), most), Bytes: bytes,
 		Every: d.between(100*time.Millisecond, 2*time.Second), Times: 1 + d.below(20),
 	}
 	if d.below(4) == 0 {
@@ -163,7 +173,9 @@ func (d *draws) traffic(o *Options, rate int) {
 	o.Actions = append(o.Actions, set)
 	if d.below(2) == 0 {
 		o.Actions = append(o.Actions, Action{
-			At: set.At + d.between(0, half), Do: Unset, Who: set.Who, Keys: set.Keys, Every: set.Every, Times: 1 + d.below(20),
+			At: set.At + d.between(0,
+				half), Do: Unset, Who: set.Who, Keys: set.Keys, Every: set.Every, Times: 1 +
+				d.below(20),
 		})
 	}
 }
@@ -172,7 +184,8 @@ func (d *draws) network(zones int) Network {
 	n := LAN()
 	switch d.below(4) {
 	case 0:
-		n.Within.Latency = Uniform(100*time.Microsecond, d.between(time.Millisecond, 20*time.Millisecond))
+		n.Within.Latency = Uniform(100*time.Microsecond,
+			d.between(time.Millisecond, 20*time.Millisecond))
 	case 1:
 		n = WAN(zones)
 	}
@@ -187,12 +200,14 @@ func (d *draws) network(zones int) Network {
 		n.Paths = nil
 		for a := range zones {
 			for b := a + 1; b < zones; b++ {
-				n.Paths = append(n.Paths, Path{A: a, B: b, Link: Link{Latency: n.Between.Latency, Loss: float64(d.below(41)) / 100}})
+				n.Paths = append(n.Paths, Path{A: a, B: b,
+					Link: Link{Latency: n.Between.Latency, Loss: float64(d.below(41)) / 100}})
 			}
 		}
 	}
 	if d.below(4) == 0 {
-		n.Within.Burst = Burst{Good: d.between(time.Second, 20*time.Second), Bad: d.between(0, 300*time.Millisecond), Loss: pick(d, 0.8, 1)}
+		n.Within.Burst = Burst{Good: d.between(time.Second, 20*time.Second),
+			Bad: d.between(0, 300*time.Millisecond), Loss: pick(d, 0.8, 1)}
 	}
 	if d.below(3) == 0 {
 		n.Within.Dup, n.Within.Reorder = float64(d.below(11))/100, float64(d.below(11))/100
@@ -234,28 +249,33 @@ func (d *draws) action(o *Options) []Action {
 	case 15:
 		a.Do = Kill
 	case 16: // loss between two zones, or within one
-		a.Do, a.Who, a.Peer = Links, Who{Kind: InZone, Zone: d.below(o.Zones)}, Who{Kind: InZone, Zone: d.below(o.Zones)}
+		a.Do, a.Who, a.Peer = Links, Who{Kind: InZone,
+			Zone: d.below(o.Zones)}, Who{Kind: InZone, Zone: d.below(o.Zones)}
 		a.For, a.OneWay = lasting, d.below(2) == 0
 		a.Link = Link{Loss: float64(d.below(51)) / 100}
 		if d.below(2) == 0 {
-			a.Link.Burst = Burst{Good: d.between(time.Second, 5*time.Second), Bad: d.between(0, time.Second), Loss: 1}
+			a.Link.Burst = Burst{Good: d.between(time.Second, 5*time.Second),
+				Bad: d.between(0, time.Second), Loss: 1}
 		}
 	case 17:
 		a.Do, a.Peer, a.For = Links, Who{Kind: All}, lasting
 		a.Link = Link{MTU: leastPath}
 	case 18: // a clock jumps; who starts then has another idea of the time
-		jump := Action{At: at, Do: Clock, Who: a.Who, By: d.between(-time.Hour, time.Hour).Round(time.Second)}
+		jump := Action{At: at, Do: Clock, Who: a.Who,
+			By: d.between(-time.Hour, time.Hour).Round(time.Second)}
 		if d.below(2) == 0 {
 			jump.By = d.between(-2*time.Second, 2*time.Second).Round(time.Millisecond)
 		}
 		if jump.By == 0 {
 			jump.By = -time.Second
 		}
-		return []Action{jump, {At: at + time.Duration(d.below(3))*time.Second, Do: Restart, Who: a.Who}}
+		return []Action{jump, {At: at + time.Duration(d.below(3))*time.Second, Do: Restart,
+			Who: a.Who}}
 	case 19: // who publishes leaves at once
 		who := Nodes(d.below(o.Nodes))
 		publish := Action{At: at, Do: Publish, Who: who, Bytes: 1 + d.below(pick(d, 100, 50_000))}
-		return []Action{publish, {At: at + pick(d, 0, time.Millisecond, time.Second), Do: Leave, Who: who}}
+		return []Action{publish, {At: at + pick(d, 0, time.Millisecond, time.Second),
+			Do: Leave, Who: who}}
 	case 20:
 		a.Do, a.Every, a.Times = Tag, d.between(10*time.Millisecond, 2*time.Second), 1+d.below(5)
 		return []Action{a}
@@ -265,7 +285,8 @@ func (d *draws) action(o *Options) []Action {
 	case 22:
 		a.Do, a.Peer, a.For, a.Link = Links, Who{Kind: All}, lasting, Link{Spoil: float64(1+d.below(20)) / 100}
 	case 23:
-		a.Do, a.Every, a.Times = pick(d, Forge, Replay), d.between(10*time.Millisecond, 500*time.Millisecond), 1+d.below(40)
+		a.Do, a.Every, a.Times = pick(d, Forge, Replay), d.between(10*time.Millisecond,
+			500*time.Millisecond), 1+d.below(40)
 		return []Action{a}
 	}
 	if d.below(6) == 0 && a.Do != Start && a.Do != Leave && a.Do != Crash && a.Do != Kill {
@@ -288,8 +309,8 @@ func (d *draws) who(o *Options) Who {
 	return Percent(float64(10 + d.below(60)))
 }
 
-// Try runs options and says what must never happen and did: a panic is a finding like others, wherever it is, and so
-// are options that cannot be run.
+// Try runs options and says what must never happen and did: a panic is a finding like others,
+// wherever it is, and so are options that cannot be run.
 func Try(o Options) (found []Violation) {
 	r, found := try(o)
 	if r != nil {
@@ -314,8 +335,9 @@ func try(o Options) (r *Report, broken []Violation) {
 	return r, nil
 }
 
-// Shrink returns smaller options whose run still violates what the given one does: fewer faults, fewer nodes, a
-// calmer network. It tries at most so many runs, and calls progress, if there is one, after each that still fails.
+// Shrink returns smaller options whose run still violates what the given one does: fewer faults,
+// fewer nodes, a calmer network. It tries at most so many runs, and calls progress, if there is
+// one, after each that still fails.
 func Shrink(o Options, checker string, tries int, progress func(Options)) Options {
 	fails := func(c Options) bool {
 		if tries--; tries < 0 {

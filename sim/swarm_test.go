@@ -14,7 +14,8 @@ import (
 )
 
 var (
-	swarmSeeds  = flag.Int("sim.seeds", 0, "how many seeds the swarm draws its runs from; 0: as many as the size of the run has")
+	swarmSeeds = flag.Int("sim.seeds", 0, "how many seeds the swarm draws its runs from; 0: as "+
+		"many as the size of the run has")
 	swarmFirst  = flag.Uint64("sim.seed", 1, "the swarm's first seed")
 	swarmReplay = flag.String("sim.replay", "", "run these options (JSON) in place of the swarm")
 	swarmTrace  = flag.String("sim.trace", "", "write a readable trace of the replay to this file")
@@ -109,7 +110,8 @@ func TestOptionsSurviveJSON(t *testing.T) {
 	}
 }
 
-// What a swarm found once stays mended: testdata/swarm has the options of runs that failed, by what was wrong.
+// What a swarm found once stays mended: testdata/swarm has the options of runs that failed, by what
+// was wrong.
 //
 //   - catch-up-within-a-budget: after a cut two zones catch up over a budget. Who asked for pieces took it all, and answers and
 //     keys had none.

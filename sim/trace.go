@@ -26,7 +26,8 @@ func (t *tracer) packet(now gossip.Time, from *proc, to int32, data []byte, f fa
 	if to >= 0 && t.w.hosts[to].proc != nil {
 		name = t.w.hosts[to].proc.name
 	}
-	t.line(now, from.name, fmt.Sprintf("→ %-8s %4d B %s: %s", name, len(data)+t.w.sealing(data), f, t.contents(data)))
+	t.line(now, from.name, fmt.Sprintf("→ %-8s %4d B %s: %s", name,
+		len(data)+t.w.sealing(data), f, t.contents(data)))
 }
 
 // contents names the messages of a datagram, with what they say of whom.
@@ -55,7 +56,8 @@ func (t *tracer) message(typ wire.Type, body []byte) string {
 		return fmt.Sprintf("PingReq %d of n%d", m.Seq, t.w.memberOf(m.Target))
 	case wire.TypeUpdate:
 		m, _ := wire.ReadUpdate(body)
-		return fmt.Sprintf("n%d is %s %d.%d", t.w.memberOf(m.ID), m.State, m.Generation, m.Incarnation)
+		return fmt.Sprintf("n%d is %s %d.%d", t.w.memberOf(m.ID), m.State, m.Generation,
+			m.Incarnation)
 	case wire.TypeRecord:
 		m, _ := wire.ReadRecord(body)
 		return fmt.Sprintf("record of %s, %s %d.%d", m.Name, m.State, m.Generation, m.Incarnation)
@@ -75,13 +77,16 @@ func (t *tracer) message(typ wire.Type, body []byte) string {
 		return fmt.Sprintf("ping %d, the next within %s", m.Seq, m.Next)
 	case wire.TypeInquiry:
 		m, _ := wire.ReadInquiry(body)
-		return fmt.Sprintf("inquiry %d about n%d, silent for %s", m.Seq, t.w.memberOf(m.Target), m.Age)
+		return fmt.Sprintf("inquiry %d about n%d, silent for %s", m.Seq,
+			t.w.memberOf(m.Target), m.Age)
 	case wire.TypeFinding:
 		m, _ := wire.ReadFinding(body)
-		return fmt.Sprintf("finding %d: %s, %s, %d pings in %s", m.Seq, m.Word, m.Cause, m.Pings, m.Span)
+		return fmt.Sprintf("finding %d: %s, %s, %d pings in %s", m.Seq, m.Word, m.Cause,
+			m.Pings, m.Span)
 	case wire.TypeEvidence:
 		m, _ := wire.ReadEvidence(body)
-		return fmt.Sprintf("evidence against n%d by n%d, %d votes", t.w.memberOf(m.Target), t.w.memberOf(m.Accuser), m.Count)
+		return fmt.Sprintf("evidence against n%d by n%d, %d votes", t.w.memberOf(m.Target),
+			t.w.memberOf(m.Accuser), m.Count)
 	}
 	return typ.String()
 }
@@ -89,7 +94,8 @@ func (t *tracer) message(typ wire.Type, body []byte) string {
 func (t *tracer) branch(b *wire.Branch) string {
 	text := fmt.Sprintf("piece %d of n%d", b.First, t.w.memberOf(b.Origin))
 	if b.Count > 1 {
-		text = fmt.Sprintf("pieces %d to %d of n%d", b.First, b.First+uint64(b.Count)-1, t.w.memberOf(b.Origin))
+		text = fmt.Sprintf("pieces %d to %d of n%d", b.First, b.First+uint64(b.Count)-1,
+			t.w.memberOf(b.Origin))
 	}
 	switch b.Bits {
 	case wire.SpanSelf:
@@ -134,20 +140,24 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 		gossip.Outlived:  "is told",
 		gossip.SeedMet:   "is in touch",
 		gossip.Unreached: "is not reached", gossip.Reached: "is reached again",
-		gossip.MemberUnreachable: "is unreachable from here", gossip.MemberReachable: "is reachable again",
+		gossip.MemberUnreachable: "is unreachable from " +
+			"here", gossip.MemberReachable: "is reachable again",
 	}
 	text := names[e.Kind]
 	switch {
 	case e.Kind == gossip.MessagesLost:
-		text = fmt.Sprintf("lost %d messages of n%d, up to %d", e.Lost.Count, t.w.memberOf(e.Lost.Origin), e.Lost.To)
+		text = fmt.Sprintf("lost %d messages of n%d, up to %d", e.Lost.Count,
+			t.w.memberOf(e.Lost.Origin), e.Lost.To)
 	case e.Kind == gossip.KeyChanged:
-		text = fmt.Sprintf("holds version %d of n%d, %s", e.Key.Version, t.w.memberOf(e.Key.Owner), e.Key.Key)
+		text = fmt.Sprintf("holds version %d of n%d, %s", e.Key.Version,
+			t.w.memberOf(e.Key.Owner), e.Key.Key)
 	case e.Kind == gossip.KeysReset:
 		text = fmt.Sprintf("holds nothing of n%d's keys", t.w.memberOf(e.Key.Owner))
 	case e.Kind == gossip.MessageDelivered:
 		text = fmt.Sprintf("gets message %d of n%d", e.Message.Seq, t.w.memberOf(e.Message.Origin))
 	case e.Kind == gossip.MessageSpread:
-		text = fmt.Sprintf("hears that %d of %d have its message %d", e.Spread.Have, e.Spread.Of, e.Spread.Seq)
+		text = fmt.Sprintf("hears that %d of %d have its message %d", e.Spread.Have,
+			e.Spread.Of, e.Spread.Seq)
 	case e.Kind == gossip.ZoneUnreachable:
 		text = fmt.Sprintf("hears nobody of zone %s, %d members", e.Zone.Name, e.Zone.Members)
 	case e.Kind == gossip.ZoneRecovered:
@@ -160,7 +170,8 @@ func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 	t.line(now, p.name, text)
 }
 
-// count observes the copies of messages that a packet carries: of a message in several pieces, those of the first.
+// count observes the copies of messages that a packet carries: of a message in several pieces,
+// those of the first.
 func (s *shard) count(p *proc, now gossip.Time, to int32, data []byte) {
 	across := to >= 0 && s.w.hosts[to].zone != p.host.zone
 	_, r, err := wire.Open(data)
@@ -185,9 +196,11 @@ func (s *shard) count(p *proc, now gossip.Time, to int32, data []byte) {
 	}
 }
 
-func (s *shard) countPiece(p *proc, now gossip.Time, across bool, origin member.ID, generation uint64, body []byte) {
+func (s *shard) countPiece(p *proc, now gossip.Time, across bool, origin member.ID,
+	generation uint64, body []byte) {
 	if seq, index, ok := streams.MessageOf(body); ok && index == 0 {
-		s.observe(Obs{At: now, Kind: Copied, Node: p.index, host: p.host.index, Member: s.w.memberOf(origin),
-			Seq: seq, After: Holding{Gen: generation}, Across: across})
+		s.observe(Obs{At: now, Kind: Copied, Node: p.index, host: p.host.index,
+			Member: s.w.memberOf(origin),
+			Seq:    seq, After: Holding{Gen: generation}, Across: across})
 	}
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // testdata/traces.txt holds the trace of a few runs: a name and a hash over all that happened, each
-// byte of each packet included. A change that should leave behaviour alone leaves the file alone; one
-// that changes bytes on purpose rewrites it, and its commit says why.
+// byte of each packet included. A change that should leave behaviour alone leaves the file alone;
+// one that changes bytes on purpose rewrites it, and its commit says why.
 
 var rewriteTraces = flag.Bool("sim.traces", false, "write testdata/traces.txt anew")
 
@@ -31,15 +31,19 @@ var traced = []struct {
 	{name: "steady", actions: []string{"1s=publish:1", "4s=tag:1"}},
 	{name: "crash-10pct", scenario: "crash-10pct"},
 	{name: "crash-half", scenario: "crash-half"},
-	{name: "partition-heal", actions: []string{"1s=cut:30%/rest,for=12s", "3s=publish:2", "4s=set:2"}},
+	{name: "partition-heal", actions: []string{"1s=cut:30%/rest,for=12s", "3s=publish:2",
+		"4s=set:2"}},
 	{name: "one-way", actions: []string{"1s=cut:rest/n5,for=10s,oneway"}},
 	{name: "churn", scenario: "churn"},
 	{name: "ip-reuse", scenario: "ip-reuse"},
 	{name: "rolling-restart", actions: []string{"1s=restart:n3", "3s=restart:n4", "5s=restart:n5"}},
 	{name: "clone", actions: []string{"1s=clone:n3", "3s=leave:n4"}},
-	{name: "wan", set: wan, actions: []string{"2s=publish:1", "5s=crash:1", "8s=cut:z2/rest,for=6s"}},
-	{name: "hostile", actions: []string{"1s=forge:3,every=1s,times=8", "2s=replay:3,every=1s,times=8"}},
-	{name: "zones with a budget and loss", actions: []string{"1s=publish:2,bytes=20000", "2s=set:3"},
+	{name: "wan", set: wan, actions: []string{"2s=publish:1", "5s=crash:1",
+		"8s=cut:z2/rest,for=6s"}},
+	{name: "hostile", actions: []string{"1s=forge:3,every=1s,times=8",
+		"2s=replay:3,every=1s,times=8"}},
+	{name: "zones with a budget and loss", actions: []string{"1s=publish:2,bytes=20000",
+		"2s=set:3"},
 		set: func(o *Options) {
 			o.Zones, o.Gossip.ZoneBudget = 3, 64<<10
 			o.Network.Within.Loss, o.Network.Between.Loss = 0.05, 0.1
@@ -68,7 +72,8 @@ func TestTraces(t *testing.T) {
 	want := readTraces(t)
 	var text strings.Builder
 	for _, x := range traced {
-		o := Options{Nodes: 16, Seed: 1, Settle: time.Second, Duration: 15 * time.Second, Unchecked: true}
+		o := Options{Nodes: 16, Seed: 1, Settle: time.Second, Duration: 15 * time.Second,
+			Unchecked: true}
 		if x.set != nil {
 			x.set(&o)
 		}
@@ -87,7 +92,8 @@ func TestTraces(t *testing.T) {
 		got := run(t, o).Trace
 		fmt.Fprintf(&text, "%s %s\n", got, x.name)
 		if !*rewriteTraces && got != want[x.name] {
-			t.Errorf("%s: the trace is %s, before %s", x.name, got, cmp.Or(want[x.name], "there was none"))
+			t.Errorf("%s: the trace is %s, before %s", x.name, got,
+				cmp.Or(want[x.name], "there was none"))
 		}
 	}
 	if *rewriteTraces {

@@ -8,10 +8,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// A warm start: the nodes know each other from the first moment, as after a join that nobody watched. A join of ten
-// thousand nodes moves a billion records and takes longer to simulate than all that is to be shown afterwards. Each
-// node is the first of its own cluster, and then is pushed everybody's record by way of anti-entropy, the same bytes
-// that a peer would send.
+// A warm start: the nodes know each other from the first moment, as after a join that nobody
+// watched. A join of ten thousand nodes moves a billion records and takes longer to simulate than
+// all that is to be shown afterwards. Each node is the first of its own cluster, and then is pushed
+// everybody's record by way of anti-entropy, the same bytes that a peer would send.
 
 // warm starts all processes so, and says what went wrong.
 func (w *World) warm() error {
@@ -39,7 +39,8 @@ func (w *World) warm() error {
 // pushes are datagrams of a process that bring the records of all, its own first.
 func (w *World) pushes(from *proc) (all [][]byte) {
 	self := from.node.Self()
-	h := wire.Header{Cluster: wire.ClusterHash(w.cluster()), From: self.ID, Generation: uint32(self.Generation())}
+	h := wire.Header{Cluster: wire.ClusterHash(w.cluster()), From: self.ID,
+		Generation: uint32(self.Generation())}
 	b := wire.AppendHeader(nil, h)
 	b = appendRecord(b, &self)
 	start := len(b)
@@ -60,7 +61,8 @@ func (w *World) pushes(from *proc) (all [][]byte) {
 
 func appendRecord(b []byte, m *member.Member) []byte {
 	r := m.Record()
-	return wire.AppendRecord(b, &r, &wire.Claim{Generation: r.Generation, Incarnation: m.Incarnation})
+	return wire.AppendRecord(b, &r, &wire.Claim{Generation: r.Generation,
+		Incarnation: m.Incarnation})
 }
 
 // learnAll hands the datagrams of another to a node. What the node would say to them is not sent.

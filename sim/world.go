@@ -11,7 +11,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// World is a cluster in virtual time. It is not safe for concurrent use; its workers are its own business.
+// World is a cluster in virtual time. It is not safe for concurrent use; its workers are its own
+// business.
 type World struct {
 	opt     Options
 	seed    uint64
@@ -83,7 +84,8 @@ const port = 7747
 
 // addrOf is the address of a host: its index in 10.0.0.0/8.
 func addrOf(i int32) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), port)
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8),
+		byte(i)}), port)
 }
 
 // hostAt returns the index of the host with an address, -1 if there is none.
@@ -109,7 +111,8 @@ func newWorld(opt Options) (*World, error) {
 	for i := range opt.Workers {
 		w.shards = append(w.shards, &shard{w: w, index: i, outward: make([][]flight, opt.Workers)})
 	}
-	w.overhears = slices.ContainsFunc(opt.Actions, func(a Action) bool { return a.Do == Forge || a.Do == Replay })
+	w.overhears = slices.ContainsFunc(opt.Actions,
+		func(a Action) bool { return a.Do == Forge || a.Do == Replay })
 	w.rec, w.writes, w.written = newRecorder(w), w.opt.writes(), map[string]int{}
 	if opt.Trace != nil {
 		w.trace = &tracer{w: w, to: opt.Trace}
@@ -123,7 +126,8 @@ func newWorld(opt Options) (*World, error) {
 // addProc makes a process that has yet to start, on a host of its own.
 func (w *World) addProc() *proc {
 	i := int32(len(w.procs))
-	h := &host{index: i, zone: i % int32(w.opt.Zones), addr: addrOf(i), hash: mix(w.seed + uint64(i))}
+	h := &host{index: i, zone: i % int32(w.opt.Zones), addr: addrOf(i),
+		hash: mix(w.seed + uint64(i))}
 	p := &proc{w: w, index: i, name: fmt.Sprintf("n%d", i), host: h}
 	p.skew = gossip.Time(mix(w.seed^uint64(i)<<20) % uint64(time.Hour))
 	rng := newStream(w.seed, 7, uint64(i))
@@ -139,7 +143,8 @@ func (w *World) addProc() *proc {
 	return p
 }
 
-// at puts something on the agenda. Entries of the same moment are done in the order in which they were put there.
+// at puts something on the agenda. Entries of the same moment are done in the order in which they
+// were put there.
 func (w *World) at(t gossip.Time, do func()) {
 	i, _ := slices.BinarySearchFunc(w.agenda, t, func(e entry, t gossip.Time) int {
 		if e.at <= t {
@@ -150,7 +155,8 @@ func (w *World) at(t gossip.Time, do func()) {
 	w.agenda = slices.Insert(w.agenda, i, entry{t, do})
 }
 
-// run lets the world go on until a moment, or until stop says so; it is asked after each entry of the agenda.
+// run lets the world go on until a moment, or until stop says so; it is asked after each entry of
+// the agenda.
 func (w *World) run(until gossip.Time, stop func() bool) {
 	for w.err == nil && !w.halted && w.now < until {
 		next := until
@@ -181,8 +187,9 @@ func (w *World) perform(e entry) {
 	w.lookUp()
 }
 
-// lookUp finds the addresses that joining nodes get: at first those of the first nodes, and once there is a cluster,
-// those of the first that run, as a name server would have them that somebody looks after.
+// lookUp finds the addresses that joining nodes get: at first those of the first nodes, and once
+// there is a cluster, those of the first that run, as a name server would have them that somebody
+// looks after.
 func (w *World) lookUp() {
 	w.seeds = w.seeds[:0]
 	for _, h := range w.hosts {
@@ -208,8 +215,9 @@ func (w *World) checkPanics() {
 	}
 }
 
-// advance handles all events before a moment. With several workers it goes in windows no longer than the shortest
-// latency: what is sent within a window arrives after it, so that the workers need to meet only in between.
+// advance handles all events before a moment. With several workers it goes in windows no longer
+// than the shortest latency: what is sent within a window arrives after it, so that the workers
+// need to meet only in between.
 func (w *World) advance(until gossip.Time) {
 	if len(w.shards) == 1 {
 		w.shards[0].run(until)

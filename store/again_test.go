@@ -10,13 +10,17 @@ import (
 	"github.com/starling-gossip/starling/gossip/stream"
 )
 
-// TestTriedAgainByTime: a disk that has room again is found so, though nothing comes that could be written. While it is
-// full nothing says that it works, though what waits would find a place in the file.
+// TestTriedAgainByTime: a disk that has room again is found so, though nothing comes that could be
+// written. While it is full nothing says that it works, though what waits would find a place in the
+// file.
 func TestTriedAgainByTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")
 	synctest.Test(t, func(t *testing.T) {
 		var said []string
-		s := Open(path, Options{size: 48 << 10, Warn: func(err error) { said = append(said, err.Error()) }})
+		s := Open(path, Options{size: 48 << 10, Warn: func(err error) {
+			said = append(said,
+				err.Error())
+		}})
 		for i := range uint64(200) {
 			s.Keep(piece(1, 1, i+1, 1000))
 		}
@@ -47,8 +51,9 @@ func TestTriedAgainByTime(t *testing.T) {
 	})
 }
 
-// TestFullNowAndThen: of a disk that is full, what is short and fits does not say that it works; of one
-// that is full now and then that is said once in five minutes, and one that stays full is told then.
+// TestFullNowAndThen: of a disk that is full, what is short and fits does not say that it works; of
+// one that is full now and then that is said once in five minutes, and one that stays full is told
+// then.
 func TestFullNowAndThen(t *testing.T) {
 	w := warnings()
 	w.size = 128 << 10
@@ -137,8 +142,8 @@ func TestRefusedIsNotTried(t *testing.T) {
 	})
 }
 
-// TestNamesSurviveAFailedWrite: the name of an origin is kept with its marks, stays with one that comes without it, and is
-// written again after a write that failed.
+// TestNamesSurviveAFailedWrite: the name of an origin is kept with its marks, stays with one that
+// comes without it, and is written again after a write that failed.
 func TestNamesSurviveAFailedWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")
 	w := warnings()

@@ -42,7 +42,8 @@ func sample(t *testing.T, size int) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "topics.db")
 	at := time.Unix(1_700_000_000, 0)
-	s := open(t, path, Options{Bytes: 20 << 10, Flush: time.Hour, now: func() time.Time { return at }})
+	s := open(t, path, Options{Bytes: 20 << 10, Flush: time.Hour,
+		now: func() time.Time { return at }})
 	for i := range uint64(300) {
 		s.Keep(piece(i%5+1, 1, i+1, size))
 		s.Mark(stream.Mark{Origin: member.ID(i + 1), Generation: 1, Next: 2})
@@ -58,8 +59,9 @@ func sample(t *testing.T, size int) []byte {
 	return b
 }
 
-// TestNothingKeepsANodeOut: whatever is in the place of the file, there is a store, which says once what is wrong, with the
-// file's name and what to do. What is damaged is moved aside; then all is as if there had been no file.
+// TestNothingKeepsANodeOut: whatever is in the place of the file, there is a store, which says once
+// what is wrong, with the file's name and what to do. What is damaged is moved aside; then all is
+// as if there had been no file.
 func TestNothingKeepsANodeOut(t *testing.T) {
 	whole := sample(t, 60)
 	newer := slices.Clone(whole)
@@ -83,14 +85,16 @@ func TestNothingKeepsANodeOut(t *testing.T) {
 			if st := s.Stats(); st.Err != nil || st.Damaged != 1 || st.Held != 0 {
 				t.Errorf("%+v", st)
 			}
-			if len(w.said) != 1 || !strings.Contains(w.said[0], path+" is damaged") || !strings.Contains(w.said[0], path+".damaged-1") {
+			if len(w.said) != 1 || !strings.Contains(w.said[0], path+" is damaged") ||
+				!strings.Contains(w.said[0], path+".damaged-1") {
 				t.Errorf("it says %q", w.said)
 			}
 			// what it keeps is lost, and it is not promised from others
 			if !strings.Contains(w.said[0], "newcomer") || s.Former() {
 				t.Errorf("it says %q; of a former run: %v", w.said, s.Former())
 			}
-			if moved, err := os.ReadFile(path + ".damaged-1"); err != nil || !bytes.Equal(moved, data) {
+			if moved, err := os.ReadFile(path + ".damaged-1"); err != nil ||
+				!bytes.Equal(moved, data) {
 				t.Errorf("moved aside: %d bytes of %d, %v", len(moved), len(data), err)
 			}
 			s.Keep(piece(1, 1, 1, 100))
@@ -124,7 +128,8 @@ func TestUnusable(t *testing.T) {
 			t.Fatal("a directory can be written")
 		}
 	}
-	if len(w.said) != 1 || !strings.Contains(w.said[0], path) || !strings.Contains(w.said[0], "memory") {
+	if len(w.said) != 1 || !strings.Contains(w.said[0], path) ||
+		!strings.Contains(w.said[0], "memory") {
 		t.Errorf("it says %q", w.said)
 	}
 	if st := s.Stats(); st.Dropped != 3 || st.Failed != 4 || st.Damaged != 0 {
@@ -149,13 +154,15 @@ func TestUnusable(t *testing.T) {
 	}
 }
 
-// TestInUse: a file that another process has open is left alone, for good: what is in it is not this node's.
+// TestInUse: a file that another process has open is left alone, for good: what is in it is not
+// this node's.
 func TestInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")
 	first := open(t, path, Options{})
 	w := warnings()
 	second := Open(path, w.Options)
-	if err := second.Stats().Err; !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), path) || len(w.said) != 1 {
+	if err := second.Stats().Err; !errors.Is(err, ErrInUse) ||
+		!strings.Contains(err.Error(), path) || len(w.said) != 1 {
 		t.Errorf("opened twice: %v; it says %q", err, w.said)
 	}
 	closed(t, first)
@@ -167,13 +174,15 @@ func TestInUse(t *testing.T) {
 	second.Close()
 }
 
-// TestNewFileOnAFullDisk: a file that could not be begun leaves nothing behind that would be told as damaged.
+// TestNewFileOnAFullDisk: a file that could not be begun leaves nothing behind that would be told
+// as damaged.
 func TestNewFileOnAFullDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")
 	w := warnings()
 	w.size = 1 << 10
 	s := Open(path, w.Options)
-	if st := s.Stats(); st.Err == nil || errors.Is(st.Err, ErrDamaged) || st.Damaged != 0 || len(w.said) != 1 {
+	if st := s.Stats(); st.Err == nil || errors.Is(st.Err, ErrDamaged) || st.Damaged != 0 ||
+		len(w.said) != 1 {
 		t.Errorf("%+v; it says %q", st, w.said)
 	}
 	s.Keep(piece(1, 1, 1, 100))
@@ -190,7 +199,8 @@ func TestNewFileOnAFullDisk(t *testing.T) {
 	closed(t, s)
 }
 
-// TestMarksSurviveAFailedWrite: a mark is not repeated by the node, so the store must not lose it; a newer one prevails.
+// TestMarksSurviveAFailedWrite: a mark is not repeated by the node, so the store must not lose it;
+// a newer one prevails.
 func TestMarksSurviveAFailedWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")
 	w := warnings()
@@ -212,8 +222,12 @@ func TestMarksSurviveAFailedWrite(t *testing.T) {
 	closed(t, s)
 	s = open(t, path, Options{})
 	defer closed(t, s)
-	got := slices.SortedFunc(s.Marks(), func(a, b stream.Mark) int { return int(a.Origin) - int(b.Origin) })
-	want := []stream.Mark{{Origin: 1, Generation: 1, Next: 5, Seq: 5}, {Origin: 2, Generation: 1, Next: 9, Seq: 9}}
+	got := slices.SortedFunc(s.Marks(), func(a,
+		b stream.Mark) int {
+		return int(a.Origin) - int(b.Origin)
+	})
+	want := []stream.Mark{{Origin: 1, Generation: 1, Next: 5, Seq: 5},
+		{Origin: 2, Generation: 1, Next: 9, Seq: 9}}
 	if !slices.Equal(got, want) {
 		t.Errorf("marks %v, want %v", got, want)
 	}
@@ -443,8 +457,9 @@ func TestGoneAndNoOther(t *testing.T) {
 	}
 }
 
-// TestSweep damages a file in thousands of ways: a byte, a run, a number that points elsewhere, a page that stands twice, a
-// cut. The store opens, gives whole pieces or none, and keeps what comes; it never panics or hangs.
+// TestSweep damages a file in thousands of ways: a byte, a run, a number that points elsewhere, a
+// page that stands twice, a cut. The store opens, gives whole pieces or none, and keeps what comes;
+// it never panics or hangs.
 func TestSweep(t *testing.T) {
 	whole := sample(t, 60)
 	page := os.Getpagesize()
@@ -568,7 +583,8 @@ func TestVerifyAcceptsWhatBoltWrites(t *testing.T) {
 				}
 			}
 			if rng.IntN(8) == 0 {
-				if err := tx.DeleteBucket(name()); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+				if err := tx.DeleteBucket(name()); err != nil &&
+					!errors.Is(err, berrors.ErrBucketNotFound) {
 					return err
 				}
 			}
@@ -583,8 +599,9 @@ func TestVerifyAcceptsWhatBoltWrites(t *testing.T) {
 	}
 }
 
-// TestCircles: a tree in which a page is below itself, or stands twice, or free, is told before bbolt follows it: it would for
-// ever. So is one whose keys are not in order, in which it would write to the wrong place.
+// TestCircles: a tree in which a page is below itself, or stands twice, or free, is told before
+// bbolt follows it: it would for ever. So is one whose keys are not in order, in which it would
+// write to the wrong place.
 func TestCircles(t *testing.T) {
 	whole := sample(t, 60)
 	path := filepath.Join(t.TempDir(), "topics.db")

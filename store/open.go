@@ -15,12 +15,13 @@ import (
 
 // This file opens the database, and does what can be done when that fails.
 
-// open opens the file, which it makes if there is none. A damaged one it moves aside and begins anew, which is told; any
-// other error it returns. What is lost with a damaged one is told as cost.
+// open opens the file, which it makes if there is none. A damaged one it moves aside and begins
+// anew, which is told; any other error it returns. What is lost with a damaged one is told as cost.
 func (s *Store) open(cost string) error {
 	if s.panics > maxDamaged {
 		s.refused = true
-		return fmt.Errorf("%s was %w %d times: messages are kept in memory alone until this node starts again", s.path,
+		return fmt.Errorf("%s was %w %d times: messages are kept in memory alone until this "+
+			"node starts again", s.path,
 			ErrDamaged, s.panics)
 	}
 	err := s.try()
@@ -42,7 +43,8 @@ func (s *Store) try() error {
 	fresh := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case err == nil && !info.Mode().IsRegular():
-		return explain(s.path, &fs.PathError{Op: "open", Path: s.path, Err: errors.New("is not a file")})
+		return explain(s.path, &fs.PathError{Op: "open", Path: s.path,
+			Err: errors.New("is not a file")})
 	case err == nil && info.Size() == 0:
 		// a crash on a full disk leaves that, and bbolt would begin anew in it
 		err = errors.New("it is empty")
@@ -62,26 +64,28 @@ func (s *Store) try() error {
 
 // look says whether the file is whole, while nobody else writes to it.
 func (s *Store) look() error {
-	return s.handle(bolt.Options{ReadOnly: true}, func(db *bolt.DB) error { return errors.Join(verify(s.path), db.Close()) })
+	return s.handle(bolt.Options{ReadOnly: true},
+		func(db *bolt.DB) error { return errors.Join(verify(s.path), db.Close()) })
 }
 
 // load opens the database and reads its index.
 func (s *Store) load() error {
 	s.begun = false
-	return s.handle(bolt.Options{FreelistType: bolt.FreelistMapType, MaxSize: s.opts.size}, func(db *bolt.DB) error {
-		err := db.View(s.read)
-		if errors.Is(err, errNew) { // only a new file is written to: the disk may be full
-			s.begun = true
-			if err = db.Update(create); err == nil {
-				err = db.View(s.read)
+	return s.handle(bolt.Options{FreelistType: bolt.FreelistMapType, MaxSize: s.opts.size},
+		func(db *bolt.DB) error {
+			err := db.View(s.read)
+			if errors.Is(err, errNew) { // only a new file is written to: the disk may be full
+				s.begun = true
+				if err = db.Update(create); err == nil {
+					err = db.View(s.read)
+				}
 			}
-		}
-		if err != nil {
-			return errors.Join(err, db.Close())
-		}
-		s.db = db
-		return nil
-	})
+			if err != nil {
+				return errors.Join(err, db.Close())
+			}
+			s.db = db
+			return nil
+		})
 }
 
 // handle opens the file and does something with it. After a panic nobody has it.
@@ -129,7 +133,8 @@ func (s *Store) aside(damage error, cost string) error {
 		}
 	}
 	if err := os.Rename(s.path, to); err != nil {
-		return fmt.Errorf("%w, and cannot be moved aside (%w): messages are kept in memory alone; move it away by hand", damage, err)
+		return fmt.Errorf("%w, and cannot be moved aside (%w): messages are kept in memory "+
+			"alone; move it away by hand", damage, err)
 	}
 	s.index, s.kept = nil, 0
 	s.mu.Lock()
@@ -140,9 +145,9 @@ func (s *Store) aside(damage error, cost string) error {
 	return nil
 }
 
-// abandon lets go of a database in which something turned out to be damaged, and moves its file aside. After a panic it may
-// hold its own locks for ever, so that Close would hang: what it has mapped into memory, and its lock on the file, stay
-// until the process ends.
+// abandon lets go of a database in which something turned out to be damaged, and moves its file
+// aside. After a panic it may hold its own locks for ever, so that Close would hang: what it has
+// mapped into memory, and its lock on the file, stay until the process ends.
 func (s *Store) abandon(why error) error {
 	if errors.Is(why, errPanic) {
 		s.file.Close()
@@ -204,19 +209,22 @@ func explain(path string, err error) error {
 	case err == nil, errors.Is(err, ErrInUse), errors.Is(err, errUnusable):
 		return err
 	case errors.Is(err, berrors.ErrTimeout):
-		return fmt.Errorf("%s is %w: messages are kept in memory alone until this node starts again; give each node a "+
+		return fmt.Errorf("%s is %w: messages are kept in memory alone until this node starts "+
+			"again; give each node a "+
 			"directory of its own", path, ErrInUse)
 	case errors.As(err, &file), errors.As(err, &errno), errors.Is(err, berrors.ErrMaxSizeReached):
-		return fmt.Errorf("%s %w (%w): messages are kept in memory alone; it is tried again every %s; see to the room on "+
-			"the disk, the owner and the mode of the file and its directory", path, errUnusable, err, retry)
+		return fmt.Errorf("%s %w (%w): messages are kept in memory alone; it is tried again "+
+			"every %s; see to the room on "+
+			"the disk, the owner and the mode of the file and its "+
+			"directory", path, errUnusable, err, retry)
 	}
 	return fmt.Errorf("%s is %w (%w)", path, ErrDamaged, err)
 }
 
 var errUnusable = errors.New("cannot be used")
 
-// safely turns a panic of the library over a damaged file into an error, and so a fault: the file is mapped into memory,
-// and may be shorter than it says.
+// safely turns a panic of the library over a damaged file into an error, and so a fault: the file
+// is mapped into memory, and may be shorter than it says.
 func safely(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

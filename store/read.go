@@ -42,8 +42,8 @@ func (s *Store) Names() map[member.ID]string {
 	return names
 }
 
-// Pieces goes through all pieces that are kept and not too old, the oldest segment first and within each by origin,
-// generation and sequence.
+// Pieces goes through all pieces that are kept and not too old, the oldest segment first and within
+// each by origin, generation and sequence.
 func (s *Store) Pieces() iter.Seq[wire.Piece] {
 	return func(yield func(wire.Piece) bool) {
 		s.writing.Lock()
@@ -77,7 +77,8 @@ func (s *Store) segmentPieces(g segment) (list []wire.Piece) {
 				continue
 			}
 			u := func(i int) uint64 { return binary.BigEndian.Uint64(k[8*i:]) }
-			list = append(list, wire.Piece{Origin: member.ID(u(0)), Generation: u(1), Seq: u(2), Body: bytes.Clone(body)})
+			list = append(list, wire.Piece{Origin: member.ID(u(0)), Generation: u(1),
+				Seq: u(2), Body: bytes.Clone(body)})
 		}
 	})
 	return list

@@ -1,6 +1,7 @@
-// Package store keeps topics on disk: the pieces that a node holds of everybody's streams, and how far it delivered them
-// (package gossip/stream says what these are). With it a node that starts again delivers nothing twice, has what it
-// published and others missed, and a whole cluster can stop and go on.
+// Package store keeps topics on disk: the pieces that a node holds of everybody's streams, and how
+// far it delivered them (package gossip/stream says what these are). With it a node that starts
+// again delivers nothing twice, has what it published and others missed, and a whole cluster can
+// stop and go on.
 //
 // It is one bbolt file, written in batches by a goroutine of its own: Keep and Mark cost an append
 // to a slice and wait for no disk. What was written last before a crash may be missing, some
@@ -10,8 +11,8 @@
 // is moved aside, and a new one is begun; so it is where somebody removed the file of a node that
 // runs.
 //
-// Pieces stand in segments in the order in which they came; a segment goes as a whole when it is too old or there are too
-// many bytes, which is cheap, and by which the oldest goes first.
+// Pieces stand in segments in the order in which they came; a segment goes as a whole when it is
+// too old or there are too many bytes, which is cheap, and by which the oldest goes first.
 package store
 
 import (
@@ -37,13 +38,14 @@ var (
 
 // Options say how much is kept. The zero value of each field means its default.
 type Options struct {
-	Bytes int64         // of pieces, at most; default 64 MiB. The file is up to about twice as large
+	// of pieces, at most; default 64 MiB. The file is up to about twice as large
+	Bytes int64
 	Age   time.Duration // a piece is kept for, at most; default 1 h
 	Flush time.Duration // what comes in is written within; default 250 ms
 
-	// Warn is told what is wrong with the file, once until it works again, and that (ErrAgain): once
-	// each in five minutes at most; nil: nobody. It is called from Open, from the store's goroutine,
-	// and from Flush and Close.
+	// Warn is told what is wrong with the file, once until it works again, and that (ErrAgain):
+	// once each in five minutes at most; nil: nobody. It is called from Open, from the store's
+	// goroutine, and from Flush and Close.
 	Warn func(error)
 
 	now  func() time.Time // for tests
@@ -53,8 +55,10 @@ type Options struct {
 const (
 	maxPending = 8 << 20          // bytes that wait for the disk; what comes beyond is not kept
 	retry      = 10 * time.Second // after a failure
-	minRoom    = 64 << 10         // bytes for which there must be room before a full disk counts as mended
-	sayEvery   = 5 * time.Minute  // between two words of a failure, of a disk that is full now and then
+	// bytes for which there must be room before a full disk counts as mended
+	minRoom = 64 << 10
+	// between two words of a failure, of a disk that is full now and then
+	sayEvery   = 5 * time.Minute
 	lookEvery  = 10 * time.Second // whether the file is still there
 	lockWait   = time.Second
 	segments   = 16 // that Bytes and Age are divided into
@@ -113,8 +117,8 @@ func keyOf(origin, generation uint64) (k streamKey) {
 	return k
 }
 
-// Open makes a store in a file. It never fails: what is wrong with the file is told to Warn, and the store does without it
-// until it can be opened.
+// Open makes a store in a file. It never fails: what is wrong with the file is told to Warn, and
+// the store does without it until it can be opened.
 func Open(path string, opts Options) *Store {
 	s := &Store{
 		path: path, opts: opts.withDefaults(),
@@ -130,8 +134,8 @@ func Open(path string, opts Options) *Store {
 	return s
 }
 
-// Former says whether the file was there, whole, when it was opened: a former run of this node wrote it. What Marks and
-// Pieces do not name began since then. Without it a node is a newcomer.
+// Former says whether the file was there, whole, when it was opened: a former run of this node
+// wrote it. What Marks and Pieces do not name began since then. Without it a node is a newcomer.
 func (s *Store) Former() bool {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -170,7 +174,8 @@ func (s *Store) Keep(p wire.Piece) {
 	s.signal()
 }
 
-// namedMark is a mark with the name of the origin; empty if it is not known, and then one that is kept stays.
+// namedMark is a mark with the name of the origin; empty if it is not known, and then one that is
+// kept stays.
 type namedMark struct {
 	stream.Mark
 	name string
@@ -180,7 +185,8 @@ type namedMark struct {
 // Mark keeps how far a stream is delivered, in place of what was kept of that stream before.
 func (s *Store) Mark(m stream.Mark) { s.MarkNamed(m, "") }
 
-// MarkNamed is Mark that keeps the name of the origin as well, for Names. An empty name leaves what is kept.
+// MarkNamed is Mark that keeps the name of the origin as well, for Names. An empty name leaves what
+// is kept.
 func (s *Store) MarkNamed(m stream.Mark, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -61,14 +61,16 @@ func piece(origin, generation, seq uint64, size int) wire.Piece {
 
 func samePieces(a, b []wire.Piece) bool {
 	return slices.EqualFunc(a, b, func(p, q wire.Piece) bool {
-		return p.Origin == q.Origin && p.Generation == q.Generation && p.Seq == q.Seq && bytes.Equal(p.Body, q.Body)
+		return p.Origin == q.Origin && p.Generation == q.Generation && p.Seq == q.Seq &&
+			bytes.Equal(p.Body, q.Body)
 	})
 }
 
 func TestWhatIsKeptIsThereAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sub", "topics.db")
 	s := open(t, path, Options{})
-	want := []wire.Piece{piece(1, 5, 1, 10), piece(1, 5, 2, 1200), piece(1, 6, 1, 3), piece(2, 1, 300, 7)}
+	want := []wire.Piece{piece(1, 5, 1, 10), piece(1, 5, 2, 1200), piece(1, 6, 1, 3),
+		piece(2, 1, 300, 7)}
 	for _, p := range []int{3, 1, 0, 2} {
 		s.Keep(want[p])
 	}
@@ -85,8 +87,12 @@ func TestWhatIsKeptIsThereAgain(t *testing.T) {
 	if got := slices.Collect(s.Pieces()); !samePieces(got, want) {
 		t.Errorf("pieces %v, want %v", got, want)
 	}
-	marks := slices.SortedFunc(s.Marks(), func(a, b stream.Mark) int { return int(a.Origin) - int(b.Origin) })
-	if want := []stream.Mark{{Origin: 1, Generation: 5, Next: 3, Seq: 2}, {Origin: 2, Generation: 1, Next: 301, Seq: 44}}; !slices.Equal(marks, want) {
+	marks := slices.SortedFunc(s.Marks(), func(a,
+		b stream.Mark) int {
+		return int(a.Origin) - int(b.Origin)
+	})
+	if want := []stream.Mark{{Origin: 1, Generation: 5, Next: 3, Seq: 2},
+		{Origin: 2, Generation: 1, Next: 301, Seq: 44}}; !slices.Equal(marks, want) {
 		t.Errorf("marks %v, want %v", marks, want)
 	}
 	if st := s.Stats(); st.Held != 4 || st.Bytes != 10+1200+3+7+4*keySize {
@@ -184,11 +190,12 @@ func TestFullDisk(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	var mu sync.Mutex
 	var said []string
-	s := open(t, path, Options{size: 1 << 20, now: func() time.Time { return now }, Warn: func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		said = append(said, err.Error())
-	}})
+	s := open(t, path, Options{size: 1 << 20, now: func() time.Time { return now },
+		Warn: func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			said = append(said, err.Error())
+		}})
 	put := func(from, to uint64) (err error) {
 		for i := from; i < to; i++ {
 			s.Keep(piece(1, 1, i, 1000))
@@ -312,7 +319,8 @@ func TestWritesByItself(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for deadline := time.Now().Add(30 * time.Second); s.Stats().Written < 400 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(30 * time.Second); s.Stats().Written < 400 &&
+		time.Now().Before(deadline); {
 		<-time.After(time.Millisecond)
 	}
 	if st := s.Stats(); st.Written != 400 || st.Waiting != 0 {
@@ -336,8 +344,8 @@ func BenchmarkKeep(b *testing.B) {
 	}
 }
 
-// A file that was there tells of a former run, though nothing is in it; a new one, one begun anew and one that cannot be
-// opened do not.
+// A file that was there tells of a former run, though nothing is in it; a new one, one begun anew
+// and one that cannot be opened do not.
 func TestFormer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")
 	s := open(t, path, Options{})

@@ -10,12 +10,13 @@ import (
 	"os"
 )
 
-// A bbolt database trusts its own file: over a damaged one it may panic, call itself without end, or write over pages
-// that are in use. So the structure of a file is looked through before it is opened: every page that can be reached, and
-// the list of free ones. What the pages say is not looked at here; each value has a checksum of its own.
+// A bbolt database trusts its own file: over a damaged one it may panic, call itself without end,
+// or write over pages that are in use. So the structure of a file is looked through before it is
+// opened: every page that can be reached, and the list of free ones. What the pages say is not
+// looked at here; each value has a checksum of its own.
 
-// The format of bbolt (https://github.com/etcd-io/bbolt): pages of equal size, of which the first two are metas. Numbers
-// are in the machine's order of bytes.
+// The format of bbolt (https://github.com/etcd-io/bbolt): pages of equal size, of which the first
+// two are metas. Numbers are in the machine's order of bytes.
 const (
 	boltMagic   = 0xED0CDAED
 	boltVersion = 2
@@ -25,9 +26,12 @@ const (
 	flagFree   = 16
 
 	pageHeader = 16 // id u64, flags u16, count u16, overflow u32
-	elementLen = 16 // branch: pos u32, key u32, page u64; leaf: flags u32, pos u32, key u32, value u32
+	// branch: pos u32, key u32, page u64; leaf: flags u32, pos u32, key u32, value u32
+	elementLen = 16
 	bucketLen  = 16 // root u64, sequence u64
-	metaLen    = 64 // magic, version, page size, flags u32; root u64, sequence u64, free u64, pages u64, tx u64, sum u64
+	// magic, version, page size, flags u32; root u64, sequence u64, free u64, pages u64, tx u64,
+	// sum u64
+	metaLen = 64
 
 	elementIsBucket = 1
 
@@ -64,7 +68,8 @@ func verify(path string) error {
 		return err
 	}
 	if v.pages > uint64(info.Size()/v.pageSize) {
-		return fmt.Errorf("it has %d bytes and needs %d pages of %d", info.Size(), v.pages, v.pageSize)
+		return fmt.Errorf("it has %d bytes and needs %d pages of %d", info.Size(), v.pages,
+			v.pageSize)
 	}
 	v.seen = make([]bool, v.pages)
 	if err := v.freelist(); err != nil {
@@ -108,7 +113,8 @@ func parseMeta(b []byte) (m meta, ok bool) {
 		pageSize: int64(ne.Uint32(b[8:])), root: ne.Uint64(b[16:]),
 		free: ne.Uint64(b[32:]), pages: ne.Uint64(b[40:]), last: ne.Uint64(b[48:]),
 	}
-	return m, ne.Uint32(b) == boltMagic && ne.Uint32(b[4:]) == boltVersion && ne.Uint64(b[56:]) == sum.Sum64() &&
+	return m, ne.Uint32(b) == boltMagic && ne.Uint32(b[4:]) == boltVersion &&
+		ne.Uint64(b[56:]) == sum.Sum64() &&
 		m.pageSize >= minPageSize && m.pageSize <= maxPageSize && m.pageSize&(m.pageSize-1) == 0
 }
 
@@ -124,7 +130,8 @@ func (v *verifier) page(id uint64) (b []byte, flags uint16, err error) {
 	}
 	more := uint64(ne.Uint32(head[12:]))
 	if ne.Uint64(head[:]) != id || id+more >= v.pages {
-		return nil, 0, fmt.Errorf("page %d says that it is page %d, and %d more", id, ne.Uint64(head[:]), more)
+		return nil, 0, fmt.Errorf("page %d says that it is page %d, and %d more", id,
+			ne.Uint64(head[:]), more)
 	}
 	for i := id; i <= id+more; i++ {
 		if v.seen[i] {
@@ -275,7 +282,8 @@ func (v *verifier) bucket(value []byte, depth int) error {
 	if root := ne.Uint64(value); root != 0 {
 		return v.tree(root, nil, nil, depth)
 	}
-	if len(value) < bucketLen+pageHeader || ne.Uint16(value[bucketLen+8:]) != flagLeaf || depth > maxDepth {
+	if len(value) < bucketLen+pageHeader || ne.Uint16(value[bucketLen+8:]) != flagLeaf ||
+		depth > maxDepth {
 		return errors.New("a bucket has no leaf")
 	}
 	return v.leaf(value[bucketLen:], nil, nil, depth)
@@ -292,7 +300,8 @@ func cut(b []byte, element int, pos, size uint32) ([]byte, error) {
 
 // between says whether a key has its place in a page.
 func between(key, low, high []byte) error {
-	if len(key) == 0 || low != nil && bytes.Compare(key, low) < 0 || high != nil && bytes.Compare(key, high) >= 0 {
+	if len(key) == 0 || low != nil && bytes.Compare(key, low) < 0 || high != nil &&
+		bytes.Compare(key, high) >= 0 {
 		return errors.New("a key is not in its place")
 	}
 	return nil

@@ -15,11 +15,13 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// The file: bucket "meta" has the version; "marks" has of each stream, by origin and generation, next, seq, when that
-// was written and the name of the origin, if it was known; "pieces" has a bucket for each segment, by its number, with bodies by origin, generation and sequence;
-// "index" has of each segment how many pieces and bytes it has and when the first and the last of them came. All numbers
-// are 8 bytes, most significant first; times are in milliseconds of Unix time. A body and a mark end with a checksum over
-// key and value (CRC-32C): what a bad disk changed is not passed on to anybody.
+// The file: bucket "meta" has the version; "marks" has of each stream, by origin and generation,
+// next, seq, when that was written and the name of the origin, if it was known; "pieces" has a
+// bucket for each segment, by its number, with bodies by origin, generation and sequence; "index"
+// has of each segment how many pieces and bytes it has and when the first and the last of them
+// came. All numbers are 8 bytes, most significant first; times are in milliseconds of Unix time. A
+// body and a mark end with a checksum over key and value (CRC-32C): what a bad disk changed is not
+// passed on to anybody.
 var (
 	bucketMeta   = []byte("meta")
 	bucketMarks  = []byte("marks")
@@ -76,7 +78,8 @@ func (s *Store) read(tx *bolt.Tx) error {
 		if len(k) != 8 || len(v) != 32 || pieces.Bucket(k) == nil {
 			return errors.New("its index is not whole")
 		}
-		// The index has no checksum. What can be counted is counted, and no time is in the future, or a segment would never go.
+		// The index has no checksum. What can be counted is counted, and no time is in the future,
+		// or a segment would never go.
 		g := segment{number: binary.BigEndian.Uint64(k)}
 		g.last = min(int64(binary.BigEndian.Uint64(v[24:])), now)
 		g.first = min(int64(binary.BigEndian.Uint64(v[16:])), g.last)
@@ -110,7 +113,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // sealed returns a value with its checksum.
 func sealed(key, value []byte) []byte {
 	b := append(make([]byte, 0, len(value)+sumSize), value...)
-	return binary.BigEndian.AppendUint32(b, crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value))
+	return binary.BigEndian.AppendUint32(b, crc32.Update(crc32.Checksum(key, castagnoli),
+		castagnoli, value))
 }
 
 // unsealed returns a value without its checksum, if that is right.
@@ -138,8 +142,9 @@ func (s *Store) count() {
 	s.mu.Unlock()
 }
 
-// write writes what waits. After a failure it tries again only after a while, unless it must; then also with
-// nothing that waits, or a store that works again would be told as failing until something came.
+// write writes what waits. After a failure it tries again only after a while, unless it must; then
+// also with nothing that waits, or a store that works again would be told as failing until
+// something came.
 func (s *Store) write(must bool) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -174,7 +179,8 @@ func (s *Store) write(must bool) error {
 	return err
 }
 
-// update writes a batch, into a file that it opens if that is not open, and into a new one if it is damaged.
+// update writes a batch, into a file that it opens if that is not open, and into a new one if it is
+// damaged.
 func (s *Store) update(pieces []wire.Piece, marks map[streamKey]namedMark) (err error) {
 	for range 2 {
 		err = nil

@@ -258,7 +258,8 @@ func (c *Conn) write(fd uintptr) bool {
 	s := &c.sys
 	bytes := 0
 	for next := 0; next < s.pending; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.out.msgs[next])),
+		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd,
+			uintptr(unsafe.Pointer(&s.out.msgs[next])),
 			uintptr(s.pending-next), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:

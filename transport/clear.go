@@ -15,7 +15,8 @@ const SumSize = 4
 
 // ErrAltered is what CheckSum refuses a datagram with. It is returned as it is, as the errors of
 // Sealer.Open are.
-var ErrAltered = errors.New("transport: the datagram was altered on its way, or is of something else")
+var ErrAltered = errors.New("transport: the datagram was altered on its way, or is of something " +
+	"else")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -29,7 +30,8 @@ func AppendSummed(dst, plain []byte) []byte {
 // CheckSum returns what AppendSummed was given, within datagram, or nil and ErrAltered.
 func CheckSum(datagram []byte) ([]byte, error) {
 	plain := len(datagram) - SumSize
-	if plain < 0 || crc32.Checksum(datagram[:plain], castagnoli) != binary.LittleEndian.Uint32(datagram[plain:]) {
+	if plain < 0 || crc32.Checksum(datagram[:plain],
+		castagnoli) != binary.LittleEndian.Uint32(datagram[plain:]) {
 		return nil, ErrAltered
 	}
 	return datagram[:plain], nil

@@ -9,7 +9,8 @@ import (
 func TestAlteredInTheClear(t *testing.T) {
 	plain := []byte("a datagram of some length, in the clear")
 	sent := AppendSummed([]byte("before"), plain)[len("before"):]
-	if got, err := CheckSum(sent); err != nil || !bytes.Equal(got, plain) || len(sent) != len(plain)+SumSize {
+	if got, err := CheckSum(sent); err != nil || !bytes.Equal(got, plain) ||
+		len(sent) != len(plain)+SumSize {
 		t.Fatalf("%d bytes came as %q (%v)", len(sent), got, err)
 	}
 	for bit := range 8 * len(sent) {

@@ -77,7 +77,8 @@ func Listen(bind netip.AddrPort, opts Options) (*Conn, error) {
 		size = DefaultMaxDatagram
 	}
 	if size < 0 || size > maxPayload {
-		return nil, fmt.Errorf("transport: MaxDatagram is %d bytes; it must be from 1 to %d", size, maxPayload)
+		return nil, fmt.Errorf("transport: MaxDatagram is %d bytes; it must be from 1 to %d",
+			size, maxPayload)
 	}
 	udp, err := listenUDP(bind)
 	if err != nil {
@@ -114,13 +115,15 @@ func listenUDP(bind netip.AddrPort) (*net.UDPConn, error) {
 	case addr == netip.IPv6Unspecified():
 		network = "udp"
 	}
-	udp, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, bind.Port())))
+	udp, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr,
+		bind.Port())))
 	if network == "udp" && errors.Is(err, syscall.EAFNOSUPPORT) {
 		udp, err = net.ListenUDP("udp4", &net.UDPAddr{Port: int(bind.Port())})
 	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("transport: UDP %v is taken by another program (or another node); choose another port: %w", bind, err)
+		return nil, fmt.Errorf("transport: UDP %v is taken by another program (or another "+
+			"node); choose another port: %w", bind, err)
 	case err != nil:
 		return nil, fmt.Errorf("transport: cannot listen on UDP %v: %w", bind, err)
 	}
@@ -157,7 +160,8 @@ func (c *Conn) LocalAddr() netip.AddrPort { return c.local }
 //
 // Errors that the network reports (a peer's port unreachable) are counted, not returned. After
 // Close the error is net.ErrClosed; any other means that the socket is broken.
-func (c *Conn) Receive(deadline time.Time, deliver func(from netip.AddrPort, datagram []byte)) (int, error) {
+func (c *Conn) Receive(deadline time.Time, deliver func(from netip.AddrPort,
+	datagram []byte)) (int, error) {
 	if !deadline.IsZero() && time.Until(deadline) <= 0 {
 		c.interrupted.Store(false)
 		return c.poll(deliver)

@@ -86,7 +86,8 @@ func TestManyDatagramsArriveInOrder(t *testing.T) {
 	send(t, a, packets...)
 	for i, g := range receive(t, b, n) {
 		if g.from != a.LocalAddr() || g.data != string(packets[i].Data) {
-			t.Fatalf("datagram %d: %d bytes from %v, want %d from %v", i, len(g.data), g.from, len(packets[i].Data), a.LocalAddr())
+			t.Fatalf("datagram %d: %d bytes from %v, want %d from %v", i, len(g.data), g.from,
+				len(packets[i].Data), a.LocalAddr())
 		}
 	}
 	sa, sb := a.Stats(), b.Stats()
@@ -103,9 +104,12 @@ func TestDualStackSpeaksBothFamiliesInOneBatch(t *testing.T) {
 	dual := listen(t, "[::]:0", Options{})
 	v4, v6 := listen(t, "127.0.0.1:0", Options{}), listen(t, "[::1]:0", Options{})
 	port := dual.LocalAddr().Port()
-	mapped := netip.AddrPortFrom(netip.AddrFrom16(v4.LocalAddr().Addr().As16()), v4.LocalAddr().Port())
-	send(t, dual, Packet{v4.LocalAddr(), []byte("four")}, Packet{v6.LocalAddr(), []byte("six")}, Packet{mapped, []byte("mapped")})
-	if g := receive(t, v4, 2); g[0].data != "four" || g[1].data != "mapped" || g[0].from.Addr() != netip.MustParseAddr("127.0.0.1") {
+	mapped := netip.AddrPortFrom(netip.AddrFrom16(v4.LocalAddr().Addr().As16()),
+		v4.LocalAddr().Port())
+	send(t, dual, Packet{v4.LocalAddr(), []byte("four")},
+		Packet{v6.LocalAddr(), []byte("six")}, Packet{mapped, []byte("mapped")})
+	if g := receive(t, v4, 2); g[0].data != "four" || g[1].data != "mapped" ||
+		g[0].from.Addr() != netip.MustParseAddr("127.0.0.1") {
 		t.Errorf("the IPv4 socket got %v", g)
 	}
 	if g := receive(t, v6, 1); g[0].data != "six" {
@@ -179,7 +183,8 @@ func TestUnreachablePeerDoesNotStopReceive(t *testing.T) {
 func TestLongDatagramsAreDroppedAndCounted(t *testing.T) {
 	a, b := listen(t, "127.0.0.1:0", Options{}), listen(t, "127.0.0.1:0", Options{MaxDatagram: 100})
 	fits, long := strings.Repeat("x", 100), strings.Repeat("y", 101)
-	send(t, a, Packet{b.LocalAddr(), []byte(long)}, Packet{b.LocalAddr(), []byte(fits)}, Packet{b.LocalAddr(), []byte(long)}, Packet{b.LocalAddr(), []byte("end")})
+	send(t, a, Packet{b.LocalAddr(), []byte(long)}, Packet{b.LocalAddr(), []byte(fits)},
+		Packet{b.LocalAddr(), []byte(long)}, Packet{b.LocalAddr(), []byte("end")})
 	if g := receive(t, b, 2); g[0].data != fits || g[1].data != "end" {
 		t.Errorf("got %v", g)
 	}
@@ -200,10 +205,12 @@ func TestJumboByDefault(t *testing.T) {
 
 // Conns of different MaxDatagram take their buffers from one pool.
 func TestSizesShareThePool(t *testing.T) {
-	small, large := listen(t, "127.0.0.1:0", Options{MaxDatagram: 10}), listen(t, "127.0.0.1:0", Options{MaxDatagram: 60_000})
+	small, large := listen(t, "127.0.0.1:0", Options{MaxDatagram: 10}), listen(t,
+		"127.0.0.1:0", Options{MaxDatagram: 60_000})
 	for round := range 5 {
 		want := fmt.Sprint("r", round)
-		send(t, small, Packet{large.LocalAddr(), bytes.Repeat([]byte(want), 25_000)}, Packet{small.LocalAddr(), []byte(want)})
+		send(t, small, Packet{large.LocalAddr(), bytes.Repeat([]byte(want), 25_000)},
+			Packet{small.LocalAddr(), []byte(want)})
 		if g := receive(t, large, 1); g[0].data != strings.Repeat(want, 25_000) {
 			t.Fatal("the large datagram came damaged")
 		}
@@ -225,7 +232,10 @@ func TestDeadlines(t *testing.T) {
 	// Late loops receive all the same; loopback delivers before Send returns.
 	send(t, a, Packet{b.LocalAddr(), []byte("one")})
 	var data string
-	if n, err := b.Receive(past, func(_ netip.AddrPort, d []byte) { data = string(d) }); n != 1 || err != nil || data != "one" {
+	if n, err := b.Receive(past, func(_ netip.AddrPort,
+		d []byte) {
+		data = string(d)
+	}); n != 1 || err != nil || data != "one" {
 		t.Fatalf("with a past deadline: %d, %v, %q", n, err, data)
 	}
 	send(t, a, Packet{b.LocalAddr(), []byte("two")})
@@ -358,17 +368,20 @@ func TestDeliverMayUseTheConn(t *testing.T) {
 func TestListenErrorsSayWhatToDo(t *testing.T) {
 	c := listen(t, "127.0.0.1:0", Options{})
 	_, err := Listen(c.LocalAddr(), Options{})
-	if err == nil || !strings.Contains(err.Error(), c.LocalAddr().String()) || !strings.Contains(err.Error(), "another port") {
+	if err == nil || !strings.Contains(err.Error(), c.LocalAddr().String()) ||
+		!strings.Contains(err.Error(), "another port") {
 		t.Errorf("a taken port: %v", err)
 	}
 	var op *net.OpError
 	if !errors.As(err, &op) {
 		t.Errorf("the cause is hidden: %v", err)
 	}
-	if _, err := Listen(netip.AddrPort{}, Options{MaxDatagram: 70_000}); err == nil || !strings.Contains(err.Error(), "65507") {
+	if _, err := Listen(netip.AddrPort{}, Options{MaxDatagram: 70_000}); err == nil ||
+		!strings.Contains(err.Error(), "65507") {
 		t.Errorf("MaxDatagram: %v", err)
 	}
-	if _, err := Listen(netip.MustParseAddrPort("192.0.2.1:0"), Options{}); err == nil || !strings.Contains(err.Error(), "192.0.2.1") {
+	if _, err := Listen(netip.MustParseAddrPort("192.0.2.1:0"), Options{}); err == nil ||
+		!strings.Contains(err.Error(), "192.0.2.1") {
 		t.Errorf("an address that is not ours: %v", err)
 	}
 }
@@ -380,17 +393,19 @@ func TestConnIsSmall(t *testing.T) {
 	}
 }
 
-// What is sent to a broadcast address, which a stranger may name as its own, is refused and counted:
-// all hosts of the network would get it.
+// What is sent to a broadcast address, which a stranger may name as its own, is refused and
+// counted: all hosts of the network would get it.
 func TestNothingIsBroadcast(t *testing.T) {
 	all := listen(t, "0.0.0.0:0", Options{})
 	for _, bind := range []string{"127.0.0.1:0", "[::]:0"} {
 		c := listen(t, bind, Options{})
 		to := netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), all.LocalAddr().Port())
 		one := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), to.Port())
-		if n, err := c.Send([]Packet{{to, []byte("all")}, {one, []byte("one")}}); n != 1 || err != nil ||
+		if n, err := c.Send([]Packet{{to, []byte("all")}, {one, []byte("one")}}); n != 1 ||
+			err != nil ||
 			c.Stats().SendErrors != 1 || !errors.Is(c.LastSendError(), syscall.EACCES) {
-			t.Errorf("from %s: %d of 2 sent: %v, %d refused: %v", bind, n, err, c.Stats().SendErrors, c.LastSendError())
+			t.Errorf("from %s: %d of 2 sent: %v, %d refused: %v", bind, n, err,
+				c.Stats().SendErrors, c.LastSendError())
 		}
 		if g := receive(t, all, 1); g[0].data != "one" {
 			t.Errorf("from %s: %q arrived", bind, g[0].data)

@@ -17,8 +17,8 @@ type HostAddr struct {
 	Up        bool   // whether the interface is
 }
 
-// HostAddrs returns the addresses of this host in the order of its interfaces, those of interfaces that
-// are down too.
+// HostAddrs returns the addresses of this host in the order of its interfaces, those of interfaces
+// that are down too.
 func HostAddrs() ([]HostAddr, error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
@@ -40,8 +40,8 @@ func HostAddrs() ([]HostAddr, error) {
 	return all, nil
 }
 
-// Source returns the address that this host would send from to another, by its routes. Nothing is sent.
-// Without a route it fails.
+// Source returns the address that this host would send from to another, by its routes. Nothing is
+// sent. Without a route it fails.
 func Source(to netip.AddrPort) (netip.Addr, error) {
 	to = unmap(to)
 	network := "udp6"

@@ -7,7 +7,8 @@ import (
 
 func TestSourceOnLoopback(t *testing.T) {
 	for _, to := range []string{"127.0.0.1:7747", "127.0.0.1:0", "[::ffff:127.0.0.1]:80"} {
-		if got, err := Source(netip.MustParseAddrPort(to)); err != nil || got != netip.MustParseAddr("127.0.0.1") {
+		if got, err := Source(netip.MustParseAddrPort(to)); err != nil ||
+			got != netip.MustParseAddr("127.0.0.1") {
 			t.Errorf("to %s from %v, %v", to, got, err)
 		}
 	}

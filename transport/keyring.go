@@ -43,10 +43,12 @@ func GenerateKey() Key {
 func ParseKey(s string) (Key, error) {
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(s))
 	if err != nil {
-		return Key{}, errors.New("the key is not standard base64 (44 characters that end in '='); make one with 'starling keygen'")
+		return Key{}, errors.New("the key is not standard base64 (44 characters that end in " +
+			"'='); make one with 'starling keygen'")
 	}
 	if len(raw) != KeySize {
-		return Key{}, fmt.Errorf("the key has %d bytes and must have %d; make one with 'starling keygen'", len(raw), KeySize)
+		return Key{}, fmt.Errorf("the key has %d bytes and must have %d; make one with "+
+			"'starling keygen'", len(raw), KeySize)
 	}
 	return Key{[KeySize]byte(raw)}, nil
 }
@@ -83,7 +85,8 @@ func NewKeyRing(keys ...Key) (*KeyRing, error) {
 	}
 	for i, k := range keys {
 		if j := slices.Index(keys, k); j < i {
-			return nil, fmt.Errorf("keys %d and %d of the ring are the same (%v); remove one", j+1, i+1, k)
+			return nil, fmt.Errorf("keys %d and %d of the ring are the same (%v); remove one",
+				j+1, i+1, k)
 		}
 	}
 	return &KeyRing{slices.Clone(keys)}, nil
@@ -105,7 +108,8 @@ func ReadKeyFile(path string) (*KeyRing, error) {
 	case err != nil:
 		return nil, fmt.Errorf("cannot read the key file %s: %w", path, err)
 	case len(data) > maxKeyFile:
-		return nil, fmt.Errorf("%s is longer than %d bytes and cannot be a key file", path, maxKeyFile)
+		return nil, fmt.Errorf("%s is longer than %d bytes and cannot be a key file", path,
+			maxKeyFile)
 	}
 	ring, err := parseKeyFile(data)
 	if err != nil {

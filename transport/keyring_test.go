@@ -57,14 +57,16 @@ func TestKeyFile(t *testing.T) {
 			}
 			continue
 		}
-		if err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), path) {
+		if err == nil || !strings.Contains(err.Error(), c.err) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v; want %q and the path", c.name, err, c.err)
 		}
 		if err != nil && strings.Contains(err.Error(), k1.Encode()) {
 			t.Errorf("%s: the error shows a key", c.name)
 		}
 	}
-	if _, err := ReadKeyFile(filepath.Join(t.TempDir(), "none")); !os.IsNotExist(err) && !strings.Contains(fmt.Sprint(err), "none") {
+	if _, err := ReadKeyFile(filepath.Join(t.TempDir(), "none")); !os.IsNotExist(err) &&
+		!strings.Contains(fmt.Sprint(err), "none") {
 		t.Errorf("a missing file: %v", err)
 	}
 }

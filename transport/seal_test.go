@@ -41,7 +41,8 @@ func TestSealAndOpen(t *testing.T) {
 	for _, size := range []int{0, 1, 50, 1400} {
 		plain := bytes.Repeat([]byte{7}, size)
 		sealed := a.Seal([]byte("before"), plain)
-		if len(sealed) != len("before")+size+SealOverhead || string(sealed[:6]) != "before" || sealed[6] != SealedKind {
+		if len(sealed) != len("before")+size+SealOverhead || string(sealed[:6]) != "before" ||
+			sealed[6] != SealedKind {
 			t.Fatalf("%d bytes sealed as %x", size, sealed)
 		}
 		if size > 8 && bytes.Contains(sealed, plain[:8]) {
@@ -130,7 +131,8 @@ func TestNoNonceRepeatsAcrossSalts(t *testing.T) {
 		sealOne()
 	}
 	if a.salt == first || a.counter != 3 {
-		t.Fatalf("after the last counter: salt drawn again %v, counter %d; want true, 3", a.salt != first, a.counter)
+		t.Fatalf("after the last counter: salt drawn again %v, counter %d; want true, 3",
+			a.salt != first, a.counter)
 	}
 	if restarted := NewSealer(a.ring, SealerOptions{}); restarted.salt == a.salt {
 		t.Fatal("a restart kept the salt")
@@ -225,8 +227,10 @@ func TestSendersAreBounded(t *testing.T) {
 				t.Fatal("the index and the list differ")
 			}
 		}
-		if len(b.senders.list) > 10 || len(b.senders.index) != len(b.senders.list) || ciphers > 3 || ciphers != b.senders.ciphers {
-			t.Fatalf("%d senders, %d indexed, %d ciphers (counted %d)", len(b.senders.list), len(b.senders.index), ciphers, b.senders.ciphers)
+		if len(b.senders.list) > 10 || len(b.senders.index) != len(b.senders.list) ||
+			ciphers > 3 || ciphers != b.senders.ciphers {
+			t.Fatalf("%d senders, %d indexed, %d ciphers (counted %d)", len(b.senders.list),
+				len(b.senders.index), ciphers, b.senders.ciphers)
 		}
 	}
 	if b.senders.find(busy.salt) == nil {
@@ -293,7 +297,8 @@ func FuzzOpen(f *testing.F) {
 		}
 		known := a.salt
 		b.senders.insert(known, 0, a.aead)
-		if plain, err := b.Open(nil, datagram); err == nil && genuine[string(datagram)] != string(plain) {
+		if plain, err := b.Open(nil, datagram); err == nil &&
+			genuine[string(datagram)] != string(plain) {
 			t.Fatalf("known sender: %x opened as %x", datagram, plain)
 		}
 	})

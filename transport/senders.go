@@ -37,7 +37,8 @@ type senders struct {
 }
 
 func newSenders(opts SealerOptions) senders {
-	t := senders{maxCiphers: opts.Ciphers, maxSenders: opts.Senders, index: map[[saltSize]byte]int32{}}
+	t := senders{maxCiphers: opts.Ciphers, maxSenders: opts.Senders,
+		index: map[[saltSize]byte]int32{}}
 	if t.maxCiphers <= 0 {
 		t.maxCiphers = DefaultCiphers
 	}

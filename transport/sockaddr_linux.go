@@ -59,8 +59,11 @@ func fromSockaddr(sa *unix.RawSockaddrInet6) netip.AddrPort {
 }
 
 // Ports are in network order whatever the machine's own.
-func putPort(p *uint16, v uint16) { binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(p))[:], v) }
-func port(p *uint16) uint16       { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:]) }
+func putPort(p *uint16,
+	v uint16) {
+	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(p))[:], v)
+}
+func port(p *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:]) }
 
 // zones translates the zones of link-local addresses, which people write by the interface's name
 // and the kernel by its number.

@@ -20,7 +20,8 @@ func TestSockaddrsRoundTrip(t *testing.T) {
 		{"[::ffff:192.0.2.7]:258", "192.0.2.7:258", true},
 		{"[2001:db8::1]:65535", "[2001:db8::1]:65535", true},
 		{"[fe80::1%lo]:1", "[fe80::1%lo]:1", true},
-		{"[fe80::1%1]:1", "[fe80::1%lo]:1", true},                  // by number, where lo is always 1
+		// by number, where lo is always 1
+		{"[fe80::1%1]:1", "[fe80::1%lo]:1", true},
 		{"[fe80::1%4000000000]:1", "[fe80::1%4000000000]:1", true}, // no such interface: its number
 	} {
 		var sa unix.RawSockaddrInet6
@@ -33,7 +34,8 @@ func TestSockaddrsRoundTrip(t *testing.T) {
 		}
 	}
 	var sa unix.RawSockaddrInet6
-	if _, err := putSockaddr(&sa, netip.MustParseAddrPort("[fe80::1%nosuchif]:1"), true); err != unix.ENXIO {
+	if _, err := putSockaddr(&sa, netip.MustParseAddrPort("[fe80::1%nosuchif]:1"),
+		true); err != unix.ENXIO {
 		t.Errorf("an unknown zone: %v", err)
 	}
 }

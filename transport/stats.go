@@ -10,9 +10,10 @@ type Stats struct {
 	DatagramsOut, BytesOut uint64 // taken by the kernel
 	Truncated              uint64 // longer than MaxDatagram, dropped
 	ReadErrors             uint64 // reported by reads and survived
-	SendErrors             uint64 // datagrams that the kernel refused: no route, forbidden, too long …
-	SendDropped            uint64 // datagrams dropped because the socket's send buffer was full
-	KernelDrops            uint64 // dropped by the kernel because nobody read in time; Linux only
+	// datagrams that the kernel refused: no route, forbidden, too long …
+	SendErrors  uint64
+	SendDropped uint64 // datagrams dropped because the socket's send buffer was full
+	KernelDrops uint64 // dropped by the kernel because nobody read in time; Linux only
 }
 
 // counters are the live counts: one goroutine writes, any reads. They are added to once a batch.

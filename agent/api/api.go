@@ -1,15 +1,17 @@
-// Package api has the JSON shapes that the agent speaks and the command line prints: one definition for the server, the
-// client and the scripts that rely on them. Fields are added, never renamed or removed.
+// Package api has the JSON shapes that the agent speaks and the command line prints: one definition
+// for the server, the client and the scripts that rely on them. Fields are added, never renamed or
+// removed.
 package api
 
 import "time"
 
 // Member is one member of the cluster, as the agent's own table has it.
 type Member struct {
-	Name        string            `json:"name"`
-	Addr        string            `json:"addr"`
-	State       string            `json:"state"`           // alive, suspect, failed or left
-	Cause       string            `json:"cause,omitempty"` // of failed: silent, refused, stalled, deaf or forgotten
+	Name  string `json:"name"`
+	Addr  string `json:"addr"`
+	State string `json:"state"` // alive, suspect, failed or left
+	// of failed: silent, refused, stalled, deaf or forgotten
+	Cause       string            `json:"cause,omitempty"`
 	Zone        string            `json:"zone"`
 	Tags        map[string]string `json:"tags"`
 	Generation  uint64            `json:"generation"`
@@ -24,21 +26,24 @@ type Member struct {
 	Heard *time.Time `json:"heard,omitempty"`
 	// OutOfFamily says that the address is of an IP family that this agent's socket does not serve.
 	OutOfFamily bool `json:"out_of_family,omitempty"`
-	// Phi is -log10 of the probability that the member lives and is only late; the accrual detector alone has it, of those
-	// whom this agent watches.
+	// Phi is -log10 of the probability that the member lives and is only late; the accrual detector
+	// alone has it, of those whom this agent watches.
 	Phi *float64 `json:"phi,omitempty"`
-	// RTT is the estimated round trip from the member that the request named with near=, and RTTError the relative error of such
-	// estimates of late (1: a guess). Who did not answer in time has none.
+	// RTT is the estimated round trip from the member that the request named with near=, and
+	// RTTError the relative error of such estimates of late (1: a guess). Who did not answer in
+	// time has none.
 	RTT      *float64 `json:"rtt_seconds,omitempty"`
 	RTTError *float64 `json:"rtt_error,omitempty"`
 }
 
-// Event is one change of the membership. A resync has no member: the stream was too slow for what happened, and the
-// members must be read again. Nor have zone-unreachable and zone-recovered: they tell of a Zone, the first part of its path,
-// and how many Members are live in it.
+// Event is one change of the membership. A resync has no member: the stream was too slow for what
+// happened, and the members must be read again. Nor have zone-unreachable and zone-recovered: they
+// tell of a Zone, the first part of its path, and how many Members are live in it.
 type Event struct {
-	Time        time.Time         `json:"time"`
-	Event       string            `json:"event"` // joined, updated, suspected, recovered, failed, left, unreachable, reachable, isolated, reunited, unreached, reached, undecided, decided, zone-unreachable, zone-recovered or resync
+	Time time.Time `json:"time"`
+	// joined, updated, suspected, recovered, failed, left, unreachable, reachable, isolated,
+	// reunited, unreached, reached, undecided, decided, zone-unreachable, zone-recovered or resync
+	Event       string            `json:"event"`
 	Name        string            `json:"name"`
 	Addr        string            `json:"addr"`
 	State       string            `json:"state"`
@@ -59,24 +64,29 @@ type Message struct {
 	Origin     string    `json:"origin"`
 	Generation uint64    `json:"generation"` // of the origin; in each, Seq begins again
 	Seq        uint64    `json:"seq"`
-	Payload    []byte    `json:"payload"`          // base64 in JSON
-	Missed     uint64    `json:"missed,omitempty"` // messages dropped before this one because the reader was slow
-	Lost       uint64    `json:"lost,omitempty"`   // messages before this one, of any topic, that nobody had any more
+	Payload    []byte    `json:"payload"` // base64 in JSON
+	// messages dropped before this one because the reader was slow
+	Missed uint64 `json:"missed,omitempty"`
+	// messages before this one, of any topic, that nobody had any more
+	Lost uint64 `json:"lost,omitempty"`
 }
 
 // Key is what a member wrote under one of its keys.
 type Key struct {
-	Owner   string  `json:"owner"` // the member's name; empty while it is not known here
-	Key     string  `json:"key"`
-	Value   []byte  `json:"value"`                 // base64 in JSON
-	Version uint64  `json:"version"`               // rises with each write of the owner in one life of it, over all its keys
+	Owner string `json:"owner"` // the member's name; empty while it is not known here
+	Key   string `json:"key"`
+	Value []byte `json:"value"` // base64 in JSON
+	// rises with each write of the owner in one life of it, over all its keys
+	Version uint64  `json:"version"`
 	TTL     float64 `json:"ttl_seconds,omitempty"` // that remains until the key lapses
 }
 
 // KeyEvent is one change of a key.
 type KeyEvent struct {
-	Time  time.Time `json:"time"`
-	Event string    `json:"event"` // set, gone, reset (all keys of the owner are void) or resync (the stream was too slow: forget all)
+	Time time.Time `json:"time"`
+	// set, gone, reset (all keys of the owner are void) or resync (the stream was too slow: forget
+	// all)
+	Event string `json:"event"`
 	Key
 }
 
@@ -164,12 +174,14 @@ type Info struct {
 	OwnFiltered bool `json:"tcp_own_filtered"`
 	// whose TCP port does not answer
 	FilteredAt []string `json:"tcp_filtered_members"`
-	// SmallPaths are the members between which and this node datagrams of Longest bytes of UDP payload do not pass, though
-	// short ones do; SizesChecked is on how many ways that was looked for.
+	// SmallPaths are the members between which and this node datagrams of Longest bytes of UDP
+	// payload do not pass, though short ones do; SizesChecked is on how many ways that was looked
+	// for.
 	SmallPaths   []SmallPath `json:"small_paths"`
 	SizesChecked int         `json:"sizes_checked"`
 	Longest      int         `json:"longest_bytes"`
-	Store        *Store      `json:"store,omitempty"` // of messages on disk, if some are to be kept there
+	// of messages on disk, if some are to be kept there
+	Store *Store `json:"store,omitempty"`
 }
 
 // Unlike is a setting that a live member has otherwise than the agent's node: profile, retention,
@@ -184,31 +196,42 @@ type Unlike struct {
 
 // SmallPath is a way that does not take all datagrams.
 type SmallPath struct {
-	Name   string `json:"name"`
-	Passed int    `json:"passed_bytes"` // of UDP payload, that are known to pass; 0 while that is looked for
+	Name string `json:"name"`
+	// of UDP payload, that are known to pass; 0 while that is looked for
+	Passed int `json:"passed_bytes"`
 }
 
-// Path is what the agent's node knows of the way between it and a live member that it talks to. Times are missing if it was not
-// yet.
+// Path is what the agent's node knows of the way between it and a live member that it talks to.
+// Times are missing if it was not yet.
 type Path struct {
-	Name        string     `json:"name"`
-	Addr        string     `json:"addr"`                     // that the member tells
-	Heard       *time.Time `json:"heard,omitempty"`          // the last datagram
-	From        string     `json:"from,omitempty"`           // where that came from
-	SeenAs      string     `json:"seen_as,omitempty"`        // where the member saw those of the agent's node come from
-	Probes      int        `json:"probes"`                   // the last ones: 64 to 128, once there were so many
-	Answers     int        `json:"answers"`                  // of them
-	Loss        float64    `json:"loss"`                     // the share of packets that are lost each way, by the answers
-	RTT         float64    `json:"rtt_seconds"`              // smoothed; 0: unknown
-	Passed      int        `json:"passed_bytes"`             // of UDP payload: the longest datagram that is known to pass there and back; 0: unknown
-	TooLong     int        `json:"too_long_bytes,omitempty"` // the shortest that is known not to
-	Checked     *time.Time `json:"checked,omitempty"`        // when that was last looked for
-	TCP         string     `json:"tcp,omitempty"`            // of the port of the same number: open, refused, filtered; missing if it was not tried
-	Broken      bool       `json:"broken,omitempty"`         // it does not answer, and others reach it
-	Unreachable bool       `json:"unreachable,omitempty"`    // it cannot be reached from here, and too few can be asked about it
-	Silent      bool       `json:"silent,omitempty"`         // nothing came from it for a second or more, nor an answer to the last probe
-	Mute        bool       `json:"mute,omitempty"`           // it is heard, and did not answer the last five probes
-	OutOfFamily bool       `json:"out_of_family,omitempty"`  // the socket here does not serve the IP family of its address
+	Name  string     `json:"name"`
+	Addr  string     `json:"addr"`            // that the member tells
+	Heard *time.Time `json:"heard,omitempty"` // the last datagram
+	From  string     `json:"from,omitempty"`  // where that came from
+	// where the member saw those of the agent's node come from
+	SeenAs string `json:"seen_as,omitempty"`
+	// the last ones: 64 to 128, once there were so many
+	Probes  int `json:"probes"`
+	Answers int `json:"answers"` // of them
+	// the share of packets that are lost each way, by the answers
+	Loss float64 `json:"loss"`
+	RTT  float64 `json:"rtt_seconds"` // smoothed; 0: unknown
+	// of UDP payload: the longest datagram that is known to pass there and back; 0: unknown
+	Passed  int        `json:"passed_bytes"`
+	TooLong int        `json:"too_long_bytes,omitempty"` // the shortest that is known not to
+	Checked *time.Time `json:"checked,omitempty"`        // when that was last looked for
+	// of the port of the same number: open, refused, filtered; missing if it was not tried
+	TCP string `json:"tcp,omitempty"`
+	// it does not answer, and others reach it
+	Broken bool `json:"broken,omitempty"`
+	// it cannot be reached from here, and too few can be asked about it
+	Unreachable bool `json:"unreachable,omitempty"`
+	// nothing came from it for a second or more, nor an answer to the last probe
+	Silent bool `json:"silent,omitempty"`
+	// it is heard, and did not answer the last five probes
+	Mute bool `json:"mute,omitempty"`
+	// the socket here does not serve the IP family of its address
+	OutOfFamily bool `json:"out_of_family,omitempty"`
 }
 
 // Move is a change of the address at which a node is reached.
@@ -218,7 +241,8 @@ type Move struct {
 	Time time.Time `json:"time"`
 }
 
-// Store is the file in which messages are kept. An Error says why none is kept there now; the agent goes on without.
+// Store is the file in which messages are kept. An Error says why none is kept there now; the agent
+// goes on without.
 type Store struct {
 	Path    string `json:"path"`
 	Pieces  int    `json:"pieces"`
@@ -237,15 +261,16 @@ type SilentZone struct {
 	Since   time.Time `json:"since"`
 }
 
-// View says how many members the last view had that all can have agreed on, and how many of them can be reached from here, the
-// agent's node among both. Who failed counts as agreed until it is forgotten; who left does not.
+// View says how many members the last view had that all can have agreed on, and how many of them
+// can be reached from here, the agent's node among both. Who failed counts as agreed until it is
+// forgotten; who left does not.
 type View struct {
 	Agreed    int `json:"agreed"`
 	Reachable int `json:"reachable"`
 }
 
-// Agreement says how many of the live peers heard in the last half minute, 16 at most, hold exactly this node's view of the
-// cluster.
+// Agreement says how many of the live peers heard in the last half minute, 16 at most, hold exactly
+// this node's view of the cluster.
 type Agreement struct {
 	Same  int `json:"same"`
 	Heard int `json:"heard"`
@@ -257,13 +282,16 @@ type Traffic struct {
 	SentBytes       uint64            `json:"sent_bytes"`
 	ReceivedPackets uint64            `json:"received_packets"`
 	ReceivedBytes   uint64            `json:"received_bytes"`
-	Dropped         map[string]uint64 `json:"dropped"`      // packets not used, by reason
-	Zones           []ZoneTraffic     `json:"zones"`        // what of it went to and came from each zone, by name
-	BudgetWaits     uint64            `json:"budget_waits"` // times that something waited since the budget for another zone was spent
+	Dropped         map[string]uint64 `json:"dropped"` // packets not used, by reason
+	// what of it went to and came from each zone, by name
+	Zones []ZoneTraffic `json:"zones"`
+	// times that something waited since the budget for another zone was spent
+	BudgetWaits uint64 `json:"budget_waits"`
 }
 
-// ZoneTraffic counts what went between the agent's node and the members of one zone. With Unknown it is what belongs to no
-// zone that is known: seeds that have not answered yet, newcomers, strangers. Own is the agent's own zone.
+// ZoneTraffic counts what went between the agent's node and the members of one zone. With Unknown
+// it is what belongs to no zone that is known: seeds that have not answered yet, newcomers,
+// strangers. Own is the agent's own zone.
 type ZoneTraffic struct {
 	Zone            string `json:"zone"` // the widest part of the path, "" for members without one
 	Own             bool   `json:"own"`
@@ -272,7 +300,8 @@ type ZoneTraffic struct {
 	SentBytes       uint64 `json:"sent_bytes"`
 	ReceivedPackets uint64 `json:"received_packets"`
 	ReceivedBytes   uint64 `json:"received_bytes"`
-	Budget          int    `json:"budget,omitempty"` // bytes a second, headers included, that all of the agent's zone may send there; 0: no bound
+	// bytes a second, headers included, that all of the agent's zone may send there; 0: no bound
+	Budget int `json:"budget,omitempty"`
 }
 
 // Topic is what an agent knows of a topic since its start.
@@ -332,12 +361,14 @@ type Error struct {
 	Error string `json:"error"`
 }
 
-// ForgetRequest names members that are gone for good, and says whether all that are unreachable, or failed, are too.
+// ForgetRequest names members that are gone for good, and says whether all that are unreachable, or
+// failed, are too.
 type ForgetRequest struct {
 	Names       []string `json:"names,omitempty"`
 	Unreachable bool     `json:"unreachable,omitempty"`
 	Failed      bool     `json:"failed,omitempty"`
-	Alone       bool     `json:"alone,omitempty"` // the unreachable, even if the agent hears nobody, or is not reached itself
+	// the unreachable, even if the agent hears nobody, or is not reached itself
+	Alone bool `json:"alone,omitempty"`
 }
 
 // Forgotten are the names of the members that were forgotten; a name that was asked for and is

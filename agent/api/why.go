@@ -22,27 +22,33 @@ type Why struct {
 
 // Damping is that a member came and went lately, so that its silence is borne for longer.
 type Damping struct {
-	Returns int     `json:"returns"`             // in the same life, that count still: half are forgiven each minute
+	// in the same life, that count still: half are forgiven each minute
+	Returns int     `json:"returns"`
 	Grace   float64 `json:"grace_seconds"`       // silence that it is granted now
 	Usual   float64 `json:"usual_grace_seconds"` // that others are
 }
 
 // Verdict is that a member was declared failed, or that one that had been came back.
 type Verdict struct {
-	Time     time.Time `json:"time"`
-	Kind     string    `json:"kind"`                    // failed; refuted: it contradicted; restarted: it came back in a new life
-	After    float64   `json:"after_seconds,omitempty"` // of one that came back: how long it had been failed
-	Evidence *Evidence `json:"evidence,omitempty"`      // of a failure, if it is known here
+	Time time.Time `json:"time"`
+	// failed; refuted: it contradicted; restarted: it came back in a new life
+	Kind string `json:"kind"`
+	// of one that came back: how long it had been failed
+	After    float64   `json:"after_seconds,omitempty"`
+	Evidence *Evidence `json:"evidence,omitempty"` // of a failure, if it is known here
 }
 
 // Evidence is why a member was declared failed.
 type Evidence struct {
-	Accuser string  `json:"accuser"`      // who declared it
-	Cause   string  `json:"cause"`        // silent, refused, stalled or deaf: what most of those who voted saw
-	Pings   int     `json:"pings"`        // that the accuser sent in vain; 0 under swim, which does not count them
-	Span    float64 `json:"span_seconds"` // from its first doubt to the verdict
-	Seats   int     `json:"seats"`        // of the jury; 0 without one
-	Votes   []Vote  `json:"votes"`        // of the jurors; under swim, of those who suspected the member
+	Accuser string `json:"accuser"` // who declared it
+	// silent, refused, stalled or deaf: what most of those who voted saw
+	Cause string `json:"cause"`
+	// that the accuser sent in vain; 0 under swim, which does not count them
+	Pings int     `json:"pings"`
+	Span  float64 `json:"span_seconds"` // from its first doubt to the verdict
+	Seats int     `json:"seats"`        // of the jury; 0 without one
+	// of the jurors; under swim, of those who suspected the member
+	Votes []Vote `json:"votes"`
 }
 
 // Vote is that of one member; under swim it has no figures.

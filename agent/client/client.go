@@ -1,4 +1,5 @@
-// Package client talks to an agent's API. A Client is safe from any goroutine; everything takes a context.
+// Package client talks to an agent's API. A Client is safe from any goroutine; everything takes a
+// context.
 package client
 
 import (
@@ -44,8 +45,10 @@ var ErrHung = errors.New("the agent does not answer")
 
 // hung is what is said of an agent that took a connection and says nothing.
 func (c *Client) hung(after time.Duration) error {
-	return fmt.Errorf("%w: the one at %s takes connections, and said nothing for %v: its process is stopped, stands still or is overloaded. "+
-		"Look at it (ps, its log); if it stays so, end it and start it anew", ErrHung, c.addr, after)
+	return fmt.Errorf("%w: the one at %s takes connections, and said nothing for %v: its "+
+		"process is stopped, stands still or is overloaded. "+
+		"Look at it (ps, its log); if it stays so, end it and start it "+
+		"anew", ErrHung, c.addr, after)
 }
 
 // ended says why a context did: the agent hangs, or its maker has enough.
@@ -76,7 +79,8 @@ type StatusError struct {
 // Error is the agent's own message.
 func (e *StatusError) Error() string { return e.Message }
 
-// New makes a client of the agent at HOST:PORT, or at a URL if a proxy speaks HTTPS for it. token may be empty.
+// New makes a client of the agent at HOST:PORT, or at a URL if a proxy speaks HTTPS for it. token
+// may be empty.
 func New(addr, token string) (*Client, error) {
 	base := addr
 	if !strings.Contains(addr, "://") {
@@ -87,10 +91,12 @@ func New(addr, token string) (*Client, error) {
 	}
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, fmt.Errorf("the agent's address %q is neither HOST:PORT nor an http(s) URL", addr)
+		return nil, fmt.Errorf("the agent's address %q is neither HOST:PORT nor an http(s) "+
+			"URL", addr)
 	}
 	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext}
-	return &Client{addr, strings.TrimSuffix(base, "/"), token, &http.Client{Transport: transport}, answerTime, agentIsSilent}, nil
+	return &Client{addr, strings.TrimSuffix(base, "/"), token,
+		&http.Client{Transport: transport}, answerTime, agentIsSilent}, nil
 }
 
 // Close drops idle connections.
@@ -110,8 +116,10 @@ func (c *Client) Members(ctx context.Context, states, tags []string) (out []api.
 	return out, c.call(ctx, "GET", "/v1/members", q, nil, &out)
 }
 
-// MembersNear is Members in the order of their estimated round trips from one of them, which each that answers has then.
-func (c *Client) MembersNear(ctx context.Context, near string, states, tags []string) (out []api.Member, err error) {
+// MembersNear is Members in the order of their estimated round trips from one of them, which each
+// that answers has then.
+func (c *Client) MembersNear(ctx context.Context, near string, states,
+	tags []string) (out []api.Member, err error) {
 	q := url.Values{"near": {near}, "tag": tags}
 	if len(states) > 0 {
 		q.Set("state", strings.Join(states, ","))
@@ -134,13 +142,15 @@ func (c *Client) Why(ctx context.Context, name string) (out api.Why, err error) 
 }
 
 // Publish sends a message to all members.
-func (c *Client) Publish(ctx context.Context, topic string, payload []byte) (out api.Published, err error) {
+func (c *Client) Publish(ctx context.Context, topic string, payload []byte) (out api.Published,
+	err error) {
 	return out, c.call(ctx, "POST", "/v1/publish", url.Values{"topic": {topic}}, payload, &out)
 }
 
-// PublishWait sends a message to all members and waits until as many have it as need says: "all", "N" or "P%". timeout 0
-// is the agent's default, here and below.
-func (c *Client) PublishWait(ctx context.Context, topic string, payload []byte, need string, timeout time.Duration) (out api.Published, err error) {
+// PublishWait sends a message to all members and waits until as many have it as need says: "all",
+// "N" or "P%". timeout 0 is the agent's default, here and below.
+func (c *Client) PublishWait(ctx context.Context, topic string, payload []byte, need string,
+	timeout time.Duration) (out api.Published, err error) {
 	q := url.Values{"topic": {topic}, "wait": {need}}
 	if timeout > 0 {
 		q.Set("timeout", timeout.String())
@@ -201,7 +211,8 @@ func (c *Client) Leave(ctx context.Context, timeout time.Duration) error {
 }
 
 // Tags sets and unsets tags of the agent's node and returns all that it has then.
-func (c *Client) Tags(ctx context.Context, set map[string]string, unset []string) (map[string]string, error) {
+func (c *Client) Tags(ctx context.Context, set map[string]string,
+	unset []string) (map[string]string, error) {
 	var out api.Tags
 	err := c.call(ctx, "PATCH", "/v1/tags", nil, api.TagsRequest{Set: set, Unset: unset}, &out)
 	return out.Tags, err
@@ -215,7 +226,8 @@ func wait(d time.Duration) url.Values {
 }
 
 // call makes one request. A body of bytes goes as it is, another as JSON.
-func (c *Client) call(ctx context.Context, method, path string, q url.Values, body, into any) error {
+func (c *Client) call(ctx context.Context, method, path string, q url.Values, body,
+	into any) error {
 	patience := c.limit(method, path, q)
 	ctx, stop := context.WithTimeoutCause(ctx, patience, c.hung(patience))
 	defer stop()
@@ -241,7 +253,8 @@ func (c *Client) call(ctx context.Context, method, path string, q url.Values, bo
 }
 
 // open makes a request and returns the body of a successful answer.
-func (c *Client) open(ctx context.Context, method, path string, q url.Values, body any) (io.ReadCloser, error) {
+func (c *Client) open(ctx context.Context, method, path string, q url.Values,
+	body any) (io.ReadCloser, error) {
 	kind, reader := "", io.Reader(nil)
 	switch b := body.(type) {
 	case nil:

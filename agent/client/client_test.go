@@ -40,13 +40,17 @@ func TestAHungAgent(t *testing.T) {
 		"members": func() error { _, err := c.Members(ctx, nil, nil); return err },
 		"topics":  func() error { _, err := c.Topics(ctx); return err },
 		"join":    func() error { return c.Join(ctx, time.Millisecond, "x") },
-		"watch":   func() error { return c.Watch(ctx, false, nil, func(api.Event) error { return nil }) },
+		"watch": func() error {
+			return c.Watch(ctx, false, nil,
+				func(api.Event) error { return nil })
+		},
 		"subscribe": func() error {
 			return c.Subscribe(ctx, false, nil, nil, func(api.Message) error { return nil })
 		},
 	} {
 		err := call()
-		if !errors.Is(err, ErrHung) || !strings.Contains(err.Error(), "ps, its log") || strings.Contains(err.Error(), "context") {
+		if !errors.Is(err, ErrHung) || !strings.Contains(err.Error(), "ps, its log") ||
+			strings.Contains(err.Error(), "context") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

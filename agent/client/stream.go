@@ -1,7 +1,7 @@
 package client
 
-// This file reads the agent's streams. A stream that breaks is not opened again: its reader must know that something
-// may be missing.
+// This file reads the agent's streams. A stream that breaks is not opened again: its reader must
+// know that something may be missing.
 
 import (
 	"bufio"
@@ -19,9 +19,11 @@ import (
 // ErrEnded is wrapped by the error of a stream that the agent ended or that broke.
 var ErrEnded = errors.New("the stream ended")
 
-// Watch calls do with each change in the membership until ctx ends, do fails, or the stream ends; it returns why, never
-// nil. opened, if not nil, is called when nothing can be missed from then on. With replay the live members come first.
-func (c *Client) Watch(ctx context.Context, replay bool, opened func(), do func(api.Event) error) error {
+// Watch calls do with each change in the membership until ctx ends, do fails, or the stream ends;
+// it returns why, never nil. opened, if not nil, is called when nothing can be missed from then on.
+// With replay the live members come first.
+func (c *Client) Watch(ctx context.Context, replay bool, opened func(),
+	do func(api.Event) error) error {
 	q := url.Values{}
 	if replay {
 		q.Set("replay", "true")
@@ -30,7 +32,8 @@ func (c *Client) Watch(ctx context.Context, replay bool, opened func(), do func(
 }
 
 // Subscribe calls do with each message on some topics, or on all if there is none, as Watch does.
-func (c *Client) Subscribe(ctx context.Context, replay bool, topics []string, opened func(), do func(api.Message) error) error {
+func (c *Client) Subscribe(ctx context.Context, replay bool, topics []string, opened func(),
+	do func(api.Message) error) error {
 	q := url.Values{"topic": topics}
 	if replay {
 		q.Set("replay", "true")
@@ -39,7 +42,8 @@ func (c *Client) Subscribe(ctx context.Context, replay bool, topics []string, op
 }
 
 // WatchKeys calls do with each change of a key that begins with a prefix, as Watch does.
-func (c *Client) WatchKeys(ctx context.Context, prefix string, replay bool, opened func(), do func(api.KeyEvent) error) error {
+func (c *Client) WatchKeys(ctx context.Context, prefix string, replay bool, opened func(),
+	do func(api.KeyEvent) error) error {
 	q := url.Values{"prefix": {prefix}}
 	if replay {
 		q.Set("replay", "true")
@@ -47,7 +51,8 @@ func (c *Client) WatchKeys(ctx context.Context, prefix string, replay bool, open
 	return read(ctx, c, "/v1/keys/watch", q, opened, do)
 }
 
-func read[T any](ctx context.Context, c *Client, path string, q url.Values, opened func(), do func(T) error) error {
+func read[T any](ctx context.Context, c *Client, path string, q url.Values, opened func(),
+	do func(T) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	quiet := time.AfterFunc(c.answer, func() { stop(c.hung(c.answer)) })
@@ -61,7 +66,10 @@ func read[T any](ctx context.Context, c *Client, path string, q url.Values, open
 	lines.Buffer(nil, maxAnswer)
 	event := ""
 	quiet.Stop()
-	quiet = time.AfterFunc(c.silence, func() { stop(fmt.Errorf("%w: %w", ErrEnded, c.hung(c.silence))) })
+	quiet = time.AfterFunc(c.silence, func() {
+		stop(fmt.Errorf("%w: %w", ErrEnded,
+			c.hung(c.silence)))
+	})
 	next := func() bool { // what the reader takes for an event is not the agent's
 		quiet.Reset(c.silence)
 		defer quiet.Stop()
@@ -91,7 +99,8 @@ func read[T any](ctx context.Context, c *Client, path string, q url.Values, open
 	if reason == nil {
 		reason = errors.New("the connection was closed")
 	}
-	return fmt.Errorf("%w: the agent at %s said no reason; it went away, or nothing was read from it for 10 s: %w",
+	return fmt.Errorf("%w: the agent at %s said no reason; it went away, or nothing was read "+
+		"from it for 10 s: %w",
 		ErrEnded, c.addr, reason)
 }
 

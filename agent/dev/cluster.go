@@ -1,6 +1,7 @@
 package dev
 
-// This file is the cluster and what its nodes are seen to know: who holds whom to be what, kept up by one watcher a node.
+// This file is the cluster and what its nodes are seen to know: who holds whom to be what, kept up
+// by one watcher a node.
 
 import (
 	"context"
@@ -49,7 +50,8 @@ type Cluster struct {
 
 // NewCluster makes the cluster; nothing runs yet.
 func NewCluster(n int, d gossip.Detector) *Cluster {
-	c := &Cluster{n: n, core: gossip.Config{Detector: d}, index: make(map[string]int, n), nodes: make([]*starling.Node, n), seen: make([]view, n*n),
+	c := &Cluster{n: n, core: gossip.Config{Detector: d}, index: make(map[string]int, n),
+		nodes: make([]*starling.Node, n), seen: make([]view, n*n),
 		counts: make([][views]int, n), peers: make([]int, n)}
 	for i := range n {
 		c.index[name(i)] = i
@@ -62,7 +64,8 @@ func name(i int) string { return fmt.Sprintf("node-%03d", i) }
 
 // start runs a node and follows what it sees. addr is where it ran before, or "127.0.0.1:0".
 func (c *Cluster) start(i int, addr string, seeds []string) error {
-	node, err := starling.Start(starling.Config{Name: name(i), Bind: addr, Seeds: seeds, Cluster: "starling-dev", Gossip: c.core})
+	node, err := starling.Start(starling.Config{Name: name(i), Bind: addr, Seeds: seeds,
+		Cluster: "starling-dev", Gossip: c.core})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name(i), err)
 	}

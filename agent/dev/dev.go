@@ -1,5 +1,6 @@
-// Package dev is the first minute of a newcomer: a whole cluster over real UDP on loopback in one process, a script of
-// what can happen to it, and the times that this took, measured. The script knows nothing of how it is shown.
+// Package dev is the first minute of a newcomer: a whole cluster over real UDP on loopback in one
+// process, a script of what can happen to it, and the times that this took, measured. The script
+// knows nothing of how it is shown.
 package dev
 
 import (
@@ -50,8 +51,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Report is what a run measured. Times are in seconds, from the moment when it was done to the moment when the program
-// that uses the node was told.
+// Report is what a run measured. Times are in seconds, from the moment when it was done to the
+// moment when the program that uses the node was told.
 type Report struct {
 	Nodes    int     `json:"nodes"`
 	Version  string  `json:"version"`
@@ -69,8 +70,9 @@ type Join struct {
 	Complete float64 `json:"complete_seconds"`
 }
 
-// Publish is when a message had reached half of the nodes, 99 % of them and all that it reached: medians over the
-// messages. Missed counts, over all messages, the nodes that one did not reach within five seconds.
+// Publish is when a message had reached half of the nodes, 99 % of them and all that it reached:
+// medians over the messages. Missed counts, over all messages, the nodes that one did not reach
+// within five seconds.
 type Publish struct {
 	Messages int     `json:"messages"`
 	Missed   int     `json:"missed"`
@@ -81,7 +83,8 @@ type Publish struct {
 
 // Crash is how a node that stopped without a word was noticed by the others.
 type Crash struct {
-	Suspected float64 `json:"first_suspicion_seconds"` // 0 if nobody suspected it before it was known
+	// 0 if nobody suspected it before it was known
+	Suspected float64 `json:"first_suspicion_seconds"`
 	First     float64 `json:"first_known_seconds"`
 	Known     float64 `json:"known_by_all_seconds"`
 }
@@ -91,8 +94,9 @@ type Known struct {
 	Known float64 `json:"known_by_all_seconds"`
 }
 
-// Idle is what a node costs when nothing happens; bytes are those sent, with 28 for the headers of IP and UDP. CPU and
-// heap are those of the process, which measures itself too, divided by the nodes.
+// Idle is what a node costs when nothing happens; bytes are those sent, with 28 for the headers of
+// IP and UDP. CPU and heap are those of the process, which measures itself too, divided by the
+// nodes.
 type Idle struct {
 	Seconds float64 `json:"seconds"`
 	Bytes   float64 `json:"sent_bytes_per_second_per_node"`

@@ -16,7 +16,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestRun plays the whole script on real sockets; what it takes depends on the machine, what must come does not.
+// TestRun plays the whole script on real sockets; what it takes depends on the machine, what must
+// come does not.
 func TestRun(t *testing.T) {
 	const n = 8
 	c := NewCluster(n, gossip.DefaultDetector)
@@ -25,7 +26,8 @@ func TestRun(t *testing.T) {
 	waves := 0
 	var lines strings.Builder
 	plain := Plain(&lines)
-	report, err := Run(t.Context(), Config{Nodes: n, Messages: 2, Idle: time.Millisecond, Settle: time.Millisecond}, c, func(u Update) {
+	report, err := Run(t.Context(), Config{Nodes: n, Messages: 2, Idle: time.Millisecond,
+		Settle: time.Millisecond}, c, func(u Update) {
 		plain(u)
 		switch {
 		case u.Wave != nil:
@@ -40,12 +42,15 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.Join(steps, " "), "join publish crash restart leave idle"; got != want || waves != 2 {
+	if got, want := strings.Join(steps, " "), "join publish crash restart leave "+
+		"idle"; got != want || waves != 2 {
 		t.Errorf("steps %q with %d waves, want %q with 2", got, waves, want)
 	}
 	r := report
-	if r.Join.Complete <= 0 || r.Publish.T50 <= 0 || r.Publish.T50 > r.Publish.T99 || r.Publish.T99 > r.Publish.T100 ||
-		r.Crash.First <= 0 || r.Crash.First > r.Crash.Known || r.Restart.Known <= 0 || r.Leave.Known <= 0 {
+	if r.Join.Complete <= 0 || r.Publish.T50 <= 0 || r.Publish.T50 > r.Publish.T99 ||
+		r.Publish.T99 > r.Publish.T100 ||
+		r.Crash.First <= 0 || r.Crash.First > r.Crash.Known || r.Restart.Known <= 0 ||
+		r.Leave.Known <= 0 {
 		t.Errorf("report %+v", r)
 	}
 	if strings.Count(lines.String(), "\n") != 12 {
@@ -91,19 +96,22 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestRunIsBounded(t *testing.T) {
 	for _, n := range []int{-1, 0, 2, MaxNodes + 1} {
-		if _, err := Run(t.Context(), Config{Nodes: n}, NewCluster(3, gossip.DefaultDetector), nil); err == nil {
+		if _, err := Run(t.Context(), Config{Nodes: n}, NewCluster(3, gossip.DefaultDetector),
+			nil); err == nil {
 			t.Errorf("%d nodes are taken", n)
 		}
 	}
 }
 
-// TestBooks checks who is held to be what against a plain count, through all that can happen to the books.
+// TestBooks checks who is held to be what against a plain count, through all that can happen to the
+// books.
 func TestBooks(t *testing.T) {
 	c := NewCluster(3, gossip.DefaultDetector)
 	now := time.Now()
 	c.nodes[0], c.nodes[1], c.nodes[2] = new(starling.Node), new(starling.Node), new(starling.Node)
 	say := func(i, s int, state starling.State, generation uint64) {
-		c.see(i, starling.Member{Name: name(s), State: state, Generation: generation}, now.Add(time.Hour))
+		c.see(i, starling.Member{Name: name(s), State: state, Generation: generation},
+			now.Add(time.Hour))
 	}
 	all := c.expect(-1, alive, 0)
 	for i := range 3 {
@@ -149,7 +157,8 @@ func TestOverheard(t *testing.T) {
 	}
 	c.deliver(2, m)
 	c.heard.since = c.heard.since.Add(-time.Minute)
-	if w := c.Overheard(); w == nil || w.Origin != 1 || w.Delay[0] != -1 || w.Delay[1] <= 0 || w.Delay[2] <= 0 {
+	if w := c.Overheard(); w == nil || w.Origin != 1 || w.Delay[0] != -1 || w.Delay[1] <= 0 ||
+		w.Delay[2] <= 0 {
 		t.Errorf("wave %+v", w)
 	}
 	if c.Overheard() != nil {
@@ -178,7 +187,8 @@ func TestQuantile(t *testing.T) {
 		q    float64
 		want time.Duration
 	}{
-		{nil, 0.5, 0}, {ms(7), 0.5, 7}, {ms(7), 1, 7}, {ms(1, 2, 3), 0.5, 2}, {ms(1, 2, 3, 4), 0.5, 2},
+		{nil, 0.5, 0}, {ms(7), 0.5, 7}, {ms(7), 1, 7}, {ms(1, 2, 3), 0.5, 2}, {ms(1, 2, 3, 4),
+			0.5, 2},
 		{ms(hundred...), 0.99, 99}, {ms(hundred...), 1, 100}, {ms(hundred...), 0.5, 50},
 	} {
 		if got := quantile(c.of, c.q); got != c.want {

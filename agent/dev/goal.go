@@ -10,8 +10,8 @@ import (
 	"github.com/starling-gossip/starling"
 )
 
-// goal is that every running node, but the subject, holds the subject to be something; or, without a subject, that every
-// node knows all.
+// goal is that every running node, but the subject, holds the subject to be something; or, without
+// a subject, that every node knows all.
 type goal struct {
 	subject int // -1: none
 	want    view
@@ -64,7 +64,8 @@ func (c *Cluster) reach(now time.Time) {
 func (c *Cluster) expect(subject int, want view, newer uint64) *goal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	g := &goal{subject: subject, want: want, newer: newer, since: time.Now(), who: map[int]bool{}, done: make(chan struct{})}
+	g := &goal{subject: subject, want: want, newer: newer, since: time.Now(),
+		who: map[int]bool{}, done: make(chan struct{})}
 	for i, node := range c.nodes {
 		if node != nil && i != subject {
 			g.need++
@@ -85,7 +86,8 @@ func (c *Cluster) await(ctx context.Context, g *goal, what string) error {
 	case <-ctx.Done():
 	}
 	got, need := c.Progress()
-	return fmt.Errorf("%s: %d of %d nodes were there when it was given up: %w", what, got, need, context.Cause(ctx))
+	return fmt.Errorf("%s: %d of %d nodes were there when it was given up: %w", what, got,
+		need, context.Cause(ctx))
 }
 
 // Progress says how many nodes have reached the present goal, of how many.
@@ -117,8 +119,8 @@ const topic = "murmuration"
 // tooLate is when a message that is not there is held to be lost.
 const tooLate = 5 * time.Second
 
-// publish sends a message from a node and waits until all have it, or until those that lack it will not get it any more:
-// a message is sent with all care, but without a promise.
+// publish sends a message from a node and waits until all have it, or until those that lack it will
+// not get it any more: a message is sent with all care, but without a promise.
 func (c *Cluster) publish(ctx context.Context, from int) (*Wave, error) {
 	node := c.Node(from)
 	s := &spread{origin: name(from), delay: make([]time.Duration, c.n), done: make(chan struct{})}
@@ -204,7 +206,8 @@ func (c *Cluster) overhear(i int, m starling.Message, now time.Time) {
 	}
 }
 
-// Overheard returns how the last message spread that was not the script's own; once, and nil otherwise.
+// Overheard returns how the last message spread that was not the script's own; once, and nil
+// otherwise.
 func (c *Cluster) Overheard() *Wave {
 	c.mu.Lock()
 	defer c.mu.Unlock()

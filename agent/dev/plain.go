@@ -17,7 +17,8 @@ var Titles = map[StepName]string{
 	StepIdle:    "nothing happens",
 }
 
-// Plain returns a function for Run that writes what was measured in each step when it is done, and fits 80 columns.
+// Plain returns a function for Run that writes what was measured in each step when it is done, and
+// fits 80 columns.
 func Plain(w io.Writer) func(Update) {
 	return func(u Update) {
 		if !u.Done {

@@ -27,8 +27,8 @@ type run struct {
 // errPatience is the cause of a step's end when it took too long.
 var errPatience = errors.New("it took too long")
 
-// Run plays the script on a new cluster; tell is called as it goes on, one call at a time. The cluster runs on until the
-// caller closes it, also after an error.
+// Run plays the script on a new cluster; tell is called as it goes on, one call at a time. The
+// cluster runs on until the caller closes it, also after an error.
 func Run(ctx context.Context, cfg Config, c *Cluster, tell func(Update)) (Report, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -54,7 +54,8 @@ func Run(ctx context.Context, cfg Config, c *Cluster, tell func(Update)) (Report
 			u.Node = name(s.node)
 		}
 		tell(u)
-		limited, stop := context.WithTimeoutCause(ctx, cfg.Patience+cfg.Idle+cfg.Settle, errPatience)
+		limited, stop := context.WithTimeoutCause(ctx, cfg.Patience+cfg.Idle+cfg.Settle,
+			errPatience)
 		u.Facts, err = s.do(limited, s.node)
 		stop()
 		if err != nil {
@@ -116,9 +117,11 @@ func (r *run) publishAll(ctx context.Context, _ int) ([]Fact, error) {
 	median := func(d []time.Duration) time.Duration { return quantile(slices.Sorted(slices.Values(d)), 0.5) }
 	a, b, c := median(t50), median(t99), median(t100)
 	r.report.Publish = Publish{r.cfg.Messages, missed, a.Seconds(), b.Seconds(), c.Seconds()}
-	facts := []Fact{{"half have it", duration(a)}, {"99 % have it", duration(b)}, {"all have it", duration(c)}}
+	facts := []Fact{{"half have it", duration(a)}, {"99 % have it", duration(b)},
+		{"all have it", duration(c)}}
 	if missed > 0 {
-		facts = append(facts, Fact{"never came", fmt.Sprintf("%d of %d", missed, r.cfg.Messages*r.n)})
+		facts = append(facts, Fact{"never came", fmt.Sprintf("%d of %d", missed,
+			r.cfg.Messages*r.n)})
 	}
 	return facts, nil
 }

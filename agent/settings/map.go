@@ -9,7 +9,8 @@ import (
 
 // This file is a flag that collects key=value pairs.
 
-// Map is a flag's value of key=value pairs. Each use of the flag adds one pair, so that a value may have commas.
+// Map is a flag's value of key=value pairs. Each use of the flag adds one pair, so that a value may
+// have commas.
 type Map struct{ pairs *map[string]string }
 
 // NewMap makes a flag's value that fills a map.

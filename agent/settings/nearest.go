@@ -13,8 +13,8 @@ func Nearest(name string, known []string) (best string) {
 	return best
 }
 
-// distance is the optimal string alignment distance in bytes: insertions, deletions, substitutions and swaps of
-// neighbours cost one each.
+// distance is the optimal string alignment distance in bytes: insertions, deletions, substitutions
+// and swaps of neighbours cost one each.
 func distance(a, b string) int {
 	rows := [3][]int{} // the row before the last, the last, the present one
 	for i := range rows {

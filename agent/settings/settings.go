@@ -1,7 +1,7 @@
-// Package settings fills a set of flags from the environment and a YAML file. The flags are the one list of what can be
-// set: a flag's name is its key in the file, and STARLING_ with the name in capitals is its name in the environment.
-// Flags win over the environment, the environment over the file, the file over the defaults; a list or map comes whole
-// from the first of them that has it.
+// Package settings fills a set of flags from the environment and a YAML file. The flags are the one
+// list of what can be set: a flag's name is its key in the file, and STARLING_ with the name in
+// capitals is its name in the environment. Flags win over the environment, the environment over the
+// file, the file over the defaults; a list or map comes whole from the first of them that has it.
 package settings
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// EnvPrefix begins the name of every environment variable that is read. Other names with this prefix are ignored:
-// Kubernetes sets its own for a service called starling.
+// EnvPrefix begins the name of every environment variable that is read. Other names with this
+// prefix are ignored: Kubernetes sets its own for a service called starling.
 const EnvPrefix = "STARLING_"
 
 // EnvName returns the environment's name of a flag.
@@ -25,7 +25,8 @@ func EnvName(flag string) string {
 // notInFile are flags that make no sense as a key of the file.
 var notInFile = map[string]bool{"config": true, "help": true}
 
-// FromEnv sets those flags that the command line did not, from the environment. An empty variable counts as not there.
+// FromEnv sets those flags that the command line did not, from the environment. An empty variable
+// counts as not there.
 func FromEnv(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	return visitUnset(flags, func(f *pflag.Flag) error {
 		text, ok := lookup(EnvName(f.Name))
@@ -40,7 +41,8 @@ func FromEnv(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	})
 }
 
-// FromFile sets those flags that are not set yet from the YAML of a file; name is used in errors only.
+// FromFile sets those flags that are not set yet from the YAML of a file; name is used in errors
+// only.
 func FromFile(flags *pflag.FlagSet, name string, text []byte) error {
 	entries, err := parse(name, text)
 	if err != nil {
@@ -49,7 +51,8 @@ func FromFile(flags *pflag.FlagSet, name string, text []byte) error {
 	for _, e := range entries {
 		f := flags.Lookup(e.key)
 		if f == nil || notInFile[e.key] {
-			return fmt.Errorf("%s:%d: unknown key %q: did you mean %q?", name, e.line, e.key, Nearest(e.key, keys(flags)))
+			return fmt.Errorf("%s:%d: unknown key %q: did you mean %q?", name, e.line, e.key,
+				Nearest(e.key, keys(flags)))
 		}
 		if f.Changed {
 			continue

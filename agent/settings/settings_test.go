@@ -28,7 +28,8 @@ func newFlags() (*testFlags, *pflag.FlagSet) {
 	return v, f
 }
 
-func load(t *testing.T, args []string, env map[string]string, file string) (*testFlags, *pflag.FlagSet, error) {
+func load(t *testing.T, args []string, env map[string]string, file string) (*testFlags,
+	*pflag.FlagSet, error) {
 	t.Helper()
 	v, f := newFlags()
 	if err := f.Parse(args); err != nil {
@@ -50,21 +51,28 @@ func TestPrecedence(t *testing.T) {
 	}{
 		{about: "defaults", name: "default"},
 		{about: "file over default", file: "name: f", name: "f"},
-		{about: "environment over file", file: "name: f", env: map[string]string{"STARLING_NAME": "e"}, name: "e"},
-		{about: "flag over all", file: "name: f", env: map[string]string{"STARLING_NAME": "e"}, args: []string{"--name=a"}, name: "a"},
-		{about: "an empty variable is none", file: "name: f", env: map[string]string{"STARLING_NAME": ""}, name: "f"},
-		{about: "a flag at its default still wins", file: "name: f", args: []string{"--name=default"}, name: "default"},
+		{about: "environment over file", file: "name: f",
+			env: map[string]string{"STARLING_NAME": "e"}, name: "e"},
+		{about: "flag over all", file: "name: f", env: map[string]string{"STARLING_NAME": "e"},
+			args: []string{"--name=a"}, name: "a"},
+		{about: "an empty variable is none", file: "name: f",
+			env: map[string]string{"STARLING_NAME": ""}, name: "f"},
+		{about: "a flag at its default still wins", file: "name: f",
+			args: []string{"--name=default"}, name: "default"},
 		{about: "numbers stay as they are written", file: "name: 007", name: "007"},
 		{about: "quotes", file: `name: "a: b"`, name: "a: b"},
 		{about: "block text", file: "name: |-\n  x y", name: "x y"},
 		{about: "a list in a file", file: "join: [a, b]", name: "default", join: "a b"},
 		{about: "a list as one text", file: "join: a, b", name: "default", join: "a b"},
-		{about: "a list comes whole", file: "join: [a, b]", env: map[string]string{"STARLING_JOIN": "c,d"}, name: "default", join: "c d"},
+		{about: "a list comes whole", file: "join: [a, b]",
+			env: map[string]string{"STARLING_JOIN": "c,d"}, name: "default", join: "c d"},
 		{about: "tags as a map", file: "tag:\n  k: v\n  n: 1", name: "default", tag: "k=v,n=1"},
 		{about: "tags as a map of one", file: "tag:\n  k: v,w", name: "default", tag: "k=v,w"},
 		{about: "tags as a list", file: "tag: [k=v, l=w]", name: "default", tag: "k=v,l=w"},
-		{about: "tags from flags", args: []string{"--tag=k=v,w", "--tag=l=m"}, file: "tag: {x: y}", name: "default", tag: "k=v,w,l=m"},
-		{about: "a key with nothing says nothing", file: "name:\njoin: [a]", name: "default", join: "a"},
+		{about: "tags from flags", args: []string{"--tag=k=v,w", "--tag=l=m"},
+			file: "tag: {x: y}", name: "default", tag: "k=v,w,l=m"},
+		{about: "a key with nothing says nothing", file: "name:\njoin: [a]", name: "default",
+			join: "a"},
 		{about: "only a comment", file: "# nothing\n", name: "default"},
 	} {
 		t.Run(c.about, func(t *testing.T) {
@@ -72,8 +80,10 @@ func TestPrecedence(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Join(v.join, " "); v.name != c.name || got != c.join || f.Lookup("tag").Value.String() != c.tag {
-				t.Errorf("name %q, join %q, tag %q; want %q, %q, %q", v.name, got, f.Lookup("tag").Value, c.name, c.join, c.tag)
+			if got := strings.Join(v.join, " "); v.name != c.name || got != c.join ||
+				f.Lookup("tag").Value.String() != c.tag {
+				t.Errorf("name %q, join %q, tag %q; want %q, %q, %q", v.name, got,
+					f.Lookup("tag").Value, c.name, c.join, c.tag)
 			}
 		})
 	}
@@ -88,7 +98,8 @@ func TestErrors(t *testing.T) {
 		{about: "config is no key", file: "config: x", want: `unknown key "config"`},
 		{about: "not a number", file: "mtu: many", want: `s.yaml:1: mtu: "many" is not a number that can be: invalid syntax`},
 		{about: "not a duration", env: map[string]string{"STARLING_LEAVE_TIMEOUT": "5"}, want: `STARLING_LEAVE_TIMEOUT="5" in the environment:`},
-		{about: "a list for one value", file: "name: [a, b]", want: "one value is wanted, here are 2"},
+		{about: "a list for one value", file: "name: [a, b]",
+			want: "one value is wanted, here are 2"},
 		{about: "deep", file: "join: [[a]]", want: "a text is wanted"},
 		{about: "not a mapping", file: "- a", want: "is not a list"},
 		{about: "not YAML", file: "a: [", want: "s.yaml is not YAML"},
@@ -120,7 +131,8 @@ func TestNearest(t *testing.T) {
 }
 
 func FuzzFile(f *testing.F) {
-	for _, s := range []string{"name: a", "tag: {k: v}", "join:\n- a\n- b", "a: &x [*x]", "? [a]\n: b", "!!binary x: y", "name: !!str 1"} {
+	for _, s := range []string{"name: a", "tag: {k: v}", "join:\n- a\n- b", "a: &x [*x]",
+		"? [a]\n: b", "!!binary x: y", "name: !!str 1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -8,8 +8,8 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// This file reads the YAML of a configuration file into keys with their lines and texts. The texts are kept as they were
-// written, so that a cluster called 007 stays 007.
+// This file reads the YAML of a configuration file into keys with their lines and texts. The texts
+// are kept as they were written, so that a cluster called 007 stays 007.
 
 // entry is one key of the file.
 type entry struct {

@@ -1,4 +1,5 @@
-// Package codec measures what one probe costs to write and to read: a ping with two updates, and its ack.
+// Package codec measures what one probe costs to write and to read: a ping with two updates, and
+// its ack.
 package codec
 
 import (
@@ -80,7 +81,8 @@ func measured(probe func() (bytes int, err error)) (Cost, error) {
 			}
 		}
 	})
-	return Cost{float64(r.T.Nanoseconds()) / float64(r.N), float64(r.AllocsPerOp()), float64(size)}, nil
+	return Cost{float64(r.T.Nanoseconds()) / float64(r.N), float64(r.AllocsPerOp()),
+		float64(size)}, nil
 }
 
 // Memberlist measures its codec, with the compression that is its default or without.
@@ -89,8 +91,10 @@ func Memberlist(compressed bool) (Cost, error) {
 }
 
 func mlProbe(compressed bool) (int, error) {
-	ping := mlPing{SeqNo: 70_000, Node: "node-17", SourceAddr: []byte{10, 0, 0, 4}, SourcePort: 7946, SourceNode: "node-4"}
-	alive := mlAlive{Incarnation: 2, Node: "node-99", Addr: []byte{10, 0, 0, 99}, Port: 7946, Vsn: []uint8{1, 5, 2, 0, 0, 0}}
+	ping := mlPing{SeqNo: 70_000, Node: "node-17", SourceAddr: []byte{10, 0, 0, 4},
+		SourcePort: 7946, SourceNode: "node-4"}
+	alive := mlAlive{Incarnation: 2, Node: "node-99", Addr: []byte{10, 0, 0, 99}, Port: 7946,
+		Vsn: []uint8{1, 5, 2, 0, 0, 0}}
 	suspect := mlSuspect{Incarnation: 1, Node: "node-55", From: "node-4"}
 	parts := make([][]byte, 3)
 	for i, m := range []struct {

@@ -17,9 +17,11 @@ func Starling() (Cost, error) {
 func probe(buf []byte) (int, error) {
 	from, to := member.IDOf("node-4"), member.IDOf("node-17")
 	print := wire.Fingerprint{Hash: 0x0123456789abcdef, Live: 128}
-	b := wire.AppendHeader(buf, wire.Header{Cluster: 1, From: from, Generation: 1_700_000_000, To: member.Instance(to, 5)})
+	b := wire.AppendHeader(buf, wire.Header{Cluster: 1, From: from, Generation: 1_700_000_000,
+		To: member.Instance(to, 5)})
 	b = wire.AppendPing(b, 70_000)
-	b = wire.AppendUpdate(b, &wire.Update{ID: member.IDOf("node-99"), Check: 77, Claim: wire.Claim{Generation: 1_700_000_000_000, Incarnation: 2}})
+	b = wire.AppendUpdate(b, &wire.Update{ID: member.IDOf("node-99"), Check: 77,
+		Claim: wire.Claim{Generation: 1_700_000_000_000, Incarnation: 2}})
 	b = wire.AppendUpdate(b, &wire.Update{ID: member.IDOf("node-55"), Check: 78, Claim: wire.Claim{
 		Generation: 1_700_000_000_000, Incarnation: 1, State: member.Suspect, Accuser: from,
 	}})
@@ -27,7 +29,8 @@ func probe(buf []byte) (int, error) {
 	if err := read(buf[:there], 4); err != nil {
 		return 0, err
 	}
-	b = wire.AppendHeader(buf, wire.Header{Cluster: 1, From: to, Generation: 1_700_000_000, To: member.Instance(from, 5)})
+	b = wire.AppendHeader(buf, wire.Header{Cluster: 1, From: to, Generation: 1_700_000_000,
+		To: member.Instance(from, 5)})
 	back := len(wire.AppendFingerprint(wire.AppendAck(b, 70_000), print))
 	return there + back, read(buf[:back], 2)
 }

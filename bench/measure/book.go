@@ -28,9 +28,10 @@ type book struct {
 	held     [][]bool      // observer, member: held for failed
 	heldBy   []int         // how many live observers hold a member for failed
 	verdicts [][]time.Time // of each member, since it died
-	well     int           // times that somebody held a live and well member for failed, when nobody had before
-	sickly   int           // the same of a live member that was not well
-	outcry   []int         // verdicts on a live member, all observers together
+	// times that somebody held a live and well member for failed, when nobody had before
+	well   int
+	sickly int   // the same of a live member that was not well
+	outcry []int // verdicts on a live member, all observers together
 
 	messages map[uint64]*heard
 	next     uint64
@@ -46,7 +47,8 @@ type heard struct {
 
 func newBook(n int) *book {
 	b := &book{
-		n: n, dead: make([]bool, n), sick: make([]bool, n), held: make([][]bool, n), heldBy: make([]int, n),
+		n: n, dead: make([]bool, n), sick: make([]bool, n), held: make([][]bool,
+			n), heldBy: make([]int, n),
 		verdicts: make([][]time.Time, n), outcry: make([]int, n), messages: map[uint64]*heard{},
 	}
 	for i := range b.held {
@@ -91,7 +93,8 @@ func (b *book) judge(observer int, name string, failed bool) {
 	case b.dead[member]:
 		b.verdicts[member] = append(b.verdicts[member], now)
 		return
-	case b.sick[observer]: // who stands still or is cut off is excused for a moment; it is not counted
+	case b.sick[observer]:
+		// who stands still or is cut off is excused for a moment; it is not counted
 		return
 	case b.heldBy[member] == 1 && b.sick[member]:
 		b.sickly++
@@ -103,7 +106,8 @@ func (b *book) judge(observer int, name string, failed bool) {
 
 func (b *book) up(i int) bool { b.mu.Lock(); defer b.mu.Unlock(); return !b.dead[i] }
 
-// died says that a node is dead from now on. Who holds it for failed already counts as knowing at once.
+// died says that a node is dead from now on. Who holds it for failed already counts as knowing at
+// once.
 func (b *book) died(i int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -39,7 +39,8 @@ func TestShares(t *testing.T) {
 		cl := &cluster{values: map[string][]float64{}}
 		cl.addShares("t50", "t99", "t100", got[:c.heard], c.due)
 		for key, want := range map[string]float64{"t50": c.half, "t99": c.most, "t100": c.full} {
-			if v := cl.values[key]; len(v) > 1 || len(v) == 0 && want != 0 || len(v) == 1 && v[0] != want {
+			if v := cl.values[key]; len(v) > 1 || len(v) == 0 && want != 0 || len(v) == 1 &&
+				v[0] != want {
 				t.Errorf("%d of %d heard: %s is %v, want %v", c.heard, c.due, key, v, want)
 			}
 		}
@@ -69,13 +70,15 @@ func TestHear(t *testing.T) {
 	}
 }
 
-// TestFalseFailures: one false failure is that somebody holds a live member for failed when nobody had, whoever follows.
+// TestFalseFailures: one false failure is that somebody holds a live member for failed when nobody
+// had, whoever follows.
 func TestFalseFailures(t *testing.T) {
 	b := newBook(5)
 	expect := func(what string, well, sick, wrong int) {
 		t.Helper()
 		if w, s := b.falsely(); w != well || s != sick || b.wrong() != wrong {
-			t.Errorf("%s: %d well and %d sick failed, %d pairs wrong; want %d, %d, %d", what, w, s, b.wrong(), well, sick, wrong)
+			t.Errorf("%s: %d well and %d sick failed, %d pairs wrong; want %d, %d, %d", what,
+				w, s, b.wrong(), well, sick, wrong)
 		}
 	}
 	b.judge(0, "n1", true)
@@ -101,8 +104,8 @@ func TestFalseFailures(t *testing.T) {
 	}
 }
 
-// TestKnown: verdicts count from the death on; who held the dead one for failed before knows it at once, and the dead
-// know nothing.
+// TestKnown: verdicts count from the death on; who held the dead one for failed before knows it at
+// once, and the dead know nothing.
 func TestKnown(t *testing.T) {
 	b := newBook(5)
 	b.judge(0, "n4", true)
@@ -119,13 +122,15 @@ func TestKnown(t *testing.T) {
 		t.Errorf("verdicts %v; three by the living", known)
 	}
 	if well, _ := b.falsely(); well != 1 || b.live() != 3 || b.wrong() != 0 {
-		t.Errorf("%d false failures before the death, %d live, %d pairs wrong", well, b.live(), b.wrong())
+		t.Errorf("%d false failures before the death, %d live, %d pairs wrong", well, b.live(),
+			b.wrong())
 	}
 }
 
 // TestSyncPeriod: memberlist's pushPullScale.
 func TestSyncPeriod(t *testing.T) {
-	for n, want := range map[int]time.Duration{2: 30, 32: 30, 33: 60, 64: 60, 65: 90, 128: 90, 512: 150, 1000: 180} {
+	for n, want := range map[int]time.Duration{2: 30, 32: 30, 33: 60, 64: 60, 65: 90, 128: 90,
+		512: 150, 1000: 180} {
 		if got := syncPeriod(n); got != want*time.Second {
 			t.Errorf("%d members: %v, want %v s", n, got, int(want))
 		}

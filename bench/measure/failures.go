@@ -20,22 +20,26 @@ func detectMetrics(of string) []Metric {
 
 var (
 	crash = &Measure{
-		Name: "crash", Title: "one process dies; its host lives", Worlds: both, Members: true, Metrics: detectMetrics("process"),
+		Name: "crash", Title: "one process dies; its host " +
+			"lives", Worlds: both, Members: true, Metrics: detectMetrics("process"),
 		run: func(c *cluster) error {
 			return c.runCrashes(map[string]int{Real: 2, Virtual: 3}[c.job.World], 1, false)
 		},
 	}
 	crash10 = &Measure{
-		Name: "crash10", Title: "10 % of the processes die at once; their hosts live", Worlds: both, Members: true,
+		Name: "crash10", Title: "10 % of the processes die at once; their hosts " +
+			"live", Worlds: both, Members: true,
 		Metrics: detectMetrics("10 % of the processes"),
 		run:     func(c *cluster) error { return c.runCrashes(1, max(1, c.job.N/10), false) },
 	}
 	hostCrash = &Measure{
-		Name: "host", Title: "one host falls silent", Worlds: virtualOnly, Members: true, Metrics: detectMetrics("host"),
+		Name: "host", Title: "one host falls " +
+			"silent", Worlds: virtualOnly, Members: true, Metrics: detectMetrics("host"),
 		run: func(c *cluster) error { return c.runCrashes(5, 1, true) },
 	}
 	hostCrash10 = &Measure{
-		Name: "host10", Title: "10 % of the hosts fall silent at once", Worlds: virtualOnly, Members: true,
+		Name: "host10", Title: "10 % of the hosts fall silent at " +
+			"once", Worlds: virtualOnly, Members: true,
 		Metrics: detectMetrics("10 % of the hosts"),
 		run:     func(c *cluster) error { return c.runCrashes(1, max(1, c.job.N/10), true) },
 	}
@@ -43,8 +47,8 @@ var (
 
 const crashWait = 90 * time.Second
 
-// runCrashes lets some nodes die at once, several times one after the other. After the wait it goes on without those who
-// do not know.
+// runCrashes lets some nodes die at once, several times one after the other. After the wait it goes
+// on without those who do not know.
 func (c *cluster) runCrashes(times, size int, withHost bool) error {
 	missing := 0
 	for range times {
@@ -87,7 +91,8 @@ func (c *cluster) awaitVerdicts(victims []int, due int) []time.Time {
 
 var lossShares = []int{0, 10, 25, 50}
 
-// lossWindows is how many spans are watched under so much loss: more where a false failure is to be expected.
+// lossWindows is how many spans are watched under so much loss: more where a false failure is to be
+// expected.
 func lossWindows(p int) int { return map[bool]int{false: 1, true: 5}[p >= 50] }
 
 func lossMetrics() (all []Metric) {
@@ -96,11 +101,16 @@ func lossMetrics() (all []Metric) {
 		all = append(all,
 			Metric{
 				Key: fmt.Sprintf("false%d", p), Mean: true, Exact: true,
-				Title: fmt.Sprintf("%d %% loss for %.0f min: false failures per node-minute", p, minutes),
+				Title: fmt.Sprintf("%d %% loss for %.0f min: false failures per node-minute",
+					p, minutes),
 			},
-			Metric{Key: fmt.Sprintf("delivery%d", p), Title: fmt.Sprintf("%d %% loss: messages delivered", p), Unit: "%", More: true, Mean: true},
-			Metric{Key: fmt.Sprintf("detect%d", p), Title: fmt.Sprintf("%d %% loss: a host dies, all know", p), Unit: "s"},
-			Metric{Key: fmt.Sprintf("bytes%d", p), Title: fmt.Sprintf("%d %% loss: bytes a node sends", p), Unit: "B/s"},
+			Metric{Key: fmt.Sprintf("delivery%d", p),
+				Title: fmt.Sprintf("%d %% loss: messages delivered",
+					p), Unit: "%", More: true, Mean: true},
+			Metric{Key: fmt.Sprintf("detect%d", p),
+				Title: fmt.Sprintf("%d %% loss: a host dies, all know", p), Unit: "s"},
+			Metric{Key: fmt.Sprintf("bytes%d", p),
+				Title: fmt.Sprintf("%d %% loss: bytes a node sends", p), Unit: "B/s"},
 		)
 	}
 	return all
@@ -108,11 +118,13 @@ func lossMetrics() (all []Metric) {
 
 var (
 	loss = &Measure{
-		Name: "loss", Title: "packets and segments of streams get lost", Worlds: virtualOnly, Members: true, Metrics: lossMetrics(),
+		Name: "loss", Title: "packets and segments of streams get " +
+			"lost", Worlds: virtualOnly, Members: true, Metrics: lossMetrics(),
 		run: (*cluster).runLoss,
 	}
 	lossNoStreams = &Measure{
-		Name: "lossudp", Title: "packets get lost, and no stream opens", Worlds: virtualOnly, Members: true, Metrics: lossMetrics(),
+		Name: "lossudp", Title: "packets get lost, and no stream " +
+			"opens", Worlds: virtualOnly, Members: true, Metrics: lossMetrics(),
 		run: func(c *cluster) error {
 			c.net.BlockStreams()
 			return c.runLoss()
@@ -179,8 +191,8 @@ func (c *cluster) lossWindow(p int) error {
 	return nil
 }
 
-// awaitPeace waits until nobody holds a live member for failed, or for so long. It says how long it took, and whether it
-// came.
+// awaitPeace waits until nobody holds a live member for failed, or for so long. It says how long it
+// took, and whether it came.
 func (c *cluster) awaitPeace(limit time.Duration) (time.Duration, bool) {
 	begin := time.Now()
 	for time.Since(begin) < limit {
@@ -205,7 +217,8 @@ var toleranceMetrics = []Metric{
 const equalGrace = 8
 
 var equal = &Measure{
-	Name: "equal", Title: "the same, with Inquest's Grace at 8 s, so that Starling forgives a host what memberlist does",
+	Name: "equal", Title: "the same, with Inquest's Grace at 8 s, so that Starling forgives a " +
+		"host what memberlist does",
 	Worlds: virtualOnly, Members: true, Storm: true, Metrics: toleranceMetrics,
 	run: func(c *cluster) error {
 		c.job.Tune.Grace = equalGrace
@@ -217,7 +230,8 @@ var equal = &Measure{
 }
 
 var tolerance = &Measure{
-	Name: "tolerance", Title: "the longest pause that is forgiven, and what a crash takes", Worlds: virtualOnly, Members: true,
+	Name: "tolerance", Title: "the longest pause that is forgiven, and what a crash " +
+		"takes", Worlds: virtualOnly, Members: true,
 	Metrics: toleranceMetrics,
 	run:     runTolerance,
 }
@@ -259,7 +273,8 @@ func runTolerance(c *cluster) error {
 	return nil
 }
 
-// forgives says whether several nodes, one after the other, can stand still for so long and are failed by nobody.
+// forgives says whether several nodes, one after the other, can stand still for so long and are
+// failed by nobody.
 func (c *cluster) forgives(d time.Duration, whole bool) bool {
 	for _, i := range c.victims(pauseTries) {
 		before := c.book.outcries(i)
@@ -301,15 +316,18 @@ func pauseMetrics() (all []Metric) {
 	for _, p := range pausePlans() {
 		what := fmt.Sprintf("%.0f %% of the processes pause %v in each 30 s", 100*p.share, p.span)
 		all = append(all,
-			Metric{Key: p.key("well"), Title: what + ": well members failed, per node-minute", Exact: true},
-			Metric{Key: p.key("sick"), Title: what + ": paused members failed, per node-minute", Exact: true},
+			Metric{Key: p.key("well"), Title: what + ": well members failed, per node-minute",
+				Exact: true},
+			Metric{Key: p.key("sick"), Title: what +
+				": paused members failed, per node-minute", Exact: true},
 		)
 	}
 	return all
 }
 
 var pauses = &Measure{
-	Name: "pauses", Title: "processes stand still again and again", Worlds: virtualOnly, Members: true, Metrics: pauseMetrics(),
+	Name: "pauses", Title: "processes stand still again and " +
+		"again", Worlds: virtualOnly, Members: true, Metrics: pauseMetrics(),
 	run: runPauses,
 }
 
@@ -346,9 +364,11 @@ func runPauses(c *cluster) error {
 // Partition.
 
 var partition = &Measure{
-	Name: "partition", Title: "30 % of the hosts are cut off for 60 s", Worlds: virtualOnly, Members: true,
+	Name: "partition", Title: "30 % of the hosts are cut off for 60 " +
+		"s", Worlds: virtualOnly, Members: true,
 	Metrics: []Metric{
-		{Key: "seen", Title: "pairs across the cut that hold each other for failed at its end", Unit: "%", Exact: true},
+		{Key: "seen", Title: "pairs across the cut that hold each other for failed at its end",
+			Unit: "%", Exact: true},
 		{Key: "healed", Title: "after the heal, until all hold all for live", Unit: "s"},
 	},
 	run: runPartition,

@@ -1,5 +1,6 @@
-// Package measure is what a child process of the bench does: it builds one cluster of one peer and measures it. A process
-// of its own for each cluster makes CPU, heap and goroutines those of that peer alone, and a peer that hangs can be ended.
+// Package measure is what a child process of the bench does: it builds one cluster of one peer and
+// measures it. A process of its own for each cluster makes CPU, heap and goroutines those of that
+// peer alone, and a peer that hangs can be ended.
 package measure
 
 import (
@@ -33,11 +34,12 @@ type Job struct {
 
 // Result is what came of one measure of a job.
 type Result struct {
-	Measure string               `json:"measure"`
-	Values  map[string][]float64 `json:"values"` // samples of each metric; a metric without any was not reached
-	Note    string               `json:"note,omitempty"`
-	CPU     float64              `json:"cpu"`  // seconds of CPU that the process used
-	Wall    float64              `json:"wall"` // seconds that it took
+	Measure string `json:"measure"`
+	// samples of each metric; a metric without any was not reached
+	Values map[string][]float64 `json:"values"`
+	Note   string               `json:"note,omitempty"`
+	CPU    float64              `json:"cpu"`  // seconds of CPU that the process used
+	Wall   float64              `json:"wall"` // seconds that it took
 }
 
 // Metric is one number of a measure.
@@ -45,7 +47,8 @@ type Metric struct {
 	Key, Title, Unit string
 	More             bool // more is better
 	Exact            bool // zero is a result, not a lack of one
-	Mean             bool // of its samples the mean is told, not the median: it is rare, or its samples are parts of one
+	// of its samples the mean is told, not the median: it is rare, or its samples are parts of one
+	Mean bool
 }
 
 // Measure is something that is measured.
@@ -60,7 +63,8 @@ type Measure struct {
 }
 
 // All are the measures there are, in the order in which they are reported.
-var All = []*Measure{join, idle, message, rate, crash, crash10, hostCrash, hostCrash10, loss, lossNoStreams, tolerance, equal, pauses,
+var All = []*Measure{join, idle, message, rate, crash, crash10, hostCrash, hostCrash10, loss,
+	lossNoStreams, tolerance, equal, pauses,
 	partition, probe}
 
 // Find returns the measure of a name.
@@ -84,7 +88,8 @@ func Do(j Job, tell func(Result)) error {
 	if err != nil {
 		return err
 	}
-	c := &cluster{job: j, system: system, rng: rand.New(rand.NewPCG(j.Seed, 0xbe)), values: map[string][]float64{}}
+	c := &cluster{job: j, system: system, rng: rand.New(rand.NewPCG(j.Seed, 0xbe)),
+		values: map[string][]float64{}}
 	for _, name := range j.Measures {
 		m, err := Find(name)
 		if err != nil {
@@ -100,7 +105,8 @@ func Do(j Job, tell func(Result)) error {
 		if err := m.run(c); err != nil {
 			c.note = err.Error()
 		}
-		tell(Result{Measure: name, Values: c.values, Note: c.note, CPU: (cpuTime() - used).Seconds(), Wall: time.Since(begin).Seconds()})
+		tell(Result{Measure: name, Values: c.values, Note: c.note,
+			CPU: (cpuTime() - used).Seconds(), Wall: time.Since(begin).Seconds()})
 	}
 	return nil
 }
@@ -128,9 +134,10 @@ func (c *cluster) quick(full, short time.Duration) time.Duration {
 }
 
 const (
-	batch      = 16               // nodes that join at once when nobody measures it
-	buildWait  = 90 * time.Second // for a cluster to know itself
-	longBuild  = 10 * time.Minute // the same where time costs nothing: a straggler waits for full state syncs
+	batch     = 16               // nodes that join at once when nobody measures it
+	buildWait = 90 * time.Second // for a cluster to know itself
+	// the same where time costs nothing: a straggler waits for full state syncs
+	longBuild  = 10 * time.Minute
 	settleTime = 5 * time.Second
 	settleEach = 60 * time.Millisecond // for each node: memberlist and Serf pass on so many joins
 )
@@ -184,7 +191,8 @@ func (c *cluster) build() error {
 	return nil
 }
 
-// settle waits for the news of the joins to die out. Among 1,000 sockets that takes time that nobody has.
+// settle waits for the news of the joins to die out. Among 1,000 sockets that takes time that
+// nobody has.
 func (c *cluster) settle() {
 	span := settleTime
 	if c.job.World == Virtual {

@@ -1,9 +1,10 @@
 package measure
 
-// This file asks Linux: what the process used, and what passed through the loopback interface. The bench gives each child
-// a network namespace of its own where it may, so that the interface carries nothing else: all peers are counted by the
-// same hand, acknowledgements and handshakes of TCP included. A packet of loopback may hold 64 KB, so streams come in fewer
-// packets than on Ethernet. The interface counts no Ethernet header: it takes it off before it counts.
+// This file asks Linux: what the process used, and what passed through the loopback interface. The
+// bench gives each child a network namespace of its own where it may, so that the interface carries
+// nothing else: all peers are counted by the same hand, acknowledgements and handshakes of TCP
+// included. A packet of loopback may hold 64 KB, so streams come in fewer packets than on Ethernet.
+// The interface counts no Ethernet header: it takes it off before it counts.
 
 import (
 	"bytes"
@@ -60,7 +61,8 @@ func RaiseLoopback() error {
 		_     [22]byte
 	}{flags: syscall.IFF_UP | syscall.IFF_RUNNING}
 	copy(request.name[:], "lo")
-	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&request)))
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.SIOCSIFFLAGS,
+		uintptr(unsafe.Pointer(&request)))
 	if errno != 0 {
 		return fmt.Errorf("the loopback interface cannot be switched on: %w", errno)
 	}

@@ -8,12 +8,14 @@ import (
 )
 
 var probe = &Measure{
-	Name: "codec", Title: "a ping with two updates and its ack, written and read", Worlds: []string{Real}, Members: true, Storm: true,
+	Name: "codec", Title: "a ping with two updates and its ack, written and " +
+		"read", Worlds: []string{Real}, Members: true, Storm: true,
 	Metrics: []Metric{
 		{Key: "ns", Title: "time", Unit: "ns"},
 		{Key: "allocations", Title: "allocations", Unit: "", Exact: true},
 		{Key: "bytes", Title: "bytes on the wire, without IP and UDP headers", Unit: "B"},
-		{Key: "nsPacked", Title: "time, with the compression that is memberlist's default", Unit: "ns"},
+		{Key: "nsPacked", Title: "time, with the compression that is memberlist's default",
+			Unit: "ns"},
 		{Key: "bytesPacked", Title: "bytes, with that compression", Unit: "B"},
 	},
 	run: runProbe,

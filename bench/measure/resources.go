@@ -10,22 +10,25 @@ import (
 )
 
 var idle = &Measure{
-	Name: "idle", Title: "nothing happens, for a full state sync of memberlist at least", Worlds: both, Members: true,
+	Name: "idle", Title: "nothing happens, for a full state sync of memberlist at " +
+		"least", Worlds: both, Members: true,
 	Metrics: []Metric{
 		{Key: "cpu", Title: "CPU of a node", Unit: "% of a core"},
 		{Key: "heap", Title: "heap of a node", Unit: "KB"},
 		{Key: "stack", Title: "stacks of a node", Unit: "KB"},
 		{Key: "goroutines", Title: "goroutines of a node", Unit: ""},
 		{Key: "packets", Title: "packets a node sends", Unit: "/s"},
-		{Key: "bytes", Title: "bytes a node sends, IP and UDP or TCP headers included", Unit: "B/s"},
+		{Key: "bytes", Title: "bytes a node sends, IP and UDP or TCP headers included",
+			Unit: "B/s"},
 	},
 	run: runIdle,
 }
 
-// syncPeriod is how often memberlist exchanges its whole state in a cluster of n: 30 s, and 30 s more for each doubling
-// above 32 members.
+// syncPeriod is how often memberlist exchanges its whole state in a cluster of n: 30 s, and 30 s
+// more for each doubling above 32 members.
 func syncPeriod(n int) time.Duration {
-	return 30 * time.Second * time.Duration(1+math.Ceil(max(0, math.Log2(float64(n))-math.Log2(32))))
+	return 30 * time.Second * time.Duration(1+math.Ceil(max(0,
+		math.Log2(float64(n))-math.Log2(32))))
 }
 
 // maxRealIdle is how long real sockets are watched at most.
@@ -35,7 +38,8 @@ func runIdle(c *cluster) error {
 	span := syncPeriod(c.job.N)
 	if c.job.World == Real && span > maxRealIdle {
 		span = maxRealIdle
-		c.note = fmt.Sprintf("measured over %v of a state sync of %v; the whole of it is measured in virtual time", span, syncPeriod(c.job.N))
+		c.note = fmt.Sprintf("measured over %v of a state sync of %v; the whole of it is "+
+			"measured in virtual time", span, syncPeriod(c.job.N))
 	}
 	span = c.quick(span, 5*time.Second)
 	before, used, begin := c.traffic(), cpuTime(), time.Now()
@@ -57,7 +61,8 @@ func runIdle(c *cluster) error {
 	return nil
 }
 
-// memory is the heap and the stacks in use, the bench's own bookkeeping included: that of n clusters of n is n bytes a node.
+// memory is the heap and the stacks in use, the bench's own bookkeeping included: that of n
+// clusters of n is n bytes a node.
 func memory() (heap, stack uint64) {
 	runtime.GC()
 	runtime.GC() // the first empties the pools, the second frees what was in them

@@ -17,7 +17,8 @@ var both = []string{Real, Virtual}
 const joinWait = 60 * time.Second
 
 var join = &Measure{
-	Name: "join", Title: "all join at once through one seed", Worlds: both, Members: true, Storm: true,
+	Name: "join", Title: "all join at once through one " +
+		"seed", Worlds: both, Members: true, Storm: true,
 	Metrics: []Metric{
 		{Key: "seconds", Title: "until all know all", Unit: "s"},
 		{Key: "complete", Title: "nodes that know all after 60 s", Unit: "%", More: true},
@@ -116,7 +117,8 @@ func runMessage(c *cluster) error {
 
 // addShares adds the milliseconds until half, 99 % and all of those who are due had something.
 func (c *cluster) addShares(half, most, all string, got []time.Duration, due int) {
-	for key, needed := range map[string]int{half: (due + 1) / 2, most: (99*due + 99) / 100, all: due} {
+	for key, needed := range map[string]int{half: (due + 1) / 2, most: (99*due + 99) / 100,
+		all: due} {
 		if key != "" && len(got) >= needed {
 			c.add(key, float64(got[needed-1])/float64(time.Millisecond))
 		}
@@ -137,12 +139,14 @@ func (c *cluster) copies() (sum int64) {
 }
 
 var rate = &Measure{
-	Name: "rate", Title: "messages of 100 bytes sustained for 3 s, all there 5 s later", Worlds: []string{Real},
+	Name: "rate", Title: "messages of 100 bytes sustained for 3 s, all there 5 s " +
+		"later", Worlds: []string{Real},
 	Metrics: []Metric{
 		{Key: "one", Title: "from one node, all arrive", Unit: "/s", More: true, Exact: true},
 		{Key: "one999", Title: "from one node, 99.9 % arrive", Unit: "/s", More: true, Exact: true},
 		{Key: "all", Title: "from all nodes, all arrive", Unit: "/s", More: true, Exact: true},
-		{Key: "all999", Title: "from all nodes, 99.9 % arrive", Unit: "/s", More: true, Exact: true},
+		{Key: "all999", Title: "from all nodes, 99.9 % arrive", Unit: "/s", More: true,
+			Exact: true},
 	},
 	run: runRate,
 }

@@ -1,8 +1,8 @@
 package peer
 
-// This file runs Starling's core on a virtual network. It is what the project's driver is under real sockets, without
-// them: one goroutine hands in datagrams, outcomes of connections, commands and the time, and carries out what the core
-// wants.
+// This file runs Starling's core on a virtual network. It is what the project's driver is under
+// real sockets, without them: one goroutine hands in datagrams, outcomes of connections, commands
+// and the time, and carries out what the core wants.
 
 import (
 	"context"
@@ -43,7 +43,8 @@ func startCore(s Spec) (Node, error) {
 	h := fnv.New64a()
 	h.Write([]byte(s.Name))
 	cfg := tuned(s.Tune)
-	self := gossip.Self{Name: s.Name, Generation: uint64(time.Now().UnixMilli()), Addr: s.Host.Addr()}
+	self := gossip.Self{Name: s.Name, Generation: uint64(time.Now().UnixMilli()),
+		Addr: s.Host.Addr()}
 	core, err := gossip.New(&cfg, self, rand.NewPCG(h.Sum64(), uint64(time.Now().UnixNano())),
 		rand.NewPCG(uint64(time.Now().UnixNano()), h.Sum64()))
 	if err != nil {
@@ -51,7 +52,8 @@ func startCore(s Spec) (Node, error) {
 	}
 	n := &coreNode{
 		spec: s, host: s.Host, start: time.Now(), core: core,
-		calls: make(chan func()), writable: make(chan struct{}, 1), welcomed: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{}),
+		calls: make(chan func()), writable: make(chan struct{},
+			1), welcomed: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	call(s.Live, s.Name)
 	go n.run()
@@ -92,7 +94,8 @@ func (n *coreNode) receive(p virtual.Packet) {
 	n.core.Receive(n.now(), p.From, p.Data, &n.out)
 }
 
-// drain hands in what waits in the socket before the core is told the time, as the project's driver does.
+// drain hands in what waits in the socket before the core is told the time, as the project's driver
+// does.
 func (n *coreNode) drain() {
 	for {
 		select {

@@ -1,7 +1,7 @@
 package peer
 
-// This file runs GossipSub of go-libp2p-pubsub, for messages alone: it has no membership and no failure detector, and is
-// told whom to connect to.
+// This file runs GossipSub of go-libp2p-pubsub, for messages alone: it has no membership and no
+// failure detector, and is told whom to connect to.
 
 import (
 	"context"
@@ -21,13 +21,15 @@ func init() {
 	register(&System{
 		Name: "gossipsub", Module: "github.com/libp2p/go-libp2p-pubsub", Start: startGossipSub,
 		Changed: []string{
-			"NewGossipSub's defaults over libp2p.New's", "listens on 127.0.0.1 over TCP alone", "no relay, no metrics",
+			"NewGossipSub's defaults over libp2p.New's", "listens on 127.0.0.1 over TCP " +
+				"alone", "no relay, no metrics",
 			"each node is connected to 10 random others",
 		},
 	})
 }
 
-// Contacts is how many random others a node without membership is connected to: a mesh wants 6, at most 12.
+// Contacts is how many random others a node without membership is connected to: a mesh wants 6, at
+// most 12.
 const Contacts = 10
 
 type gossipSubNode struct {
@@ -41,7 +43,8 @@ func startGossipSub(s Spec) (Node, error) {
 	if s.Host != nil {
 		return nil, errors.New("gossipsub does not run on the virtual network")
 	}
-	h, err := libp2p.New(libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.DisableRelay(), libp2p.DisableMetrics())
+	h, err := libp2p.New(libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"),
+		libp2p.DisableRelay(), libp2p.DisableMetrics())
 	if err != nil {
 		return nil, err
 	}

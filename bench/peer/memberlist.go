@@ -1,7 +1,8 @@
 package peer
 
-// This file runs hashicorp/memberlist. It has no messages of its own: they go the way that its documentation names, a
-// TransmitLimitedQueue behind a Delegate, where each node passes on what it had not heard before.
+// This file runs hashicorp/memberlist. It has no messages of its own: they go the way that its
+// documentation names, a TransmitLimitedQueue behind a Delegate, where each node passes on what it
+// had not heard before.
 
 import (
 	"context"
@@ -19,12 +20,14 @@ func init() {
 		Name: "memberlist", Module: "github.com/hashicorp/memberlist", Membership: true, Virtual: true, Start: startMemberlist,
 		Changed: []string{
 			"DefaultLANConfig", "Name", "BindAddr 127.0.0.1", "a free BindPort", "log off",
-			"messages: TransmitLimitedQueue with the RetransmitMult of the config, passed on when new",
+			"messages: TransmitLimitedQueue with the RetransmitMult of the config, passed on " +
+				"when new",
 		},
 	})
 }
 
-// lanConfig is memberlist's configuration for a LAN, with what a node on one machine with a thousand others must change.
+// lanConfig is memberlist's configuration for a LAN, with what a node on one machine with a
+// thousand others must change.
 func lanConfig(s *Spec) *memberlist.Config {
 	c := memberlist.DefaultLANConfig()
 	c.Name, c.LogOutput = s.Name, io.Discard
@@ -49,9 +52,12 @@ func startMemberlist(s Spec) (Node, error) {
 	n := &memberlistNode{hear: s.Hear, seen: map[string]bool{}}
 	c := lanConfig(&s)
 	c.Events, c.Delegate = &memberEvents{s}, n
-	n.queue = &memberlist.TransmitLimitedQueue{RetransmitMult: c.RetransmitMult, NumNodes: func() int { return n.list.NumMembers() }}
+	n.queue = &memberlist.TransmitLimitedQueue{RetransmitMult: c.RetransmitMult,
+		NumNodes: func() int { return n.list.NumMembers() }}
 	ready := make(chan error, 1)
-	go func() { // Create starts goroutines that ask for NumNodes before it returns, but not before there is a message
+	// Create starts goroutines that ask for NumNodes before it returns, but not before there is a
+	// message
+	go func() {
 		var err error
 		n.list, err = memberlist.Create(c)
 		ready <- err
@@ -127,7 +133,8 @@ type memberEvents struct{ spec Spec }
 
 func (e *memberEvents) NotifyJoin(n *memberlist.Node) { call(e.spec.Live, n.Name) }
 
-// NotifyLeave is told of a failed and of a left member alike: the State of what it gets is never set.
+// NotifyLeave is told of a failed and of a left member alike: the State of what it gets is never
+// set.
 func (e *memberEvents) NotifyLeave(n *memberlist.Node) { call(e.spec.Fail, n.Name) }
 
 func (e *memberEvents) NotifyUpdate(*memberlist.Node) {}

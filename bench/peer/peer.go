@@ -1,6 +1,6 @@
-// Package peer has one small interface in front of each system that the bench compares, so that a measurement is written
-// once. Every system runs with its own defaults for a LAN; Changed says what an adapter had to change, and the bench
-// prints it.
+// Package peer has one small interface in front of each system that the bench compares, so that a
+// measurement is written once. Every system runs with its own defaults for a LAN; Changed says what
+// an adapter had to change, and the bench prints it.
 package peer
 
 import (
@@ -23,12 +23,14 @@ type System struct {
 	Start      func(Spec) (Node, error)
 }
 
-// Spec is what a node is started with. The functions may be nil; they are called from any goroutine, and must not wait.
+// Spec is what a node is started with. The functions may be nil; they are called from any
+// goroutine, and must not wait.
 type Spec struct {
-	Name  string
-	Host  *virtual.Host // nil: real sockets on 127.0.0.1
-	Tune  Tune
-	Live  func(member string)  // the node holds a member for live that it did not know, or held for failed
+	Name string
+	Host *virtual.Host // nil: real sockets on 127.0.0.1
+	Tune Tune
+	// the node holds a member for live that it did not know, or held for failed
+	Live  func(member string)
 	Fail  func(member string)  // the node holds a member for failed
 	Leave func(member string)  // the node holds a member for left
 	Hear  func(payload []byte) // a message was delivered, one's own too
@@ -36,20 +38,23 @@ type Spec struct {
 
 // Tune changes a system's defaults for one measurement, which says so.
 type Tune struct {
-	Grace float64 `json:"grace,omitempty"` // Starling: seconds of silence that Inquest grants a member
+	// Starling: seconds of silence that Inquest grants a member
+	Grace float64 `json:"grace,omitempty"`
 }
 
 // Node is one running node. All of its methods are safe from any goroutine.
 type Node interface {
 	// Addr is what others Join.
 	Addr() string
-	// Join makes the node a member of the cluster that a seed is in; it returns when the seed has let it in.
+	// Join makes the node a member of the cluster that a seed is in; it returns when the seed has
+	// let it in.
 	Join(ctx context.Context, seed string) error
 	// Live counts the members that the node holds for live, itself included. It may cost much.
 	Live() int
 	// Publish sends a message of at most 400 bytes to all.
 	Publish(payload []byte) error
-	// Copies counts the copies of messages that came in from others, where that can be known; else it is -1.
+	// Copies counts the copies of messages that came in from others, where that can be known; else
+	// it is -1.
 	Copies() int64
 	// Crash stops the node at once, without telling anybody.
 	Crash()
@@ -71,7 +76,10 @@ func Named(name string) (*System, error) {
 
 // Names are the systems that there are, Starling first.
 func Names() []string {
-	return slices.SortedFunc(maps.Keys(systems), func(a, b string) int { return order[a] - order[b] })
+	return slices.SortedFunc(maps.Keys(systems), func(a,
+		b string) int {
+		return order[a] - order[b]
+	})
 }
 
 var order = map[string]int{"starling": 0, "memberlist": 1, "serf": 2, "gossipsub": 3}

@@ -1,6 +1,7 @@
 package peer
 
-// Every adapter is held to the same: it really joins, delivers, counts, and tells of a crash and of a leave.
+// Every adapter is held to the same: it really joins, delivers, counts, and tells of a crash and of
+// a leave.
 
 import (
 	"context"
@@ -54,7 +55,8 @@ func await(t *testing.T, what string, ok func() bool) {
 }
 
 // cluster starts and joins nodes n0, n1, ...
-func cluster(t *testing.T, s *System, e *ears, size int, net *virtual.Net) (nodes []Node, hosts []*virtual.Host) {
+func cluster(t *testing.T, s *System, e *ears, size int, net *virtual.Net) (nodes []Node,
+	hosts []*virtual.Host) {
 	t.Helper()
 	for i := range size {
 		spec := e.spec(fmt.Sprintf("n%d", i))
@@ -85,12 +87,13 @@ func cluster(t *testing.T, s *System, e *ears, size int, net *virtual.Net) (node
 	return nodes, hosts
 }
 
-// repairs says whether a system makes good what its first copies missed. memberlist and Serf do not: they send a message
-// a few times to random members and then drop it, so that now and then one of five nodes never hears one of them.
+// repairs says whether a system makes good what its first copies missed. memberlist and Serf do
+// not: they send a message a few times to random members and then drop it, so that now and then one
+// of five nodes never hears one of them.
 func repairs(s *System) bool { return s.Name != "memberlist" && s.Name != "serf" }
 
-// publishAll lets a node publish messages and returns them: one where a miss is made good, and else as many as cannot
-// all miss the same node by chance.
+// publishAll lets a node publish messages and returns them: one where a miss is made good, and else
+// as many as cannot all miss the same node by chance.
 func publishAll(t *testing.T, s *System, n Node, name string) (texts []string) {
 	t.Helper()
 	count := 1
@@ -103,7 +106,8 @@ func publishAll(t *testing.T, s *System, n Node, name string) (texts []string) {
 			t.Fatal(err)
 		}
 		if i < count-1 {
-			time.Sleep(250 * time.Millisecond) // so that each goes its own way, and not in one packet with the last
+			// so that each goes its own way, and not in one packet with the last
+			time.Sleep(250 * time.Millisecond)
 		}
 	}
 	return texts
@@ -131,7 +135,8 @@ func testMessages(t *testing.T, s *System, e *ears, nodes []Node) {
 		texts := publishAll(t, s, n, fmt.Sprintf("from n%d", i))
 		all, published = append(all, texts), published+len(texts)
 		for j := range nodes {
-			await(t, fmt.Sprintf("node %d hears node %d", j, i), func() bool { return heard(t, e, j, texts) > 0 })
+			await(t, fmt.Sprintf("node %d hears node %d", j, i),
+				func() bool { return heard(t, e, j, texts) > 0 })
 		}
 	}
 	time.Sleep(2 * time.Second) // in which a copy might be told as a message
@@ -147,7 +152,8 @@ func testMessages(t *testing.T, s *System, e *ears, nodes []Node) {
 	}
 }
 
-// testGoing lets the last node leave and the one before it crash; the others must tell the two apart.
+// testGoing lets the last node leave and the one before it crash; the others must tell the two
+// apart.
 func testGoing(t *testing.T, s *System, e *ears, nodes []Node, crash func(i int)) {
 	t.Helper()
 	last := len(nodes) - 1
@@ -160,12 +166,19 @@ func testGoing(t *testing.T, s *System, e *ears, nodes []Node, crash func(i int)
 		left = "fail" // it does not tell the two apart
 	}
 	for i := range nodes[:last-1] {
-		await(t, "node knows of the leave", func() bool { return e.count("n%d "+left+" n%d", i, last) == 1 })
-		await(t, "node knows of the crash", func() bool { return e.count("n%d fail n%d", i, last-1) == 1 })
+		await(t, "node knows of the leave", func() bool {
+			return e.count("n%d "+left+" n%d", i,
+				last) == 1
+		})
+		await(t, "node knows of the crash", func() bool {
+			return e.count("n%d fail n%d", i,
+				last-1) == 1
+		})
 		if e.count("n%d leave n%d", i, last-1) > 0 {
 			t.Errorf("node %d mistook a crash for a leave", i)
 		}
-		if repairs(s) && e.count("n%d fail n%d", i, last) > 0 { // Serf's word of a leave may come after the failure
+		// Serf's word of a leave may come after the failure
+		if repairs(s) && e.count("n%d fail n%d", i, last) > 0 {
 			t.Errorf("node %d mistook a leave for a crash", i)
 		}
 		await(t, "node counts the rest", func() bool { return nodes[i].Live() == last-1 })
@@ -196,7 +209,8 @@ func virtually(t *testing.T, f func(t *testing.T, s *System, net *virtual.Net)) 
 		if s, _ := Named(name); s.Virtual {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					t.Cleanup(func() { time.Sleep(time.Minute) }) // last: what a crashed node still waits for comes to its end
+					// last: what a crashed node still waits for comes to its end
+					t.Cleanup(func() { time.Sleep(time.Minute) })
 					f(t, s, virtual.New(1))
 				})
 			})
@@ -222,8 +236,8 @@ func TestVirtual(t *testing.T) {
 
 const ipOverhead = 28
 
-// TestLostIsLost cuts a node off for good: what is published then is not heard there, whatever an adapter might pretend,
-// and everybody else hears it.
+// TestLostIsLost cuts a node off for good: what is published then is not heard there, whatever an
+// adapter might pretend, and everybody else hears it.
 func TestLostIsLost(t *testing.T) {
 	virtually(t, func(t *testing.T, s *System, net *virtual.Net) {
 		e := &ears{told: map[string]int{}}

@@ -17,7 +17,8 @@ func init() {
 	register(&System{
 		Name: "serf", Module: "github.com/hashicorp/serf", Membership: true, Virtual: true, Start: startSerf,
 		Changed: []string{
-			"DefaultConfig over memberlist's DefaultLANConfig", "NodeName", "BindAddr 127.0.0.1", "a free BindPort", "log off",
+			"DefaultConfig over memberlist's " +
+				"DefaultLANConfig", "NodeName", "BindAddr 127.0.0.1", "a free BindPort", "log off",
 			"messages: user events, not coalesced",
 		},
 	})
@@ -89,7 +90,10 @@ func (n *serfNode) Live() (live int) {
 	return live
 }
 
-func (n *serfNode) Publish(payload []byte) error { return n.serf.UserEvent("bench", payload, false) }
+func (n *serfNode) Publish(payload []byte) error {
+	return n.serf.UserEvent("bench", payload,
+		false)
+}
 
 func (n *serfNode) Copies() int64 { return -1 } // Serf does not tell copies from other traffic
 

@@ -39,7 +39,8 @@ func startStarling(s Spec) (Node, error) {
 	if s.Host != nil {
 		return startCore(s)
 	}
-	node, err := starling.Start(starling.Config{Name: s.Name, Bind: "127.0.0.1:0", Gossip: tuned(s.Tune)})
+	node, err := starling.Start(starling.Config{Name: s.Name, Bind: "127.0.0.1:0",
+		Gossip: tuned(s.Tune)})
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,10 @@ func tellStarling(s Spec, e starling.Event) {
 
 func (n *starlingNode) Addr() string { return n.Self().Addr.String() }
 
-func (n *starlingNode) Join(ctx context.Context, seed string) error { return n.Node.Join(ctx, seed) }
+func (n *starlingNode) Join(ctx context.Context, seed string) error {
+	return n.Node.Join(ctx,
+		seed)
+}
 
 func (n *starlingNode) Live() int {
 	m := n.Info().Members

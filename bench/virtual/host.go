@@ -43,7 +43,8 @@ type Host struct {
 // Addr is the host's address.
 func (h *Host) Addr() netip.AddrPort { return h.addr }
 
-// Crash ends the process; without its host, whose kernel says so to whoever connects, or with it, in silence.
+// Crash ends the process; without its host, whose kernel says so to whoever connects, or with it,
+// in silence.
 func (h *Host) Crash(withHost bool) {
 	if withHost {
 		h.state.Store(dark)
@@ -52,7 +53,8 @@ func (h *Host) Crash(withHost bool) {
 	}
 }
 
-// Pause makes the process stand still for some time. Its kernel goes on: it keeps datagrams, and takes connections.
+// Pause makes the process stand still for some time. Its kernel goes on: it keeps datagrams, and
+// takes connections.
 func (h *Host) Pause(d time.Duration) { h.paused.Store(time.Now().Add(d).UnixNano()) }
 
 // Freeze makes the whole host stand still for some time: what comes meanwhile is lost.
@@ -75,7 +77,8 @@ func (h *Host) Stand() {
 
 func (h *Host) gone() bool { s := h.state.Load(); return s == dead || s == dark }
 
-// Send sends a datagram. It returns when the process is not paused; nobody learns whether it arrives.
+// Send sends a datagram. It returns when the process is not paused; nobody learns whether it
+// arrives.
 func (h *Host) Send(to netip.AddrPort, data []byte) error {
 	h.Stand()
 	if h.gone() {
@@ -112,7 +115,8 @@ func (h *Host) take(p Packet) {
 	}
 }
 
-// Took says that a datagram has been taken out of the buffer. It returns when the process is not paused.
+// Took says that a datagram has been taken out of the buffer. It returns when the process is not
+// paused.
 func (h *Host) Took(p Packet) {
 	h.held.Add(-int64(len(p.Data) + skbSize))
 	h.Stand()

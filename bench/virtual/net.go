@@ -1,11 +1,12 @@
-// Package virtual is a network in memory, for programs that run in a bubble of testing/synctest, where clocks are virtual.
-// Whatever runs on it, Starling's core or an unmodified memberlist, meets the same latency, loss, pauses and partitions,
-// and its packets are counted in the same place.
+// Package virtual is a network in memory, for programs that run in a bubble of testing/synctest,
+// where clocks are virtual. Whatever runs on it, Starling's core or an unmodified memberlist, meets
+// the same latency, loss, pauses and partitions, and its packets are counted in the same place.
 //
-// How long a packet takes and how much a socket holds are the simulator's: sim.LAN and sim.DefaultBuffer. A process that
-// is paused stands still where it next sends or receives, as in the experiments of the Lifeguard paper (Dadgar, Phillips,
-// Currey: Lifeguard: Local Health Awareness for More Accurate Failure Detection, 2018): a goroutine of
-// somebody else's library cannot be stopped anywhere else.
+// How long a packet takes and how much a socket holds are the simulator's: sim.LAN and
+// sim.DefaultBuffer. A process that is paused stands still where it next sends or receives, as in
+// the experiments of the Lifeguard paper (Dadgar, Phillips, Currey: Lifeguard: Local Health
+// Awareness for More Accurate Failure Detection, 2018): a goroutine of somebody else's library
+// cannot be stopped anywhere else.
 package virtual
 
 import (
@@ -50,7 +51,8 @@ func New(seed uint64) *Net {
 // SetLoss makes each packet and each segment of a stream get lost with a probability from now on.
 func (n *Net) SetLoss(p float64) { n.mu.Lock(); n.loss = p; n.mu.Unlock() }
 
-// BlockStreams makes every new connection time out from now on, as a firewall does that lets UDP alone through.
+// BlockStreams makes every new connection time out from now on, as a firewall does that lets UDP
+// alone through.
 func (n *Net) BlockStreams() { n.mu.Lock(); n.streamsGone = true; n.mu.Unlock() }
 
 // Cut separates some hosts from all the others until Heal.
@@ -73,7 +75,8 @@ func (n *Net) Heal() {
 	}
 }
 
-// Sent is what has been sent so far: datagrams and the segments of streams, in bytes with IP and UDP or TCP headers.
+// Sent is what has been sent so far: datagrams and the segments of streams, in bytes with IP and
+// UDP or TCP headers.
 func (n *Net) Sent() (packets, bytes int64) { return n.packets.Load(), n.bytes.Load() }
 
 func (n *Net) count(packets, bytes int) {
@@ -87,8 +90,9 @@ func (n *Net) Host() *Host {
 	defer n.mu.Unlock()
 	i := len(n.hosts)
 	h := &Host{
-		net:     n,
-		addr:    netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), portUsed),
+		net: n,
+		addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8),
+			byte(i)}), portUsed),
 		Packets: make(chan Packet, sim.DefaultBuffer/skbSize),
 		Conns:   make(chan *Conn, 4096), // Linux's SOMAXCONN
 	}

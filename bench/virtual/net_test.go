@@ -38,7 +38,8 @@ func receive(h *Host) (all []Packet) {
 	}
 }
 
-// TestLossAndLatency: as many packets get lost as are to be, and the others take the time of the simulator's LAN.
+// TestLossAndLatency: as many packets get lost as are to be, and the others take the time of the
+// simulator's LAN.
 func TestLossAndLatency(t *testing.T) {
 	in(t, func(t *testing.T, n *Net, a, b *Host) {
 		const total = 4000
@@ -58,7 +59,8 @@ func TestLossAndLatency(t *testing.T) {
 				t.Errorf("%.3f lost of %v", got, loss)
 			}
 			slices.Sort(took)
-			if half := took[len(took)/2]; half < 285*time.Microsecond || half > 315*time.Microsecond || took[0] < shortest {
+			if half := took[len(took)/2]; half < 285*time.Microsecond ||
+				half > 315*time.Microsecond || took[0] < shortest {
 				t.Errorf("half took %v, the first %v", half, took[0])
 			}
 			afterPackets, afterSize := n.Sent()
@@ -88,12 +90,14 @@ func TestCutAndCrash(t *testing.T) {
 		thawed := passes()
 		b.Crash(false)
 		if dead := passes(); !before || cut || !healed || froze || !thawed || dead {
-			t.Errorf("passes before %v, cut %v, healed %v, frozen %v, thawed %v, dead %v", before, cut, healed, froze, thawed, dead)
+			t.Errorf("passes before %v, cut %v, healed %v, frozen %v, thawed %v, dead %v",
+				before, cut, healed, froze, thawed, dead)
 		}
 	})
 }
 
-// TestPause: who is paused does nothing until the pause ends, but its socket keeps what it has room for.
+// TestPause: who is paused does nothing until the pause ends, but its socket keeps what it has room
+// for.
 func TestPause(t *testing.T) {
 	in(t, func(t *testing.T, n *Net, a, b *Host) {
 		begin := time.Now()
@@ -113,7 +117,8 @@ func TestPause(t *testing.T) {
 	})
 }
 
-// TestStream: bytes arrive whole and in order under loss, later, and each way to fail is told apart.
+// TestStream: bytes arrive whole and in order under loss, later, and each way to fail is told
+// apart.
 func TestStream(t *testing.T) {
 	in(t, func(t *testing.T, n *Net, a, b *Host) {
 		text := bytes.Repeat([]byte("0123456789"), 20_000)
@@ -139,7 +144,8 @@ func TestStream(t *testing.T) {
 		n.SetLoss(0.25)
 		lossy, slow := send()
 		if !bytes.Equal(clean, text) || !bytes.Equal(lossy, text) {
-			t.Errorf("%d and %d bytes of %d, or in another order", len(clean), len(lossy), len(text))
+			t.Errorf("%d and %d bytes of %d, or in another order", len(clean), len(lossy),
+				len(text))
 		}
 		if fast > 10*time.Millisecond || slow < resend {
 			t.Errorf("%v without loss, %v with it", fast, slow)
@@ -154,11 +160,13 @@ func TestStream(t *testing.T) {
 		b.Crash(true)
 		_, err = a.Dial(b.Addr().String(), time.Second)
 		var timeout net.Error
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &timeout) ||
+			!timeout.Timeout() {
 			t.Errorf("to a dead host: %v", err)
 		}
 		n.BlockStreams()
-		if _, err = a.Dial(n.Host().Addr().String(), time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if _, err = a.Dial(n.Host().Addr().String(), time.Second); !errors.Is(err,
+			os.ErrDeadlineExceeded) {
 			t.Errorf("through a firewall: %v", err)
 		}
 	})

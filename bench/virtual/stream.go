@@ -1,8 +1,9 @@
 package virtual
 
-// This file is TCP as far as memberlist and Starling use it: connections that open, carry bytes in order, and close. Lost
-// segments are sent again after Linux's least time-out, doubled each time, without limit to what is in flight. Real TCP
-// does worse under heavy loss, so this flatters whoever relies on it.
+// This file is TCP as far as memberlist and Starling use it: connections that open, carry bytes in
+// order, and close. Lost segments are sent again after Linux's least time-out, doubled each time,
+// without limit to what is in flight. Real TCP does worse under heavy loss, so this flatters
+// whoever relies on it.
 
 import (
 	"errors"
@@ -42,7 +43,8 @@ type chunk struct {
 	end  bool
 }
 
-// Dial opens a connection. The errors are os.ErrDeadlineExceeded and that the connection is refused.
+// Dial opens a connection. The errors are os.ErrDeadlineExceeded and that the connection is
+// refused.
 func (h *Host) Dial(addr string, timeout time.Duration) (*Conn, error) {
 	h.Stand()
 	dst, err := h.net.find(addr)

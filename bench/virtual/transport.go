@@ -22,7 +22,8 @@ type Transport struct {
 
 // NewTransport starts a transport, two goroutines, until Shutdown.
 func NewTransport(h *Host) *Transport {
-	t := &Transport{host: h, packets: make(chan *memberlist.Packet), streams: make(chan net.Conn), stop: make(chan struct{})}
+	t := &Transport{host: h, packets: make(chan *memberlist.Packet),
+		streams: make(chan net.Conn), stop: make(chan struct{})}
 	go t.pumpPackets()
 	go t.pumpStreams()
 	return t
@@ -33,7 +34,8 @@ func (t *Transport) pumpPackets() {
 		select {
 		case p := <-t.host.Packets:
 			t.host.Took(p)
-			m := &memberlist.Packet{Buf: p.Data, From: net.UDPAddrFromAddrPort(p.From), Timestamp: time.Now()}
+			m := &memberlist.Packet{Buf: p.Data, From: net.UDPAddrFromAddrPort(p.From),
+				Timestamp: time.Now()}
 			select {
 			case t.packets <- m:
 			case <-t.stop:

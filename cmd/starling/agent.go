@@ -45,8 +45,10 @@ once; SIGHUP reads the key file again.`,
 			return usageError{err}
 		}
 		for _, name := range []string{"retain", "retain-bytes"} {
-			if f := cmd.Flags().Lookup(name); f.Changed && (f.Value.String() == "0" || f.Value.String() == "0s") {
-				return usageError{fmt.Errorf("--%s 0: messages are always held for a while: leave it out for the default, or set --retain 1s, "+
+			if f := cmd.Flags().Lookup(name); f.Changed &&
+				(f.Value.String() == "0" || f.Value.String() == "0s") {
+				return usageError{fmt.Errorf("--%s 0: messages are always held for a while: "+
+					"leave it out for the default, or set --retain 1s, "+
 					"--retain-bytes 1048576 for little", name)}
 			}
 		}
@@ -66,8 +68,8 @@ once; SIGHUP reads the key file again.`,
 	return cmd
 }
 
-// echo is how long after a signal the same one is taken for its copy: timeout(1), make and go run pass on to their
-// children what the terminal has sent these already.
+// echo is how long after a signal the same one is taken for its copy: timeout(1), make and go run
+// pass on to their children what the terminal has sent these already.
 const echo = 250 * time.Millisecond
 
 // serve runs an agent until a signal. The second signal ends the process where it stands.

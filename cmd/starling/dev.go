@@ -43,22 +43,28 @@ func (a *app) devCmd() *cobra.Command {
 		Long: `Start n nodes over real UDP on loopback in this process, let them join, publish,
 stop one without a word, start it again, let one leave, and show how long each took.
 On a terminal this is a picture that moves; elsewhere, or with --plain, a line a step.`,
-		Example: "  starling dev\n  starling dev -n 500\n  starling dev -n 128 --json\n  starling dev --hold",
-		Args:    args(0, 0, "no arguments are wanted"),
+		Example: "  starling dev\n  starling dev -n 500\n  starling dev -n 128 --json\n  " +
+			"starling dev --hold",
+		Args: args(0, 0, "no arguments are wanted"),
 	}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().IntVarP(&f.cfg.Nodes, "nodes", "n", 25, fmt.Sprintf("how many nodes, %d to %d", dev.MinNodes, dev.MaxNodes))
-	cmd.Flags().StringVar(&f.detector, "detector", gossip.DefaultDetector.String(), "failure detector: "+strings.Join(gossip.DetectorNames(), ", "))
+	cmd.Flags().IntVarP(&f.cfg.Nodes, "nodes", "n", 25,
+		fmt.Sprintf("how many nodes, %d to %d", dev.MinNodes, dev.MaxNodes))
+	cmd.Flags().StringVar(&f.detector, "detector", gossip.DefaultDetector.String(),
+		"failure detector: "+strings.Join(gossip.DetectorNames(), ", "))
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object with what was measured")
 	cmd.Flags().BoolVar(&f.raw, "plain", false, "print a line a step, on a terminal too")
-	cmd.Flags().BoolVar(&f.hold, "hold", false, "keep the cluster up, with an API for each of the first nodes, until Ctrl-C")
+	cmd.Flags().BoolVar(&f.hold, "hold", false, "keep the cluster up, with an API for each of "+
+		"the first nodes, until Ctrl-C")
 	cmd.Flags().IntVar(&f.port, "api-port", firstPort, "TCP port of the first of these APIs")
-	cmd.Flags().DurationVar(&f.cfg.Idle, "idle", 5*time.Second, "how long the idle cluster is measured")
+	cmd.Flags().DurationVar(&f.cfg.Idle, "idle", 5*time.Second,
+		"how long the idle cluster is measured")
 	cmd.MarkFlagsMutuallyExclusive("json", "plain")
 	cmd.RegisterFlagCompletionFunc("detector", choices(gossip.DetectorNames()...))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if f.cfg.Nodes < dev.MinNodes || f.cfg.Nodes > dev.MaxNodes {
-			return usageError{fmt.Errorf("-n %d: from %d to %d nodes can be", f.cfg.Nodes, dev.MinNodes, dev.MaxNodes)}
+			return usageError{fmt.Errorf("-n %d: from %d to %d nodes can be", f.cfg.Nodes,
+				dev.MinNodes, dev.MaxNodes)}
 		}
 		if f.cfg.Idle <= 0 {
 			return usageError{fmt.Errorf("--idle %s: it is to be more than 0", f.cfg.Idle)}
@@ -94,7 +100,8 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 	}
 	report, err := dev.Run(ctx, f.cfg, cluster, tell)
 	if ctx.Err() != nil {
-		return errors.New("interrupted before the end") // no results: that is no success to a script
+		// no results: that is no success to a script
+		return errors.New("interrupted before the end")
 	}
 	if err != nil {
 		return err
@@ -122,7 +129,8 @@ func (a *app) dev(ctx context.Context, f devFlags) error {
 // devLive shows the run on the terminal, and its results as plain lines after it.
 func (a *app) devLive(ctx context.Context, f devFlags, cluster *dev.Cluster, held *held) error {
 	no, _ := a.lookup("NO_COLOR")
-	opts := live.Options{Config: f.cfg, Cluster: cluster, Color: no == "", In: a.in, Out: a.out, Hold: f.hold}
+	opts := live.Options{Config: f.cfg, Cluster: cluster, Color: no == "", In: a.in,
+		Out: a.out, Hold: f.hold}
 	opts.Held = func() []string { held.serve(cluster); return held.hints() }
 	lines, err := live.Run(ctx, opts)
 	fmt.Fprint(a.out, lines)
@@ -132,7 +140,8 @@ func (a *app) devLive(ctx context.Context, f devFlags, cluster *dev.Cluster, hel
 	return err
 }
 
-// held are the APIs of a cluster that is kept up. Their ports are taken before anything else happens.
+// held are the APIs of a cluster that is kept up. Their ports are taken before anything else
+// happens.
 type held struct {
 	listeners []net.Listener
 	servers   []*agent.Server

@@ -24,7 +24,8 @@ func TestOperatingNamesEverything(t *testing.T) {
 	}
 	doc := string(text)
 	named := func(kind, word string) {
-		if !regexp.MustCompile("`[^`\n]*" + regexp.QuoteMeta(word) + "($|[^-_a-z])").MatchString(doc) {
+		if !regexp.MustCompile("`[^`\n]*" + regexp.QuoteMeta(word) +
+			"($|[^-_a-z])").MatchString(doc) {
 			t.Errorf("docs/operating.md does not name the %s %s", kind, word)
 		}
 	}
@@ -70,7 +71,8 @@ func metricNames(t *testing.T) (names []string) {
 	r.Host = "localhost"
 	agent.NewServer(node, agent.ServerOptions{}).Handler().ServeHTTP(w, r)
 	for line := range strings.Lines(w.Body.String()) {
-		if name, ok := strings.CutPrefix(line, "# TYPE "); ok && strings.HasPrefix(name, "starling_") {
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok &&
+			strings.HasPrefix(name, "starling_") {
 			names = append(names, strings.Fields(name)[0])
 		}
 	}

@@ -25,8 +25,10 @@ func (a *app) setCmd() *cobra.Command {
 	var ttl time.Duration
 	cmd := &cobra.Command{
 		Use: "set KEY=VALUE...", Short: "Write keys of the agent's node, for all members to read",
-		Long: "Write keys of the agent's node, for all members to read. Only the node itself can write them, and a node that starts\n" +
-			"again has none. A key has up to 128 bytes, a value up to 64 KiB, all of a node up to 256 KiB. With KEY=- the value is\n" +
+		Long: "Write keys of the agent's node, for all members to read. Only the node itself " +
+			"can write them, and a node that starts\n" +
+			"again has none. A key has up to 128 bytes, a value up to 64 KiB, all of a node up " +
+			"to 256 KiB. With KEY=- the value is\n" +
 			"read from standard input. A key that cannot be written is told, with exit code 1; " +
 			"the others are written.",
 		Example: "  starling set load=0.7 --ttl 30s\n  starling set config=- < config.json",
@@ -50,7 +52,8 @@ func (a *app) setCmd() *cobra.Command {
 	cmd.Flags().DurationVar(&ttl, "ttl", 0, "delete the keys after this time; 0 keeps them")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, args []string) error {
 		if ttl != 0 && (ttl < state.MinTTL || ttl > state.MaxTTL) {
-			return usageError{fmt.Errorf("--ttl %s: from %s to %s can be, and 0 keeps the keys", ttl, state.MinTTL, state.MaxTTL)}
+			return usageError{fmt.Errorf("--ttl %s: from %s to %s can be, and 0 keeps the "+
+				"keys", ttl, state.MinTTL, state.MaxTTL)}
 		}
 		all, err := pairs(args)
 		if err != nil {
@@ -116,13 +119,16 @@ func (a *app) unsetCmd() *cobra.Command {
 func (a *app) getCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "get [NODE] [KEY]", Short: "Print what the members wrote: all keys, those of a node, or one value as it is",
-		Long: "Print what the members wrote, as the agent's node knows it: all keys, those of one node, or one value, byte for byte.\n" +
+		Use: "get [NODE] [KEY]", Short: "Print what the members wrote: all keys, those of a " +
+			"node, or one value as it is",
+		Long: "Print what the members wrote, as the agent's node knows it: all keys, those of " +
+			"one node, or one value, byte for byte.\n" +
 			"Members that failed or left keep their keys until they are forgotten. A node that " +
 			"nobody knows is an error.",
 		Args: args(0, 2, "at most a node and a key are wanted"),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array, or one object if a key is named; values in base64")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array, or one object if a key is "+
+		"named; values in base64")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, args []string) error {
 		owners, key := args[:min(1, len(args))], ""
 		if len(args) == 2 {
@@ -135,7 +141,8 @@ func (a *app) getCmd() *cobra.Command {
 		case err != nil:
 			return err
 		case key != "" && len(all) == 0:
-			return fmt.Errorf("%s has no key %s, as far as is known here", clean(owners[0]), clean(key))
+			return fmt.Errorf("%s has no key %s, as far as is known here", clean(owners[0]),
+				clean(key))
 		case key != "" && asJSON:
 			return a.printer().json(all[0])
 		case key != "":
@@ -161,14 +168,18 @@ func (p *printer) keys(all []api.Key) {
 		if k.TTL > 0 {
 			ttl = time.Duration(k.TTL * float64(time.Second)).Round(time.Second).String()
 		}
-		rows = append(rows, []string{dash(clean(k.Owner)), clean(k.Key), fmt.Sprint(k.Version), ttl, brief(k.Value)})
+		rows = append(rows, []string{dash(clean(k.Owner)), clean(k.Key), fmt.Sprint(k.Version),
+			ttl, brief(k.Value)})
 	}
 	p.table(rows)
 }
 
 // brief shows the beginning of a value in a line.
 func brief(value []byte) string {
-	begin := func(most int) string { return strings.TrimSuffix(string(value[:min(len(value), most)]), "\n") }
+	begin := func(most int) string {
+		return strings.TrimSuffix(string(value[:min(len(value),
+			most)]), "\n")
+	}
 	most := 60
 	if text := begin(most); clean(text) != text {
 		most = 15 // it becomes longer
@@ -188,9 +199,11 @@ func (a *app) stateCmd() *cobra.Command {
 		Example: "  starling state --watch --prefix flag/ --json",
 		Args:    args(0, 0, "no arguments are wanted"),
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "begin with the keys that are there, and go on with a line for each change, until Ctrl-C")
+	cmd.Flags().BoolVar(&watch, "watch", false, "begin with the keys that are there, and go on "+
+		"with a line for each change, until Ctrl-C")
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only keys that begin with this")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array, or with --watch a JSON object a line, values in base64")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array, or with --watch a JSON "+
+		"object a line, values in base64")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, _ []string) error {
 		p := a.printer()
 		if !watch {
@@ -200,13 +213,14 @@ func (a *app) stateCmd() *cobra.Command {
 			}
 			return p.owners(all, prefix, asJSON)
 		}
-		return c.WatchKeys(ctx, prefix, true, a.opened("watching; Ctrl-C ends it"), func(e api.KeyEvent) error {
-			if asJSON {
-				return p.json(e)
-			}
-			p.keyEvent(e)
-			return nil
-		})
+		return c.WatchKeys(ctx, prefix, true, a.opened("watching; Ctrl-C ends it"),
+			func(e api.KeyEvent) error {
+				if asJSON {
+					return p.json(e)
+				}
+				p.keyEvent(e)
+				return nil
+			})
 	})
 	return cmd
 }
@@ -239,7 +253,8 @@ func (p *printer) owners(all []api.Key, prefix string, asJSON bool) error {
 	}
 	rows := [][]string{{"NODE", "KEYS", "BYTES", "VERSION"}}
 	for _, s := range sums {
-		rows = append(rows, []string{dash(clean(s.Owner)), fmt.Sprint(s.Keys), fmt.Sprint(s.Bytes), fmt.Sprint(s.Version)})
+		rows = append(rows, []string{dash(clean(s.Owner)), fmt.Sprint(s.Keys),
+			fmt.Sprint(s.Bytes), fmt.Sprint(s.Version)})
 	}
 	p.table(rows)
 	return nil
@@ -256,7 +271,8 @@ func (p *printer) keyEvent(e api.KeyEvent) {
 	case "gone":
 		line += dash(clean(e.Owner)) + "  " + p.paint("36", clean(e.Key.Key))
 	default:
-		line += dash(clean(e.Owner)) + "  " + p.paint("36", clean(e.Key.Key)) + "  " + brief(e.Value)
+		line += dash(clean(e.Owner)) + "  " + p.paint("36", clean(e.Key.Key)) + "  " +
+			brief(e.Value)
 	}
 	fmt.Fprintln(p.w, line)
 }

@@ -30,16 +30,24 @@ type experiment struct {
 func experiments() []experiment {
 	return []experiment{
 		{"rounds", "how many rounds an epidemic takes: push, pull, push-pull; losses, crashes",
-			"Demers et al. 1987; Pittel 1987; Karp, Schindelhauer, Shenker, Vöcking 2000", (*app).labRoundsCmd},
-		{"rumor", "rumors that die out: residue, traffic and delay by the rule to stop by", "Demers et al. 1987, tables 1 to 3", (*app).labRumorCmd},
-		{"topology", "subnets behind a router: contacts that stay at home with probability 1 − 1/n", "van Renesse, Minsky, Hayden 1998, section 4",
+			"Demers et al. 1987; Pittel 1987; Karp, Schindelhauer, Shenker, Vöcking " +
+				"2000", (*app).labRoundsCmd},
+		{"rumor", "rumors that die out: residue, traffic and delay by the rule to stop by",
+			"Demers et al. 1987, tables 1 to 3", (*app).labRumorCmd},
+		{"topology", "subnets behind a router: contacts that stay at home with probability 1 − " +
+			"1/n", "van Renesse, Minsky, Hayden 1998, section 4",
 			(*app).labTopologyCmd},
-		{"mttf", "how soon the next of many machines fails", "the minimum of exponential times", (*app).labMTTFCmd},
-		{"detect", "what failure detectors trade: time to detection against false failures", "Chandra, Toueg 1996; Chen, Toueg, Aguilera 2002",
+		{"mttf", "how soon the next of many machines fails",
+			"the minimum of exponential times", (*app).labMTTFCmd},
+		{"detect", "what failure detectors trade: time to detection against false failures",
+			"Chandra, Toueg 1996; Chen, Toueg, Aguilera 2002",
 			(*app).labDetectCmd},
-		{"multicast", "how a message best reaches a group: trees, NACKs, flooding and gossip in the same world",
-			"Floyd et al. 1997; Lin, Paul 1996; RFC 4644; Demers et al. 1987", (*app).labMulticastCmd},
-		{"pareto", "all policies of gossip and delegation: latency against cost, in calm and bad networks", "Demers et al. 1987", (*app).labParetoCmd},
+		{"multicast", "how a message best reaches a group: trees, NACKs, flooding and gossip in " +
+			"the same world",
+			"Floyd et al. 1997; Lin, Paul 1996; RFC 4644; Demers et al. " +
+				"1987", (*app).labMulticastCmd},
+		{"pareto", "all policies of gossip and delegation: latency against cost, in calm and " +
+			"bad networks", "Demers et al. 1987", (*app).labParetoCmd},
 	}
 }
 
@@ -49,19 +57,22 @@ func (a *app) labCmd() *cobra.Command {
 		Long: `Experiments that show why gossip works, with the engine that runs in production. Each says
 its rules and its source in its help; docs/lab.md has the theory, and what they measured.
 Equal options and seeds give equal results, to the last digit, on any number of processors.`,
-		Example: "  starling lab list\n  starling lab rounds --mode pull --loss 50%\n  starling lab rumor --k 3 --json",
-		Args:    args(0, -1, ""),
+		Example: "  starling lab list\n  starling lab rounds --mode pull --loss 50%\n  starling " +
+			"lab rumor --k 3 --json",
+		Args: args(0, -1, ""),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if len(given) == 0 {
 				return cmd.Help()
 			}
-			return usageError{fmt.Errorf("there is no experiment %q; there are %s", given[0], strings.Join(labNames(), ", "))}
+			return usageError{fmt.Errorf("there is no experiment %q; there are %s", given[0],
+				strings.Join(labNames(), ", "))}
 		},
 	}
 	cmd.AddCommand(a.labListCmd())
 	for _, e := range experiments() {
 		c := e.command(a)
-		c.Short, c.Args = strings.ToUpper(e.about[:1])+e.about[1:], args(0, 0, "no arguments are wanted")
+		c.Short, c.Args = strings.ToUpper(e.about[:1])+e.about[1:], args(0, 0,
+			"no arguments are wanted")
 		c.Long += "\n\nSource: " + e.source + "."
 		c.Flags().SortFlags = false
 		cmd.AddCommand(c)
@@ -102,12 +113,14 @@ func (f *labFlags) add(cmd *cobra.Command, runs int) {
 	fl := cmd.Flags()
 	fl.IntVar(&f.runs, "runs", runs, "how many `RUNS` the means are taken over")
 	fl.Uint64Var(&f.seed, "seed", 1, "of all chance")
-	fl.IntVar(&f.workers, "workers", 0, "goroutines (default one for each processor); the result does not depend on it")
+	fl.IntVar(&f.workers, "workers", 0, "goroutines (default one for each processor); the "+
+		"result does not depend on it")
 	f.addShow(cmd)
 }
 
 func (f *labFlags) addShow(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.plot, "plot", "", "draw the experiment into `FILE`, .svg, .png or .html")
+	cmd.Flags().StringVar(&f.plot, "plot", "", "draw the experiment into `FILE`, .svg, .png or "+
+		".html")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print a JSON object")
 }
 
@@ -125,8 +138,10 @@ type labChart struct {
 	panels []plot.Chart
 }
 
-// experimentRun does an experiment and shows it. The work runs it; chart, which may run more, is asked with --plot alone.
-func (a *app) experimentRun(ctx context.Context, f *labFlags, run func(context.Context, lab.Work) (*findings, error),
+// experimentRun does an experiment and shows it. The work runs it; chart, which may run more, is
+// asked with --plot alone.
+func (a *app) experimentRun(ctx context.Context, f *labFlags,
+	run func(context.Context, lab.Work) (*findings, error),
 	chart func(context.Context, lab.Work) (*labChart, error)) error {
 	if f.plot != "" {
 		if err := plot.Check(f.plot); err != nil {
@@ -150,7 +165,8 @@ func (a *app) experimentRun(ctx context.Context, f *labFlags, run func(context.C
 		return errors.New("interrupted before the end")
 	}
 	if err != nil {
-		return usageError{fmt.Errorf("--%w", err)} // the laboratory's errors begin with the option's name, as here
+		// the laboratory's errors begin with the option's name, as here
+		return usageError{fmt.Errorf("--%w", err)}
 	}
 	if p := a.printer(); f.asJSON {
 		err = p.json(found.json)
@@ -195,7 +211,8 @@ func (g *gauge) work(workers int, what string) lab.Work {
 			return
 		}
 		g.drawn = time.Now()
-		fmt.Fprintf(g.a.err, "\r\x1b[K%s  %s of %s %s   %.0f a second", progressBar(float64(done)/float64(of)), thousands(done), thousands(of),
+		fmt.Fprintf(g.a.err, "\r\x1b[K%s  %s of %s %s   %.0f a second",
+			progressBar(float64(done)/float64(of)), thousands(done), thousands(of),
 			what, float64(done)/max(time.Since(begin).Seconds(), 1e-3))
 	}}
 }

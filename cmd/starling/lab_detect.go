@@ -50,14 +50,18 @@ first suspicion, and until half and all of the others know, and the false failur
 one observer that holds a living member failed. A detector that waits longer errs less: the
 curve is what there is to choose from. --sweep names another field of the nodes'
 configuration; --set sets one for all.`,
-		Example: "  starling lab detect --detector swim --loss 20%\n  starling lab detect --detector inquest --sweep inquest.grace=1s,2s --json",
+		Example: "  starling lab detect --detector swim --loss 20%\n  starling lab detect " +
+			"--detector inquest --sweep inquest.grace=1s,2s --json",
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&base.detector, "detector", detectors[0].name, "`NAME` of the failure detector: "+detectorNames())
+	fl.StringVar(&base.detector, "detector", detectors[0].name,
+		"`NAME` of the failure detector: "+detectorNames())
 	fl.IntVarP(&o.Nodes, "nodes", "n", 64, "members")
 	fl.StringVar(&loss, "loss", "0.3", "`SHARE` of the packets that is lost, such as 0.1 or 10%")
-	fl.StringVar(&sweep, "sweep", "", "`NAME=V,V,...`: the field to sweep (default the detector's main parameter)")
-	fl.StringArrayVar(&base.set, "set", nil, "a field of the nodes' configuration, `NAME=VALUE`; may be repeated")
+	fl.StringVar(&sweep, "sweep", "", "`NAME=V,V,...`: the field to sweep (default the "+
+		"detector's main parameter)")
+	fl.StringArrayVar(&base.set, "set", nil, "a field of the nodes' configuration, "+
+		"`NAME=VALUE`; may be repeated")
 	fl.DurationVar(&o.Duration, "duration", 5*time.Minute, "of a run, in virtual time")
 	f.add(cmd, 4)
 	cmd.RegisterFlagCompletionFunc("detector", choices(strings.Split(detectorNames(), ", ")...))
@@ -74,7 +78,8 @@ configuration; --set sets one for all.`,
 		}
 		o.Runs, o.Seed = f.runs, f.seed
 		var points []lab.DetectPoint
-		return a.experimentRun(cmd.Context(), &f, func(ctx context.Context, w lab.Work) (*findings, error) {
+		return a.experimentRun(cmd.Context(), &f, func(ctx context.Context,
+			w lab.Work) (*findings, error) {
 			if points, err = o.Run(ctx, w, settings); err != nil {
 				return nil, err
 			}
@@ -99,7 +104,8 @@ func sweepSettings(base *simFlags, sweep string) (all []lab.DetectSetting, err e
 			return nil, err
 		}
 		if !ok || v == "" {
-			return nil, fmt.Errorf("--sweep %q is not NAME=VALUE,VALUE,... such as swim.period=500ms,1s", sweep)
+			return nil, fmt.Errorf("--sweep %q is not NAME=VALUE,VALUE,... such as "+
+				"swim.period=500ms,1s", sweep)
 		}
 		if err := setField(reflect.ValueOf(&s.Config).Elem(), name, v); err != nil {
 			return nil, fmt.Errorf("--sweep %s: %w", sweep, err)
@@ -112,8 +118,10 @@ func sweepSettings(base *simFlags, sweep string) (all []lab.DetectSetting, err e
 
 func detectFindings(o *lab.Detect, detector, sweep string, points []lab.DetectPoint) *findings {
 	name, _, _ := strings.Cut(sweep, "=")
-	f := &findings{title: fmt.Sprintf("%s: %s, %g %% loss, %s of %s for each value", detector, quantity(o.Nodes, "member"), 100*o.Loss, quantity(o.Runs, "run"), ago(o.Duration)),
-		table: [][]string{{strings.ToUpper(name), "CRASHES", "KNOWN BY ALL", "FIRST SUSPICION", "HALF KNOW", "ALL KNOW", "±", "FALSE FAILURES/H", "BYTES/S", ""}},
+	f := &findings{title: fmt.Sprintf("%s: %s, %g %% loss, %s of %s for each value", detector,
+		quantity(o.Nodes, "member"), 100*o.Loss, quantity(o.Runs, "run"), ago(o.Duration)),
+		table: [][]string{{strings.ToUpper(name), "CRASHES", "KNOWN BY ALL", "FIRST SUSPICION",
+			"HALF KNOW", "ALL KNOW", "±", "FALSE FAILURES/H", "BYTES/S", ""}},
 		json: struct {
 			Detector string            `json:"detector"`
 			Sweep    string            `json:"sweep"`
@@ -122,7 +130,8 @@ func detectFindings(o *lab.Detect, detector, sweep string, points []lab.DetectPo
 			Points   []lab.DetectPoint `json:"points"`
 		}{detector, name, o, o.Runs, points}}
 	for _, p := range points {
-		f.table = append(f.table, []string{p.Setting, thousands(p.Crashes), thousands(p.Detected), short(p.First), short(p.Half), short(p.All), short(p.AllSE),
+		f.table = append(f.table, []string{p.Setting, thousands(p.Crashes),
+			thousands(p.Detected), short(p.First), short(p.Half), short(p.All), short(p.AllSE),
 			fmt.Sprintf("%.4g", p.FalseFailures), whole(p.BytesRate), ""})
 	}
 	return f
@@ -141,7 +150,9 @@ func detectChart(o *lab.Detect, detector string, points []lab.DetectPoint) *labC
 			half.Points = append(half.Points, [2]float64{p.Half, wrong})
 		}
 	}
-	return &labChart{title: fmt.Sprintf("%s, %s, %g %% loss", detector, quantity(o.Nodes, "member"), 100*o.Loss),
-		panels: []plot.Chart{{Title: "What waiting buys: each point is a setting", X: plot.Axis{Label: "mean time from a crash until it is known, in seconds"},
+	return &labChart{title: fmt.Sprintf("%s, %s, %g %% loss", detector,
+		quantity(o.Nodes, "member"), 100*o.Loss),
+		panels: []plot.Chart{{Title: "What waiting buys: each point is a setting",
+			X: plot.Axis{Label: "mean time from a crash until it is known, in seconds"},
 			Y: plot.Axis{Label: "false failures an hour"}, Series: []plot.Series{all, half}}}}
 }

@@ -37,7 +37,8 @@ site is infectious; then residue is the share of sites without the update, traff
 updates sent per site, t_ave and t_last the cycles until the mean and the last of the sites
 that get it have it. For push, residue = e^-traffic. Table 1 is push, counter, feedback;
 table 2 push, coin, blind; table 3 pull, counter, feedback.`,
-		Example: "  starling lab rumor --mode push --stop counter --k 2\n  starling lab rumor --stop coin --blind --k 3 --json",
+		Example: "  starling lab rumor --mode push --stop counter --k 2\n  starling lab rumor " +
+			"--stop coin --blind --k 3 --json",
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&mode, "mode", "push", "`MODE`: push or pull")
@@ -53,13 +54,17 @@ table 2 push, coin, blind; table 3 pull, counter, feedback.`,
 			return usageError{fmt.Errorf("--mode: %w", err)}
 		}
 		o.Runs, o.Seed = f.runs, f.seed
-		return a.experimentRun(cmd.Context(), &f, func(ctx context.Context, w lab.Work) (*findings, error) {
+		return a.experimentRun(cmd.Context(), &f, func(ctx context.Context,
+			w lab.Work) (*findings, error) {
 			r, err := o.Run(ctx, w)
 			if err != nil {
 				return nil, err
 			}
 			return rumorFindings(&o, r), nil
-		}, func(ctx context.Context, w lab.Work) (*labChart, error) { return rumorChart(ctx, w, o) })
+		}, func(ctx context.Context, w lab.Work) (*labChart, error) {
+			return rumorChart(ctx, w,
+				o)
+		})
 	}
 	return cmd
 }
@@ -76,8 +81,10 @@ func rumorFindings(o *lab.Rumor, r *lab.RumorResult) *findings {
 	row := func(name string, mean, se float64) []string {
 		return []string{name, fmt.Sprintf("%.4g", mean), fmt.Sprintf("± %.2g", se), ""}
 	}
-	f := &findings{title: fmt.Sprintf("%s, %s %d, %s, %s: %s", o.Mode, o.Stop, o.K, listening(o.Blind), quantity(o.Nodes, "site"), quantity(r.Runs, "run")),
-		table: [][]string{{"", "MEAN", "", ""}, row("residue", r.Residue, r.SE.Residue), row("traffic", r.Traffic, r.SE.Traffic),
+	f := &findings{title: fmt.Sprintf("%s, %s %d, %s, %s: %s", o.Mode, o.Stop, o.K,
+		listening(o.Blind), quantity(o.Nodes, "site"), quantity(r.Runs, "run")),
+		table: [][]string{{"", "MEAN", "", ""}, row("residue", r.Residue, r.SE.Residue),
+			row("traffic", r.Traffic, r.SE.Traffic),
 			row("t_ave", r.TAve, r.SE.TAve), row("t_last", r.TLast, r.SE.TLast)},
 		json: struct {
 			Options lab.Rumor `json:"options"`
@@ -92,8 +99,11 @@ func rumorFindings(o *lab.Rumor, r *lab.RumorResult) *findings {
 // rumorChart draws what each rule to stop by leaves, against what it sends.
 func rumorChart(ctx context.Context, w lab.Work, o lab.Rumor) (*labChart, error) {
 	o.Runs = min(o.Runs, maxPlotRuns)
-	left := plot.Chart{Title: "Sites that never get the update, by updates sent (k = 1 to 5)", X: plot.Axis{Label: "updates sent per site (traffic)"}, Y: plot.Axis{Label: "residue", Log: true}}
-	last := plot.Chart{Title: "Cycles until the last site that gets it has it", X: plot.Axis{Label: "k", Hi: 7}, Y: plot.Axis{Label: "cycles"}}
+	left := plot.Chart{Title: "Sites that never get the update, by updates sent (k = 1 to 5)",
+		X: plot.Axis{Label: "updates sent per site (traffic)"}, Y: plot.Axis{Label: "residue",
+			Log: true}}
+	last := plot.Chart{Title: "Cycles until the last site that gets it has it",
+		X: plot.Axis{Label: "k", Hi: 7}, Y: plot.Axis{Label: "cycles"}}
 	most := 0.0
 	color := 0
 	for _, mode := range []rumor.Mode{rumor.Push, rumor.Pull} {
@@ -103,7 +113,8 @@ func rumorChart(ctx context.Context, w lab.Work, o lab.Rumor) (*labChart, error)
 					continue
 				}
 				o.Mode, o.Stop, o.Blind = mode, rule, blind
-				l := plot.Series{Name: fmt.Sprintf("%s, %s, %s", mode, rule, listening(blind)), Colour: color + 1, Marked: true}
+				l := plot.Series{Name: fmt.Sprintf("%s, %s, %s", mode, rule, listening(blind)),
+					Colour: color + 1, Marked: true}
 				t := l
 				for o.K = 1; o.K <= 5; o.K++ {
 					r, err := o.Run(ctx, w)
@@ -124,7 +135,8 @@ func rumorChart(ctx context.Context, w lab.Work, o lab.Rumor) (*labChart, error)
 		law.Points = append(law.Points, [2]float64{m, math.Exp(-m)})
 	}
 	left.Series = append(left.Series, law)
-	return &labChart{title: fmt.Sprintf("Rumors that die out among %s: means of %s", quantity(o.Nodes, "site"), quantity(o.Runs, "run")),
+	return &labChart{title: fmt.Sprintf("Rumors that die out among %s: means of %s",
+		quantity(o.Nodes, "site"), quantity(o.Runs, "run")),
 		panels: []plot.Chart{left, last}}, nil
 }
 
@@ -140,7 +152,8 @@ func (a *app) labTopologyCmd() *cobra.Command {
 mean. With --uniform, contacts are drawn among all. A message between two subnets goes
 through the router, lost or not; their number by round is the mean over runs of a run's
 total by its rounds.`,
-		Example: "  starling lab topology --nodes 1000 --subnets 2\n  starling lab topology --nodes 1000 --subnets 2 --uniform --json",
+		Example: "  starling lab topology --nodes 1000 --subnets 2\n  starling lab topology " +
+			"--nodes 1000 --subnets 2 --uniform --json",
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&mode, "mode", "push", "`MODE`: push, pull or push-pull")
@@ -155,17 +168,22 @@ total by its rounds.`,
 		if o.Mode, err = rumor.ParseMode(mode); err != nil {
 			return usageError{fmt.Errorf("--mode: %w", err)}
 		}
-		if err := cmpErr(share("loss", loss, &o.Loss), share("crashed", crashed, &o.Crashed)); err != nil {
+		if err := cmpErr(share("loss", loss, &o.Loss),
+			share("crashed", crashed, &o.Crashed)); err != nil {
 			return err
 		}
 		o.Runs, o.Seed = f.runs, f.seed
-		return a.experimentRun(cmd.Context(), &f, func(ctx context.Context, w lab.Work) (*findings, error) {
+		return a.experimentRun(cmd.Context(), &f, func(ctx context.Context,
+			w lab.Work) (*findings, error) {
 			r, err := o.Run(ctx, w)
 			if err != nil {
 				return nil, err
 			}
 			return topologyFindings(&o, r), nil
-		}, func(ctx context.Context, w lab.Work) (*labChart, error) { return topologyChart(ctx, w, o) })
+		}, func(ctx context.Context, w lab.Work) (*labChart, error) {
+			return topologyChart(ctx,
+				w, o)
+		})
 	}
 	return cmd
 }
@@ -175,7 +193,8 @@ func topologyFindings(o *lab.Topology, r *lab.TopologyResult) *findings {
 	if o.Uniform {
 		how = "uniform"
 	}
-	return &findings{title: fmt.Sprintf("%s, fan-out %d, %s in %s, %s: %s", o.Mode, o.Fanout, quantity(o.Nodes, "member"),
+	return &findings{title: fmt.Sprintf("%s, fan-out %d, %s in %s, %s: %s", o.Mode, o.Fanout,
+		quantity(o.Nodes, "member"),
 		quantity(o.Subnets, "subnet"), how, quantity(r.Runs, "run")),
 		table: [][]string{{"", "MEAN", "±", "50 %", "99 %", ""},
 			{"rounds until all have it", two(r.Mean), two(r.SE), whole(r.P50), whole(r.P99), ""},
@@ -190,11 +209,16 @@ func topologyFindings(o *lab.Topology, r *lab.TopologyResult) *findings {
 // topologyChart draws the router's load and the rounds against the number of members.
 func topologyChart(ctx context.Context, w lab.Work, o lab.Topology) (*labChart, error) {
 	o.Runs = min(o.Runs, maxPlotRuns)
-	load := plot.Chart{Title: "Messages through the router in a round", X: plot.Axis{Label: "members", Log: true}, Y: plot.Axis{Label: "messages", Log: true}, Legend: plot.TopLeft}
-	rounds := plot.Chart{Title: "Rounds until all have it", X: plot.Axis{Label: "members", Log: true}, Y: plot.Axis{Label: "rounds"}, Legend: plot.TopLeft}
+	load := plot.Chart{Title: "Messages through the router in a round",
+		X: plot.Axis{Label: "members", Log: true}, Y: plot.Axis{Label: "messages",
+			Log: true}, Legend: plot.TopLeft}
+	rounds := plot.Chart{Title: "Rounds until all have it",
+		X: plot.Axis{Label: "members",
+			Log: true}, Y: plot.Axis{Label: "rounds"}, Legend: plot.TopLeft}
 	for i, name := range []string{"stay with probability 1 - 1/n", "uniform"} {
 		o.Uniform = i == 1
-		a, b := plot.Series{Name: name, Colour: i + 1, Marked: true}, plot.Series{Name: name, Colour: i + 1, Marked: true}
+		a, b := plot.Series{Name: name, Colour: i + 1, Marked: true}, plot.Series{Name: name,
+			Colour: i + 1, Marked: true}
 		for _, n := range []int{10, 30, 100, 300, 1000, 3000, 10_000} {
 			if o.Nodes = n; o.Subnets > n || o.Fanout >= n {
 				continue
@@ -208,7 +232,8 @@ func topologyChart(ctx context.Context, w lab.Work, o lab.Topology) (*labChart, 
 		}
 		load.Series, rounds.Series = append(load.Series, a), append(rounds.Series, b)
 	}
-	return &labChart{title: fmt.Sprintf("%s over %s, fan-out %d: means of %s", o.Mode, quantity(o.Subnets, "subnet"), o.Fanout, quantity(o.Runs, "run")),
+	return &labChart{title: fmt.Sprintf("%s over %s, fan-out %d: means of %s", o.Mode,
+		quantity(o.Subnets, "subnet"), o.Fanout, quantity(o.Runs, "run")),
 		panels: []plot.Chart{load, rounds}}, nil
 }
 
@@ -224,11 +249,15 @@ days. A day passes without any failure with probability e^-(failures a day). Not
 is drawn at random.`,
 		Example: "  starling lab mttf --machines 120,12000",
 	}
-	cmd.Flags().IntSliceVar(&machines, "machines", []int{120, 1200, 12_000}, "`N` of machines; several with commas")
+	cmd.Flags().IntSliceVar(&machines, "machines", []int{120, 1200, 12_000},
+		"`N` of machines; several with commas")
 	cmd.Flags().Float64Var(&months, "months", months, "mean time to failure of one machine")
 	f.addShow(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return a.experimentRun(cmd.Context(), &f, func(context.Context, lab.Work) (*findings, error) { return mttfFindings(machines, months) },
+		return a.experimentRun(cmd.Context(), &f, func(context.Context, lab.Work) (*findings,
+			error) {
+			return mttfFindings(machines, months)
+		},
 			func(context.Context, lab.Work) (*labChart, error) { return mttfChart(months) })
 	}
 	return cmd
@@ -236,7 +265,8 @@ is drawn at random.`,
 
 func mttfFindings(machines []int, months float64) (*findings, error) {
 	f := &findings{title: fmt.Sprintf("a failure per machine per %g months", months),
-		table: [][]string{{"MACHINES", "NEXT FAILURE AFTER", "FAILURES A DAY", "DAYS WITHOUT ANY", ""}}}
+		table: [][]string{{"MACHINES", "NEXT FAILURE AFTER", "FAILURES A DAY",
+			"DAYS WITHOUT ANY", ""}}}
 	var all []*lab.MTTFResult
 	for _, n := range machines {
 		r, err := (&lab.MTTF{Machines: n, Months: months}).Run()
@@ -244,7 +274,8 @@ func mttfFindings(machines []int, months float64) (*findings, error) {
 			return nil, err
 		}
 		all = append(all, r)
-		f.table = append(f.table, []string{thousands(n), lapse(r.BetweenHours), fmt.Sprintf("%.3g", r.PerDay), fmt.Sprintf("%.3g %%", 100*r.QuietDay), ""})
+		f.table = append(f.table, []string{thousands(n), lapse(r.BetweenHours),
+			fmt.Sprintf("%.3g", r.PerDay), fmt.Sprintf("%.3g %%", 100*r.QuietDay), ""})
 	}
 	if len(all) == 1 { // what was asked for, and no list
 		f.json = all[0]
@@ -280,5 +311,7 @@ func mttfChart(months float64) (*labChart, error) {
 		l.Points = append(l.Points, [2]float64{float64(n), r.BetweenHours})
 	}
 	return &labChart{title: "How soon the next machine fails",
-		panels: []plot.Chart{{Title: "Mean time to the next failure", X: plot.Axis{Label: "machines", Log: true}, Y: plot.Axis{Label: "hours", Log: true}, Series: []plot.Series{l}}}}, nil
+		panels: []plot.Chart{{Title: "Mean time to the next failure",
+			X: plot.Axis{Label: "machines", Log: true}, Y: plot.Axis{Label: "hours",
+				Log: true}, Series: []plot.Series{l}}}}, nil
 }

@@ -50,10 +50,12 @@ alone, fanout=, rounds=, counter=, coin=, offers=, every=. docs/multicast.md exp
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.IntSliceVarP(&f.nodes, "nodes", "n", []int{1000}, "how many nodes, the origin included; several with commas between them")
+	fl.IntSliceVarP(&f.nodes, "nodes", "n", []int{1000},
+		"how many nodes, the origin included; several with commas between them")
 	f.world(cmd)
 	fl.StringSliceVar(&f.protocols, "protocols", names, "`NAMES` with commas between them")
-	fl.IntVar(&f.opt.Inner, "crash-inner", 0, "how many inner nodes of the trees, or designated receivers, are down too; as many at random where there are none")
+	fl.IntVar(&f.opt.Inner, "crash-inner", 0, "how many inner nodes of the trees, or designated "+
+		"receivers, are down too; as many at random where there are none")
 	f.parameters(cmd)
 	cmd.RegisterFlagCompletionFunc("protocols", choices(names...))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -70,14 +72,18 @@ alone, fanout=, rounds=, counter=, coin=, offers=, every=. docs/multicast.md exp
 func (f *multicastFlags) world(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.loss, "loss", "0", "`SHARE` of all datagrams that is lost, such as 0.1 or 10%")
-	fl.StringVar(&f.crashed, "crashed", "0", "`SHARE` of the nodes that is down from the start, unknown to the others")
+	fl.StringVar(&f.crashed, "crashed", "0", "`SHARE` of the nodes that is down from the start, "+
+		"unknown to the others")
 	fl.IntVar(&f.opt.Runs, "runs", 20, "how many, each with a seed of its own")
 	fl.Uint64Var(&f.opt.Seed, "seed", 1, "of the first run")
 	fl.IntVar(&f.opt.Bytes, "bytes", 128, "of the message")
-	fl.StringVar(&f.latency, "latency", "50µs+450µs~0.4", "`DIST` of the time that a datagram takes one way, as for starling sim")
-	fl.DurationVar(&f.opt.Cost, "cost", 5*time.Microsecond, "of a node's work on each datagram, in or out; negative: none")
+	fl.StringVar(&f.latency, "latency", "50µs+450µs~0.4",
+		"`DIST` of the time that a datagram takes one way, as for starling sim")
+	fl.DurationVar(&f.opt.Cost, "cost", 5*time.Microsecond,
+		"of a node's work on each datagram, in or out; negative: none")
 	fl.DurationVar(&f.opt.Limit, "limit", 10*time.Second, "the longest run")
-	fl.DurationVar(&f.opt.Linger, "linger", 50*time.Millisecond, "how long a run goes on, and counts, after all have the message")
+	fl.DurationVar(&f.opt.Linger, "linger", 50*time.Millisecond,
+		"how long a run goes on, and counts, after all have the message")
 	fl.StringVar(&f.plot, "plot", "", "draw it into `FILE`: .svg, .png or .html")
 	fl.BoolVar(&f.asJSON, "json", false, "print a JSON object")
 }
@@ -85,14 +91,18 @@ func (f *multicastFlags) world(cmd *cobra.Command) {
 // parameters adds the flags of the protocols.
 func (f *multicastFlags) parameters(cmd *cobra.Command) {
 	fl, o := cmd.Flags(), &f.opt
-	fl.DurationVar(&o.Retry, "retry", 0, "first wait for an answer, doubled up to 8 times (default twice the 99 % round trip and 1ms)")
+	fl.DurationVar(&o.Retry, "retry", 0, "first wait for an answer, doubled up to 8 times "+
+		"(default twice the 99 % round trip and 1ms)")
 	fl.IntVar(&o.Tries, "tries", 40, "until a silent peer is given up")
 	fl.IntVar(&o.Arity, "arity", 4, "of the trees: children of a node")
 	fl.IntVar(&o.Degree, "degree", 6, "of flooding's random graph, in the mean")
-	fl.DurationVar(&o.Heartbeat, "heartbeat", 100*time.Millisecond, "tree: between a child's questions to its parent")
-	fl.DurationVar(&o.Session, "session", time.Millisecond, "srm: between the session messages of all members together")
+	fl.DurationVar(&o.Heartbeat, "heartbeat", 100*time.Millisecond,
+		"tree: between a child's questions to its parent")
+	fl.DurationVar(&o.Session, "session", time.Millisecond,
+		"srm: between the session messages of all members together")
 	fl.DurationVar(&o.Status, "status", 20*time.Millisecond, "rmtp: between a receiver's statuses")
-	fl.DurationVar(&o.Advert, "advert", 100*time.Millisecond, "rmtp: between a designated receiver's adverts")
+	fl.DurationVar(&o.Advert, "advert", 100*time.Millisecond,
+		"rmtp: between a designated receiver's adverts")
 	fl.DurationVar(&o.Repair, "repair", 600*time.Millisecond, "gossip: between a node's digests")
 }
 
@@ -157,13 +167,15 @@ func (a *app) multicast(ctx context.Context, jobs []multicastJob, f *multicastFl
 		p.multicast(jobs, results)
 	}
 	if err == nil && f.plot != "" {
-		err = plot.SaveCharts(f.plot, multicastTitle(&jobs[0].o, len(f.nodes) > 1), multicastCharts(results, len(f.nodes))...)
+		err = plot.SaveCharts(f.plot, multicastTitle(&jobs[0].o, len(f.nodes) > 1),
+			multicastCharts(results, len(f.nodes))...)
 	}
 	return err
 }
 
 // runMulticast runs jobs one after the other, each on all processors.
-func (a *app) runMulticast(ctx context.Context, jobs []multicastJob) (all []*multicast.Result, err error) {
+func (a *app) runMulticast(ctx context.Context, jobs []multicastJob) (all []*multicast.Result,
+	err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	total := 0

@@ -27,18 +27,23 @@ func multicastTitle(o *multicast.Options, sizes bool) string {
 	if o.Inner > 0 {
 		parts = append(parts, quantity(o.Inner, "inner node")+" crashed")
 	}
-	return strings.Join(append(parts, quantity(o.Runs, "run")+" from seed "+fmt.Sprint(o.Seed)), ", ")
+	return strings.Join(append(parts, quantity(o.Runs,
+		"run")+" from seed "+fmt.Sprint(o.Seed)), ", ")
 }
 
 // multicast prints an outcome for people.
 func (p *printer) multicast(jobs []multicastJob, all []*multicast.Result) {
 	sizes := jobs[0].o.Nodes != jobs[len(jobs)-1].o.Nodes
 	fmt.Fprintf(p.w, "%s\n\n", multicastTitle(&jobs[0].o, sizes))
-	rows := [][]string{{"PROTOCOL", "NODES", "GOT IT", "T50", "T99", "T100", "COPIES", "ORIGIN", "BUSIEST", "MEAN", "BYTES", "CONTROL", "IN WHOLE"}}
+	rows := [][]string{{"PROTOCOL", "NODES", "GOT IT", "T50", "T99", "T100", "COPIES",
+		"ORIGIN", "BUSIEST", "MEAN", "BYTES", "CONTROL", "IN WHOLE"}}
 	for _, r := range all {
-		rows = append(rows, []string{r.Protocol, thousands(r.Nodes), shareOf(r.Delivered), moment(r.T50.P50), moment(r.T99.P50), moment(r.T100.P50),
+		rows = append(rows, []string{r.Protocol, thousands(r.Nodes), shareOf(r.Delivered),
+			moment(r.T50.P50), moment(r.T99.P50), moment(r.T100.P50),
 			fmt.Sprintf("%.2f", r.Copies), outIn(r.Origin), outIn(r.Busiest), fmt.Sprintf("%.1f/%.1f", r.Mean.Sent, r.Mean.Received),
-			thousands(int(r.Mean.SentBytes + 0.5)), fmt.Sprintf("%.1f", r.Controls/float64(r.Live)), fmt.Sprintf("%d of %s", r.Whole, quantity(r.Runs, "run"))})
+			thousands(int(r.Mean.SentBytes + 0.5)), fmt.Sprintf("%.1f",
+				r.Controls/float64(r.Live)), fmt.Sprintf("%d of %s", r.Whole, quantity(r.Runs,
+				"run"))})
 	}
 	p.table(rightAligned(rows))
 	fmt.Fprint(p.w, `
@@ -47,11 +52,13 @@ without the message) are what a live node sends, in the mean; origin, busiest an
 `)
 	for _, r := range all {
 		if r.Links > 0 {
-			fmt.Fprintf(p.w, "%s at %s: the network's routers passed on %s datagrams in a run, which no node is charged for.\n",
+			fmt.Fprintf(p.w, "%s at %s: the network's routers passed on %s datagrams in a run, "+
+				"which no node is charged for.\n",
 				r.Protocol, quantity(r.Nodes, "node"), thousands(int(r.Links+0.5)))
 		}
 		if r.Overrun >= 0.5 {
-			fmt.Fprintf(p.w, "%s at %s: %s datagrams in a run found a socket full.\n", r.Protocol, quantity(r.Nodes, "node"), thousands(int(r.Overrun+0.5)))
+			fmt.Fprintf(p.w, "%s at %s: %s datagrams in a run found a socket full.\n",
+				r.Protocol, quantity(r.Nodes, "node"), thousands(int(r.Overrun+0.5)))
 		}
 	}
 }
@@ -75,14 +82,17 @@ func outIn(l multicast.Load) string {
 	return thousands(int(l.Sent+0.5)) + "/" + thousands(int(l.Received+0.5))
 }
 
-// multicastCharts draws an outcome: of one size how the message spread and what it cost, of several what grows.
+// multicastCharts draws an outcome: of one size how the message spread and what it cost, of several
+// what grows.
 func multicastCharts(all []*multicast.Result, sizes int) []plot.Chart {
 	if sizes > 1 {
 		return growthCharts(all)
 	}
-	spread := plot.Chart{Title: "How the message spreads", X: plot.Axis{Label: "time since it was published", Log: true, Unit: plot.Seconds},
+	spread := plot.Chart{Title: "How the message spreads",
+		X: plot.Axis{Label: "time since it was published", Log: true, Unit: plot.Seconds},
 		Y: plot.Axis{Label: "live nodes that have it", Hi: 1.0001, Unit: plot.Percent}}
-	cost := plot.Chart{Title: "What it costs", X: plot.Axis{Label: "bytes that a node sends, headers included", Log: true},
+	cost := plot.Chart{Title: "What it costs", X: plot.Axis{Label: "bytes that a node sends, " +
+		"headers included", Log: true},
 		Y: plot.Axis{Label: "time until all have it, median", Log: true, Unit: plot.Seconds}}
 	for i, r := range all {
 		line := plot.Series{Name: r.Protocol, Colour: i + 1}
@@ -116,11 +126,13 @@ func growthCharts(all []*multicast.Result) []plot.Chart {
 			i = len(at)
 			at[r.Protocol] = i
 			for c := range charts {
-				charts[c].Series = append(charts[c].Series, plot.Series{Name: r.Protocol, Colour: i + 1})
+				charts[c].Series = append(charts[c].Series,
+					plot.Series{Name: r.Protocol, Colour: i + 1})
 			}
 		}
 		n := float64(r.Nodes)
-		for c, v := range []float64{r.Origin.Sent + r.Origin.Received, r.Busiest.Sent + r.Busiest.Received, float64(r.T100.P50)} {
+		for c, v := range []float64{r.Origin.Sent + r.Origin.Received, r.Busiest.Sent +
+			r.Busiest.Received, float64(r.T100.P50)} {
 			if !math.IsInf(v, 1) {
 				charts[c].Series[i].Points = append(charts[c].Series[i].Points, [2]float64{n, v})
 			}

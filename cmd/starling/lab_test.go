@@ -18,16 +18,22 @@ func TestLabGolden(t *testing.T) {
 	for _, args := range [][]string{
 		{"lab", "list"},
 		{"lab", "rounds", "--mode", "push-pull", "--nodes", "50", "--runs", "20"},
-		{"lab", "rounds", "--mode", "pull", "--nodes", "20", "--fanout", "2", "--loss", "20%", "--crashed", "0.3", "--runs", "50", "--seed", "3", "--json"},
+		{"lab", "rounds", "--mode", "pull", "--nodes", "20", "--fanout", "2", "--loss", "20%",
+			"--crashed", "0.3", "--runs", "50", "--seed", "3", "--json"},
 		{"lab", "rumor", "--nodes", "100", "--runs", "20", "--k", "2"},
-		{"lab", "rumor", "--mode", "pull", "--stop", "coin", "--blind", "--nodes", "50", "--runs", "20", "--k", "3", "--json"},
+		{"lab", "rumor", "--mode", "pull", "--stop", "coin", "--blind", "--nodes", "50",
+			"--runs", "20", "--k", "3", "--json"},
 		{"lab", "topology", "--nodes", "60", "--subnets", "3", "--runs", "20"},
-		{"lab", "topology", "--nodes", "60", "--uniform", "--mode", "pull", "--loss", "0.1", "--runs", "20", "--json"},
+		{"lab", "topology", "--nodes", "60", "--uniform", "--mode", "pull", "--loss", "0.1",
+			"--runs", "20", "--json"},
 		{"lab", "mttf", "--machines", "120,12000"},
 		{"lab", "mttf", "--machines", "12000", "--json"},
-		{"lab", "multicast", "--nodes", "30", "--runs", "3", "--loss", "10%", "--crashed", "0.1", "--crash-inner", "1"},
-		{"lab", "multicast", "--nodes", "8,16", "--runs", "2", "--protocols", "unicast,srm,gossip:push:eager:fanout=2:counter=1", "--json"},
-		{"lab", "pareto", "--nodes", "20", "--runs", "2", "--policies", "delegation,gossip:push:eager:blind:fanout=4:rounds=1"},
+		{"lab", "multicast", "--nodes", "30", "--runs", "3", "--loss", "10%", "--crashed",
+			"0.1", "--crash-inner", "1"},
+		{"lab", "multicast", "--nodes", "8,16", "--runs", "2", "--protocols",
+			"unicast,srm,gossip:push:eager:fanout=2:counter=1", "--json"},
+		{"lab", "pareto", "--nodes", "20", "--runs", "2", "--policies",
+			"delegation,gossip:push:eager:blind:fanout=4:rounds=1"},
 	} {
 		all.WriteString(transcript(nil, "", args...))
 	}
@@ -90,14 +96,17 @@ func TestLabBadInput(t *testing.T) {
 // What is drawn is a drawing; what is printed does not change by it.
 func TestLabPlots(t *testing.T) {
 	dir := t.TempDir()
-	for _, args := range [][]string{{"rounds", "--runs", "1"}, {"rumor", "--nodes", "50", "--runs", "2"}, {"topology", "--runs", "1"}, {"mttf"},
-		{"multicast", "--runs", "1", "--nodes", "20"}, {"multicast", "--runs", "1", "--nodes", "5,20"}, {"pareto", "--runs", "1", "--nodes", "20"}} {
+	for _, args := range [][]string{{"rounds", "--runs", "1"},
+		{"rumor", "--nodes", "50", "--runs", "2"}, {"topology", "--runs", "1"}, {"mttf"},
+		{"multicast", "--runs", "1", "--nodes", "20"}, {"multicast", "--runs", "1", "--nodes",
+			"5,20"}, {"pareto", "--runs", "1", "--nodes", "20"}} {
 		args = append([]string{"lab"}, args...)
 		file := filepath.Join(dir, args[1]+".svg")
 		code, out, errOut := cli(nil, "", append(args, "--plot", file)...)
 		_, plain, _ := cli(nil, "", args...)
 		b, err := os.ReadFile(file)
-		if code != 0 || errOut != "" || out != plain || err != nil || !strings.Contains(string(b), "<svg") {
+		if code != 0 || errOut != "" || out != plain || err != nil ||
+			!strings.Contains(string(b), "<svg") {
 			t.Errorf("%q: %d %s %v", args, code, errOut, err)
 		}
 	}
@@ -105,7 +114,8 @@ func TestLabPlots(t *testing.T) {
 
 // A cluster whose members wait longer takes longer to know of a crash.
 func TestLabDetect(t *testing.T) {
-	args := []string{"lab", "detect", "--detector", "swim", "--sweep", "swim.alpha=0.5,4", "--nodes", "10", "--duration", "1m", "--runs", "2", "--json",
+	args := []string{"lab", "detect", "--detector", "swim", "--sweep", "swim.alpha=0.5,4",
+		"--nodes", "10", "--duration", "1m", "--runs", "2", "--json",
 		"--plot", filepath.Join(t.TempDir(), "x.png")}
 	code, out, errOut := cli(nil, "", args...)
 	var d struct {
@@ -119,7 +129,8 @@ func TestLabDetect(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &d); err != nil || code != 0 {
 		t.Fatal(err, code, errOut)
 	}
-	if len(d.Points) != 2 || d.Sweep != "swim.alpha" || d.Points[1].Setting != "4" || d.Points[0].Crashes != 4 || d.Points[0].Detected != 4 ||
+	if len(d.Points) != 2 || d.Sweep != "swim.alpha" || d.Points[1].Setting != "4" ||
+		d.Points[0].Crashes != 4 || d.Points[0].Detected != 4 ||
 		!(d.Points[0].All < d.Points[1].All) || math.IsNaN(d.Points[0].All) {
 		t.Error(out)
 	}

@@ -28,12 +28,16 @@ func (a *app) membersCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "members", Short: "List the members of the cluster",
-		Example: "  starling members --state alive,suspect --tag role=db\n  starling members --near web-1 --tag role=db",
-		Args:    args(0, 0, "no arguments are wanted"),
+		Example: "  starling members --state alive,suspect --tag role=db\n  starling members " +
+			"--near web-1 --tag role=db",
+		Args: args(0, 0, "no arguments are wanted"),
 	}
-	cmd.Flags().StringSliceVar(&filter, "state", nil, "only members in these states: `"+strings.Join(states, ",")+"`")
-	cmd.Flags().StringArrayVar(&tags, "tag", nil, "only members with this `key=value`; may be repeated")
-	cmd.Flags().StringVar(&near, "near", "", "show the estimated round trips from the live member `NAME`, the nearest first")
+	cmd.Flags().StringSliceVar(&filter, "state", nil,
+		"only members in these states: `"+strings.Join(states, ",")+"`")
+	cmd.Flags().StringArrayVar(&tags, "tag", nil, "only members with this `key=value`; may be "+
+		"repeated")
+	cmd.Flags().StringVar(&near, "near", "", "show the estimated round trips from the live "+
+		"member `NAME`, the nearest first")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
 	cmd.RegisterFlagCompletionFunc("state", choices(states...))
 	x := a.access(cmd)
@@ -51,7 +55,8 @@ func (a *app) membersCmd() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, s := range filter {
 			if !slices.Contains(states, s) {
-				return usageError{fmt.Errorf("there is no state %q, there are %s", s, strings.Join(states, ", "))}
+				return usageError{fmt.Errorf("there is no state %q, there are %s", s,
+					strings.Join(states, ", "))}
 			}
 		}
 		for _, t := range tags {
@@ -67,7 +72,8 @@ func (a *app) membersCmd() *cobra.Command {
 	return cmd
 }
 
-func listMembers(ctx context.Context, c *client.Client, near string, states, tags []string) ([]api.Member, error) {
+func listMembers(ctx context.Context, c *client.Client, near string, states,
+	tags []string) ([]api.Member, error) {
 	if near != "" {
 		return c.MembersNear(ctx, near, states, tags)
 	}
@@ -87,7 +93,8 @@ func (p *printer) members(all []api.Member, near bool, now time.Time) {
 		if m.OutOfFamily {
 			state += " (other IP family)"
 		}
-		row := []string{clean(m.Name), m.Addr, state, ago(now.Sub(m.Since)), dash(m.Zone), tagText(m.Tags)}
+		row := []string{clean(m.Name), m.Addr, state, ago(now.Sub(m.Since)), dash(m.Zone),
+			tagText(m.Tags)}
 		if near {
 			row = slices.Insert(row, 2, rttText(m))
 		}
@@ -149,7 +156,8 @@ func (a *app) watchCmd() *cobra.Command {
 		Args: args(0, 0, "no arguments are wanted"),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line")
-	cmd.Flags().BoolVar(&replay, "replay", false, "begin with a joined event for each member that is live now")
+	cmd.Flags().BoolVar(&replay, "replay", false, "begin with a joined event for each member "+
+		"that is live now")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, _ []string) error {
 		p := a.printer()
 		return c.Watch(ctx, replay, a.opened("watching; Ctrl-C ends it"), func(e api.Event) error {
@@ -163,7 +171,8 @@ func (a *app) watchCmd() *cobra.Command {
 	return cmd
 }
 
-// opened returns a function that tells somebody who waits at a terminal that there is something to wait for.
+// opened returns a function that tells somebody who waits at a terminal that there is something to
+// wait for.
 func (a *app) opened(text string) func() {
 	if !isTerminal(a.out) || !isTerminal(a.err) {
 		return nil
@@ -173,16 +182,19 @@ func (a *app) opened(text string) func() {
 
 func (p *printer) event(e api.Event) {
 	if e.Event == "resync" {
-		fmt.Fprintf(p.w, "%s  %s  events were missed; the live members follow\n", clock(e.Time), p.state("resync"))
+		fmt.Fprintf(p.w, "%s  %s  events were missed; the live members follow\n",
+			clock(e.Time), p.state("resync"))
 		return
 	}
 	word := p.state(e.Event) + strings.Repeat(" ", max(0, len("suspected")-len(e.Event)))
 	if e.Event == "zone-unreachable" || e.Event == "zone-recovered" {
-		fmt.Fprintf(p.w, "%s  %s  zone %s, %s\n", clock(e.Time), word, dash(e.Zone), plural(e.Members, "member"))
+		fmt.Fprintf(p.w, "%s  %s  zone %s, %s\n", clock(e.Time), word, dash(e.Zone),
+			plural(e.Members, "member"))
 		return
 	}
 	if e.Event == "undecided" {
-		fmt.Fprintf(p.w, "%s  %s  %d of %s silent: dead or cut off, %s cannot tell\n", clock(e.Time), word, e.Silent, plural(e.Members, "member"), clean(e.Name))
+		fmt.Fprintf(p.w, "%s  %s  %d of %s silent: dead or cut off, %s cannot tell\n",
+			clock(e.Time), word, e.Silent, plural(e.Members, "member"), clean(e.Name))
 		return
 	}
 	line := fmt.Sprintf("%s  %s  %s  %s", clock(e.Time), word, clean(e.Name), e.Addr)
@@ -198,7 +210,8 @@ func (p *printer) event(e api.Event) {
 func (a *app) infoCmd() *cobra.Command {
 	var asJSON, zones bool
 	cmd := &cobra.Command{
-		Use: "info", Short: "Show the agent's node: counts by state, agreement, health, traffic, uptime",
+		Use: "info", Short: "Show the agent's node: counts by state, agreement, health, " +
+			"traffic, uptime",
 		Args: args(0, 0, "no arguments are wanted"),
 	}
 	cmd.Flags().BoolVar(&zones, "zones", false, "show what went to and came from each zone instead")
@@ -221,10 +234,13 @@ func (a *app) infoCmd() *cobra.Command {
 	return cmd
 }
 
-// zones prints what went between the agent's node and each zone, and how much its whole zone may send there.
+// zones prints what went between the agent's node and each zone, and how much its whole zone may
+// send there.
 func (p *printer) zones(i api.Info) {
-	budgets := slices.ContainsFunc(i.Traffic.Zones, func(z api.ZoneTraffic) bool { return z.Budget > 0 })
-	rows := [][]string{{dash(member.Top(i.Zone)) + " and", "sent", "packets", "a second", "received", "packets", "a second"}}
+	budgets := slices.ContainsFunc(i.Traffic.Zones,
+		func(z api.ZoneTraffic) bool { return z.Budget > 0 })
+	rows := [][]string{{dash(member.Top(i.Zone)) + " and", "sent", "packets", "a second",
+		"received", "packets", "a second"}}
 	if budgets {
 		rows[0] = append(rows[0], "zone may send")
 	}
@@ -237,9 +253,11 @@ func (p *printer) zones(i api.Info) {
 			name = "unknown"
 		}
 		row := []string{name}
-		for _, way := range [][2]uint64{{z.SentBytes, z.SentPackets}, {z.ReceivedBytes, z.ReceivedPackets}} {
+		for _, way := range [][2]uint64{{z.SentBytes, z.SentPackets},
+			{z.ReceivedBytes, z.ReceivedPackets}} {
 			bytes := float64(way[0])
-			row = append(row, size(bytes), strconv.FormatUint(way[1], 10), size(bytes/max(i.Uptime, 1))+"/s")
+			row = append(row, size(bytes), strconv.FormatUint(way[1], 10),
+				size(bytes/max(i.Uptime, 1))+"/s")
 		}
 		if budgets {
 			row = append(row, budgetText(z.Budget))
@@ -248,7 +266,8 @@ func (p *printer) zones(i api.Info) {
 	}
 	p.table(rows)
 	if n := i.Traffic.BudgetWaits; n > 0 {
-		fmt.Fprintf(p.w, "what could wait did so %s, since a budget was spent\n", plural(int(n), "time"))
+		fmt.Fprintf(p.w, "what could wait did so %s, since a budget was spent\n",
+			plural(int(n), "time"))
 	}
 }
 
@@ -284,13 +303,16 @@ func (p *printer) info(i api.Info) {
 		{"health", healthText(&i)},
 		{"round trip", roundTrip(i.RTT)},
 		{"estimates", estimatesText(i.Coordinates)},
-		{"traffic", fmt.Sprintf("sent %s (%s), received %s (%s) on average", size(float64(t.SentBytes)), rate(t.SentBytes),
+		{"traffic", fmt.Sprintf("sent %s (%s), received %s (%s) on average",
+			size(float64(t.SentBytes)), rate(t.SentBytes),
 			size(float64(t.ReceivedBytes)), rate(t.ReceivedBytes))},
 		{"dropped", dropText(t.Dropped)},
-		{"sealed", yes(i.Sealed, "yes", "no: anybody on the network can read and forge packets (--key-file)")},
+		{"sealed", yes(i.Sealed, "yes", "no: anybody on the network can read and forge packets "+
+			"(--key-file)")},
 		{"other keys", otherKeysText(&i)},
 		{"settings", unlikeText(i.Unlike)},
-		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; it looks on", "yes"), notInText(&i))},
+		{"joined", yes(i.Welcomed, yes(i.Alone, "alone so far: its seeds lead to nobody else; "+
+			"it looks on", "yes"), notInText(&i))},
 		{"uptime", ago(uptime)},
 		{"detector", i.Detector + detectionText(i)},
 		{"isolated", isolatedText(&i)},
@@ -315,7 +337,8 @@ func unlikeText(all []api.Unlike) string {
 	}
 	var texts []string
 	for _, u := range all {
-		texts = append(texts, fmt.Sprintf("%s: %s %s here, %s there", clean(u.Name), u.Setting, dash(u.Here), cmp.Or(u.There, "another")))
+		texts = append(texts, fmt.Sprintf("%s: %s %s here, %s there", clean(u.Name), u.Setting,
+			dash(u.Here), cmp.Or(u.There, "another")))
 	}
 	return strings.Join(texts, "; ") + ". All members need the same"
 }
@@ -362,7 +385,8 @@ func reachedText(i *api.Info) string {
 	case i.Isolated:
 		return "no, as far as it can tell: next to nobody is heard here"
 	case i.Deserted:
-		return "not known: nobody is left who could reach it. It had all others forgotten while it heard none of them (starling join)"
+		return "not known: nobody is left who could reach it. It had all others forgotten while " +
+			"it heard none of them (starling join)"
 	case i.Members["alive"]+i.Members["suspect"] < 2:
 		return "nobody else is there"
 	}
@@ -394,7 +418,8 @@ func addressText(i *api.Info, now time.Time) string {
 		text += "; a seed sees it at " + i.Translated +
 			": that is this host's own address, and --advertise is wrong"
 	case i.Translated != "":
-		text += "; a seed sees it at " + i.Translated + ", where its packets are translated: others may not reach it (--advertise)"
+		text += "; a seed sees it at " + i.Translated +
+			", where its packets are translated: others may not reach it (--advertise)"
 	}
 	if i.AddrGone {
 		text += "; GONE from this host: nothing reaches the node (--advertise)"
@@ -402,7 +427,8 @@ func addressText(i *api.Info, now time.Time) string {
 	return text
 }
 
-// otherKeysText says which seeds have another key, and of whom else datagrams come that do not open.
+// otherKeysText says which seeds have another key, and of whom else datagrams come that do not
+// open.
 func otherKeysText(i *api.Info) string {
 	if len(i.OtherKeys) > 0 {
 		return some(i.OtherKeys) + " (--key-file)"
@@ -460,7 +486,8 @@ func storeText(s *api.Store) string {
 	case s == nil:
 		return "no messages are kept there (--data-dir with --retain)"
 	case s.Error != "":
-		return fmt.Sprintf("NOTHING is kept there, %s not: %s", were(int(s.Dropped), "piece"), clean(s.Error))
+		return fmt.Sprintf("NOTHING is kept there, %s not: %s", were(int(s.Dropped), "piece"),
+			clean(s.Error))
 	}
 	text := fmt.Sprintf("%s of messages, in %s", size(float64(s.Bytes)), clean(s.Path))
 	if s.Dropped > 0 {
@@ -496,7 +523,8 @@ func detectionText(i api.Info) string {
 	case i.Detector == "swim":
 		return fmt.Sprintf("; a crash is known after %.2f s or more", i.Detection)
 	case i.Detector == "inquest":
-		return fmt.Sprintf("; a crash is known after about %.2f s, a process that ends on a running host in half a second", i.Detection)
+		return fmt.Sprintf("; a crash is known after about %.2f s, a process that ends on a "+
+			"running host in half a second", i.Detection)
 	}
 	return fmt.Sprintf("; a crash is known after about %.2f s", i.Detection)
 }
@@ -515,7 +543,8 @@ func tcpText(i api.Info) string {
 		if n := i.FilteredAt; len(n) > 0 {
 			at = " (" + someOf(n, 3) + ")"
 		}
-		return fmt.Sprintf("%sfiltered at %d of %d watched members%s: a killed process is known there as late as a dead host, in about %.2f s instead of 0.5 s",
+		return fmt.Sprintf("%sfiltered at %d of %d watched members%s: a killed process is known "+
+			"there as late as a dead host, in about %.2f s instead of 0.5 s",
 			port, i.Filtered, i.Watched, at, i.Detection)
 	case i.Watched == 0:
 		return "nobody is watched"
@@ -554,7 +583,8 @@ func undecidedText(i api.Info) string {
 			"that goes out. Only if you know that they are gone: " + command
 	}
 	if i.Isolated { // then it is rather this host, and a node that forgot all would look well
-		return text + "It hears from next to nobody: look at this host's network and firewall first, for UDP " +
+		return text + "It hears from next to nobody: look at this host's network and firewall " +
+			"first, for UDP " +
 			"that comes in. Only if you know that they are gone: " + command
 	}
 	return text + "If they are gone: " + command
@@ -580,14 +610,17 @@ func brokenText(broken, mute []string) string {
 	it := func(names []string) string { return yes(len(names) == 1, "it", "them") }
 	var all []string
 	if len(unheard) > 0 {
-		all = append(all, fmt.Sprintf("%s: others reach %s, this node does not (nothing of %[2]s comes here)", some(unheard), it(unheard)))
+		all = append(all, fmt.Sprintf("%s: others reach %s, this node does not (nothing of "+
+			"%[2]s comes here)", some(unheard), it(unheard)))
 	}
 	if len(deafToUs) > 0 {
-		all = append(all, fmt.Sprintf("%s: others reach %s, this node does not (this node hears %[2]s, and what it sends does not come to %[2]s)",
+		all = append(all, fmt.Sprintf("%s: others reach %s, this node does not (this node hears "+
+			"%[2]s, and what it sends does not come to %[2]s)",
 			some(deafToUs), it(deafToUs)))
 	}
 	if len(early) > 0 {
-		all = append(all, fmt.Sprintf("%s: this node hears %s, and what it sends does not come to %[2]s", some(early), it(early)))
+		all = append(all, fmt.Sprintf("%s: this node hears %s, and what it sends does not come "+
+			"to %[2]s", some(early), it(early)))
 	}
 	if all == nil {
 		return "none"
@@ -648,7 +681,8 @@ func silentText(zones []api.SilentZone) string {
 	}
 	var all []string
 	for _, z := range zones {
-		all = append(all, fmt.Sprintf("%s (%s, since %s)", dash(z.Zone), plural(z.Members, "member"), clock(z.Since)))
+		all = append(all, fmt.Sprintf("%s (%s, since %s)", dash(z.Zone),
+			plural(z.Members, "member"), clock(z.Since)))
 	}
 	return strings.Join(all, ", ")
 }

@@ -25,7 +25,8 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
 
-// runInstead is a variable with the arguments that a test runs this program with, in a process of its own.
+// runInstead is a variable with the arguments that a test runs this program with, in a process of
+// its own.
 const runInstead = "STARLING_TEST_RUN"
 
 func TestMain(m *testing.M) {
@@ -76,11 +77,13 @@ func transcript(env map[string]string, stdin string, args ...string) string {
 
 func TestHelp(t *testing.T) {
 	var all strings.Builder
-	for _, args := range [][]string{{"--help"}, {"agent", "--help"}, {"dev", "--help"}, {"members", "--help"}, {"watch", "--help"},
+	for _, args := range [][]string{{"--help"}, {"agent", "--help"}, {"dev", "--help"},
+		{"members", "--help"}, {"watch", "--help"},
 		{"info", "--help"}, {"why", "--help"}, {"rtt", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"topics", "--help"}, {"get", "--help"}, {"state", "--help"},
 		{"set", "--help"}, {"unset", "--help"}, {"join", "--help"}, {"leave", "--help"},
 		{"tags", "set", "--help"}, {"keygen", "--help"}, {"version", "--help"},
-		{"sim", "--help"}, {"sim", "replay", "--help"}, {"lab", "--help"}, {"lab", "rounds", "--help"}, {"lab", "rumor", "--help"},
+		{"sim", "--help"}, {"sim", "replay", "--help"}, {"lab", "--help"}, {"lab", "rounds",
+			"--help"}, {"lab", "rumor", "--help"},
 		{"lab", "topology", "--help"}, {"lab", "mttf", "--help"}, {"lab", "detect", "--help"}} {
 		all.WriteString(transcript(nil, "", args...))
 	}
@@ -163,20 +166,31 @@ func standIn(t *testing.T) map[string]string {
 	when := time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
 	recent := time.Now().Add(-90 * time.Second)
 	members := []api.Member{
-		{Name: "db-1", Addr: "10.0.0.1:7747", State: "alive", Zone: "eu/fra", Tags: map[string]string{"role": "db", "n": "1"}, Since: recent},
-		{Name: "\x1b[31mevil\n", Addr: "[fd00::1]:7747", State: "suspect", Tags: map[string]string{"x": "\x07"}, Since: recent},
-		{Name: "女", Addr: "10.0.0.3:7747", State: "failed", Tags: map[string]string{}, Since: recent},
+		{Name: "db-1", Addr: "10.0.0.1:7747", State: "alive", Zone: "eu/fra",
+			Tags: map[string]string{"role": "db", "n": "1"}, Since: recent},
+		{Name: "\x1b[31mevil\n", Addr: "[fd00::1]:7747", State: "suspect",
+			Tags: map[string]string{"x": "\x07"}, Since: recent},
+		{Name: "女", Addr: "10.0.0.3:7747", State: "failed", Tags: map[string]string{},
+			Since: recent},
 	}
-	info := api.Info{Member: members[0], Cluster: "prod", Version: "v1", Detector: "swim", Detection: 1.6, Welcomed: true, Uptime: 4000,
-		Members: map[string]int{"alive": 1, "suspect": 1, "failed": 1}, Agreement: api.Agreement{Same: 3, Heard: 4},
+	info := api.Info{Member: members[0], Cluster: "prod", Version: "v1", Detector: "swim",
+		Detection: 1.6, Welcomed: true, Uptime: 4000,
+		Members: map[string]int{"alive": 1, "suspect": 1,
+			"failed": 1}, Agreement: api.Agreement{Same: 3, Heard: 4},
 		View: api.View{Agreed: 3, Reachable: 2}, Silent: []api.SilentZone{{Zone: "us", Members: 1, Since: when}}, Health: 2, RTT: 0.0012, Coordinates: api.Coordinates{Inside: 0.09},
-		Store: &api.Store{Path: "/d/topics.db", Dropped: 5, Failed: 1, Error: "topics are not kept: no room"},
-		Traffic: api.Traffic{SentBytes: 4 << 20, ReceivedBytes: 1000, Dropped: map[string]uint64{"malformed": 3, "unopened": 0},
-			BudgetWaits: 17, Zones: []api.ZoneTraffic{{Zone: "", SentPackets: 9, SentBytes: 4000, ReceivedPackets: 8, ReceivedBytes: 1 << 20},
+		Store: &api.Store{Path: "/d/topics.db", Dropped: 5, Failed: 1,
+			Error: "topics are not kept: no room"},
+		Traffic: api.Traffic{SentBytes: 4 << 20, ReceivedBytes: 1000,
+			Dropped:     map[string]uint64{"malformed": 3, "unopened": 0},
+			BudgetWaits: 17, Zones: []api.ZoneTraffic{{Zone: "", SentPackets: 9,
+				SentBytes: 4000, ReceivedPackets: 8, ReceivedBytes: 1 << 20},
 				{Zone: "eu", Own: true, SentPackets: 7, SentBytes: 4 << 20}, {Zone: "us", SentBytes: 10, Budget: 300 << 10}, {Unknown: true, ReceivedPackets: 1, ReceivedBytes: 90}}}}
 	mux := http.NewServeMux()
 	answer := func(pattern string, body any) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(body) })
+		mux.HandleFunc(pattern, func(w http.ResponseWriter,
+			r *http.Request) {
+			json.NewEncoder(w).Encode(body)
+		})
 	}
 	stream := func(pattern string, event string, all ...any) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
@@ -225,29 +239,43 @@ func standIn(t *testing.T) map[string]string {
 		{Name: "db-1", Addr: "10.0.0.1:7747", Heard: &recent, From: "10.0.0.1:7747", SeenAs: "10.0.0.9:7747", Probes: 128, Answers: 128, RTT: 0.00031, Passed: 1200, Checked: &recent, TCP: "open"},
 		{Name: "evil\x1b", Addr: "[fd00::1]:7747", OutOfFamily: true},
 		{Name: "narrow", Addr: "10.0.0.4:7747", Heard: &recent, From: "10.0.0.4:7747", Probes: 4, Answers: 1, Loss: 0.5, RTT: 0.1213, Passed: 1067, TooLong: 1098, Checked: &recent, TCP: "filtered"},
-		{Name: "one-way", Addr: "10.0.0.5:7747", Heard: &recent, From: "10.9.9.9:7747", Probes: 12, Loss: 1, TCP: "refused", Broken: true},
+		{Name: "one-way", Addr: "10.0.0.5:7747", Heard: &recent, From: "10.9.9.9:7747",
+			Probes: 12, Loss: 1, TCP: "refused", Broken: true},
 		{Name: "silent", Addr: "10.0.0.6:7747", Probes: 3, Loss: 1, Unreachable: true},
 	})
 	vote := func(juror, cause string, pings int, span float64) api.Vote {
 		return api.Vote{Juror: juror, Cause: cause, Pings: pings, Span: span}
 	}
 	failed := func(detector, accuser, cause string, votes ...api.Vote) api.Why {
-		return api.Why{Name: "db-3", State: "failed", Since: &recent, Detector: detector, Verdicts: []api.Verdict{{Time: recent, Kind: "failed",
-			Evidence: &api.Evidence{Accuser: accuser, Cause: cause, Pings: 4, Span: 1.84, Seats: map[string]int{"inquest": 7}[detector], Votes: votes}}}}
+		return api.Why{Name: "db-3", State: "failed", Since: &recent, Detector: detector,
+			Verdicts: []api.Verdict{{Time: recent, Kind: "failed",
+				Evidence: &api.Evidence{Accuser: accuser, Cause: cause, Pings: 4, Span: 1.84,
+					Seats: map[string]int{"inquest": 7}[detector], Votes: votes}}}}
 	}
-	answer("GET /v1/members/refused/why", failed("inquest", "web-1", "refused", vote("a", "refused", 5, 0.3), vote("b", "refused", 4, 0.31), vote("c", "silent", 7, 0.4)))
-	answer("GET /v1/members/silent/why", failed("inquest", "web-1", "silent", vote("a", "silent", 5, 1.55), vote("b", "silent", 9, 1.6)))
-	answer("GET /v1/members/stalled/why", failed("inquest", "web-1", "stalled", vote("a", "stalled", 5, 10)))
+	answer("GET /v1/members/refused/why", failed("inquest", "web-1", "refused",
+		vote("a", "refused", 5, 0.3), vote("b", "refused", 4, 0.31), vote("c", "silent", 7, 0.4)))
+	answer("GET /v1/members/silent/why", failed("inquest", "web-1", "silent",
+		vote("a", "silent", 5, 1.55), vote("b", "silent", 9, 1.6)))
+	answer("GET /v1/members/stalled/why", failed("inquest", "web-1", "stalled",
+		vote("a", "stalled", 5, 10)))
 	answer("GET /v1/members/alone/why", failed("inquest", "web-1", "silent"))
-	answer("GET /v1/members/swim/why", failed("swim", "web-1", "silent", vote("a", "silent", 0, 0), vote("b", "silent", 0, 0), vote("\x1b", "silent", 0, 0)))
-	answer("GET /v1/members/back/why", api.Why{Name: "db-3", State: "alive", Since: &recent, Detector: "swim", Verdicts: []api.Verdict{
-		{Time: recent, Kind: "failed"}, {Time: recent, Kind: "refuted", After: 12.34}, {Time: recent, Kind: "restarted", After: 4000}}})
-	answer("GET /v1/members/flaps/why", api.Why{Name: "db-3", State: "alive", Since: &recent, Detector: "inquest", Verdicts: []api.Verdict{
-		{Time: recent, Kind: "refuted", After: 12.34}}, Damped: &api.Damping{Returns: 3, Grace: 6, Usual: 1.5}})
-	answer("GET /v1/members/forgotten/why", api.Why{Name: "db-3", Detector: "inquest", Verdicts: []api.Verdict{
-		{Time: recent, Kind: "failed"}, {Time: recent, Kind: "forgotten"}}})
-	answer("GET /v1/members/gone/why", api.Why{Name: "db-3", State: "left", Since: &recent, Verdicts: []api.Verdict{}})
-	answer("GET /v1/members/well/why", api.Why{Name: "db-3", State: "alive", Since: &recent, Verdicts: []api.Verdict{}})
+	answer("GET /v1/members/swim/why", failed("swim", "web-1", "silent",
+		vote("a", "silent", 0, 0), vote("b", "silent", 0, 0), vote("\x1b", "silent", 0, 0)))
+	answer("GET /v1/members/back/why", api.Why{Name: "db-3", State: "alive", Since: &recent,
+		Detector: "swim", Verdicts: []api.Verdict{
+			{Time: recent, Kind: "failed"}, {Time: recent, Kind: "refuted",
+				After: 12.34}, {Time: recent, Kind: "restarted", After: 4000}}})
+	answer("GET /v1/members/flaps/why", api.Why{Name: "db-3", State: "alive", Since: &recent,
+		Detector: "inquest", Verdicts: []api.Verdict{
+			{Time: recent, Kind: "refuted",
+				After: 12.34}}, Damped: &api.Damping{Returns: 3, Grace: 6, Usual: 1.5}})
+	answer("GET /v1/members/forgotten/why", api.Why{Name: "db-3", Detector: "inquest",
+		Verdicts: []api.Verdict{
+			{Time: recent, Kind: "failed"}, {Time: recent, Kind: "forgotten"}}})
+	answer("GET /v1/members/gone/why", api.Why{Name: "db-3", State: "left", Since: &recent,
+		Verdicts: []api.Verdict{}})
+	answer("GET /v1/members/well/why", api.Why{Name: "db-3", State: "alive", Since: &recent,
+		Verdicts: []api.Verdict{}})
 	answer("POST /v1/forget", api.Forgotten{Forgotten: []string{"db-3", "db-4"}})
 	answer("PATCH /v1/tags", api.Tags{Tags: map[string]string{"b": "2", "a": "1 1"}})
 	mux.HandleFunc("POST /v1/publish", func(w http.ResponseWriter, r *http.Request) {
@@ -256,9 +284,11 @@ func standIn(t *testing.T) map[string]string {
 		p := api.Published{Topic: r.URL.Query().Get("topic"), Origin: b.String(), Seq: 1}
 		switch r.URL.Query().Get("wait") {
 		case "all":
-			p.Receipt = &api.Receipt{Have: 2, Of: 3, Agreed: 3, Missing: []string{"db-1"}, Seconds: 10}
+			p.Receipt = &api.Receipt{Have: 2, Of: 3, Agreed: 3, Missing: []string{"db-1"},
+				Seconds: 10}
 		case "50%":
-			p.Receipt = &api.Receipt{Reached: true, Have: 2, Of: 3, Agreed: 5, Missing: []string{"db-1"}, Seconds: 0.00251}
+			p.Receipt = &api.Receipt{Reached: true, Have: 2, Of: 3, Agreed: 5,
+				Missing: []string{"db-1"}, Seconds: 0.00251}
 		case "2":
 			p.Receipt = &api.Receipt{Reached: true, Have: 2, Of: 2, Newer: 1, Agreed: 3,
 				Seconds: 3.05}
@@ -266,14 +296,17 @@ func standIn(t *testing.T) map[string]string {
 		json.NewEncoder(w).Encode(p)
 	})
 	mux.HandleFunc("GET /v1/topics", func(w http.ResponseWriter, _ *http.Request) {
-		json.NewEncoder(w).Encode([]api.Topic{{Name: "deploys", Messages: 1234, Bytes: 56789, Rate: 2.25, Held: 17}, {Name: "a\x1b", Messages: 1}})
+		json.NewEncoder(w).Encode([]api.Topic{{Name: "deploys", Messages: 1234, Bytes: 56789,
+			Rate: 2.25, Held: 17}, {Name: "a\x1b", Messages: 1}})
 	})
-	keys := []api.Key{{Owner: "db-1", Key: "load", Value: []byte("0.7\n"), Version: 12, TTL: 29.6}, {Owner: "db-1", Key: "x\x1b", Version: 3},
+	keys := []api.Key{{Owner: "db-1", Key: "load", Value: []byte("0.7\n"), Version: 12,
+		TTL: 29.6}, {Owner: "db-1", Key: "x\x1b", Version: 3},
 		{Owner: "web-1", Key: "load", Value: bytes.Repeat([]byte("long"), 500), Version: 7}}
 	mux.HandleFunc("GET /v1/keys", func(w http.ResponseWriter, r *http.Request) {
 		out, q := []api.Key{}, r.URL.Query()
 		for _, k := range keys {
-			if (!q.Has("owner") || k.Owner == q.Get("owner")) && (!q.Has("key") || k.Key == q.Get("key")) {
+			if (!q.Has("owner") || k.Owner == q.Get("owner")) &&
+				(!q.Has("key") || k.Key == q.Get("key")) {
 				out = append(out, k)
 			}
 		}
@@ -285,23 +318,31 @@ func standIn(t *testing.T) map[string]string {
 		json.NewEncoder(w).Encode(api.Error{Error: fmt.Sprintf("%s, %q", r.URL.RawQuery, value)})
 	})
 	answer("DELETE /v1/keys", api.Done{Done: "deleted"})
-	stream("GET /v1/keys/watch", "x", api.KeyEvent{Time: when, Event: "set", Key: keys[0]}, api.KeyEvent{Time: when, Event: "gone", Key: keys[1]},
-		api.KeyEvent{Time: when, Event: "reset", Key: api.Key{Owner: "db-1"}}, api.KeyEvent{Time: when, Event: "resync"})
+	stream("GET /v1/keys/watch", "x", api.KeyEvent{Time: when, Event: "set", Key: keys[0]},
+		api.KeyEvent{Time: when, Event: "gone", Key: keys[1]},
+		api.KeyEvent{Time: when, Event: "reset",
+			Key: api.Key{Owner: "db-1"}}, api.KeyEvent{Time: when, Event: "resync"})
 	mux.HandleFunc("POST /v1/leave", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(401)
-		json.NewEncoder(w).Encode(api.Error{Error: "this API demands its token: Authorization: Bearer TOKEN"})
+		json.NewEncoder(w).Encode(api.Error{Error: "this API demands its token: Authorization: " +
+			"Bearer TOKEN"})
 	})
-	stream("GET /v1/watch", "x", api.Event{Time: when, Event: "suspected", Name: "db-1", Addr: "10.0.0.1:7747", State: "suspect"},
-		api.Event{Time: when, Event: "updated", Name: "b\r", Addr: "10.0.0.2:7747", State: "alive", Tags: map[string]string{"k": "v"}},
-		api.Event{Time: when, Event: "zone-unreachable", Zone: "us", Members: 33}, api.Event{Time: when, Event: "resync"})
-	stream("GET /v1/subscribe", "message", api.Message{Time: when, Topic: "t", Origin: "a", Seq: 1, Payload: []byte("hello\n")},
+	stream("GET /v1/watch", "x", api.Event{Time: when, Event: "suspected", Name: "db-1",
+		Addr: "10.0.0.1:7747", State: "suspect"},
+		api.Event{Time: when, Event: "updated", Name: "b\r", Addr: "10.0.0.2:7747",
+			State: "alive", Tags: map[string]string{"k": "v"}},
+		api.Event{Time: when, Event: "zone-unreachable", Zone: "us",
+			Members: 33}, api.Event{Time: when, Event: "resync"})
+	stream("GET /v1/subscribe", "message", api.Message{Time: when, Topic: "t", Origin: "a",
+		Seq: 1, Payload: []byte("hello\n")},
 		api.Message{Time: when, Topic: "t", Origin: "a", Seq: 4,
 			Payload: []byte("\x1b[2J\xff"), Missed: 2},
 		api.Message{Time: when, Payload: []byte{}, Lost: 3})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	text, _ := recent.MarshalText()
-	return map[string]string{"STARLING_API": strings.TrimPrefix(s.URL, "http://"), "RECENT": string(text)}
+	return map[string]string{"STARLING_API": strings.TrimPrefix(s.URL, "http://"),
+		"RECENT": string(text)}
 }
 
 func TestCommands(t *testing.T) {
@@ -373,7 +414,8 @@ func TestCommands(t *testing.T) {
 	} {
 		all.WriteString(transcript(env, c.stdin, c.args...))
 	}
-	golden(t, "commands", strings.NewReplacer(env["STARLING_API"], "ADDR", env["RECENT"], "RECENT").Replace(all.String()))
+	golden(t, "commands", strings.NewReplacer(env["STARLING_API"], "ADDR", env["RECENT"],
+		"RECENT").Replace(all.String()))
 }
 
 func TestColorsAreForTerminalsOnly(t *testing.T) {
@@ -407,7 +449,8 @@ func TestKeygenAndVersion(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--version"}, {"-v"}} {
 		code, out, errOut := cli(nil, "", args...)
-		if _, plain, _ := cli(nil, "", "version"); code != 0 || out != plain || !strings.Contains(out, runtime.Version()) || errOut != "" {
+		if _, plain, _ := cli(nil, "", "version"); code != 0 || out != plain ||
+			!strings.Contains(out, runtime.Version()) || errOut != "" {
 			t.Errorf("%v: %d %q %q, version says %q", args, code, out, errOut, plain)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
-// This file is the command that shows the ways between the agent's node and others, and how their troubles are said.
+// This file is the command that shows the ways between the agent's node and others, and how their
+// troubles are said.
 
 import (
 	"cmp"
@@ -19,19 +20,28 @@ import (
 func (a *app) pathsCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "paths", Short: "Show the ways to the members that the agent's node talks to, and what is wrong with them",
-		Long: "Show the ways between the agent's node and the live members that it talks to, 64 at most: those that it probes or that probe\n" +
-			"it, or did of late. Of each: when it was heard last and where from, how many of the last probes it answered, the\n" +
-			"loss each way and the round trip, the longest datagram that is known to pass, its TCP port, and what is not well.\n\n" +
+		Use: "paths", Short: "Show the ways to the members that the agent's node talks to, and " +
+			"what is wrong with them",
+		Long: "Show the ways between the agent's node and the live members that it talks to, 64 " +
+			"at most: those that it probes or that probe\n" +
+			"it, or did of late. Of each: when it was heard last and where from, how many of " +
+			"the last probes it answered, the\n" +
+			"loss each way and the round trip, the longest datagram that is known to pass, its " +
+			"TCP port, and what is not well.\n\n" +
 			"  HEARD       when its last datagram came\n" +
 			"  FROM        where that came from: there is the address that it tells\n" +
-			"  ANSWERS     of the last probes (64 to 128, once there were so many), how many were answered before the next; - where it is not\n" +
+			"  ANSWERS     of the last probes (64 to 128, once there were so many), how many " +
+			"were answered before the next; - where it is not\n" +
 			"              probed from here\n" +
-			"  LOSS        the share of packets that are lost each way, by the answers to those probes. A member is probed every 5 s or\n" +
-			"              so, a pair more often: it takes up to 10 minutes until a loss that is over has left no trace\n" +
+			"  LOSS        the share of packets that are lost each way, by the answers to those " +
+			"probes. A member is probed every 5 s or\n" +
+			"              so, a pair more often: it takes up to 10 minutes until a loss that " +
+			"is over has left no trace\n" +
 			"  ROUND TRIP  to it and back, smoothed\n" +
-			"  PASSES      the longest datagram that is known to come there and back, sealing included, headers of IP and UDP not\n" +
-			"  TCP         of the port of the same number: open, refused (nobody listens), filtered (nothing answers), - not tried\n" +
+			"  PASSES      the longest datagram that is known to come there and back, sealing " +
+			"included, headers of IP and UDP not\n" +
+			"  TCP         of the port of the same number: open, refused (nobody listens), " +
+			"filtered (nothing answers), - not tried\n" +
 			"  NOT WELL    what is wrong, in words; docs/operating.md says what to do",
 		Args: args(0, 0, "no arguments are wanted"),
 	}
@@ -56,7 +66,8 @@ func (p *printer) paths(all []api.Path, now time.Time) {
 		fmt.Fprintln(p.w, "this node talks to nobody yet")
 		return
 	}
-	rows := [][]string{{"NAME", "ADDRESS", "HEARD", "FROM", "ANSWERS", "LOSS", "ROUND TRIP", "PASSES", "TCP", "NOT WELL"}}
+	rows := [][]string{{"NAME", "ADDRESS", "HEARD", "FROM", "ANSWERS", "LOSS", "ROUND TRIP",
+		"PASSES", "TCP", "NOT WELL"}}
 	for i := range all {
 		x := &all[i]
 		heard, from, answers, loss, rtt, passes := "never", "-", "-", "-", "-", "-"
@@ -67,7 +78,8 @@ func (p *printer) paths(all []api.Path, now time.Time) {
 			from = "there"
 		}
 		if x.Probes > 0 {
-			answers, loss = fmt.Sprintf("%d of %d", x.Answers, x.Probes), fmt.Sprintf("%.0f %%", 100*x.Loss)
+			answers, loss = fmt.Sprintf("%d of %d", x.Answers,
+				x.Probes), fmt.Sprintf("%.0f %%", 100*x.Loss)
 		}
 		if x.RTT > 0 {
 			rtt = millis(x.RTT)
@@ -107,7 +119,8 @@ func sizesText(i *api.Info) string {
 		if i.SizesChecked == 0 {
 			return "not checked yet"
 		}
-		return fmt.Sprintf("datagrams of %d bytes, the longest that this node sends, pass on all ways that were checked (%d)", i.Longest, i.SizesChecked)
+		return fmt.Sprintf("datagrams of %d bytes, the longest that this node sends, pass on "+
+			"all ways that were checked (%d)", i.Longest, i.SizesChecked)
 	}
 	var names []string
 	least, looking := 0, false
@@ -118,7 +131,8 @@ func sizesText(i *api.Info) string {
 			least = s.Passed
 		}
 	}
-	text := fmt.Sprintf("%s: datagrams of %d bytes do not pass between %s and this node, short ones do", some(names), i.Longest,
+	text := fmt.Sprintf("%s: datagrams of %d bytes do not pass between %s and this node, short "+
+		"ones do", some(names), i.Longest,
 		map[bool]string{true: "it", false: "them"}[len(names) == 1])
 	switch {
 	case least > 0:

@@ -1,7 +1,7 @@
 package main
 
-// This file is how things look: tables with columns in line, colours on terminals only, and nothing from the network
-// that could steer a terminal.
+// This file is how things look: tables with columns in line, colours on terminals only, and nothing
+// from the network that could steer a terminal.
 
 import (
 	"encoding/json"
@@ -82,8 +82,8 @@ func (p *printer) json(v any) error {
 	return e.Encode(v)
 }
 
-// clean quotes a text that came from the network if anything in it is not plain: it must not move the cursor, change
-// colours, or pretend to be more columns.
+// clean quotes a text that came from the network if anything in it is not plain: it must not move
+// the cursor, change colours, or pretend to be more columns.
 func clean(s string) string {
 	plain := utf8.ValidString(s)
 	for _, r := range s {

@@ -53,13 +53,16 @@ func (a *app) run(args []string) int {
 	case err == nil, errors.Is(err, context.Canceled): // interrupted by the user, who knows
 		return exitOK
 	case errors.As(err, &usage) || !a.ran:
-		fmt.Fprintf(a.err, "starling: %s\nRun '%s --help' for usage.\n", oneLine(err), cmd.CommandPath())
+		fmt.Fprintf(a.err, "starling: %s\nRun '%s --help' for usage.\n", oneLine(err),
+			cmd.CommandPath())
 		return exitUsage
 	case errors.Is(err, client.ErrAbsent):
-		fmt.Fprintf(a.err, "starling: %s: start one with 'starling agent', or say where it is with --api or %s\n",
+		fmt.Fprintf(a.err, "starling: %s: start one with 'starling agent', or say where it is "+
+			"with --api or %s\n",
 			oneLine(err), settings.EnvName("api"))
 	case isStatus(err, http.StatusUnauthorized):
-		fmt.Fprintf(a.err, "starling: the agent demands a token, and this is not it: give its file with --api-token-file or %s\n",
+		fmt.Fprintf(a.err, "starling: the agent demands a token, and this is not it: give its "+
+			"file with --api-token-file or %s\n",
 			settings.EnvName("api-token-file"))
 	default:
 		fmt.Fprintf(a.err, "starling: %s\n", oneLine(err))
@@ -74,8 +77,10 @@ func isStatus(err error, status int) bool {
 
 // oneLine makes one line of an error that has several, such as cobra's with its proposals.
 func oneLine(err error) string {
-	text := strings.Replace(strings.TrimPrefix(strings.TrimSpace(err.Error()), "starling: "), "\n\nDid you mean this?\n\t", ": did you mean ", 1)
-	if _, proposal, ok := strings.Cut(text, ": did you mean "); ok && !strings.Contains(proposal, "?") {
+	text := strings.Replace(strings.TrimPrefix(strings.TrimSpace(err.Error()), "starling: "),
+		"\n\nDid you mean this?\n\t", ": did you mean ", 1)
+	if _, proposal, ok := strings.Cut(text, ": did you mean "); ok &&
+		!strings.Contains(proposal, "?") {
 		text += "?"
 	}
 	return strings.NewReplacer("\n\t", ", ", "\n", "; ").Replace(text)
@@ -106,8 +111,10 @@ Talk to it:       starling members | watch | info | publish TOPIC DATA`,
 	root.SetErr(a.err)
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
-	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "look", Title: "Look (at the agent that --api names):"},
-		&cobra.Group{ID: "steer", Title: "Steer (the agent that --api names):"}, &cobra.Group{ID: "more", Title: "More:"})
+	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"},
+		&cobra.Group{ID: "look", Title: "Look (at the agent that --api names):"},
+		&cobra.Group{ID: "steer", Title: "Steer (the agent that --api " +
+			"names):"}, &cobra.Group{ID: "more", Title: "More:"})
 	add := func(group string, all ...*cobra.Command) {
 		for _, c := range all {
 			c.GroupID = group
@@ -115,19 +122,23 @@ Talk to it:       starling members | watch | info | publish TOPIC DATA`,
 		root.AddCommand(all...)
 	}
 	add("run", a.agentCmd(), a.devCmd(), a.simCmd(), a.labCmd())
-	add("look", a.membersCmd(), a.watchCmd(), a.infoCmd(), a.whyCmd(), a.rttCmd(), a.pathsCmd(), a.subscribeCmd(), a.topicsCmd(), a.getCmd(), a.stateCmd())
-	add("steer", a.publishCmd(), a.setCmd(), a.unsetCmd(), a.joinCmd(), a.forgetCmd(), a.leaveCmd(), a.tagsCmd())
+	add("look", a.membersCmd(), a.watchCmd(), a.infoCmd(), a.whyCmd(), a.rttCmd(),
+		a.pathsCmd(), a.subscribeCmd(), a.topicsCmd(), a.getCmd(), a.stateCmd())
+	add("steer", a.publishCmd(), a.setCmd(), a.unsetCmd(), a.joinCmd(), a.forgetCmd(),
+		a.leaveCmd(), a.tagsCmd())
 	add("more", a.keygenCmd(), a.versionCmd())
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
 	return root
 }
 
-// flagError names the flag that was most likely meant, and says of a number that is none what settings say of it.
+// flagError names the flag that was most likely meant, and says of a number that is none what
+// settings say of it.
 func flagError(c *cobra.Command, err error) error {
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		if n, ok := errors.AsType[*strconv.NumError](err); ok {
-			return fmt.Errorf("--%s: %q is not a number that can be: %w", e.GetFlag().Name, n.Num, n.Err)
+			return fmt.Errorf("--%s: %q is not a number that can be: %w", e.GetFlag().Name,
+				n.Num, n.Err)
 		}
 	}
 	if e, ok := errors.AsType[*pflag.NotExistError](err); ok && e.GetSpecifiedShortnames() == "" {
@@ -149,8 +160,10 @@ type access struct {
 // access adds the flags of a client command.
 func (a *app) access(cmd *cobra.Command) *access {
 	x := &access{app: a}
-	cmd.Flags().StringVar(&x.addr, "api", agent.DefaultAPI, "`HOST:PORT` or URL of the agent's API; also STARLING_API")
-	cmd.Flags().StringVar(&x.tokenFile, "api-token-file", "", "`FILE` with the API's token; also STARLING_API_TOKEN_FILE")
+	cmd.Flags().StringVar(&x.addr, "api", agent.DefaultAPI,
+		"`HOST:PORT` or URL of the agent's API; also STARLING_API")
+	cmd.Flags().StringVar(&x.tokenFile, "api-token-file", "",
+		"`FILE` with the API's token; also STARLING_API_TOKEN_FILE")
 	return x
 }
 
@@ -178,7 +191,8 @@ func (x *access) client(cmd *cobra.Command) (*client.Client, error) {
 }
 
 // with makes a command's RunE of a function that gets a client and a context that Ctrl-C ends.
-func (x *access) with(do func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
+func (x *access) with(do func(ctx context.Context, c *client.Client,
+	args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		c, err := x.client(cmd)
 		if err != nil {
@@ -210,7 +224,8 @@ func were(n int, what string) string {
 }
 
 // choices completes a flag's list of values with a comma between them.
-func choices(values ...string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+func choices(values ...string) func(*cobra.Command, []string, string) ([]string,
+	cobra.ShellCompDirective) {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return slices.Clone(values), cobra.ShellCompDirectiveNoFileComp
 	}

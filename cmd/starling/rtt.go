@@ -16,15 +16,20 @@ import (
 func (a *app) rttCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "rtt A [B]", Short: "Estimate the round trip between two members, or a member and the agent's node",
-		Long: "Estimate the round trip between two members, or between a member and the agent's node. No packet has to go between them:\n" +
-			"each finds coordinates of its own from the round trips of its probes, and is asked for them. After ± is the error that\n" +
-			"such estimates had of late; 'measured' is what the agent's node measured itself, if it is one of the two.",
+		Use: "rtt A [B]", Short: "Estimate the round trip between two members, or a member and " +
+			"the agent's node",
+		Long: "Estimate the round trip between two members, or between a member and the agent's " +
+			"node. No packet has to go between them:\n" +
+			"each finds coordinates of its own from the round trips of its probes, and is asked " +
+			"for them. After ± is the error that\n" +
+			"such estimates had of late; 'measured' is what the agent's node measured itself, " +
+			"if it is one of the two.",
 		Example: "  starling rtt db-1 web-3\n  starling members --near db-1",
 		Args:    args(1, 2, "the names of one or two members are wanted"),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
-	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, names []string) error {
+	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client,
+		names []string) error {
 		if slices.Contains(names, "") {
 			return usageError{fmt.Errorf("a name is empty")}
 		}
@@ -83,7 +88,8 @@ func estimatesText(c api.Coordinates) string {
 	inside, outside := c.Inside < 1, c.Outside != nil && *c.Outside < 1
 	switch {
 	case inside && outside:
-		return "of round trips: " + percent(c.Inside) + " in this zone, " + percent(*c.Outside) + " between zones"
+		return "of round trips: " + percent(c.Inside) + " in this zone, " +
+			percent(*c.Outside) + " between zones"
 	case inside:
 		return "of round trips: " + percent(c.Inside)
 	case outside:

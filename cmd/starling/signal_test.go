@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// TestSignals runs an agent as a process of its own: SIGHUP has it read its keys again, and SIGTERM has it leave and end well.
+// TestSignals runs an agent as a process of its own: SIGHUP has it read its keys again, and SIGTERM
+// has it leave and end well.
 func TestSignals(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), "keys")
 	_, key, _ := cli(nil, "", "keygen")
@@ -20,7 +21,8 @@ func TestSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), runInstead+"=agent --name a --bind 127.0.0.1:0 --api 127.0.0.1:0 --key-file "+keys)
+	cmd.Env = append(os.Environ(), runInstead+"=agent --name a --bind 127.0.0.1:0 --api "+
+		"127.0.0.1:0 --key-file "+keys)
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,9 @@ func TestSimDocsNameEverything(t *testing.T) {
 	}
 	for _, part := range measures {
 		for _, m := range part[1:] {
-			if short := strings.NewReplacer("known99", "", "known100", "", "reached99", "", "reached100", "").Replace(m.name); short == m.name && !strings.Contains(doc, "`"+m.name+"`") {
+			if short := strings.NewReplacer("known99", "", "known100", "", "reached99", "",
+				"reached100", "").Replace(m.name); short == m.name &&
+				!strings.Contains(doc, "`"+m.name+"`") {
 				t.Errorf("docs/sim.md does not name the measure %s", m.name)
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
-// This file makes a simulation's options of flags and files, and says what is wrong with them and where.
+// This file makes a simulation's options of flags and files, and says what is wrong with them and
+// where.
 
 import (
 	"errors"
@@ -29,26 +30,36 @@ const (
 	defaultDuration = time.Minute
 )
 
-// detectors are the failure detectors that can be simulated: configurations of the same core. The first is the default.
+// detectors are the failure detectors that can be simulated: configurations of the same core. The
+// first is the default.
 var detectors = []struct {
 	name, about string
 	config      gossip.Config
 }{
-	{"inquest", "private suspicion, a jury, evidence in place of waiting", gossip.Config{Detector: gossip.INQUEST}},
-	{"swim", "SWIM with Lifeguard, and forgiving what fell due while the process itself stood still", swimWith(swim.Config{})},
-	{"swim-lifeguard", "SWIM with Lifeguard as published (Dadgar, Phillips, Currey 2018)", swimWith(swim.Config{NoStallShift: true})},
+	{"inquest", "private suspicion, a jury, evidence in place of waiting",
+		gossip.Config{Detector: gossip.INQUEST}},
+	{"swim", "SWIM with Lifeguard, and forgiving what fell due while the process itself stood " +
+		"still", swimWith(swim.Config{})},
+	{"swim-lifeguard", "SWIM with Lifeguard as published (Dadgar, Phillips, Currey 2018)",
+		swimWith(swim.Config{NoStallShift: true})},
 	{"swim-suspicion", "SWIM as published, with suspicion (Das, Gupta, Motivala 2002)",
-		swimWith(swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true, NoShrink: true, NoBuddy: true})},
+		swimWith(swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true,
+			NoShrink: true, NoBuddy: true})},
 	{"swim-plain", "SWIM without suspicion: a failed probe is a verdict",
-		swimWith(swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true, NoShrink: true, NoBuddy: true, NoSuspicion: true})},
-	{"heartbeat", "gossiped counters; one that does not rise in time fails its member (van Renesse, Minsky, Hayden 1998)",
+		swimWith(swim.Config{NoStallShift: true, NoLocalHealth: true, NoNack: true,
+			NoShrink: true, NoBuddy: true, NoSuspicion: true})},
+	{"heartbeat", "gossiped counters; one that does not rise in time fails its member (van " +
+		"Renesse, Minsky, Hayden 1998)",
 		gossip.Config{Detector: gossip.HEARTBEAT}},
-	{"heartbeat-local", "the same as published: each judges for itself and forgets the dead after T_cleanup",
+	{"heartbeat-local", "the same as published: each judges for itself and forgets the dead " +
+		"after T_cleanup",
 		gossip.Config{Detector: gossip.HEARTBEAT, Heartbeat: heartbeat.Config{Local: true}}},
-	{"accrual", "phi over heartbeats to nine watchers, normally distributed (Hayashibara et al. 2004; as in Akka)",
+	{"accrual", "phi over heartbeats to nine watchers, normally distributed (Hayashibara et al. " +
+		"2004; as in Akka)",
 		gossip.Config{Detector: gossip.ACCRUAL}},
 	{"accrual-cassandra", "phi over gossiped counters, exponentially distributed (as in Cassandra)",
-		gossip.Config{Detector: gossip.ACCRUAL, Accrual: accrual.Config{Counters: true, Exponential: true}}},
+		gossip.Config{Detector: gossip.ACCRUAL, Accrual: accrual.Config{Counters: true,
+			Exponential: true}}},
 }
 
 func swimWith(c swim.Config) gossip.Config { return gossip.Config{Detector: gossip.SWIM, SWIM: c} }
@@ -63,13 +74,15 @@ func detectorNames() string {
 
 // job makes what is to be run of the flags and the argument.
 func (f *simFlags) job(args []string) (*simJob, error) {
-	o := sim.Options{Nodes: f.nodes, Zones: f.zones, Racks: f.racks, Unzoned: f.unzoned, Seed: f.seed, Settle: f.settle, Duration: f.duration, Warm: f.warm,
+	o := sim.Options{Nodes: f.nodes, Zones: f.zones, Racks: f.racks, Unzoned: f.unzoned,
+		Seed: f.seed, Settle: f.settle, Duration: f.duration, Warm: f.warm,
 		Sealed: f.sealed, Unchecked: f.unchecked || f.nodes > maxChecked}
 	switch {
 	case f.nodes < 1 || f.nodes > sim.MaxNodes:
 		return nil, fmt.Errorf("--nodes %d: from 1 to %d are possible", f.nodes, sim.MaxNodes)
 	case f.zones < 1 || f.zones > f.nodes:
-		return nil, fmt.Errorf("--zones %d: from 1 to the number of nodes, %d, are possible", f.zones, f.nodes)
+		return nil, fmt.Errorf("--zones %d: from 1 to the number of nodes, %d, are possible",
+			f.zones, f.nodes)
 	case f.racks < 0:
 		return nil, fmt.Errorf("--racks %d: it is negative", f.racks)
 	case f.duration < 0:
@@ -81,7 +94,8 @@ func (f *simFlags) job(args []string) (*simJob, error) {
 	}
 	for _, n := range f.mtu {
 		if n < wire.MinMTU || n > wire.MaxMTU {
-			return nil, fmt.Errorf("--mtu %d: it must be at least %d and at most %d", n, wire.MinMTU, wire.MaxMTU)
+			return nil, fmt.Errorf("--mtu %d: it must be at least %d and at most %d", n,
+				wire.MinMTU, wire.MaxMTU)
 		}
 	}
 	j := &simJob{Scenario: "steady", Detector: f.detector}
@@ -139,7 +153,8 @@ func checkActions(o *sim.Options, where []string) error {
 	}
 	for i, a := range o.Actions {
 		if a.At >= o.Duration {
-			return fmt.Errorf("%s: action %q: the scenario is over after %s; --duration makes it longer", where[i], a, o.Duration)
+			return fmt.Errorf("%s: action %q: the scenario is over after %s; --duration makes "+
+				"it longer", where[i], a, o.Duration)
 		}
 	}
 	return nil
@@ -162,13 +177,15 @@ func (f *simFlags) network(n *sim.Network) error {
 			*to = l
 		}
 	}
-	for flag, v := range map[string]string{"--between": f.between, "--loss-between": f.lossBetween, "--map": f.chart} {
+	for flag, v := range map[string]string{"--between": f.between,
+		"--loss-between": f.lossBetween, "--map": f.chart} {
 		if v != "" && f.zones == 1 {
 			return fmt.Errorf("%s %s: there is one zone; --zones makes more", flag, v)
 		}
 	}
 	if f.chart != "" && f.between != "" {
-		return fmt.Errorf("--between %s: the map %s says how far zones are apart", f.between, f.chart)
+		return fmt.Errorf("--between %s: the map %s says how far zones are apart", f.between,
+			f.chart)
 	}
 	if f.between != "" && f.latency == "" {
 		n.Within.Latency = sim.LAN().Within.Latency
@@ -221,7 +238,8 @@ func loadScenario(name string, o *sim.Options) (where []string, err error) {
 				return nil, err
 			}
 			if o.Duration > 0 { // a shorter one cuts the scenario short
-				o.Actions = slices.DeleteFunc(o.Actions, func(a sim.Action) bool { return a.At >= o.Duration })
+				o.Actions = slices.DeleteFunc(o.Actions,
+					func(a sim.Action) bool { return a.At >= o.Duration })
 			}
 			for range o.Actions {
 				where = append(where, "scenario "+name)
@@ -231,7 +249,8 @@ func loadScenario(name string, o *sim.Options) (where []string, err error) {
 	}
 	text, err := readFile(name)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no scenario and no file %q: did you mean %s? 'starling sim list' shows all", name, settings.Nearest(name, names))
+		return nil, fmt.Errorf("there is no scenario and no file %q: did you mean %s? 'starling "+
+			"sim list' shows all", name, settings.Nearest(name, names))
 	}
 	if err != nil {
 		return nil, err

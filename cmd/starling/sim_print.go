@@ -1,6 +1,7 @@
 package main
 
-// This file is how the outcome of simulations looks: as a table for people, as JSON, and as a page of plots.
+// This file is how the outcome of simulations looks: as a table for people, as JSON, and as a page
+// of plots.
 
 import (
 	"cmp"
@@ -21,18 +22,23 @@ var measures = [][]measure{
 		{sim.Join, "all tables complete", "run"}},
 	{{"", "crash", ""},
 		{sim.First, "first suspicion", "crash"}, {sim.Periods, "probed in which period", "crash"},
-		{sim.Known50, "known by half", "crash"}, {sim.Known99, "known by 99 %", "crash"}, {sim.Known100, "known by all", "crash"}},
+		{sim.Known50, "known by half", "crash"}, {sim.Known99, "known by 99 %",
+			"crash"}, {sim.Known100, "known by all", "crash"}},
 	{{"", "message", ""},
-		{sim.Reached50, "at half", "message"}, {sim.Reached99, "at 99 %", "message"}, {sim.Reached100, "at all", "message"},
+		{sim.Reached50, "at half", "message"}, {sim.Reached99, "at 99 %",
+			"message"}, {sim.Reached100, "at all", "message"},
 		{sim.CaughtUp, "caught up after trouble", "return"},
-		{sim.Copies, "copies sent by a node", "run"}, {sim.Crossing, "copies across zones, in all", "message"}},
+		{sim.Copies, "copies sent by a node", "run"}, {sim.Crossing,
+			"copies across zones, in all", "message"}},
 	{{"", "key", ""},
 		{sim.Written, "a write is at all", "write"}},
 	{{"", "any change", ""},
 		{sim.Agree, "all views equal again", "change"}},
 	{{"", "errors", ""},
-		{sim.Suspicions, "false suspicions", "run"}, {sim.Failures, "false failures", "run"}, {sim.AtHealthy, "of these at nodes that are well", "run"},
-		{sim.Living, "failures of the living", "run"}, {sim.SameSide, "of these with no fault between", "run"},
+		{sim.Suspicions, "false suspicions", "run"}, {sim.Failures, "false failures",
+			"run"}, {sim.AtHealthy, "of these at nodes that are well", "run"},
+		{sim.Living, "failures of the living", "run"}, {sim.SameSide,
+			"of these with no fault between", "run"},
 		{sim.Revived, "the dead came back", "run"}},
 	{{"", "round trips by coordinates", ""},
 		{sim.Estimated, "relative error", "pair"}},
@@ -57,7 +63,8 @@ func (d *simDone) table() [][]string {
 				head = ""
 			}
 			form := format(m.name)
-			rows = append(rows, []string{"  " + m.title, form(s.Mean), form(s.P50), form(s.P99), form(s.Max), quantity(s.N, m.of)})
+			rows = append(rows, []string{"  " + m.title, form(s.Mean), form(s.P50),
+				form(s.P99), form(s.Max), quantity(s.N, m.of)})
 		}
 	}
 	return rows
@@ -82,8 +89,8 @@ func format(name string) func(float64) string {
 // maxPairs is how many pairs of zones are listed.
 const maxPairs = 12
 
-// pairs is what zones sent to each other, those that sent most first, as rows of cells: the mean of all runs, and the busiest
-// second of any.
+// pairs is what zones sent to each other, those that sent most first, as rows of cells: the mean of
+// all runs, and the busiest second of any.
 func (d *simDone) pairs() [][]string {
 	var all []sim.Pair
 	for _, r := range d.Runs {
@@ -91,7 +98,10 @@ func (d *simDone) pairs() [][]string {
 			continue
 		}
 		for _, x := range r.Across.Pairs {
-			i := slices.IndexFunc(all, func(y sim.Pair) bool { return x.From == y.From && x.To == y.To })
+			i := slices.IndexFunc(all, func(y sim.Pair) bool {
+				return x.From == y.From &&
+					x.To == y.To
+			})
 			if i < 0 {
 				i = len(all)
 				all = append(all, sim.Pair{From: x.From, To: x.To})
@@ -104,7 +114,8 @@ func (d *simDone) pairs() [][]string {
 	slices.SortStableFunc(all, func(x, y sim.Pair) int { return cmp.Compare(y.Bytes, x.Bytes) })
 	rows := [][]string{{"BETWEEN ZONES", "BYTES A SECOND", "PACKETS", "BUSIEST SECOND"}}
 	for _, x := range all[:min(len(all), maxPairs)] {
-		rows = append(rows, []string{fmt.Sprintf("  z%d to z%d", x.From, x.To), size(x.Bytes), fmt.Sprintf("%.1f", x.Packets), size(x.Peak)})
+		rows = append(rows, []string{fmt.Sprintf("  z%d to z%d", x.From, x.To), size(x.Bytes),
+			fmt.Sprintf("%.1f", x.Packets), size(x.Peak)})
 	}
 	if more := len(all) - maxPairs; more > 0 {
 		rows = append(rows, []string{fmt.Sprintf("  and %d more", more)})
@@ -241,12 +252,15 @@ func (d *simDone) notes(job *simJob) (all []string) {
 		}
 	}
 	add(never, "In %s the tables were never complete.", quantity(never, "run"))
-	add(crashes, "%s had not become known to all by the end, or by the return: at worst to %.2f %%.", quantity(crashes, "crash"), 100*knew)
-	add(messages, "%s had not reached all by the end: at worst %.2f %%.", quantity(messages, "message"), 100*got)
+	add(crashes, "%s had not become known to all by the end, or by the return: at worst to %.2f "+
+		"%%.", quantity(crashes, "crash"), 100*knew)
+	add(messages, "%s had not reached all by the end: at worst %.2f %%.",
+		quantity(messages, "message"), 100*got)
 	all = append(all, unreached[:min(len(unreached), maxUnreached)]...)
 	add(len(unreached)-maxUnreached, "  and %s more, listed with --json",
 		thousands(len(unreached)-maxUnreached))
-	add(unsettled, "After %s the views were not all equal and complete within the run.", quantity(unsettled, "change"))
+	add(unsettled, "After %s the views were not all equal and complete within the run.",
+		quantity(unsettled, "change"))
 	if job.opt.Unchecked {
 		all = append(all, "Nobody watched for what must never happen: --unchecked, or many nodes.")
 	}
@@ -280,7 +294,8 @@ type simJSON struct {
 }
 
 func newSimJSON(job *simJob, d *simDone, f *simShow) *simJSON {
-	j := &simJSON{Scenario: job.Scenario, Detector: job.Detector, Options: job.opt, Summary: d.Summary, Runs: d.Runs}
+	j := &simJSON{Scenario: job.Scenario, Detector: job.Detector, Options: job.opt,
+		Summary: d.Summary, Runs: d.Runs}
 	if f.withCost {
 		j.Cost = &d.cost
 	}
@@ -291,9 +306,11 @@ func newSimJSON(job *simJob, d *simDone, f *simShow) *simJSON {
 func (d *simDone) page(job *simJob) *plot.Page {
 	p := &plot.Page{Title: job.title(d), Table: d.table(), Outcome: d.Outcome}
 	for _, a := range job.opt.Actions {
-		p.Actions = append(p.Actions, plot.Mark{At: a.At.Seconds(), Text: strings.TrimPrefix(a.String(), a.At.String()+"=")})
+		p.Actions = append(p.Actions, plot.Mark{At: a.At.Seconds(),
+			Text: strings.TrimPrefix(a.String(), a.At.String()+"=")})
 		if a.For > 0 && a.Every == 0 {
-			p.Actions = append(p.Actions, plot.Mark{At: (a.At + a.For).Seconds(), Text: "end of " + string(a.Do)})
+			p.Actions = append(p.Actions, plot.Mark{At: (a.At + a.For).Seconds(),
+				Text: "end of " + string(a.Do)})
 		}
 	}
 	return p

@@ -71,5 +71,6 @@ func placed(text string, err error) error {
 		return err
 	}
 	before := text[:at]
-	return fmt.Errorf("line %d, column %d: %w", 1+strings.Count(before, "\n"), len(before)-strings.LastIndex(before, "\n")-1, err)
+	return fmt.Errorf("line %d, column %d: %w", 1+strings.Count(before, "\n"),
+		len(before)-strings.LastIndex(before, "\n")-1, err)
 }

@@ -1,6 +1,7 @@
 package main
 
-// This file runs simulations, several side by side, and tells somebody at a terminal how far they are.
+// This file runs simulations, several side by side, and tells somebody at a terminal how far they
+// are.
 
 import (
 	"bufio"
@@ -26,12 +27,14 @@ type simDone struct {
 	cost simCost
 }
 
-// simCost is what a simulation took. It differs from run to run, and is shown only to those who ask for it.
+// simCost is what a simulation took. It differs from run to run, and is shown only to those who ask
+// for it.
 type simCost struct {
-	Wall   float64 `json:"wall_seconds"`
-	Join   float64 `json:"join_wall_seconds"` // of that, until the nodes had joined, with one run
-	Speed  float64 `json:"speed"`             // simulated seconds a second, after the join, with one run
-	Memory uint64  `json:"memory_bytes"`      // that the process took from the system
+	Wall float64 `json:"wall_seconds"`
+	Join float64 `json:"join_wall_seconds"` // of that, until the nodes had joined, with one run
+	// simulated seconds a second, after the join, with one run
+	Speed  float64 `json:"speed"`
+	Memory uint64  `json:"memory_bytes"` // that the process took from the system
 }
 
 // Of many nodes, the tables fill gigabytes that stay: less garbage is let lie beside them.
@@ -172,8 +175,10 @@ func (b *bar) line(after time.Duration) string {
 	if known == 0 {
 		return fmt.Sprintf("joining   %.0f s simulated   %s", now.Seconds(), speed)
 	}
-	whole := end / time.Duration(known) * time.Duration(len(b.runs)) // runs that have not begun are taken for alike
-	text := fmt.Sprintf("%s  %.0f of %.0f s simulated   %s", progressBar(float64(now)/float64(whole)), now.Seconds(), whole.Seconds(), speed)
+	// runs that have not begun are taken for alike
+	whole := end / time.Duration(known) * time.Duration(len(b.runs))
+	text := fmt.Sprintf("%s  %.0f of %.0f s simulated   %s",
+		progressBar(float64(now)/float64(whole)), now.Seconds(), whole.Seconds(), speed)
 	if len(b.runs) > 1 {
 		text += fmt.Sprintf("   %d of %d runs", len(b.runs)-b.left, len(b.runs))
 	}

@@ -1,6 +1,7 @@
 package main
 
-// This file sets fields of the nodes' configuration by their names, so that a new one needs no flag.
+// This file sets fields of the nodes' configuration by their names, so that a new one needs no
+// flag.
 
 import (
 	"fmt"
@@ -23,7 +24,8 @@ func setField(v reflect.Value, path, value string) error {
 	}
 	to := v.FieldByIndex(field.Index)
 	if isStruct := to.Kind() == reflect.Struct; isStruct != deeper {
-		return fmt.Errorf("%s is %s", head, map[bool]string{true: "a group of fields: write " + head + ".FIELD", false: "no group of fields"}[isStruct])
+		return fmt.Errorf("%s is %s", head, map[bool]string{true: "a group of fields: write " +
+			head + ".FIELD", false: "no group of fields"}[isStruct])
 	}
 	if deeper {
 		return setField(to, rest, value)

@@ -1,6 +1,7 @@
 package main
 
-// This file is the command that runs swarms: many small clusters, each with a network and faults drawn from a seed.
+// This file is the command that runs swarms: many small clusters, each with a network and faults
+// drawn from a seed.
 
 import (
 	"context"
@@ -45,7 +46,8 @@ const (
 func (a *app) simSwarmCmd() *cobra.Command {
 	var f swarmFlags
 	cmd := &cobra.Command{
-		Use: "swarm", Short: "Simulate many small clusters with faults drawn from seeds, and watch for what must never happen",
+		Use: "swarm", Short: "Simulate many small clusters with faults drawn from seeds, and " +
+			"watch for what must never happen",
 		Long: `Run one small cluster for each seed. A seed draws the cluster, its network, its traffic and
 its faults; checkers watch for what must never happen. For each seed that fails, what did and
 the command that replays it are shown, and the exit code is 1. Ctrl-C ends with the summary.
@@ -58,14 +60,18 @@ docs/swarm.md says what is drawn, what is checked, and what was found.`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.IntVar(&f.runs, "runs", defaultSwarm, "how many seeds; with --for and without --runs: as many as there is time for")
+	fl.IntVar(&f.runs, "runs", defaultSwarm, "how many seeds; with --for and without --runs: as "+
+		"many as there is time for")
 	fl.Uint64Var(&f.from, "from", 1, "the first `SEED`")
 	fl.DurationVar(&f.last, "for", 0, "begin no seed after this time")
 	fl.BoolVar(&f.shrink, "shrink", false, "make each failure smaller, which takes up to 60 runs")
 	fl.IntVarP(&f.jobs, "jobs", "j", runtime.GOMAXPROCS(0), "seeds at once")
-	fl.BoolVar(&f.census, "census", false, "show how many seeds drew what, without running them; the exit code is 1 if they are too few to draw everything")
-	fl.StringVar(&f.replay, "replay", "", "run these options, a `FILE` or the JSON itself, in place of a swarm")
-	fl.StringVar(&f.trace, "trace", "", "with --replay: write a readable line for everything that happens to `FILE`")
+	fl.BoolVar(&f.census, "census", false, "show how many seeds drew what, without running "+
+		"them; the exit code is 1 if they are too few to draw everything")
+	fl.StringVar(&f.replay, "replay", "", "run these options, a `FILE` or the JSON itself, in "+
+		"place of a swarm")
+	fl.StringVar(&f.trace, "trace", "", "with --replay: write a readable line for everything "+
+		"that happens to `FILE`")
 	fl.BoolVar(&f.asJSON, "json", false, "print a JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if f.last > 0 && !cmd.Flags().Changed("runs") {
@@ -89,7 +95,8 @@ func (f *swarmFlags) validate(given *pflag.FlagSet) error {
 	one, not := "", []string{}
 	switch {
 	case given.Changed("replay"):
-		one, not = "--replay runs one failure", []string{"runs", "from", "for", "shrink", "jobs", "census"}
+		one, not = "--replay runs one failure", []string{"runs", "from", "for", "shrink",
+			"jobs", "census"}
 	case f.census:
 		one, not = "--census runs nothing", []string{"for", "shrink", "jobs"}
 	}
@@ -123,12 +130,14 @@ func (a *app) swarmReplay(ctx context.Context, f *swarmFlags) error {
 		job, err = a.replayJob(f.replay)
 	}
 	if err == nil && job.opt.Nodes == 0 {
-		err = errors.New("--replay: it has no options with nodes: a failure has those with which it ran")
+		err = errors.New("--replay: it has no options with nodes: a failure has those with " +
+			"which it ran")
 	}
 	if err != nil {
 		return usageError{err}
 	}
-	return a.simulate(ctx, job, &simShow{runs: max(len(job.traces), 1), workers: 1, trace: f.trace, asJSON: f.asJSON})
+	return a.simulate(ctx, job, &simShow{runs: max(len(job.traces), 1), workers: 1,
+		trace: f.trace, asJSON: f.asJSON})
 }
 
 // swarmFailure is a seed whose run did what must never happen.
@@ -159,7 +168,8 @@ func (a *app) swarm(ctx context.Context, f *swarmFlags) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	begin := time.Now()
-	d := &swarmDone{From: f.from, Census: map[string]int{}, Kinds: map[string]int{}, Failures: []swarmFailure{}}
+	d := &swarmDone{From: f.from, Census: map[string]int{}, Kinds: map[string]int{},
+		Failures: []swarmFailure{}}
 	d.bar = a.newSwarmBar(f)
 	p := a.printer()
 	d.show = func(x *swarmFailure) {
@@ -205,7 +215,8 @@ feed:
 		p.swarm(d, f)
 	}
 	if n := len(d.Failures); n > 0 {
-		return fmt.Errorf("what must never happen did: %s of %s", quantity(n, "seed"), thousands(d.Runs))
+		return fmt.Errorf("what must never happen did: %s of %s", quantity(n, "seed"),
+			thousands(d.Runs))
 	}
 	return nil
 }
@@ -305,7 +316,8 @@ func (a *app) swarmCensus(f *swarmFlags) error {
 	p.census(drawn, f.runs)
 	for _, what := range sim.Draws() {
 		if drawn[what] == 0 {
-			return fmt.Errorf("not everything is drawn by %s: more --runs draw more", quantity(f.runs, "seed"))
+			return fmt.Errorf("not everything is drawn by %s: more --runs draw more",
+				quantity(f.runs, "seed"))
 		}
 	}
 	return nil
@@ -370,7 +382,8 @@ func (b *swarmBar) line(after time.Duration) string {
 	if b.runs < math.MaxInt {
 		of = " of " + thousands(b.runs)
 	}
-	return fmt.Sprintf("%s  %s%s seeds   %.0f a core-minute   %d failed", progressBar(share), thousands(b.done), of, b.rate(), b.bad)
+	return fmt.Sprintf("%s  %s%s seeds   %.0f a core-minute   %d failed", progressBar(share),
+		thousands(b.done), of, b.rate(), b.bad)
 }
 
 // aside takes the line away while something else is printed.

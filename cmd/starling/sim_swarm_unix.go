@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// cpuTime returns what this process has taken of the processors so far: where others use them too, real time says little.
+// cpuTime returns what this process has taken of the processors so far: where others use them too,
+// real time says little.
 func cpuTime() (time.Duration, bool) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

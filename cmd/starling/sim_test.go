@@ -11,13 +11,15 @@ import (
 	"github.com/starling-gossip/starling/sim"
 )
 
-// The whole of what small runs print: they are the same on every machine. A change of the protocol changes them;
-// go test -rewrite takes them over, and the difference is worth a look.
+// The whole of what small runs print: they are the same on every machine. A change of the protocol
+// changes them; go test -rewrite takes them over, and the difference is worth a look.
 func TestSimGolden(t *testing.T) {
 	var all strings.Builder
 	for _, args := range [][]string{
-		{"sim", "--nodes", "5", "--duration", "20s", "--at", "1s=crash:n3", "--at", "2s=publish:n1"},
-		{"sim", "crash-one", "-n", "8", "--duration", "15s", "--seeds", "3", "--detector", "swim-plain", "--set", "swim.period=1s", "--loss", "2%"},
+		{"sim", "--nodes", "5", "--duration", "20s", "--at", "1s=crash:n3", "--at",
+			"2s=publish:n1"},
+		{"sim", "crash-one", "-n", "8", "--duration", "15s", "--seeds", "3", "--detector",
+			"swim-plain", "--set", "swim.period=1s", "--loss", "2%"},
 		{"sim", "list"},
 	} {
 		all.WriteString(transcript(nil, "", args...))
@@ -57,7 +59,8 @@ func TestSimBadInput(t *testing.T) {
 		{[]string{"--detector", "phi"}, []string{"--detector", `no "phi"`, "swim-plain"}},
 		{[]string{"--seeds", "0"}, []string{"--seeds 0"}},
 		{[]string{"--workers", "0"}, []string{"--workers 0"}},
-		{[]string{"--seeds", "2", "--trace", filepath.Join(dir, "t")}, []string{"--trace", "2 runs"}},
+		{[]string{"--seeds", "2", "--trace", filepath.Join(dir, "t")},
+			[]string{"--trace", "2 runs"}},
 		{[]string{"--plot", "x.gif"}, []string{`"x.gif"`, ".svg"}},
 		{[]string{"--set", "swim"}, []string{`--set "swim"`, "name=value"}},
 		{[]string{"--set", "swim.perod=1s"}, []string{`no field "perod"`, "period"}},
@@ -104,7 +107,8 @@ func TestSimBadInput(t *testing.T) {
 // A named scenario can be cut short.
 func TestSimCutShort(t *testing.T) {
 	code, out, errOut := cli(nil, "", "sim", "steady", "-n", "3", "--duration", "20s")
-	if code != 0 || !strings.Contains(out, "10s=publish:1") || strings.Contains(out, "40s=publish:1") {
+	if code != 0 || !strings.Contains(out, "10s=publish:1") ||
+		strings.Contains(out, "40s=publish:1") {
 		t.Errorf("%d\n%s%s", code, out, errOut)
 	}
 }
@@ -113,7 +117,8 @@ func TestSimCutShort(t *testing.T) {
 func TestSimReplay(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "run.json")
-	args := []string{"sim", "churn", "-n", "10", "--seeds", "2", "--seed", "5", "--loss", "5%", "--set", "fanout=3", "--json"}
+	args := []string{"sim", "churn", "-n", "10", "--seeds", "2", "--seed", "5", "--loss", "5%",
+		"--set", "fanout=3", "--json"}
 	code, out, errOut := cli(nil, "", args...)
 	if code != 0 || errOut != "" {
 		t.Fatalf("%d %s", code, errOut)
@@ -121,15 +126,18 @@ func TestSimReplay(t *testing.T) {
 	if err := os.WriteFile(file, []byte(out), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if code, again, errOut := cli(nil, "", "sim", "replay", file, "--json", "--workers", "3"); code != 0 || again != out {
+	if code, again, errOut := cli(nil, "", "sim", "replay", file, "--json", "--workers",
+		"3"); code != 0 || again != out {
 		t.Errorf("%d %s: replayed:\n%s\nbefore:\n%s", code, errOut, again, out)
 	}
 	var j simJSON
-	if err := json.Unmarshal([]byte(out), &j); err != nil || len(j.Runs) != 2 || j.Runs[1].Seed != 6 || j.Summary[sim.Join].N != 2 {
+	if err := json.Unmarshal([]byte(out), &j); err != nil || len(j.Runs) != 2 ||
+		j.Runs[1].Seed != 6 || j.Summary[sim.Join].N != 2 {
 		t.Fatalf("%v: %+v", err, j)
 	}
 	other := strings.Replace(out, j.Runs[0].Trace, "0123456789abcdef", 1)
-	if code, _, errOut := cli(nil, other, "sim", "replay", "-"); code != exitFailed || !strings.Contains(errOut, "not the same") {
+	if code, _, errOut := cli(nil, other, "sim", "replay", "-"); code != exitFailed ||
+		!strings.Contains(errOut, "not the same") {
 		t.Errorf("another trace: %d %s", code, errOut)
 	}
 	options, err := json.Marshal(j.Options) // as a failing test prints them
@@ -139,7 +147,8 @@ func TestSimReplay(t *testing.T) {
 	trace := filepath.Join(dir, "trace.txt")
 	code, out, errOut = cli(nil, string(options), "sim", "replay", "-", "--trace", trace)
 	text, _ := os.ReadFile(trace)
-	if code != 0 || !strings.Contains(out, "trace "+j.Runs[0].Trace) || !strings.Contains(string(text), "scenario") {
+	if code != 0 || !strings.Contains(out, "trace "+j.Runs[0].Trace) ||
+		!strings.Contains(string(text), "scenario") {
 		t.Errorf("options alone: %d %s%s, a trace of %d bytes", code, out, errOut, len(text))
 	}
 }
@@ -147,30 +156,37 @@ func TestSimReplay(t *testing.T) {
 // What must never happen is shown and fails.
 func TestSimViolation(t *testing.T) {
 	code, out, errOut := cli(nil, `{"nodes":6,"seed":1,"actions":["1s=crash:n3"],"bounds":{"detect":1}}`, "sim", "replay", "-")
-	if code != exitFailed || !strings.Contains(out, "VIOLATION seed 1, completeness at ") || !strings.Contains(errOut, "what must never happen did") {
+	if code != exitFailed || !strings.Contains(out, "VIOLATION seed 1, completeness at ") ||
+		!strings.Contains(errOut, "what must never happen did") {
 		t.Errorf("%d\n%s%s", code, out, errOut)
 	}
 }
 
 func TestSimPlot(t *testing.T) {
 	dir := t.TempDir()
-	for end, begins := range map[string]string{"svg": "<?xml", "png": "\x89PNG", "html": "<!DOCTYPE html>"} {
+	for end, begins := range map[string]string{"svg": "<?xml", "png": "\x89PNG",
+		"html": "<!DOCTYPE html>"} {
 		name := filepath.Join(dir, "a."+end)
-		code, _, errOut := cli(nil, "", "sim", "-n", "6", "--duration", "15s", "--at", "1s=crash:1", "--at", "2s=publish:1", "--plot", name)
+		code, _, errOut := cli(nil, "", "sim", "-n", "6", "--duration", "15s", "--at",
+			"1s=crash:1", "--at", "2s=publish:1", "--plot", name)
 		b, err := os.ReadFile(name)
 		if code != 0 || err != nil || len(b) < 10_000 || !strings.HasPrefix(string(b), begins) {
 			t.Errorf("%s: %d %s, %v, %d bytes", end, code, errOut, err, len(b))
 		}
 	}
-	if code, _, errOut := cli(nil, "", "sim", "-n", "3", "--duration", "2s", "--at", "0s=calm", "--plot", filepath.Join(dir, "no", "a.png")); code != exitFailed || !strings.Contains(errOut, "no such file") {
+	if code, _, errOut := cli(nil, "", "sim", "-n", "3", "--duration", "2s", "--at", "0s=calm",
+		"--plot", filepath.Join(dir, "no", "a.png")); code != exitFailed ||
+		!strings.Contains(errOut, "no such file") {
 		t.Errorf("nowhere to write: %d %s", code, errOut)
 	}
 }
 
 func TestSimCostIsForThoseWhoAsk(t *testing.T) {
-	_, out, _ := cli(nil, "", "sim", "-n", "4", "--duration", "2s", "--at", "0s=calm", "--json", "--cost")
+	_, out, _ := cli(nil, "", "sim", "-n", "4", "--duration", "2s", "--at", "0s=calm",
+		"--json", "--cost")
 	var j simJSON
-	if err := json.Unmarshal([]byte(out), &j); err != nil || j.Cost == nil || j.Cost.Wall <= 0 || j.Cost.Memory == 0 {
+	if err := json.Unmarshal([]byte(out), &j); err != nil || j.Cost == nil ||
+		j.Cost.Wall <= 0 || j.Cost.Memory == 0 {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -182,22 +198,26 @@ func TestSimBar(t *testing.T) {
 		t.Error(got)
 	}
 	b.show(0, sim.Progress{Now: 30 * time.Second, End: 60 * time.Second})
-	if got := b.line(2 * time.Second); got != "[=======                       ]  30 of 120 s simulated   15× real time   0 of 2 runs" {
+	if got := b.line(2 * time.Second); got != "[=======                       ]  30 of 120 s "+
+		"simulated   15× real time   0 of 2 runs" {
 		t.Error(got)
 	}
 	b.done(0)
-	if got := b.line(4 * time.Second); got != "[===============               ]  60 of 120 s simulated   15× real time   1 of 2 runs" {
+	if got := b.line(4 * time.Second); got != "[===============               ]  60 of 120 s "+
+		"simulated   15× real time   1 of 2 runs" {
 		t.Error(got)
 	}
 }
 
 func TestNumbers(t *testing.T) {
-	for x, want := range map[float64]string{0.00123: "1.2 ms", 0.123: "123 ms", 1.234: "1.23 s", 12.34: "12.3 s", 123.4: "123 s", 0: "0.0 ms"} {
+	for x, want := range map[float64]string{0.00123: "1.2 ms", 0.123: "123 ms",
+		1.234: "1.23 s", 12.34: "12.3 s", 123.4: "123 s", 0: "0.0 ms"} {
 		if got := short(x); got != want {
 			t.Errorf("%g s is %q, want %q", x, got, want)
 		}
 	}
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -999: "-999"} {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000",
+		1234567: "1,234,567", -1000: "-1,000", -999: "-999"} {
 		if got := thousands(n); got != want {
 			t.Errorf("%d is %q, want %q", n, got, want)
 		}

@@ -22,7 +22,8 @@ const maxPatience = 25 * time.Second
 // patience says what is wrong with a --timeout.
 func patience(timeout time.Duration) error {
 	if timeout <= 0 || timeout > maxPatience {
-		return usageError{fmt.Errorf("--timeout %s: more than 0 and up to %s can be", timeout, maxPatience)}
+		return usageError{fmt.Errorf("--timeout %s: more than 0 and up to %s can be", timeout,
+			maxPatience)}
 	}
 	return nil
 }
@@ -33,8 +34,10 @@ func (a *app) joinCmd() *cobra.Command {
 		Use: "join ADDR...", Short: "Join the cluster of further nodes, so that two become one",
 		Args: args(1, -1, "at least one address is wanted"),
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long to wait for an answer, 25s at most")
-	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, seeds []string) error {
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second,
+		"how long to wait for an answer, 25s at most")
+	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client,
+		seeds []string) error {
 		if err := patience(timeout); err != nil {
 			return err
 		}
@@ -46,10 +49,14 @@ func (a *app) joinCmd() *cobra.Command {
 func (a *app) forgetCmd() *cobra.Command {
 	var req api.ForgetRequest
 	cmd := &cobra.Command{
-		Use: "forget NAME... | --unreachable | --failed", Short: "Have members forgotten, everywhere, that are gone for good",
-		Long: "Have members forgotten, everywhere, that are gone for good: they count in no view any more, and their keys are void. They have\n" +
-			"to be failed, left or unreachable at the agent. One that lives comes back by itself. A node that hears nobody, or is not reached\n" +
-			"itself, may be the one that is cut off: it forgets the --unreachable with --yes-alone only, and is not ready until it has met\n" +
+		Use: "forget NAME... | --unreachable | --failed", Short: "Have members forgotten, " +
+			"everywhere, that are gone for good",
+		Long: "Have members forgotten, everywhere, that are gone for good: they count in no " +
+			"view any more, and their keys are void. They have\n" +
+			"to be failed, left or unreachable at the agent. One that lives comes back by " +
+			"itself. A node that hears nobody, or is not reached\n" +
+			"itself, may be the one that is cut off: it forgets the --unreachable with " +
+			"--yes-alone only, and is not ready until it has met\n" +
 			"a member, or is started anew. Who misses the word, being cut off or asleep, hears " +
 			"it when it is back. It may be said again.",
 		Example: "  starling forget db-1 db-2\n  starling forget --unreachable",
@@ -60,10 +67,13 @@ func (a *app) forgetCmd() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&req.Unreachable, "unreachable", false, "all live members that the agent cannot reach, and that too few can judge")
-	cmd.Flags().BoolVar(&req.Alone, "yes-alone", false, "with --unreachable: even if the agent hears nobody, or is not reached itself")
+	cmd.Flags().BoolVar(&req.Unreachable, "unreachable", false,
+		"all live members that the agent cannot reach, and that too few can judge")
+	cmd.Flags().BoolVar(&req.Alone, "yes-alone", false,
+		"with --unreachable: even if the agent hears nobody, or is not reached itself")
 	cmd.Flags().BoolVar(&req.Failed, "failed", false, "all that have failed")
-	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, names []string) error {
+	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client,
+		names []string) error {
 		req.Names = names
 		forgotten, err := c.Forget(ctx, req)
 		if err != nil {
@@ -97,7 +107,8 @@ func (a *app) leaveCmd() *cobra.Command {
 		Use: "leave", Short: "Make the agent leave the cluster and stop",
 		Args: args(0, 0, "no arguments are wanted"),
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long the leave may take, 25s at most")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second,
+		"how long the leave may take, 25s at most")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, _ []string) error {
 		if err := patience(timeout); err != nil {
 			return err
@@ -112,7 +123,8 @@ func (a *app) tagsCmd() *cobra.Command {
 		Use: "tags", Short: "Set and unset tags of the agent's node",
 		Args: func(_ *cobra.Command, given []string) error {
 			if len(given) > 0 {
-				return fmt.Errorf("there is no 'tags %s', there are 'tags set' and 'tags unset'", given[0])
+				return fmt.Errorf("there is no 'tags %s', there are 'tags set' and 'tags "+
+					"unset'", given[0])
 			}
 			return nil
 		},
@@ -156,7 +168,8 @@ func (a *app) tagsUnsetCmd() *cobra.Command {
 	return cmd
 }
 
-func (a *app) changeTags(ctx context.Context, c *client.Client, set map[string]string, unset []string) error {
+func (a *app) changeTags(ctx context.Context, c *client.Client, set map[string]string,
+	unset []string) error {
 	now, err := c.Tags(ctx, set, unset)
 	if err == nil {
 		fmt.Fprintln(a.out, tagText(now))

@@ -1,6 +1,7 @@
 package main
 
-// This file is the command that tells in plain words why a member was declared failed, or that it came back.
+// This file is the command that tells in plain words why a member was declared failed, or that it
+// came back.
 
 import (
 	"context"
@@ -43,20 +44,26 @@ func (p *printer) why(w api.Why, now time.Time) {
 		when := ago(now.Sub(v.Time)) + " ago"
 		switch {
 		case v.Kind == "refuted":
-			fmt.Fprintf(p.w, "%s came back %s, after %s: it contradicted, so its process had lived on.\n", name, when, exact(v.After))
+			fmt.Fprintf(p.w, "%s came back %s, after %s: it contradicted, so its process had "+
+				"lived on.\n", name, when, exact(v.After))
 		case v.Kind == "restarted":
-			fmt.Fprintf(p.w, "%s came back %s, after %s: in a new life, so its process had been started again.\n", name, when, exact(v.After))
+			fmt.Fprintf(p.w, "%s came back %s, after %s: in a new life, so its process had been "+
+				"started again.\n", name, when, exact(v.After))
 		case v.Kind == "forgotten":
-			fmt.Fprintf(p.w, "%s was forgotten %s, by the word of an operator (starling forget).\n", name, when)
+			fmt.Fprintf(p.w, "%s was forgotten %s, by the word of an operator (starling "+
+				"forget).\n", name, when)
 		case v.Evidence == nil:
-			fmt.Fprintf(p.w, "%s was declared failed %s; the reasons have not come to this node.\n", name, when)
+			fmt.Fprintf(p.w, "%s was declared failed %s; the reasons have not come to this "+
+				"node.\n", name, when)
 		default:
-			fmt.Fprintf(p.w, "%s was declared failed %s by %s: %s\n", name, when, clean(v.Evidence.Accuser), reasons(v.Evidence, w.Detector))
+			fmt.Fprintf(p.w, "%s was declared failed %s by %s: %s\n", name, when,
+				clean(v.Evidence.Accuser), reasons(v.Evidence, w.Detector))
 		}
 	}
 	if last := len(w.Verdicts) - 1; last >= 0 && w.Verdicts[last].Kind == "forgotten" {
 		if w.State == "" {
-			fmt.Fprintf(p.w, "%s is no member here any more. One that lives comes back by itself, others by a start.\n", name)
+			fmt.Fprintf(p.w, "%s is no member here any more. One that lives comes back by "+
+				"itself, others by a start.\n", name)
 		} else {
 			fmt.Fprintf(p.w, "%s is a member again: %s.\n", name, w.State)
 		}
@@ -87,7 +94,8 @@ func (p *printer) why(w api.Why, now time.Time) {
 			"dead or live.\n", name)
 	}
 	if d := w.Damped; d != nil {
-		fmt.Fprintf(p.w, "%s came back %s lately, so it is granted %s of silence for now, and not %s.\n",
+		fmt.Fprintf(p.w, "%s came back %s lately, so it is granted %s of silence for now, and "+
+			"not %s.\n",
 			name, plural(d.Returns, "time"), exact(d.Grace), exact(d.Usual))
 	}
 }
@@ -98,7 +106,8 @@ func reasons(e *api.Evidence, detector string) string {
 		return suspicion(e)
 	}
 	if len(e.Votes) == 0 {
-		return fmt.Sprintf("%s, in %s to it over %s; %s", heard(e.Cause, "it"), plural(e.Pings, "ping"), exact(e.Span), moral(e.Cause))
+		return fmt.Sprintf("%s, in %s to it over %s; %s", heard(e.Cause, "it"),
+			plural(e.Pings, "ping"), exact(e.Span), moral(e.Cause))
 	}
 	same, pings, span := 0, e.Pings, 0.0
 	for _, v := range e.Votes {
@@ -116,7 +125,8 @@ func reasons(e *api.Evidence, detector string) string {
 	if same < len(e.Votes) {
 		jurors = voted + fmt.Sprintf(" voted against it, %d of them", same)
 	}
-	return fmt.Sprintf("%s %s for %s (%s in all); %s", jurors, heard(e.Cause, ""), exact(span), plural(pings, "ping"), moral(e.Cause))
+	return fmt.Sprintf("%s %s for %s (%s in all); %s", jurors, heard(e.Cause, ""), exact(span),
+		plural(pings, "ping"), moral(e.Cause))
 }
 
 // heard says what somebody saw: "it heard nothing", or for many "heard nothing".
@@ -144,7 +154,8 @@ func moral(cause string) string {
 		return "its host took connections: the process stands still, or what it sends by UDP " +
 			"does not arrive."
 	case "deaf":
-		return "it sends, and nothing that is sent to it arrives: a firewall, or another address than the one it tells."
+		return "it sends, and nothing that is sent to it arrives: a firewall, or another " +
+			"address than the one it tells."
 	}
 	return "nothing came from its host at all."
 }
@@ -162,7 +173,8 @@ func suspicion(e *api.Evidence) string {
 	if last := len(names) - 1; last > 0 {
 		who = strings.Join(names[:last], ", ") + " and " + names[last]
 	}
-	return fmt.Sprintf("it did not answer probes, %s suspected it, and it did not contradict for %s.", who, exact(e.Span))
+	return fmt.Sprintf("it did not answer probes, %s suspected it, and it did not contradict "+
+		"for %s.", who, exact(e.Span))
 }
 
 func plural(n int, what string) string {

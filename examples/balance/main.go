@@ -1,5 +1,6 @@
-// Balance sends work to nodes that have little to do: each node tells its load, and picks the less loaded of two random
-// ones (Mitzenmacher 2001, "the power of two choices"). The load here is made up: a random walk.
+// Balance sends work to nodes that have little to do: each node tells its load, and picks the less
+// loaded of two random ones (Mitzenmacher 2001, "the power of two choices"). The load here is made
+// up: a random walk.
 //
 //	go run ./examples/balance -name a -bind :7747
 //	go run ./examples/balance -name b -bind :7757 -join 127.0.0.1:7747
@@ -51,11 +52,13 @@ func run(cfg starling.Config) error {
 	load := 50.0
 	for ctx.Err() == nil && node.Err() == nil {
 		load = min(max(load+20*(rand.Float64()-0.5), 0), 100)
-		if err := node.Set(ctx, key, strconv.AppendFloat(nil, load, 'f', 1, 64), stale); err != nil {
+		if err := node.Set(ctx, key, strconv.AppendFloat(nil, load, 'f', 1, 64),
+			stale); err != nil {
 			break
 		}
 		to, its := pick(node)
-		fmt.Printf("my load is %.1f; the next request goes to %s, whose load is %.1f\n", load, to, its)
+		fmt.Printf("my load is %.1f; the next request goes to %s, whose load is %.1f\n", load,
+			to, its)
 		select {
 		case <-time.After(every):
 		case <-ctx.Done():

@@ -1,4 +1,5 @@
-// Flags gives a cluster feature flags: one node, the owner, writes them, and every node follows them as they change.
+// Flags gives a cluster feature flags: one node, the owner, writes them, and every node follows
+// them as they change.
 //
 //	go run ./examples/flags -name ops -bind :7747            (then type: dark-mode=on)
 //	go run ./examples/flags -name web -bind :7757 -join 127.0.0.1:7747

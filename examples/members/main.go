@@ -39,7 +39,8 @@ func run(cfg starling.Config) error {
 		return err
 	}
 	for e := range node.Watch(ctx) {
-		fmt.Printf("%s  %-10s %-20s %s\n", e.Time.Format(time.TimeOnly), e.Kind, e.Member.Name, e.Member.Addr)
+		fmt.Printf("%s  %-10s %-20s %s\n", e.Time.Format(time.TimeOnly), e.Kind, e.Member.Name,
+			e.Member.Addr)
 	}
 	if err := node.Err(); err != nil { // it stopped by itself
 		return err

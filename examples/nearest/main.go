@@ -1,5 +1,6 @@
-// Nearest picks, for each of its requests, the live member with a tag that is the nearest: the replica to read from. Where the
-// members stand is asked for once a minute at most, so this may be called as often as one likes.
+// Nearest picks, for each of its requests, the live member with a tag that is the nearest: the
+// replica to read from. Where the members stand is asked for once a minute at most, so this may be
+// called as often as one likes.
 //
 //	go run ./examples/nearest -name a -bind :7747 -role db
 //	go run ./examples/nearest -name b -bind :7757 -join 127.0.0.1:7747 -role db
@@ -45,7 +46,8 @@ func run(cfg starling.Config) error {
 	}
 	for ctx.Err() == nil && node.Err() == nil {
 		if db, ok := nearest(ctx, node, "db"); ok {
-			fmt.Printf("%s is the nearest: %s, give or take %.0f %%\n", db.Member.Name, db.RTT.Estimate.Round(10*time.Microsecond), 100*db.RTT.Error)
+			fmt.Printf("%s is the nearest: %s, give or take %.0f %%\n", db.Member.Name,
+				db.RTT.Estimate.Round(10*time.Microsecond), 100*db.RTT.Error)
 		} else {
 			fmt.Println("there is no db")
 		}
@@ -62,8 +64,8 @@ func run(cfg starling.Config) error {
 	return node.Leave(soon)
 }
 
-// nearest returns the other live member of a role that is the nearest to this node. It does not wait long for those that do not
-// answer: it takes the nearest of those that did.
+// nearest returns the other live member of a role that is the nearest to this node. It does not
+// wait long for those that do not answer: it takes the nearest of those that did.
 func nearest(ctx context.Context, node *starling.Node, role string) (n starling.Neighbor, ok bool) {
 	self := node.Self().Name
 	var names []string

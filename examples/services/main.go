@@ -1,5 +1,6 @@
-// Services tells where a service runs and which of its instances are well: each node writes its endpoint once, and a health
-// key with a short life as long as its check passes. Stop a node, or create the file that -sick names, and look at the others.
+// Services tells where a service runs and which of its instances are well: each node writes its
+// endpoint once, and a health key with a short life as long as its check passes. Stop a node, or
+// create the file that -sick names, and look at the others.
 //
 //	go run ./examples/services -name a -bind :7747 -endpoint 10.0.0.1:80
 //	go run ./examples/services -name b -bind :7757 -endpoint 10.0.0.2:80 -join 127.0.0.1:7747
@@ -23,7 +24,8 @@ const (
 	endpoint = "service/web"
 	health   = "health/web"
 	every    = time.Second / 4 // of the check
-	lifetime = 3 * time.Second // of a health key: a node whose check hangs is out of service after it
+	// of a health key: a node whose check hangs is out of service after it
+	lifetime = 3 * time.Second
 )
 
 func main() {

@@ -27,7 +27,8 @@ func answer(h *detecttest.Host, d time.Duration, members ...int) {
 		h.Run(min(100*time.Millisecond, end.Sub(h.Now)))
 		for _, s := range h.Sent {
 			for _, i := range members {
-				if seq, ok := wire.ReadSeq(s.Body); ok && s.Kind == wire.TypePing && s.To == detecttest.ID(i) {
+				if seq, ok := wire.ReadSeq(s.Body); ok && s.Kind == wire.TypePing &&
+					s.To == detecttest.ID(i) {
 					h.Receive(i, wire.AppendAck(nil, seq))
 				}
 			}
@@ -59,7 +60,8 @@ func TestWhoIsWatched(t *testing.T) {
 	}
 }
 
-// A silent member fails when phi is 8, with the reason; its level is told before; who answers is well.
+// A silent member fails when phi is 8, with the reason; its level is told before; who answers is
+// well.
 func TestSilence(t *testing.T) {
 	h := newHost(3, accrual.Config{})
 	answer(h, time.Minute, 1, 2)
@@ -79,7 +81,8 @@ func TestSilence(t *testing.T) {
 		t.Fatalf("verdicts %+v", h.Verdicts)
 	}
 	e := h.Verdicts[0].Evidence
-	if e.Accuser != h.Self() || e.Pings < 4 || e.Pings > 5 || e.Span < 4*time.Second || e.Span > 5*time.Second {
+	if e.Accuser != h.Self() || e.Pings < 4 || e.Pings > 5 || e.Span < 4*time.Second ||
+		e.Span > 5*time.Second {
 		t.Errorf("evidence %+v", e)
 	}
 	if _, ok := d.Phi(h.Now, detecttest.ID(2)); ok {
@@ -92,8 +95,8 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// Who crashed and comes back before it is missed is not failed for the silence of its former life, which ends between two
-// pings (the swarm's seeds 21487 and 20952).
+// Who crashed and comes back before it is missed is not failed for the silence of its former life,
+// which ends between two pings (the swarm's seeds 21487 and 20952).
 func TestNewLifeIsMeasuredAnew(t *testing.T) {
 	h := newHost(2, accrual.Config{})
 	answer(h, time.Minute, 1)
@@ -159,7 +162,8 @@ func TestGossipedCounters(t *testing.T) {
 		h.Run(2 * time.Second)
 		m := h.Get(2)
 		b := wire.BeginCounters(nil, uint32(i+1))
-		b = wire.AppendCounter(b, wire.Counter{ID: m.ID, Instance: m.Instance(), Count: uint32(i + 1)})
+		b = wire.AppendCounter(b, wire.Counter{ID: m.ID, Instance: m.Instance(),
+			Count: uint32(i + 1)})
 		h.Receive(1, wire.EndCounters(b, 0, 1))
 	}
 	last := h.Now
@@ -168,7 +172,8 @@ func TestGossipedCounters(t *testing.T) {
 		t.Fatalf("verdicts %+v", h.Verdicts)
 	}
 	for _, v := range h.Verdicts {
-		if n := v.At.Sub(last).Seconds() / 2; math.Abs(n-18.42) > 0.1 || v.Evidence.Span != v.At.Sub(last) {
+		if n := v.At.Sub(last).Seconds() / 2; math.Abs(n-18.42) > 0.1 ||
+			v.Evidence.Span != v.At.Sub(last) {
 			t.Errorf("convicted after %.2f intervals: %+v", n, v)
 		}
 	}
@@ -176,8 +181,9 @@ func TestGossipedCounters(t *testing.T) {
 
 func live(h *detecttest.Host, i int) bool { m := h.Get(i); return m.State.Live() }
 
-// A suspect, which an old verdict of others makes of a member, is watched wherever it stands on the ring, until it
-// refutes or is failed: its own watchers hold it for failed already (the swarm's seed 196).
+// A suspect, which an old verdict of others makes of a member, is watched wherever it stands on the
+// ring, until it refutes or is failed: its own watchers hold it for failed already (the swarm's
+// seed 196).
 func TestSuspectsAreWatched(t *testing.T) {
 	const n = 40
 	h := newHost(n, accrual.Config{})
@@ -213,8 +219,8 @@ func numbers(from, to int) (all []int) {
 	return all
 }
 
-// TestSecondPing: a member that has not answered after half a period is pinged once more, with the same number; one that
-// has answered is not. So one lost datagram costs no heartbeat.
+// TestSecondPing: a member that has not answered after half a period is pinged once more, with the
+// same number; one that has answered is not. So one lost datagram costs no heartbeat.
 func TestSecondPing(t *testing.T) {
 	h := newHost(3, accrual.Config{})
 	type ping struct {
@@ -241,7 +247,8 @@ func TestSecondPing(t *testing.T) {
 		switch last := at[0] > 2400*time.Millisecond; { // its second ping may be yet to come
 		case p.to == detecttest.ID(1) && len(at) != 1:
 			t.Errorf("the answered ping %d was sent %d times", p.seq, len(at))
-		case p.to == detecttest.ID(2) && !last && (len(at) != 2 || at[1]-at[0] != 500*time.Millisecond):
+		case p.to == detecttest.ID(2) && !last && (len(at) != 2 ||
+			at[1]-at[0] != 500*time.Millisecond):
 			t.Errorf("the ping %d that nobody answers was sent at %v", p.seq, at)
 		}
 	}

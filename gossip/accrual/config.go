@@ -6,18 +6,27 @@ import (
 	"github.com/starling-gossip/starling/gossip/counter"
 )
 
-// Config is what is measured and how it is judged. The zero value of each field means its default, which is right for a
-// LAN.
+// Config is what is measured and how it is judged. The zero value of each field means its default,
+// which is right for a LAN.
 type Config struct {
-	Period    time.Duration // between two heartbeats; default 1 s
-	Watch     int           // members that a node asks for heartbeats, those after it on the ring, 1 to 32; default 9 (Akka)
-	Threshold float64       // the phi from which a member has failed; default 8 (Akka, Cassandra)
-	Pause     time.Duration // that is granted a member on top of what is usual, with the normal distribution; default 3 s (Akka)
-	MinDev    time.Duration // the least standard deviation of the normal distribution; default 100 ms (Akka)
-	Window    int           // of the last intervals, over which mean and deviation are taken; default 1,000 (Akka, Cassandra)
+	Period time.Duration // between two heartbeats; default 1 s
+	// members that a node asks for heartbeats, those after it on the ring, 1 to 32; default 9
+	// (Akka)
+	Watch     int
+	Threshold float64 // the phi from which a member has failed; default 8 (Akka, Cassandra)
+	// that is granted a member on top of what is usual, with the normal distribution; default 3 s
+	// (Akka)
+	Pause time.Duration
+	// the least standard deviation of the normal distribution; default 100 ms (Akka)
+	MinDev time.Duration
+	// of the last intervals, over which mean and deviation are taken; default 1,000 (Akka,
+	// Cassandra)
+	Window int
 
-	Counters    bool // go by gossiped counters of all members, as Cassandra does, and not by heartbeats of a few
-	Fanout      int  // with Counters: random members that get some at each period, 1 to 16; default 3
+	// go by gossiped counters of all members, as Cassandra does, and not by heartbeats of a few
+	Counters bool
+	// with Counters: random members that get some at each period, 1 to 16; default 3
+	Fanout      int
 	Exponential bool // take the intervals for exponentially distributed, as Cassandra does
 }
 
@@ -52,8 +61,9 @@ func (c *Config) exchange(room int) counter.Config {
 	return counter.Config{Period: c.Period, Fanout: c.Fanout, Room: room}
 }
 
-// interval is the mean time to be expected between two heartbeats. A counter that reaches so many tables in a period is
-// seen to rise at a given node every 1 + 2/reach periods (measured, from 2 to 1,000 members).
+// interval is the mean time to be expected between two heartbeats. A counter that reaches so many
+// tables in a period is seen to rise at a given node every 1 + 2/reach periods (measured, from 2 to
+// 1,000 members).
 func (c *Config) interval(live, room int) time.Duration {
 	if !c.Counters {
 		return c.Period
@@ -61,8 +71,8 @@ func (c *Config) interval(live, room int) time.Duration {
 	return time.Duration((1 + 2/c.exchange(room).Reach(live)) * float64(c.Period))
 }
 
-// Expect returns how long after its last heartbeat a member is to be failed, in a quiet cluster of so many live members
-// whose datagrams hold room bytes of messages.
+// Expect returns how long after its last heartbeat a member is to be failed, in a quiet cluster of
+// so many live members whose datagrams hold room bytes of messages.
 func (c Config) Expect(live, room int) time.Duration {
 	c = c.withDefaults()
 	usual := c.interval(live, room)

@@ -46,7 +46,8 @@ func (d *gossiped) Wake(now mono.Time) {
 
 // expire fails those whose silence is too long.
 func (d *gossiped) expire(now mono.Time) {
-	for i := len(d.counters.Entries()) - 1; i >= 0; i-- { // a verdict takes its entry out, and puts the last in its place
+	// a verdict takes its entry out, and puts the last in its place
+	for i := len(d.counters.Entries()) - 1; i >= 0; i-- {
 		e := d.counters.Entries()[i]
 		if silence := now.Sub(e.Risen); silence >= d.judge.patience(&e.Data) {
 			d.host.FailWith(now, e.ID, detect.Evidence{Accuser: d.host.Self(), Span: silence})
@@ -75,7 +76,8 @@ func (d *gossiped) Changed(now mono.Time, before, after member.Member) {
 	}
 }
 
-// Stalled moves all that is pending by the gap in which this process stood still: no counters were heard meanwhile.
+// Stalled moves all that is pending by the gap in which this process stood still: no counters were
+// heard meanwhile.
 func (d *gossiped) Stalled(_ mono.Time, gap time.Duration) {
 	d.counters.Stalled(gap)
 	d.due = d.due.Add(gap)

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// window is what is remembered of the last intervals between heartbeats: their number, mean and variance, in seconds. It
-// is the true mean until Config.Window intervals have come, and an exponentially weighted one of that many from then on,
-// which takes 24 bytes a member where the intervals themselves would take 8,000.
+// window is what is remembered of the last intervals between heartbeats: their number, mean and
+// variance, in seconds. It is the true mean until Config.Window intervals have come, and an
+// exponentially weighted one of that many from then on, which takes 24 bytes a member where the
+// intervals themselves would take 8,000.
 type window struct {
 	count          int
 	mean, variance float64
@@ -21,8 +22,9 @@ func (w *window) add(interval time.Duration, size int) {
 	w.variance = (1 - 1/k) * (w.variance + float64(d*d)/k)
 }
 
-// judge makes a level of suspicion of a silence. For equal outcomes on all machines it uses no function of package math
-// whose last bit may differ, and no product that a compiler may fuse with a sum.
+// judge makes a level of suspicion of a silence. For equal outcomes on all machines it uses no
+// function of package math whose last bit may differ, and no product that a compiler may fuse with
+// a sum.
 type judge struct {
 	exponential bool
 	threshold   float64
@@ -36,8 +38,9 @@ func newJudge(c *Config) judge {
 	j := judge{
 		exponential: c.Exponential, threshold: c.Threshold, pause: c.Pause.Seconds(), minDev: c.MinDev.Seconds(), size: c.Window,
 	}
-	// phi = log10(1 + e^x) with x = y·(1.5976 + 0.070566·y²), see level: solve for y by Newton's method. The function rises
-	// everywhere, and bends upwards where the root is, so that it converges from the right.
+	// phi = log10(1 + e^x) with x = y·(1.5976 + 0.070566·y²), see level: solve for y by Newton's
+	// method. The function rises everywhere, and bends upwards where the root is, so that it
+	// converges from the right.
 	x := ln(exp(c.Threshold*math.Ln10) - 1)
 	y := x / 1.5976
 	for range 60 {
@@ -64,10 +67,11 @@ func (j *judge) patience(w *window) time.Duration {
 
 // level returns phi after a silence: -log10 of the probability that a heartbeat comes later still.
 //
-// Exponential (Cassandra): P(later than t) = e^(-t/mean), so phi = t/mean·log10(e): 8 is reached at 18.4 mean intervals.
+// Exponential (Cassandra): P(later than t) = e^(-t/mean), so phi = t/mean·log10(e): 8 is reached at
+// 18.4 mean intervals.
 //
-// Normal (Hayashibara et al. 2004, section 4; Akka): P = e^-x/(1 + e^-x), an approximation by the logistic function with
-// x as slope has it for y = (t − mean − pause)/deviation.
+// Normal (Hayashibara et al. 2004, section 4; Akka): P = e^-x/(1 + e^-x), an approximation by the
+// logistic function with x as slope has it for y = (t − mean − pause)/deviation.
 func (j *judge) level(w *window, silence time.Duration) float64 {
 	t := max(silence, 0).Seconds()
 	if j.exponential {
@@ -95,8 +99,8 @@ func exp(x float64) float64 {
 	return math.Ldexp(sum, int(k))
 }
 
-// ln returns the natural logarithm of a positive number: of a fraction between 1/2 and 1 by the series of
-// 2·artanh((f−1)/(f+1)), and of the powers of two.
+// ln returns the natural logarithm of a positive number: of a fraction between 1/2 and 1 by the
+// series of 2·artanh((f−1)/(f+1)), and of the powers of two.
 func ln(x float64) float64 {
 	f, k := math.Frexp(x)
 	z := (f - 1) / (f + 1)

@@ -19,19 +19,22 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
-// Cassandra's threshold of 8 convicts after 18.4 mean intervals, whatever the mean and the deviation are.
+// Cassandra's threshold of 8 convicts after 18.4 mean intervals, whatever the mean and the
+// deviation are.
 func TestExponentialConvictsAt18Intervals(t *testing.T) {
 	c := Config{Exponential: true}.withDefaults()
 	j := newJudge(&c)
 	for _, mean := range []float64{0.1, 1, 7.5} {
 		w := window{count: 5, mean: mean, variance: mean * mean}
-		if n := j.patience(&w).Seconds() / mean; math.Abs(n-8*math.Ln10) > 1e-6 || math.Abs(n-18.42) > 0.01 {
+		if n := j.patience(&w).Seconds() / mean; math.Abs(n-8*math.Ln10) > 1e-6 ||
+			math.Abs(n-18.42) > 0.01 {
 			t.Errorf("with a mean of %g s it convicts after %.3f intervals", mean, n)
 		}
 	}
 }
 
-// In both forms, for each threshold, the level is the threshold at the moment of the verdict, and rises all the time.
+// In both forms, for each threshold, the level is the threshold at the moment of the verdict, and
+// rises all the time.
 func TestLevelMeetsPatience(t *testing.T) {
 	for _, exponential := range []bool{false, true} {
 		for _, threshold := range []float64{0.5, 1, 3, 8, 12, 40} {
@@ -40,7 +43,8 @@ func TestLevelMeetsPatience(t *testing.T) {
 			w := window{count: 10, mean: 1.1, variance: 0.16}
 			p := j.patience(&w)
 			if got := j.level(&w, p); math.Abs(got-threshold) > 1e-6*threshold {
-				t.Errorf("exponential %t: after %s phi is %g, want %g", exponential, p, got, threshold)
+				t.Errorf("exponential %t: after %s phi is %g, want %g", exponential, p, got,
+					threshold)
 			}
 			last := -1.0
 			for s := time.Duration(0); s < 20*time.Second; s += 100 * time.Millisecond {
@@ -54,7 +58,8 @@ func TestLevelMeetsPatience(t *testing.T) {
 	}
 }
 
-// The logistic form is near the normal distribution: phi 8 between 4 and 6 deviations (exactly it is 5.6).
+// The logistic form is near the normal distribution: phi 8 between 4 and 6 deviations (exactly it
+// is 5.6).
 func TestNormalForm(t *testing.T) {
 	c := Config{}.withDefaults()
 	j := newJudge(&c)

@@ -11,8 +11,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// ring has each node ping the members after it on the ring of IDs, which are hashes, so that all are watched alike. The
-// watcher asks, and whoever is asked answers: views of the ring that differ for a while harm nobody.
+// ring has each node ping the members after it on the ring of IDs, which are hashes, so that all
+// are watched alike. The watcher asks, and whoever is asked answers: views of the ring that differ
+// for a while harm nobody.
 type ring struct {
 	plane.None
 	base
@@ -38,8 +39,10 @@ type watched struct {
 }
 
 func newRing(cfg Config, host detect.Host, now mono.Time) *ring {
-	d := &ring{base: base{cfg, host, newJudge(&cfg)}, due: mono.Never, sent: mono.Never, again: mono.Never, seq: host.Rand().Uint32()}
-	d.tick = now.Add(time.Duration(host.Rand().Int64N(int64(cfg.Period)))) // nodes that start at once do not keep in step
+	d := &ring{base: base{cfg, host, newJudge(&cfg)}, due: mono.Never, sent: mono.Never,
+		again: mono.Never, seq: host.Rand().Uint32()}
+	// nodes that start at once do not keep in step
+	d.tick = now.Add(time.Duration(host.Rand().Int64N(int64(cfg.Period))))
 	return d
 }
 
@@ -52,7 +55,8 @@ func (d *ring) Wake(now mono.Time) {
 		d.expire(now)
 	}
 	if d.again <= now {
-		d.again, d.sent = mono.Never, mono.Never // of two pings it is not known which one was answered
+		// of two pings it is not known which one was answered
+		d.again, d.sent = mono.Never, mono.Never
 		d.ping(now)
 	}
 	if d.tick > now {
@@ -67,9 +71,9 @@ func (d *ring) Wake(now mono.Time) {
 	d.ping(now)
 }
 
-// ping asks those who have not answered this period's ping yet. Half a period later it is sent again: Akka's heartbeats
-// travel on streams, which repeat what is lost; where a tenth of all packets is lost, single ones
-// made false failures of it within a minute.
+// ping asks those who have not answered this period's ping yet. Half a period later it is sent
+// again: Akka's heartbeats travel on streams, which repeat what is lost; where a tenth of all
+// packets is lost, single ones made false failures of it within a minute.
 func (d *ring) ping(now mono.Time) {
 	for i := range d.watched {
 		if d.watched[i].acked == d.seq {
@@ -83,9 +87,10 @@ func (d *ring) ping(now mono.Time) {
 	}
 }
 
-// choose takes the live members next on the ring and those that are suspects here, and keeps what is known of those that
-// stay. A suspect is one of whom others told an old verdict (docs/decisions/0005): its own watchers hold it for failed
-// already and will not say so again, so whoever doubts it has to look for itself.
+// choose takes the live members next on the ring and those that are suspects here, and keeps what
+// is known of those that stay. A suspect is one of whom others told an old verdict
+// (docs/decisions/0005): its own watchers hold it for failed already and will not say so again, so
+// whoever doubts it has to look for itself.
 func (d *ring) choose(now mono.Time) {
 	t, self := d.host.Table(), d.host.Self()
 	d.seen = t.Changes()
@@ -122,7 +127,8 @@ func (d *ring) choose(now mono.Time) {
 
 // begin watches a member.
 func (d *ring) begin(now mono.Time, m *member.Member) watched {
-	return watched{peer: detect.PeerOf(m), last: now, acked: d.seq, since: d.seq + 1, window: d.fresh(d.cfg.Period)}
+	return watched{peer: detect.PeerOf(m), last: now, acked: d.seq, since: d.seq + 1,
+		window: d.fresh(d.cfg.Period)}
 }
 
 func among(all []watched, id member.ID) bool {
@@ -200,8 +206,9 @@ func (d *ring) acked(now mono.Time, from detect.Peer, seq uint32) {
 	w.acked, w.last = seq, now
 }
 
-// Changed lets go of those who are gone. Others are chosen at the next tick, and whoever comes back is measured anew. One
-// in a new life is measured anew at once: a verdict is about a member, and the silence of the former life is not its own.
+// Changed lets go of those who are gone. Others are chosen at the next tick, and whoever comes back
+// is measured anew. One in a new life is measured anew at once: a verdict is about a member, and
+// the silence of the former life is not its own.
 func (d *ring) Changed(now mono.Time, _, after member.Member) {
 	i := slices.IndexFunc(d.watched, func(w watched) bool { return w.peer.ID == after.ID })
 	switch {
@@ -211,12 +218,14 @@ func (d *ring) Changed(now mono.Time, _, after member.Member) {
 	case d.watched[i].peer.Instance != after.Instance():
 		d.watched[i] = d.begin(now, &after)
 	case d.watched[i].peer.Addr != after.Addr():
-		// It says so itself. What went to the old address was not answered, which is not its silence.
+		// It says so itself. What went to the old address was not answered, which is not its
+		// silence.
 		d.watched[i].peer, d.watched[i].last = detect.PeerOf(&after), now
 	}
 }
 
-// Stalled moves all that is pending by the gap in which this process stood still: no heartbeats were heard meanwhile.
+// Stalled moves all that is pending by the gap in which this process stood still: no heartbeats
+// were heard meanwhile.
 func (d *ring) Stalled(_ mono.Time, gap time.Duration) {
 	d.tick, d.again, d.due = d.tick.Add(gap), d.again.Add(gap), d.due.Add(gap)
 	d.sent = mono.Never

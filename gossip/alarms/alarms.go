@@ -1,6 +1,6 @@
-// Package alarms is which members do not answer which: the alarms of this node's detector, and those
-// that others share. They become events for the user and nothing else: the table and the detector do
-// not hear of them.
+// Package alarms is which members do not answer which: the alarms of this node's detector, and
+// those that others share. They become events for the user and nothing else: the table and the
+// detector do not hear of them.
 package alarms
 
 import (
@@ -128,7 +128,8 @@ func (a *Alarms) tell(now mono.Time, x *alarm) {
 	a.spread(now, &x.Alarm)
 }
 
-// spread passes on the last word of an accuser about a target; it takes the place of the one before.
+// spread passes on the last word of an accuser about a target; it takes the place of the one
+// before.
 func (a *Alarms) spread(now mono.Time, x *wire.Alarm) {
 	a.env.Spread(now, keyOf(x), wire.AppendAlarm(make([]byte, 0, wire.AlarmSize), *x))
 }

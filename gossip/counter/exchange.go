@@ -1,11 +1,13 @@
-// Package counter is how nodes exchange heartbeat counters (van Renesse, Minsky, Hayden 1998): each raises its own from
-// time to time and tells a few others the counters that it knows; of two for one member the higher prevails. What is
-// made of a counter that rises, or does not, is the failure detectors' affair: packages heartbeat and accrual.
+// Package counter is how nodes exchange heartbeat counters (van Renesse, Minsky, Hayden 1998): each
+// raises its own from time to time and tells a few others the counters that it knows; of two for
+// one member the higher prevails. What is made of a counter that rises, or does not, is the failure
+// detectors' affair: packages heartbeat and accrual.
 //
-// The paper sends the whole table. Here one datagram of it goes to each chosen member, and the next one has the next
-// part of the table, in turn: the load on a node does not grow with the cluster, and the time between two rises of a
-// counter does, once the table is larger than a datagram. (To send those first that have risen last was tried, too: the
-// mean gap is shorter by a third, and the longest gaps, which T_fail has to allow for, are the same.)
+// The paper sends the whole table. Here one datagram of it goes to each chosen member, and the next
+// one has the next part of the table, in turn: the load on a node does not grow with the cluster,
+// and the time between two rises of a counter does, once the table is larger than a datagram. (To
+// send those first that have risen last was tried, too: the mean gap is shorter by a third, and the
+// longest gaps, which T_fail has to allow for, are the same.)
 package counter
 
 import (
@@ -53,9 +55,11 @@ type Exchange[T any] struct {
 	scratch []byte
 }
 
-// New makes an Exchange; it beats first at a random moment of the first period, so that the nodes of a cluster that
-// starts at once do not beat in step. rose is told of each count that rises, before the entry is changed; it may be nil.
-func New[T any](cfg Config, host detect.Host, now mono.Time, rose func(now mono.Time, e *Entry[T])) *Exchange[T] {
+// New makes an Exchange; it beats first at a random moment of the first period, so that the nodes
+// of a cluster that starts at once do not beat in step. rose is told of each count that rises,
+// before the entry is changed; it may be nil.
+func New[T any](cfg Config, host detect.Host, now mono.Time,
+	rose func(now mono.Time, e *Entry[T])) *Exchange[T] {
 	x := &Exchange[T]{cfg: cfg, host: host, rose: rose, index: map[member.ID]int32{}}
 	x.cfg.Fanout = min(x.cfg.Fanout, MaxFanout)
 	x.tick = now.Add(time.Duration(host.Rand().Int64N(int64(cfg.Period))))
@@ -69,7 +73,8 @@ func (x *Exchange[T]) Deadline() mono.Time { return x.tick }
 // Entries returns the live members other than this node. The caller may change their Data.
 func (x *Exchange[T]) Entries() []Entry[T] { return x.entries }
 
-// Get returns what is known of a live member, nil if there is none. It is good until the membership changes.
+// Get returns what is known of a live member, nil if there is none. It is good until the membership
+// changes.
 func (x *Exchange[T]) Get(id member.ID) *Entry[T] {
 	if i, ok := x.index[id]; ok {
 		return &x.entries[i]
@@ -85,7 +90,8 @@ func (x *Exchange[T]) Wake(now mono.Time) {
 	x.tick = now.Add(x.cfg.Period)
 	x.own++
 	var room [MaxFanout]member.Member
-	for _, m := range topology.Pick(x.host.Rand(), x.host.Table(), x.cfg.Fanout, room[:0], x.host.Self()) {
+	for _, m := range topology.Pick(x.host.Rand(), x.host.Table(), x.cfg.Fanout, room[:0],
+		x.host.Self()) {
 		x.send(now, &m)
 	}
 }
@@ -141,8 +147,9 @@ func (x *Exchange[T]) heard(c wire.Counter) {
 	e.Count, e.Risen = c.Count, x.now
 }
 
-// Changed keeps the entries in step with the table, and says whether a member came, or came back. Such a one begins
-// anew: what was counted in a former life, or before it was held dead, is no measure.
+// Changed keeps the entries in step with the table, and says whether a member came, or came back.
+// Such a one begins anew: what was counted in a former life, or before it was held dead, is no
+// measure.
 func (x *Exchange[T]) Changed(now mono.Time, before, after member.Member) (came bool) {
 	if after.ID == x.host.Self() {
 		return false
@@ -184,7 +191,8 @@ func (x *Exchange[T]) drop(i int) {
 	x.entries = x.entries[:last]
 }
 
-// Stalled moves everything by a gap in which this process stood still: others beat meanwhile, and it did not hear.
+// Stalled moves everything by a gap in which this process stood still: others beat meanwhile, and
+// it did not hear.
 func (x *Exchange[T]) Stalled(gap time.Duration) {
 	x.tick = x.tick.Add(gap)
 	for i := range x.entries {
@@ -192,9 +200,9 @@ func (x *Exchange[T]) Stalled(gap time.Duration) {
 	}
 }
 
-// Reach is to how many members' tables a node's view of one member is told in a period, on average: Fanout, or less if
-// the table is larger than a datagram, or the cluster smaller. The chance that a counter is not seen to rise for t falls
-// as exp(-Reach·t/Period).
+// Reach is to how many members' tables a node's view of one member is told in a period, on average:
+// Fanout, or less if the table is larger than a datagram, or the cluster smaller. The chance that a
+// counter is not seen to rise for t falls as exp(-Reach·t/Period).
 func (c Config) Reach(live int) float64 {
 	others := max(live-1, 1)
 	part := float64(c.Room) / typicalEntry / float64(others)

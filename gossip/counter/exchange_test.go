@@ -37,7 +37,8 @@ func (*holder) RTT() time.Duration                               { return 0 }
 // newHost makes an exchange at member 0 of n, with a period of a second.
 func newHost(n, room, fanout int) (*detecttest.Host, *holder) {
 	h, x := detecttest.New(uint64(n)), &holder{}
-	x.Exchange = counter.New[int](counter.Config{Period: time.Second, Fanout: fanout, Room: room}, h, h.Now,
+	x.Exchange = counter.New[int](counter.Config{Period: time.Second, Fanout: fanout,
+		Room: room}, h, h.Now,
 		func(_ mono.Time, e *counter.Entry[int]) { x.rose = append(x.rose, *e) })
 	h.Detector = x
 	for i := range n {
@@ -70,7 +71,8 @@ func counterOf(h *detecttest.Host, i int, count uint32) wire.Counter {
 	return wire.Counter{ID: m.ID, Instance: m.Instance(), Count: count}
 }
 
-// Once a period the own counter rises by one and goes to as many distinct others as the fan-out says.
+// Once a period the own counter rises by one and goes to as many distinct others as the fan-out
+// says.
 func TestBeat(t *testing.T) {
 	h, _ := newHost(20, 1360, 3)
 	h.Run(10 * time.Second)
@@ -95,7 +97,8 @@ func TestBeat(t *testing.T) {
 	}
 }
 
-// The higher of two counts for one life prevails, whoever tells it; unknown members and former lives tell nothing.
+// The higher of two counts for one life prevails, whoever tells it; unknown members and former
+// lives tell nothing.
 func TestHigherPrevails(t *testing.T) {
 	h, x := newHost(4, 1360, 1)
 	is := func(i int, count uint32) {
@@ -134,12 +137,14 @@ func TestRisen(t *testing.T) {
 	}
 	due := x.Deadline()
 	x.Exchange.Stalled(time.Minute)
-	if e := x.Get(detecttest.ID(1)); e.Risen != at.Add(time.Minute) || x.Deadline() != due.Add(time.Minute) {
+	if e := x.Get(detecttest.ID(1)); e.Risen != at.Add(time.Minute) ||
+		x.Deadline() != due.Add(time.Minute) {
 		t.Errorf("after the stall: %v, beats next at %v", e.Risen, x.Deadline())
 	}
 }
 
-// A table larger than a datagram is told in turn: each counter once in as many datagrams as it takes, none too large.
+// A table larger than a datagram is told in turn: each counter once in as many datagrams as it
+// takes, none too large.
 func TestInTurn(t *testing.T) {
 	const n, room = 101, 300
 	h, x := newHost(n, room, 1)

@@ -1,5 +1,6 @@
-// Package detect is the seam between a node and its failure detector. The detector decides who is up; membership and
-// dissemination do not know which one runs, and it does not know how news travels.
+// Package detect is the seam between a node and its failure detector. The detector decides who is
+// up; membership and dissemination do not know which one runs, and it does not know how news
+// travels.
 package detect
 
 import (
@@ -19,14 +20,14 @@ type Peer = plane.Peer
 // PeerOf returns where a member is reached.
 func PeerOf(m *member.Member) Peer { return plane.PeerOf(m) }
 
-// Detector is a pure state machine: time, packets and changes of membership go in, packets and verdicts come out
-// through the Host that it was made with.
+// Detector is a pure state machine: time, packets and changes of membership go in, packets and
+// verdicts come out through the Host that it was made with.
 type Detector interface {
 	// A Detector's Changed brings its own verdicts back. Its Receive answers a sender that is
 	// unknown here, or dead, all the same.
 	plane.Plane
-	// Accused tells that somebody suspects a member that the table holds as a suspect: once when it becomes one, and
-	// again for each who says the same. It says whether that is worth passing on.
+	// Accused tells that somebody suspects a member that the table holds as a suspect: once when it
+	// becomes one, and again for each who says the same. It says whether that is worth passing on.
 	Accused(now mono.Time, m member.Member, accuser member.ID) bool
 	// Refuted tells that this node had to refute an accusation: others do not hear it in time.
 	Refuted()
@@ -54,12 +55,14 @@ type Host interface {
 	FailWith(now mono.Time, id member.ID, e Evidence)
 }
 
-// What follows is for a detector that examines members in private, with others. A Detector may implement Listener and
-// Prober too; the node looks for them once, when it has made the detector. Every node is a Court.
+// What follows is for a detector that examines members in private, with others. A Detector may
+// implement Listener and Prober too; the node looks for them once, when it has made the detector.
+// Every node is a Court.
 
 // Listener is a Detector that hears of every datagram: whoever sends one lives.
 type Listener interface {
-	// Heard is called before the datagram's messages are read. The sender may be unknown here, or dead.
+	// Heard is called before the datagram's messages are read. The sender may be unknown here, or
+	// dead.
 	Heard(now mono.Time, from Peer)
 }
 
@@ -97,22 +100,24 @@ type Prober interface {
 // Court is what a node offers a detector that holds inquests, beside Host.
 type Court interface {
 	Host
-	// Ring returns the ring of the table's live members. It has changed already when the detector is told of a change.
+	// Ring returns the ring of the table's live members. It has changed already when the detector
+	// is told of a change.
 	Ring() *topology.Ring
-	// Connect asks for a TCP connection to a member's address, which is closed as soon as it stands. The answer is not
-	// waited for; it comes by Prober.Connected, within a few seconds or not at all.
+	// Connect asks for a TCP connection to a member's address, which is closed as soon as it
+	// stands. The answer is not waited for; it comes by Prober.Connected, within a few seconds or
+	// not at all.
 	Connect(now mono.Time, to Peer)
-	// Alarm tells this node's user, and on request those of the others, that a member does not answer this node, or does
-	// again.
+	// Alarm tells this node's user, and on request those of the others, that a member does not
+	// answer this node, or does again.
 	Alarm(now mono.Time, id member.ID, on bool)
-	// Unreachable tells this node's user, and nobody else, that a live member cannot be reached from here and that too
-	// few others can be asked about it, or that it is reached again.
+	// Unreachable tells this node's user, and nobody else, that a live member cannot be reached
+	// from here and that too few others can be asked about it, or that it is reached again.
 	Unreachable(now mono.Time, id member.ID, on bool)
-	// Spread has a message of the detector's told to all members, as news is; the next one of a key takes its place. The
-	// bytes are kept.
+	// Spread has a message of the detector's told to all members, as news is; the next one of a key
+	// takes its place. The bytes are kept.
 	Spread(now mono.Time, key uint64, message []byte)
-	// Silent tells this node's user that a whole other zone is silent from here, or is heard again; both are spread in this
-	// zone by Spread.
+	// Silent tells this node's user that a whole other zone is silent from here, or is heard again;
+	// both are spread in this zone by Spread.
 	Silent(now mono.Time, zone uint16, on bool)
 	// Isolated tells this node's user that it hears from next to nobody, or next to nobody hears
 	// it, and so fails nobody, or that it does again. unheard says that it hears others, and that
@@ -127,7 +132,8 @@ type Evidence struct {
 	Pings   int           // that the accuser sent in vain
 	Span    time.Duration // from the first of them to the verdict
 	Seats   int           // of the jury, 0 without one
-	Votes   []Vote        // of the jurors, none where the accuser alone could judge; under SWIM of those who suspected it
+	// of the jurors, none where the accuser alone could judge; under SWIM of those who suspected it
+	Votes []Vote
 }
 
 // Vote is one juror's.
@@ -138,8 +144,8 @@ type Vote struct {
 	Span  time.Duration // over which it did
 }
 
-// AppendDoubt tells a member that it is held a suspect, if it is, for a packet that goes to it anyway: it refutes if it
-// lives (Lifeguard, section IV-C, calls it the buddy system).
+// AppendDoubt tells a member that it is held a suspect, if it is, for a packet that goes to it
+// anyway: it refutes if it lives (Lifeguard, section IV-C, calls it the buddy system).
 func AppendDoubt(b []byte, m *member.Member, accuser member.ID) []byte {
 	if m.State != member.Suspect {
 		return b
@@ -149,7 +155,8 @@ func AppendDoubt(b []byte, m *member.Member, accuser member.ID) []byte {
 	}})
 }
 
-// Loner is what a node offers a detector whose verdicts may stay its own, beside Host. Every node is a Loner.
+// Loner is what a node offers a detector whose verdicts may stay its own, beside Host. Every node
+// is a Loner.
 type Loner interface {
 	Host
 	// FailHere declares a live member failed at this node, and tells its user, but no other node.
@@ -160,8 +167,9 @@ type Loner interface {
 
 // Doubter is a Court whose user hears of silence that nobody can judge. Every node is one.
 type Doubter interface {
-	// Undecided tells this node's user that so many live members are silent, and that too few others answer to judge
-	// them: they are dead, or this node and those few are cut off. 0: that is over.
+	// Undecided tells this node's user that so many live members are silent, and that too few
+	// others answer to judge them: they are dead, or this node and those few are cut off. 0: that
+	// is over.
 	Undecided(now mono.Time, silent int)
 }
 
@@ -173,21 +181,26 @@ type Parted interface {
 	Bridged(now, since mono.Time) bool
 }
 
-// Lossy is a Detector that knows how many packets get lost; the node looks for it once, and spreads urgent news by it.
+// Lossy is a Detector that knows how many packets get lost; the node looks for it once, and spreads
+// urgent news by it.
 type Lossy interface {
 	// Losses returns the share of round trips that fail, as failed of so many.
 	Losses() (failed, of int)
 }
 
-// Accruer is a Detector that has a level of suspicion for each member that it watches; the node looks for it once.
+// Accruer is a Detector that has a level of suspicion for each member that it watches; the node
+// looks for it once.
 type Accruer interface {
-	// Phi returns −log10 of the probability that the member lives and is only late; ok is false if it is not watched.
+	// Phi returns −log10 of the probability that the member lives and is only late; ok is false if
+	// it is not watched.
 	Phi(now mono.Time, id member.ID) (phi float64, ok bool)
 }
 
-// Damper is a Detector that holds members which come and go to a longer silence; the node looks for it once.
+// Damper is a Detector that holds members which come and go to a longer silence; the node looks for
+// it once.
 type Damper interface {
-	// Damped returns how long a member that came back lately in the same life may be silent now, how long others may, and
-	// how many of its returns count still; 0 returns if it did not come back.
+	// Damped returns how long a member that came back lately in the same life may be silent now,
+	// how long others may, and how many of its returns count still; 0 returns if it did not come
+	// back.
 	Damped(now mono.Time, id member.ID) (grace, usual time.Duration, returns int)
 }

@@ -1,9 +1,10 @@
 // Package heartbeat is gossip-style failure detection (van Renesse, Minsky, Hayden 1998).
 //
-// Each node raises a counter of its own in each period and tells a few random members all the counters that it knows, or
-// as many as fit a datagram, in turn (package counter). A member whose counter does not rise for T_fail has failed. No
-// member is probed and no answer is waited for, so loss costs time alone; but the counters of n members have to reach n
-// members: either the bytes or the time to detect a crash grow with n. Here it is the time.
+// Each node raises a counter of its own in each period and tells a few random members all the
+// counters that it knows, or as many as fit a datagram, in turn (package counter). A member whose
+// counter does not rise for T_fail has failed. No member is probed and no answer is waited for, so
+// loss costs time alone; but the counters of n members have to reach n members: either the bytes or
+// the time to detect a crash grow with n. Here it is the time.
 package heartbeat
 
 import (
@@ -62,12 +63,16 @@ func (d *Detector) Wake(now mono.Time) {
 }
 
 // failAfter returns T_fail as it is now.
-func (d *Detector) failAfter() time.Duration { return d.cfg.FailAfter(d.host.Table().Live(), d.room) }
+func (d *Detector) failAfter() time.Duration {
+	return d.cfg.FailAfter(d.host.Table().Live(),
+		d.room)
+}
 
 // expire fails the members whose counters have not risen for T_fail.
 func (d *Detector) expire(now mono.Time) {
 	fail := d.failAfter()
-	for i := len(d.counters.Entries()) - 1; i >= 0; i-- { // a verdict takes its entry out, and puts the last in its place
+	// a verdict takes its entry out, and puts the last in its place
+	for i := len(d.counters.Entries()) - 1; i >= 0; i-- {
 		e := d.counters.Entries()[i]
 		if now.Sub(e.Risen) < fail {
 			continue
@@ -87,8 +92,9 @@ func (d *Detector) expire(now mono.Time) {
 	}
 }
 
-// cleanUp forgets who has been dead for T_cleanup. Sooner, somebody who has not missed its counter yet would tell of it,
-// and it would be taken for a new member: the dead would come back (section 3 of the paper).
+// cleanUp forgets who has been dead for T_cleanup. Sooner, somebody who has not missed its counter
+// yet would tell of it, and it would be taken for a new member: the dead would come back (section 3
+// of the paper).
 func (d *Detector) cleanUp(now mono.Time) {
 	for i := 0; i < len(d.failed); {
 		if g := d.failed[i]; g.until <= now {
@@ -128,7 +134,8 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 	}
 }
 
-// Stalled moves all that is pending by the gap in which this process stood still and heard no counters.
+// Stalled moves all that is pending by the gap in which this process stood still and heard no
+// counters.
 func (d *Detector) Stalled(_ mono.Time, gap time.Duration) {
 	d.counters.Stalled(gap)
 	d.judge = d.judge.Add(gap)
@@ -137,7 +144,8 @@ func (d *Detector) Stalled(_ mono.Time, gap time.Duration) {
 	}
 }
 
-// Accused passes nothing on: each node has counters of its own. The accused is told when it gets the next datagram.
+// Accused passes nothing on: each node has counters of its own. The accused is told when it gets
+// the next datagram.
 func (d *Detector) Accused(mono.Time, member.Member, member.ID) bool { return false }
 
 // Refuted is no sign of anything here.

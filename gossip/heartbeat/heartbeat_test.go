@@ -43,8 +43,8 @@ func counterOf(h *detecttest.Host, i int, count uint32) wire.Counter {
 
 func state(h *detecttest.Host, i int) member.State { m := h.Get(i); return m.State }
 
-// A member whose counter has not risen for T_fail is failed, at that moment and with its reason; one whose counter
-// rises, whoever tells of it, is not.
+// A member whose counter has not risen for T_fail is failed, at that moment and with its reason;
+// one whose counter rises, whoever tells of it, is not.
 func TestNoRiseForTFail(t *testing.T) {
 	h := newHost(3, heartbeat.Config{})
 	start := h.Now
@@ -62,7 +62,8 @@ func TestNoRiseForTFail(t *testing.T) {
 		t.Fatalf("verdicts %+v", h.Verdicts)
 	}
 	v := h.Verdicts[0]
-	if at := v.At.Sub(start); at != 4*time.Second+fail || v.Evidence.Span != fail || v.Evidence.Accuser != h.Self() || v.Here {
+	if at := v.At.Sub(start); at != 4*time.Second+fail || v.Evidence.Span != fail ||
+		v.Evidence.Accuser != h.Self() || v.Here {
 		t.Errorf("after %s: %+v", at, v)
 	}
 }
@@ -75,7 +76,8 @@ func TestFormerLifeDoesNotCount(t *testing.T) {
 	h.Add(2, 2, 0)
 	for i := range 15 {
 		h.Run(time.Second)
-		h.Receive(1, counters(uint32(i+2), wire.Counter{ID: old.ID, Instance: old.Instance, Count: 1000 + uint32(i)}))
+		h.Receive(1, counters(uint32(i+2), wire.Counter{ID: old.ID, Instance: old.Instance,
+			Count: 1000 + uint32(i)}))
 	}
 	if state(h, 2) != member.Failed || state(h, 1) != member.Alive {
 		t.Fatalf("states %s, %s", state(h, 1), state(h, 2))
@@ -147,7 +149,8 @@ func TestWhatIsTold(t *testing.T) {
 	}
 }
 
-// A table that does not fit a datagram is told in turn: no counter is told twice before all were told once.
+// A table that does not fit a datagram is told in turn: no counter is told twice before all were
+// told once.
 func TestLargeTablesGoInTurn(t *testing.T) {
 	const n = 500
 	h := newHost(n, heartbeat.Config{Fanout: 1})
@@ -168,26 +171,30 @@ func TestLargeTablesGoInTurn(t *testing.T) {
 	}
 }
 
-// A suspect, which an old verdict of others makes of a member, is told so with the counters: it refutes if it lives.
+// A suspect, which an old verdict of others makes of a member, is told so with the counters: it
+// refutes if it lives.
 func TestSuspectsAreTold(t *testing.T) {
 	h := newHost(2, heartbeat.Config{})
 	h.Set(1, member.Suspect)
 	h.Run(time.Second)
-	if len(h.Sent) != 2 || h.Sent[0].Kind != wire.TypeUpdate || h.Sent[1].Kind != wire.TypeCounters {
+	if len(h.Sent) != 2 || h.Sent[0].Kind != wire.TypeUpdate ||
+		h.Sent[1].Kind != wire.TypeCounters {
 		t.Fatalf("sent %+v", h.Sent)
 	}
-	if u, ok := wire.ReadUpdate(h.Sent[0].Body); !ok || u.ID != detecttest.ID(1) || u.State != member.Suspect {
+	if u, ok := wire.ReadUpdate(h.Sent[0].Body); !ok || u.ID != detecttest.ID(1) ||
+		u.State != member.Suspect {
 		t.Errorf("told %+v", u)
 	}
 }
 
-// With Local the verdict is told to nobody, and the member is forgotten when T_cleanup is over, twice T_fail after the
-// last rise.
+// With Local the verdict is told to nobody, and the member is forgotten when T_cleanup is over,
+// twice T_fail after the last rise.
 func TestLocalForgetsAfterCleanup(t *testing.T) {
 	h := newHost(3, heartbeat.Config{Local: true})
 	start := h.Now
 	h.Run(2*fail - time.Millisecond)
-	if len(h.Verdicts) != 2 || !h.Verdicts[0].Here || h.Verdicts[0].At.Sub(start) != fail || len(h.Forgotten) != 0 {
+	if len(h.Verdicts) != 2 || !h.Verdicts[0].Here || h.Verdicts[0].At.Sub(start) != fail ||
+		len(h.Forgotten) != 0 {
 		t.Fatalf("verdicts %+v, forgotten %v", h.Verdicts, h.Forgotten)
 	}
 	h.Add(2, 1, 1) // it refutes in time
@@ -197,7 +204,8 @@ func TestLocalForgetsAfterCleanup(t *testing.T) {
 	}
 }
 
-// T_fail by default: it grows with the cluster once the table does not fit a datagram, and less with a higher fanout.
+// T_fail by default: it grows with the cluster once the table does not fit a datagram, and less
+// with a higher fanout.
 func TestFailAfter(t *testing.T) {
 	var c heartbeat.Config
 	s := func(live int) float64 { return c.FailAfter(live, room).Seconds() }
@@ -231,8 +239,8 @@ func TestTableEmptiedWithoutAWord(t *testing.T) {
 	}
 }
 
-// TestEachHasItsOwnTime: members that fell silent at different moments fail one after the other, each after T_fail, also
-// where this node stood still meanwhile.
+// TestEachHasItsOwnTime: members that fell silent at different moments fail one after the other,
+// each after T_fail, also where this node stood still meanwhile.
 func TestEachHasItsOwnTime(t *testing.T) {
 	for _, stall := range []time.Duration{0, time.Minute} {
 		h := newHost(4, heartbeat.Config{})

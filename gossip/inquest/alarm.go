@@ -8,10 +8,11 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// The alarm, which is private. A member that missed one answer is pinged again and again at the pace of round trips:
-// nearly always the packet was lost, and nobody else needs to hear of it. When as many in a row failed as chance alone
-// makes fail in 3 of 1,000 cases, a jury is asked. An answer of the member ends the alarm. Any other datagram of it shows
-// that it lives, and begins its silence anew, but not that it hears (deaf.go).
+// The alarm, which is private. A member that missed one answer is pinged again and again at the
+// pace of round trips: nearly always the packet was lost, and nobody else needs to hear of it. When
+// as many in a row failed as chance alone makes fail in 3 of 1,000 cases, a jury is asked. An
+// answer of the member ends the alarm. Any other datagram of it shows that it lives, and begins its
+// silence anew, but not that it hears (deaf.go).
 
 // alarm is about one member.
 type alarm struct {
@@ -80,8 +81,8 @@ func (d *Detector) dropAlarm(i int) {
 	}
 }
 
-// answered ends an alarm well. The pings that got no answer tell how many are lost, but for those that a process did not
-// answer because it stood still.
+// answered ends an alarm well. The pings that got no answer tell how many are lost, but for those
+// that a process did not answer because it stood still.
 func (d *Detector) answered(now mono.Time, i int) {
 	a := d.alarms[i]
 	d.dropAlarm(i)
@@ -96,8 +97,8 @@ func (d *Detector) answered(now mono.Time, i int) {
 	d.calm(now, &a)
 }
 
-// seekJurors has the juries of all who cannot be reached drawn anew at once: somebody is back, so jurors may be, too. Hopeless
-// cases are held seldom, the more seldom the longer they last.
+// seekJurors has the juries of all who cannot be reached drawn anew at once: somebody is back, so
+// jurors may be, too. Hopeless cases are held seldom, the more seldom the longer they last.
 func (d *Detector) seekJurors(now mono.Time) {
 	for i := range d.alarms {
 		if a := &d.alarms[i]; a.unreachable {
@@ -160,7 +161,8 @@ func (d *Detector) step(now mono.Time, a *alarm) {
 	age := now.Sub(a.start)
 	waits := d.waits(now, a)
 	a.held = a.held && (waits || d.mute(now, a)) // or somebody of its zone is heard again
-	if !d.cfg.NoJury && !a.jury.convened() && !waits && (a.kernel.denied() || a.resend <= now && d.doubtful(now, a, age)) {
+	if !d.cfg.NoJury && !a.jury.convened() && !waits &&
+		(a.kernel.denied() || a.resend <= now && d.doubtful(now, a, age)) {
 		d.convene(now, a)
 	}
 	if a.resend <= now {
@@ -171,7 +173,8 @@ func (d *Detector) step(now mono.Time, a *alarm) {
 			pace = max(pace, d.cfg.Period) // it costs no more than a healthy one
 		}
 		if waits {
-			pace = 2 * d.cfg.Period // several members are pinged, so the end of the silence is heard soon
+			// several members are pinged, so the end of the silence is heard soon
+			pace = 2 * d.cfg.Period
 		}
 		a.resend = now.Add(d.jitter(pace, 10))
 		a.pings++
@@ -195,16 +198,19 @@ func (d *Detector) step(now mono.Time, a *alarm) {
 func (d *Detector) doubtful(now mono.Time, a *alarm, age time.Duration) bool {
 	attempts := d.way(a.peer.ID).attempts(&d.cfg)
 	if a.sends(now, &d.cfg) {
-		return now.Sub(a.since) >= d.cfg.DeafGrace/2 && a.vain >= attempts && !d.isSpared(now, a.peer.ID)
+		return now.Sub(a.since) >= d.cfg.DeafGrace/2 && a.vain >= attempts &&
+			!d.isSpared(now, a.peer.ID)
 	}
 	return a.pings >= attempts || a.pings >= 3 && age >= d.cfg.Grace/2
 }
 
-// show tells the user of a member that may be gone: early, but not of what a single lost packet explains.
+// show tells the user of a member that may be gone: early, but not of what a single lost packet
+// explains.
 func (d *Detector) show(now mono.Time, a *alarm, age time.Duration) {
 	late := age >= d.cfg.Grace/2
 	switch {
-	case a.heard != 0 && age >= d.cfg.Grace: // it was heard meanwhile, so more than that was lost already
+	case a.heard != 0 && age >= d.cfg.Grace:
+		// it was heard meanwhile, so more than that was lost already
 	case a.heard != 0:
 		late = a.jury.convened() && now.Sub(a.since) >= d.cfg.DeafGrace/2
 	}

@@ -131,7 +131,8 @@ func TestJurorsThatDie(t *testing.T) {
 	}
 }
 
-// One bad way between two does not make a member fail, nor a suspect for long; the two go on to worry now and then.
+// One bad way between two does not make a member fail, nor a suspect for long; the two go on to
+// worry now and then.
 func TestOneBadLink(t *testing.T) {
 	for _, n := range []int{3, 4, 20} {
 		w := newWorld(t, n, 1, Config{})
@@ -211,7 +212,8 @@ func TestStormBrake(t *testing.T) {
 	}
 }
 
-// A process that stood still itself begins its alarms anew; without that it holds the time it did not see against others.
+// A process that stood still itself begins its alarms anew; without that it holds the time it did
+// not see against others.
 func TestOwnStall(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		w := newWorld(t, 10, 1, Config{NoStallShift: off, NoJury: true, NoKernel: true})
@@ -307,12 +309,14 @@ func TestExamine(t *testing.T) {
 	}
 }
 
-// What strangers ask is answered without opening a case; a case about this node itself is closed at once.
+// What strangers ask is answered without opening a case; a case about this node itself is closed at
+// once.
 func TestInquiriesThatOpenNoCase(t *testing.T) {
 	w := newWorld(t, 5, 1, Config{})
 	x := w.nodes[0]
 	ask := func(from, about detect.Peer) {
-		b := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: about.ID, Instance: about.Instance, Age: time.Hour})
+		b := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: about.ID,
+			Instance: about.Instance, Age: time.Hour})
 		x.d.Receive(w.now, plane.Sender{Peer: from}, wire.TypeInquiry, wire.Body(b))
 	}
 	stranger := w.peer(1)
@@ -337,7 +341,8 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 	w.wantNoVerdict("inquiries")
 }
 
-// Whoever took over the address of a dead member answers its kernel's connections: that is no stall.
+// Whoever took over the address of a dead member answers its kernel's connections: that is no
+// stall.
 func TestReusedAddress(t *testing.T) {
 	w := newWorld(t, 12, 1, Config{})
 	w.nodes[1].up = false

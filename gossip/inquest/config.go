@@ -2,34 +2,43 @@ package inquest
 
 import "time"
 
-// DefaultGrace is the silence that is granted a member, and LoneGrace how many graces a node waits that has nobody to ask.
+// DefaultGrace is the silence that is granted a member, and LoneGrace how many graces a node waits
+// that has nobody to ask.
 const (
 	DefaultGrace = 1500 * time.Millisecond
 	LoneGrace    = 3
 )
 
-// DefaultZoneGrace is what the members of a silent zone are granted: a cut cable is mended, and a thousand crashes are rare.
+// DefaultZoneGrace is what the members of a silent zone are granted: a cut cable is mended, and a
+// thousand crashes are rare.
 const DefaultZoneGrace = 2 * time.Minute
 
 // DefaultDeafGrace is what a member is granted that sends, and answers nobody.
 const DefaultDeafGrace = 5 * time.Second
 
-// Config is how Inquest examines. The zero value of each field means its default, which is right for a LAN. Every part
-// can be switched off, so that its worth can be measured.
+// Config is how Inquest examines. The zero value of each field means its default, which is right
+// for a LAN. Every part can be switched off, so that its worth can be measured.
 type Config struct {
-	Period     time.Duration // between two pings of a node; default 600 ms
-	Watch      int           // members that a node pings in turn, 1 to MaxWatch; default 8
-	Grace      time.Duration // silence that is granted a member; a crash is known about 0.35 s later; default DefaultGrace
-	StallGrace time.Duration // the same while its host still takes connections; default 10 s, at least Grace
-	DeafGrace  time.Duration // the same for a member that sends, and answers nobody; default DefaultDeafGrace, at least twice Grace
-	ZoneGrace  time.Duration // the same for the members of a zone that is silent as a whole; default DefaultZoneGrace, less than 0: none
-	Jury       int           // jurors of one case, 1 to MaxJury; default 7
-	MinRTO     time.Duration // the least time that an answer is given; default 50 ms
-	MaxRTO     time.Duration // the most; default 1 s
+	Period time.Duration // between two pings of a node; default 600 ms
+	Watch  int           // members that a node pings in turn, 1 to MaxWatch; default 8
+	// silence that is granted a member; a crash is known about 0.35 s later; default DefaultGrace
+	Grace time.Duration
+	// the same while its host still takes connections; default 10 s, at least Grace
+	StallGrace time.Duration
+	// the same for a member that sends, and answers nobody; default DefaultDeafGrace, at least
+	// twice Grace
+	DeafGrace time.Duration
+	// the same for the members of a zone that is silent as a whole; default DefaultZoneGrace, less
+	// than 0: none
+	ZoneGrace time.Duration
+	Jury      int           // jurors of one case, 1 to MaxJury; default 7
+	MinRTO    time.Duration // the least time that an answer is given; default 50 ms
+	MaxRTO    time.Duration // the most; default 1 s
 
-	NoLease            bool // the pinged side does not notice that a ping is missing
-	NoJury             bool // a node judges alone
-	NoKernel           bool // no connections: a dead process and a dead host look alike, and so does a stalled one
+	NoLease bool // the pinged side does not notice that a ping is missing
+	NoJury  bool // a node judges alone
+	// no connections: a dead process and a dead host look alike, and so does a stalled one
+	NoKernel           bool
 	NoStormBrake       bool // a juror to whom many seem silent does not doubt itself
 	NoStallShift       bool // what fell due while this process stood still is held against others
 	NoAdaptiveAttempts bool // three lost pings call a jury, however many the network loses
@@ -54,7 +63,8 @@ func (c Config) withDefaults() Config {
 		v *time.Duration
 		d time.Duration
 	}{
-		{&c.Period, 600 * time.Millisecond}, {&c.Grace, DefaultGrace}, {&c.StallGrace, 10 * time.Second},
+		{&c.Period, 600 * time.Millisecond}, {&c.Grace, DefaultGrace}, {&c.StallGrace,
+			10 * time.Second},
 		{&c.MinRTO, 50 * time.Millisecond}, {&c.MaxRTO, time.Second},
 	} {
 		if *f.v <= 0 {
@@ -85,10 +95,10 @@ func (c Config) Round() time.Duration {
 	return time.Duration(c.Watch) * c.Period
 }
 
-// Quorum returns how many other members have to vote for a verdict in a cluster of so many live ones, the accused and the
-// accuser included; 0: the accuser judges alone. So, with a Jury of 7: a side fails members that it does not hear if it has
-// five members or more than half of all, whichever is fewer. Of two members there is nobody to ask, and
-// each judges alone.
+// Quorum returns how many other members have to vote for a verdict in a cluster of so many live
+// ones, the accused and the accuser included; 0: the accuser judges alone. So, with a Jury of 7: a
+// side fails members that it does not hear if it has five members or more than half of all,
+// whichever is fewer. Of two members there is nobody to ask, and each judges alone.
 func (c Config) Quorum(live int) int {
 	if c.NoJury {
 		return 0
@@ -104,6 +114,6 @@ func (c Config) Quorum(live int) int {
 // seats is how many jurors a case has: all but the accuser and the accused could be.
 func (c *Config) seats(live int) int { return max(min(c.Jury, live-2), 0) }
 
-// patience is how long a node looks for jurors before it says that a member cannot be reached from here, or takes its
-// own word for that of a jury.
+// patience is how long a node looks for jurors before it says that a member cannot be reached from
+// here, or takes its own word for that of a jury.
 func (c *Config) patience() time.Duration { return max(3*c.Grace, 5*time.Second) }

@@ -10,13 +10,14 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// A member that sends and does not hear. A firewall that passes one way alone, an address that changed under the process, the
-// wrong interface: all give this picture. No message and no key reaches such a member, though each of its datagrams shows
-// that it lives. So life and hearing are told apart: a datagram begins the silence anew, and only an
-// answer (an Ack or a Finding to something that was sent lately) ends an alarm or a juror's case. A
-// member that is heard, and answers nobody, is granted more than a silent one: at DeafGrace/2 its
-// accuser calls the jury, whose members look for as long, and at DeafGrace it is failed with the cause
-// deaf, unless one of them has had an answer.
+// A member that sends and does not hear. A firewall that passes one way alone, an address that
+// changed under the process, the wrong interface: all give this picture. No message and no key
+// reaches such a member, though each of its datagrams shows that it lives. So life and hearing are
+// told apart: a datagram begins the silence anew, and only an answer (an Ack or a Finding to
+// something that was sent lately) ends an alarm or a juror's case. A member that is heard, and
+// answers nobody, is granted more than a silent one: at DeafGrace/2 its accuser calls the jury,
+// whose members look for as long, and at DeafGrace it is failed with the cause deaf, unless one of
+// them has had an answer.
 
 // sends says whether a member was heard of late while it answered nothing.
 func (a *alarm) sends(now mono.Time, c *Config) bool {
@@ -48,7 +49,8 @@ func (a *alarm) hear(now mono.Time) {
 // dead member alive.
 const maxTaken = 2
 
-// sends says whether an accused was heard of late, by this juror or by an accuser, while it answered nothing.
+// sends says whether an accused was heard of late, by this juror or by an accuser, while it
+// answered nothing.
 func (c *inquest) sends(now mono.Time, cfg *Config) bool {
 	return c.heard != 0 && now.Sub(c.heard) < cfg.Grace
 }
@@ -77,10 +79,12 @@ func (d *Detector) answers(now mono.Time, from detect.Peer, seq uint32) {
 	if _, ok := d.current(from); ok && sent(d.seq-maxPending) {
 		d.answer = now
 	}
-	if i := d.alarmOf(from.ID); i >= 0 && d.alarms[i].peer.Instance == from.Instance && sent(d.alarms[i].first) {
+	if i := d.alarmOf(from.ID); i >= 0 && d.alarms[i].peer.Instance == from.Instance &&
+		sent(d.alarms[i].first) {
 		d.answered(now, i)
 	}
-	if i := d.caseOf(from.ID); i >= 0 && d.cases[i].peer.Instance == from.Instance && sent(d.cases[i].first) {
+	if i := d.caseOf(from.ID); i >= 0 && d.cases[i].peer.Instance == from.Instance &&
+		sent(d.cases[i].first) {
 		d.acquit(now, &d.cases[i])
 	}
 }
@@ -114,12 +118,18 @@ type spared struct {
 }
 
 func (d *Detector) isSpared(now mono.Time, id member.ID) bool {
-	return slices.ContainsFunc(d.acquitted, func(s spared) bool { return s.id == id && s.until > now })
+	return slices.ContainsFunc(d.acquitted, func(s spared) bool {
+		return s.id == id &&
+			s.until > now
+	})
 }
 
 // spare notes that a jury acquitted a member; over the bound the oldest makes way.
 func (d *Detector) spare(now mono.Time, id member.ID) {
-	d.acquitted = slices.DeleteFunc(d.acquitted, func(s spared) bool { return s.id == id || s.until <= now })
+	d.acquitted = slices.DeleteFunc(d.acquitted, func(s spared) bool {
+		return s.id == id ||
+			s.until <= now
+	})
 	if len(d.acquitted) >= maxSpared {
 		d.acquitted = slices.Delete(d.acquitted, 0, 1)
 	}
@@ -131,8 +141,8 @@ func (d *Detector) unspare(id member.ID) {
 	d.acquitted = slices.DeleteFunc(d.acquitted, func(s spared) bool { return s.id == id })
 }
 
-// Broken returns the live members that do not answer this node, and that others hear: the paths between
-// them and this node are broken.
+// Broken returns the live members that do not answer this node, and that others hear: the paths
+// between them and this node are broken.
 func (d *Detector) Broken(now mono.Time) (ids []member.ID) {
 	for _, s := range d.acquitted {
 		if m, ok := d.host.Table().Get(s.id); ok && m.State.Live() && s.until > now {
@@ -144,7 +154,8 @@ func (d *Detector) Broken(now mono.Time) (ids []member.ID) {
 }
 
 // pending says whether a verdict about a member that sends is not ripe: its grace is not over, or a
-// juror that answers has not made up its mind, but for one that only sees that the host takes connections.
+// juror that answers has not made up its mind, but for one that only sees that the host takes
+// connections.
 func (d *Detector) pending(now mono.Time, a *alarm, seats int) bool {
 	wait := d.cfg.DeafGrace
 	if seats == 0 {
@@ -159,8 +170,8 @@ func (d *Detector) pending(now mono.Time, a *alarm, seats int) bool {
 	})
 }
 
-// hearing is how long after a jury was called its members are heard before a verdict: those who can acquit
-// need a round trip to the accused first, while old votes come at once.
+// hearing is how long after a jury was called its members are heard before a verdict: those who can
+// acquit need a round trip to the accused first, while old votes come at once.
 func (d *Detector) hearing(a *alarm) mono.Time {
 	return a.jury.called.Add(max(2*d.way(a.peer.ID).timeout(&d.cfg), 200*time.Millisecond))
 }

@@ -11,32 +11,38 @@ import (
 
 // When a node should not believe what it sees.
 
-// manySilent is how many members have to seem silent at once for a juror to doubt that it is they who are dead, and not
-// its own network. One member dies by itself; several at once are one switch, and it may be this node's.
+// manySilent is how many members have to seem silent at once for a juror to doubt that it is they
+// who are dead, and not its own network. One member dies by itself; several at once are one switch,
+// and it may be this node's.
 const manySilent = 3
 
-// braked is the storm brake: it says whether a juror should wait for a little more. In the end it votes: a storm may be
-// true.
+// braked is the storm brake: it says whether a juror should wait for a little more. In the end it
+// votes: a storm may be true.
 func (d *Detector) braked(now mono.Time, c *inquest) bool {
-	return !d.cfg.NoStormBrake && now < c.start.Add(4*d.cfg.Grace) && d.silent(now, manySilent, c.peer.ID) >= manySilent
+	return !d.cfg.NoStormBrake && now < c.start.Add(4*d.cfg.Grace) &&
+		d.silent(now, manySilent, c.peer.ID) >= manySilent
 }
 
-// silent counts the members that answer neither this node nor, by their kernels, for themselves; it counts up to a number.
-// With several zones those count that are of the same as a member: that another zone is silent is no reason to doubt what
-// is seen of this one. Those of a zone that is silent as a whole are not this node's fault.
+// silent counts the members that answer neither this node nor, by their kernels, for themselves; it
+// counts up to a number. With several zones those count that are of the same as a member: that
+// another zone is silent is no reason to doubt what is seen of this one. Those of a zone that is
+// silent as a whole are not this node's fault.
 func (d *Detector) silent(now mono.Time, most int, like member.ID) (n int) {
 	other := func(id member.ID) bool {
 		return like != 0 && id != like && d.ring.Mixed() && d.zoneOf(id) != d.zoneOf(like)
 	}
 	for i := range d.alarms {
 		a := &d.alarms[i]
-		if n < most && a.barred == 0 && !a.held && !a.sends(now, &d.cfg) && !other(a.peer.ID) && a.pings >= d.way(a.peer.ID).attempts(&d.cfg) && a.kernel.quiet() {
+		if n < most && a.barred == 0 && !a.held && !a.sends(now, &d.cfg) &&
+			!other(a.peer.ID) && a.pings >= d.way(a.peer.ID).attempts(&d.cfg) && a.kernel.quiet() {
 			n++
 		}
 	}
 	for i := range d.cases {
 		c := &d.cases[i]
-		if n < most && c.word != wire.WordAcquit && !c.sends(now, &d.cfg) && !other(c.peer.ID) && c.pings >= d.way(c.peer.ID).attempts(&d.cfg) && c.kernel.quiet() && d.alarmOf(c.peer.ID) < 0 {
+		if n < most && c.word != wire.WordAcquit && !c.sends(now, &d.cfg) &&
+			!other(c.peer.ID) && c.pings >= d.way(c.peer.ID).attempts(&d.cfg) &&
+			c.kernel.quiet() && d.alarmOf(c.peer.ID) < 0 {
 			n++
 		}
 	}
@@ -80,7 +86,8 @@ func (d *Detector) checkIsolation(now mono.Time) {
 	}
 }
 
-// flap is a member that was failed and came back in the same life: not it has died, but the way to it.
+// flap is a member that was failed and came back in the same life: not it has died, but the way to
+// it.
 type flap struct {
 	id    member.ID
 	count int
@@ -114,8 +121,9 @@ func (d *Detector) flapped(now mono.Time, id member.ID) {
 	f.count, f.last = f.returns(now)+1, now
 }
 
-// grace returns how long a member may be silent: a member that comes and goes is granted twice as much from its second
-// return on, and up to eight times, so that a link that flaps does not make the cluster flap.
+// grace returns how long a member may be silent: a member that comes and goes is granted twice as
+// much from its second return on, and up to eight times, so that a link that flaps does not make
+// the cluster flap.
 func (d *Detector) grace(now mono.Time, id member.ID) time.Duration {
 	i := d.flapOf(id)
 	if i < 0 {
@@ -124,7 +132,8 @@ func (d *Detector) grace(now mono.Time, id member.ID) time.Duration {
 	return d.cfg.Grace << min(max(d.flaps[i].returns(now)-1, 0), 3)
 }
 
-// Damped returns how long a member may be silent, how long others may, and how many of its returns are not forgiven.
+// Damped returns how long a member may be silent, how long others may, and how many of its returns
+// are not forgiven.
 func (d *Detector) Damped(now mono.Time, id member.ID) (grace, usual time.Duration, returns int) {
 	if i := d.flapOf(id); i >= 0 {
 		returns = d.flaps[i].returns(now)

@@ -8,15 +8,17 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Kernel evidence. A host answers an attempt to connect even when the process does not: "nobody listens there", if the
-// process is gone; "welcome", if it only stands still; nothing, if the host is gone too. So a dead process is known
-// long before silence would prove it, and a process that stalls is given far more time than a dead host needs.
+// Kernel evidence. A host answers an attempt to connect even when the process does not: "nobody
+// listens there", if the process is gone; "welcome", if it only stands still; nothing, if the host
+// is gone too. So a dead process is known long before silence would prove it, and a process that
+// stalls is given far more time than a dead host needs.
 
 const (
 	connectEvery = 300 * time.Millisecond // after one attempt to connect the next is made
 
-	// refusedFor is how far apart two refusals have to be: a firewall that is loading its rules refuses too, but only
-	// for a moment. It is less than connectEvery, since one answer may come faster than the other.
+	// refusedFor is how far apart two refusals have to be: a firewall that is loading its rules
+	// refuses too, but only for a moment. It is less than connectEvery, since one answer may come
+	// faster than the other.
 	refusedFor = 250 * time.Millisecond
 )
 
@@ -25,7 +27,8 @@ type kernel struct {
 	next        mono.Time // when to try again
 	first, last mono.Time // refusals, without a welcome since; 0: none
 	welcome     mono.Time // the last; 0: none, or a refusal since
-	usurped     bool      // another member sends from the address: whoever takes connections there, it is not this one
+	// another member sends from the address: whoever takes connections there, it is not this one
+	usurped bool
 }
 
 // try opens a connection if it is time to.
@@ -56,12 +59,12 @@ func (k *kernel) gone(atLeast time.Duration) bool {
 	return k.usurped || k.first != 0 && k.last.Sub(k.first) >= atLeast
 }
 
-// stalled says whether the host has taken a connection, and refused none since. That later ones got no answer tells
-// nothing: packets are lost.
+// stalled says whether the host has taken a connection, and refused none since. That later ones got
+// no answer tells nothing: packets are lost.
 func (k *kernel) stalled() bool { return !k.usurped && k.welcome != 0 }
 
-// hopeless says whether a silence has lasted for so long that it will not end soon: not one that may be a stall, whose
-// end is to be heard before it is taken for a death.
+// hopeless says whether a silence has lasted for so long that it will not end soon: not one that
+// may be a stall, whose end is to be heard before it is taken for a death.
 func (k *kernel) hopeless(age time.Duration, c *Config) bool {
 	return age > 4*c.Grace && (!k.stalled() || age > c.StallGrace)
 }
@@ -85,7 +88,8 @@ func (d *Detector) tenant(now mono.Time, from detect.Peer) {
 		return
 	}
 	for i := range d.alarms {
-		if a := &d.alarms[i]; a.peer.ID != from.ID && a.peer.Addr == from.Addr && !a.kernel.usurped {
+		if a := &d.alarms[i]; a.peer.ID != from.ID && a.peer.Addr == from.Addr &&
+			!a.kernel.usurped {
 			a.kernel.usurped, a.next = true, min(a.next, now)
 			d.soon(now)
 		}
@@ -112,7 +116,8 @@ func (d *Detector) Connected(now mono.Time, to detect.Peer, o detect.Outcome) {
 		stalled := c.kernel.stalled()
 		c.kernel.take(now, o)
 		if !stalled && c.kernel.stalled() && c.word != wire.WordAcquit {
-			d.conclude(now, c, wire.WordOpen) // who voted already takes it back, and the accusers hear why at once
+			// who voted already takes it back, and the accusers hear why at once
+			d.conclude(now, c, wire.WordOpen)
 		}
 		c.next = min(c.next, max(now, c.kernel.next)) // the second refusal is a vote
 		if c.kernel.gone(refusedFor) {

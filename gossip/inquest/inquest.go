@@ -1,11 +1,12 @@
-// Package inquest is a failure detector that accuses in private, convenes a small jury that examines the accused at
-// once, and publishes only a verdict.
+// Package inquest is a failure detector that accuses in private, convenes a small jury that
+// examines the accused at once, and publishes only a verdict.
 //
-// SWIM accuses in public and waits for the accused to hear of it. Here evidence replaces waiting: a member that does not
-// answer one node is examined by seven others; one that hears from it acquits it, and otherwise more than half of them
-// have to vote against it. The chance of failing a live member falls exponentially with the size of the jury, at a cost
-// that does not grow with the cluster, and the time to a verdict is the grace that the user grants a silent member plus
-// about a third of a second.
+// SWIM accuses in public and waits for the accused to hear of it. Here evidence replaces waiting: a
+// member that does not answer one node is examined by seven others; one that hears from it acquits
+// it, and otherwise more than half of them have to vote against it. The chance of failing a live
+// member falls exponentially with the size of the jury, at a cost that does not grow with the
+// cluster, and the time to a verdict is the grace that the user grants a silent member plus about a
+// third of a second.
 //
 // One file holds one rule: watch.go pings with a promise; alarm.go is what happens when an answer
 // is missed; jury.go asks others; juror.go is asked by others; verdict.go counts the votes;
@@ -27,8 +28,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Detector is an Inquest failure detector. It implements detect.Detector, detect.Listener, detect.Prober,
-// detect.Lossy and detect.Damper.
+// Detector is an Inquest failure detector. It implements detect.Detector, detect.Listener,
+// detect.Prober, detect.Lossy and detect.Damper.
 type Detector struct {
 	plane.None
 	cfg    Config
@@ -67,8 +68,8 @@ type Detector struct {
 	scratch []byte
 }
 
-// New makes a detector; its first ping leaves at a random moment of the first Config.Period, so that the nodes of a
-// cluster that starts at once do not ping in step.
+// New makes a detector; its first ping leaves at a random moment of the first Config.Period, so
+// that the nodes of a cluster that starts at once do not ping in step.
 func New(cfg Config, host detect.Court, now mono.Time) *Detector {
 	d := &Detector{cfg: cfg.withDefaults(), host: host, ring: host.Ring(), turn: -1}
 	d.tick = now.Add(time.Duration(host.Rand().Int64N(int64(d.cfg.Period))))
@@ -146,7 +147,8 @@ func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body
 
 // Heard takes in that whoever sent a datagram lives.
 func (d *Detector) Heard(now mono.Time, from detect.Peer) {
-	if _, ok := d.current(from); ok { // a later life that is not let in is no sign of the one that is a member
+	// a later life that is not let in is no sign of the one that is a member
+	if _, ok := d.current(from); ok {
 		d.note(now, from.ID)
 		d.heardAt = now
 		if d.roll.end != 0 || len(d.roll.absent) > 0 {
@@ -165,14 +167,15 @@ func (d *Detector) Heard(now mono.Time, from detect.Peer) {
 	d.tenant(now, from)
 }
 
-// Changed closes what the news of a member settles: it is dead or gone, in another life, or has raised its incarnation,
-// which it does only while it lives.
+// Changed closes what the news of a member settles: it is dead or gone, in another life, or has
+// raised its incarnation, which it does only while it lives.
 func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 	if before.ID != 0 && before.State == member.Failed && after.State == member.Alive &&
 		before.Generation() == after.Generation() {
 		d.flapped(now, after.ID)
 	}
-	if before.ID != 0 && before.State.Live() && after.State == member.Failed && after.Cause != member.CauseForgotten {
+	if before.ID != 0 && before.State.Live() && after.State == member.Failed &&
+		after.Cause != member.CauseForgotten {
 		d.lookAround(now, &after)
 	}
 	if len(d.roll.absent) > 0 && !after.State.Live() {
@@ -196,8 +199,9 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 	}
 }
 
-// Stalled moves what is pending by the gap in which this process stood still, and begins its own alarms anew, so that
-// it blames nobody for answers that it was not there to hear. Round trips under way would measure the stall.
+// Stalled moves what is pending by the gap in which this process stood still, and begins its own
+// alarms anew, so that it blames nobody for answers that it was not there to hear. Round trips
+// under way would measure the stall.
 func (d *Detector) Stalled(_ mono.Time, gap time.Duration) {
 	if d.cfg.NoStallShift {
 		return
@@ -229,12 +233,13 @@ func (d *Detector) Accused(now mono.Time, m member.Member, _ member.ID) bool {
 	return false
 }
 
-// Examine raises an alarm about a member that others hold dead, at most one in 20 ms: after a partition their old news
-// may come about hundreds at once.
+// Examine raises an alarm about a member that others hold dead, at most one in 20 ms: after a
+// partition their old news may come about hundreds at once.
 func (d *Detector) Examine(now mono.Time, id member.ID) bool {
 	const pace = 20 * time.Millisecond
 	m, ok := d.host.Table().Get(id)
-	if !ok || id == d.host.Self() || d.examined != 0 && now.Sub(d.examined) < pace || !d.accuse(now, detect.PeerOf(&m), now) {
+	if !ok || id == d.host.Self() || d.examined != 0 && now.Sub(d.examined) < pace ||
+		!d.accuse(now, detect.PeerOf(&m), now) {
 		return false
 	}
 	d.examined = now
@@ -244,8 +249,8 @@ func (d *Detector) Examine(now mono.Time, id member.ID) bool {
 // Refuted is no sign of anything here: a verdict is reached by many.
 func (d *Detector) Refuted() {}
 
-// Health returns how many members seem silent to this node, at most 8. Some are always dead; many mean that it is this
-// node that does not hear.
+// Health returns how many members seem silent to this node, at most 8. Some are always dead; many
+// mean that it is this node that does not hear.
 func (d *Detector) Health() int { return d.health }
 
 // RTT returns the smoothed round-trip time of pings.
@@ -271,7 +276,8 @@ func (d *Detector) jitter(t time.Duration, percent int64) time.Duration {
 	return t + time.Duration((d.host.Rand().Int64N(2*percent+1)-percent)*int64(t)/100)
 }
 
-// outOfFamily says whether nothing can be sent to a member from here: others watch it and examine it.
+// outOfFamily says whether nothing can be sent to a member from here: others watch it and examine
+// it.
 func (d *Detector) outOfFamily(id member.ID) bool {
 	t := d.host.Table()
 	if t.Served() == t.Live() {

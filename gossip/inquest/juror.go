@@ -10,14 +10,16 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// The juror. It examines the accused by itself: pings at a fast pace, and connections to its port. It says "open" at
-// once, so that the accuser knows that it is there; "acquit" as soon as the accused answers; and votes
-// when the grace is over, but not before it has looked for half of it with its own eyes. All accusers share one case.
+// The juror. It examines the accused by itself: pings at a fast pace, and connections to its port.
+// It says "open" at once, so that the accuser knows that it is there; "acquit" as soon as the
+// accused answers; and votes when the grace is over, but not before it has looked for half of it
+// with its own eyes. All accusers share one case.
 
 // caseLife is how long after the last question a case is kept.
 const caseLife = 2 * time.Second
 
-// maxAge bounds how long an accuser may say that a member has been silent: it may have been unable to ask for hours.
+// maxAge bounds how long an accuser may say that a member has been silent: it may have been unable
+// to ask for hours.
 const maxAge = time.Minute
 
 // inquest is one member under examination.
@@ -81,7 +83,8 @@ func (d *Detector) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
 			return
 		}
 		i = len(d.cases)
-		d.cases = append(d.cases, inquest{peer: detect.PeerOf(&m), start: now, opened: now, next: now, resend: now, first: d.seq + 1, word: wire.WordOpen})
+		d.cases = append(d.cases, inquest{peer: detect.PeerOf(&m), start: now, opened: now,
+			next: now, resend: now, first: d.seq + 1, word: wire.WordOpen})
 		d.soon(now)
 	}
 	c := &d.cases[i]
@@ -105,7 +108,8 @@ func (d *Detector) finding(now mono.Time, c *inquest, seq uint32) wire.Finding {
 	if c.word == wire.WordGuilty {
 		cause = c.voted
 	}
-	return wire.Finding{Seq: seq, Word: c.word, Cause: cause, Pings: uint32(c.pings), Span: now.Sub(c.opened)}
+	return wire.Finding{Seq: seq, Word: c.word, Cause: cause, Pings: uint32(c.pings),
+		Span: now.Sub(c.opened)}
 }
 
 func (d *Detector) say(now mono.Time, to detect.Peer, f wire.Finding) {
@@ -120,7 +124,8 @@ func (d *Detector) conclude(now mono.Time, c *inquest, w wire.Word) {
 	}
 }
 
-// acquit ends a case well. It stays for as long as no new alarm may be raised, for those who ask late.
+// acquit ends a case well. It stays for as long as no new alarm may be raised, for those who ask
+// late.
 func (d *Detector) acquit(now mono.Time, c *inquest) {
 	if c.word == wire.WordAcquit {
 		return
@@ -157,8 +162,8 @@ func (d *Detector) stepCases(now mono.Time) {
 	}
 }
 
-// examine pings the accused, tries its host, and votes when it is time to. A juror that has voted goes on: it may still
-// be wrong.
+// examine pings the accused, tries its host, and votes when it is time to. A juror that has voted
+// goes on: it may still be wrong.
 func (d *Detector) examine(now mono.Time, c *inquest) {
 	if c.word == wire.WordAcquit {
 		c.next = c.expires

@@ -12,12 +12,15 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// The jury, from the accuser's side. All who accuse one member ask the same jurors, found by rendezvous hashing (Thaler
-// and Ravishankar 1998), so that one examination serves them all. Jurors that are silent get substitutes beside them.
+// The jury, from the accuser's side. All who accuse one member ask the same jurors, found by
+// rendezvous hashing (Thaler and Ravishankar 1998), so that one examination serves them all. Jurors
+// that are silent get substitutes beside them.
 
 const (
-	pollEvery = 100 * time.Millisecond // a juror that has said nothing for so long is asked again, and another beside it
-	manyAsked = 8                      // times Config.Jury are asked at most, half of them before the grace is over
+	// a juror that has said nothing for so long is asked again, and another beside it
+	pollEvery = 100 * time.Millisecond
+	// times Config.Jury are asked at most, half of them before the grace is over
+	manyAsked = 8
 )
 
 // jury is who is asked about one member.
@@ -44,7 +47,8 @@ type juror struct {
 	vote   detect.Vote
 }
 
-// answers says whether a juror does: it has spoken, and since then not been asked in vain so many times.
+// answers says whether a juror does: it has spoken, and since then not been asked in vain so many
+// times.
 func (x *juror) answers(most int) bool { return x.spoken && !x.lapsed && x.tries < most }
 
 // unable says whether a juror has no vote.
@@ -68,8 +72,9 @@ func (d *Detector) convene(now mono.Time, a *alarm) {
 	d.rank(now, a)
 }
 
-// rank chooses the candidates from all live members, beside those that have answered already. The incarnation is part
-// of the hash: a member that was failed by mistake, and refuted, meets another jury the next time.
+// rank chooses the candidates from all live members, beside those that have answered already. The
+// incarnation is part of the hash: a member that was failed by mistake, and refuted, meets another
+// jury the next time.
 func (d *Detector) rank(now mono.Time, a *alarm) {
 	j, t := &a.jury, d.host.Table()
 	accused, _ := t.Get(a.peer.ID)
@@ -101,19 +106,24 @@ func (d *Detector) best(a *alarm, key uint64, n int, at func(i int) member.ID) (
 	for i := range n {
 		id := at(i)
 		c := juror{id: id, rank: scramble(uint64(id) ^ key)}
-		if len(list) == most && list[most-1].rank >= c.rank || id == a.peer.ID || id == d.host.Self() ||
-			slices.ContainsFunc(a.jury.list, func(x juror) bool { return x.id == id }) || d.outOfFamily(id) {
+		if len(list) == most && list[most-1].rank >= c.rank || id == a.peer.ID ||
+			id == d.host.Self() ||
+			slices.ContainsFunc(a.jury.list, func(x juror) bool { return x.id == id }) ||
+			d.outOfFamily(id) {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(list, c, func(x, c juror) int { return cmp.Compare(c.rank, x.rank) })
+		at, _ := slices.BinarySearchFunc(list, c, func(x,
+			c juror) int {
+			return cmp.Compare(c.rank, x.rank)
+		})
 		list = slices.Insert(list, at, c)[:min(len(list)+1, most)]
 	}
 	return list
 }
 
-// deal mixes a jury: every other seat is for the zone of the accused, so that a crash inside a zone is judged by those who
-// are near, and the other zones take turns for the rest, so that they see whether it is the way between two zones that is
-// broken.
+// deal mixes a jury: every other seat is for the zone of the accused, so that a crash inside a zone
+// is judged by those who are near, and the other zones take turns for the rest, so that they see
+// whether it is the way between two zones that is broken.
 func deal(home []juror, others [][]juror, most int) (list []juror) {
 	for len(list) < most && len(home)+len(others) > 0 {
 		if len(home) > 0 {
@@ -147,7 +157,8 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	if age < d.cfg.Grace {
 		limit /= 2
 	}
-	if a.unreachable || d.isolated { // a hopeless case is to cost little, and the less the longer it lasts
+	// a hopeless case is to cost little, and the less the longer it lasts
+	if a.unreachable || d.isolated {
 		pace, again = max(pace, 2*d.cfg.Period), min(max(d.cfg.patience(), age/2), maxAge)
 		limit = min(limit, 2*d.cfg.Jury)
 	}
@@ -163,7 +174,8 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 		x := &j.list[i]
 		every := pace
 		if x.spoken && age < d.cfg.Grace {
-			every = max(d.cfg.Grace/4, pollEvery) // it will speak up by itself; this is in case that is lost
+			// it will speak up by itself; this is in case that is lost
+			every = max(d.cfg.Grace/4, pollEvery)
 		}
 		asked := now.Sub(x.asked)
 		switch {
@@ -182,7 +194,8 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	// Of a foreign member no number of votes suffices without a witness, who is sought in the usual
 	// order.
 	for ; answering+waiting < seats; waiting++ {
-		inVain := (j.ranked != j.called || j.asked-answering >= 2*seats) && (!d.foreign(a) || d.witnessed(a))
+		inVain := (j.ranked != j.called || j.asked-answering >= 2*seats) &&
+			(!d.foreign(a) || d.witnessed(a))
 		if !(inVain && d.nextHeard(now, a)) && j.asked >= min(limit, len(j.list)) {
 			break
 		}
@@ -212,7 +225,10 @@ func (d *Detector) ask(now mono.Time, a *alarm, x *juror) {
 
 // found takes a juror's word.
 func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
-	i := slices.IndexFunc(d.alarms, func(a alarm) bool { return a.jury.convened() && a.jury.seq == m.Seq })
+	i := slices.IndexFunc(d.alarms, func(a alarm) bool {
+		return a.jury.convened() &&
+			a.jury.seq == m.Seq
+	})
 	if i < 0 {
 		return
 	}
@@ -223,7 +239,10 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 		return
 	}
 	d.answers(now, from, m.Seq)
-	if i = slices.IndexFunc(d.alarms, func(a alarm) bool { return a.jury.convened() && a.jury.seq == m.Seq }); i < 0 {
+	if i = slices.IndexFunc(d.alarms, func(a alarm) bool {
+		return a.jury.convened() &&
+			a.jury.seq == m.Seq
+	}); i < 0 {
 		return
 	}
 	a = &d.alarms[i]
@@ -238,7 +257,8 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 		x.spoken, x.tries, x.word = false, never, m.Word
 		d.judge(now, i)
 	case wire.WordAcquit:
-		// The way from here to the member is bad, or its answers were lost: it lives. No new alarm for a while.
+		// The way from here to the member is bad, or its answers were lost: it lives. No new alarm
+		// for a while.
 		d.calm(now, a)
 		d.spare(now, a.peer.ID)
 		a.jury, a.barred = jury{}, now.Add(d.cfg.Period)

@@ -10,8 +10,8 @@ import (
 
 // Where packets are lost, and where a node is cut off for long.
 
-// A process that stands still is forgiven though most of the connections to its host are lost, at any juror: the one who
-// saw the host take one outweighs those who saw nothing.
+// A process that stands still is forgiven though most of the connections to its host are lost, at
+// any juror: the one who saw the host take one outweighs those who saw nothing.
 func TestStallUnderLoss(t *testing.T) {
 	for seed := range uint64(6) {
 		w := newWorld(t, 40, seed, Config{})
@@ -25,12 +25,13 @@ func TestStallUnderLoss(t *testing.T) {
 	}
 }
 
-// The word of one who saw the host take a connection holds back a verdict until the grace for stalls is over, and not
-// against a refusal.
+// The word of one who saw the host take a connection holds back a verdict until the grace for
+// stalls is over, and not against a refusal.
 func TestExcused(t *testing.T) {
 	c := Config{}.withDefaults()
 	now := mono.Time(time.Hour)
-	a := alarm{start: now.Add(-2 * time.Second), jury: jury{list: []juror{{spoken: true, word: wire.WordGuilty}, {spoken: true, word: wire.WordOpen}}}}
+	a := alarm{start: now.Add(-2 * time.Second), jury: jury{list: []juror{{spoken: true,
+		word: wire.WordGuilty}, {spoken: true, word: wire.WordOpen}}}}
 	if a.excused(now, &c) {
 		t.Error("excused by nobody")
 	}
@@ -57,14 +58,15 @@ func TestPromiseOutlivesLoss(t *testing.T) {
 	x.d.promised(w.now, w.peer(1), time.Second)
 	for k, want := range []int{1, 1, 1, 0} {
 		if len(x.d.leases) != want {
-			t.Errorf("after %d missed pings there are %d promises, want %d", k, len(x.d.leases), want)
+			t.Errorf("after %d missed pings there are %d promises, want %d", k,
+				len(x.d.leases), want)
 		}
 		x.d.missPings(w.now.Add(time.Duration(k+1)*time.Second + 500*time.Millisecond))
 	}
 }
 
-// What a node sends that hears of a cluster but for one other node as cut off as itself does not grow with the time: its
-// hopeless inquests are held seldom.
+// What a node sends that hears of a cluster but for one other node as cut off as itself does not
+// grow with the time: its hopeless inquests are held seldom.
 func TestHopelessCasesCostLittle(t *testing.T) {
 	w := newWorld(t, 60, 1, Config{})
 	sent := 0

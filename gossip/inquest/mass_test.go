@@ -114,8 +114,8 @@ func TestSurvivorsAccuseFewAtATime(t *testing.T) {
 	t.Logf("%d alarms at a time", most)
 }
 
-// Too few for a jury name all whom they cannot judge, within 15 s, and no others; when the cut ends they are reachable, and
-// nobody is in doubt any more.
+// Too few for a jury name all whom they cannot judge, within 15 s, and no others; when the cut ends
+// they are reachable, and nobody is in doubt any more.
 func TestRollCall(t *testing.T) {
 	for _, sides := range [][2]int{{1, 29}, {2, 38}, {4, 96}, {4, 16}} {
 		n := sides[0] + sides[1]
@@ -144,7 +144,8 @@ func TestRollCall(t *testing.T) {
 				}
 			}
 			if left+x.undecided > 0 || len(x.d.roll.absent) > 0 {
-				t.Errorf("%v: after the cut m%d cannot reach %d, and cannot judge %d", sides, i, left, x.undecided)
+				t.Errorf("%v: after the cut m%d cannot reach %d, and cannot judge %d", sides,
+					i, left, x.undecided)
 			}
 		}
 	}

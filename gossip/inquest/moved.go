@@ -5,8 +5,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// moved has a member looked for at its new address, by all that holds the old one. Promises of its are
-// answered to where they come from.
+// moved has a member looked for at its new address, by all that holds the old one. Promises of its
+// are answered to where they come from.
 func (d *Detector) moved(m *member.Member) {
 	is := detect.PeerOf(m)
 	for i := range d.watched {

@@ -38,8 +38,9 @@ func (p *path) count(failed, well int) {
 	}
 }
 
-// attempts returns how many round trips have to fail before a live member is suspected by chance in 3 of 1,000 cases:
-// the least m from 3 to 16 with lostᵐ <= 0.003. In integers, since equal inputs must give equal bytes on every machine.
+// attempts returns how many round trips have to fail before a live member is suspected by chance in
+// 3 of 1,000 cases: the least m from 3 to 16 with lostᵐ <= 0.003. In integers, since equal inputs
+// must give equal bytes on every machine.
 func (p *path) attempts(c *Config) int {
 	if c.NoAdaptiveAttempts {
 		return 3

@@ -34,7 +34,8 @@ func (p *port) filtered(now mono.Time) bool {
 	return p.answer == 0 && p.vain >= portTries && now.Sub(p.tried) >= portAgain
 }
 
-// tryPorts tries the port of one of the watched, if it is time to. It is called once in a Config.Period.
+// tryPorts tries the port of one of the watched, if it is time to. It is called once in a
+// Config.Period.
 func (d *Detector) tryPorts(now mono.Time) {
 	if d.cfg.NoKernel || len(d.watched) == 0 || len(d.alarms) > 0 {
 		return
@@ -47,7 +48,8 @@ func (d *Detector) tryPorts(now mono.Time) {
 			return
 		}
 	}
-	if now.Sub(d.ported) >= portEvery { // whatever was tried since: a change of the watched comes more often
+	// whatever was tried since: a change of the watched comes more often
+	if now.Sub(d.ported) >= portEvery {
 		d.ported = now
 		oldest := 0
 		for i := range d.watched {
@@ -70,7 +72,8 @@ func (d *Detector) sweepPorts(now mono.Time) {
 	}
 	for i := range d.watched {
 		p := &d.watched[i].port
-		if again := found && !p.seen && p.answer != 0 || d.sweep && p.seen; again && now.Sub(p.tried) >= 2*portAgain {
+		if again := found && !p.seen && p.answer != 0 || d.sweep && p.seen; again &&
+			now.Sub(p.tried) >= 2*portAgain {
 			p.tried = 0
 		}
 	}

@@ -16,7 +16,8 @@ const (
 	grace  = 1500 * time.Millisecond
 )
 
-// knownIn lets the time pass until all who are up hold a member failed, and says how long it took; -1: never.
+// knownIn lets the time pass until all who are up hold a member failed, and says how long it took;
+// -1: never.
 func (w *world) knownIn(of int, limit time.Duration) time.Duration {
 	start := w.now
 	for w.now.Sub(start) < limit {
@@ -39,8 +40,8 @@ func (w *world) wantNoVerdict(what string) {
 	}
 }
 
-// A dead host is known when the grace is over and not before, in clusters of every size; in one of two after three
-// times the grace, for there is nobody to ask.
+// A dead host is known when the grace is over and not before, in clusters of every size; in one of
+// two after three times the grace, for there is nobody to ask.
 func TestHostCrash(t *testing.T) {
 	for _, n := range []int{2, 3, 4, 5, 8, 9, 10, 40} {
 		for seed := range uint64(5) {
@@ -55,11 +56,14 @@ func TestHostCrash(t *testing.T) {
 			}
 			for _, v := range w.verdicts { // who raised the alarm late shares the others' case
 				e := v.evidence
-				if v.of != 1 || e.Cause != wire.CauseSilent || e.Pings < 3 || len(e.Votes) < min(4, (n-1)/2) {
+				if v.of != 1 || e.Cause != wire.CauseSilent || e.Pings < 3 ||
+					len(e.Votes) < min(4, (n-1)/2) {
 					t.Errorf("n=%d: m%d failed m%d on %+v", n, v.by, v.of, e)
 				}
 				for _, vote := range e.Votes {
-					if vote.Span < grace/2 || vote.Pings < 5 || vote.Cause != wire.CauseSilent || vote.Juror == id(1) || vote.Juror == id(v.by) {
+					if vote.Span < grace/2 || vote.Pings < 5 ||
+						vote.Cause != wire.CauseSilent || vote.Juror == id(1) ||
+						vote.Juror == id(v.by) {
 						t.Errorf("n=%d: the vote %+v", n, vote)
 					}
 				}
@@ -96,10 +100,12 @@ func TestProcessCrash(t *testing.T) {
 	}
 }
 
-// A process that stands still is forgiven for as long as its host takes connections for it, up to the grace for stalls.
+// A process that stands still is forgiven for as long as its host takes connections for it, up to
+// the grace for stalls.
 func TestStall(t *testing.T) {
 	for _, n := range []int{2, 3, 8, 40} {
-		for _, d := range []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 8 * time.Second} {
+		for _, d := range []time.Duration{time.Second, 2 * time.Second, 5 * time.Second,
+			8 * time.Second} {
 			w := newWorld(t, n, 1, Config{})
 			w.pause(1, d)
 			w.run(d + 20*time.Second)
@@ -115,7 +121,8 @@ func TestStall(t *testing.T) {
 		w.pause(1, 8*time.Second)
 		w.run(8 * time.Second)
 		if len(w.verdicts) == 0 {
-			t.Errorf("n=%d: without the kernel's word a stall of 8 s is forgiven: the test shows nothing", n)
+			t.Errorf("n=%d: without the kernel's word a stall of 8 s is forgiven: the test "+
+				"shows nothing", n)
 		}
 	}
 }
@@ -129,7 +136,8 @@ func (w *world) firstVerdict(limit time.Duration) time.Duration {
 	return w.now.Sub(start)
 }
 
-// The pinged side misses the ping: no crash has to wait until the last of those who ping the member have their turn.
+// The pinged side misses the ping: no crash has to wait until the last of those who ping the member
+// have their turn.
 func TestLease(t *testing.T) {
 	slowest := map[bool]time.Duration{}
 	for _, off := range []bool{false, true} {
@@ -139,12 +147,15 @@ func TestLease(t *testing.T) {
 			slowest[off] = max(slowest[off], w.knownIn(1, time.Minute))
 		}
 	}
-	if slowest[false] > grace+period+100*time.Millisecond || slowest[true] < slowest[false]+period/2 {
-		t.Errorf("the slowest verdict takes %s with leases and %s without", slowest[false], slowest[true])
+	if slowest[false] > grace+period+100*time.Millisecond ||
+		slowest[true] < slowest[false]+period/2 {
+		t.Errorf("the slowest verdict takes %s with leases and %s without", slowest[false],
+			slowest[true])
 	}
 }
 
-// In a healthy cluster without loss nothing is doubted, and a node sends a ping and an ack a period.
+// In a healthy cluster without loss nothing is doubted, and a node sends a ping and an ack a
+// period.
 func TestQuiet(t *testing.T) {
 	w := newWorld(t, 30, 1, Config{})
 	clear(w.packets)
@@ -157,14 +168,16 @@ func TestQuiet(t *testing.T) {
 		t.Errorf("%d pings and %d acks in 100 periods of 30 nodes", pings, acks)
 	}
 	for _, x := range w.nodes {
-		if x.d.Health() != 0 || len(x.d.alarms) > 0 || len(x.d.watched) != 8 || x.d.RTT() > time.Millisecond*2 {
-			t.Errorf("m%d: health %d, %d alarms, %d watched, round trip %s", x.i, x.d.Health(), len(x.d.alarms), len(x.d.watched), x.d.RTT())
+		if x.d.Health() != 0 || len(x.d.alarms) > 0 || len(x.d.watched) != 8 ||
+			x.d.RTT() > time.Millisecond*2 {
+			t.Errorf("m%d: health %d, %d alarms, %d watched, round trip %s", x.i, x.d.Health(),
+				len(x.d.alarms), len(x.d.watched), x.d.RTT())
 		}
 	}
 }
 
-// Whoever is watched changes in the course of time, so that a seed is not watched by all for ever, and nobody is
-// doubted for it.
+// Whoever is watched changes in the course of time, so that a seed is not watched by all for ever,
+// and nobody is doubted for it.
 func TestWatchedChange(t *testing.T) {
 	w := newWorld(t, 30, 1, Config{})
 	ever := map[member.ID]bool{}
@@ -175,7 +188,8 @@ func TestWatchedChange(t *testing.T) {
 		}
 	}
 	if len(ever) < 20 || w.packets[wire.TypeInquiry] > 0 {
-		t.Errorf("with two dozen changes %d members were watched; %d inquiries", len(ever), w.packets[wire.TypeInquiry])
+		t.Errorf("with two dozen changes %d members were watched; %d inquiries", len(ever),
+			w.packets[wire.TypeInquiry])
 	}
 }
 
@@ -200,7 +214,8 @@ func TestEachOfTheWatchedChanges(t *testing.T) {
 	}
 }
 
-// A change of the watched leaves no turn without a promise: whenever a member dies, some lease lapses within a period.
+// A change of the watched leaves no turn without a promise: whenever a member dies, some lease
+// lapses within a period.
 func TestChangeKeepsPromises(t *testing.T) {
 	w := newWorld(t, 30, 1, Config{})
 	for range changeEvery * 8 * 2 { // two changes
@@ -222,7 +237,8 @@ func TestChangeKeepsPromises(t *testing.T) {
 	}
 }
 
-// A live member that can be reached by most is never failed, however many packets are lost: over many seeds.
+// A live member that can be reached by most is never failed, however many packets are lost: over
+// many seeds.
 func TestAccuracyUnderLoss(t *testing.T) {
 	seeds, span := uint64(size.Of(3, 8, 100)), 2*time.Minute
 	for _, loss := range []float64{0.1, 0.3, 0.5} {

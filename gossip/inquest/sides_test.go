@@ -7,12 +7,14 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// A side fails members that it does not hear if it has five members or more than half of all, whichever is fewer: in a cluster
-// that has two such sides each fails the other. A smaller side fails nobody, and says whom it cannot reach; of
-// two members, who have nobody to ask, each fails the other.
+// A side fails members that it does not hear if it has five members or more than half of all,
+// whichever is fewer: in a cluster that has two such sides each fails the other. A smaller side
+// fails nobody, and says whom it cannot reach; of two members, who have nobody to ask, each fails
+// the other.
 func TestSidesOfACut(t *testing.T) {
 	for _, sides := range [][2]int{
-		{1, 1}, {1, 2}, {1, 3}, {2, 2}, {2, 3}, {2, 4}, {3, 3}, {3, 4}, {3, 5}, {4, 4}, {4, 5}, {4, 6}, {4, 16}, {5, 5}, {5, 15}, {5, 30},
+		{1, 1}, {1, 2}, {1, 3}, {2, 2}, {2, 3}, {2, 4}, {3, 3}, {3, 4}, {3, 5}, {4, 4}, {4,
+			5}, {4, 6}, {4, 16}, {5, 5}, {5, 15}, {5, 30},
 		{1, 19}, {2, 38}, {3, 57}, {4, 96},
 	} {
 		n := sides[0] + sides[1]
@@ -44,13 +46,15 @@ func TestSidesOfACut(t *testing.T) {
 				t.Errorf("of %d, a side of %d has failed %d of %d", n, size, failed, pairs)
 			}
 			if !judges && (failed > 0 || said < size) {
-				t.Errorf("of %d, a side of %d has failed %d; %d of it say that they cannot reach others", n, size, failed, said)
+				t.Errorf("of %d, a side of %d has failed %d; %d of it say that they cannot "+
+					"reach others", n, size, failed, said)
 			}
 		}
 	}
 }
 
-// Where too few are left for a jury the word of the hosts decides: processes for which they refuse connections are failed.
+// Where too few are left for a jury the word of the hosts decides: processes for which they refuse
+// connections are failed.
 func TestRefusalsAmongFew(t *testing.T) {
 	for _, n := range []int{3, 5, 10, 40} {
 		w := newWorld(t, n, 1, Config{})

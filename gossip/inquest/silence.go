@@ -11,21 +11,25 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// A zone that is silent as a whole. A cut cable is likelier than a thousand crashes, and who is on the other side of it cannot
-// tell a dead member from a dead way: nor can any number of jurors there. So a verdict about a member of another zone takes
-// a vote from that zone: no cut is between that juror and the accuser, or its word would not have come. While nobody of
-// the zone is heard at all, others of it are accused. When as many are condemned as could be chance no more, the zone is
-// silent from here. All of this node's own zone are told so, and none of the silent one is failed for the zone's grace. After
-// it the juries are called again, and judge without such a vote. The first datagram of anybody there ends it.
+// A zone that is silent as a whole. A cut cable is likelier than a thousand crashes, and who is on
+// the other side of it cannot tell a dead member from a dead way: nor can any number of jurors
+// there. So a verdict about a member of another zone takes a vote from that zone: no cut is between
+// that juror and the accuser, or its word would not have come. While nobody of the zone is heard at
+// all, others of it are accused. When as many are condemned as could be chance no more, the zone is
+// silent from here. All of this node's own zone are told so, and none of the silent one is failed
+// for the zone's grace. After it the juries are called again, and judge without such a vote. The
+// first datagram of anybody there ends it.
 //
-// What a zone holds of another one is a number that all its members share: it counts how often the other fell silent and
-// was heard again, so it is odd while it is silent, and the highest is the truth. Whoever finds that it changed raises it.
+// What a zone holds of another one is a number that all its members share: it counts how often the
+// other fell silent and was heard again, so it is odd while it is silent, and the highest is the
+// truth. Whoever finds that it changed raises it.
 
 const (
-	manyOfZone  = 3               // members that have to be condemned; a zone of fewer has no grace
-	tellAgain   = 5 * time.Second // what a zone holds of a silent one is told again for those who missed it
-	tellNoMore  = time.Minute     // after which the end of a silence is not told again
-	maxSilences = 1 << 30         // of one zone: a number over this is made up
+	manyOfZone = 3 // members that have to be condemned; a zone of fewer has no grace
+	// what a zone holds of a silent one is told again for those who missed it
+	tellAgain   = 5 * time.Second
+	tellNoMore  = time.Minute // after which the end of a silence is not told again
+	maxSilences = 1 << 30     // of one zone: a number over this is made up
 )
 
 // silence is what this node's zone holds of another.
@@ -63,14 +67,16 @@ func (d *Detector) newSilence(zone uint16) *silence {
 	return &d.silences[len(d.silences)-1]
 }
 
-// muteFor is how long nobody of a zone is heard before it may be silent: most of the grace. Jurors there who live answer more
-// often, and what was on its way when a cable was cut may come after the first ping that is not answered.
+// muteFor is how long nobody of a zone is heard before it may be silent: most of the grace. Jurors
+// there who live answer more often, and what was on its way when a cable was cut may come after the
+// first ping that is not answered.
 func (d *Detector) muteFor() time.Duration { return d.cfg.Grace * 2 / 3 }
 
-// foreign says whether a member is of another zone, one large enough to have a grace. Hosts that refuse connections are not
-// silent.
+// foreign says whether a member is of another zone, one large enough to have a grace. Hosts that
+// refuse connections are not silent.
 func (d *Detector) foreign(a *alarm) bool {
-	return d.cfg.ZoneGrace >= 0 && !a.kernel.denied() && d.far(a.peer.ID) && len(d.ring.Zone(d.zoneOf(a.peer.ID))) >= manyOfZone
+	return d.cfg.ZoneGrace >= 0 && !a.kernel.denied() && d.far(a.peer.ID) &&
+		len(d.ring.Zone(d.zoneOf(a.peer.ID))) >= manyOfZone
 }
 
 // mute says whether a member is of another zone of which nobody is heard.
@@ -102,11 +108,13 @@ func (d *Detector) spared(now mono.Time, a *alarm, votes []detect.Vote) bool {
 // witnessed says whether a juror of the member's own zone answers.
 func (d *Detector) witnessed(a *alarm) bool {
 	z, most := d.zoneOf(a.peer.ID), d.mostTries()
-	return slices.ContainsFunc(a.jury.list[:a.jury.asked], func(x juror) bool { return x.answers(most) && d.zoneOf(x.id) == z })
+	return slices.ContainsFunc(a.jury.list[:a.jury.asked],
+		func(x juror) bool { return x.answers(most) && d.zoneOf(x.id) == z })
 }
 
-// callWitness has whoever of a foreign member's zone was heard last join the jury, or be asked again, if no juror from there
-// answers: where most of a zone are dead, so are those whom the lot falls to; and those who were cut off are asked no more.
+// callWitness has whoever of a foreign member's zone was heard last join the jury, or be asked
+// again, if no juror from there answers: where most of a zone are dead, so are those whom the lot
+// falls to; and those who were cut off are asked no more.
 func (d *Detector) callWitness(a *alarm, limit int) {
 	if !d.foreign(a) || d.witnessed(a) {
 		return
@@ -162,7 +170,8 @@ func (d *Detector) waits(now mono.Time, a *alarm) bool {
 	return s != nil && s.on() && now.Sub(s.since) < d.cfg.ZoneGrace
 }
 
-// hold notes that a member is silent as all of its zone may be, and has more of the zone examined until that is clear.
+// hold notes that a member is silent as all of its zone may be, and has more of the zone examined
+// until that is clear.
 func (d *Detector) hold(now mono.Time, a *alarm) {
 	z := d.zoneOf(a.peer.ID)
 	if d.isSilent(z) {
@@ -190,8 +199,8 @@ func (d *Detector) hold(now mono.Time, a *alarm) {
 	d.lookInto(now, z, manyOfZone-accused)
 }
 
-// dismiss sends the juries home: while the zone's grace lasts there is nothing to judge. Where no jury was found it is
-// looked for still, since this node may be alone.
+// dismiss sends the juries home: while the zone's grace lasts there is nothing to judge. Where no
+// jury was found it is looked for still, since this node may be alone.
 func (d *Detector) dismiss(zone uint16) {
 	for i := range d.alarms {
 		if a := &d.alarms[i]; d.zoneOf(a.peer.ID) == zone && a.barred == 0 && !a.unreachable {
@@ -234,8 +243,10 @@ func (d *Detector) turned(now mono.Time, s *silence, count uint32, since mono.Ti
 
 func (d *Detector) tellSilence(now mono.Time, s *silence) {
 	s.again = now.Add(tellAgain)
-	m := wire.Silence{From: d.zoneOf(d.host.Self()), Zone: s.zone, Count: s.count, Age: now.Sub(s.since)}
-	d.host.Spread(now, scramble(uint64(s.zone)), wire.AppendSilence(make([]byte, 0, wire.SilenceSize), m))
+	m := wire.Silence{From: d.zoneOf(d.host.Self()), Zone: s.zone, Count: s.count,
+		Age: now.Sub(s.since)}
+	d.host.Spread(now, scramble(uint64(s.zone)), wire.AppendSilence(make([]byte, 0,
+		wire.SilenceSize), m))
 }
 
 // toldOf takes in what another member of this zone says of a third zone.
@@ -250,7 +261,8 @@ func (d *Detector) toldOf(now mono.Time, m wire.Silence) {
 		return // whoever is not known is not missed
 	case s == nil:
 		s = d.newSilence(m.Zone)
-	case m.Count < s.count && s.again > now.Add(time.Second): // whoever says so has missed something
+	case m.Count < s.count && s.again > now.Add(time.Second):
+		// whoever says so has missed something
 		s.again = now.Add(time.Second)
 		s.finder = true
 	}
@@ -267,7 +279,10 @@ func (d *Detector) repeatSilences(now mono.Time) {
 		if s.again > now || !s.on() && now.Sub(s.since) > tellNoMore {
 			continue
 		}
-		sees := slices.ContainsFunc(d.alarms, func(a alarm) bool { return a.held && d.zoneOf(a.peer.ID) == s.zone })
+		sees := slices.ContainsFunc(d.alarms, func(a alarm) bool {
+			return a.held &&
+				d.zoneOf(a.peer.ID) == s.zone
+		})
 		if s.finder || s.on() && sees {
 			d.tellSilence(now, s)
 		}

@@ -19,24 +19,30 @@ func (w *world) silences(from, of int) (n int) {
 	return n
 }
 
-// A zone that is cut off is told of at each node, once, and nobody fails; after the heal it is heard at once. A crash
-// meanwhile is known in its zone as soon as ever.
+// A zone that is cut off is told of at each node, once, and nobody fails; after the heal it is
+// heard at once. A crash meanwhile is known in its zone as soon as ever.
 func TestZoneIsCutOff(t *testing.T) {
 	for seed := range uint64(3) {
 		for _, sizes := range [][]int{{30, 30, 30}, {12, 40, 3}} {
 			w := newWorldOf(t, sizes, seed, Config{})
 			w.isolate(0)
 			took := w.until(20*time.Second, "all are told", func() bool {
-				return w.silences(1, 0) == sizes[1] && w.silences(2, 0) == sizes[2] && w.silences(0, 1) == sizes[0] && w.silences(0, 2) == sizes[0]
+				return w.silences(1, 0) == sizes[1] && w.silences(2, 0) == sizes[2] &&
+					w.silences(0, 1) == sizes[0] && w.silences(0, 2) == sizes[0]
 			})
 			t.Logf("seed %d, zones of %v: told after %v", seed, sizes, took)
 			w.run(20 * time.Second)
 			dead := w.members(1)[5]
 			w.crash(dead)
-			w.until(DefaultGrace+1500*time.Millisecond, "a crash is known", func() bool { return w.know(dead, member.Failed, 1, 2) })
+			w.until(DefaultGrace+1500*time.Millisecond, "a crash is known",
+				func() bool { return w.know(dead, member.Failed, 1, 2) })
 			inside := w.members(0)[5]
 			w.crash(inside)
-			w.until(DefaultGrace+1500*time.Millisecond, "a crash in the lost zone is known there", func() bool { return w.know(inside, member.Failed, 0) })
+			w.until(DefaultGrace+1500*time.Millisecond,
+				"a crash in the lost zone is known there", func() bool {
+					return w.know(inside,
+						member.Failed, 0)
+				})
 			w.run(20 * time.Second)
 			w.cut = nil
 			took = w.until(5*time.Second, "all hear each other", func() bool {
@@ -50,15 +56,18 @@ func TestZoneIsCutOff(t *testing.T) {
 				}
 			}
 			for _, x := range w.nodes {
-				if want := 1; x.up && x.told != want && w.zoneOf(x.i) != 0 || x.up && w.zoneOf(x.i) == 0 && x.told != 2 {
-					t.Errorf("seed %d: m%d of zone %d is told of %d silences", seed, x.i, w.zoneOf(x.i), x.told)
+				if want := 1; x.up && x.told != want && w.zoneOf(x.i) != 0 || x.up &&
+					w.zoneOf(x.i) == 0 && x.told != 2 {
+					t.Errorf("seed %d: m%d of zone %d is told of %d silences", seed, x.i,
+						w.zoneOf(x.i), x.told)
 				}
 			}
 		}
 	}
 }
 
-// A zone that has crashed is told of in the same way, and fails when its grace is over, and not before.
+// A zone that has crashed is told of in the same way, and fails when its grace is over, and not
+// before.
 func TestZoneCrashes(t *testing.T) {
 	const grace = 30 * time.Second
 	for seed := range uint64(2) {
@@ -67,7 +76,8 @@ func TestZoneCrashes(t *testing.T) {
 			for _, i := range w.members(0) {
 				w.crash(i)
 			}
-			w.until(20*time.Second, "the silence is told", func() bool { return w.silences(1, 0) == sizes[1] })
+			w.until(20*time.Second, "the silence is told",
+				func() bool { return w.silences(1, 0) == sizes[1] })
 			w.run(grace - time.Second)
 			for _, v := range w.verdicts {
 				t.Errorf("m%d fails m%d too soon", v.by, v.of)
@@ -82,7 +92,8 @@ func TestZoneCrashes(t *testing.T) {
 			})
 			t.Logf("zones of %v: failed %v after the grace", sizes, took-time.Second)
 			w.restart(w.members(0)[1])
-			w.until(15*time.Second, "the zone is heard", func() bool { return w.silences(1, 0) == 0 })
+			w.until(15*time.Second, "the zone is heard",
+				func() bool { return w.silences(1, 0) == 0 })
 		}
 	}
 }
@@ -106,8 +117,8 @@ func TestZoneIsKilled(t *testing.T) {
 	}
 }
 
-// When a cut ends somebody is heard before the accused is, and those on the accuser's side have voted already: however many
-// they are, it takes one of the accused's zone.
+// When a cut ends somebody is heard before the accused is, and those on the accuser's side have
+// voted already: however many they are, it takes one of the accused's zone.
 func TestOneOfTheZoneHasToVote(t *testing.T) {
 	w := newWorldOf(t, []int{20, 20, 20}, 1, Config{})
 	x, of, other := w.nodes[w.members(1)[0]], w.members(0)[0], w.members(0)[1]
@@ -155,12 +166,14 @@ func TestZoneComesAndGoes(t *testing.T) {
 			w.wantNoVerdict("a way that comes and goes")
 			w.isolate(1)
 			w.crash(dead)
-			w.until(DefaultGrace+1500*time.Millisecond, "the crash is known", func() bool { return w.know(dead, member.Failed, 0, 2) })
+			w.until(DefaultGrace+1500*time.Millisecond, "the crash is known",
+				func() bool { return w.know(dead, member.Failed, 0, 2) })
 			x := w.nodes[w.members(1)[0]]
 			x.d.Examine(w.now, id(dead))
 			w.run(3 * time.Second)
 			w.cut = nil
-			w.until(3*time.Second, "the crash is known to those who were cut off", func() bool { return w.know(dead, member.Failed, 1) })
+			w.until(3*time.Second, "the crash is known to those who were cut off",
+				func() bool { return w.know(dead, member.Failed, 1) })
 			for _, v := range w.verdicts {
 				if v.of != dead {
 					t.Errorf("seed %d, every %v: m%d fails m%d", seed, every, v.by, v.of)

@@ -64,10 +64,13 @@ func TestTimeoutHasBounds(t *testing.T) {
 	}
 }
 
-// Two refusals a while apart say that a process is gone; a welcome between them says that it is not, and that it stands
-// still, until the host says otherwise.
+// Two refusals a while apart say that a process is gone; a welcome between them says that it is
+// not, and that it stands still, until the host says otherwise.
 func TestKernel(t *testing.T) {
-	at := func(ms int) mono.Time { return mono.Time(time.Hour + time.Duration(ms)*time.Millisecond) }
+	at := func(ms int) mono.Time {
+		return mono.Time(time.Hour +
+			time.Duration(ms)*time.Millisecond)
+	}
 	var k kernel
 	k.take(at(0), detect.Refused)
 	k.take(at(10), detect.Refused)
@@ -89,20 +92,22 @@ func TestKernel(t *testing.T) {
 
 // With the accuser's own vote, those who fail a member are more than half of those who may judge.
 func TestElectors(t *testing.T) {
-	for live, want := range map[int][2]int{2: {0, 0}, 3: {1, 1}, 4: {2, 2}, 5: {3, 2}, 6: {4, 3}, 7: {5, 3}, 8: {6, 4}, 9: {7, 4}, 1000: {7, 4}} {
+	for live, want := range map[int][2]int{2: {0, 0}, 3: {1, 1}, 4: {2, 2}, 5: {3, 2},
+		6: {4, 3}, 7: {5, 3}, 8: {6, 4}, 9: {7, 4}, 1000: {7, 4}} {
 		w := newWorld(t, 1, 1, Config{})
 		for i := range live - 1 {
 			w.nodes[0].learn(i+1, 1, 0, member.Alive)
 		}
 		if seats, votes := w.nodes[0].d.electors(w.now, &alarm{}); seats != want[0] ||
 			votes != want[1] {
-			t.Errorf("of %d live members %d are jurors and %d votes suffice, want %v", live, seats, votes, want)
+			t.Errorf("of %d live members %d are jurors and %d votes suffice, want %v", live,
+				seats, votes, want)
 		}
 	}
 }
 
-// The candidates are the same for all accusers whatever the order of their tables, distinct, and other ones after a
-// refutation.
+// The candidates are the same for all accusers whatever the order of their tables, distinct, and
+// other ones after a refutation.
 func TestRank(t *testing.T) {
 	w := newWorld(t, 200, 1, Config{})
 	lists := map[int][]juror{}
@@ -134,7 +139,8 @@ func TestRank(t *testing.T) {
 	w.nodes[0].learn(1, 1, 1, member.Alive)
 	a := alarm{peer: w.peer(1), start: w.now}
 	w.nodes[0].d.convene(w.now, &a)
-	if a.jury.list[0].id == lists[0][0].id && a.jury.list[1].id == lists[0][1].id && a.jury.list[2].id == lists[0][2].id {
+	if a.jury.list[0].id == lists[0][0].id && a.jury.list[1].id == lists[0][1].id &&
+		a.jury.list[2].id == lists[0][2].id {
 		t.Error("the jury is the same in the next incarnation")
 	}
 }
@@ -152,14 +158,17 @@ func TestBounds(t *testing.T) {
 		l := wire.AppendLease(nil, wire.Lease{Seq: 1, Next: time.Second})
 		x.d.Receive(w.now, plane.Sender{Peer: w.peer(i)}, wire.TypeLease, wire.Body(l))
 		for from := 2; from < 12; from++ {
-			q := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: id(i), Instance: w.peer(i).Instance})
+			q := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: id(i),
+				Instance: w.peer(i).Instance})
 			x.d.Receive(w.now, plane.Sender{Peer: w.peer(from)}, wire.TypeInquiry, wire.Body(q))
 		}
 		x.d.accuse(w.now, w.peer(i), w.now)
 		x.d.flapped(w.now, id(i))
 	}
-	if len(x.d.leases) > maxLeases || len(x.d.cases) > maxCases || len(x.d.alarms) > maxAlarms || len(x.d.flaps) > maxFlaps {
-		t.Errorf("%d leases, %d cases, %d alarms, %d flaps", len(x.d.leases), len(x.d.cases), len(x.d.alarms), len(x.d.flaps))
+	if len(x.d.leases) > maxLeases || len(x.d.cases) > maxCases ||
+		len(x.d.alarms) > maxAlarms || len(x.d.flaps) > maxFlaps {
+		t.Errorf("%d leases, %d cases, %d alarms, %d flaps", len(x.d.leases), len(x.d.cases),
+			len(x.d.alarms), len(x.d.flaps))
 	}
 	for i := range x.d.cases {
 		if len(x.d.cases[i].askers) > maxAskers {
@@ -170,7 +179,8 @@ func TestBounds(t *testing.T) {
 
 // A ping with its fingerprint is at most 50 bytes, and costs no memory.
 func TestPingIsSmall(t *testing.T) {
-	b := wire.AppendLease(wire.AppendHeader(nil, wire.Header{}), wire.Lease{Seq: 1, Next: 5 * time.Second})
+	b := wire.AppendLease(wire.AppendHeader(nil, wire.Header{}),
+		wire.Lease{Seq: 1, Next: 5 * time.Second})
 	if b = wire.AppendFingerprint(b, wire.Fingerprint{}); len(b) > 50 {
 		t.Errorf("a ping has %d bytes", len(b))
 	}

@@ -9,8 +9,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// The verdict. It takes the votes of more than half of the jury against a member, and that none of them has heard from
-// it. It is spread as a member's failure always is; the reasons stay with who declared it.
+// The verdict. It takes the votes of more than half of the jury against a member, and that none of
+// them has heard from it. It is spread as a member's failure always is; the reasons stay with who
+// declared it.
 
 // electors returns how many jurors a case has, and how many of them have to vote against the
 // member. It is held as if there were none but those with which this node can speak, and which know
@@ -84,7 +85,8 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 			d.soon(at)
 			return false
 		}
-		if sends || slices.ContainsFunc(votes, func(v detect.Vote) bool { return v.Cause == wire.CauseDeaf }) {
+		if sends || slices.ContainsFunc(votes,
+			func(v detect.Vote) bool { return v.Cause == wire.CauseDeaf }) {
 			e.Cause, e.Pings, e.Span = wire.CauseDeaf, a.vain, now.Sub(a.since)
 		}
 	}
@@ -100,8 +102,9 @@ func (d *Detector) judge(now mono.Time, i int) bool {
 	return true
 }
 
-// excused says whether the member's process may stand still for longer: whoever saw its host take a connection outweighs
-// all who saw nothing, since packets are lost and none is made up; but not those to whom the host said that nobody listens.
+// excused says whether the member's process may stand still for longer: whoever saw its host take a
+// connection outweighs all who saw nothing, since packets are lost and none is made up; but not
+// those to whom the host said that nobody listens.
 func (a *alarm) excused(now mono.Time, c *Config) bool {
 	if now.Sub(a.start) >= c.StallGrace || a.kernel.denied() {
 		return false
@@ -138,10 +141,12 @@ func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats, votes int) bool {
 	case seats == 0, side > votes && side >= d.cfg.Quorum(d.electorate(now, a)):
 		wait = LoneGrace * wait
 	default:
-		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() && a.kernel.gone(d.cfg.patience()-2*d.cfg.Period)
+		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() &&
+			a.kernel.gone(d.cfg.patience()-2*d.cfg.Period)
 	}
 	if a.sends(now, &d.cfg) {
-		return seats == 0 && now.Sub(a.since) >= LoneGrace*d.cfg.DeafGrace || d.cfg.NoJury && now.Sub(a.since) >= d.cfg.DeafGrace
+		return seats == 0 && now.Sub(a.since) >= LoneGrace*d.cfg.DeafGrace || d.cfg.NoJury &&
+			now.Sub(a.since) >= d.cfg.DeafGrace
 	}
 	if a.kernel.stalled() {
 		wait = max(wait, d.cfg.StallGrace)

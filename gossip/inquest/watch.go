@@ -11,9 +11,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Ping with a lease. A node pings the same few members in turn and promises each the next ping, so that a pair watches
-// both ways: who pings misses the ack, who is pinged misses the ping. So every node has at least as many watchers as it
-// watches itself, whatever the dice say; with pings alone, one in a few thousand nodes would have none.
+// Ping with a lease. A node pings the same few members in turn and promises each the next ping, so
+// that a pair watches both ways: who pings misses the ack, who is pinged misses the ping. So every
+// node has at least as many watchers as it watches itself, whatever the dice say; with pings alone,
+// one in a few thousand nodes would have none.
 
 // watched is a member that this node pings in its turn.
 type watched struct {
@@ -40,7 +41,8 @@ const changeEvery = 10
 
 // ping pings the next of the watched.
 func (d *Detector) ping(now mono.Time) {
-	d.tick = max(d.tick.Add(d.cfg.Period), now.Add(d.cfg.Period/2)) // in step with the promises, even after a late turn
+	// in step with the promises, even after a late turn
+	d.tick = max(d.tick.Add(d.cfg.Period), now.Add(d.cfg.Period/2))
 	d.watchOneMore(now)
 	d.repeatSilences(now)
 	d.checkIsolation(now)
@@ -61,7 +63,9 @@ func (d *Detector) ping(now mono.Time) {
 		}
 		if next, ok := d.another(); ok && (d.far(w.peer.ID) || !d.far(next.peer.ID)) {
 			d.promise(now, w, 0) // this last ping is not waited for
-			*w = next            // in the same place and turn: a turn without a promise is one in which a crash is missed
+			// in the same place and turn: a turn without a promise is one in which a crash is
+			// missed
+			*w = next
 		}
 	}
 	d.promise(now, w, promise)
@@ -78,10 +82,11 @@ func (d *Detector) promise(now mono.Time, w *watched, next time.Duration) {
 	d.send(now, w.peer, wire.AppendLease(d.scratch[:0], wire.Lease{Seq: d.seq, Next: next}))
 }
 
-// watchOneMore lets go of the dead, and takes on one member if there are too few: one at a time, since a newcomer does
-// not know whom it can choose from yet.
+// watchOneMore lets go of the dead, and takes on one member if there are too few: one at a time,
+// since a newcomer does not know whom it can choose from yet.
 func (d *Detector) watchOneMore(now mono.Time) {
-	if changes := d.host.Table().Changes(); changes != d.looked { // each look costs a cache miss or two
+	// each look costs a cache miss or two
+	if changes := d.host.Table().Changes(); changes != d.looked {
 		d.looked = changes
 		d.dropDead()
 		d.watchLinks(now)
@@ -143,8 +148,9 @@ func (d *Detector) another() (watched, bool) {
 	return watched{peer: detect.PeerOf(&m[0]), due: mono.Never}, true
 }
 
-// watchArrival takes on a member that is new or back in place of another: a lease shows a silence to both
-// sides, but only who pings a member sees that it does not hear. About Config.Watch nodes do so.
+// watchArrival takes on a member that is new or back in place of another: a lease shows a silence
+// to both sides, but only who pings a member sees that it does not hear. About Config.Watch nodes
+// do so.
 func (d *Detector) watchArrival(now mono.Time, m member.Member) {
 	of := d.host.Table().Served()
 	if m.OutOfFamily {
@@ -155,7 +161,8 @@ func (d *Detector) watchArrival(now mono.Time, m member.Member) {
 			return
 		}
 	}
-	if m.ID == d.host.Self() || len(d.watched)-d.linked() < d.cfg.Watch || d.watches(m.ID) || d.host.Rand().IntN(of) >= d.cfg.Watch {
+	if m.ID == d.host.Self() || len(d.watched)-d.linked() < d.cfg.Watch || d.watches(m.ID) ||
+		d.host.Rand().IntN(of) >= d.cfg.Watch {
 		return
 	}
 	w := &d.watched[d.host.Rand().IntN(len(d.watched))]
@@ -166,8 +173,8 @@ func (d *Detector) watchArrival(now mono.Time, m member.Member) {
 	*w = watched{peer: detect.PeerOf(&m), due: mono.Never}
 }
 
-// acked takes an ack. A late one still tells how long a round trip takes, but for that of a process that stood still: it
-// would slow all alarms down.
+// acked takes an ack. A late one still tells how long a round trip takes, but for that of a process
+// that stood still: it would slow all alarms down.
 func (d *Detector) acked(now mono.Time, from detect.Peer, seq uint32) {
 	for i := range d.watched {
 		w := &d.watched[i]
@@ -189,8 +196,8 @@ func (d *Detector) acked(now mono.Time, from detect.Peer, seq uint32) {
 	}
 }
 
-// relax is called when what was due at a moment is due no more: to wake for nothing costs a node more than all else that
-// it does in quiet times. What goes on in alarms and cases is no quiet.
+// relax is called when what was due at a moment is due no more: to wake for nothing costs a node
+// more than all else that it does in quiet times. What goes on in alarms and cases is no quiet.
 func (d *Detector) relax(was mono.Time) {
 	if was != d.due || len(d.alarms) > 0 || len(d.cases) > 0 {
 		return
@@ -237,7 +244,8 @@ func (d *Detector) promised(now mono.Time, from detect.Peer, next time.Duration)
 		d.leases = append(d.leases, lease{due: mono.Never})
 	}
 	was := d.leases[i].due
-	d.leases[i] = lease{peer: from, due: now.Add(next + d.way(from.ID).timeout(&d.cfg)), every: next}
+	d.leases[i] = lease{peer: from, due: now.Add(next + d.way(from.ID).timeout(&d.cfg)),
+		every: next}
 	d.soon(d.leases[i].due)
 	d.relax(was)
 }
@@ -259,12 +267,14 @@ func (d *Detector) missPings(now mono.Time) {
 			d.dropLease(i)
 			continue
 		}
-		l.due = max(l.due.Add(l.every), now+1) // the ping was lost, or its sender was dead: then it is not back for the next
+		// the ping was lost, or its sender was dead: then it is not back for the next
+		l.due = max(l.due.Add(l.every), now+1)
 	}
 }
 
-// maxMissed is how many pings in a row may be missed before nothing more is expected: the one that ends a promise may
-// have been lost itself. Without any, every second watcher would be blind where half of the packets are lost.
+// maxMissed is how many pings in a row may be missed before nothing more is expected: the one that
+// ends a promise may have been lost itself. Without any, every second watcher would be blind where
+// half of the packets are lost.
 const maxMissed = 2
 
 // dropLease forgets a promise; the last one takes its place.

@@ -1,8 +1,8 @@
 package inquest
 
-// A small cluster in virtual time: detectors, each with a table, and a network between them that loses packets, cuts
-// links, and has kernels that answer for processes. News of verdicts reaches all who can be reached after a few
-// milliseconds; how it does is not this package's matter.
+// A small cluster in virtual time: detectors, each with a table, and a network between them that
+// loses packets, cuts links, and has kernels that answer for processes. News of verdicts reaches
+// all who can be reached after a few milliseconds; how it does is not this package's matter.
 
 import (
 	"container/heap"
@@ -99,7 +99,8 @@ func newWorld(t testing.TB, n int, seed uint64, cfg Config) *world {
 	return newWorldOf(t, []int{n}, seed, cfg)
 }
 
-// newWorldOf makes a cluster of zones with so many members each, that are 20 to 40 ms apart. One alone has no name.
+// newWorldOf makes a cluster of zones with so many members each, that are 20 to 40 ms apart. One
+// alone has no name.
 func newWorldOf(t testing.TB, zones []int, seed uint64, cfg Config) *world {
 	w := &world{t: t, cfg: cfg, now: mono.Time(time.Hour), rng: rand.New(rand.NewPCG(seed, 7)),
 		packets: map[wire.Type]int{}, filteredAt: -1}
@@ -109,7 +110,8 @@ func newWorldOf(t testing.TB, zones []int, seed uint64, cfg Config) *world {
 		n += size
 	}
 	for i := range n {
-		w.nodes = append(w.nodes, &node{w: w, i: i, generation: 1, hostUp: true, rng: rand.New(rand.NewPCG(seed, uint64(i)))})
+		w.nodes = append(w.nodes, &node{w: w, i: i, generation: 1, hostUp: true,
+			rng: rand.New(rand.NewPCG(seed, uint64(i)))})
 	}
 	for _, x := range w.nodes {
 		x.start()
@@ -155,7 +157,8 @@ func (w *world) indexOf(m member.ID) int {
 }
 
 func (w *world) peer(i int) detect.Peer {
-	return detect.Peer{ID: id(i), Instance: member.Instance(id(i), uint32(w.nodes[i].generation)), Addr: addr(i)}
+	return detect.Peer{ID: id(i), Instance: member.Instance(id(i),
+		uint32(w.nodes[i].generation)), Addr: addr(i)}
 }
 
 // run lets the time pass.
@@ -180,7 +183,8 @@ func (x *node) start() {
 	x.schedule()
 }
 
-// restart starts the process again, in a new life, which knows the others and is known to them at once.
+// restart starts the process again, in a new life, which knows the others and is known to them at
+// once.
 func (w *world) restart(i int) {
 	x := w.nodes[i]
 	x.generation++
@@ -194,14 +198,16 @@ func (w *world) restart(i int) {
 }
 
 func (w *world) crash(i int) { w.nodes[i].up, w.nodes[i].hostUp = false, false } // with its host
-func (w *world) kill(i int)  { w.nodes[i].up = false }                           // the process alone
+// the process alone
+func (w *world) kill(i int) { w.nodes[i].up = false }
 
 func (w *world) pause(i int, d time.Duration) { w.nodes[i].pausedUntil = w.now.Add(d) }
 
 // learn puts a fact into the table and tells the detector, as a node does.
 func (x *node) learn(k int, generation uint64, inc uint32, s member.State) {
 	r := member.Record{Name: name(k), Generation: generation, Addr: addr(k), Zone: x.w.zone(k)}
-	before, _, changed, err := x.table.Merge(x.w.now, member.Fact{Record: member.Share(r), Incarnation: inc, State: s})
+	before, _, changed, err := x.table.Merge(x.w.now,
+		member.Fact{Record: member.Share(r), Incarnation: inc, State: s})
 	if err != nil {
 		x.w.t.Fatal(err)
 	}
@@ -342,7 +348,12 @@ func (x *node) Connect(_ mono.Time, to detect.Peer) {
 				o = detect.Accepted
 				y.input(func() { y.d.Taken(w.now) })
 			}
-			w.at(w.now.Add(w.delay(k, x.i)), func() { x.input(func() { x.d.Connected(w.now, to, o) }) })
+			w.at(w.now.Add(w.delay(k, x.i)), func() {
+				x.input(func() {
+					x.d.Connected(w.now, to,
+						o)
+				})
+			})
 		}
 	})
 }
@@ -359,7 +370,12 @@ func (x *node) FailWith(_ mono.Time, m member.ID, e detect.Evidence) {
 	x.learn(k, g, inc, member.Failed)
 	for _, y := range w.nodes {
 		if y != x && y.i != k && (w.cut == nil || !w.cut(x.i, y.i)) {
-			w.at(w.now.Add(newsDelay), func() { y.input(func() { y.learn(k, g, inc, member.Failed) }) })
+			w.at(w.now.Add(newsDelay), func() {
+				y.input(func() {
+					y.learn(k, g, inc,
+						member.Failed)
+				})
+			})
 		}
 	}
 }

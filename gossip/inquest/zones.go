@@ -9,12 +9,14 @@ import (
 	"github.com/starling-gossip/starling/gossip/topology"
 )
 
-// Watching across zones. If everybody watched anybody, most pings would cross zones, and the dear links between them would
-// carry more the larger a zone is. So a node watches members of its own zone, and others only where that has too few. For
-// the case that a whole zone is silent, and nobody inside can say so to anybody, each zone watches each other one over a
-// few links; and of each verdict about a member of another zone those outside take it that its zone may be gone, and look
-// at a few more. If they are well, that costs a few packets; if they are not, there are as many more for each, and the
-// silent zone is known after a few times the grace. All of that is the same for a zone of ten and of a thousand.
+// Watching across zones. If everybody watched anybody, most pings would cross zones, and the dear
+// links between them would carry more the larger a zone is. So a node watches members of its own
+// zone, and others only where that has too few. For the case that a whole zone is silent, and
+// nobody inside can say so to anybody, each zone watches each other one over a few links; and of
+// each verdict about a member of another zone those outside take it that its zone may be gone, and
+// look at a few more. If they are well, that costs a few packets; if they are not, there are as
+// many more for each, and the silent zone is known after a few times the grace. All of that is the
+// same for a zone of ten and of a thousand.
 
 const (
 	links = 2 // members of a zone that watch one of each other zone
@@ -46,8 +48,8 @@ type abroad struct {
 	path
 }
 
-// way returns what is known of the ways to a member: one for all of a zone. Of a zone that was never met it is known how
-// much gets lost on the way to others.
+// way returns what is known of the ways to a member: one for all of a zone. Of a zone that was
+// never met it is known how much gets lost on the way to others.
 func (d *Detector) way(id member.ID) *path {
 	if !d.far(id) {
 		return &d.path
@@ -94,8 +96,9 @@ func (d *Detector) astray(w *watched) bool {
 	return !w.link && d.far(w.peer.ID) && len(d.own()) > d.cfg.Watch
 }
 
-// holds says whether this node watches another zone. Who does is found by consistent hashing (Karger et al. 1997): a link
-// falls to whoever comes next on the ring after a point that the two zones give, and to the next when that dies.
+// holds says whether this node watches another zone. Who does is found by consistent hashing
+// (Karger et al. 1997): a link falls to whoever comes next on the ring after a point that the two
+// zones give, and to the next when that dies.
 func (d *Detector) holds(own []topology.Place, zone uint16) bool {
 	from := own[0].Key >> (64 - topology.ZoneBits) << (64 - topology.ZoneBits)
 	for k := range uint64(links) {
@@ -122,17 +125,19 @@ func (d *Detector) watchLinks(now mono.Time) {
 	for zone := range d.ring.Zones() {
 		z := zone[0].Zone()
 		linked := func(w watched) bool { return w.link && d.zoneOf(w.peer.ID) == z }
-		if z == own[0].Zone() || len(d.watched) >= MaxWatch || !d.holds(own, z) || slices.ContainsFunc(d.watched, linked) {
+		if z == own[0].Zone() || len(d.watched) >= MaxWatch || !d.holds(own, z) ||
+			slices.ContainsFunc(d.watched, linked) {
 			continue
 		}
 		if m, _ := d.host.Table().Get(zone[d.host.Rand().IntN(len(zone))].ID); !d.watches(m.ID) && !m.OutOfFamily {
-			d.watched = append(d.watched, watched{peer: detect.PeerOf(&m), due: mono.Never, link: true})
+			d.watched = append(d.watched, watched{peer: detect.PeerOf(&m), due: mono.Never,
+				link: true})
 		}
 	}
 }
 
-// lookAround raises alarms about members of another zone of which one was failed: each node outside about so many that
-// they are a few in all.
+// lookAround raises alarms about members of another zone of which one was failed: each node outside
+// about so many that they are a few in all.
 func (d *Detector) lookAround(now mono.Time, failed *member.Member) {
 	if !d.far(failed.ID) {
 		return

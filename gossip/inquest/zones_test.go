@@ -47,7 +47,8 @@ func (w *world) know(of int, s member.State, zones ...int) bool {
 	return true
 }
 
-// Everybody watches its own zone, and over a few links, which all zones share out, each zone watches each other one.
+// Everybody watches its own zone, and over a few links, which all zones share out, each zone
+// watches each other one.
 func TestZonesAreWatchedFromInside(t *testing.T) {
 	w := newWorldOf(t, []int{40, 40, 40}, 1, Config{})
 	w.run(20 * time.Second)
@@ -58,7 +59,8 @@ func TestZonesAreWatchedFromInside(t *testing.T) {
 			v := &x.d.watched[i]
 			switch far := w.zoneOf(x.i) != w.zoneOf(w.indexOf(v.peer.ID)); {
 			case far != v.link:
-				t.Errorf("m%d watches m%d: another zone %v, link %v", x.i, w.indexOf(v.peer.ID), far, v.link)
+				t.Errorf("m%d watches m%d: another zone %v, link %v", x.i,
+					w.indexOf(v.peer.ID), far, v.link)
 			case far:
 				held[[2]int{w.zoneOf(x.i), w.zoneOf(w.indexOf(v.peer.ID))}]++
 			default:
@@ -92,12 +94,14 @@ func TestQuietAcrossZones(t *testing.T) {
 	}
 }
 
-// A crash inside a zone is known to all zones as soon as if there were no zones, without a vote from far away.
+// A crash inside a zone is known to all zones as soon as if there were no zones, without a vote
+// from far away.
 func TestCrashInAZone(t *testing.T) {
 	for seed := range uint64(6) {
 		w := newWorldOf(t, []int{20, 20, 20}, seed, Config{})
 		w.crash(7)
-		w.until(DefaultGrace+1500*time.Millisecond, "m7 is known to have crashed", func() bool { return w.know(7, member.Failed, 0, 1, 2) })
+		w.until(DefaultGrace+1500*time.Millisecond, "m7 is known to have crashed",
+			func() bool { return w.know(7, member.Failed, 0, 1, 2) })
 		if v := w.verdicts[0]; w.zoneOf(v.by) != 0 {
 			t.Errorf("seed %d: m%d of another zone has found out first", seed, v.by)
 		}
@@ -109,7 +113,8 @@ func TestCrashInAZone(t *testing.T) {
 	}
 }
 
-// A zone that is cut off, and one that is dead, is noticed by the others, all of it; and whoever is cut off notices too.
+// A zone that is cut off, and one that is dead, is noticed by the others, all of it; and whoever is
+// cut off notices too.
 func TestSilentZone(t *testing.T) {
 	for seed := range uint64(3) {
 		for _, sizes := range [][]int{{30, 30, 30}, {3, 20, 20}, {1, 9, 12}, {2, 2, 2}} {
@@ -145,7 +150,8 @@ func TestCutBetweenTwoZones(t *testing.T) {
 	}
 }
 
-// When those who hold the links to a zone crash, others hold them at once, and a zone that falls silent then is noticed.
+// When those who hold the links to a zone crash, others hold them at once, and a zone that falls
+// silent then is noticed.
 func TestLinksAreTakenOver(t *testing.T) {
 	w := newWorldOf(t, []int{20, 20}, 3, Config{ZoneGrace: -1})
 	var holders []int
@@ -186,7 +192,10 @@ func TestLinksAreTakenOver(t *testing.T) {
 // Half of what goes between zones is lost: nobody is failed.
 func TestLossBetweenZones(t *testing.T) {
 	w := newWorldOf(t, []int{15, 15, 2}, 4, Config{})
-	w.cut = func(from, to int) bool { return w.zoneOf(from) != w.zoneOf(to) && w.rng.Float64() < 0.5 }
+	w.cut = func(from, to int) bool {
+		return w.zoneOf(from) != w.zoneOf(to) &&
+			w.rng.Float64() < 0.5
+	}
 	w.run(3 * time.Minute)
 	for _, v := range w.verdicts {
 		t.Errorf("m%d fails m%d", v.by, v.of)
@@ -234,7 +243,8 @@ func TestDeal(t *testing.T) {
 		others [][]juror
 		want   []member.ID
 	}{
-		{jurors(1, 2, 3, 4, 5), [][]juror{jurors(11, 12), jurors(21, 22)}, []member.ID{1, 11, 2, 21, 3, 12, 4}},
+		{jurors(1, 2, 3, 4, 5), [][]juror{jurors(11, 12), jurors(21, 22)},
+			[]member.ID{1, 11, 2, 21, 3, 12, 4}},
 		{jurors(1), [][]juror{jurors(11, 12, 13, 14)}, []member.ID{1, 11, 12, 13, 14}},
 		{nil, [][]juror{jurors(11), jurors(21, 22, 23)}, []member.ID{11, 21, 22, 23}},
 		{jurors(1, 2), nil, []member.ID{1, 2}},

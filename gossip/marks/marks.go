@@ -1,16 +1,18 @@
-// Package marks remembers a little of what was let go, within a bound: how far a node had got with a member that it has
-// forgotten since and may meet again in the same life.
+// Package marks remembers a little of what was let go, within a bound: how far a node had got with
+// a member that it has forgotten since and may meet again in the same life.
 package marks
 
 import "slices"
 
-// Table remembers one value for each key, the last Max that were put. The zero Table with Max set is ready for use. One entry
-// takes some 80 bytes, since the table is a map. It is not safe for concurrent use.
+// Table remembers one value for each key, the last Max that were put. The zero Table with Max set
+// is ready for use. One entry takes some 80 bytes, since the table is a map. It is not safe for
+// concurrent use.
 type Table[K comparable, V any] struct {
 	Max int // at most so many entries; the oldest goes first
 
-	of    map[K]entry[V] // never gone through
-	order []put[K]       // in which they came; those that were taken out or renewed stand there still
+	of map[K]entry[V] // never gone through
+	// in which they came; those that were taken out or renewed stand there still
+	order []put[K]
 	turn  uint64
 }
 

@@ -15,8 +15,8 @@ func sharedFacts(n int) []Fact {
 	return facts
 }
 
-// BenchmarkTableMemory reports what one member costs in one node's table beside the shared record: the heap that many
-// tables of the same members take, over their entries.
+// BenchmarkTableMemory reports what one member costs in one node's table beside the shared record:
+// the heap that many tables of the same members take, over their entries.
 func BenchmarkTableMemory(b *testing.B) {
 	for _, n := range []int{1_000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -36,20 +36,22 @@ func BenchmarkTableMemory(b *testing.B) {
 				runtime.ReadMemStats(&after)
 			}
 			runtime.KeepAlive(facts)
-			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(tables)*n), "B/member")
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(tables)*n),
+				"B/member")
 		})
 	}
 }
 
-// A member costs at most 64 bytes in a table of a thousand or more, whatever the size: with the slack of what grew for
-// it, and of what the allocator rounds up.
+// A member costs at most 64 bytes in a table of a thousand or more, whatever the size: with the
+// slack of what grew for it, and of what the allocator rounds up.
 func TestMemberCost(t *testing.T) {
 	var table Table
 	worst, at := 0.0, 0
 	h := Share(record("wren", 1, 0))
 	for n := 1; n <= 30_000; n++ {
 		table.insert(entry{rec: h, id: ID(Mix(uint64(n)))})
-		bytes := roundUp(cap(table.entries)*int(unsafe.Sizeof(entry{}))) + roundUp(cap(table.index)*int(unsafe.Sizeof(table.index[0])))
+		bytes := roundUp(cap(table.entries)*int(unsafe.Sizeof(entry{}))) +
+			roundUp(cap(table.index)*int(unsafe.Sizeof(table.index[0])))
 		if cost := float64(bytes) / float64(n); n >= 1_000 && cost > worst {
 			worst, at = cost, n
 		}

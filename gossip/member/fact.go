@@ -1,5 +1,5 @@
-// Package member knows who is in the cluster: records, the order of precedence of what is said about them, and the
-// table of them all.
+// Package member knows who is in the cluster: records, the order of precedence of what is said
+// about them, and the table of them all.
 package member
 
 import (
@@ -72,7 +72,8 @@ func (c Cause) String() string {
 	return fmt.Sprintf("Cause(%d)", uint8(c))
 }
 
-// Fact is one thing said of a member: "in this life, at this incarnation, with this record, it is in this state".
+// Fact is one thing said of a member: "in this life, at this incarnation, with this record, it is
+// in this state".
 type Fact struct {
 	Record      Handle
 	Incarnation uint32
@@ -80,9 +81,10 @@ type Fact struct {
 	Cause       Cause // of Failed; else 0
 }
 
-// Version is what decides between two facts about one name: generation, then incarnation, then state, then the cause of a
-// failure, then (for a tie that no honest member makes) the record itself. The order is total, so merging by the larger is commutative,
-// associative and idempotent: a join-semilattice.
+// Version is what decides between two facts about one name: generation, then incarnation, then
+// state, then the cause of a failure, then (for a tie that no honest member makes) the record
+// itself. The order is total, so merging by the larger is commutative, associative and idempotent:
+// a join-semilattice.
 type Version struct {
 	Generation  uint64
 	Incarnation uint32
@@ -94,7 +96,8 @@ type Version struct {
 // Version returns the version of a fact.
 func (f Fact) Version() Version {
 	r := f.Record.Value()
-	return Version{Generation: r.Generation, Incarnation: f.Incarnation, State: f.State, Cause: f.Cause, Check: r.Check()}
+	return Version{Generation: r.Generation, Incarnation: f.Incarnation, State: f.State,
+		Cause: f.Cause, Check: r.Check()}
 }
 
 // Compare returns -1, 0 or +1 as v is below, at or above w in the order of precedence.

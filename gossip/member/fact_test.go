@@ -35,7 +35,8 @@ func genFact(name string) *rapid.Generator[Fact] {
 // A merge is a join-semilattice: facts may come in any order, any number of times, by any way.
 func TestMergeIsSemilattice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a, b, c := genFact("wren").Draw(t, "a"), genFact("wren").Draw(t, "b"), genFact("wren").Draw(t, "c")
+		a, b, c := genFact("wren").Draw(t, "a"), genFact("wren").Draw(t,
+			"b"), genFact("wren").Draw(t, "c")
 		if x, y := Merge(a, b), Merge(b, a); x != y {
 			t.Fatalf("not commutative: %v and %v", x.Version(), y.Version())
 		}
@@ -46,13 +47,15 @@ func TestMergeIsSemilattice(t *testing.T) {
 			t.Fatalf("not idempotent: %v of %v", x.Version(), a.Version())
 		}
 		m := Merge(a, b)
-		if m != a && m != b || m.Version().Compare(a.Version()) < 0 || m.Version().Compare(b.Version()) < 0 {
+		if m != a && m != b || m.Version().Compare(a.Version()) < 0 ||
+			m.Version().Compare(b.Version()) < 0 {
 			t.Fatalf("%v is no upper bound of %v and %v", m.Version(), a.Version(), b.Version())
 		}
 	})
 }
 
-// The order of two facts is that of the first thing in which they differ; equal ones alone compare as equal.
+// The order of two facts is that of the first thing in which they differ; equal ones alone compare
+// as equal.
 func TestPrecedence(t *testing.T) {
 	first := func(c ...int) int {
 		for _, v := range c {
@@ -75,11 +78,14 @@ func TestPrecedence(t *testing.T) {
 		a, b := genFact("wren").Draw(t, "a"), genFact("wren").Draw(t, "b")
 		v, w := a.Version(), b.Version()
 		got := v.Compare(w)
-		want := first(sign(v.Generation, w.Generation), sign(uint64(v.Incarnation), uint64(w.Incarnation)), sign(uint64(v.State), uint64(w.State)))
+		want := first(sign(v.Generation, w.Generation),
+			sign(uint64(v.Incarnation), uint64(w.Incarnation)), sign(uint64(v.State),
+				uint64(w.State)))
 		if want != 0 && got != want || got != -w.Compare(v) || (got == 0) != (a == b) {
 			t.Fatalf("%v against %v: %d, want %d", v, w, got, want)
 		}
-		m := Member{ID: IDOf("wren"), Handle: b.Record, Incarnation: b.Incarnation, State: b.State, Check: w.Check}
+		m := Member{ID: IDOf("wren"), Handle: b.Record, Incarnation: b.Incarnation,
+			State: b.State, Check: w.Check}
 		if short := m.Compare(a); short != got {
 			t.Fatalf("%v against a member of %v: %d, want %d", v, w, short, got)
 		}
@@ -89,7 +95,8 @@ func TestPrecedence(t *testing.T) {
 // What the order is for.
 func TestPrecedenceExamples(t *testing.T) {
 	fact := func(generation uint64, incarnation uint32, s State) Fact {
-		return Fact{Record: Share(record("wren", generation, 0)), Incarnation: incarnation, State: s}
+		return Fact{Record: Share(record("wren", generation, 0)), Incarnation: incarnation,
+			State: s}
 	}
 	tests := []struct {
 		name        string

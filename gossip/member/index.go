@@ -1,7 +1,8 @@
 package member
 
-// The table's index: from an ID to a position, by open addressing with linear probing over 4-byte slots. A Go map
-// would cost five times the memory at a thousand members in each of a thousand tables of one process.
+// The table's index: from an ID to a position, by open addressing with linear probing over 4-byte
+// slots. A Go map would cost five times the memory at a thousand members in each of a thousand
+// tables of one process.
 
 // home is the slot where the search for an ID begins. IDs are hashes already.
 func (t *Table) home(id ID) int { return int(uint64(id) & uint64(len(t.index)-1)) }
@@ -41,8 +42,8 @@ func (t *Table) swap(i, j int) {
 	t.index[a], t.index[b] = int32(j+1), int32(i+1)
 }
 
-// unindex empties an ID's slot and closes the gap, so that no later probe ends there too early (Knuth, TAOCP 3,
-// section 6.4, algorithm R).
+// unindex empties an ID's slot and closes the gap, so that no later probe ends there too early
+// (Knuth, TAOCP 3, section 6.4, algorithm R).
 func (t *Table) unindex(id ID) {
 	mask := len(t.index) - 1
 	hole := t.slot(id)

@@ -6,11 +6,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// IDs that crowd into few slots, and around the end of the index, are found all the same, after any insertions and
-// removals: forged names can make such.
+// IDs that crowd into few slots, and around the end of the index, are found all the same, after any
+// insertions and removals: forged names can make such.
 func TestIndexOfCrowdedIDs(t *testing.T) {
 	crowded := rapid.Custom(func(t *rapid.T) ID {
-		low := rapid.SampledFrom([]uint64{0, 1, 2, 5, 6, 7, ^uint64(0), ^uint64(0) - 1}).Draw(t, "low")
+		low := rapid.SampledFrom([]uint64{0, 1, 2, 5, 6, 7, ^uint64(0),
+			^uint64(0) - 1}).Draw(t, "low")
 		high := rapid.Uint64Range(1, 5).Draw(t, "high")
 		return ID(high<<32 | low&0xffffffff)
 	})
@@ -23,7 +24,8 @@ func TestIndexOfCrowdedIDs(t *testing.T) {
 			"insert": func(t *rapid.T) {
 				id := crowded.Draw(t, "id")
 				if !in[id] {
-					table.insert(entry{rec: h, id: id, state: rapid.SampledFrom(States[:]).Draw(t, "state")})
+					table.insert(entry{rec: h, id: id,
+						state: rapid.SampledFrom(States[:]).Draw(t, "state")})
 					in[id] = true
 				}
 				asked = append(asked, id)
@@ -46,7 +48,8 @@ func TestIndexOfCrowdedIDs(t *testing.T) {
 	})
 }
 
-// checkIndex sees that the index holds each position once and keeps free slots, without which a search would not end.
+// checkIndex sees that the index holds each position once and keeps free slots, without which a
+// search would not end.
 func checkIndex(t *rapid.T, table *Table) {
 	seen := make([]bool, table.Len())
 	used := 0

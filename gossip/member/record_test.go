@@ -33,19 +33,32 @@ func TestRecordValidate(t *testing.T) {
 		{"the longest zone", func(r *Record) { r.Zone = long(MaxZone) }, ""},
 		{"too long a zone", func(r *Record) { r.Zone = long(MaxZone + 1) }, "zone has 129 bytes"},
 		{"the largest tags", func(r *Record) { r.Tags = bigTags(MaxTags) }, ""},
-		{"too large tags", func(r *Record) { r.Tags = bigTags(MaxTags) + "x" }, "tags have 641 bytes"},
+		{"too large tags", func(r *Record) { r.Tags = bigTags(MaxTags) + "x" },
+			"tags have 641 bytes"},
 		{"tags of noise", func(r *Record) { r.Tags = "noise" }, "encoded"},
-		{"as large as fits", func(r *Record) { r.Name, r.Zone, r.Tags = long(96), long(96), bigTags(MaxTags) }, ""},
-		{"a byte more together", func(r *Record) { r.Name, r.Zone, r.Tags = long(96), long(97), bigTags(MaxTags) }, "833 bytes together"},
+		{"as large as fits", func(r *Record) {
+			r.Name, r.Zone, r.Tags = long(96), long(96),
+				bigTags(MaxTags)
+		}, ""},
+		{"a byte more together", func(r *Record) {
+			r.Name, r.Zone, r.Tags = long(96), long(97),
+				bigTags(MaxTags)
+		}, "833 bytes together"},
 		{"the last generation", func(r *Record) { r.Generation = MaxGeneration }, ""},
-		{"a generation that nobody believes", func(r *Record) { r.Generation = MaxGeneration + 1 }, "generation 4611686018427387905"},
+		{"a generation that nobody believes", func(r *Record) {
+			r.Generation = MaxGeneration +
+				1
+		}, "generation 4611686018427387905"},
 		{"no address", func(r *Record) { r.Addr = netip.AddrPort{} }, "address"},
 		{"no port", func(r *Record) { r.Addr = addr("10.0.0.1:0") }, "10.0.0.1:0"},
 		{"the wildcard", func(r *Record) { r.Addr = addr("0.0.0.0:7747") }, "0.0.0.0:7747"},
 		{"the IPv6 wildcard", func(r *Record) { r.Addr = addr("[::]:7747") }, "[::]:7747"},
-		{"a multicast address", func(r *Record) { r.Addr = addr("[ff02::1]:7747") }, "[ff02::1]:7747"},
-		{"the broadcast address", func(r *Record) { r.Addr = addr("255.255.255.255:7747") }, "255.255.255.255:7747"},
-		{"multicast outside", func(r *Record) { r.Outside = addr("224.0.0.1:7747") }, "224.0.0.1:7747"},
+		{"a multicast address", func(r *Record) { r.Addr = addr("[ff02::1]:7747") },
+			"[ff02::1]:7747"},
+		{"the broadcast address", func(r *Record) { r.Addr = addr("255.255.255.255:7747") },
+			"255.255.255.255:7747"},
+		{"multicast outside", func(r *Record) { r.Outside = addr("224.0.0.1:7747") },
+			"224.0.0.1:7747"},
 	}
 	for _, tt := range tests {
 		r := record("wren", 1, 1)
@@ -54,7 +67,8 @@ func TestRecordValidate(t *testing.T) {
 		switch {
 		case tt.want == "" && err != nil:
 			t.Errorf("%s: %v", tt.name, err)
-		case tt.want != "" && (!errors.Is(err, ErrRecord) || !strings.Contains(err.Error(), tt.want)):
+		case tt.want != "" && (!errors.Is(err, ErrRecord) ||
+			!strings.Contains(err.Error(), tt.want)):
 			t.Errorf("%s: error %v, want one with %q", tt.name, err, tt.want)
 		}
 	}
@@ -66,7 +80,8 @@ func TestHashesStayWhatTheyAre(t *testing.T) {
 		Name: "robin", Generation: 1767225661000, Addr: netip.MustParseAddrPort("10.0.0.2:7747"),
 		Zone: "eu/west", Tags: "\x04role\x00\x02db", Protocol: 1,
 	}
-	for name, want := range map[string]ID{"": 0x7bd3144f29c0cc9e, "wren": 0xf4dca4d13eab9531, "robin": 0xdaf827236e31082d, "lark": 0x642fd9cc406274b4} {
+	for name, want := range map[string]ID{"": 0x7bd3144f29c0cc9e, "wren": 0xf4dca4d13eab9531,
+		"robin": 0xdaf827236e31082d, "lark": 0x642fd9cc406274b4} {
 		if got := IDOf(name); got != want {
 			t.Errorf("the ID of %q is %016x, want %016x", name, uint64(got), uint64(want))
 		}

@@ -18,12 +18,15 @@ type Member struct {
 	Handle      Handle // of the record
 	Incarnation uint32
 	State       State
-	Check       uint32    // of the record
-	Since       mono.Time // when this table last saw the state change; of one that is not live, when it last ended
-	Far         bool      // it is sent to at its outside address, since it is of another zone than the table's
-	Again       bool      // the table knew it in an earlier life
-	Cause       Cause     // of Failed
-	OutOfFamily bool      // nothing can be sent to its address from where the table is: it is of the other IP version
+	Check       uint32 // of the record
+	// when this table last saw the state change; of one that is not live, when it last ended
+	Since mono.Time
+	// it is sent to at its outside address, since it is of another zone than the table's
+	Far   bool
+	Again bool  // the table knew it in an earlier life
+	Cause Cause // of Failed
+	// nothing can be sent to its address from where the table is: it is of the other IP version
+	OutOfFamily bool
 	heard       *netip.AddrPort
 }
 
@@ -33,8 +36,9 @@ func (m *Member) Record() Record { return m.Handle.Value() }
 // Name returns the member's name.
 func (m *Member) Name() string { return m.Handle.Value().Name }
 
-// Addr returns where the member receives packets that are sent from where the table is.
-// Where its own address is of the IP version that is not sent to from there, that is where it was last heard from.
+// Addr returns where the member receives packets that are sent from where the table is. Where its
+// own address is of the IP version that is not sent to from there, that is where it was last heard
+// from.
 func (m *Member) Addr() netip.AddrPort {
 	switch {
 	case m.heard != nil:
@@ -50,7 +54,8 @@ func (m *Member) Generation() uint64 { return m.Handle.Value().Generation }
 
 // Version returns the version of what the table holds.
 func (m *Member) Version() Version {
-	return Version{Generation: m.Generation(), Incarnation: m.Incarnation, State: m.State, Cause: m.Cause, Check: m.Check}
+	return Version{Generation: m.Generation(), Incarnation: m.Incarnation, State: m.State,
+		Cause: m.Cause, Check: m.Check}
 }
 
 // Fact returns what the table holds as a fact.
@@ -58,11 +63,12 @@ func (m *Member) Fact() Fact {
 	return Fact{Record: m.Handle, Incarnation: m.Incarnation, State: m.State, Cause: m.Cause}
 }
 
-// Compare returns -1, 0 or +1 as a fact about the same name is below, at or above what the table holds. It hashes no
-// record that the table holds already.
+// Compare returns -1, 0 or +1 as a fact about the same name is below, at or above what the table
+// holds. It hashes no record that the table holds already.
 func (m *Member) Compare(f Fact) int {
 	if f.Record == m.Handle {
-		return cmp.Or(cmp.Compare(f.Incarnation, m.Incarnation), cmp.Compare(f.State, m.State), cmp.Compare(f.Cause, m.Cause))
+		return cmp.Or(cmp.Compare(f.Incarnation, m.Incarnation), cmp.Compare(f.State, m.State),
+			cmp.Compare(f.Cause, m.Cause))
 	}
 	return f.Version().Compare(m.Version())
 }
@@ -73,7 +79,8 @@ func (m *Member) Instance() uint32 { return Instance(m.ID, uint32(m.Generation()
 // Item is the member's part of the fingerprint, as anti-entropy compares it.
 func (m *Member) Item() uint64 { return item(m.ID, m.Incarnation, m.Check) }
 
-// entry is 40 bytes; with the index a member costs at most 64, the slack of growing slices included.
+// entry is 40 bytes; with the index a member costs at most 64, the slack of growing slices
+// included.
 type entry struct {
 	rec   Handle
 	id    ID
@@ -88,17 +95,20 @@ type entry struct {
 	reply bool // it is too, and it is sent to where it was heard from
 }
 
-// item hashes what two nodes must agree on about a live member: which life, which incarnation, which record. It leaves
-// out suspicion, which is local and passing; the check covers name and generation.
+// item hashes what two nodes must agree on about a live member: which life, which incarnation,
+// which record. It leaves out suspicion, which is local and passing; the check covers name and
+// generation.
 func item(id ID, inc, check uint32) uint64 {
 	return Mix(uint64(id) + Mix(uint64(inc)<<32|uint64(check)))
 }
 
-// Table holds what one node knows of every member, itself included. The live ones stand in front, those that can be
-// sent to before the others, so that a random one is drawn in constant time. It is not safe for concurrent use.
+// Table holds what one node knows of every member, itself included. The live ones stand in front,
+// those that can be sent to before the others, so that a random one is drawn in constant time. It
+// is not safe for concurrent use.
 //
-// The fingerprint covers the live members alone: two nodes agree when they would do the same with a message. So
-// forgetting the dead, which happens at each node in its own time, never makes two nodes differ.
+// The fingerprint covers the live members alone: two nodes agree when they would do the same with a
+// message. So forgetting the dead, which happens at each node in its own time, never makes two
+// nodes differ.
 type Table struct {
 	entries     []entry // the live that can be sent to, the other live, then the dead
 	served      int
@@ -108,7 +118,8 @@ type Table struct {
 	changes     uint64
 	top         string // the widest part of the zone where the table is
 	serves      func(netip.Addr) bool
-	heard       map[ID]*netip.AddrPort // of members whose own address is not served: where they are heard from
+	// of members whose own address is not served: where they are heard from
+	heard map[ID]*netip.AddrPort
 }
 
 // maxHeard bounds the members of which it is remembered where they are heard from.
@@ -155,11 +166,12 @@ func (t *Table) place(e *entry, r *Record) {
 	e.other = !t.serves(a.Addr())
 }
 
-// Heard takes in where a member is heard from whose own address cannot be sent to: that one can. It says what the
-// table held before, and whether anything changed.
+// Heard takes in where a member is heard from whose own address cannot be sent to: that one can. It
+// says what the table held before, and whether anything changed.
 func (t *Table) Heard(id ID, from netip.AddrPort) (before Member, changed bool) {
 	i, ok := t.find(id)
-	if !ok || t.serves == nil || !t.entries[i].other && !t.entries[i].reply || !t.serves(from.Addr()) {
+	if !ok || t.serves == nil || !t.entries[i].other && !t.entries[i].reply ||
+		!t.serves(from.Addr()) {
 		return Member{}, false
 	}
 	if h := t.heard[id]; h != nil && *h == from || h == nil && len(t.heard) >= maxHeard {
@@ -185,14 +197,15 @@ func (t *Table) Len() int { return len(t.entries) }
 // Live returns how many members are alive or suspect.
 func (t *Table) Live() int { return t.live }
 
-// Served returns how many of the live can be sent to from here: all, but those at addresses of the other IP
-// version. Whoever chooses a member to send to chooses among them.
+// Served returns how many of the live can be sent to from here: all, but those at addresses of the
+// other IP version. Whoever chooses a member to send to chooses among them.
 func (t *Table) Served() int { return t.served }
 
 // Fingerprint returns an order-free hash of the live members: equal tables have equal ones.
 func (t *Table) Fingerprint() uint64 { return t.fingerprint }
 
-// Changes counts the changes since the table was made; equal counts mean that nothing changed between.
+// Changes counts the changes since the table was made; equal counts mean that nothing changed
+// between.
 func (t *Table) Changes() uint64 { return t.changes }
 
 // At returns the member at a position: 0 to Live()-1 are the live, of which
@@ -221,7 +234,8 @@ func (t *Table) All() iter.Seq[Member] {
 	}
 }
 
-// Items goes through the live members as anti-entropy compares them. The table must not change meanwhile.
+// Items goes through the live members as anti-entropy compares them. The table must not change
+// meanwhile.
 func (t *Table) Items() iter.Seq2[ID, uint64] {
 	return func(yield func(ID, uint64) bool) {
 		for i := range t.live {
@@ -241,8 +255,9 @@ func (t *Table) Get(id ID) (Member, bool) {
 	return Member{}, false
 }
 
-// Merge takes in a fact if it prevails over what the table holds, and says what the table held before and whether it
-// changed anything. It refuses a name whose ID another name has, and a new name over MaxMembers.
+// Merge takes in a fact if it prevails over what the table holds, and says what the table held
+// before and whether it changed anything. It refuses a name whose ID another name has, and a new
+// name over MaxMembers.
 func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool, err error) {
 	r := f.Record.Value()
 	id := IDOf(r.Name)
@@ -251,14 +266,16 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 		if len(t.entries) >= MaxMembers {
 			return Member{}, false, false, fmt.Errorf("the table is full: %d members", MaxMembers)
 		}
-		e := entry{rec: f.Record, id: id, since: now, inc: f.Incarnation, check: r.Check(), state: f.State, cause: f.Cause}
+		e := entry{rec: f.Record, id: id, since: now, inc: f.Incarnation, check: r.Check(),
+			state: f.State, cause: f.Cause}
 		t.place(&e, &r)
 		t.insert(e)
 		return Member{}, false, true, nil
 	}
 	before = t.At(i)
 	if before.Name() != r.Name {
-		return before, true, false, fmt.Errorf("the names %q and %q have the same ID", before.Name(), r.Name)
+		return before, true, false, fmt.Errorf("the names %q and %q have the same ID",
+			before.Name(), r.Name)
 	}
 	if before.Compare(f) <= 0 {
 		return before, true, false, nil
@@ -272,7 +289,8 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 		e.rec, e.check = f.Record, r.Check()
 		t.place(&e, &r)
 	}
-	if e.state != before.State || !e.state.Live() { // a later life, or a later failure of this one, ended later
+	// a later life, or a later failure of this one, ended later
+	if e.state != before.State || !e.state.Live() {
 		e.since = now
 	}
 	t.replace(i, e)
@@ -302,7 +320,8 @@ func (e *entry) item() uint64 { return item(e.id, e.inc, e.check) }
 
 func (t *Table) insert(e entry) {
 	if n := len(t.entries); n == cap(t.entries) && n >= 256 {
-		// By an eighth: append grows by more than a quarter, which would take a member over its 64 bytes.
+		// By an eighth: append grows by more than a quarter, which would take a member over its 64
+		// bytes.
 		t.entries = append(make([]entry, 0, n+n/8), t.entries...)
 	}
 	t.entries = append(t.entries, e)

@@ -14,7 +14,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// model is the table as one would write it first: a map of what prevailed, and everything else computed from it.
+// model is the table as one would write it first: a map of what prevailed, and everything else
+// computed from it.
 type model struct {
 	facts map[string]Fact
 	since map[string]mono.Time
@@ -81,7 +82,8 @@ func (x *machine) merge(t *rapid.T) {
 	was, wasKnown, moved := x.model.merge(x.now, f)
 	before, known, changed, err := x.table.Merge(x.now, f)
 	if err != nil || known != wasKnown || changed != moved {
-		t.Fatalf("merged: known %t, changed %t, %v; want %t, %t", known, changed, err, wasKnown, moved)
+		t.Fatalf("merged: known %t, changed %t, %v; want %t, %t", known, changed, err,
+			wasKnown, moved)
 	}
 	if known && before.Fact() != was {
 		t.Fatalf("held %v before, want %v", before.Version(), was.Version())
@@ -104,7 +106,8 @@ func (x *machine) check(t *rapid.T) {
 	live := x.model.names(State.Live)
 	dead := x.model.names(func(s State) bool { return !s.Live() })
 	if x.table.Len() != len(live)+len(dead) || x.table.Live() != len(live) {
-		t.Fatalf("%d members, %d live; want %d and %d", x.table.Len(), x.table.Live(), len(live)+len(dead), len(live))
+		t.Fatalf("%d members, %d live; want %d and %d", x.table.Len(), x.table.Live(),
+			len(live)+len(dead), len(live))
 	}
 	if x.table.Fingerprint() != x.model.fingerprint() {
 		t.Fatalf("fingerprint %016x, want %016x", x.table.Fingerprint(), x.model.fingerprint())
@@ -115,14 +118,17 @@ func (x *machine) check(t *rapid.T) {
 	for _, name := range x.names {
 		got, ok := x.table.Get(IDOf(name))
 		want, known := x.model.facts[name]
-		if ok != known || known && (got.Fact() != want || got.Version() != want.Version() || got.Since != x.model.since[name]) {
-			t.Fatalf("%s: %v since %d, %t; want %v since %d", name, got.Version(), got.Since, ok, want, x.model.since[name])
+		if ok != known || known && (got.Fact() != want || got.Version() != want.Version() ||
+			got.Since != x.model.since[name]) {
+			t.Fatalf("%s: %v since %d, %t; want %v since %d", name, got.Version(), got.Since,
+				ok, want, x.model.since[name])
 		}
 	}
 	x.checkPositions(t, live, dead)
 }
 
-// checkPositions sees that the live stand in front, and that every way to go through the table shows the same.
+// checkPositions sees that the live stand in front, and that every way to go through the table
+// shows the same.
 func (x *machine) checkPositions(t *rapid.T, live, dead []string) {
 	var atFront, behind, all []string
 	for i := range x.table.Len() {
@@ -152,7 +158,8 @@ func (x *machine) checkPositions(t *rapid.T, live, dead []string) {
 		i++
 	}
 	if sum != x.table.Fingerprint() || i != x.table.Live() {
-		t.Fatalf("%d items with the XOR %016x; %d live members, fingerprint %016x", i, sum, x.table.Live(), x.table.Fingerprint())
+		t.Fatalf("%d items with the XOR %016x; %d live members, fingerprint %016x", i, sum,
+			x.table.Live(), x.table.Fingerprint())
 	}
 	slices.Sort(atFront)
 	slices.Sort(behind)
@@ -181,9 +188,11 @@ func TestTablesConverge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var facts []Fact
 		for i := range rapid.IntRange(1, 10).Draw(t, "names") {
-			facts = append(facts, rapid.SliceOfN(genFact(fmt.Sprintf("m%d", i)), 1, 4).Draw(t, "facts")...)
+			facts = append(facts, rapid.SliceOfN(genFact(fmt.Sprintf("m%d", i)), 1, 4).Draw(t,
+				"facts")...)
 		}
-		again := append(slices.Clone(facts), rapid.SliceOfN(rapid.SampledFrom(facts), 0, 5).Draw(t, "twice")...)
+		again := append(slices.Clone(facts), rapid.SliceOfN(rapid.SampledFrom(facts), 0,
+			5).Draw(t, "twice")...)
 		var a, b Table
 		for _, f := range rapid.Permutation(facts).Draw(t, "one way") {
 			a.Merge(1, f)
@@ -203,7 +212,8 @@ func TestTablesConverge(t *testing.T) {
 	})
 }
 
-// A member that failed, and failed again in a life of which the table knows nothing else, is remembered from then on.
+// A member that failed, and failed again in a life of which the table knows nothing else, is
+// remembered from then on.
 func TestLaterDeathIsDated(t *testing.T) {
 	for _, f := range []Fact{
 		{Record: Share(Record{Name: "x", Generation: 2}), State: Failed},
@@ -248,7 +258,8 @@ func TestIterationStops(t *testing.T) {
 func TestTableRefusesSecondNameOfID(t *testing.T) {
 	var table Table
 	h := Share(record("wren", 1, 0))
-	table.insert(entry{rec: h, id: IDOf("robin")}) // no two names are known to meet, so the first is forged
+	// no two names are known to meet, so the first is forged
+	table.insert(entry{rec: h, id: IDOf("robin")})
 	fingerprint := table.Fingerprint()
 	before, known, changed, err := table.Merge(1, Fact{Record: Share(record("robin", 2, 0))})
 	if err == nil || !known || changed || before.Handle != h {
@@ -270,11 +281,13 @@ func TestTableIsBounded(t *testing.T) {
 	for i := range MaxMembers {
 		table.insert(entry{rec: h, id: ID(Mix(uint64(i) + 1)), state: Failed})
 	}
-	if _, _, changed, err := table.Merge(1, Fact{Record: Share(record("robin", 1, 0))}); changed || err == nil {
+	if _, _, changed, err := table.Merge(1, Fact{Record: Share(record("robin", 1,
+		0))}); changed || err == nil {
 		t.Fatalf("changed %t, %v: over the bound", changed, err)
 	}
 	table.Forget(table.IDAt(7))
-	if _, _, changed, err := table.Merge(1, Fact{Record: Share(record("robin", 1, 0))}); !changed || err != nil {
+	if _, _, changed, err := table.Merge(1, Fact{Record: Share(record("robin", 1,
+		0))}); !changed || err != nil {
 		t.Fatalf("changed %t, %v: within the bound again", changed, err)
 	}
 	if table.Len() != MaxMembers || table.Live() != 1 || table.At(0).ID != IDOf("robin") {

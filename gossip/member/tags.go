@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// Tags are a member's free key=value pairs, kept as their own bytes on the wire: for each pair, in the order of the
-// keys, a byte with the key's length, the key, two bytes with the value's length, the value. So equal tags are equal
-// strings, and a record with tags is comparable.
+// Tags are a member's free key=value pairs, kept as their own bytes on the wire: for each pair, in
+// the order of the keys, a byte with the key's length, the key, two bytes with the value's length,
+// the value. So equal tags are equal strings, and a record with tags is comparable.
 type Tags string
 
 // NewTags encodes pairs; the error names the key that does not fit.
@@ -18,10 +18,12 @@ func NewTags(pairs map[string]string) (Tags, error) {
 	for _, k := range slices.Sorted(maps.Keys(pairs)) {
 		v := pairs[k]
 		if k == "" || len(k) > 255 {
-			return "", fmt.Errorf("%w: the tag key %q has %d bytes, from 1 to 255 are allowed", ErrRecord, k, len(k))
+			return "", fmt.Errorf("%w: the tag key %q has %d bytes, from 1 to 255 are allowed",
+				ErrRecord, k, len(k))
 		}
 		if len(v) > MaxTags {
-			return "", fmt.Errorf("%w: the tag %q has a value of %d bytes, at most %d are allowed for all tags together",
+			return "", fmt.Errorf("%w: the tag %q has a value of %d bytes, at most %d are "+
+				"allowed for all tags together",
 				ErrRecord, k, len(v), MaxTags)
 		}
 		b = append(b, byte(len(k)))
@@ -30,7 +32,8 @@ func NewTags(pairs map[string]string) (Tags, error) {
 		b = append(b, v...)
 	}
 	if len(b) > MaxTags {
-		return "", fmt.Errorf("%w: the tags have %d bytes encoded, at most %d are allowed", ErrRecord, len(b), MaxTags)
+		return "", fmt.Errorf("%w: the tags have %d bytes encoded, at most %d are allowed",
+			ErrRecord, len(b), MaxTags)
 	}
 	return Tags(b), nil
 }
@@ -75,7 +78,8 @@ func cutPair(s string) (k, v, rest string, ok bool) {
 	return k, s[2 : 2+vl], s[2+vl:], true
 }
 
-// validate accepts only the one encoding that NewTags makes: whole pairs in rising order of their keys.
+// validate accepts only the one encoding that NewTags makes: whole pairs in rising order of their
+// keys.
 func (t Tags) validate() error {
 	last := ""
 	for s := string(t); s != ""; {

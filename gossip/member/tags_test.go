@@ -13,7 +13,8 @@ import (
 func TestTagsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringN(0, 12, 30)
-		pairs := rapid.MapOfN(text.Filter(func(s string) bool { return s != "" }), text, 0, 8).Draw(t, "pairs")
+		pairs := rapid.MapOfN(text.Filter(func(s string) bool { return s != "" }), text, 0,
+			8).Draw(t, "pairs")
 		tags, err := NewTags(pairs)
 		if err != nil {
 			t.Fatal(err)
@@ -40,15 +41,18 @@ func TestTagsRoundTrip(t *testing.T) {
 	})
 }
 
-// Any bytes that are valid are the one encoding of their pairs, so that equal tags are equal strings; no bytes panic.
+// Any bytes that are valid are the one encoding of their pairs, so that equal tags are equal
+// strings; no bytes panic.
 func TestTagsHaveOneEncoding(t *testing.T) {
 	pair := rapid.Custom(func(t *rapid.T) string {
-		k, v := rapid.StringMatching("[abc]{0,2}").Draw(t, "key"), rapid.StringMatching("v{0,2}").Draw(t, "value")
+		k, v := rapid.StringMatching("[abc]{0,2}").Draw(t,
+			"key"), rapid.StringMatching("v{0,2}").Draw(t, "value")
 		return string(byte(len(k))) + k + "\x00" + string(byte(len(v))) + v
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		list := rapid.SliceOfN(pair, 0, 3).Draw(t, "pairs")
-		tags := Tags(strings.Join(list, "") + rapid.SampledFrom([]string{"", "", "\x00", "\x01a"}).Draw(t, "tail"))
+		tags := Tags(strings.Join(list, "") + rapid.SampledFrom([]string{"", "", "\x00",
+			"\x01a"}).Draw(t, "tail"))
 		pairs := tags.Map()
 		again, err := NewTags(pairs)
 		if err != nil {
@@ -74,7 +78,8 @@ func TestTagsLimits(t *testing.T) {
 		{"an empty key", map[string]string{"": "v"}, `key ""`},
 		{"as much as fits", map[string]string{"k": long(MaxTags - 4)}, ""},
 		{"a byte more", map[string]string{"k": long(MaxTags - 3)}, "641 bytes"},
-		{"a byte more in two", map[string]string{"a": long(500), "b": long(MaxTags - 507)}, "641 bytes"},
+		{"a byte more in two", map[string]string{"a": long(500), "b": long(MaxTags - 507)},
+			"641 bytes"},
 		{"far too long a value", map[string]string{"role": long(1 << 17)}, `"role"`},
 	}
 	for _, tt := range tests {
@@ -82,7 +87,8 @@ func TestTagsLimits(t *testing.T) {
 		switch {
 		case tt.want == "" && (err != nil || tags.validate() != nil || len(tags) > MaxTags):
 			t.Errorf("%s: %v", tt.name, err)
-		case tt.want != "" && (!errors.Is(err, ErrRecord) || !strings.Contains(err.Error(), tt.want)):
+		case tt.want != "" && (!errors.Is(err, ErrRecord) ||
+			!strings.Contains(err.Error(), tt.want)):
 			t.Errorf("%s: error %v, want one with %s", tt.name, err, tt.want)
 		}
 	}

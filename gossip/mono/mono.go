@@ -1,4 +1,5 @@
-// Package mono is the clock of the protocol core: a moment as a number that somebody else reads off a clock.
+// Package mono is the clock of the protocol core: a moment as a number that somebody else reads off
+// a clock.
 package mono
 
 import (
@@ -6,8 +7,9 @@ import (
 	"time"
 )
 
-// Time is a moment in nanoseconds on a monotonic clock whose zero means nothing. It is 8 bytes and comparable, and
-// the core only ever receives one: it reads no clock. Times of different processes cannot be compared.
+// Time is a moment in nanoseconds on a monotonic clock whose zero means nothing. It is 8 bytes and
+// comparable, and the core only ever receives one: it reads no clock. Times of different processes
+// cannot be compared.
 type Time int64
 
 // Never is later than every moment that a clock shows.

@@ -18,7 +18,8 @@ func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies 
 	for i := range b.Count {
 		body := bodies.Next()
 		size += len(body)
-		p := wire.Piece{Origin: b.Origin, Generation: b.Generation, Seq: b.First + uint64(i), Body: body}
+		p := wire.Piece{Origin: b.Origin, Generation: b.Generation, Seq: b.First + uint64(i),
+			Body: body}
 		if r.store.Take(now, p) {
 			fresh++
 		}
@@ -78,7 +79,8 @@ func (r *Relay) holds(b *wire.Branch) bool {
 	}
 	for i := range b.Count {
 		seq := b.First + uint64(i)
-		if !r.store.Knows(b.Origin, b.Generation, seq) && !r.store.PassedOver(b.Origin, b.Generation, seq) {
+		if !r.store.Knows(b.Origin, b.Generation, seq) &&
+			!r.store.PassedOver(b.Origin, b.Generation, seq) {
 			return false
 		}
 	}
@@ -99,7 +101,8 @@ func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool)
 		r.confirm(now, p, b, wire.DutyTaken)
 		return
 	}
-	if c := r.recall(b); c != nil && (c.have == c.of && int(c.of) >= r.count(b, b.Span) || now.Sub(c.at) < stale) {
+	if c := r.recall(b); c != nil && (c.have == c.of && int(c.of) >= r.count(b, b.Span) ||
+		now.Sub(c.at) < stale) {
 		r.confirmClosed(now, p, c)
 		return
 	}
@@ -115,12 +118,12 @@ func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool)
 	r.confirm(now, p, b, wire.DutyTaken)
 }
 
-// maxLacks is how often the tries with a member begin anew because it answered: one that refuses the parcel would ask
-// for it for ever.
+// maxLacks is how often the tries with a member begin anew because it answered: one that refuses
+// the parcel would ask for it for ever.
 const maxLacks = 4
 
-// stale is the age from which a span that was not complete, or has more members by now, is gone through again
-// when somebody asks.
+// stale is the age from which a span that was not complete, or has more members by now, is gone
+// through again when somebody asks.
 const stale = 100 * time.Millisecond
 
 func (j *job) adopt(p parent) {
@@ -161,14 +164,17 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 		r.end(j, l, 1, nil)
 	case m.Verdict == wire.DutyDone:
 		r.compare(now, j, k, from, m)
-	case m.Verdict == wire.DutyVoid && (!l.single() || m.Bits == placeBits): // only who is meant can say that
+	case m.Verdict == wire.DutyVoid && (!l.single() || m.Bits == placeBits):
+		// only who is meant can say that
 	case m.Verdict == wire.DutyVoid && j.mine.is:
 		l.of, l.newer = 0, true
 		r.end(j, l, 0, nil)
 	case m.Verdict == wire.DutyVoid: // the origin leaves it out, once it is named to it
 		r.end(j, l, 0, []member.ID{l.id})
-	case from != l.asked() || l.state == done: // somebody given up is at work after all; another is, too
-	case m.Verdict == wire.DutyTaken && l.single() && l.state == taken: // it was not given it yet: it tells
+	case from != l.asked() || l.state == done:
+		// somebody given up is at work after all; another is, too
+	case m.Verdict == wire.DutyTaken && l.single() && l.state == taken:
+		// it was not given it yet: it tells
 	case m.Verdict == wire.DutyTaken:
 		l.state, l.tries = taken, 0
 		l.due = now.Add(r.work(l))
@@ -195,8 +201,9 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 	}
 }
 
-// compare closes the leg of a span. If the delegate knows other members there than this node, those that it may not know
-// are offered the parcel from here; for a wide span its own delegates see to that, as far as they know better.
+// compare closes the leg of a span. If the delegate knows other members there than this node, those
+// that it may not know are offered the parcel from here; for a wide span its own delegates see to
+// that, as far as they know better.
 func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Confirmed) {
 	l := &j.legs[k]
 	places := r.ring.All()
@@ -230,8 +237,8 @@ func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Co
 	}
 }
 
-// measure learns from an answer how long they take, and how many tries were lost: those of before the one that is
-// answered, not those of since.
+// measure learns from an answer how long they take, and how many tries were lost: those of before
+// the one that is answered, not those of since.
 func (r *Relay) measure(now mono.Time, l *leg, m *wire.Confirmed) {
 	k, since := m.Attempt&3, (l.attempt-m.Attempt)&15
 	if since > 3 || l.sent[k] == 0 || l.sent[k] > now {

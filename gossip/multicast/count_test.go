@@ -43,9 +43,9 @@ func inZones(zones int) func(i int) string {
 	return func(i int) string { return fmt.Sprint("z", i%zones) }
 }
 
-// A member of another zone was given the parcel, and is among those whom the zone's delegate counted.
-// The origin takes it for dead for a while: then it is not counted once more. In a zone of more than 48
-// the origin does not know whom the delegate counted.
+// A member of another zone was given the parcel, and is among those whom the zone's delegate
+// counted. The origin takes it for dead for a while: then it is not counted once more. In a zone of
+// more than 48 the origin does not know whom the delegate counted.
 func TestTheCountedReturn(t *testing.T) {
 	for _, n := range []int{12, 165} {
 		w := newWorld(t, n, 3, Config{}, inZones(3))
@@ -72,8 +72,8 @@ func TestTheCountedReturn(t *testing.T) {
 	}
 }
 
-// A member of another zone turns out to live after the zone's delegate has counted the others: it is
-// asked by itself, and the others are not asked again.
+// A member of another zone turns out to live after the zone's delegate has counted the others: it
+// is asked by itself, and the others are not asked again.
 func TestOneMoreInACountedZone(t *testing.T) {
 	w := newWorld(t, 12, 3, Config{}, inZones(3))
 	origin, gap, late := w.nodes[0], w.nodes[3], w.nodes[1]
@@ -103,8 +103,8 @@ func TestOneMoreInACountedZone(t *testing.T) {
 	}
 }
 
-// Whatever members take each other for, and whoever has the parcel behind a gap: a publisher is never
-// told that more members have it than were given it.
+// Whatever members take each other for, and whoever has the parcel behind a gap: a publisher is
+// never told that more members have it than were given it.
 func TestNeverTooMany(t *testing.T) {
 	for seed := range uint64(100) {
 		neverTooMany(t, seed)
@@ -119,7 +119,8 @@ func neverTooMany(t *testing.T, seed uint64) {
 	n, zones := 3+rng.IntN(60), 1+rng.IntN(4)
 	w := newWorld(t, n, seed, Config{}, inZones(zones))
 	w.loss = []float64{0, 0, 0.1, 0.4}[rng.IntN(4)]
-	if broken := []float64{0, 0, 0.1, 0.3}[rng.IntN(4)]; broken > 0 { // of the ways from one to another
+	// of the ways from one to another
+	if broken := []float64{0, 0, 0.1, 0.3}[rng.IntN(4)]; broken > 0 {
 		salt := rng.Uint64()
 		w.cut = func(from, to *node) bool {
 			return float64(member.Mix(salt^uint64(from.i<<16|to.i))>>32) < broken*(1<<32)
@@ -148,7 +149,8 @@ func neverTooMany(t *testing.T, seed uint64) {
 			}
 		}
 		if p.Have > given || p.Have > p.Of {
-			t.Errorf("seed %d, %d nodes in %d zones: %d of %d are said to have parcel %d, which %d were given",
+			t.Errorf("seed %d, %d nodes in %d zones: %d of %d are said to have parcel %d, which "+
+				"%d were given",
 				seed, n, zones, p.Have, p.Of, p.First, given)
 		}
 	}
@@ -164,7 +166,8 @@ func neverTooMany(t *testing.T, seed uint64) {
 		}
 		from := w.now.Add(time.Duration(rng.Int64N(int64(spread))))
 		w.at(event{at: from, do: func() { x.fails(y) }})
-		w.at(event{at: from.Add(time.Duration(rng.Int64N(int64(spread)))), do: func() { x.returns(y) }})
+		w.at(event{at: from.Add(time.Duration(rng.Int64N(int64(spread)))),
+			do: func() { x.returns(y) }})
 	}
 	for _, x := range w.nodes[1:] {
 		if !behind[x] {
@@ -185,8 +188,8 @@ func neverTooMany(t *testing.T, seed uint64) {
 	w.run(10 * time.Second)
 }
 
-// A member that was counted in its zone comes to another, whose delegate counts it as well, and later
-// dies and returns there.
+// A member that was counted in its zone comes to another, whose delegate counts it as well, and
+// later dies and returns there.
 func TestWhoMovesIsCountedOnce(t *testing.T) {
 	w := newWorld(t, 12, 3, Config{}, inZones(3))
 	origin, x := w.nodes[0], w.nodes[1]
@@ -227,8 +230,8 @@ func (x *node) forget(y *node) member.Fact {
 	return m.Fact()
 }
 
-// A delegate comes to know a member while it is at work: that is not among those that its count is of,
-// and the origin, which knew it all the while, asks it itself.
+// A delegate comes to know a member while it is at work: that is not among those that its count is
+// of, and the origin, which knew it all the while, asks it itself.
 func TestKnownTooLate(t *testing.T) {
 	for seed := range uint64(20) {
 		w := newWorld(t, 12, seed, Config{}, inZones(2))
@@ -267,7 +270,8 @@ func TestTwinsDoNotCountThemselves(t *testing.T) {
 				heard = append(heard, m)
 			}
 		}
-		b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1, Given: given, Span: wire.Span{Bits: wire.SpanNone}}
+		b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1, Given: given,
+			Span: wire.Span{Bits: wire.SpanNone}}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
 		twin.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeCarry, wire.Body(m))
 		twin.Flush(w.now)
@@ -277,7 +281,8 @@ func TestTwinsDoNotCountThemselves(t *testing.T) {
 		}
 		w.until(t, time.Second, func() bool { return twin.Stats().Jobs == 0 })
 		b.Span = twin.zoneSpan()
-		twin.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
+		twin.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeOffer,
+			wire.Body(wire.AppendOffer(nil, &b)))
 		twin.Flush(w.now)
 		twin.arm()
 		w.run(time.Second)
@@ -286,7 +291,8 @@ func TestTwinsDoNotCountThemselves(t *testing.T) {
 		if given {
 			want = 0
 		}
-		if last.Verdict != wire.DutyDone || last.Of != 2 || last.Have != want || given != (heard[0].Verdict == wire.DutyTaken) {
+		if last.Verdict != wire.DutyDone || last.Of != 2 || last.Have != want ||
+			given != (heard[0].Verdict == wire.DutyTaken) {
 			t.Errorf("a publisher waits: %v; it says %+v", given, heard)
 		}
 	}

@@ -21,9 +21,9 @@ const (
 	orphanCopies = 2 // that are sent of a parcel that the tree does not bring
 )
 
-// extras sends copies of a parcel that just came in to other places of the zone's ring: the same distances for all who have
-// it, so that as many go out from each as come in at each. A big parcel costs too much for that, and without losses a
-// quarter of the nodes send one.
+// extras sends copies of a parcel that just came in to other places of the zone's ring: the same
+// distances for all who have it, so that as many go out from each as come in at each. A big parcel
+// costs too much for that, and without losses a quarter of the nodes send one.
 func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 	places := r.zone(r.self().Zone())
 	class := max(b.Loss, r.class())
@@ -65,7 +65,8 @@ func (r *Relay) beside(now mono.Time, b *wire.Branch, id member.ID, class uint8)
 	}
 }
 
-// orphan waits for the tree to bring a parcel that came beside it: not all for as long, so that one of them goes first.
+// orphan waits for the tree to bring a parcel that came beside it: not all for as long, so that one
+// of them goes first.
 func (r *Relay) orphan(now mono.Time, b *wire.Branch) {
 	wait := r.cfg.Orphan
 	wait += time.Duration(r.host.Rand().Int64N(int64(wait)))
@@ -77,15 +78,16 @@ func (r *Relay) orphan(now mono.Time, b *wire.Branch) {
 // found ends the wait: the tree has brought the parcel.
 func (r *Relay) found(b *wire.Branch) {
 	for i := range r.orphans {
-		if o := &r.orphans[i].b; o.Origin == b.Origin && o.First == b.First && o.Generation == b.Generation {
+		if o := &r.orphans[i].b; o.Origin == b.Origin && o.First == b.First &&
+			o.Generation == b.Generation {
 			r.orphans = slices.Delete(r.orphans, i, i+1)
 			return
 		}
 	}
 }
 
-// adopt takes on the parcels that the tree does not bring: this node brings them to its own part of the ring, and has
-// others hear of them by copies beside the tree.
+// adopt takes on the parcels that the tree does not bring: this node brings them to its own part of
+// the ring, and has others hear of them by copies beside the tree.
 func (r *Relay) adopt(now mono.Time) {
 	for i := 0; i < len(r.orphans); {
 		if r.orphans[i].due > now {
@@ -100,10 +102,12 @@ func (r *Relay) adopt(now mono.Time) {
 			continue // this node, the last of its zone, is leaving
 		}
 		for k := range orphanCopies {
-			if k == 0 && r.host.Rand().IntN(len(places)) == 0 { // one of the zone's orphans, in the mean, tells another zone
+			// one of the zone's orphans, in the mean, tells another zone
+			if k == 0 && r.host.Rand().IntN(len(places)) == 0 {
 				places = r.ring.All()
 			}
-			if p := places[r.host.Rand().IntN(len(places))]; p.ID != b.Origin && p.ID != r.host.Self() {
+			if p := places[r.host.Rand().IntN(len(places))]; p.ID != b.Origin &&
+				p.ID != r.host.Self() {
 				r.beside(now, &b, p.ID, b.Loss)
 			}
 		}

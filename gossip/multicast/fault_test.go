@@ -11,7 +11,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Who hears nothing for a while gets what was published meanwhile as soon as it hears again, and the origin knows.
+// Who hears nothing for a while gets what was published meanwhile as soon as it hears again, and
+// the origin knows.
 func TestOfferedAgain(t *testing.T) {
 	for _, n := range []int{20, 300} {
 		w := newWorld(t, n, 3, Config{}, nil)
@@ -25,7 +26,8 @@ func TestOfferedAgain(t *testing.T) {
 		}
 		w.run(4 * time.Second)
 		p = origin.told[len(origin.told)-1]
-		if !p.Done || p.Have != n || p.Of != n || len(p.Missing) > 0 || w.spreadOf(origin, seq).missing > 0 {
+		if !p.Done || p.Have != n || p.Of != n || len(p.Missing) > 0 ||
+			w.spreadOf(origin, seq).missing > 0 {
 			t.Errorf("%d nodes, none is deaf any more: %+v", n, p)
 		}
 		w.idle()
@@ -63,15 +65,16 @@ func TestPausedDelegates(t *testing.T) {
 				}
 			}
 		}
-		t.Logf("%d delegates asleep after %v: %d of %d awake nodes have it, the last after %v", asleep, after, had, awake, last)
+		t.Logf("%d delegates asleep after %v: %d of %d awake nodes have it, the last after %v",
+			asleep, after, had, awake, last)
 		if asleep != 8 || had != awake || last > 100*time.Millisecond {
 			t.Error("that is not all, or late")
 		}
 	}
 }
 
-// The origin dies after its first datagrams: whoever has the message brings it to nearly all, and the digests of package
-// stream do the rest.
+// The origin dies after its first datagrams: whoever has the message brings it to nearly all, and
+// the digests of package stream do the rest.
 func TestOriginDies(t *testing.T) {
 	for _, first := range []int{4, 12, 40} {
 		w := newWorld(t, 500, 6, Config{}, nil)
@@ -81,7 +84,8 @@ func TestOriginDies(t *testing.T) {
 		seq := origin.publish(1, 128)
 		w.run(3 * time.Second)
 		s := w.spreadOf(origin, seq)
-		t.Logf("after %d datagrams of a dead origin: t50 %v t99 %v, %d of %d without it", first, s.t50, s.t99, s.missing, len(w.nodes)-1)
+		t.Logf("after %d datagrams of a dead origin: t50 %v t99 %v, %d of %d without it",
+			first, s.t50, s.t99, s.missing, len(w.nodes)-1)
 		if s.missing > 50 {
 			t.Errorf("%d are without it", s.missing)
 		}
@@ -90,7 +94,8 @@ func TestOriginDies(t *testing.T) {
 	}
 }
 
-// Half of the nodes are dead, half of the packets are lost: whoever lives gets every message, and each origin knows.
+// Half of the nodes are dead, half of the packets are lost: whoever lives gets every message, and
+// each origin knows.
 func TestAllGetEverything(t *testing.T) {
 	for _, c := range []struct{ loss, crashed float64 }{{0.5, 0}, {0, 0.5}, {0.3, 0.3}} {
 		w := newWorld(t, 200, 7, Config{}, nil)
@@ -110,7 +115,8 @@ func TestAllGetEverything(t *testing.T) {
 				continue
 			}
 			if s := w.spreadOf(x, 1); s.missing > 0 {
-				t.Fatalf("loss %v, crashed %v: %d live nodes are without a message of node %d", c.loss, c.crashed, s.missing, x.i)
+				t.Fatalf("loss %v, crashed %v: %d live nodes are without a message of node %d",
+					c.loss, c.crashed, s.missing, x.i)
 			}
 			live := 0
 			for _, y := range w.nodes {
@@ -119,7 +125,8 @@ func TestAllGetEverything(t *testing.T) {
 				}
 			}
 			if p := x.told[len(x.told)-1]; !p.Done || p.Have != live {
-				t.Fatalf("loss %v, crashed %v: node %d knows of %+v, %d live", c.loss, c.crashed, x.i, p, live)
+				t.Fatalf("loss %v, crashed %v: node %d knows of %+v, %d live", c.loss,
+					c.crashed, x.i, p, live)
 			}
 		}
 		for _, x := range w.nodes { // the dead are found out
@@ -161,8 +168,8 @@ func (x *node) learn(f member.Fact) {
 	x.arm()
 }
 
-// Members fail and are back in the tables, at each node at another time, while parcels are on their way: when
-// all agree, and all have them, nobody is offered any again.
+// Members fail and are back in the tables, at each node at another time, while parcels are on their
+// way: when all agree, and all have them, nobody is offered any again.
 func TestTablesChangeOnTheWay(t *testing.T) {
 	for seed := range uint64(24) {
 		n := []int{12, 30, 90, 200}[seed%4]
@@ -183,7 +190,8 @@ func TestTablesChangeOnTheWay(t *testing.T) {
 					w.at(event{at: w.now + gone, do: func() { y.learn(failed) }})
 				}
 				if seed%2 == 0 {
-					again := mono.Time(30*time.Millisecond) + mono.Time(w.rng.Int64N(int64(30*time.Millisecond)))
+					again := mono.Time(30*time.Millisecond) +
+						mono.Time(w.rng.Int64N(int64(30*time.Millisecond)))
 					w.at(event{at: w.now + again, do: func() { y.learn(back) }})
 				}
 			}
@@ -200,8 +208,8 @@ func TestTablesChangeOnTheWay(t *testing.T) {
 	}
 }
 
-// A duty whose parcel is not held any more, and that somebody lacks, has nothing to send: it ends as soon as that is known,
-// however long answers take, and nobody is held for silent.
+// A duty whose parcel is not held any more, and that somebody lacks, has nothing to send: it ends
+// as soon as that is known, however long answers take, and nobody is held for silent.
 func TestNothingToSend(t *testing.T) {
 	w := newWorld(t, 40, 5, Config{}, nil)
 	x, origin := w.nodes[0], w.nodes[1]
@@ -211,7 +219,8 @@ func TestNothingToSend(t *testing.T) {
 	w.idle()
 	b := wire.Branch{Origin: origin.id, Generation: 1, First: 2, Count: 1}
 	x.held[[2]uint64{uint64(origin.id), 2}], x.let = []byte("x"), true
-	x.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
+	x.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeOffer,
+		wire.Body(wire.AppendOffer(nil, &b)))
 	x.Flush(w.now)
 	x.arm()
 	w.run(2 * time.Second)

@@ -27,10 +27,13 @@ func FuzzReceive(f *testing.F) {
 	b := wire.Branch{Origin: member.IDOf("node-5"), Generation: 1, First: 1, Count: 1}
 	f.Add(wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0))
 	b.Bits = wire.SpanSelf
-	f.Add(wire.AppendOffer(wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0), &b))
+	f.Add(wire.AppendOffer(wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b),
+		[]byte("x")), 0), &b))
 	own := member.Instance(member.IDOf("node-3"), 1)
-	f.Add(wire.AppendConfirmed(wire.BeginConfirm(nil, own), 0, &wire.Confirmed{First: 1, Bits: wire.SpanSelf}))
-	f.Add(wire.AppendConfirmed(wire.BeginConfirm(nil, own), 0, &wire.Confirmed{First: 1, Of: 1 << 31, Have: 1<<32 - 1, Digest: 9}))
+	f.Add(wire.AppendConfirmed(wire.BeginConfirm(nil, own), 0,
+		&wire.Confirmed{First: 1, Bits: wire.SpanSelf}))
+	f.Add(wire.AppendConfirmed(wire.BeginConfirm(nil, own), 0,
+		&wire.Confirmed{First: 1, Of: 1 << 31, Have: 1<<32 - 1, Digest: 9}))
 	w := newWorld(f, 60, 9, Config{}, nil)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		x := quiet(w)
@@ -53,7 +56,8 @@ func FuzzReceive(f *testing.F) {
 				}
 			}
 		}
-		if s := x.Stats(); s.Jobs > maxJobs || len(x.closed) > maxClosed || len(x.orphans) > maxOrphans || len(x.own.linger) > maxLinger {
+		if s := x.Stats(); s.Jobs > maxJobs || len(x.closed) > maxClosed ||
+			len(x.orphans) > maxOrphans || len(x.own.linger) > maxLinger {
 			t.Fatalf("%+v", s)
 		}
 	})
@@ -78,8 +82,8 @@ func TestTooManyDuties(t *testing.T) {
 	w.idle()
 }
 
-// A parcel that is more than a datagram of this node takes is not passed on, by itself or when others ask what came of it; the
-// duty ends all the same.
+// A parcel that is more than a datagram of this node takes is not passed on, by itself or when
+// others ask what came of it; the duty ends all the same.
 func TestTooLargeParcel(t *testing.T) {
 	w := newWorld(t, 6, 40, Config{}, nil)
 	x, from := w.nodes[0], w.nodes[5].peer

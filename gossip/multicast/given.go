@@ -82,7 +82,8 @@ func (r *Relay) settle(now mono.Time) {
 	for i := range r.debts {
 		d := &r.debts[i]
 		switch v := r.standing(&d.b); {
-		case d.job >= 0 && (!r.jobs[d.job].used || r.jobs[d.job].stamp != d.stamp): // it was closed without
+		case d.job >= 0 && (!r.jobs[d.job].used || r.jobs[d.job].stamp != d.stamp):
+			// it was closed without
 		case v == wire.DutyTaken:
 			kept = append(kept, *d)
 		case v == wire.DutyLacks: // the stream is forgotten
@@ -108,7 +109,8 @@ func (r *Relay) selfLeg(now mono.Time, i int32) {
 	}
 	j.owing = true
 	self := r.host.Self()
-	l := leg{span: wire.Span{Bits: wire.SpanSelf}, id: self, zone: r.self().Zone(), state: taken, of: 1}
+	l := leg{span: wire.Span{Bits: wire.SpanSelf}, id: self, zone: r.self().Zone(),
+		state: taken, of: 1}
 	if l.due = now.Add(r.work(&l)); v == wire.DutyVoid {
 		l.state, l.missing, l.due = done, []member.ID{self}, mono.Never
 		j.legs = append(j.legs, l)
@@ -138,8 +140,8 @@ func absent(p place) leg {
 	}
 }
 
-// include asks a member that was not known to live about the parcels that publishers wait for. If it
-// joined later, it says so.
+// include asks a member that was not known to live about the parcels that publishers wait for. If
+// it joined later, it says so.
 func (r *Relay) include(now mono.Time, m *member.Member) {
 	at := topology.PlaceOf(m)
 	for i := range r.jobs {
@@ -180,7 +182,8 @@ func (j *job) legOver(at place) *leg {
 	return nil
 }
 
-// had says whether a leg for a span, other than one, counts a member among those that have the parcel.
+// had says whether a leg for a span, other than one, counts a member among those that have the
+// parcel.
 func (j *job) had(id member.ID, but *leg) bool {
 	for k := range j.legs {
 		if l := &j.legs[k]; l != but && slices.Contains(l.had, id) {
@@ -190,8 +193,9 @@ func (j *job) had(id member.ID, but *leg) bool {
 	return false
 }
 
-// enlist notes who the members are that a leg for a span counts, all of whom are known here as they are to its delegate.
-// A member that another leg counts, as when it came to another zone meanwhile, is not counted by this one.
+// enlist notes who the members are that a leg for a span counts, all of whom are known here as they
+// are to its delegate. A member that another leg counts, as when it came to another zone meanwhile,
+// is not counted by this one.
 func (r *Relay) enlist(j *job, l *leg, places []place) {
 	counted := func(id member.ID) bool {
 		single := j.legFor(id)
@@ -326,7 +330,8 @@ func (r *Relay) count(b *wire.Branch, s wire.Span) int {
 func (r *Relay) Forgo(generation, last uint64) {
 	for i := range r.jobs {
 		j := &r.jobs[i]
-		if j.used && j.mine.waited && j.Generation == generation && j.First <= last && last < j.First+uint64(j.Count) {
+		if j.used && j.mine.waited && j.Generation == generation && j.First <= last &&
+			last < j.First+uint64(j.Count) {
 			j.mine.waited = r.host.Waited(generation, j.First, j.First+uint64(j.Count)-1)
 		}
 	}

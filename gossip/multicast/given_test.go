@@ -50,7 +50,8 @@ func TestHavingIsNotGiven(t *testing.T) {
 		seq := origin.publish(1, 100)
 		w.run(5 * time.Second)
 		p := origin.last()
-		if !p.Done || p.First != seq || p.Have != n-1 || p.Of != n || !slices.Equal(p.Missing, []member.ID{x.id}) {
+		if !p.Done || p.First != seq || p.Have != n-1 || p.Of != n ||
+			!slices.Equal(p.Missing, []member.ID{x.id}) {
 			t.Fatalf("%d nodes, one of which has it behind a gap: %+v", n, p)
 		}
 		packets := x.packets
@@ -197,7 +198,10 @@ func TestHelperMustKnow(t *testing.T) {
 	origin.waits()
 	helper.table.Forget(x.id)
 	helper.ring.Forget()
-	w.cut = func(from, to *node) bool { return from == origin && to == x || from == x && to == origin }
+	w.cut = func(from, to *node) bool {
+		return from == origin && to == x || from == x &&
+			to == origin
+	}
 	k := [2]uint64{uint64(origin.id), origin.publish(1, 100)}
 	w.run(20 * time.Millisecond)
 	x.held[k] = origin.held[k]
@@ -239,7 +243,8 @@ func TestOfFollowsTheTable(t *testing.T) {
 		gap.standing(wire.DutyDone)
 		w.run(10 * time.Second)
 		if p := origin.last(); p.Have != c.n || p.Of != c.n {
-			t.Errorf("%d of %d known when it was published, the gap is filled: %+v", c.known, c.n, p)
+			t.Errorf("%d of %d known when it was published, the gap is filled: %+v", c.known,
+				c.n, p)
 		}
 		w.idle()
 	}
@@ -279,7 +284,8 @@ func TestMissingDiesAndReturns(t *testing.T) {
 	}
 }
 
-// Who is missing when all else is done dies: that ends the wait, also if it had not been asked again.
+// Who is missing when all else is done dies: that ends the wait, also if it had not been asked
+// again.
 func TestMissingDies(t *testing.T) {
 	for _, waited := range []bool{false, true} {
 		w := newWorld(t, 10, 5, Config{}, nil)
@@ -348,14 +354,17 @@ func TestDelegatesCount(t *testing.T) {
 	} {
 		origin, l := delegated(t)
 		n := l.of
-		m := wire.Confirmed{First: 1, Bits: l.span.Bits, Of: uint32(n + c.of), Have: uint32(n + c.have)}
+		m := wire.Confirmed{First: 1, Bits: l.span.Bits, Of: uint32(n + c.of),
+			Have: uint32(n + c.have)}
 		for _, id := range []member.ID{7, 9} {
 			m.Missing = binary.BigEndian.AppendUint64(m.Missing, uint64(id))
 		}
 		b := wire.AppendConfirmed(wire.BeginConfirm(nil, origin.jobs[0].instance), 0, &m)
-		origin.Receive(origin.w.now, plane.Sender{Peer: detect.Peer{ID: l.id}}, wire.TypeConfirm, wire.Body(b))
+		origin.Receive(origin.w.now, plane.Sender{Peer: detect.Peer{ID: l.id}},
+			wire.TypeConfirm, wire.Body(b))
 		if l.state != done || l.of != n || l.have != n+c.want {
-			t.Errorf("of %d the delegate says %d of %d: %d of %d are counted", n, m.Have, m.Of, l.have, l.of)
+			t.Errorf("of %d the delegate says %d of %d: %d of %d are counted", n, m.Have, m.Of,
+				l.have, l.of)
 		}
 		if !slices.Equal(l.missing, []member.ID{7, 9}) {
 			t.Errorf("missing %v", l.missing)
@@ -370,15 +379,19 @@ func TestRefusedIsNotConfirmed(t *testing.T) {
 			w := newWorld(t, 10, 5, Config{}, nil)
 			x, from := w.nodes[0], w.nodes[1]
 			x.refuses = func(seq uint64) bool { return seq > uint64(taken) }
-			b := wire.Branch{Origin: w.nodes[2].id, Generation: 1, First: 1, Count: 2, Span: wire.Span{Bits: bits}}
+			b := wire.Branch{Origin: w.nodes[2].id, Generation: 1, First: 1, Count: 2,
+				Span: wire.Span{Bits: bits}}
 			m := wire.BeginCarry(nil, &b)
 			for range b.Count {
 				m = wire.AppendBody(m, []byte("x"))
 			}
-			x.Receive(w.now, plane.Sender{Peer: from.peer}, wire.TypeCarry, wire.Body(wire.EndCarry(m, 0)))
-			answered, jobs := len(x.lanes) > 0 && slices.ContainsFunc(x.lanes, func(l lane) bool { return len(l.confirms) > 0 }), x.Stats().Jobs
+			x.Receive(w.now, plane.Sender{Peer: from.peer}, wire.TypeCarry,
+				wire.Body(wire.EndCarry(m, 0)))
+			answered, jobs := len(x.lanes) > 0 && slices.ContainsFunc(x.lanes,
+				func(l lane) bool { return len(l.confirms) > 0 }), x.Stats().Jobs
 			if want := taken == 2; answered != want || (jobs > 0) != (want && bits == 0) {
-				t.Errorf("%d of 2 pieces taken, span %#x: answered %v, %d jobs", taken, bits, answered, jobs)
+				t.Errorf("%d of 2 pieces taken, span %#x: answered %v, %d jobs", taken, bits,
+					answered, jobs)
 			}
 		}
 	}
@@ -388,7 +401,8 @@ func TestRefusedIsNotConfirmed(t *testing.T) {
 func TestAllParentsHear(t *testing.T) {
 	w := newWorld(t, 100, 5, Config{}, nil)
 	x, origin := w.nodes[0], w.nodes[9]
-	b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1, Span: wire.Span{Bits: 2, Prefix: x.self().Key &^ rest(2)}}
+	b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1,
+		Span: wire.Span{Bits: 2, Prefix: x.self().Key &^ rest(2)}}
 	parents := w.nodes[1:4]
 	heard := map[*node]wire.Confirmed{}
 	w.trace = func(from, to *node, data []byte, _ bool) {
@@ -421,8 +435,8 @@ func TestAllParentsHear(t *testing.T) {
 	}
 }
 
-// A parcel that is waited for is followed until this node holds it no more: then its end is told, and
-// nothing is left of it.
+// A parcel that is waited for is followed until this node holds it no more: then its end is told,
+// and nothing is left of it.
 func TestFollowedUntilItIsGone(t *testing.T) {
 	w := newWorld(t, 10, 5, Config{}, nil)
 	origin, x := w.nodes[0], w.nodes[1]
@@ -529,9 +543,12 @@ func TestStandingOfAParcel(t *testing.T) {
 	w := newWorld(t, 3, 5, Config{}, nil)
 	x := w.nodes[0]
 	for _, c := range []struct{ a, b, want wire.Verdict }{
-		{wire.DutyDone, wire.DutyDone, wire.DutyDone}, {wire.DutyTaken, wire.DutyDone, wire.DutyTaken},
-		{wire.DutyDone, wire.DutyTaken, wire.DutyTaken}, {wire.DutyVoid, wire.DutyDone, wire.DutyVoid},
-		{wire.DutyVoid, wire.DutyTaken, wire.DutyVoid}, {wire.DutyVoid, wire.DutyLacks, wire.DutyLacks},
+		{wire.DutyDone, wire.DutyDone, wire.DutyDone}, {wire.DutyTaken, wire.DutyDone,
+			wire.DutyTaken},
+		{wire.DutyDone, wire.DutyTaken, wire.DutyTaken}, {wire.DutyVoid, wire.DutyDone,
+			wire.DutyVoid},
+		{wire.DutyVoid, wire.DutyTaken, wire.DutyVoid}, {wire.DutyVoid, wire.DutyLacks,
+			wire.DutyLacks},
 	} {
 		x.given = func(_ member.ID, seq uint64) wire.Verdict {
 			if seq == 1 {
@@ -556,7 +573,8 @@ func TestDebtsAreBounded(t *testing.T) {
 	x := w.nodes[0]
 	x.standing(wire.DutyTaken)
 	for seq := uint64(1); seq <= maxDebts+10; seq++ {
-		b := wire.Branch{Origin: w.nodes[1].id, Generation: 1, First: seq, Count: 1, Given: true, Span: wire.Span{Bits: wire.SpanSelf}}
+		b := wire.Branch{Origin: w.nodes[1].id, Generation: 1, First: seq, Count: 1,
+			Given: true, Span: wire.Span{Bits: wire.SpanSelf}}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
 		for range 2 {
 			x.Receive(w.now, plane.Sender{Peer: w.nodes[1].peer}, wire.TypeCarry, wire.Body(m))

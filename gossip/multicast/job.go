@@ -16,8 +16,8 @@ type parcel struct {
 	first    uint64
 }
 
-// job is a duty: to bring a parcel to a span of the ring, and to tell the parent when that is done. The origin's own
-// span is everybody, and it has no parent.
+// job is a duty: to bring a parcel to a span of the ring, and to tell the parent when that is done.
+// The origin's own span is everybody, and it has no parent.
 type job struct {
 	wire.Branch // the duty as it came; Attempt is not used
 	instance    uint32
@@ -26,14 +26,15 @@ type job struct {
 	open        int  // legs that are not done
 	small       bool // the parcel leaves room for others in a datagram
 	striped     bool // an own parcel that somebody else of this node's zone is to bring to it
-	owing       bool // this node was not given the parcel when it took the duty: the first leg is its own
-	twin        bool // nobody gave the duty: this node is a twin
-	used        bool
-	stamp       uint32 // tells it from an earlier job in the same slot
-	next        int32  // another job of the same parcel, -1 if none
-	due         mono.Time
-	ticket      mono.Time // when it wakes next
-	mine        mine      // of an own parcel
+	// this node was not given the parcel when it took the duty: the first leg is its own
+	owing  bool
+	twin   bool // nobody gave the duty: this node is a twin
+	used   bool
+	stamp  uint32 // tells it from an earlier job in the same slot
+	next   int32  // another job of the same parcel, -1 if none
+	due    mono.Time
+	ticket mono.Time // when it wakes next
+	mine   mine      // of an own parcel
 }
 
 type parent struct {
@@ -42,7 +43,8 @@ type parent struct {
 	patient bool
 }
 
-// leg is one part of a duty, and who was asked to see to it: a delegate for a span, or a member for itself.
+// leg is one part of a duty, and who was asked to see to it: a delegate for a span, or a member for
+// itself.
 type leg struct {
 	span wire.Span // SpanSelf: the member alone
 	id   member.ID // the member that was asked last
@@ -64,8 +66,9 @@ type leg struct {
 	of      int32 // members that the leg is for
 	have    int32 // that have the parcel, once it is done
 	missing []member.ID
-	digest  uint16      // of a span: that of the members it is for, 0 if that is not known
-	had     []member.ID // of a span of an own parcel that is waited for: who has it, if that is known
+	digest  uint16 // of a span: that of the members it is for, 0 if that is not known
+	// of a span of an own parcel that is waited for: who has it, if that is known
+	had []member.ID
 }
 
 type legState uint8
@@ -118,7 +121,8 @@ func (r *Relay) enter(b *wire.Branch) int32 {
 	j := &r.jobs[i]
 	*j = job{
 		Branch: *b, instance: instanceOf(b),
-		legs: j.legs[:0], used: true, stamp: j.stamp + 1, next: -1, due: mono.Never, ticket: mono.Never,
+		legs: j.legs[:0], used: true, stamp: j.stamp +
+			1, next: -1, due: mono.Never, ticket: mono.Never,
 	}
 	j.Loss = max(b.Loss, r.class())
 	j.small = r.sizeOf(b) <= parcelRoom/2
@@ -211,7 +215,8 @@ func (r *Relay) wakeJob(now mono.Time, i int32) {
 	r.schedule(i, j.due)
 }
 
-// finish closes a job all of whose legs are done: an own one is told to the host, another to the parents.
+// finish closes a job all of whose legs are done: an own one is told to the host, another to the
+// parents.
 func (r *Relay) finish(now mono.Time, i int32) {
 	j := &r.jobs[i]
 	if j.mine.is {
@@ -235,8 +240,8 @@ func (r *Relay) finish(now mono.Time, i int32) {
 // alone says whether no leg counts this node.
 func (j *job) alone() bool { return !j.owing && !(j.twin && j.legs[0].of > 0) }
 
-// sum adds up what the legs of a job confirmed, with this node, which has the parcel unless a leg says otherwise. No member
-// is counted by two legs.
+// sum adds up what the legs of a job confirmed, with this node, which has the parcel unless a leg
+// says otherwise. No member is counted by two legs.
 func (j *job) sum() (of, have int32, missing []member.ID) {
 	if j.alone() {
 		of, have = 1, 1
@@ -285,8 +290,8 @@ func (r *Relay) recall(b *wire.Branch) *closed {
 	return nil
 }
 
-// digest is that of the members that a duty's count is of: not of those that turned out to live since. It is 0 if they
-// are many, or not all known.
+// digest is that of the members that a duty's count is of: not of those that turned out to live
+// since. It is 0 if they are many, or not all known.
 func (j *job) digest(self place) (d uint16) {
 	if j.alone() && holds(j.Span, self.Key) {
 		d = uint16(self.ID)
@@ -311,7 +316,8 @@ func (j *job) digest(self place) (d uint16) {
 	return d
 }
 
-// digest is what two nodes compare to see whether they know the same members of a span; 0 for a wide one.
+// digest is what two nodes compare to see whether they know the same members of a span; 0 for a
+// wide one.
 func (r *Relay) digest(s wire.Span, origin member.ID) (d uint16) {
 	places := r.ring.All()
 	lo, hi := within(places, s)

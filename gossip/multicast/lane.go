@@ -71,14 +71,15 @@ func (r *Relay) wake(i int32, due mono.Time) {
 	l.due = min(l.due, due)
 }
 
-// post puts a Carry, or an Offer if bare, in the lane to a peer, and returns when it leaves; Never if the bodies are not
-// held, or are more than a datagram takes.
+// post puts a Carry, or an Offer if bare, in the lane to a peer, and returns when it leaves; Never
+// if the bodies are not held, or are more than a datagram takes.
 func (r *Relay) post(now mono.Time, peer detect.Peer, b *wire.Branch, bare bool) mono.Time {
 	if !bare && !r.pack(b) {
 		return mono.Never
 	}
 	i := r.laneTo(now, peer)
-	if size := wire.MaxBranch + len(r.packed.bytes); len(r.lanes[i].buf) > 0 && len(r.lanes[i].buf)+size > r.cfg.Size {
+	if size := wire.MaxBranch + len(r.packed.bytes); len(r.lanes[i].buf) > 0 &&
+		len(r.lanes[i].buf)+size > r.cfg.Size {
 		r.empty(now, i)
 	}
 	l := &r.lanes[i]
@@ -99,7 +100,8 @@ func (r *Relay) post(now mono.Time, peer detect.Peer, b *wire.Branch, bare bool)
 		}
 	}
 	due := now
-	if size := len(l.buf) - before; l.sent != 0 && len(l.buf)+size <= r.cfg.Size { // one more like it fits
+	// one more like it fits
+	if size := len(l.buf) - before; l.sent != 0 && len(l.buf)+size <= r.cfg.Size {
 		due = max(due, l.sent.Add(r.company(r.cfg.Coalesce)))
 	}
 	due = max(due, now.Add(r.bucket.delay(now)))
@@ -119,7 +121,8 @@ type packed struct {
 
 func (r *Relay) pack(b *wire.Branch) bool {
 	p := &r.packed
-	if p.ok && p.first == b.First && p.origin == b.Origin && p.generation == b.Generation && p.count == b.Count {
+	if p.ok && p.first == b.First && p.origin == b.Origin && p.generation == b.Generation &&
+		p.count == b.Count {
 		return true
 	}
 	p.bytes = p.bytes[:0]
@@ -149,7 +152,8 @@ func (r *Relay) sizeOf(b *wire.Branch) int {
 
 // confirm answers a parent.
 func (r *Relay) confirm(now mono.Time, p parent, b *wire.Branch, v wire.Verdict) {
-	n := note{instanceOf(b), wire.Confirmed{First: b.First, Attempt: p.attempt, Verdict: v, Bits: b.Bits, Of: 1, Have: 1}}
+	n := note{instanceOf(b), wire.Confirmed{First: b.First, Attempt: p.attempt, Verdict: v,
+		Bits: b.Bits, Of: 1, Have: 1}}
 	r.note(now, p, n)
 }
 
@@ -164,15 +168,17 @@ func (r *Relay) confirmClosed(now mono.Time, p parent, c *closed) {
 	r.note(now, p, n)
 }
 
-// note puts a confirmation in the lane to a parent. If that is patient, it waits when another went there a moment ago, and
-// in any case if it only says that the duty was taken: it may be done meanwhile, and is then told of once.
+// note puts a confirmation in the lane to a parent. If that is patient, it waits when another went
+// there a moment ago, and in any case if it only says that the duty was taken: it may be done
+// meanwhile, and is then told of once.
 func (r *Relay) note(now mono.Time, p parent, n note) {
 	i := r.laneTo(now, p.peer)
 	l := &r.lanes[i]
 	k := -1
 	if n.m.Verdict == wire.DutyDone {
 		k = slices.IndexFunc(l.confirms, func(o note) bool {
-			return o.instance == n.instance && o.m.First == n.m.First && o.m.Bits == n.m.Bits && o.m.Verdict == wire.DutyTaken
+			return o.instance == n.instance && o.m.First == n.m.First &&
+				o.m.Bits == n.m.Bits && o.m.Verdict == wire.DutyTaken
 		})
 	}
 	if k >= 0 {
@@ -210,10 +216,14 @@ func (r *Relay) flush(now mono.Time) {
 	r.waiting = kept
 }
 
-// empty sends all that waits for a peer, in as many datagrams as it takes. The lane stays among those waiting.
+// empty sends all that waits for a peer, in as many datagrams as it takes. The lane stays among
+// those waiting.
 func (r *Relay) empty(now mono.Time, i int32) {
 	l := &r.lanes[i]
-	slices.SortStableFunc(l.confirms, func(a, b note) int { return cmp.Compare(a.instance, b.instance) })
+	slices.SortStableFunc(l.confirms, func(a, b note) int {
+		return cmp.Compare(a.instance,
+			b.instance)
+	})
 	out := r.datagram[:0]
 	for k := 0; k < len(l.confirms); {
 		if len(out)+wire.ConfirmSize+wire.MaxConfirmed > r.cfg.Size {
@@ -222,7 +232,8 @@ func (r *Relay) empty(now mono.Time, i int32) {
 		}
 		start := len(out)
 		out = wire.BeginConfirm(out, l.confirms[k].instance)
-		for first := k; k < len(l.confirms) && l.confirms[k].instance == l.confirms[first].instance && k-first < 255; k++ {
+		for first := k; k < len(l.confirms) &&
+			l.confirms[k].instance == l.confirms[first].instance && k-first < 255; k++ {
 			if k > first && len(out)+wire.MaxConfirmed > r.cfg.Size {
 				break
 			}

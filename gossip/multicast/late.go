@@ -61,7 +61,8 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 		l.bare = true
 		r.again(now, j, l)
 		l.due = min(l.due, now.Add(maxWork))
-	case l.state == asked && !gone && (l.tries < r.policy(j, l).hand || r.sparing(j) && l.tries <= 2):
+	case l.state == asked && !gone && (l.tries < r.policy(j, l).hand || r.sparing(j) &&
+		l.tries <= 2):
 		l.bare = l.bare || r.sparing(j)
 		r.again(now, j, l)
 	default:
@@ -69,12 +70,13 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 	}
 }
 
-// sparing says whether who does not answer is asked again whether it has the parcel, before that is sent another time: if
-// it is big, or if many come and nothing gets lost. Then the answer is late because all are busy.
+// sparing says whether who does not answer is asked again whether it has the parcel, before that is
+// sent another time: if it is big, or if many come and nothing gets lost. Then the answer is late
+// because all are busy.
 func (r *Relay) sparing(j *job) bool { return !j.small || r.busy() && r.class() == 0 }
 
-// policy is what the losses on a leg's way ask for; in this node's zone, those that the job was begun with, or what was
-// seen since.
+// policy is what the losses on a leg's way ask for; in this node's zone, those that the job was
+// begun with, or what was seen since.
 func (r *Relay) policy(j *job, l *leg) *policy {
 	if l.zone != r.self().Zone() {
 		return &policies[r.classTo(l.zone)]
@@ -99,7 +101,8 @@ func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 	case l.state == taken: // it has it behind a gap: the node that wants to know asks again
 		r.end(j, l, 0, []member.ID{l.id})
 	case l.tries < tries:
-		l.bare = l.bare || r.sparing(j) || l.tries > 1 && r.class() == 0 // that much is not lost: it is dead, or has it
+		// that much is not lost: it is dead, or has it
+		l.bare = l.bare || r.sparing(j) || l.tries > 1 && r.class() == 0
 		r.again(now, j, l)
 	default:
 		r.stats.Unconfirmed++
@@ -107,8 +110,9 @@ func (r *Relay) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 	}
 }
 
-// redelegate gives a leg's span to somebody else, or divides it here when several have failed. Another zone is not divided
-// from here: nobody there seems to be in reach, and it would cost a copy for each of its members.
+// redelegate gives a leg's span to somebody else, or divides it here when several have failed.
+// Another zone is not divided from here: nobody there seems to be in reach, and it would cost a
+// copy for each of its members.
 func (r *Relay) redelegate(now mono.Time, j *job, k int) {
 	l := &j.legs[k]
 	r.stats.Redelegated++

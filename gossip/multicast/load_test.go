@@ -9,7 +9,8 @@ import (
 )
 
 // stream has nodes publish at a rate in all, and returns what that cost a node and message.
-func (w *world) stream(publishers, perSecond, size int, d time.Duration) (packets, bytes, copies float64, worst time.Duration) {
+func (w *world) stream(publishers, perSecond, size int, d time.Duration) (packets, bytes,
+	copies float64, worst time.Duration) {
 	count := int(d.Seconds() * float64(perSecond))
 	type sent struct {
 		by  *node
@@ -18,9 +19,10 @@ func (w *world) stream(publishers, perSecond, size int, d time.Duration) (packet
 	var all []sent
 	for k := range count {
 		x := w.nodes[k%publishers]
-		w.at(event{at: w.now.Add(time.Duration(k) * time.Second / time.Duration(perSecond)), do: func() {
-			all = append(all, sent{x, x.publish(1, size)})
-		}})
+		w.at(event{at: w.now.Add(time.Duration(k) * time.Second / time.Duration(perSecond)),
+			do: func() {
+				all = append(all, sent{x, x.publish(1, size)})
+			}})
 	}
 	for _, x := range w.nodes {
 		x.packets, x.bytes, x.copies = 0, 0, 0
@@ -45,12 +47,14 @@ func TestStreams(t *testing.T) {
 		loss            float64
 		packets, copies float64
 	}{
-		{"one publisher", 1, 0, 0.6, 1.1}, {"all publish", 128, 0, 1, 1.1}, {"all publish, 10 % loss", 128, 0.1, 2, 2.5},
+		{"one publisher", 1, 0, 0.6, 1.1}, {"all publish", 128, 0, 1,
+			1.1}, {"all publish, 10 % loss", 128, 0.1, 2, 2.5},
 	} {
 		w := newWorld(t, 128, 11, Config{}, nil)
 		w.loss = c.loss
 		packets, bytes, copies, worst := w.stream(c.publishers, 1000, 138, 2*time.Second)
-		t.Logf("%s: %.2f datagrams, %.0f B and %.2f copies a node and message, at all after %v at most", c.what, packets, bytes, copies, worst)
+		t.Logf("%s: %.2f datagrams, %.0f B and %.2f copies a node and message, at all after %v "+
+			"at most", c.what, packets, bytes, copies, worst)
 		if packets > c.packets || copies > c.copies || worst > time.Second {
 			t.Error("that is too much")
 		}
@@ -58,7 +62,8 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// A large message is spread over all nodes' uplinks: each receives it little more than once, and nobody sends much more.
+// A large message is spread over all nodes' uplinks: each receives it little more than once, and
+// nobody sends much more.
 func TestLarge(t *testing.T) {
 	for _, loss := range []float64{0, 0.1} {
 		w := newWorld(t, 128, 12, Config{}, nil)
@@ -84,7 +89,8 @@ func TestLarge(t *testing.T) {
 			busiest = max(busiest, x.bytes)
 		}
 		copies /= float64(pieces * (len(w.nodes) - 1))
-		t.Logf("%.0f %% loss: 1 MiB at all after %v, %.2f copies received, the busiest node sent %.2f MiB", 100*loss, took, copies, float64(busiest)/(1<<20))
+		t.Logf("%.0f %% loss: 1 MiB at all after %v, %.2f copies received, the busiest node "+
+			"sent %.2f MiB", 100*loss, took, copies, float64(busiest)/(1<<20))
 		if copies > 1.5 || took > 2*time.Second || busiest > 4<<20 {
 			t.Error("that is too much")
 		}
@@ -92,8 +98,9 @@ func TestLarge(t *testing.T) {
 	}
 }
 
-// Where all nodes share processors that are too slow, answers come late, and that must not be taken for losses: copies that are
-// sent for that make the shortage worse. Fewer and fuller datagrams are the way out.
+// Where all nodes share processors that are too slow, answers come late, and that must not be taken
+// for losses: copies that are sent for that make the shortage worse. Fewer and fuller datagrams are
+// the way out.
 func TestShortage(t *testing.T) {
 	for _, cost := range []time.Duration{6 * time.Microsecond, 12 * time.Microsecond} {
 		for _, publishers := range []int{1, 128} {
@@ -104,7 +111,8 @@ func TestShortage(t *testing.T) {
 				return busy.Sub(w.now) + w.latency()
 			}
 			packets, bytes, copies, worst := w.stream(publishers, 1000, 138, 2*time.Second)
-			t.Logf("%d publish, %v a datagram: %.2f datagrams, %.0f B and %.2f copies a node and message, at all after %v at most",
+			t.Logf("%d publish, %v a datagram: %.2f datagrams, %.0f B and %.2f copies a node "+
+				"and message, at all after %v at most",
 				publishers, cost, packets, bytes, copies, worst)
 			if copies > 1.3 || worst > time.Second {
 				t.Error("that is too much")
@@ -113,8 +121,8 @@ func TestShortage(t *testing.T) {
 	}
 }
 
-// The end of a message of several pieces leaves with its beginning; a message that comes right after
-// another waits for company.
+// The end of a message of several pieces leaves with its beginning; a message that comes right
+// after another waits for company.
 func TestEndOfAMessageDoesNotWait(t *testing.T) {
 	w := newWorld(t, 25, 14, Config{}, nil)
 	origin := w.nodes[3]

@@ -47,9 +47,10 @@ const (
 	firstPause = 200 * time.Millisecond // between offers to the silent, doubling
 	lastPause  = 5 * time.Second
 	// a wait ends so long after its message is let go, at most
-	lookEvery     = time.Second
-	burst         = 16                    // parcels that may leave at once
-	pieceOverhead = 100                   // bytes of a parcel of one piece beside its body, with headers
+	lookEvery = time.Second
+	burst     = 16 // parcels that may leave at once
+	// bytes of a parcel of one piece beside its body, with headers
+	pieceOverhead = 100
 	shortPause    = 50 * time.Millisecond // while the budget for another zone is spent
 )
 
@@ -63,8 +64,8 @@ func (m *mine) due() mono.Time {
 	return m.look
 }
 
-// Publish sends this node's own pieces up to a sequence to everybody, as the window and the pace allow. They are in the
-// store. Each generation's begin at 1.
+// Publish sends this node's own pieces up to a sequence to everybody, as the window and the pace
+// allow. They are in the store. Each generation's begin at 1.
 func (r *Relay) Publish(now mono.Time, last uint64) {
 	o := &r.own
 	r.packed.ok = false
@@ -149,8 +150,9 @@ func (r *Relay) gather() (b wire.Branch, size int) {
 	return b, size
 }
 
-// launch sends an own parcel. Where what other zones are sent is bounded, a striped one is given to somebody for this node's zone
-// only: this node alone waits for budgets, so it gives the parcel to the other zones itself.
+// launch sends an own parcel. Where what other zones are sent is bounded, a striped one is given to
+// somebody for this node's zone only: this node alone waits for budgets, so it gives the parcel to
+// the other zones itself.
 func (r *Relay) launch(now mono.Time, b *wire.Branch, size int, bounded bool) {
 	o := &r.own
 	r.flow.count(now)
@@ -194,8 +196,8 @@ func (r *Relay) leave(now mono.Time, j *job) {
 	}
 }
 
-// congested narrows the window when answers stay away, at most once in a while. As in TCP, it is the answers that pace
-// what is sent, so that an overloaded network or machine is not given more.
+// congested narrows the window when answers stay away, at most once in a while. As in TCP, it is
+// the answers that pace what is sent, so that an overloaded network or machine is not given more.
 func (r *Relay) congested(now mono.Time, j *job) {
 	if o := &r.own; j.mine.is && now.Sub(o.cut) > outFor {
 		least := lastWindow
@@ -244,9 +246,10 @@ func (r *Relay) abandon(now mono.Time, i int32) {
 	r.release(i)
 }
 
-// finishOwn is called when all was done for an own parcel that can be done at once. Who is missing is offered it again
-// after a pause, until nobody is, or until there are too many such parcels: then it is left to the digests. One that a
-// publisher waits for goes on for as long as this node holds it: later nobody new will be given it.
+// finishOwn is called when all was done for an own parcel that can be done at once. Who is missing
+// is offered it again after a pause, until nobody is, or until there are too many such parcels:
+// then it is left to the digests. One that a publisher waits for goes on for as long as this node
+// holds it: later nobody new will be given it.
 func (r *Relay) finishOwn(now mono.Time, i int32) {
 	j := &r.jobs[i]
 	j.mine.tried = true
@@ -290,10 +293,12 @@ func (r *Relay) finishOwn(now mono.Time, i int32) {
 	r.thin(now)
 }
 
-// thin ends the oldest of the parcels that linger, if they are too many: those that nobody waits for first.
+// thin ends the oldest of the parcels that linger, if they are too many: those that nobody waits
+// for first.
 func (r *Relay) thin(now mono.Time) {
 	var count, most [2]int // of those that nobody waits for, and of the others
-	most[0], most[1] = maxLinger, max(maxLinger, min(maxWaited, waitedLegs/max(len(r.ring.All()), 1)))
+	most[0], most[1] = maxLinger, max(maxLinger, min(maxWaited,
+		waitedLegs/max(len(r.ring.All()), 1)))
 	for _, i := range r.own.linger {
 		count[kind(r.jobs[i].mine.waited)]++
 	}
@@ -315,8 +320,8 @@ func kind(waited bool) int {
 	return 0
 }
 
-// name makes legs of their own for the members that a span is missing, if all are named: the others need not be asked
-// again.
+// name makes legs of their own for the members that a span is missing, if all are named: the others
+// need not be asked again.
 func (r *Relay) name(j *job, k int) {
 	l := &j.legs[k]
 	if l.single() || l.have >= l.of || len(l.missing) != int(l.of-l.have) {
@@ -331,8 +336,9 @@ func (r *Relay) name(j *job, k int) {
 	}
 }
 
-// Unsettled returns the first of this node's own pieces that is not out, if any is not: not each live member has it or is
-// silent, or fewer than so many others have it, less than all if there are fewer.
+// Unsettled returns the first of this node's own pieces that is not out, if any is not: not each
+// live member has it or is silent, or fewer than so many others have it, less than all if there are
+// fewer.
 func (r *Relay) Unsettled(others int) (generation, piece uint64, late bool) {
 	o := &r.own
 	if o.next <= o.last {
@@ -364,13 +370,15 @@ func (o *own) drop(i int32) {
 	}
 }
 
-// ZoneHeard tells that a zone which was silent is heard again: it is offered what it missed and is not forgotten here.
+// ZoneHeard tells that a zone which was silent is heard again: it is offered what it missed and is
+// not forgotten here.
 func (r *Relay) ZoneHeard(now mono.Time, zone uint16) {
 	for _, i := range r.own.linger {
 		j := &r.jobs[i]
 		for k := range j.legs {
 			l := &j.legs[k]
-			if l.state == done && l.have < l.of && (l.span == spanOf(zone) || l.single() && l.zone == zone) {
+			if l.state == done && l.have < l.of &&
+				(l.span == spanOf(zone) || l.single() && l.zone == zone) {
 				l.due, j.due, j.mine.backoff = now, now, firstPause
 			}
 		}

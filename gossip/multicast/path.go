@@ -7,11 +7,13 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// path is how long answers from a zone take (RFC 6298). A Confirm names the attempt that it answers, so no sample is
-// ambiguous and Karn's rule is not needed. An answer that comes late, after another try, counts as well, as in RFC 3522:
-// so the wait grows with a shortage of processors instead of taking it for losses.
+// path is how long answers from a zone take (RFC 6298). A Confirm names the attempt that it
+// answers, so no sample is ambiguous and Karn's rule is not needed. An answer that comes late,
+// after another try, counts as well, as in RFC 3522: so the wait grows with a shortage of
+// processors instead of taking it for losses.
 type path struct {
-	prompt, patient trip // to those asked for an answer at once, and to those who may wait for company
+	// to those asked for an answer at once, and to those who may wait for company
+	prompt, patient trip
 
 	answered mono.Time // when the last answer came
 	missed   int       // first tries since then that none came to in time
@@ -41,7 +43,8 @@ func (p *trip) sample(rtt time.Duration) {
 	p.smooth += (rtt - p.smooth) / 8
 }
 
-// paths are those to this node's zone and to the others, of which some share one if they are very many.
+// paths are those to this node's zone and to the others, of which some share one if they are very
+// many.
 type paths struct {
 	near, far lossMeter
 	inside    path
@@ -82,12 +85,13 @@ func (p *path) heard(now mono.Time, rtt time.Duration, patient bool) {
 	}
 }
 
-// backOff doubles what is waited for answers, once in that time, if many tries in a row got none: then the processors are
-// short of time, and trying sooner makes it worse.
+// backOff doubles what is waited for answers, once in that time, if many tries in a row got none:
+// then the processors are short of time, and trying sooner makes it worse.
 func (r *Relay) backOff(now mono.Time, zone uint16, patient bool) {
 	p, rto := r.path(zone), r.rto(zone, patient)
 	p.missed++
-	if p.missed >= flowBusy && p.back < maxBack && now.Sub(p.answered) > rto && now.Sub(p.doubled) > rto {
+	if p.missed >= flowBusy && p.back < maxBack && now.Sub(p.answered) > rto &&
+		now.Sub(p.doubled) > rto {
 		p.back, p.doubled = p.back+1, now
 	}
 }
@@ -112,21 +116,23 @@ func (r *Relay) rto(zone uint16, patient bool) time.Duration {
 
 const percent = 1 << 16 / 100
 
-// lossMeter is the share of tries that are lost, they or their answers, in 1/65,536: the mean of the first few, then an
-// exponential average. A try is known to be lost when a later one is answered: who never answers is dead, and who
-// answers late is short of time. Whole numbers are the same on every machine.
+// lossMeter is the share of tries that are lost, they or their answers, in 1/65,536: the mean of
+// the first few, then an exponential average. A try is known to be lost when a later one is
+// answered: who never answers is dead, and who answers late is short of time. Whole numbers are the
+// same on every machine.
 type lossMeter struct {
 	share, samples int32
 	heard          uint8 // the class that somebody else told last
 }
 
 const (
-	lossMemory = 64 // samples over which losses are averaged; more while many answers share a datagram
+	// samples over which losses are averaged; more while many answers share a datagram
+	lossMemory = 64
 	lossFew    = 16 // samples from which on a node believes its own eyes alone
 )
 
-// lost counts a try with somebody in a zone. What is lost between zones says nothing of what is lost inside, and the other
-// way round.
+// lost counts a try with somebody in a zone. What is lost between zones says nothing of what is
+// lost inside, and the other way round.
 func (r *Relay) lost(zone uint16, lost bool) {
 	m, memory := &r.paths.near, int32(lossMemory)
 	if zone != r.self().Zone() {
@@ -143,12 +149,13 @@ func (r *Relay) lost(zone uint16, lost bool) {
 	m.share += (x - m.share) / m.samples
 }
 
-// told hears from somebody else how lossy the network is. Only a node that hardly knows itself believes it, so that no
-// rumor of losses keeps itself alive.
+// told hears from somebody else how lossy the network is. Only a node that hardly knows itself
+// believes it, so that no rumor of losses keeps itself alive.
 func (m *lossMeter) told(class uint8) { m.heard = class }
 
-// class says how lossy this node's zone is: 0 below 2 % of the packets, 1 below 15 %, 2 below 35 %, 3 above. Until a node has
-// seen enough itself, it goes by what the detector has measured, and by what it was told.
+// class says how lossy this node's zone is: 0 below 2 % of the packets, 1 below 15 %, 2 below 35 %,
+// 3 above. Until a node has seen enough itself, it goes by what the detector has measured, and by
+// what it was told.
 func (r *Relay) class() uint8 {
 	if m := &r.paths.near; m.samples >= lossFew {
 		return classOf(m.share)
@@ -192,13 +199,17 @@ type policy struct {
 	tries  uint8 // with a single member
 	mute   uint8 // with one that was silent before
 	silent uint8 // tries without an answer, of any parcels, that make a member silent
-	growth uint8 // each try is waited for longer than the last by this part of it: where much is lost, silence says less
+	// each try is waited for longer than the last by this part of it: where much is lost, silence
+	// says less
+	growth uint8
 }
 
-var policies = [4]policy{{1, 1, 4, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4}, {4, 2, 13, 9, 14, 4}}
+var policies = [4]policy{{1, 1, 4, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4},
+	{4, 2, 13, 9, 14, 4}}
 
-// company is how long something waits for company after the last that went to the same peer: usual, or a part of the time
-// that is waited for answers if that is longer, since then the processors are short of time, and full datagrams save it.
+// company is how long something waits for company after the last that went to the same peer: usual,
+// or a part of the time that is waited for answers if that is longer, since then the processors are
+// short of time, and full datagrams save it.
 func (r *Relay) company(usual time.Duration) time.Duration {
 	if !r.busy() {
 		return usual
@@ -206,8 +217,8 @@ func (r *Relay) company(usual time.Duration) time.Duration {
 	return max(usual, min(r.rto(r.self().Zone(), true)/4, maxCompany))
 }
 
-// silence knows who let several tries in a row pass without an answer. It is a cache without chains: who meets another
-// in it is forgotten, which costs a time-out.
+// silence knows who let several tries in a row pass without an answer. It is a cache without
+// chains: who meets another in it is forgotten, which costs a time-out.
 type silence struct{ slots []silent }
 
 type silent struct {
@@ -250,5 +261,6 @@ func (r *Relay) silent(now mono.Time, id member.ID) bool {
 		return false
 	}
 	e := r.silence.slot(id)
-	return e.id == id && e.tries >= policies[max(r.class(), r.paths.farClass())].silent && now.Sub(e.at) < silentFor
+	return e.id == id && e.tries >= policies[max(r.class(), r.paths.farClass())].silent &&
+		now.Sub(e.at) < silentFor
 }

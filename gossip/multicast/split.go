@@ -16,8 +16,8 @@ const (
 	zoneBits = 16 // of a place
 )
 
-// divide makes the legs of a span and sends them: one for each member if there are few, else one for each part. The
-// part in which this node stands itself is divided further.
+// divide makes the legs of a span and sends them: one for each member if there are few, else one
+// for each part. The part in which this node stands itself is divided further.
 func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 	places := r.ring.All()
 	lo, hi := within(places, s)
@@ -63,8 +63,9 @@ func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 	}
 }
 
-// widthOf returns by how many bits the parts of some places are told apart: zones first, if there are several; then as
-// many parts as each will have members, which makes a shallow tree of nodes that have about the same to do.
+// widthOf returns by how many bits the parts of some places are told apart: zones first, if there
+// are several; then as many parts as each will have members, which makes a shallow tree of nodes
+// that have about the same to do.
 func widthOf(places []place) uint8 {
 	same := bits.LeadingZeros64(places[0].Key ^ places[len(places)-1].Key)
 	if same < zoneBits {
@@ -85,21 +86,24 @@ func widthOf(places []place) uint8 {
 
 // single adds a leg for one member, unless it has the parcel for certain.
 func (r *Relay) single(now mono.Time, j *job, p place, bare bool) {
-	if p.ID == r.host.Self() || p.ID == j.Origin || j.Given && (j.legFor(p.ID) != nil || j.had(p.ID, nil)) {
+	if p.ID == r.host.Self() || p.ID == j.Origin || j.Given &&
+		(j.legFor(p.ID) != nil || j.had(p.ID, nil)) {
 		return
 	}
 	if r.outOfFamily(p.ID) {
 		r.singleByOthers(now, j, p, bare)
 		return
 	}
-	j.legs = append(j.legs, leg{span: wire.Span{Bits: wire.SpanSelf}, id: p.ID, zone: p.Zone(), bare: bare, of: 1, mute: r.silent(now, p.ID)})
+	j.legs = append(j.legs, leg{span: wire.Span{Bits: wire.SpanSelf}, id: p.ID, zone: p.Zone(),
+		bare: bare, of: 1, mute: r.silent(now, p.ID)})
 	j.open++
 	r.send(now, j, &j.legs[len(j.legs)-1])
 }
 
 // delegate adds a leg for a span of n members.
 func (r *Relay) delegate(now mono.Time, j *job, s wire.Span, n int, bare bool) {
-	if holds(s, s.Prefix&^rest(zoneBits)|uint64(j.Origin)>>zoneBits) { // if its zone is this one: look for it
+	// if its zone is this one: look for it
+	if holds(s, s.Prefix&^rest(zoneBits)|uint64(j.Origin)>>zoneBits) {
 		if p, ok := r.placeOf(j.Origin); ok && holds(s, p.Key) {
 			n--
 		}
@@ -122,9 +126,9 @@ func (r *Relay) placeOf(id member.ID) (place, bool) {
 	return topology.PlaceOf(&m), true
 }
 
-// choose picks the leg's next delegate: by a hash, so that each parcel takes another way and a silent member's part
-// falls to somebody else; without the parcel in the hash while many small ones come, so that they go the same way for a
-// while.
+// choose picks the leg's next delegate: by a hash, so that each parcel takes another way and a
+// silent member's part falls to somebody else; without the parcel in the hash while many small ones
+// come, so that they go the same way for a while.
 func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 	places := r.ring.All()
 	lo, hi := within(places, l.span)
@@ -147,7 +151,8 @@ func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 	for _, desperate := range [2]bool{false, true} {
 		for k := range n {
 			p := places[lo+(start+k)%n]
-			if p.ID == r.host.Self() || p.ID == j.Origin || p.ID == l.id || p.ID == l.former[0] || p.ID == l.former[1] ||
+			if p.ID == r.host.Self() || p.ID == j.Origin || p.ID == l.id ||
+				p.ID == l.former[0] || p.ID == l.former[1] ||
 				!desperate && r.silent(now, p.ID) || r.outOfFamily(p.ID) {
 				continue
 			}

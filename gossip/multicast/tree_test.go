@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// measured is what a series of messages of 128 bytes cost, of which the first few are not looked at.
+// measured is what a series of messages of 128 bytes cost, of which the first few are not looked
+// at.
 type measured struct {
 	t50, t99, t100         []time.Duration
 	missing                int
@@ -46,12 +47,13 @@ func (w *world) measure(warm, count int) (m measured) {
 }
 
 func (m *measured) log(t *testing.T, what string) {
-	t.Logf("%-28s t50 %v t99 %v t100 %v missing %d; a node and message: %.2f datagrams %.0f B %.2f copies",
+	t.Logf("%-28s t50 %v t99 %v t100 %v missing %d; a node and message: %.2f datagrams %.0f B "+
+		"%.2f copies",
 		what, median(m.t50), median(m.t99), median(m.t100), m.missing, m.packets, m.bytes, m.copies)
 }
 
-// The aims, in virtual time: a thousand members, 128 bytes. Everybody is reached by the tree and its copies alone,
-// since nothing else is here.
+// The aims, in virtual time: a thousand members, 128 bytes. Everybody is reached by the
+// tree and its copies alone, since nothing else is here.
 func TestAims(t *testing.T) {
 	for _, c := range []struct {
 		what           string
@@ -79,7 +81,8 @@ func TestAims(t *testing.T) {
 				t.Errorf("all were reached after %v, the aim is %v", got, c.t100)
 			}
 			if c.packets > 0 && (m.packets > c.packets || m.bytes > c.bytes) {
-				t.Errorf("%.2f datagrams and %.0f bytes a node and message, the aim is %g and %g", m.packets, m.bytes, c.packets, c.bytes)
+				t.Errorf("%.2f datagrams and %.0f bytes a node and message, the aim is %g and "+
+					"%g", m.packets, m.bytes, c.packets, c.bytes)
 			}
 		})
 	}

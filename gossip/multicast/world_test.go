@@ -1,6 +1,7 @@
 package multicast
 
-// A world of relays for tests: virtual time, seeded links that lose and delay, and stores that keep everything.
+// A world of relays for tests: virtual time, seeded links that lose and delay, and stores that keep
+// everything.
 
 import (
 	"container/heap"
@@ -95,14 +96,17 @@ func (q *events) Pop() any {
 // newWorld makes n relays that know each other; zone names that of each.
 func newWorld(t testing.TB, n int, seed uint64, cfg Config, zone func(i int) string) *world {
 	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 1)), now: mono0, byID: map[member.ID]*node{}}
-	w.latency = func() time.Duration { // the issue's: 0.05 ms + lognormal(median 0.45 ms, sigma 0.4)
-		return 50*time.Microsecond + time.Duration(float64(450*time.Microsecond)*math.Exp(0.4*w.rng.NormFloat64()))
+	// the issue's: 0.05 ms + lognormal(median 0.45 ms, sigma 0.4)
+	w.latency = func() time.Duration {
+		return 50*time.Microsecond +
+			time.Duration(float64(450*time.Microsecond)*math.Exp(0.4*w.rng.NormFloat64()))
 	}
 	facts := make([]member.Fact, n)
 	for i := range n {
 		r := member.Record{
 			Name: fmt.Sprintf("node-%d", i), Generation: 1, Protocol: 1,
-			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 7747),
+			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8),
+				byte(i)}), 7747),
 		}
 		if zone != nil {
 			r.Zone = zone(i)
@@ -172,7 +176,10 @@ func (x *node) Given(origin member.ID, _, seq uint64) wire.Verdict {
 	return wire.DutyDone
 }
 
-func (x *node) Waited(_, first, last uint64) bool { return x.waited != nil && x.waited(first, last) }
+func (x *node) Waited(_, first, last uint64) bool {
+	return x.waited != nil &&
+		x.waited(first, last)
+}
 
 func (x *node) Unanswered(mono.Time, member.ID) {}
 func (x *node) Narrow(member.ID) bool           { return x.narrow }
@@ -221,7 +228,8 @@ func (w *world) at(e event) {
 	heap.Push(&w.queue, e)
 }
 
-// publish stores count pieces of some size as a node's own and sends them; it returns the last sequence.
+// publish stores count pieces of some size as a node's own and sends them; it returns the last
+// sequence.
 func (x *node) publish(count, size int) uint64 {
 	last := x.own.last
 	for range count {
@@ -351,8 +359,10 @@ const mono0 = mono.Time(time.Hour)
 func (w *world) idle() bool {
 	w.t.Helper()
 	for _, x := range w.nodes {
-		if s := x.Stats(); !x.down && (s.Jobs > 0 || len(x.at) > 0 || len(x.waiting) > 0 || len(x.orphans) > 0 || x.Deadline() != mono.Never) {
-			w.t.Errorf("node %d still has %d jobs, %d parcels, %d lanes waiting, %d orphans, and is due at %d",
+		if s := x.Stats(); !x.down && (s.Jobs > 0 || len(x.at) > 0 || len(x.waiting) > 0 ||
+			len(x.orphans) > 0 || x.Deadline() != mono.Never) {
+			w.t.Errorf("node %d still has %d jobs, %d parcels, %d lanes waiting, %d orphans, "+
+				"and is due at %d",
 				x.i, s.Jobs, len(x.at), len(x.waiting), len(x.orphans), x.Deadline())
 			return false
 		}

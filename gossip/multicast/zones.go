@@ -8,12 +8,13 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// What is different between zones. A time-out there takes long, and each copy is dear: whoever divides the ring gives each
-// other zone as a whole to one of its members, and sends a second one there, the twin, a copy beside the tree. The twin
-// knows by the same hash who was asked first, and sees to it locally that it has the parcel and is at work: so what is
-// lost between zones, and who died there, costs a time-out of a local network. Who gets a zone's parcel sends one copy
-// onward to the next zone, in case both were lost on the way there. All of them are chosen anew for each parcel, by a hash
-// over the live view, so nobody has to be elected when one dies.
+// What is different between zones. A time-out there takes long, and each copy is dear: whoever
+// divides the ring gives each other zone as a whole to one of its members, and sends a second one
+// there, the twin, a copy beside the tree. The twin knows by the same hash who was asked first, and
+// sees to it locally that it has the parcel and is at work: so what is lost between zones, and who
+// died there, costs a time-out of a local network. Who gets a zone's parcel sends one copy onward
+// to the next zone, in case both were lost on the way there. All of them are chosen anew for each
+// parcel, by a hash over the live view, so nobody has to be elected when one dies.
 
 const (
 	fewHere      = 2 // members of another zone that are served one by one
@@ -39,8 +40,8 @@ func (r *Relay) zoneSpan() wire.Span {
 // foreign says whether a span is another zone, whole.
 func (r *Relay) foreign(s wire.Span) bool { return s.Bits == zoneBits && !holds(s, r.self().Key) }
 
-// told takes in how lossy a sender believes the network to be, and says whether it is of another zone: then it means the
-// ways between zones.
+// told takes in how lossy a sender believes the network to be, and says whether it is of another
+// zone: then it means the ways between zones.
 func (r *Relay) told(from detect.Peer, b *wire.Branch) (far bool) {
 	if far = r.far(from); far {
 		r.paths.far.told(b.Loss)
@@ -56,10 +57,11 @@ func (r *Relay) unheard(s wire.Span) bool {
 	return r.foreign(s) && r.host.Silent(uint16(s.Prefix>>(64-zoneBits)))
 }
 
-// postpone adds a leg for a silent zone of n members. Nothing is sent: it counts as one whose members did not answer, and is
-// offered the parcel once the zone is heard.
+// postpone adds a leg for a silent zone of n members. Nothing is sent: it counts as one whose
+// members did not answer, and is offered the parcel once the zone is heard.
 func (r *Relay) postpone(j *job, s wire.Span, n int) {
-	j.legs = append(j.legs, leg{span: s, state: done, bare: true, of: int32(n), digest: r.digest(s, j.Origin), due: mono.Never})
+	j.legs = append(j.legs, leg{span: s, state: done, bare: true, of: int32(n),
+		digest: r.digest(s, j.Origin), due: mono.Never})
 }
 
 // far says whether a peer is of another zone.
@@ -71,8 +73,8 @@ func (r *Relay) far(p detect.Peer) bool {
 	return ok && at.Zone() != r.self().Zone()
 }
 
-// worth says whether a parcel is worth one more copy to another zone: a big one where much is lost, and while many come
-// any where some are.
+// worth says whether a parcel is worth one more copy to another zone: a big one where much is lost,
+// and while many come any where some are.
 func (r *Relay) worth(small bool) bool {
 	class := r.paths.farClass()
 	return small && (class > 0 || !r.busy()) || class > 1
@@ -123,9 +125,10 @@ func (r *Relay) across(now mono.Time, b *wire.Branch, s wire.Span, which uint64)
 	}
 }
 
-// twin is called when a copy came from another zone beside the tree. This node offers the duty for its zone to whom the tree
-// asks for it; if that does not answer, to others. Whoever is asked divides the zone, a twin too: all that wait for each
-// other wait for ever smaller parts of the ring, so never in a circle.
+// twin is called when a copy came from another zone beside the tree. This node offers the duty for
+// its zone to whom the tree asks for it; if that does not answer, to others. Whoever is asked
+// divides the zone, a twin too: all that wait for each other wait for ever smaller parts of the
+// ring, so never in a circle.
 func (r *Relay) twin(now mono.Time, b *wire.Branch) {
 	x := *b
 	x.Span = r.zoneSpan()
@@ -143,6 +146,10 @@ func (r *Relay) twin(now mono.Time, b *wire.Branch) {
 	r.schedule(i, j.due)
 }
 
-// void says whether a twin's job is of no use to somebody who gives it the duty: all that was done is that another was asked
-// to see to the whole of it, or it did not ask whether its own programs were given the parcel.
-func (j *job) void() bool { return j.twin && (j.Given || len(j.legs) == 1 && j.legs[0].state != done) }
+// void says whether a twin's job is of no use to somebody who gives it the duty: all that was done
+// is that another was asked to see to the whole of it, or it did not ask whether its own programs
+// were given the parcel.
+func (j *job) void() bool {
+	return j.twin && (j.Given || len(j.legs) == 1 &&
+		j.legs[0].state != done)
+}

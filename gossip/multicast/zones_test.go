@@ -30,8 +30,8 @@ func zoned(t *testing.T, n int, seed uint64, crossing *int) *world {
 	return w
 }
 
-// A message reaches three zones by few copies between them, in the time of the longest way and of a local spread, even if
-// much is lost between zones, or some of those die that it is given to.
+// A message reaches three zones by few copies between them, in the time of the longest way and of a
+// local spread, even if much is lost between zones, or some of those die that it is given to.
 func TestAcrossZones(t *testing.T) {
 	for _, c := range []struct {
 		what          string
@@ -46,7 +46,10 @@ func TestAcrossZones(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			crossing, most := 0, 0
 			w := zoned(t, 300, 5, &crossing)
-			w.cut = func(from, to *node) bool { return from.i%3 != to.i%3 && w.rng.Float64() < c.loss }
+			w.cut = func(from, to *node) bool {
+				return from.i%3 != to.i%3 &&
+					w.rng.Float64() < c.loss
+			}
 			w.crash(c.crashed)
 			var times []time.Duration
 			for range 20 {
@@ -97,7 +100,8 @@ func TestTwinTakesOver(t *testing.T) {
 	}
 }
 
-// Two twins whose delegate is dead ask each other for the zone: neither waits for the other for ever (the swarm's seed 20797).
+// Two twins whose delegate is dead ask each other for the zone: neither waits for the other for
+// ever (the swarm's seed 20797).
 func TestTwinsAskEachOther(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 9, 5, &crossing)
@@ -146,8 +150,8 @@ func TestZoneOutOfReach(t *testing.T) {
 	}
 }
 
-// To a zone that is silent nothing is sent, whatever is published, and nobody waits for it. When it is heard again it is
-// offered what it missed.
+// To a zone that is silent nothing is sent, whatever is published, and nobody waits for it. When it
+// is heard again it is offered what it missed.
 func TestSilentZone(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 300, 5, &crossing)
@@ -192,7 +196,8 @@ func TestSilentZone(t *testing.T) {
 	}
 }
 
-// The last of a zone to leave may still wait for the tree to bring a parcel. It has nobody left to tell of it.
+// The last of a zone to leave may still wait for the tree to bring a parcel. It has nobody left to
+// tell of it.
 func TestLastOfAZoneLeaves(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 9, 5, &crossing)
@@ -200,7 +205,8 @@ func TestLastOfAZoneLeaves(t *testing.T) {
 	x.orphan(w.now, &wire.Branch{Origin: w.nodes[0].id, Generation: 1, First: 1, Count: 1})
 	for _, i := range []int{5, 8, 2} {
 		before, _ := x.table.Get(w.nodes[i].id)
-		x.table.Merge(w.now, member.Fact{Record: before.Handle, Incarnation: before.Incarnation, State: member.Left})
+		x.table.Merge(w.now, member.Fact{Record: before.Handle,
+			Incarnation: before.Incarnation, State: member.Left})
 		after, _ := x.table.Get(w.nodes[i].id)
 		x.ring.Changed(before, after)
 		x.Changed(w.now, before, after)
@@ -211,9 +217,9 @@ func TestLastOfAZoneLeaves(t *testing.T) {
 	}
 }
 
-// A striped message goes to a delegate for everybody, who gives the origin's own part of the ring to
-// others: the origin is counted in none of them, whatever its zone. Otherwise one seems to lack every
-// parcel, who cannot be named, and the origin has all gone through again and again.
+// A striped message goes to a delegate for everybody, who gives the origin's own part of the ring
+// to others: the origin is counted in none of them, whatever its zone. Otherwise one seems to lack
+// every parcel, who cannot be named, and the origin has all gone through again and again.
 func TestOriginIsNotCounted(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 300, 5, &crossing)

@@ -80,8 +80,8 @@ func PeerOf(m *member.Member) Peer {
 }
 
 // Sender is the node that a message came from. Member is what the table holds of it if the type is
-// for members alone (wire.Spec), else the zero Member. Size is that of the datagram, in bytes before
-// sealing.
+// for members alone (wire.Spec), else the zero Member. Size is that of the datagram, in bytes
+// before sealing.
 type Sender struct {
 	Peer
 	Member member.Member

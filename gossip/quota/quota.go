@@ -5,9 +5,9 @@
 // alike, and nobody needs to ask for that. The rest is granted, in small sums that are not kept for
 // long, to those that have something to send, by one member of the zone, the lender, which all find
 // by a hash over the live view. (Distributed rate limiting: in Raghavan et al. 2007 the members
-// gossip what they need.) If the lender dies or is unreachable, the next in rank grants; where views
-// differ, two may. Until that is known, a member that gets no word from it asks the next in rank as
-// well, which grants little.
+// gossip what they need.) If the lender dies or is unreachable, the next in rank grants; where
+// views differ, two may. Until that is known, a member that gets no word from it asks the next in
+// rank as well, which grants little.
 //
 // Probes, news of members and what strangers provoke is always sent, and paid for afterwards.
 // Messages, keys and repair wait: a publisher slows down, a link for keys is passed over for a
@@ -36,8 +36,8 @@ type Budget struct {
 	Rate  int // bytes a second, with IP and UDP headers, before sealing
 }
 
-// Min is the least that can be set, in bytes a second: less would leave little beside what is always
-// sent. What may be more than Max needs no bound.
+// Min is the least that can be set, in bytes a second: less would leave little beside what is
+// always sent. What may be more than Max needs no bound.
 const Min, Max = 16 << 10, 1 << 30
 
 // Config is what may be sent from zone to zone.
@@ -215,8 +215,8 @@ func (q *Quota) Spend(now mono.Time, zone uint16, bytes int) {
 	p.own.Take(bytes - lent)
 }
 
-// mustWait says whether so many bytes that can wait have to, before they are sent to a zone. It asks
-// for a grant then.
+// mustWait says whether so many bytes that can wait have to, before they are sent to a zone. It
+// asks for a grant then.
 func (q *Quota) mustWait(now mono.Time, p *pair, bytes int) bool {
 	if q.covers(now, p, bytes) {
 		return false
@@ -232,8 +232,8 @@ func (q *Quota) mustWait(now mono.Time, p *pair, bytes int) bool {
 
 // covers says whether so many bytes can be paid for. What the share saves up is a second's: in a
 // large zone it is enough for what is always sent, and a member that wants more asks. What is owed
-// is no more than a second's part of all, or a datagram: nobody used the rest when it was spent, and
-// a member that was quiet for hours does not pay for that when it publishes.
+// is no more than a second's part of all, or a datagram: nobody used the rest when it was spent,
+// and a member that was quiet for hours does not pay for that when it publishes.
 func (q *Quota) covers(now mono.Time, p *pair, bytes int) bool {
 	part := max(p.rate/max(len(q.env.Ring().Zone(q.zone())), 1), 1)
 	p.own.Rate = max(part/shareAlike, 1)
@@ -359,9 +359,9 @@ func (q *Quota) send(now mono.Time, to detect.Peer, t wire.Type, m wire.Loan) {
 	q.env.Send(now, to, plane.Control, q.buf)
 }
 
-// Lenders returns the member that grants what this node's zone may send to another, and its stand-in
-// while it gives no word: the first two in rank (Thaler and Ravishankar 1998) of those that are not
-// unreachable. The few that are left fail nobody, and a dead lender grants nothing.
+// Lenders returns the member that grants what this node's zone may send to another, and its
+// stand-in while it gives no word: the first two in rank (Thaler and Ravishankar 1998) of those
+// that are not unreachable. The few that are left fail nobody, and a dead lender grants nothing.
 func (q *Quota) Lenders(zone uint16) (first, second member.ID) {
 	var most, next uint64
 	for _, p := range q.env.Ring().Zone(q.zone()) {
@@ -378,8 +378,8 @@ func (q *Quota) Lenders(zone uint16) (first, second member.ID) {
 	return first, second
 }
 
-// enqueue puts a request in the queue, of which so much a second is granted, and says whether it has
-// to wait. A member that waits already keeps its place.
+// enqueue puts a request in the queue, of which so much a second is granted, and says whether it
+// has to wait. A member that waits already keeps its place.
 func (q *Quota) enqueue(now mono.Time, p *pair, peer detect.Peer, bytes, perSecond int) bool {
 	p.pool.Rate = perSecond
 	of := func(r request) bool { return r.peer.ID == peer.ID }
@@ -393,7 +393,8 @@ func (q *Quota) enqueue(now mono.Time, p *pair, peer detect.Peer, bytes, perSeco
 	return slices.ContainsFunc(p.queue, of)
 }
 
-// grant gives the members that wait, one after the other, what they asked for, as the budget allows.
+// grant gives the members that wait, one after the other, what they asked for, as the budget
+// allows.
 func (q *Quota) grant(now mono.Time, p *pair) {
 	for len(p.queue) > 0 && p.pool.Ready(now) {
 		r := p.queue[0]

@@ -59,8 +59,8 @@ func (r *Reach) otherFamily() member.Family {
 	return member.IPv4
 }
 
-// Unbridged says whether a live member is at an address of the IP version that this node cannot send
-// to, and nobody connects the two.
+// Unbridged says whether a live member is at an address of the IP version that this node cannot
+// send to, and nobody connects the two.
 func (r *Reach) Unbridged(id member.ID) bool {
 	i, found := r.find(id)
 	return found && r.absences[i].reasons&parted != 0
@@ -231,7 +231,8 @@ func (r *Reach) takeBridge(now mono.Time, peer plane.Peer, m *wire.Bridge) {
 		if i >= 0 {
 			r.dropBridge(now, i)
 		}
-		if by, ok := r.env.Table().Get(m.By); ok && by.State.Live() && !by.OutOfFamily && m.By != r.env.ID() &&
+		if by, ok := r.env.Table().Get(m.By); ok && by.State.Live() && !by.OutOfFamily &&
+			m.By != r.env.ID() &&
 			len(a.bridges) < maxBridges &&
 			!slices.ContainsFunc(a.bridges, func(b bridge) bool { return b.peer.ID == m.By }) {
 			r.askAcross(now, plane.PeerOf(&by))

@@ -78,8 +78,8 @@ const (
 	parted                    // it is at an address of the other IP version (across.go)
 )
 
-// New returns the reach of a node that starts, at which an absence is stale after a time: the others
-// may have forgotten by then that the member is dead.
+// New returns the reach of a node that starts, at which an absence is stale after a time: the
+// others may have forgotten by then that the member is dead.
 func New(now mono.Time, env Host, stale time.Duration) *Reach {
 	r := &Reach{env: env, stale: stale}
 	r.across = across{due: mono.Never, answers: rate.Full(acrossRate, 2*acrossRate, now)}
@@ -127,8 +127,8 @@ func (r *Reach) SetAlone(now mono.Time, on, unheard bool) {
 }
 
 // Undecided returns how many live members are silent of which this node cannot say whether they are
-// dead, since too few others answer to judge them; 0 if there are none. The detector counts them now
-// and then, and what became of some of them since is known here.
+// dead, since too few others answer to judge them; 0 if there are none. The detector counts them
+// now and then, and what became of some of them since is known here.
 func (r *Reach) Undecided() int { return min(r.undecided, len(r.absences)) }
 
 // SetUndecided takes in how many those are.

@@ -8,7 +8,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// budget is a rate with bursts, as a single moment: the virtual scheduling form of the leaky bucket (GCRA, ITU-T I.371).
+// budget is a rate with bursts, as a single moment: the virtual scheduling form of the leaky bucket
+// (GCRA, ITU-T I.371).
 type budget struct {
 	interval time.Duration
 	burst    int
@@ -28,8 +29,8 @@ func (b *budget) wait(now mono.Time) time.Duration {
 	return max(0, b.due.Sub(now)-time.Duration(b.burst-1)*b.interval)
 }
 
-// batch gathers messages to one member into datagrams. It lives as long as one call of Repair's; its memory is made
-// when the first message comes, and left to the collector: repairs are rare.
+// batch gathers messages to one member into datagrams. It lives as long as one call of Repair's;
+// its memory is made when the first message comes, and left to the collector: repairs are rare.
 type batch struct {
 	r      *Repair
 	now    mono.Time
@@ -46,7 +47,8 @@ func (r *Repair) batch(now mono.Time, to member.Member, b *budget) batch {
 	return batch{r: r, now: now, to: to, budget: b}
 }
 
-// serve is a batch that answers a message which costs a pass over the table. That counts as a datagram too.
+// serve is a batch that answers a message which costs a pass over the table. That counts as a
+// datagram too.
 func (r *Repair) serve(now mono.Time, to member.Member) batch {
 	b := r.batch(now, to, &r.budget)
 	b.broke = !r.budget.take(now)
@@ -124,8 +126,8 @@ func (b *batch) send() {
 	b.buf = b.buf[:0]
 }
 
-// reply sends what there is as the answer to a view of a range: Done behind it if the sender waits for that, or Busy if
-// the budget did not suffice.
+// reply sends what there is as the answer to a view of a range: Done behind it if the sender waits
+// for that, or Busy if the budget did not suffice.
 func (b *batch) reply(v *wire.View) {
 	if v.Report {
 		b.add(func(buf []byte) []byte { return wire.AppendDone(buf, v.Range) })

@@ -9,9 +9,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Two tables of 10,000 that differ in d members, half of them updated here and half there; from the fingerprint that
-// shows it to equal tables. Reported: bytes beside the records, all bytes, datagrams, legs (each the time of one way),
-// and how often the tables came out equal at the first try. The budget is out of the way.
+// Two tables of 10,000 that differ in d members, half of them updated here and half there; from the
+// fingerprint that shows it to equal tables. Reported: bytes beside the records, all bytes,
+// datagrams, legs (each the time of one way), and how often the tables came out equal at the first
+// try. The budget is out of the way.
 func BenchmarkRepair(b *testing.B) {
 	for _, d := range []int{0, 1, 3, 10, 30, 100, 1000} {
 		b.Run(fmt.Sprintf("differ=%d", d), func(b *testing.B) {

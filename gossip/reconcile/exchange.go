@@ -8,8 +8,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// maxSplit bounds the parts that one view is answered with, as a power of two; perPart is how many differing items each
-// should have at most: below what a large sketch decodes, since d is an estimate.
+// maxSplit bounds the parts that one view is answered with, as a power of two; perPart is how many
+// differing items each should have at most: below what a large sketch decodes, since d is an
+// estimate.
 const (
 	maxSplit = 6
 	perPart  = 64
@@ -35,12 +36,14 @@ func (r *Repair) offer(b *batch, g wire.Range, d int) {
 		}
 		cells := min(largeCells, max(smallCells, (2*d>>k+16)&^3))
 		for i := range uint16(1) << k {
-			r.view(b, wire.View{Range: wire.Range{Bits: g.Bits + k, Prefix: g.Prefix<<k | i}}, cells)
+			r.view(b, wire.View{Range: wire.Range{Bits: g.Bits + k, Prefix: g.Prefix<<k | i}},
+				cells)
 		}
 	}
 }
 
-// view puts in a view of a range: a list if that takes no more than so many items, else a sketch of as many cells.
+// view puts in a view of a range: a list if that takes no more than so many items, else a sketch of
+// as many cells.
 func (r *Repair) view(b *batch, v wire.View, cells int) {
 	v.Salt = r.host.Rand().Uint32()
 	var sketch, list [largeCells]uint64
@@ -124,14 +127,18 @@ func (r *Repair) receiveSketch(now mono.Time, from member.Member, body []byte) b
 		}
 		slices.Sort(mine)
 	}
-	theirs := slices.DeleteFunc(found, func(it uint64) bool { _, own := slices.BinarySearch(mine, it); return own })
+	theirs := slices.DeleteFunc(found, func(it uint64) bool {
+		_,
+			own := slices.BinarySearch(mine, it)
+		return own
+	})
 	own := newItemSet(mine)
 	r.settle(&b, &m.View, newItemSet(theirs), own.has)
 	return true
 }
 
-// guess returns about how many items differ of a sketch that did not decode: always enough for a larger view next, or
-// for narrower ones after the largest.
+// guess returns about how many items differ of a sketch that did not decode: always enough for a
+// larger view next, or for narrower ones after the largest.
 func (r *Repair) guess(m *wire.Sketch, mine *estimate, count int) int {
 	d := max(count-int(m.Count), int(m.Count)-count, smallItems+1)
 	if m.Cells.Len() == largeCells {
@@ -168,10 +175,11 @@ func (r *Repair) receiveList(now mono.Time, from member.Member, body []byte) boo
 	return true
 }
 
-// settle repairs what differs in a range. theirs are items that the peer has: all of them or just those that differ;
-// lacks says whether the peer lacks an item of mine. What the peer lacks is pushed, what this node lacks is wanted;
-// where both have something under one tag, whoever is ahead pushes, and this node where that is unsure. The dead are no
-// items, but if the peer has a live one whose death is known here, that is pushed too.
+// settle repairs what differs in a range. theirs are items that the peer has: all of them or just
+// those that differ; lacks says whether the peer lacks an item of mine. What the peer lacks is
+// pushed, what this node lacks is wanted; where both have something under one tag, whoever is ahead
+// pushes, and this node where that is unsure. The dead are no items, but if the peer has a live one
+// whose death is known here, that is pushed too.
 func (r *Repair) settle(b *batch, v *wire.View, theirs itemSet, lacks func(item uint64) bool) {
 	b.answer = true
 	s, t := newSalt(v.Salt), r.host.Table()
@@ -267,7 +275,8 @@ func (r *Repair) receivePush(now mono.Time, from member.Member, body []byte) boo
 	return !records.Malformed()
 }
 
-// explain pushes what the fingerprint of a peer lacks, if that is just some of the latest changes here.
+// explain pushes what the fingerprint of a peer lacks, if that is just some of the latest changes
+// here.
 func (r *Repair) explain(now mono.Time, to member.Member, x uint64) bool {
 	var buf [maxExplain]member.ID
 	ids := r.log.explain(x, buf[:0])

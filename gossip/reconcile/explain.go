@@ -4,9 +4,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// Explaining a mismatch costs nothing: fingerprints are XORs, so two that differ by just a few of the changes that this
-// node made lately differ by the XOR of what those changes did. Most mismatches of a lively cluster are of that kind: a
-// peer that some piece of news has not reached.
+// Explaining a mismatch costs nothing: fingerprints are XORs, so two that differ by just a few of
+// the changes that this node made lately differ by the XOR of what those changes did. Most
+// mismatches of a lively cluster are of that kind: a peer that some piece of news has not reached.
 
 const (
 	logSize    = 64 // changes remembered
@@ -30,7 +30,8 @@ func (l *changeLog) add(c change) {
 	l.n++
 }
 
-// explain appends the members whose latest changes have the XOR x, three changes at most, if there are such.
+// explain appends the members whose latest changes have the XOR x, three changes at most, if there
+// are such.
 func (l *changeLog) explain(x uint64, ids []member.ID) []member.ID {
 	log := l.ring[:min(l.n, logSize)]
 	var low [4]uint64 // which low bytes occur: spares most of the innermost loop

@@ -15,7 +15,8 @@ func FuzzReceive(f *testing.F) {
 	v := wire.View{Salt: 1, Count: 1, Report: true}
 	seeds := [][]byte{
 		wire.AppendSketch(nil, &v, make([]uint64, smallCells), nil),
-		wire.AppendSketch(nil, &wire.View{Range: wire.Range{Bits: 16, Prefix: 9}}, make([]uint64, largeCells), make([]uint32, wire.EstimateWords)),
+		wire.AppendSketch(nil, &wire.View{Range: wire.Range{Bits: 16, Prefix: 9}},
+			make([]uint64, largeCells), make([]uint32, wire.EstimateWords)),
 		wire.AppendList(nil, &v, []uint64{1}),
 		wire.AppendWant(nil, 1, []uint32{1, 2}),
 		wire.EndPush(wire.BeginPush(nil, true), 0),
@@ -50,7 +51,8 @@ func FuzzReceive(f *testing.F) {
 			if next := a.repair.Deadline(); next <= w.now {
 				t.Fatalf("woken at %v, and due again at %v", w.now, next)
 			}
-			a.repair.Fingerprint(w.now, member.Member{ID: 7}, wire.Fingerprint{Hash: a.table.Fingerprint(), Live: 1 << 20})
+			a.repair.Fingerprint(w.now, member.Member{ID: 7},
+				wire.Fingerprint{Hash: a.table.Fingerprint(), Live: 1 << 20})
 		}
 	})
 }

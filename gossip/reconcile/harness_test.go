@@ -14,9 +14,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// A harness for these tests: many Repairs in virtual time, over a network that delays and loses, each behind the least
-// of a node. Nodes probe (show their fingerprint to somebody at random, who shows theirs back) and repair; news does
-// not travel otherwise, so whatever converges does so by anti-entropy.
+// A harness for these tests: many Repairs in virtual time, over a network that delays and loses,
+// each behind the least of a node. Nodes probe (show their fingerprint to somebody at random, who
+// shows theirs back) and repair; news does not travel otherwise, so whatever converges does so by
+// anti-entropy.
 
 const (
 	latency    = time.Millisecond
@@ -119,7 +120,8 @@ type fakeNode struct {
 }
 
 func (w *world) node(name string, cfg Config) *fakeNode {
-	n := &fakeNode{w: w, self: member.IDOf(name), rng: rand.New(rand.NewPCG(w.rng.Uint64(), 1)), woken: mono.Never, room: 1325}
+	n := &fakeNode{w: w, self: member.IDOf(name), rng: rand.New(rand.NewPCG(w.rng.Uint64(),
+		1)), woken: mono.Never, room: 1325}
 	n.repair = New(n, cfg)
 	n.apply(fact(name, 1, 0, member.Alive))
 	w.nodes[n.self] = n
@@ -160,7 +162,8 @@ func (n *fakeNode) AppendRecord(b []byte, now mono.Time, m member.Member) []byte
 	return wire.AppendRecord(b, &r, &c)
 }
 
-func (n *fakeNode) Learn(_ mono.Time, _ member.Member, t wire.Type, body []byte) (member.Member, bool) {
+func (n *fakeNode) Learn(_ mono.Time, _ member.Member, t wire.Type,
+	body []byte) (member.Member, bool) {
 	rec, ok := wire.ReadRecord(body)
 	if t != wire.TypeRecord || !ok || n.refuse {
 		return member.Member{}, false
@@ -170,7 +173,8 @@ func (n *fakeNode) Learn(_ mono.Time, _ member.Member, t wire.Type, body []byte)
 		return member.Member{}, false
 	}
 	id := member.IDOf(string(rec.Name))
-	if m, _ := n.table.Get(id); m.State == member.Alive && f.State == member.Failed && id != n.self {
+	if m, _ := n.table.Get(id); m.State == member.Alive && f.State == member.Failed &&
+		id != n.self {
 		n.suspect(id, f)
 		m, _ := n.table.Get(id)
 		return m, m.Fact().Version().Compare(f.Version()) > 0
@@ -178,7 +182,8 @@ func (n *fakeNode) Learn(_ mono.Time, _ member.Member, t wire.Type, body []byte)
 	return n.apply(f)
 }
 
-// suspect is what becomes of a death that this node did not hear of as news: who is called dead may refute it.
+// suspect is what becomes of a death that this node did not hear of as news: who is called dead may
+// refute it.
 func (n *fakeNode) suspect(id member.ID, f member.Fact) {
 	n.apply(member.Fact{Record: f.Record, Incarnation: f.Incarnation, State: member.Suspect})
 	n.w.deliver(n.self, id, func(x *fakeNode) {
@@ -247,7 +252,8 @@ func (n *fakeNode) schedule() {
 	})
 }
 
-// fingerprint shows this node's fingerprint to another, who shows its own back if that is asked for.
+// fingerprint shows this node's fingerprint to another, who shows its own back if that is asked
+// for.
 func (n *fakeNode) fingerprint(to member.ID, back bool) {
 	fp := wire.Fingerprint{Hash: n.table.Fingerprint(), Live: uint32(n.table.Live())}
 	n.w.deliver(n.self, to, func(r *fakeNode) {
@@ -300,7 +306,8 @@ func fact(name string, generation uint64, incarnation uint32, s member.State) me
 	a := netip.AddrFrom4([4]byte{10, byte(id >> 16), byte(id >> 8), byte(id)})
 	return member.Fact{
 		Record: member.Share(member.Record{
-			Name: name, Generation: 1_700_000_000_000 + generation, Addr: netip.AddrPortFrom(a, 7747), Zone: "dc1/a", Protocol: 1,
+			Name: name, Generation: 1_700_000_000_000 +
+				generation, Addr: netip.AddrPortFrom(a, 7747), Zone: "dc1/a", Protocol: 1,
 		}),
 		Incarnation: incarnation,
 		State:       s,

@@ -7,10 +7,11 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// A difference that was told and yet did not go away is left alone for longer and longer: something is wrong with one
-// of the two sides that repair cannot help. A difference is known by the XOR of the two fingerprints, which is the same
-// with all peers of one view. (An exchange without an answer was lost, and is tried again.) Only the latest few are
-// remembered; the others are held back by the node's own interval.
+// A difference that was told and yet did not go away is left alone for longer and longer: something
+// is wrong with one of the two sides that repair cannot help. A difference is known by the XOR of
+// the two fingerprints, which is the same with all peers of one view. (An exchange without an
+// answer was lost, and is tried again.) Only the latest few are remembered; the others are held
+// back by the node's own interval.
 
 const (
 	maxPauses  = 8
@@ -35,7 +36,8 @@ func (r *Repair) isPaused(now mono.Time, x uint64) bool {
 	return false
 }
 
-// pauseOver notes the start of an exchange with a peer over a difference, in its slot or in the one that ends first.
+// pauseOver notes the start of an exchange with a peer over a difference, in its slot or in the one
+// that ends first.
 func (r *Repair) pauseOver(now mono.Time, x uint64, peer member.ID) {
 	slot := &r.pauses[0]
 	for i := range r.pauses {

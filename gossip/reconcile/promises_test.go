@@ -2,7 +2,8 @@ package reconcile
 
 import "testing"
 
-// Two tables of 10,000 that differ in ten records find out which with 500 bytes, beside the records themselves.
+// Two tables of 10,000 that differ in ten records find out which with 500 bytes, beside the records
+// themselves.
 func TestTenOfTenThousand(t *testing.T) {
 	w := newWorld(1)
 	x, y := pair(w, 10_000)

@@ -9,15 +9,17 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// A newcomer's pull: it lists what it holds, nothing as a rule, in ranges that fill about one datagram each, several at
-// once and each to another random member; the seed that let it in is asked an eighth as often, since all newcomers of
-// a storm know that one. A lost request is made again, of somebody else; only a Busy slows the pull down, by keeping its
-// place in the window for the time it names. (A window that shrinks with loss starves where links lose half.)
+// A newcomer's pull: it lists what it holds, nothing as a rule, in ranges that fill about one
+// datagram each, several at once and each to another random member; the seed that let it in is
+// asked an eighth as often, since all newcomers of a storm know that one. A lost request is made
+// again, of somebody else; only a Busy slows the pull down, by keeping its place in the window for
+// the time it names. (A window that shrinks with loss starves where links lose half.)
 
 const (
 	seedShare = 8               // the seed is asked one time in so many that it is drawn
 	maxRetry  = 5 * time.Second // that a Busy can demand
-	maxAsks   = 16              // requests for each range on average, after which the fingerprints must see to the rest
+	// requests for each range on average, after which the fingerprints must see to the rest
+	maxAsks = 16
 )
 
 // pull is a pull under way.
@@ -66,7 +68,8 @@ func (r *Repair) startPull(now mono.Time, seed member.ID, live uint32) {
 	r.pullFill(now)
 }
 
-// pullMore starts the pull over, in smaller ranges, when there turns out to be far more than was expected.
+// pullMore starts the pull over, in smaller ranges, when there turns out to be far more than was
+// expected.
 func (r *Repair) pullMore(now mono.Time, live uint32) {
 	if min(live, member.MaxMembers) > 2*r.pull.live {
 		r.startPull(now, r.pull.seed, live)
@@ -99,7 +102,8 @@ func (r *Repair) ask(now mono.Time, prefix uint16) request {
 	r.stats.Asked++
 	b := r.batch(now, to, nil)
 	r.introduce(&b)
-	r.view(&b, wire.View{Range: wire.Range{Bits: r.pull.bits, Prefix: prefix}, Report: true}, largeCells)
+	r.view(&b, wire.View{Range: wire.Range{Bits: r.pull.bits, Prefix: prefix}, Report: true},
+		largeCells)
 	b.send()
 	return again
 }
@@ -130,8 +134,9 @@ func (r *Repair) endPull(now mono.Time) {
 	r.lookAround(now)
 }
 
-// Whole says whether the table has been whole since the last Welcome: the pull has brought as many members as the seed
-// knew, or could get no answers; or a peer turned out to see what this node sees.
+// Whole says whether the table has been whole since the last Welcome: the pull has brought as many
+// members as the seed knew, or could get no answers; or a peer turned out to see what this node
+// sees.
 func (r *Repair) Whole() bool { return r.whole }
 
 func (r *Repair) receiveBusy(now mono.Time, body []byte) bool {

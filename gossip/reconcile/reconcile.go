@@ -1,8 +1,9 @@
-// Package reconcile is anti-entropy between members' tables: it finds what two of them differ in and repairs that, at a
-// cost that follows the difference and not the size (Demers et al., "Epidemic Algorithms for Replicated Database
-// Maintenance", 1987, for the idea).
+// Package reconcile is anti-entropy between members' tables: it finds what two of them differ in
+// and repairs that, at a cost that follows the difference and not the size (Demers et al.,
+// "Epidemic Algorithms for Replicated Database Maintenance", 1987, for the idea).
 //
-// Members show each other a fingerprint of their table. When two differ, one of three things happens:
+// Members show each other a fingerprint of their table. When two differ, one of three things
+// happens:
 //
 //   - Explain (explain.go): the difference is the XOR of a few changes that this node made lately. It pushes those.
 //   - A view (exchange.go): one shows what it holds, as a sketch that costs what differs (sketch.go) or, where that is
@@ -10,8 +11,9 @@
 //     cannot answers with a larger view, or with several of parts of the table.
 //   - A pull (pull.go): a newcomer lists what it holds in small ranges, to many members at once, and gets the rest.
 //
-// Everything stands alone, may be lost and may come twice. No exchange can go round in circles: a view is answered by
-// a larger or a narrower one or by a Push that asks for answers, and answers to a Push ask for none.
+// Everything stands alone, may be lost and may come twice. No exchange can go round in circles: a
+// view is answered by a larger or a narrower one or by a Push that asks for answers, and answers to
+// a Push ask for none.
 package reconcile
 
 import (
@@ -24,8 +26,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Host is what anti-entropy may use of the node around it. It is called only from within Repair's own methods, and calls
-// none of them but Changed.
+// Host is what anti-entropy may use of the node around it. It is called only from within Repair's
+// own methods, and calls none of them but Changed.
 type Host interface {
 	// Self returns this node.
 	Self() member.ID
@@ -33,18 +35,21 @@ type Host interface {
 	Table() *member.Table
 	// Rand returns the node's source of chance.
 	Rand() *rand.Rand
-	// Room returns how many bytes of messages fit one datagram. A Record in a Push, and the larger sketch, fit 1,157.
+	// Room returns how many bytes of messages fit one datagram. A Record in a Push, and the larger
+	// sketch, fit 1,157.
 	Room() int
 	// SendRepair sends messages to a member, in a datagram of their own. It copies them.
 	SendRepair(now mono.Time, to member.Member, messages []byte)
-	// Unanswered tells that a member did not answer what was sent to it, and that either was long: perhaps
-	// such datagrams do not pass.
+	// Unanswered tells that a member did not answer what was sent to it, and that either was long:
+	// perhaps such datagrams do not pass.
 	Unanswered(now mono.Time, id member.ID)
 	// AppendRecord writes what the table holds of a member as a Record message.
 	AppendRecord(b []byte, now mono.Time, m member.Member) []byte
-	// Learn takes in a message of a Push, a Record as a rule, as news from a member. If what the table holds of its
-	// subject prevails over what came (by member.Version), it returns that, and true.
-	Learn(now mono.Time, from member.Member, t wire.Type, body []byte) (held member.Member, newer bool)
+	// Learn takes in a message of a Push, a Record as a rule, as news from a member. If what the
+	// table holds of its subject prevails over what came (by member.Version), it returns that, and
+	// true.
+	Learn(now mono.Time, from member.Member, t wire.Type, body []byte) (held member.Member,
+		newer bool)
 }
 
 // Config is how eagerly a node repairs. The zero value of each field means its default.
@@ -54,7 +59,9 @@ type Config struct {
 	Interval time.Duration // between two views that this node starts, at least; default 1 s
 	Follow   time.Duration // between two while much is missing; default 100 ms
 	Much     int           // so many changes by one Push are much; default 4
-	MaxPause time.Duration // a difference that does not go away is left alone for longer and longer, up to this; default 30 s
+	// a difference that does not go away is left alone for longer and longer, up to this; default
+	// 30 s
+	MaxPause time.Duration
 	Serve    int           // datagrams a second that this node answers with, at most; default 400
 	Burst    int           // of them at once; default 64
 	Window   int           // requests of a pull under way; default 16
@@ -148,8 +155,8 @@ func New(host Host, cfg Config) *Repair {
 // Stats returns the counts.
 func (r *Repair) Stats() Stats { return r.stats }
 
-// Agreement tells how many of the live peers whose fingerprints were heard lately, at most 16 and no longer than 30 s ago,
-// showed this node's own when they were heard last.
+// Agreement tells how many of the live peers whose fingerprints were heard lately, at most 16 and
+// no longer than 30 s ago, showed this node's own when they were heard last.
 func (r *Repair) Agreement(now mono.Time) (same, heard int) {
 	for _, s := range r.shown {
 		m, ok := r.host.Table().Get(s.peer)
@@ -219,7 +226,8 @@ func (r *Repair) Fingerprint(now mono.Time, from member.Member, fp wire.Fingerpr
 	r.pauseOver(now, x, from.ID)
 	d := r.lag(fp.Live)
 	r.start(now, from, d)
-	r.wait = wait{peer: from.ID, hash: fp.Hash, differ: d, due: now.Add(r.cfg.Interval), tries: retries}
+	r.wait = wait{peer: from.ID, hash: fp.Hash, differ: d, due: now.Add(r.cfg.Interval),
+		tries: retries}
 }
 
 // agreed notes that a peer, which knows of so many live members, sees what this node sees.
@@ -233,8 +241,9 @@ func (r *Repair) agreed(live uint32) {
 	}
 }
 
-// worthwhile says whether a mismatch should start an exchange. One with a peer that knows of many more members should;
-// otherwise it is most likely news under way, and only a quiet table or a long streak tells of something lost.
+// worthwhile says whether a mismatch should start an exchange. One with a peer that knows of many
+// more members should; otherwise it is most likely news under way, and only a quiet table or a long
+// streak tells of something lost.
 func (r *Repair) worthwhile(now mono.Time, live uint32) bool {
 	known := r.host.Table().Live()
 	return int(live)-known >= max(r.cfg.Much, known/16) ||
@@ -248,8 +257,9 @@ func (r *Repair) lag(live uint32) int {
 	return max(d, -d)
 }
 
-// start begins an exchange with a peer, of which at least d items differ. Where it looks as if much were missing the next
-// one need not wait, and this node introduces itself: the peer may not have heard of it yet.
+// start begins an exchange with a peer, of which at least d items differ. Where it looks as if much
+// were missing the next one need not wait, and this node introduces itself: the peer may not have
+// heard of it yet.
 func (r *Repair) start(now mono.Time, to member.Member, d int) {
 	r.stats.Started++
 	r.streak = 0
@@ -276,8 +286,9 @@ func (r *Repair) jitter(d time.Duration) time.Duration {
 	return d + time.Duration(r.host.Rand().Int64N(int64(d)/2+1))
 }
 
-// learned notes that a Push changed the table n times: the next mismatch need not wait. Where much was missing more will
-// be, which is looked for without waiting for a mismatch. A little comes of every exchange in a lively cluster.
+// learned notes that a Push changed the table n times: the next mismatch need not wait. Where much
+// was missing more will be, which is looked for without waiting for a mismatch. A little comes of
+// every exchange in a lively cluster.
 func (r *Repair) learned(now mono.Time, n int) {
 	r.stats.Learned += uint64(n)
 	if n > 0 {
@@ -319,7 +330,8 @@ func (r *Repair) Wake(now mono.Time) {
 	}
 }
 
-// Stalled tells that this node's own process stood still for a gap: what was due meanwhile gets that much longer.
+// Stalled tells that this node's own process stood still for a gap: what was due meanwhile gets
+// that much longer.
 func (r *Repair) Stalled(_ mono.Time, gap time.Duration) {
 	r.changed = r.changed.Add(gap)
 	r.follow = r.follow.Add(gap)

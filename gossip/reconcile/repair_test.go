@@ -46,8 +46,14 @@ var differences = []struct {
 		b.apply(fact(name(i), 2, 0, member.Alive))
 		a.apply(fact(name(i), 1, 5, member.Alive))
 	}},
-	{"unknown there", func(a, b *fakeNode, i int) { a.apply(fact(name(i+1_000_000), 1, 0, member.Alive)) }},
-	{"unknown here", func(a, b *fakeNode, i int) { b.apply(fact(name(i+2_000_000), 1, 0, member.Alive)) }},
+	{"unknown there", func(a, b *fakeNode, i int) {
+		a.apply(fact(name(i+1_000_000), 1, 0,
+			member.Alive))
+	}},
+	{"unknown here", func(a, b *fakeNode, i int) {
+		b.apply(fact(name(i+2_000_000), 1, 0,
+			member.Alive))
+	}},
 	{"failed here", func(a, b *fakeNode, i int) { a.apply(fact(name(i), 1, 3, member.Failed)) }},
 	{"failed there", func(a, b *fakeNode, i int) { b.apply(fact(name(i), 1, 3, member.Failed)) }},
 	{"left there, updated here", func(a, b *fakeNode, i int) {
@@ -92,7 +98,8 @@ func TestPairsConverge(t *testing.T) {
 				b.probeJust(a)
 				took, ok := w.run(5*time.Minute, w.agreed)
 				if err := sameTables(&a.table, &b.table); !ok || err != nil {
-					t.Fatalf("after %v: %v\n%+v\n%+v", took, err, a.repair.Stats(), b.repair.Stats())
+					t.Fatalf("after %v: %v\n%+v\n%+v", took, err, a.repair.Stats(),
+						b.repair.Stats())
 				}
 				report(t, w, took)
 			})
@@ -126,7 +133,8 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
-// Two versions of a member that look alike under one salt are told apart at the next: each view has a salt of its own.
+// Two versions of a member that look alike under one salt are told apart at the next: each view has
+// a salt of its own.
 func TestSaltsDiffer(t *testing.T) {
 	for _, n := range []int{20, 60} { // a list; a sketch
 		var first uint32
@@ -173,7 +181,8 @@ func TestSaltsDiffer(t *testing.T) {
 			}
 			b.probeJust(a)
 			if took, ok := w.run(5*time.Minute, w.agreed); !ok || len(salts) < 1+run {
-				t.Errorf("%d members, run %d: after %v and %d salts: agreed %t", n, run, took, len(salts), ok)
+				t.Errorf("%d members, run %d: after %v and %d salts: agreed %t", n, run, took,
+					len(salts), ok)
 			}
 		}
 	}
@@ -195,12 +204,14 @@ func TestExplain(t *testing.T) {
 	if err := sameTables(&a.table, &b.table); err != nil {
 		t.Fatal(err)
 	}
-	if s := a.repair.Stats(); s.Explained != 1 || s.Pushed != 3 || s.Started != 0 || w.packets != 1 {
+	if s := a.repair.Stats(); s.Explained != 1 || s.Pushed != 3 || s.Started != 0 ||
+		w.packets != 1 {
 		t.Errorf("%d datagrams, %+v", w.packets, s)
 	}
 }
 
-// Where nothing gets better, peers are asked more and more seldom; where all is well, nothing is sent.
+// Where nothing gets better, peers are asked more and more seldom; where all is well, nothing is
+// sent.
 func TestRestraint(t *testing.T) {
 	w := newWorld(1)
 	a, b := pair(w, 1000)
@@ -223,9 +234,11 @@ func TestRestraint(t *testing.T) {
 	}
 }
 
-// What is lost of an exchange does not wait for the next fingerprint, and a peer that never answers is asked three times.
+// What is lost of an exchange does not wait for the next fingerprint, and a peer that never answers
+// is asked three times.
 func TestLostAnswer(t *testing.T) {
-	for _, lost := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond, time.Hour} {
+	for _, lost := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond,
+		time.Hour} {
 		w := newWorld(1)
 		a, b := pair(w, 100)
 		b.apply(fact(name(3), 1, 4, member.Alive))
@@ -240,7 +253,8 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
-// A lively cluster, two changes a second, of which each reaches the peer late, up to 400 ms: seldom a view.
+// A lively cluster, two changes a second, of which each reaches the peer late, up to 400 ms: seldom
+// a view.
 func TestDamping(t *testing.T) {
 	w := newWorld(1)
 	a, b := pair(w, 500)
@@ -252,7 +266,8 @@ func TestDamping(t *testing.T) {
 		f := fact(name(int(i)%500), 1, 4+i/500, member.Alive)
 		a.apply(f)
 		w.after(time.Duration(w.rng.Int64N(int64(400*time.Millisecond))), func() { b.apply(f) })
-		w.after(time.Duration(w.rng.ExpFloat64()*float64(500*time.Millisecond)), func() { change(i + 1) })
+		w.after(time.Duration(w.rng.ExpFloat64()*float64(500*time.Millisecond)),
+			func() { change(i + 1) })
 	}
 	change(0)
 	w.run(100*time.Second, func() bool { return false })
@@ -294,7 +309,8 @@ func TestNewcomerPulls(t *testing.T) {
 				took, ok := w.run(time.Minute, func() bool { return x.table.Live() == n+1 })
 				report(t, w, took)
 				if !ok {
-					t.Fatalf("%d of %d members after %v: %+v", x.table.Live(), n+1, took, x.repair.Stats())
+					t.Fatalf("%d of %d members after %v: %+v", x.table.Live(), n+1, took,
+						x.repair.Stats())
 				}
 				if s := w.order[0].sent; n >= 100 && s > w.packets/4 {
 					t.Errorf("the seed sent %d of %d datagrams", s, w.packets)
@@ -317,7 +333,8 @@ func TestJoinStorm(t *testing.T) {
 		n     int
 		loss  float64
 		limit time.Duration
-	}{{128, 0, 1500 * time.Millisecond}, {1000, 0, 3 * time.Second}, {400, 0.25, 15 * time.Second}} {
+	}{{128, 0, 1500 * time.Millisecond}, {1000, 0, 3 * time.Second}, {400, 0.25,
+		15 * time.Second}} {
 		t.Run(fmt.Sprintf("n=%d,loss=%v", c.n, c.loss), func(t *testing.T) {
 			if testing.Short() && c.n > 128 {
 				t.Skip("long")
@@ -326,7 +343,8 @@ func TestJoinStorm(t *testing.T) {
 			seed := w.node("seed", Config{})
 			seed.probe()
 			for i := range c.n {
-				w.after(time.Duration(w.rng.Int64N(int64(100*time.Millisecond))), func() { w.join(seed, name(i)) })
+				w.after(time.Duration(w.rng.Int64N(int64(100*time.Millisecond))),
+					func() { w.join(seed, name(i)) })
 			}
 			w.run(100*time.Millisecond, func() bool { return false })
 			w.loss = c.loss
@@ -382,7 +400,8 @@ func (w *world) reportStats(t *testing.T) {
 	t.Logf("%+v", sum)
 }
 
-// Two sides that thought each other dead meet again: one member of each learns that the other lives.
+// Two sides that thought each other dead meet again: one member of each learns that the other
+// lives.
 func TestPartitionHeals(t *testing.T) {
 	const n, left = 300, 90
 	w := newWorld(3)
@@ -433,7 +452,8 @@ func TestServeBudget(t *testing.T) {
 	}
 }
 
-// Agreement is about peers that live and were heard lately: each counts once, and a lone survivor agrees with nobody.
+// Agreement is about peers that live and were heard lately: each counts once, and a lone survivor
+// agrees with nobody.
 func TestAgreementAges(t *testing.T) {
 	w := newWorld(1)
 	a, b := pair(w, 10)

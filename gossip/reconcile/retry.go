@@ -5,9 +5,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// An exchange that gets no answer is tried again, with the same peer. The next mismatch would start another, but fingerprints come
-// with probes, and where much is lost Lifeguard has them come every nine seconds: a refutation that was missed once and repaired in
-// vain once was missing for longer than others may believe that it is.
+// An exchange that gets no answer is tried again, with the same peer. The next mismatch would start
+// another, but fingerprints come with probes, and where much is lost Lifeguard has them come every
+// nine seconds: a refutation that was missed once and repaired in vain once was missing for longer
+// than others may believe that it is.
 
 // retries is how often.
 const retries = 2
@@ -21,7 +22,8 @@ type wait struct {
 	tries  int // left
 }
 
-// retry shows a peer that has not answered the view again, unless news has made the two equal meanwhile.
+// retry shows a peer that has not answered the view again, unless news has made the two equal
+// meanwhile.
 func (r *Repair) retry(now mono.Time) {
 	w := &r.wait
 	if now < w.due {

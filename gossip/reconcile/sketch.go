@@ -8,19 +8,19 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// The sketch: an invertible Bloom lookup table of 64-bit items without counts (Goodrich and Mitzenmacher, "Invertible
-// Bloom Lookup Tables", 2011; Eppstein et al., "What's the Difference?", 2011). Each item is XORed into four cells, one
-// in each quarter. The XOR of two tables' sketches is the sketch of what differs, and peels apart as long as some cell
-// holds a single item.
+// The sketch: an invertible Bloom lookup table of 64-bit items without counts (Goodrich and
+// Mitzenmacher, "Invertible Bloom Lookup Tables", 2011; Eppstein et al., "What's the Difference?",
+// 2011). Each item is XORed into four cells, one in each quarter. The XOR of two tables' sketches
+// is the sketch of what differs, and peels apart as long as some cell holds a single item.
 //
-// An item is what must be equal of one live member, under a salt that is fresh for each view, so that an unlucky
-// meeting of hashes does not happen twice:
+// An item is what must be equal of one live member, under a salt that is fresh for each view, so
+// that an unlucky meeting of hashes does not happen twice:
 //
 //	tag 32 bits | order 4 bits | version 14 bits | check 14 bits
 //
-// The tag stands for the ID; the order, the low bits of the incarnation, tells mostly who is ahead; the version covers
-// incarnation and record, and hides a difference with probability 2^-14 a salt; the check, a hash of the rest, tells a
-// single item from the XOR of several.
+// The tag stands for the ID; the order, the low bits of the incarnation, tells mostly who is ahead;
+// the version covers incarnation and record, and hides a difference with probability 2^-14 a salt;
+// the check, a hash of the rest, tells a single item from the XOR of several.
 const (
 	checkBits   = 14
 	versionBits = 14
@@ -50,8 +50,8 @@ func (s salt) item(tag uint32, m *member.Member) uint64 {
 	return v | member.Mix(v)&(1<<checkBits-1)
 }
 
-// ahead compares the order bits of an incarnation with an item's: above 0 it is ahead, below behind, as of the nearer
-// way round. It may be wrong; the answer to a Push puts that right.
+// ahead compares the order bits of an incarnation with an item's: above 0 it is ahead, below
+// behind, as of the nearer way round. It may be wrong; the answer to a Push puts that right.
 func ahead(incarnation uint32, item uint64) int {
 	d := incarnation - uint32(item>>(versionBits+checkBits))
 	return int(int32(d<<(32-orderBits)) >> (32 - orderBits))
@@ -84,8 +84,9 @@ func Toggle(cells []uint64, item uint64) {
 	}
 }
 
-// Peel appends the items of a sketch to a slice, sorted, and says whether that is all of them. It destroys the sketch.
-// What a partial decode yields must not be used: a wrong single item is rare, but a partial decode is where it shows.
+// Peel appends the items of a sketch to a slice, sorted, and says whether that is all of them. It
+// destroys the sketch. What a partial decode yields must not be used: a wrong single item is rare,
+// but a partial decode is where it shows.
 func Peel(cells, items []uint64) ([]uint64, bool) {
 	start := len(items)
 	for again := true; again; {
@@ -117,7 +118,8 @@ func Peel(cells, items []uint64) ([]uint64, bool) {
 	return items[:start+len(dropPairs(found))], true
 }
 
-// dropPairs takes out what stands twice in a sorted slice: a wrong item that was peeled in and out again.
+// dropPairs takes out what stands twice in a sorted slice: a wrong item that was peeled in and out
+// again.
 func dropPairs(s []uint64) []uint64 {
 	n := 0
 	for i := 0; i < len(s); i++ {
@@ -131,9 +133,10 @@ func dropPairs(s []uint64) []uint64 {
 	return s[:n]
 }
 
-// estimate tells about how many items differ when a sketch cannot: word l holds the parities of 32 buckets of the items
-// that a hash puts on level l, half of them on level 0, a quarter on level 1 and so on (an odd sketch: Mitzenmacher et
-// al., "Efficient Estimation for High Similarities using Odd Sketches", 2014; levels as Flajolet and Martin's).
+// estimate tells about how many items differ when a sketch cannot: word l holds the parities of 32
+// buckets of the items that a hash puts on level l, half of them on level 0, a quarter on level 1
+// and so on (an odd sketch: Mitzenmacher et al., "Efficient Estimation for High Similarities using
+// Odd Sketches", 2014; levels as Flajolet and Martin's).
 type estimate [wire.EstimateWords]uint32
 
 func (e *estimate) toggle(item uint64) {
@@ -141,11 +144,12 @@ func (e *estimate) toggle(item uint64) {
 	e[min(bits.TrailingZeros64(h), len(e)-1)] ^= 1 << (h >> 59)
 }
 
-// oddItems[k] is how many items leave k of 32 parities odd: -16 ln(1-k/16), rounded. Nearly half the parities being odd
-// means nothing but "many".
+// oddItems[k] is how many items leave k of 32 parities odd: -16 ln(1-k/16), rounded. Nearly half
+// the parities being odd means nothing but "many".
 var oddItems = [...]int{0, 1, 2, 3, 5, 6, 8, 9, 11, 13}
 
-// items returns the estimate of an XOR of two estimates: from the highest level down, as far as none is swamped.
+// items returns the estimate of an XOR of two estimates: from the highest level down, as far as
+// none is swamped.
 func (e *estimate) items() int {
 	l, sum := len(e), 0
 	for l > 0 && bits.OnesCount32(e[l-1]) < len(oddItems) {
@@ -158,7 +162,8 @@ func (e *estimate) items() int {
 	return sum << l
 }
 
-// itemSet is a sorted slice of items with a filter in front: most look-ups are for what is not there.
+// itemSet is a sorted slice of items with a filter in front: most look-ups are for what is not
+// there.
 type itemSet struct {
 	items []uint64
 	seen  [16]uint64 // a bit for each of the values of the top 10 bits

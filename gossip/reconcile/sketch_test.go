@@ -122,7 +122,8 @@ func TestAhead(t *testing.T) {
 func TestItemSet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		few := rapid.Custom(func(t *rapid.T) uint64 {
-			return uint64(rapid.Uint32Range(0, 5).Draw(t, "tag"))<<61 | rapid.Uint64Range(0, 3).Draw(t, "rest")
+			return uint64(rapid.Uint32Range(0, 5).Draw(t, "tag"))<<61 | rapid.Uint64Range(0,
+				3).Draw(t, "rest")
 		})
 		items := rapid.SliceOf(few).Draw(t, "items")
 		slices.Sort(items)
@@ -132,13 +133,15 @@ func TestItemSet(t *testing.T) {
 			t.Fatalf("has(%x) = %v of %x", it, s.has(it), items)
 		}
 		_, ok := s.find(uint32(it >> tagShift))
-		if ok != slices.ContainsFunc(items, func(o uint64) bool { return o>>tagShift == it>>tagShift }) {
+		if ok != slices.ContainsFunc(items,
+			func(o uint64) bool { return o>>tagShift == it>>tagShift }) {
 			t.Fatalf("find(%x) = %v of %x", it>>tagShift, ok, items)
 		}
 	})
 }
 
-// Whatever up to three of the remembered changes make is explained by changes of that XOR; of anything else, nothing.
+// Whatever up to three of the remembered changes make is explained by changes of that XOR; of
+// anything else, nothing.
 func TestExplainProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
@@ -152,7 +155,8 @@ func TestExplainProperty(t *testing.T) {
 		}
 		var x uint64
 		latest := min(n, logSize)
-		some := rapid.SliceOfNDistinct(rapid.IntRange(n-latest+1, n), 1, min(latest, maxExplain), rapid.ID).Draw(t, "some")
+		some := rapid.SliceOfNDistinct(rapid.IntRange(n-latest+1, n), 1,
+			min(latest, maxExplain), rapid.ID).Draw(t, "some")
 		for _, i := range some {
 			x ^= delta[member.ID(i)]
 		}

@@ -7,11 +7,12 @@ import (
 	"math/rand/v2"
 )
 
-// This file is the engine: how a rumor spreads and when a node lets it go, as Demers, Greene, Hauser, Irish, Larson,
-// Shenker, Sturgis, Swinehart and Terry named the choices ("Epidemic Algorithms for Replicated Database Maintenance",
-// PODC 1987, section 1.4). The live node's Queue and all experiments of the lab ask it. It sends nothing and knows no
-// time: who calls it chooses the peers, carries the words, and says when a round is over. Whoever asks Says on first
-// receipt spreads eagerly; whoever waits for a tick spreads in rounds.
+// This file is the engine: how a rumor spreads and when a node lets it go, as Demers, Greene,
+// Hauser, Irish, Larson, Shenker, Sturgis, Swinehart and Terry named the choices ("Epidemic
+// Algorithms for Replicated Database Maintenance", PODC 1987, section 1.4). The live node's Queue
+// and all experiments of the lab ask it. It sends nothing and knows no time: who calls it chooses
+// the peers, carries the words, and says when a round is over. Whoever asks Says on first receipt
+// spreads eagerly; whoever waits for a tick spreads in rounds.
 
 // Mode is who turns to whom with a rumor.
 type Mode uint8
@@ -45,8 +46,8 @@ func (m Mode) String() string {
 // MarshalText makes a mode its name in JSON.
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// Policy is how a rumor spreads. It has three limits; the first that is reached makes a node let the rumor go, and with
-// none of them it is infectious for ever.
+// Policy is how a rumor spreads. It has three limits; the first that is reached makes a node let
+// the rumor go, and with none of them it is infectious for ever.
 type Policy struct {
 	Mode    Mode
 	Fanout  int  // how many peers a node contacts in a round
@@ -54,7 +55,8 @@ type Policy struct {
 	Counter int  // limit: so many useless contacts in a row; 0: none
 	Coin    int  // limit: each useless contact is the last with probability 1/Coin; 0: none
 	Blind   bool // nobody says whether he knew the rumor already: each contact counts as useless
-	Lazy    bool // offer first, and send the rumor to those who then ask (NNTP's IHAVE, Plumtree's lazy push)
+	// offer first, and send the rumor to those who then ask (NNTP's IHAVE, Plumtree's lazy push)
+	Lazy bool
 }
 
 // LogRounds is the limit c·log₂ n, rounded up: c rounds more for a cluster of twice the size.
@@ -89,8 +91,8 @@ func (l *Life) Infect() bool {
 // Word is what one node sends another about a rumor.
 type Word uint8
 
-// The words. An answer of Knew is the feedback that a useless contact is counted by; sent unasked and early it spares
-// others a large rumor (GossipSub's IDONTWANT).
+// The words. An answer of Knew is the feedback that a useless contact is counted by; sent unasked
+// and early it spares others a large rumor (GossipSub's IDONTWANT).
 const (
 	Nothing Word = iota
 	Tell         // the rumor itself
@@ -127,7 +129,8 @@ func (p *Policy) Answer(l Life, heard Word) Word {
 	return Nothing
 }
 
-// Contact counts a contact: useful if the other did not know the rumor. Only a coin needs the source of chance.
+// Contact counts a contact: useful if the other did not know the rumor. Only a coin needs the
+// source of chance.
 func (p *Policy) Contact(l *Life, useful bool, rng *rand.Rand) {
 	if l.State != Infectious {
 		return
@@ -137,7 +140,8 @@ func (p *Policy) Contact(l *Life, useful bool, rng *rand.Rand) {
 		return
 	}
 	l.useless = min(l.useless, math.MaxUint16-1) + 1
-	if p.Counter > 0 && int(l.useless) >= min(p.Counter, math.MaxUint16) || p.Coin > 0 && rng.IntN(p.Coin) == 0 {
+	if p.Counter > 0 && int(l.useless) >= min(p.Counter, math.MaxUint16) || p.Coin > 0 &&
+		rng.IntN(p.Coin) == 0 {
 		l.State = Removed
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// life is a rumor's life at a node after contacts, written as a string: u is a useful one, x a useless one, r the end
-// of a round. It returns how many of them the rumor lived for.
+// life is a rumor's life at a node after contacts, written as a string: u is a useful one, x a
+// useless one, r the end of a round. It returns how many of them the rumor lived for.
 func life(p Policy, contacts string, rng *rand.Rand) (n int) {
 	var l Life
 	l.Infect()
@@ -137,7 +137,8 @@ func TestLifeIsOneWay(t *testing.T) {
 }
 
 func TestLogRounds(t *testing.T) {
-	for _, c := range [][3]int{{1, 0, 1}, {1, 1, 1}, {1, 2, 1}, {1, 3, 2}, {1, 1000, 10}, {2, 1024, 20}, {3, 1025, 33}} {
+	for _, c := range [][3]int{{1, 0, 1}, {1, 1, 1}, {1, 2, 1}, {1, 3, 2}, {1, 1000, 10},
+		{2, 1024, 20}, {3, 1025, 33}} {
 		if got := LogRounds(c[0], c[1]); got != c[2] {
 			t.Errorf("%d·log₂ %d is %d, not %d", c[0], c[1], got, c[2])
 		}
@@ -147,7 +148,12 @@ func TestLogRounds(t *testing.T) {
 func TestEngineAllocatesNothing(t *testing.T) {
 	p, rng := Policy{Mode: PushPull, Coin: 1 << 30, Counter: 1 << 15}, rand.New(rand.NewPCG(1, 1))
 	l := Life{State: Infectious}
-	if a := testing.AllocsPerRun(1000, func() { p.Answer(l, p.Says(l)); p.Contact(&l, false, rng); p.Round(&l) }); a > 0 {
+	if a := testing.AllocsPerRun(1000, func() {
+		p.Answer(l, p.Says(l))
+		p.Contact(&l, false,
+			rng)
+		p.Round(&l)
+	}); a > 0 {
 		t.Errorf("%.1f allocations a contact", a)
 	}
 }

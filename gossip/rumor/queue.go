@@ -1,6 +1,6 @@
-// Package rumor is how news travels: an engine of policies that says how a rumor spreads and when it is let go (Demers
-// et al. 1987), and a queue of rumors that a node is infected with, each pushed in a few rounds and let go earlier when
-// duplicates of it are heard.
+// Package rumor is how news travels: an engine of policies that says how a rumor spreads and when
+// it is let go (Demers et al. 1987), and a queue of rumors that a node is infected with, each
+// pushed in a few rounds and let go earlier when duplicates of it are heard.
 package rumor
 
 import (
@@ -17,7 +17,8 @@ const (
 	MaxRounds = 8
 )
 
-// storm is how many rumors make one: a third as many duplicates are enough then, and anti-entropy finds who was left out.
+// storm is how many rumors make one: a third as many duplicates are enough then, and anti-entropy
+// finds who was left out.
 const storm = 32
 
 // Item is one rumor.
@@ -28,7 +29,8 @@ type Item struct {
 	Data    []byte    // for a published message: its bytes on the wire
 }
 
-// slot is an item and its life; one that is not infectious is free. Its stamp tells it from an older item of the same slot.
+// slot is an item and its life; one that is not infectious is free. Its stamp tells it from an
+// older item of the same slot.
 type slot struct {
 	Item
 	stamp uint32
@@ -50,8 +52,9 @@ type lane struct {
 
 func (l *lane) waiting() []ticket { return l.tickets[l.head:] }
 
-// Queue holds the rumors of one kind. A rumor waits in the lane of its next round; each lane is in the order of time,
-// so that the least-pushed and oldest come first at constant cost. The zero Queue is not ready: see NewQueue.
+// Queue holds the rumors of one kind. A rumor waits in the lane of its next round; each lane is in
+// the order of time, so that the least-pushed and oldest come first at constant cost. The zero
+// Queue is not ready: see NewQueue.
 type Queue struct {
 	rounds  []time.Duration // when the usual rounds come, after the first push was due
 	policy  Policy          // when a rumor is old
@@ -64,15 +67,16 @@ type Queue struct {
 	Dropped uint64 // rumors let go over the bounds
 }
 
-// NewQueue makes a queue that pushes each rumor in the given rounds, at most MaxRounds, and lets it go earlier when
-// it has been heard again enough times: nobody answers a push, so that a duplicate is what tells of a useless contact.
+// NewQueue makes a queue that pushes each rumor in the given rounds, at most MaxRounds, and lets it
+// go earlier when it has been heard again enough times: nobody answers a push, so that a duplicate
+// is what tells of a useless contact.
 func NewQueue(rounds []time.Duration, enough int) Queue {
 	rounds = rounds[:min(len(rounds), MaxRounds)]
 	return Queue{rounds: rounds, policy: Policy{Mode: Push, Rounds: len(rounds), Counter: enough}}
 }
 
-// SetRounds changes in how many rounds rumors are pushed, from 1 to MaxRounds. Those beyond the usual ones are as far
-// apart as the last two of these.
+// SetRounds changes in how many rounds rumors are pushed, from 1 to MaxRounds. Those beyond the
+// usual ones are as far apart as the last two of these.
 func (q *Queue) SetRounds(n int) { q.policy.Rounds = min(max(n, 1), MaxRounds) }
 
 // pause returns how long after a round the next one comes.
@@ -91,7 +95,8 @@ func (q *Queue) Len() int { return len(q.at) }
 // Bytes returns how many bytes of Data wait.
 func (q *Queue) Bytes() int { return q.bytes }
 
-// Put takes in a rumor, to be pushed from now on. One with the same key makes way: newer news replaces older.
+// Put takes in a rumor, to be pushed from now on. One with the same key makes way: newer news
+// replaces older.
 func (q *Queue) Put(now mono.Time, it Item) {
 	q.Drop(it.Key)
 	for len(q.at) > 0 && (len(q.at) >= MaxItems || q.bytes+len(it.Data) > MaxBytes) {
@@ -168,7 +173,8 @@ func (q *Queue) Peek(now mono.Time) *Item {
 	return nil
 }
 
-// Pushed tells that the rumor that Peek returned was pushed: it waits for its next round, or is let go after its last.
+// Pushed tells that the rumor that Peek returned was pushed: it waits for its next round, or is let
+// go after its last.
 func (q *Queue) Pushed(now mono.Time, it *Item) {
 	i, ok := q.at[it.Key]
 	if !ok {
@@ -185,8 +191,8 @@ func (q *Queue) Pushed(now mono.Time, it *Item) {
 	q.push(r, ticket{due: due, slot: i, stamp: s.stamp})
 }
 
-// push puts a ticket at the end of a lane. Before a full lane grows, the tickets at its head that are used up, and those
-// of rumors that are gone, make way.
+// push puts a ticket at the end of a lane. Before a full lane grows, the tickets at its head that
+// are used up, and those of rumors that are gone, make way.
 func (q *Queue) push(r int, t ticket) {
 	l := &q.lanes[r]
 	if len(l.tickets) == cap(l.tickets) {
@@ -201,8 +207,8 @@ func (q *Queue) push(r int, t ticket) {
 	l.tickets = append(l.tickets, t)
 }
 
-// Waiting calls yield with the waiting rumors, the least-pushed first, until it returns false: for those that ride on
-// a probe, at no cost to their rounds.
+// Waiting calls yield with the waiting rumors, the least-pushed first, until it returns false: for
+// those that ride on a probe, at no cost to their rounds.
 func (q *Queue) Waiting(yield func(*Item) bool) {
 	if len(q.at) == 0 {
 		return

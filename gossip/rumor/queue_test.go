@@ -44,7 +44,8 @@ func (m *model) bytes() (n int) {
 func (m *model) put(now mono.Time, it Item) {
 	m.drop(it.Key)
 	for len(m.items) > 0 && (len(m.items) >= MaxItems || m.bytes()+len(it.Data) > MaxBytes) {
-		worst := slices.MaxFunc(m.items, func(a, b modelItem) int { // the most pushed, and of those the oldest
+		// the most pushed, and of those the oldest
+		worst := slices.MaxFunc(m.items, func(a, b modelItem) int {
 			if a.round != b.round {
 				return a.round - b.round
 			}
@@ -130,7 +131,8 @@ func TestQueueAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rounds := []time.Duration{0}
 		for range rapid.IntRange(0, 4).Draw(t, "more rounds") {
-			rounds = append(rounds, rounds[len(rounds)-1]+time.Duration(rapid.IntRange(0, 20).Draw(t, "wait")))
+			rounds = append(rounds, rounds[len(rounds)-1]+time.Duration(rapid.IntRange(0,
+				20).Draw(t, "wait")))
 		}
 		enough := rapid.IntRange(1, 4).Draw(t, "enough")
 		q, m, now := NewQueue(rounds, enough), &model{rounds: rounds, enough: enough}, mono.Time(0)
@@ -202,16 +204,18 @@ func TestBoundsAndMemory(t *testing.T) {
 		q.Pushed(now, it)
 		now += 10
 	}
-	if q.Len() != 0 || q.Bytes() != 0 || cap(q.slots) > keep || cap(q.free) > keep || cap(q.lanes[0].tickets) > keep {
-		t.Errorf("the memory of a storm is kept: %d slots, %d free, %d in a lane", cap(q.slots), cap(q.free), cap(q.lanes[0].tickets))
+	if q.Len() != 0 || q.Bytes() != 0 || cap(q.slots) > keep || cap(q.free) > keep ||
+		cap(q.lanes[0].tickets) > keep {
+		t.Errorf("the memory of a storm is kept: %d slots, %d free, %d in a lane",
+			cap(q.slots), cap(q.free), cap(q.lanes[0].tickets))
 	}
 	if q.Dropped == 0 {
 		t.Error("the count of drops is lost")
 	}
 }
 
-// One old rumor that may not leave (the node's budget is spent) while others are replaced or heard again and again
-// does not make the queue grow.
+// One old rumor that may not leave (the node's budget is spent) while others are replaced or heard
+// again and again does not make the queue grow.
 func TestReplacingTakesNoMemory(t *testing.T) {
 	q := NewQueue([]time.Duration{0, 1, 2}, 8)
 	q.Put(0, Item{Key: 1})

@@ -2,8 +2,8 @@ package siphash
 
 import "testing"
 
-// The vectors of the paper's appendix A, and the first of the reference implementation: under the key 00 01 … 0f, the
-// hashes of the first n bytes of 00 01 02 ….
+// The vectors of the paper's appendix A, and the first of the reference implementation: under the
+// key 00 01 … 0f, the hashes of the first n bytes of 00 01 02 ….
 func TestVectors(t *testing.T) {
 	key := Key{0x0706050403020100, 0x0f0e0d0c0b0a0908}
 	input := make([]byte, 15)

@@ -8,16 +8,20 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// overTTL is the time to live, in milliseconds, that says that it is over: such an item is held and not shown.
+// overTTL is the time to live, in milliseconds, that says that it is over: such an item is held and
+// not shown.
 const overTTL = 1
 
-// minPart is how many bytes of a value that is too large for a datagram are worth sending at the end of one.
+// minPart is how many bytes of a value that is too large for a datagram are worth sending at the
+// end of one.
 const minPart = 256
 
-// appendDelta writes what stands of an owner's writes from a position on, as far as it fits, and returns from where to go
-// on, and whether that is all. Who lacks deletes of which nothing is remembered here gets all from the start: whatever a
-// delta does not name between From and To is gone.
-func (s *Store) appendDelta(b []byte, now mono.Time, o *owner, p position, room int) (_ []byte, next position, done bool) {
+// appendDelta writes what stands of an owner's writes from a position on, as far as it fits, and
+// returns from where to go on, and whether that is all. Who lacks deletes of which nothing is
+// remembered here gets all from the start: whatever a delta does not name between From and To is
+// gone.
+func (s *Store) appendDelta(b []byte, now mono.Time, o *owner, p position, room int) (_ []byte,
+	next position, done bool) {
 	if p.from > o.version || p.from < o.floor && p.floor < o.floor {
 		p = position{floor: o.floor}
 	}
@@ -91,7 +95,8 @@ func entryOf(now mono.Time, o *owner, it *item) wire.KeyEntry {
 }
 
 // partOf returns a part of a value, if the value is too large for any datagram.
-func (s *Store) partOf(now mono.Time, o *owner, it *item, p position, room int) (e wire.KeyEntry, value string) {
+func (s *Store) partOf(now mono.Time, o *owner, it *item, p position,
+	room int) (e wire.KeyEntry, value string) {
 	whole := wire.DeltasSize + wire.MaxDelta + sizeOf(it)
 	n := room - wire.MaxKeyEntry - len(it.key)
 	if whole <= s.host.Room() || n < minPart {
@@ -127,9 +132,10 @@ func (s *Store) takeDeltas(now mono.Time, from member.ID, body []byte) bool {
 	return !r.Malformed()
 }
 
-// takeDelta takes in a delta if it continues what is held of its owner, or the map that is built, passes on what came
-// along the ring, and asks for what is missing.
-func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d *wire.Delta, r *wire.DeltaReader) {
+// takeDelta takes in a delta if it continues what is held of its owner, or the map that is built,
+// passes on what came along the ring, and asks for what is missing.
+func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d *wire.Delta,
+	r *wire.DeltaReader) {
 	s.giveUp(now, o)
 	s.begin(now, from, o, d)
 	e := early{version: d.From, to: d.To, floor: d.Floor, from: from}
@@ -180,9 +186,10 @@ func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d
 	}
 }
 
-// applyEntries puts a delta's entries into a map. It says if a part of a value is missing before one that came, and where
-// in the value that one begins.
-func (s *Store) applyEntries(now mono.Time, o *owner, d *wire.Delta, r *wire.DeltaReader) (offset int, missing bool) {
+// applyEntries puts a delta's entries into a map. It says if a part of a value is missing before
+// one that came, and where in the value that one begins.
+func (s *Store) applyEntries(now mono.Time, o *owner, d *wire.Delta,
+	r *wire.DeltaReader) (offset int, missing bool) {
 	for e, ok := r.Entry(); ok; e, ok = r.Entry() {
 		if e.Version <= o.version {
 			continue
@@ -223,7 +230,8 @@ func (s *Store) accept(now mono.Time, o *owner, e *wire.KeyEntry, value string) 
 	if i >= 0 {
 		grows -= old.cost()
 	}
-	if grows > 0 && (o.size+grows > 2*MaxNode || s.bytes+s.building+grows > s.cfg.Total) || it.deleted && o.dead > 2*MaxTombstones {
+	if grows > 0 && (o.size+grows > 2*MaxNode || s.bytes+s.building+grows > s.cfg.Total) ||
+		it.deleted && o.dead > 2*MaxTombstones {
 		s.stats.Refused++
 		return false
 	}
@@ -249,7 +257,8 @@ func (s *Store) tell(now mono.Time, o *owner, it *item, gone bool) {
 	s.host.Changed(now, c)
 }
 
-// takePart adds a part of a value, the last of which completes it, and says whether one before it is missing.
+// takePart adds a part of a value, the last of which completes it, and says whether one before it
+// is missing.
 func (s *Store) takePart(now mono.Time, o *owner, e *wire.KeyEntry) (missing bool) {
 	p := &o.partial
 	if p.version != e.Version || p.total != int(e.Total) {

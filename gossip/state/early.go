@@ -7,14 +7,14 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// Datagrams overtake each other. One whose deltas do not continue what is held yet is kept for a moment: mostly what comes
-// before it is on its way.
+// Datagrams overtake each other. One whose deltas do not continue what is held yet is kept for a
+// moment: mostly what comes before it is on its way.
 
 // maxEarly is how many are kept at once.
 const maxEarly = 64
 
-// early is a datagram that waits until an owner's map takes a delta from a version to another of a sender with that floor,
-// and holds so many bytes of the next value.
+// early is a datagram that waits until an owner's map takes a delta from a version to another of a
+// sender with that floor, and holds so many bytes of the next value.
 type early struct {
 	version uint64
 	to      uint64
@@ -27,7 +27,8 @@ type early struct {
 	body    []byte
 }
 
-// missed keeps the datagram that is being taken in, and asks for what is missing before it unless that comes soon.
+// missed keeps the datagram that is being taken in, and asks for what is missing before it unless
+// that comes soon.
 func (s *Store) missed(now mono.Time, o *owner, from member.ID, end uint64, e early) {
 	s.stats.Gaps++
 	s.ask(now, o, from, end, false)

@@ -42,7 +42,8 @@ func TestOvertaken(t *testing.T) {
 		t.Error(what)
 	}
 	if len(x.store.early) > 0 || len(x.store.repair.asks) > 0 || x.packets > 0 {
-		t.Errorf("%d kept, %d asked for, %d sent", len(x.store.early), len(x.store.repair.asks), x.packets)
+		t.Errorf("%d kept, %d asked for, %d sent", len(x.store.early),
+			len(x.store.repair.asks), x.packets)
 	}
 }
 

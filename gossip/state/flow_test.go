@@ -21,11 +21,13 @@ func TestFlow(t *testing.T) {
 	bytes, links := w.nodes[0].bytes, len(w.nodes[0].store.links)
 	perLink := 2 * int(time.Second/(20*time.Millisecond))
 	if most := links * (perLink + 2) * 150; bytes > most {
-		t.Errorf("%d writes cost their writer %d bytes over %d links, over %d", writes, bytes, links, most)
+		t.Errorf("%d writes cost their writer %d bytes over %d links, over %d", writes, bytes,
+			links, most)
 	}
 	for _, x := range w.nodes[1:] {
 		v, _ := x.store.Get(w.now, w.nodes[0].id(), "hot")
-		if behind := w.nodes[0].store.Version(w.nodes[0].id()) - v.Version; behind > 2000 { // 0.2 s of writes
+		// 0.2 s of writes
+		if behind := w.nodes[0].store.Version(w.nodes[0].id()) - v.Version; behind > 2000 {
 			t.Errorf("%s is %d writes behind", x.rec.Name, behind)
 		}
 	}
@@ -56,7 +58,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// A node with a large map does not starve those with small ones: who comes back has the small ones first.
+// A node with a large map does not starve those with small ones: who comes back has the small ones
+// first.
 func TestFairness(t *testing.T) {
 	w := newWorld(t, 20, 7, Config{})
 	w.split = func(a, b int) bool { return a == 19 || b == 19 }
@@ -93,8 +96,10 @@ func TestBounds(t *testing.T) {
 	m, _ := x.table.Get(y.id())
 	for version := uint64(1); version < 400; version++ {
 		b := wire.AppendDelta(wire.BeginDeltas(nil, 0),
-			&wire.Delta{Owner: y.id(), Instance: m.Instance(), From: version - 1, To: version, Count: 1})
-		b = wire.AppendKeyEntry(b, version-1, &wire.KeyEntry{Version: version}, fmt.Sprint(version), strings.Repeat("x", 1000))
+			&wire.Delta{Owner: y.id(), Instance: m.Instance(), From: version - 1, To: version,
+				Count: 1})
+		b = wire.AppendKeyEntry(b, version-1, &wire.KeyEntry{Version: version},
+			fmt.Sprint(version), strings.Repeat("x", 1000))
 		x.receive(y, wire.EndDeltas(b, 0))
 	}
 	if st := x.store.Stats(); st.Bytes > 100_000 || st.Refused == 0 {
@@ -102,7 +107,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// In steady state nothing is allocated: fingerprints are compared, and deltas that bring nothing are taken.
+// In steady state nothing is allocated: fingerprints are compared, and deltas that bring nothing
+// are taken.
 func TestNoAllocation(t *testing.T) {
 	w := newWorld(t, 8, 9, Config{})
 	for _, x := range w.nodes {
@@ -111,7 +117,8 @@ func TestNoAllocation(t *testing.T) {
 	w.run(2 * time.Second)
 	x, y := w.nodes[0], w.nodes[1]
 	m, _ := x.table.Get(y.id())
-	b, _, _ := y.store.appendDelta(wire.BeginDeltas(nil, 0), w.now, y.store.self(), position{}, 1000)
+	b, _, _ := y.store.appendDelta(wire.BeginDeltas(nil, 0), w.now, y.store.self(), position{},
+		1000)
 	b = wire.EndDeltas(b, 0)
 	f := y.store.Fingerprint()
 	if n := testing.AllocsPerRun(100, func() {
@@ -141,7 +148,8 @@ func (s *Store) check(t *testing.T) {
 		}
 	}
 	if fingerprint != s.fingerprint || held != s.bytes || built != s.building {
-		t.Errorf("fingerprint %x of %x, %d and %d bytes, counted as %d and %d", s.fingerprint, fingerprint, held, built, s.bytes, s.building)
+		t.Errorf("fingerprint %x of %x, %d and %d bytes, counted as %d and %d", s.fingerprint,
+			fingerprint, held, built, s.bytes, s.building)
 	}
 }
 
@@ -166,29 +174,38 @@ func (o *owner) check(t *testing.T) {
 	}
 	for i, l := range o.lapse {
 		k := o.after(l.version) - 1
-		if it := o.items[max(k, 0)].Value(); k < 0 || it.version != l.version || !it.lapses || i > 0 && o.lapse[i-1].version >= l.version {
+		if it := o.items[max(k, 0)].Value(); k < 0 || it.version != l.version || !it.lapses ||
+			i > 0 && o.lapse[i-1].version >= l.version {
 			t.Errorf("%d lapses, and is %+v", l.version, it)
 		}
 	}
-	if size != o.size || dead != o.dead || content != o.content || lapsing != o.lapsing || size > 2*MaxNode {
+	if size != o.size || dead != o.dead || content != o.content || lapsing != o.lapsing ||
+		size > 2*MaxNode {
 		t.Errorf("%d bytes and %d tombstones, counted as %d and %d", size, dead, o.size, o.dead)
 	}
 }
 
-// FuzzReceive hands a store any messages, from the owner whose keys they tell of or from another, when it is in doubt or not.
-// Nothing panics, what it holds stays within bounds, and its own keys are its own.
+// FuzzReceive hands a store any messages, from the owner whose keys they tell of or from another,
+// when it is in doubt or not. Nothing panics, what it holds stays within bounds, and its own keys
+// are its own.
 func FuzzReceive(f *testing.F) {
 	w := newWorld(f, 4, 1, Config{})
 	owner := w.nodes[1]
 	m, _ := owner.table.Get(owner.id())
-	d := wire.AppendDelta(wire.BeginDeltas(nil, 77), &wire.Delta{Owner: m.ID, Instance: m.Instance(), To: 3, Count: 2})
+	d := wire.AppendDelta(wire.BeginDeltas(nil, 77),
+		&wire.Delta{Owner: m.ID, Instance: m.Instance(), To: 3, Count: 2})
 	d = wire.AppendKeyEntry(d, 0, &wire.KeyEntry{Version: 2, TTL: 9}, "a", "b")
-	f.Add(uint8(2), wire.Body(wire.EndDeltas(wire.AppendKeyEntry(d, 2, &wire.KeyEntry{Version: 3, Deleted: true}, "c", ""), 0)))
-	d = wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: m.ID, Instance: m.Instance(), Floor: 9, Count: 1})
-	f.Add(uint8(2), wire.Body(wire.EndDeltas(wire.AppendKeyEntry(d, 0, &wire.KeyEntry{Version: 1, Part: true, Total: 5}, "c", "ab"), 0)))
-	k := wire.AppendKeyMark(wire.BeginKeyDigest(nil, wire.KeyDigest{Reply: true}), &wire.KeyMark{Owner: m.ID, Instance: m.Instance(), Offset: 3, Part: 1})
+	f.Add(uint8(2), wire.Body(wire.EndDeltas(wire.AppendKeyEntry(d, 2,
+		&wire.KeyEntry{Version: 3, Deleted: true}, "c", ""), 0)))
+	d = wire.AppendDelta(wire.BeginDeltas(nil, 0),
+		&wire.Delta{Owner: m.ID, Instance: m.Instance(), Floor: 9, Count: 1})
+	f.Add(uint8(2), wire.Body(wire.EndDeltas(wire.AppendKeyEntry(d, 0,
+		&wire.KeyEntry{Version: 1, Part: true, Total: 5}, "c", "ab"), 0)))
+	k := wire.AppendKeyMark(wire.BeginKeyDigest(nil, wire.KeyDigest{Reply: true}),
+		&wire.KeyMark{Owner: m.ID, Instance: m.Instance(), Offset: 3, Part: 1})
 	f.Add(uint8(1), wire.Body(wire.EndKeyDigest(k, 0)))
-	f.Add(uint8(2+64+128), wire.Body(wire.EndDeltas(wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: m.ID, Instance: m.Instance(), To: 9}), 0)))
+	f.Add(uint8(2+64+128), wire.Body(wire.EndDeltas(wire.AppendDelta(wire.BeginDeltas(nil, 0),
+		&wire.Delta{Owner: m.ID, Instance: m.Instance(), To: 9}), 0)))
 	f.Add(uint8(0), wire.Body(wire.AppendKeySketch(nil, &wire.View{Count: 2}, make([]uint64, 48))))
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
 		if len(body) > wire.MinRoom {
@@ -213,15 +230,16 @@ func FuzzReceive(f *testing.F) {
 			x.store.Flush(w.now)
 		}
 		w.run(time.Second)
-		if v, ok := x.store.Get(w.now, x.id(), "k"); !ok || v.Version != 1 || x.store.Version(x.id()) != 3 {
+		if v, ok := x.store.Get(w.now, x.id(), "k"); !ok || v.Version != 1 ||
+			x.store.Version(x.id()) != 3 {
 			t.Error("a message changed this node's own keys")
 		}
 		x.store.check(t)
 	})
 }
 
-// While the budget for a peer's zone is spent nothing of keys is sent there, and neither does the store wake again and again for
-// it, nor is it asked again and again.
+// While the budget for a peer's zone is spent nothing of keys is sent there, and neither does the
+// store wake again and again for it, nor is it asked again and again.
 func TestShortOfBudget(t *testing.T) {
 	w := newWorld(t, 2, 1, Config{})
 	a, b := w.nodes[0], w.nodes[1]

@@ -15,7 +15,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// net is some stores in virtual time, whose owners' tables agree. Each shows its fingerprint to another now and then.
+// net is some stores in virtual time, whose owners' tables agree. Each shows its fingerprint to
+// another now and then.
 type world struct {
 	t      testing.TB
 	now    mono.Time
@@ -82,7 +83,8 @@ func newWorld(t testing.TB, n int, seed uint64, cfg Config) *world {
 
 // newZones spreads the nodes over some zones in turn.
 func newZones(t testing.TB, n, zones int, seed uint64, cfg Config) *world {
-	w := &world{t: t, now: mono.Time(time.Second), rng: rand.New(rand.NewPCG(seed, 1)), delay: time.Millisecond, probes: true}
+	w := &world{t: t, now: mono.Time(time.Second), rng: rand.New(rand.NewPCG(seed, 1)),
+		delay: time.Millisecond, probes: true}
 	for i := range n {
 		w.nodes = append(w.nodes, &node{w: w, i: i, rec: member.Record{
 			Name: fmt.Sprintf("n%d", i), Generation: 1, Protocol: 1,
@@ -111,7 +113,8 @@ func (x *node) boot(cfg Config) {
 
 // learn has a node hear of another's new life or state.
 func (x *node) learn(y *node, s member.State) {
-	before, _, changed, err := x.table.Merge(x.w.now, member.Fact{Record: member.Share(y.rec), State: s})
+	before, _, changed, err := x.table.Merge(x.w.now,
+		member.Fact{Record: member.Share(y.rec), State: s})
 	if err != nil {
 		x.w.t.Fatal(err)
 	}
@@ -161,14 +164,17 @@ func (x *node) SendState(now mono.Time, to member.Member, messages []byte) int {
 		if y.id() == to.ID && w.onSend != nil {
 			w.onSend(x.i, y.i)
 		}
-		if y.id() == to.ID && w.rng.Float64() >= w.loss && (w.drop == nil || !w.drop(wire.Type(messages[0]))) && (w.split == nil || !w.split(x.i, y.i)) {
+		if y.id() == to.ID && w.rng.Float64() >= w.loss &&
+			(w.drop == nil || !w.drop(wire.Type(messages[0]))) &&
+			(w.split == nil || !w.split(x.i, y.i)) {
 			for again := true; again; again = w.twice > 0 && w.rng.Float64() < w.twice {
 				w.sent++
 				d := w.delay + time.Duration(w.rng.Int64N(int64(w.delay)+1))
 				if w.jitter > 0 && w.rng.IntN(4) == 0 {
 					d += time.Duration(w.rng.Int64N(int64(w.jitter)))
 				}
-				heap.Push(&w.queue, flight{now.Add(d), w.sent, x.i, y.i, append([]byte(nil), messages...)})
+				heap.Push(&w.queue, flight{now.Add(d), w.sent, x.i, y.i,
+					append([]byte(nil), messages...)})
 			}
 		}
 	}
@@ -200,7 +206,8 @@ func (w *world) run(d time.Duration) {
 		x := w.nodes[who]
 		if x.probe <= w.now {
 			x.probe = w.now.Add(time.Second)
-			if y := w.nodes[w.rng.IntN(len(w.nodes))]; y != x && w.probes && !y.asleep && (w.split == nil || !w.split(x.i, y.i)) {
+			if y := w.nodes[w.rng.IntN(len(w.nodes))]; y != x && w.probes && !y.asleep &&
+				(w.split == nil || !w.split(x.i, y.i)) {
 				if m, _ := y.table.Get(x.id()); m.State.Live() {
 					y.store.Compare(w.now, m, x.store.Fingerprint(), true)
 					y.store.Flush(w.now)
@@ -257,15 +264,18 @@ func (w *world) equal() string {
 		for _, x := range w.nodes {
 			got := x.map_(o)
 			if len(got) != len(want) {
-				return fmt.Sprintf("%s holds %d keys of %s, not %d", x.rec.Name, len(got), o.rec.Name, len(want))
+				return fmt.Sprintf("%s holds %d keys of %s, not %d", x.rec.Name, len(got),
+					o.rec.Name, len(want))
 			}
 			for k, v := range want {
 				if g := got[k]; g.Value != v.Value || g.Version != v.Version {
-					return fmt.Sprintf("%s holds %q for %q of %s, not %q", x.rec.Name, g.Value, k, o.rec.Name, v.Value)
+					return fmt.Sprintf("%s holds %q for %q of %s, not %q", x.rec.Name, g.Value,
+						k, o.rec.Name, v.Value)
 				}
 			}
 			if x.store.Fingerprint() != o.store.Fingerprint() {
-				return fmt.Sprintf("%s and %s hold the same and their fingerprints differ", x.rec.Name, o.rec.Name)
+				return fmt.Sprintf("%s and %s hold the same and their fingerprints differ",
+					x.rec.Name, o.rec.Name)
 			}
 		}
 	}

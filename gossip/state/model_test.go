@@ -11,7 +11,8 @@ import (
 	"github.com/starling-gossip/starling/test/size"
 )
 
-// model is the dumb second implementation: of each life of each owner all that it ever wrote, and what each reader saw.
+// model is the dumb second implementation: of each life of each owner all that it ever wrote, and
+// what each reader saw.
 type model struct {
 	t       *testing.T
 	history map[string]map[uint64]Change // by owner and life, by version
@@ -46,13 +47,17 @@ func (m *model) told(w *world, x *node, c Change) {
 		if last := m.seen[k]; c.Version < last || c.Version == last && !c.Gone {
 			// a reset tells of the same write again, once it told that the key is gone for now
 			if x.store.Stats().Resets == 0 || c.Version < last {
-				m.t.Fatalf("%s was told of version %d of %q of %s after %d", x.rec.Name, c.Version, c.Key, life, last)
+				m.t.Fatalf("%s was told of version %d of %q of %s after %d", x.rec.Name,
+					c.Version, c.Key, life, last)
 			}
 		}
 		m.seen[k] = c.Version
-		for v, later := range h { // no deleted key comes back: not if this reader holds a later version of the owner
-			if later.Key == c.Key && later.Gone && v > c.Version && v <= x.store.Version(o.id()) && !c.Gone {
-				m.t.Fatalf("%s was told of version %d of %q of %s, deleted at %d, at its version %d",
+		// no deleted key comes back: not if this reader holds a later version of the owner
+		for v, later := range h {
+			if later.Key == c.Key && later.Gone && v > c.Version &&
+				v <= x.store.Version(o.id()) && !c.Gone {
+				m.t.Fatalf("%s was told of version %d of %q of %s, deleted at %d, at its "+
+					"version %d",
 					x.rec.Name, c.Version, c.Key, life, v, x.store.Version(o.id()))
 			}
 		}
@@ -69,8 +74,8 @@ func (m *model) watch(w *world, x *node) {
 	}
 }
 
-// Whatever is written, lost, cut and restarted: readers are told only what was written, versions only rise, no deleted key
-// comes back, and in the end all hold what the owners hold.
+// Whatever is written, lost, cut and restarted: readers are told only what was written, versions
+// only rise, no deleted key comes back, and in the end all hold what the owners hold.
 func TestModel(t *testing.T) {
 	for seed := range uint64(size.Of(5, 40, 1000)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { modelRun(t, seed) })
@@ -138,7 +143,8 @@ func modelRun(t *testing.T, seed uint64) {
 // restart gives a node a new life, of which all hear.
 func restart(w *world, m *model, x *node, cfg Config) {
 	x.rec.Generation++
-	for i := 0; i < len(w.queue); i++ { // nothing that is for the former life is taken in by this one
+	// nothing that is for the former life is taken in by this one
+	for i := 0; i < len(w.queue); i++ {
 		if w.queue[i].to == x.i || w.queue[i].from == x.i {
 			w.queue[i].data = nil
 		}
@@ -152,7 +158,8 @@ func restart(w *world, m *model, x *node, cfg Config) {
 	m.watch(w, x)
 }
 
-// A reader that was away while tombstones were forgotten does not bring a deleted key back, and loses it.
+// A reader that was away while tombstones were forgotten does not bring a deleted key back, and
+// loses it.
 func TestTombstonesForgotten(t *testing.T) {
 	w := newWorld(t, 10, 3, Config{Tombstone: 5 * time.Second})
 	m := &model{t: t, history: map[string]map[uint64]Change{}, seen: map[string]uint64{}}

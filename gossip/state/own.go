@@ -29,17 +29,19 @@ func (s *Store) self() *owner {
 	return s.ensure(&m)
 }
 
-// Set writes a key of this node's own; with a TTL, the key is deleted after it. The value is copied. An error means that
-// nothing was done.
+// Set writes a key of this node's own; with a TTL, the key is deleted after it. The value is
+// copied. An error means that nothing was done.
 func (s *Store) Set(now mono.Time, key string, value []byte, ttl time.Duration) error {
 	if err := CheckKey(key); err != nil {
 		return err
 	}
 	if len(value) > MaxValue {
-		return fmt.Errorf("%w: %d bytes for the key %q, at most %d are allowed", ErrValue, len(value), key, MaxValue)
+		return fmt.Errorf("%w: %d bytes for the key %q, at most %d are allowed", ErrValue,
+			len(value), key, MaxValue)
 	}
 	if ttl != 0 && (ttl < MinTTL || ttl > MaxTTL) {
-		return fmt.Errorf("%w: %s for the key %q, %s to %s are allowed", ErrTTL, ttl, key, MinTTL, MaxTTL)
+		return fmt.Errorf("%w: %s for the key %q, %s to %s are allowed", ErrTTL, ttl, key,
+			MinTTL, MaxTTL)
 	}
 	o := s.self()
 	it := item{key: key, value: string(value), lapses: ttl != 0}
@@ -49,7 +51,8 @@ func (s *Store) Set(now mono.Time, key string, value []byte, ttl time.Duration) 
 		size -= old.cost()
 	}
 	if size > MaxNode {
-		return fmt.Errorf("%w: %d bytes with the key %q, at most %d are allowed", ErrFull, size, key, MaxNode)
+		return fmt.Errorf("%w: %d bytes with the key %q, at most %d are allowed", ErrFull,
+			size, key, MaxNode)
 	}
 	s.stats.Sets++
 	s.write(now, o, it, ttl)
@@ -94,7 +97,8 @@ func (s *Store) write(now mono.Time, o *owner, it item, ttl time.Duration) {
 	}
 	s.forgetTombstones(now)
 	s.push(now, o, before)
-	s.host.Changed(now, Change{Owner: o.id, Version: it.version, Key: it.key, Value: it.value, Gone: it.deleted})
+	s.host.Changed(now, Change{Owner: o.id, Version: it.version, Key: it.key, Value: it.value,
+		Gone: it.deleted})
 }
 
 // push sends this node's own writes after a version on their way to all.
@@ -102,17 +106,20 @@ func (s *Store) push(now mono.Time, o *owner, after uint64) {
 	s.passToAll(now, route{o: o, from: after, floor: o.floor})
 }
 
-// unearth takes out the grave of a tombstone, if there is one of that version: its key is written again.
+// unearth takes out the grave of a tombstone, if there is one of that version: its key is written
+// again.
 func (s *Store) unearth(version uint64) {
-	i, ok := slices.BinarySearchFunc(s.graves, version, func(g grave, v uint64) int { return cmp.Compare(g.version, v) })
+	i, ok := slices.BinarySearchFunc(s.graves, version,
+		func(g grave, v uint64) int { return cmp.Compare(g.version, v) })
 	if ok {
 		s.graves = slices.Delete(s.graves, i, i+1)
 	}
 }
 
-// forgetTombstones raises the floor of this node's own map over the tombstones that are old, or too many. A reader that
-// has not got so far gets the map anew, so that no key comes back that was deleted meanwhile. One that is getting it
-// begins again when the floor rises: so it rises seldom, over many tombstones at once.
+// forgetTombstones raises the floor of this node's own map over the tombstones that are old, or too
+// many. A reader that has not got so far gets the map anew, so that no key comes back that was
+// deleted meanwhile. One that is getting it begins again when the floor rises: so it rises seldom,
+// over many tombstones at once.
 func (s *Store) forgetTombstones(now mono.Time) {
 	n := 0
 	if len(s.graves) > MaxTombstones {
@@ -131,7 +138,8 @@ func (s *Store) forgetTombstones(now mono.Time) {
 	}
 }
 
-// gravesDue returns when the oldest tombstone is to be forgotten: when it is old enough, but not soon after others were.
+// gravesDue returns when the oldest tombstone is to be forgotten: when it is old enough, but not
+// soon after others were.
 func (s *Store) gravesDue() mono.Time {
 	if len(s.graves) == 0 {
 		return mono.Never

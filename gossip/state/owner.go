@@ -10,8 +10,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// item is one write that was not overwritten: a key with its value, or a tombstone. Like members' records, equal items are
-// one in a process, so that a simulated cluster holds each once.
+// item is one write that was not overwritten: a key with its value, or a tombstone. Like members'
+// records, equal items are one in a process, so that a simulated cluster holds each once.
 type item struct {
 	key, value string
 	version    uint64
@@ -38,17 +38,18 @@ type owner struct {
 	queued   uint64 // links in whose queues it stands, a bit each
 	version  uint64 // all up to here is held
 	least    uint64 // nothing below is shown: so much was held before the owner was forgotten
-	floor    uint64 // tombstones up to here are forgotten; not above version, except of a map that is built
-	passed   uint64 // the highest version that was passed on along the ring
-	changed  mono.Time
-	size     int      // bytes
-	dead     int      // tombstones among items
-	lapsing  int      // items with a time to live
-	items    []handle // by version, none above the owner's
-	lapse    []lapse  // of items with a time to live that is not over, by version
-	content  uint64   // the XOR of the items' sums
-	counted  uint64   // what the fingerprint has of this owner
-	partial  partial
+	// tombstones up to here are forgotten; not above version, except of a map that is built
+	floor   uint64
+	passed  uint64 // the highest version that was passed on along the ring
+	changed mono.Time
+	size    int      // bytes
+	dead    int      // tombstones among items
+	lapsing int      // items with a time to live
+	items   []handle // by version, none above the owner's
+	lapse   []lapse  // of items with a time to live that is not over, by version
+	content uint64   // the XOR of the items' sums
+	counted uint64   // what the fingerprint has of this owner
+	partial partial
 
 	next    *owner    // the map that is built anew beside this one, not shown yet; see rebuild.go
 	built   bool      // this is such a map
@@ -57,8 +58,8 @@ type owner struct {
 	doubted mono.Time
 }
 
-// lapse is when an item is over. One that is over is not shown, but stays until the owner says what comes after it: all
-// readers of one version have the same content.
+// lapse is when an item is over. One that is over is not shown, but stays until the owner says what
+// comes after it: all readers of one version have the same content.
 type lapse struct {
 	version uint64
 	at      mono.Time
@@ -69,8 +70,8 @@ func (o *owner) hash() uint64 {
 	return member.Mix((uint64(o.id) + member.Mix(uint64(o.instance)<<32^o.version)) ^ o.content)
 }
 
-// sumOf returns a hash over an item that is not deleted, the same at all nodes. How much of its time remains is not in
-// it; tombstones have none, since each node forgets them at another time.
+// sumOf returns a hash over an item that is not deleted, the same at all nodes. How much of its
+// time remains is not in it; tombstones have none, since each node forgets them at another time.
 func sumOf(it *item) uint64 {
 	h := it.version << 1
 	if it.lapses {
@@ -109,7 +110,8 @@ func (o *owner) after(version uint64) int {
 	return lo
 }
 
-// index returns the position of a key's item, -1 if there is none. What was written last is looked at first.
+// index returns the position of a key's item, -1 if there is none. What was written last is looked
+// at first.
 func (o *owner) index(key string) int {
 	for i := len(o.items) - 1; i >= 0; i-- {
 		if o.items[i].Value().key == key {
@@ -119,7 +121,8 @@ func (o *owner) index(key string) int {
 	return -1
 }
 
-// remaining returns how long an item is still to be shown, 0 for good; ok is false if its time is over.
+// remaining returns how long an item is still to be shown, 0 for good; ok is false if its time is
+// over.
 func (o *owner) remaining(now mono.Time, it *item) (d time.Duration, ok bool) {
 	if !it.lapses {
 		return 0, true
@@ -171,8 +174,8 @@ func (o *owner) values(now mono.Time) iter.Seq[Value] {
 	}
 }
 
-// put adds an item that is later than all others, instead of what is held under its key at i; -1 if nothing is. One that
-// lapses is over then, and already if that is 0.
+// put adds an item that is later than all others, instead of what is held under its key at i; -1 if
+// nothing is. One that lapses is over then, and already if that is 0.
 func (s *Store) put(o *owner, it item, i int, lapses mono.Time) {
 	if i >= 0 {
 		s.drop(o, i)
@@ -236,8 +239,8 @@ func (s *Store) bury(o *owner) {
 	}
 }
 
-// lapse ends what is over. An own key gets a tombstone; others' keys are just not shown any more, so that those of a dead
-// owner go too.
+// lapse ends what is over. An own key gets a tombstone; others' keys are just not shown any more,
+// so that those of a dead owner go too.
 func (s *Store) lapse(now mono.Time) {
 	s.lapses = mono.Never
 	for _, o := range s.owners {
@@ -269,7 +272,8 @@ func (s *Store) lapseOf(now mono.Time, o *owner, tell bool) {
 	}
 }
 
-// partial is a value that is larger than a datagram, as far as it has come: always of the item that is next.
+// partial is a value that is larger than a datagram, as far as it has come: always of the item that
+// is next.
 type partial struct {
 	version uint64
 	total   int

@@ -9,12 +9,12 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// A link is a peer to whom this node passes writes on, and whose they are. It says not what was written: whatever the
-// owner's map holds when the datagram leaves is sent, so what was overwritten by then is not, and a writer that writes
-// faster than the link may send costs no more for it.
+// A link is a peer to whom this node passes writes on, and whose they are. It says not what was
+// written: whatever the owner's map holds when the datagram leaves is sent, so what was overwritten
+// by then is not, and a writer that writes faster than the link may send costs no more for it.
 
-// position is from where on an owner's map is to be sent: all above a version, and of the item that follows that one all
-// from an offset in its value.
+// position is from where on an owner's map is to be sent: all above a version, and of the item that
+// follows that one all from an offset in its value.
 type position struct {
 	from   uint64
 	floor  uint64 // what was deleted up to here is known there
@@ -40,7 +40,8 @@ const (
 	shortPause = 50 * time.Millisecond // of a link to a zone for which the budget is spent
 )
 
-// queue puts an owner among those that wait for a peer; if it does already, what it waits with includes this.
+// queue puts an owner among those that wait for a peer; if it does already, what it waits with
+// includes this.
 func (s *Store) queue(now mono.Time, peer member.ID, o *owner, p pending) {
 	free := -1
 	for i := range s.links {
@@ -71,8 +72,8 @@ func (s *Store) add(l *link, i int, o *owner, p pending) {
 	}
 }
 
-// Flush ends a step: what may be sent is sent. It is called after all messages of a datagram were taken, and after each
-// Set, Delete or Wake, or several of them.
+// Flush ends a step: what may be sent is sent. It is called after all messages of a datagram were
+// taken, and after each Set, Delete or Wake, or several of them.
 func (s *Store) Flush(now mono.Time) {
 	s.catchUp(now)
 	s.takeEarly(now)
@@ -123,8 +124,9 @@ func (s *Store) flushLink(now mono.Time, i int) time.Duration {
 	return s.cfg.Coalesce
 }
 
-// pack makes one datagram of what waits for a link, or for nobody's if i is -1, as far as it is for the same end, and
-// returns what still waits. An owner of whom there is more than fits goes to the back, so that none starves the others.
+// pack makes one datagram of what waits for a link, or for nobody's if i is -1, as far as it is for
+// the same end, and returns what still waits. An owner of whom there is more than fits goes to the
+// back, so that none starves the others.
 func (s *Store) pack(now mono.Time, wait []pending, i int) []pending {
 	end := wait[0].end
 	s.buf = wire.BeginDeltas(s.buf[:0], end)
@@ -164,7 +166,8 @@ func (s *Store) unqueue(id member.ID, i int) {
 	}
 }
 
-// unqueueAll takes an owner out of all queues: what waited is of a life that is over, or of a map that goes.
+// unqueueAll takes an owner out of all queues: what waited is of a life that is over, or of a map
+// that goes.
 func (s *Store) unqueueAll(o *owner) {
 	for i := range s.links {
 		if l := &s.links[i]; o.queued>>i&1 != 0 {

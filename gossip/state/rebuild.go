@@ -8,11 +8,12 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// A reader that is below the owner's floor gets the map anew: what was deleted up to the floor cannot be told, so it is what
-// the new map does not name. The new map is built beside the one that is shown, and takes its place when it is whole: the
-// floor is adopted with a version that is not below it, no key is gone in between, and what a peer that is behind the
-// floor would add never gets in. So does a reader that had forgotten the owner: it shows nothing that is older than what it
-// had shown.
+// A reader that is below the owner's floor gets the map anew: what was deleted up to the floor
+// cannot be told, so it is what the new map does not name. The new map is built beside the one that
+// is shown, and takes its place when it is whole: the floor is adopted with a version that is not
+// below it, no key is gone in between, and what a peer that is behind the floor would add never
+// gets in. So does a reader that had forgotten the owner: it shows nothing that is older than what
+// it had shown.
 
 const (
 	buildFor   = 30 * time.Second // without progress
@@ -20,11 +21,13 @@ const (
 	doubtPause = time.Minute
 )
 
-// begin opens a new map if a delta begins one: the floor is beyond what is held, more was held before the owner was
-// forgotten, or the owner itself tells all to a node that doubts what it holds. One that is under way goes on until the owner's floor has risen again.
+// begin opens a new map if a delta begins one: the floor is beyond what is held, more was held
+// before the owner was forgotten, or the owner itself tells all to a node that doubts what it
+// holds. One that is under way goes on until the owner's floor has risen again.
 func (s *Store) begin(now mono.Time, from member.ID, o *owner, d *wire.Delta) {
 	doubt := o.doubt && from == o.id
-	if d.From != 0 || max(d.Floor, o.least) <= o.version && !doubt || o.next != nil && d.Floor <= o.next.floor {
+	if d.From != 0 || max(d.Floor, o.least) <= o.version && !doubt || o.next != nil &&
+		d.Floor <= o.next.floor {
 		return
 	}
 	s.dropNext(o)
@@ -34,12 +37,14 @@ func (s *Store) begin(now mono.Time, from member.ID, o *owner, d *wire.Delta) {
 	}
 }
 
-// takes returns the map of an owner that a delta continues, nil if none: that which is built before that which is shown.
+// takes returns the map of an owner that a delta continues, nil if none: that which is built before
+// that which is shown.
 func (o *owner) takes(e *early) *owner {
 	if n := o.next; n != nil && (n.source == 0 || n.source == e.from) {
-		// The sender has to know all that was deleted up to the floor, and tell all that was deleted after it. A map
-		// that has got to its floor is as any other.
-		fits := e.floor == n.floor || e.floor < n.floor && e.to >= n.floor || n.version >= max(n.floor, e.floor)
+		// The sender has to know all that was deleted up to the floor, and tell all that was
+		// deleted after it. A map that has got to its floor is as any other.
+		fits := e.floor == n.floor || e.floor < n.floor && e.to >= n.floor ||
+			n.version >= max(n.floor, e.floor)
 		if fits && e.version <= n.version {
 			return n
 		} else if fits && e.to <= o.version {
@@ -93,8 +98,8 @@ func (o *owner) shownAt(i int) bool {
 	return o.shown(&it)
 }
 
-// giveUp drops a map that is built if nothing has come of it for long: nobody has the rest. What the others have is shown
-// then, though more was held once.
+// giveUp drops a map that is built if nothing has come of it for long: nobody has the rest. What
+// the others have is shown then, though more was held once.
 func (s *Store) giveUp(now mono.Time, o *owner) {
 	if o.next != nil && now.Sub(o.next.changed) > buildFor {
 		s.dropNext(o)
@@ -109,7 +114,8 @@ func (s *Store) dropNext(o *owner) {
 	}
 }
 
-// adopt raises an owner's floor to one that another node has. What was deleted up to there is known here.
+// adopt raises an owner's floor to one that another node has. What was deleted up to there is known
+// here.
 func (s *Store) adopt(o *owner, floor uint64) {
 	if floor > o.floor && o.id != s.host.Self() {
 		o.floor = floor
@@ -117,7 +123,8 @@ func (s *Store) adopt(o *owner, floor uint64) {
 	}
 }
 
-// suspect notes that a peer holds something else at the same version: the owner is asked to tell all.
+// suspect notes that a peer holds something else at the same version: the owner is asked to tell
+// all.
 func (s *Store) suspect(now mono.Time, o *owner) {
 	switch {
 	case o.id == s.host.Self() || now.Sub(o.changed) < doubtAfter:

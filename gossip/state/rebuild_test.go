@@ -42,8 +42,9 @@ func (w *world) shows(x, y *node) {
 	x.store.Flush(w.now)
 }
 
-// A reader below the floor that got a part of the map anew, and goes on with a peer that is behind the floor, adopts neither
-// the floor nor what was deleted up to it; and it shows what it had until the new map is whole.
+// A reader below the floor that got a part of the map anew, and goes on with a peer that is behind
+// the floor, adopts neither the floor nor what was deleted up to it; and it shows what it had until
+// the new map is whole.
 func TestFloorComesWithItsVersion(t *testing.T) {
 	w := newWorld(t, 3, 1, Config{Tombstone: 2 * time.Second})
 	w.probes = false
@@ -77,7 +78,8 @@ func TestFloorComesWithItsVersion(t *testing.T) {
 	w.run(3 * time.Second)
 	part := r.store.owner(o.id())
 	if part.next == nil || part.next.version == 0 || part.version != 10 || part.floor != 0 {
-		t.Fatalf("the reader holds version %d, floor %d, and builds %+v", part.version, part.floor, part.next)
+		t.Fatalf("the reader holds version %d, floor %d, and builds %+v", part.version,
+			part.floor, part.next)
 	}
 	if got := len(r.map_(o)); got != 10 {
 		t.Errorf("it shows %d keys while it gets the map anew", got)
@@ -87,7 +89,8 @@ func TestFloorComesWithItsVersion(t *testing.T) {
 	w.shows(r, l)
 	w.run(3 * time.Second)
 	if _, ok := r.store.Get(w.now, o.id(), "x"); ok || part.floor > part.version {
-		t.Errorf("it took what was deleted from one that lags: version %d, floor %d", part.version, part.floor)
+		t.Errorf("it took what was deleted from one that lags: version %d, floor %d",
+			part.version, part.floor)
 	}
 	v.only(or, ol, rl)
 	w.probes = true
@@ -97,8 +100,8 @@ func TestFloorComesWithItsVersion(t *testing.T) {
 	}
 }
 
-// A map that comes anew over many datagrams, of which many are lost, is told of as one: what is still there is never gone in
-// between, whether a peer tells it or the owner.
+// A map that comes anew over many datagrams, of which many are lost, is told of as one: what is
+// still there is never gone in between, whether a peer tells it or the owner.
 func TestNothingIsGoneInBetween(t *testing.T) {
 	for _, owner := range []bool{true, false} {
 		w := newWorld(t, 6, 4, Config{Tombstone: 2 * time.Second})
@@ -121,12 +124,14 @@ func TestNothingIsGoneInBetween(t *testing.T) {
 			if c.Gone {
 				gone = append(gone, c.Key)
 			}
-			if v, ok := r.store.Get(w.now, o.id(), c.Key); ok != !c.Gone || ok && v.Value != c.Value {
+			if v, ok := r.store.Get(w.now, o.id(), c.Key); ok != !c.Gone || ok &&
+				v.Value != c.Value {
 				t.Errorf("told %+v, but it shows %+v", c, v)
 			}
 		}
 		w.loss = 0.4
-		w.split = func(a, b int) bool { return !owner && a+b == 5 } // perhaps all but the owner tell it
+		// perhaps all but the owner tell it
+		w.split = func(a, b int) bool { return !owner && a+b == 5 }
 		least := 101
 		for end := w.now.Add(time.Minute); w.now < end; w.run(5 * time.Millisecond) {
 			least = min(least, len(r.map_(o)))
@@ -135,7 +140,8 @@ func TestNothingIsGoneInBetween(t *testing.T) {
 			t.Error(what)
 		}
 		if fmt.Sprint(gone) != "[goes]" || least != 100 || r.store.Stats().Resets != 1 {
-			t.Errorf("gone: %v, at least %d keys were shown, %d resets", gone, least, r.store.Stats().Resets)
+			t.Errorf("gone: %v, at least %d keys were shown, %d resets", gone, least,
+				r.store.Stats().Resets)
 		}
 	}
 }
@@ -165,8 +171,8 @@ func TestMapComesWhileItsFloorRises(t *testing.T) {
 	}
 }
 
-// An owner remembers so many tombstones and no more, whatever it deletes: the same key again and again behind one that
-// stays deleted, too.
+// An owner remembers so many tombstones and no more, whatever it deletes: the same key again and
+// again behind one that stays deleted, too.
 func TestTombstonesBound(t *testing.T) {
 	w := newWorld(t, 2, 6, Config{})
 	o := w.nodes[0]
@@ -177,7 +183,8 @@ func TestTombstonesBound(t *testing.T) {
 		o.unset("again")
 	}
 	if own := o.store.self(); own.dead != 2 || len(o.store.graves) != 2 || own.floor != 0 {
-		t.Errorf("%d tombstones of two keys, %d graves, floor %d", own.dead, len(o.store.graves), own.floor)
+		t.Errorf("%d tombstones of two keys, %d graves, floor %d", own.dead,
+			len(o.store.graves), own.floor)
 	}
 	most := 0
 	for k := range MaxTombstones + 76 {
@@ -185,8 +192,10 @@ func TestTombstonesBound(t *testing.T) {
 		o.unset(fmt.Sprint(k))
 		most = max(most, o.store.self().dead, len(o.store.graves))
 	}
-	if own := o.store.self(); most != MaxTombstones || own.floor == 0 || own.dead != len(o.store.graves) {
-		t.Errorf("%d tombstones were remembered at once, floor %d, %d and %d now", most, own.floor, own.dead, len(o.store.graves))
+	if own := o.store.self(); most != MaxTombstones || own.floor == 0 ||
+		own.dead != len(o.store.graves) {
+		t.Errorf("%d tombstones were remembered at once, floor %d, %d and %d now", most,
+			own.floor, own.dead, len(o.store.graves))
 	}
 	w.run(10 * time.Second)
 	if what := w.equal(); what != "" {
@@ -194,8 +203,9 @@ func TestTombstonesBound(t *testing.T) {
 	}
 }
 
-// A node that holds something else than the owner at the same version does not look equal to it, and is mended: whatever the
-// difference is, and in how many datagrams the map comes. Its version does not fall.
+// A node that holds something else than the owner at the same version does not look equal to it,
+// and is mended: whatever the difference is, and in how many datagrams the map comes. Its version
+// does not fall.
 func TestContentsDiffer(t *testing.T) {
 	for name, forge := range map[string]wire.KeyEntry{
 		"value": {}, "key": {Key: []byte("other")}, "ttl": {TTL: 60_000}, "deleted": {Deleted: true},
@@ -217,7 +227,8 @@ func TestContentsDiffer(t *testing.T) {
 				value = ""
 			}
 			forge.Version = 61
-			b := wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: o.id(), Instance: m.Instance(), From: 60, To: 61, Count: 1})
+			b := wire.AppendDelta(wire.BeginDeltas(nil, 0),
+				&wire.Delta{Owner: o.id(), Instance: m.Instance(), From: 60, To: 61, Count: 1})
 			x.receive(w.nodes[2], wire.EndDeltas(wire.AppendKeyEntry(b, 60, &forge, key, value), 0))
 			o.set("key", "true", 0)
 			before := x.store.Version(o.id())
@@ -247,7 +258,8 @@ func TestContentsDiffer(t *testing.T) {
 	}
 }
 
-// Two nodes whose items have the same hash under one salt see at the next what differs: no salt comes twice.
+// Two nodes whose items have the same hash under one salt see at the next what differs: no salt
+// comes twice.
 func TestSaltsDiffer(t *testing.T) {
 	var first uint32
 	for run := range 2 { // the first run shows which salt will be drawn
@@ -303,7 +315,8 @@ func TestSaltsDiffer(t *testing.T) {
 	}
 }
 
-// What waits for a link goes with the life or the memory that it is of, and the next life's writes come to all at once.
+// What waits for a link goes with the life or the memory that it is of, and the next life's writes
+// come to all at once.
 func TestQueueOfAFormerLife(t *testing.T) {
 	w := newWorld(t, 12, 9, Config{Coalesce: 100 * time.Millisecond})
 	w.probes = false
@@ -331,15 +344,17 @@ func TestQueueOfAFormerLife(t *testing.T) {
 // deltaOf returns a delta of an owner, of which each version is a key of its own.
 func deltaOf(o *node, floor, from, to uint64, more bool) []byte {
 	m, _ := o.table.Get(o.id())
-	b := wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: o.id(), Instance: m.Instance(), Floor: floor,
-		From: from, To: to, More: more, Count: int(to - from)})
+	b := wire.AppendDelta(wire.BeginDeltas(nil, 0),
+		&wire.Delta{Owner: o.id(), Instance: m.Instance(), Floor: floor,
+			From: from, To: to, More: more, Count: int(to - from)})
 	for v := from + 1; v <= to; v++ {
 		b = wire.AppendKeyEntry(b, v-1, &wire.KeyEntry{Version: v}, fmt.Sprint("k", v), "v")
 	}
 	return wire.EndDeltas(b, 0)
 }
 
-// With a map that is built for a floor only those go on who have got to that floor, and tell all that was deleted after it.
+// With a map that is built for a floor only those go on who have got to that floor, and tell all
+// that was deleted after it.
 func TestWhoGoesOnWithAMap(t *testing.T) {
 	type delta struct {
 		floor, from, to uint64
@@ -360,7 +375,8 @@ func TestWhoGoesOnWithAMap(t *testing.T) {
 		{"one that forgot more", 8, delta{38, 8, 40, false}, false},
 		{"after a gap", 8, delta{37, 9, 40, false}, false},
 		{"one that forgot more, to a map that has got there", 40, delta{39, 40, 45, true}, true},
-		{"one that forgot too much, to a map that has got there", 40, delta{41, 40, 45, false}, false},
+		{"one that forgot too much, to a map that has got there", 40, delta{41, 40, 45, false},
+			false},
 		{"one that forgot nothing, to a map that has got there", 40, delta{0, 40, 45, false}, true},
 		{"the owner, whose floor is higher now", 8, delta{50, 0, 20, true}, true},
 		{"one with a lower floor, from the start", 20, delta{30, 0, 25, true}, false},
@@ -380,18 +396,22 @@ func TestWhoGoesOnWithAMap(t *testing.T) {
 			if held.next != nil {
 				m = held.next
 			}
-			if taken := m.version == c.delta.to; taken != c.taken || !taken && m.version != c.built {
+			if taken := m.version == c.delta.to; taken != c.taken || !taken &&
+				m.version != c.built {
 				t.Errorf("version %d, builds %d", held.version, m.version)
 			}
-			if whole := c.taken && !c.delta.more; whole != (held.next == nil) || held.floor > held.version {
-				t.Errorf("version %d, floor %d, builds %v", held.version, held.floor, held.next != nil)
+			if whole := c.taken && !c.delta.more; whole != (held.next == nil) ||
+				held.floor > held.version {
+				t.Errorf("version %d, floor %d, builds %v", held.version, held.floor,
+					held.next != nil)
 			}
 			x.store.check(t)
 		})
 	}
 }
 
-// One that has not got to the floor for which another builds a map tells it nothing; one that has takes the floor from it.
+// One that has not got to the floor for which another builds a map tells it nothing; one that has
+// takes the floor from it.
 func TestWhoIsAskedByOneThatBuilds(t *testing.T) {
 	for _, version := range []uint64{36, 37} {
 		w := newWorld(t, 3, 1, Config{})
@@ -399,16 +419,22 @@ func TestWhoIsAskedByOneThatBuilds(t *testing.T) {
 		w.split = func(a, b int) bool { return true }
 		m, _ := x.table.Get(o.id())
 		x.receive(o, deltaOf(o, 0, 0, version-1, false))
-		b := wire.AppendDelta(wire.BeginDeltas(nil, 0), &wire.Delta{Owner: o.id(), Instance: m.Instance(), From: version - 1, To: version, Count: 1})
-		b = wire.AppendKeyEntry(b, version-1, &wire.KeyEntry{Version: version, Deleted: true}, "k30", "")
+		b := wire.AppendDelta(wire.BeginDeltas(nil, 0),
+			&wire.Delta{Owner: o.id(), Instance: m.Instance(), From: version - 1, To: version,
+				Count: 1})
+		b = wire.AppendKeyEntry(b, version-1, &wire.KeyEntry{Version: version, Deleted: true},
+			"k30", "")
 		x.receive(o, wire.EndDeltas(b, 0))
 		before := x.packets
 		d := wire.BeginKeyDigest(nil, wire.KeyDigest{})
-		d = wire.AppendKeyMark(d, &wire.KeyMark{Owner: o.id(), Instance: m.Instance(), Version: 8, Floor: 37})
+		d = wire.AppendKeyMark(d, &wire.KeyMark{Owner: o.id(), Instance: m.Instance(),
+			Version: 8, Floor: 37})
 		x.receive(asks, wire.EndKeyDigest(d, 0))
 		held := x.store.owner(o.id())
-		if there := version == 37; (x.packets > before) != there || (held.floor == 37) != there || (held.dead == 0) != there {
-			t.Errorf("at version %d: %d datagrams, floor %d, %d tombstones", version, x.packets-before, held.floor, held.dead)
+		if there := version == 37; (x.packets > before) != there ||
+			(held.floor == 37) != there || (held.dead == 0) != there {
+			t.Errorf("at version %d: %d datagrams, floor %d, %d tombstones", version,
+				x.packets-before, held.floor, held.dead)
 		}
 		x.store.check(t)
 	}
@@ -431,21 +457,26 @@ func entry(version uint64, key string) wire.KeyEntry {
 	return wire.KeyEntry{Version: version, Key: []byte(key), Value: fmt.Append(nil, key, version)}
 }
 
-// A map that takes the place of another is told of by what differs, tombstones up to its floor go, and what was to be over
-// sooner is.
+// A map that takes the place of another is told of by what differs, tombstones up to its floor go,
+// and what was to be over sooner is.
 func TestWhatDiffersIsTold(t *testing.T) {
 	w := newWorld(t, 2, 1, Config{})
 	w.split = func(a, b int) bool { return true }
 	x, o := w.nodes[0], w.nodes[1]
 	brief := wire.KeyEntry{Version: 5, Key: []byte("brief"), Value: []byte("v"), TTL: 1000}
-	x.receive(o, entries(o, wire.Delta{To: 5}, entry(1, "a"), entry(2, "b"), entry(3, "c"), entry(4, "same"), brief))
+	x.receive(o, entries(o, wire.Delta{To: 5}, entry(1, "a"), entry(2, "b"), entry(3, "c"),
+		entry(4, "same"), brief))
 	var told []string
-	x.told = func(c Change) { told = append(told, fmt.Sprint(c.Key, "@", c.Version, c.Value, c.Gone)) }
+	x.told = func(c Change) {
+		told = append(told, fmt.Sprint(c.Key, "@", c.Version, c.Value,
+			c.Gone))
+	}
 	brief.TTL = 60_000
 	gone := wire.KeyEntry{Version: 9, Key: []byte("b"), Deleted: true}
 	old := wire.KeyEntry{Version: 7, Key: []byte("z"), Deleted: true}
 	x.receive(o, entries(o, wire.Delta{Floor: 8, To: 5, More: true}, entry(4, "same"), brief))
-	x.receive(o, entries(o, wire.Delta{Floor: 0, From: 5, To: 11}, entry(6, "a"), old, gone, entry(10, "d")))
+	x.receive(o, entries(o, wire.Delta{Floor: 0, From: 5, To: 11}, entry(6, "a"), old, gone,
+		entry(10, "d")))
 	if want := "[b@2true c@3true a@6a6false d@10d10false]"; fmt.Sprint(told) != want {
 		t.Errorf("told %v, want %s", told, want)
 	}
@@ -459,7 +490,8 @@ func TestWhatDiffersIsTold(t *testing.T) {
 	x.store.check(t)
 }
 
-// A map that is built takes the place of the other not before it is whole, and goes when nothing comes of it.
+// A map that is built takes the place of the other not before it is whole, and goes when nothing
+// comes of it.
 func TestNotBeforeItIsWhole(t *testing.T) {
 	for what, last := range map[string]wire.Delta{
 		"below the floor": {Floor: 37, From: 8, To: 20}, "too large": {Floor: 37, From: 8, To: 40},
@@ -488,8 +520,8 @@ func TestNotBeforeItIsWhole(t *testing.T) {
 	}
 }
 
-// Only a digest that tells of now makes a node doubt, only the owner ends the doubt, by no less than what is shown, and not
-// again and again.
+// Only a digest that tells of now makes a node doubt, only the owner ends the doubt, by no less
+// than what is shown, and not again and again.
 func TestDoubt(t *testing.T) {
 	w := newWorld(t, 3, 1, Config{})
 	w.split = func(a, b int) bool { return true }
@@ -499,7 +531,8 @@ func TestDoubt(t *testing.T) {
 	x.receive(o, deltaOf(o, 0, 0, 10, false))
 	held := x.store.owner(o.id())
 	digest := func() (asks int) {
-		d := wire.AppendKeyMark(wire.BeginKeyDigest(nil, wire.KeyDigest{Reply: true}), &wire.KeyMark{Owner: o.id(), Instance: m.Instance(), Version: 10})
+		d := wire.AppendKeyMark(wire.BeginKeyDigest(nil, wire.KeyDigest{Reply: true}),
+			&wire.KeyMark{Owner: o.id(), Instance: m.Instance(), Version: 10})
 		x.receive(other, wire.EndKeyDigest(d, 0))
 		asks = len(x.store.repair.asks)
 		w.run(2 * time.Second) // all tries
@@ -537,8 +570,9 @@ func TestDoubt(t *testing.T) {
 	}
 }
 
-// A reader that forgot an owner and meets it again in the same life shows nothing older than what it had shown: it waits
-// for somebody who has as much. If nobody has, it takes what there is in the end.
+// A reader that forgot an owner and meets it again in the same life shows nothing older than what
+// it had shown: it waits for somebody who has as much. If nobody has, it takes what there is in the
+// end.
 func TestForgottenGoesNotBack(t *testing.T) {
 	for _, back := range []bool{true, false} {
 		w := newWorld(t, 3, 1, Config{})
@@ -551,7 +585,8 @@ func TestForgottenGoesNotBack(t *testing.T) {
 		v.only([2]int{0, 1})
 		o.set("k", "new", 0)
 		w.run(5 * time.Second)
-		if got, _ := r.store.Get(w.now, o.id(), "k"); got.Value != "new" || l.store.Version(o.id()) != 1 {
+		if got, _ := r.store.Get(w.now, o.id(), "k"); got.Value != "new" ||
+			l.store.Version(o.id()) != 1 {
 			t.Fatalf("the reader holds %+v, the other version %d", got, l.store.Version(o.id()))
 		}
 		r.store.Forget(w.now, o.id())

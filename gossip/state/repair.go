@@ -10,19 +10,22 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// What a push missed is found so: the fingerprint of a peer differs; this node sends it a sketch of how far it holds the
-// owners of a range; the peer tells from it which owners differ, whatever their number, and answers with a digest of these
-// alone; who is ahead sends deltas. While many write, views always differ by what is on its way: what came in within
-// Config.Settle is left out, and ranges get so small that what differs in one can be told.
+// What a push missed is found so: the fingerprint of a peer differs; this node sends it a sketch of
+// how far it holds the owners of a range; the peer tells from it which owners differ, whatever
+// their number, and answers with a digest of these alone; who is ahead sends deltas. While many
+// write, views always differ by what is on its way: what came in within Config.Settle is left out,
+// and ranges get so small that what differs in one can be told.
 
-// Sizes of sketches, in cells, and how many differing owners the larger surely tells: two items each.
+// Sizes of sketches, in cells, and how many differing owners the larger surely tells: two items
+// each.
 const (
 	smallCells = 48
 	largeCells = wire.MaxCells
 	perRange   = 36
 )
 
-// streak is after how many mismatches running a view of the members that differs too is no reason to wait.
+// streak is after how many mismatches running a view of the members that differs too is no reason
+// to wait.
 const streak = 4
 
 // Bounds of what is asked for.
@@ -138,7 +141,8 @@ func (s *Store) jitter(d time.Duration) time.Duration {
 // randomRange returns a part of a range that is told by so many more bits.
 func (s *Store) randomRange(g wire.Range, bits uint8) wire.Range {
 	bits = min(bits, wire.MaxRangeBits-g.Bits)
-	return wire.Range{Bits: g.Bits + bits, Prefix: g.Prefix<<bits | uint16(s.host.Rand().Uint32()&(1<<bits-1))}
+	return wire.Range{Bits: g.Bits + bits,
+		Prefix: g.Prefix<<bits | uint16(s.host.Rand().Uint32()&(1<<bits-1))}
 }
 
 func inRange(id member.ID, g wire.Range) bool { return uint64(id)>>(64-g.Bits) == uint64(g.Prefix) }
@@ -174,8 +178,8 @@ func (s *Store) sendSketch(now mono.Time, to member.Member, g wire.Range, cells 
 	s.send(now, to, s.buf)
 }
 
-// receiveSketch answers a sketch: with a digest of what differs, or, if that cannot be told, with a larger sketch or one of
-// a part of the range.
+// receiveSketch answers a sketch: with a digest of what differs, or, if that cannot be told, with a
+// larger sketch or one of a part of the range.
 func (s *Store) receiveSketch(now mono.Time, from member.Member, body []byte) bool {
 	v, words, ok := wire.ReadKeySketch(body)
 	n := words.Len()
@@ -297,7 +301,8 @@ func (s *Store) sendMarks(now mono.Time, to member.Member, b []byte) {
 	}
 }
 
-// ask notes that a peer has more of an owner, to be asked for soon; on says that the peer has just sent some.
+// ask notes that a peer has more of an owner, to be asked for soon; on says that the peer has just
+// sent some.
 func (s *Store) ask(now mono.Time, o *owner, peer member.ID, end uint64, on bool) {
 	if !on {
 		s.askAt(now.Add(askSoon), ask{owner: o.id, peer: peer, end: end})

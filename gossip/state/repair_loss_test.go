@@ -7,7 +7,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// The answer to a digest is lost, and what is asked again: it is asked for once more, and not left to the next exchange.
+// The answer to a digest is lost, and what is asked again: it is asked for once more, and not left
+// to the next exchange.
 func TestAnswerIsLost(t *testing.T) {
 	for lost := range 3 { // datagrams of those that follow the sketch
 		w := newWorld(t, 2, 1, Config{Interval: time.Minute})
@@ -35,8 +36,8 @@ func TestAnswerIsLost(t *testing.T) {
 	}
 }
 
-// An exchange that is lost is begun again, with somebody else as a rule, though no fingerprint comes meanwhile; but not
-// for ever.
+// An exchange that is lost is begun again, with somebody else as a rule, though no fingerprint
+// comes meanwhile; but not for ever.
 func TestExchangeIsLost(t *testing.T) {
 	w := newWorld(t, 6, 1, Config{})
 	late := w.nodes[5]

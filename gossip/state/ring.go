@@ -8,18 +8,21 @@ import (
 	"github.com/starling-gossip/starling/gossip/topology"
 )
 
-// How a write is brought to all. The ring is all live members by zone, and there by ID; each zone is a ring of its own. Inside
-// one a write goes as in a broadcast over Chord (El-Ansary, Alima, Brand, Haridi, "Efficient Broadcast in Structured P2P
-// Networks", 2003): whoever has it and is to bring it to all up to some place gives part of that to the members 1, 2, 3, 4, 8,
-// 12, 16, 32, 48, 64 … places on: each brings it to all up to the next of these. So each node gets each write once, from one
-// of a few members that it always gets writes from, and all nodes send about as much: what many owners write goes in the same
-// datagrams. Each other zone gets it once, at the member that stands as far along that zone's ring as the sender along its own;
-// zones are gone through in the same way, but up to 32 of them at first hand, since each hop takes long.
+// How a write is brought to all. The ring is all live members by zone, and there by ID; each zone
+// is a ring of its own. Inside one a write goes as in a broadcast over Chord (El-Ansary, Alima,
+// Brand, Haridi, "Efficient Broadcast in Structured P2P Networks", 2003): whoever has it and is to
+// bring it to all up to some place gives part of that to the members 1, 2, 3, 4, 8, 12, 16, 32, 48,
+// 64 … places on: each brings it to all up to the next of these. So each node gets each write once,
+// from one of a few members that it always gets writes from, and all nodes send about as much: what
+// many owners write goes in the same datagrams. Each other zone gets it once, at the member that
+// stands as far along that zone's ring as the sender along its own; zones are gone through in the
+// same way, but up to 32 of them at first hand, since each hop takes long.
 
 const (
 	width     = 4  // fingers of one level stand as far apart as width of those below
 	zoneWidth = 32 // the same for zones
-	maxLinks  = 64 // peers to whom this node passes writes on, beyond those of zones three on each level
+	// peers to whom this node passes writes on, beyond those of zones three on each level
+	maxLinks = 64
 )
 
 // route is what is brought to whom: an owner's writes from a version on.
@@ -28,8 +31,9 @@ type route struct {
 	from, floor uint64
 }
 
-// pass puts an owner's writes into the queues of the links that lead to all members up to, and without, the one that stands at
-// end: of this zone if end is in it, else to all of this zone and of those that come before that of end.
+// pass puts an owner's writes into the queues of the links that lead to all members up to, and
+// without, the one that stands at end: of this zone if end is in it, else to all of this zone and
+// of those that come before that of end.
 func (s *Store) pass(now mono.Time, r route, end uint64) {
 	me, own, i := s.stand()
 	if i < 0 {
@@ -50,7 +54,8 @@ func (s *Store) passToAll(now mono.Time, r route) {
 	}
 }
 
-// stand returns this node's place, its zone's, and where among them it stands; -1 if it is not live.
+// stand returns this node's place, its zone's, and where among them it stands; -1 if it is not
+// live.
 func (s *Store) stand() (me topology.Place, own []topology.Place, i int) {
 	m, ok := s.host.Table().Get(s.host.Self())
 	if !ok {
@@ -73,7 +78,8 @@ func (s *Store) passInside(now mono.Time, r route, own []topology.Place, i int, 
 		if next <= of {
 			last = own[(i+next)%n].Key
 		}
-		for k := off; k < next && k <= of; k++ { // the first that can be sent to; repair finds those before it
+		// the first that can be sent to; repair finds those before it
+		for k := off; k < next && k <= of; k++ {
 			if p := own[(i+k)%n]; !s.outOfFamily(p.ID) {
 				s.link(now, r, p.ID, last)
 				return
@@ -83,7 +89,8 @@ func (s *Store) passInside(now mono.Time, r route, own []topology.Place, i int, 
 }
 
 // passAbroad brings writes to the zones after this one, up to and without another, round the ring.
-func (s *Store) passAbroad(now mono.Time, r route, me topology.Place, own []topology.Place, i int, last uint16) {
+func (s *Store) passAbroad(now mono.Time, r route, me topology.Place, own []topology.Place,
+	i int, last uint16) {
 	if !s.host.Ring().Mixed() {
 		return
 	}
@@ -145,5 +152,6 @@ func (s *Store) outOfFamily(id member.ID) bool {
 }
 
 func (s *Store) link(now mono.Time, r route, peer member.ID, end uint64) {
-	s.queue(now, peer, r.o, pending{owner: r.o.id, position: position{from: r.from, floor: r.floor}, end: end})
+	s.queue(now, peer, r.o, pending{owner: r.o.id,
+		position: position{from: r.from, floor: r.floor}, end: end})
 }

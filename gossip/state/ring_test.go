@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// A write comes to all at once, to each zone once, whatever the number of zones and of members in each: also when there are
-// more zones than are served at first hand.
+// A write comes to all at once, to each zone once, whatever the number of zones and of members in
+// each: also when there are more zones than are served at first hand.
 func TestWritesCrossZonesOnce(t *testing.T) {
-	for _, x := range []struct{ nodes, zones int }{{60, 3}, {61, 4}, {40, 20}, {50, 50}, {180, 90}, {7, 7}, {30, 1}} {
+	for _, x := range []struct{ nodes, zones int }{{60, 3}, {61, 4}, {40, 20}, {50, 50},
+		{180, 90}, {7, 7}, {30, 1}} {
 		t.Run(fmt.Sprintf("%d in %d", x.nodes, x.zones), func(t *testing.T) {
 			w := newZones(t, x.nodes, x.zones, 1, Config{})
 			w.probes = false // no repair
@@ -37,7 +38,8 @@ func TestWritesCrossZonesOnce(t *testing.T) {
 					}
 				}
 				if crossed != x.zones-1 || sent != x.nodes-1 {
-					t.Errorf("of %d datagrams %d crossed to %d other zones", sent, crossed, x.zones-1)
+					t.Errorf("of %d datagrams %d crossed to %d other zones", sent, crossed,
+						x.zones-1)
 				}
 				for z, k := range into {
 					if k > 1 {

@@ -28,7 +28,8 @@ func (s *Store) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []
 	return ok
 }
 
-// receiveDigest sends what the sender of a digest lacks, and tells it what this node lacks itself, if it wants to know.
+// receiveDigest sends what the sender of a digest lacks, and tells it what this node lacks itself,
+// if it wants to know.
 func (s *Store) receiveDigest(now mono.Time, from member.Member, body []byte) bool {
 	d, marks, ok := wire.ReadKeyDigest(body)
 	if !ok {
@@ -56,7 +57,8 @@ func (s *Store) receiveDigest(now mono.Time, from member.Member, body []byte) bo
 			wait = append(wait, pending{owner: o.id, position: p, end: d.End})
 		case d.Reply && (o == nil || o.version < k.Version):
 			back = s.mark(now, from, back, &m)
-			s.askAt(now.Add(answerWait), ask{owner: k.Owner, peer: from.ID}) // this or the answer may be lost
+			// this or the answer may be lost
+			s.askAt(now.Add(answerWait), ask{owner: k.Owner, peer: from.ID})
 		case d.Reply && o != nil && o.version > 0 && o.version == k.Version && k.Floor <= k.Version:
 			s.suspect(now, o)
 		}
@@ -71,12 +73,16 @@ func (s *Store) receiveDigest(now mono.Time, from member.Member, body []byte) bo
 	return !marks.Malformed()
 }
 
-// serve sends what s.answer names: the stalest first (Scuttlebutt's scuttle-depth), each owner as much as fits a datagram
-// in turn. What does not fit the answer is named, so that the peer asks for it; but not while the budget for its zone is spent,
-// or questions and names alone would keep it so.
+// serve sends what s.answer names: the stalest first (Scuttlebutt's scuttle-depth), each owner as
+// much as fits a datagram in turn. What does not fit the answer is named, so that the peer asks for
+// it; but not while the budget for its zone is spent, or questions and names alone would keep it
+// so.
 func (s *Store) serve(now mono.Time, to member.Member) {
 	wait := s.answer
-	slices.SortStableFunc(wait, func(a, b pending) int { return cmp.Compare(s.gapOf(b), s.gapOf(a)) })
+	slices.SortStableFunc(wait, func(a, b pending) int {
+		return cmp.Compare(s.gapOf(b),
+			s.gapOf(a))
+	})
 	for range maxAnswer {
 		if len(wait) == 0 || !s.budget.Ready(now) {
 			break
@@ -93,7 +99,8 @@ func (s *Store) serve(now mono.Time, to member.Member) {
 		b := wire.BeginDeltas(s.buf[:0], end)
 		for _, p := range wait {
 			if o := s.owner(p.owner); o != nil && len(b)+wire.MaxDelta <= s.host.Room() {
-				b = wire.AppendDelta(b, &wire.Delta{Owner: o.id, Instance: o.instance, Floor: p.floor, From: p.from, To: p.from, More: true})
+				b = wire.AppendDelta(b, &wire.Delta{Owner: o.id, Instance: o.instance,
+					Floor: p.floor, From: p.from, To: p.from, More: true})
 			}
 		}
 		s.buf = wire.EndDeltas(b, 0)

@@ -1,10 +1,12 @@
-// Package state is what a node holds of everybody's versioned keys. Each member owns a map from key to value, which it
-// alone writes and all others read, in the manner of Cassandra's gossip; what differs is reconciled as in Scuttlebutt
-// (van Renesse, Dumitriu, Gough, Thomas, "Efficient Reconciliation and Flow Control for Anti-Entropy Protocols", 2008).
+// Package state is what a node holds of everybody's versioned keys. Each member owns a map from key
+// to value, which it alone writes and all others read, in the manner of Cassandra's gossip; what
+// differs is reconciled as in Scuttlebutt (van Renesse, Dumitriu, Gough, Thomas, "Efficient
+// Reconciliation and Flow Control for Anti-Entropy Protocols", 2008).
 //
-// A write has a version, which counts the owner's writes in its present life. A node holds of each owner all that was
-// written up to some version and not overwritten since, and tells that version alone to say what it has. A delta says
-// from which version to which it goes and lists what stands between; it is taken in only where it continues what is held.
+// A write has a version, which counts the owner's writes in its present life. A node holds of each
+// owner all that was written up to some version and not overwritten since, and tells that version
+// alone to say what it has. A delta says from which version to which it goes and lists what stands
+// between; it is taken in only where it continues what is held.
 //
 //   - owner.go: what is held of one owner, and how a delta changes it.
 //   - own.go: this node's own keys: writes, times to live, tombstones.
@@ -41,7 +43,8 @@ const (
 	MaxNode  = 256 << 10 // bytes of one owner's keys and values, ItemCost for each pair included
 	ItemCost = 32
 
-	// MaxTombstones is how many deleted keys an owner remembers; more make it forget the older half.
+	// MaxTombstones is how many deleted keys an owner remembers; more make it forget the older
+	// half.
 	MaxTombstones = 1024
 	// MaxMarks is how many forgotten owners are remembered by how far their writes were held here.
 	MaxMarks = 65536
@@ -59,7 +62,8 @@ var (
 	ErrNoKey = errors.New("there is no such key")
 )
 
-// Host is what a Store may use of the node around it, and tell it, from within the store's own methods.
+// Host is what a Store may use of the node around it, and tell it, from within the store's own
+// methods.
 type Host interface {
 	// Self returns this node; it is in the table.
 	Self() member.ID
@@ -72,22 +76,23 @@ type Host interface {
 	// costs: nothing if they were not sent, since the budget for the member's zone is spent. It
 	// copies them.
 	SendState(now mono.Time, to member.Member, messages []byte) int
-	// Unanswered tells that a member did not answer what was sent to it, and that either was long: perhaps
-	// such datagrams do not pass.
+	// Unanswered tells that a member did not answer what was sent to it, and that either was long:
+	// perhaps such datagrams do not pass.
 	Unanswered(now mono.Time, id member.ID)
 	// Short says whether the budget for what is sent to a member's zone has no room for a whole
 	// datagram: what can wait does, for a moment.
 	Short(to member.ID) bool
-	// Changed tells of a key that was written or is gone, at this node too, and Reset that all that was held of an owner
-	// is void, since it began a new life or is forgotten.
+	// Changed tells of a key that was written or is gone, at this node too, and Reset that all that
+	// was held of an owner is void, since it began a new life or is forgotten.
 	Changed(now mono.Time, c Change)
 	Reset(now mono.Time, owner member.ID)
-	// Twin tells that others have more of this node's own keys than it wrote in its present life: a process before it was
-	// in the same generation.
+	// Twin tells that others have more of this node's own keys than it wrote in its present life: a
+	// process before it was in the same generation.
 	Twin(now mono.Time)
 }
 
-// Change is one change of one owner's map. A key that is gone has no value; it may have lapsed, or been deleted.
+// Change is one change of one owner's map. A key that is gone has no value; it may have lapsed, or
+// been deleted.
 type Change struct {
 	Owner   member.ID
 	Version uint64
@@ -104,18 +109,22 @@ type Value struct {
 	TTL     time.Duration // that remains; 0 if the key does not lapse
 }
 
-// Config is how a store works. The zero value of each field means its default, which is right for a LAN.
+// Config is how a store works. The zero value of each field means its default, which is right for a
+// LAN.
 type Config struct {
 	// between two datagrams over one link, at least; the first goes at once; default 20 ms
 	Coalesce time.Duration
 	Rate     int // bytes a second that this node sends of keys, at most; default 1 MiB
 	// between two exchanges that this node starts, at least, a quarter of it after one that nobody
 	// answered; default 1 s
-	Interval  time.Duration
-	Follow    time.Duration // and between two while they bring much; default 100 ms
-	Settle    time.Duration // what came in so lately may be on its way to others too; default 250 ms
-	Tombstone time.Duration // how long a deleted key is remembered, and up to half as long again; default an hour
-	Total     int           // bytes of all owners' maps that this node holds, at most; default 1 GiB
+	Interval time.Duration
+	Follow   time.Duration // and between two while they bring much; default 100 ms
+	// what came in so lately may be on its way to others too; default 250 ms
+	Settle time.Duration
+	// how long a deleted key is remembered, and up to half as long again; default an hour
+	Tombstone time.Duration
+	// bytes of all owners' maps that this node holds, at most; default 1 GiB
+	Total int
 }
 
 func (c Config) withDefaults() Config {
@@ -188,7 +197,9 @@ type Store struct {
 // New returns the store of a node.
 func New(host Host, cfg Config) *Store {
 	cfg = cfg.withDefaults()
-	return &Store{cfg: cfg, host: host, lapses: mono.Never, budget: rate.Full(cfg.Rate, cfg.Rate/8, 0), repair: repair{follow: mono.Never, retry: mono.Never},
+	return &Store{cfg: cfg, host: host, lapses: mono.Never,
+		budget: rate.Full(cfg.Rate, cfg.Rate/8, 0), repair: repair{follow: mono.Never,
+			retry: mono.Never},
 		forgotten: marks.Table[member.ID, mark]{Max: MaxMarks}}
 }
 
@@ -248,8 +259,8 @@ func (s *Store) Get(now mono.Time, id member.ID, key string) (Value, bool) {
 	return Value{}, false
 }
 
-// All goes through all that is held, owners by ID, their keys in the order in which they were written. The store must
-// not change meanwhile.
+// All goes through all that is held, owners by ID, their keys in the order in which they were
+// written. The store must not change meanwhile.
 func (s *Store) All(now mono.Time) iter.Seq2[member.ID, Value] {
 	return func(yield func(member.ID, Value) bool) {
 		for _, o := range s.owners {
@@ -279,9 +290,9 @@ func (s *Store) Version(id member.ID) uint64 {
 	return 0
 }
 
-// Fingerprint returns an order-free hash over the live owners' lives, versions and keys with their values: two stores
-// with equal ones hold the same, but for tombstones and what remains of times to live. It is 0 while nobody has written
-// anything.
+// Fingerprint returns an order-free hash over the live owners' lives, versions and keys with their
+// values: two stores with equal ones hold the same, but for tombstones and what remains of times to
+// live. It is 0 while nobody has written anything.
 func (s *Store) Fingerprint() uint64 { return s.fingerprint }
 
 // Changed tells that the table changed; before is the zero Member if the member is new.
@@ -299,8 +310,8 @@ func (s *Store) Changed(now mono.Time, before, after member.Member) {
 	}
 }
 
-// reborn makes an owner's map that of a new life. This node's own goes on: it is the same process under another
-// generation.
+// reborn makes an owner's map that of a new life. This node's own goes on: it is the same process
+// under another generation.
 func (s *Store) reborn(now mono.Time, o *owner, instance uint32) {
 	s.unqueueAll(o)
 	o.instance = instance
@@ -319,8 +330,8 @@ func (s *Store) reborn(now mono.Time, o *owner, instance uint32) {
 	}
 }
 
-// Forget drops a member that the table forgot. How far its writes were held stays known: if it is met again in the same
-// life, nothing older is shown.
+// Forget drops a member that the table forgot. How far its writes were held stays known: if it is
+// met again in the same life, nothing older is shown.
 func (s *Store) Forget(now mono.Time, id member.ID) {
 	i, ok := s.find(id)
 	if !ok || id == s.host.Self() {
@@ -341,7 +352,8 @@ func (s *Store) Forget(now mono.Time, id member.ID) {
 	}
 }
 
-// count brings the fingerprint up to what is held of an owner now. A map that is built is not of a live one.
+// count brings the fingerprint up to what is held of an owner now. A map that is built is not of a
+// live one.
 func (s *Store) count(o *owner) {
 	s.fingerprint ^= o.counted
 	o.counted = 0
@@ -378,7 +390,8 @@ func (s *Store) Wake(now mono.Time) {
 	}
 }
 
-// catchUp ends what is over before anything is told or taken: a node that slept wakes with keys whose time is over.
+// catchUp ends what is over before anything is told or taken: a node that slept wakes with keys
+// whose time is over.
 func (s *Store) catchUp(now mono.Time) {
 	if s.lapses <= now {
 		s.lapse(now)

@@ -12,18 +12,19 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// strict is a model that looks at every map after every step, instead of at what readers are told alone. It knows all that
-// each life of each owner wrote, and when.
+// strict is a model that looks at every map after every step, instead of at what readers are told
+// alone. It knows all that each life of each owner wrote, and when.
 type strict struct {
 	t     *testing.T
 	w     *world
 	rng   *rand.Rand
 	cfg   Config
 	wrote map[string]map[uint64]written // by owner's life, by version
-	seen  map[seenKey]uint64            // the last version that a process had of a key, or was told that it is gone
-	held  map[seenKey]uint64            // the highest version of the owner that it had
-	gone  map[int]mono.Time             // owners that are dead, and since when
-	ids   map[member.ID]*node
+	// the last version that a process had of a key, or was told that it is gone
+	seen map[seenKey]uint64
+	held map[seenKey]uint64 // the highest version of the owner that it had
+	gone map[int]mono.Time  // owners that are dead, and since when
+	ids  map[member.ID]*node
 }
 
 type written struct {
@@ -37,7 +38,8 @@ type seenKey struct {
 	life, key    string
 }
 
-// slack is by how much a time to live may seem longer at a reader: the way there, over all hops. Each hop rounds down.
+// slack is by how much a time to live may seem longer at a reader: the way there, over all hops.
+// Each hop rounds down.
 const (
 	strictJitter = 60 * time.Millisecond
 	strictDelay  = time.Millisecond
@@ -67,7 +69,8 @@ func (s *strict) watch(x *node) {
 		}
 		s.seen[k] = c.Version
 	}
-	x.void = func(id member.ID) { // what was held is void, and told to be; all may be told again, but nothing older
+	// what was held is void, and told to be; all may be told again, but nothing older
+	x.void = func(id member.ID) {
 		_, dead := s.gone[s.ids[id].i]
 		for k, last := range s.seen {
 			if k.reader != x.i || !strings.HasPrefix(k.life, s.ids[id].rec.Name+".") {
@@ -110,20 +113,25 @@ func (s *strict) look() {
 			version := x.store.Version(o.id())
 			kv := s.key(x, o, "")
 			if version < s.held[kv] {
-				s.t.Fatalf("%s holds version %d of %s, after %d", x.rec.Name, version, o.rec.Name, s.held[kv])
+				s.t.Fatalf("%s holds version %d of %s, after %d", x.rec.Name, version,
+					o.rec.Name, s.held[kv])
 			}
 			s.held[kv] = version
 			for v := range x.store.Of(s.w.now, o.id()) {
 				k, was := s.key(x, o, v.Key), h[v.Version]
 				switch left := was.at.Add(was.ttl).Sub(s.w.now); {
 				case was.Version == 0 || was.Gone || was.Key != v.Key || was.Value != v.Value:
-					s.t.Fatalf("%s shows %q at version %d of %s, which wrote %+v", x.rec.Name, v.Key, v.Version, o.rec.Name, was)
+					s.t.Fatalf("%s shows %q at version %d of %s, which wrote %+v", x.rec.Name,
+						v.Key, v.Version, o.rec.Name, was)
 				case v.Version < s.seen[k]:
-					s.t.Fatalf("%s shows version %d of %q of %s, after %d", x.rec.Name, v.Version, v.Key, o.rec.Name, s.seen[k])
+					s.t.Fatalf("%s shows version %d of %q of %s, after %d", x.rec.Name,
+						v.Version, v.Key, o.rec.Name, s.seen[k])
 				case (was.ttl > 0) != (v.TTL > 0):
-					s.t.Fatalf("%s shows %q of %s with %s, not %s", x.rec.Name, v.Key, o.rec.Name, v.TTL, was.ttl)
+					s.t.Fatalf("%s shows %q of %s with %s, not %s", x.rec.Name, v.Key,
+						o.rec.Name, v.TTL, was.ttl)
 				case was.ttl > 0 && (v.TTL > left+strictSlack || v.TTL < left-strictRound):
-					s.t.Fatalf("%d: %s shows %q@%d of %s for %s more, not %s", s.w.now, x.rec.Name, v.Key, v.Version, o.rec.Name, v.TTL, left)
+					s.t.Fatalf("%d: %s shows %q@%d of %s for %s more, not %s", s.w.now,
+						x.rec.Name, v.Key, v.Version, o.rec.Name, v.TTL, left)
 				}
 				s.seen[k] = v.Version
 			}
@@ -212,9 +220,9 @@ func (s *strict) write(x *node) {
 	}
 }
 
-// Whatever is written, lost, overtaken, repeated, cut, restarted, put to sleep, forgotten and met again: no map goes
-// backwards, nothing is shown that its owner did not write or for longer than it said, and in the end all maps are their
-// owners'.
+// Whatever is written, lost, overtaken, repeated, cut, restarted, put to sleep, forgotten and met
+// again: no map goes backwards, nothing is shown that its owner did not write or for longer than it
+// said, and in the end all maps are their owners'.
 func TestStrict(t *testing.T) {
 	seeds := uint64(16)
 	if testing.Short() {
@@ -233,7 +241,8 @@ func strictRun(t *testing.T, seed uint64) {
 	if rng.IntN(2) == 0 {
 		w.jitter, w.twice = strictJitter, 0.1
 	}
-	s := &strict{t: t, w: w, rng: rng, cfg: cfg, wrote: map[string]map[uint64]written{}, seen: map[seenKey]uint64{},
+	s := &strict{t: t, w: w, rng: rng, cfg: cfg, wrote: map[string]map[uint64]written{},
+		seen: map[seenKey]uint64{},
 		held: map[seenKey]uint64{}, gone: map[int]mono.Time{}, ids: map[member.ID]*node{}}
 	for _, x := range w.nodes {
 		s.ids[x.id()] = x

@@ -5,13 +5,16 @@ import (
 	"time"
 )
 
-// What differs in anything that readers see has another sum: a key's end is told from its value's beginning, by the
-// lengths.
+// What differs in anything that readers see has another sum: a key's end is told from its value's
+// beginning, by the lengths.
 func TestSumsDiffer(t *testing.T) {
 	items := []item{
-		{key: "ab", value: "c", version: 1}, {key: "a", value: "bc", version: 1}, {key: "abc", version: 1},
-		{key: "ab", value: "c", version: 2}, {key: "ab", value: "d", version: 1}, {key: "ab", value: "c\x00", version: 1},
-		{key: "ab", value: "c", version: 1, lapses: true}, {key: "abcdefgh", value: "i", version: 1},
+		{key: "ab", value: "c", version: 1}, {key: "a", value: "bc", version: 1}, {key: "abc",
+			version: 1},
+		{key: "ab", value: "c", version: 2}, {key: "ab", value: "d", version: 1}, {key: "ab",
+			value: "c\x00", version: 1},
+		{key: "ab", value: "c", version: 1, lapses: true}, {key: "abcdefgh", value: "i",
+			version: 1},
 		{key: "abcdefg", value: "hi", version: 1}, {key: "abcdefgh\x00", value: "i", version: 1},
 	}
 	of := map[uint64]item{}

@@ -8,8 +8,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// What remains of a time to live holds after any number of hops: also when the owner is dead, when the key comes by
-// anti-entropy, and when the node that tells it slept.
+// What remains of a time to live holds after any number of hops: also when the owner is dead, when
+// the key comes by anti-entropy, and when the node that tells it slept.
 func TestTimeToLiveHolds(t *testing.T) {
 	for _, sleeps := range []bool{false, true} {
 		w := newWorld(t, 5, 3, Config{})
@@ -33,7 +33,8 @@ func TestTimeToLiveHolds(t *testing.T) {
 			w.run(time.Second)
 			next := w.nodes[hop+1]
 			got, ok := next.store.Get(w.now, o.id(), "brief")
-			if left := end.Sub(w.now); !ok || got.TTL > left+20*time.Millisecond || got.TTL < left-20*time.Millisecond {
+			if left := end.Sub(w.now); !ok || got.TTL > left+20*time.Millisecond ||
+				got.TTL < left-20*time.Millisecond {
 				t.Errorf("after %d hops %s remains, not %s", hop+1, got.TTL, left)
 			}
 			if _, ok := next.store.Get(w.now, o.id(), "briefest"); ok {
@@ -42,7 +43,8 @@ func TestTimeToLiveHolds(t *testing.T) {
 		}
 		for _, x := range w.nodes[2:] {
 			x.told = func(c Change) {
-				if off := w.now.Sub(end); c.Key != "brief" || !c.Gone || off > 20*time.Millisecond || off < -20*time.Millisecond {
+				if off := w.now.Sub(end); c.Key != "brief" || !c.Gone ||
+					off > 20*time.Millisecond || off < -20*time.Millisecond {
 					t.Errorf("%s is told %+v after %s", x.rec.Name, c, off)
 				}
 			}
@@ -59,7 +61,8 @@ func TestTimeToLiveHolds(t *testing.T) {
 	}
 }
 
-// A node that learns late of a key whose time is over holds what the others hold, and never shows it or tells of it.
+// A node that learns late of a key whose time is over holds what the others hold, and never shows
+// it or tells of it.
 func TestOverWhenItComes(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	v := &ways{}
@@ -78,8 +81,10 @@ func TestOverWhenItComes(t *testing.T) {
 	w.run(5 * time.Second)
 	v.only([2]int{1, 2})
 	w.run(5 * time.Second)
-	if b.store.Version(o.id()) != 2 || a.store.Fingerprint() != b.store.Fingerprint() || b.store.Fingerprint() == 0 {
-		t.Errorf("version %d, fingerprints %x and %x", b.store.Version(o.id()), a.store.Fingerprint(), b.store.Fingerprint())
+	if b.store.Version(o.id()) != 2 || a.store.Fingerprint() != b.store.Fingerprint() ||
+		b.store.Fingerprint() == 0 {
+		t.Errorf("version %d, fingerprints %x and %x", b.store.Version(o.id()),
+			a.store.Fingerprint(), b.store.Fingerprint())
 	}
 	if got := fmt.Sprint(b.map_(o)); len(b.map_(o)) != 1 {
 		t.Error(got)
@@ -107,12 +112,14 @@ func TestTimeToLiveWhileItWaits(t *testing.T) {
 	y.set("b", "v", time.Second)
 	y.set("c", "v", 30*time.Millisecond)
 	at := w.now
-	b, _, _ := y.store.appendDelta(wire.BeginDeltas(nil, 0), w.now, y.store.self(), position{from: 1}, 900)
+	b, _, _ := y.store.appendDelta(wire.BeginDeltas(nil, 0), w.now, y.store.self(),
+		position{from: 1}, 900)
 	x.receive(y, wire.EndDeltas(b, 0))
 	w.run(150 * time.Millisecond)
 	x.receive(y, first)
 	got, ok := x.store.Get(w.now, y.id(), "b")
-	if left := at.Add(time.Second).Sub(w.now); !ok || got.TTL > left || got.TTL < left-2*time.Millisecond {
+	if left := at.Add(time.Second).Sub(w.now); !ok || got.TTL > left ||
+		got.TTL < left-2*time.Millisecond {
 		t.Errorf("%s remains, not %s", got.TTL, left)
 	}
 	if _, ok := x.store.Get(w.now, y.id(), "c"); ok {

@@ -31,7 +31,8 @@ func (s *Streams) receivePull(now mono.Time, from member.Member, body []byte) bo
 		return false
 	}
 	a := answer{s: s, now: now, to: from, b: wire.BeginSupply(s.buf[:0])}
-	a.m = wire.Supply{Ticket: m.Ticket, Head: wire.Head{Origin: m.Origin, Generation: m.Generation, Low: 1}, Range: run}
+	a.m = wire.Supply{Ticket: m.Ticket, Head: wire.Head{Origin: m.Origin,
+		Generation: m.Generation, Low: 1}, Range: run}
 	st := s.find(m.Origin, m.Generation)
 	switch {
 	case !s.budget.ready(now, s.cfg.Serve):
@@ -57,7 +58,8 @@ func (s *Streams) receivePull(now mono.Time, from member.Member, body []byte) bo
 func (a *answer) run(st *stream, run wire.Run, limit int) bool {
 	for seq, ok := st.after(run.From); ok && seq <= run.To; seq, ok = st.after(seq + 1) {
 		body := st.get(seq)
-		if overhead+len(body) > a.s.host.Room() { // its origin does not keep to wire.MaxPiece: who asks hears that it is not here
+		// its origin does not keep to wire.MaxPiece: who asks hears that it is not here
+		if overhead+len(body) > a.s.host.Room() {
 			a.s.stats.TooLarge++
 			continue
 		}

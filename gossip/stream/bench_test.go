@@ -10,8 +10,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// BenchmarkTake is what a piece costs that comes in order, with as much held as may be: from one origin, and from 128 in
-// turn.
+// BenchmarkTake is what a piece costs that comes in order, with as much held as may be: from one
+// origin, and from 128 in turn.
 func BenchmarkTake(b *testing.B) {
 	for _, origins := range []uint64{1, 128} {
 		b.Run(map[uint64]string{1: "one", 128: "many"}[origins], func(b *testing.B) {
@@ -23,7 +23,8 @@ func BenchmarkTake(b *testing.B) {
 			for b.Loop() {
 				k := seq/origins + 1
 				body = appendPart(body[:0], &part{seq: k, topic: topic, payload: payload})
-				n.s.Take(n.w.now, wire.Piece{Origin: member.ID(seq%origins + 5), Generation: 1, Seq: k, Body: body})
+				n.s.Take(n.w.now, wire.Piece{Origin: member.ID(seq%origins + 5), Generation: 1,
+					Seq: k, Body: body})
 				n.w.now = n.w.now.Add(time.Microsecond)
 				seq++
 			}
@@ -37,7 +38,8 @@ func BenchmarkHeads(b *testing.B) {
 	n := w.nodes[1]
 	bodies := pieces(slices.Repeat([]int{1}, 1)...)
 	for i := range 128 {
-		n.s.Take(w.now, wire.Piece{Origin: member.ID(i + 5), Generation: 1, Seq: 1, Body: bodies[0]})
+		n.s.Take(w.now, wire.Piece{Origin: member.ID(i + 5), Generation: 1, Seq: 1,
+			Body: bodies[0]})
 	}
 	buf := make([]byte, 0, 1400)
 	b.ReportAllocs()

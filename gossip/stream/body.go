@@ -6,8 +6,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// The body of a piece: which message it is of, where in it, and bytes. Three numbers (uvarint), then, in the first piece
-// of a message, the topic (uvarint length and bytes), then payload to the end:
+// The body of a piece: which message it is of, where in it, and bytes. Three numbers (uvarint),
+// then, in the first piece of a message, the topic (uvarint length and bytes), then payload to the
+// end:
 //
 //	seq      which message of its stream this is, from 1
 //	index    which piece of the message, from 0
@@ -21,17 +22,19 @@ const (
 	MaxParts   = 1024
 )
 
-// The sizes of a piece: bodyHead is the most that a body costs beside topic and payload, topicHead what a topic costs beside
-// itself, in the first piece of a message.
+// The sizes of a piece: bodyHead is the most that a body costs beside topic and payload, topicHead
+// what a topic costs beside itself, in the first piece of a message.
 const (
 	bodyHead  = binary.MaxVarintLen64 + 2 + 2
 	topicHead = 2
 
-	overhead = wire.SupplySize + wire.SupplyPieceSize // of a datagram that brings a pulled piece, beside the body
+	// of a datagram that brings a pulled piece, beside the body
+	overhead = wire.SupplySize + wire.SupplyPieceSize
 )
 
-// A full piece fits a datagram of the least room as an answer to who asks for it and as a parcel of its own, each beside the
-// header; and the longest payload on the longest topic fits MaxParts pieces. What breaks one of these does not compile.
+// A full piece fits a datagram of the least room as an answer to who asks for it and as a parcel of
+// its own, each beside the header; and the longest payload on the longest topic fits MaxParts
+// pieces. What breaks one of these does not compile.
 const (
 	_ = uint(wire.MinRoom - wire.HeaderSize - overhead - wire.MaxPiece)
 	_ = uint(wire.MinRoom - wire.HeaderSize - wire.MaxBranch - wire.MaxBody - wire.MaxPiece)
@@ -74,7 +77,8 @@ func uvarintLen(v uint64) (n int) {
 	return n
 }
 
-// MessageOf returns which message of its stream a piece is of, and which piece of the message, from 0; for who looks on.
+// MessageOf returns which message of its stream a piece is of, and which piece of the message, from
+// 0; for who looks on.
 func MessageOf(body []byte) (seq uint64, index int, ok bool) {
 	p, ok := readPart(body)
 	return p.seq, int(p.index), ok

@@ -6,8 +6,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// That there was more of a stream, which nobody has any more, is believed of its origin, of half of those who
-// were asked, and of two of them where the origin does not live: one alone may be mistaken, or lie.
+// That there was more of a stream, which nobody has any more, is believed of its origin, of half of
+// those who were asked, and of two of them where the origin does not live: one alone may be
+// mistaken, or lie.
 func TestWhoIsBelieved(t *testing.T) {
 	w := newWorld(t, 1, 8, Config{})
 	n, origin := w.nodes[3], w.nodes[0]

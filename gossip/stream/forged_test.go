@@ -33,25 +33,29 @@ func TestForgedHigh(t *testing.T) {
 	w.publishAndSettle(5)
 	n := w.nodes[3]
 	for _, high := range []uint64{7, 1000, 1 << 40, 1<<63 - 2} {
-		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[2])), wire.TypeHeads, heads(wire.Head{Origin: w.nodes[0].id, Generation: 1, Low: 1, High: high}))
+		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[2])), wire.TypeHeads,
+			heads(wire.Head{Origin: w.nodes[0].id, Generation: 1, Low: 1, High: high}))
 		n.schedule()
 	}
 	before := n.s.Stats().Pulls
 	w.nodes[0].publish("t", []byte("goes on"))
 	w.run(10*time.Second, nil)
 	st := n.s.Stats()
-	if st.Gapped != 0 || st.Pulls-before > 200 || st.Unproven == 0 || len(n.lost) > 0 || len(n.got) != 6 {
+	if st.Gapped != 0 || st.Pulls-before > 200 || st.Unproven == 0 || len(n.lost) > 0 ||
+		len(n.got) != 6 {
 		t.Errorf("%+v, lost %v, got %d", st, n.lost, len(n.got))
 	}
 }
 
-// A forged piece far ahead: the origin, which lives, says that there is no such piece, and it is dropped.
+// A forged piece far ahead: the origin, which lives, says that there is no such piece, and it is
+// dropped.
 func TestForgedPiece(t *testing.T) {
 	w := newWorld(t, 1, 8, Config{})
 	w.publishAndSettle(5)
 	n := w.nodes[3]
 	p := part{seq: 900, topic: []byte("t"), payload: []byte("forged")}
-	n.s.Take(w.now, wire.Piece{Origin: w.nodes[0].id, Generation: 1, Seq: 1000, Body: appendPart(nil, &p)})
+	n.s.Take(w.now, wire.Piece{Origin: w.nodes[0].id, Generation: 1, Seq: 1000,
+		Body: appendPart(nil, &p)})
 	n.schedule()
 	w.run(10*time.Second, nil)
 	for i := range 10 {
@@ -64,7 +68,8 @@ func TestForgedPiece(t *testing.T) {
 	n.checkSums()
 }
 
-// Streams of nobody, and of everybody, thousands of them: what is known stays bounded and what is used stays.
+// Streams of nobody, and of everybody, thousands of them: what is known stays bounded and what is
+// used stays.
 func TestForgedStreams(t *testing.T) {
 	w := newWorld(t, 1, 3, Config{})
 	w.quiet = true
@@ -73,15 +78,18 @@ func TestForgedStreams(t *testing.T) {
 	p := part{seq: 1, topic: []byte("t"), payload: payload(1000, 1)}
 	body := appendPart(nil, &p)
 	for i := range 40_000 {
-		n.s.Take(w.now, wire.Piece{Origin: member.ID(i + 1), Generation: uint64(i % 7), Seq: uint64(i%5000 + 1), Body: body})
+		n.s.Take(w.now, wire.Piece{Origin: member.ID(i + 1), Generation: uint64(i % 7),
+			Seq: uint64(i%5000 + 1), Body: body})
 		if i%100 == 0 {
 			n.take(o, 1, real, uint64(i/100+1))
 		}
-		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[1])), wire.TypeHeads, heads(wire.Head{Origin: member.ID(i*3 + 1), Generation: 1, Low: 1, High: 5}))
+		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[1])), wire.TypeHeads,
+			heads(wire.Head{Origin: member.ID(i*3 + 1), Generation: 1, Low: 1, High: 5}))
 		w.now = w.now.Add(time.Millisecond)
 	}
 	st := n.s.Stats()
-	if st.Streams > MaxStreams || st.Held > 16384 || st.Bytes > 8<<20 || n.s.inFlight > perNode || len(n.s.permits.list) > 4*16384 {
+	if st.Streams > MaxStreams || st.Held > 16384 || st.Bytes > 8<<20 ||
+		n.s.inFlight > perNode || len(n.s.permits.list) > 4*16384 {
 		t.Errorf("%+v; %d permits", st, len(n.s.permits.list))
 	}
 	got := 0
@@ -119,12 +127,18 @@ func TestForgedParts(t *testing.T) {
 	w.quiet = true
 	n := w.nodes[1]
 	bodies := [][]byte{
-		appendPart(nil, &part{seq: 1, rest: 1, topic: []byte("t")}), appendPart(nil, &part{seq: 2, index: 1}), // of another message
-		appendPart(nil, &part{seq: 3, rest: 1, topic: []byte("t")}), appendPart(nil, &part{seq: 3, rest: 1, index: 2}), // of another place
-		appendPart(nil, &part{seq: 2, topic: []byte("t")}),                   // an older number
-		appendPart(nil, &part{seq: 1 << 50, topic: []byte("t")}),             // a number from nowhere
-		appendPart(nil, &part{seq: 1<<50 + 1, topic: []byte("t")}),           // and on from there
-		appendPart(nil, &part{seq: 1<<50 + 2, index: 5, rest: MaxParts - 6}), // a part whose beginning never was
+		// of another message
+		appendPart(nil, &part{seq: 1, rest: 1, topic: []byte("t")}), appendPart(nil,
+			&part{seq: 2, index: 1}),
+		// of another place
+		appendPart(nil, &part{seq: 3, rest: 1, topic: []byte("t")}), appendPart(nil,
+			&part{seq: 3, rest: 1, index: 2}),
+		appendPart(nil, &part{seq: 2, topic: []byte("t")}), // an older number
+		// a number from nowhere
+		appendPart(nil, &part{seq: 1 << 50, topic: []byte("t")}),
+		appendPart(nil, &part{seq: 1<<50 + 1, topic: []byte("t")}), // and on from there
+		// a part whose beginning never was
+		appendPart(nil, &part{seq: 1<<50 + 2, index: 5, rest: MaxParts - 6}),
 	}
 	n.take(w.nodes[0], 1, bodies, 1, 2, 3, 4, 5, 6, 7, 8)
 	for _, l := range n.lost {
@@ -151,7 +165,8 @@ func TestServeIsBounded(t *testing.T) {
 	for range 3 {
 		n.publish("t", payload(MaxPayload, 1))
 	}
-	pull := wire.BeginPull(nil, &wire.Pull{Ticket: 1, Origin: n.id, Generation: 1, Limit: 1<<32 - 1})
+	pull := wire.BeginPull(nil, &wire.Pull{Ticket: 1, Origin: n.id, Generation: 1,
+		Limit: 1<<32 - 1})
 	pull = wire.Body(wire.EndPull(wire.AppendRun(pull, 0, wire.Run{From: 1, To: 1<<64 - 1}), 0))
 	page := wire.Body(wire.AppendAsk(nil, wire.Ask{All: true}))
 	before := w.bytes
@@ -171,16 +186,21 @@ func TestServeIsBounded(t *testing.T) {
 // Any message: no panic, no state beyond the bounds, no Wake that leaves something due.
 func FuzzReceive(f *testing.F) {
 	h := wire.Head{Origin: member.IDOf("n000"), Generation: 1, Low: 2, High: 9}
-	f.Add(uint8(0), heads(h, wire.Head{Origin: member.IDOf("n001"), Generation: 7, Low: 1, High: 1 << 40}))
+	f.Add(uint8(0), heads(h, wire.Head{Origin: member.IDOf("n001"), Generation: 7, Low: 1,
+		High: 1 << 40}))
 	f.Add(uint8(1), wire.Body(wire.AppendAsk(nil, wire.Ask{All: true})))
 	page := wire.AppendHead(wire.BeginPage(nil), &h)
-	f.Add(uint8(2), wire.Body(wire.EndPage(page, 0, &wire.Page{To: ^member.ID(0), All: true, Settled: true})))
-	pull := wire.AppendRun(wire.BeginPull(nil, &wire.Pull{Origin: h.Origin, Generation: 1, Limit: 99}), 0, wire.Run{From: 1, To: 1 << 60})
+	f.Add(uint8(2), wire.Body(wire.EndPage(page, 0,
+		&wire.Page{To: ^member.ID(0), All: true, Settled: true})))
+	pull := wire.AppendRun(wire.BeginPull(nil, &wire.Pull{Origin: h.Origin, Generation: 1,
+		Limit: 99}), 0, wire.Run{From: 1, To: 1 << 60})
 	f.Add(uint8(3), wire.Body(wire.EndPull(pull, 0)))
 	body := appendPart(nil, &part{seq: 3, topic: []byte("t"), payload: []byte("x")})
 	supply := wire.AppendSupplied(wire.BeginSupply(nil), 0, 9, body)
-	f.Add(uint8(4), wire.Body(wire.EndSupply(supply, 0, &wire.Supply{Done: true, Head: h, Range: wire.Run{From: 3, To: 9}})))
-	carry := wire.AppendBody(wire.BeginCarry(nil, &wire.Branch{Origin: 9, Generation: 3, First: 4, Count: 1}), body)
+	f.Add(uint8(4), wire.Body(wire.EndSupply(supply, 0,
+		&wire.Supply{Done: true, Head: h, Range: wire.Run{From: 3, To: 9}})))
+	carry := wire.AppendBody(wire.BeginCarry(nil, &wire.Branch{Origin: 9, Generation: 3,
+		First: 4, Count: 1}), body)
 	f.Add(uint8(5), wire.Body(wire.EndCarry(carry, 0)))
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
 		for _, newcomer := range []bool{false, true} {
@@ -195,7 +215,8 @@ func FuzzReceive(f *testing.F) {
 			n.s.Wake(w.now)
 			for range 3 {
 				if b, bodies, ok := wire.ReadCarry(body); kind%6 == 5 && ok {
-					n.s.Take(w.now, wire.Piece{Origin: b.Origin, Generation: b.Generation, Seq: b.First, Body: bodies.Next()})
+					n.s.Take(w.now, wire.Piece{Origin: b.Origin, Generation: b.Generation,
+						Seq: b.First, Body: bodies.Next()})
 				}
 				n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[0])), wire.Type(0x38+kind%6), body)
 			}
@@ -237,7 +258,10 @@ func TestAllocations(t *testing.T) {
 	if a := testing.AllocsPerRun(5000, take); a > 1.2 {
 		t.Errorf("%v allocations for a piece", a)
 	}
-	again := func() { n.s.Take(w.now, wire.Piece{Origin: o.id, Generation: 1, Seq: seq - 5, Body: bodies[0]}) }
+	again := func() {
+		n.s.Take(w.now, wire.Piece{Origin: o.id, Generation: 1, Seq: seq - 5,
+			Body: bodies[0]})
+	}
 	if a := testing.AllocsPerRun(1000, again); a > 0 {
 		t.Errorf("%v allocations for a piece that came again", a)
 	}

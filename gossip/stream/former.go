@@ -10,15 +10,16 @@ import (
 
 // The first message of a member that began a new life. What it published in the life before comes
 // first, but this node may not know that there is any: the last of it may be on its way still. So
-// two members are asked how far they have the streams of that origin, and the new life waits for their
-// answers, for a round trip as a rule, once for each life.
+// two members are asked how far they have the streams of that origin, and the new life waits for
+// their answers, for a round trip as a rule, once for each life.
 
 const (
 	formerAsks = 2
 	formerWait = 300 * time.Millisecond // for their answers, at most
 )
 
-// askFormer asks for the former lives of a stream's origin, if it had any while this node was there.
+// askFormer asks for the former lives of a stream's origin, if it had any while this node was
+// there.
 func (s *Streams) askFormer(now mono.Time, st *stream) {
 	m, ok := s.host.Table().Get(st.origin)
 	if !ok || !m.Again || m.Generation() != st.generation || st.met {
@@ -42,8 +43,10 @@ func (s *Streams) askFormer(now mono.Time, st *stream) {
 	}
 }
 
-// hearFormer takes in what a page tells of the lives of the origin that it begins with, if they were asked for.
-func (s *Streams) hearFormer(now mono.Time, from member.Member, origin member.ID, heads wire.HeadReader) {
+// hearFormer takes in what a page tells of the lives of the origin that it begins with, if they
+// were asked for.
+func (s *Streams) hearFormer(now mono.Time, from member.Member, origin member.ID,
+	heads wire.HeadReader) {
 	var of *stream
 	for _, st := range s.former {
 		if st.origin == origin && st.former > 0 {

@@ -8,8 +8,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// A stream in which something is missing: how long that waits, who is said to have it, who says to lack it, and when it
-// is passed over.
+// A stream in which something is missing: how long that waits, who is said to have it, who says to
+// lack it, and when it is passed over.
 //
 // A piece is missing if a later one is here or somebody claims that there is one. It is passed over
 // for one of two reasons: enough members deny it, over Patience, the origin too unless its life is
@@ -17,20 +17,23 @@ import (
 // it vouches for, is dropped after GiveUp, without a word: it may be forged. What is vouched for is
 // not, however few have answered: the others may be out of reach, and hold it.
 //
-// Where a piece that is held shows that there was one, enough members have to be asked, and one that is said to have it,
-// and did not deny that since, is waited for, though it is hard to reach, or failed since a cut, or a budget holds up its
-// answer: until what shows it is let go (retain.go), Age after it came; but no longer than Age after it was found missing,
-// together with others that were known then, since then nobody has it. So one member that lies can hold up what other
-// members publish here for Age, for twice that where pieces come late as well, and only where something is missing anyway.
+// Where a piece that is held shows that there was one, enough members have to be asked, and one
+// that is said to have it, and did not deny that since, is waited for, though it is hard to reach,
+// or failed since a cut, or a budget holds up its answer: until what shows it is let go
+// (retain.go), Age after it came; but no longer than Age after it was found missing, together with
+// others that were known then, since then nobody has it. So one member that lies can hold up what
+// other members publish here for Age, for twice that where pieces come late as well, and only where
+// something is missing anyway.
 
 const (
 	enoughDenied = 32 // members, all if there are fewer, without whom a piece is given up
-	firstDenied  = 3  // who are asked at once; the others over Patience, since pieces spread meanwhile
-	maxTellers   = 4
-	maxMute      = 8
-	maxVain      = 16               // doublings
-	deafFor      = 10 * time.Second // to claims, after one that nobody could show
-	maxPause     = time.Second      // between two requests that are not answered
+	// who are asked at once; the others over Patience, since pieces spread meanwhile
+	firstDenied = 3
+	maxTellers  = 4
+	maxMute     = 8
+	maxVain     = 16               // doublings
+	deafFor     = 10 * time.Second // to claims, after one that nobody could show
+	maxPause    = time.Second      // between two requests that are not answered
 	// after a request that came to nothing over a narrow way, doubling with each in a row
 	firstHold = 25 * time.Millisecond
 	maxHold   = 30 * time.Second // a piece now and then shows whether it passes by now
@@ -40,7 +43,8 @@ const (
 
 // repair is what a node knows of a gap.
 type repair struct {
-	since mono.Time // when the first missing piece was found missing; later, if it was asked for only then
+	// when the first missing piece was found missing; later, if it was asked for only then
+	since mono.Time
 	found mono.Time // when all up to known were, at the latest: nobody holds those Config.Age after
 	known uint64
 
@@ -53,12 +57,13 @@ type repair struct {
 	tellerAt int
 
 	requests []request
-	mute     [maxMute]member.ID // who let requests time out, and sent nothing since: others are asked first
-	muteAt   int
-	vain     mono.Time // when the last of those requests was sent; 0: there was none
-	holds    [maxMute]hold
-	slow     time.Duration // pause after a request that was not answered
-	paused   mono.Time     // nobody is asked before
+	// who let requests time out, and sent nothing since: others are asked first
+	mute   [maxMute]member.ID
+	muteAt int
+	vain   mono.Time // when the last of those requests was sent; 0: there was none
+	holds  [maxMute]hold
+	slow   time.Duration // pause after a request that was not answered
+	paused mono.Time     // nobody is asked before
 
 	missing uint64      // the first missing piece, that the rest is about
 	denied  []member.ID // who does not hold it
@@ -91,7 +96,8 @@ type denial struct {
 	later, knew int
 }
 
-// hear notes what a member says to hold. One that had nothing there when it was asked may have got it since.
+// hear notes what a member says to hold. One that had nothing there when it was asked may have got
+// it since.
 func (r *repair) hear(id member.ID, low, high uint64) {
 	i := slices.IndexFunc(r.behind, func(d denial) bool { return d.id == id })
 	if i >= 0 && low <= r.missing && r.missing <= high {
@@ -170,8 +176,8 @@ func (st *stream) solidify() {
 	}
 }
 
-// missing looks whether anything is missing of a stream after something about it changed, and sees to its repair.
-// byItself says that a piece came without being asked for: more may come so.
+// missing looks whether anything is missing of a stream after something about it changed, and sees
+// to its repair. byItself says that a piece came without being asked for: more may come so.
 func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 	if !st.begun {
 		return
@@ -186,7 +192,8 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 	r := st.repair
 	if r == nil {
 		s.stats.Gaps++
-		r = &repair{since: now, found: now, known: st.head, ripe: st.solid - 1, ripens: mono.Never, missing: st.solid}
+		r = &repair{since: now, found: now, known: st.head, ripe: st.solid - 1,
+			ripens: mono.Never, missing: st.solid}
 		st.repair = r
 		s.repairs = append(s.repairs, st)
 	}
@@ -230,8 +237,8 @@ func (r *repair) ripen(now mono.Time, head uint64, wait time.Duration) {
 	}
 }
 
-// deny notes that a member does not hold the first missing piece, nor any up to extent, and whether it holds later ones.
-// high is the last piece that it knows of, low the first that it holds.
+// deny notes that a member does not hold the first missing piece, nor any up to extent, and whether
+// it holds later ones. high is the last piece that it knows of, low the first that it holds.
 func (r *repair) deny(id member.ID, extent uint64, later bool, low, high uint64, origin bool) {
 	if slices.Contains(r.denied, id) {
 		return
@@ -282,8 +289,8 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	return age >= s.cfg.GiveUp && !s.vouched(now, st) // lose tells nothing then
 }
 
-// enough says whether enough members deny to have the first missing piece: so many, or all that live. One that said so and
-// left, or failed since, says nothing of those who came back meanwhile.
+// enough says whether enough members deny to have the first missing piece: so many, or all that
+// live. One that said so and left, or failed since, says nothing of those who came back meanwhile.
 func (s *Streams) enough(r *repair) bool {
 	t := s.host.Table()
 	if len(r.denied) >= enoughDenied || len(r.denied) < t.Live()-1 {
@@ -308,8 +315,8 @@ func (s *Streams) shows(st *stream) bool {
 	return later || last >= st.solid
 }
 
-// said says whether a member that did not deny it is said to have the first missing piece: its origin is. One that failed
-// may be on the other side of a cut, and come back.
+// said says whether a member that did not deny it is said to have the first missing piece: its
+// origin is. One that failed may be on the other side of a cut, and come back.
 func (s *Streams) said(st *stream) bool {
 	r := st.repair
 	return s.originHas(st) || slices.ContainsFunc(r.tellers[:], func(c claim) bool {
@@ -334,13 +341,15 @@ func (s *Streams) holds(r *repair, id member.ID) bool {
 	return ok && m.State != member.Left && !slices.Contains(r.denied, id)
 }
 
-// originLives says whether a stream's origin is a live member, other than this node, in the life that the stream is of.
+// originLives says whether a stream's origin is a live member, other than this node, in the life
+// that the stream is of.
 func (s *Streams) originLives(st *stream) bool {
 	m, ok := s.host.Table().Get(st.origin)
 	return ok && m.State.Live() && m.Generation() == st.generation && m.ID != s.host.Self()
 }
 
-// lose passes over what is missing from the first missing piece on, as far as those who were asked lack it.
+// lose passes over what is missing from the first missing piece on, as far as those who were asked
+// lack it.
 func (s *Streams) lose(now mono.Time, st *stream) {
 	r := st.repair
 	since, to := r.since, r.extent+1
@@ -393,8 +402,9 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 	}
 }
 
-// deafTo says whether claims of more of a stream are not believed: one was made lately that nobody could show, not even the
-// member that made it. A member that returned since may have what nobody had.
+// deafTo says whether claims of more of a stream are not believed: one was made lately that nobody
+// could show, not even the member that made it. A member that returned since may have what nobody
+// had.
 func (s *Streams) deafTo(now mono.Time, st *stream) bool {
 	return now < st.deaf && st.deaf.Add(-deafFor) >= s.reunion.returned
 }
@@ -406,8 +416,9 @@ func (s *Streams) vouched(now mono.Time, st *stream) bool {
 	return !s.deafTo(now, st) && (r.follows() || r.knew > 0 && s.existed(st))
 }
 
-// existed says whether those who lack the first missing piece, and what follows, can be believed that
-// it was there: the origin itself; if it said nothing, half of them, or two where nothing more can come of it.
+// existed says whether those who lack the first missing piece, and what follows, can be believed
+// that it was there: the origin itself; if it said nothing, half of them, or two where nothing more
+// can come of it.
 func (s *Streams) existed(st *stream) bool {
 	r := st.repair
 	return r.sure || !r.never && (2*r.knew >= len(r.denied) || r.knew > 1 && !s.originLives(st))
@@ -417,8 +428,8 @@ func (s *Streams) existed(st *stream) bool {
 // it.
 func (r *repair) follows() bool { return 2*r.later >= len(r.denied) && r.later > 0 }
 
-// shown returns up to which piece there must be more, by the last one before the first missing piece, and of
-// which message that is; 0 if that is the last of its message, or is not held.
+// shown returns up to which piece there must be more, by the last one before the first missing
+// piece, and of which message that is; 0 if that is the last of its message, or is not held.
 func (st *stream) shown() (last, seq uint64) {
 	body := st.get(st.solid - 1)
 	if body == nil || st.solid <= st.next {
@@ -428,16 +439,18 @@ func (st *stream) shown() (last, seq uint64) {
 	return st.solid - 1 + p.rest, p.seq
 }
 
-// atEnd looks at a stream of which all that is known to exist is here or given up. If nothing comes of it for some time,
-// what was passed over last is told as lost; and if the last message is here in part and its origin does not live, the
-// rest is asked for, and is lost too if nobody has it. Of an origin that lives the rest is still to come; but where
-// hashes differ meanwhile, that is looked into at once.
+// atEnd looks at a stream of which all that is known to exist is here or given up. If nothing comes
+// of it for some time, what was passed over last is told as lost; and if the last message is here
+// in part and its origin does not live, the rest is asked for, and is lost too if nobody has it. Of
+// an origin that lives the rest is still to come; but where hashes differ meanwhile, that is looked
+// into at once.
 func (s *Streams) atEnd(now mono.Time, st *stream) {
 	if st.hole == 0 && st.solid == st.next {
 		return
 	}
 	st.stopped = now.Add(s.cfg.Patience)
-	if st.hole > 0 && st.next > st.head && !s.originLives(st) { // nothing follows it, and later lives wait for it
+	// nothing follows it, and later lives wait for it
+	if st.hole > 0 && st.next > st.head && !s.originLives(st) {
 		st.stopped = now.Add(time.Millisecond)
 	}
 	if !st.ending {
@@ -454,7 +467,8 @@ func (s *Streams) endingWake(now mono.Time) {
 		st.ending = false
 		last, _ := st.shown()
 		switch {
-		case st.gone || !st.begun || st.repair != nil || st.hole == 0 && last < st.solid: // it is not at its end, or whole
+		case st.gone || !st.begun || st.repair != nil || st.hole == 0 && last < st.solid:
+			// it is not at its end, or whole
 		case now < st.stopped:
 			st.ending = true
 			s.ending = append(s.ending, st)
@@ -464,7 +478,8 @@ func (s *Streams) endingWake(now mono.Time) {
 			s.deliverLater(now, st)
 			s.atEnd(now, st)
 		case s.originLives(st):
-			s.sync.hurry = now.Add(hurryFor) // or it is lost: who has it says so on a probe, if only by its hash
+			// or it is lost: who has it says so on a probe, if only by its hash
+			s.sync.hurry = now.Add(hurryFor)
 			s.atEnd(now, st)
 		default:
 			s.claimed(now, st, last)

@@ -11,8 +11,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// gapped is a world of so many nodes in which the last one, n, was told by another, x, that it has some
-// pieces of a member that left. x can be reached by nobody, which nobody knows.
+// gapped is a world of so many nodes in which the last one, n, was told by another, x, that it has
+// some pieces of a member that left. x can be reached by nobody, which nobody knows.
 func gapped(t *testing.T, size int, low, high uint64) (w *world, dead, n, x *node) {
 	w = newWorld(t, 3, size, Config{})
 	w.quiet = true
@@ -23,7 +23,8 @@ func gapped(t *testing.T, size int, low, high uint64) (w *world, dead, n, x *nod
 	}
 	n, x = w.nodes[size-1], w.nodes[size-2]
 	w.blocked = func(from, to *node) bool { return from == x || to == x }
-	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: low, High: high}))
+	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+		heads(wire.Head{Origin: dead.id, Generation: 1, Low: low, High: high}))
 	n.schedule()
 	return w, dead, n, x
 }
@@ -48,8 +49,8 @@ func TestSaidIsWaitedFor(t *testing.T) {
 	}
 }
 
-// Those who lacked a piece leave after a cut, as its origin does, and somebody is back who has it: it is asked before the piece
-// is given up, in a large cluster too.
+// Those who lacked a piece leave after a cut, as its origin does, and somebody is back who has it:
+// it is asked before the piece is given up, in a large cluster too.
 func TestReturnedIsAskedFirst(t *testing.T) {
 	for _, size := range []int{12, 60} {
 		w, dead, n, x := gapped(t, size, 1, 1)
@@ -82,7 +83,8 @@ func TestReturnedIsAskedFirst(t *testing.T) {
 	}
 }
 
-// Of those who denied a piece most leave: what they said does not count for one that lives and was not reached yet.
+// Of those who denied a piece most leave: what they said does not count for one that lives and was
+// not reached yet.
 func TestDenialOfWhoLeft(t *testing.T) {
 	w, dead, n, x := gapped(t, 12, 1, 1)
 	bodies := pieces(1, 1, 1)
@@ -120,8 +122,8 @@ func TestSaidIsNotPassedOver(t *testing.T) {
 	}
 }
 
-// A member that says to have what it does not give holds up what is missing for as long as pieces are held,
-// all holes together; where nothing shows that there is a piece, no longer than anybody.
+// A member that says to have what it does not give holds up what is missing for as long as pieces
+// are held, all holes together; where nothing shows that there is a piece, no longer than anybody.
 func TestSaidAndNotGiven(t *testing.T) {
 	for _, c := range []struct {
 		what        string
@@ -144,7 +146,8 @@ func TestSaidAndNotGiven(t *testing.T) {
 	}
 }
 
-// Each hole of a stream is waited for as long as what comes after it is held, however long something has been missing.
+// Each hole of a stream is waited for as long as what comes after it is held, however long
+// something has been missing.
 func TestLaterGapIsWaitedFor(t *testing.T) {
 	w, dead, n, x := gapped(t, 12, 1, 3)
 	bodies := pieces(1, 1, 1, 1, 1)
@@ -153,7 +156,8 @@ func TestLaterGapIsWaitedFor(t *testing.T) {
 	w.run(30*time.Second, nil)
 	x.take(dead, 1, bodies, 4, 5)
 	n.take(dead, 1, bodies, 5)
-	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 4, High: 5}))
+	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+		heads(wire.Head{Origin: dead.id, Generation: 1, Low: 4, High: 5}))
 	n.schedule()
 	w.run(50*time.Second, nil)
 	want := []string{"dead/1 1", "lost dead/1 2-2: 1 to 2", "dead/1 3"}
@@ -167,8 +171,8 @@ func TestLaterGapIsWaitedFor(t *testing.T) {
 	}
 }
 
-// A claim was given up since the member that made it could not be asked. That it makes it again when it can be reached is
-// believed.
+// A claim was given up since the member that made it could not be asked. That it makes it again
+// when it can be reached is believed.
 func TestUnaskedIsBelieved(t *testing.T) {
 	w, dead, n, x := gapped(t, 12, 1, 3)
 	bodies := pieces(1, 1, 1)
@@ -180,7 +184,8 @@ func TestUnaskedIsBelieved(t *testing.T) {
 		t.Fatal("the claim is not given up")
 	}
 	w.blocked = nil
-	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+		heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
 	n.schedule()
 	w.run(4*time.Second, nil)
 	if len(n.lost) > 0 || len(n.got) != 3 {
@@ -188,8 +193,8 @@ func TestUnaskedIsBelieved(t *testing.T) {
 	}
 }
 
-// A member that lacked a piece when it was asked has got it since, and the one that is said to have it does not answer: the
-// first is asked again.
+// A member that lacked a piece when it was asked has got it since, and the one that is said to have
+// it does not answer: the first is asked again.
 func TestDeniedIsAskedAgain(t *testing.T) {
 	w, dead, n, _ := gapped(t, 5, 1, 3)
 	bodies := pieces(1, 1, 1)
@@ -215,14 +220,16 @@ func TestLaterLifeIsLetGo(t *testing.T) {
 	n.schedule()
 	w.run(2*time.Minute, nil)
 	want := []string{
-		"dead/1 1", "lost dead/1 2-2: 1 to 2", "dead/1 3", "lost dead/1 4-4: 1 to 4", "dead/1 5", "dead/2 1",
+		"dead/1 1", "lost dead/1 2-2: 1 to 2", "dead/1 3", "lost dead/1 4-4: 1 to " +
+			"4", "dead/1 5", "dead/2 1",
 	}
 	if !slices.Equal(n.events, want) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
 }
 
-// What was delivered of a later life before anybody told of an earlier one is let go; the rest of it goes on waiting.
+// What was delivered of a later life before anybody told of an earlier one is let go; the rest of
+// it goes on waiting.
 func TestDeliveredIsLetGo(t *testing.T) {
 	w, dead, n, x := gapped(t, 12, 1, 1)
 	bodies := pieces(1, 1, 1)
@@ -230,7 +237,8 @@ func TestDeliveredIsLetGo(t *testing.T) {
 	w.run(30*time.Second, nil)
 	n.take(dead, 1, bodies, 1, 3)
 	x.take(dead, 1, bodies, 1, 2, 3)
-	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+		heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
 	n.take(dead, 2, bodies, 2)
 	n.schedule()
 	w.run(40*time.Second, nil)
@@ -242,8 +250,8 @@ func TestDeliveredIsLetGo(t *testing.T) {
 	}
 }
 
-// What was there is not given up before all have denied it, or 32: somebody who cannot be asked may have it, as over a budget
-// that is spent.
+// What was there is not given up before all have denied it, or 32: somebody who cannot be asked may
+// have it, as over a budget that is spent.
 func TestShownIsNotGivenUp(t *testing.T) {
 	w, dead, n, x := gapped(t, 12, 3, 3)
 	bodies := pieces(1, 1, 1)
@@ -261,7 +269,8 @@ func TestShownIsNotGivenUp(t *testing.T) {
 	}
 }
 
-// One that had nothing there when it was asked, and says later that it has, is waited for like any other.
+// One that had nothing there when it was asked, and says later that it has, is waited for like any
+// other.
 func TestOutdatedDenial(t *testing.T) {
 	for _, c := range []struct {
 		what string
@@ -275,12 +284,16 @@ func TestOutdatedDenial(t *testing.T) {
 		x.take(dead, 1, bodies, c.had...)
 		n.schedule()
 		r := n.s.find(dead.id, 1).repair
-		if _, ok := w.run(time.Second, func() bool { return slices.Contains(r.denied, x.id) }); !ok {
+		if _, ok := w.run(time.Second, func() bool {
+			return slices.Contains(r.denied,
+				x.id)
+		}); !ok {
 			t.Fatalf("%s: it was not asked", c.what)
 		}
 		w.blocked = reach
 		x.take(dead, 1, bodies, 1, 2, 3)
-		n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads, heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+		n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+			heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
 		n.schedule()
 		w.run(40*time.Second, nil)
 		if want := []string{"dead/1 1"}; !slices.Equal(n.events, want) {
@@ -331,8 +344,8 @@ func TestExisted(t *testing.T) {
 	}
 }
 
-// All others lack what they know of, and the origin cannot be reached for a while, or has failed and may be back: nothing is
-// given up before it was asked, however many there are.
+// All others lack what they know of, and the origin cannot be reached for a while, or has failed
+// and may be back: nothing is given up before it was asked, however many there are.
 func TestOriginIsAskedFirst(t *testing.T) {
 	for _, state := range []member.State{member.Alive, member.Failed} {
 		w := newWorld(t, 3, enoughDenied+8, Config{})
@@ -357,7 +370,8 @@ func TestOriginIsAskedFirst(t *testing.T) {
 		w.blocked = nil
 		w.run(3*time.Second, nil)
 		for _, n := range w.nodes[1:] {
-			if want := []string{"n000/1 1", "n000/1 2"}; state == member.Alive && !slices.Equal(n.events, want) {
+			if want := []string{"n000/1 1", "n000/1 2"}; state == member.Alive &&
+				!slices.Equal(n.events, want) {
 				t.Fatalf("%s got %q, want %q", n.name, n.events, want)
 			}
 		}

@@ -45,7 +45,10 @@ func (st *stream) noteLost(run wire.Run) {
 }
 
 func (st *stream) wasLost(seq uint64) bool {
-	return slices.ContainsFunc(st.lost, func(r wire.Run) bool { return r.From <= seq && seq <= r.To })
+	return slices.ContainsFunc(st.lost, func(r wire.Run) bool {
+		return r.From <= seq &&
+			seq <= r.To
+	})
 }
 
 // MessageOf returns the number of the message that a piece is of, 0 if the piece is not held.

@@ -15,8 +15,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// A harness for these tests: nodes with Streams in virtual time, over a network that delays, reorders, loses and
-// doubles. In place of a relay, an origin sends each piece to everybody once; who loses it has to find out and pull.
+// A harness for these tests: nodes with Streams in virtual time, over a network that delays,
+// reorders, loses and doubles. In place of a relay, an origin sends each piece to everybody once;
+// who loses it has to find out and pull.
 
 const probeEvery = time.Second
 
@@ -106,7 +107,8 @@ func newWorld(tb testing.TB, seed uint64, n int, cfg Config) *world {
 // add makes one more node, which all know at once.
 func (w *world) add() *node {
 	n := &node{
-		w: w, name: fmt.Sprintf("n%03d", len(w.nodes)), rng: rand.New(rand.NewPCG(w.rng.Uint64(), 1)),
+		w: w, name: fmt.Sprintf("n%03d",
+			len(w.nodes)), rng: rand.New(rand.NewPCG(w.rng.Uint64(), 1)),
 		generation: 1, marks: map[[2]uint64]Mark{}, heard: map[member.ID]mono.Time{}, woken: mono.Never, room: wire.MinRoom - wire.HeaderSize,
 	}
 	n.id = member.IDOf(n.name)
@@ -170,7 +172,8 @@ func (n *node) Deliver(_ mono.Time, m Message) {
 
 func (n *node) Lose(_ mono.Time, l Lost) {
 	n.lost = append(n.lost, l)
-	n.events = append(n.events, fmt.Sprintf("lost %s/%d %d-%d: %d to %d", n.w.nameOf(l.Origin), l.Generation, l.From, l.To, l.Count, l.Seq))
+	n.events = append(n.events, fmt.Sprintf("lost %s/%d %d-%d: %d to %d", n.w.nameOf(l.Origin),
+		l.Generation, l.From, l.To, l.Count, l.Seq))
 }
 
 func (w *world) nameOf(id member.ID) string {
@@ -211,7 +214,8 @@ func (w *world) deliver(from, to *node, loss float64, messages []byte) {
 		further = w.further(from, to)
 	}
 	for range copies {
-		w.after(further+w.latency+time.Duration(w.rng.Int64N(3*int64(w.latency)+1)), func() { to.receive(from, data) })
+		w.after(further+w.latency+time.Duration(w.rng.Int64N(3*int64(w.latency)+1)),
+			func() { to.receive(from, data) })
 	}
 }
 
@@ -232,7 +236,8 @@ func (n *node) receive(from *node, messages []byte) {
 			n.w.deliver(n, from, n.w.lossAll, n.s.AppendHeads(wire.AppendAck(nil, 1), 200))
 		case t == wire.TypeCarry:
 			b, bodies, _ := wire.ReadCarry(body)
-			n.s.Take(n.w.now, wire.Piece{Origin: b.Origin, Generation: b.Generation, Seq: b.First, Body: bodies.Next()})
+			n.s.Take(n.w.now, wire.Piece{Origin: b.Origin, Generation: b.Generation,
+				Seq: b.First, Body: bodies.Next()})
 		default:
 			if t == wire.TypeAsk && n.w.onAsk != nil {
 				n.w.onAsk(n)
@@ -295,7 +300,8 @@ func (n *node) publish(topic string, payload []byte) Published {
 func (n *node) spread(p Published) {
 	for seq := p.First; seq <= p.Last; seq++ {
 		body, _ := n.s.Body(n.id, p.Generation, seq)
-		b := wire.BeginCarry(nil, &wire.Branch{Origin: n.id, Generation: p.Generation, First: seq, Count: 1})
+		b := wire.BeginCarry(nil, &wire.Branch{Origin: n.id, Generation: p.Generation,
+			First: seq, Count: 1})
 		b = wire.EndCarry(wire.AppendBody(b, body), 0)
 		for _, o := range n.w.nodes {
 			if o != n {
@@ -346,7 +352,8 @@ func (w *world) all(count int) func() bool {
 	}
 }
 
-// checkOrder fails unless what a node got is each origin's messages without gap or repetition, in order.
+// checkOrder fails unless what a node got is each origin's messages without gap or repetition, in
+// order.
 func (n *node) checkOrder() {
 	n.w.tb.Helper()
 	next := map[[2]uint64]uint64{}

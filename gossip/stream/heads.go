@@ -6,9 +6,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Heads ride on probes: a hash over all heads, by which equal views know that they are, and the heads that changed
-// lately, each on a few probes. So who lost the tail of a stream, which no later piece shows, hears of it from the next
-// who probes it or whom it probes.
+// Heads ride on probes: a hash over all heads, by which equal views know that they are, and the
+// heads that changed lately, each on a few probes. So who lost the tail of a stream, which no later
+// piece shows, hears of it from the next who probes it or whom it probes.
 
 const (
 	tellings = 4 // probes on which a head is told after it changed
@@ -24,9 +24,9 @@ func (s *Streams) tellHead(st *stream) {
 	}
 }
 
-// AppendHeads adds a Heads message for a probe or its answer, in at most room bytes; nothing if nothing is held and
-// nothing changed. A node that is odd tells no hash: each of the others would ask for its heads, in vain. It has asked them, and
-// told them what they lack.
+// AppendHeads adds a Heads message for a probe or its answer, in at most room bytes; nothing if
+// nothing is held and nothing changed. A node that is odd tells no hash: each of the others would
+// ask for its heads, in vain. It has asked them, and told them what they lack.
 func (s *Streams) AppendHeads(b []byte, room int) []byte {
 	hushed := s.hash == 0 || s.sync.odd && s.sync.idle.own == s.hash
 	if room < wire.HeadsSize || hushed && len(s.telling) == 0 {
@@ -72,7 +72,8 @@ func (s *Streams) heardHeads(now mono.Time) {
 	}
 }
 
-// rotate puts the first n of those to be told at the end, or takes them out if they were told often enough.
+// rotate puts the first n of those to be told at the end, or takes them out if they were told often
+// enough.
 func (s *Streams) rotate(n int) {
 	var again [maxTold]*stream
 	k := 0
@@ -109,7 +110,8 @@ func (s *Streams) receiveHeads(now mono.Time, from member.Member, body []byte) b
 	return !heads.Malformed()
 }
 
-// hear takes in how far a member has a stream. It returns the stream if that was more than is known here.
+// hear takes in how far a member has a stream. It returns the stream if that was more than is known
+// here.
 func (s *Streams) hear(now mono.Time, from member.Member, h wire.Head) (news *stream) {
 	if s.isOwn(h.Origin, h.Generation) {
 		s.twin(now, h.High)
@@ -139,8 +141,8 @@ func (s *Streams) hear(now mono.Time, from member.Member, h wire.Head) (news *st
 	return news
 }
 
-// meet makes a stream that was not known, of which a piece was heard. A newcomer that does not know yet where it begins
-// keeps what comes until it does.
+// meet makes a stream that was not known, of which a piece was heard. A newcomer that does not know
+// yet where it begins keeps what comes until it does.
 func (s *Streams) meet(now mono.Time, origin member.ID, generation, seq uint64) *stream {
 	if s.isOwn(origin, generation) {
 		s.twin(now, seq)
@@ -160,7 +162,8 @@ func (s *Streams) meet(now mono.Time, origin member.ID, generation, seq uint64) 
 	return st
 }
 
-// claimed takes in that somebody says that a stream goes up to some piece, and says whether that is news.
+// claimed takes in that somebody says that a stream goes up to some piece, and says whether that is
+// news.
 func (s *Streams) claimed(now mono.Time, st *stream, high uint64) bool {
 	high = min(high, st.next+Ahead-1)
 	if high <= st.head || s.deafTo(now, st) {

@@ -8,8 +8,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// The end of a life's stream is lost with its process. The next life waits until that is sure, and no longer: nothing
-// can follow what is passed over at the end of a life that is over.
+// The end of a life's stream is lost with its process. The next life waits until that is sure, and
+// no longer: nothing can follow what is passed over at the end of a life that is over.
 func TestNextLifeWaitsOnceForTheEnd(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	w.quiet = true
@@ -43,8 +43,8 @@ func TestNextLifeWaitsOnceForTheEnd(t *testing.T) {
 	}
 }
 
-// One of two that are said to have what is missing does not answer, since it is dead and nobody knows yet. The other is
-// asked next, and not the first again and again.
+// One of two that are said to have what is missing does not answer, since it is dead and nobody
+// knows yet. The other is asked next, and not the first again and again.
 func TestWhoDoesNotAnswerIsAskedLast(t *testing.T) {
 	for seed := range uint64(20) {
 		w := newWorld(t, seed, 6, Config{})
@@ -76,14 +76,16 @@ func TestWhoDoesNotAnswerIsAskedLast(t *testing.T) {
 		took, ok := w.run(time.Minute, func() bool { return len(n.got) > 0 })
 		for _, times := range asked {
 			if times > 1 {
-				t.Errorf("seed %d: one was asked %d times before another was at all; it took %s, %t", seed, times, took, ok)
+				t.Errorf("seed %d: one was asked %d times before another was at all; it took "+
+					"%s, %t", seed, times, took, ok)
 				break
 			}
 		}
 	}
 }
 
-// Those who were asked before they had it are asked again when they say that they have: the origin does not answer.
+// Those who were asked before they had it are asked again when they say that they have: the origin
+// does not answer.
 func TestWhoGotItSinceIsAskedAgain(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	w.quiet = true
@@ -108,8 +110,8 @@ func TestWhoGotItSinceIsAskedAgain(t *testing.T) {
 }
 
 // Most members are dead, nobody knows it yet, and a request takes seconds to time out, since one of
-// them was slow. After the first in vain one is asked that was heard since. The origin, which is dead
-// too, is not asked again and again before somebody that has it.
+// them was slow. After the first in vain one is asked that was heard since. The origin, which is
+// dead too, is not asked again and again before somebody that has it.
 func TestWhoWasHeardIsAskedFirst(t *testing.T) {
 	for seed := range uint64(20) {
 		w := newWorld(t, seed, 12, Config{})
@@ -140,7 +142,8 @@ func TestWhoWasHeardIsAskedFirst(t *testing.T) {
 	}
 }
 
-// Those that let requests time out behind a cut, and are heard again, are asked again before the dead.
+// Those that let requests time out behind a cut, and are heard again, are asked again before the
+// dead.
 func TestWhoIsHeardAgainIsAskedAgain(t *testing.T) {
 	for seed := range uint64(20) {
 		w := newWorld(t, seed, 8, Config{})
@@ -201,7 +204,8 @@ func TestOriginThatDoesNotAnswerIsAskedLast(t *testing.T) {
 		n.schedule()
 		took, ok := w.run(time.Minute, func() bool { return len(n.got) > 0 })
 		if !ok || times > 1 {
-			t.Errorf("seed %d: the origin was asked %d times, and it came after %s, %t", seed, times, took, ok)
+			t.Errorf("seed %d: the origin was asked %d times, and it came after %s, %t", seed,
+				times, took, ok)
 		}
 	}
 }

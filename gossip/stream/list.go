@@ -26,13 +26,16 @@ type stream struct {
 	low    uint64 // the first one that is held, if any is
 	from   uint64 // where it began for this node's programs
 	middle bool   // that may be in the middle of a message
-	late   uint64 // of this node's own: the first one that is not on its way to anybody yet; 0: all are
+	// of this node's own: the first one that is not on its way to anybody yet; 0: all are
+	late   uint64
 	held   int
 	recent uint64 // pieces that came since a newcomer was let in, while that is counted
 	shelf
 
-	seq  uint64 // of the last message delivered or passed over; 0 too if the stream began in the middle
-	hole uint64 // the first of the pieces that were passed over and not told as lost yet; 0: there are none
+	// of the last message delivered or passed over; 0 too if the stream began in the middle
+	seq uint64
+	// the first of the pieces that were passed over and not told as lost yet; 0: there are none
+	hole uint64
 
 	lost []wire.Run // that were passed over, in order: the last ones, see maxLost
 
@@ -67,9 +70,11 @@ func (st *stream) lowest() uint64 {
 // highest returns the last piece of which this node knows that there is one.
 func (st *stream) highest() uint64 { return max(st.top, st.next-1) }
 
-// asHead is what others are told. What is not on its way yet is not told of: they would ask for it, each for itself.
+// asHead is what others are told. What is not on its way yet is not told of: they would ask for it,
+// each for itself.
 func (st *stream) asHead() wire.Head {
-	h := wire.Head{Origin: st.origin, Generation: st.generation, Low: st.lowest(), High: st.highest()}
+	h := wire.Head{Origin: st.origin, Generation: st.generation, Low: st.lowest(),
+		High: st.highest()}
 	if st.late > 0 {
 		h.High = st.late - 1
 		h.Low = min(h.Low, st.late)
@@ -98,7 +103,8 @@ func (st *stream) item() uint64 {
 }
 
 func (s *Streams) search(origin member.ID, generation uint64) (int, bool) {
-	return slices.BinarySearchFunc(s.list, origin, func(st *stream, _ member.ID) int { return st.compare(origin, generation) })
+	return slices.BinarySearchFunc(s.list, origin,
+		func(st *stream, _ member.ID) int { return st.compare(origin, generation) })
 }
 
 // find returns a stream, nil if it is not known.
@@ -123,8 +129,8 @@ func (s *Streams) lives(origin member.ID) (from, to int) {
 	return from, to
 }
 
-// add makes a stream that is not known yet, nil if it is not taken in: its generation is not believed, or older than
-// all of the MaxLives that are known of its origin.
+// add makes a stream that is not known yet, nil if it is not taken in: its generation is not
+// believed, or older than all of the MaxLives that are known of its origin.
 func (s *Streams) add(origin member.ID, generation uint64) *stream {
 	if origin == 0 || generation > member.MaxGeneration {
 		return nil
@@ -156,7 +162,8 @@ func (st *stream) resume(next, seq uint64) {
 	st.from = next
 }
 
-// victim returns the stream that makes way for another (second chance, Corbató 1969). The own one stays.
+// victim returns the stream that makes way for another (second chance, Corbató 1969). The own one
+// stays.
 func (s *Streams) victim() int {
 	for {
 		s.hand = (s.hand + 1) % len(s.list)

@@ -15,7 +15,8 @@ import (
 func (n *node) crowd(first, count int) {
 	body := appendPart(nil, &part{seq: 1, topic: []byte("t"), payload: []byte("x")})
 	for i := range count {
-		n.s.Take(n.w.now, wire.Piece{Origin: member.ID(first + i), Generation: 1, Seq: 1, Body: body})
+		n.s.Take(n.w.now, wire.Piece{Origin: member.ID(first + i), Generation: 1, Seq: 1,
+			Body: body})
 	}
 }
 
@@ -63,8 +64,8 @@ func TestMoreOriginsThanStreams(t *testing.T) {
 	}
 }
 
-// A member that is forgotten and met again in the same life goes on where it was, whether others still hold its messages
-// or not.
+// A member that is forgotten and met again in the same life goes on where it was, whether others
+// still hold its messages or not.
 func TestForgottenAndMetAgain(t *testing.T) {
 	for _, age := range []time.Duration{time.Hour, 10 * time.Second} {
 		w := newWorld(t, 1, 3, Config{Age: age})
@@ -95,7 +96,8 @@ func TestForgetWithAHole(t *testing.T) {
 	}
 }
 
-// What is lost of a stream that was let go and is met again is counted from the message that was delivered last.
+// What is lost of a stream that was let go and is met again is counted from the message that was
+// delivered last.
 func TestLostOfWhatIsMetAgain(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{})
 	w.quiet = true
@@ -132,6 +134,7 @@ func TestRestoreManyMarks(t *testing.T) {
 	r.take(o, 1, bodies, 1, 2, 3)
 	r.crowd(1, 3*MaxStreams)
 	if want := []string{"n001/1 3"}; !slices.Equal(r.events, want) {
-		t.Errorf("got %d messages, %q first, want %q", len(r.got), r.events[:min(3, len(r.events))], want)
+		t.Errorf("got %d messages, %q first, want %q", len(r.got),
+			r.events[:min(3, len(r.events))], want)
 	}
 }

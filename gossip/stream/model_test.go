@@ -14,9 +14,9 @@ import (
 	"github.com/starling-gossip/starling/test/size"
 )
 
-// The whole against the simplest model there is: a list of what was published. Whatever is lost, doubled, overtaken, and
-// whoever sleeps, is cut off, or is started again with what it kept on disk: in the end everybody has every message of
-// everybody once, whole, and each stream in order.
+// The whole against the simplest model there is: a list of what was published. Whatever is lost,
+// doubled, overtaken, and whoever sleeps, is cut off, or is started again with what it kept on
+// disk: in the end everybody has every message of everybody once, whole, and each stream in order.
 
 type streamKey struct {
 	origin     member.ID
@@ -30,7 +30,8 @@ type model struct {
 }
 
 func (m *model) tracef(format string, args ...any) {
-	m.trace = append(m.trace, fmt.Sprintf("%v ", time.Duration(m.now-1e12))+fmt.Sprintf(format, args...))
+	m.trace = append(m.trace, fmt.Sprintf("%v ", time.Duration(m.now-1e12))+fmt.Sprintf(format,
+		args...))
 }
 
 func TestModel(t *testing.T) {
@@ -44,7 +45,8 @@ func TestModel(t *testing.T) {
 // Where much less is kept than is published, not everything comes, but everything is accounted for.
 func TestModelWithLittleRoom(t *testing.T) {
 	for seed := range size.Of(4, 20, 500) {
-		m := runModel(t, uint64(seed), Config{Pieces: 150, Age: 4 * time.Second, Patience: 500 * time.Millisecond})
+		m := runModel(t, uint64(seed), Config{Pieces: 150, Age: 4 * time.Second,
+			Patience: 500 * time.Millisecond})
 		m.account()
 		m.report(uint64(seed))
 	}
@@ -137,7 +139,8 @@ func (m *model) restart(n *node) {
 	}
 	pieces := slices.Clone(n.kept)
 	slices.SortStableFunc(pieces, func(a, b wire.Piece) int {
-		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Seq, b.Seq))
+		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Generation, b.Generation),
+			cmp.Compare(a.Seq, b.Seq))
 	})
 	marks := make([]Mark, 0, len(n.marks))
 	for _, mark := range n.marks {
@@ -161,13 +164,16 @@ func (m *model) check() {
 		for _, got := range n.got {
 			key := streamKey{got.Origin, got.Generation}
 			count[key]++
-			if list := m.published[key]; int(got.Seq) > len(list) || !bytes.Equal(list[got.Seq-1], got.Payload) {
-				m.tb.Errorf("%s got a message %d of %v that was never published", n.name, got.Seq, key)
+			if list := m.published[key]; int(got.Seq) > len(list) ||
+				!bytes.Equal(list[got.Seq-1], got.Payload) {
+				m.tb.Errorf("%s got a message %d of %v that was never published", n.name,
+					got.Seq, key)
 			}
 		}
 		for key, list := range m.published {
 			if count[key] != len(list) {
-				m.tb.Errorf("%s got %d of the %d messages of %s/%d: %+v", n.name, count[key], len(list), m.byID[key.origin].name,
+				m.tb.Errorf("%s got %d of the %d messages of %s/%d: %+v", n.name, count[key],
+					len(list), m.byID[key.origin].name,
 					key.generation, n.s.Stats())
 			}
 		}
@@ -178,7 +184,8 @@ func (m *model) check() {
 	}
 }
 
-// account fails unless each stream, as a node got it, is messages in order and holes that make up for the rest.
+// account fails unless each stream, as a node got it, is messages in order and holes that make up
+// for the rest.
 func (m *model) account() {
 	for _, n := range m.nodes {
 		next, lost := map[streamKey]uint64{}, map[streamKey]uint64{}
@@ -199,7 +206,8 @@ func (m *model) account() {
 					next[key], most[key] = l.Seq, 0
 				}
 				if l.Seq != next[key] {
-					m.tb.Errorf("%s: a hole to %d, but %d are accounted for: %+v", n.name, l.Seq, next[key], l)
+					m.tb.Errorf("%s: a hole to %d, but %d are accounted for: %+v", n.name,
+						l.Seq, next[key], l)
 				}
 				continue
 			}
@@ -209,8 +217,10 @@ func (m *model) account() {
 			if most[key] > 0 && g.Seq > next[key]+1 && g.Seq <= next[key]+1+most[key] {
 				next[key], most[key] = g.Seq-1, 0
 			}
-			if next[key]++; g.Seq != next[key] || !bytes.Equal(m.published[key][g.Seq-1], g.Payload) {
-				m.tb.Errorf("%s: message %d of %v, but %d are accounted for", n.name, g.Seq, key, next[key])
+			if next[key]++; g.Seq != next[key] || !bytes.Equal(m.published[key][g.Seq-1],
+				g.Payload) {
+				m.tb.Errorf("%s: message %d of %v, but %d are accounted for", n.name, g.Seq,
+					key, next[key])
 			}
 		}
 		n.checkSums()
@@ -247,8 +257,10 @@ func (n *node) checkSums() {
 	for _, st := range s.repairs {
 		requests += len(st.repair.requests)
 	}
-	if held != s.held || size != s.bytes || hash != s.hash || open != s.openCount || requests != s.inFlight {
-		n.w.tb.Errorf("%s: held %d, bytes %d, hash %x, open %d, in flight %d; counted %d, %d, %x, %d, %d",
+	if held != s.held || size != s.bytes || hash != s.hash || open != s.openCount ||
+		requests != s.inFlight {
+		n.w.tb.Errorf("%s: held %d, bytes %d, hash %x, open %d, in flight %d; counted %d, %d, "+
+			"%x, %d, %d",
 			n.name, s.held, s.bytes, s.hash, s.openCount, s.inFlight, held, size, hash, open, requests)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// One that holds other pieces than all the others, as for a while after a cut, is not asked for its heads by each of them. It
-// asks them.
+// One that holds other pieces than all the others, as for a while after a cut, is not asked for its
+// heads by each of them. It asks them.
 func TestOddOneIsNotAskedByAll(t *testing.T) {
 	const others = 40
 	w := newWorld(t, 1, others+1, Config{Age: 20 * time.Second})
@@ -19,7 +19,8 @@ func TestOddOneIsNotAskedByAll(t *testing.T) {
 		w.nodes[1+i].publish("t", fmt.Append(nil, i))
 	}
 	w.run(18*time.Second, nil)
-	w.nodes[30].publish("t", []byte("without it the hash of the others would be 0, which is not told"))
+	w.nodes[30].publish("t", []byte("without it the hash of the others would be 0, which is not "+
+		"told"))
 	if _, ok := w.run(2*time.Second, w.all(21)); !ok {
 		t.Fatal("not all have all")
 	}
@@ -40,8 +41,8 @@ func TestOddOneIsNotAskedByAll(t *testing.T) {
 	}
 }
 
-// A newcomer lacks what was published before it came, for as long as the others hold that. It tells its hash no more once it has
-// asked in vain.
+// A newcomer lacks what was published before it came, for as long as the others hold that. It tells
+// its hash no more once it has asked in vain.
 func TestNewcomerIsNotAskedByAll(t *testing.T) {
 	const others = 40
 	w := newWorld(t, 1, others, Config{})
@@ -65,7 +66,10 @@ func TestNewcomerIsNotAskedByAll(t *testing.T) {
 	}
 	w.nodes[6].publish("t", []byte("later"))
 	x.publish("t", []byte("its own"))
-	if _, ok := w.run(time.Second, func() bool { return len(x.got) == 3 && len(w.nodes[0].got) == 4 }); !ok {
+	if _, ok := w.run(time.Second, func() bool {
+		return len(x.got) == 3 &&
+			len(w.nodes[0].got) == 4
+	}); !ok {
 		t.Errorf("it has %d of 3 messages, another one %d of 4", len(x.got), len(w.nodes[0].got))
 	}
 }

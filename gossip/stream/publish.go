@@ -17,7 +17,8 @@ var (
 	ErrBackpressure = errors.New("too much is published that the others have not confirmed yet")
 )
 
-// pieceCost is what a piece counts in the window beside its body, so that empty messages are bounded too.
+// pieceCost is what a piece counts in the window beside its body, so that empty messages are
+// bounded too.
 const pieceCost = 64
 
 // Published is where a message went: its number and its pieces.
@@ -26,15 +27,18 @@ type Published struct {
 	First, Last     uint64
 }
 
-// Append publishes a message: it becomes pieces of this node's own stream, which Body returns from now on, and is
-// delivered here. The topic has 1 to wire.MaxTopic bytes, the payload at most MaxPayload. It fails with ErrBackpressure
-// if the window has no room; Host.Writable tells when to try again. On an error nothing was done.
+// Append publishes a message: it becomes pieces of this node's own stream, which Body returns from
+// now on, and is delivered here. The topic has 1 to wire.MaxTopic bytes, the payload at most
+// MaxPayload. It fails with ErrBackpressure if the window has no room; Host.Writable tells when to
+// try again. On an error nothing was done.
 func (s *Streams) Append(now mono.Time, topic string, payload []byte) (Published, error) {
 	switch {
 	case topic == "" || len(topic) > wire.MaxTopic:
-		return Published{}, fmt.Errorf("%w: %q has %d bytes, from 1 to %d are allowed", ErrTopic, topic, len(topic), wire.MaxTopic)
+		return Published{}, fmt.Errorf("%w: %q has %d bytes, from 1 to %d are allowed",
+			ErrTopic, topic, len(topic), wire.MaxTopic)
 	case len(payload) > MaxPayload:
-		return Published{}, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(payload), MaxPayload)
+		return Published{}, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge,
+			len(payload), MaxPayload)
 	}
 	parts := partsOf(topic, payload)
 	s.ownStream(now) // in a new generation the window is empty
@@ -66,7 +70,8 @@ func (s *Streams) publish(now mono.Time, topic string, payload []byte, parts int
 	st := s.ownStream(now)
 	first, other := capacity(topic)
 	p := part{seq: st.seq + 1, topic: []byte(topic)}
-	out := Published{Generation: st.generation, Seq: p.seq, First: st.top + 1, Last: st.top + uint64(parts)}
+	out := Published{Generation: st.generation, Seq: p.seq, First: st.top + 1, Last: st.top +
+		uint64(parts)}
 	if st.late == 0 {
 		st.late = out.First
 	}
@@ -87,7 +92,8 @@ func (s *Streams) publish(now mono.Time, topic string, payload []byte, parts int
 func (s *Streams) ownStream(now mono.Time) *stream {
 	id, generation := s.host.Self(), s.host.Generation()
 	if s.own == nil || s.own.generation != generation {
-		if s.own != nil { // the node took a new generation: nobody will close what it published in the old one
+		// the node took a new generation: nobody will close what it published in the old one
+		if s.own != nil {
 			s.closeUpTo(s.own, s.own.top)
 			s.Sent(now, s.own.generation, s.own.top) // nor send it
 			s.own = nil
@@ -113,7 +119,8 @@ func (s *Streams) twin(now mono.Time, seq uint64) {
 	}
 }
 
-// Sent tells that pieces of this node's own stream up to one are on their way to the others, who are told of them from now on.
+// Sent tells that pieces of this node's own stream up to one are on their way to the others, who
+// are told of them from now on.
 func (s *Streams) Sent(now mono.Time, generation, seq uint64) {
 	st := s.own
 	if st == nil || st.generation != generation || st.late == 0 || seq < st.late {
@@ -134,8 +141,8 @@ func (s *Streams) setOpen(st *stream, seq uint64) {
 	s.openCount++
 }
 
-// Closed tells that all who should have a piece of this node's own stream confirmed it, or were given up: it leaves the
-// window.
+// Closed tells that all who should have a piece of this node's own stream confirmed it, or were
+// given up: it leaves the window.
 func (s *Streams) Closed(now mono.Time, generation, seq uint64) {
 	if s.own == nil || s.own.generation != generation {
 		return

@@ -9,10 +9,11 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Asking for what is missing. Each request names up to pullPieces pieces in ranges, and goes to somebody who is said to
-// have them, or to anybody; several are under way, for different pieces. An answer is one or more datagrams, each of
-// which says for which of the pieces it answers: what it does not bring of those, the sender lacks, and somebody else is
-// asked. A datagram that is lost costs a time-out, and what it had is asked for again.
+// Asking for what is missing. Each request names up to pullPieces pieces in ranges, and goes to
+// somebody who is said to have them, or to anybody; several are under way, for different pieces. An
+// answer is one or more datagrams, each of which says for which of the pieces it answers: what it
+// does not bring of those, the sender lacks, and somebody else is asked. A datagram that is lost
+// costs a time-out, and what it had is asked for again.
 
 const (
 	pullPieces = 256
@@ -79,7 +80,8 @@ func (s *Streams) mend(now mono.Time) {
 
 // mendStream does what has fallen due of a repair.
 func (s *Streams) mendStream(now mono.Time, st *stream) {
-	if s.missing(now, st, false); st.repair == nil { // what was delivered of another life may have changed it
+	// what was delivered of another life may have changed it
+	if s.missing(now, st, false); st.repair == nil {
 		return
 	}
 	r := st.repair
@@ -112,7 +114,8 @@ func (s *Streams) mendStream(now mono.Time, st *stream) {
 	for s.ask(now, st) {
 	}
 	due := r.ripens
-	for _, t := range [...]mono.Time{r.since.Add(s.cfg.Patience), r.since.Add(s.cfg.GiveUp), s.expires(r), r.paused} {
+	for _, t := range [...]mono.Time{r.since.Add(s.cfg.Patience), r.since.Add(s.cfg.GiveUp),
+		s.expires(r), r.paused} {
 		if t > now {
 			due = min(due, t)
 		}
@@ -178,13 +181,14 @@ func (s *Streams) ask(now mono.Time, st *stream) bool {
 	return true
 }
 
-// share returns how many pieces one request is for: as many as its answer has room for, if they are like the others.
+// share returns how many pieces one request is for: as many as its answer has room for, if they are
+// like the others.
 func (s *Streams) share() uint64 {
 	return uint64(min(max(pullBytes*s.held/max(s.bytes, 1), 8), pullPieces))
 }
 
-// wanted returns what may be asked for of a stream from some piece on, at most so many pieces: missing, ripe, and not
-// asked for.
+// wanted returns what may be asked for of a stream from some piece on, at most so many pieces:
+// missing, ripe, and not asked for.
 func (st *stream) wanted(from, most uint64, runs []wire.Run) []wire.Run {
 	count := uint64(0)
 	for seq := from; seq <= st.repair.ripe && count < most; {
@@ -228,16 +232,20 @@ func (r *repair) covers(seq uint64) *request {
 
 // between says whether a request under way is for something between two pieces.
 func (r *repair) between(from, to uint64) bool {
-	return slices.ContainsFunc(r.requests, func(q request) bool { return q.from > from && q.from <= to })
+	return slices.ContainsFunc(r.requests, func(q request) bool {
+		return q.from > from &&
+			q.from <= to
+	})
 }
 
-// holder returns whom to ask for a piece, of another zone only if abroad. Those who denied to have it are passed over, where
-// it is about that; and those who let requests time out while there is anybody else, since they may be dead. Once a request
-// brought nothing, anybody else is asked every second time, also of those who denied it: those who should have it may lie,
-// and others may have it by now.
+// holder returns whom to ask for a piece, of another zone only if abroad. Those who denied to have
+// it are passed over, where it is about that; and those who let requests time out while there is
+// anybody else, since they may be dead. Once a request brought nothing, anybody else is asked every
+// second time, also of those who denied it: those who should have it may lie, and others may have
+// it by now.
 //
-// Once a request timed out those come first that were heard since it was sent. Many may be dead that
-// nobody knows of yet, and each would cost another time-out.
+// Once a request timed out those come first that were heard since it was sent. Many may be dead
+// that nobody knows of yet, and each would cost another time-out.
 func (s *Streams) holder(st *stream, seq uint64, about, abroad bool) (member.Member, bool) {
 	if st.repair.vain > 0 {
 		if m, ok := s.heardHolder(st, seq, abroad); ok {
@@ -278,8 +286,8 @@ func (s *Streams) holderNow(st *stream, seq uint64, about, abroad bool) (member.
 // heardHolder is holderNow among those that were heard since the last request that timed out was
 // sent. Those that said nothing of it are asked for the first missing piece alone, which they can
 // deny: else they would be asked before those that said to have it, again and again. Where none is
-// left those are asked, after every second request in vain, that let one time out before: the way to
-// them may be back.
+// left those are asked, after every second request in vain, that let one time out before: the way
+// to them may be back.
 func (s *Streams) heardHolder(st *stream, seq uint64, abroad bool) (member.Member, bool) {
 	r, first := st.repair, seq == st.solid
 	m, ok := s.teller(st, seq, abroad, r.mute[:], r.vain)
@@ -297,16 +305,19 @@ func (s *Streams) heardHolder(st *stream, seq uint64, abroad bool) (member.Membe
 
 // teller returns somebody who is said to have a piece, and was heard since some time; those who are
 // mute are passed over.
-func (s *Streams) teller(st *stream, seq uint64, abroad bool, mute []member.ID, since mono.Time) (member.Member, bool) {
+func (s *Streams) teller(st *stream, seq uint64, abroad bool, mute []member.ID,
+	since mono.Time) (member.Member, bool) {
 	r, t := st.repair, s.host.Table()
 	at := s.host.Rand().IntN(maxTellers)
 	for i := range maxTellers {
 		c := r.tellers[(at+i)%maxTellers]
-		if c.id == 0 || seq < c.low || seq > c.high || slices.Contains(r.denied, c.id) || slices.Contains(mute, c.id) ||
+		if c.id == 0 || seq < c.low || seq > c.high || slices.Contains(r.denied, c.id) ||
+			slices.Contains(mute, c.id) ||
 			since > 0 && s.host.Heard(c.id) < since {
 			continue
 		}
-		if m, ok := t.Get(c.id); ok && m.State.Live() && len(r.requests) < 2 && (abroad || s.isNear(&m)) {
+		if m, ok := t.Get(c.id); ok && m.State.Live() && len(r.requests) < 2 &&
+			(abroad || s.isNear(&m)) {
 			return m, true
 		}
 	}
@@ -322,7 +333,8 @@ func (s *Streams) pull(now mono.Time, st *stream, peer member.Member, runs []wir
 	st.repair.requests = append(st.repair.requests, q)
 	s.inFlight++
 	s.stats.Pulls++
-	b := wire.BeginPull(s.buf[:0], &wire.Pull{Ticket: q.ticket, Origin: st.origin, Generation: st.generation, Limit: pullBytes})
+	b := wire.BeginPull(s.buf[:0], &wire.Pull{Ticket: q.ticket, Origin: st.origin,
+		Generation: st.generation, Limit: pullBytes})
 	after := uint64(0)
 	for _, run := range runs {
 		b = wire.AppendRun(b, after, run)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Where two thirds are dead and nobody knows, a node hears from somebody once in a second or two, while its own hash changes all
-// the time. It finds out all the same what it lacks.
+// Where two thirds are dead and nobody knows, a node hears from somebody once in a second or two,
+// while its own hash changes all the time. It finds out all the same what it lacks.
 func TestLackAmongTheDead(t *testing.T) {
 	const all, living = 40, 16
 	for seed := range uint64(60) {

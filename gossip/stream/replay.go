@@ -2,8 +2,8 @@ package stream
 
 import "iter"
 
-// Messages goes through the messages that were delivered, or published, and are still held, stream by stream, each in
-// order. Topics and payloads are never written to again.
+// Messages goes through the messages that were delivered, or published, and are still held, stream
+// by stream, each in order. Topics and payloads are never written to again.
 func (s *Streams) Messages() iter.Seq[Message] {
 	return func(yield func(Message) bool) {
 		for _, st := range s.list {
@@ -32,7 +32,8 @@ func (st *stream) messages(yield func(Message) bool) bool {
 // whole returns the message that begins with a piece, if all of it is held and was delivered.
 func (st *stream) whole(first uint64) (m Message, ok bool) {
 	p, _ := readPart(st.get(first))
-	m = Message{Origin: st.origin, Generation: st.generation, Seq: p.seq, First: first, Last: first + p.rest, Topic: p.topic}
+	m = Message{Origin: st.origin, Generation: st.generation, Seq: p.seq, First: first,
+		Last: first + p.rest, Topic: p.topic}
 	if p.index > 0 || m.Last >= st.next {
 		return m, false
 	}

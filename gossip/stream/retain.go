@@ -5,10 +5,11 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// What is held is bounded by bytes, count and age over all streams together. Each piece that comes in brings a permit
-// with the time; permits are used up in that order, and each that is takes with it the *lowest* piece of its stream. So
-// the oldest goes first whichever stream it is of, a stream is held from some piece on (a member can say what it has in
-// two numbers), and no stream needs times of its own.
+// What is held is bounded by bytes, count and age over all streams together. Each piece that comes
+// in brings a permit with the time; permits are used up in that order, and each that is takes with
+// it the *lowest* piece of its stream. So the oldest goes first whichever stream it is of, a stream
+// is held from some piece on (a member can say what it has in two numbers), and no stream needs
+// times of its own.
 
 // permit stands for one piece of a stream.
 type permit struct {
@@ -58,7 +59,8 @@ func (q *permits) pop() {
 	}
 }
 
-// hold keeps a piece that is not held yet, and tells the driver. The body is the stream's from now on.
+// hold keeps a piece that is not held yet, and tells the driver. The body is the stream's from now
+// on.
 func (s *Streams) hold(now mono.Time, st *stream, seq uint64, body []byte) {
 	s.shelve(now, st, seq, body)
 	s.host.Keep(now, wire.Piece{Origin: st.origin, Generation: st.generation, Seq: seq, Body: body})
@@ -102,22 +104,24 @@ func (s *Streams) drop(st *stream, seq uint64) {
 	}
 }
 
-// retain lets go of the oldest pieces, over the bounds. It goes through all at most once: the rest may be pieces of this node's
-// own that have to stay.
+// retain lets go of the oldest pieces, over the bounds. It goes through all at most once: the rest
+// may be pieces of this node's own that have to stay.
 func (s *Streams) retain(now mono.Time) {
 	for range len(s.permits.list) - s.permits.head {
 		p, ok := s.permits.first()
 		if !ok {
 			return
 		}
-		if expires := max(p.at.Add(s.cfg.Age), s.reunion.kept); s.held <= s.cfg.Pieces && s.bytes <= s.cfg.Bytes && now < expires {
+		if expires := max(p.at.Add(s.cfg.Age), s.reunion.kept); s.held <= s.cfg.Pieces &&
+			s.bytes <= s.cfg.Bytes && now < expires {
 			s.at(expires.Add(s.cfg.Age / sweeps)) // a little later, to let many go at once
 			return
 		}
 		s.permits.pop()
 		switch st := p.st; {
 		case st.gone || st.held == 0:
-		case st.late > 0 && st.low >= st.late: // nobody else has it: it stays, which the window allows, until it is on its way
+		case st.late > 0 && st.low >= st.late:
+			// nobody else has it: it stays, which the window allows, until it is on its way
 			s.permits.push(permit{st: st, at: now})
 		default:
 			s.evict(now, st)
@@ -128,11 +132,12 @@ func (s *Streams) retain(now mono.Time) {
 	}
 }
 
-// sweeps is how often in the time that pieces are held, at most, it is looked for old ones without another reason.
+// sweeps is how often in the time that pieces are held, at most, it is looked for old ones without
+// another reason.
 const sweeps = 64
 
-// evict lets go of the lowest piece of a stream. If it waits for delivery, what is missing before it is given up first;
-// it will not come in time.
+// evict lets go of the lowest piece of a stream. If it waits for delivery, what is missing before
+// it is given up first; it will not come in time.
 func (s *Streams) evict(now mono.Time, st *stream) {
 	seq := st.low
 	if st.begun && seq > st.next {
@@ -154,8 +159,9 @@ func (s *Streams) evict(now mono.Time, st *stream) {
 	}
 }
 
-// endFormer ends the earlier lives of a stream's origin, of which something is missing: this life waits for them, and cannot
-// wait any longer. What is held of them is delivered, what is known to be missing is told as lost.
+// endFormer ends the earlier lives of a stream's origin, of which something is missing: this life
+// waits for them, and cannot wait any longer. What is held of them is delivered, what is known to
+// be missing is told as lost.
 func (s *Streams) endFormer(now mono.Time, st *stream) {
 	end, _ := s.search(st.origin, st.generation)
 	i, _ := s.search(st.origin, 0)

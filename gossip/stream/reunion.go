@@ -12,11 +12,11 @@ import (
 // published while it was away is not known here, nor there what was published here, and others may
 // come back with it. A few nodes compare all heads with that member: as many for one that returns
 // in a cluster of any size; nearly every node, once, when half of the cluster returns. A comparison
-// serves both: the one that asked tells the other what that one lacks (see tellBack). Whoever learns of a
-// stream so passes its head on to a few once it has the pieces, and so does whoever hears of it in
-// that way first (rumor mongering, Demers et al. 1987). It takes a few round trips, and a stream is
-// passed on once by each node. Since that misses one in a hundred, who learned something so and did
-// not compare itself does it a little later, with anybody.
+// serves both: the one that asked tells the other what that one lacks (see tellBack). Whoever
+// learns of a stream so passes its head on to a few once it has the pieces, and so does whoever
+// hears of it in that way first (rumor mongering, Demers et al. 1987). It takes a few round trips,
+// and a stream is passed on once by each node. Since that misses one in a hundred, who learned
+// something so and did not compare itself does it a little later, with anybody.
 
 const (
 	reunionAsks  = 4                      // nodes that compare with one that returns, in the mean
@@ -27,7 +27,8 @@ const (
 	passTo       = 5                      // members that a head is passed on to
 	passAfter    = 30 * time.Millisecond  // so that several go together
 	checkAfter   = 700 * time.Millisecond // who was only told compares then
-	hurryFor     = 2 * time.Second        // after somebody is heard again hashes are held against each other at once
+	// after somebody is heard again hashes are held against each other at once
+	hurryFor = 2 * time.Second
 )
 
 // reunion is what a node does about those who are back.
@@ -80,14 +81,15 @@ func (s *Streams) Returned(now mono.Time, m member.Member) {
 // compare has this node compare with a member soon, by chance, if it does not with another already.
 func (s *Streams) compare(now mono.Time, id member.ID) {
 	r, rng := &s.reunion, s.host.Rand()
-	if r.due == mono.Never && id != s.host.Self() && rng.IntN(max(s.host.Table().Served(), 1)) < reunionAsks {
+	if r.due == mono.Never && id != s.host.Self() &&
+		rng.IntN(max(s.host.Table().Served(), 1)) < reunionAsks {
 		r.peer, r.due = id, now.Add(reunionFirst+time.Duration(rng.Int64N(int64(reunionLast-reunionFirst))))
 		s.at(r.due)
 	}
 }
 
-// keep has no piece let go for its age for a while. It is not drawn out by those who come back again
-// and again.
+// keep has no piece let go for its age for a while. It is not drawn out by those who come back
+// again and again.
 func (s *Streams) keep(now mono.Time) {
 	if r := &s.reunion; now >= r.kept.Add(reunionHold) || r.kept == 0 {
 		r.kept = now.Add(reunionHold)
@@ -199,7 +201,8 @@ func (p *pages) end(now mono.Time, to []member.Member) {
 	p.b = wire.BeginPage(b[:0])
 }
 
-// tellBack tells the sender of a page what this node has of the streams of it, and that one has not.
+// tellBack tells the sender of a page what this node has of the streams of it, and that one has
+// not.
 func (s *Streams) tellBack(now mono.Time, to member.Member, page wire.Page, heads wire.HeadReader) {
 	var list [1]member.Member
 	list[0] = to

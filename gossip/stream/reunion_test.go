@@ -110,7 +110,8 @@ func TestOneReturns(t *testing.T) {
 	}
 }
 
-// While somebody is back, nothing is let go for its age, for 10 s; those who come back again and again do not draw that out.
+// While somebody is back, nothing is let go for its age, for 10 s; those who come back again and
+// again do not draw that out.
 func TestNothingExpiresInAReunion(t *testing.T) {
 	w := newWorld(t, 1, 3, Config{Age: 5 * time.Second})
 	w.quiet = true
@@ -167,7 +168,8 @@ func TestExpiredUnseen(t *testing.T) {
 	}
 }
 
-// Some hold messages for longer than others: that their hashes differ is looked into now and then, not all the time.
+// Some hold messages for longer than others: that their hashes differ is looked into now and then,
+// not all the time.
 func TestUnequalRetention(t *testing.T) {
 	w := newWorld(t, 1, 6, Config{Age: 10 * time.Minute})
 	for _, n := range w.nodes[3:] {
@@ -191,8 +193,8 @@ func TestUnequalRetention(t *testing.T) {
 	}
 }
 
-// The last message of a member that is gone is here in part, and nobody has the rest: it is told as lost, and the member's
-// next life, of which messages are here, goes on after that.
+// The last message of a member that is gone is here in part, and nobody has the rest: it is told as
+// lost, and the member's next life, of which messages are here, goes on after that.
 func TestCutShort(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	o, bodies := w.nodes[0], pieces(1, 4)
@@ -212,13 +214,15 @@ func TestCutShort(t *testing.T) {
 		t.Errorf("after %v", took)
 	}
 	for _, n := range w.nodes[1:] {
-		if want := []string{"n000/1 1", "lost n000/1 2-5: 1 to 2", "n000/2 1"}; !slices.Equal(n.events, want) {
+		if want := []string{"n000/1 1", "lost n000/1 2-5: 1 to 2",
+			"n000/2 1"}; !slices.Equal(n.events, want) {
 			t.Errorf("%s got %q, want %q", n.name, n.events, want)
 		}
 	}
 }
 
-// The rest of a message whose origin lives is still to come, however long that takes; it is asked for where it is.
+// The rest of a message whose origin lives is still to come, however long that takes; it is asked
+// for where it is.
 func TestNotCutShort(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	o, n := w.nodes[0], w.nodes[1]
@@ -244,8 +248,8 @@ func TestNotCutShort(t *testing.T) {
 	}
 }
 
-// The rest of a message is lost on the way, while others publish all the time, so that hashes never agree: after
-// two seconds in which nothing came of it, the first who shows another hash is asked.
+// The rest of a message is lost on the way, while others publish all the time, so that hashes never
+// agree: after two seconds in which nothing came of it, the first who shows another hash is asked.
 func TestRestIsLookedFor(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	w.quiet = true
@@ -269,8 +273,8 @@ func TestRestIsLookedFor(t *testing.T) {
 	}
 }
 
-// All near members deny to have a piece, more than are enough to say so; its origin, in another zone over a budget that is
-// spent, was not asked yet: the piece is not given up before.
+// All near members deny to have a piece, more than are enough to say so; its origin, in another
+// zone over a budget that is spent, was not asked yet: the piece is not given up before.
 func TestOriginIsAskedBeforeLost(t *testing.T) {
 	w := newWorld(t, 1, 100, Config{})
 	w.quiet = true
@@ -291,7 +295,8 @@ func TestOriginIsAskedBeforeLost(t *testing.T) {
 	n.schedule()
 	w.run(10*time.Second, nil)
 	st := n.s.find(o.id, 2)
-	if len(n.events) > 0 || st.repair == nil || len(st.repair.denied) < enoughDenied || slices.Contains(st.repair.denied, o.id) {
+	if len(n.events) > 0 || st.repair == nil || len(st.repair.denied) < enoughDenied ||
+		slices.Contains(st.repair.denied, o.id) {
 		t.Fatalf("%q; %+v", n.events, st.repair)
 	}
 	n.tight = false
@@ -301,7 +306,8 @@ func TestOriginIsAskedBeforeLost(t *testing.T) {
 	}
 }
 
-// Who is new gets nothing of a stream from before its welcome, also if it has to ask for the first message after it.
+// Who is new gets nothing of a stream from before its welcome, also if it has to ask for the first
+// message after it.
 func TestNewcomerBeginsAfter(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	w.publishAndSettle(10)
@@ -319,8 +325,8 @@ func TestNewcomerBeginsAfter(t *testing.T) {
 	}
 }
 
-// What is published between a newcomer's welcome and the answer to its first question is for it too:
-// here the question comes a second late. What came to the others before is not.
+// What is published between a newcomer's welcome and the answer to its first question is for it
+// too: here the question comes a second late. What came to the others before is not.
 func TestNewcomerWhoseQuestionIsLate(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	w.publishAndSettle(10)
@@ -340,8 +346,8 @@ func TestNewcomerWhoseQuestionIsLate(t *testing.T) {
 	}
 }
 
-// The first message of a new life waits until others were asked for the life before, of which this node heard nothing; if
-// they do not answer it goes on.
+// The first message of a new life waits until others were asked for the life before, of which this
+// node heard nothing; if they do not answer it goes on.
 func TestFormerLifeFirst(t *testing.T) {
 	for _, answers := range []bool{true, false} {
 		w := newWorld(t, 1, 6, Config{})
@@ -363,7 +369,8 @@ func TestFormerLifeFirst(t *testing.T) {
 			continue
 		}
 		w.run(time.Second, nil)
-		if want := []string{"n000/1 1", "n000/2 1"}; !slices.Equal(r.events, want) || took > 100*time.Millisecond {
+		if want := []string{"n000/1 1", "n000/2 1"}; !slices.Equal(r.events, want) ||
+			took > 100*time.Millisecond {
 			t.Errorf("got %q after %v, want %q", r.events, took, want)
 		}
 	}
@@ -381,13 +388,15 @@ func TestLostBeforeLaterLife(t *testing.T) {
 	n.take(o, 2, pieces(1), 1)
 	n.schedule()
 	w.run(5*time.Second, nil)
-	if want := []string{"n000/1 1", "lost n000/1 2-2: 1 to 0", "n000/2 1"}; !slices.Equal(n.events, want) {
+	if want := []string{"n000/1 1", "lost n000/1 2-2: 1 to 0",
+		"n000/2 1"}; !slices.Equal(n.events, want) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
 }
 
-// A message that is on its way while a newcomer comes in it gets as a whole: whether it heard a piece of it before it was
-// told where the stream begins, or only after, and whether anybody told it.
+// A message that is on its way while a newcomer comes in it gets as a whole: whether it heard a
+// piece of it before it was told where the stream begins, or only after, and whether anybody told
+// it.
 func TestNewcomerInTheMiddle(t *testing.T) {
 	for _, c := range []struct {
 		what  string

@@ -16,11 +16,13 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// pieces makes the bodies of messages of one stream: each number is how many pieces the message has.
+// pieces makes the bodies of messages of one stream: each number is how many pieces the message
+// has.
 func pieces(sizes ...int) (bodies [][]byte) {
 	for i, n := range sizes {
 		for k := range n {
-			p := part{seq: uint64(i + 1), index: uint64(k), rest: uint64(n - 1 - k), topic: []byte("t"), payload: fmt.Appendf(nil, "%d.%d", i+1, k)}
+			p := part{seq: uint64(i + 1), index: uint64(k), rest: uint64(n - 1 - k),
+				topic: []byte("t"), payload: fmt.Appendf(nil, "%d.%d", i+1, k)}
 			bodies = append(bodies, appendPart(nil, &p))
 		}
 	}
@@ -28,14 +30,17 @@ func pieces(sizes ...int) (bodies [][]byte) {
 }
 
 // take hands pieces of a member's stream to a node.
-func (n *node) take(origin *node, generation uint64, bodies [][]byte, seqs ...uint64) (fresh []bool) {
+func (n *node) take(origin *node, generation uint64, bodies [][]byte,
+	seqs ...uint64) (fresh []bool) {
 	for _, q := range seqs {
-		fresh = append(fresh, n.s.Take(n.w.now, wire.Piece{Origin: origin.id, Generation: generation, Seq: q, Body: bodies[q-1]}))
+		fresh = append(fresh, n.s.Take(n.w.now, wire.Piece{Origin: origin.id,
+			Generation: generation, Seq: q, Body: bodies[q-1]}))
 	}
 	return fresh
 }
 
-// What is delivered, in which order, for what comes in. The bodies: messages 1 and 2 of one piece, 3 of three, 4 of one.
+// What is delivered, in which order, for what comes in. The bodies: messages 1 and 2 of one piece,
+// 3 of three, 4 of one.
 func TestOrder(t *testing.T) {
 	bodies := pieces(1, 1, 3, 1)
 	for _, c := range []struct {
@@ -58,7 +63,8 @@ func TestOrder(t *testing.T) {
 		var got []string
 		for _, m := range n.got {
 			got = append(got, fmt.Sprint(m.Seq))
-			if want := string(bodies[m.First-1][5:]); m.First == m.Last && string(m.Payload) != want {
+			if want := string(bodies[m.First-1][5:]); m.First == m.Last &&
+				string(m.Payload) != want {
 				t.Errorf("%s: message %d has %q, want %q", c.name, m.Seq, m.Payload, want)
 			}
 			if m.Seq == 3 && string(m.Payload) != "3.03.13.2" {
@@ -74,17 +80,20 @@ func TestOrder(t *testing.T) {
 func TestTakeSaysWhatIsNew(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{})
 	n, bodies := w.nodes[1], pieces(1, 1, 1)
-	if got := n.take(w.nodes[0], 1, bodies, 1, 1, 3, 3, 2, 2, 1); !slices.Equal(got, []bool{true, false, true, false, true, false, false}) {
+	if got := n.take(w.nodes[0], 1, bodies, 1, 1, 3, 3, 2, 2, 1); !slices.Equal(got,
+		[]bool{true, false, true, false, true, false, false}) {
 		t.Errorf("fresh: %v", got)
 	}
 	own, _ := n.s.Append(w.now, "t", []byte("mine"))
 	body, _ := n.s.Body(n.id, own.Generation, own.First)
 	for _, p := range []wire.Piece{
-		{Origin: n.id, Generation: 1, Seq: 1, Body: body},                     // one's own
-		{Origin: n.id, Generation: 1, Seq: 9, Body: body},                     // forged as one's own
-		{Origin: 7, Generation: member.MaxGeneration + 1, Seq: 1, Body: body}, // of a life that nobody believes in
-		{Origin: 7, Generation: 1, Seq: Ahead + 1, Body: body},                // too far ahead
-		{Origin: 7, Generation: 1, Seq: 1, Body: []byte{1, 0}},                // malformed
+		{Origin: n.id, Generation: 1, Seq: 1, Body: body}, // one's own
+		// forged as one's own
+		{Origin: n.id, Generation: 1, Seq: 9, Body: body},
+		// of a life that nobody believes in
+		{Origin: 7, Generation: member.MaxGeneration + 1, Seq: 1, Body: body},
+		{Origin: 7, Generation: 1, Seq: Ahead + 1, Body: body}, // too far ahead
+		{Origin: 7, Generation: 1, Seq: 1, Body: []byte{1, 0}}, // malformed
 		{Origin: 7, Generation: 1, Seq: 1, Body: []byte{0, 0, 0, 1, 'x'}},
 		{Origin: 7, Generation: 1, Seq: 1, Body: []byte{1, 0, 0, 0}},
 		{Origin: 7, Generation: 1, Seq: 1, Body: append([]byte{1}, 0xff, 0x7, 1, 1, 'x')},
@@ -124,7 +133,8 @@ func TestLivesInOrder(t *testing.T) {
 	}
 }
 
-// A piece that was delivered and let go comes again: it is known, and shows nothing that would be missing.
+// A piece that was delivered and let go comes again: it is known, and shows nothing that would be
+// missing.
 func TestLateDuplicate(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{})
 	w.quiet = true
@@ -136,13 +146,14 @@ func TestLateDuplicate(t *testing.T) {
 		t.Fatalf("%d pieces are held", st.Held)
 	}
 	fresh := n.take(o, 1, bodies, 1, 2, 3, 4)
-	if st := n.s.Stats(); slices.Contains(fresh, true) || len(n.got) != 3 || st.Duplicates != 4 || st.Beyond > 0 || st.Gapped > 0 {
+	if st := n.s.Stats(); slices.Contains(fresh, true) || len(n.got) != 3 ||
+		st.Duplicates != 4 || st.Beyond > 0 || st.Gapped > 0 {
 		t.Errorf("fresh: %v; %q; %+v", fresh, n.events, st)
 	}
 }
 
-// However many lives the origins have, a page fits a datagram, and all lives of an origin are on one: who asks for all
-// learns of each. The harness refuses datagrams that are too long.
+// However many lives the origins have, a page fits a datagram, and all lives of an origin are on
+// one: who asks for all learns of each. The harness refuses datagrams that are too long.
 func TestPagesOfManyLives(t *testing.T) {
 	for origins := 1; origins <= 10; origins++ {
 		w := newWorld(t, 1, 2+origins, Config{})
@@ -171,11 +182,13 @@ func TestAppendRefuses(t *testing.T) {
 		payload int
 		want    error
 	}{
-		{"", 1, ErrTopic}, {strings.Repeat("x", 256), 1, ErrTopic}, {"t", MaxPayload + 1, ErrTooLarge},
+		{"", 1, ErrTopic}, {strings.Repeat("x", 256), 1, ErrTopic}, {"t", MaxPayload + 1,
+			ErrTooLarge},
 		{strings.Repeat("x", 255), MaxPayload, nil}, {"t", 0, nil},
 	} {
 		if _, err := s.Append(w.now, c.topic, make([]byte, c.payload)); !errors.Is(err, c.want) {
-			t.Errorf("topic of %d, payload of %d bytes: %v, want %v", len(c.topic), c.payload, err, c.want)
+			t.Errorf("topic of %d, payload of %d bytes: %v, want %v", len(c.topic), c.payload,
+				err, c.want)
 		}
 	}
 	small := newWorld(t, 1, 1, Config{}).nodes[0]
@@ -190,7 +203,8 @@ func TestPieces(t *testing.T) {
 	w := newWorld(t, 1, 1, Config{})
 	n := w.nodes[0]
 	first, other := capacity("topic")
-	for _, size := range []int{0, 1, first - 1, first, first + 1, first + other, first + other + 1, 100_000} {
+	for _, size := range []int{0, 1, first - 1, first, first + 1, first + other, first +
+		other + 1, 100_000} {
 		p, err := n.s.Append(w.now, "topic", payload(size, 9))
 		if err != nil {
 			t.Fatal(err)
@@ -200,7 +214,8 @@ func TestPieces(t *testing.T) {
 				t.Errorf("a piece has %d bytes", len(b))
 			}
 		}
-		if m := n.got[len(n.got)-1]; string(m.Payload) != string(payload(size, 9)) || m.Last != p.Last {
+		if m := n.got[len(n.got)-1]; string(m.Payload) != string(payload(size, 9)) ||
+			m.Last != p.Last {
 			t.Errorf("%d bytes came back as %d", size, len(m.Payload))
 		}
 	}
@@ -222,7 +237,8 @@ func TestWindow(t *testing.T) {
 		sent = append(sent, p)
 	}
 	if k := len(sent); k < 80 || k > 100 || len(n.got) != k || n.s.Stats().Open > 100_000 {
-		t.Errorf("%d messages fit the window, %d were delivered here, %d bytes are open", k, len(n.got), n.s.Stats().Open)
+		t.Errorf("%d messages fit the window, %d were delivered here, %d bytes are open", k,
+			len(n.got), n.s.Stats().Open)
 	}
 	if n.writable > 0 {
 		t.Error("Writable comes at once")
@@ -233,7 +249,8 @@ func TestWindow(t *testing.T) {
 		n.s.Closed(w.now, p.Generation, p.First)
 		n.s.Closed(w.now, 99, p.First)
 		if half := n.s.Stats().Open <= 50_000; half != (n.writable == 1) {
-			t.Fatalf("after %d are closed %d bytes are open, and Writable came %d times", i+1, n.s.Stats().Open, n.writable)
+			t.Fatalf("after %d are closed %d bytes are open, and Writable came %d times", i+1,
+				n.s.Stats().Open, n.writable)
 		}
 	}
 	if st := n.s.Stats(); st.Open != 0 || n.s.openCount != 0 || st.Backpressure != 1 {
@@ -277,14 +294,16 @@ func TestRetention(t *testing.T) {
 		for i := range uint64(50) {
 			for _, o := range w.nodes[:2] {
 				p := part{seq: i + 1, topic: []byte("t"), payload: make([]byte, 95)}
-				n.s.Take(w.now, wire.Piece{Origin: o.id, Generation: 1, Seq: i + 1, Body: appendPart(nil, &p)})
+				n.s.Take(w.now, wire.Piece{Origin: o.id, Generation: 1, Seq: i + 1,
+					Body: appendPart(nil, &p)})
 			}
 		}
 		n.schedule()
 		w.run(c.wait, nil)
 		st := n.s.Stats()
 		if st.Held != c.held || len(n.got) != 100 || len(n.lost) != 0 {
-			t.Errorf("%s: %d pieces are held, %d messages came, %d holes; want %d, 100, 0", c.name, st.Held, len(n.got), len(n.lost), c.held)
+			t.Errorf("%s: %d pieces are held, %d messages came, %d holes; want %d, 100, 0",
+				c.name, st.Held, len(n.got), len(n.lost), c.held)
 		}
 		for _, o := range w.nodes[:2] { // the oldest went, of both alike
 			if c.held == 0 {
@@ -301,13 +320,16 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// What has to go before it could be delivered is delivered as far as it is whole, and the rest is told as lost.
+// What has to go before it could be delivered is delivered as far as it is whole, and the rest is
+// told as lost.
 func TestRetentionOverGaps(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{Pieces: 3})
 	w.quiet = true
 	n, bodies := w.nodes[1], pieces(1, 1, 2, 1, 1, 1, 1)
-	n.take(w.nodes[0], 1, bodies, 1, 3, 5, 6, 7, 8) // message 2 is missing, and the second half of 3
-	want := []string{"n000/1 1", "lost n000/1 2-2: 1 to 2", "lost n000/1 3-4: 1 to 3", "n000/1 4", "n000/1 5", "n000/1 6", "n000/1 7"}
+	// message 2 is missing, and the second half of 3
+	n.take(w.nodes[0], 1, bodies, 1, 3, 5, 6, 7, 8)
+	want := []string{"n000/1 1", "lost n000/1 2-2: 1 to 2", "lost n000/1 3-4: 1 to 3",
+		"n000/1 4", "n000/1 5", "n000/1 6", "n000/1 7"}
 	if !slices.Equal(n.events, want) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
@@ -316,7 +338,8 @@ func TestRetentionOverGaps(t *testing.T) {
 // What nobody holds is passed over and told, how many messages it was too.
 func TestLost(t *testing.T) {
 	testLost(t, member.Left, 2*time.Second, 5*time.Second)
-	testLost(t, member.Failed, time.Minute, 65*time.Second) // it may be back, and has it, for as long as pieces are held
+	// it may be back, and has it, for as long as pieces are held
+	testLost(t, member.Failed, time.Minute, 65*time.Second)
 }
 
 func testLost(t *testing.T, state member.State, least, most time.Duration) {
@@ -327,7 +350,8 @@ func testLost(t *testing.T, state member.State, least, most time.Duration) {
 	dead.asleep = true
 	for _, n := range w.nodes {
 		n.merge(dead, state)
-		n.take(dead, 1, bodies, 1, 4, 7, 9) // 2, 3 (of which a part is here), 4 (too), and 5 are not whole anywhere
+		// 2, 3 (of which a part is here), 4 (too), and 5 are not whole anywhere
+		n.take(dead, 1, bodies, 1, 4, 7, 9)
 		n.schedule()
 	}
 	took, ok := w.run(2*time.Minute, w.all(2))
@@ -335,7 +359,8 @@ func testLost(t *testing.T, state member.State, least, most time.Duration) {
 		t.Errorf("%v: it was passed over after %v", state, took)
 	}
 	for _, n := range w.nodes {
-		if want := []string{"dead/1 1", "lost dead/1 2-8: 4 to 5", "dead/1 6"}; !slices.Equal(mergeLost(n), want) {
+		if want := []string{"dead/1 1", "lost dead/1 2-8: 4 to 5",
+			"dead/1 6"}; !slices.Equal(mergeLost(n), want) {
 			t.Errorf("%s got %q, want %q", n.name, n.events, want)
 		}
 		if st := n.s.Stats(); st.Lost != 4 || st.Gapped != 0 {
@@ -365,15 +390,18 @@ func mergeLost(n *node) (events []string) {
 		for i++; i < len(n.lost) && n.lost[i].From == l.To+1; i++ {
 			l.To, l.Seq, l.Count = n.lost[i].To, n.lost[i].Seq, l.Count+n.lost[i].Count
 		}
-		text := fmt.Sprintf("lost %s/%d %d-%d: %d to %d", n.w.byID[l.Origin].name, l.Generation, l.From, l.To, l.Count, l.Seq)
-		if !slices.Contains(events, text) && (len(events) == 0 || !strings.HasPrefix(events[len(events)-1], "lost")) {
+		text := fmt.Sprintf("lost %s/%d %d-%d: %d to %d", n.w.byID[l.Origin].name,
+			l.Generation, l.From, l.To, l.Count, l.Seq)
+		if !slices.Contains(events, text) && (len(events) == 0 ||
+			!strings.HasPrefix(events[len(events)-1], "lost")) {
 			events = append(events, text)
 		}
 	}
 	return events
 }
 
-// A full piece, the first of a message on the longest topic too, fits an answer: who was away gets all.
+// A full piece, the first of a message on the longest topic too, fits an answer: who was away gets
+// all.
 func TestFullPiecesArePulled(t *testing.T) {
 	w := newWorld(t, 1, 3, Config{})
 	n := w.nodes[2]
@@ -391,17 +419,19 @@ func TestFullPiecesArePulled(t *testing.T) {
 	}
 }
 
-// A piece that is longer than any may be fits no answer. Who holds it counts that; who asks for it hears that it is not there, and
-// gives it up as lost, with few questions.
+// A piece that is longer than any may be fits no answer. Who holds it counts that; who asks for it
+// hears that it is not there, and gives it up as lost, with few questions.
 func TestTooLargePiece(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
-	a, b, c, origin := w.nodes[0], w.nodes[1], w.nodes[2], w.nodes[3] // the origin is of another make, and gone
+	// the origin is of another make, and gone
+	a, b, c, origin := w.nodes[0], w.nodes[1], w.nodes[2], w.nodes[3]
 	w.blocked = func(from, to *node) bool { return to == c }
 	origin.sleep()
 	for seq, size := range []int{10, wire.MaxPiece + 100, 10} {
 		p := part{seq: uint64(seq + 1), topic: []byte("t"), payload: payload(size, 1)}
 		for _, n := range []*node{a, b} {
-			n.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: uint64(seq + 1), Body: appendPart(nil, &p)})
+			n.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: uint64(seq + 1),
+				Body: appendPart(nil, &p)})
 			n.schedule()
 		}
 	}
@@ -462,10 +492,12 @@ func TestAwayForTooLong(t *testing.T) {
 		n.wake(time.Minute)
 		took, ok := w.run(30*time.Second, func() bool { return len(n.got) == 410 })
 		if !ok || len(n.lost) == 0 {
-			t.Fatalf("%d: it has %d messages and lost %v after %v; %+v", count, len(n.got), n.lost, took, n.s.Stats())
+			t.Fatalf("%d: it has %d messages and lost %v after %v; %+v", count, len(n.got),
+				n.lost, took, n.s.Stats())
 		}
 		l := n.lost[0]
-		if len(n.lost) != 1 || l.From != 11 || l.To != uint64(count-390) || l.Count != uint64(count-400) || n.got[10].Seq != l.Seq+1 {
+		if len(n.lost) != 1 || l.From != 11 || l.To != uint64(count-390) ||
+			l.Count != uint64(count-400) || n.got[10].Seq != l.Seq+1 {
 			t.Errorf("%d: it lost %+v and goes on with %d", count, n.lost, n.got[10].Seq)
 		}
 		t.Logf("%d: after %v; %+v", count, took, n.s.Stats())
@@ -485,7 +517,8 @@ func TestNewcomer(t *testing.T) {
 	n.s.Joined(w.now, m, 0)
 	n.schedule()
 	for i := range 40 {
-		w.nodes[i%4].publish("t", []byte("after")) // the first ones while it does not know yet; n003's stream is new
+		// the first ones while it does not know yet; n003's stream is new
+		w.nodes[i%4].publish("t", []byte("after"))
 	}
 	w.run(5*time.Second, func() bool { return len(n.got) == 40 })
 	if len(n.got) != 40 || len(n.lost) > 0 {
@@ -497,18 +530,21 @@ func TestNewcomer(t *testing.T) {
 		}
 	}
 	if n.s.hash != w.nodes[1].s.hash {
-		t.Log("hashes differ while the others hold what the newcomer never had of streams that were silent since")
+		t.Log("hashes differ while the others hold what the newcomer never had of streams that " +
+			"were silent since")
 	}
 }
 
-// Without an answer from anybody who knows, streams begin at the first message heard, or at their beginning if near.
+// Without an answer from anybody who knows, streams begin at the first message heard, or at their
+// beginning if near.
 func TestNewcomerDecidesAlone(t *testing.T) {
 	w := newWorld(t, 3, 3, Config{})
 	w.quiet = true
 	bodies := pieces(slices.Repeat([]int{2}, 200)...)
 	n := w.nodes[2]
 	n.s.Joined(w.now, member.Member{ID: 99}, 0)
-	n.take(w.nodes[0], 1, bodies, 100, 101, 102, 103) // the second half of 50, 51, the first half of 52
+	// the second half of 50, 51, the first half of 52
+	n.take(w.nodes[0], 1, bodies, 100, 101, 102, 103)
 	n.take(w.nodes[1], 1, bodies, 3, 4)
 	w.blocked = func(from, to *node) bool { return true }
 	n.schedule()
@@ -525,7 +561,8 @@ func TestNewcomerDecidesAlone(t *testing.T) {
 	}
 }
 
-// When hundreds come at once, those who do not know yet where streams begin are no help, and do no harm.
+// When hundreds come at once, those who do not know yet where streams begin are no help, and do no
+// harm.
 func TestManyNewcomers(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	w.publishAndSettle(20)
@@ -553,12 +590,14 @@ func TestManyNewcomers(t *testing.T) {
 			}
 		}
 		if n2 != 10 || len(n.got) != 10 || len(n.lost) > 0 {
-			t.Errorf("%s got %d messages, %d of them new, and lost %v", n.name, len(n.got), n2, n.lost)
+			t.Errorf("%s got %d messages, %d of them new, and lost %v", n.name, len(n.got), n2,
+				n.lost)
 		}
 	}
 }
 
-// A node that is restored goes on where it was: nothing twice, what it missed, and it can serve others.
+// A node that is restored goes on where it was: nothing twice, what it missed, and it can serve
+// others.
 func TestRestore(t *testing.T) {
 	w := newWorld(t, 5, 3, Config{})
 	w.publishAndSettle(10)
@@ -580,7 +619,8 @@ func TestRestore(t *testing.T) {
 	}
 	again.s.Restore(w.now, slices.Values(marks), slices.Values(n.kept))
 	if len(again.got) > 0 || again.s.Stats().Held != 11 {
-		t.Fatalf("after the start it delivered %d and holds %d", len(again.got), again.s.Stats().Held)
+		t.Fatalf("after the start it delivered %d and holds %d", len(again.got),
+			again.s.Stats().Held)
 	}
 	m, _ := again.table.Get(w.nodes[0].id)
 	again.s.Joined(w.now, m, 0)
@@ -604,10 +644,13 @@ func TestRestoreDeliversWhatIsWhole(t *testing.T) {
 	n := w.nodes[1]
 	var kept []wire.Piece
 	for i, b := range pieces(1, 2, 1) {
-		kept = append(kept, wire.Piece{Origin: w.nodes[0].id, Generation: 1, Seq: uint64(i + 1), Body: b})
+		kept = append(kept, wire.Piece{Origin: w.nodes[0].id, Generation: 1,
+			Seq: uint64(i + 1), Body: b})
 	}
-	kept = append(kept, wire.Piece{Origin: 5, Generation: 1, Seq: 0, Body: []byte("x")}, wire.Piece{Origin: 5, Seq: 1 << 40, Body: kept[0].Body})
-	n.s.Restore(w.now, slices.Values([]Mark{{Origin: w.nodes[0].id, Generation: 1, Next: 2, Seq: 1}}), slices.Values(kept))
+	kept = append(kept, wire.Piece{Origin: 5, Generation: 1, Seq: 0, Body: []byte("x")},
+		wire.Piece{Origin: 5, Seq: 1 << 40, Body: kept[0].Body})
+	n.s.Restore(w.now, slices.Values([]Mark{{Origin: w.nodes[0].id, Generation: 1, Next: 2,
+		Seq: 1}}), slices.Values(kept))
 	if want := []string{"n000/1 2", "n000/1 3"}; !slices.Equal(n.events, want) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
@@ -707,7 +750,8 @@ func TestTopics(t *testing.T) {
 	w.nodes[0].publish("big", payload(5000, 1))
 	w.run(time.Millisecond*10, nil)
 	list := w.nodes[1].s.Topics(w.now)
-	if len(list) != 3 || list[0].Name != "a" || list[0].Messages != 50 || list[0].Bytes != 500 || list[0].Held != 50 ||
+	if len(list) != 3 || list[0].Name != "a" || list[0].Messages != 50 ||
+		list[0].Bytes != 500 || list[0].Held != 50 ||
 		list[2].Messages != 1 || list[2].Bytes != 5000 || list[2].Held != 1 {
 		t.Errorf("%+v", list)
 	}
@@ -733,12 +777,14 @@ func TestForget(t *testing.T) {
 	n.take(w.nodes[0], 1, pieces(1, 1, 1), 1, 3)
 	n.take(w.nodes[0], 2, pieces(1, 1, 1), 1)
 	n.s.Forget(w.now, w.nodes[0].id)
-	if st := n.s.Stats(); st.Streams != 0 || st.Held != 0 || st.Bytes != 0 || st.Gapped != 0 || n.s.hash != 0 {
+	if st := n.s.Stats(); st.Streams != 0 || st.Held != 0 || st.Bytes != 0 || st.Gapped != 0 ||
+		n.s.hash != 0 {
 		t.Errorf("%+v", st)
 	}
 }
 
-// What was delivered and is still held can be gone through again, one's own messages too, large ones whole.
+// What was delivered and is still held can be gone through again, one's own messages too, large
+// ones whole.
 func TestMessagesHeld(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{})
 	a, b := w.nodes[0], w.nodes[1]
@@ -758,7 +804,8 @@ func TestMessagesHeld(t *testing.T) {
 	}
 }
 
-// What is not on its way yet is not told of, so that nobody asks for it, and is held until it is: nobody else has it.
+// What is not on its way yet is not told of, so that nobody asks for it, and is held until it is:
+// nobody else has it.
 func TestUnsentIsNobodysBusiness(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{Age: 10 * time.Second, Bytes: 100_000, Window: 50_000})
 	n, other := w.nodes[0], w.nodes[1]
@@ -797,7 +844,8 @@ func TestUnsentIsNobodysBusiness(t *testing.T) {
 	}
 }
 
-// One message may be larger than all that may be held: until it is on its way nothing of it can be let go.
+// One message may be larger than all that may be held: until it is on its way nothing of it can be
+// let go.
 func TestUnsentBeyondTheBounds(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{Pieces: 100, Bytes: 100_000})
 	n := w.nodes[0]
@@ -816,7 +864,8 @@ func TestUnsentBeyondTheBounds(t *testing.T) {
 	}
 }
 
-// A window that is full in one generation is not in the next, in which nobody confirms what the last one published.
+// A window that is full in one generation is not in the next, in which nobody confirms what the
+// last one published.
 func TestNewGenerationNewWindow(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{Window: 20_000})
 	n := w.nodes[0]
@@ -832,7 +881,8 @@ func TestNewGenerationNewWindow(t *testing.T) {
 	}
 }
 
-// A zone that lacks something asks the others for it through a few of its members, the more the longer that takes.
+// A zone that lacks something asks the others for it through a few of its members, the more the
+// longer that takes.
 func TestFewAskAbroad(t *testing.T) {
 	w := newWorld(t, 1, 100, Config{})
 	var near []topology.Place
@@ -842,7 +892,8 @@ func TestFewAskAbroad(t *testing.T) {
 	for _, x := range []struct {
 		after       time.Duration
 		least, most int
-	}{{0, 0, 8}, {150 * time.Millisecond, 0, 14}, {250 * time.Millisecond, 2, 20}, {550 * time.Millisecond, 45, 85}, {time.Second, 100, 100}} {
+	}{{0, 0, 8}, {150 * time.Millisecond, 0, 14}, {250 * time.Millisecond, 2,
+		20}, {550 * time.Millisecond, 45, 85}, {time.Second, 100, 100}} {
 		asks := 0
 		for _, n := range w.nodes {
 			n.near = near
@@ -872,16 +923,19 @@ func TestLostIsNotHad(t *testing.T) {
 	r.wake(20 * time.Second)
 	q := o.publish("t", []byte("two"))
 	w.run(30*time.Second, nil)
-	if len(r.lost) != 1 || r.s.Knows(o.id, p.Generation, p.First) || !r.s.PassedOver(o.id, p.Generation, p.First) {
+	if len(r.lost) != 1 || r.s.Knows(o.id, p.Generation, p.First) ||
+		!r.s.PassedOver(o.id, p.Generation, p.First) {
 		t.Errorf("lost %+v; known %v", r.lost, r.s.Knows(o.id, p.Generation, p.First))
 	}
-	if len(r.got) != 1 || !r.s.Knows(o.id, q.Generation, q.First) || r.s.PassedOver(o.id, q.Generation, q.First) {
+	if len(r.got) != 1 || !r.s.Knows(o.id, q.Generation, q.First) ||
+		r.s.PassedOver(o.id, q.Generation, q.First) {
 		t.Errorf("got %d messages", len(r.got))
 	}
 }
 
-// Answers from afar take longer than those from this node's zone, and come late for one request that was made by the measure
-// of near ones, not for all. What nobody near has is given up as soon as all have denied it.
+// Answers from afar take longer than those from this node's zone, and come late for one request
+// that was made by the measure of near ones, not for all. What nobody near has is given up as soon
+// as all have denied it.
 func TestTimeoutsOfTwoZones(t *testing.T) {
 	w := newWorld(t, 1, 12, Config{Age: 5 * time.Second})
 	isFar := func(n *node) bool { return n.id == w.nodes[0].id || slices.Contains(w.nodes[6:], n) }
@@ -924,8 +978,8 @@ func TestTimeoutsOfTwoZones(t *testing.T) {
 	}
 }
 
-// A claim that nobody could show is not believed for some time, so that a liar costs little; but a member that returns may
-// have what nobody had.
+// A claim that nobody could show is not believed for some time, so that a liar costs little; but a
+// member that returns may have what nobody had.
 func TestReturnEndsDeafness(t *testing.T) {
 	w := newWorld(t, 1, 8, Config{})
 	w.publishAndSettle(5)

@@ -1,7 +1,7 @@
 package stream
 
-// shelf holds the bodies of a stream's pieces by sequence: pages of a few, in a row. It grows with the span between the
-// first and the last, by half a byte a piece that is not there.
+// shelf holds the bodies of a stream's pieces by sequence: pages of a few, in a row. It grows with
+// the span between the first and the last, by half a byte a piece that is not there.
 type shelf struct {
 	pages []*page
 	first uint64 // number of pages[0]
@@ -18,7 +18,8 @@ type page struct {
 }
 
 func (h *shelf) page(seq uint64) *page {
-	if i := seq/pageSize - h.first; i < uint64(len(h.pages)) { // below first it wraps to the high numbers
+	// below first it wraps to the high numbers
+	if i := seq/pageSize - h.first; i < uint64(len(h.pages)) {
 		return h.pages[i]
 	}
 	return nil

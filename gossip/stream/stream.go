@@ -1,10 +1,12 @@
-// Package stream is what a node holds of everybody's messages: in what order they are delivered, what is missing and who
-// has it, what is kept for others and for how long, and how fast this node may publish.
+// Package stream is what a node holds of everybody's messages: in what order they are delivered,
+// what is missing and who has it, what is kept for others and for how long, and how fast this node
+// may publish.
 //
-// What one member publishes in one life (origin and generation) is a stream of pieces, each with a sequence number from
-// 1 and small enough for a datagram. A message on a topic is a run of consecutive pieces; so large messages, gaps,
-// repair, retention and watermarks are one mechanism. Package multicast brings fresh pieces to everybody; this one takes
-// them in (Take), sees what did not come, and pulls that from whoever has it:
+// What one member publishes in one life (origin and generation) is a stream of pieces, each with a
+// sequence number from 1 and small enough for a datagram. A message on a topic is a run of
+// consecutive pieces; so large messages, gaps, repair, retention and watermarks are one mechanism.
+// Package multicast brings fresh pieces to everybody; this one takes them in (Take), sees what did
+// not come, and pulls that from whoever has it:
 //
 //   - take.go: a piece comes in, messages go out in order, what nobody holds is passed over and told (Lost).
 //   - given.go: what this node's programs were given, for the receipts of publishers.
@@ -32,8 +34,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Host is what Streams may use of the node around it, and tell it. It is called only from within Streams' own methods,
-// and calls none of them.
+// Host is what Streams may use of the node around it, and tell it. It is called only from within
+// Streams' own methods, and calls none of them.
 type Host interface {
 	// Self returns this node, Generation its present life. Both name this node's own stream.
 	Self() member.ID
@@ -42,17 +44,19 @@ type Host interface {
 	Table() *member.Table
 	// Rand returns the node's source of chance.
 	Rand() *rand.Rand
-	// Short says whether the budget for what is sent to a member's zone is spent, Tight whether one for any zone was of late.
+	// Short says whether the budget for what is sent to a member's zone is spent, Tight whether one
+	// for any zone was of late.
 	Short(to member.ID) bool
 	Tight() bool
 	// Near returns the places of this node's zone; none if there is but one zone.
 	Near() []topology.Place
-	// Room returns how many bytes of messages fit one datagram. It must be at least wire.MinRoom - wire.HeaderSize.
+	// Room returns how many bytes of messages fit one datagram. It must be at least wire.MinRoom -
+	// wire.HeaderSize.
 	Room() int
 	// SendStream sends messages to a member, in a datagram of their own. It copies them.
 	SendStream(now mono.Time, to member.Member, messages []byte)
-	// Unanswered tells that a member did not answer what was sent to it, and that either was long: perhaps
-	// such datagrams do not pass.
+	// Unanswered tells that a member did not answer what was sent to it, and that either was long:
+	// perhaps such datagrams do not pass.
 	Unanswered(now mono.Time, id member.ID)
 
 	// Heard returns when the last datagram of a member came; 0: nothing is known of that.
@@ -60,18 +64,19 @@ type Host interface {
 	// Narrow says whether the way to a member is known to drop what is as long as a full piece.
 	Narrow(id member.ID) bool
 
-	// Deliver hands out a message, this node's own too. Topic and payload are never written to again.
+	// Deliver hands out a message, this node's own too. Topic and payload are never written to
+	// again.
 	Deliver(now mono.Time, m Message)
 	// Lose tells that messages were passed over, which nobody holds any more.
 	Lose(now mono.Time, l Lost)
-	// Twin tells that others have more of this node's own stream than it published in its present life:
-	// a process before it was in the same generation.
+	// Twin tells that others have more of this node's own stream than it published in its present
+	// life: a process before it was in the same generation.
 	Twin(now mono.Time)
 	// Writable tells that Append may be tried again after an ErrBackpressure.
 	Writable(now mono.Time)
-	// Keep tells of every piece that is new here, and Mark how far a stream is delivered: with these, a driver can give
-	// Restore at the next start what it needs. A Mark follows the Deliver or Lose that it covers. The piece's body is never
-	// written to again.
+	// Keep tells of every piece that is new here, and Mark how far a stream is delivered: with
+	// these, a driver can give Restore at the next start what it needs. A Mark follows the Deliver
+	// or Lose that it covers. The piece's body is never written to again.
 	Keep(now mono.Time, p wire.Piece)
 	Mark(now mono.Time, m Mark)
 }
@@ -86,8 +91,9 @@ type Message struct {
 	Payload     []byte
 }
 
-// Lost is a hole in a stream: pieces that were passed over. At the end of what is known of a stream nobody may know
-// how many messages were in them: then Seq is 0, and Count is the number of the pieces, more than which they were not.
+// Lost is a hole in a stream: pieces that were passed over. At the end of what is known of a stream
+// nobody may know how many messages were in them: then Seq is 0, and Count is the number of the
+// pieces, more than which they were not.
 type Lost struct {
 	Origin     member.ID
 	Generation uint64
@@ -96,7 +102,8 @@ type Lost struct {
 	Seq        uint64 // of the last of these messages
 }
 
-// Mark says that everything of a stream before Next is delivered, passed over, or from before this node's time.
+// Mark says that everything of a stream before Next is delivered, passed over, or from before this
+// node's time.
 type Mark struct {
 	Origin     member.ID
 	Generation uint64
@@ -104,20 +111,28 @@ type Mark struct {
 	Seq        uint64 // of the last message before it
 }
 
-// Config is how much a node holds and how eagerly it repairs. The zero value of each field means its default.
+// Config is how much a node holds and how eagerly it repairs. The zero value of each field means
+// its default.
 type Config struct {
-	Window int // bytes of pieces that this node published and that are not closed yet; default 4 MiB, at most half of Bytes
+	// bytes of pieces that this node published and that are not closed yet; default 4 MiB, at most
+	// half of Bytes
+	Window int
 
 	Bytes  int           // of pieces held, at most; default 8 MiB
 	Pieces int           // held, at most; default 16,384
 	Age    time.Duration // a piece is held for, at most; default 60 s
 
-	Wait     time.Duration // for a missing piece to come by itself, since the last one came; default 30 ms. At most four of them
-	Timeout  time.Duration // of a request, before round-trip times are known; default 250 ms
-	Patience time.Duration // a gap is passed over after this if all who were asked lack it; default 2 s
+	// for a missing piece to come by itself, since the last one came; default 30 ms. At most four
+	// of them
+	Wait    time.Duration
+	Timeout time.Duration // of a request, before round-trip times are known; default 250 ms
+	// a gap is passed over after this if all who were asked lack it; default 2 s
+	Patience time.Duration
 	GiveUp   time.Duration // after it a gap is dropped if nobody vouches for it; default 20 s
 	Serve    int           // bytes a second that this node answers Pulls with; default 8 MiB
-	Sync     time.Duration // between two exchanges of all heads, at least; doubles to 30 s while they teach nothing; default 1 s
+	// between two exchanges of all heads, at least; doubles to 30 s while they teach nothing;
+	// default 1 s
+	Sync time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -143,7 +158,8 @@ func def[T int | time.Duration](v *T, d T) {
 
 // Bounds of what is remembered, beside those of Config.
 const (
-	// MaxStreams is how many streams are known. The one that was silent for longest, or nearly, makes way.
+	// MaxStreams is how many streams are known. The one that was silent for longest, or nearly,
+	// makes way.
 	MaxStreams = 4096
 	// MaxLives is how many generations of one origin are among them.
 	MaxLives = 8
@@ -168,7 +184,9 @@ type Stats struct {
 	Useless  uint64 // pieces that came by them and were here already
 	Served   uint64 // pieces sent to others who asked
 	Busy     uint64 // requests not served, over Config.Serve
-	TooLarge uint64 // pieces not sent to who asked: over wire.MaxPiece, so that they do not fit a datagram of this node
+	// pieces not sent to who asked: over wire.MaxPiece, so that they do not fit a datagram of this
+	// node
+	TooLarge uint64
 	Unproven uint64 // claims of more that nobody could show
 	Syncs    uint64 // exchanges of all heads started
 
@@ -178,7 +196,8 @@ type Stats struct {
 	Open        int // bytes published and not closed yet
 }
 
-// Streams is one node's part in everybody's streams: a pure state machine, not safe for concurrent use.
+// Streams is one node's part in everybody's streams: a pure state machine, not safe for concurrent
+// use.
 type Streams struct {
 	plane.None
 	host  Host
@@ -237,8 +256,8 @@ func (s *Streams) Stats() Stats {
 // Deadline returns when Wake must be called, mono.Never if never.
 func (s *Streams) Deadline() mono.Time { return s.due }
 
-// Gaps yields the streams of which something is known to be missing here, by origin and generation, in no
-// order that means anything.
+// Gaps yields the streams of which something is known to be missing here, by origin and generation,
+// in no order that means anything.
 func (s *Streams) Gaps() iter.Seq2[member.ID, uint64] {
 	return func(yield func(member.ID, uint64) bool) {
 		for _, st := range s.repairs {
@@ -266,8 +285,8 @@ func (s *Streams) Wake(now mono.Time) {
 	s.mend(now)
 }
 
-// Stalled tells that this node's own process stood still for a gap: what was due meanwhile gets that much longer, and
-// after a long one the others are asked at once what was missed.
+// Stalled tells that this node's own process stood still for a gap: what was due meanwhile gets
+// that much longer, and after a long one the others are asked at once what was missed.
 func (s *Streams) Stalled(now mono.Time, gap time.Duration) {
 	for _, st := range s.repairs {
 		st.repair.stalled(gap)

@@ -47,12 +47,14 @@ func TestLargeMessage(t *testing.T) {
 		t.Fatalf("not delivered; %+v", w.nodes[1].s.Stats())
 	}
 	for _, n := range w.nodes {
-		if m := n.got[0]; !bytes.Equal(m.Payload, want) || string(m.Topic) != "big" || m.Seq != 1 || m.First != p.First || m.Last != p.Last {
+		if m := n.got[0]; !bytes.Equal(m.Payload, want) || string(m.Topic) != "big" ||
+			m.Seq != 1 || m.First != p.First || m.Last != p.Last {
 			t.Errorf("%s got another message", n.name)
 		}
 	}
 	st := w.nodes[1].s.Stats()
-	t.Logf("after %v; %d of %d pieces pulled by %d requests, %d useless", took, st.Pulled, p.Last, st.Pulls, st.Useless)
+	t.Logf("after %v; %d of %d pieces pulled by %d requests, %d useless", took, st.Pulled,
+		p.Last, st.Pulls, st.Useless)
 	if took > 20*time.Millisecond+120*time.Millisecond+10*20*time.Millisecond {
 		t.Errorf("it took %v", took)
 	}
@@ -84,8 +86,8 @@ func (w *world) publishAndSettle(count int) {
 	}
 }
 
-// Who sleeps for 20 s under 200 messages a second has all of them, in order, within a second after it wakes. The others
-// hold it failed at first, and pass over what it asks.
+// Who sleeps for 20 s under 200 messages a second has all of them, in order, within a second after
+// it wakes. The others hold it failed at first, and pass over what it asks.
 func TestPause(t *testing.T) {
 	for _, latency := range []time.Duration{250 * time.Microsecond, 10 * time.Millisecond} {
 		w := newWorld(t, 4, 12, Config{})
@@ -104,7 +106,10 @@ func TestPause(t *testing.T) {
 		publish(20 * time.Second)
 		n.wake(20 * time.Second)
 		woke := w.now
-		w.blocked = func(from, _ *node) bool { return from == n && w.now.Sub(woke) < 150*time.Millisecond }
+		w.blocked = func(from, _ *node) bool {
+			return from == n &&
+				w.now.Sub(woke) < 150*time.Millisecond
+		}
 		caught := func() bool { return len(n.got) >= sent-20 }
 		for !caught() && w.now.Sub(woke) < 10*time.Second {
 			publish(50 * time.Millisecond)
@@ -113,7 +118,8 @@ func TestPause(t *testing.T) {
 		w.run(2*time.Second, func() bool { return len(n.got) == sent })
 		n.checkOrder()
 		st := n.s.Stats()
-		t.Logf("latency %v: caught up %d messages after %v; %d pulls, %d timed out, %d pulled, %d useless", latency, sent, took,
+		t.Logf("latency %v: caught up %d messages after %v; %d pulls, %d timed out, %d pulled, "+
+			"%d useless", latency, sent, took,
 			st.Pulls, st.TimedOut, st.Pulled, st.Useless)
 		if len(n.got) != sent || len(n.lost) > 0 || took > time.Second {
 			t.Errorf("it has %d of %d after %v, and lost %v", len(n.got), sent, took, n.lost)

@@ -20,8 +20,8 @@ func (s *Streams) timeout(abroad bool) time.Duration {
 	return min(max(3*rtt, minTimeout), maxTimeout)
 }
 
-// measure takes in the round-trip time of a request to a member of this node's zone, or of another: smoothed as TCP does
-// (RFC 6298), but rising at once.
+// measure takes in the round-trip time of a request to a member of this node's zone, or of another:
+// smoothed as TCP does (RFC 6298), but rising at once.
 func (s *Streams) measure(abroad bool, d time.Duration) {
 	rtt := &s.rtt[kind(abroad)]
 	if d > *rtt {
@@ -31,8 +31,9 @@ func (s *Streams) measure(abroad bool, d time.Duration) {
 	}
 }
 
-// tooLate remembers a request that timed out without any answer. If one comes yet, the next request waits for longer:
-// without that, an estimate below the true time would stay there for ever, as nothing else is measured.
+// tooLate remembers a request that timed out without any answer. If one comes yet, the next request
+// waits for longer: without that, an estimate below the true time would stay there for ever, as
+// nothing else is measured.
 func (s *Streams) tooLate(q request) {
 	s.late[s.lateAt] = q
 	s.lateAt = (s.lateAt + 1) % maxLate
@@ -82,7 +83,10 @@ func (s *Streams) receiveSupply(now mono.Time, from member.Member, body []byte) 
 	}
 	if r := st.repair; r != nil {
 		r.heard(from.ID)
-		i := slices.IndexFunc(r.requests, func(q request) bool { return q.ticket == m.Ticket && q.peer == from.ID })
+		i := slices.IndexFunc(r.requests, func(q request) bool {
+			return q.ticket == m.Ticket &&
+				q.peer == from.ID
+		})
 		if i >= 0 {
 			s.answered(now, st, from, &m, i, missing, first)
 		}
@@ -93,9 +97,10 @@ func (s *Streams) receiveSupply(now mono.Time, from member.Member, body []byte) 
 	return !pieces.Malformed()
 }
 
-// answered notes what a Supply says of its request, the one at i. missing was the first missing piece before it came,
-// first is the first one that it brought from there on, 0 if none.
-func (s *Streams) answered(now mono.Time, st *stream, from member.Member, m *wire.Supply, i int, missing, first uint64) {
+// answered notes what a Supply says of its request, the one at i. missing was the first missing
+// piece before it came, first is the first one that it brought from there on, 0 if none.
+func (s *Streams) answered(now mono.Time, st *stream, from member.Member, m *wire.Supply,
+	i int, missing, first uint64) {
 	r := st.repair
 	q := &r.requests[i]
 	if !q.answered {
@@ -135,7 +140,8 @@ func (s *Streams) answered(now mono.Time, st *stream, from member.Member, m *wir
 			extent = ^uint64(0)
 		}
 		origin := from.ID == st.origin && from.Generation() == st.generation
-		r.deny(from.ID, extent, m.Low <= m.High && m.High > st.solid && extent < m.High, m.Low, m.High, origin)
+		r.deny(from.ID, extent, m.Low <= m.High && m.High > st.solid && extent < m.High, m.Low,
+			m.High, origin)
 		if origin && m.High < st.top && top == st.top {
 			s.disprove(now, st, m.High)
 			return

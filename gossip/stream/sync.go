@@ -9,34 +9,44 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// An exchange of all heads: Ask, Page, Ask from where the page ended, until all are told. It starts when hashes differ
-// and that is not just pieces under way, when this process stood still, and when it is a newcomer.
+// An exchange of all heads: Ask, Page, Ask from where the page ended, until all are told. It starts
+// when hashes differ and that is not just pieces under way, when this process stood still, and when
+// it is a newcomer.
 //
-// A newcomer gets what is published since it was welcomed. So it begins every stream after what the member that let it in
-// had seen of it when it was asked, or with the first message that it heard before the answer came; a stream that this
-// member does not know began later, and begins at its first piece. If nobody answers who can know, it begins with the
-// first message that it hears, or at the first piece if that is near. A message that is on its way meanwhile it gets as a
-// whole, since it may have been published after the welcome: what it has no piece of yet it pulls.
+// A newcomer gets what is published since it was welcomed. So it begins every stream after what the
+// member that let it in had seen of it when it was asked, or with the first message that it heard
+// before the answer came; a stream that this member does not know began later, and begins at its
+// first piece. If nobody answers who can know, it begins with the first message that it hears, or
+// at the first piece if that is near. A message that is on its way meanwhile it gets as a whole,
+// since it may have been published after the welcome: what it has no piece of yet it pulls.
 //
 // The first of its cluster is no newcomer. If another cluster lets it in, it begins with what is
 // held there, as the members of that cluster get what it holds.
 
 const (
-	quiet     = 500 * time.Millisecond // hashes should agree when nothing came for so long
-	streak    = 8                      // so many differences running are worth an exchange in any case
-	fewRuns   = 3                      // and so many, where nothing agreed for as long as longRun
-	longRun   = 2 * time.Second
-	maxSync   = 2 * time.Second        // between two exchanges that teach nothing; so long for each page of the last
-	oddOnes   = 4                      // of so many differences after an agreement one is looked into, once pieces age
-	explained = 30 * time.Second       // a difference of which an exchange found no reason is left alone
+	quiet = 500 * time.Millisecond // hashes should agree when nothing came for so long
+	// so many differences running are worth an exchange in any case
+	streak  = 8
+	fewRuns = 3 // and so many, where nothing agreed for as long as longRun
+	longRun = 2 * time.Second
+	// between two exchanges that teach nothing; so long for each page of the last
+	maxSync = 2 * time.Second
+	// of so many differences after an agreement one is looked into, once pieces age
+	oddOnes = 4
+	// a difference of which an exchange found no reason is left alone
+	explained = 30 * time.Second
 	firstAsk  = 100 * time.Millisecond // another is asked after this if nothing came; doubling
-	maxAsks   = 5                      // without an answer, then an exchange is given up; a newcomer goes on
-	longGap   = time.Second            // of a stall after which the others are asked at once
-	maxTook   = 10 * time.Second       // that an Ask is thought to take, as the Join before it did
-	decideBy  = 3 * time.Second        // a newcomer that nobody told where streams begin decides alone
-	aloneFor  = time.Second            // without anybody's heads after a probe, others are asked for them
-	missedFor = 10 * time.Second       // after a probe without an answer, any such silence counts, from the last heads on
-	nearStart = 64                     // pieces from its first, a stream is as good as new
+	// without an answer, then an exchange is given up; a newcomer goes on
+	maxAsks = 5
+	longGap = time.Second      // of a stall after which the others are asked at once
+	maxTook = 10 * time.Second // that an Ask is thought to take, as the Join before it did
+	// a newcomer that nobody told where streams begin decides alone
+	decideBy = 3 * time.Second
+	// without anybody's heads after a probe, others are asked for them
+	aloneFor = time.Second
+	// after a probe without an answer, any such silence counts, from the last heads on
+	missedFor = 10 * time.Second
+	nearStart = 64 // pieces from its first, a stream is as good as new
 )
 
 // syncing is how far the exchange of all heads is.
@@ -54,19 +64,20 @@ type syncing struct {
 	asks   int       // since the last answer
 
 	changed mono.Time // when the hash last changed by a piece that came
-	aged    bool      // since then it changed as a stream was let go: the others do that a little earlier or later
-	streak  int       // differences running
-	run     mono.Time // when the first of them was
-	odd     bool      // this node differs from all that it hears, and an exchange found no reason
-	hurry   mono.Time // until then a difference is looked into at once
-	next    mono.Time // no exchange is started before
-	pause   time.Duration
-	all     bool      // the one under way is about streams too of which nothing is held
-	pages   int       // of it
-	taught  bool      // something, by it
-	start   mono.Time // one is started then, with anybody
-	alone   mono.Time // and then, unless heads of somebody are heard before
-	missed  mono.Time // until then a silence counts without a probe
+	// since then it changed as a stream was let go: the others do that a little earlier or later
+	aged   bool
+	streak int       // differences running
+	run    mono.Time // when the first of them was
+	odd    bool      // this node differs from all that it hears, and an exchange found no reason
+	hurry  mono.Time // until then a difference is looked into at once
+	next   mono.Time // no exchange is started before
+	pause  time.Duration
+	all    bool      // the one under way is about streams too of which nothing is held
+	pages  int       // of it
+	taught bool      // something, by it
+	start  mono.Time // one is started then, with anybody
+	alone  mono.Time // and then, unless heads of somebody are heard before
+	missed mono.Time // until then a silence counts without a probe
 
 	led  bool // a hash led to the one under way, this one; 0: the other told none
 	hash uint64
@@ -101,8 +112,8 @@ func (y *syncing) reset() {
 	y.start, y.alone, y.due, y.decide = mono.Never, mono.Never, mono.Never, mono.Never
 }
 
-// Joined tells that a member let this node in, and how long its answer took. An Ask may take as long,
-// and what is published meanwhile is for this node.
+// Joined tells that a member let this node in, and how long its answer took. An Ask may take as
+// long, and what is published meanwhile is for this node.
 func (s *Streams) Joined(now mono.Time, by member.Member, took time.Duration) {
 	y := &s.sync
 	if !y.joined {
@@ -140,7 +151,8 @@ func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 	}
 	y.odd = y.streak >= streak && y.idle.own == s.hash && now < y.idle.until
 	settled := hash != 0 && (now.Sub(y.changed) >= quiet || now < y.hurry) || y.streak >= streak ||
-		y.streak >= fewRuns && now.Sub(y.run) >= longRun // where most are dead, unknown yet, few are heard
+		// where most are dead, unknown yet, few are heard
+		y.streak >= fewRuns && now.Sub(y.run) >= longRun
 	if y.active || y.newcomer || now < y.next || !settled || y.idle.has(now, s.hash, hash) {
 		return
 	}
@@ -151,7 +163,8 @@ func (s *Streams) compareHash(now mono.Time, from member.Member, hash uint64) {
 	y.led, y.hash = true, hash
 }
 
-// startSync begins an exchange. all asks about streams too of which the other holds nothing any more.
+// startSync begins an exchange. all asks about streams too of which the other holds nothing any
+// more.
 func (s *Streams) startSync(now mono.Time, peer member.ID, all bool) {
 	s.stats.Syncs++
 	y := &s.sync
@@ -193,7 +206,8 @@ func (s *Streams) receiveAsk(now mono.Time, from member.Member, body []byte) boo
 	i, _ := s.search(ask.From, 0)
 	for ; i < len(s.list); i++ {
 		st := s.list[i]
-		if len(b) > s.host.Room()-MaxLives*wire.HeadSize && (i == 0 || s.list[i-1].origin != st.origin) {
+		if len(b) > s.host.Room()-MaxLives*wire.HeadSize &&
+			(i == 0 || s.list[i-1].origin != st.origin) {
 			page.To = st.origin - 1 // all lives of an origin are on one page
 			break
 		}
@@ -281,9 +295,10 @@ func (s *Streams) hearAside(now mono.Time, from member.Member, heads wire.HeadRe
 	}
 }
 
-// receiveTold takes in heads that nobody asked for: what this node lacked when it showed its own, or
-// what is passed on in a reunion.
-func (s *Streams) receiveTold(now mono.Time, from member.Member, on bool, heads wire.HeadReader) bool {
+// receiveTold takes in heads that nobody asked for: what this node lacked when it showed its own,
+// or what is passed on in a reunion.
+func (s *Streams) receiveTold(now mono.Time, from member.Member, on bool,
+	heads wire.HeadReader) bool {
 	for {
 		h, ok := heads.Next()
 		if !ok {
@@ -432,9 +447,11 @@ func (st *stream) firstMessage() uint64 {
 	return st.low - min(p.index, st.low-1)
 }
 
-// widen has a stream that was begun in the middle of a message, as a piece of that shows, begin with it.
+// widen has a stream that was begun in the middle of a message, as a piece of that shows, begin
+// with it.
 func (st *stream) widen(seq uint64, p *part) {
-	if first := seq - min(p.index, seq-1); st.middle && st.next == st.from && first < st.from && st.from <= seq {
+	if first := seq - min(p.index, seq-1); st.middle && st.next == st.from &&
+		first < st.from && st.from <= seq {
 		st.middle = false // once: pieces may be forged
 		st.next, st.solid, st.from = first, first, first
 	}

@@ -6,9 +6,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Take takes in a piece that came from another node, and says whether it is new. It copies the body. One that is not new
-// may have been here before (see Knows) or be refused: of a stream that is not taken in, malformed, or more than Ahead
-// beyond what is delivered; what is refused is not held, and will be pulled when its time comes.
+// Take takes in a piece that came from another node, and says whether it is new. It copies the
+// body. One that is not new may have been here before (see Knows) or be refused: of a stream that
+// is not taken in, malformed, or more than Ahead beyond what is delivered; what is refused is not
+// held, and will be pulled when its time comes.
 func (s *Streams) Take(now mono.Time, p wire.Piece) (fresh bool) {
 	st := s.find(p.Origin, p.Generation)
 	if st == nil {
@@ -24,13 +25,15 @@ func (s *Streams) Take(now mono.Time, p wire.Piece) (fresh bool) {
 	return s.take(now, st, p.Seq, p.Body, true)
 }
 
-// Knows says whether a piece is held, was delivered, or is from before this node's time: it need not be sent here.
+// Knows says whether a piece is held, was delivered, or is from before this node's time: it need
+// not be sent here.
 func (s *Streams) Knows(origin member.ID, generation, seq uint64) bool {
 	st := s.find(origin, generation)
 	return st != nil && (seq < st.next && !st.wasLost(seq) || st.get(seq) != nil)
 }
 
-// PassedOver says whether a piece was given up: it need not be sent here either, and this node does not have it.
+// PassedOver says whether a piece was given up: it need not be sent here either, and this node does
+// not have it.
 func (s *Streams) PassedOver(origin member.ID, generation, seq uint64) bool {
 	st := s.find(origin, generation)
 	return st != nil && st.wasLost(seq)
@@ -47,7 +50,8 @@ func (s *Streams) Body(origin member.ID, generation, seq uint64) ([]byte, bool) 
 }
 
 // take takes in a piece. by itself says that it was not asked for.
-func (s *Streams) take(now mono.Time, st *stream, seq uint64, body []byte, byItself bool) (fresh bool) {
+func (s *Streams) take(now mono.Time, st *stream, seq uint64, body []byte,
+	byItself bool) (fresh bool) {
 	st.lately = true
 	switch {
 	case seq < st.next || st == s.own || st.get(seq) != nil:
@@ -76,8 +80,8 @@ func (s *Streams) take(now mono.Time, st *stream, seq uint64, body []byte, byIts
 	return true
 }
 
-// deliver hands out what is complete and next in order. A stream of a later life waits for what is known to be missing
-// of an earlier one, unless it must not.
+// deliver hands out what is complete and next in order. A stream of a later life waits for what is
+// known to be missing of an earlier one, unless it must not.
 func (s *Streams) deliver(now mono.Time, st *stream, must bool) {
 	if !st.begun || !must && s.waits(st) {
 		return
@@ -125,8 +129,8 @@ func (s *Streams) advance(now mono.Time, st *stream) bool {
 	return true
 }
 
-// assemble returns the payload of the message that begins at a sequence, all of whose pieces are held; ok is false if they
-// are not of one message.
+// assemble returns the payload of the message that begins at a sequence, all of whose pieces are
+// held; ok is false if they are not of one message.
 func (st *stream) assemble(at uint64, first *part) (payload []byte, ok bool) {
 	if first.rest == 0 {
 		return first.payload, true
@@ -146,8 +150,8 @@ func (st *stream) assemble(at uint64, first *part) (payload []byte, ok bool) {
 	return payload, len(payload) <= MaxPayload
 }
 
-// passOver goes on at a later piece. Those before it are told as lost once it is known how many messages they were.
-// seq is the message of the last of them, 0 if nobody here knows.
+// passOver goes on at a later piece. Those before it are told as lost once it is known how many
+// messages they were. seq is the message of the last of them, 0 if nobody here knows.
 func (st *stream) passOver(to, seq uint64) {
 	if st.hole == 0 {
 		st.hole = st.next
@@ -163,7 +167,8 @@ func (s *Streams) tellLost(now mono.Time, st *stream, seq uint64) {
 		return
 	}
 	pieces := st.next - st.hole
-	l := Lost{Origin: st.origin, Generation: st.generation, From: st.hole, To: st.next - 1, Count: pieces, Seq: st.seq}
+	l := Lost{Origin: st.origin, Generation: st.generation, From: st.hole, To: st.next - 1,
+		Count: pieces, Seq: st.seq}
 	if seq > st.seq { // else no honest origin made this
 		l.Count = min(max(seq-1-st.seq, 1), pieces)
 		st.seq = seq - 1
@@ -175,14 +180,15 @@ func (s *Streams) tellLost(now mono.Time, st *stream, seq uint64) {
 	s.mark(now, st)
 }
 
-// tellTail tells what was passed over at the end of what is known of a stream. How many messages that
-// were is known only if a piece of the last is.
+// tellTail tells what was passed over at the end of what is known of a stream. How many messages
+// that were is known only if a piece of the last is.
 func (s *Streams) tellTail(now mono.Time, st *stream) {
 	if st.holeSeq > st.seq {
 		s.tellLost(now, st, st.holeSeq+1)
 		return
 	}
-	l := Lost{Origin: st.origin, Generation: st.generation, From: st.hole, To: st.next - 1, Count: st.next - st.hole}
+	l := Lost{Origin: st.origin, Generation: st.generation, From: st.hole, To: st.next - 1,
+		Count: st.next - st.hole}
 	st.hole, st.holeSeq = 0, 0
 	s.stats.Lost += l.Count
 	s.host.Lose(now, l)
@@ -193,7 +199,8 @@ func (s *Streams) mark(now mono.Time, st *stream) {
 	s.host.Mark(now, Mark{Origin: st.origin, Generation: st.generation, Next: st.next, Seq: st.seq})
 }
 
-// waits says whether an earlier life of the origin has something missing, or that is not told as lost yet.
+// waits says whether an earlier life of the origin has something missing, or that is not told as
+// lost yet.
 func (s *Streams) waits(st *stream) bool {
 	if st.former > 0 {
 		return true
@@ -210,7 +217,8 @@ func (s *Streams) waits(st *stream) bool {
 // deliverLater goes on with the lives that waited for one that is complete now.
 func (s *Streams) deliverLater(now mono.Time, st *stream) {
 	i, _ := s.search(st.origin, st.generation)
-	for i++; i < len(s.list) && s.list[i].origin == st.origin && s.list[i].begun && !s.waits(s.list[i]); i++ {
+	for i++; i < len(s.list) && s.list[i].origin == st.origin && s.list[i].begun &&
+		!s.waits(s.list[i]); i++ {
 		for s.advance(now, s.list[i]) {
 		}
 	}

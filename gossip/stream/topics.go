@@ -8,7 +8,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/mono"
 )
 
-// MaxTopics is how many topics are counted one by one. What is on more of them is counted under an empty name.
+// MaxTopics is how many topics are counted one by one. What is on more of them is counted under an
+// empty name.
 const MaxTopics = 1024
 
 // rateWindow is the time over which a topic's rate is taken.
@@ -34,7 +35,8 @@ type topic struct {
 
 // get returns a topic's counter, made if need be, or the one for the rest.
 func (t *topics) get(name []byte) *topic {
-	i, ok := slices.BinarySearchFunc(t.list, name, func(a *topic, b []byte) int { return compareText(a.Name, b) })
+	i, ok := slices.BinarySearchFunc(t.list, name,
+		func(a *topic, b []byte) int { return compareText(a.Name, b) })
 	switch {
 	case ok:
 		return t.list[i]
@@ -86,7 +88,8 @@ func (s *Streams) Topics(now mono.Time) []Topic {
 	list := make([]Topic, 0, len(s.topics.list))
 	for _, c := range s.topics.list {
 		c.roll(now)
-		left := 1 - float64(now.Sub(c.since))/float64(rateWindow) // of the window before, as it slides out
+		// of the window before, as it slides out
+		left := 1 - float64(now.Sub(c.since))/float64(rateWindow)
 		t := c.Topic
 		t.Rate = (float64(c.now) + float64(c.previous)*left) / rateWindow.Seconds()
 		list = append(list, t)

@@ -9,16 +9,20 @@ import (
 	"github.com/starling-gossip/starling/gossip/topology"
 )
 
-// Where missing pieces are asked for if there are several zones. What a zone lacks, all its members lack, and if each asked
-// another zone for it, that would cost as many copies as it has members. So they ask each other, and for each stretch of a
-// stream a few of them, by a hash, ask the other zones, too; twice as many each time that some time has passed. So nobody is
-// elected, and who is dead is missed for a moment. (SRM has each wait by its distance, and hear others ask; Floyd et al. 1995.)
+// Where missing pieces are asked for if there are several zones. What a zone lacks, all its members
+// lack, and if each asked another zone for it, that would cost as many copies as it has members. So
+// they ask each other, and for each stretch of a stream a few of them, by a hash, ask the other
+// zones, too; twice as many each time that some time has passed. So nobody is elected, and who is
+// dead is missed for a moment. (SRM has each wait by its distance, and hear others ask; Floyd et
+// al. 1995.)
 
 const (
-	askers      = 2                      // of a zone's members that ask other zones at first, in the mean
-	moreAskers  = 100 * time.Millisecond // after which there are twice as many
-	tightAskers = 5 * time.Second        // the same while a budget holds up what they ask for: more would ask for the same
-	stretchBits = 6                      // 64 pieces
+	// of a zone's members that ask other zones at first, in the mean
+	askers     = 2
+	moreAskers = 100 * time.Millisecond // after which there are twice as many
+	// the same while a budget holds up what they ask for: more would ask for the same
+	tightAskers = 5 * time.Second
+	stretchBits = 6 // 64 pieces
 )
 
 // abroad says whether this node asks members of other zones for a missing piece, too.
@@ -32,7 +36,8 @@ func (s *Streams) abroad(now mono.Time, st *stream, seq uint64) bool {
 	if askers<<step >= near {
 		return true
 	}
-	h := member.Mix(uint64(s.host.Self()) + member.Mix(st.generation+member.Mix(uint64(st.origin)+member.Mix(seq>>stretchBits))))
+	h := member.Mix(uint64(s.host.Self()) +
+		member.Mix(st.generation+member.Mix(uint64(st.origin)+member.Mix(seq>>stretchBits))))
 	return h%near < askers<<step
 }
 

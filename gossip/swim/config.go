@@ -4,23 +4,25 @@ import (
 	"time"
 )
 
-// Config is how SWIM probes. The zero value of each field means its default, which is right for a LAN. Every part can
-// be switched off, so that its worth can be measured.
+// Config is how SWIM probes. The zero value of each field means its default, which is right for a
+// LAN. Every part can be switched off, so that its worth can be measured.
 type Config struct {
 	Period   time.Duration // the protocol period: one member is probed in each; default 800 ms
 	MinRTO   time.Duration // the least time that a direct ping is given; default 50 ms
 	Indirect int           // members asked to ping indirectly (SWIM's k); default 3
 	Alpha    float64       // the least suspicion timeout is Alpha·log10(n)·Period; default 1.5
 	Beta     float64       // the largest is Beta times that; default 6
-	Confirm  int           // independent confirmations that shrink it to the least (Lifeguard's K), at most 4; default 3
+	// independent confirmations that shrink it to the least (Lifeguard's K), at most 4; default 3
+	Confirm int
 
 	// Lifeguard (Dadgar, Phillips, Currey 2018) and what came before it, each off if true.
-	NoSuspicion    bool // plain SWIM: a failed probe is a verdict (SWIM, section 3)
-	NoLocalHealth  bool // section IV-A: a node that misses answers slows down and doubts itself
-	NoNack         bool // part of it: who was asked to ping says so when it gets no answer
-	NoShrink       bool // section IV-B: the timeout begins long and shrinks with confirmations
-	NoBuddy        bool // section IV-C: the suspect is told with the first packet that it gets
-	RandomTargets  bool // probe a random member, not the next of a shuffled round (SWIM, section 4.3)
+	NoSuspicion   bool // plain SWIM: a failed probe is a verdict (SWIM, section 3)
+	NoLocalHealth bool // section IV-A: a node that misses answers slows down and doubts itself
+	NoNack        bool // part of it: who was asked to ping says so when it gets no answer
+	NoShrink      bool // section IV-B: the timeout begins long and shrinks with confirmations
+	NoBuddy       bool // section IV-C: the suspect is told with the first packet that it gets
+	// probe a random member, not the next of a shuffled round (SWIM, section 4.3)
+	RandomTargets  bool
 	NoStallShift   bool // forgive what fell due while this process stood still
 	NoIndirectPing bool
 }
@@ -55,8 +57,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// suspicionTimeout returns how long a suspicion lasts in a cluster of n live members after c independent confirmations
-// of k looked for (Lifeguard, section IV-B):
+// suspicionTimeout returns how long a suspicion lasts in a cluster of n live members after c
+// independent confirmations of k looked for (Lifeguard, section IV-B):
 //
 //	max(least, most − (most − least)·log(c+1)/log(k+1)), least = Alpha·log10(n)·Period, most = Beta·least
 func (c *Config) suspicionTimeout(n, confirmations int) time.Duration {
@@ -70,7 +72,8 @@ func (c *Config) suspicionTimeout(n, confirmations int) time.Duration {
 	return max(least, most-time.Duration(shrunk))
 }
 
-// LeastSuspicion returns the shortest time from a suspicion to the verdict in a cluster of n live members.
+// LeastSuspicion returns the shortest time from a suspicion to the verdict in a cluster of n live
+// members.
 func (c Config) LeastSuspicion(n int) time.Duration {
 	c = c.withDefaults()
 	if c.NoSuspicion {
@@ -79,9 +82,10 @@ func (c Config) LeastSuspicion(n int) time.Duration {
 	return c.suspicionTimeout(n, c.Confirm)
 }
 
-// Slowest returns how long it takes, but for rare bad luck, until those who are left of n members know of all others that
-// they are dead. While most probes fail, each takes them for its own bad health and begins one in nine periods (Lifeguard,
-// section IV-A); a round takes up to 2n−1 (SWIM, section 4.3), which they share; and the longest suspicion comes on top.
+// Slowest returns how long it takes, but for rare bad luck, until those who are left of n members
+// know of all others that they are dead. While most probes fail, each takes them for its own bad
+// health and begins one in nine periods (Lifeguard, section IV-A); a round takes up to 2n−1 (SWIM,
+// section 4.3), which they share; and the longest suspicion comes on top.
 func (c Config) Slowest(n, left int) time.Duration {
 	c = c.withDefaults()
 	period := c.Period
@@ -91,8 +95,8 @@ func (c Config) Slowest(n, left int) time.Duration {
 	return time.Duration(2*n-1)*period/time.Duration(max(left, 1)) + c.suspicionTimeout(n, 0)
 }
 
-// log2 is exact for the counts of confirmations and interpolates between powers of two for others, within 0.09. It uses
-// no function whose last bit differs between machines.
+// log2 is exact for the counts of confirmations and interpolates between powers of two for others,
+// within 0.09. It uses no function whose last bit differs between machines.
 func log2(n int) float64 {
 	switch n {
 	case 3:

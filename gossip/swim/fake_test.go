@@ -26,7 +26,8 @@ type sent struct {
 
 func (s sent) seq() uint32 { q, _ := wire.ReadSeq(s.body); return q }
 
-// fake is a detect.Host. Like the node, it puts verdicts into the table and tells the detector of the changes.
+// fake is a detect.Host. Like the node, it puts verdicts into the table and tells the detector of
+// the changes.
 type fake struct {
 	t        testing.TB
 	d        *Detector
@@ -80,7 +81,8 @@ func addr(i int) netip.AddrPort {
 
 // newFake makes a detector of member 0 in a cluster of n.
 func newFake(t testing.TB, n int, cfg Config) *fake {
-	f := &fake{t: t, now: mono.Time(time.Hour), self: id(0), rng: rand.New(rand.NewPCG(3, uint64(n)))}
+	f := &fake{t: t, now: mono.Time(time.Hour), self: id(0),
+		rng: rand.New(rand.NewPCG(3, uint64(n)))}
 	f.d = New(cfg, f, f.now)
 	for i := range n {
 		f.add(i)
@@ -89,7 +91,8 @@ func newFake(t testing.TB, n int, cfg Config) *fake {
 }
 
 func (f *fake) add(i int) {
-	f.merge(member.Fact{Record: member.Share(member.Record{Name: name(i), Generation: 1, Addr: addr(i)})}, 0)
+	f.merge(member.Fact{Record: member.Share(member.Record{Name: name(i), Generation: 1,
+		Addr: addr(i)})}, 0)
 }
 
 // merge puts a fact into the table and tells the detector, as the node does.

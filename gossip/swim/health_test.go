@@ -8,7 +8,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// Lifeguard, table I: +1 for each nack missed, or for a failed probe that had none to expect; −1 for a good probe.
+// Lifeguard, table I: +1 for each nack missed, or for a failed probe that had none to expect; −1
+// for a good probe.
 func TestLocalHealth(t *testing.T) {
 	for _, c := range []struct {
 		n, nacks, want int
@@ -57,7 +58,8 @@ func TestHealthIsBoundedAndRecovers(t *testing.T) {
 	f.nextPing()
 	start := f.now
 	f.wake()
-	if waited := f.now.Sub(start); f.count(wire.TypePingReq) == 0 || waited != (maxHealth+1)*(period/3) {
+	if waited := f.now.Sub(start); f.count(wire.TypePingReq) == 0 ||
+		waited != (maxHealth+1)*(period/3) {
 		t.Errorf("asked others after %s", waited)
 	}
 	f.run(time.Minute, f.ackAll)
@@ -155,7 +157,8 @@ func TestLonelyDetector(t *testing.T) {
 
 func TestConfigDefaultsAndBounds(t *testing.T) {
 	c := Config{Confirm: 100, Period: -1, Beta: 0.5}.withDefaults()
-	if c.Confirm != maxConfirm || c.Period != period || c.Beta != 6 || c.Alpha != 1.5 || c.Indirect != 3 || c.MinRTO != 50*time.Millisecond {
+	if c.Confirm != maxConfirm || c.Period != period || c.Beta != 6 || c.Alpha != 1.5 ||
+		c.Indirect != 3 || c.MinRTO != 50*time.Millisecond {
 		t.Errorf("%+v", c)
 	}
 }

@@ -13,7 +13,8 @@ import (
 
 const period = 800 * time.Millisecond
 
-// SWIM, section 4.3: between two probes of one member at most 2n−1 periods pass, and each round visits all.
+// SWIM, section 4.3: between two probes of one member at most 2n−1 periods pass, and each round
+// visits all.
 func TestRoundsVisitEveryMember(t *testing.T) {
 	for _, n := range []int{2, 3, 10, 57} {
 		f := newFake(t, n, Config{})
@@ -159,7 +160,8 @@ func TestIndirectPings(t *testing.T) {
 			helpers := map[member.ID]bool{}
 			for _, s := range f.sent {
 				m, ok := wire.ReadPingReq(s.body)
-				if s.kind != wire.TypePingReq || !ok || m.Target != p.to || m.Seq != p.seq() || m.Instance != f.peer(f.index(p.to)).Instance {
+				if s.kind != wire.TypePingReq || !ok || m.Target != p.to || m.Seq != p.seq() ||
+					m.Instance != f.peer(f.index(p.to)).Instance {
 					t.Errorf("not the right ping request: %+v", s)
 				}
 				if s.to == p.to || s.to == f.self {
@@ -192,7 +194,8 @@ func TestSuspectAtThePeriodsEnd(t *testing.T) {
 	}
 }
 
-// A turn that comes late, though not so late that the node calls it a stall, gives no probe less time than it needs.
+// A turn that comes late, though not so late that the node calls it a stall, gives no probe less
+// time than it needs.
 func TestLateTurnDoesNotCutAProbeShort(t *testing.T) {
 	for _, late := range []time.Duration{10, 40, 60, 90, 120} {
 		f := newFake(t, 5, Config{Period: 50 * time.Millisecond, MinRTO: 20 * time.Millisecond})
@@ -218,11 +221,14 @@ func TestLateTurnDoesNotCutAProbeShort(t *testing.T) {
 func TestPingIsAcked(t *testing.T) {
 	f := newFake(t, 3, Config{})
 	f.receive(1, wire.TypePing, 77)
-	if len(f.sent) != 1 || f.sent[0].kind != wire.TypeAck || f.sent[0].seq() != 77 || f.sent[0].to != id(1) {
+	if len(f.sent) != 1 || f.sent[0].kind != wire.TypeAck || f.sent[0].seq() != 77 ||
+		f.sent[0].to != id(1) {
 		t.Errorf("%+v", f.sent)
 	}
 	f.sent = nil
-	f.d.Receive(f.now, plane.Sender{Peer: detect.Peer{ID: 99, Addr: addr(99)}}, wire.TypePing, []byte{0, 0, 0, 1}) // a stranger
+	// a stranger
+	f.d.Receive(f.now, plane.Sender{Peer: detect.Peer{ID: 99, Addr: addr(99)}}, wire.TypePing,
+		[]byte{0, 0, 0, 1})
 	if f.count(wire.TypeAck) != 1 {
 		t.Error("a stranger is not answered")
 	}
@@ -235,7 +241,8 @@ func TestPingIsAcked(t *testing.T) {
 	}
 }
 
-// TestLateAck: an ack of a former probe, also from the member that is probed now, does not end this one.
+// TestLateAck: an ack of a former probe, also from the member that is probed now, does not end this
+// one.
 func TestLateAck(t *testing.T) {
 	f := newFake(t, 2, Config{})
 	f.run(3*period, func(s sent) {
@@ -248,13 +255,15 @@ func TestLateAck(t *testing.T) {
 	}
 }
 
-// TestTimeoutAllowsForVariation: round trips that vary a lot make no member miss its time (RFC 6298).
+// TestTimeoutAllowsForVariation: round trips that vary a lot make no member miss its time (RFC
+// 6298).
 func TestTimeoutAllowsForVariation(t *testing.T) {
 	var r rtt
 	for i := range 200 {
 		r.sample([]time.Duration{10, 10, 10, 90}[i%4] * time.Millisecond)
 	}
-	if got := r.timeout(time.Millisecond, time.Second); got < 90*time.Millisecond || got > 300*time.Millisecond {
+	if got := r.timeout(time.Millisecond, time.Second); got < 90*time.Millisecond ||
+		got > 300*time.Millisecond {
 		t.Errorf("of round trips of 10 ms and 90 ms the time-out is %s", got)
 	}
 }

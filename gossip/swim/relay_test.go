@@ -10,7 +10,8 @@ import (
 
 // askFor hands in a request to ping target for asker.
 func (f *fake) askFor(asker, target int, seq uint32) {
-	b := wire.AppendPingReq(nil, wire.PingReq{Seq: seq, Target: id(target), Instance: f.peer(target).Instance})
+	b := wire.AppendPingReq(nil, wire.PingReq{Seq: seq, Target: id(target),
+		Instance: f.peer(target).Instance})
 	f.d.Receive(f.now, plane.Sender{Peer: f.peer(asker)}, wire.TypePingReq, wire.Body(b))
 }
 
@@ -27,7 +28,8 @@ func TestRelayedPing(t *testing.T) {
 		t.Error("relayed the ack of another")
 	}
 	f.receive(2, wire.TypeAck, seq)
-	if len(f.sent) != 1 || f.sent[0].kind != wire.TypeAck || f.sent[0].to != id(1) || f.sent[0].seq() != 900 {
+	if len(f.sent) != 1 || f.sent[0].kind != wire.TypeAck || f.sent[0].to != id(1) ||
+		f.sent[0].seq() != 900 {
 		t.Errorf("%+v", f.sent)
 	}
 	f.sent = nil
@@ -40,8 +42,8 @@ func TestRelayedPing(t *testing.T) {
 	})
 }
 
-// Lifeguard, section IV-A: a helper that gets no answer says so at 80 % of the timeout; an ack that comes after that is
-// passed on still.
+// Lifeguard, section IV-A: a helper that gets no answer says so at 80 % of the timeout; an ack that
+// comes after that is passed on still.
 func TestNack(t *testing.T) {
 	f := newFake(t, 5, Config{})
 	f.run(10*period, f.ackAll) // round trips of nothing: the timeout is the floor
@@ -76,7 +78,8 @@ func TestUnknownTargetIsNackedAtOnce(t *testing.T) {
 		{Seq: 5, Target: id(2), Instance: f.peer(2).Instance + 1}, // another life
 	} {
 		f.sent = nil
-		f.d.Receive(f.now, plane.Sender{Peer: f.peer(1)}, wire.TypePingReq, wire.Body(wire.AppendPingReq(nil, m)))
+		f.d.Receive(f.now, plane.Sender{Peer: f.peer(1)}, wire.TypePingReq,
+			wire.Body(wire.AppendPingReq(nil, m)))
 		if len(f.sent) != 1 || f.sent[0].kind != wire.TypeNack || f.sent[0].seq() != 5 {
 			t.Errorf("%+v", f.sent)
 		}

@@ -17,8 +17,8 @@ type suspicion struct {
 	count    int
 }
 
-// suspicions are all that run, at most one for each live member. The slice keeps their order the same everywhere; the
-// map finds one.
+// suspicions are all that run, at most one for each live member. The slice keeps their order the
+// same everywhere; the map finds one.
 type suspicions struct {
 	list []suspicion
 	at   map[member.ID]int

@@ -28,9 +28,11 @@ func TestLog2(t *testing.T) {
 	}
 }
 
-// Lifeguard, section IV-B, with real logarithms; each of ours is within 0.09 of base 2, and the timeout accordingly.
+// Lifeguard, section IV-B, with real logarithms; each of ours is within 0.09 of base 2, and the
+// timeout accordingly.
 func TestSuspicionTimeout(t *testing.T) {
-	for _, c := range []Config{{}, {Alpha: 5, Beta: 6}, {Alpha: 1, Beta: 2, Confirm: 4}, {Beta: 1}} {
+	for _, c := range []Config{{}, {Alpha: 5, Beta: 6}, {Alpha: 1, Beta: 2, Confirm: 4},
+		{Beta: 1}} {
 		c = c.withDefaults()
 		for _, n := range []int{1, 2, 3, 5, 10, 11, 100, 128, 1000, 5000, 100_000} {
 			last := time.Duration(math.MaxInt64)
@@ -42,13 +44,16 @@ func TestSuspicionTimeout(t *testing.T) {
 					want = max(least, c.Beta*least-(c.Beta*least-least)*math.Log(x+1)/math.Log(k+1))
 				}
 				got := c.suspicionTimeout(n, confirmations)
-				// The errors of log10(n), which least and most scale with, and of the two logarithms that shrink it.
-				slack := c.Alpha * c.Beta * c.Period.Seconds() * 0.09 * (1 + math.Log10(float64(n))) / log2(10)
+				// The errors of log10(n), which least and most scale with, and of the two
+				// logarithms that shrink it.
+				slack := c.Alpha * c.Beta * c.Period.Seconds() * 0.09 * (1 +
+					math.Log10(float64(n))) / log2(10)
 				if k > 1 {
 					slack += 0.09 / math.Log2(k+1) * (c.Beta - 1) * (least + slack)
 				}
 				if math.Abs(got.Seconds()-want) > slack {
-					t.Errorf("alpha %g beta %g K %d n=%d c=%d: %s, by the paper %.3fs", c.Alpha, c.Beta, c.Confirm, n, confirmations, got, want)
+					t.Errorf("alpha %g beta %g K %d n=%d c=%d: %s, by the paper %.3fs",
+						c.Alpha, c.Beta, c.Confirm, n, confirmations, got, want)
 				}
 				if got > last {
 					t.Errorf("n=%d: more confirmations make it longer", n)
@@ -190,7 +195,8 @@ func TestManySuspicions(t *testing.T) {
 			t.Fatalf("%d of %d failed", failed, want)
 		}
 	}
-	if cap(f.d.suspicions.list) != 0 || f.d.suspicions.at != nil || f.d.suspicions.next != mono.Never {
+	if cap(f.d.suspicions.list) != 0 || f.d.suspicions.at != nil ||
+		f.d.suspicions.next != mono.Never {
 		t.Error("the memory of a storm is kept")
 	}
 }
@@ -218,7 +224,8 @@ func TestBuddy(t *testing.T) {
 				continue
 			}
 			told++
-			if !ok || s.to != id(3) || u.ID != id(3) || u.State != member.Suspect || u.Accuser != f.self || u.Generation != 1 {
+			if !ok || s.to != id(3) || u.ID != id(3) || u.State != member.Suspect ||
+				u.Accuser != f.self || u.Generation != 1 {
 				t.Errorf("%+v %+v", s, u)
 			}
 		}

@@ -1,10 +1,11 @@
-// Package swim is the failure detector SWIM (Das, Gupta, Motivala 2002) with Lifeguard's extensions (Dadgar, Phillips,
-// Currey 2018).
+// Package swim is the failure detector SWIM (Das, Gupta, Motivala 2002) with Lifeguard's extensions
+// (Dadgar, Phillips, Currey 2018).
 //
-// In each protocol period a node pings one member. If no ack comes in the time that round trips take, it asks k others
-// to ping for it. If none comes by the period's end, it suspects the member in public; the suspect refutes with a higher
-// incarnation, or is failed when the suspicion times out. The load on each node and the time to the first detection do
-// not depend on the size of the cluster.
+// In each protocol period a node pings one member. If no ack comes in the time that round trips
+// take, it asks k others to ping for it. If none comes by the period's end, it suspects the member
+// in public; the suspect refutes with a higher incarnation, or is failed when the suspicion times
+// out. The load on each node and the time to the first detection do not depend on the size of the
+// cluster.
 package swim
 
 import (
@@ -49,8 +50,8 @@ type probe struct {
 	nacks    int
 }
 
-// New makes a detector; its first period begins at a random moment of the first Config.Period, so that the nodes of a
-// cluster that starts at once do not probe in step.
+// New makes a detector; its first period begins at a random moment of the first Config.Period, so
+// that the nodes of a cluster that starts at once do not probe in step.
 func New(cfg Config, host detect.Host, now mono.Time) *Detector {
 	d := &Detector{cfg: cfg.withDefaults(), host: host, suspicions: suspicions{next: mono.Never}}
 	d.tick = now.Add(time.Duration(host.Rand().Int64N(int64(d.cfg.Period))))
@@ -91,8 +92,8 @@ func (d *Detector) Wake(now mono.Time) {
 	d.expireSuspicions(now)
 }
 
-// Stalled moves every deadline by the gap in which this process stood still, so that it blames nobody for answers that
-// it was not there to hear.
+// Stalled moves every deadline by the gap in which this process stood still, so that it blames
+// nobody for answers that it was not there to hear.
 func (d *Detector) Stalled(_ mono.Time, gap time.Duration) {
 	if d.cfg.NoStallShift {
 		return
@@ -115,7 +116,8 @@ func (d *Detector) Refuted() { d.heal(1) }
 func (d *Detector) Changed(_ mono.Time, before, after member.Member) {
 	wasLive := before.ID != 0 && before.State.Live()
 	if after.State.Live() && !wasLive && after.ID != d.host.Self() {
-		if before.ID == 0 || !slices.Contains(d.order[d.next:], after.ID) { // who comes back may have its place still
+		// who comes back may have its place still
+		if before.ID == 0 || !slices.Contains(d.order[d.next:], after.ID) {
 			d.insert(after.ID)
 		}
 	}
@@ -166,8 +168,8 @@ func (d *Detector) send(now mono.Time, to detect.Peer, message []byte) {
 	d.host.Send(now, to, message)
 }
 
-// appendBuddy tells a suspect that it is one with every packet that goes to it (Lifeguard, section IV-C): it can
-// refute one round trip later, however long the queue of news is.
+// appendBuddy tells a suspect that it is one with every packet that goes to it (Lifeguard, section
+// IV-C): it can refute one round trip later, however long the queue of news is.
 func (d *Detector) appendBuddy(b []byte, to member.ID) []byte {
 	m, _ := d.host.Table().Get(to)
 	return detect.AppendDoubt(b, &m, d.host.Self())
@@ -187,8 +189,9 @@ func (d *Detector) startProbe(now mono.Time) {
 		target: detect.PeerOf(&m),
 		seq:    d.seq,
 		sent:   now,
-		rto:    now.Add(min(d.rtt.timeout(d.cfg.MinRTO, d.cfg.Period)*time.Duration(d.health+1), period/2)),
-		end:    d.tick,
+		rto: now.Add(min(d.rtt.timeout(d.cfg.MinRTO,
+			d.cfg.Period)*time.Duration(d.health+1), period/2)),
+		end: d.tick,
 	}
 	d.send(now, d.probe.target, wire.AppendPing(d.scratch[:0], d.seq))
 }
@@ -213,7 +216,8 @@ func (d *Detector) target() (member.Member, bool) {
 	return member.Member{}, false
 }
 
-// shuffle begins a new round over all live members (SWIM, section 4.3: every member is probed within 2n−1 periods).
+// shuffle begins a new round over all live members (SWIM, section 4.3: every member is probed
+// within 2n−1 periods).
 func (d *Detector) shuffle() {
 	t := d.host.Table()
 	d.order, d.next = d.order[:0], 0
@@ -222,7 +226,10 @@ func (d *Detector) shuffle() {
 			d.order = append(d.order, id)
 		}
 	}
-	d.host.Rand().Shuffle(len(d.order), func(i, j int) { d.order[i], d.order[j] = d.order[j], d.order[i] })
+	d.host.Rand().Shuffle(len(d.order), func(i, j int) {
+		d.order[i], d.order[j] = d.order[j],
+			d.order[i]
+	})
 }
 
 // insert puts a new member at a random place of what is left of the round.
@@ -240,7 +247,8 @@ func (d *Detector) askOthers(now mono.Time) {
 		return
 	}
 	var room [8]member.Member
-	helpers := topology.Pick(d.host.Rand(), d.host.Table(), min(d.cfg.Indirect, len(room)), room[:0],
+	helpers := topology.Pick(d.host.Rand(), d.host.Table(), min(d.cfg.Indirect, len(room)),
+		room[:0],
 		d.host.Self(), d.probe.target.ID)
 	d.probe.expected = len(helpers)
 	for i := range helpers {

@@ -5,20 +5,23 @@ import (
 	"time"
 )
 
-// Dimensions is how many a coordinate has beside its height. Two and a height do as well as five without (Dabek et al. 2004,
-// section 5.4); the third is worth its three bytes on a globe.
+// Dimensions is how many a coordinate has beside its height. Two and a height do as well as five
+// without (Dabek et al. 2004, section 5.4); the third is worth its three bytes on a globe.
 const Dimensions = 3
 
-// Coordinate is where a node stands in a space in which distances are round trips: a point of a Euclidean space, where the
-// distances of backbones are, and a height above it, the way from the node to its backbone, which every packet takes that goes
-// anywhere. Its unit is the microsecond, on the wire and off it, so that who sends one and who gets it reckon with the same.
+// Coordinate is where a node stands in a space in which distances are round trips: a point of a
+// Euclidean space, where the distances of backbones are, and a height above it, the way from the
+// node to its backbone, which every packet takes that goes anywhere. Its unit is the microsecond,
+// on the wire and off it, so that who sends one and who gets it reckon with the same.
 type Coordinate struct {
 	Point  [Dimensions]int32 // each -MaxAxis to MaxAxis
 	Height uint32            // 1 to MaxAxis
-	Error  uint8             // of estimates with it, relative, of late, in 1/64; 64: they are guesses
+	// of estimates with it, relative, of late, in 1/64; 64: they are guesses
+	Error uint8
 }
 
-// MaxAxis bounds each part of a coordinate, in microseconds: round trips of more than some seconds are none.
+// MaxAxis bounds each part of a coordinate, in microseconds: round trips of more than some seconds
+// are none.
 const MaxAxis = 1<<23 - 1
 
 // RTT estimates the round trip between two nodes that stand at these coordinates.
@@ -27,15 +30,16 @@ func (c *Coordinate) RTT(o *Coordinate) time.Duration {
 	return time.Duration(p.distance(&q) * float64(time.Microsecond))
 }
 
-// ErrorTo returns the relative error that estimates with these two coordinates had of late: 0.1 is a tenth.
+// ErrorTo returns the relative error that estimates with these two coordinates had of late: 0.1 is
+// a tenth.
 func (c *Coordinate) ErrorTo(o *Coordinate) float64 {
 	return math.Sqrt(float64(int(c.Error)*int(c.Error)+int(o.Error)*int(o.Error))/2) / errorUnit
 }
 
 const errorUnit = 64
 
-// spot is a coordinate to reckon with. Products are rounded one by one (the conversions see to it), since equal inputs must
-// give equal bytes on machines that would fuse them with sums, too.
+// spot is a coordinate to reckon with. Products are rounded one by one (the conversions see to it),
+// since equal inputs must give equal bytes on machines that would fuse them with sums, too.
 type spot struct {
 	point  [Dimensions]float64
 	height float64

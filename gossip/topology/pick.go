@@ -7,10 +7,11 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// Pick appends to dst up to k distinct live members drawn uniformly, none of which is among the excluded. It draws
-// without looking at the others, so its cost does not grow with the cluster; only where few members are left to
-// choose from does it go through them.
-func Pick(rng *rand.Rand, t *member.Table, k int, dst []member.Member, exclude ...member.ID) []member.Member {
+// Pick appends to dst up to k distinct live members drawn uniformly, none of which is among the
+// excluded. It draws without looking at the others, so its cost does not grow with the cluster;
+// only where few members are left to choose from does it go through them.
+func Pick(rng *rand.Rand, t *member.Table, k int, dst []member.Member,
+	exclude ...member.ID) []member.Member {
 	live := t.Served()
 	if k <= 0 || live == 0 {
 		return dst
@@ -33,14 +34,16 @@ func Pick(rng *rand.Rand, t *member.Table, k int, dst []member.Member, exclude .
 }
 
 // pickFew goes through all live members, and puts those that it chose in a random order.
-func pickFew(rng *rand.Rand, t *member.Table, k int, dst []member.Member, exclude []member.ID) []member.Member {
+func pickFew(rng *rand.Rand, t *member.Table, k int, dst []member.Member,
+	exclude []member.ID) []member.Member {
 	first, live := len(dst), t.Served()
 	seen := 0
 	for i := range live {
 		if contains(nil, exclude, t.IDAt(i)) {
 			continue
 		}
-		// Reservoir sampling (Vitter 1985, algorithm R): every candidate stays with the same probability.
+		// Reservoir sampling (Vitter 1985, algorithm R): every candidate stays with the same
+		// probability.
 		seen++
 		if len(dst)-first < k {
 			dst = append(dst, t.At(i))

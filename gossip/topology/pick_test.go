@@ -51,7 +51,8 @@ func TestPickIsDistinctLiveAndNotExcluded(t *testing.T) {
 					got = got[1:]
 					seen := map[member.ID]bool{}
 					for _, m := range got {
-						if seen[m.ID] || !m.State.Live() || excluded > 0 && m.ID == id(0) || excluded > 1 && m.ID == id(1) {
+						if seen[m.ID] || !m.State.Live() || excluded > 0 && m.ID == id(0) ||
+							excluded > 1 && m.ID == id(1) {
 							t.Fatalf("%v among %v", m, got)
 						}
 						seen[m.ID] = true
@@ -65,17 +66,19 @@ func TestPickIsDistinctLiveAndNotExcluded(t *testing.T) {
 					}
 				}
 				if short > 2 { // it gives up after many misses: at worst one time in 256
-					t.Errorf("live=%d k=%d excluded=%d: %d of 200 draws fell short", live, k, excluded, short)
+					t.Errorf("live=%d k=%d excluded=%d: %d of 200 draws fell short", live, k,
+						excluded, short)
 				}
 			}
 		}
 	}
 }
 
-// Every candidate comes in every place of the result equally often: a chi-square test at a fixed seed, with a limit
-// that one run in a million would pass by chance.
+// Every candidate comes in every place of the result equally often: a chi-square test at a fixed
+// seed, with a limit that one run in a million would pass by chance.
 func TestPickIsUniform(t *testing.T) {
-	for _, c := range []struct{ live, k int }{{6, 2}, {7, 4}, {9, 4}, {10, 4}, {12, 1}, {40, 4}, {200, 3}} {
+	for _, c := range []struct{ live, k int }{{6, 2}, {7, 4}, {9, 4}, {10, 4}, {12, 1},
+		{40, 4}, {200, 3}} {
 		rng := rand.New(rand.NewPCG(11, uint64(c.live)))
 		table := tableOf(t, c.live, 5)
 		place := make([]map[member.ID]int, c.k)
@@ -96,9 +99,11 @@ func TestPickIsUniform(t *testing.T) {
 				d := float64(place[i][id(m)]) - float64(draws)/float64(candidates)
 				chi += d * d / (float64(draws) / float64(candidates))
 			}
-			// Mean df, deviation sqrt(2·df): six of those, and a bit for the skew of few degrees of freedom.
+			// Mean df, deviation sqrt(2·df): six of those, and a bit for the skew of few degrees of
+			// freedom.
 			if df := float64(candidates - 1); (chi-df)*(chi-df) > 36*2*df && chi > df+20 {
-				t.Errorf("live=%d k=%d place %d: chi-square %.1f at %.0f degrees of freedom", c.live, c.k, i, chi, df)
+				t.Errorf("live=%d k=%d place %d: chi-square %.1f at %.0f degrees of freedom",
+					c.live, c.k, i, chi, df)
 			}
 		}
 	}

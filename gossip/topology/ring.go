@@ -35,11 +35,15 @@ func ZoneKey(top string) uint16 {
 	return uint16(member.IDOf(top))
 }
 
-func comparePlaces(a, b Place) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID)) }
+func comparePlaces(a, b Place) int {
+	return cmp.Or(cmp.Compare(a.Key, b.Key),
+		cmp.Compare(a.ID, b.ID))
+}
 
-// Ring holds the places of all live members of a table in order: made when it is first needed, and kept up from then on.
-// A member costs 16 bytes. Where there is but one zone, whoever asks only whether there are several does not need it.
-// Who changes the table tells the ring. It is not safe for concurrent use.
+// Ring holds the places of all live members of a table in order: made when it is first needed, and
+// kept up from then on. A member costs 16 bytes. Where there is but one zone, whoever asks only
+// whether there are several does not need it. Who changes the table tells the ring. It is not safe
+// for concurrent use.
 type Ring struct {
 	table  *member.Table
 	places []Place
@@ -59,8 +63,8 @@ func NewRing(t *member.Table) *Ring {
 	return g
 }
 
-// All returns all places in order: it makes the ring, or makes it anew if it has lost track of the table. What is returned
-// is valid until the table changes.
+// All returns all places in order: it makes the ring, or makes it anew if it has lost track of the
+// table. What is returned is valid until the table changes.
 func (g *Ring) All() []Place {
 	if g.made && len(g.places) == g.table.Live() {
 		return g.places
@@ -154,14 +158,19 @@ func (g *Ring) Zones() iter.Seq[[]Place] {
 
 // After returns the position of the first place at or after a key.
 func After(places []Place, key uint64) int {
-	i, _ := slices.BinarySearchFunc(places, key, func(p Place, key uint64) int { return cmp.Compare(p.Key, key) })
+	i, _ := slices.BinarySearchFunc(places, key, func(p Place,
+		key uint64) int {
+		return cmp.Compare(p.Key, key)
+	})
 	return i
 }
 
-// Near appends up to k distinct live members other than self, mostly of self's zone: when each member of a zone draws one,
-// about so many as leaving are of other zones, however large the zone is, and never more than if there were no zones. With
-// leaving 1 it is the rule of van Renesse, Minsky and Hayden (1998, section 4; see Stays). In one zone alone it is Pick.
-func (g *Ring) Near(rng *rand.Rand, self member.ID, leaving, k int, dst []member.Member) []member.Member {
+// Near appends up to k distinct live members other than self, mostly of self's zone: when each
+// member of a zone draws one, about so many as leaving are of other zones, however large the zone
+// is, and never more than if there were no zones. With leaving 1 it is the rule of van Renesse,
+// Minsky and Hayden (1998, section 4; see Stays). In one zone alone it is Pick.
+func (g *Ring) Near(rng *rand.Rand, self member.ID, leaving, k int,
+	dst []member.Member) []member.Member {
 	me, ok := g.table.Get(self)
 	if !ok || !g.Mixed() {
 		return Pick(rng, g.table, k, dst, self)
@@ -208,8 +217,8 @@ func leave(rng *rand.Rand, leaving, own, others int) bool {
 	return rng.IntN(own+others-1) < others // as if there were no zones
 }
 
-// Afar draws a live member of another zone than self's, each as likely; ok is false if there is none. It returns also how many
-// live members self's zone has.
+// Afar draws a live member of another zone than self's, each as likely; ok is false if there is
+// none. It returns also how many live members self's zone has.
 func (g *Ring) Afar(rng *rand.Rand, self member.ID) (m member.Member, own int, ok bool) {
 	me, ok := g.table.Get(self)
 	if !ok {

@@ -56,7 +56,8 @@ func (w *world) check(t *testing.T) {
 	}
 	var all []Place
 	for z := range w.ring.Zones() {
-		if len(z) != zones[z[0].Zone()] || z[0].Zone() != z[len(z)-1].Zone() || !slices.Equal(z, w.ring.Zone(z[0].Zone())) {
+		if len(z) != zones[z[0].Zone()] || z[0].Zone() != z[len(z)-1].Zone() ||
+			!slices.Equal(z, w.ring.Zone(z[0].Zone())) {
 			t.Fatalf("zone %d has %d places, wants %d", z[0].Zone(), len(z), zones[z[0].Zone()])
 		}
 		all = append(all, z...)
@@ -66,7 +67,8 @@ func (w *world) check(t *testing.T) {
 	}
 }
 
-// Whatever happens to the table, the ring is that of the live members: when it is made late, early, or has lost track.
+// Whatever happens to the table, the ring is that of the live members: when it is made late, early,
+// or has lost track.
 func TestRingFollowsTable(t *testing.T) {
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -77,7 +79,8 @@ func TestRingFollowsTable(t *testing.T) {
 			name := fmt.Sprintf("m%d", rng.IntN(60))
 			f := member.Fact{Incarnation: uint32(step), State: member.State(rng.IntN(3))}
 			f.Record = member.Share(member.Record{
-				Name: name, Generation: 1 + uint64(step/50), Addr: netip.MustParseAddrPort("10.0.0.1:1"),
+				Name: name, Generation: 1 +
+					uint64(step/50), Addr: netip.MustParseAddrPort("10.0.0.1:1"),
 				Zone: []string{"", "eu/fra", "us", "eu/ams/r1"}[rng.IntN(zones)],
 			})
 			w.merge(t, f)
@@ -113,10 +116,12 @@ func ringOf(t *testing.T, zones ...int) (*Ring, []member.ID) {
 	return w.ring, all
 }
 
-// Of one draw of each member of a zone as many leave it, however large it is; all others are drawn alike.
+// Of one draw of each member of a zone as many leave it, however large it is; all others are drawn
+// alike.
 func TestNearLeavesSeldom(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	for own, want := range map[int]float64{1: 1, 2: 60.0 / 61, 3: 0.7, 10: 0.2, 300: 2.0 / 300} { // few: others are drawn in their place
+	// few: others are drawn in their place
+	for own, want := range map[int]float64{1: 1, 2: 60.0 / 61, 3: 0.7, 10: 0.2, 300: 2.0 / 300} {
 		g, all := ringOf(t, own, 40, 20)
 		drawn := map[member.ID]int{}
 		left, total := 0, 0
@@ -146,8 +151,10 @@ func TestNearLeavesSeldom(t *testing.T) {
 		for _, id := range all[own:] {
 			least, most = min(least, drawn[id]), max(most, drawn[id])
 		}
-		if mean := float64(left) / 60; mean > 100 && (float64(least) < mean*0.7 || float64(most) > mean*1.3) {
-			t.Errorf("a zone of %d: each of the others is drawn %d to %d times, %.0f in the mean", own, least, most, mean)
+		if mean := float64(left) / 60; mean > 100 &&
+			(float64(least) < mean*0.7 || float64(most) > mean*1.3) {
+			t.Errorf("a zone of %d: each of the others is drawn %d to %d times, %.0f in the "+
+				"mean", own, least, most, mean)
 		}
 	}
 }
@@ -157,7 +164,8 @@ func TestNearWithoutZones(t *testing.T) {
 	g, all := ringOf(t, 50)
 	a, b := rand.New(rand.NewPCG(1, 1)), rand.New(rand.NewPCG(1, 1))
 	for range 100 {
-		if x, y := g.Near(a, all[0], 2, 4, nil), Pick(b, g.table, 4, nil, all[0]); !slices.Equal(x, y) {
+		if x, y := g.Near(a, all[0], 2, 4, nil), Pick(b, g.table, 4, nil,
+			all[0]); !slices.Equal(x, y) {
 			t.Fatal("they differ")
 		}
 	}

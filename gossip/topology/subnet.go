@@ -5,15 +5,17 @@ import (
 	"slices"
 )
 
-// This file chooses among members that are numbers from 0 on: for experiments, and for whoever keeps members in an array.
+// This file chooses among members that are numbers from 0 on: for experiments, and for whoever
+// keeps members in an array.
 
-// Others appends k distinct numbers below n, drawn uniformly, self left out; fewer where there are not so many.
+// Others appends k distinct numbers below n, drawn uniformly, self left out; fewer where there are
+// not so many.
 func Others(rng *rand.Rand, n, self, k int, dst []int32) []int32 {
 	return draw(rng, 0, n, self, k, dst)
 }
 
-// draw appends k distinct numbers from lo up to hi, self left out, by Floyd's method (Bentley and Floyd 1987): one draw
-// for each, whatever was drawn before.
+// draw appends k distinct numbers from lo up to hi, self left out, by Floyd's method (Bentley and
+// Floyd 1987): one draw for each, whatever was drawn before.
 func draw(rng *rand.Rand, lo, hi, self, k int, dst []int32) []int32 {
 	m := hi - lo
 	inside := lo <= self && self < hi
@@ -37,8 +39,8 @@ func draw(rng *rand.Rand, lo, hi, self, k int, dst []int32) []int32 {
 	return dst
 }
 
-// Subnets is members that are numbered subnet by subnet: subnet s is those from Subnets[s] up to Subnets[s+1], and the
-// last number is how many there are.
+// Subnets is members that are numbered subnet by subnet: subnet s is those from Subnets[s] up to
+// Subnets[s+1], and the last number is how many there are.
 type Subnets []int32
 
 // Split makes s subnets of n members, as equal as can be.
@@ -59,13 +61,13 @@ func (s Subnets) Of(member int) int {
 	return i
 }
 
-// Stays says whether a member of a subnet with so many stays in it with a contact: with probability 1 − 1/size, so that
-// one contact a round leaves each subnet in the mean, however large it is (van Renesse, Minsky and Hayden 1998, "A
-// Gossip-Style Failure Detection Service", section 4).
+// Stays says whether a member of a subnet with so many stays in it with a contact: with probability
+// 1 − 1/size, so that one contact a round leaves each subnet in the mean, however large it is (van
+// Renesse, Minsky and Hayden 1998, "A Gossip-Style Failure Detection Service", section 4).
 func Stays(rng *rand.Rand, size int) bool { return rng.IntN(size) != 0 }
 
-// Pick appends k distinct members to contact, by Stays, self left out: those who stay, uniformly among its subnet; those
-// who leave, uniformly among the rest.
+// Pick appends k distinct members to contact, by Stays, self left out: those who stay, uniformly
+// among its subnet; those who leave, uniformly among the rest.
 func (s Subnets) Pick(rng *rand.Rand, self, k int, dst []int32) []int32 {
 	own, n := s.Of(self), int(s[len(s)-1])
 	lo, hi := int(s[own]), int(s[own+1])

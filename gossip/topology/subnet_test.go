@@ -49,7 +49,8 @@ func TestSubnets(t *testing.T) {
 	}
 }
 
-// One contact a round leaves a subnet in the mean, and each member elsewhere gets it as often as another.
+// One contact a round leaves a subnet in the mean, and each member elsewhere gets it as often as
+// another.
 func TestOneContactLeavesASubnet(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	var buf [4]int32
@@ -97,7 +98,8 @@ func TestSubnetsFillUp(t *testing.T) {
 		for k := range n + 2 {
 			for self := range n {
 				got := s.Pick(rng, self, k, nil)
-				if slices.Sort(got); len(slices.Compact(got)) != min(k, n-1) || slices.Contains(got, int32(self)) {
+				if slices.Sort(got); len(slices.Compact(got)) != min(k, n-1) ||
+					slices.Contains(got, int32(self)) {
 					t.Fatalf("%v: %d from %d: %v", s, k, self, got)
 				}
 			}

@@ -9,17 +9,19 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// Vivaldi is a node's own coordinate, as it finds it (Dabek, Cox, Kaashoek, Morris 2004): each measured round trip pulls it
-// towards the other node or pushes it away, like a spring, by as much as it is surer of itself than the other is (the adaptive
-// timestep, section 2.5), heights included (section 5.4).
+// Vivaldi is a node's own coordinate, as it finds it (Dabek, Cox, Kaashoek, Morris 2004): each
+// measured round trip pulls it towards the other node or pushes it away, like a spring, by as much
+// as it is surer of itself than the other is (the adaptive timestep, section 2.5), heights included
+// (section 5.4).
 //
-// Four things are not in that paper. A round trip is the median of the last few with a node, since single ones are noisy
-// (the latency filter of Ledlie, Gardner and Seltzer 2007). Each new one is followed by some of those remembered, as if they
-// had been measured again: without a packet a young cluster unfolds in a third of the time. A weak pull to the origin keeps
-// a cluster as a whole from drifting away (the same authors). And one pull has a bound, so that a
-// slow peer drags nobody along: a round trip counts as at most two usual ones, the median of this
-// node's, longer or shorter than the distance. The slow peer itself, all of whose trips are long,
-// moves at full force.
+// Four things are not in that paper. A round trip is the median of the last few with a node, since
+// single ones are noisy (the latency filter of Ledlie, Gardner and Seltzer 2007). Each new one is
+// followed by some of those remembered, as if they had been measured again: without a packet a
+// young cluster unfolds in a third of the time. A weak pull to the origin keeps a cluster as a
+// whole from drifting away (the same authors). And one pull has a bound, so that a slow peer drags
+// nobody along: a round trip counts as at most two usual ones, the median of this node's, longer or
+// shorter than the distance. The slow peer itself, all of whose trips are long, moves at full
+// force.
 //
 // The zero Vivaldi has not begun. It is not safe for concurrent use.
 type Vivaldi struct {
@@ -44,14 +46,17 @@ const (
 	filterLength  = 5
 	replays       = 16 // remembered round trips that are taken in again with each new one
 
-	step      = 0.1  // c_c of the paper: the part of the way to the right distance that is gone at most; with replays, less is enough
+	// c_c of the paper: the part of the way to the right distance that is gone at most; with
+	// replays, less is enough
+	step      = 0.1
 	memory    = 0.25 // c_e: the weight of a new sample in the error
 	guess     = 1.0  // the error of who knows nothing
 	leastTrip = 1.0  // microseconds
 	mostPull  = 2.0  // usual trips: how far a trip counts as off the distance at most
 )
 
-// start is where everybody begins: at the origin, a little above it, since heights only ever grow and shrink by a part.
+// start is where everybody begins: at the origin, a little above it, since heights only ever grow
+// and shrink by a part.
 var start = spot{height: 1000, error: guess}
 
 // Start is the Coordinate of who has not moved yet.
@@ -62,13 +67,14 @@ func (v *Vivaldi) Sample(rng *rand.Rand, id member.ID, at *Coordinate, took time
 	v.sample(rng, id, at, took, false)
 }
 
-// SampleAside is Sample for a round trip of a kind that is not estimated in this space: it moves this node, but says nothing of
-// how good estimates are.
+// SampleAside is Sample for a round trip of a kind that is not estimated in this space: it moves
+// this node, but says nothing of how good estimates are.
 func (v *Vivaldi) SampleAside(rng *rand.Rand, id member.ID, at *Coordinate, took time.Duration) {
 	v.sample(rng, id, at, took, true)
 }
 
-func (v *Vivaldi) sample(rng *rand.Rand, id member.ID, at *Coordinate, took time.Duration, aside bool) {
+func (v *Vivaldi) sample(rng *rand.Rand, id member.ID, at *Coordinate, took time.Duration,
+	aside bool) {
 	if v.samples == 0 {
 		v.self = start
 	}

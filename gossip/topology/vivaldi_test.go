@@ -10,8 +10,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// globe is hosts in cities all over a globe, each with a link of its own to its city's backbone. Cables take detours, and
-// round trips vary.
+// globe is hosts in cities all over a globe, each with a link of its own to its city's backbone.
+// Cables take detours, and round trips vary.
 type globe struct {
 	rng    *rand.Rand
 	city   []int
@@ -92,15 +92,16 @@ func (g *globe) median(from int) float64 {
 	return all[len(all)/2]
 }
 
-// Nodes that all start at once come to estimate as well as the paper's do (11 % in the median); without detours, which no
-// space has, better.
+// Nodes that all start at once come to estimate as well as the paper's do (11 % in the median);
+// without detours, which no space has, better.
 func TestVivaldiConverges(t *testing.T) {
 	for _, x := range []struct{ detour, atMost float64 }{{0, 0.11}, {0.1, 0.14}} {
 		for seed := range uint64(3) {
 			g := newGlobe(seed, 300, 30, x.detour)
 			g.rounds(300, 0)
 			if m := g.median(0); m > x.atMost {
-				t.Errorf("seed %d, detours of %.0f %%: a median error of %.3f", seed, 100*x.detour, m)
+				t.Errorf("seed %d, detours of %.0f %%: a median error of %.3f", seed,
+					100*x.detour, m)
 			}
 		}
 	}
@@ -124,8 +125,8 @@ func TestVivaldiNewcomers(t *testing.T) {
 	}
 }
 
-// All of a cluster could move and turn as one, and nobody would notice. It stays near the origin, or after years no
-// coordinate would be within its bounds.
+// All of a cluster could move and turn as one, and nobody would notice. It stays near the origin,
+// or after years no coordinate would be within its bounds.
 func TestVivaldiStaysAtTheOrigin(t *testing.T) {
 	g := newGlobe(2, 40, 10, 0.1)
 	for range 20 {
@@ -144,7 +145,8 @@ func TestVivaldiStaysAtTheOrigin(t *testing.T) {
 	}
 }
 
-// A round trip that took long for once changes nothing, since the median of a node's last few counts.
+// A round trip that took long for once changes nothing, since the median of a node's last few
+// counts.
 func TestVivaldiFilters(t *testing.T) {
 	g := newGlobe(3, 2, 2, 0)
 	at := g.nodes[1].Coordinate()
@@ -185,7 +187,8 @@ func TestVivaldiBounds(t *testing.T) {
 				t.Fatalf("%+v", c)
 			}
 		}
-		if c.Height == 0 || c.Height > MaxAxis || c.Error > 64 || math.IsNaN(v.self.error) || len(v.known) > maxNeighbours {
+		if c.Height == 0 || c.Height > MaxAxis || c.Error > 64 || math.IsNaN(v.self.error) ||
+			len(v.known) > maxNeighbours {
 			t.Fatalf("%+v of %+v, %d known", c, v.self, len(v.known))
 		}
 	}
@@ -202,8 +205,8 @@ func BenchmarkVivaldi(b *testing.B) {
 	}
 }
 
-// Two racks with 40 ms between them: nodes know how good their estimates from rack to rack are, though a third of a millisecond
-// inside one drowns in what varies on the way to the other.
+// Two racks with 40 ms between them: nodes know how good their estimates from rack to rack are,
+// though a third of a millisecond inside one drowns in what varies on the way to the other.
 func TestVivaldiErrorIsOfWhatCounts(t *testing.T) {
 	g := newGlobe(3, 10, 2, 0)
 	for i := range g.nodes {
@@ -215,7 +218,8 @@ func TestVivaldiErrorIsOfWhatCounts(t *testing.T) {
 		for range 200 {
 			for a := range g.nodes {
 				b := g.rng.IntN(len(g.nodes))
-				if took, at := time.Duration(g.trip(a, b)*(1+g.rng.ExpFloat64()/20)), g.nodes[b].Coordinate(); a == b {
+				if took, at := time.Duration(g.trip(a,
+					b)*(1+g.rng.ExpFloat64()/20)), g.nodes[b].Coordinate(); a == b {
 					continue
 				} else if took *= time.Microsecond; aside && g.city[a] == g.city[b] {
 					g.nodes[a].SampleAside(g.rng, member.ID(b+1), &at, took)
@@ -233,7 +237,8 @@ func TestVivaldiErrorIsOfWhatCounts(t *testing.T) {
 		t.Errorf("errors of up to %d/%d are told", e, errorUnit)
 	}
 	if e := told(false); e < errorUnit/3 {
-		t.Errorf("were all to count, errors of up to %d/%d would be told: is SampleAside needed?", e, errorUnit)
+		t.Errorf("were all to count, errors of up to %d/%d would be told: is SampleAside "+
+			"needed?", e, errorUnit)
 	}
 }
 

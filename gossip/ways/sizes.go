@@ -12,11 +12,12 @@ import (
 )
 
 // This file finds out where the longest datagrams do not pass. All that a node sends in quiet is
-// short, so a way that drops what is long shows nothing but perfect members, and then a message never
-// arrives. So a node sends a member a datagram as long as its longest, and has it come back as long:
-// a Pad and a Seen. If none comes back, it sends short ones beside: ten of these that are answered
-// while no long one is leave no other reason than the size, whatever else the way loses. Then it
-// looks in halves for what does pass, for people to read; nothing that is sent gets shorter for it.
+// short, so a way that drops what is long shows nothing but perfect members, and then a message
+// never arrives. So a node sends a member a datagram as long as its longest, and has it come back
+// as long: a Pad and a Seen. If none comes back, it sends short ones beside: ten of these that are
+// answered while no long one is leave no other reason than the size, whatever else the way loses.
+// Then it looks in halves for what does pass, for people to read; nothing that is sent gets shorter
+// for it.
 //
 // Only the end that looks learns what passes. So each of its Pads says what it found, and the other
 // end looks for itself: it takes nobody's word for it, and where it sends no datagrams as long it
@@ -33,31 +34,36 @@ const (
 	lookAgain   = 250 * time.Millisecond
 	heardFor    = 10 * time.Second // a member that was not heard for longer is not asked
 
-	tryEvery   = 100 * time.Millisecond // twice that after each try without any answer beyond patience, up to 16 times
-	patience   = 3
-	maxTries   = 40 // of one size, without a verdict; they are told apart by a bit each
-	maxSilent  = 12 // of them in a row without any answer: it is busy, gone, or next to nothing passes
+	// twice that after each try without any answer beyond patience, up to 16 times
+	tryEvery = 100 * time.Millisecond
+	patience = 3
+	maxTries = 40 // of one size, without a verdict; they are told apart by a bit each
+	// of them in a row without any answer: it is busy, gone, or next to nothing passes
+	maxSilent  = 12
 	enoughLong = 10 // short ones that are answered before any long one
 	enoughFine = 4  // the same of a size between: an error there is one of a figure
 	fineness   = 32 // bytes, to which the search goes
 
 	enoughDoubts = 2                // in doubtsFor, which have a way checked at once
 	doubtsFor    = 10 * time.Second // after the last of them
-	doubtPause   = 5 * time.Second  // after a doubt that had no reason; it doubles with each in a row
-	maxCalm      = 7                // doublings
-	maxVain      = 4                // doublings of lookAgain before a check for doubts, of one each in a row without a reason
-	vainFor      = time.Minute      // after which these begin anew
+	// after a doubt that had no reason; it doubles with each in a row
+	doubtPause = 5 * time.Second
+	maxCalm    = 7 // doublings
+	// doublings of lookAgain before a check for doubts, of one each in a row without a reason
+	maxVain = 4
+	vainFor = time.Minute // after which these begin anew
 
 	seenRate = 128 << 10 // bytes a second of answers to Pads
 )
 
 // sizes are what is known of the size of datagrams on a way.
 type sizes struct {
-	checked      mono.Time // when the last check ended; 0: there was none
-	doubted      mono.Time // when something long was not answered last
-	calmed       mono.Time // doubts do not count before
-	passed, over uint16    // the longest that passed there and back, the shortest that did not, before sealing; 0: none
-	doubts, calm uint8     // in a row, and those that had no reason
+	checked mono.Time // when the last check ended; 0: there was none
+	doubted mono.Time // when something long was not answered last
+	calmed  mono.Time // doubts do not count before
+	// the longest that passed there and back, the shortest that did not, before sealing; 0: none
+	passed, over uint16
+	doubts, calm uint8 // in a row, and those that had no reason
 }
 
 // care is what a node does about the sizes on all of its ways.
@@ -74,14 +80,17 @@ type care struct {
 	doubts mono.Time // nothing is checked for doubts before
 }
 
-// check is the one under way: of this node's longest datagrams, or a search for what passes where these do not.
+// check is the one under way: of this node's longest datagrams, or a search for what passes where
+// these do not.
 type check struct {
 	due    mono.Time // the next try; mono.Never: none is under way
 	peer   plane.Peer
-	size   int    // that is tried
-	passed int    // in this search
-	over   int    // what did not; 0: it is no search
-	first  uint32 // number of the first long Pad of this size; a short one's is one more than that of the long one beside
+	size   int // that is tried
+	passed int // in this search
+	over   int // what did not; 0: it is no search
+	// number of the first long Pad of this size; a short one's is one more than that of the long
+	// one beside
+	first  uint32
 	number uint32 // of the next
 	tries  int
 	silent int    // tries since the last answer
@@ -172,7 +181,8 @@ func (w *Ways) urgency(now mono.Time, p *way) int {
 		return dueSmall
 	case p.over > 0:
 		return 0
-	case p.doubts >= enoughDoubts && now.Sub(p.doubted) <= doubtsFor && p.calmed <= now && w.doubts <= now:
+	case p.doubts >= enoughDoubts && now.Sub(p.doubted) <= doubtsFor && p.calmed <= now &&
+		w.doubts <= now:
 		return dueDoubt
 	case w.credits == 0:
 		return 0
@@ -191,8 +201,8 @@ func (w *Ways) Narrow(id member.ID) bool {
 	return p != nil && p.over > 0 && p.passed > 0 && int(p.passed) < wire.MinRoom
 }
 
-// Unanswered takes in that a member did not answer something long, or did not answer with something long. It is one of
-// many reasons to look whether such datagrams pass.
+// Unanswered takes in that a member did not answer something long, or did not answer with something
+// long. It is one of many reasons to look whether such datagrams pass.
 func (w *Ways) Unanswered(now mono.Time, id member.ID) { w.doubt(now, id, 1) }
 
 // doubt takes in so many reasons to look whether long datagrams pass between this node and a
@@ -270,7 +280,8 @@ func (w *Ways) padSeen(now mono.Time, peer plane.Peer, m *wire.Seen) {
 	c := &w.check
 	p := w.find(peer.ID)
 	k := m.Number - c.first
-	if p == nil || c.due == mono.Never || c.peer != p.peer || p.peer.Instance != peer.Instance || k >= c.number-c.first {
+	if p == nil || c.due == mono.Never || c.peer != p.peer ||
+		p.peer.Instance != peer.Instance || k >= c.number-c.first {
 		return
 	}
 	note(&p.seen, m.From)
@@ -321,8 +332,8 @@ func (w *Ways) nextSize(now mono.Time, p *way) {
 	}
 }
 
-// tellSmall takes in that datagrams of a size do not pass on a way; 0: all do. What has changed for one way may have changed for
-// others: they are checked as soon as they may be.
+// tellSmall takes in that datagrams of a size do not pass on a way; 0: all do. What has changed for
+// one way may have changed for others: they are checked as soon as they may be.
 func (w *Ways) tellSmall(now mono.Time, p *way, over uint16) {
 	was := p.over
 	switch {

@@ -1,6 +1,6 @@
 // Package ways is what a node knows of the ways to the members that it talks to, in one place and
-// whatever the detector: what it hears of them, what of its probes they answer, how long that takes,
-// and how long datagrams may be there (sizes.go).
+// whatever the detector: what it hears of them, what of its probes they answer, how long that
+// takes, and how long datagrams may be there (sizes.go).
 package ways
 
 import (
@@ -51,7 +51,8 @@ type way struct {
 	sent mono.Time // when the last probe left; Never: it is answered, or tells nothing
 	rtt  time.Duration
 	seq  uint32 // of the last probe
-	// of the last probes, and of those the ones that were answered before the next, up to maxCounted
+	// of the last probes, and of those the ones that were answered before the next, up to
+	// maxCounted
 	probes, answers uint8
 	missed          uint8 // probes in a row that were not, up to muteAfter
 	speaks          bool  // it was heard since so many were missed
@@ -212,8 +213,8 @@ func note(at **netip.AddrPort, a netip.AddrPort) {
 	**at = a
 }
 
-// Probed takes in that the detector sends something to a member, and says whether that is a question
-// that the member is to answer.
+// Probed takes in that the detector sends something to a member, and says whether that is a
+// question that the member is to answer.
 func (w *Ways) Probed(now mono.Time, to plane.Peer, messages []byte) bool {
 	r := wire.Messages(messages)
 	t, body, _ := r.Next()

@@ -54,7 +54,8 @@ func (f *fake) Heard(uint64)                            {}
 func (f *fake) MustWait(mono.Time, member.ID, int) bool { return false }
 func (f *fake) Small(_ member.Member, size int)         { f.small = size }
 
-// A Seen that nobody asked for, of another number, or of somebody else than was asked, tells nothing.
+// A Seen that nobody asked for, of another number, or of somebody else than was asked, tells
+// nothing.
 func TestSeenNeedsItsNumber(t *testing.T) {
 	f, peers := newFake(3)
 	w := New(1, f, 1165)

@@ -41,7 +41,8 @@ func AppendAlarm(b []byte, m Alarm) []byte {
 // ReadAlarm reads the body of an Alarm.
 func ReadAlarm(body []byte) (m Alarm, ok bool) {
 	c := cursor{b: body}
-	m = Alarm{Accuser: member.ID(c.u64()), By: c.u32(), Target: member.ID(c.u64()), Instance: c.u32(), Seq: c.u32()}
+	m = Alarm{Accuser: member.ID(c.u64()), By: c.u32(), Target: member.ID(c.u64()),
+		Instance: c.u32(), Seq: c.u32()}
 	on := c.u8()
 	m.On = on == 1
 	return m, !c.bad && on <= 1

@@ -11,7 +11,8 @@ import (
 // What is written is read again, and what is cut short or neither on nor off is not taken.
 func TestAlarm(t *testing.T) {
 	check := func(accuser, target uint64, by, instance, seq uint32, on bool) bool {
-		m := wire.Alarm{Accuser: member.ID(accuser), By: by, Target: member.ID(target), Instance: instance, Seq: seq, On: on}
+		m := wire.Alarm{Accuser: member.ID(accuser), By: by, Target: member.ID(target),
+			Instance: instance, Seq: seq, On: on}
 		b := wire.AppendAlarm(nil, m)
 		got, ok := wire.ReadAlarm(wire.Body(b))
 		return ok && got == m && len(b) <= wire.AlarmSize

@@ -7,7 +7,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// readAll goes through a datagram with the readers that a node uses, and returns something of what it read.
+// readAll goes through a datagram with the readers that a node uses, and returns something of what
+// it read.
 func readAll(datagram []byte) (sum uint64) {
 	h, r, err := wire.Open(datagram)
 	if err != nil {
@@ -123,12 +124,14 @@ func readOther(t wire.Type, body []byte) uint64 {
 	return 0
 }
 
-// BenchmarkPingAck is one probe: a ping with two updates and a fingerprint, its ack with a fingerprint, each written and
-// read. It reports the bytes of the two datagrams beside.
+// BenchmarkPingAck is one probe: a ping with two updates and a fingerprint, its ack with a
+// fingerprint, each written and read. It reports the bytes of the two datagrams beside.
 func BenchmarkPingAck(b *testing.B) {
 	ping, ack := make([]byte, 0, wire.DefaultMTU), make([]byte, 0, wire.DefaultMTU)
-	from := wire.Header{Cluster: 1, From: idOf(wren), Generation: uint32(wren.Generation), To: instanceOf(robin)}
-	back := wire.Header{Cluster: 1, From: idOf(robin), Generation: uint32(robin.Generation), To: instanceOf(wren)}
+	from := wire.Header{Cluster: 1, From: idOf(wren), Generation: uint32(wren.Generation),
+		To: instanceOf(robin)}
+	back := wire.Header{Cluster: 1, From: idOf(robin), Generation: uint32(robin.Generation),
+		To: instanceOf(wren)}
 	alive := updateOf(robin, wire.Claim{Incarnation: 2})
 	suspect := updateOf(lark, wire.Claim{State: member.Suspect, Accuser: idOf(wren)})
 	fp := wire.Fingerprint{Hash: 0x0123456789abcdef, Live: 3}

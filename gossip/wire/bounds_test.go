@@ -16,7 +16,8 @@ func TestNumbersFitTheirFields(t *testing.T) {
 		b = append(b, byte(member.Alive))
 		b = binary.AppendUvarint(b, 5)
 		b = end(binary.AppendUvarint(b, incarnation), 0)
-		if m, ok := ReadUpdate(Body(b)); ok != (incarnation < 1<<32) || ok && uint64(m.Incarnation) != incarnation {
+		if m, ok := ReadUpdate(Body(b)); ok != (incarnation < 1<<32) || ok &&
+			uint64(m.Incarnation) != incarnation {
 			t.Errorf("the incarnation %d is read as %d, %t", incarnation, m.Incarnation, ok)
 		}
 	}

@@ -19,7 +19,8 @@ type Counter struct {
 // MaxCounter is the most bytes that one Counter takes in a Counters message.
 const MaxCounter = 8 + 4 + binary.MaxVarintLen32
 
-// BeginCounters opens a Counters message with the sender's own count. AppendCounter adds others', EndCounters closes it.
+// BeginCounters opens a Counters message with the sender's own count. AppendCounter adds others',
+// EndCounters closes it.
 func BeginCounters(b []byte, own uint32) []byte {
 	b = append(begin(b, TypeCounters), 0, 0) // how many follow
 	return binary.AppendUvarint(b, uint64(own))
@@ -32,14 +33,15 @@ func AppendCounter(b []byte, c Counter) []byte {
 	return binary.AppendUvarint(b, uint64(c.Count))
 }
 
-// EndCounters closes the message that BeginCounters opened at start, with how many counters were added.
+// EndCounters closes the message that BeginCounters opened at start, with how many counters were
+// added.
 func EndCounters(b []byte, start, count int) []byte {
 	binary.BigEndian.PutUint16(b[start+MessageSize:], uint16(count))
 	return end(b, start)
 }
 
-// ReadCounters reads the body of a Counters message: the sender's own count is returned, the others go to each. ok is
-// false if the body ends within a counter; those before it have been told.
+// ReadCounters reads the body of a Counters message: the sender's own count is returned, the others
+// go to each. ok is false if the body ends within a counter; those before it have been told.
 func ReadCounters(body []byte, each func(Counter)) (own uint32, ok bool) {
 	c := cursor{b: body}
 	count := c.u16()

@@ -10,7 +10,8 @@ import (
 
 func counterVectors() []vector {
 	return []vector{{name: "counters", bytes: appendCounters(nil, 300, []wire.Counter{
-		{ID: idOf(lark), Instance: instanceOf(lark), Count: 7}, {ID: idOf(robin), Instance: instanceOf(robin), Count: 300},
+		{ID: idOf(lark), Instance: instanceOf(lark), Count: 7}, {ID: idOf(robin),
+			Instance: instanceOf(robin), Count: 300},
 	})}}
 }
 
@@ -44,7 +45,8 @@ func rewriteCounters(b, body []byte) []byte {
 
 // What is written is read again, and a body that is cut short is refused.
 func TestCounters(t *testing.T) {
-	list := []wire.Counter{{ID: 1, Instance: 2, Count: 3}, {ID: 4, Instance: 5, Count: 1<<32 - 1}, {ID: 6}}
+	list := []wire.Counter{{ID: 1, Instance: 2, Count: 3},
+		{ID: 4, Instance: 5, Count: 1<<32 - 1}, {ID: 6}}
 	b := appendCounters(nil, 70000, list)
 	body := wire.Body(b)
 	if own, got, ok := readCounters(body); !ok || own != 70000 || !slices.Equal(got, list) {

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 )
 
-// cursor reads fields off a body. After the first one that is not there it reads zeros and remembers that it failed,
-// so that a decoder checks once, at its end.
+// cursor reads fields off a body. After the first one that is not there it reads zeros and
+// remembers that it failed, so that a decoder checks once, at its end.
 type cursor struct {
 	b   []byte
 	bad bool
@@ -67,7 +67,8 @@ func (c *cursor) uvarint() uint64 {
 	return v
 }
 
-// uvarint32 fails on a number that does not fit, so that no two encodings of different numbers read alike.
+// uvarint32 fails on a number that does not fit, so that no two encodings of different numbers read
+// alike.
 func (c *cursor) uvarint32() uint32 {
 	v := c.uvarint()
 	if v > 1<<32-1 {

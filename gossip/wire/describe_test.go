@@ -18,7 +18,8 @@ func describeDatagram(b []byte) string {
 	if err != nil {
 		return err.Error()
 	}
-	head := fmt.Sprintf("Header cluster=%08x from=%016x generation=%08x to=%08x\n", h.Cluster, uint64(h.From), h.Generation, h.To)
+	head := fmt.Sprintf("Header cluster=%08x from=%016x generation=%08x to=%08x\n", h.Cluster,
+		uint64(h.From), h.Generation, h.To)
 	return head + describeMessages(r)
 }
 
@@ -50,7 +51,8 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return text, ok
 	case wire.TypePingReq:
 		m, ok := wire.ReadPingReq(body)
-		return fmt.Sprintf("PingReq seq=%d target=%016x instance=%08x", m.Seq, uint64(m.Target), m.Instance), ok
+		return fmt.Sprintf("PingReq seq=%d target=%016x instance=%08x", m.Seq,
+			uint64(m.Target), m.Instance), ok
 	case wire.TypeFingerprint:
 		m, ok := wire.ReadFingerprint(body)
 		text := fmt.Sprintf("Fingerprint hash=%016x live=%d", m.Hash, m.Live)
@@ -60,7 +62,8 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return text, ok
 	case wire.TypeUpdate:
 		m, ok := wire.ReadUpdate(body)
-		return fmt.Sprintf("Update id=%016x check=%08x %s", uint64(m.ID), m.Check, describeClaim(&m.Claim)), ok
+		return fmt.Sprintf("Update id=%016x check=%08x %s", uint64(m.ID), m.Check,
+			describeClaim(&m.Claim)), ok
 	case wire.TypeRecord:
 		m, ok := wire.ReadRecord(body)
 		return "Record " + describeRecord(&m), ok
@@ -94,9 +97,11 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		return fmt.Sprintf("Locate seq=%d", seq), ok
 	case wire.TypeLocated:
 		m, ok := wire.ReadLocated(body)
-		text := fmt.Sprintf("Located seq=%d inside=%v+%d error=%d", m.Seq, m.Inside.Point, m.Inside.Height, m.Inside.Error)
+		text := fmt.Sprintf("Located seq=%d inside=%v+%d error=%d", m.Seq, m.Inside.Point,
+			m.Inside.Height, m.Inside.Error)
 		if m.Outside.Height > 0 {
-			text += fmt.Sprintf(" outside=%v+%d error=%d", m.Outside.Point, m.Outside.Height, m.Outside.Error)
+			text += fmt.Sprintf(" outside=%v+%d error=%d", m.Outside.Point, m.Outside.Height,
+				m.Outside.Error)
 		}
 		return text, ok
 	case wire.TypeCounters:
@@ -113,13 +118,16 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 			uint64(m.Accuser), m.By, uint64(m.Target), m.Instance, m.Seq, m.On), ok
 	case wire.TypeSilence:
 		m, ok := wire.ReadSilence(body)
-		return fmt.Sprintf("Silence from=%04x zone=%04x count=%d age=%s", m.From, m.Zone, m.Count, m.Age), ok
+		return fmt.Sprintf("Silence from=%04x zone=%04x count=%d age=%s", m.From, m.Zone,
+			m.Count, m.Age), ok
 	case wire.TypeEvidence:
 		m, ok := wire.ReadEvidence(body)
-		text := fmt.Sprintf("Evidence target=%016x instance=%08x incarnation=%d accuser=%016x cause=%d pings=%d span=%s",
+		text := fmt.Sprintf("Evidence target=%016x instance=%08x incarnation=%d accuser=%016x "+
+			"cause=%d pings=%d span=%s",
 			uint64(m.Target), m.Instance, m.Incarnation, uint64(m.Accuser), m.Cause, m.Pings, m.Span)
 		for _, v := range m.Votes[:m.Count] {
-			text += fmt.Sprintf(" vote(juror=%016x cause=%d pings=%d span=%s)", uint64(v.Juror), v.Cause, v.Pings, v.Span)
+			text += fmt.Sprintf(" vote(juror=%016x cause=%d pings=%d span=%s)",
+				uint64(v.Juror), v.Cause, v.Pings, v.Span)
 		}
 		return text, ok
 	}
@@ -133,10 +141,12 @@ func describeInquest(t wire.Type, body []byte) (text string, ok bool) {
 		return fmt.Sprintf("Lease seq=%d next=%s", m.Seq, m.Next), ok
 	case wire.TypeInquiry:
 		m, ok := wire.ReadInquiry(body)
-		return fmt.Sprintf("Inquiry seq=%d target=%016x instance=%08x age=%s heard=%t", m.Seq, uint64(m.Target), m.Instance, m.Age, m.Heard), ok
+		return fmt.Sprintf("Inquiry seq=%d target=%016x instance=%08x age=%s heard=%t", m.Seq,
+			uint64(m.Target), m.Instance, m.Age, m.Heard), ok
 	case wire.TypeFinding:
 		m, ok := wire.ReadFinding(body)
-		return fmt.Sprintf("Finding seq=%d word=%d cause=%d pings=%d span=%s", m.Seq, m.Word, m.Cause, m.Pings, m.Span), ok
+		return fmt.Sprintf("Finding seq=%d word=%d cause=%d pings=%d span=%s", m.Seq, m.Word,
+			m.Cause, m.Pings, m.Span), ok
 	}
 	panic("not a message of Inquest")
 }
@@ -145,7 +155,8 @@ func describeEntry(t wire.Type, body []byte) (text string, ok bool) {
 	switch t {
 	case wire.TypeJoin:
 		m, ok := wire.ReadJoin(body)
-		text := fmt.Sprintf("Join detector=%d cluster=%q %s number=%08x merge=%t alone=%t id=%016x settings=%x",
+		text := fmt.Sprintf("Join detector=%d cluster=%q %s number=%08x merge=%t alone=%t "+
+			"id=%016x settings=%x",
 			m.Detector, m.Cluster, describeRecord(&m.Record), m.Number, m.Merge, m.Alone, m.ClusterID, m.Settings)
 		if m.HasCookie {
 			text += fmt.Sprintf(" cookie=%016x", m.Cookie)
@@ -153,22 +164,27 @@ func describeEntry(t wire.Type, body []byte) (text string, ok bool) {
 		return text, ok
 	case wire.TypeChallenge:
 		m, ok := wire.ReadChallenge(body)
-		return fmt.Sprintf("Challenge number=%08x cookie=%016x id=%016x live=%d seen=%s", m.Number, m.Cookie, m.ClusterID, m.Live, m.Seen), ok
+		return fmt.Sprintf("Challenge number=%08x cookie=%016x id=%016x live=%d seen=%s",
+			m.Number, m.Cookie, m.ClusterID, m.Live, m.Seen), ok
 	case wire.TypeMerged:
 		m, ok := wire.ReadMerged(body)
 		return fmt.Sprintf("Merged new=%016x old=%016x", m.New, m.Old), ok
 	case wire.TypeWelcome:
 		m, ok := wire.ReadWelcome(body)
-		return fmt.Sprintf("Welcome number=%08x live=%d id=%016x seen=%s settings=%x", m.Number, m.Live, m.ClusterID, m.Seen, m.Settings), ok
+		return fmt.Sprintf("Welcome number=%08x live=%d id=%016x seen=%s settings=%x",
+			m.Number, m.Live, m.ClusterID, m.Seen, m.Settings), ok
 	case wire.TypeRefuse:
 		m, ok := wire.ReadRefuse(body)
-		return fmt.Sprintf("Refuse number=%08x reason=%d generation=%d text=%q seen=%s", m.Number, m.Reason, m.Generation, m.Text, m.Seen), ok
+		return fmt.Sprintf("Refuse number=%08x reason=%d generation=%d text=%q seen=%s",
+			m.Number, m.Reason, m.Generation, m.Text, m.Seen), ok
 	case wire.TypeConflict:
 		m, ok := wire.ReadConflict(body)
-		return fmt.Sprintf("Conflict number=%08x uptime=%d stop=%t %s", m.Number, m.Uptime, m.Stop, describeRecord(&m.Record)), ok
+		return fmt.Sprintf("Conflict number=%08x uptime=%d stop=%t %s", m.Number, m.Uptime,
+			m.Stop, describeRecord(&m.Record)), ok
 	case wire.TypeMistaken:
 		m, ok := wire.ReadMistaken(body)
-		return fmt.Sprintf("Mistaken instance=%08x id=%016x founded=%t", m.Instance, m.ClusterID, m.Founded), ok
+		return fmt.Sprintf("Mistaken instance=%08x id=%016x founded=%t", m.Instance,
+			m.ClusterID, m.Founded), ok
 	case wire.TypeUnopened:
 		return "Unopened", true
 	}
@@ -182,7 +198,8 @@ func describeRepair(t wire.Type, body []byte) (text string, ok bool) {
 		if !ok {
 			return "", false
 		}
-		return fmt.Sprintf("Sketch %s cells=%016x estimate=%08x", describeView(m.View), words(m.Cells), estimate(&m)), true
+		return fmt.Sprintf("Sketch %s cells=%016x estimate=%08x", describeView(m.View),
+			words(m.Cells), estimate(&m)), true
 	case wire.TypeList:
 		v, items, ok := wire.ReadList(body)
 		return fmt.Sprintf("List %s items=%016x", describeView(v), words(items)), ok
@@ -202,7 +219,8 @@ func describeRepair(t wire.Type, body []byte) (text string, ok bool) {
 	panic("not a message of anti-entropy")
 }
 
-// describePushed does not go into a Push within a Push: what is not a Record or an Update is told as bytes.
+// describePushed does not go into a Push within a Push: what is not a Record or an Update is told
+// as bytes.
 func describePushed(r wire.Reader) string {
 	var b strings.Builder
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
@@ -216,7 +234,8 @@ func describePushed(r wire.Reader) string {
 }
 
 func describeView(v wire.View) string {
-	return fmt.Sprintf("salt=%08x bits=%d prefix=%04x count=%d report=%t", v.Salt, v.Bits, v.Prefix, v.Count, v.Report)
+	return fmt.Sprintf("salt=%08x bits=%d prefix=%04x count=%d report=%t", v.Salt, v.Bits,
+		v.Prefix, v.Count, v.Report)
 }
 
 func describeClaim(c *wire.Claim) string {
@@ -235,9 +254,11 @@ func describeClaim(c *wire.Claim) string {
 func describeRecord(r *wire.Record) string {
 	addr := netip.AddrPortFrom(r.Addr.Addr().Unmap(), r.Addr.Port())
 	if r.Outside.IsValid() {
-		return fmt.Sprintf("name=%q addr=%s outside=%s zone=%q tags=%q protocol=%d %s", r.Name, addr, r.Outside, r.Zone, r.Tags, r.Protocol, describeClaim(&r.Claim))
+		return fmt.Sprintf("name=%q addr=%s outside=%s zone=%q tags=%q protocol=%d %s", r.Name,
+			addr, r.Outside, r.Zone, r.Tags, r.Protocol, describeClaim(&r.Claim))
 	}
-	return fmt.Sprintf("name=%q addr=%s zone=%q tags=%q protocol=%d %s", r.Name, addr, r.Zone, r.Tags, r.Protocol, describeClaim(&r.Claim))
+	return fmt.Sprintf("name=%q addr=%s zone=%q tags=%q protocol=%d %s", r.Name, addr, r.Zone,
+		r.Tags, r.Protocol, describeClaim(&r.Claim))
 }
 
 func words(w wire.Words) (list []uint64) {
@@ -259,7 +280,8 @@ func readRequest(body []byte) (ids []member.ID) {
 	return ids
 }
 
-// rewrite appends a message again as it was read, or as it is if its reader refuses it or its type is unknown.
+// rewrite appends a message again as it was read, or as it is if its reader refuses it or its type
+// is unknown.
 func rewrite(b []byte, t wire.Type, body []byte) []byte {
 	if _, ok := describe(t, body); !ok {
 		return appendRaw(b, t, body)

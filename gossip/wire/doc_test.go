@@ -33,7 +33,8 @@ func readDoc(t *testing.T) string {
 
 var hexBlock = regexp.MustCompile("(?s)```hex ([^\n]+)\n(.*?)```")
 
-// docExamples returns the examples of the document: of each title, its bytes. On a line the bytes end at two spaces.
+// docExamples returns the examples of the document: of each title, its bytes. On a line the bytes
+// end at two spaces.
 func docExamples(t *testing.T) map[string][]byte {
 	t.Helper()
 	examples := make(map[string][]byte)
@@ -55,11 +56,13 @@ func docExamples(t *testing.T) map[string][]byte {
 	return examples
 }
 
-// The type table is that of the constants and that of the document: neither has a type that the other lacks.
+// The type table is that of the constants and that of the document: neither has a type that the
+// other lacks.
 func TestTypeTable(t *testing.T) {
 	constants := typeConstants()
 	for name, value := range constants {
-		if spec := wire.Specs[value]; spec.Name != name || spec.Plane == wire.Unknown || value.String() != name {
+		if spec := wire.Specs[value]; spec.Name != name || spec.Plane == wire.Unknown ||
+			value.String() != name {
 			t.Errorf("Type%s, %#02x, has the row %+v in the table", name, uint8(value), spec)
 		}
 	}
@@ -100,7 +103,8 @@ func documentRows(t *testing.T) map[wire.Type]wire.Spec {
 	return rows
 }
 
-// Every example is a golden vector, and says what the golden file says; and every type has an example.
+// Every example is a golden vector, and says what the golden file says; and every type has an
+// example.
 func TestDocumentExamples(t *testing.T) {
 	_, text, data := readGolden(t)
 	seen := make(map[wire.Type]bool)
@@ -116,7 +120,8 @@ func TestDocumentExamples(t *testing.T) {
 		case hex.EncodeToString(golden) != hex.EncodeToString(b):
 			t.Errorf("%s is\n%x in the document and\n%x in the golden file", title, b, golden)
 		case v.describe() != text[title]:
-			t.Errorf("the document's %s is read as\n%sgolden is\n%s", title, v.describe(), text[title])
+			t.Errorf("the document's %s is read as\n%sgolden is\n%s", title, v.describe(),
+				text[title])
 		}
 		_, r, _ := wire.Open(v.inDatagram())
 		for mt, _, ok := r.Next(); ok; mt, _, ok = r.Next() {
@@ -133,7 +138,8 @@ func TestDocumentExamples(t *testing.T) {
 // The example in the clear is the ping and its checksum.
 func TestDocumentChecksum(t *testing.T) {
 	examples := docExamples(t)
-	if want := transport.AppendSummed(nil, examples["datagram ping"]); !bytes.Equal(examples["clear ping"], want) {
+	if want := transport.AppendSummed(nil,
+		examples["datagram ping"]); !bytes.Equal(examples["clear ping"], want) {
 		t.Errorf("the document's ping in the clear is\n%x, want\n%x", examples["clear ping"], want)
 	}
 }
@@ -147,7 +153,8 @@ func TestDocumentSealing(t *testing.T) {
 		key[i] = byte(i)
 	}
 	head := append([]byte{0xa4}, []byte("12 byte salt\x00\x00\x00\x00\x01\x02")...)
-	if want := sealAsDocumented(t, key, head, plain); hex.EncodeToString(sealed) != hex.EncodeToString(want) {
+	if want := sealAsDocumented(t, key, head,
+		plain); hex.EncodeToString(sealed) != hex.EncodeToString(want) {
 		t.Errorf("the document's sealed ping is\n%x, want\n%x", sealed, want)
 	}
 	k, err := transport.ParseKey(base64.StdEncoding.EncodeToString(key))
@@ -202,7 +209,8 @@ func TestDocumentLimits(t *testing.T) {
 // The hashes that the document gives are those of the code.
 func TestDocumentHashes(t *testing.T) {
 	doc := readDoc(t)
-	m := member.Member{ID: idOf(robin), Handle: member.Share(robin), Incarnation: 2, Check: robin.Check()}
+	m := member.Member{ID: idOf(robin), Handle: member.Share(robin), Incarnation: 2,
+		Check: robin.Check()}
 	for what, want := range map[string]string{
 		"ID of robin":  fmt.Sprintf("%016x", uint64(idOf(robin))),
 		"check":        fmt.Sprintf("%08x", robin.Check()),

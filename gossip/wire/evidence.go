@@ -16,8 +16,8 @@ const (
 	MaxEvidence = MessageSize + 38 + MaxVotes*(9+2*binary.MaxVarintLen32)
 )
 
-// Evidence says why a member was declared failed. It follows the news of that in the same datagram, where there is
-// room; nothing depends on it.
+// Evidence says why a member was declared failed. It follows the news of that in the same datagram,
+// where there is room; nothing depends on it.
 type Evidence struct {
 	Target      member.ID
 	Instance    uint32 // the life of the target that failed

@@ -14,7 +14,8 @@ func genVote() *rapid.Generator[wire.Vote] {
 	return rapid.Custom(func(t *rapid.T) wire.Vote {
 		return wire.Vote{
 			Juror: genID().Draw(t, "juror"), Cause: wire.Cause(rapid.Uint8Max(2).Draw(t, "cause")),
-			Pings: rapid.Uint32().Draw(t, "pings"), Span: time.Duration(rapid.Uint32().Draw(t, "span")) * time.Millisecond,
+			Pings: rapid.Uint32().Draw(t, "pings"), Span: time.Duration(rapid.Uint32().Draw(t,
+				"span")) * time.Millisecond,
 		}
 	})
 }
@@ -30,7 +31,8 @@ func TestEvidenceRoundTrip(t *testing.T) {
 		}
 		m.Count = copy(m.Votes[:], rapid.SliceOfN(genVote(), 0, wire.MaxVotes).Draw(t, "votes"))
 		b := wire.AppendEvidence(nil, &m)
-		if got, ok := wire.ReadEvidence(wire.Body(b)); !ok || got != m || len(b) > wire.MaxEvidence {
+		if got, ok := wire.ReadEvidence(wire.Body(b)); !ok || got != m ||
+			len(b) > wire.MaxEvidence {
 			t.Fatalf("%+v (%t) in %d bytes, want %+v", got, ok, len(b), m)
 		}
 	})

@@ -6,8 +6,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// FuzzOpen walks any bytes through all readers. Nothing panics; the work is no more than the bytes justify; what was
-// read, written and read again is the same, and no longer than it came.
+// FuzzOpen walks any bytes through all readers. Nothing panics; the work is no more than the bytes
+// justify; what was read, written and read again is the same, and no longer than it came.
 func FuzzOpen(f *testing.F) {
 	for _, v := range goldenVectors(f) {
 		f.Add(v.inDatagram())
@@ -44,7 +44,8 @@ func checkMessage(t *testing.T, b []byte, mt wire.Type, body []byte) []byte {
 	b = rewrite(b, mt, body)
 	written := wire.Body(b[start:])
 	if wire.Type(b[start]) != mt || len(written) > len(body) {
-		t.Fatalf("%s of %d bytes was written again as type %#02x with %d bytes", mt, len(body), b[start], len(written))
+		t.Fatalf("%s of %d bytes was written again as type %#02x with %d bytes", mt, len(body),
+			b[start], len(written))
 	}
 	first, ok := describe(mt, body)
 	second, still := describe(mt, written)

@@ -1,7 +1,8 @@
 package wire_test
 
-// Golden vectors: testdata/vectors.golden holds a name, what it says and its bytes for every type of message and for
-// some whole datagrams. Other implementations can test themselves with it. go test -update writes it anew.
+// Golden vectors: testdata/vectors.golden holds a name, what it says and its bytes for every type
+// of message and for some whole datagrams. Other implementations can test themselves with it. go
+// test -update writes it anew.
 
 import (
 	"encoding/binary"
@@ -35,7 +36,8 @@ const goldenHead = `# Golden vectors of Starling's wire protocol, version 2 (doc
 
 // The cast: three members of the cluster "starling".
 var (
-	wren        = member.Record{Name: "wren", Generation: 1767225600000, Addr: netip.MustParseAddrPort("10.0.0.1:7747"), Protocol: 2}
+	wren = member.Record{Name: "wren", Generation: 1767225600000,
+		Addr: netip.MustParseAddrPort("10.0.0.1:7747"), Protocol: 2}
 	wrenOutside = member.Record{
 		Name: "wren", Generation: 1767225600000, Addr: netip.MustParseAddrPort("10.0.0.1:7747"),
 		Outside: netip.MustParseAddrPort("192.0.2.1:17747"), Zone: "us", Protocol: 2,
@@ -44,7 +46,8 @@ var (
 		Name: "robin", Generation: 1767225661000, Addr: netip.MustParseAddrPort("10.0.0.2:7747"),
 		Zone: "eu/west", Tags: tags("role", "db"), Protocol: 2,
 	}
-	lark = member.Record{Name: "lark", Generation: 1767225722000, Addr: netip.MustParseAddrPort("[2001:db8::3]:7747"), Protocol: 2}
+	lark = member.Record{Name: "lark", Generation: 1767225722000,
+		Addr: netip.MustParseAddrPort("[2001:db8::3]:7747"), Protocol: 2}
 )
 
 func tags(k, v string) member.Tags {
@@ -86,15 +89,21 @@ func vectors() []vector {
 		message("ping", wire.AppendPing(nil, 7)),
 		message("ack", wire.AppendAck(nil, 7)),
 		message("ack-try", wire.AppendAckTry(nil, 7)),
-		message("ping-req", wire.AppendPingReq(nil, wire.PingReq{Seq: 7, Target: idOf(lark), Instance: instanceOf(lark)})),
+		message("ping-req", wire.AppendPingReq(nil,
+			wire.PingReq{Seq: 7, Target: idOf(lark), Instance: instanceOf(lark)})),
 		message("nack", wire.AppendNack(nil, 7)),
 		message("fingerprint", wire.AppendFingerprint(nil, fp)),
-		message("update-alive", wire.AppendUpdate(nil, updateOf(robin, wire.Claim{Incarnation: 2}))),
-		message("update-suspect", wire.AppendUpdate(nil, updateOf(lark, wire.Claim{State: member.Suspect, Accuser: idOf(wren)}))),
-		message("update-failed", wire.AppendUpdate(nil, updateOf(lark, wire.Claim{State: member.Failed, Age: 300, Cause: wire.CauseDeaf}))),
-		message("update-left", wire.AppendUpdate(nil, updateOf(lark, wire.Claim{State: member.Left, Incarnation: 1, Age: 5}))),
+		message("update-alive", wire.AppendUpdate(nil,
+			updateOf(robin, wire.Claim{Incarnation: 2}))),
+		message("update-suspect", wire.AppendUpdate(nil,
+			updateOf(lark, wire.Claim{State: member.Suspect, Accuser: idOf(wren)}))),
+		message("update-failed", wire.AppendUpdate(nil,
+			updateOf(lark, wire.Claim{State: member.Failed, Age: 300, Cause: wire.CauseDeaf}))),
+		message("update-left", wire.AppendUpdate(nil,
+			updateOf(lark, wire.Claim{State: member.Left, Incarnation: 1, Age: 5}))),
 		message("record-ipv4", wire.AppendRecord(nil, &robin, &wire.Claim{Incarnation: 2})),
-		message("record-ipv6", wire.AppendRecord(nil, &lark, &wire.Claim{State: member.Suspect, Accuser: idOf(wren)})),
+		message("record-ipv6", wire.AppendRecord(nil, &lark,
+			&wire.Claim{State: member.Suspect, Accuser: idOf(wren)})),
 		message("record-outside", wire.AppendRecord(nil, &wrenOutside, &wire.Claim{})),
 		message("request", wire.AppendRequest(nil, []member.ID{idOf(robin), idOf(lark)})),
 		message("join", wire.AppendJoin(nil, join(false), &wren, 0)),
@@ -103,25 +112,33 @@ func vectors() []vector {
 			Number: 0x0badcafe, Cookie: 0x1122334455667788, ClusterID: 0x99aabbccddeeff01, Live: 3, Seen: wren.Addr,
 		})),
 		message("welcome", wire.AppendWelcome(nil, welcomeOf(3))),
-		message("merged", wire.AppendMerged(nil, wire.Merged{New: 0x1111111111111111, Old: 0x99aabbccddeeff01})),
+		message("merged", wire.AppendMerged(nil, wire.Merged{New: 0x1111111111111111,
+			Old: 0x99aabbccddeeff01})),
 		message("refuse-cluster", wire.AppendRefuse(nil, refuseOf(wire.WrongCluster, 0, "murmur"))),
-		message("refuse-generation", wire.AppendRefuse(nil, refuseOf(wire.OldGeneration, wren.Generation, ""))),
-		message("conflict", wire.AppendConflict(nil, &wire.Conflict{Number: 0x0badcafe, Uptime: 61000, Stop: true}, &wren, 4)),
-		message("mistaken", wire.AppendMistaken(nil, wire.Mistaken{Instance: instanceOf(lark), ClusterID: 0x1122334455667788, Founded: true})),
+		message("refuse-generation", wire.AppendRefuse(nil,
+			refuseOf(wire.OldGeneration, wren.Generation, ""))),
+		message("conflict", wire.AppendConflict(nil,
+			&wire.Conflict{Number: 0x0badcafe, Uptime: 61000, Stop: true}, &wren, 4)),
+		message("mistaken", wire.AppendMistaken(nil,
+			wire.Mistaken{Instance: instanceOf(lark), ClusterID: 0x1122334455667788,
+				Founded: true})),
 		message("unopened", wire.AppendUnopened(nil)),
 		message("evidence", wire.AppendEvidence(nil, evidence())),
 	}
 	list = append(append(list, repairVectors()...), inquestVectors()...)
 	loan := wire.Loan{Zone: 0x2222, Bytes: 12345}
 	list = append(list,
-		message("borrow", wire.AppendLoan(nil, wire.TypeBorrow, loan)), message("lend", wire.AppendLoan(nil, wire.TypeLend, loan)),
+		message("borrow", wire.AppendLoan(nil, wire.TypeBorrow, loan)), message("lend",
+			wire.AppendLoan(nil, wire.TypeLend, loan)),
 		message("pad", wire.AppendPad(nil, &wire.Pad{Number: 0x0badcafe, Over: 1165}, 0)),
 		message("seen", wire.AppendSeen(nil, &wire.Seen{Number: 0x0badcafe, From: wren.Addr}, 0)),
 		message("across", wire.AppendAcross(nil, 6)),
 		message("bridge", wire.AppendBridge(nil, &wire.Bridge{Family: 6, By: idOf(robin),
 			Lacks: binary.BigEndian.AppendUint64(nil, uint64(idOf(lark)))})),
 		message("locate", wire.AppendLocate(nil, 258)),
-		message("located", wire.AppendLocated(nil, &wire.Located{Seq: 258, Inside: wire.Coordinate{Point: [3]int32{200, -1, 0}, Height: 512, Error: 6}})),
+		message("located", wire.AppendLocated(nil,
+			&wire.Located{Seq: 258, Inside: wire.Coordinate{Point: [3]int32{200, -1, 0},
+				Height: 512, Error: 6}})),
 		message("located-outside", wire.AppendLocated(nil, &wire.Located{
 			Seq: 258, Inside: wire.Coordinate{Point: [3]int32{200, -1, 0}, Height: 512, Error: 6},
 			Outside: wire.Coordinate{Point: [3]int32{20000, -30000, 0}, Height: 1500, Error: 64},
@@ -153,7 +170,8 @@ func welcomeOf(live uint32) *wire.Welcome {
 }
 
 func refuseOf(reason wire.Reason, generation uint64, text string) *wire.Refuse {
-	return &wire.Refuse{Number: 0x0badcafe, Reason: reason, Generation: generation, Text: []byte(text), Seen: wren.Addr}
+	return &wire.Refuse{Number: 0x0badcafe, Reason: reason, Generation: generation,
+		Text: []byte(text), Seen: wren.Addr}
 }
 
 // evidence is that wren declared lark failed, with robin's vote.
@@ -162,37 +180,45 @@ func evidence() *wire.Evidence {
 		Target: idOf(lark), Instance: instanceOf(lark), Incarnation: 1, Accuser: idOf(wren), Cause: wire.CauseRefused,
 		Pings: 3, Span: 450 * time.Millisecond, Seats: 7, Count: 1,
 	}
-	e.Votes[0] = wire.Vote{Juror: idOf(robin), Cause: wire.CauseRefused, Pings: 5, Span: 310 * time.Millisecond}
+	e.Votes[0] = wire.Vote{Juror: idOf(robin), Cause: wire.CauseRefused, Pings: 5,
+		Span: 310 * time.Millisecond}
 	return e
 }
 
 func inquestVectors() []vector {
 	return []vector{
-		{name: "lease", bytes: wire.AppendLease(nil, wire.Lease{Seq: 7, Next: 4800 * time.Millisecond})},
+		{name: "lease", bytes: wire.AppendLease(nil,
+			wire.Lease{Seq: 7, Next: 4800 * time.Millisecond})},
 		{name: "inquiry", bytes: wire.AppendInquiry(nil, wire.Inquiry{
 			Seq: 9, Target: idOf(lark), Instance: instanceOf(lark), Age: 150 * time.Millisecond,
 		})},
-		{name: "finding-open", bytes: wire.AppendFinding(nil, wire.Finding{Seq: 9, Word: wire.WordOpen})},
+		{name: "finding-open", bytes: wire.AppendFinding(nil,
+			wire.Finding{Seq: 9, Word: wire.WordOpen})},
 		{name: "finding-guilty", bytes: wire.AppendFinding(nil, wire.Finding{
 			Seq: 9, Word: wire.WordGuilty, Cause: wire.CauseRefused, Pings: 5, Span: 310 * time.Millisecond,
 		})},
 		{name: "alarm", bytes: wire.AppendAlarm(nil, wire.Alarm{
 			Accuser: idOf(wren), By: instanceOf(wren), Target: idOf(lark), Instance: instanceOf(lark), Seq: 3, On: true,
 		})},
-		{name: "silence", bytes: wire.AppendSilence(nil, wire.Silence{From: 0x1111, Zone: 0x2222, Count: 3, Age: 2500 * time.Millisecond})},
+		{name: "silence", bytes: wire.AppendSilence(nil,
+			wire.Silence{From: 0x1111, Zone: 0x2222, Count: 3, Age: 2500 * time.Millisecond})},
 	}
 }
 
 func repairVectors() []vector {
 	whole := wire.View{Salt: 0x01020304, Count: 3}
-	part := wire.View{Range: wire.Range{Bits: 4, Prefix: 0xb}, Salt: 0x01020304, Count: 2, Report: true}
+	part := wire.View{Range: wire.Range{Bits: 4, Prefix: 0xb}, Salt: 0x01020304, Count: 2,
+		Report: true}
 	estimate := []uint32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
 	push := wire.AppendRecord(wire.BeginPush(nil, true), &robin, &wire.Claim{Incarnation: 2})
 	push = wire.AppendUpdate(push, updateOf(lark, wire.Claim{State: member.Failed, Age: 300}))
 	return []vector{
-		{name: "sketch", bytes: wire.AppendSketch(nil, &whole, []uint64{0x1111111111111111, 0, 0x3333333333333333, 4}, nil)},
-		{name: "sketch-estimate", bytes: wire.AppendSketch(nil, &part, []uint64{1, 2, 3, 0x4444444444444444}, estimate)},
-		{name: "list", bytes: wire.AppendList(nil, &part, []uint64{0x1111111111111111, 0x2222222222222222})},
+		{name: "sketch", bytes: wire.AppendSketch(nil, &whole,
+			[]uint64{0x1111111111111111, 0, 0x3333333333333333, 4}, nil)},
+		{name: "sketch-estimate", bytes: wire.AppendSketch(nil, &part,
+			[]uint64{1, 2, 3, 0x4444444444444444}, estimate)},
+		{name: "list", bytes: wire.AppendList(nil, &part,
+			[]uint64{0x1111111111111111, 0x2222222222222222})},
 		{name: "want", bytes: wire.AppendWant(nil, 0x01020304, []uint32{0x11111111, 0x22222222})},
 		{name: "push", bytes: wire.EndPush(push, 0)},
 		{name: "done", bytes: wire.AppendDone(nil, wire.Range{Bits: 4, Prefix: 0xb})},
@@ -202,8 +228,10 @@ func repairVectors() []vector {
 
 func datagramVectors(fp wire.Fingerprint) []vector {
 	ping := wire.AppendPing(headerFrom(wren, robin), 7)
-	news := wire.AppendUpdate(ping[:len(ping):len(ping)], updateOf(robin, wire.Claim{Incarnation: 2}))
-	news = wire.AppendUpdate(news, updateOf(lark, wire.Claim{State: member.Suspect, Accuser: idOf(wren)}))
+	news := wire.AppendUpdate(ping[:len(ping):len(ping)],
+		updateOf(robin, wire.Claim{Incarnation: 2}))
+	news = wire.AppendUpdate(news, updateOf(lark, wire.Claim{State: member.Suspect,
+		Accuser: idOf(wren)}))
 	anybody := wire.AppendHeader(nil, wire.Header{
 		Cluster: wire.ClusterHash("starling"), From: idOf(wren), Generation: uint32(wren.Generation),
 	})
@@ -213,11 +241,14 @@ func datagramVectors(fp wire.Fingerprint) []vector {
 		{"header", true, headerFrom(wren, robin)},
 		{"ping", true, wire.AppendFingerprint(ping, fp)},
 		{"ping-two-updates", true, wire.AppendFingerprint(news, fp)},
-		{"lease", true, wire.AppendFingerprint(wire.AppendLease(headerFrom(wren, robin), wire.Lease{Seq: 7, Next: 4800 * time.Millisecond}), fp)},
+		{"lease", true, wire.AppendFingerprint(wire.AppendLease(headerFrom(wren, robin),
+			wire.Lease{Seq: 7, Next: 4800 * time.Millisecond}), fp)},
 		{"ack", true, wire.AppendFingerprint(wire.AppendAck(headerFrom(robin, wren), 7), fp)},
 		{"join", true, wire.AppendJoin(anybody, join(false), &wren, 0)},
-		{"welcome", true, wire.AppendFingerprint(welcome, wire.Fingerprint{Hash: 0x0123456789abcdef, Live: 2})},
-		{"unknown-type", true, wire.AppendPing(append(headerFrom(wren, robin), 0xf0, 2, 0xca, 0xfe), 7)},
+		{"welcome", true, wire.AppendFingerprint(welcome,
+			wire.Fingerprint{Hash: 0x0123456789abcdef, Live: 2})},
+		{"unknown-type", true, wire.AppendPing(append(headerFrom(wren, robin), 0xf0, 2, 0xca,
+			0xfe), 7)},
 	}
 }
 
@@ -338,7 +369,8 @@ func TestGoldenHasEveryType(t *testing.T) {
 	}
 }
 
-// typeConstants reads the package's source for its types of messages, so that a new one cannot be overlooked.
+// typeConstants reads the package's source for its types of messages, so that a new one cannot be
+// overlooked.
 var typeConstants = sync.OnceValue(func() map[string]wire.Type {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// The messages of the detector Inquest beside Ping and Ack: a ping with a promise, a juror's summons, what it says.
+// The messages of the detector Inquest beside Ping and Ack: a ping with a promise, a juror's
+// summons, what it says.
 
 // The types.
 const (
@@ -16,10 +17,12 @@ const (
 	TypeFinding Type = 0x22
 )
 
-// Lease is a ping that promises the next one. Who gets it acks, and may worry when the next does not come.
+// Lease is a ping that promises the next one. Who gets it acks, and may worry when the next does
+// not come.
 type Lease struct {
-	Seq  uint32
-	Next time.Duration // the sender pings again within; whole milliseconds up to MaxLease; 0: no promise
+	Seq uint32
+	// the sender pings again within; whole milliseconds up to MaxLease; 0: no promise
+	Next time.Duration
 }
 
 // MaxLease is the longest promise that a Lease can make.
@@ -39,13 +42,15 @@ func ReadLease(body []byte) (m Lease, ok bool) {
 	return m, !c.bad
 }
 
-// Inquiry asks the receiver to be a juror: to find out whether a member lives. It may be asked again and again.
+// Inquiry asks the receiver to be a juror: to find out whether a member lives. It may be asked
+// again and again.
 type Inquiry struct {
 	Seq      uint32 // of the asker's case; the answer has it too
 	Target   member.ID
-	Instance uint32        // the life of the target that is meant
-	Age      time.Duration // since the asker last heard the target, or since it first did not answer; whole milliseconds
-	Heard    bool          // the asker hears the target, which does not answer
+	Instance uint32 // the life of the target that is meant
+	// since the asker last heard the target, or since it first did not answer; whole milliseconds
+	Age   time.Duration
+	Heard bool // the asker hears the target, which does not answer
 }
 
 // AppendInquiry writes an Inquiry.
@@ -131,7 +136,8 @@ func AppendFinding(b []byte, m Finding) []byte {
 // ReadFinding reads the body of a Finding.
 func ReadFinding(body []byte) (m Finding, ok bool) {
 	c := cursor{b: body}
-	m = Finding{Seq: c.u32(), Word: Word(c.u8()), Cause: Cause(c.u8()), Pings: c.uvarint32(), Span: c.millis()}
+	m = Finding{Seq: c.u32(), Word: Word(c.u8()), Cause: Cause(c.u8()), Pings: c.uvarint32(),
+		Span: c.millis()}
 	return m, !c.bad && m.Word <= WordStranger && m.Cause <= CauseDeaf
 }
 

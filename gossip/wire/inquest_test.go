@@ -15,7 +15,8 @@ func TestInquestRoundTrip(t *testing.T) {
 	check := func(seq uint32, target uint64, instance, ms, pings uint32, word, cause uint8) bool {
 		age := time.Duration(ms) * time.Millisecond
 		i := wire.Inquiry{Seq: seq, Target: member.ID(target), Instance: instance, Age: age}
-		f := wire.Finding{Seq: seq, Word: wire.Word(word % 5), Cause: wire.Cause(cause % 3), Pings: pings, Span: age}
+		f := wire.Finding{Seq: seq, Word: wire.Word(word % 5), Cause: wire.Cause(cause % 3),
+			Pings: pings, Span: age}
 		l := wire.Lease{Seq: seq, Next: time.Duration(uint16(ms)) * time.Millisecond}
 		ri, ok1 := wire.ReadInquiry(body(wire.AppendInquiry(nil, i)))
 		rf, ok2 := wire.ReadFinding(body(wire.AppendFinding(nil, f)))
@@ -28,8 +29,10 @@ func TestInquestRoundTrip(t *testing.T) {
 }
 
 func TestInquestRefusesWhatIsBroken(t *testing.T) {
-	inquiry := wire.Body(wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: 2, Instance: 3, Age: time.Second}))
-	finding := wire.Body(wire.AppendFinding(nil, wire.Finding{Seq: 1, Word: wire.WordGuilty, Pings: 300, Span: time.Second}))
+	inquiry := wire.Body(wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: 2, Instance: 3,
+		Age: time.Second}))
+	finding := wire.Body(wire.AppendFinding(nil, wire.Finding{Seq: 1, Word: wire.WordGuilty,
+		Pings: 300, Span: time.Second}))
 	lease := wire.Body(wire.AppendLease(nil, wire.Lease{Seq: 1, Next: time.Second}))
 	for n := range inquiry {
 		if _, ok := wire.ReadInquiry(inquiry[:n]); ok {

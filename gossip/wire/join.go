@@ -7,9 +7,10 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// The messages of coming in and of being kept out. A newcomer asks a seed with a Join; the seed answers with a Challenge,
-// to the address in the newcomer's record; the newcomer asks again with the cookie of that, and is welcome or refused. Each
-// answer brings back the number of the Join, which is a random one.
+// The messages of coming in and of being kept out. A newcomer asks a seed with a Join; the seed
+// answers with a Challenge, to the address in the newcomer's record; the newcomer asks again with
+// the cookie of that, and is welcome or refused. Each answer brings back the number of the Join,
+// which is a random one.
 
 // MaxCluster bounds a cluster's name, in bytes: a Join with it and the longest record fits MinRoom.
 const MaxCluster = 32
@@ -17,7 +18,8 @@ const MaxCluster = 32
 // MaxSettings bounds how many hashes of settings are read.
 const MaxSettings = 16
 
-// Hashes are those of settings that must be alike in a cluster, two bytes each, in an order that never changes.
+// Hashes are those of settings that must be alike in a cluster, two bytes each, in an order that
+// never changes.
 type Hashes []byte
 
 // Len returns how many there are.
@@ -119,7 +121,8 @@ func AppendChallenge(b []byte, m *Challenge) []byte {
 // ReadChallenge reads the body of a Challenge.
 func ReadChallenge(body []byte) (m Challenge, ok bool) {
 	c := cursor{b: body}
-	m = Challenge{Number: c.u32(), Cookie: c.u64(), ClusterID: c.u64(), Live: c.u24(), Seen: c.lone()}
+	m = Challenge{Number: c.u32(), Cookie: c.u64(), ClusterID: c.u64(), Live: c.u24(),
+		Seen: c.lone()}
 	return m, !c.bad
 }
 
@@ -129,7 +132,8 @@ func (c *cursor) lone() netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-// Welcome says yes to a Join. The records in the same datagram are a sample of the table, the sender's own first.
+// Welcome says yes to a Join. The records in the same datagram are a sample of the table, the
+// sender's own first.
 type Welcome struct {
 	Number    uint32 // of the Join
 	Live      uint32 // members that the sender knows, the newcomer included
@@ -150,7 +154,8 @@ func AppendWelcome(b []byte, m *Welcome) []byte {
 // ReadWelcome reads the body of a Welcome.
 func ReadWelcome(body []byte) (m Welcome, ok bool) {
 	c := cursor{b: body}
-	m = Welcome{Number: c.u32(), Live: c.u32(), ClusterID: c.u64(), Seen: c.lone(), Settings: c.hashes()}
+	m = Welcome{Number: c.u32(), Live: c.u32(), ClusterID: c.u64(), Seen: c.lone(),
+		Settings: c.hashes()}
 	return m, !c.bad
 }
 
@@ -159,17 +164,20 @@ type Reason uint8
 
 // The reasons.
 const (
-	WrongCluster  Reason = 1  // Text: the name of the cluster that the seed belongs to
-	WrongDetector Reason = 2  // Text: the detector that the cluster runs
-	OldGeneration Reason = 3  // Generation: the one that the cluster knows; come again with a higher one
-	WrongProtocol Reason = 4  // no common protocol version
-	TableFull     Reason = 5  //
-	NameTaken     Reason = 6  // Text: the address of the live member that has the name
-	OtherCluster  Reason = 7  // Text: the seed's cluster's ID; it has the same name and is another one
-	Family        Reason = 8  // Text: the address in the record; the seed cannot send to its kind
-	NotReached    Reason = 9  // Text: the address in the record; what the seed sends there does not reach the newcomer
-	NotAdmitted   Reason = 10 // the newcomer does not show that it may come in
-	Banned        Reason = 11 //
+	WrongCluster  Reason = 1 // Text: the name of the cluster that the seed belongs to
+	WrongDetector Reason = 2 // Text: the detector that the cluster runs
+	// Generation: the one that the cluster knows; come again with a higher one
+	OldGeneration Reason = 3
+	WrongProtocol Reason = 4 // no common protocol version
+	TableFull     Reason = 5 //
+	NameTaken     Reason = 6 // Text: the address of the live member that has the name
+	// Text: the seed's cluster's ID; it has the same name and is another one
+	OtherCluster Reason = 7
+	Family       Reason = 8 // Text: the address in the record; the seed cannot send to its kind
+	// Text: the address in the record; what the seed sends there does not reach the newcomer
+	NotReached  Reason = 9
+	NotAdmitted Reason = 10 // the newcomer does not show that it may come in
+	Banned      Reason = 11 //
 	// Text: the address of the member that has the name and does not answer
 	NameWaits Reason = 12
 )
@@ -196,13 +204,15 @@ func AppendRefuse(b []byte, m *Refuse) []byte {
 // ReadRefuse reads the body of a Refuse.
 func ReadRefuse(body []byte) (m Refuse, ok bool) {
 	c := cursor{b: body}
-	m = Refuse{Number: c.u32(), Reason: Reason(c.u8()), Generation: c.uvarint(), Text: c.bytes(), Seen: c.lone()}
+	m = Refuse{Number: c.u32(), Reason: Reason(c.u8()), Generation: c.uvarint(),
+		Text: c.bytes(), Seen: c.lone()}
 	return m, !c.bad
 }
 
-// Conflict tells a member that another node claims its name. A member that has the name answers a seed's with its own
-// record and the seed's number. Between two that run, the one that has been up for longer stays and the other stops; no
-// clocks are compared. Of the two, the one with the lower address judges, so that they never both stay.
+// Conflict tells a member that another node claims its name. A member that has the name answers a
+// seed's with its own record and the seed's number. Between two that run, the one that has been up
+// for longer stays and the other stops; no clocks are compared. Of the two, the one with the lower
+// address judges, so that they never both stay.
 type Conflict struct {
 	Number uint32 // of the sender's choice, or the receiver's that it brings back
 	Uptime uint64 // of the claimant, in microseconds
@@ -211,7 +221,8 @@ type Conflict struct {
 	Record Record // the claimant
 }
 
-// AppendConflict writes a Conflict of the member with record r at an incarnation; m.Record is not used.
+// AppendConflict writes a Conflict of the member with record r at an incarnation; m.Record is not
+// used.
 func AppendConflict(b []byte, m *Conflict, r *member.Record, incarnation uint32) []byte {
 	start := len(b)
 	b = binary.BigEndian.AppendUint32(begin(b, TypeConflict), m.Number)
@@ -249,8 +260,8 @@ func ReadMistaken(body []byte) (m Mistaken, ok bool) {
 	return m, !c.bad
 }
 
-// TypeUnopened is the type of a message without a body: what you sent here was not sealed with a key of
-// mine, or sealed though I have none.
+// TypeUnopened is the type of a message without a body: what you sent here was not sealed with a
+// key of mine, or sealed though I have none.
 const TypeUnopened Type = 0x1f
 
 // UnopenedSize is the size of a datagram that holds nothing but an Unopened, sealed.
@@ -265,7 +276,8 @@ const (
 	MergedSize      = MessageSize + 16
 )
 
-// Merged tells that two clusters are one now: which ID it has, and which it had. It is spread as news is.
+// Merged tells that two clusters are one now: which ID it has, and which it had. It is spread as
+// news is.
 type Merged struct{ New, Old uint64 }
 
 // AppendMerged writes a Merged.

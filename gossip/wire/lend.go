@@ -2,7 +2,8 @@ package wire
 
 import "encoding/binary"
 
-// TypeBorrow and TypeLend are the types of the messages by which members of a zone share what they may send to another one.
+// TypeBorrow and TypeLend are the types of the messages by which members of a zone share what they
+// may send to another one.
 const (
 	TypeBorrow Type = 0x18
 	TypeLend   Type = 0x19

@@ -2,8 +2,8 @@ package wire
 
 import "encoding/binary"
 
-// TypeLocate and TypeLocated are the types of the messages by which nodes find their coordinates, LocateSize and LocatedSize
-// their lengths as messages at most.
+// TypeLocate and TypeLocated are the types of the messages by which nodes find their coordinates,
+// LocateSize and LocatedSize their lengths as messages at most.
 const (
 	TypeLocate  Type = 0x25
 	TypeLocated Type = 0x26
@@ -23,11 +23,14 @@ type Coordinate struct {
 	Error  uint8    // relative, in 1/64
 }
 
-// Located answers a Locate of the same sequence at once, so that who asked knows the round trip, too.
+// Located answers a Locate of the same sequence at once, so that who asked knows the round trip,
+// too.
 type Located struct {
-	Seq     uint16
-	Inside  Coordinate // among the members of the sender's zone
-	Outside Coordinate // among those of all zones; the zero Coordinate, and not on the wire, while it knows of no others
+	Seq    uint16
+	Inside Coordinate // among the members of the sender's zone
+	// among those of all zones; the zero Coordinate, and not on the wire, while it knows of no
+	// others
+	Outside Coordinate
 }
 
 // AppendLocate asks the receiver where it stands.

@@ -22,7 +22,8 @@ func genCoordinate() *rapid.Generator[wire.Coordinate] {
 // What is written is read again; what is cut short or out of bounds is not taken.
 func TestLocate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := wire.Located{Seq: rapid.Uint16().Draw(t, "seq"), Inside: genCoordinate().Draw(t, "inside")}
+		m := wire.Located{Seq: rapid.Uint16().Draw(t, "seq"),
+			Inside: genCoordinate().Draw(t, "inside")}
 		alone := wire.AppendLocated(nil, &m)
 		m.Outside = rapid.OneOf(rapid.Just(wire.Coordinate{}), genCoordinate()).Draw(t, "outside")
 		b := wire.AppendLocated(nil, &m)
@@ -35,16 +36,20 @@ func TestLocate(t *testing.T) {
 			}
 		}
 		ask := wire.AppendLocate(nil, m.Seq)
-		if seq, ok := wire.ReadLocate(wire.Body(ask)); !ok || seq != m.Seq || len(ask) > wire.LocateSize {
+		if seq, ok := wire.ReadLocate(wire.Body(ask)); !ok || seq != m.Seq ||
+			len(ask) > wire.LocateSize {
 			t.Fatalf("%d, %v; want %d", seq, ok, m.Seq)
 		}
 	})
 	well := wire.Coordinate{Height: 1}
-	for _, bad := range []wire.Coordinate{{Height: wire.MaxAxis + 1}, {Height: 1, Point: [3]int32{0, -wire.MaxAxis - 1}}} {
-		if _, ok := wire.ReadLocated(wire.Body(wire.AppendLocated(nil, &wire.Located{Inside: bad}))); ok {
+	for _, bad := range []wire.Coordinate{{Height: wire.MaxAxis + 1},
+		{Height: 1, Point: [3]int32{0, -wire.MaxAxis - 1}}} {
+		if _, ok := wire.ReadLocated(wire.Body(wire.AppendLocated(nil,
+			&wire.Located{Inside: bad}))); ok {
 			t.Errorf("the coordinate %+v is taken", bad)
 		}
-		if _, ok := wire.ReadLocated(wire.Body(wire.AppendLocated(nil, &wire.Located{Inside: well, Outside: bad}))); ok {
+		if _, ok := wire.ReadLocated(wire.Body(wire.AppendLocated(nil,
+			&wire.Located{Inside: well, Outside: bad}))); ok {
 			t.Errorf("the coordinate %+v outside is taken", bad)
 		}
 	}

@@ -7,8 +7,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// What is said of members: Record in full, Update in short for those who know the record. The two carry the same
-// fact: an Update names the record by its check, and who does not hold that record asks for it with a Request.
+// What is said of members: Record in full, Update in short for those who know the record. The two
+// carry the same fact: an Update names the record by its check, and who does not hold that record
+// asks for it with a Request.
 
 // Claim is what Update and Record share: the fact's version and what is needed to weigh it.
 type Claim struct {
@@ -135,7 +136,8 @@ func (c *cursor) record() (m Record) {
 	return m
 }
 
-// Fact makes a member's fact of a record, or says what is wrong with it. It allocates: call it for news alone.
+// Fact makes a member's fact of a record, or says what is wrong with it. It allocates: call it for
+// news alone.
 func (m *Record) Fact() (member.Fact, error) {
 	r := member.Record{
 		Name:       string(m.Name),
@@ -165,7 +167,8 @@ func AppendRequest(b []byte, ids []member.ID) []byte {
 	return end(b, start)
 }
 
-// ReadRequest calls yield with each ID in the body of a Request, MaxRequest at most. ok is false if there is none.
+// ReadRequest calls yield with each ID in the body of a Request, MaxRequest at most. ok is false if
+// there is none.
 func ReadRequest(body []byte, yield func(member.ID)) (ok bool) {
 	for n := 0; len(body) >= 8 && n < MaxRequest; n++ {
 		yield(member.ID(binary.BigEndian.Uint64(body)))

@@ -5,14 +5,14 @@ import (
 	"net/netip"
 )
 
-// TypePad and TypeSeen are the types of the messages by which a node finds out how long datagrams may be on the way to a
-// member, and where that sees them come from.
+// TypePad and TypeSeen are the types of the messages by which a node finds out how long datagrams
+// may be on the way to a member, and where that sees them come from.
 const (
 	TypeSeen Type = 0x17
 	TypePad  Type = 0x1b
 
-	// MinPad is how many bytes a Pad takes at least: as many as any Seen has to, so that no answer is longer than its
-	// question.
+	// MinPad is how many bytes a Pad takes at least: as many as any Seen has to, so that no answer
+	// is longer than its question.
 	MinPad = 2 + seenBody
 
 	seenBody = 4 + 19
@@ -32,8 +32,8 @@ type Pad struct {
 	Over uint16
 }
 
-// AppendPad writes a Pad that is filled up with zeros. The message has size bytes, or one less where
-// its length would need one more; at least MinPad.
+// AppendPad writes a Pad that is filled up with zeros. The message has size bytes, or one less
+// where its length would need one more; at least MinPad.
 func AppendPad(b []byte, m *Pad, size int) []byte {
 	start := len(b)
 	b = binary.BigEndian.AppendUint32(begin(b, TypePad), m.Number)

@@ -6,8 +6,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/wire"
 )
 
-// A Pad and a Seen have the size that is wanted, or one byte less where the length of the body needs one more; no answer is longer
-// than the shortest question, over IPv6 too.
+// A Pad and a Seen have the size that is wanted, or one byte less where the length of the body
+// needs one more; no answer is longer than the shortest question, over IPv6 too.
 func TestPadHasItsSize(t *testing.T) {
 	seen := wire.Seen{Number: 7, From: lark.Addr}
 	asked := wire.Pad{Number: 7, Over: 1165}

@@ -6,7 +6,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// The messages of probing (SWIM, section 3.1; Lifeguard adds the nack), and the fingerprint that rides beside them.
+// The messages of probing (SWIM, section 3.1; Lifeguard adds the nack), and the fingerprint that
+// rides beside them.
 
 // AppendPing asks for an ack of the same sequence.
 func AppendPing(b []byte, seq uint32) []byte { return appendSeq(b, TypePing, seq) }
@@ -63,7 +64,8 @@ func ReadPingReq(body []byte) (m PingReq, ok bool) {
 	return m, !c.bad
 }
 
-// Fingerprint shows the sender's view of the live members, as of after the news in the same datagram.
+// Fingerprint shows the sender's view of the live members, as of after the news in the same
+// datagram.
 type Fingerprint struct {
 	Hash uint64
 	Live uint32 // how many; 24 bits on the wire

@@ -89,16 +89,20 @@ func TestRoundTripHeader(t *testing.T) {
 
 func TestRoundTripNews(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		u := wire.Update{ID: genID().Draw(t, "id"), Check: rapid.Uint32().Draw(t, "check"), Claim: genClaim().Draw(t, "claim")}
-		if got, ok := wire.ReadUpdate(body(t, wire.TypeUpdate, wire.AppendUpdate(nil, &u))); !ok || got != u {
+		u := wire.Update{ID: genID().Draw(t, "id"), Check: rapid.Uint32().Draw(t, "check"),
+			Claim: genClaim().Draw(t, "claim")}
+		if got, ok := wire.ReadUpdate(body(t, wire.TypeUpdate,
+			wire.AppendUpdate(nil, &u))); !ok || got != u {
 			t.Fatalf("%+v, %t; want %+v", got, ok, u)
 		}
 		r, c := genRecord().Draw(t, "record"), genClaim().Draw(t, "claim")
-		if got, ok := wire.ReadRecord(body(t, wire.TypeRecord, wire.AppendRecord(nil, &r, &c))); !ok || !sameRecord(&got, &r, c) {
+		if got, ok := wire.ReadRecord(body(t, wire.TypeRecord,
+			wire.AppendRecord(nil, &r, &c))); !ok || !sameRecord(&got, &r, c) {
 			t.Fatalf("%+v, %t; want %+v %+v", got, ok, r, c)
 		}
 		ids := rapid.SliceOfN(genID(), 0, wire.MaxRequest).Draw(t, "ids")
-		if got := readRequest(body(t, wire.TypeRequest, wire.AppendRequest(nil, ids))); !slices.Equal(got, ids) {
+		if got := readRequest(body(t, wire.TypeRequest,
+			wire.AppendRequest(nil, ids))); !slices.Equal(got, ids) {
 			t.Fatalf("%v; want %v", got, ids)
 		}
 	})
@@ -112,12 +116,16 @@ func TestRoundTripProbe(t *testing.T) {
 				t.Fatalf("%d, %t; want %d", got, ok, seq)
 			}
 		}
-		p := wire.PingReq{Seq: seq, Target: genID().Draw(t, "target"), Instance: rapid.Uint32().Draw(t, "instance")}
-		if got, ok := wire.ReadPingReq(body(t, wire.TypePingReq, wire.AppendPingReq(nil, p))); !ok || got != p {
+		p := wire.PingReq{Seq: seq, Target: genID().Draw(t, "target"),
+			Instance: rapid.Uint32().Draw(t, "instance")}
+		if got, ok := wire.ReadPingReq(body(t, wire.TypePingReq,
+			wire.AppendPingReq(nil, p))); !ok || got != p {
 			t.Fatalf("%+v, %t; want %+v", got, ok, p)
 		}
-		f := wire.Fingerprint{Hash: rapid.Uint64().Draw(t, "hash"), Live: rapid.Uint32Max(1<<24-1).Draw(t, "live")}
-		if got, ok := wire.ReadFingerprint(body(t, wire.TypeFingerprint, wire.AppendFingerprint(nil, f))); !ok || got != f {
+		f := wire.Fingerprint{Hash: rapid.Uint64().Draw(t, "hash"),
+			Live: rapid.Uint32Max(1<<24-1).Draw(t, "live")}
+		if got, ok := wire.ReadFingerprint(body(t, wire.TypeFingerprint,
+			wire.AppendFingerprint(nil, f))); !ok || got != f {
 			t.Fatalf("%+v, %t; want %+v", got, ok, f)
 		}
 	})
@@ -126,7 +134,8 @@ func TestRoundTripProbe(t *testing.T) {
 func TestRoundTripEntry(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r, n := genRecord().Draw(t, "record"), rapid.Uint64().Draw(t, "number")
-		inc, text := rapid.Uint32().Draw(t, "incarnation"), rapid.StringN(-1, -1, 255).Draw(t, "text")
+		inc, text := rapid.Uint32().Draw(t, "incarnation"), rapid.StringN(-1, -1, 255).Draw(t,
+			"text")
 		detector := rapid.Uint8().Draw(t, "detector")
 		alive := wire.Claim{Incarnation: inc}
 		var hashes wire.Hashes
@@ -141,35 +150,47 @@ func TestRoundTripEntry(t *testing.T) {
 			in.Cookie = n + 1
 		}
 		j, ok := wire.ReadJoin(body(t, wire.TypeJoin, wire.AppendJoin(nil, &in, &r, inc)))
-		if !ok || !sameRecord(&j.Record, &r, alive) || !reflect.DeepEqual(withoutRecord(j), withoutRecord(in)) {
+		if !ok || !sameRecord(&j.Record, &r, alive) ||
+			!reflect.DeepEqual(withoutRecord(j), withoutRecord(in)) {
 			t.Fatalf("%+v, %t; want %+v of %+v %d", j, ok, in, r, inc)
 		}
-		ask := wire.Challenge{Number: inc, Cookie: n, ClusterID: n + 1, Live: inc % (1 << 24), Seen: r.Addr}
+		ask := wire.Challenge{Number: inc, Cookie: n, ClusterID: n + 1, Live: inc % (1 << 24),
+			Seen: r.Addr}
 		ask.Seen = netip.AddrPortFrom(r.Addr.Addr().Unmap(), r.Addr.Port())
-		if got, ok := wire.ReadChallenge(body(t, wire.TypeChallenge, wire.AppendChallenge(nil, &ask))); !ok || got != ask {
+		if got, ok := wire.ReadChallenge(body(t, wire.TypeChallenge,
+			wire.AppendChallenge(nil, &ask))); !ok || got != ask {
 			t.Fatalf("%+v, %t; want %+v", got, ok, ask)
 		}
 		both := wire.Merged{New: n, Old: n + 1}
-		if got, ok := wire.ReadMerged(body(t, wire.TypeMerged, wire.AppendMerged(nil, both))); ok != (n != 0 && n+1 != 0) || ok && got != both {
+		if got, ok := wire.ReadMerged(body(t, wire.TypeMerged,
+			wire.AppendMerged(nil, both))); ok != (n != 0 && n+1 != 0) || ok && got != both {
 			t.Fatalf("%+v, %t; want %+v", got, ok, both)
 		}
-		c, ok := wire.ReadConflict(body(t, wire.TypeConflict, wire.AppendConflict(nil, &wire.Conflict{Number: inc, Uptime: n, Stop: inc%2 == 0, Asks: inc%3 == 0}, &r, inc)))
-		if !ok || c.Number != inc || c.Uptime != n || c.Stop != (inc%2 == 0) || c.Asks != (inc%3 == 0) || !sameRecord(&c.Record, &r, alive) {
+		c, ok := wire.ReadConflict(body(t, wire.TypeConflict,
+			wire.AppendConflict(nil, &wire.Conflict{Number: inc, Uptime: n, Stop: inc%2 == 0,
+				Asks: inc%3 == 0}, &r, inc)))
+		if !ok || c.Number != inc || c.Uptime != n || c.Stop != (inc%2 == 0) ||
+			c.Asks != (inc%3 == 0) || !sameRecord(&c.Record, &r, alive) {
 			t.Fatalf("%+v, %t; want %d %+v %d", c, ok, n, r, inc)
 		}
 		reason := wire.Reason(detector)
 		f, ok := wire.ReadRefuse(body(t, wire.TypeRefuse, wire.AppendRefuse(nil, &wire.Refuse{
 			Number: inc, Reason: reason, Generation: n, Text: []byte(text), Seen: ask.Seen,
 		})))
-		if !ok || f.Number != inc || f.Seen != ask.Seen || f.Reason != reason || f.Generation != n || string(f.Text) != text {
+		if !ok || f.Number != inc || f.Seen != ask.Seen || f.Reason != reason ||
+			f.Generation != n || string(f.Text) != text {
 			t.Fatalf("%+v, %t; want %d %d %q", f, ok, reason, n, text)
 		}
-		hello := wire.Welcome{Number: inc, Live: inc + 1, ClusterID: n, Seen: ask.Seen, Settings: hashes}
-		if got, ok := wire.ReadWelcome(body(t, wire.TypeWelcome, wire.AppendWelcome(nil, &hello))); !ok || !bytes.Equal(got.Settings, hashes) ||
+		hello := wire.Welcome{Number: inc, Live: inc + 1, ClusterID: n, Seen: ask.Seen,
+			Settings: hashes}
+		if got, ok := wire.ReadWelcome(body(t, wire.TypeWelcome,
+			wire.AppendWelcome(nil, &hello))); !ok || !bytes.Equal(got.Settings, hashes) ||
 			got.Number != inc || got.Live != inc+1 || got.ClusterID != n || got.Seen != ask.Seen {
 			t.Fatalf("%+v, %t; want %+v", got, ok, hello)
 		}
-		if got, ok := wire.ReadMistaken(body(t, wire.TypeMistaken, wire.AppendMistaken(nil, wire.Mistaken{Instance: inc, ClusterID: 5}))); !ok || got != (wire.Mistaken{Instance: inc, ClusterID: 5}) {
+		if got, ok := wire.ReadMistaken(body(t, wire.TypeMistaken,
+			wire.AppendMistaken(nil, wire.Mistaken{Instance: inc, ClusterID: 5}))); !ok ||
+			got != (wire.Mistaken{Instance: inc, ClusterID: 5}) {
 			t.Fatalf("%v, %t; want %d", got, ok, inc)
 		}
 	})
@@ -186,15 +207,18 @@ func TestRoundTripViews(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := wire.View{
 			Range: genRange().Draw(t, "range"), Salt: rapid.Uint32().Draw(t, "salt"),
-			Count: rapid.Uint32Max(1<<24-1).Draw(t, "count"), Report: rapid.Bool().Draw(t, "report"),
+			Count: rapid.Uint32Max(1<<24-1).Draw(t, "count"), Report: rapid.Bool().Draw(t,
+				"report"),
 		}
 		cells := rapid.SliceOfN(rapid.Uint64(), 0, wire.MaxCells).Draw(t, "cells")
-		est := rapid.SliceOfN(rapid.Uint32(), wire.EstimateWords, wire.EstimateWords).Draw(t, "estimate")
+		est := rapid.SliceOfN(rapid.Uint32(), wire.EstimateWords, wire.EstimateWords).Draw(t,
+			"estimate")
 		if rapid.Bool().Draw(t, "without") {
 			est = nil
 		}
 		s, ok := wire.ReadSketch(body(t, wire.TypeSketch, wire.AppendSketch(nil, &v, cells, est)))
-		if !ok || s.View != v || !slices.Equal(words(s.Cells), cells) || !slices.Equal(estimate(&s), est) {
+		if !ok || s.View != v || !slices.Equal(words(s.Cells), cells) ||
+			!slices.Equal(estimate(&s), est) {
 			t.Fatalf("%+v, %t; want %+v %v %v", s, ok, v, cells, est)
 		}
 		v.Count = uint32(len(cells))
@@ -203,7 +227,8 @@ func TestRoundTripViews(t *testing.T) {
 			t.Fatalf("%+v %v, %t; want %+v %v", got, items, ok, v, cells)
 		}
 		tags := rapid.SliceOfN(rapid.Uint32(), 0, wire.MaxWant).Draw(t, "tags")
-		salt, list, ok := wire.ReadWant(body(t, wire.TypeWant, wire.AppendWant(nil, v.Salt, tags)), nil)
+		salt, list, ok := wire.ReadWant(body(t, wire.TypeWant,
+			wire.AppendWant(nil, v.Salt, tags)), nil)
 		if !ok || salt != v.Salt || !slices.Equal(list, tags) {
 			t.Fatalf("%d %v, %t; want %d %v", salt, list, ok, v.Salt, tags)
 		}
@@ -224,7 +249,8 @@ func TestRoundTripPush(t *testing.T) {
 		}
 		for i := range claims {
 			mt, body, _ := records.Next()
-			if m, ok := wire.ReadRecord(body); !ok || mt != wire.TypeRecord || !sameRecord(&m, &r, claims[i]) {
+			if m, ok := wire.ReadRecord(body); !ok || mt != wire.TypeRecord ||
+				!sameRecord(&m, &r, claims[i]) {
 				t.Fatalf("%+v, %t; want %+v %+v", m, ok, r, claims[i])
 			}
 		}
@@ -232,10 +258,12 @@ func TestRoundTripPush(t *testing.T) {
 			t.Fatal("more in a push than was put in")
 		}
 		g, retry := genRange().Draw(t, "range"), rapid.Uint16().Draw(t, "retry")
-		if got, ok := wire.ReadDone(body(t, wire.TypeDone, wire.AppendDone(nil, g))); !ok || got != g {
+		if got, ok := wire.ReadDone(body(t, wire.TypeDone, wire.AppendDone(nil, g))); !ok ||
+			got != g {
 			t.Fatalf("%+v, %t; want %+v", got, ok, g)
 		}
-		if got, ms, ok := wire.ReadBusy(body(t, wire.TypeBusy, wire.AppendBusy(nil, g, retry))); !ok || got != g || ms != retry {
+		if got, ms, ok := wire.ReadBusy(body(t, wire.TypeBusy,
+			wire.AppendBusy(nil, g, retry))); !ok || got != g || ms != retry {
 			t.Fatalf("%+v %d, %t; want %+v %d", got, ms, ok, g, retry)
 		}
 	})
@@ -256,7 +284,8 @@ func body(t *rapid.T, want wire.Type, message []byte) []byte {
 	}
 	got, body, ok := r.Next()
 	if !ok || got != want || wire.SizeOf(len(body)) != len(message) {
-		t.Fatalf("type %#02x with %d of %d bytes, %t; want %#02x", got, len(body), len(message), ok, want)
+		t.Fatalf("type %#02x with %d of %d bytes, %t; want %#02x", got, len(body),
+			len(message), ok, want)
 	}
 	return body
 }

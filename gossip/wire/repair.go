@@ -2,9 +2,10 @@ package wire
 
 import "encoding/binary"
 
-// The messages of anti-entropy (package reconcile). A view tells what the sender holds in a range of the members' IDs,
-// as a Sketch or, where that is no longer, as a List of items; Push brings records, Want asks for some, Done and Busy
-// answer a view that asks for an answer. Each stands alone and may be lost or come twice.
+// The messages of anti-entropy (package reconcile). A view tells what the sender holds in a range
+// of the members' IDs, as a Sketch or, where that is no longer, as a List of items; Push brings
+// records, Want asks for some, Done and Busy answer a view that asks for an answer. Each stands
+// alone and may be lost or come twice.
 
 // The types of anti-entropy.
 const (
@@ -159,8 +160,8 @@ func ReadWant(body []byte, tags []uint32) (salt uint32, _ []uint32, ok bool) {
 	return salt, tags, true
 }
 
-// BeginPush opens a Push at the end of b; Record messages follow, and EndPush. With answer set, the receiver answers
-// those of which it holds something newer.
+// BeginPush opens a Push at the end of b; Record messages follow, and EndPush. With answer set, the
+// receiver answers those of which it holds something newer.
 func BeginPush(b []byte, answer bool) []byte {
 	b = begin(b, TypePush)
 	if answer {
@@ -195,8 +196,8 @@ func ReadDone(body []byte) (r Range, ok bool) {
 	return r, !c.bad
 }
 
-// AppendBusy says that the sender has served enough for now: ask about the range again after some milliseconds, or ask
-// somebody else.
+// AppendBusy says that the sender has served enough for now: ask about the range again after some
+// milliseconds, or ask somebody else.
 func AppendBusy(b []byte, r Range, retry uint16) []byte {
 	start := len(b)
 	b = appendRange(begin(b, TypeBusy), r, false)

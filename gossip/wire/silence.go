@@ -11,11 +11,13 @@ const (
 	SilenceSize      = MessageSize + 12
 )
 
-// Silence says that a whole zone is silent from another one, or is heard again. It is spread in the zone that it is from.
+// Silence says that a whole zone is silent from another one, or is heard again. It is spread in the
+// zone that it is from.
 type Silence struct {
-	From, Zone uint16        // by their places on the ring
-	Count      uint32        // of beginnings and ends of silences, as From counts them: odd while the zone is silent
-	Age        time.Duration // since the last of them, in milliseconds, at most 2³²-1
+	From, Zone uint16 // by their places on the ring
+	// of beginnings and ends of silences, as From counts them: odd while the zone is silent
+	Count uint32
+	Age   time.Duration // since the last of them, in milliseconds, at most 2³²-1
 }
 
 // AppendSilence writes a Silence.

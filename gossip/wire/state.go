@@ -6,8 +6,8 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// The messages of versioned keys (package state): KeySketch and KeyDigest find what differs, Deltas brings it. Each stands
-// alone and may be lost or come twice.
+// The messages of versioned keys (package state): KeySketch and KeyDigest find what differs, Deltas
+// brings it. Each stands alone and may be lost or come twice.
 
 // The types of versioned keys. 0x43 to 0x47 are free.
 const (
@@ -16,8 +16,8 @@ const (
 	TypeDeltas    Type = 0x42
 )
 
-// AppendKeySketch writes how far the sender holds the keys of the live members of a range, as an invertible Bloom lookup
-// table. View.Report is not used.
+// AppendKeySketch writes how far the sender holds the keys of the live members of a range, as an
+// invertible Bloom lookup table. View.Report is not used.
 func AppendKeySketch(b []byte, v *View, cells []uint64) []byte {
 	start := len(b)
 	b = appendView(begin(b, TypeKeySketch), v)
@@ -41,8 +41,9 @@ type KeyMark struct {
 	Instance uint32 // the owner's life
 	Version  uint64 // all up to here is held
 	Floor    uint64 // and all that was deleted up to here is known to be
-	Part     uint64 // the version after Version of which Offset bytes are held already, if Offset is not 0
-	Offset   uint32
+	// the version after Version of which Offset bytes are held already, if Offset is not 0
+	Part   uint64
+	Offset uint32
 }
 
 // MaxKeyMark is the most that a KeyMark takes, in bytes, KeyDigestSize what BeginKeyDigest appends.
@@ -95,7 +96,8 @@ func (r *KeyMarks) Next() (m KeyMark, ok bool) {
 	if len(c.b) == 0 || c.bad {
 		return KeyMark{}, false
 	}
-	m = KeyMark{Owner: member.ID(c.u64()), Instance: c.u32(), Version: c.uvarint(), Floor: c.uvarint(), Offset: c.uvarint32()}
+	m = KeyMark{Owner: member.ID(c.u64()), Instance: c.u32(), Version: c.uvarint(),
+		Floor: c.uvarint(), Offset: c.uvarint32()}
 	if m.Offset > 0 {
 		skip := c.uvarint()
 		m.Part = m.Version + skip
@@ -111,8 +113,9 @@ func (r *KeyMarks) Next() (m KeyMark, ok bool) {
 // Malformed says whether the list ended at a mark that could not be read.
 func (r *KeyMarks) Malformed() bool { return r.c.bad }
 
-// Delta is what an owner wrote from one version to another: the entries that follow are all that stands of it still. They
-// are in rising order of version, and the last alone may be a part of a value, of the version that comes after To.
+// Delta is what an owner wrote from one version to another: the entries that follow are all that
+// stands of it still. They are in rising order of version, and the last alone may be a part of a
+// value, of the version that comes after To.
 type Delta struct {
 	Owner    member.ID
 	Instance uint32 // the owner's life
@@ -134,7 +137,8 @@ type KeyEntry struct {
 	Offset  uint32 // and where the part begins
 }
 
-// Sizes, in bytes: what BeginDeltas appends, and the most that AppendDelta and AppendKeyEntry do beside key and value.
+// Sizes, in bytes: what BeginDeltas appends, and the most that AppendDelta and AppendKeyEntry do
+// beside key and value.
 const (
 	DeltasSize      = MessageSize + 8
 	MaxDelta        = 8 + 4 + 1 + 3*binary.MaxVarintLen64 + 3
@@ -148,9 +152,9 @@ const (
 	maxDeltaEntries = 1 << 15
 )
 
-// BeginDeltas opens a Deltas at the end of b; of each delta an AppendDelta and Count times AppendKeyEntry follow, and then
-// EndDeltas. The receiver passes on what comes to it along the ring to the members from its own place to end; 0 if it
-// was sent to the receiver alone.
+// BeginDeltas opens a Deltas at the end of b; of each delta an AppendDelta and Count times
+// AppendKeyEntry follow, and then EndDeltas. The receiver passes on what comes to it along the ring
+// to the members from its own place to end; 0 if it was sent to the receiver alone.
 func BeginDeltas(b []byte, end uint64) []byte {
 	return binary.BigEndian.AppendUint64(begin(b, TypeDeltas), end)
 }
@@ -166,8 +170,8 @@ func AppendDelta(b []byte, m *Delta) []byte {
 	return binary.AppendUvarint(b, uint64(m.Count))
 }
 
-// AppendKeyEntry adds an entry with a key and a value, or a part of it; e's own are not looked at. after is the version of
-// the entry before it, at first the delta's From.
+// AppendKeyEntry adds an entry with a key and a value, or a part of it; e's own are not looked at.
+// after is the version of the entry before it, at first the delta's From.
 func AppendKeyEntry(b []byte, after uint64, e *KeyEntry, key, value string) []byte {
 	b = binary.AppendUvarint(b, e.Version-after)
 	b = append(b, flag(e.Deleted, flagDeleted)|flag(e.TTL > 0, flagTTL)|flag(e.Part, flagPart))
@@ -203,7 +207,8 @@ func ReadDeltas(body []byte) (end uint64, deltas DeltaReader, ok bool) {
 	return end, DeltaReader{c: c}, !c.bad
 }
 
-// Next returns the next delta, past what is left of the one before; ok is false at the end and at one that cannot be read.
+// Next returns the next delta, past what is left of the one before; ok is false at the end and at
+// one that cannot be read.
 func (r *DeltaReader) Next() (m Delta, ok bool) {
 	for r.left > 0 {
 		r.Entry()
@@ -212,7 +217,8 @@ func (r *DeltaReader) Next() (m Delta, ok bool) {
 	if len(c.b) == 0 || c.bad {
 		return Delta{}, false
 	}
-	m = Delta{Owner: member.ID(c.u64()), Instance: c.u32(), More: c.u8()&1 != 0, Floor: c.uvarint(), From: c.uvarint()}
+	m = Delta{Owner: member.ID(c.u64()), Instance: c.u32(), More: c.u8()&1 != 0,
+		Floor: c.uvarint(), From: c.uvarint()}
 	n := c.uvarint()
 	m.To = m.From + n
 	count := c.uvarint()

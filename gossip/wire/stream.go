@@ -7,9 +7,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// The messages by which members find out what they lack of each other's streams, and get it (package stream): Heads
-// rides on probes and tells what changed lately; Ask and Page tell all; Pull asks for pieces and Supply brings them.
-// Each stands alone and may be lost or come twice.
+// The messages by which members find out what they lack of each other's streams, and get it
+// (package stream): Heads rides on probes and tells what changed lately; Ask and Page tell all;
+// Pull asks for pieces and Supply brings them. Each stands alone and may be lost or come twice.
 
 // The types of streams. 0x3d to 0x3f are free.
 const (
@@ -65,7 +65,8 @@ func (r *HeadReader) Next() (h Head, ok bool) {
 // Malformed says whether the list ended at a Head that could not be read.
 func (r *HeadReader) Malformed() bool { return r.c.bad }
 
-// BeginHeads opens a Heads at the end of b; AppendHead and EndHeads follow. hash is over all heads of the sender.
+// BeginHeads opens a Heads at the end of b; AppendHead and EndHeads follow. hash is over all heads
+// of the sender.
 func BeginHeads(b []byte, hash uint64) []byte {
 	return binary.BigEndian.AppendUint64(begin(b, TypeHeads), hash)
 }
@@ -120,7 +121,8 @@ type Page struct {
 	Settled  bool      // the sender knows where streams began: a newcomer may begin where this says
 }
 
-// BeginPage opens a Page at the end of b; AppendHead, in rising order of origin and generation, and EndPage follow.
+// BeginPage opens a Page at the end of b; AppendHead, in rising order of origin and generation, and
+// EndPage follow.
 func BeginPage(b []byte) []byte { return append(begin(b, TypePage), make([]byte, pageHead)...) }
 
 const pageHead = 1 + 8 + 8
@@ -141,7 +143,8 @@ func EndPage(b []byte, start int, m *Page) []byte {
 func ReadPage(body []byte) (m Page, heads HeadReader, ok bool) {
 	c := cursor{b: body}
 	flags := c.u8()
-	m = Page{Settled: flags&1 != 0, All: flags&2 != 0, From: member.ID(c.u64()), To: member.ID(c.u64())}
+	m = Page{Settled: flags&1 != 0, All: flags&2 != 0, From: member.ID(c.u64()),
+		To: member.ID(c.u64())}
 	return m, HeadReader{c}, !c.bad && m.From <= m.To
 }
 
@@ -202,12 +205,13 @@ func (r *RunReader) Malformed() bool { return r.c.bad }
 // ReadPull reads the body of a Pull.
 func ReadPull(body []byte) (m Pull, runs RunReader, ok bool) {
 	c := cursor{b: body}
-	m = Pull{Ticket: c.u32(), Origin: member.ID(c.u64()), Generation: c.uvarint(), Limit: c.uvarint32()}
+	m = Pull{Ticket: c.u32(), Origin: member.ID(c.u64()), Generation: c.uvarint(),
+		Limit: c.uvarint32()}
 	return m, RunReader{c: c}, !c.bad && m.Origin != 0
 }
 
-// Supply answers a Pull: of the pieces that were asked for it brings all that the sender holds in a range. Whatever it
-// does not bring of that range, the sender does not have.
+// Supply answers a Pull: of the pieces that were asked for it brings all that the sender holds in a
+// range. Whatever it does not bring of that range, the sender does not have.
 type Supply struct {
 	Ticket uint32
 	Done   bool // no more comes to this Pull: it was answered to the end, or to its limit
@@ -217,11 +221,15 @@ type Supply struct {
 }
 
 // BeginSupply opens a Supply at the end of b; AppendSupplied and EndSupply follow.
-func BeginSupply(b []byte) []byte { return append(begin(b, TypeSupply), make([]byte, supplyHead)...) }
+func BeginSupply(b []byte) []byte {
+	return append(begin(b, TypeSupply),
+		make([]byte, supplyHead)...)
+}
 
 const supplyHead = 4 + 1 + 8 + 5*8
 
-// SupplySize is what BeginSupply appends, and SupplyPieceSize is the most that a piece costs beside its body.
+// SupplySize is what BeginSupply appends, and SupplyPieceSize is the most that a piece costs beside
+// its body.
 const (
 	SupplySize      = MessageSize + supplyHead
 	SupplyPieceSize = binary.MaxVarintLen64 + 3
@@ -237,7 +245,8 @@ func EndSupply(b []byte, start int, m *Supply) []byte {
 	h := b[start+MessageSize : start+MessageSize]
 	h = binary.BigEndian.AppendUint32(h, m.Ticket)
 	h = append(h, flag(m.Done, 1)|flag(m.Busy, 2))
-	for _, v := range [...]uint64{uint64(m.Origin), m.Generation, m.Low, m.High, m.Range.From, m.Range.To} {
+	for _, v := range [...]uint64{uint64(m.Origin), m.Generation, m.Low, m.High, m.Range.From,
+		m.Range.To} {
 		h = binary.BigEndian.AppendUint64(h, v)
 	}
 	return end(b, start)

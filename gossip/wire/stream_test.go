@@ -13,7 +13,8 @@ import (
 
 func streamVectors() []vector {
 	heads := []wire.Head{
-		{Origin: idOf(lark), Generation: lark.Generation, Low: 8, High: 7}, // it holds none any more
+		// it holds none any more
+		{Origin: idOf(lark), Generation: lark.Generation, Low: 8, High: 7},
 		{Origin: idOf(wren), Generation: wren.Generation, Low: 200, High: 300},
 	}
 	add := func(b []byte) []byte {
@@ -22,13 +23,16 @@ func streamVectors() []vector {
 		}
 		return b
 	}
-	pull := wire.BeginPull(nil, &wire.Pull{Ticket: 0x01020304, Origin: idOf(wren), Generation: wren.Generation, Limit: 32768})
-	pull = wire.AppendRun(wire.AppendRun(pull, 0, wire.Run{From: 250, To: 250}), 250, wire.Run{From: 260, To: 263})
+	pull := wire.BeginPull(nil, &wire.Pull{Ticket: 0x01020304, Origin: idOf(wren),
+		Generation: wren.Generation, Limit: 32768})
+	pull = wire.AppendRun(wire.AppendRun(pull, 0, wire.Run{From: 250, To: 250}), 250,
+		wire.Run{From: 260, To: 263})
 	supply := wire.AppendSupplied(wire.BeginSupply(nil), 0, 250, []byte("hello"))
 	supply = wire.AppendSupplied(supply, 250, 261, []byte("world"))
 	return []vector{
 		{name: "heads", bytes: wire.EndHeads(add(wire.BeginHeads(nil, 0x0123456789abcdef)), 0)},
-		{name: "ask", bytes: wire.AppendAsk(nil, wire.Ask{From: idOf(lark), All: true, Back: 1600 * time.Millisecond})},
+		{name: "ask", bytes: wire.AppendAsk(nil, wire.Ask{From: idOf(lark), All: true,
+			Back: 1600 * time.Millisecond})},
 		{name: "page", bytes: wire.EndPage(add(wire.BeginPage(nil)), 0,
 			&wire.Page{From: idOf(lark), To: ^member.ID(0), All: true, Settled: true})},
 		{name: "pull", bytes: wire.EndPull(pull, 0)},
@@ -53,7 +57,8 @@ func readStreamHeads(r wire.HeadReader) (list []wire.Head, ok bool) {
 func describeHeads(list []wire.Head) string {
 	var b strings.Builder
 	for _, h := range list {
-		fmt.Fprintf(&b, " head(origin=%016x generation=%d low=%d high=%d)", uint64(h.Origin), h.Generation, h.Low, h.High)
+		fmt.Fprintf(&b, " head(origin=%016x generation=%d low=%d high=%d)", uint64(h.Origin),
+			h.Generation, h.Low, h.High)
 	}
 	return b.String()
 }
@@ -165,15 +170,19 @@ func touchStream(t wire.Type, body []byte) (n uint64) {
 
 func TestStreamRoundTrip(t *testing.T) {
 	check := func(origin, generation, low, count, ticket uint64, all bool) bool {
-		h := wire.Head{Origin: member.ID(origin | 1), Generation: generation, Low: low>>1 | 1, High: low>>1 | 1 + count>>2}
-		_, r, ok := wire.ReadHeads(wire.Body(wire.EndHeads(wire.AppendHead(wire.BeginHeads(nil, ticket), &h), 0)))
+		h := wire.Head{Origin: member.ID(origin | 1), Generation: generation, Low: low>>1 | 1,
+			High: low>>1 | 1 + count>>2}
+		_, r, ok := wire.ReadHeads(wire.Body(wire.EndHeads(wire.AppendHead(wire.BeginHeads(nil,
+			ticket), &h), 0)))
 		got, whole := readStreamHeads(r)
-		s := wire.Supply{Ticket: uint32(ticket), Busy: all, Done: !all, Head: h, Range: wire.Run{From: low, To: max(low, count)}}
+		s := wire.Supply{Ticket: uint32(ticket), Busy: all, Done: !all, Head: h,
+			Range: wire.Run{From: low, To: max(low, count)}}
 		gs, _, oks := wire.ReadSupply(wire.Body(wire.EndSupply(wire.BeginSupply(nil), 0, &s)))
 		a := wire.Ask{From: h.Origin, All: all, Back: time.Duration(h.Low%1000) * time.Millisecond}
 		ga, oka := wire.ReadAsk(wire.Body(wire.AppendAsk(nil, a)))
 		run := wire.Run{From: low>>1 | 1, To: low>>1 | 1 + count>>2}
-		_, rr, okp := wire.ReadPull(wire.Body(wire.EndPull(wire.AppendRun(wire.BeginPull(nil, &wire.Pull{Origin: 1}), 0, run), 0)))
+		_, rr, okp := wire.ReadPull(wire.Body(wire.EndPull(wire.AppendRun(wire.BeginPull(nil,
+			&wire.Pull{Origin: 1}), 0, run), 0)))
 		runs, wholeRuns := readRuns(rr)
 		return ok && whole && len(got) == 1 && got[0] == h && oks && gs == s && oka && ga == a &&
 			okp && wholeRuns && len(runs) == 1 && runs[0] == run
@@ -185,7 +194,8 @@ func TestStreamRoundTrip(t *testing.T) {
 
 // What is cut short is refused, or read up to the last whole entry of its list.
 func TestStreamRefusesWhatIsBroken(t *testing.T) {
-	least := map[string]int{"heads": 8, "ask": 9, "page": 17, "pull": 21, "supply": 53, "supply-busy": 53}
+	least := map[string]int{"heads": 8, "ask": 9, "page": 17, "pull": 21, "supply": 53,
+		"supply-busy": 53}
 	for _, v := range streamVectors() {
 		body := wire.Body(v.bytes)
 		for n := range body {
@@ -195,12 +205,14 @@ func TestStreamRefusesWhatIsBroken(t *testing.T) {
 		}
 	}
 	huge := wire.Head{Origin: 1, Low: 1 << 63, High: 1<<64 - 1}
-	_, r, _ := wire.ReadHeads(wire.Body(wire.EndHeads(wire.AppendHead(wire.BeginHeads(nil, 0), &huge), 0)))
+	_, r, _ := wire.ReadHeads(wire.Body(wire.EndHeads(wire.AppendHead(wire.BeginHeads(nil, 0),
+		&huge), 0)))
 	if _, ok := r.Next(); ok {
 		t.Error("a stream that ends beyond all numbers is taken")
 	}
 	b := wire.AppendRun(wire.BeginPull(nil, &wire.Pull{Origin: 1}), 0, wire.Run{From: 5, To: 6})
-	_, runs, _ := wire.ReadPull(wire.Body(wire.EndPull(wire.AppendRun(b, 6, wire.Run{From: 6, To: 7}), 0)))
+	_, runs, _ := wire.ReadPull(wire.Body(wire.EndPull(wire.AppendRun(b, 6,
+		wire.Run{From: 6, To: 7}), 0)))
 	if list, ok := readRuns(runs); ok || len(list) != 1 {
 		t.Errorf("runs %v that overlap are taken", list)
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/starling-gossip/starling/gossip/member"
 )
 
-// The messages of the multicast tree (package multicast). A parcel is a few consecutive pieces of one origin that
-// travel together. Carry brings a parcel, and with it the duty to bring it to a span of the ring; Offer is a Carry
-// without the bodies; Confirm says how far such duties are.
+// The messages of the multicast tree (package multicast). A parcel is a few consecutive pieces of
+// one origin that travel together. Carry brings a parcel, and with it the duty to bring it to a
+// span of the ring; Offer is a Carry without the bodies; Confirm says how far such duties are.
 
 // The types of the tree.
 const (
@@ -21,7 +21,8 @@ const (
 // MaxParcel is how many pieces one Carry can bring.
 const MaxParcel = 64
 
-// Span is a part of the ring: the places that begin with some bits. Two values of Bits stand for no part of it.
+// Span is a part of the ring: the places that begin with some bits. Two values of Bits stand for no
+// part of it.
 type Span struct {
 	Bits   uint8  // 0 (everybody) to 64, or SpanSelf or SpanNone
 	Prefix uint64 // the bits, at the high end
@@ -46,7 +47,8 @@ type Branch struct {
 	Given   bool  // a publisher waits: the Confirm is of who was given it, not of who has it
 }
 
-// MaxBranch is the most that a Carry costs beside its bodies, each of which costs at most MaxBody bytes more than itself.
+// MaxBranch is the most that a Carry costs beside its bodies, each of which costs at most MaxBody
+// bytes more than itself.
 const MaxBranch = MessageSize + 8 + 2*binary.MaxVarintLen64 + 1 + 1 + 8 + 1
 
 const (
@@ -93,7 +95,8 @@ func (c *cursor) branch() (m Branch) {
 	return m
 }
 
-// BeginCarry opens a Carry at the end of b; the Count bodies follow, each by AppendBody, and then EndCarry.
+// BeginCarry opens a Carry at the end of b; the Count bodies follow, each by AppendBody, and then
+// EndCarry.
 func BeginCarry(b []byte, m *Branch) []byte { return appendBranch(begin(b, TypeCarry), m) }
 
 // AppendBody adds the next piece's body.
@@ -148,7 +151,8 @@ const (
 	DutyVoid                 // it is from before the receiver's time, who is never given it
 )
 
-// Confirmed is what a Confirm says of one parcel. Of, Have, Digest and Missing are told of a done span alone.
+// Confirmed is what a Confirm says of one parcel. Of, Have, Digest and Missing are told of a done
+// span alone.
 type Confirmed struct {
 	First   uint64 // of the parcel
 	Attempt uint8  // of the Carry or Offer that it answers
@@ -163,7 +167,8 @@ type Confirmed struct {
 // MaxMissing is how many members that lack a parcel a Confirmed names.
 const MaxMissing = 16
 
-// BeginConfirm opens a Confirm about parcels of one life of an origin at the end of b; AppendConfirmed adds to it.
+// BeginConfirm opens a Confirm about parcels of one life of an origin at the end of b;
+// AppendConfirmed adds to it.
 func BeginConfirm(b []byte, instance uint32) []byte {
 	start := len(b)
 	b = begin(b, TypeConfirm)
@@ -171,13 +176,15 @@ func BeginConfirm(b []byte, instance uint32) []byte {
 	return end(append(b, 0), start)
 }
 
-// ConfirmSize is the most that BeginConfirm appends; MaxConfirmed is the most that AppendConfirmed does.
+// ConfirmSize is the most that BeginConfirm appends; MaxConfirmed is the most that AppendConfirmed
+// does.
 const (
 	ConfirmSize  = MessageSize + 5
 	MaxConfirmed = 2 + binary.MaxVarintLen64 + 2*binary.MaxVarintLen32 + 3 + 8*MaxMissing
 )
 
-// AppendConfirmed adds a parcel to the Confirm that BeginConfirm opened at start. There may be up to 255.
+// AppendConfirmed adds a parcel to the Confirm that BeginConfirm opened at start. There may be up
+// to 255.
 func AppendConfirmed(b []byte, start int, m *Confirmed) []byte {
 	b = append(reopen(b, start), m.Attempt<<4|byte(m.Verdict), m.Bits)
 	b = binary.AppendUvarint(b, m.First)

@@ -12,26 +12,32 @@ import (
 
 func treeVectors() []vector {
 	m := wire.Branch{
-		Origin: idOf(wren), Generation: wren.Generation, First: 300, Span: wire.Span{Bits: 5, Prefix: 0xd8 << 56},
+		Origin: idOf(wren), Generation: wren.Generation, First: 300, Span: wire.Span{Bits: 5,
+			Prefix: 0xd8 << 56},
 		Attempt: 1, Loss: 2, Count: 2,
 	}
-	carry := wire.AppendBody(wire.AppendBody(wire.BeginCarry(nil, &m), []byte("hello")), []byte("world"))
+	carry := wire.AppendBody(wire.AppendBody(wire.BeginCarry(nil, &m), []byte("hello")),
+		[]byte("world"))
 	alone := m
 	alone.Span, alone.Attempt, alone.Count = wire.Span{Bits: wire.SpanSelf}, 0, 1
 	extra := alone
 	extra.Bits = wire.SpanNone
 	alone.Patient = true
-	confirm := wire.AppendConfirmed(wire.BeginConfirm(nil, instanceOf(wren)), 0, &wire.Confirmed{First: 300, Bits: wire.SpanSelf})
+	confirm := wire.AppendConfirmed(wire.BeginConfirm(nil, instanceOf(wren)), 0,
+		&wire.Confirmed{First: 300, Bits: wire.SpanSelf})
 	confirm = wire.AppendConfirmed(confirm, 0, &wire.Confirmed{
 		First: 301, Attempt: 1, Bits: 5, Of: 30, Have: 28, Digest: 0xcafe, Missing: []byte("\x64\x2f\xd9\xcc\x40\x62\x74\xb4"),
 	})
 	return []vector{
 		{name: "carry", bytes: wire.EndCarry(carry, 0)},
-		{name: "carry-self", bytes: wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &alone), []byte("hello")), 0)},
-		{name: "carry-extra", bytes: wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &extra), []byte("hello")), 0)},
+		{name: "carry-self", bytes: wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &alone),
+			[]byte("hello")), 0)},
+		{name: "carry-extra", bytes: wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil,
+			&extra), []byte("hello")), 0)},
 		{name: "offer", bytes: wire.AppendOffer(nil, &m)},
 		{name: "confirm", bytes: confirm},
-		{name: "confirm-taken", bytes: wire.AppendConfirmed(wire.BeginConfirm(nil, instanceOf(wren)), 0,
+		{name: "confirm-taken", bytes: wire.AppendConfirmed(wire.BeginConfirm(nil,
+			instanceOf(wren)), 0,
 			&wire.Confirmed{First: 300, Bits: 5, Verdict: wire.DutyTaken})},
 	}
 }
@@ -46,7 +52,8 @@ func describeTree(t wire.Type, body []byte) (text string, ok bool) {
 		text := fmt.Sprintf("Confirm instance=%08x", m.Instance)
 		if ok {
 			for c, more := m.Next(); more; c, more = m.Next() {
-				text += fmt.Sprintf(" {first=%d attempt=%d verdict=%d bits=%d of=%d have=%d digest=%04x missing=%x}",
+				text += fmt.Sprintf(" {first=%d attempt=%d verdict=%d bits=%d of=%d have=%d "+
+					"digest=%04x missing=%x}",
 					c.First, c.Attempt, c.Verdict, c.Bits, c.Of, c.Have, c.Digest, c.Missing)
 			}
 		}
@@ -63,7 +70,8 @@ func describeTree(t wire.Type, body []byte) (text string, ok bool) {
 }
 
 func describeBranch(m *wire.Branch) string {
-	text := fmt.Sprintf("origin=%016x generation=%d first=%d bits=%d prefix=%016x attempt=%d loss=%d count=%d",
+	text := fmt.Sprintf("origin=%016x generation=%d first=%d bits=%d prefix=%016x attempt=%d "+
+		"loss=%d count=%d",
 		uint64(m.Origin), m.Generation, m.First, m.Bits, m.Prefix, m.Attempt, m.Loss, m.Count)
 	if m.Patient {
 		text += " patient"
@@ -94,9 +102,11 @@ func rewriteTree(b []byte, t wire.Type, body []byte) []byte {
 }
 
 func TestCarryRoundTrip(t *testing.T) {
-	check := func(origin, generation uint64, first uint32, bits, attempt uint8, prefix uint64, bodies [3][]byte) bool {
+	check := func(origin, generation uint64, first uint32, bits, attempt uint8, prefix uint64,
+		bodies [3][]byte) bool {
 		in := wire.Branch{
-			Origin: member.ID(origin | 1), Generation: generation, First: uint64(first) + 1, Attempt: attempt & 15, Loss: attempt & 3, Patient: attempt&4 != 0,
+			Origin: member.ID(origin | 1), Generation: generation, First: uint64(first) +
+				1, Attempt: attempt & 15, Loss: attempt & 3, Patient: attempt&4 != 0,
 			Count: 3, Span: wire.Span{Bits: bits % 65},
 		}
 		in.Prefix = prefix &^ (1<<(64-in.Bits) - 1)
@@ -119,7 +129,8 @@ func TestCarryRoundTrip(t *testing.T) {
 }
 
 func TestTreeRefusesWhatIsBroken(t *testing.T) {
-	good := wire.Branch{Origin: 1, Generation: 2, First: 3, Span: wire.Span{Bits: 4, Prefix: 0xf << 60}, Count: 1}
+	good := wire.Branch{Origin: 1, Generation: 2, First: 3,
+		Span: wire.Span{Bits: 4, Prefix: 0xf << 60}, Count: 1}
 	for what, spoil := range map[string]func(*wire.Branch){
 		"no origin":            func(m *wire.Branch) { m.Origin = 0 },
 		"no sequence":          func(m *wire.Branch) { m.First = 0 },

@@ -41,8 +41,9 @@ type Spec struct {
 	Question bool // it asks for an answer, so the second one of a datagram is not read
 }
 
-// Specs has the Spec of each type; that of a type which is not known has the plane Unknown and no name.
-// All that treats types alike reads it: a node, the simulator, and the tests against docs/protocol.md.
+// Specs has the Spec of each type; that of a type which is not known has the plane Unknown and no
+// name. All that treats types alike reads it: a node, the simulator, and the tests against
+// docs/protocol.md.
 var Specs = [256]Spec{
 	TypePing:        {Name: "Ping", Plane: Probing, Question: true},
 	TypeAck:         {Name: "Ack", Plane: Probing},

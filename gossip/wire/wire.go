@@ -1,8 +1,9 @@
 // Package wire turns messages into bytes and back. docs/protocol.md describes every byte.
 //
-// A datagram is a header and then messages, each a type, a length and a body. A reader skips a type that it does not
-// know and ignores what follows the fields that it knows, so that versions can mix. Every datagram stands alone.
-// Encoding appends to a slice of the caller's; decoding points into the datagram: neither allocates.
+// A datagram is a header and then messages, each a type, a length and a body. A reader skips a type
+// that it does not know and ignores what follows the fields that it knows, so that versions can
+// mix. Every datagram stands alone. Encoding appends to a slice of the caller's; decoding points
+// into the datagram: neither allocates.
 package wire
 
 import (
@@ -18,16 +19,18 @@ const (
 	HeaderSize  = 21
 	MessageSize = 3 // the most that type and length take, before a body of less than 16,384 bytes
 
-	DefaultMTU = 1200 // of UDP payload, with what sealing adds: less than every IPv6 link and usual tunnel carries
+	// of UDP payload, with what sealing adds: less than every IPv6 link and usual tunnel carries
+	DefaultMTU = 1200
 	MinMTU     = 1200
 	MaxMTU     = 65507
 
-	// SealSize is what each datagram leaves free for sealing, in the clear too: so messages are cut into the same pieces
-	// everywhere, and sealing can be turned on and off.
+	// SealSize is what each datagram leaves free for sealing, in the clear too: so messages are cut
+	// into the same pieces everywhere, and sealing can be turned on and off.
 	SealSize = 35
 	// SumSize is what a checksum adds to a datagram in the clear.
 	SumSize = 4
-	// MinRoom is what every node can send in one datagram, before sealing, whatever its MTU. Each message fits it.
+	// MinRoom is what every node can send in one datagram, before sealing, whatever its MTU. Each
+	// message fits it.
 	MinRoom = MinMTU - SealSize
 )
 
@@ -86,9 +89,10 @@ const (
 	TypeConflict    Type = 0x0c
 	TypeMistaken    Type = 0x0d
 
-	// 0x0e was a published message of one datagram. 0x0f: evidence.go. 0x10 to 0x1f: anti-entropy, repair.go; but 0x1a: silence.go,
-	// 0x17 and 0x1b: pad.go. 0x20 to 0x2f: detectors beyond ping, ack, ping-req and
-	// nack, inquest.go, alarm.go, counters.go; but 0x25 and 0x26: locate.go. 0x31 to 0x37: tree.go. 0x38 to 0x3f: stream.go. 0x40 to 0x47: state.go.
+	// 0x0e was a published message of one datagram. 0x0f: evidence.go. 0x10 to 0x1f: anti-entropy,
+	// repair.go; but 0x1a: silence.go, 0x17 and 0x1b: pad.go. 0x20 to 0x2f: detectors beyond ping,
+	// ack, ping-req and nack, inquest.go, alarm.go, counters.go; but 0x25 and 0x26: locate.go. 0x31
+	// to 0x37: tree.go. 0x38 to 0x3f: stream.go. 0x40 to 0x47: state.go.
 )
 
 // Errors of Open. They are values, so that a flood of bad packets costs no memory.
@@ -131,8 +135,8 @@ type Reader struct {
 // Messages returns a reader of messages in a row that have no header before them.
 func Messages(b []byte) Reader { return Reader{rest: b} }
 
-// Next returns the next message's type and body; ok is false at the end, and at a message that is cut short, or whose
-// length is written longer than it need be.
+// Next returns the next message's type and body; ok is false at the end, and at a message that is
+// cut short, or whose length is written longer than it need be.
 func (r *Reader) Next() (t Type, body []byte, ok bool) {
 	if len(r.rest) == 0 {
 		return 0, nil, false
@@ -161,7 +165,8 @@ func (r *Reader) Malformed() bool { return r.bad }
 // ClusterHash is what stands for a cluster's name in a header.
 func ClusterHash(name string) uint32 { return uint32(member.IDOf(name)) }
 
-// begin opens a message whose length end fills in. The body starts MessageSize bytes later, until then.
+// begin opens a message whose length end fills in. The body starts MessageSize bytes later, until
+// then.
 func begin(b []byte, t Type) []byte { return append(b, byte(t), 0, 0) }
 
 // end closes the message that begin opened at start. The body moves to where its length ends.

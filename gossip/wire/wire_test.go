@@ -1,6 +1,7 @@
 package wire_test
 
-// The promises of the format: sizes, what a reader skips, what it refuses, and that none of it allocates.
+// The promises of the format: sizes, what a reader skips, what it refuses, and that none of it
+// allocates.
 
 import (
 	"bytes"
@@ -33,27 +34,32 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// The largest of each kind of message that a node sends, with what stands beside it in any case, fits the datagram that every
-// node can send. Of those that are lists, filled as far as there is room, that is what one entry takes.
+// The largest of each kind of message that a node sends, with what stands beside it in any case,
+// fits the datagram that every node can send. Of those that are lists, filled as far as there is
+// room, that is what one entry takes.
 func TestLargestFitsSmallestDatagram(t *testing.T) {
 	name, zone := strings.Repeat("n", member.MaxName), strings.Repeat("z", member.MaxZone)
 	const most32, most64 = 1<<32 - 1, 1<<64 - 1
 	outside := netip.MustParseAddrPort("[2001:db8::ffff]:65535")
-	value := member.MaxRecord - 84 - len(name) - len(zone) - 4 // a tag of one letter has 4 bytes beside its value
+	// a tag of one letter has 4 bytes beside its value
+	value := member.MaxRecord - 84 - len(name) - len(zone) - 4
 	r := member.Record{
-		Name: name, Zone: zone, Tags: tags("k", strings.Repeat("v", value)), Generation: member.MaxGeneration,
+		Name: name, Zone: zone, Tags: tags("k", strings.Repeat("v",
+			value)), Generation: member.MaxGeneration,
 		Addr: lark.Addr, Outside: outside, Protocol: 255,
 	}
 	if err := r.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	claim := wire.Claim{State: member.Suspect, Generation: most64, Incarnation: most32, Accuser: most64}
+	claim := wire.Claim{State: member.Suspect, Generation: most64, Incarnation: most32,
+		Accuser: most64}
 	record := wire.AppendRecord(nil, &r, &claim)
 	update := wire.AppendUpdate(nil, &wire.Update{ID: most64, Check: most32, Claim: claim})
 	print := wire.AppendFingerprint(nil, wire.Fingerprint{Hash: most64, Live: most32, Keys: most64})
 	far := wire.Coordinate{Height: wire.MaxAxis}
 	located := wire.AppendLocated(nil, &wire.Located{Inside: far, Outside: far})
-	// What a probe has beside the detector's messages: a question and an answer where one stands, and a doubt about the receiver.
+	// What a probe has beside the detector's messages: a question and an answer where one stands,
+	// and a doubt about the receiver.
 	probe := slices.Concat(wire.AppendLocate(nil, 1), located, update, print)
 	cells := make([]uint64, wire.MaxCells)
 	evidence := wire.Evidence{
@@ -65,44 +71,55 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 	branch := wire.Branch{Origin: 1, Generation: most64, First: most64, Count: 1}
 	branch.Bits, branch.Prefix = 64, most64
 	body := make([]byte, wire.MaxPiece)
-	entry := wire.KeyEntry{Version: most64, TTL: 1 << 40, Part: true, Total: 64 << 10, Offset: 64 << 10}
+	entry := wire.KeyEntry{Version: most64, TTL: 1 << 40, Part: true, Total: 64 << 10,
+		Offset: 64 << 10}
 	largest := map[wire.Type][][]byte{
-		wire.TypePing:        {probe, wire.AppendPing(nil, most32)},
-		wire.TypeAck:         {probe, wire.AppendAck(nil, most32)},
-		wire.TypePingReq:     {probe, wire.AppendPingReq(nil, wire.PingReq{})},
-		wire.TypeNack:        {probe, wire.AppendNack(nil, most32)},
-		wire.TypeLease:       {probe, wire.AppendLease(nil, wire.Lease{})},
-		wire.TypeInquiry:     {probe, wire.AppendInquiry(nil, wire.Inquiry{Age: 1<<32 - 1})},
-		wire.TypeFinding:     {probe, wire.AppendFinding(nil, wire.Finding{Pings: most32, Span: time.Hour})},
-		wire.TypeCounters:    {probe, wire.BeginCounters(nil, most32), make([]byte, wire.MaxCounter)},
+		wire.TypePing:    {probe, wire.AppendPing(nil, most32)},
+		wire.TypeAck:     {probe, wire.AppendAck(nil, most32)},
+		wire.TypePingReq: {probe, wire.AppendPingReq(nil, wire.PingReq{})},
+		wire.TypeNack:    {probe, wire.AppendNack(nil, most32)},
+		wire.TypeLease:   {probe, wire.AppendLease(nil, wire.Lease{})},
+		wire.TypeInquiry: {probe, wire.AppendInquiry(nil, wire.Inquiry{Age: 1<<32 - 1})},
+		wire.TypeFinding: {probe, wire.AppendFinding(nil,
+			wire.Finding{Pings: most32, Span: time.Hour})},
+		wire.TypeCounters: {probe, wire.BeginCounters(nil, most32),
+			make([]byte, wire.MaxCounter)},
 		wire.TypeFingerprint: {print, record}, // a note of what is held of the receiver
 		wire.TypeUpdate:      {update, print},
 		wire.TypeRecord:      {record, print},
 		wire.TypeEvidence:    {update, wire.AppendEvidence(nil, &evidence)},
 		wire.TypeRequest:     {wire.AppendRequest(nil, make([]member.ID, wire.MaxRequest))},
 		wire.TypeJoin: {wire.AppendJoin(nil, &wire.Join{
-			Cluster: bytes.Repeat([]byte("c"), wire.MaxCluster), HasCookie: true, Settings: make(wire.Hashes, 2*wire.MaxSettings),
+			Cluster: bytes.Repeat([]byte("c"),
+				wire.MaxCluster), HasCookie: true, Settings: make(wire.Hashes, 2*wire.MaxSettings),
 		}, &r, most32)},
-		wire.TypeWelcome:   {wire.AppendWelcome(nil, &wire.Welcome{Seen: lark.Addr, Settings: make(wire.Hashes, 2*wire.MaxSettings)}), record, print},
+		wire.TypeWelcome: {wire.AppendWelcome(nil,
+			&wire.Welcome{Seen: lark.Addr, Settings: make(wire.Hashes,
+				2*wire.MaxSettings)}), record, print},
 		wire.TypeChallenge: {wire.AppendChallenge(nil, &wire.Challenge{Seen: lark.Addr})},
 		wire.TypeMerged:    {wire.AppendMerged(nil, wire.Merged{})},
-		wire.TypeRefuse:    {wire.AppendRefuse(nil, &wire.Refuse{Generation: most64, Text: make([]byte, 60), Seen: lark.Addr})},
-		wire.TypeConflict:  {wire.AppendConflict(nil, &wire.Conflict{Uptime: most64}, &r, most32)},
-		wire.TypeMistaken:  {wire.AppendMistaken(nil, wire.Mistaken{Instance: most32, ClusterID: most64}), record},
-		wire.TypeUnopened:  {wire.AppendUnopened(nil)},
-		wire.TypeSketch:    {wire.AppendSketch(nil, &wire.View{}, cells, make([]uint32, wire.EstimateWords))},
-		wire.TypeList:      {wire.AppendList(nil, &wire.View{}, cells)},
-		wire.TypeWant:      {wire.AppendWant(nil, 0, make([]uint32, wire.MaxWant))},
-		wire.TypePush:      {wire.BeginPush(nil, true), record, wire.AppendDone(nil, wire.Range{})},
-		wire.TypeDone:      {wire.AppendDone(nil, wire.Range{})},
-		wire.TypeBusy:      {wire.AppendBusy(nil, wire.Range{}, 1<<16-1)},
-		wire.TypeBorrow:    {wire.AppendLoan(nil, wire.TypeBorrow, wire.Loan{})},
-		wire.TypeLend:      {wire.AppendLoan(nil, wire.TypeLend, wire.Loan{})},
-		wire.TypeSilence:   {wire.AppendSilence(nil, wire.Silence{})},
-		wire.TypeAlarm:     {wire.AppendAlarm(nil, wire.Alarm{})},
-		wire.TypePad:       {wire.AppendPad(nil, &wire.Pad{Number: most32, Over: 1<<16 - 1}, wire.MinRoom-wire.HeaderSize)},
-		wire.TypeSeen:      {wire.AppendSeen(nil, &wire.Seen{From: lark.Addr}, wire.MinRoom-wire.HeaderSize)},
-		wire.TypeAcross:    {wire.AppendAcross(nil, 6)},
+		wire.TypeRefuse: {wire.AppendRefuse(nil,
+			&wire.Refuse{Generation: most64, Text: make([]byte, 60), Seen: lark.Addr})},
+		wire.TypeConflict: {wire.AppendConflict(nil, &wire.Conflict{Uptime: most64}, &r, most32)},
+		wire.TypeMistaken: {wire.AppendMistaken(nil,
+			wire.Mistaken{Instance: most32, ClusterID: most64}), record},
+		wire.TypeUnopened: {wire.AppendUnopened(nil)},
+		wire.TypeSketch: {wire.AppendSketch(nil, &wire.View{}, cells,
+			make([]uint32, wire.EstimateWords))},
+		wire.TypeList:    {wire.AppendList(nil, &wire.View{}, cells)},
+		wire.TypeWant:    {wire.AppendWant(nil, 0, make([]uint32, wire.MaxWant))},
+		wire.TypePush:    {wire.BeginPush(nil, true), record, wire.AppendDone(nil, wire.Range{})},
+		wire.TypeDone:    {wire.AppendDone(nil, wire.Range{})},
+		wire.TypeBusy:    {wire.AppendBusy(nil, wire.Range{}, 1<<16-1)},
+		wire.TypeBorrow:  {wire.AppendLoan(nil, wire.TypeBorrow, wire.Loan{})},
+		wire.TypeLend:    {wire.AppendLoan(nil, wire.TypeLend, wire.Loan{})},
+		wire.TypeSilence: {wire.AppendSilence(nil, wire.Silence{})},
+		wire.TypeAlarm:   {wire.AppendAlarm(nil, wire.Alarm{})},
+		wire.TypePad: {wire.AppendPad(nil, &wire.Pad{Number: most32, Over: 1<<16 - 1},
+			wire.MinRoom-wire.HeaderSize)},
+		wire.TypeSeen: {wire.AppendSeen(nil, &wire.Seen{From: lark.Addr},
+			wire.MinRoom-wire.HeaderSize)},
+		wire.TypeAcross: {wire.AppendAcross(nil, 6)},
 		wire.TypeBridge: {wire.AppendBridge(nil, &wire.Bridge{Family: 6,
 			Lacks: make([]byte, 8*wire.MaxLacks)})},
 		wire.TypeLocate:  {probe},
@@ -114,12 +131,14 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 		wire.TypeAsk:     {wire.AppendAsk(nil, wire.Ask{})},
 		wire.TypePage:    {make([]byte, wire.PageSize+8*wire.HeadSize)}, // all lives of an origin
 		wire.TypePull: {wire.AppendRun(
-			wire.BeginPull(nil, &wire.Pull{Generation: most64, Limit: most32}), 0, wire.Run{From: most64, To: most64})},
+			wire.BeginPull(nil, &wire.Pull{Generation: most64,
+				Limit: most32}), 0, wire.Run{From: most64, To: most64})},
 		wire.TypeSupply:    {wire.AppendSupplied(wire.BeginSupply(nil), 0, most64, body)},
 		wire.TypeKeySketch: {wire.AppendKeySketch(nil, &wire.View{}, cells)},
 		wire.TypeKeyDigest: {make([]byte, wire.KeyDigestSize+wire.MaxKeyMark)},
-		wire.TypeDeltas: {wire.AppendKeyEntry(wire.AppendDelta(wire.BeginDeltas(nil, most64), &wire.Delta{
-			Floor: most64, To: most64, Count: 1}), 0, &entry, strings.Repeat("k", 128), strings.Repeat("v", 256))},
+		wire.TypeDeltas: {wire.AppendKeyEntry(wire.AppendDelta(wire.BeginDeltas(nil, most64),
+			&wire.Delta{
+				Floor: most64, To: most64, Count: 1}), 0, &entry, strings.Repeat("k", 128), strings.Repeat("v", 256))},
 	}
 	for mt, parts := range largest {
 		n := wire.HeaderSize
@@ -127,7 +146,8 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 			n += len(p)
 		}
 		if n > wire.MinRoom || wire.OnWire(n, true) > wire.MinMTU {
-			t.Errorf("the largest datagram with a message of type %#02x has %d bytes, %d are allowed", uint8(mt), n, wire.MinRoom)
+			t.Errorf("the largest datagram with a message of type %#02x has %d bytes, %d are "+
+				"allowed", uint8(mt), n, wire.MinRoom)
 		}
 	}
 	for _, v := range goldenVectors(t) {
@@ -167,15 +187,16 @@ func TestUnknownTypeIsSkipped(t *testing.T) {
 	}
 }
 
-// openEnded are the types whose body ends in a list that goes to the body's end: what is cut off it is missing, and
-// what is added to it belongs to it.
+// openEnded are the types whose body ends in a list that goes to the body's end: what is cut off it
+// is missing, and what is added to it belongs to it.
 var openEnded = []wire.Type{
 	wire.TypeRequest, wire.TypeWant, wire.TypeList, wire.TypePush, wire.TypeHeads, wire.TypePage, wire.TypePull, wire.TypeSupply,
 	wire.TypeKeySketch, wire.TypeKeyDigest, wire.TypeDeltas, wire.TypeBridge,
 }
 
 // wholeEntries are those of them that say so when the last entry of the list is cut short.
-var wholeEntries = []wire.Type{wire.TypePush, wire.TypeHeads, wire.TypePage, wire.TypePull, wire.TypeSupply, wire.TypeKeyDigest, wire.TypeDeltas}
+var wholeEntries = []wire.Type{wire.TypePush, wire.TypeHeads, wire.TypePage, wire.TypePull,
+	wire.TypeSupply, wire.TypeKeyDigest, wire.TypeDeltas}
 
 func TestLongerBodyIsAccepted(t *testing.T) {
 	for _, v := range goldenVectors(t) {
@@ -196,9 +217,11 @@ func TestLongerBodyIsAccepted(t *testing.T) {
 		}
 		want, _ := describe(mt, body)
 		for extra := 1; extra <= most; extra++ {
-			got, ok := describe(mt, append(slices.Clone(body), bytes.Repeat([]byte{0xaa}, extra)...))
+			got, ok := describe(mt, append(slices.Clone(body),
+				bytes.Repeat([]byte{0xaa}, extra)...))
 			if !ok || got != want {
-				t.Errorf("%s with %d more bytes is read as %q, %t; want %q", v.name, extra, got, ok, want)
+				t.Errorf("%s with %d more bytes is read as %q, %t; want %q", v.name, extra,
+					got, ok, want)
 			}
 		}
 	}
@@ -260,7 +283,8 @@ func TestTruncatedListReadsItsBeginning(t *testing.T) {
 	}
 }
 
-// A datagram cut anywhere yields whole messages alone, the first ones of it, and says that it was cut short.
+// A datagram cut anywhere yields whole messages alone, the first ones of it, and says that it was
+// cut short.
 func TestTruncatedDatagram(t *testing.T) {
 	for _, v := range goldenVectors(t) {
 		whole := v.inDatagram()
@@ -276,7 +300,8 @@ func TestTruncatedDatagram(t *testing.T) {
 			if k, ok := boundaries[n]; ok {
 				kept, cut = k, ""
 			}
-			if got, want := describeDatagram(whole[:n]), strings.Join(lines[:kept], "")+cut; got != want {
+			if got, want := describeDatagram(whole[:n]), strings.Join(lines[:kept],
+				"")+cut; got != want {
 				t.Fatalf("%s cut to %d bytes is read as\n%swant\n%s", v.title(), n, got, want)
 			}
 		}
@@ -294,19 +319,29 @@ func TestRefused(t *testing.T) {
 		body []byte
 	}{
 		{"a state of a later version", wire.TypeUpdate, update(4, 0, 0)},
-		{"an incarnation over 32 bits", wire.TypeUpdate, update(0, 0, 0x80, 0x80, 0x80, 0x80, 0x10)},
+		{"an incarnation over 32 bits", wire.TypeUpdate,
+			update(0, 0, 0x80, 0x80, 0x80, 0x80, 0x10)},
 		{"an age over 32 bits", wire.TypeUpdate, update(2, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x10)},
 		{"a number over 64 bits", wire.TypeUpdate, update(0, append(overlong, 0, 0)...)},
-		{"a generation that nobody believes", wire.TypeUpdate, update(0, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0)},
+		{"a generation that nobody believes", wire.TypeUpdate,
+			update(0, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0)},
 		{"nobody", wire.TypeUpdate, append(make([]byte, 12), 0, 0, 0)},
-		{"an address of 5 bytes", wire.TypeRecord, []byte{0, 0, 0, 1, 'a', 5, 1, 2, 3, 4, 5, 0, 1, 0, 0, 1}},
-		{"a name longer than the body", wire.TypeRecord, []byte{0, 0, 0, 200, 'a', 4, 1, 2, 3, 4, 0, 1, 0, 0, 1}},
-		{"a length over 63 bits", wire.TypeRecord, append([]byte{0, 0, 0}, append(overlong[:9:9], 1)...)},
+		{"an address of 5 bytes", wire.TypeRecord,
+			[]byte{0, 0, 0, 1, 'a', 5, 1, 2, 3, 4, 5, 0, 1, 0, 0, 1}},
+		{"a name longer than the body", wire.TypeRecord,
+			[]byte{0, 0, 0, 200, 'a', 4, 1, 2, 3, 4, 0, 1, 0, 0, 1}},
+		{"a length over 63 bits", wire.TypeRecord,
+			append([]byte{0, 0, 0}, append(overlong[:9:9], 1)...)},
 		{"a range of 17 bits", wire.TypeDone, []byte{17, 0, 0}},
 		{"a prefix longer than its range", wire.TypeDone, []byte{3, 0, 8}},
-		{"a sketch of too many cells", wire.TypeSketch, append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, wire.MaxCells + 1}, make([]byte, 8*wire.MaxCells+8)...)},
-		{"a list of too many items", wire.TypeList, append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, wire.MaxCells + 1}, make([]byte, 8*wire.MaxCells+8)...)},
-		{"a list against its count", wire.TypeList, append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 2}, make([]byte, 8)...)},
+		{"a sketch of too many cells", wire.TypeSketch,
+			append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, wire.MaxCells + 1},
+				make([]byte, 8*wire.MaxCells+8)...)},
+		{"a list of too many items", wire.TypeList,
+			append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, wire.MaxCells + 1},
+				make([]byte, 8*wire.MaxCells+8)...)},
+		{"a list against its count", wire.TypeList,
+			append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 2}, make([]byte, 8)...)},
 	}
 	for _, tt := range tests {
 		if text, ok := describe(tt.t, tt.body); ok {
@@ -320,13 +355,16 @@ func TestReadersAreBounded(t *testing.T) {
 	if n := len(readRequest(make([]byte, 8*(wire.MaxRequest+5)))); n != wire.MaxRequest {
 		t.Errorf("a request asks for %d records, at most %d are allowed", n, wire.MaxRequest)
 	}
-	if _, got, _ := wire.ReadWant(make([]byte, 4+4*(wire.MaxWant+5)), nil); len(got) != wire.MaxWant {
+	if _, got, _ := wire.ReadWant(make([]byte, 4+4*(wire.MaxWant+5)),
+		nil); len(got) != wire.MaxWant {
 		t.Errorf("a want asks for %d records, at most %d are allowed", len(got), wire.MaxWant)
 	}
-	if n := len(wire.AppendRequest(nil, make([]member.ID, wire.MaxRequest+5))); n != wire.MessageSize+8*wire.MaxRequest {
+	if n := len(wire.AppendRequest(nil, make([]member.ID,
+		wire.MaxRequest+5))); n != wire.MessageSize+8*wire.MaxRequest {
 		t.Errorf("a request of more than the bound has %d bytes", n)
 	}
-	if n := len(wire.AppendWant(nil, 0, make([]uint32, wire.MaxWant+5))); n != wire.MessageSize+4+4*wire.MaxWant {
+	if n := len(wire.AppendWant(nil, 0, make([]uint32,
+		wire.MaxWant+5))); n != wire.MessageSize+4+4*wire.MaxWant {
 		t.Errorf("a want of more than the bound has %d bytes", n)
 	}
 }
@@ -341,7 +379,8 @@ func TestRecordFact(t *testing.T) {
 	}
 	m := read(robin, wire.Claim{State: member.Left, Incarnation: 9})
 	fact, err := m.Fact()
-	if want := (member.Fact{Record: member.Share(robin), Incarnation: 9, State: member.Left}); err != nil || fact != want {
+	if want := (member.Fact{Record: member.Share(robin), Incarnation: 9,
+		State: member.Left}); err != nil || fact != want {
 		t.Errorf("%v, %v; want %v", fact, err, want)
 	}
 	for _, bad := range []func(r *member.Record){
@@ -378,20 +417,30 @@ func TestAddressesAreWrittenOneWay(t *testing.T) {
 
 func TestNoAllocations(t *testing.T) {
 	buf := make([]byte, 0, wire.DefaultMTU)
-	alive, suspect := updateOf(robin, wire.Claim{Incarnation: 2}), updateOf(lark, wire.Claim{State: member.Suspect, Accuser: 1})
+	alive, suspect := updateOf(robin, wire.Claim{Incarnation: 2}), updateOf(lark,
+		wire.Claim{State: member.Suspect, Accuser: 1})
 	claim := wire.Claim{Incarnation: 2}
 	branch := wire.Branch{Origin: 1, Generation: 2, First: 3, Count: 1}
 	for name, encode := range map[string]func(b []byte) []byte{
-		"ping":        func(b []byte) []byte { return wire.AppendPing(b, 7) },
-		"ack":         func(b []byte) []byte { return wire.AppendAck(b, 7) },
-		"fingerprint": func(b []byte) []byte { return wire.AppendFingerprint(b, wire.Fingerprint{Hash: 1, Live: 2}) },
-		"update":      func(b []byte) []byte { return wire.AppendUpdate(wire.AppendUpdate(b, alive), suspect) },
-		"record":      func(b []byte) []byte { return wire.AppendRecord(b, &robin, &claim) },
+		"ping": func(b []byte) []byte { return wire.AppendPing(b, 7) },
+		"ack":  func(b []byte) []byte { return wire.AppendAck(b, 7) },
+		"fingerprint": func(b []byte) []byte {
+			return wire.AppendFingerprint(b,
+				wire.Fingerprint{Hash: 1, Live: 2})
+		},
+		"update": func(b []byte) []byte {
+			return wire.AppendUpdate(wire.AppendUpdate(b,
+				alive), suspect)
+		},
+		"record": func(b []byte) []byte { return wire.AppendRecord(b, &robin, &claim) },
 		"carry": func(b []byte) []byte {
 			return wire.EndCarry(wire.AppendBody(wire.BeginCarry(b, &branch), b[:5]), len(b))
 		},
 	} {
-		if n := testing.AllocsPerRun(100, func() { encode(wire.AppendHeader(buf, wire.Header{})) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() {
+			encode(wire.AppendHeader(buf,
+				wire.Header{}))
+		}); n != 0 {
 			t.Errorf("encoding a %s: %v allocations", name, n)
 		}
 	}
@@ -399,7 +448,8 @@ func TestNoAllocations(t *testing.T) {
 		datagram := v.inDatagram()
 		for n := range len(datagram) + 1 {
 			if allocs := testing.AllocsPerRun(1, func() { readAll(datagram[:n]) }); allocs != 0 {
-				t.Errorf("decoding %s, %d of %d bytes: %v allocations", v.title(), n, len(datagram), allocs)
+				t.Errorf("decoding %s, %d of %d bytes: %v allocations", v.title(), n,
+					len(datagram), allocs)
 			}
 		}
 	}

@@ -1,8 +1,9 @@
 package multicast
 
-// Delegation: the live node's tree that needs no set-up (gossip/multicast), the package itself on bare members: each has
-// a relay and a store for the one message, and all read one table of all members. Digests on probes repair what the tree
-// misses, as under gossip. A live node adds its other traffic, and puts what it can into the same datagrams.
+// Delegation: the live node's tree that needs no set-up (gossip/multicast), the package itself on
+// bare members: each has a relay and a store for the one message, and all read one table of all
+// members. Digests on probes repair what the tree misses, as under gossip. A live node adds its
+// other traffic, and puts what it can into the same datagrams.
 
 import (
 	"fmt"
@@ -37,7 +38,8 @@ func newCluster(n int) *cluster {
 			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 7747)}
 		id := members.IDOf(r.Name)
 		c.index[id] = i
-		c.peers = append(c.peers, detect.Peer{ID: id, Instance: members.Instance(id, 1), Addr: r.Addr})
+		c.peers = append(c.peers, detect.Peer{ID: id, Instance: members.Instance(id, 1),
+			Addr: r.Addr})
 		c.table.Merge(0, members.Fact{Record: members.Share(r)})
 	}
 	c.ring = topology.NewRing(&c.table)
@@ -54,7 +56,8 @@ type delegate struct {
 
 const seqOfMessage = 1
 
-// sealed opens a datagram of the relay's in place of a scope: what follows the header and sealing is messages.
+// sealed opens a datagram of the relay's in place of a scope: what follows the header and sealing
+// is messages.
 const sealed = 0xff
 
 func newDelegate(m *member) node {

@@ -1,8 +1,8 @@
 package multicast
 
-// This file is the anti-entropy below gossip and delegation: each node's probes, to a member at random at a time, carry a
-// digest, here one bit. Whoever turns out to lack the message gets it. Probes are sent anyway and are not counted; what
-// they lead to is.
+// This file is the anti-entropy below gossip and delegation: each node's probes, to a member at
+// random at a time, carry a digest, here one bit. Whoever turns out to lack the message gets it.
+// Probes are sent anyway and are not counted; what they lead to is.
 
 // probeTimer is the timer of probes.
 const probeTimer = -1

@@ -1,11 +1,12 @@
 package multicast
 
-// Flood: as Usenet's servers flood articles (NNTP, RFC 3977; streaming, RFC 4644). Each member has a few neighbours, drawn
-// at random before the message, the same both ways. Who gets a message offers it by its id to each neighbour but the one
-// that it came from (CHECK); a neighbour answers that it wants it (238), has it in its history (438), or waits for it from
-// somebody else and is to be asked again (431); who said 238 gets it (TAKETHIS) and confirms (239). IHAVE is the same in
-// lock step, and with one message no different. NNTP runs over TCP; here each step is repeated until it is answered, or
-// the neighbour given up.
+// Flood: as Usenet's servers flood articles (NNTP, RFC 3977; streaming, RFC 4644). Each member has
+// a few neighbours, drawn at random before the message, the same both ways. Who gets a message
+// offers it by its id to each neighbour but the one that it came from (CHECK); a neighbour answers
+// that it wants it (238), has it in its history (438), or waits for it from somebody else and is to
+// be asked again (431); who said 238 gets it (TAKETHIS) and confirms (239). IHAVE is the same in
+// lock step, and with one message no different. NNTP runs over TCP; here each step is repeated
+// until it is answered, or the neighbour given up.
 
 import (
 	"slices"
@@ -31,8 +32,8 @@ type step struct {
 
 func newFlood(m *member) node { return &flood{member: m, steps: map[int]*step{}, from: -1} }
 
-// graph joins each member with others at random, as many as make the mean degree; the first with the one before it in a
-// random order, so that nobody is cut off before anybody crashes.
+// graph joins each member with others at random, as many as make the mean degree; the first with
+// the one before it in a random order, so that nobody is cut off before anybody crashes.
 func (w *world) graph() [][]int {
 	n, rng := w.o.Nodes, w.rng(2)
 	peers := make([][]int, n)

@@ -1,9 +1,10 @@
 package multicast
 
-// Gossip: the live engine's policies (gossip/rumor, after Demers et al. 1987) between members who know each other. Eager
-// nodes spread a message at once when it comes; others wait for the next of their rounds, which are not in step. Below all
-// of them is anti-entropy, as in a live cluster: a digest rides on each node's probes to members at random, and whoever
-// turns out to lack the message gets it, and spreads it like one that came another way. Probes are sent anyway: they are
+// Gossip: the live engine's policies (gossip/rumor, after Demers et al. 1987) between members who
+// know each other. Eager nodes spread a message at once when it comes; others wait for the next of
+// their rounds, which are not in step. Below all of them is anti-entropy, as in a live cluster: a
+// digest rides on each node's probes to members at random, and whoever turns out to lack the
+// message gets it, and spreads it like one that came another way. Probes are sent anyway: they are
 // not counted, what they lead to is.
 
 import (
@@ -59,7 +60,8 @@ func (g *gossiper) infected() {
 }
 
 // words are the engine's, as datagrams.
-var words = map[rumor.Word]kind{rumor.Tell: data, rumor.Offer: offer, rumor.Ask: want, rumor.Knew: no}
+var words = map[rumor.Word]kind{rumor.Tell: data, rumor.Offer: offer, rumor.Ask: want,
+	rumor.Knew: no}
 
 // round contacts some members, and sees to the next round.
 func (g *gossiper) round() {
@@ -100,7 +102,8 @@ func (g *gossiper) receive(from int, k kind, args []uint32, fresh bool) {
 		if g.p.Lazy || g.p.offers > 0 {
 			g.p.Contact(&g.life, true, g.rng)
 		}
-		if len(args) > 0 || g.has && g.p.offers > 0 { // what a digest named, or was offered beside, is held
+		// what a digest named, or was offered beside, is held
+		if len(args) > 0 || g.has && g.p.offers > 0 {
 			g.repair(from, k, args)
 			return
 		}
@@ -128,16 +131,20 @@ func (g *gossiper) timer(what int, _ gossip.Time) {
 }
 
 // gossipUsage says what a policy's text can hold.
-const gossipUsage = "push, pull or push-pull; eager, lazy, blind, alone; fanout=, rounds=, counter=, coin=, offers= and a number; every= and a time"
+const gossipUsage = "push, pull or push-pull; eager, lazy, blind, alone; fanout=, rounds=, " +
+	"counter=, coin=, offers= and a number; every= and a time"
 
 // parsePolicy reads a policy: words with colons between, such as "push:eager:fanout=8:rounds=1".
 func parsePolicy(text string) (*policy, error) {
 	p := &policy{Policy: rumor.Policy{Mode: rumor.Push}, every: 5 * time.Millisecond}
 	for word := range strings.SplitSeq(text, ":") {
 		key, value, _ := strings.Cut(word, "=")
-		flags := map[string]*bool{"eager": &p.eager, "lazy": &p.Lazy, "blind": &p.Blind, "alone": &p.alone}
-		numbers := map[string]*int{"fanout": &p.Fanout, "rounds": &p.Rounds, "counter": &p.Counter, "coin": &p.Coin, "offers": &p.offers}
-		modes := map[string]rumor.Mode{"push": rumor.Push, "pull": rumor.Pull, "push-pull": rumor.PushPull}
+		flags := map[string]*bool{"eager": &p.eager, "lazy": &p.Lazy, "blind": &p.Blind,
+			"alone": &p.alone}
+		numbers := map[string]*int{"fanout": &p.Fanout, "rounds": &p.Rounds,
+			"counter": &p.Counter, "coin": &p.Coin, "offers": &p.offers}
+		modes := map[string]rumor.Mode{"push": rumor.Push, "pull": rumor.Pull,
+			"push-pull": rumor.PushPull}
 		var err error
 		switch {
 		case flags[word] != nil:
@@ -145,7 +152,8 @@ func parsePolicy(text string) (*policy, error) {
 		case modes[word] != 0:
 			p.Mode = modes[word]
 		case numbers[key] != nil:
-			if *numbers[key], err = strconv.Atoi(value); err == nil && (*numbers[key] < 0 || *numbers[key] > 1000) {
+			if *numbers[key], err = strconv.Atoi(value); err == nil &&
+				(*numbers[key] < 0 || *numbers[key] > 1000) {
 				err = fmt.Errorf("%s is not from 0 to 1000", value)
 			}
 		case key == "every":

@@ -27,8 +27,10 @@ func TestGossipCounts(t *testing.T) {
 	w := stage(t, "gossip:push:eager:fanout=1:counter=2:every=5ms:alone", Options{Nodes: 100})
 	begin(w)
 	pass(t, w, time.Minute)
-	if useless := w.copies - uint64(len(w.got)); !w.g.Idle() || w.counts[no] != useless || useless < 2*uint64(len(w.got)) {
-		t.Errorf("%d have it, %d copies were useless, %d answers said so", len(w.got), useless, w.counts[no])
+	if useless := w.copies - uint64(len(w.got)); !w.g.Idle() || w.counts[no] != useless ||
+		useless < 2*uint64(len(w.got)) {
+		t.Errorf("%d have it, %d copies were useless, %d answers said so", len(w.got), useless,
+			w.counts[no])
 	}
 }
 
@@ -37,8 +39,10 @@ func TestGossipLazy(t *testing.T) {
 	w := stage(t, "gossip:push:eager:blind:lazy:fanout=8:rounds=1:alone", Options{Nodes: 100})
 	begin(w)
 	pass(t, w, time.Second)
-	if n := uint64(len(w.got)); w.counts[data] != n || w.counts[want] != n || w.counts[offer] != 8*(n+1) {
-		t.Errorf("%d have it: %d copies, %d asked for, %d offers", n, w.counts[data], w.counts[want], w.counts[offer])
+	if n := uint64(len(w.got)); w.counts[data] != n || w.counts[want] != n ||
+		w.counts[offer] != 8*(n+1) {
+		t.Errorf("%d have it: %d copies, %d asked for, %d offers", n, w.counts[data],
+			w.counts[want], w.counts[offer])
 	}
 }
 
@@ -52,7 +56,8 @@ func TestGossipAntiEntropy(t *testing.T) {
 			t.Errorf("%s: %d of %d have it", name, len(w.got), w.due)
 		}
 	}
-	w := stage(t, "delegation", Options{Nodes: 10, Repair: 100 * ms}) // nothing was published: digests alone
+	// nothing was published: digests alone
+	w := stage(t, "delegation", Options{Nodes: 10, Repair: 100 * ms})
 	for _, m := range w.members {
 		m.node.start()
 	}
@@ -66,15 +71,18 @@ func TestGossipAntiEntropy(t *testing.T) {
 
 func TestPolicyText(t *testing.T) {
 	p, err := parsePolicy("push-pull:eager:fanout=3:coin=4:every=7ms:offers=2")
-	if err != nil || p.Fanout != 3 || p.Coin != 4 || p.every != 7*ms || p.offers != 2 || !p.eager || p.Lazy {
+	if err != nil || p.Fanout != 3 || p.Coin != 4 || p.every != 7*ms || p.offers != 2 ||
+		!p.eager || p.Lazy {
 		t.Errorf("%+v, %v", p, err)
 	}
-	for _, bad := range []string{"", "shove", "fanout=x", "fanout=-1", "every=0s", "every=soon", "push=1"} {
+	for _, bad := range []string{"", "shove", "fanout=x", "fanout=-1", "every=0s",
+		"every=soon", "push=1"} {
 		if _, err := Parse("gossip:" + bad); err == nil || !strings.Contains(err.Error(), bad) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
-	if _, err := Parse("gosip"); err == nil || !strings.Contains(err.Error(), "unicast, tree, srm") {
+	if _, err := Parse("gosip"); err == nil || !strings.Contains(err.Error(),
+		"unicast, tree, srm") {
 		t.Errorf("%v", err)
 	}
 	for _, name := range Policies {
@@ -84,11 +92,13 @@ func TestPolicyText(t *testing.T) {
 	}
 }
 
-// Equal options give an equal outcome; all protocols bring the message to all of a small group, lossy or not.
+// Equal options give an equal outcome; all protocols bring the message to all of a small group,
+// lossy or not.
 func TestRunIsDeterministicAndWhole(t *testing.T) {
 	for i := range Protocols {
 		p := &Protocols[i]
-		for _, o := range []Options{{Nodes: 60, Runs: 4}, {Nodes: 60, Runs: 4, Loss: 0.2, Crashed: 0.1, Inner: 2}} {
+		for _, o := range []Options{{Nodes: 60, Runs: 4},
+			{Nodes: 60, Runs: 4, Loss: 0.2, Crashed: 0.1, Inner: 2}} {
 			a, err := Run(context.Background(), p, o, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -106,7 +116,8 @@ func TestRunIsDeterministicAndWhole(t *testing.T) {
 			if want := 60 - int(o.Crashed*60) - o.Inner; a.Live != want {
 				t.Errorf("%s: %d live, want %d", p.Name, a.Live, want)
 			}
-			if a.Busiest.Sent+a.Busiest.Received < a.Origin.Sent+a.Origin.Received || a.Mean.SentBytes <= 0 {
+			if a.Busiest.Sent+a.Busiest.Received < a.Origin.Sent+a.Origin.Received ||
+				a.Mean.SentBytes <= 0 {
 				t.Errorf("%s: loads %+v, %+v, %+v", p.Name, a.Origin, a.Busiest, a.Mean)
 			}
 		}
@@ -122,13 +133,15 @@ func TestMeterAddsUp(t *testing.T) {
 	if l.origin.Sent != 29 || l.origin.Received != 29 || math.Abs(l.mean.Sent-58.0/30) > 1e-9 {
 		t.Errorf("%+v", l)
 	}
-	if size := float64(28 + envelope + idSize + 2); l.origin.SentBytes != 29*(size+100) || l.origin.ReceivedBytes != 29*size {
+	if size := float64(28 + envelope + idSize + 2); l.origin.SentBytes != 29*(size+100) ||
+		l.origin.ReceivedBytes != 29*size {
 		t.Errorf("%+v", l.origin)
 	}
 }
 
 func TestReached(t *testing.T) {
-	r := &run{live: 9, got: []time.Duration{1 * ms, 2 * ms, 3 * ms, 4 * ms, 5 * ms, 6 * ms, 7 * ms, 8 * ms}}
+	r := &run{live: 9, got: []time.Duration{1 * ms, 2 * ms, 3 * ms, 4 * ms, 5 * ms, 6 * ms,
+		7 * ms, 8 * ms}}
 	for share, want := range map[float64]float64{0.1: 0, 0.5: 0.004, 0.9: 0.008, 1: math.Inf(1)} {
 		if got := r.reached(share); got != want {
 			t.Errorf("%g reached at %g, want %g", share, got, want)

@@ -14,7 +14,8 @@ import (
 func TestRouters(t *testing.T) {
 	w := stage(t, "srm", Options{Nodes: 21, Arity: 4, Loss: 0.19})
 	r := w.tree
-	for _, c := range []struct{ a, b, hops int }{{0, 0, 0}, {0, 20, 2}, {5, 6, 2}, {5, 20, 4}, {1, 5, 1}} {
+	for _, c := range []struct{ a, b, hops int }{{0, 0, 0}, {0, 20, 2}, {5, 6, 2}, {5, 20, 4},
+		{1, 5, 1}} {
 		if got := r.hops(c.a, c.b); got != c.hops || r.hops(c.b, c.a) != c.hops {
 			t.Errorf("from %d to %d are %d hops, want %d", c.a, c.b, got, c.hops)
 		}
@@ -86,7 +87,8 @@ func under(t *routers, i, top int) bool {
 	return false
 }
 
-// The request's timer is in [C1·d, (C1+C2)·d], doubled at each back-off; one heard early in a timer counts no more.
+// The request's timer is in [C1·d, (C1+C2)·d], doubled at each back-off; one heard early in a timer
+// counts no more.
 func TestSRMTimers(t *testing.T) {
 	w := stage(t, "srm", Options{Nodes: 85, Session: time.Hour})
 	for i := range 40 {

@@ -1,7 +1,8 @@
 package multicast
 
-// This file is the comparison of all policies of gossip, and delegation, that the default of the live cluster is chosen
-// by: what each costs and how long it takes, while the network is calm and while it is not.
+// This file is the comparison of all policies of gossip, and delegation, that the default of the
+// live cluster is chosen by: what each costs and how long it takes, while the network is calm and
+// while it is not.
 
 import "math"
 
@@ -14,7 +15,8 @@ type Condition struct {
 // Conditions are those of the comparison.
 var Conditions = []Condition{{0, 0}, {0.1, 0}, {0.25, 0}, {0.5, 0}, {0, 0.1}, {0, 0.5}}
 
-// Policies are the names of those that are compared: each way to spread and each way to stop, from sparing to lavish.
+// Policies are the names of those that are compared: each way to spread and each way to stop, from
+// sparing to lavish.
 var Policies = []string{
 	"delegation",
 	"gossip:push:eager:blind:fanout=4:rounds=1", "gossip:push:eager:blind:fanout=6:rounds=1", "gossip:push:eager:blind:fanout=8:rounds=1",
@@ -29,15 +31,16 @@ var Policies = []string{
 	"gossip:push-pull:fanout=1:counter=2:every=2ms", "gossip:push-pull:eager:fanout=2:counter=2:every=5ms",
 }
 
-// Front says which results no other beats in both, the bytes a node sends and the time: the Pareto front. Those who never
-// get there are not on it.
+// Front says which results no other beats in both, the bytes a node sends and the time: the Pareto
+// front. Those who never get there are not on it.
 func Front(all []*Result, time func(*Result) Seconds) []bool {
 	front := make([]bool, len(all))
 	for i, r := range all {
 		t := time(r)
 		front[i] = !math.IsInf(float64(t), 1)
 		for _, x := range all {
-			if u := time(x); x.Mean.SentBytes <= r.Mean.SentBytes && u <= t && (x.Mean.SentBytes < r.Mean.SentBytes || u < t) {
+			if u := time(x); x.Mean.SentBytes <= r.Mean.SentBytes && u <= t &&
+				(x.Mean.SentBytes < r.Mean.SentBytes || u < t) {
 				front[i] = false
 			}
 		}

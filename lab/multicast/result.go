@@ -12,28 +12,32 @@ import (
 
 // Result is what the runs of one protocol showed together. docs/lab.md explains the JSON.
 type Result struct {
-	Protocol  string             `json:"protocol"`
-	Nodes     int                `json:"nodes"`
-	Runs      int                `json:"runs"`
-	Live      int                `json:"live"`      // in a run, the origin included
-	Delivered float64            `json:"delivered"` // share of the live that got it, over all runs
-	Whole     int                `json:"whole"`     // runs in which all got it
-	T50       Times              `json:"t50"`       // until half of the live had it
-	T99       Times              `json:"t99"`
-	T100      Times              `json:"t100"`
-	Copies    float64            `json:"copies"`          // of the payload sent, for each live node
-	Received  float64            `json:"copies_received"` // of it
-	Origin    Load               `json:"origin"`
-	Busiest   Load               `json:"busiest"` // the mean of each run's busiest node
-	Mean      Load               `json:"mean"`
-	Control   map[string]float64 `json:"control"` // datagrams without the payload, by kind, in a run
-	Controls  float64            `json:"control_sum"`
-	Links     float64            `json:"links,omitempty"`   // datagrams between routers, in a run
-	Overrun   float64            `json:"overrun,omitempty"` // datagrams that found a socket full, in a run
-	Lasted    float64            `json:"lasted_seconds"`    // a run, in the mean; loads are of this time
-	Trace     string             `json:"trace"`             // a hash over everything that happened
+	Protocol  string  `json:"protocol"`
+	Nodes     int     `json:"nodes"`
+	Runs      int     `json:"runs"`
+	Live      int     `json:"live"`      // in a run, the origin included
+	Delivered float64 `json:"delivered"` // share of the live that got it, over all runs
+	Whole     int     `json:"whole"`     // runs in which all got it
+	T50       Times   `json:"t50"`       // until half of the live had it
+	T99       Times   `json:"t99"`
+	T100      Times   `json:"t100"`
+	Copies    float64 `json:"copies"`          // of the payload sent, for each live node
+	Received  float64 `json:"copies_received"` // of it
+	Origin    Load    `json:"origin"`
+	Busiest   Load    `json:"busiest"` // the mean of each run's busiest node
+	Mean      Load    `json:"mean"`
+	// datagrams without the payload, by kind, in a run
+	Control  map[string]float64 `json:"control"`
+	Controls float64            `json:"control_sum"`
+	Links    float64            `json:"links,omitempty"` // datagrams between routers, in a run
+	// datagrams that found a socket full, in a run
+	Overrun float64 `json:"overrun,omitempty"`
+	// a run, in the mean; loads are of this time
+	Lasted float64 `json:"lasted_seconds"`
+	Trace  string  `json:"trace"` // a hash over everything that happened
 
-	Curve []float64 `json:"-"` // when each node of each run got it, rising, in seconds; not the origin
+	// when each node of each run got it, rising, in seconds; not the origin
+	Curve []float64 `json:"-"`
 	Due   int       `json:"-"` // how many should have
 }
 

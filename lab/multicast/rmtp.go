@@ -1,14 +1,16 @@
 package multicast
 
-// RMTP, the reliable multicast transport protocol (Lin and Paul 1996; Paul, Sabnani, Lin, Bhattacharyya 1997), over
-// multicast by the network (routers.go). The origin multicasts once. Some members, those whose routers are at every third
-// level of the tree, are designated receivers. They and the origin say to those below, now and then, "send acks to me"; a
-// receiver takes the nearest whom it has heard of late, and sends it a status at a fixed period: the first sequence that
-// it lacks and a bitmap of those after it. At a period of its own a designated receiver sends what was reported missing,
-// to each by unicast, or to all below by multicast if that are many. So the origin hears of few, and repairs are local.
-// When a designated receiver is down, those below go over to the next one above once they have not heard of it for three
-// periods. With the one message here, the bitmap has one bit. A session is set up before anything is sent: receivers know
-// that there is one, and report from the start.
+// RMTP, the reliable multicast transport protocol (Lin and Paul 1996; Paul, Sabnani, Lin,
+// Bhattacharyya 1997), over multicast by the network (routers.go). The origin multicasts once. Some
+// members, those whose routers are at every third level of the tree, are designated receivers. They
+// and the origin say to those below, now and then, "send acks to me"; a receiver takes the nearest
+// whom it has heard of late, and sends it a status at a fixed period: the first sequence that it
+// lacks and a bitmap of those after it. At a period of its own a designated receiver sends what was
+// reported missing, to each by unicast, or to all below by multicast if that are many. So the
+// origin hears of few, and repairs are local. When a designated receiver is down, those below go
+// over to the next one above once they have not heard of it for three periods. With the one message
+// here, the bitmap has one bit. A session is set up before anything is sent: receivers know that
+// there is one, and report from the start.
 
 import "github.com/starling-gossip/starling/gossip"
 
@@ -23,7 +25,8 @@ type rmtp struct {
 	heard   []gossip.Time // of each designated receiver above, the nearest first, the last advert
 	above   []int         // who they are
 	missing []int         // who lack the message, as they said in this period
-	deaf    gossip.Time   // until then a report may have crossed with the message, and does not count
+	// until then a report may have crossed with the message, and does not count
+	deaf gossip.Time
 }
 
 // The timers.

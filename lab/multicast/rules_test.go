@@ -14,7 +14,8 @@ import (
 // ms is the one-way latency of the tests' links.
 const ms = time.Millisecond
 
-// stage lays a protocol's world out, with a constant latency, no loss and no cost unless the options say so.
+// stage lays a protocol's world out, with a constant latency, no loss and no cost unless the
+// options say so.
 func stage(t *testing.T, name string, o Options) *world {
 	t.Helper()
 	p, err := Parse(name)
@@ -106,7 +107,8 @@ func TestUnicastRepeatsUntilAcknowledged(t *testing.T) {
 	if !all(w) || !w.g.Idle() {
 		t.Error("not all have it, or it goes on for ever")
 	}
-	want := []gossip.Time{gossip.Time(ms), gossip.Time(11 * ms), gossip.Time(31 * ms)} // the waits double
+	// the waits double
+	want := []gossip.Time{gossip.Time(ms), gossip.Time(11 * ms), gossip.Time(31 * ms)}
 	if !slices.Equal(lost.heard, want) {
 		t.Errorf("sent to member 2 at %v, want %v", lost.heard, want)
 	}
@@ -130,15 +132,18 @@ func TestTreeGoesDownByHops(t *testing.T) {
 	begin(w)
 	pass(t, w, 4*ms)
 	at := func(i int) gossip.Time { return w.got[i] }
-	if !all(w) || at(1) != gossip.Time(ms) || at(2) != gossip.Time(2*ms) || at(13) != gossip.Time(3*ms) {
+	if !all(w) || at(1) != gossip.Time(ms) || at(2) != gossip.Time(2*ms) ||
+		at(13) != gossip.Time(3*ms) {
 		t.Errorf("got at %v", w.got)
 	}
 	if w.counts[data] != 14 || w.counts[ack] != 14 || w.loads[0].Sent != 2 {
-		t.Errorf("%d copies, %d acknowledgements, the origin sent %.0f", w.counts[data], w.counts[ack], w.loads[0].Sent)
+		t.Errorf("%d copies, %d acknowledgements, the origin sent %.0f", w.counts[data],
+			w.counts[ack], w.loads[0].Sent)
 	}
 }
 
-// The child of a dead parent turns to the grandparent after three questions in vain, and brings those below with it.
+// The child of a dead parent turns to the grandparent after three questions in vain, and brings
+// those below with it.
 func TestTreeRepairsItself(t *testing.T) {
 	w := stage(t, "tree", Options{Nodes: 15, Arity: 2, Heartbeat: 100 * ms})
 	kill(w, 1)
@@ -149,7 +154,8 @@ func TestTreeRepairsItself(t *testing.T) {
 	}
 	pass(t, w, 400*ms)
 	for _, i := range []int{3, 4} {
-		if n := w.members[i].node.(*tree); n.parent != 0 || !slices.Contains(w.members[0].node.(*tree).children, i) {
+		if n := w.members[i].node.(*tree); n.parent != 0 ||
+			!slices.Contains(w.members[0].node.(*tree).children, i) {
 			t.Errorf("member %d has parent %d", i, n.parent)
 		}
 	}

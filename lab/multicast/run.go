@@ -1,6 +1,7 @@
 package multicast
 
-// This file runs experiments: each run with a seed of its own, spread over the processors, and what they showed together.
+// This file runs experiments: each run with a seed of its own, spread over the processors, and what
+// they showed together.
 
 import (
 	"context"
@@ -46,14 +47,16 @@ func (w *world) rng(about ...uint64) *rand.Rand { return rand.New(w.g.Source(abo
 
 // newWorld lays out a run.
 func newWorld(p *Protocol, o *Options, seed uint64) (*world, error) {
-	w := &world{o: o, loads: make([]Load, o.Nodes), up: make([]bool, o.Nodes), payload: make([]byte, o.Bytes)}
+	w := &world{o: o, loads: make([]Load, o.Nodes), up: make([]bool, o.Nodes),
+		payload: make([]byte, o.Bytes)}
 	link := sim.Link{Latency: o.Latency, Loss: o.Loss}
 	net, hosts, zones := sim.Network{Within: link}, o.Nodes, 1
 	if p.network {
 		w.tree = newRouters(o)
 		hosts, zones = 2*o.Nodes, 2
 		net.Between = sim.Link{} // a member and its router: at once, without loss
-		net.Paths = []sim.Path{{A: 1, B: 1, Link: sim.Link{Latency: w.tree.link, Loss: w.tree.loss}}}
+		net.Paths = []sim.Path{{A: 1, B: 1, Link: sim.Link{Latency: w.tree.link,
+			Loss: w.tree.loss}}}
 	}
 	g, err := sim.NewGround(hosts, zones, net, seed)
 	if err != nil {
@@ -79,8 +82,8 @@ func newWorld(p *Protocol, o *Options, seed uint64) (*world, error) {
 	return w, nil
 }
 
-// crash chooses who is down: first inner nodes, as many as asked for, from the top; then others at random. Protocols
-// without inner nodes lose as many at random.
+// crash chooses who is down: first inner nodes, as many as asked for, from the top; then others at
+// random. Protocols without inner nodes lose as many at random.
 func (w *world) crash(p *Protocol) {
 	o := w.o
 	for i := range w.up {
@@ -111,7 +114,8 @@ func (w *world) crash(p *Protocol) {
 // step is how often the end of a run is looked for.
 const lookEvery = time.Millisecond
 
-// play lets the origin publish once the members are at it, and ends some time after all have the message.
+// play lets the origin publish once the members are at it, and ends some time after all have the
+// message.
 func (w *world) play() error {
 	for i, m := range w.members {
 		if w.up[i] {
@@ -171,7 +175,8 @@ func (l *Load) add(x *Load, share float64) {
 	l.ReceivedBytes += share * x.ReceivedBytes
 }
 
-// reached is when a share of the live had the message: the origin has it at once and counts. +Inf: never.
+// reached is when a share of the live had the message: the origin has it at once and counts. +Inf:
+// never.
 func (r *run) reached(share float64) float64 {
 	k := int(math.Ceil(share*float64(r.live+1))) - 1 // beside the origin
 	switch {
@@ -183,7 +188,8 @@ func (r *run) reached(share float64) float64 {
 	return r.got[k-1].Seconds()
 }
 
-// Run runs a protocol as often as the options say. Progress, if not nil, is called after each run, from any goroutine.
+// Run runs a protocol as often as the options say. Progress, if not nil, is called after each run,
+// from any goroutine.
 func Run(ctx context.Context, p *Protocol, o Options, progress func()) (*Result, error) {
 	o, err := o.withDefaults()
 	if err != nil {

@@ -1,11 +1,12 @@
 package multicast
 
-// Tree: a spanning tree over the members, with acknowledgements hop by hop. A node passes the message on to its children
-// on first receipt and repeats it until they have acknowledged it. The tree is set up before the message and is repaired
-// as overlay trees repair themselves: each node asks its parent now and then whether it is there; after three questions
-// without an answer it asks its grandparent, then the next ancestor, at last the origin, and whoever is asked adopts it.
-// Until then nothing reaches the part of the tree below a crashed node. A node knows its ancestors from its place in the
-// tree: a real one would be told them by its parent.
+// Tree: a spanning tree over the members, with acknowledgements hop by hop. A node passes the
+// message on to its children on first receipt and repeats it until they have acknowledged it. The
+// tree is set up before the message and is repaired as overlay trees repair themselves: each node
+// asks its parent now and then whether it is there; after three questions without an answer it asks
+// its grandparent, then the next ancestor, at last the origin, and whoever is asked adopts it.
+// Until then nothing reaches the part of the tree below a crashed node. A node knows its ancestors
+// from its place in the tree: a real one would be told them by its parent.
 
 import (
 	"slices"

@@ -1,8 +1,9 @@
 package multicast
 
-// Unicast: the origin sends the message to each member, and again until the member has acknowledged it or is given up.
-// It is what a program does that keeps a list of its peers. All load is the origin's, O(n) datagrams out and as many
-// back: with n it becomes the origin's time to send, and the implosion of acknowledgements at its socket.
+// Unicast: the origin sends the message to each member, and again until the member has acknowledged
+// it or is given up. It is what a program does that keeps a list of its peers. All load is the
+// origin's, O(n) datagrams out and as many back: with n it becomes the origin's time to send, and
+// the implosion of acknowledgements at its socket.
 
 import "github.com/starling-gossip/starling/gossip"
 

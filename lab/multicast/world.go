@@ -1,6 +1,7 @@
 package multicast
 
-// This file is the world that a protocol runs in: members on the simulator's links, what a member may do, and the meter.
+// This file is the world that a protocol runs in: members on the simulator's links, what a member
+// may do, and the meter.
 
 import (
 	"bytes"
@@ -32,15 +33,18 @@ const (
 	no                        // 438: "I have it"
 	later                     // 431: "somebody else is about to send it"
 	want                      // a pull
-	probe                     // a digest that rides on a probe: no datagram of the protocol's own, and not counted as one
+	// a digest that rides on a probe: no datagram of the protocol's own, and not counted as one
+	probe
 	kinds
 )
 
-var kindNames = [kinds]string{data: "data", ack: "ack", nack: "nack", session: "session", heartbeat: "heartbeat", alive: "alive",
+var kindNames = [kinds]string{data: "data", ack: "ack", nack: "nack", session: "session",
+	heartbeat: "heartbeat", alive: "alive",
 	status: "status", advert: "advert", offer: "offer", yes: "yes", no: "no", later: "later", want: "want", probe: "probe"}
 
-// Every protocol's datagrams open with as many bytes as Starling's header and sealing take, and name the message as
-// Starling does, by origin, generation and sequence: what is compared is the protocols.
+// Every protocol's datagrams open with as many bytes as Starling's header and sealing take, and
+// name the message as Starling does, by origin, generation and sequence: what is compared is the
+// protocols.
 const (
 	envelope = wire.HeaderSize + wire.MessageSize + transport.SealOverhead
 	idSize   = 8 + 8 + 4
@@ -49,11 +53,13 @@ const (
 
 // node is one member's side of a protocol.
 type node interface {
-	sim.Guest                                            // each embeds its member, which is one
-	start()                                              // before the message
-	publish()                                            // it is the origin
-	receive(from int, k kind, args []uint32, fresh bool) // fresh: the datagram brought the payload for the first time
-	timer(what int, due gossip.Time)                     // an alarm; it comes late while the node is busy
+	sim.Guest // each embeds its member, which is one
+	start()   // before the message
+	publish() // it is the origin
+	// fresh: the datagram brought the payload for the first time
+	receive(from int, k kind, args []uint32, fresh bool)
+	// an alarm; it comes late while the node is busy
+	timer(what int, due gossip.Time)
 }
 
 // Load is what went through a node, headers of IP and UDP included.
@@ -94,7 +100,8 @@ type member struct {
 	args   [maxArgs]uint32
 }
 
-// alarm is a moment at which a node wants to look at something; it has to know by itself whether that still matters.
+// alarm is a moment at which a node wants to look at something; it has to know by itself whether
+// that still matters.
 type alarm struct {
 	at   gossip.Time
 	what int
@@ -107,7 +114,8 @@ func (m *member) send(to int, k kind, args ...uint32) {
 	m.w.g.Send(m.w.host(m.me), m.w.host(to), m.pack(k, wholeGroup, args))
 }
 
-// group sends a datagram to all of the group by the network's multicast, or to those below the member in its tree.
+// group sends a datagram to all of the group by the network's multicast, or to those below the
+// member in its tree.
 func (m *member) group(k kind, reach scope, args ...uint32) {
 	m.w.g.Send(m.w.host(m.me), m.w.router(m.me), m.pack(k, reach, args))
 }
@@ -180,7 +188,8 @@ func (m *member) take(payload []byte) bool {
 func (m *member) after(d time.Duration, what int) {
 	a := alarm{m.now().Add(d), what}
 	i, _ := slices.BinarySearchFunc(m.alarms, a, func(x, y alarm) int {
-		if x.at > y.at { // the next one is last, so that taking it moves nothing; of equal ones the older is later
+		// the next one is last, so that taking it moves nothing; of equal ones the older is later
+		if x.at > y.at {
 			return -1
 		}
 		return 1

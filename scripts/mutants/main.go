@@ -1,10 +1,11 @@
 //go:build unix
 
-// Command mutants asks whether the tests would notice. It plants bugs, one at a time, in a copy of the tree, runs the tests
-// of the package, those of packages around it where the list says so, and the swarm, and prints for each who killed it.
+// Command mutants asks whether the tests would notice. It plants bugs, one at a time, in a copy of
+// the tree, runs the tests of the package, those of packages around it where the list says so, and
+// the swarm, and prints for each who killed it.
 //
-// The lists are test/mutants/*.txt. A bug is a text that stands once in a file, and the text that takes its place, so
-// that the list outlives moves of lines:
+// The lists are test/mutants/*.txt. A bug is a text that stands once in a file, and the text that
+// takes its place, so that the list outlives moves of lines:
 //
 //	mutant: the dead are forgotten too early
 //	file: gossip/upkeep.go
@@ -17,11 +18,12 @@
 //	> n.cfg.Retention/24
 //	--- end
 //
-// A bug counts as noticed by the swarm if a checker speaks that is silent over the same seeds without a bug, and by the
-// tests of a package if they pass without a bug, in a copy of the tree as well: otherwise it is told as not to be judged.
+// A bug counts as noticed by the swarm if a checker speaks that is silent over the same seeds
+// without a bug, and by the tests of a package if they pass without a bug, in a copy of the tree as
+// well: otherwise it is told as not to be judged.
 //
-// The exit code is 1 if one survives or cannot be planted. A test that does not end in time counts as killed, and is
-// told.
+// The exit code is 1 if one survives or cannot be planted. A test that does not end in time counts
+// as killed, and is told.
 package main
 
 import (
@@ -50,14 +52,16 @@ type options struct {
 	from    uint64
 	timeout time.Duration
 	short   bool
-	without map[string]int // checkers of the swarm that speak without a bug, and in how many seeds: they notice none
+	// checkers of the swarm that speak without a bug, and in how many seeds: they notice none
+	without map[string]int
 	clean   *clean
 }
 
 func main() {
 	var o options
 	only := flag.String("only", "", "a regular expression of names, files and lists")
-	flag.BoolVar(&o.swarm, "swarm", false, "run the swarm alone, over the bugs that are marked for it")
+	flag.BoolVar(&o.swarm, "swarm", false, "run the swarm alone, over the bugs that are marked "+
+		"for it")
 	flag.IntVar(&o.seeds, "seeds", 200, "of the swarm; 0: no swarm")
 	flag.Uint64Var(&o.from, "from", 1, "the swarm's first seed")
 	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "of the tests of one package")
@@ -216,7 +220,8 @@ func table(w io.Writer, done []result) (ok bool) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "list\tplanted\tkilled by tests\tby the swarm\tsurvived\tnot to be planted\t")
 	line := func(name string, x *row) {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t\n", name, x.all, x.tests, x.swarm, x.survived, x.invalid)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t\n", name, x.all, x.tests, x.swarm, x.survived,
+			x.invalid)
 	}
 	for _, list := range slices.Sorted(maps.Keys(rows)) {
 		line(list, rows[list])
@@ -231,7 +236,8 @@ func copyTree(ctx context.Context) (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "mutants"); err != nil {
 		return "", err
 	}
-	out, err := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	out, err := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others",
+		"--exclude-standard").Output()
 	if err != nil {
 		return "", fmt.Errorf("git ls-files: %w", err)
 	}

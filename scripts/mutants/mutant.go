@@ -20,7 +20,8 @@ type mutant struct {
 
 // String is what is printed of a bug, and what -only looks at.
 func (m mutant) String() string {
-	return fmt.Sprintf("%s: %s (%s)", strings.TrimSuffix(filepath.Base(m.list), ".txt"), m.name, m.file)
+	return fmt.Sprintf("%s: %s (%s)", strings.TrimSuffix(filepath.Base(m.list), ".txt"),
+		m.name, m.file)
 }
 
 // parse reads a list.

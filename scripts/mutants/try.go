@@ -53,7 +53,8 @@ func try(ctx context.Context, o options, dir string, m mutant) (r result) {
 		return r
 	}
 	defer undo()
-	if out, err := command(ctx, dir, o.timeout, "go", "build", "-trimpath", m.packages()[0]); err != nil {
+	if out, err := command(ctx, dir, o.timeout, "go", "build", "-trimpath",
+		m.packages()[0]); err != nil {
 		r.verdict, r.by = invalid, "a build: "+lastLine(out)
 		return r
 	}
@@ -115,7 +116,8 @@ func (c *clean) fails(ctx context.Context, o options, p string) (by string) {
 	return by
 }
 
-// stretch is how many seeds the swarm runs at a time: what a bug costs at most after the seed that noticed it.
+// stretch is how many seeds the swarm runs at a time: what a bug costs at most after the seed that
+// noticed it.
 const stretch = 50
 
 // swarmed is what the swarm says over some seeds.
@@ -126,26 +128,31 @@ type swarmed struct {
 	}
 }
 
-// swarm builds the simulator of a tree and runs seeds until a checker speaks, other than those that speak without a bug.
-// by says which did, and after how many seeds; nobody did if it is empty. With no such list it goes through all
-// seeds, and returns the checkers that spoke, with the number of seeds.
-func swarm(ctx context.Context, o options, dir string, without map[string]int) (by string, spoke map[string]int, err error) {
+// swarm builds the simulator of a tree and runs seeds until a checker speaks, other than those that
+// speak without a bug. by says which did, and after how many seeds; nobody did if it is empty. With
+// no such list it goes through all seeds, and returns the checkers that spoke, with the number of
+// seeds.
+func swarm(ctx context.Context, o options, dir string, without map[string]int) (by string,
+	spoke map[string]int, err error) {
 	binary := filepath.Join(dir, "starling-of-mutant")
 	defer os.Remove(binary)
-	if out, err := command(ctx, dir, o.timeout, "go", "build", "-trimpath", "-o", binary, "./cmd/starling"); err != nil {
+	if out, err := command(ctx, dir, o.timeout, "go", "build", "-trimpath", "-o", binary,
+		"./cmd/starling"); err != nil {
 		return "", nil, fmt.Errorf("a build: %s", lastLine(out))
 	}
 	spoke = map[string]int{}
 	for done := 0; done < o.seeds && ctx.Err() == nil; done += stretch {
 		runs, from := min(stretch, o.seeds-done), o.from+uint64(done)
-		out, err := command(ctx, dir, o.timeout, binary, "sim", "swarm", "--json", "--jobs", "1", "--runs", fmt.Sprint(runs),
+		out, err := command(ctx, dir, o.timeout, binary, "sim", "swarm", "--json", "--jobs",
+			"1", "--runs", fmt.Sprint(runs),
 			"--from", fmt.Sprint(from))
 		if errors.Is(err, errTimeout) {
 			return "", spoke, fmt.Errorf("seeds %d to %d: %w", from, from+uint64(runs)-1, err)
 		}
 		var s swarmed
 		if json.NewDecoder(strings.NewReader(out)).Decode(&s) != nil {
-			return fmt.Sprintf("a crash (seeds %d to %d): %s", from, from+uint64(runs)-1, lastLine(out)), spoke, nil
+			return fmt.Sprintf("a crash (seeds %d to %d): %s", from, from+uint64(runs)-1,
+				lastLine(out)), spoke, nil
 		}
 		for _, f := range s.Failures {
 			seen := map[string]bool{}
@@ -173,7 +180,8 @@ func (r result) failed(what, out string, err error) result {
 		r.verdict, r.by = timedOut, what
 		return r
 	}
-	if r.by = what; strings.Contains(out, "[build failed]") || strings.Contains(out, "[setup failed]") {
+	if r.by = what; strings.Contains(out, "[build failed]") ||
+		strings.Contains(out, "[setup failed]") {
 		r.verdict, r.by = invalid, "a build of the tests: "+lastLine(out)
 	} else if test := failedTest.FindStringSubmatch(out); test != nil {
 		r.by += " " + test[1]
@@ -184,12 +192,14 @@ func (r result) failed(what, out string, err error) result {
 var failedTest = regexp.MustCompile(`--- FAIL: (\S+)`)
 
 // command runs something in a tree, and ends it with all its children when the time is over.
-func command(ctx context.Context, dir string, timeout time.Duration, name string, args ...string) (out string, err error) {
+func command(ctx context.Context, dir string, timeout time.Duration, name string,
+	args ...string) (out string, err error) {
 	ctx, stop := context.WithTimeout(ctx, timeout)
 	defer stop()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOROOT="+goroot()) // -trimpath leaves it out, and tests that read sources need it
+	// -trimpath leaves it out, and tests that read sources need it
+	cmd.Env = append(os.Environ(), "GOROOT="+goroot())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
@@ -209,7 +219,8 @@ func counts(of map[string]int) string {
 	return strings.Join(all, ", ")
 }
 
-// goroot is where the sources of the standard library are; "" if there is no go command, which the next one tells.
+// goroot is where the sources of the standard library are; "" if there is no go command, which the
+// next one tells.
 var goroot = sync.OnceValue(func() string {
 	out, _ := exec.Command("go", "env", "GOROOT").Output()
 	return strings.TrimSpace(string(out))

@@ -2,11 +2,13 @@ package main
 
 import "fmt"
 
-// This file is the experiments about the ways between zones: how well they are estimated, and how budgets for them hold.
+// This file is the experiments about the ways between zones: how well they are estimated, and how
+// budgets for them hold.
 
 // coordinates is how well coordinates estimate round trips.
 func coordinates(l *lab) {
-	l.head("Where", "Detector", "After", "Relative error, median", "mean", "Bytes a second a node", "Aim", "Reached", "Command")
+	l.head("Where", "Detector", "After", "Relative error, median", "mean",
+		"Bytes a second a node", "Aim", "Reached", "Command")
 	const internet = "--zones 20 --map internet --nodes 1000"
 	for _, x := range []struct {
 		what, args, detector, after string
@@ -25,23 +27,29 @@ func coordinates(l *lab) {
 		{"3 zones × 333", "--zones 3 --map three --nodes 999", "inquest", "3m", 0},
 		{"one LAN", "--nodes 1000", "inquest", "3m", 0},
 	} {
-		args := fmt.Sprintf("%s --warm --unchecked --detector %s --at 0s=calm --duration %s", x.args, x.detector, x.after)
+		args := fmt.Sprintf("%s --warm --unchecked --detector %s --at 0s=calm --duration %s",
+			x.args, x.detector, x.after)
 		o := l.sim(args)
 		s := o.Summary["round_trip_error"]
 		aim, reached := "-", "-"
 		if x.aim > 0 {
-			aim, reached = fmt.Sprintf("≤ %.0f %% in the median", 100*x.aim), verdict(s.P50 <= x.aim)
+			aim, reached = fmt.Sprintf("≤ %.0f %% in the median",
+				100*x.aim), verdict(s.P50 <= x.aim)
 		}
-		l.row(x.what, x.detector, x.after, fmt.Sprintf("%.1f %%", 100*s.P50), fmt.Sprintf("%.0f %%", 100*s.Mean),
+		l.row(x.what, x.detector, x.after, fmt.Sprintf("%.1f %%", 100*s.P50),
+			fmt.Sprintf("%.0f %%", 100*s.Mean),
 			fmt.Sprintf("%.0f", o.Summary["node_bytes_per_second"].Mean), aim, reached, command(args))
 	}
-	l.say("\nOf 4,000 random pairs at the end, against the median round trip without queues. The mean is that of few pairs that are very near each " +
-		"other: between cities next door a few milliseconds count for much. Bytes are those of the whole time.")
+	l.say("\nOf 4,000 random pairs at the end, against the median round trip without queues. " +
+		"The mean is that of few pairs that are very near each " +
+		"other: between cities next door a few milliseconds count for much. Bytes are those of " +
+		"the whole time.")
 }
 
 // budgets is what crosses between zones when there is a budget for it.
 func budgets(l *lab) {
-	l.head("3 × 100 nodes, 200 kB/s from zone to zone", "Messages", "At all, p50 / p99", "Copies across", "at most", "kB a second, busiest pair", "in its busiest second",
+	l.head("3 × 100 nodes, 200 kB/s from zone to zone", "Messages", "At all, p50 / p99",
+		"Copies across", "at most", "kB a second, busiest pair", "in its busiest second",
 		"All got it", "Aim", "Reached", "Command")
 	const (
 		all   = "--at 5s=publish:3,bytes=1000,every=10ms,times=2000 --duration 60s"
@@ -73,13 +81,17 @@ func budgets(l *lab) {
 		}
 		aim, reached := "-", "-"
 		if x.budget != "0" {
-			aim, reached = "100 %, ≤ 230 kB in each second", verdict(share == 1 && peak <= 1.15*bound)
+			aim, reached = "100 %, ≤ 230 kB in each second", verdict(share == 1 &&
+				peak <= 1.15*bound)
 		}
 		across := o.Summary["message_copies_across_zones"]
 		t := o.Summary[measure]
-		l.row(x.what, count, fmt.Sprintf("%.2f / %.2f s", t.P50, t.P99), fmt.Sprintf("%.1f", across.Mean), fmt.Sprintf("%.0f", across.Max),
-			fmt.Sprintf("%.0f", mean/1e3), fmt.Sprintf("%.0f", peak/1e3), percent(share), aim, reached, command(args))
+		l.row(x.what, count, fmt.Sprintf("%.2f / %.2f s", t.P50, t.P99),
+			fmt.Sprintf("%.1f", across.Mean), fmt.Sprintf("%.0f", across.Max),
+			fmt.Sprintf("%.0f", mean/1e3), fmt.Sprintf("%.0f",
+				peak/1e3), percent(share), aim, reached, command(args))
 	}
-	l.say("\nBytes have the headers of IP and UDP in them; the mean is over the whole scenario. Where more is published than the budget carries, publishers wait, " +
+	l.say("\nBytes have the headers of IP and UDP in them; the mean is over the whole scenario. " +
+		"Where more is published than the budget carries, publishers wait, " +
 		"and the times have that in them.")
 }

@@ -1,4 +1,5 @@
-// Results runs the experiments of docs/results.md and writes what they measured between the marks of that page:
+// Results runs the experiments of docs/results.md and writes what they measured between the marks
+// of that page:
 //
 //	go run ./scripts/results            all of them; `make results`
 //	go run ./scripts/results -quick     smaller ones, printed and not written
@@ -53,10 +54,12 @@ type lab struct {
 	text   bytes.Buffer
 }
 
-// sim runs `starling sim` and returns what it printed. What checkers found is no failure here: it is shown.
+// sim runs `starling sim` and returns what it printed. What checkers found is no failure here: it
+// is shown.
 func (l *lab) sim(args string) *outcome {
 	log.Print("starling sim ", args)
-	cmd := exec.Command(l.binary, append([]string{"sim", "--json", "--cost"}, strings.Fields(args)...)...)
+	cmd := exec.Command(l.binary, append([]string{"sim", "--json", "--cost"},
+		strings.Fields(args)...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -124,7 +127,8 @@ func main() {
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "starling")
-	if out, err := exec.Command("go", "build", "-o", binary, "./cmd/starling").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", binary,
+		"./cmd/starling").CombinedOutput(); err != nil {
 		log.Fatalf("%v\n%s", err, out)
 	}
 	begin := time.Now()

@@ -18,7 +18,8 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// This file draws what experiments other than simulations of clusters showed: charts of lines and points.
+// This file draws what experiments other than simulations of clusters showed: charts of lines and
+// points.
 
 // Chart is one panel.
 type Chart struct {
@@ -39,7 +40,8 @@ const (
 	BottomRight
 )
 
-// Axis is a scale with its label. Linear ones begin at zero; logarithmic ones leave out what is not above zero.
+// Axis is a scale with its label. Linear ones begin at zero; logarithmic ones leave out what is not
+// above zero.
 type Axis struct {
 	Label  string
 	Log    bool
@@ -47,7 +49,8 @@ type Axis struct {
 	Unit   func(float64) string // writes a value at a tick; nil: as a number. Seconds is one.
 }
 
-// Series is a line or a set of points, in a colour of its own. Beyond the number of colours, lines are dashed.
+// Series is a line or a set of points, in a colour of its own. Beyond the number of colours, lines
+// are dashed.
 type Series struct {
 	Name   string // in the legend; "": not there
 	Points [][2]float64
@@ -65,9 +68,11 @@ func Seconds(v float64) string { return seconds(v) }
 func Percent(v float64) string { return fmt.Sprintf("%.4g %%", 100*v) }
 
 // colours are Okabe's and Ito's, dark enough for white paper.
-var colours = []color.NRGBA{blue, red, {0x00, 0x9e, 0x73, 255}, {0xcc, 0x79, 0xa7, 255}, orange, {0x56, 0xb4, 0xe9, 255}, ink}
+var colours = []color.NRGBA{blue, red, {0x00, 0x9e, 0x73, 255}, {0xcc, 0x79, 0xa7, 255},
+	orange, {0x56, 0xb4, 0xe9, 255}, ink}
 
-// SaveCharts draws charts into a file, under each other, from four on in two columns; the end of its name says in which format, as with Save.
+// SaveCharts draws charts into a file, under each other, from four on in two columns; the end of
+// its name says in which format, as with Save.
 func SaveCharts(name, title string, charts ...Chart) error {
 	if err := Check(name); err != nil {
 		return err
@@ -100,7 +105,8 @@ func chartBytes(format, title string, panels []*plot.Plot) ([]byte, error) {
 	drawCharts(draw.New(c), title, panels, columns)
 	b, err := svgBytes(c)
 	if format == ".html" && err == nil {
-		b = fmt.Appendf(nil, "<!doctype html><meta charset=utf-8><title>%s</title>\n%s", template.HTMLEscapeString(title), b[max(0, bytes.Index(b, []byte("<svg"))):])
+		b = fmt.Appendf(nil, "<!doctype html><meta charset=utf-8><title>%s</title>\n%s",
+			template.HTMLEscapeString(title), b[max(0, bytes.Index(b, []byte("<svg"))):])
 	}
 	return b, err
 }
@@ -171,7 +177,8 @@ func (c *Chart) add(p *plot.Plot, i int) {
 		return
 	}
 	if d, err := plotter.NewScatter(points); err == nil && len(points) > 0 {
-		shapes := []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.TriangleGlyph{}, draw.CrossGlyph{}}
+		shapes := []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.TriangleGlyph{},
+			draw.CrossGlyph{}}
 		d.GlyphStyle = draw.GlyphStyle{Color: hue, Radius: 3.2, Shape: shapes[n%len(shapes)]}
 		p.Add(d)
 		if s.Name != "" {

@@ -11,11 +11,16 @@ import (
 
 func TestSaveCharts(t *testing.T) {
 	charts := []Chart{
-		{Title: "lines", X: Axis{Label: "time", Log: true, Unit: Seconds}, Y: Axis{Label: "share", Hi: 1, Unit: Percent},
-			Series: []Series{{Name: "first < second", Points: [][2]float64{{0, 0}, {0.001, 0.2}, {0.1, 1}}}}},
-		{Title: "points", Note: "a note", X: Axis{Label: "copies"}, Y: Axis{Label: "latency", Log: true},
-			Series: []Series{{Name: "dots", Dots: true, Points: [][2]float64{{2, 5}, {3, 7}}, Labels: []string{"here", "there"}}}},
-		{Title: "dots without labels", Series: []Series{{Dots: true, Points: [][2]float64{{1, 1}}}, {Dots: true, Labels: []string{"x"}}}},
+		{Title: "lines", X: Axis{Label: "time", Log: true, Unit: Seconds},
+			Y: Axis{Label: "share", Hi: 1, Unit: Percent},
+			Series: []Series{{Name: "first < second",
+				Points: [][2]float64{{0, 0}, {0.001, 0.2}, {0.1, 1}}}}},
+		{Title: "points", Note: "a note", X: Axis{Label: "copies"},
+			Y: Axis{Label: "latency", Log: true},
+			Series: []Series{{Name: "dots", Dots: true, Points: [][2]float64{{2, 5}, {3, 7}},
+				Labels: []string{"here", "there"}}}},
+		{Title: "dots without labels", Series: []Series{{Dots: true,
+			Points: [][2]float64{{1, 1}}}, {Dots: true, Labels: []string{"x"}}}},
 		{Title: "nothing"},
 	}
 	dir := t.TempDir()
@@ -34,7 +39,8 @@ func TestSaveCharts(t *testing.T) {
 			}
 			continue
 		}
-		for _, want := range []string{"a title &amp; more", "first &lt; second", "there", "a note", "1 ms", "40 %"} {
+		for _, want := range []string{"a title &amp; more", "first &lt; second", "there",
+			"a note", "1 ms", "40 %"} {
 			if !strings.Contains(string(b), want) {
 				t.Errorf("%s does not hold %q", name, want)
 			}

@@ -24,7 +24,8 @@ func (p *Page) html() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if i := bytes.Index(b, []byte("<svg")); i > 0 { // what stands before it belongs to files of their own
+		// what stands before it belongs to files of their own
+		if i := bytes.Index(b, []byte("<svg")); i > 0 {
 			b = b[i:]
 		}
 		drawings = append(drawings, template.HTML(b)) // of numbers and escaped text alone

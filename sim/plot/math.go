@@ -20,7 +20,8 @@ func pool(all []sim.Curve) (times []time.Duration, due int) {
 	return times, due
 }
 
-// share is which percentage of those due there is at each time, as the corners of steps, at most maxPoints of them.
+// share is which percentage of those due there is at each time, as the corners of steps, at most
+// maxPoints of them.
 func share(times []time.Duration, due int, from, to float64) (points plotter.XYs) {
 	skip := max(1, 2*len(times)/maxPoints)
 	before := 0.0

@@ -34,7 +34,8 @@ func (p *Page) curves(of func(*sim.Detail) []sim.Curve) (all []sim.Curve) {
 	return all
 }
 
-// messages shows how messages spread, in logarithmic time: the first hop takes a millisecond, the last repair seconds.
+// messages shows how messages spread, in logarithmic time: the first hop takes a millisecond, the
+// last repair seconds.
 func (p *Page) messages() *plot.Plot {
 	all := p.curves(func(d *sim.Detail) []sim.Curve { return d.Messages })
 	pooled, due := pool(all)
@@ -42,7 +43,8 @@ func (p *Page) messages() *plot.Plot {
 		return nil
 	}
 	panel := newPanel("How a message spreads", "time since it was published", "nodes that have it")
-	i, _ := slices.BinarySearch(pooled, 1) // its origin has it at once: that has no place on the axis
+	// its origin has it at once: that has no place on the axis
+	i, _ := slices.BinarySearch(pooled, 1)
 	lo := niceBelow(pooled[min(i, len(pooled)-1)].Seconds())
 	logarithmic(&panel.X, lo, max(niceAbove(pooled[len(pooled)-1].Seconds()), 10*lo), seconds)
 	percent(&panel.Y)
@@ -67,24 +69,29 @@ func (p *Page) crashes() *plot.Plot {
 	percent(&panel.Y)
 	grid(panel)
 	if first := all[0].First.Seconds(); len(all) == 1 && first >= 0 {
-		line(panel, plotter.XYs{{X: first, Y: 0}, {X: first, Y: 100}}, orange, 1.4, "first suspicion", 3, 3)
+		line(panel, plotter.XYs{{X: first, Y: 0}, {X: first, Y: 100}}, orange, 1.4,
+			"first suspicion", 3, 3)
 	}
 	infection(panel, all, pooled, due, 0, "crash")
 	return panel
 }
 
-// infection draws the share of nodes that know over time: of each thing faintly, of all together strongly.
-func infection(panel *plot.Plot, all []sim.Curve, pooled []time.Duration, due int, from float64, what string) {
+// infection draws the share of nodes that know over time: of each thing faintly, of all together
+// strongly.
+func infection(panel *plot.Plot, all []sim.Curve, pooled []time.Duration, due int,
+	from float64, what string) {
 	if len(all) > 1 {
 		step := max(1, len(all)/maxFaint)
 		for i := 0; i < len(all); i += step {
-			line(panel, share(all[i].Known, all[i].Due, from, panel.X.Max), faint(blue, 50), 0.7, "")
+			line(panel, share(all[i].Known, all[i].Due, from, panel.X.Max), faint(blue, 50),
+				0.7, "")
 		}
 	}
 	name := "the " + what
 	if len(all) > 1 {
 		name = fmt.Sprintf("%d together", len(all))
-		panel.Legend.Add("each "+what, &plotter.Line{LineStyle: draw.LineStyle{Color: faint(blue, 110), Width: 1}})
+		panel.Legend.Add("each "+what,
+			&plotter.Line{LineStyle: draw.LineStyle{Color: faint(blue, 110), Width: 1}})
 	}
 	line(panel, share(pooled, due, from, panel.X.Max), red, 2, name)
 	panel.Legend.Left, panel.Legend.Top = false, false
@@ -101,11 +108,15 @@ func (p *Page) detection() *plot.Plot {
 		name string
 		when func(*sim.Curve) (time.Duration, bool)
 	}{
-		{"first suspicion", func(c *sim.Curve) (time.Duration, bool) { return c.First, c.First >= 0 }},
+		{"first suspicion", func(c *sim.Curve) (time.Duration, bool) {
+			return c.First,
+				c.First >= 0
+		}},
 		{"known by all", func(c *sim.Curve) (time.Duration, bool) { return c.When(1) }},
 		{"known by half", func(c *sim.Curve) (time.Duration, bool) { return c.When(0.5) }},
 	}
-	panel := newPanel(fmt.Sprintf("When %d crashes were detected", len(all)), "time since the crash", "crashes")
+	panel := newPanel(fmt.Sprintf("When %d crashes were detected", len(all)),
+		"time since the crash", "crashes")
 	var times [][]time.Duration
 	last := time.Duration(1)
 	for _, r := range rows {
@@ -124,7 +135,8 @@ func (p *Page) detection() *plot.Plot {
 	grid(panel)
 	line(panel, share(times[0], len(all), 0, panel.X.Max), orange, 2, rows[0].name)
 	line(panel, share(times[1], len(all), 0, panel.X.Max), red, 2, rows[1].name)
-	line(panel, share(times[2], len(all), 0, panel.X.Max), blue, 2, rows[2].name, 6, 4) // mostly right on the one before
+	// mostly right on the one before
+	line(panel, share(times[2], len(all), 0, panel.X.Max), blue, 2, rows[2].name, 6, 4)
 	panel.Legend.YOffs, panel.Legend.XOffs = 6, -6
 	return panel
 }
@@ -140,7 +152,8 @@ func (p *Page) bandwidth() *plot.Plot {
 	if runs > 1 {
 		title += fmt.Sprintf(", range over %d runs", runs)
 	}
-	panel := newPanel(title, "time in the scenario", "") // a long label of a logarithmic axis would squeeze the panel
+	// a long label of a logarithmic axis would squeeze the panel
+	panel := newPanel(title, "time in the scenario", "")
 	lo, hi := slices.Min(least), slices.Max(most)
 	if lo > 0 && hi > 20*lo {
 		logarithmic(&panel.Y, niceBelow(lo), niceAbove(hi), bytesRate)
@@ -171,7 +184,8 @@ func (p *Page) bandwidth() *plot.Plot {
 	return panel
 }
 
-// timeline puts the runs' timelines together: for each second of the scenario, bytes per node that is up.
+// timeline puts the runs' timelines together: for each second of the scenario, bytes per node that
+// is up.
 func timeline(runs []*sim.Report) (at, mean, least, most []float64) {
 	for _, r := range runs {
 		i := 0
@@ -198,8 +212,10 @@ func (p *Page) marks(panel *plot.Plot) {
 		if i == maxMarks {
 			break
 		}
-		line(panel, plotter.XYs{{X: m.At, Y: panel.Y.Min}, {X: m.At, Y: panel.Y.Max}}, mark, 0.8, "", 3, 3)
-		labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: m.At, Y: panel.Y.Max}}, Labels: []string{m.Text}})
+		line(panel, plotter.XYs{{X: m.At, Y: panel.Y.Min}, {X: m.At, Y: panel.Y.Max}}, mark,
+			0.8, "", 3, 3)
+		labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: m.At,
+			Y: panel.Y.Max}}, Labels: []string{m.Text}})
 		if err != nil {
 			continue
 		}

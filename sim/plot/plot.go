@@ -1,5 +1,5 @@
-// Package plot draws what simulations showed: how messages and crashes became known, and what it cost, as an SVG, a PNG,
-// or a page that needs nothing else.
+// Package plot draws what simulations showed: how messages and crashes became known, and what it
+// cost, as an SVG, a PNG, or a page that needs nothing else.
 package plot
 
 import (
@@ -21,8 +21,9 @@ import (
 // Page is what is drawn.
 type Page struct {
 	Title   string
-	Actions []Mark     // on the scenario's clock
-	Table   [][]string // for HTML; the first row is its head, a row of one cell heads those after it
+	Actions []Mark // on the scenario's clock
+	// for HTML; the first row is its head, a row of one cell heads those after it
+	Table   [][]string
 	Outcome *sim.Outcome
 }
 
@@ -41,7 +42,8 @@ const (
 )
 
 // formats are the kinds of files, by the ends of their names.
-var formats = map[string]func(*Page) ([]byte, error){".svg": (*Page).svg, ".png": (*Page).png, ".html": (*Page).html}
+var formats = map[string]func(*Page) ([]byte, error){".svg": (*Page).svg, ".png": (*Page).png,
+	".html": (*Page).html}
 
 // Check says what is wrong with the name of a file to draw into.
 func Check(name string) error {
@@ -70,8 +72,8 @@ func (p *Page) svg() ([]byte, error) {
 	return svgBytes(c)
 }
 
-// svgBytes returns a drawing whose text looks right where the fonts that it was measured with are missing: Arial is as
-// wide.
+// svgBytes returns a drawing whose text looks right where the fonts that it was measured with are
+// missing: Arial is as wide.
 func svgBytes(c *vgsvg.Canvas) ([]byte, error) {
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {

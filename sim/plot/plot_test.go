@@ -15,11 +15,13 @@ import (
 
 // outcome is runs as a simulation might show them.
 func outcome(runs, crashes, messages int) *sim.Outcome {
-	o := &sim.Outcome{Options: sim.Options{Actions: []sim.Action{{At: 5 * time.Second, Do: sim.Crash, Who: sim.Percent(10)}}}}
+	o := &sim.Outcome{Options: sim.Options{Actions: []sim.Action{{At: 5 * time.Second,
+		Do: sim.Crash, Who: sim.Percent(10)}}}}
 	for i := range runs {
 		r, d := &sim.Report{}, &sim.Detail{}
 		for s := range 20 {
-			r.Timeline = append(r.Timeline, sim.Point{At: sim.Seconds(s - 2), Up: 10, Bytes: uint64(1000 * (s + i + 1) * (s%7*s%7 + 1))})
+			r.Timeline = append(r.Timeline, sim.Point{At: sim.Seconds(s - 2), Up: 10,
+				Bytes: uint64(1000 * (s + i + 1) * (s%7*s%7 + 1))})
 		}
 		curve := func(unit time.Duration) sim.Curve {
 			c := sim.Curve{First: unit, Due: 10}
@@ -70,11 +72,14 @@ func TestFormats(t *testing.T) {
 					t.Errorf("%+v: %v", c, err)
 				}
 			case ".svg":
-				if !bytes.Contains(b, []byte("What a node sends")) || !bytes.Contains(b, []byte("Arial")) {
+				if !bytes.Contains(b, []byte("What a node sends")) ||
+					!bytes.Contains(b, []byte("Arial")) {
 					t.Errorf("%+v: %d bytes of SVG", c, len(b))
 				}
 			case ".html":
-				if n := strings.Count(string(b), "<svg"); n != c.panels || !bytes.Contains(b, []byte("a &lt;title&gt; &amp; more")) || bytes.Contains(b, []byte("<?xml")) {
+				if n := strings.Count(string(b), "<svg"); n != c.panels ||
+					!bytes.Contains(b, []byte("a &lt;title&gt; &amp; more")) ||
+					bytes.Contains(b, []byte("<?xml")) {
 					t.Errorf("%+v: %d drawings", c, n)
 				}
 			}
@@ -103,7 +108,8 @@ func TestNothingToShow(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	for name, ok := range map[string]bool{"a.svg": true, "a.PNG": true, "a.b.html": true, "a": false, "a.gif": false, "svg": false} {
+	for name, ok := range map[string]bool{"a.svg": true, "a.PNG": true, "a.b.html": true,
+		"a": false, "a.gif": false, "svg": false} {
 		if err := Check(name); (err == nil) != ok {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -131,8 +137,10 @@ func TestShare(t *testing.T) {
 }
 
 func TestNice(t *testing.T) {
-	for _, c := range []struct{ x, below, above float64 }{{1, 1, 1}, {1.5, 1, 2}, {3, 2, 5}, {0.007, 0.005, 0.01}, {9000, 5000, 10000}} {
-		if b, a := niceBelow(c.x), niceAbove(c.x); math.Abs(b/c.below-1) > 1e-9 || math.Abs(a/c.above-1) > 1e-9 {
+	for _, c := range []struct{ x, below, above float64 }{{1, 1, 1}, {1.5, 1, 2}, {3, 2, 5},
+		{0.007, 0.005, 0.01}, {9000, 5000, 10000}} {
+		if b, a := niceBelow(c.x), niceAbove(c.x); math.Abs(b/c.below-1) > 1e-9 ||
+			math.Abs(a/c.above-1) > 1e-9 {
 			t.Errorf("%g is between %g and %g, want %g and %g", c.x, b, a, c.below, c.above)
 		}
 	}

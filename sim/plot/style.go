@@ -13,7 +13,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// This file is how panels look: colours that colour-blind people can tell apart (Okabe and Ito 2008), fonts, axes.
+// This file is how panels look: colours that colour-blind people can tell apart (Okabe and Ito
+// 2008), fonts, axes.
 
 var (
 	white  = color.NRGBA{255, 255, 255, 255}
@@ -73,7 +74,8 @@ func grid(p *plot.Plot) {
 }
 
 // line adds a line; one without a name is not in the legend.
-func line(p *plot.Plot, points plotter.XYs, c color.Color, width vg.Length, name string, dashes ...vg.Length) {
+func line(p *plot.Plot, points plotter.XYs, c color.Color, width vg.Length, name string,
+	dashes ...vg.Length) {
 	l, err := plotter.NewLine(points)
 	if err != nil { // no points, or one that is no number
 		return

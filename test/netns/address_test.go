@@ -1,7 +1,7 @@
 package netns
 
-// This file tests at which addresses agents are reached that nobody told one: what only the kernel's routes and a real
-// change of them show.
+// This file tests at which addresses agents are reached that nobody told one: what only the
+// kernel's routes and a real change of them show.
 
 import (
 	"encoding/json"
@@ -13,8 +13,10 @@ import (
 // unbound starts an agent in a namespace, on all its interfaces.
 func (n *network) unbound(z int) *agent {
 	n.t.Helper()
-	a := &agent{name: fmt.Sprintf("a%d", z), space: n.space(z), addr: fmt.Sprintf("10.77.0.%d:7747", z), api: "127.0.0.1:7748"}
-	n.launch(z-1, a, []string{"netns", "exec", a.space, n.binary, "agent", "--name", a.name, "--join", "10.77.0.1,10.77.0.2"})
+	a := &agent{name: fmt.Sprintf("a%d", z), space: n.space(z),
+		addr: fmt.Sprintf("10.77.0.%d:7747", z), api: "127.0.0.1:7748"}
+	n.launch(z-1, a, []string{"netns", "exec", a.space, n.binary, "agent", "--name", a.name,
+		"--join", "10.77.0.1,10.77.0.2"})
 	return a
 }
 
@@ -23,7 +25,8 @@ func (n *network) allHoldAt(agents []*agent) bool {
 	for _, v := range agents {
 		out, err := n.cli(v, "members", "--json")
 		var members []struct{ Name, Addr, State string }
-		if err != nil || json.Unmarshal([]byte(out), &members) != nil || len(members) != len(agents) {
+		if err != nil || json.Unmarshal([]byte(out), &members) != nil ||
+			len(members) != len(agents) {
 			return false
 		}
 		at := make(map[string]string)
@@ -54,8 +57,9 @@ func (n *network) life(a *agent) uint64 {
 	return info.Generation
 }
 
-// A bridge for containers is the first interface of two hosts, with the same address on both: each is reached at that of
-// its way to the seed. Then the address of one changes under its agent, which goes on in the same life.
+// A bridge for containers is the first interface of two hosts, with the same address on both: each
+// is reached at that of its way to the seed. Then the address of one changes under its agent, which
+// goes on in the same life.
 func TestAddresses(t *testing.T) {
 	n := build(t)
 	for _, z := range []int{2, 3} {
@@ -69,8 +73,10 @@ func TestAddresses(t *testing.T) {
 	for z := 1; z <= zones; z++ {
 		three = append(three, n.unbound(z))
 	}
-	n.until("all hold all at the addresses of the way to the seed", func() bool { return n.allHoldAt(three) })
-	if _, err := n.cli(three[0], "publish", "t", "x", "--wait", "all", "--timeout", "10s"); err != nil {
+	n.until("all hold all at the addresses of the way to the seed",
+		func() bool { return n.allHoldAt(three) })
+	if _, err := n.cli(three[0], "publish", "t", "x", "--wait", "all", "--timeout",
+		"10s"); err != nil {
 		t.Error(err)
 	}
 
@@ -81,7 +87,8 @@ func TestAddresses(t *testing.T) {
 	n.must("ip", "-n", moved.space, "addr", "add", "10.77.0.33/24", "dev", "eth0")
 	moved.addr = "10.77.0.33:7747"
 	n.until("all hold the third at its new address", func() bool { return n.allHoldAt(three) })
-	if _, err := n.cli(three[0], "publish", "t", "y", "--wait", "all", "--timeout", "10s"); err != nil {
+	if _, err := n.cli(three[0], "publish", "t", "y", "--wait", "all", "--timeout",
+		"10s"); err != nil {
 		t.Error(err)
 	}
 	if is := n.life(moved); is != life || is == 0 {

@@ -1,7 +1,7 @@
-// Package netns tests real agents on a real network: three network namespaces that it makes itself, joined by a fourth
-// with a bridge. What only this test can show: that cut links, lost packets and stopped processes of the operating
-// system do to agents what they do to nodes in the simulator. It needs root, iproute2 and nftables, and touches nothing
-// outside its namespaces.
+// Package netns tests real agents on a real network: three network namespaces that it makes itself,
+// joined by a fourth with a bridge. What only this test can show: that cut links, lost packets and
+// stopped processes of the operating system do to agents what they do to nodes in the simulator. It
+// needs root, iproute2 and nftables, and touches nothing outside its namespaces.
 package netns
 
 import (
@@ -32,9 +32,11 @@ const (
 	patient = 60 * time.Second // how long anything may take at most; the log says how long it took
 )
 
-var long = flag.Bool("netns.long", false, "drop 30 % of the packets for ten minutes in place of 20 s")
+var long = flag.Bool("netns.long", false, "drop 30 % of the packets for ten minutes in place of "+
+	"20 s")
 
-// TestMain also reads a page for the test, which runs itself in a namespace for that: an agent's API is on its loopback.
+// TestMain also reads a page for the test, which runs itself in a namespace for that: an agent's
+// API is on its loopback.
 func TestMain(m *testing.M) {
 	if url := os.Getenv(pageToRead); url != "" {
 		if err := printPage(url); err != nil {
@@ -145,13 +147,15 @@ func (n *network) attach(z int) {
 	n.t.Cleanup(func() { run("ip", "netns", "del", ns) })
 	n.plug(z)
 	n.must("ip", "-n", ns, "link", "set", "lo", "up")
-	rules := "add table inet test; add chain inet test in { type filter hook input priority 0; }; " +
+	rules := "add table inet test; add chain inet test in { type filter hook input priority 0; " +
+		"}; " +
 		"add chain inet test count { type filter hook input priority -1; }"
 	for _, name := range []string{lost, excess} {
 		rules += "; add counter inet test " + name
 	}
 	for from := 1; from <= zones; from++ {
-		rules += fmt.Sprintf("; add counter inet test %s; add rule inet test count ip saddr 10.77.0.%d counter name %s", source(from), from, source(from))
+		rules += fmt.Sprintf("; add counter inet test %s; add rule inet test count ip saddr "+
+			"10.77.0.%d counter name %s", source(from), from, source(from))
 	}
 	n.must("ip", "netns", "exec", ns, "nft", rules)
 }
@@ -160,14 +164,15 @@ func (n *network) attach(z int) {
 func (n *network) plug(z int) {
 	n.t.Helper()
 	hub, ns, port := n.space(0), n.space(z), fmt.Sprintf("p%d", z)
-	n.must("ip", "-n", hub, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", ns)
+	n.must("ip", "-n", hub, "link", "add", port, "type", "veth", "peer", "name", "eth0",
+		"netns", ns)
 	n.must("ip", "-n", hub, "link", "set", port, "master", "br0", "up")
 	n.must("ip", "-n", ns, "addr", "add", fmt.Sprintf("10.77.0.%d/24", z), "dev", "eth0")
 	n.must("ip", "-n", ns, "link", "set", "eth0", "up")
 }
 
-// The kernel's counters in each namespace: what rules dropped by chance, what they dropped since it was too much, and, before any
-// rule, what came from another namespace.
+// The kernel's counters in each namespace: what rules dropped by chance, what they dropped since it
+// was too much, and, before any rule, what came from another namespace.
 const lost, excess = "lost", "excess"
 
 func source(z int) string { return fmt.Sprintf("from%d", z) }
@@ -206,9 +211,11 @@ func (n *network) start(i int, more ...string) {
 	z := i%zones + 1
 	a := &agent{
 		name: fmt.Sprintf("a%d", i), space: n.space(z),
-		addr: fmt.Sprintf("10.77.0.%d:%d", z, 7747+10*i), api: fmt.Sprintf("127.0.0.1:%d", 7748+10*i),
+		addr: fmt.Sprintf("10.77.0.%d:%d", z, 7747+10*i), api: fmt.Sprintf("127.0.0.1:%d",
+			7748+10*i),
 	}
-	args := append([]string{"netns", "exec", a.space, n.binary, "agent", "--name", a.name, "--bind", a.addr,
+	args := append([]string{"netns", "exec", a.space, n.binary, "agent", "--name", a.name,
+		"--bind", a.addr,
 		"--api", a.api, "--zone", fmt.Sprintf("zone%d", z), "--join", "10.77.0.1:7747"}, more...)
 	n.launch(i, a, args)
 }
@@ -233,7 +240,8 @@ func (n *network) launch(i int, a *agent, args []string) {
 
 // cli runs a client command against an agent.
 func (n *network) cli(a *agent, args ...string) (string, error) {
-	return run(append([]string{"ip", "netns", "exec", a.space, n.binary, "--api", a.api}, args...)...)
+	return run(append([]string{"ip", "netns", "exec", a.space, n.binary, "--api", a.api},
+		args...)...)
 }
 
 // states returns what an agent holds of all members.
@@ -305,8 +313,8 @@ func (n *network) allSee(viewers, alive []*agent) bool {
 	return true
 }
 
-// allMiss says whether each agent says that it cannot reach so many members, or that it is isolated. An agent learns that
-// of those that it watches, not of all.
+// allMiss says whether each agent says that it cannot reach so many members, or that it is
+// isolated. An agent learns that of those that it watches, not of all.
 func (n *network) allMiss(viewers []*agent, count int) bool {
 	for _, v := range viewers {
 		out, err := n.cli(v, "info", "--json")
@@ -314,14 +322,16 @@ func (n *network) allMiss(viewers []*agent, count int) bool {
 			Isolated    bool
 			Unreachable []string
 		}
-		if err != nil || json.Unmarshal([]byte(out), &info) != nil || !info.Isolated && len(info.Unreachable) < count {
+		if err != nil || json.Unmarshal([]byte(out), &info) != nil || !info.Isolated &&
+			len(info.Unreachable) < count {
 			return false
 		}
 	}
 	return true
 }
 
-// allHold says whether each agent holds exactly these zones for silent; it tells them in the order in which they fell silent.
+// allHold says whether each agent holds exactly these zones for silent; it tells them in the order
+// in which they fell silent.
 func (n *network) allHold(viewers []*agent, silent ...string) bool {
 	for _, v := range viewers {
 		out, err := n.cli(v, "info", "--json")
@@ -381,7 +391,8 @@ func TestRealNetwork(t *testing.T) {
 	n.filter(3, "iifname eth0 drop")
 	n.filter(1, "ip saddr 10.77.0.3 drop")
 	n.filter(2, "ip saddr 10.77.0.3 drop")
-	// A whole zone that falls silent is held for the zone grace: both sides say so, and neither fails anybody.
+	// A whole zone that falls silent is held for the zone grace: both sides say so, and neither
+	// fails anybody.
 	n.until("cut: each side says that the other's zones are silent", func() bool {
 		return n.allHold(ours, "zone3") && n.allHold(theirs, "zone1", "zone2")
 	})
@@ -390,13 +401,18 @@ func TestRealNetwork(t *testing.T) {
 		t.Error("a cut cable made somebody fail")
 	}
 	n.open()
-	n.until("healed: no zone is silent", func() bool { return n.allHold(everybody) && n.allSee(everybody, everybody) })
+	n.until("healed: no zone is silent", func() bool {
+		return n.allHold(everybody) &&
+			n.allSee(everybody, everybody)
+	})
 
-	// One member alone, which nobody reaches though its process lives, is no silent zone: the others fail it.
+	// One member alone, which nobody reaches though its process lives, is no silent zone: the
+	// others fail it.
 	alone, others := everybody[all-1], everybody[:all-1]
 	for z := 1; z <= zones; z++ {
 		_, port, _ := strings.Cut(alone.addr, ":")
-		n.filter(z, "meta l4proto { tcp, udp } th dport "+port+" drop", "meta l4proto { tcp, udp } th sport "+port+" drop")
+		n.filter(z, "meta l4proto { tcp, udp } th dport "+port+" drop",
+			"meta l4proto { tcp, udp } th sport "+port+" drop")
 	}
 	n.until("one cut off: the others fail it, and it fails nobody", func() bool {
 		return n.allSee(others, others) && n.allMiss([]*agent{alone}, len(others)/2+1)
@@ -428,15 +444,19 @@ func TestRealNetwork(t *testing.T) {
 	if err := sleeper.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	n.until("after a stop of 5 s: one cluster", func() bool { return n.allSee(everybody, everybody) })
+	n.until("after a stop of 5 s: one cluster", func() bool {
+		return n.allSee(everybody,
+			everybody)
+	})
 	pass(5 * time.Second)
 	if events := stop(); strings.Contains(events, `"failed"`) {
 		t.Errorf("a stop of 5 s, or waking from it, made somebody fail:\n%s", events)
 	}
 }
 
-// TestThreeZones: what goes between the three zones is lost by a tenth and held to a rate. State and messages, small and large, arrive
-// all the same, and the agents' metrics say what went between their zone and the others.
+// TestThreeZones: what goes between the three zones is lost by a tenth and held to a rate. State
+// and messages, small and large, arrive all the same, and the agents' metrics say what went between
+// their zone and the others.
 func TestThreeZones(t *testing.T) {
 	n := build(t)
 	for i := range all {
@@ -445,7 +465,8 @@ func TestThreeZones(t *testing.T) {
 	everybody := n.agents[:]
 	n.until("12 agents see each other", func() bool { return n.allSee(everybody, everybody) })
 	for z := 1; z <= zones; z++ {
-		n.filter(z, "iifname eth0 udp dport >= 7747 numgen random mod 100 < 10 counter name "+lost+" drop",
+		n.filter(z, "iifname eth0 udp dport >= 7747 numgen random mod 100 < 10 counter name "+
+			""+lost+" drop",
 			"iifname eth0 limit rate over 64 kbytes/second counter name "+excess+" drop")
 	}
 
@@ -473,7 +494,8 @@ func TestThreeZones(t *testing.T) {
 	for i := range messages {
 		n.publishToAll(everybody[i%all], 1000)
 	}
-	t.Logf("%d messages at all, one after the other, in %s", messages, time.Since(start).Round(10*time.Millisecond))
+	t.Logf("%d messages at all, one after the other, in %s", messages,
+		time.Since(start).Round(10*time.Millisecond))
 	start = time.Now()
 	for _, a := range everybody[:zones] { // each is more than the rate lets pass at once
 		n.publishToAll(a, 100_000)
@@ -481,7 +503,8 @@ func TestThreeZones(t *testing.T) {
 	t.Logf("%d large messages at all in %s", zones, time.Since(start).Round(10*time.Millisecond))
 	for z := 1; z <= zones; z++ {
 		byChance, tooMuch := n.counted(z, lost), n.counted(z, excess)
-		t.Logf("on the way to zone%d %.0f bytes were lost, %.0f were more than the rate allows", z, byChance, tooMuch)
+		t.Logf("on the way to zone%d %.0f bytes were lost, %.0f were more than the rate "+
+			"allows", z, byChance, tooMuch)
 		if byChance == 0 || tooMuch == 0 {
 			t.Error("the kernel has not dropped what it was to drop")
 		}
@@ -492,13 +515,15 @@ func TestThreeZones(t *testing.T) {
 // publishToAll publishes a message and waits until all have it.
 func (n *network) publishToAll(a *agent, size int) {
 	n.t.Helper()
-	out, err := n.cli(a, "publish", "t", strings.Repeat("m", size), "--wait", "all", "--json", "--timeout", "25s")
+	out, err := n.cli(a, "publish", "t", strings.Repeat("m", size), "--wait", "all", "--json",
+		"--timeout", "25s")
 	if err != nil || !strings.Contains(out, `"reached":true`) {
 		n.t.Fatalf("a message of %s is not at all: %v\n%s", a.name, err, out)
 	}
 }
 
-// metric sums up a metric of all agents, by its zone and peer_zone; directions other than sent do not count.
+// metric sums up a metric of all agents, by its zone and peer_zone; directions other than sent do
+// not count.
 func (n *network) metric(agents []*agent, name string) map[[2]string]float64 {
 	n.t.Helper()
 	self, err := os.Executable()
@@ -508,7 +533,8 @@ func (n *network) metric(agents []*agent, name string) map[[2]string]float64 {
 	sample := regexp.MustCompile(`(?m)^` + name + `\{(?:direction="sent",)?peer_zone="([^"]*)",zone="([^"]*)"\} (\S+)$`)
 	sum := map[[2]string]float64{}
 	for _, a := range agents {
-		page := n.must("ip", "netns", "exec", a.space, "env", pageToRead+"=http://"+a.api+"/metrics", self)
+		page := n.must("ip", "netns", "exec", a.space, "env",
+			pageToRead+"=http://"+a.api+"/metrics", self)
 		for _, m := range sample.FindAllStringSubmatch(page, -1) {
 			value, err := strconv.ParseFloat(m[3], 64)
 			if err != nil {
@@ -520,10 +546,12 @@ func (n *network) metric(agents []*agent, name string) map[[2]string]float64 {
 	return sum
 }
 
-// checkZones wants bytes for each pair of zones in the agents' metrics, about as many as the kernel counted.
+// checkZones wants bytes for each pair of zones in the agents' metrics, about as many as the kernel
+// counted.
 func (n *network) checkZones(agents []*agent) {
 	n.t.Helper()
-	bytes, packets := n.metric(agents, "starling_zone_bytes_total"), n.metric(agents, "starling_zone_packets_total")
+	bytes, packets := n.metric(agents, "starling_zone_bytes_total"), n.metric(agents,
+		"starling_zone_packets_total")
 	for from := 1; from <= zones; from++ {
 		for to := 1; to <= zones; to++ {
 			pair := [2]string{fmt.Sprintf("zone%d", from), fmt.Sprintf("zone%d", to)}
@@ -533,20 +561,24 @@ func (n *network) checkZones(agents []*agent) {
 				continue
 			}
 			kernel := n.counted(to, source(from))
-			n.t.Logf("%s to %s: %.0f bytes with headers; the kernel counts %.0f", pair[0], pair[1], told, kernel)
+			n.t.Logf("%s to %s: %.0f bytes with headers; the kernel counts %.0f", pair[0],
+				pair[1], told, kernel)
 			if told == 0 || told < kernel*0.7 || told > kernel*1.3 {
 				n.t.Error("that is not what the kernel counts")
 			}
 		}
 	}
-	n.t.Logf("one agent's part:\n%s", n.must("ip", "netns", "exec", agents[0].space, n.binary, "--api", agents[0].api, "info", "--zones"))
+	n.t.Logf("one agent's part:\n%s", n.must("ip", "netns", "exec", agents[0].space, n.binary,
+		"--api", agents[0].api, "info", "--zones"))
 }
 
-// TestZoneBudget: one zone publishes far more at once than it may send to the others in the time. What the kernel counts on the way there
-// stays below the budget, and all that was published arrives.
+// TestZoneBudget: one zone publishes far more at once than it may send to the others in the time.
+// What the kernel counts on the way there stays below the budget, and all that was published
+// arrives.
 func TestZoneBudget(t *testing.T) {
 	n := build(t)
-	const budget, each, size = 128 << 10, 6, 100_000 // bytes a second, messages of each member of the zone, and their bytes
+	// bytes a second, messages of each member of the zone, and their bytes
+	const budget, each, size = 128 << 10, 6, 100_000
 	for i := range all {
 		n.start(i, "--zone-budget", strconv.Itoa(budget))
 	}
@@ -558,11 +590,13 @@ func TestZoneBudget(t *testing.T) {
 	}
 	start, before := time.Now(), crossed()
 	for i := range each * perZone {
-		if out, err := n.cli(everybody[i%perZone*zones], "publish", "t", strings.Repeat("m", size)); err != nil {
+		if out, err := n.cli(everybody[i%perZone*zones], "publish", "t",
+			strings.Repeat("m", size)); err != nil {
 			t.Fatal(err, out)
 		}
 	}
-	t.Logf("%d bytes are published in %s", each*perZone*size, time.Since(start).Round(10*time.Millisecond))
+	t.Logf("%d bytes are published in %s", each*perZone*size,
+		time.Since(start).Round(10*time.Millisecond))
 	since, last := start, before
 	n.until("all messages are at all", func() bool {
 		if span := time.Since(since).Seconds(); span > 3 {
@@ -590,10 +624,12 @@ func TestZoneBudget(t *testing.T) {
 	}
 	for pair, sum := range budgets {
 		if sum != perZone*budget {
-			t.Errorf("the members of %s tell budgets for %s that are %.0f in sum", pair[0], pair[1], sum)
+			t.Errorf("the members of %s tell budgets for %s that are %.0f in sum", pair[0],
+				pair[1], sum)
 		}
 	}
-	t.Logf("one agent's part:\n%s", n.must("ip", "netns", "exec", everybody[0].space, n.binary, "--api", everybody[0].api, "info", "--zones"))
+	t.Logf("one agent's part:\n%s", n.must("ip", "netns", "exec", everybody[0].space, n.binary,
+		"--api", everybody[0].api, "info", "--zones"))
 }
 
 // allGot says whether so many messages on a topic were delivered at each agent.
@@ -604,7 +640,8 @@ func (n *network) allGot(agents []*agent, topic string, messages int) bool {
 			Name     string
 			Messages int
 		}
-		if err != nil || json.Unmarshal([]byte(out), &topics) != nil || len(topics) != 1 || topics[0].Name != topic || topics[0].Messages != messages {
+		if err != nil || json.Unmarshal([]byte(out), &topics) != nil || len(topics) != 1 ||
+			topics[0].Name != topic || topics[0].Messages != messages {
 			return false
 		}
 	}

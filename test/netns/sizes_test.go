@@ -28,9 +28,10 @@ func (n *network) says(a *agent, row string, words ...string) bool {
 	return false
 }
 
-// TestSmallPathAndFilteredPort: the way to one host takes packets of 1,100 bytes and drops longer ones without a word, and
-// TCP to the gossip port of another is dropped. Members are perfect. Info of the agents says both in plain words, at both
-// ends of the way, paths says how much passes, and there is one warning.
+// TestSmallPathAndFilteredPort: the way to one host takes packets of 1,100 bytes and drops longer
+// ones without a word, and TCP to the gossip port of another is dropped. Members are perfect. Info
+// of the agents says both in plain words, at both ends of the way, paths says how much passes, and
+// there is one warning.
 func TestSmallPathAndFilteredPort(t *testing.T) {
 	for _, sealed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sealed=%t", sealed), func(t *testing.T) {
@@ -52,8 +53,12 @@ func TestSmallPathAndFilteredPort(t *testing.T) {
 			three, narrow := n.agents[:zones], n.agents[2]
 			n.until("3 agents see each other", func() bool { return n.allSee(three, three) })
 			n.until("both ends of the way tell it", func() bool {
-				return n.says(narrow, "path sizes", "a0, a1: datagrams of "+longest+" bytes do not pass between them and this node, short ones do") &&
-					n.says(three[0], "path sizes", "a2: datagrams of "+longest+" bytes do not pass between it and this node, short ones do")
+				return n.says(narrow, "path sizes",
+					"a0, a1: datagrams of "+longest+" bytes do not pass between them and this "+
+						"node, short ones do") &&
+					n.says(three[0], "path sizes",
+						"a2: datagrams of "+longest+" bytes do not pass between it and this "+
+							"node, short ones do")
 			})
 			n.until("the filtered port is told", func() bool {
 				return n.says(narrow, "TCP", "7757 filtered at 1 of 2 watched members (a1): a "+

@@ -23,22 +23,32 @@ const (
 	core   = "../../gossip"
 	module = "github.com/starling-gossip/starling/"
 
-	whyIO      = "the core does no I/O: packets and events leave by the Outbox, and drivers and the simulator do the rest"
-	whyClock   = "the core reads no clock and waits for nothing: the time comes in with each input, or a simulator could not turn it"
-	whyThreads = "the core runs on its caller's goroutine and takes no lock: who calls it sees to that"
-	whyChance  = "chance comes from the source given to New alone, or a run could not be replayed from its seed"
-	whyOrder   = "the order of a map differs from run to run and must not reach an output: go through a slice, or sort"
-	whyFloats  = "its last bit may differ between machines, and equal inputs must give equal bytes on all of them"
-	whyLibs    = "the core uses the standard library alone, so that a program which imports it takes on nothing else"
-	whyLayers  = "a room is a package and nothing imports upwards: the core knows of nothing outside gossip/"
+	whyIO = "the core does no I/O: packets and events leave by the Outbox, and drivers and " +
+		"the simulator do the rest"
+	whyClock = "the core reads no clock and waits for nothing: the time comes in with each " +
+		"input, or a simulator could not turn it"
+	whyThreads = "the core runs on its caller's goroutine and takes no lock: who calls it sees " +
+		"to that"
+	whyChance = "chance comes from the source given to New alone, or a run could not be " +
+		"replayed from its seed"
+	whyOrder = "the order of a map differs from run to run and must not reach an output: go " +
+		"through a slice, or sort"
+	whyFloats = "its last bit may differ between machines, and equal inputs must give equal " +
+		"bytes on all of them"
+	whyLibs = "the core uses the standard library alone, so that a program which imports it " +
+		"takes on nothing else"
+	whyLayers = "a room is a package and nothing imports upwards: the core knows of nothing " +
+		"outside gossip/"
 )
 
-// forbiddenImports maps a package, with all below it, to the reason why the core must not import it.
+// forbiddenImports maps a package, with all below it, to the reason why the core must not import
+// it.
 var forbiddenImports = map[string]string{
 	"net": whyIO, "os": whyIO, "io": whyIO, "log": whyIO, "syscall": whyIO, "plugin": whyIO, "embed": whyIO, "database": whyIO,
 	"sync": whyThreads, "context": whyThreads, "runtime": whyThreads,
 	"math/rand": whyChance, "crypto": whyChance, "hash/maphash": whyChance,
-	"unsafe": "the core's bytes are the same on every machine, which memory is not", "reflect": "it costs memory per packet",
+	"unsafe": "the core's bytes are the same on every machine, which memory is " +
+		"not", "reflect": "it costs memory per packet",
 }
 
 // allowedImports are exceptions from them.
@@ -46,11 +56,15 @@ var allowedImports = []string{"net/netip", "math/rand/v2"}
 
 // forbiddenNames are those of allowed packages that are impure.
 var forbiddenNames = map[string]map[string]string{
-	"time": reasons(whyClock, "Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"),
-	"math": reasons(whyFloats, "Log", "Log2", "Log10", "Log1p", "Exp", "Exp2", "Expm1", "Pow", "Sin", "Cos", "Tan", "Tanh",
+	"time": reasons(whyClock, "Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick",
+		"NewTimer", "NewTicker"),
+	"math": reasons(whyFloats, "Log", "Log2", "Log10", "Log1p", "Exp", "Exp2", "Expm1", "Pow",
+		"Sin", "Cos", "Tan", "Tanh",
 		"Sinh", "Cosh", "Asin", "Acos", "Atan", "Atan2", "Cbrt", "Gamma", "Erf", "Hypot", "FMA"),
-	"fmt": reasons(whyIO, "Print", "Println", "Printf", "Fprint", "Fprintf", "Fprintln", "Scan", "Scanf", "Scanln"),
-	"math/rand/v2": reasons(whyChance, "Int", "IntN", "Int32", "Int32N", "Int64", "Int64N", "Uint", "UintN", "Uint32",
+	"fmt": reasons(whyIO, "Print", "Println", "Printf", "Fprint", "Fprintf", "Fprintln",
+		"Scan", "Scanf", "Scanln"),
+	"math/rand/v2": reasons(whyChance, "Int", "IntN", "Int32", "Int32N", "Int64", "Int64N",
+		"Uint", "UintN", "Uint32",
 		"Uint32N", "Uint64", "Uint64N", "N", "Float32", "Float64", "ExpFloat64", "NormFloat64", "Perm", "Shuffle"),
 }
 
@@ -129,7 +143,8 @@ func (p *purity) check(dir string) *types.Package {
 	if len(files) == 0 {
 		return nil
 	}
-	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}
+	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{},
+		Uses: map[*ast.Ident]types.Object{}}
 	cfg := types.Config{Importer: p}
 	pkg, err := cfg.Check(dir, p.fset, files, info)
 	if err != nil {
@@ -180,7 +195,8 @@ func (p *purity) node(info *types.Info, n ast.Node) {
 		p.call(info, n)
 	case *ast.Ident:
 		o := info.Uses[n]
-		if o == nil || o.Pkg() == nil || o.Parent() != o.Pkg().Scope() { // of names, those of packages
+		// of names, those of packages
+		if o == nil || o.Pkg() == nil || o.Parent() != o.Pkg().Scope() {
 			return
 		}
 		if why := forbiddenNames[o.Pkg().Path()][o.Name()]; why != "" {
@@ -201,10 +217,12 @@ func (p *purity) call(info *types.Info, call *ast.CallExpr) {
 			return false
 		}
 		o := info.Uses[s.Sel]
-		return o != nil && o.Pkg() != nil && o.Pkg().Path() == pkg && slices.Contains(names, o.Name())
+		return o != nil && o.Pkg() != nil && o.Pkg().Path() == pkg &&
+			slices.Contains(names, o.Name())
 	}
 	for _, arg := range call.Args {
-		if isCall(arg, "maps", "Keys", "Values", "All") && !isCall(call, "slices", "Sorted", "SortedFunc", "SortedStableFunc") &&
+		if isCall(arg, "maps", "Keys", "Values", "All") &&
+			!isCall(call, "slices", "Sorted", "SortedFunc", "SortedStableFunc") &&
 			!isCall(call, "maps", "Collect") {
 			p.errorf(arg.Pos(), "the keys of a map, unsorted", whyOrder)
 		}

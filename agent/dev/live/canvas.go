@@ -1,7 +1,7 @@
 package live
 
-// This file is a grid of cells to draw birds on: as signs, one a cell, or as braille dots, eight a cell, where there are
-// many.
+// This file is a grid of cells to draw birds on: as signs, one a cell, or as braille dots, eight a
+// cell, where there are many.
 
 import (
 	"strings"
@@ -70,7 +70,8 @@ func (c *canvas) reset(w, h int, dots bool) {
 // brailleBit is the bit of a dot in a cell, by column and row: U+2800 and its order of dots.
 var brailleBit = [2][4]uint8{{0x01, 0x02, 0x04, 0x40}, {0x08, 0x10, 0x20, 0x80}}
 
-// put draws at a place from (0,0) to (1,1), which is the lower right corner; outside nothing is drawn.
+// put draws at a place from (0,0) to (1,1), which is the lower right corner; outside nothing is
+// drawn.
 func (c *canvas) put(x, y float64, k ink) {
 	if x < 0 || y < 0 || x >= 1 || y >= 1 {
 		return

@@ -1,6 +1,7 @@
 package live
 
-// This file is how the flock moves. All of it is a function of the time since the start and of what was seen.
+// This file is how the flock moves. All of it is a function of the time since the start and of what
+// was seen.
 
 import (
 	"math"
@@ -123,7 +124,8 @@ func (f *flock) place(now time.Duration, i int) (x, y float64) {
 	return hx + t*math.Cos(angle), hy + t*math.Sin(angle)
 }
 
-// home is a bird's place in the flock: the seeds of a sunflower, which fill a disk evenly for any number, in a slow swirl.
+// home is a bird's place in the flock: the seeds of a sunflower, which fill a disk evenly for any
+// number, in a slow swirl.
 func (f *flock) home(now time.Duration, i int) (x, y, angle float64) {
 	const golden = 2.399963229728653 // radians
 	t, k := now.Seconds(), float64(i)

@@ -1,5 +1,5 @@
-// Package live shows a run of package dev on a terminal: a flock with a bird for each node, in the colours of what the
-// others hold it to be, and the steps with their times beside it.
+// Package live shows a run of package dev on a terminal: a flock with a bird for each node, in the
+// colours of what the others hold it to be, and the steps with their times beside it.
 package live
 
 import (
@@ -37,8 +37,8 @@ type Options struct {
 	Held    func() []string // called once at the end of a script that is held; returns what to try
 }
 
-// Run plays the script and shows it until its end, or until the user ends it. It returns the results as lines for the
-// screen that is given back.
+// Run plays the script and shows it until its end, or until the user ends it. It returns the
+// results as lines for the screen that is given back.
 func Run(ctx context.Context, o Options) (lines string, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -46,7 +46,8 @@ func Run(ctx context.Context, o Options) (lines string, err error) {
 	if !o.Color {
 		renderer.SetColorProfile(termenv.Ascii)
 	}
-	renderer.HasDarkBackground() // asks the terminal, which must not happen while the program reads from it
+	// asks the terminal, which must not happen while the program reads from it
+	renderer.HasDarkBackground()
 	o.Config.Pause = pause
 	m := newModel(o, renderer)
 	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out),
@@ -100,8 +101,9 @@ type model struct {
 
 func newModel(o Options, r *lipgloss.Renderer) *model {
 	n := o.Config.Nodes
-	return &model{o: o, flock: newFlock(n), side: newSide(r), canvas: newCanvas(r), frame: make([]dev.Bird, n),
-		w: 80, h: 24, start: time.Now()}
+	return &model{o: o, flock: newFlock(n), side: newSide(r), canvas: newCanvas(r),
+		frame: make([]dev.Bird, n),
+		w:     80, h: 24, start: time.Now()}
 }
 
 // Init starts the clock.

@@ -20,7 +20,8 @@ func still(n int, profile termenv.Profile, after time.Duration) *model {
 	r := lipgloss.NewRenderer(&bytes.Buffer{})
 	r.SetColorProfile(profile)
 	r.SetHasDarkBackground(true)
-	m := newModel(Options{Config: dev.Config{Nodes: n}, Cluster: dev.NewCluster(n, gossip.DefaultDetector)}, r)
+	m := newModel(Options{Config: dev.Config{Nodes: n},
+		Cluster: dev.NewCluster(n, gossip.DefaultDetector)}, r)
 	frame := make([]dev.Bird, n)
 	for i := range frame {
 		frame[i] = dev.Bird{Look: dev.Alive, Share: 1}
@@ -29,14 +30,16 @@ func still(n int, profile termenv.Profile, after time.Duration) *model {
 	m.flock.look(0, frame)
 	m.now = after
 	for _, name := range dev.Steps[:3] {
-		m.Update(dev.Update{Step: name, Done: true, Facts: []dev.Fact{{Name: "known by all", Value: "12 ms"}}})
+		m.Update(dev.Update{Step: name, Done: true,
+			Facts: []dev.Fact{{Name: "known by all", Value: "12 ms"}}})
 	}
 	m.Update(dev.Update{Step: dev.StepRestart, Node: "node-001"})
 	m.progress = [2]int{3, 24}
 	return m
 }
 
-// TestViewFits draws at many sizes: no picture may be larger than the terminal, which would tear it.
+// TestViewFits draws at many sizes: no picture may be larger than the terminal, which would tear
+// it.
 func TestViewFits(t *testing.T) {
 	for _, n := range []int{3, 25, 128, 1000} {
 		for _, size := range [][2]int{{20, 5}, {59, 24}, {60, 8}, {80, 24}, {133, 50}, {250, 70}} {
@@ -50,7 +53,8 @@ func TestViewFits(t *testing.T) {
 				}
 				for _, l := range lines {
 					if lipgloss.Width(l) > size[0] {
-						t.Errorf("%d nodes at %v: a line of %d columns: %q", n, size, lipgloss.Width(l), l)
+						t.Errorf("%d nodes at %v: a line of %d columns: %q", n, size,
+							lipgloss.Width(l), l)
 					}
 				}
 			}
@@ -80,15 +84,19 @@ func TestLooksWithoutColors(t *testing.T) {
 // TestWave: the origin shines first, the last bird at the end of the slowed time, and then nobody.
 func TestWave(t *testing.T) {
 	f := newFlock(3)
-	f.look(0, []dev.Bird{{Look: dev.Alive, Share: 1}, {Look: dev.Alive, Share: 1}, {Look: dev.Alive, Share: 1}})
-	f.show(time.Second, &dev.Wave{Origin: 0, Delay: []time.Duration{time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond}})
+	f.look(0, []dev.Bird{{Look: dev.Alive, Share: 1}, {Look: dev.Alive, Share: 1},
+		{Look: dev.Alive, Share: 1}})
+	f.show(time.Second, &dev.Wave{Origin: 0, Delay: []time.Duration{time.Millisecond,
+		5 * time.Millisecond, 10 * time.Millisecond}})
 	for _, c := range []struct {
 		at   time.Duration
 		want string
 	}{
-		{0, "[6 3 3]"}, {waveTime / 2, "[6 6 3]"}, {waveTime, "[6 4 6]"}, {waveTime + glowTime, "[3 3 3]"},
+		{0, "[6 3 3]"}, {waveTime / 2, "[6 6 3]"}, {waveTime, "[6 4 6]"}, {waveTime + glowTime,
+			"[3 3 3]"},
 	} {
-		got := fmt.Sprint([]ink{f.ink(time.Second+c.at, 0), f.ink(time.Second+c.at, 1), f.ink(time.Second+c.at, 2)})
+		got := fmt.Sprint([]ink{f.ink(time.Second+c.at, 0), f.ink(time.Second+c.at, 1),
+			f.ink(time.Second+c.at, 2)})
 		if got != c.want {
 			t.Errorf("%v after the message the inks are %s, want %s", c.at, got, c.want)
 		}

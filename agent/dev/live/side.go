@@ -15,7 +15,8 @@ const sideWidth = 30
 
 // names say in a word or two what a step is.
 var names = map[dev.StepName]string{
-	dev.StepJoin: "all join at once", dev.StepPublish: "a message to all", dev.StepCrash: "one crashes",
+	dev.StepJoin: "all join at once", dev.StepPublish: "a message to " +
+		"all", dev.StepCrash: "one crashes",
 	dev.StepRestart: "it comes back", dev.StepLeave: "one leaves", dev.StepIdle: "nothing happens",
 }
 
@@ -49,7 +50,8 @@ func (s *side) take(u dev.Update) {
 
 // lines are the column, for a turn of the spinner and the progress of what is waited for.
 func (s *side) lines(nodes, turn, got, need int) []string {
-	out := []string{s.title.Render("starling dev") + s.dim.Render(right(fmt.Sprintf("%d nodes", nodes), sideWidth-12)), ""}
+	out := []string{s.title.Render("starling dev") +
+		s.dim.Render(right(fmt.Sprintf("%d nodes", nodes), sideWidth-12)), ""}
 	for _, name := range dev.Steps {
 		u, begun := s.steps[name]
 		switch {
@@ -72,14 +74,16 @@ func (s *side) lines(nodes, turn, got, need int) []string {
 }
 
 func (s *side) head(u dev.Update) string {
-	return " " + s.value.Render(names[u.Step]) + s.dim.Render(right(u.Node, sideWidth-2-lipgloss.Width(names[u.Step])))
+	return " " + s.value.Render(names[u.Step]) + s.dim.Render(right(u.Node,
+		sideWidth-2-lipgloss.Width(names[u.Step])))
 }
 
 // bar shows how many nodes know already.
 func (s *side) bar(got, need int) string {
 	const width = 14
 	full := min(width, width*got/need)
-	return s.good.Render(strings.Repeat("━", full)) + s.dim.Render(strings.Repeat("─", width-full)) +
+	return s.good.Render(strings.Repeat("━", full)) +
+		s.dim.Render(strings.Repeat("─", width-full)) +
 		s.dim.Render(right(fmt.Sprintf("%d/%d", got, need), sideWidth-2-width))
 }
 

@@ -1,6 +1,7 @@
 package live
 
-// This file lays the picture out: the flock, under it a line that says what is to be seen, beside it the steps.
+// This file lays the picture out: the flock, under it a line that says what is to be seen, beside
+// it the steps.
 
 import (
 	"fmt"
@@ -30,7 +31,8 @@ func (m *model) View() string {
 	w, h := m.w-sideWidth-2, m.h-2
 	var below []string
 	if len(m.hints) > 0 {
-		below = append([]string{"", m.side.dim.Render("The cluster is yours. In another terminal:")}, m.hints...)
+		below = append([]string{"", m.side.dim.Render("The cluster is yours. In another " +
+			"terminal:")}, m.hints...)
 		h = max(3, h-len(below))
 	}
 	m.canvas.reset(w, h, w*h < crowd*len(m.frame))

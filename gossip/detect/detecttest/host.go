@@ -1,5 +1,5 @@
-// Package detecttest has what a failure detector's tests need of a node: a table, and a list of what the detector sent
-// and said.
+// Package detecttest has what a failure detector's tests need of a node: a table, and a list of
+// what the detector sent and said.
 package detecttest
 
 import (
@@ -31,7 +31,8 @@ type Verdict struct {
 	Here     bool // and told nobody
 }
 
-// Host is a detect.Loner: member 0 of a cluster. Like the node, it puts verdicts into the table and tells the detector.
+// Host is a detect.Loner: member 0 of a cluster. Like the node, it puts verdicts into the table and
+// tells the detector.
 type Host struct {
 	Detector  detect.Detector // to be set by the test before Add
 	Now       mono.Time
@@ -72,7 +73,8 @@ func (h *Host) Get(i int) member.Member {
 func (h *Host) Add(i int, generation uint64, incarnation uint32) {
 	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 7747)
 	h.merge(member.Fact{
-		Record: member.Share(member.Record{Name: name(i), Generation: generation, Addr: addr}), Incarnation: incarnation,
+		Record: member.Share(member.Record{Name: name(i), Generation: generation,
+			Addr: addr}), Incarnation: incarnation,
 	})
 }
 
@@ -108,7 +110,8 @@ func (h *Host) Run(d time.Duration) {
 
 // Receive hands the detector a message, as Append functions write it, from the i-th member.
 func (h *Host) Receive(i int, message []byte) {
-	h.Detector.Receive(h.Now, plane.Sender{Peer: h.Peer(i)}, wire.Type(message[0]), wire.Body(message))
+	h.Detector.Receive(h.Now, plane.Sender{Peer: h.Peer(i)}, wire.Type(message[0]),
+		wire.Body(message))
 }
 
 // Self returns member 0.
