@@ -4,6 +4,9 @@ GO ?= go
 FUZZTIME ?= 10000x
 BIN := bin/starling
 
+# The two modules of go.work: what a program imports, and the command. bench/ is a third, apart.
+ALL := ./... ./cmd/...
+
 # Everything is compiled in the mode of the binary, static and without paths of this machine: a second mode has Go's
 # library and all modules compiled once more, for minutes on a fresh machine. The race detector needs cgo. What tests vet
 # lint has vetted.
@@ -22,19 +25,19 @@ build: ## the binary, static, into bin/
 # The protocol core has no goroutine (test/purity holds that), so that the race detector, which makes it ten times
 # slower, has nothing to find there by day. The night runs it everywhere. Time-outs are so generous that a busy machine does
 # not reach them.
-CORE := ./gossip/... ./test/purity ./test/size ./scripts/...
+CORE := ./internal/gossip/... ./test/purity ./test/size ./scripts/...
 # What has goroutines, but spends its time in the core: by day in full without the race detector. With it, the tests of the
 # simulator's workers, which are all of its goroutines, and those of the lab, -short.
-MOSTLY_CORE := ./sim ./lab/...
+MOSTLY_CORE := ./internal/sim ./internal/lab/...
 # Packages but for these, and for the real-network test, which depends on real time and runs by itself.
-OTHERS = $$($(GO) list ./... | grep -v -e /gossip -e /sim$$ -e /lab -e /test/ -e /scripts/)
+OTHERS = $$($(GO) list $(ALL) | grep -v -e /gossip -e /sim$$ -e /lab -e /test/ -e /scripts/ -e /compiles)
 
 RUNS ?= 2000
 FROM ?= 1
 
 .PHONY: test
 test: ## all tests, quickly
-	$(GO) test -timeout 30m ./...
+	$(GO) test -timeout 30m $(ALL)
 
 .PHONY: day
 day: threads core ## all tests but the real-network one, with the race detector where there are goroutines
@@ -46,12 +49,12 @@ core: ## of them the tests of what has no goroutines, or spends its time in the 
 .PHONY: threads
 threads: ## of them the tests of what has goroutines, with the race detector
 	$(RACE) -timeout 30m $(OTHERS)
-	$(RACE) -short -timeout 30m -run 'Reproducible|WhatCrosses' ./sim
-	$(RACE) -short -timeout 30m ./lab/...
+	$(RACE) -short -timeout 30m -run 'Reproducible|WhatCrosses' ./internal/sim
+	$(RACE) -short -timeout 30m ./internal/lab/...
 
 .PHONY: race
 race: ## all tests with the race detector
-	$(RACE) -timeout 2h $$($(GO) list ./... | grep -v /test/netns)
+	$(RACE) -timeout 2h $$($(GO) list $(ALL) | grep -v /test/netns)
 	$(GO) test -timeout 30m ./test/netns
 
 .PHONY: swarm
@@ -67,7 +70,7 @@ night: export STARLING_NIGHT := 1
 night: FUZZTIME := $(if $(filter 10000x,$(FUZZTIME)),1h,$(FUZZTIME))
 night: NEW := $(shell date +%s)00000
 night: lint systems peers ## night sizes, the race detector everywhere, other systems, peers, FUZZTIME (1h) for each fuzz target, 20,000 new seeds
-	$(RACE) -timeout 12h $$($(GO) list ./... | grep -v /test/netns)
+	$(RACE) -timeout 12h $$($(GO) list $(ALL) | grep -v /test/netns)
 	$(GO) test -count=1 -timeout 1h ./test/netns -netns.long
 	@scripts/fuzz $(FUZZTIME)
 	@echo "the swarm from seed $(NEW) on"
@@ -76,15 +79,15 @@ night: lint systems peers ## night sizes, the race detector everywhere, other sy
 .PHONY: lint
 lint: ## formatting, vet, staticcheck, and that all compiles for each system, and bench/
 	@loose=$$(gofmt -l .); if [ -n "$$loose" ]; then echo "gofmt would change: $$loose"; exit 1; fi
-	$(GO) vet ./...
+	$(GO) vet $(ALL)
 	@# go tool takes no -trimpath, and would compile what the tool needs in a mode of its own.
-	$(GO) run honnef.co/go/tools/cmd/staticcheck ./...
-	$(GO) run ./scripts/compiles
+	$(GO) run honnef.co/go/tools/cmd/staticcheck $(ALL)
+	$(GO) run ./cmd/internal/compiles
 
 .PHONY: systems
 systems: ## all of it built for the other systems, from Go's library on
-	GOOS=darwin $(GO) build ./...
-	GOOS=windows $(GO) build ./...
+	GOOS=darwin $(GO) build $(ALL)
+	GOOS=windows $(GO) build $(ALL)
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME, inputs (10000x) or time (1m)
@@ -96,12 +99,12 @@ netns: ## the real-network test, in network namespaces that it makes (root, ipro
 
 .PHONY: bench
 bench: ## the benchmarks of the core and of real clusters over loopback
-	$(GO) test -run xxx -bench . -benchmem ./gossip/... ./transport
+	$(GO) test -run xxx -bench . -benchmem ./internal/gossip/... ./transport
 	$(GO) test -run xxx -bench Cluster -benchtime 5x -timeout 30m .
 
 .PHONY: peers
 peers: ## bench/, a module of its own: vet, and that its adapters of memberlist, Serf and GossipSub deliver and count
-	cd bench && $(GO) vet ./... && $(GO) test ./...
+	cd bench && GOWORK=off $(GO) vet ./... && GOWORK=off $(GO) test ./...
 
 .PHONY: readme
 readme: ## the README's first command

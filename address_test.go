@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 func TestSplitAddr(t *testing.T) {

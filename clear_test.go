@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
 	"github.com/starling-gossip/starling/transport"
 )
 

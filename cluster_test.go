@@ -18,7 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/transport"
 )
 

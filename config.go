@@ -5,7 +5,7 @@ package starling
 import (
 	"log/slog"
 
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/transport"
 )
 

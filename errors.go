@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 // The reasons for which a node stops; Node.Err and the calls that it ends wrap one of them.

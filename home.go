@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/transport"
 )
 

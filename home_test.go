@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/member"
-	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
 	"github.com/starling-gossip/starling/transport"
 )
 

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/member"
-	"github.com/starling-gossip/starling/gossip/multicast"
-	"github.com/starling-gossip/starling/gossip/state"
-	"github.com/starling-gossip/starling/gossip/stream"
-	"github.com/starling-gossip/starling/store"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/multicast"
+	"github.com/starling-gossip/starling/internal/gossip/state"
+	"github.com/starling-gossip/starling/internal/gossip/stream"
+	"github.com/starling-gossip/starling/internal/store"
 	"github.com/starling-gossip/starling/transport"
 )
 

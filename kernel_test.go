@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 // A process that is gone leaves a host that refuses connections: Inquest knows it sooner than the

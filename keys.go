@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
 // Bounds of keys, in bytes. MaxState is over all keys and values of a node, with 32 bytes for each

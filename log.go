@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 const (

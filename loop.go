@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/transport"
 )
 

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
 // State is what this node holds of a member. Its String is "alive", "suspect", "failed" or "left".

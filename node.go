@@ -17,10 +17,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/member"
-	"github.com/starling-gossip/starling/gossip/wire"
-	"github.com/starling-gossip/starling/store"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+	"github.com/starling-gossip/starling/internal/store"
 	"github.com/starling-gossip/starling/transport"
 )
 

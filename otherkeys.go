@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/transport"
 )
 

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip/detect"
 )
 
 // A connection that the other side took and reset before this side noticed is one that was taken:

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/transport"
 )
 

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 const (

@@ -12,8 +12,8 @@ import (
 	"maps"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
 // For how long an answer is good. Nodes do not move, but one that has just started is still finding

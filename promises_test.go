@@ -114,7 +114,7 @@ func plain(text string) string {
 // simCheckers are the names of the simulator's checkers: what their methods Name return.
 func simCheckers(t *testing.T) map[string]bool {
 	t.Helper()
-	files, err := filepath.Glob("sim/*.go")
+	files, err := filepath.Glob("internal/sim/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,8 @@ func testsIn(t *testing.T, dir string) map[string]bool {
 var testName = regexp.MustCompile(`^(Test|Fuzz|Benchmark)\w+$`)
 
 // TestPromises holds each row of docs/promises.md: no cell is empty, what it quotes stands where it
-// says, and what holds it is there: a test as directory.TestName (starling for the root), a checker
+// says, and what holds it is there: a test as directory.TestName (starling for the root; without
+// internal/), a checker
 // as "checker name", a target as "make name".
 func TestPromises(t *testing.T) {
 	all := readPromises(t)
@@ -216,11 +217,11 @@ func TestPromises(t *testing.T) {
 			return false
 		}
 		dir := name[:dot]
-		if dir == "starling" {
-			dir = "."
-		}
 		if tests[dir] == nil {
-			tests[dir] = testsIn(t, dir)
+			tests[dir] = map[string]bool{}
+			for _, in := range [...]string{"", "internal", "cmd/internal"} {
+				maps.Copy(tests[dir], testsIn(t, path.Join(in, strings.TrimPrefix(dir, "starling"))))
+			}
 		}
 		return tests[dir][name[dot+1:]]
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 // Publish sends a message to all members, this one included, and returns its sequence number.

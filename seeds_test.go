@@ -16,7 +16,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/transport"
 )
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 func alone(t *testing.T) (*Node, context.Context) {

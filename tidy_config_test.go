@@ -69,7 +69,7 @@ func knobs(t *testing.T, a *tree) findings {
 	set := map[string]bool{}
 	mark := func(room, field string) { set[room+"."+strings.ToLower(field)] = true }
 	for _, s := range a.files {
-		if !s.isTest() && !strings.HasPrefix(s.name, "sim/") && !strings.HasPrefix(s.name, "cmd/") {
+		if !s.isTest() && !strings.HasPrefix(s.name, "internal/sim/") && !strings.HasPrefix(s.name, "cmd/") {
 			continue
 		}
 		own, core := s.room()
@@ -159,7 +159,7 @@ func configGroups(t *testing.T, a *tree) map[string]string {
 	t.Helper()
 	groups := map[string]string{"Gossip": "."}
 	for _, s := range a.files {
-		if s.name != "gossip/config.go" {
+		if s.name != "internal/gossip/config.go" {
 			continue
 		}
 		ast.Inspect(s.ast, func(n ast.Node) bool {

@@ -203,10 +203,10 @@ func (s *source) isTest() bool { return strings.HasSuffix(s.name, "_test.go") }
 
 // room is the file's package below gossip, "." for gossip itself.
 func (s *source) room() (string, bool) {
-	if s.dir() == "gossip" {
+	if s.dir() == "internal/gossip" {
 		return ".", true
 	}
-	return strings.CutPrefix(s.dir(), "gossip/")
+	return strings.CutPrefix(s.dir(), "internal/gossip/")
 }
 
 func (a *tree) place(n ast.Node) string {

@@ -13,9 +13,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/wire"
-	"github.com/starling-gossip/starling/store"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+	"github.com/starling-gossip/starling/internal/store"
 )
 
 // MaxMessage bounds the payload of a message, in bytes.

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/store"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/store"
 )
 
 func TestPublishWait(t *testing.T) {

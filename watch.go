@@ -8,8 +8,8 @@ import (
 	"iter"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
 // WatchQueue is how many events wait for a slow watcher before it is told to start afresh (Resync).

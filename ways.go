@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/detect"
-	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
 // waysEvery is how long after a look at the ways the next one is, at least.

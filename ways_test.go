@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 // take returns what was written since the last call, once the logger has nothing more to write.

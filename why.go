@@ -7,9 +7,9 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/member"
-	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // VerdictKind says what was found of a member, or done about it. Its String is "failed", "refuted",

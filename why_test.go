@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 // Over real sockets a process that ends is failed because its host refuses.

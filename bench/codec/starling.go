@@ -3,8 +3,8 @@ package codec
 import (
 	"fmt"
 
-	"github.com/starling-gossip/starling/gossip/member"
-	"github.com/starling-gossip/starling/gossip/wire"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // Starling measures Starling's codec. Each packet carries a fingerprint of the sender's view too.

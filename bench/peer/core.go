@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/bench/virtual"
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/detect"
 )
 
 const connectWait = 2 * time.Second // as the project's driver waits

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 const topic = "bench"

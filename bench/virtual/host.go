@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/starling-gossip/starling/sim"
+	"github.com/starling-gossip/starling/internal/sim"
 )
 
 // Packet is a datagram that came in.

@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/starling-gossip/starling/sim"
+	"github.com/starling-gossip/starling/internal/sim"
 )
 
 // in runs a test on two hosts.

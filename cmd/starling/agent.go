@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/agent"
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/cmd/internal/agent"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 func (a *app) agentCmd() *cobra.Command {

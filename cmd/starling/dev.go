@@ -16,10 +16,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/starling-gossip/starling/agent"
-	"github.com/starling-gossip/starling/agent/dev"
-	"github.com/starling-gossip/starling/agent/dev/live"
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/cmd/internal/agent"
+	"github.com/starling-gossip/starling/cmd/internal/dev"
+	"github.com/starling-gossip/starling/cmd/internal/dev/live"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 // Of the nodes that a held cluster has, the first few get an API, from this port on.

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/agent"
-	"github.com/starling-gossip/starling/agent/settings"
+	"github.com/starling-gossip/starling/cmd/internal/agent"
+	"github.com/starling-gossip/starling/cmd/internal/settings"
 )
 
 func TestOperatingNamesEverything(t *testing.T) {

@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/agent/api"
-	"github.com/starling-gossip/starling/agent/client"
-	"github.com/starling-gossip/starling/gossip/state"
+	"github.com/starling-gossip/starling/api"
+	"github.com/starling-gossip/starling/client"
+	"github.com/starling-gossip/starling/internal/gossip/state"
 )
 
 func (a *app) setCmd() *cobra.Command {

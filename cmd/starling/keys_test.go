@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/agent/api"
+	"github.com/starling-gossip/starling/api"
 )
 
 // Of several keys each stands by itself: what is wrong with one is told, with its name, and the

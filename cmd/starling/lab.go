@@ -15,9 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/starling-gossip/starling/lab"
-	"github.com/starling-gossip/starling/sim"
-	"github.com/starling-gossip/starling/sim/plot"
+	"github.com/starling-gossip/starling/cmd/internal/plot"
+	"github.com/starling-gossip/starling/internal/lab"
+	"github.com/starling-gossip/starling/internal/sim"
 )
 
 // experiment is one of the laboratory's.

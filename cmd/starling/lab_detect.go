@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/lab"
-	"github.com/starling-gossip/starling/sim/plot"
+	"github.com/starling-gossip/starling/cmd/internal/plot"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/lab"
 )
 
 // sweeps are the main parameter of each family of detectors, and the values it is given.

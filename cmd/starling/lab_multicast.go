@@ -14,9 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/starling-gossip/starling/lab/multicast"
-	"github.com/starling-gossip/starling/sim"
-	"github.com/starling-gossip/starling/sim/plot"
+	"github.com/starling-gossip/starling/cmd/internal/plot"
+	"github.com/starling-gossip/starling/internal/lab/multicast"
+	"github.com/starling-gossip/starling/internal/sim"
 )
 
 // multicastFlags are the flags of lab multicast.

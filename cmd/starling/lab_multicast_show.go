@@ -7,8 +7,8 @@ import (
 	"math"
 	"strings"
 
-	"github.com/starling-gossip/starling/lab/multicast"
-	"github.com/starling-gossip/starling/sim/plot"
+	"github.com/starling-gossip/starling/cmd/internal/plot"
+	"github.com/starling-gossip/starling/internal/lab/multicast"
 )
 
 // multicastTitle says in a line what was run.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/starling-gossip/starling/gossip/rumor"
-	"github.com/starling-gossip/starling/lab"
-	"github.com/starling-gossip/starling/sim/plot"
+	"github.com/starling-gossip/starling/cmd/internal/plot"
+	"github.com/starling-gossip/starling/internal/gossip/rumor"
+	"github.com/starling-gossip/starling/internal/lab"
 )
 
 // labRounds is what lab rounds prints with --json.

@@ -15,9 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/starling-gossip/starling/agent/api"
-	"github.com/starling-gossip/starling/agent/client"
-	"github.com/starling-gossip/starling/gossip/member"
+	"github.com/starling-gossip/starling/api"
+	"github.com/starling-gossip/starling/client"
+	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
 var states = []string{"alive", "suspect", "failed", "left"}

@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/agent"
-	"github.com/starling-gossip/starling/agent/api"
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/api"
+	"github.com/starling-gossip/starling/cmd/internal/agent"
+	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")

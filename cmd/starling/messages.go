@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/agent/api"
-	"github.com/starling-gossip/starling/agent/client"
+	"github.com/starling-gossip/starling/api"
+	"github.com/starling-gossip/starling/client"
 )
 
 // maxInput bounds what publish reads: more than a message can have, so that the agent can say that

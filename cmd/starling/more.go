@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/starling-gossip/starling/agent"
-	"github.com/starling-gossip/starling/gossip"
+	"github.com/starling-gossip/starling/cmd/internal/agent"
+	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/transport"
 )
 

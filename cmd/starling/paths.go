@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/starling-gossip/starling/agent/api"
-	"github.com/starling-gossip/starling/agent/client"
+	"github.com/starling-gossip/starling/api"
+	"github.com/starling-gossip/starling/client"
 )
 
 func (a *app) pathsCmd() *cobra.Command {

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/agent/api"
+	"github.com/starling-gossip/starling/api"
 )
 
 // A line of info says what is wrong with ways, and with whom.

@@ -18,9 +18,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/starling-gossip/starling/agent"
-	"github.com/starling-gossip/starling/agent/client"
-	"github.com/starling-gossip/starling/agent/settings"
+	"github.com/starling-gossip/starling/client"
+	"github.com/starling-gossip/starling/cmd/internal/agent"
+	"github.com/starling-gossip/starling/cmd/internal/settings"
 )
 
 // The exit codes.

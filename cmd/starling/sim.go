@@ -14,9 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/starling-gossip/starling/gossip/wire"
-	"github.com/starling-gossip/starling/sim"
-	"github.com/starling-gossip/starling/sim/plot"
+	"github.com/starling-gossip/starling/cmd/internal/plot"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+	"github.com/starling-gossip/starling/internal/sim"
 )
 
 // simFlags are the flags of sim: first what is simulated, then how it is run and shown.

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/starling-gossip/starling/sim"
+	"github.com/starling-gossip/starling/internal/sim"
 )
 
 func TestSimDocsNameEverything(t *testing.T) {

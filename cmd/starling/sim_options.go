@@ -13,13 +13,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-gossip/starling/agent/settings"
-	"github.com/starling-gossip/starling/gossip"
-	"github.com/starling-gossip/starling/gossip/accrual"
-	"github.com/starling-gossip/starling/gossip/heartbeat"
-	"github.com/starling-gossip/starling/gossip/swim"
-	"github.com/starling-gossip/starling/gossip/wire"
-	"github.com/starling-gossip/starling/sim"
+	"github.com/starling-gossip/starling/cmd/internal/settings"
+	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/accrual"
+	"github.com/starling-gossip/starling/internal/gossip/heartbeat"
+	"github.com/starling-gossip/starling/internal/gossip/swim"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+	"github.com/starling-gossip/starling/internal/sim"
 )
 
 const (

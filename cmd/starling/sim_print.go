@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/starling-gossip/starling/sim"
-	"github.com/starling-gossip/starling/sim/plot"
+	"github.com/starling-gossip/starling/cmd/internal/plot"
+	"github.com/starling-gossip/starling/internal/sim"
 )
 
 // measure is a row of the table.

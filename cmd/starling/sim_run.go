@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/starling-gossip/starling/sim"
+	"github.com/starling-gossip/starling/internal/sim"
 )
 
 // simDone is what the runs of a job showed, and what they took.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/sim"
+	"github.com/starling-gossip/starling/internal/sim"
 )
 
 func TestSwarmPrints(t *testing.T) {

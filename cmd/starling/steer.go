@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/starling-gossip/starling/agent/api"
-	"github.com/starling-gossip/starling/agent/client"
-	"github.com/starling-gossip/starling/agent/settings"
+	"github.com/starling-gossip/starling/api"
+	"github.com/starling-gossip/starling/client"
+	"github.com/starling-gossip/starling/cmd/internal/settings"
 )
 
 // maxPatience is how long an agent lets a request wait, at most.

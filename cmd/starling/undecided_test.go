@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/starling-gossip/starling/agent/api"
+	"github.com/starling-gossip/starling/api"
 )
 
 // A node that hears from nobody is told to look at its own host before it forgets all others.

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	core   = "../../gossip"
+	core   = "../../internal/gossip"
 	module = "github.com/starling-gossip/starling/"
 
 	whyIO = "the core does no I/O: packets and events leave by the Outbox, and drivers and " +
@@ -113,7 +113,7 @@ type purity struct {
 // Import gives each package of the core the others. The importer of source would start the go
 // command for each of them, each time that it is imported.
 func (p *purity) Import(path string) (*types.Package, error) {
-	if dir, ok := strings.CutPrefix(path, module+"gossip/"); ok {
+	if dir, ok := strings.CutPrefix(path, module+"internal/gossip/"); ok {
 		return p.check(core + "/" + dir), nil
 	}
 	return p.std.Import(path)
@@ -163,7 +163,7 @@ func (p *purity) imports(f *ast.File) {
 		path, _ := strconv.Unquote(spec.Path.Value)
 		first, _, _ := strings.Cut(path, "/")
 		switch {
-		case strings.HasPrefix(path, module+"gossip/"):
+		case strings.HasPrefix(path, module+"internal/gossip/"):
 		case strings.HasPrefix(path, module):
 			p.errorf(spec.Pos(), "it imports "+path, whyLayers)
 		case strings.Contains(first, "."):

@@ -1,0 +1,120 @@
+package gossip
+
+import (
+	"iter"
+
+	"github.com/starling-gossip/starling/internal/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/state"
+	"github.com/starling-gossip/starling/internal/gossip/topology"
+)
+
+// How the node takes part in everybody's versioned keys (package state).
+
+// Errors of Do about keys.
+var (
+	ErrKey       = state.ErrKey   // empty, or longer than MaxKey
+	ErrValue     = state.ErrValue // longer than MaxValue
+	ErrStateFull = state.ErrFull  // this node's keys and values would take more than MaxState
+	ErrTTL       = state.ErrTTL   // under a millisecond, or over a year
+	ErrNoKey     = state.ErrNoKey // Delete of a key that is not there
+)
+
+// Bounds of a node's keys, in bytes. MaxState is over all of a node's keys and values, with 32
+// bytes for each pair.
+const (
+	MaxKey   = state.MaxKey
+	MaxValue = state.MaxValue
+	MaxState = state.MaxNode
+)
+
+// Value is what a member wrote under a key.
+type Value = state.Value
+
+// KeyEvent tells that a member wrote a key, or that the key is gone: deleted, or lapsed.
+type KeyEvent struct {
+	Owner     member.ID
+	OwnerName string // empty if the owner is not known here
+	Key       string // empty for KeysReset
+	Value     string // empty if Gone
+	Version   uint64 // rises with each write of the owner in one life of it
+	Gone      bool
+}
+
+// Value returns what a member, this node too, wrote under a key. Members that failed or left keep
+// their keys until they are forgotten; keys with a TTL lapse all the same.
+func (n *Node) Value(id member.ID, key string) (Value, bool) {
+	if n.keys == nil {
+		return Value{}, false
+	}
+	return n.keys.Get(n.now, id, key)
+}
+
+// Values goes through all keys of all members that are held here: owners by ID, each one's keys in
+// the order in which they were written. No step may be made meanwhile.
+func (n *Node) Values() iter.Seq2[member.ID, Value] {
+	if n.keys == nil {
+		return func(func(member.ID, Value) bool) {}
+	}
+	return n.keys.All(n.now)
+}
+
+// ValuesOf goes through the keys of one member, as Values does.
+func (n *Node) ValuesOf(id member.ID) iter.Seq[Value] {
+	if n.keys == nil {
+		return func(func(Value) bool) {}
+	}
+	return n.keys.Of(n.now, id)
+}
+
+// StateStats returns what the node counts of keys.
+func (n *Node) StateStats() state.Stats {
+	if n.keys == nil {
+		return state.Stats{}
+	}
+	return n.keys.Stats()
+}
+
+// StateVersion returns up to which version this node holds what a member wrote, 0 if nothing.
+func (n *Node) StateVersion(id member.ID) uint64 {
+	if n.keys == nil {
+		return 0
+	}
+	return n.keys.Version(id)
+}
+
+// keysHost is the node as its keys see it.
+type keysHost struct{ streamHost }
+
+func (h keysHost) Changed(_ Time, c state.Change) {
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: KeyChanged, Key: KeyEvent{
+		Owner: c.Owner, OwnerName: h.n.nameOf(c.Owner), Key: c.Key, Value: c.Value, Version: c.Version, Gone: c.Gone,
+	}})
+}
+
+func (h keysHost) Reset(_ Time, owner member.ID) {
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: KeysReset,
+		Key: KeyEvent{Owner: owner, OwnerName: h.n.nameOf(owner)}})
+}
+
+func (h keysHost) Ring() *topology.Ring { return h.n.ring }
+
+// SendState sends nothing while the budget for the peer's zone is spent. Writes wait before; views,
+// questions and answers are sent again, and would take all of the budget that writes wait for.
+func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
+	if h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
+		return 0
+	}
+	start := h.n.open(to.Instance())
+	h.n.out.arena = append(h.n.out.arena, messages...)
+	return h.n.closeFree(start, detect.PeerOf(&to))
+}
+
+// StateFingerprint returns a hash over what this node holds of live members' keys, 0 while nobody
+// has written any: nodes with equal ones, and equal views of the members, hold the same keys.
+func (n *Node) StateFingerprint() uint64 {
+	if n.keys == nil {
+		return 0
+	}
+	return n.keys.Fingerprint()
+}

@@ -1,0 +1,36 @@
+package gossip
+
+import (
+	"time"
+
+	"github.com/starling-gossip/starling/internal/gossip/coords"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+)
+
+// Location is where a member stands.
+type Location = coords.Location
+
+// Errors of a Locate. ErrNoAnswer comes with its MemberLocated.
+var (
+	ErrNoMember = coords.ErrNoMember
+	ErrLookups  = coords.ErrLookups
+	ErrNoAnswer = coords.ErrNoAnswer
+)
+
+// Location returns where this node stands.
+func (n *Node) Location() Location { return n.coords.Location() }
+
+// Measured returns the round trip to a member as it was measured of late, 0 if it was not.
+func (n *Node) Measured(id member.ID) time.Duration { return n.coords.Measured(id) }
+
+// coordsHost is the node as coordinates see it.
+type coordsHost struct{ env }
+
+func (h coordsHost) Located(id member.ID, at Location, err error) {
+	m, ok := h.n.table.Get(id)
+	if !ok {
+		m = member.Member{ID: id}
+	}
+	e := Event{Kind: MemberLocated, Member: m, Location: at, Err: err}
+	h.n.out.Events = append(h.n.out.Events, e)
+}

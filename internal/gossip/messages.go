@@ -1,0 +1,211 @@
+package gossip
+
+import (
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"github.com/starling-gossip/starling/internal/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/multicast"
+	"github.com/starling-gossip/starling/internal/gossip/stream"
+	"github.com/starling-gossip/starling/internal/gossip/topology"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+)
+
+// How the node takes part in everybody's streams (package stream) and brings fresh pieces of them
+// to the others (package multicast). Messages have budgets of their own, so that news of members
+// keeps its share, and they keep theirs.
+
+func (n *Node) launchMessages() {
+	n.streams = stream.New(streamHost{n}, n.cfg.Streams)
+	tree := n.cfg.Tree
+	tree.Size = n.cfg.room()
+	n.relay = multicast.New(tree, relayHost{n}, n.streams)
+}
+
+// StreamStats returns what the node counts of messages, TreeStats of how they travel.
+func (n *Node) StreamStats() stream.Stats {
+	if n.streams == nil {
+		return stream.Stats{}
+	}
+	return n.streams.Stats()
+}
+
+// Gaps yields the streams of which this node knows that it lacks something, by origin and
+// generation, in no order that means anything.
+func (n *Node) Gaps() iter.Seq2[member.ID, uint64] {
+	if n.streams == nil {
+		return func(func(member.ID, uint64) bool) {}
+	}
+	return n.streams.Gaps()
+}
+
+// TreeStats returns what the node counts of how messages travel.
+func (n *Node) TreeStats() multicast.Stats {
+	if n.relay == nil {
+		return multicast.Stats{}
+	}
+	return n.relay.Stats()
+}
+
+// Topics returns what the node knows of the topics, by name.
+func (n *Node) Topics() []stream.Topic {
+	if n.streams == nil {
+		return nil
+	}
+	return n.streams.Topics(n.now)
+}
+
+// sendMessages sends messages in a datagram of their own, outside the budget of news.
+func (n *Node) sendMessages(to detect.Peer, messages []byte) {
+	start := n.open(to.Instance)
+	n.out.arena = append(n.out.arena, messages...)
+	n.closeFree(start, to)
+}
+
+// streamHost is the node as its streams see it.
+type streamHost struct{ n *Node }
+
+func (h streamHost) Self() member.ID         { return h.n.id }
+func (h streamHost) Generation() uint64      { return h.n.self.Value().Generation }
+func (h streamHost) Table() *member.Table    { return &h.n.table }
+func (h streamHost) Rand() *rand.Rand        { return h.n.rng }
+func (h streamHost) Short(to member.ID) bool { return h.n.quota.MustWait(h.n.now, to, lot) }
+
+func (h streamHost) Tight() bool {
+	return h.n.quota.AnyTight(h.n.now)
+}
+
+func (h streamHost) Near() []topology.Place {
+	if !h.n.ring.Mixed() {
+		return nil
+	}
+	return h.n.ring.Zone(h.n.zone())
+}
+
+func (h streamHost) Room() int { return h.n.quota.Datagram(h.n.cfg.room()) }
+
+// SendStream does not send the pieces that somebody asked for while the budget for its zone is
+// spent, since it asks again; nor does it ask there, or the questions alone would take the budget.
+func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
+	if len(messages) > 0 {
+		if t := wire.Type(messages[0]); (t == wire.TypeSupply || t == wire.TypePull) &&
+			h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
+			return
+		}
+	}
+	h.n.sendMessages(detect.PeerOf(&to), messages)
+}
+
+func (h streamHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
+
+func (h streamHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now, id) }
+
+func (h streamHost) Heard(id member.ID) Time { return h.n.ways.Heard(id) }
+
+func (h streamHost) Deliver(_ Time, m stream.Message) {
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessageDelivered, Message: h.n.message(&m)})
+}
+
+// message is a message as the user sees it.
+func (n *Node) message(m *stream.Message) Message {
+	return Message{
+		Origin: m.Origin, OriginName: n.nameOf(m.Origin), Generation: m.Generation, Seq: m.Seq, Topic: m.Topic, Payload: m.Payload,
+	}
+}
+
+func (h streamHost) Lose(_ Time, l stream.Lost) {
+	ev := Lost{Origin: l.Origin, OriginName: h.n.nameOf(l.Origin), Generation: l.Generation,
+		Count: int(l.Count)}
+	if l.Seq >= l.Count {
+		ev.From, ev.To = l.Seq+1-l.Count, l.Seq
+	}
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessagesLost, Lost: ev})
+}
+
+func (h streamHost) Twin(Time) { h.n.twin = true }
+
+func (h streamHost) Writable(Time) {
+	h.n.out.Events = append(h.n.out.Events, Event{Kind: Writable})
+}
+
+func (h streamHost) Keep(_ Time, p wire.Piece) {
+	if h.n.cfg.Keep {
+		h.n.out.Pieces = append(h.n.out.Pieces, p)
+	}
+}
+
+func (h streamHost) Mark(_ Time, m stream.Mark) {
+	h.n.relay.Moved()
+	if h.n.cfg.Keep {
+		h.n.out.Marks = append(h.n.out.Marks, m)
+	}
+}
+
+func (n *Node) nameOf(id member.ID) string {
+	m, ok := n.table.Get(id)
+	if !ok {
+		return ""
+	}
+	return m.Name()
+}
+
+// relayHost is the node as its relay sees it.
+type relayHost struct{ n *Node }
+
+func (h relayHost) Self() member.ID      { return h.n.id }
+func (h relayHost) Generation() uint64   { return h.n.self.Value().Generation }
+func (h relayHost) Table() *member.Table { return &h.n.table }
+func (h relayHost) Ring() *topology.Ring { return h.n.ring }
+func (h relayHost) Rand() *rand.Rand     { return h.n.rng }
+func (h relayHost) RTT() time.Duration   { return h.n.detector.RTT() }
+
+func (h relayHost) Losses() (failed, of int) {
+	if h.n.lossy == nil {
+		return 0, 1
+	}
+	return h.n.lossy.Losses()
+}
+
+func (h relayHost) Silent(zone uint16) bool {
+	return h.n.reach.IsSilent(zone)
+}
+
+func (h relayHost) Room() int              { return h.n.quota.Room(h.n.now) }
+func (h relayHost) Tight(zone uint16) bool { return h.n.quota.Tight(h.n.now, zone) }
+
+// Epoch counts by the clock of the wall, as far as the generation shows it: a clock that is wrong
+// costs some datagrams that could have been one.
+func (h relayHost) Epoch(now Time) uint64 {
+	const milliseconds = 10_000
+	return (h.Generation() + uint64(now.Sub(h.n.start)/time.Millisecond)) / milliseconds
+}
+
+func (h relayHost) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendMessages(to, messages) }
+
+func (h relayHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
+
+func (h relayHost) Sent(now Time, generation, last uint64) {
+	h.n.streams.Sent(now, generation, last)
+	h.n.spreads.launched(generation, last)
+}
+
+func (h relayHost) Waited(generation, first, last uint64) bool {
+	return h.n.spreads.within(generation, first, last)
+}
+
+// Confirmed closes what all confirmed that could be asked, and tells the user of the messages that
+// are waited for.
+func (h relayHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now, id) }
+
+func (h relayHost) Confirmed(now Time, p multicast.Progress) {
+	n := h.n
+	if p.Done {
+		for seq := p.First; seq <= p.Last; seq++ {
+			n.streams.Closed(now, p.Generation, seq)
+			n.streams.Lone(p.Generation, seq, p.Have <= 1 && n.lacks())
+		}
+	}
+	n.spreads.confirmed(n.out, &p)
+}

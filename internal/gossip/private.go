@@ -1,0 +1,165 @@
+package gossip
+
+import (
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/internal/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/reach"
+)
+
+// Isolated says whether the node hears from next to nobody, or next to nobody hears it, and
+// therefore fails nobody; or all others are out of family (Unserved).
+func (n *Node) Isolated() bool { return n.reach.Isolated() }
+
+// Unheard says whether this node is isolated though it hears others: what it sends does not come to
+// them.
+func (n *Node) Unheard() bool { return n.reach.Unheard() }
+
+// Unserved says whether there are other live members, and all of them are at addresses of an IP
+// version that this node cannot send to: then nobody tells anybody of it, and it is isolated.
+func (n *Node) Unserved() bool { return n.reach.Unserved() }
+
+// Undecided returns how many live members are silent of which this node cannot say whether they are
+// dead, since too few others answer to judge them; 0 if there are none. The detector counts them
+// now and then, and what became of some of them since is known here.
+func (n *Node) Undecided() int { return n.reach.Undecided() }
+
+// SilentZone is another zone, the first part of the path, of which nobody is heard in this node's
+// zone.
+type SilentZone = reach.SilentZone
+
+// SilentZones goes through the zones that are silent from here.
+func (n *Node) SilentZones() iter.Seq[SilentZone] { return n.reach.SilentZones() }
+
+// Reach returns how many members the cluster has, as far as this node knows, and how many of them
+// it can reach, itself included. The cluster is the last view that all can have agreed on: all but
+// those that left. A failed member is of it until an operator has it forgotten (Forget), or it is
+// forgotten for its age at a node that reaches more than half: it may live on the other side of a
+// cut. So of two sides that do not see each other not both have more than half, once the cut is
+// noticed, unless members joined since. An isolated node reaches itself alone.
+func (n *Node) Reach() (reachable, of int) { return n.reach.Reachable() }
+
+// NoMajority says whether this node reaches no more than half of the live members, itself included,
+// and cannot say of the others whether they are dead. Those whose zone is silent as a whole do not
+// count: a cut between zones is told as what it is.
+func (n *Node) NoMajority() bool { return n.reach.NoMajority() }
+
+// Unreachable goes through the live members that this node cannot reach, while too few others can
+// be asked about them, while their zone is silent, or while nobody connects this node with their IP
+// version (Unbridged).
+func (n *Node) Unreachable() iter.Seq[member.ID] { return n.reach.Unreachable() }
+
+// IsUnreachable says whether a member is one of them.
+func (n *Node) IsUnreachable(id member.ID) bool { return n.reach.IsUnreachable(id) }
+
+// Unbridged says whether a live member is at an address of the IP version that this node cannot
+// send to, and nobody connects the two.
+func (n *Node) Unbridged(id member.ID) bool { return n.reach.Unbridged(id) }
+
+// Deserted says whether this node had the last of the live members forgotten though it could not
+// reach them, and has met no live one since: they may be a cluster without it.
+func (n *Node) Deserted() bool { return n.deserted }
+
+// Broken returns the live members that do not answer this node, and that others hear, as far as the
+// last half minute tells; only INQUEST knows. Nobody is broken to a node that is isolated, where it
+// is not the way to one member, nor a member that is unreachable, of which nobody can tell by now.
+func (n *Node) Broken(now Time) []member.ID {
+	d, ok := n.detector.(interface{ Broken(Time) []member.ID })
+	if !ok || n.reach.Isolated() {
+		return nil
+	}
+	return slices.DeleteFunc(d.Broken(now), n.IsUnreachable)
+}
+
+// Filtered returns of how many members that this node watches the TCP port does not answer, as if
+// filtered, and how many it watches; only INQUEST knows.
+func (n *Node) Filtered(now Time) (filtered, of int) {
+	if d, ok := n.detector.(interface{ Filtered(Time) (int, int) }); ok {
+		return d.Filtered(now)
+	}
+	return 0, 0
+}
+
+// OwnFiltered says whether nobody comes to this node's own TCP port, though others were asked to
+// try it: it is closed or filtered from outside. Only INQUEST knows.
+func (n *Node) OwnFiltered(now Time) bool {
+	d, ok := n.detector.(interface{ OwnFiltered(Time) bool })
+	return ok && d.OwnFiltered(now)
+}
+
+// portOf returns what is known of a member's TCP port; only INQUEST tries those of others.
+func (n *Node) portOf(now Time, id member.ID) detect.Port {
+	if d, ok := n.detector.(interface {
+		Port(Time, member.ID) detect.Port
+	}); ok {
+		return d.Port(now, id)
+	}
+	return detect.PortUnknown
+}
+
+// isStale says whether a member is live here only since this node could not reach it for half of
+// the time of retention.
+func (n *Node) isStale(id member.ID) bool { return n.reach.IsStale(n.now, id) }
+
+// forgetStale forgets members that could not be reached for the time of retention while no more
+// than half of all could be, once more can be again: those that could have told have forgotten
+// them. One that lives comes back by its own word.
+func (n *Node) forgetStale() {
+	for _, id := range n.reach.AwaySince(n.upkeep.few.Add(-n.cfg.Retention)) {
+		if m, ok := n.table.Get(id); ok {
+			n.forgetHere(&m)
+		}
+	}
+}
+
+// reachHost is the node as its reach sees it.
+type reachHost struct{ env }
+
+func (h reachHost) SendsTo(f Family) bool {
+	return (h.n.family == AnyFamily || h.n.family == f) &&
+		(h.n.routes == AnyFamily || h.n.routes == f)
+}
+
+func (h reachHost) IsLost() bool { return h.n.reached.lost }
+
+func (h reachHost) Unreachable(now Time, m member.Member, on bool) {
+	n := h.n
+	n.tell(pick(on, MemberUnreachable, MemberReachable), m)
+	if on {
+		n.upkeep.due = min(n.upkeep.due, now.Add(n.sweepPause()))
+	} else {
+		n.streams.Returned(now, m)
+	}
+	n.settleDeafened()
+}
+
+func (h reachHost) ZoneSilent(now Time, z SilentZone, on bool) {
+	n := h.n
+	if on {
+		n.stats.ZonesSilent++
+	} else {
+		n.relay.ZoneHeard(now, z.Key)
+	}
+	kind := pick(on, ZoneUnreachable, ZoneRecovered)
+	n.out.Events = append(n.out.Events, Event{Kind: kind, Member: n.Self(), Zone: z})
+}
+
+func (h reachHost) Isolated(_ Time, on bool, after time.Duration) {
+	if on {
+		h.n.lonely()
+	} else {
+		h.n.wake(after)
+	}
+	h.n.tell(pick(on, Isolated, Reunited), h.n.Self())
+}
+
+func (h reachHost) Unheard(on bool) { h.n.tell(pick(on, Unheard, HeardAgain), h.n.Self()) }
+
+func (h reachHost) Undecided(silent int) {
+	n := h.n
+	n.out.Events = append(n.out.Events, Event{Kind: pick(silent > 0, Undecided, Decided),
+		Member: n.Self(), Silent: silent, Of: n.table.Live()})
+}

@@ -1,0 +1,101 @@
+package gossip
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/stream"
+)
+
+// Errors of Do. ErrBackpressure means that the others have not confirmed enough of what was
+// published: Writable tells when to try again.
+var (
+	ErrTooLarge     = stream.ErrTooLarge
+	ErrTopic        = stream.ErrTopic
+	ErrBackpressure = stream.ErrBackpressure
+)
+
+// Errors about leaving: of a Publish after a Leave, and of a LeaveDone.
+var (
+	ErrLeaving = errors.New("the node is leaving")
+	ErrUnsent  = errors.New("not all that was published is out")
+)
+
+// MaxMessage bounds the payload of a message, in bytes.
+const MaxMessage = stream.MaxPayload
+
+// Do carries out a command. An error means that nothing was done.
+func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
+	if !n.begin(now, out) {
+		return ErrStopped
+	}
+	defer n.finish()
+	switch c := cmd.(type) {
+	case Join:
+		n.join(c)
+	case Leave:
+		n.leave(c.Wait)
+	case Publish:
+		return n.publish(c)
+	case Unfollow:
+		n.forgo(c)
+	case Restore:
+		n.goAboveOwn(n.streams.Restore(n.now, c.Marks, c.Pieces))
+	case SetTags:
+		return n.setTags(c.Tags)
+	case Moved:
+		return n.move(c)
+	case Routes:
+		n.setRoutes(c.Family)
+	case Set:
+		return n.keys.Set(n.now, c.Key, c.Value, c.TTL)
+	case Delete:
+		return n.keys.Delete(n.now, c.Key)
+	case Forget:
+		return n.forgetAll(c.IDs)
+	case Locate:
+		return n.coords.LookUp(n.now, c.ID)
+	default:
+		return fmt.Errorf("no such command: %T", cmd)
+	}
+	return nil
+}
+
+func (n *Node) setTags(t member.Tags) error {
+	r := n.self.Value()
+	r.Tags = t
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	n.setSelf(member.Share(r))
+	n.inc++
+	n.announce(true)
+	return nil
+}
+
+// publish puts a message in this node's own stream and sends it on its way.
+func (n *Node) publish(c Publish) error {
+	if n.entry.draining || n.entry.leaving {
+		return ErrLeaving
+	}
+	if c.Confirm && n.spreads.full() {
+		n.spreads.refused = true
+		return fmt.Errorf("%w: the spread of %d messages is waited for", ErrBackpressure,
+			maxSpreads)
+	}
+	p, err := n.streams.Append(n.now, c.Topic, c.Payload)
+	if err != nil {
+		return err
+	}
+	n.seq = p.Seq
+	if c.Confirm {
+		n.spreads.watch(p)
+	}
+	n.relay.Publish(n.now, p.Last)
+	n.spreads.unsent(n.out, p.Generation)
+	return nil
+}
+
+// LastSeq returns the sequence of the message that this node published last, 0 before the first.
+func (n *Node) LastSeq() uint64 { return n.seq }

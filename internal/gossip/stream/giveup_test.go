@@ -1,0 +1,84 @@
+package stream
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+)
+
+// A node is cut off but for one answer, of a member that lacks a message and has what follows. What
+// one says is no reason to tell a loss, however long the others are out of reach: they have the
+// message.
+func TestOneDenialIsNotAll(t *testing.T) {
+	for _, state := range []member.State{member.Alive, member.Failed} {
+		w := newWorld(t, 3, 12, Config{})
+		w.quiet = true
+		o, n, y := w.nodes[0], w.nodes[1], w.nodes[2]
+		n.asleep, y.asleep = true, true
+		for range 3 {
+			o.publish("t", nil)
+		}
+		w.run(time.Second, nil)
+		n.asleep, y.asleep = false, false
+		bodies := pieces(1, 1, 1)
+		n.take(o, 1, bodies, 1)
+		y.take(o, 1, bodies, 1, 3)
+		n.merge(o, state)
+		answered := false
+		w.blocked = func(from, to *node) bool {
+			first := from == y && to == n && !answered
+			answered = answered || first
+			return from == n && to != y || to == n && !first || from == y && to != n ||
+				to == y && from != n
+		}
+		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[5])), wire.TypeHeads,
+			heads(wire.Head{Origin: o.id, Generation: 1, Low: 1, High: 2}))
+		n.schedule()
+		for range 200 { // until it asks y
+			if w.run(100*time.Millisecond, nil); answered {
+				break
+			}
+		}
+		w.run(30*time.Second, nil)
+		if !answered || len(n.lost) > 0 || len(n.got) != 1 {
+			t.Errorf("origin %s, while it is cut off: %t, %q", state, answered, n.events)
+		}
+		w.blocked = nil
+		w.quiet = false
+		w.run(5*time.Second, nil)
+		if len(n.lost) > 0 || len(n.got) != 3 {
+			t.Errorf("origin %s: %q", state, n.events)
+		}
+	}
+}
+
+// What was found missing so long ago that nobody holds it any more takes nothing with it that was
+// found missing later, in the same stretch.
+func TestOnlyWhatExpiredIsPassedOver(t *testing.T) {
+	w, dead, n, x := gapped(t, 12, 1, 4)
+	bodies := pieces(4, 1, 1, 1) // the first shows that there are four
+	w.run(time.Second, nil)      // so that this piece is let go after the gap has expired
+	n.take(dead, 1, bodies, 1)
+	n.merge(x, member.Failed)
+	n.schedule()
+	w.run(45*time.Second, nil)
+	x.take(dead, 1, bodies, 5, 6, 7)
+	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+		heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 7}))
+	n.take(dead, 1, bodies, 7)
+	n.schedule()
+	w.run(16*time.Second, nil) // 62 s
+	w.blocked = nil
+	x.generation = 2
+	n.learn(x)
+	n.back(x)
+	w.run(5*time.Second, nil)
+	want := []string{"lost dead/1 1-4: 1 to 1", "dead/1 2", "dead/1 3", "dead/1 4"}
+	if !slices.Equal(n.events, want) {
+		t.Errorf("got %q, want %q", n.events, want)
+	}
+}

@@ -1,0 +1,266 @@
+package stream
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+	"github.com/starling-gossip/starling/test/size"
+)
+
+// The whole against the simplest model there is: a list of what was published. Whatever is lost,
+// doubled, overtaken, and whoever sleeps, is cut off, or is started again with what it kept on
+// disk: in the end everybody has every message of everybody once, whole, and each stream in order.
+
+type streamKey struct {
+	origin     member.ID
+	generation uint64
+}
+
+type model struct {
+	*world
+	published map[streamKey][][]byte
+	trace     []string
+}
+
+func (m *model) tracef(format string, args ...any) {
+	m.trace = append(m.trace, fmt.Sprintf("%v ", time.Duration(m.now-1e12))+fmt.Sprintf(format,
+		args...))
+}
+
+func TestModel(t *testing.T) {
+	for seed := range size.Of(8, 40, 1000) {
+		m := runModel(t, uint64(seed), Config{})
+		m.check()
+		m.report(uint64(seed))
+	}
+}
+
+// Where much less is kept than is published, not everything comes, but everything is accounted for.
+func TestModelWithLittleRoom(t *testing.T) {
+	for seed := range size.Of(4, 20, 500) {
+		m := runModel(t, uint64(seed), Config{Pieces: 150, Age: 4 * time.Second,
+			Patience: 500 * time.Millisecond})
+		m.account()
+		m.report(uint64(seed))
+	}
+}
+
+func (m *model) report(seed uint64) {
+	m.tb.Helper()
+	if m.tb.Failed() {
+		for _, line := range m.trace {
+			m.tb.Log(line)
+		}
+		m.tb.Fatalf("seed %d", seed)
+	}
+}
+
+func runModel(t *testing.T, seed uint64, cfg Config) *model {
+	m := &model{world: newWorld(t, seed, 3+int(seed%6), cfg), published: map[streamKey][][]byte{}}
+	m.loss, m.lossAll, m.double = m.rng.Float64()*0.6, m.rng.Float64()*0.3, m.rng.Float64()*0.2
+	m.latency = time.Duration(1+m.rng.IntN(20)) * time.Millisecond
+	for range 150 {
+		m.step()
+		m.run(time.Duration(m.rng.IntN(100))*time.Millisecond, nil)
+	}
+	m.blocked = nil
+	for _, n := range m.nodes {
+		if n.asleep {
+			m.wakeUp(n)
+		}
+	}
+	total := 0
+	for _, list := range m.published {
+		total += len(list)
+	}
+	m.run(50*time.Second, m.all(total))
+	return m
+}
+
+// step does one thing at random.
+func (m *model) step() {
+	n := m.nodes[m.rng.IntN(len(m.nodes))]
+	switch k := m.rng.IntN(40); {
+	case n.asleep:
+		if k < 12 {
+			m.wakeUp(n)
+		}
+	case k < 30:
+		size := m.rng.IntN(200)
+		if k < 3 {
+			size = m.rng.IntN(60_000)
+		}
+		m.put(n, payload(size, byte(m.rng.Uint32())))
+	case k < 33:
+		n.sleep()
+		m.tracef("%s sleeps", n.name)
+	case k < 35 && n.generation < MaxLives:
+		m.restart(n)
+	case k < 37 && m.blocked == nil:
+		cut := m.rng.IntN(len(m.nodes))
+		m.tracef("cut at %d", cut)
+		m.blocked = func(from, to *node) bool {
+			return slices.Index(m.nodes, from) < cut != (slices.Index(m.nodes, to) < cut)
+		}
+	case m.blocked != nil:
+		m.tracef("healed")
+		m.blocked = nil
+	}
+}
+
+func (m *model) put(n *node, b []byte) {
+	p := n.publish("topic", b)
+	key := streamKey{n.id, p.Generation}
+	m.published[key] = append(m.published[key], b)
+	if uint64(len(m.published[key])) != p.Seq {
+		m.tb.Errorf("%s published message %d as number %d", n.name, len(m.published[key]), p.Seq)
+	}
+	m.tracef("%s/%d publishes %d, pieces %d to %d", n.name, p.Generation, p.Seq, p.First, p.Last)
+}
+
+func (m *model) wakeUp(n *node) {
+	n.wake(3 * time.Second)
+	m.tracef("%s wakes", n.name)
+}
+
+// restart has a node start again, with what it kept.
+func (m *model) restart(n *node) {
+	n.generation++
+	m.tracef("%s starts again as %d", n.name, n.generation)
+	for _, o := range m.nodes {
+		o.merge(n, member.Alive)
+	}
+	pieces := slices.Clone(n.kept)
+	slices.SortStableFunc(pieces, func(a, b wire.Piece) int {
+		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Generation, b.Generation),
+			cmp.Compare(a.Seq, b.Seq))
+	})
+	marks := make([]Mark, 0, len(n.marks))
+	for _, mark := range n.marks {
+		marks = append(marks, mark)
+	}
+	slices.SortFunc(marks, func(a, b Mark) int {
+		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Generation, b.Generation))
+	})
+	n.s = New(n, m.cfg)
+	n.s.Restore(m.now, slices.Values(marks), slices.Values(pieces))
+	if by, ok := n.s.anybody(); ok {
+		n.s.Joined(m.now, by, 0)
+	}
+	n.schedule()
+}
+
+func (m *model) check() {
+	for _, n := range m.nodes {
+		n.checkOrder()
+		count := map[streamKey]int{}
+		for _, got := range n.got {
+			key := streamKey{got.Origin, got.Generation}
+			count[key]++
+			if list := m.published[key]; int(got.Seq) > len(list) ||
+				!bytes.Equal(list[got.Seq-1], got.Payload) {
+				m.tb.Errorf("%s got a message %d of %v that was never published", n.name,
+					got.Seq, key)
+			}
+		}
+		for key, list := range m.published {
+			if count[key] != len(list) {
+				m.tb.Errorf("%s got %d of the %d messages of %s/%d: %+v", n.name, count[key],
+					len(list), m.byID[key.origin].name,
+					key.generation, n.s.Stats())
+			}
+		}
+		if len(n.lost) > 0 {
+			m.tb.Errorf("%s lost %+v", n.name, n.lost)
+		}
+		n.checkSums()
+	}
+}
+
+// account fails unless each stream, as a node got it, is messages in order and holes that make up
+// for the rest.
+func (m *model) account() {
+	for _, n := range m.nodes {
+		next, lost := map[streamKey]uint64{}, map[streamKey]uint64{}
+		most := map[streamKey]uint64{} // messages lost of which nobody knows how many they were
+		i, k := 0, 0
+		for _, e := range n.events { // messages and holes in the order in which they came
+			var key streamKey
+			if strings.HasPrefix(e, "lost") {
+				l := n.lost[k]
+				k++
+				key = streamKey{l.Origin, l.Generation}
+				if l.Seq == 0 { // the end of what is known
+					most[key] += l.Count
+					continue
+				}
+				next[key], lost[key] = next[key]+l.Count, lost[key]+l.Count
+				if most[key] > 0 && l.Seq > next[key] && l.Seq <= next[key]+most[key] {
+					next[key], most[key] = l.Seq, 0
+				}
+				if l.Seq != next[key] {
+					m.tb.Errorf("%s: a hole to %d, but %d are accounted for: %+v", n.name,
+						l.Seq, next[key], l)
+				}
+				continue
+			}
+			g := n.got[i]
+			i++
+			key = streamKey{g.Origin, g.Generation}
+			if most[key] > 0 && g.Seq > next[key]+1 && g.Seq <= next[key]+1+most[key] {
+				next[key], most[key] = g.Seq-1, 0
+			}
+			if next[key]++; g.Seq != next[key] || !bytes.Equal(m.published[key][g.Seq-1],
+				g.Payload) {
+				m.tb.Errorf("%s: message %d of %v, but %d are accounted for", n.name, g.Seq,
+					key, next[key])
+			}
+		}
+		n.checkSums()
+	}
+}
+
+// checkSums counts again what a Streams counts as it goes.
+func (n *node) checkSums() {
+	n.w.tb.Helper()
+	s := n.s
+	held, size, hash, open := 0, 0, uint64(0), 0
+	for i, st := range s.list {
+		if i > 0 && s.list[i-1].compare(st.origin, st.generation) >= 0 {
+			n.w.tb.Errorf("the streams are out of order")
+		}
+		count := 0
+		for q, ok := st.after(0); ok; q, ok = st.after(q + 1) {
+			if count == 0 && st.low != q {
+				n.w.tb.Errorf("the lowest piece is %d, not %d", q, st.low)
+			}
+			count++
+			size += len(st.get(q))
+			if p := st.page(q); p.open>>(q%pageSize)&1 == 1 {
+				open++
+			}
+		}
+		if count != st.held {
+			n.w.tb.Errorf("%d pieces of a stream are held, not %d", count, st.held)
+		}
+		held += count
+		hash ^= st.item()
+	}
+	requests := 0
+	for _, st := range s.repairs {
+		requests += len(st.repair.requests)
+	}
+	if held != s.held || size != s.bytes || hash != s.hash || open != s.openCount ||
+		requests != s.inFlight {
+		n.w.tb.Errorf("%s: held %d, bytes %d, hash %x, open %d, in flight %d; counted %d, %d, "+
+			"%x, %d, %d",
+			n.name, s.held, s.bytes, s.hash, s.openCount, s.inFlight, held, size, hash, open, requests)
+	}
+}

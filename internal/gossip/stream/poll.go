@@ -1,0 +1,105 @@
+package stream
+
+import (
+	"slices"
+	"time"
+
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+)
+
+// Asking for what nobody is said to have, of many streams at once. A node that comes back after all
+// has expired, or whose cluster becomes one with another, lacks something of every stream, and 32
+// members have to deny each of them: with a request for each stream that is 32 requests for each
+// member that ever published. A page says what its sender holds of fifty streams. So where much is
+// missing, members are asked for their pages, one after the other, and each page is a claim or a
+// denial for all streams that it is about.
+
+const manyGaps = 4 // streams in which something is missing: pages are asked for from so many on
+
+// blind says whether nobody that can be asked is said to have the first missing piece of a stream:
+// its origin is, and a member that claims it.
+func (s *Streams) blind(st *stream) bool {
+	r := st.repair
+	if s.originLives(st) && !slices.Contains(r.denied, st.origin) {
+		return false
+	}
+	return !slices.ContainsFunc(r.tellers[:], func(c claim) bool {
+		m, ok := s.host.Table().Get(c.id)
+		return ok && m.State.Live() && c.low <= r.missing && r.missing <= c.high &&
+			!slices.Contains(r.denied, c.id)
+	})
+}
+
+// poll asks a member that has not denied the first missing piece of a stream what it has of all
+// streams, one member at a time. It says whether there is one.
+func (s *Streams) poll(now mono.Time, st *stream, abroad bool) bool {
+	r := st.repair
+	if now >= s.polled {
+		m, ok := s.pick(abroad, r.denied, r.mute[:], 0)
+		if !ok {
+			return false
+		}
+		s.polled = now.Add(s.cfg.Patience / enoughDenied)
+		s.askPage(now, m, 0)
+	}
+	r.paused = s.polled
+	return true
+}
+
+// askPage asks a member for the page with the first stream, from one in the list on, that it is to
+// say something of.
+func (s *Streams) askPage(now mono.Time, to member.Member, i int) {
+	for ; i < len(s.list); i++ {
+		st := s.list[i]
+		if r := st.repair; r != nil && len(r.denied) >= firstDenied &&
+			!slices.Contains(r.denied, to.ID) && s.blind(st) {
+			var buf [16]byte
+			s.host.SendStream(now, to, wire.AppendAsk(buf[:0],
+				wire.Ask{From: st.origin, All: true}))
+			return
+		}
+	}
+}
+
+// denials takes in what a page says of what is missing here, and asks its sender for the next page
+// that is about more of it.
+func (s *Streams) denials(
+	now mono.Time, from member.Member, page wire.Page, heads wire.HeadReader,
+) {
+	if !page.Settled || !page.All || len(s.repairs) == 0 {
+		return
+	}
+	h, ok := heads.Next()
+	i, _ := s.search(page.From, 0)
+	for ; i < len(s.list) && s.list[i].origin <= page.To; i++ {
+		st := s.list[i]
+		for ok && st.compare(h.Origin, h.Generation) > 0 {
+			h, ok = heads.Next()
+		}
+		r := st.repair
+		if r == nil || r.missing != st.solid {
+			continue
+		}
+		held := wire.Head{Low: 1} // nothing
+		if ok && st.compare(h.Origin, h.Generation) == 0 {
+			held = h
+		}
+		extent := ^uint64(0)
+		switch {
+		case held.Low > r.missing:
+			extent = held.Low - 1
+		case held.High >= r.missing: // it claims to have it, and is asked for that
+			s.hear(now, from, held)
+			continue
+		}
+		later := held.Low <= held.High && held.High > r.missing && extent < held.High
+		origin := from.ID == st.origin && from.Generation() == st.generation
+		r.deny(from.ID, extent, later, held.Low, held.High, origin)
+		s.at(now.Add(time.Millisecond))
+	}
+	if len(s.repairs) >= manyGaps {
+		s.askPage(now, from, i)
+	}
+}

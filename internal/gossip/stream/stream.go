@@ -1,0 +1,314 @@
+// Package stream is what a node holds of everybody's messages: in what order they are delivered,
+// what is missing and who has it, what is kept for others and for how long, and how fast this node
+// may publish.
+//
+// What one member publishes in one life (origin and generation) is a stream of pieces, each with a
+// sequence number from 1 and small enough for a datagram. A message on a topic is a run of
+// consecutive pieces; so large messages, gaps, repair, retention and watermarks are one mechanism.
+// Package multicast brings fresh pieces to everybody; this one takes them in (Take), sees what did
+// not come, and pulls that from whoever has it:
+//
+//   - take.go: a piece comes in, messages go out in order, what nobody holds is passed over and told (Lost).
+//   - given.go: what this node's programs were given, for the receipts of publishers.
+//   - publish.go: a message becomes pieces, within a window of what the others have not confirmed.
+//   - retain.go: what is held is bounded by bytes, count and age; the oldest goes first.
+//   - heads.go: members tell each other on their probes how far they have the streams that changed lately.
+//   - sync.go: whose views differ otherwise, or who was away, or is new, asks for all of them, page by page.
+//   - gap.go, pull.go, supply.go, answer.go: missing pieces are asked for in ranges, of one member after another, several
+//     requests under way.
+//   - restore.go: what a driver kept on disk comes back.
+//
+// Streams is a pure state machine in the manner of the other rooms of gossip.
+package stream
+
+import (
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"github.com/starling-gossip/starling/internal/gossip/marks"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/topology"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+)
+
+// Host is what Streams may use of the node around it, and tell it. It is called only from within
+// Streams' own methods, and calls none of them.
+type Host interface {
+	// Self returns this node, Generation its present life. Both name this node's own stream.
+	Self() member.ID
+	Generation() uint64
+	// Table returns who is known.
+	Table() *member.Table
+	// Rand returns the node's source of chance.
+	Rand() *rand.Rand
+	// Short says whether the budget for what is sent to a member's zone is spent, Tight whether one
+	// for any zone was of late.
+	Short(to member.ID) bool
+	Tight() bool
+	// Near returns the places of this node's zone; none if there is but one zone.
+	Near() []topology.Place
+	// Room returns how many bytes of messages fit one datagram. It must be at least wire.MinRoom -
+	// wire.HeaderSize.
+	Room() int
+	// SendStream sends messages to a member, in a datagram of their own. It copies them.
+	SendStream(now mono.Time, to member.Member, messages []byte)
+	// Unanswered tells that a member did not answer what was sent to it, and that either was long:
+	// perhaps such datagrams do not pass.
+	Unanswered(now mono.Time, id member.ID)
+
+	// Heard returns when the last datagram of a member came; 0: nothing is known of that.
+	Heard(id member.ID) mono.Time
+	// Narrow says whether the way to a member is known to drop what is as long as a full piece.
+	Narrow(id member.ID) bool
+
+	// Deliver hands out a message, this node's own too. Topic and payload are never written to
+	// again.
+	Deliver(now mono.Time, m Message)
+	// Lose tells that messages were passed over, which nobody holds any more.
+	Lose(now mono.Time, l Lost)
+	// Twin tells that others have more of this node's own stream than it published in its present
+	// life: a process before it was in the same generation.
+	Twin(now mono.Time)
+	// Writable tells that Append may be tried again after an ErrBackpressure.
+	Writable(now mono.Time)
+	// Keep tells of every piece that is new here, and Mark how far a stream is delivered: with
+	// these, a driver can give Restore at the next start what it needs. A Mark follows the Deliver
+	// or Lose that it covers. The piece's body is never written to again.
+	Keep(now mono.Time, p wire.Piece)
+	Mark(now mono.Time, m Mark)
+}
+
+// Message is a message that is delivered.
+type Message struct {
+	Origin      member.ID
+	Generation  uint64 // of the origin
+	Seq         uint64 // counts the origin's messages in this generation, over all topics, from 1
+	First, Last uint64 // its pieces
+	Topic       []byte
+	Payload     []byte
+}
+
+// Lost is a hole in a stream: pieces that were passed over. At the end of what is known of a stream
+// nobody may know how many messages were in them: then Seq is 0, and Count is the number of the
+// pieces, more than which they were not.
+type Lost struct {
+	Origin     member.ID
+	Generation uint64
+	From, To   uint64 // pieces
+	Count      uint64 // messages that were in them, wholly or partly
+	Seq        uint64 // of the last of these messages
+}
+
+// Mark says that everything of a stream before Next is delivered, passed over, or from before this
+// node's time.
+type Mark struct {
+	Origin     member.ID
+	Generation uint64
+	Next       uint64 // a piece
+	Seq        uint64 // of the last message before it
+}
+
+// Config is how much a node holds and how eagerly it repairs. The zero value of each field means
+// its default.
+type Config struct {
+	// bytes of pieces that this node published and that are not closed yet; default 4 MiB, at most
+	// half of Bytes
+	Window int
+
+	Bytes  int           // of pieces held, at most; default 8 MiB
+	Pieces int           // held, at most; default 16,384
+	Age    time.Duration // a piece is held for, at most; default 60 s
+
+	// for a missing piece to come by itself, since the last one came; default 30 ms. At most four
+	// of them
+	Wait    time.Duration
+	Timeout time.Duration // of a request, before round-trip times are known; default 250 ms
+	// a gap is passed over after this if all who were asked lack it; default 2 s
+	Patience time.Duration
+	GiveUp   time.Duration // after it a gap is dropped if nobody vouches for it; default 20 s
+	Serve    int           // bytes a second that this node answers Pulls with; default 8 MiB
+	// between two exchanges of all heads, at least; doubles to 30 s while they teach nothing;
+	// default 1 s
+	Sync time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	def(&c.Bytes, 8<<20)
+	def(&c.Pieces, 16384)
+	def(&c.Age, time.Minute)
+	def(&c.Window, 4<<20)
+	def(&c.Wait, 30*time.Millisecond)
+	def(&c.Timeout, 250*time.Millisecond)
+	def(&c.Patience, 2*time.Second)
+	def(&c.GiveUp, 20*time.Second)
+	def(&c.Serve, 8<<20)
+	def(&c.Sync, time.Second)
+	c.Window = min(c.Window, c.Bytes/2)
+	return c
+}
+
+func def[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// Bounds of what is remembered, beside those of Config.
+const (
+	// MaxStreams is how many streams are known. The one that was silent for longest, or nearly,
+	// makes way.
+	MaxStreams = 4096
+	// MaxLives is how many generations of one origin are among them.
+	MaxLives = 8
+	// Ahead is how many pieces beyond the first undelivered one are taken in.
+	Ahead = 16384
+)
+
+// Stats counts what happened since the start; Streams to Open are of now.
+type Stats struct {
+	Published, Delivered uint64 // messages; Delivered includes one's own
+	Lost                 uint64 // messages passed over
+	Duplicates           uint64 // pieces that came again
+	Beyond               uint64 // pieces too far ahead of what is delivered
+	Refused              uint64 // pieces of streams that are not taken in
+	Malformed            uint64 // pieces that could not be read
+	Backpressure         uint64 // Appends refused
+
+	Gaps     uint64 // times that something was missing
+	Pulls    uint64 // requests sent
+	TimedOut uint64 // of them
+	Pulled   uint64 // pieces that came by them
+	Useless  uint64 // pieces that came by them and were here already
+	Served   uint64 // pieces sent to others who asked
+	Busy     uint64 // requests not served, over Config.Serve
+	// pieces not sent to who asked: over wire.MaxPiece, so that they do not fit a datagram of this
+	// node
+	TooLarge uint64
+	Unproven uint64 // claims of more that nobody could show
+	Syncs    uint64 // exchanges of all heads started
+
+	Streams     int // known
+	Gapped      int // of them, with something missing
+	Held, Bytes int // pieces, and their bytes
+	Open        int // bytes published and not closed yet
+}
+
+// Streams is one node's part in everybody's streams: a pure state machine, not safe for concurrent
+// use.
+type Streams struct {
+	plane.None
+	host  Host
+	cfg   Config
+	stats Stats
+	due   mono.Time // nothing falls due before
+
+	list  []*stream               // by origin, then generation
+	last  *stream                 // that was looked up, as a rule the next one too
+	hand  int                     // of the second chance
+	hash  uint64                  // over the heads of all streams of which something is held
+	spare *page                   // one that may be used again
+	marks marks.Table[life, mark] // of streams that were let go
+
+	held, bytes int
+	permits     permits
+	topics      topics
+
+	own       *stream // of this life, nil before the first message
+	open      int     // bytes that are not closed
+	openCount int     // pieces
+	blocked   bool    // an Append was refused and nobody told Writable since
+
+	telling []*stream // whose heads are to be told
+	sync    syncing
+	reunion reunion
+	repairs []*stream // those with gaps
+	turn    int       // which of them comes first
+	// when the next member may be asked for its page, where much is missing
+	polled   mono.Time
+	former   []*stream        // those that wait to hear of earlier lives
+	ending   []*stream        // those whose last message is here in part
+	inFlight int              // requests of all of them
+	rtt      [2]time.Duration // of requests within this node's zone, and to others
+	late     [maxLate]request // that timed out unanswered lately
+	lateAt   int
+	budget   budget
+	buf      []byte // of the datagram that is being written
+}
+
+// New returns a node's streams.
+func New(host Host, cfg Config) *Streams {
+	s := &Streams{host: host, cfg: cfg.withDefaults(), due: mono.Never, marks: newMarks()}
+	s.sync.reset()
+	s.reunion.reset()
+	return s
+}
+
+// Stats returns the counts.
+func (s *Streams) Stats() Stats {
+	st := s.stats
+	st.Streams, st.Gapped, st.Held, st.Bytes, st.Open = len(s.list), len(s.repairs), s.held, s.bytes, s.open
+	return st
+}
+
+// Deadline returns when Wake must be called, mono.Never if never.
+func (s *Streams) Deadline() mono.Time { return s.due }
+
+// Gaps yields the streams of which something is known to be missing here, by origin and generation,
+// in no order that means anything.
+func (s *Streams) Gaps() iter.Seq2[member.ID, uint64] {
+	return func(yield func(member.ID, uint64) bool) {
+		for _, st := range s.repairs {
+			if !yield(st.origin, st.generation) {
+				return
+			}
+		}
+	}
+}
+
+// at sees to a Wake at some time.
+func (s *Streams) at(t mono.Time) { s.due = min(s.due, t) }
+
+// Wake is called when now >= Deadline().
+func (s *Streams) Wake(now mono.Time) {
+	if now < s.due {
+		return
+	}
+	s.due = mono.Never
+	s.retain(now)
+	s.syncWake(now)
+	s.reunionWake(now)
+	s.formerWake(now)
+	s.endingWake(now)
+	s.mend(now)
+}
+
+// Stalled tells that this node's own process stood still for a gap: what was due meanwhile gets
+// that much longer, and after a long one the others are asked at once what was missed.
+func (s *Streams) Stalled(now mono.Time, gap time.Duration) {
+	for _, st := range s.repairs {
+		st.repair.stalled(gap)
+	}
+	clear(s.late[:])
+	s.syncStalled(now, gap)
+}
+
+// Receive takes a message of streams from a live member, and says whether it could be read.
+func (s *Streams) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
+	from := sender.Member
+	switch t {
+	case wire.TypeHeads:
+		ok = s.receiveHeads(now, from, body)
+	case wire.TypeAsk:
+		ok = s.receiveAsk(now, from, body)
+	case wire.TypePage:
+		ok = s.receivePage(now, from, body)
+	case wire.TypePull:
+		ok = s.receivePull(now, from, body)
+	case wire.TypeSupply:
+		ok = s.receiveSupply(now, from, body)
+	}
+	return ok
+}

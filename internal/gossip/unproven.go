@@ -1,0 +1,99 @@
+package gossip
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/starling-gossip/starling/internal/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+)
+
+// An address that nobody is known at may be made up: whoever sends in its name has this node send
+// there. So what goes to such an address, headers of IP and UDP counted, is at most strangerShare
+// times what came from it. It is known once a member is recorded there, or has brought back a
+// number or a cookie that was sent there.
+
+const (
+	strangerShare = 3
+	// addresses whose share is saved up; who shares a slot with another one has what its last
+	// datagram earned
+	maxStrangers = 256
+	maxSaved     = 4 << 10 // bytes that one may have saved up
+)
+
+// unproven is what is owed to addresses that nobody is known at.
+type unproven struct {
+	slots  []saved        // nil before the first stranger came
+	source netip.AddrPort // of the current datagram, if nobody is known there
+	shown  netip.AddrPort // the address that the current datagram has proven
+}
+
+// saved is what may be sent to an address.
+type saved struct {
+	addr  netip.AddrPort
+	bytes int
+}
+
+// of returns the slot of an address.
+func (s *unproven) of(a netip.AddrPort) *saved {
+	if s.slots == nil {
+		s.slots = make([]saved, maxStrangers)
+	}
+	ip := a.Addr().As16()
+	key := binary.BigEndian.Uint64(ip[:]) ^ member.Mix(binary.BigEndian.Uint64(ip[8:])^uint64(a.Port()))
+	x := &s.slots[member.Mix(key)%maxStrangers]
+	if x.addr != a {
+		*x = saved{addr: a}
+	}
+	return x
+}
+
+// meetSource looks whether the sender of the current datagram is known at its address, in any life
+// and state, and otherwise notes what it may be sent for it.
+func (n *Node) meetSource(id member.ID, from netip.AddrPort) {
+	n.unproven.shown = netip.AddrPort{}
+	if m, ok := n.table.Get(id); ok && m.Addr() == from {
+		n.unproven.source = netip.AddrPort{}
+		return
+	}
+	n.unproven.source = from
+	x := n.unproven.of(from)
+	x.bytes = min(x.bytes+strangerShare*(n.size+ipOverhead), maxSaved)
+}
+
+// isStrange says whether what is sent to somebody in the current step counts against what its
+// datagram earned.
+func (n *Node) isStrange(to detect.Peer) bool {
+	s := &n.unproven
+	if !s.source.IsValid() || to.Addr == s.shown {
+		return false
+	}
+	m, ok := n.table.Get(to.ID)
+	return !ok || m.Addr() != to.Addr
+}
+
+// requestSize is what a question for one record takes, with headers of IP and UDP.
+const requestSize = wire.HeaderSize + wire.MessageSize + 8 + ipOverhead
+
+// unearned returns by how much a datagram with so much room is to stay below that, since it goes to
+// a stranger. A question who that is can follow.
+func (n *Node) unearned(to detect.Peer, room int) int {
+	if !n.isStrange(to) {
+		return 0
+	}
+	return max(room-(n.unproven.of(n.unproven.source).bytes-wire.HeaderSize-ipOverhead-requestSize), 0)
+}
+
+// earned says whether so many bytes may be sent to somebody in the current step, and counts them.
+func (n *Node) earned(to detect.Peer, size int) bool {
+	if !n.isStrange(to) {
+		return true
+	}
+	x := n.unproven.of(n.unproven.source)
+	if x.bytes < size {
+		return false
+	}
+	x.bytes -= size
+	return true
+}

@@ -1,0 +1,129 @@
+package ways
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/topology"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+)
+
+// fake is a node with some members. It keeps what is sent last.
+type fake struct {
+	table member.Table
+	rng   *rand.Rand
+	sent  []byte
+	small int
+}
+
+func newFake(n int) (*fake, []plane.Peer) {
+	f := &fake{rng: rand.New(rand.NewPCG(1, 1))}
+	var peers []plane.Peer
+	for i := range n {
+		r := member.Record{Name: fmt.Sprintf("n%d", i), Generation: 1,
+			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 7747)}
+		f.table.Merge(0, member.Fact{Record: member.Share(r)})
+		m, _ := f.table.Get(member.IDOf(r.Name))
+		peers = append(peers, plane.PeerOf(&m))
+	}
+	return f, peers
+}
+
+func (f *fake) ID() member.ID        { return member.IDOf("n0") }
+func (f *fake) Self() member.Member  { m, _ := f.table.Get(f.ID()); return m }
+func (f *fake) Table() *member.Table { return &f.table }
+func (f *fake) Ring() *topology.Ring { return nil }
+func (f *fake) Rand() *rand.Rand     { return f.rng }
+func (f *fake) Proof() *rand.Rand    { return f.rng }
+func (f *fake) Leaving() bool        { return false }
+
+func (f *fake) Send(_ mono.Time, _ plane.Peer, _ plane.Class, b []byte) int {
+	f.sent = append(f.sent[:0], b...)
+	return len(b)
+}
+
+func (f *fake) Spread(mono.Time, uint64, []byte)        {}
+func (f *fake) Heard(uint64)                            {}
+func (f *fake) MustWait(mono.Time, member.ID, int) bool { return false }
+func (f *fake) Small(_ member.Member, size int)         { f.small = size }
+
+// A Seen that nobody asked for, of another number, or of somebody else than was asked, tells
+// nothing.
+func TestSeenNeedsItsNumber(t *testing.T) {
+	f, peers := newFake(3)
+	w := New(1, f, 1165)
+	now := mono.Time(1)
+	for w.Deadline() == mono.Never {
+		now = now.Add(time.Second)
+		for seq, p := range peers[1:] {
+			w.Probed(now, p, wire.AppendPing(nil, uint32(seq)))
+			w.Hear(now, p)
+		}
+		w.Rode(now)
+	}
+	c := &w.check
+	asked, other := peers[1], peers[2]
+	if c.peer == other {
+		asked, other = other, asked
+	}
+	before := *c
+	seen := func(from plane.Peer, number uint32) {
+		body := wire.Body(wire.AppendSeen(nil, &wire.Seen{Number: number, From: from.Addr}, 0))
+		if !w.Receive(now, plane.Sender{Peer: from}, wire.TypeSeen, body) {
+			t.Fatal("it cannot be read")
+		}
+	}
+	seen(other, c.first)
+	seen(asked, c.first-2)
+	seen(asked, c.number)
+	if *c != before {
+		t.Errorf("the check goes on by a false answer: %+v", *c)
+	}
+	if seen(asked, c.first); *c == before || w.Stats().Passed != 1 {
+		t.Error("a true one does not count")
+	}
+}
+
+// What is kept of ways is bounded, and those that are small are kept longest. One to a member that
+// has died is forgotten, and one to another address or life begins anew.
+func TestWaysAreBounded(t *testing.T) {
+	var w Ways
+	for i := range 4 * Max {
+		p := w.to(plane.Peer{ID: member.ID(i + 1)})
+		if p.heard = mono.Time(i); i == 0 {
+			p.over = 100
+		}
+	}
+	if len(w.list) != Max || len(w.ids) != Max || w.find(1) == nil || w.find(4*Max) == nil ||
+		w.find(2) != nil {
+		t.Errorf("%d ways are kept", len(w.list))
+	}
+	for i := range w.list {
+		if w.find(w.ids[i]) != &w.list[i] || w.list[i].peer.ID != w.ids[i] {
+			t.Error("the index is not that of the list")
+		}
+	}
+	if p := w.to(plane.Peer{ID: 1, Instance: 2}); p.over != 0 || p.heard != 0 {
+		t.Errorf("another life goes on with %+v", p)
+	}
+	for i := range 5 * Max {
+		w.drop(member.ID(i + 1))
+	}
+	if len(w.list) != 0 || len(w.ids) != 0 {
+		t.Errorf("%d are left", len(w.list))
+	}
+}
+
+// What is kept of a way is small: a node has up to Max.
+func TestWayIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(way{}); n > 128 {
+		t.Errorf("a way takes %d bytes", n)
+	}
+}
