@@ -298,10 +298,10 @@ func (c *Client) explain(ctx context.Context, err error) error {
 		return ended(ctx)
 	}
 	reason := err
-	if e, ok := errors.AsType[*url.Error](err); ok {
+	if e := (*url.Error)(nil); errors.As(err, &e) {
 		reason = e.Err
 	}
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+	if e := (*net.OpError)(nil); errors.As(err, &e) && e.Op == "dial" {
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			return fmt.Errorf("%w at %s (connection refused)", ErrAbsent, c.addr)
 		}
