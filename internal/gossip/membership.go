@@ -189,8 +189,8 @@ func (n *Node) changed(before, after member.Member) {
 	for _, p := range n.planes {
 		p.Changed(n.now, before, after)
 	}
-	if n.reached.deafened {
-		n.settleDeafened()
+	if n.called.Deafened() {
+		n.called.Settle()
 	}
 	if after.ID != n.id && after.State.Live() {
 		n.deserted = false
@@ -299,21 +299,21 @@ func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.
 		// a former life, or the truth
 	case c.Generation > own.Generation:
 		n.laterSelf(peer, c, r)
-	case c.State == member.Failed && !n.contradicts(c):
-		n.heldFailed(c)
-		n.askCall(peer, c.Incarnation)
+	case c.State == member.Failed && !n.called.Contradicts(n.now, c):
+		n.called.IsHeldFailed(n.now, c)
+		n.called.AskCall(n.now, peer, c.Incarnation)
 	case c.Incarnation > self.Incarnation || c.Incarnation == self.Incarnation &&
 		(c.State != member.Alive || !same):
 		n.refute(c.Incarnation)
 		if c.State == member.Failed {
-			n.heldFailed(c)
+			n.called.IsHeldFailed(n.now, c)
 			n.answerWithSelf(peer)
 		}
 	case c.Incarnation == self.Incarnation:
 		n.news.Heard(uint64(n.id))
 	case !c.State.Live():
 		if c.State == member.Failed {
-			n.heldFailed(c)
+			n.called.IsHeldFailed(n.now, c)
 		}
 		n.answerWithSelf(peer) // it has missed the refutation
 	}
@@ -351,7 +351,8 @@ func (n *Node) refute(incarnation uint32) {
 func (n *Node) goAbove(generation uint64, incarnation uint32) {
 	r := n.self.Value()
 	r.Generation = min(generation+1, member.MaxGeneration)
-	n.inc, n.reached.told = 0, 0
+	n.inc = 0
+	n.called.NewLife()
 	if r.Generation == generation { // there is no higher generation
 		n.inc = min(incarnation, math.MaxUint32-1) + 1
 	}

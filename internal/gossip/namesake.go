@@ -384,8 +384,8 @@ func (n *Node) settleName(c *wire.Conflict, proven bool) {
 // replaced says whether a later life of this name elsewhere began while this node slept, heard
 // nobody, or was reached by nobody: the word of it may come before the end of that is noticed.
 func (n *Node) replaced(generation uint64) bool {
-	e, r := &n.entry, &n.reached
-	away := n.reach.Isolated() || r.lost || r.owed != 0 || e.woke != 0 &&
+	e := &n.entry
+	away := n.reach.Isolated() || n.called.IsLost() || n.called.WaitsForCall() || e.woke != 0 &&
 		n.now.Sub(e.woke) < replaceFor
 	return away && generation > n.self.Value().Generation
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip/accrual"
 	"github.com/starling-gossip/starling/internal/gossip/alarms"
+	"github.com/starling-gossip/starling/internal/gossip/called"
 	"github.com/starling-gossip/starling/internal/gossip/coords"
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/heartbeat"
@@ -82,7 +83,7 @@ type Node struct {
 	words    rumor.Queue    // messages that are spread as they are, by key
 
 	entry    entry
-	reached  reached
+	called   *called.Called // whether its address leads to it
 	identity identity
 	settings wire.Hashes // this node's
 	unlike   []Unlike    // in which others differ from them
@@ -171,7 +172,7 @@ func (n *Node) Deadline() Time {
 	case n.detector == nil:
 		return 0
 	}
-	due := min(n.upkeep.due, n.reached.due, n.entry.due(), n.flushDue())
+	due := min(n.upkeep.due, n.entry.due(), n.flushDue())
 	for _, p := range n.planes {
 		due = min(due, p.Deadline())
 	}
@@ -190,7 +191,6 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	}
 	n.wakeEntry()
 	n.wakeUpkeep()
-	n.wakeReached()
 	n.finish()
 }
 
@@ -243,6 +243,7 @@ func (n *Node) launch() {
 	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
 	n.launchMessages()
 	n.coords = coords.New(coordsHost{env{n}})
+	n.called = n.newCalled()
 	n.ways = ways.New(n.now, waysHost{env{n}}, n.Longest())
 	n.alarms = alarms.New(alarmsHost{env{n}}, n.cfg.ShareSuspicions)
 	n.keys = state.New(keysHost{streamHost{n}}, n.cfg.Keys)
@@ -253,7 +254,7 @@ func (n *Node) launch() {
 	n.damper, _ = n.detector.(detect.Damper)
 	n.lossy, _ = n.detector.(detect.Lossy)
 	n.planes = []plane.Plane{
-		n.detector, n.reach, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords, n.ways, n.quota,
+		n.detector, n.reach, n.called, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords, n.ways, n.quota,
 	}
 	n.readers = [wire.Planes]plane.Plane{
 		wire.Probing: n.detector, wire.Repairs: n.repair, wire.Tree: n.relay,
@@ -261,7 +262,6 @@ func (n *Node) launch() {
 	}
 	n.launchEntry()
 	n.launchUpkeep()
-	n.launchReached()
 }
 
 func (n *Node) newDetector() detect.Detector {
@@ -364,8 +364,8 @@ func (n *Node) TakenFrom(now Time, from netip.Addr, out *Outbox) {
 	if d, ok := n.detector.(interface{ Taken(Time) }); ok {
 		d.Taken(n.now)
 	}
-	n.reached.came(n.now, from.Unmap())
-	n.settleDeafened()
+	n.called.Came(n.now, from.Unmap())
+	n.called.Settle()
 	n.finish()
 }
 

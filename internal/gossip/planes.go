@@ -40,10 +40,16 @@ func (e env) Ring() *topology.Ring { return e.n.ring }
 func (e env) Rand() *rand.Rand     { return e.n.rng }
 
 func (e env) Send(_ Time, to detect.Peer, c plane.Class, messages []byte) int {
+	if c == plane.Reply && !e.n.mayReply() {
+		return 0
+	}
 	start := e.n.open(to.Instance)
 	e.n.out.arena = append(e.n.out.arena, messages...)
-	if c == plane.Own {
+	switch c {
+	case plane.Own:
 		return e.n.closeFree(start, to)
+	case plane.Reply:
+		e.n.replies.Take(len(e.n.out.arena) - start + ipOverhead)
 	}
 	return e.n.close(start, to)
 }

@@ -123,7 +123,7 @@ func (h reachHost) SendsTo(f Family) bool {
 		(h.n.routes == AnyFamily || h.n.routes == f)
 }
 
-func (h reachHost) IsLost() bool { return h.n.reached.lost }
+func (h reachHost) IsLost() bool { return h.n.called.IsLost() }
 
 func (h reachHost) Unreachable(now Time, m member.Member, on bool) {
 	n := h.n
@@ -133,7 +133,7 @@ func (h reachHost) Unreachable(now Time, m member.Member, on bool) {
 	} else {
 		n.streams.Returned(now, m)
 	}
-	n.settleDeafened()
+	n.called.Settle()
 }
 
 func (h reachHost) ZoneSilent(now Time, z SilentZone, on bool) {

@@ -136,7 +136,7 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 	case uint32(m.Generation()) != h.Generation:
 		n.note(&m, peer, true)
 	case m.State == member.Failed, m.State == member.Left && n.now.Sub(m.Since) > farewell:
-		n.haunted(&m, peer)
+		n.called.Haunted(n.now, &m, peer)
 		n.note(&m, peer, false)
 	}
 }
@@ -197,10 +197,10 @@ func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 		return true
 	case t == wire.TypeAck:
 		if n.ways.Acked(n.now, peer, body) {
-			n.reached.answer = n.now
+			n.called.Answered(n.now)
 		}
 	case t == wire.TypePing || t == wire.TypeLease || t == wire.TypeInquiry:
-		if n.wasCalled(peer, t, body) {
+		if n.called.Question(n.now, peer, t, body) {
 			return true
 		}
 	}

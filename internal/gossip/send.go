@@ -138,11 +138,19 @@ func (n *Node) claim(m *member.Member, accuser member.ID) wire.Claim {
 // reply opens a datagram to somebody who asked for it or provoked it, within what such may cost; ok
 // says whether it may be sent.
 func (n *Node) reply(to detect.Peer) (start int, ok bool) {
-	if !n.replies.Ready(n.now) {
-		n.stats.RepliesRefused++
+	if !n.mayReply() {
 		return 0, false
 	}
 	return n.open(to.Instance), true
+}
+
+// mayReply says whether there is room in what strangers and the dead may provoke.
+func (n *Node) mayReply() bool {
+	ok := n.replies.Ready(n.now)
+	if !ok {
+		n.stats.RepliesRefused++
+	}
+	return ok
 }
 
 // closeReply ends a datagram that reply began.

@@ -69,7 +69,7 @@ func (n *Node) reconnect() {
 		}
 	}
 	if failed > 0 && n.rng.IntN(max(n.table.Live(), 1)) < failed {
-		n.call(&chosen)
+		n.called.Call(n.now, &chosen)
 	}
 }
 

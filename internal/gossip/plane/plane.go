@@ -118,6 +118,7 @@ type Class uint8
 const (
 	Control Class = iota // that of all but messages, which it may overdraw
 	Own                  // one that the plane keeps itself
+	Reply                // that of what strangers and the dead provoke: it may not be sent
 )
 
 // Jitter returns a time within a quarter of d, so that nodes that started together do not stay in

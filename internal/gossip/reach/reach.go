@@ -200,8 +200,16 @@ func (r *Reach) Absent() int { return len(r.absences) }
 // At returns one of them.
 func (r *Reach) At(i int) member.ID { return r.absences[i].id }
 
-// SilentAt says whether the detector does not hear that one.
-func (r *Reach) SilentAt(i int) bool { return r.absences[i].reasons&silent != 0 }
+// Silent goes through those of them that the detector does not hear.
+func (r *Reach) Silent() iter.Seq[member.ID] {
+	return func(yield func(member.ID) bool) {
+		for _, a := range r.absences {
+			if a.reasons&silent != 0 && !yield(a.id) {
+				return
+			}
+		}
+	}
+}
 
 // Unreachable goes through the live members that this node cannot reach, while too few others can
 // be asked about them, while their zone is silent, or while nobody connects this node with their IP

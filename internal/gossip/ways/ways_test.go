@@ -1,9 +1,7 @@
 package ways
 
 import (
-	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"testing"
 	"time"
 	"unsafe"
@@ -11,54 +9,23 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
-	"github.com/starling-gossip/starling/internal/gossip/topology"
+	"github.com/starling-gossip/starling/internal/gossip/plane/planetest"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// fake is a node with some members. It keeps what is sent last.
-type fake struct {
-	table member.Table
-	rng   *rand.Rand
-	sent  []byte
-	small int
-}
+// fake is a node that may send anything.
+type fake struct{ *planetest.Env }
 
-func newFake(n int) (*fake, []plane.Peer) {
-	f := &fake{rng: rand.New(rand.NewPCG(1, 1))}
-	var peers []plane.Peer
-	for i := range n {
-		r := member.Record{Name: fmt.Sprintf("n%d", i), Generation: 1,
-			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 7747)}
-		f.table.Merge(0, member.Fact{Record: member.Share(r)})
-		m, _ := f.table.Get(member.IDOf(r.Name))
-		peers = append(peers, plane.PeerOf(&m))
-	}
-	return f, peers
-}
-
-func (f *fake) ID() member.ID        { return member.IDOf("n0") }
-func (f *fake) Self() member.Member  { m, _ := f.table.Get(f.ID()); return m }
-func (f *fake) Table() *member.Table { return &f.table }
-func (f *fake) Ring() *topology.Ring { return nil }
-func (f *fake) Rand() *rand.Rand     { return f.rng }
-func (f *fake) Proof() *rand.Rand    { return f.rng }
-func (f *fake) Leaving() bool        { return false }
-
-func (f *fake) Send(_ mono.Time, _ plane.Peer, _ plane.Class, b []byte) int {
-	f.sent = append(f.sent[:0], b...)
-	return len(b)
-}
-
-func (f *fake) Spread(mono.Time, uint64, []byte)        {}
-func (f *fake) Heard(uint64)                            {}
-func (f *fake) MustWait(mono.Time, member.ID, int) bool { return false }
-func (f *fake) Small(_ member.Member, size int)         { f.small = size }
+func (f fake) Proof() *rand.Rand                       { return f.Chance }
+func (f fake) Leaving() bool                           { return false }
+func (f fake) MustWait(mono.Time, member.ID, int) bool { return false }
+func (f fake) Small(member.Member, int)                {}
 
 // A Seen that nobody asked for, of another number, or of somebody else than was asked, tells
 // nothing.
 func TestSeenNeedsItsNumber(t *testing.T) {
-	f, peers := newFake(3)
-	w := New(1, f, 1165)
+	f := fake{planetest.New(3)}
+	peers, w := f.Peers, New(1, f, 1165)
 	now := mono.Time(1)
 	for w.Deadline() == mono.Never {
 		now = now.Add(time.Second)

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -174,34 +173,4 @@ func TestFailedMemberThatSendsIsDeaf(t *testing.T) {
 		}
 		return true
 	})
-	for i := range 4 * maxGhosts {
-		n0.out = &w.out
-		m := member.Member{ID: member.ID(i + 1), Handle: n1.self, State: member.Failed}
-		n0.haunted(&m, detect.Peer{ID: m.ID, Addr: n1.addr})
-	}
-	if len(n0.reached.ghosts) > maxGhosts {
-		t.Errorf("%d ghosts", len(n0.reached.ghosts))
-	}
-}
-
-// A node that is held failed, and asked two to call it, has the call of more than half of those
-// that can: of one that it cannot reach since it may wait for ever.
-func TestTheUnreachableAreNotWaitedFor(t *testing.T) {
-	w := newWorld(t)
-	nodes := w.cluster(4, nil)
-	w.run(5 * time.Second)
-	p := nodes[0]
-	p.reached.begs = nil
-	for _, q := range nodes[1:3] {
-		m, _ := p.Table().Get(q.id)
-		p.reached.begs = append(p.reached.begs, beggar{peer: detect.PeerOf(&m)})
-	}
-	if p.calledByMost(nodes[1].id) {
-		t.Error("one of two is most")
-	}
-	p.out = &Outbox{}
-	p.reach.SetSilent(w.now, nodes[2].id, true)
-	if !p.calledByMost(nodes[1].id) {
-		t.Error("the call of one that is unreachable is waited for")
-	}
 }

@@ -1,0 +1,74 @@
+package gossip
+
+import (
+	"iter"
+	"net/netip"
+	"time"
+
+	"github.com/starling-gossip/starling/internal/gossip/called"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+)
+
+// WaitsForCall says whether others hold this node failed, and it has not contradicted: it has asked
+// them to call it, and does so when something that they send to its address comes here.
+func (n *Node) WaitsForCall() bool { return n.called.WaitsForCall() }
+
+// Unreached says whether this node's address does not lead to it: others hear it, and nothing that
+// they send to the address of its record comes here. While it is isolated nobody knows.
+func (n *Node) Unreached() bool { return n.called.Unreached() }
+
+// HeardFrom returns where the datagrams of a failed member come from that is heard still.
+func (n *Node) HeardFrom(id member.ID) (from netip.AddrPort, ok bool) {
+	return n.called.HeardFrom(n.now, id)
+}
+
+// newCalled returns what this node knows of whether its address leads to it.
+func (n *Node) newCalled() *called.Called {
+	round := time.Duration(0)
+	if n.cfg.Detector == INQUEST {
+		round = n.cfg.Inquest.Round()
+	}
+	return called.New(n.now, calledHost{env{n}}, round)
+}
+
+// calledHost is the node as that sees it.
+type calledHost struct{ env }
+
+func (h calledHost) NoMajority() bool                   { return h.n.NoMajority() }
+func (h calledHost) Isolated() bool                     { return h.n.reach.Isolated() }
+func (h calledHost) IsUnreachable(id member.ID) bool    { return h.n.IsUnreachable(id) }
+func (h calledHost) Silent() iter.Seq[member.ID]        { return h.n.reach.Silent() }
+func (h calledHost) Absent() int                        { return h.n.reach.Absent() }
+func (h calledHost) Ways() int                          { return h.n.ways.Len() }
+func (h calledHost) WayAt(i int) (plane.Peer, Time)     { return h.n.ways.At(i) }
+func (h calledHost) LastHeard(id member.ID) Time        { return h.n.ways.Heard(id) }
+func (h calledHost) Refute(incarnation uint32)          { h.n.refute(incarnation) }
+func (h calledHost) TellSelf(to plane.Peer)             { h.n.answerWithSelf(to) }
+func (h calledHost) Note(m member.Member, p plane.Peer) { h.n.note(&m, p, false) }
+func (h calledHost) Woke()                              { h.n.wokeNow() }
+func (h calledHost) Asked(q wire.Inquiry)               { h.n.askedAbout(&q) }
+
+func (h calledHost) AppendNote(b []byte, m member.Member) []byte {
+	n := h.n
+	start := len(n.out.arena)
+	n.appendMember(&m, false, n.id)
+	n.appendFingerprint()
+	b = append(b, n.out.arena[start:]...)
+	n.out.arena = n.out.arena[:start]
+	return b
+}
+
+func (h calledHost) SetDeaf(now Time, m member.Member) {
+	f := m.Fact()
+	f.Cause = member.CauseDeaf
+	h.n.apply(f, false, 0, now.Sub(m.Since))
+}
+
+func (h calledHost) HeldFailed(self member.Member, since time.Duration) {
+	e := Event{Kind: HeldFailed, Member: self, Gap: since}
+	h.n.out.Events = append(h.n.out.Events, e)
+}
+
+func (h calledHost) Unreached(on bool) { h.n.tell(pick(on, Unreached, Reached), h.n.Self()) }
