@@ -103,10 +103,14 @@ func splitRow(text string) (cells []string) {
 	}
 }
 
+// broken is where a text in Go goes on in the next line.
+var broken = regexp.MustCompile(`"\s*\+\s*"`)
+
 // plain is a text without what only its page needs: the marks of Markdown and of comments, and
 // breaks of lines.
 func plain(text string) string {
 	text = linkTarget.ReplaceAllString(commented.ReplaceAllString(text, " "), "]")
+	text = broken.ReplaceAllString(text, "")
 	return strings.Join(strings.Fields(strings.NewReplacer("[", "", "]", "", "*", "", "`", "",
 		"//", " ").Replace(text)), " ")
 }

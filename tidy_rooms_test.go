@@ -22,8 +22,8 @@ var rooms = [][]string{
 	{"wire", "topology", "rumor"},
 	{"plane"},
 	{"detect"},
-	{"counter", "detect/detecttest"},
-	{"accrual", "alarms", "coords", "heartbeat", "inquest", "multicast", "quota", "reach",
+	{"counter", "detect/detecttest", "plane/planetest"},
+	{"accrual", "alarms", "called", "coords", "heartbeat", "inquest", "multicast", "quota", "reach",
 		"reconcile", "state", "stream", "swim", "ways"}, // the planes
 	{"."}, // the node
 }

@@ -28,8 +28,8 @@ func (a *app) publishCmd() *cobra.Command {
 		Use: "publish TOPIC [DATA | -]", Short: "Send a message to every member",
 		Long: "Send a message of up to 1 MiB to every member: DATA, or standard input if DATA " +
 			"is -, or nothing.\n" +
-			"With --wait it returns when so many members have it, and fails if that takes too " +
-			"long.",
+			"With --wait it returns when so many members have it, and fails if that takes " +
+			"too long.",
 		Example: "  starling publish deploys 'v42 is out'\n  date | starling publish clock -\n  " +
 			"starling publish --wait all --json flags on",
 		Args: args(1, 2, "TOPIC and perhaps DATA are wanted"),

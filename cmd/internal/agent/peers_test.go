@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,9 +19,33 @@ import (
 )
 
 // logged is a logger that a test can read.
-func logged() (*slog.Logger, *bytes.Buffer) {
-	var b bytes.Buffer
-	return slog.New(slog.NewTextHandler(&b, nil)), &b
+func logged() (*slog.Logger, *logText) {
+	t := &logText{}
+	return slog.New(slog.NewTextHandler(t, nil)), t
+}
+
+// logText is what was logged. It is safe for concurrent use.
+type logText struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (t *logText) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.Write(p)
+}
+
+func (t *logText) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.String()
+}
+
+func (t *logText) Reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b.Reset()
 }
 
 func TestPeersAreRemembered(t *testing.T) {

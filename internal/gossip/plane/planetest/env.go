@@ -42,13 +42,20 @@ func New(n int) *Env {
 	return e
 }
 
-// Env's methods are those of plane.Env.
+// ID is that of n0.
+func (e *Env) ID() member.ID { return e.Peers[0].ID }
 
-func (e *Env) ID() member.ID        { return e.Peers[0].ID }
-func (e *Env) Self() member.Member  { m, _ := e.Members.Get(e.ID()); return m }
+// Self is n0.
+func (e *Env) Self() member.Member { m, _ := e.Members.Get(e.ID()); return m }
+
+// Table is Members.
 func (e *Env) Table() *member.Table { return &e.Members }
+
+// Ring is that of Members, as long as nobody changes them.
 func (e *Env) Ring() *topology.Ring { return e.ring }
-func (e *Env) Rand() *rand.Rand     { return e.Chance }
+
+// Rand is Chance.
+func (e *Env) Rand() *rand.Rand { return e.Chance }
 
 // Send keeps a copy.
 func (e *Env) Send(_ mono.Time, to plane.Peer, c plane.Class, messages []byte) int {
