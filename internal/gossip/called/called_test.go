@@ -37,8 +37,8 @@ func (f fake) Unreached(bool)                          {}
 
 func (f fake) AppendNote(b []byte, _ member.Member) []byte { return b }
 
-// A node that is held failed, and asked two to call it, has the call of more than half of those that
-// can: for that of one that it cannot reach since it may wait for ever.
+// A node that is held failed, and asked two to call it, has the call of more than half of those
+// that can: for that of one that it cannot reach since it may wait for ever.
 func TestTheUnreachableAreNotWaitedFor(t *testing.T) {
 	f := fake{planetest.New(4), map[member.ID]bool{}}
 	c := New(1, f, time.Second)
