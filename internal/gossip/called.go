@@ -13,15 +13,15 @@ import (
 
 // WaitsForCall says whether others hold this node failed, and it has not contradicted: it has asked
 // them to call it, and does so when something that they send to its address comes here.
-func (n *Node) WaitsForCall() bool { return n.called.WaitsForCall() }
+func (v View) WaitsForCall() bool { return v.n.called.WaitsForCall() }
 
 // Unreached says whether this node's address does not lead to it: others hear it, and nothing that
 // they send to the address of its record comes here. While it is isolated nobody knows.
-func (n *Node) Unreached() bool { return n.called.Unreached() }
+func (v View) Unreached() bool { return v.n.called.Unreached() }
 
 // HeardFrom returns where the datagrams of a failed member come from that is heard still.
-func (n *Node) HeardFrom(id member.ID) (from netip.AddrPort, ok bool) {
-	return n.called.HeardFrom(n.now, id)
+func (v View) HeardFrom(id member.ID) (from netip.AddrPort, ok bool) {
+	return v.n.called.HeardFrom(v.n.now, id)
 }
 
 // newCalled returns what this node knows of whether its address leads to it.

@@ -33,7 +33,7 @@ const freshFor = 10 * time.Minute
 
 // ClusterID returns the identity of this node's cluster, 0 while it has none. Equal ones mean the
 // same cluster; of two clusters that become one the lower stays.
-func (n *Node) ClusterID() uint64 { return n.identity.id }
+func (v View) ClusterID() uint64 { return v.n.identity.id }
 
 // foundCluster makes this node the first of its cluster, unless it remembers which one it was in.
 func (n *Node) foundCluster() {

@@ -310,12 +310,12 @@ func (n *Node) dial(s *seed) {
 
 // InTouch says whether a live member is at an address, as far as this node knows, and can be
 // reached from here.
-func (n *Node) InTouch(a netip.AddrPort) bool {
-	if n.reach.Isolated() {
+func (v View) InTouch(a netip.AddrPort) bool {
+	if v.n.reach.Isolated() {
 		return false
 	}
-	for i := range n.table.Live() {
-		if m := n.table.At(i); m.Addr() == a && !n.IsUnreachable(m.ID) {
+	for i := range v.n.table.Live() {
+		if m := v.n.table.At(i); m.Addr() == a && !v.n.IsUnreachable(m.ID) {
 			return true
 		}
 	}
@@ -541,7 +541,7 @@ type Sight struct {
 }
 
 // Seen returns what a seed told last.
-func (n *Node) Seen() Sight { return n.entry.seen }
+func (v View) Seen() Sight { return v.n.entry.seen }
 
 // dropSeed takes an address that leads back here off the seeds.
 func (n *Node) dropSeed(a netip.AddrPort) {
@@ -554,7 +554,7 @@ func (n *Node) dropSeed(a netip.AddrPort) {
 
 // Complete says whether this node was let in and has had the first whole table since: before that
 // it does not know who is in the cluster. The first of its cluster is complete at once.
-func (n *Node) Complete() bool { return n.entry.whole }
+func (v View) Complete() bool { return v.n.entry.whole }
 
 // complete looks whether it is.
 func (n *Node) complete() {
@@ -615,13 +615,13 @@ func (n *Node) lacks() bool {
 // Unsent returns an error that wraps ErrUnsent and names the first message of this node's that is
 // not known to be out; nil if there is none. One that nobody else had when all others had failed is
 // not out, though nobody is left to wait for. It may be called after the end too.
-func (n *Node) Unsent() error {
-	if n.relay == nil {
+func (v View) Unsent() error {
+	if v.n.relay == nil {
 		return nil
 	}
-	seq, late := n.unsent()
-	if generation, lone, ok := n.streams.FirstLone(); ok {
-		if !late || generation < n.self.Value().Generation || lone < seq {
+	seq, late := v.n.unsent()
+	if generation, lone, ok := v.n.streams.FirstLone(); ok {
+		if !late || generation < v.n.self.Value().Generation || lone < seq {
 			seq, late = lone, true
 		}
 	}

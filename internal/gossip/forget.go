@@ -53,9 +53,9 @@ func (n *Node) bury(m *member.Member) {
 
 // Forgot says whether this node remembers that it has forgotten a member, for its age or by
 // somebody's word.
-func (n *Node) Forgot(id member.ID) bool {
-	_, known := n.table.Get(id)
-	_, ok := n.graves.Get(id)
+func (v View) Forgot(id member.ID) bool {
+	_, known := v.n.table.Get(id)
+	_, ok := v.n.graves.Get(id)
 	return ok && !known
 }
 

@@ -43,44 +43,44 @@ type KeyEvent struct {
 
 // Value returns what a member, this node too, wrote under a key. Members that failed or left keep
 // their keys until they are forgotten; keys with a TTL lapse all the same.
-func (n *Node) Value(id member.ID, key string) (Value, bool) {
-	if n.keys == nil {
+func (v View) Value(id member.ID, key string) (Value, bool) {
+	if v.n.keys == nil {
 		return Value{}, false
 	}
-	return n.keys.Get(n.now, id, key)
+	return v.n.keys.Get(v.n.now, id, key)
 }
 
 // Values goes through all keys of all members that are held here: owners by ID, each one's keys in
 // the order in which they were written. No step may be made meanwhile.
-func (n *Node) Values() iter.Seq2[member.ID, Value] {
-	if n.keys == nil {
+func (v View) Values() iter.Seq2[member.ID, Value] {
+	if v.n.keys == nil {
 		return func(func(member.ID, Value) bool) {}
 	}
-	return n.keys.All(n.now)
+	return v.n.keys.All(v.n.now)
 }
 
 // ValuesOf goes through the keys of one member, as Values does.
-func (n *Node) ValuesOf(id member.ID) iter.Seq[Value] {
-	if n.keys == nil {
+func (v View) ValuesOf(id member.ID) iter.Seq[Value] {
+	if v.n.keys == nil {
 		return func(func(Value) bool) {}
 	}
-	return n.keys.Of(n.now, id)
+	return v.n.keys.Of(v.n.now, id)
 }
 
 // StateStats returns what the node counts of keys.
-func (n *Node) StateStats() state.Stats {
-	if n.keys == nil {
+func (v View) StateStats() state.Stats {
+	if v.n.keys == nil {
 		return state.Stats{}
 	}
-	return n.keys.Stats()
+	return v.n.keys.Stats()
 }
 
 // StateVersion returns up to which version this node holds what a member wrote, 0 if nothing.
-func (n *Node) StateVersion(id member.ID) uint64 {
-	if n.keys == nil {
+func (v View) StateVersion(id member.ID) uint64 {
+	if v.n.keys == nil {
 		return 0
 	}
-	return n.keys.Version(id)
+	return v.n.keys.Version(id)
 }
 
 // keysHost is the node as its keys see it.
@@ -112,9 +112,9 @@ func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
 
 // StateFingerprint returns a hash over what this node holds of live members' keys, 0 while nobody
 // has written any: nodes with equal ones, and equal views of the members, hold the same keys.
-func (n *Node) StateFingerprint() uint64 {
-	if n.keys == nil {
+func (v View) StateFingerprint() uint64 {
+	if v.n.keys == nil {
 		return 0
 	}
-	return n.keys.Fingerprint()
+	return v.n.keys.Fingerprint()
 }

@@ -18,10 +18,10 @@ var (
 )
 
 // Location returns where this node stands.
-func (n *Node) Location() Location { return n.coords.Location() }
+func (v View) Location() Location { return v.n.coords.Location() }
 
 // Measured returns the round trip to a member as it was measured of late, 0 if it was not.
-func (n *Node) Measured(id member.ID) time.Duration { return n.coords.Measured(id) }
+func (v View) Measured(id member.ID) time.Duration { return v.n.coords.Measured(id) }
 
 // coordsHost is the node as coordinates see it.
 type coordsHost struct{ env }

@@ -25,36 +25,36 @@ func (n *Node) launchMessages() {
 }
 
 // StreamStats returns what the node counts of messages, TreeStats of how they travel.
-func (n *Node) StreamStats() stream.Stats {
-	if n.streams == nil {
+func (v View) StreamStats() stream.Stats {
+	if v.n.streams == nil {
 		return stream.Stats{}
 	}
-	return n.streams.Stats()
+	return v.n.streams.Stats()
 }
 
 // Gaps yields the streams of which this node knows that it lacks something, by origin and
 // generation, in no order that means anything.
-func (n *Node) Gaps() iter.Seq2[member.ID, uint64] {
-	if n.streams == nil {
+func (v View) Gaps() iter.Seq2[member.ID, uint64] {
+	if v.n.streams == nil {
 		return func(func(member.ID, uint64) bool) {}
 	}
-	return n.streams.Gaps()
+	return v.n.streams.Gaps()
 }
 
 // TreeStats returns what the node counts of how messages travel.
-func (n *Node) TreeStats() multicast.Stats {
-	if n.relay == nil {
+func (v View) TreeStats() multicast.Stats {
+	if v.n.relay == nil {
 		return multicast.Stats{}
 	}
-	return n.relay.Stats()
+	return v.n.relay.Stats()
 }
 
 // Topics returns what the node knows of the topics, by name.
-func (n *Node) Topics() []stream.Topic {
-	if n.streams == nil {
+func (v View) Topics() []stream.Topic {
+	if v.n.streams == nil {
 		return nil
 	}
-	return n.streams.Topics(n.now)
+	return v.n.streams.Topics(v.n.now)
 }
 
 // sendMessages sends messages in a datagram of their own, outside the budget of news.

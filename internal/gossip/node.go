@@ -36,6 +36,7 @@ const Version = 2
 // Node is one member of a cluster, as a pure state machine. The package comment has its contract.
 // It is not safe for concurrent use.
 type Node struct {
+	View
 	cfg     Config
 	cluster uint32
 	rng     *rand.Rand
@@ -152,6 +153,7 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 
 		now: Never,
 	}
+	n.View = View{n}
 	n.table.SetHome(r.Zone)
 	n.reach = reach.New(0, reachHost{env{n}}, c.Retention/2)
 	n.quota = quota.New(quotaHost{env{n}}, c.quota())
@@ -306,39 +308,39 @@ func (n *Node) Self() member.Member {
 }
 
 // Health returns the detector's local health: 0 is good, higher is worse.
-func (n *Node) Health() int {
-	if n.detector == nil {
+func (v View) Health() int {
+	if v.n.detector == nil {
 		return 0
 	}
-	return n.detector.Health()
+	return v.n.detector.Health()
 }
 
 // RTT returns the smoothed round-trip time to the members, 0 while unknown.
-func (n *Node) RTT() time.Duration {
-	if n.detector == nil {
+func (v View) RTT() time.Duration {
+	if v.n.detector == nil {
 		return 0
 	}
-	return n.detector.RTT()
+	return v.n.detector.RTT()
 }
 
 // Phi returns the level of suspicion of a member at a moment, −log10 of the probability that it
 // lives and is only late; ok is false if the detector has none, which only ACCRUAL does, or if this
 // node does not watch the member.
-func (n *Node) Phi(now Time, id member.ID) (phi float64, ok bool) {
-	if n.accruer == nil {
+func (v View) Phi(now Time, id member.ID) (phi float64, ok bool) {
+	if v.n.accruer == nil {
 		return 0, false
 	}
-	return n.accruer.Phi(now, id)
+	return v.n.accruer.Phi(now, id)
 }
 
 // Damped returns how long a member that came back lately in the same life may be silent at a
 // moment, how long others may, and how many of its returns count still; 0 returns if it did not
 // come back, or if the detector does not damp, which only INQUEST does.
-func (n *Node) Damped(now Time, id member.ID) (grace, usual time.Duration, returns int) {
-	if n.damper == nil {
+func (v View) Damped(now Time, id member.ID) (grace, usual time.Duration, returns int) {
+	if v.n.damper == nil {
 		return 0, 0, 0
 	}
-	return n.damper.Damped(now, id)
+	return v.n.damper.Damped(now, id)
 }
 
 // Connected tells what came of a Connect that the node asked for, if anything did.

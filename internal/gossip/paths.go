@@ -22,13 +22,13 @@ type Path struct {
 
 // Paths returns what the node knows of the ways to the live members that it talks to, 64 at most,
 // in no order that means anything.
-func (n *Node) Paths(now Time) (all []Path) {
-	if n.ways == nil {
+func (v View) Paths(now Time) (all []Path) {
+	if v.n.ways == nil {
 		return nil
 	}
-	broken := n.Broken(now)
-	for _, w := range n.ways.All(now) {
-		all = append(all, Path{Way: w, Port: n.portOf(now, w.Member.ID),
+	broken := v.n.Broken(now)
+	for _, w := range v.n.ways.All(now) {
+		all = append(all, Path{Way: w, Port: v.n.portOf(now, w.Member.ID),
 			Broken: slices.Contains(broken, w.Member.ID)})
 	}
 	return all
@@ -39,11 +39,11 @@ func (n *Node) Longest() int { return wire.RoomOf(n.cfg.MTU) }
 
 // LastHeard returns when the last datagram of a live member came, of those that this node talks to;
 // 0: none has.
-func (n *Node) LastHeard() Time {
-	if n.ways == nil {
+func (v View) LastHeard() Time {
+	if v.n.ways == nil {
 		return 0
 	}
-	return n.ways.LastHeard()
+	return v.n.ways.LastHeard()
 }
 
 // waysHost is the node as its ways see it.

@@ -88,17 +88,17 @@ const aroundGrace = 350 * time.Millisecond
 // whose host refuses connections for it is known in half a second); for HEARTBEAT T_fail, for
 // ACCRUAL the silence at which phi reaches the threshold; for SWIM the least of the formula
 // (Lifeguard, section IV-B), to which the time until somebody probes the member is added.
-func (n *Node) DetectionTime() time.Duration {
-	live := n.table.Live()
+func (v View) DetectionTime() time.Duration {
+	live := v.n.table.Live()
 	switch {
-	case n.cfg.Detector == SWIM:
-		return n.cfg.SWIM.LeastSuspicion(live)
-	case n.cfg.Detector == HEARTBEAT:
-		return n.cfg.Heartbeat.FailAfter(live, n.cfg.probeRoom())
-	case n.cfg.Detector == ACCRUAL:
-		return n.cfg.Accrual.Expect(live, n.cfg.probeRoom())
+	case v.n.cfg.Detector == SWIM:
+		return v.n.cfg.SWIM.LeastSuspicion(live)
+	case v.n.cfg.Detector == HEARTBEAT:
+		return v.n.cfg.Heartbeat.FailAfter(live, v.n.cfg.probeRoom())
+	case v.n.cfg.Detector == ACCRUAL:
+		return v.n.cfg.Accrual.Expect(live, v.n.cfg.probeRoom())
 	case live == 2:
-		return inquest.LoneGrace*n.cfg.Inquest.Grace + aroundGrace
+		return inquest.LoneGrace*v.n.cfg.Inquest.Grace + aroundGrace
 	}
-	return n.cfg.Inquest.Grace + aroundGrace
+	return v.n.cfg.Inquest.Grace + aroundGrace
 }

@@ -98,4 +98,4 @@ func (n *Node) publish(c Publish) error {
 }
 
 // LastSeq returns the sequence of the message that this node published last, 0 before the first.
-func (n *Node) LastSeq() uint64 { return n.seq }
+func (v View) LastSeq() uint64 { return v.n.seq }

@@ -17,9 +17,9 @@ import (
 type Agreement struct{ Same, Heard int }
 
 // Agreement returns how many of the members heard of lately share this node's view.
-func (n *Node) Agreement() (a Agreement) {
-	if n.repair != nil {
-		a.Same, a.Heard = n.repair.Agreement(n.now)
+func (v View) Agreement() (a Agreement) {
+	if v.n.repair != nil {
+		a.Same, a.Heard = v.n.repair.Agreement(v.n.now)
 	}
 	return a
 }

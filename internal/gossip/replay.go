@@ -4,13 +4,13 @@ import "iter"
 
 // Messages goes through the messages that were delivered here, or published, and are still held:
 // those of one origin in order. Their bytes are never written to again.
-func (n *Node) Messages() iter.Seq[Message] {
+func (v View) Messages() iter.Seq[Message] {
 	return func(yield func(Message) bool) {
-		if n.streams == nil {
+		if v.n.streams == nil {
 			return
 		}
-		for m := range n.streams.Messages() {
-			if !yield(n.message(&m)) {
+		for m := range v.n.streams.Messages() {
+			if !yield(v.n.message(&m)) {
 				return
 			}
 		}

@@ -154,10 +154,10 @@ func (u *Unlike) String() string {
 
 // Unlike goes through the settings in which live members differ from this node, of those that it
 // let in or that let it in.
-func (n *Node) Unlike() iter.Seq[Unlike] {
+func (v View) Unlike() iter.Seq[Unlike] {
 	return func(yield func(Unlike) bool) {
-		for _, u := range n.unlike {
-			if n.livesOn(u.peer) && !yield(u) {
+		for _, u := range v.n.unlike {
+			if v.n.livesOn(u.peer) && !yield(u) {
 				return
 			}
 		}

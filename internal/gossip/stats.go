@@ -42,27 +42,27 @@ type Stats struct {
 }
 
 // Stats returns the counters.
-func (n *Node) Stats() Stats {
-	s := n.stats
-	s.QueueDropped, s.NewsQueued = n.news.Dropped, n.news.Len()
-	s.PairWaits = n.quota.Waits()
-	if n.ways != nil {
-		s.Paths, s.SmallPaths = n.ways.Counts()
-		w := n.ways.Stats()
+func (v View) Stats() Stats {
+	s := v.n.stats
+	s.QueueDropped, s.NewsQueued = v.n.news.Dropped, v.n.news.Len()
+	s.PairWaits = v.n.quota.Waits()
+	if v.n.ways != nil {
+		s.Paths, s.SmallPaths = v.n.ways.Counts()
+		w := v.n.ways.Stats()
 		s.ChecksPassed, s.ChecksSmall, s.ChecksUnanswered = w.Passed, w.Small, w.Unanswered
 	}
-	if n.streams != nil {
-		st := n.streams.Stats()
+	if v.n.streams != nil {
+		st := v.n.streams.Stats()
 		s.Delivered, s.Lost, s.Duplicates = st.Delivered, st.Lost, st.Duplicates
-		s.MessagesQueued = n.relay.Pending()
+		s.MessagesQueued = v.n.relay.Pending()
 	}
 	return s
 }
 
 // RepairStats returns what anti-entropy counted.
-func (n *Node) RepairStats() reconcile.Stats {
-	if n.repair == nil {
+func (v View) RepairStats() reconcile.Stats {
+	if v.n.repair == nil {
 		return reconcile.Stats{}
 	}
-	return n.repair.Stats()
+	return v.n.repair.Stats()
 }

@@ -79,13 +79,13 @@ func (n *Node) received(from member.ID, bytes int) {
 
 // Traffic returns what went to and came from each zone so far, by name; what belongs to none that
 // is known comes last. The sums are those of Stats.
-func (n *Node) Traffic() []ZoneTraffic {
-	all := slices.Clone(n.traffic.zones)
+func (v View) Traffic() []ZoneTraffic {
+	all := slices.Clone(v.n.traffic.zones)
 	for i := range all {
-		all[i].Budget = n.quota.Rate(n.traffic.keys[i])
+		all[i].Budget = v.n.quota.Rate(v.n.traffic.keys[i])
 	}
 	slices.SortFunc(all, func(a, b ZoneTraffic) int { return strings.Compare(a.Zone, b.Zone) })
-	if u := n.traffic.unknown; u.PacketsIn+u.PacketsOut > 0 {
+	if u := v.n.traffic.unknown; u.PacketsIn+u.PacketsOut > 0 {
 		u.Unknown = true
 		all = append(all, u)
 	}

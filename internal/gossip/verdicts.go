@@ -54,9 +54,9 @@ type Verdict struct {
 }
 
 // Verdicts goes through what is remembered of a member, the oldest first.
-func (n *Node) Verdicts(id member.ID) iter.Seq[Verdict] {
+func (v View) Verdicts(id member.ID) iter.Seq[Verdict] {
 	return func(yield func(Verdict) bool) {
-		v := &n.verdicts
+		v := &v.n.verdicts
 		for i := range v.list {
 			x := &v.list[(v.next+i)%len(v.list)]
 			if x.id == id && !yield(x.public()) {
