@@ -7,8 +7,6 @@ import (
 	"time"
 )
 
-var allDetectors = []Detector{SWIM, INQUEST, HEARTBEAT, ACCRUAL}
-
 // moveAll gives all nodes other addresses at once, which each notices a few seconds later, as their
 // hosts do.
 func (w *world) moveAll(nodes []*peer, to func(i int) int) {
@@ -26,7 +24,7 @@ func (w *world) moveAll(nodes []*peer, to func(i int) int) {
 // All members get other addresses at once: none knows where any other is. A user that has one after
 // the other join at one of the new addresses has the whole cluster back, in the same lives.
 func TestAllMoved(t *testing.T) {
-	for _, d := range allDetectors {
+	for _, d := range allDetectors() {
 		for _, size := range []int{2, 3, 8} {
 			for _, after := range []time.Duration{0, 30 * time.Second, 10 * time.Minute} {
 				t.Run(fmt.Sprintf("%v, %d, %v", d, size, after), func(t *testing.T) {
@@ -76,7 +74,7 @@ func (w *world) placed(nodes []*peer) bool {
 // lost.
 func TestAllMovedAndTheNamesLeadThere(t *testing.T) {
 	anew := func(i int) int { return 1000 + i }
-	for _, d := range allDetectors {
+	for _, d := range allDetectors() {
 		for _, c := range []struct {
 			what string
 			size int
@@ -117,7 +115,7 @@ func TestAllMovedAndTheNamesLeadThere(t *testing.T) {
 // A node that lives keeps its name and its address, though another one claims them in the same life
 // and above what is known: it is asked.
 func TestMovedIsNoTakeover(t *testing.T) {
-	for _, d := range allDetectors {
+	for _, d := range allDetectors() {
 		t.Run(d.String(), func(t *testing.T) {
 			w := newWorld(t)
 			nodes := w.cluster(5, &Config{Detector: d})
@@ -168,7 +166,7 @@ func TestSeedMet(t *testing.T) {
 // All but one of a small cluster are started anew at other addresses; the one that is left hears
 // nobody.
 func TestAllOthersAreStartedElsewhere(t *testing.T) {
-	for _, d := range allDetectors {
+	for _, d := range allDetectors() {
 		for size := 2; size <= 5; size++ {
 			t.Run(fmt.Sprintf("%v, %d", d, size), func(t *testing.T) {
 				w := newWorld(t)

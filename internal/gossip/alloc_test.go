@@ -83,7 +83,7 @@ func (l *loop) carry() {
 
 // In a quiet cluster nothing is allocated: no period, ping, ack or fingerprint takes memory.
 func TestIdleAllocatesNothing(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		for _, n := range []int{2, 5, 50} {
 			idle(t, n, d)
 		}

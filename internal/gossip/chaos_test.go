@@ -17,7 +17,7 @@ import (
 // cannot reach. A failing seed replays exactly.
 func TestConvergesAfterChaos(t *testing.T) {
 	seeds := size.Of(10, 60, 600)
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		for seed := range seeds {
 			t.Run(fmt.Sprintf("%s/%d", d, seed), func(t *testing.T) {
 				chaos(t, uint64(seed), d)

@@ -18,35 +18,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// Detector names a failure detector. All members of a cluster run the same.
-type Detector uint8
-
-// The failure detectors.
-const (
-	SWIM      Detector = 1
-	INQUEST   Detector = 2
-	HEARTBEAT Detector = 3
-	ACCRUAL   Detector = 4
-)
-
-// DefaultDetector is that of a Config that names none.
-const DefaultDetector = INQUEST
-
-// String returns the detector's name as the command line has it.
-func (d Detector) String() string {
-	switch d {
-	case SWIM:
-		return "swim"
-	case INQUEST:
-		return "inquest"
-	case HEARTBEAT:
-		return "heartbeat"
-	case ACCRUAL:
-		return "accrual"
-	}
-	return fmt.Sprintf("Detector(%d)", uint8(d))
-}
-
 // Config is how a node behaves. The zero value of each field means its default, which is right for
 // a LAN. A Config is not changed by the nodes made with it, which share it.
 type Config struct {
@@ -117,7 +88,7 @@ func (c *Config) withDefaults() (Config, error) {
 	def(&d.Stall, 100*time.Millisecond)
 	def(&d.Inquest.Grace, inquest.DefaultGrace)
 	switch {
-	case !slices.Contains(detectors, d.Detector):
+	case d.Detector.row() == nil:
 		return d, fmt.Errorf("%w: there is no detector %d", ErrConfig, d.Detector)
 	case d.MTU < wire.MinMTU:
 		return d, fmt.Errorf("%w: an MTU of %d bytes; it must be at least %d", ErrConfig,

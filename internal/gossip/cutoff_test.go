@@ -84,7 +84,7 @@ func TestIsolationOutlastsRoutes(t *testing.T) {
 // A host keeps addresses of one family alone, and all others are at addresses of the other one: its
 // node is cut off, says so at once, and counts nobody as reached. With the routes it is back.
 func TestNobodyOfItsFamily(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		w, nodes := families(t, "bbbbb", &Config{Detector: d})
 		p := nodes[4]
 		route, gone := w.route, true

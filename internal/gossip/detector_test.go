@@ -13,8 +13,8 @@ import (
 // A node that runs another detector than its seed is told so, and neither of the two takes the
 // other for a member.
 func TestOtherDetectorIsRefused(t *testing.T) {
-	for _, own := range detectors {
-		for _, other := range detectors {
+	for _, own := range allDetectors() {
+		for _, other := range allDetectors() {
 			if own == other {
 				continue
 			}
@@ -49,7 +49,7 @@ func TestOtherDetectorIsRefused(t *testing.T) {
 // With ACCRUAL a node has a level of suspicion for those that it watches, and with others for
 // nobody.
 func TestPhi(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		w := newWorld(t)
 		nodes := w.cluster(3, &Config{Detector: d})
 		w.run(10 * time.Second)
@@ -76,7 +76,7 @@ func TestPhi(t *testing.T) {
 // A member that was failed twice and came back in the same life is borne with for longer, and this
 // can be asked for.
 func TestDamped(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		w := newWorld(t)
 		nodes := w.cluster(8, &Config{Detector: d})
 		lost := nodes[7]

@@ -291,7 +291,7 @@ func TestRoutesComeAndGo(t *testing.T) {
 
 // An old verdict about a member of the other family is a doubt, and the member cannot be asked.
 func TestDoubtOfTheOtherFamily(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		w, nodes := families(t, "bb4646", &Config{Detector: d})
 		m, _ := nodes[2].Table().Get(nodes[3].id)
 		if !m.OutOfFamily {

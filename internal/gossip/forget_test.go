@@ -237,7 +237,7 @@ func TestMinoritysViewDoesNotAge(t *testing.T) {
 // for two seconds, hears it soon after it is back from whomever it meets, whether the dead one
 // died before or meanwhile. Nobody is told of a return, and what is held unlike costs no repair.
 func TestForgottenEverywhere(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		for _, how := range []string{"cut off", "asleep", "lost", "two cut off", "left",
 			"died in the cut", "long ago"} {
 			t.Run(fmt.Sprintf("%s, %s", d, how), func(t *testing.T) {

@@ -107,8 +107,8 @@ func (z *fuzzed) newNode(name string, i int, seed uint64) *Node {
 // fuzzedConfig is what a seed stands for: a failure detector, and from the number of those on two
 // zones with a small budget.
 func fuzzedConfig(seed uint64) (cfg *Config, zone func(i int) string) {
-	n := uint64(len(detectors))
-	cfg = &Config{Detector: detectors[seed%n]}
+	n := uint64(len(allDetectors()))
+	cfg = &Config{Detector: allDetectors()[seed%n]}
 	if seed/n%2 == 0 {
 		return cfg, func(int) string { return "" }
 	}
@@ -118,7 +118,7 @@ func fuzzedConfig(seed uint64) (cfg *Config, zone func(i int) string) {
 
 // realDatagrams are those that eventful clusters, two with each failure detector, sent to n0.
 var realDatagrams = sync.OnceValue(func() (all [][]byte) {
-	for seed := range 2 * uint64(len(detectors)) {
+	for seed := range 2 * uint64(len(allDetectors())) {
 		cfg, zone := fuzzedConfig(seed)
 		all = append(all, eventful(cfg, zone)...)
 	}

@@ -15,7 +15,7 @@ import (
 // either side, who was there before the cut or came during it, is told that one of the dead joined;
 // nobody is told that one who left has failed; all that live meet.
 func TestForgottenStayForgotten(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		for _, x := range []struct{ n, few int }{{11, 2}, {10, 1}, {17, 8}, {17, 9}, {16, 5},
 			{22, 4}} {
 			t.Run(fmt.Sprintf("%s, %d of %d", d, x.few, x.n), func(t *testing.T) {

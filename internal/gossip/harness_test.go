@@ -301,3 +301,11 @@ func count(p *peer, k EventKind) int {
 	}
 	return n
 }
+
+// allDetectors are those that there are.
+func allDetectors() (all []Detector) {
+	for i := range detectorRows {
+		all = append(all, detectorRows[i].id)
+	}
+	return all
+}

@@ -13,7 +13,7 @@ import (
 // With every detector each node comes to know the way to the others, without a packet more: a LAN
 // of one millisecond.
 func TestNodesFindTheirCoordinates(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		t.Run(d.String(), func(t *testing.T) {
 			w := newWorld(t)
 			all := w.cluster(8, &Config{Detector: d})

@@ -6,13 +6,10 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/accrual"
 	"github.com/starling-gossip/starling/internal/gossip/alarms"
 	"github.com/starling-gossip/starling/internal/gossip/called"
 	"github.com/starling-gossip/starling/internal/gossip/coords"
 	"github.com/starling-gossip/starling/internal/gossip/detect"
-	"github.com/starling-gossip/starling/internal/gossip/heartbeat"
-	"github.com/starling-gossip/starling/internal/gossip/inquest"
 	"github.com/starling-gossip/starling/internal/gossip/marks"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/multicast"
@@ -24,7 +21,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/rumor"
 	"github.com/starling-gossip/starling/internal/gossip/state"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
-	"github.com/starling-gossip/starling/internal/gossip/swim"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/ways"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
@@ -249,7 +245,7 @@ func (n *Node) launch() {
 	n.ways = ways.New(n.now, waysHost{env{n}}, n.Longest())
 	n.alarms = alarms.New(alarmsHost{env{n}}, n.cfg.ShareSuspicions)
 	n.keys = state.New(keysHost{streamHost{n}}, n.cfg.Keys)
-	n.detector = n.newDetector()
+	n.detector = n.cfg.Detector.row().start(n)
 	n.listener, _ = n.detector.(detect.Listener)
 	n.prober, _ = n.detector.(detect.Prober)
 	n.accruer, _ = n.detector.(detect.Accruer)
@@ -264,18 +260,6 @@ func (n *Node) launch() {
 	}
 	n.launchEntry()
 	n.launchUpkeep()
-}
-
-func (n *Node) newDetector() detect.Detector {
-	switch n.cfg.Detector {
-	case INQUEST:
-		return inquest.New(n.cfg.Inquest, host{n}, n.now)
-	case HEARTBEAT:
-		return heartbeat.New(n.cfg.Heartbeat, host{n}, n.cfg.probeRoom(), n.now)
-	case ACCRUAL:
-		return accrual.New(n.cfg.Accrual, host{n}, n.cfg.probeRoom(), n.now)
-	}
-	return swim.New(n.cfg.SWIM, host{n}, n.now)
 }
 
 // stalled makes up for a gap in which this process stood still. After a long one its table is a

@@ -88,7 +88,7 @@ func TestRestart(t *testing.T) {
 // that anybody heard of, and the end of each before the next, noticed or not; and so when all fall
 // asleep for long and come back.
 func TestCrashLoop(t *testing.T) {
-	for _, d := range allDetectors {
+	for _, d := range allDetectors() {
 		for _, loss := range []float64{0, 0.2} {
 			t.Run(fmt.Sprintf("%v, %v lost", d, loss), func(t *testing.T) {
 				w := newWorld(t)
@@ -298,7 +298,7 @@ func TestLeave(t *testing.T) {
 // Under SWIM a partition makes two clusters; under Inquest the minority fails nobody, and says whom
 // it cannot reach.
 func TestPartitionHeals(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		t.Run(d.String(), func(t *testing.T) {
 			w := newWorld(t)
 			w.cluster(10, &Config{Detector: d})

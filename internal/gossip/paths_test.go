@@ -48,7 +48,7 @@ func (w *world) narrowTo(most int, nodes ...*peer) {
 // long that takes, and that its longest datagrams pass, which it looked for within seconds of its
 // start: at each once.
 func TestPaths(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		w := newWorld(t)
 		pads := map[int]int{}
 		w.onSend = func(_ *peer, _ netip.AddrPort, data []byte) {

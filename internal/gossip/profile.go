@@ -2,7 +2,6 @@ package gossip
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,29 +12,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/swim"
 )
 
-// This file is the choices that a person makes by name: the detector and the kind of network; and
-// what to expect of them.
-
-// detectors are all that there are, by name.
-var detectors = []Detector{SWIM, INQUEST, HEARTBEAT, ACCRUAL}
-
-// ParseDetector returns the detector of a name, as String has it.
-func ParseDetector(name string) (Detector, error) {
-	i := slices.IndexFunc(detectors, func(d Detector) bool { return d.String() == name })
-	if i < 0 {
-		return 0, fmt.Errorf("there is no detector %q, there are %s", name,
-			strings.Join(DetectorNames(), ", "))
-	}
-	return detectors[i], nil
-}
-
-// DetectorNames returns the names of all detectors.
-func DetectorNames() (names []string) {
-	for _, d := range detectors {
-		names = append(names, d.String())
-	}
-	return names
-}
+// This file is the kinds of network that a person chooses by name.
 
 // ProfileNames are the profiles that there are; the first is the default.
 var ProfileNames = []string{"lan", "wan", "local"}
@@ -77,28 +54,4 @@ func Profile(name string) (Config, error) {
 	}
 	return Config{}, fmt.Errorf("there is no profile %q, there are %s", name,
 		strings.Join(ProfileNames, ", "))
-}
-
-// aroundGrace is what Inquest needs beside its grace: to miss the member, to hear the jury, to
-// spread the news (measured, docs/results.md).
-const aroundGrace = 350 * time.Millisecond
-
-// DetectionTime returns how long after its crash a member of this cluster, as large as it is now,
-// is known to have failed: for Inquest the time to expect of a host that falls silent (a process
-// whose host refuses connections for it is known in half a second); for HEARTBEAT T_fail, for
-// ACCRUAL the silence at which phi reaches the threshold; for SWIM the least of the formula
-// (Lifeguard, section IV-B), to which the time until somebody probes the member is added.
-func (v View) DetectionTime() time.Duration {
-	live := v.n.table.Live()
-	switch {
-	case v.n.cfg.Detector == SWIM:
-		return v.n.cfg.SWIM.LeastSuspicion(live)
-	case v.n.cfg.Detector == HEARTBEAT:
-		return v.n.cfg.Heartbeat.FailAfter(live, v.n.cfg.probeRoom())
-	case v.n.cfg.Detector == ACCRUAL:
-		return v.n.cfg.Accrual.Expect(live, v.n.cfg.probeRoom())
-	case live == 2:
-		return inquest.LoneGrace*v.n.cfg.Inquest.Grace + aroundGrace
-	}
-	return v.n.cfg.Inquest.Grace + aroundGrace
 }

@@ -24,7 +24,7 @@ func TestDetectorNames(t *testing.T) {
 // that is told is near.
 func TestProfiles(t *testing.T) {
 	for _, name := range ProfileNames {
-		for _, d := range detectors {
+		for _, d := range allDetectors() {
 			t.Run(name+"/"+d.String(), func(t *testing.T) {
 				cfg, err := Profile(name)
 				if err != nil {
@@ -68,7 +68,7 @@ func TestDetectionTime(t *testing.T) {
 	if got, want := told("lan", INQUEST), 1850*time.Millisecond; got != want {
 		t.Errorf("lan: %s is told, want %s", got, want)
 	}
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		if !(told("local", d) < told("lan", d) && told("lan", d) < told("wan", d)) {
 			t.Errorf("%s: local %s, lan %s, wan %s", d, told("local", d), told("lan", d),
 				told("wan", d))

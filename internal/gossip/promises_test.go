@@ -16,7 +16,7 @@ import (
 // Which side of a cut a node is on: of two sides not both reach more than half of the last agreed
 // view, whoever fails whom, under each detector. Who failed counts, and who left does not.
 func TestReach(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		for _, left := range []int{1, 3, 5, 6} {
 			w := newWorld(t)
 			nodes := w.cluster(12, &Config{Detector: d})

@@ -70,7 +70,7 @@ func TestMessagesOfTwins(t *testing.T) {
 // It is at another address, and the former process is held failed, or has left, or is found to have
 // failed only then: nobody would call it where it is.
 func TestTwinElsewhere(t *testing.T) {
-	for _, d := range allDetectors {
+	for _, d := range allDetectors() {
 		for _, after := range []time.Duration{0, 20 * time.Second} {
 			for _, leaves := range []bool{false, true} {
 				w := newWorld(t)

@@ -10,7 +10,7 @@ import (
 // What a live member sends of a known type and cannot be read counts once as malformed; what is of
 // a type that is not known counts as that.
 func TestUnreadCountsOnce(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		w := newWorld(t)
 		a := w.cluster(2, &Config{Detector: d})[0]
 		m, _ := a.Table().Get(member.IDOf("n1"))

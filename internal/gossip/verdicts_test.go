@@ -20,7 +20,7 @@ func verdictsOf(n *Node,
 // Under either detector all learn with the news who declared a member failed, and on whose word;
 // and that it came back.
 func TestAllKnowWhy(t *testing.T) {
-	for _, d := range detectors {
+	for _, d := range allDetectors() {
 		t.Run(d.String(), func(t *testing.T) {
 			w := newWorld(t)
 			nodes := w.cluster(12, &Config{Detector: d})
