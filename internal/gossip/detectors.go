@@ -31,13 +31,13 @@ const DefaultDetector = INQUEST
 // spread the news (measured, docs/results.md).
 const aroundGrace = 350 * time.Millisecond
 
-// detectorRow is what there is to say of a detector: another one is a package, a field of Config and
-// a row.
+// detectorRow is what there is to say of a detector: another one is a package, a field of Config
+// and a row.
 type detectorRow struct {
 	id    Detector
 	name  string
 	start func(n *Node) detect.Detector
-	// how long after its crash one of so many members is known to have failed (DetectionTime)
+	// how long after its crash one of so many members is known to have failed
 	expect func(c *Config, live int) time.Duration
 }
 

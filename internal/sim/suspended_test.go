@@ -11,7 +11,7 @@ import (
 // Each line of the table names a fault that is drawn and checkers that there are, and stands in
 // docs/swarm.md.
 func TestSuspensions(t *testing.T) {
-	text, err := os.ReadFile("../docs/swarm.md")
+	text, err := os.ReadFile("../../docs/swarm.md")
 	if err != nil {
 		t.Fatal(err)
 	}
