@@ -23,6 +23,8 @@ func (h *holder) Receive(now mono.Time, from plane.Sender, t wire.Type, body []b
 	return t == wire.TypeCounters && h.Exchange.Receive(now, from.Peer, body)
 }
 
+func (h *holder) Wake(now mono.Time) { h.Exchange.Wake(now) }
+
 func (h *holder) Stalled(_ mono.Time, gap time.Duration) { h.Exchange.Stalled(gap) }
 
 func (h *holder) Changed(now mono.Time, before, after member.Member) {

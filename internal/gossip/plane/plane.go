@@ -51,8 +51,11 @@ type Rider interface {
 	Rode(now mono.Time)
 }
 
-// None does nothing. A plane embeds it for what it has no use for.
+// None does nothing. A plane embeds it for what it has no use for: all but Receive and Deadline.
 type None struct{}
+
+// Wake does nothing.
+func (None) Wake(mono.Time) {}
 
 // EndDatagram does nothing.
 func (None) EndDatagram(mono.Time) {}
