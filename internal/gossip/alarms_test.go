@@ -26,8 +26,8 @@ func nameOf(p *peer) string {
 	return m.Name()
 }
 
-// On request all are told of a silence, before the verdict and though there is none; else only who
-// notices it.
+// On request all are told of a silence, before the verdict and though there is none; else only
+// those that notices it.
 func TestSuspicionsAreShared(t *testing.T) {
 	for _, share := range []bool{false, true} {
 		w := newWorld(t)
@@ -74,7 +74,8 @@ func TestSuspicionsAreShared(t *testing.T) {
 func accuse(l *loop, n *Node, by, target member.Member, seq uint32, on bool) (all []Event) {
 	n.Receive(l.now, addrOf(1), forge(by.Name(), uint32(by.Generation()),
 		wire.AppendAlarm(nil, wire.Alarm{
-			Accuser: by.ID, By: by.Instance(), Target: target.ID, Instance: target.Instance(), Seq: seq, On: on,
+			Accuser: by.ID, By: by.Instance(), Target: target.ID, Instance: target.Instance(),
+			Seq: seq, On: on,
 		})), &l.out)
 	all = append(all, l.out.Events...)
 	l.out.Reset()

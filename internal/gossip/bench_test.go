@@ -21,7 +21,7 @@ func BenchmarkIdlePeriod(b *testing.B) {
 			start := l.now
 			b.ReportAllocs()
 			for b.Loop() {
-				// Each node in turn, so that finding out who is next is not what is measured.
+				// Each node in turn, so that finding out which is next is not what is measured.
 				l.now = l.now.Add(800 * time.Millisecond)
 				for i, node := range l.nodes {
 					for node.Deadline() <= l.now {

@@ -118,7 +118,7 @@ func TestWhoIsNotReachedDoesNotRefute(t *testing.T) {
 	}
 }
 
-// A call goes to the address of the table alone, whoever asks for it, and for no other life.
+// A call goes to the address of the table alone, whichever asks for it, and for no other life.
 func TestCallsGoToTheTablesAddress(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)

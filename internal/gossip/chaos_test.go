@@ -13,7 +13,7 @@ import (
 
 // Whatever happened, once the faults end all nodes that run see each other alive, nobody else, and
 // agree: a random row of crashes, restarts, leaves, partitions, loss, pauses and new tags for each
-// seed. Under Inquest too few survivors for a jury fail nobody, but each of them says whom it
+// seed. Under Inquest too few survivors for a jury fail nobody, but each of them says which it
 // cannot reach. A failing seed replays exactly.
 func TestConvergesAfterChaos(t *testing.T) {
 	seeds := size.Of(10, 60, 600)
@@ -49,7 +49,7 @@ func chaos(t *testing.T, seed uint64, d Detector) {
 	}
 }
 
-// knows says whether everybody who runs holds everybody who runs alive, and nobody else, or says
+// knows says whether each that runs holds each that runs alive, and nobody else, or says
 // that it cannot reach them; and whether, if there are no such, all agree.
 func (w *world) knows() bool {
 	settled := true
@@ -82,7 +82,7 @@ func (w *world) harm(rng *rand.Rand, n int, cfg *Config) {
 			old := w.latest(name)
 			// an older one too: the clock went back
 			generation := max(1, old.self.Value().Generation+uint64(rng.IntN(3))-1)
-			// all of them: else who runs may know nobody who runs
+			// all of them: else one that runs may know none that runs
 			var seeds []int
 			for j := range n {
 				seeds = append(seeds, j)

@@ -58,7 +58,7 @@ type Config struct {
 	// the first pause between two tries to join, doubling up to 5 s; default 200 ms
 	JoinRetry time.Duration
 
-	// ShareSuspicions has this node tell all members whom it suspects, and when it does no more,
+	// ShareSuspicions has this node tell all members which it suspects, and when it does no more,
 	// for their users to act early. Only INQUEST suspects in private; with the others, suspicion is
 	// public or there is none.
 	ShareSuspicions bool

@@ -57,7 +57,7 @@ func (w *withTCP) live(d time.Duration, each func()) {
 
 func nobody() {}
 
-// A few to whom nothing comes but what they send each other, by UDP alone, know within 30 s that
+// A few to which nothing comes but what they send each other, by UDP alone, know within 30 s that
 // they are not reached: what they ask each other is no sign of it. It ends when the others come
 // through. The others are well, and are told nothing of themselves.
 func TestDeafInCompany(t *testing.T) {

@@ -48,7 +48,9 @@ func eventfulHash(t *testing.T) [sha256.Size]byte {
 	w.run(5 * time.Second)
 	w.start("n3", 3, 2, nil, 0)
 	w.do(nodes[5], Leave{})
-	w.cut = func(from, to netip.AddrPort) bool { return from.Addr().As4()[3]%2 != to.Addr().As4()[3]%2 }
+	w.cut = func(from, to netip.AddrPort) bool {
+		return from.Addr().As4()[3]%2 != to.Addr().As4()[3]%2
+	}
 	w.run(20 * time.Second)
 	w.cut = nil
 	nodes[7].paused = true

@@ -188,7 +188,8 @@ func TestLoss(t *testing.T) {
 			func() bool { return w.allSee(30) && w.agree() })
 		t.Logf("%2.0f %% loss, 30 nodes, 10 min: %d false suspicions, %d false failures (%.4f "+
 			"per node-minute), %d B/s per node, whole %s after the loss",
-			100*c.loss, len(suspected), len(failures), float64(len(failures))/300, (after-before)/30/uint64(span/time.Second), took)
+			100*c.loss, len(suspected), len(failures), float64(len(failures))/300,
+			(after-before)/30/uint64(span/time.Second), took)
 		if len(failures) > c.most {
 			t.Errorf("%d false failures at %.0f %% loss", len(failures), 100*c.loss)
 		}

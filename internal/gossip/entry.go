@@ -80,7 +80,7 @@ type entry struct {
 	welcomed bool
 	host     bool          // it is in since it let another one in, and no seed has let it in yet
 	deaf     bool          // after a long sleep, until the old datagrams that wait are read
-	greeted  detect.Peer   // who said welcome in the current datagram
+	greeted  detect.Peer   // that said welcome in the current datagram
 	greeting uint32        // how many members it knew
 	took     time.Duration // from the Join that showed its cookie to that
 	whole    bool          // the first whole table is in
@@ -343,7 +343,8 @@ func (n *Node) sendJoin(s *seed) {
 	fresh := !e.welcomed || n.identity.fresh > n.now
 	start := n.open(0)
 	j := wire.Join{
-		Detector: uint8(n.cfg.Detector), Cluster: n.name, Number: n.joinNumber(s.kind), Settings: n.settings,
+		Detector: uint8(n.cfg.Detector), Cluster: n.name, Number: n.joinNumber(s.kind),
+		Settings: n.settings,
 		Merge: s.kind == wished || s.kind == configured &&
 			fresh, Alone: s.kind != remembered && n.table.Live() == 1,
 		ClusterID: n.identity.id, HasCookie: s.until > n.now, Cookie: s.cookie,
@@ -553,7 +554,7 @@ func (n *Node) dropSeed(a netip.AddrPort) {
 }
 
 // Complete says whether this node was let in and has had the first whole table since: before that
-// it does not know who is in the cluster. The first of its cluster is complete at once.
+// it does not know what the cluster is. The first of its cluster is complete at once.
 func (v View) Complete() bool { return v.n.entry.whole }
 
 // complete looks whether it is.

@@ -85,7 +85,7 @@ func has(kind byte, a netip.Addr) bool {
 
 // Where nodes have both families, those with one alone form a cluster with those of the other:
 // nobody sends where it cannot, nobody is suspected for it, messages and keys reach all, publishers
-// are not held up, and who dies is known to all.
+// are not held up, and a death is known to all.
 func TestFamiliesBesideEachOther(t *testing.T) {
 	for _, c := range []struct {
 		pattern  string
@@ -299,7 +299,8 @@ func TestDoubtOfTheOtherFamily(t *testing.T) {
 		}
 		w.inject(nodes[2], forge("n0", 1, wire.AppendUpdate(nil,
 			&wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{
-				Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Failed, Age: 20}})))
+				Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Failed,
+				Age: 20}})))
 		if nodes[2].stats.Doubted != 1 {
 			t.Errorf("%s: it is not doubted", d)
 		}

@@ -106,7 +106,7 @@ func (n *Node) buried(peer detect.Peer, id member.ID, check uint32, c *wire.Clai
 	return peer.ID != id
 }
 
-// tellEnd has whoever sent the current datagram be told how a life ended.
+// tellEnd has the sender of the current datagram be told how a life ended.
 func (n *Node) tellEnd(id member.ID, g *grave) {
 	if len(n.ends) >= maxEnds {
 		return
@@ -139,7 +139,7 @@ func (n *Node) tellEnds(peer detect.Peer) {
 	n.closeReply(start, peer)
 }
 
-// askedAbout tells a member that has another one examined, whom this node has forgotten, how that
+// askedAbout tells a member that has another one examined, which this node has forgotten, how that
 // one ended.
 func (n *Node) askedAbout(q *wire.Inquiry) {
 	g, ok := n.graves.Get(q.Target)
@@ -164,7 +164,7 @@ func (n *Node) forgetAll(ids []member.ID) error {
 			return fmt.Errorf("%q: %w", m.Name(), ErrLives)
 		}
 	}
-	n.reach.Aged = 0 // whoever is missing is known to be gone
+	n.reach.Aged = 0 // all that are missing are known to be gone
 	for _, id := range ids {
 		if m, ok := n.table.Get(id); ok {
 			n.forgetNow(&m)
@@ -191,7 +191,8 @@ func wordKey(id member.ID) uint64 { return uint64(id) * 0x9e3779b97f4a7c15 }
 // spreadWord passes on that a member is to be forgotten.
 func (n *Node) spreadWord(id member.ID, g *grave) {
 	word := wire.AppendUpdate(nil, &wire.Update{ID: id, Check: g.check, Claim: wire.Claim{
-		Generation: g.generation, Incarnation: g.inc, State: member.Failed, Cause: member.CauseForgotten,
+		Generation: g.generation, Incarnation: g.inc, State: member.Failed,
+		Cause: member.CauseForgotten,
 	}})
 	n.spread(wordKey(id), word)
 }

@@ -22,8 +22,8 @@ func (w *world) forgets(name string) (n int) {
 	return n
 }
 
-// Who failed, left or cannot be reached is forgotten at once where it is asked for, everywhere else
-// with the news, and stays so; a start brings it back. Somebody who lives, or is not known, is
+// One that failed, left or cannot be reached is forgotten at once where it is asked for, everywhere
+// else with the news, and stays so; a start brings it back. One that lives, or is not known, is
 // refused, and then nobody is forgotten.
 func TestForget(t *testing.T) {
 	w := newWorld(t)
@@ -78,7 +78,7 @@ func TestForget(t *testing.T) {
 	w.until(10*time.Second, "n6 is back", func() bool { return w.allSee(7) })
 }
 
-// A few who cannot tell whether the rest is dead have the unreachable forgotten, and are a whole
+// A few that cannot tell whether the rest is dead have the unreachable forgotten, and are a whole
 // cluster; if those lived on the other side of a cut, all meet again.
 func TestForgetUnreachable(t *testing.T) {
 	for _, alive := range []bool{false, true} {

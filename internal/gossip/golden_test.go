@@ -184,7 +184,7 @@ func (s *script) line(format string, args ...any) {
 	fmt.Fprintf(&s.out, format+"\n", args...)
 }
 
-// at returns who has an address.
+// at returns the node that has an address.
 func (s *script) at(a netip.AddrPort) *peer {
 	for _, p := range slices.Backward(s.nodes) {
 		if p.addr == a {
@@ -285,12 +285,16 @@ func quietProbe(data []byte) (kind string, quiet bool) {
 }
 
 var eventNames = map[EventKind]string{
-	MemberJoined: "joined", MemberUpdated: "updated", MemberSuspected: "suspected", MemberRecovered: "recovered",
-	MemberFailed: "failed", MemberLeft: "left", MessageDelivered: "message", SeedsWanted: "seeds wanted",
-	MemberUnreachable: "unreachable", MemberReachable: "reachable", Isolated: "isolated", Reunited: "reunited",
+	MemberJoined: "joined", MemberUpdated: "updated", MemberSuspected: "suspected",
+	MemberRecovered: "recovered",
+	MemberFailed:    "failed", MemberLeft: "left", MessageDelivered: "message",
+	SeedsWanted:       "seeds wanted",
+	MemberUnreachable: "unreachable", MemberReachable: "reachable", Isolated: "isolated",
+	Reunited:     "reunited",
 	MessagesLost: "messages lost", MessageSpread: "spread", Writable: "writable",
 	Welcomed: "welcomed", Refused: "refused", Conflicted: "conflicted", LeaveDone: "leave done",
-	NameClaimed: "name claimed", ClustersMerged: "clusters merged", SettingsDiffer: "settings differ", AddressTaken: "address taken",
+	NameClaimed: "name claimed", ClustersMerged: "clusters merged",
+	SettingsDiffer: "settings differ", AddressTaken: "address taken",
 	KeyUnknown: "key unknown", StoodStill: "stood still", HeldFailed: "held failed",
 	Outlived: "outlived",
 	SeedMet:  "seed met",

@@ -7,9 +7,11 @@
 // this contract:
 //
 //   - Calls of one Node do not overlap, and their times never decrease.
-//   - When Deadline has come, the caller hands in the datagrams that wait, then calls Wake. A call that comes more than
+//   - When Deadline has come, the caller hands in the datagrams that wait, then calls Wake. A call
+//     that comes more than
 //     Config.Stall after the deadline tells the node that its own process stood still.
-//   - After each call the caller sends Outbox.Packets and reads Outbox.Events before it calls Outbox.Reset: their bytes
+//   - After each call the caller sends Outbox.Packets and reads Outbox.Events before it calls
+//     Outbox.Reset: their bytes
 //     belong to the outbox.
 //
 // Equal inputs give equal bytes, on any machine.
@@ -77,7 +79,8 @@ type Outbox struct {
 func (o *Outbox) Reset() {
 	clear(o.Events) // drop what they point to
 	clear(o.Pieces)
-	o.Packets, o.Events, o.Connects, o.arena = o.Packets[:0], o.Events[:0], o.Connects[:0], o.arena[:0]
+	o.Packets, o.Events, o.Connects = o.Packets[:0], o.Events[:0], o.Connects[:0]
+	o.arena = o.arena[:0]
 	o.Pieces, o.Marks = o.Pieces[:0], o.Marks[:0]
 }
 
@@ -148,8 +151,8 @@ const (
 	Reached
 	// Undecided tells that Silent live members of Of do not answer this node, and that too few
 	// others do to judge them: they are dead, or this node is cut off with those few, and it cannot
-	// tell. Each is told of by MemberUnreachable. Who knows that they are gone has them forgotten
-	// (Forget). Told again when their number changes; Decided tells that it is over.
+	// tell. Each is told of by MemberUnreachable. One that knows that they are gone has them
+	// forgotten (Forget). Told again when their number changes; Decided tells that it is over.
 	Undecided
 	Decided
 	// Unheard tells, before Isolated or while that lasts, that this node hears others and nobody
@@ -253,7 +256,7 @@ type Spread struct {
 	Have, Of int
 	Newer    int         // live members that joined after it was published; they are not in Of
 	Missing  []member.ID // some of those that were not, while Done; valid until Outbox.Reset
-	// all that could be done at once is done; who is missing is asked again now and then
+	// all that could be done at once is done; those that lack it are asked again now and then
 	Done bool
 	// Ended says that this is the last word although some are missing: they are not asked any more,
 	// since this node does not hold the message any more, or follows too many.

@@ -12,8 +12,8 @@ import (
 
 // The forgotten stay forgotten. A cut lasts for longer than the dead are remembered, and meanwhile
 // members of one side die, leave, begin another life and die, and come anew. After it nobody on
-// either side, who was there before the cut or came during it, is told that one of the dead joined;
-// nobody is told that one who left has failed; all that live meet.
+// either side, that was there before the cut or came during it, is told that one of the dead
+// joined; nobody is told that one which left has failed; all that live meet.
 func TestForgottenStayForgotten(t *testing.T) {
 	for _, d := range allDetectors() {
 		for _, x := range []struct{ n, few int }{{11, 2}, {10, 1}, {17, 8}, {17, 9}, {16, 5},
@@ -73,9 +73,9 @@ func TestForgottenStayForgotten(t *testing.T) {
 	}
 }
 
-// Two who could not reach one that died for longer than the dead are remembered tell nobody of it,
-// neither a newcomer on their own side nor anybody after the cut, when all who knew of its death
-// have begun anew; and they forget it, with an end told.
+// Two that could not reach one which died for longer than the dead are remembered tell nobody of
+// it, neither a newcomer on their own side nor anybody after the cut, when all that knew of its
+// death have begun anew; and they forget it, with an end told.
 func TestDreamsAreNotTold(t *testing.T) {
 	w := newWorld(t)
 	cfg := &Config{Retention: 2 * time.Minute, Reseed: 15 * time.Second}

@@ -60,7 +60,8 @@ func TestJoinIsChallenged(t *testing.T) {
 		if what == "in a member's name" {
 			name, gen = "n3", uint32(taken.Generation)
 		}
-		len0, changes, events, claims := seed.Table().Len(), seed.Table().Changes(), len(seed.events), len(seed.entry.claims)
+		len0, changes, events, claims := seed.Table().Len(), seed.Table().Changes(),
+			len(seed.events), len(seed.entry.claims)
 		d := forge(name, gen, j)
 		types, to, bytes := w.sentTypes(seed, forgedAddr, d)
 		if len(types) != 1 || types[0] != wire.TypeChallenge || to[0] != victim || bytes > len(d) {
@@ -100,7 +101,7 @@ func TestJoinIsChallenged(t *testing.T) {
 
 // A host that answers Challenges from a thousand ports, and then nothing, makes no members: nobody
 // is told of them, no jury sits on them, and a few nodes do not become the minority of so many. One
-// that says a word in time, or who it is, is a member.
+// that says a word in time, or its name, is a member.
 func TestGhostsAreNoMembers(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(3, nil)
@@ -341,7 +342,8 @@ func TestMostAreStartedElsewhere(t *testing.T) {
 		t.Error("a newcomer of the owner's own life is in")
 	}
 	told := waits[old]
-	if owner := nodes[3].addr.String(); !strings.Contains(told, `"n3"`) || !strings.Contains(told, owner) || len(waits) != 7 {
+	if owner := nodes[3].addr.String(); !strings.Contains(told, `"n3"`) ||
+		!strings.Contains(told, owner) || len(waits) != 7 {
 		t.Errorf("%d of 7 are told that they wait for their names; %q names n3 and %s",
 			len(waits), told, owner)
 	}
@@ -700,7 +702,8 @@ func TestClustersStayApart(t *testing.T) {
 		t.Error("nobody is told that another node has a2's address")
 	}
 	for what, j := range map[string]Join{
-		"a seed of the configuration": {Seeds: []netip.AddrPort{addrOf(11)}}, "a former peer": {Peers: []netip.AddrPort{addrOf(11)}},
+		"a seed of the configuration": {Seeds: []netip.AddrPort{addrOf(11)}},
+		"a former peer":               {Peers: []netip.AddrPort{addrOf(11)}},
 	} {
 		w.do(w.nodes[0], j)
 		w.run(30 * time.Second)
@@ -819,7 +822,8 @@ func TestUnlikeSettings(t *testing.T) {
 	lan.Retention = 24 * time.Hour // the default
 	wan.Retention = time.Hour
 	for what, c := range map[string]*Config{
-		"": &lan, "retention": {Retention: time.Hour}, "zone budgets": {ZoneBudget: 1 << 20}, "MTU": {MTU: 1400},
+		"": &lan, "retention": {Retention: time.Hour}, "zone budgets": {ZoneBudget: 1 << 20},
+		"MTU":                           {MTU: 1400},
 		"profile and another retention": &wan,
 		"zone grace":                    {Inquest: inquest.Config{ZoneGrace: 10 * time.Minute}},
 		"zone grace and another TCP probing": {Inquest: inquest.Config{ZoneGrace: -1,

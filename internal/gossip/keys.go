@@ -88,7 +88,8 @@ type keysHost struct{ streamHost }
 
 func (h keysHost) Changed(_ Time, c state.Change) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: KeyChanged, Key: KeyEvent{
-		Owner: c.Owner, OwnerName: h.n.nameOf(c.Owner), Key: c.Key, Value: c.Value, Version: c.Version, Gone: c.Gone,
+		Owner: c.Owner, OwnerName: h.n.nameOf(c.Owner), Key: c.Key, Value: c.Value,
+		Version: c.Version, Gone: c.Gone,
 	}})
 }
 

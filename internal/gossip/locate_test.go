@@ -83,8 +83,8 @@ func located(p *peer) (events []Event) {
 	return events
 }
 
-// Who asks a member learns where it stands, also when most packets are lost; and gives up when it
-// is dead.
+// A node that asks a member learns where it stands, also when most packets are lost; and gives up
+// when it is dead.
 func TestLookUp(t *testing.T) {
 	w := newWorld(t)
 	all := w.cluster(5, nil)
@@ -125,7 +125,7 @@ func TestLookUp(t *testing.T) {
 	}
 }
 
-// Who stood still while it waited has measured itself: the answers tell nothing then.
+// A node that stood still while it waited has measured itself: the answers tell nothing then.
 func TestLookUpThroughAStall(t *testing.T) {
 	w := newWorld(t)
 	all := w.cluster(5, nil)

@@ -149,7 +149,7 @@ func sameRecord(m *member.Member, r *wire.Record) bool {
 		k.Zone == string(r.Zone) && string(k.Tags) == string(r.Tags) && k.Protocol == r.Protocol
 }
 
-// apply puts a fact that prevails into the table, and tells everybody who should know: the
+// apply puts a fact that prevails into the table, and tells all that should know: the
 // detector, the user, and by way of the queue of news the other members. age is how long ago a
 // verdict was reached.
 func (n *Node) apply(f member.Fact, full bool, accuser member.ID, age time.Duration) {
@@ -255,7 +255,7 @@ func (n *Node) accuse(id member.ID, s member.State, cause member.Cause) {
 		false, n.id, 0)
 }
 
-// accused counts who suspects a suspect; an independent confirmation is passed on.
+// accused counts the members that suspect a suspect; an independent confirmation is passed on.
 func (n *Node) accused(m member.Member, accuser member.ID) {
 	if accuser != 0 && n.detector.Accused(n.now, m, accuser) {
 		n.putNews(rumor.Item{Key: uint64(m.ID), Accuser: accuser})

@@ -111,7 +111,8 @@ func (h streamHost) Deliver(_ Time, m stream.Message) {
 // message is a message as the user sees it.
 func (n *Node) message(m *stream.Message) Message {
 	return Message{
-		Origin: m.Origin, OriginName: n.nameOf(m.Origin), Generation: m.Generation, Seq: m.Seq, Topic: m.Topic, Payload: m.Payload,
+		Origin: m.Origin, OriginName: n.nameOf(m.Origin), Generation: m.Generation, Seq: m.Seq,
+		Topic: m.Topic, Payload: m.Payload,
 	}
 }
 

@@ -113,8 +113,8 @@ func TestLargestMessage(t *testing.T) {
 	}
 }
 
-// Who asks is told how far a message has come: at once when all have it, and about those who are
-// silent until they are declared dead.
+// A publisher that asks is told how far a message has come: at once when all have it, and about
+// those that are silent until they are declared dead.
 func TestSpread(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(10, nil)
@@ -203,8 +203,8 @@ func TestBackpressure(t *testing.T) {
 	}
 }
 
-// A whole cluster stops; started again with what it kept, it delivers nothing twice, and serves who
-// was not there.
+// A whole cluster stops; started again with what it kept, it delivers nothing twice, and serves
+// those that was not there.
 func TestKeepAndRestore(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, &Config{Keep: true})

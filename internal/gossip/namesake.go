@@ -118,8 +118,8 @@ func (n *Node) inherits(owner *member.Member, g *guest, c *wire.Claim) bool {
 
 // isOutlived says whether a newcomer has to begin above the life that is known of its name: its
 // clock went back since. So has one that is in that very life, now over, at another address, unless
-// it is that member, which moved, and says so above what is known here. Whoever knows of that end
-// would call it where it was (reached.go), so it would never contradict.
+// it is that member, which moved, and says so above what is known here. A member that knows of that
+// end would call it where it was (reached.go), so it would never contradict.
 func isOutlived(m *member.Member, c *wire.Claim, r *member.Record) bool {
 	return c.Generation < m.Generation() || c.Generation == m.Generation() && !m.State.Live() &&
 		c.Incarnation <= m.Incarnation && m.Handle.Value().Addr != r.Addr
@@ -128,7 +128,7 @@ func isOutlived(m *member.Member, c *wire.Claim, r *member.Record) bool {
 // drawNumber returns a number that nobody can guess, not 0.
 func (n *Node) drawNumber() uint32 { return max(uint32(n.proof.Uint64()), 1) }
 
-// freeName asks those who claim a name to come again at once, since its owner is no more.
+// freeName asks those that claim a name to come again at once, since its owner is no more.
 func (n *Node) freeName(id member.ID) {
 	n.entry.claims = slices.DeleteFunc(n.entry.claims, func(c claim) bool {
 		if c.ID == id {
@@ -336,9 +336,9 @@ func (n *Node) claimed(c *wire.Conflict) bool {
 	return string(c.Record.Name) == own.Name && c.Record.Addr != own.Addr && !n.entry.leaving
 }
 
-// conflict settles who keeps the name: the one that has been up for longer, so that no clocks are
-// compared. The one with the lower address judges. Nobody stops for a datagram that does not bring
-// back a number which was sent to the other's address.
+// conflict settles which of two keeps the name: the one that has been up for longer, so that no
+// clocks are compared. The one with the lower address judges. Nobody stops for a datagram that does
+// not bring back a number which was sent to the other's address.
 func (n *Node) conflict(c *wire.Conflict) {
 	if !n.claimed(c) {
 		return
@@ -390,8 +390,8 @@ func (n *Node) replaced(generation uint64) bool {
 	return away && generation > n.self.Value().Generation
 }
 
-// poll is what a node asks a few members that may have replaced it: who has its name. No single one
-// of them decides.
+// poll is what a node asks a few members that may have replaced it: which process has its name. No
+// single one of them decides.
 type poll struct {
 	heir   netip.AddrPort
 	life   uint64 // its generation
@@ -453,9 +453,9 @@ func (n *Node) askMembers(c *wire.Conflict) {
 	}
 }
 
-// vote takes in who has this node's name, as a member says, and whether it was asked. It takes two
-// of three, and all of fewer, for this node to stop; once these cannot be had any more, the name is
-// its own.
+// vote takes in which process has this node's name, as a member says, and whether it was asked. It
+// takes two of three, and all of fewer, for this node to stop; once these cannot be had any more,
+// the name is its own.
 func (n *Node) vote(by member.ID, c *wire.Conflict) bool {
 	x := &n.entry.poll
 	for i := range x.of[:x.asked] {
@@ -498,7 +498,7 @@ func (n *Node) keepName() {
 	}
 }
 
-// tellName tells somebody who asks who has its name here, if that is a live member.
+// tellName tells a member that asks which process has its name here, if that is a live member.
 func (n *Node) tellName(peer detect.Peer, c *wire.Conflict) {
 	m, ok := n.table.Get(peer.ID)
 	if !c.Asks || !ok || !m.State.Live() || member.IDOf(string(c.Record.Name)) != peer.ID {

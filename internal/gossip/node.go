@@ -121,8 +121,9 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		return nil, err
 	}
 	r := member.Record{
-		Name: self.Name, Generation: self.Generation, Zone: self.Zone, Tags: self.Tags, Protocol: Version,
-		Addr: netip.AddrPortFrom(self.Addr.Addr().Unmap().WithZone(""), self.Addr.Port()),
+		Name: self.Name, Generation: self.Generation, Zone: self.Zone, Tags: self.Tags,
+		Protocol: Version,
+		Addr:     netip.AddrPortFrom(self.Addr.Addr().Unmap().WithZone(""), self.Addr.Port()),
 	}
 	if self.Outside.IsValid() {
 		r.Outside = netip.AddrPortFrom(self.Outside.Addr().Unmap().WithZone(""),
@@ -252,18 +253,20 @@ func (n *Node) launch() {
 	n.damper, _ = n.detector.(detect.Damper)
 	n.lossy, _ = n.detector.(detect.Lossy)
 	n.planes = []plane.Plane{
-		n.detector, n.reach, n.called, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords, n.ways, n.quota,
+		n.detector, n.reach, n.called, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords,
+		n.ways, n.quota,
 	}
 	n.readers = [wire.Planes]plane.Plane{
 		wire.Probing: n.detector, wire.Repairs: n.repair, wire.Tree: n.relay,
-		wire.Streams: n.streams, wire.Keys: n.keys, wire.Quota: n.quota, wire.Places: n.coords, wire.Ways: n.ways,
+		wire.Streams: n.streams, wire.Keys: n.keys, wire.Quota: n.quota, wire.Places: n.coords,
+		wire.Ways: n.ways,
 	}
 	n.launchEntry()
 	n.launchUpkeep()
 }
 
 // stalled makes up for a gap in which this process stood still. After a long one its table is a
-// dream of the past: it comes in anew and learns who is there, so that it brings nobody back whom
+// dream of the past: it comes in anew and learns what there is, so that it brings nobody back that
 // the others have forgotten.
 func (n *Node) stalled(gap time.Duration) {
 	n.stats.Stalls++

@@ -295,8 +295,8 @@ func TestLeave(t *testing.T) {
 	w.until(5*time.Second, "n4 is back", func() bool { return w.allHold("n4", member.Alive) })
 }
 
-// Under SWIM a partition makes two clusters; under Inquest the minority fails nobody, and says whom
-// it cannot reach.
+// Under SWIM a partition makes two clusters; under Inquest the minority fails nobody, and says
+// which it cannot reach.
 func TestPartitionHeals(t *testing.T) {
 	for _, d := range allDetectors() {
 		t.Run(d.String(), func(t *testing.T) {

@@ -46,7 +46,8 @@ func TestOutsideAddress(t *testing.T) {
 	}
 	for i := range 2 * each {
 		n, err := New(nil, Self{
-			Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: private(i % each), Outside: public(i), Zone: fmt.Sprintf("z%d/r%d", i/each, i),
+			Name: fmt.Sprintf("n%d", i), Generation: 1, Addr: private(i % each), Outside: public(i),
+			Zone: fmt.Sprintf("z%d/r%d", i/each, i),
 		}, rand.NewPCG(uint64(i), 7), rand.NewPCG(uint64(i), 8))
 		if err != nil {
 			t.Fatal(err)

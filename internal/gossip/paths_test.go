@@ -44,7 +44,7 @@ func (w *world) narrowTo(most int, nodes ...*peer) {
 	}
 }
 
-// A node knows of all whom it talks to when it heard them, how many of its probes they answer, how
+// A node knows of all that it talks to when it heard them, how many of its probes they answer, how
 // long that takes, and that its longest datagrams pass, which it looked for within seconds of its
 // start: at each once.
 func TestPaths(t *testing.T) {

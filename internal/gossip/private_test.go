@@ -8,7 +8,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// Those whom a node cannot judge are live: one that has left, or is forgotten, is not counted any
+// Those that a node cannot judge are live: one that has left, or is forgotten, is not counted any
 // more, not for a moment, and the user hears of no number that once was.
 func TestTheUndecidedAreLive(t *testing.T) {
 	w := newWorld(t)

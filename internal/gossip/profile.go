@@ -20,11 +20,14 @@ var ProfileNames = []string{"lan", "wan", "local"}
 // Profile returns the Config of a kind of network, for the caller to fill in the rest. Of the
 // values that it does not name, the defaults are right. All members of a cluster use the same.
 //
-//   - lan: the defaults, for one datacenter or a few that are near each other, up to about 80 ms apart.
-//   - wan: for nodes all over the world and for lines that lose packets in bursts: half as many pings, twice the grace,
-//     and answers may take two seconds. A crash is known about 3.4 s later under Inquest.
-//   - local: for one machine or one rack, where answers come within a millisecond: twice as many pings and half the
-//     grace. A crash is known about 1.1 s later under Inquest. A virtual machine that stands still for longer is failed.
+//   - lan: the defaults, for one datacenter or a few that are near each other, up to about 80 ms
+//     apart.
+//   - wan: for nodes all over the world and for lines that lose packets in bursts: half as many
+//     pings, twice the grace, and answers may take two seconds. A crash is known about 3.4 s later
+//     under Inquest.
+//   - local: for one machine or one rack, where answers come within a millisecond: twice as many
+//     pings and half the grace. A crash is known about 1.1 s later under Inquest. A virtual machine
+//     that stands still for longer is failed.
 func Profile(name string) (Config, error) {
 	switch name {
 	case "lan":
@@ -35,8 +38,9 @@ func Profile(name string) (Config, error) {
 			Heartbeat: heartbeat.Config{Period: 2 * time.Second},
 			Accrual:   accrual.Config{Period: 2 * time.Second, Pause: 6 * time.Second},
 			Inquest: inquest.Config{
-				Period: 1200 * time.Millisecond, Grace: 2 * inquest.DefaultGrace, DeafGrace: 2 * inquest.DefaultDeafGrace,
-				MinRTO: 100 * time.Millisecond, MaxRTO: 2 * time.Second,
+				Period: 1200 * time.Millisecond, Grace: 2 * inquest.DefaultGrace,
+				DeafGrace: 2 * inquest.DefaultDeafGrace,
+				MinRTO:    100 * time.Millisecond, MaxRTO: 2 * time.Second,
 			},
 			Rounds:  []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond},
 			Streams: stream.Config{Wait: 250 * time.Millisecond, Timeout: time.Second},
@@ -48,7 +52,8 @@ func Profile(name string) (Config, error) {
 			Accrual: accrual.Config{Period: 500 * time.Millisecond,
 				Pause: 1500 * time.Millisecond},
 			Inquest: inquest.Config{
-				Period: 300 * time.Millisecond, Grace: inquest.DefaultGrace / 2, MinRTO: 20 * time.Millisecond, MaxRTO: 500 * time.Millisecond,
+				Period: 300 * time.Millisecond, Grace: inquest.DefaultGrace / 2,
+				MinRTO: 20 * time.Millisecond, MaxRTO: 500 * time.Millisecond,
 			},
 		}, nil
 	}

@@ -14,7 +14,7 @@ import (
 // What docs/promises.md says of nodes, where no other test does.
 
 // Which side of a cut a node is on: of two sides not both reach more than half of the last agreed
-// view, whoever fails whom, under each detector. Who failed counts, and who left does not.
+// view, whichever fails, under each detector. One that failed counts, and one that left does not.
 func TestReach(t *testing.T) {
 	for _, d := range allDetectors() {
 		for _, left := range []int{1, 3, 5, 6} {
@@ -74,8 +74,8 @@ func TestKeysOfTheGone(t *testing.T) {
 }
 
 // What a stranger's datagrams make a node send: to a stranger three times at most what came from
-// it, an answer to a probe and a question who that is for each; all else together is bounded,
-// however many come. Whoever has proven its address is welcomed, and the samples in all Welcomes
+// it, an answer to a probe and a question for its record for each; all else together is bounded,
+// however many come. One that has proven its address is welcomed, and the samples in all Welcomes
 // together are bounded.
 func TestStrangersGetLittle(t *testing.T) {
 	const datagrams, every = 6000, 500 * time.Microsecond

@@ -105,8 +105,8 @@ func TestPairBudgetHolds(t *testing.T) {
 	}
 }
 
-// The few who are left fail nobody: the lender, which is dead, stays live in their tables. Somebody
-// else lends.
+// The few that are left fail nobody: the lender, which is dead, stays live in their tables.
+// Somebody else lends.
 func TestLenderAmongFewSurvivors(t *testing.T) {
 	w, _ := budgeted(t, 6, Config{ZoneBudget: MinPairBudget, Detector: INQUEST})
 	origin := w.nodes[0]
@@ -285,8 +285,8 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 	})
 }
 
-// Who spent far more than its share on what is always sent, while nobody wanted the rest, publishes
-// no later for it.
+// A node that spent far more than its share on what is always sent, while nobody wanted the rest,
+// publishes no later for it.
 func TestOldDebts(t *testing.T) {
 	w, _ := budgeted(t, 4, Config{ZoneBudget: MinPairBudget})
 	n := w.nodes[0]
@@ -365,7 +365,7 @@ func TestLargeDatagramsUnderABudget(t *testing.T) {
 	}
 }
 
-// Whoever asks for loans for zones that there are not makes this node remember nothing.
+// One that asks for loans for zones that there are not makes this node remember nothing.
 func TestLoansForNobody(t *testing.T) {
 	w, _ := budgeted(t, 2, Config{ZoneBudget: 100_000})
 	n := w.nodes[0]
@@ -397,11 +397,14 @@ func TestPairBudgetConfig(t *testing.T) {
 			"bytes a second are possible, and 0 is no bound"},
 		{Config{ZoneBudget: -1}, "from 16384"},
 		{Config{ZoneBudget: MaxPairBudget + 1}, "from 16384"},
-		{Config{PairBudgets: []PairBudget{pair("a", "b", 0)}}, `a budget of 0 between the zones "a" and "b"; from 16384`},
+		{Config{PairBudgets: []PairBudget{pair("a", "b", 0)}},
+			`a budget of 0 between the zones "a" and "b"; from 16384`},
 		{Config{PairBudgets: []PairBudget{pair("a", "b", 100)}}, "a budget of 100"},
-		{Config{PairBudgets: []PairBudget{pair("a/x", "a/y", good)}}, `between the zone "a" and itself`},
+		{Config{PairBudgets: []PairBudget{pair("a/x", "a/y", good)}},
+			`between the zone "a" and itself`},
 		{Config{PairBudgets: []PairBudget{pair("", "", good)}}, "and itself"},
-		{Config{PairBudgets: []PairBudget{pair("a", "b", good), pair("b/x", "a", good)}}, `between the zones "b" and "a" is there twice`},
+		{Config{PairBudgets: []PairBudget{pair("a", "b", good), pair("b/x", "a", good)}},
+			`between the zones "b" and "a" is there twice`},
 	} {
 		_, err := New(&c.cfg, Self{Name: "a", Generation: 1, Addr: addrOf(0)},
 			rand.NewPCG(1, 1), rand.NewPCG(3, 4))

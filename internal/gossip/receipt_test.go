@@ -164,7 +164,7 @@ func TestReceiptByAnotherWay(t *testing.T) {
 	}
 }
 
-// Members that come back while a publisher waits are waited for; who joins meanwhile is not.
+// Members that come back while a publisher waits are waited for; one that joins meanwhile is not.
 func TestReceiptOfThoseWhoReturn(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(12, nil)
@@ -303,7 +303,7 @@ func TestWaitOfAnEarlierGeneration(t *testing.T) {
 }
 
 // A newcomer that is complete knows all members; the first of a cluster is complete at once, and
-// whoever is not let in never is.
+// one that is not let in never is.
 func TestCompleteKnowsAll(t *testing.T) {
 	for _, loss := range []float64{0, 0.3} {
 		w := newWorld(t)
@@ -385,7 +385,8 @@ func TestLeaveLetsGo(t *testing.T) {
 	}
 }
 
-// Whom nobody hears goes when the wait is over, and says what is not out; the wait can be ended.
+// A node that nobody hears goes when the wait is over, and says what is not out; the wait can be
+// ended.
 func TestLeaveUnheard(t *testing.T) {
 	for _, early := range []bool{false, true} {
 		l := newLeaver(t)
@@ -409,7 +410,7 @@ func TestLeaveUnheard(t *testing.T) {
 	}
 }
 
-// Somebody silent does not hold up a leave for long, and who published nothing leaves at once.
+// Somebody silent does not hold up a leave for long, and one that published nothing leaves at once.
 func TestLeaveDoesNotWaitForNothing(t *testing.T) {
 	l := newLeaver(t)
 	l.nodes[6].paused = true
@@ -573,7 +574,7 @@ func peerOf(p *peer) detect.Peer {
 }
 
 // A publisher that stands still for so long that it forgets everybody, while it waits, is not told
-// that all of those who are left have its message: the wait ends without.
+// that all of those that are left have its message: the wait ends without.
 func TestWaitEndsWhereAllAreForgotten(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(12, &Config{Retention: 40 * time.Second})

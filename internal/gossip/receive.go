@@ -112,16 +112,17 @@ func (n *Node) heardFrom(peer detect.Peer) {
 }
 
 // strangers are the types of what is said before the sender is known, or wants to be: a newcomer is
-// in, or not yet; a seed wants to see a cookie, or refuses; and whoever lives at the address of a
+// in, or not yet; a seed wants to see a cookie, or refuses; and what lives at the address of a
 // dead member is nobody's concern.
-const strangers = 1<<wire.TypeJoin | 1<<wire.TypeChallenge | 1<<wire.TypeRefuse | 1<<wire.TypeMistaken |
+const strangers = 1<<wire.TypeJoin | 1<<wire.TypeChallenge | 1<<wire.TypeRefuse |
+	1<<wire.TypeMistaken |
 	1<<wire.TypeUnopened
 
 // farewell is how long a member that left may still be heard of as it goes. One that is heard later
 // has come back with the generation that it had.
 const farewell = time.Second
 
-// meet looks at who sent a datagram, once its news is taken in. One whose record is unknown is
+// meet looks at the sender of a datagram, once its news is taken in. One whose record is unknown is
 // asked for it. One that is known in another life is told of that too: of the two, the older life
 // must learn that it is over, or that it has a namesake. One that this node holds dead is told, so
 // that it can refute. A question is not answered with a question: two that do not know each other
@@ -167,7 +168,7 @@ const probing = 1<<wire.TypePing | 1<<wire.TypeLease | 1<<wire.TypeAck | 1<<wire
 func (n *Node) wasAsked(t wire.Type) bool { return n.asked&(1<<t) != 0 }
 
 // take hands one message to the part of the node that reads its type, and says whether it could be
-// read. The type table says which part that is, and from whom.
+// read. The type table says which part that is, and from which.
 func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 	spec := &wire.Specs[t]
 	if n.stopped || spec.Question && n.again(t) {
@@ -260,7 +261,7 @@ func (n *Node) want(id member.ID) {
 	}
 }
 
-// answerRequest sends the records asked for, as many as fit one datagram; who needs more asks
+// answerRequest sends the records asked for, as many as fit one datagram; one that needs more asks
 // again. It says whether the Request could be read.
 func (n *Node) answerRequest(peer detect.Peer, body []byte) (ok bool) {
 	start, ready := n.reply(peer)
@@ -286,8 +287,8 @@ func (n *Node) answerRequest(peer detect.Peer, body []byte) (ok bool) {
 	return ok
 }
 
-// answerMistaken tells who is here to somebody who meant another: the former owner of this address,
-// or this node's former life.
+// answerMistaken tells what is here to a sender that meant another: the former owner of this
+// address, or this node's former life.
 func (n *Node) answerMistaken(peer detect.Peer, meant uint32) {
 	if start, ok := n.reply(peer); ok {
 		n.out.arena = wire.AppendMistaken(n.out.arena,

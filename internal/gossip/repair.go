@@ -34,7 +34,7 @@ func (n *Node) takeFingerprint(from member.Member, body []byte) bool {
 	return ok
 }
 
-// liveMember returns the table's view of whoever sent a datagram, if it is a live member in the
+// liveMember returns the table's view of the sender of a datagram, if it is a live member in the
 // life that we know.
 func (n *Node) liveMember(peer detect.Peer) (member.Member, bool) {
 	if n.table.Parted() {
@@ -112,7 +112,7 @@ func (h repairHost) AppendRecord(b []byte, _ Time, m member.Member) []byte {
 	return wire.AppendRecord(b, &r, &c)
 }
 
-// Learn weighs what came in a repair. It is not spread: whoever else lacks it finds out the same
+// Learn weighs what came in a repair. It is not spread: each that lacks it finds out the same
 // way, and a newcomer that is told the whole table would flood the others with it.
 func (h repairHost) Learn(_ Time, from member.Member, t wire.Type,
 	body []byte) (held member.Member, newer bool) {

@@ -100,7 +100,7 @@ func TestReplacedWhileAway(t *testing.T) {
 						old := w.start("x", x.old, 1, nil, 10)
 						w.until(time.Minute, "all in", func() bool { return w.allSee(5) })
 						w.run(5 * time.Second)
-						// to whom it spoke, for a firewall that keeps state
+						// to which it spoke, for a firewall that keeps state
 						spoke := map[netip.AddrPort]Time{}
 						w.onSend = func(p *peer, to netip.AddrPort, _ []byte) {
 							if p == old {

@@ -255,7 +255,9 @@ func TestAmplification(t *testing.T) {
 					t.Errorf("%d bytes in, %d packets of %d bytes out", len(datagram), packets,
 						bytes)
 				}
-				if proven := c.what == "proven joins"; stranger > 3*(len(datagram)+ipOverhead) && !proven || welcomes > 1 || (welcomes == 1) != proven {
+				proven := c.what == "proven joins"
+				if stranger > 3*(len(datagram)+ipOverhead) && !proven || welcomes > 1 ||
+					(welcomes == 1) != proven {
 					t.Errorf("%d bytes in; %d to strangers, %d Welcomes",
 						len(datagram)+ipOverhead, stranger, welcomes)
 				}

@@ -135,7 +135,7 @@ func (n *Node) claim(m *member.Member, accuser member.ID) wire.Claim {
 	return c
 }
 
-// reply opens a datagram to somebody who asked for it or provoked it, within what such may cost; ok
+// reply opens a datagram to one that asked for it or provoked it, within what such may cost; ok
 // says whether it may be sent.
 func (n *Node) reply(to detect.Peer) (start int, ok bool) {
 	if !n.mayReply() {

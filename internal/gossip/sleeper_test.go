@@ -10,8 +10,8 @@ import (
 )
 
 // A node that wakes reads many accusations of one incarnation at once, refutes the first, and must
-// neither take the others for its own refutation heard again nor leave those who missed it in their
-// belief. Seed 27 did both.
+// neither take the others for its own refutation heard again nor leave those that missed it in
+// their belief. Seed 27 did both.
 func TestSleeperComesBack(t *testing.T) {
 	for seed := range uint64(size.Of(10, 60, 600)) {
 		w := newWorld(t)

@@ -95,7 +95,7 @@ func (s *spreads) unsent(out *Outbox, generation uint64) {
 	})
 }
 
-// endAll ends what is followed at a node that forgets everybody, of so many that lived: who has
+// endAll ends what is followed at a node that forgets everybody, of so many that lived: which have
 // what is known to nobody from then on.
 func (n *Node) endAll(of int) {
 	list := n.spreads.list

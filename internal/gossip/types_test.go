@@ -23,7 +23,8 @@ func TestUnreadCountsOnce(t *testing.T) {
 			before := a.Stats()
 			w.inject(a, forge("n1", uint32(m.Generation()), message))
 			after := a.Stats()
-			malformed, unknown := after.Malformed-before.Malformed, after.UnknownType-before.UnknownType
+			malformed := after.Malformed - before.Malformed
+			unknown := after.UnknownType - before.UnknownType
 			known := wire.Specs[mt].Plane != wire.Unknown
 			if known && (malformed != 1 || unknown != 0) || !known &&
 				(malformed != 0 || unknown != 1) {

@@ -9,8 +9,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// Who sends what does not open is told, by less than it sent, seldom, and never for an answer of
-// this kind.
+// A node that sends what does not open is told, by less than it sent, seldom, and never for an
+// answer of this kind.
 func TestUnopenedIsAnswered(t *testing.T) {
 	w := newWorld(t)
 	p := w.cluster(2, nil)[0]
@@ -53,7 +53,7 @@ func TestUnopenedIsAnswered(t *testing.T) {
 		t.Errorf("%d answers to what must have none", len(got)-n)
 	}
 
-	// A node that asks the sender hears it; of a stranger it is no news, and nobody is asked who
+	// A node that asks the sender hears it; of a stranger it is no news, and nobody is asked which
 	// that is.
 	answer := func(name string) []byte { return forge(name, 1, wire.AppendUnopened(nil)) }
 	changes := p.Table().Changes()

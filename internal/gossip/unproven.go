@@ -9,14 +9,14 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// An address that nobody is known at may be made up: whoever sends in its name has this node send
-// there. So what goes to such an address, headers of IP and UDP counted, is at most strangerShare
-// times what came from it. It is known once a member is recorded there, or has brought back a
-// number or a cookie that was sent there.
+// An address that nobody is known at may be made up: a node that sends in its name has this node
+// send there. So what goes to such an address, headers of IP and UDP counted, is at most
+// strangerShare times what came from it. It is known once a member is recorded there, or has
+// brought back a number or a cookie that was sent there.
 
 const (
 	strangerShare = 3
-	// addresses whose share is saved up; who shares a slot with another one has what its last
+	// addresses whose share is saved up; one that shares a slot with another one has what its last
 	// datagram earned
 	maxStrangers = 256
 	maxSaved     = 4 << 10 // bytes that one may have saved up
@@ -41,7 +41,8 @@ func (s *unproven) of(a netip.AddrPort) *saved {
 		s.slots = make([]saved, maxStrangers)
 	}
 	ip := a.Addr().As16()
-	key := binary.BigEndian.Uint64(ip[:]) ^ member.Mix(binary.BigEndian.Uint64(ip[8:])^uint64(a.Port()))
+	key := binary.BigEndian.Uint64(ip[:]) ^
+		member.Mix(binary.BigEndian.Uint64(ip[8:])^uint64(a.Port()))
 	x := &s.slots[member.Mix(key)%maxStrangers]
 	if x.addr != a {
 		*x = saved{addr: a}
@@ -77,12 +78,13 @@ func (n *Node) isStrange(to detect.Peer) bool {
 const requestSize = wire.HeaderSize + wire.MessageSize + 8 + ipOverhead
 
 // unearned returns by how much a datagram with so much room is to stay below that, since it goes to
-// a stranger. A question who that is can follow.
+// a stranger. A question for its record can follow.
 func (n *Node) unearned(to detect.Peer, room int) int {
 	if !n.isStrange(to) {
 		return 0
 	}
-	return max(room-(n.unproven.of(n.unproven.source).bytes-wire.HeaderSize-ipOverhead-requestSize), 0)
+	return max(room-(n.unproven.of(n.unproven.source).bytes-wire.HeaderSize-ipOverhead-requestSize),
+		0)
 }
 
 // earned says whether so many bytes may be sent to somebody in the current step, and counts them.

@@ -74,14 +74,14 @@ func (n *Node) reconnect() {
 }
 
 // forgetDead drops the members that have been dead for the time of retention, or whose address
-// another one has. Of those who failed it keeps the number while no more than half of the last
+// another one has. Of those that failed it keeps the number while no more than half of the last
 // agreed view can be reached (Reach): the view of a minority never shrinks by age alone.
 func (n *Node) forgetDead() {
 	reachable, of := n.Reach()
 	minority := 2*reachable <= of
 	if !minority {
 		n.reach.Aged = 0
-		if n.upkeep.most { // for long enough that whoever lives has answered
+		if n.upkeep.most { // for long enough that each that lives has answered
 			n.forgetStale()
 		}
 	}
@@ -103,8 +103,8 @@ func (n *Node) forgetDead() {
 }
 
 // heirs returns the addresses of the live members, if anybody has been failed for so long that it
-// matters. Only who failed gives way to the member that has its address: it is dialled, in vain,
-// and counts in the agreed view.
+// matters. Only one that failed gives way to the member that has its address: it is dialled, in
+// vain, and counts in the agreed view.
 func (n *Node) heirs() map[netip.AddrPort]bool {
 	var of map[netip.AddrPort]bool
 	for i := n.table.Len() - 1; i >= n.table.Live() && of == nil; i-- {

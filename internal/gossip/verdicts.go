@@ -11,7 +11,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// This file is what a node remembers of those who failed and of those who came back, and why. The
+// This file is what a node remembers of those that failed and of those that came back, and why. The
 // evidence travels with the news, where there is room for it, and nothing depends on it.
 
 // MaxVerdicts is how many a node remembers; the oldest make way.
@@ -152,7 +152,8 @@ func (n *Node) failWith(id member.ID, e detect.Evidence) {
 	}
 	w := wire.Evidence{
 		Target: id, Instance: m.Instance(), Incarnation: m.Incarnation,
-		Accuser: e.Accuser, Cause: e.Cause, Pings: uint32(e.Pings), Span: e.Span, Seats: min(e.Seats, 255), Count: min(len(e.Votes), wire.MaxVotes),
+		Accuser: e.Accuser, Cause: e.Cause, Pings: uint32(e.Pings), Span: e.Span,
+		Seats: min(e.Seats, 255), Count: min(len(e.Votes), wire.MaxVotes),
 	}
 	for i, v := range e.Votes[:w.Count] {
 		w.Votes[i] = wire.Vote{Juror: v.Juror, Cause: v.Cause, Pings: uint32(v.Pings), Span: v.Span}

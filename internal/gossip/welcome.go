@@ -29,14 +29,14 @@ const (
 // secretLife is how old the secret of cookies gets. The one before it still counts.
 const secretLife = time.Minute
 
-// maxKnocks bounds the newcomers of whom is remembered that they were challenged: to tell those
+// maxKnocks bounds the newcomers that are remembered as challenged: to tell those
 // that do not come back.
 const maxKnocks = 64
 
 // knockWait is how long a challenged newcomer has, and how often it is told that it is not reached.
 const knockWait = time.Second
 
-// door is what a seed keeps of newcomers: none of it says who they are.
+// door is what a seed keeps of newcomers: none of it says which they are.
 type door struct {
 	secrets [2]siphash.Key // the last one first
 	drawn   Time           // when that was; 0: never
@@ -155,7 +155,8 @@ func (n *Node) challenge(g *guest, most int) {
 	keys := n.entry.door.open(n.now, n.proof)
 	start := n.open(g.Instance)
 	n.out.arena = wire.AppendChallenge(n.out.arena, &wire.Challenge{
-		Number: g.number, Cookie: g.cookie(keys[0]), ClusterID: n.identity.id, Live: uint32(n.table.Live()), Seen: g.seen,
+		Number: g.number, Cookie: g.cookie(keys[0]), ClusterID: n.identity.id,
+		Live: uint32(n.table.Live()), Seen: g.seen,
 	})
 	if len(n.out.arena)-start > most {
 		n.out.arena = n.out.arena[:start]
@@ -171,7 +172,8 @@ func (n *Node) knock(peer detect.Peer, g *guest) {
 		return // nor would this reach it
 	}
 	ip := peer.Addr.Addr().As16()
-	key := member.Mix(uint64(g.ID) ^ member.Mix(binary.BigEndian.Uint64(ip[8:])^uint64(peer.Addr.Port())))
+	key := member.Mix(uint64(g.ID) ^
+		member.Mix(binary.BigEndian.Uint64(ip[8:])^uint64(peer.Addr.Port())))
 	k := &n.entry.door.knocks[key%maxKnocks]
 	switch {
 	case k.key != key || n.now.Sub(k.since) > 2*maxJoinPause:
@@ -272,7 +274,8 @@ func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
 	}
 	start := n.open(g.Instance)
 	n.out.arena = wire.AppendWelcome(n.out.arena, &wire.Welcome{
-		Number: g.number, Live: uint32(live), ClusterID: cluster, Seen: g.seen, Settings: n.settings,
+		Number: g.number, Live: uint32(live), ClusterID: cluster, Seen: g.seen,
+		Settings: n.settings,
 	})
 	var room [sampleSize + 1]member.Member
 	sample := append(room[:0], n.Self())
@@ -302,13 +305,14 @@ func (n *Node) refuse(to detect.Peer, g *guest, reason wire.Reason, generation u
 	text string) {
 	if start, ok := n.reply(to); ok {
 		n.out.arena = wire.AppendRefuse(n.out.arena, &wire.Refuse{
-			Number: g.number, Reason: reason, Generation: generation, Text: []byte(text), Seen: g.seen,
+			Number: g.number, Reason: reason, Generation: generation, Text: []byte(text),
+			Seen: g.seen,
 		})
 		n.closeReply(start, to)
 	}
 }
 
-// refuseStranger looks for a Join in a datagram of another cluster: whoever sent it was given a
+// refuseStranger looks for a Join in a datagram of another cluster: its sender was given a
 // wrong address or a wrong name, and should hear of it.
 func (n *Node) refuseStranger(peer detect.Peer, r wire.Reader) {
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {

@@ -17,7 +17,7 @@ func TestOneWrongSeed(t *testing.T) {
 	w.run(time.Second)
 	wrong := nodes[1]
 	x := w.start("x", 20, 1, nil, 1)
-	// who answers in its own way
+	// which answers in its own way
 	w.cut = func(from, to netip.AddrPort) bool { return from == x.addr && to == wrong.addr }
 	refuse := func() {
 		no := wire.AppendRefuse(nil, &wire.Refuse{Number: x.entry.number,
@@ -101,8 +101,8 @@ func TestOneWrongMemberStopsNobody(t *testing.T) {
 	}
 }
 
-// Whoever asks who has its name is told by those that know a live member of that name, and others
-// say nothing.
+// A node that asks which process has its name is told by those that know a live member of that
+// name, and others say nothing.
 func TestWhoHasMyName(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)
