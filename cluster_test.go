@@ -186,7 +186,7 @@ func TestTagsAreSeen(t *testing.T) {
 
 func TestNameConflict(t *testing.T) {
 	nodes := cluster(t, 3, starling.Config{})
-	// so that there is no doubt about who is older
+	// so that there is no doubt about which node is older
 	for nodes[1].Info().Uptime < 200*time.Millisecond {
 	}
 	second, err := starling.Start(starling.Config{Name: "n1", Bind: "127.0.0.1:0",

@@ -18,8 +18,8 @@ import (
 
 const (
 	// lookEvery is how often a node looks whether its address is still the host's, and whether it
-	// still sends from it. A look is two system calls, and no packet: who is moved is to know it in
-	// ten seconds.
+	// still sends from it. A look is two system calls, and no packet. A node whose address changes
+	// is to know it within ten seconds.
 	lookEvery = 5 * time.Second
 	// lookSoon is between two looks where one has found something new, or a member is met.
 	lookSoon = time.Second

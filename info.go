@@ -58,8 +58,9 @@ type Info struct {
 	// OutOfFamily are the names of the live members at addresses of an IP family that this node's
 	// socket does not serve, or of which its host has no routes.
 	OutOfFamily []string
-	// Unbridged are those of them with whom nobody connects this node: no member that answers it
-	// sends to their IP family, or those that do cannot reach them. They are among the Unreachable.
+	// Unbridged are those of them that this node cannot reach through other members either: no
+	// member that answers it sends to their IP family, or the ones that do cannot reach them. They
+	// are among the Unreachable.
 	Unbridged []string
 
 	// Unlike are the settings that others have otherwise than this node, where all should have the
@@ -132,17 +133,17 @@ type Info struct {
 	// asked to try it: it is closed or filtered from outside.
 	OwnFiltered  bool
 	FilteredPort int // the number of these ports, if all have one; else 0
-	// Undecided is how many live members are silent of whom this node cannot say whether they are
-	// dead, since too few others answer to judge them (Inquest). They are among the Unreachable. If
-	// they are gone: Forget.
+	// Undecided is how many live members are silent, and cannot be judged, since too few others
+	// answer (Inquest). This node cannot say whether they are dead. They are among the Unreachable.
+	// If they are gone: Forget.
 	Undecided int
-	// Silent are the other zones of which nobody is heard from here. Their members are Unreachable.
+	// Silent are the other zones of which no member is heard here. Their members are Unreachable.
 	Silent []SilentZone
-	// Of the Agreed members of the last view that all can have agreed on, this node included,
-	// Reachable can be reached from here. Who failed counts among the Agreed until somebody has it
-	// forgotten (Forget), or until it is forgotten for its age (gossip.Config.Retention) where more
-	// than half can be reached, and who left does not: so of two sides of a cut not both have more
-	// than half, unless members joined since.
+	// Agreed is how many members the last view had that all can have agreed on, and Reachable how
+	// many of them can be reached from here. Both include this node. A member that failed counts
+	// among the Agreed until it is forgotten: by Forget, or for its age (gossip.Config.Retention)
+	// where more than half can be reached. A member that left does not count. So of two sides of a
+	// cut not both have more than half, unless members joined since.
 	Agreed, Reachable int
 	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for SWIM
 	// the least, otherwise the time to expect.

@@ -1,6 +1,6 @@
 package starling
 
-// This file is who is in the cluster, as the caller sees it.
+// This file is the members of the cluster, as the caller sees them.
 
 import (
 	"iter"

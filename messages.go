@@ -27,8 +27,8 @@ const (
 type Message struct {
 	Time  time.Time // when it came in here
 	Topic string
-	// the name of who published it; empty while it is known neither to this node nor to what it
-	// kept
+	// the name of the member that published it; empty while neither this node nor what it kept has
+	// the name
 	Origin string
 	// of the origin; those of an earlier one come first, as far as this node knew of them by then
 	Generation uint64

@@ -67,7 +67,7 @@ type Node struct {
 	places      places
 	ways        ways
 	names       map[member.ID]string // of origins, from the store; nil without one
-	// the core knows who is in the cluster, and those who wait for that were told
+	// the core knows the members of the cluster, and the calls that wait for that were told
 	complete bool
 	unsent   error // of the leave; read when done is closed
 

@@ -1,7 +1,7 @@
 package starling
 
-// This file finds the way into a cluster: it looks the seeds up whenever the core asks, and keeps
-// track of who refused, for the errors of those who wait.
+// This file finds the way into a cluster: it looks the seeds up whenever the core asks. It keeps
+// which seeds refused, for the errors of the calls that wait.
 
 import (
 	"cmp"
@@ -375,7 +375,7 @@ func (n *Node) joinError(ctx context.Context, what string, seeds []seed, lookupE
 	return errors.Join(err, n.joining.refusal(), n.otherKeysError(), lookupErr)
 }
 
-// joining is how it goes with joining, for those who wait.
+// joining is how it goes with joining, for the calls that wait.
 type joining struct {
 	first chan struct{} // closed when the first whole table is in
 

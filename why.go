@@ -1,6 +1,6 @@
 package starling
 
-// This file is what a node remembers of those who failed and of those who came back, and why.
+// This file is what a node remembers of members that failed or came back, and why.
 
 import (
 	"fmt"
@@ -40,13 +40,14 @@ type Verdict struct {
 	// Of a failure. Explained says whether the evidence is known here; else the rest is empty: the
 	// news of the failure came without.
 	Explained bool
-	Accuser   string // who declared it
-	Cause     Cause  // what most of those who voted saw
+	Accuser   string // the member that declared it
+	Cause     Cause  // what most voters saw
 	// that the accuser sent in vain; 0 under SWIM, which does not count them
 	Pings int
 	Span  time.Duration // from the accuser's first doubt to the verdict
 	Seats int           // of the jury, how many jurors were sought; 0 without one
-	// of the jurors; under SWIM, of those who suspected the member, without figures
+	// those of the jurors; under SWIM, those of the nodes that suspected the member, without
+	// figures
 	Votes []Vote
 	// HeardFrom is where datagrams of the member come from, if any came in the last ten seconds
 	// though it failed: it sends, and does not hear. Only the last verdict about a member has it.

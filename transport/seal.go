@@ -16,10 +16,10 @@ package transport
 //
 // What it does not do. A receiver knows no replays of senders that it has never met or has
 // forgotten: after its restart, each recorded datagram is accepted once more. The protocol above
-// bears that, as its datagrams are idempotent and stamped with generations. Everybody who has the
-// cluster key can speak for anybody. A node opens its own datagrams when they are sent back to it.
-// A flood of garbage costs a key derivation (1.5 µs) a datagram and key of the ring.
-// There is no forward secrecy: the key opens what was recorded.
+// bears that, as its datagrams are idempotent and stamped with generations. Every node that has the
+// cluster key can speak for any other. A node opens its own datagrams when they are sent back to
+// it. A flood of garbage costs a key derivation (1.5 µs) a datagram and key of the ring. There is
+// no forward secrecy: the key opens what was recorded.
 
 import (
 	"crypto/aes"

@@ -96,8 +96,8 @@ func TestCutAndCrash(t *testing.T) {
 	})
 }
 
-// TestPause: who is paused does nothing until the pause ends, but its socket keeps what it has room
-// for.
+// TestPause: a host that is paused does nothing until the pause ends, but its socket keeps what it
+// has room for.
 func TestPause(t *testing.T) {
 	in(t, func(t *testing.T, n *Net, a, b *Host) {
 		begin := time.Now()

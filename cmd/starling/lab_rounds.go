@@ -129,8 +129,8 @@ func roundsChart(ctx context.Context, w lab.Work, o lab.Rounds) (*labChart, erro
 		panels: []plot.Chart{curve, sizes, last, harm}}, nil
 }
 
-// infectionPanel is who has the rumor, round by round: as asked, and with half of the messages or
-// members lost.
+// infectionPanel is the share of members that have the rumor, round by round: as asked, and with
+// half of the messages or half of the members lost.
 func infectionPanel(ctx context.Context, w lab.Work, o lab.Rounds) (plot.Chart, error) {
 	p := plot.Chart{Title: fmt.Sprintf("%s among %s: live members that have it, in %%", o.Mode, thousands(o.Nodes)), X: plot.Axis{Label: "round"}, Y: plot.Axis{Label: "%"}, Legend: plot.BottomRight}
 	last := 0

@@ -2,7 +2,7 @@
 
 // Command mutants asks whether the tests would notice. It plants bugs, one at a time, in a copy of
 // the tree, runs the tests of the package, those of packages around it where the list says so, and
-// the swarm, and prints for each who killed it.
+// the swarm, and prints for each which tests killed it.
 //
 // The lists are test/mutants/*.txt. A bug is a text that stands once in a file, and the text that
 // takes its place, so that the list outlives moves of lines:

@@ -21,8 +21,8 @@ func latency(o *outcome, measure string) string {
 	return fmt.Sprintf("%.1f / %.1f", 1e3*s.P50, 1e3*s.P99)
 }
 
-// got is the share of those who should have got the messages that did, at worst of all runs, and
-// how many messages there were.
+// got is the share of due deliveries that happened, in the worst of all runs, and how many messages
+// there were.
 func got(o *outcome) (share float64, count int) {
 	share = 1
 	for _, r := range o.Runs {

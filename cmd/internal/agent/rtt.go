@@ -32,8 +32,9 @@ func (s *Server) rtt(w http.ResponseWriter, r *http.Request) {
 	reply(w, out)
 }
 
-// sortNear sorts members by their round trip from one, and adds it. That the time was over first is
-// no error: who has not answered by then has no round trip, and comes last, as the dead do.
+// sortNear sorts members by their round trip from one, and adds it. It is no error if the time is
+// over first. A member that has not answered by then has no round trip, and comes last, as the dead
+// do.
 func (s *Server) sortNear(r *http.Request, name string, members []api.Member) error {
 	among := []string{name}
 	for i := range members {

@@ -37,7 +37,8 @@ func Run(ctx context.Context, cfg Config, c *Cluster, tell func(Update)) (Report
 	r := &run{Cluster: c, cfg: cfg, tell: tell}
 	r.report = Report{Nodes: cfg.Nodes, Version: agent.Version()}
 	r.heap = heap()
-	// Those of the first third stay: people may look through them. Who crashes is not who leaves.
+	// The nodes of the first third stay: people may look through them. The node that crashes is
+	// another than the one that leaves.
 	rest := rand.Perm(c.n - c.n/3)
 	crashed, leaver := c.n/3+rest[0], c.n/3+rest[1]
 	steps := []struct {
