@@ -130,7 +130,7 @@ func TestCheckCoversEveryField(t *testing.T) {
 	}
 }
 
-// Equal records of one process are one, whoever holds them.
+// Equal records of one process are one, in all tables that hold them.
 func TestEqualRecordsAreOne(t *testing.T) {
 	var a, b Table
 	for i := range 50 {
@@ -149,7 +149,7 @@ func TestEqualRecordsAreOne(t *testing.T) {
 	}
 }
 
-// One life of a member is told from another, and from whoever is meant by 0.
+// One life of a member is told from another, and from 0, which means any process.
 func TestInstance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := ID(rapid.Uint64().Draw(t, "id"))

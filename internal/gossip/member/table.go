@@ -197,8 +197,8 @@ func (t *Table) Len() int { return len(t.entries) }
 // Live returns how many members are alive or suspect.
 func (t *Table) Live() int { return t.live }
 
-// Served returns how many of the live can be sent to from here: all, but those at addresses of the
-// other IP version. Whoever chooses a member to send to chooses among them.
+// Served returns how many of the live members can be sent to from here: all but those at addresses
+// of the other IP version. A caller that chooses a member to send to chooses among them.
 func (t *Table) Served() int { return t.served }
 
 // Fingerprint returns an order-free hash of the live members: equal tables have equal ones.

@@ -18,7 +18,7 @@ const (
 )
 
 // storm is how many rumors make one: a third as many duplicates are enough then, and anti-entropy
-// finds who was left out.
+// finds members that were left out.
 const storm = 32
 
 // Item is one rumor.

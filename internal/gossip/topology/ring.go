@@ -40,10 +40,10 @@ func comparePlaces(a, b Place) int {
 		cmp.Compare(a.ID, b.ID))
 }
 
-// Ring holds the places of all live members of a table in order: made when it is first needed, and
-// kept up from then on. A member costs 16 bytes. Where there is but one zone, whoever asks only
-// whether there are several does not need it. Who changes the table tells the ring. It is not safe
-// for concurrent use.
+// Ring holds the places of all live members of a table in order. It is made when it is first
+// needed, and kept up from then on. A member costs 16 bytes. Where there is but one zone, the
+// question whether there are several does not make it. Code that changes the table tells the ring.
+// It is not safe for concurrent use.
 type Ring struct {
 	table  *member.Table
 	places []Place

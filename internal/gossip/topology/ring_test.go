@@ -159,7 +159,8 @@ func TestNearLeavesSeldom(t *testing.T) {
 	}
 }
 
-// Where there is one zone, Near draws as Pick does, so that nothing changes for who has none.
+// Where there is one zone, Near draws as Pick does, so that nothing changes for clusters without
+// zones.
 func TestNearWithoutZones(t *testing.T) {
 	g, all := ringOf(t, 50)
 	a, b := rand.New(rand.NewPCG(1, 1)), rand.New(rand.NewPCG(1, 1))

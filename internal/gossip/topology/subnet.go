@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// This file chooses among members that are numbers from 0 on: for experiments, and for whoever
-// keeps members in an array.
+// This file chooses among members that are numbers from 0 on: for experiments, and for callers that
+// keep members in an array.
 
 // Others appends k distinct numbers below n, drawn uniformly, self left out; fewer where there are
 // not so many.
@@ -66,8 +66,8 @@ func (s Subnets) Of(member int) int {
 // Renesse, Minsky and Hayden 1998, "A Gossip-Style Failure Detection Service", section 4).
 func Stays(rng *rand.Rand, size int) bool { return rng.IntN(size) != 0 }
 
-// Pick appends k distinct members to contact, by Stays, self left out: those who stay, uniformly
-// among its subnet; those who leave, uniformly among the rest.
+// Pick appends k distinct members to contact, self left out. For each, Stays draws whether it is of
+// self's subnet or of the rest; among these it is drawn uniformly.
 func (s Subnets) Pick(rng *rand.Rand, self, k int, dst []int32) []int32 {
 	own, n := s.Of(self), int(s[len(s)-1])
 	lo, hi := int(s[own]), int(s[own+1])
