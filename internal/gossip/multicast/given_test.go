@@ -284,8 +284,8 @@ func TestMissingDiesAndReturns(t *testing.T) {
 	}
 }
 
-// Who is missing when all else is done dies: that ends the wait, also if it had not been asked
-// again.
+// The member that is missing when all else is done dies. That ends the wait, also if the member had
+// not been asked again.
 func TestMissingDies(t *testing.T) {
 	for _, waited := range []bool{false, true} {
 		w := newWorld(t, 10, 5, Config{}, nil)
@@ -372,7 +372,7 @@ func TestDelegatesCount(t *testing.T) {
 	}
 }
 
-// Who refuses a parcel, or a part of it, confirms nothing; nor does it take a duty.
+// A member that refuses a parcel, or a part of it, confirms nothing. Nor does it take a duty.
 func TestRefusedIsNotConfirmed(t *testing.T) {
 	for _, bits := range []uint8{wire.SpanSelf, 0} {
 		for taken := range 3 {

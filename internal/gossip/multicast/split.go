@@ -43,7 +43,7 @@ func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 		}
 		switch {
 		case holds(part, r.self().Key) && j.striped && part.Bits == zoneBits && end-i > 4:
-			j.striped = false // who falls back on this divides
+			j.striped = false // a fallback to this node divides
 			r.delegate(now, j, part, end-i, bare)
 		case holds(part, r.self().Key):
 			r.divide(now, j, part, bare)
@@ -174,7 +174,7 @@ func hashOf(b *wire.Branch, s wire.Span) uint64 {
 func (r *Relay) send(now mono.Time, j *job, l *leg) {
 	m, ok := r.host.Table().Get(l.asked())
 	if !ok || !m.State.Live() {
-		l.due = now // whoever wakes for it finds somebody else
+		l.due = now // the next wake finds another member
 		j.due = min(j.due, l.due)
 		return
 	}

@@ -316,7 +316,7 @@ func (w *world) bury(dead *node) {
 	}
 }
 
-// spread is how one piece came to those who live.
+// spread is how one piece came to the live members.
 type spread struct {
 	t50, t99, t100 time.Duration
 	missing        int
