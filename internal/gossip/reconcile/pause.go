@@ -22,7 +22,7 @@ const (
 type pause struct {
 	x        uint64
 	peer     member.ID
-	answered bool // by the peer, who told what differs
+	answered bool // by the peer, which told what differs
 	until    mono.Time
 	pause    time.Duration
 }

@@ -25,7 +25,7 @@ const (
 // pull is a pull under way.
 type pull struct {
 	live   uint32    // how many members are expected
-	seed   member.ID // who let this node in
+	seed   member.ID // the member that let this node in
 	bits   uint8     // of the ranges
 	done   []uint64  // a bit for each range
 	left   int       // ranges not done

@@ -18,9 +18,9 @@ import (
 //
 //	tag 32 bits | order 4 bits | version 14 bits | check 14 bits
 //
-// The tag stands for the ID; the order, the low bits of the incarnation, tells mostly who is ahead;
-// the version covers incarnation and record, and hides a difference with probability 2^-14 a salt;
-// the check, a hash of the rest, tells a single item from the XOR of several.
+// The tag stands for the ID. The order is the low bits of the incarnation, and mostly tells which
+// side is ahead. The version covers incarnation and record, and hides a difference with probability
+// 2^-14 a salt. The check is a hash of the rest, and tells a single item from the XOR of several.
 const (
 	checkBits   = 14
 	versionBits = 14

@@ -353,8 +353,8 @@ func deltaOf(o *node, floor, from, to uint64, more bool) []byte {
 	return wire.EndDeltas(b, 0)
 }
 
-// With a map that is built for a floor only those go on who have got to that floor, and tell all
-// that was deleted after it.
+// A map that is built for a floor is continued only by members that have got to that floor and tell
+// all that was deleted after it.
 func TestWhoGoesOnWithAMap(t *testing.T) {
 	type delta struct {
 		floor, from, to uint64
@@ -571,8 +571,8 @@ func TestDoubt(t *testing.T) {
 }
 
 // A reader that forgot an owner and meets it again in the same life shows nothing older than what
-// it had shown: it waits for somebody who has as much. If nobody has, it takes what there is in the
-// end.
+// it had shown: it waits for a member that has as much. If none has, it takes in the end what there
+// is.
 func TestForgottenGoesNotBack(t *testing.T) {
 	for _, back := range []bool{true, false} {
 		w := newWorld(t, 3, 1, Config{})

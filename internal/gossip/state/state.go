@@ -154,7 +154,7 @@ type Stats struct {
 	Unknown               uint64 // deltas of owners that are not members in that life
 	Refused               uint64 // deltas beyond a bound
 	Malformed             uint64 // messages that could not be read
-	Pushed, Served        uint64 // datagrams of deltas sent: over links; to who asked
+	Pushed, Served        uint64 // datagrams of deltas sent: over links; to members that asked
 	Exchanges             uint64 // begun by this node
 	Undecoded             uint64 // sketches that told nothing
 	BytesOut              uint64 // of all datagrams about keys
