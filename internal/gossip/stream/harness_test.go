@@ -16,8 +16,8 @@ import (
 )
 
 // A harness for these tests: nodes with Streams in virtual time, over a network that delays,
-// reorders, loses and doubles. In place of a relay, an origin sends each piece to everybody once;
-// who loses it has to find out and pull.
+// reorders, loses and doubles. In place of a relay, an origin sends each piece to all once. A node
+// that loses it has to find out and pull.
 
 const probeEvery = time.Second
 
