@@ -32,7 +32,7 @@ var Policies = []string{
 }
 
 // Front says which results no other beats in both, the bytes a node sends and the time: the Pareto
-// front. Those who never get there are not on it.
+// front. Results that never get there are not on it.
 func Front(all []*Result, time func(*Result) Seconds) []bool {
 	front := make([]bool, len(all))
 	for i, r := range all {

@@ -106,7 +106,7 @@ func (w *world) host(member int) int {
 
 func (w *world) router(member int) int { return 2*member + 1 }
 
-// member is who is at a host: multicasts come from a member's own router.
+// member is the member at a host: multicasts come from a member's own router.
 func (w *world) member(host int) int {
 	if w.tree == nil {
 		return host

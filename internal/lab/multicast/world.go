@@ -77,7 +77,7 @@ type world struct {
 	tree    *routers // nil: no multicast by the network
 	members []*member
 	up      []bool
-	due     int           // who live, without the origin
+	due     int           // members that live, without the origin
 	got     []gossip.Time // when the live got it, in order
 	loads   []Load
 	counts  [kinds]uint64
