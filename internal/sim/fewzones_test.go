@@ -9,9 +9,9 @@ import (
 )
 
 // TestFewSurvivors where there are zones: nearly all hosts die at once, and so many of each zone
-// are left. Within half a minute each survivor holds each of the dead for failed; or it names it as
-// unreachable, where too few are left to judge, or nobody of a zone of three and more, and nobody
-// is failed then but whom they can judge.
+// are left. Within half a minute each survivor holds each of the dead for failed. Or it names it as
+// unreachable, where too few are left to judge, or none of a zone of three and more is. Then only
+// members that the survivors can judge are failed.
 func TestFewSurvivorsInZones(t *testing.T) {
 	const all = 1000
 	for _, x := range []struct {

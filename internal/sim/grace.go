@@ -73,7 +73,7 @@ func (c *grace) judge(l *ledger, o *Obs) string {
 			continue
 		}
 		if !p.up || p.hindered || l.now.Sub(max(p.since, p.freed)) < settled {
-			return "" // who fell silent there may have been believed to be more
+			return "" // the members that fell silent there may have been believed to be more
 		}
 		mates = append(mates, p.host)
 	}

@@ -98,7 +98,7 @@ func (p *proc) proof() *rand.ChaCha8 {
 	return rand.NewChaCha8(seed)
 }
 
-// zoneName is the zone of whoever runs on a host.
+// zoneName is the zone of the processes of a host.
 func (w *World) zoneName(h *host) string {
 	switch {
 	case w.opt.Unzoned:
@@ -126,7 +126,7 @@ func (p *proc) clock(now gossip.Time) gossip.Time { return now + p.skew }
 // blocked returns until when the process takes nothing in.
 func (p *proc) blocked() gossip.Time { return max(p.paused, p.busy) }
 
-// arrive brings a packet to whoever listens at its destination.
+// arrive brings a packet to the process that listens at its destination.
 func (s *shard) arrive(f flight) {
 	h := s.w.hosts[f.dst]
 	if h.ground != nil {

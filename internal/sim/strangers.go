@@ -26,9 +26,10 @@ func (w *World) addStranger() *proc {
 	return q
 }
 
-// invade has strangers start at the addresses of processes, which crash if they run, and are dead
-// until they start again, at another address. The first stranger, whom the others know, has a host
-// of its own. Seeds' addresses are left alone, since who dials one means whoever is there.
+// invade has strangers start at the addresses of processes. These crash if they run, and are dead
+// until they start again, at another address. The first stranger, which the others know, has a host
+// of its own. Seeds' addresses are left alone, since a node that dials one means any process that
+// is there.
 func (w *World) invade(procs []*proc) error {
 	if len(w.strangers) == 0 {
 		if err := w.addStranger().start(); err != nil {

@@ -260,7 +260,7 @@ func (d *draws) action(o *Options) []Action {
 	case 17:
 		a.Do, a.Peer, a.For = Links, Who{Kind: All}, lasting
 		a.Link = Link{MTU: leastPath}
-	case 18: // a clock jumps; who starts then has another idea of the time
+	case 18: // a clock jumps; a process that starts then has another idea of the time
 		jump := Action{At: at, Do: Clock, Who: a.Who,
 			By: d.between(-time.Hour, time.Hour).Round(time.Second)}
 		if d.below(2) == 0 {
@@ -271,7 +271,7 @@ func (d *draws) action(o *Options) []Action {
 		}
 		return []Action{jump, {At: at + time.Duration(d.below(3))*time.Second, Do: Restart,
 			Who: a.Who}}
-	case 19: // who publishes leaves at once
+	case 19: // a publisher leaves at once
 		who := Nodes(d.below(o.Nodes))
 		publish := Action{At: at, Do: Publish, Who: who, Bytes: 1 + d.below(pick(d, 100, 50_000))}
 		return []Action{publish, {At: at + pick(d, 0, time.Millisecond, time.Second),

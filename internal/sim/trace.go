@@ -30,7 +30,7 @@ func (t *tracer) packet(now gossip.Time, from *proc, to int32, data []byte, f fa
 		len(data)+t.w.sealing(data), f, t.contents(data)))
 }
 
-// contents names the messages of a datagram, with what they say of whom.
+// contents names the messages of a datagram, with what they say of which member.
 func (t *tracer) contents(data []byte) string {
 	_, r, err := wire.Open(data)
 	if err != nil {
