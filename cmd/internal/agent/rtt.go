@@ -28,7 +28,8 @@ func (s *Server) rtt(w http.ResponseWriter, r *http.Request) {
 		s.failNode(w, r, err)
 		return
 	}
-	out.Estimate, out.Error, out.Measured = rtt.Estimate.Seconds(), rtt.Error, rtt.Measured.Seconds()
+	out.Estimate, out.Error, out.Measured = rtt.Estimate.Seconds(), rtt.Error,
+		rtt.Measured.Seconds()
 	reply(w, out)
 }
 

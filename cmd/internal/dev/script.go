@@ -115,7 +115,9 @@ func (r *run) publishAll(ctx context.Context, _ int) ([]Fact, error) {
 			return nil, err
 		}
 	}
-	median := func(d []time.Duration) time.Duration { return quantile(slices.Sorted(slices.Values(d)), 0.5) }
+	median := func(d []time.Duration) time.Duration {
+		return quantile(slices.Sorted(slices.Values(d)), 0.5)
+	}
 	a, b, c := median(t50), median(t99), median(t100)
 	r.report.Publish = Publish{r.cfg.Messages, missed, a.Seconds(), b.Seconds(), c.Seconds()}
 	facts := []Fact{{"half have it", duration(a)}, {"99 % have it", duration(b)},
