@@ -36,7 +36,8 @@ type judge struct {
 
 func newJudge(c *Config) judge {
 	j := judge{
-		exponential: c.Exponential, threshold: c.Threshold, pause: c.Pause.Seconds(), minDev: c.MinDev.Seconds(), size: c.Window,
+		exponential: c.Exponential, threshold: c.Threshold, pause: c.Pause.Seconds(),
+		minDev: c.MinDev.Seconds(), size: c.Window,
 	}
 	// phi = log10(1 + e^x) with x = y·(1.5976 + 0.070566·y²), see level: solve for y by Newton's
 	// method. The function rises everywhere, and bends upwards where the root is, so that it

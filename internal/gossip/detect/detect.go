@@ -153,7 +153,8 @@ func AppendDoubt(b []byte, m *member.Member, accuser member.ID) []byte {
 		return b
 	}
 	return wire.AppendUpdate(b, &wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{
-		Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Suspect, Accuser: accuser,
+		Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Suspect,
+		Accuser: accuser,
 	}})
 }
 

@@ -114,12 +114,14 @@ func TestCheckCoversEveryField(t *testing.T) {
 		"nothing":    func(*Record) {},
 		"name":       func(r *Record) { r.Name = "wrem" },
 		"generation": func(r *Record) { r.Generation = 1 << 40 },
-		"ip":         func(r *Record) { r.Addr = netip.AddrPortFrom(netip.MustParseAddr("10.0.1.1"), r.Addr.Port()) },
-		"port":       func(r *Record) { r.Addr = netip.AddrPortFrom(r.Addr.Addr(), 7748) },
-		"zone":       func(r *Record) { r.Zone = "eu" },
-		"tags":       func(r *Record) { r.Tags = "" },
-		"protocol":   func(r *Record) { r.Protocol = 2 },
-		"border":     func(r *Record) { r.Name, r.Zone = "wre", "n" },
+		"ip": func(r *Record) {
+			r.Addr = netip.AddrPortFrom(netip.MustParseAddr("10.0.1.1"), r.Addr.Port())
+		},
+		"port":     func(r *Record) { r.Addr = netip.AddrPortFrom(r.Addr.Addr(), 7748) },
+		"zone":     func(r *Record) { r.Zone = "eu" },
+		"tags":     func(r *Record) { r.Tags = "" },
+		"protocol": func(r *Record) { r.Protocol = 2 },
+		"border":   func(r *Record) { r.Name, r.Zone = "wre", "n" },
 	} {
 		r := base
 		change(&r)

@@ -217,7 +217,9 @@ func (t *Table) At(i int) Member {
 	if e.reply {
 		heard = t.heard[e.id]
 	}
-	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check, Since: e.since, Far: e.far, Again: e.again, Cause: e.cause, OutOfFamily: e.other, heard: heard}
+	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check,
+		Since: e.since, Far: e.far, Again: e.again, Cause: e.cause, OutOfFamily: e.other,
+		heard: heard}
 }
 
 // IDAt returns the ID of the member at a position.

@@ -611,7 +611,8 @@ func TestNarrowWayIsSpared(t *testing.T) {
 			w.run(100 * time.Millisecond)
 			before := origin.Stats().Carries + w.nodes[1].Stats().Carries
 			w.run(30 * time.Second)
-			if again := origin.Stats().Carries+w.nodes[1].Stats().Carries > before; again != c.again {
+			after := origin.Stats().Carries + w.nodes[1].Stats().Carries
+			if again := after > before; again != c.again {
 				t.Errorf("%+v, waited for: %v: sent again: %v", c, waited, again)
 			}
 		}

@@ -128,8 +128,7 @@ func (r *Repair) receiveSketch(now mono.Time, from member.Member, body []byte) b
 		slices.Sort(mine)
 	}
 	theirs := slices.DeleteFunc(found, func(it uint64) bool {
-		_,
-			own := slices.BinarySearch(mine, it)
+		_, own := slices.BinarySearch(mine, it)
 		return own
 	})
 	own := newItemSet(mine)

@@ -208,7 +208,8 @@ func TestTombstonesBound(t *testing.T) {
 // does not fall.
 func TestContentsDiffer(t *testing.T) {
 	for name, forge := range map[string]wire.KeyEntry{
-		"value": {}, "key": {Key: []byte("other")}, "ttl": {TTL: 60_000}, "deleted": {Deleted: true},
+		"value": {}, "key": {Key: []byte("other")}, "ttl": {TTL: 60_000},
+		"deleted": {Deleted: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 5, 7, Config{})

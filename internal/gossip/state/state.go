@@ -10,7 +10,8 @@
 //
 //   - owner.go: what is held of one owner, and how a delta changes it.
 //   - own.go: this node's own keys: writes, times to live, tombstones.
-//   - ring.go, push.go: a write is brought to all at once, over few links that each carry the writes of many owners.
+//   - ring.go, push.go: a write is brought to all at once, over few links that each carry the
+//     writes of many owners.
 //   - early.go: deltas that overtook others.
 //   - rebuild.go: a map that is taken in anew beside the one that is shown.
 //   - delta.go: deltas as they are sent, cut to the datagram, and taken in.

@@ -161,7 +161,8 @@ func (r *repair) heard(id member.ID) {
 
 func (r *repair) stalled(gap time.Duration) {
 	r.found = r.found.Add(gap)
-	r.since, r.ripens, r.latest, r.paused = r.since.Add(gap), r.ripens.Add(gap), r.latest.Add(gap), r.paused.Add(gap)
+	r.since, r.ripens, r.latest, r.paused = r.since.Add(gap), r.ripens.Add(gap), r.latest.Add(gap),
+		r.paused.Add(gap)
 	for i := range r.requests {
 		r.requests[i].due = r.requests[i].due.Add(gap)
 	}
@@ -202,7 +203,8 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 		if r.since, r.missing = now, st.solid; st.solid > r.known {
 			r.found, r.known = now, st.head
 		}
-		r.denied, r.behind, r.later, r.knew, r.sure, r.never = r.denied[:0], r.behind[:0], 0, 0, false, false
+		r.denied, r.behind, r.later, r.knew, r.sure, r.never = r.denied[:0], r.behind[:0], 0, 0,
+			false, false
 	}
 	switch {
 	case st.head <= r.ripe:

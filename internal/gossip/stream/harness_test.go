@@ -109,7 +109,8 @@ func (w *world) add() *node {
 	n := &node{
 		w: w, name: fmt.Sprintf("n%03d",
 			len(w.nodes)), rng: rand.New(rand.NewPCG(w.rng.Uint64(), 1)),
-		generation: 1, marks: map[[2]uint64]Mark{}, heard: map[member.ID]mono.Time{}, woken: mono.Never, room: wire.MinRoom - wire.HeaderSize,
+		generation: 1, marks: map[[2]uint64]Mark{}, heard: map[member.ID]mono.Time{},
+		woken: mono.Never, room: wire.MinRoom - wire.HeaderSize,
 	}
 	n.id = member.IDOf(n.name)
 	n.table = new(member.Table)

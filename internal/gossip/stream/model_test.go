@@ -261,6 +261,7 @@ func (n *node) checkSums() {
 		requests != s.inFlight {
 		n.w.tb.Errorf("%s: held %d, bytes %d, hash %x, open %d, in flight %d; counted %d, %d, "+
 			"%x, %d, %d",
-			n.name, s.held, s.bytes, s.hash, s.openCount, s.inFlight, held, size, hash, open, requests)
+			n.name, s.held, s.bytes, s.hash, s.openCount, s.inFlight, held, size, hash, open,
+			requests)
 	}
 }

@@ -327,7 +327,8 @@ func (s *Streams) teller(st *stream, seq uint64, abroad bool, mute []member.ID,
 func (s *Streams) pull(now mono.Time, st *stream, peer member.Member, runs []wire.Run) {
 	abroad := !s.isNear(&peer)
 	q := request{
-		ticket: s.host.Rand().Uint32(), peer: peer.ID, abroad: abroad, from: runs[0].From, to: runs[len(runs)-1].To, top: st.top,
+		ticket: s.host.Rand().Uint32(), peer: peer.ID, abroad: abroad, from: runs[0].From,
+		to: runs[len(runs)-1].To, top: st.top,
 		sent: now, due: now.Add(s.timeout(abroad)),
 	}
 	st.repair.requests = append(st.repair.requests, q)

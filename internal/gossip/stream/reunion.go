@@ -84,7 +84,8 @@ func (s *Streams) compare(now mono.Time, id member.ID) {
 	r, rng := &s.reunion, s.host.Rand()
 	if r.due == mono.Never && id != s.host.Self() &&
 		rng.IntN(max(s.host.Table().Served(), 1)) < reunionAsks {
-		r.peer, r.due = id, now.Add(reunionFirst+time.Duration(rng.Int64N(int64(reunionLast-reunionFirst))))
+		r.peer, r.due = id, now.Add(reunionFirst+
+			time.Duration(rng.Int64N(int64(reunionLast-reunionFirst))))
 		s.at(r.due)
 	}
 }

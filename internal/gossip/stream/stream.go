@@ -252,7 +252,8 @@ func New(host Host, cfg Config) *Streams {
 // Stats returns the counts.
 func (s *Streams) Stats() Stats {
 	st := s.stats
-	st.Streams, st.Gapped, st.Held, st.Bytes, st.Open = len(s.list), len(s.repairs), s.held, s.bytes, s.open
+	st.Streams, st.Gapped, st.Held, st.Bytes, st.Open = len(s.list), len(s.repairs), s.held,
+		s.bytes, s.open
 	return st
 }
 

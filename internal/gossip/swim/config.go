@@ -60,7 +60,8 @@ func (c Config) withDefaults() Config {
 // suspicionTimeout returns how long a suspicion lasts in a cluster of n live members after c
 // independent confirmations of k looked for (Lifeguard, section IV-B):
 //
-//	max(least, most − (most − least)·log(c+1)/log(k+1)), least = Alpha·log10(n)·Period, most = Beta·least
+//	max(least, most − (most − least)·log(c+1)/log(k+1)),
+//	least = Alpha·log10(n)·Period, most = Beta·least
 func (c *Config) suspicionTimeout(n, confirmations int) time.Duration {
 	least := time.Duration(c.Alpha * max(1, log2(n)/log2(10)) * float64(c.Period))
 	k := min(c.Confirm, n-2) // the suspect and the first accuser confirm nothing

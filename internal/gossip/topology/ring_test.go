@@ -108,7 +108,8 @@ func ringOf(t *testing.T, zones ...int) (*Ring, []member.ID) {
 		for i := range n {
 			name := fmt.Sprintf("z%d-%d", z, i)
 			w.merge(t, member.Fact{Record: member.Share(member.Record{
-				Name: name, Generation: 1, Addr: netip.MustParseAddrPort("10.0.0.1:1"), Zone: fmt.Sprintf("z%d/rack", z),
+				Name: name, Generation: 1, Addr: netip.MustParseAddrPort("10.0.0.1:1"),
+				Zone: fmt.Sprintf("z%d/rack", z),
 			})})
 			all = append(all, member.IDOf(name))
 		}

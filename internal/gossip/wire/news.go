@@ -16,7 +16,7 @@ type Claim struct {
 	Generation  uint64
 	Incarnation uint32
 	State       member.State
-	Accuser     member.ID // of the suspicion, if State is Suspect; Lifeguard counts independent ones
+	Accuser     member.ID // of the suspicion, if State is Suspect; independent ones are counted
 	Age         uint32    // seconds since the verdict, if State is Failed or Left
 	Cause       Cause     // of the verdict, if State is Failed
 }
