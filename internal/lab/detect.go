@@ -135,7 +135,8 @@ func (o *Detect) sum(name string, runs []detectRun) (DetectPoint, error) {
 		}
 		return m
 	}
-	p.Detected, p.First, p.Half, p.All, p.BytesRate = len(all), mean(first), mean(half), mean(all), mean(bytes)
+	p.Detected, p.First, p.Half, p.All, p.BytesRate = len(all), mean(first), mean(half), mean(all),
+		mean(bytes)
 	if len(all) > 0 {
 		_, p.AllSE = moments(all)
 	}

@@ -178,7 +178,8 @@ func (c *arrival) deliver(l *ledger, o *Obs) {
 			pieces: c.sent.pieces}
 		c.sent.bytes += p.size
 		if c.rate > 0 {
-			c.out = max(c.out, o.At).Add(time.Duration(p.size) * time.Second / time.Duration(c.rate))
+			takes := time.Duration(p.size) * time.Second / time.Duration(c.rate)
+			c.out = max(c.out, o.At).Add(takes)
 		}
 		c.sent.pieces += 1 + o.Count/1_000
 		for i := range l.peers {

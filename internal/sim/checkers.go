@@ -82,7 +82,9 @@ func checkers(o *Options) []Checker {
 			apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
-		&messages{bound: b.Message, clean: o.Network.lossless(o.longest()), rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{}, restored: map[streamKey]uint64{}},
+		&messages{bound: b.Message, clean: o.Network.lossless(o.longest()),
+			rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{},
+			restored: map[streamKey]uint64{}},
 		loss{way}, way, accounted{way}, newReceipts(),
 		&waits{bound: max(way.age, cmp.Or(o.Gossip.Streams.Age, time.Minute)) + 40*time.Second,
 			open: map[messageKey]gossip.Time{}},
@@ -92,7 +94,8 @@ func checkers(o *Options) []Checker {
 		&ends{bound: b.Detect, over: map[pair]Holding{}, left: map[int32]departure{}},
 		&rejoined{},
 		newKeysKept(b.Converge),
-		newGrace(o), newDeaf(o), newPaths(o), gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
+		newGrace(o), newDeaf(o), newPaths(o), gauges{}, unread{}, budget{bound: b.Bytes},
+		&load{bound: b.Load}, newZoneBudget(o),
 	}
 }
 

@@ -505,7 +505,8 @@ func TestTheOutvotedAreNotBlamed(t *testing.T) {
 	back := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}),
 		at(time.Second, Obs{Kind: Crashed, Node: 2}),
 		ticks(2, 40), at(40*time.Second, started(1, 2)), ticks(41, 43))
-	lifeguard, inquest := gossip.Config{Detector: gossip.SWIM}, gossip.Config{Detector: gossip.INQUEST}
+	lifeguard, inquest := gossip.Config{Detector: gossip.SWIM},
+		gossip.Config{Detector: gossip.INQUEST}
 	for _, checker := range []string{"completeness", "convergence"} {
 		for _, c := range []struct {
 			name    string

@@ -79,7 +79,8 @@ func TestFewSurvivorsInZones(t *testing.T) {
 					t.Errorf("%d, left %v, seed %d: n%d holds %d of %d failed and names %d, and "+
 						"says that of silent zones are %d, and that it cannot judge %d; all are "+
 						"known after %s",
-						x.n, x.left, seed, i, failed, len(dead), named, silent, p.node.Undecided(), took)
+						x.n, x.left, seed, i, failed, len(dead), named, silent, p.node.Undecided(),
+						took)
 				}
 			}
 			if alive := s.failed(-1); alive > 0 {

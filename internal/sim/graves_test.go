@@ -32,7 +32,8 @@ func TestCutBeyondRetention(t *testing.T) {
 						o.Gossip.Inquest.ZoneGrace = 10 * time.Second
 						for _, text := range []string{
 							"2s=cut:" + c.side + "/rest,for=150s",
-							"4s=crash:n1", "4s=leave:n2", "5s=crash:n3,for=20s", "45s=crash:n3", "46s=leave:n6",
+							"4s=crash:n1", "4s=leave:n2", "5s=crash:n3,for=20s", "45s=crash:n3",
+							"46s=leave:n6",
 							// of the other side, if that has so many
 							"10s=leave:n16", "12s=crash:n15",
 							"140s=start:2",

@@ -40,7 +40,8 @@ func hashOf(s string) uint64 {
 
 // keyEvent is an event about keys as the history has it.
 func (s *shard) keyEvent(p *proc, e *gossip.Event, o *Obs) {
-	o.Kind, o.Member, o.Seq, o.Text, o.Told = Kept, s.w.memberOf(e.Key.Owner), e.Key.Version, e.Key.Key, e.Key.Gone
+	o.Kind, o.Member, o.Seq, o.Text, o.Told = Kept, s.w.memberOf(e.Key.Owner), e.Key.Version,
+		e.Key.Key, e.Key.Gone
 	if e.Kind == gossip.KeysReset {
 		o.Kind = Voided
 		return
@@ -166,7 +167,8 @@ type keysKept struct {
 
 func newKeysKept(bound time.Duration) *keysKept {
 	return &keysKept{
-		bound: bound, written: map[keyLife]map[uint64][]keyWritten{}, last: map[keyLife]map[string]uint64{}, lives: map[int32]uint64{},
+		bound: bound, written: map[keyLife]map[uint64][]keyWritten{},
+		last: map[keyLife]map[string]uint64{}, lives: map[int32]uint64{},
 		own: map[int32]map[uint64]keyWritten{}, process: map[int32]int{},
 		held: map[keyReader]*keysHeld{}, hashes: map[int32]uint64{}, maps: map[pair]uint64{},
 	}

@@ -97,7 +97,8 @@ const (
 func roundTrip(a, b *city) time.Duration {
 	rad := math.Pi / 180
 	h := math.Pow(math.Sin((b.latitude-a.latitude)*rad/2), 2) +
-		math.Cos(a.latitude*rad)*math.Cos(b.latitude*rad)*math.Pow(math.Sin((b.longitude-a.longitude)*rad/2), 2)
+		math.Cos(a.latitude*rad)*math.Cos(b.latitude*rad)*
+			math.Pow(math.Sin((b.longitude-a.longitude)*rad/2), 2)
 	km := 2 * radius * math.Asin(math.Sqrt(h))
 	return time.Duration(math.Round(2*km*stretch/fibre*1000))*time.Microsecond +
 		300*time.Microsecond

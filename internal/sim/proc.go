@@ -299,7 +299,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		p.seek = true
 		return
 	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable,
-		gossip.Unreached, gossip.Reached, gossip.Unheard, gossip.HeardAgain, gossip.Undecided, gossip.Decided, gossip.Writable,
+		gossip.Unreached, gossip.Reached, gossip.Unheard, gossip.HeardAgain, gossip.Undecided,
+		gossip.Decided, gossip.Writable,
 		gossip.NameClaimed, gossip.ClustersMerged, gossip.SettingsDiffer, gossip.AddressTaken,
 		gossip.KeyUnknown, gossip.StoodStill, gossip.HeldFailed, gossip.SeedMet,
 		gossip.Outlived:
@@ -357,7 +358,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		}
 	}
 	h := p.host
-	h.hash = mix(h.hash ^ uint64(o.Kind)<<56 ^ uint64(o.Member)<<24 ^ o.Seq ^ o.After.Gen ^ uint64(o.After.State)<<48)
+	h.hash = mix(h.hash ^ uint64(o.Kind)<<56 ^ uint64(o.Member)<<24 ^ o.Seq ^ o.After.Gen ^
+		uint64(o.After.State)<<48)
 	if w.trace != nil {
 		w.trace.event(now, p, e)
 	}

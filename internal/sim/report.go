@@ -152,11 +152,13 @@ func (w *World) report() *Report {
 		Nodes: len(w.procs), Up: w.up(), Seed: w.seed, Trace: fmt.Sprintf("%016x", w.hash()),
 		Simulated: seconds(span(w.now)), Events: w.events,
 		Join: w.settlings[0].After, Settled: w.settlings[1:],
-		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w), Across: m.acrossZones(w), Keys: w.rec.keys.report(w),
+		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w),
+		Across: m.acrossZones(w), Keys: w.rec.keys.report(w),
 		Silences:        m.silencesIn(w),
-		FalseSuspicions: m.falseSuspicions, FalseFailures: m.falseFailures, FalseAtHealthy: m.falseAtHealthy,
-		DeadRevived:  m.revived,
-		LiveFailures: m.liveFailures, LiveSameSide: m.liveSameSide,
+		FalseSuspicions: m.falseSuspicions, FalseFailures: m.falseFailures,
+		FalseAtHealthy: m.falseAtHealthy,
+		DeadRevived:    m.revived,
+		LiveFailures:   m.liveFailures, LiveSameSide: m.liveSameSide,
 		Packets: map[string]uint64{}, Timeline: w.timeline, Violations: w.rec.failures,
 	}
 	for i := range r.Timeline { // the clock of the scenario was not known yet
@@ -201,7 +203,8 @@ func (m *meter) multicast() Multicast {
 	}
 	return Multicast{Count: len(m.order), Reached50: Summarize(c.half),
 		Reached99:  Summarize(c.most),
-		Reached100: Summarize(c.all), Ratio: c.ratio(), Copies: float64(copies) / float64(max(nodes, 1)),
+		Reached100: Summarize(c.all), Ratio: c.ratio(),
+		Copies: float64(copies) / float64(max(nodes, 1)),
 		Across: float64(across) / float64(max(len(m.order), 1))}
 }
 

@@ -32,7 +32,8 @@ func (p sweep) String() string {
 // kB.
 func (p sweep) options(seed uint64) Options {
 	o := Options{
-		Nodes: 5, Zones: p.zones, Seed: seed, Sealed: p.sealed, MTUs: p.mtus, Duration: 75 * time.Second, Network: LAN(),
+		Nodes: 5, Zones: p.zones, Seed: seed, Sealed: p.sealed, MTUs: p.mtus,
+		Duration: 75 * time.Second, Network: LAN(),
 	}
 	o.Network.Within.Loss, o.Network.Between.Loss = p.loss, p.loss
 	away := Action{At: 2 * time.Second, Do: p.away, Who: Nodes(4), For: 20 * time.Second}

@@ -64,7 +64,8 @@ func command(t *testing.T, o Options) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("go test ./internal/sim -run 'TestSwarm$' -sim.trace trace.txt -sim.replay '%s'", b)
+	return fmt.Sprintf("go test ./internal/sim -run 'TestSwarm$' -sim.trace trace.txt "+
+		"-sim.replay '%s'", b)
 }
 
 func replay(t *testing.T) {

@@ -62,7 +62,8 @@ func create(tx *bolt.Tx) error {
 
 // read reads the index, or says that the file is new.
 func (s *Store) read(tx *bolt.Tx) error {
-	meta, marks, pieces, index := tx.Bucket(bucketMeta), tx.Bucket(bucketMarks), tx.Bucket(bucketPieces), tx.Bucket(bucketIndex)
+	meta, marks, pieces, index := tx.Bucket(bucketMeta), tx.Bucket(bucketMarks),
+		tx.Bucket(bucketPieces), tx.Bucket(bucketIndex)
 	switch {
 	case meta == nil:
 		return errNew

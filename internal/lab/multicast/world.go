@@ -40,7 +40,8 @@ const (
 
 var kindNames = [kinds]string{data: "data", ack: "ack", nack: "nack", session: "session",
 	heartbeat: "heartbeat", alive: "alive",
-	status: "status", advert: "advert", offer: "offer", yes: "yes", no: "no", later: "later", want: "want", probe: "probe"}
+	status: "status", advert: "advert", offer: "offer", yes: "yes", no: "no", later: "later",
+	want: "want", probe: "probe"}
 
 // Every protocol's datagrams open with as many bytes as Starling's header and sealing take, and
 // name the message as Starling does, by origin, generation and sequence: what is compared is the
