@@ -55,7 +55,8 @@ func TestLossAndLatency(t *testing.T) {
 					took = append(took, p.At.Sub(sent))
 				}
 			}
-			if got := 1 - float64(len(took))/total; math.Abs(got-loss) > 4*math.Sqrt(loss*(1-loss)/total) {
+			got, sigma := 1-float64(len(took))/total, math.Sqrt(loss*(1-loss)/total)
+			if math.Abs(got-loss) > 4*sigma {
 				t.Errorf("%.3f lost of %v", got, loss)
 			}
 			slices.Sort(took)
