@@ -241,7 +241,8 @@ func TestOtherClusterIsRefused(t *testing.T) {
 	}
 	defer n.Close()
 	log.wait(t, "refused")
-	if i := n.Info(); !strings.Contains(i.Refused, `"blue"`) || i.RefusedFor != "cluster" || i.Welcomed {
+	if i := n.Info(); !strings.Contains(i.Refused, `"blue"`) || i.RefusedFor != "cluster" ||
+		i.Welcomed {
 		t.Errorf("info says %q, for %q", i.Refused, i.RefusedFor)
 	}
 	if i := seed.Info(); i.Refused != "" || i.RefusedFor != "" {
@@ -385,7 +386,8 @@ func TestFormerPeers(t *testing.T) {
 	b.Close()
 	log := &heard{slog.DiscardHandler, make(chan string, 100)}
 	b, err := starling.Start(starling.Config{
-		Name: "b", Bind: "127.0.0.1:0", Peers: []string{addr(other)}, ClusterID: id, Logger: slog.New(log),
+		Name: "b", Bind: "127.0.0.1:0", Peers: []string{addr(other)}, ClusterID: id,
+		Logger: slog.New(log),
 	})
 	if err != nil {
 		t.Fatal(err)

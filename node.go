@@ -110,7 +110,8 @@ func Start(cfg Config) (*Node, error) {
 	if err == nil {
 		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"),
 			detector: params.Detector, machine: cfg.host(),
-			seeds: seeds, given: len(cfg.Seeds), conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
+			seeds: seeds, given: len(cfg.Seeds), conn: conn, kernel: kernel, store: topics,
+			log: logger{to: cfg.Logger}}
 		if missing != nil {
 			n.late = &late{cfg.Advertise, cfg.AdvertiseOutside}
 			n.noteLate(0, missing)
@@ -191,7 +192,8 @@ func (cfg *Config) host() machine {
 // leads nowhere yet.
 func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, missing, err error) {
 	self = gossip.Self{
-		Name: cfg.Name, Generation: newGeneration(), Zone: cfg.Zone, Family: familyOf(local), ClusterID: cfg.ClusterID,
+		Name: cfg.Name, Generation: newGeneration(), Zone: cfg.Zone, Family: familyOf(local),
+		ClusterID: cfg.ClusterID,
 	}
 	if self.Name == "" {
 		if self.Name, err = os.Hostname(); err != nil {

@@ -114,7 +114,8 @@ func TestNoAnswerIsTold(t *testing.T) {
 				Err: gossip.ErrNoAnswer})
 		})
 		for range 3 { // a call after the event asks anew, and is answered
-			if err := <-ended; err != nil && (!errors.Is(err, ErrNoAnswer) || !strings.Contains(err.Error(), `"b"`) || !strings.Contains(err.Error(), want)) {
+			if err := <-ended; err != nil && (!errors.Is(err, ErrNoAnswer) ||
+				!strings.Contains(err.Error(), `"b"`) || !strings.Contains(err.Error(), want)) {
 				t.Error(err)
 			}
 		}

@@ -220,7 +220,8 @@ func TestPromises(t *testing.T) {
 		if tests[dir] == nil {
 			tests[dir] = map[string]bool{}
 			for _, in := range [...]string{"", "internal", "cmd/internal"} {
-				maps.Copy(tests[dir], testsIn(t, path.Join(in, strings.TrimPrefix(dir, "starling"))))
+				maps.Copy(tests[dir], testsIn(t, path.Join(in,
+					strings.TrimPrefix(dir, "starling"))))
 			}
 		}
 		return tests[dir][name[dot+1:]]

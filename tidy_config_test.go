@@ -69,7 +69,8 @@ func knobs(t *testing.T, a *tree) findings {
 	set := map[string]bool{}
 	mark := func(room, field string) { set[room+"."+strings.ToLower(field)] = true }
 	for _, s := range a.files {
-		if !s.isTest() && !strings.HasPrefix(s.name, "internal/sim/") && !strings.HasPrefix(s.name, "cmd/") {
+		if !s.isTest() && !strings.HasPrefix(s.name, "internal/sim/") &&
+			!strings.HasPrefix(s.name, "cmd/") {
 			continue
 		}
 		own, core := s.room()

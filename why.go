@@ -84,7 +84,8 @@ func (n *Node) verdict(v *gossip.Verdict) Verdict {
 		return out
 	}
 	e := &v.Evidence
-	out.Accuser, out.Cause, out.Pings, out.Span = n.nameOf(e.Accuser), cause(e.Cause), e.Pings, e.Span
+	out.Accuser, out.Cause, out.Pings, out.Span = n.nameOf(e.Accuser), cause(e.Cause), e.Pings,
+		e.Span
 	out.Seats = e.Seats
 	for _, x := range e.Votes {
 		out.Votes = append(out.Votes, Vote{Juror: n.nameOf(x.Juror), Cause: cause(x.Cause),

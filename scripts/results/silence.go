@@ -34,7 +34,8 @@ func silenceTold(l *lab, cut string) {
 	} {
 		args := checked(cut+x.args+"--duration 90s", l.seeds(8))
 		o := l.sim(args)
-		told, when, heard := o.Summary["zones_told_silent"], o.Summary["zone_told_seconds"], o.Summary["zone_heard_seconds"]
+		told, when, heard := o.Summary["zones_told_silent"], o.Summary["zone_told_seconds"],
+			o.Summary["zone_heard_seconds"]
 		ok := everyOnce(told.Mean) && told.Max == 2 && o.Summary["live_failures"].Max == 0 &&
 			heard.Max <= 70
 		arrived := "-"
@@ -110,7 +111,8 @@ func silenceGrace(l *lab) {
 	} {
 		args := checked(x.args, l.seeds(8))
 		o := l.sim(args)
-		told, when, half := o.Summary["zones_told_silent"], o.Summary["zone_told_seconds"], o.Summary["crash_known50_seconds"]
+		told, when, half := o.Summary["zones_told_silent"], o.Summary["zone_told_seconds"],
+			o.Summary["crash_known50_seconds"]
 		aim, reached, often, after := "-", "-", "-", "-"
 		if x.grace > 0 {
 			aim = fmt.Sprintf("told once, failed after %g s", x.grace)

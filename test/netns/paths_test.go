@@ -163,7 +163,8 @@ func TestPaths(t *testing.T) {
 	n.told(agents[0], "both0 ("+four+")")
 	stop := n.watch(agents[1])
 	n.spread("families", agents)
-	if out := stop(); strings.Contains(out, `"suspected"`) || strings.Contains(out, `"unreachable"`) {
+	if out := stop(); strings.Contains(out, `"suspected"`) ||
+		strings.Contains(out, `"unreachable"`) {
 		t.Errorf("four1 was told of trouble: %s", out)
 	}
 	n.end(agents[5])
