@@ -279,7 +279,7 @@ func longLines(_ *testing.T, a *tree) findings {
 var (
 	// WHO is what a user writes in a scenario of the simulator
 	whoWord = regexp.MustCompile(`\b[Ww]ho(m|ever|mever)?\b`)
-	// a capital inside a sentence is sim.Who, and its own comment begins "A Who"
+	// a capital inside a sentence is the type of package sim, whose own comment begins with "A"
 	whoName = regexp.MustCompile(`[A-Za-z] Who\b`)
 	// people are no nodes
 	whoPeople = regexp.MustCompile(
