@@ -213,9 +213,9 @@ func TestBoundToNobodysAddress(t *testing.T) {
 	}
 }
 
-// A name server that is late ends no node, however late: it starts, says once that it does not know
-// its address, asks nobody to let it in, looks the names up for ever, every few seconds, and is
-// there with the address that it is told when the name leads to one.
+// A name server that is late ends no node, however late. The node starts, says once that it does
+// not know its address, and asks no seed to let it in. It looks the names up every few seconds,
+// without end. When the name leads to an address, the node is there with it.
 func TestAdvertisedNameIsLate(t *testing.T) {
 	seed, err := Start(Config{Name: "seed", Bind: "127.0.0.1:0"})
 	if err != nil {

@@ -42,8 +42,8 @@ type Info struct {
 
 	// Refused says, while this node is not Welcomed, why no seed has let it in, as far as that is
 	// known, and RefusedFor the same in a word of RefusedReasons. Both are empty if no seed answers
-	// at all, and once one has let the node in; but while it is Unreached they have the words of a
-	// seed that what it sends does not arrive, if one said so since.
+	// at all, and once one has let the node in. But while the node is Unreached they have the words
+	// of a seed that said since that what it sends does not arrive.
 	Refused, RefusedFor string
 
 	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks
@@ -116,10 +116,9 @@ type Info struct {
 	// has at most.
 	Small                 []SmallPath
 	SizesChecked, Longest int
-	// Unreachable are the names of the live members that this node cannot reach, while too few
-	// others can be asked about them, while their zone is silent, or while they are Unbridged:
-	// neither alive nor failed can be said of them. A node learns that of the members that it
-	// watches alone.
+	// Unreachable are the names of the live members that this node cannot reach, and cannot say
+	// that they are alive or failed: too few others can be asked about them, their zone is silent,
+	// or they are Unbridged. A node learns that of the members that it watches alone.
 	Unreachable []string
 	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process
 	// there looks like a dead host, and a crash takes longer to see (Inquest).
@@ -179,9 +178,10 @@ type SilentZone struct {
 }
 
 // Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention",
-// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) the two know that
-// one of which let the other in; There is empty then if the member's value is none in common use.
-// "zone spelling" is that the first parts of two zones differ in capitals, blanks, - and _ alone.
+// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) only two nodes know
+// it, of which one let the other in. There is empty then if the member's value is none in common
+// use. "zone spelling" is that the first parts of two zones differ in capitals, blanks, - and _
+// alone.
 type Unlike struct{ Name, Setting, Here, There string }
 
 // UnlikeSettings are what Unlike.Setting can be.

@@ -35,11 +35,11 @@ func (n *Node) RTT(ctx context.Context, name string) (RTT, error) {
 }
 
 // RTTBetween returns the round trip between any two live members; no packet goes between them. Each
-// is asked where it stands (a datagram there and one back, again while it does not answer, 4 s at
-// most), unless this node asked it within the last minute: so a program may call this for each of
-// its requests, to pick the nearest replica. Of a member that is known for less than two minutes,
-// and may still be finding out where it stands, the answer is good for two seconds. Calls at the
-// same time share a question. Between a member and itself it is 0.
+// is asked where it stands: a datagram there and one back, again while it does not answer, 4 s at
+// most. It is not asked if this node asked it within the last minute. So a program may call this
+// for each of its requests, to pick the nearest replica. Of a member that is known for less than
+// two minutes, and may still be finding out where it stands, the answer is good for two seconds.
+// Calls at the same time share a question. Between a member and itself it is 0.
 //
 // The error wraps ErrNoMember or ErrNoAnswer and names the member, or it is that of ctx, or why the
 // node stopped.

@@ -422,11 +422,11 @@ func (j *joining) refusal() error {
 	return j.refused
 }
 
-// RefusedReasons are what Info.RefusedFor can be: the seeds are of a cluster of another name
-// (cluster), or of another of the same name (other_cluster); they run another detector; what they
-// send to the node's address does not come back (address); they have another key; their names lead
-// to no address (lookup); the node waits for its name, which a member has that does not answer
-// (name).
+// RefusedReasons are what Info.RefusedFor can be. cluster: the seeds are of a cluster of another
+// name. other_cluster: they are of another cluster of the same name. detector: they run another
+// detector. address: what they send to the node's address does not come back. key: they have
+// another key. lookup: their names lead to no address. name: the node waits for its name, which a
+// member has that does not answer.
 var RefusedReasons = [...]string{"cluster", "other_cluster", "detector", "address", "key",
 	"lookup", "name", "other"}
 

@@ -27,10 +27,10 @@ func (l *lines) take(from *logger) string {
 	return text
 }
 
-// The log says once that a way is broken, that TCP is filtered, or that nobody comes to the own
-// port, and once that it is over: each at most once in a minute, for all members together, and what
-// changed meanwhile if it is still so then. That a member answers again is not said of one that is
-// dead.
+// The log says once that a way is broken, that TCP is filtered, or that no connection comes to the
+// own port, and once that it is over. It says each at most once in a minute, for all members
+// together. What changed meanwhile is said if it is still so then. That a member answers again is
+// not said of one that is dead.
 func TestWaysAreLogged(t *testing.T) {
 	var out lines
 	n, err := Start(Config{Name: "a", Bind: "127.0.0.1:0",

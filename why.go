@@ -24,11 +24,11 @@ const (
 	VerdictForgotten = gossip.Forgotten // somebody had it forgotten (Forget), here or elsewhere
 )
 
-// Cause is what a node saw of a member that failed: "silent" (no answer of any kind), "refused"
-// (its host says that nobody listens at its port), "stalled" (its host takes connections, but the
-// process does not answer), "deaf" (it sends, and answers nobody: nothing that is sent to it
-// arrives) or "forgotten" (somebody had it forgotten, or this node forgot all after a long sleep).
-// The event of a life that ended unnoticed, since the next is there already, has "restarted".
+// Cause is what a node saw of a member that failed. "silent": no answer of any kind. "refused": its
+// host says that no process listens at its port. "stalled": its host takes connections, but the
+// process does not answer. "deaf": it sends, and answers no member; nothing that is sent to it
+// arrives. "forgotten": a user had it forgotten, or this node forgot all after a long sleep. The
+// event of a life that ended unnoticed, since the next is there already, has "restarted".
 type Cause string
 
 // Verdict is that a member was declared failed and why, or that one that had been came back.

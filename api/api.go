@@ -17,11 +17,11 @@ type Member struct {
 	Generation  uint64            `json:"generation"`
 	Incarnation uint32            `json:"incarnation"`
 	Since       time.Time         `json:"since"` // when this agent learned of the state
-	// Doubt is what this agent's node sees of a live member that is not well from here, and Heard
-	// when it last heard it, if it talks to it: silent (for a second or more, nor an answer to the
-	// last probe), mute (it is heard, and did not answer the last five probes), broken (it does not
-	// answer here, and others reach it), unreachable (and too few can be asked about it). Both are
-	// missing where all is well, and of members that the node does not talk to.
+	// Doubt is what this agent's node sees of a live member that is not well from here. It is
+	// silent (not heard for a second or more, and no answer to the last probe), mute (heard, but it
+	// did not answer the last five probes), broken (it does not answer here, and others reach it)
+	// or unreachable (and too few can be asked about it). Heard is when the node last heard it.
+	// Both are missing where all is well, and of members that the node does not talk to.
 	Doubt string     `json:"doubt,omitempty"`
 	Heard *time.Time `json:"heard,omitempty"`
 	// OutOfFamily says that the address is of an IP family that this agent's socket does not serve.

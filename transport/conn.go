@@ -16,8 +16,8 @@ import (
 
 const (
 	// DefaultMaxDatagram is the largest datagram, in bytes of UDP payload, that a Conn receives
-	// unless told otherwise: as much as a jumbo frame brings, so that a node hears those that were
-	// told to send more than it does itself.
+	// unless told otherwise. It is as much as a jumbo frame brings, so that a node hears members
+	// that were told to send more than it does itself.
 	DefaultMaxDatagram = 9216
 	// DefaultReadBuffer is the socket's receive buffer in bytes unless told otherwise. The kernel
 	// charges about 800 bytes for the smallest datagram, so this holds a burst of some 1,300.

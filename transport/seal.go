@@ -43,9 +43,9 @@ const (
 	headerSize  = 1 + saltSize + counterSize
 	tagSize     = 16
 
-	// lastCounter is where a sender draws a new salt. The field would hold 2^48, but at 2^40
+	// lastCounter is where a sender draws a new salt. The field would hold 2^48. But at 2^40
 	// datagrams of at most 2^12 blocks of the cipher the chance to tell them from noise is still
-	// below 2^-24, and a million datagrams a second take twelve days to get there.
+	// below 2^-24. A million datagrams a second take twelve days to get there.
 	lastCounter = 1<<40 - 1
 
 	sealInfo = "starling seal v1"

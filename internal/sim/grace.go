@@ -8,9 +8,9 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip"
 )
 
-// grace: nobody is declared failed from another zone while the way to its whole zone has been bad
-// for less than the grace of a silent zone, since a verdict takes a vote from its own zone, where
-// all is well. Smaller zones have no grace.
+// grace: no member is declared failed from another zone while the ways to its whole zone have been
+// bad for less than the grace of a silent zone. A verdict takes a vote from its own zone, where all
+// is well. Smaller zones have no grace.
 type grace struct {
 	grace time.Duration // 0: there is none
 	ways  []badWay

@@ -137,10 +137,10 @@ func TestTraceNamesMessages(t *testing.T) {
 	}
 }
 
-// A message that somebody never got is listed with the reason: none is missed by one that starts
-// again as it is published, and is let in later; what its publisher alone had is gone with it; what
-// expired behind a cut was let go; and what is on its way as the run ends is no more than that.
-// None of these is a violation.
+// A message that a node never got is listed with the reason. A node that starts again as a message
+// is published, and is let in later, misses none. What its publisher alone had is gone with it.
+// What expired behind a cut was let go. What is on its way as the run ends is listed as that. None
+// of these is a violation.
 func TestUnreachedSaysWhy(t *testing.T) {
 	for _, x := range []struct {
 		actions  []string

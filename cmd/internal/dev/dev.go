@@ -16,8 +16,8 @@ const (
 	MaxNodes = 4096
 )
 
-// Settled is how long after the last start a node is idle: from its fourth second on it looks how
-// long datagrams may be on eight of its ways, four times a second, which is ten times what it sends
+// Settled is how long after the last start a node is idle. From its fourth second on it looks how
+// long datagrams may be on eight of its ways, four times a second. That is ten times what it sends
 // in quiet.
 const Settled = 10 * time.Second
 

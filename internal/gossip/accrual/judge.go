@@ -100,8 +100,8 @@ func exp(x float64) float64 {
 	return math.Ldexp(sum, int(k))
 }
 
-// ln returns the natural logarithm of a positive number: of a fraction between 1/2 and 1 by the
-// series of 2·artanh((f−1)/(f+1)), and of the powers of two.
+// ln returns the natural logarithm of a positive number. It adds that of a fraction f between 1/2
+// and 1, by the series of 2·artanh((f−1)/(f+1)), and that of a power of two.
 func ln(x float64) float64 {
 	f, k := math.Frexp(x)
 	z := (f - 1) / (f + 1)

@@ -120,9 +120,9 @@ type Court interface {
 	// Silent tells this node's user that a whole other zone is silent from here, or is heard again;
 	// both are spread in this zone by Spread.
 	Silent(now mono.Time, zone uint16, on bool)
-	// Isolated tells this node's user that it hears from next to nobody, or next to nobody hears
-	// it, and so fails nobody, or that it does again. unheard says that it hears others, and that
-	// nobody answers what it sends.
+	// Isolated tells this node's user that it hears almost no member, or almost none hears it, and
+	// so it fails none; or that this is over. unheard says that it hears others, and that none
+	// answers what it sends.
 	Isolated(now mono.Time, on, unheard bool)
 }
 

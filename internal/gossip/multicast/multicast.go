@@ -1,5 +1,5 @@
-// Package multicast brings what a node publishes to all others along a tree that needs no set-up:
-// each node knows all members, so a node that has a parcel can give parts of the ring to others,
+// Package multicast brings what a node publishes to all others along a tree that needs no set-up.
+// Each node knows all members. So a node that has a parcel can give parts of the ring to others,
 // which do the same.
 //
 // Trees are fast and cheap and break when inner nodes fail; gossip is robust and pays in copies.
@@ -9,12 +9,12 @@
 // beside the tree, to fixed places of the ring, more of them where packets are lost, hide most
 // losses. What all this misses is found by the digests of package stream.
 //
-// One file holds one rule: ring.go is the places of members; job.go is a duty and its legs;
-// split.go divides a span and chooses delegates; late.go is what happens when no answer comes;
-// answer.go is what happens when one does; own.go is this node's own parcels; family.go is members
-// of the other IP version; given.go is which members were given a parcel that a publisher waits
-// for; extra.go is the copies beside the tree; lane.go puts into one datagram what goes the same
-// way; path.go knows how long answers take and how many are lost.
+// One file holds one rule. ring.go is the places of members. job.go is a duty and its legs.
+// split.go divides a span and chooses delegates. late.go is what happens when no answer comes, and
+// answer.go what happens when one does. own.go is this node's own parcels. family.go is members of
+// the other IP version. given.go is which members were given a parcel that a publisher waits for.
+// extra.go is the copies beside the tree. lane.go puts into one datagram what goes the same way.
+// path.go knows how long answers take and how many are lost.
 package multicast
 
 import (
@@ -37,9 +37,9 @@ type Store interface {
 	// Knows says whether a piece is held, or was. PassedOver says whether it was given up without.
 	Knows(origin member.ID, generation, seq uint64) bool
 	PassedOver(origin member.ID, generation, seq uint64) bool
-	// Given says how a piece stands with this node's programs: DutyDone if they were given it or it
-	// is ready to be given, DutyTaken if not (yet), DutyLacks if it is not here, DutyVoid if it is
-	// from before this node's time.
+	// Given says how a piece stands with this node's programs. DutyDone: they were given it, or it
+	// is ready to be given. DutyTaken: they were not, or not yet. DutyLacks: it is not here.
+	// DutyVoid: it is from before this node's time.
 	Given(origin member.ID, generation, seq uint64) wire.Verdict
 	// Body returns the body of a piece that is held.
 	Body(origin member.ID, generation, seq uint64) ([]byte, bool)

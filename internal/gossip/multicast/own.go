@@ -336,8 +336,8 @@ func (r *Relay) name(j *job, k int) {
 	}
 }
 
-// Unsettled returns the first of this node's own pieces that is not out, if any is not: not each
-// live member has it or is silent, or fewer than so many others have it, less than all if there are
+// Unsettled returns the first of this node's own pieces that is not out, if any is not. A piece is
+// out if each live member has it or is silent, and so many others have it, or all if there are
 // fewer.
 func (r *Relay) Unsettled(others int) (generation, piece uint64, late bool) {
 	o := &r.own

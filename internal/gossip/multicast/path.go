@@ -207,9 +207,9 @@ type policy struct {
 var policies = [4]policy{{1, 1, 4, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4},
 	{4, 2, 13, 9, 14, 4}}
 
-// company is how long something waits for company after the last that went to the same peer: usual,
-// or a part of the time that is waited for answers if that is longer, since then the processors are
-// short of time, and full datagrams save it.
+// company is how long something waits for company after the last that went to the same peer. As a
+// rule that is usual. If this node is busy it is a part of the wait for answers, if that is longer:
+// the processors are short of time then, and full datagrams save it.
 func (r *Relay) company(usual time.Duration) time.Duration {
 	if !r.busy() {
 		return usual

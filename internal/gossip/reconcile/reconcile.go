@@ -1,6 +1,6 @@
-// Package reconcile is anti-entropy between members' tables: it finds what two of them differ in
-// and repairs that, at a cost that follows the difference and not the size (Demers et al.,
-// "Epidemic Algorithms for Replicated Database Maintenance", 1987, for the idea).
+// Package reconcile is anti-entropy between members' tables (the idea: Demers et al., "Epidemic
+// Algorithms for Replicated Database Maintenance", 1987). It finds what two of them differ in and
+// repairs that, at a cost that follows the difference and not the size.
 //
 // Members show each other a fingerprint of their table. When two differ, one of three things
 // happens:

@@ -42,9 +42,9 @@ func (w *world) shows(x, y *node) {
 	x.store.Flush(w.now)
 }
 
-// A reader below the floor that got a part of the map anew, and goes on with a peer that is behind
-// the floor, adopts neither the floor nor what was deleted up to it; and it shows what it had until
-// the new map is whole.
+// A reader below the floor got a part of the map anew, and goes on with a peer that is behind the
+// floor. It adopts neither the floor nor what was deleted up to it. It shows what it had until the
+// new map is whole.
 func TestFloorComesWithItsVersion(t *testing.T) {
 	w := newWorld(t, 3, 1, Config{Tombstone: 2 * time.Second})
 	w.probes = false

@@ -31,9 +31,9 @@ type route struct {
 	from, floor uint64
 }
 
-// pass puts an owner's writes into the queues of the links that lead to all members up to, and
-// without, the one that stands at end: of this zone if end is in it, else to all of this zone and
-// of those that come before that of end.
+// pass puts an owner's writes into the queues of links. The links lead to all members before the
+// one that stands at end. If end is in this zone, these are members of this zone. If not, they are
+// all of this zone, and all of the zones that come before that of end.
 func (s *Store) pass(now mono.Time, r route, end uint64) {
 	me, own, i := s.stand()
 	if i < 0 {

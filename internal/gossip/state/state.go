@@ -1,5 +1,5 @@
 // Package state is what a node holds of everybody's versioned keys. Each member owns a map from key
-// to value, which it alone writes and all others read, in the manner of Cassandra's gossip; what
+// to value, which it alone writes and all others read, in the manner of Cassandra's gossip. What
 // differs is reconciled as in Scuttlebutt (van Renesse, Dumitriu, Gough, Thomas, "Efficient
 // Reconciliation and Flow Control for Anti-Entropy Protocols", 2008).
 //

@@ -444,8 +444,8 @@ func (st *stream) shown() (last, seq uint64) {
 }
 
 // atEnd looks at a stream of which all that is known to exist is here or given up. If nothing comes
-// of it for some time, what was passed over last is told as lost; and if the last message is here
-// in part and its origin does not live, the rest is asked for, and is lost too if nobody has it. Of
+// of it for some time, what was passed over last is told as lost. If the last message is here in
+// part and its origin does not live, the rest is asked for, and is lost too if no member has it. Of
 // an origin that lives the rest is still to come; but where hashes differ meanwhile, that is looked
 // into at once.
 func (s *Streams) atEnd(now mono.Time, st *stream) {

@@ -395,9 +395,9 @@ func TestLostBeforeLaterLife(t *testing.T) {
 	}
 }
 
-// A message that is on its way while a newcomer comes in it gets as a whole: whether it heard a
-// piece of it before it was told where the stream begins, or only after, and whether anybody told
-// it.
+// A newcomer gets as a whole a message that is on its way while it comes in. That holds whether it
+// heard a piece of it before it was told where the stream begins, or only after, and whether it was
+// told at all.
 func TestNewcomerInTheMiddle(t *testing.T) {
 	for _, c := range []struct {
 		what  string

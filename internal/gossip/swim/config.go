@@ -84,9 +84,10 @@ func (c Config) LeastSuspicion(n int) time.Duration {
 }
 
 // Slowest returns how long it takes, but for rare bad luck, until the survivors of n members know
-// that all others are dead; left is how many survive. While most probes fail, each takes them for
-// its own bad health and begins one in nine periods (Lifeguard, section IV-A); a round takes up to
-// 2n−1 (SWIM, section 4.3), which they share; and the longest suspicion comes on top.
+// that all others are dead; left is how many survive. While most probes fail, each survivor takes
+// that for its own bad health, and begins one probe in nine periods (Lifeguard, section IV-A). A
+// round takes up to 2n−1 probes (SWIM, section 4.3), which the survivors share. The longest
+// suspicion comes on top.
 func (c Config) Slowest(n, left int) time.Duration {
 	c = c.withDefaults()
 	period := c.Period

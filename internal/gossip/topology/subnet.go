@@ -61,9 +61,9 @@ func (s Subnets) Of(member int) int {
 	return i
 }
 
-// Stays says whether a member of a subnet with so many stays in it with a contact: with probability
-// 1 − 1/size, so that one contact a round leaves each subnet in the mean, however large it is (van
-// Renesse, Minsky and Hayden 1998, "A Gossip-Style Failure Detection Service", section 4).
+// Stays says whether a contact of a member stays in its subnet of size members. It does with
+// probability 1 − 1/size. So one contact a round leaves each subnet in the mean, however large it
+// is (van Renesse, Minsky and Hayden 1998, "A Gossip-Style Failure Detection Service", section 4).
 func Stays(rng *rand.Rand, size int) bool { return rng.IntN(size) != 0 }
 
 // Pick appends k distinct members to contact, self left out. For each, Stays draws whether it is of

@@ -9,10 +9,10 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// Vivaldi is a node's own coordinate, as it finds it (Dabek, Cox, Kaashoek, Morris 2004): each
-// measured round trip pulls it towards the other node or pushes it away, like a spring, by as much
-// as it is surer of itself than the other is (the adaptive timestep, section 2.5), heights included
-// (section 5.4).
+// Vivaldi is a node's own coordinate, as it finds it (Dabek, Cox, Kaashoek, Morris 2004). Each
+// measured round trip pulls it towards the other node or pushes it away, like a spring. This node
+// moves more if the other is surer of itself than this one is (the adaptive timestep, section 2.5).
+// Heights are included (section 5.4).
 //
 // Four things are not in that paper. A round trip is the median of the last few with a node, since
 // single ones are noisy (the latency filter of Ledlie, Gardner and Seltzer 2007). Each new one is

@@ -1,7 +1,7 @@
 package multicast
 
-// This file is the comparison of all policies of gossip, and delegation, that the default of the
-// live cluster is chosen by: what each costs and how long it takes, while the network is calm and
+// This file compares all policies of gossip, and delegation; the default of the live cluster is
+// chosen by that. It finds what each costs and how long it takes, while the network is calm and
 // while it is not.
 
 import "math"
