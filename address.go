@@ -229,8 +229,8 @@ func broadcast(a netip.Addr, bits int) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// late are addresses of a node's own whose names led nowhere when it started, as it is at boot when
-// the name server is late: they are looked up as seeds are, and nobody is asked to let the node in
+// late are addresses of a node's own whose names led nowhere when it started, as at boot when the
+// name server is late. They are looked up as seeds are, and no seed is asked to let the node in
 // before.
 type late struct{ advertise, outside string }
 

@@ -137,7 +137,8 @@ func TestAddressesThatLackAPart(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{Config{Bind: "7747"}, `Bind: "7747" is no address: "7747" is a number, and no host: write HOST:PORT`},
+		{Config{Bind: "7747"}, `Bind: "7747" is no address: "7747" is a number, and no host: ` +
+			`write HOST:PORT`},
 		{Config{Advertise: "7747"}, `Advertise: "7747" is no address`},
 		{Config{Seeds: []string{"7747"}}, `Seeds: "7747" is no address`},
 		{Config{Seeds: []string{"fe80::1"}}, `Seeds: "fe80::1" is a link-local address`},
@@ -162,12 +163,16 @@ func TestNobodysAddress(t *testing.T) {
 	m.has("eth0=10.0.0.4/24", "eth1=10.1.0.4/23", "ptp=10.2.0.4/31", "one=10.3.0.255/32",
 		"odd=10.4.0.255/16", "odd=10.4.0.7/24", "eth0=2001:db8::4/64")
 	for s, want := range map[string]string{
-		"224.0.0.1": "multicast", "ff02::1": "multicast", "0.0.0.0": "all interfaces", "[::]:80": "all interfaces",
-		"255.255.255.255": "broadcast", "255.255.255.255:80": "broadcast", "many.example": "multicast", "one.example": "",
+		"224.0.0.1": "multicast", "ff02::1": "multicast", "0.0.0.0": "all interfaces",
+		"[::]:80":         "all interfaces",
+		"255.255.255.255": "broadcast", "255.255.255.255:80": "broadcast",
+		"many.example": "multicast", "one.example": "",
 		// of networks that the host is in; of others nobody here knows how long they are
 		"10.0.0.255": "the broadcast address of 10.0.0.0/24, a network of this host",
-		"10.1.1.255": "of 10.1.0.0/23", "10.1.0.255": "10.1.0.255:7000", "10.0.0.254": "10.0.0.254:7000",
-		"10.2.0.5": "10.2.0.5:7000", "10.3.0.255": "10.3.0.255:7000", "10.4.0.255": "10.4.0.255:7000",
+		"10.1.1.255": "of 10.1.0.0/23", "10.1.0.255": "10.1.0.255:7000",
+		"10.0.0.254": "10.0.0.254:7000",
+		"10.2.0.5":   "10.2.0.5:7000", "10.3.0.255": "10.3.0.255:7000",
+		"10.4.0.255": "10.4.0.255:7000",
 		"10.9.0.255": "10.9.0.255:7000", "2001:db8::ffff": "[2001:db8::ffff]:7000",
 	} {
 		local := netip.MustParseAddrPort("[::]:7000")
@@ -208,9 +213,9 @@ func TestBoundToNobodysAddress(t *testing.T) {
 	}
 }
 
-// A name server that is late ends no node, however late: it starts, says once that it does not know
-// its address, asks nobody to let it in, looks the names up for ever, every few seconds, and is
-// there with the address that it is told when the name leads to one.
+// A name server that is late ends no node, however late. The node starts, says once that it does
+// not know its address, and asks no seed to let it in. It looks the names up every few seconds,
+// without end. When the name leads to an address, the node is there with it.
 func TestAdvertisedNameIsLate(t *testing.T) {
 	seed, err := Start(Config{Name: "seed", Bind: "127.0.0.1:0"})
 	if err != nil {
@@ -232,7 +237,8 @@ func TestAdvertisedNameIsLate(t *testing.T) {
 		m := &madeUp{names: map[string][]string{}, hurries: true}
 		m.has("eth0=10.0.0.4")
 		var said lines
-		cfg.Name, cfg.Bind, cfg.machine, cfg.Logger = "late", "0.0.0.0:0", m, slog.New(slog.NewTextHandler(&said, nil))
+		cfg.Name, cfg.Bind, cfg.machine, cfg.Logger = "late", "0.0.0.0:0", m,
+			slog.New(slog.NewTextHandler(&said, nil))
 		n, err := Start(cfg)
 		if err != nil {
 			t.Fatalf("%s: %v", about, err)
@@ -255,7 +261,8 @@ func TestAdvertisedNameIsLate(t *testing.T) {
 		if m.longest != relookup {
 			t.Errorf("%s: it looks every %s", about, m.longest)
 		}
-		m.names["db1.example"], m.names["out.example"] = []string{"127.0.0.7"}, []string{"203.0.113.7"}
+		m.names["db1.example"], m.names["out.example"] = []string{"127.0.0.7"},
+			[]string{"203.0.113.7"}
 		m.mu.Unlock()
 		if err := n.Welcomed(ctx); err != nil {
 			t.Errorf("%s: %v", about, err)

@@ -368,7 +368,8 @@ func BenchmarkTurn(b *testing.B) {
 	}
 	defer n.conn.Close()
 	ping := wire.AppendHeader(nil, wire.Header{
-		Cluster: wire.ClusterHash(n.cluster), From: member.IDOf("b"), Generation: uint32(peer.Self().Generation),
+		Cluster: wire.ClusterHash(n.cluster), From: member.IDOf("b"),
+		Generation: uint32(peer.Self().Generation),
 	})
 	packets := []transport.Packet{{To: n.conn.LocalAddr(), Data: wire.AppendPing(ping, 1)}}
 	deliver := n.deliver

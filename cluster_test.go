@@ -186,7 +186,7 @@ func TestTagsAreSeen(t *testing.T) {
 
 func TestNameConflict(t *testing.T) {
 	nodes := cluster(t, 3, starling.Config{})
-	// so that there is no doubt about who is older
+	// so that there is no doubt about which node is older
 	for nodes[1].Info().Uptime < 200*time.Millisecond {
 	}
 	second, err := starling.Start(starling.Config{Name: "n1", Bind: "127.0.0.1:0",
@@ -241,7 +241,8 @@ func TestOtherClusterIsRefused(t *testing.T) {
 	}
 	defer n.Close()
 	log.wait(t, "refused")
-	if i := n.Info(); !strings.Contains(i.Refused, `"blue"`) || i.RefusedFor != "cluster" || i.Welcomed {
+	if i := n.Info(); !strings.Contains(i.Refused, `"blue"`) || i.RefusedFor != "cluster" ||
+		i.Welcomed {
 		t.Errorf("info says %q, for %q", i.Refused, i.RefusedFor)
 	}
 	if i := seed.Info(); i.Refused != "" || i.RefusedFor != "" {
@@ -385,7 +386,8 @@ func TestFormerPeers(t *testing.T) {
 	b.Close()
 	log := &heard{slog.DiscardHandler, make(chan string, 100)}
 	b, err := starling.Start(starling.Config{
-		Name: "b", Bind: "127.0.0.1:0", Peers: []string{addr(other)}, ClusterID: id, Logger: slog.New(log),
+		Name: "b", Bind: "127.0.0.1:0", Peers: []string{addr(other)}, ClusterID: id,
+		Logger: slog.New(log),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -21,16 +21,16 @@ type Config struct {
 	Bind string
 	// Advertise is the HOST or HOST:PORT that the others send to. A host name is looked up until it
 	// leads to an address, and not again; the node asks nobody to let it in before. Default: where
-	// the socket is bound. If that is all interfaces: the address that the host sends from, by its
-	// routes, to the first seed that answers; without seeds to the rest of the world; else a global
-	// address of the host, IPv4 first and those for containers last; else the loopback, with a
-	// warning. When the host's addresses or routes change, the node finds another one and tells the
-	// others.
+	// the socket is bound. If that is all interfaces, it is the address that the host sends from,
+	// by its routes, to the first seed that answers, or without seeds to the rest of the world. If
+	// there is none it is a global address of the host, IPv4 first and those for containers last;
+	// else the loopback, with a warning. When the host's addresses or routes change, the node finds
+	// another one and tells the others.
 	Advertise string
 	// AdvertiseOutside is the HOST or HOST:PORT that members of other zones send to, those whose
-	// Zone has another first part: the outside of an address translation, or a gateway that passes
-	// on UDP (and TCP, for the detector Inquest) as it is. A name is looked up as that of Advertise
-	// is. Default: they send where all do.
+	// Zone has another first part. It is the outside of an address translation, or a gateway that
+	// passes on UDP as it is, and TCP for the detector Inquest. A name is looked up as that of
+	// Advertise is. Default: they send where all do.
 	AdvertiseOutside string
 	// Seeds are known addresses of the cluster: IP, IP:PORT, HOST, HOST:PORT, or the name of SRV
 	// records, which begins with _ (_starling._udp.db.example) and brings its hosts and ports; at
@@ -56,7 +56,7 @@ type Config struct {
 	// KeyRing seals all traffic. Nil: traffic is neither encrypted nor authenticated, and the log
 	// says so at the start.
 	KeyRing *transport.KeyRing
-	// Retain is how long messages are held for those who were away.
+	// Retain is how long messages are held for members that were away.
 	Retain Retain
 	// Logger gets the few lines that a node has to say. Default: none.
 	Logger *slog.Logger

@@ -1,6 +1,6 @@
-// Package starling tells a program who is in its cluster, who is up, and what is new: group
-// membership, failure detection and messages to everybody, by gossip over UDP, with no leader and
-// no external store, for thousands of nodes.
+// Package starling tells a program which members its cluster has, which of them are up, and what is
+// new. It is group membership, failure detection and messages to every member, by gossip over UDP,
+// with no leader and no external store, for thousands of nodes.
 //
 //	node, err := starling.Join(ctx, starling.Config{Seeds: []string{"10.0.0.1", "10.0.0.2"}})
 //	if err != nil {
@@ -9,7 +9,7 @@
 //	defer node.Leave(context.Background())
 //
 //	go func() {
-//		for e := range node.Watch(ctx) { // those who are there, then what changes
+//		for e := range node.Watch(ctx) { // the members that are there, then what changes
 //			log.Println(e.Kind, e.Member.Name, e.Member.Addr)
 //		}
 //	}()
@@ -40,6 +40,6 @@
 // # Round trips
 //
 // [Node.RTT] and [Node.RTTBetween] estimate the round trip between any two members, and [Node.Near]
-// sorts the members by it: nodes find coordinates from the round trips of their probes, and who
-// wants to know asks for them.
+// sorts the members by it. Nodes find coordinates from the round trips of their probes. A node that
+// wants an estimate asks the two members for theirs.
 package starling

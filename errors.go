@@ -47,8 +47,8 @@ var (
 	ErrLeaving = gossip.ErrLeaving
 	// ErrNeed says that more members are needed than the cluster has, as far as this node knows.
 	ErrNeed = errors.New("starling: more members are needed than there are")
-	// ErrNotIn says that this node does not know who is in the cluster: it was away for so long
-	// that it joins anew.
+	// ErrNotIn says that this node does not know the members of the cluster: it was away for so
+	// long that it joins anew.
 	ErrNotIn = errors.New("starling: this node is not in the cluster yet")
 	// ErrUnconfirmed says that members that lack a message are not asked any more, since this node
 	// does not hold it any more, or follows too many.

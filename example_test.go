@@ -52,7 +52,7 @@ func Example() {
 	// Output: bob says good morning
 }
 
-// A watch begins with those who are there, and then tells what changes.
+// A watch begins with the members that are there, and then tells what changes.
 func ExampleNode_Watch() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -18,8 +18,8 @@ import (
 
 const (
 	// lookEvery is how often a node looks whether its address is still the host's, and whether it
-	// still sends from it. A look is two system calls, and no packet: who is moved is to know it in
-	// ten seconds.
+	// still sends from it. A look is two system calls, and no packet. A node whose address changes
+	// is to know it within ten seconds.
 	lookEvery = 5 * time.Second
 	// lookSoon is between two looks where one has found something new, or a member is met.
 	lookSoon = time.Second
@@ -57,10 +57,10 @@ type Move struct {
 	Time     time.Time
 }
 
-// reachedAt chooses where others reach a node whose socket is bound to all interfaces: the source
-// of the kernel's route to the first seed that has one, else that of the default route, else a
-// global address of the host, else the loopback. sure is false of what others hardly reach: an
-// address for containers alone, or the loopback.
+// reachedAt chooses where others reach a node whose socket is bound to all interfaces. It is the
+// source of the kernel's route to the first seed that has one, else that of the default route, else
+// a global address of the host, else the loopback. sure is false for an address that others hardly
+// reach: one for containers alone, or the loopback.
 func reachedAt(m machine, local netip.AddrPort, seeds []netip.AddrPort) (_ netip.Addr, sure bool) {
 	var all []transport.HostAddr
 	for _, s := range slices.Concat(seeds, elsewhere) {
@@ -126,10 +126,11 @@ func containers(name string) bool {
 // maxTargets is how many members are tried until there is a route to one.
 const maxTargets = 64
 
-// routesOf says of which IP versions a host has routes, for a socket that has both: with a source
-// that others can be told, to one of the members at such addresses; without a member to anywhere,
-// or, since a network of its own may have no way out, an address that is not for containers alone.
-// AnyFamily is both; ok is false if it has none, which tells nothing.
+// routesOf says of which IP versions a host has routes, for a socket that has both. Such a route
+// has a source that others can be told, and leads to one of the members at such addresses. If there
+// is no member, it leads anywhere. A network of its own may have no way out: then an address that
+// is not for containers alone is enough. AnyFamily is both; ok is false if it has none, which tells
+// nothing.
 func routesOf(m machine, local netip.AddrPort, all []transport.HostAddr,
 	members []netip.AddrPort) (f gossip.Family, ok bool) {
 	if local.Addr() != netip.IPv6Unspecified() {

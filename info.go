@@ -42,8 +42,8 @@ type Info struct {
 
 	// Refused says, while this node is not Welcomed, why no seed has let it in, as far as that is
 	// known, and RefusedFor the same in a word of RefusedReasons. Both are empty if no seed answers
-	// at all, and once one has let the node in; but while it is Unreached they have the words of a
-	// seed that what it sends does not arrive, if one said so since.
+	// at all, and once one has let the node in. But while the node is Unreached they have the words
+	// of a seed that said since that what it sends does not arrive.
 	Refused, RefusedFor string
 
 	// Alone says that this node has seeds, and that they led to nobody but itself so far. It looks
@@ -58,8 +58,9 @@ type Info struct {
 	// OutOfFamily are the names of the live members at addresses of an IP family that this node's
 	// socket does not serve, or of which its host has no routes.
 	OutOfFamily []string
-	// Unbridged are those of them with whom nobody connects this node: no member that answers it
-	// sends to their IP family, or those that do cannot reach them. They are among the Unreachable.
+	// Unbridged are those of them that this node cannot reach through other members either: no
+	// member that answers it sends to their IP family, or the ones that do cannot reach them. They
+	// are among the Unreachable.
 	Unbridged []string
 
 	// Unlike are the settings that others have otherwise than this node, where all should have the
@@ -115,10 +116,9 @@ type Info struct {
 	// has at most.
 	Small                 []SmallPath
 	SizesChecked, Longest int
-	// Unreachable are the names of the live members that this node cannot reach, while too few
-	// others can be asked about them, while their zone is silent, or while they are Unbridged:
-	// neither alive nor failed can be said of them. A node learns that of the members that it
-	// watches alone.
+	// Unreachable are the names of the live members that this node cannot reach, and cannot say
+	// that they are alive or failed: too few others can be asked about them, their zone is silent,
+	// or they are Unbridged. A node learns that of the members that it watches alone.
 	Unreachable []string
 	// Of the Watched members the TCP ports of Filtered do not answer this node: a dead process
 	// there looks like a dead host, and a crash takes longer to see (Inquest).
@@ -132,17 +132,17 @@ type Info struct {
 	// asked to try it: it is closed or filtered from outside.
 	OwnFiltered  bool
 	FilteredPort int // the number of these ports, if all have one; else 0
-	// Undecided is how many live members are silent of whom this node cannot say whether they are
-	// dead, since too few others answer to judge them (Inquest). They are among the Unreachable. If
-	// they are gone: Forget.
+	// Undecided is how many live members are silent, and cannot be judged, since too few others
+	// answer (Inquest). This node cannot say whether they are dead. They are among the Unreachable.
+	// If they are gone: Forget.
 	Undecided int
-	// Silent are the other zones of which nobody is heard from here. Their members are Unreachable.
+	// Silent are the other zones of which no member is heard here. Their members are Unreachable.
 	Silent []SilentZone
-	// Of the Agreed members of the last view that all can have agreed on, this node included,
-	// Reachable can be reached from here. Who failed counts among the Agreed until somebody has it
-	// forgotten (Forget), or until it is forgotten for its age (gossip.Config.Retention) where more
-	// than half can be reached, and who left does not: so of two sides of a cut not both have more
-	// than half, unless members joined since.
+	// Agreed is how many members the last view had that all can have agreed on, and Reachable how
+	// many of them can be reached from here. Both include this node. A member that failed counts
+	// among the Agreed until it is forgotten: by Forget, or for its age (gossip.Config.Retention)
+	// where more than half can be reached. A member that left does not count. So of two sides of a
+	// cut not both have more than half, unless members joined since.
 	Agreed, Reachable int
 	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for SWIM
 	// the least, otherwise the time to expect.
@@ -178,9 +178,10 @@ type SilentZone struct {
 }
 
 // Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention",
-// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) the two know that
-// one of which let the other in; There is empty then if the member's value is none in common use.
-// "zone spelling" is that the first parts of two zones differ in capitals, blanks, - and _ alone.
+// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) only two nodes know
+// it, of which one let the other in. There is empty then if the member's value is none in common
+// use. "zone spelling" is that the first parts of two zones differ in capitals, blanks, - and _
+// alone.
 type Unlike struct{ Name, Setting, Here, There string }
 
 // UnlikeSettings are what Unlike.Setting can be.

@@ -1,6 +1,6 @@
 package starling
 
-// This file is who is in the cluster, as the caller sees it.
+// This file is the members of the cluster, as the caller sees them.
 
 import (
 	"iter"
@@ -38,7 +38,7 @@ type Member struct {
 	Incarnation uint32
 	Since       time.Time // when this node last saw State change
 	// OutOfFamily says that this node's socket does not serve the IP family of Addr (see
-	// Config.Bind), or that its host has no routes of it, so that it reaches the member through
+	// Config.Bind), or that its host has no routes of it. So this node reaches the member through
 	// others alone, and does not wait for it. One that it hears from an address of its own family
 	// it sends to there.
 	OutOfFamily bool

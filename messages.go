@@ -21,14 +21,14 @@ const (
 	SubscribeBytes = 16 << 20
 )
 
-// Message is something published by a member; or, if Seq is 0, only the word that messages are lost
-// of which none has followed yet: it has no Topic, Origin and Payload, and Lost and Time say how
-// many and when that was known.
+// Message is something published by a member. If Seq is 0 it only tells that messages are lost, and
+// none has followed yet: it has no Topic, Origin and Payload, and Lost and Time say how many and
+// when that was known.
 type Message struct {
 	Time  time.Time // when it came in here
 	Topic string
-	// the name of who published it; empty while it is known neither to this node nor to what it
-	// kept
+	// the name of the member that published it; empty while neither this node nor what it kept has
+	// the name
 	Origin string
 	// of the origin; those of an earlier one come first, as far as this node knew of them by then
 	Generation uint64

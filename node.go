@@ -67,7 +67,7 @@ type Node struct {
 	places      places
 	ways        ways
 	names       map[member.ID]string // of origins, from the store; nil without one
-	// the core knows who is in the cluster, and those who wait for that were told
+	// the core knows the members of the cluster, and the calls that wait for that were told
 	complete bool
 	unsent   error // of the leave; read when done is closed
 
@@ -110,7 +110,8 @@ func Start(cfg Config) (*Node, error) {
 	if err == nil {
 		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"),
 			detector: params.Detector, machine: cfg.host(),
-			seeds: seeds, given: len(cfg.Seeds), conn: conn, kernel: kernel, store: topics, log: logger{to: cfg.Logger}}
+			seeds: seeds, given: len(cfg.Seeds), conn: conn, kernel: kernel, store: topics,
+			log: logger{to: cfg.Logger}}
 		if missing != nil {
 			n.late = &late{cfg.Advertise, cfg.AdvertiseOutside}
 			n.noteLate(0, missing)
@@ -191,7 +192,8 @@ func (cfg *Config) host() machine {
 // leads nowhere yet.
 func (cfg *Config) self(local netip.AddrPort) (self gossip.Self, missing, err error) {
 	self = gossip.Self{
-		Name: cfg.Name, Generation: newGeneration(), Zone: cfg.Zone, Family: familyOf(local), ClusterID: cfg.ClusterID,
+		Name: cfg.Name, Generation: newGeneration(), Zone: cfg.Zone, Family: familyOf(local),
+		ClusterID: cfg.ClusterID,
 	}
 	if self.Name == "" {
 		if self.Name, err = os.Hostname(); err != nil {

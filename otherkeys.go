@@ -22,8 +22,8 @@ const (
 	// maxOtherKeys bounds the seeds with other keys that are remembered; of more the rest is not
 	// told.
 	maxOtherKeys = 64
-	// maxStrangers bounds the others of whom that is told, each in a line a minute at most; of more
-	// one line says it.
+	// maxStrangers bounds the others that are named, each in a line a minute at most. If there are
+	// more, one line says so.
 	maxStrangers = 8
 )
 
@@ -123,7 +123,7 @@ func (n *Node) wrongKeys() (seeds, others []string) {
 	return seeds, others
 }
 
-// otherKeysError joins these words for those who wait for a seed; nil if there are none.
+// otherKeysError joins these words for the calls that wait for a seed; nil if there are none.
 func (n *Node) otherKeysError() error {
 	var all []error
 	n.read(func() {

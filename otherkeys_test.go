@@ -11,8 +11,9 @@ import (
 	"github.com/starling-gossip/starling/transport"
 )
 
-// A newcomer whose key is not that of a seed hears which seed, and what is wrong: in the log, in
-// the error of who waits, and in Info; a node that is in hears it of the seeds that a Join names.
+// A newcomer whose key is not that of a seed is told which seed, and what is wrong: in the log, in
+// the error of the waiting call, and in Info. A node that is in is told it of the seeds that a Join
+// names.
 func TestOtherKeysAreTold(t *testing.T) {
 	one, two, three := transport.GenerateKey(), transport.GenerateKey(), transport.GenerateKey()
 	ring := func(keys ...transport.Key) *transport.KeyRing {

@@ -72,8 +72,9 @@ func (n *Node) Paths() (all []Path) {
 func (n *Node) path(p *gossip.Path) Path {
 	out := Path{
 		Name: p.Member.Name(), Addr: p.Member.Addr(), From: p.From, SeenAs: p.Seen,
-		Probes: p.Probes, Answers: p.Answers, RTT: p.RTT, Passed: n.onWire(p.Passed), TooLong: n.onWire(p.Over),
-		Port: p.Port.String(), Broken: p.Broken, Unreachable: n.core.IsUnreachable(p.Member.ID),
+		Probes: p.Probes, Answers: p.Answers, RTT: p.RTT, Passed: n.onWire(p.Passed),
+		TooLong: n.onWire(p.Over),
+		Port:    p.Port.String(), Broken: p.Broken, Unreachable: n.core.IsUnreachable(p.Member.ID),
 		OutOfFamily: p.Member.OutOfFamily, Silent: p.Silent, Mute: p.Mute,
 	}
 	if p.Heard != 0 {

@@ -1,7 +1,7 @@
 package starling
 
-// This file is where members stand: who asked is told, those who ask for the same at the same time
-// share a question, and answers are kept for a while. All of it is the node's goroutine's; others
+// This file finds where members stand. Calls that ask for the same member at the same time share a
+// question, and answers are kept for a while. All of it belongs to the node's goroutine; others
 // wait for a question to end and look again.
 
 import (
@@ -82,8 +82,8 @@ type spot struct {
 	measured time.Duration // from this node, of late
 }
 
-// locate finds where live members stand; it asks all whom it has to at the same time. Safe from any
-// goroutine.
+// locate finds where live members stand. It asks all that it has to ask at the same time. Safe from
+// any goroutine.
 func (n *Node) locate(ctx context.Context, names ...string) ([]spot, error) {
 	found, waits := make([]spot, len(names)), make([]*question, len(names))
 	for {
@@ -161,8 +161,8 @@ func (n *Node) find(now gossip.Time, name string, out *gossip.Outbox) (spot, *qu
 	return spot{}, q, nil
 }
 
-// kept returns where a member stands if that is known: this node itself, and who answered of late
-// in its present life.
+// kept returns where a member stands if that is known: of this node itself, and of a member that
+// answered of late in its present life.
 func (n *Node) kept(now gossip.Time, m *member.Member) (s spot, ok bool) {
 	s = spot{id: m.ID, zone: m.Record().Zone}
 	if self := n.core.Self(); m.ID == self.ID {
@@ -177,7 +177,7 @@ func (n *Node) kept(now gossip.Time, m *member.Member) (s spot, ok bool) {
 	return s, true
 }
 
-// located takes in a member's answer, or that there is none, and wakes those who wait for it.
+// located takes in a member's answer, or that there is none, and wakes the calls that wait for it.
 func (n *Node) located(e *gossip.Event) {
 	p, id := &n.places, e.Member.ID
 	q := p.asked[id]

@@ -92,7 +92,7 @@ func TestPlacesOfTheYoung(t *testing.T) {
 	}
 }
 
-// A member that does not answer ends the waiting of all who ask for it.
+// A member that does not answer ends the waiting of all calls that ask for it.
 func TestNoAnswerIsTold(t *testing.T) {
 	n, _, ctx := pair(t)
 	for state, want := range map[State]string{Alive: "try again", Failed: "failed now"} {
@@ -113,8 +113,9 @@ func TestNoAnswerIsTold(t *testing.T) {
 			n.dispatch(&gossip.Event{Kind: gossip.MemberLocated, Member: m,
 				Err: gossip.ErrNoAnswer})
 		})
-		for range 3 { // who comes after the event asks anew, and is answered
-			if err := <-ended; err != nil && (!errors.Is(err, ErrNoAnswer) || !strings.Contains(err.Error(), `"b"`) || !strings.Contains(err.Error(), want)) {
+		for range 3 { // a call after the event asks anew, and is answered
+			if err := <-ended; err != nil && (!errors.Is(err, ErrNoAnswer) ||
+				!strings.Contains(err.Error(), `"b"`) || !strings.Contains(err.Error(), want)) {
 				t.Error(err)
 			}
 		}
@@ -156,7 +157,7 @@ func TestWaitingForPlacesEnds(t *testing.T) {
 	}
 }
 
-// Who asks while the core takes no more questions waits until one of them ends.
+// A call that asks while the core takes no more questions waits until one of them ends.
 func TestPlacesWaitForRoom(t *testing.T) {
 	n, _, ctx := pair(t)
 	var made []member.Fact

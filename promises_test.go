@@ -195,10 +195,9 @@ func testsIn(t *testing.T, dir string) map[string]bool {
 
 var testName = regexp.MustCompile(`^(Test|Fuzz|Benchmark)\w+$`)
 
-// TestPromises holds each row of docs/promises.md: no cell is empty, what it quotes stands where it
+// TestPromises holds each row of docs/promises.md. No cell is empty, what it quotes stands where it
 // says, and what holds it is there: a test as directory.TestName (starling for the root; without
-// internal/), a checker
-// as "checker name", a target as "make name".
+// internal/), a checker as "checker name", a target as "make name".
 func TestPromises(t *testing.T) {
 	all := readPromises(t)
 	if len(all) < 50 {

@@ -1,6 +1,6 @@
 package starling
 
-// This file is sending messages to everybody, and knowing who has them.
+// This file is sending messages to all members, and knowing which have them.
 
 import (
 	"cmp"
@@ -89,8 +89,8 @@ type Receipt struct {
 
 // PublishWait is Publish that returns when as many members as need asks for have the message. What
 // they confirm travels together, so that neither this node nor another one hears from all. Before
-// it publishes it waits, as Welcomed does, until this node knows who is in the cluster. It fails
-// with ErrNeed if need asks for more members than Receipt.Agreed would be.
+// it publishes it waits, as Welcomed does, until this node knows the members of the cluster. It
+// fails with ErrNeed if need asks for more members than Receipt.Agreed would be.
 //
 // When ctx ends first, it returns what is known then and the error of ctx; the message is on its
 // way all the same, unless Receipt.Seq is 0. The error is ErrUnconfirmed if members lack it that
@@ -211,7 +211,7 @@ func (n *Node) whenWritable() <-chan struct{} {
 	return n.writable
 }
 
-// tellPublishers wakes those who wait for room.
+// tellPublishers wakes the calls that wait for room.
 func (n *Node) tellPublishers() {
 	if n.writable != nil {
 		close(n.writable)

@@ -131,8 +131,8 @@ func BenchmarkMessages(b *testing.B) {
 	}
 }
 
-// publishAll has nodes publish so many messages each, evenly over a burst; who is behind does not
-// wait.
+// publishAll has nodes publish so many messages each, evenly over a burst. A node that is behind
+// does not wait.
 func publishAll(b *testing.B, nodes []*Node, each int) {
 	begin := time.Now()
 	var all sync.WaitGroup

@@ -1,6 +1,7 @@
 package starling
 
-// This file carries values from the node's goroutine to a goroutine of the user's, who may be slow.
+// This file carries values from the node's goroutine to a goroutine of the program, which may be
+// slow.
 
 import (
 	"context"

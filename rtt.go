@@ -35,11 +35,11 @@ func (n *Node) RTT(ctx context.Context, name string) (RTT, error) {
 }
 
 // RTTBetween returns the round trip between any two live members; no packet goes between them. Each
-// is asked where it stands (a datagram there and one back, again while it does not answer, 4 s at
-// most), unless this node asked it within the last minute: so a program may call this for each of
-// its requests, to pick the nearest replica. Of a member that is known for less than two minutes,
-// and may still be finding out where it stands, the answer is good for two seconds. Calls at the
-// same time share a question. Between a member and itself it is 0.
+// is asked where it stands: a datagram there and one back, again while it does not answer, 4 s at
+// most. It is not asked if this node asked it within the last minute. So a program may call this
+// for each of its requests, to pick the nearest replica. Of a member that is known for less than
+// two minutes, and may still be finding out where it stands, the answer is good for two seconds.
+// Calls at the same time share a question. Between a member and itself it is 0.
 //
 // The error wraps ErrNoMember or ErrNoAnswer and names the member, or it is that of ctx, or why the
 // node stopped.
@@ -73,12 +73,12 @@ type Neighbor struct {
 	Known  bool // it answered; else RTT is zero
 }
 
-// Near returns the live members, the nearest to the named one first; it comes first itself, with 0,
-// and those that do not answer come last, in the order of their names. If others are named, it is
-// about those of them that live alone. As with RTTBetween, no packet goes between the members, and
-// all whose answers are not known as it says are asked, up to 128 at the same time: of thousands
-// that takes some seconds, or so much longer as they do not answer. Those whom this node cannot
-// reach (Info.Unreachable) are not asked.
+// Near returns the live members, the nearest to the named one first. The named one comes first
+// itself, with 0. Those that do not answer come last, in the order of their names. If others are
+// named, it returns only those of them that live. As with RTTBetween, no packet goes between the
+// members. All members whose answers are not known, as it says there, are asked, up to 128 at the
+// same time. With thousands that takes some seconds, and longer where members do not answer.
+// Members that this node cannot reach (Info.Unreachable) are not asked.
 //
 // The error is as that of RTTBetween, about the first member. When ctx ends or the node stops after
 // that one answered, what is known then is returned with the error.
@@ -139,7 +139,7 @@ func (n *Node) neighbors(ctx context.Context, center *spot, among []string) (all
 	return all, ask, err
 }
 
-// askAround asks some of the members where they stand. Who does not answer stays unknown.
+// askAround asks some of the members where they stand. A member that does not answer stays unknown.
 func (n *Node) askAround(ctx context.Context, center *spot, all []Neighbor, ask []int) error {
 	var next atomic.Int64
 	var asking sync.WaitGroup

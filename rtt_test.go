@@ -78,7 +78,7 @@ func TestNear(t *testing.T) {
 	}
 }
 
-// Who asks for the same at the same time asks once.
+// Calls that ask for the same at the same time cost one question.
 func TestLocationsAreShared(t *testing.T) {
 	nodes := cluster(t, 2, starling.Config{})
 	ctx := within(t)

@@ -1,7 +1,7 @@
 package starling
 
-// This file finds the way into a cluster: it looks the seeds up whenever the core asks, and keeps
-// track of who refused, for the errors of those who wait.
+// This file finds the way into a cluster: it looks the seeds up whenever the core asks. It keeps
+// which seeds refused, for the errors of the calls that wait.
 
 import (
 	"cmp"
@@ -375,7 +375,7 @@ func (n *Node) joinError(ctx context.Context, what string, seeds []seed, lookupE
 	return errors.Join(err, n.joining.refusal(), n.otherKeysError(), lookupErr)
 }
 
-// joining is how it goes with joining, for those who wait.
+// joining is how it goes with joining, for the calls that wait.
 type joining struct {
 	first chan struct{} // closed when the first whole table is in
 
@@ -422,11 +422,11 @@ func (j *joining) refusal() error {
 	return j.refused
 }
 
-// RefusedReasons are what Info.RefusedFor can be: the seeds are of a cluster of another name
-// (cluster), or of another of the same name (other_cluster); they run another detector; what they
-// send to the node's address does not come back (address); they have another key; their names lead
-// to no address (lookup); the node waits for its name, which a member has that does not answer
-// (name).
+// RefusedReasons are what Info.RefusedFor can be. cluster: the seeds are of a cluster of another
+// name. other_cluster: they are of another cluster of the same name. detector: they run another
+// detector. address: what they send to the node's address does not come back. key: they have
+// another key. lookup: their names lead to no address. name: the node waits for its name, which a
+// member has that does not answer.
 var RefusedReasons = [...]string{"cluster", "other_cluster", "detector", "address", "key",
 	"lookup", "name", "other"}
 

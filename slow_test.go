@@ -178,7 +178,7 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// TestReadersEnd is about memory: a node drops those who left.
+// TestReadersEnd is about memory: a node drops readers that have ended.
 func TestReadersEnd(t *testing.T) {
 	n, ctx := alone(t)
 	short, cancel := context.WithCancel(ctx)

@@ -48,7 +48,8 @@ func imports(t *testing.T, a *tree) findings {
 			continue
 		}
 		for _, spec := range s.ast.Imports {
-			target, _ := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), modulePath+"internal/")
+			target, _ := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`),
+				modulePath+"internal/")
 			other := strings.TrimPrefix(target, "gossip/")
 			if target == "gossip" {
 				other = "."

@@ -55,8 +55,9 @@ func TestParseNeed(t *testing.T) {
 	}
 }
 
-// Under a budget between zones messages wait at their publisher: who waits for one is told that the
-// other has to get it yet, and who finds no room in time, that there was none.
+// Under a budget between zones messages wait at their publisher. A PublishWait is told that the
+// other node has to get its message yet. A Publish that finds no room in time is told that there
+// was none.
 func TestPublishUnderABudget(t *testing.T) {
 	budget := gossip.Config{ZoneBudget: gossip.MinPairBudget}
 	a := start(t, starling.Config{Name: "a", Zone: "eu", Gossip: budget})
@@ -366,8 +367,8 @@ func TestDamagedStoreIsANewcomer(t *testing.T) {
 	}
 }
 
-// A store that is damaged or removed while its node runs is told once, and costs no restart: what
-// was delivered before does not come again, of those who publish no more either.
+// A store that is damaged or removed while its node runs is told once, and costs no restart. What
+// was delivered before does not come again, also where its publisher publishes no more.
 func TestNothingTwiceAfterALostStore(t *testing.T) {
 	for about, x := range map[string]struct {
 		spoil func(path string) error
@@ -410,7 +411,7 @@ func TestNothingTwiceAfterALostStore(t *testing.T) {
 			if err := x.spoil(filepath.Join(dir, "topics.db")); err != nil {
 				t.Fatal(err)
 			}
-			// what makes the store write, and of whom the new file has a mark for that
+			// this makes the store write; so the new file has a mark of this publisher
 			for range 100 {
 				if _, err := other.PublishWait(within(t), "t", make([]byte, 1000),
 					starling.All); err != nil {

@@ -52,9 +52,9 @@ const (
 	Unreached
 	Reached
 	// Undecided tells that some live members (Silent of Of) are silent, and that too few others
-	// answer to judge them: they are dead, or this node, which is the event's Member, is cut off
-	// with those few, and cannot tell. See Forget. Told again when their number changes; Decided
-	// tells that there are none any more.
+	// answer to judge them. They are dead, or this node is cut off with those few, and it cannot
+	// tell which. The event's Member is this node. See Forget. Told again when their number
+	// changes; Decided tells that there are none any more.
 	Undecided
 	Decided
 	// Unheard tells, beside Isolated, that this node, which is the event's Member, hears the

@@ -27,10 +27,10 @@ func (l *lines) take(from *logger) string {
 	return text
 }
 
-// The log says once that a way is broken, that TCP is filtered, or that nobody comes to the own
-// port, and once that it is over: each at most once in a minute, for all members together, and what
-// changed meanwhile if it is still so then. That a member answers again is not said of one that is
-// dead.
+// The log says once that a way is broken, that TCP is filtered, or that no connection comes to the
+// own port, and once that it is over. It says each at most once in a minute, for all members
+// together. What changed meanwhile is said if it is still so then. That a member answers again is
+// not said of one that is dead.
 func TestWaysAreLogged(t *testing.T) {
 	var out lines
 	n, err := Start(Config{Name: "a", Bind: "127.0.0.1:0",
@@ -48,15 +48,23 @@ func TestWaysAreLogged(t *testing.T) {
 		want                         []string // of each line a word or more, in order
 	}{
 		{0, none, none, none, none, nil},
-		{5, names("a", "b"), none, none, none, names(`WARN msg="members do not answer this node, and others reach them.*who="a, b"`)},
-		{10, names("a", "b"), names("a"), names("a"), none, names(`WARN msg="the TCP port of members does not answer.*who=a`)},
-		{15, names("a", "b", "c"), none, names("a"), names("a"), names(`WARN msg="nobody comes to this node's own TCP port.*who=a`)},
-		{64, names("b", "c"), names("a"), names("a"), names("a"), names(`INFO msg="members answer this node that others alone.*who=a`)},
-		{65, names("b", "c"), none, names("a"), names("a"), names(`WARN msg="members do not answer this node.*who=c`)},
-		{70, none, none, none, none, names(`INFO msg="the TCP port of members answers.*who=a`, `INFO msg="others come to this node's own.*who=a`)},
+		{5, names("a", "b"), none, none, none,
+			names(`WARN msg="members do not answer this node, and others reach them.*who="a, b"`)},
+		{10, names("a", "b"), names("a"), names("a"), none,
+			names(`WARN msg="the TCP port of members does not answer.*who=a`)},
+		{15, names("a", "b", "c"), none, names("a"), names("a"),
+			names(`WARN msg="nobody comes to this node's own TCP port.*who=a`)},
+		{64, names("b", "c"), names("a"), names("a"), names("a"),
+			names(`INFO msg="members answer this node that others alone.*who=a`)},
+		{65, names("b", "c"), none, names("a"), names("a"),
+			names(`WARN msg="members do not answer this node.*who=c`)},
+		{70, none, none, none, none, names(`INFO msg="the TCP port of members answers.*who=a`,
+			`INFO msg="others come to this node's own.*who=a`)},
 		{80, names("a"), none, none, none, nil},
-		{125, names("a"), none, none, none, names(`WARN msg="members do not answer this node.*who=a`)},
-		{300, none, none, none, none, names(`INFO msg="members answer this node that others alone.*who=a`)},
+		{125, names("a"), none, none, none, names(`WARN msg="members do not answer this ` +
+			`node.*who=a`)},
+		{300, none, none, none, none, names(`INFO msg="members answer this node that others ` +
+			`alone.*who=a`)},
 	} {
 		err := n.call(t.Context(), func(gossip.Time, *gossip.Outbox) {
 			n.tellWays(gossip.Time(time.Hour+x.at*time.Second), x.broken, x.filtered, x.still,

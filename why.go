@@ -1,6 +1,6 @@
 package starling
 
-// This file is what a node remembers of those who failed and of those who came back, and why.
+// This file is what a node remembers of members that failed or came back, and why.
 
 import (
 	"fmt"
@@ -24,11 +24,11 @@ const (
 	VerdictForgotten = gossip.Forgotten // somebody had it forgotten (Forget), here or elsewhere
 )
 
-// Cause is what a node saw of a member that failed: "silent" (no answer of any kind), "refused"
-// (its host says that nobody listens at its port), "stalled" (its host takes connections, but the
-// process does not answer), "deaf" (it sends, and answers nobody: nothing that is sent to it
-// arrives) or "forgotten" (somebody had it forgotten, or this node forgot all after a long sleep).
-// The event of a life that ended unnoticed, since the next is there already, has "restarted".
+// Cause is what a node saw of a member that failed. "silent": no answer of any kind. "refused": its
+// host says that no process listens at its port. "stalled": its host takes connections, but the
+// process does not answer. "deaf": it sends, and answers no member; nothing that is sent to it
+// arrives. "forgotten": a user had it forgotten, or this node forgot all after a long sleep. The
+// event of a life that ended unnoticed, since the next is there already, has "restarted".
 type Cause string
 
 // Verdict is that a member was declared failed and why, or that one that had been came back.
@@ -40,13 +40,14 @@ type Verdict struct {
 	// Of a failure. Explained says whether the evidence is known here; else the rest is empty: the
 	// news of the failure came without.
 	Explained bool
-	Accuser   string // who declared it
-	Cause     Cause  // what most of those who voted saw
+	Accuser   string // the member that declared it
+	Cause     Cause  // what most voters saw
 	// that the accuser sent in vain; 0 under SWIM, which does not count them
 	Pings int
 	Span  time.Duration // from the accuser's first doubt to the verdict
 	Seats int           // of the jury, how many jurors were sought; 0 without one
-	// of the jurors; under SWIM, of those who suspected the member, without figures
+	// those of the jurors; under SWIM, those of the nodes that suspected the member, without
+	// figures
 	Votes []Vote
 	// HeardFrom is where datagrams of the member come from, if any came in the last ten seconds
 	// though it failed: it sends, and does not hear. Only the last verdict about a member has it.
@@ -83,7 +84,8 @@ func (n *Node) verdict(v *gossip.Verdict) Verdict {
 		return out
 	}
 	e := &v.Evidence
-	out.Accuser, out.Cause, out.Pings, out.Span = n.nameOf(e.Accuser), cause(e.Cause), e.Pings, e.Span
+	out.Accuser, out.Cause, out.Pings, out.Span = n.nameOf(e.Accuser), cause(e.Cause), e.Pings,
+		e.Span
 	out.Seats = e.Seats
 	for _, x := range e.Votes {
 		out.Votes = append(out.Votes, Vote{Juror: n.nameOf(x.Juror), Cause: cause(x.Cause),

@@ -17,21 +17,21 @@ type Member struct {
 	Generation  uint64            `json:"generation"`
 	Incarnation uint32            `json:"incarnation"`
 	Since       time.Time         `json:"since"` // when this agent learned of the state
-	// Doubt is what this agent's node sees of a live member that is not well from here, and Heard
-	// when it last heard it, if it talks to it: silent (for a second or more, nor an answer to the
-	// last probe), mute (it is heard, and did not answer the last five probes), broken (it does not
-	// answer here, and others reach it), unreachable (and too few can be asked about it). Both are
-	// missing where all is well, and of members that the node does not talk to.
+	// Doubt is what this agent's node sees of a live member that is not well from here. It is
+	// silent (not heard for a second or more, and no answer to the last probe), mute (heard, but it
+	// did not answer the last five probes), broken (it does not answer here, and others reach it)
+	// or unreachable (and too few can be asked about it). Heard is when the node last heard it.
+	// Both are missing where all is well, and of members that the node does not talk to.
 	Doubt string     `json:"doubt,omitempty"`
 	Heard *time.Time `json:"heard,omitempty"`
 	// OutOfFamily says that the address is of an IP family that this agent's socket does not serve.
 	OutOfFamily bool `json:"out_of_family,omitempty"`
-	// Phi is -log10 of the probability that the member lives and is only late; the accrual detector
-	// alone has it, of those whom this agent watches.
+	// Phi is -log10 of the probability that the member lives and is only late. Only the accrual
+	// detector has it, for the members that this agent watches.
 	Phi *float64 `json:"phi,omitempty"`
-	// RTT is the estimated round trip from the member that the request named with near=, and
-	// RTTError the relative error of such estimates of late (1: a guess). Who did not answer in
-	// time has none.
+	// RTT is the estimated round trip from the member that the request named with near=. RTTError
+	// is the relative error of recent estimates of this kind; 1 means a guess. A member that did
+	// not answer in time has neither.
 	RTT      *float64 `json:"rtt_seconds,omitempty"`
 	RTTError *float64 `json:"rtt_error,omitempty"`
 }
@@ -115,11 +115,12 @@ type Info struct {
 	Moved *Move `json:"moved,omitempty"`
 	// live members at addresses of an IP family that this node's socket does not serve
 	OutOfFamily []string `json:"out_of_family_members"`
-	// those of them with whom no member connects this node; among the unreachable
+	// those of them that this node cannot reach through any member either; they are among the
+	// unreachable
 	Unbridged []string       `json:"unbridged_members"`
 	Members   map[string]int `json:"members"` // by state, this node included
 	Agreement Agreement      `json:"agreement"`
-	// hears from next to nobody, or next to nobody hears it, and so declares nobody failed
+	// it hears almost no member, or almost no member hears it, and so it declares none failed
 	Isolated bool `json:"isolated"`
 	// isolated, though it hears the others: what it sends does not leave, or does not arrive
 	Unheard bool `json:"unheard"`
@@ -262,8 +263,8 @@ type SilentZone struct {
 }
 
 // View says how many members the last view had that all can have agreed on, and how many of them
-// can be reached from here, the agent's node among both. Who failed counts as agreed until it is
-// forgotten; who left does not.
+// can be reached from here. Both numbers include the agent's own node. A member that failed counts
+// as agreed until it is forgotten; a member that left does not count.
 type View struct {
 	Agreed    int `json:"agreed"`
 	Reachable int `json:"reachable"`
@@ -321,7 +322,7 @@ type Published struct {
 	Receipt *Receipt `json:"receipt,omitempty"` // of a publish that was to wait
 }
 
-// Receipt says who has a message.
+// Receipt says which members have a message.
 type Receipt struct {
 	Reached bool `json:"reached"` // as many have it as the request was to wait for
 	Have    int  `json:"have"`    // members that have it, this one included

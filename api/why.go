@@ -40,14 +40,14 @@ type Verdict struct {
 
 // Evidence is why a member was declared failed.
 type Evidence struct {
-	Accuser string `json:"accuser"` // who declared it
-	// silent, refused, stalled or deaf: what most of those who voted saw
+	Accuser string `json:"accuser"` // the member that declared it
+	// silent, refused, stalled or deaf: what most voters saw
 	Cause string `json:"cause"`
 	// that the accuser sent in vain; 0 under swim, which does not count them
 	Pings int     `json:"pings"`
 	Span  float64 `json:"span_seconds"` // from its first doubt to the verdict
 	Seats int     `json:"seats"`        // of the jury; 0 without one
-	// of the jurors; under swim, of those who suspected the member
+	// those of the jurors; under swim, those of the nodes that suspected the member
 	Votes []Vote `json:"votes"`
 }
 

@@ -1,7 +1,8 @@
 // Bench lets Starling and its peers do the same work in the same run: over real sockets, all nodes
 // of a cluster in one process, and in virtual time, on the same network in memory. See README.md.
 //
-//	go run . [-world real|virtual] [-peers a,b] [-n 32,128] [-only a,b] [-quick] [-json FILE] [-o FILE]
+//	go run . [-world real|virtual] [-peers a,b] [-n 32,128] [-only a,b] [-quick]
+//		[-json FILE] [-o FILE]
 //	go run . -from FILE,FILE
 package main
 

@@ -24,8 +24,10 @@ func runAll(ctx context.Context, tasks []task) ([]record, error) {
 	}
 	records := make([]record, len(tasks))
 	bar := progressbar.NewOptions(len(tasks),
-		progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(30), progressbar.OptionShowCount(),
-		progressbar.OptionSetElapsedTime(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(30),
+		progressbar.OptionShowCount(),
+		progressbar.OptionSetElapsedTime(true), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish(),
 	)
 	var beside sync.WaitGroup
 	slots := make(chan struct{}, runtime.NumCPU())

@@ -42,7 +42,8 @@ func (r *report) terminal(w io.Writer) {
 	fmt.Fprintf(w, "\n\n%s\n", legend)
 }
 
-const legend = `Medians. (12×) says how many times better Starling is; below 1 it is worse. — was not reached: the note says why.
+const legend = "Medians. (12×) says how many times better Starling is; below 1 it is worse. " +
+	`— was not reached: the note says why.
 ~ is not to be trusted: others used the machine meanwhile, or a sleep of 5 ms came back late.`
 
 func (r *report) markdown() string {

@@ -22,8 +22,8 @@ import (
 const (
 	dialTimeout = 5 * time.Second
 	// answerTime is how long an agent may take for an answer, beside what it may wait for the
-	// cluster: agentWait unless the request says otherwise. agentIsSilent is for how long a stream
-	// may be: an agent writes a comment every 15 s.
+	// cluster, which is agentWait unless the request says otherwise. agentIsSilent is for how long
+	// a stream may be silent: an agent writes a comment every 15 s.
 	answerTime    = 10 * time.Second
 	agentWait     = 10 * time.Second
 	agentIsSilent = 50 * time.Second

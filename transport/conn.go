@@ -16,8 +16,8 @@ import (
 
 const (
 	// DefaultMaxDatagram is the largest datagram, in bytes of UDP payload, that a Conn receives
-	// unless told otherwise: as much as a jumbo frame brings, so that a node hears those that were
-	// told to send more than it does itself.
+	// unless told otherwise. It is as much as a jumbo frame brings, so that a node hears members
+	// that were told to send more than it does itself.
 	DefaultMaxDatagram = 9216
 	// DefaultReadBuffer is the socket's receive buffer in bytes unless told otherwise. The kernel
 	// charges about 800 bytes for the smallest datagram, so this holds a burst of some 1,300.
@@ -101,8 +101,8 @@ func Listen(bind netip.AddrPort, opts Options) (*Conn, error) {
 	return c, nil
 }
 
-// listenUDP chooses the family. Package net would make 0.0.0.0 dual-stack too; who writes an
-// IPv4 address means IPv4.
+// listenUDP chooses the family. Package net would make 0.0.0.0 dual-stack too; an IPv4 address in a
+// configuration means IPv4.
 func listenUDP(bind netip.AddrPort) (*net.UDPConn, error) {
 	addr := bind.Addr().Unmap()
 	if !addr.IsValid() {
@@ -190,7 +190,7 @@ func (c *Conn) Receive(deadline time.Time, deliver func(from netip.AddrPort,
 // Interrupt makes a blocked Receive return at once, or the next one if none is blocked. Several
 // before that return count as one. Safe from any goroutine, also after Close.
 func (c *Conn) Interrupt() {
-	// Whoever set the flag that we find set is about to set the deadline, or has.
+	// If the flag is set already, the call that set it is about to set the deadline, or has.
 	if !c.interrupted.Swap(true) {
 		c.udp.SetReadDeadline(longAgo) // fails only when closed, and then nobody waits
 	}

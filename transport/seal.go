@@ -16,10 +16,10 @@ package transport
 //
 // What it does not do. A receiver knows no replays of senders that it has never met or has
 // forgotten: after its restart, each recorded datagram is accepted once more. The protocol above
-// bears that, as its datagrams are idempotent and stamped with generations. Everybody who has the
-// cluster key can speak for anybody. A node opens its own datagrams when they are sent back to it.
-// A flood of garbage costs a key derivation (1.5 µs) a datagram and key of the ring.
-// There is no forward secrecy: the key opens what was recorded.
+// bears that, as its datagrams are idempotent and stamped with generations. Every node that has the
+// cluster key can speak for any other. A node opens its own datagrams when they are sent back to
+// it. A flood of garbage costs a key derivation (1.5 µs) a datagram and key of the ring. There is
+// no forward secrecy: the key opens what was recorded.
 
 import (
 	"crypto/aes"
@@ -43,9 +43,9 @@ const (
 	headerSize  = 1 + saltSize + counterSize
 	tagSize     = 16
 
-	// lastCounter is where a sender draws a new salt. The field would hold 2^48, but at 2^40
+	// lastCounter is where a sender draws a new salt. The field would hold 2^48. But at 2^40
 	// datagrams of at most 2^12 blocks of the cipher the chance to tell them from noise is still
-	// below 2^-24, and a million datagrams a second take twelve days to get there.
+	// below 2^-24. A million datagrams a second take twelve days to get there.
 	lastCounter = 1<<40 - 1
 
 	sealInfo = "starling seal v1"

@@ -1,6 +1,7 @@
 package measure
 
-// This file keeps what the nodes of a cluster told: who held whom for failed, and who heard what.
+// This file keeps what the nodes of a cluster told: which node held which for failed, and which
+// node heard which message.
 
 import (
 	"encoding/binary"
@@ -38,7 +39,7 @@ type book struct {
 	total    int // deliveries
 }
 
-// heard is who heard one message.
+// heard is which nodes heard one message, and when.
 type heard struct {
 	sent  time.Time
 	by    []bool
@@ -94,7 +95,8 @@ func (b *book) judge(observer int, name string, failed bool) {
 		b.verdicts[member] = append(b.verdicts[member], now)
 		return
 	case b.sick[observer]:
-		// who stands still or is cut off is excused for a moment; it is not counted
+		// a node that stands still or is cut off is excused for a moment: its verdict is not
+		// counted
 		return
 	case b.heldBy[member] == 1 && b.sick[member]:
 		b.sickly++
@@ -106,8 +108,8 @@ func (b *book) judge(observer int, name string, failed bool) {
 
 func (b *book) up(i int) bool { b.mu.Lock(); defer b.mu.Unlock(); return !b.dead[i] }
 
-// died says that a node is dead from now on. Who holds it for failed already counts as knowing at
-// once.
+// died says that a node is dead from now on. A node that already holds it for failed counts as
+// knowing at once.
 func (b *book) died(i int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -190,7 +192,7 @@ func (b *book) hear(i int, payload []byte) {
 	}
 }
 
-// arrivals returns after which time each of those who heard a message did, in order.
+// arrivals returns how long the message took to each node that heard it, in rising order.
 func (b *book) arrivals(id uint64) []time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -18,7 +18,7 @@ type publisher struct {
 
 func (p *publisher) Publish(b []byte) error { p.payload = b; return nil }
 
-// TestShares: half, 99 % and all are of those who are due, not of those who heard.
+// TestShares: half, 99 % and all are shares of the nodes that are due, not of the nodes that heard.
 func TestShares(t *testing.T) {
 	got := make([]time.Duration, 100)
 	for i := range got {
@@ -70,8 +70,8 @@ func TestHear(t *testing.T) {
 	}
 }
 
-// TestFalseFailures: one false failure is that somebody holds a live member for failed when nobody
-// had, whoever follows.
+// TestFalseFailures: a false failure begins when the first node holds a live member for failed. The
+// nodes that follow it add none.
 func TestFalseFailures(t *testing.T) {
 	b := newBook(5)
 	expect := func(what string, well, sick, wrong int) {
@@ -104,8 +104,8 @@ func TestFalseFailures(t *testing.T) {
 	}
 }
 
-// TestKnown: verdicts count from the death on; who held the dead one for failed before knows it at
-// once, and the dead know nothing.
+// TestKnown: verdicts count from the death on. A node that held the dead one for failed before
+// knows it at once. The dead know nothing.
 func TestKnown(t *testing.T) {
 	b := newBook(5)
 	b.judge(0, "n4", true)

@@ -48,7 +48,7 @@ var (
 const crashWait = 90 * time.Second
 
 // runCrashes lets some nodes die at once, several times one after the other. After the wait it goes
-// on without those who do not know.
+// on without the nodes that do not know.
 func (c *cluster) runCrashes(times, size int, withHost bool) error {
 	missing := 0
 	for range times {

@@ -45,7 +45,7 @@ func runJoin(c *cluster) error {
 				if c.nodes[i].Join(ctx, seed) == nil {
 					return
 				}
-				time.Sleep(time.Second) // whoever is turned away tries again
+				time.Sleep(time.Second) // a node that is turned away tries again
 			}
 		}()
 	}
@@ -115,7 +115,7 @@ func runMessage(c *cluster) error {
 	return nil
 }
 
-// addShares adds the milliseconds until half, 99 % and all of those who are due had something.
+// addShares adds the milliseconds until half, 99 % and all of the nodes that are due had something.
 func (c *cluster) addShares(half, most, all string, got []time.Duration, due int) {
 	for key, needed := range map[string]int{half: (due + 1) / 2, most: (99*due + 99) / 100,
 		all: due} {

@@ -1,7 +1,7 @@
 package peer
 
 // This file runs GossipSub of go-libp2p-pubsub, for messages alone: it has no membership and no
-// failure detector, and is told whom to connect to.
+// failure detector, and is told which nodes to connect to.
 
 import (
 	"context"

@@ -17,7 +17,8 @@ import (
 
 func init() {
 	register(&System{
-		Name: "memberlist", Module: "github.com/hashicorp/memberlist", Membership: true, Virtual: true, Start: startMemberlist,
+		Name: "memberlist", Module: "github.com/hashicorp/memberlist", Membership: true,
+		Virtual: true, Start: startMemberlist,
 		Changed: []string{
 			"DefaultLANConfig", "Name", "BindAddr 127.0.0.1", "a free BindPort", "log off",
 			"messages: TransmitLimitedQueue with the RetransmitMult of the config, passed on " +

@@ -18,7 +18,7 @@ type System struct {
 	Name       string
 	Module     string   // whose version is printed
 	Changed    []string // from the system's defaults
-	Membership bool     // it knows members and finds out who has failed
+	Membership bool     // it knows members and finds out which have failed
 	Virtual    bool     // it runs on a virtual.Host too
 	Start      func(Spec) (Node, error)
 }

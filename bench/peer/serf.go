@@ -15,7 +15,8 @@ const leaveWait = 5 * time.Second
 
 func init() {
 	register(&System{
-		Name: "serf", Module: "github.com/hashicorp/serf", Membership: true, Virtual: true, Start: startSerf,
+		Name: "serf", Module: "github.com/hashicorp/serf", Membership: true, Virtual: true,
+		Start: startSerf,
 		Changed: []string{
 			"DefaultConfig over memberlist's " +
 				"DefaultLANConfig", "NodeName", "BindAddr 127.0.0.1", "a free BindPort", "log off",
@@ -67,7 +68,8 @@ func tellSerf(s Spec, e serf.Event) {
 		return
 	}
 	tell := map[serf.EventType]func(string){
-		serf.EventMemberJoin: s.Live, serf.EventMemberFailed: s.Fail, serf.EventMemberLeave: s.Leave,
+		serf.EventMemberJoin: s.Live, serf.EventMemberFailed: s.Fail,
+		serf.EventMemberLeave: s.Leave,
 	}[m.Type]
 	for _, member := range m.Members {
 		call(tell, member.Name)

@@ -15,7 +15,8 @@ const topic = "bench"
 
 func init() {
 	register(&System{
-		Name: "starling", Module: "github.com/starling-gossip/starling", Membership: true, Virtual: true, Start: startStarling,
+		Name: "starling", Module: "github.com/starling-gossip/starling", Membership: true,
+		Virtual: true, Start: startStarling,
 		Changed: []string{"the defaults", "Name", "Bind 127.0.0.1 and a free port"},
 	})
 }

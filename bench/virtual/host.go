@@ -43,8 +43,8 @@ type Host struct {
 // Addr is the host's address.
 func (h *Host) Addr() netip.AddrPort { return h.addr }
 
-// Crash ends the process; without its host, whose kernel says so to whoever connects, or with it,
-// in silence.
+// Crash ends the process. Without its host the kernel lives on and refuses those that connect. With
+// its host all is silence.
 func (h *Host) Crash(withHost bool) {
 	if withHost {
 		h.state.Store(dark)

@@ -5,8 +5,8 @@
 // How long a packet takes and how much a socket holds are the simulator's: sim.LAN and
 // sim.DefaultBuffer. A process that is paused stands still where it next sends or receives, as in
 // the experiments of the Lifeguard paper (Dadgar, Phillips, Currey: Lifeguard: Local Health
-// Awareness for More Accurate Failure Detection, 2018): a goroutine of somebody else's library
-// cannot be stopped anywhere else.
+// Awareness for More Accurate Failure Detection, 2018). A goroutine of another library cannot be
+// stopped anywhere else.
 package virtual
 
 import (

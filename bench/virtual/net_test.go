@@ -55,7 +55,8 @@ func TestLossAndLatency(t *testing.T) {
 					took = append(took, p.At.Sub(sent))
 				}
 			}
-			if got := 1 - float64(len(took))/total; math.Abs(got-loss) > 4*math.Sqrt(loss*(1-loss)/total) {
+			got, sigma := 1-float64(len(took))/total, math.Sqrt(loss*(1-loss)/total)
+			if math.Abs(got-loss) > 4*sigma {
 				t.Errorf("%.3f lost of %v", got, loss)
 			}
 			slices.Sort(took)
@@ -96,8 +97,8 @@ func TestCutAndCrash(t *testing.T) {
 	})
 }
 
-// TestPause: who is paused does nothing until the pause ends, but its socket keeps what it has room
-// for.
+// TestPause: a host that is paused does nothing until the pause ends, but its socket keeps what it
+// has room for.
 func TestPause(t *testing.T) {
 	in(t, func(t *testing.T, n *Net, a, b *Host) {
 		begin := time.Now()

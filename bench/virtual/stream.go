@@ -2,8 +2,8 @@ package virtual
 
 // This file is TCP as far as memberlist and Starling use it: connections that open, carry bytes in
 // order, and close. Lost segments are sent again after Linux's least time-out, doubled each time,
-// without limit to what is in flight. Real TCP does worse under heavy loss, so this flatters
-// whoever relies on it.
+// without limit to what is in flight. Real TCP does worse under heavy loss, so this flatters a
+// system that relies on TCP.
 
 import (
 	"errors"

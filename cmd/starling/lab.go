@@ -54,7 +54,8 @@ func experiments() []experiment {
 func (a *app) labCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "lab", Short: "The analysis of gossip as experiments to run",
-		Long: `Experiments that show why gossip works, with the engine that runs in production. Each says
+		Long: "Experiments that show why gossip works, with the engine that runs in " +
+			`production. Each says
 its rules and its source in its help; docs/lab.md has the theory, and what they measured.
 Equal options and seeds give equal results, to the last digit, on any number of processors.`,
 		Example: "  starling lab list\n  starling lab rounds --mode pull --loss 50%\n  starling " +

@@ -43,7 +43,8 @@ func (a *app) labDetectCmd() *cobra.Command {
 	var loss, sweep string
 	cmd := &cobra.Command{
 		Use: "detect",
-		Long: `Whole clusters in the simulator, for each value of a detector's main parameter. All members
+		Long: "Whole clusters in the simulator, for each value of a detector's main " +
+			`parameter. All members
 know each other from the start. Every 30 s a host dies without a word, and comes back 25 s
 later; each packet is lost with probability --loss. Shown are the times from a crash to the
 first suspicion, and until half and all of the others know, and the false failures: each is

@@ -22,7 +22,8 @@ func (a *app) labRumorCmd() *cobra.Command {
 	var feedback bool
 	cmd := &cobra.Command{
 		Use: "rumor",
-		Long: `A rumor that sites lose interest in, as in tables 1 to 3 of the paper. One of n sites has an
+		Long: "A rumor that sites lose interest in, as in tables 1 to 3 of the paper. One of n " +
+			`sites has an
 update; in each cycle, on the state at its start:
 
   push  each infectious site sends the update to one other
@@ -146,7 +147,8 @@ func (a *app) labTopologyCmd() *cobra.Command {
 	var mode, loss, crashed string
 	cmd := &cobra.Command{
 		Use: "topology",
-		Long: `The epidemic of lab rounds over subnets, as equal as can be, that one router joins. Without
+		Long: "The epidemic of lab rounds over subnets, as equal as can be, that one " +
+			`router joins. Without
 --uniform, each contact of a member of a subnet with n_i stays in it with probability
 1 - 1/n_i, and is drawn uniformly on its side: one contact a round leaves each subnet in the
 mean. With --uniform, contacts are drawn among all. A message between two subnets goes
@@ -243,7 +245,8 @@ func (a *app) labMTTFCmd() *cobra.Command {
 	months := 120.0
 	cmd := &cobra.Command{
 		Use: "mttf",
-		Long: `Each machine fails once in --months in the mean, independently and without memory. The
+		Long: "Each machine fails once in --months in the mean, independently and " +
+			`without memory. The
 first of n to do so fails after --months / n in the mean, and then the next. A month has 30
 days. A day passes without any failure with probability e^-(failures a day). Nothing here
 is drawn at random.`,

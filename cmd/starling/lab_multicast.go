@@ -37,7 +37,8 @@ func (a *app) labMulticastCmd() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use: "multicast",
-		Long: `Send one message to a whole group with each of several protocols, over the same simulated
+		Long: "Send one message to a whole group with each of several protocols, over " +
+			`the same simulated
 links with the same losses and crashes, and show how many got it, when, and what it cost
 the origin, the busiest node and the mean node. Several values of --nodes show what grows.
 
@@ -46,7 +47,8 @@ A gossip policy is named gossip:WORD:WORD..., of push, pull, push-pull, eager, l
 alone, fanout=, rounds=, counter=, coin=, offers=, every=. docs/multicast.md explains it all.`,
 		Example: `  starling lab multicast --loss 10%
   starling lab multicast --nodes 16,64,256,1024 --protocols unicast,rmtp,gossip --plot growth.svg
-  starling lab multicast --crash-inner 5 --protocols tree,gossip,gossip:push:eager:fanout=4:rounds=2`,
+  starling lab multicast --crash-inner 5 --protocols ` +
+			`tree,gossip,gossip:push:eager:fanout=4:rounds=2`,
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false

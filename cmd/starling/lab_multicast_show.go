@@ -40,16 +40,17 @@ func (p *printer) multicast(jobs []multicastJob, all []*multicast.Result) {
 	for _, r := range all {
 		rows = append(rows, []string{r.Protocol, thousands(r.Nodes), shareOf(r.Delivered),
 			moment(r.T50.P50), moment(r.T99.P50), moment(r.T100.P50),
-			fmt.Sprintf("%.2f", r.Copies), outIn(r.Origin), outIn(r.Busiest), fmt.Sprintf("%.1f/%.1f", r.Mean.Sent, r.Mean.Received),
+			fmt.Sprintf("%.2f", r.Copies), outIn(r.Origin), outIn(r.Busiest),
+			fmt.Sprintf("%.1f/%.1f", r.Mean.Sent, r.Mean.Received),
 			thousands(int(r.Mean.SentBytes + 0.5)), fmt.Sprintf("%.1f",
 				r.Controls/float64(r.Live)), fmt.Sprintf("%d of %s", r.Whole, quantity(r.Runs,
 				"run"))})
 	}
 	p.table(rightAligned(rows))
-	fmt.Fprint(p.w, `
-Times are medians over runs, until so many percent of the live had the message. Copies, bytes and control (datagrams
-without the message) are what a live node sends, in the mean; origin, busiest and mean are datagrams sent/received.
-`)
+	fmt.Fprint(p.w, "\nTimes are medians over runs, until so many percent of the live had the "+
+		"message. Copies, bytes and control (datagrams\n"+
+		"without the message) are what a live node sends, in the mean; origin, busiest and mean "+
+		"are datagrams sent/received.\n")
 	for _, r := range all {
 		if r.Links > 0 {
 			fmt.Fprintf(p.w, "%s at %s: the network's routers passed on %s datagrams in a run, "+

@@ -34,7 +34,8 @@ func (a *app) labParetoCmd() *cobra.Command {
 	nodes := 0
 	cmd := &cobra.Command{
 		Use: "pareto",
-		Long: `Compare policies of gossip, and delegation, while packets are lost and while nodes are down
+		Long: "Compare policies of gossip, and delegation, while packets are lost and while " +
+			`nodes are down
 without being known to be, and show which of them no other beats in both the bytes that a node
 sends and the time until all have the message. docs/multicast.md explains the policies' names.`,
 		Example: "  starling lab pareto --runs 50 --plot pareto.svg",

@@ -26,7 +26,8 @@ func (a *app) labRoundsCmd() *cobra.Command {
 	var mode, loss, crashed string
 	cmd := &cobra.Command{
 		Use: "rounds",
-		Long: `One rumor among n members, in rounds, until all that live have it. The origin has it at
+		Long: "One rumor among n members, in rounds, until all that live have it. The origin " +
+			`has it at
 round 0 and lives; floor(f·n) others have crashed before, and nobody knows. In each round,
 on the state at its start, members contact b distinct others of the n - 1, the crashed
 included. Each message is lost independently. Who has the rumor stays infectious.
@@ -129,10 +130,13 @@ func roundsChart(ctx context.Context, w lab.Work, o lab.Rounds) (*labChart, erro
 		panels: []plot.Chart{curve, sizes, last, harm}}, nil
 }
 
-// infectionPanel is who has the rumor, round by round: as asked, and with half of the messages or
-// members lost.
+// infectionPanel is the share of members that have the rumor, round by round: as asked, and with
+// half of the messages or half of the members lost.
 func infectionPanel(ctx context.Context, w lab.Work, o lab.Rounds) (plot.Chart, error) {
-	p := plot.Chart{Title: fmt.Sprintf("%s among %s: live members that have it, in %%", o.Mode, thousands(o.Nodes)), X: plot.Axis{Label: "round"}, Y: plot.Axis{Label: "%"}, Legend: plot.BottomRight}
+	title := fmt.Sprintf("%s among %s: live members that have it, in %%", o.Mode,
+		thousands(o.Nodes))
+	p := plot.Chart{Title: title, X: plot.Axis{Label: "round"}, Y: plot.Axis{Label: "%"},
+		Legend: plot.BottomRight}
 	last := 0
 	for i, x := range []struct {
 		name          string

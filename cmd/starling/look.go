@@ -171,8 +171,8 @@ func (a *app) watchCmd() *cobra.Command {
 	return cmd
 }
 
-// opened returns a function that tells somebody who waits at a terminal that there is something to
-// wait for.
+// opened returns a function that tells a person at a terminal that there is something to wait for.
+// It returns nil if the output goes elsewhere.
 func (a *app) opened(text string) func() {
 	if !isTerminal(a.out) || !isTerminal(a.err) {
 		return nil
@@ -427,8 +427,8 @@ func addressText(i *api.Info, now time.Time) string {
 	return text
 }
 
-// otherKeysText says which seeds have another key, and of whom else datagrams come that do not
-// open.
+// otherKeysText says which seeds have another key, and from which other addresses datagrams come
+// that do not open.
 func otherKeysText(i *api.Info) string {
 	if len(i.OtherKeys) > 0 {
 		return some(i.OtherKeys) + " (--key-file)"

@@ -79,7 +79,8 @@ func TestHelp(t *testing.T) {
 	var all strings.Builder
 	for _, args := range [][]string{{"--help"}, {"agent", "--help"}, {"dev", "--help"},
 		{"members", "--help"}, {"watch", "--help"},
-		{"info", "--help"}, {"why", "--help"}, {"rtt", "--help"}, {"publish", "--help"}, {"subscribe", "--help"}, {"topics", "--help"}, {"get", "--help"}, {"state", "--help"},
+		{"info", "--help"}, {"why", "--help"}, {"rtt", "--help"}, {"publish", "--help"},
+		{"subscribe", "--help"}, {"topics", "--help"}, {"get", "--help"}, {"state", "--help"},
 		{"set", "--help"}, {"unset", "--help"}, {"join", "--help"}, {"leave", "--help"},
 		{"tags", "set", "--help"}, {"keygen", "--help"}, {"version", "--help"},
 		{"sim", "--help"}, {"sim", "replay", "--help"}, {"lab", "--help"}, {"lab", "rounds",
@@ -177,14 +178,18 @@ func standIn(t *testing.T) map[string]string {
 		Detection: 1.6, Welcomed: true, Uptime: 4000,
 		Members: map[string]int{"alive": 1, "suspect": 1,
 			"failed": 1}, Agreement: api.Agreement{Same: 3, Heard: 4},
-		View: api.View{Agreed: 3, Reachable: 2}, Silent: []api.SilentZone{{Zone: "us", Members: 1, Since: when}}, Health: 2, RTT: 0.0012, Coordinates: api.Coordinates{Inside: 0.09},
+		View:   api.View{Agreed: 3, Reachable: 2},
+		Silent: []api.SilentZone{{Zone: "us", Members: 1, Since: when}}, Health: 2, RTT: 0.0012,
+		Coordinates: api.Coordinates{Inside: 0.09},
 		Store: &api.Store{Path: "/d/topics.db", Dropped: 5, Failed: 1,
 			Error: "topics are not kept: no room"},
 		Traffic: api.Traffic{SentBytes: 4 << 20, ReceivedBytes: 1000,
 			Dropped:     map[string]uint64{"malformed": 3, "unopened": 0},
 			BudgetWaits: 17, Zones: []api.ZoneTraffic{{Zone: "", SentPackets: 9,
 				SentBytes: 4000, ReceivedPackets: 8, ReceivedBytes: 1 << 20},
-				{Zone: "eu", Own: true, SentPackets: 7, SentBytes: 4 << 20}, {Zone: "us", SentBytes: 10, Budget: 300 << 10}, {Unknown: true, ReceivedPackets: 1, ReceivedBytes: 90}}}}
+				{Zone: "eu", Own: true, SentPackets: 7, SentBytes: 4 << 20},
+				{Zone: "us", SentBytes: 10, Budget: 300 << 10},
+				{Unknown: true, ReceivedPackets: 1, ReceivedBytes: 90}}}}
 	mux := http.NewServeMux()
 	answer := func(pattern string, body any) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter,
@@ -213,7 +218,8 @@ func standIn(t *testing.T) map[string]string {
 			}
 		default:
 			w.WriteHeader(404)
-			json.NewEncoder(w).Encode(api.Error{Error: `starling: no such live member: "db-9" has failed`})
+			json.NewEncoder(w).Encode(api.Error{Error: `starling: no such live member: "db-9" ` +
+				`has failed`})
 			return
 		}
 		json.NewEncoder(w).Encode(out)
@@ -227,7 +233,8 @@ func standIn(t *testing.T) map[string]string {
 			out.Estimate, out.Error = 0.4123, 1
 		case "silent":
 			w.WriteHeader(504)
-			json.NewEncoder(w).Encode(api.Error{Error: `starling: the member does not answer: "silent" was asked`})
+			json.NewEncoder(w).Encode(api.Error{Error: `starling: the member does not answer: ` +
+				`"silent" was asked`})
 			return
 		case "web-1":
 			out.Estimate, out.Error = 0.00022, 0.3
@@ -236,9 +243,13 @@ func standIn(t *testing.T) map[string]string {
 	})
 	answer("GET /v1/info", info)
 	answer("GET /v1/paths", []api.Path{
-		{Name: "db-1", Addr: "10.0.0.1:7747", Heard: &recent, From: "10.0.0.1:7747", SeenAs: "10.0.0.9:7747", Probes: 128, Answers: 128, RTT: 0.00031, Passed: 1200, Checked: &recent, TCP: "open"},
+		{Name: "db-1", Addr: "10.0.0.1:7747", Heard: &recent, From: "10.0.0.1:7747",
+			SeenAs: "10.0.0.9:7747", Probes: 128, Answers: 128, RTT: 0.00031, Passed: 1200,
+			Checked: &recent, TCP: "open"},
 		{Name: "evil\x1b", Addr: "[fd00::1]:7747", OutOfFamily: true},
-		{Name: "narrow", Addr: "10.0.0.4:7747", Heard: &recent, From: "10.0.0.4:7747", Probes: 4, Answers: 1, Loss: 0.5, RTT: 0.1213, Passed: 1067, TooLong: 1098, Checked: &recent, TCP: "filtered"},
+		{Name: "narrow", Addr: "10.0.0.4:7747", Heard: &recent, From: "10.0.0.4:7747", Probes: 4,
+			Answers: 1, Loss: 0.5, RTT: 0.1213, Passed: 1067, TooLong: 1098, Checked: &recent,
+			TCP: "filtered"},
 		{Name: "one-way", Addr: "10.0.0.5:7747", Heard: &recent, From: "10.9.9.9:7747",
 			Probes: 12, Loss: 1, TCP: "refused", Broken: true},
 		{Name: "silent", Addr: "10.0.0.6:7747", Probes: 3, Loss: 1, Unreachable: true},

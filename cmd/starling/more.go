@@ -41,7 +41,8 @@ type build struct {
 // buildOf takes from what Go's linker wrote into a program, which may be nil.
 func buildOf(info *debug.BuildInfo) build {
 	b := build{
-		Version: agent.Version(), Protocol: gossip.Version, Go: runtime.Version(), Platform: platform,
+		Version: agent.Version(), Protocol: gossip.Version, Go: runtime.Version(),
+		Platform: platform,
 	}
 	if info == nil {
 		return b

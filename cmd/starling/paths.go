@@ -88,7 +88,8 @@ func (p *printer) paths(all []api.Path, now time.Time) {
 			passes = strconv.Itoa(x.Passed) + " B"
 		}
 		rows = append(rows, []string{
-			clean(x.Name), x.Addr, heard, from, answers, loss, rtt, passes, dash(x.TCP), cmp.Or(p.paint("31", troubles(x)), "-"),
+			clean(x.Name), x.Addr, heard, from, answers, loss, rtt, passes, dash(x.TCP),
+			cmp.Or(p.paint("31", troubles(x)), "-"),
 		})
 	}
 	p.table(rows)

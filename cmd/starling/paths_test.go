@@ -7,7 +7,7 @@ import (
 	"github.com/starling-gossip/starling/api"
 )
 
-// A line of info says what is wrong with ways, and with whom.
+// A line of info says what is wrong with ways, and to which members.
 func TestInfoNamesBadWays(t *testing.T) {
 	then := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	before := then.Add(-4 * time.Second)

@@ -39,7 +39,10 @@ func (a *app) printer() *printer {
 // stateColors are ANSI colours of states and of the events that lead to them.
 var stateColors = map[string]string{
 	"alive": "32", "joined": "32", "recovered": "32", "updated": "36",
-	"suspect": "33", "suspected": "33", "failed": "31", "unreachable": "33", "isolated": "31", "undecided": "31", "decided": "32", "unreached": "31", "reached": "32", "unheard": "31", "heard": "32", "zone-unreachable": "31", "zone-recovered": "32", "reachable": "32", "reunited": "32", "left": "2", "resync": "35",
+	"suspect": "33", "suspected": "33", "failed": "31", "unreachable": "33", "isolated": "31",
+	"undecided": "31", "decided": "32", "unreached": "31", "reached": "32", "unheard": "31",
+	"heard": "32", "zone-unreachable": "31", "zone-recovered": "32", "reachable": "32",
+	"reunited": "32", "left": "2", "resync": "35",
 }
 
 // state paints the name of a state or event.

@@ -165,7 +165,8 @@ func (a *app) simReplayCmd() *cobra.Command {
 	var f simShow
 	cmd := &cobra.Command{
 		Use: "replay FILE", Short: "Run again what --json printed, or what a failing test printed",
-		Long: `Run again what a file says, and show it. The file is what starling sim --json printed, or
+		Long: "Run again what a file says, and show it. The file is what starling sim " +
+			`--json printed, or
 the options alone, as a failing test prints them; - is standard input. If the file has the
 hash of a run's trace, the new run's has to equal it.`,
 		Example: "  starling sim churn --json > run.json\n  starling sim replay run.json " +

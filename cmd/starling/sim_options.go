@@ -165,7 +165,9 @@ func (f *simFlags) network(n *sim.Network) error {
 	for _, x := range []struct {
 		flag, text string
 		to         []*sim.Latency
-	}{{"--latency", f.latency, []*sim.Latency{&n.Within.Latency, &n.Between.Latency}}, {"--between", f.between, []*sim.Latency{&n.Between.Latency}}, {"--access", f.access, []*sim.Latency{&n.Access}}} {
+	}{{"--latency", f.latency, []*sim.Latency{&n.Within.Latency, &n.Between.Latency}},
+		{"--between", f.between, []*sim.Latency{&n.Between.Latency}},
+		{"--access", f.access, []*sim.Latency{&n.Access}}} {
 		if x.text == "" {
 			continue
 		}

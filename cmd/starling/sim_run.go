@@ -27,8 +27,8 @@ type simDone struct {
 	cost simCost
 }
 
-// simCost is what a simulation took. It differs from run to run, and is shown only to those who ask
-// for it.
+// simCost is what a simulation took. It differs from run to run, and is shown only where an option
+// asks for it.
 type simCost struct {
 	Wall float64 `json:"wall_seconds"`
 	Join float64 `json:"join_wall_seconds"` // of that, until the nodes had joined, with one run

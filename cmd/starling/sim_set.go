@@ -14,7 +14,9 @@ import (
 // setField sets the field of a struct that a path such as swim.period names; case does not count.
 func setField(v reflect.Value, path, value string) error {
 	head, rest, deeper := strings.Cut(path, ".")
-	field, isField := v.Type().FieldByNameFunc(func(n string) bool { return strings.EqualFold(n, head) })
+	field, isField := v.Type().FieldByNameFunc(func(n string) bool {
+		return strings.EqualFold(n, head)
+	})
 	if !isField || !field.IsExported() {
 		var names []string
 		for i := range v.NumField() {

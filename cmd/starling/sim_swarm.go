@@ -48,7 +48,8 @@ func (a *app) simSwarmCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "swarm", Short: "Simulate many small clusters with faults drawn from seeds, and " +
 			"watch for what must never happen",
-		Long: `Run one small cluster for each seed. A seed draws the cluster, its network, its traffic and
+		Long: "Run one small cluster for each seed. A seed draws the cluster, its network, " +
+			`its traffic and
 its faults; checkers watch for what must never happen. For each seed that fails, what did and
 the command that replays it are shown, and the exit code is 1. Ctrl-C ends with the summary.
 

@@ -155,7 +155,8 @@ func TestSimReplay(t *testing.T) {
 
 // What must never happen is shown and fails.
 func TestSimViolation(t *testing.T) {
-	code, out, errOut := cli(nil, `{"nodes":6,"seed":1,"actions":["1s=crash:n3"],"bounds":{"detect":1}}`, "sim", "replay", "-")
+	code, out, errOut := cli(nil, `{"nodes":6,"seed":1,"actions":["1s=crash:n3"],`+
+		`"bounds":{"detect":1}}`, "sim", "replay", "-")
 	if code != exitFailed || !strings.Contains(out, "VIOLATION seed 1, completeness at ") ||
 		!strings.Contains(errOut, "what must never happen did") {
 		t.Errorf("%d\n%s%s", code, out, errOut)

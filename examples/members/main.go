@@ -1,4 +1,4 @@
-// Members joins a cluster and prints who is in it, then every change, until Ctrl-C.
+// Members joins a cluster and prints its members, then every change, until Ctrl-C.
 //
 //	go run ./examples/members -name a -bind :7747
 //	go run ./examples/members -name b -bind :7757 -join 127.0.0.1:7747

@@ -14,7 +14,7 @@ import (
 // This file is what failure detectors trade: how soon a crash is known against how often the living
 // are failed.
 
-// Detect is the options of a sweep: for each setting, Runs simulated clusters of Nodes who know
+// Detect is the options of a sweep: for each setting, Runs simulated clusters of Nodes that know
 // each other from the start, over a calm network that loses the share Loss of all packets. Every 30
 // s a node crashes, and comes back 25 s later.
 type Detect struct {
@@ -135,7 +135,8 @@ func (o *Detect) sum(name string, runs []detectRun) (DetectPoint, error) {
 		}
 		return m
 	}
-	p.Detected, p.First, p.Half, p.All, p.BytesRate = len(all), mean(first), mean(half), mean(all), mean(bytes)
+	p.Detected, p.First, p.Half, p.All, p.BytesRate = len(all), mean(first), mean(half), mean(all),
+		mean(bytes)
 	if len(all) > 0 {
 		_, p.AllSE = moments(all)
 	}

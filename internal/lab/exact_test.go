@@ -9,11 +9,11 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/rumor"
 )
 
-// This file reckons epidemics exactly and shares nothing with the simulation: the number of those
-// who have the rumor is a Markov chain, whose transitions are occupancy (push) and binomial (pull)
+// This file reckons epidemics exactly and shares nothing with the simulation. The number of members
+// that have the rumor is a Markov chain. Its transitions are occupancy (push) and binomial (pull)
 // probabilities.
 
-// chain is one epidemic's: n members of whom live live, fan-out b, loss p.
+// chain is the chain of one epidemic: n members, of which the number live lives, fan-out b, loss p.
 type chain struct {
 	n, live, b int
 	p          float64
@@ -76,7 +76,7 @@ func (c *chain) pushed(i, s int) []float64 {
 	return d
 }
 
-// pulls is the probability that somebody who asks gets the rumor when i have it.
+// pulls is the probability that a member that asks gets the rumor when i members have it.
 func (c *chain) pulls(i int) float64 {
 	not := 0.0
 	for h := 0; h <= c.b; h++ {
@@ -85,7 +85,8 @@ func (c *chain) pulls(i int) float64 {
 	return 1 - not
 }
 
-// step is the distribution of how many get the rumor in a round that begins with i who have it.
+// step is the distribution of how many get the rumor in a round that begins with i members that
+// have it.
 func (c *chain) step(i int) []float64 {
 	s := c.live - i
 	pushed := []float64{1}
@@ -105,7 +106,7 @@ func (c *chain) step(i int) []float64 {
 	return d
 }
 
-// mean is the expected number of rounds from one who has it to all that live.
+// mean is the expected number of rounds from one member that has the rumor to all that live.
 func (c *chain) mean() float64 {
 	e := make([]float64, c.live+1)
 	for i := c.live - 1; i >= 1; i-- {

@@ -75,75 +75,70 @@ func TestWrongOptions(t *testing.T) {
 		{"there is no", func() error {
 			o := rounds
 			o.Mode = 9
-			_,
-				err := o.Run(ctx, Work{})
+			_, err := o.Run(ctx, Work{})
 			return err
 		}},
 		{"fanout 10: from 1 to 9", func() error {
 			o := rounds
 			o.Fanout = 10
-			_,
-				err := o.Run(ctx, Work{})
+			_, err := o.Run(ctx, Work{})
 			return err
 		}},
 		{"nodes 0:", func() error {
 			o := rounds
 			o.Nodes = 0
-			_,
-				err := o.Run(ctx, Work{})
+			_, err := o.Run(ctx, Work{})
 			return err
 		}},
 		{"loss 1:", func() error {
 			o := rounds
 			o.Loss = 1
-			_,
-				err := o.Run(ctx, Work{})
+			_, err := o.Run(ctx, Work{})
 			return err
 		}},
 		{"loss NaN:", func() error {
 			o := rounds
 			o.Loss = math.NaN()
-			_,
-				err := o.Run(ctx, Work{})
+			_, err := o.Run(ctx, Work{})
 			return err
 		}},
 		{"crashed 1:", func() error {
 			o := rounds
 			o.Crashed = 1
-			_,
-				err := o.Run(ctx, Work{})
+			_, err := o.Run(ctx, Work{})
 			return err
 		}},
 		{"runs 0:", func() error {
 			o := rounds
 			o.Runs = 0
-			_,
-				err := o.Run(ctx, Work{})
+			_, err := o.Run(ctx, Work{})
 			return err
 		}},
 		{"", func() error { _, err := site.Run(ctx, Work{}); return err }},
 		{"mode push-pull", func() error {
 			o := site
 			o.Mode = rumor.PushPull
-			_,
-				err := o.Run(ctx, Work{})
+			_, err := o.Run(ctx, Work{})
 			return err
 		}},
-		{`stop "never"`, func() error { o := site; o.Stop = "never"; _, err := o.Run(ctx, Work{}); return err }},
+		{`stop "never"`, func() error {
+			o := site
+			o.Stop = "never"
+			_, err := o.Run(ctx, Work{})
+			return err
+		}},
 		{"k 0:", func() error { o := site; o.K = 0; _, err := o.Run(ctx, Work{}); return err }},
 		{"nodes 1:", func() error {
 			o := site
 			o.Nodes = 1
-			_,
-				err := o.Run(ctx, Work{})
+			_, err := o.Run(ctx, Work{})
 			return err
 		}},
 		{"", func() error { _, err := net.Run(ctx, Work{}); return err }},
 		{"subnets 11: from 1 to 10", func() error {
 			o := net
 			o.Subnets = 11
-			_,
-				err := o.Run(ctx, Work{})
+			_, err := o.Run(ctx, Work{})
 			return err
 		}},
 		{"machines 0:", func() error { _, err := (&MTTF{0, 120}).Run(); return err }},

@@ -13,12 +13,13 @@ import (
 // This file is the simple epidemic: one rumor that nobody ever lets go of, in rounds.
 
 // Rounds is the options of a simple epidemic. Of n members, floor(Crashed·n) have crashed before
-// the start and nobody knows; the origin has not, and has the rumor at round 0. In a round, those
-// of Mode contact Fanout distinct members each, drawn uniformly among the n − 1 others, the crashed
-// included. Everybody acts on the state at the round's start. Push: who has the rumor sends it.
-// Pull: who lacks it asks, and is answered by who has it. Push-pull: every live member contacts;
-// who has the rumor sends it, who lacks it asks. Each message, request and reply alike, is lost
-// independently. Who has the rumor stays infectious. A run ends when all that live have it.
+// the start, and no member knows that. The origin has not, and has the rumor at round 0. In a
+// round, the members that Mode says contact Fanout distinct members each, drawn uniformly among the
+// n − 1 others, the crashed included. All members act on the state at the round's start. Push: a
+// member that has the rumor sends it. Pull: a member that lacks it asks, and a member that has it
+// answers. Push-pull: every live member contacts; it sends the rumor if it has it, and asks if it
+// lacks it. Each message, request and reply alike, is lost independently. A member that has the
+// rumor stays infectious. A run ends when all that live have it.
 type Rounds struct {
 	Mode    rumor.Mode `json:"mode"`
 	Fanout  int        `json:"fanout"`
@@ -38,7 +39,7 @@ type RoundsResult struct {
 	Runs int     `json:"runs"`
 	// mean rounds until half of the live have it
 	Half float64 `json:"half"`
-	// mean number of those who have it, after each round from 0 on
+	// mean number of members that have it, after each round from 0 on
 	Infected []float64 `json:"infected"`
 	// mean that a live member sent, lost ones included
 	MessagesPerNode float64 `json:"messages_per_node"`
@@ -110,7 +111,8 @@ func lossOf(share float64) uint64 { return uint64(math.Round(share * (1 << 53)))
 
 func lose(rng *rand.Rand, lost uint64) bool { return lost > 0 && rng.Uint64()>>11 < lost }
 
-// epidemic is one rumor among members of whom the first so many live. The first is the origin.
+// epidemic is one rumor among members. The first of them live, as many as the field live says. The
+// very first is the origin.
 type epidemic struct {
 	policy rumor.Policy
 	pick   func(rng *rand.Rand, self int, dst []int32) []int32
@@ -123,8 +125,8 @@ type epidemic struct {
 	targets, fresh []int32 // memory that rounds reuse
 }
 
-// epidemicRun is what one epidemic showed: who had it after each round, the messages, and how many
-// of them crossed.
+// epidemicRun is what one epidemic showed: how many had it after each round, the messages, and how
+// many of them crossed.
 type epidemicRun struct {
 	infected          []int32
 	messages, crossed int64
@@ -147,7 +149,7 @@ func (e *epidemic) run(_ int, rng *rand.Rand) (r epidemicRun) {
 	return r
 }
 
-// round does one round on the state at its start, and collects who got the rumor.
+// round does one round on the state at its start, and collects the members that got the rumor.
 func (e *epidemic) round(rng *rand.Rand, r *epidemicRun) {
 	e.fresh = e.fresh[:0]
 	for self := range e.live {

@@ -19,10 +19,10 @@ const (
 )
 
 // Rumor is the options of rumor mongering among Nodes sites. One has the update at first; all
-// others are susceptible. Everybody acts on the state at a cycle's start: a contact is useful if
-// the other lacked the update then. Push: each infectious site sends the update to one other site a
-// cycle, drawn uniformly. Pull: each site asks one other; who is infectious sends the update to all
-// that asked it. With StopCounter a site is removed after K useless contacts in a row; with
+// others are susceptible. All sites act on the state at a cycle's start: a contact is useful if the
+// other lacked the update then. Push: each infectious site sends the update to one other site a
+// cycle, drawn uniformly. Pull: each site asks one other; an infectious site sends the update to
+// all that asked it. With StopCounter a site is removed after K useless contacts in a row; with
 // StopCoin, with probability 1/K after each useless one. Pull counts once a cycle: any useful
 // answer makes the cycle a useful contact, useless ones alone make it a useless one. Blind: all
 // contacts count as useless. Nothing is lost. A run ends when no site is infectious.
@@ -99,7 +99,7 @@ type monger struct {
 	// of each site in this cycle, by pull: whether useless (1) and useful (2) answers were sent
 	asked []uint8
 
-	spreading, fresh []int32 // who is infectious; who got the update in this cycle
+	spreading, fresh []int32 // the infectious sites; those that got the update in this cycle
 	target           [1]int32
 	sent             int
 }
@@ -141,8 +141,8 @@ func (m *monger) other(rng *rand.Rand, self int) int32 {
 	return topology.Others(rng, len(m.lives), self, 1, m.target[:0])[0]
 }
 
-// push lets each infectious site tell one other. Who gets the update now counts as one who lacks it
-// until the cycle ends.
+// push lets each infectious site tell one other. A site that gets the update now counts as one that
+// lacks it until the cycle ends.
 func (m *monger) push(rng *rand.Rand) {
 	for _, i := range m.spreading {
 		to := m.other(rng, int(i))

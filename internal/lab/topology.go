@@ -15,7 +15,7 @@ import (
 // can be. With Uniform, targets are drawn among all; without, each contact stays in its sender's
 // subnet of n_i members with probability 1 − 1/n_i and is drawn uniformly on the side that it goes
 // to (topology.Subnets). A message between two subnets goes through the router, whether it arrives
-// or not. Those who have crashed are spread over all subnets.
+// or not. The crashed members are spread over all subnets.
 type Topology struct {
 	Mode    rumor.Mode `json:"mode"`
 	Fanout  int        `json:"fanout"`
@@ -80,8 +80,8 @@ func (o *Topology) Run(ctx context.Context, w Work) (*TopologyResult, error) {
 	return o.sum(runs), nil
 }
 
-// seats gives each member of the epidemic, of whom the last have crashed, a number by which subnets
-// are made: by strides, so that the crashed are spread over all of them.
+// seats gives each member of the epidemic a number by which subnets are made. The last members have
+// crashed. The numbers go by strides, so that the crashed are spread over all subnets.
 func (o *Topology) seats() []int32 {
 	seat := make([]int32, 0, o.Nodes)
 	net := topology.Split(o.Nodes, o.Subnets)

@@ -27,8 +27,10 @@ func (p plane) String() string {
 
 // reported is under which name a report has each plane of the type table.
 var reported = [wire.Planes]plane{
-	wire.Unknown: rest, wire.Probing: probes, wire.News: news, wire.Entry: rest, wire.Repairs: repairs,
-	wire.Tree: published, wire.Streams: published, wire.Keys: states, wire.Quota: rest, wire.Places: probes, wire.Ways: probes,
+	wire.Unknown: rest, wire.Probing: probes, wire.News: news, wire.Entry: rest,
+	wire.Repairs: repairs,
+	wire.Tree:    published, wire.Streams: published, wire.Keys: states, wire.Quota: rest,
+	wire.Places: probes, wire.Ways: probes,
 }
 
 // planeOf says what messages of a type are for.

@@ -59,7 +59,7 @@ func TestWhatCrossesIsMeasured(t *testing.T) {
 	}
 }
 
-// Those who sent most across zones are the busiest.
+// The nodes that sent most across zones are the busiest.
 func TestBusiest(t *testing.T) {
 	w, err := newWorld(Options{Nodes: 10, Zones: 2})
 	if err != nil {

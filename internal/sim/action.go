@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Action is one line of a scenario: at a time, do something to somebody. Its text form is
+// Action is one line of a scenario: at a time, do something to some processes. Its text form is
 //
 //	TIME=WHAT[:WHO[/WHO]][,KEY[=VALUE]]…
 //
@@ -67,7 +67,7 @@ const (
 	Calm   Verb = "calm"   // all cuts and link faults end
 )
 
-// verbs says what each verb needs and takes: "who", "peer" and the keys.
+// verbs says what each verb needs and takes: a set of processes, a second one, and the keys.
 var verbs = map[Verb]struct {
 	who, peer bool
 	keys      string
@@ -96,8 +96,8 @@ var verbs = map[Verb]struct {
 	Calm: {false, false, ""},
 }
 
-// Who is a set of processes: some of them, drawn when the action is done, or named ones. The zero
-// value is nobody.
+// A Who is a set of processes: some of them, drawn when the action is done, or named ones. The zero
+// value is the empty set.
 type Who struct {
 	Kind  WhoKind
 	N     int     // for Some

@@ -269,7 +269,7 @@ func (w *World) lay(a Action) error {
 	any := func(*proc) bool { return true }
 	var who, peers []*proc
 	var err error
-	if a.Who.Kind == Rest { // of whom is only known when the other side is
+	if a.Who.Kind == Rest { // the rest is only known when the other side is
 		if peers, err = w.pick(a.Peer, any, nil); err == nil {
 			who, err = w.pick(a.Who, any, peers)
 		}

@@ -11,9 +11,9 @@ import (
 )
 
 // arrival: a message is delivered, while it is held, to every member that was in the cluster when
-// it was published and has been in touch for long enough with somebody who has it; or the member is
-// told that it is lost. Whatever was done to the cluster meanwhile, and whatever is done to it
-// still.
+// it was published and has been in touch for long enough with a member that has it. Or the member
+// is told that it is lost. That holds whatever was done to the cluster meanwhile, and whatever is
+// done to it still.
 type arrival struct {
 	bound  time.Duration // without loss; with it, lossyBound
 	age    time.Duration // for which a message is held
@@ -68,16 +68,16 @@ type passage struct {
 	size          int
 	bytes, pieces int     // published before
 	spread        bool    // others than the origin got it
-	gone          bool    // nobody that runs has it, in the life in which it got it or restored it
-	has           []int32 // who got it, in their present lives
-	due           []due   // who has yet to get it
+	gone          bool    // no process has it any more, in the life in which it got or restored it
+	has           []int32 // processes that got it, in their present lives
+	due           []due   // processes that have yet to get it
 }
 
-// due is somebody who has yet to get a message.
+// due is a process that has yet to get a message.
 type due struct {
 	met     bool // it has known the origin since it was last let in
 	node    int32
-	touched bool        // with somebody who has it
+	touched bool        // with a process that has it
 	since   gossip.Time // of touched
 	tooLong bool        // of since: only what is short passes
 	// anything was wrong since: packets are lost, others are apart, somebody stands still
@@ -159,7 +159,7 @@ func (c *arrival) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
-// deliver takes in who got a message. The first delivery is the origin's own.
+// deliver takes in that a process got a message. The first delivery is the origin's own.
 func (c *arrival) deliver(l *ledger, o *Obs) {
 	k := messageKey{o.Member, o.After.Gen, o.Seq}
 	p := c.by[k]
@@ -178,7 +178,8 @@ func (c *arrival) deliver(l *ledger, o *Obs) {
 			pieces: c.sent.pieces}
 		c.sent.bytes += p.size
 		if c.rate > 0 {
-			c.out = max(c.out, o.At).Add(time.Duration(p.size) * time.Second / time.Duration(c.rate))
+			takes := time.Duration(p.size) * time.Second / time.Duration(c.rate)
+			c.out = max(c.out, o.At).Add(takes)
 		}
 		c.sent.pieces += 1 + o.Count/1_000
 		for i := range l.peers {
@@ -195,8 +196,8 @@ func (c *arrival) deliver(l *ledger, o *Obs) {
 	p.drop(o.Node)
 }
 
-// joinedFor is how long a member has to be in a cluster to be held to what is published there: who
-// comes in begins with the streams where its helpers are.
+// joinedFor is how long a member has to be in a cluster to be held to what is published there: a
+// newcomer begins with the streams where its helpers are.
 const joinedFor = 2 * time.Second
 
 func (p *passage) drop(node int32) {
@@ -256,7 +257,7 @@ func (c *arrival) unmeet(node int32) {
 	}
 }
 
-// look notes who is in touch with somebody who has what it lacks.
+// look notes which processes are in touch with one that has what they lack.
 func (c *arrival) look(l *ledger) {
 	wrong := c.rate > 0 || len(l.ways) > 0 || slices.ContainsFunc(l.peers,
 		func(p peerState) bool { return p.up && p.hindered })

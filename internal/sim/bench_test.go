@@ -29,8 +29,9 @@ func BenchmarkIdleSecond(b *testing.B) {
 				}
 				perNode := float64(b.N) * float64(n)
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/perNode, "ns/node-second")
-				b.ReportMetric(float64(w.total.Packets-before)/perNode, "packets/node-second")
-				b.ReportMetric(float64(w.turns()-turns)/perNode-float64(w.total.Packets-before)/perNode, "wakes/node-second")
+				packets := float64(w.total.Packets-before) / perNode
+				b.ReportMetric(packets, "packets/node-second")
+				b.ReportMetric(float64(w.turns()-turns)/perNode-packets, "wakes/node-second")
 			})
 		}
 	}

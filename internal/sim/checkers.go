@@ -42,7 +42,7 @@ func (b Bounds) withDefaults(o *Options) Bounds {
 		b.Detect = time.Minute + hold
 	}
 	if b.Converge == 0 {
-		// seeds are dialled again: two who lost each other meet there
+		// seeds are dialled again: two nodes that lost each other meet there
 		b.Converge = cmp.Or(o.Gossip.Reseed, time.Minute) + 15*time.Second + hold
 	}
 	if b.Message == 0 {
@@ -82,7 +82,9 @@ func checkers(o *Options) []Checker {
 			apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
 		&convergence{bound: b.Converge},
-		&messages{bound: b.Message, clean: o.Network.lossless(o.longest()), rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{}, restored: map[streamKey]uint64{}},
+		&messages{bound: b.Message, clean: o.Network.lossless(o.longest()),
+			rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{},
+			restored: map[streamKey]uint64{}},
 		loss{way}, way, accounted{way}, newReceipts(),
 		&waits{bound: max(way.age, cmp.Or(o.Gossip.Streams.Age, time.Minute)) + 40*time.Second,
 			open: map[messageKey]gossip.Time{}},
@@ -92,7 +94,8 @@ func checkers(o *Options) []Checker {
 		&ends{bound: b.Detect, over: map[pair]Holding{}, left: map[int32]departure{}},
 		&rejoined{},
 		newKeysKept(b.Converge),
-		newGrace(o), newDeaf(o), newPaths(o), gauges{}, unread{}, budget{bound: b.Bytes}, &load{bound: b.Load}, newZoneBudget(o),
+		newGrace(o), newDeaf(o), newPaths(o), gauges{}, unread{}, budget{bound: b.Bytes},
+		&load{bound: b.Load}, newZoneBudget(o),
 	}
 }
 
@@ -105,16 +108,16 @@ func (h Holding) String() string {
 	return fmt.Sprintf("%s %d.%d", h.State, h.Gen, h.Inc)
 }
 
-// precedence: what a node holds of a member only rises, and nobody is forgotten; but by one that
-// stood still for half of the time that the dead are remembered, or longer: it comes in anew, so
-// that it brings nobody back. Whom anybody held for dead for as long as the dead are remembered may
-// be forgotten, and one that has not run for so long: those that could not reach it do so, once
-// they reach most again. One that a node itself held for dead for so long may have been forgotten,
-// and be met anew.
+// precedence: what a node holds of a member only rises, and no node forgets a member, with three
+// exceptions. A node that stood still for half of the time that the dead are remembered, or longer,
+// forgets all: it comes in anew, so that it brings no member back. A member that any node held for
+// dead for as long as the dead are remembered may be forgotten. So may a member that has not run
+// for so long: nodes that could not reach it forget it once they reach most again. A member that a
+// node itself held for dead for so long may have been forgotten there, and be met anew.
 type precedence struct {
 	retention time.Duration
 	dead      map[pair]gossip.Time    // since when one is held for dead
-	died      map[keyLife]gossip.Time // since when anybody holds a life for over
+	died      map[keyLife]gossip.Time // since when any node holds a life for over
 }
 
 func (precedence) Name() string { return "precedence" }
@@ -198,9 +201,9 @@ func (untold) Take(_ *ledger, o *Obs) string {
 		o.Member, o.Before, o.After)
 }
 
-// accuracy: nobody who is up and out of trouble is held for failed longer than it takes to refute;
-// and where no packet is lost and nobody has been in trouble, not at all, unless what is told goes
-// to the dead.
+// accuracy: no node that is up and out of trouble is held for failed longer than it takes to
+// refute. Where no packet is lost and no node has been in trouble, it is not at all, unless what is
+// told goes to the dead.
 type accuracy struct {
 	bound time.Duration
 	clean bool                 // the network loses nothing, or the detector makes up for it
@@ -265,12 +268,12 @@ func (c *accuracy) overdue(l *ledger) string {
 }
 
 // untilMet returns how long a false verdict may last if the two hold each other for failed, as
-// after a cut, until they have met: somebody of the node's side dials the member, or the member
-// somebody there. From then on the bound counts. A node dials one failed member in a period at
-// most, by chance, so that the dead cost little: so it takes longer where many more are held for
-// failed than for live. The bound is for two such meetings a period, which is the least between two
-// halves of a cluster; that there is none within it then has a chance of exp(−10). Who is in
-// trouble does not count.
+// after a cut, until they have met: a node of the node's side dials the member, or the member dials
+// one of them. From then on the bound counts. A node dials one failed member in a period at most,
+// by chance, so that the dead cost little. So it takes longer where many more are held for failed
+// than for live. The bound is for two such meetings a period, which is the least between two halves
+// of a cluster. The chance that there is none within it then is exp(−10). Nodes in trouble do not
+// count.
 func (c *accuracy) untilMet(l *ledger, k pair) (wait time.Duration, met bool) {
 	meetings := 0.0
 	for i := range l.peers {
@@ -292,8 +295,8 @@ func (c *accuracy) untilMet(l *ledger, k pair) (wait time.Duration, met bool) {
 	return max(c.bound, time.Duration(2*float64(c.bound)/max(meetings, 0.01))), false
 }
 
-// completeness: whoever crashed or left is known to have, at all who are up and out of trouble,
-// within a bound; but for those that are too few to judge, or were until a bound ago.
+// completeness: a crash or a leave is known within a bound at all nodes that are up and out of
+// trouble. Nodes that are too few to judge, or were until a bound ago, are excepted.
 type completeness struct {
 	bound time.Duration
 	few   []gossip.Time // when each was one of too few to judge last
@@ -448,8 +451,8 @@ func (c *rejoined) Take(_ *ledger, o *Obs) string {
 }
 
 // ends: a node that held a life for over, and has forgotten it, is not told that it joined, unless
-// that life runs after all; and nobody is told that one failed who left, who knew of the leave, or
-// could have known for long.
+// that life runs after all. And a node that knew of a leave, or could have known of it for long, is
+// not told that the member failed.
 type ends struct {
 	bound time.Duration
 	over  map[pair]Holding // the last life that one held for over, since its own start
@@ -575,8 +578,8 @@ type zoneBudget struct {
 	over        map[uint64]int // what was sent beyond the rate, of each pair of zones
 }
 
-// newZoneBudget allows for what may be saved up: shares and loans last a second, and whoever has
-// any left sends a whole datagram.
+// newZoneBudget allows for what may be saved up: shares and loans last a second, and a node that
+// has any left sends a whole datagram.
 func newZoneBudget(o *Options) *zoneBudget {
 	rate := o.Gossip.ZoneBudget
 	each := (o.Nodes + o.Zones - 1) / max(o.Zones, 1)

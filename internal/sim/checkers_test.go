@@ -181,8 +181,8 @@ func TestCheckersCanFail(t *testing.T) {
 		link: Link{Loss: 1}}
 	severed, mended := Obs{Kind: Laid, Node: -1, way: fence}, at(40*s,
 		Obs{Kind: Lifted, Node: -1, way: fence})
-	// The same three, the third behind a path that takes less than the others send; and somebody
-	// who tells it.
+	// The same three, the third behind a path that takes less than the others send; and a node that
+	// tells it.
 	narrow := Obs{Kind: Laid, Node: -1, way: &fault{id: 1, from: []bool{false, false, true},
 		to: []bool{true, true, false}, link: Link{MTU: 1100}}}
 	told := Obs{Kind: Gauge, Node: 0, Text: smallGauge, Count: 1, Seq: gossip.MaxPaths}
@@ -505,7 +505,8 @@ func TestTheOutvotedAreNotBlamed(t *testing.T) {
 	back := history(holds, at(time.Second, Obs{Kind: Crashed, Node: 1}),
 		at(time.Second, Obs{Kind: Crashed, Node: 2}),
 		ticks(2, 40), at(40*time.Second, started(1, 2)), ticks(41, 43))
-	lifeguard, inquest := gossip.Config{Detector: gossip.SWIM}, gossip.Config{Detector: gossip.INQUEST}
+	lifeguard, inquest := gossip.Config{Detector: gossip.SWIM},
+		gossip.Config{Detector: gossip.INQUEST}
 	for _, checker := range []string{"completeness", "convergence"} {
 		for _, c := range []struct {
 			name    string
@@ -534,9 +535,9 @@ func TestTheOutvotedAreNotBlamed(t *testing.T) {
 	}
 }
 
-// Of three, one dies: heartbeats that go to it are wasted, and one of the two others may be failed
-// by chance. Who has pings answered has no such excuse, nor have heartbeats once the dead is long
-// known.
+// Of three nodes one dies. Heartbeats that go to it are wasted, and one of the two others may be
+// failed by chance. A detector whose pings are answered has no such excuse, nor have heartbeats
+// once the death is long known.
 func TestTheStarvedAreNotBlamed(t *testing.T) {
 	dies := at(time.Second, Obs{Kind: Crashed, Node: 1})
 	for _, c := range []struct {

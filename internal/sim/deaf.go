@@ -8,10 +8,10 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// deaf: with Inquest, a member that answers half of the live is failed by nobody who can ask some
-// of those; and one that answers nobody is failed by all others, who all hear each other. Both once
-// nothing has changed for a while: members fail for what was before. It judges in one zone alone: a
-// silent zone has a grace of its own.
+// deaf: with Inquest, a member that answers half of the live is not failed by a node that can ask
+// some of those. A member that answers none is failed by all others, if they all hear each other.
+// Both hold once nothing has changed for a while: members fail for what was before. It judges in
+// one zone alone: a silent zone has a grace of its own.
 type deaf struct {
 	on      bool
 	quiet   gossip.Time   // since when no way and no process has changed
@@ -90,8 +90,8 @@ func (l *ledger) shut(a, b int) bool {
 	return false
 }
 
-// wronged says that a member is failed though half of the others hear its answers, and whoever does
-// not can ask half of those.
+// wronged says that a member is failed though half of the others hear its answers, and each of the
+// rest can ask half of those.
 func (c *deaf) wronged(l *ledger, o *Obs) string {
 	m := int(o.Member)
 	if !l.well(m) {
@@ -125,8 +125,8 @@ func (c *deaf) wronged(l *ledger, o *Obs) string {
 		len(others))
 }
 
-// spared says that somebody answers nobody, and is not failed by all that are not too few to judge:
-// a member that died behind a cut counts among those that they cannot ask.
+// spared says that a member answers no other, and is not failed by all that are not too few to
+// judge. A member that died behind a cut counts among those that they cannot ask.
 func (c *deaf) spared(l *ledger) string {
 	for m := range l.peers {
 		if !l.well(m) {

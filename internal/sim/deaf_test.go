@@ -73,8 +73,8 @@ func (s *staged) holders(of int, state member.State, cause member.Cause) (n, cau
 	return n, caused
 }
 
-// failed counts the views in which somebody who is up is held failed, but for those in which one
-// process is.
+// failed counts the views in which a process that is up is held failed, but for those in which the
+// process but is.
 func (s *staged) failed(but int) (n int) {
 	for i, p := range s.procs {
 		if i != but && p.up {
@@ -123,9 +123,9 @@ func TestDeafMember(t *testing.T) {
 	}
 }
 
-// Nobody who is well, or whom half of the others reach, is held failed: under any loss, with one
-// way broken for a pair, in a star, where a way flaps or is broken for half of the members, in a
-// deaf member's own view.
+// No member that is well, or that half of the others reach, is held failed: under any loss, with
+// one way broken for a pair, in a star, where a way flaps or is broken for half of the members, in
+// a deaf member's own view.
 func TestNobodyWellIsDeaf(t *testing.T) {
 	for _, x := range []struct {
 		name   string

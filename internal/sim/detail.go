@@ -7,7 +7,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip"
 )
 
-// This file is for those who show runs: how far one is, what is wrong with its options, and all
+// This file is for code that shows runs: how far one is, what is wrong with its options, and all
 // that its report sums up.
 
 // Progress is how far a run is, in virtual time.
@@ -22,7 +22,7 @@ type Detail struct {
 	Crashes, Messages []Curve
 	// from the end of each node's trouble until it had all that was sent during it, if it ever had
 	CaughtUp []time.Duration
-	// of each write of a key that reached all who are up in the end, how long that took
+	// of each write of a key that reached all nodes that are up in the end, how long that took
 	Writes []time.Duration
 	// relative errors of round trips as estimated by coordinates in the end, of random pairs of
 	// nodes
@@ -35,16 +35,16 @@ type Detail struct {
 // all the time, and for a message those that had been let in by then.
 type Curve struct {
 	At time.Duration // when it happened, on the scenario's clock
-	// from then to the first suspicion anywhere, for a crash; -1: nobody ever suspected it
+	// from then to the first suspicion anywhere, for a crash; -1: no node ever suspected it
 	First time.Duration
-	Due   int             // who should know
-	Known []time.Duration // from then until each who did, rising
+	Due   int             // nodes that should know
+	Known []time.Duration // from then until each node that knew did, rising
 
 	Across int // copies of a message that were sent to other zones
 }
 
-// When returns how long it took until a share of those who should know did, and whether so many
-// ever did.
+// When returns how long it took until a share of the nodes that should know did, and whether so
+// many ever did.
 func (c *Curve) When(share float64) (time.Duration, bool) {
 	if k := rank(share, c.Due); c.Due > 0 && k < len(c.Known) {
 		return c.Known[k], true

@@ -51,8 +51,8 @@ func TestHeartbeatDetectors(t *testing.T) {
 	}
 }
 
-// What T_cleanup is for: where the dead are forgotten as soon as they are failed, those who have
-// not noticed yet bring them back; twice T_fail is long enough.
+// What T_cleanup is for: where the dead are forgotten as soon as they are failed, nodes that have
+// not noticed yet bring them back. Twice T_fail is long enough.
 func TestCleanupKeepsTheDeadAway(t *testing.T) {
 	for cleanup, comeBack := range map[time.Duration]bool{8 * time.Second: true,
 		16 * time.Second: false} {

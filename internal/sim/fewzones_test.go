@@ -9,9 +9,9 @@ import (
 )
 
 // TestFewSurvivors where there are zones: nearly all hosts die at once, and so many of each zone
-// are left. Within half a minute each survivor holds each of the dead for failed; or it names it as
-// unreachable, where too few are left to judge, or nobody of a zone of three and more, and nobody
-// is failed then but whom they can judge.
+// are left. Within half a minute each survivor holds each of the dead for failed. Or it names it as
+// unreachable, where too few are left to judge, or none of a zone of three and more is. Then only
+// members that the survivors can judge are failed.
 func TestFewSurvivorsInZones(t *testing.T) {
 	const all = 1000
 	for _, x := range []struct {
@@ -79,7 +79,8 @@ func TestFewSurvivorsInZones(t *testing.T) {
 					t.Errorf("%d, left %v, seed %d: n%d holds %d of %d failed and names %d, and "+
 						"says that of silent zones are %d, and that it cannot judge %d; all are "+
 						"known after %s",
-						x.n, x.left, seed, i, failed, len(dead), named, silent, p.node.Undecided(), took)
+						x.n, x.left, seed, i, failed, len(dead), named, silent, p.node.Undecided(),
+						took)
 				}
 			}
 			if alive := s.failed(-1); alive > 0 {

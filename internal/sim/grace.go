@@ -8,9 +8,9 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip"
 )
 
-// grace: nobody is declared failed from another zone while the way to its whole zone has been bad
-// for less than the grace of a silent zone, since a verdict takes a vote from its own zone, where
-// all is well. Smaller zones have no grace.
+// grace: no member is declared failed from another zone while the ways to its whole zone have been
+// bad for less than the grace of a silent zone. A verdict takes a vote from its own zone, where all
+// is well. Smaller zones have no grace.
 type grace struct {
 	grace time.Duration // 0: there is none
 	ways  []badWay
@@ -73,7 +73,7 @@ func (c *grace) judge(l *ledger, o *Obs) string {
 			continue
 		}
 		if !p.up || p.hindered || l.now.Sub(max(p.since, p.freed)) < settled {
-			return "" // who fell silent there may have been believed to be more
+			return "" // the members that fell silent there may have been believed to be more
 		}
 		mates = append(mates, p.host)
 	}

@@ -10,9 +10,9 @@ import (
 )
 
 // A cut lasts for longer than the dead are remembered. Meanwhile members of both sides leave, die,
-// and die in a life that the other side never knew, and newcomers come. After it nobody is told
-// that one of the dead joined, or that one failed who left: the checkers see that. In the end all
-// see all who live. Halves, two of twenty, one of twenty, and a zone that is cut off.
+// and die in a life that the other side never knew, and newcomers come. After it no node is told
+// that one of the dead joined, or that one that left failed: the checkers see that. In the end all
+// see all that live. Halves, two of twenty, one of twenty, and a zone that is cut off.
 func TestCutBeyondRetention(t *testing.T) {
 	for _, d := range []gossip.Detector{gossip.INQUEST, gossip.SWIM, gossip.HEARTBEAT,
 		gossip.ACCRUAL} {
@@ -32,7 +32,8 @@ func TestCutBeyondRetention(t *testing.T) {
 						o.Gossip.Inquest.ZoneGrace = 10 * time.Second
 						for _, text := range []string{
 							"2s=cut:" + c.side + "/rest,for=150s",
-							"4s=crash:n1", "4s=leave:n2", "5s=crash:n3,for=20s", "45s=crash:n3", "46s=leave:n6",
+							"4s=crash:n1", "4s=leave:n2", "5s=crash:n3,for=20s", "45s=crash:n3",
+							"46s=leave:n6",
 							// of the other side, if that has so many
 							"10s=leave:n16", "12s=crash:n15",
 							"140s=start:2",

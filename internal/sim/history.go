@@ -90,7 +90,7 @@ func holding(m *member.Member) Holding {
 	return Holding{Gen: m.Generation(), Inc: m.Incarnation, State: m.State, Known: true}
 }
 
-// Obs is one observation. Processes are numbered from 0; -1 is somebody whom the world does not
+// Obs is one observation. Processes are numbered from 0; -1 is a process that the world does not
 // know.
 type Obs struct {
 	At   gossip.Time
@@ -110,8 +110,8 @@ type Obs struct {
 	Text          string
 }
 
-// ledger is what meters and checkers need to remember in common: who is up, since when, and what
-// each holds of each.
+// ledger is what meters and checkers need to remember in common: which processes are up, since
+// when, and what each holds of each.
 type ledger struct {
 	now      gossip.Time
 	peers    []peerState
@@ -255,15 +255,15 @@ func (l *ledger) detector() gossip.Detector {
 		gossip.DefaultDetector)
 }
 
-// outvoted says whether so few of those that a process holds for live are up that its detector, by
-// design, does not come to know who is dead: with Inquest, a side fails members that it does not
-// hear if it has five members or more than half of all, whichever is fewer.
+// outvoted says whether too few of the members that a process holds for live are up. Then its
+// detector, by design, does not come to know the dead. With Inquest, a side fails members that it
+// does not hear if it has five members or more than half of all, whichever is fewer.
 func (l *ledger) outvoted(i int) bool {
 	return l.detector() == gossip.INQUEST && l.upCount-1 < l.config.Inquest.Quorum(l.views[i].live)
 }
 
-// patience returns how long those who died since a moment may go unnoticed, if a bound is for a
-// cluster most of which lives. With SWIM it is longer when few are left (swim.Config.Slowest): of
+// patience returns how long processes that died since a moment may go unnoticed, if a bound is for
+// a cluster most of which lives. With SWIM it is longer when few are left (swim.Config.Slowest): of
 // 40 that lost 33 at once, half of all runs take over a minute.
 func (l *ledger) patience(bound time.Duration, since gossip.Time) time.Duration {
 	if l.detector() != gossip.SWIM {
@@ -295,11 +295,10 @@ func (l *ledger) dials(i int) float64 {
 }
 
 // starved says whether gossiped heartbeats may be late by chance alone, though no packet is lost.
-// Until the dead are known, what is told to them is told in vain, as if it were lost; and the time
+// Until the dead are known, what is told to them is told in vain, as if it were lost. The time
 // after which a member has failed reckons with no losses: it is such that a cluster makes about one
-// mistake a day (heartbeat.Config.FailAfter), and their number grows with the exponential of what
-// is lost. Of 1,500 clusters of 37 that lost half at once 21 made one, of those that lost 30 %
-// none.
+// mistake a day (heartbeat.Config.FailAfter). Their number grows with the exponential of what is
+// lost. Of 1,500 clusters of 37 that lost half at once 21 made one, of those that lost 30 % none.
 func (l *ledger) starved() bool {
 	gossiped := l.detector() == gossip.HEARTBEAT || l.detector() == gossip.ACCRUAL &&
 		l.config.Accrual.Counters

@@ -40,7 +40,8 @@ func hashOf(s string) uint64 {
 
 // keyEvent is an event about keys as the history has it.
 func (s *shard) keyEvent(p *proc, e *gossip.Event, o *Obs) {
-	o.Kind, o.Member, o.Seq, o.Text, o.Told = Kept, s.w.memberOf(e.Key.Owner), e.Key.Version, e.Key.Key, e.Key.Gone
+	o.Kind, o.Member, o.Seq, o.Text, o.Told = Kept, s.w.memberOf(e.Key.Owner), e.Key.Version,
+		e.Key.Key, e.Key.Gone
 	if e.Kind == gossip.KeysReset {
 		o.Kind = Voided
 		return
@@ -101,7 +102,7 @@ func (m *keyMeter) take(o *Obs) {
 // Keys is how versioned keys spread.
 type Keys struct {
 	Writes int `json:"writes"`
-	// of those that reached all who are up in the end: how long that took
+	// of those that reached all nodes that are up in the end: how long that took
 	Reached Summary `json:"reached"`
 	Ratio   float64 `json:"ratio"` // of writes that did
 	// of datagrams about keys that a node sent, in the mean, with headers, in all
@@ -148,9 +149,9 @@ func (m *keyMeter) report(w *World) *Keys {
 	return k
 }
 
-// keysKept: readers hold only what was written, what they hold of a key only rises, who holds a
-// write of an owner shows no other key as it was before the last write of that one, if that came
-// earlier, and when nothing was done for a while all hold the same.
+// keysKept: readers hold only what was written. What they hold of a key only rises. A reader that
+// holds a write of an owner shows each other key as it was written last before that write, or
+// later. When nothing was done for a while all hold the same.
 type keysKept struct {
 	bound   time.Duration
 	written map[keyLife]map[uint64][]keyWritten
@@ -166,7 +167,8 @@ type keysKept struct {
 
 func newKeysKept(bound time.Duration) *keysKept {
 	return &keysKept{
-		bound: bound, written: map[keyLife]map[uint64][]keyWritten{}, last: map[keyLife]map[string]uint64{}, lives: map[int32]uint64{},
+		bound: bound, written: map[keyLife]map[uint64][]keyWritten{},
+		last: map[keyLife]map[string]uint64{}, lives: map[int32]uint64{},
 		own: map[int32]map[uint64]keyWritten{}, process: map[int32]int{},
 		held: map[keyReader]*keysHeld{}, hashes: map[int32]uint64{}, maps: map[pair]uint64{},
 	}
@@ -304,7 +306,7 @@ func (h *keysHeld) void() {
 	}
 }
 
-// contents says who holds something else of an owner's map than the owner.
+// contents names a reader that holds something else of an owner's map than the owner.
 func (c *keysKept) contents(l *ledger) string {
 	if !c.settled(l) {
 		return ""

@@ -24,8 +24,8 @@ func TestKeysReachAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// a delete whose tombstone is forgotten by the time that the cut ends is not told of to those
-	// who were cut off
+	// a delete whose tombstone is forgotten by the time that the cut ends is not told to nodes that
+	// were cut off
 	if k := r.Keys; len(r.Violations) > 0 || k == nil || k.Ratio < 0.95 || !k.Equal ||
 		k.Resets == 0 || k.Writes < 400 {
 		t.Errorf("%+v, %v", k, r.Violations)

@@ -35,7 +35,9 @@ func TestLatencyDraws(t *testing.T) {
 			sum += float64(all[i]) / float64(len(all))
 		}
 		slices.Sort(all)
-		near := func(got, want time.Duration) bool { return math.Abs(float64(got-want)) <= 0.02*float64(want) }
+		near := func(got, want time.Duration) bool {
+			return math.Abs(float64(got-want)) <= 0.02*float64(want)
+		}
 		if all[0] < l.Min() || all[0] < c.min*99/100 || all[len(all)-1] > c.max*101/100 {
 			t.Errorf("%s: from %s to %s; Min is %s", c.text, all[0], all[len(all)-1], l.Min())
 		}

@@ -48,7 +48,8 @@ var library = []Scenario{
 	{Name: "rolling-restart", About: "every node is restarted, one after another", setup: rolling},
 	{Name: "churn", About: "nodes crash and return, join and leave, all the time",
 		actions: []string{
-			"1s=crash:1,for=15s,every=3s,times=15", "2s=start:1,every=5s,times=9", "4s=leave:1,every=5s,times=9"},
+			"1s=crash:1,for=15s,every=3s,times=15", "2s=start:1,every=5s,times=9",
+			"4s=leave:1,every=5s,times=9"},
 		duration: 90 * time.Second},
 	{Name: "ip-reuse", About: "dead nodes come back at each other's addresses",
 		actions: []string{"5s=crash:n1+n2", "6s=move:n1/n2", "15s=move:n3/n4", "16s=restart:n4"}},

@@ -12,9 +12,9 @@ import (
 // Maps are the names that Map knows.
 func Maps() []string { return []string{"three", "world", "internet"} }
 
-// Map sets the latencies between so many zones: "three" are zones with round trips of 40, 60 and 80
-// ms, "world" the first of twenty cities with round trips of 3 to 300 ms, "internet" the same
-// cities over cables that take detours, with each host behind a link of its own.
+// Map sets the latencies between so many zones. "three" are zones with round trips of 40, 60 and 80
+// ms. "world" are the first of twenty cities, with round trips of 3 to 300 ms. "internet" are the
+// same cities over cables that take detours, with each host behind a link of its own.
 func (n *Network) Map(name string, zones int) error {
 	var all []time.Duration // round trips
 	least, most := 2, 0
@@ -97,7 +97,8 @@ const (
 func roundTrip(a, b *city) time.Duration {
 	rad := math.Pi / 180
 	h := math.Pow(math.Sin((b.latitude-a.latitude)*rad/2), 2) +
-		math.Cos(a.latitude*rad)*math.Cos(b.latitude*rad)*math.Pow(math.Sin((b.longitude-a.longitude)*rad/2), 2)
+		math.Cos(a.latitude*rad)*math.Cos(b.latitude*rad)*
+			math.Pow(math.Sin((b.longitude-a.longitude)*rad/2), 2)
 	km := 2 * radius * math.Asin(math.Sqrt(h))
 	return time.Duration(math.Round(2*km*stretch/fibre*1000))*time.Microsecond +
 		300*time.Microsecond

@@ -7,13 +7,13 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip"
 )
 
-// messages: a message is delivered at most once in a life, and, where no packet is lost, nobody is
-// in trouble and all know of each other, to all who were up from before it was published until the
-// bound was over. A budget between zones makes it wait until all has gone out that is published
-// meanwhile, since publishers have it in turn. Messages have half of it for certain, beside keys
-// and what is always sent. One that nobody else got is gone with an origin that dies at once:
-// whatever a protocol does, a message leaves in several datagrams, and not in the moment in which
-// it is published.
+// messages: a message is delivered at most once in a life. Where no packet is lost, no node is in
+// trouble and all know of each other, it is delivered to all nodes that were up from before it was
+// published until the bound was over. A budget between zones makes it wait until all has gone out
+// that is published meanwhile, since publishers have the budget in turn. Messages have half of it
+// for certain, beside keys and what is always sent. A message that no other node got is gone with
+// an origin that dies at once: whatever a protocol does, a message leaves in several datagrams, and
+// not in the moment in which it is published.
 type messages struct {
 	bound time.Duration
 	clean bool
@@ -21,7 +21,7 @@ type messages struct {
 	sent  gossip.Time // when all that was published so far has gone out
 	all   map[messageKey]*delivery
 
-	// up to which number those who came back with a store had a stream
+	// up to which number nodes that came back with a store had a stream
 	restored map[streamKey]uint64
 	open     []messageKey // not yet judged, in the order in which they were published
 }
@@ -36,11 +36,11 @@ type messageKey struct {
 
 func (k messageKey) String() string { return fmt.Sprintf("message %d of n%d", k.seq, k.origin) }
 
-// delivery is who got a message.
+// delivery is which nodes got a message.
 type delivery struct {
 	at   gossip.Time // of the first delivery, which is the origin's own
 	got  []bool
-	sure bool // all who were up then have to get it
+	sure bool // all nodes that were up then have to get it
 
 }
 
@@ -120,7 +120,7 @@ func (d *delivery) held(l *ledger, origin int32) bool {
 	return false
 }
 
-// judge says who missed a message that all should have.
+// judge names the nodes that missed a message that all should have.
 func (c *messages) judge(l *ledger, k messageKey, d *delivery) string {
 	if !d.sure || l.troubles > 0 {
 		return ""

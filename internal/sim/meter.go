@@ -33,7 +33,7 @@ type meter struct {
 	revived                                        int
 }
 
-// crash is who came to know of one crash, and when.
+// crash is which nodes came to know of one crash, and when.
 type crash struct {
 	node         int32
 	gen          uint64
@@ -48,7 +48,7 @@ type absence struct {
 	from, to gossip.Time
 }
 
-// spread is who got one message, and when.
+// spread is which nodes got one message, and when.
 type spread struct {
 	at     gossip.Time
 	got    map[int32]time.Duration
@@ -215,13 +215,14 @@ func (m *meter) readers(s *spread) []int32 {
 	})
 }
 
-// coverage is when shares of those who should know something did.
+// coverage is when shares of the nodes that should know something did.
 type coverage struct {
 	half, most, all []time.Duration // of each thing that reached so many
-	due, reached    int             // pairs of things and those who should know them
+	due, reached    int             // pairs of a thing and a node that should know it
 }
 
-// add takes in one thing: who should know it, and when who did.
+// add takes in one thing: the nodes that should know it, and when each of those that do came to
+// know it.
 func (c *coverage) add(who []int32, when map[int32]time.Duration) {
 	var t []time.Duration
 	for _, i := range who {

@@ -57,8 +57,8 @@ func TestFailuresOfTheLiving(t *testing.T) {
 	}
 }
 
-// Who was in trouble has caught up when it has the last of what was sent meanwhile; who never has
-// it all does not count.
+// A node that was in trouble has caught up when it has the last of what was sent meanwhile. A node
+// that never has it all does not count.
 func TestCaughtUp(t *testing.T) {
 	const s = time.Second
 	away := func(node int32) []Obs {
@@ -88,8 +88,8 @@ func TestPublishersWait(t *testing.T) {
 	}
 }
 
-// What lies between two nodes is known while it does, and for a while after; rest is whoever is not
-// on the other side, on either side.
+// A fault between two nodes is known while it lasts, and for a while after. On either side, rest is
+// all that are not on the other side.
 func TestApart(t *testing.T) {
 	w := joined(t, Options{Nodes: 4, Unchecked: true})
 	do(t, w, time.Second, "cut:rest/n0-n1,oneway,for=10s")
@@ -137,10 +137,10 @@ func TestTraceNamesMessages(t *testing.T) {
 	}
 }
 
-// A message that somebody never got is listed with the reason: none is missed by one that starts
-// again as it is published, and is let in later; what its publisher alone had is gone with it; what
-// expired behind a cut was let go; and what is on its way as the run ends is no more than that.
-// None of these is a violation.
+// A message that a node never got is listed with the reason. A node that starts again as a message
+// is published, and is let in later, misses none. What its publisher alone had is gone with it.
+// What expired behind a cut was let go. What is on its way as the run ends is listed as that. None
+// of these is a violation.
 func TestUnreachedSaysWhy(t *testing.T) {
 	for _, x := range []struct {
 		actions  []string

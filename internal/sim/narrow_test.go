@@ -7,7 +7,7 @@ import (
 )
 
 // A message of many pieces that no path passes costs its publisher a few times its size, and not
-// what the network takes: those that ask for a piece again and again, and never get it, ask ever
+// what the network takes. Members that ask for a piece again and again, and never get it, ask ever
 // more seldom. After three seconds it costs next to nothing. The report names those that it did not
 // reach, and why.
 func TestNarrowPathIsPaced(t *testing.T) {

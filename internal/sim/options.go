@@ -121,7 +121,8 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Network.Within.Latency.IsZero() && o.Network.Between.Latency.IsZero() {
 		lan := LAN()
-		o.Network.Within.Latency, o.Network.Between.Latency = lan.Within.Latency, lan.Between.Latency
+		o.Network.Within.Latency, o.Network.Between.Latency = lan.Within.Latency,
+			lan.Between.Latency
 	}
 	if o.Trace != nil {
 		o.Workers = 1

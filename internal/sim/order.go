@@ -6,8 +6,9 @@ import (
 )
 
 // order: a node gets an origin's messages in the order of their numbers, each once, and without a
-// gap that it was not told of. Where it begins is its own: who starts later does not get what was
-// before its time. Messages of a later life wait for what a node knows to lack of an earlier one.
+// gap that it was not told of. Each node begins at a place of its own: a node that starts later
+// does not get what was before its time. Messages of a later life wait for what a node knows that
+// it lacks of an earlier one.
 type order struct{ last map[streamKey]uint64 }
 
 // streamKey is the messages of one life of an origin as they come to one node.

@@ -32,10 +32,10 @@ func stat(v []float64) (s Stat) {
 // The measures of Outcome.Summary. One without values is absent.
 const (
 	Join  = "join_seconds"            // of each run: until all tables were complete
-	First = "first_suspicion_seconds" // of each crash: until anybody suspected it
-	// of each crash: the period in which somebody first probed it; the first is 1
+	First = "first_suspicion_seconds" // of each crash: until any node suspected it
+	// of each crash: the period in which a node first probed it; the first is 1
 	Periods    = "first_probe_periods"
-	Known50    = "crash_known50_seconds" // of each crash: until half of those who should know did
+	Known50    = "crash_known50_seconds" // of each crash: until half of the due nodes knew
 	Known99    = "crash_known99_seconds"
 	Known100   = "crash_known100_seconds"
 	Reached50  = "message_reached50_seconds" // of each message
@@ -45,7 +45,7 @@ const (
 	Crossing   = "message_copies_across_zones" // of each message, in all, with several zones
 	// of each run with several zones: what a zone sent to others, in the mean
 	ZoneRate = "zone_bytes_per_second"
-	// of each write of a key that reached all who are up in the end
+	// of each write of a key that reached all nodes that are up in the end
 	Written = "write_reached100_seconds"
 	// of each end of a node's trouble: until it had all messages that were sent during it
 	CaughtUp = "caught_up_seconds"

@@ -203,10 +203,10 @@ func verbNames() string {
 	return strings.Join(all, ", ")
 }
 
-// ParseWho reads a set of processes: "3" is three of them, "10%" a share, "n7" one, "n7-n9" a
-// range, "z1" a zone, "all", "rest" those not on the other side, "dead" those that crashed,
-// "busiest5%" that share of those that sent to other zones which sent most there; "n1+n5-n9" is
-// several together.
+// ParseWho reads a set of processes. "3" is three of them, "10%" a share, "n7" one, "n7-n9" a
+// range, "z1" a zone, "all" all of them. "rest" are those not on the other side, "dead" those that
+// crashed. "busiest5%" are, of those that sent to other zones, the share that sent most there.
+// "n1+n5-n9" is several together.
 func ParseWho(s string) (w Who, err error) {
 	for i, part := range strings.Split(s, "+") {
 		p, err := parsePart(part)

@@ -11,10 +11,13 @@ func goTime(ms int) gossip.Time { return gossip.Time(ms) * 1e6 }
 
 func TestActionsSurviveTheirText(t *testing.T) {
 	for _, s := range []string{
-		"5s=crash:10%", "5s=crash:n3,for=2s", "1m0s=cut:30%/rest,for=1m0s", "0s=cut:n1/n2+n5-n9,every=2s,times=3,oneway",
-		"1s=pause:4,for=8s", "1s=slow:z1,cost=5ms", "1s=restart:dead", "1s=move:n3/n5", "1s=clock:all,by=-1h0m0s", "1s=leave:n0",
+		"5s=crash:10%", "5s=crash:n3,for=2s", "1m0s=cut:30%/rest,for=1m0s",
+		"0s=cut:n1/n2+n5-n9,every=2s,times=3,oneway",
+		"1s=pause:4,for=8s", "1s=slow:z1,cost=5ms", "1s=restart:dead", "1s=move:n3/n5",
+		"1s=clock:all,by=-1h0m0s", "1s=leave:n0",
 		"1s=publish:1,every=100ms,bytes=1000", "1s=start:5", "1s=calm",
-		"1s=link:all/1%,loss=0.8,dup=0.1,reorder=0.2,hold=5ms,latency=1ms-2ms,mtu=600,good=1s,bad=100ms,burst=0.9",
+		"1s=link:all/1%,loss=0.8,dup=0.1,reorder=0.2,hold=5ms,latency=1ms-2ms,mtu=600,good=1s," +
+			"bad=100ms,burst=0.9",
 	} {
 		a, err := ParseAction(s)
 		if err != nil {

@@ -98,7 +98,7 @@ func (p *proc) proof() *rand.ChaCha8 {
 	return rand.NewChaCha8(seed)
 }
 
-// zoneName is the zone of whoever runs on a host.
+// zoneName is the zone of the processes of a host.
 func (w *World) zoneName(h *host) string {
 	switch {
 	case w.opt.Unzoned:
@@ -126,7 +126,7 @@ func (p *proc) clock(now gossip.Time) gossip.Time { return now + p.skew }
 // blocked returns until when the process takes nothing in.
 func (p *proc) blocked() gossip.Time { return max(p.paused, p.busy) }
 
-// arrive brings a packet to whoever listens at its destination.
+// arrive brings a packet to the process that listens at its destination.
 func (s *shard) arrive(f flight) {
 	h := s.w.hosts[f.dst]
 	if h.ground != nil {
@@ -299,7 +299,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		p.seek = true
 		return
 	case gossip.Isolated, gossip.Reunited, gossip.MemberUnreachable, gossip.MemberReachable,
-		gossip.Unreached, gossip.Reached, gossip.Unheard, gossip.HeardAgain, gossip.Undecided, gossip.Decided, gossip.Writable,
+		gossip.Unreached, gossip.Reached, gossip.Unheard, gossip.HeardAgain, gossip.Undecided,
+		gossip.Decided, gossip.Writable,
 		gossip.NameClaimed, gossip.ClustersMerged, gossip.SettingsDiffer, gossip.AddressTaken,
 		gossip.KeyUnknown, gossip.StoodStill, gossip.HeldFailed, gossip.SeedMet,
 		gossip.Outlived:
@@ -357,7 +358,8 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 		}
 	}
 	h := p.host
-	h.hash = mix(h.hash ^ uint64(o.Kind)<<56 ^ uint64(o.Member)<<24 ^ o.Seq ^ o.After.Gen ^ uint64(o.After.State)<<48)
+	h.hash = mix(h.hash ^ uint64(o.Kind)<<56 ^ uint64(o.Member)<<24 ^ o.Seq ^ o.After.Gen ^
+		uint64(o.After.State)<<48)
 	if w.trace != nil {
 		w.trace.event(now, p, e)
 	}

@@ -2,9 +2,9 @@ package sim
 
 import "github.com/starling-gossip/starling/internal/gossip"
 
-// The event queue: packets on their way in a heap of four children a node (a third fewer cache
-// misses than two), and one wake-up for each host in a second heap, indexed by host, so that moving
-// a deadline leaves nothing stale behind.
+// The event queue. Packets on their way are in a heap of four children a node, which has a third
+// fewer cache misses than one of two. A second heap has one wake-up for each host. It is indexed by
+// host, so that moving a deadline leaves nothing stale behind.
 
 // flight is a packet on its way. Equal times are ordered by destination, source and sequence, which
 // is the same for any number of workers.

@@ -1,7 +1,7 @@
 package sim
 
-// Chance that does not depend on the order of events: every draw comes from a small stream seeded
-// by what it is for (a packet, an action, a node), so that the result is the same for any number of
+// Chance that does not depend on the order of events. Every draw comes from a small stream seeded
+// by what it is for: a packet, an action, a node. So the result is the same for any number of
 // workers.
 
 // stream is SplitMix64 (Steele, Lea, Flood 2014): one word of state, a draw in a nanosecond.

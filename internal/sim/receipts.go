@@ -48,12 +48,12 @@ func (c *receipts) Take(_ *ledger, o *Obs) (what string) {
 	return what
 }
 
-// waits: whoever waits for a receipt is told of an end, at the latest some time after the message
-// is held no more.
+// waits: a publisher that waits for a receipt is told of an end, at the latest some time after the
+// message is held no more.
 type waits struct {
 	bound time.Duration
 	open  map[messageKey]gossip.Time
-	ended []messageKey // told in this moment, of whatever nobody was known to wait for
+	ended []messageKey // told in this moment, of messages that no publisher was known to wait for
 	at    gossip.Time  // this moment
 }
 
@@ -99,14 +99,14 @@ func (c *waits) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
-// lossyFor is how long a member has to be in touch with somebody who has a message to be held to it
+// lossyFor is how long a member has to be in touch with one that has a message, to be held to it,
 // where something is wrong: packets are lost, budgets make them wait, others are apart or stand
 // still.
 const lossyFor = 10 * time.Second
 
-// loss: nobody is told that a message is lost, while it is held, which somebody has who could be
-// asked for it; nor, wherever its publisher is, while that runs on: it may be on the other side of
-// a cut, and come back with it.
+// loss: no node is told that a message is lost while it is held by a node that could be asked for
+// it. Nor is it told so while the publisher runs on, wherever that is: it may be on the other side
+// of a cut, and come back with the message.
 type loss struct{ *arrival }
 
 func (loss) Name() string { return "loss" }
@@ -141,8 +141,8 @@ func (c loss) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
-// accounted: in the end, whoever was up all the time got each message that anybody else got, or was
-// told that it is lost.
+// accounted: in the end, each node that was up all the time got each message that any other node
+// got, or was told that it is lost.
 type accounted struct{ *arrival }
 
 func (accounted) Name() string { return "accounted" }

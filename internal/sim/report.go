@@ -36,7 +36,7 @@ type Report struct {
 	FalseSuspicions int `json:"false_suspicions"` // of members up and out of trouble, by observer
 	FalseFailures   int `json:"false_failures"`   // the same, at all observers
 	FalseAtHealthy  int `json:"false_at_healthy"` // and at those out of trouble
-	// the dead whom an observer had held failed and held live again
+	// dead members that an observer had held failed and held live again
 	DeadRevived int `json:"dead_revived"`
 
 	// of members that were up, whatever fault touched them, by observer
@@ -68,7 +68,7 @@ type Detection struct {
 	Known50  Summary `json:"known50"`
 	Known99  Summary `json:"known99"`
 	Known100 Summary `json:"known100"`
-	Ratio    float64 `json:"ratio"` // of those who should know, over all crashes
+	Ratio    float64 `json:"ratio"` // of the nodes that should know, over all crashes
 }
 
 // Multicast is how messages spread, over all messages of a run.
@@ -77,7 +77,7 @@ type Multicast struct {
 	Reached50  Summary `json:"reached50"`
 	Reached99  Summary `json:"reached99"`
 	Reached100 Summary `json:"reached100"`
-	Ratio      float64 `json:"ratio"`  // of those who should have got them
+	Ratio      float64 `json:"ratio"`  // of the nodes that should have got them
 	Copies     float64 `json:"copies"` // of a message sent, per node
 	// copies of a message that were sent to other zones, in all
 	Across float64 `json:"across,omitempty"`
@@ -152,11 +152,13 @@ func (w *World) report() *Report {
 		Nodes: len(w.procs), Up: w.up(), Seed: w.seed, Trace: fmt.Sprintf("%016x", w.hash()),
 		Simulated: seconds(span(w.now)), Events: w.events,
 		Join: w.settlings[0].After, Settled: w.settlings[1:],
-		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w), Across: m.acrossZones(w), Keys: w.rec.keys.report(w),
+		Crashes: m.detection(), Messages: m.multicast(), Traffic: m.load(w),
+		Across: m.acrossZones(w), Keys: w.rec.keys.report(w),
 		Silences:        m.silencesIn(w),
-		FalseSuspicions: m.falseSuspicions, FalseFailures: m.falseFailures, FalseAtHealthy: m.falseAtHealthy,
-		DeadRevived:  m.revived,
-		LiveFailures: m.liveFailures, LiveSameSide: m.liveSameSide,
+		FalseSuspicions: m.falseSuspicions, FalseFailures: m.falseFailures,
+		FalseAtHealthy: m.falseAtHealthy,
+		DeadRevived:    m.revived,
+		LiveFailures:   m.liveFailures, LiveSameSide: m.liveSameSide,
 		Packets: map[string]uint64{}, Timeline: w.timeline, Violations: w.rec.failures,
 	}
 	for i := range r.Timeline { // the clock of the scenario was not known yet
@@ -201,7 +203,8 @@ func (m *meter) multicast() Multicast {
 	}
 	return Multicast{Count: len(m.order), Reached50: Summarize(c.half),
 		Reached99:  Summarize(c.most),
-		Reached100: Summarize(c.all), Ratio: c.ratio(), Copies: float64(copies) / float64(max(nodes, 1)),
+		Reached100: Summarize(c.all), Ratio: c.ratio(),
+		Copies: float64(copies) / float64(max(nodes, 1)),
 		Across: float64(across) / float64(max(len(m.order), 1))}
 }
 
@@ -234,8 +237,7 @@ func (m *meter) unreached(judge *arrival) (all []Unreached) {
 	return all
 }
 
-// ratio is the share of those who should know something that came to know it; 1 if there was
-// nothing to know.
+// ratio is the share of due nodes that came to know a thing; 1 if there was nothing to know.
 func (c *coverage) ratio() float64 {
 	if c.due == 0 {
 		return 1

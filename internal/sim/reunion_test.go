@@ -64,8 +64,8 @@ func reunion(t *testing.T, d gossip.Detector, zones int, cut string, seed uint64
 	return all
 }
 
-// A cut in the middle of a large message, or of many: all have them within retention, since those
-// who may have the rest come back. Nobody is told meanwhile that they are lost.
+// A cut in the middle of a large message, or of many: all have them within retention, since the
+// nodes that may have the rest come back. No node is told meanwhile that they are lost.
 func TestCutInMidMessage(t *testing.T) {
 	for _, c := range []struct {
 		name     string

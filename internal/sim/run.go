@@ -76,7 +76,7 @@ func (w *World) tick() {
 	w.at(w.now.Add(tickEvery), w.tick)
 }
 
-// stragglers says who is behind.
+// stragglers says how many processes are behind, and names the first.
 func (w *World) stragglers() string {
 	behind, first := 0, ""
 	for _, p := range w.procs {

@@ -7,7 +7,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/inquest"
 )
 
-// This file measures who was told when that a whole zone is silent.
+// This file measures which processes were told that a whole zone is silent, and when.
 
 // Silences is what processes were told of silent zones, in seconds of the scenario's clock.
 type Silences struct {

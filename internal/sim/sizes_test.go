@@ -32,7 +32,8 @@ func (p sweep) String() string {
 // kB.
 func (p sweep) options(seed uint64) Options {
 	o := Options{
-		Nodes: 5, Zones: p.zones, Seed: seed, Sealed: p.sealed, MTUs: p.mtus, Duration: 75 * time.Second, Network: LAN(),
+		Nodes: 5, Zones: p.zones, Seed: seed, Sealed: p.sealed, MTUs: p.mtus,
+		Duration: 75 * time.Second, Network: LAN(),
 	}
 	o.Network.Within.Loss, o.Network.Between.Loss = p.loss, p.loss
 	away := Action{At: 2 * time.Second, Do: p.away, Who: Nodes(4), For: 20 * time.Second}
@@ -85,8 +86,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// everything runs and fails unless all of so many messages are at all who were up throughout, and
-// nothing else is wrong.
+// everything runs a cluster, and fails unless all of so many messages are at all nodes that were up
+// throughout, and nothing else is wrong.
 func everything(t *testing.T, o Options, messages int) *Detail {
 	t.Helper()
 	r, d, err := Watch(o, nil)
@@ -134,8 +135,8 @@ func TestNarrowPath(t *testing.T) {
 	}
 }
 
-// Who is behind a path of the least MTU hears a member that may send more, as far as that keeps to
-// it; the path drops the rest, which is a fault, and counts.
+// A node behind a path of the least MTU hears a member that may send more, as far as that keeps to
+// it. The path drops the rest, which is a fault, and counts.
 func TestBlackHole(t *testing.T) {
 	narrow := Action{Do: Links, Who: Nodes(3), Peer: Who{Kind: All},
 		Link: Link{MTU: 1200 + Overhead}}

@@ -10,10 +10,10 @@ import (
 
 // Two clusters of one name in one network. The second one, of strangers, is as old as the first,
 // since its processes remember its ID. It comes by the addresses of processes that die, as where a
-// cloud gives the address of a dead host to another customer. Strangers are no members, and nobody
-// of either cluster may take one of the other for a member, until somebody is told to join the
-// other cluster: from then on those that have met are one cluster, and the strangers are members as
-// others.
+// cloud gives the address of a dead host to another customer. Strangers are no members, and no node
+// of either cluster may take one of the other for a member. That ends when a node is told to join
+// the other cluster: from then on those that have met are one cluster, and the strangers are
+// members as others.
 
 // strangersID is the identity of the second cluster.
 const strangersID = 0x5712a26e25
@@ -26,9 +26,10 @@ func (w *World) addStranger() *proc {
 	return q
 }
 
-// invade has strangers start at the addresses of processes, which crash if they run, and are dead
-// until they start again, at another address. The first stranger, whom the others know, has a host
-// of its own. Seeds' addresses are left alone, since who dials one means whoever is there.
+// invade has strangers start at the addresses of processes. These crash if they run, and are dead
+// until they start again, at another address. The first stranger, which the others know, has a host
+// of its own. Seeds' addresses are left alone, since a node that dials one means any process that
+// is there.
 func (w *World) invade(procs []*proc) error {
 	if len(w.strangers) == 0 {
 		if err := w.addStranger().start(); err != nil {

@@ -81,7 +81,8 @@ func Draw(seed uint64) Options {
 	}
 	if d.below(16) == 0 { // one of them is behind a path that takes less than it sends
 		o.Actions = append(o.Actions, Action{
-			Do: Links, Who: Nodes(d.below(o.Nodes)), Peer: Who{Kind: All}, Link: Link{MTU: leastPath - 1 - d.below(leastPath-smallestPath)},
+			Do: Links, Who: Nodes(d.below(o.Nodes)), Peer: Who{Kind: All},
+			Link: Link{MTU: leastPath - 1 - d.below(leastPath-smallestPath)},
 		})
 	}
 	// addresses go to another cluster; in a third of the runs the two are joined later
@@ -157,8 +158,9 @@ func (d *draws) traffic(o *Options, rate int) {
 	publishers, bytes := 1+d.below(min(o.Nodes, 12)), 1+d.below(pick(d, 100, 100, 4_000))
 	most := rate * int(half/time.Second) / (publishers * (bytes + messageCost))
 	o.Actions = append(o.Actions, Action{
-		At: d.between(0, half), Do: Publish, Who: Any(publishers), Bytes: bytes, Confirm: d.below(2) == 0,
-		Every: d.between(20*time.Millisecond, 2*time.Second), Times: 1 + min(d.below(20), most),
+		At: d.between(0, half), Do: Publish, Who: Any(publishers), Bytes: bytes,
+		Confirm: d.below(2) == 0,
+		Every:   d.between(20*time.Millisecond, 2*time.Second), Times: 1 + min(d.below(20), most),
 	})
 	writers, bytes := 1+d.below(min(o.Nodes, 12)), 1+d.below(pick(d, 60, 60, 600))
 	most = 2 * rate / (writers * (bytes + messageCost)) // that are held at once
@@ -260,7 +262,7 @@ func (d *draws) action(o *Options) []Action {
 	case 17:
 		a.Do, a.Peer, a.For = Links, Who{Kind: All}, lasting
 		a.Link = Link{MTU: leastPath}
-	case 18: // a clock jumps; who starts then has another idea of the time
+	case 18: // a clock jumps; a process that starts then has another idea of the time
 		jump := Action{At: at, Do: Clock, Who: a.Who,
 			By: d.between(-time.Hour, time.Hour).Round(time.Second)}
 		if d.below(2) == 0 {
@@ -271,7 +273,7 @@ func (d *draws) action(o *Options) []Action {
 		}
 		return []Action{jump, {At: at + time.Duration(d.below(3))*time.Second, Do: Restart,
 			Who: a.Who}}
-	case 19: // who publishes leaves at once
+	case 19: // a publisher leaves at once
 		who := Nodes(d.below(o.Nodes))
 		publish := Action{At: at, Do: Publish, Who: who, Bytes: 1 + d.below(pick(d, 100, 50_000))}
 		return []Action{publish, {At: at + pick(d, 0, time.Millisecond, time.Second),
@@ -283,7 +285,8 @@ func (d *draws) action(o *Options) []Action {
 		a.Do, a.Who = Clone, Any(1)
 		return []Action{a}
 	case 22:
-		a.Do, a.Peer, a.For, a.Link = Links, Who{Kind: All}, lasting, Link{Spoil: float64(1+d.below(20)) / 100}
+		a.Do, a.Peer, a.For, a.Link = Links, Who{Kind: All}, lasting,
+			Link{Spoil: float64(1+d.below(20)) / 100}
 	case 23:
 		a.Do, a.Every, a.Times = pick(d, Forge, Replay), d.between(10*time.Millisecond,
 			500*time.Millisecond), 1+d.below(40)

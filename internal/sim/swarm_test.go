@@ -114,8 +114,8 @@ func TestOptionsSurviveJSON(t *testing.T) {
 // What a swarm found once stays mended: testdata/swarm has the options of runs that failed, by what
 // was wrong.
 //
-//   - catch-up-within-a-budget: after a cut two zones catch up over a budget. Who asked for pieces took it all, and answers and
-//     keys had none.
+//   - catch-up-within-a-budget: after a cut two zones catch up over a budget. Requests for pieces
+//     took it all, and answers and keys had none.
 func TestFound(t *testing.T) {
 	files, err := filepath.Glob("testdata/swarm/*.json")
 	if err != nil || len(files) == 0 {

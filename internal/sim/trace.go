@@ -30,7 +30,7 @@ func (t *tracer) packet(now gossip.Time, from *proc, to int32, data []byte, f fa
 		len(data)+t.w.sealing(data), f, t.contents(data)))
 }
 
-// contents names the messages of a datagram, with what they say of whom.
+// contents names the messages of a datagram, with what they say of which member.
 func (t *tracer) contents(data []byte) string {
 	_, r, err := wire.Open(data)
 	if err != nil {
@@ -129,13 +129,19 @@ func (t *tracer) confirm(body []byte) string {
 
 func (t *tracer) event(now gossip.Time, p *proc, e *gossip.Event) {
 	names := map[gossip.EventKind]string{
-		gossip.MemberJoined: "joined", gossip.MemberUpdated: "updated", gossip.MemberSuspected: "suspected",
-		gossip.MemberRecovered: "recovered", gossip.MemberFailed: "failed", gossip.MemberLeft: "left",
-		gossip.Welcomed: "is welcome", gossip.Refused: "is refused", gossip.Conflicted: "has a rival and stops",
-		gossip.LeaveDone: "has left", gossip.Isolated: "is isolated", gossip.Reunited: "is isolated no more",
-		gossip.NameClaimed: "is told", gossip.ClustersMerged: "is told", gossip.SettingsDiffer: "is told", gossip.AddressTaken: "is told",
-		gossip.KeyUnknown: "is told", gossip.StoodStill: "stood still", gossip.HeldFailed: "hears that it is held failed",
-		gossip.Undecided: "cannot tell who is dead", gossip.Decided: "can tell who is dead",
+		gossip.MemberJoined: "joined", gossip.MemberUpdated: "updated",
+		gossip.MemberSuspected: "suspected",
+		gossip.MemberRecovered: "recovered", gossip.MemberFailed: "failed",
+		gossip.MemberLeft: "left",
+		gossip.Welcomed:   "is welcome", gossip.Refused: "is refused",
+		gossip.Conflicted: "has a rival and stops",
+		gossip.LeaveDone:  "has left", gossip.Isolated: "is isolated",
+		gossip.Reunited:    "is isolated no more",
+		gossip.NameClaimed: "is told", gossip.ClustersMerged: "is told",
+		gossip.SettingsDiffer: "is told", gossip.AddressTaken: "is told",
+		gossip.KeyUnknown: "is told", gossip.StoodStill: "stood still",
+		gossip.HeldFailed: "hears that it is held failed",
+		gossip.Undecided:  "cannot tell who is dead", gossip.Decided: "can tell who is dead",
 		gossip.Unheard: "hears, and is not heard", gossip.HeardAgain: "is heard again",
 		gossip.Outlived:  "is told",
 		gossip.SeedMet:   "is in touch",

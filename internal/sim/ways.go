@@ -61,7 +61,8 @@ func (l *ledger) inTouchBy(a, b int32, long bool) (loss float64, ok bool) {
 	return loss, loss <= passable
 }
 
-// shifts says whether an observation is of something that changes who can reach whom.
+// shifts says whether an observation is of something that changes which processes can reach each
+// other.
 func shifts(k ObsKind) bool {
 	switch k {
 	case Started, Crashed, Departed, Conflicted, Hindered, Free, Laid, Lifted:

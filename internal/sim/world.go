@@ -200,7 +200,7 @@ func (w *World) lookUp() {
 			}
 		}
 	}
-	if len(w.seeds) == 0 { // nobody runs: whoever starts next asks in vain until the next look
+	if len(w.seeds) == 0 { // no process runs: the next to start asks in vain until the next look
 		w.seeds = append(w.seeds, w.hosts[0].addr)
 	}
 }

@@ -51,9 +51,8 @@ func TestTriedAgainByTime(t *testing.T) {
 	})
 }
 
-// TestFullNowAndThen: of a disk that is full, what is short and fits does not say that it works; of
-// one that is full now and then that is said once in five minutes, and one that stays full is told
-// then.
+// TestFullNowAndThen: a short write that fits a full disk does not say that the disk works. A disk
+// that is full now and then is told once in five minutes. A disk that stays full is told then.
 func TestFullNowAndThen(t *testing.T) {
 	w := warnings()
 	w.size = 128 << 10

@@ -251,7 +251,7 @@ func TestDamagedFilesAreBounded(t *testing.T) {
 }
 
 // TestDamagedWhileOpen: a file that is cut short under a running store costs the pieces that were
-// in it; the store begins anew, and with all marks, those that do not change any more too: what was
+// in it. The store begins anew with all marks, also those that do not change any more: what was
 // delivered must not come again.
 func TestDamagedWhileOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "topics.db")

@@ -118,10 +118,12 @@ func readMarks(b *bolt.Bucket) (list []storedMark) {
 		}
 		list = append(list, storedMark{
 			Mark: stream.Mark{
-				Origin: member.ID(binary.BigEndian.Uint64(k)), Generation: binary.BigEndian.Uint64(k[8:]),
-				Next: binary.BigEndian.Uint64(v), Seq: binary.BigEndian.Uint64(v[8:]),
+				Origin:     member.ID(binary.BigEndian.Uint64(k)),
+				Generation: binary.BigEndian.Uint64(k[8:]),
+				Next:       binary.BigEndian.Uint64(v), Seq: binary.BigEndian.Uint64(v[8:]),
 			},
-			name: string(v[markSize:]), key: bytes.Clone(k), when: int64(binary.BigEndian.Uint64(v[16:])),
+			name: string(v[markSize:]), key: bytes.Clone(k),
+			when: int64(binary.BigEndian.Uint64(v[16:])),
 		})
 	}
 	slices.SortStableFunc(list, func(a, b storedMark) int { return cmp.Compare(a.when, b.when) })

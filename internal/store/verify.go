@@ -308,8 +308,9 @@ func between(key, low, high []byte) error {
 }
 
 // first says whether a page begins with the key under which the page above knows it. bbolt takes
-// that for granted: it finds the entry that it replaces by the first key of the page below, and
-// would leave the old entry, to a page that is free by then, beside the new one.
+// that for granted: it finds the entry that it replaces by the first key of the page below.
+// Otherwise it would leave the old entry beside the new one, and the old one leads to a page that
+// is free by then.
 func first(key, low []byte) error {
 	if low != nil && !bytes.Equal(key, low) {
 		return errors.New("it does not begin with the key that the page above has of it")

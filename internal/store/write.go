@@ -15,13 +15,13 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// The file: bucket "meta" has the version; "marks" has of each stream, by origin and generation,
-// next, seq, when that was written and the name of the origin, if it was known; "pieces" has a
-// bucket for each segment, by its number, with bodies by origin, generation and sequence; "index"
-// has of each segment how many pieces and bytes it has and when the first and the last of them
-// came. All numbers are 8 bytes, most significant first; times are in milliseconds of Unix time. A
-// body and a mark end with a checksum over key and value (CRC-32C): what a bad disk changed is not
-// passed on to anybody.
+// The file has four buckets. "meta" has the version. "marks" has for each stream, by origin and
+// generation: next, seq, when that was written, and the name of the origin if it was known.
+// "pieces" has a bucket for each segment, by its number, with bodies by origin, generation and
+// sequence. "index" has for each segment how many pieces and bytes it has, and when the first and
+// the last of them came. All numbers are 8 bytes, most significant first; times are in milliseconds
+// of Unix time. A body and a mark end with a checksum over key and value (CRC-32C): what a bad disk
+// changed is not passed on to anybody.
 var (
 	bucketMeta   = []byte("meta")
 	bucketMarks  = []byte("marks")
@@ -62,7 +62,8 @@ func create(tx *bolt.Tx) error {
 
 // read reads the index, or says that the file is new.
 func (s *Store) read(tx *bolt.Tx) error {
-	meta, marks, pieces, index := tx.Bucket(bucketMeta), tx.Bucket(bucketMarks), tx.Bucket(bucketPieces), tx.Bucket(bucketIndex)
+	meta, marks, pieces, index := tx.Bucket(bucketMeta), tx.Bucket(bucketMarks),
+		tx.Bucket(bucketPieces), tx.Bucket(bucketIndex)
 	switch {
 	case meta == nil:
 		return errNew

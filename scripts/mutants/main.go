@@ -1,8 +1,8 @@
 //go:build unix
 
 // Command mutants asks whether the tests would notice. It plants bugs, one at a time, in a copy of
-// the tree, runs the tests of the package, those of packages around it where the list says so, and
-// the swarm, and prints for each who killed it.
+// the tree. It runs the tests of the package, those of packages around it where the list says so,
+// and the swarm. It prints for each bug which tests killed it.
 //
 // The lists are test/mutants/*.txt. A bug is a text that stands once in a file, and the text that
 // takes its place, so that the list outlives moves of lines:
@@ -19,8 +19,8 @@
 //	--- end
 //
 // A bug counts as noticed by the swarm if a checker speaks that is silent over the same seeds
-// without a bug, and by the tests of a package if they pass without a bug, in a copy of the tree as
-// well: otherwise it is told as not to be judged.
+// without a bug. It counts as noticed by the tests of a package if they fail with the bug, and pass
+// without one in a copy of the tree as well. Otherwise it is told as not to be judged.
 //
 // The exit code is 1 if one survives or cannot be planted. A test that does not end in time counts
 // as killed, and is told.

@@ -38,7 +38,8 @@ func coordinates(l *lab) {
 		}
 		l.row(x.what, x.detector, x.after, fmt.Sprintf("%.1f %%", 100*s.P50),
 			fmt.Sprintf("%.0f %%", 100*s.Mean),
-			fmt.Sprintf("%.0f", o.Summary["node_bytes_per_second"].Mean), aim, reached, command(args))
+			fmt.Sprintf("%.0f", o.Summary["node_bytes_per_second"].Mean), aim, reached,
+			command(args))
 	}
 	l.say("\nOf 4,000 random pairs at the end, against the median round trip without queues. " +
 		"The mean is that of few pairs that are very near each " +
@@ -73,7 +74,8 @@ func budgets(l *lab) {
 		share, count := got(o)
 		measure := "message_reached100_seconds"
 		if count == 0 {
-			measure, count = "write_reached100_seconds", int(o.Summary["write_reached100_seconds"].N)
+			measure, count = "write_reached100_seconds",
+				int(o.Summary["write_reached100_seconds"].N)
 		}
 		mean, peak := 0.0, 0.0
 		for _, p := range o.Runs[0].Across.Pairs {

@@ -88,7 +88,8 @@ func detection(l *lab) {
 		// the standard deviation of a geometric number with p = 1-1/e is 0.96
 		margin := 1.96 * 0.96 / math.Sqrt(s.N)
 		l.row(x.name, x.theory, fmt.Sprintf("%.3f", s.Mean), fmt.Sprintf("± %.3f", margin), s.N,
-			fmt.Sprintf("%.2f s", o.Summary["first_suspicion_seconds"].Mean), verdict(math.Abs(s.Mean-x.theory) <= 0.03), command(x.args))
+			fmt.Sprintf("%.2f s", o.Summary["first_suspicion_seconds"].Mean),
+			verdict(math.Abs(s.Mean-x.theory) <= 0.03), command(x.args))
 	}
 }
 

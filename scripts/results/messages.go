@@ -21,8 +21,8 @@ func latency(o *outcome, measure string) string {
 	return fmt.Sprintf("%.1f / %.1f", 1e3*s.P50, 1e3*s.P99)
 }
 
-// got is the share of those who should have got the messages that did, at worst of all runs, and
-// how many messages there were.
+// got is the share of due deliveries that happened, in the worst of all runs, and how many messages
+// there were.
 func got(o *outcome) (share float64, count int) {
 	share = 1
 	for _, r := range o.Runs {
@@ -37,7 +37,9 @@ func cost(l *lab, o *outcome, idle string, seconds float64) (datagrams, bytes fl
 	i := l.sim(idle)
 	_, count := got(o)
 	each := seconds * float64(len(o.Runs)) / float64(max(count, 1))
-	more := func(measure string) float64 { return (o.Summary[measure].Mean - i.Summary[measure].Mean) * each }
+	more := func(measure string) float64 {
+		return (o.Summary[measure].Mean - i.Summary[measure].Mean) * each
+	}
 	datagrams = more("node_packets_per_second")
 	return datagrams, more("node_bytes_per_second") + datagrams*transport.SealOverhead
 }
@@ -149,7 +151,9 @@ func reliability(l *lab) {
 			aim, late = "100 %, ≤ 3 s", fmt.Sprintf("%.2f s, at most %.2f s", s.P50, s.Max)
 			ok = ok && int(s.N) == len(o.Runs) && s.Max <= 3
 		}
-		l.row(x.what, x.nodes, count, len(o.Runs), percent(share), latency(o, "message_reached100_seconds"), late, violations(o), aim, verdict(ok), command(args))
+		l.row(x.what, x.nodes, count, len(o.Runs), percent(share),
+			latency(o, "message_reached100_seconds"), late, violations(o), aim, verdict(ok),
+			command(args))
 	}
 	l.say("\nThe checkers watch that each node gets each origin's messages in order, once, and " +
 		"without a gap.")

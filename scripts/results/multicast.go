@@ -80,7 +80,8 @@ func pareto(l *lab) {
 				if r.Protocol == p {
 					l.row(name, strings.ReplaceAll(p, "gossip:", ""), millis(r.T99.P50),
 						millis(r.T100.P50), fmt.Sprintf("%.2f", r.Copies),
-						fmt.Sprintf("%.1f", r.Mean.Sent), fmt.Sprintf("%.0f", r.Mean.Bytes), fmt.Sprintf("%.0f/%.0f", r.Busiest.Sent, r.Busiest.Received))
+						fmt.Sprintf("%.1f", r.Mean.Sent), fmt.Sprintf("%.0f", r.Mean.Bytes),
+						fmt.Sprintf("%.0f/%.0f", r.Busiest.Sent, r.Busiest.Received))
 				}
 			}
 		}

@@ -21,7 +21,7 @@ func checked(args string, seeds int) string {
 		strings.Replace(three, "--unchecked ", "", 1), args, seeds)
 }
 
-// silenceTold is who is told of a cut, and when.
+// silenceTold is how many nodes are told of a cut, and when.
 func silenceTold(l *lab, cut string) {
 	l.head("3 × 100 nodes, zone z1 is cut off for 60 s", "Told, a node in the mean", "at most",
 		"Told after, at all", "Heard after the heal, at all",
@@ -34,7 +34,8 @@ func silenceTold(l *lab, cut string) {
 	} {
 		args := checked(cut+x.args+"--duration 90s", l.seeds(8))
 		o := l.sim(args)
-		told, when, heard := o.Summary["zones_told_silent"], o.Summary["zone_told_seconds"], o.Summary["zone_heard_seconds"]
+		told, when, heard := o.Summary["zones_told_silent"], o.Summary["zone_told_seconds"],
+			o.Summary["zone_heard_seconds"]
 		ok := everyOnce(told.Mean) && told.Max == 2 && o.Summary["live_failures"].Max == 0 &&
 			heard.Max <= 70
 		arrived := "-"
@@ -58,8 +59,8 @@ func silenceTold(l *lab, cut string) {
 // two in the third.
 func everyOnce(mean float64) bool { return mean > 1.3333 && mean < 1.3334 }
 
-// silenceCrash is how fast single crashes are known while a zone is silent: by most of those who
-// can know.
+// silenceCrash is how fast single crashes are known while a zone is silent, by most of the nodes
+// that can know.
 func silenceCrash(l *lab, cut string) {
 	l.head("Five nodes crash, one each 2 s", "Known by half of all",
 		"All views equal after the heal, "+
@@ -110,7 +111,8 @@ func silenceGrace(l *lab) {
 	} {
 		args := checked(x.args, l.seeds(8))
 		o := l.sim(args)
-		told, when, half := o.Summary["zones_told_silent"], o.Summary["zone_told_seconds"], o.Summary["crash_known50_seconds"]
+		told, when, half := o.Summary["zones_told_silent"], o.Summary["zone_told_seconds"],
+			o.Summary["crash_known50_seconds"]
 		aim, reached, often, after := "-", "-", "-", "-"
 		if x.grace > 0 {
 			aim = fmt.Sprintf("told once, failed after %g s", x.grace)

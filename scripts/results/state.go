@@ -46,7 +46,8 @@ func state(l *lab) {
 		}
 		l.row(what, k.Writes, fmt.Sprintf("%.0f / %.0f / %.0f ms", 1e3*k.Reached.P50,
 			1e3*k.Reached.P99, 1e3*k.Reached.Max), percent(k.Ratio),
-			fmt.Sprintf("%.0f", rate(o, from, to)), sum, k.Resets, verdict(k.Equal), violations(o), aim, verdict(ok), command(args))
+			fmt.Sprintf("%.0f", rate(o, from, to)), sum, k.Resets, verdict(k.Equal), violations(o),
+			aim, verdict(ok), command(args))
 	}
 	nodes, keys, times := 1000, 64, 70
 	if l.quick {

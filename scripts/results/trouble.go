@@ -119,7 +119,8 @@ func idle(l *lab) {
 			args := fmt.Sprintf("%s --nodes %d --warm --unchecked --settle 150s --at 0s=calm "+
 				"--duration %s", c.args, x.nodes, x.time)
 			o := l.sim(args)
-			packets, bytes := o.Summary["node_packets_per_second"].Mean, o.Summary["node_bytes_per_second"].Mean
+			packets, bytes := o.Summary["node_packets_per_second"].Mean,
+				o.Summary["node_bytes_per_second"].Mean
 			sealed := bytes + sealing*packets
 			l.row(c.name, x.nodes, fmt.Sprintf("%.2f", packets), fmt.Sprintf("%.0f", bytes),
 				fmt.Sprintf("%.0f", sealed),

@@ -33,7 +33,9 @@ func zonesKeys(l *lab) {
 		{"", ""}, {"5 % lost between zones", " --loss-between 5%"}, {"without zones", " --unzoned"},
 	} {
 		o := l.sim(args + x.more)
-		l.row(x.what, latency(o, "write_reached100_seconds")+" ms", fmt.Sprintf("%.0f", o.Summary["zone_bytes_per_second"].Mean), verdict(o.Runs[0].Keys.Equal), command(args+x.more))
+		l.row(x.what, latency(o, "write_reached100_seconds")+" ms",
+			fmt.Sprintf("%.0f", o.Summary["zone_bytes_per_second"].Mean),
+			verdict(o.Runs[0].Keys.Equal), command(args+x.more))
 	}
 	l.say("")
 }
@@ -67,7 +69,8 @@ func zonesMessages(l *lab) {
 		args := fmt.Sprintf("%s --seeds %d", x.args, l.seeds(x.seeds))
 		o := l.sim(args)
 		share, count := got(o)
-		across, copies := o.Summary["message_copies_across_zones"], o.Summary["message_copies_per_node"].Mean
+		across, copies := o.Summary["message_copies_across_zones"],
+			o.Summary["message_copies_per_node"].Mean
 		ok, aims := share == 1, []string{"100 %"}
 		limit := func(format string, value, aim float64) {
 			if aim > 0 {
@@ -112,7 +115,8 @@ func zonesIdle(l *lab) {
 		}
 		l.row(size, fmt.Sprintf("%.0f", rate), fmt.Sprintf("%.0f",
 			o.Runs[0].Across.Planes["probes"]),
-			fmt.Sprintf("%.0f", p.Summary["zone_bytes_per_second"].Mean), "does not grow", verdict(rate <= 1.25*first), command(args))
+			fmt.Sprintf("%.0f", p.Summary["zone_bytes_per_second"].Mean), "does not grow",
+			verdict(rate <= 1.25*first), command(args))
 	}
 	l.say("")
 }
@@ -143,6 +147,7 @@ func zonesCrash(l *lab) {
 				o.Summary["live_failures"].Max == 0)
 		}
 		l.row(x.what, pair(o, "crash_known100_seconds"), sum(o, "live_failures"),
-			fmt.Sprintf("%.0f", o.Summary["zone_bytes_per_second"].Mean), violations(o), aim, reached, command(args))
+			fmt.Sprintf("%.0f", o.Summary["zone_bytes_per_second"].Mean), violations(o), aim,
+			reached, command(args))
 	}
 }

@@ -530,7 +530,8 @@ func (n *network) metric(agents []*agent, name string) map[[2]string]float64 {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	sample := regexp.MustCompile(`(?m)^` + name + `\{(?:direction="sent",)?peer_zone="([^"]*)",zone="([^"]*)"\} (\S+)$`)
+	sample := regexp.MustCompile(`(?m)^` + name +
+		`\{(?:direction="sent",)?peer_zone="([^"]*)",zone="([^"]*)"\} (\S+)$`)
 	sum := map[[2]string]float64{}
 	for _, a := range agents {
 		page := n.must("ip", "netns", "exec", a.space, "env",

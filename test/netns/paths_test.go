@@ -159,11 +159,12 @@ func TestPaths(t *testing.T) {
 	n.told(agents[2], "four1, four4: reached through others alone")
 	n.told(agents[5], "four1, four4: reached through others alone")
 	n.told(agents[0], "other family  none")
-	// whom it met first is no reason to move to the other family
+	// which member it met first is no reason to move to the other family
 	n.told(agents[0], "both0 ("+four+")")
 	stop := n.watch(agents[1])
 	n.spread("families", agents)
-	if out := stop(); strings.Contains(out, `"suspected"`) || strings.Contains(out, `"unreachable"`) {
+	if out := stop(); strings.Contains(out, `"suspected"`) ||
+		strings.Contains(out, `"unreachable"`) {
 		t.Errorf("four1 was told of trouble: %s", out)
 	}
 	n.end(agents[5])

@@ -64,8 +64,10 @@ func TestSmallPathAndFilteredPort(t *testing.T) {
 				return n.says(narrow, "TCP", "7757 filtered at 1 of 2 watched members (a1): a "+
 					"killed process is known there", "instead of 0.5 s")
 			})
-			small := regexp.MustCompile(`(?m)^a2 .* there .* 10\d\d B +open +datagrams of 1\d\d\d B do not pass$`)
-			filtered := regexp.MustCompile(`(?m)^a1 .* there .* ` + longest + ` B +filtered +TCP is filtered$`)
+			small := regexp.MustCompile(`(?m)^a2 .* there .* 10\d\d B +open +datagrams of ` +
+				`1\d\d\d B do not pass$`)
+			filtered := regexp.MustCompile(`(?m)^a1 .* there .* ` + longest +
+				` B +filtered +TCP is filtered$`)
 			n.until("paths says how much passes, and where TCP does not", func() bool {
 				out, err := n.cli(three[0], "paths")
 				return err == nil && small.MatchString(out) && filtered.MatchString(out)

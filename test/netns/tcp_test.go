@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// A filter that drops TCP to one agent's port is told within 15 s by one that watches it, and by
-// the agent itself: one that is set while all is quiet, and one that was there before the agent. It
-// is told no more once the filter is gone, and nobody is failed for it.
+// A filter that drops TCP to one agent's port is told within 15 s by an agent that watches it, and
+// by the agent itself. That holds for a filter that is set while all is quiet, and for one that was
+// there before the agent. It is told no more once the filter is gone, and nobody is failed for it.
 func TestFilteredTCP(t *testing.T) {
 	n := build(t)
 	var agents []*agent

@@ -44,7 +44,8 @@ const (
 // forbiddenImports maps a package, with all below it, to the reason why the core must not import
 // it.
 var forbiddenImports = map[string]string{
-	"net": whyIO, "os": whyIO, "io": whyIO, "log": whyIO, "syscall": whyIO, "plugin": whyIO, "embed": whyIO, "database": whyIO,
+	"net": whyIO, "os": whyIO, "io": whyIO, "log": whyIO, "syscall": whyIO, "plugin": whyIO,
+	"embed": whyIO, "database": whyIO,
 	"sync": whyThreads, "context": whyThreads, "runtime": whyThreads,
 	"math/rand": whyChance, "crypto": whyChance, "hash/maphash": whyChance,
 	"unsafe": "the core's bytes are the same on every machine, which memory is " +
@@ -65,7 +66,8 @@ var forbiddenNames = map[string]map[string]string{
 		"Scan", "Scanf", "Scanln"),
 	"math/rand/v2": reasons(whyChance, "Int", "IntN", "Int32", "Int32N", "Int64", "Int64N",
 		"Uint", "UintN", "Uint32",
-		"Uint32N", "Uint64", "Uint64N", "N", "Float32", "Float64", "ExpFloat64", "NormFloat64", "Perm", "Shuffle"),
+		"Uint32N", "Uint64", "Uint64N", "N", "Float32", "Float64", "ExpFloat64", "NormFloat64",
+		"Perm", "Shuffle"),
 }
 
 func reasons(why string, names ...string) map[string]string {

@@ -240,12 +240,16 @@ func TestRefusedSettings(t *testing.T) {
 		"a bad bind":                  {"--bind=nowhere", "nowhere"},
 		"a tiny zone budget": {"--zone-budget=5",
 			"a budget of 5 from zone to zone; from 16384 to"},
-		"a tiny pair budget":          {"--pair-budget=eu:us=5", `a budget of 5 between the zones "eu" and "us"; from 16384 to`},
-		"a pair budget of one zone":   {"--pair-budget=eu/fra:eu/ber=20000", `between the zone "eu" and itself`},
-		"a pair budget without zones": {"--pair-budget=20000", `--pair-budget "20000": two zones and the bytes`},
-		"a pair budget of three":      {"--pair-budget=a:b:c=20000", "two zones and the bytes"},
-		"a pair budget with a unit":   {"--pair-budget=eu:us=1M", `"1M" is not a number of bytes a second`},
-		"a pair budget twice":         {"--pair-budget=eu:us=20000,us:eu=30000", "is there twice"},
+		"a tiny pair budget": {"--pair-budget=eu:us=5",
+			`a budget of 5 between the zones "eu" and "us"; from 16384 to`},
+		"a pair budget of one zone": {"--pair-budget=eu/fra:eu/ber=20000",
+			`between the zone "eu" and itself`},
+		"a pair budget without zones": {"--pair-budget=20000",
+			`--pair-budget "20000": two zones and the bytes`},
+		"a pair budget of three": {"--pair-budget=a:b:c=20000", "two zones and the bytes"},
+		"a pair budget with a unit": {"--pair-budget=eu:us=1M",
+			`"1M" is not a number of bytes a second`},
+		"a pair budget twice": {"--pair-budget=eu:us=20000,us:eu=30000", "is there twice"},
 	} {
 		t.Run(about, func(t *testing.T) {
 			a, err := New(config(t, c.arg), slog.New(slog.DiscardHandler))

@@ -133,7 +133,8 @@ func (settingError) Is(target error) bool { return target == starling.ErrConfig 
 // node translates to what the library wants.
 func (c *Config) node(log *slog.Logger) (starling.Config, error) {
 	sc := starling.Config{
-		Name: c.Name, Bind: c.Bind, Advertise: c.Advertise, AdvertiseOutside: c.AdvertiseOutside, Seeds: c.Join,
+		Name: c.Name, Bind: c.Bind, Advertise: c.Advertise, AdvertiseOutside: c.AdvertiseOutside,
+		Seeds:   c.Join,
 		Cluster: c.Cluster, Zone: c.Zone, Tags: c.Tags, Logger: log,
 	}
 	sc.Retain = starling.Retain{Age: c.Retain, Bytes: c.RetainBytes}

@@ -13,13 +13,16 @@ import (
 
 // stateNames are the states as the API has them.
 var stateNames = []string{
-	starling.Alive.String(), starling.Suspect.String(), starling.Failed.String(), starling.Left.String(),
+	starling.Alive.String(), starling.Suspect.String(), starling.Failed.String(),
+	starling.Left.String(),
 }
 
 func toMember(m starling.Member) api.Member {
 	return api.Member{
-		Name: m.Name, Addr: m.Addr.String(), State: m.State.String(), Cause: string(m.Cause), Zone: m.Zone, Tags: m.Tags.Map(),
-		Generation: m.Generation, Incarnation: m.Incarnation, Since: m.Since.UTC(), OutOfFamily: m.OutOfFamily,
+		Name: m.Name, Addr: m.Addr.String(), State: m.State.String(), Cause: string(m.Cause),
+		Zone: m.Zone, Tags: m.Tags.Map(),
+		Generation: m.Generation, Incarnation: m.Incarnation, Since: m.Since.UTC(),
+		OutOfFamily: m.OutOfFamily,
 	}
 }
 
@@ -34,7 +37,8 @@ func toEvent(e starling.Event) api.Event {
 	}
 	out.Silent, out.Members = e.Silent, e.Of
 	m := e.Member
-	out.Name, out.Addr, out.State, out.Zone, out.Tags = m.Name, m.Addr.String(), m.State.String(), m.Zone, m.Tags.Map()
+	out.Name, out.Addr, out.State, out.Zone, out.Tags = m.Name, m.Addr.String(), m.State.String(),
+		m.Zone, m.Tags.Map()
 	out.Cause = string(m.Cause)
 	out.Generation, out.Incarnation = m.Generation, m.Incarnation
 	return out
@@ -51,8 +55,10 @@ func toMessage(m starling.Message) api.Message {
 
 func toPath(p *starling.Path) api.Path {
 	out := api.Path{
-		Name: p.Name, Addr: p.Addr.String(), Probes: p.Probes, Answers: p.Answers, Loss: p.Loss, RTT: p.RTT.Seconds(),
-		Passed: p.Passed, TooLong: p.TooLong, TCP: p.Port, Broken: p.Broken, Unreachable: p.Unreachable, Silent: p.Silent, Mute: p.Mute, OutOfFamily: p.OutOfFamily,
+		Name: p.Name, Addr: p.Addr.String(), Probes: p.Probes, Answers: p.Answers, Loss: p.Loss,
+		RTT:    p.RTT.Seconds(),
+		Passed: p.Passed, TooLong: p.TooLong, TCP: p.Port, Broken: p.Broken,
+		Unreachable: p.Unreachable, Silent: p.Silent, Mute: p.Mute, OutOfFamily: p.OutOfFamily,
 	}
 	if !p.Heard.IsZero() {
 		heard := p.Heard.UTC()
@@ -70,16 +76,22 @@ func toPath(p *starling.Path) api.Path {
 
 func toInfo(i starling.Info) api.Info {
 	out := api.Info{
-		Member: toMember(i.Self), Cluster: i.Cluster, ClusterID: clusterID(i.ClusterID), Version: Version(), Detector: i.Detector,
-		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(), Uptime: i.Uptime.Seconds(),
+		Member: toMember(i.Self), Cluster: i.Cluster, ClusterID: clusterID(i.ClusterID),
+		Version: Version(), Detector: i.Detector,
+		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(),
+		Uptime:  i.Uptime.Seconds(),
 		Silent:  []api.SilentZone{},
 		Members: map[string]int{}, Agreement: api.Agreement{Same: i.Same, Heard: i.Heard},
-		Filtered: i.Filtered, FilteredPort: i.FilteredPort, Watched: i.Watched, Unreached: i.Unreached, Undecided: i.Undecided, Broken: append([]string{}, i.Broken...), Failed: map[string]int{},
-		Isolated: i.Isolated, Unreachable: append([]string{}, i.Unreachable...), Detection: i.Detection.Seconds(), Health: i.Health, RTT: i.RTT.Seconds(),
+		Filtered: i.Filtered, FilteredPort: i.FilteredPort, Watched: i.Watched,
+		Unreached: i.Unreached, Undecided: i.Undecided, Broken: append([]string{}, i.Broken...),
+		Failed:   map[string]int{},
+		Isolated: i.Isolated, Unreachable: append([]string{}, i.Unreachable...),
+		Detection: i.Detection.Seconds(), Health: i.Health, RTT: i.RTT.Seconds(),
 		Traffic: api.Traffic{
 			SentPackets: i.Socket.DatagramsOut, SentBytes: i.Socket.BytesOut,
 			ReceivedPackets: i.Socket.DatagramsIn, ReceivedBytes: i.Socket.BytesIn,
-			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{}, BudgetWaits: i.Protocol.PairWaits,
+			Dropped: map[string]uint64{}, Zones: []api.ZoneTraffic{},
+			BudgetWaits: i.Protocol.PairWaits,
 		},
 	}
 	out.Unheard, out.Unserved = i.Unheard, i.Unserved
@@ -128,8 +140,9 @@ func toInfo(i starling.Info) api.Info {
 	for _, z := range i.Zones {
 		out.Traffic.Zones = append(out.Traffic.Zones, api.ZoneTraffic{
 			Zone: z.Zone, Own: !z.Unknown && z.Zone == member.Top(i.Self.Zone), Unknown: z.Unknown,
-			SentPackets: z.PacketsOut, SentBytes: z.BytesOut, ReceivedPackets: z.PacketsIn, ReceivedBytes: z.BytesIn,
-			Budget: z.Budget,
+			SentPackets: z.PacketsOut, SentBytes: z.BytesOut, ReceivedPackets: z.PacketsIn,
+			ReceivedBytes: z.BytesIn,
+			Budget:        z.Budget,
 		})
 	}
 	for _, state := range []starling.State{starling.Alive, starling.Suspect, starling.Failed,

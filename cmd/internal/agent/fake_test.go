@@ -56,8 +56,9 @@ func newFake() *fakeNode {
 			{Name: "a", Addr: netip.MustParseAddrPort("10.0.0.1:7747"), Tags: tags,
 				Generation: 7, Incarnation: 1, Since: then},
 		},
-		tags: map[string]string{"role": "db"}, detector: "swim", events: make(chan starling.Event), messages: make(chan starling.Message),
-		done: make(chan struct{}), watching: make(chan struct{}, 100),
+		tags: map[string]string{"role": "db"}, detector: "swim", events: make(chan starling.Event),
+		messages: make(chan starling.Message),
+		done:     make(chan struct{}), watching: make(chan struct{}, 100),
 	}
 }
 

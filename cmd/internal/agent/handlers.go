@@ -226,7 +226,8 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(req.Names) == 0 && !req.Unreachable && !req.Failed {
-		fail(w, http.StatusBadRequest, errors.New(`the body needs {"names": ["NAME"]}, {"unreachable": true} or {"failed": true}`))
+		fail(w, http.StatusBadRequest, errors.New(`the body needs {"names": ["NAME"]}, `+
+			`{"unreachable": true} or {"failed": true}`))
 		return
 	}
 	names := slices.Clone(req.Names)

@@ -188,7 +188,9 @@ var metrics = []metric{
 			emit(float64(i.Locations.Unanswered), "unanswered")
 		}),
 	newMetric(gauge, "starling_start_time_seconds", "When the node started, in Unix time.", nil,
-		one(func(i starling.Info) float64 { return float64(i.Started.UnixNano()) / float64(time.Second) })),
+		one(func(i starling.Info) float64 {
+			return float64(i.Started.UnixNano()) / float64(time.Second)
+		})),
 	newMetric(gauge, "starling_incarnation", "This node's incarnation: rises when it "+
 		"contradicts a suspicion or changes its tags.", nil,
 		one(func(i starling.Info) float64 { return float64(i.Self.Incarnation) })),

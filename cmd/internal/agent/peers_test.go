@@ -88,8 +88,9 @@ func TestPeersOfOtherKinds(t *testing.T) {
 		"no port":         `{"format":1,"cluster":"c","peers":["10.0.0.1:0"]}`,
 		"no host":         `{"format":1,"cluster":"c","peers":["0.0.0.0:7747"]}`,
 		"no interface":    `{"format":1,"cluster":"c","peers":["[fe80::1]:7747"]}`,
-		"too many":        `{"format":1,"cluster":"c","peers":["10.0.0.1:1"` + strings.Repeat(`,"10.0.0.1:1"`, maxPeers) + `]}`,
-		"too large":       `{"format":1,"cluster":"c","peers":[]}` + strings.Repeat(" ", maxFile),
+		"too many": `{"format":1,"cluster":"c","peers":["10.0.0.1:1"` +
+			strings.Repeat(`,"10.0.0.1:1"`, maxPeers) + `]}`,
+		"too large": `{"format":1,"cluster":"c","peers":[]}` + strings.Repeat(" ", maxFile),
 	} {
 		t.Run(about, func(t *testing.T) {
 			dir := t.TempDir()

@@ -28,12 +28,14 @@ func (s *Server) rtt(w http.ResponseWriter, r *http.Request) {
 		s.failNode(w, r, err)
 		return
 	}
-	out.Estimate, out.Error, out.Measured = rtt.Estimate.Seconds(), rtt.Error, rtt.Measured.Seconds()
+	out.Estimate, out.Error, out.Measured = rtt.Estimate.Seconds(), rtt.Error,
+		rtt.Measured.Seconds()
 	reply(w, out)
 }
 
-// sortNear sorts members by their round trip from one, and adds it. That the time was over first is
-// no error: who has not answered by then has no round trip, and comes last, as the dead do.
+// sortNear sorts members by their round trip from one, and adds it. It is no error if the time is
+// over first. A member that has not answered by then has no round trip, and comes last, as the dead
+// do.
 func (s *Server) sortNear(r *http.Request, name string, members []api.Member) error {
 	among := []string{name}
 	for i := range members {

@@ -1,6 +1,6 @@
 package agent
 
-// This file is the API's server: its routes, who may use them, and its bounds.
+// This file is the API's server: its routes, which clients may use them, and its bounds.
 
 import (
 	"context"

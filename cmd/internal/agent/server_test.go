@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -41,8 +39,10 @@ func ask(h http.Handler, method, target, body string, header ...string) *httptes
 
 // TestRequests holds the API's answers, word by word: scripts rely on them.
 func TestRequests(t *testing.T) {
-	const a = `{"name":"a","addr":"10.0.0.1:7747","state":"alive","zone":"","tags":{"role":"db"},"generation":7,"incarnation":1,"since":"2026-01-02T03:04:05Z"}`
-	const b = `{"name":"b","addr":"10.0.0.2:7747","state":"failed","zone":"eu","tags":{},"generation":0,"incarnation":0,"since":"2026-01-02T03:04:05Z"}`
+	const a = `{"name":"a","addr":"10.0.0.1:7747","state":"alive","zone":"","tags":{"role":"db"},` +
+		`"generation":7,"incarnation":1,"since":"2026-01-02T03:04:05Z"}`
+	const b = `{"name":"b","addr":"10.0.0.2:7747","state":"failed","zone":"eu","tags":{},` +
+		`"generation":0,"incarnation":0,"since":"2026-01-02T03:04:05Z"}`
 	for _, c := range []struct {
 		method, target, body string
 		status               int
@@ -52,47 +52,78 @@ func TestRequests(t *testing.T) {
 		{"GET", "/v1/members?state=failed,suspect", "", 200, "[" + b + "]"},
 		{"GET", "/v1/members?tag=role%3Ddb", "", 200, "[" + a + "]"},
 		{"GET", "/v1/members?tag=role%3Dweb", "", 200, "[]"},
-		{"GET", "/v1/members?state=dead", "", 400, `{"error":"state=\"dead\": there is no state \"dead\", there are alive, suspect, failed, left"}`},
+		{"GET", "/v1/members?state=dead", "", 400,
+			`{"error":"state=\"dead\": there is no state \"dead\", there are alive, suspect, ` +
+				`failed, left"}`},
 		{"GET", "/v1/members?tag=role", "", 400, `~is not key=value`},
 		{"GET", "/v1/members/a", "", 200, a},
-		{"GET", "/v1/members/b/why", "", 200, `{"name":"b","state":"failed","since":"2026-01-02T03:04:05Z","detector":"swim","verdicts":[` +
-			`{"time":"2026-01-02T03:04:05Z","kind":"failed","evidence":{"accuser":"a","cause":"refused","pings":3,"span_seconds":1,"seats":0,` +
-			`"votes":[{"juror":"c","cause":"refused","pings":4,"span_seconds":0.5}]}},` +
-			`{"time":"2026-01-02T03:04:05Z","kind":"refuted","after_seconds":60}],"damped":{"returns":3,"grace_seconds":6,"usual_grace_seconds":1.5}}`},
-		{"GET", "/v1/members/a/why", "", 200, `{"name":"a","state":"alive","since":"2026-01-02T03:04:05Z","detector":"swim","verdicts":[]}`},
-		{"GET", "/v1/members/z/why", "", 404, `{"error":"no member is called \"z\", and none that was is remembered"}`},
+		{"GET", "/v1/members/b/why", "", 200,
+			`{"name":"b","state":"failed","since":"2026-01-02T03:04:05Z","detector":"swim",` +
+				`"verdicts":[` +
+				`{"time":"2026-01-02T03:04:05Z","kind":"failed","evidence":{"accuser":"a",` +
+				`"cause":"refused","pings":3,"span_seconds":1,"seats":0,` +
+				`"votes":[{"juror":"c","cause":"refused","pings":4,"span_seconds":0.5}]}},` +
+				`{"time":"2026-01-02T03:04:05Z","kind":"refuted","after_seconds":60}],` +
+				`"damped":{"returns":3,"grace_seconds":6,"usual_grace_seconds":1.5}}`},
+		{"GET", "/v1/members/a/why", "", 200,
+			`{"name":"a","state":"alive","since":"2026-01-02T03:04:05Z","detector":"swim",` +
+				`"verdicts":[]}`},
+		{"GET", "/v1/members/z/why", "", 404,
+			`{"error":"no member is called \"z\", and none that was is remembered"}`},
 		{"GET", "/v1/members/z", "", 404, `{"error":"no member is called \"z\""}`},
-		{"GET", "/v1/members?near=a&state=alive", "", 200, "[" + strings.TrimSuffix(a, "}") + `,"rtt_seconds":1,"rtt_error":0.5}]`},
-		{"GET", "/v1/members?near=a", "", 200, "[" + strings.TrimSuffix(a, "}") + `,"rtt_seconds":1,"rtt_error":0.5},` + b + "]"},
+		{"GET", "/v1/members?near=a&state=alive", "", 200,
+			"[" + strings.TrimSuffix(a, "}") + `,"rtt_seconds":1,"rtt_error":0.5}]`},
+		{"GET", "/v1/members?near=a", "", 200,
+			"[" + strings.TrimSuffix(a, "}") + `,"rtt_seconds":1,"rtt_error":0.5},` + b + "]"},
 		{"GET", "/v1/members?near=z", "", 404, `{"error":"starling: no such live member: \"z\""}`},
-		{"GET", "/v1/members?near=b&state=failed", "", 504, `{"error":"starling: the member does not answer: \"b\""}`},
-		{"GET", "/v1/rtt?from=c&to=d", "", 200, `{"from":"c","to":"d","rtt_seconds":0.04,"rtt_error":0.125,"measured_seconds":0.041}`},
+		{"GET", "/v1/members?near=b&state=failed", "", 504,
+			`{"error":"starling: the member does not answer: \"b\""}`},
+		{"GET", "/v1/rtt?from=c&to=d", "", 200,
+			`{"from":"c","to":"d","rtt_seconds":0.04,"rtt_error":0.125,"measured_seconds":0.041}`},
 		{"GET", "/v1/rtt?from=c", "", 200, `~"from":"c","to":"a"`},
 		{"GET", "/v1/rtt?from=a", "", 200, `{"from":"a","to":"a","rtt_seconds":0,"rtt_error":0}`},
 		{"GET", "/v1/rtt?from=z&to=a", "", 404, `{"error":"starling: no such live member: \"z\""}`},
-		{"GET", "/v1/rtt?from=b&to=a", "", 504, `{"error":"starling: the member does not answer: \"b\""}`},
+		{"GET", "/v1/rtt?from=b&to=a", "", 504,
+			`{"error":"starling: the member does not answer: \"b\""}`},
 		{"GET", "/v1/rtt?to=a", "", 400, `{"error":"the query needs from=NAME"}`},
-		{"GET", "/v1/info", "", 200, `~"store":{"path":"/d/topics.db","pieces":3,"bytes":400,"dropped":5,"failed":6,"damaged":1,"removed":2,"error":"no room"}`},
-		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},"agreement":{"same":1,"heard":2},"isolated":false,"unheard":false,"unserved":false,"unreachable":[],"silent_zones":[{"zone":"us","members":3,"since":"2026-01-02T03:04:05Z"}],"view":{"agreed":5,"reachable":2},"detection_seconds":1.6,"health":0,"rtt_seconds":0.001,"coordinates":{"inside_error":0.125},"traffic"`},
-		{"GET", "/v1/info", "", 200, `~"received_packets":3,"received_bytes":4,"budget":20000},{"zone":"","own":false,"unknown":true,"sent_packets":0,"sent_bytes":0,"received_packets":5,"received_bytes":6}],"budget_waits":7}`},
+		{"GET", "/v1/info", "", 200, `~"store":{"path":"/d/topics.db","pieces":3,"bytes":400,` +
+			`"dropped":5,"failed":6,"damaged":1,"removed":2,"error":"no room"}`},
+		{"GET", "/v1/info", "", 200, `~"members":{"alive":1,"failed":1,"left":0,"suspect":0},` +
+			`"agreement":{"same":1,"heard":2},"isolated":false,"unheard":false,"unserved":false,` +
+			`"unreachable":[],"silent_zones":[{"zone":"us","members":3,` +
+			`"since":"2026-01-02T03:04:05Z"}],"view":{"agreed":5,"reachable":2},` +
+			`"detection_seconds":1.6,"health":0,"rtt_seconds":0.001,` +
+			`"coordinates":{"inside_error":0.125},"traffic"`},
+		{"GET", "/v1/info", "", 200, `~"received_packets":3,"received_bytes":4,"budget":20000},` +
+			`{"zone":"","own":false,"unknown":true,"sent_packets":0,"sent_bytes":0,` +
+			`"received_packets":5,"received_bytes":6}],"budget_waits":7}`},
 		{"POST", "/v1/publish?topic=t", "hello", 200, `{"topic":"t","origin":"a","seq":1}`},
-		{"GET", "/v1/topics", "", 200, `[{"name":"t","messages":3,"bytes":30,"rate":0.5,"held":2}]`},
+		{"GET", "/v1/topics", "", 200,
+			`[{"name":"t","messages":3,"bytes":30,"rate":0.5,"held":2}]`},
 		{"POST", "/v1/publish?topic=t&wait=1", "hello", 200,
-			`{"topic":"t","origin":"a","seq":1,"receipt":{"reached":true,"have":1,"of":2,"newer":4,"agreed":3,"missing":["b"],"seconds":1}}`},
+			`{"topic":"t","origin":"a","seq":1,"receipt":{"reached":true,"have":1,"of":2,` +
+				`"newer":4,"agreed":3,"missing":["b"],"seconds":1}}`},
 		{"POST", "/v1/publish?topic=t&wait=all", "hello", 200,
-			`{"topic":"t","origin":"a","seq":1,"receipt":{"reached":false,"have":1,"of":2,"newer":4,"agreed":3,"missing":["b"],"seconds":1}}`},
+			`{"topic":"t","origin":"a","seq":1,"receipt":{"reached":false,"have":1,"of":2,` +
+				`"newer":4,"agreed":3,"missing":["b"],"seconds":1}}`},
 		{"POST", "/v1/publish?topic=t&wait=some", "hello", 400,
-			`{"error":"wait=\"some\" is not a number of members, a percentage of them from 1% to 100%, or all"}`},
+			`{"error":"wait=\"some\" is not a number of members, a percentage of them from 1% to ` +
+				`100%, or all"}`},
 		{"POST", "/v1/publish", "hello", 400, `{"error":"the query needs topic=NAME"}`},
-		{"POST", "/v1/publish?topic=t", strings.Repeat("x", 2000), 400, `{"error":"the payload does not fit"}`},
+		{"POST", "/v1/publish?topic=t", strings.Repeat("x", 2000), 400,
+			`{"error":"the payload does not fit"}`},
 		{"POST", "/v1/publish?topic=t", strings.Repeat("x", maxBody+1), 413, `~too large`},
-		{"GET", "/v1/keys", "", 200, `[{"owner":"a","key":"flag/x","value":"b24=","version":1,"ttl_seconds":1},{"owner":"b","key":"load","value":"/w==","version":9}]`},
+		{"GET", "/v1/keys", "", 200, `[{"owner":"a","key":"flag/x","value":"b24=","version":1,` +
+			`"ttl_seconds":1},{"owner":"b","key":"load","value":"/w==","version":9}]`},
 		{"GET", "/v1/keys?owner=b&owner=c", "", 404, `{"error":"no member is called \"c\""}`},
-		{"GET", "/v1/keys?owner=b&owner=b&key=load", "", 200, `[{"owner":"b","key":"load","value":"/w==","version":9}]`},
-		{"GET", "/v1/keys?prefix=fl", "", 200, `[{"owner":"a","key":"flag/x","value":"b24=","version":1,"ttl_seconds":1}]`},
+		{"GET", "/v1/keys?owner=b&owner=b&key=load", "", 200,
+			`[{"owner":"b","key":"load","value":"/w==","version":9}]`},
+		{"GET", "/v1/keys?prefix=fl", "", 200,
+			`[{"owner":"a","key":"flag/x","value":"b24=","version":1,"ttl_seconds":1}]`},
 		{"GET", "/v1/keys?key=fl", "", 200, `[]`},
 		{"PUT", "/v1/keys?key=k&ttl=30s", "v", 200, `{"done":"set"}`},
-		{"PUT", "/v1/keys?key=k&ttl=soon", "v", 400, `{"error":"ttl=\"soon\" is not a time such as 5s"}`},
+		{"PUT", "/v1/keys?key=k&ttl=soon", "v", 400,
+			`{"error":"ttl=\"soon\" is not a time such as 5s"}`},
 		{"PUT", "/v1/keys", "v", 400, `~key`},
 		{"PUT", "/v1/keys?key=k", strings.Repeat("x", maxBody+1), 413, `~too large`},
 		{"DELETE", "/v1/keys?key=load", "", 200, `{"done":"deleted"}`},
@@ -179,154 +210,6 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 }
 
-// TestOpenAPI holds the document and the routes together, both ways.
-func TestOpenAPI(t *testing.T) {
-	var doc struct {
-		Paths map[string]map[string]struct {
-			Security *[]any
-		}
-	}
-	if err := json.Unmarshal(openAPI, &doc); err != nil {
-		t.Fatal(err)
-	}
-	described := map[string]bool{}
-	for path, methods := range doc.Paths {
-		for method, op := range methods {
-			described[strings.ToUpper(method)+" "+path] = op.Security != nil
-		}
-	}
-	served := map[string]bool{}
-	for _, r := range NewServer(newFake(), ServerOptions{}).routes() {
-		served[strings.Replace(r.pattern, "{$}", "", 1)] = r.open
-	}
-	if !maps.Equal(described, served) {
-		t.Errorf("the document (route: open) has\n%v\nand the server\n%v", described, served)
-	}
-}
-
-// TestQueries: what is not a parameter of a route, comes twice, is no value or out of range is
-// refused before anything is done, at every route alike, and the document says what is taken.
-func TestQueries(t *testing.T) {
-	type parameter struct {
-		Name, In string
-		Required bool
-		Schema   struct{ Type string }
-	}
-	var doc struct {
-		Paths map[string]map[string]struct{ Parameters []parameter }
-	}
-	if err := json.Unmarshal(openAPI, &doc); err != nil {
-		t.Fatal(err)
-	}
-	good := map[string]string{"timeout": "25s", "replay": "true", "ttl": "2s",
-		"state": "alive", "tag": "k=v", "near": "a", "to": "a",
-		"from": "a", "owner": "a", "key": "k", "prefix": "p", "topic": "t", "wait": "50%"}
-	long := strings.Repeat("x", 256)
-	bad := map[string][]string{
-		"timeout": {"", "abc", "0s", "-1s", "25", "25.1s", "60s", "9000s"},
-		"replay":  {"", "1", "TRUE", "yes"},
-		"ttl":     {"", "abc", "0s", "-2s", "1ns", "9000h"},
-		"state":   {"", "dead", "alive,"},
-		"tag":     {"", "k", "=v"},
-		"near":    {"", long}, "to": {"", long}, "from": {"", long}, "owner": {"", long},
-		"key": {"", long}, "prefix": {long}, "topic": {"", long},
-		"wait": {"", "99x", "0", "101%", "-1"},
-	}
-	for _, r := range NewServer(newFake(), ServerOptions{}).routes() {
-		method, path, _ := strings.Cut(strings.Replace(r.pattern, "{$}", "", 1), " ")
-		var described, taken []string
-		for _, p := range doc.Paths[path][strings.ToLower(method)].Parameters {
-			if p.In == "query" {
-				described = append(described, fmt.Sprint(p.Name, " must ", p.Required,
-					" many ", p.Schema.Type == "array"))
-			}
-		}
-		base := url.Values{}
-		for _, p := range r.query {
-			taken = append(taken, fmt.Sprint(p.name, " must ", p.must, " many ", p.many))
-			if p.must {
-				base.Set(p.name, good[p.name])
-			}
-		}
-		slices.Sort(described)
-		if slices.Sort(taken); !slices.Equal(described, taken) {
-			t.Errorf("%s: the document has\n%v, the server\n%v", r.pattern, described, taken)
-		}
-		refused := func(about, query string) {
-			t.Helper()
-			node := newFake()
-			target := strings.Replace(path, "{name}", "a", 1) + "?" + query
-			r := httptest.NewRequest(method, target, strings.NewReader("{}"))
-			r.Host = "127.0.0.1:7748"
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel() // or a stream that is opened by mistake would go on
-			w := httptest.NewRecorder()
-			NewServer(node, ServerOptions{}).Handler().ServeHTTP(w, r.WithContext(ctx))
-			if w.Code != 400 || !strings.Contains(w.Body.String(), about) ||
-				len(node.sent) > 0 || node.Err() != nil {
-				t.Errorf("%s %s: %d %s, want 400 and a word of %s", method, target, w.Code,
-					w.Body, about)
-			}
-		}
-		with := func(name, value string) string {
-			q := maps.Clone(base)
-			q.Set(name, value)
-			return q.Encode()
-		}
-		refused("wiat", with("wiat", "99"))
-		refused("cannot be read", base.Encode()+"&%zz")
-		refused("cannot be read", base.Encode()+";a=b")
-		for _, p := range r.query {
-			if !p.many {
-				refused(p.name+"= 2 times", with(p.name,
-					good[p.name])+"&"+url.Values{p.name: {good[p.name]}}.Encode())
-			}
-			if p.must {
-				q := maps.Clone(base)
-				q.Del(p.name)
-				refused("needs "+p.name+"=", q.Encode())
-			}
-			for _, v := range bad[p.name] {
-				refused(p.name+"=", with(p.name, v))
-				if p.many { // not the first one alone
-					refused(p.name+"=", with(p.name,
-						good[p.name])+"&"+url.Values{p.name: {v}}.Encode())
-				}
-			}
-			if err := checkQuery(with(p.name, good[p.name]), r.query); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-}
-
-// TestSchemas holds the fields of the document's schemas against those of the Go types.
-func TestSchemas(t *testing.T) {
-	var doc struct {
-		Components struct {
-			Schemas map[string]struct{ Properties map[string]any }
-		}
-	}
-	if err := json.Unmarshal(openAPI, &doc); err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range map[string]any{
-		"Member": api.Member{Doubt: "d", Heard: &then, Cause: "c", OutOfFamily: true, Phi: new(float64), RTT: new(float64), RTTError: new(float64)}, "RTT": api.RTT{Measured: 1}, "Coordinates": api.Coordinates{Outside: new(float64)}, "Event": api.Event{Cause: "c", Silent: 1, Zone: "z", Tags: map[string]string{"k": "v"}, Generation: 1, Incarnation: 1, Members: 1},
-		"Message": api.Message{Missed: 1, Lost: 1}, "Info": api.Info{ClusterID: "1", Store: &api.Store{}, Moved: &api.Move{}, Translated: "a", TranslatedHere: true, FilteredPort: 1, LastHeard: &then, Connected: &then, Refused: "r", RefusedFor: "key"}, "Store": api.Store{Error: "e"}, "Agreement": api.Agreement{}, "View": api.View{}, "SilentZone": api.SilentZone{}, "Traffic": api.Traffic{}, "ZoneTraffic": api.ZoneTraffic{Budget: 1},
-		"Topic": api.Topic{}, "Key": api.Key{TTL: 1}, "KeyEvent": api.KeyEvent{Key: api.Key{TTL: 1}}, "Published": api.Published{Receipt: &api.Receipt{}}, "Receipt": api.Receipt{Newer: 1, Missing: []string{"n"}}, "JoinRequest": api.JoinRequest{}, "Tags": api.Tags{}, "ForgetRequest": api.ForgetRequest{Names: []string{"n"}, Unreachable: true, Failed: true, Alone: true}, "Unlike": api.Unlike{There: "t"}, "Forgotten": api.Forgotten{}, "Done": api.Done{}, "Error": api.Error{},
-		"Why": api.Why{State: "s", Cause: "c", Doubt: "d", OutOfFamily: true, Addr: "a", Heard: "h", Since: &then, Damped: &api.Damping{}}, "Damping": api.Damping{}, "Verdict": api.Verdict{After: 1, Evidence: &api.Evidence{}}, "Evidence": api.Evidence{}, "Vote": api.Vote{},
-		"TagsRequest": api.TagsRequest{Set: map[string]string{"k": "v"}, Unset: []string{"u"}},
-	} {
-		text, _ := json.Marshal(value)
-		var fields map[string]any
-		json.Unmarshal(text, &fields)
-		got, want := slices.Sorted(maps.Keys(fields)), slices.Sorted(maps.Keys(doc.Components.Schemas[name].Properties))
-		if !slices.Equal(got, want) {
-			t.Errorf("%s has the fields\n%v, the document\n%v", name, got, want)
-		}
-	}
-}
-
 // serve runs a server on loopback and returns a client of it.
 func serve(t *testing.T, node *fakeNode) (*Server, *client.Client) {
 	t.Helper()
@@ -364,7 +247,8 @@ func TestStreams(t *testing.T) {
 		}
 		return nil
 	})
-	rest := `"name":"a","addr":"10.0.0.1:7747","state":"alive","tags":{"role":"db"},"generation":7,"incarnation":1}`
+	rest := `"name":"a","addr":"10.0.0.1:7747","state":"alive","tags":{"role":"db"},` +
+		`"generation":7,"incarnation":1}`
 	want := []string{
 		`{"time":"2026-01-02T03:04:05Z","event":"failed",` + rest,
 		`{"time":"2026-01-02T03:04:05Z","event":"resync","name":"","addr":"","state":""}`,
@@ -396,8 +280,8 @@ func TestStreams(t *testing.T) {
 // agent that goes without a word is told as that.
 func TestStreamsEndWithTheReason(t *testing.T) {
 	for reason, want := range map[error]string{
-		starling.ErrLeft: "has left the " +
-			"cluster", starling.ErrClosed: "is stopping", starling.ErrSocket: "the socket failed",
+		starling.ErrLeft: "has left the cluster", starling.ErrClosed: "is stopping",
+		starling.ErrSocket: "the socket failed",
 	} {
 		node := newFake()
 		_, c := serve(t, node)
@@ -566,8 +450,10 @@ func TestDoubtsOfMembers(t *testing.T) {
 		want         string
 	}{
 		{false, false, nil, `"since":"2026-01-02T03:04:05Z"}`},
-		{true, false, nil, `"since":"2026-01-02T03:04:05Z","doubt":"silent","heard":"2026-01-02T03:04:05Z"}`},
-		{false, true, nil, `"since":"2026-01-02T03:04:05Z","doubt":"mute","heard":"2026-01-02T03:04:05Z"}`},
+		{true, false, nil, `"since":"2026-01-02T03:04:05Z","doubt":"silent",` +
+			`"heard":"2026-01-02T03:04:05Z"}`},
+		{false, true, nil, `"since":"2026-01-02T03:04:05Z","doubt":"mute",` +
+			`"heard":"2026-01-02T03:04:05Z"}`},
 		{false, false, []string{"a"}, `"since":"2026-01-02T03:04:05Z","doubt":"unreachable"}`},
 	} {
 		node.silent, node.mute = x.silent, x.mute
@@ -603,7 +489,8 @@ func TestForgetWhereTheAgentIsCutOff(t *testing.T) {
 		{time.Second, true, `{"unreachable":true}`, 409, "--yes-alone"},
 	} {
 		node.change = func(i *starling.Info) {
-			i.LastHeard, i.Unreached, i.Unreachable = time.Now().Add(-x.heard), x.unreached, []string{"c"}
+			i.LastHeard, i.Unreached, i.Unreachable = time.Now().Add(-x.heard), x.unreached,
+				[]string{"c"}
 		}
 		if w := ask(h, "POST", "/v1/forget", x.body); w.Code != x.status ||
 			!strings.Contains(w.Body.String(), x.word) {
@@ -661,12 +548,18 @@ func TestReadyz(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	w := ask(NewServer(newFake(), ServerOptions{}).Handler(), "GET", "/metrics", "")
 	for _, want := range []string{
-		`starling_members{cause="",state="alive"} 1`, `starling_members{cause="",state="left"} 0`, `starling_agreement_peers{view="same"} 1`,
-		`starling_packets_total{direction="sent"} 0`, `starling_packets_dropped_total{reason="unopened"} 0`,
-		`starling_probe_rtt_seconds 0.001`, `starling_start_time_seconds 1.767323045e+09`, `starling_welcomed 1`, "go_goroutines ",
-		`starling_coordinate_error{space="inside"} 0.125`, `starling_location_questions_total{result="answered"} 0`,
-		`starling_zone_bytes_total{direction="sent",peer_zone="eu",zone=`, `starling_zone_packets_total{direction="received",peer_zone="?",zone=`,
-		`starling_zone_budget_bytes_per_second{peer_zone="eu",zone=""} 20000`, `starling_zone_budget_waits_total 7`,
+		`starling_members{cause="",state="alive"} 1`, `starling_members{cause="",state="left"} 0`,
+		`starling_agreement_peers{view="same"} 1`,
+		`starling_packets_total{direction="sent"} 0`,
+		`starling_packets_dropped_total{reason="unopened"} 0`,
+		`starling_probe_rtt_seconds 0.001`, `starling_start_time_seconds 1.767323045e+09`,
+		`starling_welcomed 1`, "go_goroutines ",
+		`starling_coordinate_error{space="inside"} 0.125`,
+		`starling_location_questions_total{result="answered"} 0`,
+		`starling_zone_bytes_total{direction="sent",peer_zone="eu",zone=`,
+		`starling_zone_packets_total{direction="received",peer_zone="?",zone=`,
+		`starling_zone_budget_bytes_per_second{peer_zone="eu",zone=""} 20000`,
+		`starling_zone_budget_waits_total 7`,
 	} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("no line with %s", want)

@@ -1,7 +1,7 @@
 package dev
 
-// This file is the cluster and what its nodes are seen to know: who holds whom to be what, kept up
-// by one watcher a node.
+// This file is the cluster and what its nodes are seen to know: in which state each node holds each
+// other one. One watcher for each node keeps that up to date.
 
 import (
 	"context"

@@ -16,8 +16,8 @@ const (
 	MaxNodes = 4096
 )
 
-// Settled is how long after the last start a node is idle: from its fourth second on it looks how
-// long datagrams may be on eight of its ways, four times a second, which is ten times what it sends
+// Settled is how long after the last start a node is idle. From its fourth second on it looks how
+// long datagrams may be on eight of its ways, four times a second. That is ten times what it sends
 // in quiet.
 const Settled = 10 * time.Second
 
@@ -28,7 +28,7 @@ type Config struct {
 	Messages int             // published one after another, each by another node; default 5
 	Idle     time.Duration   // how long the idle cluster is measured; default 5 s
 	Settle   time.Duration   // quiet time before that; default Settled
-	Pause    time.Duration   // between steps, for somebody who watches; default none
+	Pause    time.Duration   // between steps, so that people can follow; default none
 	Patience time.Duration   // how long a step may take before the run is given up; default 60 s
 }
 

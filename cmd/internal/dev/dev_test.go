@@ -103,8 +103,8 @@ func TestRunIsBounded(t *testing.T) {
 	}
 }
 
-// TestBooks checks who is held to be what against a plain count, through all that can happen to the
-// books.
+// TestBooks compares the states in which nodes hold each other with a plain count, through all that
+// can happen to the books.
 func TestBooks(t *testing.T) {
 	c := NewCluster(3, gossip.DefaultDetector)
 	now := time.Now()

@@ -1,6 +1,6 @@
 package dev
 
-// This file is the cluster as somebody who watches sees it: each node as the others hold it to be.
+// This file is the cluster as a spectator sees it: each node as the others hold it to be.
 
 // Look is what the others hold a node to be.
 type Look uint8

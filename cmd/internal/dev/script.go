@@ -37,7 +37,8 @@ func Run(ctx context.Context, cfg Config, c *Cluster, tell func(Update)) (Report
 	r := &run{Cluster: c, cfg: cfg, tell: tell}
 	r.report = Report{Nodes: cfg.Nodes, Version: agent.Version()}
 	r.heap = heap()
-	// Those of the first third stay: people may look through them. Who crashes is not who leaves.
+	// The nodes of the first third stay: people may look through them. The node that crashes is
+	// another than the one that leaves.
 	rest := rand.Perm(c.n - c.n/3)
 	crashed, leaver := c.n/3+rest[0], c.n/3+rest[1]
 	steps := []struct {
@@ -114,7 +115,9 @@ func (r *run) publishAll(ctx context.Context, _ int) ([]Fact, error) {
 			return nil, err
 		}
 	}
-	median := func(d []time.Duration) time.Duration { return quantile(slices.Sorted(slices.Values(d)), 0.5) }
+	median := func(d []time.Duration) time.Duration {
+		return quantile(slices.Sorted(slices.Values(d)), 0.5)
+	}
 	a, b, c := median(t50), median(t99), median(t100)
 	r.report.Publish = Publish{r.cfg.Messages, missed, a.Seconds(), b.Seconds(), c.Seconds()}
 	facts := []Fact{{"half have it", duration(a)}, {"99 % have it", duration(b)},

@@ -93,7 +93,8 @@ const chartHeight = 4.2 * vg.Inch
 
 func chartBytes(format, title string, panels []*plot.Plot) ([]byte, error) {
 	columns := 1 + min(len(panels)/4, 1)
-	wide, high := width*vg.Length(columns), header+chartHeight*vg.Length((len(panels)+columns-1)/columns)
+	wide, high := width*vg.Length(columns),
+		header+chartHeight*vg.Length((len(panels)+columns-1)/columns)
 	if format == ".png" {
 		c := vgimg.NewWith(vgimg.UseWH(wide, high), vgimg.UseDPI(dpi))
 		drawCharts(draw.New(c), title, panels, columns)

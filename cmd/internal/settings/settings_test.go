@@ -94,10 +94,13 @@ func TestErrors(t *testing.T) {
 		about, file, want string
 		env               map[string]string
 	}{
-		{about: "unknown key", file: "name: a\njion: b", want: `s.yaml:2: unknown key "jion": did you mean "join"?`},
+		{about: "unknown key", file: "name: a\njion: b",
+			want: `s.yaml:2: unknown key "jion": did you mean "join"?`},
 		{about: "config is no key", file: "config: x", want: `unknown key "config"`},
-		{about: "not a number", file: "mtu: many", want: `s.yaml:1: mtu: "many" is not a number that can be: invalid syntax`},
-		{about: "not a duration", env: map[string]string{"STARLING_LEAVE_TIMEOUT": "5"}, want: `STARLING_LEAVE_TIMEOUT="5" in the environment:`},
+		{about: "not a number", file: "mtu: many",
+			want: `s.yaml:1: mtu: "many" is not a number that can be: invalid syntax`},
+		{about: "not a duration", env: map[string]string{"STARLING_LEAVE_TIMEOUT": "5"},
+			want: `STARLING_LEAVE_TIMEOUT="5" in the environment:`},
 		{about: "a list for one value", file: "name: [a, b]",
 			want: "one value is wanted, here are 2"},
 		{about: "deep", file: "join: [[a]]", want: "a text is wanted"},
@@ -119,7 +122,8 @@ func TestErrors(t *testing.T) {
 func TestNearest(t *testing.T) {
 	known := []string{"name", "bind", "join", "data-dir", "api", "api-token-file"}
 	for given, want := range map[string]string{
-		"nmae": "name", "datadir": "data-dir", "data_dir": "data-dir", "apitokenfile": "api-token-file", "jion": "join", "ap": "api",
+		"nmae": "name", "datadir": "data-dir", "data_dir": "data-dir",
+		"apitokenfile": "api-token-file", "jion": "join", "ap": "api",
 	} {
 		if got := Nearest(given, known); got != want {
 			t.Errorf("nearest to %q is %q, want %q", given, got, want)

@@ -10,8 +10,8 @@
 // soon at every size. Or they are the rises of gossiped counters, as in Cassandra (gossiped.go,
 // package counter). judge.go has the two distributions.
 //
-// One verdict goes to all in both cases, and who lives refutes it with a higher incarnation. (In
-// Cassandra each node convicts for itself.)
+// In both cases one verdict goes to all, and a member that lives refutes it with a higher
+// incarnation. In Cassandra each node convicts for itself.
 package accrual
 
 import (

@@ -60,8 +60,8 @@ func TestWhoIsWatched(t *testing.T) {
 	}
 }
 
-// A silent member fails when phi is 8, with the reason; its level is told before; who answers is
-// well.
+// A silent member fails when phi is 8, with the reason. Its level is told before. A member that
+// answers is well.
 func TestSilence(t *testing.T) {
 	h := newHost(3, accrual.Config{})
 	answer(h, time.Minute, 1, 2)
@@ -95,8 +95,8 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// Who crashed and comes back before it is missed is not failed for the silence of its former life,
-// which ends between two pings (the swarm's seeds 21487 and 20952).
+// A member that crashes and comes back before it is missed is not failed for the silence of its
+// former life, which ends between two pings (the swarm's seeds 21487 and 20952).
 func TestNewLifeIsMeasuredAnew(t *testing.T) {
 	h := newHost(2, accrual.Config{})
 	answer(h, time.Minute, 1)

@@ -67,7 +67,7 @@ func (d *gossiped) Receive(now mono.Time, sender plane.Sender, t wire.Type, body
 	return t == wire.TypeCounters && d.counters.Receive(now, from, body)
 }
 
-// Changed keeps the counters in step with the table. Whoever comes back is measured anew.
+// Changed keeps the counters in step with the table. A member that comes back is measured anew.
 func (d *gossiped) Changed(now mono.Time, before, after member.Member) {
 	if d.counters.Changed(now, before, after) {
 		e := d.counters.Get(after.ID)

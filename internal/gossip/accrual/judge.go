@@ -36,7 +36,8 @@ type judge struct {
 
 func newJudge(c *Config) judge {
 	j := judge{
-		exponential: c.Exponential, threshold: c.Threshold, pause: c.Pause.Seconds(), minDev: c.MinDev.Seconds(), size: c.Window,
+		exponential: c.Exponential, threshold: c.Threshold, pause: c.Pause.Seconds(),
+		minDev: c.MinDev.Seconds(), size: c.Window,
 	}
 	// phi = log10(1 + e^x) with x = y·(1.5976 + 0.070566·y²), see level: solve for y by Newton's
 	// method. The function rises everywhere, and bends upwards where the root is, so that it
@@ -99,8 +100,8 @@ func exp(x float64) float64 {
 	return math.Ldexp(sum, int(k))
 }
 
-// ln returns the natural logarithm of a positive number: of a fraction between 1/2 and 1 by the
-// series of 2·artanh((f−1)/(f+1)), and of the powers of two.
+// ln returns the natural logarithm of a positive number. It adds that of a fraction f between 1/2
+// and 1, by the series of 2·artanh((f−1)/(f+1)), and that of a power of two.
 func ln(x float64) float64 {
 	f, k := math.Frexp(x)
 	z := (f - 1) / (f + 1)

@@ -11,9 +11,9 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// ring has each node ping the members after it on the ring of IDs, which are hashes, so that all
-// are watched alike. The watcher asks, and whoever is asked answers: views of the ring that differ
-// for a while harm nobody.
+// ring has each node ping the members after it on the ring of IDs. IDs are hashes, so all are
+// watched alike. The watcher asks, and any member that is asked answers. So views of the ring may
+// differ for a while.
 type ring struct {
 	plane.None
 	base
@@ -21,8 +21,8 @@ type ring struct {
 	spare   []watched
 	seen    uint64 // Table.Changes when they were chosen
 	tick    mono.Time
-	again   mono.Time // when those are pinged again who have not answered; mono.Never after that
-	due     mono.Time // nobody has to be judged before; may be too early
+	again   mono.Time // when members that have not answered are pinged again; mono.Never after that
+	due     mono.Time // no member has to be judged before; may be too early
 	seq     uint32
 	sent    mono.Time // when the pings of seq were; mono.Never if this process stood still since
 	rtt     time.Duration
@@ -71,9 +71,9 @@ func (d *ring) Wake(now mono.Time) {
 	d.ping(now)
 }
 
-// ping asks those who have not answered this period's ping yet. Half a period later it is sent
-// again: Akka's heartbeats travel on streams, which repeat what is lost; where a tenth of all
-// packets is lost, single ones made false failures of it within a minute.
+// ping asks the members that have not answered this period's ping yet. Half a period later it is
+// sent again. Akka's heartbeats travel on streams, which repeat what is lost. Where a tenth of all
+// packets is lost, single pings led to false failures within a minute.
 func (d *ring) ping(now mono.Time) {
 	for i := range d.watched {
 		if d.watched[i].acked == d.seq {
@@ -88,9 +88,9 @@ func (d *ring) ping(now mono.Time) {
 }
 
 // choose takes the live members next on the ring and those that are suspects here, and keeps what
-// is known of those that stay. A suspect is one of whom others told an old verdict
-// (docs/decisions/0005): its own watchers hold it for failed already and will not say so again, so
-// whoever doubts it has to look for itself.
+// is known of those that stay. A suspect is a member about which others told an old verdict
+// (docs/decisions/0005). Its own watchers hold it for failed already and will not say so again. So
+// a node that doubts it has to look for itself.
 func (d *ring) choose(now mono.Time) {
 	t, self := d.host.Table(), d.host.Self()
 	d.seen = t.Changes()
@@ -206,9 +206,9 @@ func (d *ring) acked(now mono.Time, from detect.Peer, seq uint32) {
 	w.acked, w.last = seq, now
 }
 
-// Changed lets go of those who are gone. Others are chosen at the next tick, and whoever comes back
-// is measured anew. One in a new life is measured anew at once: a verdict is about a member, and
-// the silence of the former life is not its own.
+// Changed drops members that are gone. Others are chosen at the next tick. A member that comes back
+// is measured anew. A member in a new life is measured anew at once: a verdict is about the member,
+// and the silence of its former life is not its own.
 func (d *ring) Changed(now mono.Time, _, after member.Member) {
 	i := slices.IndexFunc(d.watched, func(w watched) bool { return w.peer.ID == after.ID })
 	switch {

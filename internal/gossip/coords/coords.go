@@ -6,8 +6,8 @@
 // not gossiped, since few ever want to know: a node that does asks them.
 //
 // With several zones a node stands in two spaces, one for its own zone and one for all zones, as in
-// Pharos (Chen et al. 2009): in a single one the milliseconds between zones that no space renders
-// right would drown the parts of one inside them.
+// Pharos (Chen et al. 2009). No space renders the milliseconds between zones right. In a single
+// space that error would be larger than the fractions of a millisecond inside a zone.
 package coords
 
 import (

@@ -4,10 +4,10 @@
 // detectors' affair: packages heartbeat and accrual.
 //
 // The paper sends the whole table. Here one datagram of it goes to each chosen member, and the next
-// one has the next part of the table, in turn: the load on a node does not grow with the cluster,
-// and the time between two rises of a counter does, once the table is larger than a datagram. (To
-// send those first that have risen last was tried, too: the mean gap is shorter by a third, and the
-// longest gaps, which T_fail has to allow for, are the same.)
+// one has the next part of the table, in turn. So the load on a node does not grow with the
+// cluster. The time between two rises of a counter does, once the table is larger than a datagram.
+// Another order was tried: counters that have risen last go first. The mean gap is shorter by a
+// third then, but the longest gaps, which T_fail has to allow for, are the same.
 package counter
 
 import (
@@ -55,8 +55,8 @@ type Exchange[T any] struct {
 	scratch []byte
 }
 
-// New makes an Exchange; it beats first at a random moment of the first period, so that the nodes
-// of a cluster that starts at once do not beat in step. rose is told of each count that rises,
+// New makes an Exchange. It beats first at a random moment of the first period, so that the nodes
+// of a cluster that starts at once do not beat in step. rose is called for each count that rises,
 // before the entry is changed; it may be nil.
 func New[T any](cfg Config, host detect.Host, now mono.Time,
 	rose func(now mono.Time, e *Entry[T])) *Exchange[T] {

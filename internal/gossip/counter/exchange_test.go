@@ -99,8 +99,8 @@ func TestBeat(t *testing.T) {
 	}
 }
 
-// The higher of two counts for one life prevails, whoever tells it; unknown members and former
-// lives tell nothing.
+// The higher of two counts for one life prevails, whichever member tells it. Unknown members and
+// former lives tell nothing.
 func TestHigherPrevails(t *testing.T) {
 	h, x := newHost(4, 1360, 1)
 	is := func(i int, count uint32) {
@@ -181,7 +181,7 @@ func TestInTurn(t *testing.T) {
 	}
 }
 
-// Who fails, leaves or is forgotten has no entry; who comes back begins anew.
+// A member that fails, leaves or is forgotten has no entry. A member that comes back begins anew.
 func TestEntriesFollowTheTable(t *testing.T) {
 	h, x := newHost(5, 1360, 1)
 	h.Receive(3, counters(9))

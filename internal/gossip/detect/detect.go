@@ -1,6 +1,6 @@
-// Package detect is the seam between a node and its failure detector. The detector decides who is
-// up; membership and dissemination do not know which one runs, and it does not know how news
-// travels.
+// Package detect is the seam between a node and its failure detector. The detector decides which
+// members are up. Membership and dissemination do not know which detector runs, and the detector
+// does not know how news travels.
 package detect
 
 import (
@@ -26,8 +26,9 @@ type Detector interface {
 	// A Detector's Changed brings its own verdicts back. Its Receive answers a sender that is
 	// unknown here, or dead, all the same.
 	plane.Plane
-	// Accused tells that somebody suspects a member that the table holds as a suspect: once when it
-	// becomes one, and again for each who says the same. It says whether that is worth passing on.
+	// Accused tells that a node suspects a member that the table holds as a suspect: once when the
+	// member becomes one, and again for each node that says the same. It returns whether that is
+	// worth passing on.
 	Accused(now mono.Time, m member.Member, accuser member.ID) bool
 	// Refuted tells that this node had to refute an accusation: others do not hear it in time.
 	Refuted()
@@ -41,7 +42,7 @@ type Detector interface {
 type Host interface {
 	// Self returns this node.
 	Self() member.ID
-	// Table returns who is known. The detector only reads it.
+	// Table returns the known members. The detector only reads it.
 	Table() *member.Table
 	// Rand returns the node's source of chance.
 	Rand() *rand.Rand
@@ -59,7 +60,7 @@ type Host interface {
 // implement Listener and Prober too; the node looks for them once, when it has made the detector.
 // Every node is a Court.
 
-// Listener is a Detector that hears of every datagram: whoever sends one lives.
+// Listener is a Detector that hears of every datagram: a member that sends one lives.
 type Listener interface {
 	// Heard is called before the datagram's messages are read. The sender may be unknown here, or
 	// dead.
@@ -119,20 +120,21 @@ type Court interface {
 	// Silent tells this node's user that a whole other zone is silent from here, or is heard again;
 	// both are spread in this zone by Spread.
 	Silent(now mono.Time, zone uint16, on bool)
-	// Isolated tells this node's user that it hears from next to nobody, or next to nobody hears
-	// it, and so fails nobody, or that it does again. unheard says that it hears others, and that
-	// nobody answers what it sends.
+	// Isolated tells this node's user that it hears almost no member, or almost none hears it, and
+	// so it fails none; or that this is over. unheard says that it hears others, and that none
+	// answers what it sends.
 	Isolated(now mono.Time, on, unheard bool)
 }
 
 // Evidence is why a member was declared failed.
 type Evidence struct {
-	Accuser member.ID     // who declared it
-	Cause   wire.Cause    // what most of those who voted saw, or the accuser if nobody did
+	Accuser member.ID     // the member that declared it
+	Cause   wire.Cause    // what most voters saw, or what the accuser saw if no juror voted
 	Pings   int           // that the accuser sent in vain
 	Span    time.Duration // from the first of them to the verdict
 	Seats   int           // of the jury, 0 without one
-	// of the jurors, none where the accuser alone could judge; under SWIM of those who suspected it
+	// those of the jurors, none where the accuser alone could judge; under SWIM those of the nodes
+	// that suspected it
 	Votes []Vote
 }
 
@@ -151,7 +153,8 @@ func AppendDoubt(b []byte, m *member.Member, accuser member.ID) []byte {
 		return b
 	}
 	return wire.AppendUpdate(b, &wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{
-		Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Suspect, Accuser: accuser,
+		Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Suspect,
+		Accuser: accuser,
 	}})
 }
 
@@ -161,7 +164,8 @@ type Loner interface {
 	Host
 	// FailHere declares a live member failed at this node, and tells its user, but no other node.
 	FailHere(now mono.Time, id member.ID, e Evidence)
-	// Forget drops a dead member from this node's table. Whoever tells of it again brings it back.
+	// Forget drops a dead member from this node's table. A node that tells of it again brings it
+	// back.
 	Forget(now mono.Time, id member.ID)
 }
 

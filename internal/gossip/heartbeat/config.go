@@ -46,8 +46,8 @@ func (c Config) exchange(room int) counter.Config {
 // messages: Fail, or if that is 0 so long that a cluster without loss makes about one mistake a
 // day.
 //
-// The chance that a counter is not seen to rise for t falls as exp(-reach·t/Period), where reach is
-// to how many members a node tells any one counter in a period; a day has 86,400 s, for each of n²
+// The chance that a counter is not seen to rise for t falls as exp(-reach·t/Period). reach is how
+// many members a node tells any one counter to in a period. A day has 86,400 s, for each of n²
 // pairs: T_fail = Period·(2 + (13 + 2·ln n)/reach).
 func (c Config) FailAfter(live, room int) time.Duration {
 	c = c.withDefaults()

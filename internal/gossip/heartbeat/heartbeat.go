@@ -92,9 +92,9 @@ func (d *Detector) expire(now mono.Time) {
 	}
 }
 
-// cleanUp forgets who has been dead for T_cleanup. Sooner, somebody who has not missed its counter
-// yet would tell of it, and it would be taken for a new member: the dead would come back (section 3
-// of the paper).
+// cleanUp forgets members that have been dead for T_cleanup. Sooner, a node that has not missed the
+// counter yet would tell of it, and the dead member would be taken for a new one (section 3 of the
+// paper).
 func (d *Detector) cleanUp(now mono.Time) {
 	for i := 0; i < len(d.failed); {
 		if g := d.failed[i]; g.until <= now {
@@ -118,7 +118,8 @@ func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body
 	return t == wire.TypeCounters && d.counters.Receive(now, from, body)
 }
 
-// Changed keeps the counters in step with the table. Who came back has refuted, and begins anew.
+// Changed keeps the counters in step with the table. A member that came back has refuted, and
+// begins anew.
 func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 	if d.counters.Changed(now, before, after) {
 		d.judge = min(d.judge, now.Add(d.failAfter()))

@@ -43,8 +43,8 @@ func counterOf(h *detecttest.Host, i int, count uint32) wire.Counter {
 
 func state(h *detecttest.Host, i int) member.State { m := h.Get(i); return m.State }
 
-// A member whose counter has not risen for T_fail is failed, at that moment and with its reason;
-// one whose counter rises, whoever tells of it, is not.
+// A member whose counter has not risen for T_fail is failed, at that moment and with its reason. A
+// member whose counter rises is not, whichever node tells of it.
 func TestNoRiseForTFail(t *testing.T) {
 	h := newHost(3, heartbeat.Config{})
 	start := h.Now
@@ -92,7 +92,7 @@ func TestFormerLifeDoesNotCount(t *testing.T) {
 	}
 }
 
-// Who was failed and refutes has the whole of T_fail again.
+// A failed member that refutes has the whole of T_fail again.
 func TestRefuterBeginsAnew(t *testing.T) {
 	h := newHost(3, heartbeat.Config{})
 	h.Run(fail + time.Second)

@@ -1,5 +1,5 @@
-// Package member knows who is in the cluster: records, the order of precedence of what is said
-// about them, and the table of them all.
+// Package member holds the members of the cluster: their records, the order of precedence of what
+// is said about them, and the table of them all.
 package member
 
 import (

@@ -128,8 +128,8 @@ func (r *Record) Check() uint32 {
 }
 
 // Instance is 32 bits that tell one life of a member from another: packets carry the one they are
-// meant for, so that whoever took over the address of a dead member is not mistaken for it. It is
-// never 0, which stands for "whoever is there".
+// meant for, so that a process at the address of a dead member is not mistaken for it. It is never
+// 0, which stands for any process at that address.
 //
 // It is made of the generation's low 32 bits, which a datagram's header carries.
 func Instance(id ID, generation uint32) uint32 {

@@ -114,12 +114,14 @@ func TestCheckCoversEveryField(t *testing.T) {
 		"nothing":    func(*Record) {},
 		"name":       func(r *Record) { r.Name = "wrem" },
 		"generation": func(r *Record) { r.Generation = 1 << 40 },
-		"ip":         func(r *Record) { r.Addr = netip.AddrPortFrom(netip.MustParseAddr("10.0.1.1"), r.Addr.Port()) },
-		"port":       func(r *Record) { r.Addr = netip.AddrPortFrom(r.Addr.Addr(), 7748) },
-		"zone":       func(r *Record) { r.Zone = "eu" },
-		"tags":       func(r *Record) { r.Tags = "" },
-		"protocol":   func(r *Record) { r.Protocol = 2 },
-		"border":     func(r *Record) { r.Name, r.Zone = "wre", "n" },
+		"ip": func(r *Record) {
+			r.Addr = netip.AddrPortFrom(netip.MustParseAddr("10.0.1.1"), r.Addr.Port())
+		},
+		"port":     func(r *Record) { r.Addr = netip.AddrPortFrom(r.Addr.Addr(), 7748) },
+		"zone":     func(r *Record) { r.Zone = "eu" },
+		"tags":     func(r *Record) { r.Tags = "" },
+		"protocol": func(r *Record) { r.Protocol = 2 },
+		"border":   func(r *Record) { r.Name, r.Zone = "wre", "n" },
 	} {
 		r := base
 		change(&r)
@@ -130,7 +132,7 @@ func TestCheckCoversEveryField(t *testing.T) {
 	}
 }
 
-// Equal records of one process are one, whoever holds them.
+// Equal records of one process are one, in all tables that hold them.
 func TestEqualRecordsAreOne(t *testing.T) {
 	var a, b Table
 	for i := range 50 {
@@ -149,7 +151,7 @@ func TestEqualRecordsAreOne(t *testing.T) {
 	}
 }
 
-// One life of a member is told from another, and from whoever is meant by 0.
+// One life of a member is told from another, and from 0, which means any process.
 func TestInstance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := ID(rapid.Uint64().Draw(t, "id"))

@@ -197,8 +197,8 @@ func (t *Table) Len() int { return len(t.entries) }
 // Live returns how many members are alive or suspect.
 func (t *Table) Live() int { return t.live }
 
-// Served returns how many of the live can be sent to from here: all, but those at addresses of the
-// other IP version. Whoever chooses a member to send to chooses among them.
+// Served returns how many of the live members can be sent to from here: all but those at addresses
+// of the other IP version. A caller that chooses a member to send to chooses among them.
 func (t *Table) Served() int { return t.served }
 
 // Fingerprint returns an order-free hash of the live members: equal tables have equal ones.
@@ -217,7 +217,9 @@ func (t *Table) At(i int) Member {
 	if e.reply {
 		heard = t.heard[e.id]
 	}
-	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check, Since: e.since, Far: e.far, Again: e.again, Cause: e.cause, OutOfFamily: e.other, heard: heard}
+	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check,
+		Since: e.since, Far: e.far, Again: e.again, Cause: e.cause, OutOfFamily: e.other,
+		heard: heard}
 }
 
 // IDAt returns the ID of the member at a position.

@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// Tags are a member's free key=value pairs, kept as their own bytes on the wire: for each pair, in
-// the order of the keys, a byte with the key's length, the key, two bytes with the value's length,
-// the value. So equal tags are equal strings, and a record with tags is comparable.
+// Tags are a member's free key=value pairs, kept as their own bytes on the wire. For each pair, in
+// the order of the keys, that is a byte with the key's length, the key, two bytes with the value's
+// length, and the value. So equal tags are equal strings, and a record with tags is comparable.
 type Tags string
 
 // NewTags encodes pairs; the error names the key that does not fit.

@@ -29,7 +29,7 @@ func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies 
 		r.moved = true
 	}
 	if !r.holds(b) {
-		return // it was refused, or a part of it: whoever asks is not told that it is here
+		return // it was refused, or a part of it: a node that asks is not told that it is here
 	}
 	switch b.Bits {
 	case wire.SpanNone:
@@ -92,8 +92,8 @@ func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool)
 	p := parentOf(from, b)
 	i := r.find(b)
 	if i >= 0 && r.jobs[i].void() {
-		bare = bare || len(r.jobs[i].legs) > 1 // it was sent to those who lacked it
-		r.release(i)                           // whoever was asked for it may rely on this node
+		bare = bare || len(r.jobs[i].legs) > 1 // it was sent to the members that lacked it
+		r.release(i)                           // its delegate may rely on this node
 		i = -1
 	}
 	if i >= 0 {
@@ -150,7 +150,7 @@ func (r *Relay) answered(now mono.Time, from detect.Peer, instance uint32, m *wi
 	}
 }
 
-// answer is called when somebody who was asked for a leg says how it stands.
+// answer is called when a member that was asked for a leg says how it stands.
 func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Confirmed) {
 	j := &r.jobs[i]
 	l := &j.legs[k]
@@ -165,14 +165,14 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 	case m.Verdict == wire.DutyDone:
 		r.compare(now, j, k, from, m)
 	case m.Verdict == wire.DutyVoid && (!l.single() || m.Bits == placeBits):
-		// only who is meant can say that
+		// only the member itself can say that
 	case m.Verdict == wire.DutyVoid && j.mine.is:
 		l.of, l.newer = 0, true
 		r.end(j, l, 0, nil)
 	case m.Verdict == wire.DutyVoid: // the origin leaves it out, once it is named to it
 		r.end(j, l, 0, []member.ID{l.id})
 	case from != l.asked() || l.state == done:
-		// somebody given up is at work after all; another is, too
+		// a member that was given up is at work after all; another is, too
 	case m.Verdict == wire.DutyTaken && l.single() && l.state == taken:
 		// it was not given it yet: it tells
 	case m.Verdict == wire.DutyTaken:

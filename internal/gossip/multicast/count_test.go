@@ -43,9 +43,9 @@ func inZones(zones int) func(i int) string {
 	return func(i int) string { return fmt.Sprint("z", i%zones) }
 }
 
-// A member of another zone was given the parcel, and is among those whom the zone's delegate
-// counted. The origin takes it for dead for a while: then it is not counted once more. In a zone of
-// more than 48 the origin does not know whom the delegate counted.
+// A member of another zone was given the parcel, and the zone's delegate counted it. The origin
+// takes it for dead for a while. Then it must not be counted once more. In a zone of more than 48
+// the origin does not know which members the delegate counted.
 func TestTheCountedReturn(t *testing.T) {
 	for _, n := range []int{12, 165} {
 		w := newWorld(t, n, 3, Config{}, inZones(3))
@@ -103,8 +103,8 @@ func TestOneMoreInACountedZone(t *testing.T) {
 	}
 }
 
-// Whatever members take each other for, and whoever has the parcel behind a gap: a publisher is
-// never told that more members have it than were given it.
+// A publisher is never told that more members have a parcel than were given it, whatever members
+// take each other for, and whichever members have it behind a gap.
 func TestNeverTooMany(t *testing.T) {
 	for seed := range uint64(100) {
 		neverTooMany(t, seed)

@@ -21,9 +21,9 @@ const (
 	orphanCopies = 2 // that are sent of a parcel that the tree does not bring
 )
 
-// extras sends copies of a parcel that just came in to other places of the zone's ring: the same
-// distances for all who have it, so that as many go out from each as come in at each. A big parcel
-// costs too much for that, and without losses a quarter of the nodes send one.
+// extras sends copies of a parcel that just came in to other places of the zone's ring. The
+// distances are the same for all members, so as many copies go out from each as come in at each. A
+// big parcel costs too much for that. Without losses a quarter of the nodes send one.
 func (r *Relay) extras(now mono.Time, b *wire.Branch, size int) {
 	places := r.zone(r.self().Zone())
 	class := max(b.Loss, r.class())

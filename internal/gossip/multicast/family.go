@@ -6,10 +6,10 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// Members at addresses of the other IP version. This node cannot send to them, and so nobody who
-// needs one is given to it as a delegate. They get parcels by way of others, each of whom says at
-// once if it cannot send to them either. Nobody waits for one that no helper reaches: a publisher
-// does not count it, and what it lacks it finds by digests.
+// Members at addresses of the other IP version. This node cannot send to them, so it gives them no
+// duty as delegates. They get parcels by way of others. A helper says at once if it cannot send to
+// them either. A publisher does not wait for a member that no helper reaches, and does not count
+// it. Such a member finds by digests what it lacks.
 
 // maxHelpers is how many are asked, one after the other, to reach a member.
 const maxHelpers = 8
@@ -24,8 +24,8 @@ func (r *Relay) outOfFamily(id member.ID) bool {
 	return ok && m.OutOfFamily
 }
 
-// singleByOthers adds a leg for a member that this node cannot send to. Who is asked to help, and
-// cannot, says so at once.
+// singleByOthers adds a leg for a member that this node cannot send to. A member that is asked to
+// help, and cannot, says so at once.
 func (r *Relay) singleByOthers(now mono.Time, j *job, p place, bare bool) {
 	l := absent(p)
 	if j.Bits == placeBits {
@@ -68,8 +68,8 @@ func (r *Relay) helped(now mono.Time, j *job, l *leg) {
 	r.end(j, l, 0, []member.ID{l.id})
 }
 
-// nextHelper chooses one: at first who helped last, then others of the member's zone, in the end of
-// any.
+// nextHelper chooses a helper: at first the one that helped last, then others of the member's zone,
+// in the end members of any zone.
 func (r *Relay) nextHelper(now mono.Time, j *job, l *leg) bool {
 	fits := func(id member.ID) bool {
 		return id != r.host.Self() && id != l.id && id != l.via && id != j.Origin &&

@@ -11,8 +11,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// Who hears nothing for a while gets what was published meanwhile as soon as it hears again, and
-// the origin knows.
+// A member that hears nothing for a while gets what was published meanwhile as soon as it hears
+// again, and the origin knows.
 func TestOfferedAgain(t *testing.T) {
 	for _, n := range []int{20, 300} {
 		w := newWorld(t, n, 3, Config{}, nil)
@@ -73,8 +73,8 @@ func TestPausedDelegates(t *testing.T) {
 	}
 }
 
-// The origin dies after its first datagrams: whoever has the message brings it to nearly all, and
-// the digests of package stream do the rest.
+// The origin dies after its first datagrams. The members that have the message bring it to nearly
+// all, and the digests of package stream do the rest.
 func TestOriginDies(t *testing.T) {
 	for _, first := range []int{4, 12, 40} {
 		w := newWorld(t, 500, 6, Config{}, nil)
@@ -94,7 +94,7 @@ func TestOriginDies(t *testing.T) {
 	}
 }
 
-// Half of the nodes are dead, half of the packets are lost: whoever lives gets every message, and
+// Half of the nodes are dead, half of the packets are lost. Each live node gets every message, and
 // each origin knows.
 func TestAllGetEverything(t *testing.T) {
 	for _, c := range []struct{ loss, crashed float64 }{{0.5, 0}, {0, 0.5}, {0.3, 0.3}} {
@@ -139,7 +139,7 @@ func TestAllGetEverything(t *testing.T) {
 	}
 }
 
-// Members that only some know of get what is published by those who know them.
+// Members that only some nodes know of get what these nodes publish.
 func TestViewsDiffer(t *testing.T) {
 	w := newWorld(t, 300, 8, Config{}, nil)
 	rare := w.nodes[299]

@@ -168,7 +168,7 @@ func (r *Relay) include(now mono.Time, m *member.Member) {
 	}
 }
 
-// legOver returns the leg that counts whoever stands at a place, or may: nil if none does.
+// legOver returns the leg that counts the member at a place, or may count it; nil if none does.
 func (j *job) legOver(at place) *leg {
 	if l := j.legFor(at.ID); l != nil {
 		return l
@@ -193,9 +193,9 @@ func (j *job) had(id member.ID, but *leg) bool {
 	return false
 }
 
-// enlist notes who the members are that a leg for a span counts, all of whom are known here as they
-// are to its delegate. A member that another leg counts, as when it came to another zone meanwhile,
-// is not counted by this one.
+// enlist notes the members that a leg for a span counts. This node knows all of them as the leg's
+// delegate does. A member that another leg counts is not counted by this one. That happens when the
+// member came to another zone meanwhile.
 func (r *Relay) enlist(j *job, l *leg, places []place) {
 	counted := func(id member.ID) bool {
 		single := j.legFor(id)
@@ -212,7 +212,7 @@ func (r *Relay) enlist(j *job, l *leg, places []place) {
 	l.of = l.have + int32(len(l.missing))
 }
 
-// scatter asks each member of a span by itself, in place of a delegate that could not name all who
+// scatter asks each member of a span by itself, in place of a delegate that could not name all that
 // are missing.
 func (r *Relay) scatter(now mono.Time, j *job, k int) {
 	span := j.legs[k].span

@@ -284,8 +284,8 @@ func TestMissingDiesAndReturns(t *testing.T) {
 	}
 }
 
-// Who is missing when all else is done dies: that ends the wait, also if it had not been asked
-// again.
+// The member that is missing when all else is done dies. That ends the wait, also if the member had
+// not been asked again.
 func TestMissingDies(t *testing.T) {
 	for _, waited := range []bool{false, true} {
 		w := newWorld(t, 10, 5, Config{}, nil)
@@ -372,7 +372,7 @@ func TestDelegatesCount(t *testing.T) {
 	}
 }
 
-// Who refuses a parcel, or a part of it, confirms nothing; nor does it take a duty.
+// A member that refuses a parcel, or a part of it, confirms nothing. Nor does it take a duty.
 func TestRefusedIsNotConfirmed(t *testing.T) {
 	for _, bits := range []uint8{wire.SpanSelf, 0} {
 		for taken := range 3 {
@@ -611,7 +611,8 @@ func TestNarrowWayIsSpared(t *testing.T) {
 			w.run(100 * time.Millisecond)
 			before := origin.Stats().Carries + w.nodes[1].Stats().Carries
 			w.run(30 * time.Second)
-			if again := origin.Stats().Carries+w.nodes[1].Stats().Carries > before; again != c.again {
+			after := origin.Stats().Carries + w.nodes[1].Stats().Carries
+			if again := after > before; again != c.again {
 				t.Errorf("%+v, waited for: %v: sent again: %v", c, waited, again)
 			}
 		}

@@ -21,11 +21,11 @@ type parcel struct {
 type job struct {
 	wire.Branch // the duty as it came; Attempt is not used
 	instance    uint32
-	parents     [2]parent // who gave the duty, the latest first; nobody for an own parcel
+	parents     [2]parent // they gave the duty, the latest first; none for an own parcel
 	legs        []leg
 	open        int  // legs that are not done
 	small       bool // the parcel leaves room for others in a datagram
-	striped     bool // an own parcel that somebody else of this node's zone is to bring to it
+	striped     bool // an own parcel that another of this node's zone is to bring to it
 	// this node was not given the parcel when it took the duty: the first leg is its own
 	owing  bool
 	twin   bool // nobody gave the duty: this node is a twin
@@ -43,8 +43,8 @@ type parent struct {
 	patient bool
 }
 
-// leg is one part of a duty, and who was asked to see to it: a delegate for a span, or a member for
-// itself.
+// leg is one part of a duty, and the member that was asked to see to it: a delegate for a span, or
+// a member for itself.
 type leg struct {
 	span wire.Span // SpanSelf: the member alone
 	id   member.ID // the member that was asked last
@@ -67,7 +67,7 @@ type leg struct {
 	have    int32 // that have the parcel, once it is done
 	missing []member.ID
 	digest  uint16 // of a span: that of the members it is for, 0 if that is not known
-	// of a span of an own parcel that is waited for: who has it, if that is known
+	// of a span of an own parcel that is waited for: the members that have it, if they are known
 	had []member.ID
 }
 
@@ -91,7 +91,7 @@ func (l *leg) asks(bits uint8, from member.ID) bool {
 	return bits == l.span.Bits && (from == l.id || former)
 }
 
-// asked is who was asked last.
+// asked is the member that was asked last.
 func (l *leg) asked() member.ID { return cmp.Or(l.via, l.id) }
 
 func instanceOf(b *wire.Branch) uint32 { return member.Instance(b.Origin, uint32(b.Generation)) }

@@ -160,7 +160,8 @@ func (r *Relay) confirm(now mono.Time, p parent, b *wire.Branch, v wire.Verdict)
 // confirmClosed tells a parent the end of a duty.
 func (r *Relay) confirmClosed(now mono.Time, p parent, c *closed) {
 	n := note{c.instance, wire.Confirmed{
-		First: c.first, Attempt: p.attempt, Bits: c.span.Bits, Of: uint32(c.of), Have: uint32(c.have), Digest: c.digest,
+		First: c.first, Attempt: p.attempt, Bits: c.span.Bits, Of: uint32(c.of),
+		Have: uint32(c.have), Digest: c.digest,
 	}}
 	for _, id := range c.missing {
 		n.m.Missing = binary.BigEndian.AppendUint64(n.m.Missing, uint64(id))

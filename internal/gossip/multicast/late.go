@@ -70,9 +70,9 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 	}
 }
 
-// sparing says whether who does not answer is asked again whether it has the parcel, before that is
-// sent another time: if it is big, or if many come and nothing gets lost. Then the answer is late
-// because all are busy.
+// sparing says whether a member that does not answer is first asked whether it has the parcel,
+// before the parcel is sent another time. That is so for a big parcel, and where many come and
+// nothing gets lost: then the answer is late because all are busy.
 func (r *Relay) sparing(j *job) bool { return !j.small || r.busy() && r.class() == 0 }
 
 // policy is what the losses on a leg's way ask for; in this node's zone, those that the job was

@@ -33,7 +33,8 @@ func (w *world) stream(publishers, perSecond, size int, d time.Duration) (packet
 		worst = max(worst, r.t100)
 	}
 	for _, x := range w.nodes {
-		packets, bytes, copies = packets+float64(x.packets), bytes+float64(x.bytes), copies+float64(x.copies)
+		packets, bytes, copies = packets+float64(x.packets), bytes+float64(x.bytes),
+			copies+float64(x.copies)
 	}
 	per := float64(count * len(w.nodes))
 	return packets / per, bytes / per, copies / per, worst

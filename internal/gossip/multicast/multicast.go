@@ -1,20 +1,20 @@
-// Package multicast brings what a node publishes to all others along a tree that needs no set-up:
-// everybody knows all members, so whoever has a parcel can give parts of the ring to others, who do
-// the same.
+// Package multicast brings what a node publishes to all others along a tree that needs no set-up.
+// Each node knows all members. So a node that has a parcel can give parts of the ring to others,
+// which do the same.
 //
 // Trees are fast and cheap and break when inner nodes fail; gossip is robust and pays in copies.
-// Here each part of the ring is delegated, the delegate confirms, and one that does not answer is
-// replaced by another: a tree that is made anew for each parcel, around those who are silent. Parts
-// are confirmed upward, so the origin knows when everybody has a parcel. A few copies beside the
-// tree, to fixed places of the ring, more of them where packets are lost, hide most losses. What
-// all this misses is found by the digests of package stream.
+// Here each part of the ring is delegated, the delegate confirms, and a delegate that does not
+// answer is replaced by another. So the tree is made anew for each parcel, around silent members.
+// Parts are confirmed upward, so the origin knows when all members have a parcel. A few copies
+// beside the tree, to fixed places of the ring, more of them where packets are lost, hide most
+// losses. What all this misses is found by the digests of package stream.
 //
-// One file holds one rule: ring.go is who stands where; job.go is a duty and its legs; split.go
-// divides a span and chooses delegates; late.go is what happens when no answer comes; answer.go is
-// what happens when one does; own.go is this node's own parcels; family.go is members of the other
-// IP version; given.go is who was given a parcel that a publisher waits for; extra.go is the copies
-// beside the tree; lane.go puts into one datagram what goes the same way; path.go knows how long
-// answers take and how many are lost.
+// One file holds one rule. ring.go is the places of members. job.go is a duty and its legs.
+// split.go divides a span and chooses delegates. late.go is what happens when no answer comes, and
+// answer.go what happens when one does. own.go is this node's own parcels. family.go is members of
+// the other IP version. given.go is which members were given a parcel that a publisher waits for.
+// extra.go is the copies beside the tree. lane.go puts into one datagram what goes the same way.
+// path.go knows how long answers take and how many are lost.
 package multicast
 
 import (
@@ -37,9 +37,9 @@ type Store interface {
 	// Knows says whether a piece is held, or was. PassedOver says whether it was given up without.
 	Knows(origin member.ID, generation, seq uint64) bool
 	PassedOver(origin member.ID, generation, seq uint64) bool
-	// Given says how a piece stands with this node's programs: DutyDone if they were given it or it
-	// is ready to be given, DutyTaken if not (yet), DutyLacks if it is not here, DutyVoid if it is
-	// from before this node's time.
+	// Given says how a piece stands with this node's programs. DutyDone: they were given it, or it
+	// is ready to be given. DutyTaken: they were not, or not yet. DutyLacks: it is not here.
+	// DutyVoid: it is from before this node's time.
 	Given(origin member.ID, generation, seq uint64) wire.Verdict
 	// Body returns the body of a piece that is held.
 	Body(origin member.ID, generation, seq uint64) ([]byte, bool)
@@ -91,9 +91,10 @@ type Progress struct {
 	Have, Of int
 	Newer    int         // live members that joined later, and do not get it; they are not in Of
 	Missing  []member.ID // some of those that did not; valid during the call
-	// all was done that can be done at once: who is missing is silent, or has it behind a gap
+	// all was done that can be done at once: a member that is missing is silent, or has it behind a
+	// gap
 	Done bool
-	// who is missing is not asked any more: nothing more will be told of these pieces
+	// a member that is missing is not asked any more: nothing more will be told of these pieces
 	Ended bool
 }
 
@@ -114,15 +115,15 @@ type Config struct {
 	Pace   time.Duration // between two parcels of this node's own, on average; default 24 µs
 }
 
-// parcelRoom is how many bytes a parcel takes of a datagram at most. Whoever gets one passes it on
-// as it is, so it fits the least datagram, whatever Config.Size is: where that is larger, several
-// parcels share a datagram.
+// parcelRoom is how many bytes a parcel takes of a datagram at most. A node passes a parcel on as
+// it came, so a parcel fits the least datagram, whatever Config.Size is. Where that is larger,
+// several parcels share a datagram.
 const parcelRoom = wire.MinRoom - wire.HeaderSize
 
 // What keeps a node's memory bounded, and other numbers.
 const (
 	maxJobs    = 4096 // duties at once; the parent gives what comes on top to somebody else
-	maxClosed  = 256  // duties whose end is remembered, for those who ask again
+	maxClosed  = 256  // duties whose end is remembered, for members that ask again
 	maxOrphans = 256  // parcels for which the tree is waited for
 	// parcels of this node's own that are still offered to members that were silent
 	maxLinger  = 128
@@ -132,7 +133,7 @@ const (
 	maxWays    = 16      // members of which it is remembered which helper reached them
 	// members that are asked, one after the other, to reach one in this node's place
 	maxDetours = 4
-	// peers whose last datagram is remembered, beyond those for whom something waits
+	// peers whose last datagram is remembered, beyond the peers for which something waits
 	idleLanes = 64
 )
 
@@ -181,7 +182,7 @@ type Relay struct {
 	ring    *topology.Ring
 	me      place // this node's own
 	paths   paths
-	helper  member.ID // who last reached a member that this node cannot send to
+	helper  member.ID // it last reached a member that this node cannot send to
 	ways    []way     // to members that this node asked others to reach
 	oldWay  int       // the one of them that was replaced last
 	silence silence

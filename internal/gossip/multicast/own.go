@@ -234,7 +234,7 @@ func (j *job) progress() Progress {
 	return p
 }
 
-// abandon ends an own job that is not complete. A publisher who waits is told.
+// abandon ends an own job that is not complete. A publisher that waits is told.
 func (r *Relay) abandon(now mono.Time, i int32) {
 	j := &r.jobs[i]
 	r.own.drop(i)
@@ -246,10 +246,10 @@ func (r *Relay) abandon(now mono.Time, i int32) {
 	r.release(i)
 }
 
-// finishOwn is called when all was done for an own parcel that can be done at once. Who is missing
-// is offered it again after a pause, until nobody is, or until there are too many such parcels:
-// then it is left to the digests. One that a publisher waits for goes on for as long as this node
-// holds it: later nobody new will be given it.
+// finishOwn is called when all was done for an own parcel that can be done at once. Members that
+// are missing are offered it again after a pause, until none is. If there are too many such
+// parcels, it is left to the digests. A parcel that a publisher waits for goes on for as long as
+// this node holds it. Later no further member will be given it.
 func (r *Relay) finishOwn(now mono.Time, i int32) {
 	j := &r.jobs[i]
 	j.mine.tried = true
@@ -336,8 +336,8 @@ func (r *Relay) name(j *job, k int) {
 	}
 }
 
-// Unsettled returns the first of this node's own pieces that is not out, if any is not: not each
-// live member has it or is silent, or fewer than so many others have it, less than all if there are
+// Unsettled returns the first of this node's own pieces that is not out, if any is not. A piece is
+// out if each live member has it or is silent, and so many others have it, or all if there are
 // fewer.
 func (r *Relay) Unsettled(others int) (generation, piece uint64, late bool) {
 	o := &r.own
@@ -386,21 +386,22 @@ func (r *Relay) ZoneHeard(now mono.Time, zone uint16) {
 	}
 }
 
-// reopen offers an own parcel again to those who lacked it, but not while their zone is silent.
+// reopen offers an own parcel again to the members that lacked it, but not while their zone is
+// silent.
 func (r *Relay) reopen(now mono.Time, j *job, k int) {
 	if _, held := r.store.Body(j.Origin, j.Generation, j.First); !held {
-		return // nobody new is given it: the job ends (finishOwn)
+		return // no further member is given it: the job ends (finishOwn)
 	}
 	l := &j.legs[k]
 	each := j.mine.waited && !l.single() && (!r.foreign(l.span) || l.have > 0)
 	if !l.single() && !each {
-		l.of = int32(r.count(&j.Branch, l.span)) // who died since was perhaps not named
+		l.of = int32(r.count(&j.Branch, l.span)) // a member that died since was perhaps not named
 		l.have = min(l.have, l.of)
 	}
 	if r.unheard(l.span) || l.single() && r.host.Silent(l.zone) || l.have >= l.of {
 		return
 	}
-	if each { // who they are that have it is not known
+	if each { // it is not known which members have it
 		r.scatter(now, j, k)
 		return
 	}

@@ -12,7 +12,7 @@ import (
 // after another try, counts as well, as in RFC 3522: so the wait grows with a shortage of
 // processors instead of taking it for losses.
 type path struct {
-	// to those asked for an answer at once, and to those who may wait for company
+	// of questions that are answered at once, and of questions whose answers may wait for company
 	prompt, patient trip
 
 	answered mono.Time // when the last answer came
@@ -118,8 +118,8 @@ const percent = 1 << 16 / 100
 
 // lossMeter is the share of tries that are lost, they or their answers, in 1/65,536: the mean of
 // the first few, then an exponential average. A try is known to be lost when a later one is
-// answered: who never answers is dead, and who answers late is short of time. Whole numbers are the
-// same on every machine.
+// answered. A member that never answers is dead, and a member that answers late is short of time.
+// Whole numbers are the same on every machine.
 type lossMeter struct {
 	share, samples int32
 	heard          uint8 // the class that somebody else told last
@@ -207,9 +207,9 @@ type policy struct {
 var policies = [4]policy{{1, 1, 4, 2, 3, 2}, {2, 1, 6, 3, 5, 2}, {3, 1, 9, 5, 8, 4},
 	{4, 2, 13, 9, 14, 4}}
 
-// company is how long something waits for company after the last that went to the same peer: usual,
-// or a part of the time that is waited for answers if that is longer, since then the processors are
-// short of time, and full datagrams save it.
+// company is how long something waits for company after the last that went to the same peer. As a
+// rule that is usual. If this node is busy it is a part of the wait for answers, if that is longer:
+// the processors are short of time then, and full datagrams save it.
 func (r *Relay) company(usual time.Duration) time.Duration {
 	if !r.busy() {
 		return usual
@@ -217,8 +217,8 @@ func (r *Relay) company(usual time.Duration) time.Duration {
 	return max(usual, min(r.rto(r.self().Zone(), true)/4, maxCompany))
 }
 
-// silence knows who let several tries in a row pass without an answer. It is a cache without
-// chains: who meets another in it is forgotten, which costs a time-out.
+// silence holds the members that let several tries in a row pass without an answer. It is a cache
+// without chains: of two members in one slot the earlier one is forgotten, which costs a time-out.
 type silence struct{ slots []silent }
 
 type silent struct {

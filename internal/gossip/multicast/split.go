@@ -43,7 +43,7 @@ func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 		}
 		switch {
 		case holds(part, r.self().Key) && j.striped && part.Bits == zoneBits && end-i > 4:
-			j.striped = false // who falls back on this divides
+			j.striped = false // a fallback to this node divides
 			r.delegate(now, j, part, end-i, bare)
 		case holds(part, r.self().Key):
 			r.divide(now, j, part, bare)
@@ -63,9 +63,9 @@ func (r *Relay) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 	}
 }
 
-// widthOf returns by how many bits the parts of some places are told apart: zones first, if there
-// are several; then as many parts as each will have members, which makes a shallow tree of nodes
-// that have about the same to do.
+// widthOf returns by how many bits the parts of some places are told apart. Zones come first, if
+// there are several. Then there are as many parts as each will have members, which makes a shallow
+// tree of nodes that have about the same to do.
 func widthOf(places []place) uint8 {
 	same := bits.LeadingZeros64(places[0].Key ^ places[len(places)-1].Key)
 	if same < zoneBits {
@@ -126,9 +126,9 @@ func (r *Relay) placeOf(id member.ID) (place, bool) {
 	return topology.PlaceOf(&m), true
 }
 
-// choose picks the leg's next delegate: by a hash, so that each parcel takes another way and a
-// silent member's part falls to somebody else; without the parcel in the hash while many small ones
-// come, so that they go the same way for a while.
+// choose picks the leg's next delegate by a hash, so that each parcel takes another way and a
+// silent member's part falls to another member. While many small parcels come, the parcel is not in
+// the hash, so that they go the same way for a while.
 func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 	places := r.ring.All()
 	lo, hi := within(places, l.span)
@@ -174,7 +174,7 @@ func hashOf(b *wire.Branch, s wire.Span) uint64 {
 func (r *Relay) send(now mono.Time, j *job, l *leg) {
 	m, ok := r.host.Table().Get(l.asked())
 	if !ok || !m.State.Live() {
-		l.due = now // whoever wakes for it finds somebody else
+		l.due = now // the next wake finds another member
 		j.due = min(j.due, l.due)
 		return
 	}

@@ -38,7 +38,8 @@ func (w *world) measure(warm, count int) (m measured) {
 	for _, x := range w.nodes {
 		if !x.down {
 			live++
-			m.packets, m.bytes, m.copies = m.packets+float64(x.packets), m.bytes+float64(x.bytes), m.copies+float64(x.copies)
+			m.packets, m.bytes, m.copies = m.packets+float64(x.packets), m.bytes+float64(x.bytes),
+				m.copies+float64(x.copies)
 		}
 	}
 	per := live * float64(count)

@@ -114,7 +114,8 @@ func newWorld(t testing.TB, n int, seed uint64, cfg Config, zone func(i int) str
 		facts[i] = member.Fact{Record: member.Share(r)}
 		id := member.IDOf(r.Name)
 		w.nodes = append(w.nodes, &node{
-			w: w, i: i, id: id, room: math.MaxInt, held: map[[2]uint64][]byte{}, got: map[[2]uint64]mono.Time{},
+			w: w, i: i, id: id, room: math.MaxInt, held: map[[2]uint64][]byte{},
+			got:  map[[2]uint64]mono.Time{},
 			peer: detect.Peer{ID: id, Instance: member.Instance(id, 1), Addr: r.Addr},
 		})
 		w.byID[id] = w.nodes[i]
@@ -316,7 +317,7 @@ func (w *world) bury(dead *node) {
 	}
 }
 
-// spread is how one piece came to those who live.
+// spread is how one piece came to the live members.
 type spread struct {
 	t50, t99, t100 time.Duration
 	missing        int

@@ -8,13 +8,14 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// What is different between zones. A time-out there takes long, and each copy is dear: whoever
-// divides the ring gives each other zone as a whole to one of its members, and sends a second one
-// there, the twin, a copy beside the tree. The twin knows by the same hash who was asked first, and
-// sees to it locally that it has the parcel and is at work: so what is lost between zones, and who
-// died there, costs a time-out of a local network. Who gets a zone's parcel sends one copy onward
-// to the next zone, in case both were lost on the way there. All of them are chosen anew for each
-// parcel, by a hash over the live view, so nobody has to be elected when one dies.
+// What is different between zones. A time-out there takes long, and each copy is dear. A node that
+// divides the ring gives each other zone as a whole to one of its members, the delegate. It sends a
+// copy beside the tree to a second member there, the twin. The twin knows by the same hash which
+// member is the delegate. It makes sure, locally, that the delegate has the parcel and is at work.
+// So a loss between zones, or a dead delegate, costs a time-out of a local network. A node that
+// gets a zone's parcel sends one copy onward to the next zone, in case both were lost on the way
+// there. All of them are chosen anew for each parcel, by a hash over the live view. So there is no
+// election when one dies.
 
 const (
 	fewHere      = 2 // members of another zone that are served one by one
@@ -106,7 +107,7 @@ func (r *Relay) onward(now mono.Time, b *wire.Branch, size int) {
 	}
 }
 
-// across sends a copy to another zone: to somebody other than the first who is asked for the tree.
+// across sends a copy to another zone, to another member than the first that the tree asks.
 func (r *Relay) across(now mono.Time, b *wire.Branch, s wire.Span, which uint64) {
 	places := r.ring.All()
 	lo, hi := within(places, s)
@@ -126,9 +127,9 @@ func (r *Relay) across(now mono.Time, b *wire.Branch, s wire.Span, which uint64)
 }
 
 // twin is called when a copy came from another zone beside the tree. This node offers the duty for
-// its zone to whom the tree asks for it; if that does not answer, to others. Whoever is asked
-// divides the zone, a twin too: all that wait for each other wait for ever smaller parts of the
-// ring, so never in a circle.
+// its zone to the member that the tree asks for it, and if that does not answer, to others. Each
+// member that is asked divides the zone, a twin too. So members that wait for each other wait for
+// ever smaller parts of the ring, and never in a circle.
 func (r *Relay) twin(now mono.Time, b *wire.Branch) {
 	x := *b
 	x.Span = r.zoneSpan()
@@ -146,8 +147,8 @@ func (r *Relay) twin(now mono.Time, b *wire.Branch) {
 	r.schedule(i, j.due)
 }
 
-// void says whether a twin's job is of no use to somebody who gives it the duty: all that was done
-// is that another was asked to see to the whole of it, or it did not ask whether its own programs
+// void says whether a twin's job is of no use to a parent that gives it the duty. That is so if the
+// twin only asked another member to see to the whole of it, or did not ask whether its own programs
 // were given the parcel.
 func (j *job) void() bool {
 	return j.twin && (j.Given || len(j.legs) == 1 &&

@@ -83,7 +83,8 @@ func TestAcrossZones(t *testing.T) {
 	}
 }
 
-// Who is asked to see to a zone may be dead: the twin sees to it, long before the origin could.
+// The member that is asked to see to a zone may be dead. The twin sees to it, long before the
+// origin could.
 func TestTwinTakesOver(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 300, 5, &crossing)
@@ -217,9 +218,10 @@ func TestLastOfAZoneLeaves(t *testing.T) {
 	}
 }
 
-// A striped message goes to a delegate for everybody, who gives the origin's own part of the ring
-// to others: the origin is counted in none of them, whatever its zone. Otherwise one seems to lack
-// every parcel, who cannot be named, and the origin has all gone through again and again.
+// A striped message goes to a delegate for all members, which gives the origin's own part of the
+// ring to others. The origin is counted in none of these parts, whatever its zone. Otherwise a
+// member that cannot be named seems to lack every parcel, and the origin has all members asked
+// again and again.
 func TestOriginIsNotCounted(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 300, 5, &crossing)

@@ -2,11 +2,11 @@
 // zones are what costs.
 //
 // None of the members sees what the others send, so the budget is divided. A part of it all share
-// alike, and nobody needs to ask for that. The rest is granted, in small sums that are not kept for
-// long, to those that have something to send, by one member of the zone, the lender, which all find
-// by a hash over the live view. (Distributed rate limiting: in Raghavan et al. 2007 the members
-// gossip what they need.) If the lender dies or is unreachable, the next in rank grants; where
-// views differ, two may. Until that is known, a member that gets no word from it asks the next in
+// alike, and nobody needs to ask for that. The rest is granted by one member of the zone, the
+// lender, to those that have something to send, in small sums that are not kept for long. All find
+// the lender by a hash over the live view. If it dies or is unreachable, the next in rank grants;
+// where views differ, two may. In distributed rate limiting (Raghavan et al. 2007) the members
+// gossip what they need. Until that is known, a member that gets no word from it asks the next in
 // rank as well, which grants little.
 //
 // Probes, news of members and what strangers provoke is always sent, and paid for afterwards.

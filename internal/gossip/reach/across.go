@@ -32,11 +32,11 @@ const (
 	acrossRate   = 128 << 10              // bytes a second of answers
 )
 
-// bridge is a member that sends to those whom this node cannot.
+// bridge is a member that sends to the members that this node cannot send to.
 type bridge struct {
 	peer  plane.Peer
 	word  mono.Time
-	lacks []member.ID // whom of them it cannot reach
+	lacks []member.ID // the ones of them that it cannot reach
 }
 
 // across is what a node knows of bridges.
@@ -191,9 +191,9 @@ func (r *Reach) Receive(now mono.Time, from plane.Sender, t wire.Type, body []by
 	return ok
 }
 
-// answerAcross says whether this node sends to addresses of an IP version, and whom there it cannot
-// reach; or a node that does, as far as it knows. If more are lacking than fit, it is as if it did
-// not.
+// answerAcross says whether this node sends to addresses of an IP version, and which members there
+// it cannot reach. If it does not send there, it names a node that does, as far as it knows. If
+// more members are lacking than fit, this node answers as if it did not send there.
 func (r *Reach) answerAcross(now mono.Time, peer plane.Peer, f member.Family) {
 	if !r.across.answers.Ready(now) {
 		return

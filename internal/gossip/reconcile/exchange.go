@@ -128,8 +128,7 @@ func (r *Repair) receiveSketch(now mono.Time, from member.Member, body []byte) b
 		slices.Sort(mine)
 	}
 	theirs := slices.DeleteFunc(found, func(it uint64) bool {
-		_,
-			own := slices.BinarySearch(mine, it)
+		_, own := slices.BinarySearch(mine, it)
 		return own
 	})
 	own := newItemSet(mine)
@@ -177,9 +176,9 @@ func (r *Repair) receiveList(now mono.Time, from member.Member, body []byte) boo
 
 // settle repairs what differs in a range. theirs are items that the peer has: all of them or just
 // those that differ; lacks says whether the peer lacks an item of mine. What the peer lacks is
-// pushed, what this node lacks is wanted; where both have something under one tag, whoever is ahead
-// pushes, and this node where that is unsure. The dead are no items, but if the peer has a live one
-// whose death is known here, that is pushed too.
+// pushed, and what this node lacks is wanted. Where both have something under one tag, the node
+// that is ahead pushes; this node does where that is unsure. Dead members are no items. But if the
+// peer holds a member for live whose death is known here, the death is pushed too.
 func (r *Repair) settle(b *batch, v *wire.View, theirs itemSet, lacks func(item uint64) bool) {
 	b.answer = true
 	s, t := newSalt(v.Salt), r.host.Table()

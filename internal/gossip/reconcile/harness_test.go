@@ -15,9 +15,9 @@ import (
 )
 
 // A harness for these tests: many Repairs in virtual time, over a network that delays and loses,
-// each behind the least of a node. Nodes probe (show their fingerprint to somebody at random, who
-// shows theirs back) and repair; news does not travel otherwise, so whatever converges does so by
-// anti-entropy.
+// each behind the least of a node. Nodes probe and repair. A probe shows the fingerprint to a
+// member drawn at random, which shows its own back. News does not travel otherwise, so all that
+// converges does so by anti-entropy.
 
 const (
 	latency    = time.Millisecond
@@ -182,8 +182,8 @@ func (n *fakeNode) Learn(_ mono.Time, _ member.Member, t wire.Type,
 	return n.apply(f)
 }
 
-// suspect is what becomes of a death that this node did not hear of as news: who is called dead may
-// refute it.
+// suspect is what becomes of a death that this node did not hear of as news: the member that is
+// called dead may refute it.
 func (n *fakeNode) suspect(id member.ID, f member.Fact) {
 	n.apply(member.Fact{Record: f.Record, Incarnation: f.Incarnation, State: member.Suspect})
 	n.w.deliver(n.self, id, func(x *fakeNode) {
@@ -252,7 +252,7 @@ func (n *fakeNode) schedule() {
 	})
 }
 
-// fingerprint shows this node's fingerprint to another, who shows its own back if that is asked
+// fingerprint shows this node's fingerprint to another, which shows its own back if that is asked
 // for.
 func (n *fakeNode) fingerprint(to member.ID, back bool) {
 	fp := wire.Fingerprint{Hash: n.table.Fingerprint(), Live: uint32(n.table.Live())}

@@ -9,8 +9,8 @@ import (
 
 // A difference that was told and yet did not go away is left alone for longer and longer: something
 // is wrong with one of the two sides that repair cannot help. A difference is known by the XOR of
-// the two fingerprints, which is the same with all peers of one view. (An exchange without an
-// answer was lost, and is tried again.) Only the latest few are remembered; the others are held
+// the two fingerprints, which is the same with all peers of one view. An exchange without an answer
+// was lost, and is tried again. Only the latest few differences are remembered; the others are held
 // back by the node's own interval.
 
 const (
@@ -22,7 +22,7 @@ const (
 type pause struct {
 	x        uint64
 	peer     member.ID
-	answered bool // by the peer, who told what differs
+	answered bool // by the peer, which told what differs
 	until    mono.Time
 	pause    time.Duration
 }

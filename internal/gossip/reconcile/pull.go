@@ -9,11 +9,12 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// A newcomer's pull: it lists what it holds, nothing as a rule, in ranges that fill about one
-// datagram each, several at once and each to another random member; the seed that let it in is
-// asked an eighth as often, since all newcomers of a storm know that one. A lost request is made
-// again, of somebody else; only a Busy slows the pull down, by keeping its place in the window for
-// the time it names. (A window that shrinks with loss starves where links lose half.)
+// A newcomer's pull. It lists what it holds, as a rule nothing, in ranges that fill about one
+// datagram each. Several ranges are asked for at once, each of another random member. The seed that
+// let the newcomer in is asked an eighth as often, since all newcomers of a storm know that one. A
+// lost request is made again, of somebody else; only a Busy slows the pull down, by keeping its
+// place in the window for the time it names. (A window that shrinks with loss starves where links
+// lose half.)
 
 const (
 	seedShare = 8               // the seed is asked one time in so many that it is drawn
@@ -25,7 +26,7 @@ const (
 // pull is a pull under way.
 type pull struct {
 	live   uint32    // how many members are expected
-	seed   member.ID // who let this node in
+	seed   member.ID // the member that let this node in
 	bits   uint8     // of the ranges
 	done   []uint64  // a bit for each range
 	left   int       // ranges not done

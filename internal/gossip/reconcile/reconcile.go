@@ -1,15 +1,18 @@
-// Package reconcile is anti-entropy between members' tables: it finds what two of them differ in
-// and repairs that, at a cost that follows the difference and not the size (Demers et al.,
-// "Epidemic Algorithms for Replicated Database Maintenance", 1987, for the idea).
+// Package reconcile is anti-entropy between members' tables (the idea: Demers et al., "Epidemic
+// Algorithms for Replicated Database Maintenance", 1987). It finds what two of them differ in and
+// repairs that, at a cost that follows the difference and not the size.
 //
 // Members show each other a fingerprint of their table. When two differ, one of three things
 // happens:
 //
-//   - Explain (explain.go): the difference is the XOR of a few changes that this node made lately. It pushes those.
-//   - A view (exchange.go): one shows what it holds, as a sketch that costs what differs (sketch.go) or, where that is
-//     shorter, as a list. Whoever can tell from it what differs pushes what it has and asks for what it lacks; whoever
-//     cannot answers with a larger view, or with several of parts of the table.
-//   - A pull (pull.go): a newcomer lists what it holds in small ranges, to many members at once, and gets the rest.
+//   - Explain (explain.go): the difference is the XOR of a few changes that this node made lately.
+//     It pushes those.
+//   - A view (exchange.go): one node shows what it holds, as a sketch that costs what differs
+//     (sketch.go) or, where that is shorter, as a list. A node that can tell from it what differs
+//     pushes what it has and asks for what it lacks. A node that cannot tell answers with a larger
+//     view, or with several views of parts of the table.
+//   - A pull (pull.go): a newcomer lists what it holds in small ranges, to many members at once,
+//     and gets the rest.
 //
 // Everything stands alone, may be lost and may come twice. No exchange can go round in circles: a
 // view is answered by a larger or a narrower one or by a Push that asks for answers, and answers to
@@ -31,7 +34,7 @@ import (
 type Host interface {
 	// Self returns this node.
 	Self() member.ID
-	// Table returns who is known. Only Learn changes it.
+	// Table returns the known members. Only Learn changes it.
 	Table() *member.Table
 	// Rand returns the node's source of chance.
 	Rand() *rand.Rand

@@ -113,7 +113,7 @@ func (n *fakeNode) probeJust(to *fakeNode) {
 	n.w.after(probeEvery+time.Duration(n.w.rng.Int64N(1e8)), func() { n.probeJust(to) })
 }
 
-// Each kind of difference alone: who ends up with what.
+// Each kind of difference alone, and what each side ends up with.
 func TestDifferences(t *testing.T) {
 	for _, d := range differences {
 		t.Run(d.what, func(t *testing.T) {
@@ -327,7 +327,7 @@ func TestNewcomerPulls(t *testing.T) {
 	}
 }
 
-// A storm of newcomers through one seed. Nothing but repair spreads who is there.
+// A storm of newcomers through one seed. Nothing but repair spreads the members.
 func TestJoinStorm(t *testing.T) {
 	for _, c := range []struct {
 		n     int

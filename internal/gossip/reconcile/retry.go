@@ -6,9 +6,9 @@ import (
 )
 
 // An exchange that gets no answer is tried again, with the same peer. The next mismatch would start
-// another, but fingerprints come with probes, and where much is lost Lifeguard has them come every
-// nine seconds: a refutation that was missed once and repaired in vain once was missing for longer
-// than others may believe that it is.
+// another, but fingerprints come with probes. Where much is lost Lifeguard has probes come every
+// nine seconds. So a refutation that was missed once, and repaired in vain once, was missing for
+// longer than others may take it for missing.
 
 // retries is how often.
 const retries = 2

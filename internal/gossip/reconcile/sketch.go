@@ -18,9 +18,9 @@ import (
 //
 //	tag 32 bits | order 4 bits | version 14 bits | check 14 bits
 //
-// The tag stands for the ID; the order, the low bits of the incarnation, tells mostly who is ahead;
-// the version covers incarnation and record, and hides a difference with probability 2^-14 a salt;
-// the check, a hash of the rest, tells a single item from the XOR of several.
+// The tag stands for the ID. The order is the low bits of the incarnation, and mostly tells which
+// side is ahead. The version covers incarnation and record, and hides a difference with probability
+// 2^-14 a salt. The check is a hash of the rest, and tells a single item from the XOR of several.
 const (
 	checkBits   = 14
 	versionBits = 14
@@ -133,10 +133,10 @@ func dropPairs(s []uint64) []uint64 {
 	return s[:n]
 }
 
-// estimate tells about how many items differ when a sketch cannot: word l holds the parities of 32
-// buckets of the items that a hash puts on level l, half of them on level 0, a quarter on level 1
-// and so on (an odd sketch: Mitzenmacher et al., "Efficient Estimation for High Similarities using
-// Odd Sketches", 2014; levels as Flajolet and Martin's).
+// estimate tells about how many items differ when a sketch cannot. It is an odd sketch
+// (Mitzenmacher et al., "Efficient Estimation for High Similarities using Odd Sketches", 2014) with
+// levels as Flajolet and Martin's. A hash puts half of the items on level 0, a quarter on level 1
+// and so on. Word l holds the parities of 32 buckets of the items on level l.
 type estimate [wire.EstimateWords]uint32
 
 func (e *estimate) toggle(item uint64) {

@@ -10,17 +10,17 @@ import (
 // This file is the engine: how a rumor spreads and when a node lets it go, as Demers, Greene,
 // Hauser, Irish, Larson, Shenker, Sturgis, Swinehart and Terry named the choices ("Epidemic
 // Algorithms for Replicated Database Maintenance", PODC 1987, section 1.4). The live node's Queue
-// and all experiments of the lab ask it. It sends nothing and knows no time: who calls it chooses
-// the peers, carries the words, and says when a round is over. Whoever asks Says on first receipt
-// spreads eagerly; whoever waits for a tick spreads in rounds.
+// and all experiments of the lab ask it. It sends nothing and knows no time: its caller chooses the
+// peers, carries the words, and says when a round is over. A caller that asks Says on first receipt
+// spreads eagerly. A caller that waits for a tick spreads in rounds.
 
-// Mode is who turns to whom with a rumor.
+// Mode is the direction in which a rumor travels in a contact (section 1.3 of the same paper).
 type Mode uint8
 
 // The modes.
 const (
-	Push     Mode = iota + 1 // who has it tells it
-	Pull                     // who lacks it asks for it
+	Push     Mode = iota + 1 // a node that has the rumor tells it
+	Pull                     // a node that lacks it asks for it
 	PushPull                 // both
 )
 
@@ -54,8 +54,9 @@ type Policy struct {
 	Rounds  int  // limit: so many rounds; 0: none
 	Counter int  // limit: so many useless contacts in a row; 0: none
 	Coin    int  // limit: each useless contact is the last with probability 1/Coin; 0: none
-	Blind   bool // nobody says whether he knew the rumor already: each contact counts as useless
-	// offer first, and send the rumor to those who then ask (NNTP's IHAVE, Plumtree's lazy push)
+	Blind   bool // no peer says whether it knew the rumor already: each contact counts as useless
+	// offer first, and send the rumor to the peers that then ask (NNTP's IHAVE, Plumtree's lazy
+	// push)
 	Lazy bool
 }
 

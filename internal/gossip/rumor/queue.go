@@ -1,6 +1,6 @@
-// Package rumor is how news travels: an engine of policies that says how a rumor spreads and when
-// it is let go (Demers et al. 1987), and a queue of rumors that a node is infected with, each
-// pushed in a few rounds and let go earlier when duplicates of it are heard.
+// Package rumor is how news travels. An engine of policies says how a rumor spreads and when it is
+// let go (Demers et al. 1987). A queue holds the rumors that a node is infected with. Each is
+// pushed in a few rounds, and let go earlier when duplicates of it are heard.
 package rumor
 
 import (
@@ -18,7 +18,7 @@ const (
 )
 
 // storm is how many rumors make one: a third as many duplicates are enough then, and anti-entropy
-// finds who was left out.
+// finds members that were left out.
 const storm = 32
 
 // Item is one rumor.
@@ -68,8 +68,8 @@ type Queue struct {
 }
 
 // NewQueue makes a queue that pushes each rumor in the given rounds, at most MaxRounds, and lets it
-// go earlier when it has been heard again enough times: nobody answers a push, so that a duplicate
-// is what tells of a useless contact.
+// go earlier when it has been heard again enough times. No push is answered, so a duplicate is what
+// tells of a useless contact.
 func NewQueue(rounds []time.Duration, enough int) Queue {
 	rounds = rounds[:min(len(rounds), MaxRounds)]
 	return Queue{rounds: rounds, policy: Policy{Mode: Push, Rounds: len(rounds), Counter: enough}}

@@ -1,5 +1,5 @@
 // Package siphash is SipHash-2-4 (Aumasson, Bernstein 2012), a hash under a secret key for short
-// inputs: who does not know the key cannot say what an input hashes to.
+// inputs: without the key nobody can say what an input hashes to.
 package siphash
 
 import (

@@ -16,10 +16,9 @@ const overTTL = 1
 // end of one.
 const minPart = 256
 
-// appendDelta writes what stands of an owner's writes from a position on, as far as it fits, and
-// returns from where to go on, and whether that is all. Who lacks deletes of which nothing is
-// remembered here gets all from the start: whatever a delta does not name between From and To is
-// gone.
+// appendDelta writes what stands of an owner's writes from a position on, as far as it fits. It
+// returns from where to go on, and whether that is all. A reader that lacks deletes that are
+// forgotten here gets all from the start: what a delta does not name between From and To is gone.
 func (s *Store) appendDelta(b []byte, now mono.Time, o *owner, p position, room int) (_ []byte,
 	next position, done bool) {
 	if p.from > o.version || p.from < o.floor && p.floor < o.floor {

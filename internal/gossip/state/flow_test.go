@@ -58,8 +58,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// A node with a large map does not starve those with small ones: who comes back has the small ones
-// first.
+// A node with a large map does not starve those with small ones: a member that comes back has the
+// small maps first.
 func TestFairness(t *testing.T) {
 	w := newWorld(t, 20, 7, Config{})
 	w.split = func(a, b int) bool { return a == 19 || b == 19 }

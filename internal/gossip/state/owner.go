@@ -53,7 +53,7 @@ type owner struct {
 
 	next    *owner    // the map that is built anew beside this one, not shown yet; see rebuild.go
 	built   bool      // this is such a map
-	source  member.ID // and who alone may tell of it; 0: all
+	source  member.ID // the only member that may tell of it; 0: all may
 	doubt   bool      // others hold something else at this version: the owner is to tell all anew
 	doubted mono.Time
 }

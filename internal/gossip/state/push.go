@@ -9,9 +9,10 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// A link is a peer to whom this node passes writes on, and whose they are. It says not what was
-// written: whatever the owner's map holds when the datagram leaves is sent, so what was overwritten
-// by then is not, and a writer that writes faster than the link may send costs no more for it.
+// A link is a peer that this node passes writes on to, and the owners of these writes. It does not
+// hold what was written. What is sent is what the owner's map holds when the datagram leaves. So
+// what was overwritten by then is not sent, and a writer that writes faster than the link may send
+// costs no more for it.
 
 // position is from where on an owner's map is to be sent: all above a version, and of the item that
 // follows that one all from an offset in its value.
@@ -104,7 +105,7 @@ func (s *Store) flushLink(now mono.Time, i int) time.Duration {
 	l := &s.links[i]
 	to, ok := s.host.Table().Get(l.peer)
 	if !ok || !to.State.Live() {
-		for _, p := range l.wait { // who stood behind it finds out by repair
+		for _, p := range l.wait { // members behind it find out by repair
 			s.unqueue(p.owner, i)
 		}
 		l.wait = l.wait[:0]
@@ -124,8 +125,8 @@ func (s *Store) flushLink(now mono.Time, i int) time.Duration {
 	return s.cfg.Coalesce
 }
 
-// pack makes one datagram of what waits for a link, or for nobody's if i is -1, as far as it is for
-// the same end, and returns what still waits. An owner of whom there is more than fits goes to the
+// pack makes one datagram of what waits for a link, as far as it is for the same end, and returns
+// what still waits. If i is -1 it is for no link. An owner that has more than fits goes to the
 // back, so that none starves the others.
 func (s *Store) pack(now mono.Time, wait []pending, i int) []pending {
 	end := wait[0].end

@@ -10,8 +10,8 @@ import (
 
 // A reader that is below the owner's floor gets the map anew: what was deleted up to the floor
 // cannot be told, so it is what the new map does not name. The new map is built beside the one that
-// is shown, and takes its place when it is whole: the floor is adopted with a version that is not
-// below it, no key is gone in between, and what a peer that is behind the floor would add never
+// is shown, and takes its place when it is whole. So the floor is adopted with a version that is
+// not below it, and no key is gone in between. What a peer that is behind the floor would add never
 // gets in. So does a reader that had forgotten the owner: it shows nothing that is older than what
 // it had shown.
 

@@ -42,9 +42,9 @@ func (w *world) shows(x, y *node) {
 	x.store.Flush(w.now)
 }
 
-// A reader below the floor that got a part of the map anew, and goes on with a peer that is behind
-// the floor, adopts neither the floor nor what was deleted up to it; and it shows what it had until
-// the new map is whole.
+// A reader below the floor got a part of the map anew, and goes on with a peer that is behind the
+// floor. It adopts neither the floor nor what was deleted up to it. It shows what it had until the
+// new map is whole.
 func TestFloorComesWithItsVersion(t *testing.T) {
 	w := newWorld(t, 3, 1, Config{Tombstone: 2 * time.Second})
 	w.probes = false
@@ -208,7 +208,8 @@ func TestTombstonesBound(t *testing.T) {
 // does not fall.
 func TestContentsDiffer(t *testing.T) {
 	for name, forge := range map[string]wire.KeyEntry{
-		"value": {}, "key": {Key: []byte("other")}, "ttl": {TTL: 60_000}, "deleted": {Deleted: true},
+		"value": {}, "key": {Key: []byte("other")}, "ttl": {TTL: 60_000},
+		"deleted": {Deleted: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 5, 7, Config{})
@@ -353,8 +354,8 @@ func deltaOf(o *node, floor, from, to uint64, more bool) []byte {
 	return wire.EndDeltas(b, 0)
 }
 
-// With a map that is built for a floor only those go on who have got to that floor, and tell all
-// that was deleted after it.
+// A map that is built for a floor is continued only by members that have got to that floor and tell
+// all that was deleted after it.
 func TestWhoGoesOnWithAMap(t *testing.T) {
 	type delta struct {
 		floor, from, to uint64
@@ -571,8 +572,8 @@ func TestDoubt(t *testing.T) {
 }
 
 // A reader that forgot an owner and meets it again in the same life shows nothing older than what
-// it had shown: it waits for somebody who has as much. If nobody has, it takes what there is in the
-// end.
+// it had shown: it waits for a member that has as much. If none has, it takes in the end what there
+// is.
 func TestForgottenGoesNotBack(t *testing.T) {
 	for _, back := range []bool{true, false} {
 		w := newWorld(t, 3, 1, Config{})

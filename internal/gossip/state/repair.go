@@ -10,11 +10,11 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// What a push missed is found so: the fingerprint of a peer differs; this node sends it a sketch of
-// how far it holds the owners of a range; the peer tells from it which owners differ, whatever
-// their number, and answers with a digest of these alone; who is ahead sends deltas. While many
-// write, views always differ by what is on its way: what came in within Config.Settle is left out,
-// and ranges get so small that what differs in one can be told.
+// What a push missed is found in four steps. The fingerprint of a peer differs. This node sends it
+// a sketch of how far it holds the owners of a range. The peer tells from it which owners differ,
+// whatever their number, and answers with a digest of these alone. For each owner the side that is
+// ahead sends deltas. While many write, views always differ by what is on its way. So what came in
+// within Config.Settle is left out, and ranges get so small that what differs in one can be told.
 
 // Sizes of sketches, in cells, and how many differing owners the larger surely tells: two items
 // each.
@@ -43,7 +43,7 @@ const (
 	maxAnswer  = 16 // datagrams of deltas in one answer
 )
 
-// ask is an owner of whom a peer is known to have more.
+// ask is an owner of which a peer is known to hold more.
 type ask struct {
 	owner, peer member.ID
 	end         uint64

@@ -10,30 +10,30 @@ import (
 
 // How a write is brought to all. The ring is all live members by zone, and there by ID; each zone
 // is a ring of its own. Inside one a write goes as in a broadcast over Chord (El-Ansary, Alima,
-// Brand, Haridi, "Efficient Broadcast in Structured P2P Networks", 2003): whoever has it and is to
-// bring it to all up to some place gives part of that to the members 1, 2, 3, 4, 8, 12, 16, 32, 48,
-// 64 … places on: each brings it to all up to the next of these. So each node gets each write once,
-// from one of a few members that it always gets writes from, and all nodes send about as much: what
-// many owners write goes in the same datagrams. Each other zone gets it once, at the member that
-// stands as far along that zone's ring as the sender along its own; zones are gone through in the
-// same way, but up to 32 of them at first hand, since each hop takes long.
+// Brand, Haridi, "Efficient Broadcast in Structured P2P Networks", 2003). A node that is to bring
+// it to all up to some place gives parts of that to the members 1, 2, 3, 4, 8, 12, 16, 32, 48, 64 …
+// places on. Each of them brings it to all up to the next of these. So each node gets each write
+// once, from one of a few members that it always gets writes from. All nodes send about as much,
+// and what many owners write goes in the same datagrams. Each other zone gets it once, at the
+// member that stands as far along that zone's ring as the sender along its own. Zones are gone
+// through in the same way, but up to 32 of them at first hand, since each hop takes long.
 
 const (
 	width     = 4  // fingers of one level stand as far apart as width of those below
 	zoneWidth = 32 // the same for zones
-	// peers to whom this node passes writes on, beyond those of zones three on each level
+	// peers that this node passes writes on to: three on each level, and those for other zones
 	maxLinks = 64
 )
 
-// route is what is brought to whom: an owner's writes from a version on.
+// route is what is passed on: an owner's writes from a version on.
 type route struct {
 	o           *owner
 	from, floor uint64
 }
 
-// pass puts an owner's writes into the queues of the links that lead to all members up to, and
-// without, the one that stands at end: of this zone if end is in it, else to all of this zone and
-// of those that come before that of end.
+// pass puts an owner's writes into the queues of links. The links lead to all members before the
+// one that stands at end. If end is in this zone, these are members of this zone. If not, they are
+// all of this zone, and all of the zones that come before that of end.
 func (s *Store) pass(now mono.Time, r route, end uint64) {
 	me, own, i := s.stand()
 	if i < 0 {

@@ -1,5 +1,5 @@
 // Package state is what a node holds of everybody's versioned keys. Each member owns a map from key
-// to value, which it alone writes and all others read, in the manner of Cassandra's gossip; what
+// to value, which it alone writes and all others read, in the manner of Cassandra's gossip. What
 // differs is reconciled as in Scuttlebutt (van Renesse, Dumitriu, Gough, Thomas, "Efficient
 // Reconciliation and Flow Control for Anti-Entropy Protocols", 2008).
 //
@@ -10,7 +10,8 @@
 //
 //   - owner.go: what is held of one owner, and how a delta changes it.
 //   - own.go: this node's own keys: writes, times to live, tombstones.
-//   - ring.go, push.go: a write is brought to all at once, over few links that each carry the writes of many owners.
+//   - ring.go, push.go: a write is brought to all at once, over few links that each carry the
+//     writes of many owners.
 //   - early.go: deltas that overtook others.
 //   - rebuild.go: a map that is taken in anew beside the one that is shown.
 //   - delta.go: deltas as they are sent, cut to the datagram, and taken in.
@@ -154,7 +155,7 @@ type Stats struct {
 	Unknown               uint64 // deltas of owners that are not members in that life
 	Refused               uint64 // deltas beyond a bound
 	Malformed             uint64 // messages that could not be read
-	Pushed, Served        uint64 // datagrams of deltas sent: over links; to who asked
+	Pushed, Served        uint64 // datagrams of deltas sent: over links; to members that asked
 	Exchanges             uint64 // begun by this node
 	Undecoded             uint64 // sketches that told nothing
 	BytesOut              uint64 // of all datagrams about keys

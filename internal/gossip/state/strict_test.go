@@ -220,9 +220,9 @@ func (s *strict) write(x *node) {
 	}
 }
 
-// Whatever is written, lost, overtaken, repeated, cut, restarted, put to sleep, forgotten and met
-// again: no map goes backwards, nothing is shown that its owner did not write or for longer than it
-// said, and in the end all maps are their owners'.
+// Writes are lost, overtaken and repeated; nodes are cut off, restarted, put to sleep, forgotten
+// and met again. No map goes backwards. Nothing is shown that its owner did not write, or for
+// longer than it said. In the end all maps are their owners'.
 func TestStrict(t *testing.T) {
 	seeds := uint64(16)
 	if testing.Short() {

@@ -8,7 +8,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// Answering those who ask for pieces.
+// Answering members that ask for pieces.
 
 // answer is a Supply that is being written.
 type answer struct {
@@ -58,7 +58,7 @@ func (s *Streams) receivePull(now mono.Time, from member.Member, body []byte) bo
 func (a *answer) run(st *stream, run wire.Run, limit int) bool {
 	for seq, ok := st.after(run.From); ok && seq <= run.To; seq, ok = st.after(seq + 1) {
 		body := st.get(seq)
-		// its origin does not keep to wire.MaxPiece: who asks hears that it is not here
+		// its origin does not keep to wire.MaxPiece: the asker hears that it is not here
 		if overhead+len(body) > a.s.host.Room() {
 			a.s.stats.TooLarge++
 			continue

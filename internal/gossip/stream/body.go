@@ -32,9 +32,9 @@ const (
 	overhead = wire.SupplySize + wire.SupplyPieceSize
 )
 
-// A full piece fits a datagram of the least room as an answer to who asks for it and as a parcel of
-// its own, each beside the header; and the longest payload on the longest topic fits MaxParts
-// pieces. What breaks one of these does not compile.
+// A full piece fits a datagram of the least room, beside the header: as an answer to a request, and
+// as a parcel of its own. The longest payload on the longest topic fits MaxParts pieces. A change
+// that breaks one of these does not compile.
 const (
 	_ = uint(wire.MinRoom - wire.HeaderSize - overhead - wire.MaxPiece)
 	_ = uint(wire.MinRoom - wire.HeaderSize - wire.MaxBranch - wire.MaxBody - wire.MaxPiece)
@@ -77,8 +77,8 @@ func uvarintLen(v uint64) (n int) {
 	return n
 }
 
-// MessageOf returns which message of its stream a piece is of, and which piece of the message, from
-// 0; for who looks on.
+// MessageOf returns which message of its stream a piece is of, and which piece of the message it
+// is, from 0. It is for observers, as the simulator.
 func MessageOf(body []byte) (seq uint64, index int, ok bool) {
 	p, ok := readPart(body)
 	return p.seq, int(p.index), ok

@@ -6,9 +6,9 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// That there was more of a stream, which nobody has any more, is believed of its origin, of half of
-// those who were asked, and of two of them where the origin does not live: one alone may be
-// mistaken, or lie.
+// The claim that there was more of a stream, which no member has any more, is believed if its
+// origin makes it, or half of the members that were asked, or two of them where the origin does not
+// live. One alone may be mistaken, or lie.
 func TestWhoIsBelieved(t *testing.T) {
 	w := newWorld(t, 1, 8, Config{})
 	n, origin := w.nodes[3], w.nodes[0]

@@ -156,7 +156,7 @@ func TestForgedParts(t *testing.T) {
 	}
 }
 
-// One who asks for everything all the time gets no more than there is to give.
+// A member that asks for everything all the time gets no more than there is to give.
 func TestServeIsBounded(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{Serve: 1 << 20})
 	w.quiet = true

@@ -8,31 +8,32 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 )
 
-// A stream in which something is missing: how long that waits, who is said to have it, who says to
-// lack it, and when it is passed over.
+// A stream in which a piece is missing: how long that waits, which members are said to have the
+// piece, which say that they lack it, and when it is passed over.
 //
-// A piece is missing if a later one is here or somebody claims that there is one. It is passed over
-// for one of two reasons: enough members deny it, over Patience, the origin too unless its life is
-// over; or it is so old that nobody holds it. What nothing shows, and none of the members that lack
-// it vouches for, is dropped after GiveUp, without a word: it may be forged. What is vouched for is
-// not, however few have answered: the others may be out of reach, and hold it.
+// A piece is missing if a later one is here or a member claims that there is one. It is passed over
+// for one of two reasons. Enough members deny it, over Patience, the origin too unless its life is
+// over. Or it is so old that no member holds it. A piece that nothing shows, and that none of the
+// members that lack it vouches for, is dropped after GiveUp, and nothing is told: it may be forged.
+// A piece that is vouched for is not dropped, however few have answered: the others may be out of
+// reach, and hold it.
 //
-// Where a piece that is held shows that there was one, enough members have to be asked, and one
-// that is said to have it, and did not deny that since, is waited for, though it is hard to reach,
-// or failed since a cut, or a budget holds up its answer: until what shows it is let go
-// (retain.go), Age after it came; but no longer than Age after it was found missing, together with
-// others that were known then, since then nobody has it. So one member that lies can hold up what
-// other members publish here for Age, for twice that where pieces come late as well, and only where
-// something is missing anyway.
+// A piece that is held may show that the missing one was there. Then enough members have to be
+// asked. A member that is said to have the piece, and did not deny that since, is waited for,
+// though it is hard to reach, or failed since a cut, or a budget holds up its answer. The wait ends
+// when the piece that shows it is let go (retain.go), Age after it came. It ends at the latest Age
+// after the piece was found missing, together with others that were known then, since then no
+// member has it. So one member that lies can hold up what other members publish here for Age, for
+// twice that where pieces come late as well, and only where something is missing anyway.
 
 const (
-	enoughDenied = 32 // members, all if there are fewer, without whom a piece is given up
-	// who are asked at once; the others over Patience, since pieces spread meanwhile
+	enoughDenied = 32 // members that have to deny a piece before it is given up; all if fewer
+	// members that are asked at once; the others over Patience, since pieces spread meanwhile
 	firstDenied = 3
 	maxTellers  = 4
 	maxMute     = 8
 	maxVain     = 16               // doublings
-	deafFor     = 10 * time.Second // to claims, after one that nobody could show
+	deafFor     = 10 * time.Second // to claims, after one that no member could show
 	maxPause    = time.Second      // between two requests that are not answered
 	// after a request that came to nothing over a narrow way, doubling with each in a row
 	firstHold = 25 * time.Millisecond
@@ -57,16 +58,16 @@ type repair struct {
 	tellerAt int
 
 	requests []request
-	// who let requests time out, and sent nothing since: others are asked first
+	// members that let requests time out, and sent nothing since: others are asked first
 	mute   [maxMute]member.ID
 	muteAt int
 	vain   mono.Time // when the last of those requests was sent; 0: there was none
 	holds  [maxMute]hold
 	slow   time.Duration // pause after a request that was not answered
-	paused mono.Time     // nobody is asked before
+	paused mono.Time     // no member is asked before
 
 	missing uint64      // the first missing piece, that the rest is about
-	denied  []member.ID // who does not hold it
+	denied  []member.ID // the members that do not hold it
 	behind  []denial    // of them, those that may get it yet: it was outside of what they had
 	extent  uint64      // none of them has anything from missing to this one
 	later   int         // how many of them have something after it
@@ -160,7 +161,8 @@ func (r *repair) heard(id member.ID) {
 
 func (r *repair) stalled(gap time.Duration) {
 	r.found = r.found.Add(gap)
-	r.since, r.ripens, r.latest, r.paused = r.since.Add(gap), r.ripens.Add(gap), r.latest.Add(gap), r.paused.Add(gap)
+	r.since, r.ripens, r.latest, r.paused = r.since.Add(gap), r.ripens.Add(gap), r.latest.Add(gap),
+		r.paused.Add(gap)
 	for i := range r.requests {
 		r.requests[i].due = r.requests[i].due.Add(gap)
 	}
@@ -201,7 +203,8 @@ func (s *Streams) missing(now mono.Time, st *stream, byItself bool) {
 		if r.since, r.missing = now, st.solid; st.solid > r.known {
 			r.found, r.known = now, st.head
 		}
-		r.denied, r.behind, r.later, r.knew, r.sure, r.never = r.denied[:0], r.behind[:0], 0, 0, false, false
+		r.denied, r.behind, r.later, r.knew, r.sure, r.never = r.denied[:0], r.behind[:0], 0, 0,
+			false, false
 	}
 	switch {
 	case st.head <= r.ripe:
@@ -272,10 +275,10 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	r := st.repair
 	age, enough := now.Sub(r.since), s.enough(r)
 	if now.Sub(s.reunion.returned) < s.cfg.Patience && age < maxReturns*s.cfg.Patience {
-		enough = false // those who are back may have it
+		enough = false // members that are back may have it
 	}
 	switch {
-	case len(r.denied) == 0: // nobody was reached: that says nothing of what they hold
+	case len(r.denied) == 0: // no member was reached: that says nothing of what they hold
 		return false
 	case now >= s.expires(r):
 		return true
@@ -289,8 +292,9 @@ func (s *Streams) hopeless(now mono.Time, st *stream) bool {
 	return age >= s.cfg.GiveUp && !s.vouched(now, st) // lose tells nothing then
 }
 
-// enough says whether enough members deny to have the first missing piece: so many, or all that
-// live. One that said so and left, or failed since, says nothing of those who came back meanwhile.
+// enough says whether enough members deny to have the first missing piece: enoughDenied, or all
+// that live. A member that said so and left, or failed since, does not stand for one that came back
+// meanwhile.
 func (s *Streams) enough(r *repair) bool {
 	t := s.host.Table()
 	if len(r.denied) >= enoughDenied || len(r.denied) < t.Live()-1 {
@@ -348,8 +352,8 @@ func (s *Streams) originLives(st *stream) bool {
 	return ok && m.State.Live() && m.Generation() == st.generation && m.ID != s.host.Self()
 }
 
-// lose passes over what is missing from the first missing piece on, as far as those who were asked
-// lack it.
+// lose passes over what is missing from the first missing piece on, as far as the members that were
+// asked lack it.
 func (s *Streams) lose(now mono.Time, st *stream) {
 	r := st.repair
 	since, to := r.since, r.extent+1
@@ -402,9 +406,9 @@ func (s *Streams) lose(now mono.Time, st *stream) {
 	}
 }
 
-// deafTo says whether claims of more of a stream are not believed: one was made lately that nobody
-// could show, not even the member that made it. A member that returned since may have what nobody
-// had.
+// deafTo says whether claims of more of a stream are not believed. That is so if one was made
+// lately that no member could show, not even the one that made it. A member that returned since may
+// have what no other had.
 func (s *Streams) deafTo(now mono.Time, st *stream) bool {
 	return now < st.deaf && st.deaf.Add(-deafFor) >= s.reunion.returned
 }
@@ -416,9 +420,9 @@ func (s *Streams) vouched(now mono.Time, st *stream) bool {
 	return !s.deafTo(now, st) && (r.follows() || r.knew > 0 && s.existed(st))
 }
 
-// existed says whether those who lack the first missing piece, and what follows, can be believed
-// that it was there: the origin itself; if it said nothing, half of them, or two where nothing more
-// can come of it.
+// existed says whether the members that lack the first missing piece, and what follows, can be
+// believed that it was there. The origin is believed. If it said nothing, half of them are, or two
+// where nothing more can come of it.
 func (s *Streams) existed(st *stream) bool {
 	r := st.repair
 	return r.sure || !r.never && (2*r.knew >= len(r.denied) || r.knew > 1 && !s.originLives(st))
@@ -440,8 +444,8 @@ func (st *stream) shown() (last, seq uint64) {
 }
 
 // atEnd looks at a stream of which all that is known to exist is here or given up. If nothing comes
-// of it for some time, what was passed over last is told as lost; and if the last message is here
-// in part and its origin does not live, the rest is asked for, and is lost too if nobody has it. Of
+// of it for some time, what was passed over last is told as lost. If the last message is here in
+// part and its origin does not live, the rest is asked for, and is lost too if no member has it. Of
 // an origin that lives the rest is still to come; but where hashes differ meanwhile, that is looked
 // into at once.
 func (s *Streams) atEnd(now mono.Time, st *stream) {
@@ -478,7 +482,7 @@ func (s *Streams) endingWake(now mono.Time) {
 			s.deliverLater(now, st)
 			s.atEnd(now, st)
 		case s.originLives(st):
-			// or it is lost: who has it says so on a probe, if only by its hash
+			// or it is lost: a member that has it says so on a probe, if only by its hash
 			s.sync.hurry = now.Add(hurryFor)
 			s.atEnd(now, st)
 		default:

@@ -49,8 +49,8 @@ func TestSaidIsWaitedFor(t *testing.T) {
 	}
 }
 
-// Those who lacked a piece leave after a cut, as its origin does, and somebody is back who has it:
-// it is asked before the piece is given up, in a large cluster too.
+// The members that lacked a piece leave after a cut, as its origin does, and a member is back that
+// has it. It is asked before the piece is given up, in a large cluster too.
 func TestReturnedIsAskedFirst(t *testing.T) {
 	for _, size := range []int{12, 60} {
 		w, dead, n, x := gapped(t, size, 1, 1)
@@ -83,8 +83,8 @@ func TestReturnedIsAskedFirst(t *testing.T) {
 	}
 }
 
-// Of those who denied a piece most leave: what they said does not count for one that lives and was
-// not reached yet.
+// Most of the members that denied a piece leave. What they said does not count for one that lives
+// and was not reached yet.
 func TestDenialOfWhoLeft(t *testing.T) {
 	w, dead, n, x := gapped(t, 12, 1, 1)
 	bodies := pieces(1, 1, 1)
@@ -250,8 +250,8 @@ func TestDeliveredIsLetGo(t *testing.T) {
 	}
 }
 
-// What was there is not given up before all have denied it, or 32: somebody who cannot be asked may
-// have it, as over a budget that is spent.
+// A piece that was there is not given up before all have denied it, or 32. A member that cannot be
+// asked may have it, as over a budget that is spent.
 func TestShownIsNotGivenUp(t *testing.T) {
 	w, dead, n, x := gapped(t, 12, 3, 3)
 	bodies := pieces(1, 1, 1)

@@ -11,10 +11,10 @@ import (
 // become one: what lies between them counts as lost, so that no receipt says too much.
 const maxLost = 4
 
-// Given says how a piece stands with this node's programs: DutyDone if they were given it, or if it
-// is held in order, so that they are as soon as its message is whole; DutyTaken if something before
-// it is missing, or if it was passed over; DutyLacks if it is not here; DutyVoid if it is from
-// before this node's time.
+// Given says how a piece stands with this node's programs. DutyDone: they were given it, or it is
+// held in order, so that they will be as soon as its message is whole. DutyTaken: something before
+// it is missing, or it was passed over. DutyLacks: it is not here. DutyVoid: it is from before this
+// node's time.
 func (s *Streams) Given(origin member.ID, generation, seq uint64) wire.Verdict {
 	st := s.find(origin, generation)
 	switch {

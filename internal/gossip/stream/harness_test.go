@@ -16,8 +16,8 @@ import (
 )
 
 // A harness for these tests: nodes with Streams in virtual time, over a network that delays,
-// reorders, loses and doubles. In place of a relay, an origin sends each piece to everybody once;
-// who loses it has to find out and pull.
+// reorders, loses and doubles. In place of a relay, an origin sends each piece to all once. A node
+// that loses it has to find out and pull.
 
 const probeEvery = time.Second
 
@@ -109,7 +109,8 @@ func (w *world) add() *node {
 	n := &node{
 		w: w, name: fmt.Sprintf("n%03d",
 			len(w.nodes)), rng: rand.New(rand.NewPCG(w.rng.Uint64(), 1)),
-		generation: 1, marks: map[[2]uint64]Mark{}, heard: map[member.ID]mono.Time{}, woken: mono.Never, room: wire.MinRoom - wire.HeaderSize,
+		generation: 1, marks: map[[2]uint64]Mark{}, heard: map[member.ID]mono.Time{},
+		woken: mono.Never, room: wire.MinRoom - wire.HeaderSize,
 	}
 	n.id = member.IDOf(n.name)
 	n.table = new(member.Table)

@@ -7,8 +7,8 @@ import (
 )
 
 // Heads ride on probes: a hash over all heads, by which equal views know that they are, and the
-// heads that changed lately, each on a few probes. So who lost the tail of a stream, which no later
-// piece shows, hears of it from the next who probes it or whom it probes.
+// heads that changed lately, each on a few probes. No later piece shows that the tail of a stream
+// is lost. A node that lost it hears of it from the next member that it probes, or that probes it.
 
 const (
 	tellings = 4 // probes on which a head is told after it changed

@@ -84,8 +84,8 @@ func TestWhoDoesNotAnswerIsAskedLast(t *testing.T) {
 	}
 }
 
-// Those who were asked before they had it are asked again when they say that they have: the origin
-// does not answer.
+// Members that were asked before they had a piece are asked again when they say that they have it.
+// The origin does not answer.
 func TestWhoGotItSinceIsAskedAgain(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	w.quiet = true

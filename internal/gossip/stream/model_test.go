@@ -14,9 +14,9 @@ import (
 	"github.com/starling-gossip/starling/test/size"
 )
 
-// The whole against the simplest model there is: a list of what was published. Whatever is lost,
-// doubled, overtaken, and whoever sleeps, is cut off, or is started again with what it kept on
-// disk: in the end everybody has every message of everybody once, whole, and each stream in order.
+// The whole against the simplest model there is: a list of what was published. Datagrams are lost,
+// doubled and overtaken. Nodes sleep, are cut off, or are started again with what they kept on
+// disk. In the end each node has every message of every node once, whole, and each stream in order.
 
 type streamKey struct {
 	origin     member.ID
@@ -261,6 +261,7 @@ func (n *node) checkSums() {
 		requests != s.inFlight {
 		n.w.tb.Errorf("%s: held %d, bytes %d, hash %x, open %d, in flight %d; counted %d, %d, "+
 			"%x, %d, %d",
-			n.name, s.held, s.bytes, s.hash, s.openCount, s.inFlight, held, size, hash, open, requests)
+			n.name, s.held, s.bytes, s.hash, s.openCount, s.inFlight, held, size, hash, open,
+			requests)
 	}
 }

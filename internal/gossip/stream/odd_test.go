@@ -74,9 +74,9 @@ func TestNewcomerIsNotAskedByAll(t *testing.T) {
 	}
 }
 
-// Two that hold what all others let go, which therefore tell no heads, are not asked for it by each
-// of them, nor ask them again and again: that each hears nothing of others, and the other one now
-// and then, does not hide that they are odd.
+// Two nodes hold what all others let go, and therefore tell no heads. The others do not each ask
+// them for it, and they do not ask the others again and again. Each hears no heads of others, and
+// those of the other odd one now and then: that does not hide that they are odd.
 func TestOddAmongThoseWithNothing(t *testing.T) {
 	const others = 40
 	w := newWorld(t, 1, others+2, Config{Age: 20 * time.Second})

@@ -10,11 +10,11 @@ import (
 )
 
 // Asking for what nobody is said to have, of many streams at once. A node that comes back after all
-// has expired, or whose cluster becomes one with another, lacks something of every stream, and 32
-// members have to deny each of them: with a request for each stream that is 32 requests for each
-// member that ever published. A page says what its sender holds of fifty streams. So where much is
-// missing, members are asked for their pages, one after the other, and each page is a claim or a
-// denial for all streams that it is about.
+// has expired, or whose cluster becomes one with another, lacks something of every stream. 32
+// members have to deny each of them. With a request for each stream that would be 32 requests for
+// each member that ever published. A page says what its sender holds of fifty streams. So where
+// much is missing, members are asked for their pages, one after the other, and each page is a claim
+// or a denial for all streams that it is about.
 
 const manyGaps = 4 // streams in which something is missing: pages are asked for from so many on
 

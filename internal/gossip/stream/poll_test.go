@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A node that stood still until all that was published meanwhile had expired finds out with a few
-// pages from each of 32 members that nobody holds any of it, and not with a request for each stream
+// A node stood still until all that was published meanwhile had expired. It finds out with a few
+// pages from each of 32 members that none holds any of it, and not with a request for each stream
 // to each of them. All of it is told as lost, once.
 func TestManyGapsAreAskedForByPages(t *testing.T) {
 	const n = 60

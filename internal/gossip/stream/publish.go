@@ -119,7 +119,7 @@ func (s *Streams) twin(now mono.Time, seq uint64) {
 	}
 }
 
-// Sent tells that pieces of this node's own stream up to one are on their way to the others, who
+// Sent tells that pieces of this node's own stream up to one are on their way to the others, which
 // are told of them from now on.
 func (s *Streams) Sent(now mono.Time, generation, seq uint64) {
 	st := s.own
@@ -141,8 +141,8 @@ func (s *Streams) setOpen(st *stream, seq uint64) {
 	s.openCount++
 }
 
-// Closed tells that all who should have a piece of this node's own stream confirmed it, or were
-// given up: it leaves the window.
+// Closed tells that all members that should have a piece of this node's own stream confirmed it, or
+// were given up: it leaves the window.
 func (s *Streams) Closed(now mono.Time, generation, seq uint64) {
 	if s.own == nil || s.own.generation != generation {
 		return
@@ -201,7 +201,7 @@ func (s *Streams) closeUpTo(st *stream, seq uint64) {
 	}
 }
 
-// tellWritable tells whoever was refused that half of the window is free.
+// tellWritable tells a publisher that was refused that half of the window is free.
 func (s *Streams) tellWritable(now mono.Time) {
 	if s.blocked && s.open <= s.cfg.Window/2 && s.openCount <= s.cfg.Pieces/4 {
 		s.blocked = false

@@ -9,11 +9,11 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// Asking for what is missing. Each request names up to pullPieces pieces in ranges, and goes to
-// somebody who is said to have them, or to anybody; several are under way, for different pieces. An
-// answer is one or more datagrams, each of which says for which of the pieces it answers: what it
-// does not bring of those, the sender lacks, and somebody else is asked. A datagram that is lost
-// costs a time-out, and what it had is asked for again.
+// Asking for what is missing. Each request names up to pullPieces pieces in ranges, and goes to a
+// member that is said to have them, or to any. Several are under way, for different pieces. An
+// answer is one or more datagrams, and each of them says for which of the pieces it answers. The
+// sender lacks those of them that it does not bring, and another member is asked. A datagram that
+// is lost costs a time-out, and what it had is asked for again.
 
 const (
 	pullPieces = 256
@@ -238,14 +238,14 @@ func (r *repair) between(from, to uint64) bool {
 	})
 }
 
-// holder returns whom to ask for a piece, of another zone only if abroad. Those who denied to have
-// it are passed over, where it is about that; and those who let requests time out while there is
-// anybody else, since they may be dead. Once a request brought nothing, anybody else is asked every
-// second time, also of those who denied it: those who should have it may lie, and others may have
-// it by now.
+// holder returns the member to ask for a piece; one of another zone only if abroad is set. If about
+// is set, members that denied to have the piece are passed over. Members that let requests time out
+// are passed over while there are others, since they may be dead. Once a request brought nothing,
+// every second time any other member is asked, also one that denied it. The members that should
+// have it may lie, and others may have it by now.
 //
-// Once a request timed out those come first that were heard since it was sent. Many may be dead
-// that nobody knows of yet, and each would cost another time-out.
+// Once a request timed out, members that were heard since it was sent come first. Many others may
+// be dead before it is known, and each would cost another time-out.
 func (s *Streams) holder(st *stream, seq uint64, about, abroad bool) (member.Member, bool) {
 	if st.repair.vain > 0 {
 		if m, ok := s.heardHolder(st, seq, abroad); ok {
@@ -303,8 +303,8 @@ func (s *Streams) heardHolder(st *stream, seq uint64, abroad bool) (member.Membe
 	return m, ok
 }
 
-// teller returns somebody who is said to have a piece, and was heard since some time; those who are
-// mute are passed over.
+// teller returns a member that is said to have a piece and was heard since some time. Mute members
+// are passed over.
 func (s *Streams) teller(st *stream, seq uint64, abroad bool, mute []member.ID,
 	since mono.Time) (member.Member, bool) {
 	r, t := st.repair, s.host.Table()
@@ -327,7 +327,8 @@ func (s *Streams) teller(st *stream, seq uint64, abroad bool, mute []member.ID,
 func (s *Streams) pull(now mono.Time, st *stream, peer member.Member, runs []wire.Run) {
 	abroad := !s.isNear(&peer)
 	q := request{
-		ticket: s.host.Rand().Uint32(), peer: peer.ID, abroad: abroad, from: runs[0].From, to: runs[len(runs)-1].To, top: st.top,
+		ticket: s.host.Rand().Uint32(), peer: peer.ID, abroad: abroad, from: runs[0].From,
+		to: runs[len(runs)-1].To, top: st.top,
 		sent: now, due: now.Add(s.timeout(abroad)),
 	}
 	st.repair.requests = append(st.repair.requests, q)

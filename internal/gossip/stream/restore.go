@@ -10,9 +10,9 @@ import (
 // Restore takes in what a driver kept of a former run, before anything else comes in: how far
 // streams were delivered, and pieces of them, in rising order of each stream's sequence. Nothing
 // before a mark is delivered again; what lies after it and is whole is delivered now. A node that
-// was restored was there before, so that streams it does not know began while it was away: they
-// begin at their first piece, as for everybody who was there. It returns the last generation of
-// this node's own that it finds, 0 if none: the present one has to be later.
+// was restored was there before. So streams that it does not know began while it was away, and
+// begin at their first piece, as for all members that were there. Restore returns the last
+// generation of this node's own that it finds, 0 if none: the present one has to be later.
 func (s *Streams) Restore(now mono.Time, marks iter.Seq[Mark],
 	pieces iter.Seq[wire.Piece]) (own uint64) {
 	s.sync.joined = true

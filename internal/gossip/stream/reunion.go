@@ -8,37 +8,38 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// A reunion. A member that was given up, or could not be reached, is back in the same life: what it
-// published while it was away is not known here, nor there what was published here, and others may
-// come back with it. A few nodes compare all heads with that member: as many for one that returns
-// in a cluster of any size; nearly every node, once, when half of the cluster returns. A comparison
-// serves both: the one that asked tells the other what that one lacks (see tellBack). Whoever
-// learns of a stream so passes its head on to a few once it has the pieces, and so does whoever
-// hears of it in that way first (rumor mongering, Demers et al. 1987). It takes a few round trips,
-// and a stream is passed on once by each node. Since that misses one in a hundred, who learned
-// something so and did not compare itself does it a little later, with anybody.
+// A reunion. A member that was given up, or could not be reached, is back in the same life. What it
+// published while it was away is not known here, and what was published here is not known there.
+// Others may come back with it. A few nodes compare all heads with that member. For one member that
+// returns they are as many in a cluster of any size. When half of the cluster returns, nearly every
+// node compares once. A comparison serves both sides: the one that asked tells the other what that
+// one lacks (see tellBack). A node that learns of a stream in this way passes its head on to a few
+// once it has the pieces. A node that hears of the head from it for the first time does the same
+// (rumor mongering, Demers et al. 1987). It takes a few round trips, and a stream is passed on once
+// by each node. That misses one node in a hundred. So a node that learned something from a passed
+// head, and did not compare itself, compares a little later, with any member.
 
 const (
 	reunionAsks  = 4                      // nodes that compare with one that returns, in the mean
 	reunionFirst = 50 * time.Millisecond  // after the return: the others have to know of it, too
 	reunionLast  = 250 * time.Millisecond // drawn between the two
 	reunionHold  = 10 * time.Second       // after a return no piece is let go for its age
-	reunionTries = 3                      // the member itself is asked so often before another is
+	reunionTries = 3                      // tries with the member itself before another is asked
 	passTo       = 5                      // members that a head is passed on to
 	passAfter    = 30 * time.Millisecond  // so that several go together
-	checkAfter   = 700 * time.Millisecond // who was only told compares then
-	// after somebody is heard again hashes are held against each other at once
+	checkAfter   = 700 * time.Millisecond // a node that was only told compares then
+	// so long after a member is heard again hashes are compared at once
 	hurryFor = 2 * time.Second
 )
 
-// reunion is what a node does about those who are back.
+// reunion is what a node does about members that are back.
 type reunion struct {
-	peer member.ID // it is compared with, if it can be sent to; 0: anybody
+	peer member.ID // the one to compare with, if it can be sent to; 0: any
 	due  mono.Time // then; mono.Never: nobody is
 	last mono.Time // when this node compared last, for a return
 	kept mono.Time // pieces are held until then, however old
 
-	returned mono.Time // when somebody returned last
+	returned mono.Time // when a member returned last
 
 	passing []*stream // whose heads are to be passed on
 	pass    mono.Time
@@ -83,13 +84,14 @@ func (s *Streams) compare(now mono.Time, id member.ID) {
 	r, rng := &s.reunion, s.host.Rand()
 	if r.due == mono.Never && id != s.host.Self() &&
 		rng.IntN(max(s.host.Table().Served(), 1)) < reunionAsks {
-		r.peer, r.due = id, now.Add(reunionFirst+time.Duration(rng.Int64N(int64(reunionLast-reunionFirst))))
+		r.peer, r.due = id, now.Add(reunionFirst+
+			time.Duration(rng.Int64N(int64(reunionLast-reunionFirst))))
 		s.at(r.due)
 	}
 }
 
-// keep has no piece let go for its age for a while. It is not drawn out by those who come back
-// again and again.
+// keep has no piece let go for its age for a while. Members that come back again and again do not
+// draw that out.
 func (s *Streams) keep(now mono.Time) {
 	if r := &s.reunion; now >= r.kept.Add(reunionHold) || r.kept == 0 {
 		r.kept = now.Add(reunionHold)

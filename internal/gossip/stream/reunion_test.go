@@ -110,8 +110,8 @@ func TestOneReturns(t *testing.T) {
 	}
 }
 
-// While somebody is back, nothing is let go for its age, for 10 s; those who come back again and
-// again do not draw that out.
+// After a return nothing is let go for its age, for 10 s. Members that come back again and again do
+// not draw that out.
 func TestNothingExpiresInAReunion(t *testing.T) {
 	w := newWorld(t, 1, 3, Config{Age: 5 * time.Second})
 	w.quiet = true
@@ -249,7 +249,8 @@ func TestNotCutShort(t *testing.T) {
 }
 
 // The rest of a message is lost on the way, while others publish all the time, so that hashes never
-// agree: after two seconds in which nothing came of it, the first who shows another hash is asked.
+// agree. After two seconds in which nothing came of it, the first member that shows another hash is
+// asked.
 func TestRestIsLookedFor(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	w.quiet = true
@@ -306,7 +307,7 @@ func TestOriginIsAskedBeforeLost(t *testing.T) {
 	}
 }
 
-// Who is new gets nothing of a stream from before its welcome, also if it has to ask for the first
+// A newcomer gets nothing of a stream from before its welcome, also if it has to ask for the first
 // message after it.
 func TestNewcomerBeginsAfter(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
@@ -394,13 +395,13 @@ func TestLostBeforeLaterLife(t *testing.T) {
 	}
 }
 
-// A message that is on its way while a newcomer comes in it gets as a whole: whether it heard a
-// piece of it before it was told where the stream begins, or only after, and whether anybody told
-// it.
+// A newcomer gets as a whole a message that is on its way while it comes in. That holds whether it
+// heard a piece of it before it was told where the stream begins, or only after, and whether it was
+// told at all.
 func TestNewcomerInTheMiddle(t *testing.T) {
 	for _, c := range []struct {
 		what  string
-		high  uint64 // told by who lets it in; 0: nobody tells
+		high  uint64 // told by the member that lets it in; 0: none tells
 		heard []uint64
 		from  uint64
 	}{

@@ -153,7 +153,8 @@ func TestLateDuplicate(t *testing.T) {
 }
 
 // However many lives the origins have, a page fits a datagram, and all lives of an origin are on
-// one: who asks for all learns of each. The harness refuses datagrams that are too long.
+// one page. A node that asks for all learns of each. The harness refuses datagrams that are too
+// long.
 func TestPagesOfManyLives(t *testing.T) {
 	for origins := 1; origins <= 10; origins++ {
 		w := newWorld(t, 1, 2+origins, Config{})
@@ -400,8 +401,8 @@ func mergeLost(n *node) (events []string) {
 	return events
 }
 
-// A full piece, the first of a message on the longest topic too, fits an answer: who was away gets
-// all.
+// A full piece, the first of a message on the longest topic too, fits an answer. A member that was
+// away gets all.
 func TestFullPiecesArePulled(t *testing.T) {
 	w := newWorld(t, 1, 3, Config{})
 	n := w.nodes[2]
@@ -419,8 +420,8 @@ func TestFullPiecesArePulled(t *testing.T) {
 	}
 }
 
-// A piece that is longer than any may be fits no answer. Who holds it counts that; who asks for it
-// hears that it is not there, and gives it up as lost, with few questions.
+// A piece that is longer than any may be fits no answer. Its holder counts that. A node that asks
+// for it hears that it is not there, and gives it up as lost, with few questions.
 func TestTooLargePiece(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	// the origin is of another make, and gone
@@ -476,7 +477,8 @@ func TestIsolatedLosesNothing(t *testing.T) {
 	n.checkOrder()
 }
 
-// Who was away for longer than things are kept learns that, and goes on with what there is.
+// A member that was away for longer than pieces are kept learns that, and goes on with what there
+// is.
 func TestAwayForTooLong(t *testing.T) {
 	for _, count := range []int{1000, 30_000} { // within what a node takes in ahead, and beyond
 		w := newWorld(t, 1, 6, Config{Pieces: 400})
@@ -535,8 +537,8 @@ func TestNewcomer(t *testing.T) {
 	}
 }
 
-// Without an answer from anybody who knows, streams begin at the first message heard, or at their
-// beginning if near.
+// Without an answer from a member that knows, streams begin at the first message heard, or at their
+// beginning if that is near.
 func TestNewcomerDecidesAlone(t *testing.T) {
 	w := newWorld(t, 3, 3, Config{})
 	w.quiet = true
@@ -561,8 +563,8 @@ func TestNewcomerDecidesAlone(t *testing.T) {
 	}
 }
 
-// When hundreds come at once, those who do not know yet where streams begin are no help, and do no
-// harm.
+// When hundreds come at once, the members that do not know yet where streams begin are no help, and
+// do no harm.
 func TestManyNewcomers(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	w.publishAndSettle(20)

@@ -1,21 +1,24 @@
-// Package stream is what a node holds of everybody's messages: in what order they are delivered,
-// what is missing and who has it, what is kept for others and for how long, and how fast this node
-// may publish.
+// Package stream is what a node holds of all members' messages: in what order they are delivered,
+// what is missing and which members have it, what is kept for others and for how long, and how fast
+// this node may publish.
 //
 // What one member publishes in one life (origin and generation) is a stream of pieces, each with a
 // sequence number from 1 and small enough for a datagram. A message on a topic is a run of
 // consecutive pieces; so large messages, gaps, repair, retention and watermarks are one mechanism.
-// Package multicast brings fresh pieces to everybody; this one takes them in (Take), sees what did
-// not come, and pulls that from whoever has it:
+// Package multicast brings fresh pieces to all members. This one takes them in (Take), sees what
+// did not come, and pulls that from members that have it:
 //
-//   - take.go: a piece comes in, messages go out in order, what nobody holds is passed over and told (Lost).
+//   - take.go: a piece comes in, messages go out in order, what no member holds is passed over and
+//     told (Lost).
 //   - given.go: what this node's programs were given, for the receipts of publishers.
 //   - publish.go: a message becomes pieces, within a window of what the others have not confirmed.
 //   - retain.go: what is held is bounded by bytes, count and age; the oldest goes first.
-//   - heads.go: members tell each other on their probes how far they have the streams that changed lately.
-//   - sync.go: whose views differ otherwise, or who was away, or is new, asks for all of them, page by page.
-//   - gap.go, pull.go, supply.go, answer.go: missing pieces are asked for in ranges, of one member after another, several
-//     requests under way.
+//   - heads.go: members tell each other on their probes how far they have the streams that changed
+//     lately.
+//   - sync.go: a node whose view differs otherwise, or that was away, or is new, asks for all
+//     heads, page by page.
+//   - gap.go, pull.go, supply.go, answer.go: missing pieces are asked for in ranges, of one member
+//     after another, several requests under way.
 //   - restore.go: what a driver kept on disk comes back.
 //
 // Streams is a pure state machine in the manner of the other rooms of gossip.
@@ -40,7 +43,7 @@ type Host interface {
 	// Self returns this node, Generation its present life. Both name this node's own stream.
 	Self() member.ID
 	Generation() uint64
-	// Table returns who is known.
+	// Table returns the known members.
 	Table() *member.Table
 	// Rand returns the node's source of chance.
 	Rand() *rand.Rand
@@ -126,9 +129,9 @@ type Config struct {
 	// of them
 	Wait    time.Duration
 	Timeout time.Duration // of a request, before round-trip times are known; default 250 ms
-	// a gap is passed over after this if all who were asked lack it; default 2 s
+	// a gap is passed over after this if all members that were asked lack it; default 2 s
 	Patience time.Duration
-	GiveUp   time.Duration // after it a gap is dropped if nobody vouches for it; default 20 s
+	GiveUp   time.Duration // after it a gap is dropped if no member vouches for it; default 20 s
 	Serve    int           // bytes a second that this node answers Pulls with; default 8 MiB
 	// between two exchanges of all heads, at least; doubles to 30 s while they teach nothing;
 	// default 1 s
@@ -182,10 +185,10 @@ type Stats struct {
 	TimedOut uint64 // of them
 	Pulled   uint64 // pieces that came by them
 	Useless  uint64 // pieces that came by them and were here already
-	Served   uint64 // pieces sent to others who asked
+	Served   uint64 // pieces sent to members that asked
 	Busy     uint64 // requests not served, over Config.Serve
-	// pieces not sent to who asked: over wire.MaxPiece, so that they do not fit a datagram of this
-	// node
+	// pieces not sent in answer to a request: over wire.MaxPiece, so that they do not fit a
+	// datagram of this node
 	TooLarge uint64
 	Unproven uint64 // claims of more that nobody could show
 	Syncs    uint64 // exchanges of all heads started
@@ -249,7 +252,8 @@ func New(host Host, cfg Config) *Streams {
 // Stats returns the counts.
 func (s *Streams) Stats() Stats {
 	st := s.stats
-	st.Streams, st.Gapped, st.Held, st.Bytes, st.Open = len(s.list), len(s.repairs), s.held, s.bytes, s.open
+	st.Streams, st.Gapped, st.Held, st.Bytes, st.Open = len(s.list), len(s.repairs), s.held,
+		s.bytes, s.open
 	return st
 }
 

@@ -86,8 +86,8 @@ func (w *world) publishAndSettle(count int) {
 	}
 }
 
-// Who sleeps for 20 s under 200 messages a second has all of them, in order, within a second after
-// it wakes. The others hold it failed at first, and pass over what it asks.
+// A member that sleeps for 20 s under 200 messages a second has all of them, in order, within a
+// second after it wakes. The others hold it failed at first, and pass over what it asks.
 func TestPause(t *testing.T) {
 	for _, latency := range []time.Duration{250 * time.Microsecond, 10 * time.Millisecond} {
 		w := newWorld(t, 4, 12, Config{})

@@ -9,7 +9,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// What comes of asking: pieces, who does not have them, how long it takes.
+// What comes of asking: pieces, which members do not have them, how long it takes.
 
 // timeout is how long a request waits for the next datagram of its answer.
 func (s *Streams) timeout(abroad bool) time.Duration {

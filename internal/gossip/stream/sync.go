@@ -10,15 +10,16 @@ import (
 )
 
 // An exchange of all heads: Ask, Page, Ask from where the page ended, until all are told. It starts
-// when hashes differ and that is not just pieces under way, when this process stood still, and when
-// it is a newcomer.
+// when hashes differ by more than pieces under way, when this process stood still, and when this
+// node is a newcomer.
 //
-// A newcomer gets what is published since it was welcomed. So it begins every stream after what the
-// member that let it in had seen of it when it was asked, or with the first message that it heard
-// before the answer came; a stream that this member does not know began later, and begins at its
-// first piece. If nobody answers who can know, it begins with the first message that it hears, or
-// at the first piece if that is near. A message that is on its way meanwhile it gets as a whole,
-// since it may have been published after the welcome: what it has no piece of yet it pulls.
+// A newcomer gets what is published since it was welcomed. The member that let it in tells how far
+// it had seen each stream when it was asked. The newcomer begins every stream after that, or with
+// the first message that it heard before the answer came. A stream that this member does not know
+// began later, and begins at its first piece. If no member that can know answers, a stream begins
+// with the first message that is heard, or at the first piece if that is near. A message that is on
+// its way meanwhile comes as a whole, since it may have been published after the welcome: the
+// pieces that did not come are pulled.
 //
 // The first of its cluster is no newcomer. If another cluster lets it in, it begins with what is
 // held there, as the members of that cluster get what it holds.
@@ -372,7 +373,7 @@ func (s *Streams) syncStalled(now mono.Time, gap time.Duration) {
 	if gap >= longGap {
 		y.active, y.due = false, mono.Never
 		if y.newcomer {
-			y.active, y.due = true, now // whom it asked may have forgotten it
+			y.active, y.due = true, now // the member that it asked may have forgotten it
 		}
 		y.start, y.next, y.pause = now, now, 0
 		s.keep(now)

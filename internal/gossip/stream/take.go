@@ -7,9 +7,9 @@ import (
 )
 
 // Take takes in a piece that came from another node, and says whether it is new. It copies the
-// body. One that is not new may have been here before (see Knows) or be refused: of a stream that
-// is not taken in, malformed, or more than Ahead beyond what is delivered; what is refused is not
-// held, and will be pulled when its time comes.
+// body. A piece that is not new may have been here before (see Knows) or be refused: it is of a
+// stream that is not taken in, malformed, or more than Ahead beyond what is delivered. A refused
+// piece is not held, and will be pulled when its time comes.
 func (s *Streams) Take(now mono.Time, p wire.Piece) (fresh bool) {
 	st := s.find(p.Origin, p.Generation)
 	if st == nil {

@@ -10,11 +10,11 @@ import (
 )
 
 // Where missing pieces are asked for if there are several zones. What a zone lacks, all its members
-// lack, and if each asked another zone for it, that would cost as many copies as it has members. So
-// they ask each other, and for each stretch of a stream a few of them, by a hash, ask the other
-// zones, too; twice as many each time that some time has passed. So nobody is elected, and who is
-// dead is missed for a moment. (SRM has each wait by its distance, and hear others ask; Floyd et
-// al. 1995.)
+// lack. If each asked another zone for it, that would cost as many copies as the zone has members.
+// So they ask each other. For each stretch of a stream a few of them, chosen by a hash, ask the
+// other zones too, and twice as many each time that some time has passed. So there is no election,
+// and a dead one costs a moment. In SRM each waits by its distance, and hears others ask (Floyd et
+// al. 1995).
 
 const (
 	// of a zone's members that ask other zones at first, in the mean
@@ -41,8 +41,8 @@ func (s *Streams) abroad(now mono.Time, st *stream, seq uint64) bool {
 	return h%near < askers<<step
 }
 
-// pick draws somebody to ask, of this node's zone or of all, that was heard since some time; those
-// who are not to be asked are passed over.
+// pick draws a member to ask, of this node's zone or of all, that was heard since some time.
+// Members in not and mute are passed over.
 func (s *Streams) pick(abroad bool, not, mute []member.ID, since mono.Time) (member.Member, bool) {
 	t, near := s.host.Table(), s.host.Near()
 	n := t.Served()

@@ -18,7 +18,7 @@ type Config struct {
 	// Lifeguard (Dadgar, Phillips, Currey 2018) and what came before it, each off if true.
 	NoSuspicion   bool // plain SWIM: a failed probe is a verdict (SWIM, section 3)
 	NoLocalHealth bool // section IV-A: a node that misses answers slows down and doubts itself
-	NoNack        bool // part of it: who was asked to ping says so when it gets no answer
+	NoNack        bool // part of it: a helper that was asked to ping says so when it gets no answer
 	NoShrink      bool // section IV-B: the timeout begins long and shrinks with confirmations
 	NoBuddy       bool // section IV-C: the suspect is told with the first packet that it gets
 	// probe a random member, not the next of a shuffled round (SWIM, section 4.3)
@@ -60,7 +60,8 @@ func (c Config) withDefaults() Config {
 // suspicionTimeout returns how long a suspicion lasts in a cluster of n live members after c
 // independent confirmations of k looked for (Lifeguard, section IV-B):
 //
-//	max(least, most − (most − least)·log(c+1)/log(k+1)), least = Alpha·log10(n)·Period, most = Beta·least
+//	max(least, most − (most − least)·log(c+1)/log(k+1)),
+//	least = Alpha·log10(n)·Period, most = Beta·least
 func (c *Config) suspicionTimeout(n, confirmations int) time.Duration {
 	least := time.Duration(c.Alpha * max(1, log2(n)/log2(10)) * float64(c.Period))
 	k := min(c.Confirm, n-2) // the suspect and the first accuser confirm nothing
@@ -82,10 +83,11 @@ func (c Config) LeastSuspicion(n int) time.Duration {
 	return c.suspicionTimeout(n, c.Confirm)
 }
 
-// Slowest returns how long it takes, but for rare bad luck, until those who are left of n members
-// know of all others that they are dead. While most probes fail, each takes them for its own bad
-// health and begins one in nine periods (Lifeguard, section IV-A); a round takes up to 2n−1 (SWIM,
-// section 4.3), which they share; and the longest suspicion comes on top.
+// Slowest returns how long it takes, but for rare bad luck, until the survivors of n members know
+// that all others are dead; left is how many survive. While most probes fail, each survivor takes
+// that for its own bad health, and begins one probe in nine periods (Lifeguard, section IV-A). A
+// round takes up to 2n−1 probes (SWIM, section 4.3), which the survivors share. The longest
+// suspicion comes on top.
 func (c Config) Slowest(n, left int) time.Duration {
 	c = c.withDefaults()
 	period := c.Period

@@ -21,9 +21,9 @@ type relay struct {
 
 func (r *relay) due() mono.Time { return min(r.nackAt, r.end) }
 
-// startRelay pings the target for the asker. Who does not know the target, or cannot send to it,
-// says so at once by a nack: the asker learns that this helper is well, and that it can expect
-// nothing of it.
+// startRelay pings the target for the asker. A helper that does not know the target, or cannot send
+// to it, says so at once by a nack. The asker learns that this helper is well, and that it can
+// expect nothing of it.
 func (d *Detector) startRelay(now mono.Time, from detect.Peer, m wire.PingReq) {
 	target, ok := d.host.Table().Get(m.Target)
 	if !ok || target.Instance() != m.Instance || target.OutOfFamily || len(d.relays) >= maxRelays {

@@ -13,7 +13,7 @@ type suspicion struct {
 	id       member.ID
 	start    mono.Time
 	deadline mono.Time
-	accusers [1 + maxConfirm]member.ID // the first, then who confirmed independently
+	accusers [1 + maxConfirm]member.ID // the first, then those that confirmed independently
 	count    int
 }
 
@@ -60,7 +60,7 @@ func (d *Detector) expireSuspicions(now mono.Time) {
 	}
 }
 
-// evidence is what a verdict rests on: how long nobody refuted, and who suspected.
+// evidence is what a verdict rests on: how long no refutation came, and which members suspected.
 func (s *suspicion) evidence(now mono.Time, self member.ID) detect.Evidence {
 	e := detect.Evidence{Accuser: self, Span: now.Sub(s.start)}
 	for _, a := range s.accusers[:s.count] {

@@ -116,7 +116,7 @@ func (d *Detector) Refuted() { d.heal(1) }
 func (d *Detector) Changed(_ mono.Time, before, after member.Member) {
 	wasLive := before.ID != 0 && before.State.Live()
 	if after.State.Live() && !wasLive && after.ID != d.host.Self() {
-		// who comes back may have its place still
+		// a member that comes back may have its place still
 		if before.ID == 0 || !slices.Contains(d.order[d.next:], after.ID) {
 			d.insert(after.ID)
 		}
@@ -258,7 +258,7 @@ func (d *Detector) askOthers(now mono.Time) {
 	}
 }
 
-// acked ends a probe well, or relays an ack to whoever asked for it.
+// acked ends a probe well, or relays an ack to the asker.
 func (d *Detector) acked(now mono.Time, from detect.Peer, seq uint32) {
 	if d.probe.target.ID != 0 && seq == d.probe.seq {
 		if from.ID == d.probe.target.ID && d.probe.sent <= now {

@@ -9,10 +9,10 @@ import (
 // without (Dabek et al. 2004, section 5.4); the third is worth its three bytes on a globe.
 const Dimensions = 3
 
-// Coordinate is where a node stands in a space in which distances are round trips: a point of a
-// Euclidean space, where the distances of backbones are, and a height above it, the way from the
-// node to its backbone, which every packet takes that goes anywhere. Its unit is the microsecond,
-// on the wire and off it, so that who sends one and who gets it reckon with the same.
+// Coordinate is where a node stands in a space in which distances are round trips. It is a point of
+// a Euclidean space, which has the distances of backbones, and a height above it. The height is the
+// way from the node to its backbone, which every packet takes. Its unit is the microsecond, on the
+// wire and off it, so that sender and receiver reckon with the same.
 type Coordinate struct {
 	Point  [Dimensions]int32 // each -MaxAxis to MaxAxis
 	Height uint32            // 1 to MaxAxis

@@ -1,4 +1,4 @@
-// Package topology chooses peers: whom to tell, whom to ask.
+// Package topology chooses peers to tell and peers to ask.
 package topology
 
 import (

@@ -40,10 +40,10 @@ func comparePlaces(a, b Place) int {
 		cmp.Compare(a.ID, b.ID))
 }
 
-// Ring holds the places of all live members of a table in order: made when it is first needed, and
-// kept up from then on. A member costs 16 bytes. Where there is but one zone, whoever asks only
-// whether there are several does not need it. Who changes the table tells the ring. It is not safe
-// for concurrent use.
+// Ring holds the places of all live members of a table in order. It is made when it is first
+// needed, and kept up from then on. A member costs 16 bytes. Where there is but one zone, the
+// question whether there are several does not make it. Code that changes the table tells the ring.
+// It is not safe for concurrent use.
 type Ring struct {
 	table  *member.Table
 	places []Place
@@ -165,10 +165,10 @@ func After(places []Place, key uint64) int {
 	return i
 }
 
-// Near appends up to k distinct live members other than self, mostly of self's zone: when each
-// member of a zone draws one, about so many as leaving are of other zones, however large the zone
-// is, and never more than if there were no zones. With leaving 1 it is the rule of van Renesse,
-// Minsky and Hayden (1998, section 4; see Stays). In one zone alone it is Pick.
+// Near appends up to k distinct live members other than self, mostly of self's zone. When each
+// member of a zone draws one, about as many as leaving says are of other zones, however large the
+// zone is. They are never more than if there were no zones. With leaving 1 it is the rule of van
+// Renesse, Minsky and Hayden (1998, section 4; see Stays). In one zone alone it is Pick.
 func (g *Ring) Near(rng *rand.Rand, self member.ID, leaving, k int,
 	dst []member.Member) []member.Member {
 	me, ok := g.table.Get(self)

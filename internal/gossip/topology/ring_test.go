@@ -108,7 +108,8 @@ func ringOf(t *testing.T, zones ...int) (*Ring, []member.ID) {
 		for i := range n {
 			name := fmt.Sprintf("z%d-%d", z, i)
 			w.merge(t, member.Fact{Record: member.Share(member.Record{
-				Name: name, Generation: 1, Addr: netip.MustParseAddrPort("10.0.0.1:1"), Zone: fmt.Sprintf("z%d/rack", z),
+				Name: name, Generation: 1, Addr: netip.MustParseAddrPort("10.0.0.1:1"),
+				Zone: fmt.Sprintf("z%d/rack", z),
 			})})
 			all = append(all, member.IDOf(name))
 		}
@@ -159,7 +160,8 @@ func TestNearLeavesSeldom(t *testing.T) {
 	}
 }
 
-// Where there is one zone, Near draws as Pick does, so that nothing changes for who has none.
+// Where there is one zone, Near draws as Pick does, so that nothing changes for clusters without
+// zones.
 func TestNearWithoutZones(t *testing.T) {
 	g, all := ringOf(t, 50)
 	a, b := rand.New(rand.NewPCG(1, 1)), rand.New(rand.NewPCG(1, 1))

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// This file chooses among members that are numbers from 0 on: for experiments, and for whoever
-// keeps members in an array.
+// This file chooses among members that are numbers from 0 on: for experiments, and for callers that
+// keep members in an array.
 
 // Others appends k distinct numbers below n, drawn uniformly, self left out; fewer where there are
 // not so many.
@@ -61,13 +61,13 @@ func (s Subnets) Of(member int) int {
 	return i
 }
 
-// Stays says whether a member of a subnet with so many stays in it with a contact: with probability
-// 1 − 1/size, so that one contact a round leaves each subnet in the mean, however large it is (van
-// Renesse, Minsky and Hayden 1998, "A Gossip-Style Failure Detection Service", section 4).
+// Stays says whether a contact of a member stays in its subnet of size members. It does with
+// probability 1 − 1/size. So one contact a round leaves each subnet in the mean, however large it
+// is (van Renesse, Minsky and Hayden 1998, "A Gossip-Style Failure Detection Service", section 4).
 func Stays(rng *rand.Rand, size int) bool { return rng.IntN(size) != 0 }
 
-// Pick appends k distinct members to contact, by Stays, self left out: those who stay, uniformly
-// among its subnet; those who leave, uniformly among the rest.
+// Pick appends k distinct members to contact, self left out. For each, Stays draws whether it is of
+// self's subnet or of the rest; among these it is drawn uniformly.
 func (s Subnets) Pick(rng *rand.Rand, self, k int, dst []int32) []int32 {
 	own, n := s.Of(self), int(s[len(s)-1])
 	lo, hi := int(s[own]), int(s[own+1])

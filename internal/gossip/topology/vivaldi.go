@@ -9,10 +9,10 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// Vivaldi is a node's own coordinate, as it finds it (Dabek, Cox, Kaashoek, Morris 2004): each
-// measured round trip pulls it towards the other node or pushes it away, like a spring, by as much
-// as it is surer of itself than the other is (the adaptive timestep, section 2.5), heights included
-// (section 5.4).
+// Vivaldi is a node's own coordinate, as it finds it (Dabek, Cox, Kaashoek, Morris 2004). Each
+// measured round trip pulls it towards the other node or pushes it away, like a spring. This node
+// moves more if the other is surer of itself than this one is (the adaptive timestep, section 2.5).
+// Heights are included (section 5.4).
 //
 // Four things are not in that paper. A round trip is the median of the last few with a node, since
 // single ones are noisy (the latency filter of Ledlie, Gardner and Seltzer 2007). Each new one is
@@ -50,7 +50,7 @@ const (
 	// replays, less is enough
 	step      = 0.1
 	memory    = 0.25 // c_e: the weight of a new sample in the error
-	guess     = 1.0  // the error of who knows nothing
+	guess     = 1.0  // the error of a node that knows nothing
 	leastTrip = 1.0  // microseconds
 	mostPull  = 2.0  // usual trips: how far a trip counts as off the distance at most
 )
@@ -59,7 +59,7 @@ const (
 // and shrink by a part.
 var start = spot{height: 1000, error: guess}
 
-// Start is the Coordinate of who has not moved yet.
+// Start is the Coordinate of a node that has not moved yet.
 var Start = start.coordinate()
 
 // Sample takes in a round trip with a node that says where it stands.
@@ -113,7 +113,7 @@ func (n *neighbour) trip() float64 {
 	return float64(some[(len(some)-1)/2])
 }
 
-// median is that of the trips to all who are remembered.
+// median is that of the trips to all remembered neighbours.
 func (v *Vivaldi) median() float64 {
 	var room [maxNeighbours]float64
 	trips := room[:len(v.known)]

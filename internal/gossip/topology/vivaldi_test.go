@@ -107,7 +107,7 @@ func TestVivaldiConverges(t *testing.T) {
 	}
 }
 
-// Who comes late is as good as the others after a few dozen samples, and disturbs nobody.
+// A newcomer is as good as the others after a few dozen samples, and does not disturb them.
 func TestVivaldiNewcomers(t *testing.T) {
 	g := newGlobe(7, 300, 30, 0)
 	grown := g.nodes

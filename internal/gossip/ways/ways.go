@@ -1,6 +1,6 @@
 // Package ways is what a node knows of the ways to the members that it talks to, in one place and
-// whatever the detector: what it hears of them, what of its probes they answer, how long that
-// takes, and how long datagrams may be there (sizes.go).
+// whatever the detector. It has what the node hears of them, which of its probes they answer, how
+// long that takes, and how long datagrams may be there (sizes.go).
 package ways
 
 import (

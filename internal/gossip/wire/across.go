@@ -6,8 +6,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// TypeAcross and TypeBridge are the types of the messages by which a node finds out through whom it
-// is connected with members at addresses of the other IP version, and with which.
+// TypeAcross and TypeBridge are the types of the messages by which a node finds out which members
+// connect it with members at addresses of the other IP version, and with which of those.
 const (
 	TypeAcross Type = 0x1c
 	TypeBridge Type = 0x1d

@@ -124,7 +124,8 @@ func describe(t wire.Type, body []byte) (text string, ok bool) {
 		m, ok := wire.ReadEvidence(body)
 		text := fmt.Sprintf("Evidence target=%016x instance=%08x incarnation=%d accuser=%016x "+
 			"cause=%d pings=%d span=%s",
-			uint64(m.Target), m.Instance, m.Incarnation, uint64(m.Accuser), m.Cause, m.Pings, m.Span)
+			uint64(m.Target), m.Instance, m.Incarnation, uint64(m.Accuser), m.Cause, m.Pings,
+			m.Span)
 		for _, v := range m.Votes[:m.Count] {
 			text += fmt.Sprintf(" vote(juror=%016x cause=%d pings=%d span=%s)",
 				uint64(v.Juror), v.Cause, v.Pings, v.Span)
@@ -157,7 +158,8 @@ func describeEntry(t wire.Type, body []byte) (text string, ok bool) {
 		m, ok := wire.ReadJoin(body)
 		text := fmt.Sprintf("Join detector=%d cluster=%q %s number=%08x merge=%t alone=%t "+
 			"id=%016x settings=%x",
-			m.Detector, m.Cluster, describeRecord(&m.Record), m.Number, m.Merge, m.Alone, m.ClusterID, m.Settings)
+			m.Detector, m.Cluster, describeRecord(&m.Record), m.Number, m.Merge, m.Alone,
+			m.ClusterID, m.Settings)
 		if m.HasCookie {
 			text += fmt.Sprintf(" cookie=%016x", m.Cookie)
 		}

@@ -78,7 +78,8 @@ func TestTypeTable(t *testing.T) {
 	}
 }
 
-var typeRow = regexp.MustCompile(`(?m)^\| (0x[0-9a-f]{2}) \| \[(\w+)\]\(#[^)]+\) \| [^|]+ \| (\w+) \| (members|anybody) \|( question)? \|$`)
+var typeRow = regexp.MustCompile(`(?m)^\| (0x[0-9a-f]{2}) \| \[(\w+)\]\(#[^)]+\) \| [^|]+ \| ` +
+	`(\w+) \| (members|anybody) \|( question)? \|$`)
 
 // documentRows reads the document's table of types.
 func documentRows(t *testing.T) map[wire.Type]wire.Spec {
@@ -193,12 +194,18 @@ func sealAsDocumented(t *testing.T, key, head, plain []byte) []byte {
 func TestDocumentLimits(t *testing.T) {
 	doc := readDoc(t)
 	for name, value := range map[string]int{
-		"MaxGeneration": member.MaxGeneration, "DefaultMTU": wire.DefaultMTU, "MinMTU": wire.MinMTU, "MaxMTU": wire.MaxMTU,
-		"SealSize": wire.SealSize, "MinRoom": wire.MinRoom, "MaxPiece": wire.MaxPiece, "HeaderSize": wire.HeaderSize, "MessageSize": wire.MessageSize,
-		"MaxName": member.MaxName, "MaxZone": member.MaxZone, "MaxTags": member.MaxTags, "MaxRecord": member.MaxRecord,
-		"MaxTopic": wire.MaxTopic, "MaxCluster": wire.MaxCluster, "MaxSettings": wire.MaxSettings, "MaxRequest": wire.MaxRequest, "MaxWant": wire.MaxWant,
-		"MaxCells": wire.MaxCells, "EstimateWords": wire.EstimateWords, "MaxRangeBits": wire.MaxRangeBits,
-		"MaxMembers": member.MaxMembers, "MaxParcel": wire.MaxParcel, "MaxMissing": wire.MaxMissing,
+		"MaxGeneration": member.MaxGeneration, "DefaultMTU": wire.DefaultMTU, "MinMTU": wire.MinMTU,
+		"MaxMTU":   wire.MaxMTU,
+		"SealSize": wire.SealSize, "MinRoom": wire.MinRoom, "MaxPiece": wire.MaxPiece,
+		"HeaderSize": wire.HeaderSize, "MessageSize": wire.MessageSize,
+		"MaxName": member.MaxName, "MaxZone": member.MaxZone, "MaxTags": member.MaxTags,
+		"MaxRecord": member.MaxRecord,
+		"MaxTopic":  wire.MaxTopic, "MaxCluster": wire.MaxCluster, "MaxSettings": wire.MaxSettings,
+		"MaxRequest": wire.MaxRequest, "MaxWant": wire.MaxWant,
+		"MaxCells": wire.MaxCells, "EstimateWords": wire.EstimateWords,
+		"MaxRangeBits": wire.MaxRangeBits,
+		"MaxMembers":   member.MaxMembers, "MaxParcel": wire.MaxParcel,
+		"MaxMissing": wire.MaxMissing,
 	} {
 		if row := fmt.Sprintf("| `%s` | %d |", name, value); !strings.Contains(doc, row) {
 			t.Errorf("the document's table of limits has no row %q", row)

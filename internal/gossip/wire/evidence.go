@@ -31,7 +31,7 @@ type Evidence struct {
 	Votes       [MaxVotes]Vote
 }
 
-// Vote is that of a juror or, under SWIM, of one who suspected the member too.
+// Vote is that of a juror or, under SWIM, of a node that suspected the member too.
 type Vote struct {
 	Juror member.ID
 	Cause Cause

@@ -70,7 +70,8 @@ func updateOf(r member.Record, c wire.Claim) *wire.Update {
 // headerFrom is that of a datagram from one member to another.
 func headerFrom(from, to member.Record) []byte {
 	return wire.AppendHeader(nil, wire.Header{
-		Cluster: wire.ClusterHash("starling"), From: idOf(from), Generation: uint32(from.Generation), To: instanceOf(to),
+		Cluster: wire.ClusterHash("starling"), From: idOf(from),
+		Generation: uint32(from.Generation), To: instanceOf(to),
 	})
 }
 
@@ -109,7 +110,8 @@ func vectors() []vector {
 		message("join", wire.AppendJoin(nil, join(false), &wren, 0)),
 		message("join-cookie", wire.AppendJoin(nil, join(true), &wren, 0)),
 		message("challenge", wire.AppendChallenge(nil, &wire.Challenge{
-			Number: 0x0badcafe, Cookie: 0x1122334455667788, ClusterID: 0x99aabbccddeeff01, Live: 3, Seen: wren.Addr,
+			Number: 0x0badcafe, Cookie: 0x1122334455667788, ClusterID: 0x99aabbccddeeff01, Live: 3,
+			Seen: wren.Addr,
 		})),
 		message("welcome", wire.AppendWelcome(nil, welcomeOf(3))),
 		message("merged", wire.AppendMerged(nil, wire.Merged{New: 0x1111111111111111,
@@ -177,7 +179,8 @@ func refuseOf(reason wire.Reason, generation uint64, text string) *wire.Refuse {
 // evidence is that wren declared lark failed, with robin's vote.
 func evidence() *wire.Evidence {
 	e := &wire.Evidence{
-		Target: idOf(lark), Instance: instanceOf(lark), Incarnation: 1, Accuser: idOf(wren), Cause: wire.CauseRefused,
+		Target: idOf(lark), Instance: instanceOf(lark), Incarnation: 1, Accuser: idOf(wren),
+		Cause: wire.CauseRefused,
 		Pings: 3, Span: 450 * time.Millisecond, Seats: 7, Count: 1,
 	}
 	e.Votes[0] = wire.Vote{Juror: idOf(robin), Cause: wire.CauseRefused, Pings: 5,
@@ -195,10 +198,12 @@ func inquestVectors() []vector {
 		{name: "finding-open", bytes: wire.AppendFinding(nil,
 			wire.Finding{Seq: 9, Word: wire.WordOpen})},
 		{name: "finding-guilty", bytes: wire.AppendFinding(nil, wire.Finding{
-			Seq: 9, Word: wire.WordGuilty, Cause: wire.CauseRefused, Pings: 5, Span: 310 * time.Millisecond,
+			Seq: 9, Word: wire.WordGuilty, Cause: wire.CauseRefused, Pings: 5,
+			Span: 310 * time.Millisecond,
 		})},
 		{name: "alarm", bytes: wire.AppendAlarm(nil, wire.Alarm{
-			Accuser: idOf(wren), By: instanceOf(wren), Target: idOf(lark), Instance: instanceOf(lark), Seq: 3, On: true,
+			Accuser: idOf(wren), By: instanceOf(wren), Target: idOf(lark),
+			Instance: instanceOf(lark), Seq: 3, On: true,
 		})},
 		{name: "silence", bytes: wire.AppendSilence(nil,
 			wire.Silence{From: 0x1111, Zone: 0x2222, Count: 3, Age: 2500 * time.Millisecond})},
@@ -233,7 +238,8 @@ func datagramVectors(fp wire.Fingerprint) []vector {
 	news = wire.AppendUpdate(news, updateOf(lark, wire.Claim{State: member.Suspect,
 		Accuser: idOf(wren)}))
 	anybody := wire.AppendHeader(nil, wire.Header{
-		Cluster: wire.ClusterHash("starling"), From: idOf(wren), Generation: uint32(wren.Generation),
+		Cluster: wire.ClusterHash("starling"), From: idOf(wren),
+		Generation: uint32(wren.Generation),
 	})
 	welcome := wire.AppendWelcome(headerFrom(robin, wren), welcomeOf(2))
 	welcome = wire.AppendRecord(welcome, &robin, &wire.Claim{Incarnation: 2})
@@ -343,7 +349,8 @@ func TestGolden(t *testing.T) {
 		t.Errorf("the golden file has %d vectors and the test makes %d", len(titles), len(all))
 	}
 	for _, v := range all {
-		if got, want := hex.EncodeToString(v.bytes), hex.EncodeToString(data[v.title()]); got != want {
+		if got, want := hex.EncodeToString(v.bytes),
+			hex.EncodeToString(data[v.title()]); got != want {
 			t.Errorf("%s is written as\n%s, golden is\n%s", v.title(), got, want)
 		}
 		v.bytes = data[v.title()]

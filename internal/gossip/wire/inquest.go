@@ -17,8 +17,8 @@ const (
 	TypeFinding Type = 0x22
 )
 
-// Lease is a ping that promises the next one. Who gets it acks, and may worry when the next does
-// not come.
+// Lease is a ping that promises the next one. The receiver acks it, and may doubt the sender when
+// the next does not come.
 type Lease struct {
 	Seq uint32
 	// the sender pings again within; whole milliseconds up to MaxLease; 0: no promise

@@ -217,7 +217,7 @@ type Conflict struct {
 	Number uint32 // of the sender's choice, or the receiver's that it brings back
 	Uptime uint64 // of the claimant, in microseconds
 	Stop   bool   // the judgement: the receiver stops
-	Asks   bool   // of the sender's own name: who has it, as the receiver knows
+	Asks   bool   // about the sender's own name: which member has it, as the receiver knows
 	Record Record // the claimant
 }
 

@@ -23,7 +23,7 @@ type Coordinate struct {
 	Error  uint8    // relative, in 1/64
 }
 
-// Located answers a Locate of the same sequence at once, so that who asked knows the round trip,
+// Located answers a Locate of the same sequence at once, so that the asker knows the round trip,
 // too.
 type Located struct {
 	Seq    uint16

@@ -7,16 +7,16 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// What is said of members: Record in full, Update in short for those who know the record. The two
-// carry the same fact: an Update names the record by its check, and who does not hold that record
-// asks for it with a Request.
+// What is said of members: Record in full, Update in short for nodes that know the record. The two
+// carry the same fact. An Update names the record by its check, and a node that does not hold that
+// record asks for it with a Request.
 
 // Claim is what Update and Record share: the fact's version and what is needed to weigh it.
 type Claim struct {
 	Generation  uint64
 	Incarnation uint32
 	State       member.State
-	Accuser     member.ID // who suspects, if State is Suspect; Lifeguard counts independent ones
+	Accuser     member.ID // of the suspicion, if State is Suspect; independent ones are counted
 	Age         uint32    // seconds since the verdict, if State is Failed or Left
 	Cause       Cause     // of the verdict, if State is Failed
 }

@@ -16,7 +16,9 @@ import (
 )
 
 func genID() *rapid.Generator[member.ID] {
-	return rapid.Custom(func(t *rapid.T) member.ID { return member.ID(rapid.Uint64Min(1).Draw(t, "id")) })
+	return rapid.Custom(func(t *rapid.T) member.ID {
+		return member.ID(rapid.Uint64Min(1).Draw(t, "id"))
+	})
 }
 
 func genClaim() *rapid.Generator[wire.Claim] {
@@ -58,7 +60,8 @@ func genRecord() *rapid.Generator[member.Record] {
 			Zone:       text.Draw(t, "zone"),
 			Protocol:   rapid.Uint8().Draw(t, "protocol"),
 		}
-		pairs := rapid.MapOfN(rapid.StringMatching(`[a-z]{1,8}`), rapid.StringN(-1, -1, 100), 0, 4).Draw(t, "tags")
+		pairs := rapid.MapOfN(rapid.StringMatching(`[a-z]{1,8}`), rapid.StringN(-1, -1, 100), 0,
+			4).Draw(t, "tags")
 		r.Tags, _ = member.NewTags(pairs)
 		return r
 	})
@@ -143,7 +146,8 @@ func TestRoundTripEntry(t *testing.T) {
 			hashes = wire.AppendHash(hashes, uint16(n))
 		}
 		in := wire.Join{
-			Detector: detector, Cluster: []byte(text), Number: inc, Merge: n%2 == 0, Alone: n%3 == 0, HasCookie: n%5 == 0, ClusterID: n,
+			Detector: detector, Cluster: []byte(text), Number: inc, Merge: n%2 == 0,
+			Alone: n%3 == 0, HasCookie: n%5 == 0, ClusterID: n,
 			Settings: hashes,
 		}
 		if in.HasCookie {

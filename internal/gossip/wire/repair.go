@@ -3,8 +3,8 @@ package wire
 import "encoding/binary"
 
 // The messages of anti-entropy (package reconcile). A view tells what the sender holds in a range
-// of the members' IDs, as a Sketch or, where that is no longer, as a List of items; Push brings
-// records, Want asks for some, Done and Busy answer a view that asks for an answer. Each stands
+// of the members' IDs, as a Sketch or, where that is no longer, as a List of items. Push brings
+// records, and Want asks for some. Done and Busy answer a view that asks for an answer. Each stands
 // alone and may be lost or come twice.
 
 // The types of anti-entropy.

@@ -8,7 +8,7 @@ import (
 )
 
 // The messages by which members find out what they lack of each other's streams, and get it
-// (package stream): Heads rides on probes and tells what changed lately; Ask and Page tell all;
+// (package stream). Heads rides on probes and tells what changed lately. Ask and Page tell all.
 // Pull asks for pieces and Supply brings them. Each stands alone and may be lost or come twice.
 
 // The types of streams. 0x3d to 0x3f are free.

@@ -44,7 +44,7 @@ type Branch struct {
 	Loss    uint8 // 0 to 3: how lossy the sender believes the network to be
 	Count   uint8 // of pieces, 1 to MaxParcel
 	Patient bool  // the Confirm may wait for others, to share a datagram with them
-	Given   bool  // a publisher waits: the Confirm is of who was given it, not of who has it
+	Given   bool  // a publisher waits: the Confirm counts members given it, not members having it
 }
 
 // MaxBranch is the most that a Carry costs beside its bodies, each of which costs at most MaxBody
@@ -148,7 +148,7 @@ const (
 	DutyDone  Verdict = iota // all that can be done for the span is done
 	DutyTaken                // the receiver has the parcel and works on it; or was not given it yet
 	DutyLacks                // it was offered and is not here: send it
-	DutyVoid                 // it is from before the receiver's time, who is never given it
+	DutyVoid                 // it is from before the receiver's time, and never given to it
 )
 
 // Confirmed is what a Confirm says of one parcel. Of, Have, Digest and Missing are told of a done

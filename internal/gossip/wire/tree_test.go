@@ -26,7 +26,8 @@ func treeVectors() []vector {
 	confirm := wire.AppendConfirmed(wire.BeginConfirm(nil, instanceOf(wren)), 0,
 		&wire.Confirmed{First: 300, Bits: wire.SpanSelf})
 	confirm = wire.AppendConfirmed(confirm, 0, &wire.Confirmed{
-		First: 301, Attempt: 1, Bits: 5, Of: 30, Have: 28, Digest: 0xcafe, Missing: []byte("\x64\x2f\xd9\xcc\x40\x62\x74\xb4"),
+		First: 301, Attempt: 1, Bits: 5, Of: 30, Have: 28, Digest: 0xcafe,
+		Missing: []byte("\x64\x2f\xd9\xcc\x40\x62\x74\xb4"),
 	})
 	return []vector{
 		{name: "carry", bytes: wire.EndCarry(carry, 0)},

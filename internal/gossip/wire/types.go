@@ -22,7 +22,8 @@ const (
 )
 
 var planeNames = [Planes]string{
-	"unknown", "probing", "news", "entry", "repair", "tree", "streams", "keys", "quota", "places", "ways",
+	"unknown", "probing", "news", "entry", "repair", "tree", "streams", "keys", "quota", "places",
+	"ways",
 }
 
 // String returns the plane's name as docs/protocol.md has it.

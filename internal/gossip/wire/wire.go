@@ -67,7 +67,7 @@ type Header struct {
 	Cluster    uint32    // hash of the cluster's name: packets of another cluster are dropped
 	From       member.ID // the sender
 	Generation uint32    // the sender's, its low 32 bits
-	To         uint32    // the instance that the datagram is meant for; 0: whoever receives it
+	To         uint32    // the instance that the datagram is meant for; 0: any that receives it
 }
 
 // Type says what a message is.

@@ -138,7 +138,8 @@ func TestLargestFitsSmallestDatagram(t *testing.T) {
 		wire.TypeKeyDigest: {make([]byte, wire.KeyDigestSize+wire.MaxKeyMark)},
 		wire.TypeDeltas: {wire.AppendKeyEntry(wire.AppendDelta(wire.BeginDeltas(nil, most64),
 			&wire.Delta{
-				Floor: most64, To: most64, Count: 1}), 0, &entry, strings.Repeat("k", 128), strings.Repeat("v", 256))},
+				Floor: most64, To: most64, Count: 1}), 0, &entry, strings.Repeat("k", 128),
+			strings.Repeat("v", 256))},
 	}
 	for mt, parts := range largest {
 		n := wire.HeaderSize
@@ -190,7 +191,8 @@ func TestUnknownTypeIsSkipped(t *testing.T) {
 // openEnded are the types whose body ends in a list that goes to the body's end: what is cut off it
 // is missing, and what is added to it belongs to it.
 var openEnded = []wire.Type{
-	wire.TypeRequest, wire.TypeWant, wire.TypeList, wire.TypePush, wire.TypeHeads, wire.TypePage, wire.TypePull, wire.TypeSupply,
+	wire.TypeRequest, wire.TypeWant, wire.TypeList, wire.TypePush, wire.TypeHeads, wire.TypePage,
+	wire.TypePull, wire.TypeSupply,
 	wire.TypeKeySketch, wire.TypeKeyDigest, wire.TypeDeltas, wire.TypeBridge,
 }
 

@@ -1,8 +1,8 @@
 package multicast
 
 // This file is the anti-entropy below gossip and delegation: each node's probes, to a member at
-// random at a time, carry a digest, here one bit. Whoever turns out to lack the message gets it.
-// Probes are sent anyway and are not counted; what they lead to is.
+// random at a time, carry a digest, here one bit. A node that turns out to lack the message gets
+// it. Probes are sent anyway and are not counted; what they lead to is.
 
 // probeTimer is the timer of probes.
 const probeTimer = -1
@@ -24,7 +24,8 @@ func (m *member) digest() uint32 {
 	return 0
 }
 
-// repair repairs what a digest shows to be missing on either side, or answers who asks for it.
+// repair repairs what a digest shows to be missing on either side, or answers a member that asks
+// for it.
 func (m *member) repair(with int, k kind, args []uint32) {
 	theirs := k == probe && args[0] == 1
 	switch {

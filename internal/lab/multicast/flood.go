@@ -1,12 +1,12 @@
 package multicast
 
 // Flood: as Usenet's servers flood articles (NNTP, RFC 3977; streaming, RFC 4644). Each member has
-// a few neighbours, drawn at random before the message, the same both ways. Who gets a message
-// offers it by its id to each neighbour but the one that it came from (CHECK); a neighbour answers
-// that it wants it (238), has it in its history (438), or waits for it from somebody else and is to
-// be asked again (431); who said 238 gets it (TAKETHIS) and confirms (239). IHAVE is the same in
-// lock step, and with one message no different. NNTP runs over TCP; here each step is repeated
-// until it is answered, or the neighbour given up.
+// a few neighbours, drawn at random before the message, the same both ways. A member that gets a
+// message offers it by its id to each neighbour but the one that it came from (CHECK). A neighbour
+// answers that it wants it (238), has it in its history (438), or waits for it from another one and
+// is to be asked again (431). A neighbour that said 238 gets it (TAKETHIS) and confirms (239).
+// IHAVE is the same in lock step, and with one message no different. NNTP runs over TCP; here each
+// step is repeated until it is answered, or the neighbour given up.
 
 import (
 	"slices"
@@ -19,8 +19,8 @@ type flood struct {
 	*member
 	peers    []int
 	steps    map[int]*step // for each peer that has not said that it has the message
-	expected gossip.Time   // somebody was told to send it, and may until then
-	from     int           // who was
+	expected gossip.Time   // a neighbour was told to send it, and may until then
+	from     int           // that neighbour
 }
 
 // step is how far an offer to a peer is.

@@ -1,11 +1,11 @@
 package multicast
 
-// Gossip: the live engine's policies (gossip/rumor, after Demers et al. 1987) between members who
+// Gossip: the live engine's policies (gossip/rumor, after Demers et al. 1987) between members that
 // know each other. Eager nodes spread a message at once when it comes; others wait for the next of
 // their rounds, which are not in step. Below all of them is anti-entropy, as in a live cluster: a
-// digest rides on each node's probes to members at random, and whoever turns out to lack the
-// message gets it, and spreads it like one that came another way. Probes are sent anyway: they are
-// not counted, what they lead to is.
+// digest rides on each node's probes to members at random, and a node that turns out to lack the
+// message gets it, and spreads it like one that came another way. Probes are sent anyway, so they
+// are not counted. What they lead to is counted.
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ type policy struct {
 	rumor.Policy
 	eager  bool          // the first round is at once
 	every  time.Duration // between rounds
-	offers int           // members who get an offer beside those who get the message, in each round
+	offers int           // members that get an offer beside those that get the message, a round
 	alone  bool          // no anti-entropy
 }
 

@@ -34,7 +34,7 @@ func TestGossipCounts(t *testing.T) {
 	}
 }
 
-// Who is offered the message asks one of those who offer.
+// A member that is offered the message asks one of those that offer it.
 func TestGossipLazy(t *testing.T) {
 	w := stage(t, "gossip:push:eager:blind:lazy:fanout=8:rounds=1:alone", Options{Nodes: 100})
 	begin(w)
@@ -46,7 +46,7 @@ func TestGossipLazy(t *testing.T) {
 	}
 }
 
-// Whoever the rumor misses gets it by a digest, within some periods.
+// A member that the rumor misses gets it by a digest, within some periods.
 func TestGossipAntiEntropy(t *testing.T) {
 	for _, name := range []string{"gossip:push:eager:blind:fanout=1:rounds=1", "delegation"} {
 		w := stage(t, name, Options{Nodes: 50, Repair: 100 * ms})

@@ -3,9 +3,9 @@
 // simulator's links. Each is a real implementation in a file of its own, which says whose it is and
 // by which rules it goes.
 //
-// A run is one message of the origin, member 0, to all the others, who all know each other and hold
-// the crashed for live. A node works on each datagram for Options.Cost, in order, and its socket
-// holds as much as Linux's does: so that what implodes at one node is seen.
+// A run is one message of the origin, member 0, to all the others, which all know each other and
+// hold the crashed for live. A node works on each datagram for Options.Cost, in order, and its
+// socket holds as much as Linux's does. So an implosion at one node is seen.
 package multicast
 
 import (

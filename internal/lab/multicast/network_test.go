@@ -155,7 +155,7 @@ func TestRMTPRepairsLocally(t *testing.T) {
 	}
 }
 
-// Many who lack it are repaired by one multicast to those below.
+// Many members that lack it are repaired by one multicast to those below.
 func TestRMTPRepairsManyAtOnce(t *testing.T) {
 	w := stage(t, "rmtp", Options{Nodes: 341, Status: 20 * ms})
 	for i := 1; i <= 20; i++ { // all whose designated receiver is the origin
@@ -168,7 +168,7 @@ func TestRMTPRepairsManyAtOnce(t *testing.T) {
 	}
 }
 
-// Who does not hear of its designated receiver any more turns to the next above.
+// A member that does not hear of its designated receiver any more turns to the next above.
 func TestRMTPGoesOverToTheNext(t *testing.T) {
 	w := stage(t, "rmtp", Options{Nodes: 341, Status: 20 * ms, Advert: 100 * ms})
 	makeDeaf(w, 340, data, 1)

@@ -1,7 +1,7 @@
 package multicast
 
-// This file is the comparison of all policies of gossip, and delegation, that the default of the
-// live cluster is chosen by: what each costs and how long it takes, while the network is calm and
+// This file compares all policies of gossip, and delegation; the default of the live cluster is
+// chosen by that. It finds what each costs and how long it takes, while the network is calm and
 // while it is not.
 
 import "math"
@@ -19,20 +19,27 @@ var Conditions = []Condition{{0, 0}, {0.1, 0}, {0.25, 0}, {0.5, 0}, {0, 0.1}, {0
 // sparing to lavish.
 var Policies = []string{
 	"delegation",
-	"gossip:push:eager:blind:fanout=4:rounds=1", "gossip:push:eager:blind:fanout=6:rounds=1", "gossip:push:eager:blind:fanout=8:rounds=1",
+	"gossip:push:eager:blind:fanout=4:rounds=1", "gossip:push:eager:blind:fanout=6:rounds=1",
+	"gossip:push:eager:blind:fanout=8:rounds=1",
 	"gossip:push:eager:blind:fanout=12:rounds=1", "gossip:push:eager:blind:fanout=16:rounds=1",
-	"gossip:push:eager:blind:fanout=2:rounds=4", "gossip:push:eager:blind:fanout=4:rounds=2", "gossip:push:eager:blind:fanout=4:rounds=3",
-	"gossip:push:eager:fanout=2:counter=1", "gossip:push:eager:fanout=2:counter=2", "gossip:push:eager:fanout=2:counter=4",
-	"gossip:push:eager:fanout=4:counter=2", "gossip:push:eager:fanout=2:coin=2", "gossip:push:eager:fanout=2:coin=4",
-	"gossip:push:eager:blind:lazy:fanout=8:rounds=1", "gossip:push:eager:blind:lazy:fanout=6:rounds=3",
-	"gossip:push:eager:blind:fanout=2:offers=4:rounds=1", "gossip:push:eager:blind:fanout=4:offers=4:rounds=1",
+	"gossip:push:eager:blind:fanout=2:rounds=4", "gossip:push:eager:blind:fanout=4:rounds=2",
+	"gossip:push:eager:blind:fanout=4:rounds=3",
+	"gossip:push:eager:fanout=2:counter=1", "gossip:push:eager:fanout=2:counter=2",
+	"gossip:push:eager:fanout=2:counter=4",
+	"gossip:push:eager:fanout=4:counter=2", "gossip:push:eager:fanout=2:coin=2",
+	"gossip:push:eager:fanout=2:coin=4",
+	"gossip:push:eager:blind:lazy:fanout=8:rounds=1",
+	"gossip:push:eager:blind:lazy:fanout=6:rounds=3",
+	"gossip:push:eager:blind:fanout=2:offers=4:rounds=1",
+	"gossip:push:eager:blind:fanout=4:offers=4:rounds=1",
 	"gossip:push:eager:blind:fanout=2:offers=4:rounds=2",
 	"gossip:push:fanout=1:counter=2:every=2ms", "gossip:pull:fanout=1:every=2ms",
-	"gossip:push-pull:fanout=1:counter=2:every=2ms", "gossip:push-pull:eager:fanout=2:counter=2:every=5ms",
+	"gossip:push-pull:fanout=1:counter=2:every=2ms",
+	"gossip:push-pull:eager:fanout=2:counter=2:every=5ms",
 }
 
 // Front says which results no other beats in both, the bytes a node sends and the time: the Pareto
-// front. Those who never get there are not on it.
+// front. Results that never get there are not on it.
 func Front(all []*Result, time func(*Result) Seconds) []bool {
 	front := make([]bool, len(all))
 	for i, r := range all {

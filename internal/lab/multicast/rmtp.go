@@ -3,10 +3,10 @@ package multicast
 // RMTP, the reliable multicast transport protocol (Lin and Paul 1996; Paul, Sabnani, Lin,
 // Bhattacharyya 1997), over multicast by the network (routers.go). The origin multicasts once. Some
 // members, those whose routers are at every third level of the tree, are designated receivers. They
-// and the origin say to those below, now and then, "send acks to me"; a receiver takes the nearest
-// whom it has heard of late, and sends it a status at a fixed period: the first sequence that it
-// lacks and a bitmap of those after it. At a period of its own a designated receiver sends what was
-// reported missing, to each by unicast, or to all below by multicast if that are many. So the
+// and the origin say to those below, now and then, "send acks to me". A receiver takes the nearest
+// one that it has heard of late, and sends it a status at a fixed period: the first sequence that
+// it lacks and a bitmap of those after it. At a period of its own a designated receiver sends what
+// was reported missing, to each by unicast, or to all below by multicast if that are many. So the
 // origin hears of few, and repairs are local. When a designated receiver is down, those below go
 // over to the next one above once they have not heard of it for three periods. With the one message
 // here, the bitmap has one bit. A session is set up before anything is sent: receivers know that
@@ -23,8 +23,8 @@ const (
 type rmtp struct {
 	*member
 	heard   []gossip.Time // of each designated receiver above, the nearest first, the last advert
-	above   []int         // who they are
-	missing []int         // who lack the message, as they said in this period
+	above   []int         // those designated receivers
+	missing []int         // the members that lack the message, as they said in this period
 	// until then a report may have crossed with the message, and does not count
 	deaf gossip.Time
 }
@@ -71,7 +71,7 @@ func (r *rmtp) publish() {
 	r.deaf = r.now().Add(r.w.o.Retry)
 }
 
-// to is to whom the status goes: the nearest that was heard of late, or the origin.
+// to is where the status goes: the nearest that was heard of late, or the origin.
 func (r *rmtp) to() int {
 	limit := r.now().Add(-forgotten * r.w.o.Advert)
 	for i, at := range r.heard {
@@ -120,7 +120,7 @@ func (r *rmtp) timer(what int, _ gossip.Time) {
 	}
 }
 
-// repair sends the message to those who lack it.
+// repair sends the message to the members that lack it.
 func (r *rmtp) repair() {
 	if len(r.missing) >= manyMissing {
 		r.group(data, below)

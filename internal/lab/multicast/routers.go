@@ -1,11 +1,11 @@
 package multicast
 
 // This file is what SRM and RMTP take for granted and most networks do not offer: multicast by the
-// network. Each member has a router of its own; the routers are a tree, with the origin's at the
-// root, and flood what a member sends along it, each copy lost by each link independently, so that
-// a loss high up is the loss of all below. Routers do not crash with their members, cost their
-// members nothing, and always know the tree. So that the network is as good as the direct links
-// that the other protocols use, a path of the mean length from the root loses as much and takes as
+// network. Each member has a router of its own. The routers are a tree, with the origin's at the
+// root, and flood what a member sends along it. Each link loses each copy independently, so that a
+// loss high up is the loss of all below. Routers do not crash with their members, cost their
+// members nothing, and always know the tree. The network is to be as good as the direct links that
+// the other protocols use. So a path of the mean length from the root loses as much and takes as
 // long as one direct datagram: a link has the mean path's share of both.
 
 import (
@@ -106,7 +106,7 @@ func (w *world) host(member int) int {
 
 func (w *world) router(member int) int { return 2*member + 1 }
 
-// member is who is at a host: multicasts come from a member's own router.
+// member is the member at a host: multicasts come from a member's own router.
 func (w *world) member(host int) int {
 	if w.tree == nil {
 		return host

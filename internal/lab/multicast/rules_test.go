@@ -188,7 +188,7 @@ func TestFloodOffersByID(t *testing.T) {
 	for _, p := range w.peers {
 		edges += len(p)
 	}
-	if !all(w) || w.copies != 39 || w.counts[data] != 39 { // TAKETHIS is for those who said 238
+	if !all(w) || w.copies != 39 || w.counts[data] != 39 { // TAKETHIS follows a 238
 		t.Errorf("%d of %d have it, %d copies arrived", len(w.got), w.due, w.copies)
 	}
 	if n := w.counts[offer]; n > uint64(edges)+w.counts[later] {

@@ -27,7 +27,7 @@ type Protocol struct {
 
 // run is one message in one world.
 type run struct {
-	live    int             // who should get it, without the origin
+	live    int             // members that should get it, without the origin
 	got     []time.Duration // when they did, rising
 	load    loads
 	control [kinds]uint64
@@ -82,8 +82,8 @@ func newWorld(p *Protocol, o *Options, seed uint64) (*world, error) {
 	return w, nil
 }
 
-// crash chooses who is down: first inner nodes, as many as asked for, from the top; then others at
-// random. Protocols without inner nodes lose as many at random.
+// crash chooses the members that are down: first inner nodes, as many as asked for, from the top;
+// then others at random. Protocols without inner nodes lose as many at random.
 func (w *world) crash(p *Protocol) {
 	o := w.o
 	for i := range w.up {

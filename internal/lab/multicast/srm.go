@@ -2,20 +2,22 @@ package multicast
 
 // SRM, scalable reliable multicast (Floyd, Jacobson, Liu, McCanne, Zhang, "A Reliable Multicast
 // Framework for Light-weight Sessions and Application Level Framing", 1997), over multicast by the
-// network, which it takes for granted (routers.go). The origin multicasts once. Whoever finds that
-// it lacks the message asks all for it, and whoever has it repairs to all; random timers, the
-// longer the further away, let one ask and one repair for many: those who hear a request that they
-// were about to make back off, those who hear a repair drop theirs (section III.B):
+// network, which it takes for granted (routers.go). The origin multicasts once. A member that finds
+// that it lacks the message asks all for it, and a member that has it repairs to all. Random
+// timers, the longer the further away, let one ask and one repair for many. A member that hears a
+// request that it was about to make backs off. A member that hears a repair drops its own (section
+// III.B):
 //
-//   - request: uniform in 2^i·[C1·d, (C1+C2)·d], d the distance to the origin, i the back-offs so far; a request heard
-//     is a back-off, but one only until half of the timer has passed (those of one round count once);
-//   - repair: uniform in [D1·d, (D1+D2)·d], d the distance to whoever asked; after a repair, requests are passed over
-//     for three times the distance;
+//   - request: uniform in 2^i·[C1·d, (C1+C2)·d], d the distance to the origin, i the back-offs so
+//     far; a request heard is a back-off, but one only until half of the timer has passed (those of
+//     one round count once);
+//   - repair: uniform in [D1·d, (D1+D2)·d], d the distance to the member that asked; after a
+//     repair, requests are passed over for three times the distance;
 //   - C1 = C2 = 2, D1 = D2 = log10 n (section V.A).
 //
 // A lost tail, and a single message is one, is found out by session messages alone: each member
 // multicasts what there is, at a rate that keeps the session's traffic the same for any number of
-// members. Session messages also measure distances; here the session is old, and everybody knows
+// members. Session messages also measure distances; here the session is old, and all members know
 // them.
 
 import (

@@ -3,10 +3,10 @@ package multicast
 // Tree: a spanning tree over the members, with acknowledgements hop by hop. A node passes the
 // message on to its children on first receipt and repeats it until they have acknowledged it. The
 // tree is set up before the message and is repaired as overlay trees repair themselves: each node
-// asks its parent now and then whether it is there; after three questions without an answer it asks
-// its grandparent, then the next ancestor, at last the origin, and whoever is asked adopts it.
-// Until then nothing reaches the part of the tree below a crashed node. A node knows its ancestors
-// from its place in the tree: a real one would be told them by its parent.
+// asks its parent now and then whether it is there. After three questions without an answer it asks
+// its grandparent, then the next ancestor, at last the origin. The ancestor that is asked adopts
+// it. Until then nothing reaches the part of the tree below a crashed node. A node knows its
+// ancestors from its place in the tree: a real one would be told them by its parent.
 
 import (
 	"slices"
@@ -79,7 +79,7 @@ func (t *tree) receive(from int, k kind, args []uint32, fresh bool) {
 	}
 }
 
-// asked takes whoever asks for a child, and gives it what it lacks.
+// asked takes a member that asks for a child, and gives it what it lacks.
 func (t *tree) asked(child int, has bool) {
 	if !slices.Contains(t.children, child) {
 		t.children = append(t.children, child)

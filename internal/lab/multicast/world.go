@@ -40,7 +40,8 @@ const (
 
 var kindNames = [kinds]string{data: "data", ack: "ack", nack: "nack", session: "session",
 	heartbeat: "heartbeat", alive: "alive",
-	status: "status", advert: "advert", offer: "offer", yes: "yes", no: "no", later: "later", want: "want", probe: "probe"}
+	status: "status", advert: "advert", offer: "offer", yes: "yes", no: "no", later: "later",
+	want: "want", probe: "probe"}
 
 // Every protocol's datagrams open with as many bytes as Starling's header and sealing take, and
 // name the message as Starling does, by origin, generation and sequence: what is compared is the
@@ -77,7 +78,7 @@ type world struct {
 	tree    *routers // nil: no multicast by the network
 	members []*member
 	up      []bool
-	due     int           // who live, without the origin
+	due     int           // members that live, without the origin
 	got     []gossip.Time // when the live got it, in order
 	loads   []Load
 	counts  [kinds]uint64

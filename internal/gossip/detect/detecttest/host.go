@@ -117,7 +117,7 @@ func (h *Host) Receive(i int, message []byte) {
 // Self returns member 0.
 func (h *Host) Self() member.ID { return ID(0) }
 
-// Table returns who is known.
+// Table returns the known members.
 func (h *Host) Table() *member.Table { return &h.table }
 
 // Rand returns the host's chance.
