@@ -18,7 +18,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/internal/gossip/member"
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 // lookupTimeout is how long a name server may take. The attempt after it asks again.

@@ -2,12 +2,7 @@ package starling
 
 // This file is what a node is started with.
 
-import (
-	"log/slog"
-
-	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/transport"
-)
+import "log/slog"
 
 // DefaultPort is the UDP port of an address that names none.
 const DefaultPort = 7747
@@ -55,16 +50,13 @@ type Config struct {
 	Tags map[string]string
 	// KeyRing seals all traffic. Nil: traffic is neither encrypted nor authenticated, and the log
 	// says so at the start.
-	KeyRing *transport.KeyRing
+	KeyRing *KeyRing
 	// Retain is how long messages are held for those who were away.
 	Retain Retain
 	// Logger gets the few lines that a node has to say. Default: none.
 	Logger *slog.Logger
-	// Gossip are the parameters of the protocol; the defaults are right for a LAN. Its ZoneBudget
-	// and PairBudgets bound what one zone sends to another. Its Cluster is overwritten by the one
-	// above, and its MTU is that of the datagrams on the wire, sealing included: at least 1,200
-	// bytes.
-	Gossip gossip.Config
+	// Tuning is what of the protocol can be set otherwise; the defaults are right for a LAN.
+	Tuning Tuning
 
 	machine machine // in tests
 }

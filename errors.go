@@ -16,7 +16,7 @@ var (
 	ErrSocket       = errors.New("starling: the socket failed")
 )
 
-// ErrConfig is wrapped by every error about a Config.
+// ErrConfig is wrapped by every error about a Config, and by those of SetTags and SetKeyRing.
 var ErrConfig = errors.New("starling: configuration")
 
 // ErrLives is that of a Forget of a member that is live here, and can be reached.
@@ -38,8 +38,20 @@ func (name unknown) Error() string {
 
 func (unknown) Unwrap() error { return ErrNoMember }
 
-// Errors of Publish and PublishWait.
+// The reasons for which seeds refuse a node, as a Join that ended without success wraps them beside
+// the error of its context. Info.RefusedFor has them while they last.
 var (
+	ErrWrongCluster  = gossip.ErrWrongCluster  // they are of a cluster of another name
+	ErrOtherCluster  = gossip.ErrOtherCluster  // they are of another cluster of the same name
+	ErrWrongDetector = gossip.ErrWrongDetector // their cluster runs another failure detector
+	ErrNotReached    = gossip.ErrNotReached    // what they send to the node's address is lost
+	ErrNameWaits     = gossip.ErrNameWaits     // its name is a member's, which does not answer
+)
+
+// Errors of Publish, TryPublish and PublishWait.
+var (
+	ErrTopic    = gossip.ErrTopic    // the topic is empty, or longer than 255 bytes
+	ErrTooLarge = gossip.ErrTooLarge // the payload is longer than MaxMessage
 	// ErrBackpressure is returned by TryPublish while too much of what this node published before
 	// is still on its way.
 	ErrBackpressure = gossip.ErrBackpressure

@@ -18,9 +18,9 @@ import (
 // Bounds of keys, in bytes. MaxState is over all keys and values of a node, with 32 bytes for each
 // pair.
 const (
-	MaxKey   = gossip.MaxKey
-	MaxValue = gossip.MaxValue
-	MaxState = gossip.MaxState
+	MaxKey   = 128
+	MaxValue = 64 << 10
+	MaxState = 256 << 10
 )
 
 // Errors of Set and Delete.

@@ -19,7 +19,7 @@ import (
 )
 
 // MaxMessage bounds the payload of a message, in bytes.
-const MaxMessage = gossip.MaxMessage
+const MaxMessage = 1 << 20
 
 // Retain is how long a node holds messages for those who were away. The zero value of each field
 // means its default.

@@ -26,7 +26,7 @@ const (
 	// told
 	MemberJoined  EventKind = iota + 1
 	MemberUpdated           // its tags or another part of its record changed
-	// it may have failed, as this node sees it or one that shares its suspicions (gossip.Config)
+	// it may have failed, as this node sees it or one that shares its suspicions (Tuning)
 	MemberSuspected
 	MemberRecovered // it was suspect or failed, and lives
 	MemberFailed
@@ -44,7 +44,7 @@ const (
 	// ZoneUnreachable and ZoneRecovered tell that nobody of a whole other zone is heard from here,
 	// and that somebody is again: once, before MemberUnreachable and MemberReachable for each of
 	// its live members. The event's Member is this node. They are declared failed only after
-	// gossip.Config.Inquest.ZoneGrace.
+	// Tuning.ZoneGrace.
 	ZoneUnreachable
 	ZoneRecovered
 	// Unreached and Reached tell that nothing that others send to the address of this node, which
