@@ -76,7 +76,7 @@ type StoreStats struct {
 type SocketStats struct {
 	DatagramsIn, BytesIn   uint64
 	DatagramsOut, BytesOut uint64
-	Truncated              uint64 // received datagrams longer than 9,216 bytes or the MTU, dropped
+	Truncated              uint64 // longer than 9,216 bytes and the MTU, dropped
 	ReadErrors             uint64 // reported by reads and survived
 	SendErrors             uint64 // datagrams that the kernel refused: no route, forbidden, too long
 	SendDropped            uint64 // datagrams dropped because the socket's send buffer was full

@@ -84,9 +84,9 @@ type Tuning struct {
 	// Retention is how long failed and left members are remembered, and the failed dialled again.
 	// All members should have the same. Default 24 h.
 	Retention time.Duration
-	// ShareSuspicions has this node tell all members whom it suspects, and when it does no more, so
-	// that their programs can act early (MemberSuspected). With Inquest, which alone suspects in
-	// private. Default: only who asks is told.
+	// ShareSuspicions has this node tell all members which of them it suspects, and when it does no
+	// more, so that their programs can act early (MemberSuspected). For Inquest, the one detector
+	// that suspects in private: an error with another.
 	ShareSuspicions bool
 }
 

@@ -83,12 +83,14 @@ func (n *Node) Why(name string) (all []Verdict) {
 }
 
 func (n *Node) verdict(v *gossip.Verdict) Verdict {
-	out := Verdict{Time: n.wall(v.At), Kind: VerdictKind(v.Kind), After: v.After, Explained: v.Explained}
+	out := Verdict{Time: n.wall(v.At), Kind: VerdictKind(v.Kind), After: v.After,
+		Explained: v.Explained}
 	if !v.Explained {
 		return out
 	}
 	e := &v.Evidence
-	out.Accuser, out.Cause, out.Pings, out.Span = n.nameOf(e.Accuser), cause(e.Cause), e.Pings, e.Span
+	out.Accuser, out.Cause = n.nameOf(e.Accuser), cause(e.Cause)
+	out.Pings, out.Span = e.Pings, e.Span
 	out.Seats = e.Seats
 	for _, x := range e.Votes {
 		out.Votes = append(out.Votes, Vote{Juror: n.nameOf(x.Juror), Cause: cause(x.Cause),

@@ -189,7 +189,8 @@ func (c *Config) tuning() (t starling.Tuning, err error) {
 	}
 	switch {
 	case c.ZoneGrace < 0 || c.ZoneGrace > maxZoneGrace:
-		return t, fmt.Errorf("--zone-grace %s: from 0s to %s is possible", c.ZoneGrace, maxZoneGrace)
+		return t, fmt.Errorf("--zone-grace %s: from 0s to %s is possible", c.ZoneGrace,
+			maxZoneGrace)
 	case c.ZoneGrace == 0:
 		t.ZoneGrace = -1
 	default:

@@ -87,8 +87,8 @@ func (f *fakeNode) Paths() []starling.Path {
 }
 
 func (f *fakeNode) Info() starling.Info {
-	i := starling.Info{Self: f.Self(), Cluster: "c", Detector: starling.Detector(f.detector), Started: then,
-		Uptime: time.Minute, Welcomed: true,
+	i := starling.Info{Self: f.Self(), Cluster: "c", Started: then,
+		Detector: starling.Detector(f.detector), Uptime: time.Minute, Welcomed: true,
 		Members: map[starling.State]int{starling.Alive: 1,
 			starling.Failed: 1}, Same: 1, Heard: 2, Agreed: 5, Reachable: 2,
 		Zones: []starling.ZoneTraffic{{Zone: "eu", PacketsOut: 1, BytesOut: 2, PacketsIn: 3,
