@@ -4,9 +4,6 @@ package starling
 
 import "log/slog"
 
-// DefaultPort is the UDP port of an address that names none.
-const DefaultPort = 7747
-
 // Config is what a node is started with. The zero value of each field means its default.
 type Config struct {
 	// Name is unique in the cluster, 1 to 128 bytes. Default: the host's name.

@@ -78,8 +78,8 @@ type SocketStats struct {
 	DatagramsOut, BytesOut uint64
 	Truncated              uint64 // longer than 9,216 bytes and the MTU, dropped
 	ReadErrors             uint64 // reported by reads and survived
-	SendErrors             uint64 // datagrams that the kernel refused: no route, forbidden, too long
-	SendDropped            uint64 // datagrams dropped because the socket's send buffer was full
+	SendErrors             uint64 // that the kernel refused: no route, forbidden, too long
+	SendDropped            uint64 // dropped since the socket's send buffer was full
 	KernelDrops            uint64 // dropped by the kernel since nobody read in time; Linux only
 }
 

@@ -18,9 +18,6 @@ import (
 	"github.com/starling-gossip/starling/internal/store"
 )
 
-// MaxMessage bounds the payload of a message, in bytes.
-const MaxMessage = 1 << 20
-
 // Retain is how long a node holds messages for those who were away. The zero value of each field
 // means its default.
 type Retain struct {

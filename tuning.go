@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // Detector is the name of a failure detector.
@@ -130,6 +131,9 @@ func (t *Tuning) params() (p gossip.Config, err error) {
 	case t.ZoneGrace > maxZoneGrace:
 		return p, fmt.Errorf("%w: a Tuning.ZoneGrace of %s; it must be at most %s", ErrConfig,
 			t.ZoneGrace, maxZoneGrace)
+	case t.MTU > wire.MaxMTU: // the socket, which comes before the core, would refuse it
+		return p, fmt.Errorf("%w: a Tuning.MTU of %d bytes; it must be at most %d", ErrConfig,
+			t.MTU, wire.MaxMTU)
 	case t.MessageRate != 0 && t.MessageRate < minMessageRate:
 		return p, fmt.Errorf("%w: a Tuning.MessageRate of %d; it must be at least %d", ErrConfig,
 			t.MessageRate, minMessageRate)

@@ -12,9 +12,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// WatchQueue is how many events wait for a slow watcher before it is told to start afresh (Resync).
-const WatchQueue = 1024
-
 // EventKind says what an Event tells. Its String is "joined", "updated", "suspected", "recovered",
 // "failed", "left", "unreachable", "reachable", "isolated", "reunited", "unreached", "reached",
 // "unheard", "heard", "undecided", "decided", "zone-unreachable", "zone-recovered" or "resync".
