@@ -248,7 +248,7 @@ func TestOtherClusterIsRefused(t *testing.T) {
 	}
 	cancel()
 	if err = n.Welcomed(ctx); err == nil || !strings.Contains(err.Error(), "blue") ||
-		!errors.Is(err, context.Canceled) {
+		!errors.Is(err, context.Canceled) || !errors.Is(err, starling.ErrWrongCluster) {
 		t.Errorf("joining another cluster says: %v", err)
 	}
 }

@@ -26,8 +26,8 @@ const (
 	// it may have failed, as this node sees it or one that shares its suspicions (Tuning)
 	MemberSuspected
 	MemberRecovered // it was suspect or failed, and lives
-	MemberFailed
-	MemberLeft
+	MemberFailed    // it was declared failed: Member.Cause has the cause, Node.Why the evidence
+	MemberLeft      // it said goodbye
 	// MemberUnreachable and MemberReachable tell of a live member that this node cannot reach,
 	// while too few others can be asked about it, and that it can again. The others are told
 	// nothing.

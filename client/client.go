@@ -11,8 +11,8 @@
 // that waits for the cluster the time-out that it names on top of that, or 10 s if it names none.
 // Answers, and the events of a stream, have at most 64 MiB.
 //
-// An error is that of the context, wraps [ErrAbsent] or [ErrHung], or is a [StatusError], with which
-// the agent refused. A stream that ends by itself wraps [ErrEnded].
+// An error is that of the context, wraps [ErrAbsent] or [ErrHung], or is a [StatusError], with
+// which the agent refused. A stream that ends by itself wraps [ErrEnded].
 package client
 
 import (
@@ -53,7 +53,7 @@ type Client struct {
 // Errors that those of calls and streams wrap.
 var (
 	ErrAbsent = errors.New("no agent answers")          // there is none at the address
-	ErrHung   = errors.New("the agent does not answer") // it took the call, and said nothing in time
+	ErrHung   = errors.New("the agent does not answer") // it took the call, and says nothing
 	ErrEnded  = errors.New("the stream ended")          // the agent ended it, or it broke
 )
 
@@ -157,8 +157,8 @@ func (c *Client) Why(ctx context.Context, name string) (out api.Why, err error) 
 	return out, c.call(ctx, "GET", "/v1/members/"+url.PathEscape(name)+"/why", nil, nil, &out)
 }
 
-// Publish sends a message to all members: a topic of 1 to 255 bytes, a payload of at most 1 MiB. It
-// returns when the message is on its way.
+// Publish sends a message to all members: a topic of 1 to 255 bytes, a payload of at most 1 MiB.
+// It returns when the message is on its way.
 func (c *Client) Publish(ctx context.Context, topic string, payload []byte) (out api.Published,
 	err error) {
 	return out, c.call(ctx, "POST", "/v1/publish", url.Values{"topic": {topic}}, payload, &out)
@@ -181,8 +181,8 @@ func (c *Client) Topics(ctx context.Context) (out []api.Topic, err error) {
 	return out, c.call(ctx, "GET", "/v1/topics", nil, nil, &out)
 }
 
-// Set writes a key of 1 to 128 bytes of the agent's node, with a value of at most 64 KiB; a ttl of 0
-// keeps it until it is deleted.
+// Set writes a key of 1 to 128 bytes of the agent's node, with a value of at most 64 KiB; a ttl of
+// 0 keeps it until it is deleted.
 func (c *Client) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	q := url.Values{"key": {key}}
 	if ttl != 0 {
