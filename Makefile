@@ -25,7 +25,7 @@ build: ## the binary, static, into bin/
 # The protocol core has no goroutine (test/purity holds that), so that the race detector, which makes it ten times
 # slower, has nothing to find there by day. The night runs it everywhere. Time-outs are so generous that a busy machine does
 # not reach them.
-CORE := ./internal/gossip/... ./test/purity ./test/size ./scripts/...
+CORE := ./internal/gossip/... ./test/purity ./internal/size ./scripts/...
 # What has goroutines, but spends its time in the core: by day in full without the race detector. With it, the tests of the
 # simulator's workers, which are all of its goroutines, and those of the lab, -short.
 MOSTLY_CORE := ./internal/sim ./internal/lab/...
@@ -99,7 +99,7 @@ netns: ## the real-network test, in network namespaces that it makes (root, ipro
 
 .PHONY: bench
 bench: ## the benchmarks of the core and of real clusters over loopback
-	$(GO) test -run xxx -bench . -benchmem ./internal/gossip/... ./transport
+	$(GO) test -run xxx -bench . -benchmem ./internal/gossip/... ./internal/transport
 	$(GO) test -run xxx -bench Cluster -benchtime 5x -timeout 30m .
 
 .PHONY: peers

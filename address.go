@@ -18,7 +18,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/internal/gossip/member"
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 // lookupTimeout is how long a name server may take. The attempt after it asks again.
@@ -119,10 +119,12 @@ func noZone(s, host string) error {
 		"interface, as in %s%%eth0", s, host)
 }
 
-// notFound is the error of a name that led to no address; it may later.
-type notFound struct{ error }
+// notFound is the error of a name that led to no address; it may later. It embeds no error: go doc
+// would take that for a type of this package, and not show Join beside Node.
+type notFound struct{ err error }
 
-func (e notFound) Unwrap() error { return e.error }
+func (e notFound) Error() string { return e.err.Error() }
+func (e notFound) Unwrap() error { return e.err }
 
 // advertiseAddr reads Config.Advertise for a socket that is bound to local. Without one it is where
 // the socket is bound; not valid if that is all interfaces. A name that leads nowhere within a time

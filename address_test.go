@@ -12,8 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 func TestSplitAddr(t *testing.T) {
@@ -96,7 +94,7 @@ func TestConfigErrors(t *testing.T) {
 		"lacks":   {Name: "a", Seeds: []string{":7747"}},
 		"Bind":    {Name: "a", Bind: "nonsense:port"},
 		"tag":     {Name: "a", Tags: map[string]string{"": "x"}},
-		"MTU":     {Name: "a", Gossip: gossip.Config{MTU: 100}},
+		"MTU":     {Name: "a", Tuning: Tuning{MTU: 100}},
 		"name":    {Name: strings.Repeat("a", 200)},
 		"at most": {Name: "a", Seeds: make([]string, MaxSeeds+1)},
 	} {

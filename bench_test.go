@@ -19,11 +19,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/internal/gossip/inquest"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 const (
@@ -35,7 +33,7 @@ const (
 )
 
 var (
-	detector = flag.String("detector", gossip.DefaultDetector.String(),
+	detector = flag.String("detector", string(Inquest),
 		"the failure detector of the clusters that are measured")
 	noKernel = flag.Bool("no-kernel", false, "without the kernels' evidence, so that a dead "+
 		"process looks like a dead host")
@@ -48,23 +46,18 @@ func eachSize(b *testing.B, measure func(b *testing.B, size int)) {
 }
 
 // parameters are those of all nodes.
-func parameters(b *testing.B) gossip.Config {
-	b.Helper()
-	d, err := gossip.ParseDetector(*detector)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return gossip.Config{Detector: d, Inquest: inquest.Config{NoKernel: *noKernel}}
+func parameters() Tuning {
+	return Tuning{Detector: Detector(*detector), NoKernelEvidence: *noKernel}
 }
 
 // storm starts nodes that all join at once through the first, and waits until every table is
 // complete.
 func storm(b *testing.B, size int) ([]*Node, time.Duration) {
 	b.Helper()
-	nodes, parameters := make([]*Node, size), parameters(b)
+	nodes, parameters := make([]*Node, size), parameters()
 	launch := func(i int, seeds ...string) {
 		n, err := Start(Config{
-			Name: fmt.Sprintf("n%d", i), Bind: "127.0.0.1:0", Seeds: seeds, Gossip: parameters,
+			Name: fmt.Sprintf("n%d", i), Bind: "127.0.0.1:0", Seeds: seeds, Tuning: parameters,
 		})
 		if err != nil {
 			b.Error(err)

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/starling-gossip/starling/internal/gossip/wire"
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 // What was changed on its way, and what no node sent, is counted and not read.

@@ -18,8 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 const patience = time.Minute
@@ -250,7 +249,7 @@ func TestOtherClusterIsRefused(t *testing.T) {
 	}
 	cancel()
 	if err = n.Welcomed(ctx); err == nil || !strings.Contains(err.Error(), "blue") ||
-		!errors.Is(err, context.Canceled) {
+		!errors.Is(err, context.Canceled) || !errors.Is(err, starling.ErrWrongCluster) {
 		t.Errorf("joining another cluster says: %v", err)
 	}
 }
@@ -266,7 +265,7 @@ func TestWrongKeyIsDropped(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		to   *starling.Node
-		key  *transport.KeyRing
+		key  *starling.KeyRing
 	}{{"none", sealed[0], nil}, {"other", sealed[1], ring(t)}, {"needless", clear, ring(t)}} {
 		n, err := starling.Start(starling.Config{Name: c.name, Bind: "127.0.0.1:0",
 			Seeds: []string{addr(c.to)}, KeyRing: c.key})
@@ -283,16 +282,16 @@ func TestWrongKeyIsDropped(t *testing.T) {
 
 // TestKeyRotation changes the key of a cluster in the three steps that need no pause.
 func TestKeyRotation(t *testing.T) {
-	old, next := transport.GenerateKey(), transport.GenerateKey()
-	rings := func(keys ...transport.Key) *transport.KeyRing {
-		r, err := transport.NewKeyRing(keys...)
+	old, next := starling.GenerateKey(), starling.GenerateKey()
+	rings := func(keys ...starling.Key) *starling.KeyRing {
+		r, err := starling.NewKeyRing(keys...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return r
 	}
 	nodes := cluster(t, 2, starling.Config{KeyRing: rings(old)})
-	for _, step := range []*transport.KeyRing{rings(old, next), rings(next, old), rings(next)} {
+	for _, step := range []*starling.KeyRing{rings(old, next), rings(next, old), rings(next)} {
 		for _, n := range nodes {
 			if err := n.SetKeyRing(step); err != nil {
 				t.Fatal(err)
@@ -321,9 +320,9 @@ func TestKeyRotation(t *testing.T) {
 	}
 }
 
-func ring(t *testing.T) *transport.KeyRing {
+func ring(t *testing.T) *starling.KeyRing {
 	t.Helper()
-	r, err := transport.NewKeyRing(transport.GenerateKey())
+	r, err := starling.NewKeyRing(starling.GenerateKey())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -483,11 +482,8 @@ func TestJoinAtAnotherAddress(t *testing.T) {
 // written in two ways.
 func TestUnlikeSettingsAreInInfo(t *testing.T) {
 	a := start(t, starling.Config{Name: "a", Zone: "EU-west/r1"})
-	p, err := gossip.Profile("wan")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := start(t, starling.Config{Name: "b", Zone: "eu_west", Seeds: []string{addr(a)}, Gossip: p})
+	b := start(t, starling.Config{Name: "b", Zone: "eu_west", Seeds: []string{addr(a)},
+		Tuning: starling.Tuning{Profile: starling.WAN}})
 	c := start(t, starling.Config{Name: "c", Zone: "us", Seeds: []string{addr(a)}})
 	for _, x := range []struct {
 		node *starling.Node

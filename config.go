@@ -2,15 +2,7 @@ package starling
 
 // This file is what a node is started with.
 
-import (
-	"log/slog"
-
-	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/transport"
-)
-
-// DefaultPort is the UDP port of an address that names none.
-const DefaultPort = 7747
+import "log/slog"
 
 // Config is what a node is started with. The zero value of each field means its default.
 type Config struct {
@@ -55,16 +47,13 @@ type Config struct {
 	Tags map[string]string
 	// KeyRing seals all traffic. Nil: traffic is neither encrypted nor authenticated, and the log
 	// says so at the start.
-	KeyRing *transport.KeyRing
-	// Retain is how long messages are held for members that were away.
+	KeyRing *KeyRing
+	// Retain is how long messages are held for those who were away.
 	Retain Retain
 	// Logger gets the few lines that a node has to say. Default: none.
 	Logger *slog.Logger
-	// Gossip are the parameters of the protocol; the defaults are right for a LAN. Its ZoneBudget
-	// and PairBudgets bound what one zone sends to another. Its Cluster is overwritten by the one
-	// above, and its MTU is that of the datagrams on the wire, sealing included: at least 1,200
-	// bytes.
-	Gossip gossip.Config
+	// Tuning is what of the protocol can be set otherwise; the defaults are right for a LAN.
+	Tuning Tuning
 
 	machine machine // in tests
 }

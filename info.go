@@ -9,13 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/internal/gossip/member"
-	"github.com/starling-gossip/starling/internal/gossip/multicast"
-	"github.com/starling-gossip/starling/internal/gossip/state"
-	"github.com/starling-gossip/starling/internal/gossip/stream"
-	"github.com/starling-gossip/starling/internal/store"
-	"github.com/starling-gossip/starling/transport"
 )
 
 // Info is the state of a node at one moment.
@@ -25,7 +19,7 @@ type Info struct {
 	// ClusterID tells clusters of one name apart; 0 while the node has none. Give it to the next
 	// start as Config.ClusterID.
 	ClusterID uint64
-	Detector  string // "swim", "inquest", ...: gossip.DetectorNames
+	Detector  Detector
 	Started   time.Time
 	Uptime    time.Duration
 	// Seen is where the seed that answered last saw this node's datagrams come from; not valid
@@ -138,11 +132,11 @@ type Info struct {
 	Undecided int
 	// Silent are the other zones of which no member is heard here. Their members are Unreachable.
 	Silent []SilentZone
-	// Agreed is how many members the last view had that all can have agreed on, and Reachable how
-	// many of them can be reached from here. Both include this node. A member that failed counts
-	// among the Agreed until it is forgotten: by Forget, or for its age (gossip.Config.Retention)
-	// where more than half can be reached. A member that left does not count. So of two sides of a
-	// cut not both have more than half, unless members joined since.
+	// Of the Agreed members of the last view that all can have agreed on, this node included,
+	// Reachable can be reached from here. Who failed counts among the Agreed until somebody has it
+	// forgotten (Forget), or until it is forgotten for its age (Tuning.Retention) where more
+	// than half can be reached, and who left does not: so of two sides of a cut not both have more
+	// than half, unless members joined since.
 	Agreed, Reachable int
 	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for SWIM
 	// the least, otherwise the time to expect.
@@ -150,21 +144,18 @@ type Info struct {
 
 	Health int           // of this node itself: 0 is good, higher is slower to accuse others
 	RTT    time.Duration // smoothed round trip to the others, 0 while unknown
-	// Location is where this node stands, by which RTT and the like estimate. The Error of its
-	// Inside is that of round trips to members of its zone of late, in 1/64, and that of its
-	// Outside to all (64, a guess, where there is one zone alone).
-	Location  gossip.Location
-	Locations LocationStats // what came of questions for those of others
+	// EstimateError is the relative error that estimates of the round trips to members of this
+	// node's zone had of late, and FarEstimateError that of those to members of all zones: 0.1 is a
+	// tenth, 1 is a guess. FarEstimateError is -1 where there is one zone alone.
+	EstimateError, FarEstimateError float64
+	Locations                       LocationStats
 
-	Protocol gossip.Stats    // what the protocol did, since the start
-	Streams  stream.Stats    // what came of messages
-	Tree     multicast.Stats // how they travelled
-	Keys     state.Stats     // what came of versioned keys
-	Store    store.Stats     // what is kept of them on disk; zero without Retain.Dir
-	// datagrams and bytes, sealing included, by the zone at the other end; without the kernel's
-	// connections
-	Zones  []gossip.ZoneTraffic
-	Socket transport.Stats // datagrams and bytes, without IP and UDP headers
+	Protocol ProtocolStats
+	Messages MessageStats
+	Keys     KeyStats
+	Store    StoreStats // zero without Retain.Dir
+	Socket   SocketStats
+	Zones    []ZoneTraffic // by the zone at the other end
 	// datagrams dropped because their checksum was wrong: changed on the way, or not Starling's
 	Altered uint64
 	// datagrams dropped because they were not sealed with a key of ours, or not fresh
@@ -178,10 +169,9 @@ type SilentZone struct {
 }
 
 // Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention",
-// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) only two nodes know
-// it, of which one let the other in. There is empty then if the member's value is none in common
-// use. "zone spelling" is that the first parts of two zones differ in capitals, blanks, - and _
-// alone.
+// "zone budgets", "MTU", "zone grace" and "TCP probing" (Tuning) the two know that
+// one of which let the other in; There is empty then if the member's value is none in common use.
+// "zone spelling" is that the first parts of two zones differ in capitals, blanks, - and _ alone.
 type Unlike struct{ Name, Setting, Here, There string }
 
 // UnlikeSettings are what Unlike.Setting can be.
@@ -245,7 +235,7 @@ func (n *Node) Info() (info Info) {
 			Translated: n.home.seen,
 
 			TranslatedHere: n.home.seen.IsValid() && n.home.ours,
-			Detector:       n.detector.String(),
+			Detector:       Detector(n.detector.String()),
 			Started:        n.wall(0),
 			Uptime:         time.Duration(n.now()),
 			Sealed:         n.sealer != nil,
@@ -268,15 +258,11 @@ func (n *Node) Info() (info Info) {
 			Undecided: n.core.Undecided(),
 			Health:    n.core.Health(),
 			RTT:       n.core.RTT(),
-			Location:  n.core.Location(),
 
 			Locations: n.places.stats,
 			Detection: n.core.DetectionTime(),
-			Protocol:  n.core.Stats(),
-			Streams:   n.core.StreamStats(),
-			Tree:      n.core.TreeStats(),
-			Keys:      n.core.StateStats(),
-			Socket:    n.conn.Stats(),
+			Keys:      n.keyStats(),
+			Socket:    SocketStats(n.conn.Stats()),
 			Altered:   n.alteredCount.Load(),
 			Unopened:  n.unopenedCount.Load(),
 		}
@@ -286,6 +272,8 @@ func (n *Node) Info() (info Info) {
 			info.LastHeard = n.wall(at)
 		}
 		info.Zones = n.traffic()
+		info.Protocol, info.Messages = n.stats()
+		info.EstimateError, info.FarEstimateError = n.estimateErrors()
 		info.Filtered, info.Watched = n.core.Filtered(n.now())
 		info.OwnFiltered = n.core.OwnFiltered(n.now())
 		n.infoPaths(&info)
@@ -311,11 +299,11 @@ func (n *Node) Info() (info Info) {
 		}
 		defer func() { slices.Sort(info.OutOfFamily) }()
 		for _, s := range member.States {
-			info.Members[s] = 0
+			info.Members[State(s)] = 0
 		}
 		for m := range t.All() {
-			info.Members[m.State]++
-			if m.State == Failed {
+			info.Members[State(m.State)]++
+			if m.State == member.Failed {
 				info.Failed[cause(m.Cause)]++
 			}
 			if m.State.Live() && m.OutOfFamily {
@@ -329,7 +317,7 @@ func (n *Node) Info() (info Info) {
 		}
 	}
 	if n.store != nil {
-		info.Store = n.store.Stats()
+		info.Store = storeStats(n.store.Stats())
 	}
 	select {
 	case <-n.joining.first:
@@ -341,15 +329,4 @@ func (n *Node) Info() (info Info) {
 		info.Refused, info.RefusedFor = n.joining.why(seedKeys)
 	}
 	return info
-}
-
-// traffic is the core's, with what sealing or a checksum adds.
-func (n *Node) traffic() []gossip.ZoneTraffic {
-	zones := n.core.Traffic()
-	for i := range zones {
-		z := &zones[i]
-		z.BytesOut += z.PacketsOut * uint64(n.envelope())
-		z.BytesIn += z.PacketsIn * uint64(n.envelope())
-	}
-	return zones
 }

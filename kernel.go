@@ -16,7 +16,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/internal/gossip/detect"
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 const (

@@ -15,30 +15,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// Bounds of keys, in bytes. MaxState is over all keys and values of a node, with 32 bytes for each
-// pair.
-const (
-	MaxKey   = gossip.MaxKey
-	MaxValue = gossip.MaxValue
-	MaxState = gossip.MaxState
-)
-
-// Errors of Set and Delete.
-var (
-	ErrKey       = gossip.ErrKey       // empty, or longer than MaxKey
-	ErrValue     = gossip.ErrValue     // longer than MaxValue
-	ErrTTL       = gossip.ErrTTL       // under a millisecond, or over a year
-	ErrStateFull = gossip.ErrStateFull // this node's keys would take more than MaxState
-	ErrNoKey     = gossip.ErrNoKey     // Delete of a key that is not there
-)
-
-// Bounds of what waits for a slow reader of WatchKeys, in events and in bytes of their keys and
-// values.
-const (
-	WatchKeysQueue = 4096
-	WatchKeysBytes = 8 << 20
-)
-
 // Entry is what a member wrote under a key.
 type Entry struct {
 	Owner   string // the member's name; empty while it is not known here yet
@@ -52,12 +28,16 @@ type Entry struct {
 // replaces it. With a ttl the key is deleted after that time, 0 keeps it until Delete or until the
 // node stops and is forgotten: a node that starts again begins without keys. It returns when the
 // write is on its way, not when it has arrived. Of keys that are written faster than they can be
-// told, others see the newest.
+// told, others see the newest. The value is copied.
+//
+// The error is ErrKey, ErrValue, ErrTTL (a ttl from a millisecond to a year is possible),
+// ErrStateFull, that of ctx, or why the node stopped; then nothing was written.
 func (n *Node) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	return n.do(ctx, gossip.Set{Key: key, Value: value, TTL: ttl})
 }
 
-// Delete deletes a key of this node's own.
+// Delete deletes a key of this node's own. The error is ErrNoKey if it is not there, that of ctx,
+// or why the node stopped.
 func (n *Node) Delete(ctx context.Context, key string) error {
 	return n.do(ctx, gossip.Delete{Key: key})
 }

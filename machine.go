@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 // machine is that host. Tests put another in its place.

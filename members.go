@@ -3,6 +3,7 @@ package starling
 // This file is the members of the cluster, as the caller sees them.
 
 import (
+	"fmt"
 	"iter"
 	"net/netip"
 	"time"
@@ -10,19 +11,48 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// State is what this node holds of a member. Its String is "alive", "suspect", "failed" or "left".
-type State = member.State
+// State is what a node holds of a member.
+type State uint8
 
-// The states. A suspect may have failed; it counts as live until that is decided.
+// The states of a member.
 const (
-	Alive   = member.Alive
-	Suspect = member.Suspect
-	Failed  = member.Failed
-	Left    = member.Left
+	Alive   State = iota // it answers, or others say that it does
+	Suspect              // it may have failed; it counts as live until that is decided
+	Failed               // it was declared failed, which Node.Why tells about
+	Left                 // it said goodbye
 )
 
-// Tags are a member's key=value pairs; they never change. See Get, All and Map.
-type Tags = member.Tags
+// The states have the core's numbers.
+var _ = [1]struct{}{}[Left-State(member.Left)]
+
+// Live says whether the state is Alive or Suspect.
+func (s State) Live() bool { return member.State(s).Live() }
+
+// String returns "alive", "suspect", "failed" or "left".
+func (s State) String() string { return member.State(s).String() }
+
+// Tags are a member's key=value pairs, at most 640 bytes in all, with three bytes more for each
+// pair. They never change, and are comparable with ==. The zero Tags are none.
+type Tags struct{ pairs member.Tags }
+
+// NewTags makes the tags that a member with these pairs has, for tests of what a program does with
+// members. A node's own come from Config.Tags and [Node.SetTags].
+func NewTags(pairs map[string]string) (Tags, error) {
+	t, err := member.NewTags(pairs)
+	if err != nil {
+		return Tags{}, fmt.Errorf("starling: %w", err)
+	}
+	return Tags{t}, nil
+}
+
+// Get returns the value of a key and whether there is one.
+func (t Tags) Get(key string) (value string, ok bool) { return t.pairs.Get(key) }
+
+// All goes through the pairs in the order of their keys.
+func (t Tags) All() iter.Seq2[string, string] { return t.pairs.All() }
+
+// Map returns the pairs as a map of the caller's own.
+func (t Tags) Map() map[string]string { return t.pairs.Map() }
 
 // Member is what this node knows of one member, as a value that stays what it was.
 type Member struct {
@@ -58,8 +88,7 @@ func (n *Node) Members() iter.Seq[Member] {
 }
 
 // Phi returns the level of suspicion of a member that this node watches, −log10 of the probability
-// that it lives and is only late; ok is false for others, and with every detector but
-// gossip.ACCRUAL.
+// that it lives and is only late; ok is false for others, and with every detector but [Accrual].
 func (n *Node) Phi(name string) (phi float64, ok bool) {
 	n.read(func() { phi, ok = n.core.Phi(n.now(), member.IDOf(name)) })
 	return phi, ok
@@ -80,16 +109,16 @@ func (n *Node) Member(name string) (m Member, ok bool) {
 func (n *Node) member(m member.Member) Member {
 	r := m.Record()
 	var why Cause
-	if m.State == Failed {
+	if m.State == member.Failed {
 		why = cause(m.Cause)
 	}
 	return Member{
 		Cause:       why,
 		Name:        r.Name,
 		Addr:        m.Addr(),
-		State:       m.State,
+		State:       State(m.State),
 		Zone:        r.Zone,
-		Tags:        r.Tags,
+		Tags:        Tags{r.Tags},
 		Generation:  r.Generation,
 		Incarnation: m.Incarnation,
 		Since:       n.wall(m.Since),

@@ -14,16 +14,9 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip"
 )
 
-// Bounds of what waits for a slow subscriber, in messages and in bytes of their topics and
-// payloads. Over them the oldest are dropped and counted in Missed.
-const (
-	SubscribeQueue = 1024
-	SubscribeBytes = 16 << 20
-)
-
-// Message is something published by a member. If Seq is 0 it only tells that messages are lost, and
-// none has followed yet: it has no Topic, Origin and Payload, and Lost and Time say how many and
-// when that was known.
+// Message is something published by a member; or, if Seq is 0, only the word that messages are lost
+// of which none has followed yet: it has no Topic, Origin and Payload, and Lost and Time say how
+// many and when that was known.
 type Message struct {
 	Time  time.Time // when it came in here
 	Topic string

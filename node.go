@@ -21,7 +21,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 	"github.com/starling-gossip/starling/internal/store"
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 // Node is a member of a cluster. Start or Join makes one; Leave or Close ends it. All methods are
@@ -95,9 +95,14 @@ func Start(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	params := cfg.Gossip
+	params, err := cfg.Tuning.params()
+	if err == nil && cfg.KeyRing != nil {
+		err = cfg.KeyRing.usable()
+	}
+	if err != nil {
+		return nil, err
+	}
 	params.Cluster = cfg.Cluster
-	params.Detector = cmp.Or(params.Detector, gossip.DefaultDetector)
 	topics, err := cfg.Retain.open(&params, &logger{to: cfg.Logger})
 	if err != nil {
 		return nil, err
@@ -244,7 +249,7 @@ func (n *Node) begin(cfg *Config) {
 	n.joining.first = make(chan struct{})
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if ring := cfg.KeyRing; ring != nil {
-		n.sealer = transport.NewSealer(ring, transport.SealerOptions{})
+		n.sealer = transport.NewSealer(ring.ring, transport.SealerOptions{})
 	} else {
 		n.log.write(logLine{slog.LevelWarn, "no key: traffic is neither encrypted nor " +
 			"authenticated", []any{"name", n.name}})
@@ -282,13 +287,17 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// SetTags replaces this node's tags, everywhere. At most 640 bytes in all.
+// SetTags replaces this node's tags, everywhere. At most 640 bytes in all; an error about them
+// wraps ErrConfig.
 func (n *Node) SetTags(ctx context.Context, tags map[string]string) error {
 	encoded, err := member.NewTags(tags)
-	if err != nil {
-		return fmt.Errorf("starling: %w", err)
+	if err == nil {
+		err = n.do(ctx, gossip.SetTags{Tags: encoded})
 	}
-	return n.do(ctx, gossip.SetTags{Tags: encoded})
+	if errors.Is(err, member.ErrRecord) {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return err
 }
 
 // Forget has members forgotten that are gone for good, here at once and everywhere else where they
@@ -319,13 +328,16 @@ func (n *Node) knows(name string) bool {
 }
 
 // SetKeyRing replaces the key ring of a node that was started with one. To change a cluster's key
-// while it runs, see transport.KeyRing.
-func (n *Node) SetKeyRing(ring *transport.KeyRing) error {
+// while it runs, see KeyRing.
+func (n *Node) SetKeyRing(ring *KeyRing) error {
 	if n.sealer == nil || ring == nil {
 		return fmt.Errorf("%w: a node starts with a key ring and keeps one, or it never has "+
 			"one", ErrConfig)
 	}
-	n.sealer.SetKeyRing(ring)
+	if err := ring.usable(); err != nil {
+		return err
+	}
+	n.sealer.SetKeyRing(ring.ring)
 	return nil
 }
 

@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 const (
 	// otherKeyFor is for how long a seed counts as one with another key after the last word of
-	// that: seeds that are no members are asked once a gossip.Config.Reseed.
+	// that: seeds that are no members are asked once a minute.
 	otherKeyFor = 3 * time.Minute
 	// maxOtherKeys bounds the seeds with other keys that are remembered; of more the rest is not
 	// told.

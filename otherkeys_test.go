@@ -8,19 +8,18 @@ import (
 	"testing"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/transport"
 )
 
 // A newcomer whose key is not that of a seed is told which seed, and what is wrong: in the log, in
 // the error of the waiting call, and in Info. A node that is in is told it of the seeds that a Join
 // names.
 func TestOtherKeysAreTold(t *testing.T) {
-	one, two, three := transport.GenerateKey(), transport.GenerateKey(), transport.GenerateKey()
-	ring := func(keys ...transport.Key) *transport.KeyRing {
+	one, two, three := starling.GenerateKey(), starling.GenerateKey(), starling.GenerateKey()
+	ring := func(keys ...starling.Key) *starling.KeyRing {
 		if len(keys) == 0 {
 			return nil
 		}
-		r, err := transport.NewKeyRing(keys...)
+		r, err := starling.NewKeyRing(keys...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,18 +27,18 @@ func TestOtherKeysAreTold(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name       string
-		own, seeds []transport.Key
+		own, seeds []starling.Key
 		want       string
 	}{
-		{"another", []transport.Key{two}, []transport.Key{one}, "sealed with another key"},
-		{"no key of two", []transport.Key{two, three}, []transport.Key{one},
+		{"another", []starling.Key{two}, []starling.Key{one}, "sealed with another key"},
+		{"no key of two", []starling.Key{two, three}, []starling.Key{one},
 			"sealed with another key"},
-		{"none here", nil, []transport.Key{one}, "sealed with a key, and this node has none"},
-		{"none there", []transport.Key{one}, nil, "does not seal, and this node does"},
-		{"sealing with what the seed lacks", []transport.Key{two, one}, []transport.Key{one},
+		{"none here", nil, []starling.Key{one}, "sealed with a key, and this node has none"},
+		{"none there", []starling.Key{one}, nil, "does not seal, and this node does"},
+		{"sealing with what the seed lacks", []starling.Key{two, one}, []starling.Key{one},
 			"lacks the key with which this node seals"},
-		{"opening what the seed seals no more", []transport.Key{one},
-			[]transport.Key{two, one}, "sealed with another key"},
+		{"opening what the seed seals no more", []starling.Key{one},
+			[]starling.Key{two, one}, "sealed with another key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := &heard{line: make(chan string, 64)}

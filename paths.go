@@ -11,7 +11,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/internal/gossip/detect"
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 // Path is what a node knows of the way between it and one member. Nothing is sent for that but what

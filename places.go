@@ -134,7 +134,7 @@ func (n *Node) await(ctx context.Context, q *question) error {
 func (n *Node) find(now gossip.Time, name string, out *gossip.Outbox) (spot, *question, error) {
 	m, ok := n.core.Table().Get(member.IDOf(name))
 	if ok = ok && m.Name() == name; !ok || !m.State.Live() {
-		return spot{}, nil, notLive(name, ok, m.State)
+		return spot{}, nil, notLive(name, ok, State(m.State))
 	}
 	if s, ok := n.kept(now, &m); ok {
 		return s, nil, nil

@@ -109,7 +109,7 @@ func TestNoAnswerIsTold(t *testing.T) {
 		}()
 		inLoop(t, n, func() {
 			m, _ := n.core.Table().Get(member.IDOf("b"))
-			m.State = state
+			m.State = member.State(state)
 			n.dispatch(&gossip.Event{Kind: gossip.MemberLocated, Member: m,
 				Err: gossip.ErrNoAnswer})
 		})
@@ -163,7 +163,7 @@ func TestPlacesWaitForRoom(t *testing.T) {
 	var made []member.Fact
 	merge := func(s State) {
 		for _, f := range made {
-			f.State = s
+			f.State = member.State(s)
 			n.core.Table().Merge(n.now(), f)
 		}
 	}

@@ -19,7 +19,8 @@ import (
 // Topics have 1 to 255 bytes, payloads at most MaxMessage. It returns when the message is on its
 // way, not when it has arrived: PublishWait tells that. While too much of what this node published
 // is still on its way, it waits, and if ctx ends first the error is ErrBackpressure and that of
-// ctx; after a Leave it is ErrLeaving. When it returns an error, nothing was sent.
+// ctx; after a Leave it is ErrLeaving. Others are ErrTopic, ErrTooLarge, and why the node stopped.
+// When it returns an error, nothing was sent. The payload is copied.
 func (n *Node) Publish(ctx context.Context, topic string, payload []byte) (seq uint64, err error) {
 	return n.publish(ctx, topic, payload, nil, true)
 }
@@ -36,7 +37,7 @@ type Need struct{ count, percent int }
 // All is every live member. A member that is declared failed, or leaves, meanwhile is no longer
 // waited for; one that this node learns of meanwhile is, unless it joined after the message was
 // published, which it does not get then.
-var All = Need{percent: 100}
+var All Need = Percent(100)
 
 // AtLeast is a number of members, the publisher included.
 func AtLeast(members int) Need { return Need{count: members} }

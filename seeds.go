@@ -20,8 +20,6 @@ import (
 )
 
 const (
-	// MaxSeeds bounds the seeds, and the addresses that they stand for.
-	MaxSeeds = 256
 	// seedsAtOnce is how many addresses are asked at once, which is what the core takes.
 	seedsAtOnce = 64
 	// Names are looked up again, while nobody answers or none is found, after pauses from

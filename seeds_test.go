@@ -17,7 +17,7 @@ import (
 	"testing"
 
 	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 func TestEachSeedHasItsTurn(t *testing.T) {
@@ -90,7 +90,7 @@ func TestSeedsBySRV(t *testing.T) {
 // What comes in the name of a seed and does not open is no word of its key if that seed is a
 // member, and well.
 func TestForgedInASeedsName(t *testing.T) {
-	ring, err := transport.NewKeyRing(transport.GenerateKey())
+	ring, err := NewKeyRing(GenerateKey())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,9 +59,9 @@ func TestParseNeed(t *testing.T) {
 // other node has to get its message yet. A Publish that finds no room in time is told that there
 // was none.
 func TestPublishUnderABudget(t *testing.T) {
-	budget := gossip.Config{ZoneBudget: gossip.MinPairBudget}
-	a := start(t, starling.Config{Name: "a", Zone: "eu", Gossip: budget})
-	b := start(t, starling.Config{Name: "b", Zone: "us/nyc", Gossip: budget,
+	budget := starling.Tuning{ZoneRate: gossip.MinPairBudget}
+	a := start(t, starling.Config{Name: "a", Zone: "eu", Tuning: budget})
+	b := start(t, starling.Config{Name: "b", Zone: "us/nyc", Tuning: budget,
 		Seeds: []string{addr(a)}})
 	until(t, a, "two are alive", func() bool { return a.Info().Members[starling.Alive] == 2 })
 	payload := make([]byte, starling.MaxMessage) // takes a minute
@@ -82,7 +82,7 @@ func TestPublishUnderABudget(t *testing.T) {
 		t.Errorf("without room: %v", err)
 	}
 	info := a.Info()
-	i := slices.IndexFunc(info.Zones, func(z gossip.ZoneTraffic) bool { return z.Zone == "us" })
+	i := slices.IndexFunc(info.Zones, func(z starling.ZoneTraffic) bool { return z.Zone == "us" })
 	if i < 0 || info.Zones[i].Budget != gossip.MinPairBudget || info.Protocol.PairWaits == 0 {
 		t.Errorf("%+v, and %d waits", info.Zones, info.Protocol.PairWaits)
 	}

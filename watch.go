@@ -12,9 +12,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// WatchQueue is how many events wait for a slow watcher before it is told to start afresh (Resync).
-const WatchQueue = 1024
-
 // EventKind says what an Event tells. Its String is "joined", "updated", "suspected", "recovered",
 // "failed", "left", "unreachable", "reachable", "isolated", "reunited", "unreached", "reached",
 // "unheard", "heard", "undecided", "decided", "zone-unreachable", "zone-recovered" or "resync".
@@ -26,11 +23,11 @@ const (
 	// told
 	MemberJoined  EventKind = iota + 1
 	MemberUpdated           // its tags or another part of its record changed
-	// it may have failed, as this node sees it or one that shares its suspicions (gossip.Config)
+	// it may have failed, as this node sees it or one that shares its suspicions (Tuning)
 	MemberSuspected
 	MemberRecovered // it was suspect or failed, and lives
-	MemberFailed
-	MemberLeft
+	MemberFailed    // it was declared failed: Member.Cause has the cause, Node.Why the evidence
+	MemberLeft      // it said goodbye
 	// MemberUnreachable and MemberReachable tell of a live member that this node cannot reach,
 	// while too few others can be asked about it, and that it can again. The others are told
 	// nothing.
@@ -44,7 +41,7 @@ const (
 	// ZoneUnreachable and ZoneRecovered tell that nobody of a whole other zone is heard from here,
 	// and that somebody is again: once, before MemberUnreachable and MemberReachable for each of
 	// its live members. The event's Member is this node. They are declared failed only after
-	// gossip.Config.Inquest.ZoneGrace.
+	// Tuning.ZoneGrace.
 	ZoneUnreachable
 	ZoneRecovered
 	// Unreached and Reached tell that nothing that others send to the address of this node, which

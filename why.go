@@ -12,23 +12,28 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// VerdictKind says what was found of a member, or done about it. Its String is "failed", "refuted",
-// "restarted" or "forgotten".
-type VerdictKind = gossip.VerdictKind
+// VerdictKind says what was found of a member, or done about it.
+type VerdictKind uint8
 
-// What is remembered of a member.
+// The kinds of verdicts.
 const (
-	VerdictFailed    = gossip.Failed    // it was declared failed
-	VerdictRefuted   = gossip.Refuted   // it had been declared failed, and contradicted
-	VerdictRestarted = gossip.Restarted // it had been declared failed, and came back in a new life
-	VerdictForgotten = gossip.Forgotten // somebody had it forgotten (Forget), here or elsewhere
+	VerdictFailed    VerdictKind = iota + 1 // it was declared failed
+	VerdictRefuted                          // it had been declared failed, and contradicted
+	VerdictRestarted                        // it had been, and came back in a new life
+	VerdictForgotten                        // somebody had it forgotten (Forget), here or elsewhere
 )
 
-// Cause is what a node saw of a member that failed. "silent": no answer of any kind. "refused": its
-// host says that no process listens at its port. "stalled": its host takes connections, but the
-// process does not answer. "deaf": it sends, and answers no member; nothing that is sent to it
-// arrives. "forgotten": a user had it forgotten, or this node forgot all after a long sleep. The
-// event of a life that ended unnoticed, since the next is there already, has "restarted".
+// The kinds have the core's numbers.
+var _ = [1]struct{}{}[VerdictForgotten-VerdictKind(gossip.Forgotten)]
+
+// String returns "failed", "refuted", "restarted" or "forgotten".
+func (k VerdictKind) String() string { return gossip.VerdictKind(k).String() }
+
+// Cause is what a node saw of a member that failed: "silent" (no answer of any kind), "refused"
+// (its host says that nobody listens at its port), "stalled" (its host takes connections, but the
+// process does not answer), "deaf" (it sends, and answers nobody: nothing that is sent to it
+// arrives) or "forgotten" (somebody had it forgotten, or this node forgot all after a long sleep).
+// The event of a life that ended unnoticed, since the next is there already, has "restarted".
 type Cause string
 
 // Verdict is that a member was declared failed and why, or that one that had been came back.
@@ -63,7 +68,7 @@ type Vote struct {
 }
 
 // Why returns what this node remembers of a member's failures and returns, the oldest first;
-// nothing if that is nothing. A node keeps the last gossip.MaxVerdicts of all members, since its
+// nothing if that is nothing. A node keeps the last 256 verdicts about all members, since its
 // own start. The names of jurors that it has forgotten are their IDs in hexadecimal. The result is
 // the caller's.
 func (n *Node) Why(name string) (all []Verdict) {
@@ -79,13 +84,14 @@ func (n *Node) Why(name string) (all []Verdict) {
 }
 
 func (n *Node) verdict(v *gossip.Verdict) Verdict {
-	out := Verdict{Time: n.wall(v.At), Kind: v.Kind, After: v.After, Explained: v.Explained}
+	out := Verdict{Time: n.wall(v.At), Kind: VerdictKind(v.Kind), After: v.After,
+		Explained: v.Explained}
 	if !v.Explained {
 		return out
 	}
 	e := &v.Evidence
-	out.Accuser, out.Cause, out.Pings, out.Span = n.nameOf(e.Accuser), cause(e.Cause), e.Pings,
-		e.Span
+	out.Accuser, out.Cause = n.nameOf(e.Accuser), cause(e.Cause)
+	out.Pings, out.Span = e.Pings, e.Span
 	out.Seats = e.Seats
 	for _, x := range e.Votes {
 		out.Votes = append(out.Votes, Vote{Juror: n.nameOf(x.Juror), Cause: cause(x.Cause),

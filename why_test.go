@@ -4,12 +4,11 @@ import (
 	"testing"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 // Over real sockets a process that ends is failed because its host refuses.
 func TestWhy(t *testing.T) {
-	nodes := cluster(t, 8, starling.Config{Gossip: gossip.Config{Detector: gossip.INQUEST}})
+	nodes := cluster(t, 8, starling.Config{Tuning: starling.Tuning{Detector: starling.Inquest}})
 	victim := nodes[7].Self()
 	nodes[7].Close()
 	explained := 0

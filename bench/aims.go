@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/starling-gossip/starling/bench/measure"
+	"github.com/starling-gossip/starling/bench/internal/measure"
 )
 
 // aim is how many times better than memberlist Starling means to be in a row.

@@ -16,8 +16,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-gossip/starling/bench/measure"
-	"github.com/starling-gossip/starling/bench/virtual"
+	"github.com/starling-gossip/starling/bench/internal/measure"
+	"github.com/starling-gossip/starling/bench/internal/virtual"
 )
 
 const (

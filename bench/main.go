@@ -17,8 +17,8 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/starling-gossip/starling/bench/measure"
-	"github.com/starling-gossip/starling/bench/peer"
+	"github.com/starling-gossip/starling/bench/internal/measure"
+	"github.com/starling-gossip/starling/bench/internal/peer"
 )
 
 // options are what the user wishes.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/bench/measure"
+	"github.com/starling-gossip/starling/bench/internal/measure"
 )
 
 // A test binary is its own child, as the program is.

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/bench/measure"
-	"github.com/starling-gossip/starling/bench/peer"
+	"github.com/starling-gossip/starling/bench/internal/measure"
+	"github.com/starling-gossip/starling/bench/internal/peer"
 )
 
 // part is some measures of one cluster after the other, at some sizes.

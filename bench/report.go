@@ -7,8 +7,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/starling-gossip/starling/bench/measure"
-	"github.com/starling-gossip/starling/bench/peer"
+	"github.com/starling-gossip/starling/bench/internal/measure"
+	"github.com/starling-gossip/starling/bench/internal/peer"
 )
 
 // report is all that is told.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/starling-gossip/starling/bench/measure"
+	"github.com/starling-gossip/starling/bench/internal/measure"
 )
 
 func runAll(ctx context.Context, tasks []task) ([]record, error) {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/starling-gossip/starling/bench/measure"
-	"github.com/starling-gossip/starling/bench/peer"
+	"github.com/starling-gossip/starling/bench/internal/measure"
+	"github.com/starling-gossip/starling/bench/internal/peer"
 )
 
 var worldTitles = map[string]string{

@@ -1,5 +1,18 @@
-// Package client talks to an agent's API. A Client is safe from any goroutine; everything takes a
-// context.
+// Package client talks to an agent's API, with the standard library alone:
+//
+//	c, err := client.New("127.0.0.1:7748", "")
+//	if err != nil {
+//		return err
+//	}
+//	defer c.Close()
+//	members, err := c.Members(ctx, []string{"alive"}, nil)
+//
+// A Client is safe from any goroutine; everything takes a context. A call is given 10 s, and one
+// that waits for the cluster the time-out that it names on top of that, or 10 s if it names none.
+// Answers, and the events of a stream, have at most 64 MiB.
+//
+// An error is that of the context, wraps [ErrAbsent] or [ErrHung], or is a [StatusError], with
+// which the agent refused. A stream that ends by itself wraps [ErrEnded].
 package client
 
 import (
@@ -37,11 +50,12 @@ type Client struct {
 	answer, silence   time.Duration // answerTime and agentIsSilent
 }
 
-// ErrAbsent is wrapped by the error of a call that found no agent at its address.
-var ErrAbsent = errors.New("no agent answers")
-
-// ErrHung is wrapped by the error of a call that an agent took, and did not answer in time.
-var ErrHung = errors.New("the agent does not answer")
+// Errors that those of calls and streams wrap.
+var (
+	ErrAbsent = errors.New("no agent answers")          // there is none at the address
+	ErrHung   = errors.New("the agent does not answer") // it took the call, and says nothing
+	ErrEnded  = errors.New("the stream ended")          // the agent ended it, or it broke
+)
 
 // hung is what is said of an agent that took a connection and says nothing.
 func (c *Client) hung(after time.Duration) error {
@@ -70,17 +84,19 @@ func (c *Client) limit(method, path string, q url.Values) time.Duration {
 	return c.answer
 }
 
-// StatusError is an answer of the agent that is not a success.
+// StatusError is an answer of the agent that is not a success. It is told with [errors.As], as a
+// *StatusError.
 type StatusError struct {
-	Status  int // of HTTP
-	Message string
+	Status  int    // of HTTP
+	Message string // the agent's own, in English
 }
 
 // Error is the agent's own message.
 func (e *StatusError) Error() string { return e.Message }
 
-// New makes a client of the agent at HOST:PORT, or at a URL if a proxy speaks HTTPS for it. token
-// may be empty.
+// New makes a client of the agent at HOST:PORT, or at a URL if a proxy speaks HTTPS for it. The
+// token is that of the agent's --api-token-file, empty if it demands none. Nothing is sent yet; an
+// error is about the address.
 func New(addr, token string) (*Client, error) {
 	base := addr
 	if !strings.Contains(addr, "://") {
@@ -141,14 +157,16 @@ func (c *Client) Why(ctx context.Context, name string) (out api.Why, err error) 
 	return out, c.call(ctx, "GET", "/v1/members/"+url.PathEscape(name)+"/why", nil, nil, &out)
 }
 
-// Publish sends a message to all members.
+// Publish sends a message to all members: a topic of 1 to 255 bytes, a payload of at most 1 MiB.
+// It returns when the message is on its way.
 func (c *Client) Publish(ctx context.Context, topic string, payload []byte) (out api.Published,
 	err error) {
 	return out, c.call(ctx, "POST", "/v1/publish", url.Values{"topic": {topic}}, payload, &out)
 }
 
 // PublishWait sends a message to all members and waits until as many have it as need says: "all",
-// "N" or "P%". timeout 0 is the agent's default, here and below.
+// "N" or "P%". If the timeout ends first, out.Receipt tells how far it has come, and there is no
+// error. A timeout of 0 is the agent's default of 10 s, here and below.
 func (c *Client) PublishWait(ctx context.Context, topic string, payload []byte, need string,
 	timeout time.Duration) (out api.Published, err error) {
 	q := url.Values{"topic": {topic}, "wait": {need}}
@@ -163,7 +181,8 @@ func (c *Client) Topics(ctx context.Context) (out []api.Topic, err error) {
 	return out, c.call(ctx, "GET", "/v1/topics", nil, nil, &out)
 }
 
-// Set writes a key of the agent's node; a ttl of 0 keeps it until it is deleted.
+// Set writes a key of 1 to 128 bytes of the agent's node, with a value of at most 64 KiB; a ttl of
+// 0 keeps it until it is deleted.
 func (c *Client) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	q := url.Values{"key": {key}}
 	if ttl != 0 {

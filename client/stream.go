@@ -16,9 +16,6 @@ import (
 	"github.com/starling-gossip/starling/api"
 )
 
-// ErrEnded is wrapped by the error of a stream that the agent ended or that broke.
-var ErrEnded = errors.New("the stream ended")
-
 // Watch calls do with each change in the membership until ctx ends, do fails, or the stream ends;
 // it returns why, never nil. opened, if not nil, is called when nothing can be missed from then on.
 // With replay the live members come first.

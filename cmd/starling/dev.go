@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/cmd/internal/agent"
 	"github.com/starling-gossip/starling/cmd/internal/dev"
 	"github.com/starling-gossip/starling/cmd/internal/dev/live"
@@ -69,10 +70,11 @@ On a terminal this is a picture that moves; elsewhere, or with --plain, a line a
 		if f.cfg.Idle <= 0 {
 			return usageError{fmt.Errorf("--idle %s: it is to be more than 0", f.cfg.Idle)}
 		}
-		var err error
-		if f.cfg.Detector, err = gossip.ParseDetector(f.detector); err != nil {
+		d, err := gossip.ParseDetector(f.detector)
+		if err != nil {
 			return usageError{fmt.Errorf("--detector: %w", err)}
 		}
+		f.cfg.Detector = starling.Detector(d.String())
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		return a.dev(ctx, f)

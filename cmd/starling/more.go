@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/cmd/internal/agent"
 	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/transport"
 )
 
 func (a *app) keygenCmd() *cobra.Command {
@@ -20,7 +20,7 @@ func (a *app) keygenCmd() *cobra.Command {
 		Example: "  (umask 077; starling keygen > cluster.key)",
 		Args:    args(0, 0, "no arguments are wanted"),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(a.out, transport.GenerateKey().Encode())
+			_, err := fmt.Fprintln(a.out, starling.GenerateKey().Encode())
 			return err
 		},
 	}

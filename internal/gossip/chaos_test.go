@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // Whatever happened, once the faults end all nodes that run see each other alive, nobody else, and

@@ -13,7 +13,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/rumor"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // agree says whether all running nodes have one view.

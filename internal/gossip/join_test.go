@@ -13,7 +13,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/inquest"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // sentTypes returns the first message's type and the address of each datagram that a datagram

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // A node that wakes reads many accusations of one incarnation at once, refutes the first, and must

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // Nearly all hosts die at once. Five survivors and more know all the dead as failed within half a

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // TestFewSurvivors where there are zones: nearly all hosts die at once, and so many of each zone

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // A cut lasts for longer than the dead are remembered. Meanwhile members of both sides leave, die,

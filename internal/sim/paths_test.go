@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // behind has n5 behind a path of so many bytes of UDP payload since the start.

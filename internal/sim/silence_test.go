@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/inquest"
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // threeZones is a run of three zones of 20, 20 to 40 ms apart.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 var (

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // storm is a run in which much happens.

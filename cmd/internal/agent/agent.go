@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/transport"
 )
 
 // Agent is a running node with its API. New makes one, Run serves it to its end.
@@ -195,7 +194,7 @@ func (a *Agent) Rekey() {
 		a.log.Warn("SIGHUP reads the key file again, and there is none")
 		return
 	}
-	ring, err := transport.ReadKeyFile(a.cfg.KeyFile)
+	ring, err := starling.ReadKeyFile(a.cfg.KeyFile)
 	if err == nil {
 		err = a.node.SetKeyRing(ring)
 	}

@@ -21,8 +21,6 @@ import (
 	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/api"
 	"github.com/starling-gossip/starling/client"
-	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/transport"
 )
 
 // config is what an agent has by default, on free ports of loopback.
@@ -266,33 +264,33 @@ func TestRefusedSettings(t *testing.T) {
 
 // Budgets come from flags, the environment and the file alike.
 func TestBudgetSettings(t *testing.T) {
-	pair := func(a, b string, rate int) gossip.PairBudget {
-		return gossip.PairBudget{Zones: [2]string{a, b}, Rate: rate}
+	pair := func(a, b string, rate int) starling.PairRate {
+		return starling.PairRate{Zones: [2]string{a, b}, Rate: rate}
 	}
 	for about, c := range map[string]struct {
 		args, env []string
 		file      string
 		zone      int
-		pairs     []gossip.PairBudget
+		pairs     []starling.PairRate
 	}{
 		"none": {},
 		"flags": {args: []string{"--zone-budget=20000", "--pair-budget=eu:us=30000",
-			"--pair-budget=:us=40000"}, zone: 20000, pairs: []gossip.PairBudget{pair("eu",
+			"--pair-budget=:us=40000"}, zone: 20000, pairs: []starling.PairRate{pair("eu",
 			"us", 30000), pair("", "us", 40000)}},
 		"environment": {env: []string{"STARLING_ZONE_BUDGET", "20000", "STARLING_PAIR_BUDGET",
 			"eu:us=30000, eu:=40000"},
-			zone: 20000, pairs: []gossip.PairBudget{pair("eu", "us", 30000),
+			zone: 20000, pairs: []starling.PairRate{pair("eu", "us", 30000),
 				pair("eu", "", 40000)}},
 		"file, a list": {file: "zone-budget: 20000\npair-budget: [eu:us=30000, eu:ap=40000]",
-			zone: 20000, pairs: []gossip.PairBudget{pair("eu", "us", 30000),
+			zone: 20000, pairs: []starling.PairRate{pair("eu", "us", 30000),
 				pair("eu", "ap", 40000)}},
 		"file, a map": {file: "pair-budget: {\"eu:us\": 30000, \":us\": 40000}",
-			pairs: []gossip.PairBudget{pair("eu", "us", 30000), pair("", "us", 40000)}},
+			pairs: []starling.PairRate{pair("eu", "us", 30000), pair("", "us", 40000)}},
 		"file, a text": {file: "pair-budget: eu:us=30000",
-			pairs: []gossip.PairBudget{pair("eu", "us", 30000)}},
+			pairs: []starling.PairRate{pair("eu", "us", 30000)}},
 		"the flag alone counts": {args: []string{"--pair-budget=eu:us=30000"},
 			file:  "pair-budget: [eu:ap=40000]",
-			pairs: []gossip.PairBudget{pair("eu", "us", 30000)}},
+			pairs: []starling.PairRate{pair("eu", "us", 30000)}},
 	} {
 		t.Run(about, func(t *testing.T) {
 			var cfg Config
@@ -317,10 +315,10 @@ func TestBudgetSettings(t *testing.T) {
 				t.Fatal(err)
 			}
 			node, err := cfg.node(slog.New(slog.DiscardHandler))
-			if err != nil || node.Gossip.ZoneBudget != c.zone ||
-				!slices.Equal(node.Gossip.PairBudgets, c.pairs) {
-				t.Errorf("%d and %v, want %d and %v; %v", node.Gossip.ZoneBudget,
-					node.Gossip.PairBudgets, c.zone, c.pairs, err)
+			if err != nil || node.Tuning.ZoneRate != c.zone ||
+				!slices.Equal(node.Tuning.PairRates, c.pairs) {
+				t.Errorf("%d and %v, want %d and %v; %v", node.Tuning.ZoneRate,
+					node.Tuning.PairRates, c.zone, c.pairs, err)
 			}
 		})
 	}
@@ -328,7 +326,7 @@ func TestBudgetSettings(t *testing.T) {
 
 func TestRekey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
-	one, two := transport.GenerateKey().Encode(), transport.GenerateKey().Encode()
+	one, two := starling.GenerateKey().Encode(), starling.GenerateKey().Encode()
 	write := func(text string) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -21,7 +21,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/internal/gossip/inquest"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
-	"github.com/starling-gossip/starling/transport"
 )
 
 // DefaultAPI is where an agent serves its API, and where the client commands look for it.
@@ -145,14 +144,14 @@ func (c *Config) node(log *slog.Logger) (starling.Config, error) {
 		return sc, settingError{fmt.Errorf("--retain %s and --retain-bytes %d: they cannot be "+
 			"negative", c.Retain, c.RetainBytes)}
 	}
-	if err := c.protocol(&sc.Gossip); err != nil {
+	var err error
+	if sc.Tuning, err = c.tuning(); err != nil {
 		return sc, settingError{err}
 	}
 	if c.KeyFile == "" {
 		return sc, nil
 	}
-	var err error
-	if sc.KeyRing, err = transport.ReadKeyFile(c.KeyFile); err != nil {
+	if sc.KeyRing, err = starling.ReadKeyFile(c.KeyFile); err != nil {
 		return sc, fmt.Errorf("--key-file: %w", err)
 	}
 	return sc, nil
@@ -165,50 +164,52 @@ const minGrace, maxGrace = 200 * time.Millisecond, time.Minute
 // maxZoneGrace is for how long a zone that may be dead can be held at most.
 const maxZoneGrace = 24 * time.Hour
 
-// protocol sets the parameters of the protocol.
-func (c *Config) protocol(p *gossip.Config) (err error) {
-	if *p, err = gossip.Profile(c.Profile); err != nil {
-		return fmt.Errorf("--profile: %w", err)
+// tuning is what of the protocol is set.
+func (c *Config) tuning() (t starling.Tuning, err error) {
+	if _, err = gossip.Profile(c.Profile); err != nil {
+		return t, fmt.Errorf("--profile: %w", err)
 	}
-	if p.Detector, err = gossip.ParseDetector(c.Detector); err != nil {
-		return fmt.Errorf("--detector: %w", err)
+	if _, err = gossip.ParseDetector(c.Detector); err != nil {
+		return t, fmt.Errorf("--detector: %w", err)
 	}
-	if p.ShareSuspicions = c.ShareSuspicions; c.ShareSuspicions && p.Detector != gossip.INQUEST {
-		return fmt.Errorf("--share-suspicions is for the detector inquest, and this one is %s: "+
-			"add --detector inquest, or leave it out", p.Detector)
+	t.Profile, t.Detector = starling.Profile(c.Profile), starling.Detector(c.Detector)
+	if t.ShareSuspicions = c.ShareSuspicions; c.ShareSuspicions && t.Detector != starling.Inquest {
+		return t, fmt.Errorf("--share-suspicions is for the detector inquest, and this one is %s: "+
+			"add --detector inquest, or leave it out", t.Detector)
 	}
 	switch {
 	case c.Grace == 0:
-	case p.Detector != gossip.INQUEST:
-		return fmt.Errorf("--grace %s is for the detector inquest, and this one is %s: add "+
+	case t.Detector != starling.Inquest:
+		return t, fmt.Errorf("--grace %s is for the detector inquest, and this one is %s: add "+
 			"--detector inquest, or leave it out",
-			c.Grace, p.Detector)
+			c.Grace, t.Detector)
 	case c.Grace < minGrace || c.Grace > maxGrace:
-		return fmt.Errorf("--grace %s: from %s to %s is possible", c.Grace, minGrace, maxGrace)
+		return t, fmt.Errorf("--grace %s: from %s to %s is possible", c.Grace, minGrace, maxGrace)
 	default:
-		p.Inquest.Grace = c.Grace
+		t.Tolerance = c.Grace
 	}
 	switch {
 	case c.ZoneGrace < 0 || c.ZoneGrace > maxZoneGrace:
-		return fmt.Errorf("--zone-grace %s: from 0s to %s is possible", c.ZoneGrace, maxZoneGrace)
+		return t, fmt.Errorf("--zone-grace %s: from 0s to %s is possible", c.ZoneGrace,
+			maxZoneGrace)
 	case c.ZoneGrace == 0:
-		p.Inquest.ZoneGrace = -1
+		t.ZoneGrace = -1
 	default:
-		p.Inquest.ZoneGrace = c.ZoneGrace
+		t.ZoneGrace = c.ZoneGrace
 	}
-	p.Retention, p.MTU, p.Budget, p.ZoneBudget = c.Retention, c.MTU, c.Budget, c.ZoneBudget
+	t.Retention, t.MTU, t.NewsRate, t.ZoneRate = c.Retention, c.MTU, c.Budget, c.ZoneBudget
 	for _, text := range c.PairBudgets {
 		pair, err := parsePair(text)
 		if err != nil {
-			return fmt.Errorf("--pair-budget %q: %w", text, err)
+			return t, fmt.Errorf("--pair-budget %q: %w", text, err)
 		}
-		p.PairBudgets = append(p.PairBudgets, pair)
+		t.PairRates = append(t.PairRates, pair)
 	}
-	return nil
+	return t, nil
 }
 
 // parsePair reads A:B=BYTES. What zones and how many bytes there can be, the core says.
-func parsePair(text string) (p gossip.PairBudget, err error) {
+func parsePair(text string) (p starling.PairRate, err error) {
 	pair, bytes, ok := strings.Cut(text, "=")
 	names := strings.Split(pair, ":")
 	if !ok || len(names) != 2 {

@@ -76,10 +76,8 @@ func toPath(p *starling.Path) api.Path {
 
 func toInfo(i starling.Info) api.Info {
 	out := api.Info{
-		Member: toMember(i.Self), Cluster: i.Cluster, ClusterID: clusterID(i.ClusterID),
-		Version: Version(), Detector: i.Detector,
-		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(),
-		Uptime:  i.Uptime.Seconds(),
+		Member: toMember(i.Self), Cluster: i.Cluster, ClusterID: clusterID(i.ClusterID), Version: Version(), Detector: string(i.Detector),
+		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(), Uptime: i.Uptime.Seconds(),
 		Silent:  []api.SilentZone{},
 		Members: map[string]int{}, Agreement: api.Agreement{Same: i.Same, Heard: i.Heard},
 		Filtered: i.Filtered, FilteredPort: i.FilteredPort, Watched: i.Watched,
@@ -131,7 +129,7 @@ func toInfo(i starling.Info) api.Info {
 			out.Store.Error = st.Err.Error()
 		}
 	}
-	out.Coordinates = toCoordinates(&i.Location)
+	out.Coordinates = toCoordinates(&i)
 	out.View = api.View{Agreed: i.Agreed, Reachable: i.Reachable}
 	for _, z := range i.Silent {
 		out.Silent = append(out.Silent, api.SilentZone{Zone: z.Name, Members: z.Members,

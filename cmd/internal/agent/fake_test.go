@@ -18,10 +18,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/internal/gossip/member"
-	"github.com/starling-gossip/starling/internal/gossip/topology"
-	"github.com/starling-gossip/starling/internal/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -48,7 +44,7 @@ type fakeNode struct {
 }
 
 func newFake() *fakeNode {
-	tags, _ := member.NewTags(map[string]string{"role": "db"})
+	tags, _ := starling.NewTags(map[string]string{"role": "db"})
 	return &fakeNode{
 		members: []starling.Member{
 			{Name: "b", Addr: netip.MustParseAddrPort("10.0.0.2:7747"), State: starling.Failed,
@@ -66,7 +62,7 @@ func (f *fakeNode) Self() starling.Member {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.members[1]
-	m.Tags, _ = member.NewTags(f.tags)
+	m.Tags, _ = starling.NewTags(f.tags)
 	return m
 }
 
@@ -92,18 +88,18 @@ func (f *fakeNode) Paths() []starling.Path {
 }
 
 func (f *fakeNode) Info() starling.Info {
-	i := starling.Info{Self: f.Self(), Cluster: "c", Detector: f.detector, Started: then,
-		Uptime: time.Minute, Welcomed: true,
+	i := starling.Info{Self: f.Self(), Cluster: "c", Started: then,
+		Detector: starling.Detector(f.detector), Uptime: time.Minute, Welcomed: true,
 		Members: map[starling.State]int{starling.Alive: 1,
 			starling.Failed: 1}, Same: 1, Heard: 2, Agreed: 5, Reachable: 2,
-		Zones: []gossip.ZoneTraffic{{Zone: "eu", PacketsOut: 1, BytesOut: 2, PacketsIn: 3,
+		Zones: []starling.ZoneTraffic{{Zone: "eu", PacketsOut: 1, BytesOut: 2, PacketsIn: 3,
 			BytesIn: 4, Budget: 20000}, {Unknown: true, PacketsIn: 5, BytesIn: 6}},
-		Protocol: gossip.Stats{PairWaits: 7},
-		Store: store.Stats{Path: "/d/topics.db", Held: 3, Bytes: 400, Dropped: 5, Failed: 6,
+		Protocol: starling.ProtocolStats{PairWaits: 7},
+		Store: starling.StoreStats{Path: "/d/topics.db", Held: 3, Bytes: 400, Dropped: 5, Failed: 6,
 			Damaged: 1, Removed: 2, Err: errors.New("no room")},
 		Silent: []starling.SilentZone{{Zone: starling.Zone{Name: "us", Members: 3},
 			Since: then}}, Detection: 1600 * time.Millisecond, RTT: time.Millisecond,
-		Location: gossip.Location{Inside: topology.Coordinate{Error: 8}, Outside: topology.Start}}
+		EstimateError: 8.0 / 64, FarEstimateError: -1}
 	if f.change != nil {
 		f.change(&i)
 	}

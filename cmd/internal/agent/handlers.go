@@ -17,7 +17,6 @@ import (
 
 	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/api"
-	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 // Bounds on how long a request may wait for the cluster.
@@ -107,7 +106,7 @@ func doubtOf(p *starling.Path) string {
 
 // addPhi adds the levels of suspicion, if the detector has any.
 func (s *Server) addPhi(members []api.Member) {
-	if s.node.Info().Detector != gossip.ACCRUAL.String() {
+	if s.node.Info().Detector != starling.Accrual {
 		return
 	}
 	for i := range members {
@@ -119,7 +118,7 @@ func (s *Server) addPhi(members []api.Member) {
 
 func (s *Server) why(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	out := toWhy(name, s.node.Why(name), s.node.Info().Detector)
+	out := toWhy(name, s.node.Why(name), string(s.node.Info().Detector))
 	if d, ok := s.node.Damped(name); ok {
 		out.Damped = &api.Damping{Returns: d.Returns, Grace: d.Grace.Seconds(),
 			Usual: d.Usual.Seconds()}

@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
@@ -50,7 +49,7 @@ var metrics = []metric{
 	newMetric(gauge, "starling_node_info", "Always 1; what the node is, in its labels.",
 		[]string{"name", "cluster", "zone", "detector", "version"},
 		func(i starling.Info, emit func(float64, ...string)) {
-			emit(1, i.Self.Name, i.Cluster, i.Self.Zone, i.Detector, Version())
+			emit(1, i.Self.Name, i.Cluster, i.Self.Zone, string(i.Detector), Version())
 		}),
 	newMetric(gauge, "starling_members", "Members that this node knows, itself included, by "+
 		"state, the failed by cause too.", []string{"state", "cause"},
@@ -167,7 +166,7 @@ var metrics = []metric{
 		"here.", nil,
 		one(func(i starling.Info) float64 { return float64(len(i.Silent)) })),
 	total("starling_zone_silences_total", "Times that a whole other zone fell silent.",
-		func(p gossip.Stats) uint64 { return p.ZonesSilent }),
+		func(p starling.ProtocolStats) uint64 { return p.ZonesSilent }),
 	newMetric(gauge, "starling_detection_seconds",
 		"From a crash until it is known: for swim the least, otherwise to be expected.", nil,
 		one(func(i starling.Info) float64 { return i.Detection.Seconds() })),
@@ -210,13 +209,13 @@ var metrics = []metric{
 	newMetric(counter, "starling_zone_packets_total",
 		"Datagrams sent to and received from the members of a zone. The sum of "+
 			"direction=\"sent\" by (zone, peer_zone) is that of each pair of zones.",
-		zoneLabels, zones(func(z *gossip.ZoneTraffic) (out, in uint64) {
+		zoneLabels, zones(func(z *starling.ZoneTraffic) (out, in uint64) {
 			return z.PacketsOut,
 				z.PacketsIn
 		})),
 	newMetric(counter, "starling_zone_bytes_total",
 		"Bytes of them, without the headers of IP and UDP.",
-		zoneLabels, zones(func(z *gossip.ZoneTraffic) (out, in uint64) {
+		zoneLabels, zones(func(z *starling.ZoneTraffic) (out, in uint64) {
 			return z.BytesOut,
 				z.BytesIn
 		})),
@@ -226,7 +225,7 @@ var metrics = []metric{
 		[]string{"zone", "peer_zone"}, budgets),
 	total("starling_zone_budget_waits_total", "Times that messages, keys or repair waited since "+
 		"the budget for another zone was spent.",
-		func(p gossip.Stats) uint64 { return p.PairWaits }),
+		func(p starling.ProtocolStats) uint64 { return p.PairWaits }),
 	newMetric(counter, "starling_packets_dropped_total",
 		"Datagrams that were not sent or not used, by reason.", []string{"reason"},
 		func(i starling.Info, emit func(float64, ...string)) {
@@ -236,47 +235,47 @@ var metrics = []metric{
 		}),
 	total("starling_probe_packets_sent_total", "Of the datagrams sent, those of the failure "+
 		"detector.",
-		func(p gossip.Stats) uint64 { return p.ProbesOut }),
-	total("starling_messages_delivered_total", "Published messages that came in for the first "+
-		"time.",
-		func(p gossip.Stats) uint64 { return p.Delivered }),
-	total("starling_messages_duplicate_total", "Copies of pieces of messages that were here "+
-		"already.",
-		func(p gossip.Stats) uint64 { return p.Duplicates }),
-	total("starling_messages_lost_total", "Messages that were skipped, since nobody held them "+
-		"any more.",
-		func(p gossip.Stats) uint64 { return p.Lost }),
+		func(p starling.ProtocolStats) uint64 { return p.ProbesOut }),
+	newMetric(counter, "starling_messages_delivered_total",
+		"Published messages that came in for the first time.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Messages.Delivered) })),
+	newMetric(counter, "starling_messages_duplicate_total",
+		"Copies of pieces of messages that were here already.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Messages.Duplicates) })),
+	newMetric(counter, "starling_messages_lost_total",
+		"Messages that were skipped, since nobody held them any more.", nil,
+		one(func(i starling.Info) float64 { return float64(i.Messages.Lost) })),
 	newMetric(gauge, "starling_messages_held", "Pieces of messages that are held for those who "+
 		"were away.", nil,
-		one(func(i starling.Info) float64 { return float64(i.Streams.Held) })),
+		one(func(i starling.Info) float64 { return float64(i.Messages.Held) })),
 	newMetric(gauge, "starling_messages_held_bytes", "Bytes of them.", nil,
-		one(func(i starling.Info) float64 { return float64(i.Streams.Bytes) })),
+		one(func(i starling.Info) float64 { return float64(i.Messages.HeldBytes) })),
 	newMetric(gauge, "starling_messages_open_bytes",
 		"Bytes that this node published and not everybody has confirmed yet.", nil,
-		one(func(i starling.Info) float64 { return float64(i.Streams.Open) })),
+		one(func(i starling.Info) float64 { return float64(i.Messages.Open) })),
 	newMetric(counter, "starling_messages_pulled_total",
 		"Pieces that were missing and came when asked for.", nil,
-		one(func(i starling.Info) float64 { return float64(i.Streams.Pulled) })),
+		one(func(i starling.Info) float64 { return float64(i.Messages.Pulled) })),
 	newMetric(counter, "starling_messages_too_large_total",
 		"Pieces that were asked for, are here and cannot be sent: longer than the protocol "+
 			"allows.", nil,
-		one(func(i starling.Info) float64 { return float64(i.Streams.TooLarge) })),
+		one(func(i starling.Info) float64 { return float64(i.Messages.TooLarge) })),
 	newMetric(counter, "starling_messages_refused_total",
 		"Publishes refused or made to wait, since too much was on its way.", nil,
-		one(func(i starling.Info) float64 { return float64(i.Streams.Backpressure) })),
+		one(func(i starling.Info) float64 { return float64(i.Messages.Backpressure) })),
 	newMetric(counter, "starling_message_packets_total",
 		"Parcels of pieces sent, by way: down the tree, beside it, offered, and of these again "+
 			"for want of an answer.",
 		[]string{"way"}, func(i starling.Info, emit func(float64, ...string)) {
-			emit(float64(i.Tree.Carries), "tree")
-			emit(float64(i.Tree.Extras), "beside")
-			emit(float64(i.Tree.Offers), "offer")
-			emit(float64(i.Tree.Repeats), "again")
+			emit(float64(i.Messages.TreeOut), "tree")
+			emit(float64(i.Messages.BesideOut), "beside")
+			emit(float64(i.Messages.OffersOut), "offer")
+			emit(float64(i.Messages.Repeats), "again")
 		}),
 	newMetric(gauge, "starling_keys_held", "Versioned keys of all members that are held here.", nil,
-		one(func(i starling.Info) float64 { return float64(i.Keys.Keys) })),
+		one(func(i starling.Info) float64 { return float64(i.Keys.Held) })),
 	newMetric(gauge, "starling_keys_held_bytes", "Bytes of them.", nil,
-		one(func(i starling.Info) float64 { return float64(i.Keys.Bytes) })),
+		one(func(i starling.Info) float64 { return float64(i.Keys.HeldBytes) })),
 	newMetric(counter, "starling_keys_written_total",
 		"Writes and deletions of this node's own keys.", nil,
 		one(func(i starling.Info) float64 {
@@ -306,18 +305,18 @@ var metrics = []metric{
 		"Times that it was removed or replaced while this node had it open.", nil,
 		one(func(i starling.Info) float64 { return float64(i.Store.Removed) })),
 	total("starling_rumors_dropped_total", "News let go because the queue was full.",
-		func(p gossip.Stats) uint64 { return p.QueueDropped }),
+		func(p starling.ProtocolStats) uint64 { return p.QueueDropped }),
 	total("starling_refutations_total", "Accusations of this node that it contradicted.",
-		func(p gossip.Stats) uint64 { return p.Refuted }),
+		func(p starling.ProtocolStats) uint64 { return p.Refuted }),
 	total("starling_name_claims_total", "Times that another node claimed this node's name.",
-		func(p gossip.Stats) uint64 { return p.NameClaims }),
+		func(p starling.ProtocolStats) uint64 { return p.NameClaims }),
 	total("starling_stalls_total", "Times that this node's own process stood still.",
-		func(p gossip.Stats) uint64 { return p.Stalls }),
+		func(p starling.ProtocolStats) uint64 { return p.Stalls }),
 	newMetric(gauge, "starling_queue_length", "What waits to be sent: news of members, and "+
 		"pieces of this node's messages.", []string{"queue"},
 		func(i starling.Info, emit func(float64, ...string)) {
 			emit(float64(i.Protocol.NewsQueued), "news")
-			emit(float64(i.Protocol.MessagesQueued), "messages")
+			emit(float64(i.Messages.Queued), "messages")
 		}),
 }
 
@@ -326,7 +325,7 @@ var metrics = []metric{
 var zoneLabels = []string{"zone", "peer_zone", "direction"}
 
 // zones is a read of two samples for each zone.
-func zones(value func(*gossip.ZoneTraffic) (out, in uint64)) func(starling.Info,
+func zones(value func(*starling.ZoneTraffic) (out, in uint64)) func(starling.Info,
 	func(float64, ...string)) {
 	return func(i starling.Info, emit func(float64, ...string)) {
 		own := member.Top(i.Self.Zone)
@@ -352,7 +351,7 @@ func budgets(i starling.Info, emit func(float64, ...string)) {
 }
 
 // total is a counter of the protocol.
-func total(name, help string, value func(gossip.Stats) uint64) metric {
+func total(name, help string, value func(starling.ProtocolStats) uint64) metric {
 	return newMetric(counter, name, help, nil,
 		one(func(i starling.Info) float64 { return float64(value(i.Protocol)) }))
 }

@@ -11,8 +11,6 @@ import (
 
 	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/api"
-	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/internal/gossip/topology"
 )
 
 // rtt tells of two members; the second is the agent's own node if the query does not name it.
@@ -74,18 +72,17 @@ func (s *Server) sortNear(r *http.Request, name string, members []api.Member) er
 }
 
 // toCoordinates says how good estimates are.
-func toCoordinates(l *gossip.Location) api.Coordinates {
-	out := api.Coordinates{Inside: l.Inside.ErrorTo(&l.Inside)}
-	if l.Outside != topology.Start {
-		e := l.Outside.ErrorTo(&l.Outside)
-		out.Outside = &e
+func toCoordinates(i *starling.Info) api.Coordinates {
+	out := api.Coordinates{Inside: i.EstimateError}
+	if i.FarEstimateError >= 0 {
+		out.Outside = &i.FarEstimateError
 	}
 	return out
 }
 
 // coordinateErrors are the samples of a metric.
 func coordinateErrors(i starling.Info, emit func(float64, ...string)) {
-	c := toCoordinates(&i.Location)
+	c := toCoordinates(&i)
 	emit(c.Inside, "inside")
 	if c.Outside != nil {
 		emit(*c.Outside, "outside")

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 // view is what one node holds of another.
@@ -30,12 +29,12 @@ func toView(s starling.State) view { return view(s) + alive }
 
 // Cluster is n nodes in this process. Its methods are safe from any goroutine.
 type Cluster struct {
-	n     int
-	core  gossip.Config
-	index map[string]int // of a node's name
-	life  context.Context
-	end   context.CancelFunc
-	done  sync.WaitGroup // watchers and subscribers
+	n      int
+	tuning starling.Tuning
+	index  map[string]int // of a node's name
+	life   context.Context
+	end    context.CancelFunc
+	done   sync.WaitGroup // watchers and subscribers
 
 	mu       sync.Mutex
 	nodes    []*starling.Node // nil: not running
@@ -49,8 +48,8 @@ type Cluster struct {
 }
 
 // NewCluster makes the cluster; nothing runs yet.
-func NewCluster(n int, d gossip.Detector) *Cluster {
-	c := &Cluster{n: n, core: gossip.Config{Detector: d}, index: make(map[string]int, n),
+func NewCluster(n int, d starling.Detector) *Cluster {
+	c := &Cluster{n: n, tuning: starling.Tuning{Detector: d}, index: make(map[string]int, n),
 		nodes: make([]*starling.Node, n), seen: make([]view, n*n),
 		counts: make([][views]int, n), peers: make([]int, n)}
 	for i := range n {
@@ -65,7 +64,7 @@ func name(i int) string { return fmt.Sprintf("node-%03d", i) }
 // start runs a node and follows what it sees. addr is where it ran before, or "127.0.0.1:0".
 func (c *Cluster) start(i int, addr string, seeds []string) error {
 	node, err := starling.Start(starling.Config{Name: name(i), Bind: addr, Seeds: seeds,
-		Cluster: "starling-dev", Gossip: c.core})
+		Cluster: "starling-dev", Tuning: c.tuning})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name(i), err)
 	}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling"
 )
 
 // Bounds on the number of nodes. Three: one crashes, one leaves, one sees it.
@@ -24,12 +24,12 @@ const Settled = 10 * time.Second
 // Config is what a run is made of.
 type Config struct {
 	Nodes    int
-	Detector gossip.Detector // of all nodes; default gossip.DefaultDetector
-	Messages int             // published one after another, each by another node; default 5
-	Idle     time.Duration   // how long the idle cluster is measured; default 5 s
-	Settle   time.Duration   // quiet time before that; default Settled
-	Pause    time.Duration   // between steps, so that people can follow; default none
-	Patience time.Duration   // how long a step may take before the run is given up; default 60 s
+	Detector starling.Detector // of all nodes; default starling.Inquest
+	Messages int               // published one after another, each by another node; default 5
+	Idle     time.Duration     // how long the idle cluster is measured; default 5 s
+	Settle   time.Duration     // quiet time before that; default Settled
+	Pause    time.Duration     // between steps, for somebody who watches; default none
+	Patience time.Duration     // how long a step may take before the run is given up; default 60 s
 }
 
 func (c Config) withDefaults() (Config, error) {

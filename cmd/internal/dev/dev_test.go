@@ -11,7 +11,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -20,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // come does not.
 func TestRun(t *testing.T) {
 	const n = 8
-	c := NewCluster(n, gossip.DefaultDetector)
+	c := NewCluster(n, starling.Inquest)
 	defer c.Close()
 	var steps []string
 	waves := 0
@@ -81,7 +80,7 @@ func TestIdleIsMeasuredWhenSettled(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	c := NewCluster(5, gossip.DefaultDetector)
+	c := NewCluster(5, starling.Inquest)
 	defer c.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	_, err := Run(ctx, Config{Nodes: 5}, c, func(u Update) {
@@ -96,7 +95,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestRunIsBounded(t *testing.T) {
 	for _, n := range []int{-1, 0, 2, MaxNodes + 1} {
-		if _, err := Run(t.Context(), Config{Nodes: n}, NewCluster(3, gossip.DefaultDetector),
+		if _, err := Run(t.Context(), Config{Nodes: n}, NewCluster(3, starling.Inquest),
 			nil); err == nil {
 			t.Errorf("%d nodes are taken", n)
 		}
@@ -106,7 +105,7 @@ func TestRunIsBounded(t *testing.T) {
 // TestBooks compares the states in which nodes hold each other with a plain count, through all that
 // can happen to the books.
 func TestBooks(t *testing.T) {
-	c := NewCluster(3, gossip.DefaultDetector)
+	c := NewCluster(3, starling.Inquest)
 	now := time.Now()
 	c.nodes[0], c.nodes[1], c.nodes[2] = new(starling.Node), new(starling.Node), new(starling.Node)
 	say := func(i, s int, state starling.State, generation uint64) {
@@ -149,7 +148,7 @@ func TestBooks(t *testing.T) {
 
 // TestOverheard: a message that somebody else sends is shown once, when it has come everywhere.
 func TestOverheard(t *testing.T) {
-	c := NewCluster(3, gossip.DefaultDetector)
+	c := NewCluster(3, starling.Inquest)
 	m := starling.Message{Topic: "news", Origin: name(1), Seq: 5}
 	c.deliver(1, m)
 	if c.Overheard() != nil {

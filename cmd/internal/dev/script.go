@@ -77,7 +77,7 @@ func (r *run) join(ctx context.Context, _ int) ([]Fact, error) {
 		return nil, err
 	}
 	first := r.Node(0).Info()
-	r.seed, r.report.Detector = first.Self.Addr.String(), first.Detector
+	r.seed, r.report.Detector = first.Self.Addr.String(), string(first.Detector)
 	g := r.expect(-1, alive, 0)
 	for i := 1; i < r.n; i++ {
 		if ctx.Err() != nil {

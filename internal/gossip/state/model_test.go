@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // model is the dumb second implementation: of each life of each owner all that it ever wrote, and

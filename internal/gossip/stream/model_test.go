@@ -11,7 +11,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
-	"github.com/starling-gossip/starling/test/size"
+	"github.com/starling-gossip/starling/internal/size"
 )
 
 // The whole against the simplest model there is: a list of what was published. Datagrams are lost,

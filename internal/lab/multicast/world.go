@@ -13,7 +13,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 	"github.com/starling-gossip/starling/internal/sim"
-	"github.com/starling-gossip/starling/transport"
+	"github.com/starling-gossip/starling/internal/transport"
 )
 
 // kind is what a datagram is; its name is in kindNames.

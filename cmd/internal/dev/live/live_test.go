@@ -11,8 +11,8 @@ import (
 	"github.com/charmbracelet/lipgloss"
 	"github.com/muesli/termenv"
 
+	"github.com/starling-gossip/starling"
 	"github.com/starling-gossip/starling/cmd/internal/dev"
-	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 // still is a model of n nodes that stand in every look, after a time.
@@ -21,7 +21,7 @@ func still(n int, profile termenv.Profile, after time.Duration) *model {
 	r.SetColorProfile(profile)
 	r.SetHasDarkBackground(true)
 	m := newModel(Options{Config: dev.Config{Nodes: n},
-		Cluster: dev.NewCluster(n, gossip.DefaultDetector)}, r)
+		Cluster: dev.NewCluster(n, starling.Inquest)}, r)
 	frame := make([]dev.Bird, n)
 	for i := range frame {
 		frame[i] = dev.Bird{Look: dev.Alive, Share: 1}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/starling-gossip/starling/bench/codec"
+	"github.com/starling-gossip/starling/bench/internal/codec"
 )
 
 var probe = &Measure{

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/starling-gossip/starling/bench/peer"
-	"github.com/starling-gossip/starling/bench/virtual"
+	"github.com/starling-gossip/starling/bench/internal/peer"
+	"github.com/starling-gossip/starling/bench/internal/virtual"
 )
 
 // payloadSize is that of every message: a number, and bytes that no compression makes shorter.

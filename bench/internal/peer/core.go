@@ -14,9 +14,10 @@ import (
 	"os"
 	"time"
 
-	"github.com/starling-gossip/starling/bench/virtual"
+	"github.com/starling-gossip/starling/bench/internal/virtual"
 	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/internal/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip/inquest"
 )
 
 const connectWait = 2 * time.Second // as the project's driver waits
@@ -42,7 +43,7 @@ type coreNode struct {
 func startCore(s Spec) (Node, error) {
 	h := fnv.New64a()
 	h.Write([]byte(s.Name))
-	cfg := tuned(s.Tune)
+	cfg := gossip.Config{Inquest: inquest.Config{Grace: s.Tune.grace()}}
 	self := gossip.Self{Name: s.Name, Generation: uint64(time.Now().UnixMilli()),
 		Addr: s.Host.Addr()}
 	core, err := gossip.New(&cfg, self, rand.NewPCG(h.Sum64(), uint64(time.Now().UnixNano())),

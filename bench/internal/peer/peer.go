@@ -10,7 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 
-	"github.com/starling-gossip/starling/bench/virtual"
+	"github.com/starling-gossip/starling/bench/internal/virtual"
 )
 
 // System starts nodes of one kind.

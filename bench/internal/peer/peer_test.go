@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/starling-gossip/starling/bench/virtual"
+	"github.com/starling-gossip/starling/bench/internal/virtual"
 )
 
 const few = 5

@@ -12,7 +12,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
-	"github.com/starling-gossip/starling/bench/virtual"
+	"github.com/starling-gossip/starling/bench/internal/virtual"
 )
 
 func init() {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling"
-	"github.com/starling-gossip/starling/internal/gossip"
 )
 
 const topic = "bench"
@@ -21,14 +20,8 @@ func init() {
 	})
 }
 
-// tuned is Starling's default configuration with what one measurement changes.
-func tuned(t Tune) (c gossip.Config) {
-	if t.Grace > 0 {
-		c.Detector = gossip.INQUEST
-		c.Inquest.Grace = time.Duration(t.Grace * float64(time.Second))
-	}
-	return c
-}
+// grace is what one measurement changes of Starling's defaults, else 0.
+func (t Tune) grace() time.Duration { return time.Duration(t.Grace * float64(time.Second)) }
 
 type starlingNode struct {
 	*starling.Node
@@ -41,7 +34,7 @@ func startStarling(s Spec) (Node, error) {
 		return startCore(s)
 	}
 	node, err := starling.Start(starling.Config{Name: s.Name, Bind: "127.0.0.1:0",
-		Gossip: tuned(s.Tune)})
+		Tuning: starling.Tuning{Tolerance: s.Tune.grace()}})
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +92,7 @@ func (n *starlingNode) Publish(payload []byte) error {
 }
 
 func (n *starlingNode) Copies() int64 {
-	p := n.Info().Protocol
+	p := n.Info().Messages
 	return int64(p.Delivered+p.Duplicates) - n.published.Load()
 }
 

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/starling-gossip/starling/bench/peer"
-	"github.com/starling-gossip/starling/bench/virtual"
+	"github.com/starling-gossip/starling/bench/internal/peer"
+	"github.com/starling-gossip/starling/bench/internal/virtual"
 )
 
 // The worlds.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/starling-gossip/starling/bench/peer"
+	"github.com/starling-gossip/starling/bench/internal/peer"
 )
 
 var both = []string{Real, Virtual}
