@@ -1,6 +1,6 @@
-// Package starling tells a program what is in its cluster, what is up, and what is new: group
-// membership, failure detection, messages to everybody and small shared keys, by gossip over UDP,
-// with no leader and no external store, for thousands of nodes.
+// Package starling tells a program which nodes its cluster has, which are up, and what is new:
+// group membership, failure detection, messages to everybody and small shared keys, by gossip over
+// UDP, with no leader and no external store, for thousands of nodes.
 //
 // The shortest program joins a cluster through one of its members and prints what happens in it:
 //
