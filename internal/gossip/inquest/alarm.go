@@ -86,7 +86,7 @@ func (d *Detector) dropAlarm(i int) {
 func (d *Detector) answered(now mono.Time, i int) {
 	a := d.alarms[i]
 	d.dropAlarm(i)
-	d.unspare(a.peer.ID)
+	d.acquitted.drop(a.peer.ID)
 	const most = 8 // one long silence does not make a lossy network
 	if a.kernel.welcome == 0 && a.barred == 0 {
 		d.way(a.peer.ID).count(min(max(a.vain-1, 0), most), 1)
@@ -181,7 +181,7 @@ func (d *Detector) step(now mono.Time, a *alarm) {
 		a.vain++
 		d.probe(now, a.peer)
 		if !waits {
-			a.kernel.try(now, d, a.peer)
+			a.kernel.try(now, &d.env, a.peer)
 		}
 	}
 	a.next = a.resend
@@ -199,7 +199,7 @@ func (d *Detector) doubtful(now mono.Time, a *alarm, age time.Duration) bool {
 	attempts := d.way(a.peer.ID).attempts(&d.cfg)
 	if a.sends(now, &d.cfg) {
 		return now.Sub(a.since) >= d.cfg.DeafGrace/2 && a.vain >= attempts &&
-			!d.isSpared(now, a.peer.ID)
+			!d.acquitted.has(now, a.peer.ID)
 	}
 	return a.pings >= attempts || a.pings >= 3 && age >= d.cfg.Grace/2
 }

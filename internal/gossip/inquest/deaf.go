@@ -27,7 +27,7 @@ func (a *alarm) sends(now mono.Time, c *Config) bool {
 // deafPace is how often a member is pinged that is heard and does not answer.
 func (d *Detector) deafPace(now mono.Time, a *alarm, pace time.Duration) time.Duration {
 	switch deaf := now.Sub(a.since); {
-	case deaf > 2*d.cfg.DeafGrace, d.isSpared(now, a.peer.ID):
+	case deaf > 2*d.cfg.DeafGrace, d.acquitted.has(now, a.peer.ID):
 		return max(pace, d.cfg.Period)
 	case deaf > d.cfg.Grace:
 		return max(pace, d.cfg.Grace/8)
@@ -69,22 +69,17 @@ func (d *Detector) hear(now mono.Time, c *inquest) {
 	}
 }
 
-// maxPending is how many of its last questions a node still takes an answer to for a sign that it
-// is heard.
-const maxPending = 1 << 16
-
 // answers takes in that a member answered something that was sent to it lately: it hears.
 func (d *Detector) answers(now mono.Time, from detect.Peer, seq uint32) {
-	sent := func(first uint32) bool { return int32(seq-first) >= 0 && int32(d.seq-seq) >= 0 }
-	if _, ok := d.current(from); ok && sent(d.seq-maxPending) {
+	if _, ok := d.current(from); ok && d.sent(seq, d.seq-maxPending) {
 		d.answer = now
 	}
 	if i := d.alarmOf(from.ID); i >= 0 && d.alarms[i].peer.Instance == from.Instance &&
-		sent(d.alarms[i].first) {
+		d.sent(seq, d.alarms[i].first) {
 		d.answered(now, i)
 	}
 	if i := d.caseOf(from.ID); i >= 0 && d.cases[i].peer.Instance == from.Instance &&
-		sent(d.cases[i].first) {
+		d.sent(seq, d.cases[i].first) {
 		d.acquit(now, &d.cases[i])
 	}
 }
@@ -105,40 +100,6 @@ func (d *Detector) lives(now mono.Time, id member.ID) {
 			d.acquit(now, c)
 		}
 	}
-}
-
-// sparedFor is how long a member is not held deaf by an accuser whose jury heard from it: the way
-// between the two is broken, and it will be for a while.
-const sparedFor = 30 * time.Second
-
-// spared is a member that a jury acquitted.
-type spared struct {
-	id    member.ID
-	until mono.Time
-}
-
-func (d *Detector) isSpared(now mono.Time, id member.ID) bool {
-	return slices.ContainsFunc(d.acquitted, func(s spared) bool {
-		return s.id == id &&
-			s.until > now
-	})
-}
-
-// spare notes that a jury acquitted a member; over the bound the oldest makes way.
-func (d *Detector) spare(now mono.Time, id member.ID) {
-	d.acquitted = slices.DeleteFunc(d.acquitted, func(s spared) bool {
-		return s.id == id ||
-			s.until <= now
-	})
-	if len(d.acquitted) >= maxSpared {
-		d.acquitted = slices.Delete(d.acquitted, 0, 1)
-	}
-	d.acquitted = append(d.acquitted, spared{id, now.Add(sparedFor)})
-}
-
-// unspare forgets it.
-func (d *Detector) unspare(id member.ID) {
-	d.acquitted = slices.DeleteFunc(d.acquitted, func(s spared) bool { return s.id == id })
 }
 
 // Broken returns the live members that do not answer this node, and that others hear: the paths

@@ -1,7 +1,6 @@
 package inquest
 
 import (
-	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
@@ -60,8 +59,8 @@ const unheardFor = 30 * time.Second
 // two nodes neither can tell.
 func (d *Detector) checkIsolation(now mono.Time) {
 	cut := 0
-	for i := range d.watched {
-		k := d.alarmOf(d.watched[i].peer.ID)
+	for i := range d.watch.watched {
+		k := d.alarmOf(d.watch.watched[i].peer.ID)
 		if k < 0 {
 			continue
 		}
@@ -74,7 +73,7 @@ func (d *Detector) checkIsolation(now mono.Time) {
 			cut++
 		}
 	}
-	isolated := len(d.watched) > 1 && 2*cut > len(d.watched) ||
+	isolated := len(d.watch.watched) > 1 && 2*cut > len(d.watch.watched) ||
 		d.isolated && d.answer <= d.cutOff && d.host.Table().Live() > 1
 	if isolated && !d.isolated {
 		d.cutOff = now
@@ -86,57 +85,8 @@ func (d *Detector) checkIsolation(now mono.Time) {
 	}
 }
 
-// flap is a member that was failed and came back in the same life: not it has died, but the way to
-// it.
-type flap struct {
-	id    member.ID
-	count int
-	last  mono.Time
-}
-
-// flapMemory is how long it takes for half of a member's returns to be forgiven.
-const flapMemory = time.Minute
-
-// returns counts how often a member came back lately.
-func (f *flap) returns(now mono.Time) int {
-	return f.count >> min(now.Sub(f.last)/flapMemory, 62)
-}
-
-func (d *Detector) flapOf(id member.ID) int {
-	return slices.IndexFunc(d.flaps, func(f flap) bool { return f.id == id })
-}
-
-// flapped notes that a member came back.
-func (d *Detector) flapped(now mono.Time, id member.ID) {
-	d.flaps = slices.DeleteFunc(d.flaps, func(f flap) bool { return f.returns(now) == 0 })
-	i := d.flapOf(id)
-	if i < 0 {
-		if len(d.flaps) >= maxFlaps {
-			d.flaps = slices.Delete(d.flaps, 0, 1)
-		}
-		i = len(d.flaps)
-		d.flaps = append(d.flaps, flap{id: id})
-	}
-	f := &d.flaps[i]
-	f.count, f.last = f.returns(now)+1, now
-}
-
-// grace returns how long a member may be silent: a member that comes and goes is granted twice as
-// much from its second return on, and up to eight times, so that a link that flaps does not make
-// the cluster flap.
-func (d *Detector) grace(now mono.Time, id member.ID) time.Duration {
-	i := d.flapOf(id)
-	if i < 0 {
-		return d.cfg.Grace
-	}
-	return d.cfg.Grace << min(max(d.flaps[i].returns(now)-1, 0), 3)
-}
-
 // Damped returns how long a member may be silent, how long others may, and how many of its returns
 // are not forgiven.
 func (d *Detector) Damped(now mono.Time, id member.ID) (grace, usual time.Duration, returns int) {
-	if i := d.flapOf(id); i >= 0 {
-		returns = d.flaps[i].returns(now)
-	}
-	return d.grace(now, id), d.cfg.Grace, returns
+	return d.flaps.grace(now, id), d.cfg.Grace, d.flaps.returns(now, id)
 }

@@ -32,10 +32,10 @@ type kernel struct {
 }
 
 // try opens a connection if it is time to.
-func (k *kernel) try(now mono.Time, d *Detector, to detect.Peer) {
-	if now >= k.next && !d.cfg.NoKernel {
+func (k *kernel) try(now mono.Time, e *env, to detect.Peer) {
+	if now >= k.next && !e.cfg.NoKernel {
 		k.next = now.Add(connectEvery)
-		d.host.Connect(now, to)
+		e.host.Connect(now, to)
 	}
 }
 
@@ -104,7 +104,7 @@ func (d *Detector) tenant(now mono.Time, from detect.Peer) {
 
 // Connected takes what came of a Connect.
 func (d *Detector) Connected(now mono.Time, to detect.Peer, o detect.Outcome) {
-	d.portAnswered(to, o)
+	d.ports.answered(d.watch.watched, to, o)
 	if i := d.alarmOf(to.ID); i >= 0 && d.alarms[i].peer.Instance == to.Instance {
 		a := &d.alarms[i]
 		a.kernel.take(now, o)

@@ -24,7 +24,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
-	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -32,29 +31,18 @@ import (
 // detect.Prober, detect.Lossy and detect.Damper.
 type Detector struct {
 	plane.None
-	cfg    Config
-	host   detect.Court
-	ring   *topology.Ring
-	path   path     // to members of this node's zone
-	abroad []abroad // to those of others, the zone that was met last at the end
-	seq    uint32
+	env
 
-	tick    mono.Time // when the next member is pinged
-	watched []watched
-	looked  uint64 // changes of the table when the watched were last looked up
-	turn    int    // the last of them that was pinged
-	ticks   int
-	leases  []lease
+	watch watch
+	ports ports
+	mine  ownPort
 
 	alarms    []alarm   // members that do not answer this node
 	cases     []inquest // members that this node examines for others
-	flaps     []flap
-	lately    [heardSlots]heardOne
+	flaps     flaps
+	lately    lately
 	roll      roll
-	ported    mono.Time // the last port was tried of those that are tried in turn
-	sweep     bool      // the ports of all watched are to be tried
-	mine      ownPort
-	acquitted []spared  // the oldest first
+	acquitted sparing
 	silences  []silence // other zones that are silent, or were
 	examined  mono.Time // the last time that somebody else's word raised an alarm
 	isolated  bool
@@ -63,40 +51,53 @@ type Detector struct {
 	answer    mono.Time // the last answer that came from a live member; 0: none
 	heardAt   mono.Time // the last datagram that came from one; 0: none
 	health    int
-
-	due     mono.Time // nothing is due before; may be too early
-	scratch []byte
 }
 
 // New makes a detector; its first ping leaves at a random moment of the first Config.Period, so
 // that the nodes of a cluster that starts at once do not ping in step.
 func New(cfg Config, host detect.Court, now mono.Time) *Detector {
-	d := &Detector{cfg: cfg.withDefaults(), host: host, ring: host.Ring(), turn: -1}
-	d.tick = now.Add(time.Duration(host.Rand().Int64N(int64(d.cfg.Period))))
+	d := &Detector{env: env{cfg: cfg.withDefaults(), host: host, ring: host.Ring()}}
+	d.watch = watch{env: &d.env, turn: -1}
+	d.ports = ports{env: &d.env}
+	d.mine = ownPort{env: &d.env, taken: now.Add(-ownQuiet / 2)}
+	d.flaps.usual = d.cfg.Grace
+	d.watch.tick = now.Add(time.Duration(host.Rand().Int64N(int64(d.cfg.Period))))
 	d.seq = host.Rand().Uint32()
-	d.due = d.tick
-	d.mine.taken = now.Add(-ownQuiet / 2)
+	d.due = d.watch.tick
 	return d
 }
 
 // Deadline returns the next moment that the detector needs.
 func (d *Detector) Deadline() mono.Time { return d.due }
 
-// soon makes the detector wake by a moment.
-func (d *Detector) soon(t mono.Time) { d.due = min(d.due, t) }
-
 // Wake does what has fallen due.
 func (d *Detector) Wake(now mono.Time) {
 	d.due = mono.Never
-	if d.tick <= now {
-		d.ping(now)
+	if d.watch.tick <= now {
+		d.period(now)
 	}
-	d.soon(d.tick)
-	d.missAcks(now)
-	d.missPings(now)
+	d.soon(d.watch.tick)
+	d.watch.missAcks(now, d)
+	d.watch.missPings(now, d)
 	d.stepAlarms(now)
 	d.stepCases(now)
 }
+
+// period does what is done once in a Config.Period.
+func (d *Detector) period(now mono.Time) {
+	d.watch.begin(now)
+	d.repeatSilences(now)
+	d.checkIsolation(now)
+	d.callTheRoll(now)
+	if len(d.alarms) == 0 {
+		d.ports.turn(now, d.watch.watched)
+	}
+	d.health = d.silent(now, 8, 0)
+	d.watch.ping(now)
+}
+
+// quiet says whether nobody is examined.
+func (d *Detector) quiet() bool { return len(d.alarms)+len(d.cases) == 0 }
 
 // Receive takes a probing message, and says whether it could be read.
 func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
@@ -110,8 +111,8 @@ func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body
 	case wire.TypeLease:
 		var m wire.Lease
 		if m, ok = wire.ReadLease(body); ok {
-			d.promised(now, from, m.Next)
-			if m.Next != 0 && d.wantsTry(now, from.ID) {
+			d.watch.promised(now, from, m.Next, d.quiet())
+			if m.Next != 0 && d.mine.asks(now, from.ID, len(d.watch.leases)) {
 				d.send(now, from, wire.AppendAckTry(d.scratch[:0], m.Seq))
 			} else {
 				d.send(now, from, wire.AppendAck(d.scratch[:0], m.Seq))
@@ -121,9 +122,9 @@ func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body
 		var seq uint32
 		if seq, ok = wire.ReadSeq(body); ok {
 			d.answers(now, from, seq)
-			d.acked(now, from, seq)
+			d.watch.acked(now, from, seq, d.quiet())
 			if wire.AckTries(body) {
-				d.tryAsked(now, from)
+				d.ports.asked(now, d.watch.watched, from)
 			}
 		}
 	case wire.TypeInquiry:
@@ -149,7 +150,7 @@ func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body
 func (d *Detector) Heard(now mono.Time, from detect.Peer) {
 	// a later life that is not let in is no sign of the one that is a member
 	if _, ok := d.current(from); ok {
-		d.note(now, from.ID)
+		d.lately.note(now, from.ID)
 		d.heardAt = now
 		if d.roll.end != 0 || len(d.roll.absent) > 0 {
 			d.present(now, from.ID)
@@ -172,7 +173,7 @@ func (d *Detector) Heard(now mono.Time, from detect.Peer) {
 func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 	if before.ID != 0 && before.State == member.Failed && after.State == member.Alive &&
 		before.Generation() == after.Generation() {
-		d.flapped(now, after.ID)
+		d.flaps.note(now, after.ID)
 	}
 	if before.ID != 0 && before.State.Live() && after.State == member.Failed &&
 		after.Cause != member.CauseForgotten {
@@ -195,7 +196,7 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 		d.dropCase(i)
 	}
 	if after.State.Live() && (before.ID == 0 || !before.State.Live() || over) {
-		d.watchArrival(now, after)
+		d.watch.arrival(now, after)
 	}
 }
 
@@ -206,14 +207,7 @@ func (d *Detector) Stalled(_ mono.Time, gap time.Duration) {
 	if d.cfg.NoStallShift {
 		return
 	}
-	d.tick = d.tick.Add(gap)
-	for i := range d.watched {
-		d.watched[i].due = d.watched[i].due.Add(gap)
-		d.watched[i].sent = mono.Never
-	}
-	for i := range d.leases {
-		d.leases[i].due = d.leases[i].due.Add(gap)
-	}
+	d.watch.shift(gap)
 	for i := range d.alarms {
 		d.alarms[i].restart()
 	}
@@ -223,7 +217,7 @@ func (d *Detector) Stalled(_ mono.Time, gap time.Duration) {
 	for i := range d.silences {
 		d.silences[i].since = d.silences[i].since.Add(gap)
 	}
-	d.mine.taken, d.mine.asked = d.mine.taken.Add(gap), d.mine.asked.Add(gap)
+	d.mine.shift(gap)
 	d.due = 0
 }
 
@@ -259,36 +253,19 @@ func (d *Detector) RTT() time.Duration { return d.path.smooth }
 // Losses returns the share of this node's round trips that fail.
 func (d *Detector) Losses() (failed, of int) { return d.path.lost, one }
 
-// send passes a message on, and keeps its memory for the next.
-func (d *Detector) send(now mono.Time, to detect.Peer, message []byte) {
-	d.scratch = message[:0]
-	d.host.Send(now, to, message)
-}
+// Taken takes in that somebody came to this node's own port.
+func (d *Detector) Taken(now mono.Time) { d.mine.came(now) }
 
-// probe sends a ping that promises nothing.
-func (d *Detector) probe(now mono.Time, to detect.Peer) {
-	d.seq++
-	d.send(now, to, wire.AppendPing(d.scratch[:0], d.seq))
-}
-
-// jitter returns a time within a share of d, given in percent.
-func (d *Detector) jitter(t time.Duration, percent int64) time.Duration {
-	return t + time.Duration((d.host.Rand().Int64N(2*percent+1)-percent)*int64(t)/100)
-}
-
-// outOfFamily says whether nothing can be sent to a member from here: others watch it and examine
+// OwnFiltered says whether nobody comes to this node's own port, though others were asked to try
 // it.
-func (d *Detector) outOfFamily(id member.ID) bool {
-	t := d.host.Table()
-	if t.Served() == t.Live() {
-		return false
-	}
-	m, ok := t.Get(id)
-	return ok && m.OutOfFamily
+func (d *Detector) OwnFiltered(now mono.Time) bool { return d.mine.filtered(now) }
+
+// Filtered returns of how many watched members the TCP port is filtered, and how many are watched.
+func (d *Detector) Filtered(now mono.Time) (filtered, of int) {
+	return d.ports.filtered(now, d.watch.watched), len(d.watch.watched)
 }
 
-// current returns the table's member for a peer, if it lives there in the same life.
-func (d *Detector) current(p detect.Peer) (member.Member, bool) {
-	m, ok := d.host.Table().Get(p.ID)
-	return m, ok && m.State.Live() && m.Instance() == p.Instance
+// Port returns what is known of a member's TCP port, if it is watched.
+func (d *Detector) Port(now mono.Time, id member.ID) detect.Port {
+	return d.ports.state(now, d.watch.watched, id)
 }

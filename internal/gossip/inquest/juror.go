@@ -181,7 +181,7 @@ func (d *Detector) examine(now mono.Time, c *inquest) {
 		c.pings++
 		d.probe(now, c.peer)
 	}
-	c.kernel.try(now, d, c.peer)
+	c.kernel.try(now, &d.env, c.peer)
 	c.next = min(c.resend, c.expires)
 	if at := d.voteAt(now, c); c.word == wire.WordOpen && at > now { // else it lacks pings yet
 		c.next = min(c.next, at)
@@ -196,7 +196,7 @@ func (d *Detector) voteAt(now mono.Time, c *inquest) mono.Time {
 	if c.sends(now, &d.cfg) {
 		return c.opened.Add(d.cfg.DeafGrace / 2)
 	}
-	grace := d.grace(now, c.peer.ID)
+	grace := d.flaps.grace(now, c.peer.ID)
 	at := max(c.start.Add(grace), c.opened.Add(grace/2))
 	if c.kernel.stalled() {
 		at = max(at, c.start.Add(d.cfg.StallGrace))

@@ -140,14 +140,6 @@ func deal(home []juror, others [][]juror, most int) (list []juror) {
 	return list[:min(len(list), most)]
 }
 
-// scramble is the finalizer of SplitMix64 (Steele, Lea, Flood 2014).
-func scramble(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
 // pollJury asks those who should be asked now.
 func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	j := &a.jury
@@ -260,7 +252,7 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 		// The way from here to the member is bad, or its answers were lost: it lives. No new alarm
 		// for a while.
 		d.calm(now, a)
-		d.spare(now, a.peer.ID)
+		d.acquitted.add(now, a.peer.ID)
 		a.jury, a.barred = jury{}, now.Add(d.cfg.Period)
 		a.next = a.barred
 	default:

@@ -54,14 +54,14 @@ func TestPromiseOutlivesLoss(t *testing.T) {
 	x := w.nodes[0]
 	w.run(5 * time.Second)
 	w.cut = func(a, b int) bool { return true }
-	x.d.leases = x.d.leases[:0]
-	x.d.promised(w.now, w.peer(1), time.Second)
+	x.d.watch.leases = x.d.watch.leases[:0]
+	x.d.watch.promised(w.now, w.peer(1), time.Second, true)
 	for k, want := range []int{1, 1, 1, 0} {
-		if len(x.d.leases) != want {
+		if len(x.d.watch.leases) != want {
 			t.Errorf("after %d missed pings there are %d promises, want %d", k,
-				len(x.d.leases), want)
+				len(x.d.watch.leases), want)
 		}
-		x.d.missPings(w.now.Add(time.Duration(k+1)*time.Second + 500*time.Millisecond))
+		x.d.watch.missPings(w.now.Add(time.Duration(k+1)*time.Second+500*time.Millisecond), x.d)
 	}
 }
 

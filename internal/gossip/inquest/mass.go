@@ -22,7 +22,6 @@ import (
 // whom it cannot tell, and its user, who can, has them forgotten.
 
 const (
-	heardSlots = 64
 	heardJuror = 10 * time.Second // a juror out of turn was heard so lately
 	// members not heard for so long are examined where most are dead
 	heardRecent = 5 * time.Second
@@ -38,24 +37,6 @@ const (
 	rollAgain   = time.Minute     // from one roll to the next
 	rollSettle  = 2 * time.Second // after the last call, for answers
 )
-
-// heardOne is the last member heard of those that share a slot.
-type heardOne struct {
-	id member.ID
-	at mono.Time
-}
-
-// note remembers who was heard last.
-func (d *Detector) note(now mono.Time, id member.ID) {
-	d.lately[uint64(id)%heardSlots] = heardOne{id, now}
-}
-
-// heardWithin says whether a member is known to have been heard of late; another one may have taken
-// its slot.
-func (d *Detector) heardWithin(now mono.Time, id member.ID, span time.Duration) bool {
-	h := &d.lately[uint64(id)%heardSlots]
-	return h.id == id && now.Sub(h.at) < span
-}
 
 // nextHeard puts somebody who was heard lately next in turn to be a juror, if there is one who is
 // not asked yet.
@@ -93,7 +74,7 @@ func (d *Detector) examineOther(now mono.Time) {
 	t := d.host.Table()
 	for range 8 {
 		m := t.At(d.host.Rand().IntN(t.Served()))
-		if m.ID != d.host.Self() && !d.heardWithin(now, m.ID, heardRecent) &&
+		if m.ID != d.host.Self() && !d.lately.within(now, m.ID, heardRecent) &&
 			d.alarmOf(m.ID) < 0 && !d.gone(&m) {
 			d.accuse(now, detect.PeerOf(&m), now)
 			return

@@ -9,11 +9,7 @@ import (
 // are answered to where they come from.
 func (d *Detector) moved(m *member.Member) {
 	is := detect.PeerOf(m)
-	for i := range d.watched {
-		if p := &d.watched[i].peer; p.ID == is.ID {
-			*p = is
-		}
-	}
+	d.watch.moved(is)
 	if i := d.alarmOf(is.ID); i >= 0 {
 		d.alarms[i].peer = is
 	}

@@ -15,8 +15,8 @@ func TestFilteredPorts(t *testing.T) {
 		w := newWorld(t, 20, 1, Config{})
 		w.filtered = filter
 		for _, x := range w.nodes {
-			for i := range x.d.watched { // as if they were watched from now on
-				x.d.watched[i].port = port{}
+			for i := range x.d.watch.watched { // as if they were watched from now on
+				x.d.watch.watched[i].port = port{}
 			}
 		}
 		w.run(15 * time.Second)

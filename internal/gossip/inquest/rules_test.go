@@ -168,10 +168,10 @@ func TestQuiet(t *testing.T) {
 		t.Errorf("%d pings and %d acks in 100 periods of 30 nodes", pings, acks)
 	}
 	for _, x := range w.nodes {
-		if x.d.Health() != 0 || len(x.d.alarms) > 0 || len(x.d.watched) != 8 ||
+		if x.d.Health() != 0 || len(x.d.alarms) > 0 || len(x.d.watch.watched) != 8 ||
 			x.d.RTT() > time.Millisecond*2 {
 			t.Errorf("m%d: health %d, %d alarms, %d watched, round trip %s", x.i, x.d.Health(),
-				len(x.d.alarms), len(x.d.watched), x.d.RTT())
+				len(x.d.alarms), len(x.d.watch.watched), x.d.RTT())
 		}
 	}
 }
@@ -183,7 +183,7 @@ func TestWatchedChange(t *testing.T) {
 	ever := map[member.ID]bool{}
 	for range changeEvery * 8 * 24 { // two dozen changes
 		w.run(period)
-		for _, x := range w.nodes[0].d.watched {
+		for _, x := range w.nodes[0].d.watch.watched {
 			ever[x.peer.ID] = true
 		}
 	}
@@ -200,13 +200,13 @@ func TestEachOfTheWatchedChanges(t *testing.T) {
 		w := newWorld(t, 30, 1, Config{})
 		w.run(20 * period) // all of them are found
 		d := w.nodes[0].d
-		first := slices.Clone(d.watched)
-		d.watched[3].link = link
+		first := slices.Clone(d.watch.watched)
+		d.watch.watched[3].link = link
 		for range (changeEvery*9 + 2) * len(first) { // for a link one more is watched
 			w.run(period)
 		}
 		for i := range first {
-			if kept := d.watched[i].peer == first[i].peer; kept != (link && i == 3) {
+			if kept := d.watch.watched[i].peer == first[i].peer; kept != (link && i == 3) {
 				t.Errorf("with a link %v: in turn %d %s is kept: %v", link, i,
 					first[i].peer.Addr, kept)
 			}
@@ -222,7 +222,7 @@ func TestChangeKeepsPromises(t *testing.T) {
 		w.run(period)
 		var due []mono.Time
 		for _, x := range w.nodes[1:] {
-			for _, l := range x.d.leases {
+			for _, l := range x.d.watch.leases {
 				if l.peer.ID == id(0) {
 					due = append(due, l.due)
 				}

@@ -319,3 +319,24 @@ func (d *Detector) lookInto(now mono.Time, zone uint16, k int) {
 		}
 	}
 }
+
+// lookAround raises alarms about members of another zone of which one was failed: each node outside
+// about so many that they are a few in all.
+func (d *Detector) lookAround(now mono.Time, failed *member.Member) {
+	if !d.far(failed.ID) {
+		return
+	}
+	zone := d.ring.Zone(topology.PlaceOf(failed).Zone())
+	outside := d.host.Table().Live() - len(zone)
+	if len(zone) == 0 {
+		return
+	}
+	k := more / outside
+	if d.host.Rand().IntN(outside) < more%outside {
+		k++
+	}
+	for range k {
+		m, _ := d.host.Table().Get(zone[d.host.Rand().IntN(len(zone))].ID)
+		d.accuse(now, detect.PeerOf(&m), now)
+	}
+}

@@ -163,12 +163,12 @@ func TestBounds(t *testing.T) {
 			x.d.Receive(w.now, plane.Sender{Peer: w.peer(from)}, wire.TypeInquiry, wire.Body(q))
 		}
 		x.d.accuse(w.now, w.peer(i), w.now)
-		x.d.flapped(w.now, id(i))
+		x.d.flaps.note(w.now, id(i))
 	}
-	if len(x.d.leases) > maxLeases || len(x.d.cases) > maxCases ||
-		len(x.d.alarms) > maxAlarms || len(x.d.flaps) > maxFlaps {
-		t.Errorf("%d leases, %d cases, %d alarms, %d flaps", len(x.d.leases), len(x.d.cases),
-			len(x.d.alarms), len(x.d.flaps))
+	if len(x.d.watch.leases) > maxLeases || len(x.d.cases) > maxCases ||
+		len(x.d.alarms) > maxAlarms || len(x.d.flaps.list) > maxFlaps {
+		t.Errorf("%d leases, %d cases, %d alarms, %d flaps", len(x.d.watch.leases), len(x.d.cases),
+			len(x.d.alarms), len(x.d.flaps.list))
 	}
 	for i := range x.d.cases {
 		if len(x.d.cases[i].askers) > maxAskers {

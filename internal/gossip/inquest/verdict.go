@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/starling-gossip/starling/internal/gossip/detect"
-	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -28,13 +27,6 @@ func (d *Detector) electors(now mono.Time, a *alarm) (jurors, votes int) {
 		}
 	}
 	return d.cfg.seats(able), d.cfg.Quorum(able)
-}
-
-// isLive says whether a juror is still counted among the members. The vote of one that has left or
-// failed since is void: it would judge for a side that is smaller by it.
-func (d *Detector) isLive(id member.ID) bool {
-	m, ok := d.host.Table().Get(id)
-	return ok && m.State.Live()
 }
 
 // electorate is how many members have a part in a case, the accuser and the accused included.
@@ -129,7 +121,7 @@ func (a *alarm) excused(now mono.Time, c *Config) bool {
 // strangers count for the accuser's side in the rule of sides, beside the few that did vote, and
 // the accuser is as alone as in a cluster of two.
 func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats, votes int) bool {
-	wait := d.grace(now, a.peer.ID)
+	wait := d.flaps.grace(now, a.peer.ID)
 	side := votes
 	for i := range a.jury.list {
 		if x := &a.jury.list[i]; x.word == wire.WordStranger && d.isLive(x.id) {
