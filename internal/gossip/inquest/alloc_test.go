@@ -36,7 +36,7 @@ func TestNoAllocations(t *testing.T) {
 	for range 100 {
 		round()
 	}
-	x.d.alarms = x.d.alarms[:0]
+	x.d.accuser.alarms = x.d.accuser.alarms[:0]
 	if n := testing.AllocsPerRun(200, round); n != 0 {
 		t.Errorf("%.2f allocations in a period", n)
 	}

@@ -78,6 +78,23 @@ func (e *env) outOfFamily(id member.ID) bool {
 	return ok && m.OutOfFamily
 }
 
+// electorate is how many members have a part in a case of a member that fell silent at a moment,
+// the accuser and the accused included.
+func (e *env) electorate(now, start mono.Time) int {
+	if p, ok := e.host.(detect.Parted); ok && !p.Bridged(now, start) {
+		return e.host.Table().Live()
+	}
+	return e.host.Table().Served()
+}
+
+// mostTries is how often a juror is asked in vain before it counts no more.
+func (e *env) mostTries() int { return 3 + e.path.attempts(&e.cfg)/3 }
+
+// otherZone says whether two members are of different zones.
+func (e *env) otherZone(x, y member.ID) bool {
+	return x != y && e.ring.Mixed() && e.zoneOf(x) != e.zoneOf(y)
+}
+
 // zoneOf returns the zone of a member.
 func (e *env) zoneOf(id member.ID) uint16 {
 	m, ok := e.host.Table().Get(id)

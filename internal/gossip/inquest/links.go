@@ -18,10 +18,7 @@ import (
 // many more for each, and the silent zone is known after a few times the grace. All of that is the
 // same for a zone of ten and of a thousand.
 
-const (
-	links = 2 // members of a zone that watch one of each other zone
-	more  = 8 // members of a zone that are examined from outside for a verdict about one of it
-)
+const links = 2 // members of a zone that watch one of each other zone
 
 // near draws a member of this node's zone other than those excluded.
 func (w *watch) near(not []member.ID) (p detect.Peer, ok bool) {
@@ -40,14 +37,14 @@ func (w *watch) near(not []member.ID) (p detect.Peer, ok bool) {
 	return p, false
 }
 
-// astray says whether somebody is watched elsewhere who need not be: this node's zone has grown.
+// astray says whether a member of another zone is watched without need: this node's zone has grown.
 func (w *watch) astray(x *watched) bool {
 	return !x.link && w.far(x.peer.ID) && len(w.own()) > w.cfg.Watch
 }
 
-// holds says whether this node watches another zone. Who does is found by consistent hashing
-// (Karger et al. 1997): a link falls to whoever comes next on the ring after a point that the two
-// zones give, and to the next when that dies.
+// holds says whether this node watches another zone. The nodes that do are found by consistent
+// hashing (Karger et al. 1997): a link falls to the node that comes next on the ring after a point
+// that the two zones give, and to the next when that dies.
 func (w *watch) holds(own []topology.Place, zone uint16) bool {
 	from := own[0].Key >> (64 - topology.ZoneBits) << (64 - topology.ZoneBits)
 	for k := range uint64(links) {
@@ -78,7 +75,8 @@ func (w *watch) relink(now mono.Time) {
 			slices.ContainsFunc(w.watched, linked) {
 			continue
 		}
-		if m, _ := w.host.Table().Get(zone[w.host.Rand().IntN(len(zone))].ID); !w.watches(m.ID) && !m.OutOfFamily {
+		m, _ := w.host.Table().Get(zone[w.host.Rand().IntN(len(zone))].ID)
+		if !w.watches(m.ID) && !m.OutOfFamily {
 			w.watched = append(w.watched, watched{peer: detect.PeerOf(&m), due: mono.Never,
 				link: true})
 		}

@@ -61,7 +61,8 @@ func TestPromiseOutlivesLoss(t *testing.T) {
 			t.Errorf("after %d missed pings there are %d promises, want %d", k,
 				len(x.d.watch.leases), want)
 		}
-		x.d.watch.missPings(w.now.Add(time.Duration(k+1)*time.Second+500*time.Millisecond), x.d)
+		x.d.watch.missPings(w.now.Add(time.Duration(k+1)*time.Second+500*time.Millisecond),
+			&x.d.accuser)
 	}
 }
 

@@ -105,7 +105,7 @@ func TestSurvivorsAccuseFewAtATime(t *testing.T) {
 	for range 300 {
 		w.run(100 * time.Millisecond)
 		for _, x := range w.nodes[:left] {
-			most = max(most, len(x.d.alarms))
+			most = max(most, len(x.d.accuser.alarms))
 		}
 	}
 	if bound := mostExamined + examined + 2*w.nodes[0].d.cfg.Watch; most > bound {

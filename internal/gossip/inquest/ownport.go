@@ -31,8 +31,8 @@ type ownPort struct {
 // came takes in that somebody came to the port.
 func (o *ownPort) came(now mono.Time) { o.taken, o.asked, o.vain = now, 0, 0 }
 
-// asks says whether a member that pings this node, one of so many, is to try the port, and counts on
-// it.
+// asks says whether a member that pings this node, one of so many, is to try the port, and counts
+// on it.
 func (o *ownPort) asks(now mono.Time, id member.ID, pingers int) bool {
 	switch {
 	case o.cfg.NoKernel || now.Sub(o.taken) < ownQuiet || o.vain >= o.tries():

@@ -34,8 +34,8 @@ func (p *port) filtered(now mono.Time) bool {
 	return p.answer == 0 && p.vain >= portTries && now.Sub(p.tried) >= portAgain
 }
 
-// ports is what is tried when, of the TCP ports of the watched. What came of it is kept with each of
-// them.
+// ports is what is tried when, of the TCP ports of the watched. What came of it is kept with each
+// of them.
 type ports struct {
 	*env
 	last  mono.Time // when one was tried of those that are tried in turn

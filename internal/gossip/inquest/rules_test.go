@@ -168,10 +168,10 @@ func TestQuiet(t *testing.T) {
 		t.Errorf("%d pings and %d acks in 100 periods of 30 nodes", pings, acks)
 	}
 	for _, x := range w.nodes {
-		if x.d.Health() != 0 || len(x.d.alarms) > 0 || len(x.d.watch.watched) != 8 ||
+		if x.d.Health() != 0 || len(x.d.accuser.alarms) > 0 || len(x.d.watch.watched) != 8 ||
 			x.d.RTT() > time.Millisecond*2 {
 			t.Errorf("m%d: health %d, %d alarms, %d watched, round trip %s", x.i, x.d.Health(),
-				len(x.d.alarms), len(x.d.watch.watched), x.d.RTT())
+				len(x.d.accuser.alarms), len(x.d.watch.watched), x.d.RTT())
 		}
 	}
 }

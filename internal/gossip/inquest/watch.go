@@ -12,9 +12,9 @@ import (
 )
 
 // Ping with a lease. A node pings the same few members in turn and promises each the next ping, so
-// that a pair watches both ways: who pings misses the ack, who is pinged misses the ping. So every
-// node has at least as many watchers as it watches itself, whatever the dice say; with pings alone,
-// one in a few thousand nodes would have none.
+// that a pair watches both ways: one side misses the ack, and the other the ping. So every node has
+// at least as many watchers as it watches itself, whatever the dice say; with pings alone, one in a
+// few thousand nodes would have none.
 
 // watched is a member that this node pings in its turn.
 type watched struct {
@@ -100,7 +100,7 @@ func (w *watch) promise(now mono.Time, x *watched, next time.Duration) {
 }
 
 // oneMore lets go of the dead, and takes on one member if there are too few: one at a time,
-// since a newcomer does not know whom it can choose from yet.
+// since a newcomer does not know yet which members it can choose from.
 func (w *watch) oneMore(now mono.Time) {
 	// each look costs a cache miss or two
 	if changes := w.host.Table().Changes(); changes != w.looked {
@@ -165,9 +165,9 @@ func (w *watch) another() (watched, bool) {
 	return watched{peer: detect.PeerOf(&m[0]), due: mono.Never}, true
 }
 
-// arrival takes on a member that is new or back in place of another: a lease shows a silence
-// to both sides, but only who pings a member sees that it does not hear. About Config.Watch nodes
-// do so.
+// arrival takes on a member that is new or back in place of another: a lease shows a silence to
+// both sides, but only a node that pings a member sees that it does not hear. About Config.Watch
+// nodes do so.
 func (w *watch) arrival(now mono.Time, m member.Member) {
 	of := w.host.Table().Served()
 	if m.OutOfFamily {
@@ -228,7 +228,7 @@ func (w *watch) relax(was mono.Time, quiet bool) {
 	}
 }
 
-// missAcks raises an alarm about whoever did not answer in time.
+// missAcks has the members examined that did not answer in time.
 func (w *watch) missAcks(now mono.Time, by docket) {
 	for i := range w.watched {
 		x := &w.watched[i]
@@ -267,7 +267,7 @@ func (w *watch) promised(now mono.Time, from detect.Peer, next time.Duration, qu
 	w.relax(was, quiet)
 }
 
-// missPings raises an alarm about whoever broke a promise.
+// missPings has the members examined that broke a promise.
 func (w *watch) missPings(now mono.Time, by docket) {
 	for i := 0; i < len(w.leases); {
 		l := &w.leases[i]
