@@ -26,7 +26,7 @@ func (w *world) untilJury(of int) {
 	w.t.Fatal("no jury sits")
 }
 
-// openCases counts the alarms and the cases about a member, at all who are up.
+// openCases counts the alarms and the cases about a member, at all that are up.
 func (w *world) openCases(of int) (n int) {
 	for _, x := range w.nodes {
 		if x.up && x.d.accuser.alarms.of(id(of)) >= 0 {

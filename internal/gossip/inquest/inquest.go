@@ -22,21 +22,24 @@
 //	barred           excluded: no case of the member may be raised for a moment
 //	tenant           the current owner of an address
 //
-// A Detector composes parts that do not know each other but from the top down; each has its own
-// methods and state:
+// A Detector composes these parts. Each has its own state and methods, and calls only parts that
+// stand below it here. The watch and the roll hand what they miss to a docket, which is the accuser.
 //
 //	watch      watch.go, links.go       the members that this node pings in turn, and leases
 //	ports      port.go                  whether TCP gets through to them
 //	ownPort    ownport.go               whether TCP gets through to this node
-//	accuser    accuser.go, hold.go      the cases of this node: alarm.go is one of them
-//	  rules    verdict.go               whether the votes suffice
-//	  jury     jury.go, witness.go      the helpers that are asked
 //	bench      juror.go, bench.go       the cases in which this node helps
-//	silences   silence.go               other zones that are silent as a whole
+//	accuser    accuser.go, hold.go      the cases of this node
+//	rules      verdict.go               whether the votes suffice
+//	alarm      alarm.go                 one case of the accuser
+//	jury       jury.go, witness.go      the helpers of one case
 //	roll       roll.go                  the members that are left where many die at once
+//	silences   silence.go               other zones that are silent as a whole
 //	isolation  isolation.go             whether this node is alone
-//	flaps, lately, sparing              small lists of members: damp.go, heard.go, spared.go
 //	kernel     evidence.go              what a member's host says of its process
+//	flaps      damp.go                  members that come and go, which are granted more
+//	lately     heard.go                 members that were heard lately
+//	sparing    spared.go                members that a jury acquitted
 //	env        env.go, path.go          what all stand on: the node, sequences, round trips
 package inquest
 

@@ -11,7 +11,7 @@ import (
 // Where packets are lost, and where a node is cut off for long.
 
 // A process that stands still is forgiven though most of the connections to its host are lost, at
-// any juror: the one who saw the host take one outweighs those who saw nothing.
+// any juror: the one that saw the host take one outweighs those that saw nothing.
 func TestStallUnderLoss(t *testing.T) {
 	for seed := range uint64(6) {
 		w := newWorld(t, 40, seed, Config{})
@@ -25,7 +25,7 @@ func TestStallUnderLoss(t *testing.T) {
 	}
 }
 
-// The word of one who saw the host take a connection holds back a verdict until the grace for
+// The word of one that saw the host take a connection holds back a verdict until the grace for
 // stalls is over, and not against a refusal.
 func TestExcused(t *testing.T) {
 	c := Config{}.withDefaults()

@@ -7,7 +7,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 )
 
-// Where the TCP ports of others are filtered a node knows it of all whom it watches within seconds,
+// Where the TCP ports of others are filtered a node knows it of all that it watches within seconds,
 // and not where they are open; in quiet it tries one a minute, beside one for each change of the
 // watched, and one for each of those that ask, to which somebody comes each 8 s so.
 func TestFilteredPorts(t *testing.T) {

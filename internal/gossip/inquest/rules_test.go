@@ -16,7 +16,7 @@ const (
 	grace  = 1500 * time.Millisecond
 )
 
-// knownIn lets the time pass until all who are up hold a member failed, and says how long it took;
+// knownIn lets the time pass until all that are up hold a member failed, and says how long it took;
 // -1: never.
 func (w *world) knownIn(of int, limit time.Duration) time.Duration {
 	start := w.now
@@ -54,7 +54,7 @@ func TestHostCrash(t *testing.T) {
 			if took := w.knownIn(1, time.Minute); took < least || took > most {
 				t.Errorf("n=%d seed %d: known to all after %s", n, seed, took)
 			}
-			for _, v := range w.verdicts { // who raised the alarm late shares the others' case
+			for _, v := range w.verdicts { // one that raised the alarm late shares the others' case
 				e := v.evidence
 				if v.of != 1 || e.Cause != wire.CauseSilent || e.Pings < 3 ||
 					len(e.Votes) < min(4, (n-1)/2) {
@@ -136,8 +136,8 @@ func (w *world) firstVerdict(limit time.Duration) time.Duration {
 	return w.now.Sub(start)
 }
 
-// The pinged side misses the ping: no crash has to wait until the last of those who ping the member
-// have their turn.
+// The pinged side misses the ping: no crash has to wait until the last of those that ping the
+// member have their turn.
 func TestLease(t *testing.T) {
 	slowest := map[bool]time.Duration{}
 	for _, off := range []bool{false, true} {

@@ -90,7 +90,7 @@ func TestKernel(t *testing.T) {
 	}
 }
 
-// With the accuser's own vote, those who fail a member are more than half of those who may judge.
+// With the accuser's own vote, those that fail a member are more than half of those that may judge.
 func TestElectors(t *testing.T) {
 	for live, want := range map[int][2]int{2: {0, 0}, 3: {1, 1}, 4: {2, 2}, 5: {3, 2},
 		6: {4, 3}, 7: {5, 3}, 8: {6, 4}, 9: {7, 4}, 1000: {7, 4}} {

@@ -35,7 +35,7 @@ func (w *world) until(most time.Duration, what string, so func() bool) time.Dura
 	return w.now.Sub(start)
 }
 
-// know says whether all who run in some zones hold a member to be in a state.
+// know says whether all that run in some zones hold a member to be in a state.
 func (w *world) know(of int, s member.State, zones ...int) bool {
 	for _, z := range zones {
 		for _, i := range w.members(z) {
@@ -113,7 +113,7 @@ func TestCrashInAZone(t *testing.T) {
 	}
 }
 
-// A zone that is cut off, and one that is dead, is noticed by the others, all of it; and whoever is
+// A zone that is cut off, and one that is dead, is noticed by the others, all of it; and what is
 // cut off notices too.
 func TestSilentZone(t *testing.T) {
 	for seed := range uint64(3) {
@@ -150,7 +150,7 @@ func TestCutBetweenTwoZones(t *testing.T) {
 	}
 }
 
-// When those who hold the links to a zone crash, others hold them at once, and a zone that falls
+// When those that hold the links to a zone crash, others hold them at once, and a zone that falls
 // silent then is noticed.
 func TestLinksAreTakenOver(t *testing.T) {
 	w := newWorldOf(t, []int{20, 20}, 3, Config{ZoneGrace: -1})
@@ -202,7 +202,7 @@ func TestLossBetweenZones(t *testing.T) {
 	}
 }
 
-// When a zone grows, its members let go of those elsewhere whom they watched for want of others.
+// When a zone grows, its members let go of those elsewhere that they watched for want of others.
 func TestZoneGrows(t *testing.T) {
 	w := newWorldOf(t, []int{3, 20}, 5, Config{})
 	x := w.nodes[0]
