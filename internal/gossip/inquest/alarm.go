@@ -6,15 +6,42 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// The alarm, which is private. A member that missed one answer is pinged again and again at the
-// pace of round trips: nearly always the packet was lost, and nobody else needs to hear of it. When
-// as many in a row failed as chance alone makes fail in 3 of 1,000 cases, a jury is asked. An
-// answer of the member ends the alarm. Any other datagram of it shows that it lives, and begins its
-// silence anew, but not that it hears (deaf.go).
+// A case, from the accuser's side. It begins in private. A member that missed one answer is pinged
+// again and again at the pace of round trips: nearly always the packet was lost, and nobody else
+// needs to hear of it. When as many in a row failed as chance alone makes fail in 3 of 1,000 cases,
+// a jury is asked.
+//
+//	 a ping or an ack is missed; others hold the member dead; its zone is looked into
+//	   │
+//	   ▼      attempts failed, or its host refused        the votes suffice
+//	 pinged ───────────────────────────────────▶ tried ─────────────────────▶ failed: closed
+//	   ▲                                        │ ▲ │ │                            ▲
+//	   │ its zone is                            │ │ │ │ no quorum answers for      │
+//	   │ heard again                            │ │ │ │ Config.patience            │ the votes
+//	   │                nobody of its zone      │ │ │ └────────▶ unreachable ──────┘ suffice
+//	   │                is heard                │ │ │            (its jury is drawn anew, seldom)
+//	   └───────── held ◀────────────────────────┘ │ │
+//	                └─────────────────────────────┘ │ a juror acquits
+//	                the zone's grace is over        └────────▶ barred for a Period, then closed
+//
+// An answer of the member closes the case in each of these states, and so does news that it is
+// dead, gone or in another life. Any other datagram of it shows that it lives, and begins its
+// silence anew, but not that it hears. A pause of this process begins a case anew: it was not there
+// to hear an answer.
+//
+// A member that sends and does not hear. A firewall that passes one way alone, an address that
+// changed under the process, the wrong interface: all give this picture. No message and no key
+// reaches such a member, though each of its datagrams shows that it lives. So life and hearing are
+// told apart: a datagram begins the silence anew, and only an answer (an Ack or a Finding to
+// something that was sent lately) ends an alarm or a juror's case. A member that is heard, and
+// answers nobody, is granted more than a silent one: at DeafGrace/2 its accuser calls the jury,
+// whose members look for as long, and at DeafGrace it is failed with the cause deaf, unless one of
+// them has had an answer.
 
-// alarm is about one member.
+// alarm is the case of one member.
 type alarm struct {
 	peer   detect.Peer
 	start  mono.Time // of the silence; mono.Never: from the next step on
@@ -34,195 +61,124 @@ type alarm struct {
 	held        bool // condemned, or unreachable, while nobody of its zone is heard
 }
 
+// is says whether it is about a member in the same life.
+func (a *alarm) is(p detect.Peer) bool { return a.peer.ID == p.ID && a.peer.Instance == p.Instance }
+
 // restart forgets all that is held against the member.
 func (a *alarm) restart() {
 	if a.barred == 0 {
-		a.start, a.since, a.heard, a.next, a.resend, a.pings, a.vain = mono.Never, mono.Never, 0, 0, 0, 0, 0
+		a.start, a.since, a.heard, a.next, a.resend = mono.Never, mono.Never, 0, 0, 0
+		a.pings, a.vain = 0, 0
 		a.kernel, a.jury, a.held = kernel{}, jury{}, false
 	}
 }
 
-func (d *Detector) alarmOf(id member.ID) int {
-	for i := range d.alarms {
-		if d.alarms[i].peer.ID == id {
+// sends says whether a member was heard of late while it answered nothing.
+func (a *alarm) sends(now mono.Time, c *Config) bool {
+	return a.heard != 0 && now.Sub(a.heard) < c.Grace
+}
+
+// hear begins the silence of a member anew. That its host refused connections is not forgotten: a
+// stranger's datagrams keep no dead process alive.
+func (a *alarm) hear(now mono.Time) {
+	if a.start == mono.Never || a.barred != 0 {
+		return
+	}
+	a.heard, a.start, a.pings, a.held = now, now, 0, false
+	a.kernel.welcome = 0 // a process that sends does not stand still
+}
+
+// acquit takes in that a juror heard from the member: the way from here to it is bad, or its
+// answers were lost. No new alarm for a while.
+func (a *alarm) acquit(now mono.Time, c *Config) {
+	a.jury, a.barred = jury{}, now.Add(c.Period)
+	a.next = a.barred
+}
+
+// cut says whether a member has long not answered this node, nor has any juror.
+func (a *alarm) cut(now mono.Time, c *Config) bool {
+	long := 2 * c.Grace
+	unanswered := now.Sub(a.start) >= long || a.heard != 0 && now.Sub(a.since) >= c.DeafGrace
+	return a.jury.convened() && a.barred == 0 && !a.kernel.denied() && unanswered &&
+		(a.jury.heard == 0 || now.Sub(a.jury.heard) >= long)
+}
+
+// excused says whether the member's process may stand still for longer: a juror that saw its host
+// take a connection outweighs all that saw nothing, since packets are lost and none is made up; but
+// not those to which the host said that nobody listens.
+func (a *alarm) excused(now mono.Time, c *Config) bool {
+	if now.Sub(a.start) >= c.StallGrace || a.kernel.denied() {
+		return false
+	}
+	stalled := a.kernel.stalled()
+	for i := range a.jury.list {
+		if x := &a.jury.list[i]; x.spoken {
+			if x.vote.Cause == wire.CauseRefused {
+				return false
+			}
+			stalled = stalled || x.vote.Cause == wire.CauseStalled
+		}
+	}
+	return stalled
+}
+
+// alarms are the members that do not answer this node.
+type alarms []alarm
+
+func (l alarms) of(id member.ID) int {
+	for i := range l {
+		if l[i].peer.ID == id {
 			return i
 		}
 	}
 	return -1
 }
 
-// accuse raises an alarm, unless there is one.
-func (d *Detector) accuse(now mono.Time, p detect.Peer, since mono.Time) bool {
-	return d.accuseFor(now, p, since, d.seq+1)
-}
-
-// accuseFor is accuse for a member that did not answer the ping of a sequence, or will not.
-func (d *Detector) accuseFor(now mono.Time, p detect.Peer, since mono.Time, first uint32) bool {
-	if len(d.alarms) >= maxAlarms || d.alarmOf(p.ID) >= 0 || d.outOfFamily(p.ID) {
-		return false
-	}
-	a := alarm{peer: p, start: since, since: since, first: first, next: now, resend: now}
-	if since < now {
-		a.pings, a.vain = 1, 1
-	}
-	d.alarms = append(d.alarms, a)
-	d.soon(now)
-	return true
-}
-
-// dropAlarm forgets an alarm; the last one takes its place.
-func (d *Detector) dropAlarm(i int) {
-	last := len(d.alarms) - 1
-	d.alarms[i] = d.alarms[last]
-	d.alarms[last] = alarm{}
-	d.alarms = d.alarms[:last]
-	if last == 0 && cap(d.alarms) > 16 {
-		d.alarms = nil // give back what a storm took
-	}
-}
-
-// answered ends an alarm well. The pings that got no answer tell how many are lost, but for those
-// that a process did not answer because it stood still.
-func (d *Detector) answered(now mono.Time, i int) {
-	a := d.alarms[i]
-	d.dropAlarm(i)
-	d.unspare(a.peer.ID)
-	const most = 8 // one long silence does not make a lossy network
-	if a.kernel.welcome == 0 && a.barred == 0 {
-		d.way(a.peer.ID).count(min(max(a.vain-1, 0), most), 1)
-	}
-	if a.unreachable {
-		d.seekJurors(now)
-	}
-	d.calm(now, &a)
-}
-
-// seekJurors has the juries of all who cannot be reached drawn anew at once: somebody is back, so
-// jurors may be, too. Hopeless cases are held seldom, the more seldom the longer they last.
-func (d *Detector) seekJurors(now mono.Time) {
-	for i := range d.alarms {
-		if a := &d.alarms[i]; a.unreachable {
-			d.drawAnew(now, a)
+// byJury returns the case whose jury was called under a sequence.
+func (l alarms) byJury(seq uint32) int {
+	for i := range l {
+		if j := &l[i].jury; j.convened() && j.seq == seq {
+			return i
 		}
 	}
+	return -1
 }
 
-// drawAnew has a jury drawn anew at once.
-func (d *Detector) drawAnew(now mono.Time, a *alarm) {
-	if a.jury.convened() {
-		a.jury.ranked, a.jury.poll, a.next = forced, now, now
-		d.soon(now)
-	}
-}
-
-// calm takes back what the user was told.
-func (d *Detector) calm(now mono.Time, a *alarm) {
-	if a.shown {
-		d.host.Alarm(now, a.peer.ID, false)
-	}
-	if a.unreachable {
-		d.host.Unreachable(now, a.peer.ID, false)
-	}
-	if len(d.roll.absent) > 0 {
-		d.present(now, a.peer.ID)
-	}
-	a.shown, a.unreachable = false, false
-}
-
-// stepAlarms goes on with all that are due. A verdict and a closed alarm leave the list.
-func (d *Detector) stepAlarms(now mono.Time) {
-	for i := 0; i < len(d.alarms); {
-		a := &d.alarms[i]
-		if a.next > now {
-			d.soon(a.next)
-			i++
-			continue
-		}
-		m, ok := d.current(a.peer)
-		if ok && m.OutOfFamily { // it moved there
-			d.calm(now, a)
-		}
-		if !ok || a.barred != 0 || m.OutOfFamily {
-			d.dropAlarm(i)
-			continue
-		}
-		d.step(now, a)
-		if d.judge(now, i) {
-			continue
-		}
-		d.soon(d.alarms[i].next)
-		i++
+// drop forgets an alarm; the last one takes its place.
+func (l *alarms) drop(i int) {
+	s := *l
+	last := len(s) - 1
+	s[i] = s[last]
+	s[last] = alarm{}
+	*l = s[:last]
+	if last == 0 && cap(s) > 16 {
+		*l = nil // give back what a storm took
 	}
 }
 
-// step pings, asks the kernel, and asks the jury.
-func (d *Detector) step(now mono.Time, a *alarm) {
-	a.start, a.since = min(a.start, now), min(a.since, now)
-	age := now.Sub(a.start)
-	waits := d.waits(now, a)
-	a.held = a.held && (waits || d.mute(now, a)) // or somebody of its zone is heard again
-	if !d.cfg.NoJury && !a.jury.convened() && !waits &&
-		(a.kernel.denied() || a.resend <= now && d.doubtful(now, a, age)) {
-		d.convene(now, a)
-	}
-	if a.resend <= now {
-		pace := d.way(a.peer.ID).timeout(&d.cfg)
-		if a.sends(now, &d.cfg) {
-			pace = d.deafPace(now, a, pace)
-		} else if a.kernel.hopeless(age, &d.cfg) {
-			pace = max(pace, d.cfg.Period) // it costs no more than a healthy one
-		}
-		if waits {
-			// several members are pinged, so the end of the silence is heard soon
-			pace = 2 * d.cfg.Period
-		}
-		a.resend = now.Add(d.jitter(pace, 10))
-		a.pings++
-		a.vain++
-		d.probe(now, a.peer)
-		if !waits {
-			a.kernel.try(now, d, a.peer)
+// stuck says whether a member cannot be judged.
+func (l alarms) stuck() bool {
+	for i := range l {
+		if l[i].unreachable {
+			return true
 		}
 	}
-	a.next = a.resend
-	if a.jury.convened() {
-		if a.jury.poll <= now {
-			d.pollJury(now, a)
-		}
-		a.next = min(a.next, a.jury.poll)
-	}
-	d.show(now, a, age)
+	return false
 }
 
-// doubtful says whether so many pings failed that it is time for a jury.
-func (d *Detector) doubtful(now mono.Time, a *alarm, age time.Duration) bool {
-	attempts := d.way(a.peer.ID).attempts(&d.cfg)
-	if a.sends(now, &d.cfg) {
-		return now.Sub(a.since) >= d.cfg.DeafGrace/2 && a.vain >= attempts &&
-			!d.isSpared(now, a.peer.ID)
+// pace is how often a member is pinged, of which a round trip takes at most so long.
+func (a *alarm) pace(now mono.Time, c *Config, pace time.Duration, spared bool) time.Duration {
+	if !a.sends(now, c) {
+		if a.kernel.hopeless(now.Sub(a.start), c) {
+			pace = max(pace, c.Period) // it costs no more than a healthy one
+		}
+		return pace
 	}
-	return a.pings >= attempts || a.pings >= 3 && age >= d.cfg.Grace/2
-}
-
-// show tells the user of a member that may be gone: early, but not of what a single lost packet
-// explains.
-func (d *Detector) show(now mono.Time, a *alarm, age time.Duration) {
-	late := age >= d.cfg.Grace/2
-	switch {
-	case a.heard != 0 && age >= d.cfg.Grace:
-		// it was heard meanwhile, so more than that was lost already
-	case a.heard != 0:
-		late = a.jury.convened() && now.Sub(a.since) >= d.cfg.DeafGrace/2
+	switch deaf := now.Sub(a.since); { // it is heard, and does not answer
+	case deaf > 2*c.DeafGrace, spared:
+		return max(pace, c.Period)
+	case deaf > c.Grace:
+		return max(pace, c.Grace/8)
 	}
-	if !a.shown && (a.kernel.denied() || late) {
-		a.shown = true
-		d.host.Alarm(now, a.peer.ID, true)
-	}
-	if !a.unreachable && a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() {
-		a.unreachable = true
-		d.host.Unreachable(now, a.peer.ID, true)
-	}
-	if a.unreachable && d.mute(now, a) {
-		d.hold(now, a)
-	}
+	return pace
 }

@@ -25,18 +25,18 @@ func TestNoAllocations(t *testing.T) {
 	round := func() {
 		now = now.Add(period)
 		x.d.Wake(now)
-		p := x.d.watched[x.d.turn]
+		p := x.d.watch.watched[x.d.watch.turn]
 		ack := wire.AppendAck(x.d.scratch[:0], p.seq)
 		x.d.Heard(now, p.peer)
 		x.d.Receive(now, plane.Sender{Peer: p.peer}, wire.TypeAck, wire.Body(ack))
 		x.d.Heard(now, from)
 		x.d.Receive(now, plane.Sender{Peer: from}, wire.TypeLease, lease)
-		x.d.leases = x.d.leases[:0] // the other pingers are silent here
+		x.d.watch.leases = x.d.watch.leases[:0] // the other pingers are silent here
 	}
 	for range 100 {
 		round()
 	}
-	x.d.alarms = x.d.alarms[:0]
+	x.d.accuser.alarms = x.d.accuser.alarms[:0]
 	if n := testing.AllocsPerRun(200, round); n != 0 {
 		t.Errorf("%.2f allocations in a period", n)
 	}

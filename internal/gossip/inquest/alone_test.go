@@ -13,24 +13,24 @@ import (
 func TestIsolatedDoesNotJudge(t *testing.T) {
 	w := newWorld(t, 20, 1, Config{})
 	x := w.nodes[0]
-	x.d.accuse(w.now, w.peer(1), w.now)
-	i := x.d.alarmOf(id(1))
-	a := &x.d.alarms[i]
-	x.d.convene(w.now, a)
-	_, enough := x.d.electors(w.now, &alarm{})
+	x.d.accuser.accuse(w.now, w.peer(1), w.now)
+	i := x.d.accuser.alarms.of(id(1))
+	a := &x.d.accuser.alarms[i]
+	x.d.accuser.convene(w.now, a)
+	_, enough := x.d.accuser.electors(w.now, &alarm{})
 	for k := range a.jury.list[:enough] {
 		a.jury.list[k].spoken, a.jury.list[k].word = true, wire.WordGuilty
 	}
-	x.d.isolated = true
-	if x.d.judge(w.now, i) {
+	x.d.alone.on = true
+	if x.d.accuser.judge(w.now, i) {
 		t.Fatal("an isolated node fails a member")
 	}
-	x.d.isolated = false
-	if x.d.judge(w.now, i) {
+	x.d.alone.on = false
+	if x.d.accuser.judge(w.now, i) {
 		t.Fatal("a verdict in the instant in which the jury is called, before anybody could acquit")
 	}
 	w.now = w.now.Add(200 * time.Millisecond)
-	if !x.d.judge(w.now, i) || len(w.verdicts) != 1 || w.verdicts[0].of != 1 {
+	if !x.d.accuser.judge(w.now, i) || len(w.verdicts) != 1 || w.verdicts[0].of != 1 {
 		t.Errorf("%d verdicts of a node that is not alone any more, with enough votes",
 			len(w.verdicts))
 	}
@@ -42,36 +42,37 @@ func TestFormerLifeDoesNotAcquit(t *testing.T) {
 	w := newWorld(t, 5, 1, Config{})
 	w.restart(1)
 	x := w.nodes[0]
-	x.d.accuse(w.now, w.peer(1), w.now)
+	x.d.accuser.accuse(w.now, w.peer(1), w.now)
 	q := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: id(1), Instance: w.peer(1).Instance})
 	x.d.Receive(w.now, plane.Sender{Peer: w.peer(2)}, wire.TypeInquiry, wire.Body(q))
 	former := w.peer(1)
 	former.Instance++
-	if x.d.Heard(w.now, former); x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
+	if x.d.Heard(w.now, former); x.d.accuser.alarms.of(id(1)) < 0 || x.d.bench.of(id(1)) < 0 {
 		t.Errorf("a datagram of a former life ends doubts: alarm %d, case %d",
-			x.d.alarmOf(id(1)), x.d.caseOf(id(1)))
+			x.d.accuser.alarms.of(id(1)), x.d.bench.of(id(1)))
 	}
 	former.Instance = w.peer(1).Instance + 1
 	x.d.Receive(w.now, plane.Sender{Peer: former}, wire.TypeAck,
 		wire.Body(wire.AppendAck(nil, x.d.seq)))
-	if x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
+	if x.d.accuser.alarms.of(id(1)) < 0 || x.d.bench.of(id(1)) < 0 {
 		t.Error("an answer of a former life ends doubts")
 	}
-	if x.d.Heard(w.now, w.peer(1)); x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
+	if x.d.Heard(w.now, w.peer(1)); x.d.accuser.alarms.of(id(1)) < 0 || x.d.bench.of(id(1)) < 0 {
 		t.Error("a datagram that is no answer ends doubts: who sends it need not hear")
 	}
 	for _, far := range []uint32{1, 1 << 31} { // not asked yet, and not asked for long
 		x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeAck,
 			wire.Body(wire.AppendAck(nil, x.d.seq+far)))
 	}
-	if x.d.alarmOf(id(1)) < 0 || x.d.caseOf(id(1)) < 0 {
+	if x.d.accuser.alarms.of(id(1)) < 0 || x.d.bench.of(id(1)) < 0 {
 		t.Error("an answer to what was never asked ends doubts")
 	}
-	x.d.stepAlarms(w.now) // both ping it
-	x.d.stepCases(w.now)
+	x.d.accuser.turn(w.now) // both ping it
+	x.d.bench.turn(w.now)
 	x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeAck,
 		wire.Body(wire.AppendAck(nil, x.d.seq)))
-	if c := x.d.caseOf(id(1)); x.d.alarmOf(id(1)) >= 0 || x.d.cases[c].word != wire.WordAcquit {
+	if c := x.d.bench.of(id(1)); x.d.accuser.accuses(id(1)) ||
+		x.d.bench.cases[c].word != wire.WordAcquit {
 		t.Error("an answer of this life does not end doubts")
 	}
 }

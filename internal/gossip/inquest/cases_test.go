@@ -17,7 +17,7 @@ func (w *world) untilJury(of int) {
 	w.t.Helper()
 	for range 1000 {
 		for _, x := range w.nodes {
-			if x.d.caseOf(id(of)) >= 0 {
+			if x.d.bench.of(id(of)) >= 0 {
 				return
 			}
 		}
@@ -26,13 +26,13 @@ func (w *world) untilJury(of int) {
 	w.t.Fatal("no jury sits")
 }
 
-// openCases counts the alarms and the cases about a member, at all who are up.
+// openCases counts the alarms and the cases about a member, at all that are up.
 func (w *world) openCases(of int) (n int) {
 	for _, x := range w.nodes {
-		if x.up && x.d.alarmOf(id(of)) >= 0 {
+		if x.up && x.d.accuser.alarms.of(id(of)) >= 0 {
 			n++
 		}
-		if x.up && x.d.caseOf(id(of)) >= 0 {
+		if x.up && x.d.bench.of(id(of)) >= 0 {
 			n++
 		}
 	}
@@ -72,7 +72,7 @@ func TestRefutationEndsTheAlarm(t *testing.T) {
 	w.untilJury(1)
 	w.refuted(1)
 	for _, x := range w.nodes {
-		if x.d.alarmOf(id(1)) >= 0 {
+		if x.d.accuser.alarms.of(id(1)) >= 0 {
 			t.Errorf("m%d has an alarm still", x.i)
 		}
 	}
@@ -103,10 +103,11 @@ func TestAccusersShareOneCase(t *testing.T) {
 	w.run(grace)
 	accusers, jurors := 0, 0
 	for _, x := range w.nodes {
-		if i := x.d.alarmOf(id(1)); x.up && i >= 0 && x.d.alarms[i].jury.convened() {
+		l := x.d.accuser.alarms
+		if i := l.of(id(1)); x.up && i >= 0 && l[i].jury.convened() {
 			accusers++
 		}
-		if x.up && x.d.caseOf(id(1)) >= 0 {
+		if x.up && x.d.bench.of(id(1)) >= 0 {
 			jurors++
 		}
 	}
@@ -122,7 +123,7 @@ func TestJurorsThatDie(t *testing.T) {
 	w.untilJury(1)
 	w.run(50 * time.Millisecond)
 	for _, x := range w.nodes {
-		if x.d.caseOf(id(1)) >= 0 {
+		if x.d.bench.of(id(1)) >= 0 {
 			w.crash(x.i)
 		}
 	}
@@ -177,8 +178,9 @@ func TestIsolation(t *testing.T) {
 				t.Errorf("n=%d: m%d is unreachable still", n, of)
 			}
 		}
-		if x.isolated || len(x.d.alarms) > 0 {
-			t.Errorf("n=%d: isolated %t after the heal, %d alarms", n, x.isolated, len(x.d.alarms))
+		if x.isolated || len(x.d.accuser.alarms) > 0 {
+			t.Errorf("n=%d: isolated %t after the heal, %d alarms", n, x.isolated,
+				len(x.d.accuser.alarms))
 		}
 	}
 }
@@ -219,7 +221,7 @@ func TestOwnStall(t *testing.T) {
 		w := newWorld(t, 10, 1, Config{NoStallShift: off, NoJury: true, NoKernel: true})
 		x := w.nodes[0]
 		w.cut = func(a, b int) bool { return a+b == 1 } // a moment's trouble raises an alarm
-		x.d.accuse(w.now, w.peer(1), w.now)
+		x.d.accuser.accuse(w.now, w.peer(1), w.now)
 		x.schedule()
 		w.run(200 * time.Millisecond)
 		w.pause(0, 5*time.Second)
@@ -326,8 +328,8 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 	ask(stranger, w.peer(2))
 	ask(w.peer(1), other)
 	ask(w.peer(1), w.peer(0))
-	if len(x.d.cases) != 0 || w.packets[wire.TypeFinding] != 3 {
-		t.Errorf("%d cases, %d answers", len(x.d.cases), w.packets[wire.TypeFinding])
+	if len(x.d.bench.cases) != 0 || w.packets[wire.TypeFinding] != 3 {
+		t.Errorf("%d cases, %d answers", len(x.d.bench.cases), w.packets[wire.TypeFinding])
 	}
 	x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeInquiry, []byte{1, 2})
 	x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeFinding, []byte{1, 2})
@@ -335,7 +337,7 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 	ask(w.peer(1), w.peer(2)) // whatever age an accuser claims, the juror looks for itself first
 	x.schedule()
 	w.run(5 * time.Second)
-	if len(x.d.cases) != 0 {
+	if len(x.d.bench.cases) != 0 {
 		t.Error("the case about a live member stays")
 	}
 	w.wantNoVerdict("inquiries")
@@ -350,9 +352,9 @@ func TestReusedAddress(t *testing.T) {
 	w.untilJury(1)
 	for _, x := range w.nodes {
 		x.d.Heard(w.now, heir)
-		if i := x.d.caseOf(id(1)); i >= 0 {
+		if i := x.d.bench.of(id(1)); i >= 0 {
 			x.d.Connected(w.now, w.peer(1), detect.Accepted)
-			if c := &x.d.cases[i]; c.kernel.stalled() || !c.kernel.gone(refusedFor) {
+			if c := &x.d.bench.cases[i]; c.kernel.stalled() || !c.kernel.gone(refusedFor) {
 				t.Errorf("m%d takes the heir's host for that of the dead", x.i)
 			}
 		}

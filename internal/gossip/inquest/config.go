@@ -39,7 +39,7 @@ type Config struct {
 	NoJury  bool // a node judges alone
 	// no connections: a dead process and a dead host look alike, and so does a stalled one
 	NoKernel           bool
-	NoStormBrake       bool // a juror to whom many seem silent does not doubt itself
+	NoStormBrake       bool // a juror that many seem silent to does not doubt itself
 	NoStallShift       bool // what fell due while this process stood still is held against others
 	NoAdaptiveAttempts bool // three lost pings call a jury, however many the network loses
 }
@@ -52,7 +52,7 @@ const (
 	maxLeases = 512  // members whose next ping is waited for
 	maxAlarms = 256  // members that do not answer, before a verdict
 	maxCases  = 1024 // members that this node examines for others
-	maxAskers = 4    // who are told of a juror's word at once; the others ask
+	maxAskers = 4    // accusers that are told of a juror's word at once; the others ask
 	maxFlaps  = 256  // members that came back lately
 	maxSpared = 256  // members that do not answer this node, and that others hear
 	maxAbroad = 64   // other zones of which is known how long answers take, and which are silent
@@ -89,7 +89,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Round returns how long a node takes to ping all whom it watches.
+// Round returns how long a node takes to ping all that it watches.
 func (c Config) Round() time.Duration {
 	c = c.withDefaults()
 	return time.Duration(c.Watch) * c.Period

@@ -68,7 +68,7 @@ func TestDeafMember(t *testing.T) {
 
 // A member that half of the others reach is failed by nobody, whichever half does not hear it or is
 // not heard by it; nor is one that a single other does not reach, nor those of a star, nor those
-// who are deaf for less than their grace again and again.
+// that are deaf for less than their grace again and again.
 func TestNotDeaf(t *testing.T) {
 	for name, x := range map[string]struct {
 		n   int

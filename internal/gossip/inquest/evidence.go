@@ -27,15 +27,15 @@ type kernel struct {
 	next        mono.Time // when to try again
 	first, last mono.Time // refusals, without a welcome since; 0: none
 	welcome     mono.Time // the last; 0: none, or a refusal since
-	// another member sends from the address: whoever takes connections there, it is not this one
+	// another member sends from the address: what takes connections there is not this one
 	usurped bool
 }
 
 // try opens a connection if it is time to.
-func (k *kernel) try(now mono.Time, d *Detector, to detect.Peer) {
-	if now >= k.next && !d.cfg.NoKernel {
+func (k *kernel) try(now mono.Time, e *env, to detect.Peer) {
+	if now >= k.next && !e.cfg.NoKernel {
 		k.next = now.Add(connectEvery)
-		d.host.Connect(now, to)
+		e.host.Connect(now, to)
 	}
 }
 
@@ -82,47 +82,12 @@ func (k *kernel) cause() wire.Cause {
 	return wire.CauseSilent
 }
 
-// tenant looks for members under examination at whose address another member lives now.
-func (d *Detector) tenant(now mono.Time, from detect.Peer) {
-	if d.cfg.NoKernel {
-		return
+// usurp takes in a datagram of somebody, and says whether that shows that another member lives at
+// the accused's address now.
+func (k *kernel) usurp(accused, from detect.Peer) bool {
+	if k.usurped || accused.ID == from.ID || accused.Addr != from.Addr {
+		return false
 	}
-	for i := range d.alarms {
-		if a := &d.alarms[i]; a.peer.ID != from.ID && a.peer.Addr == from.Addr &&
-			!a.kernel.usurped {
-			a.kernel.usurped, a.next = true, min(a.next, now)
-			d.soon(now)
-		}
-	}
-	for i := range d.cases {
-		if c := &d.cases[i]; c.peer.ID != from.ID && c.peer.Addr == from.Addr && !c.kernel.usurped {
-			c.kernel.usurped, c.next = true, min(c.next, now)
-			d.soon(now)
-		}
-	}
-}
-
-// Connected takes what came of a Connect.
-func (d *Detector) Connected(now mono.Time, to detect.Peer, o detect.Outcome) {
-	d.portAnswered(to, o)
-	if i := d.alarmOf(to.ID); i >= 0 && d.alarms[i].peer.Instance == to.Instance {
-		a := &d.alarms[i]
-		a.kernel.take(now, o)
-		a.next = min(a.next, now) // a refusal calls the jury at once
-		d.soon(a.next)
-	}
-	if i := d.caseOf(to.ID); i >= 0 && d.cases[i].peer.Instance == to.Instance {
-		c := &d.cases[i]
-		stalled := c.kernel.stalled()
-		c.kernel.take(now, o)
-		if !stalled && c.kernel.stalled() && c.word != wire.WordAcquit {
-			// who voted already takes it back, and the accusers hear why at once
-			d.conclude(now, c, wire.WordOpen)
-		}
-		c.next = min(c.next, max(now, c.kernel.next)) // the second refusal is a vote
-		if c.kernel.gone(refusedFor) {
-			c.next = now
-		}
-		d.soon(c.next)
-	}
+	k.usurped = true
+	return true
 }

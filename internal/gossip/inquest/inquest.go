@@ -8,13 +8,39 @@
 // cluster, and the time to a verdict is the grace that the user grants a silent member plus about a
 // third of a second.
 //
-// One file holds one rule: watch.go pings with a promise; alarm.go is what happens when an answer
-// is missed; jury.go asks others; juror.go is asked by others; verdict.go counts the votes;
-// evidence.go has the host's kernel testify; port.go and ownport.go are whether TCP gets through,
-// to others and from them; doubt.go is when not to believe oneself, and damps members that come and
-// go; deaf.go is about members that send and do not hear; path.go knows how long answers take and
-// how many are lost; mass.go is about many that die at once; zones.go is which members watch and
-// which examines across zones; silence.go is a zone that is silent as a whole.
+// The words are those of a court, in this package alone:
+//
+//	case             a suspicion under examination
+//	accuser          the node that suspects a member
+//	juror, jury      a helper that examines the accused too; the helpers of one case
+//	inquiry, finding the request to a helper, and its answer
+//	guilty, acquit   a helper confirms that the member is silent, or denies it
+//	verdict          a confirmed failure
+//	grace            the suspicion time-out
+//	witness          a helper in the zone of the accused
+//	spared           skipped: a jury acquitted the member lately
+//	barred           excluded: no case of the member may be raised for a moment
+//	tenant           the current owner of an address
+//
+// A Detector composes these parts. Each has its own state and methods, and calls only parts that
+// stand below it here. The watch and the roll hand what they miss to a docket, which is the accuser.
+//
+//	watch      watch.go, links.go       the members that this node pings in turn, and leases
+//	ports      port.go                  whether TCP gets through to them
+//	ownPort    ownport.go               whether TCP gets through to this node
+//	bench      juror.go, bench.go       the cases in which this node helps
+//	accuser    accuser.go, hold.go      the cases of this node
+//	rules      verdict.go               whether the votes suffice
+//	alarm      alarm.go                 one case of the accuser
+//	jury       jury.go, witness.go      the helpers of one case
+//	roll       roll.go                  the members that are left where many die at once
+//	silences   silence.go               other zones that are silent as a whole
+//	isolation  isolation.go             whether this node is alone
+//	kernel     evidence.go              what a member's host says of its process
+//	flaps      damp.go                  members that come and go, which are granted more
+//	lately     heard.go                 members that were heard lately
+//	sparing    spared.go                members that a jury acquitted
+//	env        env.go, path.go          what all stand on: the node, sequences, round trips
 package inquest
 
 import (
@@ -24,7 +50,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
-	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -32,71 +57,80 @@ import (
 // detect.Prober, detect.Lossy and detect.Damper.
 type Detector struct {
 	plane.None
-	cfg    Config
-	host   detect.Court
-	ring   *topology.Ring
-	path   path     // to members of this node's zone
-	abroad []abroad // to those of others, the zone that was met last at the end
-	seq    uint32
+	env
 
-	tick    mono.Time // when the next member is pinged
-	watched []watched
-	looked  uint64 // changes of the table when the watched were last looked up
-	turn    int    // the last of them that was pinged
-	ticks   int
-	leases  []lease
+	watch   watch
+	ports   ports
+	mine    ownPort
+	accuser accuser
+	bench   bench
 
-	alarms    []alarm   // members that do not answer this node
-	cases     []inquest // members that this node examines for others
-	flaps     []flap
-	lately    [heardSlots]heardOne
-	roll      roll
-	ported    mono.Time // the last port was tried of those that are tried in turn
-	sweep     bool      // the ports of all watched are to be tried
-	mine      ownPort
-	acquitted []spared  // the oldest first
-	silences  []silence // other zones that are silent, or were
-	examined  mono.Time // the last time that somebody else's word raised an alarm
-	isolated  bool
-	unheard   bool      // isolated, and others are heard
-	cutOff    mono.Time // when the isolation began
-	answer    mono.Time // the last answer that came from a live member; 0: none
-	heardAt   mono.Time // the last datagram that came from one; 0: none
-	health    int
+	zones  silences
+	roll   roll
+	alone  isolation
+	flaps  flaps
+	lately lately
 
-	due     mono.Time // nothing is due before; may be too early
-	scratch []byte
+	examined mono.Time // the last time that somebody else's word raised an alarm
+	health   int
 }
 
 // New makes a detector; its first ping leaves at a random moment of the first Config.Period, so
 // that the nodes of a cluster that starts at once do not ping in step.
 func New(cfg Config, host detect.Court, now mono.Time) *Detector {
-	d := &Detector{cfg: cfg.withDefaults(), host: host, ring: host.Ring(), turn: -1}
-	d.tick = now.Add(time.Duration(host.Rand().Int64N(int64(d.cfg.Period))))
+	d := &Detector{env: env{cfg: cfg.withDefaults(), host: host, ring: host.Ring()}}
+	e := &d.env
+	tick := now.Add(time.Duration(host.Rand().Int64N(int64(d.cfg.Period))))
 	d.seq = host.Rand().Uint32()
-	d.due = d.tick
-	d.mine.taken = now.Add(-ownQuiet / 2)
+	d.due = tick
+	d.flaps.usual = d.cfg.Grace
+	d.zones = silences{env: e}
+	d.roll = roll{env: e, zones: &d.zones}
+	d.alone = isolation{env: e}
+	d.watch = watch{env: e, tick: tick, turn: -1}
+	d.ports = ports{env: e}
+	d.mine = ownPort{env: e, taken: now.Add(-ownQuiet / 2)}
+	d.accuser = accuser{
+		env: e, zones: &d.zones, roll: &d.roll, alone: &d.alone, lately: &d.lately,
+		rules: rules{env: e, flaps: &d.flaps, zones: &d.zones},
+		pool:  pool{env: e, zones: &d.zones, lately: &d.lately, accused: d.accuser.accuses},
+	}
+	d.bench = bench{env: e, flaps: &d.flaps, storm: &d.accuser}
 	return d
 }
 
 // Deadline returns the next moment that the detector needs.
 func (d *Detector) Deadline() mono.Time { return d.due }
 
-// soon makes the detector wake by a moment.
-func (d *Detector) soon(t mono.Time) { d.due = min(d.due, t) }
-
 // Wake does what has fallen due.
 func (d *Detector) Wake(now mono.Time) {
 	d.due = mono.Never
-	if d.tick <= now {
-		d.ping(now)
+	if d.watch.tick <= now {
+		d.period(now)
 	}
-	d.soon(d.tick)
-	d.missAcks(now)
-	d.missPings(now)
-	d.stepAlarms(now)
-	d.stepCases(now)
+	d.soon(d.watch.tick)
+	d.watch.missAcks(now, &d.accuser)
+	d.watch.missPings(now, &d.accuser)
+	d.accuser.turn(now)
+	d.bench.turn(now)
 }
+
+// period does what is done once in a Config.Period.
+func (d *Detector) period(now mono.Time) {
+	d.watch.begin(now)
+	d.accuser.repeatSilences(now)
+	d.alone.check(now, d.accuser.cut(now, d.watch.watched), len(d.watch.watched))
+	d.roll.turn(now, d.accuser.alarms.stuck(), &d.accuser)
+	d.roll.tell(now, d.accuser.unjudged())
+	if len(d.accuser.alarms) == 0 {
+		d.ports.turn(now, d.watch.watched)
+	}
+	d.health = d.bench.silent(now, 8, 0)
+	d.watch.ping(now)
+}
+
+// quiet says whether nobody is examined.
+func (d *Detector) quiet() bool { return len(d.accuser.alarms)+len(d.bench.cases) == 0 }
 
 // Receive takes a probing message, and says whether it could be read.
 func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
@@ -110,8 +144,8 @@ func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body
 	case wire.TypeLease:
 		var m wire.Lease
 		if m, ok = wire.ReadLease(body); ok {
-			d.promised(now, from, m.Next)
-			if m.Next != 0 && d.wantsTry(now, from.ID) {
+			d.watch.promised(now, from, m.Next, d.quiet())
+			if m.Next != 0 && d.mine.asks(now, from.ID, len(d.watch.leases)) {
 				d.send(now, from, wire.AppendAckTry(d.scratch[:0], m.Seq))
 			} else {
 				d.send(now, from, wire.AppendAck(d.scratch[:0], m.Seq))
@@ -121,20 +155,20 @@ func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body
 		var seq uint32
 		if seq, ok = wire.ReadSeq(body); ok {
 			d.answers(now, from, seq)
-			d.acked(now, from, seq)
+			d.watch.acked(now, from, seq, d.quiet())
 			if wire.AckTries(body) {
-				d.tryAsked(now, from)
+				d.ports.asked(now, d.watch.watched, from)
 			}
 		}
 	case wire.TypeInquiry:
 		var m wire.Inquiry
 		if m, ok = wire.ReadInquiry(body); ok {
-			d.inquired(now, from, m)
+			d.bench.inquired(now, from, m)
 		}
 	case wire.TypeSilence:
 		var m wire.Silence
 		if m, ok = wire.ReadSilence(body); ok {
-			d.toldOf(now, m)
+			d.accuser.toldOf(now, m)
 		}
 	case wire.TypeFinding:
 		var m wire.Finding
@@ -145,26 +179,49 @@ func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body
 	return ok
 }
 
-// Heard takes in that whoever sent a datagram lives.
+// answers takes in that a member answered something that was sent to it lately: it hears.
+func (d *Detector) answers(now mono.Time, from detect.Peer, seq uint32) {
+	if _, ok := d.current(from); ok && d.sent(seq, d.seq-maxPending) {
+		d.alone.answer = now
+	}
+	d.accuser.answers(now, from, seq)
+	d.bench.answers(now, from, seq)
+}
+
+// found takes a juror's word, which is an answer of the juror, too.
+func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
+	if d.accuser.asked(from.ID, m.Seq) {
+		d.answers(now, from, m.Seq)
+		d.accuser.found(now, from.ID, m)
+	}
+}
+
+// Heard takes in that the sender of a datagram lives.
 func (d *Detector) Heard(now mono.Time, from detect.Peer) {
 	// a later life that is not let in is no sign of the one that is a member
 	if _, ok := d.current(from); ok {
-		d.note(now, from.ID)
-		d.heardAt = now
-		if d.roll.end != 0 || len(d.roll.absent) > 0 {
-			d.present(now, from.ID)
+		d.lately.note(now, from.ID)
+		d.alone.heard = now
+		if d.roll.listens() {
+			d.roll.present(now, from.ID)
 		}
-		if len(d.alarms)+len(d.silences) > 0 {
-			d.heardOf(now, from.ID)
+		if len(d.accuser.alarms)+len(d.zones.list) > 0 {
+			d.accuser.zoneHeard(now, from.ID)
 		}
 	}
-	if i := d.alarmOf(from.ID); i >= 0 && d.alarms[i].peer.Instance == from.Instance {
-		d.alarms[i].hear(now)
+	d.accuser.heard(now, from)
+	d.bench.heard(now, from)
+	if !d.cfg.NoKernel {
+		d.accuser.tenant(now, from)
+		d.bench.tenant(now, from)
 	}
-	if i := d.caseOf(from.ID); i >= 0 && d.cases[i].peer.Instance == from.Instance {
-		d.hear(now, &d.cases[i])
-	}
-	d.tenant(now, from)
+}
+
+// Connected takes what came of a Connect.
+func (d *Detector) Connected(now mono.Time, to detect.Peer, o detect.Outcome) {
+	d.ports.answered(d.watch.watched, to, o)
+	d.accuser.connected(now, to, o)
+	d.bench.connected(now, to, o)
 }
 
 // Changed closes what the news of a member settles: it is dead or gone, in another life, or has
@@ -172,30 +229,32 @@ func (d *Detector) Heard(now mono.Time, from detect.Peer) {
 func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 	if before.ID != 0 && before.State == member.Failed && after.State == member.Alive &&
 		before.Generation() == after.Generation() {
-		d.flapped(now, after.ID)
+		d.flaps.note(now, after.ID)
 	}
 	if before.ID != 0 && before.State.Live() && after.State == member.Failed &&
 		after.Cause != member.CauseForgotten {
-		d.lookAround(now, &after)
+		d.accuser.lookAround(now, &after)
 	}
 	if len(d.roll.absent) > 0 && !after.State.Live() {
-		d.present(now, after.ID)
+		d.roll.present(now, after.ID)
 	}
 	over := !after.State.Live() || before.ID == 0 || before.Generation() != after.Generation()
 	if !over && (before.Addr() != after.Addr() || before.OutOfFamily != after.OutOfFamily) {
-		d.moved(&after)
+		is := detect.PeerOf(&after)
+		d.watch.moved(is)
+		d.accuser.moved(is)
+		d.bench.moved(is, after.OutOfFamily)
 	}
 	if !over && after.Incarnation != before.Incarnation {
-		d.lives(now, after.ID)
+		d.accuser.lives(now, after.ID)
+		d.bench.lives(now, after.ID)
 	}
-	if i := d.alarmOf(after.ID); over && i >= 0 {
-		d.dropAlarm(i)
-	}
-	if i := d.caseOf(after.ID); over && i >= 0 {
-		d.dropCase(i)
+	if over {
+		d.accuser.drop(after.ID)
+		d.bench.drop(after.ID)
 	}
 	if after.State.Live() && (before.ID == 0 || !before.State.Live() || over) {
-		d.watchArrival(now, after)
+		d.watch.arrival(now, after)
 	}
 }
 
@@ -206,24 +265,11 @@ func (d *Detector) Stalled(_ mono.Time, gap time.Duration) {
 	if d.cfg.NoStallShift {
 		return
 	}
-	d.tick = d.tick.Add(gap)
-	for i := range d.watched {
-		d.watched[i].due = d.watched[i].due.Add(gap)
-		d.watched[i].sent = mono.Never
-	}
-	for i := range d.leases {
-		d.leases[i].due = d.leases[i].due.Add(gap)
-	}
-	for i := range d.alarms {
-		d.alarms[i].restart()
-	}
-	for i := range d.cases {
-		d.cases[i].shift(gap)
-	}
-	for i := range d.silences {
-		d.silences[i].since = d.silences[i].since.Add(gap)
-	}
-	d.mine.taken, d.mine.asked = d.mine.taken.Add(gap), d.mine.asked.Add(gap)
+	d.watch.shift(gap)
+	d.accuser.restart()
+	d.bench.shift(gap)
+	d.zones.shift(gap)
+	d.mine.shift(gap)
 	d.due = 0
 }
 
@@ -239,7 +285,7 @@ func (d *Detector) Examine(now mono.Time, id member.ID) bool {
 	const pace = 20 * time.Millisecond
 	m, ok := d.host.Table().Get(id)
 	if !ok || id == d.host.Self() || d.examined != 0 && now.Sub(d.examined) < pace ||
-		!d.accuse(now, detect.PeerOf(&m), now) {
+		!d.accuser.accuse(now, detect.PeerOf(&m), now) {
 		return false
 	}
 	d.examined = now
@@ -259,36 +305,29 @@ func (d *Detector) RTT() time.Duration { return d.path.smooth }
 // Losses returns the share of this node's round trips that fail.
 func (d *Detector) Losses() (failed, of int) { return d.path.lost, one }
 
-// send passes a message on, and keeps its memory for the next.
-func (d *Detector) send(now mono.Time, to detect.Peer, message []byte) {
-	d.scratch = message[:0]
-	d.host.Send(now, to, message)
-}
+// Taken takes in that somebody came to this node's own port.
+func (d *Detector) Taken(now mono.Time) { d.mine.came(now) }
 
-// probe sends a ping that promises nothing.
-func (d *Detector) probe(now mono.Time, to detect.Peer) {
-	d.seq++
-	d.send(now, to, wire.AppendPing(d.scratch[:0], d.seq))
-}
-
-// jitter returns a time within a share of d, given in percent.
-func (d *Detector) jitter(t time.Duration, percent int64) time.Duration {
-	return t + time.Duration((d.host.Rand().Int64N(2*percent+1)-percent)*int64(t)/100)
-}
-
-// outOfFamily says whether nothing can be sent to a member from here: others watch it and examine
+// OwnFiltered says whether nobody comes to this node's own port, though others were asked to try
 // it.
-func (d *Detector) outOfFamily(id member.ID) bool {
-	t := d.host.Table()
-	if t.Served() == t.Live() {
-		return false
-	}
-	m, ok := t.Get(id)
-	return ok && m.OutOfFamily
+func (d *Detector) OwnFiltered(now mono.Time) bool { return d.mine.filtered(now) }
+
+// Filtered returns of how many watched members the TCP port is filtered, and how many are watched.
+func (d *Detector) Filtered(now mono.Time) (filtered, of int) {
+	return d.ports.filtered(now, d.watch.watched), len(d.watch.watched)
 }
 
-// current returns the table's member for a peer, if it lives there in the same life.
-func (d *Detector) current(p detect.Peer) (member.Member, bool) {
-	m, ok := d.host.Table().Get(p.ID)
-	return m, ok && m.State.Live() && m.Instance() == p.Instance
+// Port returns what is known of a member's TCP port, if it is watched.
+func (d *Detector) Port(now mono.Time, id member.ID) detect.Port {
+	return d.ports.state(now, d.watch.watched, id)
+}
+
+// Broken returns the live members that do not answer this node, and that others hear: the paths
+// between them and this node are broken.
+func (d *Detector) Broken(now mono.Time) []member.ID { return d.accuser.broken(now) }
+
+// Damped returns how long a member may be silent, how long others may, and how many of its returns
+// are not forgiven.
+func (d *Detector) Damped(now mono.Time, id member.ID) (grace, usual time.Duration, returns int) {
+	return d.flaps.grace(now, id), d.cfg.Grace, d.flaps.returns(now, id)
 }

@@ -14,6 +14,13 @@ import (
 // It says "open" at once, so that the accuser knows that it is there; "acquit" as soon as the
 // accused answers; and votes when the grace is over, but not before it has looked for half of it
 // with its own eyes. All accusers share one case.
+//
+//	an inquiry ──▶ open ───────────── the grace is over, and no storm ─────────────▶ guilty
+//	                │ ▲                                                               │ │
+//	                │ └── the accused sends, or its host takes a connection ──────────┘ │
+//	                └──── an answer ──▶ acquit: kept for a Config.Period ◀── an answer ─┘
+//
+// Each change is told to the accusers. A case is forgotten when nobody has asked for a while.
 
 // caseLife is how long after the last question a case is kept.
 const caseLife = 2 * time.Second
@@ -41,7 +48,7 @@ type inquest struct {
 	askers  []asker
 }
 
-// asker is an accuser, who wants to hear at once.
+// asker is an accuser that wants to hear at once.
 type asker struct {
 	peer detect.Peer
 	seq  uint32
@@ -53,57 +60,89 @@ func (c *inquest) shift(gap time.Duration) {
 	c.next, c.resend = 0, 0
 }
 
-func (d *Detector) caseOf(id member.ID) int {
-	return slices.IndexFunc(d.cases, func(c inquest) bool { return c.peer.ID == id })
+// is says whether it is about a member in the same life.
+func (c *inquest) is(p detect.Peer) bool {
+	return c.peer.ID == p.ID && c.peer.Instance == p.Instance
+}
+
+// maxTaken is how many silent votes a juror takes back in one case: a stranger's datagrams keep no
+// dead member alive.
+const maxTaken = 2
+
+// sends says whether an accused was heard of late, by this juror or by an accuser, while it
+// answered nothing.
+func (c *inquest) sends(now mono.Time, cfg *Config) bool {
+	return c.heard != 0 && now.Sub(c.heard) < cfg.Grace
+}
+
+// storm is what this node sees of others beside its cases.
+type storm interface {
+	// silent counts the silent members, up to a number; like 0: of all zones, otherwise of a
+	// member's.
+	silent(now mono.Time, most int, like member.ID) int
+	// accuses says whether one of them is a member.
+	accuses(id member.ID) bool
+}
+
+// bench is this node as a juror: it holds the members that it examines for others.
+type bench struct {
+	*env
+	flaps *flaps
+	storm storm
+	cases []inquest
+}
+
+func (b *bench) of(id member.ID) int {
+	return slices.IndexFunc(b.cases, func(c inquest) bool { return c.peer.ID == id })
 }
 
 // inquired answers an accuser, and opens a case if there is none.
-func (d *Detector) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
-	m, known := d.host.Table().Get(q.Target)
-	_, friend := d.current(from)
+func (b *bench) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
+	m, known := b.host.Table().Get(q.Target)
+	_, friend := b.current(from)
 	unknown := wire.Finding{Seq: q.Seq, Word: wire.WordUnknown}
 	switch {
 	case !known: // as a newcomer to nodes that cannot reach it, which do not tell of it any more
-		d.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordStranger})
+		b.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordStranger})
 		return
 	case m.Instance() != q.Instance || m.State == member.Left || !friend:
-		d.say(now, from, unknown) // views differ, and anti-entropy will see to it
+		b.say(now, from, unknown) // views differ, and anti-entropy will see to it
 		return
 	case m.OutOfFamily:
-		d.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordCannot})
+		b.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordCannot})
 		return
-	case q.Target == d.host.Self():
-		d.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordAcquit})
+	case q.Target == b.host.Self():
+		b.say(now, from, wire.Finding{Seq: q.Seq, Word: wire.WordAcquit})
 		return
 	}
-	i := d.caseOf(q.Target)
+	i := b.of(q.Target)
 	if i < 0 {
-		if len(d.cases) >= maxCases {
-			d.say(now, from, unknown)
+		if len(b.cases) >= maxCases {
+			b.say(now, from, unknown)
 			return
 		}
-		i = len(d.cases)
-		d.cases = append(d.cases, inquest{peer: detect.PeerOf(&m), start: now, opened: now,
-			next: now, resend: now, first: d.seq + 1, word: wire.WordOpen})
-		d.soon(now)
+		i = len(b.cases)
+		b.cases = append(b.cases, inquest{peer: detect.PeerOf(&m), start: now, opened: now,
+			next: now, resend: now, first: b.seq + 1, word: wire.WordOpen})
+		b.soon(now)
 	}
-	c := &d.cases[i]
+	c := &b.cases[i]
 	c.start = min(c.start, now.Add(-min(q.Age, maxAge)))
 	if q.Heard {
-		d.hear(now, c)
+		b.hear(now, c)
 	}
 	if c.word != wire.WordAcquit {
-		c.expires = now.Add(max(caseLife, d.cfg.Grace))
+		c.expires = now.Add(max(caseLife, b.cfg.Grace))
 	}
 	if k := slices.IndexFunc(c.askers, func(a asker) bool { return a.peer.ID == from.ID }); k >= 0 {
 		c.askers[k] = asker{from, q.Seq}
 	} else if len(c.askers) < maxAskers {
 		c.askers = append(c.askers, asker{from, q.Seq})
 	}
-	d.say(now, from, d.finding(now, c, q.Seq))
+	b.say(now, from, b.finding(now, c, q.Seq))
 }
 
-func (d *Detector) finding(now mono.Time, c *inquest, seq uint32) wire.Finding {
+func (b *bench) finding(now mono.Time, c *inquest, seq uint32) wire.Finding {
 	cause := c.kernel.cause()
 	if c.word == wire.WordGuilty {
 		cause = c.voted
@@ -112,78 +151,78 @@ func (d *Detector) finding(now mono.Time, c *inquest, seq uint32) wire.Finding {
 		Span: now.Sub(c.opened)}
 }
 
-func (d *Detector) say(now mono.Time, to detect.Peer, f wire.Finding) {
-	d.send(now, to, wire.AppendFinding(d.scratch[:0], f))
+func (b *bench) say(now mono.Time, to detect.Peer, f wire.Finding) {
+	b.send(now, to, wire.AppendFinding(b.scratch[:0], f))
 }
 
 // conclude makes up the juror's mind, and tells the accusers.
-func (d *Detector) conclude(now mono.Time, c *inquest, w wire.Word) {
+func (b *bench) conclude(now mono.Time, c *inquest, w wire.Word) {
 	c.word = w
 	for _, a := range c.askers {
-		d.say(now, a.peer, d.finding(now, c, a.seq))
+		b.say(now, a.peer, b.finding(now, c, a.seq))
 	}
 }
 
-// acquit ends a case well. It stays for as long as no new alarm may be raised, for those who ask
-// late.
-func (d *Detector) acquit(now mono.Time, c *inquest) {
+// acquit ends a case well. It stays for as long as no new alarm may be raised, for those that
+// ask late.
+func (b *bench) acquit(now mono.Time, c *inquest) {
 	if c.word == wire.WordAcquit {
 		return
 	}
-	c.next, c.expires = now.Add(d.cfg.Period), now.Add(d.cfg.Period)
-	d.soon(c.next)
-	d.conclude(now, c, wire.WordAcquit)
+	c.next, c.expires = now.Add(b.cfg.Period), now.Add(b.cfg.Period)
+	b.soon(c.next)
+	b.conclude(now, c, wire.WordAcquit)
 }
 
-// dropCase forgets a case; the last one takes its place.
-func (d *Detector) dropCase(i int) {
-	last := len(d.cases) - 1
-	d.cases[i] = d.cases[last]
-	d.cases[last] = inquest{}
-	d.cases = d.cases[:last]
-	if last == 0 && cap(d.cases) > 16 {
-		d.cases = nil // give back what a storm took
+// dropAt forgets a case; the last one takes its place.
+func (b *bench) dropAt(i int) {
+	last := len(b.cases) - 1
+	b.cases[i] = b.cases[last]
+	b.cases[last] = inquest{}
+	b.cases = b.cases[:last]
+	if last == 0 && cap(b.cases) > 16 {
+		b.cases = nil // give back what a storm took
 	}
 }
 
-// stepCases goes on with all that are due.
-func (d *Detector) stepCases(now mono.Time) {
-	for i := 0; i < len(d.cases); {
-		c := &d.cases[i]
+// turn goes on with all that are due.
+func (b *bench) turn(now mono.Time) {
+	for i := 0; i < len(b.cases); {
+		c := &b.cases[i]
 		if c.next <= now {
 			if c.expires <= now {
-				d.dropCase(i)
+				b.dropAt(i)
 				continue
 			}
-			d.examine(now, c)
+			b.examine(now, c)
 		}
-		d.soon(c.next)
+		b.soon(c.next)
 		i++
 	}
 }
 
 // examine pings the accused, tries its host, and votes when it is time to. A juror that has voted
 // goes on: it may still be wrong.
-func (d *Detector) examine(now mono.Time, c *inquest) {
+func (b *bench) examine(now mono.Time, c *inquest) {
 	if c.word == wire.WordAcquit {
 		c.next = c.expires
 		return
 	}
 	if c.word == wire.WordOpen {
-		d.vote(now, c)
+		b.vote(now, c)
 	}
 	if c.resend <= now {
-		pace := max(d.cfg.Grace/16, 60*time.Millisecond)
-		if c.kernel.hopeless(now.Sub(c.start), &d.cfg) {
-			pace = max(pace, d.cfg.Period)
+		pace := max(b.cfg.Grace/16, 60*time.Millisecond)
+		if c.kernel.hopeless(now.Sub(c.start), &b.cfg) {
+			pace = max(pace, b.cfg.Period)
 		}
-		c.resend = now.Add(d.jitter(pace, 15))
+		c.resend = now.Add(b.jitter(pace, 15))
 		c.pings++
-		d.probe(now, c.peer)
+		b.probe(now, c.peer)
 	}
-	c.kernel.try(now, d, c.peer)
+	c.kernel.try(now, b.env, c.peer)
 	c.next = min(c.resend, c.expires)
-	if at := d.voteAt(now, c); c.word == wire.WordOpen && at > now { // else it lacks pings yet
+	if at := b.voteAt(now, c); c.word == wire.WordOpen && at > now { // else it lacks pings yet
 		c.next = min(c.next, at)
 	}
 	if c.kernel.first != 0 {
@@ -192,36 +231,77 @@ func (d *Detector) examine(now mono.Time, c *inquest) {
 }
 
 // voteAt returns when the juror votes if it has no answer.
-func (d *Detector) voteAt(now mono.Time, c *inquest) mono.Time {
-	if c.sends(now, &d.cfg) {
-		return c.opened.Add(d.cfg.DeafGrace / 2)
+func (b *bench) voteAt(now mono.Time, c *inquest) mono.Time {
+	if c.sends(now, &b.cfg) {
+		return c.opened.Add(b.cfg.DeafGrace / 2)
 	}
-	grace := d.grace(now, c.peer.ID)
+	grace := b.flaps.grace(now, c.peer.ID)
 	at := max(c.start.Add(grace), c.opened.Add(grace/2))
 	if c.kernel.stalled() {
-		at = max(at, c.start.Add(d.cfg.StallGrace))
+		at = max(at, c.start.Add(b.cfg.StallGrace))
 	}
 	return at.Add(c.delay)
 }
 
 // vote votes if it is time to, unless the juror has reason to doubt itself.
-func (d *Detector) vote(now mono.Time, c *inquest) {
-	deaf := c.sends(now, &d.cfg)
+func (b *bench) vote(now mono.Time, c *inquest) {
+	deaf := c.sends(now, &b.cfg)
 	switch {
 	case c.kernel.gone(refusedFor):
 		deaf = false
-	case now < d.voteAt(now, c):
+	case now < b.voteAt(now, c):
 		return
 	case deaf:
-		if c.pings < d.way(c.peer.ID).attempts(&d.cfg) {
+		if c.pings < b.way(c.peer.ID).attempts(&b.cfg) {
 			return
 		}
-	case d.braked(now, c):
-		c.delay += d.cfg.Grace / 4
+	case b.braked(now, c):
+		c.delay += b.cfg.Grace / 4
 		return
 	}
 	if c.voted = c.kernel.cause(); deaf {
 		c.voted = wire.CauseDeaf
 	}
-	d.conclude(now, c, wire.WordGuilty)
+	b.conclude(now, c, wire.WordGuilty)
+}
+
+// hear takes in that the accused lives; a vote for its silence was wrong.
+func (b *bench) hear(now mono.Time, c *inquest) {
+	if c.word == wire.WordAcquit {
+		return
+	}
+	c.heard, c.kernel.welcome = now, 0
+	if c.word == wire.WordGuilty && c.voted == wire.CauseSilent && c.taken < maxTaken {
+		c.taken++
+		b.conclude(now, c, wire.WordOpen)
+		c.next = min(c.next, max(b.voteAt(now, c), now))
+		b.soon(c.next)
+	}
+}
+
+// manySilent is how many members have to seem silent at once for a juror to doubt that they are
+// dead: it may be its own network. One member dies by itself; several at once are one switch, and
+// it may be this node's.
+const manySilent = 3
+
+// braked is the storm brake: it says whether a juror should wait for a little more. In the end it
+// votes: a storm may be true.
+func (b *bench) braked(now mono.Time, c *inquest) bool {
+	return !b.cfg.NoStormBrake && now < c.start.Add(4*b.cfg.Grace) &&
+		b.silent(now, manySilent, c.peer.ID) >= manySilent
+}
+
+// silent counts the members that seem silent to this node, as accuser and as juror.
+func (b *bench) silent(now mono.Time, most int, like member.ID) int {
+	n := b.storm.silent(now, most, like)
+	for i := range b.cases {
+		c := &b.cases[i]
+		if n < most && c.word != wire.WordAcquit && !c.sends(now, &b.cfg) &&
+			(like == 0 || !b.otherZone(c.peer.ID, like)) &&
+			c.pings >= b.way(c.peer.ID).attempts(&b.cfg) &&
+			c.kernel.quiet() && !b.storm.accuses(c.peer.ID) {
+			n++
+		}
+	}
+	return n
 }

@@ -12,23 +12,53 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// The jury, from the accuser's side. All who accuse one member ask the same jurors, found by
+// The jury, from the accuser's side. All that accuse one member ask the same jurors, found by
 // rendezvous hashing (Thaler and Ravishankar 1998), so that one examination serves them all. Jurors
 // that are silent get substitutes beside them.
+//
+//	           asked              a Finding             no answer for mostTries
+//	candidate ───────▶ waiting ──────────────▶ spoken ──────────────────────────▶ lapsed
+//	    ▲                │  │                    ▲                                   │
+//	    └────────────────┘  │                    └───────────────────────────────────┘
+//	   no answer for        │ it does not know the accused,             a Finding
+//	   mostTries: until the ▼ or cannot send to it
+//	   next ranking       never asked again
+//
+// Only a spoken juror counts as answering; its last word counts as a vote for as long as it lives.
 
 const (
 	// a juror that has said nothing for so long is asked again, and another beside it
 	pollEvery = 100 * time.Millisecond
 	// times Config.Jury are asked at most, half of them before the grace is over
 	manyAsked = 8
+	// a juror out of turn was heard so lately
+	heardJuror = 10 * time.Second
+	mostSilent = 4 // times as many are asked as vote where most are dead
 )
 
-// jury is who is asked about one member.
+// pool is where jurors come from.
+type pool struct {
+	*env
+	zones   *silences
+	lately  *lately
+	accused func(id member.ID) bool // a member that this node accuses is no juror out of turn
+}
+
+// accused is what a jury has to know of the member that it is asked about.
+type accused struct {
+	peer     detect.Peer
+	start    mono.Time // of the silence
+	sends    bool      // it is heard, and does not answer
+	foreign  bool      // of another zone: no number of votes suffices without one from there
+	hopeless bool      // it cannot be reached, or this node is alone
+}
+
+// jury is the members that are asked about one member.
 type jury struct {
 	seq    uint32
 	called mono.Time
 	ranked mono.Time // when the candidates were last chosen; 0: never
-	poll   mono.Time
+	next   mono.Time // when jurors are asked again
 	quorum mono.Time // when enough jurors last answered; at first, when they were called
 	heard  mono.Time // the last answer of any
 	list   []juror   // candidates, the best first; those that ever answered in front
@@ -57,63 +87,62 @@ func (x *juror) unable() bool { return x.word == wire.WordCannot || x.word == wi
 // never is the tries of a juror that is not to be asked again.
 const never = 1 << 30
 
-// mostTries is how often a candidate is asked in vain before it counts no more.
-func (d *Detector) mostTries() int { return 3 + d.path.attempts(&d.cfg)/3 }
-
 func (j *jury) convened() bool { return j.ranked != 0 }
 
 // forced is the time at which a jury was ranked that is to be drawn anew.
 const forced mono.Time = 1
 
+// askAnew has candidates drawn anew at the next poll, which is due now.
+func (j *jury) askAnew(now mono.Time) { j.ranked, j.next = forced, now }
+
 // convene calls the jury.
-func (d *Detector) convene(now mono.Time, a *alarm) {
-	d.seq++
-	a.jury = jury{seq: d.seq, called: now, poll: now, quorum: now}
-	d.rank(now, a)
+func (j *jury) convene(now mono.Time, p *pool, of accused) {
+	p.seq++
+	*j = jury{seq: p.seq, called: now, next: now, quorum: now}
+	j.rank(now, p, of)
 }
 
 // rank chooses the candidates from all live members, beside those that have answered already. The
 // incarnation is part of the hash: a member that was failed by mistake, and refuted, meets another
 // jury the next time.
-func (d *Detector) rank(now mono.Time, a *alarm) {
-	j, t := &a.jury, d.host.Table()
-	accused, _ := t.Get(a.peer.ID)
-	key := scramble(uint64(a.peer.Instance)<<32 | uint64(accused.Incarnation))
+func (j *jury) rank(now mono.Time, p *pool, of accused) {
+	t := p.host.Table()
+	m, _ := t.Get(of.peer.ID)
+	key := scramble(uint64(of.peer.Instance)<<32 | uint64(m.Incarnation))
 	j.ranked = now
 	j.list = slices.DeleteFunc(j.list, func(x juror) bool { return !x.spoken && !x.unable() })
 	j.asked = len(j.list)
-	if !d.ring.Mixed() {
-		j.list = append(j.list, d.best(a, key, t.Served(), t.IDAt)...)
+	if !p.ring.Mixed() {
+		j.list = append(j.list, j.best(p, of, key, t.Served(), t.IDAt)...)
 		return
 	}
 	var home []juror
 	var others [][]juror
-	for zone := range d.ring.Zones() {
-		switch b := d.best(a, key, len(zone), func(i int) member.ID { return zone[i].ID }); {
-		case zone[0].Zone() == topology.PlaceOf(&accused).Zone():
+	for zone := range p.ring.Zones() {
+		b := j.best(p, of, key, len(zone), func(i int) member.ID { return zone[i].ID })
+		switch {
+		case zone[0].Zone() == topology.PlaceOf(&m).Zone():
 			home = b
-		case len(b) > 0 && !d.isSilent(zone[0].Zone()):
+		case len(b) > 0 && !p.zones.on(zone[0].Zone()):
 			others = append(others, b)
 		}
 	}
 	slices.SortFunc(others, func(x, y []juror) int { return cmp.Compare(y[0].rank, x[0].rank) })
-	j.list = append(j.list, deal(home, others, manyAsked*d.cfg.Jury)...)
+	j.list = append(j.list, deal(home, others, manyAsked*p.cfg.Jury)...)
 }
 
 // best returns the candidates among n members, the best first.
-func (d *Detector) best(a *alarm, key uint64, n int, at func(i int) member.ID) (list []juror) {
-	most := manyAsked * d.cfg.Jury
+func (j *jury) best(p *pool, of accused, key uint64, n int,
+	at func(i int) member.ID) (list []juror) {
+	most := manyAsked * p.cfg.Jury
 	for i := range n {
 		id := at(i)
 		c := juror{id: id, rank: scramble(uint64(id) ^ key)}
-		if len(list) == most && list[most-1].rank >= c.rank || id == a.peer.ID ||
-			id == d.host.Self() ||
-			slices.ContainsFunc(a.jury.list, func(x juror) bool { return x.id == id }) ||
-			d.outOfFamily(id) {
+		if len(list) == most && list[most-1].rank >= c.rank || id == of.peer.ID ||
+			id == p.host.Self() || j.find(id) >= 0 || p.outOfFamily(id) {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(list, c, func(x,
-			c juror) int {
+		at, _ := slices.BinarySearchFunc(list, c, func(x, c juror) int {
 			return cmp.Compare(c.rank, x.rank)
 		})
 		list = slices.Insert(list, at, c)[:min(len(list)+1, most)]
@@ -121,8 +150,13 @@ func (d *Detector) best(a *alarm, key uint64, n int, at func(i int) member.ID) (
 	return list
 }
 
+// find returns the place of a candidate in the list.
+func (j *jury) find(id member.ID) int {
+	return slices.IndexFunc(j.list, func(x juror) bool { return x.id == id })
+}
+
 // deal mixes a jury: every other seat is for the zone of the accused, so that a crash inside a zone
-// is judged by those who are near, and the other zones take turns for the rest, so that they see
+// is judged by those that are near, and the other zones take turns for the rest, so that they see
 // whether it is the way between two zones that is broken.
 func deal(home []juror, others [][]juror, most int) (list []juror) {
 	for len(list) < most && len(home)+len(others) > 0 {
@@ -140,47 +174,38 @@ func deal(home []juror, others [][]juror, most int) (list []juror) {
 	return list[:min(len(list), most)]
 }
 
-// scramble is the finalizer of SplitMix64 (Steele, Lea, Flood 2014).
-func scramble(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
-// pollJury asks those who should be asked now.
-func (d *Detector) pollJury(now mono.Time, a *alarm) {
-	j := &a.jury
-	pace, again := pollEvery, d.cfg.Grace
-	age := now.Sub(a.start)
-	limit := manyAsked * d.cfg.Jury
-	if age < d.cfg.Grace {
+// poll asks the jurors that should be asked now.
+func (j *jury) poll(now mono.Time, p *pool, of accused) {
+	pace, again := pollEvery, p.cfg.Grace
+	age := now.Sub(of.start)
+	limit := manyAsked * p.cfg.Jury
+	if age < p.cfg.Grace {
 		limit /= 2
 	}
 	// a hopeless case is to cost little, and the less the longer it lasts
-	if a.unreachable || d.isolated {
-		pace, again = max(pace, 2*d.cfg.Period), min(max(d.cfg.patience(), age/2), maxAge)
-		limit = min(limit, 2*d.cfg.Jury)
+	if of.hopeless {
+		pace, again = max(pace, 2*p.cfg.Period), min(max(p.cfg.patience(), age/2), maxAge)
+		limit = min(limit, 2*p.cfg.Jury)
 	}
-	j.poll = now.Add(pace)
+	j.next = now.Add(pace)
 	if j.heard == 0 { // it may be this node that nobody hears: that is found out at less cost
-		limit = min(limit, 2*d.cfg.Jury*int(1+age/d.cfg.Grace))
+		limit = min(limit, 2*p.cfg.Jury*int(1+age/p.cfg.Grace))
 	}
-	d.callWitness(a, limit)
-	patience := d.mostTries()
-	seats, enough := d.electors(now, a)
+	j.callWitness(p, of, limit)
+	patience := p.mostTries()
+	seats, enough := j.electors(now, p.env, of.start)
 	answering, waiting := 0, 0
 	for i := range j.list[:j.asked] {
 		x := &j.list[i]
 		every := pace
-		if x.spoken && age < d.cfg.Grace {
+		if x.spoken && age < p.cfg.Grace {
 			// it will speak up by itself; this is in case that is lost
-			every = max(d.cfg.Grace/4, pollEvery)
+			every = max(p.cfg.Grace/4, pollEvery)
 		}
 		asked := now.Sub(x.asked)
 		switch {
 		case x.tries < patience && asked >= every:
-			d.ask(now, a, x)
+			j.ask(now, p, of, x)
 		case x.tries < patience && (!x.spoken || x.lapsed) && asked < pace:
 			waiting++
 		}
@@ -191,19 +216,19 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 	if answering >= enough {
 		j.quorum = now
 	}
-	// Of a foreign member no number of votes suffices without a witness, who is sought in the usual
-	// order.
+	// Of a foreign member no number of votes suffices without a witness, which is sought in the
+	// usual order.
 	for ; answering+waiting < seats; waiting++ {
 		inVain := (j.ranked != j.called || j.asked-answering >= 2*seats) &&
-			(!d.foreign(a) || d.witnessed(a))
-		if !(inVain && d.nextHeard(now, a)) && j.asked >= min(limit, len(j.list)) {
+			(!of.foreign || j.witnessed(p, of))
+		if !(inVain && j.nextHeard(now, p, of)) && j.asked >= min(limit, len(j.list)) {
 			break
 		}
-		d.ask(now, a, &j.list[j.asked])
+		j.ask(now, p, of, &j.list[j.asked])
 		j.asked++
 	}
 	if (answering < enough || j.ranked == forced) && now.Sub(j.ranked) >= again {
-		d.rank(now, a) // nobody is left to ask, or those who were are dead by now
+		j.rank(now, p, of) // nobody is left to ask, or those that were are dead by now
 		for i := range j.list[:j.asked] {
 			x := &j.list[i]
 			x.lapsed, x.tries = x.lapsed || x.tries >= patience, 0
@@ -212,60 +237,82 @@ func (d *Detector) pollJury(now mono.Time, a *alarm) {
 }
 
 // ask asks one juror.
-func (d *Detector) ask(now mono.Time, a *alarm, x *juror) {
+func (j *jury) ask(now mono.Time, p *pool, of accused, x *juror) {
 	x.asked = now
 	x.tries++
-	if m, ok := d.host.Table().Get(x.id); ok {
-		d.send(now, detect.PeerOf(&m), wire.AppendInquiry(d.scratch[:0], wire.Inquiry{
-			Seq: a.jury.seq, Target: a.peer.ID, Instance: a.peer.Instance, Age: now.Sub(a.start),
-			Heard: a.sends(now, &d.cfg),
+	if m, ok := p.host.Table().Get(x.id); ok {
+		p.send(now, detect.PeerOf(&m), wire.AppendInquiry(p.scratch[:0], wire.Inquiry{
+			Seq: j.seq, Target: of.peer.ID, Instance: of.peer.Instance, Age: now.Sub(of.start),
+			Heard: of.sends,
 		}))
 	}
 }
 
-// found takes a juror's word.
-func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
-	i := slices.IndexFunc(d.alarms, func(a alarm) bool {
-		return a.jury.convened() &&
-			a.jury.seq == m.Seq
-	})
-	if i < 0 {
-		return
-	}
-	a := &d.alarms[i]
-	list := a.jury.list[:a.jury.asked]
-	k := slices.IndexFunc(list, func(x juror) bool { return x.id == from.ID })
-	if k < 0 {
-		return
-	}
-	d.answers(now, from, m.Seq)
-	if i = slices.IndexFunc(d.alarms, func(a alarm) bool {
-		return a.jury.convened() &&
-			a.jury.seq == m.Seq
-	}); i < 0 {
-		return
-	}
-	a = &d.alarms[i]
-	x := &a.jury.list[k]
-	a.jury.heard = now
+// askedOf says whether a member was asked as a juror.
+func (j *jury) askedOf(id member.ID) bool {
+	k := j.find(id)
+	return k >= 0 && k < j.asked
+}
+
+// found takes the word of a juror that was asked, but for an acquittal.
+func (j *jury) found(from member.ID, m wire.Finding) {
+	x := &j.list[j.find(from)]
 	switch m.Word {
-	case wire.WordUnknown:
-		// it stays out, and another takes its place
+	case wire.WordUnknown, wire.WordCannot, wire.WordStranger:
+		// It stays out, and another takes its place. But for the first word there is one less that
+		// could judge.
 		x.spoken, x.tries, x.word = false, never, m.Word
-	case wire.WordCannot, wire.WordStranger:
-		// the same, and there is one less that could
-		x.spoken, x.tries, x.word = false, never, m.Word
-		d.judge(now, i)
-	case wire.WordAcquit:
-		// The way from here to the member is bad, or its answers were lost: it lives. No new alarm
-		// for a while.
-		d.calm(now, a)
-		d.spare(now, a.peer.ID)
-		a.jury, a.barred = jury{}, now.Add(d.cfg.Period)
-		a.next = a.barred
 	default:
 		x.spoken, x.lapsed, x.tries, x.word = true, false, 0, m.Word
-		x.vote = detect.Vote{Juror: from.ID, Cause: m.Cause, Pings: int(m.Pings), Span: m.Span}
-		d.judge(now, i)
+		x.vote = detect.Vote{Juror: from, Cause: m.Cause, Pings: int(m.Pings), Span: m.Span}
 	}
 }
+
+// electors returns how many jurors a case has, and how many of them have to vote against the
+// member. It is held as if there were none but those with which this node can speak, and which know
+// the accused and can speak with it: the IP version parts the others from one or the other. Those
+// that do not know it are no part of the view in which it is a member, so they neither outvote
+// those that do nor vote with them (but see judgeAlone). But if no member that has both IP versions
+// has spoken since the accused fell silent, this node may be cut off from all of the other version
+// with it, and they count as in any cut.
+func (j *jury) electors(now mono.Time, e *env, start mono.Time) (jurors, votes int) {
+	able := e.electorate(now, start)
+	for i := range j.list {
+		if x := &j.list[i]; x.unable() && e.isLive(x.id) {
+			able--
+		}
+	}
+	return e.cfg.seats(able), e.cfg.Quorum(able)
+}
+
+// votes returns the votes against the member. That of a juror that has left or failed since is
+// void: it would judge for a side that is smaller by it.
+func (j *jury) votes(e *env) (votes []detect.Vote) {
+	for k := range j.list {
+		if x := &j.list[k]; x.spoken && x.word == wire.WordGuilty && e.isLive(x.id) {
+			votes = append(votes, x.vote)
+		}
+	}
+	return votes
+}
+
+// strangers is how many live jurors hold no such member.
+func (j *jury) strangers(e *env) (n int) {
+	for i := range j.list {
+		if x := &j.list[i]; x.word == wire.WordStranger && e.isLive(x.id) {
+			n++
+		}
+	}
+	return n
+}
+
+// open says whether a juror that answers has not made up its mind, but for one that only sees that
+// the host takes connections.
+func (j *jury) open(most int) bool {
+	return slices.ContainsFunc(j.list[:j.asked], func(x juror) bool {
+		return x.answers(most) && x.word == wire.WordOpen && x.vote.Cause != wire.CauseStalled
+	})
+}
+
+// fewAnswer says whether the jury of a verdict found most members that it asked silent.
+func (j *jury) fewAnswer(votes int) bool { return votes > 0 && j.asked >= mostSilent*votes }

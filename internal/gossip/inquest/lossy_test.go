@@ -11,7 +11,7 @@ import (
 // Where packets are lost, and where a node is cut off for long.
 
 // A process that stands still is forgiven though most of the connections to its host are lost, at
-// any juror: the one who saw the host take one outweighs those who saw nothing.
+// any juror: the one that saw the host take one outweighs those that saw nothing.
 func TestStallUnderLoss(t *testing.T) {
 	for seed := range uint64(6) {
 		w := newWorld(t, 40, seed, Config{})
@@ -25,7 +25,7 @@ func TestStallUnderLoss(t *testing.T) {
 	}
 }
 
-// The word of one who saw the host take a connection holds back a verdict until the grace for
+// The word of one that saw the host take a connection holds back a verdict until the grace for
 // stalls is over, and not against a refusal.
 func TestExcused(t *testing.T) {
 	c := Config{}.withDefaults()
@@ -54,14 +54,15 @@ func TestPromiseOutlivesLoss(t *testing.T) {
 	x := w.nodes[0]
 	w.run(5 * time.Second)
 	w.cut = func(a, b int) bool { return true }
-	x.d.leases = x.d.leases[:0]
-	x.d.promised(w.now, w.peer(1), time.Second)
+	x.d.watch.leases = x.d.watch.leases[:0]
+	x.d.watch.promised(w.now, w.peer(1), time.Second, true)
 	for k, want := range []int{1, 1, 1, 0} {
-		if len(x.d.leases) != want {
+		if len(x.d.watch.leases) != want {
 			t.Errorf("after %d missed pings there are %d promises, want %d", k,
-				len(x.d.leases), want)
+				len(x.d.watch.leases), want)
 		}
-		x.d.missPings(w.now.Add(time.Duration(k+1)*time.Second + 500*time.Millisecond))
+		x.d.watch.missPings(w.now.Add(time.Duration(k+1)*time.Second+500*time.Millisecond),
+			&x.d.accuser)
 	}
 }
 

@@ -105,7 +105,7 @@ func TestSurvivorsAccuseFewAtATime(t *testing.T) {
 	for range 300 {
 		w.run(100 * time.Millisecond)
 		for _, x := range w.nodes[:left] {
-			most = max(most, len(x.d.alarms))
+			most = max(most, len(x.d.accuser.alarms))
 		}
 	}
 	if bound := mostExamined + examined + 2*w.nodes[0].d.cfg.Watch; most > bound {
@@ -114,7 +114,7 @@ func TestSurvivorsAccuseFewAtATime(t *testing.T) {
 	t.Logf("%d alarms at a time", most)
 }
 
-// Too few for a jury name all whom they cannot judge, within 15 s, and no others; when the cut ends
+// Too few for a jury name all that they cannot judge, within 15 s, and no others; when the cut ends
 // they are reachable, and nobody is in doubt any more.
 func TestRollCall(t *testing.T) {
 	for _, sides := range [][2]int{{1, 29}, {2, 38}, {4, 96}, {4, 16}} {

@@ -3,7 +3,6 @@ package inquest
 import (
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 )
@@ -21,6 +20,7 @@ const (
 
 // ownPort is what a node knows of its own port.
 type ownPort struct {
+	*env
 	// the last connection; at first some time before the start: newcomers are tried at once
 	taken mono.Time
 	asked mono.Time // when somebody was last asked to try
@@ -28,38 +28,30 @@ type ownPort struct {
 	vain  int       // how many were asked since the last connection
 }
 
-// Taken takes in that somebody came to this node's own port.
-func (d *Detector) Taken(now mono.Time) { d.mine = ownPort{taken: now, last: d.mine.last} }
+// came takes in that somebody came to the port.
+func (o *ownPort) came(now mono.Time) { o.taken, o.asked, o.vain = now, 0, 0 }
 
-// wantsTry says whether one that pings this node is to try its port, and counts on it.
-func (d *Detector) wantsTry(now mono.Time, id member.ID) bool {
-	o := &d.mine
+// asks says whether a member that pings this node, one of so many, is to try the port, and counts
+// on it.
+func (o *ownPort) asks(now mono.Time, id member.ID, pingers int) bool {
 	switch {
-	case d.cfg.NoKernel || now.Sub(o.taken) < ownQuiet || o.vain >= d.ownTries():
+	case o.cfg.NoKernel || now.Sub(o.taken) < ownQuiet || o.vain >= o.tries():
 		return false
-	case o.vain > 0 && (now.Sub(o.asked) < ownAgain || id == o.last && len(d.leases) > 1):
+	case o.vain > 0 && (now.Sub(o.asked) < ownAgain || id == o.last && pingers > 1):
 		return false
 	}
 	o.asked, o.last, o.vain = now, id, o.vain+1
 	return true
 }
 
-// ownTries is how many have to be asked in vain: of an ack and a connection either may be lost.
-func (d *Detector) ownTries() int { return d.path.attempts(&d.cfg) }
+// tries is how many have to be asked in vain: of an ack and a connection either may be lost.
+func (o *ownPort) tries() int { return o.path.attempts(&o.cfg) }
 
-// OwnFiltered says whether nobody comes to this node's own port, though others were asked to try
-// it.
-func (d *Detector) OwnFiltered(now mono.Time) bool {
-	return d.mine.vain >= d.ownTries() && now.Sub(d.mine.asked) >= portAgain
+// filtered says whether nobody comes, though others were asked to try.
+func (o *ownPort) filtered(now mono.Time) bool {
+	return o.vain >= o.tries() && now.Sub(o.asked) >= portAgain
 }
 
-// tryAsked tries the port of a watched member that asks for it.
-func (d *Detector) tryAsked(now mono.Time, from detect.Peer) {
-	for i := range d.watched {
-		w := &d.watched[i]
-		again := w.port.tried == 0 || now.Sub(w.port.tried) >= portAgain
-		if w.peer.ID == from.ID && w.peer.Instance == from.Instance && again && !d.cfg.NoKernel {
-			d.tryPort(now, w)
-		}
-	}
+func (o *ownPort) shift(gap time.Duration) {
+	o.taken, o.asked = o.taken.Add(gap), o.asked.Add(gap)
 }

@@ -34,82 +34,102 @@ func (p *port) filtered(now mono.Time) bool {
 	return p.answer == 0 && p.vain >= portTries && now.Sub(p.tried) >= portAgain
 }
 
-// tryPorts tries the port of one of the watched, if it is time to. It is called once in a
-// Config.Period.
-func (d *Detector) tryPorts(now mono.Time) {
-	if d.cfg.NoKernel || len(d.watched) == 0 || len(d.alarms) > 0 {
+// ports is what is tried when, of the TCP ports of the watched. What came of it is kept with each
+// of them.
+type ports struct {
+	*env
+	last  mono.Time // when one was tried of those that are tried in turn
+	sweep bool      // the ports of all watched are to be tried
+}
+
+// turn tries the port of one of the watched, if it is time to. It is called once in a
+// Config.Period while nobody is examined.
+func (s *ports) turn(now mono.Time, list []watched) {
+	if s.cfg.NoKernel || len(list) == 0 {
 		return
 	}
-	d.sweepPorts(now)
-	for i := range d.watched {
-		p := &d.watched[i].port
+	s.again(now, list)
+	for i := range list {
+		p := &list[i].port
 		if p.tried == 0 || p.answer == 0 && p.vain < portTries && now.Sub(p.tried) >= portAgain {
-			d.tryPort(now, &d.watched[i])
+			s.try(now, &list[i])
 			return
 		}
 	}
 	// whatever was tried since: a change of the watched comes more often
-	if now.Sub(d.ported) >= portEvery {
-		d.ported = now
+	if now.Sub(s.last) >= portEvery {
+		s.last = now
 		oldest := 0
-		for i := range d.watched {
-			if d.watched[i].port.tried < d.watched[oldest].port.tried {
+		for i := range list {
+			if list[i].port.tried < list[oldest].port.tried {
 				oldest = i
 			}
 		}
-		d.tryPort(now, &d.watched[oldest])
+		s.try(now, &list[oldest])
 	}
 }
 
-// sweepPorts has the ports of the others tried anew once one turns out to be filtered, and those of
+// again has the ports of the others tried anew once one turns out to be filtered, and those of
 // all that are once one of them answers again.
-func (d *Detector) sweepPorts(now mono.Time) {
+func (s *ports) again(now mono.Time, list []watched) {
 	found := false
-	for i := range d.watched {
-		if p := &d.watched[i].port; p.filtered(now) && !p.seen {
+	for i := range list {
+		if p := &list[i].port; p.filtered(now) && !p.seen {
 			p.seen, found = true, true
 		}
 	}
-	for i := range d.watched {
-		p := &d.watched[i].port
-		if again := found && !p.seen && p.answer != 0 || d.sweep && p.seen; again &&
+	for i := range list {
+		p := &list[i].port
+		if again := found && !p.seen && p.answer != 0 || s.sweep && p.seen; again &&
 			now.Sub(p.tried) >= 2*portAgain {
 			p.tried = 0
 		}
 	}
-	d.sweep = false
+	s.sweep = false
 }
 
-func (d *Detector) tryPort(now mono.Time, w *watched) {
+// try tries the port of one of the watched.
+func (s *ports) try(now mono.Time, w *watched) {
 	w.port.tried, w.port.answer = now, 0
 	w.port.vain = min(w.port.vain+1, portTries)
-	d.host.Connect(now, w.peer)
+	s.host.Connect(now, w.peer)
 }
 
-// portAnswered takes in that a host answered.
-func (d *Detector) portAnswered(from detect.Peer, o detect.Outcome) {
-	for i := range d.watched {
-		if w := &d.watched[i]; w.peer.ID == from.ID && w.peer.Instance == from.Instance {
-			d.sweep = d.sweep || w.port.seen // they may all be open again
+// asked tries the port of a watched member that asks for it.
+func (s *ports) asked(now mono.Time, list []watched, from detect.Peer) {
+	for i := range list {
+		w := &list[i]
+		again := w.port.tried == 0 || now.Sub(w.port.tried) >= portAgain
+		if w.peer.ID == from.ID && w.peer.Instance == from.Instance && again && !s.cfg.NoKernel {
+			s.try(now, w)
+		}
+	}
+}
+
+// answered takes in that a host answered.
+func (s *ports) answered(list []watched, from detect.Peer, o detect.Outcome) {
+	for i := range list {
+		if w := &list[i]; w.peer.ID == from.ID && w.peer.Instance == from.Instance {
+			s.sweep = s.sweep || w.port.seen // they may all be open again
 			w.port.vain, w.port.answer, w.port.seen = 0, o, false
 		}
 	}
 }
 
-// Filtered returns of how many watched members the TCP port is filtered, and how many are watched.
-func (d *Detector) Filtered(now mono.Time) (filtered, of int) {
-	for i := range d.watched {
-		if d.watched[i].port.filtered(now) {
-			filtered++
+// filtered returns of how many of the watched the port is filtered.
+func (s *ports) filtered(now mono.Time, list []watched) (n int) {
+	for i := range list {
+		if list[i].port.filtered(now) {
+			n++
 		}
 	}
-	return filtered, len(d.watched)
+	return n
 }
 
-// Port returns what is known of a member's TCP port, if it is watched.
-func (d *Detector) Port(now mono.Time, id member.ID) detect.Port {
-	for i := range d.watched {
-		if w := &d.watched[i]; w.peer.ID == id {
+// state returns what is known of a member's port, if it is watched.
+func (s *ports) state(now mono.Time, list []watched, id member.ID) detect.Port {
+	for i := range list {
+		if w := &list[i]; w.peer.ID == id {
 			switch p := &w.port; {
 			case p.filtered(now):
 				return detect.PortFiltered

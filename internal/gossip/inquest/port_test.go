@@ -7,7 +7,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 )
 
-// Where the TCP ports of others are filtered a node knows it of all whom it watches within seconds,
+// Where the TCP ports of others are filtered a node knows it of all that it watches within seconds,
 // and not where they are open; in quiet it tries one a minute, beside one for each change of the
 // watched, and one for each of those that ask, to which somebody comes each 8 s so.
 func TestFilteredPorts(t *testing.T) {
@@ -15,8 +15,8 @@ func TestFilteredPorts(t *testing.T) {
 		w := newWorld(t, 20, 1, Config{})
 		w.filtered = filter
 		for _, x := range w.nodes {
-			for i := range x.d.watched { // as if they were watched from now on
-				x.d.watched[i].port = port{}
+			for i := range x.d.watch.watched { // as if they were watched from now on
+				x.d.watch.watched[i].port = port{}
 			}
 		}
 		w.run(15 * time.Second)

@@ -16,7 +16,7 @@ const (
 	grace  = 1500 * time.Millisecond
 )
 
-// knownIn lets the time pass until all who are up hold a member failed, and says how long it took;
+// knownIn lets the time pass until all that are up hold a member failed, and says how long it took;
 // -1: never.
 func (w *world) knownIn(of int, limit time.Duration) time.Duration {
 	start := w.now
@@ -54,7 +54,7 @@ func TestHostCrash(t *testing.T) {
 			if took := w.knownIn(1, time.Minute); took < least || took > most {
 				t.Errorf("n=%d seed %d: known to all after %s", n, seed, took)
 			}
-			for _, v := range w.verdicts { // who raised the alarm late shares the others' case
+			for _, v := range w.verdicts { // one that raised the alarm late shares the others' case
 				e := v.evidence
 				if v.of != 1 || e.Cause != wire.CauseSilent || e.Pings < 3 ||
 					len(e.Votes) < min(4, (n-1)/2) {
@@ -136,8 +136,8 @@ func (w *world) firstVerdict(limit time.Duration) time.Duration {
 	return w.now.Sub(start)
 }
 
-// The pinged side misses the ping: no crash has to wait until the last of those who ping the member
-// have their turn.
+// The pinged side misses the ping: no crash has to wait until the last of those that ping the
+// member have their turn.
 func TestLease(t *testing.T) {
 	slowest := map[bool]time.Duration{}
 	for _, off := range []bool{false, true} {
@@ -168,10 +168,10 @@ func TestQuiet(t *testing.T) {
 		t.Errorf("%d pings and %d acks in 100 periods of 30 nodes", pings, acks)
 	}
 	for _, x := range w.nodes {
-		if x.d.Health() != 0 || len(x.d.alarms) > 0 || len(x.d.watched) != 8 ||
+		if x.d.Health() != 0 || len(x.d.accuser.alarms) > 0 || len(x.d.watch.watched) != 8 ||
 			x.d.RTT() > time.Millisecond*2 {
 			t.Errorf("m%d: health %d, %d alarms, %d watched, round trip %s", x.i, x.d.Health(),
-				len(x.d.alarms), len(x.d.watched), x.d.RTT())
+				len(x.d.accuser.alarms), len(x.d.watch.watched), x.d.RTT())
 		}
 	}
 }
@@ -183,7 +183,7 @@ func TestWatchedChange(t *testing.T) {
 	ever := map[member.ID]bool{}
 	for range changeEvery * 8 * 24 { // two dozen changes
 		w.run(period)
-		for _, x := range w.nodes[0].d.watched {
+		for _, x := range w.nodes[0].d.watch.watched {
 			ever[x.peer.ID] = true
 		}
 	}
@@ -200,13 +200,13 @@ func TestEachOfTheWatchedChanges(t *testing.T) {
 		w := newWorld(t, 30, 1, Config{})
 		w.run(20 * period) // all of them are found
 		d := w.nodes[0].d
-		first := slices.Clone(d.watched)
-		d.watched[3].link = link
+		first := slices.Clone(d.watch.watched)
+		d.watch.watched[3].link = link
 		for range (changeEvery*9 + 2) * len(first) { // for a link one more is watched
 			w.run(period)
 		}
 		for i := range first {
-			if kept := d.watched[i].peer == first[i].peer; kept != (link && i == 3) {
+			if kept := d.watch.watched[i].peer == first[i].peer; kept != (link && i == 3) {
 				t.Errorf("with a link %v: in turn %d %s is kept: %v", link, i,
 					first[i].peer.Addr, kept)
 			}
@@ -222,7 +222,7 @@ func TestChangeKeepsPromises(t *testing.T) {
 		w.run(period)
 		var due []mono.Time
 		for _, x := range w.nodes[1:] {
-			for _, l := range x.d.leases {
+			for _, l := range x.d.watch.leases {
 				if l.peer.ID == id(0) {
 					due = append(due, l.due)
 				}

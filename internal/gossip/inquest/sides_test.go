@@ -9,8 +9,8 @@ import (
 
 // A side fails members that it does not hear if it has five members or more than half of all,
 // whichever is fewer: in a cluster that has two such sides each fails the other. A smaller side
-// fails nobody, and says whom it cannot reach; of two members, who have nobody to ask, each fails
-// the other.
+// fails nobody, and says which it cannot reach; of two members, which have nobody to ask, each
+// fails the other.
 func TestSidesOfACut(t *testing.T) {
 	for _, sides := range [][2]int{
 		{1, 1}, {1, 2}, {1, 3}, {2, 2}, {2, 3}, {2, 4}, {3, 3}, {3, 4}, {3, 5}, {4, 4}, {4,

@@ -122,9 +122,9 @@ func TestZoneIsKilled(t *testing.T) {
 func TestOneOfTheZoneHasToVote(t *testing.T) {
 	w := newWorldOf(t, []int{20, 20, 20}, 1, Config{})
 	x, of, other := w.nodes[w.members(1)[0]], w.members(0)[0], w.members(0)[1]
-	x.d.accuse(w.now, w.peer(of), w.now)
-	a := &x.d.alarms[x.d.alarmOf(id(of))]
-	x.d.convene(w.now, a)
+	x.d.accuser.accuse(w.now, w.peer(of), w.now)
+	a := &x.d.accuser.alarms[x.d.accuser.alarms.of(id(of))]
+	x.d.accuser.convene(w.now, a)
 	a.jury.asked = len(a.jury.list)
 	x.d.Heard(w.now, w.peer(other))
 	seq, votes := a.jury.seq, 0
@@ -137,10 +137,10 @@ func TestOneOfTheZoneHasToVote(t *testing.T) {
 		}
 	}
 	w.wantNoVerdict("by its own side")
-	if _, enough := x.d.electors(w.now, &alarm{}); votes < enough {
+	if _, enough := x.d.accuser.electors(w.now, &alarm{}); votes < enough {
 		t.Fatalf("%d votes, and it takes %d", votes, enough)
 	}
-	w.now = x.d.hearing(a) // the jury has had time to acquit
+	w.now = x.d.accuser.rules.hearing(a) // the jury has had time to acquit
 	x.d.Heard(w.now, w.peer(other))
 	x.d.found(w.now, w.peer(other), wire.Finding{Seq: seq, Word: wire.WordGuilty})
 	if len(w.verdicts) != 1 || w.verdicts[0].of != of {

@@ -25,7 +25,7 @@ func TestSilentJurorsAreReplaced(t *testing.T) {
 		w.untilJury(1)
 		var jurors []int
 		for _, x := range w.nodes {
-			if x.d.caseOf(id(1)) >= 0 {
+			if x.d.bench.of(id(1)) >= 0 {
 				jurors = append(jurors, x.i)
 			}
 		}

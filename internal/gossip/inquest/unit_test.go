@@ -90,7 +90,7 @@ func TestKernel(t *testing.T) {
 	}
 }
 
-// With the accuser's own vote, those who fail a member are more than half of those who may judge.
+// With the accuser's own vote, those that fail a member are more than half of those that may judge.
 func TestElectors(t *testing.T) {
 	for live, want := range map[int][2]int{2: {0, 0}, 3: {1, 1}, 4: {2, 2}, 5: {3, 2},
 		6: {4, 3}, 7: {5, 3}, 8: {6, 4}, 9: {7, 4}, 1000: {7, 4}} {
@@ -98,7 +98,7 @@ func TestElectors(t *testing.T) {
 		for i := range live - 1 {
 			w.nodes[0].learn(i+1, 1, 0, member.Alive)
 		}
-		if seats, votes := w.nodes[0].d.electors(w.now, &alarm{}); seats != want[0] ||
+		if seats, votes := w.nodes[0].d.accuser.electors(w.now, &alarm{}); seats != want[0] ||
 			votes != want[1] {
 			t.Errorf("of %d live members %d are jurors and %d votes suffice, want %v", live,
 				seats, votes, want)
@@ -114,7 +114,7 @@ func TestRank(t *testing.T) {
 	for _, by := range []int{0, 5} {
 		x := w.nodes[by]
 		a := alarm{peer: w.peer(1), start: w.now}
-		x.d.convene(w.now, &a)
+		x.d.accuser.convene(w.now, &a)
 		lists[by] = a.jury.list
 		if len(a.jury.list) != manyAsked*7 {
 			t.Fatalf("%d candidates", len(a.jury.list))
@@ -138,7 +138,7 @@ func TestRank(t *testing.T) {
 	}
 	w.nodes[0].learn(1, 1, 1, member.Alive)
 	a := alarm{peer: w.peer(1), start: w.now}
-	w.nodes[0].d.convene(w.now, &a)
+	w.nodes[0].d.accuser.convene(w.now, &a)
 	if a.jury.list[0].id == lists[0][0].id && a.jury.list[1].id == lists[0][1].id &&
 		a.jury.list[2].id == lists[0][2].id {
 		t.Error("the jury is the same in the next incarnation")
@@ -162,17 +162,17 @@ func TestBounds(t *testing.T) {
 				Instance: w.peer(i).Instance})
 			x.d.Receive(w.now, plane.Sender{Peer: w.peer(from)}, wire.TypeInquiry, wire.Body(q))
 		}
-		x.d.accuse(w.now, w.peer(i), w.now)
-		x.d.flapped(w.now, id(i))
+		x.d.accuser.accuse(w.now, w.peer(i), w.now)
+		x.d.flaps.note(w.now, id(i))
 	}
-	if len(x.d.leases) > maxLeases || len(x.d.cases) > maxCases ||
-		len(x.d.alarms) > maxAlarms || len(x.d.flaps) > maxFlaps {
-		t.Errorf("%d leases, %d cases, %d alarms, %d flaps", len(x.d.leases), len(x.d.cases),
-			len(x.d.alarms), len(x.d.flaps))
+	if len(x.d.watch.leases) > maxLeases || len(x.d.bench.cases) > maxCases ||
+		len(x.d.accuser.alarms) > maxAlarms || len(x.d.flaps.list) > maxFlaps {
+		t.Errorf("%d leases, %d cases, %d alarms, %d flaps", len(x.d.watch.leases),
+			len(x.d.bench.cases), len(x.d.accuser.alarms), len(x.d.flaps.list))
 	}
-	for i := range x.d.cases {
-		if len(x.d.cases[i].askers) > maxAskers {
-			t.Errorf("%d askers", len(x.d.cases[i].askers))
+	for i := range x.d.bench.cases {
+		if len(x.d.bench.cases[i].askers) > maxAskers {
+			t.Errorf("%d askers", len(x.d.bench.cases[i].askers))
 		}
 	}
 }

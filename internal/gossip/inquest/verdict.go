@@ -2,154 +2,141 @@ package inquest
 
 import (
 	"slices"
+	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/detect"
-	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // The verdict. It takes the votes of more than half of the jury against a member, and that none of
-// them has heard from it. It is spread as a member's failure always is; the reasons stay with who
-// declared it.
+// them has heard from it. It is spread as a member's failure always is; the reasons stay with the
+// node that declared it.
 
-// electors returns how many jurors a case has, and how many of them have to vote against the
-// member. It is held as if there were none but those with which this node can speak, and which know
-// the accused and can speak with it: the IP version parts the others from one or the other. Those
-// that do not know it are no part of the view in which it is a member, so they neither outvote
-// those that do nor vote with them (but see judgeAlone). But if no member that has both IP versions
-// has spoken since the accused fell silent, this node may be cut off from all of the other version
-// with it, and they count as in any cut.
-func (d *Detector) electors(now mono.Time, a *alarm) (jurors, votes int) {
-	able := d.electorate(now, a)
-	for i := range a.jury.list {
-		if x := &a.jury.list[i]; x.unable() && d.isLive(x.id) {
-			able--
-		}
-	}
-	return d.cfg.seats(able), d.cfg.Quorum(able)
+// rules are what a verdict is measured by, beside the case itself.
+type rules struct {
+	*env
+	flaps *flaps
+	zones *silences
 }
 
-// isLive says whether a juror is still counted among the members. The vote of one that has left or
-// failed since is void: it would judge for a side that is smaller by it.
-func (d *Detector) isLive(id member.ID) bool {
-	m, ok := d.host.Table().Get(id)
-	return ok && m.State.Live()
-}
+// outcome is what a look at a case gives.
+type outcome uint8
 
-// electorate is how many members have a part in a case, the accuser and the accused included.
-func (d *Detector) electorate(now mono.Time, a *alarm) int {
-	if p, ok := d.host.(detect.Parted); ok && !p.Bridged(now, a.start) {
-		return d.host.Table().Live()
-	}
-	return d.host.Table().Served()
-}
+const (
+	undecided outcome = iota
+	mute              // the votes suffice, but nobody of the member's zone is heard
+	guilty
+)
 
-// judge reaches a verdict if the votes suffice. It says whether it did, and the alarm is gone.
-func (d *Detector) judge(now mono.Time, i int) bool {
-	a := &d.alarms[i]
-	seats, enough := d.electors(now, a)
-	if d.isolated || a.barred != 0 || !d.isLive(d.host.Self()) { // one that leaves judges nobody
-		return false
+// verdict says whether the votes suffice, in a case of so many jurors of which so many have to vote
+// against the member.
+func (r *rules) verdict(now mono.Time, a *alarm, seats, enough int) (detect.Evidence, outcome) {
+	var none detect.Evidence
+	sends := a.sends(now, &r.cfg)
+	if !sends && a.excused(now, &r.cfg) {
+		return none, undecided
 	}
-	sends := a.sends(now, &d.cfg)
-	if !sends && a.excused(now, &d.cfg) {
-		return false
+	votes := a.jury.votes(r.env)
+	if (len(votes) < enough || enough == 0 || r.cfg.NoJury) &&
+		!r.alone(now, a, seats, len(votes)) {
+		return none, undecided
 	}
-	var votes []detect.Vote
-	for k := range a.jury.list {
-		if x := &a.jury.list[k]; x.spoken && x.word == wire.WordGuilty && d.isLive(x.id) {
-			votes = append(votes, x.vote)
-		}
-	}
-	if (len(votes) < enough || enough == 0 || d.cfg.NoJury) &&
-		!d.judgeAlone(now, a, seats, len(votes)) {
-		return false
-	}
-	if d.spared(now, a, votes) {
-		return false
+	switch {
+	case !r.lacksWitness(now, a, votes):
+	case r.zones.mute(now, a.peer.ID):
+		return none, mute
+	case !r.cfg.NoJury: // a node that judges alone hears no votes
+		return none, undecided
 	}
 	e := detect.Evidence{
-		Accuser: d.host.Self(), Cause: a.kernel.cause(), Pings: a.pings, Span: now.Sub(a.start), Votes: votes,
+		Accuser: r.host.Self(), Cause: a.kernel.cause(), Pings: a.pings, Span: now.Sub(a.start),
+		Votes: votes,
 	}
 	if len(votes) > 0 {
 		e.Seats = seats
 		e.Cause = commonest(votes)
 	}
 	if e.Cause != wire.CauseRefused {
-		if sends && d.pending(now, a, seats) {
-			return false
+		if sends && r.pending(now, a, seats) {
+			return none, undecided
 		}
-		if at := d.hearing(a); a.jury.convened() && now < at {
+		if at := r.hearing(a); a.jury.convened() && now < at {
 			a.next = min(a.next, at)
-			d.soon(at)
-			return false
+			r.soon(at)
+			return none, undecided
 		}
 		if sends || slices.ContainsFunc(votes,
 			func(v detect.Vote) bool { return v.Cause == wire.CauseDeaf }) {
 			e.Cause, e.Pings, e.Span = wire.CauseDeaf, a.vain, now.Sub(a.since)
 		}
 	}
-	id := a.peer.ID
-	few := a.jury.fewAnswer(len(votes))
-	d.dropAlarm(i) // first: the verdict comes back by Changed
-	d.host.FailWith(now, id, e)
-	for range examined {
-		if few {
-			d.examineOther(now)
-		}
-	}
-	return true
+	return e, guilty
 }
 
-// excused says whether the member's process may stand still for longer: whoever saw its host take a
-// connection outweighs all who saw nothing, since packets are lost and none is made up; but not
-// those to whom the host said that nobody listens.
-func (a *alarm) excused(now mono.Time, c *Config) bool {
-	if now.Sub(a.start) >= c.StallGrace || a.kernel.denied() {
+// foreign says whether a case is of another zone, one large enough to have a grace. Hosts that
+// refuse connections are not silent.
+func (r *rules) foreign(a *alarm) bool { return !a.kernel.denied() && r.zones.graced(a.peer.ID) }
+
+// mute says whether a member is of another zone of which nobody is heard.
+func (r *rules) mute(now mono.Time, a *alarm) bool {
+	return r.foreign(a) && r.zones.mute(now, a.peer.ID)
+}
+
+// lacksWitness says whether a verdict needs a vote of the member's zone, and has none.
+func (r *rules) lacksWitness(now mono.Time, a *alarm, votes []detect.Vote) bool {
+	if !r.foreign(a) {
 		return false
 	}
-	stalled := a.kernel.stalled()
-	for i := range a.jury.list {
-		if x := &a.jury.list[i]; x.spoken {
-			if x.vote.Cause == wire.CauseRefused {
-				return false
-			}
-			stalled = stalled || x.vote.Cause == wire.CauseStalled
+	z := r.zoneOf(a.peer.ID)
+	for i := range votes {
+		if votes[i].Cause == wire.CauseRefused || r.zoneOf(votes[i].Juror) == z {
+			return false
 		}
 	}
-	return stalled
+	return !r.zones.over(now, z)
 }
 
-// judgeAlone says whether the accuser's own evidence suffices. In a cluster of two there is nobody
-// to ask: a process whose host refuses for it is gone, and silence has to last for three times the
+// pending says whether a verdict about a member that sends is not ripe: its grace is not over, or a
+// juror has not made up its mind.
+func (r *rules) pending(now mono.Time, a *alarm, seats int) bool {
+	wait := r.cfg.DeafGrace
+	if seats == 0 {
+		wait *= LoneGrace
+	}
+	return now.Sub(a.since) < wait || a.jury.open(r.mostTries())
+}
+
+// hearing is how long after a jury was called its members are heard before a verdict: those that
+// can acquit need a round trip to the accused first, while old votes come at once.
+func (r *rules) hearing(a *alarm) mono.Time {
+	return a.jury.called.Add(max(2*r.way(a.peer.ID).timeout(&r.cfg), 200*time.Millisecond))
+}
+
+// alone says whether the accuser's own evidence suffices. In a cluster of two there is nobody to
+// ask: a process whose host refuses for it is gone, and silence has to last for three times the
 // grace, since a node alone cannot tell its own death from the other's. In a larger one whose
 // jurors do not answer, refusals alone count, and only after long patience. Where nearly all hold
 // no such member, as after a pause in which they forgot it, nobody else will ever examine it. So
 // strangers count for the accuser's side in the rule of sides, beside the few that did vote, and
 // the accuser is as alone as in a cluster of two.
-func (d *Detector) judgeAlone(now mono.Time, a *alarm, seats, votes int) bool {
-	wait := d.grace(now, a.peer.ID)
-	side := votes
-	for i := range a.jury.list {
-		if x := &a.jury.list[i]; x.word == wire.WordStranger && d.isLive(x.id) {
-			side++
-		}
-	}
+func (r *rules) alone(now mono.Time, a *alarm, seats, votes int) bool {
+	wait := r.flaps.grace(now, a.peer.ID)
+	side := votes + a.jury.strangers(r.env)
 	switch {
-	case d.cfg.NoJury:
-	case seats == 0, side > votes && side >= d.cfg.Quorum(d.electorate(now, a)):
+	case r.cfg.NoJury:
+	case seats == 0, side > votes && side >= r.cfg.Quorum(r.electorate(now, a.start)):
 		wait = LoneGrace * wait
 	default:
-		return a.jury.convened() && now.Sub(a.jury.quorum) >= d.cfg.patience() &&
-			a.kernel.gone(d.cfg.patience()-2*d.cfg.Period)
+		return a.jury.convened() && now.Sub(a.jury.quorum) >= r.cfg.patience() &&
+			a.kernel.gone(r.cfg.patience()-2*r.cfg.Period)
 	}
-	if a.sends(now, &d.cfg) {
-		return seats == 0 && now.Sub(a.since) >= LoneGrace*d.cfg.DeafGrace || d.cfg.NoJury &&
-			now.Sub(a.since) >= d.cfg.DeafGrace
+	if a.sends(now, &r.cfg) {
+		return seats == 0 && now.Sub(a.since) >= LoneGrace*r.cfg.DeafGrace || r.cfg.NoJury &&
+			now.Sub(a.since) >= r.cfg.DeafGrace
 	}
 	if a.kernel.stalled() {
-		wait = max(wait, d.cfg.StallGrace)
+		wait = max(wait, r.cfg.StallGrace)
 	}
 	return a.kernel.gone(refusedFor) || now.Sub(a.start) >= wait && a.pings >= 3
 }

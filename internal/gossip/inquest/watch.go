@@ -12,9 +12,9 @@ import (
 )
 
 // Ping with a lease. A node pings the same few members in turn and promises each the next ping, so
-// that a pair watches both ways: who pings misses the ack, who is pinged misses the ping. So every
-// node has at least as many watchers as it watches itself, whatever the dice say; with pings alone,
-// one in a few thousand nodes would have none.
+// that a pair watches both ways: one side misses the ack, and the other the ping. So every node has
+// at least as many watchers as it watches itself, whatever the dice say; with pings alone, one in a
+// few thousand nodes would have none.
 
 // watched is a member that this node pings in its turn.
 type watched struct {
@@ -39,89 +39,106 @@ type lease struct {
 // one turn more is why it falls to each of them, one after the other. Each change costs a ping.
 const changeEvery = 10
 
+// docket takes in the members that are to be examined. It says whether there is a new case: not if
+// there is one already, or too many, or nothing can be sent there from here.
+type docket interface {
+	accuse(now mono.Time, p detect.Peer, since mono.Time) bool
+	// accuseFor is accuse for a member that did not answer the ping of a sequence, or will not.
+	accuseFor(now mono.Time, p detect.Peer, since mono.Time, first uint32) bool
+}
+
+// watch is the members that this node pings in turn, and those that promised to ping it.
+type watch struct {
+	*env
+	tick    mono.Time // when the next member is pinged
+	watched []watched
+	looked  uint64 // changes of the table when the watched were last looked up
+	turn    int    // the last of them that was pinged
+	ticks   int
+	leases  []lease
+}
+
+// begin begins a Config.Period: in step with the promises, even after a late turn.
+func (w *watch) begin(now mono.Time) {
+	w.tick = max(w.tick.Add(w.cfg.Period), now.Add(w.cfg.Period/2))
+	w.oneMore(now)
+}
+
 // ping pings the next of the watched.
-func (d *Detector) ping(now mono.Time) {
-	// in step with the promises, even after a late turn
-	d.tick = max(d.tick.Add(d.cfg.Period), now.Add(d.cfg.Period/2))
-	d.watchOneMore(now)
-	d.repeatSilences(now)
-	d.checkIsolation(now)
-	d.callTheRoll(now)
-	d.tryPorts(now)
-	d.health = d.silent(now, 8, 0)
-	if len(d.watched) == 0 {
+func (w *watch) ping(now mono.Time) {
+	if len(w.watched) == 0 {
 		return
 	}
-	d.turn = (d.turn + 1) % len(d.watched)
-	d.ticks++
-	w := &d.watched[d.turn]
-	round := min(d.cfg.Watch, d.host.Table().Served()-1) // once all of them are found
-	promise := time.Duration(max(round, len(d.watched))) * d.cfg.Period
-	if due := !w.link && d.ticks > changeEvery*len(d.watched); due || d.astray(w) {
+	w.turn = (w.turn + 1) % len(w.watched)
+	w.ticks++
+	x := &w.watched[w.turn]
+	round := min(w.cfg.Watch, w.host.Table().Served()-1) // once all of them are found
+	promise := time.Duration(max(round, len(w.watched))) * w.cfg.Period
+	if due := !x.link && w.ticks > changeEvery*len(w.watched); due || w.astray(x) {
 		if due {
-			d.ticks = 0
+			w.ticks = 0
 		}
-		if next, ok := d.another(); ok && (d.far(w.peer.ID) || !d.far(next.peer.ID)) {
-			d.promise(now, w, 0) // this last ping is not waited for
+		if next, ok := w.another(); ok && (w.far(x.peer.ID) || !w.far(next.peer.ID)) {
+			w.promise(now, x, 0) // this last ping is not waited for
 			// in the same place and turn: a turn without a promise is one in which a crash is
 			// missed
-			*w = next
+			*x = next
 		}
 	}
-	d.promise(now, w, promise)
+	w.promise(now, x, promise)
 }
 
 // promise pings one of the watched, and says when the next ping comes; 0: none does.
-func (d *Detector) promise(now mono.Time, w *watched, next time.Duration) {
-	d.seq++
-	w.seq, w.sent, w.due = d.seq, now, now.Add(d.way(w.peer.ID).timeout(&d.cfg))
-	d.soon(w.due)
-	if d.cfg.NoLease {
+func (w *watch) promise(now mono.Time, x *watched, next time.Duration) {
+	w.seq++
+	x.seq, x.sent, x.due = w.seq, now, now.Add(w.way(x.peer.ID).timeout(&w.cfg))
+	w.soon(x.due)
+	if w.cfg.NoLease {
 		next = 0
 	}
-	d.send(now, w.peer, wire.AppendLease(d.scratch[:0], wire.Lease{Seq: d.seq, Next: next}))
+	w.send(now, x.peer, wire.AppendLease(w.scratch[:0], wire.Lease{Seq: w.seq, Next: next}))
 }
 
-// watchOneMore lets go of the dead, and takes on one member if there are too few: one at a time,
-// since a newcomer does not know whom it can choose from yet.
-func (d *Detector) watchOneMore(now mono.Time) {
+// oneMore lets go of the dead, and takes on one member if there are too few: one at a time,
+// since a newcomer does not know yet which members it can choose from.
+func (w *watch) oneMore(now mono.Time) {
 	// each look costs a cache miss or two
-	if changes := d.host.Table().Changes(); changes != d.looked {
-		d.looked = changes
-		d.dropDead()
-		d.watchLinks(now)
+	if changes := w.host.Table().Changes(); changes != w.looked {
+		w.looked = changes
+		w.dropDead()
+		w.relink(now)
 	}
-	if len(d.watched) < MaxWatch && len(d.watched)-d.linked() < d.cfg.Watch {
-		if w, ok := d.another(); ok {
-			d.watched = append(d.watched, w)
+	if len(w.watched) < MaxWatch && len(w.watched)-w.linked() < w.cfg.Watch {
+		if x, ok := w.another(); ok {
+			w.watched = append(w.watched, x)
 		}
 	}
 }
 
-func (d *Detector) dropDead() {
-	for i := len(d.watched) - 1; i >= 0; i-- {
-		if m, ok := d.current(d.watched[i].peer); !ok || m.OutOfFamily {
-			d.unwatch(i)
+func (w *watch) dropDead() {
+	for i := len(w.watched) - 1; i >= 0; i-- {
+		if m, ok := w.current(w.watched[i].peer); !ok || m.OutOfFamily {
+			w.unwatch(i)
 		}
 	}
 }
 
 // unwatch lets go of one of the watched; the next one keeps its turn.
-func (d *Detector) unwatch(i int) {
-	d.watched = slices.Delete(d.watched, i, i+1)
-	if i <= d.turn {
-		d.turn--
+func (w *watch) unwatch(i int) {
+	w.watched = slices.Delete(w.watched, i, i+1)
+	if i <= w.turn {
+		w.turn--
 	}
 }
 
-func (d *Detector) watches(id member.ID) bool {
-	return slices.ContainsFunc(d.watched, func(w watched) bool { return w.peer.ID == id })
+func (w *watch) watches(id member.ID) bool {
+	return slices.ContainsFunc(w.watched, func(x watched) bool { return x.peer.ID == id })
 }
 
 // linked is how many links this node holds.
-func (d *Detector) linked() (n int) {
-	for i := range d.watched {
-		if d.watched[i].link {
+func (w *watch) linked() (n int) {
+	for i := range w.watched {
+		if w.watched[i].link {
 			n++
 		}
 	}
@@ -129,142 +146,142 @@ func (d *Detector) linked() (n int) {
 }
 
 // another draws a live member that is not watched yet, of this node's zone if there is one.
-func (d *Detector) another() (watched, bool) {
+func (w *watch) another() (watched, bool) {
 	var ids [MaxWatch + 1]member.ID
-	not := append(ids[:0], d.host.Self())
-	for i := range d.watched {
-		not = append(not, d.watched[i].peer.ID)
+	not := append(ids[:0], w.host.Self())
+	for i := range w.watched {
+		not = append(not, w.watched[i].peer.ID)
 	}
-	if d.ring.Mixed() {
-		if p, ok := d.near(not); ok {
+	if w.ring.Mixed() {
+		if p, ok := w.near(not); ok {
 			return watched{peer: p, due: mono.Never}, true
 		}
 	}
 	var room [1]member.Member
-	m := topology.Pick(d.host.Rand(), d.host.Table(), 1, room[:0], not...)
+	m := topology.Pick(w.host.Rand(), w.host.Table(), 1, room[:0], not...)
 	if len(m) == 0 {
 		return watched{}, false
 	}
 	return watched{peer: detect.PeerOf(&m[0]), due: mono.Never}, true
 }
 
-// watchArrival takes on a member that is new or back in place of another: a lease shows a silence
-// to both sides, but only who pings a member sees that it does not hear. About Config.Watch nodes
-// do so.
-func (d *Detector) watchArrival(now mono.Time, m member.Member) {
-	of := d.host.Table().Served()
+// arrival takes on a member that is new or back in place of another: a lease shows a silence to
+// both sides, but only a node that pings a member sees that it does not hear. About Config.Watch
+// nodes do so.
+func (w *watch) arrival(now mono.Time, m member.Member) {
+	of := w.host.Table().Served()
 	if m.OutOfFamily {
 		return
 	}
-	if d.ring.Mixed() {
-		if of = len(d.own()); d.far(m.ID) {
+	if w.ring.Mixed() {
+		if of = len(w.own()); w.far(m.ID) {
 			return
 		}
 	}
-	if m.ID == d.host.Self() || len(d.watched)-d.linked() < d.cfg.Watch || d.watches(m.ID) ||
-		d.host.Rand().IntN(of) >= d.cfg.Watch {
+	if m.ID == w.host.Self() || len(w.watched)-w.linked() < w.cfg.Watch || w.watches(m.ID) ||
+		w.host.Rand().IntN(of) >= w.cfg.Watch {
 		return
 	}
-	w := &d.watched[d.host.Rand().IntN(len(d.watched))]
-	if w.link {
+	x := &w.watched[w.host.Rand().IntN(len(w.watched))]
+	if x.link {
 		return
 	}
-	d.promise(now, w, 0)
-	*w = watched{peer: detect.PeerOf(&m), due: mono.Never}
+	w.promise(now, x, 0)
+	*x = watched{peer: detect.PeerOf(&m), due: mono.Never}
 }
 
 // acked takes an ack. A late one still tells how long a round trip takes, but for that of a process
 // that stood still: it would slow all alarms down.
-func (d *Detector) acked(now mono.Time, from detect.Peer, seq uint32) {
-	for i := range d.watched {
-		w := &d.watched[i]
-		if w.peer.ID != from.ID || w.seq != seq {
+func (w *watch) acked(now mono.Time, from detect.Peer, seq uint32, quiet bool) {
+	for i := range w.watched {
+		x := &w.watched[i]
+		if x.peer.ID != from.ID || x.seq != seq {
 			continue
 		}
-		if w.sent <= now {
-			if took := now.Sub(w.sent); took <= d.cfg.MaxRTO {
-				d.way(from.ID).sample(took)
+		if x.sent <= now {
+			if took := now.Sub(x.sent); took <= w.cfg.MaxRTO {
+				w.way(from.ID).sample(took)
 			}
-			w.sent = mono.Never
+			x.sent = mono.Never
 		}
-		if w.due != mono.Never {
-			d.way(from.ID).count(0, 1)
-			was := w.due
-			w.due = mono.Never
-			d.relax(was)
+		if x.due != mono.Never {
+			w.way(from.ID).count(0, 1)
+			was := x.due
+			x.due = mono.Never
+			w.relax(was, quiet)
 		}
 	}
 }
 
 // relax is called when what was due at a moment is due no more: to wake for nothing costs a node
-// more than all else that it does in quiet times. What goes on in alarms and cases is no quiet.
-func (d *Detector) relax(was mono.Time) {
-	if was != d.due || len(d.alarms) > 0 || len(d.cases) > 0 {
+// more than all else that it does in quiet times. It is not quiet while anybody is examined.
+func (w *watch) relax(was mono.Time, quiet bool) {
+	if was != w.due || !quiet {
 		return
 	}
-	d.due = d.tick
-	for i := range d.watched {
-		d.soon(d.watched[i].due)
+	w.due = w.tick
+	for i := range w.watched {
+		w.soon(w.watched[i].due)
 	}
-	for i := range d.leases {
-		d.soon(d.leases[i].due)
+	for i := range w.leases {
+		w.soon(w.leases[i].due)
 	}
 }
 
-// missAcks raises an alarm about whoever did not answer in time.
-func (d *Detector) missAcks(now mono.Time) {
-	for i := range d.watched {
-		w := &d.watched[i]
-		if w.due > now {
-			d.soon(w.due)
+// missAcks has the members examined that did not answer in time.
+func (w *watch) missAcks(now mono.Time, by docket) {
+	for i := range w.watched {
+		x := &w.watched[i]
+		if x.due > now {
+			w.soon(x.due)
 			continue
 		}
-		w.due = mono.Never
-		since := min(w.sent, now) // mono.Never after a stall
-		if d.accuseFor(now, w.peer, since, w.seq) {
-			d.way(w.peer.ID).count(1, 0) // of a member that is in doubt already nothing is learned
+		x.due = mono.Never
+		since := min(x.sent, now) // mono.Never after a stall
+		if by.accuseFor(now, x.peer, since, x.seq) {
+			w.way(x.peer.ID).count(1, 0) // of a member that is in doubt already nothing is learned
 		}
 	}
 }
 
 // promised notes when the next ping of somebody is to come.
-func (d *Detector) promised(now mono.Time, from detect.Peer, next time.Duration) {
-	i := slices.IndexFunc(d.leases, func(l lease) bool { return l.peer.ID == from.ID })
-	_, known := d.current(from)
+func (w *watch) promised(now mono.Time, from detect.Peer, next time.Duration, quiet bool) {
+	i := slices.IndexFunc(w.leases, func(l lease) bool { return l.peer.ID == from.ID })
+	_, known := w.current(from)
 	switch {
 	case next == 0 || !known:
 		if i >= 0 {
-			d.dropLease(i)
+			w.dropLease(i)
 		}
 		return
-	case i < 0 && len(d.leases) >= maxLeases:
+	case i < 0 && len(w.leases) >= maxLeases:
 		return
 	case i < 0:
-		i = len(d.leases)
-		d.leases = append(d.leases, lease{due: mono.Never})
+		i = len(w.leases)
+		w.leases = append(w.leases, lease{due: mono.Never})
 	}
-	was := d.leases[i].due
-	d.leases[i] = lease{peer: from, due: now.Add(next + d.way(from.ID).timeout(&d.cfg)),
+	was := w.leases[i].due
+	w.leases[i] = lease{peer: from, due: now.Add(next + w.way(from.ID).timeout(&w.cfg)),
 		every: next}
-	d.soon(d.leases[i].due)
-	d.relax(was)
+	w.soon(w.leases[i].due)
+	w.relax(was, quiet)
 }
 
-// missPings raises an alarm about whoever broke a promise.
-func (d *Detector) missPings(now mono.Time) {
-	for i := 0; i < len(d.leases); {
-		l := &d.leases[i]
+// missPings has the members examined that broke a promise.
+func (w *watch) missPings(now mono.Time, by docket) {
+	for i := 0; i < len(w.leases); {
+		l := &w.leases[i]
 		if l.due > now {
-			d.soon(l.due)
+			w.soon(l.due)
 			i++
 			continue
 		}
-		m, ok := d.current(l.peer)
+		m, ok := w.current(l.peer)
 		if ok {
-			d.accuse(now, detect.PeerOf(&m), now)
+			by.accuse(now, detect.PeerOf(&m), now)
 		}
 		if l.missed++; !ok || l.missed > maxMissed {
-			d.dropLease(i)
+			w.dropLease(i)
 			continue
 		}
 		// the ping was lost, or its sender was dead: then it is not back for the next
@@ -278,8 +295,31 @@ func (d *Detector) missPings(now mono.Time) {
 const maxMissed = 2
 
 // dropLease forgets a promise; the last one takes its place.
-func (d *Detector) dropLease(i int) {
-	last := len(d.leases) - 1
-	d.leases[i] = d.leases[last]
-	d.leases = d.leases[:last]
+func (w *watch) dropLease(i int) {
+	last := len(w.leases) - 1
+	w.leases[i] = w.leases[last]
+	w.leases = w.leases[:last]
+}
+
+// moved has a member pinged at its new address from now on. Promises of its are answered to where
+// they come from.
+func (w *watch) moved(is detect.Peer) {
+	for i := range w.watched {
+		if p := &w.watched[i].peer; p.ID == is.ID {
+			*p = is
+		}
+	}
+}
+
+// shift moves what is waited for by a gap in which this process stood still. Round trips under way
+// would measure the gap.
+func (w *watch) shift(gap time.Duration) {
+	w.tick = w.tick.Add(gap)
+	for i := range w.watched {
+		w.watched[i].due = w.watched[i].due.Add(gap)
+		w.watched[i].sent = mono.Never
+	}
+	for i := range w.leases {
+		w.leases[i].due = w.leases[i].due.Add(gap)
+	}
 }

@@ -2,7 +2,7 @@ package inquest
 
 // A small cluster in virtual time: detectors, each with a table, and a network between them that
 // loses packets, cuts links, and has kernels that answer for processes. News of verdicts reaches
-// all who can be reached after a few milliseconds; how it does is not this package's matter.
+// all that can be reached after a few milliseconds; how it does is not this package's matter.
 
 import (
 	"container/heap"

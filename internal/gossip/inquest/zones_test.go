@@ -35,7 +35,7 @@ func (w *world) until(most time.Duration, what string, so func() bool) time.Dura
 	return w.now.Sub(start)
 }
 
-// know says whether all who run in some zones hold a member to be in a state.
+// know says whether all that run in some zones hold a member to be in a state.
 func (w *world) know(of int, s member.State, zones ...int) bool {
 	for _, z := range zones {
 		for _, i := range w.members(z) {
@@ -55,8 +55,8 @@ func TestZonesAreWatchedFromInside(t *testing.T) {
 	held := map[[2]int]int{}
 	for _, x := range w.nodes {
 		near := 0
-		for i := range x.d.watched {
-			v := &x.d.watched[i]
+		for i := range x.d.watch.watched {
+			v := &x.d.watch.watched[i]
 			switch far := w.zoneOf(x.i) != w.zoneOf(w.indexOf(v.peer.ID)); {
 			case far != v.link:
 				t.Errorf("m%d watches m%d: another zone %v, link %v", x.i,
@@ -113,7 +113,7 @@ func TestCrashInAZone(t *testing.T) {
 	}
 }
 
-// A zone that is cut off, and one that is dead, is noticed by the others, all of it; and whoever is
+// A zone that is cut off, and one that is dead, is noticed by the others, all of it; and what is
 // cut off notices too.
 func TestSilentZone(t *testing.T) {
 	for seed := range uint64(3) {
@@ -150,13 +150,13 @@ func TestCutBetweenTwoZones(t *testing.T) {
 	}
 }
 
-// When those who hold the links to a zone crash, others hold them at once, and a zone that falls
+// When those that hold the links to a zone crash, others hold them at once, and a zone that falls
 // silent then is noticed.
 func TestLinksAreTakenOver(t *testing.T) {
 	w := newWorldOf(t, []int{20, 20}, 3, Config{ZoneGrace: -1})
 	var holders []int
 	for _, x := range w.nodes {
-		if x.d.linked() > 0 {
+		if x.d.watch.linked() > 0 {
 			holders = append(holders, x.i)
 			w.crash(x.i)
 		}
@@ -169,7 +169,7 @@ func TestLinksAreTakenOver(t *testing.T) {
 		now := 0
 		for _, i := range w.members(zone) {
 			if w.nodes[i].up {
-				now += w.nodes[i].d.linked()
+				now += w.nodes[i].d.watch.linked()
 			}
 		}
 		if now == 0 {
@@ -202,13 +202,13 @@ func TestLossBetweenZones(t *testing.T) {
 	}
 }
 
-// When a zone grows, its members let go of those elsewhere whom they watched for want of others.
+// When a zone grows, its members let go of those elsewhere that they watched for want of others.
 func TestZoneGrows(t *testing.T) {
 	w := newWorldOf(t, []int{3, 20}, 5, Config{})
 	x := w.nodes[0]
 	far := func() (n int) {
-		for i := range x.d.watched {
-			if v := &x.d.watched[i]; !v.link && x.d.far(v.peer.ID) {
+		for i := range x.d.watch.watched {
+			if v := &x.d.watch.watched[i]; !v.link && x.d.far(v.peer.ID) {
 				n++
 			}
 		}
@@ -225,8 +225,8 @@ func TestZoneGrows(t *testing.T) {
 		x.learn(3+k, w.nodes[3+k].generation, 0, member.Alive)
 	}
 	w.run(10 * time.Second)
-	if far() != 0 || len(x.d.watched) < x.d.cfg.Watch {
-		t.Errorf("m0 still watches %d of another zone, %d in all", far(), len(x.d.watched))
+	if far() != 0 || len(x.d.watch.watched) < x.d.cfg.Watch {
+		t.Errorf("m0 still watches %d of another zone, %d in all", far(), len(x.d.watch.watched))
 	}
 }
 
