@@ -55,9 +55,9 @@ const unheardFor = 30 * time.Second
 
 // checkIsolation finds out whether this node is alone: most of the members that it watches have
 // long not answered, and of the jurors that it asked about them nobody answers. Then it hears
-// nobody, or nobody hears it; it fails nobody and says so. That ends with an answer alone, or with
-// the last of the others: that alarms end, or that others are watched, is no sign of anything. Of
-// two nodes neither can tell.
+// nobody, or nobody hears it; it fails nobody and says so. That ends with an answer alone, or once
+// no more than two are left, of whom neither can tell: that alarms end, or that others are watched,
+// is no sign of anything.
 func (d *Detector) checkIsolation(now mono.Time) {
 	cut := 0
 	for i := range d.watched {
@@ -75,7 +75,7 @@ func (d *Detector) checkIsolation(now mono.Time) {
 		}
 	}
 	isolated := len(d.watched) > 1 && 2*cut > len(d.watched) ||
-		d.isolated && d.answer <= d.cutOff && d.host.Table().Live() > 1
+		d.isolated && d.answer <= d.cutOff && d.host.Table().Live() > 2
 	if isolated && !d.isolated {
 		d.cutOff = now
 	}
