@@ -349,7 +349,7 @@ func (n *Node) sendJoin(s *seed) {
 		ClusterID: n.identity.id, HasCookie: s.until > n.now, Cookie: s.cookie,
 	}
 	r := n.self.Value()
-	n.out.arena = wire.AppendJoin(n.out.arena, &j, &r, n.inc)
+	n.out.arena = wire.AppendJoin(n.out.arena, &j, &r, n.saidInc())
 	n.close(start, detect.Peer{Addr: s.addr})
 }
 

@@ -163,9 +163,11 @@ func (n *Node) apply(f member.Fact, full bool, accuser member.ID, age time.Durat
 	}
 	id := member.IDOf(f.Record.Value().Name)
 	after, _ := n.table.Get(id)
-	if n.hushed && id != n.id {
+	switch {
+	case n.hushed && id != n.id:
 		n.news.Drop(uint64(id)) // what waits there is older
-	} else {
+	case n.reached.untold && id == n.id:
+	default:
 		n.putNews(rumor.Item{Key: uint64(id), Full: full, Accuser: accuser})
 	}
 	n.changed(before, after)
@@ -371,6 +373,7 @@ func (n *Node) goAboveOwn(generation uint64) {
 
 // announce puts this node's record into its table and tells everybody.
 func (n *Node) announce(full bool) {
+	n.reached.untold = false
 	n.apply(member.Fact{Record: n.self, Incarnation: n.inc, State: n.entry.state()}, full, 0, 0)
 }
 

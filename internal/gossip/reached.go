@@ -7,6 +7,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/rumor"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -61,6 +62,9 @@ type reached struct {
 	// the incarnation, and 1, at which the user was last told that others hold this node failed
 	told   uint64
 	toldAt Time
+	// it has changed its tags, and says no later incarnation than this before it is asked something
+	untold bool
+	said   uint32
 	lost   bool // its address does not lead to it: one of these
 	// nobody asks anything
 	uncalled bool
@@ -254,10 +258,42 @@ func (n *Node) wakeReached() {
 	}
 	r.called = n.now
 	r.due = n.now.Add(callEvery)
+	n.askCallers()
+}
+
+// askCallers asks a few members to call this node.
+func (n *Node) askCallers() {
 	var room [callers]member.Member
 	for _, m := range topology.Pick(n.rng, &n.table, callers, room[:0], n.id) {
 		n.beg(detect.PeerOf(&m))
 	}
+}
+
+// unasked says whether nobody asked this node anything for so long that it may be held failed, and
+// not hear of that.
+func (n *Node) unasked() bool {
+	return n.cfg.Detector == INQUEST && n.table.Live() > 1 &&
+		n.now.Sub(n.start) >= callableFor && n.now.Sub(n.reached.asked) >= askedFor
+}
+
+// announceLater puts this node's record into its own table, above what it said last, and tells it
+// once somebody asks something. To others a later incarnation is the word that this node lives,
+// which it gives only if it is reached.
+func (n *Node) announceLater() {
+	if r := &n.reached; !r.untold {
+		r.untold, r.said = true, n.inc
+	}
+	n.inc++
+	n.apply(member.Fact{Record: n.self, Incarnation: n.inc, State: n.entry.state()}, true, 0, 0)
+	n.askCallers()
+}
+
+// saidInc is the incarnation that this node says it is at.
+func (n *Node) saidInc() uint32 {
+	if n.reached.untold {
+		return n.reached.said
+	}
+	return n.inc
 }
 
 // unreached takes in that nobody asks this node anything, or that somebody does again.
@@ -375,12 +411,17 @@ func (n *Node) wasCalled(peer detect.Peer, t wire.Type, body []byte) bool {
 		n.wokeNow()
 	}
 	n.unreached(false)
+	untold := r.untold
+	r.untold = false
 	if r.owed != 0 {
 		r.owed = 0
 		if self := n.Self(); r.inc >= self.Incarnation && self.State != member.Left {
 			n.refute(r.inc)
 		}
 		n.answerWithSelf(peer)
+	}
+	if untold {
+		n.putNews(rumor.Item{Key: uint64(n.id), Full: true})
 	}
 	return false
 }
