@@ -8,6 +8,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/called"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/rumor"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -33,6 +34,15 @@ func (n *Node) newCalled() *called.Called {
 	return called.New(n.now, calledHost{env{n}}, round)
 }
 
+// announceLater puts this node's record into its own table, above what it said last, and tells it
+// once somebody asks something.
+func (n *Node) announceLater() {
+	n.called.Hold(n.inc)
+	n.inc++
+	n.apply(member.Fact{Record: n.self, Incarnation: n.inc, State: n.entry.state()}, true, 0, 0)
+	n.called.AskCallers(n.now)
+}
+
 // calledHost is the node as that sees it.
 type calledHost struct{ env }
 
@@ -49,6 +59,8 @@ func (h calledHost) TellSelf(to plane.Peer)             { h.n.answerWithSelf(to)
 func (h calledHost) Note(m member.Member, p plane.Peer) { h.n.note(&m, p, false) }
 func (h calledHost) Woke()                              { h.n.wokeNow() }
 func (h calledHost) Asked(q wire.Inquiry)               { h.n.askedAbout(&q) }
+
+func (h calledHost) SpreadSelf() { h.n.putNews(rumor.Item{Key: uint64(h.n.id), Full: true}) }
 
 func (h calledHost) AppendNote(b []byte, m member.Member) []byte {
 	n := h.n

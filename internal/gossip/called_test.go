@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -173,4 +174,50 @@ func TestFailedMemberThatSendsIsDeaf(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// A node that is deaf, and held failed for that, changes its tags every second: others hold it
+// failed all the same, since to them a new record would be its word that it is reached. It sees its
+// tags itself, and all others do once it is back.
+func TestDeafMembersTagsWait(t *testing.T) {
+	for _, how := range []string{"nothing comes", "its address is another's"} {
+		w := newWorld(t)
+		nodes := w.cluster(6, nil)
+		w.run(20 * time.Second)
+		p := nodes[3]
+		if how == "nothing comes" {
+			w.cut = func(_, to netip.AddrPort) bool { return to == p.addr }
+		} else {
+			w.move(p, addrOf(99))
+		}
+		w.until(12*time.Second, "all others hold it failed", func() bool {
+			return w.allHold("n3", member.Failed)
+		})
+		for i := range 30 {
+			tags := mustTags(t, map[string]string{"turn": fmt.Sprint(i)})
+			if err := w.do(p, SetTags{tags}); err != nil {
+				t.Fatal(err)
+			}
+			if self := p.Self(); self.Handle.Value().Tags != tags {
+				t.Fatalf("%s: it does not see its own tags", how)
+			}
+			for range 10 {
+				w.run(100 * time.Millisecond)
+				if !w.allHold("n3", member.Failed) {
+					t.Fatalf("%s: held for alive after %d changes", how, i+1)
+				}
+			}
+		}
+		w.cut, w.route = nil, nil
+		tags := p.self.Value().Tags
+		w.until(20*time.Second, "all see its tags", func() bool {
+			for _, q := range nodes {
+				m, _ := q.Table().Get(p.id)
+				if m.State != member.Alive || m.Handle.Value().Tags != tags {
+					return false
+				}
+			}
+			return true
+		})
+	}
 }

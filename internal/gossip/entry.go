@@ -350,7 +350,7 @@ func (n *Node) sendJoin(s *seed) {
 		ClusterID: n.identity.id, HasCookie: s.until > n.now, Cookie: s.cookie,
 	}
 	r := n.self.Value()
-	n.out.arena = wire.AppendJoin(n.out.arena, &j, &r, n.inc)
+	n.out.arena = wire.AppendJoin(n.out.arena, &j, &r, n.called.Said(n.inc))
 	n.close(start, detect.Peer{Addr: s.addr})
 }
 
@@ -415,7 +415,8 @@ func (n *Node) enter(host bool) {
 	e.welcomed, e.host = true, e.host && host
 }
 
-// rejoin forgets everybody and comes in anew, through the members that were live.
+// rejoin forgets the live and comes in anew, through them. It keeps the dead for as long as before:
+// it would tell others whose dead it has forgotten to forget them too.
 func (n *Node) rejoin() {
 	n.endAll(n.table.Live())
 	e := &n.entry
@@ -425,13 +426,9 @@ func (n *Node) rejoin() {
 		}
 	}
 	for i := n.table.Len() - 1; i >= 0; i-- {
-		switch m := n.table.At(i); {
-		case m.ID == n.id:
-		case m.State.Live():
+		if m := n.table.At(i); m.ID != n.id && m.State.Live() {
 			n.tellOver(m, member.CauseForgotten)
 			n.forget(m.ID)
-		default:
-			n.bury(&m)
 		}
 	}
 	e.welcomed, e.host, e.whole, e.alone, e.deaf = false, false, false, false, true

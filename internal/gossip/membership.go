@@ -163,9 +163,11 @@ func (n *Node) apply(f member.Fact, full bool, accuser member.ID, age time.Durat
 	}
 	id := member.IDOf(f.Record.Value().Name)
 	after, _ := n.table.Get(id)
-	if n.hushed && id != n.id {
+	switch {
+	case n.hushed && id != n.id:
 		n.news.Drop(uint64(id)) // what waits there is older
-	} else {
+	case n.called.Untold() && id == n.id:
+	default:
 		n.putNews(rumor.Item{Key: uint64(id), Full: full, Accuser: accuser})
 	}
 	n.changed(before, after)

@@ -69,6 +69,10 @@ func (n *Node) setTags(t member.Tags) error {
 		return err
 	}
 	n.setSelf(member.Share(r))
+	if n.called.Unasked(n.now) {
+		n.announceLater()
+		return nil
+	}
 	n.inc++
 	n.announce(true)
 	return nil

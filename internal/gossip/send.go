@@ -128,6 +128,9 @@ func (n *Node) appendMember(m *member.Member, full bool, accuser member.ID) {
 func (n *Node) claim(m *member.Member, accuser member.ID) wire.Claim {
 	c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation, State: m.State,
 		Accuser: accuser}
+	if m.ID == n.id && m.State.Live() {
+		c.Incarnation = n.called.Said(n.inc)
+	}
 	if !m.State.Live() {
 		c.Age = uint32(min(max(n.now.Sub(m.Since)/time.Second, 0), 1<<31))
 		c.Cause = m.Cause

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -27,4 +28,34 @@ func TestSleeperComesBack(t *testing.T) {
 		w.until(2*time.Second, "the sleeper is alive to all",
 			func() bool { return w.allHold("n4", member.Alive) })
 	}
+}
+
+// A node that stood still for long, and comes in anew, keeps the dead whom it knew: it has nobody
+// forget them before their time, not even one that missed their death, and cannot judge it.
+func TestSleeperKeepsTheDead(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(5, &Config{Retention: 2 * time.Minute})
+	sleeper, dead, lone := nodes[4], nodes[3], nodes[2]
+	w.run(5 * time.Second)
+	dead.down = true
+	w.cut = func(from, to netip.AddrPort) bool {
+		return (from == lone.addr) != (to == lone.addr)
+	}
+	w.until(30*time.Second, "the dead one is failed", func() bool {
+		return sleeper.sees(dead.id, member.Failed) && nodes[0].sees(dead.id, member.Failed) &&
+			lone.IsUnreachable(dead.id)
+	})
+	sleeper.paused = true
+	w.run(70 * time.Second)
+	w.cut = nil
+	w.resume(sleeper)
+	for range 100 {
+		w.run(100 * time.Millisecond)
+		for _, p := range w.up() {
+			if _, ok := p.Table().Get(dead.id); !ok {
+				t.Fatalf("%s has forgotten the dead", p.self.Value().Name)
+			}
+		}
+	}
+	w.until(20*time.Second, "all know it", func() bool { return w.allSee(4) })
 }

@@ -42,6 +42,8 @@ type Host interface {
 	// tells a member what is held of it.
 	Refute(incarnation uint32)
 	TellSelf(to plane.Peer)
+	// SpreadSelf tells all of this node's record.
+	SpreadSelf()
 	Note(m member.Member, to plane.Peer)
 	// AppendNote writes what Note tells.
 	AppendNote(b []byte, m member.Member) []byte
@@ -107,6 +109,9 @@ type Called struct {
 	// the incarnation, and 1, at which the user was last told that others hold this node failed
 	told   uint64
 	toldAt mono.Time
+	// it has changed its tags, and says no later incarnation than this before it is asked something
+	untold bool
+	said   uint32
 	lost   bool // its address does not lead to it: one of these
 	// nobody asks anything
 	uncalled bool
@@ -162,7 +167,7 @@ func (r *Called) Deafened() bool { return r.deafened }
 func (r *Called) Answered(now mono.Time) { r.answer = now }
 
 // NewLife takes in that this node begins a new life on paper.
-func (r *Called) NewLife() { r.told = 0 }
+func (r *Called) NewLife() { r.told, r.untold = 0, false }
 
 // callable says whether this node's address leads to it, as far as it knows. Only Inquest can tell:
 // the other detectors ask in other ways. One that waits for a call does not know.
@@ -305,6 +310,11 @@ func (r *Called) Wake(now mono.Time) {
 	}
 	r.called = now
 	r.due = now.Add(callEvery)
+	r.AskCallers(now)
+}
+
+// AskCallers asks a few members to call this node.
+func (r *Called) AskCallers(now mono.Time) {
 	var room [callers]member.Member
 	for _, m := range topology.Pick(r.env.Rand(), r.env.Table(), callers, room[:0], r.env.ID()) {
 		r.beg(now, plane.PeerOf(&m))
@@ -316,6 +326,32 @@ func (r *Called) Receive(mono.Time, plane.Sender, wire.Type, []byte) bool { retu
 
 // Deadline is when it is looked whether this node was asked anything.
 func (r *Called) Deadline() mono.Time { return r.due }
+
+// Unasked says whether nobody asked this node anything for so long that it may be held failed, and
+// not hear of that.
+func (r *Called) Unasked(now mono.Time) bool {
+	return r.round > 0 && r.env.Table().Live() > 1 && now.Sub(r.start) >= callableFor &&
+		now.Sub(r.asked) >= askedFor
+}
+
+// Hold has this node say no later incarnation than one before it is asked something: to others that
+// would be the word that it lives, which it gives only if it is reached.
+func (r *Called) Hold(incarnation uint32) {
+	if !r.untold {
+		r.untold, r.said = true, incarnation
+	}
+}
+
+// Untold says whether an incarnation is held back.
+func (r *Called) Untold() bool { return r.untold }
+
+// Said returns the incarnation that this node says, of the one that it is at.
+func (r *Called) Said(incarnation uint32) uint32 {
+	if r.untold {
+		return r.said
+	}
+	return incarnation
+}
 
 // unreached takes in that nobody asks this node anything, or that somebody does again.
 func (r *Called) unreached(on bool) {
@@ -358,12 +394,17 @@ func (r *Called) Question(now mono.Time, peer plane.Peer, t wire.Type, body []by
 		r.env.Woke()
 	}
 	r.unreached(false)
+	untold := r.untold
+	r.untold = false
 	if r.owed != 0 {
 		r.owed = 0
 		if self := r.env.Self(); r.inc >= self.Incarnation && self.State != member.Left {
 			r.env.Refute(r.inc)
 		}
 		r.env.TellSelf(peer)
+	}
+	if untold {
+		r.env.SpreadSelf()
 	}
 	return false
 }

@@ -27,6 +27,7 @@ func (f fake) Ways() int                               { return len(f.Peers) }
 func (f fake) WayAt(i int) (plane.Peer, mono.Time)     { return f.Peers[i], 1 }
 func (f fake) LastHeard(member.ID) mono.Time           { return 1 }
 func (f fake) Refute(uint32)                           {}
+func (f fake) SpreadSelf()                             {}
 func (f fake) TellSelf(plane.Peer)                     {}
 func (f fake) Note(member.Member, plane.Peer)          {}
 func (f fake) SetDeaf(mono.Time, member.Member)        {}

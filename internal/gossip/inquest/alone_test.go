@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -33,6 +34,25 @@ func TestIsolatedDoesNotJudge(t *testing.T) {
 	if !x.d.accuser.judge(w.now, i) || len(w.verdicts) != 1 || w.verdicts[0].of != 1 {
 		t.Errorf("%d verdicts of a node that is not alone any more, with enough votes",
 			len(w.verdicts))
+	}
+}
+
+// A node that found itself alone among three, and hears that one of the others has left, is in a
+// cluster of two: the last of the others, if it is dead, is failed as there. Else nothing would ever
+// come that ends the isolation.
+func TestIsolatedWithOneThatIsDead(t *testing.T) {
+	w := newWorld(t, 3, 1, Config{})
+	x := w.nodes[0]
+	w.crash(1)
+	w.pause(2, time.Hour)
+	w.run(10 * time.Second)
+	if !x.isolated || len(w.verdicts) > 0 {
+		t.Fatalf("isolated %t, %d verdicts", x.isolated, len(w.verdicts))
+	}
+	x.learn(2, 1, 1, member.Left)
+	w.run(10 * time.Second)
+	if x.isolated || w.holds(0, 1) != member.Failed {
+		t.Errorf("isolated %t, and the dead one is %s", x.isolated, w.holds(0, 1))
 	}
 }
 

@@ -12,9 +12,9 @@ const unheardFor = 30 * time.Second
 
 // isolation is whether this node is alone: most of the members that it watches have long not
 // answered, and of the jurors that it asked about them nobody answers. Then it hears nobody, or
-// nobody hears it; it fails nobody and says so. That ends with an answer alone, or with the last of
-// the others: that alarms end, or that others are watched, is no sign of anything. Of two nodes
-// neither can tell.
+// nobody hears it; it fails nobody and says so. That ends with an answer alone, or once no more than
+// two are left, of which neither can tell: that alarms end, or that others are watched, is no sign
+// of anything.
 type isolation struct {
 	*env
 	on      bool
@@ -27,7 +27,7 @@ type isolation struct {
 // check is told how many of so many watched members are cut off from here.
 func (i *isolation) check(now mono.Time, cut, watched int) {
 	on := watched > 1 && 2*cut > watched ||
-		i.on && i.answer <= i.since && i.host.Table().Live() > 1
+		i.on && i.answer <= i.since && i.host.Table().Live() > 2
 	if on && !i.on {
 		i.since = now
 	}
