@@ -271,8 +271,8 @@ func serves(local netip.AddrPort, a netip.Addr) bool {
 // this node's.
 const familyWait = time.Second
 
-// otherFamily says so if nothing is sent to a member from here: its address is of the other IP
-// family, and after a while it was not heard from one that could be answered.
+// otherFamily says so if nothing is sent to a member from here. Its address is of the other IP
+// family then, and after a while it was not heard from an address that could be answered.
 func (n *Node) otherFamily(id member.ID) {
 	if n.parted {
 		return // one at a time: the log has a line a minute

@@ -67,9 +67,9 @@ type Info struct {
 	// same, by name.
 	Unlike []Unlike
 
-	// OtherKeys are sentences about seeds that have another key than this node, one has none, or
-	// the other, and then about eight others at most of which datagrams come that do not open: of
-	// the last three minutes.
+	// OtherKeys are sentences about seeds that have another key than this node, or a key where this
+	// node has none, or none where it has one. Then come sentences about eight other addresses at
+	// most from which datagrams come that do not open. All are of the last three minutes.
 	OtherKeys []string
 
 	Members map[State]int // how many are in each state; all four are there
@@ -93,8 +93,8 @@ type Info struct {
 	// zero if none has.
 	LastHeard time.Time
 	// Deserted says that this node had the last of the live members forgotten though it could not
-	// reach them (Forget), and has met nobody since: they may be a cluster without it, and it no
-	// part of any. A start ends that.
+	// reach them (Forget), and has met no member since. They may be a cluster without it, and it is
+	// no part of any. A start ends that.
 	Deserted bool
 	// Unreached says that this node's address does not lead to it: others hear it, and nothing that
 	// they send to the address of its record comes here (Inquest alone knows it). They hold it
@@ -151,8 +151,8 @@ type Info struct {
 	Health int           // of this node itself: 0 is good, higher is slower to accuse others
 	RTT    time.Duration // smoothed round trip to the others, 0 while unknown
 	// Location is where this node stands, by which RTT and the like estimate. The Error of its
-	// Inside is that of round trips to members of its zone of late, in 1/64, and that of its
-	// Outside to all (64, a guess, where there is one zone alone).
+	// Inside is that of recent round trips to members of its zone, in 1/64. The Error of its
+	// Outside is that of those to all members; it is 64, a guess, where there is only one zone.
 	Location  gossip.Location
 	Locations LocationStats // what came of questions for those of others
 

@@ -36,8 +36,8 @@ const (
 	// nothing.
 	MemberUnreachable
 	MemberReachable
-	// Isolated and Reunited tell that this node, which is the event's Member, hears from next to
-	// nobody, or next to nobody hears it, and declares nobody failed for that; and that somebody
+	// Isolated tells that this node, which is the event's Member, hears almost no member, or almost
+	// none hears it, and that it declares none failed for that. Reunited tells that a member
 	// answers it again.
 	Isolated
 	Reunited

@@ -88,8 +88,8 @@ func (n *Node) lookAtWays() {
 	n.tellWays(now, broken, filtered, still, own)
 }
 
-// tellWays says which ways are broken and at which members TCP is filtered, as far as it has not,
-// and for which that is over; it is not for a member that lives no more.
+// tellWays says which ways are broken and at which members TCP is filtered, as far as it has not
+// said so, and for which that is over. For a member that lives no more nothing is said to be over.
 func (n *Node) tellWays(now gossip.Time, broken, filtered, still, own []string) {
 	tell := func(t *noted, are, still []string, begins, ends string) {
 		begun, over := t.news(now, are, still)

@@ -1,6 +1,6 @@
-// Package dev is the first minute of a newcomer: a whole cluster over real UDP on loopback in one
-// process, a script of what can happen to it, and the times that this took, measured. The script
-// knows nothing of how it is shown.
+// Package dev is the first minute of a new user. It is a whole cluster over real UDP on loopback in
+// one process, a script of what can happen to it, and measured times of that. The script knows
+// nothing of how it is shown.
 package dev
 
 import (

@@ -146,8 +146,8 @@ type Vote struct {
 	Span  time.Duration // over which it did
 }
 
-// AppendDoubt tells a member that it is held a suspect, if it is, for a packet that goes to it
-// anyway: it refutes if it lives (Lifeguard, section IV-C, calls it the buddy system).
+// AppendDoubt tells a member that it is held a suspect, if it is, in a packet that goes to it
+// anyway. It refutes if it lives (Lifeguard, section IV-C, calls this the buddy system).
 func AppendDoubt(b []byte, m *member.Member, accuser member.ID) []byte {
 	if m.State != member.Suspect {
 		return b

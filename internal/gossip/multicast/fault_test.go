@@ -208,8 +208,8 @@ func TestTablesChangeOnTheWay(t *testing.T) {
 	}
 }
 
-// A duty whose parcel is not held any more, and that somebody lacks, has nothing to send: it ends
-// as soon as that is known, however long answers take, and nobody is held for silent.
+// A duty whose parcel is not held any more, and that a member lacks, has nothing to send. It ends
+// as soon as that is known, however long answers take, and no member is held for silent.
 func TestNothingToSend(t *testing.T) {
 	w := newWorld(t, 40, 5, Config{}, nil)
 	x, origin := w.nodes[0], w.nodes[1]
