@@ -197,8 +197,8 @@ func nobodys(m machine, a netip.Addr) string {
 	return ""
 }
 
-// everybodys says what an address is that many hosts get what is sent to; empty: it is none such,
-// as far as this host knows from the networks that it is in.
+// everybodys says which kind of address it is, if many hosts get what is sent to it. Empty: it is
+// none of those, as far as this host knows from the networks that it is in.
 func everybodys(m machine, a netip.Addr) string {
 	switch {
 	case a.IsMulticast():

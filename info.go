@@ -29,8 +29,9 @@ type Info struct {
 	Started   time.Time
 	Uptime    time.Duration
 	// Seen is where the seed that answered last saw this node's datagrams come from; not valid
-	// without one. Translated is the same if that is no address that this node tells the others,
-	// nor, unless one is set, one of the host's: they may not reach the node (Config.Advertise).
+	// without one. Translated is the same address, if it is not the one that this node tells the
+	// others, nor, unless one is set, one of the host's. Then others may not reach the node
+	// (Config.Advertise).
 	Seen       netip.AddrPort
 	Translated netip.AddrPort
 	// TranslatedHere says that Translated is an address of this host: what is sent from it is not
@@ -178,8 +179,8 @@ type SilentZone struct {
 }
 
 // Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention",
-// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) only two nodes know
-// it, of which one let the other in. There is empty then if the member's value is none in common
+// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) two nodes know it
+// only if one of them let the other in. There is empty then if the member's value is none in common
 // use. "zone spelling" is that the first parts of two zones differ in capitals, blanks, - and _
 // alone.
 type Unlike struct{ Name, Setting, Here, There string }

@@ -41,14 +41,14 @@ const (
 	// answers it again.
 	Isolated
 	Reunited
-	// ZoneUnreachable and ZoneRecovered tell that nobody of a whole other zone is heard from here,
-	// and that somebody is again: once, before MemberUnreachable and MemberReachable for each of
-	// its live members. The event's Member is this node. They are declared failed only after
+	// ZoneUnreachable and ZoneRecovered tell that no member of a whole other zone is heard here,
+	// and that one is again. They come once, before MemberUnreachable and MemberReachable for each
+	// of its live members. The event's Member is this node. They are declared failed only after
 	// gossip.Config.Inquest.ZoneGrace.
 	ZoneUnreachable
 	ZoneRecovered
-	// Unreached and Reached tell that nothing that others send to the address of this node, which
-	// is the event's Member, comes here, while they hear it; and that something does again.
+	// Unreached tells that nothing that others send to the address of this node, which is the
+	// event's Member, comes here, while they hear it. Reached tells that something does again.
 	Unreached
 	Reached
 	// Undecided tells that some live members (Silent of Of) are silent, and that too few others
@@ -58,7 +58,7 @@ const (
 	Undecided
 	Decided
 	// Unheard tells, beside Isolated, that this node, which is the event's Member, hears the
-	// others, and that nobody answers what it sends: that does not leave its host, or does not
+	// others, and that none answers what it sends: that does not leave its host, or does not
 	// arrive. HeardAgain tells that somebody answers again.
 	Unheard
 	HeardAgain

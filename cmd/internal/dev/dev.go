@@ -124,7 +124,7 @@ var Steps = []StepName{StepJoin, StepPublish, StepCrash, StepRestart, StepLeave,
 // Update tells how far the script is: a step begins, or is done.
 type Update struct {
 	Step  StepName
-	Node  string // to which it happens, if to one
+	Node  string // the node that it happens to, if it is one
 	Done  bool
 	Facts []Fact // when done
 	Wave  *Wave  // a message has reached everybody; in StepPublish, before it is done

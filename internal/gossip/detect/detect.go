@@ -111,7 +111,7 @@ type Court interface {
 	// Alarm tells this node's user, and on request those of the others, that a member does not
 	// answer this node, or does again.
 	Alarm(now mono.Time, id member.ID, on bool)
-	// Unreachable tells this node's user, and nobody else, that a live member cannot be reached
+	// Unreachable tells this node's user, and no other node, that a live member cannot be reached
 	// from here and that too few others can be asked about it, or that it is reached again.
 	Unreachable(now mono.Time, id member.ID, on bool)
 	// Spread has a message of the detector's told to all members, as news is; the next one of a key

@@ -169,7 +169,7 @@ func (x *node) learn(f member.Fact) {
 }
 
 // Members fail and are back in the tables, at each node at another time, while parcels are on their
-// way: when all agree, and all have them, nobody is offered any again.
+// way. When all agree, and all have them, no member is offered any again.
 func TestTablesChangeOnTheWay(t *testing.T) {
 	for seed := range uint64(24) {
 		n := []int{12, 30, 90, 200}[seed%4]

@@ -282,8 +282,8 @@ func (q *Quota) Room(now mono.Time) int {
 }
 
 // Datagram returns how many bytes of messages fit a datagram that may have to wait, of those that
-// fit any. Where there are budgets that is what fits the least MTU: a grant has to be for a whole
-// one, and of one for the largest a small message leaves most to lapse.
+// fit any. Where there are budgets that is what fits the least MTU. A grant has to be for a whole
+// datagram, and if it were for the largest, a small message would leave most of it to lapse.
 func (q *Quota) Datagram(most int) int {
 	if q.Unmetered() {
 		return most

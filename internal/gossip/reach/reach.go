@@ -126,9 +126,9 @@ func (r *Reach) SetAlone(now mono.Time, on, unheard bool) {
 	r.Settle(now)
 }
 
-// Undecided returns how many live members are silent of which this node cannot say whether they are
-// dead, since too few others answer to judge them; 0 if there are none. The detector counts them
-// now and then, and what became of some of them since is known here.
+// Undecided returns how many live members are silent and cannot be judged, since too few others
+// answer: this node cannot say whether they are dead. It is 0 if there are none. The detector
+// counts them now and then, and what became of some of them since is known here.
 func (r *Reach) Undecided() int { return min(r.undecided, len(r.absences)) }
 
 // SetUndecided takes in how many those are.

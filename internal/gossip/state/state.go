@@ -5,8 +5,8 @@
 //
 // A write has a version, which counts the owner's writes in its present life. A node holds of each
 // owner all that was written up to some version and not overwritten since, and tells that version
-// alone to say what it has. A delta says from which version to which it goes and lists what stands
-// between; it is taken in only where it continues what is held.
+// alone to say what it has. A delta says at which version it begins and at which it ends, and lists
+// what stands between. It is taken in only where it continues what is held.
 //
 //   - owner.go: what is held of one owner, and how a delta changes it.
 //   - own.go: this node's own keys: writes, times to live, tombstones.

@@ -194,8 +194,8 @@ func TestUnaskedIsBelieved(t *testing.T) {
 	}
 }
 
-// A member that lacked a piece when it was asked has got it since, and the one that is said to have
-// it does not answer: the first is asked again.
+// A member that lacked a piece when it was asked has got it since. The one that is said to have it
+// does not answer. So the first is asked again.
 func TestDeniedIsAskedAgain(t *testing.T) {
 	w, dead, n, _ := gapped(t, 5, 1, 3)
 	bodies := pieces(1, 1, 1)

@@ -67,7 +67,7 @@ func (st *stream) lowest() uint64 {
 	return st.highest() + 1
 }
 
-// highest returns the last piece of which this node knows that there is one.
+// highest returns the last piece of the stream that this node knows of.
 func (st *stream) highest() uint64 { return max(st.top, st.next-1) }
 
 // asHead is what others are told. What is not on its way yet is not told of: they would ask for it,

@@ -77,8 +77,8 @@ type Host interface {
 	Twin(now mono.Time)
 	// Writable tells that Append may be tried again after an ErrBackpressure.
 	Writable(now mono.Time)
-	// Keep tells of every piece that is new here, and Mark how far a stream is delivered: with
-	// these, a driver can give Restore at the next start what it needs. A Mark follows the Deliver
+	// Keep tells of every piece that is new here, and Mark how far a stream is delivered. From
+	// these a driver can give Restore at the next start what it needs. A Mark follows the Deliver
 	// or Lose that it covers. The piece's body is never written to again.
 	Keep(now mono.Time, p wire.Piece)
 	Mark(now mono.Time, m Mark)

@@ -243,8 +243,8 @@ func TestVivaldiErrorIsOfWhatCounts(t *testing.T) {
 	}
 }
 
-// A node whose round trips are a hundred times the usual ones for a while drags nobody along, and
-// is estimated right itself, both while it is slow and after.
+// A node whose round trips are a hundred times the usual ones for a while does not drag others
+// along. It is estimated right itself, both while it is slow and after.
 func TestVivaldiSlowPeer(t *testing.T) {
 	g := newGlobe(5, 30, 1, 0)
 	for i := range g.access {
