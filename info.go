@@ -152,8 +152,8 @@ type Info struct {
 	Health int           // of this node itself: 0 is good, higher is slower to accuse others
 	RTT    time.Duration // smoothed round trip to the others, 0 while unknown
 	// Location is where this node stands, by which RTT and the like estimate. The Error of its
-	// Inside is that of recent round trips to members of its zone, in 1/64. The Error of its
-	// Outside is that of those to all members; it is 64, a guess, where there is only one zone.
+	// Inside is that of round trips to members of its zone of late, in 1/64, and that of its
+	// Outside to all (64, a guess, where there is one zone alone).
 	Location  gossip.Location
 	Locations LocationStats // what came of questions for those of others
 
@@ -179,8 +179,8 @@ type SilentZone struct {
 }
 
 // Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention",
-// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) two nodes know it
-// only if one of them let the other in. There is empty then if the member's value is none in common
+// "zone budgets", "MTU", "zone grace" and "TCP probing" (gossip.Config.Inquest) only two nodes know
+// it, of which one let the other in. There is empty then if the member's value is none in common
 // use. "zone spelling" is that the first parts of two zones differ in capitals, blanks, - and _
 // alone.
 type Unlike struct{ Name, Setting, Here, There string }

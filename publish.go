@@ -18,8 +18,8 @@ import (
 // Publish sends a message to all members, this one included, and returns its sequence number.
 // Topics have 1 to 255 bytes, payloads at most MaxMessage. It returns when the message is on its
 // way, not when it has arrived: PublishWait tells that. While too much of what this node published
-// is still on its way, it waits. If ctx ends first the error is ErrBackpressure and that of ctx.
-// After a Leave it is ErrLeaving. When it returns an error, nothing was sent.
+// is still on its way, it waits, and if ctx ends first the error is ErrBackpressure and that of
+// ctx; after a Leave it is ErrLeaving. When it returns an error, nothing was sent.
 func (n *Node) Publish(ctx context.Context, topic string, payload []byte) (seq uint64, err error) {
 	return n.publish(ctx, topic, payload, nil, true)
 }
@@ -34,8 +34,8 @@ func (n *Node) TryPublish(ctx context.Context, topic string, payload []byte) (se
 type Need struct{ count, percent int }
 
 // All is every live member. A member that is declared failed, or leaves, meanwhile is no longer
-// waited for. A member that this node learns of meanwhile is waited for, unless it joined after the
-// message was published: then it does not get the message.
+// waited for; one that this node learns of meanwhile is, unless it joined after the message was
+// published, which it does not get then.
 var All = Need{percent: 100}
 
 // AtLeast is a number of members, the publisher included.

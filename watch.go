@@ -41,9 +41,9 @@ const (
 	// answers it again.
 	Isolated
 	Reunited
-	// ZoneUnreachable and ZoneRecovered tell that no member of a whole other zone is heard here,
-	// and that one is again. They come once, before MemberUnreachable and MemberReachable for each
-	// of its live members. The event's Member is this node. They are declared failed only after
+	// ZoneUnreachable and ZoneRecovered tell that nobody of a whole other zone is heard from here,
+	// and that somebody is again: once, before MemberUnreachable and MemberReachable for each of
+	// its live members. The event's Member is this node. They are declared failed only after
 	// gossip.Config.Inquest.ZoneGrace.
 	ZoneUnreachable
 	ZoneRecovered

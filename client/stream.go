@@ -19,9 +19,9 @@ import (
 // ErrEnded is wrapped by the error of a stream that the agent ended or that broke.
 var ErrEnded = errors.New("the stream ended")
 
-// Watch calls do with each change in the membership until ctx ends, do fails, or the stream ends.
-// It returns the reason, never nil. opened, if not nil, is called as soon as no later change can be
-// missed. With replay the live members come first.
+// Watch calls do with each change in the membership until ctx ends, do fails, or the stream ends;
+// it returns why, never nil. opened, if not nil, is called when nothing can be missed from then on.
+// With replay the live members come first.
 func (c *Client) Watch(ctx context.Context, replay bool, opened func(),
 	do func(api.Event) error) error {
 	q := url.Values{}
