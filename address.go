@@ -199,8 +199,8 @@ func nobodys(m machine, a netip.Addr) string {
 	return ""
 }
 
-// everybodys says what an address is that many hosts get what is sent to; empty: it is none such,
-// as far as this host knows from the networks that it is in.
+// everybodys says which kind of address it is, if many hosts get what is sent to it. Empty: it is
+// none of those, as far as this host knows from the networks that it is in.
 func everybodys(m machine, a netip.Addr) string {
 	switch {
 	case a.IsMulticast():
@@ -273,8 +273,8 @@ func serves(local netip.AddrPort, a netip.Addr) bool {
 // this node's.
 const familyWait = time.Second
 
-// otherFamily says so if nothing is sent to a member from here: its address is of the other IP
-// family, and after a while it was not heard from one that could be answered.
+// otherFamily says so if nothing is sent to a member from here. Its address is of the other IP
+// family then, and after a while it was not heard from an address that could be answered.
 func (n *Node) otherFamily(id member.ID) {
 	if n.parted {
 		return // one at a time: the log has a line a minute

@@ -99,8 +99,8 @@ func until(b *testing.B, period time.Duration, what string, so func() bool) {
 	}
 }
 
-// settle waits until what a storm left behind is over: five seconds at least, and until in each of
-// two seconds as much is sent as in the other, within a tenth. It returns how many packets a second
+// settle waits until the effects of a storm are over: five seconds at least, and until what is sent
+// in one second is that of the second before, within a tenth. It returns how many packets a second
 // that is.
 func settle(b *testing.B, nodes []*Node) (rate float64) {
 	b.Helper()

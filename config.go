@@ -24,12 +24,12 @@ type Config struct {
 	// passes on UDP as it is, and TCP for the detector Inquest. A name is looked up as that of
 	// Advertise is. Default: they send where all do.
 	AdvertiseOutside string
-	// Seeds are known addresses of the cluster: IP, IP:PORT, HOST, HOST:PORT, or the name of SRV
-	// records, which begins with _ (_starling._udp.db.example) and brings its hosts and ports; at
-	// most MaxSeeds. All addresses of a name count, MaxSeeds in all, of which 64 are asked at a
-	// time, each in its turn. Names are looked up again at every attempt, and by a node that they
-	// led to itself alone after 1, 2, 5, 10, 10 ... s. A node without seeds is the first of its
-	// cluster until another joins through it; its own address among them is passed over.
+	// Seeds are known addresses of the cluster, at most MaxSeeds. Each is IP, IP:PORT, HOST,
+	// HOST:PORT, or the name of SRV records, which begins with _ (_starling._udp.db.example) and
+	// brings its hosts and ports. All addresses of a name count, MaxSeeds in all, of which 64 are
+	// asked at a time, each in its turn. Names are looked up again at every attempt, and by a node
+	// that they led to itself alone after 1, 2, 5, 10, 10 ... s. A node without seeds is the first
+	// of its cluster until another joins through it; its own address among them is passed over.
 	Seeds []string
 	// Peers are addresses, IP:PORT, where members of this node's cluster were, at most MaxSeeds
 	// with the Seeds. They are asked as seeds are, but if another cluster of the same name lives

@@ -169,9 +169,9 @@ func routesOf(m machine, local netip.AddrPort, all []transport.HostAddr,
 	return gossip.AnyFamily, false
 }
 
-// routed weighs what a look found of the host's routes. A family that came is served at once; one
-// that is gone is not any more once it was gone twice in a row, since an address is often changed
-// by taking the old one away first. It says whether to look again soon.
+// routed weighs what a look found of the host's routes. A family that came is served at once. A
+// family that is gone is served until it was gone in two looks in a row, since an address is often
+// changed by taking the old one away first. It says whether to look again soon.
 func (n *Node) routed(now gossip.Time, is gossip.Family, out *gossip.Outbox) (soon bool) {
 	h, was := &n.home, n.home.routes
 	switch {

@@ -23,8 +23,9 @@ type Info struct {
 	Started   time.Time
 	Uptime    time.Duration
 	// Seen is where the seed that answered last saw this node's datagrams come from; not valid
-	// without one. Translated is the same if that is no address that this node tells the others,
-	// nor, unless one is set, one of the host's: they may not reach the node (Config.Advertise).
+	// without one. Translated is the same address, if it is not the one that this node tells the
+	// others, nor, unless one is set, one of the host's. Then others may not reach the node
+	// (Config.Advertise).
 	Seen       netip.AddrPort
 	Translated netip.AddrPort
 	// TranslatedHere says that Translated is an address of this host: what is sent from it is not
@@ -61,9 +62,9 @@ type Info struct {
 	// same, by name.
 	Unlike []Unlike
 
-	// OtherKeys are sentences about seeds that have another key than this node, one has none, or
-	// the other, and then about eight others at most of which datagrams come that do not open: of
-	// the last three minutes.
+	// OtherKeys are sentences about seeds that have another key than this node, or a key where this
+	// node has none, or none where it has one. Then come sentences about eight other addresses at
+	// most from which datagrams come that do not open. All are of the last three minutes.
 	OtherKeys []string
 
 	Members map[State]int // how many are in each state; all four are there
@@ -87,8 +88,8 @@ type Info struct {
 	// zero if none has.
 	LastHeard time.Time
 	// Deserted says that this node had the last of the live members forgotten though it could not
-	// reach them (Forget), and has met nobody since: they may be a cluster without it, and it no
-	// part of any. A start ends that.
+	// reach them (Forget), and has met no member since. They may be a cluster without it, and it is
+	// no part of any. A start ends that.
 	Deserted bool
 	// Unreached says that this node's address does not lead to it: others hear it, and nothing that
 	// they send to the address of its record comes here (Inquest alone knows it). They hold it

@@ -19,7 +19,8 @@ import (
 
 const (
 	// drainBatches is how many batches of datagrams are taken off the socket at most before the
-	// core is told the time: enough for a full socket buffer, and a flood does not stop the clock.
+	// core is told the time. It is enough for a full socket buffer, and a flood does not stop the
+	// clock.
 	drainBatches = 64
 	// drainAfter is how late a turn may be for what Receive saw to be still so.
 	drainAfter = gossip.Time(time.Millisecond)
@@ -378,9 +379,9 @@ func (n *Node) checkSpelling(m *member.Member) {
 // errSealed says what is wrong with a sealed datagram at a node without a key.
 var errSealed = errors.New("the datagram is sealed, and this node has no key")
 
-// unopened counts a datagram that the key ring does not open, and says so now and then.
-// Its sender is told too, and if it is a seed this node's user; but not if that is a member, and
-// well: then it has a key of the ring, and somebody else sends in its name.
+// unopened counts a datagram that the key ring does not open, and says so now and then. Its sender
+// is told too, and this node's user if the sender is a seed. Neither is told if the sender is a
+// member that is well: then it has a key of the ring, and another process sends in its name.
 func (n *Node) unopened(from netip.AddrPort, size int, err error) {
 	n.unopenedCount.Add(1)
 	if err == transport.ErrReplayed { // networks duplicate

@@ -10,8 +10,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 )
 
-// A connection that the other side took and reset before this side noticed is one that was taken:
-// nodes close what comes at once, so on a network that is nearly every second one.
+// A connection that the other side took and reset before this side noticed counts as taken. Nodes
+// close what comes at once, so on a network that is nearly every second one.
 func TestResetIsTaken(t *testing.T) {
 	dial := func(e syscall.Errno) error {
 		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", e)}

@@ -55,9 +55,9 @@ type Path struct {
 	OutOfFamily bool // as in Member
 }
 
-// Paths returns what this node knows of the ways to the live members that it talks to, by name:
-// those that it probes or that probe it, or did of late, 64 at most. After the node has stopped it
-// is the last that it knew.
+// Paths returns what this node knows of the ways to the live members that it talks to, by name.
+// These are the members that it probes or that probe it, or did of late, 64 at most. After the node
+// has stopped it is the last that it knew.
 func (n *Node) Paths() (all []Path) {
 	n.read(func() {
 		now := n.now()

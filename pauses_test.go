@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What a node says that it does about a verdict is what it does: one that waits to be called has
-// told nobody yet, and of one that nobody hears the word arrives nowhere.
+// What a node says that it does about a verdict is what it does. A node that waits to be called has
+// told no other yet. The word of a node that no other hears arrives nowhere.
 func TestContradiction(t *testing.T) {
 	for _, x := range []struct {
 		unheard, waits bool

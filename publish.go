@@ -81,9 +81,9 @@ type Receipt struct {
 	// said so: they do not get it, and are not in Of. One that was started anew meanwhile is such a
 	// member too, unless it has a Retain.Dir.
 	Newer int
-	// Agreed is how many members the last view has that all can have agreed on, as Info.Agreed: if
-	// it is more than Of and Newer, some have failed, or are on the other side of a cut. They do
-	// not have the message, or it is not known.
+	// Agreed is how many members the last view has that all can have agreed on, as Info.Agreed. If
+	// it is more than Of and Newer together, some have failed, or are on the other side of a cut.
+	// They do not have the message, or it is not known.
 	Agreed int
 	Took   time.Duration // since it was sent
 }

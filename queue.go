@@ -152,8 +152,8 @@ func once[T any](seq iter.Seq[T]) iter.Seq[T] {
 }
 
 // Ended says why a stream (Watch, WatchKeys, Subscribe, Replay) that was begun with ctx has ended
-// by itself: the cause of ctx, or why the node stopped, as Err has it. It is nil while neither has
-// happened: then the loop was left, or it was not the first over that stream.
+// by itself. It returns the cause of ctx, or why the node stopped, as Err does. It is nil while
+// neither has happened: then the loop was left, or it was not the first over that stream.
 func (n *Node) Ended(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

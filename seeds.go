@@ -462,8 +462,8 @@ func (j *joining) why(otherKeys []string) (text, reason string) {
 	return text, reason
 }
 
-// unreached says whether a seed has refused the node, since one let it in, for that what it sends
-// does not arrive; it is why others do not reach it.
+// unreached says whether a seed has refused the node, since one let it in, because what the seed
+// sends does not arrive. That is why others do not reach the node.
 func (j *joining) unreached() (text, reason string) {
 	if err := j.refusal(); errors.Is(err, gossip.ErrNotReached) {
 		return err.Error(), "address"

@@ -28,8 +28,8 @@ type Retain struct {
 	Bytes int
 	// Dir is a directory to keep messages in as well, so that a node that starts again, or a whole
 	// cluster, goes on where it stopped. Default: none. A disk that is full, a directory that
-	// cannot be written and a file that is damaged or in use keep no node out: it holds messages in
-	// memory alone then, which the log and Info.Store.Err say.
+	// cannot be written, and a file that is damaged or in use do not keep the node out. It holds
+	// messages in memory alone then, and the log and Info.Store.Err say so.
 	Dir string
 }
 

@@ -315,7 +315,7 @@ func TestTopics(t *testing.T) {
 	}
 }
 
-// A node whose store is damaged at the start, or empty, is a newcomer, and its log says what that
+// A node whose store is damaged at the start, or empty, is a newcomer. Its log says what that
 // costs: what was published while it was away does not come.
 func TestDamagedStoreIsANewcomer(t *testing.T) {
 	for about, damage := range map[string][]byte{"damaged": []byte(strings.Repeat("x", 1<<15)),

@@ -33,8 +33,8 @@ const (
 	// nothing.
 	MemberUnreachable
 	MemberReachable
-	// Isolated and Reunited tell that this node, which is the event's Member, hears from next to
-	// nobody, or next to nobody hears it, and declares nobody failed for that; and that somebody
+	// Isolated tells that this node, which is the event's Member, hears almost no member, or almost
+	// none hears it, and that it declares none failed for that. Reunited tells that a member
 	// answers it again.
 	Isolated
 	Reunited
@@ -44,8 +44,8 @@ const (
 	// Tuning.ZoneGrace.
 	ZoneUnreachable
 	ZoneRecovered
-	// Unreached and Reached tell that nothing that others send to the address of this node, which
-	// is the event's Member, comes here, while they hear it; and that something does again.
+	// Unreached tells that nothing that others send to the address of this node, which is the
+	// event's Member, comes here, while they hear it. Reached tells that something does again.
 	Unreached
 	Reached
 	// Undecided tells that some live members (Silent of Of) are silent, and that too few others
@@ -55,7 +55,7 @@ const (
 	Undecided
 	Decided
 	// Unheard tells, beside Isolated, that this node, which is the event's Member, hears the
-	// others, and that nobody answers what it sends: that does not leave its host, or does not
+	// others, and that none answers what it sends: that does not leave its host, or does not
 	// arrive. HeardAgain tells that somebody answers again.
 	Unheard
 	HeardAgain

@@ -23,15 +23,16 @@ type ways struct {
 	broken, filtered, own noted
 }
 
-// noted are names of which the log has said something, in order. It says that of new ones at most
-// once a minute, of all together, and the same of those for which it is over.
+// noted are the names of members about which the log has said something, in order. The log says it
+// of new ones at most once a minute, for all together. It says that it is over at most once a
+// minute, too.
 type noted struct {
 	names       []string
 	begun, over gossip.Time // when that was said next after; 0: not yet
 }
 
-// news takes in of which names something is so by now, and of which it may be so still. It returns
-// those that the log is to tell, and of which it is to take it back.
+// news takes in the names for which something is so now (are), and those for which it may be so
+// still. It returns the names for which the log is to say that it began, and that it is over.
 func (t *noted) news(now gossip.Time, are, still []string) (begun, over []string) {
 	for _, name := range are {
 		if _, known := slices.BinarySearch(t.names, name); !known && t.begun <= now {
@@ -88,8 +89,8 @@ func (n *Node) lookAtWays() {
 	n.tellWays(now, broken, filtered, still, own)
 }
 
-// tellWays says which ways are broken and at which members TCP is filtered, as far as it has not,
-// and for which that is over; it is not for a member that lives no more.
+// tellWays says which ways are broken and at which members TCP is filtered, as far as it has not
+// said so, and for which that is over. For a member that lives no more nothing is said to be over.
 func (n *Node) tellWays(now gossip.Time, broken, filtered, still, own []string) {
 	tell := func(t *noted, are, still []string, begins, ends string) {
 		begun, over := t.news(now, are, still)

@@ -157,8 +157,8 @@ func TestUnopenedIsToldBySource(t *testing.T) {
 	}
 }
 
-// What a seed says of why it does not let a node in stands in Info though another seed has let it
-// in, and while the node is not reached: it is why.
+// A seed says why it does not let a node in. That stands in Info though another seed has let the
+// node in, as long as the node is not reached: it is the reason.
 func TestRefusalsStand(t *testing.T) {
 	j := &joining{first: make(chan struct{})}
 	refusal := fmt.Errorf("10.0.0.5:7747: %w: it answers to 172.17.0.1:7747", gossip.ErrNotReached)

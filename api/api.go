@@ -175,9 +175,8 @@ type Info struct {
 	OwnFiltered bool `json:"tcp_own_filtered"`
 	// whose TCP port does not answer
 	FilteredAt []string `json:"tcp_filtered_members"`
-	// SmallPaths are the members between which and this node datagrams of Longest bytes of UDP
-	// payload do not pass, though short ones do; SizesChecked is on how many ways that was looked
-	// for.
+	// SmallPaths are the members to or from which datagrams of Longest bytes of UDP payload do not
+	// pass, though short ones do. SizesChecked is on how many ways that was looked for.
 	SmallPaths   []SmallPath `json:"small_paths"`
 	SizesChecked int         `json:"sizes_checked"`
 	Longest      int         `json:"longest_bytes"`

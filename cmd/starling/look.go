@@ -441,7 +441,8 @@ func otherKeysText(i *api.Info) string {
 }
 
 // nobodyThere says that none of the other live members is heard, so that what was seen of them last
-// says nothing: the node is isolated and not for what it sends alone, or all others are silent.
+// says nothing. The node is isolated, and not only because it is not heard; or all others are
+// silent.
 func nobodyThere(i *api.Info) bool {
 	live := i.Members["alive"] + i.Members["suspect"]
 	return i.Isolated && !i.Unheard || i.Undecided > 0 && i.Undecided >= live-1

@@ -10,8 +10,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/rumor"
 )
 
-// paper is a printed number: its rounded value, and half of its last digit, by which it may have
-// been rounded.
+// paper reads a printed number. It returns the value, and half a unit of its last digit: rounding
+// may have changed it by so much.
 func paper(t *testing.T, digits string) (value, half float64) {
 	value, err := strconv.ParseFloat(digits, 64)
 	if err != nil {

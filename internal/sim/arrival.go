@@ -359,7 +359,7 @@ func (c *arrival) overdue(l *ledger) (what string) {
 }
 
 // behind says whether a member lacks an earlier message of the same life, out of some. What comes
-// later waits for it until it is given up; of a publisher whose life is over that is for as long as
+// later waits for it until it is given up. If the publisher's life is over, that takes as long as
 // messages are held, since it may come back with it.
 func (p *passage) behind(some []*passage, node int32) bool {
 	return slices.ContainsFunc(some, func(q *passage) bool {

@@ -8,9 +8,9 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip"
 )
 
-// BenchmarkIdleSecond measures what a node of a quiet cluster costs in one second, with what the
-// simulated network takes: the packets of its pings, those that others send it, and as many
-// wake-ups as that takes.
+// BenchmarkIdleSecond measures what a node of a quiet cluster costs in one second: the packets of
+// its pings, those that others send it, and the wake-ups for them. The work of the simulated
+// network is in it.
 func BenchmarkIdleSecond(b *testing.B) {
 	for _, n := range []int{100, 1000} {
 		for _, d := range []gossip.Detector{gossip.INQUEST, gossip.SWIM} {

@@ -570,9 +570,9 @@ func (c budget) Take(_ *ledger, o *Obs) string {
 		o.Count, c.bound)
 }
 
-// zoneBudget: while nothing is done to a cluster, what can wait goes from a zone to another in no
-// stretch of time beyond the budget for that, and some slack. What is always sent comes on top:
-// where failure detectors gossip, it may be more than a budget.
+// zoneBudget: while nothing is done to a cluster, traffic that can wait and goes from one zone to
+// another stays within the budget for that, and some slack, in every stretch of time. What is
+// always sent comes on top: where failure detectors gossip, it may be more than a budget.
 type zoneBudget struct {
 	rate, slack int            // bytes a second, and bytes
 	over        map[uint64]int // what was sent beyond the rate, of each pair of zones
@@ -617,8 +617,8 @@ type load struct {
 
 func (*load) Name() string { return "load" }
 
-// loadStretch is how long a cluster has to be quiet before its load is compared, for how long, and
-// loadSettle how long what was done to it before may echo.
+// loadStretch is for how long the load of a quiet cluster is compared. loadSettle is how long what
+// was done to it before may have effects.
 const (
 	loadSettle  = 15 * time.Second
 	loadStretch = 20 * time.Second

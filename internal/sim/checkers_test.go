@@ -493,9 +493,9 @@ func TestCheckersCanFail(t *testing.T) {
 	}
 }
 
-// Of three, two die at once: with Inquest the third fails nobody, by design, and is not held to it,
-// unless it still has a juror to ask; it has the time for that from when it can. With Lifeguard the
-// last one is slow, and has the time for it that it needs, and no more.
+// Of three nodes two die at once. With Inquest the third fails neither, by design, and does not
+// have to, unless it still has a juror to ask. The time for that counts from when it can ask. With
+// Lifeguard the last one is slow, and has the time for it that it needs, and no more.
 func TestTheOutvotedAreNotBlamed(t *testing.T) {
 	holds := []Obs{saw(0, 1, alive(1, 0)), saw(0, 2, alive(1, 0)), view(0, 7, 3),
 		view(1, 7, 3), view(2, 7, 3)}

@@ -35,8 +35,8 @@ func TestCoordinates(t *testing.T) {
 	}
 }
 
-// A node that is slow for a minute, while messages stream through it, spoils nobody's estimates for
-// long: two minutes after it is well again they are as good as ever. On a LAN its round trips are a
+// A node that is slow for a minute, while messages stream through it, spoils no estimates for long.
+// Two minutes after it is well again they are as good as ever. On a LAN its round trips are a
 // hundred times the usual ones.
 func TestSlowPeerSpoilsNoEstimates(t *testing.T) {
 	for seed := range uint64(size.Of(1, 1, 20)) {

@@ -10,7 +10,7 @@ import (
 )
 
 // Under each of the detectors by heartbeats, while a tenth of all packets is lost, a crash becomes
-// known to all, the process is taken back when it starts again, and nobody else is held failed.
+// known to all. The process is taken back when it starts again, and no other member is held failed.
 func TestHeartbeatDetectors(t *testing.T) {
 	for name, cfg := range map[string]gossip.Config{
 		"heartbeat":       {Detector: gossip.HEARTBEAT},

@@ -64,8 +64,8 @@ func TestFewSurvivors(t *testing.T) {
 	}
 }
 
-// Two sides of a cut that fail nobody go on to fail nobody when one of a side ends or leaves: what
-// it voted before is void, and one that leaves judges nobody.
+// Two sides of a cut that fail no member go on so when a node of a side ends or leaves. What it
+// voted before is void, and a node that leaves judges no other.
 func TestSideThatLosesOneFailsNobody(t *testing.T) {
 	for _, x := range []struct {
 		n, half int
@@ -104,8 +104,8 @@ func TestFewSurvivorsKeepTheirBudget(t *testing.T) {
 	}
 }
 
-// A newcomer that has not met a publisher, since a cut parts them, waits for what others of its
-// side lack too: it tells nothing as lost that the publisher holds.
+// A cut parts a newcomer from a publisher, so that they have not met. The newcomer waits for what
+// others of its side lack too, and tells nothing as lost that the publisher holds.
 func TestUnknownPublisherMayBeBack(t *testing.T) {
 	o := Options{Nodes: 40, Seed: 1, Warm: true, Settle: 5 * time.Second,
 		Duration: 60 * time.Second, Network: LAN(),

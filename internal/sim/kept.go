@@ -11,8 +11,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// What a process keeps on its disk, as package store does: in the order in which it was written, so
-// that a crash loses the end of it and nothing else.
+// What a process keeps on its disk, as package store does. It is kept in the order of the writes,
+// so that a crash loses the last ones and nothing else.
 
 // disk is what one process keeps.
 type disk struct {

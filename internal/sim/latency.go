@@ -34,9 +34,9 @@ func Uniform(lo, hi time.Duration) Latency {
 	return quantiles(lo.String()+"-"+hi.String(), int64(lo), int64(hi))
 }
 
-// Lognormal is what round trips in networks look like: half the packets take less than the median,
-// and sigma (of the logarithm) says how long the tail is; 0.2 is calm, 1 is wild. The tail ends at
-// the 1/4,096 quantile on both sides.
+// Lognormal is what round trips in networks look like. Half the packets take less than the median.
+// sigma, of the logarithm, says how long the tail is: 0.2 is calm, 1 is wild. The tail ends at the
+// 1/4,096 quantile on both sides.
 func Lognormal(median time.Duration, sigma float64) Latency {
 	q := make([]int64, lognormalSteps+1)
 	for i := range q {

@@ -173,7 +173,7 @@ func (m *meter) message(o *Obs) {
 }
 
 // caughtUp returns how long it took, after each absence, until the node had all messages that were
-// sent during it; those without messages, or of a node that never had them all, are left out.
+// sent during it. Absences without messages, or of a node that never had them all, are left out.
 func (m *meter) caughtUp() (all []time.Duration) {
 	for _, a := range m.absences {
 		var last time.Duration

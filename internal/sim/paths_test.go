@@ -16,8 +16,8 @@ func behind(bytes int, o Options) Options {
 }
 
 // A node behind a path that takes less than 1,200 bytes is told of at both ends within ten seconds
-// of its start, whatever the detector, sealed or not; where all pass, nobody tells anything, under
-// loss either.
+// of its start, whatever the detector, sealed or not. Where all datagrams pass, no node tells
+// anything, under loss either.
 func TestSmallPathIsTold(t *testing.T) {
 	for _, d := range []gossip.Detector{gossip.INQUEST, gossip.SWIM, gossip.HEARTBEAT,
 		gossip.ACCRUAL} {

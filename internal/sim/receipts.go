@@ -99,9 +99,9 @@ func (c *waits) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
-// lossyFor is how long a member has to be in touch with one that has a message, to be held to it,
-// where something is wrong: packets are lost, budgets make them wait, others are apart or stand
-// still.
+// lossyFor is how long a member has to be in touch with one that has a message before it has to
+// have it too, where something is wrong. That is so if packets are lost, budgets make them wait,
+// others are apart or stand still.
 const lossyFor = 10 * time.Second
 
 // loss: no node is told that a message is lost while it is held by a node that could be asked for

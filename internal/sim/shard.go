@@ -45,8 +45,8 @@ func (s *shard) next() gossip.Time {
 	return t
 }
 
-// run handles the shard's events before a moment, in order of (time, destination, source,
-// sequence); a wake-up counts as the last source, so that a node has the packets of a moment before
+// run handles the shard's events before a moment, in order of time, destination, source and
+// sequence. A wake-up counts as the last source, so that a node has the packets of a moment before
 // its timers.
 func (s *shard) run(until gossip.Time) {
 	defer catch(&s.panic)

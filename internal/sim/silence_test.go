@@ -42,9 +42,9 @@ func silences(t *testing.T, seed uint64, d time.Duration, actions ...string) *Re
 	return r
 }
 
-// A zone that is cut off for a minute is told of once at each node of the others, and they at each
-// node of it; nobody is failed for it, and all hear each other soon after. A crash meanwhile is
-// known as soon as ever.
+// A zone is cut off for a minute. That is told once at each node of the other zones, and each node
+// in it is told of these. No member is failed for it, and all hear each other soon after. A crash
+// meanwhile is known as soon as ever.
 func TestZoneCutOff(t *testing.T) {
 	for seed := range uint64(2) {
 		for _, crash := range []bool{false, true} {

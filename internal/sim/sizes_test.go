@@ -110,7 +110,7 @@ func everything(t *testing.T, o Options, messages int) *Detail {
 }
 
 // A path that passes no more than the least MTU, and says nothing about what it drops, is no
-// trouble: a message, a large one and a large key are there as fast as everywhere, sealed too.
+// trouble. A message, a large one and a large key arrive as fast as everywhere, sealed too.
 func TestNarrowPath(t *testing.T) {
 	for _, sealed := range []bool{false, true} {
 		o := Options{Nodes: 20, Zones: 2, Sealed: sealed, Warm: true,

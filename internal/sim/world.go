@@ -188,8 +188,8 @@ func (w *World) perform(e entry) {
 }
 
 // lookUp finds the addresses that joining nodes get: at first those of the first nodes, and once
-// there is a cluster, those of the first that run, as a name server would have them that somebody
-// looks after.
+// there is a cluster, those of the first that run. A name server that is kept up to date would have
+// the same.
 func (w *World) lookUp() {
 	w.seeds = w.seeds[:0]
 	for _, h := range w.hosts {

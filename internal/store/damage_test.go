@@ -347,9 +347,9 @@ func TestSpoiledMark(t *testing.T) {
 	}
 }
 
-// TestGone: a file that is removed, or replaced, while it is open is told once, and what it was;
-// from then on the store keeps what comes in the file that is in its place, with all marks. It is
-// noticed though nothing comes.
+// TestGone: if a file is removed, or replaced, while it is open, that is told once, and which of
+// the two it was. From then on the store keeps what comes in the file that is in its place, with
+// all marks. It is noticed though nothing comes.
 func TestGone(t *testing.T) {
 	for name, x := range map[string]struct {
 		do   func(path string) error

@@ -11,8 +11,8 @@
 // is moved aside, and a new one is begun; so it is where somebody removed the file of a node that
 // runs.
 //
-// Pieces stand in segments in the order in which they came; a segment goes as a whole when it is
-// too old or there are too many bytes, which is cheap, and by which the oldest goes first.
+// Pieces stand in segments in the order in which they came. A segment goes as a whole when it is
+// too old or there are too many bytes. That is cheap, and the oldest goes first.
 package store
 
 import (

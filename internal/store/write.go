@@ -143,9 +143,9 @@ func (s *Store) count() {
 	s.mu.Unlock()
 }
 
-// write writes what waits. After a failure it tries again only after a while, unless it must; then
-// also with nothing that waits, or a store that works again would be told as failing until
-// something came.
+// write writes what waits. After a failure it tries again only after a while, unless it must. It
+// tries also with nothing that waits: otherwise a store that works again would be told as failing
+// until something came.
 func (s *Store) write(must bool) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -225,8 +225,8 @@ func (s *Store) update(pieces []wire.Piece, marks map[streamKey]namedMark) (err 
 	return err
 }
 
-// room says whether there is room for minRoom: what is short, or nothing, may find a place in the
-// file while the disk is full, and what comes next does not.
+// room says whether there is room for minRoom. A short write, or none, may find a place in the file
+// while the disk is full, and the next one does not.
 func (s *Store) room() error {
 	err := s.db.Update(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketMeta).Put(keyRoom, make([]byte, minRoom))

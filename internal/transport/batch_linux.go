@@ -206,10 +206,10 @@ func (c *Conn) deliver(deliver func(netip.AddrPort, []byte)) (int, error) {
 	return delivered, nil
 }
 
-// Send hands the packets to the kernel, in order, and says how many it took. What one packet runs
-// into (no route, forbidden by a filter, too long, a family that the socket lacks, a full send
-// buffer) is counted in Stats and does not stop the others: gossip repairs lost datagrams. The
-// only error is net.ErrClosed. The packets may be reused when it returns.
+// Send hands the packets to the kernel, in order, and says how many it took. An error of one packet
+// is counted in Stats and does not stop the others: gossip repairs lost datagrams. Such errors are
+// no route, a filter that forbids it, too long, a family that the socket lacks, and a full send
+// buffer. The only error is net.ErrClosed. The packets may be reused when it returns.
 func (c *Conn) Send(packets []Packet) (sent int, err error) {
 	for len(packets) > 0 && err == nil {
 		n := min(len(packets), batchSize)

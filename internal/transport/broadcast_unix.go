@@ -7,8 +7,9 @@ import (
 	"syscall"
 )
 
-// noBroadcast has the kernel refuse what is sent to a broadcast address, which package net allows:
-// a stranger names the address to which it is answered, and all hosts of a network would hear that.
+// noBroadcast has the kernel refuse what is sent to a broadcast address, which package net allows.
+// A stranger names the address at which it is answered, and all hosts of a network would get the
+// answer.
 func noBroadcast(udp *net.UDPConn) error {
 	raw, err := udp.SyscallConn()
 	if err != nil {

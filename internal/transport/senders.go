@@ -1,7 +1,7 @@
 package transport
 
-// This file is what a Sealer remembers about those it hears from: a bounded table of replay
-// windows, and for a part of them the ready cipher, which is large and can be derived again.
+// This file is what a Sealer remembers about the senders that it hears. It is a bounded table of
+// replay windows, and for a part of them the ready cipher, which is large and can be derived again.
 // Both bounds evict by the clock algorithm: a hand goes round and takes the first entry that was
 // not used since it last came by.
 

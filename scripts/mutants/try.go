@@ -129,7 +129,7 @@ type swarmed struct {
 }
 
 // swarm builds the simulator of a tree and runs seeds until a checker speaks, other than those that
-// speak without a bug. by says which did, and after how many seeds; nobody did if it is empty. With
+// speak without a bug. by says which did, and after how many seeds; none did if it is empty. With
 // no such list it goes through all seeds, and returns the checkers that spoke, with the number of
 // seeds.
 func swarm(ctx context.Context, o options, dir string, without map[string]int) (by string,

@@ -134,8 +134,8 @@ func (b *lockedBuffer) lines() int {
 	return bytes.Count(b.Bytes(), []byte("\n"))
 }
 
-// Agents of IPv4 alone, of IPv6 alone and of both are one cluster: those that cannot reach each
-// other are named, and not suspected, and get each other's messages and keys by way of those with
+// Agents of IPv4 alone, of IPv6 alone and of both are one cluster. Those that cannot reach each
+// other are named, and not suspected. They get each other's messages and keys by way of those with
 // both. Then, among others, one way from one agent to another is cut, and then all that comes to
 // one.
 func TestPaths(t *testing.T) {

@@ -1,6 +1,6 @@
 // Compiles says whether the compiler takes the module on the systems that it is not tested on, and
 // bench/, a module of its own, with its tests. It reads all packages from their source and compiles
-// none: to build them for one more system compiles Go's library and all modules anew, two to three
+// none. A build for one more system compiles Go's library and all modules anew, two to three
 // minutes of a core. `make night` does so.
 package main
 

@@ -1,6 +1,6 @@
-// Package dev is the first minute of a newcomer: a whole cluster over real UDP on loopback in one
-// process, a script of what can happen to it, and the times that this took, measured. The script
-// knows nothing of how it is shown.
+// Package dev is the first minute of a new user. It is a whole cluster over real UDP on loopback in
+// one process, a script of what can happen to it, and measured times of that. The script knows
+// nothing of how it is shown.
 package dev
 
 import (
@@ -124,7 +124,7 @@ var Steps = []StepName{StepJoin, StepPublish, StepCrash, StepRestart, StepLeave,
 // Update tells how far the script is: a step begins, or is done.
 type Update struct {
 	Step  StepName
-	Node  string // to which it happens, if to one
+	Node  string // the node that it happens to, if it is one
 	Done  bool
 	Facts []Fact // when done
 	Wave  *Wave  // a message has reached everybody; in StepPublish, before it is done

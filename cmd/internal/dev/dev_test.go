@@ -70,7 +70,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// What is measured as idle is that: the first looks at the sizes of datagrams, from the fourth
+// What is measured as idle is idle. The first looks at the sizes of datagrams, from the fourth
 // second of a node's life to about its eighth, are over by then.
 func TestIdleIsMeasuredWhenSettled(t *testing.T) {
 	c, err := Config{Nodes: MinNodes}.withDefaults()

@@ -181,9 +181,9 @@ func TestGossipedCounters(t *testing.T) {
 
 func live(h *detecttest.Host, i int) bool { m := h.Get(i); return m.State.Live() }
 
-// A suspect, which an old verdict of others makes of a member, is watched wherever it stands on the
-// ring, until it refutes or is failed: its own watchers hold it for failed already (the swarm's
-// seed 196).
+// An old verdict of others makes a member a suspect. It is watched wherever it stands on the ring,
+// until it refutes or is failed: its own watchers hold it for failed already (the swarm's seed
+// 196).
 func TestSuspectsAreWatched(t *testing.T) {
 	const n = 40
 	h := newHost(n, accrual.Config{})

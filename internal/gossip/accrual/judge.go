@@ -7,8 +7,8 @@ import (
 
 // window is what is remembered of the last intervals between heartbeats: their number, mean and
 // variance, in seconds. It is the true mean until Config.Window intervals have come, and an
-// exponentially weighted one of that many from then on, which takes 24 bytes a member where the
-// intervals themselves would take 8,000.
+// exponentially weighted one of that many from then on. That takes 24 bytes a member; the intervals
+// themselves would take 8,000.
 type window struct {
 	count          int
 	mean, variance float64

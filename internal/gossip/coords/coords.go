@@ -2,8 +2,8 @@
 // where others do.
 //
 // Its question rides on a probe and the answer on what answers the probe, so most round trips cost
-// no packets of their own; and it is asked seldom once the node has settled. Where others stand is
-// not gossiped, since few ever want to know: a node that does asks them.
+// no packets of their own. A node asks seldom once it has settled. Where others stand is not
+// gossiped, since few ever want to know: a node that does asks them.
 //
 // With several zones a node stands in two spaces, one for its own zone and one for all zones, as in
 // Pharos (Chen et al. 2009). No space renders the milliseconds between zones right. In a single
@@ -163,9 +163,9 @@ func (c *Coords) Ride(now mono.Time, b []byte, to detect.Peer, first wire.Type) 
 }
 
 // Rode asks a member of another zone: the detector probes few of them, and through few nodes. In a
-// settled cluster a few members of each zone do so, however many there are. At the start all do;
-// those of a zone that is larger than all others together ask less often, so that no member of
-// these is asked more often than each member asks where zones are alike.
+// settled cluster a few members of each zone do so, however many there are. At the start all do.
+// Members of a zone that is larger than all others together ask less often. So no member of the
+// others is asked more often than each member asks where zones are alike.
 func (c *Coords) Rode(now mono.Time) {
 	if c.afar > now || !c.env.Ring().Mixed() {
 		return

@@ -1,7 +1,7 @@
-// Package counter is how nodes exchange heartbeat counters (van Renesse, Minsky, Hayden 1998): each
-// raises its own from time to time and tells a few others the counters that it knows; of two for
-// one member the higher prevails. What is made of a counter that rises, or does not, is the failure
-// detectors' affair: packages heartbeat and accrual.
+// Package counter is how nodes exchange heartbeat counters (van Renesse, Minsky, Hayden 1998). Each
+// raises its own from time to time, and tells a few others the counters that it knows. Of two
+// counters for one member the higher prevails. What is made of a counter that rises, or does not,
+// is the failure detectors' affair: packages heartbeat and accrual.
 //
 // The paper sends the whole table. Here one datagram of it goes to each chosen member, and the next
 // one has the next part of the table, in turn. So the load on a node does not grow with the
@@ -200,9 +200,9 @@ func (x *Exchange[T]) Stalled(gap time.Duration) {
 	}
 }
 
-// Reach is to how many members' tables a node's view of one member is told in a period, on average:
-// Fanout, or less if the table is larger than a datagram, or the cluster smaller. The chance that a
-// counter is not seen to rise for t falls as exp(-Reach·t/Period).
+// Reach is how many members a node tells any one counter in a period, on average: Fanout, or less
+// if the table is larger than a datagram, or the cluster smaller. The chance that a counter is not
+// seen to rise for t falls as exp(-Reach·t/Period).
 func (c Config) Reach(live int) float64 {
 	others := max(live-1, 1)
 	part := float64(c.Room) / typicalEntry / float64(others)

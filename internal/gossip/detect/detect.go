@@ -111,7 +111,7 @@ type Court interface {
 	// Alarm tells this node's user, and on request those of the others, that a member does not
 	// answer this node, or does again.
 	Alarm(now mono.Time, id member.ID, on bool)
-	// Unreachable tells this node's user, and nobody else, that a live member cannot be reached
+	// Unreachable tells this node's user, and no other node, that a live member cannot be reached
 	// from here and that too few others can be asked about it, or that it is reached again.
 	Unreachable(now mono.Time, id member.ID, on bool)
 	// Spread has a message of the detector's told to all members, as news is; the next one of a key
@@ -146,8 +146,8 @@ type Vote struct {
 	Span  time.Duration // over which it did
 }
 
-// AppendDoubt tells a member that it is held a suspect, if it is, for a packet that goes to it
-// anyway: it refutes if it lives (Lifeguard, section IV-C, calls it the buddy system).
+// AppendDoubt tells a member that it is held a suspect, if it is, in a packet that goes to it
+// anyway. It refutes if it lives (Lifeguard, section IV-C, calls this the buddy system).
 func AppendDoubt(b []byte, m *member.Member, accuser member.ID) []byte {
 	if m.State != member.Suspect {
 		return b

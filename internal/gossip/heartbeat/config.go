@@ -22,9 +22,9 @@ type Config struct {
 
 	// Local is the protocol as published: each node judges by the counters that it has itself,
 	// tells nobody of its verdict and believes nobody's, and forgets the dead after Cleanup. It is
-	// for studies. Otherwise the first verdict goes to all, a member that lives refutes it with a
-	// higher incarnation, and the order of incarnations keeps stale rumors from bringing the dead
-	// back, which is what T_cleanup is for.
+	// for studies. Otherwise the first verdict goes to all, and a member that lives refutes it with
+	// a higher incarnation. The order of incarnations keeps stale rumors from bringing the dead
+	// back; with Local, T_cleanup does.
 	Local bool
 }
 

@@ -3,8 +3,8 @@
 // Each node raises a counter of its own in each period and tells a few random members all the
 // counters that it knows, or as many as fit a datagram, in turn (package counter). A member whose
 // counter does not rise for T_fail has failed. No member is probed and no answer is waited for, so
-// loss costs time alone; but the counters of n members have to reach n members: either the bytes or
-// the time to detect a crash grow with n. Here it is the time.
+// loss costs time alone. But the counters of n members have to reach n members. So either the bytes
+// or the time to detect a crash grow with n. Here it is the time.
 package heartbeat
 
 import (

@@ -42,8 +42,8 @@ func BenchmarkTableMemory(b *testing.B) {
 	}
 }
 
-// A member costs at most 64 bytes in a table of a thousand or more, whatever the size: with the
-// slack of what grew for it, and of what the allocator rounds up.
+// A member costs at most 64 bytes in a table of a thousand or more, whatever the size. That
+// includes the slack of slices that grew, and what the allocator rounds up.
 func TestMemberCost(t *testing.T) {
 	var table Table
 	worst, at := 0.0, 0

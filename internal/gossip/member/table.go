@@ -122,7 +122,7 @@ type Table struct {
 	heard map[ID]*netip.AddrPort
 }
 
-// maxHeard bounds the members of which it is remembered where they are heard from.
+// maxHeard bounds for how many members the table remembers from which address they are heard.
 const maxHeard = 1024
 
 // SetHome says in which zone the table is, before anybody is taken in.

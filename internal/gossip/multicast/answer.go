@@ -201,9 +201,9 @@ func (r *Relay) answer(now mono.Time, i int32, k int, from member.ID, m *wire.Co
 	}
 }
 
-// compare closes the leg of a span. If the delegate knows other members there than this node, those
-// that it may not know are offered the parcel from here; for a wide span its own delegates see to
-// that, as far as they know better.
+// compare closes the leg of a span. If the delegate knows other members there than this node, this
+// node offers the parcel to those that the delegate may not know. For a wide span the delegate's
+// own delegates see to that, as far as they know better.
 func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Confirmed) {
 	l := &j.legs[k]
 	places := r.ring.All()

@@ -230,8 +230,8 @@ func (x *node) forget(y *node) member.Fact {
 	return m.Fact()
 }
 
-// A delegate comes to know a member while it is at work: that is not among those that its count is
-// of, and the origin, which knew it all the while, asks it itself.
+// A delegate comes to know a member while it is at work. Its count does not include that member.
+// The origin, which knew the member all the while, asks it itself.
 func TestKnownTooLate(t *testing.T) {
 	for seed := range uint64(20) {
 		w := newWorld(t, 12, seed, Config{}, inZones(2))

@@ -169,7 +169,7 @@ func (x *node) learn(f member.Fact) {
 }
 
 // Members fail and are back in the tables, at each node at another time, while parcels are on their
-// way: when all agree, and all have them, nobody is offered any again.
+// way. When all agree, and all have them, no member is offered any again.
 func TestTablesChangeOnTheWay(t *testing.T) {
 	for seed := range uint64(24) {
 		n := []int{12, 30, 90, 200}[seed%4]
@@ -208,8 +208,8 @@ func TestTablesChangeOnTheWay(t *testing.T) {
 	}
 }
 
-// A duty whose parcel is not held any more, and that somebody lacks, has nothing to send: it ends
-// as soon as that is known, however long answers take, and nobody is held for silent.
+// A duty whose parcel is not held any more, and that a member lacks, has nothing to send. It ends
+// as soon as that is known, however long answers take, and no member is held for silent.
 func TestNothingToSend(t *testing.T) {
 	w := newWorld(t, 40, 5, Config{}, nil)
 	x, origin := w.nodes[0], w.nodes[1]

@@ -82,8 +82,8 @@ func TestTooManyDuties(t *testing.T) {
 	w.idle()
 }
 
-// A parcel that is more than a datagram of this node takes is not passed on, by itself or when
-// others ask what came of it; the duty ends all the same.
+// A parcel that is more than a datagram of this node takes is not passed on, neither unasked nor
+// when others ask what came of it. The duty ends all the same.
 func TestTooLargeParcel(t *testing.T) {
 	w := newWorld(t, 6, 40, Config{}, nil)
 	x, from := w.nodes[0], w.nodes[5].peer

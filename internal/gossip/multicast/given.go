@@ -17,8 +17,9 @@ import (
 // says "void" and is counted neither here nor there.
 //
 // The origin asks each member that is missing again, now and then, by turns itself and by way of
-// others: the way between just these two may be broken, or that of several to one. It remembers
-// which member reached another one. A member that turns out to be live meanwhile is asked as well.
+// others. The way between just these two may be broken, or the ways of several members to one. It
+// remembers which member reached another one. A member that turns out to be live meanwhile is asked
+// as well.
 
 // placeBits are those of a span in which one member stands alone.
 const placeBits = 64

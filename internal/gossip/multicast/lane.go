@@ -169,9 +169,9 @@ func (r *Relay) confirmClosed(now mono.Time, p parent, c *closed) {
 	r.note(now, p, n)
 }
 
-// note puts a confirmation in the lane to a parent. If that is patient, it waits when another went
-// there a moment ago, and in any case if it only says that the duty was taken: it may be done
-// meanwhile, and is then told of once.
+// note puts a confirmation in the lane to a parent. If the answer is patient, it waits when another
+// went there a moment ago. It waits in any case if it only says that the duty was taken: the duty
+// may be done meanwhile, and is then told of once.
 func (r *Relay) note(now mono.Time, p parent, n note) {
 	i := r.laneTo(now, p.peer)
 	l := &r.lanes[i]

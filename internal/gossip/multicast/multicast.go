@@ -58,8 +58,8 @@ type Host interface {
 	// Silent says whether nobody of a zone is heard here.
 	Silent(zone uint16) bool
 	// Room returns how many bytes may be sent to each other zone now; 0 if the budget for one is
-	// spent: what can wait does, until Resume is called or for a moment. Tight says whether that
-	// for one zone is spent, or was of late: then no copies are sent there for safety.
+	// spent. Then what can wait does, until Resume is called or for a moment. Tight says whether
+	// that for one zone is spent, or was of late: then no copies are sent there for safety.
 	Room() int
 	Tight(zone uint16) bool
 	// Epoch returns a number that rises every few seconds, and is mostly the same at all nodes.
@@ -130,7 +130,7 @@ const (
 	maxWaited  = 1024    // of them that a publisher waits for; fewer in a large cluster:
 	waitedLegs = 1 << 17 // legs that these have at most, if each has one for each member
 	maxDebts   = 256     // confirmations owed for parcels that this node was not given yet
-	maxWays    = 16      // members of which it is remembered which helper reached them
+	maxWays    = 16      // members for which the helper that reached them is remembered
 	// members that are asked, one after the other, to reach one in this node's place
 	maxDetours = 4
 	// peers whose last datagram is remembered, beyond the peers for which something waits

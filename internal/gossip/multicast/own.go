@@ -150,9 +150,9 @@ func (r *Relay) gather() (b wire.Branch, size int) {
 	return b, size
 }
 
-// launch sends an own parcel. Where what other zones are sent is bounded, a striped one is given to
-// somebody for this node's zone only: this node alone waits for budgets, so it gives the parcel to
-// the other zones itself.
+// launch sends an own parcel. Where a budget bounds what other zones are sent, a striped one is
+// given to a member for this node's zone only. This node alone waits for budgets, so it gives the
+// parcel to the other zones itself.
 func (r *Relay) launch(now mono.Time, b *wire.Branch, size int, bounded bool) {
 	o := &r.own
 	r.flow.count(now)

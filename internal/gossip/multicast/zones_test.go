@@ -31,7 +31,8 @@ func zoned(t *testing.T, n int, seed uint64, crossing *int) *world {
 }
 
 // A message reaches three zones by few copies between them, in the time of the longest way and of a
-// local spread, even if much is lost between zones, or some of those die that it is given to.
+// local spread. That holds even if much is lost between zones, or if some of the members that it is
+// given to die.
 func TestAcrossZones(t *testing.T) {
 	for _, c := range []struct {
 		what          string

@@ -232,7 +232,7 @@ func (q *Quota) mustWait(now mono.Time, p *pair, bytes int) bool {
 
 // covers says whether so many bytes can be paid for. What the share saves up is a second's: in a
 // large zone it is enough for what is always sent, and a member that wants more asks. What is owed
-// is no more than a second's part of all, or a datagram: nobody used the rest when it was spent,
+// is no more than a second's part of all, or a datagram. No member used the rest when it was spent,
 // and a member that was quiet for hours does not pay for that when it publishes.
 func (q *Quota) covers(now mono.Time, p *pair, bytes int) bool {
 	part := max(p.rate/max(len(q.env.Ring().Zone(q.zone())), 1), 1)
@@ -282,8 +282,8 @@ func (q *Quota) Room(now mono.Time) int {
 }
 
 // Datagram returns how many bytes of messages fit a datagram that may have to wait, of those that
-// fit any. Where there are budgets that is what fits the least MTU: a grant has to be for a whole
-// one, and of one for the largest a small message leaves most to lapse.
+// fit any. Where there are budgets that is what fits the least MTU. A grant has to be for a whole
+// datagram, and if it were for the largest, a small message would leave most of it to lapse.
 func (q *Quota) Datagram(most int) int {
 	if q.Unmetered() {
 		return most
@@ -360,8 +360,9 @@ func (q *Quota) send(now mono.Time, to detect.Peer, t wire.Type, m wire.Loan) {
 }
 
 // Lenders returns the member that grants what this node's zone may send to another, and its
-// stand-in while it gives no word: the first two in rank (Thaler and Ravishankar 1998) of those
-// that are not unreachable. The few that are left fail nobody, and a dead lender grants nothing.
+// stand-in while it does not answer. They are the first two in rank (Thaler and Ravishankar 1998)
+// of those that are not unreachable. The few that are left fail nobody, and a dead lender grants
+// nothing.
 func (q *Quota) Lenders(zone uint16) (first, second member.ID) {
 	var most, next uint64
 	for _, p := range q.env.Ring().Zone(q.zone()) {

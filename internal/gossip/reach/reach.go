@@ -1,6 +1,6 @@
-// Package reach is which members a node reaches: what its detector sees of the others and the table
-// does not say, and how it is connected with members at addresses of the other IP version. Nobody
-// else is told of it.
+// Package reach is which members a node reaches. It has what the detector sees of the others and
+// the table does not say, and how the node is connected with members at addresses of the other IP
+// version. Nobody else is told of it.
 package reach
 
 import (
@@ -95,7 +95,7 @@ func (r *Reach) Isolated() bool { return r.isolated }
 func (r *Reach) Unheard() bool { return r.unheard && !r.unserved }
 
 // Unserved says whether there are other live members, and all of them are at addresses of an IP
-// version that this node cannot send to: then nobody tells anybody of it, and it is isolated.
+// version that this node cannot send to. Then none can pass on its news, and it is isolated.
 func (r *Reach) Unserved() bool { return r.unserved }
 
 // Settle tells the user of the beginning and the end of an isolation.
@@ -126,9 +126,9 @@ func (r *Reach) SetAlone(now mono.Time, on, unheard bool) {
 	r.Settle(now)
 }
 
-// Undecided returns how many live members are silent of which this node cannot say whether they are
-// dead, since too few others answer to judge them; 0 if there are none. The detector counts them
-// now and then, and what became of some of them since is known here.
+// Undecided returns how many live members are silent and cannot be judged, since too few others
+// answer: this node cannot say whether they are dead. It is 0 if there are none. The detector
+// counts them now and then, and what became of some of them since is known here.
 func (r *Reach) Undecided() int { return min(r.undecided, len(r.absences)) }
 
 // SetUndecided takes in how many those are.
@@ -156,10 +156,10 @@ func (r *Reach) IsSilent(zone uint16) bool {
 
 // Reachable returns how many members the cluster has, as far as this node knows, and how many of
 // them it can reach, itself included. The cluster is the last view that all can have agreed on: all
-// but those that left. A failed member is of it until an operator has it forgotten, or it is
-// forgotten for its age at a node that reaches more than half: it may live on the other side of a
-// cut. So of two sides that do not see each other not both have more than half, once the cut is
-// noticed, unless members joined since. An isolated node reaches itself alone.
+// but those that left. A failed member counts until an operator has it forgotten, or it is
+// forgotten for its age at a node that reaches more than half. Until then it may live on the other
+// side of a cut. So of two sides that do not see each other not both have more than half, once the
+// cut is noticed, unless members joined since. An isolated node reaches itself alone.
 func (r *Reach) Reachable() (reachable, of int) {
 	t := r.env.Table()
 	for m := range t.All() {
@@ -212,8 +212,8 @@ func (r *Reach) Silent() iter.Seq[member.ID] {
 }
 
 // Unreachable goes through the live members that this node cannot reach, while too few others can
-// be asked about them, while their zone is silent, or while nobody connects this node with their IP
-// version (Unbridged).
+// be asked about them, while their zone is silent, or while no member connects this node with their
+// IP version (Unbridged).
 func (r *Reach) Unreachable() iter.Seq[member.ID] {
 	return func(yield func(member.ID) bool) {
 		for _, a := range r.absences {
@@ -236,8 +236,8 @@ func (r *Reach) find(id member.ID) (i int, found bool) {
 	})
 }
 
-// IsStale says whether a member is live here only since this node could not reach it for long: the
-// members that could may have forgotten by now that it is dead, so nobody is told of it.
+// IsStale says whether a member is live here only because this node could not reach it for long.
+// Members that could may have forgotten by now that it is dead, so the user is not told of it.
 func (r *Reach) IsStale(now mono.Time, id member.ID) bool { return r.AwayFor(now, id) > r.stale }
 
 // AwayFor is for how long this node cannot reach a member; 0 if it can.

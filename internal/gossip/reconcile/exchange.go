@@ -8,9 +8,9 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// maxSplit bounds the parts that one view is answered with, as a power of two; perPart is how many
-// differing items each should have at most: below what a large sketch decodes, since d is an
-// estimate.
+// maxSplit bounds the parts that one view is answered with, as a power of two. perPart is how many
+// differing items each part should have at most. It is below what a large sketch decodes, since d
+// is an estimate.
 const (
 	maxSplit = 6
 	perPart  = 64

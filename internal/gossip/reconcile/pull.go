@@ -12,9 +12,9 @@ import (
 // A newcomer's pull. It lists what it holds, as a rule nothing, in ranges that fill about one
 // datagram each. Several ranges are asked for at once, each of another random member. The seed that
 // let the newcomer in is asked an eighth as often, since all newcomers of a storm know that one. A
-// lost request is made again, of somebody else; only a Busy slows the pull down, by keeping its
-// place in the window for the time it names. (A window that shrinks with loss starves where links
-// lose half.)
+// lost request is made again, of another member. Only a Busy slows the pull down, by keeping its
+// place in the window for the time it names. A window that shrinks with loss would starve where
+// links lose half.
 
 const (
 	seedShare = 8               // the seed is asked one time in so many that it is drawn
@@ -135,9 +135,9 @@ func (r *Repair) endPull(now mono.Time) {
 	r.lookAround(now)
 }
 
-// Whole says whether the table has been whole since the last Welcome: the pull has brought as many
-// members as the seed knew, or could get no answers; or a peer turned out to see what this node
-// sees.
+// Whole says whether the table has been whole since the last Welcome. It is if the pull has brought
+// as many members as the seed knew, or could get no answers. It is too if a peer turned out to see
+// what this node sees.
 func (r *Repair) Whole() bool { return r.whole }
 
 func (r *Repair) receiveBusy(now mono.Time, body []byte) bool {

@@ -14,7 +14,7 @@
 //   - A pull (pull.go): a newcomer lists what it holds in small ranges, to many members at once,
 //     and gets the rest.
 //
-// Everything stands alone, may be lost and may come twice. No exchange can go round in circles: a
+// Everything stands alone, may be lost and may come twice. No exchange can go round in circles. A
 // view is answered by a larger or a narrower one or by a Push that asks for answers, and answers to
 // a Push ask for none.
 package reconcile

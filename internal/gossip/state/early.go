@@ -13,8 +13,9 @@ import (
 // maxEarly is how many are kept at once.
 const maxEarly = 64
 
-// early is a datagram that waits until an owner's map takes a delta from a version to another of a
-// sender with that floor, and holds so many bytes of the next value.
+// early is a datagram that overtook others and waits. It is taken in when the owner's map can take
+// a delta from one version to another, of a sender with that floor, and holds so many bytes of the
+// next value.
 type early struct {
 	version uint64
 	to      uint64

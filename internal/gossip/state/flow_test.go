@@ -238,8 +238,8 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// While the budget for a peer's zone is spent nothing of keys is sent there, and neither does the
-// store wake again and again for it, nor is it asked again and again.
+// While the budget for a peer's zone is spent nothing of keys is sent there. The store does not
+// wake again and again for that, and is not asked again and again.
 func TestShortOfBudget(t *testing.T) {
 	w := newWorld(t, 2, 1, Config{})
 	a, b := w.nodes[0], w.nodes[1]

@@ -14,8 +14,8 @@ import (
 // what was overwritten by then is not sent, and a writer that writes faster than the link may send
 // costs no more for it.
 
-// position is from where on an owner's map is to be sent: all above a version, and of the item that
-// follows that one all from an offset in its value.
+// position is from where on an owner's map is to be sent: all above a version. Of the item that
+// follows that version, the value is sent from an offset on.
 type position struct {
 	from   uint64
 	floor  uint64 // what was deleted up to here is known there

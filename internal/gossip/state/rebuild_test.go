@@ -100,8 +100,8 @@ func TestFloorComesWithItsVersion(t *testing.T) {
 	}
 }
 
-// A map that comes anew over many datagrams, of which many are lost, is told of as one: what is
-// still there is never gone in between, whether a peer tells it or the owner.
+// A map that comes anew over many datagrams, of which many are lost, is told of as a whole. A key
+// that is still there is never gone in between, whether a peer tells it or the owner.
 func TestNothingIsGoneInBetween(t *testing.T) {
 	for _, owner := range []bool{true, false} {
 		w := newWorld(t, 6, 4, Config{Tombstone: 2 * time.Second})
@@ -204,8 +204,8 @@ func TestTombstonesBound(t *testing.T) {
 }
 
 // A node that holds something else than the owner at the same version does not look equal to it,
-// and is mended: whatever the difference is, and in how many datagrams the map comes. Its version
-// does not fall.
+// and is mended. That holds whatever the difference is, and in how many datagrams the map comes.
+// Its version does not fall.
 func TestContentsDiffer(t *testing.T) {
 	for name, forge := range map[string]wire.KeyEntry{
 		"value": {}, "key": {Key: []byte("other")}, "ttl": {TTL: 60_000},

@@ -114,9 +114,9 @@ func (r *repair) answered(by member.ID) {
 	}
 }
 
-// beginAgain begins an exchange instead of one that brought nothing: in turn with a member that
-// showed that something differs, and with anybody, since those may be dead or not reached from
-// here.
+// beginAgain begins an exchange instead of one that brought nothing. It takes by turns a member
+// that showed that something differs, and any member, since the former may be dead or not reached
+// from here.
 func (s *Store) beginAgain(now mono.Time) {
 	r := &s.repair
 	r.retry = mono.Never

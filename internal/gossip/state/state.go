@@ -5,8 +5,8 @@
 //
 // A write has a version, which counts the owner's writes in its present life. A node holds of each
 // owner all that was written up to some version and not overwritten since, and tells that version
-// alone to say what it has. A delta says from which version to which it goes and lists what stands
-// between; it is taken in only where it continues what is held.
+// alone to say what it has. A delta says at which version it begins and at which it ends, and lists
+// what stands between. It is taken in only where it continues what is held.
 //
 //   - owner.go: what is held of one owner, and how a delta changes it.
 //   - own.go: this node's own keys: writes, times to live, tombstones.
@@ -83,8 +83,8 @@ type Host interface {
 	// Short says whether the budget for what is sent to a member's zone has no room for a whole
 	// datagram: what can wait does, for a moment.
 	Short(to member.ID) bool
-	// Changed tells of a key that was written or is gone, at this node too, and Reset that all that
-	// was held of an owner is void, since it began a new life or is forgotten.
+	// Changed tells of a key that was written or is gone, this node's own too. Reset tells that all
+	// that was held of an owner is void, since it began a new life or is forgotten.
 	Changed(now mono.Time, c Change)
 	Reset(now mono.Time, owner member.ID)
 	// Twin tells that others have more of this node's own keys than it wrote in its present life: a
@@ -292,7 +292,7 @@ func (s *Store) Version(id member.ID) uint64 {
 }
 
 // Fingerprint returns an order-free hash over the live owners' lives, versions and keys with their
-// values: two stores with equal ones hold the same, but for tombstones and what remains of times to
+// values. Two stores with equal ones hold the same, but for tombstones and what remains of times to
 // live. It is 0 while nobody has written anything.
 func (s *Store) Fingerprint() uint64 { return s.fingerprint }
 

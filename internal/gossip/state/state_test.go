@@ -66,8 +66,8 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-// That a key lapsed is told once, and told: whether the reader's clock comes first, or the owner's
-// word, or that word at the very moment at which the key lapses here too.
+// That a key lapsed is told exactly once: if the reader's clock comes first, if the owner's word
+// does, or if that word comes at the very moment at which the key lapses here too.
 func TestLapseIsToldOnce(t *testing.T) {
 	for _, word := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond} {
 		w := newWorld(t, 2, 1, Config{})

@@ -7,8 +7,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// A page that is not of an exchange under way tells what this node lacks all the same: it was asked
-// for about the former lives of somebody, or came late.
+// A page that is not of an exchange under way tells what this node lacks all the same. It was asked
+// for about the former lives of an origin, or came late.
 func TestPageOfNoExchange(t *testing.T) {
 	w := newWorld(t, 1, 3, Config{})
 	w.quiet = true

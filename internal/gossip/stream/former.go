@@ -10,8 +10,8 @@ import (
 
 // The first message of a member that began a new life. What it published in the life before comes
 // first, but this node may not know that there is any: the last of it may be on its way still. So
-// two members are asked how far they have the streams of that origin, and the new life waits for
-// their answers, for a round trip as a rule, once for each life.
+// two members are asked how far they have the streams of that origin. The new life waits for their
+// answers, as a rule for a round trip, once for each life.
 
 const (
 	formerAsks = 2

@@ -432,8 +432,9 @@ func (s *Streams) existed(st *stream) bool {
 // it.
 func (r *repair) follows() bool { return 2*r.later >= len(r.denied) && r.later > 0 }
 
-// shown returns up to which piece there must be more, by the last one before the first missing
-// piece, and of which message that is; 0 if that is the last of its message, or is not held.
+// shown returns up to which piece there must be more, and of which message that is. The last piece
+// before the first missing one shows that. It returns 0 if that is the last of its message, or is
+// not held.
 func (st *stream) shown() (last, seq uint64) {
 	body := st.get(st.solid - 1)
 	if body == nil || st.solid <= st.next {

@@ -11,8 +11,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// gapped is a world of so many nodes in which the last one, n, was told by another, x, that it has
-// some pieces of a member that left. x can be reached by nobody, which nobody knows.
+// gapped is a world of so many nodes. The last one, n, was told by another, x, that it has some
+// pieces of a member that left. No node can reach x, and none knows that.
 func gapped(t *testing.T, size int, low, high uint64) (w *world, dead, n, x *node) {
 	w = newWorld(t, 3, size, Config{})
 	w.quiet = true
@@ -122,8 +122,9 @@ func TestSaidIsNotPassedOver(t *testing.T) {
 	}
 }
 
-// A member that says to have what it does not give holds up what is missing for as long as pieces
-// are held, all holes together; where nothing shows that there is a piece, no longer than anybody.
+// A member that says that it has a piece, and does not give it, holds up what is missing for as
+// long as pieces are held, for all holes together. Where nothing shows that there is a piece, it
+// holds it up for no longer than any member.
 func TestSaidAndNotGiven(t *testing.T) {
 	for _, c := range []struct {
 		what        string
@@ -193,8 +194,8 @@ func TestUnaskedIsBelieved(t *testing.T) {
 	}
 }
 
-// A member that lacked a piece when it was asked has got it since, and the one that is said to have
-// it does not answer: the first is asked again.
+// A member that lacked a piece when it was asked has got it since. The one that is said to have it
+// does not answer. So the first is asked again.
 func TestDeniedIsAskedAgain(t *testing.T) {
 	w, dead, n, _ := gapped(t, 5, 1, 3)
 	bodies := pieces(1, 1, 1)
@@ -345,7 +346,8 @@ func TestExisted(t *testing.T) {
 }
 
 // All others lack what they know of, and the origin cannot be reached for a while, or has failed
-// and may be back: nothing is given up before it was asked, however many there are.
+// and may come back. Nothing is given up before the origin was asked, however many others there
+// are.
 func TestOriginIsAskedFirst(t *testing.T) {
 	for _, state := range []member.State{member.Alive, member.Failed} {
 		w := newWorld(t, 3, enoughDenied+8, Config{})

@@ -67,7 +67,7 @@ func (st *stream) lowest() uint64 {
 	return st.highest() + 1
 }
 
-// highest returns the last piece of which this node knows that there is one.
+// highest returns the last piece of the stream that this node knows of.
 func (st *stream) highest() uint64 { return max(st.top, st.next-1) }
 
 // asHead is what others are told. What is not on its way yet is not told of: they would ask for it,
@@ -129,8 +129,8 @@ func (s *Streams) lives(origin member.ID) (from, to int) {
 	return from, to
 }
 
-// add makes a stream that is not known yet, nil if it is not taken in: its generation is not
-// believed, or older than all of the MaxLives that are known of its origin.
+// add makes a stream that is not known yet. It returns nil if the stream is not taken in: its
+// generation is not believed, or older than all of the MaxLives that are known of its origin.
 func (s *Streams) add(origin member.ID, generation uint64) *stream {
 	if origin == 0 || generation > member.MaxGeneration {
 		return nil

@@ -284,10 +284,10 @@ func (s *Streams) holderNow(st *stream, seq uint64, about, abroad bool) (member.
 }
 
 // heardHolder is holderNow among those that were heard since the last request that timed out was
-// sent. Those that said nothing of it are asked for the first missing piece alone, which they can
-// deny: else they would be asked before those that said to have it, again and again. Where none is
-// left those are asked, after every second request in vain, that let one time out before: the way
-// to them may be back.
+// sent. Members that said nothing of it are asked only for the first missing piece, which they can
+// deny. Otherwise they would be asked before those that said that they have it, again and again.
+// Where none is left, members that let a request time out before are asked, after every second
+// request in vain: the way to them may be back.
 func (s *Streams) heardHolder(st *stream, seq uint64, abroad bool) (member.Member, bool) {
 	r, first := st.repair, seq == st.solid
 	m, ok := s.teller(st, seq, abroad, r.mute[:], r.vain)

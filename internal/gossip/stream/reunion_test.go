@@ -193,8 +193,8 @@ func TestUnequalRetention(t *testing.T) {
 	}
 }
 
-// The last message of a member that is gone is here in part, and nobody has the rest: it is told as
-// lost, and the member's next life, of which messages are here, goes on after that.
+// The last message of a member that is gone is here in part, and no member has the rest. It is told
+// as lost. The member's next life, of which messages are here, goes on after that.
 func TestCutShort(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	o, bodies := w.nodes[0], pieces(1, 4)
@@ -274,8 +274,8 @@ func TestRestIsLookedFor(t *testing.T) {
 	}
 }
 
-// All near members deny to have a piece, more than are enough to say so; its origin, in another
-// zone over a budget that is spent, was not asked yet: the piece is not given up before.
+// All near members deny to have a piece, and they are more than enough. Its origin was not asked
+// yet: it is in another zone, over a budget that is spent. The piece is not given up before.
 func TestOriginIsAskedBeforeLost(t *testing.T) {
 	w := newWorld(t, 1, 100, Config{})
 	w.quiet = true

@@ -77,8 +77,8 @@ type Host interface {
 	Twin(now mono.Time)
 	// Writable tells that Append may be tried again after an ErrBackpressure.
 	Writable(now mono.Time)
-	// Keep tells of every piece that is new here, and Mark how far a stream is delivered: with
-	// these, a driver can give Restore at the next start what it needs. A Mark follows the Deliver
+	// Keep tells of every piece that is new here, and Mark how far a stream is delivered. From
+	// these a driver can give Restore at the next start what it needs. A Mark follows the Deliver
 	// or Lose that it covers. The piece's body is never written to again.
 	Keep(now mono.Time, p wire.Piece)
 	Mark(now mono.Time, m Mark)
@@ -95,8 +95,8 @@ type Message struct {
 }
 
 // Lost is a hole in a stream: pieces that were passed over. At the end of what is known of a stream
-// nobody may know how many messages were in them: then Seq is 0, and Count is the number of the
-// pieces, more than which they were not.
+// it may not be known how many messages were in them. Then Seq is 0, and Count is the number of the
+// pieces: there were at most as many messages.
 type Lost struct {
 	Origin     member.ID
 	Generation uint64
@@ -289,8 +289,8 @@ func (s *Streams) Wake(now mono.Time) {
 	s.mend(now)
 }
 
-// Stalled tells that this node's own process stood still for a gap: what was due meanwhile gets
-// that much longer, and after a long one the others are asked at once what was missed.
+// Stalled tells that this node's own process stood still for a gap. What was due meanwhile gets
+// that much longer. After a long gap the others are asked at once what was missed.
 func (s *Streams) Stalled(now mono.Time, gap time.Duration) {
 	for _, st := range s.repairs {
 		st.repair.stalled(gap)

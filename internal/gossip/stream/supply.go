@@ -98,7 +98,7 @@ func (s *Streams) receiveSupply(now mono.Time, from member.Member, body []byte) 
 }
 
 // answered notes what a Supply says of its request, the one at i. missing was the first missing
-// piece before it came, first is the first one that it brought from there on, 0 if none.
+// piece before it came. first is the first piece that it brought from there on, 0 if none.
 func (s *Streams) answered(now mono.Time, st *stream, from member.Member, m *wire.Supply,
 	i int, missing, first uint64) {
 	r := st.repair

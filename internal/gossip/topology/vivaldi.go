@@ -18,10 +18,10 @@ import (
 // single ones are noisy (the latency filter of Ledlie, Gardner and Seltzer 2007). Each new one is
 // followed by some of those remembered, as if they had been measured again: without a packet a
 // young cluster unfolds in a third of the time. A weak pull to the origin keeps a cluster as a
-// whole from drifting away (the same authors). And one pull has a bound, so that a slow peer drags
-// nobody along: a round trip counts as at most two usual ones, the median of this node's, longer or
-// shorter than the distance. The slow peer itself, all of whose trips are long, moves at full
-// force.
+// whole from drifting away (the same authors). And one pull has a bound, so that a slow peer does
+// not drag others along. A round trip counts as off the distance by at most two usual ones; a usual
+// one is the median of this node's. The slow peer itself, all of whose trips are long, moves at
+// full force.
 //
 // The zero Vivaldi has not begun. It is not safe for concurrent use.
 type Vivaldi struct {

@@ -205,8 +205,9 @@ func BenchmarkVivaldi(b *testing.B) {
 	}
 }
 
-// Two racks with 40 ms between them: nodes know how good their estimates from rack to rack are,
-// though a third of a millisecond inside one drowns in what varies on the way to the other.
+// Two racks with 40 ms between them. Nodes know how good their estimates from rack to rack are,
+// though the third of a millisecond inside a rack is small beside what varies on the way to the
+// other.
 func TestVivaldiErrorIsOfWhatCounts(t *testing.T) {
 	g := newGlobe(3, 10, 2, 0)
 	for i := range g.nodes {
@@ -242,8 +243,8 @@ func TestVivaldiErrorIsOfWhatCounts(t *testing.T) {
 	}
 }
 
-// A node whose round trips are a hundred times the usual ones for a while drags nobody along, and
-// is estimated right itself, both while it is slow and after.
+// A node whose round trips are a hundred times the usual ones for a while does not drag others
+// along. It is estimated right itself, both while it is slow and after.
 func TestVivaldiSlowPeer(t *testing.T) {
 	g := newGlobe(5, 30, 1, 0)
 	for i := range g.access {

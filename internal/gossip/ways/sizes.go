@@ -20,8 +20,8 @@ import (
 // for it.
 //
 // Only the end that looks learns what passes. So each of its Pads says what it found, and the other
-// end looks for itself: it takes nobody's word for it, and where it sends no datagrams as long it
-// has no such trouble.
+// end looks for itself. It takes no other's word for it, and where it sends no datagrams as long as
+// that it has no such trouble.
 
 const (
 	firstChecks = 8                // of a node at its start, or when its address changes

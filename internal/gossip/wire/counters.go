@@ -40,8 +40,9 @@ func EndCounters(b []byte, start, count int) []byte {
 	return end(b, start)
 }
 
-// ReadCounters reads the body of a Counters message: the sender's own count is returned, the others
-// go to each. ok is false if the body ends within a counter; those before it have been told.
+// ReadCounters reads the body of a Counters message. It returns the sender's own count, and calls
+// each with the others. ok is false if the body ends within a counter; each was called with those
+// before it.
 func ReadCounters(body []byte, each func(Counter)) (own uint32, ok bool) {
 	c := cursor{b: body}
 	count := c.u16()

@@ -7,8 +7,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// The messages of coming in and of being kept out. A newcomer asks a seed with a Join; the seed
-// answers with a Challenge, to the address in the newcomer's record; the newcomer asks again with
+// The messages of coming in and of being kept out. A newcomer asks a seed with a Join. The seed
+// answers with a Challenge, to the address in the newcomer's record. The newcomer asks again with
 // the cookie of that, and is welcome or refused. Each answer brings back the number of the Join,
 // which is a random one.
 

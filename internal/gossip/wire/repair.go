@@ -161,7 +161,7 @@ func ReadWant(body []byte, tags []uint32) (salt uint32, _ []uint32, ok bool) {
 }
 
 // BeginPush opens a Push at the end of b; Record messages follow, and EndPush. With answer set, the
-// receiver answers those of which it holds something newer.
+// receiver answers those records for which it holds something newer.
 func BeginPush(b []byte, answer bool) []byte {
 	b = begin(b, TypePush)
 	if answer {

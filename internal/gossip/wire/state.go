@@ -170,8 +170,8 @@ func AppendDelta(b []byte, m *Delta) []byte {
 	return binary.AppendUvarint(b, uint64(m.Count))
 }
 
-// AppendKeyEntry adds an entry with a key and a value, or a part of it; e's own are not looked at.
-// after is the version of the entry before it, at first the delta's From.
+// AppendKeyEntry adds an entry with a key and a value, or a part of the value. The Key and Value of
+// e are not used. after is the version of the entry before it, at first the delta's From.
 func AppendKeyEntry(b []byte, after uint64, e *KeyEntry, key, value string) []byte {
 	b = binary.AppendUvarint(b, e.Version-after)
 	b = append(b, flag(e.Deleted, flagDeleted)|flag(e.TTL > 0, flagTTL)|flag(e.Part, flagPart))

@@ -32,8 +32,8 @@ type step struct {
 
 func newFlood(m *member) node { return &flood{member: m, steps: map[int]*step{}, from: -1} }
 
-// graph joins each member with others at random, as many as make the mean degree; the first with
-// the one before it in a random order, so that nobody is cut off before anybody crashes.
+// graph joins each member with others at random, as many as make the mean degree. The first link of
+// each is to the one before it in a random order, so that no member is cut off before one crashes.
 func (w *world) graph() [][]int {
 	n, rng := w.o.Nodes, w.rng(2)
 	peers := make([][]int, n)

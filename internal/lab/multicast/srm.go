@@ -15,10 +15,10 @@ package multicast
 //     repair, requests are passed over for three times the distance;
 //   - C1 = C2 = 2, D1 = D2 = log10 n (section V.A).
 //
-// A lost tail, and a single message is one, is found out by session messages alone: each member
-// multicasts what there is, at a rate that keeps the session's traffic the same for any number of
-// members. Session messages also measure distances; here the session is old, and all members know
-// them.
+// A lost tail, and a single message is one, is found out by session messages alone. Each member
+// multicasts how far the session is, at a rate that keeps the session's traffic the same for any
+// number of members. Session messages also measure distances; here the session is old, and all
+// members know them.
 
 import (
 	"math"
