@@ -48,7 +48,7 @@ type Config struct {
 	// KeyRing seals all traffic. Nil: traffic is neither encrypted nor authenticated, and the log
 	// says so at the start.
 	KeyRing *KeyRing
-	// Retain is how long messages are held for those who were away.
+	// Retain is how long messages are held for members that were away.
 	Retain Retain
 	// Logger gets the few lines that a node has to say. Default: none.
 	Logger *slog.Logger

@@ -133,11 +133,11 @@ type Info struct {
 	Undecided int
 	// Silent are the other zones of which no member is heard here. Their members are Unreachable.
 	Silent []SilentZone
-	// Of the Agreed members of the last view that all can have agreed on, this node included,
-	// Reachable can be reached from here. Who failed counts among the Agreed until somebody has it
-	// forgotten (Forget), or until it is forgotten for its age (Tuning.Retention) where more
-	// than half can be reached, and who left does not: so of two sides of a cut not both have more
-	// than half, unless members joined since.
+	// Agreed is how many members the last view had that all can have agreed on, and Reachable how
+	// many of them can be reached from here. Both include this node. A member that failed counts
+	// among the Agreed until it is forgotten: by Forget, or for its age (Tuning.Retention) where
+	// more than half can be reached. A member that left does not count. So of two sides of a cut
+	// not both have more than half, unless members joined since.
 	Agreed, Reachable int
 	// Detection is how long after a crash the cluster, as large as it is now, knows of it: for SWIM
 	// the least, otherwise the time to expect.
@@ -170,9 +170,9 @@ type SilentZone struct {
 }
 
 // Unlike is a setting that a live member has otherwise than this node. Of "profile", "retention",
-// "zone budgets", "MTU", "zone grace" and "TCP probing" (Tuning) the two know that
-// one of which let the other in; There is empty then if the member's value is none in common use.
-// "zone spelling" is that the first parts of two zones differ in capitals, blanks, - and _ alone.
+// "zone budgets", "MTU", "zone grace" and "TCP probing" (Tuning) only two nodes know it, of which
+// one let the other in. There is empty then if the member's value is none in common use. "zone
+// spelling" is that the first parts of two zones differ in capitals, blanks, - and _ alone.
 type Unlike struct{ Name, Setting, Here, There string }
 
 // UnlikeSettings are what Unlike.Setting can be.

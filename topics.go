@@ -18,7 +18,7 @@ import (
 	"github.com/starling-gossip/starling/internal/store"
 )
 
-// Retain is how long a node holds messages for those who were away. The zero value of each field
+// Retain is how long a node holds messages for members that were away. The zero value of each field
 // means its default.
 type Retain struct {
 	// Age is how long, at most. Default a minute, with Dir an hour.

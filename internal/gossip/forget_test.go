@@ -234,8 +234,9 @@ func TestMinoritysViewDoesNotAge(t *testing.T) {
 }
 
 // A node that missed the word, since it was cut off, stood still or lost all that was sent to it
-// for two seconds, hears it soon after it is back from whomever it meets, whether the dead one
-// died before or meanwhile. Nobody is told of a return, and what is held unlike costs no repair.
+// for two seconds, hears it soon after it is back from the members that it meets, whether the dead
+// one died before or meanwhile. Nobody is told of a return, and what is held unlike costs no
+// repair.
 func TestForgottenEverywhere(t *testing.T) {
 	for _, d := range allDetectors() {
 		for _, how := range []string{"cut off", "asleep", "lost", "two cut off", "left",

@@ -13,7 +13,7 @@ import (
 // sender, a newcomer with another key perhaps, would hear nothing at all, and look for a firewall.
 // So it is told that it is not understood.
 
-// unopenedPause is between two such answers, to whomever they go.
+// unopenedPause is between two such answers, wherever they go.
 const unopenedPause = 100 * time.Millisecond
 
 // Unopened tells that a datagram of so many bytes came from an address and did not open: it is

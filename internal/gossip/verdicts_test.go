@@ -17,8 +17,8 @@ func verdictsOf(n *Node,
 	return slices.Collect(n.Verdicts(member.IDOf(name)))
 }
 
-// Under either detector all learn with the news who declared a member failed, and on whose word;
-// and that it came back.
+// Under either detector all learn with the news which member declared another one failed, and on
+// whose word; and that it came back.
 func TestAllKnowWhy(t *testing.T) {
 	for _, d := range allDetectors() {
 		t.Run(d.String(), func(t *testing.T) {

@@ -76,8 +76,10 @@ func toPath(p *starling.Path) api.Path {
 
 func toInfo(i starling.Info) api.Info {
 	out := api.Info{
-		Member: toMember(i.Self), Cluster: i.Cluster, ClusterID: clusterID(i.ClusterID), Version: Version(), Detector: string(i.Detector),
-		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(), Uptime: i.Uptime.Seconds(),
+		Member: toMember(i.Self), Cluster: i.Cluster, ClusterID: clusterID(i.ClusterID),
+		Version: Version(), Detector: string(i.Detector),
+		Sealed: i.Sealed, Welcomed: i.Welcomed, Started: i.Started.UTC(),
+		Uptime:  i.Uptime.Seconds(),
 		Silent:  []api.SilentZone{},
 		Members: map[string]int{}, Agreement: api.Agreement{Same: i.Same, Heard: i.Heard},
 		Filtered: i.Filtered, FilteredPort: i.FilteredPort, Watched: i.Watched,

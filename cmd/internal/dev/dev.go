@@ -28,7 +28,7 @@ type Config struct {
 	Messages int               // published one after another, each by another node; default 5
 	Idle     time.Duration     // how long the idle cluster is measured; default 5 s
 	Settle   time.Duration     // quiet time before that; default Settled
-	Pause    time.Duration     // between steps, for somebody who watches; default none
+	Pause    time.Duration     // between steps, so that people can follow; default none
 	Patience time.Duration     // how long a step may take before the run is given up; default 60 s
 }
 

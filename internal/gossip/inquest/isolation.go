@@ -12,9 +12,9 @@ const unheardFor = 30 * time.Second
 
 // isolation is whether this node is alone: most of the members that it watches have long not
 // answered, and of the jurors that it asked about them nobody answers. Then it hears nobody, or
-// nobody hears it; it fails nobody and says so. That ends with an answer alone, or once no more than
-// two are left, of which neither can tell: that alarms end, or that others are watched, is no sign
-// of anything.
+// nobody hears it; it fails nobody and says so. That ends with an answer alone, or once no more
+// than two are left, of which neither can tell: that alarms end, or that others are watched, is no
+// sign of anything.
 type isolation struct {
 	*env
 	on      bool
