@@ -8,8 +8,11 @@ import (
 	"github.com/starling-gossip/starling/internal/transport"
 )
 
-// Key is a cluster key: 32 secret bytes. Printing one with any verb shows its ID, never the secret.
-// Keys are comparable with ==. The zero Key is no key: take one from [GenerateKey] or [ParseKey].
+// Key is a cluster key: 32 secret bytes. Keys are comparable with ==. The zero Key is no key: take
+// one from [GenerateKey] or [ParseKey].
+//
+// Printing one shows its ID, never the secret, as itself and in exported fields. Package fmt prints
+// unexported fields without asking them, so do not print a struct that has a Key in one.
 type Key struct{ key transport.Key }
 
 // GenerateKey draws a new key from the system's source of randomness.
@@ -32,8 +35,8 @@ func (k Key) ID() string { return k.key.ID() }
 // String is "key:" and the ID, so that a key in a log line stays secret.
 func (k Key) String() string { return k.key.String() }
 
-// GoString keeps the secret out of %#v too.
-func (k Key) GoString() string { return k.key.GoString() }
+// Format prints [Key.String] with every verb.
+func (k Key) Format(f fmt.State, verb rune) { k.key.Format(f, verb) }
 
 // KeyRing is a list of 1 to 8 cluster keys: the first seals what a node sends, all open what it
 // receives. It never changes, and any number of nodes in a process may share one.
@@ -56,6 +59,11 @@ func NewKeyRing(keys ...Key) (*KeyRing, error) {
 // first. Empty lines and lines that start with '#' are skipped. The error names the file and the
 // line, and wraps that of the file system if it is of that.
 func ReadKeyFile(path string) (*KeyRing, error) { return ringOf(transport.ReadKeyFile(path)) }
+
+// Format prints the keys' strings with every verb, never their secrets.
+func (r KeyRing) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), fmt.Sprint(r.Keys()))
+}
 
 func ringOf(ring *transport.KeyRing, err error) (*KeyRing, error) {
 	if err != nil {

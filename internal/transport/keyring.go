@@ -68,8 +68,10 @@ func (k Key) ID() string {
 // String is "key:" and the ID, so that a key in a log line stays secret.
 func (k Key) String() string { return "key:" + k.ID() }
 
-// GoString keeps the secret out of %#v too.
-func (k Key) GoString() string { return k.String() }
+// Format prints String with every verb, so that %d does not print the bytes.
+func (k Key) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), k.String())
+}
 
 // KeyRing is a list of cluster keys: the first seals, all open. It never changes, and any number
 // of Sealers may share one.

@@ -25,7 +25,7 @@ func TestKeysDoNotPrintTheirSecret(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
 		text := fmt.Sprintf(verb, k)
 		for _, secret := range []string{"ssss", "7373", "115 115", k.Encode()} {
-			if strings.Contains(text, secret) && verb != "%d" {
+			if strings.Contains(text, secret) {
 				t.Errorf("%s printed %s", verb, text)
 			}
 		}
