@@ -108,7 +108,8 @@ func TestIsolationEndsWithAnAnswer(t *testing.T) {
 	at := func(d time.Duration, cut int, want bool) {
 		t.Helper()
 		if i.check(now.Add(d), cut, 4); i.on != want || x.isolated != want {
-			t.Errorf("after %s with %d of 4 cut off: isolated %t, told %t", d, cut, i.on, x.isolated)
+			t.Errorf("after %s with %d of 4 cut off: isolated %t, told %t", d, cut, i.on,
+				x.isolated)
 		}
 	}
 	at(time.Second, 2, false)
