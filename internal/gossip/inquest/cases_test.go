@@ -343,7 +343,7 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 	w.wantNoVerdict("inquiries")
 }
 
-// Whoever took over the address of a dead member answers its kernel's connections: that is no
+// A member that took over the address of a dead one answers its kernel's connections: that is no
 // stall.
 func TestReusedAddress(t *testing.T) {
 	w := newWorld(t, 12, 1, Config{})

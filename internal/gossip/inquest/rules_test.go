@@ -176,8 +176,8 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// Whoever is watched changes in the course of time, so that a seed is not watched by all for ever,
-// and nobody is doubted for it.
+// The watched change in the course of time, so that a seed is not watched by all for ever, and
+// nobody is doubted for it.
 func TestWatchedChange(t *testing.T) {
 	w := newWorld(t, 30, 1, Config{})
 	ever := map[member.ID]bool{}
