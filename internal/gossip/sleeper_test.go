@@ -30,7 +30,7 @@ func TestSleeperComesBack(t *testing.T) {
 	}
 }
 
-// A node that stood still for long, and comes in anew, keeps the dead whom it knew: it has nobody
+// A node that stood still for long, and comes in anew, keeps the dead that it knew: it has nobody
 // forget them before their time, not even one that missed their death, and cannot judge it.
 func TestSleeperKeepsTheDead(t *testing.T) {
 	w := newWorld(t)
