@@ -38,13 +38,8 @@ func TestIsolatedDoesNotJudge(t *testing.T) {
 }
 
 // A node that found itself alone among three, and hears that one of the others has left, is in a
-<<<<<<< HEAD
-// cluster of two: the last of the others, if it is dead, is failed as there. Else nothing would
-// ever come that ends the isolation.
-=======
 // cluster of two: the last of the others, if it is dead, is failed as there. Nothing would ever
 // come that ends the isolation.
->>>>>>> seeds28
 func TestIsolatedWithOneThatIsDead(t *testing.T) {
 	w := newWorld(t, 3, 1, Config{})
 	x := w.nodes[0]

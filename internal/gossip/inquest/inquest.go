@@ -23,12 +23,7 @@
 //	tenant           the current owner of an address
 //
 // A Detector composes these parts. Each has its own state and methods, and calls only parts that
-<<<<<<< HEAD
-// stand below it here. The watch and the roll hand what they miss to a docket, which is the
-// accuser.
-=======
 // stand below it here. The watch and the roll hand what they miss to a docket, the accuser.
->>>>>>> inq
 //
 //	watch      watch.go, links.go       the members that this node pings in turn, and leases
 //	ports      port.go                  whether TCP gets through to them
