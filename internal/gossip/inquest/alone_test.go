@@ -72,6 +72,9 @@ func TestFormerLifeDoesNotAcquit(t *testing.T) {
 			x.d.accuser.alarms.of(id(1)), x.d.bench.of(id(1)))
 	}
 	former.Instance = w.peer(1).Instance + 1
+	if a := x.d.accuser.alarms[x.d.accuser.alarms.of(id(1))]; a.heard != 0 {
+		t.Error("a datagram of a former life counts for the present one")
+	}
 	x.d.Receive(w.now, plane.Sender{Peer: former}, wire.TypeAck,
 		wire.Body(wire.AppendAck(nil, x.d.seq)))
 	if x.d.accuser.alarms.of(id(1)) < 0 || x.d.bench.of(id(1)) < 0 {
