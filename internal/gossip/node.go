@@ -100,10 +100,14 @@ type Node struct {
 
 	stats   Stats
 	traffic traffic
-	quota   *quota.Quota             // what this node's zone may send to others
-	planes  []plane.Plane            // all that are one; the order is fixed, and means nothing
-	readers [wire.Planes]plane.Plane // which of them reads what
-	stopped bool
+	quota   *quota.Quota  // what this node's zone may send to others
+	planes  []plane.Plane // all that are one; the order is fixed, and means nothing
+	enders  []plane.Ender // those of them that hear of the end of a datagram
+	// the deadline, once it was asked for after a step: it changes in steps alone
+	due      Time
+	dueKnown bool
+	readers  [wire.Planes]plane.Plane // which of them reads what
+	stopped  bool
 
 	now Time    // of the current step
 	out *Outbox // of the current step
@@ -171,11 +175,13 @@ func (n *Node) Deadline() Time {
 	case n.detector == nil:
 		return 0
 	}
-	due := min(n.upkeep.due, n.entry.due(), n.flushDue())
-	for _, p := range n.planes {
-		due = min(due, p.Deadline())
+	if !n.dueKnown {
+		n.dueKnown, n.due = true, min(n.upkeep.due, n.entry.due(), n.flushDue())
+		for _, p := range n.planes {
+			n.due = min(n.due, p.Deadline())
+		}
 	}
-	return due
+	return n.due
 }
 
 // Wake does what has fallen due.
@@ -207,7 +213,7 @@ func (n *Node) begin(now Time, out *Outbox) bool {
 		return true
 	}
 	awake := max(n.now, n.Deadline()) // up to then nothing was late
-	n.now = max(now, n.now)
+	n.now, n.dueKnown = max(now, n.now), false
 	if awake != Never && n.now.Sub(awake) > n.cfg.Stall {
 		n.stalled(n.now.Sub(awake))
 	}
@@ -255,6 +261,11 @@ func (n *Node) launch() {
 	n.planes = []plane.Plane{
 		n.detector, n.reach, n.called, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords,
 		n.ways, n.quota,
+	}
+	for _, p := range n.planes {
+		if e, ok := p.(plane.Ender); ok {
+			n.enders = append(n.enders, e)
+		}
 	}
 	n.readers = [wire.Planes]plane.Plane{
 		wire.Probing: n.detector, wire.Repairs: n.repair, wire.Tree: n.relay,

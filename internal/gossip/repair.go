@@ -73,7 +73,7 @@ func (n *Node) endDatagram(peer detect.Peer) {
 			n.streams.Headless(n.now, m)
 		}
 	}
-	for _, p := range n.planes {
+	for _, p := range n.enders {
 		p.EndDatagram(n.now)
 	}
 	if n.twin {

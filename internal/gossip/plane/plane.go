@@ -25,9 +25,6 @@ type Plane interface {
 	// Receive takes a message of one of the plane's types (wire.Specs) and says whether it could
 	// be read. It keeps nothing of body.
 	Receive(now mono.Time, from Sender, t wire.Type, body []byte) (ok bool)
-	// EndDatagram is called once all messages of a datagram are in. What the plane remembers of
-	// the datagram ends here.
-	EndDatagram(now mono.Time)
 	// Wake is called when now >= Deadline().
 	Wake(now mono.Time)
 	// Deadline returns the next moment that the plane needs, mono.Never if none. It changes in
@@ -40,6 +37,13 @@ type Plane interface {
 	// Stalled tells that this node's own process stood still for a gap: what was due meanwhile is
 	// nobody's fault.
 	Stalled(now mono.Time, gap time.Duration)
+}
+
+// Ender is a Plane that remembers something of a datagram.
+type Ender interface {
+	// EndDatagram is called once all messages of a datagram are in. What the plane remembers of
+	// the datagram ends here.
+	EndDatagram(now mono.Time)
 }
 
 // Rider is a Plane that adds to the probes of the detector: most of what it says costs no datagrams
@@ -56,9 +60,6 @@ type None struct{}
 
 // Wake does nothing.
 func (None) Wake(mono.Time) {}
-
-// EndDatagram does nothing.
-func (None) EndDatagram(mono.Time) {}
 
 // Changed does nothing.
 func (None) Changed(mono.Time, member.Member, member.Member) {}
