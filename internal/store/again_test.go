@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/stream"
+	"github.com/starling-gossip/starling/internal/virtual"
 )
 
 // TestTriedAgainByTime: a disk that has room again is found so, though nothing comes that could be
@@ -25,16 +26,14 @@ func TestTriedAgainByTime(t *testing.T) {
 			s.Keep(piece(1, 1, i+1, 1000))
 		}
 		s.Mark(stream.Mark{Origin: 1, Generation: 1, Next: 201, Seq: 200})
-		time.Sleep(4 * retry)
-		synctest.Wait()
+		virtual.Pass(4 * retry)
 		if st := s.Stats(); st.Err == nil || st.Failed != 4 || len(said) != 1 {
 			t.Errorf("full: %+v; said %q", st, said)
 		}
 		s.writing.Lock()
 		s.db.MaxSize = 0
 		s.writing.Unlock()
-		time.Sleep(retry)
-		synctest.Wait()
+		virtual.Pass(retry)
 		if st := s.Stats(); st.Err != nil || st.Failed != 4 || st.Dropped != 200 || len(said) != 2 {
 			t.Errorf("with room again: %+v; said %q", st, said)
 		}
@@ -43,7 +42,7 @@ func TestTriedAgainByTime(t *testing.T) {
 				t.Errorf("mark %+v", m)
 			}
 		}
-		time.Sleep(10 * retry)
+		virtual.Pass(10 * retry)
 		closed(t, s)
 		if len(said) != 2 {
 			t.Errorf("said %q", said)
@@ -108,16 +107,14 @@ func TestOpenedAgainByTime(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		s := Open(path, Options{})
-		time.Sleep(3*retry + time.Second)
-		synctest.Wait()
+		virtual.Pass(3*retry + time.Second)
 		if st := s.Stats(); st.Err == nil || st.Failed != 4 {
 			t.Errorf("while it is a directory: %+v", st)
 		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(retry)
-		synctest.Wait()
+		virtual.Pass(retry)
 		if st := s.Stats(); st.Err != nil || st.Failed != 4 {
 			t.Errorf("afterwards: %+v", st)
 		}
@@ -133,8 +130,7 @@ func TestRefusedIsNotTried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := Open(path, Options{})
 		defer s.Close()
-		time.Sleep(5 * retry)
-		synctest.Wait()
+		virtual.Pass(5 * retry)
 		if st := s.Stats(); st.Err == nil || st.Failed != 1 {
 			t.Errorf("%+v", st)
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 	"github.com/starling-gossip/starling/internal/size"
+	"github.com/starling-gossip/starling/internal/virtual"
 )
 
 // warned is a store's options with what it says, and a clock of the test's.
@@ -387,14 +388,14 @@ func TestGone(t *testing.T) {
 				s.Keep(piece(1, 1, 1, 100))
 				s.Mark(stream.Mark{Origin: 1, Generation: 1, Next: 2, Seq: 1})
 				flush(t, s)
-				pass(3 * lookEvery)
+				virtual.Pass(3 * lookEvery)
 				if said := said(); len(said) > 0 {
 					t.Errorf("it says %q", said)
 				}
 				if err := x.do(path); err != nil {
 					t.Fatal(err)
 				}
-				pass(lookEvery)
+				virtual.Pass(lookEvery)
 				if st, said := s.Stats(), said(); len(said) != 1 ||
 					!strings.Contains(said[0], x.said) ||
 					!strings.Contains(said[0], "leave it where it is") || st.Removed != 1 ||
@@ -403,7 +404,7 @@ func TestGone(t *testing.T) {
 				}
 				s.Keep(piece(2, 1, 1, 100))
 				s.Mark(stream.Mark{Origin: 2, Generation: 1, Next: 2, Seq: 1})
-				pass(3 * lookEvery)
+				virtual.Pass(3 * lookEvery)
 				closed(t, s)
 				if said := said(); len(said) != 1 {
 					t.Errorf("it says %q", said)
@@ -680,10 +681,4 @@ func freeOf(b []byte, m meta) (all []uint64) {
 		all = append(all, ne.Uint64(b[at+pageHeader+8*i:]))
 	}
 	return all
-}
-
-// pass lets the virtual time of a synctest bubble go by, which takes none, until all in it rest.
-func pass(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling"
+	"github.com/starling-gossip/starling/internal/virtual"
 )
 
 // logged is a logger that a test can read.
@@ -170,14 +171,14 @@ func TestPeersAreSavedAgain(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { p.saveAtIntervals(ctx, node, changed); close(ended) }()
-		pass(35 * time.Second)
+		virtual.Pass(35 * time.Second)
 		if n := strings.Count(text.String(), "WARN"); n != 1 {
 			t.Errorf("%d warnings, want one:\n%s", n, text)
 		}
 		if err := os.RemoveAll(filepath.Join(dir, peersFile)); err != nil {
 			t.Fatal(err)
 		}
-		pass(saveAgain)
+		virtual.Pass(saveAgain)
 		if got, _, err := p.read("c"); err != nil || len(got) != 1 ||
 			!strings.Contains(text.String(), "can be saved again") {
 			t.Errorf("afterwards %v, %v\n%s", got, err, text)
@@ -186,7 +187,7 @@ func TestPeersAreSavedAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pass(time.Minute) // what was written is not written again
+		virtual.Pass(time.Minute) // what was written is not written again
 		if after, err := os.Stat(p.path()); err != nil || !os.SameFile(before, after) {
 			t.Error("it was written without a change")
 		}
@@ -217,7 +218,7 @@ func TestDataDirIsRemoved(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { p.saveAtIntervals(ctx, node, changed); close(ended) }()
-		pass(time.Minute)
+		virtual.Pass(time.Minute)
 		if s := text.String(); s != "" {
 			t.Errorf("while all is well: %s", s)
 		}
@@ -230,7 +231,7 @@ func TestDataDirIsRemoved(t *testing.T) {
 			if err := os.RemoveAll(x.remove); err != nil {
 				t.Fatal(err)
 			}
-			pass(time.Minute)
+			virtual.Pass(time.Minute)
 			s := text.String()
 			if strings.Count(s, "WARN") != 1 || !strings.Contains(s, x.word) {
 				t.Errorf("without %s it says: %s", x.remove, s)
@@ -251,9 +252,9 @@ func TestDataDirIsRemoved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pass(time.Minute)
+		virtual.Pass(time.Minute)
 		changed <- struct{}{}
-		pass(time.Minute)
+		virtual.Pass(time.Minute)
 		if s := text.String(); strings.Count(s, "WARN") != 1 ||
 			!strings.Contains(s, "another agent has it") {
 			t.Errorf("while another has it: %s", s)
@@ -262,7 +263,7 @@ func TestDataDirIsRemoved(t *testing.T) {
 			t.Error("it writes where another agent is")
 		}
 		other.close()
-		pass(time.Minute)
+		virtual.Pass(time.Minute)
 		if got, _, err := p.read("c"); err != nil || len(got) != 1 {
 			t.Errorf("once the other let go: %v, %v", got, err)
 		}

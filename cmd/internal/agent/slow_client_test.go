@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/starling-gossip/starling/internal/virtual"
 )
 
 // oneConn is a listener that has one connection to give, which holds nothing between its ends.
@@ -43,21 +45,15 @@ func TestSlowClientIsCutOff(t *testing.T) {
 			"localhost\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
-		pass(writeLimit - time.Millisecond)
+		virtual.Pass(writeLimit - time.Millisecond)
 		if n := len(s.streams); n != 1 {
 			t.Errorf("%d streams are open just before the time is over", n)
 		}
-		pass(2 * time.Millisecond)
+		virtual.Pass(2 * time.Millisecond)
 		if n := len(s.streams); n != 0 {
 			t.Errorf("%d streams are open when it is over", n)
 		}
 		s.Close()
 		here.Close()
 	})
-}
-
-// pass lets the virtual time of a synctest bubble go by, which takes none, until all in it rest.
-func pass(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
 }
