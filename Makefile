@@ -30,7 +30,8 @@ CORE := ./internal/gossip/... ./test/purity ./internal/size ./scripts/...
 # simulator's workers, which are all of its goroutines, and those of the lab, -short.
 MOSTLY_CORE := ./internal/sim ./internal/lab/...
 # Packages but for these, and for the real-network test, which depends on real time and runs by itself.
-OTHERS = $$($(GO) list $(ALL) | grep -v -e /gossip -e /sim$$ -e /lab -e /test/ -e /scripts/ -e /compiles)
+OTHERS = $$($(GO) list $(ALL) | \
+	grep -v -e /gossip -e /sim$$ -e /lab -e /test/ -e /scripts/ -e /compiles)
 
 RUNS ?= 2000
 FROM ?= 1

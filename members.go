@@ -87,8 +87,9 @@ func (n *Node) Members() iter.Seq[Member] {
 	return n.snapshot().all(n)
 }
 
-// Phi returns the level of suspicion of a member that this node watches, −log10 of the probability
-// that it lives and is only late; ok is false for others, and with every detector but [Accrual].
+// Phi returns the level of suspicion of a member that this node watches, −log10 of the
+// probability that it lives and is only late; ok is false for others, and with every detector
+// but [Accrual].
 func (n *Node) Phi(name string) (phi float64, ok bool) {
 	n.read(func() { phi, ok = n.core.Phi(n.now(), member.IDOf(name)) })
 	return phi, ok

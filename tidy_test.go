@@ -21,7 +21,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"unicode/utf8"
 )
 
 const (
@@ -67,7 +66,7 @@ func (f findings) add(name string, count int, place string) {
 }
 
 var habits = []habit{
-	{"columns", "a line of Go has at most 100 columns, a tab counts as 4",
+	{"columns", "a line of Go has at most 100 columns, in bytes, a tab counts as 4",
 		"two files stand side by side on a screen, and a long line is read by nobody to its end",
 		longLines},
 	{"who", `a comment says "a node that ...", and not who, whoever or whom`,
@@ -268,7 +267,7 @@ func longLines(_ *testing.T, a *tree) findings {
 		for text := range bytes.Lines(s.text) {
 			line++
 			text = bytes.TrimRight(text, "\r\n")
-			n := utf8.RuneCount(text) + bytes.Count(text, []byte("\t"))*(tabColumns-1)
+			n := len(text) + bytes.Count(text, []byte("\t"))*(tabColumns-1)
 			if n > maxColumns {
 				found.add(s.name, 1, fmt.Sprintf("line %d has %d", line, n))
 			}

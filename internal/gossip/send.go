@@ -162,9 +162,9 @@ func (n *Node) closeReply(start int, to detect.Peer) {
 	n.close(start, to)
 }
 
-// putNews begins to spread a piece of news. Where packets are lost it takes more rounds until all
-// have it: three become ⌈3/√(1−r)⌉ at a share r of failed round trips, but a share of a tenth does
-// not count yet.
+// putNews begins to spread a piece of news. Where packets are lost it takes more rounds until
+// all have it: three become ⌈3/√(1−r)⌉ at a share r of failed round trips, but a share of a
+// tenth does not count yet.
 func (n *Node) putNews(it rumor.Item) {
 	n.news.SetRounds(n.rounds())
 	n.news.Put(n.now, it)

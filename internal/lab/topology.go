@@ -11,11 +11,11 @@ import (
 
 // This file is the epidemic over subnets that a router joins.
 
-// Topology is the options of an epidemic by the rules of Rounds over Subnets of sizes as equal as
-// can be. With Uniform, targets are drawn among all. Without, each contact stays in its sender's
-// subnet of n_i members with probability 1 − 1/n_i, and is drawn uniformly on the side that it goes
-// to (topology.Subnets). A message between two subnets goes through the router, whether it arrives
-// or not. The crashed members are spread over all subnets.
+// Topology is the options of an epidemic by the rules of Rounds over Subnets of sizes as equal
+// as can be. With Uniform, targets are drawn among all. Without, each contact stays in its
+// sender's subnet of n_i members with probability 1 − 1/n_i, and is drawn uniformly on the side
+// that it goes to (topology.Subnets). A message between two subnets goes through the router,
+// whether it arrives or not. The crashed members are spread over all subnets.
 type Topology struct {
 	Mode    rumor.Mode `json:"mode"`
 	Fanout  int        `json:"fanout"`

@@ -300,9 +300,9 @@ type burstState struct {
 	bad bool
 }
 
-// bursting moves a Gilbert–Elliott chain on to now and says whether it is bad. A chain that nobody
-// looked at for a time t is bad with probability pi + (was - pi)·exp(-t/Good - t/Bad), where pi =
-// Bad/(Good+Bad): exact, with one draw.
+// bursting moves a Gilbert–Elliott chain on to now and says whether it is bad. A chain that
+// nobody looked at for a time t is bad with probability pi + (was - pi)·exp(-t/Good - t/Bad),
+// where pi = Bad/(Good+Bad): exact, with one draw.
 func (h *host) bursting(now gossip.Time, b *Burst, fault, to int32, rng *stream) bool {
 	pi := float64(b.Bad) / float64(b.Good+b.Bad)
 	p := pi

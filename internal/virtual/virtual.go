@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Pass lets the virtual time of a bubble go by, which takes none, until all in it rest. Outside of a
-// bubble it panics.
+// Pass lets the virtual time of a bubble go by, which takes none, until all in it rest. Outside
+// of a bubble it panics.
 func Pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()

@@ -87,7 +87,8 @@ func spreads(l *lab) {
 				aim = fmt.Sprintf("t100 ≤ %g ms, ≤ 4 datagrams, ≤ 550 B", x.aim)
 				reached = verdict(share == 1 && t <= x.aim && datagrams <= 4 && bytes <= 550)
 			case x.aim > 0:
-				aim, reached = fmt.Sprintf("t100 ≤ %g ms", x.aim), verdict(share == 1 && t <= x.aim)
+				aim = fmt.Sprintf("t100 ≤ %g ms", x.aim)
+				reached = verdict(share == 1 && t <= x.aim)
 			}
 			l.row(x.network, y.when, count, latency(o, "message_reached50_seconds"),
 				latency(o, "message_reached99_seconds"),

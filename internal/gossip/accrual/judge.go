@@ -68,8 +68,8 @@ func (j *judge) patience(w *window) time.Duration {
 
 // level returns phi after a silence: -log10 of the probability that a heartbeat comes later still.
 //
-// Exponential (Cassandra): P(later than t) = e^(-t/mean), so phi = t/mean·log10(e): 8 is reached at
-// 18.4 mean intervals.
+// Exponential (Cassandra): P(later than t) = e^(-t/mean), so phi = t/mean·log10(e): 8 is
+// reached at 18.4 mean intervals.
 //
 // Normal (Hayashibara et al. 2004, section 4; Akka): P = e^-x/(1 + e^-x), an approximation by the
 // logistic function with x as slope has it for y = (t − mean − pause)/deviation.

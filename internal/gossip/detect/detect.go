@@ -195,8 +195,8 @@ type Lossy interface {
 // Accruer is a Detector that has a level of suspicion for each member that it watches; the node
 // looks for it once.
 type Accruer interface {
-	// Phi returns −log10 of the probability that the member lives and is only late; ok is false if
-	// it is not watched.
+	// Phi returns −log10 of the probability that the member lives and is only late; ok is false
+	// if it is not watched.
 	Phi(now mono.Time, id member.ID) (phi float64, ok bool)
 }
 

@@ -15,17 +15,17 @@ import (
 // a jury is asked.
 //
 //	 a ping or an ack is missed; others hold the member dead; its zone is looked into
-//	   │
-//	   ▼      attempts failed, or its host refused        the votes suffice
-//	 pinged ───────────────────────────────────▶ tried ─────────────────────▶ failed: closed
-//	   ▲                                        │ ▲ │ │                            ▲
-//	   │ its zone is                            │ │ │ │ no quorum answers for      │
-//	   │ heard again                            │ │ │ │ Config.patience            │ the votes
-//	   │                nobody of its zone      │ │ │ └────────▶ unreachable ──────┘ suffice
-//	   │                is heard                │ │ │            (its jury is drawn anew, seldom)
-//	   └───────── held ◀────────────────────────┘ │ │
-//	                └─────────────────────────────┘ │ a juror acquits
-//	                the zone's grace is over        └────────▶ barred for a Period, then closed
+//	   |
+//	   v      attempts failed, or its host refused        the votes suffice
+//	 pinged -----------------------------------> tried ---------------------> failed: closed
+//	   ^                                        | ^ | |                            ^
+//	   | its zone is                            | | | | no quorum answers for      |
+//	   | heard again                            | | | | Config.patience            | the votes
+//	   |                nobody of its zone      | | | +--------> unreachable ------+ suffice
+//	   |                is heard                | | |            (its jury is drawn anew, seldom)
+//	   +--------- held <------------------------+ | |
+//	                +-----------------------------+ | a juror acquits
+//	                the zone's grace is over        +--------> barred for a Period, then closed
 //
 // An answer of the member closes the case in each of these states, and so does news that it is
 // dead, gone or in another life. Any other datagram of it shows that it lives, and begins its

@@ -15,10 +15,10 @@ import (
 // accused answers; and votes when the grace is over, but not before it has looked for half of it
 // with its own eyes. All accusers share one case.
 //
-//	an inquiry ──▶ open ───────────── the grace is over, and no storm ─────────────▶ guilty
-//	                │ ▲                                                               │ │
-//	                │ └── the accused sends, or its host takes a connection ──────────┘ │
-//	                └──── an answer ──▶ acquit: kept for a Config.Period ◀── an answer ─┘
+//	an inquiry --> open ------------- the grace is over, and no storm -------------> guilty
+//	                | ^                                                               | |
+//	                | +-- the accused sends, or its host takes a connection ----------+ |
+//	                +---- an answer --> acquit: kept for a Config.Period <-- an answer -+
 //
 // Each change is told to the accusers. A case is forgotten when nobody has asked for a while.
 

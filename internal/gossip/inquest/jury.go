@@ -17,11 +17,11 @@ import (
 // that are silent get substitutes beside them.
 //
 //	           asked              a Finding             no answer for mostTries
-//	candidate ───────▶ waiting ──────────────▶ spoken ──────────────────────────▶ lapsed
-//	    ▲                │  │                    ▲                                   │
-//	    └────────────────┘  │                    └───────────────────────────────────┘
-//	   no answer for        │ it does not know the accused,             a Finding
-//	   mostTries: until the ▼ or cannot send to it
+//	candidate -------> waiting --------------> spoken --------------------------> lapsed
+//	    ^                |  |                    ^                                   |
+//	    +----------------+  |                    +-----------------------------------+
+//	   no answer for        | it does not know the accused,             a Finding
+//	   mostTries: until the v or cannot send to it
 //	   next ranking       never asked again
 //
 // Only a spoken juror counts as answering; its last word counts as a vote for as long as it lives.

@@ -14,9 +14,9 @@ import (
 // them says exactly which members it cannot judge, and its user, who can, has them forgotten.
 //
 //	         a case cannot be judged           the calls are made, and some time passed
-//	 quiet ──────────────────────────▶ called ──────────────────────────────────────────▶ quiet
-//	   ▲                                  │                                                 │
-//	   └──── more than rollAnswers answer ┘            one of the absent is called each Period
+//	 quiet --------------------------> called ------------------------------------------> quiet
+//	   ^                                  |                                                 |
+//	   +---- more than rollAnswers answer +            one of the absent is called each Period
 
 const (
 	rollRounds = 2

@@ -20,9 +20,9 @@ import (
 // first datagram of anybody there ends it.
 //
 //	        many of the zone are condemned, and nobody of it is heard
-//	 heard ───────────────────────────────────────────────────────────▶ silent (odd count)
-//	   ▲                                                                   │
-//	   └───────────────────────────────────────────────────────────────────┘
+//	 heard -----------------------------------------------------------> silent (odd count)
+//	   ^                                                                   |
+//	   +-------------------------------------------------------------------+
 //	        a datagram of anybody there, here or at another node of this zone
 //
 // What a zone holds of another one is a number that all its members share: it counts how often the

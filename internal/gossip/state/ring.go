@@ -8,15 +8,16 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 )
 
-// How a write is brought to all. The ring is all live members by zone, and there by ID; each zone
-// is a ring of its own. Inside one a write goes as in a broadcast over Chord (El-Ansary, Alima,
-// Brand, Haridi, "Efficient Broadcast in Structured P2P Networks", 2003). A node that is to bring
-// it to all up to some place gives parts of that to the members 1, 2, 3, 4, 8, 12, 16, 32, 48, 64 …
-// places on. Each of them brings it to all up to the next of these. So each node gets each write
-// once, from one of a few members that it always gets writes from. All nodes send about as much,
-// and what many owners write goes in the same datagrams. Each other zone gets it once, at the
-// member that stands as far along that zone's ring as the sender along its own. Zones are gone
-// through in the same way, but up to 32 of them at first hand, since each hop takes long.
+// How a write is brought to all. The ring is all live members by zone, and there by ID; each
+// zone is a ring of its own. Inside one a write goes as in a broadcast over Chord (El-Ansary,
+// Alima, Brand, Haridi, "Efficient Broadcast in Structured P2P Networks", 2003). A node that is
+// to bring it to all up to some place gives parts of that to the members 1, 2, 3, 4, 8, 12, 16,
+// 32, 48, 64 … places on. Each of them brings it to all up to the next of these. So each node
+// gets each write once, from one of a few members that it always gets writes from. All nodes
+// send about as much, and what many owners write goes in the same datagrams. Each other zone
+// gets it once, at the member that stands as far along that zone's ring as the sender along its
+// own. Zones are gone through in the same way, but up to 32 of them at first hand, since each
+// hop takes long.
 
 const (
 	width     = 4  // fingers of one level stand as far apart as width of those below

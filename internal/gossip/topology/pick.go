@@ -20,7 +20,8 @@ func Pick(rng *rand.Rand, t *member.Table, k int, dst []member.Member,
 	if live <= 2*k+len(exclude) {
 		return pickFew(rng, t, k, dst, exclude)
 	}
-	// At most half of the draws miss, so a bound of 8 tries for each leaves out a peer once in 2⁸ᵏ.
+	// At most half of the draws miss, so a bound of 8 tries for each leaves out a peer once in
+	// 2⁸ᵏ.
 	for range 8 * k {
 		if len(dst)-first == k {
 			break

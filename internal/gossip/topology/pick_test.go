@@ -99,8 +99,8 @@ func TestPickIsUniform(t *testing.T) {
 				d := float64(place[i][id(m)]) - float64(draws)/float64(candidates)
 				chi += d * d / (float64(draws) / float64(candidates))
 			}
-			// Mean df, deviation sqrt(2·df): six of those, and a bit for the skew of few degrees of
-			// freedom.
+			// Mean df, deviation sqrt(2·df): six of those, and a bit for the skew of few
+			// degrees of freedom.
 			if df := float64(candidates - 1); (chi-df)*(chi-df) > 36*2*df && chi > df+20 {
 				t.Errorf("live=%d k=%d place %d: chi-square %.1f at %.0f degrees of freedom",
 					c.live, c.k, i, chi, df)

@@ -87,8 +87,8 @@ func under(t *routers, i, top int) bool {
 	return false
 }
 
-// The request's timer is in [C1·d, (C1+C2)·d], doubled at each back-off; one heard early in a timer
-// counts no more.
+// The request's timer is in [C1·d, (C1+C2)·d], doubled at each back-off; one heard early in a
+// timer counts no more.
 func TestSRMTimers(t *testing.T) {
 	w := stage(t, "srm", Options{Nodes: 85, Session: time.Hour})
 	for i := range 40 {

@@ -8,9 +8,9 @@ package multicast
 // request that it was about to make backs off. A member that hears a repair drops its own (section
 // III.B):
 //
-//   - request: uniform in 2^i·[C1·d, (C1+C2)·d], d the distance to the origin, i the back-offs so
-//     far; a request heard is a back-off, but one only until half of the timer has passed (those of
-//     one round count once);
+//   - request: uniform in 2^i·[C1·d, (C1+C2)·d], d the distance to the origin, i the back-offs
+//     so far; a request heard is a back-off, but one only until half of the timer has passed
+//     (those of one round count once);
 //   - repair: uniform in [D1·d, (D1+D2)·d], d the distance to the member that asked; after a
 //     repair, requests are passed over for three times the distance;
 //   - C1 = C2 = 2, D1 = D2 = log10 n (section V.A).
