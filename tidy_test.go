@@ -97,6 +97,7 @@ func TestTidy(t *testing.T) {
 		})
 	}
 	t.Run("decisions", decisions)
+	t.Run("pages", pages)
 	t.Run("public", func(t *testing.T) { public(t, all) })
 	if *tidyWrite {
 		writeAllowed(t, allowed, next)

@@ -119,7 +119,7 @@ func (n *Node) inherits(owner *member.Member, g *guest, c *wire.Claim) bool {
 // isOutlived says whether a newcomer has to begin above the life that is known of its name: its
 // clock went back since. So has one that is in that very life, now over, at another address, unless
 // it is that member, which moved, and says so above what is known here. A member that knows of that
-// end would call it where it was (reached.go), so it would never contradict.
+// end would call it where it was (package called), so it would never contradict.
 func isOutlived(m *member.Member, c *wire.Claim, r *member.Record) bool {
 	return c.Generation < m.Generation() || c.Generation == m.Generation() && !m.State.Live() &&
 		c.Incarnation <= m.Incarnation && m.Handle.Value().Addr != r.Addr
