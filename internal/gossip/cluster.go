@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -74,7 +74,7 @@ func (n *Node) otherCluster(j *wire.Join) bool {
 
 // admit settles the identity with a newcomer that this node lets in. alone says that this node was
 // alone before.
-func (n *Node) admit(j *wire.Join, peer detect.Peer, alone bool) {
+func (n *Node) admit(j *wire.Join, peer plane.Peer, alone bool) {
 	own := n.identity.id
 	switch {
 	case own == 0 && j.ClusterID == 0:
@@ -91,7 +91,7 @@ func (n *Node) admit(j *wire.Join, peer detect.Peer, alone bool) {
 }
 
 // admitted settles the identity with the cluster that this node was let into.
-func (n *Node) admitted(w *wire.Welcome, peer detect.Peer) {
+func (n *Node) admitted(w *wire.Welcome, peer plane.Peer) {
 	own := n.identity.id
 	switch alone := n.table.Live() == 1; {
 	case w.ClusterID == 0 || w.ClusterID == own:
@@ -134,7 +134,7 @@ func (n *Node) hearMerged(m wire.Merged) {
 	}
 }
 
-func (n *Node) tellMerged(peer detect.Peer, other uint64, members string) {
+func (n *Node) tellMerged(peer plane.Peer, other uint64, members string) {
 	n.out.Events = append(n.out.Events, Event{Kind: ClustersMerged, Err: fmt.Errorf(
 		"merged with %scluster %016x by %s; the cluster is %016x "+
 			"now", members, other, peer.Addr, n.identity.id)})

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -80,7 +80,7 @@ type entry struct {
 	welcomed bool
 	host     bool          // it is in since it let another one in, and no seed has let it in yet
 	deaf     bool          // after a long sleep, until the old datagrams that wait are read
-	greeted  detect.Peer   // that said welcome in the current datagram
+	greeted  plane.Peer    // that said welcome in the current datagram
 	greeting uint32        // how many members it knew
 	took     time.Duration // from the Join that showed its cookie to that
 	whole    bool          // the first whole table is in
@@ -147,7 +147,7 @@ func (n *Node) wakeEntry() {
 		}
 		e.pause, e.tries = min(2*e.pause, most), steadyTries
 	}
-	e.next = n.now.Add(n.jitter(e.pause))
+	e.next = n.now.Add(plane.Jitter(n.rng, e.pause))
 	// their names may mean other addresses now
 	n.out.Events = append(n.out.Events, Event{Kind: SeedsWanted})
 	for i := range e.seeds {
@@ -168,14 +168,8 @@ func (n *Node) reseedPause() time.Duration {
 // lonely has the seeds dialled again soon, since this node hears from next to nobody.
 func (n *Node) lonely() {
 	if e := &n.entry; e.welcomed && e.next != Never {
-		e.next = min(e.next, n.now.Add(n.jitter(n.reseedPause())))
+		e.next = min(e.next, n.now.Add(plane.Jitter(n.rng, n.reseedPause())))
 	}
-}
-
-// jitter returns a time within a quarter of d, so that nodes that started together do not stay in
-// step.
-func (n *Node) jitter(d time.Duration) time.Duration {
-	return d*3/4 + time.Duration(n.rng.Int64N(int64(d)/2+1))
 }
 
 // join takes in the seeds and dials those that are new. A node all of whose seeds are itself is the
@@ -213,7 +207,7 @@ func (n *Node) join(c Join) {
 		}
 	}
 	if e.next == Never && len(c.Seeds)+len(c.Peers)+len(c.Merge) > 0 {
-		e.next = n.now.Add(n.jitter(e.pause))
+		e.next = n.now.Add(plane.Jitter(n.rng, e.pause))
 		e.hasty = n.now.Add(haste)
 	}
 }
@@ -351,11 +345,11 @@ func (n *Node) sendJoin(s *seed) {
 	}
 	r := n.self.Value()
 	n.out.arena = wire.AppendJoin(n.out.arena, &j, &r, n.called.Said(n.inc))
-	n.close(start, detect.Peer{Addr: s.addr})
+	n.close(start, plane.Peer{Addr: s.addr})
 }
 
 // challenged shows a seed that what it sends arrives here.
-func (n *Node) challenged(peer detect.Peer, c *wire.Challenge) {
+func (n *Node) challenged(peer plane.Peer, c *wire.Challenge) {
 	e := &n.entry
 	if e.leaving || !n.answers(c.Number) {
 		return
@@ -373,7 +367,7 @@ func (n *Node) challenged(peer detect.Peer, c *wire.Challenge) {
 	s.shown = n.now
 	if !e.welcomed {
 		e.pause, e.tries, e.hasty = provenPause, 0, n.now.Add(haste)
-		e.next = n.now.Add(n.jitter(e.pause))
+		e.next = n.now.Add(plane.Jitter(n.rng, e.pause))
 	}
 	n.sendJoin(s)
 }
@@ -386,7 +380,7 @@ func (n *Node) redial() {
 		e.round = max(n.now, 1)
 	}
 	if n.now.Sub(e.round) < redialFor {
-		e.next = min(e.next, n.now.Add(n.jitter(redialPause)))
+		e.next = min(e.next, n.now.Add(plane.Jitter(n.rng, redialPause)))
 	}
 }
 
@@ -396,7 +390,7 @@ func (n *Node) welcome() {
 	if !e.welcomed || e.host {
 		e.pause = n.cfg.Reseed
 		if e.next != Never {
-			e.next = n.now.Add(n.jitter(e.pause))
+			e.next = n.now.Add(plane.Jitter(n.rng, e.pause))
 		}
 	}
 	n.enter(false)
@@ -436,7 +430,7 @@ func (n *Node) rejoin() {
 }
 
 // takeEntry handles the messages of coming in and going, and says whether they could be read.
-func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
+func (n *Node) takeEntry(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 	switch t {
 	case wire.TypeJoin:
 		var j wire.Join
@@ -494,7 +488,7 @@ func (n *Node) takeEntry(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
 // that: its record, which rides along, is taken only if its name is known here and it is of this
 // cluster. A member that lost its memory and founded a cluster anew is asked for its own, so that
 // the two become one.
-func (n *Node) mistaken(peer detect.Peer, m *wire.Mistaken) {
+func (n *Node) mistaken(peer plane.Peer, m *wire.Mistaken) {
 	_, known := n.table.Get(peer.ID)
 	own := n.ofCluster(m.ClusterID)
 	if n.kin = known && (own || m.Founded && m.ClusterID != 0); n.kin {

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -82,7 +82,7 @@ func (n *Node) lastLife(id member.ID) uint64 {
 // member itself, if it lives, contradicts. That a name is taken again only above what is
 // remembered of it holds for everybody but the member itself, whose word is news of its own. Of one
 // that is held dead the word is about the whole life: it may have contradicted once, unheard here.
-func (n *Node) buried(peer detect.Peer, id member.ID, check uint32, c *wire.Claim,
+func (n *Node) buried(peer plane.Peer, id member.ID, check uint32, c *wire.Claim,
 	r *wire.Record) bool {
 	g, ok := n.graves.Get(id)
 	if ok && g.word && !c.State.Live() && c.Generation <= g.generation {
@@ -120,7 +120,7 @@ func (n *Node) tellEnd(id member.ID, g *grave) {
 }
 
 // tellEnds tells it.
-func (n *Node) tellEnds(peer detect.Peer) {
+func (n *Node) tellEnds(peer plane.Peer) {
 	if len(n.ends) == 0 || n.stopped {
 		return
 	}
@@ -226,13 +226,13 @@ func (n *Node) appendGone(start, reserve, most int) {
 }
 
 // isAlive says whether a datagram goes to a member that nobody doubts.
-func (n *Node) isAlive(to detect.Peer) bool {
+func (n *Node) isAlive(to plane.Peer) bool {
 	m, ok := n.table.Get(to.ID)
 	return ok && m.State == member.Alive && m.Instance() == to.Instance
 }
 
 // askMore goes on, once the peer knew of one that is forgotten: it may know of others.
-func (n *Node) askMore(peer detect.Peer) {
+func (n *Node) askMore(peer plane.Peer) {
 	if !n.upkeep.more || n.stopped || !n.isMember(peer) || n.cfg.private() {
 		return
 	}

@@ -22,9 +22,9 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -61,7 +61,7 @@ type Packet struct {
 
 // Connect is a TCP connection to be tried: closed as soon as it stands, never waited for. What came
 // of it goes to Node.Connected, within a few seconds or not at all.
-type Connect struct{ Peer detect.Peer }
+type Connect struct{ Peer plane.Peer }
 
 // Outbox collects what a node wants done. The caller owns it and reuses it: one per worker, not one
 // per node. The zero value is ready.

@@ -12,6 +12,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/inquest"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 	"github.com/starling-gossip/starling/internal/size"
 )
@@ -574,7 +575,7 @@ func TestLateWordOfAnotherCluster(t *testing.T) {
 		x.events = nil
 		w.step(x, func(out *Outbox) {
 			x.begin(w.now, out)
-			x.refused(detect.Peer{Addr: addrOf(0)},
+			x.refused(plane.Peer{Addr: addrOf(0)},
 				&wire.Refuse{Reason: wire.OtherCluster,
 					Text: fmt.Appendf(nil, "%016x with 3 members", id)})
 			x.finish()

@@ -3,8 +3,8 @@ package gossip
 import (
 	"iter"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/state"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 )
@@ -108,7 +108,7 @@ func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
 	}
 	start := h.n.open(to.Instance())
 	h.n.out.arena = append(h.n.out.arena, messages...)
-	return h.n.closeFree(start, detect.PeerOf(&to))
+	return h.n.closeFree(start, plane.PeerOf(&to))
 }
 
 // StateFingerprint returns a hash over what this node holds of live members' keys, 0 while nobody

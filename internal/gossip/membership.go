@@ -4,8 +4,8 @@ import (
 	"math"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/rumor"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -46,7 +46,7 @@ func (n *Node) lastOf(id member.ID) uint64 {
 }
 
 // learnRecord weighs what a Record says.
-func (n *Node) learnRecord(peer detect.Peer, r *wire.Record) {
+func (n *Node) learnRecord(peer plane.Peer, r *wire.Record) {
 	if n.passedOver() {
 		return
 	}
@@ -56,7 +56,7 @@ func (n *Node) learnRecord(peer detect.Peer, r *wire.Record) {
 
 // learn weighs a claim about a member, and believes it if it prevails over what the table holds. r
 // is nil if the claim came without its record; check then says which record is meant.
-func (n *Node) learn(peer detect.Peer, id member.ID, check uint32, c *wire.Claim, r *wire.Record) {
+func (n *Node) learn(peer plane.Peer, id member.ID, check uint32, c *wire.Claim, r *wire.Record) {
 	if !credible(n.lastOf(id), c) {
 		n.stats.Malformed++
 		return
@@ -279,7 +279,7 @@ func (n *Node) doubt(m *member.Member, c *wire.Claim, accuser member.ID) {
 	if m.OutOfFamily {
 		return // others tell it
 	}
-	peer := detect.PeerOf(m)
+	peer := plane.PeerOf(m)
 	if start, ok := n.reply(peer); ok {
 		n.out.arena = wire.AppendUpdate(n.out.arena,
 			&wire.Update{ID: m.ID, Check: m.Check, Claim: *c})
@@ -289,7 +289,7 @@ func (n *Node) doubt(m *member.Member, c *wire.Claim, accuser member.ID) {
 
 // aboutSelf answers what others say of this node: it alone raises its incarnation, to refute (SWIM,
 // section 4.2).
-func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.Record) {
+func (n *Node) aboutSelf(peer plane.Peer, check uint32, c *wire.Claim, r *wire.Record) {
 	self := n.Self()
 	own := self.Handle.Value()
 	same := check == self.Check
@@ -324,7 +324,7 @@ func (n *Node) aboutSelf(peer detect.Peer, check uint32, c *wire.Claim, r *wire.
 // laterSelf meets a later generation of this node's name. At this node's address it was a former
 // process with a clock that ran ahead, and this one goes over it; elsewhere it is another node of
 // the same name.
-func (n *Node) laterSelf(peer detect.Peer, c *wire.Claim, r *wire.Record) {
+func (n *Node) laterSelf(peer plane.Peer, c *wire.Claim, r *wire.Record) {
 	switch {
 	case !c.State.Live() || r != nil && r.Addr == n.self.Value().Addr:
 		n.tellOutlived(c.Generation, c, r)
@@ -379,7 +379,7 @@ func (n *Node) announce(full bool) {
 
 // answerWithSelf sends this node's record straight to one peer: it may be one that no news of this
 // side reaches.
-func (n *Node) answerWithSelf(peer detect.Peer) {
+func (n *Node) answerWithSelf(peer plane.Peer) {
 	if start, ok := n.reply(peer); ok {
 		self := n.Self()
 		n.appendMember(&self, true, 0)

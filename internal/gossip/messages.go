@@ -5,9 +5,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/multicast"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
@@ -58,7 +58,7 @@ func (v View) Topics() []stream.Topic {
 }
 
 // sendMessages sends messages in a datagram of their own, outside the budget of news.
-func (n *Node) sendMessages(to detect.Peer, messages []byte) {
+func (n *Node) sendMessages(to plane.Peer, messages []byte) {
 	start := n.open(to.Instance)
 	n.out.arena = append(n.out.arena, messages...)
 	n.closeFree(start, to)
@@ -95,7 +95,7 @@ func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 			return
 		}
 	}
-	h.n.sendMessages(detect.PeerOf(&to), messages)
+	h.n.sendMessages(plane.PeerOf(&to), messages)
 }
 
 func (h streamHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
@@ -183,7 +183,7 @@ func (h relayHost) Epoch(now Time) uint64 {
 	return (h.Generation() + uint64(now.Sub(h.n.start)/time.Millisecond)) / milliseconds
 }
 
-func (h relayHost) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendMessages(to, messages) }
+func (h relayHost) Send(_ Time, to plane.Peer, messages []byte) { h.n.sendMessages(to, messages) }
 
 func (h relayHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
 

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -86,7 +86,7 @@ func (n *Node) claimName(owner *member.Member, g *guest, r *member.Record) {
 		}
 	}
 	c.tries, c.asked = c.tries+1, n.now
-	n.sendConflict(detect.PeerOf(owner), &wire.Conflict{Number: c.ask}, r, 0)
+	n.sendConflict(plane.PeerOf(owner), &wire.Conflict{Number: c.ask}, r, 0)
 }
 
 // inherits says whether a newcomer has the name of a live member at another address, that has not
@@ -140,7 +140,7 @@ func (n *Node) freeName(id member.ID) {
 
 // hearClaim takes a Conflict that does not come from a namesake: a seed asks whether this node
 // lives, whose name a newcomer claims; or a member answers that question of this node's own.
-func (n *Node) hearClaim(peer detect.Peer, c *wire.Conflict) {
+func (n *Node) hearClaim(peer plane.Peer, c *wire.Conflict) {
 	if c.Asks || n.vote(peer.ID, c) {
 		n.tellName(peer, c)
 		return
@@ -239,7 +239,7 @@ func (n *Node) nameWaits(peer netip.AddrPort, text string) {
 
 // fromNamesake takes a datagram whose sender has this node's name: it is this node's own, come
 // back, or another node.
-func (n *Node) fromNamesake(h wire.Header, peer detect.Peer, r wire.Reader) {
+func (n *Node) fromNamesake(h wire.Header, peer plane.Peer, r wire.Reader) {
 	own := h.Generation == uint32(n.self.Value().Generation)
 	asked := false
 	for t, body, ok := r.Next(); ok && !n.stopped; t, body, ok = r.Next() {
@@ -307,7 +307,7 @@ func (n *Node) askRival(to netip.AddrPort) {
 // answerRival brings a number back to a namesake, perhaps with the word that it must stop.
 func (n *Node) answerRival(to netip.AddrPort, number uint32, stop bool) {
 	r := n.self.Value()
-	n.sendConflict(detect.Peer{Addr: to}, &wire.Conflict{Number: number, Uptime: n.uptime(),
+	n.sendConflict(plane.Peer{Addr: to}, &wire.Conflict{Number: number, Uptime: n.uptime(),
 		Stop: stop}, &r, n.inc)
 }
 
@@ -318,7 +318,7 @@ func (n *Node) proven(by netip.AddrPort, number uint32) bool {
 	})
 }
 
-func (n *Node) sendConflict(to detect.Peer, c *wire.Conflict, r *member.Record,
+func (n *Node) sendConflict(to plane.Peer, c *wire.Conflict, r *member.Record,
 	incarnation uint32) {
 	if start, ok := n.reply(to); ok {
 		n.out.arena = wire.AppendConflict(n.out.arena, c, r, incarnation)
@@ -398,7 +398,7 @@ type poll struct {
 	at     Time   // the last round
 	rounds int
 	of     [pollAsked]struct {
-		peer   detect.Peer
+		peer   plane.Peer
 		number uint32 // 0: it has answered
 	}
 	asked, yes, no int
@@ -427,7 +427,7 @@ func (n *Node) askMembers(c *wire.Conflict) {
 		*x = poll{heir: c.Record.Addr, life: c.Record.Generation}
 		var room [pollAsked]member.Member
 		for _, m := range topology.Pick(n.rng, &n.table, pollAsked, room[:0], n.id) {
-			x.of[x.asked].peer, x.of[x.asked].number = detect.PeerOf(&m), n.drawNumber()
+			x.of[x.asked].peer, x.of[x.asked].number = plane.PeerOf(&m), n.drawNumber()
 			x.asked++
 		}
 		if x.asked == 0 {
@@ -499,7 +499,7 @@ func (n *Node) keepName() {
 }
 
 // tellName tells a member that asks which process has its name here, if that is a live member.
-func (n *Node) tellName(peer detect.Peer, c *wire.Conflict) {
+func (n *Node) tellName(peer plane.Peer, c *wire.Conflict) {
 	m, ok := n.table.Get(peer.ID)
 	if !c.Asks || !ok || !m.State.Live() || member.IDOf(string(c.Record.Name)) != peer.ID {
 		return
@@ -533,7 +533,7 @@ func (n *Node) yield(c *wire.Conflict) {
 		self := n.Self()
 		self.State, self.Since = member.Left, n.now
 		n.appendMember(&self, false, 0)
-		n.close(start, detect.Peer{Addr: other})
+		n.close(start, plane.Peer{Addr: other})
 	}
 	if n.replaced(c.Record.Generation) {
 		n.stopFor(fmt.Sprintf("this node was replaced by %s", other))

@@ -391,12 +391,12 @@ func (h host) Table() *member.Table { return &h.n.table }
 func (h host) Ring() *topology.Ring { return h.n.ring }
 func (h host) Rand() *rand.Rand     { return h.n.rng }
 
-func (h host) Send(_ Time, to detect.Peer, messages []byte) { h.n.sendProbe(to, messages) }
+func (h host) Send(_ Time, to plane.Peer, messages []byte) { h.n.sendProbe(to, messages) }
 
 func (h host) Suspect(_ Time, id member.ID) { h.n.accuse(id, member.Suspect, 0) }
 func (h host) Fail(_ Time, id member.ID)    { h.n.accuse(id, member.Failed, 0) }
 
-func (h host) Connect(_ Time, to detect.Peer) {
+func (h host) Connect(_ Time, to plane.Peer) {
 	h.n.out.Connects = append(h.n.out.Connects, Connect{to})
 }
 

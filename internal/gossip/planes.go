@@ -3,7 +3,6 @@ package gossip
 import (
 	"math/rand/v2"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/quota"
@@ -39,7 +38,7 @@ func (e env) Table() *member.Table { return &e.n.table }
 func (e env) Ring() *topology.Ring { return e.n.ring }
 func (e env) Rand() *rand.Rand     { return e.n.rng }
 
-func (e env) Send(_ Time, to detect.Peer, c plane.Class, messages []byte) int {
+func (e env) Send(_ Time, to plane.Peer, c plane.Class, messages []byte) int {
 	if c == plane.Reply && !e.n.mayReply() {
 		return 0
 	}

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
@@ -373,7 +372,7 @@ func TestLoansForNobody(t *testing.T) {
 	for zone := range uint16(1000) {
 		m, _ := n.table.Get(w.nodes[1].id)
 		ask := wire.AppendLoan(nil, wire.TypeBorrow, wire.Loan{Zone: zone, Bytes: 1 << 31})
-		n.quota.Receive(w.now, plane.Sender{Peer: detect.PeerOf(&m), Member: m},
+		n.quota.Receive(w.now, plane.Sender{Peer: plane.PeerOf(&m), Member: m},
 			wire.TypeBorrow, wire.Body(ask))
 	}
 	if n.quota.Pairs() != before {

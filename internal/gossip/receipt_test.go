@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -568,9 +568,9 @@ func TestForgottenInTime(t *testing.T) {
 	}
 }
 
-func peerOf(p *peer) detect.Peer {
+func peerOf(p *peer) plane.Peer {
 	self := p.Self()
-	return detect.PeerOf(&self)
+	return plane.PeerOf(&self)
 }
 
 // A publisher that stands still for so long that it forgets everybody, while it waits, is not told

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
@@ -36,7 +35,7 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 		n.stats.Malformed++
 		return
 	}
-	peer := detect.Peer{ID: h.From, Instance: member.Instance(h.From, h.Generation), Addr: from}
+	peer := plane.Peer{ID: h.From, Instance: member.Instance(h.From, h.Generation), Addr: from}
 	n.meetSource(h.From, from)
 	switch {
 	case h.Cluster != n.cluster:
@@ -53,7 +52,7 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 }
 
 // takeMessages goes through a datagram that is meant for this node.
-func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
+func (n *Node) takeMessages(h wire.Header, peer plane.Peer, r *wire.Reader) {
 	n.wanted, n.ends, n.hushed, n.asked, n.kin = n.wanted[:0], n.ends[:0], false, 0, false
 	n.upkeep.more = false
 	if n.listener != nil {
@@ -100,7 +99,7 @@ func (n *Node) takeMessages(h wire.Header, peer detect.Peer, r *wire.Reader) {
 
 // heardFrom takes in where a live member is heard from: one whose address this node cannot send to,
 // since it is of the other IP version, is sent to there.
-func (n *Node) heardFrom(peer detect.Peer) {
+func (n *Node) heardFrom(peer plane.Peer) {
 	m, ok := n.table.Get(peer.ID)
 	if !ok || !m.State.Live() || m.Instance() != peer.Instance {
 		return
@@ -127,7 +126,7 @@ const farewell = time.Second
 // must learn that it is over, or that it has a namesake. One that this node holds dead is told, so
 // that it can refute. A question is not answered with a question: two that do not know each other
 // would ask for ever.
-func (n *Node) meet(h wire.Header, peer detect.Peer) {
+func (n *Node) meet(h wire.Header, peer plane.Peer) {
 	m, ok := n.table.Get(h.From)
 	if (!ok || uint32(m.Generation()) != h.Generation) && !n.wasAsked(wire.TypeRequest) {
 		n.want(h.From)
@@ -145,7 +144,7 @@ func (n *Node) meet(h wire.Header, peer detect.Peer) {
 // correct tells one that answered for a member, in a life before the one that is held here, of that
 // later life: its clock went back, and it goes above it. Nobody else may tell it: where few are
 // left, none of its former lives is ever failed.
-func (n *Node) correct(h wire.Header, peer detect.Peer) {
+func (n *Node) correct(h wire.Header, peer plane.Peer) {
 	if m, ok := n.table.Get(h.From); ok && uint32(m.Generation()) != h.Generation {
 		n.note(&m, peer, true)
 	}
@@ -169,7 +168,7 @@ func (n *Node) wasAsked(t wire.Type) bool { return n.asked&(1<<t) != 0 }
 
 // take hands one message to the part of the node that reads its type, and says whether it could be
 // read. The type table says which part that is, and from which.
-func (n *Node) take(peer detect.Peer, t wire.Type, body []byte) (ok bool) {
+func (n *Node) take(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 	spec := &wire.Specs[t]
 	if n.stopped || spec.Question && n.again(t) {
 		return true
@@ -240,7 +239,7 @@ func (n *Node) takeNews(from plane.Sender, t wire.Type, body []byte) (ok bool) {
 // note tells a member directly what is held of it. It refutes, if it lives, and answers. One whose
 // address nobody knows is told which life is known, where, and nothing beside, so that few bytes
 // suffice.
-func (n *Node) note(m *member.Member, peer detect.Peer, full bool) {
+func (n *Node) note(m *member.Member, peer plane.Peer, full bool) {
 	if start, ok := n.reply(peer); ok {
 		if full && n.isStrange(peer) {
 			r, c := m.Record(), n.claim(m, n.id)
@@ -263,7 +262,7 @@ func (n *Node) want(id member.ID) {
 
 // answerRequest sends the records asked for, as many as fit one datagram; one that needs more asks
 // again. It says whether the Request could be read.
-func (n *Node) answerRequest(peer detect.Peer, body []byte) (ok bool) {
+func (n *Node) answerRequest(peer plane.Peer, body []byte) (ok bool) {
 	start, ready := n.reply(peer)
 	if !ready {
 		return wire.ReadRequest(body, func(member.ID) {})
@@ -289,7 +288,7 @@ func (n *Node) answerRequest(peer detect.Peer, body []byte) (ok bool) {
 
 // answerMistaken tells what is here to a sender that meant another: the former owner of this
 // address, or this node's former life.
-func (n *Node) answerMistaken(peer detect.Peer, meant uint32) {
+func (n *Node) answerMistaken(peer plane.Peer, meant uint32) {
 	if start, ok := n.reply(peer); ok {
 		n.out.arena = wire.AppendMistaken(n.out.arena,
 			wire.Mistaken{Instance: meant, ClusterID: n.identity.id, Founded: n.foundedAnew()})

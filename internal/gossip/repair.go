@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"math/rand/v2"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -36,22 +36,21 @@ func (n *Node) takeFingerprint(from member.Member, body []byte) bool {
 
 // liveMember returns the table's view of the sender of a datagram, if it is a live member in the
 // life that we know.
-func (n *Node) liveMember(peer detect.Peer) (member.Member, bool) {
+func (n *Node) liveMember(peer plane.Peer) (member.Member, bool) {
 	if n.table.Parted() {
 		n.heardFrom(peer)
 	}
-	m, ok := n.table.Get(peer.ID)
-	return m, ok && m.State.Live() && m.Instance() == peer.Instance
+	return plane.LiveMember(&n.table, peer)
 }
 
 // isMember says whether a datagram's sender is a live member.
-func (n *Node) isMember(peer detect.Peer) bool {
+func (n *Node) isMember(peer plane.Peer) bool {
 	_, ok := n.liveMember(peer)
 	return ok
 }
 
 // endDatagram does what has to wait until all the news of a datagram is taken in.
-func (n *Node) endDatagram(peer detect.Peer) {
+func (n *Node) endDatagram(peer plane.Peer) {
 	agrees := n.hasShown && n.shown.Hash == n.table.Fingerprint()
 	if n.hasShown {
 		n.repair.Fingerprint(n.now, n.shownBy, n.shown)
@@ -98,7 +97,7 @@ func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
 	}
 	start := h.n.open(to.Instance())
 	h.n.out.arena = append(h.n.out.arena, messages...)
-	h.n.close(start, detect.PeerOf(&to))
+	h.n.close(start, plane.PeerOf(&to))
 }
 
 func (h repairHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now, id) }
@@ -116,7 +115,7 @@ func (h repairHost) AppendRecord(b []byte, _ Time, m member.Member) []byte {
 // way, and a newcomer that is told the whole table would flood the others with it.
 func (h repairHost) Learn(_ Time, from member.Member, t wire.Type,
 	body []byte) (held member.Member, newer bool) {
-	n, peer := h.n, detect.PeerOf(&from)
+	n, peer := h.n, plane.PeerOf(&from)
 	var id member.ID
 	var c wire.Claim
 	switch t {

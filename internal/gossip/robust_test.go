@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -69,7 +69,7 @@ func (w *world) provenJoin(p *peer, r *member.Record) []byte {
 
 // proof puts a node's cookie into a Join.
 func (w *world) proof(p *peer, j *wire.Join, r *member.Record) *wire.Join {
-	g := guest{Peer: detect.Peer{ID: member.IDOf(r.Name), Addr: r.Addr}, number: j.Number,
+	g := guest{Peer: plane.Peer{ID: member.IDOf(r.Name), Addr: r.Addr}, number: j.Number,
 		generation: r.Generation}
 	j.HasCookie, j.Cookie = true, g.cookie(p.entry.door.open(w.now, p.Node.proof)[0])
 	return j

@@ -3,8 +3,8 @@ package gossip
 import (
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/rumor"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -34,7 +34,7 @@ func (n *Node) open(to uint32) int {
 // close ends the datagram that open began. Of a stranger the address alone is set. A probe never
 // waits, so that a node cut off from many sends more than its budget; the news that waits for that
 // is held up by no more than a burst.
-func (n *Node) close(start int, to detect.Peer) (cost int) {
+func (n *Node) close(start int, to plane.Peer) (cost int) {
 	cost = n.closeFree(start, to)
 	n.budget.Take(cost)
 	n.budget.Tokens = max(n.budget.Tokens, -n.budget.Burst)
@@ -43,7 +43,7 @@ func (n *Node) close(start int, to detect.Peer) (cost int) {
 
 // closeFree is close outside the budget, for what has one of its own. It returns what the datagram
 // costs. A stranger's datagram has nothing sent to strangers beyond what it earned.
-func (n *Node) closeFree(start int, to detect.Peer) int {
+func (n *Node) closeFree(start int, to plane.Peer) int {
 	data := n.out.arena[start:len(n.out.arena):len(n.out.arena)]
 	if !n.earned(to, len(data)+ipOverhead) {
 		n.out.arena = n.out.arena[:start]
@@ -63,7 +63,7 @@ func (n *Node) room(start int) int { return wire.RoomOf(n.cfg.MTU) - (len(n.out.
 // sendProbe sends a detector's messages with the fingerprint and as much news as fits, and as a
 // stranger earned. The fingerprint comes last: it is that of after the news. Questions for
 // locations come first, so that what answers the probe answers them too.
-func (n *Node) sendProbe(to detect.Peer, messages []byte) {
+func (n *Node) sendProbe(to plane.Peer, messages []byte) {
 	start := n.open(to.Instance)
 	reserve := wire.MessageSize + fingerprintSize + n.unearned(to, n.room(start))
 	if len(messages) > 0 {
@@ -140,7 +140,7 @@ func (n *Node) claim(m *member.Member, accuser member.ID) wire.Claim {
 
 // reply opens a datagram to one that asked for it or provoked it, within what such may cost; ok
 // says whether it may be sent.
-func (n *Node) reply(to detect.Peer) (start int, ok bool) {
+func (n *Node) reply(to plane.Peer) (start int, ok bool) {
 	if !n.mayReply() {
 		return 0, false
 	}
@@ -157,7 +157,7 @@ func (n *Node) mayReply() bool {
 }
 
 // closeReply ends a datagram that reply began.
-func (n *Node) closeReply(start int, to detect.Peer) {
+func (n *Node) closeReply(start int, to plane.Peer) {
 	n.replies.Take(len(n.out.arena) - start + ipOverhead)
 	n.close(start, to)
 }
@@ -241,7 +241,7 @@ func (n *Node) push(body []byte) {
 	var room [maxFanout]member.Member
 	peers := n.ring.Near(n.rng, n.id, leaving, min(n.cfg.Fanout, maxFanout), room[:0])
 	for i := range peers {
-		p := detect.PeerOf(&peers[i])
+		p := plane.PeerOf(&peers[i])
 		start := n.open(p.Instance)
 		n.out.arena = append(n.out.arena, body...)
 		n.close(start, p)

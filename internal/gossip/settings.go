@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/inquest"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -138,7 +138,7 @@ type Unlike struct {
 	Member      member.ID
 	Setting     string
 	Here, There string
-	peer        detect.Peer
+	peer        plane.Peer
 }
 
 // String says it in a few words.
@@ -165,13 +165,13 @@ func (v View) Unlike() iter.Seq[Unlike] {
 }
 
 // livesOn says whether somebody is a live member still, in the same life.
-func (n *Node) livesOn(peer detect.Peer) bool {
-	m, ok := n.table.Get(peer.ID)
-	return ok && m.State.Live() && m.Instance() == peer.Instance
+func (n *Node) livesOn(peer plane.Peer) bool {
+	_, ok := plane.LiveMember(&n.table, peer)
+	return ok
 }
 
 // compareSettings tells of settings that another node has differently, and remembers them.
-func (n *Node) compareSettings(peer detect.Peer, name string, theirs wire.Hashes) {
+func (n *Node) compareSettings(peer plane.Peer, name string, theirs wire.Hashes) {
 	n.unlike = slices.DeleteFunc(n.unlike, func(u Unlike) bool {
 		return u.Member == peer.ID ||
 			!n.livesOn(u.peer)

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -31,14 +31,14 @@ func (n *Node) Unopened(now Time, from netip.AddrPort, size int, out *Outbox) {
 		d.shut = n.now
 		start := n.open(0)
 		n.out.arena = wire.AppendUnopened(n.out.arena)
-		n.closeFree(start, detect.Peer{Addr: from})
+		n.closeFree(start, plane.Peer{Addr: from})
 	}
 	n.finish()
 }
 
 // hearUnopened hears that somebody does not open what this node sends. Of others than seeds it is
 // no news: they are told by what they drop.
-func (n *Node) hearUnopened(peer detect.Peer) {
+func (n *Node) hearUnopened(peer plane.Peer) {
 	if slices.ContainsFunc(n.entry.seeds, func(s seed) bool { return s.addr == peer.Addr }) {
 		n.out.Events = append(n.out.Events, Event{Kind: KeyUnknown, Addr: peer.Addr})
 	}

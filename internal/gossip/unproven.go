@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -65,7 +65,7 @@ func (n *Node) meetSource(id member.ID, from netip.AddrPort) {
 
 // isStrange says whether what is sent to somebody in the current step counts against what its
 // datagram earned.
-func (n *Node) isStrange(to detect.Peer) bool {
+func (n *Node) isStrange(to plane.Peer) bool {
 	s := &n.unproven
 	if !s.source.IsValid() || to.Addr == s.shown {
 		return false
@@ -79,7 +79,7 @@ const requestSize = wire.HeaderSize + wire.MessageSize + 8 + ipOverhead
 
 // unearned returns by how much a datagram with so much room is to stay below that, since it goes to
 // a stranger. A question for its record can follow.
-func (n *Node) unearned(to detect.Peer, room int) int {
+func (n *Node) unearned(to plane.Peer, room int) int {
 	if !n.isStrange(to) {
 		return 0
 	}
@@ -88,7 +88,7 @@ func (n *Node) unearned(to detect.Peer, room int) int {
 }
 
 // earned says whether so many bytes may be sent to somebody in the current step, and counts them.
-func (n *Node) earned(to detect.Peer, size int) bool {
+func (n *Node) earned(to plane.Peer, size int) bool {
 	if !n.isStrange(to) {
 		return true
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 )
 
 // upkeep is what a node does for the dead: it dials them again, and forgets them in the end.
@@ -33,7 +34,7 @@ func (n *Node) sweepPause() time.Duration { return min(sweepEvery, n.cfg.Retenti
 // mourn begins the upkeep when somebody died.
 func (n *Node) mourn() {
 	if n.upkeep.due == Never {
-		n.upkeep.due = n.now.Add(n.jitter(n.cfg.Reconnect))
+		n.upkeep.due = n.now.Add(plane.Jitter(n.rng, n.cfg.Reconnect))
 	}
 }
 
@@ -49,7 +50,7 @@ func (n *Node) wakeUpkeep() {
 	if n.table.Len() > n.table.Live() || n.reach.Absent() > 0 {
 		n.reconnect()
 		n.upkeep.tell = !n.cfg.private()
-		n.upkeep.due = n.now.Add(n.jitter(n.cfg.Reconnect))
+		n.upkeep.due = n.now.Add(plane.Jitter(n.rng, n.cfg.Reconnect))
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/marks"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/siphash"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
@@ -79,10 +79,10 @@ func (d *door) open(now Time, chance *rand.Rand) *[2]siphash.Key {
 
 // guest is a newcomer as far as a cookie goes.
 type guest struct {
-	detect.Peer        // where it is sent to
-	number      uint32 // of its Joins
-	generation  uint64
-	seen        netip.AddrPort // where its Join came from
+	plane.Peer        // where it is sent to
+	number     uint32 // of its Joins
+	generation uint64
+	seen       netip.AddrPort // where its Join came from
 }
 
 // cookie is what only a node knows that gets what this one sends to an address.
@@ -99,7 +99,7 @@ func (g *guest) cookie(k siphash.Key) uint64 {
 
 // guest returns the sender of a Join: it is answered at the address in its record that members of
 // this node's zone use.
-func (n *Node) guest(peer detect.Peer, j *wire.Join) guest {
+func (n *Node) guest(peer plane.Peer, j *wire.Join) guest {
 	r := &j.Record
 	to := r.Addr
 	if r.Outside.IsValid() && member.Top(string(r.Zone)) != member.Top(n.self.Value().Zone) {
@@ -112,7 +112,7 @@ func (n *Node) guest(peer detect.Peer, j *wire.Join) guest {
 
 // answerJoin lets a newcomer in, or says why not. One that does not show the cookie gets a
 // Challenge, and nothing changes.
-func (n *Node) answerJoin(peer detect.Peer, j *wire.Join) {
+func (n *Node) answerJoin(peer plane.Peer, j *wire.Join) {
 	g := n.guest(peer, j)
 	switch {
 	case string(j.Cluster) != n.cfg.Cluster: // two names with one hash
@@ -167,7 +167,7 @@ func (n *Node) challenge(g *guest, most int) {
 
 // knock notes that a newcomer was challenged. If one asks again and again without the cookie, from
 // another address than that in its record, it is told where nothing reaches it.
-func (n *Node) knock(peer detect.Peer, g *guest) {
+func (n *Node) knock(peer plane.Peer, g *guest) {
 	if peer.Addr == g.Addr {
 		return // nor would this reach it
 	}
@@ -246,7 +246,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 }
 
 // answered makes a member of a newcomer that was welcomed, before its first word is read.
-func (n *Node) answered(peer detect.Peer) {
+func (n *Node) answered(peer plane.Peer) {
 	g, ok := n.entry.door.guests.Get(peer.ID)
 	if !ok || n.now.Sub(g.since) > guestFor {
 		return
@@ -301,7 +301,7 @@ func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
 
 // refuse tells a newcomer why it is not let in: where its Join came from, or at its address if that
 // is proven.
-func (n *Node) refuse(to detect.Peer, g *guest, reason wire.Reason, generation uint64,
+func (n *Node) refuse(to plane.Peer, g *guest, reason wire.Reason, generation uint64,
 	text string) {
 	if start, ok := n.reply(to); ok {
 		n.out.arena = wire.AppendRefuse(n.out.arena, &wire.Refuse{
@@ -314,7 +314,7 @@ func (n *Node) refuse(to detect.Peer, g *guest, reason wire.Reason, generation u
 
 // refuseStranger looks for a Join in a datagram of another cluster: its sender was given a
 // wrong address or a wrong name, and should hear of it.
-func (n *Node) refuseStranger(peer detect.Peer, r wire.Reader) {
+func (n *Node) refuseStranger(peer plane.Peer, r wire.Reader) {
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
 		switch t {
 		case wire.TypeJoin:
@@ -334,7 +334,7 @@ func (n *Node) refuseStranger(peer detect.Peer, r wire.Reader) {
 }
 
 // refused hears that a seed did not let this node in.
-func (n *Node) refused(peer detect.Peer, r *wire.Refuse) {
+func (n *Node) refused(peer plane.Peer, r *wire.Refuse) {
 	if n.entry.leaving {
 		return
 	}

@@ -8,25 +8,25 @@ import (
 
 // This file measures what crosses from zone to zone.
 
-// plane is what a message is for, as reports tell it.
-type plane uint8
+// purpose is what a message is for, as reports tell it.
+type purpose uint8
 
 const (
-	probes    plane = iota // of failure detectors, and where members stand, which rides on them
-	news                   // of members
-	repairs                // of tables: fingerprints and what follows from them
-	published              // what users publish
-	states                 // versioned keys
-	rest                   // joins, loans, and types that are not known here
-	planes
+	probes    purpose = iota // of failure detectors, and where members stand, which rides on them
+	news                     // of members
+	repairs                  // of tables: fingerprints and what follows from them
+	published                // what users publish
+	states                   // versioned keys
+	rest                     // joins, loans, and types that are not known here
+	purposes
 )
 
-func (p plane) String() string {
+func (p purpose) String() string {
 	return [...]string{"probes", "news", "repair", "messages", "state", "other"}[p]
 }
 
-// reported is under which name a report has each plane of the type table.
-var reported = [wire.Planes]plane{
+// reported is under which purpose a report has each plane of the type table.
+var reported = [wire.Planes]purpose{
 	wire.Unknown: rest, wire.Probing: probes, wire.News: news, wire.Entry: rest,
 	wire.Repairs: repairs,
 	wire.Tree:    published, wire.Streams: published, wire.Keys: states, wire.Quota: rest,
@@ -34,12 +34,13 @@ var reported = [wire.Planes]plane{
 }
 
 // planeOf says what messages of a type are for.
-func planeOf(t wire.Type) plane { return reported[wire.Specs[t].Plane] }
+func purposeOf(t wire.Type) purpose { return reported[wire.Specs[t].Plane] }
 
 // crossing is what went from one zone to another.
 type crossing struct {
 	packets uint64
-	bytes   [planes]uint64 // with headers and seals, which count for the plane of the first message
+	// with headers and seals, which count for the purpose of the first message
+	bytes [purposes]uint64
 }
 
 func (c *crossing) total() (sum uint64) {
@@ -64,9 +65,9 @@ func (s *shard) cross(from, to *host, data []byte, seal int) {
 		return
 	}
 	first := true
-	var head plane
+	var head purpose
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
-		p := planeOf(t)
+		p := purposeOf(t)
 		if first {
 			head, first = p, false
 		}
@@ -133,7 +134,7 @@ func (m *meter) acrossZones(w *World) *Across {
 		if c.packets == was.packets {
 			continue
 		}
-		for p := range planes {
+		for p := range purposes {
 			if b := c.bytes[p] - was.bytes[p]; b > 0 {
 				a.Planes[p.String()] += float64(b) / s / float64(z)
 			}

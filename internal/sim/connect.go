@@ -7,6 +7,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip"
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 )
 
 // TCP, as far as nodes use it: they try connections and close them. A packet asks for one; the
@@ -61,7 +62,7 @@ func (s *shard) taken(p *proc, now gossip.Time, from netip.Addr) {
 
 // connected tells a node what came of a connection that it tried.
 func (s *shard) connected(p *proc, now gossip.Time, f *flight) {
-	c := gossip.Connect{Peer: detect.Peer{
+	c := gossip.Connect{Peer: plane.Peer{
 		ID:       member.ID(binary.BigEndian.Uint64(f.data[2:])),
 		Instance: binary.BigEndian.Uint32(f.data[10:]),
 		Addr:     s.w.hosts[f.src].addr,

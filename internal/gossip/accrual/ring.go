@@ -31,7 +31,7 @@ type ring struct {
 
 // watched is a member whose heartbeats are measured.
 type watched struct {
-	peer  detect.Peer
+	peer  plane.Peer
 	last  mono.Time // the last heartbeat, or when it was chosen
 	acked uint32    // the sequence of that
 	since uint32    // the first sequence that it was to answer
@@ -127,7 +127,7 @@ func (d *ring) choose(now mono.Time) {
 
 // begin watches a member.
 func (d *ring) begin(now mono.Time, m *member.Member) watched {
-	return watched{peer: detect.PeerOf(m), last: now, acked: d.seq, since: d.seq + 1,
+	return watched{peer: plane.PeerOf(m), last: now, acked: d.seq, since: d.seq + 1,
 		window: d.fresh(d.cfg.Period)}
 }
 
@@ -136,7 +136,7 @@ func among(all []watched, id member.ID) bool {
 }
 
 // find returns the watched member in one life, nil if it is not watched.
-func (d *ring) find(p detect.Peer) *watched {
+func (d *ring) find(p plane.Peer) *watched {
 	for i := range d.watched {
 		if w := &d.watched[i]; w.peer.ID == p.ID && w.peer.Instance == p.Instance {
 			return w
@@ -188,7 +188,7 @@ func (d *ring) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []b
 }
 
 // acked is a heartbeat, unless it was told before.
-func (d *ring) acked(now mono.Time, from detect.Peer, seq uint32) {
+func (d *ring) acked(now mono.Time, from plane.Peer, seq uint32) {
 	w := d.find(from)
 	if w == nil || int32(seq-w.acked) <= 0 || int32(d.seq-seq) < 0 {
 		return
@@ -220,7 +220,7 @@ func (d *ring) Changed(now mono.Time, _, after member.Member) {
 	case d.watched[i].peer.Addr != after.Addr():
 		// It says so itself. What went to the old address was not answered, which is not its
 		// silence.
-		d.watched[i].peer, d.watched[i].last = detect.PeerOf(&after), now
+		d.watched[i].peer, d.watched[i].last = plane.PeerOf(&after), now
 	}
 }
 

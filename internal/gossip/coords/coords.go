@@ -15,7 +15,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -77,14 +76,14 @@ type Coords struct {
 	asked   [maxAsked]question // for this node itself, the last of each place
 	lookups []lookup           // of this node's users
 	due     mono.Time          // of lookups
-	asker   detect.Peer        // that sent a question in the current datagram; nobody: no ID
+	asker   plane.Peer         // that sent a question in the current datagram; nobody: no ID
 	answer  uint16             // the sequence of that question
 	buf     []byte
 }
 
 // question is one whose answer is waited for.
 type question struct {
-	peer detect.Peer // nobody, if it has no ID
+	peer plane.Peer // nobody, if it has no ID
 	seq  uint16
 	sent mono.Time
 }
@@ -141,7 +140,7 @@ func (c *Coords) EndDatagram(now mono.Time) {
 }
 
 // Ride adds to a probe what there is to ask and to answer.
-func (c *Coords) Ride(now mono.Time, b []byte, to detect.Peer, first wire.Type) []byte {
+func (c *Coords) Ride(now mono.Time, b []byte, to plane.Peer, first wire.Type) []byte {
 	if c.asker.ID == to.ID && c.asker.ID != 0 {
 		b = c.appendLocated(b)
 	}
@@ -179,21 +178,21 @@ func (c *Coords) Rode(now mono.Time) {
 		c.afar = now.Add(plane.Jitter(c.env.Rand(), pause))
 	}
 	if ok {
-		to := detect.PeerOf(&m)
+		to := plane.PeerOf(&m)
 		c.buf = c.askForSelf(now, c.buf[:0], to)
 		c.env.Send(now, to, plane.Control, c.buf)
 	}
 }
 
 // askForSelf adds a question whose answer moves this node's own coordinate.
-func (c *Coords) askForSelf(now mono.Time, b []byte, to detect.Peer) []byte {
+func (c *Coords) askForSelf(now mono.Time, b []byte, to plane.Peer) []byte {
 	b, q := c.ask(now, b, to)
 	c.asked[q.seq%maxAsked] = q
 	return b
 }
 
 // ask adds a question.
-func (c *Coords) ask(now mono.Time, b []byte, to detect.Peer) ([]byte, question) {
+func (c *Coords) ask(now mono.Time, b []byte, to plane.Peer) ([]byte, question) {
 	c.seq++
 	return wire.AppendLocate(b, c.seq), question{peer: to, seq: c.seq, sent: now}
 }
@@ -204,7 +203,7 @@ func (c *Coords) appendLocated(b []byte) []byte {
 	if c.outside.Samples() > 0 {
 		m.Outside = wire.Coordinate(c.outside.Coordinate())
 	}
-	c.asker = detect.Peer{}
+	c.asker = plane.Peer{}
 	return wire.AppendLocated(b, &m)
 }
 
@@ -260,7 +259,7 @@ func (c *Coords) LookUp(now mono.Time, id member.ID) error {
 		i = len(c.lookups)
 		c.lookups = append(c.lookups, lookup{})
 	}
-	c.lookups[i] = lookup{question: question{peer: detect.PeerOf(&m)}}
+	c.lookups[i] = lookup{question: question{peer: plane.PeerOf(&m)}}
 	c.askAgain(now, &c.lookups[i])
 	c.due = min(c.due, now.Add(lookupEvery))
 	return nil

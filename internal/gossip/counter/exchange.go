@@ -16,6 +16,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -118,11 +119,11 @@ func (x *Exchange[T]) send(now mono.Time, m *member.Member) {
 	}
 	b = wire.EndCounters(b, start, told)
 	x.scratch = b
-	x.host.Send(now, detect.PeerOf(m), b)
+	x.host.Send(now, plane.PeerOf(m), b)
 }
 
 // Receive takes a Counters message, and says whether it could be read.
-func (x *Exchange[T]) Receive(now mono.Time, from detect.Peer, body []byte) (ok bool) {
+func (x *Exchange[T]) Receive(now mono.Time, from plane.Peer, body []byte) (ok bool) {
 	x.now = now
 	own, ok := wire.ReadCounters(body, x.take)
 	if ok {

@@ -14,12 +14,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// Peer is somebody to send a packet to.
-type Peer = plane.Peer
-
-// PeerOf returns where a member is reached.
-func PeerOf(m *member.Member) Peer { return plane.PeerOf(m) }
-
 // Detector is a pure state machine: time, packets and changes of membership go in, packets and
 // verdicts come out through the Host that it was made with.
 type Detector interface {
@@ -47,7 +41,7 @@ type Host interface {
 	// Rand returns the node's source of chance.
 	Rand() *rand.Rand
 	// Send sends messages in a datagram of their own at once. The fingerprint and news ride along.
-	Send(now mono.Time, to Peer, messages []byte)
+	Send(now mono.Time, to plane.Peer, messages []byte)
 	// Suspect makes a live member a suspect, with this node as the accuser, and tells everybody.
 	Suspect(now mono.Time, id member.ID)
 	// Fail declares a live member failed, and tells everybody.
@@ -64,7 +58,7 @@ type Host interface {
 type Listener interface {
 	// Heard is called before the datagram's messages are read. The sender may be unknown here, or
 	// dead.
-	Heard(now mono.Time, from Peer)
+	Heard(now mono.Time, from plane.Peer)
 }
 
 // Outcome is what came of an attempt to open a connection.
@@ -95,7 +89,7 @@ func (p Port) String() string {
 // Prober is a Detector that uses Court.Connect.
 type Prober interface {
 	// Connected tells what came of a Connect, if anything did.
-	Connected(now mono.Time, to Peer, o Outcome)
+	Connected(now mono.Time, to plane.Peer, o Outcome)
 }
 
 // Court is what a node offers a detector that holds inquests, beside Host.
@@ -107,7 +101,7 @@ type Court interface {
 	// Connect asks for a TCP connection to a member's address, which is closed as soon as it
 	// stands. The answer is not waited for; it comes by Prober.Connected, within a few seconds or
 	// not at all.
-	Connect(now mono.Time, to Peer)
+	Connect(now mono.Time, to plane.Peer)
 	// Alarm tells this node's user, and on request those of the others, that a member does not
 	// answer this node, or does again.
 	Alarm(now mono.Time, id member.ID, on bool)

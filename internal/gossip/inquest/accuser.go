@@ -7,6 +7,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -39,11 +40,11 @@ func (c *accuser) of(now mono.Time, a *alarm) accused {
 }
 
 // accuse raises an alarm, unless there is one.
-func (c *accuser) accuse(now mono.Time, p detect.Peer, since mono.Time) bool {
+func (c *accuser) accuse(now mono.Time, p plane.Peer, since mono.Time) bool {
 	return c.accuseFor(now, p, since, c.seq+1)
 }
 
-func (c *accuser) accuseFor(now mono.Time, p detect.Peer, since mono.Time, first uint32) bool {
+func (c *accuser) accuseFor(now mono.Time, p plane.Peer, since mono.Time, first uint32) bool {
 	if len(c.alarms) >= maxAlarms || c.alarms.of(p.ID) >= 0 || c.outOfFamily(p.ID) {
 		return false
 	}
@@ -67,21 +68,21 @@ func (c *accuser) drop(id member.ID) {
 }
 
 // moved has a member looked for at its new address.
-func (c *accuser) moved(is detect.Peer) {
+func (c *accuser) moved(is plane.Peer) {
 	if i := c.alarms.of(is.ID); i >= 0 {
 		c.alarms[i].peer = is
 	}
 }
 
 // heard takes in a datagram of somebody.
-func (c *accuser) heard(now mono.Time, from detect.Peer) {
+func (c *accuser) heard(now mono.Time, from plane.Peer) {
 	if i := c.alarms.of(from.ID); i >= 0 && c.alarms[i].is(from) {
 		c.alarms[i].hear(now)
 	}
 }
 
 // tenant looks for accused at whose address another member lives now.
-func (c *accuser) tenant(now mono.Time, from detect.Peer) {
+func (c *accuser) tenant(now mono.Time, from plane.Peer) {
 	for i := range c.alarms {
 		if a := &c.alarms[i]; a.kernel.usurp(a.peer, from) {
 			a.next = min(a.next, now)
@@ -91,7 +92,7 @@ func (c *accuser) tenant(now mono.Time, from detect.Peer) {
 }
 
 // connected takes what came of a connection to a member's host.
-func (c *accuser) connected(now mono.Time, to detect.Peer, o detect.Outcome) {
+func (c *accuser) connected(now mono.Time, to plane.Peer, o detect.Outcome) {
 	if i := c.alarms.of(to.ID); i >= 0 && c.alarms[i].is(to) {
 		a := &c.alarms[i]
 		a.kernel.take(now, o)
@@ -101,7 +102,7 @@ func (c *accuser) connected(now mono.Time, to detect.Peer, o detect.Outcome) {
 }
 
 // answers takes in that a member answered a question.
-func (c *accuser) answers(now mono.Time, from detect.Peer, seq uint32) {
+func (c *accuser) answers(now mono.Time, from plane.Peer, seq uint32) {
 	if i := c.alarms.of(from.ID); i >= 0 && c.alarms[i].is(from) &&
 		c.sent(seq, c.alarms[i].first) {
 		c.answered(now, i)
@@ -331,7 +332,7 @@ func (c *accuser) examineOther(now mono.Time) {
 		m := t.At(c.host.Rand().IntN(t.Served()))
 		if m.ID != c.host.Self() && !c.lately.within(now, m.ID, heardRecent) &&
 			c.alarms.of(m.ID) < 0 && !c.zones.covers(&m) {
-			c.accuse(now, detect.PeerOf(&m), now)
+			c.accuse(now, plane.PeerOf(&m), now)
 			return
 		}
 	}

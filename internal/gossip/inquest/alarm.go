@@ -3,9 +3,9 @@ package inquest
 import (
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -43,7 +43,7 @@ import (
 
 // alarm is the case of one member.
 type alarm struct {
-	peer   detect.Peer
+	peer   plane.Peer
 	start  mono.Time // of the silence; mono.Never: from the next step on
 	since  mono.Time // when the first ping left that was not answered; mono.Never: the same
 	heard  mono.Time // the last datagram that was no answer; 0: none
@@ -62,7 +62,7 @@ type alarm struct {
 }
 
 // is says whether it is about a member in the same life.
-func (a *alarm) is(p detect.Peer) bool { return a.peer.ID == p.ID && a.peer.Instance == p.Instance }
+func (a *alarm) is(p plane.Peer) bool { return a.peer.ID == p.ID && a.peer.Instance == p.Instance }
 
 // restart forgets all that is held against the member.
 func (a *alarm) restart() {

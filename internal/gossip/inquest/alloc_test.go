@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
@@ -13,7 +12,7 @@ import (
 // deafHost is a node whose packets nobody needs.
 type deafHost struct{ *node }
 
-func (deafHost) Send(_ mono.Time, _ detect.Peer, b []byte) {}
+func (deafHost) Send(_ mono.Time, _ plane.Peer, b []byte) {}
 
 // In a healthy cluster no packet costs memory.
 func TestNoAllocations(t *testing.T) {

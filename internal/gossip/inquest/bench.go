@@ -6,6 +6,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -20,7 +21,7 @@ func (b *bench) drop(id member.ID) {
 
 // moved has a member looked for at its new address. If nothing can be sent there its case is
 // forgotten.
-func (b *bench) moved(is detect.Peer, outOfFamily bool) {
+func (b *bench) moved(is plane.Peer, outOfFamily bool) {
 	i := b.of(is.ID)
 	if i < 0 {
 		return
@@ -32,14 +33,14 @@ func (b *bench) moved(is detect.Peer, outOfFamily bool) {
 }
 
 // heard takes in a datagram of somebody.
-func (b *bench) heard(now mono.Time, from detect.Peer) {
+func (b *bench) heard(now mono.Time, from plane.Peer) {
 	if i := b.of(from.ID); i >= 0 && b.cases[i].is(from) {
 		b.hear(now, &b.cases[i])
 	}
 }
 
 // answers takes in that a member answered a question.
-func (b *bench) answers(now mono.Time, from detect.Peer, seq uint32) {
+func (b *bench) answers(now mono.Time, from plane.Peer, seq uint32) {
 	if i := b.of(from.ID); i >= 0 && b.cases[i].is(from) && b.sent(seq, b.cases[i].first) {
 		b.acquit(now, &b.cases[i])
 	}
@@ -57,7 +58,7 @@ func (b *bench) lives(now mono.Time, id member.ID) {
 }
 
 // tenant looks for accused at whose address another member lives now.
-func (b *bench) tenant(now mono.Time, from detect.Peer) {
+func (b *bench) tenant(now mono.Time, from plane.Peer) {
 	for i := range b.cases {
 		if c := &b.cases[i]; c.kernel.usurp(c.peer, from) {
 			c.next = min(c.next, now)
@@ -67,7 +68,7 @@ func (b *bench) tenant(now mono.Time, from detect.Peer) {
 }
 
 // connected takes what came of a connection to a member's host.
-func (b *bench) connected(now mono.Time, to detect.Peer, o detect.Outcome) {
+func (b *bench) connected(now mono.Time, to plane.Peer, o detect.Outcome) {
 	i := b.of(to.ID)
 	if i < 0 || !b.cases[i].is(to) {
 		return

@@ -316,7 +316,7 @@ func TestExamine(t *testing.T) {
 func TestInquiriesThatOpenNoCase(t *testing.T) {
 	w := newWorld(t, 5, 1, Config{})
 	x := w.nodes[0]
-	ask := func(from, about detect.Peer) {
+	ask := func(from, about plane.Peer) {
 		b := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: about.ID,
 			Instance: about.Instance, Age: time.Hour})
 		x.d.Receive(w.now, plane.Sender{Peer: from}, wire.TypeInquiry, wire.Body(b))
@@ -348,7 +348,7 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 func TestReusedAddress(t *testing.T) {
 	w := newWorld(t, 12, 1, Config{})
 	w.nodes[1].up = false
-	heir := detect.Peer{ID: id(12), Instance: 77, Addr: addr(1)}
+	heir := plane.Peer{ID: id(12), Instance: 77, Addr: addr(1)}
 	w.untilJury(1)
 	for _, x := range w.nodes {
 		x.d.Heard(w.now, heir)

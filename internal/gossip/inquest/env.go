@@ -6,6 +6,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -30,13 +31,13 @@ type env struct {
 func (e *env) soon(t mono.Time) { e.due = min(e.due, t) }
 
 // send passes a message on, and keeps its memory for the next.
-func (e *env) send(now mono.Time, to detect.Peer, message []byte) {
+func (e *env) send(now mono.Time, to plane.Peer, message []byte) {
 	e.scratch = message[:0]
 	e.host.Send(now, to, message)
 }
 
 // probe sends a ping that promises nothing.
-func (e *env) probe(now mono.Time, to detect.Peer) {
+func (e *env) probe(now mono.Time, to plane.Peer) {
 	e.seq++
 	e.send(now, to, wire.AppendPing(e.scratch[:0], e.seq))
 }
@@ -56,7 +57,7 @@ func (e *env) jitter(t time.Duration, percent int64) time.Duration {
 }
 
 // current returns the table's member for a peer, if it lives there in the same life.
-func (e *env) current(p detect.Peer) (member.Member, bool) {
+func (e *env) current(p plane.Peer) (member.Member, bool) {
 	m, ok := e.host.Table().Get(p.ID)
 	return m, ok && m.State.Live() && m.Instance() == p.Instance
 }

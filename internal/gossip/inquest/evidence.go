@@ -5,6 +5,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -32,7 +33,7 @@ type kernel struct {
 }
 
 // try opens a connection if it is time to.
-func (k *kernel) try(now mono.Time, e *env, to detect.Peer) {
+func (k *kernel) try(now mono.Time, e *env, to plane.Peer) {
 	if now >= k.next && !e.cfg.NoKernel {
 		k.next = now.Add(connectEvery)
 		e.host.Connect(now, to)
@@ -84,7 +85,7 @@ func (k *kernel) cause() wire.Cause {
 
 // usurp takes in a datagram of somebody, and says whether that shows that another member lives at
 // the accused's address now.
-func (k *kernel) usurp(accused, from detect.Peer) bool {
+func (k *kernel) usurp(accused, from plane.Peer) bool {
 	if k.usurped || accused.ID == from.ID || accused.Addr != from.Addr {
 		return false
 	}

@@ -1,9 +1,9 @@
 package inquest
 
 import (
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -131,7 +131,7 @@ func (c *accuser) lookInto(now mono.Time, zone uint16, k int) {
 	start := c.host.Rand().IntN(len(members))
 	for i := 0; i < len(members) && k > 0; i++ {
 		m, _ := c.host.Table().Get(members[(start+i)%len(members)].ID)
-		if c.accuse(now, detect.PeerOf(&m), now) {
+		if c.accuse(now, plane.PeerOf(&m), now) {
 			k--
 		}
 	}
@@ -154,6 +154,6 @@ func (c *accuser) lookAround(now mono.Time, failed *member.Member) {
 	}
 	for range k {
 		m, _ := c.host.Table().Get(zone[c.host.Rand().IntN(len(zone))].ID)
-		c.accuse(now, detect.PeerOf(&m), now)
+		c.accuse(now, plane.PeerOf(&m), now)
 	}
 }

@@ -180,7 +180,7 @@ func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body
 }
 
 // answers takes in that a member answered something that was sent to it lately: it hears.
-func (d *Detector) answers(now mono.Time, from detect.Peer, seq uint32) {
+func (d *Detector) answers(now mono.Time, from plane.Peer, seq uint32) {
 	if _, ok := d.current(from); ok && d.sent(seq, d.seq-maxPending) {
 		d.alone.answer = now
 	}
@@ -189,7 +189,7 @@ func (d *Detector) answers(now mono.Time, from detect.Peer, seq uint32) {
 }
 
 // found takes a juror's word, which is an answer of the juror, too.
-func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
+func (d *Detector) found(now mono.Time, from plane.Peer, m wire.Finding) {
 	if d.accuser.asked(from.ID, m.Seq) {
 		d.answers(now, from, m.Seq)
 		d.accuser.found(now, from.ID, m)
@@ -197,7 +197,7 @@ func (d *Detector) found(now mono.Time, from detect.Peer, m wire.Finding) {
 }
 
 // Heard takes in that the sender of a datagram lives.
-func (d *Detector) Heard(now mono.Time, from detect.Peer) {
+func (d *Detector) Heard(now mono.Time, from plane.Peer) {
 	// a later life that is not let in is no sign of the one that is a member
 	if _, ok := d.current(from); ok {
 		d.lately.note(now, from.ID)
@@ -218,7 +218,7 @@ func (d *Detector) Heard(now mono.Time, from detect.Peer) {
 }
 
 // Connected takes what came of a Connect.
-func (d *Detector) Connected(now mono.Time, to detect.Peer, o detect.Outcome) {
+func (d *Detector) Connected(now mono.Time, to plane.Peer, o detect.Outcome) {
 	d.ports.answered(d.watch.watched, to, o)
 	d.accuser.connected(now, to, o)
 	d.bench.connected(now, to, o)
@@ -240,7 +240,7 @@ func (d *Detector) Changed(now mono.Time, before, after member.Member) {
 	}
 	over := !after.State.Live() || before.ID == 0 || before.Generation() != after.Generation()
 	if !over && (before.Addr() != after.Addr() || before.OutOfFamily != after.OutOfFamily) {
-		is := detect.PeerOf(&after)
+		is := plane.PeerOf(&after)
 		d.watch.moved(is)
 		d.accuser.moved(is)
 		d.bench.moved(is, after.OutOfFamily)
@@ -285,7 +285,7 @@ func (d *Detector) Examine(now mono.Time, id member.ID) bool {
 	const pace = 20 * time.Millisecond
 	m, ok := d.host.Table().Get(id)
 	if !ok || id == d.host.Self() || d.examined != 0 && now.Sub(d.examined) < pace ||
-		!d.accuser.accuse(now, detect.PeerOf(&m), now) {
+		!d.accuser.accuse(now, plane.PeerOf(&m), now) {
 		return false
 	}
 	d.examined = now

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -31,7 +31,7 @@ const maxAge = time.Minute
 
 // inquest is one member under examination.
 type inquest struct {
-	peer    detect.Peer
+	peer    plane.Peer
 	start   mono.Time // of the silence, as the first accuser has it
 	opened  mono.Time
 	next    mono.Time // step
@@ -50,7 +50,7 @@ type inquest struct {
 
 // asker is an accuser that wants to hear at once.
 type asker struct {
-	peer detect.Peer
+	peer plane.Peer
 	seq  uint32
 }
 
@@ -61,7 +61,7 @@ func (c *inquest) shift(gap time.Duration) {
 }
 
 // is says whether it is about a member in the same life.
-func (c *inquest) is(p detect.Peer) bool {
+func (c *inquest) is(p plane.Peer) bool {
 	return c.peer.ID == p.ID && c.peer.Instance == p.Instance
 }
 
@@ -97,7 +97,7 @@ func (b *bench) of(id member.ID) int {
 }
 
 // inquired answers an accuser, and opens a case if there is none.
-func (b *bench) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
+func (b *bench) inquired(now mono.Time, from plane.Peer, q wire.Inquiry) {
 	m, known := b.host.Table().Get(q.Target)
 	_, friend := b.current(from)
 	unknown := wire.Finding{Seq: q.Seq, Word: wire.WordUnknown}
@@ -122,7 +122,7 @@ func (b *bench) inquired(now mono.Time, from detect.Peer, q wire.Inquiry) {
 			return
 		}
 		i = len(b.cases)
-		b.cases = append(b.cases, inquest{peer: detect.PeerOf(&m), start: now, opened: now,
+		b.cases = append(b.cases, inquest{peer: plane.PeerOf(&m), start: now, opened: now,
 			next: now, resend: now, first: b.seq + 1, word: wire.WordOpen})
 		b.soon(now)
 	}
@@ -151,7 +151,7 @@ func (b *bench) finding(now mono.Time, c *inquest, seq uint32) wire.Finding {
 		Span: now.Sub(c.opened)}
 }
 
-func (b *bench) say(now mono.Time, to detect.Peer, f wire.Finding) {
+func (b *bench) say(now mono.Time, to plane.Peer, f wire.Finding) {
 	b.send(now, to, wire.AppendFinding(b.scratch[:0], f))
 }
 

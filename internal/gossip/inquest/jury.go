@@ -8,6 +8,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -46,7 +47,7 @@ type pool struct {
 
 // accused is what a jury has to know of the member that it is asked about.
 type accused struct {
-	peer     detect.Peer
+	peer     plane.Peer
 	start    mono.Time // of the silence
 	sends    bool      // it is heard, and does not answer
 	foreign  bool      // of another zone: no number of votes suffices without one from there
@@ -241,7 +242,7 @@ func (j *jury) ask(now mono.Time, p *pool, of accused, x *juror) {
 	x.asked = now
 	x.tries++
 	if m, ok := p.host.Table().Get(x.id); ok {
-		p.send(now, detect.PeerOf(&m), wire.AppendInquiry(p.scratch[:0], wire.Inquiry{
+		p.send(now, plane.PeerOf(&m), wire.AppendInquiry(p.scratch[:0], wire.Inquiry{
 			Seq: j.seq, Target: of.peer.ID, Instance: of.peer.Instance, Age: now.Sub(of.start),
 			Heard: of.sends,
 		}))

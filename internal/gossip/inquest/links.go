@@ -3,9 +3,9 @@ package inquest
 import (
 	"slices"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 )
 
@@ -21,7 +21,7 @@ import (
 const links = 2 // members of a zone that watch one of each other zone
 
 // near draws a member of this node's zone other than those excluded.
-func (w *watch) near(not []member.ID) (p detect.Peer, ok bool) {
+func (w *watch) near(not []member.ID) (p plane.Peer, ok bool) {
 	own := w.own()
 	if len(own) == 0 {
 		return p, false
@@ -30,7 +30,7 @@ func (w *watch) near(not []member.ID) (p detect.Peer, ok bool) {
 	for k := range min(len(own), len(not)+1) {
 		if id := own[(start+k)%len(own)].ID; !slices.Contains(not, id) {
 			if m, _ := w.host.Table().Get(id); !m.OutOfFamily {
-				return detect.PeerOf(&m), true
+				return plane.PeerOf(&m), true
 			}
 		}
 	}
@@ -77,7 +77,7 @@ func (w *watch) relink(now mono.Time) {
 		}
 		m, _ := w.host.Table().Get(zone[w.host.Rand().IntN(len(zone))].ID)
 		if !w.watches(m.ID) && !m.OutOfFamily {
-			w.watched = append(w.watched, watched{peer: detect.PeerOf(&m), due: mono.Never,
+			w.watched = append(w.watched, watched{peer: plane.PeerOf(&m), due: mono.Never,
 				link: true})
 		}
 	}

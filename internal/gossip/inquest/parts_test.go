@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -14,15 +14,15 @@ import (
 
 // docketOf is a docket that holds what it was handed.
 type docketOf struct {
-	peers  []detect.Peer
+	peers  []plane.Peer
 	firsts []uint32
 }
 
-func (d *docketOf) accuse(now mono.Time, p detect.Peer, since mono.Time) bool {
+func (d *docketOf) accuse(now mono.Time, p plane.Peer, since mono.Time) bool {
 	return d.accuseFor(now, p, since, 0)
 }
 
-func (d *docketOf) accuseFor(_ mono.Time, p detect.Peer, _ mono.Time, first uint32) bool {
+func (d *docketOf) accuseFor(_ mono.Time, p plane.Peer, _ mono.Time, first uint32) bool {
 	d.peers, d.firsts = append(d.peers, p), append(d.firsts, first)
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 )
 
 // Whether the TCP ports of others can be tried from here. Where a filter drops such connections a
@@ -96,7 +97,7 @@ func (s *ports) try(now mono.Time, w *watched) {
 }
 
 // asked tries the port of a watched member that asks for it.
-func (s *ports) asked(now mono.Time, list []watched, from detect.Peer) {
+func (s *ports) asked(now mono.Time, list []watched, from plane.Peer) {
 	for i := range list {
 		w := &list[i]
 		again := w.port.tried == 0 || now.Sub(w.port.tried) >= portAgain
@@ -107,7 +108,7 @@ func (s *ports) asked(now mono.Time, list []watched, from detect.Peer) {
 }
 
 // answered takes in that a host answered.
-func (s *ports) answered(list []watched, from detect.Peer, o detect.Outcome) {
+func (s *ports) answered(list []watched, from plane.Peer, o detect.Outcome) {
 	for i := range list {
 		if w := &list[i]; w.peer.ID == from.ID && w.peer.Instance == from.Instance {
 			s.sweep = s.sweep || w.port.seen // they may all be open again

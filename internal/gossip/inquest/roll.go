@@ -7,6 +7,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 )
 
 // Many that die at once. Too few for a verdict cannot tell the death of the others from a cut. They
@@ -66,7 +67,7 @@ func (r *roll) turn(now mono.Time, stuck bool, by docket) {
 		}
 		if m := t.At(r.left % t.Served()); m.ID != r.host.Self() &&
 			!slices.Contains(r.here, m.ID) && !r.zones.covers(&m) {
-			r.probe(now, detect.PeerOf(&m))
+			r.probe(now, plane.PeerOf(&m))
 		}
 	}
 }
@@ -107,9 +108,9 @@ func (r *roll) callAbsent(now mono.Time, stuck bool, by docket) {
 	case !ok || !m.State.Live() || m.OutOfFamily:
 		r.present(now, id)
 	case stuck:
-		r.probe(now, detect.PeerOf(&m))
+		r.probe(now, plane.PeerOf(&m))
 	default:
-		by.accuse(now, detect.PeerOf(&m), now)
+		by.accuse(now, plane.PeerOf(&m), now)
 	}
 }
 

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -18,7 +18,7 @@ import (
 
 // watched is a member that this node pings in its turn.
 type watched struct {
-	peer detect.Peer
+	peer plane.Peer
 	seq  uint32
 	sent mono.Time // mono.Never if the round trip tells nothing
 	due  mono.Time // when the ack is missed; mono.Never if none is waited for
@@ -28,7 +28,7 @@ type watched struct {
 
 // lease is a promise of somebody to ping this node.
 type lease struct {
-	peer   detect.Peer
+	peer   plane.Peer
 	due    mono.Time
 	every  time.Duration // what was promised
 	missed int           // pings in a row
@@ -42,9 +42,9 @@ const changeEvery = 10
 // docket takes in the members that are to be examined. It says whether there is a new case: not if
 // there is one already, or too many, or nothing can be sent there from here.
 type docket interface {
-	accuse(now mono.Time, p detect.Peer, since mono.Time) bool
+	accuse(now mono.Time, p plane.Peer, since mono.Time) bool
 	// accuseFor is accuse for a member that did not answer the ping of a sequence, or will not.
-	accuseFor(now mono.Time, p detect.Peer, since mono.Time, first uint32) bool
+	accuseFor(now mono.Time, p plane.Peer, since mono.Time, first uint32) bool
 }
 
 // watch is the members that this node pings in turn, and those that promised to ping it.
@@ -162,7 +162,7 @@ func (w *watch) another() (watched, bool) {
 	if len(m) == 0 {
 		return watched{}, false
 	}
-	return watched{peer: detect.PeerOf(&m[0]), due: mono.Never}, true
+	return watched{peer: plane.PeerOf(&m[0]), due: mono.Never}, true
 }
 
 // arrival takes on a member that is new or back in place of another: a lease shows a silence to
@@ -187,12 +187,12 @@ func (w *watch) arrival(now mono.Time, m member.Member) {
 		return
 	}
 	w.promise(now, x, 0)
-	*x = watched{peer: detect.PeerOf(&m), due: mono.Never}
+	*x = watched{peer: plane.PeerOf(&m), due: mono.Never}
 }
 
 // acked takes an ack. A late one still tells how long a round trip takes, but for that of a process
 // that stood still: it would slow all alarms down.
-func (w *watch) acked(now mono.Time, from detect.Peer, seq uint32, quiet bool) {
+func (w *watch) acked(now mono.Time, from plane.Peer, seq uint32, quiet bool) {
 	for i := range w.watched {
 		x := &w.watched[i]
 		if x.peer.ID != from.ID || x.seq != seq {
@@ -245,7 +245,7 @@ func (w *watch) missAcks(now mono.Time, by docket) {
 }
 
 // promised notes when the next ping of somebody is to come.
-func (w *watch) promised(now mono.Time, from detect.Peer, next time.Duration, quiet bool) {
+func (w *watch) promised(now mono.Time, from plane.Peer, next time.Duration, quiet bool) {
 	i := slices.IndexFunc(w.leases, func(l lease) bool { return l.peer.ID == from.ID })
 	_, known := w.current(from)
 	switch {
@@ -278,7 +278,7 @@ func (w *watch) missPings(now mono.Time, by docket) {
 		}
 		m, ok := w.current(l.peer)
 		if ok {
-			by.accuse(now, detect.PeerOf(&m), now)
+			by.accuse(now, plane.PeerOf(&m), now)
 		}
 		if l.missed++; !ok || l.missed > maxMissed {
 			w.dropLease(i)
@@ -303,7 +303,7 @@ func (w *watch) dropLease(i int) {
 
 // moved has a member pinged at its new address from now on. Promises of its are answered to where
 // they come from.
-func (w *watch) moved(is detect.Peer) {
+func (w *watch) moved(is plane.Peer) {
 	for i := range w.watched {
 		if p := &w.watched[i].peer; p.ID == is.ID {
 			*p = is

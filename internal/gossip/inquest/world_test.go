@@ -156,8 +156,8 @@ func (w *world) indexOf(m member.ID) int {
 	return -1
 }
 
-func (w *world) peer(i int) detect.Peer {
-	return detect.Peer{ID: id(i), Instance: member.Instance(id(i),
+func (w *world) peer(i int) plane.Peer {
+	return plane.Peer{ID: id(i), Instance: member.Instance(id(i),
 		uint32(w.nodes[i].generation)), Addr: addr(i)}
 }
 
@@ -308,7 +308,7 @@ func (x *node) Spread(now mono.Time, _ uint64, message []byte) {
 func (x *node) Unreachable(_ mono.Time, m member.ID, on bool) { x.unreachable[x.w.indexOf(m)] = on }
 func (x *node) Alarm(_ mono.Time, m member.ID, on bool)       { x.alarms[x.w.indexOf(m)] = on }
 
-func (x *node) Send(_ mono.Time, to detect.Peer, messages []byte) {
+func (x *node) Send(_ mono.Time, to plane.Peer, messages []byte) {
 	w := x.w
 	k := w.indexOf(to.ID)
 	_, r, err := wire.Open(append(wire.AppendHeader(nil, wire.Header{}), messages...))
@@ -334,7 +334,7 @@ func (x *node) Send(_ mono.Time, to detect.Peer, messages []byte) {
 	}
 }
 
-func (x *node) Connect(_ mono.Time, to detect.Peer) {
+func (x *node) Connect(_ mono.Time, to plane.Peer) {
 	w := x.w
 	x.connects++
 	k := w.indexOf(to.ID)

@@ -4,14 +4,14 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // carried takes in a parcel, and the duty that came with it.
-func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies wire.Bodies) {
+func (r *Relay) carried(now mono.Time, from plane.Peer, b *wire.Branch, bodies wire.Bodies) {
 	r.Heard(from.ID)
 	far := r.told(from, b)
 	fresh, size := 0, 0
@@ -55,7 +55,7 @@ func (r *Relay) carried(now mono.Time, from detect.Peer, b *wire.Branch, bodies 
 }
 
 // offered answers for a parcel that may be here.
-func (r *Relay) offered(now mono.Time, from detect.Peer, b *wire.Branch) {
+func (r *Relay) offered(now mono.Time, from plane.Peer, b *wire.Branch) {
 	r.Heard(from.ID)
 	if r.far(from) {
 		b.Loss = 0 // it means the ways between zones
@@ -70,7 +70,7 @@ func (r *Relay) offered(now mono.Time, from detect.Peer, b *wire.Branch) {
 	}
 }
 
-func parentOf(p detect.Peer, b *wire.Branch) parent { return parent{p, b.Attempt, b.Patient} }
+func parentOf(p plane.Peer, b *wire.Branch) parent { return parent{p, b.Attempt, b.Patient} }
 
 // holds says whether nothing of a parcel is of use here any more.
 func (r *Relay) holds(b *wire.Branch) bool {
@@ -88,7 +88,7 @@ func (r *Relay) holds(b *wire.Branch) bool {
 }
 
 // duty begins what a parent asks for, or tells how it stands.
-func (r *Relay) duty(now mono.Time, from detect.Peer, b *wire.Branch, bare bool) {
+func (r *Relay) duty(now mono.Time, from plane.Peer, b *wire.Branch, bare bool) {
 	p := parentOf(from, b)
 	i := r.find(b)
 	if i >= 0 && r.jobs[i].void() {
@@ -134,7 +134,7 @@ func (j *job) adopt(p parent) {
 }
 
 // answered finds the leg that a Confirm is about.
-func (r *Relay) answered(now mono.Time, from detect.Peer, instance uint32, m *wire.Confirmed) {
+func (r *Relay) answered(now mono.Time, from plane.Peer, instance uint32, m *wire.Confirmed) {
 	r.Heard(from.ID)
 	i, ok := r.at[parcel{instance, m.First}]
 	for ok && i >= 0 {

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -60,7 +60,7 @@ func (r *Relay) beside(now mono.Time, b *wire.Branch, id member.ID, class uint8)
 	if m, ok := r.host.Table().Get(id); ok && !m.OutOfFamily {
 		x := *b
 		x.Span, x.Attempt, x.Loss = wire.Span{Bits: wire.SpanNone}, 0, class
-		r.post(now, detect.PeerOf(&m), &x, false)
+		r.post(now, plane.PeerOf(&m), &x, false)
 		r.stats.Extras++
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -153,7 +152,7 @@ type still struct {
 func (s *still) Take(mono.Time, wire.Piece) bool               { return true }
 func (s *still) Knows(member.ID, uint64, uint64) bool          { return true }
 func (s *still) Body(member.ID, uint64, uint64) ([]byte, bool) { return s.body, true }
-func (s *still) Send(mono.Time, detect.Peer, []byte)           {}
+func (s *still) Send(mono.Time, plane.Peer, []byte)            {}
 
 func (x *node) placeKey() uint64 {
 	m, _ := x.table.Get(x.id)

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -360,7 +359,7 @@ func TestDelegatesCount(t *testing.T) {
 			m.Missing = binary.BigEndian.AppendUint64(m.Missing, uint64(id))
 		}
 		b := wire.AppendConfirmed(wire.BeginConfirm(nil, origin.jobs[0].instance), 0, &m)
-		origin.Receive(origin.w.now, plane.Sender{Peer: detect.Peer{ID: l.id}},
+		origin.Receive(origin.w.now, plane.Sender{Peer: plane.Peer{ID: l.id}},
 			wire.TypeConfirm, wire.Body(b))
 		if l.state != done || l.of != n || l.have != n+c.want {
 			t.Errorf("of %d the delegate says %d of %d: %d of %d are counted", n, m.Have, m.Of,

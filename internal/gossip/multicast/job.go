@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -38,7 +38,7 @@ type job struct {
 }
 
 type parent struct {
-	peer    detect.Peer
+	peer    plane.Peer
 	attempt uint8
 	patient bool
 }

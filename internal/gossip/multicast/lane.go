@@ -6,15 +6,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // lane is what waits to be sent to one peer: so that what goes the same way shares a datagram.
 type lane struct {
-	peer     detect.Peer
+	peer     plane.Peer
 	buf      []byte // Carries and Offers
 	confirms []note
 	sent     mono.Time // the last datagram
@@ -30,7 +30,7 @@ type note struct {
 }
 
 // laneTo returns that to a peer.
-func (r *Relay) laneTo(now mono.Time, peer detect.Peer) int32 {
+func (r *Relay) laneTo(now mono.Time, peer plane.Peer) int32 {
 	if i, ok := r.laneOf[peer.ID]; ok {
 		r.lanes[i].peer = peer
 		return i
@@ -73,7 +73,7 @@ func (r *Relay) wake(i int32, due mono.Time) {
 
 // post puts a Carry, or an Offer if bare, in the lane to a peer, and returns when it leaves; Never
 // if the bodies are not held, or are more than a datagram takes.
-func (r *Relay) post(now mono.Time, peer detect.Peer, b *wire.Branch, bare bool) mono.Time {
+func (r *Relay) post(now mono.Time, peer plane.Peer, b *wire.Branch, bare bool) mono.Time {
 	if !bare && !r.pack(b) {
 		return mono.Never
 	}

@@ -21,7 +21,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -67,7 +66,7 @@ type Host interface {
 	// next.
 	Epoch(now mono.Time) uint64
 	// Send sends messages in a datagram of their own at once.
-	Send(now mono.Time, to detect.Peer, messages []byte)
+	Send(now mono.Time, to plane.Peer, messages []byte)
 	// Unanswered tells that a member did not answer what was sent to it, and that either was long:
 	// perhaps such datagrams do not pass.
 	Unanswered(now mono.Time, id member.ID)

@@ -3,9 +3,9 @@ package multicast
 import (
 	"math/bits"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -186,7 +186,7 @@ func (r *Relay) send(now mono.Time, j *job, l *leg) {
 	if l.zone != r.self().Zone() {
 		b.Loss = r.classTo(l.zone)
 	}
-	leaves := r.post(now, detect.PeerOf(&m), &b, l.bare)
+	leaves := r.post(now, plane.PeerOf(&m), &b, l.bare)
 	if leaves == mono.Never { // the bodies are not held any more: no answer is to be waited for
 		l.tries, l.due = unsent, now.Add(minWait)
 		j.due = min(j.due, l.due)

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -48,7 +47,7 @@ type node struct {
 	id     member.ID
 	room   int                    // of the budget for other zones
 	deaf   func(zone uint16) bool // zones that its detector holds silent
-	peer   detect.Peer
+	peer   plane.Peer
 	table  member.Table
 	ring   *topology.Ring
 	held   map[[2]uint64][]byte // by origin and sequence
@@ -73,7 +72,7 @@ type event struct {
 	at   mono.Time
 	n    uint64
 	to   *node
-	from detect.Peer
+	from plane.Peer
 	data []byte
 	do   func()
 }
@@ -116,7 +115,7 @@ func newWorld(t testing.TB, n int, seed uint64, cfg Config, zone func(i int) str
 		w.nodes = append(w.nodes, &node{
 			w: w, i: i, id: id, room: math.MaxInt, held: map[[2]uint64][]byte{},
 			got:  map[[2]uint64]mono.Time{},
-			peer: detect.Peer{ID: id, Instance: member.Instance(id, 1), Addr: r.Addr},
+			peer: plane.Peer{ID: id, Instance: member.Instance(id, 1), Addr: r.Addr},
 		})
 		w.byID[id] = w.nodes[i]
 	}
@@ -193,7 +192,7 @@ func (x *node) Confirmed(_ mono.Time, p Progress) {
 	}
 }
 
-func (x *node) Send(_ mono.Time, to detect.Peer, messages []byte) {
+func (x *node) Send(_ mono.Time, to plane.Peer, messages []byte) {
 	w := x.w
 	if len(messages) > x.cfg.Size {
 		w.t.Fatalf("a datagram of %d bytes", len(messages))

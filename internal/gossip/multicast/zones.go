@@ -1,9 +1,9 @@
 package multicast
 
 import (
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -43,7 +43,7 @@ func (r *Relay) foreign(s wire.Span) bool { return s.Bits == zoneBits && !holds(
 
 // told takes in how lossy a sender believes the network to be, and says whether it is of another
 // zone: then it means the ways between zones.
-func (r *Relay) told(from detect.Peer, b *wire.Branch) (far bool) {
+func (r *Relay) told(from plane.Peer, b *wire.Branch) (far bool) {
 	if far = r.far(from); far {
 		r.paths.far.told(b.Loss)
 		b.Loss = 0
@@ -66,7 +66,7 @@ func (r *Relay) postpone(j *job, s wire.Span, n int) {
 }
 
 // far says whether a peer is of another zone.
-func (r *Relay) far(p detect.Peer) bool {
+func (r *Relay) far(p plane.Peer) bool {
 	if !r.ring.Mixed() {
 		return false
 	}

@@ -20,7 +20,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -129,7 +128,7 @@ type pair struct {
 
 // request is a grant that a member waits for.
 type request struct {
-	peer  detect.Peer
+	peer  plane.Peer
 	bytes int
 }
 
@@ -347,14 +346,14 @@ func (q *Quota) askMember(now mono.Time, p *pair, lender member.ID, bytes, perSe
 	switch m, ok := q.env.Table().Get(lender); {
 	case !ok:
 	case m.ID == q.env.ID():
-		q.enqueue(now, p, detect.PeerOf(&m), bytes, perSecond)
+		q.enqueue(now, p, plane.PeerOf(&m), bytes, perSecond)
 	default:
-		q.send(now, detect.PeerOf(&m), wire.TypeBorrow,
+		q.send(now, plane.PeerOf(&m), wire.TypeBorrow,
 			wire.Loan{Zone: p.zone, Bytes: uint32(bytes)})
 	}
 }
 
-func (q *Quota) send(now mono.Time, to detect.Peer, t wire.Type, m wire.Loan) {
+func (q *Quota) send(now mono.Time, to plane.Peer, t wire.Type, m wire.Loan) {
 	q.buf = wire.AppendLoan(q.buf[:0], t, m)
 	q.env.Send(now, to, plane.Control, q.buf)
 }
@@ -381,7 +380,7 @@ func (q *Quota) Lenders(zone uint16) (first, second member.ID) {
 
 // enqueue puts a request in the queue, of which so much a second is granted, and says whether it
 // has to wait. A member that waits already keeps its place.
-func (q *Quota) enqueue(now mono.Time, p *pair, peer detect.Peer, bytes, perSecond int) bool {
+func (q *Quota) enqueue(now mono.Time, p *pair, peer plane.Peer, bytes, perSecond int) bool {
 	p.pool.Rate = perSecond
 	of := func(r request) bool { return r.peer.ID == peer.ID }
 	i := slices.IndexFunc(p.queue, of)
@@ -460,7 +459,7 @@ func (q *Quota) Receive(now mono.Time, from plane.Sender, t wire.Type, body []by
 		return true
 	}
 	first, second := q.Lenders(m.Zone)
-	bytes, peer := int(min(m.Bytes, maxGrant)), detect.PeerOf(&from.Member)
+	bytes, peer := int(min(m.Bytes, maxGrant)), plane.PeerOf(&from.Member)
 	switch {
 	case t == wire.TypeLend && from.ID == first && bytes == 0: // others come first
 		p.asks, p.again = 0, now.Add(plane.Jitter(q.env.Rand(), askAgain))

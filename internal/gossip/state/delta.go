@@ -5,6 +5,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -173,7 +174,7 @@ func (s *Store) takeDelta(now mono.Time, from member.ID, end uint64, o *owner, d
 		s.ask(now, o, from, end, true)
 	}
 	if end == 0 && m.version != before {
-		s.repair.follow = min(s.repair.follow, now.Add(s.jitter(s.cfg.Follow)))
+		s.repair.follow = min(s.repair.follow, now.Add(plane.Jitter(s.host.Rand(), s.cfg.Follow)))
 	}
 	if end != 0 && o.version > o.passed {
 		o.passed = o.version

@@ -6,6 +6,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/reconcile"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -90,15 +91,16 @@ func (s *Store) Compare(now mono.Time, from member.Member, keys uint64, sameView
 		r.tries = 0
 		s.exchange(now, from)
 	case r.retry == mono.Never:
-		r.tries, r.retry = 0, now.Add(s.jitter(2*s.cfg.Interval))
+		r.tries, r.retry = 0, now.Add(plane.Jitter(s.host.Rand(), 2*s.cfg.Interval))
 	}
 }
 
 // exchange begins one with a peer.
 func (s *Store) exchange(now mono.Time, with member.Member) {
 	r := &s.repair
-	r.next, r.follow = now.Add(s.jitter(s.cfg.Interval)), mono.Never
-	r.with, r.retry = with.ID, now.Add(s.jitter(s.cfg.Interval/4*time.Duration(1+r.tries/3)))
+	r.next, r.follow = now.Add(plane.Jitter(s.host.Rand(), s.cfg.Interval)), mono.Never
+	r.with, r.retry = with.ID, now.Add(plane.Jitter(s.host.Rand(),
+		s.cfg.Interval/4*time.Duration(1+r.tries/3)))
 	s.stats.Exchanges++
 	cells := smallCells
 	if r.bits > 0 {
@@ -131,11 +133,6 @@ func (s *Store) beginAgain(now mono.Time) {
 	if ok {
 		s.exchange(now, m)
 	}
-}
-
-// jitter returns a time within a quarter of d.
-func (s *Store) jitter(d time.Duration) time.Duration {
-	return d*3/4 + time.Duration(s.host.Rand().Int64N(int64(d)/2+1))
 }
 
 // randomRange returns a part of a range that is told by so many more bits.
@@ -384,6 +381,6 @@ func (s *Store) sendAsks(now mono.Time) {
 	n := len(r.asks)
 	r.asks = slices.DeleteFunc(r.asks, func(a ask) bool { return a.tries > askTries })
 	if len(r.asks) < n { // others may have what did not come
-		r.retry = min(r.retry, now.Add(s.jitter(s.cfg.Follow)))
+		r.retry = min(r.retry, now.Add(plane.Jitter(s.host.Rand(), s.cfg.Follow)))
 	}
 }

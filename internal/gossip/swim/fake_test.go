@@ -45,7 +45,7 @@ func (f *fake) Self() member.ID      { return f.self }
 func (f *fake) Table() *member.Table { return &f.table }
 func (f *fake) Rand() *rand.Rand     { return f.rng }
 
-func (f *fake) Send(now mono.Time, to detect.Peer, messages []byte) {
+func (f *fake) Send(now mono.Time, to plane.Peer, messages []byte) {
 	datagram := append(wire.AppendHeader(nil, wire.Header{}), messages...)
 	_, r, _ := wire.Open(datagram)
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
@@ -128,7 +128,7 @@ func (f *fake) get(id member.ID) member.Member {
 	return m
 }
 
-func (f *fake) peer(i int) detect.Peer { m := f.get(id(i)); return detect.PeerOf(&m) }
+func (f *fake) peer(i int) plane.Peer { m := f.get(id(i)); return plane.PeerOf(&m) }
 
 // wake moves on to the next deadline. What is due then is done then.
 func (f *fake) wake() {

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -227,7 +226,7 @@ func TestPingIsAcked(t *testing.T) {
 	}
 	f.sent = nil
 	// a stranger
-	f.d.Receive(f.now, plane.Sender{Peer: detect.Peer{ID: 99, Addr: addr(99)}}, wire.TypePing,
+	f.d.Receive(f.now, plane.Sender{Peer: plane.Peer{ID: 99, Addr: addr(99)}}, wire.TypePing,
 		[]byte{0, 0, 0, 1})
 	if f.count(wire.TypeAck) != 1 {
 		t.Error("a stranger is not answered")

@@ -3,15 +3,15 @@ package swim
 import (
 	"slices"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // relay is an indirect ping that this node makes for another.
 type relay struct {
-	asker    detect.Peer
+	asker    plane.Peer
 	askerSeq uint32
 	target   member.ID
 	seq      uint32
@@ -24,7 +24,7 @@ func (r *relay) due() mono.Time { return min(r.nackAt, r.end) }
 // startRelay pings the target for the asker. A helper that does not know the target, or cannot send
 // to it, says so at once by a nack. The asker learns that this helper is well, and that it can
 // expect nothing of it.
-func (d *Detector) startRelay(now mono.Time, from detect.Peer, m wire.PingReq) {
+func (d *Detector) startRelay(now mono.Time, from plane.Peer, m wire.PingReq) {
 	target, ok := d.host.Table().Get(m.Target)
 	if !ok || target.Instance() != m.Instance || target.OutOfFamily || len(d.relays) >= maxRelays {
 		d.nack(now, from, m.Seq)
@@ -37,11 +37,11 @@ func (d *Detector) startRelay(now mono.Time, from detect.Peer, m wire.PingReq) {
 		nackAt: now.Add(rto * 8 / 10), // Lifeguard, section IV-A: at 80 % of the timeout
 		end:    now.Add(d.cfg.Period),
 	})
-	d.send(now, detect.PeerOf(&target), wire.AppendPing(d.scratch[:0], d.seq))
+	d.send(now, plane.PeerOf(&target), wire.AppendPing(d.scratch[:0], d.seq))
 }
 
 // relayAck passes an ack on.
-func (d *Detector) relayAck(now mono.Time, from detect.Peer, seq uint32) {
+func (d *Detector) relayAck(now mono.Time, from plane.Peer, seq uint32) {
 	for i := range d.relays {
 		if r := d.relays[i]; r.seq == seq && r.target == from.ID {
 			d.relays = slices.Delete(d.relays, i, i+1)
@@ -68,7 +68,7 @@ func (d *Detector) expireRelays(now mono.Time) {
 	}
 }
 
-func (d *Detector) nack(now mono.Time, to detect.Peer, seq uint32) {
+func (d *Detector) nack(now mono.Time, to plane.Peer, seq uint32) {
 	if !d.cfg.NoNack {
 		d.send(now, to, wire.AppendNack(d.scratch[:0], seq))
 	}

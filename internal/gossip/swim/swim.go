@@ -41,7 +41,7 @@ type Detector struct {
 
 // probe is the one under way; target.ID is 0 if there is none.
 type probe struct {
-	target   detect.Peer
+	target   plane.Peer
 	seq      uint32
 	sent     mono.Time
 	rto      mono.Time // when to ask others; mono.Never after that
@@ -160,7 +160,7 @@ func (d *Detector) Receive(now mono.Time, sender plane.Sender, t wire.Type, body
 }
 
 // send passes a message on, and keeps its memory for the next.
-func (d *Detector) send(now mono.Time, to detect.Peer, message []byte) {
+func (d *Detector) send(now mono.Time, to plane.Peer, message []byte) {
 	if !d.cfg.NoBuddy && len(d.suspicions.list) > 0 {
 		message = d.appendBuddy(message, to.ID)
 	}
@@ -186,7 +186,7 @@ func (d *Detector) startProbe(now mono.Time) {
 	}
 	d.seq++
 	d.probe = probe{
-		target: detect.PeerOf(&m),
+		target: plane.PeerOf(&m),
 		seq:    d.seq,
 		sent:   now,
 		rto: now.Add(min(d.rtt.timeout(d.cfg.MinRTO,
@@ -252,14 +252,14 @@ func (d *Detector) askOthers(now mono.Time) {
 		d.host.Self(), d.probe.target.ID)
 	d.probe.expected = len(helpers)
 	for i := range helpers {
-		d.send(now, detect.PeerOf(&helpers[i]), wire.AppendPingReq(d.scratch[:0], wire.PingReq{
+		d.send(now, plane.PeerOf(&helpers[i]), wire.AppendPingReq(d.scratch[:0], wire.PingReq{
 			Seq: d.probe.seq, Target: d.probe.target.ID, Instance: d.probe.target.Instance,
 		}))
 	}
 }
 
 // acked ends a probe well, or relays an ack to the asker.
-func (d *Detector) acked(now mono.Time, from detect.Peer, seq uint32) {
+func (d *Detector) acked(now mono.Time, from plane.Peer, seq uint32) {
 	if d.probe.target.ID != 0 && seq == d.probe.seq {
 		if from.ID == d.probe.target.ID && d.probe.sent <= now {
 			d.rtt.sample(now.Sub(d.probe.sent))

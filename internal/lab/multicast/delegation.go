@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip"
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	members "github.com/starling-gossip/starling/internal/gossip/member"
 	delegating "github.com/starling-gossip/starling/internal/gossip/multicast"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -27,7 +26,7 @@ import (
 type cluster struct {
 	table members.Table
 	ring  *topology.Ring
-	peers []detect.Peer
+	peers []plane.Peer
 	index map[members.ID]int
 }
 
@@ -38,7 +37,7 @@ func newCluster(n int) *cluster {
 			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 7747)}
 		id := members.IDOf(r.Name)
 		c.index[id] = i
-		c.peers = append(c.peers, detect.Peer{ID: id, Instance: members.Instance(id, 1),
+		c.peers = append(c.peers, plane.Peer{ID: id, Instance: members.Instance(id, 1),
 			Addr: r.Addr})
 		c.table.Merge(0, members.Fact{Record: members.Share(r)})
 	}
@@ -116,7 +115,7 @@ func (d *delegate) Body(origin members.ID, _, seq uint64) ([]byte, bool) {
 }
 
 // Send sends what the relay put into a datagram. It counts as data if the payload is in it.
-func (d *delegate) Send(_ gossip.Time, to detect.Peer, messages []byte) {
+func (d *delegate) Send(_ gossip.Time, to plane.Peer, messages []byte) {
 	b := append(d.w.buf[:0], make([]byte, wire.HeaderSize+transport.SealOverhead)...)
 	b[0] = sealed
 	b = append(b, messages...)

@@ -55,9 +55,9 @@ func ID(i int) member.ID { return member.IDOf(name(i)) }
 func name(i int) string { return fmt.Sprintf("m%d", i) }
 
 // Peer returns the i-th member as a datagram's sender.
-func (h *Host) Peer(i int) detect.Peer {
+func (h *Host) Peer(i int) plane.Peer {
 	m := h.Get(i)
-	return detect.PeerOf(&m)
+	return plane.PeerOf(&m)
 }
 
 // Get returns what the table holds of the i-th member, which must be there.
@@ -124,7 +124,7 @@ func (h *Host) Table() *member.Table { return &h.table }
 func (h *Host) Rand() *rand.Rand { return h.rng }
 
 // Send keeps the messages of a datagram.
-func (h *Host) Send(now mono.Time, to detect.Peer, messages []byte) {
+func (h *Host) Send(now mono.Time, to plane.Peer, messages []byte) {
 	_, r, _ := wire.Open(append(wire.AppendHeader(nil, wire.Header{}), messages...))
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
 		h.Sent = append(h.Sent, Sent{now, to.ID, t, body})
