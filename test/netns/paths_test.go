@@ -13,13 +13,10 @@ import (
 	"time"
 )
 
-// soon is how long it takes at most until an agent says in plain words what is wrong.
-const soon = 15 * time.Second
-
 // told waits until the info of an agent has some words.
 func (n *network) told(a *agent, words string) {
 	n.t.Helper()
-	n.within(soon, fmt.Sprintf("%s says %q", a.name, words), func() bool {
+	n.until(fmt.Sprintf("%s says %q", a.name, words), func() bool {
 		info, err := n.cli(a, "info")
 		return err == nil && strings.Contains(info, words)
 	})
@@ -28,7 +25,7 @@ func (n *network) told(a *agent, words string) {
 // logged waits until a line of an agent's log has some words.
 func (n *network) logged(a *agent, words, who string) {
 	n.t.Helper()
-	n.within(soon, fmt.Sprintf("the log of %s says %q", a.name, words), func() bool {
+	n.until(fmt.Sprintf("the log of %s says %q", a.name, words), func() bool {
 		for line := range strings.Lines(a.log.String()) {
 			if strings.Contains(line, words) && strings.Contains(line, who) {
 				return true
@@ -92,7 +89,7 @@ func (n *network) spread(what string, agents []*agent) {
 		n.must("ip", "netns", "exec", a.space, n.binary, "--api", a.api, "set",
 			fmt.Sprintf("%s=%d", what, i))
 	}
-	n.within(soon, "all have the messages of "+what, func() bool {
+	n.until("all have the messages of "+what, func() bool {
 		for _, in := range inboxes {
 			in.Lock()
 			text := in.String()
@@ -106,7 +103,7 @@ func (n *network) spread(what string, agents []*agent) {
 		}
 		return true
 	})
-	n.within(soon, "all have the keys of "+what, func() bool {
+	n.until("all have the keys of "+what, func() bool {
 		for _, a := range agents {
 			out, err := n.cli(a, "get", "--json")
 			var keys []struct{ Key string }
@@ -168,7 +165,7 @@ func TestPaths(t *testing.T) {
 		t.Errorf("four1 was told of trouble: %s", out)
 	}
 	n.end(agents[5])
-	n.within(soon, "the death of six5 is known", func() bool {
+	n.until("the death of six5 is known", func() bool {
 		return n.allSee(agents[:5],
 			agents[:5])
 	})
@@ -191,13 +188,13 @@ func TestPaths(t *testing.T) {
 	}
 	n.filter(3, "udp dport 7827 drop") // all to a2
 	n.told(agents[2], "this node hears from next to nobody")
-	n.within(soon, "a2 is failed, as a deaf one", func() bool {
+	n.until("a2 is failed, as a deaf one", func() bool {
 		out, err := n.cli(agents[1], "members", "--state", "failed")
 		return err == nil && strings.Contains(out, "failed (deaf)")
 	})
 	rest := []*agent{agents[0], agents[1], agents[3], agents[4]}
 	n.spread("deaf", rest)
 	n.open()
-	n.within(soon, "a2 is back", func() bool { return n.allSee(agents, agents) })
+	n.until("a2 is back", func() bool { return n.allSee(agents, agents) })
 	n.spread("back", agents)
 }

@@ -14,8 +14,8 @@ import (
 // know the same.
 
 const (
-	ownQuiet = 8 * time.Second         // without a connection, after which somebody is asked to try
-	ownAgain = 1500 * time.Millisecond // between two that are asked
+	ownQuiet = 8 * time.Second        // without a connection, after which somebody is asked to try
+	ownAgain = 500 * time.Millisecond // between two that are asked
 )
 
 // ownPort is what a node knows of its own port.

@@ -17,7 +17,7 @@ import (
 // filter was set here, or at all.
 
 const (
-	portAgain = 2500 * time.Millisecond
+	portAgain = 2 * time.Second
 	portEvery = time.Minute
 	portTries = 2 // in vain, after which it is filtered
 )
