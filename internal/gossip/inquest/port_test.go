@@ -70,7 +70,8 @@ func TestFilteredLater(t *testing.T) {
 }
 
 // Where a filter is set later at one host, one of those that watch it knows that within 13 s, and
-// the node there as well: an agent looks each second, and promises 15. And that it is gone within a few minutes.
+// the node there as well: an agent looks each second, and promises 15 s. That the filter is gone is
+// known within a few minutes.
 func TestFilteredAtOneHost(t *testing.T) {
 	for _, n := range []int{3, 5, 20} {
 		for seed := range uint64(8) {
