@@ -24,6 +24,7 @@ type simFlags struct {
 	nodes, zones, racks    int
 	loss, latency, between string
 	lossBetween, chart     string
+	link, linkBetween      string
 	access                 string
 	settle                 time.Duration
 	duration               time.Duration
@@ -82,6 +83,10 @@ docs/sim.md explains scenarios, latencies and the JSON.`,
 		""+strings.Join(sim.Maps(), ", "))
 	fl.StringVar(&f.access, "access", "", "`DIST` from which each host draws once what its own "+
 		"link adds to each packet that it sends or gets")
+	fl.StringVar(&f.link, "link", "", "`RATE[/QUEUE]` of each host's own link, each way, such as "+
+		"50Mbit or 1Gbit/256KiB: what may wait; the rest is dropped (default all at once)")
+	fl.StringVar(&f.linkBetween, "link-between", "", "`RATE[/QUEUE]` of what all hosts of a "+
+		"zone together can send to another one (default all at once)")
 	fl.BoolVar(&f.sealed, "sealed", false, fmt.Sprintf("each datagram is %d bytes longer, as "+
 		"with a cluster key", wire.SealSize))
 	fl.IntSliceVar(&f.mtu, "mtu", nil, "`BYTES` of a datagram at most, as for an agent; "+

@@ -180,7 +180,7 @@ func (f *simFlags) network(n *sim.Network) error {
 		}
 	}
 	for flag, v := range map[string]string{"--between": f.between,
-		"--loss-between": f.lossBetween, "--map": f.chart} {
+		"--loss-between": f.lossBetween, "--link-between": f.linkBetween, "--map": f.chart} {
 		if v != "" && f.zones == 1 {
 			return fmt.Errorf("%s %s: there is one zone; --zones makes more", flag, v)
 		}
@@ -200,6 +200,25 @@ func (f *simFlags) network(n *sim.Network) error {
 		if err := n.Map(f.chart, f.zones); err != nil {
 			return fmt.Errorf("--map: %w", err)
 		}
+	}
+	return f.bandwidth(n)
+}
+
+// bandwidth sets what links carry.
+func (f *simFlags) bandwidth(n *sim.Network) (err error) {
+	if f.link != "" {
+		if n.Own, err = sim.ParseBandwidth(f.link); err != nil {
+			return fmt.Errorf("--link: %w", err)
+		}
+	}
+	if f.linkBetween == "" {
+		return nil
+	}
+	if n.Between.Pipe, err = sim.ParseBandwidth(f.linkBetween); err != nil {
+		return fmt.Errorf("--link-between: %w", err)
+	}
+	for i := range n.Paths {
+		n.Paths[i].Link.Pipe = n.Between.Pipe
 	}
 	return nil
 }

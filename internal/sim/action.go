@@ -92,7 +92,7 @@ var verbs = map[Verb]struct {
 	Unset:   {true, false, "keys every times"},
 	Cut:     {true, true, "for every times oneway"},
 	Links: {true, true, "for every times oneway loss dup reorder hold latency mtu good bad " +
-		"burst spoil"},
+		"burst spoil rate"},
 	Calm: {false, false, ""},
 }
 

@@ -18,14 +18,20 @@ type fault struct {
 	from, to []bool
 	oneWay   bool
 	link     Link
-	harmless bool // nothing is lost, late or doubled by it
+	pipes    *[2]pipe // what the two sides share of it, one way and the other
+	harmless bool     // nothing is lost, late or doubled by it
 	laid     gossip.Time
 	lifted   gossip.Time // when it ended; kept for a while, since it has consequences
 }
 
 func (f *fault) touches(src, dst int32) bool {
+	return f.forward(src, dst) || !f.oneWay && f.forward(dst, src)
+}
+
+// forward says whether a packet goes from the first side to the other.
+func (f *fault) forward(src, dst int32) bool {
 	has := func(set []bool, i int32) bool { return int(i) < len(set) && set[i] }
-	return has(f.from, src) && has(f.to, dst) || !f.oneWay && has(f.from, dst) && has(f.to, src)
+	return has(f.from, src) && has(f.to, dst)
 }
 
 // schedule puts an action, and its repetitions, on the agenda.
@@ -281,7 +287,7 @@ func (w *World) lay(a Action) error {
 	}
 	w.laid++
 	f := fault{id: w.laid, laid: w.now, from: w.set(who), to: w.set(peers), oneWay: a.OneWay,
-		link: a.Link}
+		link: a.Link, pipes: a.Link.Pipe.bothWays()}
 	if a.Do == Cut {
 		f.link = Link{Loss: 1}
 	}

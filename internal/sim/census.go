@@ -40,6 +40,13 @@ var drawKinds = []drawKind{
 		return len(o.Network.Paths) > 0 &&
 			o.Network.Paths[0].Link.Loss > 0
 	}},
+	{"own links with a bandwidth", func(o *Options) bool { return o.Network.Own.Rate > 0 }},
+	{"shared links with a bandwidth", func(o *Options) bool {
+		return o.Network.Between.Pipe.Rate > 0
+	}},
+	{"a link that is narrow for a while", has(func(a *Action) bool {
+		return a.Link.Pipe.Rate > 0
+	})},
 	{"sealed", func(o *Options) bool { return o.Sealed }},
 	{"MTU by node", func(o *Options) bool { return len(o.MTUs) > 1 }},
 	{"narrow paths", func(o *Options) bool {

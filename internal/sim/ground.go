@@ -83,7 +83,8 @@ func (g *Ground) Source(about ...uint64) rand.Source {
 // Run lets time pass until a moment. The error is a guest's panic, or that time stands still.
 func (g *Ground) Run(until gossip.Time) error {
 	w := g.w
-	w.shards[0].run(until)
+	w.flush() // what was sent before
+	w.advance(until)
 	w.now = max(w.now, until)
 	if p := w.shards[0].panic; p != "" {
 		return errors.New(p)
@@ -96,6 +97,9 @@ func (g *Ground) Idle() bool { return g.w.shards[0].next() == gossip.Never }
 
 // Overrun is how many datagrams found a socket full so far.
 func (g *Ground) Overrun() uint64 { return g.w.shards[0].fates[full] }
+
+// Dropped is how many datagrams a link had no room for so far.
+func (g *Ground) Dropped() uint64 { return g.w.shards[0].fates[overrun] }
 
 // Hash is over every arrival and wake-up so far: equal runs have equal ones.
 func (g *Ground) Hash() uint64 { return g.w.hash() }

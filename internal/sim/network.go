@@ -26,6 +26,8 @@ type Link struct {
 	MTU int `json:"mtu,omitempty"`
 	// share of the packets whose bytes something changes
 	Spoil float64 `json:"spoil,omitempty"`
+	// what all hosts together can send this way
+	Pipe Bandwidth `json:"pipe,omitzero"`
 }
 
 // Burst is Gilbert's and Elliott's model in continuous time: each way between two hosts is good or
@@ -41,7 +43,7 @@ type Network struct {
 	Within  Link      `json:"within,omitzero"`  // between hosts of one zone
 	Between Link      `json:"between,omitzero"` // between hosts of different zones
 	Paths   []Path    `json:"paths,omitempty"`  // exceptions from Between
-	Uplink  Bandwidth `json:"uplink,omitzero"`  // of each host
+	Own     Bandwidth `json:"own,omitzero"`     // of each host's own link, each way
 	// of each host, drawn once: what its own link adds to each packet that it sends or gets
 	Access Latency `json:"access,omitzero"`
 	Buffer int     `json:"buffer,omitempty"` // of each process's socket; default DefaultBuffer
@@ -51,12 +53,6 @@ type Network struct {
 type Path struct {
 	A, B int
 	Link Link
-}
-
-// Bandwidth caps what a host sends.
-type Bandwidth struct {
-	Rate  int `json:"rate"`  // bytes a second; 0: no cap
-	Queue int `json:"queue"` // bytes that may wait; what comes on top is dropped; default 256 KiB
 }
 
 // DefaultBuffer is Linux's default for a socket's receive buffer; as there, each packet costs
@@ -101,7 +97,7 @@ func (l *Link) validate(where string) error {
 	if l.MTU < 0 || l.Hold < 0 || l.Burst.Good < 0 || l.Burst.Bad < 0 {
 		return fmt.Errorf("%s: a negative size or time", where)
 	}
-	return nil
+	return l.Pipe.validate(where)
 }
 
 // lossless says whether no packet is lost while nothing is done to the network. The longest has so
@@ -112,12 +108,12 @@ func (n *Network) lossless(longest int) bool {
 			return false
 		}
 	}
-	return !n.Within.lossy(longest) && !n.Between.lossy(longest) && n.Uplink.Rate == 0
+	return !n.Within.lossy(longest) && !n.Between.lossy(longest) && n.Own.Rate == 0
 }
 
 // lossy says whether a link loses anything of packets of so many bytes and less.
 func (l *Link) lossy(longest int) bool {
-	return l.Loss > 0 || l.Burst.Bad > 0 || l.MTU > 0 && l.MTU < longest
+	return l.Loss > 0 || l.Burst.Bad > 0 || l.MTU > 0 && l.MTU < longest || l.Pipe.Rate > 0
 }
 
 // clear says whether a link does nothing at all to packets of so many bytes and less.
@@ -128,14 +124,15 @@ func (l *Link) clear(longest int) bool {
 // plan is a network resolved to a matrix of links between zones.
 type plan struct {
 	zones  int
-	links  []Link // [from*zones+to]
-	uplink Bandwidth
+	links  []Link  // [from*zones+to]
+	pipes  []*pipe // alike; nil where nothing is shared, all of it nil if that is everywhere
+	own    Bandwidth
 	buffer int
 	min    time.Duration // the shortest latency
 }
 
 func (n *Network) resolve(zones int) (*plan, error) {
-	p := &plan{zones: zones, links: make([]Link, zones*zones), uplink: n.Uplink, buffer: n.Buffer}
+	p := &plan{zones: zones, links: make([]Link, zones*zones), own: n.Own, buffer: n.Buffer}
 	for i := range p.links {
 		p.links[i] = n.Between
 		if i/zones == i%zones {
@@ -156,12 +153,18 @@ func (n *Network) resolve(zones int) (*plan, error) {
 			return nil, err
 		}
 		p.min = min(p.min, p.links[i].Latency.Min())
+		if b := p.links[i].Pipe; b.Rate > 0 {
+			if p.pipes == nil {
+				p.pipes = make([]*pipe, zones*zones)
+			}
+			p.pipes[i] = &pipe{Bandwidth: b}
+		}
 	}
-	if p.uplink.Rate < 0 || p.uplink.Queue < 0 || p.buffer < 0 {
-		return nil, fmt.Errorf("a negative bandwidth, queue or buffer")
+	if err := p.own.validate("a host's own link"); err != nil {
+		return nil, err
 	}
-	if p.uplink.Queue == 0 {
-		p.uplink.Queue = 256 << 10
+	if p.buffer < 0 {
+		return nil, fmt.Errorf("a negative buffer")
 	}
 	if p.buffer == 0 {
 		p.buffer = DefaultBuffer
@@ -185,7 +188,7 @@ const (
 	lost
 	cut     // by a partition
 	tooLong // for the MTU
-	overrun // the uplink's queue was full
+	overrun // a link's queue was full
 	nobody  // nobody listens at the address
 	full    // the receiver's socket buffer was full
 	fates
@@ -201,8 +204,7 @@ func (f fate) String() string {
 func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data []byte) fate {
 	from.seq++
 	from.packets++
-	seal := w.sealing(data)
-	size := len(data) + seal + Overhead
+	seal, size := w.sealing(data), w.onWire(data)
 	from.bytes += uint64(size)
 	from.seals += uint64(seal)
 	if to < 0 {
@@ -214,13 +216,12 @@ func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data [
 	rng := newStream(w.seed, 1, uint64(from.index), uint64(to), from.seq)
 	l := &w.plan.links[int(from.zone)*w.plan.zones+int(w.hosts[to].zone)]
 	depart := now
-	if r := w.plan.uplink.Rate; r > 0 {
-		free := max(from.free, now)
-		if int(free.Sub(now).Seconds()*float64(r))+size > w.plan.uplink.Queue {
+	if from.out.Rate > 0 {
+		out, ok := from.out.take(now, size)
+		if !ok {
 			return overrun
 		}
-		depart = free.Add(time.Duration(size) * time.Second / time.Duration(r))
-		from.free = depart
+		depart = out
 	}
 	if w.overhears {
 		from.overhear(to, data, mix(w.seed^from.seq))
@@ -240,14 +241,20 @@ func (w *World) transmit(s *shard, now gossip.Time, from *host, to int32, data [
 			return f
 		}
 	}
+	pipes := w.shared(from, w.hosts[to])
 	for range copies {
-		at := depart.Add(max(l.Latency.draw(rng.Uint64())+delay, MinLatency) + from.access +
-			w.hosts[to].access)
+		on := max(l.Latency.draw(rng.Uint64())+delay, MinLatency) + from.access + w.hosts[to].access
 		from.copies++
 		if from.spoilt > 0 && !isTCP(data) && rng.chance(from.spoilt) {
 			continue // its seal or its checksum is wrong: it goes no further than the driver
 		}
-		s.send(flight{at: at, dst: to, src: from.index, seq: from.copies, data: s.pool.copy(data)})
+		f := flight{at: depart.Add(on), dst: to, src: from.index, seq: from.copies,
+			data: s.pool.copy(data)}
+		if len(pipes) > 0 {
+			s.held = append(s.held, onHold{f, depart, on, pipes})
+			continue
+		}
+		s.send(f)
 	}
 	return sent
 }

@@ -212,7 +212,7 @@ func (o *Options) spares() bool {
 		worst = max(worst, lossOf(&o.Network.Paths[i].Link, true))
 	}
 	return cmp.Or(o.Gossip.Detector, gossip.DefaultDetector) == gossip.INQUEST &&
-		worst <= passable && o.Network.Uplink.Rate == 0
+		worst <= passable && o.Network.Own.Rate == 0
 }
 
 // writes says whether keys are written at all.

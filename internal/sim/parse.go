@@ -46,6 +46,10 @@ var actionKeys = []actionKey{
 	durationKey("bad", func(a *Action) *time.Duration { return &a.Link.Burst.Bad }),
 	shareKey("burst", func(a *Action) *float64 { return &a.Link.Burst.Loss }),
 	shareKey("spoil", func(a *Action) *float64 { return &a.Link.Spoil }),
+	{"rate", func(a *Action, v string) (err error) {
+		a.Link.Pipe, err = ParseBandwidth(v)
+		return err
+	}, func(a *Action) string { return a.Link.Pipe.String() }},
 	boolKey("confirm", func(a *Action) *bool { return &a.Confirm }),
 }
 

@@ -129,6 +129,9 @@ func (p *proc) blocked() gossip.Time { return max(p.paused, p.busy) }
 // arrive brings a packet to the process that listens at its destination.
 func (s *shard) arrive(f flight) {
 	h := s.w.hosts[f.dst]
+	if !s.admit(h, &f) {
+		return
+	}
 	if h.ground != nil {
 		h.ground.arrive(f)
 		return

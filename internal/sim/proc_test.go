@@ -130,7 +130,7 @@ func TestLinkFates(t *testing.T) {
 	}{
 		"mtu":    {Network{Within: Link{MTU: 1000}}, tooLong},
 		"loss":   {Network{Within: Link{Loss: 0.999999}}, lost},
-		"uplink": {Network{Uplink: Bandwidth{Rate: 1000, Queue: 1500}}, overrun},
+		"uplink": {Network{Own: Bandwidth{Rate: 1000, Queue: 1500}}, overrun},
 	} {
 		w, err := newWorld(Options{Nodes: 2, Network: c.net})
 		if err != nil {

@@ -23,6 +23,7 @@ type shard struct {
 	pool    pool
 	out     gossip.Outbox
 	outward [][]flight // to other shards, by their index, until the end of the window
+	held    []onHold   // to links that hosts share, alike
 	log     []Obs      // what was observed in the window, with several workers
 	fates   [fates]uint64
 	across  []crossing // from zone to zone, by both; nil while nothing was
@@ -148,6 +149,7 @@ func (w *World) window(until gossip.Time) {
 // flush hands what the shards have for each other over, and what they observed to the recorder: in
 // the order of time and host, as one shard alone would have observed it.
 func (w *World) flush() {
+	w.squeeze()
 	if len(w.shards) == 1 {
 		return
 	}

@@ -60,7 +60,8 @@ type host struct {
 	down   bool          // it answers nothing
 	seq    uint64        // packets sent
 	copies uint64        // packets that went on their way, duplicates too
-	free   gossip.Time   // when its uplink has sent all
+	out    pipe          // its own link, out
+	in     pipe          // and in
 	access time.Duration // that each packet takes more which it sends or gets
 	bursts map[burstKey]burstState
 	hash   uint64 // over everything that happened here
@@ -132,6 +133,7 @@ func (w *World) addProc() *proc {
 	p.skew = gossip.Time(mix(w.seed^uint64(i)<<20) % uint64(time.Hour))
 	rng := newStream(w.seed, 7, uint64(i))
 	h.access = w.opt.Network.access(&rng)
+	h.out.Bandwidth, h.in.Bandwidth = w.plan.own, w.plan.own
 	w.hosts = append(w.hosts, h)
 	w.procs = append(w.procs, p)
 	w.idOf = append(w.idOf, member.IDOf(p.name))
@@ -219,7 +221,7 @@ func (w *World) checkPanics() {
 // than the shortest latency: what is sent within a window arrives after it, so that the workers
 // need to meet only in between.
 func (w *World) advance(until gossip.Time) {
-	if len(w.shards) == 1 {
+	if len(w.shards) == 1 && !w.shares() {
 		w.shards[0].run(until)
 		return
 	}
