@@ -18,67 +18,68 @@ const (
 	formerWait = 300 * time.Millisecond // for their answers, at most
 )
 
-// askFormer asks for the former lives of a stream's origin, if it had any while this node was
+// former is the streams that wait to hear of former lives.
+type former struct {
+	core
+	list []*stream
+}
+
+// ask asks for the former lives of a stream's origin, if it had any while this node was
 // there.
-func (s *Streams) askFormer(now mono.Time, st *stream) {
-	m, ok := s.host.Table().Get(st.origin)
+func (f *former) ask(now mono.Time, st *stream) {
+	m, ok := f.host.Table().Get(st.origin)
 	if !ok || !m.Again || m.Generation() != st.generation || st.met {
 		return
 	}
 	var asked [formerAsks]member.ID
-	var buf [16]byte
 	for range 2 * formerAsks {
-		to, ok := s.anybody()
+		to, ok := f.anybody()
 		if !ok || to.ID == st.origin || to.ID == asked[0] || st.former == formerAsks {
 			continue
 		}
 		asked[st.former] = to.ID
 		st.former++
-		s.host.SendStream(now, to, wire.AppendAsk(buf[:0], wire.Ask{From: st.origin, All: true}))
+		f.askPage(now, to, wire.Ask{From: st.origin, All: true})
 	}
 	if st.former > 0 {
 		st.formerBy = now.Add(formerWait)
-		s.former = append(s.former, st)
-		s.at(st.formerBy)
+		f.list = append(f.list, st)
+		f.at(st.formerBy)
 	}
 }
 
-// hearFormer takes in what a page tells of the lives of the origin that it begins with, if they
-// were asked for.
-func (s *Streams) hearFormer(now mono.Time, from member.Member, origin member.ID,
-	heads wire.HeadReader) {
-	var of *stream
-	for _, st := range s.former {
+// of returns a stream of an origin that waits to hear of former lives, nil if none does.
+func (f *former) of(origin member.ID) (of *stream) {
+	for _, st := range f.list {
 		if st.origin == origin && st.former > 0 {
 			of = st
 		}
 	}
-	if of == nil {
-		return
-	}
-	for h, ok := heads.Next(); ok && h.Origin == origin; h, ok = heads.Next() {
-		s.hear(now, from, h)
-	}
-	if of.former--; of.former == 0 {
-		s.formerWake(now)
+	return of
+}
+
+// told takes in that one of the members that were asked answered.
+func (f *former) told(now mono.Time, st *stream) {
+	if st.former--; st.former == 0 {
+		f.wake(now)
 	}
 }
 
-// formerWake lets those go on that waited for long enough, or have their answers.
-func (s *Streams) formerWake(now mono.Time) {
-	list := s.former
-	s.former = nil
+// wake lets those go on that waited for long enough, or have their answers.
+func (f *former) wake(now mono.Time) {
+	list := f.list
+	f.list = nil
 	for _, st := range list {
 		if st.former > 0 && now < st.formerBy {
-			s.former = append(s.former, st)
-			s.at(st.formerBy)
+			f.list = append(f.list, st)
+			f.at(st.formerBy)
 			continue
 		}
 		st.former = 0
 		if !st.gone {
-			s.deliver(now, st, false)
-			s.deliverLater(now, st)
-			s.missing(now, st, false)
+			f.order.deliver(now, st, false)
+			f.order.deliverLater(now, st)
+			f.gaps.missing(now, st, false)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package stream
 
 import (
-	"github.com/starling-gossip/starling/internal/gossip/member"
+	"slices"
+	"time"
+
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -15,69 +17,36 @@ const (
 	maxTold  = 8 // heads on one probe
 )
 
-// tellHead has a head told on the next probes.
-func (s *Streams) tellHead(st *stream) {
+// telling is the streams whose heads are to be told.
+type telling struct{ list []*stream }
+
+// add has a head told on the next probes.
+func (t *telling) add(st *stream) {
 	st.tell = tellings
 	if !st.queued {
 		st.queued = true
-		s.telling = append(s.telling, st)
+		t.list = append(t.list, st)
 	}
 }
 
-// AppendHeads adds a Heads message for a probe or its answer, in at most room bytes; nothing if
-// nothing is held and nothing changed. A node that is odd tells no hash: each of the others would
-// ask for its heads, in vain. It has asked them, and told them what they lack.
-func (s *Streams) AppendHeads(b []byte, room int) []byte {
-	hushed := s.hash == 0 || s.sync.odd && s.sync.idle.own == s.hash
-	if room < wire.HeadsSize || hushed && len(s.telling) == 0 {
-		return b
-	}
-	start := len(b)
-	b = wire.BeginHeads(b, s.hash)
-	n := min(len(s.telling), maxTold, (room-wire.HeadsSize)/wire.HeadSize)
-	for _, st := range s.telling[:n] {
+// append adds at most so many heads that are to be told.
+func (t *telling) append(b []byte, most int) []byte {
+	n := min(len(t.list), maxTold, most)
+	for _, st := range t.list[:n] {
 		h := st.asHead()
 		b = wire.AppendHead(b, &h)
 		st.tell--
 	}
-	s.rotate(n)
-	return wire.EndHeads(b, start)
-}
-
-// Probed tells that this node asks somebody for a sign of life, and shows its heads with that. The
-// other's come back with the answer. Where most do not answer that is seldom, and a detector that
-// misses answers asks ever more seldom: a node that hears nobody's heads for a while asks for them
-// by itself.
-func (s *Streams) Probed(now mono.Time) {
-	switch y := &s.sync; {
-	case y.active || y.newcomer || s.hash == 0:
-	case y.alone == mono.Never:
-		y.alone = now.Add(aloneFor)
-		s.at(y.alone)
-	default:
-		y.missed = now.Add(missedFor)
-	}
-}
-
-// heardHeads takes in that heads of somebody came. Those that came with the request to ask somebody
-// else, which this node has just done, are no answer of that one.
-func (s *Streams) heardHeads(now mono.Time) {
-	y := &s.sync
-	if y.alone == now.Add(aloneFor) {
-		return
-	}
-	if y.alone = mono.Never; now < y.missed {
-		y.alone = now.Add(aloneFor)
-		s.at(y.alone)
-	}
+	t.rotate(n)
+	return b
 }
 
 // rotate puts the first n of those to be told at the end, or takes them out if they were told often
 // enough.
-func (s *Streams) rotate(n int) {
+func (t *telling) rotate(n int) {
 	var again [maxTold]*stream
 	k := 0
-	for _, st := range s.telling[:n] {
+	for _, st := range t.list[:n] {
 		if st.tell > 0 && !st.gone {
 			again[k] = st
 			k++
@@ -85,91 +54,120 @@ func (s *Streams) rotate(n int) {
 			st.queued = false
 		}
 	}
-	rest := copy(s.telling, s.telling[n:])
-	copy(s.telling[rest:], again[:k])
-	clear(s.telling[rest+k:])
-	s.telling = s.telling[:rest+k]
-	if len(s.telling) == 0 {
-		s.telling = nil
+	rest := copy(t.list, t.list[n:])
+	copy(t.list[rest:], again[:k])
+	clear(t.list[rest+k:])
+	t.list = t.list[:rest+k]
+	if len(t.list) == 0 {
+		t.list = nil
 	}
 }
 
-func (s *Streams) receiveHeads(now mono.Time, from member.Member, body []byte) bool {
-	hash, heads, ok := wire.ReadHeads(body)
-	if !ok {
+// Whether the hash of another node, which differs from this node's, is worth an exchange of all
+// heads. Mostly it is not: a piece is under way, or pieces are let go here a little earlier.
+
+const (
+	quiet = 500 * time.Millisecond // hashes should agree when nothing came for so long
+	// so many differences running are worth an exchange in any case
+	streak  = 8
+	fewRuns = 3 // and so many, where nothing agreed for as long as longRun
+	longRun = 2 * time.Second
+	// between two exchanges that teach nothing; so long for each page of the last
+	maxSync = 2 * time.Second
+	// of so many differences after an agreement one is looked into, once pieces age
+	oddOnes = 4
+	// a difference of which an exchange found no reason is left alone
+	explained = 30 * time.Second
+	// so long after a member is heard again hashes are compared at once
+	hurryFor = 2 * time.Second
+)
+
+// differences is what a node knows of how the hashes of others differ from its own.
+type differences struct {
+	core
+	streak int       // running
+	run    mono.Time // when the first of them was
+	odd    bool      // this node differs from all that it hears, and an exchange found no reason
+	hurry  mono.Time // until then a difference is looked into at once
+	next   mono.Time // no exchange is started before
+	pause  time.Duration
+	idle   idle
+}
+
+// idle are hashes of others that differ from this node's for no reason that an exchange finds: as a
+// rule the one holds pieces for longer.
+type idle struct {
+	own   uint64 // they are against this one
+	until mono.Time
+	other [4]uint64
+	at    int
+}
+
+func (d *idle) add(now mono.Time, own, other uint64) {
+	if d.own != own {
+		*d = idle{own: own}
+	}
+	d.other[d.at%len(d.other)], d.until = other, now.Add(explained)
+	d.at++
+}
+
+func (d *idle) has(now mono.Time, own, other uint64) bool {
+	return d.own == own && now < d.until && slices.Contains(d.other[:min(d.at, len(d.other))],
+		other)
+}
+
+// worth says whether the hash of another node is worth an exchange. busy says that one is under
+// way.
+func (d *differences) worth(now mono.Time, hash uint64, busy bool) bool {
+	own := d.known.hash
+	if hash == own {
+		d.streak, d.odd = 0, false
 		return false
 	}
-	for range maxTold {
-		h, ok := heads.Next()
-		if !ok {
-			break
-		}
-		s.hear(now, from, h)
+	if d.streak++; d.streak == 1 {
+		d.run = now
 	}
-	s.compareHash(now, from, hash)
-	return !heads.Malformed()
-}
-
-// hear takes in how far a member has a stream. It returns the stream if that was more than is known
-// here.
-func (s *Streams) hear(now mono.Time, from member.Member, h wire.Head) (news *stream) {
-	if s.isOwn(h.Origin, h.Generation) {
-		s.twin(now, h.High)
-		return nil
-	}
-	st := s.find(h.Origin, h.Generation)
-	if st == nil {
-		_, known := s.host.Table().Get(h.Origin)
-		s.sync.strange = s.sync.strange || !known
-		if !known || h.High == 0 || s.sync.newcomer {
-			return nil
-		}
-		if st = s.meet(now, h.Origin, h.Generation, h.High); st == nil {
-			return nil
-		}
-	}
-	if h.High <= st.head && st.repair == nil {
-		return nil
-	}
-	st.lately = true
-	if s.claimed(now, st, h.High) {
-		news = st
-	}
-	if st.repair != nil {
-		st.repair.hear(from.ID, h.Low, h.High)
-	}
-	return news
-}
-
-// meet makes a stream that was not known, of which a piece was heard. A newcomer that does not know
-// yet where it begins keeps what comes until it does.
-func (s *Streams) meet(now mono.Time, origin member.ID, generation, seq uint64) *stream {
-	if s.isOwn(origin, generation) {
-		s.twin(now, seq)
-		return nil
-	}
-	st := s.add(origin, generation)
-	if st != nil && s.sync.newcomer && !st.met {
-		st.begun = false
-		if seq > Ahead/2 {
-			st.next = seq - Ahead/2
-			st.solid = st.next
-		}
-	}
-	if st != nil && !s.sync.newcomer {
-		s.askFormer(now, st)
-	}
-	return st
-}
-
-// claimed takes in that somebody says that a stream goes up to some piece, and says whether that is
-// news.
-func (s *Streams) claimed(now mono.Time, st *stream, high uint64) bool {
-	high = min(high, st.next+Ahead-1)
-	if high <= st.head || s.deafTo(now, st) {
+	d.odd = d.streak >= streak && d.idle.own == own && now < d.idle.until
+	settled := hash != 0 && (now.Sub(d.known.changed) >= quiet || now < d.hurry) ||
+		d.streak >= streak ||
+		// where most are dead, unknown yet, few are heard
+		d.streak >= fewRuns && now.Sub(d.run) >= longRun
+	if busy || now < d.next || !settled || d.idle.has(now, own, hash) {
 		return false
 	}
-	st.head = high
-	s.missing(now, st, false)
-	return true
+	// else the one before agreed: this one is odd, and asks itself
+	return d.streak > 1 || !d.known.aged || now < d.hurry || d.host.Rand().IntN(oddOnes) == 0
+}
+
+// begun notes that an exchange began.
+func (d *differences) begun(now mono.Time) { d.streak, d.next = 0, now.Add(d.cfg.Sync) }
+
+// rest has the next exchange wait, and longer each time, since one of some pages taught nothing.
+func (d *differences) rest(now mono.Time, pages int) {
+	d.pause = min(max(2*d.pause, d.cfg.Sync), maxSync*time.Duration(max(pages, 1)))
+	d.next = now.Add(d.pause + time.Duration(d.host.Rand().Int64N(int64(d.pause)/2+1)))
+}
+
+// hasten lets an exchange begin at once.
+func (d *differences) hasten(now mono.Time) { d.next, d.pause = min(d.next, now), 0 }
+
+// Heard tells that a live member that was silent is heard again. So what differs is looked into at
+// once: there may have been a cut too short for a verdict, or in one direction alone.
+func (d *differences) Heard(now mono.Time) {
+	d.hasten(now)
+	d.hurry = now.Add(hurryFor)
+}
+
+// AppendHeads adds a Heads message for a probe or its answer, in at most room bytes; nothing if
+// nothing is held and nothing changed. A node that is odd tells no hash: each of the others would
+// ask for its heads, in vain. It has asked them, and told them what they lack.
+func (d *differences) AppendHeads(b []byte, room int) []byte {
+	hushed := d.known.hash == 0 || d.odd && d.idle.own == d.known.hash
+	if room < wire.HeadsSize || hushed && len(d.known.telling.list) == 0 {
+		return b
+	}
+	start := len(b)
+	b = wire.BeginHeads(b, d.known.hash)
+	b = d.known.telling.append(b, (room-wire.HeadsSize)/wire.HeadSize)
+	return wire.EndHeads(b, start)
 }

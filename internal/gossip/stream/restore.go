@@ -15,7 +15,7 @@ import (
 // generation of this node's own that it finds, 0 if none: the present one has to be later.
 func (s *Streams) Restore(now mono.Time, marks iter.Seq[Mark],
 	pieces iter.Seq[wire.Piece]) (own uint64) {
-	s.sync.joined = true
+	s.arrival.joined = true
 	for m := range marks {
 		if st := s.add(m.Origin, m.Generation); st != nil && m.Next > 0 {
 			st.resume(m.Next, m.Seq)
@@ -26,9 +26,9 @@ func (s *Streams) Restore(now mono.Time, marks iter.Seq[Mark],
 	}
 	for _, st := range s.list {
 		s.deliver(now, st, false)
-		s.missing(now, st, true)
+		s.gaps.missing(now, st, true)
 	}
-	s.retain(now)
+	s.retention.retain(now)
 	if from, to := s.lives(s.host.Self()); to > from {
 		own = s.list[to-1].generation
 	}

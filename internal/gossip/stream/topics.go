@@ -82,17 +82,3 @@ func (c *topic) roll(now mono.Time) {
 		c.since, c.now, c.previous = c.since.Add(rateWindow), 0, c.now
 	}
 }
-
-// Topics returns what is known of the topics, by name.
-func (s *Streams) Topics(now mono.Time) []Topic {
-	list := make([]Topic, 0, len(s.topics.list))
-	for _, c := range s.topics.list {
-		c.roll(now)
-		// of the window before, as it slides out
-		left := 1 - float64(now.Sub(c.since))/float64(rateWindow)
-		t := c.Topic
-		t.Rate = (float64(c.now) + float64(c.previous)*left) / rateWindow.Seconds()
-		list = append(list, t)
-	}
-	return list
-}
