@@ -3,6 +3,7 @@ package stream
 import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -27,16 +28,7 @@ func (e *env) isOwn(origin member.ID, generation uint64) bool {
 
 // anybody returns a random live member other than this node.
 func (e *env) anybody() (member.Member, bool) {
-	t := e.host.Table()
-	for range 4 {
-		if t.Served() < 2 {
-			break
-		}
-		if m := t.At(e.host.Rand().IntN(t.Served())); m.ID != e.host.Self() {
-			return m, true
-		}
-	}
-	return member.Member{}, false
+	return plane.Anybody(e.host.Rand(), e.host.Table(), e.host.Self())
 }
 
 // originLives says whether a stream's origin is a live member, other than this node, in the life
