@@ -156,7 +156,7 @@ func (x *exchange) randomRange(g wire.Range, bits uint8) wire.Range {
 func (x *exchange) sendSketch(now mono.Time, to member.Member, g wire.Range, cells int) {
 	v := wire.View{Range: g, Salt: x.host.Rand().Uint32()}
 	var c [largeCells]uint64
-	v.Count = x.known.sketch(c[:cells], newSalt(v.Salt), g)
+	v.Count = x.sketch(c[:cells], newSalt(v.Salt), g)
 	x.buf = wire.AppendKeySketch(x.buf[:0], &v, c[:cells])
 	x.send(now, to, x.buf)
 }
@@ -178,7 +178,7 @@ func (x *exchange) receiveSketch(now mono.Time, from member.Member, body []byte)
 		cells[i] = words.At(i)
 	}
 	t := newSalt(v.Salt)
-	count := x.known.sketch(cells[:n], t, v.Range)
+	count := x.sketch(cells[:n], t, v.Range)
 	found, ok := reconcile.Peel(cells[:n], items[:0])
 	if !ok {
 		x.stats.Undecoded++
@@ -279,4 +279,29 @@ func (x *exchange) sendAsks(now mono.Time) {
 	if len(x.asks.list) < n { // others may have what did not come
 		x.retry = min(x.retry, now.Add(plane.Jitter(x.host.Rand(), x.cfg.Follow)))
 	}
+}
+
+// salt makes tags and items.
+type salt uint64
+
+func newSalt(v uint32) salt { return salt(member.Mix(uint64(v) + 0x9e3779b97f4a7c15)) }
+
+func (t salt) tag(id member.ID) uint32 { return uint32(member.Mix(uint64(id)^uint64(t)) >> 32) }
+
+// item is a tag and a hash of how far the owner is held.
+func (t salt) item(o *owner) uint64 {
+	return reconcile.Seal(uint64(t.tag(o.id))<<32 | member.Mix(o.hash()^uint64(t))>>32)
+}
+
+func inRange(id member.ID, g wire.Range) bool { return uint64(id)>>(64-g.Bits) == uint64(g.Prefix) }
+
+// sketch adds all owners of a range to some cells, and returns how many there are.
+func (x *exchange) sketch(cells []uint64, t salt, g wire.Range) (n uint32) {
+	for _, o := range x.known.owners {
+		if o.live && o.version > 0 && inRange(o.id, g) {
+			reconcile.Toggle(cells, t.item(o))
+			n++
+		}
+	}
+	return n
 }

@@ -20,7 +20,7 @@
 //	asks      asks.go                the owners that are asked for
 //	digests   asks.go                how far owners are held here, as it is told
 //	exchange  repair.go, serve.go    what differs is found by fingerprint and sketch, and served
-//	earlies   early.go               deltas that overtook others
+//	earlies   take.go                deltas that overtook others
 //	intake    take.go                deltas come in
 //
 // Store is a pure state machine in the manner of the other rooms of gossip.

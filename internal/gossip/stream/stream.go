@@ -15,6 +15,7 @@
 //	stream       one.go                 one life of one member: order, holes, what it shows
 //	repair       repair.go              one gap: which members have the piece, and lack it
 //	telling      heads.go               the streams whose heads ride on probes
+//	passing      heads.go               the streams that were news, and are passed on
 //	catalog      catalog.go, held.go    all streams, and what is held of them
 //	order        order.go               what is delivered next, and what is told as lost
 //	gaps         gap.go                 streams in which something is missing, or the end
@@ -22,22 +23,21 @@
 //	outbox       publish.go             this node's own stream, within a window
 //	retention    retain.go              what is held is bounded by bytes, count and age
 //	arrival      arrival.go             where streams begin for a newcomer
-//	former       former.go              a new life waits to hear of the one before
+//	former       arrival.go             a new life waits to hear of the one before
 //	intake       take.go                a piece, or a word of one, comes in
 //	holders      holder.go              which member is asked
 //	polls        poll.go                one question about many streams
 //	pulls        pull.go, supply.go     missing pieces are asked for, and come
 //	answers      answer.go              what others ask for
-//	differences  heads.go               the hash of another is not this node's
+//	differences  sync.go                the hash of another is not this node's
 //	exchange     sync.go                heads of all streams are exchanged, page by page
-//	reunion      reunion.go, pass.go    members that were away are back
-//
-// What a driver kept on disk comes back by Restore (restore.go).
+//	reunion      reunion.go             members that were away are back
 //
 // Streams is a pure state machine in the manner of the other rooms of gossip.
 package stream
 
 import (
+	"iter"
 	"math/rand/v2"
 	"time"
 
@@ -328,4 +328,47 @@ func (s *Streams) Receive(now mono.Time, sender plane.Sender, t wire.Type, body 
 		ok = s.pulls.receiveSupply(now, from, body)
 	}
 	return ok
+}
+
+// Restore takes in what a driver kept of a former run, before anything else comes in: how far
+// streams were delivered, and pieces of them, in rising order of each stream's sequence. Nothing
+// before a mark is delivered again; what lies after it and is whole is delivered now. A node that
+// was restored was there before. So streams that it does not know began while it was away, and
+// begin at their first piece, as for all members that were there. Restore returns the last
+// generation of this node's own that it finds, 0 if none: the present one has to be later.
+func (s *Streams) Restore(now mono.Time, marks iter.Seq[Mark],
+	pieces iter.Seq[wire.Piece]) (own uint64) {
+	s.arrival.joined = true
+	for m := range marks {
+		if st := s.add(m.Origin, m.Generation); st != nil && m.Next > 0 {
+			st.resume(m.Next, m.Seq)
+		}
+	}
+	for p := range pieces {
+		s.restore(now, p)
+	}
+	for _, st := range s.list {
+		s.deliver(now, st, false)
+		s.gaps.missing(now, st, true)
+	}
+	s.retention.retain(now)
+	if from, to := s.lives(s.host.Self()); to > from {
+		own = s.list[to-1].generation
+	}
+	return own
+}
+
+func (s *Streams) restore(now mono.Time, p wire.Piece) {
+	st := s.find(p.Origin, p.Generation)
+	if st == nil {
+		if st = s.add(p.Origin, p.Generation); st == nil {
+			return
+		}
+	}
+	_, ok := readPart(p.Body)
+	far := st.held > 0 && max(st.top, p.Seq)-min(st.low, p.Seq) > uint64(2*Ahead+s.cfg.Pieces)
+	if !ok || far || st.get(p.Seq) != nil || p.Seq == 0 || p.Seq >= st.next+Ahead {
+		return
+	}
+	s.shelve(now, st, p.Seq, append([]byte(nil), p.Body...))
 }

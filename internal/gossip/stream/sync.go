@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
@@ -9,7 +10,7 @@ import (
 )
 
 // An exchange of all heads: Ask, Page, Ask from where the page ended, until all are told. It starts
-// when hashes differ by more than pieces under way (differ.go), when this process stood still, when
+// when hashes differ by more than pieces under way, when this process stood still, when
 // a member is back (reunion.go), and when this node is a newcomer (arrival.go).
 
 const (
@@ -299,4 +300,113 @@ func (x *exchange) receiveHeads(now mono.Time, from member.Member, body []byte) 
 	}
 	x.compareHash(now, from, hash)
 	return !heads.Malformed()
+}
+
+// Whether the hash of another node, which differs from this node's, is worth an exchange of all
+// heads. Mostly it is not: a piece is under way, or pieces are let go here a little earlier.
+
+const (
+	quiet = 500 * time.Millisecond // hashes should agree when nothing came for so long
+	// so many differences running are worth an exchange in any case
+	streak  = 8
+	fewRuns = 3 // and so many, where nothing agreed for as long as longRun
+	longRun = 2 * time.Second
+	// between two exchanges that teach nothing; so long for each page of the last
+	maxSync = 2 * time.Second
+	// of so many differences after an agreement one is looked into, once pieces age
+	oddOnes = 4
+	// a difference of which an exchange found no reason is left alone
+	explained = 30 * time.Second
+	// so long after a member is heard again hashes are compared at once
+	hurryFor = 2 * time.Second
+)
+
+// differences is what a node knows of how the hashes of others differ from its own.
+type differences struct {
+	core
+	streak int       // running
+	run    mono.Time // when the first of them was
+	odd    bool      // this node differs from all that it hears, and an exchange found no reason
+	hurry  mono.Time // until then a difference is looked into at once
+	next   mono.Time // no exchange is started before
+	pause  time.Duration
+	idle   idle
+}
+
+// idle are hashes of others that differ from this node's for no reason that an exchange finds: as a
+// rule the one holds pieces for longer.
+type idle struct {
+	own   uint64 // they are against this one
+	until mono.Time
+	other [4]uint64
+	at    int
+}
+
+func (d *idle) add(now mono.Time, own, other uint64) {
+	if d.own != own {
+		*d = idle{own: own}
+	}
+	d.other[d.at%len(d.other)], d.until = other, now.Add(explained)
+	d.at++
+}
+
+func (d *idle) has(now mono.Time, own, other uint64) bool {
+	return d.own == own && now < d.until && slices.Contains(d.other[:min(d.at, len(d.other))],
+		other)
+}
+
+// worth says whether the hash of another node is worth an exchange. busy says that one is under
+// way.
+func (d *differences) worth(now mono.Time, hash uint64, busy bool) bool {
+	own := d.known.hash
+	if hash == own {
+		d.streak, d.odd = 0, false
+		return false
+	}
+	if d.streak++; d.streak == 1 {
+		d.run = now
+	}
+	d.odd = d.streak >= streak && d.idle.own == own && now < d.idle.until
+	settled := hash != 0 && (now.Sub(d.known.changed) >= quiet || now < d.hurry) ||
+		d.streak >= streak ||
+		// where most are dead, unknown yet, few are heard
+		d.streak >= fewRuns && now.Sub(d.run) >= longRun
+	if busy || now < d.next || !settled || d.idle.has(now, own, hash) {
+		return false
+	}
+	// else the one before agreed: this one is odd, and asks itself
+	return d.streak > 1 || !d.known.aged || now < d.hurry || d.host.Rand().IntN(oddOnes) == 0
+}
+
+// begun notes that an exchange began.
+func (d *differences) begun(now mono.Time) { d.streak, d.next = 0, now.Add(d.cfg.Sync) }
+
+// rest has the next exchange wait, and longer each time, since one of some pages taught nothing.
+func (d *differences) rest(now mono.Time, pages int) {
+	d.pause = min(max(2*d.pause, d.cfg.Sync), maxSync*time.Duration(max(pages, 1)))
+	d.next = now.Add(d.pause + time.Duration(d.host.Rand().Int64N(int64(d.pause)/2+1)))
+}
+
+// hasten lets an exchange begin at once.
+func (d *differences) hasten(now mono.Time) { d.next, d.pause = min(d.next, now), 0 }
+
+// Heard tells that a live member that was silent is heard again. So what differs is looked into at
+// once: there may have been a cut too short for a verdict, or in one direction alone.
+func (d *differences) Heard(now mono.Time) {
+	d.hasten(now)
+	d.hurry = now.Add(hurryFor)
+}
+
+// AppendHeads adds a Heads message for a probe or its answer, in at most room bytes; nothing if
+// nothing is held and nothing changed. A node that is odd tells no hash: each of the others would
+// ask for its heads, in vain. It has asked them, and told them what they lack.
+func (d *differences) AppendHeads(b []byte, room int) []byte {
+	hushed := d.known.hash == 0 || d.odd && d.idle.own == d.known.hash
+	if room < wire.HeadsSize || hushed && len(d.known.telling.list) == 0 {
+		return b
+	}
+	start := len(b)
+	b = wire.BeginHeads(b, d.known.hash)
+	b = d.known.telling.append(b, (room-wire.HeadsSize)/wire.HeadSize)
+	return wire.EndHeads(b, start)
 }

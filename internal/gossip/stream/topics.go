@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -35,8 +34,15 @@ type topic struct {
 
 // get returns a topic's counter, made if need be, or the one for the rest.
 func (t *topics) get(name []byte) *topic {
-	i, ok := slices.BinarySearchFunc(t.list, name,
-		func(a *topic, b []byte) int { return compareText(a.Name, b) })
+	i, ok := slices.BinarySearchFunc(t.list, name, func(a *topic, b []byte) int {
+		switch { // without a copy
+		case a.Name < string(b):
+			return -1
+		case a.Name == string(b):
+			return 0
+		}
+		return 1
+	})
 	switch {
 	case ok:
 		return t.list[i]
@@ -46,16 +52,6 @@ func (t *topics) get(name []byte) *topic {
 	fresh := &topic{Topic: Topic{Name: string(name)}}
 	t.list = slices.Insert(t.list, i, fresh)
 	return fresh
-}
-
-func compareText(a string, b []byte) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return cmp.Compare(a[i], b[i])
-		}
-	}
-	return cmp.Compare(len(a), len(b))
 }
 
 func (t *topics) delivered(now mono.Time, name []byte, size int) {
