@@ -131,6 +131,19 @@ func Jitter(chance *rand.Rand, d time.Duration) time.Duration {
 	return d*3/4 + time.Duration(chance.Int64N(int64(d)/2+1))
 }
 
+// Anybody returns a random live member that can be sent to, other than this node.
+func Anybody(chance *rand.Rand, t *member.Table, self member.ID) (member.Member, bool) {
+	for range 4 { // this node is drawn but seldom, except in the smallest clusters
+		if t.Served() < 2 {
+			break
+		}
+		if m := t.At(chance.IntN(t.Served())); m.ID != self {
+			return m, true
+		}
+	}
+	return member.Member{}, false
+}
+
 // LiveMember returns what the table holds of a peer, if that is a live member in the life that is
 // meant.
 func LiveMember(t *member.Table, p Peer) (member.Member, bool) {

@@ -346,17 +346,7 @@ func (r *Repair) Stalled(_ mono.Time, gap time.Duration) {
 
 // anybody returns a random live member other than this node.
 func (r *Repair) anybody() (member.Member, bool) {
-	t := r.host.Table()
-	for range 4 { // this node is drawn but seldom, except in the smallest clusters
-		if t.Served() < 2 {
-			break
-		}
-		m := t.At(r.host.Rand().IntN(t.Served()))
-		if m.ID != r.host.Self() {
-			return m, true
-		}
-	}
-	return member.Member{}, false
+	return plane.Anybody(r.host.Rand(), r.host.Table(), r.host.Self())
 }
 
 // Receive takes a message of anti-entropy from a live member, and says whether it could be read.

@@ -15,7 +15,8 @@ func deltasOf(w *world, x *node) (all [][]byte) {
 	p, done := position{}, false
 	for !done {
 		var b []byte
-		b, p, done = x.store.appendDelta(wire.BeginDeltas(nil, 0), w.now, x.store.self(), p, 900)
+		b, p, done = x.store.packer.appendDelta(wire.BeginDeltas(nil, 0), w.now, x.store.self(),
+			p, 900)
 		all = append(all, wire.EndDeltas(b, 0))
 	}
 	return all
@@ -41,9 +42,9 @@ func TestOvertaken(t *testing.T) {
 	if what := w.equal(); what != "" {
 		t.Error(what)
 	}
-	if len(x.store.early) > 0 || len(x.store.repair.asks) > 0 || x.packets > 0 {
-		t.Errorf("%d kept, %d asked for, %d sent", len(x.store.early),
-			len(x.store.repair.asks), x.packets)
+	if len(x.store.intake.early.list) > 0 || len(x.store.asks.list) > 0 || x.packets > 0 {
+		t.Errorf("%d kept, %d asked for, %d sent", len(x.store.intake.early.list),
+			len(x.store.asks.list), x.packets)
 	}
 }
 
@@ -59,13 +60,14 @@ func TestEarlyBound(t *testing.T) {
 	for _, b := range all[1:] {
 		x.receive(y, b)
 	}
-	if len(x.store.early) != maxEarly || len(x.store.spare) > maxEarly {
-		t.Errorf("%d are kept, %d buffers are spare", len(x.store.early), len(x.store.spare))
+	if len(x.store.intake.early.list) != maxEarly || len(x.store.intake.early.spare) > maxEarly {
+		t.Errorf("%d are kept, %d buffers are spare", len(x.store.intake.early.list),
+			len(x.store.intake.early.spare))
 	}
 	w.run(2 * askAgain)
 	x.receive(y, all[0])
-	if got := x.store.Version(y.id()); len(x.store.early) > 0 || got != 1 {
-		t.Errorf("%d are kept too long, version %d", len(x.store.early), got)
+	if got := x.store.Version(y.id()); len(x.store.intake.early.list) > 0 || got != 1 {
+		t.Errorf("%d are kept too long, version %d", len(x.store.intake.early.list), got)
 	}
 	x.store.Forget(w.now, y.id())
 	y.rec.Generation++

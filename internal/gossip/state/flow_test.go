@@ -18,7 +18,7 @@ func TestFlow(t *testing.T) {
 		w.nodes[0].set("hot", fmt.Sprint(writes), 0)
 		w.run(100 * time.Microsecond)
 	}
-	bytes, links := w.nodes[0].bytes, len(w.nodes[0].store.links)
+	bytes, links := w.nodes[0].bytes, len(w.nodes[0].store.links.list)
 	perLink := 2 * int(time.Second/(20*time.Millisecond))
 	if most := links * (perLink + 2) * 150; bytes > most {
 		t.Errorf("%d writes cost their writer %d bytes over %d links, over %d", writes, bytes,
@@ -117,8 +117,8 @@ func TestNoAllocation(t *testing.T) {
 	w.run(2 * time.Second)
 	x, y := w.nodes[0], w.nodes[1]
 	m, _ := x.table.Get(y.id())
-	b, _, _ := y.store.appendDelta(wire.BeginDeltas(nil, 0), w.now, y.store.self(), position{},
-		1000)
+	b, _, _ := y.store.packer.appendDelta(wire.BeginDeltas(nil, 0), w.now, y.store.self(),
+		position{}, 1000)
 	b = wire.EndDeltas(b, 0)
 	f := y.store.Fingerprint()
 	if n := testing.AllocsPerRun(100, func() {

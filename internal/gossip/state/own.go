@@ -17,21 +17,38 @@ type grave struct {
 	at      mono.Time
 }
 
+// writer is this node as an owner of keys.
+type writer struct {
+	*env
+	known  *catalog
+	ring   *ring
+	graves []grave   // the oldest first
+	raised mono.Time // when the floor rose last
+}
+
 // self returns this node's own map; nil before the node is in its table.
-func (s *Store) self() *owner {
-	if o := s.owner(s.host.Self()); o != nil {
+func (w *writer) self() *owner {
+	if o := w.known.owner(w.host.Self()); o != nil {
 		return o
 	}
-	m, ok := s.host.Table().Get(s.host.Self())
+	m, ok := w.host.Table().Get(w.host.Self())
 	if !ok {
 		return nil
 	}
-	return s.ensure(&m)
+	return w.known.ensure(&m)
+}
+
+// CheckKey says whether a key may be used.
+func CheckKey(key string) error {
+	if key == "" || len(key) > MaxKey {
+		return fmt.Errorf("%w: it has %d bytes, 1 to %d are allowed", ErrKey, len(key), MaxKey)
+	}
+	return nil
 }
 
 // Set writes a key of this node's own; with a TTL, the key is deleted after it. The value is
 // copied. An error means that nothing was done.
-func (s *Store) Set(now mono.Time, key string, value []byte, ttl time.Duration) error {
+func (w *writer) Set(now mono.Time, key string, value []byte, ttl time.Duration) error {
 	if err := CheckKey(key); err != nil {
 		return err
 	}
@@ -43,7 +60,7 @@ func (s *Store) Set(now mono.Time, key string, value []byte, ttl time.Duration) 
 		return fmt.Errorf("%w: %s for the key %q, %s to %s are allowed", ErrTTL, ttl, key,
 			MinTTL, MaxTTL)
 	}
-	o := s.self()
+	o := w.self()
 	it := item{key: key, value: string(value), lapses: ttl != 0}
 	size := o.size + it.cost()
 	if i := o.index(key); i >= 0 {
@@ -54,14 +71,14 @@ func (s *Store) Set(now mono.Time, key string, value []byte, ttl time.Duration) 
 		return fmt.Errorf("%w: %d bytes with the key %q, at most %d are allowed", ErrFull,
 			size, key, MaxNode)
 	}
-	s.stats.Sets++
-	s.write(now, o, it, ttl)
+	w.stats.Sets++
+	w.write(now, o, it, ttl)
 	return nil
 }
 
 // Delete deletes a key of this node's own.
-func (s *Store) Delete(now mono.Time, key string) error {
-	o := s.self()
+func (w *writer) Delete(now mono.Time, key string) error {
+	o := w.self()
 	i := o.index(key)
 	if i < 0 {
 		return fmt.Errorf("%w: %q", ErrNoKey, key)
@@ -69,50 +86,50 @@ func (s *Store) Delete(now mono.Time, key string) error {
 	if _, shown := o.value(now, i); !shown {
 		return fmt.Errorf("%w: %q", ErrNoKey, key)
 	}
-	s.stats.Deletes++
-	s.write(now, o, item{key: key, deleted: true}, 0)
+	w.stats.Deletes++
+	w.write(now, o, item{key: key, deleted: true}, 0)
 	return nil
 }
 
 // twin looks whether others have a version of this node's own keys that it did not write.
-func (s *Store) twin(now mono.Time, instance uint32, version uint64) {
-	if o := s.self(); o != nil && instance == o.instance && version > o.version {
-		s.host.Twin(now)
+func (w *writer) twin(now mono.Time, instance uint32, version uint64) {
+	if o := w.self(); o != nil && instance == o.instance && version > o.version {
+		w.host.Twin(now)
 	}
 }
 
 // write puts the next version into this node's own map and sends it on its way.
-func (s *Store) write(now mono.Time, o *owner, it item, ttl time.Duration) {
+func (w *writer) write(now mono.Time, o *owner, it item, ttl time.Duration) {
 	before := o.version
 	it.version = before + 1
 	i := o.index(it.key)
 	if i >= 0 {
-		s.unearth(o.items[i].Value().version)
+		w.unearth(o.items[i].Value().version)
 	}
-	s.put(o, it, i, now.Add(ttl))
-	s.setVersion(o, it.version)
+	w.known.put(o, it, i, now.Add(ttl))
+	w.known.setVersion(o, it.version)
 	o.changed = now
 	if it.deleted {
-		s.graves = append(s.graves, grave{it.version, now})
+		w.graves = append(w.graves, grave{it.version, now})
 	}
-	s.forgetTombstones(now)
-	s.push(now, o, before)
-	s.host.Changed(now, Change{Owner: o.id, Version: it.version, Key: it.key, Value: it.value,
+	w.forgetTombstones(now)
+	w.push(now, o, before)
+	w.host.Changed(now, Change{Owner: o.id, Version: it.version, Key: it.key, Value: it.value,
 		Gone: it.deleted})
 }
 
 // push sends this node's own writes after a version on their way to all.
-func (s *Store) push(now mono.Time, o *owner, after uint64) {
-	s.passToAll(now, route{o: o, from: after, floor: o.floor})
+func (w *writer) push(now mono.Time, o *owner, after uint64) {
+	w.ring.passToAll(now, route{o: o, from: after, floor: o.floor})
 }
 
 // unearth takes out the grave of a tombstone, if there is one of that version: its key is written
 // again.
-func (s *Store) unearth(version uint64) {
-	i, ok := slices.BinarySearchFunc(s.graves, version,
+func (w *writer) unearth(version uint64) {
+	i, ok := slices.BinarySearchFunc(w.graves, version,
 		func(g grave, v uint64) int { return cmp.Compare(g.version, v) })
 	if ok {
-		s.graves = slices.Delete(s.graves, i, i+1)
+		w.graves = slices.Delete(w.graves, i, i+1)
 	}
 }
 
@@ -120,29 +137,70 @@ func (s *Store) unearth(version uint64) {
 // many. A reader that has not got so far gets the map anew, so that no key comes back that was
 // deleted meanwhile. One that is getting it begins again when the floor rises: so it rises seldom,
 // over many tombstones at once.
-func (s *Store) forgetTombstones(now mono.Time) {
+func (w *writer) forgetTombstones(now mono.Time) {
 	n := 0
-	if len(s.graves) > MaxTombstones {
-		n = len(s.graves) - MaxTombstones/2
+	if len(w.graves) > MaxTombstones {
+		n = len(w.graves) - MaxTombstones/2
 	}
-	if s.gravesDue() <= now {
-		for n < len(s.graves) && now.Sub(s.graves[n].at) >= s.cfg.Tombstone {
+	if w.due() <= now {
+		for n < len(w.graves) && now.Sub(w.graves[n].at) >= w.cfg.Tombstone {
 			n++
 		}
 	}
 	if n > 0 {
-		o := s.self()
-		o.floor, s.raised = s.graves[n-1].version, now
-		s.bury(o)
-		s.graves = append(s.graves[:0], s.graves[n:]...)
+		o := w.self()
+		o.floor, w.raised = w.graves[n-1].version, now
+		w.known.bury(o)
+		w.graves = append(w.graves[:0], w.graves[n:]...)
 	}
 }
 
-// gravesDue returns when the oldest tombstone is to be forgotten: when it is old enough, but not
+// due returns when the oldest tombstone is to be forgotten: when it is old enough, but not
 // soon after others were.
-func (s *Store) gravesDue() mono.Time {
-	if len(s.graves) == 0 {
+func (w *writer) due() mono.Time {
+	if len(w.graves) == 0 {
 		return mono.Never
 	}
-	return max(s.graves[0].at.Add(s.cfg.Tombstone), s.raised.Add(s.cfg.Tombstone/2))
+	return max(w.graves[0].at.Add(w.cfg.Tombstone), w.raised.Add(w.cfg.Tombstone/2))
+}
+
+// lapse ends what is over. An own key gets a tombstone; others' keys are just not shown any more,
+// so that those of a dead owner go too.
+func (w *writer) lapse(now mono.Time) {
+	w.known.lapses = mono.Never
+	for _, o := range w.known.owners {
+		w.lapseOf(now, o, true)
+		if o.next != nil {
+			w.lapseOf(now, o.next, false)
+		}
+	}
+}
+
+func (w *writer) lapseOf(now mono.Time, o *owner, tell bool) {
+	for k := 0; k < len(o.lapse); {
+		l := o.lapse[k]
+		if l.at > now {
+			w.known.lapses = min(w.known.lapses, l.at)
+			k++
+			continue
+		}
+		it := o.items[o.after(l.version)-1].Value()
+		if o.id == w.host.Self() {
+			w.stats.Lapsed++
+			w.write(now, o, item{key: it.key, deleted: true}, 0)
+			continue
+		}
+		o.lapse = slices.Delete(o.lapse, k, k+1)
+		if tell {
+			w.known.tell(now, o, &it, true)
+		}
+	}
+}
+
+// catchUp ends what is over before anything is told or taken: a node that slept wakes with keys
+// whose time is over.
+func (w *writer) catchUp(now mono.Time) {
+	if w.known.lapses <= now {
+		w.lapse(now)
+	}
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"time"
@@ -135,15 +136,8 @@ func (o *owner) remaining(now mono.Time, it *item) (d time.Duration, ok bool) {
 }
 
 func (o *owner) findLapse(version uint64) (int, bool) {
-	return slices.BinarySearchFunc(o.lapse, version, func(l lapse, v uint64) int {
-		switch {
-		case l.version < v:
-			return -1
-		case l.version > v:
-			return 1
-		}
-		return 0
-	})
+	return slices.BinarySearchFunc(o.lapse, version,
+		func(l lapse, v uint64) int { return cmp.Compare(l.version, v) })
 }
 
 // shown says whether an item was told of, and not yet that it is gone.
@@ -174,104 +168,6 @@ func (o *owner) values(now mono.Time) iter.Seq[Value] {
 	}
 }
 
-// put adds an item that is later than all others, instead of what is held under its key at i; -1 if
-// nothing is. One that lapses is over then, and already if that is 0.
-func (s *Store) put(o *owner, it item, i int, lapses mono.Time) {
-	if i >= 0 {
-		s.drop(o, i)
-	}
-	if it.deleted {
-		o.dead++
-	} else {
-		it.sum = sumOf(&it)
-	}
-	o.items = append(o.items, unique.Make(it))
-	o.content ^= it.sum
-	s.size(o, it.cost())
-	if it.lapses {
-		o.lapsing++
-		if lapses > 0 {
-			o.lapse = append(o.lapse, lapse{it.version, lapses})
-			s.lapses = min(s.lapses, lapses)
-		}
-	}
-}
-
-// drop takes out an item.
-func (s *Store) drop(o *owner, i int) {
-	it := o.items[i].Value()
-	o.items = slices.Delete(o.items, i, i+1)
-	if it.deleted {
-		o.dead--
-	}
-	o.content ^= it.sum
-	s.size(o, -it.cost())
-	if it.lapses {
-		o.lapsing--
-		if k, ok := o.findLapse(it.version); ok {
-			o.lapse = slices.Delete(o.lapse, k, k+1)
-		}
-	}
-}
-
-// size adds bytes to a map's.
-func (s *Store) size(o *owner, n int) {
-	o.size += n
-	if o.built {
-		s.building += n
-	} else {
-		s.bytes += n
-	}
-}
-
-// bury drops the tombstones up to the owner's floor.
-func (s *Store) bury(o *owner) {
-	for i := 0; i < len(o.items) && o.dead > 0; {
-		it := o.items[i].Value()
-		if it.version > o.floor {
-			return
-		}
-		if it.deleted {
-			s.drop(o, i)
-		} else {
-			i++
-		}
-	}
-}
-
-// lapse ends what is over. An own key gets a tombstone; others' keys are just not shown any more,
-// so that those of a dead owner go too.
-func (s *Store) lapse(now mono.Time) {
-	s.lapses = mono.Never
-	for _, o := range s.owners {
-		s.lapseOf(now, o, true)
-		if o.next != nil {
-			s.lapseOf(now, o.next, false)
-		}
-	}
-}
-
-func (s *Store) lapseOf(now mono.Time, o *owner, tell bool) {
-	for k := 0; k < len(o.lapse); {
-		l := o.lapse[k]
-		if l.at > now {
-			s.lapses = min(s.lapses, l.at)
-			k++
-			continue
-		}
-		it := o.items[o.after(l.version)-1].Value()
-		if o.id == s.host.Self() {
-			s.stats.Lapsed++
-			s.write(now, o, item{key: it.key, deleted: true}, 0)
-			continue
-		}
-		o.lapse = slices.Delete(o.lapse, k, k+1)
-		if tell {
-			s.tell(now, o, &it, true)
-		}
-	}
-}
-
 // partial is a value that is larger than a datagram, as far as it has come: always of the item that
 // is next.
 type partial struct {
@@ -280,8 +176,27 @@ type partial struct {
 	value   []byte
 }
 
-// mark is how far an owner's writes were held that is forgotten.
-type mark struct {
-	instance uint32
-	version  uint64
+func (o *owner) shownAt(i int) bool {
+	it := o.items[i].Value()
+	return o.shown(&it)
+}
+
+// takes returns the map of an owner that a delta continues, nil if none: that which is built before
+// that which is shown.
+func (o *owner) takes(e *early) *owner {
+	if n := o.next; n != nil && (n.source == 0 || n.source == e.from) {
+		// The sender has to know all that was deleted up to the floor, and tell all that was
+		// deleted after it. A map that has got to its floor is as any other.
+		fits := e.floor == n.floor || e.floor < n.floor && e.to >= n.floor ||
+			n.version >= max(n.floor, e.floor)
+		if fits && e.version <= n.version {
+			return n
+		} else if fits && e.to <= o.version {
+			return nil // it is for that map, and comes too soon
+		}
+	}
+	if e.version <= o.version && max(e.floor, o.least) <= o.version {
+		return o
+	}
+	return nil
 }

@@ -37,7 +37,7 @@ func (v *ways) split(a, b int) bool {
 // shows has x see y's fingerprint, and begin an exchange.
 func (w *world) shows(x, y *node) {
 	m, _ := x.table.Get(y.id())
-	x.store.repair.next = 0
+	x.store.next = 0
 	x.store.Compare(w.now, m, y.store.Fingerprint(), true)
 	x.store.Flush(w.now)
 }
@@ -288,10 +288,10 @@ func TestSaltsDiffer(t *testing.T) {
 		w.split = nil
 		equal := 0
 		for i := range 6 {
-			w.nodes[1].store.repair.follow = 1 << 62
+			w.nodes[1].store.follow = 1 << 62
 			before := r.packets
 			w.shows(r, o)
-			w.nodes[1].store.repair.retry = 1 << 62 // nor is another begun since nobody answers
+			w.nodes[1].store.retry = 1 << 62 // nor is another begun since nobody answers
 			if r.packets == before {
 				break
 			}
@@ -535,7 +535,7 @@ func TestDoubt(t *testing.T) {
 		d := wire.AppendKeyMark(wire.BeginKeyDigest(nil, wire.KeyDigest{Reply: true}),
 			&wire.KeyMark{Owner: o.id(), Instance: m.Instance(), Version: 10})
 		x.receive(other, wire.EndKeyDigest(d, 0))
-		asks = len(x.store.repair.asks)
+		asks = len(x.store.asks.list)
 		w.run(2 * time.Second) // all tries
 		return asks
 	}

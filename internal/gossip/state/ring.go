@@ -32,43 +32,49 @@ type route struct {
 	from, floor uint64
 }
 
+// ring is this node's place among those that writes are passed on to.
+type ring struct {
+	*env
+	links *links
+}
+
 // pass puts an owner's writes into the queues of links. The links lead to all members before the
 // one that stands at end. If end is in this zone, these are members of this zone. If not, they are
 // all of this zone, and all of the zones that come before that of end.
-func (s *Store) pass(now mono.Time, r route, end uint64) {
-	me, own, i := s.stand()
+func (g *ring) pass(now mono.Time, r route, end uint64) {
+	me, own, i := g.stand()
 	if i < 0 {
 		return
 	}
 	if zone := (topology.Place{Key: end}).Zone(); zone != me.Zone() {
-		s.passAbroad(now, r, me, own, i, zone)
+		g.passAbroad(now, r, me, own, i, zone)
 		end = me.Key
 	}
-	s.passInside(now, r, own, i, end)
+	g.passInside(now, r, own, i, end)
 }
 
 // passToAll is pass to all zones.
-func (s *Store) passToAll(now mono.Time, r route) {
-	if me, own, i := s.stand(); i >= 0 {
-		s.passInside(now, r, own, i, me.Key)
-		s.passAbroad(now, r, me, own, i, me.Zone())
+func (g *ring) passToAll(now mono.Time, r route) {
+	if me, own, i := g.stand(); i >= 0 {
+		g.passInside(now, r, own, i, me.Key)
+		g.passAbroad(now, r, me, own, i, me.Zone())
 	}
 }
 
 // stand returns this node's place, its zone's, and where among them it stands; -1 if it is not
 // live.
-func (s *Store) stand() (me topology.Place, own []topology.Place, i int) {
-	m, ok := s.host.Table().Get(s.host.Self())
+func (g *ring) stand() (me topology.Place, own []topology.Place, i int) {
+	m, ok := g.host.Table().Get(g.host.Self())
 	if !ok {
 		return me, nil, -1
 	}
 	me = topology.PlaceOf(&m)
-	own = s.host.Ring().Zone(me.Zone())
+	own = g.host.Ring().Zone(me.Zone())
 	return me, own, slices.Index(own, me)
 }
 
 // passInside brings writes to the members of this zone up to end, round its ring.
-func (s *Store) passInside(now mono.Time, r route, own []topology.Place, i int, end uint64) {
+func (g *ring) passInside(now mono.Time, r route, own []topology.Place, i int, end uint64) {
 	n := len(own)
 	of := (topology.After(own, end) - i - 1 + n) % n // members between this node and end
 	if end == own[i].Key {
@@ -81,8 +87,8 @@ func (s *Store) passInside(now mono.Time, r route, own []topology.Place, i int, 
 		}
 		// the first that can be sent to; repair finds those before it
 		for k := off; k < next && k <= of; k++ {
-			if p := own[(i+k)%n]; !s.outOfFamily(p.ID) {
-				s.link(now, r, p.ID, last)
+			if p := own[(i+k)%n]; !g.outOfFamily(p.ID) {
+				g.link(now, r, p.ID, last)
 				return
 			}
 		}
@@ -90,15 +96,15 @@ func (s *Store) passInside(now mono.Time, r route, own []topology.Place, i int, 
 }
 
 // passAbroad brings writes to the zones after this one, up to and without another, round the ring.
-func (s *Store) passAbroad(now mono.Time, r route, me topology.Place, own []topology.Place,
+func (g *ring) passAbroad(now mono.Time, r route, me topology.Place, own []topology.Place,
 	i int, last uint16) {
-	if !s.host.Ring().Mixed() {
+	if !g.host.Ring().Mixed() {
 		return
 	}
 	var room [64][]topology.Place
 	zones := room[:0]
 	at, to := 0, -1
-	for z := range s.host.Ring().Zones() {
+	for z := range g.host.Ring().Zones() {
 		switch z[0].Zone() {
 		case me.Zone():
 			at = len(zones)
@@ -116,10 +122,10 @@ func (s *Store) passAbroad(now mono.Time, r route, me topology.Place, own []topo
 		z := zones[(at+off)%n]
 		from := i * len(z) / len(own)
 		p := z[from]
-		for k := 1; k < len(z) && s.outOfFamily(p.ID); k++ {
+		for k := 1; k < len(z) && g.outOfFamily(p.ID); k++ {
 			p = z[(from+k)%len(z)]
 		}
-		if s.outOfFamily(p.ID) {
+		if g.outOfFamily(p.ID) {
 			return
 		}
 		end := p.Key // its own zone alone
@@ -129,7 +135,7 @@ func (s *Store) passAbroad(now mono.Time, r route, me topology.Place, own []topo
 		case next > of && off < of:
 			end = zones[(at+of+1)%n][0].Key
 		}
-		s.link(now, r, p.ID, end)
+		g.link(now, r, p.ID, end)
 	})
 }
 
@@ -143,8 +149,8 @@ func fingers(n, width int, f func(off, next int)) {
 }
 
 // outOfFamily says whether nothing can be sent to a member from here.
-func (s *Store) outOfFamily(id member.ID) bool {
-	t := s.host.Table()
+func (g *ring) outOfFamily(id member.ID) bool {
+	t := g.host.Table()
 	if t.Served() == t.Live() {
 		return false
 	}
@@ -152,7 +158,7 @@ func (s *Store) outOfFamily(id member.ID) bool {
 	return ok && m.OutOfFamily
 }
 
-func (s *Store) link(now mono.Time, r route, peer member.ID, end uint64) {
-	s.queue(now, peer, r.o, pending{owner: r.o.id,
+func (g *ring) link(now mono.Time, r route, peer member.ID, end uint64) {
+	g.links.queue(now, peer, r.o, pending{owner: r.o.id,
 		position: position{from: r.from, floor: r.floor}, end: end})
 }

@@ -8,22 +8,26 @@
 // alone to say what it has. A delta says at which version it begins and at which it ends, and lists
 // what stands between. It is taken in only where it continues what is held.
 //
-//   - owner.go: what is held of one owner, and how a delta changes it.
-//   - own.go: this node's own keys: writes, times to live, tombstones.
-//   - ring.go, push.go: a write is brought to all at once, over few links that each carry the
-//     writes of many owners.
-//   - early.go: deltas that overtook others.
-//   - rebuild.go: a map that is taken in anew beside the one that is shown.
-//   - delta.go: deltas as they are sent, cut to the datagram, and taken in.
-//   - repair.go, serve.go: what differs is found by fingerprint and sketch, asked for, and served.
+// Store composes the parts below. Each has its own state and methods, and calls only parts that
+// stand above it in this list; what a part exports is exported by Store.
+//
+//	owner     owner.go               one owner's map: items by version, tombstones, what lapses
+//	catalog   catalog.go, rebuild.go the maps of all owners, and how one is taken in anew
+//	packer    delta.go               deltas are cut to the datagram
+//	links     push.go                the peers that writes go to next, and what waits for them
+//	ring      ring.go                which peers those are, so that a write comes to all at once
+//	writer    own.go                 this node's own keys: writes, times to live, tombstones
+//	asks      asks.go                the owners that are asked for
+//	digests   asks.go                how far owners are held here, as it is told
+//	exchange  repair.go, serve.go    what differs is found by fingerprint and sketch, and served
+//	earlies   take.go                deltas that overtook others
+//	intake    take.go                deltas come in
 //
 // Store is a pure state machine in the manner of the other rooms of gossip.
 package state
 
 import (
 	"errors"
-	"fmt"
-	"iter"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -166,42 +170,32 @@ type Stats struct {
 // Store is what one node holds of all members' keys. It is not safe for concurrent use.
 type Store struct {
 	plane.None
-	cfg   Config
-	host  Host
-	stats Stats
-
-	owners      []*owner // by ID
-	fingerprint uint64
-	bytes       int // of all maps
-	building    int // of those that are built anew
-	lapses      mono.Time
-	graves      []grave   // of this node's own keys, the oldest first
-	raised      mono.Time // when its floor rose last
-	forgotten   marks.Table[member.ID, mark]
-
-	links  []link
-	budget rate.Bucket
-	repair repair
-	early  []early
-	taking []byte        // the body of Deltas that is being taken in
-	again  *early        // it was kept before as this
-	waited time.Duration // so long
-	moved  bool          // something was taken in since takeEarly looked
-
-	opened       wire.KeyDigest // that is being written
-	buf, marks   []byte         // for reuse, as are these:
-	spare        [][]byte
-	rest, answer []pending
-	tags         []uint32
+	env
+	catalog
+	packer packer
+	links  links
+	ring   ring
+	writer
+	exchange
+	intake intake
 }
 
 // New returns the store of a node.
 func New(host Host, cfg Config) *Store {
 	cfg = cfg.withDefaults()
-	return &Store{cfg: cfg, host: host, lapses: mono.Never,
-		budget: rate.Full(cfg.Rate, cfg.Rate/8, 0), repair: repair{follow: mono.Never,
-			retry: mono.Never},
+	s := &Store{env: env{host: host, cfg: cfg, budget: rate.Full(cfg.Rate, cfg.Rate/8, 0)}}
+	e, c := &s.env, &s.catalog
+	s.catalog = catalog{env: e, lapses: mono.Never,
 		forgotten: marks.Table[member.ID, mark]{Max: MaxMarks}}
+	s.packer = packer{env: e, known: c}
+	s.links = links{env: e, known: c, packer: &s.packer}
+	s.ring = ring{env: e, links: &s.links}
+	s.writer = writer{env: e, known: c, ring: &s.ring}
+	s.exchange = exchange{env: e, known: c, packer: &s.packer, own: &s.writer,
+		digests: digests{env: e, known: c}, follow: mono.Never, retry: mono.Never}
+	s.intake = intake{env: e, known: c, own: &s.writer, ring: &s.ring, asks: &s.asks,
+		exchange: &s.exchange}
+	return s
 }
 
 // Stats returns the counts.
@@ -216,85 +210,6 @@ func (s *Store) Stats() Stats {
 	}
 	return st
 }
-
-func (s *Store) find(id member.ID) (int, bool) {
-	return slices.BinarySearchFunc(s.owners, id, func(o *owner, id member.ID) int {
-		switch {
-		case o.id < id:
-			return -1
-		case o.id > id:
-			return 1
-		}
-		return 0
-	})
-}
-
-// owner returns what is held of a member, nil if nothing.
-func (s *Store) owner(id member.ID) *owner {
-	if i, ok := s.find(id); ok {
-		return s.owners[i]
-	}
-	return nil
-}
-
-// ensure returns what is held of a member, and makes room for it.
-func (s *Store) ensure(m *member.Member) *owner {
-	i, ok := s.find(m.ID)
-	if !ok {
-		o := &owner{id: m.ID, instance: m.Instance(), live: m.State.Live()}
-		if k, ok := s.forgotten.Take(o.id); ok && k.instance == o.instance {
-			o.least = k.version
-		}
-		s.owners = slices.Insert(s.owners, i, o)
-	}
-	return s.owners[i]
-}
-
-// Get returns what is held under a key of a member, whether it lives or not.
-func (s *Store) Get(now mono.Time, id member.ID, key string) (Value, bool) {
-	if o := s.owner(id); o != nil {
-		if i := o.index(key); i >= 0 {
-			return o.value(now, i)
-		}
-	}
-	return Value{}, false
-}
-
-// All goes through all that is held, owners by ID, their keys in the order in which they were
-// written. The store must not change meanwhile.
-func (s *Store) All(now mono.Time) iter.Seq2[member.ID, Value] {
-	return func(yield func(member.ID, Value) bool) {
-		for _, o := range s.owners {
-			for v := range o.values(now) {
-				if !yield(o.id, v) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// Of goes through what is held of one member, as All does.
-func (s *Store) Of(now mono.Time, id member.ID) iter.Seq[Value] {
-	o := s.owner(id)
-	if o == nil {
-		return func(func(Value) bool) {}
-	}
-	return o.values(now)
-}
-
-// Version returns up to which version this node holds what a member wrote.
-func (s *Store) Version(id member.ID) uint64 {
-	if o := s.owner(id); o != nil {
-		return o.version
-	}
-	return 0
-}
-
-// Fingerprint returns an order-free hash over the live owners' lives, versions and keys with their
-// values. Two stores with equal ones hold the same, but for tombstones and what remains of times to
-// live. It is 0 while nobody has written anything.
-func (s *Store) Fingerprint() uint64 { return s.fingerprint }
 
 // Changed tells that the table changed; before is the zero Member if the member is new.
 func (s *Store) Changed(now mono.Time, before, after member.Member) {
@@ -314,7 +229,7 @@ func (s *Store) Changed(now mono.Time, before, after member.Member) {
 // reborn makes an owner's map that of a new life. This node's own goes on: it is the same process
 // under another generation.
 func (s *Store) reborn(now mono.Time, o *owner, instance uint32) {
-	s.unqueueAll(o)
+	s.links.unqueueAll(o)
 	o.instance = instance
 	if o.id != s.host.Self() {
 		held := len(o.items) > 0
@@ -344,7 +259,7 @@ func (s *Store) Forget(now mono.Time, id member.ID) {
 	}
 	o.live = false
 	s.count(o)
-	s.unqueueAll(o)
+	s.links.unqueueAll(o)
 	s.dropNext(o)
 	s.bytes -= o.size
 	s.owners = slices.Delete(s.owners, i, i+1)
@@ -353,70 +268,41 @@ func (s *Store) Forget(now mono.Time, id member.ID) {
 	}
 }
 
-// count brings the fingerprint up to what is held of an owner now. A map that is built is not of a
-// live one.
-func (s *Store) count(o *owner) {
-	s.fingerprint ^= o.counted
-	o.counted = 0
-	if o.live && o.version > 0 {
-		o.counted = o.hash()
-	}
-	s.fingerprint ^= o.counted
-}
-
-// setVersion gives an owner's map a version.
-func (s *Store) setVersion(o *owner, version uint64) {
-	o.version = version
-	s.count(o)
-}
-
 // Deadline returns the next moment that the store needs, mono.Never if none.
 func (s *Store) Deadline() mono.Time {
-	return min(s.lapses, s.linksDue(), s.repair.follow, s.repair.retry, s.asksDue(), s.gravesDue())
+	return min(s.lapses, s.links.due(), s.follow, s.retry, s.asks.due(), s.writer.due())
 }
 
 // Wake does what has fallen due.
 func (s *Store) Wake(now mono.Time) {
 	s.catchUp(now)
 	s.forgetTombstones(now)
-	if s.repair.follow <= now {
-		s.repair.follow = mono.Never
-		if m, ok := s.anybody(); ok {
-			s.repair.tries = 0
-			s.exchange(now, m)
-		}
-	}
-	if s.repair.retry <= now {
-		s.beginAgain(now)
-	}
+	s.exchange.wake(now)
 }
 
-// catchUp ends what is over before anything is told or taken: a node that slept wakes with keys
-// whose time is over.
-func (s *Store) catchUp(now mono.Time) {
-	if s.lapses <= now {
-		s.lapse(now)
+// Receive takes a message about keys from a live member, and says whether it could be read.
+func (s *Store) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
+	from := sender.Member
+	s.catchUp(now)
+	switch t {
+	case wire.TypeKeySketch:
+		ok = s.receiveSketch(now, from, body)
+	case wire.TypeKeyDigest:
+		ok = s.receiveDigest(now, from, body)
+	case wire.TypeDeltas:
+		ok = s.intake.takeDeltas(now, from.ID, body)
 	}
+	if !ok {
+		s.stats.Malformed++
+	}
+	return ok
 }
 
-// anybody returns a random live member other than this node.
-func (s *Store) anybody() (member.Member, bool) {
-	t := s.host.Table()
-	for range 4 { // this node is drawn but seldom, except in the smallest clusters
-		if t.Served() < 2 {
-			break
-		}
-		if m := t.At(s.host.Rand().IntN(t.Served())); m.ID != s.host.Self() {
-			return m, true
-		}
-	}
-	return member.Member{}, false
-}
-
-// CheckKey says whether a key may be used.
-func CheckKey(key string) error {
-	if key == "" || len(key) > MaxKey {
-		return fmt.Errorf("%w: it has %d bytes, 1 to %d are allowed", ErrKey, len(key), MaxKey)
-	}
-	return nil
+// Flush ends a step: what may be sent is sent. It is called after all messages of a datagram were
+// taken, and after each Set, Delete or Wake, or several of them.
+func (s *Store) Flush(now mono.Time) {
+	s.catchUp(now)
+	s.intake.takeEarly(now)
+	s.links.flush(now)
+	s.sendAsks(now)
 }

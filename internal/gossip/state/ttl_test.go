@@ -112,7 +112,7 @@ func TestTimeToLiveWhileItWaits(t *testing.T) {
 	y.set("b", "v", time.Second)
 	y.set("c", "v", 30*time.Millisecond)
 	at := w.now
-	b, _, _ := y.store.appendDelta(wire.BeginDeltas(nil, 0), w.now, y.store.self(),
+	b, _, _ := y.store.packer.appendDelta(wire.BeginDeltas(nil, 0), w.now, y.store.self(),
 		position{from: 1}, 900)
 	x.receive(y, wire.EndDeltas(b, 0))
 	w.run(150 * time.Millisecond)

@@ -10,9 +10,16 @@ import (
 
 // Answering members that ask for pieces.
 
+// answers are what this node tells those that ask.
+type answers struct {
+	core
+	arrival *arrival
+	budget  budget
+}
+
 // answer is a Supply that is being written.
 type answer struct {
-	s    *Streams
+	*answers
 	now  mono.Time
 	to   member.Member
 	m    wire.Supply
@@ -21,7 +28,7 @@ type answer struct {
 	size int    // of all bodies so far
 }
 
-func (s *Streams) receivePull(now mono.Time, from member.Member, body []byte) bool {
+func (a *answers) receivePull(now mono.Time, from member.Member, body []byte) bool {
 	m, runs, ok := wire.ReadPull(body)
 	if !ok {
 		return false
@@ -30,63 +37,63 @@ func (s *Streams) receivePull(now mono.Time, from member.Member, body []byte) bo
 	if !ok {
 		return false
 	}
-	a := answer{s: s, now: now, to: from, b: wire.BeginSupply(s.buf[:0])}
-	a.m = wire.Supply{Ticket: m.Ticket, Head: wire.Head{Origin: m.Origin,
+	w := answer{answers: a, now: now, to: from, b: wire.BeginSupply(a.buf[:0])}
+	w.m = wire.Supply{Ticket: m.Ticket, Head: wire.Head{Origin: m.Origin,
 		Generation: m.Generation, Low: 1}, Range: run}
-	st := s.find(m.Origin, m.Generation)
+	st := a.known.find(m.Origin, m.Generation)
 	switch {
-	case !s.budget.ready(now, s.cfg.Serve):
-		s.stats.Busy++
-		a.m.Busy = true
+	case !a.budget.ready(now, a.cfg.Serve):
+		a.stats.Busy++
+		w.m.Busy = true
 	case st != nil:
-		a.m.Head = st.asHead()
+		w.m.Head = st.asHead()
 		for more := true; ok && more; run, ok = runs.Next() {
-			more = a.run(st, run, int(min(m.Limit, pullBytes)))
+			more = w.run(st, run, int(min(m.Limit, pullBytes)))
 		}
 	default:
 		for ; ok; run, ok = runs.Next() {
-			a.m.Range.To = run.To
+			w.m.Range.To = run.To
 		}
 	}
-	a.m.Done = true
-	a.send()
-	s.buf = a.b
+	w.m.Done = true
+	w.send()
+	a.buf = w.b
 	return true
 }
 
 // run answers for one range, and says whether it got to its end.
-func (a *answer) run(st *stream, run wire.Run, limit int) bool {
+func (w *answer) run(st *stream, run wire.Run, limit int) bool {
 	for seq, ok := st.after(run.From); ok && seq <= run.To; seq, ok = st.after(seq + 1) {
 		body := st.get(seq)
 		// its origin does not keep to wire.MaxPiece: the asker hears that it is not here
-		if overhead+len(body) > a.s.host.Room() {
-			a.s.stats.TooLarge++
+		if overhead+len(body) > w.host.Room() {
+			w.stats.TooLarge++
 			continue
 		}
-		if a.size > 0 && a.size+len(body) > limit {
+		if w.size > 0 && w.size+len(body) > limit {
 			return false
 		}
-		if len(a.b)+wire.SupplyPieceSize+len(body) > a.s.host.Room() {
-			a.m.Range.To = seq - 1
-			a.send()
-			a.b, a.last = wire.BeginSupply(a.b[:0]), 0
-			a.m.Range.From = seq
+		if len(w.b)+wire.SupplyPieceSize+len(body) > w.host.Room() {
+			w.m.Range.To = seq - 1
+			w.send()
+			w.b, w.last = wire.BeginSupply(w.b[:0]), 0
+			w.m.Range.From = seq
 		}
-		a.b = wire.AppendSupplied(a.b, a.last, seq, body)
-		a.last = seq
+		w.b = wire.AppendSupplied(w.b, w.last, seq, body)
+		w.last = seq
 		st.setAlone(seq, false)
-		a.m.Range.To = seq
-		a.size += len(body)
-		a.s.stats.Served++
+		w.m.Range.To = seq
+		w.size += len(body)
+		w.stats.Served++
 	}
-	a.m.Range.To = run.To
+	w.m.Range.To = run.To
 	return true
 }
 
-func (a *answer) send() {
-	a.b = wire.EndSupply(a.b, 0, &a.m)
-	a.s.budget.take(len(a.b))
-	a.s.host.SendStream(a.now, a.to, a.b)
+func (w *answer) send() {
+	w.b = wire.EndSupply(w.b, 0, &w.m)
+	w.budget.take(len(w.b))
+	w.host.SendStream(w.now, w.to, w.b)
 }
 
 // budget is a token bucket of bytes, with a burst of a quarter of a second.
@@ -107,3 +114,50 @@ func (b *budget) ready(now mono.Time, rate int) bool {
 }
 
 func (b *budget) take(n int) { b.tokens -= n }
+
+// receiveAsk answers with as many heads as fit a datagram.
+func (a *answers) receiveAsk(now mono.Time, from member.Member, body []byte) bool {
+	ask, ok := wire.ReadAsk(body)
+	if !ok {
+		return false
+	}
+	if !a.budget.ready(now, a.cfg.Serve) {
+		a.stats.Busy++
+		return true
+	}
+	a.young(now.Add(-ask.Back), +1)
+	defer a.young(now.Add(-ask.Back), -1)
+	page := wire.Page{From: ask.From, To: ^member.ID(0), All: ask.All, Settled: !a.arrival.newcomer}
+	b := wire.BeginPage(a.buf[:0])
+	i, _ := a.known.search(ask.From, 0)
+	for ; i < len(a.known.list); i++ {
+		st := a.known.list[i]
+		if len(b) > a.host.Room()-MaxLives*wire.HeadSize &&
+			(i == 0 || a.known.list[i-1].origin != st.origin) {
+			page.To = st.origin - 1 // all lives of an origin are on one page
+			break
+		}
+		if st.held > 0 || ask.All && st.begun {
+			h := st.asHead()
+			h.High -= min(st.recent, h.High)
+			b = wire.AppendHead(b, &h)
+		}
+	}
+	b = wire.EndPage(b, 0, &page)
+	a.budget.take(len(b))
+	a.host.SendStream(now, from, b)
+	a.buf = b
+	return true
+}
+
+// young counts the pieces that came after a moment, for each stream, or takes that back. A newcomer
+// that asks later than it was let in begins before them.
+func (a *answers) young(since mono.Time, sign int) {
+	for i := len(a.known.permits.list) - 1; i >= a.known.permits.head; i-- {
+		p := &a.known.permits.list[i]
+		if p.at <= since {
+			return
+		}
+		p.st.recent += uint64(sign)
+	}
+}

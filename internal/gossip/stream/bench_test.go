@@ -45,7 +45,7 @@ func BenchmarkHeads(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, st := range n.s.list[:8] {
-			n.s.tellHead(st)
+			n.s.telling.add(st)
 		}
 		told := n.s.AppendHeads(buf, 1000)
 		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[0])), wire.TypeHeads, wire.Body(told))

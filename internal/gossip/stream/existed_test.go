@@ -29,7 +29,7 @@ func TestWhoIsBelieved(t *testing.T) {
 			st.generation = 2 // it lives in another life
 		}
 		st.repair = &repair{knew: c.knew, sure: c.sure, denied: make([]member.ID, c.of)}
-		if got := n.s.existed(st); got != c.want {
+		if got := n.s.losses.existed(st); got != c.want {
 			t.Errorf("%s: believed %t", c.whatItStandsFor, got)
 		}
 	}

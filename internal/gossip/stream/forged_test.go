@@ -89,7 +89,7 @@ func TestForgedStreams(t *testing.T) {
 	}
 	st := n.s.Stats()
 	if st.Streams > MaxStreams || st.Held > 16384 || st.Bytes > 8<<20 ||
-		n.s.inFlight > perNode || len(n.s.permits.list) > 4*16384 {
+		n.s.mending.inFlight > perNode || len(n.s.permits.list) > 4*16384 {
 		t.Errorf("%+v; %d permits", st, len(n.s.permits.list))
 	}
 	got := 0
@@ -268,7 +268,7 @@ func TestAllocations(t *testing.T) {
 	buf := make([]byte, 0, 1400)
 	told := wire.Body(n.s.AppendHeads(buf, 1000))
 	probe := func() {
-		n.s.tellHead(n.s.list[0])
+		n.s.telling.add(n.s.list[0])
 		n.s.AppendHeads(buf, 1000)
 		n.s.Receive(w.now, plane.SenderOf(n.from(o)), wire.TypeHeads, told)
 	}

@@ -329,7 +329,7 @@ func TestExisted(t *testing.T) {
 		o, n := w.nodes[0], w.nodes[1]
 		n.take(o, 1, pieces(1), 1)
 		st := n.s.find(o.id, 1)
-		n.s.claimed(w.now, st, 3)
+		n.s.gaps.claimed(w.now, st, 3)
 		for i, high := range c.others {
 			st.repair.deny(w.nodes[2+i].id, 3, false, 1, high, false)
 		}
@@ -339,7 +339,7 @@ func TestExisted(t *testing.T) {
 		if !c.lives {
 			n.merge(o, member.Failed)
 		}
-		if got := n.s.existed(st); got != c.want {
+		if got := n.s.losses.existed(st); got != c.want {
 			t.Errorf("%+v: %t", c, got)
 		}
 	}

@@ -127,7 +127,7 @@ func TestWhoWasHeardIsAskedFirst(t *testing.T) {
 		}
 		m, _ := n.table.Get(origin.id)
 		n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
-		n.s.measure(false, 600*time.Millisecond)
+		n.s.pulls.trips.measure(false, 600*time.Millisecond)
 		var speak func()
 		speak = func() {
 			n.heard[has.id] = w.now
@@ -161,7 +161,7 @@ func TestWhoIsHeardAgainIsAskedAgain(t *testing.T) {
 		w.blocked = func(from, to *node) bool { return cut && from == has }
 		m, _ := n.table.Get(origin.id)
 		n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
-		n.s.measure(false, 600*time.Millisecond)
+		n.s.pulls.trips.measure(false, 600*time.Millisecond)
 		n.schedule()
 		w.run(20*time.Second, nil)
 		cut = false

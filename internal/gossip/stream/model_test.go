@@ -254,14 +254,14 @@ func (n *node) checkSums() {
 		hash ^= st.item()
 	}
 	requests := 0
-	for _, st := range s.repairs {
+	for _, st := range s.mending.list {
 		requests += len(st.repair.requests)
 	}
-	if held != s.held || size != s.bytes || hash != s.hash || open != s.openCount ||
-		requests != s.inFlight {
+	if held != s.held || size != s.bytes || hash != s.hash || open != s.window.count ||
+		requests != s.mending.inFlight {
 		n.w.tb.Errorf("%s: held %d, bytes %d, hash %x, open %d, in flight %d; counted %d, %d, "+
 			"%x, %d, %d",
-			n.name, s.held, s.bytes, s.hash, s.openCount, s.inFlight, held, size, hash, open,
-			requests)
+			n.name, s.held, s.bytes, s.hash, s.window.count, s.mending.inFlight,
+			held, size, hash, open, requests)
 	}
 }

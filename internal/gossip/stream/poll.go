@@ -18,63 +18,54 @@ import (
 
 const manyGaps = 4 // streams in which something is missing: pages are asked for from so many on
 
-// blind says whether nobody that can be asked is said to have the first missing piece of a stream:
-// its origin is, and a member that claims it.
-func (s *Streams) blind(st *stream) bool {
-	r := st.repair
-	if s.originLives(st) && !slices.Contains(r.denied, st.origin) {
-		return false
-	}
-	return !slices.ContainsFunc(r.tellers[:], func(c claim) bool {
-		m, ok := s.host.Table().Get(c.id)
-		return ok && m.State.Live() && c.low <= r.missing && r.missing <= c.high &&
-			!slices.Contains(r.denied, c.id)
-	})
+// polls are requests for pages, and what the answers say of what is missing.
+type polls struct {
+	core
+	holders *holders
+	intake  *intake
+	next    mono.Time // when the next member may be asked for its page
 }
 
-// poll asks a member that has not denied the first missing piece of a stream what it has of all
+// ask asks a member that has not denied the first missing piece of a stream what it has of all
 // streams, one member at a time. It says whether there is one.
-func (s *Streams) poll(now mono.Time, st *stream, abroad bool) bool {
+func (p *polls) ask(now mono.Time, st *stream, abroad bool) bool {
 	r := st.repair
-	if now >= s.polled {
-		m, ok := s.pick(abroad, r.denied, r.mute[:], 0)
+	if now >= p.next {
+		m, ok := p.holders.pick(abroad, r.denied, r.mute[:], 0)
 		if !ok {
 			return false
 		}
-		s.polled = now.Add(s.cfg.Patience / enoughDenied)
-		s.askPage(now, m, 0)
+		p.next = now.Add(p.cfg.Patience / enoughDenied)
+		p.askFrom(now, m, 0)
 	}
-	r.paused = s.polled
+	r.paused = p.next
 	return true
 }
 
-// askPage asks a member for the page with the first stream, from one in the list on, that it is to
+// askFrom asks a member for the page with the first stream, from one in the list on, that it is to
 // say something of.
-func (s *Streams) askPage(now mono.Time, to member.Member, i int) {
-	for ; i < len(s.list); i++ {
-		st := s.list[i]
+func (p *polls) askFrom(now mono.Time, to member.Member, i int) {
+	for ; i < len(p.known.list); i++ {
+		st := p.known.list[i]
 		if r := st.repair; r != nil && len(r.denied) >= firstDenied &&
-			!slices.Contains(r.denied, to.ID) && s.blind(st) {
-			var buf [16]byte
-			s.host.SendStream(now, to, wire.AppendAsk(buf[:0],
-				wire.Ask{From: st.origin, All: true}))
+			!slices.Contains(r.denied, to.ID) && p.holders.blind(st) {
+			p.askPage(now, to, wire.Ask{From: st.origin, All: true})
 			return
 		}
 	}
 }
 
-// denials takes in what a page says of what is missing here, and asks its sender for the next page
+// take takes in what a page says of what is missing here, and asks its sender for the next page
 // that is about more of it.
-func (s *Streams) denials(
-	now mono.Time, from member.Member, page wire.Page, heads wire.HeadReader,
-) {
-	if !page.Settled || !page.All || len(s.repairs) == 0 {
+func (p *polls) take(now mono.Time, from member.Member, page wire.Page,
+	heads wire.HeadReader) {
+	if !page.Settled || !page.All || len(p.known.mending.list) == 0 {
 		return
 	}
 	h, ok := heads.Next()
-	i, _ := s.search(page.From, 0)
-	for ; i < len(s.list) && s.list[i].origin <= page.To; i++ {
-		st := s.list[i]
+	i, _ := p.known.search(page.From, 0)
+	for ; i < len(p.known.list) && p.known.list[i].origin <= page.To; i++ {
+		st := p.known.list[i]
 		for ok && st.compare(h.Origin, h.Generation) > 0 {
 			h, ok = heads.Next()
 		}
@@ -91,15 +82,15 @@ func (s *Streams) denials(
 		case held.Low > r.missing:
 			extent = held.Low - 1
 		case held.High >= r.missing: // it claims to have it, and is asked for that
-			s.hear(now, from, held)
+			p.intake.hear(now, from, held)
 			continue
 		}
 		later := held.Low <= held.High && held.High > r.missing && extent < held.High
 		origin := from.ID == st.origin && from.Generation() == st.generation
 		r.deny(from.ID, extent, later, held.Low, held.High, origin)
-		s.at(now.Add(time.Millisecond))
+		p.at(now.Add(time.Millisecond))
 	}
-	if len(s.repairs) >= manyGaps {
-		s.askPage(now, from, i)
+	if len(p.known.mending.list) >= manyGaps {
+		p.askFrom(now, from, i)
 	}
 }

@@ -69,7 +69,7 @@ func TestComparisonServesBoth(t *testing.T) {
 	w.run(30*time.Second, nil)
 	w.blocked, w.quiet = nil, true
 	w.run(2*time.Second, nil)
-	one[3].s.reunion.peer, one[3].s.reunion.due = other[3].id, w.now
+	one[3].s.with, one[3].s.reunion.due = other[3].id, w.now
 	one[3].s.at(w.now)
 	one[3].schedule()
 	if _, ok := w.run(3*time.Second, w.all(5)); !ok {
@@ -385,7 +385,7 @@ func TestLostBeforeLaterLife(t *testing.T) {
 	n.take(o, 1, pieces(1, 1), 1)
 	st := n.s.find(o.id, 1)
 	st.passOver(3, 0)
-	n.s.atEnd(w.now, st)
+	n.s.gaps.atEnd(w.now, st)
 	n.take(o, 2, pieces(1), 1)
 	n.schedule()
 	w.run(5*time.Second, nil)
@@ -436,7 +436,7 @@ func TestNewcomerInTheMiddle(t *testing.T) {
 		for seq := uint64(1); seq <= c.high; seq++ {
 			seed.take(o, 1, bodies, seq)
 		}
-		seed.s.sync.joined = true
+		seed.s.arrival.joined = true
 		by := n.from(seed)
 		if c.high == 0 {
 			by = member.Member{ID: 99}

@@ -166,7 +166,7 @@ func TestPagesOfManyLives(t *testing.T) {
 				n.take(x, member.MaxGeneration-g, bodies, 1)
 			}
 		}
-		o.s.startSync(w.now, n.id, true)
+		o.s.exchange.begin(w.now, n.id, true)
 		o.schedule()
 		want := origins * MaxLives
 		if _, ok := w.run(10*time.Second, func() bool { return len(o.got) == want }); !ok {
@@ -254,7 +254,7 @@ func TestWindow(t *testing.T) {
 				n.s.Stats().Open, n.writable)
 		}
 	}
-	if st := n.s.Stats(); st.Open != 0 || n.s.openCount != 0 || st.Backpressure != 1 {
+	if st := n.s.Stats(); st.Open != 0 || n.s.window.count != 0 || st.Backpressure != 1 {
 		t.Errorf("at the end: %+v", st)
 	}
 	if _, err := n.s.Append(w.now, "t", payload(MaxPayload, 1)); err != nil {
@@ -725,8 +725,8 @@ func TestHeadsAreFew(t *testing.T) {
 	}
 	w.run(10*time.Second, nil)
 	n := w.nodes[3]
-	if len(n.s.telling) > 0 {
-		t.Errorf("%d heads are told still", len(n.s.telling))
+	if len(n.s.telling.list) > 0 {
+		t.Errorf("%d heads are told still", len(n.s.telling.list))
 	}
 	if b := n.s.AppendHeads(nil, 1000); len(b) > wire.HeadsSize {
 		t.Errorf("%d bytes for nothing new", len(b))
@@ -735,8 +735,8 @@ func TestHeadsAreFew(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	for _, room := range []int{0, 10, 11, 50, 100, 300} {
-		n.s.tellHead(n.s.list[0])
-		n.s.tellHead(n.s.list[1])
+		n.s.telling.add(n.s.list[0])
+		n.s.telling.add(n.s.list[1])
 		if b := n.s.AppendHeads(nil, room); len(b) > room {
 			t.Errorf("%d bytes in %d", len(b), room)
 		}
@@ -900,7 +900,7 @@ func TestFewAskAbroad(t *testing.T) {
 		for _, n := range w.nodes {
 			n.near = near
 			st := &stream{origin: 1, generation: 1, repair: &repair{since: w.now}}
-			if n.s.abroad(w.now.Add(x.after), st, 7) {
+			if n.s.holders.abroad(w.now.Add(x.after), st, 7) {
 				asks++
 			}
 		}
@@ -909,7 +909,7 @@ func TestFewAskAbroad(t *testing.T) {
 		}
 	}
 	for _, n := range w.nodes[:5] {
-		if n.near = nil; !n.s.abroad(w.now, &stream{repair: &repair{since: w.now}}, 7) {
+		if n.near = nil; !n.s.holders.abroad(w.now, &stream{repair: &repair{since: w.now}}, 7) {
 			t.Error("in one zone somebody may not ask all")
 		}
 	}

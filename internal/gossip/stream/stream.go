@@ -6,20 +6,32 @@
 // sequence number from 1 and small enough for a datagram. A message on a topic is a run of
 // consecutive pieces; so large messages, gaps, repair, retention and watermarks are one mechanism.
 // Package multicast brings fresh pieces to all members. This one takes them in (Take), sees what
-// did not come, and pulls that from members that have it:
+// did not come, and pulls that from members that have it.
 //
-//   - take.go: a piece comes in, messages go out in order, what no member holds is passed over and
-//     told (Lost).
-//   - given.go: what this node's programs were given, for the receipts of publishers.
-//   - publish.go: a message becomes pieces, within a window of what the others have not confirmed.
-//   - retain.go: what is held is bounded by bytes, count and age; the oldest goes first.
-//   - heads.go: members tell each other on their probes how far they have the streams that changed
-//     lately.
-//   - sync.go: a node whose view differs otherwise, or that was away, or is new, asks for all
-//     heads, page by page.
-//   - gap.go, pull.go, supply.go, answer.go: missing pieces are asked for in ranges, of one member
-//     after another, several requests under way.
-//   - restore.go: what a driver kept on disk comes back.
+// Streams composes the parts below. Each has its own state and methods, and calls only parts that
+// stand above it in this list; what a part exports is exported by Streams.
+//
+//	part         shelf.go, body.go      the pieces of one stream, and what is in them
+//	stream       one.go                 one life of one member: order, holes, what it shows
+//	repair       repair.go              one gap: which members have the piece, and lack it
+//	telling      heads.go               the streams whose heads ride on probes
+//	passing      heads.go               the streams that were news, and are passed on
+//	catalog      catalog.go, held.go    all streams, and what is held of them
+//	order        order.go               what is delivered next, and what is told as lost
+//	gaps         gap.go                 streams in which something is missing, or the end
+//	losses       lost.go                when that is passed over
+//	outbox       publish.go             this node's own stream, within a window
+//	retention    retain.go              what is held is bounded by bytes, count and age
+//	arrival      arrival.go             where streams begin for a newcomer
+//	former       arrival.go             a new life waits to hear of the one before
+//	intake       take.go                a piece, or a word of one, comes in
+//	holders      holder.go              which member is asked
+//	polls        poll.go                one question about many streams
+//	pulls        pull.go, supply.go     missing pieces are asked for, and come
+//	answers      answer.go              what others ask for
+//	differences  sync.go                the hash of another is not this node's
+//	exchange     sync.go                heads of all streams are exchanged, page by page
+//	reunion      reunion.go             members that were away are back
 //
 // Streams is a pure state machine in the manner of the other rooms of gossip.
 package stream
@@ -202,101 +214,102 @@ type Stats struct {
 // Streams is one node's part in everybody's streams: a pure state machine, not safe for concurrent
 // use.
 type Streams struct {
-	plane.None
-	host  Host
-	cfg   Config
-	stats Stats
-	due   mono.Time // nothing falls due before
-
-	list  []*stream               // by origin, then generation
-	last  *stream                 // that was looked up, as a rule the next one too
-	hand  int                     // of the second chance
-	hash  uint64                  // over the heads of all streams of which something is held
-	spare *page                   // one that may be used again
-	marks marks.Table[life, mark] // of streams that were let go
-
-	held, bytes int
-	permits     permits
-	topics      topics
-
-	own       *stream // of this life, nil before the first message
-	open      int     // bytes that are not closed
-	openCount int     // pieces
-	blocked   bool    // an Append was refused and nobody told Writable since
-
-	telling []*stream // whose heads are to be told
-	sync    syncing
-	reunion reunion
-	repairs []*stream // those with gaps
-	turn    int       // which of them comes first
-	// when the next member may be asked for its page, where much is missing
-	polled   mono.Time
-	former   []*stream        // those that wait to hear of earlier lives
-	ending   []*stream        // those whose last message is here in part
-	inFlight int              // requests of all of them
-	rtt      [2]time.Duration // of requests within this node's zone, and to others
-	late     [maxLate]request // that timed out unanswered lately
-	lateAt   int
-	budget   budget
-	buf      []byte // of the datagram that is being written
+	env
+	catalog
+	order
+	gaps   gaps
+	losses losses
+	outbox
+	retention retention
+	arrival
+	former former
+	intake
+	holders holders
+	polls   polls
+	pulls   pulls
+	answers answers
+	passing passing
+	differences
+	exchange
+	reunion
 }
 
 // New returns a node's streams.
 func New(host Host, cfg Config) *Streams {
-	s := &Streams{host: host, cfg: cfg.withDefaults(), due: mono.Never, marks: newMarks()}
-	s.sync.reset()
-	s.reunion.reset()
+	s := &Streams{env: env{host: host, cfg: cfg.withDefaults(), due: mono.Never}}
+	e := &s.env
+	s.catalog = catalog{env: e, marks: marks.Table[life, mark]{Max: MaxMarks}}
+	s.order = order{env: e, known: &s.catalog}
+	s.passing = passing{env: e, due: mono.Never}
+	s.gaps = gaps{env: e, known: &s.catalog, order: &s.order, passing: &s.passing}
+	c := core{e, &s.catalog, &s.order, &s.gaps}
+	s.losses, s.holders = losses{c}, holders{e}
+	s.outbox = outbox{env: e, known: &s.catalog, order: &s.order}
+	s.retention = retention{core: c, outbox: &s.outbox}
+	s.arrival = arrival{core: c, decide: mono.Never}
+	s.former = former{core: c}
+	s.intake = intake{core: c, retention: &s.retention, arrival: &s.arrival, former: &s.former}
+	s.polls = polls{core: c, holders: &s.holders, intake: &s.intake}
+	s.pulls = pulls{core: c, losses: &s.losses, intake: &s.intake, holders: &s.holders,
+		polls: &s.polls, trips: trips{env: e}}
+	s.answers = answers{core: c, arrival: &s.arrival}
+	s.differences = differences{core: c}
+	s.exchange = exchange{core: c, arrival: &s.arrival, differ: &s.differences,
+		intake: &s.intake, former: &s.former, polls: &s.polls, passing: &s.passing,
+		retention: &s.retention, due: mono.Never, start: mono.Never, alone: mono.Never}
+	s.reunion = reunion{core: c, arrival: &s.arrival, differ: &s.differences,
+		exchange: &s.exchange, intake: &s.intake, passing: &s.passing,
+		retention: &s.retention, due: mono.Never}
 	return s
 }
 
 // Stats returns the counts.
 func (s *Streams) Stats() Stats {
 	st := s.stats
-	st.Streams, st.Gapped, st.Held, st.Bytes, st.Open = len(s.list), len(s.repairs), s.held,
-		s.bytes, s.open
+	st.Streams, st.Gapped, st.Held, st.Bytes, st.Open = len(s.list), len(s.mending.list), s.held,
+		s.bytes, s.window.bytes
 	return st
 }
 
-// Deadline returns when Wake must be called, mono.Never if never.
-func (s *Streams) Deadline() mono.Time { return s.due }
-
-// Gaps yields the streams of which something is known to be missing here, by origin and generation,
-// in no order that means anything.
-func (s *Streams) Gaps() iter.Seq2[member.ID, uint64] {
-	return func(yield func(member.ID, uint64) bool) {
-		for _, st := range s.repairs {
-			if !yield(st.origin, st.generation) {
-				return
-			}
-		}
+// Append publishes a message: it becomes pieces of this node's own stream, which Body returns from
+// now on, and is delivered here. The topic has 1 to wire.MaxTopic bytes, the payload at most
+// MaxPayload. It fails with ErrBackpressure if the window has no room; Host.Writable tells when to
+// try again. On an error nothing was done.
+func (s *Streams) Append(now mono.Time, topic string, payload []byte) (Published, error) {
+	p, err := s.publish(now, topic, payload)
+	if err == nil {
+		s.retention.retain(now)
 	}
+	return p, err
 }
 
-// at sees to a Wake at some time.
-func (s *Streams) at(t mono.Time) { s.due = min(s.due, t) }
+// Deadline returns when Wake must be called, mono.Never if never.
+func (s *Streams) Deadline() mono.Time { return s.env.due }
 
 // Wake is called when now >= Deadline().
 func (s *Streams) Wake(now mono.Time) {
-	if now < s.due {
+	if now < s.env.due {
 		return
 	}
-	s.due = mono.Never
-	s.retain(now)
-	s.syncWake(now)
-	s.reunionWake(now)
-	s.formerWake(now)
-	s.endingWake(now)
-	s.mend(now)
+	s.env.due = mono.Never
+	s.retention.retain(now)
+	s.exchange.wake(now)
+	s.reunion.wake(now)
+	s.former.wake(now)
+	if s.gaps.wake(now) {
+		s.hurry = now.Add(hurryFor)
+	}
+	s.pulls.mend(now)
 }
 
 // Stalled tells that this node's own process stood still for a gap. What was due meanwhile gets
 // that much longer. After a long gap the others are asked at once what was missed.
 func (s *Streams) Stalled(now mono.Time, gap time.Duration) {
-	for _, st := range s.repairs {
+	for _, st := range s.mending.list {
 		st.repair.stalled(gap)
 	}
-	clear(s.late[:])
-	s.syncStalled(now, gap)
+	clear(s.pulls.trips.late[:])
+	s.stalled(now, gap)
 }
 
 // Receive takes a message of streams from a live member, and says whether it could be read.
@@ -306,13 +319,56 @@ func (s *Streams) Receive(now mono.Time, sender plane.Sender, t wire.Type, body 
 	case wire.TypeHeads:
 		ok = s.receiveHeads(now, from, body)
 	case wire.TypeAsk:
-		ok = s.receiveAsk(now, from, body)
+		ok = s.answers.receiveAsk(now, from, body)
 	case wire.TypePage:
 		ok = s.receivePage(now, from, body)
 	case wire.TypePull:
-		ok = s.receivePull(now, from, body)
+		ok = s.answers.receivePull(now, from, body)
 	case wire.TypeSupply:
-		ok = s.receiveSupply(now, from, body)
+		ok = s.pulls.receiveSupply(now, from, body)
 	}
 	return ok
+}
+
+// Restore takes in what a driver kept of a former run, before anything else comes in: how far
+// streams were delivered, and pieces of them, in rising order of each stream's sequence. Nothing
+// before a mark is delivered again; what lies after it and is whole is delivered now. A node that
+// was restored was there before. So streams that it does not know began while it was away, and
+// begin at their first piece, as for all members that were there. Restore returns the last
+// generation of this node's own that it finds, 0 if none: the present one has to be later.
+func (s *Streams) Restore(now mono.Time, marks iter.Seq[Mark],
+	pieces iter.Seq[wire.Piece]) (own uint64) {
+	s.arrival.joined = true
+	for m := range marks {
+		if st := s.add(m.Origin, m.Generation); st != nil && m.Next > 0 {
+			st.resume(m.Next, m.Seq)
+		}
+	}
+	for p := range pieces {
+		s.restore(now, p)
+	}
+	for _, st := range s.list {
+		s.deliver(now, st, false)
+		s.gaps.missing(now, st, true)
+	}
+	s.retention.retain(now)
+	if from, to := s.lives(s.host.Self()); to > from {
+		own = s.list[to-1].generation
+	}
+	return own
+}
+
+func (s *Streams) restore(now mono.Time, p wire.Piece) {
+	st := s.find(p.Origin, p.Generation)
+	if st == nil {
+		if st = s.add(p.Origin, p.Generation); st == nil {
+			return
+		}
+	}
+	_, ok := readPart(p.Body)
+	far := st.held > 0 && max(st.top, p.Seq)-min(st.low, p.Seq) > uint64(2*Ahead+s.cfg.Pieces)
+	if !ok || far || st.get(p.Seq) != nil || p.Seq == 0 || p.Seq >= st.next+Ahead {
+		return
+	}
+	s.shelve(now, st, p.Seq, append([]byte(nil), p.Body...))
 }

@@ -6,220 +6,114 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
+// intake is what comes from others: pieces, and words of how far they have a stream.
+type intake struct {
+	core
+	retention *retention
+	arrival   *arrival
+	former    *former
+
+	strange bool // a head was passed over since its origin is not known
+}
+
 // Take takes in a piece that came from another node, and says whether it is new. It copies the
 // body. A piece that is not new may have been here before (see Knows) or be refused: it is of a
 // stream that is not taken in, malformed, or more than Ahead beyond what is delivered. A refused
 // piece is not held, and will be pulled when its time comes.
-func (s *Streams) Take(now mono.Time, p wire.Piece) (fresh bool) {
-	st := s.find(p.Origin, p.Generation)
+func (in *intake) Take(now mono.Time, p wire.Piece) (fresh bool) {
+	st := in.known.find(p.Origin, p.Generation)
 	if st == nil {
 		if _, ok := readPart(p.Body); !ok {
-			s.stats.Malformed++
+			in.stats.Malformed++
 			return false
 		}
-		if st = s.meet(now, p.Origin, p.Generation, p.Seq); st == nil {
-			s.stats.Refused++
+		if st = in.meet(now, p.Origin, p.Generation, p.Seq); st == nil {
+			in.stats.Refused++
 			return false
 		}
 	}
-	return s.take(now, st, p.Seq, p.Body, true)
-}
-
-// Knows says whether a piece is held, was delivered, or is from before this node's time: it need
-// not be sent here.
-func (s *Streams) Knows(origin member.ID, generation, seq uint64) bool {
-	st := s.find(origin, generation)
-	return st != nil && (seq < st.next && !st.wasLost(seq) || st.get(seq) != nil)
-}
-
-// PassedOver says whether a piece was given up: it need not be sent here either, and this node does
-// not have it.
-func (s *Streams) PassedOver(origin member.ID, generation, seq uint64) bool {
-	st := s.find(origin, generation)
-	return st != nil && st.wasLost(seq)
-}
-
-// Body returns a piece's body, if it is held. The caller must not write to it.
-func (s *Streams) Body(origin member.ID, generation, seq uint64) ([]byte, bool) {
-	st := s.find(origin, generation)
-	if st == nil {
-		return nil, false
-	}
-	body := st.get(seq)
-	return body, body != nil
+	return in.take(now, st, p.Seq, p.Body, true)
 }
 
 // take takes in a piece. by itself says that it was not asked for.
-func (s *Streams) take(now mono.Time, st *stream, seq uint64, body []byte,
+func (in *intake) take(now mono.Time, st *stream, seq uint64, body []byte,
 	byItself bool) (fresh bool) {
 	st.lately = true
 	switch {
-	case seq < st.next || st == s.own || st.get(seq) != nil:
-		s.stats.Duplicates++
-		if st == s.own {
-			s.twin(now, seq)
+	case seq < st.next || st == in.known.own || st.get(seq) != nil:
+		in.stats.Duplicates++
+		if st == in.known.own {
+			in.known.twin(now, seq)
 		}
 		return false
 	case seq-st.next >= Ahead:
-		s.stats.Beyond++
-		s.claimed(now, st, st.next+Ahead-1)
+		in.stats.Beyond++
+		in.gaps.claimed(now, st, st.next+Ahead-1)
 		return false
 	}
 	p, ok := readPart(body)
 	if !ok {
-		s.stats.Malformed++
+		in.stats.Malformed++
 		return false
 	}
 	kept := make([]byte, len(body))
 	copy(kept, body)
-	s.hold(now, st, seq, kept)
+	in.known.hold(now, st, seq, kept)
 	st.widen(seq, &p)
-	s.deliver(now, st, false)
-	s.missing(now, st, byItself)
-	s.retain(now)
+	in.order.deliver(now, st, false)
+	in.gaps.missing(now, st, byItself)
+	in.retention.retain(now)
 	return true
 }
 
-// deliver hands out what is complete and next in order. A stream of a later life waits for what is
-// known to be missing of an earlier one, unless it must not.
-func (s *Streams) deliver(now mono.Time, st *stream, must bool) {
-	if !st.begun || !must && s.waits(st) {
-		return
+// hear takes in how far a member has a stream. It returns the stream if that was more than is known
+// here.
+func (in *intake) hear(now mono.Time, from member.Member, h wire.Head) (news *stream) {
+	if in.isOwn(h.Origin, h.Generation) {
+		in.known.twin(now, h.High)
+		return nil
 	}
-	before := st.next
-	for s.advance(now, st) {
-	}
-	if st.next != before && st.next > st.head {
-		s.deliverLater(now, st)
-	}
-}
-
-// advance does one step of deliver.
-func (s *Streams) advance(now mono.Time, st *stream) bool {
-	for st.get(st.solid) != nil {
-		st.solid++
-	}
-	if st.solid == st.next {
-		return false
-	}
-	p, _ := readPart(st.get(st.next))
-	if p.index > 0 { // the beginning of this message was passed over
-		st.passOver(st.next+p.rest+1, p.seq)
-		return true
-	}
-	s.tellLost(now, st, p.seq)
-	if st.solid-st.next <= p.rest {
-		return false
-	}
-	m := Message{
-		Origin: st.origin, Generation: st.generation, Seq: p.seq,
-		First: st.next, Last: st.next + p.rest, Topic: p.topic,
-	}
-	var ok bool
-	if m.Payload, ok = st.assemble(st.next, &p); !ok || p.seq <= st.seq {
-		s.stats.Malformed++ // no honest origin makes this
-		st.passOver(st.next+1, 0)
-		return true
-	}
-	st.next, st.seq = m.Last+1, m.Seq
-	s.stats.Delivered++
-	s.topics.delivered(now, m.Topic, len(m.Payload))
-	s.host.Deliver(now, m)
-	s.mark(now, st)
-	return true
-}
-
-// assemble returns the payload of the message that begins at a sequence, all of whose pieces are
-// held; ok is false if they are not of one message.
-func (st *stream) assemble(at uint64, first *part) (payload []byte, ok bool) {
-	if first.rest == 0 {
-		return first.payload, true
-	}
-	size := 0
-	for seq := at; seq <= at+first.rest; seq++ {
-		size += len(st.get(seq))
-	}
-	payload = append(make([]byte, 0, size), first.payload...)
-	for i := uint64(1); i <= first.rest; i++ {
-		p, _ := readPart(st.get(at + i))
-		if p.seq != first.seq || p.index != i || p.rest != first.rest-i {
-			return nil, false
+	st := in.known.find(h.Origin, h.Generation)
+	if st == nil {
+		_, known := in.host.Table().Get(h.Origin)
+		in.strange = in.strange || !known
+		if !known || h.High == 0 || in.arrival.newcomer {
+			return nil
 		}
-		payload = append(payload, p.payload...)
-	}
-	return payload, len(payload) <= MaxPayload
-}
-
-// passOver goes on at a later piece. Those before it are told as lost once it is known how many
-// messages they were. seq is the message of the last of them, 0 if nobody here knows.
-func (st *stream) passOver(to, seq uint64) {
-	if st.hole == 0 {
-		st.hole = st.next
-	}
-	st.noteLost(wire.Run{From: st.next, To: to - 1})
-	st.next, st.solid, st.holeSeq = to, max(st.solid, to), seq
-	st.head = max(st.head, to-1)
-}
-
-// tellLost tells what was passed over before the message with a number.
-func (s *Streams) tellLost(now mono.Time, st *stream, seq uint64) {
-	if st.hole == 0 {
-		return
-	}
-	pieces := st.next - st.hole
-	l := Lost{Origin: st.origin, Generation: st.generation, From: st.hole, To: st.next - 1,
-		Count: pieces, Seq: st.seq}
-	if seq > st.seq { // else no honest origin made this
-		l.Count = min(max(seq-1-st.seq, 1), pieces)
-		st.seq = seq - 1
-		l.Seq = st.seq
-	}
-	st.hole, st.holeSeq = 0, 0
-	s.stats.Lost += l.Count
-	s.host.Lose(now, l)
-	s.mark(now, st)
-}
-
-// tellTail tells what was passed over at the end of what is known of a stream. How many messages
-// that were is known only if a piece of the last is.
-func (s *Streams) tellTail(now mono.Time, st *stream) {
-	if st.holeSeq > st.seq {
-		s.tellLost(now, st, st.holeSeq+1)
-		return
-	}
-	l := Lost{Origin: st.origin, Generation: st.generation, From: st.hole, To: st.next - 1,
-		Count: st.next - st.hole}
-	st.hole, st.holeSeq = 0, 0
-	s.stats.Lost += l.Count
-	s.host.Lose(now, l)
-	s.mark(now, st)
-}
-
-func (s *Streams) mark(now mono.Time, st *stream) {
-	s.host.Mark(now, Mark{Origin: st.origin, Generation: st.generation, Next: st.next, Seq: st.seq})
-}
-
-// waits says whether an earlier life of the origin has something missing, or that is not told as
-// lost yet.
-func (s *Streams) waits(st *stream) bool {
-	if st.former > 0 {
-		return true
-	}
-	i, _ := s.search(st.origin, st.generation)
-	for i--; i >= 0 && s.list[i].origin == st.origin; i-- {
-		if e := s.list[i]; e.next <= e.head || e.hole > 0 {
-			return true
+		if st = in.meet(now, h.Origin, h.Generation, h.High); st == nil {
+			return nil
 		}
 	}
-	return false
+	if h.High <= st.head && st.repair == nil {
+		return nil
+	}
+	st.lately = true
+	if in.gaps.claimed(now, st, h.High) {
+		news = st
+	}
+	if st.repair != nil {
+		st.repair.hear(from.ID, h.Low, h.High)
+	}
+	return news
 }
 
-// deliverLater goes on with the lives that waited for one that is complete now.
-func (s *Streams) deliverLater(now mono.Time, st *stream) {
-	i, _ := s.search(st.origin, st.generation)
-	for i++; i < len(s.list) && s.list[i].origin == st.origin && s.list[i].begun &&
-		!s.waits(s.list[i]); i++ {
-		for s.advance(now, s.list[i]) {
+// meet makes a stream that was not known, of which a piece was heard. A newcomer that does not know
+// yet where it begins keeps what comes until it does.
+func (in *intake) meet(now mono.Time, origin member.ID, generation, seq uint64) *stream {
+	if in.isOwn(origin, generation) {
+		in.known.twin(now, seq)
+		return nil
+	}
+	st := in.known.add(origin, generation)
+	if st != nil && in.arrival.newcomer && !st.met {
+		st.begun = false
+		if seq > Ahead/2 {
+			st.next = seq - Ahead/2
+			st.solid = st.next
 		}
 	}
+	if st != nil && !in.arrival.newcomer {
+		in.former.ask(now, st)
+	}
+	return st
 }

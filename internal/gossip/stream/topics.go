@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -35,8 +34,15 @@ type topic struct {
 
 // get returns a topic's counter, made if need be, or the one for the rest.
 func (t *topics) get(name []byte) *topic {
-	i, ok := slices.BinarySearchFunc(t.list, name,
-		func(a *topic, b []byte) int { return compareText(a.Name, b) })
+	i, ok := slices.BinarySearchFunc(t.list, name, func(a *topic, b []byte) int {
+		switch { // without a copy
+		case a.Name < string(b):
+			return -1
+		case a.Name == string(b):
+			return 0
+		}
+		return 1
+	})
 	switch {
 	case ok:
 		return t.list[i]
@@ -46,16 +52,6 @@ func (t *topics) get(name []byte) *topic {
 	fresh := &topic{Topic: Topic{Name: string(name)}}
 	t.list = slices.Insert(t.list, i, fresh)
 	return fresh
-}
-
-func compareText(a string, b []byte) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return cmp.Compare(a[i], b[i])
-		}
-	}
-	return cmp.Compare(len(a), len(b))
 }
 
 func (t *topics) delivered(now mono.Time, name []byte, size int) {
@@ -81,18 +77,4 @@ func (c *topic) roll(now mono.Time) {
 	case gap >= rateWindow:
 		c.since, c.now, c.previous = c.since.Add(rateWindow), 0, c.now
 	}
-}
-
-// Topics returns what is known of the topics, by name.
-func (s *Streams) Topics(now mono.Time) []Topic {
-	list := make([]Topic, 0, len(s.topics.list))
-	for _, c := range s.topics.list {
-		c.roll(now)
-		// of the window before, as it slides out
-		left := 1 - float64(now.Sub(c.since))/float64(rateWindow)
-		t := c.Topic
-		t.Rate = (float64(c.now) + float64(c.previous)*left) / rateWindow.Seconds()
-		list = append(list, t)
-	}
-	return list
 }
