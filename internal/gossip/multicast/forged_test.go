@@ -125,7 +125,7 @@ func TestAllocatesNothing(t *testing.T) {
 			if y == x || y == origin || !holds(b.Span, y.placeKey()) {
 				continue
 			}
-			c := wire.BeginConfirm(confirm[i][:0], instanceOf(&b))
+			c := wire.BeginConfirm(confirm[i][:0], b.Instance())
 			c = wire.AppendConfirmed(c, 0, &wire.Confirmed{First: seq, Bits: wire.SpanSelf})
 			confirm[i] = c
 			x.Receive(w.now, plane.Sender{Peer: y.peer}, wire.TypeConfirm, wire.Body(c))

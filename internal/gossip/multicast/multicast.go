@@ -191,6 +191,8 @@ type Relay struct {
 	free    []int32
 	at      map[parcel]int32 // the first job of a parcel
 	tickets tickets
+	mixed   mixed
+	pools   []pool
 	closed  []closed
 	latest  int // the last of closed that was written
 	debts   []debt
@@ -227,11 +229,11 @@ func (r *Relay) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []
 	r.packed.ok = false
 	switch t {
 	case wire.TypeCarry:
-		b, bodies, ok := wire.ReadCarry(body)
+		b, pieces, ok := wire.ReadCarry(body)
 		if !ok {
 			return false
 		}
-		r.carried(now, from, &b, bodies)
+		r.carried(now, from, &b, pieces)
 	case wire.TypeOffer:
 		b, ok := wire.ReadOffer(body)
 		if !ok {
@@ -255,6 +257,9 @@ func (r *Relay) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []
 // Deadline returns the next moment that the relay needs, mono.Never if none.
 func (r *Relay) Deadline() mono.Time {
 	due := min(r.own.due, r.tickets.due())
+	for i := range r.pools {
+		due = min(due, r.pools[i].due)
+	}
 	for _, i := range r.waiting {
 		due = min(due, r.lanes[i].due)
 	}
@@ -283,6 +288,7 @@ func (r *Relay) Flush(now mono.Time) {
 	if r.own.due <= now {
 		r.ship(now)
 	}
+	r.drain(now)
 	r.flush(now)
 }
 
@@ -338,6 +344,8 @@ func (r *Relay) Stats() Stats {
 type flow struct {
 	from      mono.Time
 	now, last int
+	// of these, pieces of other origins
+	others, lastOthers int
 }
 
 const (
@@ -345,17 +353,19 @@ const (
 	flowBusy   = 8 // parcels in a window
 )
 
-func (f *flow) count(now mono.Time) {
+func (f *flow) count(now mono.Time, parcels, others int) {
 	f.turn(now)
-	f.now++
+	f.now += parcels
+	f.others += others
 }
 
 func (f *flow) turn(now mono.Time) {
 	switch gone := now.Sub(f.from); {
 	case gone >= 2*flowWindow:
-		f.from, f.now, f.last = now, 0, 0
+		f.from, f.now, f.last, f.others, f.lastOthers = now, 0, 0, 0, 0
 	case gone >= flowWindow:
 		f.from, f.now, f.last = f.from.Add(flowWindow), 0, f.now
+		f.others, f.lastOthers = 0, f.others
 	}
 }
 

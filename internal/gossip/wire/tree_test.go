@@ -64,7 +64,7 @@ func describeTree(t wire.Type, body []byte) (text string, ok bool) {
 	text = "Carry " + describeBranch(&m)
 	if ok {
 		for range m.Count {
-			text += fmt.Sprintf(" %q", bodies.Next())
+			text += fmt.Sprintf(" %q", bodies.Next().Body)
 		}
 	}
 	return text, ok
@@ -97,7 +97,7 @@ func rewriteTree(b []byte, t wire.Type, body []byte) []byte {
 	m, bodies, _ := wire.ReadCarry(body)
 	b = wire.BeginCarry(b, &m)
 	for range m.Count {
-		b = wire.AppendBody(b, bodies.Next())
+		b = wire.AppendBody(b, bodies.Next().Body)
 	}
 	return wire.EndCarry(b, start)
 }
@@ -120,7 +120,7 @@ func TestCarryRoundTrip(t *testing.T) {
 		b = wire.EndCarry(b, 0)
 		out, got, ok := wire.ReadCarry(wire.Body(b))
 		for _, body := range bodies {
-			ok = ok && bytes.Equal(got.Next(), body)
+			ok = ok && bytes.Equal(got.Next().Body, body)
 		}
 		return ok && in == out && len(b) <= size
 	}
