@@ -28,7 +28,7 @@ func (r *Relay) carried(now mono.Time, from plane.Peer, b *wire.Branch, pieces w
 		if b.Mixed {
 			parcels = fresh
 		}
-		r.flow.count(now, parcels, fresh)
+		r.flow.count(now, parcels, fresh, size)
 		r.moved = true
 	}
 	if !r.holds(b) {
@@ -99,6 +99,7 @@ func (r *Relay) duty(now mono.Time, from plane.Peer, b *wire.Branch, bare bool) 
 	}
 	if i >= 0 {
 		r.jobs[i].adopt(p)
+		p.patient = p.patient && !r.jobs[i].pooled
 		r.confirm(now, p, b, wire.DutyTaken)
 		return
 	}
@@ -118,6 +119,7 @@ func (r *Relay) duty(now mono.Time, from plane.Peer, b *wire.Branch, bare bool) 
 		r.finish(now, i)
 		return
 	}
+	p.patient = p.patient && !r.jobs[i].pooled // a hub that died is missed by many
 	r.confirm(now, p, b, wire.DutyTaken)
 }
 

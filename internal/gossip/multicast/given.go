@@ -151,7 +151,7 @@ func (r *Relay) include(now mono.Time, m *member.Member) {
 	at := topology.PlaceOf(m)
 	for i := range r.jobs {
 		j := &r.jobs[i]
-		if !j.used || !j.mine.waited {
+		if !j.used || !j.mine.waited || j.pooled { // what is pooled is counted in the end
 			continue
 		}
 		l := j.legOver(at)
@@ -222,6 +222,7 @@ func (r *Relay) enlist(j *job, l *leg, places []place) {
 func (r *Relay) scatter(now mono.Time, j *job, k int) {
 	span := j.legs[k].span
 	j.legs[k].of = 0
+	j.owing = j.owing && k > 0
 	r.end(j, &j.legs[k], 0, nil)
 	places := r.ring.All()
 	lo, hi := within(places, span)

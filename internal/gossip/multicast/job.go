@@ -28,8 +28,10 @@ type job struct {
 	striped     bool // an own parcel that another of this node's zone is to bring to it
 	// this node was not given the parcel when it took the duty: the first leg is its own
 	owing  bool
-	twin   bool // nobody gave the duty: this node is a twin
-	pooled bool // it is done when the mixed parcel is that it went into
+	twin   bool   // nobody gave the duty: this node is a twin
+	pooled bool   // it is done when the mixed parcel is that it went into
+	shared bool   // an own parcel that a hub is to bring to all
+	lane   uint64 // which of the hubs
 	pool   []entrant
 	used   bool
 	stamp  uint32 // tells it from an earlier job in the same slot

@@ -26,10 +26,9 @@ type item struct {
 }
 
 const (
-	maxMixed  = 1024 // mixed parcels whose pieces are remembered
-	maxPool   = 32   // duties that go into one mixed parcel
-	maxPools  = 2    // spans for which parcels are put together: everybody, and a zone
-	hubbyFrom = 32   // pieces of others in a window from which on an origin uses a hub
+	maxMixed = 1024 // mixed parcels whose pieces are remembered
+	maxPool  = 32   // duties that go into one mixed parcel: fewer than MaxParcel pieces fit
+	maxHubs  = 16
 )
 
 // mixed is which pieces the latest mixed parcels had.
@@ -99,6 +98,10 @@ func (r *Relay) mixture(p parcel) *mixture {
 	return x
 }
 
+// A piece of a mixed parcel takes more than MaxItem-MaxBody bytes, so that no more than MaxParcel
+// fit.
+const _ = uint(wire.MaxParcel - parcelRoom/(wire.MaxItem-wire.MaxBody))
+
 // pool is the duties for one span that are about to become a mixed parcel.
 type pool struct {
 	span  wire.Span
@@ -118,7 +121,7 @@ type entrant struct {
 // join takes a duty into a pool, and returns its job; -1 if it is not for one.
 func (r *Relay) join(now mono.Time, b *wire.Branch, bare bool) int32 {
 	whole := b.Bits == 0 || b.Bits == zoneBits && holds(b.Span, r.self().Key)
-	if bare || b.Mixed || !whole || !r.flow.sharing() || r.sizeOf(b) > parcelRoom/2 {
+	if bare || !whole || !r.sharing() || r.sizeOf(b) > parcelRoom/2 {
 		return -1
 	}
 	i := r.enter(b)
@@ -181,16 +184,24 @@ func (r *Relay) pour(now mono.Time, p *pool) {
 	b := wire.Branch{Origin: r.host.Self(), Generation: r.host.Generation(),
 		First: r.mixed.number, Span: p.span, Given: p.given, Mixed: true}
 	x := r.mixture(parcel{b.Instance(), b.First})
+	poured := list[:0]
 	for _, e := range list {
-		items, _ := r.itemsOf(&r.jobs[e.job].Branch)
+		items, ok := r.itemsOf(&r.jobs[e.job].Branch)
+		if !ok { // a mixed parcel that was just forgotten: the node that gave it asks again
+			r.release(e.job)
+			continue
+		}
 		x.items = append(x.items, items...)
 		b.Loss = max(b.Loss, r.jobs[e.job].Loss)
+		poured = append(poured, e)
 	}
 	b.Count = uint8(len(x.items))
+	if p.list = list[:0]; b.Count == 0 {
+		return
+	}
 	r.packed.ok = false
 	i := r.enter(&b)
-	r.jobs[i].pool = append(r.jobs[i].pool, list...)
-	p.list = p.list[:0]
+	r.jobs[i].pool = append(r.jobs[i].pool, poured...)
 	if b.Given {
 		r.selfLeg(now, i)
 	}
@@ -229,6 +240,9 @@ func (r *Relay) finishPool(now mono.Time, i int32) {
 				l.digest ^= uint16(j.Origin)
 			}
 		}
+		if j.mine.waited { // members that turned live meanwhile: all are asked in the end
+			l.of = max(l.of, int32(r.count(&j.Branch, j.Span)+1))
+		}
 		j.legs, j.open, j.pooled = append(j.legs, l), 0, false
 		j.owing = true // that leg counts this node
 		r.finish(now, e.job)
@@ -238,31 +252,41 @@ func (r *Relay) finishPool(now mono.Time, i int32) {
 // submit gives an own parcel to the hub, and returns its job; -1 if it goes its own way.
 func (r *Relay) submit(now mono.Time, b *wire.Branch, size int, bounded bool) int32 {
 	places := r.ring.All()
-	if len(places) <= fewHere || size > parcelRoom/2 || !r.flow.sharing() {
+	if len(places) <= fewHere || size > parcelRoom/2 || !r.sharing() {
 		return -1
 	}
 	i := r.enter(b)
+	j := &r.jobs[i]
+	j.shared, j.lane = true, r.laneOfHub()
 	if own := r.zone(r.self().Zone()); len(own) > fewHere {
 		places = own
 	}
-	switch hub := places[r.hubOf(now, len(places))]; {
+	switch hub := places[r.hubOf(now, j.lane, len(places))]; {
 	case bounded: // this node alone waits for budgets
-		r.jobs[i].striped = true
-		r.divide(now, &r.jobs[i], wire.Span{}, false)
+		j.striped = true
+		r.divide(now, j, wire.Span{}, false)
 	case hub.ID == r.host.Self():
 		r.enlistIn(now, i)
 	default:
-		r.delegate(now, &r.jobs[i], wire.Span{}, len(r.ring.All()), false)
+		r.delegate(now, j, wire.Span{}, len(r.ring.All()), false)
 	}
 	return i
 }
 
-// hubOf chooses among some members, all nodes alike for a while.
-func (r *Relay) hubOf(now mono.Time, n int) int {
-	return int(member.Mix(member.Mix(0)^r.host.Epoch(now)) % uint64(n))
+// hubOf chooses among some members as choose does for everybody: all nodes alike for a while.
+func (r *Relay) hubOf(now mono.Time, lane uint64, n int) int {
+	return int(member.Mix(member.Mix(lane)^r.host.Epoch(now)) % uint64(n))
+}
+
+// laneOfHub is which of the hubs this node uses. One is enough until what comes within the time
+// that parcels wait for company fills half a datagram; then more of them cost little, and share the
+// work.
+func (r *Relay) laneOfHub() uint64 {
+	f := &r.flow
+	waiting := int64(max(f.bytes, f.lastBytes)) * int64(r.cfg.Coalesce) / int64(flowWindow)
+	hubs := min(max(2*waiting/parcelRoom, 1), maxHubs)
+	return member.Mix(uint64(r.host.Self())) % uint64(hubs)
 }
 
 // sharing says whether others publish so much that a hub pays.
-func (f *flow) sharing() bool {
-	return max(f.others, f.lastOthers) >= hubbyFrom
-}
+func (r *Relay) sharing() bool { return max(r.flow.others, r.flow.lastOthers) >= r.cfg.Share }

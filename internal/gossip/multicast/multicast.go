@@ -112,6 +112,8 @@ type Config struct {
 	Orphan time.Duration
 	Window int           // parcels of this node's own that may be under way; default 320
 	Pace   time.Duration // between two parcels of this node's own, on average; default 24 µs
+	// pieces of others within 64 ms from which on a node gives its own to a hub; default 32
+	Share int
 }
 
 // parcelRoom is how many bytes a parcel takes of a datagram at most. A node passes a parcel on as
@@ -151,7 +153,7 @@ func (c Config) withDefaults() Config {
 	for _, f := range []struct {
 		v *int
 		d int
-	}{{&c.Size, parcelRoom}, {&c.Rate, 32 << 20}, {&c.Window, 320}} {
+	}{{&c.Size, parcelRoom}, {&c.Rate, 32 << 20}, {&c.Window, 320}, {&c.Share, 32}} {
 		if *f.v <= 0 {
 			*f.v = f.d
 		}
@@ -342,10 +344,10 @@ func (r *Relay) Stats() Stats {
 
 // flow knows whether so many parcels come that it pays to send them the same way.
 type flow struct {
-	from      mono.Time
-	now, last int
-	// of these, pieces of other origins
-	others, lastOthers int
+	from               mono.Time
+	now, last          int
+	others, lastOthers int // pieces of other origins in these
+	bytes, lastBytes   int // of them
 }
 
 const (
@@ -353,19 +355,20 @@ const (
 	flowBusy   = 8 // parcels in a window
 )
 
-func (f *flow) count(now mono.Time, parcels, others int) {
+func (f *flow) count(now mono.Time, parcels, others, bytes int) {
 	f.turn(now)
 	f.now += parcels
 	f.others += others
+	f.bytes += bytes
 }
 
 func (f *flow) turn(now mono.Time) {
 	switch gone := now.Sub(f.from); {
 	case gone >= 2*flowWindow:
-		f.from, f.now, f.last, f.others, f.lastOthers = now, 0, 0, 0, 0
+		*f = flow{from: now}
 	case gone >= flowWindow:
 		f.from, f.now, f.last = f.from.Add(flowWindow), 0, f.now
-		f.others, f.lastOthers = 0, f.others
+		f.others, f.lastOthers, f.bytes, f.lastBytes = 0, f.others, 0, f.bytes
 	}
 }
 

@@ -69,9 +69,10 @@ const (
 	patientBit = 1 << 2
 	givenBit   = 1 << 3
 	mixedBit   = 1 << 7 // of Count
-
-	MaxItem = MaxBody + 8 + 2*binary.MaxVarintLen64
 )
+
+// MaxItem is the most that a piece of a mixed parcel costs a Carry beside its body.
+const MaxItem = MaxBody + 8 + 2*binary.MaxVarintLen64
 
 func appendBranch(b []byte, m *Branch) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(m.Origin))
