@@ -72,7 +72,7 @@ func (s *script) message(t wire.Type, body []byte) (string, bool) {
 		m, bodies, ok := wire.ReadCarry(body)
 		text := "carry " + s.branch(&m)
 		for i := 0; ok && i < int(m.Count); i++ {
-			text += fmt.Sprintf(" %q", bodies.Next())
+			text += fmt.Sprintf(" %q", bodies.Next().Body)
 		}
 		return text, ok
 	case wire.TypeOffer:

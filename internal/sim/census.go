@@ -40,6 +40,7 @@ var drawKinds = []drawKind{
 		return len(o.Network.Paths) > 0 &&
 			o.Network.Paths[0].Link.Loss > 0
 	}},
+	{"hubs", func(o *Options) bool { return o.Gossip.Tree.Share > 0 }},
 	{"own links with a bandwidth", func(o *Options) bool { return o.Network.Own.Rate > 0 }},
 	{"shared links with a bandwidth", func(o *Options) bool {
 		return o.Network.Between.Pipe.Rate > 0

@@ -95,6 +95,9 @@ func Draw(seed uint64) Options {
 		}
 	}
 	d.bandwidth(&o)
+	if share := (&draws{stream: newStream(seed, 13)}); share.below(3) == 0 {
+		o.Gossip.Tree.Share = 1 + share.below(4) // a hub where there is hardly anything to share
+	}
 	slices.SortStableFunc(o.Actions, func(a, b Action) int { return cmp.Compare(a.At, b.At) })
 	o.Suspend = suspended(&o)
 	return o

@@ -93,7 +93,11 @@ func (t *tracer) message(typ wire.Type, body []byte) string {
 
 func (t *tracer) branch(b *wire.Branch) string {
 	text := fmt.Sprintf("piece %d of n%d", b.First, t.w.memberOf(b.Origin))
-	if b.Count > 1 {
+	switch {
+	case b.Mixed:
+		text = fmt.Sprintf("mixed parcel %d of n%d, %d pieces", b.First, t.w.memberOf(b.Origin),
+			b.Count)
+	case b.Count > 1:
 		text = fmt.Sprintf("pieces %d to %d of n%d", b.First, b.First+uint64(b.Count)-1,
 			t.w.memberOf(b.Origin))
 	}
@@ -187,9 +191,10 @@ func (s *shard) count(p *proc, now gossip.Time, to int32, data []byte) {
 	for typ, body, ok := r.Next(); ok; typ, body, ok = r.Next() {
 		switch typ {
 		case wire.TypeCarry:
-			if b, bodies, ok := wire.ReadCarry(body); ok {
+			if b, pieces, ok := wire.ReadCarry(body); ok {
 				for range b.Count {
-					s.countPiece(p, now, across, b.Origin, b.Generation, bodies.Next())
+					x := pieces.Next()
+					s.countPiece(p, now, across, x.Origin, x.Generation, x.Body)
 				}
 			}
 		case wire.TypeSupply:

@@ -11,21 +11,24 @@ import (
 )
 
 // carried takes in a parcel, and the duty that came with it.
-func (r *Relay) carried(now mono.Time, from plane.Peer, b *wire.Branch, bodies wire.Bodies) {
+func (r *Relay) carried(now mono.Time, from plane.Peer, b *wire.Branch, pieces wire.Pieces) {
 	r.Heard(from.ID)
 	far := r.told(from, b)
+	r.learn(b, pieces)
 	fresh, size := 0, 0
-	for i := range b.Count {
-		body := bodies.Next()
-		size += len(body)
-		p := wire.Piece{Origin: b.Origin, Generation: b.Generation, Seq: b.First + uint64(i),
-			Body: body}
+	for range b.Count {
+		p := pieces.Next()
+		size += len(p.Body)
 		if r.store.Take(now, p) {
 			fresh++
 		}
 	}
 	if fresh > 0 {
-		r.flow.count(now)
+		parcels := 1
+		if b.Mixed {
+			parcels = fresh
+		}
+		r.flow.count(now, parcels, fresh, size)
 		r.moved = true
 	}
 	if !r.holds(b) {
@@ -49,7 +52,7 @@ func (r *Relay) carried(now mono.Time, from plane.Peer, b *wire.Branch, bodies w
 			r.onward(now, b, size)
 		}
 	}
-	if fresh > 0 {
+	if fresh > 0 && !r.pooled(b) {
 		r.extras(now, b, size)
 	}
 }
@@ -74,17 +77,15 @@ func parentOf(p plane.Peer, b *wire.Branch) parent { return parent{p, b.Attempt,
 
 // holds says whether nothing of a parcel is of use here any more.
 func (r *Relay) holds(b *wire.Branch) bool {
-	if b.Origin == r.host.Self() && b.Generation == r.host.Generation() {
-		return true
-	}
-	for i := range b.Count {
-		seq := b.First + uint64(i)
-		if !r.store.Knows(b.Origin, b.Generation, seq) &&
-			!r.store.PassedOver(b.Origin, b.Generation, seq) {
+	items, ok := r.itemsOf(b)
+	for _, x := range items {
+		own := x.origin == r.host.Self() && x.generation == r.host.Generation()
+		if !own && !r.store.Knows(x.origin, x.generation, x.seq) &&
+			!r.store.PassedOver(x.origin, x.generation, x.seq) {
 			return false
 		}
 	}
-	return true
+	return ok
 }
 
 // duty begins what a parent asks for, or tells how it stands.
@@ -98,6 +99,7 @@ func (r *Relay) duty(now mono.Time, from plane.Peer, b *wire.Branch, bare bool) 
 	}
 	if i >= 0 {
 		r.jobs[i].adopt(p)
+		p.patient = p.patient && !r.jobs[i].pooled
 		r.confirm(now, p, b, wire.DutyTaken)
 		return
 	}
@@ -109,12 +111,15 @@ func (r *Relay) duty(now mono.Time, from plane.Peer, b *wire.Branch, bare bool) 
 	if !r.room() {
 		return
 	}
-	i = r.begin(now, b, bare)
+	if i = r.join(now, b, bare); i < 0 {
+		i = r.begin(now, b, bare)
+	}
 	r.jobs[i].parents[0] = p
 	if r.jobs[i].open == 0 {
 		r.finish(now, i)
 		return
 	}
+	p.patient = p.patient && !r.jobs[i].pooled // a hub that died is missed by many
 	r.confirm(now, p, b, wire.DutyTaken)
 }
 

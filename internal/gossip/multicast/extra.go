@@ -78,8 +78,7 @@ func (r *Relay) orphan(now mono.Time, b *wire.Branch) {
 // found ends the wait: the tree has brought the parcel.
 func (r *Relay) found(b *wire.Branch) {
 	for i := range r.orphans {
-		if o := &r.orphans[i].b; o.Origin == b.Origin && o.First == b.First &&
-			o.Generation == b.Generation {
+		if o := &r.orphans[i].b; o.Instance() == b.Instance() && o.First == b.First {
 			r.orphans = slices.Delete(r.orphans, i, i+1)
 			return
 		}

@@ -69,7 +69,9 @@ func TestTooManyDuties(t *testing.T) {
 	x := w.nodes[0]
 	for seq := uint64(1); seq <= maxJobs+100; seq++ {
 		b := wire.Branch{Origin: w.nodes[5].id, Generation: 1, First: seq, Count: 1}
-		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
+		// too long to share a parcel with others
+		body := make([]byte, parcelRoom*3/4)
+		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), body), 0)
 		x.Receive(w.now, plane.Sender{Peer: w.nodes[5].peer}, wire.TypeCarry, wire.Body(m))
 	}
 	if s := x.Stats(); s.Jobs != maxJobs || s.Refused != 100 {
@@ -125,7 +127,7 @@ func TestAllocatesNothing(t *testing.T) {
 			if y == x || y == origin || !holds(b.Span, y.placeKey()) {
 				continue
 			}
-			c := wire.BeginConfirm(confirm[i][:0], instanceOf(&b))
+			c := wire.BeginConfirm(confirm[i][:0], b.Instance())
 			c = wire.AppendConfirmed(c, 0, &wire.Confirmed{First: seq, Bits: wire.SpanSelf})
 			confirm[i] = c
 			x.Receive(w.now, plane.Sender{Peer: y.peer}, wire.TypeConfirm, wire.Body(c))

@@ -39,8 +39,12 @@ func (r *Relay) standing(b *wire.Branch) wire.Verdict {
 		return wire.DutyDone
 	}
 	least := wire.DutyDone
-	for i := range b.Count {
-		v := r.store.Given(b.Origin, b.Generation, b.First+uint64(i))
+	items, ok := r.itemsOf(b)
+	if !ok {
+		return wire.DutyLacks
+	}
+	for _, x := range items {
+		v := r.store.Given(x.origin, x.generation, x.seq)
 		if v == wire.DutyLacks {
 			return v
 		}
@@ -61,8 +65,8 @@ func (r *Relay) account(now mono.Time, p parent, b *wire.Branch) {
 // owe remembers a confirmation until it can be given. The oldest makes way: its parent asks again.
 func (r *Relay) owe(d debt) {
 	r.debts = slices.DeleteFunc(r.debts, func(o debt) bool {
-		return o.job == d.job && o.to.peer.ID == d.to.peer.ID && o.b.Origin == d.b.Origin &&
-			o.b.Generation == d.b.Generation && o.b.First == d.b.First && o.b.Span == d.b.Span
+		return o.job == d.job && o.to.peer.ID == d.to.peer.ID && o.b.Instance() == d.b.Instance() &&
+			o.b.First == d.b.First && o.b.Span == d.b.Span
 	})
 	if len(r.debts) == maxDebts {
 		r.debts = slices.Delete(r.debts, 0, 1)
@@ -147,7 +151,7 @@ func (r *Relay) include(now mono.Time, m *member.Member) {
 	at := topology.PlaceOf(m)
 	for i := range r.jobs {
 		j := &r.jobs[i]
-		if !j.used || !j.mine.waited {
+		if !j.used || !j.mine.waited || j.pooled { // what is pooled is counted in the end
 			continue
 		}
 		l := j.legOver(at)
@@ -218,6 +222,7 @@ func (r *Relay) enlist(j *job, l *leg, places []place) {
 func (r *Relay) scatter(now mono.Time, j *job, k int) {
 	span := j.legs[k].span
 	j.legs[k].of = 0
+	j.owing = j.owing && k > 0
 	r.end(j, &j.legs[k], 0, nil)
 	places := r.ring.All()
 	lo, hi := within(places, span)

@@ -28,7 +28,11 @@ type job struct {
 	striped     bool // an own parcel that another of this node's zone is to bring to it
 	// this node was not given the parcel when it took the duty: the first leg is its own
 	owing  bool
-	twin   bool // nobody gave the duty: this node is a twin
+	twin   bool   // nobody gave the duty: this node is a twin
+	pooled bool   // it is done when the mixed parcel is that it went into
+	shared bool   // an own parcel that a hub is to bring to all
+	lane   uint64 // which of the hubs
+	pool   []entrant
 	used   bool
 	stamp  uint32 // tells it from an earlier job in the same slot
 	next   int32  // another job of the same parcel, -1 if none
@@ -94,8 +98,6 @@ func (l *leg) asks(bits uint8, from member.ID) bool {
 // asked is the member that was asked last.
 func (l *leg) asked() member.ID { return cmp.Or(l.via, l.id) }
 
-func instanceOf(b *wire.Branch) uint32 { return member.Instance(b.Origin, uint32(b.Generation)) }
-
 // begin opens a job and sends its first legs.
 func (r *Relay) begin(now mono.Time, b *wire.Branch, bare bool) int32 {
 	i := r.enter(b)
@@ -120,8 +122,8 @@ func (r *Relay) enter(b *wire.Branch) int32 {
 	}
 	j := &r.jobs[i]
 	*j = job{
-		Branch: *b, instance: instanceOf(b),
-		legs: j.legs[:0], used: true, stamp: j.stamp +
+		Branch: *b, instance: b.Instance(),
+		legs: j.legs[:0], pool: j.pool[:0], used: true, stamp: j.stamp +
 			1, next: -1, due: mono.Never, ticket: mono.Never,
 	}
 	j.Loss = max(b.Loss, r.class())
@@ -136,7 +138,7 @@ func (r *Relay) enter(b *wire.Branch) int32 {
 
 // find returns the job of a duty, -1 if there is none.
 func (r *Relay) find(b *wire.Branch) int32 {
-	i, ok := r.at[parcel{instanceOf(b), b.First}]
+	i, ok := r.at[parcel{b.Instance(), b.First}]
 	for ok && i >= 0 {
 		if r.jobs[i].Span == b.Span {
 			return i
@@ -219,6 +221,10 @@ func (r *Relay) wakeJob(now mono.Time, i int32) {
 // parents.
 func (r *Relay) finish(now mono.Time, i int32) {
 	j := &r.jobs[i]
+	if len(j.pool) > 0 {
+		r.finishPool(now, i)
+		return
+	}
 	if j.mine.is {
 		r.finishOwn(now, i)
 		return
@@ -280,7 +286,7 @@ func (r *Relay) remember(c closed) {
 
 // recall returns the latest end of a duty, nil if it is forgotten.
 func (r *Relay) recall(b *wire.Branch) *closed {
-	p := parcel{instanceOf(b), b.First}
+	p := parcel{b.Instance(), b.First}
 	for k := range r.closed {
 		c := &r.closed[(r.latest-k+len(r.closed))%len(r.closed)]
 		if c.parcel == p && c.span == b.Span {

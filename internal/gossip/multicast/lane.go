@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
@@ -112,33 +111,39 @@ func (r *Relay) post(now mono.Time, peer plane.Peer, b *wire.Branch, bare bool) 
 
 // packed is the bodies of the parcel that is being sent, as a Carry has them.
 type packed struct {
-	origin            member.ID
-	generation, first uint64
-	count             uint8
-	ok                bool
-	bytes             []byte
+	instance uint32
+	first    uint64
+	count    uint8
+	ok       bool
+	bytes    []byte
 }
 
 func (r *Relay) pack(b *wire.Branch) bool {
 	p := &r.packed
-	if p.ok && p.first == b.First && p.origin == b.Origin && p.generation == b.Generation &&
-		p.count == b.Count {
+	if p.ok && p.first == b.First && p.instance == b.Instance() && p.count == b.Count {
 		return true
 	}
-	p.bytes = p.bytes[:0]
-	for i := range b.Count {
-		body, ok := r.store.Body(b.Origin, b.Generation, b.First+uint64(i))
-		if !ok {
-			p.ok = false
-			return false
-		}
-		p.bytes = wire.AppendBody(p.bytes, body)
-	}
-	if wire.MaxBranch+len(p.bytes) > r.cfg.Size { // no honest origin made it
-		p.ok = false
+	items, ok := r.itemsOf(b)
+	p.bytes, p.ok = p.bytes[:0], false
+	if !ok {
 		return false
 	}
-	p.origin, p.generation, p.first, p.count, p.ok = b.Origin, b.Generation, b.First, b.Count, true
+	for _, x := range items {
+		body, ok := r.store.Body(x.origin, x.generation, x.seq)
+		switch {
+		case !ok:
+			return false
+		case b.Mixed:
+			p.bytes = wire.AppendItem(p.bytes, &wire.Piece{Origin: x.origin,
+				Generation: x.generation, Seq: x.seq, Body: body})
+		default:
+			p.bytes = wire.AppendBody(p.bytes, body)
+		}
+	}
+	if wire.MaxBranch+len(p.bytes) > r.cfg.Size { // no honest origin made it
+		return false
+	}
+	p.instance, p.first, p.count, p.ok = b.Instance(), b.First, b.Count, true
 	return true
 }
 
@@ -152,7 +157,7 @@ func (r *Relay) sizeOf(b *wire.Branch) int {
 
 // confirm answers a parent.
 func (r *Relay) confirm(now mono.Time, p parent, b *wire.Branch, v wire.Verdict) {
-	n := note{instanceOf(b), wire.Confirmed{First: b.First, Attempt: p.attempt, Verdict: v,
+	n := note{b.Instance(), wire.Confirmed{First: b.First, Attempt: p.attempt, Verdict: v,
 		Bits: b.Bits, Of: 1, Have: 1}}
 	r.note(now, p, n)
 }

@@ -57,7 +57,7 @@ func (r *Relay) late(now mono.Time, j *job, k int) {
 		r.reopen(now, j, k)
 	case l.single():
 		r.lateSingle(now, j, l, gone)
-	case l.state == taken && !gone && l.tries <= maxPolls+1:
+	case l.state == taken && !gone && l.tries <= maxPolls+1 && !r.silent(now, l.asked()):
 		l.bare = true
 		r.again(now, j, l)
 		l.due = min(l.due, now.Add(maxWork))

@@ -112,6 +112,8 @@ type Config struct {
 	Orphan time.Duration
 	Window int           // parcels of this node's own that may be under way; default 320
 	Pace   time.Duration // between two parcels of this node's own, on average; default 24 µs
+	// pieces of others within 64 ms from which on a node gives its own to a hub; default 32
+	Share int
 }
 
 // parcelRoom is how many bytes a parcel takes of a datagram at most. A node passes a parcel on as
@@ -151,7 +153,7 @@ func (c Config) withDefaults() Config {
 	for _, f := range []struct {
 		v *int
 		d int
-	}{{&c.Size, parcelRoom}, {&c.Rate, 32 << 20}, {&c.Window, 320}} {
+	}{{&c.Size, parcelRoom}, {&c.Rate, 32 << 20}, {&c.Window, 320}, {&c.Share, 32}} {
 		if *f.v <= 0 {
 			*f.v = f.d
 		}
@@ -191,6 +193,8 @@ type Relay struct {
 	free    []int32
 	at      map[parcel]int32 // the first job of a parcel
 	tickets tickets
+	mixed   mixed
+	pools   []pool
 	closed  []closed
 	latest  int // the last of closed that was written
 	debts   []debt
@@ -227,11 +231,11 @@ func (r *Relay) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []
 	r.packed.ok = false
 	switch t {
 	case wire.TypeCarry:
-		b, bodies, ok := wire.ReadCarry(body)
+		b, pieces, ok := wire.ReadCarry(body)
 		if !ok {
 			return false
 		}
-		r.carried(now, from, &b, bodies)
+		r.carried(now, from, &b, pieces)
 	case wire.TypeOffer:
 		b, ok := wire.ReadOffer(body)
 		if !ok {
@@ -255,6 +259,9 @@ func (r *Relay) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []
 // Deadline returns the next moment that the relay needs, mono.Never if none.
 func (r *Relay) Deadline() mono.Time {
 	due := min(r.own.due, r.tickets.due())
+	for i := range r.pools {
+		due = min(due, r.pools[i].due)
+	}
 	for _, i := range r.waiting {
 		due = min(due, r.lanes[i].due)
 	}
@@ -283,6 +290,7 @@ func (r *Relay) Flush(now mono.Time) {
 	if r.own.due <= now {
 		r.ship(now)
 	}
+	r.drain(now)
 	r.flush(now)
 }
 
@@ -336,8 +344,10 @@ func (r *Relay) Stats() Stats {
 
 // flow knows whether so many parcels come that it pays to send them the same way.
 type flow struct {
-	from      mono.Time
-	now, last int
+	from               mono.Time
+	now, last          int
+	others, lastOthers int // pieces of other origins in these
+	bytes, lastBytes   int // of them
 }
 
 const (
@@ -345,17 +355,20 @@ const (
 	flowBusy   = 8 // parcels in a window
 )
 
-func (f *flow) count(now mono.Time) {
+func (f *flow) count(now mono.Time, parcels, others, bytes int) {
 	f.turn(now)
-	f.now++
+	f.now += parcels
+	f.others += others
+	f.bytes += bytes
 }
 
 func (f *flow) turn(now mono.Time) {
 	switch gone := now.Sub(f.from); {
 	case gone >= 2*flowWindow:
-		f.from, f.now, f.last = now, 0, 0
+		*f = flow{from: now}
 	case gone >= flowWindow:
 		f.from, f.now, f.last = f.from.Add(flowWindow), 0, f.now
+		f.others, f.lastOthers, f.bytes, f.lastBytes = 0, f.others, 0, f.bytes
 	}
 }
 

@@ -155,14 +155,15 @@ func (r *Relay) gather() (b wire.Branch, size int) {
 // parcel to the other zones itself.
 func (r *Relay) launch(now mono.Time, b *wire.Branch, size int, bounded bool) {
 	o := &r.own
-	r.flow.count(now)
+	r.flow.count(now, 1, 0, 0)
 	o.out++
 	b.Given = r.host.Waited(b.Generation, b.First, b.First+uint64(b.Count)-1)
 	m := mine{is: true, out: true, waited: b.Given,
 		until: now.Add(max(outFor, 2*r.rto(r.self().Zone(),
 			r.busy()))), told: now, backoff: firstPause, look: mono.Never}
 	var i int32
-	if n := len(r.ring.All()); b.First <= o.stripes && n > 4 {
+	if i = r.submit(now, b, size, bounded); i >= 0 {
+	} else if n := len(r.ring.All()); b.First <= o.stripes && n > 4 {
 		b.Bits = wire.SpanNone // no legs yet
 		i = r.begin(now, b, false)
 		j := &r.jobs[i]
@@ -179,7 +180,9 @@ func (r *Relay) launch(now mono.Time, b *wire.Branch, size int, bounded bool) {
 	j.mine = m
 	j.due = min(j.due, m.until)
 	r.schedule(i, j.due)
-	r.extras(now, b, size)
+	if !j.shared {
+		r.extras(now, b, size)
+	}
 	if j.open == 0 {
 		r.finish(now, i)
 	}

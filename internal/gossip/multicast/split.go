@@ -140,7 +140,7 @@ func (r *Relay) choose(now mono.Time, j *job, l *leg) bool {
 	if lo == hi {
 		return false
 	}
-	h := member.Mix(l.span.Prefix + uint64(l.span.Bits))
+	h := member.Mix(l.span.Prefix + uint64(l.span.Bits) + j.lane)
 	if j.small && r.busy() {
 		h = member.Mix(h ^ r.host.Epoch(now))
 	} else {
@@ -192,7 +192,8 @@ func (r *Relay) send(now mono.Time, j *job, l *leg) {
 		j.due = min(j.due, l.due)
 		return
 	}
-	l.sent[l.attempt&3], l.patient[l.attempt&3] = leaves, b.Patient
+	// a hub says at once that it took a duty (joined)
+	l.sent[l.attempt&3], l.patient[l.attempt&3] = leaves, b.Patient && !j.shared
 	l.due = leaves.Add(r.wait(l))
 	j.due = min(j.due, l.due)
 }

@@ -214,9 +214,8 @@ func FuzzReceive(f *testing.F) {
 			w.now = w.now.Add(40 * time.Millisecond)
 			n.s.Wake(w.now)
 			for range 3 {
-				if b, bodies, ok := wire.ReadCarry(body); kind%6 == 5 && ok {
-					n.s.Take(w.now, wire.Piece{Origin: b.Origin, Generation: b.Generation,
-						Seq: b.First, Body: bodies.Next()})
+				if _, pieces, ok := wire.ReadCarry(body); kind%6 == 5 && ok {
+					n.s.Take(w.now, pieces.Next())
 				}
 				n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[0])), wire.Type(0x38+kind%6), body)
 			}

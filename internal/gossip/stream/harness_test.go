@@ -236,9 +236,8 @@ func (n *node) receive(from *node, messages []byte) {
 		case t == wire.TypePing:
 			n.w.deliver(n, from, n.w.lossAll, n.s.AppendHeads(wire.AppendAck(nil, 1), 200))
 		case t == wire.TypeCarry:
-			b, bodies, _ := wire.ReadCarry(body)
-			n.s.Take(n.w.now, wire.Piece{Origin: b.Origin, Generation: b.Generation,
-				Seq: b.First, Body: bodies.Next()})
+			_, pieces, _ := wire.ReadCarry(body)
+			n.s.Take(n.w.now, pieces.Next())
 		default:
 			if t == wire.TypeAsk && n.w.onAsk != nil {
 				n.w.onAsk(n)

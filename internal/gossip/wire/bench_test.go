@@ -97,7 +97,7 @@ func readOther(t wire.Type, body []byte) uint64 {
 		m, bodies, ok := wire.ReadCarry(body)
 		n := m.First
 		for i := 0; ok && i < int(m.Count); i++ {
-			n += uint64(len(bodies.Next()))
+			n += uint64(len(bodies.Next().Body))
 		}
 		return n
 	case wire.TypeOffer:

@@ -7,8 +7,9 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
-// The messages of the multicast tree (package multicast). A parcel is a few consecutive pieces of
-// one origin that travel together. Carry brings a parcel, and with it the duty to bring it to a
+// The messages of the multicast tree (package multicast). A parcel is a few pieces that travel
+// together: consecutive ones of one origin, or in a mixed parcel any, which a hub put together and
+// numbered. Carry brings a parcel, and with it the duty to bring it to a
 // span of the ring; Offer is a Carry without the bodies; Confirm says how far such duties are.
 
 // The types of the tree.
@@ -36,25 +37,42 @@ const (
 
 // Branch is what Carry and Offer have in common.
 type Branch struct {
-	Origin     member.ID
-	Generation uint64 // of the origin
-	First      uint64 // sequence of the parcel's first piece
+	Origin     member.ID // or the hub of a mixed parcel
+	Generation uint64    // of the origin
+	First      uint64    // sequence of the parcel's first piece; of a mixed parcel, its number
 	Span
 	Attempt uint8 // 0 to 15: Confirm says which one it answers
 	Loss    uint8 // 0 to 3: how lossy the sender believes the network to be
 	Count   uint8 // of pieces, 1 to MaxParcel
 	Patient bool  // the Confirm may wait for others, to share a datagram with them
 	Given   bool  // a publisher waits: the Confirm counts members given it, not members having it
+	Mixed   bool  // the pieces are of any origins; First and Count say nothing of their sequences
 }
 
+// Instance names the origin's life in a Confirm; of a mixed parcel, the hub's as a hub.
+func (m *Branch) Instance() uint32 {
+	i := member.Instance(m.Origin, uint32(m.Generation))
+	if m.Mixed {
+		i ^= mixedLife
+	}
+	return i
+}
+
+// mixedLife tells a hub's mixed parcels from its own pieces.
+const mixedLife = 0x6d697865
+
 // MaxBranch is the most that a Carry costs beside its bodies, each of which costs at most MaxBody
-// bytes more than itself.
+// bytes more than itself; in a mixed parcel, MaxItem bytes.
 const MaxBranch = MessageSize + 8 + 2*binary.MaxVarintLen64 + 1 + 1 + 8 + 1
 
 const (
 	patientBit = 1 << 2
 	givenBit   = 1 << 3
+	mixedBit   = 1 << 7 // of Count
 )
+
+// MaxItem is the most that a piece of a mixed parcel costs a Carry beside its body.
+const MaxItem = MaxBody + 8 + 2*binary.MaxVarintLen64
 
 func appendBranch(b []byte, m *Branch) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(m.Origin))
@@ -73,7 +91,11 @@ func appendBranch(b []byte, m *Branch) []byte {
 			b = append(b, byte(m.Prefix>>(56-8*i)))
 		}
 	}
-	return append(b, m.Count)
+	n := m.Count
+	if m.Mixed {
+		n |= mixedBit
+	}
+	return append(b, n)
 }
 
 // branch fails on a prefix that has more bits than it says.
@@ -89,42 +111,66 @@ func (c *cursor) branch() (m Branch) {
 		}
 		c.bad = c.bad || m.Prefix != 0 && bits.TrailingZeros64(m.Prefix) < 64-int(m.Bits)
 	}
-	m.Count = c.u8()
+	n := c.u8()
+	m.Count, m.Mixed = n&^mixedBit, n&mixedBit != 0
 	c.bad = c.bad || m.Origin == 0 || m.First == 0 || m.First+MaxParcel < m.First ||
 		m.Count == 0 || m.Count > MaxParcel || m.Bits > 64 && m.Bits < SpanSelf
 	return m
 }
 
-// BeginCarry opens a Carry at the end of b; the Count bodies follow, each by AppendBody, and then
-// EndCarry.
+// BeginCarry opens a Carry at the end of b; the Count bodies follow, each by AppendBody, in a mixed
+// parcel by AppendItem, and then EndCarry.
 func BeginCarry(b []byte, m *Branch) []byte { return appendBranch(begin(b, TypeCarry), m) }
 
 // AppendBody adds the next piece's body.
 func AppendBody(b, body []byte) []byte { return appendBytes(b, body) }
 
+// AppendItem adds the next piece of a mixed parcel.
+func AppendItem(b []byte, p *Piece) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(p.Origin))
+	b = binary.AppendUvarint(b, p.Generation)
+	b = binary.AppendUvarint(b, p.Seq)
+	return appendBytes(b, p.Body)
+}
+
 // EndCarry closes the Carry that BeginCarry opened at start.
 func EndCarry(b []byte, start int) []byte { return end(b, start) }
 
-// Bodies are those of a Carry.
-type Bodies struct{ rest []byte }
-
-// Next returns the next body; the caller counts.
-func (p *Bodies) Next() []byte {
-	c := cursor{b: p.rest}
-	body := c.bytes()
-	p.rest = c.b
-	return body
+// Pieces are those of a Carry.
+type Pieces struct {
+	of   Branch
+	next uint64
+	rest []byte
 }
 
-// ReadCarry reads the body of a Carry; all bodies of pieces are there.
-func ReadCarry(body []byte) (m Branch, bodies Bodies, ok bool) {
+// Next returns the next piece; the caller counts.
+func (p *Pieces) Next() Piece {
+	c := cursor{b: p.rest}
+	x := c.item(&p.of, p.next)
+	p.next, p.rest = p.next+1, c.b
+	return x
+}
+
+// item reads a piece of a Carry: what its branch says of it is not written again.
+func (c *cursor) item(m *Branch, seq uint64) Piece {
+	p := Piece{Origin: m.Origin, Generation: m.Generation, Seq: seq}
+	if m.Mixed {
+		p.Origin, p.Generation, p.Seq = member.ID(c.u64()), c.uvarint(), c.uvarint()
+		c.bad = c.bad || p.Origin == 0 || p.Seq == 0
+	}
+	p.Body = c.bytes()
+	return p
+}
+
+// ReadCarry reads the body of a Carry; all pieces are there.
+func ReadCarry(body []byte) (m Branch, pieces Pieces, ok bool) {
 	c := cursor{b: body}
 	m = c.branch()
-	bodies.rest = c.b
-	for range m.Count {
-		c.bytes()
+	pieces = Pieces{of: m, next: m.First, rest: c.b}
+	for i := range m.Count {
+		c.item(&m, m.First+uint64(i))
 	}
-	return m, bodies, !c.bad
+	return m, pieces, !c.bad
 }
 
 // AppendOffer writes an Offer.

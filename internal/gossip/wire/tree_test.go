@@ -23,6 +23,13 @@ func treeVectors() []vector {
 	extra := alone
 	extra.Bits = wire.SpanNone
 	alone.Patient = true
+	mixed := m
+	mixed.First, mixed.Span, mixed.Mixed = 7, wire.Span{}, true
+	mix := wire.BeginCarry(nil, &mixed)
+	for seq, body := range []string{"hello", "world"} {
+		mix = wire.AppendItem(mix, &wire.Piece{Origin: idOf(lark), Generation: lark.Generation,
+			Seq: uint64(300 + seq), Body: []byte(body)})
+	}
 	confirm := wire.AppendConfirmed(wire.BeginConfirm(nil, instanceOf(wren)), 0,
 		&wire.Confirmed{First: 300, Bits: wire.SpanSelf})
 	confirm = wire.AppendConfirmed(confirm, 0, &wire.Confirmed{
@@ -35,6 +42,7 @@ func treeVectors() []vector {
 			[]byte("hello")), 0)},
 		{name: "carry-extra", bytes: wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil,
 			&extra), []byte("hello")), 0)},
+		{name: "carry-mixed", bytes: wire.EndCarry(mix, 0)},
 		{name: "offer", bytes: wire.AppendOffer(nil, &m)},
 		{name: "confirm", bytes: confirm},
 		{name: "confirm-taken", bytes: wire.AppendConfirmed(wire.BeginConfirm(nil,
@@ -60,11 +68,15 @@ func describeTree(t wire.Type, body []byte) (text string, ok bool) {
 		}
 		return text, ok
 	}
-	m, bodies, ok := wire.ReadCarry(body)
+	m, pieces, ok := wire.ReadCarry(body)
 	text = "Carry " + describeBranch(&m)
 	if ok {
 		for range m.Count {
-			text += fmt.Sprintf(" %q", bodies.Next())
+			p := pieces.Next()
+			if m.Mixed {
+				text += fmt.Sprintf(" %016x/%d/%d", uint64(p.Origin), p.Generation, p.Seq)
+			}
+			text += fmt.Sprintf(" %q", p.Body)
 		}
 	}
 	return text, ok
@@ -76,6 +88,9 @@ func describeBranch(m *wire.Branch) string {
 		uint64(m.Origin), m.Generation, m.First, m.Bits, m.Prefix, m.Attempt, m.Loss, m.Count)
 	if m.Patient {
 		text += " patient"
+	}
+	if m.Mixed {
+		text += " mixed"
 	}
 	return text
 }
@@ -94,10 +109,14 @@ func rewriteTree(b []byte, t wire.Type, body []byte) []byte {
 		}
 		return b
 	}
-	m, bodies, _ := wire.ReadCarry(body)
+	m, pieces, _ := wire.ReadCarry(body)
 	b = wire.BeginCarry(b, &m)
 	for range m.Count {
-		b = wire.AppendBody(b, bodies.Next())
+		if p := pieces.Next(); m.Mixed {
+			b = wire.AppendItem(b, &p)
+		} else {
+			b = wire.AppendBody(b, p.Body)
+		}
 	}
 	return wire.EndCarry(b, start)
 }
@@ -108,19 +127,31 @@ func TestCarryRoundTrip(t *testing.T) {
 		in := wire.Branch{
 			Origin: member.ID(origin | 1), Generation: generation, First: uint64(first) +
 				1, Attempt: attempt & 15, Loss: attempt & 3, Patient: attempt&4 != 0,
-			Count: 3, Span: wire.Span{Bits: bits % 65},
+			Count: 3, Span: wire.Span{Bits: bits % 65}, Mixed: attempt&8 != 0,
 		}
 		in.Prefix = prefix &^ (1<<(64-in.Bits) - 1)
 		size := wire.MaxBranch
 		b := wire.BeginCarry(nil, &in)
-		for _, body := range bodies {
+		for i, body := range bodies {
+			if in.Mixed {
+				b = wire.AppendItem(b, &wire.Piece{Origin: in.Origin + member.ID(i),
+					Generation: generation, Seq: uint64(first) + 1, Body: body})
+				size += wire.MaxItem + len(body)
+				continue
+			}
 			b = wire.AppendBody(b, body)
-			size += 3 + len(body)
+			size += wire.MaxBody + len(body)
 		}
 		b = wire.EndCarry(b, 0)
 		out, got, ok := wire.ReadCarry(wire.Body(b))
-		for _, body := range bodies {
-			ok = ok && bytes.Equal(got.Next(), body)
+		for i, body := range bodies {
+			p, want := got.Next(), wire.Piece{Origin: in.Origin, Generation: generation,
+				Seq: in.First + uint64(i)}
+			if in.Mixed {
+				want.Origin, want.Seq = in.Origin+member.ID(i), uint64(first)+1
+			}
+			ok = ok && bytes.Equal(p.Body, body) && p.Origin == want.Origin &&
+				p.Generation == want.Generation && p.Seq == want.Seq
 		}
 		return ok && in == out && len(b) <= size
 	}
