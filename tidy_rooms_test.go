@@ -19,7 +19,7 @@ import (
 var rooms = [][]string{
 	{"mono", "marks", "siphash"},
 	{"member", "rate"},
-	{"wire", "topology", "rumor"},
+	{"wire", "topology", "rumor", "sketch"},
 	{"plane"},
 	{"detect"},
 	{"counter", "detect/detecttest", "plane/planetest"},

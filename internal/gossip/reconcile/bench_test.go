@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/sketch"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -127,7 +128,7 @@ func BenchmarkSketch10000(b *testing.B) {
 	for b.Loop() {
 		var cells [smallCells]uint64
 		for _, it := range x.repair.items(newSalt(5), wire.Range{}) {
-			Toggle(cells[:], it)
+			sketch.Toggle(cells[:], it)
 		}
 	}
 }

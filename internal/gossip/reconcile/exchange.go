@@ -5,6 +5,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/sketch"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -46,14 +47,14 @@ func (r *Repair) offer(b *batch, g wire.Range, d int) {
 // as many cells.
 func (r *Repair) view(b *batch, v wire.View, cells int) {
 	v.Salt = r.host.Rand().Uint32()
-	var sketch, list [largeCells]uint64
+	var sketched, list [largeCells]uint64
 	var e estimate
 	var n int
 	for _, it := range r.items(newSalt(v.Salt), v.Range) {
 		if n < cells {
 			list[n] = it
 		}
-		Toggle(sketch[:cells], it)
+		sketch.Toggle(sketched[:cells], it)
 		e.toggle(it)
 		n++
 	}
@@ -68,7 +69,7 @@ func (r *Repair) view(b *batch, v wire.View, cells int) {
 	if cells == smallCells {
 		words = nil
 	}
-	b.add(func(buf []byte) []byte { return wire.AppendSketch(buf, &v, sketch[:cells], words) })
+	b.add(func(buf []byte) []byte { return wire.AppendSketch(buf, &v, sketched[:cells], words) })
 }
 
 // items goes through the live members of a range, by position in the table, as items.
@@ -78,7 +79,7 @@ func (r *Repair) items(s salt, g wire.Range) func(yield func(int, uint64) bool) 
 		for i := range t.Live() {
 			if id := t.IDAt(i); inRange(id, g) {
 				m := t.At(i)
-				if !yield(i, s.item(s.tag(id), &m)) {
+				if !yield(i, s.item(s.Tag(id), &m)) {
 					return
 				}
 			}
@@ -105,11 +106,11 @@ func (r *Repair) receiveSketch(now mono.Time, from member.Member, body []byte) b
 		cells[i] = m.Cells.At(i)
 	}
 	for _, it := range r.items(s, m.Range) {
-		Toggle(cells[:n], it)
+		sketch.Toggle(cells[:n], it)
 		e.toggle(it)
 		count++
 	}
-	found, ok := Peel(cells[:n], items[:0])
+	found, ok := sketch.Peel(cells[:n], items[:0])
 	if !ok {
 		r.stats.Undecoded++
 		r.offer(&b, m.Range, r.guess(&m, &e, count))
@@ -188,7 +189,7 @@ func (r *Repair) settle(b *batch, v *wire.View, theirs itemSet, lacks func(item 
 		if !inRange(id, v.Range) {
 			continue
 		}
-		tag := s.tag(id)
+		tag := s.Tag(id)
 		j, paired := theirs.find(tag)
 		live := i < t.Live()
 		if !live && !paired {
@@ -240,7 +241,7 @@ func (r *Repair) receiveWant(now mono.Time, from member.Member, body []byte) boo
 	b.answer = true
 	s, t := newSalt(wanted), r.host.Table()
 	for i := 0; i < t.Len() && !b.broke; i++ {
-		if _, ok := set.find(s.tag(t.IDAt(i))); ok {
+		if _, ok := set.find(s.Tag(t.IDAt(i))); ok {
 			b.record(t.At(i))
 		}
 	}

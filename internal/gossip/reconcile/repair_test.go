@@ -145,7 +145,7 @@ func TestSaltsDiffer(t *testing.T) {
 			looks := func(incarnation uint32) uint64 {
 				s, m := newSalt(first), m
 				m.Incarnation = incarnation
-				return s.item(s.tag(m.ID), &m)
+				return s.item(s.Tag(m.ID), &m)
 			}
 			incarnation := m.Incarnation + 16
 			for run == 1 && looks(incarnation) != looks(m.Incarnation) {

@@ -6,62 +6,12 @@ import (
 	"testing"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/sketch"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 	"pgregory.net/rapid"
 )
 
-func randomItem(rng *rand.Rand) uint64 {
-	v := rng.Uint64() &^ (1<<checkBits - 1)
-	return v | member.Mix(v)&(1<<checkBits-1)
-}
-
-// Two sets, a sketch of each: what differs comes out exactly, or the answer is no.
-func TestSketchDecodesExactlyOrSaysNo(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		cells := make([]uint64, 4*rapid.IntRange(1, largeCells/4).Draw(t, "quarter"))
-		common := rapid.IntRange(0, 300).Draw(t, "common")
-		d := rapid.IntRange(0, 150).Draw(t, "different")
-		for range common {
-			it := randomItem(rng)
-			Toggle(cells, it)
-			Toggle(cells, it)
-		}
-		var want []uint64
-		for range d {
-			it := randomItem(rng)
-			want = append(want, it)
-			Toggle(cells, it)
-		}
-		slices.Sort(want)
-		got, ok := Peel(cells, nil)
-		if ok && !slices.Equal(got, want) {
-			t.Fatalf("decoded %d items of %d, and wrong ones", len(got), len(want))
-		}
-		if d == 0 && !ok {
-			t.Fatal("equal sets did not decode")
-		}
-	})
-}
-
-// Whatever the cells hold, peeling ends, and what it accepts has the sketch that was given.
-func TestPeelOfAnything(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := 4 * rapid.IntRange(1, largeCells/4).Draw(t, "quarter")
-		given := rapid.SliceOfN(rapid.Uint64(), n, n).Draw(t, "cells")
-		items, ok := Peel(slices.Clone(given), nil)
-		if len(items) > n {
-			t.Fatalf("%d items of %d cells", len(items), n)
-		}
-		back := make([]uint64, n)
-		for _, it := range items {
-			Toggle(back, it)
-		}
-		if ok && !slices.Equal(back, given) {
-			t.Fatal("accepted something else than was given")
-		}
-	})
-}
+func randomItem(rng *rand.Rand) uint64 { return sketch.Seal(rng.Uint64()) }
 
 // The sizes promise that nearly all sketches of so many differing items decode.
 func TestSketchCapacity(t *testing.T) {
@@ -74,9 +24,9 @@ func TestSketchCapacity(t *testing.T) {
 		for range trials {
 			cells := make([]uint64, c.cells)
 			for range c.items {
-				Toggle(cells, randomItem(rng))
+				sketch.Toggle(cells, randomItem(rng))
 			}
-			if _, ok := Peel(cells, nil); !ok {
+			if _, ok := sketch.Peel(cells, nil); !ok {
 				failed++
 			}
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
-	"github.com/starling-gossip/starling/internal/gossip/reconcile"
+	"github.com/starling-gossip/starling/internal/gossip/sketch"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -179,7 +179,7 @@ func (x *exchange) receiveSketch(now mono.Time, from member.Member, body []byte)
 	}
 	t := newSalt(v.Salt)
 	count := x.sketch(cells[:n], t, v.Range)
-	found, ok := reconcile.Peel(cells[:n], items[:0])
+	found, ok := sketch.Peel(cells[:n], items[:0])
 	if !ok {
 		x.stats.Undecoded++
 		x.narrow(now, from, &v, n, max(int(count)-int(v.Count), int(v.Count)-int(count)))
@@ -232,7 +232,7 @@ func (x *exchange) sendDigest(now mono.Time, to member.Member, t salt, g wire.Ra
 		if !inRange(id, g) {
 			continue
 		}
-		if _, ok := slices.BinarySearch(x.tags, t.tag(id)); !ok {
+		if _, ok := slices.BinarySearch(x.tags, t.Tag(id)); !ok {
 			continue
 		}
 		if o := x.known.owner(id); o != nil && x.fresh(now, o) {
@@ -281,16 +281,14 @@ func (x *exchange) sendAsks(now mono.Time) {
 	}
 }
 
-// salt makes tags and items.
-type salt uint64
+// salt makes items of owners.
+type salt struct{ sketch.Salt }
 
-func newSalt(v uint32) salt { return salt(member.Mix(uint64(v) + 0x9e3779b97f4a7c15)) }
-
-func (t salt) tag(id member.ID) uint32 { return uint32(member.Mix(uint64(id)^uint64(t)) >> 32) }
+func newSalt(v uint32) salt { return salt{sketch.NewSalt(v)} }
 
 // item is a tag and a hash of how far the owner is held.
 func (t salt) item(o *owner) uint64 {
-	return reconcile.Seal(uint64(t.tag(o.id))<<32 | member.Mix(o.hash()^uint64(t))>>32)
+	return sketch.Seal(uint64(t.Tag(o.id))<<32 | member.Mix(o.hash()^uint64(t.Salt))>>32)
 }
 
 func inRange(id member.ID, g wire.Range) bool { return uint64(id)>>(64-g.Bits) == uint64(g.Prefix) }
@@ -299,7 +297,7 @@ func inRange(id member.ID, g wire.Range) bool { return uint64(id)>>(64-g.Bits) =
 func (x *exchange) sketch(cells []uint64, t salt, g wire.Range) (n uint32) {
 	for _, o := range x.known.owners {
 		if o.live && o.version > 0 && inRange(o.id, g) {
-			reconcile.Toggle(cells, t.item(o))
+			sketch.Toggle(cells, t.item(o))
 			n++
 		}
 	}

@@ -167,7 +167,8 @@ type Stats struct {
 	Owners, Keys, Bytes int // held
 }
 
-// Store is what one node holds of all members' keys. It is not safe for concurrent use.
+// Store is what one node holds of all members' keys. It is not safe for concurrent use. It embeds
+// the parts that export methods; its own need several of them.
 type Store struct {
 	plane.None
 	env
@@ -242,7 +243,7 @@ func (s *Store) reborn(now mono.Time, o *owner, instance uint32) {
 	}
 	s.count(o)
 	if o.id == s.host.Self() && o.version > 0 {
-		s.push(now, o, 0)
+		s.writer.push(now, o, 0)
 	}
 }
 
@@ -270,25 +271,26 @@ func (s *Store) Forget(now mono.Time, id member.ID) {
 
 // Deadline returns the next moment that the store needs, mono.Never if none.
 func (s *Store) Deadline() mono.Time {
-	return min(s.lapses, s.links.due(), s.follow, s.retry, s.asks.due(), s.writer.due())
+	x := &s.exchange
+	return min(s.lapses, s.links.due(), x.follow, x.retry, x.asks.due(), s.writer.due())
 }
 
 // Wake does what has fallen due.
 func (s *Store) Wake(now mono.Time) {
-	s.catchUp(now)
-	s.forgetTombstones(now)
+	s.writer.catchUp(now)
+	s.writer.forgetTombstones(now)
 	s.exchange.wake(now)
 }
 
 // Receive takes a message about keys from a live member, and says whether it could be read.
 func (s *Store) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
 	from := sender.Member
-	s.catchUp(now)
+	s.writer.catchUp(now)
 	switch t {
 	case wire.TypeKeySketch:
-		ok = s.receiveSketch(now, from, body)
+		ok = s.exchange.receiveSketch(now, from, body)
 	case wire.TypeKeyDigest:
-		ok = s.receiveDigest(now, from, body)
+		ok = s.exchange.receiveDigest(now, from, body)
 	case wire.TypeDeltas:
 		ok = s.intake.takeDeltas(now, from.ID, body)
 	}
@@ -301,8 +303,8 @@ func (s *Store) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []
 // Flush ends a step: what may be sent is sent. It is called after all messages of a datagram were
 // taken, and after each Set, Delete or Wake, or several of them.
 func (s *Store) Flush(now mono.Time) {
-	s.catchUp(now)
+	s.writer.catchUp(now)
 	s.intake.takeEarly(now)
 	s.links.flush(now)
-	s.sendAsks(now)
+	s.exchange.sendAsks(now)
 }

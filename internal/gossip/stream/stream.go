@@ -212,7 +212,7 @@ type Stats struct {
 }
 
 // Streams is one node's part in everybody's streams: a pure state machine, not safe for concurrent
-// use.
+// use. It embeds the parts that export methods; its own need several of them.
 type Streams struct {
 	env
 	catalog
@@ -276,7 +276,7 @@ func (s *Streams) Stats() Stats {
 // MaxPayload. It fails with ErrBackpressure if the window has no room; Host.Writable tells when to
 // try again. On an error nothing was done.
 func (s *Streams) Append(now mono.Time, topic string, payload []byte) (Published, error) {
-	p, err := s.publish(now, topic, payload)
+	p, err := s.outbox.publish(now, topic, payload)
 	if err == nil {
 		s.retention.retain(now)
 	}
@@ -297,7 +297,7 @@ func (s *Streams) Wake(now mono.Time) {
 	s.reunion.wake(now)
 	s.former.wake(now)
 	if s.gaps.wake(now) {
-		s.hurry = now.Add(hurryFor)
+		s.differences.hurry = now.Add(hurryFor)
 	}
 	s.pulls.mend(now)
 }
@@ -309,7 +309,7 @@ func (s *Streams) Stalled(now mono.Time, gap time.Duration) {
 		st.repair.stalled(gap)
 	}
 	clear(s.pulls.trips.late[:])
-	s.stalled(now, gap)
+	s.exchange.stalled(now, gap)
 }
 
 // Receive takes a message of streams from a live member, and says whether it could be read.
@@ -317,11 +317,11 @@ func (s *Streams) Receive(now mono.Time, sender plane.Sender, t wire.Type, body 
 	from := sender.Member
 	switch t {
 	case wire.TypeHeads:
-		ok = s.receiveHeads(now, from, body)
+		ok = s.exchange.receiveHeads(now, from, body)
 	case wire.TypeAsk:
 		ok = s.answers.receiveAsk(now, from, body)
 	case wire.TypePage:
-		ok = s.receivePage(now, from, body)
+		ok = s.reunion.receivePage(now, from, body)
 	case wire.TypePull:
 		ok = s.answers.receivePull(now, from, body)
 	case wire.TypeSupply:
@@ -340,7 +340,7 @@ func (s *Streams) Restore(now mono.Time, marks iter.Seq[Mark],
 	pieces iter.Seq[wire.Piece]) (own uint64) {
 	s.arrival.joined = true
 	for m := range marks {
-		if st := s.add(m.Origin, m.Generation); st != nil && m.Next > 0 {
+		if st := s.catalog.add(m.Origin, m.Generation); st != nil && m.Next > 0 {
 			st.resume(m.Next, m.Seq)
 		}
 	}
@@ -348,20 +348,20 @@ func (s *Streams) Restore(now mono.Time, marks iter.Seq[Mark],
 		s.restore(now, p)
 	}
 	for _, st := range s.list {
-		s.deliver(now, st, false)
+		s.order.deliver(now, st, false)
 		s.gaps.missing(now, st, true)
 	}
 	s.retention.retain(now)
-	if from, to := s.lives(s.host.Self()); to > from {
+	if from, to := s.catalog.lives(s.host.Self()); to > from {
 		own = s.list[to-1].generation
 	}
 	return own
 }
 
 func (s *Streams) restore(now mono.Time, p wire.Piece) {
-	st := s.find(p.Origin, p.Generation)
+	st := s.catalog.find(p.Origin, p.Generation)
 	if st == nil {
-		if st = s.add(p.Origin, p.Generation); st == nil {
+		if st = s.catalog.add(p.Origin, p.Generation); st == nil {
 			return
 		}
 	}
@@ -370,5 +370,5 @@ func (s *Streams) restore(now mono.Time, p wire.Piece) {
 	if !ok || far || st.get(p.Seq) != nil || p.Seq == 0 || p.Seq >= st.next+Ahead {
 		return
 	}
-	s.shelve(now, st, p.Seq, append([]byte(nil), p.Body...))
+	s.catalog.shelve(now, st, p.Seq, append([]byte(nil), p.Body...))
 }

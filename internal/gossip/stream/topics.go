@@ -36,10 +36,10 @@ type topic struct {
 func (t *topics) get(name []byte) *topic {
 	i, ok := slices.BinarySearchFunc(t.list, name, func(a *topic, b []byte) int {
 		switch { // without a copy
-		case a.Name < string(b):
-			return -1
 		case a.Name == string(b):
 			return 0
+		case a.Name < string(b):
+			return -1
 		}
 		return 1
 	})
