@@ -21,10 +21,10 @@ var rooms = [][]string{
 	{"member", "rate"},
 	{"wire", "topology", "rumor"},
 	{"plane"},
-	{"detect"},
-	{"counter", "detect/detecttest", "plane/planetest"},
+	{"detect", "flow"},
+	{"counter", "detect/detecttest", "plane/planetest", "roster"},
 	{"accrual", "alarms", "called", "coords", "heartbeat", "inquest", "multicast", "quota", "reach",
-		"reconcile", "state", "stream", "swim", "ways"}, // the planes
+		"reconcile", "state", "stream", "swim", "upkeep", "ways"}, // the planes
 	{"."}, // the node
 }
 

@@ -62,7 +62,7 @@ func (w *world) meets(p, q *peer) bool {
 // placed says whether all hold all where they are.
 func (w *world) placed(nodes []*peer) bool {
 	for _, p := range nodes {
-		if !w.heldAt(p.self.Value().Name, p.addr) {
+		if !w.heldAt(p.roster.Record().Name, p.addr) {
 			return false
 		}
 	}

@@ -49,7 +49,7 @@ func (n *Node) takeIdentity(id uint64) {
 
 // foundedAnew says whether this node is alone in its cluster, or its first and the cluster is new.
 func (n *Node) foundedAnew() bool {
-	return n.table.Len() == 1 || n.identity.drawn && n.now < n.identity.fresh
+	return n.roster.Table().Len() == 1 || n.identity.drawn && n.now < n.identity.fresh
 }
 
 // ofCluster says whether an ID is that of this node's cluster, or of one that became it.
@@ -93,7 +93,7 @@ func (n *Node) admit(j *wire.Join, peer plane.Peer, alone bool) {
 // admitted settles the identity with the cluster that this node was let into.
 func (n *Node) admitted(w *wire.Welcome, peer plane.Peer) {
 	own := n.identity.id
-	switch alone := n.table.Live() == 1; {
+	switch alone := n.roster.Table().Live() == 1; {
 	case w.ClusterID == 0 || w.ClusterID == own:
 	case own == 0 || alone && w.Live > 2:
 		n.takeIdentity(w.ClusterID)
@@ -116,7 +116,7 @@ func (n *Node) merge(other uint64) {
 }
 
 func (n *Node) spreadMerged(m wire.Merged) {
-	n.spread(mergedKey(m), wire.AppendMerged(make([]byte, 0, wire.MergedSize), m))
+	n.roster.News.Spread(mergedKey(m), wire.AppendMerged(make([]byte, 0, wire.MergedSize), m))
 }
 
 func mergedKey(m wire.Merged) uint64 { return member.Mix(m.New ^ member.Mix(m.Old)) }
@@ -130,7 +130,7 @@ func (n *Node) hearMerged(m wire.Merged) {
 		n.spreadMerged(m)
 	case m.New:
 		n.noteFormer(m.Old)
-		n.words.Heard(mergedKey(m))
+		n.roster.News.Heard(mergedKey(m))
 	}
 }
 

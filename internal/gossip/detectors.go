@@ -109,5 +109,5 @@ func DetectorNames() (names []string) {
 // ACCRUAL the silence at which phi reaches the threshold; for SWIM the least of the formula
 // (Lifeguard, section IV-B), to which the time until somebody probes the member is added.
 func (v View) DetectionTime() time.Duration {
-	return v.n.cfg.Detector.row().expect(&v.n.cfg, v.n.table.Live())
+	return v.n.cfg.Detector.row().expect(&v.n.cfg, v.n.roster.Table().Live())
 }

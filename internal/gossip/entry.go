@@ -159,7 +159,7 @@ func (n *Node) wakeEntry() {
 // from next to nobody looks sooner where its seeds' names lead: all others may be at other
 // addresses, or it may itself.
 func (n *Node) reseedPause() time.Duration {
-	if n.reach.Isolated() || n.table.Live() == 1 {
+	if n.reach.Isolated() || n.roster.Table().Live() == 1 {
 		return min(n.cfg.Reseed, lonelyPause)
 	}
 	return n.cfg.Reseed
@@ -216,7 +216,7 @@ func (n *Node) join(c Join) {
 func (n *Node) addSeed(a netip.AddrPort, kind seedKind, before []seed) {
 	e := &n.entry
 	is := func(s seed) bool { return s.addr == a }
-	if a == n.self.Value().Addr || slices.ContainsFunc(e.seeds, is) || len(e.seeds) >= maxSeeds {
+	if a == n.roster.Record().Addr || slices.ContainsFunc(e.seeds, is) || len(e.seeds) >= maxSeeds {
 		return
 	}
 	s := seed{addr: a}
@@ -294,7 +294,7 @@ func (n *Node) answers(number uint32) bool {
 // node holds to be at that address may be elsewhere, which nobody has noticed yet.
 func (n *Node) dial(s *seed) {
 	if n.entry.welcomed {
-		if n.InTouch(s.addr) && (s.met || s.kind != wished) || !n.serves(s.addr.Addr()) {
+		if n.InTouch(s.addr) && (s.met || s.kind != wished) || !n.roster.Serves(s.addr.Addr()) {
 			return
 		}
 		n.redial()
@@ -308,8 +308,8 @@ func (v View) InTouch(a netip.AddrPort) bool {
 	if v.n.reach.Isolated() {
 		return false
 	}
-	for i := range v.n.table.Live() {
-		if m := v.n.table.At(i); m.Addr() == a && !v.n.IsUnreachable(m.ID) {
+	for i := range v.n.roster.Table().Live() {
+		if m := v.n.roster.Table().At(i); m.Addr() == a && !v.n.IsUnreachable(m.ID) {
 			return true
 		}
 	}
@@ -335,17 +335,17 @@ func (n *Node) metSeed(m *member.Member, from netip.AddrPort) {
 func (n *Node) sendJoin(s *seed) {
 	e := &n.entry
 	fresh := !e.welcomed || n.identity.fresh > n.now
-	start := n.open(0)
+	start := n.flow.Open(0)
 	j := wire.Join{
 		Detector: uint8(n.cfg.Detector), Cluster: n.name, Number: n.joinNumber(s.kind),
 		Settings: n.settings,
 		Merge: s.kind == wished || s.kind == configured &&
-			fresh, Alone: s.kind != remembered && n.table.Live() == 1,
+			fresh, Alone: s.kind != remembered && n.roster.Table().Live() == 1,
 		ClusterID: n.identity.id, HasCookie: s.until > n.now, Cookie: s.cookie,
 	}
-	r := n.self.Value()
-	n.out.arena = wire.AppendJoin(n.out.arena, &j, &r, n.called.Said(n.inc))
-	n.close(start, plane.Peer{Addr: s.addr})
+	r := n.roster.Record()
+	n.flow.Bytes = wire.AppendJoin(n.flow.Bytes, &j, &r, n.called.Said(n.roster.Incarnation()))
+	n.flow.Close(start, plane.Peer{Addr: s.addr})
 }
 
 // challenged shows a seed that what it sends arrives here.
@@ -354,7 +354,7 @@ func (n *Node) challenged(peer plane.Peer, c *wire.Challenge) {
 	if e.leaving || !n.answers(c.Number) {
 		return
 	}
-	n.unproven.shown = peer.Addr
+	n.flow.Proven(peer.Addr)
 	e.seen = Sight{c.Seen, peer.Addr, n.now}
 	s := n.seedAt(peer.Addr, c.Number)
 	if s == nil {
@@ -412,17 +412,17 @@ func (n *Node) enter(host bool) {
 // rejoin forgets the live and comes in anew, through them. It keeps the dead for as long as before:
 // it would tell others whose dead it has forgotten to forget them too.
 func (n *Node) rejoin() {
-	n.endAll(n.table.Live())
+	n.endAll(n.roster.Table().Live())
 	e := &n.entry
-	for i := 0; i < n.table.Live() && len(e.seeds) < maxSeeds/2; i++ {
-		if m := n.table.At(i); m.ID != n.id {
+	for i := 0; i < n.roster.Table().Live() && len(e.seeds) < maxSeeds/2; i++ {
+		if m := n.roster.Table().At(i); m.ID != n.id {
 			n.addSeed(m.Addr(), remembered, nil)
 		}
 	}
-	for i := n.table.Len() - 1; i >= 0; i-- {
-		if m := n.table.At(i); m.ID != n.id && m.State.Live() {
-			n.tellOver(m, member.CauseForgotten)
-			n.forget(m.ID)
+	for i := n.roster.Table().Len() - 1; i >= 0; i-- {
+		if m := n.roster.Table().At(i); m.ID != n.id && m.State.Live() {
+			n.roster.TellOver(m, member.CauseForgotten)
+			n.roster.Forget(m.ID)
 		}
 	}
 	e.welcomed, e.host, e.whole, e.alone, e.deaf = false, false, false, false, true
@@ -446,14 +446,14 @@ func (n *Node) takeEntry(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 		var w wire.Welcome
 		if w, ok = wire.ReadWelcome(body); ok && n.answers(w.Number) && !n.entry.leaving {
 			n.entry.seen = Sight{w.Seen, peer.Addr, n.now}
-			n.unproven.shown = peer.Addr
+			n.flow.Proven(peer.Addr)
 			n.admitted(&w, peer)
 			n.welcome()
 			n.entry.greeted, n.entry.greeting, n.entry.took = peer, w.Live, 0
 			if s := n.seedAt(peer.Addr, w.Number); s != nil && s.shown != 0 {
 				n.entry.took = n.now.Sub(s.shown)
 			}
-			n.hushed = true // what rides along is known to all
+			n.roster.In.Hush() // what rides along is known to all
 			n.compareSettings(peer, peer.Addr.String(), w.Settings)
 		}
 	case wire.TypeRefuse:
@@ -470,6 +470,8 @@ func (n *Node) takeEntry(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 		var m wire.Mistaken
 		if m, ok = wire.ReadMistaken(body); ok {
 			n.mistaken(peer, &m)
+		} else {
+			n.roster.In.PassOver(true)
 		}
 	case wire.TypeUnopened:
 		if ok = len(body) == 0; ok {
@@ -489,9 +491,11 @@ func (n *Node) takeEntry(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 // cluster. A member that lost its memory and founded a cluster anew is asked for its own, so that
 // the two become one.
 func (n *Node) mistaken(peer plane.Peer, m *wire.Mistaken) {
-	_, known := n.table.Get(peer.ID)
+	_, known := n.roster.Table().Get(peer.ID)
 	own := n.ofCluster(m.ClusterID)
-	if n.kin = known && (own || m.Founded && m.ClusterID != 0); n.kin {
+	kin := known && (own || m.Founded && m.ClusterID != 0)
+	n.roster.In.PassOver(!kin)
+	if kin {
 		if !own {
 			n.regain(peer.Addr)
 		}
@@ -521,9 +525,6 @@ func (n *Node) regain(a netip.AddrPort) {
 		}
 	}
 }
-
-// passedOver says whether a record came with a Mistaken from a node that is no member for it.
-func (n *Node) passedOver() bool { return n.wasAsked(wire.TypeMistaken) && !n.kin }
 
 // Sight is what a seed told of where a node's datagrams come from.
 type Sight struct {
@@ -596,8 +597,8 @@ func (n *Node) lacks() bool {
 	if !n.entry.whole {
 		return true
 	}
-	for i := range n.table.Len() {
-		if m := n.table.At(i); m.ID != n.id && m.State != member.Left {
+	for i := range n.roster.Table().Len() {
+		if m := n.roster.Table().At(i); m.ID != n.id && m.State != member.Left {
 			return true
 		}
 	}
@@ -613,7 +614,7 @@ func (v View) Unsent() error {
 	}
 	seq, late := v.n.unsent()
 	if generation, lone, ok := v.n.streams.FirstLone(); ok {
-		if !late || generation < v.n.self.Value().Generation || lone < seq {
+		if !late || generation < v.n.roster.Record().Generation || lone < seq {
 			seq, late = lone, true
 		}
 	}
@@ -629,6 +630,5 @@ func (n *Node) depart() {
 	e.unsent = n.Unsent()
 	e.leaving = true
 	e.gone = n.now.Add(n.cfg.Rounds[len(n.cfg.Rounds)-1] + leaveLinger)
-	n.inc++
-	n.announce(false)
+	n.roster.Leave()
 }

@@ -1,8 +1,6 @@
 package gossip
 
 import (
-	"net/netip"
-
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
@@ -22,37 +20,3 @@ const (
 type Routes struct{ Family Family }
 
 func (Routes) command() {}
-
-func (n *Node) setRoutes(f Family) {
-	if f == n.routes {
-		return
-	}
-	n.routes = f
-	n.setFamily()
-	ids := make([]member.ID, n.table.Len())
-	for i := range ids {
-		ids[i] = n.table.IDAt(i)
-	}
-	for _, id := range ids {
-		if before, changed := n.table.Refit(id); changed && before.State.Live() {
-			after, _ := n.table.Get(id)
-			n.changed(before, after)
-		}
-	}
-}
-
-// setFamily tells the table which members it can send to.
-func (n *Node) setFamily() {
-	if n.family == AnyFamily && n.routes == AnyFamily {
-		n.table.SetFamily(nil)
-	} else {
-		n.table.SetFamily(n.serves)
-	}
-}
-
-// serves says whether this node can send to an address. No route is needed to the loopback, nor to
-// this host's own address.
-func (n *Node) serves(a netip.Addr) bool {
-	return n.family.Serves(a) && (n.routes.Serves(a) || a.IsLoopback() ||
-		a == n.self.Value().Addr.Addr())
-}

@@ -275,18 +275,18 @@ func (z *fuzzed) check() {
 	n := z.n
 	z.wake()
 	for what, bad := range map[string]bool{
-		"the table grew more than records came":   n.table.Len() > 5+z.in/24,
-		"too much news waits":                     n.news.Len() > rumor.MaxItems,
+		"the table grew more than records came":   n.Table().Len() > 5+z.in/24,
+		"too much news waits":                     n.roster.News.Queued() > rumor.MaxItems,
 		"too many duties":                         n.relay.Stats().Jobs > 4096,
 		"too many pieces are held":                n.streams.Stats().Held > 16384,
 		"too many streams":                        n.streams.Stats().Streams > stream.MaxStreams,
-		"too many records are wanted":             len(n.wanted) > wire.MaxRequest,
+		"too many records are wanted":             n.roster.In.Wanted() > wire.MaxRequest,
 		"too many locations are asked for":        n.coords.Lookups() > 256,
 		"too many wait for loans":                 n.quota.Requests() > 5+z.in/24,
 		"too many seeds":                          len(n.entry.seeds) > maxSeeds,
 		"too many claims":                         len(n.entry.claims) > maxClaims,
 		"too many namesakes":                      len(n.entry.rivals) > maxRivals,
-		"the node is not what it holds of itself": !n.stopped && n.Self().Handle != n.self,
+		"the node is not what it holds of itself": !n.stopped && n.Self().Handle.Value() != n.roster.Record(),
 		"the node holds itself dead": !n.stopped && !n.entry.leaving &&
 			n.Self().State != member.Alive,
 	} {

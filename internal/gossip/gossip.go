@@ -22,9 +22,11 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/roster"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -54,10 +56,7 @@ type Self struct {
 }
 
 // Packet is a datagram to be sent.
-type Packet struct {
-	To   netip.AddrPort
-	Data []byte
-}
+type Packet = flow.Packet
 
 // Connect is a TCP connection to be tried: closed as soon as it stands, never waited for. What came
 // of it goes to Node.Connected, within a few seconds or not at all.
@@ -66,21 +65,20 @@ type Connect struct{ Peer plane.Peer }
 // Outbox collects what a node wants done. The caller owns it and reuses it: one per worker, not one
 // per node. The zero value is ready.
 type Outbox struct {
-	Packets  []Packet
+	flow.Out // the Packets
 	Events   []Event
 	Connects []Connect
 	// to be kept on disk, if Config.Keep; their bodies are never written to again
 	Pieces []wire.Piece
 	Marks  []stream.Mark // the same: how far streams are delivered
-	arena  []byte
 }
 
 // Reset empties the outbox and keeps its memory.
 func (o *Outbox) Reset() {
 	clear(o.Events) // drop what they point to
 	clear(o.Pieces)
-	o.Packets, o.Events, o.Connects = o.Packets[:0], o.Events[:0], o.Connects[:0]
-	o.arena = o.arena[:0]
+	o.Out.Reset()
+	o.Events, o.Connects = o.Events[:0], o.Connects[:0]
 	o.Pieces, o.Marks = o.Pieces[:0], o.Marks[:0]
 }
 
@@ -91,14 +89,14 @@ type EventKind uint8
 const (
 	// MemberJoined to MemberLeft tell of one member, as the table holds it now.
 	// unknown before, or back in a new life; the end of the former one was told
-	MemberJoined    EventKind = iota + 1
-	MemberUpdated             // its record changed
-	MemberSuspected           // it may have failed; act early if you like
-	MemberRecovered           // it was suspect or failed, and lives
-	MemberFailed
-	MemberLeft
+	MemberJoined    = EventKind(roster.MemberJoined)
+	MemberUpdated   = EventKind(roster.MemberUpdated)   // its record changed
+	MemberSuspected = EventKind(roster.MemberSuspected) // it may have failed; act early if you like
+	MemberRecovered = EventKind(roster.MemberRecovered) // it was suspect or failed, and lives
+	MemberFailed    = EventKind(roster.MemberFailed)
+	MemberLeft      = EventKind(roster.MemberLeft)
 	// MessageDelivered brings a published message, one's own too: once, in the order of its origin.
-	MessageDelivered
+	MessageDelivered = EventKind(iota + 1)
 	// SeedsWanted asks the caller to look up its seeds and to hand their addresses in with Join: at
 	// the start, until one let this node in; later seldom, so that clusters that lost sight of each
 	// other meet again.

@@ -270,7 +270,7 @@ func (w *world) allSee(n int) bool {
 // allHold says whether every running node but the member itself holds the member in a state.
 func (w *world) allHold(name string, s member.State) bool {
 	for _, p := range w.up() {
-		if p.self.Value().Name == name {
+		if p.roster.Record().Name == name {
 			continue
 		}
 		if m, ok := p.Table().Get(member.IDOf(name)); !ok || m.State != s {
@@ -283,7 +283,7 @@ func (w *world) allHold(name string, s member.State) bool {
 func (w *world) views() string {
 	s := ""
 	for _, p := range w.nodes {
-		s += fmt.Sprintf("%s down=%v live=%d of %d fingerprint=%x %+v\n", p.self.Value().Name,
+		s += fmt.Sprintf("%s down=%v live=%d of %d fingerprint=%x %+v\n", p.roster.Record().Name,
 			p.down, p.Table().Live(), p.Table().Len(), p.Table().Fingerprint(), p.Agreement())
 		if len(w.nodes) > 12 {
 			break

@@ -223,7 +223,7 @@ func TestNameTaken(t *testing.T) {
 		if e.Kind == KeysReset {
 			id = e.Key.Owner
 		}
-		if id == owner.id && p.self.Value().Name != "n3" {
+		if id == owner.id && p.roster.Record().Name != "n3" {
 			t.Errorf("%s is told %s of the owner", p.addr, eventNames[e.Kind])
 		}
 	}
@@ -238,9 +238,9 @@ func TestNameTaken(t *testing.T) {
 		}
 	}
 	w.run(10 * time.Second)
-	if g := owner.self.Value().Generation; g != 1 || owner.inc != 0 || owner.Stopped() ||
+	if g := owner.roster.Record().Generation; g != 1 || owner.roster.Incarnation() != 0 || owner.Stopped() ||
 		!w.allHold("n3", member.Alive) {
-		t.Errorf("the owner is in life %d.%d", g, owner.inc)
+		t.Errorf("the owner is in life %d.%d", g, owner.roster.Incarnation())
 	}
 	if n := count(owner, NameClaimed); n != 1 || owner.Stats().NameClaims < 20 {
 		t.Errorf("the owner was told %d times, of %d claims", n, owner.Stats().NameClaims)
@@ -264,7 +264,7 @@ func TestNamesakeThatNobodyKnows(t *testing.T) {
 		}
 		w.do(owner, Join{Seeds: []netip.AddrPort{twin.addr}})
 		w.run(10 * time.Second)
-		if g := owner.self.Value().Generation; g != 1 || owner.Stopped() || !twin.Stopped() ||
+		if g := owner.roster.Record().Generation; g != 1 || owner.Stopped() || !twin.Stopped() ||
 			!w.allSee(4) {
 			t.Errorf("the namesake at %v stopped: %t; the owner did: %t, and is in life %d",
 				twin.addr, twin.Stopped(), owner.Stopped(), g)
@@ -411,7 +411,7 @@ func TestZombie(t *testing.T) {
 					"%t; %v", asleep, later, old.Stopped(), heir.Stopped(), last)
 			}
 			if v, ok := w.nodes[0].Value(heir.id, "role"); !ok ||
-				heir.self.Value().Generation != 9 {
+				heir.roster.Record().Generation != 9 {
 				t.Errorf("the replacement's keys are gone: %v", v)
 			}
 		}
@@ -489,7 +489,7 @@ func TestCloneOfOneThatStoodStill(t *testing.T) {
 				t.Logf("%v, at %d, %g lost: %s", x, at, loss, took)
 				w.loss = 0
 				w.run(5 * time.Second)
-				if g := owner.self.Value().Generation; owner.Stopped() || g != 1 ||
+				if g := owner.roster.Record().Generation; owner.Stopped() || g != 1 ||
 					count(owner, NameClaimed) == 0 || !w.allSee(5) {
 					t.Errorf("%v, at %d: the owner stopped: %t, is in life %d, and was told of "+
 						"%d claims", x, at, owner.Stopped(), g, count(owner, NameClaimed))
@@ -561,7 +561,7 @@ func TestUnlikeBudgets(t *testing.T) {
 			got += u.String()
 		}
 		if got != want {
-			t.Errorf("%s: %q", p.self.Value().Name, got)
+			t.Errorf("%s: %q", p.roster.Record().Name, got)
 		}
 	}
 }
@@ -602,7 +602,7 @@ func TestRedialIsNoRestart(t *testing.T) {
 	w.cut = nil
 	w.do(x, Join{Seeds: x.seeds}) // as the driver does each minute
 	w.until(30*time.Second, "all agree", func() bool { return w.allSee(8) && w.agree() })
-	if g := x.self.Value().Generation; g != 1 {
+	if g := x.roster.Record().Generation; g != 1 {
 		t.Errorf("it began life %d", g)
 	}
 }

@@ -98,7 +98,7 @@ func (h keysHost) Reset(_ Time, owner member.ID) {
 		Key: KeyEvent{Owner: owner, OwnerName: h.n.nameOf(owner)}})
 }
 
-func (h keysHost) Ring() *topology.Ring { return h.n.ring }
+func (h keysHost) Ring() *topology.Ring { return h.n.roster.Ring() }
 
 // SendState sends nothing while the budget for the peer's zone is spent. Writes wait before; views,
 // questions and answers are sent again, and would take all of the budget that writes wait for.
@@ -106,9 +106,7 @@ func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
 	if h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
 		return 0
 	}
-	start := h.n.open(to.Instance())
-	h.n.out.arena = append(h.n.out.arena, messages...)
-	return h.n.closeFree(start, plane.PeerOf(&to))
+	return h.n.flow.Send(plane.PeerOf(&to), plane.Own, messages)
 }
 
 // StateFingerprint returns a hash over what this node holds of live members' keys, 0 while nobody

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/multicast"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -57,19 +58,12 @@ func (v View) Topics() []stream.Topic {
 	return v.n.streams.Topics(v.n.now)
 }
 
-// sendMessages sends messages in a datagram of their own, outside the budget of news.
-func (n *Node) sendMessages(to plane.Peer, messages []byte) {
-	start := n.open(to.Instance)
-	n.out.arena = append(n.out.arena, messages...)
-	n.closeFree(start, to)
-}
-
 // streamHost is the node as its streams see it.
 type streamHost struct{ n *Node }
 
 func (h streamHost) Self() member.ID         { return h.n.id }
-func (h streamHost) Generation() uint64      { return h.n.self.Value().Generation }
-func (h streamHost) Table() *member.Table    { return &h.n.table }
+func (h streamHost) Generation() uint64      { return h.n.roster.Record().Generation }
+func (h streamHost) Table() *member.Table    { return h.n.roster.Table() }
 func (h streamHost) Rand() *rand.Rand        { return h.n.rng }
 func (h streamHost) Short(to member.ID) bool { return h.n.quota.MustWait(h.n.now, to, lot) }
 
@@ -78,10 +72,10 @@ func (h streamHost) Tight() bool {
 }
 
 func (h streamHost) Near() []topology.Place {
-	if !h.n.ring.Mixed() {
+	if !h.n.roster.Ring().Mixed() {
 		return nil
 	}
-	return h.n.ring.Zone(h.n.zone())
+	return h.n.roster.Ring().Zone(h.n.zone())
 }
 
 func (h streamHost) Room() int { return h.n.quota.Datagram(h.n.cfg.room()) }
@@ -95,7 +89,7 @@ func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 			return
 		}
 	}
-	h.n.sendMessages(plane.PeerOf(&to), messages)
+	h.n.flow.Send(plane.PeerOf(&to), plane.Own, messages)
 }
 
 func (h streamHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
@@ -145,7 +139,7 @@ func (h streamHost) Mark(_ Time, m stream.Mark) {
 }
 
 func (n *Node) nameOf(id member.ID) string {
-	m, ok := n.table.Get(id)
+	m, ok := n.roster.Table().Get(id)
 	if !ok {
 		return ""
 	}
@@ -156,17 +150,17 @@ func (n *Node) nameOf(id member.ID) string {
 type relayHost struct{ n *Node }
 
 func (h relayHost) Self() member.ID      { return h.n.id }
-func (h relayHost) Generation() uint64   { return h.n.self.Value().Generation }
-func (h relayHost) Table() *member.Table { return &h.n.table }
-func (h relayHost) Ring() *topology.Ring { return h.n.ring }
+func (h relayHost) Generation() uint64   { return h.n.roster.Record().Generation }
+func (h relayHost) Table() *member.Table { return h.n.roster.Table() }
+func (h relayHost) Ring() *topology.Ring { return h.n.roster.Ring() }
 func (h relayHost) Rand() *rand.Rand     { return h.n.rng }
 func (h relayHost) RTT() time.Duration   { return h.n.detector.RTT() }
 
 func (h relayHost) Losses() (failed, of int) {
-	if h.n.lossy == nil {
-		return 0, 1
+	if d, ok := h.n.detector.(detect.Lossy); ok {
+		return d.Losses()
 	}
-	return h.n.lossy.Losses()
+	return 0, 1
 }
 
 func (h relayHost) Silent(zone uint16) bool {
@@ -183,7 +177,9 @@ func (h relayHost) Epoch(now Time) uint64 {
 	return (h.Generation() + uint64(now.Sub(h.n.start)/time.Millisecond)) / milliseconds
 }
 
-func (h relayHost) Send(_ Time, to plane.Peer, messages []byte) { h.n.sendMessages(to, messages) }
+func (h relayHost) Send(_ Time, to plane.Peer, messages []byte) {
+	h.n.flow.Send(to, plane.Own, messages)
+}
 
 func (h relayHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
 

@@ -147,8 +147,8 @@ func (n *Node) hearClaim(peer plane.Peer, c *wire.Conflict) {
 	}
 	if n.claimed(c) {
 		n.tellClaim(c.Record.Addr)
-		r := n.self.Value()
-		n.sendConflict(peer, &wire.Conflict{Number: c.Number, Uptime: n.uptime()}, &r, n.inc)
+		r := n.roster.Record()
+		n.sendConflict(peer, &wire.Conflict{Number: c.Number, Uptime: n.uptime()}, &r, n.roster.Incarnation())
 		return
 	}
 	i := slices.IndexFunc(n.entry.claims, func(x claim) bool {
@@ -165,7 +165,7 @@ func (n *Node) hearClaim(peer plane.Peer, c *wire.Conflict) {
 
 // claimedSelf refuses a newcomer that claims this node's own name.
 func (n *Node) claimedSelf(g *guest) {
-	own := n.self.Value().Addr
+	own := n.roster.Record().Addr
 	if g.Addr == own {
 		return
 	}
@@ -174,22 +174,23 @@ func (n *Node) claimedSelf(g *guest) {
 }
 
 // tellOutlived tells the user that another process had this node's name while this one was away, in
-// a later life, and is no more. c is what others say of that life, r its record; both may be
-// missing.
-func (n *Node) tellOutlived(generation uint64, c *wire.Claim, r *wire.Record) {
-	own := n.self.Value()
-	if !n.replaced(generation) || r != nil && r.Addr == own.Addr {
+// a later life, and is no more. at is its address, valid if it is known, and state how it ended:
+// Failed for a cause, or Left.
+func (n *Node) tellOutlived(generation uint64, at netip.AddrPort, state member.State,
+	cause member.Cause) {
+	own := n.roster.Record()
+	if !n.replaced(generation) || at == own.Addr {
 		return
 	}
 	where, end := "", "has ended"
-	if r != nil {
-		where = " at " + r.Addr.String()
+	if at.IsValid() {
+		where = " at " + at.String()
 	}
-	switch {
-	case c != nil && c.State == member.Left:
+	switch state {
+	case member.Left:
 		end = "has left"
-	case c != nil && c.State == member.Failed:
-		end = fmt.Sprintf("has failed (%s)", c.Cause)
+	case member.Failed:
+		end = fmt.Sprintf("has failed (%s)", cause)
 	}
 	n.out.Events = append(n.out.Events, Event{Kind: Outlived, Err: fmt.Errorf(
 		"another process%s had the name %q meanwhile, and %s", where, own.Name, end)})
@@ -203,7 +204,7 @@ func (n *Node) tellClaim(by netip.AddrPort) {
 	}
 	n.entry.claimed = n.now
 	n.out.Events = append(n.out.Events, Event{Kind: NameClaimed, Err: fmt.Errorf(
-		"a node at %s claims the name %q, which this node has and keeps", by, n.self.Value().Name)})
+		"a node at %s claims the name %q, which this node has and keeps", by, n.roster.Record().Name)})
 }
 
 // nameTaken hears from a seed that a live member at an address has this node's name. That member
@@ -212,13 +213,13 @@ func (n *Node) tellClaim(by netip.AddrPort) {
 // node goes on asking to be let in.
 func (n *Node) nameTaken(peer netip.AddrPort, text string) {
 	other, err := netip.ParseAddrPort(text)
-	if err != nil || other == n.self.Value().Addr {
+	if err != nil || other == n.roster.Record().Addr {
 		return
 	}
 	if !n.entry.welcomed {
 		n.out.Events = append(n.out.Events, Event{Kind: Refused, Err: fmt.Errorf(
 			"%s: %w: the name %q belongs to a member at %s, which is "+
-				"asked", peer, ErrRefused, n.self.Value().Name, other)})
+				"asked", peer, ErrRefused, n.roster.Record().Name, other)})
 	}
 	n.askRival(other)
 }
@@ -234,13 +235,13 @@ func (n *Node) nameWaits(peer netip.AddrPort, text string) {
 		"%s: %w: %q is the name of the member at %s; it is free once that one is held failed or "+
 			"has left, "+
 			"or %d s after it was found that nobody can judge it",
-		peer, ErrNameWaits, n.self.Value().Name, other, claimLife/time.Second)})
+		peer, ErrNameWaits, n.roster.Record().Name, other, claimLife/time.Second)})
 }
 
 // fromNamesake takes a datagram whose sender has this node's name: it is this node's own, come
 // back, or another node.
 func (n *Node) fromNamesake(h wire.Header, peer plane.Peer, r wire.Reader) {
-	own := h.Generation == uint32(n.self.Value().Generation)
+	own := h.Generation == uint32(n.roster.Record().Generation)
 	asked := false
 	for t, body, ok := r.Next(); ok && !n.stopped; t, body, ok = r.Next() {
 		switch {
@@ -266,7 +267,7 @@ func (n *Node) fromNamesake(h wire.Header, peer plane.Peer, r wire.Reader) {
 			}
 		case t == wire.TypeUpdate: // the other one yields
 			if u, ok := wire.ReadUpdate(body); ok && u.ID == n.id && !u.State.Live() {
-				n.aboutSelf(peer, u.Check, &u.Claim, nil)
+				n.roster.AboutSelf(peer, u.Check, &u.Claim, nil)
 			}
 		}
 	}
@@ -306,9 +307,9 @@ func (n *Node) askRival(to netip.AddrPort) {
 
 // answerRival brings a number back to a namesake, perhaps with the word that it must stop.
 func (n *Node) answerRival(to netip.AddrPort, number uint32, stop bool) {
-	r := n.self.Value()
+	r := n.roster.Record()
 	n.sendConflict(plane.Peer{Addr: to}, &wire.Conflict{Number: number, Uptime: n.uptime(),
-		Stop: stop}, &r, n.inc)
+		Stop: stop}, &r, n.roster.Incarnation())
 }
 
 // proven says whether a namesake brought back a number in time.
@@ -320,9 +321,9 @@ func (n *Node) proven(by netip.AddrPort, number uint32) bool {
 
 func (n *Node) sendConflict(to plane.Peer, c *wire.Conflict, r *member.Record,
 	incarnation uint32) {
-	if start, ok := n.reply(to); ok {
-		n.out.arena = wire.AppendConflict(n.out.arena, c, r, incarnation)
-		n.closeReply(start, to)
+	if start, ok := n.flow.Reply(to); ok {
+		n.flow.Bytes = wire.AppendConflict(n.flow.Bytes, c, r, incarnation)
+		n.flow.CloseReply(start, to)
 	}
 }
 
@@ -332,7 +333,7 @@ func (n *Node) uptime() uint64 { return uint64(n.now.Sub(n.start) / time.Microse
 
 // claimed says whether a Conflict is about this node's name and another node.
 func (n *Node) claimed(c *wire.Conflict) bool {
-	own := n.self.Value()
+	own := n.roster.Record()
 	return string(c.Record.Name) == own.Name && c.Record.Addr != own.Addr && !n.entry.leaving
 }
 
@@ -346,7 +347,7 @@ func (n *Node) conflict(c *wire.Conflict) {
 	other := c.Record.Addr
 	proven := n.proven(other, c.Number)
 	if proven {
-		n.unproven.shown = other
+		n.flow.Proven(other)
 	}
 	switch {
 	case !n.replaced(c.Record.Generation) || n.entry.poll.denied(n.now, c):
@@ -366,12 +367,12 @@ func (n *Node) conflict(c *wire.Conflict) {
 // settleName is the rule for two neither of which was replaced.
 func (n *Node) settleName(c *wire.Conflict, proven bool) {
 	other, older := c.Record.Addr, n.uptime() >= c.Uptime
-	judges := n.self.Value().Addr.Compare(other) < 0
+	judges := n.roster.Record().Addr.Compare(other) < 0
 	switch {
 	case proven && (c.Stop || judges && !older):
 		n.yield(c)
 	case c.Stop || judges && !older:
-		if c.Record.Generation < n.self.Value().Generation {
+		if c.Record.Generation < n.roster.Record().Generation {
 			// if this node replaced it, it stops when it knows that this one is there
 			n.answerRival(other, c.Number, false)
 		}
@@ -387,7 +388,7 @@ func (n *Node) replaced(generation uint64) bool {
 	e := &n.entry
 	away := n.reach.Isolated() || n.called.IsLost() || n.called.WaitsForCall() || e.woke != 0 &&
 		n.now.Sub(e.woke) < replaceFor
-	return away && generation > n.self.Value().Generation
+	return away && generation > n.roster.Record().Generation
 }
 
 // poll is what a node asks a few members that may have replaced it: which process has its name. No
@@ -422,11 +423,11 @@ func (x *poll) is(now Time, c *wire.Conflict) bool {
 // that have not answered. Where there is nobody to ask, its address suffices; where nobody answers,
 // it has not replaced this node.
 func (n *Node) askMembers(c *wire.Conflict) {
-	x, r := &n.entry.poll, n.self.Value()
+	x, r := &n.entry.poll, n.roster.Record()
 	if !x.is(n.now, c) {
 		*x = poll{heir: c.Record.Addr, life: c.Record.Generation}
 		var room [pollAsked]member.Member
-		for _, m := range topology.Pick(n.rng, &n.table, pollAsked, room[:0], n.id) {
+		for _, m := range topology.Pick(n.rng, n.roster.Table(), pollAsked, room[:0], n.id) {
 			x.of[x.asked].peer, x.of[x.asked].number = plane.PeerOf(&m), n.drawNumber()
 			x.asked++
 		}
@@ -448,7 +449,7 @@ func (n *Node) askMembers(c *wire.Conflict) {
 	x.rounds, x.at = x.rounds+1, n.now
 	for i := range x.of[:x.asked] {
 		if v := &x.of[i]; v.number != 0 {
-			n.sendConflict(v.peer, &wire.Conflict{Number: v.number, Asks: true}, &r, n.inc)
+			n.sendConflict(v.peer, &wire.Conflict{Number: v.number, Asks: true}, &r, n.roster.Incarnation())
 		}
 	}
 }
@@ -464,7 +465,7 @@ func (n *Node) vote(by member.ID, c *wire.Conflict) bool {
 			continue
 		}
 		v.number = 0 // each has one vote
-		own := n.self.Value()
+		own := n.roster.Record()
 		switch {
 		case x.own || n.now.Sub(x.at) >= pollWait:
 		case n.claimed(c) && c.Record.Addr == x.heir && n.replaced(c.Record.Generation):
@@ -500,7 +501,7 @@ func (n *Node) keepName() {
 
 // tellName tells a member that asks which process has its name here, if that is a live member.
 func (n *Node) tellName(peer plane.Peer, c *wire.Conflict) {
-	m, ok := n.table.Get(peer.ID)
+	m, ok := n.roster.Table().Get(peer.ID)
 	if !c.Asks || !ok || !m.State.Live() || member.IDOf(string(c.Record.Name)) != peer.ID {
 		return
 	}
@@ -527,13 +528,13 @@ func (n *Node) wokeNow() {
 // that it is over first. One that knows nobody is known to nobody: its namesake keeps its own life.
 func (n *Node) yield(c *wire.Conflict) {
 	other := c.Record.Addr
-	if n.entry.welcomed && n.table.Len() > 1 && n.self.Value().Generation >= c.Record.Generation {
+	if n.entry.welcomed && n.roster.Table().Len() > 1 && n.roster.Record().Generation >= c.Record.Generation {
 		n.entry.leaving = true
-		start := n.open(0)
-		self := n.Self()
+		start := n.flow.Open(0)
+		self := n.roster.Self()
 		self.State, self.Since = member.Left, n.now
-		n.appendMember(&self, false, 0)
-		n.close(start, plane.Peer{Addr: other})
+		n.roster.News.AppendMember(&self, false, 0)
+		n.flow.Close(start, plane.Peer{Addr: other})
 	}
 	if n.replaced(c.Record.Generation) {
 		n.stopFor(fmt.Sprintf("this node was replaced by %s", other))
@@ -546,5 +547,5 @@ func (n *Node) yield(c *wire.Conflict) {
 func (n *Node) stopFor(why string) {
 	n.entry.leaving, n.stopped = true, true
 	n.out.Events = append(n.out.Events, Event{Kind: Conflicted, Err: fmt.Errorf(
-		"%w: %q: %s; give one of the two another name", ErrNameConflict, n.self.Value().Name, why)})
+		"%w: %q: %s; give one of the two another name", ErrNameConflict, n.roster.Record().Name, why)})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/called"
 	"github.com/starling-gossip/starling/internal/gossip/coords"
 	"github.com/starling-gossip/starling/internal/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/marks"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/multicast"
@@ -18,10 +19,11 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/rate"
 	"github.com/starling-gossip/starling/internal/gossip/reach"
 	"github.com/starling-gossip/starling/internal/gossip/reconcile"
-	"github.com/starling-gossip/starling/internal/gossip/rumor"
+	"github.com/starling-gossip/starling/internal/gossip/roster"
 	"github.com/starling-gossip/starling/internal/gossip/state"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
+	"github.com/starling-gossip/starling/internal/gossip/upkeep"
 	"github.com/starling-gossip/starling/internal/gossip/ways"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -38,25 +40,17 @@ type Node struct {
 	rng     *rand.Rand
 	proof   *rand.Rand // of numbers that nobody may guess
 	name    []byte     // the cluster's
-	family  Family     // of the socket
-	routes  Family     // of the host
 
-	id       member.ID
-	self     member.Handle
-	inc      uint32
-	instance uint32
-	start    Time
+	id     member.ID
+	roster *roster.Roster // of the members that are known
+	start  Time
 
-	table    member.Table
-	ring     *topology.Ring // of the table
 	detector detect.Detector
 	listener detect.Listener  // the detector, if it is one
 	prober   detect.Prober    // the detector, if it is one
-	lossy    detect.Lossy     // the detector, if it is one
 	accruer  detect.Accruer   // the detector, if it is one
 	damper   detect.Damper    // the detector, if it is one
 	reach    *reach.Reach     // which members it reaches
-	news     rumor.Queue      // of members, by ID
 	streams  *stream.Streams  // what everybody publishes, as this node has it
 	relay    *multicast.Relay // how it travels
 	spreads  spreads
@@ -68,41 +62,28 @@ type Node struct {
 	shownBy  member.Member
 	twin     bool // the current datagram shows that a former process was in this node's generation
 	hasShown bool
-	hushed   bool // what is learned now is not spread
 
-	budget   rate.Bucket
-	replies  rate.Bucket // for what strangers and the dead provoke
+	flow     *flow.Flow  // what leaves
 	welcomes rate.Bucket // for the samples that newcomers get
-	flushAt  Time        // no news leaves before; the coalescing delay, or the pace of a storm
 
-	verdicts verdicts
-	alarms   *alarms.Alarms // which members do not answer which
-	words    rumor.Queue    // messages that are spread as they are, by key
+	alarms *alarms.Alarms // which members do not answer which
 
 	entry    entry
 	called   *called.Called // whether its address leads to it
 	identity identity
-	settings wire.Hashes // this node's
-	unlike   []Unlike    // in which others differ from them
-	deserted bool        // it had the last live members forgotten unheard, and has met nobody since
-	graves   marks.Table[member.ID, grave]
+	settings wire.Hashes    // this node's
+	unlike   []Unlike       // in which others differ from them
 	coords   *coords.Coords // where this node stands, and others do
 	ways     *ways.Ways     // to the members that it talks to
-	upkeep   upkeep
-	unproven unproven
-	told     []member.ID // in the news of the current datagram
-	size     int         // of the current datagram, in bytes
+	upkeep   *upkeep.Upkeep // of the dead
+	size     int            // of the current datagram, in bytes
 	// the types of the messages that the current datagram held so far, a bit each
-	asked  uint64
-	kin    bool          // a Mistaken of the current datagram comes from a member of this cluster
-	wanted []member.ID   // records to ask the sender of the current datagram for
-	ends   []wire.Update // to tell it
+	asked uint64
 
-	stats   Stats
-	traffic traffic
-	quota   *quota.Quota  // what this node's zone may send to others
-	planes  []plane.Plane // all that are one; the order is fixed, and means nothing
-	enders  []plane.Ender // those of them that hear of the end of a datagram
+	stats  Stats
+	quota  *quota.Quota  // what this node's zone may send to others
+	planes []plane.Plane // all that are one; the order is fixed, and means nothing
+	enders []plane.Ender // those of them that hear of the end of a datagram
 	// the deadline, once it was asked for after a step: it changes in steps alone
 	due      Time
 	dueKnown bool
@@ -142,29 +123,24 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		rng:      rand.New(rng),
 		proof:    rand.New(proof),
 		name:     []byte(c.Cluster),
-		family:   self.Family,
-		routes:   self.Routes,
 		settings: c.hashes(),
 		identity: identity{id: self.ClusterID},
 		id:       member.IDOf(r.Name),
-		news:     rumor.NewQueue(c.Rounds, enough),
-		words:    rumor.NewQueue(c.Rounds, enough),
-		graves:   marks.Table[member.ID, grave]{Max: maxGraves},
 		entry:    entry{door: door{guests: marks.Table[member.ID, welcomed]{Max: maxGuests}}},
 
 		now: Never,
 	}
 	n.View = View{n}
-	n.table.SetHome(r.Zone)
 	n.reach = reach.New(0, reachHost{env{n}}, c.Retention/2)
 	n.quota = quota.New(quotaHost{env{n}}, c.quota())
-	n.setFamily()
-	n.setSelf(member.Share(r))
+	table := new(member.Table)
+	n.flow = flow.New(n.cluster, c.MTU, n.id, table, n.quota)
+	n.roster = roster.New(roster.Config{
+		Self: r, Family: self.Family, Routes: self.Routes, Private: c.private(),
+		Fanout: c.Fanout, Rounds: c.Rounds, Coalesce: c.Coalesce,
+	}, n.flow, table, n.rng)
 	return n, nil
 }
-
-// enough duplicates of a rumor tell that the others know it.
-const enough = 8
 
 // Deadline returns the next moment that the node needs Wake; 0 before the first Wake, Never once it
 // has stopped.
@@ -176,7 +152,7 @@ func (n *Node) Deadline() Time {
 		return 0
 	}
 	if !n.dueKnown {
-		n.dueKnown, n.due = true, min(n.upkeep.due, n.entry.due(), n.flushDue())
+		n.dueKnown, n.due = true, min(n.entry.due(), n.roster.News.Due())
 		for _, p := range n.planes {
 			n.due = min(n.due, p.Deadline())
 		}
@@ -195,7 +171,6 @@ func (n *Node) Wake(now Time, out *Outbox) {
 		}
 	}
 	n.wakeEntry()
-	n.wakeUpkeep()
 	n.finish()
 }
 
@@ -206,14 +181,16 @@ func (n *Node) begin(now Time, out *Outbox) bool {
 		return false
 	}
 	n.out = out
-	n.unproven.source = netip.AddrPort{}
 	if n.detector == nil {
 		n.now = now
+		n.flow.Begin(now, &out.Out)
 		n.launch()
 		return true
 	}
 	awake := max(n.now, n.Deadline()) // up to then nothing was late
 	n.now, n.dueKnown = max(now, n.now), false
+	n.flow.Begin(n.now, &out.Out)
+	n.roster.Begin(n.now)
 	if awake != Never && n.now.Sub(awake) > n.cfg.Stall {
 		n.stalled(n.now.Sub(awake))
 	}
@@ -231,8 +208,8 @@ func (n *Node) finish() {
 		n.tellRoom()
 	}
 	n.reach.Settle(n.now)
-	if n.flushDue() <= n.now && !n.stopped {
-		n.flush()
+	if n.roster.News.Due() <= n.now && !n.stopped {
+		n.roster.News.Push()
 	}
 	n.out = nil
 }
@@ -240,16 +217,14 @@ func (n *Node) finish() {
 // launch sets the clock going, once the time is known.
 func (n *Node) launch() {
 	n.start = n.now
-	n.table.Merge(n.now, member.Fact{Record: n.self, Incarnation: n.inc})
-	n.ring = topology.NewRing(&n.table)
-	n.budget = rate.Full(n.cfg.Budget, max(n.cfg.Budget/4, 8*n.cfg.MTU), n.now)
-	n.replies = rate.Full(replyRate, replyRate, n.now)
+	n.roster.Start(n.now)
+	n.flow.Start(n.now, n.cfg.Budget)
 	n.welcomes = rate.Full(welcomeRate, 2*welcomeRate, n.now)
 	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
 	n.launchMessages()
 	n.coords = coords.New(coordsHost{env{n}})
 	n.called = n.newCalled()
-	n.ways = ways.New(n.now, waysHost{env{n}}, n.Longest())
+	n.ways = ways.New(n.now, waysHost{env{n}}, n.flow.Longest())
 	n.alarms = alarms.New(alarmsHost{env{n}}, n.cfg.ShareSuspicions)
 	n.keys = state.New(keysHost{streamHost{n}}, n.cfg.Keys)
 	n.detector = n.cfg.Detector.row().start(n)
@@ -257,10 +232,17 @@ func (n *Node) launch() {
 	n.prober, _ = n.detector.(detect.Prober)
 	n.accruer, _ = n.detector.(detect.Accruer)
 	n.damper, _ = n.detector.(detect.Damper)
-	n.lossy, _ = n.detector.(detect.Lossy)
+	n.upkeep = upkeep.New(n.now, upkeep.Config{
+		Reconnect: n.cfg.Reconnect, Retention: n.cfg.Retention, Private: n.cfg.private(),
+	}, n.roster, n.flow, n.rng, n.reach, n.called)
+	n.roster.Parts = roster.Parts{Host: rosterHost{n}, Detector: n.detector, Called: n.called,
+		Reach: n.reach, Keys: n.keys, Door: doorHost{n}}
+	if d, ok := n.detector.(detect.Lossy); ok {
+		n.roster.Losses = d.Losses
+	}
 	n.planes = []plane.Plane{
 		n.detector, n.reach, n.called, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords,
-		n.ways, n.quota,
+		n.ways, n.quota, n.upkeep,
 	}
 	for _, p := range n.planes {
 		if e, ok := p.(plane.Ender); ok {
@@ -273,7 +255,6 @@ func (n *Node) launch() {
 		wire.Ways: n.ways,
 	}
 	n.launchEntry()
-	n.launchUpkeep()
 }
 
 // stalled makes up for a gap in which this process stood still. After a long one its table is a
@@ -289,20 +270,6 @@ func (n *Node) stalled(gap time.Duration) {
 	if gap > n.cfg.Retention/2 {
 		n.rejoin()
 	}
-}
-
-// Table returns what the node knows of all members, itself included. The caller only reads it,
-// between steps.
-func (n *Node) Table() *member.Table { return &n.table }
-
-// Self returns what the node says of itself.
-func (n *Node) Self() member.Member {
-	m, ok := n.table.Get(n.id)
-	if !ok {
-		r := n.self.Value()
-		m = member.Member{ID: n.id, Handle: n.self, Check: r.Check()}
-	}
-	return m
 }
 
 // Health returns the detector's local health: 0 is good, higher is worse.
@@ -372,12 +339,6 @@ func (n *Node) TakenFrom(now Time, from netip.Addr, out *Outbox) {
 // Stopped says whether the node has left, or had to stop. It does nothing any more.
 func (n *Node) Stopped() bool { return n.stopped }
 
-// setSelf makes a record this node's own.
-func (n *Node) setSelf(h member.Handle) {
-	n.self = h
-	n.instance = member.Instance(n.id, uint32(h.Value().Generation))
-}
-
 // tell puts an event about a member in the outbox.
 func (n *Node) tell(kind EventKind, m member.Member) {
 	n.out.Events = append(n.out.Events, Event{Kind: kind, Member: m})
@@ -387,35 +348,35 @@ func (n *Node) tell(kind EventKind, m member.Member) {
 type host struct{ n *Node }
 
 func (h host) Self() member.ID      { return h.n.id }
-func (h host) Table() *member.Table { return &h.n.table }
-func (h host) Ring() *topology.Ring { return h.n.ring }
+func (h host) Table() *member.Table { return h.n.roster.Table() }
+func (h host) Ring() *topology.Ring { return h.n.roster.Ring() }
 func (h host) Rand() *rand.Rand     { return h.n.rng }
 
 func (h host) Send(_ Time, to plane.Peer, messages []byte) { h.n.sendProbe(to, messages) }
 
-func (h host) Suspect(_ Time, id member.ID) { h.n.accuse(id, member.Suspect, 0) }
-func (h host) Fail(_ Time, id member.ID)    { h.n.accuse(id, member.Failed, 0) }
+func (h host) Suspect(_ Time, id member.ID) { h.n.roster.Accuse(id, member.Suspect, 0) }
+func (h host) Fail(_ Time, id member.ID)    { h.n.roster.Accuse(id, member.Failed, 0) }
 
 func (h host) Connect(_ Time, to plane.Peer) {
 	h.n.out.Connects = append(h.n.out.Connects, Connect{to})
 }
 
 func (h host) Alarm(_ Time, id member.ID, on bool) {
-	if m, ok := h.n.table.Get(id); ok && m.State.Live() && !on {
+	if m, ok := h.n.roster.Table().Get(id); ok && m.State.Live() && !on {
 		h.n.streams.Heard(h.n.now)
 	}
 	h.n.alarms.Raise(h.n.now, id, on)
 }
 
-func (h host) FailWith(_ Time, id member.ID, e detect.Evidence) { h.n.failWith(id, e) }
+func (h host) FailWith(_ Time, id member.ID, e detect.Evidence) { h.n.roster.FailWith(id, e) }
 
 func (h host) FailHere(_ Time, id member.ID, e detect.Evidence) {
-	h.n.quiet(func() { h.n.failWith(id, e) })
+	h.n.roster.Quiet(func() { h.n.roster.FailWith(id, e) })
 }
 
 func (h host) Forget(_ Time, id member.ID) {
-	if m, ok := h.n.table.Get(id); ok && !m.State.Live() {
-		h.n.forget(id)
+	if m, ok := h.n.roster.Table().Get(id); ok && !m.State.Live() {
+		h.n.roster.Forget(id)
 	}
 }
 
@@ -426,7 +387,7 @@ func (h host) Unreachable(_ Time, id member.ID, on bool) {
 func (h host) Silent(_ Time, zone uint16, on bool) { h.n.reach.SetZoneSilent(h.n.now, zone, on) }
 
 func (h host) Spread(_ Time, key uint64, message []byte) {
-	h.n.spread(key, message)
+	h.n.roster.News.Spread(key, message)
 }
 
 func (h host) Undecided(_ Time, silent int) { h.n.reach.SetUndecided(silent) }

@@ -7,7 +7,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/ways"
-	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // MaxPaths bounds how many ways a node keeps something of: those of the last probes.
@@ -35,7 +34,7 @@ func (v View) Paths(now Time) (all []Path) {
 }
 
 // Longest returns how many bytes a datagram of this node has at most, before sealing.
-func (n *Node) Longest() int { return wire.RoomOf(n.cfg.MTU) }
+func (v View) Longest() int { return v.n.flow.Longest() }
 
 // LastHeard returns when the last datagram of a live member came, of those that this node talks to;
 // 0: none has.

@@ -25,7 +25,7 @@ func (c *Config) quota() quota.Config {
 
 // zone is this node's own.
 func (n *Node) zone() uint16 {
-	self := n.Self()
+	self := n.roster.Self()
 	return topology.PlaceOf(&self).Zone()
 }
 
@@ -33,28 +33,17 @@ func (n *Node) zone() uint16 {
 type env struct{ n *Node }
 
 func (e env) ID() member.ID        { return e.n.id }
-func (e env) Self() member.Member  { return e.n.Self() }
-func (e env) Table() *member.Table { return &e.n.table }
-func (e env) Ring() *topology.Ring { return e.n.ring }
+func (e env) Self() member.Member  { return e.n.roster.Self() }
+func (e env) Table() *member.Table { return e.n.roster.Table() }
+func (e env) Ring() *topology.Ring { return e.n.roster.Ring() }
 func (e env) Rand() *rand.Rand     { return e.n.rng }
 
 func (e env) Send(_ Time, to plane.Peer, c plane.Class, messages []byte) int {
-	if c == plane.Reply && !e.n.mayReply() {
-		return 0
-	}
-	start := e.n.open(to.Instance)
-	e.n.out.arena = append(e.n.out.arena, messages...)
-	switch c {
-	case plane.Own:
-		return e.n.closeFree(start, to)
-	case plane.Reply:
-		e.n.replies.Take(len(e.n.out.arena) - start + ipOverhead)
-	}
-	return e.n.close(start, to)
+	return e.n.flow.Send(to, c, messages)
 }
 
-func (e env) Spread(_ Time, key uint64, message []byte) { e.n.spread(key, message) }
-func (e env) Heard(key uint64)                          { e.n.words.Heard(key) }
+func (e env) Spread(_ Time, key uint64, message []byte) { e.n.roster.News.Spread(key, message) }
+func (e env) Heard(key uint64)                          { e.n.roster.News.Heard(key) }
 
 // quotaHost is the node as its quota sees it.
 type quotaHost struct{ env }

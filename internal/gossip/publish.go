@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/roster"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 )
 
@@ -21,6 +21,9 @@ var (
 	ErrLeaving = errors.New("the node is leaving")
 	ErrUnsent  = errors.New("not all that was published is out")
 )
+
+// ErrLives is that of a Forget of a member that answers this node.
+var ErrLives = roster.ErrLives
 
 // MaxMessage bounds the payload of a message, in bytes.
 const MaxMessage = stream.MaxPayload
@@ -41,40 +44,28 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 	case Unfollow:
 		n.forgo(c)
 	case Restore:
-		n.goAboveOwn(n.streams.Restore(n.now, c.Marks, c.Pieces))
+		n.roster.GoAboveOwn(n.streams.Restore(n.now, c.Marks, c.Pieces))
 	case SetTags:
-		return n.setTags(c.Tags)
+		return n.roster.SetTags(c.Tags)
 	case Moved:
-		return n.move(c)
+		moved, err := n.roster.Move(c.Addr, c.Outside)
+		if moved {
+			n.ways.Renew(n.now)
+		}
+		return err
 	case Routes:
-		n.setRoutes(c.Family)
+		n.roster.SetRoutes(c.Family)
 	case Set:
 		return n.keys.Set(n.now, c.Key, c.Value, c.TTL)
 	case Delete:
 		return n.keys.Delete(n.now, c.Key)
 	case Forget:
-		return n.forgetAll(c.IDs)
+		return n.roster.ForgetAll(c.IDs)
 	case Locate:
 		return n.coords.LookUp(n.now, c.ID)
 	default:
 		return fmt.Errorf("no such command: %T", cmd)
 	}
-	return nil
-}
-
-func (n *Node) setTags(t member.Tags) error {
-	r := n.self.Value()
-	r.Tags = t
-	if err := r.Validate(); err != nil {
-		return err
-	}
-	n.setSelf(member.Share(r))
-	if n.called.Unasked(n.now) {
-		n.announceLater()
-		return nil
-	}
-	n.inc++
-	n.announce(true)
 	return nil
 }
 

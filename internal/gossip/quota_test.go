@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
@@ -21,7 +22,7 @@ func crossing(w *world, zone func(a netip.AddrPort) string) map[[2]string]int {
 	sum := map[[2]string]int{}
 	w.onSend = func(p *peer, to netip.AddrPort, data []byte) {
 		if a, b := zone(p.addr), zone(to); a != b {
-			sum[[2]string{a, b}] += len(data) + ipOverhead
+			sum[[2]string{a, b}] += len(data) + flow.IPOverhead
 		}
 	}
 	return sum
@@ -135,8 +136,8 @@ func TestLenderAmongFewSurvivors(t *testing.T) {
 			t.Errorf("%s has %d of 40 messages", p.addr, n)
 		}
 	}
-	if origin.table.Live() != 12 {
-		t.Errorf("%d are live: this test is about those who cannot judge", origin.table.Live())
+	if origin.Table().Live() != 12 {
+		t.Errorf("%d are live: this test is about those who cannot judge", origin.Table().Live())
 	}
 }
 
@@ -213,7 +214,7 @@ func TestLenderDiesUnknown(t *testing.T) {
 				t.Errorf("what %s published is not at %s after 2 s", publisher.addr, p.addr)
 			}
 		}
-		if publisher.table.Live() != 10 {
+		if publisher.Table().Live() != 10 {
 			t.Error("it is known that the lender died: this test is about the time before")
 		}
 	}
@@ -370,7 +371,7 @@ func TestLoansForNobody(t *testing.T) {
 	n := w.nodes[0]
 	before := n.quota.Pairs()
 	for zone := range uint16(1000) {
-		m, _ := n.table.Get(w.nodes[1].id)
+		m, _ := n.Table().Get(w.nodes[1].id)
 		ask := wire.AppendLoan(nil, wire.TypeBorrow, wire.Loan{Zone: zone, Bytes: 1 << 31})
 		n.quota.Receive(w.now, plane.Sender{Peer: plane.PeerOf(&m), Member: m},
 			wire.TypeBorrow, wire.Body(ask))

@@ -289,7 +289,7 @@ func TestWaitOfAnEarlierGeneration(t *testing.T) {
 			}
 		}
 		o.begin(w.now, out)
-		o.goAbove(o.self.Value().Generation, 0)
+		o.roster.GoAbove(o.roster.Record().Generation, 0)
 		o.finish()
 		if err := o.Do(w.now, Publish{Topic: "t", Payload: []byte("x"), Confirm: true},
 			out); err != nil {
@@ -491,7 +491,7 @@ func TestAgeOfADeath(t *testing.T) {
 		b.begin(w.now, out)
 		c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation,
 			State: member.Failed, Age: 7}
-		b.learn(peerOf(a), dead.id, m.Check, &c, nil)
+		b.roster.Learn(peerOf(a), dead.id, m.Check, &c, nil)
 		b.finish()
 	})
 	m, _ = b.Table().Get(dead.id)
@@ -546,7 +546,7 @@ func TestForgottenInTime(t *testing.T) {
 			p.begin(w.now, out)
 			c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation,
 				State: member.Alive}
-			p.learn(peerOf(nodes[0]), dead.id, m.Check, &c, nil)
+			p.roster.Learn(peerOf(nodes[0]), dead.id, m.Check, &c, nil)
 			p.finish()
 		})
 		if now, _ := p.Table().Get(dead.id); now.State != member.Failed ||

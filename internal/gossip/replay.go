@@ -1,6 +1,8 @@
 package gossip
 
-import "iter"
+import (
+	"iter"
+)
 
 // Messages goes through the messages that were delivered here, or published, and are still held:
 // those of one origin in order. Their bytes are never written to again.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
@@ -123,7 +124,7 @@ func TestJoinInAnothersName(t *testing.T) {
 	nodes := w.cluster(3, nil)
 	r := recordOf("n0", 5, addrOf(0))
 	w.inject(nodes[0], forge("x", 1, w.provenJoin(nodes[0], r)))
-	if self := nodes[0].Self(); self.Handle != nodes[0].self {
+	if self := nodes[0].Self(); self.Handle.Value() != nodes[0].roster.Record() {
 		t.Errorf("the node holds itself to be in generation %d", self.Generation())
 	}
 }
@@ -201,7 +202,7 @@ func TestAmplification(t *testing.T) {
 		{"somebody else lives here", "x", func(_ *world,
 			p *peer) []byte {
 			return wire.AppendMistaken(nil,
-				wire.Mistaken{Instance: p.instance})
+				wire.Mistaken{Instance: p.roster.Instance()})
 		}},
 		{"proven joins", "x", func(w *world, p *peer) []byte {
 			return w.provenJoin(p,
@@ -244,7 +245,7 @@ func TestAmplification(t *testing.T) {
 					case wire.Type(data[wire.HeaderSize]) == wire.TypeWelcome:
 						welcomes++
 					default:
-						stranger += len(data) + ipOverhead
+						stranger += len(data) + flow.IPOverhead
 					}
 				}
 				w.step(nodes[0], func(out *Outbox) {
@@ -256,10 +257,10 @@ func TestAmplification(t *testing.T) {
 						bytes)
 				}
 				proven := c.what == "proven joins"
-				if stranger > 3*(len(datagram)+ipOverhead) && !proven || welcomes > 1 ||
+				if stranger > 3*(len(datagram)+flow.IPOverhead) && !proven || welcomes > 1 ||
 					(welcomes == 1) != proven {
 					t.Errorf("%d bytes in; %d to strangers, %d Welcomes",
-						len(datagram)+ipOverhead, stranger, welcomes)
+						len(datagram)+flow.IPOverhead, stranger, welcomes)
 				}
 			}
 		})
@@ -312,7 +313,7 @@ func TestWantedBounded(t *testing.T) {
 	for range 1000 {
 		w.inject(nodes[0], forge("n0", 9, bodies...)) // a namesake
 	}
-	if n := len(nodes[0].wanted); n > wire.MaxRequest {
+	if n := nodes[0].roster.In.Wanted(); n > wire.MaxRequest {
 		t.Errorf("%d records wanted", n)
 	}
 }

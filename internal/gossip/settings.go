@@ -166,7 +166,7 @@ func (v View) Unlike() iter.Seq[Unlike] {
 
 // livesOn says whether somebody is a live member still, in the same life.
 func (n *Node) livesOn(peer plane.Peer) bool {
-	_, ok := plane.LiveMember(&n.table, peer)
+	_, ok := plane.LiveMember(n.roster.Table(), peer)
 	return ok
 }
 

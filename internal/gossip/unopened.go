@@ -29,9 +29,9 @@ func (n *Node) Unopened(now Time, from netip.AddrPort, size int, out *Outbox) {
 	if size > wire.UnopenedSize && sendable(from) &&
 		(d.shut == 0 || n.now.Sub(d.shut) >= unopenedPause) && !n.stopped {
 		d.shut = n.now
-		start := n.open(0)
-		n.out.arena = wire.AppendUnopened(n.out.arena)
-		n.closeFree(start, plane.Peer{Addr: from})
+		start := n.flow.Open(0)
+		n.flow.Bytes = wire.AppendUnopened(n.flow.Bytes)
+		n.flow.CloseFree(start, plane.Peer{Addr: from})
 	}
 	n.finish()
 }

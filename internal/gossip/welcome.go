@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/marks"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -102,7 +103,7 @@ func (g *guest) cookie(k siphash.Key) uint64 {
 func (n *Node) guest(peer plane.Peer, j *wire.Join) guest {
 	r := &j.Record
 	to := r.Addr
-	if r.Outside.IsValid() && member.Top(string(r.Zone)) != member.Top(n.self.Value().Zone) {
+	if r.Outside.IsValid() && member.Top(string(r.Zone)) != member.Top(n.roster.Record().Zone) {
 		to = r.Outside
 	}
 	g := guest{Peer: peer, number: j.Number, generation: r.Generation, seen: peer.Addr}
@@ -130,7 +131,7 @@ func (n *Node) answerJoin(peer plane.Peer, j *wire.Join) {
 		n.stats.Malformed++
 		return
 	}
-	if !n.serves(g.Addr.Addr()) {
+	if !n.roster.Serves(g.Addr.Addr()) {
 		n.refuse(peer, &g, wire.Family, 0, g.Addr.String())
 		return
 	}
@@ -153,16 +154,16 @@ func sendable(a netip.AddrPort) bool {
 // sent: so a Challenge never makes more of what a stranger sends to an address that it names.
 func (n *Node) challenge(g *guest, most int) {
 	keys := n.entry.door.open(n.now, n.proof)
-	start := n.open(g.Instance)
-	n.out.arena = wire.AppendChallenge(n.out.arena, &wire.Challenge{
+	start := n.flow.Open(g.Instance)
+	n.flow.Bytes = wire.AppendChallenge(n.flow.Bytes, &wire.Challenge{
 		Number: g.number, Cookie: g.cookie(keys[0]), ClusterID: n.identity.id,
-		Live: uint32(n.table.Live()), Seen: g.seen,
+		Live: uint32(n.roster.Table().Live()), Seen: g.seen,
 	})
-	if len(n.out.arena)-start > most {
-		n.out.arena = n.out.arena[:start]
+	if len(n.flow.Bytes)-start > most {
+		n.flow.Drop(start)
 		return
 	}
-	n.closeFree(start, g.Peer)
+	n.flow.CloseFree(start, g.Peer)
 }
 
 // knock notes that a newcomer was challenged. If one asks again and again without the cookie, from
@@ -188,14 +189,14 @@ func (n *Node) knock(peer plane.Peer, g *guest) {
 // answered: of a thousand that showed cookies and do no more nobody hears, and no jury sits on
 // them.
 func (n *Node) letIn(g *guest, j *wire.Join) {
-	n.unproven.shown = g.Addr
+	n.flow.Proven(g.Addr)
 	fact, err := j.Record.Fact()
 	if err != nil {
 		n.stats.Malformed++
 		return
 	}
 	r := fact.Record.Value()
-	m, known := n.table.Get(g.ID)
+	m, known := n.roster.Table().Get(g.ID)
 	switch {
 	case g.ID == n.id:
 		n.claimedSelf(g)
@@ -203,7 +204,7 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	case n.otherCluster(j) && !(known && m.Generation() == r.Generation):
 		// a life that is a member was away during a merge
 		n.refuse(g.Peer, g, wire.OtherCluster, 0, fmt.Sprintf("%016x with %d members",
-			n.identity.id, n.table.Live()))
+			n.identity.id, n.roster.Table().Live()))
 		return
 	case known && m.State.Live() && m.Handle.Value().Addr != r.Addr &&
 		!n.inherits(&m, g, &j.Record.Claim):
@@ -212,33 +213,33 @@ func (n *Node) letIn(g *guest, j *wire.Join) {
 	case known && isOutlived(&m, &j.Record.Claim, &r):
 		n.refuse(g.Peer, g, wire.OldGeneration, m.Generation(), "")
 		return
-	case !known && r.Generation < n.lastLife(g.ID):
-		n.refuse(g.Peer, g, wire.OldGeneration, n.lastLife(g.ID), "")
+	case !known && r.Generation < n.roster.LastLife(g.ID):
+		n.refuse(g.Peer, g, wire.OldGeneration, n.roster.LastLife(g.ID), "")
 		return
-	case !known && n.table.Len() >= member.MaxMembers:
+	case !known && n.roster.Table().Len() >= member.MaxMembers:
 		n.refuse(g.Peer, g, wire.TableFull, 0, "")
 		return
-	case !credible(n.lastOf(g.ID), &j.Record.Claim):
+	case !n.roster.Credible(g.ID, &j.Record.Claim):
 		n.stats.Malformed++
 		return
 	}
-	alone := n.table.Live() == 1
+	alone := n.roster.Table().Live() == 1
 	before, again := n.entry.door.guests.Get(g.ID)
 	if again = again && before.Record == fact.Record; known {
 		again = m.State.Live() && m.Generation() == r.Generation
-		n.learn(g.Peer, g.ID, 0, &j.Record.Claim, &j.Record)
+		n.roster.Learn(g.Peer, g.ID, 0, &j.Record.Claim, &j.Record)
 	} else {
 		n.entry.door.guests.Put(g.ID, welcomed{fact, n.now})
 	}
-	most := n.Longest()
+	most := n.flow.Longest()
 	if again {
 		most = secondWelcome
 	}
 	cluster := n.identity.id
 	n.admit(j, g.Peer, alone)
 	n.sendWelcome(g, cmp.Or(cluster, n.identity.id), most)
-	if m, known = n.table.Get(g.ID); known && (!m.State.Live() || m.Handle != fact.Record) {
-		n.note(&m, g.Peer, m.Handle != fact.Record) // it lives: let it refute
+	if m, known = n.roster.Table().Get(g.ID); known && (!m.State.Live() || m.Handle != fact.Record) {
+		n.roster.Note(&m, g.Peer, m.Handle != fact.Record) // it lives: let it refute
 	} else if known {
 		n.enter(true) // the two are of one cluster, whichever of them asked
 	}
@@ -252,14 +253,14 @@ func (n *Node) answered(peer plane.Peer) {
 		return
 	}
 	r := g.Record.Value()
-	if _, known := n.table.Get(peer.ID); known || member.Instance(peer.ID,
+	if _, known := n.roster.Table().Get(peer.ID); known || member.Instance(peer.ID,
 		uint32(r.Generation)) != peer.Instance {
 		return
 	}
 	n.entry.door.guests.Take(peer.ID)
 	c := wire.Claim{Generation: r.Generation, Incarnation: g.Incarnation, State: g.State}
-	n.buried(peer, peer.ID, r.Check(), &c, nil) // tells it how the life ended that it goes on with
-	n.apply(g.Fact, true, 0, 0)
+	n.roster.Buried(peer, peer.ID, r.Check(), &c, nil) // tells it how the life ended that it goes on with
+	n.roster.Apply(g.Fact, true, 0, 0)
 	n.enter(true)
 }
 
@@ -267,48 +268,48 @@ func (n *Node) answered(peer plane.Peer) {
 // rest. In a flood of Joins it tells of this node alone, which costs no more than the Join. The ID
 // of the cluster is that of before the newcomer, so that it sees whether two became one.
 func (n *Node) sendWelcome(g *guest, cluster uint64, most int) {
-	live := n.table.Live() - n.reach.Stale(n.now)
-	_, known := n.table.Get(g.ID)
+	live := n.roster.Table().Live() - n.reach.Stale(n.now)
+	_, known := n.roster.Table().Get(g.ID)
 	if !known {
 		live++
 	}
-	start := n.open(g.Instance)
-	n.out.arena = wire.AppendWelcome(n.out.arena, &wire.Welcome{
+	start := n.flow.Open(g.Instance)
+	n.flow.Bytes = wire.AppendWelcome(n.flow.Bytes, &wire.Welcome{
 		Number: g.number, Live: uint32(live), ClusterID: cluster, Seen: g.seen,
 		Settings: n.settings,
 	})
 	var room [sampleSize + 1]member.Member
-	sample := append(room[:0], n.Self())
+	sample := append(room[:0], n.roster.Self())
 	if n.welcomes.Ready(n.now) {
-		sample = topology.Pick(n.rng, &n.table, sampleSize, sample, n.id, g.ID)
+		sample = topology.Pick(n.rng, n.roster.Table(), sampleSize, sample, n.id, g.ID)
 	}
 	for i := range sample {
-		if n.isStale(sample[i].ID) {
+		if n.reach.IsStale(n.now, sample[i].ID) {
 			continue
 		}
-		before := len(n.out.arena)
-		n.appendMember(&sample[i], true, n.id)
-		if n.room(start) < wire.MessageSize+fingerprintSize || i > 0 &&
-			len(n.out.arena)-start > most-wire.MessageSize-fingerprintSize {
-			n.out.arena = n.out.arena[:before]
+		before := len(n.flow.Bytes)
+		n.roster.News.AppendMember(&sample[i], true, n.id)
+		if n.flow.Room(start) < wire.MessageSize+fingerprintSize || i > 0 &&
+			len(n.flow.Bytes)-start > most-wire.MessageSize-fingerprintSize {
+			n.flow.Drop(before)
 			break
 		}
 	}
-	n.appendFingerprint()
-	n.welcomes.Take(len(n.out.arena) - start + ipOverhead)
-	n.close(start, g.Peer)
+	n.roster.News.AppendFingerprint()
+	n.welcomes.Take(len(n.flow.Bytes) - start + flow.IPOverhead)
+	n.flow.Close(start, g.Peer)
 }
 
 // refuse tells a newcomer why it is not let in: where its Join came from, or at its address if that
 // is proven.
 func (n *Node) refuse(to plane.Peer, g *guest, reason wire.Reason, generation uint64,
 	text string) {
-	if start, ok := n.reply(to); ok {
-		n.out.arena = wire.AppendRefuse(n.out.arena, &wire.Refuse{
+	if start, ok := n.flow.Reply(to); ok {
+		n.flow.Bytes = wire.AppendRefuse(n.flow.Bytes, &wire.Refuse{
 			Number: g.number, Reason: reason, Generation: generation, Text: []byte(text),
 			Seen: g.seen,
 		})
-		n.closeReply(start, to)
+		n.flow.CloseReply(start, to)
 	}
 }
 
@@ -339,13 +340,13 @@ func (n *Node) refused(peer plane.Peer, r *wire.Refuse) {
 		return
 	}
 	n.entry.seen = Sight{r.Seen, peer.Addr, n.now}
-	n.unproven.shown = peer.Addr
+	n.flow.Proven(peer.Addr)
 	var err error
 	switch r.Reason {
 	case wire.OldGeneration:
-		if r.Generation >= n.self.Value().Generation { // this host's clock went back
-			n.tellOutlived(r.Generation, nil, nil)
-			n.goAbove(r.Generation, n.inc)
+		if r.Generation >= n.roster.Record().Generation { // this host's clock went back
+			n.tellOutlived(r.Generation, netip.AddrPort{}, member.Alive, 0)
+			n.roster.GoAbove(r.Generation, n.roster.Incarnation())
 		}
 		if s := n.seedAt(peer.Addr, r.Number); s != nil {
 			s.until, s.shown = 0, 0 // the cookie was for the generation of before

@@ -86,9 +86,9 @@ func TestOneWrongMemberStopsNobody(t *testing.T) {
 		for _, c := range calls[1:] {
 			for i, p := range nodes[:6] {
 				if p.addr == c.to && c.asks && i < liars {
-					brings(c.number+1, p.addr, p.self.Value().Name) // no number of its own
-					brings(c.number, p.addr, p.self.Value().Name)
-					brings(c.number, p.addr, p.self.Value().Name) // a vote counts once
+					brings(c.number+1, p.addr, p.roster.Record().Name) // no number of its own
+					brings(c.number, p.addr, p.roster.Record().Name)
+					brings(c.number, p.addr, p.roster.Record().Name) // a vote counts once
 					lied++
 				}
 			}

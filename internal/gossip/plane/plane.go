@@ -8,6 +8,7 @@
 package plane
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -130,6 +131,9 @@ const (
 func Jitter(chance *rand.Rand, d time.Duration) time.Duration {
 	return d*3/4 + time.Duration(chance.Int64N(int64(d)/2+1))
 }
+
+// ErrNoMember is that of a command about a member that is not there.
+var ErrNoMember = errors.New("no such live member")
 
 // LiveMember returns what the table holds of a peer, if that is a live member in the life that is
 // meant.
