@@ -21,10 +21,10 @@ var rooms = [][]string{
 	{"member", "rate"},
 	{"wire", "topology", "rumor"},
 	{"plane"},
-	{"detect", "flow"},
+	{"detect", "flow", "settings"},
 	{"counter", "detect/detecttest", "plane/planetest", "roster"},
-	{"accrual", "alarms", "called", "coords", "heartbeat", "inquest", "multicast", "quota", "reach",
-		"reconcile", "state", "stream", "swim", "upkeep", "ways"}, // the planes
+	{"accrual", "alarms", "called", "coords", "door", "heartbeat", "inquest", "multicast", "quota",
+		"reach", "reconcile", "state", "stream", "swim", "upkeep", "ways"}, // the planes
 	{"."}, // the node
 }
 

@@ -1,14 +1,11 @@
 package gossip
 
 import (
-	"iter"
 	"net/netip"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/called"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
-	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // WaitsForCall says whether others hold this node failed, and it has not contradicted: it has asked
@@ -24,33 +21,17 @@ func (v View) HeardFrom(id member.ID) (from netip.AddrPort, ok bool) {
 	return v.n.called.HeardFrom(v.n.now, id)
 }
 
-// newCalled returns what this node knows of whether its address leads to it.
-func (n *Node) newCalled() *called.Called {
-	round := time.Duration(0)
-	if n.cfg.Detector == INQUEST {
-		round = n.cfg.Inquest.Round()
-	}
-	return called.New(n.now, calledHost{env{n}}, round)
+// calledHost is the node as that sees it.
+type calledHost struct {
+	env
+	reachable
 }
 
-// calledHost is the node as that sees it.
-type calledHost struct{ env }
-
-func (h calledHost) NoMajority() bool                   { return h.n.NoMajority() }
-func (h calledHost) Isolated() bool                     { return h.n.reach.Isolated() }
-func (h calledHost) IsUnreachable(id member.ID) bool    { return h.n.IsUnreachable(id) }
-func (h calledHost) Silent() iter.Seq[member.ID]        { return h.n.reach.Silent() }
-func (h calledHost) Absent() int                        { return h.n.reach.Absent() }
 func (h calledHost) Ways() int                          { return h.n.ways.Len() }
 func (h calledHost) WayAt(i int) (plane.Peer, Time)     { return h.n.ways.At(i) }
 func (h calledHost) LastHeard(id member.ID) Time        { return h.n.ways.Heard(id) }
-func (h calledHost) Refute(incarnation uint32)          { h.n.roster.Refute(incarnation) }
-func (h calledHost) TellSelf(to plane.Peer)             { h.n.roster.TellSelf(to) }
 func (h calledHost) Note(m member.Member, p plane.Peer) { h.n.roster.Note(&m, p, false) }
-func (h calledHost) Woke()                              { h.n.wokeNow() }
-func (h calledHost) Asked(q wire.Inquiry)               { h.n.roster.AskedAbout(&q) }
-
-func (h calledHost) SpreadSelf() { h.n.roster.SpreadSelf() }
+func (h calledHost) Woke()                              { h.n.door.Contradicted() }
 
 func (h calledHost) AppendNote(b []byte, m member.Member) []byte {
 	n := h.n

@@ -107,7 +107,8 @@ func TestWhoIsNotReachedDoesNotRefute(t *testing.T) {
 	out := tell(failed(2))
 	if calls := asks(t, &out, wire.TypeInquiry); n0.roster.Incarnation() != 2 || len(calls) != 1 ||
 		calls[0] != teller.addr {
-		t.Errorf("asked nothing for long, its incarnation is %d; it asks %v to call", n0.roster.Incarnation(), calls)
+		t.Errorf("asked nothing for long, its incarnation is %d; it asks %v to call",
+			n0.roster.Incarnation(), calls)
 	}
 	if out = tell(forge("n1", 1, wire.AppendAck(nil, 1))); n0.roster.Incarnation() != 2 {
 		t.Error("an answer is taken for a question")
@@ -137,7 +138,11 @@ func TestCallsGoToTheTablesAddress(t *testing.T) {
 	if out = beg(n1.id, 2); len(asks(t, &out, wire.TypePing)) > 0 {
 		t.Error("a life that is not known is called")
 	}
-	w.step(n0, func(out *Outbox) { n0.out = out; n0.roster.Accuse(n1.id, member.Failed, 0); n0.out = nil })
+	w.step(n0, func(out *Outbox) {
+		n0.out = out
+		n0.roster.Accuse(n1.id, member.Failed, 0)
+		n0.out = nil
+	})
 	if out = beg(n1.id, 1); len(asks(t, &out, wire.TypePing)) != 1 {
 		t.Error("a failed member is not called")
 	}

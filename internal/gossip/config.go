@@ -139,3 +139,11 @@ func def[T comparable](v *T, d T) {
 		*v = d
 	}
 }
+
+// round is how often Inquest probes, 0 if the detector is another one.
+func (c *Config) round() time.Duration {
+	if c.Detector != INQUEST {
+		return 0
+	}
+	return c.Inquest.Round()
+}

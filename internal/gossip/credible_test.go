@@ -39,7 +39,7 @@ func TestForgedHeights(t *testing.T) {
 					w.run(100 * time.Millisecond)
 					again := w.start("n3", 3, 2, nil, 0)
 					w.until(20*time.Second, "all see all",
-						func() bool { return again.entry.welcomed && w.allSee(5) })
+						func() bool { return again.door.Welcomed() && w.allSee(5) })
 					if n := count(nodes[3], HeldFailed); n > 0 {
 						t.Errorf("it was told %d times that it failed", n)
 					}

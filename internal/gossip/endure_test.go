@@ -1,8 +1,5 @@
 package gossip
 
-// What a cluster must bear for minutes: loss, pauses, floods, the smallest datagrams, large
-// records.
-
 import (
 	"fmt"
 	"net/netip"
@@ -16,6 +13,9 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 	"github.com/starling-gossip/starling/internal/size"
 )
+
+// What a cluster must bear for minutes: loss, pauses, floods, the smallest datagrams, large
+// records.
 
 // agree says whether all running nodes have one view.
 func (w *world) agree() bool {

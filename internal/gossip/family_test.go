@@ -301,7 +301,7 @@ func TestDoubtOfTheOtherFamily(t *testing.T) {
 			&wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{
 				Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Failed,
 				Age: 20}})))
-		if nodes[2].stats.Doubted != 1 {
+		if nodes[2].Stats().Doubted != 1 {
 			t.Errorf("%s: it is not doubted", d)
 		}
 		w.run(20 * time.Second)

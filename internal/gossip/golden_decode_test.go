@@ -1,8 +1,5 @@
 package gossip
 
-// Datagrams as text, for the interaction scripts: every message with its fields. Small numbers and
-// letters stand for sequences and fingerprints, in the order in which they appear.
-
 import (
 	"fmt"
 	"net/netip"
@@ -12,6 +9,9 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
+
+// Datagrams as text, for the interaction scripts: every message with its fields. Small numbers and
+// letters stand for sequences and fingerprints, in the order in which they appear.
 
 func (s *script) messages(r wire.Reader) string {
 	var parts []string

@@ -1,10 +1,5 @@
 package gossip
 
-// Interaction scripts: a few nodes in virtual time, told what to do, and all that they send and
-// tell as readable text. They are testdata/golden/*; `go test ./gossip -run TestGolden -rewrite`
-// writes their outputs anew. Each script begins with a comment on what it shows.
-// golden_decode_test.go makes text of datagrams.
-
 import (
 	"fmt"
 	"net/netip"
@@ -14,10 +9,14 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
-
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
+
+// Interaction scripts: a few nodes in virtual time, told what to do, and all that they send and
+// tell as readable text. They are testdata/golden/*; `go test ./gossip -run TestGolden -rewrite`
+// writes their outputs anew. Each script begins with a comment on what it shows.
+// golden_decode_test.go makes text of datagrams.
 
 func TestGolden(t *testing.T) {
 	datadriven.Walk(t, "testdata/golden", func(t *testing.T, path string) {

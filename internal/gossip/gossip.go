@@ -37,6 +37,16 @@ type Time = mono.Time
 // Never is later than every other Time.
 const Never = mono.Never
 
+// Family is the IP version of the addresses that a node can send to.
+type Family = member.Family
+
+// The families.
+const (
+	AnyFamily = member.AnyFamily
+	IPv4      = member.IPv4
+	IPv6      = member.IPv6
+)
+
 // Self is what a node says of itself when it starts.
 type Self struct {
 	Name string // unique in the cluster
@@ -328,6 +338,23 @@ type SetTags struct{ Tags member.Tags }
 // meanwhile, the member is told of once.
 type Locate struct{ ID member.ID }
 
+// Moved tells that this node is reached at another address from now on: that of its host changed,
+// or the one that it told first was a guess. All members are told, in the same life: the generation
+// stays, the incarnation rises by one. The address where the node is already changes nothing. Do
+// fails if nobody can send to the address, or if it is a link-local one of IPv6: what it means
+// depends on the host.
+type Moved struct {
+	Addr    netip.AddrPort
+	Outside netip.AddrPort // as in Self; not valid: it stays what it is
+}
+
+// Routes tells of which IP version this node's host has routes from now on: AnyFamily is both.
+// Members at addresses of a version that is gone are out of family from then on, and those of one
+// that came are sent to again. The socket's own family (Self.Family) stays what it is.
+type Routes struct{ Family Family }
+
+func (Moved) command()    {}
+func (Routes) command()   {}
 func (Join) command()     {}
 func (Leave) command()    {}
 func (Unfollow) command() {}

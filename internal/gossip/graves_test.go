@@ -55,7 +55,8 @@ func TestForgottenStayForgotten(t *testing.T) {
 						t.Errorf("%s is told that %s joined", p.roster.Record().Name, name)
 					}
 					if e.Kind == MemberFailed && name == "n3" {
-						t.Errorf("%s is told that %s failed, which left", p.roster.Record().Name, name)
+						t.Errorf("%s is told that %s failed, which left",
+							p.roster.Record().Name, name)
 					}
 				}
 				w.cut = nil
@@ -133,7 +134,8 @@ func TestHeirOfAnAddress(t *testing.T) {
 			switch e.Kind {
 			case MemberJoined, MemberFailed, MemberLeft:
 				if last[p] == e.Kind {
-					t.Errorf("%s is told %s of n3 twice", p.roster.Record().Name, eventNames[e.Kind])
+					t.Errorf("%s is told %s of n3 twice", p.roster.Record().Name,
+						eventNames[e.Kind])
 				}
 				last[p] = e.Kind
 			}

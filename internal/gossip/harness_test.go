@@ -1,8 +1,5 @@
 package gossip
 
-// A few nodes in virtual time, for tests of the core: packets take a constant time and are lost at
-// a given rate. The simulator in sim/ is the real one.
-
 import (
 	"container/heap"
 	"fmt"
@@ -12,8 +9,12 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
+
+// A few nodes in virtual time, for tests of the core: packets take a constant time and are lost at
+// a given rate. The simulator in sim/ is the real one.
 
 type delivery struct {
 	at   Time
@@ -308,4 +309,9 @@ func allDetectors() (all []Detector) {
 		all = append(all, detectorRows[i].id)
 	}
 	return all
+}
+
+func zoneOf(p *peer) uint16 {
+	self := p.Self()
+	return topology.PlaceOf(&self).Zone()
 }

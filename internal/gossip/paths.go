@@ -27,7 +27,7 @@ func (v View) Paths(now Time) (all []Path) {
 	}
 	broken := v.n.Broken(now)
 	for _, w := range v.n.ways.All(now) {
-		all = append(all, Path{Way: w, Port: v.n.portOf(now, w.Member.ID),
+		all = append(all, Path{Way: w, Port: v.portOf(now, w.Member.ID),
 			Broken: slices.Contains(broken, w.Member.ID)})
 	}
 	return all
@@ -49,7 +49,7 @@ func (v View) LastHeard() Time {
 type waysHost struct{ env }
 
 func (h waysHost) Proof() *rand.Rand { return h.n.proof }
-func (h waysHost) Leaving() bool     { return h.n.entry.leaving }
+func (h waysHost) Leaving() bool     { return h.n.door.Leaving() }
 
 func (h waysHost) MustWait(now Time, id member.ID, bytes int) bool {
 	return h.n.quota.MustWait(now, id, bytes)

@@ -91,8 +91,8 @@ func (v View) OwnFiltered(now Time) bool {
 }
 
 // portOf returns what is known of a member's TCP port; only INQUEST tries those of others.
-func (n *Node) portOf(now Time, id member.ID) detect.Port {
-	if d, ok := n.detector.(interface {
+func (v View) portOf(now Time, id member.ID) detect.Port {
+	if d, ok := v.n.detector.(interface {
 		Port(Time, member.ID) detect.Port
 	}); ok {
 		return d.Port(now, id)
@@ -131,9 +131,9 @@ func (h reachHost) ZoneSilent(now Time, z SilentZone, on bool) {
 
 func (h reachHost) Isolated(_ Time, on bool, after time.Duration) {
 	if on {
-		h.n.lonely()
+		h.n.door.Lonely()
 	} else {
-		h.n.wake(after)
+		h.n.door.Woke(after)
 	}
 	h.n.tell(pick(on, Isolated, Reunited), h.n.roster.Self())
 }

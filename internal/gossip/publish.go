@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/starling-gossip/starling/internal/gossip/door"
 	"github.com/starling-gossip/starling/internal/gossip/roster"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 )
@@ -19,7 +20,19 @@ var (
 // Errors about leaving: of a Publish after a Leave, and of a LeaveDone.
 var (
 	ErrLeaving = errors.New("the node is leaving")
-	ErrUnsent  = errors.New("not all that was published is out")
+	ErrUnsent  = door.ErrUnsent
+)
+
+// Errors that events and commands carry.
+var (
+	ErrNameConflict  = door.ErrNameConflict
+	ErrWrongCluster  = door.ErrWrongCluster
+	ErrOtherCluster  = door.ErrOtherCluster
+	ErrWrongDetector = door.ErrWrongDetector
+	ErrNotReached    = door.ErrNotReached
+	ErrNameWaits     = door.ErrNameWaits
+	ErrRefused       = door.ErrRefused
+	ErrStopped       = errors.New("the node has stopped")
 )
 
 // ErrLives is that of a Forget of a member that answers this node.
@@ -36,13 +49,13 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 	defer n.finish()
 	switch c := cmd.(type) {
 	case Join:
-		n.join(c)
+		n.door.Join(c.Seeds, c.Peers, c.Merge)
 	case Leave:
-		n.leave(c.Wait)
+		n.door.Leave(c.Wait)
 	case Publish:
 		return n.publish(c)
 	case Unfollow:
-		n.forgo(c)
+		n.spreads.forgo(n.relay, c)
 	case Restore:
 		n.roster.GoAboveOwn(n.streams.Restore(n.now, c.Marks, c.Pieces))
 	case SetTags:
@@ -71,7 +84,7 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 
 // publish puts a message in this node's own stream and sends it on its way.
 func (n *Node) publish(c Publish) error {
-	if n.entry.draining || n.entry.leaving {
+	if n.door.Parting() {
 		return ErrLeaving
 	}
 	if c.Confirm && n.spreads.full() {

@@ -110,7 +110,7 @@ func TestPairBudgetHolds(t *testing.T) {
 func TestLenderAmongFewSurvivors(t *testing.T) {
 	w, _ := budgeted(t, 6, Config{ZoneBudget: MinPairBudget, Detector: INQUEST})
 	origin := w.nodes[0]
-	far := w.nodes[6].zone()
+	far := zoneOf(w.nodes[6])
 	if lenderOf(origin, far) == origin.id {
 		origin = w.nodes[1]
 	}
@@ -176,7 +176,7 @@ func TestLenderDies(t *testing.T) {
 	var lender *peer
 	publisher := w.nodes[0]
 	for _, p := range w.nodes {
-		if p.id == lenderOf(publisher, w.nodes[10].zone()) {
+		if p.id == lenderOf(publisher, zoneOf(w.nodes[10])) {
 			lender = p
 		}
 	}
@@ -198,7 +198,7 @@ func TestLenderDiesUnknown(t *testing.T) {
 		cfg.Inquest.Grace = time.Minute
 		w, _ := budgeted(t, 5, cfg)
 		publisher := w.nodes[i]
-		lender := lenderOf(publisher, w.nodes[5].zone())
+		lender := lenderOf(publisher, zoneOf(w.nodes[5]))
 		if lender == publisher.id {
 			continue
 		}
@@ -224,7 +224,7 @@ func TestLenderDiesUnknown(t *testing.T) {
 // It says so: nobody else lends.
 func TestWaitingForALoanIsNoSilence(t *testing.T) {
 	w, zone := budgeted(t, 20, Config{ZoneBudget: MinPairBudget})
-	lender := lenderOf(w.nodes[0], w.nodes[20].zone())
+	lender := lenderOf(w.nodes[0], zoneOf(w.nodes[20]))
 	lends, others, none := 0, 0, 0
 	w.onSend = func(p *peer, _ netip.AddrPort, data []byte) {
 		_, r, _ := wire.Open(data)
@@ -290,7 +290,7 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 func TestOldDebts(t *testing.T) {
 	w, _ := budgeted(t, 4, Config{ZoneBudget: MinPairBudget})
 	n := w.nodes[0]
-	n.quota.Spend(w.now, w.nodes[4].zone(), 10<<20)
+	n.quota.Spend(w.now, zoneOf(w.nodes[4]), 10<<20)
 	w.do(n, Publish{Topic: "t", Payload: make([]byte, 1000)})
 	w.until(2*time.Second, "all have it", func() bool {
 		return deliveredFrom(w.nodes[7],

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/door"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
@@ -79,7 +80,7 @@ func TestReceiptOfOneThatStartsAnew(t *testing.T) {
 		w.run(100 * time.Millisecond)
 		again := w.start("n3", 3, 2, nil, 0)
 		w.until(20*time.Second, "it is in", func() bool {
-			return again.entry.welcomed &&
+			return again.door.Welcomed() &&
 				w.allSee(4)
 		})
 		starving = false
@@ -513,7 +514,7 @@ func TestNameIsNotGivenAtOnce(t *testing.T) {
 		m, _ := nodes[0].Table().Get(thief.id)
 		return m.Addr() == thief.addr
 	})
-	if took := w.now.Sub(since); took < claimWait {
+	if took := w.now.Sub(since); took < door.ClaimWait {
 		t.Errorf("the name was given after %s", took)
 	}
 }

@@ -18,15 +18,28 @@ func (n *Node) Receive(now Time, from netip.AddrPort, datagram []byte, out *Outb
 	n.finish()
 }
 
+// datagram is what is remembered of the current one.
+type datagram struct {
+	size     int              // in bytes
+	asked    uint64           // the types of the messages that it held so far, a bit each
+	shown    wire.Fingerprint // if hasShown
+	shownBy  member.Member
+	hasShown bool
+	twin     bool // it shows that a former process was in this node's generation
+}
+
+// has says whether it held a message of a type.
+func (d *datagram) has(t wire.Type) bool { return d.asked&(1<<t) != 0 }
+
 func (n *Node) receive(from netip.AddrPort, datagram []byte) {
-	n.size = len(datagram)
+	n.in.size = len(datagram)
 	h, r, err := wire.Open(datagram)
 	if err == nil && h.Cluster == n.cluster {
 		n.flow.Received(h.From, len(datagram))
 	} else {
 		n.flow.Received(0, len(datagram))
 	}
-	if n.entry.deaf {
+	if n.door.Deaf() {
 		return
 	}
 	if err != nil {
@@ -34,13 +47,13 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 		return
 	}
 	peer := plane.Peer{ID: h.From, Instance: member.Instance(h.From, h.Generation), Addr: from}
-	n.flow.Meet(h.From, from, n.size)
+	n.flow.Meet(h.From, from, n.in.size)
 	switch {
 	case h.Cluster != n.cluster:
 		n.stats.OtherCluster++
-		n.refuseStranger(peer, r)
+		n.door.RefuseStranger(peer, r)
 	case h.From == n.id:
-		n.fromNamesake(h, peer, r)
+		n.door.FromNamesake(h, peer, len(datagram), r)
 	case h.To != 0 && h.To != n.roster.Instance():
 		n.stats.Misaddressed++
 		n.answerMistaken(peer, h.To)
@@ -52,7 +65,7 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 // takeMessages goes through a datagram that is meant for this node.
 func (n *Node) takeMessages(h wire.Header, peer plane.Peer, r *wire.Reader) {
 	n.roster.BeginDatagram()
-	n.asked = 0
+	n.in.asked = 0
 	if n.listener != nil {
 		n.listener.Heard(n.now, peer)
 	}
@@ -71,13 +84,13 @@ func (n *Node) takeMessages(h wire.Header, peer plane.Peer, r *wire.Reader) {
 	if r.Malformed() {
 		n.stats.Malformed++
 	}
-	if n.stopped {
+	if n.door.Stopped() {
 		return
 	}
-	n.roster.Meet(h, peer, n.asked)
+	n.roster.Meet(h, peer, n.in.asked)
 	n.roster.HeardFrom(peer) // it may be known by now
 	n.endDatagram(peer)
-	if n.stopped {
+	if n.door.Stopped() {
 		return
 	}
 	if n.roster.EndDatagram(peer) {
@@ -86,34 +99,27 @@ func (n *Node) takeMessages(h wire.Header, peer plane.Peer, r *wire.Reader) {
 	n.roster.In.Ask(n.flow, peer)
 }
 
-// again says whether a datagram holds a second question of one kind. Honest nodes ask one thing a
-// datagram; a datagram full of them would make this node send many times what it got.
-func (n *Node) again(t wire.Type) bool {
-	if n.wasAsked(t) {
-		n.stats.Excess++
-		return true
-	}
-	return false
-}
-
 // probing are the types of what heads ride on.
 const probing = 1<<wire.TypePing | 1<<wire.TypeLease | 1<<wire.TypeAck | 1<<wire.TypeCounters
-
-// wasAsked says whether the current datagram held a message of a type.
-func (n *Node) wasAsked(t wire.Type) bool { return n.asked&(1<<t) != 0 }
 
 // take hands one message to the part of the node that reads its type, and says whether it could be
 // read. The type table says which part that is, and from which.
 func (n *Node) take(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 	spec := &wire.Specs[t]
-	if n.stopped || spec.Question && n.again(t) {
+	if n.door.Stopped() {
 		return true
 	}
-	n.asked |= 1 << t
-	if roster.Strangers&(1<<t) == 0 && n.entry.door.guests.Len() > 0 {
-		n.answered(peer)
+	if spec.Question && n.in.has(t) {
+		// Honest nodes ask one thing a datagram; a datagram full of questions of a kind would make
+		// this node send many times what it got.
+		n.stats.Excess++
+		return true
 	}
-	sender := plane.Sender{Peer: peer, Size: n.size}
+	n.in.asked |= 1 << t
+	if roster.Strangers&(1<<t) == 0 {
+		n.door.Answered(peer)
+	}
+	sender := plane.Sender{Peer: peer, Size: n.in.size}
 	if spec.Members {
 		if sender.Member, ok = n.roster.LiveMember(peer); !ok {
 			return true
@@ -128,8 +134,6 @@ func (n *Node) take(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 			return n.detector.Receive(n.now, sender, t, body)
 		}
 		return n.roster.Receive(peer, t, body)
-	case spec.Plane == wire.Entry:
-		return n.takeEntry(peer, t, body)
 	case t == wire.TypeAcross || t == wire.TypeBridge:
 		return n.reach.Receive(n.now, sender, t, body)
 	case t == wire.TypeFingerprint:
@@ -154,9 +158,43 @@ func (n *Node) take(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 func (n *Node) answerMistaken(peer plane.Peer, meant uint32) {
 	if start, ok := n.flow.Reply(peer); ok {
 		n.flow.Bytes = wire.AppendMistaken(n.flow.Bytes,
-			wire.Mistaken{Instance: meant, ClusterID: n.identity.id, Founded: n.foundedAnew()})
+			wire.Mistaken{Instance: meant, ClusterID: n.door.ClusterID(),
+				Founded: n.door.FoundedAnew()})
 		self := n.roster.Self()
 		n.roster.News.AppendMember(&self, true, 0)
 		n.flow.CloseReply(start, peer)
+	}
+}
+
+// takeFingerprint keeps what a live member shows, to compare views when the datagram's news is
+// taken in. It says whether that could be read.
+func (n *Node) takeFingerprint(from member.Member, body []byte) bool {
+	fp, ok := wire.ReadFingerprint(body)
+	if ok {
+		n.in.shown, n.in.shownBy, n.in.hasShown = fp, from, true
+	}
+	return ok
+}
+
+// endDatagram does what has to wait until all the news of a datagram is taken in.
+func (n *Node) endDatagram(peer plane.Peer) {
+	agrees := n.in.hasShown && n.in.shown.Hash == n.roster.Table().Fingerprint()
+	if n.in.hasShown {
+		n.repair.Fingerprint(n.now, n.in.shownBy, n.in.shown)
+		n.keys.Compare(n.now, n.in.shownBy, n.in.shown.Keys, agrees)
+		n.in.hasShown = false
+	}
+	n.door.Greeted(agrees)
+	if n.in.asked&probing != 0 && !n.in.has(wire.TypeHeads) {
+		if m, ok := n.roster.LiveMember(peer); ok {
+			n.streams.Headless(n.now, m)
+		}
+	}
+	for _, p := range n.enders {
+		p.EndDatagram(n.now)
+	}
+	if n.in.twin {
+		n.in.twin = false
+		n.roster.GoAboveOwn(n.roster.Record().Generation)
 	}
 }

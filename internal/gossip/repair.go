@@ -2,7 +2,6 @@ package gossip
 
 import (
 	"cmp"
-	"math/rand/v2"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -24,61 +23,11 @@ func (v View) Agreement() (a Agreement) {
 	return a
 }
 
-// takeFingerprint keeps what a live member shows, to compare views when the datagram's news is
-// taken in. It says whether that could be read.
-func (n *Node) takeFingerprint(from member.Member, body []byte) bool {
-	fp, ok := wire.ReadFingerprint(body)
-	if ok {
-		n.shown, n.shownBy, n.hasShown = fp, from, true
-	}
-	return ok
-}
-
-// isMember says whether a datagram's sender is a live member.
-func (n *Node) isMember(peer plane.Peer) bool {
-	_, ok := n.roster.LiveMember(peer)
-	return ok
-}
-
-// endDatagram does what has to wait until all the news of a datagram is taken in.
-func (n *Node) endDatagram(peer plane.Peer) {
-	agrees := n.hasShown && n.shown.Hash == n.roster.Table().Fingerprint()
-	if n.hasShown {
-		n.repair.Fingerprint(n.now, n.shownBy, n.shown)
-		n.keys.Compare(n.now, n.shownBy, n.shown.Keys, agrees)
-		n.hasShown = false
-	}
-	if e := &n.entry; e.greeting > 0 {
-		if m, ok := n.roster.LiveMember(e.greeted); ok {
-			if !agrees || !e.whole { // else it was in before, and lacks nothing that the seed knows
-				n.repair.Welcome(n.now, m, e.greeting)
-			}
-			n.streams.Joined(n.now, m, e.took)
-			n.metSeed(&m, e.greeted.Addr)
-		}
-		e.greeting = 0
-	}
-	if n.asked&probing != 0 && !n.wasAsked(wire.TypeHeads) {
-		if m, ok := n.roster.LiveMember(peer); ok {
-			n.streams.Headless(n.now, m)
-		}
-	}
-	for _, p := range n.enders {
-		p.EndDatagram(n.now)
-	}
-	if n.twin {
-		n.twin = false
-		n.roster.GoAboveOwn(n.roster.Record().Generation)
-	}
-}
-
 // repairHost is the node as anti-entropy sees it.
-type repairHost struct{ n *Node }
+type repairHost struct{ env }
 
-func (h repairHost) Self() member.ID      { return h.n.id }
-func (h repairHost) Table() *member.Table { return h.n.roster.Table() }
-func (h repairHost) Rand() *rand.Rand     { return h.n.rng }
-func (h repairHost) Room() int            { return h.n.quota.Datagram(h.n.cfg.room()) }
+func (h repairHost) Self() member.ID { return h.n.id }
+func (h repairHost) Room() int       { return h.n.quota.Datagram(h.n.cfg.room()) }
 
 // SendRepair does not send views and records while the budget for the peer's zone is spent: they
 // are shown again.

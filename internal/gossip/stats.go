@@ -47,11 +47,14 @@ type Stats struct {
 // Stats returns the counters.
 func (v View) Stats() Stats {
 	s, f := v.n.stats, &v.n.flow.Stats
-	s.PacketsIn, s.BytesIn, s.PacketsOut, s.BytesOut = f.PacketsIn, f.BytesIn, f.PacketsOut, f.BytesOut
-	s.RepliesRefused = f.RepliesRefused
+	s.PacketsIn, s.BytesIn, s.RepliesRefused = f.PacketsIn, f.BytesIn, f.RepliesRefused
+	s.PacketsOut, s.BytesOut = f.PacketsOut, f.BytesOut
 	r := &v.n.roster.Stats
-	s.Malformed += r.Malformed
-	s.StaleNews, s.Doubted, s.Refuted, s.TableRefused = r.StaleNews, r.Doubted, r.Refuted, r.TableRefused
+	d := &v.n.door.Stats
+	s.Malformed += r.Malformed + d.Malformed
+	s.Namesake, s.NameClaims = d.Namesake, d.NameClaims
+	s.StaleNews, s.Doubted, s.Refuted = r.StaleNews, r.Doubted, r.Refuted
+	s.TableRefused = r.TableRefused
 	s.QueueDropped, s.NewsQueued = v.n.roster.News.Dropped(), v.n.roster.News.Queued()
 	s.PairWaits = v.n.quota.Waits()
 	if v.n.ways != nil {

@@ -38,7 +38,8 @@ func TestKeysOfTwins(t *testing.T) {
 			t.Errorf("%s holds %q, %t", reader.roster.Record().Name, v.Value, ok)
 		}
 		if v, ok := reader.Value(p.id, "color"); ok {
-			t.Errorf("%s holds %q of the process that is gone", reader.roster.Record().Name, v.Value)
+			t.Errorf("%s holds %q of the process that is gone",
+				reader.roster.Record().Name, v.Value)
 		}
 	}
 }

@@ -43,7 +43,7 @@ type Meter interface {
 type Stats struct {
 	PacketsIn, BytesIn   uint64
 	PacketsOut, BytesOut uint64
-	RepliesRefused       uint64 // answers not given, since strangers and the dead asked for too many
+	RepliesRefused       uint64 // answers not given: strangers and the dead asked for too many
 }
 
 // Flow is what leaves a node. A datagram is made at the end of Bytes, between Open and one of the
@@ -52,6 +52,7 @@ type Flow struct {
 	*Out // of the current step
 	Stats
 	Budget rate.Bucket // of all that has no budget of its own
+	Meter  Meter
 
 	now        mono.Time // of the current step
 	mtu        int
@@ -59,15 +60,14 @@ type Flow struct {
 	id         member.ID
 	generation uint32 // this node's
 	table      *member.Table
-	meter      Meter
 	replies    rate.Bucket // for what strangers and the dead provoke
 	strangers  strangers
 	zones      zones
 }
 
 // New returns what a node of a cluster sends, in datagrams of so many bytes with what sealing adds.
-func New(cluster uint32, mtu int, id member.ID, table *member.Table, meter Meter) *Flow {
-	return &Flow{cluster: cluster, mtu: mtu, id: id, table: table, meter: meter}
+func New(cluster uint32, mtu int, id member.ID, table *member.Table) *Flow {
+	return &Flow{cluster: cluster, mtu: mtu, id: id, table: table}
 }
 
 // Start fills the budgets: rate bytes a second.

@@ -86,8 +86,8 @@ func (f *Flow) Unearned(to plane.Peer, room int) int {
 	if !f.IsStrange(to) {
 		return 0
 	}
-	return max(room-(f.strangers.of(f.strangers.source).bytes-wire.HeaderSize-IPOverhead-requestSize),
-		0)
+	saved := f.strangers.of(f.strangers.source).bytes
+	return max(room-(saved-wire.HeaderSize-IPOverhead-requestSize), 0)
 }
 
 // earned says whether so many bytes may be sent to somebody in the current step, and counts them.

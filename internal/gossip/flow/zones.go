@@ -63,11 +63,11 @@ func (f *Flow) sent(to member.ID, bytes int) {
 	z := f.zones.of(f.table, to)
 	z.PacketsOut++
 	z.BytesOut += uint64(bytes)
-	if f.meter.Unmetered() {
+	if f.Meter.Unmetered() {
 		return
 	}
 	if m, ok := f.table.Get(to); ok {
-		f.meter.Spend(f.now, topology.PlaceOf(&m).Zone(), bytes)
+		f.Meter.Spend(f.now, topology.PlaceOf(&m).Zone(), bytes)
 	}
 }
 

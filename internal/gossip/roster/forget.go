@@ -72,9 +72,9 @@ func (r *Roster) Buried(peer plane.Peer, id member.ID, check uint32, c *wire.Cla
 	return peer.ID != id
 }
 
-// AskedAbout tells a member that has another one examined, which this node has forgotten, how that
+// Asked tells a member that has another one examined, which this node has forgotten, how that
 // one ended.
-func (r *Roster) AskedAbout(q *wire.Inquiry) {
+func (r *Roster) Asked(q wire.Inquiry) {
 	g, ok := r.Graves.Get(q.Target)
 	if _, known := r.table.Get(q.Target); known || !ok {
 		return

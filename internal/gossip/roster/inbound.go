@@ -197,8 +197,8 @@ func (r *Roster) answerRequest(peer plane.Peer, body []byte) (ok bool) {
 	return ok
 }
 
-// EndDatagram answers the sender of the current datagram: how lives ended that it holds for live. It
-// says whether that had somebody forgotten here.
+// EndDatagram answers the sender of the current datagram: how lives ended that it holds for live.
+// It says whether that had somebody forgotten here.
 func (r *Roster) EndDatagram(peer plane.Peer) (forgot bool) {
 	if len(r.In.ends) > 0 {
 		r.In.tellEnds(r.flow, peer)

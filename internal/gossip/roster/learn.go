@@ -18,8 +18,8 @@ const OldVerdict = 10 * time.Second
 
 // MaxLead and MaxFirst bound what is believed. A generation is milliseconds of Unix time. Nobody
 // believes one that is more than MaxLead (557 years) above the last that is known of a name, nor
-// one above MaxFirst of a name that is not known. So a forged claim leaves the owner room to go above it: to reach member.MaxGeneration
-// takes 2^17 claims in a row.
+// one above MaxFirst of a name that is not known. So a forged claim leaves the owner room to go
+// above it: to reach member.MaxGeneration takes 2^17 claims in a row.
 const (
 	MaxLead  = 1 << 44
 	MaxFirst = 1 << 61
@@ -106,7 +106,8 @@ func (r *Roster) Learn(peer plane.Peer, id member.ID, check uint32, c *wire.Clai
 func (r *Roster) contradict(m *member.Member, c *wire.Claim) {
 	if c.State == member.Failed && m.State.Live() && c.Generation == m.Generation() &&
 		!r.In.hushed && len(r.In.ends) < MaxEnds {
-		r.In.ends = append(r.In.ends, wire.Update{ID: m.ID, Check: m.Check, Claim: r.News.Claim(m, r.id)})
+		r.In.ends = append(r.In.ends,
+			wire.Update{ID: m.ID, Check: m.Check, Claim: r.News.Claim(m, r.id)})
 	}
 }
 

@@ -49,7 +49,7 @@ type News struct {
 	told     []member.ID // in the datagram that is made
 }
 
-func newNews(c *Config) News {
+func newNews(c *Setup) News {
 	return News{
 		members: rumor.NewQueue(c.Rounds, enough), words: rumor.NewQueue(c.Rounds, enough),
 		usual: len(c.Rounds), fanout: c.Fanout, coalesce: c.Coalesce,
@@ -118,8 +118,8 @@ func (q *News) Claim(m *member.Member, accuser member.ID) wire.Claim {
 }
 
 // put begins to spread a piece of news of a member. Where packets are lost it takes more rounds
-// until all have it: three become ⌈3/√(1−r)⌉ at a share r of failed round trips, but a share of a
-// tenth does not count yet.
+// until all have it: three become ⌈3/√(1−r)⌉ at a share r of failed round trips. A share of
+// a tenth does not count yet.
 func (q *News) put(it rumor.Item) {
 	q.members.SetRounds(q.rounds())
 	q.members.Put(q.now, it)

@@ -1,10 +1,10 @@
-// Package roster is who a node knows: the table of members, what it says of itself, how it weighs
-// what others say, and the news of it that it spreads.
+// Package roster is the members that a node knows: their table, what the node says of itself, how
+// it weighs what others say, and the news that it spreads.
 //
 // A claim about a member is learned if it prevails over what the table holds (learn.go); about the
-// node itself it is refuted (self.go). What ended and is forgotten stays forgotten (forget.go). What
-// changes is told to the node's other parts and to the user by the Host, and to other members by
-// the queue of news (news.go).
+// node itself it is refuted (self.go). What ended and is forgotten stays forgotten (forget.go). The
+// Host tells the node's other parts and the user what changes, the queue of news tells other
+// members (news.go).
 package roster
 
 import (
@@ -20,8 +20,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// Config is what a roster needs of a node's.
-type Config struct {
+// Setup is what a roster needs of a node's.
+type Setup struct {
 	Self member.Record
 	// IP versions that this node's socket, and its host's routes, can send to
 	Family, Routes member.Family
@@ -137,7 +137,7 @@ type Roster struct {
 }
 
 // New returns the roster of a node that starts: it knows itself. The table is empty.
-func New(c Config, f *flow.Flow, t *member.Table, rng *rand.Rand) *Roster {
+func New(c Setup, f *flow.Flow, t *member.Table, rng *rand.Rand) *Roster {
 	r := &Roster{
 		id: member.IDOf(c.Self.Name), flow: f, table: t, private: c.Private,
 		hosts:  hosts{family: c.Family, routes: c.Routes},

@@ -19,11 +19,11 @@ import (
 
 // A roster by itself: its node has no other parts.
 
-type parts struct{ told []Event }
+type parts struct{}
 
 func (*parts) Changed(_, _ member.Member)                                  {}
 func (*parts) Forget(member.ID)                                            {}
-func (p *parts) Tell(e Event, _ member.Member)                             { p.told = append(p.told, e) }
+func (*parts) Tell(Event, member.Member)                                   {}
 func (*parts) Accused(mono.Time, member.Member, member.ID) bool            { return false }
 func (*parts) Refuted()                                                    {}
 func (*parts) Contradicts(mono.Time, wire.Claim) bool                      { return true }
@@ -55,10 +55,11 @@ func record(i int) member.Record {
 // lone returns the roster of a node that knows itself, x0.
 func lone() (*Roster, *flow.Flow, *parts) {
 	p, t := &parts{}, new(member.Table)
-	f := flow.New(1, wire.DefaultMTU, member.IDOf("x0"), t, p)
-	r := New(Config{Self: record(0), Fanout: 4,
+	f := flow.New(1, wire.DefaultMTU, member.IDOf("x0"), t)
+	r := New(Setup{Self: record(0), Fanout: 4,
 		Rounds: []time.Duration{0, 5 * time.Millisecond, 20 * time.Millisecond}}, f, t,
 		rand.New(rand.NewPCG(1, 2)))
+	f.Meter = p
 	f.Begin(0, &flow.Out{})
 	f.Start(0, 1<<20)
 	r.Start(0)

@@ -11,8 +11,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// This file is what a node says of itself. It alone raises its incarnation, to refute (SWIM, section
-// 4.2), and begins a new life on paper above what a former process of its name said.
+// This file is what a node says of itself. It alone raises its incarnation, to refute (SWIM,
+// section 4.2), and begins a new life on paper above what a former process of its name said.
 
 // own is that.
 type own struct {

@@ -33,8 +33,8 @@ type Caller interface {
 	Call(now mono.Time, m member.Member)
 }
 
-// Config is how often the dead are dialled, one at a time, and for how long they are remembered.
-type Config struct {
+// Setup is how often the dead are dialled, one at a time, and for how long they are remembered.
+type Setup struct {
 	Reconnect, Retention time.Duration
 	Private              bool // nobody is told of them
 }
@@ -45,7 +45,7 @@ const tellsGone = 8
 // Upkeep is that. It is a plane without messages of its own.
 type Upkeep struct {
 	plane.None
-	cfg    Config
+	cfg    Setup
 	roster *roster.Roster
 	flow   *flow.Flow
 	rng    *rand.Rand
@@ -61,7 +61,7 @@ type Upkeep struct {
 }
 
 // New returns what a node that starts does for the dead: nothing.
-func New(now mono.Time, c Config, r *roster.Roster, f *flow.Flow, rng *rand.Rand, reach Reach,
+func New(now mono.Time, c Setup, r *roster.Roster, f *flow.Flow, rng *rand.Rand, reach Reach,
 	caller Caller) *Upkeep {
 	return &Upkeep{cfg: c, roster: r, flow: f, rng: rng, reach: reach, caller: caller,
 		due: mono.Never, sweep: now}
@@ -70,7 +70,7 @@ func New(now mono.Time, c Config, r *roster.Roster, f *flow.Flow, rng *rand.Rand
 // Receive reads nothing.
 func (u *Upkeep) Receive(mono.Time, plane.Sender, wire.Type, []byte) bool { return false }
 
-// Deadline is when it dials somebody, or looks whom to forget.
+// Deadline is when it dials somebody, or looks for members to forget.
 func (u *Upkeep) Deadline() mono.Time { return u.due }
 
 // Changed begins the upkeep when somebody died.
