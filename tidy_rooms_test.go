@@ -21,10 +21,10 @@ var rooms = [][]string{
 	{"member", "rate"},
 	{"wire", "topology", "rumor", "sketch"},
 	{"plane"},
-	{"detect"},
-	{"counter", "detect/detecttest", "plane/planetest"},
-	{"accrual", "alarms", "called", "coords", "heartbeat", "inquest", "multicast", "quota", "reach",
-		"reconcile", "state", "stream", "swim", "ways"}, // the planes
+	{"detect", "flow", "settings"},
+	{"counter", "detect/detecttest", "plane/planetest", "roster"},
+	{"accrual", "alarms", "called", "coords", "door", "heartbeat", "inquest", "multicast", "quota",
+		"reach", "reconcile", "state", "stream", "swim", "upkeep", "ways"}, // the planes
 	{"."}, // the node
 }
 

@@ -26,7 +26,7 @@ func unbridged(p *peer) (names []string) {
 func kinds(nodes []*peer, pattern, of string) (some []*peer, names []string) {
 	for i, p := range nodes {
 		if strings.ContainsRune(of, rune(pattern[i])) {
-			some, names = append(some, p), append(names, p.self.Value().Name)
+			some, names = append(some, p), append(names, p.roster.Record().Name)
 		}
 	}
 	slices.Sort(names)
@@ -59,7 +59,7 @@ func TestNobodyHasBothFamilies(t *testing.T) {
 			for _, p := range nodes {
 				if got := unbridged(p); got != nil {
 					t.Fatalf("%s holds %v unreachable while some have both",
-						p.self.Value().Name, got)
+						p.roster.Record().Name, got)
 				}
 				p.events = nil
 			}
@@ -97,7 +97,7 @@ func TestNobodyHasBothFamilies(t *testing.T) {
 				for _, name := range unbridged(p) {
 					if told[name] != 1 {
 						t.Errorf("%s is told %d times that %s is unreachable",
-							p.self.Value().Name, told[name], name)
+							p.roster.Record().Name, told[name], name)
 					}
 				}
 			}
@@ -121,7 +121,7 @@ func TestNobodyHasBothFamilies(t *testing.T) {
 			}
 			back := w.start("back", 0, 2, &Config{Detector: x.detector})
 			w.do(back, Join{Seeds: []netip.AddrPort{addrOf(slices.Index(nodes, fours[0])),
-				sixes[0].self.Value().Addr}})
+				sixes[0].roster.Record().Addr}})
 			n := len(fours) + len(sixes) + 1
 			w.until(40*time.Second, "all is whole", func() bool {
 				return w.allSee(n) && !slices.ContainsFunc(w.up(), func(p *peer) bool {
@@ -130,7 +130,7 @@ func TestNobodyHasBothFamilies(t *testing.T) {
 			})
 			for _, p := range w.up() {
 				if got, of := p.Reach(); got != n || 2*got <= of {
-					t.Errorf("%s reaches %d of %d, of %d", p.self.Value().Name, got, of, n)
+					t.Errorf("%s reaches %d of %d, of %d", p.roster.Record().Name, got, of, n)
 				}
 			}
 		})
@@ -188,13 +188,13 @@ func TestBridgesAreFound(t *testing.T) {
 			for _, p := range nodes {
 				if got := unbridged(p); got != nil {
 					t.Fatalf("%d nodes, %.1f lost: %s holds %v unreachable", len(nodes), x.loss,
-						p.self.Value().Name, got)
+						p.roster.Record().Name, got)
 				}
 			}
 		}
 		for _, p := range nodes {
 			if n := count(p, MemberUnreachable); n > 0 && x.loss == 0 {
-				t.Errorf("%s is told %d times of somebody unreachable", p.self.Value().Name, n)
+				t.Errorf("%s is told %d times of somebody unreachable", p.roster.Record().Name, n)
 			}
 		}
 	}
@@ -215,7 +215,7 @@ func TestPartedMinorityFailsNobody(t *testing.T) {
 		w.run(time.Minute)
 		for _, p := range fours {
 			if p.Table().Live() != len(nodes) {
-				t.Errorf("%s: %s holds %d of %d live", pattern, p.self.Value().Name,
+				t.Errorf("%s: %s holds %d of %d live", pattern, p.roster.Record().Name,
 					p.Table().Live(), len(nodes))
 			}
 			if a, of := p.Reach(); a != len(fours) || of != len(nodes) {

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/starling-gossip/starling/internal/gossip/door"
 )
 
 // moveAll gives all nodes other addresses at once, which each notices a few seconds later, as their
@@ -62,7 +64,7 @@ func (w *world) meets(p, q *peer) bool {
 // placed says whether all hold all where they are.
 func (w *world) placed(nodes []*peer) bool {
 	for _, p := range nodes {
-		if !w.heldAt(p.self.Value().Name, p.addr) {
+		if !w.heldAt(p.roster.Record().Name, p.addr) {
 			return false
 		}
 	}
@@ -82,7 +84,7 @@ func TestAllMovedAndTheNamesLeadThere(t *testing.T) {
 			loss float64
 		}{
 			{"all anew", 8, anew, 0}, {"lossy", 8, anew,
-				0.2}, {"more claims than a seed keeps", maxClaims + 8, anew, 0},
+				0.2}, {"more claims than a seed keeps", door.MaxClaims + 8, anew, 0},
 			{"swapped", 8, func(i int) int { return (i + 3) % 8 }, 0},
 		} {
 			t.Run(fmt.Sprintf("%v, %s", d, c.what), func(t *testing.T) {
@@ -132,8 +134,9 @@ func TestMovedIsNoTakeover(t *testing.T) {
 				w.do(x, Join{Seeds: []netip.AddrPort{addrOf(0), addrOf(1)}})
 				w.run(500 * time.Millisecond)
 			}
-			if x.entry.welcomed || nodes[3].Stopped() || !w.heldAt("n3", addrOf(3)) && x.Stopped() {
-				t.Errorf("in: %t\n%s", x.entry.welcomed, w.views())
+			if x.door.Welcomed() || nodes[3].Stopped() ||
+				!w.heldAt("n3", addrOf(3)) && x.Stopped() {
+				t.Errorf("in: %t\n%s", x.door.Welcomed(), w.views())
 			}
 		})
 	}

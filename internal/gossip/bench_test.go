@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -43,7 +44,7 @@ func BenchmarkIdlePeriod(b *testing.B) {
 func (l *loop) bytesOut() (sum uint64) {
 	for _, n := range l.nodes {
 		s := n.Stats()
-		sum += s.BytesOut + ipOverhead*s.PacketsOut
+		sum += s.BytesOut + flow.IPOverhead*s.PacketsOut
 	}
 	return sum
 }

@@ -1,15 +1,11 @@
 package gossip
 
 import (
-	"iter"
 	"net/netip"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/called"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
-	"github.com/starling-gossip/starling/internal/gossip/rumor"
-	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // WaitsForCall says whether others hold this node failed, and it has not contradicted: it has asked
@@ -25,57 +21,32 @@ func (v View) HeardFrom(id member.ID) (from netip.AddrPort, ok bool) {
 	return v.n.called.HeardFrom(v.n.now, id)
 }
 
-// newCalled returns what this node knows of whether its address leads to it.
-func (n *Node) newCalled() *called.Called {
-	round := time.Duration(0)
-	if n.cfg.Detector == INQUEST {
-		round = n.cfg.Inquest.Round()
-	}
-	return called.New(n.now, calledHost{env{n}}, round)
-}
-
-// announceLater puts this node's record into its own table, above what it said last, and tells it
-// once somebody asks something.
-func (n *Node) announceLater() {
-	n.called.Hold(n.inc)
-	n.inc++
-	n.apply(member.Fact{Record: n.self, Incarnation: n.inc, State: n.entry.state()}, true, 0, 0)
-	n.called.AskCallers(n.now)
-}
-
 // calledHost is the node as that sees it.
-type calledHost struct{ env }
+type calledHost struct {
+	env
+	reachable
+}
 
-func (h calledHost) NoMajority() bool                   { return h.n.NoMajority() }
-func (h calledHost) Isolated() bool                     { return h.n.reach.Isolated() }
-func (h calledHost) IsUnreachable(id member.ID) bool    { return h.n.IsUnreachable(id) }
-func (h calledHost) Silent() iter.Seq[member.ID]        { return h.n.reach.Silent() }
-func (h calledHost) Absent() int                        { return h.n.reach.Absent() }
 func (h calledHost) Ways() int                          { return h.n.ways.Len() }
 func (h calledHost) WayAt(i int) (plane.Peer, Time)     { return h.n.ways.At(i) }
 func (h calledHost) LastHeard(id member.ID) Time        { return h.n.ways.Heard(id) }
-func (h calledHost) Refute(incarnation uint32)          { h.n.refute(incarnation) }
-func (h calledHost) TellSelf(to plane.Peer)             { h.n.answerWithSelf(to) }
-func (h calledHost) Note(m member.Member, p plane.Peer) { h.n.note(&m, p, false) }
-func (h calledHost) Woke()                              { h.n.wokeNow() }
-func (h calledHost) Asked(q wire.Inquiry)               { h.n.askedAbout(&q) }
-
-func (h calledHost) SpreadSelf() { h.n.putNews(rumor.Item{Key: uint64(h.n.id), Full: true}) }
+func (h calledHost) Note(m member.Member, p plane.Peer) { h.n.roster.Note(&m, p, false) }
+func (h calledHost) Woke()                              { h.n.door.Contradicted() }
 
 func (h calledHost) AppendNote(b []byte, m member.Member) []byte {
 	n := h.n
-	start := len(n.out.arena)
-	n.appendMember(&m, false, n.id)
-	n.appendFingerprint()
-	b = append(b, n.out.arena[start:]...)
-	n.out.arena = n.out.arena[:start]
+	start := len(n.flow.Bytes)
+	n.roster.News.AppendMember(&m, false, n.id)
+	n.roster.News.AppendFingerprint()
+	b = append(b, n.flow.Bytes[start:]...)
+	n.flow.Drop(start)
 	return b
 }
 
 func (h calledHost) SetDeaf(now Time, m member.Member) {
 	f := m.Fact()
 	f.Cause = member.CauseDeaf
-	h.n.apply(f, false, 0, now.Sub(m.Since))
+	h.n.roster.Apply(f, false, 0, now.Sub(m.Since))
 }
 
 func (h calledHost) HeldFailed(self member.Member, since time.Duration) {
@@ -83,4 +54,4 @@ func (h calledHost) HeldFailed(self member.Member, since time.Duration) {
 	h.n.out.Events = append(h.n.out.Events, e)
 }
 
-func (h calledHost) Unreached(on bool) { h.n.tell(pick(on, Unreached, Reached), h.n.Self()) }
+func (h calledHost) Unreached(on bool) { h.n.tell(pick(on, Unreached, Reached), h.n.roster.Self()) }

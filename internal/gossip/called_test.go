@@ -41,7 +41,7 @@ func TestMovedMemberDoesNotFlap(t *testing.T) {
 	w.until(10*time.Second, "n1 failed", func() bool { return w.allHold("n1", member.Failed) })
 	for _, p := range nodes {
 		if m, _ := p.Table().Get(n1.id); p != n1 && m.Cause != member.CauseDeaf {
-			t.Errorf("%s holds it failed for the cause %s", p.self.Value().Name, m.Cause)
+			t.Errorf("%s holds it failed for the cause %s", p.roster.Record().Name, m.Cause)
 		}
 		p.events = nil
 	}
@@ -50,7 +50,7 @@ func TestMovedMemberDoesNotFlap(t *testing.T) {
 	for _, p := range nodes {
 		if n := count(p, MemberRecovered) + count(p, MemberJoined) +
 			count(p, MemberFailed); p != n1 && n > 0 {
-			t.Errorf("in a minute %s was told %d times of a change", p.self.Value().Name, n)
+			t.Errorf("in a minute %s was told %d times of a change", p.roster.Record().Name, n)
 		}
 		if from, ok := p.HeardFrom(n1.id); p == nodes[0] && (!ok || from != addrOf(99)) {
 			t.Errorf("it is heard from %s, %t", from, ok)
@@ -95,26 +95,27 @@ func TestWhoIsNotReachedDoesNotRefute(t *testing.T) {
 				Generation: 1, Incarnation: inc, State: member.Failed, Cause: member.CauseDeaf}}))
 	}
 	tell := func(b []byte) (out Outbox) { n0.Receive(w.now, teller.addr, b, &out); return out }
-	if tell(failed(0)); n0.inc != 1 {
-		t.Fatalf("soon after its start its incarnation is %d", n0.inc)
+	if tell(failed(0)); n0.roster.Incarnation() != 1 {
+		t.Fatalf("soon after its start its incarnation is %d", n0.roster.Incarnation())
 	}
 	w.run(20 * time.Second)
-	if tell(failed(1)); n0.inc != 2 {
-		t.Fatalf("asked of late, its incarnation is %d", n0.inc)
+	if tell(failed(1)); n0.roster.Incarnation() != 2 {
+		t.Fatalf("asked of late, its incarnation is %d", n0.roster.Incarnation())
 	}
 	w.cut = func(_, to netip.AddrPort) bool { return to == n0.addr }
 	w.run(7 * time.Second)
 	out := tell(failed(2))
-	if calls := asks(t, &out, wire.TypeInquiry); n0.inc != 2 || len(calls) != 1 ||
+	if calls := asks(t, &out, wire.TypeInquiry); n0.roster.Incarnation() != 2 || len(calls) != 1 ||
 		calls[0] != teller.addr {
-		t.Errorf("asked nothing for long, its incarnation is %d; it asks %v to call", n0.inc, calls)
+		t.Errorf("asked nothing for long, its incarnation is %d; it asks %v to call",
+			n0.roster.Incarnation(), calls)
 	}
-	if out = tell(forge("n1", 1, wire.AppendAck(nil, 1))); n0.inc != 2 {
+	if out = tell(forge("n1", 1, wire.AppendAck(nil, 1))); n0.roster.Incarnation() != 2 {
 		t.Error("an answer is taken for a question")
 	}
-	if out = tell(forge("n1", 1, wire.AppendPing(nil, 1))); n0.inc != 3 ||
+	if out = tell(forge("n1", 1, wire.AppendPing(nil, 1))); n0.roster.Incarnation() != 3 ||
 		len(asks(t, &out, wire.TypeRecord)) == 0 {
-		t.Errorf("called back, its incarnation is %d; records to %v", n0.inc,
+		t.Errorf("called back, its incarnation is %d; records to %v", n0.roster.Incarnation(),
 			asks(t, &out, wire.TypeRecord))
 	}
 }
@@ -137,7 +138,11 @@ func TestCallsGoToTheTablesAddress(t *testing.T) {
 	if out = beg(n1.id, 2); len(asks(t, &out, wire.TypePing)) > 0 {
 		t.Error("a life that is not known is called")
 	}
-	w.step(n0, func(out *Outbox) { n0.out = out; n0.accuse(n1.id, member.Failed, 0); n0.out = nil })
+	w.step(n0, func(out *Outbox) {
+		n0.out = out
+		n0.roster.Accuse(n1.id, member.Failed, 0)
+		n0.out = nil
+	})
 	if out = beg(n1.id, 1); len(asks(t, &out, wire.TypePing)) != 1 {
 		t.Error("a failed member is not called")
 	}
@@ -161,7 +166,7 @@ func TestFailedMemberThatSendsIsDeaf(t *testing.T) {
 	w.step(n0, func(out *Outbox) {
 		n0.out = out
 		n0.now = w.now
-		n0.accuse(n1.id,
+		n0.roster.Accuse(n1.id,
 			member.Failed, 0)
 		n0.out = nil
 	})
@@ -209,7 +214,7 @@ func TestDeafMembersTagsWait(t *testing.T) {
 			}
 		}
 		w.cut, w.route = nil, nil
-		tags := p.self.Value().Tags
+		tags := p.roster.Record().Tags
 		w.until(20*time.Second, "all see its tags", func() bool {
 			for _, q := range nodes {
 				m, _ := q.Table().Get(p.id)

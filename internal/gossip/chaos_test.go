@@ -81,7 +81,7 @@ func (w *world) harm(rng *rand.Rand, n int, cfg *Config) {
 		if len(w.up()) > 0 {
 			old := w.latest(name)
 			// an older one too: the clock went back
-			generation := max(1, old.self.Value().Generation+uint64(rng.IntN(3))-1)
+			generation := max(1, old.roster.Record().Generation+uint64(rng.IntN(3))-1)
 			// all of them: else one that runs may know none that runs
 			var seeds []int
 			for j := range n {
@@ -115,7 +115,7 @@ func (w *world) harm(rng *rand.Rand, n int, cfg *Config) {
 // latest returns the last node that was started with a name.
 func (w *world) latest(name string) (last *peer) {
 	for _, p := range w.nodes {
-		if p.self.Value().Name == name {
+		if p.roster.Record().Name == name {
 			last = p
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/inquest"
 	"github.com/starling-gossip/starling/internal/gossip/multicast"
 	"github.com/starling-gossip/starling/internal/gossip/reconcile"
+	"github.com/starling-gossip/starling/internal/gossip/roster"
 	"github.com/starling-gossip/starling/internal/gossip/rumor"
 	"github.com/starling-gossip/starling/internal/gossip/state"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
@@ -102,9 +103,9 @@ func (c *Config) withDefaults() (Config, error) {
 	case d.Budget < d.MTU:
 		return d, fmt.Errorf("%w: a budget of %d bytes a second; at least one datagram of the "+
 			"MTU, %d bytes, is needed", ErrConfig, d.Budget, d.MTU)
-	case d.Fanout < 0 || d.Fanout > maxFanout:
+	case d.Fanout < 0 || d.Fanout > roster.MaxFanout:
 		return d, fmt.Errorf("%w: a fanout of %d, from 1 to %d are allowed", ErrConfig,
-			d.Fanout, maxFanout)
+			d.Fanout, roster.MaxFanout)
 	case len(d.Rounds) == 0 || len(d.Rounds) > rumor.MaxRounds || !slices.IsSorted(d.Rounds) ||
 		d.Rounds[0] < 0:
 		return d, fmt.Errorf("%w: rounds %v; from 1 to %d rising times are allowed", ErrConfig,
@@ -137,4 +138,12 @@ func def[T comparable](v *T, d T) {
 	if *v == zero {
 		*v = d
 	}
+}
+
+// round is how often Inquest probes, 0 if the detector is another one.
+func (c *Config) round() time.Duration {
+	if c.Detector != INQUEST {
+		return 0
+	}
+	return c.Inquest.Round()
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/roster"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -14,8 +15,8 @@ import (
 // nothing. A restart with a usual clock is known, and another forgery after it changes nothing
 // either.
 func TestForgedHeights(t *testing.T) {
-	for _, g := range []uint64{member.MaxGeneration, member.MaxGeneration - 1, maxFirst,
-		maxFirst + 1} {
+	for _, g := range []uint64{member.MaxGeneration, member.MaxGeneration - 1, roster.MaxFirst,
+		roster.MaxFirst + 1} {
 		for _, inc := range []uint32{0, math.MaxUint32} {
 			for _, to := range []int{1, 3} {
 				t.Run(fmt.Sprint(g, inc, to), func(t *testing.T) {
@@ -38,7 +39,7 @@ func TestForgedHeights(t *testing.T) {
 					w.run(100 * time.Millisecond)
 					again := w.start("n3", 3, 2, nil, 0)
 					w.until(20*time.Second, "all see all",
-						func() bool { return again.entry.welcomed && w.allSee(5) })
+						func() bool { return again.door.Welcomed() && w.allSee(5) })
 					if n := count(nodes[3], HeldFailed); n > 0 {
 						t.Errorf("it was told %d times that it failed", n)
 					}
@@ -54,10 +55,10 @@ func TestNoWrap(t *testing.T) {
 	n := w.cluster(2, nil)[0]
 	w.step(n, func(out *Outbox) {
 		n.begin(w.now, out)
-		n.goAbove(member.MaxGeneration, math.MaxUint32)
+		n.roster.GoAbove(member.MaxGeneration, math.MaxUint32)
 		n.finish()
 	})
-	if n.inc != math.MaxUint32 {
-		t.Errorf("the incarnation is %d", n.inc)
+	if n.roster.Incarnation() != math.MaxUint32 {
+		t.Errorf("the incarnation is %d", n.roster.Incarnation())
 	}
 }

@@ -95,14 +95,14 @@ func TestDeafInCompany(t *testing.T) {
 		for _, p := range well {
 			if count(p, Unreached)+count(p, Isolated) > 0 || p.NoMajority() {
 				t.Errorf("n=%d: %s, which is well, is told that it is not", x.n,
-					p.self.Value().Name)
+					p.roster.Record().Name)
 			}
 		}
 		w.cut = nil
 		w.live(20*time.Second, nobody)
 		for _, p := range nodes {
 			if p.Unreached() || p.Isolated() || p.NoMajority() || p.Table().Live() != x.n {
-				t.Errorf("n=%d: %s is not back", x.n, p.self.Value().Name)
+				t.Errorf("n=%d: %s is not back", x.n, p.roster.Record().Name)
 			}
 		}
 	}
@@ -157,7 +157,7 @@ func TestNobodyWellIsUnreached(t *testing.T) {
 			for _, p := range w.up() {
 				if !p.paused && (p.Unreached() || count(p, Unreached) > 0 || !x.few &&
 					p.NoMajority()) {
-					t.Fatalf("%s: %s says that it is not reached", x.name, p.self.Value().Name)
+					t.Fatalf("%s: %s says that it is not reached", x.name, p.roster.Record().Name)
 				}
 			}
 		}
@@ -254,7 +254,7 @@ func TestDeafButForEachOther(t *testing.T) {
 			for _, p := range well {
 				if k := count(p, MemberRecovered) + count(p, MemberFailed); k > 0 || p.Unreached() {
 					t.Errorf("n=%d, %d deaf, %.1f lost: %s is told %d times that they come or go",
-						x.n, x.deaf, loss, p.self.Value().Name, k)
+						x.n, x.deaf, loss, p.roster.Record().Name, k)
 				}
 			}
 			w.route = nil

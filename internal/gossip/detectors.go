@@ -10,6 +10,8 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/heartbeat"
 	"github.com/starling-gossip/starling/internal/gossip/inquest"
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/swim"
 )
 
@@ -43,12 +45,12 @@ type detectorRow struct {
 
 var detectorRows = [...]detectorRow{
 	{SWIM, "swim", func(n *Node) detect.Detector {
-		return swim.New(n.cfg.SWIM, host{n}, n.now)
+		return swim.New(n.cfg.SWIM, host{env{n, n.roster}}, n.now)
 	}, func(c *Config, live int) time.Duration {
 		return c.SWIM.LeastSuspicion(live)
 	}},
 	{INQUEST, "inquest", func(n *Node) detect.Detector {
-		return inquest.New(n.cfg.Inquest, host{n}, n.now)
+		return inquest.New(n.cfg.Inquest, host{env{n, n.roster}}, n.now)
 	}, func(c *Config, live int) time.Duration {
 		if live == 2 {
 			return inquest.LoneGrace*c.Inquest.Grace + aroundGrace
@@ -56,12 +58,12 @@ var detectorRows = [...]detectorRow{
 		return c.Inquest.Grace + aroundGrace
 	}},
 	{HEARTBEAT, "heartbeat", func(n *Node) detect.Detector {
-		return heartbeat.New(n.cfg.Heartbeat, host{n}, n.cfg.probeRoom(), n.now)
+		return heartbeat.New(n.cfg.Heartbeat, host{env{n, n.roster}}, n.cfg.probeRoom(), n.now)
 	}, func(c *Config, live int) time.Duration {
 		return c.Heartbeat.FailAfter(live, c.probeRoom())
 	}},
 	{ACCRUAL, "accrual", func(n *Node) detect.Detector {
-		return accrual.New(n.cfg.Accrual, host{n}, n.cfg.probeRoom(), n.now)
+		return accrual.New(n.cfg.Accrual, host{env{n, n.roster}}, n.cfg.probeRoom(), n.now)
 	}, func(c *Config, live int) time.Duration {
 		return c.Accrual.Expect(live, c.probeRoom())
 	}},
@@ -109,5 +111,53 @@ func DetectorNames() (names []string) {
 // ACCRUAL the silence at which phi reaches the threshold; for SWIM the least of the formula
 // (Lifeguard, section IV-B), to which the time until somebody probes the member is added.
 func (v View) DetectionTime() time.Duration {
-	return v.n.cfg.Detector.row().expect(&v.n.cfg, v.n.table.Live())
+	return v.n.cfg.Detector.row().expect(&v.n.cfg, v.n.roster.Table().Live())
 }
+
+// host is the node as its detector sees it.
+type host struct{ env }
+
+func (h host) Self() member.ID { return h.n.id }
+
+func (h host) Send(_ Time, to plane.Peer, messages []byte) { h.n.sendProbe(to, messages) }
+
+func (h host) Suspect(_ Time, id member.ID) { h.n.roster.Accuse(id, member.Suspect, 0) }
+func (h host) Fail(_ Time, id member.ID)    { h.n.roster.Accuse(id, member.Failed, 0) }
+
+func (h host) Connect(_ Time, to plane.Peer) {
+	h.n.out.Connects = append(h.n.out.Connects, Connect{to})
+}
+
+func (h host) Alarm(_ Time, id member.ID, on bool) {
+	if m, ok := h.n.roster.Table().Get(id); ok && m.State.Live() && !on {
+		h.n.streams.Heard(h.n.now)
+	}
+	h.n.alarms.Raise(h.n.now, id, on)
+}
+
+func (h host) FailWith(_ Time, id member.ID, e detect.Evidence) { h.n.roster.FailWith(id, e) }
+
+func (h host) FailHere(_ Time, id member.ID, e detect.Evidence) {
+	h.n.roster.Quiet(func() { h.n.roster.FailWith(id, e) })
+}
+
+func (h host) Forget(_ Time, id member.ID) {
+	if m, ok := h.n.roster.Table().Get(id); ok && !m.State.Live() {
+		h.n.roster.Forget(id)
+	}
+}
+
+func (h host) Unreachable(_ Time, id member.ID, on bool) {
+	h.n.reach.SetSilent(h.n.now, id, on)
+}
+
+func (h host) Silent(_ Time, zone uint16, on bool) { h.n.reach.SetZoneSilent(h.n.now, zone, on) }
+
+func (h host) Undecided(_ Time, silent int) { h.n.reach.SetUndecided(silent) }
+
+func (h host) Isolated(_ Time, on, unheard bool) {
+	h.n.reach.SetAlone(h.n.now, on, unheard)
+}
+
+// Bridged says whether a bridge has spoken since a moment, or all live members can be sent to.
+func (h host) Bridged(now, since Time) bool { return h.n.reach.Bridged(now, since) }

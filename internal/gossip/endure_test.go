@@ -1,8 +1,5 @@
 package gossip
 
-// What a cluster must bear for minutes: loss, pauses, floods, the smallest datagrams, large
-// records.
-
 import (
 	"fmt"
 	"net/netip"
@@ -10,11 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/rumor"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 	"github.com/starling-gossip/starling/internal/size"
 )
+
+// What a cluster must bear for minutes: loss, pauses, floods, the smallest datagrams, large
+// records.
 
 // agree says whether all running nodes have one view.
 func (w *world) agree() bool {
@@ -177,11 +178,11 @@ func TestLoss(t *testing.T) {
 		const span = 10 * time.Minute
 		var before, after uint64
 		for _, p := range nodes {
-			before += p.Stats().BytesOut + ipOverhead*p.Stats().PacketsOut
+			before += p.Stats().BytesOut + flow.IPOverhead*p.Stats().PacketsOut
 		}
 		w.run(span)
 		for _, p := range nodes {
-			after += p.Stats().BytesOut + ipOverhead*p.Stats().PacketsOut
+			after += p.Stats().BytesOut + flow.IPOverhead*p.Stats().PacketsOut
 		}
 		w.loss = 0
 		took := w.until(time.Minute, "all see all and agree",
@@ -293,7 +294,7 @@ func TestLargeNewsAmongMessages(t *testing.T) {
 		}
 		if missing > 0 {
 			t.Errorf("%s: %d of 10 nodes do not know its tags after 200 ms",
-				of.self.Value().Name, missing)
+				of.roster.Record().Name, missing)
 		}
 	}
 }
@@ -312,14 +313,14 @@ func TestBudgetHoldsInAStorm(t *testing.T) {
 	before := map[*peer]sent{}
 	for _, p := range w.up() {
 		s := p.Stats()
-		before[p] = sent{s.BytesOut + ipOverhead*s.PacketsOut, s.ProbesOut}
+		before[p] = sent{s.BytesOut + flow.IPOverhead*s.PacketsOut, s.ProbesOut}
 	}
 	const span = 20 * time.Second
 	w.run(span)
 	worst := uint64(0)
 	for _, p := range w.up() {
 		s := p.Stats()
-		worst = max(worst, s.BytesOut+ipOverhead*s.PacketsOut-before[p].bytes)
+		worst = max(worst, s.BytesOut+flow.IPOverhead*s.PacketsOut-before[p].bytes)
 	}
 	t.Logf("the busiest node sent %d B/s, of a budget of %d", worst/uint64(span/time.Second),
 		budget)

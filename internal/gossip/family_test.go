@@ -42,8 +42,8 @@ func families(t *testing.T, pattern string, cfg *Config) (w *world, nodes []*pee
 		at[addrOf(i)], at[six(i)] = i, i
 	}
 	w.onSend = func(p *peer, to netip.AddrPort, data []byte) {
-		if !p.serves(to.Addr()) {
-			t.Errorf("%s sends to %s, which it cannot: %v", p.self.Value().Name, to,
+		if !p.roster.Serves(to.Addr()) {
+			t.Errorf("%s sends to %s, which it cannot: %v", p.roster.Record().Name, to,
 				wire.Type(data[wire.HeaderSize]))
 		}
 	}
@@ -110,7 +110,7 @@ func TestFamiliesBesideEachOther(t *testing.T) {
 					switch e.Kind {
 					case MemberSuspected, MemberFailed, MemberUnreachable, Isolated, Unreached,
 						Undecided:
-						t.Errorf("%s: is told %d of %s", p.self.Value().Name, e.Kind,
+						t.Errorf("%s: is told %d of %s", p.roster.Record().Name, e.Kind,
 							e.Member.Name())
 					}
 				}
@@ -160,12 +160,12 @@ func TestFamiliesBesideEachOther(t *testing.T) {
 			dies := nodes[n-1]
 			dies.down = true
 			took = w.until(40*time.Second, "its death is known",
-				func() bool { return w.allHold(dies.self.Value().Name, member.Failed) })
+				func() bool { return w.allHold(dies.roster.Record().Name, member.Failed) })
 			dies = nodes[1]
 			dies.down = true
 			if n > 3 {
 				took2 := w.until(40*time.Second, "the death of one with both is known",
-					func() bool { return w.allHold(dies.self.Value().Name, member.Failed) })
+					func() bool { return w.allHold(dies.roster.Record().Name, member.Failed) })
 				t.Logf("deaths after %s, %s", took, took2)
 			}
 		})
@@ -221,7 +221,7 @@ func TestHeardFromTheOtherFamily(t *testing.T) {
 	})
 	for _, p := range nodes {
 		if count(p, MemberSuspected) > 0 {
-			t.Errorf("%s suspected somebody", p.self.Value().Name)
+			t.Errorf("%s suspected somebody", p.roster.Record().Name)
 		}
 	}
 }
@@ -284,7 +284,7 @@ func TestRoutesComeAndGo(t *testing.T) {
 	}
 	for _, q := range nodes {
 		if count(q, MemberFailed)+count(q, MemberSuspected) > 0 {
-			t.Errorf("%s suspected somebody", q.self.Value().Name)
+			t.Errorf("%s suspected somebody", q.roster.Record().Name)
 		}
 	}
 }
@@ -301,7 +301,7 @@ func TestDoubtOfTheOtherFamily(t *testing.T) {
 			&wire.Update{ID: m.ID, Check: m.Check, Claim: wire.Claim{
 				Generation: m.Generation(), Incarnation: m.Incarnation, State: member.Failed,
 				Age: 20}})))
-		if nodes[2].stats.Doubted != 1 {
+		if nodes[2].Stats().Doubted != 1 {
 			t.Errorf("%s: it is not doubted", d)
 		}
 		w.run(20 * time.Second)

@@ -69,9 +69,19 @@ func TestForget(t *testing.T) {
 	if a := w.forgets("n6"); a != 6 {
 		t.Errorf("after minutes %d of 6 have forgotten n6", a)
 	}
+	said := false
+	w.onSend = func(from *peer, _ netip.AddrPort, data []byte) {
+		_, r, _ := wire.Open(data)
+		for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
+			u, _ := wire.ReadUpdate(body)
+			said = said || from == n0 && t == wire.TypeUpdate && u.ID == nodes[6].id &&
+				u.Cause == member.CauseForgotten
+		}
+	}
 	err := w.do(n0, Forget{IDs: []member.ID{nodes[6].id}})
-	if _, said := n0.words.Get(wordKey(nodes[6].id)); err != nil || !said ||
-		!n0.Forgot(nodes[6].id) {
+	w.run(10 * time.Millisecond)
+	w.onSend = nil
+	if err != nil || !said || !n0.Forgot(nodes[6].id) {
 		t.Errorf("of one that is forgotten: %v; said to all: %t", err, said)
 	}
 	w.start("n6", 6, 2, nil, 0)
@@ -187,22 +197,6 @@ func TestForgetIsADoubtElsewhere(t *testing.T) {
 	}
 }
 
-// How many ends of lives are remembered is bounded.
-func TestGravesAreBounded(t *testing.T) {
-	w := newWorld(t)
-	n := w.cluster(1, nil)[0]
-	w.step(n, func(out *Outbox) {
-		n.out = out
-		for i := range maxGraves + 100 {
-			n.bury(&member.Member{ID: member.ID(i + 1), Handle: n.self, State: member.Failed})
-		}
-		n.out = nil
-	})
-	if n.graves.Len() != maxGraves {
-		t.Errorf("%d are remembered", n.graves.Len())
-	}
-}
-
 // The view that a minority has agreed on never shrinks by age alone, but by a word of its user's,
 // or when more than half of it can be reached.
 func TestMinoritysViewDoesNotAge(t *testing.T) {
@@ -289,7 +283,7 @@ func TestForgottenEverywhere(t *testing.T) {
 				}
 				w.onEvent = func(p *peer, e Event) {
 					if e.Kind == MemberJoined && e.Member.ID == gone.id {
-						t.Errorf("%s is told that it joined", p.self.Value().Name)
+						t.Errorf("%s is told that it joined", p.roster.Record().Name)
 					}
 				}
 				if w.run(2 * time.Second); how != "lost" {

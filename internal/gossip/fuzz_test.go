@@ -3,13 +3,13 @@ package gossip
 import (
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
-	"math/rand/v2"
-
+	"github.com/starling-gossip/starling/internal/gossip/door"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/rumor"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
@@ -274,20 +274,22 @@ func (z *fuzzed) sent(most int) {
 func (z *fuzzed) check() {
 	n := z.n
 	z.wake()
+	seeds, claims, rivals := n.door.Held()
 	for what, bad := range map[string]bool{
-		"the table grew more than records came":   n.table.Len() > 5+z.in/24,
-		"too much news waits":                     n.news.Len() > rumor.MaxItems,
-		"too many duties":                         n.relay.Stats().Jobs > 4096,
-		"too many pieces are held":                n.streams.Stats().Held > 16384,
-		"too many streams":                        n.streams.Stats().Streams > stream.MaxStreams,
-		"too many records are wanted":             len(n.wanted) > wire.MaxRequest,
-		"too many locations are asked for":        n.coords.Lookups() > 256,
-		"too many wait for loans":                 n.quota.Requests() > 5+z.in/24,
-		"too many seeds":                          len(n.entry.seeds) > maxSeeds,
-		"too many claims":                         len(n.entry.claims) > maxClaims,
-		"too many namesakes":                      len(n.entry.rivals) > maxRivals,
-		"the node is not what it holds of itself": !n.stopped && n.Self().Handle != n.self,
-		"the node holds itself dead": !n.stopped && !n.entry.leaving &&
+		"the table grew more than records came": n.Table().Len() > 5+z.in/24,
+		"too much news waits":                   n.roster.News.Queued() > rumor.MaxItems,
+		"too many duties":                       n.relay.Stats().Jobs > 4096,
+		"too many pieces are held":              n.streams.Stats().Held > 16384,
+		"too many streams":                      n.streams.Stats().Streams > stream.MaxStreams,
+		"too many records are wanted":           n.roster.In.Wanted() > wire.MaxRequest,
+		"too many locations are asked for":      n.coords.Lookups() > 256,
+		"too many wait for loans":               n.quota.Requests() > 5+z.in/24,
+		"too many seeds":                        seeds > door.MaxSeeds,
+		"too many claims":                       claims > door.MaxClaims,
+		"too many namesakes":                    rivals > door.MaxRivals,
+		"the node is not what it holds of itself": !n.Stopped() &&
+			n.Self().Handle.Value() != n.roster.Record(),
+		"the node holds itself dead": !n.Stopped() && !n.door.Leaving() &&
 			n.Self().State != member.Alive,
 	} {
 		if bad {

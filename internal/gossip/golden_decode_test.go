@@ -1,8 +1,5 @@
 package gossip
 
-// Datagrams as text, for the interaction scripts: every message with its fields. Small numbers and
-// letters stand for sequences and fingerprints, in the order in which they appear.
-
 import (
 	"fmt"
 	"net/netip"
@@ -12,6 +9,9 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
+
+// Datagrams as text, for the interaction scripts: every message with its fields. Small numbers and
+// letters stand for sequences and fingerprints, in the order in which they appear.
 
 func (s *script) messages(r wire.Reader) string {
 	var parts []string
@@ -224,7 +224,7 @@ func (s *script) claim(name string, c *wire.Claim) string {
 
 func (s *script) record(r *wire.Record) string {
 	text := "record " + s.claim(string(r.Name), &r.Claim)
-	if p := s.at(r.Addr); p == nil || p.self.Value().Name != string(r.Name) {
+	if p := s.at(r.Addr); p == nil || p.roster.Record().Name != string(r.Name) {
 		text += " at " + r.Addr.String()
 	}
 	for k, v := range member.Tags(r.Tags).All() {
@@ -243,7 +243,7 @@ func (s *script) name(id member.ID) string {
 // place names a node by its address.
 func (s *script) place(a netip.AddrPort) string {
 	if p := s.at(a); p != nil {
-		return p.self.Value().Name
+		return p.roster.Record().Name
 	}
 	return a.String()
 }

@@ -1,10 +1,5 @@
 package gossip
 
-// Interaction scripts: a few nodes in virtual time, told what to do, and all that they send and
-// tell as readable text. They are testdata/golden/*; `go test ./gossip -run TestGolden -rewrite`
-// writes their outputs anew. Each script begins with a comment on what it shows.
-// golden_decode_test.go makes text of datagrams.
-
 import (
 	"fmt"
 	"net/netip"
@@ -14,10 +9,14 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
-
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
+
+// Interaction scripts: a few nodes in virtual time, told what to do, and all that they send and
+// tell as readable text. They are testdata/golden/*; `go test ./gossip -run TestGolden -rewrite`
+// writes their outputs anew. Each script begins with a comment on what it shows.
+// golden_decode_test.go makes text of datagrams.
 
 func TestGolden(t *testing.T) {
 	datadriven.Walk(t, "testdata/golden", func(t *testing.T, path string) {
@@ -127,7 +126,7 @@ func (s *script) startNode(t *testing.T, d *datadriven.TestData) {
 // node returns the latest node of a name.
 func (s *script) node(name string) *peer {
 	for _, p := range slices.Backward(s.nodes) {
-		if p.self.Value().Name == name {
+		if p.roster.Record().Name == name {
 			return p
 		}
 	}
@@ -173,7 +172,7 @@ func (s *script) tables() {
 			line = append(line, text)
 		}
 		slices.Sort(line)
-		fmt.Fprintf(&s.out, "%s: %s; view %s\n", p.self.Value().Name, strings.Join(line, ", "),
+		fmt.Fprintf(&s.out, "%s: %s; view %s\n", p.roster.Record().Name, strings.Join(line, ", "),
 			s.view(p.Table().Fingerprint()))
 	}
 }
@@ -210,9 +209,9 @@ func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 		fate = "  (lost)"
 	}
 	if p != nil {
-		dest = p.self.Value().Name
+		dest = p.roster.Record().Name
 		switch h.To {
-		case p.instance:
+		case p.roster.Instance():
 		case 0:
 			dest += " (whoever)"
 		default:
@@ -222,7 +221,7 @@ func (s *script) sent(from *peer, to netip.AddrPort, data []byte) {
 	if all, _ := kindsOf(data); len(all) == 0 {
 		return
 	}
-	text = fmt.Sprintf("%s → %s: %s%s", from.self.Value().Name, dest, text, fate)
+	text = fmt.Sprintf("%s → %s: %s%s", from.roster.Record().Name, dest, text, fate)
 	key := text
 	if kind, again := again(data); again { // the same question, with another number
 		key = fmt.Sprint(kind, from.addr, to, fate)
@@ -311,7 +310,7 @@ func (s *script) told(p *peer, e Event) {
 	case e.Err != nil:
 		text += ": " + e.Err.Error()
 	}
-	s.line("%s ! %s", p.self.Value().Name, text)
+	s.line("%s ! %s", p.roster.Record().Name, text)
 }
 
 func parseDuration(t *testing.T, text string) time.Duration {

@@ -22,9 +22,11 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/roster"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -34,6 +36,16 @@ type Time = mono.Time
 
 // Never is later than every other Time.
 const Never = mono.Never
+
+// Family is the IP version of the addresses that a node can send to.
+type Family = member.Family
+
+// The families.
+const (
+	AnyFamily = member.AnyFamily
+	IPv4      = member.IPv4
+	IPv6      = member.IPv6
+)
 
 // Self is what a node says of itself when it starts.
 type Self struct {
@@ -54,10 +66,7 @@ type Self struct {
 }
 
 // Packet is a datagram to be sent.
-type Packet struct {
-	To   netip.AddrPort
-	Data []byte
-}
+type Packet = flow.Packet
 
 // Connect is a TCP connection to be tried: closed as soon as it stands, never waited for. What came
 // of it goes to Node.Connected, within a few seconds or not at all.
@@ -66,21 +75,20 @@ type Connect struct{ Peer plane.Peer }
 // Outbox collects what a node wants done. The caller owns it and reuses it: one per worker, not one
 // per node. The zero value is ready.
 type Outbox struct {
-	Packets  []Packet
+	flow.Out // the Packets
 	Events   []Event
 	Connects []Connect
 	// to be kept on disk, if Config.Keep; their bodies are never written to again
 	Pieces []wire.Piece
 	Marks  []stream.Mark // the same: how far streams are delivered
-	arena  []byte
 }
 
 // Reset empties the outbox and keeps its memory.
 func (o *Outbox) Reset() {
 	clear(o.Events) // drop what they point to
 	clear(o.Pieces)
-	o.Packets, o.Events, o.Connects = o.Packets[:0], o.Events[:0], o.Connects[:0]
-	o.arena = o.arena[:0]
+	o.Out.Reset()
+	o.Events, o.Connects = o.Events[:0], o.Connects[:0]
 	o.Pieces, o.Marks = o.Pieces[:0], o.Marks[:0]
 }
 
@@ -91,14 +99,14 @@ type EventKind uint8
 const (
 	// MemberJoined to MemberLeft tell of one member, as the table holds it now.
 	// unknown before, or back in a new life; the end of the former one was told
-	MemberJoined    EventKind = iota + 1
-	MemberUpdated             // its record changed
-	MemberSuspected           // it may have failed; act early if you like
-	MemberRecovered           // it was suspect or failed, and lives
-	MemberFailed
-	MemberLeft
+	MemberJoined    = EventKind(roster.MemberJoined)
+	MemberUpdated   = EventKind(roster.MemberUpdated)   // its record changed
+	MemberSuspected = EventKind(roster.MemberSuspected) // it may have failed; act early if you like
+	MemberRecovered = EventKind(roster.MemberRecovered) // it was suspect or failed, and lives
+	MemberFailed    = EventKind(roster.MemberFailed)
+	MemberLeft      = EventKind(roster.MemberLeft)
 	// MessageDelivered brings a published message, one's own too: once, in the order of its origin.
-	MessageDelivered
+	MessageDelivered = EventKind(iota + 1)
 	// SeedsWanted asks the caller to look up its seeds and to hand their addresses in with Join: at
 	// the start, until one let this node in; later seldom, so that clusters that lost sight of each
 	// other meet again.
@@ -330,6 +338,23 @@ type SetTags struct{ Tags member.Tags }
 // meanwhile, the member is told of once.
 type Locate struct{ ID member.ID }
 
+// Moved tells that this node is reached at another address from now on: that of its host changed,
+// or the one that it told first was a guess. All members are told, in the same life: the generation
+// stays, the incarnation rises by one. The address where the node is already changes nothing. Do
+// fails if nobody can send to the address, or if it is a link-local one of IPv6: what it means
+// depends on the host.
+type Moved struct {
+	Addr    netip.AddrPort
+	Outside netip.AddrPort // as in Self; not valid: it stays what it is
+}
+
+// Routes tells of which IP version this node's host has routes from now on: AnyFamily is both.
+// Members at addresses of a version that is gone are out of family from then on, and those of one
+// that came are sent to again. The socket's own family (Self.Family) stays what it is.
+type Routes struct{ Family Family }
+
+func (Moved) command()    {}
+func (Routes) command()   {}
 func (Join) command()     {}
 func (Leave) command()    {}
 func (Unfollow) command() {}

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/marks"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/roster"
 )
 
 // The forgotten stay forgotten. A cut lasts for longer than the dead are remembered, and meanwhile
@@ -52,10 +52,11 @@ func TestForgottenStayForgotten(t *testing.T) {
 				w.onEvent = func(p *peer, e Event) {
 					name := gone[e.Member.ID]
 					if e.Kind == MemberJoined && name != "" {
-						t.Errorf("%s is told that %s joined", p.self.Value().Name, name)
+						t.Errorf("%s is told that %s joined", p.roster.Record().Name, name)
 					}
 					if e.Kind == MemberFailed && name == "n3" {
-						t.Errorf("%s is told that %s failed, which left", p.self.Value().Name, name)
+						t.Errorf("%s is told that %s failed, which left",
+							p.roster.Record().Name, name)
 					}
 				}
 				w.cut = nil
@@ -94,12 +95,12 @@ func TestDreamsAreNotTold(t *testing.T) {
 		t.Errorf("a newcomer among two knows %d", fresh.Table().Len())
 	}
 	for _, p := range nodes[:9] {
-		p.graves = marks.Table[member.ID, grave]{Max: maxGraves}
+		p.roster.Graves = roster.NewGraves()
 	}
 	ended := 0
 	w.onEvent = func(p *peer, e Event) {
 		if e.Member.ID == dead.id && e.Kind == MemberJoined {
-			t.Errorf("%s is told that the dead joined", p.self.Value().Name)
+			t.Errorf("%s is told that the dead joined", p.roster.Record().Name)
 		}
 		if e.Member.ID == dead.id && e.Kind == MemberFailed {
 			ended++
@@ -133,7 +134,8 @@ func TestHeirOfAnAddress(t *testing.T) {
 			switch e.Kind {
 			case MemberJoined, MemberFailed, MemberLeft:
 				if last[p] == e.Kind {
-					t.Errorf("%s is told %s of n3 twice", p.self.Value().Name, eventNames[e.Kind])
+					t.Errorf("%s is told %s of n3 twice", p.roster.Record().Name,
+						eventNames[e.Kind])
 				}
 				last[p] = e.Kind
 			}
@@ -168,8 +170,8 @@ func TestHeirOfAnAddress(t *testing.T) {
 			t.Errorf("a minute later: %s", w.views())
 		}
 		for _, p := range w.up() {
-			if last[p] != MemberJoined && p != away && p.self.Value().Name != "n3" {
-				t.Errorf("%s was last told %s of n3", p.self.Value().Name, eventNames[last[p]])
+			if last[p] != MemberJoined && p != away && p.roster.Record().Name != "n3" {
+				t.Errorf("%s was last told %s of n3", p.roster.Record().Name, eventNames[last[p]])
 			}
 		}
 	}
@@ -184,7 +186,7 @@ func TestAbsenceEndsWithItsMember(t *testing.T) {
 	p, id := nodes[0], nodes[1].id
 	p.out = &Outbox{}
 	p.reach.SetSilent(w.now, id, true)
-	p.forget(id)
+	p.roster.Forget(id)
 	if p.IsUnreachable(id) {
 		t.Error("a member that is forgotten is out of reach still")
 	}

@@ -1,8 +1,5 @@
 package gossip
 
-// A few nodes in virtual time, for tests of the core: packets take a constant time and are lost at
-// a given rate. The simulator in sim/ is the real one.
-
 import (
 	"container/heap"
 	"fmt"
@@ -12,8 +9,12 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
+
+// A few nodes in virtual time, for tests of the core: packets take a constant time and are lost at
+// a given rate. The simulator in sim/ is the real one.
 
 type delivery struct {
 	at   Time
@@ -270,7 +271,7 @@ func (w *world) allSee(n int) bool {
 // allHold says whether every running node but the member itself holds the member in a state.
 func (w *world) allHold(name string, s member.State) bool {
 	for _, p := range w.up() {
-		if p.self.Value().Name == name {
+		if p.roster.Record().Name == name {
 			continue
 		}
 		if m, ok := p.Table().Get(member.IDOf(name)); !ok || m.State != s {
@@ -283,7 +284,7 @@ func (w *world) allHold(name string, s member.State) bool {
 func (w *world) views() string {
 	s := ""
 	for _, p := range w.nodes {
-		s += fmt.Sprintf("%s down=%v live=%d of %d fingerprint=%x %+v\n", p.self.Value().Name,
+		s += fmt.Sprintf("%s down=%v live=%d of %d fingerprint=%x %+v\n", p.roster.Record().Name,
 			p.down, p.Table().Live(), p.Table().Len(), p.Table().Fingerprint(), p.Agreement())
 		if len(w.nodes) > 12 {
 			break
@@ -308,4 +309,9 @@ func allDetectors() (all []Detector) {
 		all = append(all, detectorRows[i].id)
 	}
 	return all
+}
+
+func zoneOf(p *peer) uint16 {
+	self := p.Self()
+	return topology.PlaceOf(&self).Zone()
 }

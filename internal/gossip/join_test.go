@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip/door"
 	"github.com/starling-gossip/starling/internal/gossip/inquest"
 	"github.com/starling-gossip/starling/internal/gossip/member"
-	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 	"github.com/starling-gossip/starling/internal/size"
 )
@@ -42,10 +42,10 @@ func TestJoinIsChallenged(t *testing.T) {
 	stranger := recordOf("x", 9, victim)
 	taken := recordOf("n3", 1<<40, victim)
 	late := w.provenJoin(seed, stranger)
-	w.run(2*secretLife + time.Second)
+	w.run(2*door.SecretLife + time.Second)
 	// draws a new secret
 	w.inject(seed, forge("y", 1, joinOf("starling", recordOf("y", 1, victim))))
-	w.run(secretLife + time.Second)
+	w.run(door.SecretLife + time.Second)
 	wrong := wire.Join{Detector: uint8(INQUEST), Cluster: []byte("starling"), Number: 8,
 		HasCookie: true, Cookie: 77}
 	elsewhere := w.proof(seed, &wire.Join{Detector: uint8(INQUEST),
@@ -61,16 +61,16 @@ func TestJoinIsChallenged(t *testing.T) {
 		if what == "in a member's name" {
 			name, gen = "n3", uint32(taken.Generation)
 		}
-		len0, changes, events, claims := seed.Table().Len(), seed.Table().Changes(),
-			len(seed.events), len(seed.entry.claims)
+		len0, changes, events := seed.Table().Len(), seed.Table().Changes(), len(seed.events)
+		_, claims, _ := seed.door.Held()
 		d := forge(name, gen, j)
 		types, to, bytes := w.sentTypes(seed, forgedAddr, d)
 		if len(types) != 1 || types[0] != wire.TypeChallenge || to[0] != victim || bytes > len(d) {
 			t.Errorf("%s: it is answered by %v to %v, %d bytes for %d", what, types, to, bytes,
 				len(d))
 		}
-		if seed.Table().Len() != len0 || seed.Table().Changes() != changes ||
-			len(seed.events) != events || len(seed.entry.claims) != claims {
+		if _, now, _ := seed.door.Held(); now != claims || seed.Table().Len() != len0 ||
+			seed.Table().Changes() != changes || len(seed.events) != events {
 			t.Errorf("%s: something changed", what)
 		}
 	}
@@ -129,7 +129,7 @@ func TestGhostsAreNoMembers(t *testing.T) {
 			t.Errorf("%s has %d members; a minority: %t", p.addr, p.Table().Len(), p.NoMajority())
 		}
 	}
-	w.run(guestFor)
+	w.run(door.GuestFor)
 	w.inject(nodes[1], word("ghost599"))
 	if nodes[1].sees(member.IDOf("ghost599"), member.Alive) {
 		t.Error("one that says its first word long after is a member")
@@ -162,9 +162,9 @@ func TestAnswersBringTheNumberBack(t *testing.T) {
 			Text: []byte("10.0.0.7:7747"), Seen: x.addr}),
 	} {
 		if sent, _ := w.inject(x, forge("seed", 1, m)); what == "challenge" && sent > 0 ||
-			x.entry.welcomed || x.Stopped() {
+			x.door.Welcomed() || x.Stopped() {
 			t.Errorf("a %s without the number is taken: %d datagrams, welcomed %t, stopped %t",
-				what, sent, x.entry.welcomed, x.Stopped())
+				what, sent, x.door.Welcomed(), x.Stopped())
 		}
 	}
 }
@@ -223,7 +223,7 @@ func TestNameTaken(t *testing.T) {
 		if e.Kind == KeysReset {
 			id = e.Key.Owner
 		}
-		if id == owner.id && p.self.Value().Name != "n3" {
+		if id == owner.id && p.roster.Record().Name != "n3" {
 			t.Errorf("%s is told %s of the owner", p.addr, eventNames[e.Kind])
 		}
 	}
@@ -238,9 +238,10 @@ func TestNameTaken(t *testing.T) {
 		}
 	}
 	w.run(10 * time.Second)
-	if g := owner.self.Value().Generation; g != 1 || owner.inc != 0 || owner.Stopped() ||
+	if g := owner.roster.Record().Generation; g != 1 || owner.roster.Incarnation() != 0 ||
+		owner.Stopped() ||
 		!w.allHold("n3", member.Alive) {
-		t.Errorf("the owner is in life %d.%d", g, owner.inc)
+		t.Errorf("the owner is in life %d.%d", g, owner.roster.Incarnation())
 	}
 	if n := count(owner, NameClaimed); n != 1 || owner.Stats().NameClaims < 20 {
 		t.Errorf("the owner was told %d times, of %d claims", n, owner.Stats().NameClaims)
@@ -259,12 +260,12 @@ func TestNamesakeThatNobodyKnows(t *testing.T) {
 		owner := w.nodes[2]
 		twin := w.start("n2", at, 9, nil)
 		w.run(time.Second)
-		if !twin.entry.welcomed {
+		if !twin.door.Welcomed() {
 			t.Fatal("it is not the first of its cluster")
 		}
 		w.do(owner, Join{Seeds: []netip.AddrPort{twin.addr}})
 		w.run(10 * time.Second)
-		if g := owner.self.Value().Generation; g != 1 || owner.Stopped() || !twin.Stopped() ||
+		if g := owner.roster.Record().Generation; g != 1 || owner.Stopped() || !twin.Stopped() ||
 			!w.allSee(4) {
 			t.Errorf("the namesake at %v stopped: %t; the owner did: %t, and is in life %d",
 				twin.addr, twin.Stopped(), owner.Stopped(), g)
@@ -309,7 +310,7 @@ func TestNameOfTheDead(t *testing.T) {
 		}
 	}
 	w.until(10*time.Second, "the heir is in", func() bool {
-		return heir.entry.welcomed &&
+		return heir.door.Welcomed() &&
 			w.allHold("n3", member.Alive)
 	})
 	if nodes[0].Table().Len() != 8 {
@@ -339,7 +340,7 @@ func TestMostAreStartedElsewhere(t *testing.T) {
 		}
 	}
 	w.until(time.Minute, "all are in", func() bool { return w.allSee(8) && w.agree() })
-	if old.entry.welcomed {
+	if old.door.Welcomed() {
 		t.Error("a newcomer of the owner's own life is in")
 	}
 	told := waits[old]
@@ -397,7 +398,7 @@ func TestZombie(t *testing.T) {
 				w.do(heir, tags)
 			}
 			w.until(10*time.Second, "the replacement is in",
-				func() bool { return heir.entry.welcomed })
+				func() bool { return heir.door.Welcomed() })
 			if err := w.do(heir, Set{Key: "role", Value: []byte("primary")}); err != nil {
 				t.Fatal(err)
 			}
@@ -411,7 +412,7 @@ func TestZombie(t *testing.T) {
 					"%t; %v", asleep, later, old.Stopped(), heir.Stopped(), last)
 			}
 			if v, ok := w.nodes[0].Value(heir.id, "role"); !ok ||
-				heir.self.Value().Generation != 9 {
+				heir.roster.Record().Generation != 9 {
 				t.Errorf("the replacement's keys are gone: %v", v)
 			}
 		}
@@ -489,7 +490,7 @@ func TestCloneOfOneThatStoodStill(t *testing.T) {
 				t.Logf("%v, at %d, %g lost: %s", x, at, loss, took)
 				w.loss = 0
 				w.run(5 * time.Second)
-				if g := owner.self.Value().Generation; owner.Stopped() || g != 1 ||
+				if g := owner.roster.Record().Generation; owner.Stopped() || g != 1 ||
 					count(owner, NameClaimed) == 0 || !w.allSee(5) {
 					t.Errorf("%v, at %d: the owner stopped: %t, is in life %d, and was told of "+
 						"%d claims", x, at, owner.Stopped(), g, count(owner, NameClaimed))
@@ -513,7 +514,7 @@ func TestZombieUnderLoss(t *testing.T) {
 				member.Failed)
 		})
 		heir := w.start("n3", 1+29*int(seed%2), 9, nil, 10)
-		w.until(10*time.Second, "the replacement is in", func() bool { return heir.entry.welcomed })
+		w.until(10*time.Second, "the replacement is in", heir.door.Welcomed)
 		w.run(5 * time.Second)
 		w.loss = 0.5
 		w.resume(old)
@@ -561,7 +562,7 @@ func TestUnlikeBudgets(t *testing.T) {
 			got += u.String()
 		}
 		if got != want {
-			t.Errorf("%s: %q", p.self.Value().Name, got)
+			t.Errorf("%s: %q", p.roster.Record().Name, got)
 		}
 	}
 }
@@ -570,16 +571,13 @@ func TestUnlikeBudgets(t *testing.T) {
 // news then.
 func TestLateWordOfAnotherCluster(t *testing.T) {
 	w := newWorld(t)
+	number := w.joins()
 	x := w.cluster(3, nil)[1]
 	for id, want := range map[uint64]int{x.ClusterID(): 0, x.ClusterID() + 1: 1} {
 		x.events = nil
-		w.step(x, func(out *Outbox) {
-			x.begin(w.now, out)
-			x.refused(plane.Peer{Addr: addrOf(0)},
-				&wire.Refuse{Reason: wire.OtherCluster,
-					Text: fmt.Appendf(nil, "%016x with 3 members", id)})
-			x.finish()
-		})
+		w.inject(x, forge("n0", 1, wire.AppendRefuse(nil, &wire.Refuse{Number: number[x.addr],
+			Reason: wire.OtherCluster, Text: fmt.Appendf(nil, "%016x with 3 members", id),
+			Seen: x.addr})))
 		if n := count(x, Refused); n != want {
 			t.Errorf("cluster %016x: told %d times", id, n)
 		}
@@ -602,7 +600,7 @@ func TestRedialIsNoRestart(t *testing.T) {
 	w.cut = nil
 	w.do(x, Join{Seeds: x.seeds}) // as the driver does each minute
 	w.until(30*time.Second, "all agree", func() bool { return w.allSee(8) && w.agree() })
-	if g := x.self.Value().Generation; g != 1 {
+	if g := x.roster.Record().Generation; g != 1 {
 		t.Errorf("it began life %d", g)
 	}
 }
@@ -618,7 +616,7 @@ func twoClusters(t *testing.T) *world {
 		w.start(fmt.Sprintf("%c%d", 'a'+i/3, i%3), 10*(i/3)+i%3, 1, nil, seeds...)
 	}
 	w.until(time.Minute, "both are whole", func() bool { return w.allSee(3) })
-	w.run(freshFor + time.Minute)
+	w.run(door.FreshFor + time.Minute)
 	if a, b := w.nodes[0].ClusterID(), w.nodes[3].ClusterID(); a == 0 || a == b ||
 		a != w.nodes[2].ClusterID() || b != w.nodes[5].ClusterID() {
 		t.Fatalf("the clusters' IDs are %x, %x", a, b)
@@ -666,7 +664,7 @@ func TestFirstNodeForgets(t *testing.T) {
 	for most := range 3 {
 		w := newWorld(t)
 		nodes := w.cluster(4, nil)
-		w.run(freshFor + time.Minute)
+		w.run(door.FreshFor + time.Minute)
 		for _, p := range nodes[:most+1] {
 			p.down = true
 		}
@@ -799,13 +797,13 @@ func TestRememberedCluster(t *testing.T) {
 	w.until(time.Minute, "a2 is failed", func() bool { return w.nodes[0].Table().Live() == 2 })
 	lost := again(50, id, 10)
 	w.run(5 * time.Second)
-	if lost.entry.welcomed || w.nodes[3].Table().Len() != 3 {
+	if lost.door.Welcomed() || w.nodes[3].Table().Len() != 3 {
 		t.Error("a former peer's address led it into another cluster")
 	}
 	lost.down = true
 	back := again(51, id, 0)
 	w.until(10*time.Second, "it is back", func() bool {
-		return back.entry.welcomed &&
+		return back.door.Welcomed() &&
 			w.nodes[0].Table().Live() == 3
 	})
 }
@@ -868,6 +866,7 @@ func TestUnlikeSettings(t *testing.T) {
 // that they all challenge.
 func TestChallengedAgain(t *testing.T) {
 	w := newWorld(t)
+	number := w.joins()
 	x := w.start("x", 1, 1, nil, 9)
 	joins := 0
 	w.onSend = func(_ *peer, _ netip.AddrPort, data []byte) {
@@ -876,7 +875,7 @@ func TestChallengedAgain(t *testing.T) {
 		}
 	}
 	for i := range 1000 {
-		c := wire.AppendChallenge(nil, &wire.Challenge{Number: x.entry.numberOf(configured),
+		c := wire.AppendChallenge(nil, &wire.Challenge{Number: number[x.addr],
 			Cookie: uint64(i), Seen: x.addr})
 		d := forge("seed", 1, c)
 		w.step(x, func(out *Outbox) { x.Receive(w.now, addrOf(9), d, out) })
@@ -896,9 +895,9 @@ func TestJoinUnderLoss(t *testing.T) {
 		w.start("seed", 0, 1, nil)
 		w.loss = 0.4
 		x := w.start("x", 1, 1, nil, 0)
-		for end := w.now.Add(30 * time.Second); !x.entry.welcomed && w.advance(end); {
+		for end := w.now.Add(30 * time.Second); !x.door.Welcomed() && w.advance(end); {
 		}
-		if !x.entry.welcomed {
+		if !x.door.Welcomed() {
 			t.Errorf("run %d: it is not in after 30 s", run)
 		}
 	}
@@ -935,9 +934,10 @@ func TestPausesOfJoins(t *testing.T) {
 // An answer that comes minutes later is none.
 func TestLateAnswer(t *testing.T) {
 	w := newWorld(t)
+	number := w.joins()
 	nodes := w.cluster(2, nil)
 	x := nodes[1]
-	late := wire.AppendWelcome(nil, &wire.Welcome{Number: x.entry.numberOf(configured),
+	late := wire.AppendWelcome(nil, &wire.Welcome{Number: number[x.addr],
 		Live: 9, ClusterID: 1, Seen: x.addr})
 	w.run(2 * time.Minute)
 	before := x.ClusterID()

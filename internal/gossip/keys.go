@@ -6,7 +6,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/state"
-	"github.com/starling-gossip/starling/internal/gossip/topology"
 )
 
 // How the node takes part in everybody's versioned keys (package state).
@@ -88,17 +87,15 @@ type keysHost struct{ streamHost }
 
 func (h keysHost) Changed(_ Time, c state.Change) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: KeyChanged, Key: KeyEvent{
-		Owner: c.Owner, OwnerName: h.n.nameOf(c.Owner), Key: c.Key, Value: c.Value,
+		Owner: c.Owner, OwnerName: nameIn(h.n.roster.Table(), c.Owner), Key: c.Key, Value: c.Value,
 		Version: c.Version, Gone: c.Gone,
 	}})
 }
 
 func (h keysHost) Reset(_ Time, owner member.ID) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: KeysReset,
-		Key: KeyEvent{Owner: owner, OwnerName: h.n.nameOf(owner)}})
+		Key: KeyEvent{Owner: owner, OwnerName: nameIn(h.n.roster.Table(), owner)}})
 }
-
-func (h keysHost) Ring() *topology.Ring { return h.n.ring }
 
 // SendState sends nothing while the budget for the peer's zone is spent. Writes wait before; views,
 // questions and answers are sent again, and would take all of the budget that writes wait for.
@@ -106,9 +103,7 @@ func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
 	if h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
 		return 0
 	}
-	start := h.n.open(to.Instance())
-	h.n.out.arena = append(h.n.out.arena, messages...)
-	return h.n.closeFree(start, plane.PeerOf(&to))
+	return h.n.flow.Send(plane.PeerOf(&to), plane.Own, messages)
 }
 
 // StateFingerprint returns a hash over what this node holds of live members' keys, 0 while nobody

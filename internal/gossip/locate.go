@@ -5,6 +5,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip/coords"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
 )
 
 // Location is where a member stands.
@@ -12,7 +13,7 @@ type Location = coords.Location
 
 // Errors of a Locate. ErrNoAnswer comes with its MemberLocated.
 var (
-	ErrNoMember = coords.ErrNoMember
+	ErrNoMember = plane.ErrNoMember
 	ErrLookups  = coords.ErrLookups
 	ErrNoAnswer = coords.ErrNoAnswer
 )
@@ -27,7 +28,7 @@ func (v View) Measured(id member.ID) time.Duration { return v.n.coords.Measured(
 type coordsHost struct{ env }
 
 func (h coordsHost) Located(id member.ID, at Location, err error) {
-	m, ok := h.n.table.Get(id)
+	m, ok := h.n.roster.Table().Get(id)
 	if !ok {
 		m = member.Member{ID: id}
 	}

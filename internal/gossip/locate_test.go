@@ -150,7 +150,7 @@ func TestLocateFloods(t *testing.T) {
 	w.run(time.Second)
 	n := all[0]
 	ask := wire.AppendHeader(nil, wire.Header{Cluster: n.cluster, From: all[1].id,
-		Generation: 1, To: n.instance})
+		Generation: 1, To: n.roster.Instance()})
 	for seq := range uint16(200) {
 		ask = wire.AppendLocate(ask, seq)
 	}
@@ -160,7 +160,7 @@ func TestLocateFloods(t *testing.T) {
 		t.Errorf("%d packets for 200 questions", len(out.Packets))
 	}
 	forged := wire.AppendHeader(nil, wire.Header{Cluster: n.cluster, From: member.IDOf("x"),
-		Generation: 1, To: n.instance})
+		Generation: 1, To: n.roster.Instance()})
 	out.Reset()
 	n.Receive(w.now, addrOf(99), wire.AppendLocate(forged, 1), &out)
 	for _, p := range out.Packets {

@@ -2,9 +2,9 @@ package gossip
 
 import (
 	"iter"
-	"math/rand/v2"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/multicast"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -16,13 +16,6 @@ import (
 // How the node takes part in everybody's streams (package stream) and brings fresh pieces of them
 // to the others (package multicast). Messages have budgets of their own, so that news of members
 // keeps its share, and they keep theirs.
-
-func (n *Node) launchMessages() {
-	n.streams = stream.New(streamHost{n}, n.cfg.Streams)
-	tree := n.cfg.Tree
-	tree.Size = n.cfg.room()
-	n.relay = multicast.New(tree, relayHost{n}, n.streams)
-}
 
 // StreamStats returns what the node counts of messages, TreeStats of how they travel.
 func (v View) StreamStats() stream.Stats {
@@ -57,20 +50,26 @@ func (v View) Topics() []stream.Topic {
 	return v.n.streams.Topics(v.n.now)
 }
 
-// sendMessages sends messages in a datagram of their own, outside the budget of news.
-func (n *Node) sendMessages(to plane.Peer, messages []byte) {
-	start := n.open(to.Instance)
-	n.out.arena = append(n.out.arena, messages...)
-	n.closeFree(start, to)
+// Messages goes through the messages that were delivered here, or published, and are still held:
+// those of one origin in order. Their bytes are never written to again.
+func (v View) Messages() iter.Seq[Message] {
+	return func(yield func(Message) bool) {
+		if v.n.streams == nil {
+			return
+		}
+		for m := range v.n.streams.Messages() {
+			if !yield(messageOf(v.n.roster.Table(), &m)) {
+				return
+			}
+		}
+	}
 }
 
 // streamHost is the node as its streams see it.
-type streamHost struct{ n *Node }
+type streamHost struct{ env }
 
 func (h streamHost) Self() member.ID         { return h.n.id }
-func (h streamHost) Generation() uint64      { return h.n.self.Value().Generation }
-func (h streamHost) Table() *member.Table    { return &h.n.table }
-func (h streamHost) Rand() *rand.Rand        { return h.n.rng }
+func (h streamHost) Generation() uint64      { return h.n.roster.Record().Generation }
 func (h streamHost) Short(to member.ID) bool { return h.n.quota.MustWait(h.n.now, to, lot) }
 
 func (h streamHost) Tight() bool {
@@ -78,10 +77,11 @@ func (h streamHost) Tight() bool {
 }
 
 func (h streamHost) Near() []topology.Place {
-	if !h.n.ring.Mixed() {
+	if !h.n.roster.Ring().Mixed() {
 		return nil
 	}
-	return h.n.ring.Zone(h.n.zone())
+	self := h.n.roster.Self()
+	return h.n.roster.Ring().Zone(topology.PlaceOf(&self).Zone())
 }
 
 func (h streamHost) Room() int { return h.n.quota.Datagram(h.n.cfg.room()) }
@@ -95,7 +95,7 @@ func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 			return
 		}
 	}
-	h.n.sendMessages(plane.PeerOf(&to), messages)
+	h.n.flow.Send(plane.PeerOf(&to), plane.Own, messages)
 }
 
 func (h streamHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
@@ -105,27 +105,28 @@ func (h streamHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now
 func (h streamHost) Heard(id member.ID) Time { return h.n.ways.Heard(id) }
 
 func (h streamHost) Deliver(_ Time, m stream.Message) {
-	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessageDelivered, Message: h.n.message(&m)})
+	e := Event{Kind: MessageDelivered, Message: messageOf(h.Table(), &m)}
+	h.n.out.Events = append(h.n.out.Events, e)
 }
 
-// message is a message as the user sees it.
-func (n *Node) message(m *stream.Message) Message {
+// messageOf is a message as the user sees it.
+func messageOf(t *member.Table, m *stream.Message) Message {
 	return Message{
-		Origin: m.Origin, OriginName: n.nameOf(m.Origin), Generation: m.Generation, Seq: m.Seq,
+		Origin: m.Origin, OriginName: nameIn(t, m.Origin), Generation: m.Generation, Seq: m.Seq,
 		Topic: m.Topic, Payload: m.Payload,
 	}
 }
 
 func (h streamHost) Lose(_ Time, l stream.Lost) {
-	ev := Lost{Origin: l.Origin, OriginName: h.n.nameOf(l.Origin), Generation: l.Generation,
-		Count: int(l.Count)}
+	ev := Lost{Origin: l.Origin, OriginName: nameIn(h.Table(), l.Origin),
+		Generation: l.Generation, Count: int(l.Count)}
 	if l.Seq >= l.Count {
 		ev.From, ev.To = l.Seq+1-l.Count, l.Seq
 	}
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: MessagesLost, Lost: ev})
 }
 
-func (h streamHost) Twin(Time) { h.n.twin = true }
+func (h streamHost) Twin(Time) { h.n.in.twin = true }
 
 func (h streamHost) Writable(Time) {
 	h.n.out.Events = append(h.n.out.Events, Event{Kind: Writable})
@@ -144,8 +145,8 @@ func (h streamHost) Mark(_ Time, m stream.Mark) {
 	}
 }
 
-func (n *Node) nameOf(id member.ID) string {
-	m, ok := n.table.Get(id)
+func nameIn(t *member.Table, id member.ID) string {
+	m, ok := t.Get(id)
 	if !ok {
 		return ""
 	}
@@ -153,20 +154,17 @@ func (n *Node) nameOf(id member.ID) string {
 }
 
 // relayHost is the node as its relay sees it.
-type relayHost struct{ n *Node }
+type relayHost struct{ env }
 
-func (h relayHost) Self() member.ID      { return h.n.id }
-func (h relayHost) Generation() uint64   { return h.n.self.Value().Generation }
-func (h relayHost) Table() *member.Table { return &h.n.table }
-func (h relayHost) Ring() *topology.Ring { return h.n.ring }
-func (h relayHost) Rand() *rand.Rand     { return h.n.rng }
-func (h relayHost) RTT() time.Duration   { return h.n.detector.RTT() }
+func (h relayHost) Self() member.ID    { return h.n.id }
+func (h relayHost) Generation() uint64 { return h.n.roster.Record().Generation }
+func (h relayHost) RTT() time.Duration { return h.n.detector.RTT() }
 
 func (h relayHost) Losses() (failed, of int) {
-	if h.n.lossy == nil {
-		return 0, 1
+	if d, ok := h.n.detector.(detect.Lossy); ok {
+		return d.Losses()
 	}
-	return h.n.lossy.Losses()
+	return 0, 1
 }
 
 func (h relayHost) Silent(zone uint16) bool {
@@ -183,7 +181,9 @@ func (h relayHost) Epoch(now Time) uint64 {
 	return (h.Generation() + uint64(now.Sub(h.n.start)/time.Millisecond)) / milliseconds
 }
 
-func (h relayHost) Send(_ Time, to plane.Peer, messages []byte) { h.n.sendMessages(to, messages) }
+func (h relayHost) Send(_ Time, to plane.Peer, messages []byte) {
+	h.n.flow.Send(to, plane.Own, messages)
+}
 
 func (h relayHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
 
@@ -205,7 +205,7 @@ func (h relayHost) Confirmed(now Time, p multicast.Progress) {
 	if p.Done {
 		for seq := p.First; seq <= p.Last; seq++ {
 			n.streams.Closed(now, p.Generation, seq)
-			n.streams.Lone(p.Generation, seq, p.Have <= 1 && n.lacks())
+			n.streams.Lone(p.Generation, seq, p.Have <= 1 && n.door.Lacks())
 		}
 	}
 	n.spreads.confirmed(n.out, &p)

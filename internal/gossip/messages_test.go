@@ -281,7 +281,7 @@ func TestPublishedBeforeANewGeneration(t *testing.T) {
 			t.Fatal("all are on their way already")
 		}
 		n.begin(w.now, out)
-		n.goAbove(n.self.Value().Generation, 0)
+		n.roster.GoAbove(n.roster.Record().Generation, 0)
 		n.finish()
 	})
 	w.run(5 * time.Second)

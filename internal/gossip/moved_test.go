@@ -175,13 +175,13 @@ func TestSwapped(t *testing.T) {
 				switch {
 				case e.Kind == MemberFailed:
 					if failed[e.Member.ID]++; failed[e.Member.ID] > 1 || !moved(e.Member.ID) {
-						t.Errorf("%s is told %d times that %s failed", p.self.Value().Name,
+						t.Errorf("%s is told %d times that %s failed", p.roster.Record().Name,
 							failed[e.Member.ID], e.Member.Name())
 					}
 				case e.Kind == MemberRecovered && failed[e.Member.ID] > 0 &&
 					e.Member.Addr() == addrOf(int(e.Member.Name()[1]-'0')):
 					t.Errorf("%s is told that %s is back at %s, where another lives",
-						p.self.Value().Name, e.Member.Name(), e.Member.Addr())
+						p.roster.Record().Name, e.Member.Name(), e.Member.Addr())
 				}
 			}
 		}

@@ -10,18 +10,17 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/called"
 	"github.com/starling-gossip/starling/internal/gossip/coords"
 	"github.com/starling-gossip/starling/internal/gossip/detect"
-	"github.com/starling-gossip/starling/internal/gossip/marks"
+	"github.com/starling-gossip/starling/internal/gossip/door"
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/multicast"
-	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/quota"
-	"github.com/starling-gossip/starling/internal/gossip/rate"
 	"github.com/starling-gossip/starling/internal/gossip/reach"
 	"github.com/starling-gossip/starling/internal/gossip/reconcile"
-	"github.com/starling-gossip/starling/internal/gossip/rumor"
+	"github.com/starling-gossip/starling/internal/gossip/roster"
 	"github.com/starling-gossip/starling/internal/gossip/state"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
-	"github.com/starling-gossip/starling/internal/gossip/topology"
+	"github.com/starling-gossip/starling/internal/gossip/upkeep"
 	"github.com/starling-gossip/starling/internal/gossip/ways"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -33,81 +32,19 @@ const Version = 2
 // It is not safe for concurrent use.
 type Node struct {
 	View
+	planes
 	cfg     Config
 	cluster uint32
+	id      member.ID
 	rng     *rand.Rand
 	proof   *rand.Rand // of numbers that nobody may guess
-	name    []byte     // the cluster's
-	family  Family     // of the socket
-	routes  Family     // of the host
-
-	id       member.ID
-	self     member.Handle
-	inc      uint32
-	instance uint32
-	start    Time
-
-	table    member.Table
-	ring     *topology.Ring // of the table
-	detector detect.Detector
-	listener detect.Listener  // the detector, if it is one
-	prober   detect.Prober    // the detector, if it is one
-	lossy    detect.Lossy     // the detector, if it is one
-	accruer  detect.Accruer   // the detector, if it is one
-	damper   detect.Damper    // the detector, if it is one
-	reach    *reach.Reach     // which members it reaches
-	news     rumor.Queue      // of members, by ID
-	streams  *stream.Streams  // what everybody publishes, as this node has it
-	relay    *multicast.Relay // how it travels
-	spreads  spreads
-	keys     *state.Store // what everybody tells about itself, as this node has it
-	seq      uint64       // of this node's last message
-
-	repair   *reconcile.Repair
-	shown    wire.Fingerprint // in the current datagram, if hasShown
-	shownBy  member.Member
-	twin     bool // the current datagram shows that a former process was in this node's generation
-	hasShown bool
-	hushed   bool // what is learned now is not spread
-
-	budget   rate.Bucket
-	replies  rate.Bucket // for what strangers and the dead provoke
-	welcomes rate.Bucket // for the samples that newcomers get
-	flushAt  Time        // no news leaves before; the coalescing delay, or the pace of a storm
-
-	verdicts verdicts
-	alarms   *alarms.Alarms // which members do not answer which
-	words    rumor.Queue    // messages that are spread as they are, by key
-
-	entry    entry
-	called   *called.Called // whether its address leads to it
-	identity identity
-	settings wire.Hashes // this node's
-	unlike   []Unlike    // in which others differ from them
-	deserted bool        // it had the last live members forgotten unheard, and has met nobody since
-	graves   marks.Table[member.ID, grave]
-	coords   *coords.Coords // where this node stands, and others do
-	ways     *ways.Ways     // to the members that it talks to
-	upkeep   upkeep
-	unproven unproven
-	told     []member.ID // in the news of the current datagram
-	size     int         // of the current datagram, in bytes
-	// the types of the messages that the current datagram held so far, a bit each
-	asked  uint64
-	kin    bool          // a Mistaken of the current datagram comes from a member of this cluster
-	wanted []member.ID   // records to ask the sender of the current datagram for
-	ends   []wire.Update // to tell it
-
+	start   Time
+	flow    *flow.Flow     // what leaves
+	roster  *roster.Roster // the members that it knows
+	spreads spreads        // how far its messages have come
+	seq     uint64         // of its last message
+	in      datagram
 	stats   Stats
-	traffic traffic
-	quota   *quota.Quota  // what this node's zone may send to others
-	planes  []plane.Plane // all that are one; the order is fixed, and means nothing
-	enders  []plane.Ender // those of them that hear of the end of a datagram
-	// the deadline, once it was asked for after a step: it changes in steps alone
-	due      Time
-	dueKnown bool
-	readers  [wire.Planes]plane.Plane // which of them reads what
-	stopped  bool
 
 	now Time    // of the current step
 	out *Outbox // of the current step
@@ -137,51 +74,43 @@ func New(cfg *Config, self Self, rng, proof rand.Source) (*Node, error) {
 		return nil, fmt.Errorf("this node: %w", err)
 	}
 	n := &Node{
-		cfg:      c,
-		cluster:  wire.ClusterHash(c.Cluster),
-		rng:      rand.New(rng),
-		proof:    rand.New(proof),
-		name:     []byte(c.Cluster),
-		family:   self.Family,
-		routes:   self.Routes,
-		settings: c.hashes(),
-		identity: identity{id: self.ClusterID},
-		id:       member.IDOf(r.Name),
-		news:     rumor.NewQueue(c.Rounds, enough),
-		words:    rumor.NewQueue(c.Rounds, enough),
-		graves:   marks.Table[member.ID, grave]{Max: maxGraves},
-		entry:    entry{door: door{guests: marks.Table[member.ID, welcomed]{Max: maxGuests}}},
-
-		now: Never,
+		cfg:     c,
+		cluster: wire.ClusterHash(c.Cluster),
+		id:      member.IDOf(r.Name),
+		rng:     rand.New(rng),
+		proof:   rand.New(proof),
+		now:     Never,
 	}
 	n.View = View{n}
-	n.table.SetHome(r.Zone)
-	n.reach = reach.New(0, reachHost{env{n}}, c.Retention/2)
-	n.quota = quota.New(quotaHost{env{n}}, c.quota())
-	n.setFamily()
-	n.setSelf(member.Share(r))
+	table := new(member.Table)
+	n.flow = flow.New(n.cluster, c.MTU, n.id, table)
+	n.roster = roster.New(roster.Setup{
+		Self: r, Family: self.Family, Routes: self.Routes, Private: c.private(),
+		Fanout: c.Fanout, Rounds: c.Rounds, Coalesce: c.Coalesce,
+	}, n.flow, table, n.rng)
+	e := env{n, n.roster}
+	n.reach = reach.New(0, reachHost{e}, c.Retention/2)
+	n.quota = quota.New(quotaHost{e, n.reach}, c.quota())
+	n.flow.Meter = n.quota
+	n.door = door.New(door.Setup{
+		Cluster: c.Cluster, ClusterID: self.ClusterID, Detector: uint8(c.Detector),
+		DetectorName: c.Detector.String(), Examines: c.Detector == INQUEST, MTU: c.MTU,
+		JoinRetry: c.JoinRetry, Reseed: c.Reseed, Retention: c.Retention, Grace: c.Inquest.Grace,
+		LastRound: c.Rounds[len(c.Rounds)-1], Settings: c.settings(),
+	}, n.roster, n.flow, n.rng, n.proof)
 	return n, nil
 }
-
-// enough duplicates of a rumor tell that the others know it.
-const enough = 8
 
 // Deadline returns the next moment that the node needs Wake; 0 before the first Wake, Never once it
 // has stopped.
 func (n *Node) Deadline() Time {
 	switch {
-	case n.stopped:
+	case n.door.Stopped():
 		return Never
 	case n.detector == nil:
 		return 0
 	}
-	if !n.dueKnown {
-		n.dueKnown, n.due = true, min(n.upkeep.due, n.entry.due(), n.flushDue())
-		for _, p := range n.planes {
-			n.due = min(n.due, p.Deadline())
-		}
-	}
-	return n.due
+	return n.planes.deadline(n.roster.News.Due())
 }
 
 // Wake does what has fallen due.
@@ -189,31 +118,28 @@ func (n *Node) Wake(now Time, out *Outbox) {
 	if !n.begin(now, out) {
 		return
 	}
-	for _, p := range n.planes {
-		if p.Deadline() <= n.now {
-			p.Wake(n.now)
-		}
-	}
-	n.wakeEntry()
-	n.wakeUpkeep()
+	n.planes.wake(n.now)
 	n.finish()
 }
 
 // begin opens a step. A step that comes long after the deadline tells that this process stood
 // still.
 func (n *Node) begin(now Time, out *Outbox) bool {
-	if n.stopped {
+	if n.door.Stopped() {
 		return false
 	}
 	n.out = out
-	n.unproven.source = netip.AddrPort{}
 	if n.detector == nil {
 		n.now = now
+		n.flow.Begin(now, &out.Out)
 		n.launch()
 		return true
 	}
 	awake := max(n.now, n.Deadline()) // up to then nothing was late
 	n.now, n.dueKnown = max(now, n.now), false
+	n.flow.Begin(n.now, &out.Out)
+	n.roster.Begin(n.now)
+	n.door.Begin(n.now)
 	if awake != Never && n.now.Sub(awake) > n.cfg.Stall {
 		n.stalled(n.now.Sub(awake))
 	}
@@ -223,16 +149,16 @@ func (n *Node) begin(now Time, out *Outbox) bool {
 // finish closes a step: messages and news that came in go out at once, unless the last went out a
 // moment ago.
 func (n *Node) finish() {
-	if !n.stopped {
-		n.complete()
-		n.drain()
+	if !n.door.Stopped() {
+		n.door.Complete()
+		n.door.Drain()
 		n.relay.Flush(n.now)
 		n.keys.Flush(n.now)
-		n.tellRoom()
+		n.spreads.tellRoom(n.out)
 	}
 	n.reach.Settle(n.now)
-	if n.flushDue() <= n.now && !n.stopped {
-		n.flush()
+	if n.roster.News.Due() <= n.now && !n.door.Stopped() {
+		n.roster.News.Push()
 	}
 	n.out = nil
 }
@@ -240,105 +166,38 @@ func (n *Node) finish() {
 // launch sets the clock going, once the time is known.
 func (n *Node) launch() {
 	n.start = n.now
-	n.table.Merge(n.now, member.Fact{Record: n.self, Incarnation: n.inc})
-	n.ring = topology.NewRing(&n.table)
-	n.budget = rate.Full(n.cfg.Budget, max(n.cfg.Budget/4, 8*n.cfg.MTU), n.now)
-	n.replies = rate.Full(replyRate, replyRate, n.now)
-	n.welcomes = rate.Full(welcomeRate, 2*welcomeRate, n.now)
-	n.repair = reconcile.New(repairHost{n}, n.cfg.Repair)
-	n.launchMessages()
-	n.coords = coords.New(coordsHost{env{n}})
-	n.called = n.newCalled()
-	n.ways = ways.New(n.now, waysHost{env{n}}, n.Longest())
-	n.alarms = alarms.New(alarmsHost{env{n}}, n.cfg.ShareSuspicions)
-	n.keys = state.New(keysHost{streamHost{n}}, n.cfg.Keys)
+	n.roster.Start(n.now)
+	n.flow.Start(n.now, n.cfg.Budget)
+	e := env{n, n.roster}
+	n.repair = reconcile.New(repairHost{e}, n.cfg.Repair)
+	n.streams = stream.New(streamHost{e}, n.cfg.Streams)
+	tree := n.cfg.Tree
+	tree.Size = n.cfg.room()
+	n.relay = multicast.New(tree, relayHost{e}, n.streams)
+	n.coords = coords.New(coordsHost{e})
+	n.called = called.New(n.now, calledHost{e, n.reach}, n.cfg.round())
+	n.ways = ways.New(n.now, waysHost{e}, n.flow.Longest())
+	n.alarms = alarms.New(alarmsHost{e}, n.cfg.ShareSuspicions)
+	n.keys = state.New(keysHost{streamHost{e}}, n.cfg.Keys)
 	n.detector = n.cfg.Detector.row().start(n)
-	n.listener, _ = n.detector.(detect.Listener)
-	n.prober, _ = n.detector.(detect.Prober)
-	n.accruer, _ = n.detector.(detect.Accruer)
-	n.damper, _ = n.detector.(detect.Damper)
-	n.lossy, _ = n.detector.(detect.Lossy)
-	n.planes = []plane.Plane{
-		n.detector, n.reach, n.called, n.repair, n.streams, n.relay, n.keys, n.alarms, n.coords,
-		n.ways, n.quota,
+	n.upkeep = upkeep.New(n.now, upkeep.Setup{
+		Reconnect: n.cfg.Reconnect, Retention: n.cfg.Retention, Private: n.cfg.private(),
+	}, n.roster, n.flow, n.rng, n.reach, n.called)
+	n.roster.Parts = roster.Parts{Host: rosterHost{n}, Detector: n.detector, Called: n.called,
+		Reach: n.reach, Keys: n.keys, Door: n.door}
+	if d, ok := n.detector.(detect.Lossy); ok {
+		n.roster.Losses = d.Losses
 	}
-	for _, p := range n.planes {
-		if e, ok := p.(plane.Ender); ok {
-			n.enders = append(n.enders, e)
-		}
-	}
-	n.readers = [wire.Planes]plane.Plane{
-		wire.Probing: n.detector, wire.Repairs: n.repair, wire.Tree: n.relay,
-		wire.Streams: n.streams, wire.Keys: n.keys, wire.Quota: n.quota, wire.Places: n.coords,
-		wire.Ways: n.ways,
-	}
-	n.launchEntry()
-	n.launchUpkeep()
+	n.planes.list()
+	n.door.Start(n.now, door.Parts{Host: doorHost{n}, Detector: n.detector, Reach: n.reach,
+		Called: n.called, Streams: n.streams, Relay: n.relay, Repair: n.repair})
 }
 
-// stalled makes up for a gap in which this process stood still. After a long one its table is a
-// dream of the past: it comes in anew and learns what there is, so that it brings nobody back that
-// the others have forgotten.
+// stalled makes up for a gap in which this process stood still.
 func (n *Node) stalled(gap time.Duration) {
 	n.stats.Stalls++
 	n.out.Events = append(n.out.Events, Event{Kind: StoodStill, Gap: gap})
-	n.wake(gap)
-	for _, p := range n.planes {
-		p.Stalled(n.now, gap)
-	}
-	if gap > n.cfg.Retention/2 {
-		n.rejoin()
-	}
-}
-
-// Table returns what the node knows of all members, itself included. The caller only reads it,
-// between steps.
-func (n *Node) Table() *member.Table { return &n.table }
-
-// Self returns what the node says of itself.
-func (n *Node) Self() member.Member {
-	m, ok := n.table.Get(n.id)
-	if !ok {
-		r := n.self.Value()
-		m = member.Member{ID: n.id, Handle: n.self, Check: r.Check()}
-	}
-	return m
-}
-
-// Health returns the detector's local health: 0 is good, higher is worse.
-func (v View) Health() int {
-	if v.n.detector == nil {
-		return 0
-	}
-	return v.n.detector.Health()
-}
-
-// RTT returns the smoothed round-trip time to the members, 0 while unknown.
-func (v View) RTT() time.Duration {
-	if v.n.detector == nil {
-		return 0
-	}
-	return v.n.detector.RTT()
-}
-
-// Phi returns the level of suspicion of a member at a moment, −log10 of the probability that it
-// lives and is only late; ok is false if the detector has none, which only ACCRUAL does, or if this
-// node does not watch the member.
-func (v View) Phi(now Time, id member.ID) (phi float64, ok bool) {
-	if v.n.accruer == nil {
-		return 0, false
-	}
-	return v.n.accruer.Phi(now, id)
-}
-
-// Damped returns how long a member that came back lately in the same life may be silent at a
-// moment, how long others may, and how many of its returns count still; 0 returns if it did not
-// come back, or if the detector does not damp, which only INQUEST does.
-func (v View) Damped(now Time, id member.ID) (grace, usual time.Duration, returns int) {
-	if v.n.damper == nil {
-		return 0, 0, 0
-	}
-	return v.n.damper.Damped(now, id)
+	n.planes.stalled(n.now, gap)
 }
 
 // Connected tells what came of a Connect that the node asked for, if anything did.
@@ -346,8 +205,8 @@ func (n *Node) Connected(now Time, c Connect, o detect.Outcome, out *Outbox) {
 	if !n.begin(now, out) {
 		return
 	}
-	if n.prober != nil {
-		n.prober.Connected(n.now, c.Peer, o)
+	if d, ok := n.detector.(detect.Prober); ok {
+		d.Connected(n.now, c.Peer, o)
 	}
 	n.finish()
 }
@@ -369,78 +228,14 @@ func (n *Node) TakenFrom(now Time, from netip.Addr, out *Outbox) {
 	n.finish()
 }
 
-// Stopped says whether the node has left, or had to stop. It does nothing any more.
-func (n *Node) Stopped() bool { return n.stopped }
-
-// setSelf makes a record this node's own.
-func (n *Node) setSelf(h member.Handle) {
-	n.self = h
-	n.instance = member.Instance(n.id, uint32(h.Value().Generation))
-}
-
-// tell puts an event about a member in the outbox.
-func (n *Node) tell(kind EventKind, m member.Member) {
-	n.out.Events = append(n.out.Events, Event{Kind: kind, Member: m})
-}
-
-// host is the node as its detector sees it.
-type host struct{ n *Node }
-
-func (h host) Self() member.ID      { return h.n.id }
-func (h host) Table() *member.Table { return &h.n.table }
-func (h host) Ring() *topology.Ring { return h.n.ring }
-func (h host) Rand() *rand.Rand     { return h.n.rng }
-
-func (h host) Send(_ Time, to plane.Peer, messages []byte) { h.n.sendProbe(to, messages) }
-
-func (h host) Suspect(_ Time, id member.ID) { h.n.accuse(id, member.Suspect, 0) }
-func (h host) Fail(_ Time, id member.ID)    { h.n.accuse(id, member.Failed, 0) }
-
-func (h host) Connect(_ Time, to plane.Peer) {
-	h.n.out.Connects = append(h.n.out.Connects, Connect{to})
-}
-
-func (h host) Alarm(_ Time, id member.ID, on bool) {
-	if m, ok := h.n.table.Get(id); ok && m.State.Live() && !on {
-		h.n.streams.Heard(h.n.now)
+// Unopened tells that a datagram of so many bytes came from an address and did not open: it is
+// sealed with a key that this node lacks, or it is not sealed, or it is and this node has no key.
+// Its sender is told so, ten times a second at most, by a datagram that is shorter; what is as
+// short as that is not answered, so that two nodes never answer each other.
+func (n *Node) Unopened(now Time, from netip.AddrPort, size int, out *Outbox) {
+	if !n.begin(now, out) {
+		return
 	}
-	h.n.alarms.Raise(h.n.now, id, on)
+	n.door.Unopened(from, size)
+	n.finish()
 }
-
-func (h host) FailWith(_ Time, id member.ID, e detect.Evidence) { h.n.failWith(id, e) }
-
-func (h host) FailHere(_ Time, id member.ID, e detect.Evidence) {
-	h.n.quiet(func() { h.n.failWith(id, e) })
-}
-
-func (h host) Forget(_ Time, id member.ID) {
-	if m, ok := h.n.table.Get(id); ok && !m.State.Live() {
-		h.n.forget(id)
-	}
-}
-
-func (h host) Unreachable(_ Time, id member.ID, on bool) {
-	h.n.reach.SetSilent(h.n.now, id, on)
-}
-
-func (h host) Silent(_ Time, zone uint16, on bool) { h.n.reach.SetZoneSilent(h.n.now, zone, on) }
-
-func (h host) Spread(_ Time, key uint64, message []byte) {
-	h.n.spread(key, message)
-}
-
-func (h host) Undecided(_ Time, silent int) { h.n.reach.SetUndecided(silent) }
-
-func (h host) Isolated(_ Time, on, unheard bool) {
-	h.n.reach.SetAlone(h.n.now, on, unheard)
-}
-
-func pick(on bool, yes, no EventKind) EventKind {
-	if on {
-		return yes
-	}
-	return no
-}
-
-// Bridged says whether a bridge has spoken since a moment, or all live members can be sent to.
-func (h host) Bridged(now, since Time) bool { return h.n.reach.Bridged(now, since) }

@@ -287,7 +287,7 @@ func TestLeave(t *testing.T) {
 	w.run(30 * time.Second)
 	for _, p := range w.up() {
 		if count(p, MemberFailed) > 0 || count(p, MemberLeft) != 1 {
-			t.Errorf("%s: %d failed, %d left", p.self.Value().Name, count(p, MemberFailed),
+			t.Errorf("%s: %d failed, %d left", p.roster.Record().Name, count(p, MemberFailed),
 				count(p, MemberLeft))
 		}
 	}
@@ -345,12 +345,12 @@ func TestRetention(t *testing.T) {
 			continue
 		}
 		if _, ok := p.Table().Get(dead.id); ok {
-			t.Errorf("%s still remembers the dead", p.self.Value().Name)
+			t.Errorf("%s still remembers the dead", p.roster.Record().Name)
 		}
 	}
 	w.onEvent = func(p *peer, e Event) {
 		if e.Kind == MemberJoined && e.Member.ID == dead.id {
-			t.Errorf("%s: the straggler brought the forgotten back", p.self.Value().Name)
+			t.Errorf("%s: the straggler brought the forgotten back", p.roster.Record().Name)
 		}
 	}
 	w.resume(sleeper)

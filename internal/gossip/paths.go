@@ -7,7 +7,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/ways"
-	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // MaxPaths bounds how many ways a node keeps something of: those of the last probes.
@@ -28,14 +27,14 @@ func (v View) Paths(now Time) (all []Path) {
 	}
 	broken := v.n.Broken(now)
 	for _, w := range v.n.ways.All(now) {
-		all = append(all, Path{Way: w, Port: v.n.portOf(now, w.Member.ID),
+		all = append(all, Path{Way: w, Port: v.portOf(now, w.Member.ID),
 			Broken: slices.Contains(broken, w.Member.ID)})
 	}
 	return all
 }
 
 // Longest returns how many bytes a datagram of this node has at most, before sealing.
-func (n *Node) Longest() int { return wire.RoomOf(n.cfg.MTU) }
+func (v View) Longest() int { return v.n.flow.Longest() }
 
 // LastHeard returns when the last datagram of a live member came, of those that this node talks to;
 // 0: none has.
@@ -50,7 +49,7 @@ func (v View) LastHeard() Time {
 type waysHost struct{ env }
 
 func (h waysHost) Proof() *rand.Rand { return h.n.proof }
-func (h waysHost) Leaving() bool     { return h.n.entry.leaving }
+func (h waysHost) Leaving() bool     { return h.n.door.Leaving() }
 
 func (h waysHost) MustWait(now Time, id member.ID, bytes int) bool {
 	return h.n.quota.MustWait(now, id, bytes)

@@ -120,10 +120,10 @@ func TestSmallPathIsTold(t *testing.T) {
 			for _, x := range p.Paths(w.now) {
 				if small := p == e || x.Member.Name() == "e"; !small {
 					if x.Over > 0 || x.Passed != wire.MinRoom {
-						t.Errorf("%s to %s: %+v", p.self.Value().Name, x.Member.Name(), x)
+						t.Errorf("%s to %s: %+v", p.roster.Record().Name, x.Member.Name(), x)
 					}
 				} else if x.Passed > 1072 || x.Passed < 1072-32 && loss == 0 || x.Over <= 1072 {
-					t.Errorf("%s to %s: %d pass, %d do not", p.self.Value().Name,
+					t.Errorf("%s to %s: %d pass, %d do not", p.roster.Record().Name,
 						x.Member.Name(), x.Passed, x.Over)
 				}
 			}
@@ -136,7 +136,7 @@ func TestSmallPathIsTold(t *testing.T) {
 		for _, p := range w.nodes {
 			for _, x := range p.Paths(w.now) {
 				if x.Over > 0 || x.Passed != wire.MinRoom {
-					t.Errorf("long after: %s to %s: %d pass, %d do not", p.self.Value().Name,
+					t.Errorf("long after: %s to %s: %d pass, %d do not", p.roster.Record().Name,
 						x.Member.Name(), x.Passed, x.Over)
 				}
 			}
@@ -270,7 +270,7 @@ func doubtsOfAllWays(t *testing.T, run uint64) (doubted int, found bool) {
 	}
 	doubt := func() {
 		for _, p := range nodes[1:] {
-			nodes[0].ways.Unanswered(w.now, member.IDOf(p.self.Value().Name))
+			nodes[0].ways.Unanswered(w.now, member.IDOf(p.roster.Record().Name))
 		}
 	}
 	for range 20 {
@@ -283,7 +283,7 @@ func doubtsOfAllWays(t *testing.T, run uint64) (doubted int, found bool) {
 		t.Errorf("%d bytes of Pads without any doubt", sent)
 	}
 	for _, p := range nodes[1:] {
-		if x, ok := pathTo(w, nodes[0], p.self.Value().Name); ok &&
+		if x, ok := pathTo(w, nodes[0], p.roster.Record().Name); ok &&
 			w.now.Sub(x.Heard) < time.Second {
 			w.narrowTo(600, p)
 		}

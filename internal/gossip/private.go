@@ -61,7 +61,7 @@ func (v View) Unbridged(id member.ID) bool { return v.n.reach.Unbridged(id) }
 
 // Deserted says whether this node had the last of the live members forgotten though it could not
 // reach them, and has met no live one since: they may be a cluster without it.
-func (v View) Deserted() bool { return v.n.deserted }
+func (v View) Deserted() bool { return v.n.roster.Deserted() }
 
 // Broken returns the live members that do not answer this node, and that others hear, as far as the
 // last half minute tells; only INQUEST knows. Nobody is broken to a node that is isolated, where it
@@ -91,8 +91,8 @@ func (v View) OwnFiltered(now Time) bool {
 }
 
 // portOf returns what is known of a member's TCP port; only INQUEST tries those of others.
-func (n *Node) portOf(now Time, id member.ID) detect.Port {
-	if d, ok := n.detector.(interface {
+func (v View) portOf(now Time, id member.ID) detect.Port {
+	if d, ok := v.n.detector.(interface {
 		Port(Time, member.ID) detect.Port
 	}); ok {
 		return d.Port(now, id)
@@ -100,28 +100,10 @@ func (n *Node) portOf(now Time, id member.ID) detect.Port {
 	return detect.PortUnknown
 }
 
-// isStale says whether a member is live here only since this node could not reach it for half of
-// the time of retention.
-func (n *Node) isStale(id member.ID) bool { return n.reach.IsStale(n.now, id) }
-
-// forgetStale forgets members that could not be reached for the time of retention while no more
-// than half of all could be, once more can be again: those that could have told have forgotten
-// them. One that lives comes back by its own word.
-func (n *Node) forgetStale() {
-	for _, id := range n.reach.AwaySince(n.upkeep.few.Add(-n.cfg.Retention)) {
-		if m, ok := n.table.Get(id); ok {
-			n.forgetHere(&m)
-		}
-	}
-}
-
 // reachHost is the node as its reach sees it.
 type reachHost struct{ env }
 
-func (h reachHost) SendsTo(f Family) bool {
-	return (h.n.family == AnyFamily || h.n.family == f) &&
-		(h.n.routes == AnyFamily || h.n.routes == f)
-}
+func (h reachHost) SendsTo(f Family) bool { return h.n.roster.SendsTo(f) }
 
 func (h reachHost) IsLost() bool { return h.n.called.IsLost() }
 
@@ -129,7 +111,7 @@ func (h reachHost) Unreachable(now Time, m member.Member, on bool) {
 	n := h.n
 	n.tell(pick(on, MemberUnreachable, MemberReachable), m)
 	if on {
-		n.upkeep.due = min(n.upkeep.due, now.Add(n.sweepPause()))
+		n.upkeep.Missed(now)
 	} else {
 		n.streams.Returned(now, m)
 	}
@@ -144,22 +126,22 @@ func (h reachHost) ZoneSilent(now Time, z SilentZone, on bool) {
 		n.relay.ZoneHeard(now, z.Key)
 	}
 	kind := pick(on, ZoneUnreachable, ZoneRecovered)
-	n.out.Events = append(n.out.Events, Event{Kind: kind, Member: n.Self(), Zone: z})
+	n.out.Events = append(n.out.Events, Event{Kind: kind, Member: n.roster.Self(), Zone: z})
 }
 
 func (h reachHost) Isolated(_ Time, on bool, after time.Duration) {
 	if on {
-		h.n.lonely()
+		h.n.door.Lonely()
 	} else {
-		h.n.wake(after)
+		h.n.door.Woke(after)
 	}
-	h.n.tell(pick(on, Isolated, Reunited), h.n.Self())
+	h.n.tell(pick(on, Isolated, Reunited), h.n.roster.Self())
 }
 
-func (h reachHost) Unheard(on bool) { h.n.tell(pick(on, Unheard, HeardAgain), h.n.Self()) }
+func (h reachHost) Unheard(on bool) { h.n.tell(pick(on, Unheard, HeardAgain), h.n.roster.Self()) }
 
 func (h reachHost) Undecided(silent int) {
 	n := h.n
 	n.out.Events = append(n.out.Events, Event{Kind: pick(silent > 0, Undecided, Decided),
-		Member: n.Self(), Silent: silent, Of: n.table.Live()})
+		Member: n.roster.Self(), Silent: silent, Of: n.roster.Table().Live()})
 }

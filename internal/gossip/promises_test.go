@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -80,7 +81,7 @@ func TestKeysOfTheGone(t *testing.T) {
 func TestStrangersGetLittle(t *testing.T) {
 	const datagrams, every = 6000, 500 * time.Microsecond
 	// the burst, and the last answer
-	const most = replyRate*datagrams*int(every)/int(time.Second) + replyRate + 2000
+	const most = flow.ReplyRate*datagrams*int(every)/int(time.Second) + flow.ReplyRate + 2000
 	join := func(cluster string) func(*world, *peer, string) []byte {
 		return func(_ *world, _ *peer, name string) []byte {
 			return joinOf(cluster, recordOf(name, 1, forgedAddr))
@@ -108,7 +109,7 @@ func TestStrangersGetLittle(t *testing.T) {
 		proven := what == "a proven join"
 		answers, others, welcomes, in, out, welcomed := 0, 0, 0, 0, 0, 0
 		w.onSend = func(_ *peer, to netip.AddrPort, data []byte) {
-			out += len(data) + ipOverhead
+			out += len(data) + flow.IPOverhead
 			switch wire.Type(data[wire.HeaderSize]) {
 			case wire.TypeAck, wire.TypeNack, wire.TypeFinding, wire.TypeRequest:
 				if answers++; len(data) > 100 {
@@ -125,7 +126,7 @@ func TestStrangersGetLittle(t *testing.T) {
 		for i := range datagrams {
 			name := fmt.Sprint("x", i)
 			d := forge(name, 1, ask(w, n, name))
-			in += len(d) + ipOverhead
+			in += len(d) + flow.IPOverhead
 			before, sent := answers, w.onSend
 			w.step(n, func(out *Outbox) { n.Receive(w.now, forgedAddr, d, out) })
 			if answers-before > 2 {

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/door"
+	"github.com/starling-gossip/starling/internal/gossip/roster"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 )
 
@@ -19,8 +20,23 @@ var (
 // Errors about leaving: of a Publish after a Leave, and of a LeaveDone.
 var (
 	ErrLeaving = errors.New("the node is leaving")
-	ErrUnsent  = errors.New("not all that was published is out")
+	ErrUnsent  = door.ErrUnsent
 )
+
+// Errors that events and commands carry.
+var (
+	ErrNameConflict  = door.ErrNameConflict
+	ErrWrongCluster  = door.ErrWrongCluster
+	ErrOtherCluster  = door.ErrOtherCluster
+	ErrWrongDetector = door.ErrWrongDetector
+	ErrNotReached    = door.ErrNotReached
+	ErrNameWaits     = door.ErrNameWaits
+	ErrRefused       = door.ErrRefused
+	ErrStopped       = errors.New("the node has stopped")
+)
+
+// ErrLives is that of a Forget of a member that answers this node.
+var ErrLives = roster.ErrLives
 
 // MaxMessage bounds the payload of a message, in bytes.
 const MaxMessage = stream.MaxPayload
@@ -33,27 +49,31 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 	defer n.finish()
 	switch c := cmd.(type) {
 	case Join:
-		n.join(c)
+		n.door.Join(c.Seeds, c.Peers, c.Merge)
 	case Leave:
-		n.leave(c.Wait)
+		n.door.Leave(c.Wait)
 	case Publish:
 		return n.publish(c)
 	case Unfollow:
-		n.forgo(c)
+		n.spreads.forgo(n.relay, c)
 	case Restore:
-		n.goAboveOwn(n.streams.Restore(n.now, c.Marks, c.Pieces))
+		n.roster.GoAboveOwn(n.streams.Restore(n.now, c.Marks, c.Pieces))
 	case SetTags:
-		return n.setTags(c.Tags)
+		return n.roster.SetTags(c.Tags)
 	case Moved:
-		return n.move(c)
+		moved, err := n.roster.Move(c.Addr, c.Outside)
+		if moved {
+			n.ways.Renew(n.now)
+		}
+		return err
 	case Routes:
-		n.setRoutes(c.Family)
+		n.roster.SetRoutes(c.Family)
 	case Set:
 		return n.keys.Set(n.now, c.Key, c.Value, c.TTL)
 	case Delete:
 		return n.keys.Delete(n.now, c.Key)
 	case Forget:
-		return n.forgetAll(c.IDs)
+		return n.roster.ForgetAll(c.IDs)
 	case Locate:
 		return n.coords.LookUp(n.now, c.ID)
 	default:
@@ -62,25 +82,9 @@ func (n *Node) Do(now Time, cmd Command, out *Outbox) error {
 	return nil
 }
 
-func (n *Node) setTags(t member.Tags) error {
-	r := n.self.Value()
-	r.Tags = t
-	if err := r.Validate(); err != nil {
-		return err
-	}
-	n.setSelf(member.Share(r))
-	if n.called.Unasked(n.now) {
-		n.announceLater()
-		return nil
-	}
-	n.inc++
-	n.announce(true)
-	return nil
-}
-
 // publish puts a message in this node's own stream and sends it on its way.
 func (n *Node) publish(c Publish) error {
-	if n.entry.draining || n.entry.leaving {
+	if n.door.Parting() {
 		return ErrLeaving
 	}
 	if c.Confirm && n.spreads.full() {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
@@ -21,7 +22,7 @@ func crossing(w *world, zone func(a netip.AddrPort) string) map[[2]string]int {
 	sum := map[[2]string]int{}
 	w.onSend = func(p *peer, to netip.AddrPort, data []byte) {
 		if a, b := zone(p.addr), zone(to); a != b {
-			sum[[2]string{a, b}] += len(data) + ipOverhead
+			sum[[2]string{a, b}] += len(data) + flow.IPOverhead
 		}
 	}
 	return sum
@@ -109,7 +110,7 @@ func TestPairBudgetHolds(t *testing.T) {
 func TestLenderAmongFewSurvivors(t *testing.T) {
 	w, _ := budgeted(t, 6, Config{ZoneBudget: MinPairBudget, Detector: INQUEST})
 	origin := w.nodes[0]
-	far := w.nodes[6].zone()
+	far := zoneOf(w.nodes[6])
 	if lenderOf(origin, far) == origin.id {
 		origin = w.nodes[1]
 	}
@@ -135,8 +136,8 @@ func TestLenderAmongFewSurvivors(t *testing.T) {
 			t.Errorf("%s has %d of 40 messages", p.addr, n)
 		}
 	}
-	if origin.table.Live() != 12 {
-		t.Errorf("%d are live: this test is about those who cannot judge", origin.table.Live())
+	if origin.Table().Live() != 12 {
+		t.Errorf("%d are live: this test is about those who cannot judge", origin.Table().Live())
 	}
 }
 
@@ -175,7 +176,7 @@ func TestLenderDies(t *testing.T) {
 	var lender *peer
 	publisher := w.nodes[0]
 	for _, p := range w.nodes {
-		if p.id == lenderOf(publisher, w.nodes[10].zone()) {
+		if p.id == lenderOf(publisher, zoneOf(w.nodes[10])) {
 			lender = p
 		}
 	}
@@ -197,7 +198,7 @@ func TestLenderDiesUnknown(t *testing.T) {
 		cfg.Inquest.Grace = time.Minute
 		w, _ := budgeted(t, 5, cfg)
 		publisher := w.nodes[i]
-		lender := lenderOf(publisher, w.nodes[5].zone())
+		lender := lenderOf(publisher, zoneOf(w.nodes[5]))
 		if lender == publisher.id {
 			continue
 		}
@@ -213,7 +214,7 @@ func TestLenderDiesUnknown(t *testing.T) {
 				t.Errorf("what %s published is not at %s after 2 s", publisher.addr, p.addr)
 			}
 		}
-		if publisher.table.Live() != 10 {
+		if publisher.Table().Live() != 10 {
 			t.Error("it is known that the lender died: this test is about the time before")
 		}
 	}
@@ -223,7 +224,7 @@ func TestLenderDiesUnknown(t *testing.T) {
 // It says so: nobody else lends.
 func TestWaitingForALoanIsNoSilence(t *testing.T) {
 	w, zone := budgeted(t, 20, Config{ZoneBudget: MinPairBudget})
-	lender := lenderOf(w.nodes[0], w.nodes[20].zone())
+	lender := lenderOf(w.nodes[0], zoneOf(w.nodes[20]))
 	lends, others, none := 0, 0, 0
 	w.onSend = func(p *peer, _ netip.AddrPort, data []byte) {
 		_, r, _ := wire.Open(data)
@@ -289,7 +290,7 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 func TestOldDebts(t *testing.T) {
 	w, _ := budgeted(t, 4, Config{ZoneBudget: MinPairBudget})
 	n := w.nodes[0]
-	n.quota.Spend(w.now, w.nodes[4].zone(), 10<<20)
+	n.quota.Spend(w.now, zoneOf(w.nodes[4]), 10<<20)
 	w.do(n, Publish{Topic: "t", Payload: make([]byte, 1000)})
 	w.until(2*time.Second, "all have it", func() bool {
 		return deliveredFrom(w.nodes[7],
@@ -370,7 +371,7 @@ func TestLoansForNobody(t *testing.T) {
 	n := w.nodes[0]
 	before := n.quota.Pairs()
 	for zone := range uint16(1000) {
-		m, _ := n.table.Get(w.nodes[1].id)
+		m, _ := n.Table().Get(w.nodes[1].id)
 		ask := wire.AppendLoan(nil, wire.TypeBorrow, wire.Loan{Zone: zone, Bytes: 1 << 31})
 		n.quota.Receive(w.now, plane.Sender{Peer: plane.PeerOf(&m), Member: m},
 			wire.TypeBorrow, wire.Body(ask))

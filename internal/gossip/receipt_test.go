@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/door"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
@@ -79,7 +80,7 @@ func TestReceiptOfOneThatStartsAnew(t *testing.T) {
 		w.run(100 * time.Millisecond)
 		again := w.start("n3", 3, 2, nil, 0)
 		w.until(20*time.Second, "it is in", func() bool {
-			return again.entry.welcomed &&
+			return again.door.Welcomed() &&
 				w.allSee(4)
 		})
 		starving = false
@@ -289,7 +290,7 @@ func TestWaitOfAnEarlierGeneration(t *testing.T) {
 			}
 		}
 		o.begin(w.now, out)
-		o.goAbove(o.self.Value().Generation, 0)
+		o.roster.GoAbove(o.roster.Record().Generation, 0)
 		o.finish()
 		if err := o.Do(w.now, Publish{Topic: "t", Payload: []byte("x"), Confirm: true},
 			out); err != nil {
@@ -491,7 +492,7 @@ func TestAgeOfADeath(t *testing.T) {
 		b.begin(w.now, out)
 		c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation,
 			State: member.Failed, Age: 7}
-		b.learn(peerOf(a), dead.id, m.Check, &c, nil)
+		b.roster.Learn(peerOf(a), dead.id, m.Check, &c, nil)
 		b.finish()
 	})
 	m, _ = b.Table().Get(dead.id)
@@ -513,7 +514,7 @@ func TestNameIsNotGivenAtOnce(t *testing.T) {
 		m, _ := nodes[0].Table().Get(thief.id)
 		return m.Addr() == thief.addr
 	})
-	if took := w.now.Sub(since); took < claimWait {
+	if took := w.now.Sub(since); took < door.ClaimWait {
 		t.Errorf("the name was given after %s", took)
 	}
 }
@@ -546,7 +547,7 @@ func TestForgottenInTime(t *testing.T) {
 			p.begin(w.now, out)
 			c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation,
 				State: member.Alive}
-			p.learn(peerOf(nodes[0]), dead.id, m.Check, &c, nil)
+			p.roster.Learn(peerOf(nodes[0]), dead.id, m.Check, &c, nil)
 			p.finish()
 		})
 		if now, _ := p.Table().Get(dead.id); now.State != member.Failed ||

@@ -2,7 +2,6 @@ package gossip
 
 import (
 	"cmp"
-	"math/rand/v2"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -24,70 +23,11 @@ func (v View) Agreement() (a Agreement) {
 	return a
 }
 
-// takeFingerprint keeps what a live member shows, to compare views when the datagram's news is
-// taken in. It says whether that could be read.
-func (n *Node) takeFingerprint(from member.Member, body []byte) bool {
-	fp, ok := wire.ReadFingerprint(body)
-	if ok {
-		n.shown, n.shownBy, n.hasShown = fp, from, true
-	}
-	return ok
-}
-
-// liveMember returns the table's view of the sender of a datagram, if it is a live member in the
-// life that we know.
-func (n *Node) liveMember(peer plane.Peer) (member.Member, bool) {
-	if n.table.Parted() {
-		n.heardFrom(peer)
-	}
-	return plane.LiveMember(&n.table, peer)
-}
-
-// isMember says whether a datagram's sender is a live member.
-func (n *Node) isMember(peer plane.Peer) bool {
-	_, ok := n.liveMember(peer)
-	return ok
-}
-
-// endDatagram does what has to wait until all the news of a datagram is taken in.
-func (n *Node) endDatagram(peer plane.Peer) {
-	agrees := n.hasShown && n.shown.Hash == n.table.Fingerprint()
-	if n.hasShown {
-		n.repair.Fingerprint(n.now, n.shownBy, n.shown)
-		n.keys.Compare(n.now, n.shownBy, n.shown.Keys, agrees)
-		n.hasShown = false
-	}
-	if e := &n.entry; e.greeting > 0 {
-		if m, ok := n.liveMember(e.greeted); ok {
-			if !agrees || !e.whole { // else it was in before, and lacks nothing that the seed knows
-				n.repair.Welcome(n.now, m, e.greeting)
-			}
-			n.streams.Joined(n.now, m, e.took)
-			n.metSeed(&m, e.greeted.Addr)
-		}
-		e.greeting = 0
-	}
-	if n.asked&probing != 0 && !n.wasAsked(wire.TypeHeads) {
-		if m, ok := n.liveMember(peer); ok {
-			n.streams.Headless(n.now, m)
-		}
-	}
-	for _, p := range n.enders {
-		p.EndDatagram(n.now)
-	}
-	if n.twin {
-		n.twin = false
-		n.goAboveOwn(n.self.Value().Generation)
-	}
-}
-
 // repairHost is the node as anti-entropy sees it.
-type repairHost struct{ n *Node }
+type repairHost struct{ env }
 
-func (h repairHost) Self() member.ID      { return h.n.id }
-func (h repairHost) Table() *member.Table { return &h.n.table }
-func (h repairHost) Rand() *rand.Rand     { return h.n.rng }
-func (h repairHost) Room() int            { return h.n.quota.Datagram(h.n.cfg.room()) }
+func (h repairHost) Self() member.ID { return h.n.id }
+func (h repairHost) Room() int       { return h.n.quota.Datagram(h.n.cfg.room()) }
 
 // SendRepair does not send views and records while the budget for the peer's zone is spent: they
 // are shown again.
@@ -95,19 +35,17 @@ func (h repairHost) SendRepair(_ Time, to member.Member, messages []byte) {
 	if h.n.quota.MustWait(h.n.now, to.ID, len(messages)) {
 		return
 	}
-	start := h.n.open(to.Instance())
-	h.n.out.arena = append(h.n.out.arena, messages...)
-	h.n.close(start, plane.PeerOf(&to))
+	h.n.flow.Send(plane.PeerOf(&to), plane.Control, messages)
 }
 
 func (h repairHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now, id) }
 
 // AppendRecord adds nothing of a member that others may have forgotten.
 func (h repairHost) AppendRecord(b []byte, _ Time, m member.Member) []byte {
-	if h.n.isStale(m.ID) {
+	if h.n.reach.IsStale(h.n.now, m.ID) {
 		return b
 	}
-	r, c := m.Record(), h.n.claim(&m, h.n.id)
+	r, c := m.Record(), h.n.roster.News.Claim(&m, h.n.id)
 	return wire.AppendRecord(b, &r, &c)
 }
 
@@ -126,7 +64,7 @@ func (h repairHost) Learn(_ Time, from member.Member, t wire.Type,
 			return held, false
 		}
 		id, c = member.IDOf(string(r.Name)), r.Claim
-		n.quiet(func() { n.learn(peer, id, 0, &c, &r) })
+		n.roster.Quiet(func() { n.roster.Learn(peer, id, 0, &c, &r) })
 	case wire.TypeUpdate:
 		u, ok := wire.ReadUpdate(body)
 		if !ok {
@@ -134,20 +72,12 @@ func (h repairHost) Learn(_ Time, from member.Member, t wire.Type,
 			return held, false
 		}
 		id, c = u.ID, u.Claim
-		n.quiet(func() { n.learn(peer, id, u.Check, &c, nil) })
+		n.roster.Quiet(func() { n.roster.Learn(peer, id, u.Check, &c, nil) })
 	}
-	held, ok := n.table.Get(id)
+	held, ok := n.roster.Table().Get(id)
 	if !ok {
 		return held, false
 	}
 	return held, cmp.Or(cmp.Compare(held.Generation(), c.Generation),
 		cmp.Compare(held.Incarnation, c.Incarnation), cmp.Compare(held.State, c.State)) > 0
-}
-
-// quiet does something without spreading what it learns.
-func (n *Node) quiet(f func()) {
-	before := n.hushed
-	n.hushed = true
-	f()
-	n.hushed = before
 }

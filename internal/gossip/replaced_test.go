@@ -30,7 +30,7 @@ func TestOutlivedReplacement(t *testing.T) {
 			if how != "never came" {
 				heir := w.start("n2", 9, 9, cfg, 0)
 				w.until(10*time.Second, "the replacement is in",
-					func() bool { return heir.entry.welcomed })
+					func() bool { return heir.door.Welcomed() })
 				w.run(5 * time.Second)
 				if how == "left" {
 					w.do(heir, Leave{})
@@ -124,7 +124,7 @@ func TestReplacedWhileAway(t *testing.T) {
 						w.run(2 * time.Second)
 						heir := w.start("x", x.heir, 9, nil, 10)
 						w.until(10*time.Second, "the replacement is in",
-							func() bool { return heir.entry.welcomed })
+							func() bool { return heir.door.Welcomed() })
 						if err := w.do(heir, Set{Key: "role", Value: []byte("new")}); err != nil {
 							t.Fatal(err)
 						}

@@ -1,9 +1,5 @@
 package gossip
 
-// What a node must bear: forged and broken input, odd configurations, pauses, loss, floods. Each
-// test of a forged datagram says what an outsider of a cluster without a key, or a faulty insider,
-// could do.
-
 import (
 	"encoding/binary"
 	"errors"
@@ -14,11 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
-	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
+
+// What a node must bear: forged and broken input, odd configurations, pauses, loss, floods. Each
+// test of a forged datagram says what an outsider of a cluster without a key, or a faulty insider,
+// could do.
 
 // forge makes a datagram of the default cluster as if from a member.
 func forge(from string, generation uint32, body ...[]byte) []byte {
@@ -67,12 +67,36 @@ func (w *world) provenJoin(p *peer, r *member.Record) []byte {
 		Cluster: []byte("starling"), Number: 7}, r), r, 0)
 }
 
-// proof puts a node's cookie into a Join.
+// proof puts a node's cookie into a Join: that of the Challenge to one without.
 func (w *world) proof(p *peer, j *wire.Join, r *member.Record) *wire.Join {
-	g := guest{Peer: plane.Peer{ID: member.IDOf(r.Name), Addr: r.Addr}, number: j.Number,
-		generation: r.Generation}
-	j.HasCookie, j.Cookie = true, g.cookie(p.entry.door.open(w.now, p.Node.proof)[0])
-	return j
+	w.t.Helper()
+	j.HasCookie = true // a wrong one: so the Challenge is no longer than the Join
+	var out Outbox
+	p.Receive(w.now, r.Addr, forge(r.Name, uint32(r.Generation), wire.AppendJoin(nil, j, r, 0)),
+		&out)
+	for _, d := range out.Packets {
+		_, m, _ := wire.Open(d.Data)
+		if t, body, ok := m.Next(); ok && t == wire.TypeChallenge {
+			c, _ := wire.ReadChallenge(body)
+			j.Cookie = c.Cookie
+			return j
+		}
+	}
+	w.t.Fatal("no Challenge")
+	return nil
+}
+
+// joins returns the numbers of the last Join from each address, from now on.
+func (w *world) joins() map[netip.AddrPort]uint32 {
+	last := map[netip.AddrPort]uint32{}
+	w.onSend = func(p *peer, _ netip.AddrPort, data []byte) {
+		_, r, _ := wire.Open(data)
+		if t, body, ok := r.Next(); ok && t == wire.TypeJoin {
+			j, _ := wire.ReadJoin(body)
+			last[p.addr] = j.Number
+		}
+	}
+	return last
 }
 
 func recordOf(name string, generation uint64, addr netip.AddrPort) *member.Record {
@@ -123,7 +147,7 @@ func TestJoinInAnothersName(t *testing.T) {
 	nodes := w.cluster(3, nil)
 	r := recordOf("n0", 5, addrOf(0))
 	w.inject(nodes[0], forge("x", 1, w.provenJoin(nodes[0], r)))
-	if self := nodes[0].Self(); self.Handle != nodes[0].self {
+	if self := nodes[0].Self(); self.Handle.Value() != nodes[0].roster.Record() {
 		t.Errorf("the node holds itself to be in generation %d", self.Generation())
 	}
 }
@@ -201,7 +225,7 @@ func TestAmplification(t *testing.T) {
 		{"somebody else lives here", "x", func(_ *world,
 			p *peer) []byte {
 			return wire.AppendMistaken(nil,
-				wire.Mistaken{Instance: p.instance})
+				wire.Mistaken{Instance: p.roster.Instance()})
 		}},
 		{"proven joins", "x", func(w *world, p *peer) []byte {
 			return w.provenJoin(p,
@@ -244,7 +268,7 @@ func TestAmplification(t *testing.T) {
 					case wire.Type(data[wire.HeaderSize]) == wire.TypeWelcome:
 						welcomes++
 					default:
-						stranger += len(data) + ipOverhead
+						stranger += len(data) + flow.IPOverhead
 					}
 				}
 				w.step(nodes[0], func(out *Outbox) {
@@ -256,10 +280,10 @@ func TestAmplification(t *testing.T) {
 						bytes)
 				}
 				proven := c.what == "proven joins"
-				if stranger > 3*(len(datagram)+ipOverhead) && !proven || welcomes > 1 ||
+				if stranger > 3*(len(datagram)+flow.IPOverhead) && !proven || welcomes > 1 ||
 					(welcomes == 1) != proven {
 					t.Errorf("%d bytes in; %d to strangers, %d Welcomes",
-						len(datagram)+ipOverhead, stranger, welcomes)
+						len(datagram)+flow.IPOverhead, stranger, welcomes)
 				}
 			}
 		})
@@ -312,7 +336,7 @@ func TestWantedBounded(t *testing.T) {
 	for range 1000 {
 		w.inject(nodes[0], forge("n0", 9, bodies...)) // a namesake
 	}
-	if n := len(nodes[0].wanted); n > wire.MaxRequest {
+	if n := nodes[0].roster.In.Wanted(); n > wire.MaxRequest {
 		t.Errorf("%d records wanted", n)
 	}
 }

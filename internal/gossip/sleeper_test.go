@@ -53,7 +53,7 @@ func TestSleeperKeepsTheDead(t *testing.T) {
 		w.run(100 * time.Millisecond)
 		for _, p := range w.up() {
 			if _, ok := p.Table().Get(dead.id); !ok {
-				t.Fatalf("%s has forgotten the dead", p.self.Value().Name)
+				t.Fatalf("%s has forgotten the dead", p.roster.Record().Name)
 			}
 		}
 	}

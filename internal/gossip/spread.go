@@ -97,22 +97,21 @@ func (s *spreads) unsent(out *Outbox, generation uint64) {
 
 // endAll ends what is followed at a node that forgets everybody, of so many that lived: which have
 // what is known to nobody from then on.
-func (n *Node) endAll(of int) {
-	list := n.spreads.list
-	n.spreads.list = nil
+func (s *spreads) endAll(out *Outbox, relay *multicast.Relay, of int) {
+	list := s.list
+	s.list = nil
 	for i := range list {
 		m := &list[i]
 		have := max(m.had.Have, 1)
-		m.tell(n.out, &multicast.Progress{Have: have, Of: max(m.had.Of, of, have),
+		m.tell(out, &multicast.Progress{Have: have, Of: max(m.had.Of, of, have),
 			Done: m.had.Done, Ended: true})
-		n.relay.Forgo(m.Generation, m.Last)
+		relay.Forgo(m.Generation, m.Last)
 	}
-	n.tellRoom()
+	s.tellRoom(out)
 }
 
 // forgo ends a message that nobody waits for any more.
-func (n *Node) forgo(c Unfollow) {
-	s := &n.spreads
+func (s *spreads) forgo(relay *multicast.Relay, c Unfollow) {
 	i := slices.IndexFunc(s.list,
 		func(m spreading) bool { return m.Generation == c.Generation && m.Seq == c.Seq })
 	if i < 0 {
@@ -120,13 +119,13 @@ func (n *Node) forgo(c Unfollow) {
 	}
 	last := s.list[i].Last
 	s.list = slices.Delete(s.list, i, i+1)
-	n.relay.Forgo(c.Generation, last)
+	relay.Forgo(c.Generation, last)
 }
 
 // tellRoom tells a publisher that was refused that one more message can be followed.
-func (n *Node) tellRoom() {
-	if s := &n.spreads; s.refused && !s.full() {
+func (s *spreads) tellRoom(out *Outbox) {
+	if s.refused && !s.full() {
 		s.refused = false
-		n.out.Events = append(n.out.Events, Event{Kind: Writable})
+		out.Events = append(out.Events, Event{Kind: Writable})
 	}
 }

@@ -1,6 +1,9 @@
 package gossip
 
-import "github.com/starling-gossip/starling/internal/gossip/reconcile"
+import (
+	"github.com/starling-gossip/starling/internal/gossip/flow"
+	"github.com/starling-gossip/starling/internal/gossip/reconcile"
+)
 
 // Stats counts what a node did since it started. All counters only rise; the lengths at the end are
 // of now.
@@ -43,8 +46,16 @@ type Stats struct {
 
 // Stats returns the counters.
 func (v View) Stats() Stats {
-	s := v.n.stats
-	s.QueueDropped, s.NewsQueued = v.n.news.Dropped, v.n.news.Len()
+	s, f := v.n.stats, &v.n.flow.Stats
+	s.PacketsIn, s.BytesIn, s.RepliesRefused = f.PacketsIn, f.BytesIn, f.RepliesRefused
+	s.PacketsOut, s.BytesOut = f.PacketsOut, f.BytesOut
+	r := &v.n.roster.Stats
+	d := &v.n.door.Stats
+	s.Malformed += r.Malformed + d.Malformed
+	s.Namesake, s.NameClaims = d.Namesake, d.NameClaims
+	s.StaleNews, s.Doubted, s.Refuted = r.StaleNews, r.Doubted, r.Refuted
+	s.TableRefused = r.TableRefused
+	s.QueueDropped, s.NewsQueued = v.n.roster.News.Dropped(), v.n.roster.News.Queued()
 	s.PairWaits = v.n.quota.Waits()
 	if v.n.ways != nil {
 		s.Paths, s.SmallPaths = v.n.ways.Counts()
@@ -66,3 +77,10 @@ func (v View) RepairStats() reconcile.Stats {
 	}
 	return v.n.repair.Stats()
 }
+
+// ZoneTraffic counts datagrams between a node and the members of one zone.
+type ZoneTraffic = flow.ZoneTraffic
+
+// Traffic returns what went to and came from each zone so far, by name; what belongs to none that
+// is known comes last. The sums are those of Stats.
+func (v View) Traffic() []ZoneTraffic { return v.n.flow.Traffic(v.n.quota.Rate) }

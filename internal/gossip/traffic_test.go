@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
@@ -90,14 +91,14 @@ func TestTrafficOfTheUnknown(t *testing.T) {
 	if z := p.Traffic(); len(z) != 1 || !z[0].Unknown || z[0].BytesIn != 7 {
 		t.Errorf("rubbish is counted as %+v", z)
 	}
-	for i := range maxMetered + 10 {
+	for i := range flow.MaxMetered + 10 {
 		r := member.Record{Name: fmt.Sprintf("m%d", i), Generation: 1, Addr: addrOf(i + 1),
 			Zone: fmt.Sprintf("zone%d", i), Protocol: Version}
-		p.table.Merge(w.now, member.Fact{Record: member.Share(r), State: member.Alive})
-		p.received(member.IDOf(r.Name), 100)
+		p.Table().Merge(w.now, member.Fact{Record: member.Share(r), State: member.Alive})
+		p.flow.Received(member.IDOf(r.Name), 100)
 	}
 	// a few share their 16 bits
-	if z := p.Traffic(); len(z) > maxMetered+1 || !z[len(z)-1].Unknown ||
+	if z := p.Traffic(); len(z) > flow.MaxMetered+1 || !z[len(z)-1].Unknown ||
 		z[len(z)-1].BytesIn < 5*100 {
 		t.Errorf("%d zones are told apart", len(z))
 	}

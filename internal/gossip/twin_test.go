@@ -28,17 +28,18 @@ func twins(t *testing.T, first func(w *world, p *peer)) (w *world, p *peer) {
 // one's generation. What it writes must not be taken for what the other wrote.
 func TestKeysOfTwins(t *testing.T) {
 	w, p := twins(t, func(w *world, p *peer) { w.do(p, Set{Key: "color", Value: []byte("blue")}) })
-	if g := p.self.Value().Generation; g != 2 {
+	if g := p.roster.Record().Generation; g != 2 {
 		t.Errorf("the second process is in generation %d, want 2", g)
 	}
 	w.do(p, Set{Key: "size", Value: []byte("large")})
 	w.run(time.Second)
 	for _, reader := range w.nodes[:2] {
 		if v, ok := reader.Value(p.id, "size"); !ok || v.Value != "large" {
-			t.Errorf("%s holds %q, %t", reader.self.Value().Name, v.Value, ok)
+			t.Errorf("%s holds %q, %t", reader.roster.Record().Name, v.Value, ok)
 		}
 		if v, ok := reader.Value(p.id, "color"); ok {
-			t.Errorf("%s holds %q of the process that is gone", reader.self.Value().Name, v.Value)
+			t.Errorf("%s holds %q of the process that is gone",
+				reader.roster.Record().Name, v.Value)
 		}
 	}
 }
@@ -62,7 +63,7 @@ func TestMessagesOfTwins(t *testing.T) {
 			}
 		}
 		if !slices.Equal(got, []string{"first", "second"}) {
-			t.Errorf("%s got %q", reader.self.Value().Name, got)
+			t.Errorf("%s got %q", reader.roster.Record().Name, got)
 		}
 	}
 }
@@ -86,7 +87,7 @@ func TestTwinElsewhere(t *testing.T) {
 				w.until(time.Minute, "all are where they are", func() bool {
 					return w.allSee(3) && w.heldAt("n2", p.addr)
 				})
-				if g := p.self.Value().Generation; g != 2 {
+				if g := p.roster.Record().Generation; g != 2 {
 					t.Errorf("%v, %v later, left %t: it is in generation %d, want 2", d, after,
 						leaves, g)
 				}
@@ -102,7 +103,7 @@ func TestRestoreOfATwin(t *testing.T) {
 		p := w.start("n0", 0, 1, nil)
 		marks := []stream.Mark{{Origin: p.id, Generation: kept, Next: 2, Seq: 1}}
 		w.do(p, Restore{Marks: slices.Values(marks), Pieces: slices.Values([]wire.Piece(nil))})
-		if g := p.self.Value().Generation; g != kept+1 {
+		if g := p.roster.Record().Generation; g != kept+1 {
 			t.Errorf("with a stream of generation %d kept it is in generation %d", kept, g)
 		}
 	}
@@ -120,8 +121,8 @@ func TestNoTwin(t *testing.T) {
 		w.run(200 * time.Millisecond)
 	}
 	for _, p := range nodes {
-		if g := p.self.Value().Generation; g != 1 {
-			t.Errorf("%s is in generation %d", p.self.Value().Name, g)
+		if g := p.roster.Record().Generation; g != 1 {
+			t.Errorf("%s is in generation %d", p.roster.Record().Name, g)
 		}
 	}
 }

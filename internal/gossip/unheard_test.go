@@ -39,7 +39,7 @@ func TestNobodyWaitsForTheDeaf(t *testing.T) {
 			t.Errorf("n=%d: a second after the cut %d of %d have it", n, s.Have, s.Of)
 		}
 		took := w.until(9*time.Second, "it is failed",
-			func() bool { return w.allHold(deaf.self.Value().Name, member.Failed) })
+			func() bool { return w.allHold(deaf.roster.Record().Name, member.Failed) })
 		w.run(time.Second)
 		if s := before(); s.Have != n-1 || s.Of != n-1 {
 			t.Errorf("n=%d: after the verdict %d of %d have it", n, s.Have, s.Of)

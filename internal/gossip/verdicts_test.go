@@ -1,13 +1,11 @@
 package gossip
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -103,19 +101,6 @@ func TestStaleVerdictIsContradicted(t *testing.T) {
 	}
 }
 
-// The ring holds the last ones, in order.
-func TestVerdictsAreBounded(t *testing.T) {
-	n := newLoop(t, 2, SWIM).nodes[0]
-	for i := range 3*MaxVerdicts + 10 {
-		n.verdicts.add(verdict{id: 7, kind: Failed, at: Time(i)})
-	}
-	all := slices.Collect(n.Verdicts(7))
-	if len(all) != MaxVerdicts || all[0].At != 2*MaxVerdicts+10 ||
-		!slices.IsSortedFunc(all, func(a, b Verdict) int { return int(a.At - b.At) }) {
-		t.Errorf("%d verdicts from %d on", len(all), all[0].At)
-	}
-}
-
 // explained makes a node that holds "n1" failed, and evidence about it.
 func explained(t *testing.T) (*loop, wire.Evidence) {
 	l := newLoop(t, 5, SWIM)
@@ -169,43 +154,4 @@ func TestStaleEvidenceAllocatesNothing(t *testing.T) {
 	}); allocs > 0 {
 		t.Errorf("%.1f allocations a datagram", allocs)
 	}
-}
-
-// When a storm of news fills a datagram the evidence stays out of it; no news does.
-func TestEvidenceTakesNoRoomFromNews(t *testing.T) {
-	l := newLoop(t, 3, SWIM)
-	n := l.nodes[0]
-	l.turn(l.now.Add(time.Second))
-	n.out = &l.out
-	var votes []detect.Vote
-	for i := range wire.MaxVotes {
-		votes = append(votes, detect.Vote{Juror: member.ID(i + 1), Pings: 1000, Span: time.Hour})
-	}
-	const many = 100
-	for i := range many {
-		r := member.Record{Name: fmt.Sprintf("x%d", i), Generation: 1, Addr: addrOf(100 + i),
-			Protocol: Version}
-		n.apply(member.Fact{Record: member.Share(r)}, false, 0, 0)
-		n.failWith(member.IDOf(r.Name), detect.Evidence{Accuser: n.id, Votes: votes})
-	}
-	updates := 0
-	for last := false; !last; {
-		l.out.Reset()
-		start := n.open(0)
-		storm := n.packNews(start)
-		told := len(n.told)
-		before := len(l.out.arena)
-		n.packEvidence(start)
-		updates += told
-		if storm && n.room(start) < 0 || told == 0 {
-			t.Fatalf("%d bytes over, %d told", -n.room(start), told)
-		}
-		if last = !storm; last && len(l.out.arena) == before {
-			t.Error("no evidence in a datagram with room")
-		}
-	}
-	if updates != many {
-		t.Errorf("%d of %d failures were told", updates, many)
-	}
-	n.out = nil
 }

@@ -13,6 +13,7 @@ import (
 // at that address says so, and another seed lets it in.
 func TestOneWrongSeed(t *testing.T) {
 	w := newWorld(t)
+	number := w.joins()
 	nodes := w.cluster(5, nil)
 	w.run(time.Second)
 	wrong := nodes[1]
@@ -20,7 +21,7 @@ func TestOneWrongSeed(t *testing.T) {
 	// which answers in its own way
 	w.cut = func(from, to netip.AddrPort) bool { return from == x.addr && to == wrong.addr }
 	refuse := func() {
-		no := wire.AppendRefuse(nil, &wire.Refuse{Number: x.entry.number,
+		no := wire.AppendRefuse(nil, &wire.Refuse{Number: number[x.addr],
 			Reason: wire.NameTaken, Text: []byte("10.0.0.4:7747"), Seen: x.addr})
 		d := forge("n1", 1, no)
 		w.step(x, func(out *Outbox) { x.Receive(w.now, wrong.addr, d, out) })
@@ -33,7 +34,7 @@ func TestOneWrongSeed(t *testing.T) {
 		t.Fatalf("stopped: %t; it was told of %d refusals", x.Stopped(), count(x, Refused))
 	}
 	w.do(x, Join{Seeds: []netip.AddrPort{wrong.addr, nodes[2].addr}})
-	w.until(5*time.Second, "it is in", func() bool { return x.entry.welcomed && w.allSee(6) })
+	w.until(5*time.Second, "it is in", func() bool { return x.door.Welcomed() && w.allSee(6) })
 }
 
 // A node that slept is told by one member, wrong or false, that it was replaced; somebody at
@@ -47,7 +48,7 @@ func TestOneWrongMemberStopsNobody(t *testing.T) {
 		x := nodes[6]
 		x.paused = true
 		w.run(1200 * time.Millisecond)
-		x.wake(time.Minute) // it takes that for long
+		x.door.Woke(time.Minute) // it takes that for long
 		w.resume(x)
 		w.until(10*time.Second, "all see all", func() bool { return w.allSee(7) })
 		claim := recordOf("n6", 9, forgedAddr)
@@ -86,9 +87,9 @@ func TestOneWrongMemberStopsNobody(t *testing.T) {
 		for _, c := range calls[1:] {
 			for i, p := range nodes[:6] {
 				if p.addr == c.to && c.asks && i < liars {
-					brings(c.number+1, p.addr, p.self.Value().Name) // no number of its own
-					brings(c.number, p.addr, p.self.Value().Name)
-					brings(c.number, p.addr, p.self.Value().Name) // a vote counts once
+					brings(c.number+1, p.addr, p.roster.Record().Name) // no number of its own
+					brings(c.number, p.addr, p.roster.Record().Name)
+					brings(c.number, p.addr, p.roster.Record().Name) // a vote counts once
 					lied++
 				}
 			}

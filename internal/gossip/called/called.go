@@ -205,7 +205,7 @@ func (r *Called) noteAsker(now mono.Time, id member.ID) {
 // Contradicts says whether this node may say at once that it lives, of a verdict that it failed. If
 // the host at its address refused connections, or another member sends from there, what was asked
 // before does not count: its address may have become another's.
-func (r *Called) Contradicts(now mono.Time, c *wire.Claim) bool {
+func (r *Called) Contradicts(now mono.Time, c wire.Claim) bool {
 	self := r.env.Self()
 	return r.callable(now) && (c.Cause != member.CauseRefused || c.Incarnation < self.Incarnation)
 }
@@ -215,7 +215,7 @@ func (r *Called) Contradicts(now mono.Time, c *wire.Claim) bool {
 func (r *Called) WaitsForCall() bool { return r.owed != 0 }
 
 // IsHeldFailed tells the user that others hold this node failed: once for each incarnation.
-func (r *Called) IsHeldFailed(now mono.Time, c *wire.Claim) {
+func (r *Called) IsHeldFailed(now mono.Time, c wire.Claim) {
 	r.env.Woke() // its name was free meanwhile
 	if r.told > uint64(c.Incarnation) || r.toldAt != 0 && now.Sub(r.toldAt) < toldPause {
 		return
@@ -352,7 +352,7 @@ func (r *Called) Question(now mono.Time, peer plane.Peer, t wire.Type, body []by
 		if q, ok := wire.ReadInquiry(body); ok && q.Target == peer.ID {
 			if m, known := r.env.Table().Get(peer.ID); known && m.Instance() == peer.Instance &&
 				q.Instance == peer.Instance {
-				r.Call(now, &m)
+				r.Call(now, m)
 			}
 			return true
 		} else if _, member := plane.LiveMember(r.env.Table(), peer); ok && member {
@@ -385,13 +385,13 @@ func (r *Called) Question(now mono.Time, peer plane.Peer, t wire.Type, body []by
 
 // Call asks a member, at the address of the table, and tells it what is held of it: if the question
 // comes to it, it may contradict.
-func (r *Called) Call(now mono.Time, m *member.Member) {
-	peer := plane.PeerOf(m)
+func (r *Called) Call(now mono.Time, m member.Member) {
+	peer := plane.PeerOf(&m)
 	if r.round == 0 {
-		r.env.Note(*m, peer)
+		r.env.Note(m, peer)
 		return
 	}
-	r.buf = r.env.AppendNote(wire.AppendPing(r.buf[:0], r.seq+1), *m)
+	r.buf = r.env.AppendNote(wire.AppendPing(r.buf[:0], r.seq+1), m)
 	if r.env.Send(now, peer, plane.Reply, r.buf) > 0 {
 		r.seq++
 	}
@@ -400,7 +400,7 @@ func (r *Called) Call(now mono.Time, m *member.Member) {
 // Haunted takes in a datagram of a member that failed. One that goes on sending for long, though it
 // is told each time that it failed, does not hear: its verdict gets the cause deaf, whatever the
 // members saw that reached it.
-func (r *Called) Haunted(now mono.Time, m *member.Member, peer plane.Peer) {
+func (r *Called) Haunted(now mono.Time, m member.Member, peer plane.Peer) {
 	if r.round == 0 || m.State != member.Failed {
 		return
 	}
@@ -420,7 +420,7 @@ func (r *Called) Haunted(now mono.Time, m *member.Member, peer plane.Peer) {
 	}
 	g.last, g.from = now, peer.Addr
 	if m.Cause < member.CauseDeaf && now.Sub(g.first) >= deafAfter {
-		r.env.SetDeaf(now, *m)
+		r.env.SetDeaf(now, m)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestGhostsAreBounded(t *testing.T) {
 	f := fake{Env: planetest.New(2)}
 	c := New(1, f, time.Second)
 	for i := range 4 * maxGhosts {
-		c.Haunted(2, &member.Member{ID: member.ID(i + 1), State: member.Failed}, f.Peers[1])
+		c.Haunted(2, member.Member{ID: member.ID(i + 1), State: member.Failed}, f.Peers[1])
 	}
 	if len(c.ghosts) > maxGhosts {
 		t.Errorf("%d ghosts", len(c.ghosts))

@@ -24,7 +24,6 @@ import (
 
 // Errors of a lookup. ErrNoAnswer comes with its Located.
 var (
-	ErrNoMember = errors.New("no such live member")
 	ErrLookups  = errors.New("too many members are being asked where they are")
 	ErrNoAnswer = errors.New("the member does not answer")
 )
@@ -245,11 +244,11 @@ func (c *Coords) tookTrip(now mono.Time, m *member.Member, at *Location, sent mo
 }
 
 // LookUp begins to ask a live member where it stands. Another one of the same member takes the
-// place of the first. It fails with ErrNoMember or ErrLookups.
+// place of the first. It fails with plane.ErrNoMember or ErrLookups.
 func (c *Coords) LookUp(now mono.Time, id member.ID) error {
 	m, ok := c.env.Table().Get(id)
 	if !ok || !m.State.Live() || id == c.env.ID() {
-		return ErrNoMember
+		return plane.ErrNoMember
 	}
 	i := slices.IndexFunc(c.lookups, func(x lookup) bool { return x.peer.ID == id })
 	if i < 0 {

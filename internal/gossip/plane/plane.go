@@ -8,6 +8,7 @@
 package plane
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -143,6 +144,9 @@ func Anybody(chance *rand.Rand, t *member.Table, self member.ID) (member.Member,
 	}
 	return member.Member{}, false
 }
+
+// ErrNoMember is that of a command about a member that is not there.
+var ErrNoMember = errors.New("no such live member")
 
 // LiveMember returns what the table holds of a peer, if that is a live member in the life that is
 // meant.

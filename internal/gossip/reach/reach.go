@@ -58,9 +58,9 @@ type Reach struct {
 	undecided int
 	absences  []absence // by ID; the detector bounds how many
 
-	// Aged is how many failed members were forgotten for their age, while this node was of a
+	// aged is how many failed members were forgotten for their age, while this node was of a
 	// minority.
-	Aged int
+	aged int
 }
 
 // absence is a live member that cannot be reached from here.
@@ -171,11 +171,17 @@ func (r *Reach) Reachable() (reachable, of int) {
 	if r.isolated {
 		reachable = 1
 	}
-	if 2*reachable <= of+r.Aged {
-		of += r.Aged
+	if 2*reachable <= of+r.aged {
+		of += r.aged
 	}
 	return reachable, of
 }
+
+// CountAged counts a failed member that is forgotten for its age by a node of a minority.
+func (r *Reach) CountAged() { r.aged++ }
+
+// AllCounted tells that all such are known to be gone.
+func (r *Reach) AllCounted() { r.aged = 0 }
 
 // NoMajority says whether this node reaches no more than half of the live members, itself included,
 // and cannot say of the others whether they are dead. Those whose zone is silent as a whole do not

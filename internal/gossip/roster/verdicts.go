@@ -1,4 +1,4 @@
-package gossip
+package roster
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -46,24 +47,11 @@ func (k VerdictKind) String() string {
 // Verdict is that a member was declared failed or forgotten, or that one that had been came back.
 type Verdict struct {
 	Kind        VerdictKind
-	At          Time          // when it was declared failed, or came back
+	At          mono.Time     // when it was declared failed, or came back
 	After       time.Duration // of Refuted and Restarted: how long it had been failed
 	Explained   bool          // of Failed: whether the evidence is known here
 	Evidence    detect.Evidence
 	Incarnation uint32 // of the member, after it
-}
-
-// Verdicts goes through what is remembered of a member, the oldest first.
-func (v View) Verdicts(id member.ID) iter.Seq[Verdict] {
-	return func(yield func(Verdict) bool) {
-		v := &v.n.verdicts
-		for i := range v.list {
-			x := &v.list[(v.next+i)%len(v.list)]
-			if x.id == id && !yield(x.public()) {
-				return
-			}
-		}
-	}
 }
 
 // verdict is one of them. The evidence is a message as it stands on the wire, which all nodes of a
@@ -72,7 +60,7 @@ type verdict struct {
 	id                    member.ID
 	instance, incarnation uint32
 	kind                  VerdictKind
-	at                    Time
+	at                    mono.Time
 	after                 time.Duration
 	evidence              unique.Handle[string]
 }
@@ -96,13 +84,25 @@ func (x *verdict) public() Verdict {
 	return v
 }
 
-// verdicts is a ring: next is the oldest.
-type verdicts struct {
+// Verdicts are the last of them: a ring.
+type Verdicts struct {
 	list []verdict
-	next int
+	next int // the oldest
 }
 
-func (v *verdicts) add(x verdict) {
+// Of goes through what is remembered of a member, the oldest first.
+func (v *Verdicts) Of(id member.ID) iter.Seq[Verdict] {
+	return func(yield func(Verdict) bool) {
+		for i := range v.list {
+			x := &v.list[(v.next+i)%len(v.list)]
+			if x.id == id && !yield(x.public()) {
+				return
+			}
+		}
+	}
+}
+
+func (v *Verdicts) add(x verdict) {
 	if len(v.list) < MaxVerdicts {
 		v.list = append(v.list, x)
 		return
@@ -113,7 +113,7 @@ func (v *verdicts) add(x verdict) {
 
 // failure returns the verdict that one life of a member had failed at an incarnation, nil if there
 // is none.
-func (v *verdicts) failure(id member.ID, instance, incarnation uint32) *verdict {
+func (v *Verdicts) failure(id member.ID, instance, incarnation uint32) *verdict {
 	for i := range v.list {
 		x := &v.list[i]
 		if x.id == id && x.kind == Failed && x.instance == instance &&
@@ -125,7 +125,7 @@ func (v *verdicts) failure(id member.ID, instance, incarnation uint32) *verdict 
 }
 
 // remember notes what a change of the table says of a member.
-func (n *Node) remember(before, after *member.Member) {
+func (v *Verdicts) remember(now mono.Time, before, after *member.Member) {
 	x := verdict{id: after.ID, instance: after.Instance(), incarnation: after.Incarnation,
 		kind: Failed, at: after.Since}
 	switch {
@@ -133,56 +133,23 @@ func (n *Node) remember(before, after *member.Member) {
 		return
 	case before.State.Live() && after.State == member.Failed:
 	case before.State == member.Failed && after.State.Live():
-		x.kind, x.at, x.after = Refuted, n.now, n.now.Sub(before.Since)
+		x.kind, x.at, x.after = Refuted, now, now.Sub(before.Since)
 		if before.Generation() != after.Generation() {
 			x.kind = Restarted
 		}
 	default:
 		return
 	}
-	n.verdicts.add(x)
-}
-
-// failWith is the detector's verdict, with its reasons.
-func (n *Node) failWith(id member.ID, e detect.Evidence) {
-	n.accuse(id, member.Failed, e.Cause)
-	m, ok := n.table.Get(id)
-	if !ok || m.State != member.Failed {
-		return
-	}
-	w := wire.Evidence{
-		Target: id, Instance: m.Instance(), Incarnation: m.Incarnation,
-		Accuser: e.Accuser, Cause: e.Cause, Pings: uint32(e.Pings), Span: e.Span,
-		Seats: min(e.Seats, 255), Count: min(len(e.Votes), wire.MaxVotes),
-	}
-	for i, v := range e.Votes[:w.Count] {
-		w.Votes[i] = wire.Vote{Juror: v.Juror, Cause: v.Cause, Pings: uint32(v.Pings), Span: v.Span}
-	}
-	n.explain(&w)
+	v.add(x)
 }
 
 // explain keeps the evidence of a verdict that has none yet. What there is no such verdict for
 // takes no memory.
-func (n *Node) explain(e *wire.Evidence) {
-	x := n.verdicts.failure(e.Target, e.Instance, e.Incarnation)
+func (v *Verdicts) explain(e *wire.Evidence) {
+	x := v.failure(e.Target, e.Instance, e.Incarnation)
 	if x == nil || x.evidence != unexplained {
 		return
 	}
 	var room [wire.MaxEvidence]byte
 	x.evidence = unique.Make(string(wire.AppendEvidence(room[:0], e)))
-}
-
-// packEvidence adds the evidence of the failures that a datagram tells, as far as there is room
-// when all else is in.
-func (n *Node) packEvidence(start int) {
-	for _, id := range n.told {
-		m, ok := n.table.Get(id)
-		if !ok || m.State != member.Failed {
-			continue
-		}
-		x := n.verdicts.failure(id, m.Instance(), m.Incarnation)
-		if x != nil && x.evidence != unexplained && len(x.evidence.Value()) <= n.room(start) {
-			n.out.arena = append(n.out.arena, x.evidence.Value()...)
-		}
-	}
 }

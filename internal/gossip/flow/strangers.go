@@ -1,4 +1,4 @@
-package gossip
+package flow
 
 import (
 	"encoding/binary"
@@ -22,8 +22,8 @@ const (
 	maxSaved     = 4 << 10 // bytes that one may have saved up
 )
 
-// unproven is what is owed to addresses that nobody is known at.
-type unproven struct {
+// strangers is what is owed to addresses that nobody is known at.
+type strangers struct {
 	slots  []saved        // nil before the first stranger came
 	source netip.AddrPort // of the current datagram, if nobody is known there
 	shown  netip.AddrPort // the address that the current datagram has proven
@@ -36,7 +36,7 @@ type saved struct {
 }
 
 // of returns the slot of an address.
-func (s *unproven) of(a netip.AddrPort) *saved {
+func (s *strangers) of(a netip.AddrPort) *saved {
 	if s.slots == nil {
 		s.slots = make([]saved, maxStrangers)
 	}
@@ -50,49 +50,52 @@ func (s *unproven) of(a netip.AddrPort) *saved {
 	return x
 }
 
-// meetSource looks whether the sender of the current datagram is known at its address, in any life
+// Meet looks whether the sender of the current datagram is known at its address, in any life
 // and state, and otherwise notes what it may be sent for it.
-func (n *Node) meetSource(id member.ID, from netip.AddrPort) {
-	n.unproven.shown = netip.AddrPort{}
-	if m, ok := n.table.Get(id); ok && m.Addr() == from {
-		n.unproven.source = netip.AddrPort{}
+func (f *Flow) Meet(id member.ID, from netip.AddrPort, size int) {
+	f.strangers.shown = netip.AddrPort{}
+	if m, ok := f.table.Get(id); ok && m.Addr() == from {
+		f.strangers.source = netip.AddrPort{}
 		return
 	}
-	n.unproven.source = from
-	x := n.unproven.of(from)
-	x.bytes = min(x.bytes+strangerShare*(n.size+ipOverhead), maxSaved)
+	f.strangers.source = from
+	x := f.strangers.of(from)
+	x.bytes = min(x.bytes+strangerShare*(size+IPOverhead), maxSaved)
 }
 
-// isStrange says whether what is sent to somebody in the current step counts against what its
+// IsStrange says whether what is sent to somebody in the current step counts against what its
 // datagram earned.
-func (n *Node) isStrange(to plane.Peer) bool {
-	s := &n.unproven
+func (f *Flow) IsStrange(to plane.Peer) bool {
+	s := &f.strangers
 	if !s.source.IsValid() || to.Addr == s.shown {
 		return false
 	}
-	m, ok := n.table.Get(to.ID)
+	m, ok := f.table.Get(to.ID)
 	return !ok || m.Addr() != to.Addr
 }
 
-// requestSize is what a question for one record takes, with headers of IP and UDP.
-const requestSize = wire.HeaderSize + wire.MessageSize + 8 + ipOverhead
+// Proven tells that the current datagram proves an address: it brings back what was sent there.
+func (f *Flow) Proven(a netip.AddrPort) { f.strangers.shown = a }
 
-// unearned returns by how much a datagram with so much room is to stay below that, since it goes to
+// requestSize is what a question for one record takes, with headers of IP and UDP.
+const requestSize = wire.HeaderSize + wire.MessageSize + 8 + IPOverhead
+
+// Unearned returns by how much a datagram with so much room is to stay below that, since it goes to
 // a stranger. A question for its record can follow.
-func (n *Node) unearned(to plane.Peer, room int) int {
-	if !n.isStrange(to) {
+func (f *Flow) Unearned(to plane.Peer, room int) int {
+	if !f.IsStrange(to) {
 		return 0
 	}
-	return max(room-(n.unproven.of(n.unproven.source).bytes-wire.HeaderSize-ipOverhead-requestSize),
-		0)
+	saved := f.strangers.of(f.strangers.source).bytes
+	return max(room-(saved-wire.HeaderSize-IPOverhead-requestSize), 0)
 }
 
 // earned says whether so many bytes may be sent to somebody in the current step, and counts them.
-func (n *Node) earned(to plane.Peer, size int) bool {
-	if !n.isStrange(to) {
+func (f *Flow) earned(to plane.Peer, size int) bool {
+	if !f.IsStrange(to) {
 		return true
 	}
-	x := n.unproven.of(n.unproven.source)
+	x := f.strangers.of(f.strangers.source)
 	if x.bytes < size {
 		return false
 	}

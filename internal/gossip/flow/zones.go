@@ -1,4 +1,4 @@
-package gossip
+package flow
 
 import (
 	"slices"
@@ -27,65 +27,68 @@ type ZoneTraffic struct {
 	Budget int
 }
 
-// maxMetered bounds how many zones are told apart; what goes to and comes from more counts as
+// MaxMetered bounds how many zones are told apart; what goes to and comes from more counts as
 // unknown.
-const maxMetered = 256
+const MaxMetered = 256
 
-// traffic counts by zone. Two zones with the same 16 bits are one here, as they are for all that is
+// zones counts by zone. Two zones with the same 16 bits are one here, as they are for all that is
 // sent (docs/protocol.md).
-type traffic struct {
+type zones struct {
 	keys    []uint16 // topology's, of zones
-	zones   []ZoneTraffic
+	list    []ZoneTraffic
 	unknown ZoneTraffic
 }
 
 // of returns the counters for a member's zone.
-func (t *traffic) of(table *member.Table, id member.ID) *ZoneTraffic {
+func (z *zones) of(table *member.Table, id member.ID) *ZoneTraffic {
 	m, ok := table.Get(id)
 	if !ok {
-		return &t.unknown
+		return &z.unknown
 	}
 	key := topology.PlaceOf(&m).Zone()
-	i := slices.Index(t.keys, key)
+	i := slices.Index(z.keys, key)
 	if i < 0 {
-		if len(t.keys) == maxMetered {
-			return &t.unknown
+		if len(z.keys) == MaxMetered {
+			return &z.unknown
 		}
-		i = len(t.keys)
-		t.keys = append(t.keys, key)
-		t.zones = append(t.zones, ZoneTraffic{Zone: member.Top(m.Handle.Value().Zone)})
+		i = len(z.keys)
+		z.keys = append(z.keys, key)
+		z.list = append(z.list, ZoneTraffic{Zone: member.Top(m.Handle.Value().Zone)})
 	}
-	return &t.zones[i]
+	return &z.list[i]
 }
 
-// sent counts a datagram to a member; received one from it.
-func (n *Node) sent(to member.ID, bytes int) {
-	z := n.traffic.of(&n.table, to)
+// sent counts a datagram to a member.
+func (f *Flow) sent(to member.ID, bytes int) {
+	z := f.zones.of(f.table, to)
 	z.PacketsOut++
 	z.BytesOut += uint64(bytes)
-	if n.quota.Unmetered() {
+	if f.Meter.Unmetered() {
 		return
 	}
-	if m, ok := n.table.Get(to); ok {
-		n.quota.Spend(n.now, topology.PlaceOf(&m).Zone(), bytes)
+	if m, ok := f.table.Get(to); ok {
+		f.Meter.Spend(f.now, topology.PlaceOf(&m).Zone(), bytes)
 	}
 }
 
-func (n *Node) received(from member.ID, bytes int) {
-	z := n.traffic.of(&n.table, from)
+// Received counts a datagram from a member; 0: from somebody else.
+func (f *Flow) Received(from member.ID, bytes int) {
+	f.PacketsIn++
+	f.BytesIn += uint64(bytes)
+	z := f.zones.of(f.table, from)
 	z.PacketsIn++
 	z.BytesIn += uint64(bytes)
 }
 
 // Traffic returns what went to and came from each zone so far, by name; what belongs to none that
-// is known comes last. The sums are those of Stats.
-func (v View) Traffic() []ZoneTraffic {
-	all := slices.Clone(v.n.traffic.zones)
+// is known comes last. budget returns that of a zone. The sums are those of Stats.
+func (f *Flow) Traffic(budget func(zone uint16) int) []ZoneTraffic {
+	all := slices.Clone(f.zones.list)
 	for i := range all {
-		all[i].Budget = v.n.quota.Rate(v.n.traffic.keys[i])
+		all[i].Budget = budget(f.zones.keys[i])
 	}
 	slices.SortFunc(all, func(a, b ZoneTraffic) int { return strings.Compare(a.Zone, b.Zone) })
-	if u := v.n.traffic.unknown; u.PacketsIn+u.PacketsOut > 0 {
+	if u := f.zones.unknown; u.PacketsIn+u.PacketsOut > 0 {
 		u.Unknown = true
 		all = append(all, u)
 	}

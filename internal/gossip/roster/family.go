@@ -1,0 +1,81 @@
+package roster
+
+import (
+	"net/netip"
+
+	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/plane"
+)
+
+// This file is which members this node can send to: those at addresses of IP versions that its
+// socket and its host's routes serve, and those that are heard from such a one.
+
+// hosts is what this host can send to.
+type hosts struct {
+	family member.Family // of the socket
+	routes member.Family // of the host
+}
+
+// SendsTo says whether this node can send to addresses of an IP version.
+func (h *hosts) SendsTo(f member.Family) bool {
+	return (h.family == member.AnyFamily || h.family == f) &&
+		(h.routes == member.AnyFamily || h.routes == f)
+}
+
+// SetRoutes says of which IP versions this host has routes from now on.
+func (r *Roster) SetRoutes(f member.Family) {
+	if f == r.routes {
+		return
+	}
+	r.routes = f
+	r.setFamily()
+	ids := make([]member.ID, r.table.Len())
+	for i := range ids {
+		ids[i] = r.table.IDAt(i)
+	}
+	for _, id := range ids {
+		if before, changed := r.table.Refit(id); changed && before.State.Live() {
+			after, _ := r.table.Get(id)
+			r.changed(before, after)
+		}
+	}
+}
+
+// setFamily tells the table which members it can send to.
+func (r *Roster) setFamily() {
+	if r.family == member.AnyFamily && r.routes == member.AnyFamily {
+		r.table.SetFamily(nil)
+	} else {
+		r.table.SetFamily(r.Serves)
+	}
+}
+
+// Serves says whether this node can send to an address. No route is needed to the loopback, nor to
+// this host's own address.
+func (r *Roster) Serves(a netip.Addr) bool {
+	return r.family.Serves(a) && (r.routes.Serves(a) || a.IsLoopback() ||
+		a == r.self.Value().Addr.Addr())
+}
+
+// HeardFrom takes in where a live member is heard from: one whose address this node cannot send to,
+// since it is of the other IP version, is sent to there.
+func (r *Roster) HeardFrom(peer plane.Peer) {
+	if !r.table.Parted() {
+		return
+	}
+	m, ok := r.table.Get(peer.ID)
+	if !ok || !m.State.Live() || m.Instance() != peer.Instance {
+		return
+	}
+	if before, changed := r.table.Heard(peer.ID, peer.Addr); changed {
+		after, _ := r.table.Get(peer.ID)
+		r.changed(before, after)
+	}
+}
+
+// LiveMember returns the table's view of the sender of a datagram, if it is a live member in the
+// life that we know.
+func (r *Roster) LiveMember(peer plane.Peer) (member.Member, bool) {
+	r.HeardFrom(peer)
+	return plane.LiveMember(r.table, peer)
+}
