@@ -15,7 +15,7 @@ func deltasOf(w *world, x *node) (all [][]byte) {
 	p, done := position{}, false
 	for !done {
 		var b []byte
-		b, p, done = x.store.appendDelta(wire.BeginDeltas(nil, 0), w.now, x.store.self(), p, 900)
+		b, p, done = x.store.appendDelta(wire.BeginDeltas(nil, 0), w.Now, x.store.self(), p, 900)
 		all = append(all, wire.EndDeltas(b, 0))
 	}
 	return all
@@ -24,7 +24,7 @@ func deltasOf(w *world, x *node) (all [][]byte) {
 // Deltas that come in any order are all taken in, and nothing has to be asked for.
 func TestOvertaken(t *testing.T) {
 	w := newWorld(t, 2, 11, Config{})
-	w.split = func(a, b int) bool { return true }
+	w.Cut = func(a, b int) bool { return true }
 	x, y := w.nodes[0], w.nodes[1]
 	for k := range 40 {
 		y.set(fmt.Sprint("k", k), strings.Repeat("x", 150+k), 0)
@@ -50,7 +50,7 @@ func TestOvertaken(t *testing.T) {
 // What never continues what is held is kept up to a bound, and goes when its time is over.
 func TestEarlyBound(t *testing.T) {
 	w := newWorld(t, 2, 12, Config{})
-	w.split = func(a, b int) bool { return true }
+	w.Cut = func(a, b int) bool { return true }
 	x, y := w.nodes[0], w.nodes[1]
 	for k := range 4 * maxEarly {
 		y.set(fmt.Sprint("k", k), strings.Repeat("x", 800), 0)
@@ -64,13 +64,13 @@ func TestEarlyBound(t *testing.T) {
 	}
 	w.run(2 * askAgain)
 	x.receive(y, all[0])
-	if got := x.store.Version(y.id()); len(x.store.early) > 0 || got != 1 {
+	if got := x.store.Version(y.ID()); len(x.store.early) > 0 || got != 1 {
 		t.Errorf("%d are kept too long, version %d", len(x.store.early), got)
 	}
-	x.store.Forget(w.now, y.id())
-	y.rec.Generation++
+	x.store.Forget(w.Now, y.ID())
+	y.Record.Generation++
 	x.learn(y, member.Alive)
-	if x.store.Version(y.id()) != 0 {
+	if x.store.Version(y.ID()) != 0 {
 		t.Error("a former life's keys stay")
 	}
 }

@@ -106,7 +106,7 @@ func (w *world) dead() *node {
 
 func (n *node) learn(o *node) { n.merge(o, member.Alive) }
 
-func (n *node) merge(o *node, state member.State) { n.Learn(n.w.Now, &o.Node, state) }
+func (n *node) merge(o *node, state member.State) { n.Know(n.w.Now, &o.Node, state) }
 
 func (n *node) Generation() uint64 { return n.Record.Generation }
 func (n *node) Room() int          { return n.room }

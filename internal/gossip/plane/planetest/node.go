@@ -89,8 +89,8 @@ func (n *Node) Merge(now mono.Time, f member.Fact) (before, after member.Member,
 	return before, after, changed
 }
 
-// Learn is Merge of what another node says of itself, in a state.
-func (n *Node) Learn(now mono.Time, of *Node, s member.State) (before, after member.Member,
+// Know is Merge of what another node says of itself, in a state.
+func (n *Node) Know(now mono.Time, of *Node, s member.State) (before, after member.Member,
 	changed bool) {
 	return n.Merge(now, member.Fact{Record: member.Share(of.Record), State: s})
 }
