@@ -21,8 +21,8 @@ var rooms = [][]string{
 	{"member", "rate"},
 	{"wire", "topology", "rumor"},
 	{"plane"},
-	{"detect"},
-	{"counter", "detect/detecttest", "plane/planetest"},
+	{"detect", "plane/planetest"},
+	{"counter", "detect/detecttest"},
 	{"accrual", "alarms", "called", "coords", "heartbeat", "inquest", "multicast", "quota", "reach",
 		"reconcile", "state", "stream", "swim", "ways"}, // the planes
 	{"."}, // the node
