@@ -149,33 +149,34 @@ func (x *node) SendState(now mono.Time, to member.Member, messages []byte) int {
 
 // run lets time pass.
 func (w *world) run(d time.Duration) {
-	turn := func(i int) planetest.Waker {
-		if w.nodes[i].asleep {
-			return nil
-		}
-		return w.nodes[i]
-	}
-	for end := w.Now.Add(d); w.Advance(end, len(w.nodes), turn); {
+	deadline := func(i int) mono.Time { return w.nodes[i].deadline() }
+	wake := func(i int) { w.nodes[i].wake() }
+	for end := w.Now.Add(d); w.Advance(end, len(w.nodes), deadline, wake); {
 	}
 }
 
-func (x *node) Deadline() mono.Time { return min(x.store.Deadline(), x.probe) }
+func (x *node) deadline() mono.Time {
+	if x.asleep {
+		return mono.Never
+	}
+	return min(x.store.Deadline(), x.probe)
+}
 
-func (x *node) Wake(now mono.Time) {
+func (x *node) wake() {
 	w := x.w
-	if x.probe <= now {
-		x.probe = now.Add(time.Second)
+	if x.probe <= w.Now {
+		x.probe = w.Now.Add(time.Second)
 		if y := w.nodes[w.Chance.IntN(len(w.nodes))]; y != x && w.probes && !y.asleep &&
 			(w.Cut == nil || !w.Cut(x.i, y.i)) {
 			if m, _ := y.Members.Get(x.ID()); m.State.Live() {
-				y.store.Compare(now, m, x.store.Fingerprint(), true)
-				y.store.Flush(now)
+				y.store.Compare(w.Now, m, x.store.Fingerprint(), true)
+				y.store.Flush(w.Now)
 			}
 		}
 	}
-	if x.store.Deadline() <= now {
-		x.store.Wake(now)
-		x.store.Flush(now)
+	if x.store.Deadline() <= w.Now {
+		x.store.Wake(w.Now)
+		x.store.Flush(w.Now)
 	}
 }
 

@@ -86,33 +86,34 @@ func (c *Clock) Until(limit, every time.Duration, ok func() bool) (time.Duration
 // Forget drops all that is to happen.
 func (c *Clock) Forget() { c.queue = nil }
 
-// Waker is what wants a turn at its deadline.
-type Waker interface {
-	Deadline() mono.Time
-	Wake(now mono.Time)
-}
-
-// Advance does the next thing until an end, which is an event or the turn of one of n wakers; those
-// that at returns nil for have none. An event comes before a turn of the same moment, and the turn
-// of a lower number first. It returns false at the end.
-func (c *Clock) Advance(end mono.Time, n int, at func(i int) Waker) bool {
-	due, next := min(c.Next(), end.Add(1)), Waker(nil)
+// Advance does the next thing until an end, which is an event or the turn of one of n nodes at its
+// deadline. An event comes before a turn of the same moment, and the turn of a lower number first.
+// It returns false at the end.
+func (c *Clock) Advance(end mono.Time, n int, deadline func(i int) mono.Time,
+	wake func(i int)) bool {
+	due, next := min(c.Next(), end.Add(1)), -1
 	for i := range n {
-		if w := at(i); w != nil && w.Deadline() < due {
-			due, next = w.Deadline(), w
+		if d := deadline(i); d < due {
+			due, next = d, i
 		}
 	}
 	switch {
 	case due > end:
 		c.Now = end
 		return false
-	case next == nil:
+	case next < 0:
 		c.Step()
 	default:
 		c.Now = max(c.Now, due)
-		next.Wake(c.Now)
+		wake(next)
 	}
 	return true
+}
+
+// Waker is what wants a turn at its deadline.
+type Waker interface {
+	Deadline() mono.Time
+	Wake(now mono.Time)
 }
 
 // Timer is an event at the deadline of a waker among many, where to ask them all for theirs each
