@@ -292,7 +292,8 @@ func TestSettings(t *testing.T) {
 		}
 		return h.Verdicts[0].At.Sub(silent)
 	}
-	if d := verdict(8*time.Second) - verdict(2*time.Second); d < 5*time.Second || d > 7*time.Second {
+	if d := verdict(8*time.Second) - verdict(2*time.Second); d < 5*time.Second ||
+		d > 7*time.Second {
 		t.Errorf("a pause that is 6 s longer moves the verdict by %v", d)
 	}
 }

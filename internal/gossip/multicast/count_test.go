@@ -235,7 +235,8 @@ func TestKnownTooLate(t *testing.T) {
 		}
 		origin.publish(1, 100)
 		w.Run(10 * time.Second)
-		if p := origin.last(); p.Have != 10 || p.Of != 12 || !slices.Contains(p.Missing, late.ID()) {
+		if p := origin.last(); p.Have != 10 || p.Of != 12 ||
+			!slices.Contains(p.Missing, late.ID()) {
 			t.Errorf("seed %d: one is down, and one behind a gap: %+v", seed, p)
 		}
 	}

@@ -21,7 +21,8 @@ func TestOfferedAgain(t *testing.T) {
 		seq := origin.publish(1, 100)
 		w.Run(time.Second)
 		p := origin.told[len(origin.told)-1]
-		if !p.Done || p.Have != n-1 || p.Of != n || len(p.Missing) != 1 || p.Missing[0] != deaf.ID() {
+		if !p.Done || p.Have != n-1 || p.Of != n || len(p.Missing) != 1 ||
+			p.Missing[0] != deaf.ID() {
 			t.Errorf("%d nodes, one of them deaf: %+v", n, p)
 		}
 		w.Run(4 * time.Second)

@@ -19,7 +19,9 @@ type model struct {
 	seen    map[string]uint64            // by reader, owner, life and key: the last version
 }
 
-func (m *model) life(x *node) string { return fmt.Sprintf("%s.%d", x.Record.Name, x.Record.Generation) }
+func (m *model) life(x *node) string {
+	return fmt.Sprintf("%s.%d", x.Record.Name, x.Record.Generation)
+}
 
 // wrote notes what an owner says that it wrote, and told what a reader was told of it.
 func (m *model) wrote(x *node, c Change) {

@@ -49,7 +49,8 @@ func TestUnansweredProbesAskForHeads(t *testing.T) {
 	}
 	for _, x := range w.nodes {
 		if st := x.s.Stats(); st.Syncs > 0 {
-			t.Errorf("%s asks for heads %d times where all probes are answered", x.Record.Name, st.Syncs)
+			t.Errorf("%s asks for heads %d times where all probes are answered",
+				x.Record.Name, st.Syncs)
 		}
 	}
 }

@@ -64,7 +64,8 @@ func (m *model) report(seed uint64) {
 
 func runModel(t *testing.T, seed uint64, cfg Config) *model {
 	m := &model{world: newWorld(t, seed, 3+int(seed%6), cfg), published: map[streamKey][][]byte{}}
-	m.loss, m.lossAll, m.Twice = m.Chance.Float64()*0.6, m.Chance.Float64()*0.3, m.Chance.Float64()*0.2
+	rng := m.Chance
+	m.loss, m.lossAll, m.Twice = rng.Float64()*0.6, rng.Float64()*0.3, rng.Float64()*0.2
 	m.latency = time.Duration(1+m.Chance.IntN(20)) * time.Millisecond
 	for range 150 {
 		m.step()
@@ -120,9 +121,11 @@ func (m *model) put(n *node, b []byte) {
 	key := streamKey{n.ID(), p.Generation}
 	m.published[key] = append(m.published[key], b)
 	if uint64(len(m.published[key])) != p.Seq {
-		m.tb.Errorf("%s published message %d as number %d", n.Record.Name, len(m.published[key]), p.Seq)
+		m.tb.Errorf("%s published message %d as number %d", n.Record.Name,
+			len(m.published[key]), p.Seq)
 	}
-	m.tracef("%s/%d publishes %d, pieces %d to %d", n.Record.Name, p.Generation, p.Seq, p.First, p.Last)
+	m.tracef("%s/%d publishes %d, pieces %d to %d", n.Record.Name, p.Generation, p.Seq,
+		p.First, p.Last)
 }
 
 func (m *model) wakeUp(n *node) {

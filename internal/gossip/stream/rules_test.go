@@ -590,8 +590,8 @@ func TestManyNewcomers(t *testing.T) {
 			}
 		}
 		if n2 != 10 || len(n.got) != 10 || len(n.lost) > 0 {
-			t.Errorf("%s got %d messages, %d of them new, and lost %v", n.Record.Name, len(n.got), n2,
-				n.lost)
+			t.Errorf("%s got %d messages, %d of them new, and lost %v", n.Record.Name,
+				len(n.got), n2, n.lost)
 		}
 	}
 }
@@ -938,7 +938,7 @@ func TestLostIsNotHad(t *testing.T) {
 // as all have denied it.
 func TestTimeoutsOfTwoZones(t *testing.T) {
 	w := newWorld(t, 1, 12, Config{Age: 5 * time.Second})
-	isFar := func(n *node) bool { return n.ID() == w.nodes[0].ID() || slices.Contains(w.nodes[6:], n) }
+	isFar := func(n *node) bool { return n == w.nodes[0] || slices.Contains(w.nodes[6:], n) }
 	w.further = func(from, to *node) time.Duration {
 		if isFar(from) != isFar(to) {
 			return 40 * time.Millisecond

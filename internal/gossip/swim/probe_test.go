@@ -228,8 +228,8 @@ func TestPingIsAcked(t *testing.T) {
 	}
 	f.Sent = nil
 	// a stranger
-	f.d.Receive(f.Now, plane.Sender{Peer: plane.Peer{ID: 99, Addr: planetest.Addr(99)}}, wire.TypePing,
-		[]byte{0, 0, 0, 1})
+	f.d.Receive(f.Now, plane.Sender{Peer: plane.Peer{ID: 99, Addr: planetest.Addr(99)}},
+		wire.TypePing, []byte{0, 0, 0, 1})
 	if f.count(wire.TypeAck) != 1 {
 		t.Error("a stranger is not answered")
 	}

@@ -22,7 +22,7 @@ func Addr(i int) netip.AddrPort {
 		7747)
 }
 
-// Node is what is around each plane: who this node is, and which members it knows.
+// Node is what is around each plane: its name and address, chance, and which members it knows.
 type Node struct {
 	Record  member.Record
 	Members member.Table
