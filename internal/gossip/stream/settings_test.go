@@ -39,7 +39,8 @@ func TestWaitAndTimeout(t *testing.T) {
 	}
 }
 
-// What one member claims to be there, and nobody gives, is given up after GiveUp where too few others can be asked.
+// What one member claims to be there, and nobody gives, is given up after GiveUp where too few
+// others can be asked.
 func TestGiveUp(t *testing.T) {
 	for _, after := range []time.Duration{5 * time.Second, 15 * time.Second} {
 		w := newWorld(t, 3, 3, Config{GiveUp: after})
