@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/invariants"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -202,7 +203,12 @@ func (n *node) receive(from *node, messages []byte) {
 }
 
 // schedule sees to a turn at the deadline.
-func (n *node) schedule() { n.Arm(&n.w.Clock, n) }
+func (n *node) schedule() {
+	if invariants.On {
+		n.checkSums()
+	}
+	n.Arm(&n.w.Clock, n)
+}
 
 func (n *node) Deadline() mono.Time { return n.s.Deadline() }
 

@@ -233,38 +233,7 @@ func (m *model) account() {
 // checkSums counts again what a Streams counts as it goes.
 func (n *node) checkSums() {
 	n.w.tb.Helper()
-	s := n.s
-	held, size, hash, open := 0, 0, uint64(0), 0
-	for i, st := range s.list {
-		if i > 0 && s.list[i-1].compare(st.origin, st.generation) >= 0 {
-			n.w.tb.Errorf("the streams are out of order")
-		}
-		count := 0
-		for q, ok := st.after(0); ok; q, ok = st.after(q + 1) {
-			if count == 0 && st.low != q {
-				n.w.tb.Errorf("the lowest piece is %d, not %d", q, st.low)
-			}
-			count++
-			size += len(st.get(q))
-			if p := st.page(q); p.open>>(q%pageSize)&1 == 1 {
-				open++
-			}
-		}
-		if count != st.held {
-			n.w.tb.Errorf("%d pieces of a stream are held, not %d", count, st.held)
-		}
-		held += count
-		hash ^= st.item()
-	}
-	requests := 0
-	for _, st := range s.repairs {
-		requests += len(st.repair.requests)
-	}
-	if held != s.held || size != s.bytes || hash != s.hash || open != s.openCount ||
-		requests != s.inFlight {
-		n.w.tb.Errorf("%s: held %d, bytes %d, hash %x, open %d, in flight %d; counted %d, %d, "+
-			"%x, %d, %d",
-			n.Record.Name, s.held, s.bytes, s.hash, s.openCount, s.inFlight, held, size, hash, open,
-			requests)
+	if err := n.s.Check(); err != nil {
+		n.w.tb.Errorf("%s: %v", n.Record.Name, err)
 	}
 }

@@ -53,10 +53,11 @@ func (s *Streams) Body(origin member.ID, generation, seq uint64) ([]byte, bool) 
 func (s *Streams) take(now mono.Time, st *stream, seq uint64, body []byte,
 	byItself bool) (fresh bool) {
 	st.lately = true
+	own := s.isOwn(st.origin, st.generation) // that of a former generation is like any other's
 	switch {
-	case seq < st.next || st == s.own || st.get(seq) != nil:
+	case seq < st.next || own || st.get(seq) != nil:
 		s.stats.Duplicates++
-		if st == s.own {
+		if own {
 			s.twin(now, seq)
 		}
 		return false
