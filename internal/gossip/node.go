@@ -10,7 +10,6 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/called"
 	"github.com/starling-gossip/starling/internal/gossip/coords"
 	"github.com/starling-gossip/starling/internal/gossip/detect"
-	"github.com/starling-gossip/starling/internal/gossip/invariants"
 	"github.com/starling-gossip/starling/internal/gossip/marks"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/multicast"
@@ -213,9 +212,7 @@ func (n *Node) begin(now Time, out *Outbox) bool {
 		n.launch()
 		return true
 	}
-	if invariants.On {
-		n.verifyBegin()
-	}
+	n.verifyBegin()
 	awake := max(n.now, n.Deadline()) // up to then nothing was late
 	n.now, n.dueKnown = max(now, n.now), false
 	if awake != Never && n.now.Sub(awake) > n.cfg.Stall {
@@ -238,9 +235,7 @@ func (n *Node) finish() {
 	if n.flushDue() <= n.now && !n.stopped {
 		n.flush()
 	}
-	if invariants.On {
-		n.verifyEnd()
-	}
+	n.verifyEnd()
 	n.out = nil
 }
 

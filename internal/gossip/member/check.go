@@ -16,8 +16,8 @@ func (t *Table) Check() error {
 		e := &t.entries[i]
 		if live, served := e.state.Live(), e.state.Live() && !e.other; live != (i < t.live) ||
 			served != (i < t.served) {
-			return fmt.Errorf("table: %s is %s, out of family: %t, and stands at %d of %d live, of "+
-				"which %d can be sent to", e.name(), e.state, e.other, i, t.live, t.served)
+			return fmt.Errorf("table: %s is %s, out of family: %t, and stands at %d of %d live, "+
+				"of which %d can be sent to", e.name(), e.state, e.other, i, t.live, t.served)
 		}
 		if at, ok := t.find(e.id); !ok || at != i {
 			return fmt.Errorf("table: %s stands at %d, and the index says %d", e.name(), i, at)

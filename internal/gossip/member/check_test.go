@@ -14,7 +14,7 @@ func TestCheck(t *testing.T) {
 		"fingerprint":     func(t *Table) { t.fingerprint++ },
 		"stands at":       func(t *Table) { t.entries[0].state = Failed },
 		"can be sent to,": func(t *Table) { t.served = t.live + 1 },
-		"the index says":  func(t *Table) { t.entries[0], t.entries[1] = t.entries[1], t.entries[0] },
+		"the index says":  func(t *Table) { e := t.entries; e[0], e[1] = e[1], e[0] },
 		"index holds":     func(t *Table) { t.entries = t.entries[:len(t.entries)-1] },
 		"were heard":      func(t *Table) { t.heard = map[ID]*netip.AddrPort{1: nil} },
 	} {

@@ -29,8 +29,8 @@ func (s *Streams) Check() error {
 	if held != s.held || size != s.bytes || hash != s.hash || open != s.openCount ||
 		requests != s.inFlight {
 		return fmt.Errorf("streams: held %d, bytes %d, hash %x, open %d, in flight %d; counted "+
-			"%d, %d, %x, %d, %d", s.held, s.bytes, s.hash, s.openCount, s.inFlight, held, size, hash,
-			open, requests)
+			"%d, %d, %x, %d, %d", s.held, s.bytes, s.hash, s.openCount, s.inFlight, held, size,
+			hash, open, requests)
 	}
 	return nil
 }
@@ -53,8 +53,8 @@ func (st *stream) check() error {
 	case st.next > st.solid:
 		return fmt.Errorf("piece %d is the next to be given, and %d is missing", st.next, st.solid)
 	case st.begun && held > 0 && last >= st.next+Ahead:
-		return fmt.Errorf("piece %d is held, %d or more beyond %d, the next to be given", last, Ahead,
-			st.next)
+		return fmt.Errorf("piece %d is held, %d or more beyond %d, the next to be given", last,
+			Ahead, st.next)
 	case st.begun && st.get(st.solid) != nil:
 		return fmt.Errorf("piece %d is held, and waited for", st.solid)
 	case st.repair != nil && st.solid > st.head:
@@ -64,7 +64,8 @@ func (st *stream) check() error {
 	}
 	for q := st.next; q < st.solid; q++ {
 		if st.get(q) == nil {
-			return fmt.Errorf("piece %d is not held, and %d is called the first of those", q, st.solid)
+			return fmt.Errorf("piece %d is not held, and %d is called the first of those", q,
+				st.solid)
 		}
 	}
 	for i, r := range st.lost {

@@ -19,7 +19,7 @@ func TestCheck(t *testing.T) {
 		"is passed over":    func(st *stream) { st.hole = st.next + 1 },
 		"were passed over":  func(st *stream) { st.lost = []wire.Run{{From: 2, To: 1}} },
 		"is not held, and":  func(st *stream) { st.solid = 4 },
-		"counted":           func(st *stream) { st.drop(1, new(*page)); st.low, st.held = 2, st.held-1 },
+		"counted":           func(st *stream) { st.drop(1, new(*page)); st.low, st.held = 2, 2 },
 	} {
 		w := newWorld(t, 1, 2, Config{})
 		w.publishAndSettle(3)

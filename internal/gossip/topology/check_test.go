@@ -16,7 +16,8 @@ func TestCheck(t *testing.T) {
 	} {
 		var table member.Table
 		for _, name := range []string{"a", "b", "c"} {
-			table.Merge(0, member.Fact{Record: member.Share(member.Record{Name: name, Generation: 1})})
+			r := member.Share(member.Record{Name: name, Generation: 1})
+			table.Merge(0, member.Fact{Record: r})
 		}
 		g := NewRing(&table)
 		g.All()
