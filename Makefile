@@ -59,8 +59,8 @@ race: ## all tests with the race detector
 	$(GO) test -timeout 30m ./test/netns
 
 .PHONY: swarm
-swarm: ## RUNS seeds of the swarm from FROM on, each a cluster under faults of its own
-	nice $(GO) run ./cmd/starling sim swarm --runs $(RUNS) --from $(FROM)
+swarm: ## RUNS seeds of the swarm from FROM on, each a cluster under faults of its own; the core checks its invariants
+	nice $(GO) run -tags invariants ./cmd/starling sim swarm --runs $(RUNS) --from $(FROM)
 
 .PHONY: mutants
 mutants: ## plant bugs and see whether tests notice: all, or ONLY=state; SWARM=1 for the swarm alone over SEEDS=2000
@@ -72,6 +72,7 @@ night: FUZZTIME := $(if $(filter 10000x,$(FUZZTIME)),1h,$(FUZZTIME))
 night: NEW := $(shell date +%s)00000
 night: lint systems peers ## night sizes, the race detector everywhere, other systems, peers, FUZZTIME (1h) for each fuzz target, 20,000 new seeds
 	$(RACE) -timeout 12h $$($(GO) list $(ALL) | grep -v /test/netns)
+	$(GO) test -tags invariants -short -timeout 2h ./internal/gossip/... ./internal/sim
 	$(GO) test -count=1 -timeout 1h ./test/netns -netns.long
 	@scripts/fuzz $(FUZZTIME)
 	@echo "the swarm from seed $(NEW) on"

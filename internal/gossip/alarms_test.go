@@ -37,8 +37,8 @@ func TestSuspicionsAreShared(t *testing.T) {
 		name := nameOf(lost)
 		w.cut = func(from, to netip.AddrPort) bool { return from == lost.addr || to == lost.addr }
 		view := nodes[0].Table().Changes()
-		end := w.now.Add(10 * time.Second)
-		for w.now < end && about(nodes[0], MemberSuspected, name) == 0 {
+		end := w.Now.Add(10 * time.Second)
+		for w.Now < end && about(nodes[0], MemberSuspected, name) == 0 {
 			w.run(10 * time.Millisecond)
 			if nodes[0].Table().Changes() != view {
 				break // without sharing, the verdict is often the first that it hears
@@ -112,7 +112,7 @@ func TestAlarmFadesAway(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(6, &Config{})
 	w.run(10 * time.Second)
-	l := &loop{now: w.now}
+	l := &loop{now: w.Now}
 	wantEvents(t, accuse(l, nodes[0].Node, nodes[1].Self(), nodes[2].Self(), 1, true),
 		MemberSuspected)
 	w.run(time.Minute - time.Second)

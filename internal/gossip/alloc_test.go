@@ -35,7 +35,7 @@ func newLoop(t testing.TB, n int, d Detector) *loop {
 		return true
 	})
 	w.run(10 * time.Second)
-	l.now = w.now
+	l.now = w.Now
 	return l
 }
 

@@ -94,7 +94,7 @@ func TestWhoIsNotReachedDoesNotRefute(t *testing.T) {
 			&wire.Update{ID: n0.id, Check: self.Check, Claim: wire.Claim{
 				Generation: 1, Incarnation: inc, State: member.Failed, Cause: member.CauseDeaf}}))
 	}
-	tell := func(b []byte) (out Outbox) { n0.Receive(w.now, teller.addr, b, &out); return out }
+	tell := func(b []byte) (out Outbox) { n0.Receive(w.Now, teller.addr, b, &out); return out }
 	if tell(failed(0)); n0.roster.Incarnation() != 1 {
 		t.Fatalf("soon after its start its incarnation is %d", n0.roster.Incarnation())
 	}
@@ -128,7 +128,7 @@ func TestCallsGoToTheTablesAddress(t *testing.T) {
 	beg := func(target member.ID, generation uint32) (out Outbox) {
 		b := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: target,
 			Instance: member.Instance(target, generation)})
-		n0.Receive(w.now, forgedAddr, forge("n1", generation, b), &out)
+		n0.Receive(w.Now, forgedAddr, forge("n1", generation, b), &out)
 		return out
 	}
 	out := beg(n1.id, 1)
@@ -165,7 +165,7 @@ func TestFailedMemberThatSendsIsDeaf(t *testing.T) {
 	w.cut = func(_, to netip.AddrPort) bool { return to == n1.addr }
 	w.step(n0, func(out *Outbox) {
 		n0.out = out
-		n0.now = w.now
+		n0.now = w.Now
 		n0.roster.Accuse(n1.id,
 			member.Failed, 0)
 		n0.out = nil

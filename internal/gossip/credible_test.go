@@ -54,7 +54,7 @@ func TestNoWrap(t *testing.T) {
 	w := newWorld(t)
 	n := w.cluster(2, nil)[0]
 	w.step(n, func(out *Outbox) {
-		n.begin(w.now, out)
+		n.begin(w.Now, out)
 		n.roster.GoAbove(member.MaxGeneration, math.MaxUint32)
 		n.finish()
 	})

@@ -35,7 +35,7 @@ func newWithTCP(t *testing.T) *withTCP {
 
 // live goes on in steps of 20 ms, each with the connections that were tried in the last.
 func (w *withTCP) live(d time.Duration, each func()) {
-	for end := w.now.Add(d); w.now < end; {
+	for end := w.Now.Add(d); w.Now < end; {
 		w.run(20 * time.Millisecond)
 		tried := w.tried
 		w.tried = nil
@@ -47,9 +47,9 @@ func (w *withTCP) live(d time.Duration, each func()) {
 				continue
 			}
 			if q := w.nodes[i]; !q.paused {
-				w.step(q, func(out *Outbox) { q.TakenFrom(w.now, x.p.addr.Addr(), out) })
+				w.step(q, func(out *Outbox) { q.TakenFrom(w.Now, x.p.addr.Addr(), out) })
 			}
-			w.step(x.p, func(out *Outbox) { x.p.Connected(w.now, x.c, detect.Accepted, out) })
+			w.step(x.p, func(out *Outbox) { x.p.Connected(w.Now, x.c, detect.Accepted, out) })
 		}
 		each()
 	}
@@ -75,14 +75,14 @@ func TestDeafInCompany(t *testing.T) {
 			return slices.ContainsFunc(deaf, func(p *peer) bool { return p.addr == a })
 		}
 		w.cut = func(from, to netip.AddrPort) bool { return is(to) && !is(from) }
-		start, knew := w.now, Time(0)
+		start, knew := w.Now, Time(0)
 		w.live(time.Minute, func() {
 			all := !slices.ContainsFunc(deaf, func(p *peer) bool {
 				return !p.Unreached() &&
 					!p.Isolated()
 			})
 			if all && knew == 0 {
-				knew = w.now
+				knew = w.Now
 			}
 			if knew != 0 && !all {
 				t.Fatalf("n=%d: one of the deaf knows no more that it is not reached", x.n)

@@ -54,20 +54,20 @@ func TestPhi(t *testing.T) {
 		nodes := w.cluster(3, &Config{Detector: d})
 		w.run(10 * time.Second)
 		nodes[2].down = true
-		well, ok := nodes[0].Phi(w.now, nodes[1].id)
+		well, ok := nodes[0].Phi(w.Now, nodes[1].id)
 		if ok != (d == ACCRUAL) || well > 0.5 {
 			t.Errorf("%s: phi is %g, %t", d, well, ok)
 		}
 		most := 0.0
 		for range 60 {
 			w.run(100 * time.Millisecond)
-			phi, _ := nodes[0].Phi(w.now, nodes[2].id)
+			phi, _ := nodes[0].Phi(w.Now, nodes[2].id)
 			most = max(most, phi)
 		}
 		if (most > 1) != (d == ACCRUAL) || most > 8 {
 			t.Errorf("%s: phi of a silent member rose to %g", d, most)
 		}
-		if _, ok := nodes[0].Phi(w.now, member.IDOf("nobody")); ok {
+		if _, ok := nodes[0].Phi(w.Now, member.IDOf("nobody")); ok {
 			t.Errorf("%s: nobody has a level", d)
 		}
 	}
@@ -93,11 +93,11 @@ func TestDamped(t *testing.T) {
 			w.cut = nil
 			w.run(20 * time.Second)
 		}
-		grace, usual, returns := nodes[0].Damped(w.now, lost.id)
+		grace, usual, returns := nodes[0].Damped(w.Now, lost.id)
 		if d == INQUEST && (returns != 2 || grace != 2*usual) || d != INQUEST && returns != 0 {
 			t.Errorf("%s: after %d returns it is granted %v, others %v", d, returns, grace, usual)
 		}
-		if grace, usual, returns := nodes[0].Damped(w.now, nodes[1].id); grace != usual ||
+		if grace, usual, returns := nodes[0].Damped(w.Now, nodes[1].id); grace != usual ||
 			returns != 0 {
 			t.Errorf("%s: a steady member is granted %v, others %v, after %d returns", d,
 				grace, usual, returns)

@@ -25,7 +25,7 @@ func TestDeterminism(t *testing.T) {
 
 func eventfulHash(t *testing.T) [sha256.Size]byte {
 	w, hash := newWorld(t), sha256.New()
-	note := func(parts ...any) { fmt.Fprintln(hash, append([]any{w.now}, parts...)...) }
+	note := func(parts ...any) { fmt.Fprintln(hash, append([]any{w.Now}, parts...)...) }
 	packets := 0
 	w.onSend = func(from *peer, to netip.AddrPort, data []byte) {
 		packets++

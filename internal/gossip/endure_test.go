@@ -136,7 +136,7 @@ func TestClockJump(t *testing.T) {
 		w := newWorld(t)
 		nodes := w.cluster(10, nil)
 		w.run(5 * time.Second)
-		w.now = w.now.Add(gap) // for all of them, and the packets under way
+		w.Now = w.Now.Add(gap) // for all of them, and the packets under way
 		w.run(time.Minute)
 		for _, p := range nodes {
 			if count(p, MemberSuspected)+count(p, MemberFailed) > 0 || p.Stats().Stalls == 0 {
@@ -273,7 +273,7 @@ func TestLargeNewsAmongMessages(t *testing.T) {
 	nodes := w.cluster(10, nil)
 	w.run(5 * time.Second)
 	publish := func(d time.Duration) {
-		for end := w.now.Add(d); w.now < end; {
+		for end := w.Now.Add(d); w.Now < end; {
 			for _, p := range nodes {
 				w.do(p, Publish{Topic: "t", Payload: make([]byte, 200)})
 			}

@@ -148,7 +148,7 @@ func TestForgetAllButOneself(t *testing.T) {
 	w.cut = func(from, to netip.AddrPort) bool { return (from == n0.addr) != (to == n0.addr) }
 	w.until(20*time.Second, "it is isolated, and names all",
 		func() bool { return n0.Isolated() && n0.Undecided() == 3 })
-	if since := w.now.Sub(n0.LastHeard()); since < 3*time.Second || n0.Deserted() {
+	if since := w.Now.Sub(n0.LastHeard()); since < 3*time.Second || n0.Deserted() {
 		t.Errorf("it heard somebody %v ago, deserted: %t", since, n0.Deserted())
 	}
 	var gone []member.ID
@@ -161,7 +161,7 @@ func TestForgetAllButOneself(t *testing.T) {
 		return v
 	}
 	if err := w.do(n0, Forget{IDs: gone}); err != nil || !n0.Deserted() ||
-		last().Kind != Forgotten || last().At != w.now {
+		last().Kind != Forgotten || last().At != w.Now {
 		t.Fatalf("%v, deserted: %t", err, n0.Deserted())
 	}
 	if w.run(time.Minute); !n0.Deserted() {

@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 			return s.cuts[[2]netip.AddrPort{from, to}]
 		}
 		s.world.onSend, s.world.onEvent = s.sent, s.told
-		s.start = s.now
+		s.start = s.Now
 		datadriven.RunTest(t, path, s.command)
 	})
 }
@@ -178,7 +178,7 @@ func (s *script) tables() {
 }
 
 func (s *script) line(format string, args ...any) {
-	at := s.now.Sub(s.start)
+	at := s.Now.Sub(s.start)
 	fmt.Fprintf(&s.out, "%9.1fms  ", float64(at)/float64(time.Millisecond))
 	fmt.Fprintf(&s.out, format+"\n", args...)
 }

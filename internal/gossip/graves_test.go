@@ -185,7 +185,7 @@ func TestAbsenceEndsWithItsMember(t *testing.T) {
 	w.run(5 * time.Second)
 	p, id := nodes[0], nodes[1].id
 	p.out = &Outbox{}
-	p.reach.SetSilent(w.now, id, true)
+	p.reach.SetSilent(w.Now, id, true)
 	p.roster.Forget(id)
 	if p.IsUnreachable(id) {
 		t.Error("a member that is forgotten is out of reach still")

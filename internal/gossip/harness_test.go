@@ -1,42 +1,19 @@
 package gossip
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane/planetest"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
-
-// A few nodes in virtual time, for tests of the core: packets take a constant time and are lost at
-// a given rate. The simulator in sim/ is the real one.
-
-type delivery struct {
-	at   Time
-	seq  int
-	from netip.AddrPort
-	to   netip.AddrPort
-	data []byte
-}
-
-type deliveries []delivery
-
-func (d deliveries) Len() int { return len(d) }
-func (d deliveries) Less(i, j int) bool {
-	return d[i].at < d[j].at || d[i].at == d[j].at && d[i].seq < d[j].seq
-}
-func (d deliveries) Swap(i, j int) { d[i], d[j] = d[j], d[i] }
-func (d *deliveries) Push(x any)   { *d = append(*d, x.(delivery)) }
-func (d *deliveries) Pop() any {
-	last := (*d)[len(*d)-1]
-	*d = (*d)[:len(*d)-1]
-	return last
-}
 
 // peer is a node with its place in the world.
 type peer struct {
@@ -46,7 +23,7 @@ type peer struct {
 	seeds  []netip.AddrPort
 	down   bool
 	paused bool
-	socket []delivery // what waits while paused
+	socket []func() // what waits while paused
 
 	told map[member.ID]bool // whether the last word of a member was that it is live
 }
@@ -54,16 +31,16 @@ type peer struct {
 // resume lets a paused node go on: it reads what waits in its socket, then wakes.
 func (w *world) resume(p *peer) {
 	p.paused = false
-	for _, d := range p.socket {
-		w.step(p, func(out *Outbox) { p.Receive(w.now, d.from, d.data, out) })
+	for _, receive := range p.socket {
+		receive()
 	}
 	p.socket = nil
 }
 
 // world is a cluster in virtual time.
 type world struct {
+	planetest.Clock
 	t       testing.TB
-	now     Time
 	latency time.Duration
 	loss    float64
 	cut     func(from, to netip.AddrPort) bool
@@ -73,8 +50,6 @@ type world struct {
 	route   func(p *peer, to netip.AddrPort) (from, where netip.AddrPort)
 	rng     *rand.Rand
 	nodes   []*peer
-	flying  deliveries
-	seq     int
 	out     Outbox
 	onSend  func(from *peer, to netip.AddrPort, data []byte)
 	onEvent func(p *peer, e Event)
@@ -84,8 +59,8 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
-	return &world{t: t, now: Time(time.Second), latency: 500 * time.Microsecond,
-		rng: rand.New(rand.NewPCG(1, 2))}
+	return &world{t: t, latency: 500 * time.Microsecond, rng: rand.New(rand.NewPCG(1, 2)),
+		Clock: planetest.Clock{Now: Time(time.Second)}}
 }
 
 func addrOf(i int) netip.AddrPort {
@@ -112,7 +87,7 @@ func (w *world) start(name string, i int, generation uint64, cfg *Config, seeds 
 		p.seeds = append(p.seeds, addrOf(s))
 	}
 	w.nodes = append(w.nodes, p)
-	w.step(p, func(out *Outbox) { n.Wake(w.now, out) })
+	w.step(p, func(out *Outbox) { n.Wake(w.Now, out) })
 	w.do(p, Join{Seeds: p.seeds})
 	return p
 }
@@ -133,7 +108,7 @@ func (w *world) cluster(n int, cfg *Config) []*peer {
 
 func (w *world) do(p *peer, c Command) error {
 	var err error
-	w.step(p, func(out *Outbox) { err = p.Do(w.now, c, out) })
+	w.step(p, func(out *Outbox) { err = p.Do(w.Now, c, out) })
 	return err
 }
 
@@ -155,9 +130,8 @@ func (w *world) step(p *peer, f func(out *Outbox)) {
 		if w.route != nil {
 			from, to = w.route(p, to)
 		}
-		w.seq++
-		heap.Push(&w.flying, delivery{w.now.Add(w.latency), w.seq, from, to,
-			append([]byte(nil), pk.Data...)})
+		data := slices.Clone(pk.Data)
+		w.After(w.latency, func() { w.arrive(from, to, data) })
 	}
 	if w.onStep != nil {
 		w.onStep(p, &w.out)
@@ -194,57 +168,51 @@ func tooLong(bytes, most int) bool { return most > 0 && bytes > most }
 
 // advance moves on to the next thing that happens, if it does before the end.
 func (w *world) advance(end Time) bool {
-	at, next := end, (*peer)(nil)
-	if len(w.flying) > 0 && w.flying[0].at <= at {
-		at = w.flying[0].at
-	}
-	for _, p := range w.nodes {
-		if !p.down && !p.paused && p.Deadline() < at {
-			at, next = p.Deadline(), p
+	deadline := func(i int) Time {
+		if p := w.nodes[i]; !p.down && !p.paused {
+			return p.Deadline()
 		}
+		return mono.Never
 	}
-	if at == end && (len(w.flying) == 0 || w.flying[0].at > end) {
-		w.now = end
-		return false
-	}
-	w.now = max(w.now, at)
-	if next != nil {
-		w.step(next, func(out *Outbox) { next.Wake(w.now, out) })
-		return true
-	}
-	d := heap.Pop(&w.flying).(delivery)
-	for i := len(w.nodes) - 1; i >= 0; i-- { // the latest at an address has it
+	return w.Advance(end, len(w.nodes), deadline, func(i int) {
 		p := w.nodes[i]
-		if p.addr != d.to || p.down || p.Stopped() {
+		w.step(p, func(out *Outbox) { p.Wake(w.Now, out) })
+	})
+}
+
+// arrive has the latest node at an address take in a datagram, at once or when it is resumed.
+func (w *world) arrive(from, to netip.AddrPort, data []byte) {
+	for _, p := range slices.Backward(w.nodes) {
+		if p.addr != to || p.down || p.Stopped() {
 			continue
 		}
-		if p.paused {
-			if len(p.socket) < 200 {
-				p.socket = append(p.socket, d)
-			}
-			break
+		receive := func() {
+			w.step(p, func(out *Outbox) { p.Receive(w.Now, from, data, out) })
 		}
-		w.step(p, func(out *Outbox) { p.Receive(w.now, d.from, d.data, out) })
-		break
+		if !p.paused {
+			receive()
+		} else if len(p.socket) < 200 {
+			p.socket = append(p.socket, receive)
+		}
+		return
 	}
-	return true
 }
 
 func (w *world) run(d time.Duration) {
-	for end := w.now.Add(d); w.advance(end); {
+	for end := w.Now.Add(d); w.advance(end); {
 	}
 }
 
 // until runs until something is so, and fails if that takes longer than d.
 func (w *world) until(d time.Duration, what string, ok func() bool) time.Duration {
 	w.t.Helper()
-	start := w.now
-	for end := w.now.Add(d); !ok(); {
+	start := w.Now
+	for end := w.Now.Add(d); !ok(); {
 		if !w.advance(end) {
 			w.t.Fatalf("after %s: not so: %s\n%s", d, what, w.views())
 		}
 	}
-	return w.now.Sub(start)
+	return w.Now.Sub(start)
 }
 
 // up calls f for each node that runs.

@@ -27,7 +27,7 @@ func (w *world) sentTypes(p *peer, from netip.AddrPort, datagram []byte) (types 
 		types, to, bytes = append(types, wire.Type(data[wire.HeaderSize])), append(to,
 			a), bytes+len(data)
 	}
-	w.step(p, func(out *Outbox) { p.Receive(w.now, from, datagram, out) })
+	w.step(p, func(out *Outbox) { p.Receive(w.Now, from, datagram, out) })
 	return types, to, bytes
 }
 
@@ -84,7 +84,7 @@ func TestJoinIsChallenged(t *testing.T) {
 		}
 	}
 	if allocs := testing.AllocsPerRun(100, func() {
-		seed.Receive(w.now, forgedAddr, forgedJoin,
+		seed.Receive(w.Now, forgedAddr, forgedJoin,
 			&w.out)
 		w.out.Reset()
 	}); allocs > 0 {
@@ -302,11 +302,11 @@ func TestNameOfTheDead(t *testing.T) {
 	var failed Time
 	w.onEvent = func(p *peer, e Event) {
 		if p == nodes[0] && e.Kind == MemberFailed {
-			failed = w.now
+			failed = w.Now
 		}
 		if p == heir && e.Kind == Welcomed && (failed == 0 ||
-			w.now.Sub(failed) > 100*time.Millisecond) {
-			t.Errorf("welcome %s after the verdict", w.now.Sub(failed))
+			w.Now.Sub(failed) > 100*time.Millisecond) {
+			t.Errorf("welcome %s after the verdict", w.Now.Sub(failed))
 		}
 	}
 	w.until(10*time.Second, "the heir is in", func() bool {
@@ -433,12 +433,12 @@ func (w *world) welcoming() (run func(time.Duration)) {
 		}
 	}
 	return func(d time.Duration) {
-		for end := w.now.Add(d); w.now < end; {
-			w.run(min(50*time.Millisecond, end.Sub(w.now)))
+		for end := w.Now.Add(d); w.Now < end; {
+			w.run(min(50*time.Millisecond, end.Sub(w.Now)))
 			now := tries
 			tries = nil
 			for _, x := range now {
-				w.step(x.by, func(out *Outbox) { x.by.Connected(w.now, x.c, detect.Accepted, out) })
+				w.step(x.by, func(out *Outbox) { x.by.Connected(w.Now, x.c, detect.Accepted, out) })
 			}
 		}
 	}
@@ -784,7 +784,7 @@ func TestRememberedCluster(t *testing.T) {
 		}
 		p := &peer{Node: n, addr: addrOf(i)}
 		w.nodes = append(w.nodes, p)
-		w.step(p, func(out *Outbox) { n.Wake(w.now, out) })
+		w.step(p, func(out *Outbox) { n.Wake(w.Now, out) })
 		var j Join
 		for _, a := range peers {
 			j.Peers = append(j.Peers, addrOf(a))
@@ -878,7 +878,7 @@ func TestChallengedAgain(t *testing.T) {
 		c := wire.AppendChallenge(nil, &wire.Challenge{Number: number[x.addr],
 			Cookie: uint64(i), Seen: x.addr})
 		d := forge("seed", 1, c)
-		w.step(x, func(out *Outbox) { x.Receive(w.now, addrOf(9), d, out) })
+		w.step(x, func(out *Outbox) { x.Receive(w.Now, addrOf(9), d, out) })
 		w.run(time.Millisecond)
 	}
 	if joins < 5 || joins > 25 {
@@ -895,7 +895,7 @@ func TestJoinUnderLoss(t *testing.T) {
 		w.start("seed", 0, 1, nil)
 		w.loss = 0.4
 		x := w.start("x", 1, 1, nil, 0)
-		for end := w.now.Add(30 * time.Second); !x.door.Welcomed() && w.advance(end); {
+		for end := w.Now.Add(30 * time.Second); !x.door.Welcomed() && w.advance(end); {
 		}
 		if !x.door.Welcomed() {
 			t.Errorf("run %d: it is not in after 30 s", run)

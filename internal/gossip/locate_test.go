@@ -155,14 +155,14 @@ func TestLocateFloods(t *testing.T) {
 		ask = wire.AppendLocate(ask, seq)
 	}
 	var out Outbox
-	n.Receive(w.now, all[1].addr, ask, &out)
+	n.Receive(w.Now, all[1].addr, ask, &out)
 	if len(out.Packets) != 1 || len(out.Packets[0].Data) > 100 {
 		t.Errorf("%d packets for 200 questions", len(out.Packets))
 	}
 	forged := wire.AppendHeader(nil, wire.Header{Cluster: n.cluster, From: member.IDOf("x"),
 		Generation: 1, To: n.roster.Instance()})
 	out.Reset()
-	n.Receive(w.now, addrOf(99), wire.AppendLocate(forged, 1), &out)
+	n.Receive(w.Now, addrOf(99), wire.AppendLocate(forged, 1), &out)
 	for _, p := range out.Packets {
 		_, r, _ := wire.Open(p.Data)
 		for k, _, ok := r.Next(); ok; k, _, ok = r.Next() {

@@ -242,8 +242,8 @@ func TestKeepAndRestore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.Wake(w.now, &out)
-		if err := n.Do(w.now, restore, &out); err != nil {
+		n.Wake(w.Now, &out)
+		if err := n.Do(w.Now, restore, &out); err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range out.Events {
@@ -272,7 +272,7 @@ func TestPublishedBeforeANewGeneration(t *testing.T) {
 	n := w.nodes[0]
 	w.step(n, func(out *Outbox) {
 		for range 200 { // more than leave at once
-			if err := n.Do(w.now, Publish{Topic: "t", Payload: make([]byte, 1000)},
+			if err := n.Do(w.Now, Publish{Topic: "t", Payload: make([]byte, 1000)},
 				out); err != nil {
 				t.Fatal(err)
 			}
@@ -280,7 +280,7 @@ func TestPublishedBeforeANewGeneration(t *testing.T) {
 		if n.relay.Pending() == 0 {
 			t.Fatal("all are on their way already")
 		}
-		n.begin(w.now, out)
+		n.begin(w.Now, out)
 		n.roster.GoAbove(n.roster.Record().Generation, 0)
 		n.finish()
 	})

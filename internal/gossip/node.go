@@ -135,6 +135,7 @@ func (n *Node) begin(now Time, out *Outbox) bool {
 		n.launch()
 		return true
 	}
+	n.verifyBegin()
 	awake := max(n.now, n.Deadline()) // up to then nothing was late
 	n.now, n.dueKnown = max(now, n.now), false
 	n.flow.Begin(n.now, &out.Out)
@@ -160,6 +161,7 @@ func (n *Node) finish() {
 	if n.roster.News.Due() <= n.now && !n.door.Stopped() {
 		n.roster.News.Push()
 	}
+	n.verifyEnd()
 	n.out = nil
 }
 

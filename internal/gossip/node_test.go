@@ -41,9 +41,9 @@ func TestJoin(t *testing.T) {
 }
 
 func (w *world) untilCluster(n int) time.Duration {
-	start := w.now
+	start := w.Now
 	w.cluster(n, nil)
-	return w.now.Sub(start)
+	return w.Now.Sub(start)
 }
 
 func TestCrash(t *testing.T) {
@@ -100,7 +100,7 @@ func TestCrashLoop(t *testing.T) {
 					w.run([]time.Duration{0, 100 * time.Millisecond, time.Second,
 						2500 * time.Millisecond}[i%4])
 					w.nodes = w.nodes[:3]
-					x = w.start("n3", 3, uint64(w.now/1e6),
+					x = w.start("n3", 3, uint64(w.Now/1e6),
 						&Config{Detector: d, Retention: 10 * time.Minute}, 0, 1)
 					w.run(time.Duration(50+w.rng.IntN(700)) * time.Millisecond)
 				}

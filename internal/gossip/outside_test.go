@@ -60,7 +60,7 @@ func TestOutsideAddress(t *testing.T) {
 			p.seeds = []netip.AddrPort{private(0)}
 		}
 		w.nodes = append(w.nodes, p)
-		w.step(p, func(out *Outbox) { n.Wake(w.now, out) })
+		w.step(p, func(out *Outbox) { n.Wake(w.Now, out) })
 		w.do(p, Join{Seeds: p.seeds})
 	}
 	w.until(time.Minute, "all see all", func() bool { return w.allSee(2 * each) })

@@ -13,7 +13,7 @@ import (
 
 // pathTo returns what a node knows of the way to another.
 func pathTo(w *world, p *peer, name string) (Path, bool) {
-	for _, x := range p.Paths(w.now) {
+	for _, x := range p.Paths(w.Now) {
 		if x.Member.Name() == name {
 			return x, true
 		}
@@ -62,7 +62,7 @@ func TestPaths(t *testing.T) {
 		nodes := w.cluster(5, &Config{Detector: d})
 		w.run(20 * time.Second)
 		for _, p := range nodes {
-			all := p.Paths(w.now)
+			all := p.Paths(w.Now)
 			if len(all) != 4 {
 				t.Errorf("%s: %d ways", d, len(all))
 			}
@@ -71,8 +71,8 @@ func TestPaths(t *testing.T) {
 					x.From != x.Member.Addr() || x.Seen != p.addr {
 					t.Errorf("%s: %+v", d, x)
 				}
-				if w.now.Sub(x.Heard) > 15*time.Second {
-					t.Errorf("%s: heard last %s ago", d, w.now.Sub(x.Heard))
+				if w.Now.Sub(x.Heard) > 15*time.Second {
+					t.Errorf("%s: heard last %s ago", d, w.Now.Sub(x.Heard))
 				}
 				if d != HEARTBEAT && (x.Probes == 0 || x.Answers != x.Probes ||
 					x.RTT != 2*w.latency) {
@@ -114,10 +114,10 @@ func TestSmallPathIsTold(t *testing.T) {
 		w.narrowTo(1072, e)
 		w.until(9*time.Second, "both ends tell it",
 			func() bool { return count(e, PathSmall) > 0 && count(w.nodes[0], PathSmall) > 0 })
-		t.Logf("loss %.1f: told %s after the start", loss, w.now.Sub(Time(time.Second)))
+		t.Logf("loss %.1f: told %s after the start", loss, w.Now.Sub(Time(time.Second)))
 		w.run(2 * time.Minute)
 		for _, p := range w.nodes {
-			for _, x := range p.Paths(w.now) {
+			for _, x := range p.Paths(w.Now) {
 				if small := p == e || x.Member.Name() == "e"; !small {
 					if x.Over > 0 || x.Passed != wire.MinRoom {
 						t.Errorf("%s to %s: %+v", p.roster.Record().Name, x.Member.Name(), x)
@@ -134,7 +134,7 @@ func TestSmallPathIsTold(t *testing.T) {
 		w.narrow = nil
 		w.run(3 * time.Minute)
 		for _, p := range w.nodes {
-			for _, x := range p.Paths(w.now) {
+			for _, x := range p.Paths(w.Now) {
 				if x.Over > 0 || x.Passed != wire.MinRoom {
 					t.Errorf("long after: %s to %s: %d pass, %d do not", p.roster.Record().Name,
 						x.Member.Name(), x.Passed, x.Over)
@@ -162,7 +162,7 @@ func TestSmallPathIsToldToTheOtherEnd(t *testing.T) {
 		return 0
 	}
 	for range 2 {
-		a.ways.Unanswered(w.now, member.IDOf("n1"))
+		a.ways.Unanswered(w.Now, member.IDOf("n1"))
 	}
 	w.until(12*time.Second, "this end finds it", func() bool { return count(a, PathSmall) == 1 })
 	w.until(12*time.Second, "the other end does", func() bool { return count(b, PathSmall) == 1 })
@@ -180,7 +180,7 @@ func TestSmallPathIsToldToTheOtherEnd(t *testing.T) {
 		for range 20 {
 			out.Reset()
 			m := wire.Pad{Number: 7, Over: uint16(over)}
-			b.Receive(w.now, a.addr, wire.AppendPad(forge("n0", 1), &m, 0), &out)
+			b.Receive(w.Now, a.addr, wire.AppendPad(forge("n0", 1), &m, 0), &out)
 			w.run(time.Second)
 		}
 		after := b.Stats()
@@ -218,7 +218,7 @@ func TestSmallPathIsFoundByWhatIsPublished(t *testing.T) {
 		}
 		took := w.until(13*time.Second, name+" has the way checked", func() bool {
 			for _, p := range nodes {
-				for _, x := range p.Paths(w.now) {
+				for _, x := range p.Paths(w.Now) {
 					if x.Over > 0 {
 						return true
 					}
@@ -270,7 +270,7 @@ func doubtsOfAllWays(t *testing.T, run uint64) (doubted int, found bool) {
 	}
 	doubt := func() {
 		for _, p := range nodes[1:] {
-			nodes[0].ways.Unanswered(w.now, member.IDOf(p.roster.Record().Name))
+			nodes[0].ways.Unanswered(w.Now, member.IDOf(p.roster.Record().Name))
 		}
 	}
 	for range 20 {
@@ -284,7 +284,7 @@ func doubtsOfAllWays(t *testing.T, run uint64) (doubted int, found bool) {
 	}
 	for _, p := range nodes[1:] {
 		if x, ok := pathTo(w, nodes[0], p.roster.Record().Name); ok &&
-			w.now.Sub(x.Heard) < time.Second {
+			w.Now.Sub(x.Heard) < time.Second {
 			w.narrowTo(600, p)
 		}
 	}
@@ -314,7 +314,7 @@ func TestNoWayIsSmallByLoss(t *testing.T) {
 		for range 6 {
 			w.run(10 * time.Second)
 			for _, p := range w.nodes { // as if each had just begun
-				p.ways.Renew(w.now)
+				p.ways.Renew(w.Now)
 			}
 		}
 		checks := Stats{}
@@ -338,7 +338,7 @@ func TestRaisedMTU(t *testing.T) {
 	nodes := w.cluster(4, &Config{MTU: 9000})
 	w.narrowTo(1400, nodes[3])
 	for _, p := range nodes {
-		p.ways.Renew(w.now)
+		p.ways.Renew(w.Now)
 	}
 	w.run(time.Minute)
 	x, _ := pathTo(w, nodes[3], "n0")
@@ -360,7 +360,7 @@ func TestPadsAreAnswered(t *testing.T) {
 	for _, size := range []int{0, 300, wire.MinRoom, 5000} {
 		b := wire.AppendPad(forge("n1", 1), &wire.Pad{Number: 7}, size-wire.HeaderSize)
 		var out Outbox
-		n0.Receive(w.now, forgedAddr, b, &out)
+		n0.Receive(w.Now, forgedAddr, b, &out)
 		if len(out.Packets) != 1 || out.Packets[0].To != forgedAddr ||
 			len(out.Packets[0].Data) != min(len(b), wire.MinRoom) {
 			t.Fatalf("a Pad in %d bytes is answered by %v", len(b), out.Packets)
@@ -375,12 +375,12 @@ func TestPadsAreAnswered(t *testing.T) {
 	for _, b := range [][]byte{wire.AppendPad(forge("n1", 2), &wire.Pad{Number: 7}, 0),
 		wire.AppendPad(forge("stranger", 1), &wire.Pad{Number: 7}, 0)} {
 		var out Outbox
-		if n0.Receive(w.now, forgedAddr, b, &out); len(asks(t, &out, wire.TypeSeen)) > 0 {
+		if n0.Receive(w.Now, forgedAddr, b, &out); len(asks(t, &out, wire.TypeSeen)) > 0 {
 			t.Error("a stranger is answered")
 		}
 	}
 	var out Outbox
-	n0.Receive(w.now, forgedAddr, wire.AppendPad(wire.AppendPad(forge("n1", 1),
+	n0.Receive(w.Now, forgedAddr, wire.AppendPad(wire.AppendPad(forge("n1", 1),
 		&wire.Pad{Number: 7}, 0), &wire.Pad{Number: 8}, 0), &out)
 	if n := len(asks(t, &out, wire.TypeSeen)); n != 1 {
 		t.Errorf("%d answers to one datagram", n)
@@ -388,7 +388,7 @@ func TestPadsAreAnswered(t *testing.T) {
 	sent := 0
 	for range 1000 {
 		out.Reset()
-		n0.Receive(w.now, forgedAddr, wire.AppendPad(forge("n1", 1), &wire.Pad{Number: 7},
+		n0.Receive(w.Now, forgedAddr, wire.AppendPad(forge("n1", 1), &wire.Pad{Number: 7},
 			wire.MinRoom), &out)
 		sent += len(asks(t, &out, wire.TypeSeen)) * wire.MinRoom
 	}
@@ -444,7 +444,7 @@ func TestSilentAndMute(t *testing.T) {
 	w.run(20 * time.Second)
 	told := func(which func(*Path) bool) (names []string) {
 		for _, p := range nodes {
-			for _, x := range p.Paths(w.now) {
+			for _, x := range p.Paths(w.Now) {
 				if which(&x) && !p.down {
 					names = append(names, x.Member.Name())
 				}
@@ -483,9 +483,9 @@ func TestSilentAndMute(t *testing.T) {
 	})
 	var last Time // few of its datagrams come: one in two seconds
 	w.cut = func(from, to netip.AddrPort) bool {
-		rare := from == n4.addr && to == n0.addr && w.now.Sub(last) < 2*time.Second
+		rare := from == n4.addr && to == n0.addr && w.Now.Sub(last) < 2*time.Second
 		if from == n4.addr && to == n0.addr && !rare {
-			last = w.now
+			last = w.Now
 		}
 		return rare || from == n0.addr && to == n4.addr
 	}

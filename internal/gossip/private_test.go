@@ -46,22 +46,22 @@ func TestBrokenIsNotUnreachable(t *testing.T) {
 	a, b := nodes[0], nodes[1]
 	w.cut = func(from, to netip.AddrPort) bool { return from == a.addr && to == b.addr }
 	w.until(20*time.Second, "the way to one is broken",
-		func() bool { return len(a.Broken(w.now)) == 1 })
+		func() bool { return len(a.Broken(w.Now)) == 1 })
 	w.cut = func(from, _ netip.AddrPort) bool { return from == a.addr }
 	w.until(30*time.Second, "it is unheard", func() bool {
-		for _, x := range a.Paths(w.now) {
+		for _, x := range a.Paths(w.Now) {
 			if x.Broken && a.IsUnreachable(x.Member.ID) {
 				t.Errorf("%s is broken and unreachable", x.Member.Name())
 			}
 		}
 		return a.Unheard()
 	})
-	for _, x := range a.Paths(w.now) {
+	for _, x := range a.Paths(w.Now) {
 		if x.Broken {
 			t.Errorf("it is cut off, and %s is broken", x.Member.Name())
 		}
 	}
-	if n := len(a.Broken(w.now)); n > 0 {
+	if n := len(a.Broken(w.Now)); n > 0 {
 		t.Errorf("it is cut off, and %d are broken", n)
 	}
 }

@@ -36,7 +36,7 @@ func TestProfiles(t *testing.T) {
 				w.run(20 * time.Second)
 				expected := nodes[0].DetectionTime()
 				nodes[9].down = true
-				start := w.now
+				start := w.Now
 				w.until(time.Minute, "the crash is known", func() bool {
 					for _, p := range nodes[:9] {
 						if p.Table().Live() != 9 {
@@ -45,7 +45,7 @@ func TestProfiles(t *testing.T) {
 					}
 					return true
 				})
-				if took := w.now.Sub(start); took < expected/2 || took > 3*expected+2*time.Second {
+				if took := w.Now.Sub(start); took < expected/2 || took > 3*expected+2*time.Second {
 					t.Errorf("a crash was known after %s; %s was told", took, expected)
 				}
 			})

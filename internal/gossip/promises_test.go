@@ -128,7 +128,7 @@ func TestStrangersGetLittle(t *testing.T) {
 			d := forge(name, 1, ask(w, n, name))
 			in += len(d) + flow.IPOverhead
 			before, sent := answers, w.onSend
-			w.step(n, func(out *Outbox) { n.Receive(w.now, forgedAddr, d, out) })
+			w.step(n, func(out *Outbox) { n.Receive(w.Now, forgedAddr, d, out) })
 			if answers-before > 2 {
 				t.Fatalf("%s has %d answers", what, answers-before)
 			}

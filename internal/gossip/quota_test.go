@@ -42,7 +42,7 @@ func budgeted(t *testing.T, each int, cfg Config) (w *world, zone func(a netip.A
 		}
 		p := &peer{Node: n, addr: addrOf(i), seeds: []netip.AddrPort{addrOf(0)}}
 		w.nodes = append(w.nodes, p)
-		w.step(p, func(out *Outbox) { n.Wake(w.now, out) })
+		w.step(p, func(out *Outbox) { n.Wake(w.Now, out) })
 		w.do(p, Join{Seeds: p.seeds})
 	}
 	w.until(time.Minute, "all see all", func() bool { return w.allSee(2 * each) })
@@ -290,7 +290,7 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 func TestOldDebts(t *testing.T) {
 	w, _ := budgeted(t, 4, Config{ZoneBudget: MinPairBudget})
 	n := w.nodes[0]
-	n.quota.Spend(w.now, zoneOf(w.nodes[4]), 10<<20)
+	n.quota.Spend(w.Now, zoneOf(w.nodes[4]), 10<<20)
 	w.do(n, Publish{Topic: "t", Payload: make([]byte, 1000)})
 	w.until(2*time.Second, "all have it", func() bool {
 		return deliveredFrom(w.nodes[7],
@@ -322,7 +322,7 @@ func TestKeysCrossBesideMessages(t *testing.T) {
 // ask each other of keys meanwhile is within the budget, too.
 func TestWritesBeyondThePairBudget(t *testing.T) {
 	w, zone := budgeted(t, 25, Config{ZoneBudget: MinPairBudget})
-	sum, start := crossing(w, zone), w.now
+	sum, start := crossing(w, zone), w.Now
 	for k := range 8 {
 		for _, p := range w.nodes {
 			w.do(p, Set{Key: fmt.Sprint(k), Value: make([]byte, 400)})
@@ -333,7 +333,7 @@ func TestWritesBeyondThePairBudget(t *testing.T) {
 			func(p *peer) bool { return p.StateFingerprint() != w.nodes[0].StateFingerprint() })
 	})
 	for pair, n := range sum {
-		if rate := float64(n) / w.now.Sub(start).Seconds(); rate > MinPairBudget*1.1 {
+		if rate := float64(n) / w.Now.Sub(start).Seconds(); rate > MinPairBudget*1.1 {
 			t.Errorf("%.0f bytes a second crossed from %s to %s", rate, pair[0], pair[1])
 		}
 	}
@@ -373,7 +373,7 @@ func TestLoansForNobody(t *testing.T) {
 	for zone := range uint16(1000) {
 		m, _ := n.Table().Get(w.nodes[1].id)
 		ask := wire.AppendLoan(nil, wire.TypeBorrow, wire.Loan{Zone: zone, Bytes: 1 << 31})
-		n.quota.Receive(w.now, plane.Sender{Peer: plane.PeerOf(&m), Member: m},
+		n.quota.Receive(w.Now, plane.Sender{Peer: plane.PeerOf(&m), Member: m},
 			wire.TypeBorrow, wire.Body(ask))
 	}
 	if n.quota.Pairs() != before {

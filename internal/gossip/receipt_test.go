@@ -284,15 +284,15 @@ func TestWaitOfAnEarlierGeneration(t *testing.T) {
 	}
 	w.step(o, func(out *Outbox) {
 		for range 300 { // more than leave at once
-			if err := o.Do(w.now, Publish{Topic: "t", Payload: make([]byte, 1000),
+			if err := o.Do(w.Now, Publish{Topic: "t", Payload: make([]byte, 1000),
 				Confirm: true}, out); err != nil {
 				t.Fatal(err)
 			}
 		}
-		o.begin(w.now, out)
+		o.begin(w.Now, out)
 		o.roster.GoAbove(o.roster.Record().Generation, 0)
 		o.finish()
-		if err := o.Do(w.now, Publish{Topic: "t", Payload: []byte("x"), Confirm: true},
+		if err := o.Do(w.Now, Publish{Topic: "t", Payload: []byte("x"), Confirm: true},
 			out); err != nil {
 			t.Fatal(err)
 		}
@@ -489,14 +489,14 @@ func TestAgeOfADeath(t *testing.T) {
 	dead.down = true
 	m, _ := a.Table().Get(dead.id)
 	w.step(b, func(out *Outbox) {
-		b.begin(w.now, out)
+		b.begin(w.Now, out)
 		c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation,
 			State: member.Failed, Age: 7}
 		b.roster.Learn(peerOf(a), dead.id, m.Check, &c, nil)
 		b.finish()
 	})
 	m, _ = b.Table().Get(dead.id)
-	if age := w.now.Sub(m.Since); m.State != member.Failed || age != 7*time.Second {
+	if age := w.Now.Sub(m.Since); m.State != member.Failed || age != 7*time.Second {
 		t.Errorf("%s for %s", m.State, age)
 	}
 }
@@ -508,13 +508,13 @@ func TestNameIsNotGivenAtOnce(t *testing.T) {
 	nodes := w.cluster(3, nil)
 	w.run(2 * time.Second)
 	nodes[2].down = true // it cannot object
-	since := w.now
+	since := w.Now
 	thief := w.start("n2", 9, 1<<40, nil, 0)
 	w.until(10*time.Second, "the name is given", func() bool {
 		m, _ := nodes[0].Table().Get(thief.id)
 		return m.Addr() == thief.addr
 	})
-	if took := w.now.Sub(since); took < door.ClaimWait {
+	if took := w.Now.Sub(since); took < door.ClaimWait {
 		t.Errorf("the name was given after %s", took)
 	}
 }
@@ -534,7 +534,7 @@ func TestForgottenInTime(t *testing.T) {
 	dead.down = true
 	w.until(time.Minute, "it is failed", func() bool { return w.allHold("n4", member.Failed) })
 	died, _ := nodes[0].Table().Get(dead.id)
-	w.run(retention - time.Minute - w.now.Sub(died.Since))
+	w.run(retention - time.Minute - w.Now.Sub(died.Since))
 	for _, p := range nodes[:4] {
 		m, ok := p.Table().Get(dead.id)
 		if _, held := p.Value(dead.id, "k"); !ok || m.State != member.Failed || !held ||
@@ -544,7 +544,7 @@ func TestForgottenInTime(t *testing.T) {
 		}
 		stale := p.Stats().StaleNews
 		w.step(p, func(out *Outbox) {
-			p.begin(w.now, out)
+			p.begin(w.Now, out)
 			c := wire.Claim{Generation: m.Generation(), Incarnation: m.Incarnation,
 				State: member.Alive}
 			p.roster.Learn(peerOf(nodes[0]), dead.id, m.Check, &c, nil)

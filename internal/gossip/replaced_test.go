@@ -104,7 +104,7 @@ func TestReplacedWhileAway(t *testing.T) {
 						spoke := map[netip.AddrPort]Time{}
 						w.onSend = func(p *peer, to netip.AddrPort, _ []byte) {
 							if p == old {
-								spoke[to] = w.now
+								spoke[to] = w.Now
 							}
 						}
 						w.cut = func(from, to netip.AddrPort) bool {
@@ -115,7 +115,7 @@ func TestReplacedWhileAway(t *testing.T) {
 								return to == old.addr
 							}
 							at, ok := spoke[from]
-							return to == old.addr && (!ok || w.now.Sub(at) > 20*time.Millisecond)
+							return to == old.addr && (!ok || w.Now.Sub(at) > 20*time.Millisecond)
 						}
 						w.until(30*time.Second, "it is failed", func() bool {
 							m, _ := w.nodes[0].Table().Get(old.id)

@@ -51,7 +51,7 @@ func (w *world) inject(p *peer, datagram []byte) (packets, bytes int) {
 	before := w.onSend
 	defer func() { w.onSend = before }()
 	w.onSend = func(_ *peer, _ netip.AddrPort, data []byte) { packets++; bytes += len(data) }
-	w.step(p, func(out *Outbox) { p.Receive(w.now, forgedAddr, datagram, out) })
+	w.step(p, func(out *Outbox) { p.Receive(w.Now, forgedAddr, datagram, out) })
 	return packets, bytes
 }
 
@@ -72,7 +72,7 @@ func (w *world) proof(p *peer, j *wire.Join, r *member.Record) *wire.Join {
 	w.t.Helper()
 	j.HasCookie = true // a wrong one: so the Challenge is no longer than the Join
 	var out Outbox
-	p.Receive(w.now, r.Addr, forge(r.Name, uint32(r.Generation), wire.AppendJoin(nil, j, r, 0)),
+	p.Receive(w.Now, r.Addr, forge(r.Name, uint32(r.Generation), wire.AppendJoin(nil, j, r, 0)),
 		&out)
 	for _, d := range out.Packets {
 		_, m, _ := wire.Open(d.Data)
@@ -272,7 +272,7 @@ func TestAmplification(t *testing.T) {
 					}
 				}
 				w.step(nodes[0], func(out *Outbox) {
-					nodes[0].Receive(w.now, forgedAddr,
+					nodes[0].Receive(w.Now, forgedAddr,
 						datagram, out)
 				})
 				if packets > maxAnswers || bytes > maxAnswers*wire.DefaultMTU {
@@ -369,7 +369,7 @@ func TestOddConfig(t *testing.T) {
 				}
 				p := &peer{Node: n, addr: addrOf(i)}
 				w.nodes = append(w.nodes, p)
-				w.step(p, func(out *Outbox) { n.Wake(w.now, out) })
+				w.step(p, func(out *Outbox) { n.Wake(w.Now, out) })
 				w.do(p, Join{Seeds: []netip.AddrPort{addrOf(0)}})
 			}
 			w.runSteps(10*time.Second, 100_000)
@@ -388,9 +388,9 @@ func TestOddConfig(t *testing.T) {
 // runSteps runs for a time, and fails after so many steps: something spins.
 func (w *world) runSteps(d time.Duration, most int) {
 	w.t.Helper()
-	for end := w.now.Add(d); w.advance(end); most-- {
+	for end := w.Now.Add(d); w.advance(end); most-- {
 		if most == 0 {
-			w.t.Fatalf("still busy at %s", time.Duration(w.now))
+			w.t.Fatalf("still busy at %s", time.Duration(w.Now))
 		}
 	}
 }
@@ -418,7 +418,7 @@ func TestStrangersDoNotAskForEver(t *testing.T) {
 			}
 		}
 		d := forge("x", 1, c.message)
-		w.step(a, func(out *Outbox) { a.Receive(w.now, forgedAddr, d, out) })
+		w.step(a, func(out *Outbox) { a.Receive(w.Now, forgedAddr, d, out) })
 		if asked != c.asked {
 			t.Errorf("%s: %d questions", what, asked)
 		}

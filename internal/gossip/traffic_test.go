@@ -25,7 +25,7 @@ func zoned(w *world, each int, zones ...string) {
 			p.seeds = []netip.AddrPort{addrOf(0)}
 		}
 		w.nodes = append(w.nodes, p)
-		w.step(p, func(out *Outbox) { n.Wake(w.now, out) })
+		w.step(p, func(out *Outbox) { n.Wake(w.Now, out) })
 		w.do(p, Join{Seeds: p.seeds})
 	}
 	w.until(time.Minute, "all see all", func() bool { return w.allSee(each * len(zones)) })
@@ -87,14 +87,14 @@ func TestTrafficByZone(t *testing.T) {
 func TestTrafficOfTheUnknown(t *testing.T) {
 	w := newWorld(t)
 	p := w.start("n0", 0, 1, nil)
-	w.step(p, func(out *Outbox) { p.Receive(w.now, addrOf(9), []byte("rubbish"), out) })
+	w.step(p, func(out *Outbox) { p.Receive(w.Now, addrOf(9), []byte("rubbish"), out) })
 	if z := p.Traffic(); len(z) != 1 || !z[0].Unknown || z[0].BytesIn != 7 {
 		t.Errorf("rubbish is counted as %+v", z)
 	}
 	for i := range flow.MaxMetered + 10 {
 		r := member.Record{Name: fmt.Sprintf("m%d", i), Generation: 1, Addr: addrOf(i + 1),
 			Zone: fmt.Sprintf("zone%d", i), Protocol: Version}
-		p.Table().Merge(w.now, member.Fact{Record: member.Share(r), State: member.Alive})
+		p.Table().Merge(w.Now, member.Fact{Record: member.Share(r), State: member.Alive})
 		p.flow.Received(member.IDOf(r.Name), 100)
 	}
 	// a few share their 16 bits

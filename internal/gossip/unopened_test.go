@@ -30,7 +30,7 @@ func TestUnopenedIsAnswered(t *testing.T) {
 	}
 	unopened := func(a netip.AddrPort, size int) {
 		w.step(p,
-			func(out *Outbox) { p.Unopened(w.now, a, size, out) })
+			func(out *Outbox) { p.Unopened(w.Now, a, size, out) })
 	}
 	unopened(from, 150)
 	if len(got) != 1 || at[0] != from || len(got[0])+wire.SealSize != wire.UnopenedSize {
@@ -84,7 +84,7 @@ func TestOwnPauseIsTold(t *testing.T) {
 		w.until(time.Minute, "n2 failed", func() bool { return w.allHold("n2", member.Failed) })
 		w.run(7 * time.Second)
 		p.events = nil
-		slept := w.now.Sub(p.Deadline())
+		slept := w.Now.Sub(p.Deadline())
 		w.resume(p)
 		w.until(10*time.Second, "n2 is back", func() bool { return w.allSee(5) })
 		w.run(20 * time.Second)

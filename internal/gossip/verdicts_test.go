@@ -25,7 +25,7 @@ func TestAllKnowWhy(t *testing.T) {
 			w.run(10 * time.Second)
 			victim, rest := nodes[11], nodes[:11]
 			victim.down = true
-			died := w.now
+			died := w.Now
 			w.run(20 * time.Second)
 			for _, p := range rest {
 				all := verdictsOf(p.Node, "n11")
@@ -93,7 +93,7 @@ func TestStaleVerdictIsContradicted(t *testing.T) {
 				}
 			}
 		}
-		w.step(nodes[2], func(out *Outbox) { nodes[2].Receive(w.now, nodes[1].addr, says, out) })
+		w.step(nodes[2], func(out *Outbox) { nodes[2].Receive(w.Now, nodes[1].addr, says, out) })
 		w.onSend = nil
 		if answers != 1 {
 			t.Errorf("%s: it is answered %d times", d, answers)

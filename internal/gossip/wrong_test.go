@@ -24,7 +24,7 @@ func TestOneWrongSeed(t *testing.T) {
 		no := wire.AppendRefuse(nil, &wire.Refuse{Number: number[x.addr],
 			Reason: wire.NameTaken, Text: []byte("10.0.0.4:7747"), Seen: x.addr})
 		d := forge("n1", 1, no)
-		w.step(x, func(out *Outbox) { x.Receive(w.now, wrong.addr, d, out) })
+		w.step(x, func(out *Outbox) { x.Receive(w.Now, wrong.addr, d, out) })
 	}
 	for range 5 {
 		refuse()
@@ -58,7 +58,7 @@ func TestOneWrongMemberStopsNobody(t *testing.T) {
 			if name != "n6" {
 				d = forge(name, 1, c)
 			}
-			w.step(x, func(out *Outbox) { x.Receive(w.now, from, d, out) })
+			w.step(x, func(out *Outbox) { x.Receive(w.Now, from, d, out) })
 		}
 		type call struct {
 			to     netip.AddrPort
@@ -75,7 +75,7 @@ func TestOneWrongMemberStopsNobody(t *testing.T) {
 			}
 		}
 		d := forge("n1", 1, wire.AppendRecord(nil, claim, &wire.Claim{Generation: 9}))
-		w.step(x, func(out *Outbox) { x.Receive(w.now, addrOf(1), d, out) })
+		w.step(x, func(out *Outbox) { x.Receive(w.Now, addrOf(1), d, out) })
 		if x.Stopped() || len(calls) != 1 || calls[0].to != forgedAddr {
 			t.Fatalf("told by one member it stopped: %t, and it asks %v", x.Stopped(), calls)
 		}

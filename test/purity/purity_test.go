@@ -133,7 +133,11 @@ func (p *purity) check(dir string) *types.Package {
 	var files []*ast.File
 	names, _ := filepath.Glob(filepath.Join(dir, "*.go"))
 	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
+		built, err := build.Default.MatchFile(dir, filepath.Base(name)) // without tags
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if !built || strings.HasSuffix(name, "_test.go") {
 			continue
 		}
 		f, err := parser.ParseFile(p.fset, name, nil, 0)

@@ -256,3 +256,44 @@ func TestSecondPing(t *testing.T) {
 		t.Errorf("pings %v", pings)
 	}
 }
+
+// Each setting does what it says.
+func TestSettings(t *testing.T) {
+	// what is sent in so many seconds, by type, and to how many members
+	sent := func(n, seconds int, cfg accrual.Config) (map[wire.Type]int, int) {
+		h := newHost(n, cfg)
+		types, to := map[wire.Type]int{}, map[member.ID]bool{}
+		h.Run(time.Duration(seconds) * time.Second)
+		for _, s := range h.Sent {
+			types[s.Kind]++
+			to[s.To] = true
+		}
+		return types, len(to)
+	}
+	if _, watched := sent(10, 2, accrual.Config{Watch: 2}); watched != 2 {
+		t.Errorf("%d members are watched, not 2", watched)
+	}
+	slow, _ := sent(2, 3, accrual.Config{Period: 2 * time.Second})
+	fast, _ := sent(2, 3, accrual.Config{Period: time.Second / 2})
+	if s, f := slow[wire.TypePing], fast[wire.TypePing]; f < 3*s {
+		t.Errorf("%d pings in 3 s with a period of 2 s, %d with half a second", s, f)
+	}
+	told, _ := sent(20, 3, accrual.Config{Counters: true, Fanout: 5})
+	if n := told[wire.TypeCounters]; n != 15 {
+		t.Errorf("%d datagrams of counters in three periods, to five members each", n)
+	}
+	verdict := func(pause time.Duration) time.Duration {
+		h := newHost(3, accrual.Config{Pause: pause})
+		answer(h, time.Minute, 1, 2)
+		silent := h.Now
+		answer(h, 30*time.Second, 1)
+		if len(h.Verdicts) != 1 {
+			t.Fatalf("verdicts %+v", h.Verdicts)
+		}
+		return h.Verdicts[0].At.Sub(silent)
+	}
+	if d := verdict(8*time.Second) - verdict(2*time.Second); d < 5*time.Second ||
+		d > 7*time.Second {
+		t.Errorf("a pause that is 6 s longer moves the verdict by %v", d)
+	}
+}

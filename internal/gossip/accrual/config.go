@@ -17,8 +17,6 @@ type Config struct {
 	// that is granted a member on top of what is usual, with the normal distribution; default 3 s
 	// (Akka)
 	Pause time.Duration
-	// the least standard deviation of the normal distribution; default 100 ms (Akka)
-	MinDev time.Duration
 	// of the last intervals, over which mean and deviation are taken; default 1,000 (Akka,
 	// Cassandra)
 	Window int
@@ -37,7 +35,7 @@ func (c Config) withDefaults() Config {
 	for _, f := range []struct {
 		v *time.Duration
 		d time.Duration
-	}{{&c.Period, time.Second}, {&c.Pause, 3 * time.Second}, {&c.MinDev, 100 * time.Millisecond}} {
+	}{{&c.Period, time.Second}, {&c.Pause, 3 * time.Second}} {
 		if *f.v <= 0 {
 			*f.v = f.d
 		}

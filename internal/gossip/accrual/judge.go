@@ -29,7 +29,6 @@ type judge struct {
 	exponential bool
 	threshold   float64
 	pause       float64 // seconds
-	minDev      float64
 	size        int
 	deviations  float64 // at which the normal form reaches the threshold
 }
@@ -37,7 +36,7 @@ type judge struct {
 func newJudge(c *Config) judge {
 	j := judge{
 		exponential: c.Exponential, threshold: c.Threshold, pause: c.Pause.Seconds(),
-		minDev: c.MinDev.Seconds(), size: c.Window,
+		size: c.Window,
 	}
 	// phi = log10(1 + e^x) with x = y·(1.5976 + 0.070566·y²), see level: solve for y by Newton's
 	// method. The function rises everywhere, and bends upwards where the root is, so that it
@@ -54,14 +53,17 @@ func newJudge(c *Config) judge {
 // slope is the exponent of the logistic approximation of the normal distribution.
 func slope(y float64) float64 { return y * (1.5976 + float64(0.070566*y*y)) }
 
+// minDeviation is the least standard deviation that is reckoned with, in seconds (Akka).
+const minDeviation = 0.1
+
 // deviation is the standard deviation that is reckoned with.
-func (j *judge) deviation(w *window) float64 { return max(math.Sqrt(w.variance), j.minDev) }
+func deviation(w *window) float64 { return max(math.Sqrt(w.variance), minDeviation) }
 
 // patience returns after what silence the threshold is reached.
 func (j *judge) patience(w *window) time.Duration {
 	s := j.threshold * math.Ln10 * w.mean
 	if !j.exponential {
-		s = w.mean + j.pause + float64(j.deviations*j.deviation(w))
+		s = w.mean + j.pause + float64(j.deviations*deviation(w))
 	}
 	return time.Duration(s * float64(time.Second))
 }
@@ -78,7 +80,7 @@ func (j *judge) level(w *window, silence time.Duration) float64 {
 	if j.exponential {
 		return t / (w.mean * math.Ln10)
 	}
-	x := slope((t - w.mean - j.pause) / j.deviation(w))
+	x := slope((t - w.mean - j.pause) / deviation(w))
 	if x > 40 {
 		return x / math.Ln10 // the 1 does not count beside it, and e^x may be too large
 	}

@@ -261,3 +261,18 @@ func TestEachHasItsOwnTime(t *testing.T) {
 		}
 	}
 }
+
+// Counters go to Fanout members at each Period.
+func TestPeriodAndFanout(t *testing.T) {
+	h := newHost(20, heartbeat.Config{Period: 250 * time.Millisecond, Fanout: 2})
+	h.Run(5 * time.Second)
+	n := 0
+	for _, s := range h.Sent {
+		if s.Kind == wire.TypeCounters {
+			n++
+		}
+	}
+	if n < 38 || n > 42 {
+		t.Errorf("%d datagrams of counters in twenty periods, to two members each", n)
+	}
+}

@@ -20,7 +20,7 @@ func TestNoAllocations(t *testing.T) {
 	x := w.nodes[0]
 	x.d.host = deafHost{x}
 	lease := wire.Body(wire.AppendLease(nil, wire.Lease{Seq: 1, Next: 5 * time.Second}))
-	from, now := w.peer(3), w.now
+	from, now := w.peer(3), w.Now
 	round := func() {
 		now = now.Add(period)
 		x.d.Wake(now)

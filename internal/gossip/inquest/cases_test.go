@@ -21,7 +21,7 @@ func (w *world) untilJury(of int) {
 				return
 			}
 		}
-		w.run(time.Millisecond)
+		w.Run(time.Millisecond)
 	}
 	w.t.Fatal("no jury sits")
 }
@@ -47,7 +47,7 @@ func TestRestartClosesTheCase(t *testing.T) {
 	if n := w.openCases(1); n > 0 {
 		t.Errorf("%d alarms and cases after a restart", n)
 	}
-	w.run(20 * time.Second)
+	w.Run(20 * time.Second)
 	w.wantNoVerdict("restart")
 }
 
@@ -61,7 +61,7 @@ func TestLeaveClosesTheCase(t *testing.T) {
 	if n := w.openCases(1); n > 0 {
 		t.Errorf("%d alarms and cases after a leave", n)
 	}
-	w.run(20 * time.Second)
+	w.Run(20 * time.Second)
 	w.wantNoVerdict("leave")
 }
 
@@ -85,7 +85,7 @@ func TestViewsThatDiffer(t *testing.T) {
 		strangers := 0
 		for _, x := range w.nodes[2:] {
 			if strangers < (n-3)/2 { // more than half of all have to know it
-				x.table.Forget(id(1))
+				x.Members.Forget(id(1))
 				strangers++
 			}
 		}
@@ -100,7 +100,7 @@ func TestViewsThatDiffer(t *testing.T) {
 func TestAccusersShareOneCase(t *testing.T) {
 	w := newWorld(t, 40, 1, Config{})
 	w.crash(1)
-	w.run(grace)
+	w.Run(grace)
 	accusers, jurors := 0, 0
 	for _, x := range w.nodes {
 		l := x.d.accuser.alarms
@@ -121,7 +121,7 @@ func TestJurorsThatDie(t *testing.T) {
 	w := newWorld(t, 40, 1, Config{})
 	w.crash(1)
 	w.untilJury(1)
-	w.run(50 * time.Millisecond)
+	w.Run(50 * time.Millisecond)
 	for _, x := range w.nodes {
 		if x.d.bench.of(id(1)) >= 0 {
 			w.crash(x.i)
@@ -137,10 +137,10 @@ func TestJurorsThatDie(t *testing.T) {
 func TestOneBadLink(t *testing.T) {
 	for _, n := range []int{3, 4, 20} {
 		w := newWorld(t, n, 1, Config{})
-		w.cut = func(a, b int) bool { return a+b == 1 }
+		w.Cut = func(a, b int) bool { return a+b == 1 }
 		shown := 0
 		for range 600 {
-			w.run(100 * time.Millisecond)
+			w.Run(100 * time.Millisecond)
 			if w.nodes[0].alarms[1] || w.nodes[1].alarms[0] {
 				shown++
 			}
@@ -156,8 +156,8 @@ func TestOneBadLink(t *testing.T) {
 func TestIsolation(t *testing.T) {
 	for _, n := range []int{3, 4, 20} {
 		w := newWorld(t, n, 1, Config{})
-		w.cut = func(a, b int) bool { return a == 0 || b == 0 }
-		w.run(20 * time.Second)
+		w.Cut = func(a, b int) bool { return a == 0 || b == 0 }
+		w.Run(20 * time.Second)
 		for _, v := range w.verdicts {
 			if v.by == 0 {
 				t.Errorf("n=%d: the isolated node fails m%d", n, v.of)
@@ -170,9 +170,9 @@ func TestIsolation(t *testing.T) {
 		if w.holds(1, 0) != member.Failed || w.nodes[1].isolated {
 			t.Errorf("n=%d: the others hold it for %s", n, w.holds(1, 0))
 		}
-		w.cut = nil
+		w.Cut = nil
 		w.refuted(0)
-		w.run(10 * time.Second)
+		w.Run(10 * time.Second)
 		for of, on := range x.unreachable {
 			if on {
 				t.Errorf("n=%d: m%d is unreachable still", n, of)
@@ -188,8 +188,8 @@ func TestIsolation(t *testing.T) {
 // Of a small cluster that falls apart, half may fail the other half and a minority nobody.
 func TestMinorityFailsNobody(t *testing.T) {
 	w := newWorld(t, 5, 1, Config{})
-	w.cut = func(a, b int) bool { return (a < 2) != (b < 2) }
-	w.run(20 * time.Second)
+	w.Cut = func(a, b int) bool { return (a < 2) != (b < 2) }
+	w.Run(20 * time.Second)
 	for _, v := range w.verdicts {
 		if v.by < 2 {
 			t.Errorf("m%d of the minority fails m%d", v.by, v.of)
@@ -204,10 +204,10 @@ func TestMinorityFailsNobody(t *testing.T) {
 func TestStormBrake(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		w := newWorld(t, 60, 1, Config{NoStormBrake: off, NoKernel: true})
-		w.cut = func(a, b int) bool { return (a < 18) != (b < 18) }
-		w.run(3 * time.Second)
-		w.cut = nil
-		w.run(20 * time.Second)
+		w.Cut = func(a, b int) bool { return (a < 18) != (b < 18) }
+		w.Run(3 * time.Second)
+		w.Cut = nil
+		w.Run(20 * time.Second)
 		if off != (len(w.verdicts) > 0) {
 			t.Errorf("NoStormBrake %t: %d verdicts", off, len(w.verdicts))
 		}
@@ -220,16 +220,16 @@ func TestOwnStall(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		w := newWorld(t, 10, 1, Config{NoStallShift: off, NoJury: true, NoKernel: true})
 		x := w.nodes[0]
-		w.cut = func(a, b int) bool { return a+b == 1 } // a moment's trouble raises an alarm
-		x.d.accuser.accuse(w.now, w.peer(1), w.now)
+		w.Cut = func(a, b int) bool { return a+b == 1 } // a moment's trouble raises an alarm
+		x.d.accuser.accuse(w.Now, w.peer(1), w.Now)
 		x.schedule()
-		w.run(200 * time.Millisecond)
+		w.Run(200 * time.Millisecond)
 		w.pause(0, 5*time.Second)
-		w.run(5*time.Second - time.Millisecond)
-		w.cut, x.waiting, w.verdicts = nil, nil, nil // what came meanwhile did not fit its socket
-		w.run(time.Second)
+		w.Run(5*time.Second - time.Millisecond)
+		w.Cut, x.waiting, w.verdicts = nil, nil, nil // what came meanwhile did not fit its socket
+		w.Run(time.Second)
 		x.schedule()
-		w.run(5 * time.Second)
+		w.Run(5 * time.Second)
 		byIt := 0
 		for _, v := range w.verdicts {
 			if v.by == 0 && v.of == 1 {
@@ -248,17 +248,17 @@ func TestFlappingIsDamped(t *testing.T) {
 	var took [5]time.Duration
 	for i := range took {
 		w.verdicts = nil
-		w.cut = func(a, b int) bool { return a == 1 || b == 1 }
+		w.Cut = func(a, b int) bool { return a == 1 || b == 1 }
 		took[i] = w.firstVerdict(time.Minute)
-		w.cut = nil
-		w.run(100 * time.Millisecond)
+		w.Cut = nil
+		w.Run(100 * time.Millisecond)
 		w.refuted(1)
-		w.run(5 * time.Second)
+		w.Run(5 * time.Second)
 	}
 	if took[1] > 2*grace || took[2] < 2*grace || took[3] < took[2] || took[4] < 3*took[0] {
 		t.Errorf("the verdicts on one that flaps took %v", took)
 	}
-	w.run(8 * flapMemory)
+	w.Run(8 * flapMemory)
 	w.verdicts = nil
 	w.crash(1)
 	if last := w.firstVerdict(time.Minute); last > 2*grace {
@@ -272,14 +272,14 @@ func TestAlarmIsShown(t *testing.T) {
 	w.pause(1, 1400*time.Millisecond)
 	shown := 0
 	for range 14 {
-		w.run(100 * time.Millisecond)
+		w.Run(100 * time.Millisecond)
 		for _, x := range w.nodes {
 			if x.alarms[1] {
 				shown++
 			}
 		}
 	}
-	w.run(time.Second)
+	w.Run(time.Second)
 	if shown == 0 {
 		t.Error("no alarm is shown")
 	}
@@ -296,17 +296,17 @@ func TestExamine(t *testing.T) {
 	d := w.nodes[0].d
 	taken := 0
 	for i := range 30 {
-		if d.Examine(w.now, id(i)) {
+		if d.Examine(w.Now, id(i)) {
 			taken++
 		}
 	}
-	if taken != 1 || d.Examine(w.now, id(1)) {
+	if taken != 1 || d.Examine(w.Now, id(1)) {
 		t.Errorf("%d alarms at once", taken)
 	}
 	w.nodes[0].schedule()
-	w.run(10 * time.Second)
+	w.Run(10 * time.Second)
 	w.wantNoVerdict("examine")
-	if m, _ := w.nodes[0].table.Get(id(2)); d.Accused(w.now, m, id(3)) {
+	if m, _ := w.nodes[0].Members.Get(id(2)); d.Accused(w.Now, m, id(3)) {
 		t.Error("an accusation is passed on")
 	}
 }
@@ -319,7 +319,7 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 	ask := func(from, about plane.Peer) {
 		b := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: about.ID,
 			Instance: about.Instance, Age: time.Hour})
-		x.d.Receive(w.now, plane.Sender{Peer: from}, wire.TypeInquiry, wire.Body(b))
+		x.d.Receive(w.Now, plane.Sender{Peer: from}, wire.TypeInquiry, wire.Body(b))
 	}
 	stranger := w.peer(1)
 	stranger.Instance++
@@ -331,12 +331,12 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 	if len(x.d.bench.cases) != 0 || w.packets[wire.TypeFinding] != 3 {
 		t.Errorf("%d cases, %d answers", len(x.d.bench.cases), w.packets[wire.TypeFinding])
 	}
-	x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeInquiry, []byte{1, 2})
-	x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeFinding, []byte{1, 2})
-	x.d.Receive(w.now, plane.Sender{Peer: w.peer(1)}, wire.TypeLease, []byte{1, 2})
+	x.d.Receive(w.Now, plane.Sender{Peer: w.peer(1)}, wire.TypeInquiry, []byte{1, 2})
+	x.d.Receive(w.Now, plane.Sender{Peer: w.peer(1)}, wire.TypeFinding, []byte{1, 2})
+	x.d.Receive(w.Now, plane.Sender{Peer: w.peer(1)}, wire.TypeLease, []byte{1, 2})
 	ask(w.peer(1), w.peer(2)) // whatever age an accuser claims, the juror looks for itself first
 	x.schedule()
-	w.run(5 * time.Second)
+	w.Run(5 * time.Second)
 	if len(x.d.bench.cases) != 0 {
 		t.Error("the case about a live member stays")
 	}
@@ -348,12 +348,12 @@ func TestInquiriesThatOpenNoCase(t *testing.T) {
 func TestReusedAddress(t *testing.T) {
 	w := newWorld(t, 12, 1, Config{})
 	w.nodes[1].up = false
-	heir := plane.Peer{ID: id(12), Instance: 77, Addr: addr(1)}
+	heir := plane.Peer{ID: id(12), Instance: 77, Addr: w.peer(1).Addr}
 	w.untilJury(1)
 	for _, x := range w.nodes {
-		x.d.Heard(w.now, heir)
+		x.d.Heard(w.Now, heir)
 		if i := x.d.bench.of(id(1)); i >= 0 {
-			x.d.Connected(w.now, w.peer(1), detect.Accepted)
+			x.d.Connected(w.Now, w.peer(1), detect.Accepted)
 			if c := &x.d.bench.cases[i]; c.kernel.stalled() || !c.kernel.gone(refusedFor) {
 				t.Errorf("m%d takes the heir's host for that of the dead", x.i)
 			}

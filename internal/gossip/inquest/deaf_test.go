@@ -11,21 +11,21 @@ import (
 )
 
 // deafen lets nothing through to a member from now on.
-func (w *world) deafen(i int) { w.cut = func(_, to int) bool { return to == i } }
+func (w *world) deafen(i int) { w.Cut = func(_, to int) bool { return to == i } }
 
 // deafIn lets the time pass until all others hold a member failed, and says how long it took; -1:
 // never.
 func (w *world) deafIn(of int, limit time.Duration) time.Duration {
-	start := w.now
-	for w.now.Sub(start) < limit {
+	start := w.Now
+	for w.Now.Sub(start) < limit {
 		known := true
 		for _, x := range w.nodes {
 			known = known && (x.i == of || w.holds(x.i, of) == member.Failed)
 		}
 		if known {
-			return w.now.Sub(start)
+			return w.Now.Sub(start)
 		}
-		w.run(10 * time.Millisecond)
+		w.Run(10 * time.Millisecond)
 	}
 	return -1
 }
@@ -39,7 +39,7 @@ func TestDeafMember(t *testing.T) {
 			for _, loss := range []float64{0, 0.5} {
 				w := newWorld(t, n, seed, Config{})
 				w.loss = loss
-				w.run(time.Minute)
+				w.Run(time.Minute)
 				w.deafen(1)
 				least, most := grace, 9*time.Second
 				if n == 2 {
@@ -111,8 +111,8 @@ func TestNotDeaf(t *testing.T) {
 	} {
 		for seed := range uint64(size.Of(1, 3, 30)) {
 			w := newWorld(t, x.n, seed, Config{})
-			w.cut = func(from, to int) bool { return x.cut(w.now, from, to) }
-			w.run(time.Duration(size.Of(1, 1, 4)) * time.Minute)
+			w.Cut = func(from, to int) bool { return x.cut(w.Now, from, to) }
+			w.Run(time.Duration(size.Of(1, 1, 4)) * time.Minute)
 			w.wantNoVerdict(name)
 		}
 	}

@@ -16,10 +16,10 @@ func TestStallUnderLoss(t *testing.T) {
 	for seed := range uint64(6) {
 		w := newWorld(t, 40, seed, Config{})
 		w.loss = 0.3
-		w.run(20 * time.Second)
+		w.Run(20 * time.Second)
 		for range 4 {
 			w.pause(1, 8*time.Second)
-			w.run(12 * time.Second)
+			w.Run(12 * time.Second)
 		}
 		w.wantNoVerdict("stalls under loss")
 	}
@@ -52,16 +52,16 @@ func TestExcused(t *testing.T) {
 func TestPromiseOutlivesLoss(t *testing.T) {
 	w := newWorld(t, 3, 1, Config{})
 	x := w.nodes[0]
-	w.run(5 * time.Second)
-	w.cut = func(a, b int) bool { return true }
+	w.Run(5 * time.Second)
+	w.Cut = func(a, b int) bool { return true }
 	x.d.watch.leases = x.d.watch.leases[:0]
-	x.d.watch.promised(w.now, w.peer(1), time.Second, true)
+	x.d.watch.promised(w.Now, w.peer(1), time.Second, true)
 	for k, want := range []int{1, 1, 1, 0} {
 		if len(x.d.watch.leases) != want {
 			t.Errorf("after %d missed pings there are %d promises, want %d", k,
 				len(x.d.watch.leases), want)
 		}
-		x.d.watch.missPings(w.now.Add(time.Duration(k+1)*time.Second+500*time.Millisecond),
+		x.d.watch.missPings(w.Now.Add(time.Duration(k+1)*time.Second+500*time.Millisecond),
 			&x.d.accuser)
 	}
 }
@@ -71,15 +71,15 @@ func TestPromiseOutlivesLoss(t *testing.T) {
 func TestHopelessCasesCostLittle(t *testing.T) {
 	w := newWorld(t, 60, 1, Config{})
 	sent := 0
-	w.cut = func(a, b int) bool {
+	w.Cut = func(a, b int) bool {
 		if a == 0 {
 			sent++
 		}
 		return (a < 2) != (b < 2)
 	}
-	w.run(40 * time.Second)
+	w.Run(40 * time.Second)
 	sent = 0
-	w.run(20 * time.Second)
+	w.Run(20 * time.Second)
 	if perSecond := sent / 20; perSecond > 250 {
 		t.Errorf("a node that is cut off sends %d datagrams a second", perSecond)
 	} else {
@@ -90,9 +90,9 @@ func TestHopelessCasesCostLittle(t *testing.T) {
 // The late acks of a process that stood still do not make the whole network slow.
 func TestStallsDoNotSlowAlarms(t *testing.T) {
 	w := newWorld(t, 10, 1, Config{})
-	w.run(10 * time.Second)
+	w.Run(10 * time.Second)
 	w.pause(1, 5*time.Second)
-	w.run(6 * time.Second)
+	w.Run(6 * time.Second)
 	for _, x := range w.nodes {
 		if took := x.d.path.timeout(&x.d.cfg); took > 500*time.Millisecond {
 			t.Errorf("after a stall m%d waits %s for an ack", x.i, took)

@@ -17,7 +17,7 @@ func TestFewOfMany(t *testing.T) {
 		for i := x.left; i < x.n; i++ {
 			w.crash(i)
 		}
-		w.run(30 * time.Second)
+		w.Run(30 * time.Second)
 		for i := range x.left {
 			for k := range x.n {
 				if dead := w.holds(i, k) == member.Failed; dead != (k >= x.left) {
@@ -34,11 +34,11 @@ func TestNewcomersWhoDoNotKnowTheDead(t *testing.T) {
 	for k := 3; k < 5; k++ {
 		w.crash(k)
 		for _, x := range w.nodes[5:] {
-			x.table.Forget(id(k))
-			x.ring.Forget()
+			x.Members.Forget(id(k))
+			x.Ring().Forget()
 		}
 	}
-	w.run(30 * time.Second)
+	w.Run(30 * time.Second)
 	for i := range 3 {
 		for k := 3; k < 5; k++ {
 			if w.holds(i, k) != member.Failed {
@@ -55,11 +55,11 @@ func TestSleepersWhoForgotTheDead(t *testing.T) {
 	for k := 5; k < 9; k++ {
 		w.crash(k)
 		for _, x := range w.nodes[1:5] {
-			x.table.Forget(id(k))
-			x.ring.Forget()
+			x.Members.Forget(id(k))
+			x.Ring().Forget()
 		}
 	}
-	w.run(30 * time.Second)
+	w.Run(30 * time.Second)
 	for k := 1; k < 9; k++ {
 		if dead := w.holds(0, k) == member.Failed; dead != (k >= 5) {
 			t.Errorf("m0 holds m%d for %s", k, w.holds(0, k))
@@ -73,17 +73,17 @@ func TestSideThatLosesOne(t *testing.T) {
 	for _, leaves := range []bool{false, true} {
 		for seed := range uint64(4) {
 			w := newWorld(t, 6, seed, Config{})
-			w.cut = func(a, b int) bool { return (a < 3) != (b < 3) }
-			w.run(25 * time.Second)
+			w.Cut = func(a, b int) bool { return (a < 3) != (b < 3) }
+			w.Run(25 * time.Second)
 			if leaves {
 				for _, x := range w.nodes[:3] {
-					m, _ := x.table.Get(id(1))
+					m, _ := x.Members.Get(id(1))
 					x.input(func() { x.learn(1, m.Generation(), m.Incarnation, member.Left) })
 				}
 			} else {
 				w.kill(1)
 			}
-			w.run(30 * time.Second)
+			w.Run(30 * time.Second)
 			for _, v := range w.verdicts {
 				if v.of != 1 {
 					t.Errorf("seed %d, leaves %t: m%d fails m%d", seed, leaves, v.by, v.of)
@@ -103,7 +103,7 @@ func TestSurvivorsAccuseFewAtATime(t *testing.T) {
 	}
 	most := 0
 	for range 300 {
-		w.run(100 * time.Millisecond)
+		w.Run(100 * time.Millisecond)
 		for _, x := range w.nodes[:left] {
 			most = max(most, len(x.d.accuser.alarms))
 		}
@@ -120,8 +120,8 @@ func TestRollCall(t *testing.T) {
 	for _, sides := range [][2]int{{1, 29}, {2, 38}, {4, 96}, {4, 16}} {
 		n := sides[0] + sides[1]
 		w := newWorld(t, n, 1, Config{})
-		w.cut = func(a, b int) bool { return (a < sides[0]) != (b < sides[0]) }
-		w.run(15 * time.Second)
+		w.Cut = func(a, b int) bool { return (a < sides[0]) != (b < sides[0]) }
+		w.Run(15 * time.Second)
 		for i := range sides[0] {
 			x := w.nodes[i]
 			for k := range n {
@@ -133,8 +133,8 @@ func TestRollCall(t *testing.T) {
 				t.Errorf("%v: m%d cannot judge %d", sides, i, x.undecided)
 			}
 		}
-		w.cut = nil
-		w.run(90 * time.Second)
+		w.Cut = nil
+		w.Run(90 * time.Second)
 		for i := range sides[0] {
 			x := w.nodes[i]
 			left := 0

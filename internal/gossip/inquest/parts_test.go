@@ -31,7 +31,7 @@ func (d *docketOf) accuseFor(_ mono.Time, p plane.Peer, _ mono.Time, first uint3
 // that breaks a promise; of an answer nothing is handed over.
 func TestWatchHandsOver(t *testing.T) {
 	x := newWorld(t, 3, 1, Config{}).nodes[0]
-	now := x.w.now
+	now := x.w.Now
 	w := watch{env: &x.d.env, tick: now, turn: -1}
 	for range 2 {
 		w.begin(now)
@@ -77,24 +77,24 @@ func TestSilencesTakeTheHighest(t *testing.T) {
 		{From: own, Zone: other, Count: maxSilences + 1},
 		{From: own, Zone: 0xffff, Count: 1},
 	} {
-		if z.told(w.now, m) != nil || len(z.list) > 0 {
+		if z.told(w.Now, m) != nil || len(z.list) > 0 {
 			t.Errorf("%+v is believed", m)
 		}
 	}
-	s := z.told(w.now, wire.Silence{From: own, Zone: other, Count: 3})
+	s := z.told(w.Now, wire.Silence{From: own, Zone: other, Count: 3})
 	if s == nil {
 		t.Fatal("a number is no news")
 	}
-	s.count, s.since, s.again = 3, w.now, w.now.Add(tellAgain)
-	if !z.on(other) || !z.waits(w.now, id(4)) || z.waits(w.now.Add(z.cfg.ZoneGrace), id(4)) ||
-		!z.over(w.now.Add(z.cfg.ZoneGrace), other) {
+	s.count, s.since, s.again = 3, w.Now, w.Now.Add(tellAgain)
+	if !z.on(other) || !z.waits(w.Now, id(4)) || z.waits(w.Now.Add(z.cfg.ZoneGrace), id(4)) ||
+		!z.over(w.Now.Add(z.cfg.ZoneGrace), other) {
 		t.Error("the zone is not silent for its grace")
 	}
-	if z.told(w.now, wire.Silence{From: own, Zone: other, Count: 2}) != nil ||
-		!s.finder || !s.due(w.now.Add(time.Second)) {
+	if z.told(w.Now, wire.Silence{From: own, Zone: other, Count: 2}) != nil ||
+		!s.finder || !s.due(w.Now.Add(time.Second)) {
 		t.Error("a lower number is not answered")
 	}
-	if z.told(w.now, wire.Silence{From: own, Zone: other, Count: 4}) != s {
+	if z.told(w.Now, wire.Silence{From: own, Zone: other, Count: 4}) != s {
 		t.Error("a higher number is no news")
 	}
 }
@@ -103,7 +103,7 @@ func TestSilencesTakeTheHighest(t *testing.T) {
 // whatever is cut off meanwhile.
 func TestIsolationEndsWithAnAnswer(t *testing.T) {
 	x := newWorld(t, 3, 1, Config{}).nodes[0]
-	now := x.w.now
+	now := x.w.Now
 	i := isolation{env: &x.d.env, answer: now}
 	at := func(d time.Duration, cut int, want bool) {
 		t.Helper()

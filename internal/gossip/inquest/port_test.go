@@ -19,15 +19,15 @@ func TestFilteredPorts(t *testing.T) {
 				x.d.watch.watched[i].port = port{}
 			}
 		}
-		w.run(15 * time.Second)
+		w.Run(15 * time.Second)
 		for _, x := range w.nodes {
-			n, of := x.d.Filtered(w.now)
+			n, of := x.d.Filtered(w.Now)
 			if want := map[bool]int{true: 8}[filter]; n != want || of != 8 {
 				t.Errorf("filtered: %t, m%d knows %d of %d", filter, x.i, n, of)
 			}
 			x.connects = 0
 		}
-		w.run(10 * time.Minute)
+		w.Run(10 * time.Minute)
 		all := 0
 		for _, x := range w.nodes {
 			if all += x.connects; x.connects < 8 || filter && x.connects > 60 {
@@ -45,25 +45,25 @@ func TestFilteredPorts(t *testing.T) {
 // that it is set for at once; each further try costs what it did.
 func TestFilteredLater(t *testing.T) {
 	w := newWorld(t, 20, 1, Config{})
-	w.run(5 * time.Minute)
+	w.Run(5 * time.Minute)
 	w.filtered = true
-	w.run(portEvery + 20*time.Second)
+	w.Run(portEvery + 20*time.Second)
 	for _, x := range w.nodes {
-		if n, of := x.d.Filtered(w.now); n < of-1 || of != 8 { // one may be new among the watched
+		if n, of := x.d.Filtered(w.Now); n < of-1 || of != 8 { // one may be new among the watched
 			t.Errorf("m%d knows %d of %d", x.i, n, of)
 		}
 		x.connects = 0
 	}
-	w.run(10 * time.Minute)
+	w.Run(10 * time.Minute)
 	for _, x := range w.nodes {
 		if x.connects > 60 {
 			t.Errorf("in ten minutes m%d tried %d ports", x.i, x.connects)
 		}
 	}
 	w.filtered = false
-	w.run(15 * time.Minute)
+	w.Run(15 * time.Minute)
 	for _, x := range w.nodes {
-		if n, _ := x.d.Filtered(w.now); n > 1 {
+		if n, _ := x.d.Filtered(w.Now); n > 1 {
 			t.Errorf("m%d holds %d for filtered", x.i, n)
 		}
 	}
@@ -76,31 +76,31 @@ func TestFilteredAtOneHost(t *testing.T) {
 	for _, n := range []int{3, 5, 20} {
 		for seed := range uint64(8) {
 			w := newWorld(t, n, seed, Config{})
-			w.run(2*time.Minute + time.Duration(seed)*time.Second)
+			w.Run(2*time.Minute + time.Duration(seed)*time.Second)
 			w.filteredAt = 1
 			known := func() (watchers int) {
 				for _, x := range w.nodes {
-					if x.d.Port(w.now, id(1)) == detect.PortFiltered {
+					if x.d.Port(w.Now, id(1)) == detect.PortFiltered {
 						watchers++
 					}
 				}
 				return watchers
 			}
-			w.run(13 * time.Second)
-			if known() == 0 || !w.nodes[1].d.OwnFiltered(w.now) {
+			w.Run(13 * time.Second)
+			if known() == 0 || !w.nodes[1].d.OwnFiltered(w.Now) {
 				t.Errorf("%d nodes, seed %d: %d of the watchers know it, the node itself: %t",
-					n, seed, known(), w.nodes[1].d.OwnFiltered(w.now))
+					n, seed, known(), w.nodes[1].d.OwnFiltered(w.Now))
 			}
 			for _, x := range w.nodes {
-				if x.i != 1 && x.d.OwnFiltered(w.now) {
+				if x.i != 1 && x.d.OwnFiltered(w.Now) {
 					t.Errorf("%d nodes, seed %d: m%d takes its own port for filtered", n, seed, x.i)
 				}
 			}
 			w.filteredAt = -1
-			w.run(3 * time.Minute)
-			if known() > 0 || w.nodes[1].d.OwnFiltered(w.now) {
+			w.Run(3 * time.Minute)
+			if known() > 0 || w.nodes[1].d.OwnFiltered(w.Now) {
 				t.Errorf("%d nodes, seed %d: after it %d of the watchers hold it for filtered, "+
-					"the node itself: %t", n, seed, known(), w.nodes[1].d.OwnFiltered(w.now))
+					"the node itself: %t", n, seed, known(), w.nodes[1].d.OwnFiltered(w.Now))
 			}
 			w.wantNoVerdict("a filtered port")
 		}
@@ -112,12 +112,12 @@ func TestOwnPortUnderLoss(t *testing.T) {
 	for _, loss := range []float64{0, 0.25, 0.5} {
 		w := newWorld(t, 10, 1, Config{})
 		w.loss = loss
-		w.run(time.Minute)
+		w.Run(time.Minute)
 		wrong := 0
 		for range 600 {
-			w.run(time.Second)
+			w.Run(time.Second)
 			for _, x := range w.nodes {
-				if x.d.OwnFiltered(w.now) {
+				if x.d.OwnFiltered(w.Now) {
 					wrong++
 				}
 			}

@@ -19,16 +19,16 @@ const (
 // knownIn lets the time pass until all that are up hold a member failed, and says how long it took;
 // -1: never.
 func (w *world) knownIn(of int, limit time.Duration) time.Duration {
-	start := w.now
-	for w.now.Sub(start) < limit {
+	start := w.Now
+	for w.Now.Sub(start) < limit {
 		known := true
 		for _, x := range w.nodes {
 			known = known && (!x.up || w.holds(x.i, of) == member.Failed)
 		}
 		if known {
-			return w.now.Sub(start)
+			return w.Now.Sub(start)
 		}
-		w.run(10 * time.Millisecond)
+		w.Run(10 * time.Millisecond)
 	}
 	return -1
 }
@@ -108,7 +108,7 @@ func TestStall(t *testing.T) {
 			8 * time.Second} {
 			w := newWorld(t, n, 1, Config{})
 			w.pause(1, d)
-			w.run(d + 20*time.Second)
+			w.Run(d + 20*time.Second)
 			w.wantNoVerdict(d.String())
 		}
 		w := newWorld(t, n, 1, Config{})
@@ -119,7 +119,7 @@ func TestStall(t *testing.T) {
 		}
 		w = newWorld(t, n, 1, Config{NoKernel: true})
 		w.pause(1, 8*time.Second)
-		w.run(8 * time.Second)
+		w.Run(8 * time.Second)
 		if len(w.verdicts) == 0 {
 			t.Errorf("n=%d: without the kernel's word a stall of 8 s is forgiven: the test "+
 				"shows nothing", n)
@@ -129,11 +129,11 @@ func TestStall(t *testing.T) {
 
 // firstVerdict lets the time pass until somebody reaches a verdict, and says how long it took.
 func (w *world) firstVerdict(limit time.Duration) time.Duration {
-	start := w.now
-	for len(w.verdicts) == 0 && w.now.Sub(start) < limit {
-		w.run(10 * time.Millisecond)
+	start := w.Now
+	for len(w.verdicts) == 0 && w.Now.Sub(start) < limit {
+		w.Run(10 * time.Millisecond)
 	}
-	return w.now.Sub(start)
+	return w.Now.Sub(start)
 }
 
 // The pinged side misses the ping: no crash has to wait until the last of those that ping the
@@ -159,7 +159,7 @@ func TestLease(t *testing.T) {
 func TestQuiet(t *testing.T) {
 	w := newWorld(t, 30, 1, Config{})
 	clear(w.packets)
-	w.run(time.Minute)
+	w.Run(time.Minute)
 	if p := w.packets[wire.TypePing] + w.packets[wire.TypeInquiry]; p > 0 {
 		t.Errorf("%d pings beside those with a lease, and inquiries", p)
 	}
@@ -182,7 +182,7 @@ func TestWatchedChange(t *testing.T) {
 	w := newWorld(t, 30, 1, Config{})
 	ever := map[member.ID]bool{}
 	for range changeEvery * 8 * 24 { // two dozen changes
-		w.run(period)
+		w.Run(period)
 		for _, x := range w.nodes[0].d.watch.watched {
 			ever[x.peer.ID] = true
 		}
@@ -198,12 +198,12 @@ func TestWatchedChange(t *testing.T) {
 func TestEachOfTheWatchedChanges(t *testing.T) {
 	for _, link := range []bool{false, true} {
 		w := newWorld(t, 30, 1, Config{})
-		w.run(20 * period) // all of them are found
+		w.Run(20 * period) // all of them are found
 		d := w.nodes[0].d
 		first := slices.Clone(d.watch.watched)
 		d.watch.watched[3].link = link
 		for range (changeEvery*9 + 2) * len(first) { // for a link one more is watched
-			w.run(period)
+			w.Run(period)
 		}
 		for i := range first {
 			if kept := d.watch.watched[i].peer == first[i].peer; kept != (link && i == 3) {
@@ -219,7 +219,7 @@ func TestEachOfTheWatchedChanges(t *testing.T) {
 func TestChangeKeepsPromises(t *testing.T) {
 	w := newWorld(t, 30, 1, Config{})
 	for range changeEvery * 8 * 2 { // two changes
-		w.run(period)
+		w.Run(period)
 		var due []mono.Time
 		for _, x := range w.nodes[1:] {
 			for _, l := range x.d.watch.leases {
@@ -246,7 +246,7 @@ func TestAccuracyUnderLoss(t *testing.T) {
 			for seed := range seeds {
 				w := newWorld(t, n, seed, Config{})
 				w.loss = loss
-				w.run(span)
+				w.Run(span)
 				w.wantNoVerdict("loss")
 			}
 		}
@@ -259,7 +259,7 @@ func TestJuryIsWhatHelps(t *testing.T) {
 	for seed := range uint64(3) {
 		w := newWorld(t, 20, seed, Config{NoJury: true, NoAdaptiveAttempts: true, NoKernel: true})
 		w.loss = 0.7
-		w.run(2 * time.Minute)
+		w.Run(2 * time.Minute)
 		failures += len(w.verdicts)
 	}
 	if failures == 0 {
@@ -272,7 +272,7 @@ func TestCrashUnderLoss(t *testing.T) {
 	for seed := range uint64(10) {
 		w := newWorld(t, 20, seed, Config{})
 		w.loss = 0.5
-		w.run(time.Minute) // it gets to know the loss
+		w.Run(time.Minute) // it gets to know the loss
 		w.crash(1)
 		if took := w.knownIn(1, time.Minute); took < 0 || took > 3*time.Second {
 			t.Errorf("seed %d: known to all after %s", seed, took)

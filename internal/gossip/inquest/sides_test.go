@@ -19,8 +19,8 @@ func TestSidesOfACut(t *testing.T) {
 	} {
 		n := sides[0] + sides[1]
 		w := newWorld(t, n, 1, Config{})
-		w.cut = func(a, b int) bool { return (a < sides[0]) != (b < sides[0]) }
-		w.run(40 * time.Second)
+		w.Cut = func(a, b int) bool { return (a < sides[0]) != (b < sides[0]) }
+		w.Run(40 * time.Second)
 		for s, size := range sides {
 			judges := size >= 5 || 2*size > n || n == 2
 			failed, said := 0, 0
@@ -61,7 +61,7 @@ func TestRefusalsAmongFew(t *testing.T) {
 		for i := 1; i < n; i++ {
 			w.kill(i)
 		}
-		w.run(time.Minute)
+		w.Run(time.Minute)
 		for i := 1; i < n; i++ {
 			if s := w.holds(0, i); s != member.Failed {
 				t.Errorf("of %d, the one that is left holds m%d for %s after a minute", n, i, s)

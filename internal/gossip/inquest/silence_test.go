@@ -31,7 +31,7 @@ func TestZoneIsCutOff(t *testing.T) {
 					w.silences(0, 1) == sizes[0] && w.silences(0, 2) == sizes[0]
 			})
 			t.Logf("seed %d, zones of %v: told after %v", seed, sizes, took)
-			w.run(20 * time.Second)
+			w.Run(20 * time.Second)
 			dead := w.members(1)[5]
 			w.crash(dead)
 			w.until(DefaultGrace+1500*time.Millisecond, "a crash is known",
@@ -43,13 +43,13 @@ func TestZoneIsCutOff(t *testing.T) {
 					return w.know(inside,
 						member.Failed, 0)
 				})
-			w.run(20 * time.Second)
-			w.cut = nil
+			w.Run(20 * time.Second)
+			w.Cut = nil
 			took = w.until(5*time.Second, "all hear each other", func() bool {
 				return w.silences(1, 0)+w.silences(2, 0)+w.silences(0, 1)+w.silences(0, 2) == 0
 			})
 			t.Logf("heard again after %v", took)
-			w.run(10 * time.Second)
+			w.Run(10 * time.Second)
 			for _, v := range w.verdicts {
 				if v.of != dead && v.of != inside {
 					t.Errorf("seed %d: m%d fails m%d", seed, v.by, v.of)
@@ -78,7 +78,7 @@ func TestZoneCrashes(t *testing.T) {
 			}
 			w.until(20*time.Second, "the silence is told",
 				func() bool { return w.silences(1, 0) == sizes[1] })
-			w.run(grace - time.Second)
+			w.Run(grace - time.Second)
 			for _, v := range w.verdicts {
 				t.Errorf("m%d fails m%d too soon", v.by, v.of)
 			}
@@ -122,14 +122,14 @@ func TestZoneIsKilled(t *testing.T) {
 func TestOneOfTheZoneHasToVote(t *testing.T) {
 	w := newWorldOf(t, []int{20, 20, 20}, 1, Config{})
 	x, of, other := w.nodes[w.members(1)[0]], w.members(0)[0], w.members(0)[1]
-	x.d.accuser.accuse(w.now, w.peer(of), w.now)
+	x.d.accuser.accuse(w.Now, w.peer(of), w.Now)
 	a := &x.d.accuser.alarms[x.d.accuser.alarms.of(id(of))]
-	x.d.accuser.convene(w.now, a)
+	x.d.accuser.convene(w.Now, a)
 	a.jury.asked = len(a.jury.list)
-	x.d.Heard(w.now, w.peer(other))
+	x.d.Heard(w.Now, w.peer(other))
 	seq, votes := a.jury.seq, 0
 	for _, i := range w.members(1) {
-		x.d.found(w.now, w.peer(i), wire.Finding{Seq: seq, Word: wire.WordGuilty})
+		x.d.found(w.Now, w.peer(i), wire.Finding{Seq: seq, Word: wire.WordGuilty})
 	}
 	for i := range a.jury.list {
 		if a.jury.list[i].word == wire.WordGuilty {
@@ -137,12 +137,12 @@ func TestOneOfTheZoneHasToVote(t *testing.T) {
 		}
 	}
 	w.wantNoVerdict("by its own side")
-	if _, enough := x.d.accuser.electors(w.now, &alarm{}); votes < enough {
+	if _, enough := x.d.accuser.electors(w.Now, &alarm{}); votes < enough {
 		t.Fatalf("%d votes, and it takes %d", votes, enough)
 	}
-	w.now = x.d.accuser.rules.hearing(a) // the jury has had time to acquit
-	x.d.Heard(w.now, w.peer(other))
-	x.d.found(w.now, w.peer(other), wire.Finding{Seq: seq, Word: wire.WordGuilty})
+	w.Now = x.d.accuser.rules.hearing(a) // the jury has had time to acquit
+	x.d.Heard(w.Now, w.peer(other))
+	x.d.found(w.Now, w.peer(other), wire.Finding{Seq: seq, Word: wire.WordGuilty})
 	if len(w.verdicts) != 1 || w.verdicts[0].of != of {
 		t.Errorf("with a vote from the zone: %+v", w.verdicts)
 	}
@@ -159,9 +159,9 @@ func TestZoneComesAndGoes(t *testing.T) {
 			dead := w.members(0)[3]
 			for range 40 * time.Second / every {
 				w.isolate(1)
-				w.run(every - 100*time.Millisecond)
-				w.cut = nil
-				w.run(100 * time.Millisecond)
+				w.Run(every - 100*time.Millisecond)
+				w.Cut = nil
+				w.Run(100 * time.Millisecond)
 			}
 			w.wantNoVerdict("a way that comes and goes")
 			w.isolate(1)
@@ -169,9 +169,9 @@ func TestZoneComesAndGoes(t *testing.T) {
 			w.until(DefaultGrace+1500*time.Millisecond, "the crash is known",
 				func() bool { return w.know(dead, member.Failed, 0, 2) })
 			x := w.nodes[w.members(1)[0]]
-			x.d.Examine(w.now, id(dead))
-			w.run(3 * time.Second)
-			w.cut = nil
+			x.d.Examine(w.Now, id(dead))
+			w.Run(3 * time.Second)
+			w.Cut = nil
 			w.until(3*time.Second, "the crash is known to those who were cut off",
 				func() bool { return w.know(dead, member.Failed, 1) })
 			for _, v := range w.verdicts {

@@ -10,12 +10,12 @@ import (
 // verdict comes hardly later, though most of the first jury are dead.
 func TestSilentJurorsAreReplaced(t *testing.T) {
 	verdict := func(w *world) time.Duration {
-		start := w.now
-		for w.now.Sub(start) < time.Minute {
+		start := w.Now
+		for w.Now.Sub(start) < time.Minute {
 			if slices.ContainsFunc(w.verdicts, func(v verdict) bool { return v.of == 1 }) {
-				return w.now.Sub(start)
+				return w.Now.Sub(start)
 			}
-			w.run(10 * time.Millisecond)
+			w.Run(10 * time.Millisecond)
 		}
 		return time.Hour
 	}

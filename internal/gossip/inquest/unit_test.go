@@ -98,7 +98,7 @@ func TestElectors(t *testing.T) {
 		for i := range live - 1 {
 			w.nodes[0].learn(i+1, 1, 0, member.Alive)
 		}
-		if seats, votes := w.nodes[0].d.accuser.electors(w.now, &alarm{}); seats != want[0] ||
+		if seats, votes := w.nodes[0].d.accuser.electors(w.Now, &alarm{}); seats != want[0] ||
 			votes != want[1] {
 			t.Errorf("of %d live members %d are jurors and %d votes suffice, want %v", live,
 				seats, votes, want)
@@ -113,8 +113,8 @@ func TestRank(t *testing.T) {
 	lists := map[int][]juror{}
 	for _, by := range []int{0, 5} {
 		x := w.nodes[by]
-		a := alarm{peer: w.peer(1), start: w.now}
-		x.d.accuser.convene(w.now, &a)
+		a := alarm{peer: w.peer(1), start: w.Now}
+		x.d.accuser.convene(w.Now, &a)
 		lists[by] = a.jury.list
 		if len(a.jury.list) != manyAsked*7 {
 			t.Fatalf("%d candidates", len(a.jury.list))
@@ -137,8 +137,8 @@ func TestRank(t *testing.T) {
 		t.Errorf("%d of 7 jurors are the same", same)
 	}
 	w.nodes[0].learn(1, 1, 1, member.Alive)
-	a := alarm{peer: w.peer(1), start: w.now}
-	w.nodes[0].d.accuser.convene(w.now, &a)
+	a := alarm{peer: w.peer(1), start: w.Now}
+	w.nodes[0].d.accuser.convene(w.Now, &a)
 	if a.jury.list[0].id == lists[0][0].id && a.jury.list[1].id == lists[0][1].id &&
 		a.jury.list[2].id == lists[0][2].id {
 		t.Error("the jury is the same in the next incarnation")
@@ -151,19 +151,19 @@ func TestBounds(t *testing.T) {
 	w := newWorld(t, 2, 1, Config{})
 	x := w.nodes[0]
 	for i := 2; i < n; i++ {
-		w.nodes = append(w.nodes, &node{w: w, i: i, generation: 1})
+		w.nodes = append(w.nodes, w.node(i, 1))
 		x.learn(i, 1, 0, member.Alive)
 	}
 	for i := 2; i < n; i++ {
 		l := wire.AppendLease(nil, wire.Lease{Seq: 1, Next: time.Second})
-		x.d.Receive(w.now, plane.Sender{Peer: w.peer(i)}, wire.TypeLease, wire.Body(l))
+		x.d.Receive(w.Now, plane.Sender{Peer: w.peer(i)}, wire.TypeLease, wire.Body(l))
 		for from := 2; from < 12; from++ {
 			q := wire.AppendInquiry(nil, wire.Inquiry{Seq: 1, Target: id(i),
 				Instance: w.peer(i).Instance})
-			x.d.Receive(w.now, plane.Sender{Peer: w.peer(from)}, wire.TypeInquiry, wire.Body(q))
+			x.d.Receive(w.Now, plane.Sender{Peer: w.peer(from)}, wire.TypeInquiry, wire.Body(q))
 		}
-		x.d.accuser.accuse(w.now, w.peer(i), w.now)
-		x.d.flaps.note(w.now, id(i))
+		x.d.accuser.accuse(w.Now, w.peer(i), w.Now)
+		x.d.flaps.note(w.Now, id(i))
 	}
 	if len(x.d.watch.leases) > maxLeases || len(x.d.bench.cases) > maxCases ||
 		len(x.d.accuser.alarms) > maxAlarms || len(x.d.flaps.list) > maxFlaps {

@@ -5,10 +5,8 @@ package inquest
 // all that can be reached after a few milliseconds; how it does is not this package's matter.
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -16,26 +14,21 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
-	"github.com/starling-gossip/starling/internal/gossip/topology"
+	"github.com/starling-gossip/starling/internal/gossip/plane/planetest"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 const newsDelay = 5 * time.Millisecond
 
 type world struct {
+	planetest.Net[int]
 	t     testing.TB
 	cfg   Config
-	now   mono.Time
-	rng   *rand.Rand
 	nodes []*node
-	queue events
-	count uint64
+	loss  float64
 
 	filtered   bool // no TCP passes
 	filteredAt int  // the node to which none passes; -1: all
-
-	loss float64
-	cut  func(from, to int) bool // no packet passes
 
 	verdicts []verdict
 	packets  map[wire.Type]int
@@ -52,13 +45,11 @@ type verdict struct {
 
 // node is a detector with what a node around it would be.
 type node struct {
-	w          *world
-	i          int
-	d          *Detector
-	table      member.Table
-	ring       *topology.Ring
-	generation uint64
-	rng        *rand.Rand
+	planetest.Node
+	planetest.Timer
+	w *world
+	i int
+	d *Detector
 
 	up, hostUp  bool
 	pausedUntil mono.Time
@@ -73,27 +64,6 @@ type node struct {
 	connects            int
 }
 
-type event struct {
-	at  mono.Time
-	seq uint64
-	do  func()
-}
-
-type events []event
-
-func (q events) Len() int { return len(q) }
-func (q events) Less(i, j int) bool {
-	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].seq < q[j].seq
-}
-func (q events) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *events) Push(x any)   { *q = append(*q, x.(event)) }
-func (q *events) Pop() any     { o := *q; e := o[len(o)-1]; *q = o[:len(o)-1]; return e }
-
-func (w *world) at(t mono.Time, do func()) {
-	w.count++
-	heap.Push(&w.queue, event{t, w.count, do})
-}
-
 // newWorld makes a cluster of n that has run for a while.
 func newWorld(t testing.TB, n int, seed uint64, cfg Config) *world {
 	return newWorldOf(t, []int{n}, seed, cfg)
@@ -102,16 +72,16 @@ func newWorld(t testing.TB, n int, seed uint64, cfg Config) *world {
 // newWorldOf makes a cluster of zones with so many members each, that are 20 to 40 ms apart. One
 // alone has no name.
 func newWorldOf(t testing.TB, zones []int, seed uint64, cfg Config) *world {
-	w := &world{t: t, cfg: cfg, now: mono.Time(time.Hour), rng: rand.New(rand.NewPCG(seed, 7)),
-		packets: map[wire.Type]int{}, filteredAt: -1}
-	w.zones, w.across = zones, map[[2]int]int{}
+	w := &world{t: t, cfg: cfg, packets: map[wire.Type]int{}, filteredAt: -1, zones: zones,
+		across: map[[2]int]int{}}
+	w.Now, w.Chance = mono.Time(time.Hour), rand.New(rand.NewPCG(seed, 7))
+	w.Delay = w.delay
 	n := 0
 	for _, size := range zones {
 		n += size
 	}
 	for i := range n {
-		w.nodes = append(w.nodes, &node{w: w, i: i, generation: 1, hostUp: true,
-			rng: rand.New(rand.NewPCG(seed, uint64(i)))})
+		w.nodes = append(w.nodes, w.node(i, seed))
 	}
 	for _, x := range w.nodes {
 		x.start()
@@ -121,15 +91,18 @@ func newWorldOf(t testing.TB, zones []int, seed uint64, cfg Config) *world {
 			x.learn(k, 1, 0, member.Alive)
 		}
 	}
-	w.run(10 * time.Second)
+	w.Run(10 * time.Second)
 	return w
+}
+
+// node makes one that does not run yet.
+func (w *world) node(i int, seed uint64) *node {
+	return &node{w: w, i: i, Node: planetest.Node{Record: planetest.Record(name(i), i),
+		Chance: rand.New(rand.NewPCG(seed, uint64(i)))}}
 }
 
 func name(i int) string  { return fmt.Sprintf("m%d", i) }
 func id(i int) member.ID { return member.IDOf(name(i)) }
-func addr(i int) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 7747)
-}
 
 // zoneOf returns the zone's number.
 func (w *world) zoneOf(i int) (z int) {
@@ -156,30 +129,16 @@ func (w *world) indexOf(m member.ID) int {
 	return -1
 }
 
-func (w *world) peer(i int) plane.Peer {
-	return plane.Peer{ID: id(i), Instance: member.Instance(id(i),
-		uint32(w.nodes[i].generation)), Addr: addr(i)}
-}
-
-// run lets the time pass.
-func (w *world) run(d time.Duration) {
-	end := w.now.Add(d)
-	for len(w.queue) > 0 && w.queue[0].at <= end {
-		e := heap.Pop(&w.queue).(event)
-		w.now = max(w.now, e.at)
-		e.do()
-	}
-	w.now = end
-}
+func (w *world) peer(i int) plane.Peer { return w.nodes[i].Peer() }
 
 func (x *node) start() {
-	x.table, x.up, x.hostUp, x.waiting = member.Table{}, true, true, nil
+	x.Boot()
+	x.up, x.hostUp, x.waiting = true, true, nil
 	x.alarms, x.unreachable, x.isolated = map[int]bool{}, map[int]bool{}, false
 	x.silent, x.told = map[uint16]bool{}, 0
-	x.ring = topology.NewRing(&x.table)
-	x.d = New(x.w.cfg, x, x.w.now)
-	x.last = x.w.now
-	x.learn(x.i, x.generation, 0, member.Alive)
+	x.d = New(x.w.cfg, x, x.w.Now)
+	x.last = x.w.Now
+	x.learn(x.i, x.Record.Generation, 0, member.Alive)
 	x.schedule()
 }
 
@@ -187,12 +146,12 @@ func (x *node) start() {
 // once.
 func (w *world) restart(i int) {
 	x := w.nodes[i]
-	x.generation++
+	x.Record.Generation++
 	x.start()
 	for k, y := range w.nodes {
 		if y.up {
-			x.learn(k, y.generation, 0, member.Alive)
-			y.learn(i, x.generation, 0, member.Alive)
+			x.learn(k, y.Record.Generation, 0, member.Alive)
+			y.learn(i, x.Record.Generation, 0, member.Alive)
 		}
 	}
 }
@@ -201,43 +160,37 @@ func (w *world) crash(i int) { w.nodes[i].up, w.nodes[i].hostUp = false, false }
 // the process alone
 func (w *world) kill(i int) { w.nodes[i].up = false }
 
-func (w *world) pause(i int, d time.Duration) { w.nodes[i].pausedUntil = w.now.Add(d) }
+func (w *world) pause(i int, d time.Duration) { w.nodes[i].pausedUntil = w.Now.Add(d) }
 
 // learn puts a fact into the table and tells the detector, as a node does.
 func (x *node) learn(k int, generation uint64, inc uint32, s member.State) {
-	r := member.Record{Name: name(k), Generation: generation, Addr: addr(k), Zone: x.w.zone(k)}
-	before, _, changed, err := x.table.Merge(x.w.now,
+	r := planetest.Record(name(k), k)
+	r.Generation, r.Zone = generation, x.w.zone(k)
+	before, after, changed := x.Merge(x.w.Now,
 		member.Fact{Record: member.Share(r), Incarnation: inc, State: s})
-	if err != nil {
-		x.w.t.Fatal(err)
-	}
 	if changed {
-		after, _ := x.table.Get(id(k))
-		x.ring.Changed(before, after)
-		x.d.Changed(x.w.now, before, after)
+		x.d.Changed(x.w.Now, before, after)
 		x.schedule()
 	}
 }
 
 // holds returns what a node holds of another.
 func (w *world) holds(by, of int) member.State {
-	m, _ := w.nodes[by].table.Get(id(of))
+	m, _ := w.nodes[by].Members.Get(id(of))
 	return m.State
 }
 
-func (x *node) schedule() {
-	d, lives := x.d, x.up
-	if due := x.d.Deadline(); lives && due != mono.Never {
-		x.w.at(max(due, x.w.now), func() {
-			if x.d == d && x.d.Deadline() <= x.w.now {
-				x.input(func() {
-					if x.d.Deadline() <= x.w.now {
-						x.d.Wake(x.w.now)
-					}
-				})
-			}
-		})
-	}
+// schedule sees to a turn at the deadline.
+func (x *node) schedule() { x.Arm(&x.w.Clock, x) }
+
+func (x *node) Deadline() mono.Time { return x.d.Deadline() }
+
+func (x *node) Wake(mono.Time) {
+	x.input(func() {
+		if x.d.Deadline() <= x.w.Now {
+			x.d.Wake(x.w.Now)
+		}
+	})
 }
 
 // input hands something to the process when it runs, and tells it how long it stood still.
@@ -246,17 +199,17 @@ func (x *node) input(do func()) {
 	if !x.up {
 		return
 	}
-	if x.pausedUntil > w.now {
+	if x.pausedUntil > w.Now {
 		if len(x.waiting) == 0 {
-			w.at(x.pausedUntil, x.resume)
+			w.At(x.pausedUntil, x.resume)
 		}
 		x.waiting = append(x.waiting, do)
 		return
 	}
-	if gap := w.now.Sub(max(x.last, min(x.d.Deadline(), w.now))); gap > 100*time.Millisecond {
-		x.d.Stalled(w.now, gap)
+	if gap := w.Now.Sub(max(x.last, min(x.d.Deadline(), w.Now))); gap > 100*time.Millisecond {
+		x.d.Stalled(w.Now, gap)
 	}
-	x.last = w.now
+	x.last = w.Now
 	do()
 	x.schedule()
 }
@@ -269,26 +222,19 @@ func (x *node) resume() {
 	}
 }
 
-func (w *world) passes(from, to int) bool {
-	return (w.cut == nil || !w.cut(from, to)) && w.rng.Float64() >= w.loss
-}
+func (w *world) passes(from, to int) bool { return w.Passes(from, to, w.loss) }
 
 func (w *world) delay(from, to int) (far time.Duration) {
 	if w.zoneOf(from) != w.zoneOf(to) {
-		far = 20*time.Millisecond + time.Duration(w.rng.Int64N(int64(20*time.Millisecond)))
+		far = 20*time.Millisecond + time.Duration(w.Chance.Int64N(int64(20*time.Millisecond)))
 	}
-	return far + 300*time.Microsecond + time.Duration(w.rng.Int64N(int64(300*time.Microsecond)))
+	return far + 300*time.Microsecond + time.Duration(w.Chance.Int64N(int64(300*time.Microsecond)))
 }
 
 // What follows is detect.Court.
 
-func (x *node) Self() member.ID      { return id(x.i) }
-func (x *node) Table() *member.Table { return &x.table }
-func (x *node) Ring() *topology.Ring { return x.ring }
-func (x *node) Rand() *rand.Rand     { return x.rng }
 func (x *node) Suspect(mono.Time, member.ID) {
-	x.w.t.Error("Inquest suspects nobody " +
-		"in public")
+	x.w.t.Error("Inquest suspects nobody in public")
 }
 func (x *node) Fail(_ mono.Time, id member.ID)         { x.w.t.Error("Inquest gives no evidence") }
 func (x *node) Isolated(_ mono.Time, on, unheard bool) { x.isolated, x.unheard = on, unheard }
@@ -319,15 +265,12 @@ func (x *node) Send(_ mono.Time, to plane.Peer, messages []byte) {
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
 		w.packets[t]++
 		w.across[[2]int{w.zoneOf(x.i), w.zoneOf(k)}]++
-		if !w.passes(x.i, k) {
-			continue
-		}
 		y := w.nodes[k]
-		w.at(w.now.Add(w.delay(x.i, k)), func() {
+		w.Send(x.i, k, w.loss, func() {
 			y.input(func() {
 				if to.Instance == w.peer(k).Instance {
-					y.d.Heard(w.now, from)
-					y.d.Receive(w.now, plane.Sender{Peer: from}, t, body)
+					y.d.Heard(w.Now, from)
+					y.d.Receive(w.Now, plane.Sender{Peer: from}, t, body)
 				}
 			})
 		})
@@ -341,18 +284,15 @@ func (x *node) Connect(_ mono.Time, to plane.Peer) {
 	if !w.passes(x.i, k) || !w.passes(k, x.i) || w.filtered || k == w.filteredAt {
 		return
 	}
-	w.at(w.now.Add(w.delay(x.i, k)), func() {
+	w.After(w.delay(x.i, k), func() {
 		if y := w.nodes[k]; y.hostUp {
 			o := detect.Refused
 			if y.up {
 				o = detect.Accepted
-				y.input(func() { y.d.Taken(w.now) })
+				y.input(func() { y.d.Taken(w.Now) })
 			}
-			w.at(w.now.Add(w.delay(k, x.i)), func() {
-				x.input(func() {
-					x.d.Connected(w.now, to,
-						o)
-				})
+			w.After(w.delay(k, x.i), func() {
+				x.input(func() { x.d.Connected(w.Now, to, o) })
 			})
 		}
 	})
@@ -360,21 +300,18 @@ func (x *node) Connect(_ mono.Time, to plane.Peer) {
 
 func (x *node) FailWith(_ mono.Time, m member.ID, e detect.Evidence) {
 	w := x.w
-	held, ok := x.table.Get(m)
+	held, ok := x.Members.Get(m)
 	if !ok || !held.State.Live() {
 		w.t.Errorf("m%d fails somebody who is not live", x.i)
 	}
 	k := w.indexOf(m)
-	w.verdicts = append(w.verdicts, verdict{w.now, x.i, k, e})
+	w.verdicts = append(w.verdicts, verdict{w.Now, x.i, k, e})
 	g, inc := held.Generation(), held.Incarnation
 	x.learn(k, g, inc, member.Failed)
 	for _, y := range w.nodes {
-		if y != x && y.i != k && (w.cut == nil || !w.cut(x.i, y.i)) {
-			w.at(w.now.Add(newsDelay), func() {
-				y.input(func() {
-					y.learn(k, g, inc,
-						member.Failed)
-				})
+		if y != x && y.i != k && (w.Cut == nil || !w.Cut(x.i, y.i)) {
+			w.After(newsDelay, func() {
+				y.input(func() { y.learn(k, g, inc, member.Failed) })
 			})
 		}
 	}
@@ -383,7 +320,7 @@ func (x *node) FailWith(_ mono.Time, m member.ID, e detect.Evidence) {
 // refuted spreads that a member that was failed lives.
 func (w *world) refuted(i int) {
 	for _, y := range w.nodes {
-		if m, ok := y.table.Get(id(i)); ok && y.up {
+		if m, ok := y.Members.Get(id(i)); ok && y.up {
 			y.learn(i, m.Generation(), m.Incarnation+1, member.Alive)
 		}
 	}

@@ -19,20 +19,17 @@ func (w *world) members(zone int) (all []int) {
 
 // isolate cuts one zone off from all others.
 func (w *world) isolate(zone int) {
-	w.cut = func(from, to int) bool { return (w.zoneOf(from) == zone) != (w.zoneOf(to) == zone) }
+	w.Cut = func(from, to int) bool { return (w.zoneOf(from) == zone) != (w.zoneOf(to) == zone) }
 }
 
 // until lets time pass until something is so, and returns how long that took.
 func (w *world) until(most time.Duration, what string, so func() bool) time.Duration {
 	w.t.Helper()
-	start := w.now
-	for !so() {
-		if w.now.Sub(start) >= most {
-			w.t.Fatalf("after %v still not: %s", most, what)
-		}
-		w.run(100 * time.Millisecond)
+	took, ok := w.Until(most, 100*time.Millisecond, so)
+	if !ok {
+		w.t.Fatalf("after %v still not: %s", took, what)
 	}
-	return w.now.Sub(start)
+	return took
 }
 
 // know says whether all that run in some zones hold a member to be in a state.
@@ -51,7 +48,7 @@ func (w *world) know(of int, s member.State, zones ...int) bool {
 // watches each other one.
 func TestZonesAreWatchedFromInside(t *testing.T) {
 	w := newWorldOf(t, []int{40, 40, 40}, 1, Config{})
-	w.run(20 * time.Second)
+	w.Run(20 * time.Second)
 	held := map[[2]int]int{}
 	for _, x := range w.nodes {
 		near := 0
@@ -84,9 +81,9 @@ func TestZonesAreWatchedFromInside(t *testing.T) {
 func TestQuietAcrossZones(t *testing.T) {
 	for _, size := range []int{12, 60} {
 		w := newWorldOf(t, []int{size, size}, 2, Config{})
-		w.run(10 * time.Second)
+		w.Run(10 * time.Second)
 		clear(w.across)
-		w.run(time.Minute)
+		w.Run(time.Minute)
 		// two links each way, a ping and its ack each round of 5.4 s
 		if n := w.across[[2]int{0, 1}]; n > 60 || n < 10 {
 			t.Errorf("zones of %d: %d messages in a minute from one to the other", size, n)
@@ -142,8 +139,8 @@ func TestSilentZone(t *testing.T) {
 func TestCutBetweenTwoZones(t *testing.T) {
 	for seed := range uint64(3) {
 		w := newWorldOf(t, []int{20, 30, 6}, seed, Config{})
-		w.cut = func(from, to int) bool { return w.zoneOf(from)+w.zoneOf(to) == 1 }
-		w.run(time.Minute)
+		w.Cut = func(from, to int) bool { return w.zoneOf(from)+w.zoneOf(to) == 1 }
+		w.Run(time.Minute)
 		for _, v := range w.verdicts {
 			t.Errorf("seed %d: m%d fails m%d", seed, v.by, v.of)
 		}
@@ -164,7 +161,7 @@ func TestLinksAreTakenOver(t *testing.T) {
 	if len(holders) == 0 || len(holders) > 2*links {
 		t.Fatalf("%d hold links", len(holders))
 	}
-	w.run(10 * time.Second)
+	w.Run(10 * time.Second)
 	for zone := range 2 {
 		now := 0
 		for _, i := range w.members(zone) {
@@ -192,11 +189,11 @@ func TestLinksAreTakenOver(t *testing.T) {
 // Half of what goes between zones is lost: nobody is failed.
 func TestLossBetweenZones(t *testing.T) {
 	w := newWorldOf(t, []int{15, 15, 2}, 4, Config{})
-	w.cut = func(from, to int) bool {
+	w.Cut = func(from, to int) bool {
 		return w.zoneOf(from) != w.zoneOf(to) &&
-			w.rng.Float64() < 0.5
+			w.Chance.Float64() < 0.5
 	}
-	w.run(3 * time.Minute)
+	w.Run(3 * time.Minute)
 	for _, v := range w.verdicts {
 		t.Errorf("m%d fails m%d", v.by, v.of)
 	}
@@ -218,13 +215,13 @@ func TestZoneGrows(t *testing.T) {
 		t.Fatalf("m0 watches %d of another zone beside the two of its own", far())
 	}
 	for k := range 20 { // they move over
-		w.nodes[3+k].generation++
+		w.nodes[3+k].Record.Generation++
 	}
 	w.zones = []int{23, 0}
 	for k := range 16 {
-		x.learn(3+k, w.nodes[3+k].generation, 0, member.Alive)
+		x.learn(3+k, w.nodes[3+k].Record.Generation, 0, member.Alive)
 	}
-	w.run(10 * time.Second)
+	w.Run(10 * time.Second)
 	if far() != 0 || len(x.d.watch.watched) < x.d.cfg.Watch {
 		t.Errorf("m0 still watches %d of another zone, %d in all", far(), len(x.d.watch.watched))
 	}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/netip"
 
+	"github.com/starling-gossip/starling/internal/gossip/invariants"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 )
 
@@ -315,7 +316,7 @@ func (t *Table) Forget(id ID) {
 	delete(t.heard, id)
 	t.entries[last] = entry{}
 	t.entries = t.entries[:last]
-	t.changes++
+	t.changed()
 }
 
 func (e *entry) item() uint64 { return item(e.id, e.inc, e.check) }
@@ -353,7 +354,15 @@ func (t *Table) settle(i int) {
 		}
 	}
 	t.move(i, side)
+	t.changed()
+}
+
+// changed ends each change.
+func (t *Table) changed() {
 	t.changes++
+	if invariants.On {
+		invariants.Hold(t.Check())
+	}
 }
 
 // The sides of a table, in their order.

@@ -12,30 +12,19 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// merge has a node's table take in a fact, and tells the relay.
-func (x *node) merge(of *node, f member.Fact) {
-	before, _ := x.table.Get(of.id)
-	x.table.Merge(x.w.now, f)
-	after, _ := x.table.Get(of.id)
-	x.ring.Changed(before, after)
-	x.Changed(x.w.now, before, after)
-	x.Flush(x.w.now)
-	x.arm()
-}
-
 // fails has a node hold another for dead; returns has it know better.
 func (x *node) fails(y *node) {
-	m, _ := x.table.Get(y.id)
+	m, _ := x.Members.Get(y.ID())
 	f := m.Fact()
 	f.State = member.Failed
-	x.merge(y, f)
+	x.learn(f)
 }
 
 func (x *node) returns(y *node) {
-	m, _ := x.table.Get(y.id)
+	m, _ := x.Members.Get(y.ID())
 	f := m.Fact()
 	f.State, f.Incarnation = member.Alive, f.Incarnation+1
-	x.merge(y, f)
+	x.learn(f)
 }
 
 // inZones returns the zone of each node, by turns.
@@ -53,18 +42,18 @@ func TestTheCountedReturn(t *testing.T) {
 		origin.waits()
 		gap.standing(wire.DutyTaken) // so that the wait lasts
 		origin.publish(1, 100)
-		w.run(time.Second)
+		w.Run(time.Second)
 		for range 2 {
 			origin.fails(x)
-			w.run(time.Second)
+			w.Run(time.Second)
 			origin.returns(x)
-			w.run(20 * time.Second)
+			w.Run(20 * time.Second)
 			if p := origin.last(); p.Have != n-1 || p.Of != n {
 				t.Errorf("%+v", p)
 			}
 		}
 		gap.standing(wire.DutyDone)
-		w.run(20 * time.Second)
+		w.Run(20 * time.Second)
 		if p := origin.last(); p.Have != n || p.Of != n {
 			t.Errorf("all were given it: %+v", p)
 		}
@@ -87,7 +76,7 @@ func TestOneMoreInACountedZone(t *testing.T) {
 		}
 	}
 	origin.publish(1, 100)
-	w.run(time.Second)
+	w.Run(time.Second)
 	if p := origin.last(); p.Have != 10 || p.Of != 11 {
 		t.Fatalf("%+v", p)
 	}
@@ -95,9 +84,9 @@ func TestOneMoreInACountedZone(t *testing.T) {
 	asked := other.packets
 	late.down = false
 	for x, f := range facts {
-		x.merge(late, f)
+		x.learn(f)
 	}
-	w.run(20 * time.Second)
+	w.Run(20 * time.Second)
 	if p := origin.last(); p.Have != 11 || p.Of != 12 || other.packets > asked {
 		t.Errorf("%+v, another of its zone sent %d packets", p, other.packets-asked)
 	}
@@ -122,7 +111,7 @@ func neverTooMany(t *testing.T, seed uint64) {
 	// of the ways from one to another
 	if broken := []float64{0, 0, 0.1, 0.3}[rng.IntN(4)]; broken > 0 {
 		salt := rng.Uint64()
-		w.cut = func(from, to *node) bool {
+		w.Cut = func(from, to *node) bool {
 			return float64(member.Mix(salt^uint64(from.i<<16|to.i))>>32) < broken*(1<<32)
 		}
 	}
@@ -144,7 +133,7 @@ func neverTooMany(t *testing.T, seed uint64) {
 	origin.check = func(p Progress) {
 		given := 1
 		for _, x := range w.nodes[1:] {
-			if x.Given(origin.id, 1, p.First) == wire.DutyDone {
+			if x.Given(origin.ID(), 1, p.First) == wire.DutyDone {
 				given++
 			}
 		}
@@ -164,28 +153,27 @@ func neverTooMany(t *testing.T, seed uint64) {
 		if x == y {
 			continue
 		}
-		from := w.now.Add(time.Duration(rng.Int64N(int64(spread))))
-		w.at(event{at: from, do: func() { x.fails(y) }})
-		w.at(event{at: from.Add(time.Duration(rng.Int64N(int64(spread)))),
-			do: func() { x.returns(y) }})
+		from := w.Now.Add(time.Duration(rng.Int64N(int64(spread))))
+		w.At(from, func() { x.fails(y) })
+		w.At(from.Add(time.Duration(rng.Int64N(int64(spread)))), func() { x.returns(y) })
 	}
 	for _, x := range w.nodes[1:] {
 		if !behind[x] {
 			continue
 		}
-		w.at(event{at: w.now.Add(time.Duration(rng.Int64N(int64(2 * spread)))), do: func() {
+		w.At(w.Now.Add(time.Duration(rng.Int64N(int64(2*spread)))), func() {
 			behind[x] = false
 			x.Moved()
-			x.Flush(w.now)
+			x.Flush(w.Now)
 			x.arm()
-		}})
+		})
 	}
-	w.run(time.Duration(rng.Int64N(int64(spread))))
+	w.Run(time.Duration(rng.Int64N(int64(spread))))
 	for range 4 {
 		origin.publish(1, 100)
-		w.run(time.Duration(rng.Int64N(int64(spread) / 4)))
+		w.Run(time.Duration(rng.Int64N(int64(spread) / 4)))
 	}
-	w.run(10 * time.Second)
+	w.Run(10 * time.Second)
 }
 
 // A member that was counted in its zone comes to another, whose delegate counts it as well, and
@@ -194,29 +182,29 @@ func TestWhoMovesIsCountedOnce(t *testing.T) {
 	w := newWorld(t, 12, 3, Config{}, inZones(3))
 	origin, x := w.nodes[0], w.nodes[1]
 	origin.waits()
-	w.cut = func(from, to *node) bool { return from.i%3 == 2 || to.i%3 == 2 }
+	w.Cut = func(from, to *node) bool { return from.i%3 == 2 || to.i%3 == 2 }
 	origin.publish(1, 100)
-	w.run(20 * time.Second)
+	w.Run(20 * time.Second)
 	if p := origin.last(); p.Have != 8 || p.Of != 12 {
 		t.Fatalf("%+v", p)
 	}
 	for _, y := range w.nodes {
-		m, _ := y.table.Get(x.id)
+		m, _ := y.Members.Get(x.ID())
 		r := m.Handle.Value()
 		r.Generation, r.Zone = 2, "z2"
-		y.merge(x, member.Fact{Record: member.Share(r)})
+		y.learn(member.Fact{Record: member.Share(r)})
 	}
 	gap := w.nodes[5]
 	gap.standing(wire.DutyTaken) // so that the wait lasts
-	w.cut = nil
-	w.run(20 * time.Second)
+	w.Cut = nil
+	w.Run(20 * time.Second)
 	if p := origin.last(); p.Have != 11 || p.Of != 12 {
 		t.Errorf("it came to another zone: %+v", p)
 	}
 	origin.fails(x)
-	w.run(time.Second)
+	w.Run(time.Second)
 	origin.returns(x)
-	w.run(20 * time.Second)
+	w.Run(20 * time.Second)
 	if p := origin.last(); p.Have != 11 || p.Of != 12 {
 		t.Errorf("it was taken for dead: %+v", p)
 	}
@@ -224,9 +212,9 @@ func TestWhoMovesIsCountedOnce(t *testing.T) {
 
 // forget has a node not know another.
 func (x *node) forget(y *node) member.Fact {
-	m, _ := x.table.Get(y.id)
-	x.table.Forget(y.id)
-	x.ring.Forget()
+	m, _ := x.Members.Get(y.ID())
+	x.Members.Forget(y.ID())
+	x.Ring().Forget()
 	return m.Fact()
 }
 
@@ -242,12 +230,13 @@ func TestKnownTooLate(t *testing.T) {
 		for _, x := range w.nodes[1:] {
 			if x != late {
 				f := x.forget(late)
-				w.at(event{at: w.now.Add(3 * time.Millisecond), do: func() { x.merge(late, f) }})
+				w.At(w.Now.Add(3*time.Millisecond), func() { x.learn(f) })
 			}
 		}
 		origin.publish(1, 100)
-		w.run(10 * time.Second)
-		if p := origin.last(); p.Have != 10 || p.Of != 12 || !slices.Contains(p.Missing, late.id) {
+		w.Run(10 * time.Second)
+		if p := origin.last(); p.Have != 10 || p.Of != 12 ||
+			!slices.Contains(p.Missing, late.ID()) {
 			t.Errorf("seed %d: one is down, and one behind a gap: %+v", seed, p)
 		}
 	}
@@ -270,22 +259,22 @@ func TestTwinsDoNotCountThemselves(t *testing.T) {
 				heard = append(heard, m)
 			}
 		}
-		b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1, Given: given,
+		b := wire.Branch{Origin: origin.ID(), Generation: 1, First: 1, Count: 1, Given: given,
 			Span: wire.Span{Bits: wire.SpanNone}}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
-		twin.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeCarry, wire.Body(m))
-		twin.Flush(w.now)
+		twin.Receive(w.Now, plane.Sender{Peer: origin.Peer()}, wire.TypeCarry, wire.Body(m))
+		twin.Flush(w.Now)
 		twin.arm()
 		if twin.Stats().Jobs != 1 {
 			t.Fatalf("%d jobs", twin.Stats().Jobs)
 		}
 		w.until(t, time.Second, func() bool { return twin.Stats().Jobs == 0 })
 		b.Span = twin.zoneSpan()
-		twin.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeOffer,
+		twin.Receive(w.Now, plane.Sender{Peer: origin.Peer()}, wire.TypeOffer,
 			wire.Body(wire.AppendOffer(nil, &b)))
-		twin.Flush(w.now)
+		twin.Flush(w.Now)
 		twin.arm()
-		w.run(time.Second)
+		w.Run(time.Second)
 		last := heard[len(heard)-1]
 		want := uint32(1)
 		if given {
@@ -301,10 +290,12 @@ func TestTwinsDoNotCountThemselves(t *testing.T) {
 // A delegate at work dies: somebody else is asked for its span at once, not when its time is up.
 func TestDeadDelegateIsReplaced(t *testing.T) {
 	origin, l := delegated(t)
-	dead := &node{id: l.id}
+	var dead node
+	m := origin.Get(l.id)
+	dead.Record = m.Record()
 	l.state = taken
-	origin.fails(dead)
-	if l.id == dead.id || l.state != asked {
+	origin.fails(&dead)
+	if l.id == dead.ID() || l.state != asked {
 		t.Errorf("its leg: %+v", l)
 	}
 }

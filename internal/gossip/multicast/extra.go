@@ -68,7 +68,7 @@ func (r *Relay) beside(now mono.Time, b *wire.Branch, id member.ID, class uint8)
 // orphan waits for the tree to bring a parcel that came beside it: not all for as long, so that one
 // of them goes first.
 func (r *Relay) orphan(now mono.Time, b *wire.Branch) {
-	wait := r.cfg.Orphan
+	wait := orphanDelay
 	wait += time.Duration(r.host.Rand().Int64N(int64(wait)))
 	if len(r.orphans) < maxOrphans {
 		r.orphans = append(r.orphans, orphan{*b, now.Add(wait)})

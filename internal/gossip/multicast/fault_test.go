@@ -17,14 +17,15 @@ func TestOfferedAgain(t *testing.T) {
 	for _, n := range []int{20, 300} {
 		w := newWorld(t, n, 3, Config{}, nil)
 		origin, deaf := w.nodes[0], w.nodes[1]
-		w.cut = func(_, to *node) bool { return to == deaf && w.now < mono0.Add(2*time.Second) }
+		w.Cut = func(_, to *node) bool { return to == deaf && w.Now < mono0.Add(2*time.Second) }
 		seq := origin.publish(1, 100)
-		w.run(time.Second)
+		w.Run(time.Second)
 		p := origin.told[len(origin.told)-1]
-		if !p.Done || p.Have != n-1 || p.Of != n || len(p.Missing) != 1 || p.Missing[0] != deaf.id {
+		if !p.Done || p.Have != n-1 || p.Of != n || len(p.Missing) != 1 ||
+			p.Missing[0] != deaf.ID() {
 			t.Errorf("%d nodes, one of them deaf: %+v", n, p)
 		}
-		w.run(4 * time.Second)
+		w.Run(4 * time.Second)
 		p = origin.told[len(origin.told)-1]
 		if !p.Done || p.Have != n || p.Of != n || len(p.Missing) > 0 ||
 			w.spreadOf(origin, seq).missing > 0 {
@@ -40,9 +41,9 @@ func TestPausedDelegates(t *testing.T) {
 		w := newWorld(t, 1000, 5, Config{}, nil)
 		w.measure(0, 2)
 		origin := w.nodes[0]
-		start := w.now
+		start := w.Now
 		seq := origin.publish(1, 128)
-		w.run(after)
+		w.Run(after)
 		asleep := 0
 		for i := range origin.jobs {
 			for _, l := range origin.jobs[i].legs {
@@ -52,12 +53,12 @@ func TestPausedDelegates(t *testing.T) {
 				}
 			}
 		}
-		w.run(2 * time.Second)
-		k := [2]uint64{uint64(origin.id), seq}
+		w.Run(2 * time.Second)
+		k := [2]uint64{uint64(origin.ID()), seq}
 		var last time.Duration
 		awake, had := 0, 0
 		for _, x := range w.nodes {
-			if x.asleep <= w.now {
+			if x.asleep <= w.Now {
 				awake++
 				if at, ok := x.got[k]; ok {
 					had++
@@ -82,7 +83,7 @@ func TestOriginDies(t *testing.T) {
 		origin := w.nodes[7]
 		origin.lastWords = first
 		seq := origin.publish(1, 128)
-		w.run(3 * time.Second)
+		w.Run(3 * time.Second)
 		s := w.spreadOf(origin, seq)
 		t.Logf("after %d datagrams of a dead origin: t50 %v t99 %v, %d of %d without it",
 			first, s.t50, s.t99, s.missing, len(w.nodes)-1)
@@ -105,11 +106,11 @@ func TestAllGetEverything(t *testing.T) {
 			if !x.down {
 				x.publish(1, 100)
 				if i%10 == 0 {
-					w.run(5 * time.Second)
+					w.Run(5 * time.Second)
 				}
 			}
 		}
-		w.run(30 * time.Second)
+		w.Run(30 * time.Second)
 		for _, x := range w.nodes[:40] {
 			if x.down {
 				continue
@@ -134,7 +135,7 @@ func TestAllGetEverything(t *testing.T) {
 				w.bury(x)
 			}
 		}
-		w.run(30 * time.Second)
+		w.Run(30 * time.Second)
 		w.idle()
 	}
 }
@@ -144,28 +145,17 @@ func TestViewsDiffer(t *testing.T) {
 	w := newWorld(t, 300, 8, Config{}, nil)
 	rare := w.nodes[299]
 	for _, x := range w.nodes[100:299] {
-		x.table.Forget(rare.id)
-		x.ring.Forget()
+		x.Members.Forget(rare.ID())
+		x.Ring().Forget()
 	}
 	for i := range 20 {
 		origin := w.nodes[i]
 		seq := origin.publish(1, 100)
-		w.run(time.Second)
+		w.Run(time.Second)
 		if s := w.spreadOf(origin, seq); s.missing > 0 {
 			t.Errorf("%d are without the message of node %d", s.missing, i)
 		}
 	}
-}
-
-// learn has one node's table take in something about a member.
-func (x *node) learn(f member.Fact) {
-	before, _ := x.table.Get(member.IDOf(f.Record.Value().Name))
-	x.table.Merge(x.w.now, f)
-	after, _ := x.table.Get(before.ID)
-	x.ring.Changed(before, after)
-	x.Changed(x.w.now, before, after)
-	x.Flush(x.w.now)
-	x.arm()
 }
 
 // Members fail and are back in the tables, at each node at another time, while parcels are on their
@@ -179,29 +169,29 @@ func TestTablesChangeOnTheWay(t *testing.T) {
 			origin.waits()
 		}
 		for range 1 + n/20 {
-			x := w.nodes[1+w.rng.IntN(n-1)]
-			m, _ := origin.table.Get(x.id)
+			x := w.nodes[1+w.Chance.IntN(n-1)]
+			m, _ := origin.Members.Get(x.ID())
 			failed, back := m.Fact(), m.Fact()
 			failed.State = member.Failed
 			back.Incarnation++
 			for _, y := range w.nodes {
 				if y != x {
-					gone := mono.Time(w.rng.Int64N(int64(30 * time.Millisecond)))
-					w.at(event{at: w.now + gone, do: func() { y.learn(failed) }})
+					gone := mono.Time(w.Chance.Int64N(int64(30 * time.Millisecond)))
+					w.At(w.Now+gone, func() { y.learn(failed) })
 				}
 				if seed%2 == 0 {
 					again := mono.Time(30*time.Millisecond) +
-						mono.Time(w.rng.Int64N(int64(30*time.Millisecond)))
-					w.at(event{at: w.now + again, do: func() { y.learn(back) }})
+						mono.Time(w.Chance.Int64N(int64(30*time.Millisecond)))
+					w.At(w.Now+again, func() { y.learn(back) })
 				}
 			}
 		}
 		for range 20 {
-			w.at(event{at: w.now + mono.Time(w.rng.Int64N(int64(60*time.Millisecond))), do: func() {
-				origin.publish(1+w.rng.IntN(20), 1000)
-			}})
+			w.At(w.Now+mono.Time(w.Chance.Int64N(int64(60*time.Millisecond))), func() {
+				origin.publish(1+w.Chance.IntN(20), 1000)
+			})
 		}
-		w.run(10 * time.Second)
+		w.Run(10 * time.Second)
 		if !w.idle() {
 			t.Fatalf("seed %d, %d nodes", seed, n)
 		}
@@ -215,20 +205,20 @@ func TestNothingToSend(t *testing.T) {
 	x, origin := w.nodes[0], w.nodes[1]
 	w.latency = func() time.Duration { return 200 * time.Millisecond }
 	x.publish(1, 100) // it learns how long answers take
-	w.run(20 * time.Second)
+	w.Run(20 * time.Second)
 	w.idle()
-	b := wire.Branch{Origin: origin.id, Generation: 1, First: 2, Count: 1}
-	x.held[[2]uint64{uint64(origin.id), 2}], x.let = []byte("x"), true
-	x.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeOffer,
+	b := wire.Branch{Origin: origin.ID(), Generation: 1, First: 2, Count: 1}
+	x.held[[2]uint64{uint64(origin.ID()), 2}], x.let = []byte("x"), true
+	x.Receive(w.Now, plane.Sender{Peer: origin.Peer()}, wire.TypeOffer,
 		wire.Body(wire.AppendOffer(nil, &b)))
-	x.Flush(w.now)
+	x.Flush(w.Now)
 	x.arm()
-	w.run(2 * time.Second)
+	w.Run(2 * time.Second)
 	if s := x.Stats(); s.Jobs > 0 {
 		t.Errorf("after two seconds of what takes less than one: %+v", s)
 	}
 	for _, y := range w.nodes {
-		if x.silent(w.now, y.id) {
+		if x.silent(w.Now, y.ID()) {
 			t.Errorf("node %d answered and is held for silent", y.i)
 		}
 	}

@@ -7,16 +7,18 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/plane/planetest"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // quiet returns a node that has a duty under way, as if nothing else had been.
 func quiet(w *world) *node {
-	w.now, w.queue = mono0, nil
+	w.Now = mono0
+	w.Forget()
 	x := w.nodes[3]
 	clear(x.held)
-	x.Relay = New(Config{}, x, x)
+	x.Relay, x.timer = New(Config{}, x, x), planetest.Timer{}
 	x.publish(2, 50)
 	return x
 }
@@ -39,19 +41,19 @@ func FuzzReceive(f *testing.F) {
 		for round := range 3 {
 			r := wire.Messages(data)
 			for mt, body, ok := r.Next(); ok; mt, body, ok = r.Next() {
-				x.Receive(w.now, plane.Sender{Peer: w.nodes[round].peer}, mt, body)
+				x.Receive(w.Now, plane.Sender{Peer: w.nodes[round].Peer()}, mt, body)
 			}
-			x.Flush(w.now)
+			x.Flush(w.Now)
 			for range 50 {
 				d := x.Deadline()
 				if d == mono.Never {
 					break
 				}
-				w.now = max(w.now, d)
-				x.Wake(w.now)
-				x.Flush(w.now)
-				if x.Deadline() <= w.now {
-					t.Fatalf("woken at %d, due at %d", w.now, x.Deadline())
+				w.Now = max(w.Now, d)
+				x.Relay.Wake(w.Now)
+				x.Flush(w.Now)
+				if x.Deadline() <= w.Now {
+					t.Fatalf("woken at %d, due at %d", w.Now, x.Deadline())
 				}
 			}
 		}
@@ -68,18 +70,18 @@ func TestTooManyDuties(t *testing.T) {
 	w.loss = 1
 	x := w.nodes[0]
 	for seq := uint64(1); seq <= maxJobs+100; seq++ {
-		b := wire.Branch{Origin: w.nodes[5].id, Generation: 1, First: seq, Count: 1}
+		b := wire.Branch{Origin: w.nodes[5].ID(), Generation: 1, First: seq, Count: 1}
 		// too long to share a parcel with others
 		body := make([]byte, parcelRoom*3/4)
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), body), 0)
-		x.Receive(w.now, plane.Sender{Peer: w.nodes[5].peer}, wire.TypeCarry, wire.Body(m))
+		x.Receive(w.Now, plane.Sender{Peer: w.nodes[5].Peer()}, wire.TypeCarry, wire.Body(m))
 	}
 	if s := x.Stats(); s.Jobs != maxJobs || s.Refused != 100 {
 		t.Errorf("%+v", s)
 	}
-	x.Flush(w.now)
+	x.Flush(w.Now)
 	x.arm()
-	w.run(time.Minute)
+	w.Run(time.Minute)
 	w.idle()
 }
 
@@ -87,22 +89,22 @@ func TestTooManyDuties(t *testing.T) {
 // when others ask what came of it. The duty ends all the same.
 func TestTooLargeParcel(t *testing.T) {
 	w := newWorld(t, 6, 40, Config{}, nil)
-	x, from := w.nodes[0], w.nodes[5].peer
-	b := wire.Branch{Origin: w.nodes[5].id, Generation: 1, First: 1, Count: 2}
+	x, from := w.nodes[0], w.nodes[5].Peer()
+	b := wire.Branch{Origin: w.nodes[5].ID(), Generation: 1, First: 1, Count: 2}
 	for _, bits := range []uint8{0, wire.SpanNone} {
 		b.Bits = bits
 		m := wire.BeginCarry(nil, &b)
 		for range b.Count {
 			m = wire.AppendBody(m, make([]byte, 1000))
 		}
-		x.Receive(w.now, plane.Sender{Peer: from}, wire.TypeCarry, wire.Body(wire.EndCarry(m, 0)))
+		x.Receive(w.Now, plane.Sender{Peer: from}, wire.TypeCarry, wire.Body(wire.EndCarry(m, 0)))
 		b.First += 2
 	}
 	b = wire.Branch{Origin: b.Origin, Generation: 1, First: 1, Count: 4}
-	x.Receive(w.now, plane.Sender{Peer: from}, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
-	x.Flush(w.now)
+	x.Receive(w.Now, plane.Sender{Peer: from}, wire.TypeOffer, wire.Body(wire.AppendOffer(nil, &b)))
+	x.Flush(w.Now)
 	x.arm()
-	w.run(time.Minute)
+	w.Run(time.Minute)
 	w.idle()
 }
 
@@ -117,12 +119,12 @@ func TestAllocatesNothing(t *testing.T) {
 	var confirm [200][]byte
 	turn := func() {
 		seq++
-		w.now = w.now.Add(100 * time.Millisecond)
-		b := wire.Branch{Origin: origin.id, Generation: 1, First: seq, Count: 1}
+		w.Now = w.Now.Add(100 * time.Millisecond)
+		b := wire.Branch{Origin: origin.ID(), Generation: 1, First: seq, Count: 1}
 		b.Span = wire.Span{Bits: 19, Prefix: x.self().Key &^ rest(19)}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(buf, &b), store.body), 0)
-		x.Receive(w.now, plane.Sender{Peer: origin.peer}, wire.TypeCarry, wire.Body(m))
-		x.Flush(w.now)
+		x.Receive(w.Now, plane.Sender{Peer: origin.Peer()}, wire.TypeCarry, wire.Body(m))
+		x.Flush(w.Now)
 		for i, y := range w.nodes {
 			if y == x || y == origin || !holds(b.Span, y.placeKey()) {
 				continue
@@ -130,9 +132,9 @@ func TestAllocatesNothing(t *testing.T) {
 			c := wire.BeginConfirm(confirm[i][:0], b.Instance())
 			c = wire.AppendConfirmed(c, 0, &wire.Confirmed{First: seq, Bits: wire.SpanSelf})
 			confirm[i] = c
-			x.Receive(w.now, plane.Sender{Peer: y.peer}, wire.TypeConfirm, wire.Body(c))
+			x.Receive(w.Now, plane.Sender{Peer: y.Peer()}, wire.TypeConfirm, wire.Body(c))
 		}
-		x.Flush(w.now)
+		x.Flush(w.Now)
 	}
 	for range 400 {
 		turn()
@@ -157,6 +159,6 @@ func (s *still) Body(member.ID, uint64, uint64) ([]byte, bool) { return s.body, 
 func (s *still) Send(mono.Time, plane.Peer, []byte)            {}
 
 func (x *node) placeKey() uint64 {
-	m, _ := x.table.Get(x.id)
+	m, _ := x.Members.Get(x.ID())
 	return topology.PlaceOf(&m).Key
 }

@@ -28,7 +28,7 @@ func (x *node) last() Progress {
 func (x *node) standing(v wire.Verdict) {
 	x.given = func(member.ID, uint64) wire.Verdict { return v }
 	x.Moved()
-	x.Flush(x.w.now)
+	x.Flush(x.w.Now)
 	x.arm()
 }
 
@@ -40,29 +40,29 @@ func TestHavingIsNotGiven(t *testing.T) {
 		origin, x := w.nodes[0], w.nodes[1]
 		x.standing(wire.DutyTaken)
 		origin.publish(1, 100)
-		w.run(time.Second)
+		w.Run(time.Second)
 		if p := origin.last(); !p.Done || p.Have != n {
 			t.Fatalf("%d nodes, nobody waits: %+v", n, p)
 		}
 		w.idle()
 		origin.waits()
 		seq := origin.publish(1, 100)
-		w.run(5 * time.Second)
+		w.Run(5 * time.Second)
 		p := origin.last()
 		if !p.Done || p.First != seq || p.Have != n-1 || p.Of != n ||
-			!slices.Equal(p.Missing, []member.ID{x.id}) {
+			!slices.Equal(p.Missing, []member.ID{x.ID()}) {
 			t.Fatalf("%d nodes, one of which has it behind a gap: %+v", n, p)
 		}
 		packets := x.packets
 		x.standing(wire.DutyDone)
-		w.run(10 * time.Millisecond)
+		w.Run(10 * time.Millisecond)
 		if p := origin.last(); p.Have != n || p.Of != n || len(p.Missing) > 0 {
 			t.Errorf("%d nodes, 10 ms after the gap was filled: %+v", n, p)
 		}
 		if x.packets == packets {
 			t.Error("it did not tell of itself")
 		}
-		w.run(10 * time.Second)
+		w.Run(10 * time.Second)
 		w.idle()
 	}
 }
@@ -74,9 +74,9 @@ func TestBehindAGapNothingIsSentAgain(t *testing.T) {
 	origin.waits()
 	x.standing(wire.DutyTaken)
 	origin.publish(1, 100)
-	w.run(100 * time.Millisecond)
+	w.Run(100 * time.Millisecond)
 	copies := x.copies
-	w.run(time.Minute)
+	w.Run(time.Minute)
 	if x.copies > copies {
 		t.Errorf("%d copies came to it in a minute", x.copies-copies)
 	}
@@ -96,14 +96,14 @@ func TestDelegateBehindAGap(t *testing.T) {
 			behind = append(behind, x)
 		}
 		origin.publish(1, 100)
-		w.run(after)
+		w.Run(after)
 		if p := origin.last(); p.Have > 1 {
 			t.Errorf("nobody was given it: %+v", p)
 		}
 		for _, x := range behind {
 			x.standing(wire.DutyDone)
 		}
-		w.run(15 * time.Second)
+		w.Run(15 * time.Second)
 		if p := origin.last(); p.Have != 300 || p.Of != 300 {
 			t.Errorf("all were given it after %v: %+v", after, p)
 		}
@@ -123,7 +123,7 @@ func TestNewcomersAreLeftOut(t *testing.T) {
 				x.standing(wire.DutyVoid)
 			}
 			origin.publish(1, 100)
-			w.run(10 * time.Second)
+			w.Run(10 * time.Second)
 			if p := origin.last(); !p.Done || p.Have != n-late || p.Of != n-late ||
 				p.Newer != late ||
 				len(p.Missing) > 0 {
@@ -141,17 +141,17 @@ func TestBrokenPair(t *testing.T) {
 		w := newWorld(t, n, 4, Config{}, nil)
 		origin, x := w.nodes[0], w.nodes[n-1]
 		origin.waits()
-		w.cut = func(from, to *node) bool {
+		w.Cut = func(from, to *node) bool {
 			return from == origin && to == x || from == x && to == origin
 		}
-		k := [2]uint64{uint64(origin.id), origin.publish(1, 100)}
-		w.run(20 * time.Millisecond)
+		k := [2]uint64{uint64(origin.ID()), origin.publish(1, 100)}
+		w.Run(20 * time.Millisecond)
 		x.held[k] = origin.held[k] // by what rides on probes, if not by a copy
-		w.run(3 * time.Second)
+		w.Run(3 * time.Second)
 		if p := origin.last(); !p.Done || p.Have != n || p.Of != n {
 			t.Errorf("%d nodes: %+v", n, p)
 		}
-		w.run(10 * time.Second)
+		w.Run(10 * time.Second)
 		w.idle()
 	}
 }
@@ -164,26 +164,26 @@ func TestBrokenPairs(t *testing.T) {
 			w := newWorld(t, c.n, seed, Config{}, nil)
 			x, origin := w.nodes[c.n-1], w.nodes[0]
 			origin.waits()
-			w.cut = func(from, to *node) bool { return to == x && from.i < c.cut }
+			w.Cut = func(from, to *node) bool { return to == x && from.i < c.cut }
 			for i := range 8 {
-				k := [2]uint64{uint64(origin.id), origin.publish(1, 100)}
-				start := w.now
-				w.run(20 * time.Millisecond)
+				k := [2]uint64{uint64(origin.ID()), origin.publish(1, 100)}
+				start := w.Now
+				w.Run(20 * time.Millisecond)
 				x.held[k] = origin.held[k] // by what rides on probes, if not by a copy
 				w.until(t, time.Minute,
 					func() bool { p := origin.last(); return p.First == k[1] && p.Have == p.Of })
-				took := w.now.Sub(start)
+				took := w.Now.Sub(start)
 				if p := origin.last(); p.Of != c.n || took > 2500*time.Millisecond || i > 0 &&
 					took > time.Second {
 					t.Errorf("%d of %d, seed %d, message %d: %+v after %v", c.cut, c.n, seed,
 						i, p, took)
 				}
-				w.run(time.Second)
+				w.Run(time.Second)
 				for _, y := range w.nodes { // what it sends comes to them
-					y.Heard(x.id)
+					y.Heard(x.ID())
 				}
 			}
-			w.run(10 * time.Second)
+			w.Run(10 * time.Second)
 			w.idle()
 		}
 	}
@@ -195,16 +195,16 @@ func TestHelperMustKnow(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{}, nil)
 	origin, helper, x := w.nodes[0], w.nodes[1], w.nodes[2]
 	origin.waits()
-	helper.table.Forget(x.id)
-	helper.ring.Forget()
-	w.cut = func(from, to *node) bool {
+	helper.Members.Forget(x.ID())
+	helper.Ring().Forget()
+	w.Cut = func(from, to *node) bool {
 		return from == origin && to == x || from == x &&
 			to == origin
 	}
-	k := [2]uint64{uint64(origin.id), origin.publish(1, 100)}
-	w.run(20 * time.Millisecond)
+	k := [2]uint64{uint64(origin.ID()), origin.publish(1, 100)}
+	w.Run(20 * time.Millisecond)
 	x.held[k] = origin.held[k]
-	w.run(time.Minute)
+	w.Run(time.Minute)
 	if p := origin.last(); p.Have != 2 || p.Of != 3 {
 		t.Errorf("a helper that does not know it: %+v", p)
 	}
@@ -218,29 +218,29 @@ func TestOfFollowsTheTable(t *testing.T) {
 		origin.waits()
 		var facts []member.Fact
 		for _, x := range w.nodes[c.known:] {
-			m, _ := origin.table.Get(x.id)
+			m, _ := origin.Members.Get(x.ID())
 			facts = append(facts, m.Fact())
-			origin.table.Forget(x.id)
+			origin.Members.Forget(x.ID())
 		}
-		origin.ring.Forget()
+		origin.Ring().Forget()
 		gap := w.nodes[1]
 		gap.standing(wire.DutyTaken) // so that the wait lasts
 		origin.publish(1, 100)
 		for i, f := range facts {
-			w.run(200 * time.Microsecond)
-			origin.table.Merge(w.now, f)
-			after, _ := origin.table.Get(w.nodes[c.known+i].id)
-			origin.ring.Changed(member.Member{}, after)
-			origin.Changed(w.now, member.Member{}, after)
-			origin.Flush(w.now)
+			w.Run(200 * time.Microsecond)
+			origin.Members.Merge(w.Now, f)
+			after, _ := origin.Members.Get(w.nodes[c.known+i].ID())
+			origin.Ring().Changed(member.Member{}, after)
+			origin.Changed(w.Now, member.Member{}, after)
+			origin.Flush(w.Now)
 			origin.arm()
 		}
-		w.run(10 * time.Second)
+		w.Run(10 * time.Second)
 		if p := origin.last(); p.Have != c.n-1 || p.Of != c.n {
 			t.Errorf("%d of %d known when it was published: %+v", c.known, c.n, p)
 		}
 		gap.standing(wire.DutyDone)
-		w.run(10 * time.Second)
+		w.Run(10 * time.Second)
 		if p := origin.last(); p.Have != c.n || p.Of != c.n {
 			t.Errorf("%d of %d known when it was published, the gap is filled: %+v", c.known,
 				c.n, p)
@@ -257,27 +257,27 @@ func TestMissingDiesAndReturns(t *testing.T) {
 	x.down = true
 	gap.standing(wire.DutyTaken)
 	origin.publish(1, 100)
-	w.run(time.Second)
-	before, _ := origin.table.Get(x.id)
+	w.Run(time.Second)
+	before, _ := origin.Members.Get(x.ID())
 	w.bury(x)
-	if l := origin.jobs[0].legFor(x.id); l == nil || l.of != 0 || len(l.missing) > 0 {
+	if l := origin.jobs[0].legFor(x.ID()); l == nil || l.of != 0 || len(l.missing) > 0 {
 		t.Fatalf("the leg of the dead: %+v", l)
 	}
-	w.run(time.Second)
+	w.Run(time.Second)
 	if p := origin.last(); p.Have != 8 || p.Of != 9 {
 		t.Fatalf("one died: %+v", p)
 	}
 	x.down = false
-	dead, _ := origin.table.Get(x.id)
+	dead, _ := origin.Members.Get(x.ID())
 	f := before.Fact()
 	f.Incarnation++
-	origin.table.Merge(w.now, f)
-	after, _ := origin.table.Get(x.id)
-	origin.ring.Changed(dead, after)
-	origin.Changed(w.now, dead, after)
-	origin.Flush(w.now)
+	origin.Members.Merge(w.Now, f)
+	after, _ := origin.Members.Get(x.ID())
+	origin.Ring().Changed(dead, after)
+	origin.Changed(w.Now, dead, after)
+	origin.Flush(w.Now)
 	origin.arm()
-	w.run(time.Second)
+	w.Run(time.Second)
 	if p := origin.last(); p.Have != 9 || p.Of != 10 || w.spreadOf(origin, 1).missing > 0 {
 		t.Errorf("it lives again: %+v", p)
 	}
@@ -302,7 +302,7 @@ func TestMissingDies(t *testing.T) {
 		if p := origin.last(); p.Have != 9 || p.Of != 9 || !p.Done || len(p.Missing) > 0 {
 			t.Errorf("when it died: %+v", p)
 		}
-		w.run(time.Second)
+		w.Run(time.Second)
 		w.idle()
 	}
 }
@@ -310,8 +310,8 @@ func TestMissingDies(t *testing.T) {
 // until lets time pass until something is so.
 func (w *world) until(t *testing.T, d time.Duration, so func() bool) {
 	t.Helper()
-	for end := w.now.Add(d); !so(); w.run(100 * time.Microsecond) {
-		if w.now > end {
+	for end := w.Now.Add(d); !so(); w.Run(100 * time.Microsecond) {
+		if w.Now > end {
 			t.Fatal("not in time")
 		}
 	}
@@ -322,13 +322,13 @@ func (w *world) until(t *testing.T, d time.Duration, so func() bool) {
 func delegated(t *testing.T) (origin *node, l *leg) {
 	w := newWorld(t, 2, 1, Config{}, nil)
 	origin = w.nodes[0]
-	self, _ := origin.table.Get(origin.id)
+	self, _ := origin.Members.Get(origin.ID())
 	for i := range 3000 {
 		r := self.Handle.Value()
 		r.Name = fmt.Sprint("known-", i)
-		origin.table.Merge(w.now, member.Fact{Record: member.Share(r)})
+		origin.Members.Merge(w.Now, member.Fact{Record: member.Share(r)})
 	}
-	origin.ring.Forget()
+	origin.Ring().Forget()
 	origin.publish(1, 100)
 	j := &origin.jobs[0]
 	for k := range j.legs {
@@ -359,7 +359,7 @@ func TestDelegatesCount(t *testing.T) {
 			m.Missing = binary.BigEndian.AppendUint64(m.Missing, uint64(id))
 		}
 		b := wire.AppendConfirmed(wire.BeginConfirm(nil, origin.jobs[0].instance), 0, &m)
-		origin.Receive(origin.w.now, plane.Sender{Peer: plane.Peer{ID: l.id}},
+		origin.Receive(origin.w.Now, plane.Sender{Peer: plane.Peer{ID: l.id}},
 			wire.TypeConfirm, wire.Body(b))
 		if l.state != done || l.of != n || l.have != n+c.want {
 			t.Errorf("of %d the delegate says %d of %d: %d of %d are counted", n, m.Have, m.Of,
@@ -378,13 +378,13 @@ func TestRefusedIsNotConfirmed(t *testing.T) {
 			w := newWorld(t, 10, 5, Config{}, nil)
 			x, from := w.nodes[0], w.nodes[1]
 			x.refuses = func(seq uint64) bool { return seq > uint64(taken) }
-			b := wire.Branch{Origin: w.nodes[2].id, Generation: 1, First: 1, Count: 2,
+			b := wire.Branch{Origin: w.nodes[2].ID(), Generation: 1, First: 1, Count: 2,
 				Span: wire.Span{Bits: bits}}
 			m := wire.BeginCarry(nil, &b)
 			for range b.Count {
 				m = wire.AppendBody(m, []byte("x"))
 			}
-			x.Receive(w.now, plane.Sender{Peer: from.peer}, wire.TypeCarry,
+			x.Receive(w.Now, plane.Sender{Peer: from.Peer()}, wire.TypeCarry,
 				wire.Body(wire.EndCarry(m, 0)))
 			answered, jobs := len(x.lanes) > 0 && slices.ContainsFunc(x.lanes,
 				func(l lane) bool { return len(l.confirms) > 0 }), x.Stats().Jobs
@@ -400,7 +400,7 @@ func TestRefusedIsNotConfirmed(t *testing.T) {
 func TestAllParentsHear(t *testing.T) {
 	w := newWorld(t, 100, 5, Config{}, nil)
 	x, origin := w.nodes[0], w.nodes[9]
-	b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1,
+	b := wire.Branch{Origin: origin.ID(), Generation: 1, First: 1, Count: 1,
 		Span: wire.Span{Bits: 2, Prefix: x.self().Key &^ rest(2)}}
 	parents := w.nodes[1:4]
 	heard := map[*node]wire.Confirmed{}
@@ -417,12 +417,12 @@ func TestAllParentsHear(t *testing.T) {
 	}
 	for _, p := range parents {
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
-		x.Receive(w.now, plane.Sender{Peer: p.peer}, wire.TypeCarry, wire.Body(m))
+		x.Receive(w.Now, plane.Sender{Peer: p.Peer()}, wire.TypeCarry, wire.Body(m))
 	}
-	x.Flush(w.now)
+	x.Flush(w.Now)
 	x.arm()
-	w.run(time.Second)
-	lo, hi := within(x.ring.All(), b.Span)
+	w.Run(time.Second)
+	lo, hi := within(x.Ring().All(), b.Span)
 	for i, p := range parents {
 		m, ok := heard[p]
 		if ok != (i > 0) {
@@ -442,12 +442,12 @@ func TestFollowedUntilItIsGone(t *testing.T) {
 	origin.waits()
 	x.standing(wire.DutyTaken)
 	seq := origin.publish(1, 100)
-	w.run(time.Minute)
+	w.Run(time.Minute)
 	if p := origin.last(); p.Ended || origin.Stats().Jobs != 1 {
 		t.Fatalf("while it is held: %+v", p)
 	}
-	delete(origin.held, [2]uint64{uint64(origin.id), seq})
-	w.run(2 * lastPause)
+	delete(origin.held, [2]uint64{uint64(origin.ID()), seq})
+	w.Run(2 * lastPause)
 	if p := origin.last(); !p.Ended || p.Have != 9 || p.Of != 10 {
 		t.Errorf("when it is gone: %+v", p)
 	}
@@ -466,9 +466,9 @@ func TestTooManyFollowed(t *testing.T) {
 	publish := func(count int) {
 		for range count {
 			origin.publish(1, 10)
-			w.run(10 * time.Millisecond)
+			w.Run(10 * time.Millisecond)
 		}
-		w.run(time.Second)
+		w.Run(time.Second)
 		ended = 0
 		for _, p := range origin.told {
 			if p.Ended {
@@ -500,10 +500,10 @@ func TestTooManyFollowed(t *testing.T) {
 func TestFollowedLegsAreBounded(t *testing.T) {
 	origin, _ := delegated(t) // of 3,000
 	for seq := uint64(2); seq < maxWaited; seq++ {
-		i := origin.enter(&wire.Branch{Origin: origin.id, Generation: 1, First: seq, Count: 1})
+		i := origin.enter(&wire.Branch{Origin: origin.ID(), Generation: 1, First: seq, Count: 1})
 		origin.jobs[i].mine = mine{is: true, waited: true, look: mono.Never}
 		origin.own.linger = append(origin.own.linger, i)
-		origin.thin(origin.w.now)
+		origin.thin(origin.w.Now)
 	}
 	if n := len(origin.own.linger); n != maxLinger || len(origin.told) != maxWaited-2-maxLinger {
 		t.Errorf("%d linger, %d were told of their end", n, len(origin.told))
@@ -514,7 +514,7 @@ func TestFollowedLegsAreBounded(t *testing.T) {
 func TestUnsettled(t *testing.T) {
 	w := newWorld(t, 10, 5, Config{}, nil)
 	origin := w.nodes[0]
-	w.cut = func(from, to *node) bool { return from == origin && to.i > 2 }
+	w.Cut = func(from, to *node) bool { return from == origin && to.i > 2 }
 	if _, _, late := origin.Unsettled(3); late {
 		t.Error("nothing was published")
 	}
@@ -530,7 +530,7 @@ func TestUnsettled(t *testing.T) {
 	if _, piece, late := origin.Unsettled(have); !late || piece != first {
 		t.Errorf("%d others have it: %d %v", have-1, piece, late)
 	}
-	w.cut = nil
+	w.Cut = nil
 	w.until(t, 10*time.Second, func() bool { return origin.last().Have == 10 })
 	if _, _, late := origin.Unsettled(100); late {
 		t.Error("all have it")
@@ -555,7 +555,7 @@ func TestStandingOfAParcel(t *testing.T) {
 			}
 			return c.b
 		}
-		b := wire.Branch{Origin: w.nodes[1].id, Generation: 1, First: 1, Count: 2, Given: true}
+		b := wire.Branch{Origin: w.nodes[1].ID(), Generation: 1, First: 1, Count: 2, Given: true}
 		if got := x.Relay.standing(&b); got != c.want {
 			t.Errorf("pieces %d and %d: %d", c.a, c.b, got)
 		}
@@ -572,11 +572,11 @@ func TestDebtsAreBounded(t *testing.T) {
 	x := w.nodes[0]
 	x.standing(wire.DutyTaken)
 	for seq := uint64(1); seq <= maxDebts+10; seq++ {
-		b := wire.Branch{Origin: w.nodes[1].id, Generation: 1, First: seq, Count: 1,
+		b := wire.Branch{Origin: w.nodes[1].ID(), Generation: 1, First: seq, Count: 1,
 			Given: true, Span: wire.Span{Bits: wire.SpanSelf}}
 		m := wire.EndCarry(wire.AppendBody(wire.BeginCarry(nil, &b), []byte("x")), 0)
 		for range 2 {
-			x.Receive(w.now, plane.Sender{Peer: w.nodes[1].peer}, wire.TypeCarry, wire.Body(m))
+			x.Receive(w.Now, plane.Sender{Peer: w.nodes[1].Peer()}, wire.TypeCarry, wire.Body(m))
 		}
 	}
 	if n := len(x.debts); n != maxDebts || x.debts[n-1].b.First != maxDebts+10 {
@@ -607,9 +607,9 @@ func TestNarrowWayIsSpared(t *testing.T) {
 			}
 			x.refuses = func(uint64) bool { return true }
 			origin.publish(1, c.size)
-			w.run(100 * time.Millisecond)
+			w.Run(100 * time.Millisecond)
 			before := origin.Stats().Carries + w.nodes[1].Stats().Carries
-			w.run(30 * time.Second)
+			w.Run(30 * time.Second)
 			after := origin.Stats().Carries + w.nodes[1].Stats().Carries
 			if again := after > before; again != c.again {
 				t.Errorf("%+v, waited for: %v: sent again: %v", c, waited, again)

@@ -101,7 +101,7 @@ func (r *Relay) post(now mono.Time, peer plane.Peer, b *wire.Branch, bare bool) 
 	due := now
 	// one more like it fits
 	if size := len(l.buf) - before; l.sent != 0 && len(l.buf)+size <= r.cfg.Size {
-		due = max(due, l.sent.Add(r.company(r.cfg.Coalesce)))
+		due = max(due, l.sent.Add(r.company(coalesce)))
 	}
 	due = max(due, now.Add(r.bucket.delay(now)))
 	r.bucket.take(len(l.buf) - before)
@@ -193,7 +193,7 @@ func (r *Relay) note(now mono.Time, p parent, n note) {
 		l.confirms = append(l.confirms, n)
 	}
 	due := now
-	switch wait := r.company(r.cfg.AckDelay); {
+	switch wait := r.company(ackDelay); {
 	case p.patient && n.m.Verdict == wire.DutyTaken:
 		due = now.Add(wait)
 	case p.patient && l.told != 0:

@@ -32,7 +32,7 @@ func (r *Relay) wait(l *leg) time.Duration {
 
 // work is how long a delegate that took a span is left alone: it has its own legs to wait for.
 func (r *Relay) work(l *leg) time.Duration {
-	return min(max(4*r.rto(l.zone, l.patient[l.attempt&3]), minWork)+r.cfg.AckDelay, maxWork)
+	return min(max(4*r.rto(l.zone, l.patient[l.attempt&3]), minWork)+ackDelay, maxWork)
 }
 
 // late is called when a leg's time is up.

@@ -19,15 +19,14 @@ func (w *world) stream(publishers, perSecond, size int, d time.Duration) (packet
 	var all []sent
 	for k := range count {
 		x := w.nodes[k%publishers]
-		w.at(event{at: w.now.Add(time.Duration(k) * time.Second / time.Duration(perSecond)),
-			do: func() {
-				all = append(all, sent{x, x.publish(1, size)})
-			}})
+		w.At(w.Now.Add(time.Duration(k)*time.Second/time.Duration(perSecond)), func() {
+			all = append(all, sent{x, x.publish(1, size)})
+		})
 	}
 	for _, x := range w.nodes {
 		x.packets, x.bytes, x.copies = 0, 0, 0
 	}
-	w.run(d + 5*time.Second)
+	w.Run(d + 5*time.Second)
 	for _, s := range all {
 		r := w.spreadOf(s.by, s.seq)
 		worst = max(worst, r.t100)
@@ -75,15 +74,15 @@ func TestLarge(t *testing.T) {
 			x.packets, x.bytes, x.copies = 0, 0, 0
 		}
 		const pieces, size = 1 << 20 / wire.MaxPiece, wire.MaxPiece
-		start := w.now
+		start := w.Now
 		last := origin.publish(pieces, size)
-		w.run(5 * time.Second)
+		w.Run(5 * time.Second)
 		var took time.Duration
 		var copies float64
 		busiest := 0
 		for seq := last - pieces + 1; seq <= last; seq++ {
 			s := w.spreadOf(origin, seq)
-			took = max(took, s.t100+origin.got[[2]uint64{uint64(origin.id), seq}].Sub(start))
+			took = max(took, s.t100+origin.got[[2]uint64{uint64(origin.ID()), seq}].Sub(start))
 		}
 		for _, x := range w.nodes {
 			copies += float64(x.copies)
@@ -107,9 +106,9 @@ func TestShortage(t *testing.T) {
 		for _, publishers := range []int{1, 128} {
 			w := newWorld(t, 128, 13, Config{}, nil)
 			var busy mono.Time
-			w.full = func(_, _ *node) time.Duration {
-				busy = max(busy, w.now).Add(cost)
-				return busy.Sub(w.now) + w.latency()
+			w.Delay = func(_, _ *node) time.Duration {
+				busy = max(busy, w.Now).Add(cost)
+				return busy.Sub(w.Now) + w.latency()
 			}
 			packets, bytes, copies, worst := w.stream(publishers, 1000, 138, 2*time.Second)
 			t.Logf("%d publish, %v a datagram: %.2f datagrams, %.0f B and %.2f copies a node "+
@@ -130,11 +129,11 @@ func TestEndOfAMessageDoesNotWait(t *testing.T) {
 	last := origin.own.last
 	for _, size := range []int{wire.MaxPiece, 160} {
 		last++
-		k := [2]uint64{uint64(origin.id), last}
-		origin.held[k], origin.got[k] = make([]byte, size), w.now
+		k := [2]uint64{uint64(origin.ID()), last}
+		origin.held[k], origin.got[k] = make([]byte, size), w.Now
 	}
-	origin.Publish(w.now, last)
-	origin.Flush(w.now)
+	origin.Publish(w.Now, last)
+	origin.Flush(w.Now)
 	origin.arm()
 	if n := origin.Pending(); n != 0 {
 		t.Errorf("%d pieces of one message wait", n)
@@ -142,7 +141,7 @@ func TestEndOfAMessageDoesNotWait(t *testing.T) {
 	if origin.publish(1, 160); origin.Pending() != 1 {
 		t.Error("a small message after another does not wait for company")
 	}
-	w.run(time.Second)
+	w.Run(time.Second)
 	for seq := last - 1; seq <= last+1; seq++ {
 		if s := w.spreadOf(origin, seq); s.missing > 0 {
 			t.Errorf("%d members lack piece %d", s.missing, seq)

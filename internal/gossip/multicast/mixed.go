@@ -136,7 +136,7 @@ func (r *Relay) enlistIn(now mono.Time, i int32) {
 	p := r.poolFor(now, r.jobs[i].Span, r.jobs[i].Given, size)
 	p.list = append(p.list, entrant{i, r.jobs[i].stamp})
 	p.size += size
-	p.due = min(p.due, max(now, p.left.Add(r.company(r.cfg.Coalesce))))
+	p.due = min(p.due, max(now, p.left.Add(r.company(coalesce))))
 	if len(p.list) == maxPool {
 		p.due = now
 	}
@@ -283,7 +283,7 @@ func (r *Relay) hubOf(now mono.Time, lane uint64, n int) int {
 // work.
 func (r *Relay) laneOfHub() uint64 {
 	f := &r.flow
-	waiting := int64(max(f.bytes, f.lastBytes)) * int64(r.cfg.Coalesce) / int64(flowWindow)
+	waiting := int64(max(f.bytes, f.lastBytes)) * int64(coalesce) / int64(flowWindow)
 	hubs := min(max(2*waiting/parcelRoom, 1), maxHubs)
 	return member.Mix(uint64(r.host.Self())) % uint64(hubs)
 }

@@ -64,15 +64,15 @@ func (w *world) wantAll() {
 func (w *world) hub() *node {
 	x := w.nodes[0]
 	places := x.ring.All()
-	return w.byID[places[x.hubOf(w.now, 0, len(places))].ID]
+	return w.byID[places[x.hubOf(w.Now, 0, len(places))].ID]
 }
 
 // A hub that dies amid the load, unknown to all, costs time and no message.
 func TestHubCrash(t *testing.T) {
 	for seed := range uint64(4) {
 		w := newWorld(t, 64, 20+seed, Config{}, nil)
-		w.at(event{at: w.now.Add(500*time.Millisecond + time.Duration(seed)*time.Millisecond),
-			do: func() { w.hub().down = true }})
+		w.At(w.Now.Add(500*time.Millisecond+time.Duration(seed)*time.Millisecond),
+			func() { w.hub().down = true })
 		_, _, copies, _ := w.stream(64, 1000, 116, time.Second)
 		w.wantAll()
 		worst := time.Duration(0)
@@ -95,7 +95,7 @@ func TestReceiptsThroughAHub(t *testing.T) {
 		const dead, behind = 7, 9
 		w.nodes[dead].down = true
 		w.nodes[behind].given = func(origin member.ID, _ uint64) wire.Verdict {
-			if origin == w.nodes[behind].id {
+			if origin == w.nodes[behind].ID() {
 				return wire.DutyDone
 			}
 			return wire.DutyTaken
@@ -138,14 +138,14 @@ func TestReceiptsThroughAHub(t *testing.T) {
 func TestUnknownMixture(t *testing.T) {
 	w := newWorld(t, 4, 1, Config{}, nil)
 	x, hub := w.nodes[0], w.nodes[1]
-	b := wire.Branch{Origin: hub.id, Generation: 1, First: 9, Count: 2, Mixed: true,
+	b := wire.Branch{Origin: hub.ID(), Generation: 1, First: 9, Count: 2, Mixed: true,
 		Span: wire.Span{Bits: wire.SpanSelf}}
 	var answers []wire.Confirmed
 	w.trace = func(from, _ *node, data []byte, _ bool) {
 		r := wire.Messages(data)
 		for mt, body, ok := r.Next(); ok && from == x; mt, body, ok = r.Next() {
 			if c, ok := wire.ReadConfirm(body); ok && mt == wire.TypeConfirm {
-				if c.Instance != b.Instance() || c.Instance == member.Instance(hub.id, 1) {
+				if c.Instance != b.Instance() || c.Instance == member.Instance(hub.ID(), 1) {
 					t.Errorf("it answers for %x, want %x", c.Instance, b.Instance())
 				}
 				m, _ := c.Next()
@@ -154,13 +154,13 @@ func TestUnknownMixture(t *testing.T) {
 		}
 	}
 	take := func(t wire.Type, m []byte) {
-		x.Receive(w.now, plane.Sender{Peer: hub.peer}, t, wire.Body(m))
-		x.Flush(w.now)
+		x.Receive(w.Now, plane.Sender{Peer: hub.Peer()}, t, wire.Body(m))
+		x.Flush(w.Now)
 	}
 	take(wire.TypeOffer, wire.AppendOffer(nil, &b))
 	m := wire.BeginCarry(nil, &b)
 	for i, body := range []string{"one", "two"} {
-		m = wire.AppendItem(m, &wire.Piece{Origin: w.nodes[2+i].id, Generation: 1,
+		m = wire.AppendItem(m, &wire.Piece{Origin: w.nodes[2+i].ID(), Generation: 1,
 			Seq: uint64(5 + i), Body: []byte(body)})
 	}
 	take(wire.TypeCarry, wire.EndCarry(m, 0))
@@ -170,7 +170,7 @@ func TestUnknownMixture(t *testing.T) {
 		t.Errorf("it answers %+v", answers)
 	}
 	for i, want := range []string{"one", "two"} {
-		if got, _ := x.Body(w.nodes[2+i].id, 1, uint64(5+i)); string(got) != want {
+		if got, _ := x.Body(w.nodes[2+i].ID(), 1, uint64(5+i)); string(got) != want {
 			t.Errorf("piece %d is %q", i, got)
 		}
 	}
@@ -181,12 +181,12 @@ func TestMixturesAreBounded(t *testing.T) {
 	w := newWorld(t, 3, 1, Config{}, nil)
 	x, hub := w.nodes[0], w.nodes[1]
 	for n := uint64(1); n <= 3*maxMixed; n++ {
-		b := wire.Branch{Origin: hub.id, Generation: 1, First: n, Count: 1, Mixed: true,
+		b := wire.Branch{Origin: hub.ID(), Generation: 1, First: n, Count: 1, Mixed: true,
 			Span: wire.Span{Bits: wire.SpanSelf}}
-		m := wire.AppendItem(wire.BeginCarry(nil, &b), &wire.Piece{Origin: w.nodes[2].id,
+		m := wire.AppendItem(wire.BeginCarry(nil, &b), &wire.Piece{Origin: w.nodes[2].ID(),
 			Generation: 1, Seq: n, Body: []byte("x")})
 		m = wire.EndCarry(m, 0)
-		x.Receive(w.now, plane.Sender{Peer: hub.peer}, wire.TypeCarry, wire.Body(m))
+		x.Receive(w.Now, plane.Sender{Peer: hub.Peer()}, wire.TypeCarry, wire.Body(m))
 		items, ok := x.itemsOf(&b)
 		if !ok || len(items) != 1 || items[0].seq != n {
 			t.Fatalf("of mixed parcel %d it knows %v", n, items)

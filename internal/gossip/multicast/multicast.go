@@ -101,20 +101,23 @@ type Progress struct {
 // LAN.
 type Config struct {
 	// bytes of messages that one datagram takes; default what fits every node's
-	Size int
-	Rate int // bytes a second of pieces that a node sends at most; default 32 MiB
-	// pieces to one peer wait this long for company after the last; default 2 ms
-	Coalesce time.Duration
-	// confirmations to one peer wait this long for company after the last; default 10 ms
-	AckDelay time.Duration
-	// a piece that came beside the tree is passed on unless the tree brings it within; default 20
-	// ms
-	Orphan time.Duration
-	Window int           // parcels of this node's own that may be under way; default 320
-	Pace   time.Duration // between two parcels of this node's own, on average; default 24 µs
+	Size   int
+	Rate   int // bytes a second of pieces that a node sends at most; default 32 MiB
+	Window int // parcels of this node's own that may be under way; default 320
 	// pieces of others within 64 ms from which on a node gives its own to a hub; default 32
 	Share int
 }
+
+// What waits for what.
+const (
+	// coalesce and ackDelay are how long pieces and confirmations to one peer wait for company
+	// after the last
+	coalesce = 2 * time.Millisecond
+	ackDelay = 10 * time.Millisecond
+	// orphanDelay: a piece that came beside the tree is passed on unless the tree brings it within
+	orphanDelay = 20 * time.Millisecond
+	pace        = 24 * time.Microsecond // between two parcels of a node's own, on average
+)
 
 // parcelRoom is how many bytes a parcel takes of a datagram at most. A node passes a parcel on as
 // it came, so a parcel fits the least datagram, whatever Config.Size is. Where that is larger,
@@ -139,17 +142,6 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	for _, f := range []struct {
-		v *time.Duration
-		d time.Duration
-	}{
-		{&c.Coalesce, 2 * time.Millisecond}, {&c.AckDelay, 10 * time.Millisecond},
-		{&c.Orphan, 20 * time.Millisecond}, {&c.Pace, 24 * time.Microsecond},
-	} {
-		if *f.v <= 0 {
-			*f.v = f.d
-		}
-	}
 	for _, f := range []struct {
 		v *int
 		d int

@@ -111,8 +111,8 @@ func (r *Relay) ship(now mono.Time) {
 	for o.next <= o.last && o.out < min(o.window, r.cfg.Window) {
 		b, size := r.gather()
 		full := b.First+uint64(b.Count) <= o.last || size > parcelRoom/2
-		start := max(o.clock, now-mono.Time(burst*r.cfg.Pace)) // what was not used for long is lost
-		switch next := o.shipped.Add(r.company(r.cfg.Coalesce)); {
+		start := max(o.clock, now-mono.Time(burst*pace)) // what was not used for long is lost
+		switch next := o.shipped.Add(r.company(coalesce)); {
 		case room < size:
 			o.due = now.Add(shortPause)
 			return
@@ -120,13 +120,13 @@ func (r *Relay) ship(now mono.Time) {
 			o.due = next
 			return
 		case start > now:
-			o.due = start.Add(burst / 2 * r.cfg.Pace)
+			o.due = start.Add(burst / 2 * pace)
 			return
-		case r.bucket.delay(now) > r.cfg.Coalesce:
+		case r.bucket.delay(now) > coalesce:
 			o.due = now.Add(r.bucket.delay(now))
 			return
 		}
-		o.clock, o.shipped = start.Add(r.cfg.Pace), now
+		o.clock, o.shipped = start.Add(pace), now
 		o.next += uint64(b.Count)
 		room -= size + pieceOverhead
 		r.host.Sent(now, o.generation, o.next-1)

@@ -107,7 +107,7 @@ func (r *Relay) rto(zone uint16, patient bool) time.Duration {
 		}
 	}
 	if patient {
-		if least = r.cfg.AckDelay; p.patient.smooth > 0 {
+		if least = ackDelay; p.patient.smooth > 0 {
 			t = p.patient
 		}
 	}

@@ -21,12 +21,12 @@ func (w *world) measure(warm, count int) (m measured) {
 				x.packets, x.bytes, x.copies = 0, 0, 0
 			}
 		}
-		origin := w.nodes[w.rng.IntN(len(w.nodes))]
+		origin := w.nodes[w.Chance.IntN(len(w.nodes))]
 		for origin.down {
-			origin = w.nodes[w.rng.IntN(len(w.nodes))]
+			origin = w.nodes[w.Chance.IntN(len(w.nodes))]
 		}
 		seq := origin.publish(1, 128+10)
-		w.run(time.Second)
+		w.Run(time.Second)
 		if k < warm {
 			continue
 		}
@@ -93,10 +93,10 @@ func TestAims(t *testing.T) {
 func TestResumeWithNothing(t *testing.T) {
 	w := newWorld(t, 3, 1, Config{}, nil)
 	x := w.nodes[0]
-	x.Resume(w.now)
-	x.Flush(w.now)
+	x.Resume(w.Now)
+	x.Flush(w.Now)
 	x.arm()
-	w.run(time.Second)
+	w.Run(time.Second)
 	if x.packets > 0 || x.Pending() != 0 {
 		t.Errorf("it sent %d datagrams, and %d pieces wait", x.packets, x.Pending())
 	}

@@ -4,11 +4,9 @@ package multicast
 // everything.
 
 import (
-	"container/heap"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -16,7 +14,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
-	"github.com/starling-gossip/starling/internal/gossip/topology"
+	"github.com/starling-gossip/starling/internal/gossip/plane/planetest"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -24,33 +22,25 @@ import (
 const overhead = 28 + 35 + wire.HeaderSize
 
 type world struct {
-	t     testing.TB
-	rng   *rand.Rand
-	now   mono.Time
-	queue events
-	count uint64
-	nodes []*node
-	byID  map[member.ID]*node
-
+	planetest.Net[*node]
+	t       testing.TB
+	nodes   []*node
+	byID    map[member.ID]*node
 	loss    float64
 	latency func() time.Duration
-	cut     func(from, to *node) bool // packets that vanish
 	trace   func(from, to *node, data []byte, lost bool)
-	full    func(from, to *node) time.Duration
 }
 
 // node is a relay with its store and its table.
 type node struct {
+	planetest.Node
 	*Relay
+	timer  planetest.Timer
 	w      *world
 	i      int
-	id     member.ID
 	room   int                    // of the budget for other zones
 	deaf   func(zone uint16) bool // zones that its detector holds silent
-	peer   plane.Peer
-	table  member.Table
-	ring   *topology.Ring
-	held   map[[2]uint64][]byte // by origin and sequence
+	held   map[[2]uint64][]byte   // by origin and sequence
 	got    map[[2]uint64]mono.Time
 	down   bool
 	narrow bool      // for all that it knows, what is long does not pass
@@ -68,72 +58,38 @@ type node struct {
 	check                  func(Progress)
 }
 
-type event struct {
-	at   mono.Time
-	n    uint64
-	to   *node
-	from plane.Peer
-	data []byte
-	do   func()
-}
-
-type events []event
-
-func (q events) Len() int { return len(q) }
-func (q events) Less(i, j int) bool {
-	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].n < q[j].n
-}
-func (q events) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *events) Push(x any)   { *q = append(*q, x.(event)) }
-func (q *events) Pop() any {
-	old := *q
-	x := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return x
-}
-
 // newWorld makes n relays that know each other; zone names that of each.
 func newWorld(t testing.TB, n int, seed uint64, cfg Config, zone func(i int) string) *world {
-	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 1)), now: mono0, byID: map[member.ID]*node{}}
+	w := &world{t: t, byID: map[member.ID]*node{}}
+	w.Now, w.Chance = mono0, rand.New(rand.NewPCG(seed, 1))
 	// the issue's: 0.05 ms + lognormal(median 0.45 ms, sigma 0.4)
 	w.latency = func() time.Duration {
 		return 50*time.Microsecond +
-			time.Duration(float64(450*time.Microsecond)*math.Exp(0.4*w.rng.NormFloat64()))
+			time.Duration(float64(450*time.Microsecond)*math.Exp(0.4*w.Chance.NormFloat64()))
 	}
+	w.Delay = func(_, _ *node) time.Duration { return w.latency() }
 	facts := make([]member.Fact, n)
 	for i := range n {
-		r := member.Record{
-			Name: fmt.Sprintf("node-%d", i), Generation: 1, Protocol: 1,
-			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8),
-				byte(i)}), 7747),
-		}
+		r := planetest.Record(fmt.Sprintf("node-%d", i), i)
 		if zone != nil {
 			r.Zone = zone(i)
 		}
 		facts[i] = member.Fact{Record: member.Share(r)}
-		id := member.IDOf(r.Name)
-		w.nodes = append(w.nodes, &node{
-			w: w, i: i, id: id, room: math.MaxInt, held: map[[2]uint64][]byte{},
-			got:  map[[2]uint64]mono.Time{},
-			peer: plane.Peer{ID: id, Instance: member.Instance(id, 1), Addr: r.Addr},
-		})
-		w.byID[id] = w.nodes[i]
+		x := &node{w: w, i: i, room: math.MaxInt, held: map[[2]uint64][]byte{},
+			got: map[[2]uint64]mono.Time{}, Node: planetest.Node{Record: r, Chance: w.Chance}}
+		w.nodes = append(w.nodes, x)
+		w.byID[x.ID()] = x
 	}
 	for _, x := range w.nodes {
 		for _, f := range facts {
-			x.table.Merge(w.now, f)
+			x.Merge(w.Now, f)
 		}
-		x.ring = topology.NewRing(&x.table)
 		x.Relay = New(cfg, x, x)
 	}
 	return w
 }
 
-func (x *node) Self() member.ID            { return x.id }
 func (x *node) Generation() uint64         { return 1 }
-func (x *node) Table() *member.Table       { return &x.table }
-func (x *node) Ring() *topology.Ring       { return x.ring }
-func (x *node) Rand() *rand.Rand           { return x.w.rng }
 func (x *node) Epoch(now mono.Time) uint64 { return uint64(now / mono.Time(10*time.Second)) }
 
 func (x *node) Sent(mono.Time, uint64, uint64) {}
@@ -208,24 +164,15 @@ func (x *node) Send(_ mono.Time, to plane.Peer, messages []byte) {
 	x.packets++
 	x.bytes += overhead + len(messages)
 	y := w.byID[to.ID]
-	lost := w.rng.Float64() < w.loss || w.cut != nil && w.cut(x, y)
+	data := slices.Clone(messages)
+	passed := w.Send(x, y, w.loss, func() {
+		if y != nil {
+			y.takes(x.Peer(), data)
+		}
+	})
 	if w.trace != nil {
-		w.trace(x, y, messages, lost)
+		w.trace(x, y, data, !passed)
 	}
-	if lost {
-		return
-	}
-	d := w.latency()
-	if w.full != nil {
-		d = w.full(x, y)
-	}
-	w.at(event{at: w.now.Add(d), to: y, from: x.peer, data: slices.Clone(messages)})
-}
-
-func (w *world) at(e event) {
-	w.count++
-	e.n = w.count
-	heap.Push(&w.queue, e)
 }
 
 // publish stores count pieces of some size as a node's own and sends them; it returns the last
@@ -234,69 +181,65 @@ func (x *node) publish(count, size int) uint64 {
 	last := x.own.last
 	for range count {
 		last++
-		k := [2]uint64{uint64(x.id), last}
-		x.held[k], x.got[k] = make([]byte, size), x.w.now
+		k := [2]uint64{uint64(x.ID()), last}
+		x.held[k], x.got[k] = make([]byte, size), x.w.Now
 	}
-	x.Publish(x.w.now, last)
-	x.Flush(x.w.now)
+	x.Publish(x.w.Now, last)
+	x.Flush(x.w.Now)
 	x.arm()
 	return last
 }
 
-// arm queues the next wake of a node.
-func (x *node) arm() {
-	if d := x.Deadline(); d != mono.Never && !x.down {
-		x.w.at(event{at: max(d, x.w.now), to: x})
+// arm sees to the next turn of a node.
+func (x *node) arm() { x.timer.Arm(&x.w.Clock, x) }
+
+// rests says whether a node does nothing, and puts what it would do off until it wakes.
+func (x *node) rests(do func()) bool {
+	if x.asleep > x.w.Now && !x.down {
+		x.w.At(x.asleep, do)
+		return true
 	}
+	return x.down
 }
 
-// run lets time pass.
-func (w *world) run(d time.Duration) {
-	end := w.now.Add(d)
-	for len(w.queue) > 0 && w.queue[0].at <= end {
-		e := heap.Pop(&w.queue).(event)
-		w.now = max(w.now, e.at)
-		switch {
-		case e.do != nil:
-			e.do()
-		case e.to == nil || e.to.down:
-		case e.to.asleep > w.now:
-			e.at = e.to.asleep
-			w.at(e)
-		default:
-			e.to.step(e)
-		}
+func (x *node) Wake(now mono.Time) {
+	if x.rests(x.arm) {
+		return
 	}
-	w.now = end
+	x.Relay.Wake(now)
+	x.Flush(now)
+	if d := x.Deadline(); d <= now {
+		x.w.t.Fatalf("woken at %d, due at %d", now, d)
+	}
+	x.arm()
 }
 
-func (x *node) step(e event) {
-	before := x.Deadline()
-	if e.data == nil {
-		if before > x.w.now {
-			return // an old wake
-		}
-		x.Wake(x.w.now)
-	} else {
-		r := wire.Messages(e.data)
-		for mt, body, ok := r.Next(); ok; mt, body, ok = r.Next() {
-			if !x.Receive(x.w.now, plane.Sender{Peer: e.from}, mt, body) {
-				x.w.t.Fatalf("%s of %x is refused", mt, body)
-			}
+// takes has a node take in a datagram.
+func (x *node) takes(from plane.Peer, data []byte) {
+	if x.rests(func() { x.takes(from, data) }) {
+		return
+	}
+	r := wire.Messages(data)
+	for mt, body, ok := r.Next(); ok; mt, body, ok = r.Next() {
+		if !x.Receive(x.w.Now, plane.Sender{Peer: from}, mt, body) {
+			x.w.t.Fatalf("%s of %x is refused", mt, body)
 		}
 	}
-	x.Flush(x.w.now)
-	if d := x.Deadline(); d != before || e.data == nil {
-		if d <= x.w.now && e.data == nil {
-			x.w.t.Fatalf("woken at %d, due at %d", x.w.now, d)
-		}
-		x.arm()
-	}
+	x.Flush(x.w.Now)
+	x.arm()
+}
+
+// learn has a node's table take in a fact, and tells the relay.
+func (x *node) learn(f member.Fact) {
+	before, after, _ := x.Merge(x.w.Now, f)
+	x.Changed(x.w.Now, before, after)
+	x.Flush(x.w.Now)
+	x.arm()
 }
 
 // crash takes a share of the nodes down, unknown to the others.
 func (w *world) crash(share float64) {
-	for _, i := range w.rng.Perm(len(w.nodes))[:int(share*float64(len(w.nodes)))] {
+	for _, i := range w.Chance.Perm(len(w.nodes))[:int(share*float64(len(w.nodes)))] {
 		w.nodes[i].down = true
 	}
 }
@@ -304,15 +247,10 @@ func (w *world) crash(share float64) {
 // bury tells all tables that a node is dead.
 func (w *world) bury(dead *node) {
 	for _, x := range w.nodes {
-		before, _ := x.table.Get(dead.id)
-		f := before.Fact()
+		m := x.Get(dead.ID())
+		f := m.Fact()
 		f.State = member.Failed
-		x.table.Merge(w.now, f)
-		after, _ := x.table.Get(dead.id)
-		x.ring.Changed(before, after)
-		x.Changed(w.now, before, after)
-		x.Flush(w.now)
-		x.arm()
+		x.learn(f)
 	}
 }
 
@@ -323,7 +261,7 @@ type spread struct {
 }
 
 func (w *world) spreadOf(origin *node, seq uint64) (s spread) {
-	k := [2]uint64{uint64(origin.id), seq}
+	k := [2]uint64{uint64(origin.ID()), seq}
 	start := origin.got[k]
 	var times []time.Duration
 	live := 0

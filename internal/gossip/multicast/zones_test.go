@@ -12,7 +12,7 @@ import (
 // zoned is a world of three zones, 20 to 40 ms apart, and counts the bodies that cross.
 func zoned(t *testing.T, n int, seed uint64, crossing *int) *world {
 	w := newWorld(t, n, seed, Config{}, func(i int) string { return fmt.Sprintf("z%d", i%3) })
-	w.full = func(from, to *node) time.Duration {
+	w.Delay = func(from, to *node) time.Duration {
 		d := w.latency()
 		if from.i%3 != to.i%3 {
 			d += time.Duration(10*(from.i%3+to.i%3)+10) * time.Millisecond
@@ -47,20 +47,20 @@ func TestAcrossZones(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			crossing, most := 0, 0
 			w := zoned(t, 300, 5, &crossing)
-			w.cut = func(from, to *node) bool {
+			w.Cut = func(from, to *node) bool {
 				return from.i%3 != to.i%3 &&
-					w.rng.Float64() < c.loss
+					w.Chance.Float64() < c.loss
 			}
 			w.crash(c.crashed)
 			var times []time.Duration
 			for range 20 {
-				origin := w.nodes[w.rng.IntN(len(w.nodes))]
+				origin := w.nodes[w.Chance.IntN(len(w.nodes))]
 				for origin.down {
-					origin = w.nodes[w.rng.IntN(len(w.nodes))]
+					origin = w.nodes[w.Chance.IntN(len(w.nodes))]
 				}
 				crossing = 0
 				seq := origin.publish(1, 100)
-				w.run(time.Second)
+				w.Run(time.Second)
 				s := w.spreadOf(origin, seq)
 				times = append(times, s.t100)
 				if most = max(most, crossing); s.missing > 0 {
@@ -90,13 +90,13 @@ func TestTwinTakesOver(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 300, 5, &crossing)
 	origin := w.nodes[0]
-	b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1}
+	b := wire.Branch{Origin: origin.ID(), Generation: 1, First: 1, Count: 1}
 	for _, zone := range []*node{w.nodes[1], w.nodes[2]} {
 		places := zone.zone(zone.self().Zone())
 		w.byID[places[hashOf(&b, spanOf(zone.self().Zone()))%uint64(len(places))].ID].down = true
 	}
 	seq := origin.publish(1, 100)
-	w.run(70 * time.Millisecond) // within the first time-out of the origin
+	w.Run(70 * time.Millisecond) // within the first time-out of the origin
 	if s := w.spreadOf(origin, seq); s.missing > 0 {
 		t.Errorf("%d live nodes are without it", s.missing)
 	}
@@ -108,16 +108,16 @@ func TestTwinsAskEachOther(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 9, 5, &crossing)
 	origin := w.nodes[0]
-	b := wire.Branch{Origin: origin.id, Generation: 1, First: 1, Count: 1}
+	b := wire.Branch{Origin: origin.ID(), Generation: 1, First: 1, Count: 1}
 	zone := w.nodes[1].zone(w.nodes[1].self().Zone())
 	dead := w.byID[zone[hashOf(&b, spanOf(zone[0].Zone()))%uint64(len(zone))].ID]
 	dead.down = true
 	seq := origin.publish(1, 100)
 	for _, p := range zone {
-		origin.beside(w.now, &b, p.ID, 0)
+		origin.beside(w.Now, &b, p.ID, 0)
 	}
-	origin.Flush(w.now)
-	w.run(time.Second)
+	origin.Flush(w.Now)
+	w.Run(time.Second)
 	for _, p := range zone {
 		if x := w.byID[p.ID]; !x.down && x.Stats().Jobs > 0 {
 			t.Errorf("node %d is still at it after a second", x.i)
@@ -127,7 +127,7 @@ func TestTwinsAskEachOther(t *testing.T) {
 		t.Errorf("%d live nodes are without it", s.missing)
 	}
 	w.bury(dead)
-	w.run(10 * time.Second)
+	w.Run(10 * time.Second)
 	w.idle()
 }
 
@@ -135,18 +135,18 @@ func TestTwinsAskEachOther(t *testing.T) {
 func TestZoneOutOfReach(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 300, 5, &crossing)
-	w.cut = func(from, to *node) bool { return (from.i%3 == 2) != (to.i%3 == 2) }
+	w.Cut = func(from, to *node) bool { return (from.i%3 == 2) != (to.i%3 == 2) }
 	origin := w.nodes[0]
 	seq := origin.publish(1, 100)
-	w.run(20 * time.Second)
+	w.Run(20 * time.Second)
 	if s := w.spreadOf(origin, seq); s.missing != 100 {
 		t.Errorf("%d are without it, a zone has 100", s.missing)
 	}
 	if crossing > 60 {
 		t.Errorf("%d copies were sent across", crossing)
 	}
-	w.cut = nil
-	w.run(6 * time.Second)
+	w.Cut = nil
+	w.Run(6 * time.Second)
 	if s := w.spreadOf(origin, seq); s.missing > 0 {
 		t.Errorf("%d are without it when the zone is in reach again", s.missing)
 	}
@@ -159,9 +159,9 @@ func TestSilentZone(t *testing.T) {
 	w := zoned(t, 300, 5, &crossing)
 	silent := w.nodes[2].self().Zone()
 	for _, x := range w.nodes {
-		x.deaf = func(zone uint16) bool { return zone == silent && w.cut != nil }
+		x.deaf = func(zone uint16) bool { return zone == silent && w.Cut != nil }
 	}
-	w.cut = func(from, to *node) bool { return (from.i%3 == 2) != (to.i%3 == 2) }
+	w.Cut = func(from, to *node) bool { return (from.i%3 == 2) != (to.i%3 == 2) }
 	to := 0
 	w.trace = func(from, dest *node, _ []byte, _ bool) {
 		if from.i%3 != 2 && dest.i%3 == 2 {
@@ -172,7 +172,7 @@ func TestSilentZone(t *testing.T) {
 	var seqs []uint64
 	for range 20 {
 		seqs = append(seqs, origin.publish(1, 100))
-		w.run(500 * time.Millisecond)
+		w.Run(500 * time.Millisecond)
 	}
 	if to > 0 {
 		t.Errorf("%d datagrams were sent to a silent zone", to)
@@ -185,12 +185,12 @@ func TestSilentZone(t *testing.T) {
 	if n := origin.own.out; n > 0 {
 		t.Errorf("%d parcels count as under way", n)
 	}
-	w.cut = nil
+	w.Cut = nil
 	for _, x := range w.nodes {
-		x.ZoneHeard(w.now, silent)
-		x.Flush(w.now)
+		x.ZoneHeard(w.Now, silent)
+		x.Flush(w.Now)
 	}
-	w.run(time.Second)
+	w.Run(time.Second)
 	for _, seq := range seqs {
 		if s := w.spreadOf(origin, seq); s.missing > 0 {
 			t.Errorf("%d are without it a second after the zone is heard again", s.missing)
@@ -204,16 +204,16 @@ func TestLastOfAZoneLeaves(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 9, 5, &crossing)
 	x := w.nodes[2] // of z2, as n5 and n8
-	x.orphan(w.now, &wire.Branch{Origin: w.nodes[0].id, Generation: 1, First: 1, Count: 1})
+	x.orphan(w.Now, &wire.Branch{Origin: w.nodes[0].ID(), Generation: 1, First: 1, Count: 1})
 	for _, i := range []int{5, 8, 2} {
-		before, _ := x.table.Get(w.nodes[i].id)
-		x.table.Merge(w.now, member.Fact{Record: before.Handle,
+		before, _ := x.Members.Get(w.nodes[i].ID())
+		x.Members.Merge(w.Now, member.Fact{Record: before.Handle,
 			Incarnation: before.Incarnation, State: member.Left})
-		after, _ := x.table.Get(w.nodes[i].id)
-		x.ring.Changed(before, after)
-		x.Changed(w.now, before, after)
+		after, _ := x.Members.Get(w.nodes[i].ID())
+		x.Ring().Changed(before, after)
+		x.Changed(w.Now, before, after)
 	}
-	x.Wake(w.now.Add(time.Minute))
+	x.Relay.Wake(w.Now.Add(time.Minute))
 	if n := x.Stats().Orphans; n != 1 {
 		t.Errorf("%d parcels were given up waiting for", n)
 	}
@@ -229,12 +229,12 @@ func TestOriginIsNotCounted(t *testing.T) {
 	for _, origin := range w.nodes[:3] {
 		origin.publish(2*stripeFrom, 1000)
 	}
-	w.run(firstPause / 2)
+	w.Run(firstPause / 2)
 	for _, origin := range w.nodes[:3] {
 		if n := len(origin.own.linger); n > 0 {
 			t.Errorf("node %d still offers %d parcels that all have", origin.i, n)
 		}
 	}
-	w.run(time.Second)
+	w.Run(time.Second)
 	w.idle()
 }

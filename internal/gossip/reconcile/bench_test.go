@@ -26,11 +26,11 @@ func BenchmarkRepair(b *testing.B) {
 				w.settle()
 				plenty := Config{Serve: 1 << 20, Burst: 1 << 20}
 				x.repair, y.repair = New(x, plenty), New(y, plenty)
-				w.bytes, w.packets, w.legs, w.queue = 0, 0, 0, nil
+				w.bytes, w.packets, w.legs = 0, 0, 0
+				w.Forget()
 				b.StartTimer()
-				x.fingerprint(y.self, false)
-				w.run(0, func() bool { return false })
-				w.run(5e7, func() bool { return len(w.queue) == 0 })
+				x.fingerprint(y.ID(), false)
+				w.Run(5e7)
 				b.StopTimer()
 				pushed := int(x.repair.Stats().Pushed + y.repair.Stats().Pushed)
 				runs++
@@ -58,7 +58,7 @@ func BenchmarkRepair(b *testing.B) {
 // differIn updates d members, every other one here and there.
 func differIn(x, y *fakeNode, d int, seed uint64) {
 	for i, k := range rand.New(rand.NewPCG(seed, 1)).Perm(10_000)[:d] {
-		m, _ := x.table.Get(member.IDOf(name(k)))
+		m, _ := x.Members.Get(member.IDOf(name(k)))
 		f := fact(name(k), 1, m.Incarnation+1, member.Alive)
 		if i%2 == 0 {
 			x.apply(f)
@@ -70,7 +70,7 @@ func differIn(x, y *fakeNode, d int, seed uint64) {
 
 // takeAll tells one node all that another knows.
 func takeAll(to, from *fakeNode) {
-	for m := range from.table.All() {
+	for m := range from.Members.All() {
 		to.apply(m.Fact())
 	}
 }
@@ -85,21 +85,21 @@ func recordSize() int {
 func BenchmarkFingerprintEqual(b *testing.B) {
 	w := newWorld(1)
 	x, y := pair(w, 1000)
-	from, _ := x.table.Get(y.self)
-	fp := wire.Fingerprint{Hash: x.table.Fingerprint(), Live: uint32(x.table.Live())}
+	from, _ := x.Members.Get(y.ID())
+	fp := wire.Fingerprint{Hash: x.Members.Fingerprint(), Live: uint32(x.Members.Live())}
 	b.ReportAllocs()
 	for b.Loop() {
-		x.repair.Fingerprint(w.now, from, fp)
+		x.repair.Fingerprint(w.Now, from, fp)
 	}
 }
 
 func TestSteadyStateDoesNotAllocate(t *testing.T) {
 	w := newWorld(1)
 	x, y := pair(w, 100)
-	from, _ := x.table.Get(y.self)
-	fp := wire.Fingerprint{Hash: x.table.Fingerprint(), Live: uint32(x.table.Live())}
+	from, _ := x.Members.Get(y.ID())
+	fp := wire.Fingerprint{Hash: x.Members.Fingerprint(), Live: uint32(x.Members.Live())}
 	if n := testing.AllocsPerRun(100, func() {
-		x.repair.Fingerprint(w.now, from, fp)
+		x.repair.Fingerprint(w.Now, from, fp)
 		x.repair.Deadline()
 	}); n > 0 {
 		t.Errorf("%v allocations", n)

@@ -29,11 +29,11 @@ func FuzzReceive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
 		w := newWorld(1) // anew each time, so that a failure does not depend on what came before
 		a, b := pair(w, 60)
-		from, _ := a.table.Get(b.self)
-		a.repair.Welcome(w.now, from, 40)
+		from, _ := a.Members.Get(b.ID())
+		a.repair.Welcome(w.Now, from, 40)
 		sent := a.sent
 		for range 80 {
-			a.repair.Receive(w.now, plane.SenderOf(from), wire.Type(0x10|kind&0xf), body)
+			a.repair.Receive(w.Now, plane.SenderOf(from), wire.Type(0x10|kind&0xf), body)
 		}
 		if n := a.sent - sent; n > 64+80+16 { // a burst, a Busy each, and the window of the pull
 			t.Fatalf("%d datagrams", n)
@@ -43,16 +43,16 @@ func FuzzReceive(f *testing.F) {
 			if d == mono.Never {
 				break
 			}
-			if d > w.now.Add(maxRetry+time.Second) {
+			if d > w.Now.Add(maxRetry+time.Second) {
 				t.Fatalf("asleep until %v", d)
 			}
-			w.now = max(w.now, d)
-			a.repair.Wake(w.now)
-			if next := a.repair.Deadline(); next <= w.now {
-				t.Fatalf("woken at %v, and due again at %v", w.now, next)
+			w.Now = max(w.Now, d)
+			a.repair.Wake(w.Now)
+			if next := a.repair.Deadline(); next <= w.Now {
+				t.Fatalf("woken at %v, and due again at %v", w.Now, next)
 			}
-			a.repair.Fingerprint(w.now, member.Member{ID: 7},
-				wire.Fingerprint{Hash: a.table.Fingerprint(), Live: 1 << 20})
+			a.repair.Fingerprint(w.Now, member.Member{ID: 7},
+				wire.Fingerprint{Hash: a.Members.Fingerprint(), Live: 1 << 20})
 		}
 	})
 }

@@ -15,7 +15,8 @@ import (
 
 const (
 	maxPauses  = 8
-	firstPause = time.Second
+	firstPause = time.Second // it doubles up to maxPause
+	maxPause   = 30 * time.Second
 )
 
 // pause is one difference over which an exchange was started.
@@ -52,7 +53,7 @@ func (r *Repair) pauseOver(now mono.Time, x uint64, peer member.ID) {
 	}
 	d := firstPause
 	if slot.x == x && slot.answered {
-		d = min(2*slot.pause, r.cfg.MaxPause)
+		d = min(2*slot.pause, maxPause)
 	}
 	*slot = pause{x: x, peer: peer, until: now.Add(d), pause: d}
 }

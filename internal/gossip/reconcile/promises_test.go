@@ -9,9 +9,8 @@ func TestTenOfTenThousand(t *testing.T) {
 	x, y := pair(w, 10_000)
 	differIn(x, y, 10, 1)
 	w.settle()
-	x.fingerprint(y.self, false)
-	w.run(0, func() bool { return false })
-	w.run(5e7, func() bool { return len(w.queue) == 0 })
+	x.fingerprint(y.ID(), false)
+	w.Run(5e7)
 	pushed := int(x.repair.Stats().Pushed + y.repair.Stats().Pushed)
 	if cost := w.bytes - pushed*recordSize(); cost > 500 || pushed != 10 || !w.agreed() {
 		t.Errorf("%d bytes beside %d records, agreed: %t", cost, pushed, w.agreed())

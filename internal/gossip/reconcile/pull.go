@@ -17,8 +17,11 @@ import (
 // links lose half.
 
 const (
-	seedShare = 8               // the seed is asked one time in so many that it is drawn
-	maxRetry  = 5 * time.Second // that a Busy can demand
+	pullWindow  = 16 // requests under way
+	perRange    = 16 // members in a range, at most as a rule
+	pullTimeout = 250 * time.Millisecond
+	seedShare   = 8               // the seed is asked one time in so many that it is drawn
+	maxRetry    = 5 * time.Second // that a Busy can demand
 	// requests for each range on average, after which the fingerprints must see to the rest
 	maxAsks = 16
 )
@@ -32,7 +35,7 @@ type pull struct {
 	left   int       // ranges not done
 	asks   int       // requests that may be made yet
 	cursor int       // where the search for the next range goes on
-	window []request // at most Config.Window
+	window []request // at most pullWindow
 }
 
 // request is one of the window: made, and made again at some time.
@@ -57,14 +60,14 @@ func (r *Repair) startPull(now mono.Time, seed member.ID, live uint32) {
 	live = min(live, member.MaxMembers)
 	r.expect = live
 	bits := uint8(0)
-	for bits < wire.MaxRangeBits && int(live>>bits) > r.cfg.PerRange {
+	for bits < wire.MaxRangeBits && int(live>>bits) > perRange {
 		bits++
 	}
 	n := 1 << bits
 	r.pull = &pull{
 		live: live, seed: seed, bits: bits, left: n, asks: maxAsks * n,
 		done: make([]uint64, (n+63)/64), cursor: r.host.Rand().IntN(n),
-		window: make([]request, 0, min(n, r.cfg.Window)),
+		window: make([]request, 0, min(n, pullWindow)),
 	}
 	r.pullFill(now)
 }
@@ -91,7 +94,7 @@ func (r *Repair) pullFill(now mono.Time) {
 
 // ask makes a request for a range.
 func (r *Repair) ask(now mono.Time, prefix uint16) request {
-	again := request{prefix: prefix, again: now.Add(r.cfg.Timeout)}
+	again := request{prefix: prefix, again: now.Add(pullTimeout)}
 	to, ok := r.anybody()
 	if ok && to.ID == r.pull.seed && r.host.Rand().IntN(seedShare) > 0 {
 		to, ok = r.anybody()

@@ -17,8 +17,8 @@ func TestWhatIsSaidOfOtherRanges(t *testing.T) {
 	for i := range 20 {
 		x.apply(fact(name(i), 1, 0, member.Alive))
 	}
-	seed, _ := x.table.Get(member.IDOf(name(0)))
-	x.repair.Welcome(w.now, seed, 200)
+	seed, _ := x.Members.Get(member.IDOf(name(0)))
+	x.repair.Welcome(w.Now, seed, 200)
 	p := x.repair.pull
 	left, window := p.left, len(p.window)
 	again := make([]request, window)
@@ -26,8 +26,8 @@ func TestWhatIsSaidOfOtherRanges(t *testing.T) {
 	body := func(b []byte) []byte { return wire.Body(b) }
 	for _, g := range []wire.Range{{Bits: p.bits - 1}, {Bits: p.bits + 1, Prefix: 1},
 		{Bits: wire.MaxRangeBits, Prefix: 1 << p.bits}} {
-		x.repair.Receive(w.now, plane.SenderOf(seed), wire.TypeDone, body(wire.AppendDone(nil, g)))
-		x.repair.Receive(w.now, plane.SenderOf(seed), wire.TypeBusy,
+		x.repair.Receive(w.Now, plane.SenderOf(seed), wire.TypeDone, body(wire.AppendDone(nil, g)))
+		x.repair.Receive(w.Now, plane.SenderOf(seed), wire.TypeBusy,
 			body(wire.AppendBusy(nil, g, 1000)))
 	}
 	if p.left != left || len(p.window) != window {
@@ -40,14 +40,14 @@ func TestWhatIsSaidOfOtherRanges(t *testing.T) {
 		}
 	}
 	g := wire.Range{Bits: p.bits, Prefix: p.window[0].prefix}
-	x.repair.Receive(w.now, plane.SenderOf(seed), wire.TypeBusy,
+	x.repair.Receive(w.Now, plane.SenderOf(seed), wire.TypeBusy,
 		body(wire.AppendBusy(nil, g, 1000)))
-	if got := p.window[0].again; got != w.now.Add(time.Second) {
+	if got := p.window[0].again; got != w.Now.Add(time.Second) {
 		t.Errorf("of a busy member a range is asked for again at %v, want in a second", got)
 	}
-	x.repair.Receive(w.now, plane.SenderOf(seed), wire.TypeDone, body(wire.AppendDone(nil, g)))
+	x.repair.Receive(w.Now, plane.SenderOf(seed), wire.TypeDone, body(wire.AppendDone(nil, g)))
 	// said twice
-	x.repair.Receive(w.now, plane.SenderOf(seed), wire.TypeDone, body(wire.AppendDone(nil, g)))
+	x.repair.Receive(w.Now, plane.SenderOf(seed), wire.TypeDone, body(wire.AppendDone(nil, g)))
 	if p.left != left-1 {
 		t.Errorf("%d of %d ranges are left after one was done", p.left, left)
 	}
@@ -61,11 +61,11 @@ func TestPullGivesUp(t *testing.T) {
 	for i := range 20 {
 		x.apply(fact(name(i), 1, 0, member.Alive))
 	}
-	x.repair.Welcome(w.now, member.Member{ID: member.IDOf(name(0))}, 100)
+	x.repair.Welcome(w.Now, member.Member{ID: member.IDOf(name(0))}, 100)
 	ranges := x.repair.pull.left
-	for end := w.now.Add(time.Hour); x.repair.pull != nil && w.now < end; {
-		w.now = max(w.now, x.repair.Deadline())
-		x.repair.Wake(w.now)
+	for end := w.Now.Add(time.Hour); x.repair.pull != nil && w.Now < end; {
+		w.Now = max(w.Now, x.repair.Deadline())
+		x.repair.Wake(w.Now)
 	}
 	if s := x.repair.Stats(); x.repair.pull != nil || s.Asked > uint64(maxAsks*ranges) ||
 		s.Asked < uint64(ranges) {

@@ -58,32 +58,16 @@ type Host interface {
 // Config is how eagerly a node repairs. The zero value of each field means its default.
 type Config struct {
 	Quiet    time.Duration // a table that did not change for this long should agree; default 500 ms
-	Streak   int           // so many mismatches running are worth a view in any case; default 8
 	Interval time.Duration // between two views that this node starts, at least; default 1 s
-	Follow   time.Duration // between two while much is missing; default 100 ms
-	Much     int           // so many changes by one Push are much; default 4
-	// a difference that does not go away is left alone for longer and longer, up to this; default
-	// 30 s
-	MaxPause time.Duration
 	Serve    int           // datagrams a second that this node answers with, at most; default 400
 	Burst    int           // of them at once; default 64
-	Window   int           // requests of a pull under way; default 16
-	PerRange int           // members in a range of a pull, at most as a rule; default 16
-	Timeout  time.Duration // a request of a pull is lost after this; default 250 ms
 }
 
 func (c Config) withDefaults() Config {
 	def(&c.Quiet, 500*time.Millisecond)
-	def(&c.Streak, 8)
 	def(&c.Interval, time.Second)
-	def(&c.Follow, 100*time.Millisecond)
-	def(&c.Much, 4)
-	def(&c.MaxPause, 30*time.Second)
 	def(&c.Serve, 400)
 	def(&c.Burst, 64)
-	def(&c.Window, 16)
-	def(&c.PerRange, 16)
-	def(&c.Timeout, 250*time.Millisecond)
 	return c
 }
 
@@ -106,6 +90,14 @@ type Stats struct {
 	Refused             uint64 // messages answered with Busy, or cut short, for want of budget
 	Busy                uint64 // Busy received
 }
+
+// When a mismatch is worth a view, and how much one of them may miss.
+const (
+	streakWorthView = 8 // mismatches running
+	much            = 4 // changes by one Push
+	// followUp is the pause between two views of a node while much is missing
+	followUp = 100 * time.Millisecond
+)
 
 // Agreement is about the peers heard of last, at most agreementSize, no longer than lately ago.
 const (
@@ -249,8 +241,8 @@ func (r *Repair) agreed(live uint32) {
 // streak tells of something lost.
 func (r *Repair) worthwhile(now mono.Time, live uint32) bool {
 	known := r.host.Table().Live()
-	return int(live)-known >= max(r.cfg.Much, known/16) ||
-		r.streak >= r.cfg.Streak ||
+	return int(live)-known >= max(much, known/16) ||
+		r.streak >= streakWorthView ||
 		now.Sub(r.changed) >= r.cfg.Quiet
 }
 
@@ -267,9 +259,9 @@ func (r *Repair) start(now mono.Time, to member.Member, d int) {
 	r.stats.Started++
 	r.streak = 0
 	b := r.batch(now, to, nil)
-	if d >= r.cfg.Much {
+	if d >= much {
 		r.introduce(&b)
-		r.next = now.Add(r.jitter(r.cfg.Follow))
+		r.next = now.Add(r.jitter(followUp))
 	} else {
 		r.next = now.Add(r.jitter(r.cfg.Interval))
 	}
@@ -295,16 +287,16 @@ func (r *Repair) jitter(d time.Duration) time.Duration {
 func (r *Repair) learned(now mono.Time, n int) {
 	r.stats.Learned += uint64(n)
 	if n > 0 {
-		r.next = min(r.next, now.Add(r.cfg.Follow))
+		r.next = min(r.next, now.Add(followUp))
 	}
-	if n >= r.cfg.Much {
+	if n >= much {
 		r.lookAround(now)
 	}
 }
 
 // lookAround has an exchange start soon, with somebody at random.
 func (r *Repair) lookAround(now mono.Time) {
-	t := now.Add(r.jitter(r.cfg.Follow))
+	t := now.Add(r.jitter(followUp))
 	r.next = min(r.next, t)
 	r.follow = min(r.follow, t)
 }
@@ -329,7 +321,7 @@ func (r *Repair) Wake(now mono.Time) {
 	}
 	r.follow = mono.Never
 	if to, ok := r.anybody(); ok {
-		r.start(now, to, r.cfg.Much)
+		r.start(now, to, much)
 	}
 }
 

@@ -25,7 +25,7 @@ func pair(w *world, n int) (a, b *fakeNode) {
 
 // settle lets time pass, so that what was done so far is no fresh change to anybody.
 func (w *world) settle() {
-	w.now = w.now.Add(time.Minute)
+	w.Now = w.Now.Add(time.Minute)
 	for _, n := range w.order {
 		n.repair.log = changeLog{} // and can no longer be explained
 	}
@@ -96,8 +96,8 @@ func TestPairsConverge(t *testing.T) {
 				w.loss = loss
 				a.probeJust(b)
 				b.probeJust(a)
-				took, ok := w.run(5*time.Minute, w.agreed)
-				if err := sameTables(&a.table, &b.table); !ok || err != nil {
+				took, ok := w.until(5*time.Minute, w.agreed)
+				if err := sameTables(&a.Members, &b.Members); !ok || err != nil {
 					t.Fatalf("after %v: %v\n%+v\n%+v", took, err, a.repair.Stats(),
 						b.repair.Stats())
 				}
@@ -109,8 +109,8 @@ func TestPairsConverge(t *testing.T) {
 
 // probeJust has a node probe one other for ever.
 func (n *fakeNode) probeJust(to *fakeNode) {
-	n.fingerprint(to.self, true)
-	n.w.after(probeEvery+time.Duration(n.w.rng.Int64N(1e8)), func() { n.probeJust(to) })
+	n.fingerprint(to.ID(), true)
+	n.w.After(probeEvery+time.Duration(n.w.Chance.Int64N(1e8)), func() { n.probeJust(to) })
 }
 
 // Each kind of difference alone, and what each side ends up with.
@@ -121,9 +121,9 @@ func TestDifferences(t *testing.T) {
 			a, b := pair(w, 1000)
 			d.make(a, b, 5)
 			w.settle()
-			a.fingerprint(b.self, true)
-			w.run(2*suspicion, func() bool { return false })
-			if err := sameTables(&a.table, &b.table); err != nil || !w.agreed() {
+			a.fingerprint(b.ID(), true)
+			w.Run(2 * suspicion)
+			if err := sameTables(&a.Members, &b.Members); err != nil || !w.agreed() {
 				t.Fatal(err)
 			}
 			if w.legs > 6 { // two of them fingerprints
@@ -141,7 +141,7 @@ func TestSaltsDiffer(t *testing.T) {
 		for run := range 2 { // the first shows which salt is drawn
 			w := newWorld(9)
 			a, b := pair(w, n)
-			m, _ := a.table.Get(member.IDOf(name(5)))
+			m, _ := a.Members.Get(member.IDOf(name(5)))
 			looks := func(incarnation uint32) uint64 {
 				s, m := newSalt(first), m
 				m.Incarnation = incarnation
@@ -180,7 +180,7 @@ func TestSaltsDiffer(t *testing.T) {
 				}
 			}
 			b.probeJust(a)
-			if took, ok := w.run(5*time.Minute, w.agreed); !ok || len(salts) < 1+run {
+			if took, ok := w.until(5*time.Minute, w.agreed); !ok || len(salts) < 1+run {
 				t.Errorf("%d members, run %d: after %v and %d salts: agreed %t", n, run, took,
 					len(salts), ok)
 			}
@@ -199,9 +199,9 @@ func TestExplain(t *testing.T) {
 			b.apply(f)
 		}
 	}
-	b.fingerprint(a.self, false)
-	w.run(100*time.Millisecond, func() bool { return false })
-	if err := sameTables(&a.table, &b.table); err != nil {
+	b.fingerprint(a.ID(), false)
+	w.Run(100 * time.Millisecond)
+	if err := sameTables(&a.Members, &b.Members); err != nil {
 		t.Fatal(err)
 	}
 	if s := a.repair.Stats(); s.Explained != 1 || s.Pushed != 3 || s.Started != 0 ||
@@ -218,17 +218,17 @@ func TestRestraint(t *testing.T) {
 	w.settle()
 	a.probeJust(b)
 	b.probeJust(a)
-	w.run(time.Minute, func() bool { return false })
+	w.Run(time.Minute)
 	if w.packets > 0 {
 		t.Errorf("%d datagrams between equal tables", w.packets)
 	}
-	if same, heard := a.repair.Agreement(w.now); same != 1 || heard != 1 {
+	if same, heard := a.repair.Agreement(w.Now); same != 1 || heard != 1 {
 		t.Errorf("agreement %d of %d", same, heard)
 	}
 	a.apply(fact(name(3), 1, 4, member.Alive))
 	w.settle()
 	b.refuse = true
-	w.run(10*time.Minute, func() bool { return false })
+	w.Run(10 * time.Minute)
 	if s := a.repair.Stats(); s.Started > 30 {
 		t.Errorf("%d exchanges in vain in ten minutes", s.Started)
 	}
@@ -243,10 +243,10 @@ func TestLostAnswer(t *testing.T) {
 		a, b := pair(w, 100)
 		b.apply(fact(name(3), 1, 4, member.Alive))
 		w.settle()
-		until := w.now.Add(lost)
-		b.fingerprint(a.self, false)
-		w.blocked = func(from, _ member.ID) bool { return from == b.self && w.now < until }
-		w.run(time.Minute, func() bool { return false })
+		until := w.Now.Add(lost)
+		b.fingerprint(a.ID(), false)
+		w.Cut = func(from, _ member.ID) bool { return from == b.ID() && w.Now < until }
+		w.Run(time.Minute)
 		if s := a.repair.Stats(); w.agreed() != (lost < time.Hour) || s.Started > 3 {
 			t.Errorf("answers are lost for %s: equal %v, %+v", lost, w.agreed(), s)
 		}
@@ -265,12 +265,12 @@ func TestDamping(t *testing.T) {
 	change = func(i uint32) {
 		f := fact(name(int(i)%500), 1, 4+i/500, member.Alive)
 		a.apply(f)
-		w.after(time.Duration(w.rng.Int64N(int64(400*time.Millisecond))), func() { b.apply(f) })
-		w.after(time.Duration(w.rng.ExpFloat64()*float64(500*time.Millisecond)),
+		w.After(time.Duration(w.Chance.Int64N(int64(400*time.Millisecond))), func() { b.apply(f) })
+		w.After(time.Duration(w.Chance.ExpFloat64()*float64(500*time.Millisecond)),
 			func() { change(i + 1) })
 	}
 	change(0)
-	w.run(100*time.Second, func() bool { return false })
+	w.Run(100 * time.Second)
 	t.Logf("%+v", a.repair.Stats())
 	t.Logf("%+v", b.repair.Stats())
 	if n := a.repair.Stats().Started + b.repair.Stats().Started; n > 25 {
@@ -304,12 +304,12 @@ func TestNewcomerPulls(t *testing.T) {
 					x.apply(facts[i])
 				}
 				w.order[0].apply(fact("newcomer", 1, 0, member.Alive))
-				x.repair.Welcome(w.now, member.Member{ID: w.order[0].self}, uint32(n+1))
+				x.repair.Welcome(w.Now, member.Member{ID: w.order[0].ID()}, uint32(n+1))
 				x.schedule()
-				took, ok := w.run(time.Minute, func() bool { return x.table.Live() == n+1 })
+				took, ok := w.until(time.Minute, func() bool { return x.Members.Live() == n+1 })
 				report(t, w, took)
 				if !ok {
-					t.Fatalf("%d of %d members after %v: %+v", x.table.Live(), n+1, took,
+					t.Fatalf("%d of %d members after %v: %+v", x.Members.Live(), n+1, took,
 						x.repair.Stats())
 				}
 				if s := w.order[0].sent; n >= 100 && s > w.packets/4 {
@@ -343,12 +343,12 @@ func TestJoinStorm(t *testing.T) {
 			seed := w.node("seed", Config{})
 			seed.probe()
 			for i := range c.n {
-				w.after(time.Duration(w.rng.Int64N(int64(100*time.Millisecond))),
+				w.After(time.Duration(w.Chance.Int64N(int64(100*time.Millisecond))),
 					func() { w.join(seed, name(i)) })
 			}
-			w.run(100*time.Millisecond, func() bool { return false })
+			w.Run(100 * time.Millisecond)
 			w.loss = c.loss
-			took, ok := w.run(time.Minute, w.complete(c.n+1))
+			took, ok := w.until(time.Minute, w.complete(c.n+1))
 			report(t, w, took)
 			w.reportStats(t)
 			t.Logf("the seed sent %d", seed.sent)
@@ -366,14 +366,14 @@ func (w *world) join(seed *fakeNode, name string) {
 	for i := range min(16, len(w.order)) {
 		o := w.order[len(w.order)-1-i]
 		if i >= 6 {
-			o = w.order[w.rng.IntN(len(w.order))]
+			o = w.order[w.Chance.IntN(len(w.order))]
 		}
-		m, _ := o.table.Get(o.self)
+		m, _ := o.Members.Get(o.ID())
 		n.apply(m.Fact())
 	}
-	m, _ := seed.table.Get(seed.self)
+	m, _ := seed.Members.Get(seed.ID())
 	n.apply(m.Fact())
-	n.repair.Welcome(w.now, m, uint32(seed.table.Live()))
+	n.repair.Welcome(w.Now, m, uint32(seed.Members.Live()))
 	n.schedule()
 	n.probe()
 }
@@ -425,8 +425,8 @@ func TestPartitionHeals(t *testing.T) {
 	b.apply(fact(name(left), 1, 1, member.Alive))
 	a.apply(fact(name(0), 1, 1, member.Alive))
 	b.apply(fact(name(0), 1, 1, member.Alive))
-	a.fingerprint(b.self, true)
-	took, ok := w.run(time.Minute, func() bool { return w.complete(n)() && w.agreed() })
+	a.fingerprint(b.ID(), true)
+	took, ok := w.until(time.Minute, func() bool { return w.complete(n)() && w.agreed() })
 	report(t, w, took)
 	w.reportStats(t)
 	if !ok || took > 10*time.Second {
@@ -438,13 +438,13 @@ func TestPartitionHeals(t *testing.T) {
 func TestServeBudget(t *testing.T) {
 	w := newWorld(1)
 	a, b := pair(w, 5000)
-	self, _ := a.table.Get(b.self)
+	self, _ := a.Members.Get(b.ID())
 	v := wire.View{Report: true}
 	list := wire.Body(wire.AppendList(nil, &v, nil))
 	a.sent = 0
 	for range 1000 {
-		a.repair.Receive(w.now, plane.SenderOf(self), wire.TypeList, list)
-		w.now = w.now.Add(time.Millisecond)
+		a.repair.Receive(w.Now, plane.SenderOf(self), wire.TypeList, list)
+		w.Now = w.Now.Add(time.Millisecond)
 	}
 	s := a.repair.Stats()
 	if served := a.sent - int(s.Refused); served > 400+64 || s.Refused == 0 {
@@ -460,18 +460,18 @@ func TestAgreementAges(t *testing.T) {
 	w.settle()
 	a.probeJust(b)
 	b.probeJust(a)
-	w.run(10*time.Second, func() bool { return false })
-	if same, heard := a.repair.Agreement(w.now); same != 1 || heard != 1 {
+	w.Run(10 * time.Second)
+	if same, heard := a.repair.Agreement(w.Now); same != 1 || heard != 1 {
 		t.Errorf("one peer: %d of %d", same, heard)
 	}
-	if same, heard := a.repair.Agreement(w.now.Add(time.Minute)); same != 0 || heard != 0 {
+	if same, heard := a.repair.Agreement(w.Now.Add(time.Minute)); same != 0 || heard != 0 {
 		t.Errorf("a minute of silence later: %d of %d", same, heard)
 	}
-	m, _ := a.table.Get(b.self)
+	m, _ := a.Members.Get(b.ID())
 	f := m.Fact()
 	f.State = member.Failed
 	a.apply(f)
-	if same, heard := a.repair.Agreement(w.now); same != 0 || heard != 0 {
+	if same, heard := a.repair.Agreement(w.Now); same != 0 || heard != 0 {
 		t.Errorf("the peer failed: %d of %d", same, heard)
 	}
 }

@@ -15,7 +15,7 @@ func deltasOf(w *world, x *node) (all [][]byte) {
 	p, done := position{}, false
 	for !done {
 		var b []byte
-		b, p, done = x.store.packer.appendDelta(wire.BeginDeltas(nil, 0), w.now, x.store.self(),
+		b, p, done = x.store.packer.appendDelta(wire.BeginDeltas(nil, 0), w.Now, x.store.self(),
 			p, 900)
 		all = append(all, wire.EndDeltas(b, 0))
 	}
@@ -25,7 +25,7 @@ func deltasOf(w *world, x *node) (all [][]byte) {
 // Deltas that come in any order are all taken in, and nothing has to be asked for.
 func TestOvertaken(t *testing.T) {
 	w := newWorld(t, 2, 11, Config{})
-	w.split = func(a, b int) bool { return true }
+	w.Cut = func(a, b int) bool { return true }
 	x, y := w.nodes[0], w.nodes[1]
 	for k := range 40 {
 		y.set(fmt.Sprint("k", k), strings.Repeat("x", 150+k), 0)
@@ -51,7 +51,7 @@ func TestOvertaken(t *testing.T) {
 // What never continues what is held is kept up to a bound, and goes when its time is over.
 func TestEarlyBound(t *testing.T) {
 	w := newWorld(t, 2, 12, Config{})
-	w.split = func(a, b int) bool { return true }
+	w.Cut = func(a, b int) bool { return true }
 	x, y := w.nodes[0], w.nodes[1]
 	for k := range 4 * maxEarly {
 		y.set(fmt.Sprint("k", k), strings.Repeat("x", 800), 0)
@@ -66,13 +66,13 @@ func TestEarlyBound(t *testing.T) {
 	}
 	w.run(2 * askAgain)
 	x.receive(y, all[0])
-	if got := x.store.Version(y.id()); len(x.store.intake.early.list) > 0 || got != 1 {
+	if got := x.store.Version(y.ID()); len(x.store.intake.early.list) > 0 || got != 1 {
 		t.Errorf("%d are kept too long, version %d", len(x.store.intake.early.list), got)
 	}
-	x.store.Forget(w.now, y.id())
-	y.rec.Generation++
+	x.store.Forget(w.Now, y.ID())
+	y.Record.Generation++
 	x.learn(y, member.Alive)
-	if x.store.Version(y.id()) != 0 {
+	if x.store.Version(y.ID()) != 0 {
 		t.Error("a former life's keys stay")
 	}
 }

@@ -14,7 +14,7 @@ import (
 func TestFlow(t *testing.T) {
 	w := newWorld(t, 32, 5, Config{})
 	writes := 0
-	for end := w.now.Add(2 * time.Second); w.now < end; writes++ {
+	for end := w.Now.Add(2 * time.Second); w.Now < end; writes++ {
 		w.nodes[0].set("hot", fmt.Sprint(writes), 0)
 		w.run(100 * time.Microsecond)
 	}
@@ -25,10 +25,10 @@ func TestFlow(t *testing.T) {
 			links, most)
 	}
 	for _, x := range w.nodes[1:] {
-		v, _ := x.store.Get(w.now, w.nodes[0].id(), "hot")
+		v, _ := x.store.Get(w.Now, w.nodes[0].ID(), "hot")
 		// 0.2 s of writes
-		if behind := w.nodes[0].store.Version(w.nodes[0].id()) - v.Version; behind > 2000 {
-			t.Errorf("%s is %d writes behind", x.rec.Name, behind)
+		if behind := w.nodes[0].store.Version(w.nodes[0].ID()) - v.Version; behind > 2000 {
+			t.Errorf("%s is %d writes behind", x.Record.Name, behind)
 		}
 	}
 	w.run(time.Second)
@@ -43,13 +43,13 @@ func TestRate(t *testing.T) {
 	w := newWorld(t, 16, 6, cfg)
 	for range 100 {
 		for i, x := range w.nodes[:4] {
-			x.set(fmt.Sprint("k", i), strings.Repeat("x", 20_000+w.rng.IntN(1000)), 0)
+			x.set(fmt.Sprint("k", i), strings.Repeat("x", 20_000+w.Chance.IntN(1000)), 0)
 		}
 		w.run(50 * time.Millisecond)
 	}
 	for _, x := range w.nodes {
 		if most := cfg.Rate*5 + cfg.Rate/8 + 4096; x.bytes > most {
-			t.Errorf("%s sent %d bytes in 5 s, over %d", x.rec.Name, x.bytes, most)
+			t.Errorf("%s sent %d bytes in 5 s, over %d", x.Record.Name, x.bytes, most)
 		}
 	}
 	w.run(30 * time.Second)
@@ -62,7 +62,7 @@ func TestRate(t *testing.T) {
 // small maps first.
 func TestFairness(t *testing.T) {
 	w := newWorld(t, 20, 7, Config{})
-	w.split = func(a, b int) bool { return a == 19 || b == 19 }
+	w.Cut = func(a, b int) bool { return a == 19 || b == 19 }
 	for k := range 200 {
 		w.nodes[0].set(fmt.Sprint("big", k), strings.Repeat("x", 1000), 0)
 	}
@@ -79,7 +79,7 @@ func TestFairness(t *testing.T) {
 			before++
 		}
 	}
-	w.split = nil
+	w.Cut = nil
 	w.run(10 * time.Second)
 	if what := w.equal(); what != "" {
 		t.Fatal(what)
@@ -93,10 +93,10 @@ func TestFairness(t *testing.T) {
 func TestBounds(t *testing.T) {
 	w := newWorld(t, 2, 8, Config{Total: 100_000})
 	x, y := w.nodes[0], w.nodes[1]
-	m, _ := x.table.Get(y.id())
+	m, _ := x.Members.Get(y.ID())
 	for version := uint64(1); version < 400; version++ {
 		b := wire.AppendDelta(wire.BeginDeltas(nil, 0),
-			&wire.Delta{Owner: y.id(), Instance: m.Instance(), From: version - 1, To: version,
+			&wire.Delta{Owner: y.ID(), Instance: m.Instance(), From: version - 1, To: version,
 				Count: 1})
 		b = wire.AppendKeyEntry(b, version-1, &wire.KeyEntry{Version: version},
 			fmt.Sprint(version), strings.Repeat("x", 1000))
@@ -116,15 +116,15 @@ func TestNoAllocation(t *testing.T) {
 	}
 	w.run(2 * time.Second)
 	x, y := w.nodes[0], w.nodes[1]
-	m, _ := x.table.Get(y.id())
-	b, _, _ := y.store.packer.appendDelta(wire.BeginDeltas(nil, 0), w.now, y.store.self(),
+	m, _ := x.Members.Get(y.ID())
+	b, _, _ := y.store.packer.appendDelta(wire.BeginDeltas(nil, 0), w.Now, y.store.self(),
 		position{}, 1000)
 	b = wire.EndDeltas(b, 0)
 	f := y.store.Fingerprint()
 	if n := testing.AllocsPerRun(100, func() {
-		x.store.Compare(w.now, m, f, true)
-		x.store.Receive(w.now, plane.SenderOf(m), wire.TypeDeltas, wire.Body(b))
-		x.store.Flush(w.now)
+		x.store.Compare(w.Now, m, f, true)
+		x.store.Receive(w.Now, plane.SenderOf(m), wire.TypeDeltas, wire.Body(b))
+		x.store.Flush(w.Now)
 		_ = x.store.Deadline()
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
@@ -191,7 +191,7 @@ func (o *owner) check(t *testing.T) {
 func FuzzReceive(f *testing.F) {
 	w := newWorld(f, 4, 1, Config{})
 	owner := w.nodes[1]
-	m, _ := owner.table.Get(owner.id())
+	m, _ := owner.Members.Get(owner.ID())
 	d := wire.AppendDelta(wire.BeginDeltas(nil, 77),
 		&wire.Delta{Owner: m.ID, Instance: m.Instance(), To: 3, Count: 2})
 	d = wire.AppendKeyEntry(d, 0, &wire.KeyEntry{Version: 2, TTL: 9}, "a", "b")
@@ -219,19 +219,19 @@ func FuzzReceive(f *testing.F) {
 		}
 		w.run(50 * time.Millisecond)
 		x := w.nodes[0]
-		from, _ := x.table.Get(w.nodes[2].id())
+		from, _ := x.Members.Get(w.nodes[2].ID())
 		if kind&64 != 0 {
-			from, _ = x.table.Get(owner.id())
+			from, _ = x.Members.Get(owner.ID())
 		}
-		x.store.owner(owner.id()).doubt = kind&128 != 0
+		x.store.owner(owner.ID()).doubt = kind&128 != 0
 		kind &= 63
 		for range 2 {
-			x.store.Receive(w.now, plane.SenderOf(from), wire.TypeKeySketch+wire.Type(kind%3), body)
-			x.store.Flush(w.now)
+			x.store.Receive(w.Now, plane.SenderOf(from), wire.TypeKeySketch+wire.Type(kind%3), body)
+			x.store.Flush(w.Now)
 		}
 		w.run(time.Second)
-		if v, ok := x.store.Get(w.now, x.id(), "k"); !ok || v.Version != 1 ||
-			x.store.Version(x.id()) != 3 {
+		if v, ok := x.store.Get(w.Now, x.ID(), "k"); !ok || v.Version != 1 ||
+			x.store.Version(x.ID()) != 3 {
 			t.Error("a message changed this node's own keys")
 		}
 		x.store.check(t)
@@ -246,10 +246,10 @@ func TestShortOfBudget(t *testing.T) {
 	a.short = true
 	a.set("k", "v", 0)
 	wakes := 0
-	for end := w.now.Add(time.Second); a.store.Deadline() <= end; wakes++ {
-		w.now = max(w.now, a.store.Deadline())
-		a.store.Wake(w.now)
-		a.store.Flush(w.now)
+	for end := w.Now.Add(time.Second); a.store.Deadline() <= end; wakes++ {
+		w.Now = max(w.Now, a.store.Deadline())
+		a.store.Wake(w.Now)
+		a.store.Flush(w.Now)
 	}
 	if wakes > 30 {
 		t.Errorf("it woke %d times in a second", wakes)

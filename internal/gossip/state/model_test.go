@@ -19,7 +19,9 @@ type model struct {
 	seen    map[string]uint64            // by reader, owner, life and key: the last version
 }
 
-func (m *model) life(x *node) string { return fmt.Sprintf("%s.%d", x.rec.Name, x.rec.Generation) }
+func (m *model) life(x *node) string {
+	return fmt.Sprintf("%s.%d", x.Record.Name, x.Record.Generation)
+}
 
 // wrote notes what an owner says that it wrote, and told what a reader was told of it.
 func (m *model) wrote(x *node, c Change) {
@@ -33,21 +35,21 @@ func (m *model) wrote(x *node, c Change) {
 
 func (m *model) told(w *world, x *node, c Change) {
 	for _, o := range w.nodes {
-		if o.id() != c.Owner {
+		if o.ID() != c.Owner {
 			continue
 		}
-		held, _ := x.table.Get(o.id())
-		life := fmt.Sprintf("%s.%d", o.rec.Name, held.Generation())
+		held, _ := x.Members.Get(o.ID())
+		life := fmt.Sprintf("%s.%d", o.Record.Name, held.Generation())
 		h := m.history[life]
 		was, ok := h[c.Version]
 		if !ok || was.Key != c.Key || !c.Gone && (was.Value != c.Value || was.Gone) {
-			m.t.Fatalf("%s was told %+v of %s, which wrote %+v", x.rec.Name, c, life, was)
+			m.t.Fatalf("%s was told %+v of %s, which wrote %+v", x.Record.Name, c, life, was)
 		}
-		k := fmt.Sprint(x.rec.Name, ".", x.rec.Generation, " ", life, " ", c.Key)
+		k := fmt.Sprint(x.Record.Name, ".", x.Record.Generation, " ", life, " ", c.Key)
 		if last := m.seen[k]; c.Version < last || c.Version == last && !c.Gone {
 			// a reset tells of the same write again, once it told that the key is gone for now
 			if x.store.Stats().Resets == 0 || c.Version < last {
-				m.t.Fatalf("%s was told of version %d of %q of %s after %d", x.rec.Name,
+				m.t.Fatalf("%s was told of version %d of %q of %s after %d", x.Record.Name,
 					c.Version, c.Key, life, last)
 			}
 		}
@@ -55,10 +57,10 @@ func (m *model) told(w *world, x *node, c Change) {
 		// no deleted key comes back: not if this reader holds a later version of the owner
 		for v, later := range h {
 			if later.Key == c.Key && later.Gone && v > c.Version &&
-				v <= x.store.Version(o.id()) && !c.Gone {
+				v <= x.store.Version(o.ID()) && !c.Gone {
 				m.t.Fatalf("%s was told of version %d of %q of %s, deleted at %d, at its "+
 					"version %d",
-					x.rec.Name, c.Version, c.Key, life, v, x.store.Version(o.id()))
+					x.Record.Name, c.Version, c.Key, life, v, x.store.Version(o.ID()))
 			}
 		}
 	}
@@ -66,7 +68,7 @@ func (m *model) told(w *world, x *node, c Change) {
 
 func (m *model) watch(w *world, x *node) {
 	x.told = func(c Change) {
-		if c.Owner == x.id() {
+		if c.Owner == x.ID() {
 			m.wrote(x, c)
 		} else {
 			m.told(w, x, c)
@@ -104,7 +106,7 @@ func modelRun(t *testing.T, seed uint64) {
 		case 5:
 			x.set(key, "brief", time.Duration(1+rng.IntN(5000))*time.Millisecond)
 		case 6, 7, 8:
-			if _, ok := x.store.Get(w.now, x.id(), key); ok {
+			if _, ok := x.store.Get(w.Now, x.ID(), key); ok {
 				x.unset(key)
 			}
 		case 9:
@@ -114,16 +116,16 @@ func modelRun(t *testing.T, seed uint64) {
 		case 10:
 			if rng.IntN(4) == 0 {
 				lone := rng.IntN(len(w.nodes))
-				w.split = func(a, b int) bool { return (a <= lone) != (b <= lone) }
+				w.Cut = func(a, b int) bool { return (a <= lone) != (b <= lone) }
 			} else {
-				w.split = nil
+				w.Cut = nil
 			}
 		case 11:
 			w.run(time.Duration(rng.IntN(5000)) * time.Millisecond)
 		}
 		w.run(time.Duration(rng.IntN(60)) * time.Millisecond)
 	}
-	w.split = nil
+	w.Cut = nil
 	for range 20 {
 		w.run(5 * time.Second)
 		if w.equal() == "" {
@@ -142,13 +144,7 @@ func modelRun(t *testing.T, seed uint64) {
 
 // restart gives a node a new life, of which all hear.
 func restart(w *world, m *model, x *node, cfg Config) {
-	x.rec.Generation++
-	// nothing that is for the former life is taken in by this one
-	for i := 0; i < len(w.queue); i++ {
-		if w.queue[i].to == x.i || w.queue[i].from == x.i {
-			w.queue[i].data = nil
-		}
-	}
+	x.Record.Generation++
 	x.boot(cfg)
 	for _, y := range w.nodes {
 		if y != x {
@@ -170,7 +166,7 @@ func TestTombstonesForgotten(t *testing.T) {
 		w.nodes[0].set(fmt.Sprint("k", k), strings.Repeat("v", 200), 0)
 	}
 	w.run(time.Second)
-	w.split = func(a, b int) bool { return (a == 9) != (b == 9) }
+	w.Cut = func(a, b int) bool { return (a == 9) != (b == 9) }
 	for k := 0; k < 50; k += 2 {
 		w.nodes[0].unset(fmt.Sprint("k", k))
 	}
@@ -180,7 +176,7 @@ func TestTombstonesForgotten(t *testing.T) {
 	}
 	w.nodes[0].set("k1", "after", 0) // tells the others of the floor
 	w.run(time.Second)
-	w.split = nil
+	w.Cut = nil
 	w.run(20 * time.Second)
 	if what := w.equal(); what != "" {
 		t.Error(what)
@@ -189,8 +185,8 @@ func TestTombstonesForgotten(t *testing.T) {
 		t.Errorf("%d resets", got)
 	}
 	for _, x := range w.nodes { // and none of them keeps a tombstone
-		if o := x.store.owner(w.nodes[0].id()); o.dead > 0 {
-			t.Errorf("%s keeps %d tombstones", x.rec.Name, o.dead)
+		if o := x.store.owner(w.nodes[0].ID()); o.dead > 0 {
+			t.Errorf("%s keeps %d tombstones", x.Record.Name, o.dead)
 		}
 	}
 }

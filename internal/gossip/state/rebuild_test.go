@@ -36,10 +36,10 @@ func (v *ways) split(a, b int) bool {
 
 // shows has x see y's fingerprint, and begin an exchange.
 func (w *world) shows(x, y *node) {
-	m, _ := x.table.Get(y.id())
+	m, _ := x.Members.Get(y.ID())
 	x.store.next = 0
-	x.store.Compare(w.now, m, y.store.Fingerprint(), true)
-	x.store.Flush(w.now)
+	x.store.Compare(w.Now, m, y.store.Fingerprint(), true)
+	x.store.Flush(w.Now)
 }
 
 // A reader below the floor got a part of the map anew, and goes on with a peer that is behind the
@@ -49,7 +49,7 @@ func TestFloorComesWithItsVersion(t *testing.T) {
 	w := newWorld(t, 3, 1, Config{Tombstone: 2 * time.Second})
 	w.probes = false
 	v := &ways{}
-	w.split = v.split
+	w.Cut = v.split
 	o, r, l := w.nodes[0], w.nodes[1], w.nodes[2] // the owner, the reader, one that lags
 	or, ol, rl := [2]int{0, 1}, [2]int{0, 2}, [2]int{1, 2}
 	big := strings.Repeat("v", 300)
@@ -76,7 +76,7 @@ func TestFloorComesWithItsVersion(t *testing.T) {
 	v.limit[or] = 3 // a digest, then the first datagrams of the map
 	w.shows(o, r)
 	w.run(3 * time.Second)
-	part := r.store.owner(o.id())
+	part := r.store.owner(o.ID())
 	if part.next == nil || part.next.version == 0 || part.version != 10 || part.floor != 0 {
 		t.Fatalf("the reader holds version %d, floor %d, and builds %+v", part.version,
 			part.floor, part.next)
@@ -88,7 +88,7 @@ func TestFloorComesWithItsVersion(t *testing.T) {
 	w.shows(l, r)
 	w.shows(r, l)
 	w.run(3 * time.Second)
-	if _, ok := r.store.Get(w.now, o.id(), "x"); ok || part.floor > part.version {
+	if _, ok := r.store.Get(w.Now, o.ID(), "x"); ok || part.floor > part.version {
 		t.Errorf("it took what was deleted from one that lags: version %d, floor %d",
 			part.version, part.floor)
 	}
@@ -114,7 +114,7 @@ func TestNothingIsGoneInBetween(t *testing.T) {
 		stay()
 		o.set("goes", "x", 0)
 		w.run(3 * time.Second)
-		w.split = func(a, b int) bool { return a == 5 || b == 5 }
+		w.Cut = func(a, b int) bool { return a == 5 || b == 5 }
 		o.unset("goes")
 		w.run(10 * time.Second)
 		stay() // all of it stands behind the floor
@@ -124,16 +124,16 @@ func TestNothingIsGoneInBetween(t *testing.T) {
 			if c.Gone {
 				gone = append(gone, c.Key)
 			}
-			if v, ok := r.store.Get(w.now, o.id(), c.Key); ok != !c.Gone || ok &&
+			if v, ok := r.store.Get(w.Now, o.ID(), c.Key); ok != !c.Gone || ok &&
 				v.Value != c.Value {
 				t.Errorf("told %+v, but it shows %+v", c, v)
 			}
 		}
 		w.loss = 0.4
 		// perhaps all but the owner tell it
-		w.split = func(a, b int) bool { return !owner && a+b == 5 }
+		w.Cut = func(a, b int) bool { return !owner && a+b == 5 }
 		least := 101
-		for end := w.now.Add(time.Minute); w.now < end; w.run(5 * time.Millisecond) {
+		for end := w.Now.Add(time.Minute); w.Now < end; w.run(5 * time.Millisecond) {
 			least = min(least, len(r.map_(o)))
 		}
 		if what := w.equal(); what != "" {
@@ -149,22 +149,22 @@ func TestNothingIsGoneInBetween(t *testing.T) {
 // A newcomer gets a large map while its owner deletes all the time, and forgets that it did.
 func TestMapComesWhileItsFloorRises(t *testing.T) {
 	w := newWorld(t, 2, 5, Config{Tombstone: 8 * time.Second})
-	w.split = func(a, b int) bool { return true }
+	w.Cut = func(a, b int) bool { return true }
 	w.loss = 0.1
 	o := w.nodes[0]
 	busy := func(d time.Duration) {
-		for end := w.now.Add(d); w.now < end; w.run(50 * time.Millisecond) {
+		for end := w.Now.Add(d); w.Now < end; w.run(50 * time.Millisecond) {
 			o.set("brief", "x", 0)
 			o.unset("brief")
-			o.set(fmt.Sprint("b", w.now), "x", 0)
-			o.unset(fmt.Sprint("b", w.now))
+			o.set(fmt.Sprint("b", w.Now), "x", 0)
+			o.unset(fmt.Sprint("b", w.Now))
 		}
 	}
 	for k := range 200 {
 		o.set(fmt.Sprint("k", k), strings.Repeat("v", 1000), 0)
 	}
 	busy(20 * time.Second)
-	w.split = nil
+	w.Cut = nil
 	busy(20 * time.Second)
 	if got := len(w.nodes[1].map_(o)); got < 200 {
 		t.Errorf("%d of 200 keys after 20 s", got)
@@ -219,7 +219,7 @@ func TestContentsDiffer(t *testing.T) {
 				o.set(fmt.Sprint("k", k), strings.Repeat("v", 800), 0)
 			}
 			w.run(10 * time.Second)
-			m, _ := x.table.Get(o.id())
+			m, _ := x.Members.Get(o.ID())
 			key, value := "key", "forged"
 			if name == "key" {
 				key = "other"
@@ -229,15 +229,15 @@ func TestContentsDiffer(t *testing.T) {
 			}
 			forge.Version = 61
 			b := wire.AppendDelta(wire.BeginDeltas(nil, 0),
-				&wire.Delta{Owner: o.id(), Instance: m.Instance(), From: 60, To: 61, Count: 1})
+				&wire.Delta{Owner: o.ID(), Instance: m.Instance(), From: 60, To: 61, Count: 1})
 			x.receive(w.nodes[2], wire.EndDeltas(wire.AppendKeyEntry(b, 60, &forge, key, value), 0))
 			o.set("key", "true", 0)
-			before := x.store.Version(o.id())
+			before := x.store.Version(o.ID())
 			if before != 61 || x.store.Fingerprint() == o.store.Fingerprint() {
 				t.Fatalf("version %d, and the fingerprints are equal", before)
 			}
-			for end := w.now.Add(30 * time.Second); w.now < end; w.run(50 * time.Millisecond) {
-				if v := x.store.Version(o.id()); v < before {
+			for end := w.Now.Add(30 * time.Second); w.Now < end; w.run(50 * time.Millisecond) {
+				if v := x.store.Version(o.ID()); v < before {
 					t.Fatalf("version %d after %d", v, before)
 				}
 			}
@@ -267,17 +267,17 @@ func TestSaltsDiffer(t *testing.T) {
 		w := newWorld(t, 2, 8, Config{})
 		w.probes = false
 		o, r := w.nodes[0], w.nodes[1]
-		w.split = func(a, b int) bool { return true }
+		w.Cut = func(a, b int) bool { return true }
 		salts := map[uint32]bool{}
 		o.set("k", "v", 0)
 		r.receive(o, deltasOf(w, o)[0])
-		m, _ := o.table.Get(o.id())
-		same := newSalt(first).item(r.store.owner(o.id()))
+		m, _ := o.Members.Get(o.ID())
+		same := newSalt(first).item(r.store.owner(o.ID()))
 		trial := New(o, Config{})
 		trial.ensure(&m)
 		for i := 0; ; i++ {
 			value := fmt.Sprint(i)
-			t := &owner{id: o.id(), instance: m.Instance(), version: 2}
+			t := &owner{id: o.ID(), instance: m.Instance(), version: 2}
 			t.content = sumOf(&item{key: "k", value: value, version: 2})
 			if run == 0 || newSalt(first).item(t) == same {
 				o.set("k", value, 0)
@@ -285,7 +285,7 @@ func TestSaltsDiffer(t *testing.T) {
 			}
 		}
 		w.run(time.Second)
-		w.split = nil
+		w.Cut = nil
 		equal := 0
 		for i := range 6 {
 			w.nodes[1].store.follow = 1 << 62
@@ -295,7 +295,7 @@ func TestSaltsDiffer(t *testing.T) {
 			if r.packets == before {
 				break
 			}
-			v, _, _ := wire.ReadKeySketch(wire.Body(w.queue[len(w.queue)-1].data))
+			v, _, _ := wire.ReadKeySketch(wire.Body(w.last))
 			if i == 0 && run == 0 {
 				first = v.Salt
 			} else if i == 0 && v.Salt != first {
@@ -326,27 +326,27 @@ func TestQueueOfAFormerLife(t *testing.T) {
 		x.set(fmt.Sprint("k", k), "v", 0)
 		w.run(10 * time.Millisecond) // most wait for the link
 	}
-	x.rec.Generation++
+	x.Record.Generation++
 	for _, y := range w.nodes {
 		y.learn(x, member.Alive)
 	}
-	x.store.Flush(w.now)
+	x.store.Flush(w.Now)
 	w.run(2 * time.Second)
 	if what := w.equal(); what != "" {
 		t.Error(what)
 	}
 	for _, y := range w.nodes[1:] {
 		if st := y.store.Stats(); st.Gaps > 0 {
-			t.Errorf("%s: %+v", y.rec.Name, st)
+			t.Errorf("%s: %+v", y.Record.Name, st)
 		}
 	}
 }
 
 // deltaOf returns a delta of an owner, of which each version is a key of its own.
 func deltaOf(o *node, floor, from, to uint64, more bool) []byte {
-	m, _ := o.table.Get(o.id())
+	m, _ := o.Members.Get(o.ID())
 	b := wire.AppendDelta(wire.BeginDeltas(nil, 0),
-		&wire.Delta{Owner: o.id(), Instance: m.Instance(), Floor: floor,
+		&wire.Delta{Owner: o.ID(), Instance: m.Instance(), Floor: floor,
 			From: from, To: to, More: more, Count: int(to - from)})
 	for v := from + 1; v <= to; v++ {
 		b = wire.AppendKeyEntry(b, v-1, &wire.KeyEntry{Version: v}, fmt.Sprint("k", v), "v")
@@ -384,11 +384,11 @@ func TestWhoGoesOnWithAMap(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			w := newWorld(t, 3, 1, Config{})
-			w.split = func(a, b int) bool { return true }
+			w.Cut = func(a, b int) bool { return true }
 			x, o := w.nodes[0], w.nodes[1]
 			x.receive(o, deltaOf(o, 0, 0, 10, false))
 			x.receive(o, deltaOf(o, 37, 0, c.built, true))
-			held := x.store.owner(o.id())
+			held := x.store.owner(o.ID())
 			if held.version != 10 || held.next == nil || held.next.version != c.built {
 				t.Fatalf("version %d, builds %v", held.version, held.next != nil)
 			}
@@ -417,21 +417,21 @@ func TestWhoIsAskedByOneThatBuilds(t *testing.T) {
 	for _, version := range []uint64{36, 37} {
 		w := newWorld(t, 3, 1, Config{})
 		x, o, asks := w.nodes[0], w.nodes[1], w.nodes[2]
-		w.split = func(a, b int) bool { return true }
-		m, _ := x.table.Get(o.id())
+		w.Cut = func(a, b int) bool { return true }
+		m, _ := x.Members.Get(o.ID())
 		x.receive(o, deltaOf(o, 0, 0, version-1, false))
 		b := wire.AppendDelta(wire.BeginDeltas(nil, 0),
-			&wire.Delta{Owner: o.id(), Instance: m.Instance(), From: version - 1, To: version,
+			&wire.Delta{Owner: o.ID(), Instance: m.Instance(), From: version - 1, To: version,
 				Count: 1})
 		b = wire.AppendKeyEntry(b, version-1, &wire.KeyEntry{Version: version, Deleted: true},
 			"k30", "")
 		x.receive(o, wire.EndDeltas(b, 0))
 		before := x.packets
 		d := wire.BeginKeyDigest(nil, wire.KeyDigest{})
-		d = wire.AppendKeyMark(d, &wire.KeyMark{Owner: o.id(), Instance: m.Instance(),
+		d = wire.AppendKeyMark(d, &wire.KeyMark{Owner: o.ID(), Instance: m.Instance(),
 			Version: 8, Floor: 37})
 		x.receive(asks, wire.EndKeyDigest(d, 0))
-		held := x.store.owner(o.id())
+		held := x.store.owner(o.ID())
 		if there := version == 37; (x.packets > before) != there ||
 			(held.floor == 37) != there || (held.dead == 0) != there {
 			t.Errorf("at version %d: %d datagrams, floor %d, %d tombstones", version,
@@ -443,8 +443,8 @@ func TestWhoIsAskedByOneThatBuilds(t *testing.T) {
 
 // entries returns a delta of an owner with some entries.
 func entries(o *node, d wire.Delta, list ...wire.KeyEntry) []byte {
-	m, _ := o.table.Get(o.id())
-	d.Owner, d.Instance, d.Count = o.id(), m.Instance(), len(list)
+	m, _ := o.Members.Get(o.ID())
+	d.Owner, d.Instance, d.Count = o.ID(), m.Instance(), len(list)
 	b := wire.AppendDelta(wire.BeginDeltas(nil, 0), &d)
 	after := d.From
 	for _, e := range list {
@@ -462,7 +462,7 @@ func entry(version uint64, key string) wire.KeyEntry {
 // and what was to be over sooner is.
 func TestWhatDiffersIsTold(t *testing.T) {
 	w := newWorld(t, 2, 1, Config{})
-	w.split = func(a, b int) bool { return true }
+	w.Cut = func(a, b int) bool { return true }
 	x, o := w.nodes[0], w.nodes[1]
 	brief := wire.KeyEntry{Version: 5, Key: []byte("brief"), Value: []byte("v"), TTL: 1000}
 	x.receive(o, entries(o, wire.Delta{To: 5}, entry(1, "a"), entry(2, "b"), entry(3, "c"),
@@ -481,11 +481,11 @@ func TestWhatDiffersIsTold(t *testing.T) {
 	if want := "[b@2true c@3true a@6a6false d@10d10false]"; fmt.Sprint(told) != want {
 		t.Errorf("told %v, want %s", told, want)
 	}
-	held := x.store.owner(o.id())
+	held := x.store.owner(o.ID())
 	if held.dead != 1 || held.floor != 8 || held.version != 11 {
 		t.Errorf("%d tombstones, floor %d, version %d", held.dead, held.floor, held.version)
 	}
-	if v, ok := x.store.Get(w.now, o.id(), "brief"); !ok || v.TTL > time.Second {
+	if v, ok := x.store.Get(w.Now, o.ID(), "brief"); !ok || v.TTL > time.Second {
 		t.Errorf("%s remains of a second", v.TTL)
 	}
 	x.store.check(t)
@@ -498,7 +498,7 @@ func TestNotBeforeItIsWhole(t *testing.T) {
 		"below the floor": {Floor: 37, From: 8, To: 20}, "too large": {Floor: 37, From: 8, To: 40},
 	} {
 		w := newWorld(t, 2, 1, Config{Total: 20_000})
-		w.split = func(a, b int) bool { return true }
+		w.Cut = func(a, b int) bool { return true }
 		x, o := w.nodes[0], w.nodes[1]
 		x.receive(o, deltaOf(o, 0, 0, 10, false))
 		x.receive(o, deltaOf(o, 37, 0, 8, true))
@@ -508,7 +508,7 @@ func TestNotBeforeItIsWhole(t *testing.T) {
 			list = append(list, entry(38, "l"), large)
 		}
 		x.receive(o, entries(o, last, list...))
-		held := x.store.owner(o.id())
+		held := x.store.owner(o.ID())
 		if held.version != 10 || held.next == nil {
 			t.Fatalf("%s: version %d", what, held.version)
 		}
@@ -525,15 +525,15 @@ func TestNotBeforeItIsWhole(t *testing.T) {
 // than what is shown, and not again and again.
 func TestDoubt(t *testing.T) {
 	w := newWorld(t, 3, 1, Config{})
-	w.split = func(a, b int) bool { return true }
+	w.Cut = func(a, b int) bool { return true }
 	w.probes = false
 	x, o, other := w.nodes[0], w.nodes[1], w.nodes[2]
-	m, _ := x.table.Get(o.id())
+	m, _ := x.Members.Get(o.ID())
 	x.receive(o, deltaOf(o, 0, 0, 10, false))
-	held := x.store.owner(o.id())
+	held := x.store.owner(o.ID())
 	digest := func() (asks int) {
 		d := wire.AppendKeyMark(wire.BeginKeyDigest(nil, wire.KeyDigest{Reply: true}),
-			&wire.KeyMark{Owner: o.id(), Instance: m.Instance(), Version: 10})
+			&wire.KeyMark{Owner: o.ID(), Instance: m.Instance(), Version: 10})
 		x.receive(other, wire.EndKeyDigest(d, 0))
 		asks = len(x.store.asks.list)
 		w.run(2 * time.Second) // all tries
@@ -558,7 +558,7 @@ func TestDoubt(t *testing.T) {
 		t.Error("another than the owner completes the map")
 	}
 	x.receive(o, entries(o, wire.Delta{From: 9, To: 10}, entry(10, "true")))
-	if _, ok := x.store.Get(w.now, o.id(), "true"); !ok || held.doubt || held.next != nil {
+	if _, ok := x.store.Get(w.Now, o.ID(), "true"); !ok || held.doubt || held.next != nil {
 		t.Errorf("doubt %t, and %+v", held.doubt, x.map_(o))
 	}
 	w.run(2 * time.Second)
@@ -578,7 +578,7 @@ func TestForgottenGoesNotBack(t *testing.T) {
 	for _, back := range []bool{true, false} {
 		w := newWorld(t, 3, 1, Config{})
 		v := &ways{}
-		w.split = v.split
+		w.Cut = v.split
 		o, r, l := w.nodes[0], w.nodes[1], w.nodes[2] // the owner, the reader, one that lags
 		v.only([2]int{0, 1}, [2]int{0, 2}, [2]int{1, 2})
 		o.set("k", "old", 0)
@@ -586,28 +586,28 @@ func TestForgottenGoesNotBack(t *testing.T) {
 		v.only([2]int{0, 1})
 		o.set("k", "new", 0)
 		w.run(5 * time.Second)
-		if got, _ := r.store.Get(w.now, o.id(), "k"); got.Value != "new" ||
-			l.store.Version(o.id()) != 1 {
-			t.Fatalf("the reader holds %+v, the other version %d", got, l.store.Version(o.id()))
+		if got, _ := r.store.Get(w.Now, o.ID(), "k"); got.Value != "new" ||
+			l.store.Version(o.ID()) != 1 {
+			t.Fatalf("the reader holds %+v, the other version %d", got, l.store.Version(o.ID()))
 		}
-		r.store.Forget(w.now, o.id())
+		r.store.Forget(w.Now, o.ID())
 		v.only([2]int{1, 2})
 		for range 40 {
 			w.run(500 * time.Millisecond)
-			if got, ok := r.store.Get(w.now, o.id(), "k"); ok {
+			if got, ok := r.store.Get(w.Now, o.ID(), "k"); ok {
 				t.Fatalf("the reader shows %+v", got)
 			}
 		}
 		if !back {
 			w.run(time.Minute)
-			if got, _ := r.store.Get(w.now, o.id(), "k"); got.Value != "old" {
+			if got, _ := r.store.Get(w.Now, o.ID(), "k"); got.Value != "old" {
 				t.Errorf("nobody has more, and the reader shows %+v", got)
 			}
 			continue
 		}
 		v.only([2]int{0, 1}, [2]int{1, 2})
 		w.run(10 * time.Second)
-		if got, _ := r.store.Get(w.now, o.id(), "k"); got.Value != "new" {
+		if got, _ := r.store.Get(w.Now, o.ID(), "k"); got.Value != "new" {
 			t.Errorf("the owner is back, and the reader shows %+v", got)
 		}
 	}

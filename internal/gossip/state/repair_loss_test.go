@@ -12,12 +12,12 @@ import (
 func TestAnswerIsLost(t *testing.T) {
 	for lost := range 3 { // datagrams of those that follow the sketch
 		w := newWorld(t, 2, 1, Config{Interval: time.Minute})
-		w.split = func(a, b int) bool { return true }
+		w.Cut = func(a, b int) bool { return true }
 		w.nodes[0].set("k", "v", 0)
 		w.run(2 * time.Second)
 		w.probes = false
 		answers := 0
-		w.split = func(a, b int) bool { return false }
+		w.Cut = func(a, b int) bool { return false }
 		w.drop = func(t wire.Type) bool {
 			if t != wire.TypeDeltas && t != wire.TypeKeyDigest {
 				return false
@@ -26,9 +26,9 @@ func TestAnswerIsLost(t *testing.T) {
 			return answers > 1 && answers <= 1+lost // the first digest says that there is more
 		}
 		x, y := w.nodes[0], w.nodes[1]
-		m, _ := y.table.Get(x.id())
-		y.store.Compare(w.now, m, x.store.Fingerprint(), true)
-		y.store.Flush(w.now)
+		m, _ := y.Members.Get(x.ID())
+		y.store.Compare(w.Now, m, x.store.Fingerprint(), true)
+		y.store.Flush(w.Now)
 		w.run(1500 * time.Millisecond)
 		if what := w.equal(); what != "" {
 			t.Errorf("%d datagrams lost: %s", lost, what)
@@ -41,11 +41,11 @@ func TestAnswerIsLost(t *testing.T) {
 func TestExchangeIsLost(t *testing.T) {
 	w := newWorld(t, 6, 1, Config{})
 	late := w.nodes[5]
-	w.split = func(a, b int) bool { return a == 5 || b == 5 }
+	w.Cut = func(a, b int) bool { return a == 5 || b == 5 }
 	w.nodes[0].set("k", "v", 0)
 	w.run(2 * time.Second)
 	w.probes = false
-	w.split = func(a, b int) bool { return false }
+	w.Cut = func(a, b int) bool { return false }
 	sketches, lost := 0, 3
 	w.drop = func(t wire.Type) bool {
 		if t == wire.TypeKeySketch {
@@ -53,17 +53,17 @@ func TestExchangeIsLost(t *testing.T) {
 		}
 		return t == wire.TypeKeySketch && sketches <= lost
 	}
-	m, _ := late.table.Get(w.nodes[0].id())
-	late.store.Compare(w.now, m, w.nodes[0].store.Fingerprint(), true)
-	late.store.Flush(w.now)
+	m, _ := late.Members.Get(w.nodes[0].ID())
+	late.store.Compare(w.Now, m, w.nodes[0].store.Fingerprint(), true)
+	late.store.Flush(w.Now)
 	w.run(5 * time.Second)
 	if what := w.equal(); what != "" {
 		t.Errorf("after %d sketches: %s", sketches, what)
 	}
 	w.run(5 * time.Second)
 	sketches, lost = 0, 1000
-	late.store.Compare(w.now, m, ^uint64(0), true)
-	late.store.Flush(w.now)
+	late.store.Compare(w.Now, m, ^uint64(0), true)
+	late.store.Flush(w.Now)
 	w.run(time.Minute)
 	if sketches != 1+beginTries {
 		t.Errorf("%d sketches, want %d", sketches, 1+beginTries)
@@ -75,18 +75,18 @@ func TestExchangeIsLost(t *testing.T) {
 func lacking(t *testing.T, n int) (w *world, has, lacks *node) {
 	w = newWorld(t, n, 1, Config{})
 	has, lacks = w.nodes[0], w.nodes[n-1]
-	w.split = func(a, b int) bool { return a == n-1 || b == n-1 }
+	w.Cut = func(a, b int) bool { return a == n-1 || b == n-1 }
 	has.set("k", "v", 0)
 	w.run(2 * time.Second)
-	w.probes, w.split = false, nil
+	w.probes, w.Cut = false, nil
 	return w, has, lacks
 }
 
 // shows has a node take in another's fingerprint.
 func (x *node) shows(to *node, sameView bool) {
-	m, _ := to.table.Get(x.id())
-	to.store.Compare(x.w.now, m, x.store.Fingerprint(), sameView)
-	to.store.Flush(x.w.now)
+	m, _ := to.Members.Get(x.ID())
+	to.store.Compare(x.w.Now, m, x.store.Fingerprint(), sameView)
+	to.store.Flush(x.w.Now)
 }
 
 // Most members are dead and nobody knows it. An exchange that is lost is begun again with one that
@@ -153,9 +153,9 @@ func TestNothingDiffersAnyMore(t *testing.T) {
 		return false
 	}
 	x, y := w.nodes[0], w.nodes[1]
-	m, _ := x.table.Get(y.id())
-	x.store.Compare(w.now, m, ^x.store.Fingerprint(), true)
-	x.store.Flush(w.now)
+	m, _ := x.Members.Get(y.ID())
+	x.store.Compare(w.Now, m, ^x.store.Fingerprint(), true)
+	x.store.Flush(w.Now)
 	w.run(10 * time.Second)
 	if sketches != 1 {
 		t.Errorf("%d sketches", sketches)

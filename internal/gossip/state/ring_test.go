@@ -26,12 +26,12 @@ func TestWritesCrossZonesOnce(t *testing.T) {
 			for _, origin := range []int{0, x.nodes - 1} {
 				crossed, sent = 0, 0
 				clear(into)
-				if err := w.nodes[origin].store.Set(w.now, "k", []byte("v"), 0); err != nil {
+				if err := w.nodes[origin].store.Set(w.Now, "k", []byte("v"), 0); err != nil {
 					t.Fatal(err)
 				}
-				w.nodes[origin].store.Flush(w.now)
+				w.nodes[origin].store.Flush(w.Now)
 				w.run(300 * time.Millisecond)
-				id := w.nodes[origin].id()
+				id := w.nodes[origin].ID()
 				for _, n := range w.nodes {
 					if n.store.Version(id) == 0 {
 						t.Errorf("n%d has nothing of n%d", n.i, origin)
@@ -62,8 +62,8 @@ func TestZonesShareTheWork(t *testing.T) {
 		}
 	}
 	for _, n := range w.nodes {
-		n.store.Set(w.now, "k", []byte("v"), 0)
-		n.store.Flush(w.now)
+		n.store.Set(w.Now, "k", []byte("v"), 0)
+		n.store.Flush(w.Now)
 	}
 	w.run(300 * time.Millisecond)
 	for b, k := range in {

@@ -34,7 +34,7 @@ func TestPush(t *testing.T) {
 // What a newcomer lacks comes by repair, whatever it is.
 func TestRepair(t *testing.T) {
 	w := newWorld(t, 60, 2, Config{})
-	w.split = func(a, b int) bool { return a == 7 || b == 7 }
+	w.Cut = func(a, b int) bool { return a == 7 || b == 7 }
 	for i, x := range w.nodes {
 		for k := range 20 {
 			x.set(fmt.Sprint("key", k), strings.Repeat("x", i+k), 0)
@@ -47,7 +47,7 @@ func TestRepair(t *testing.T) {
 	if what := w.equal(); what == "" {
 		t.Fatal("a node without a link has all keys")
 	}
-	w.split = nil
+	w.Cut = nil
 	w.run(15 * time.Second)
 	if what := w.equal(); what != "" {
 		t.Error(what)
@@ -56,7 +56,7 @@ func TestRepair(t *testing.T) {
 	if what := w.equal(); what != "" {
 		t.Error(what)
 	}
-	if _, ok := w.nodes[9].store.Get(w.now, w.nodes[4].id(), "brief"); ok {
+	if _, ok := w.nodes[9].store.Get(w.Now, w.nodes[4].ID(), "brief"); ok {
 		t.Error("a key is there after its time to live")
 	}
 	for _, x := range w.nodes {

@@ -49,23 +49,23 @@ const (
 )
 
 func (s *strict) life(o *node, generation uint64) string {
-	return fmt.Sprint(o.rec.Name, ".", generation)
+	return fmt.Sprint(o.Record.Name, ".", generation)
 }
 
 func (s *strict) key(x, o *node, key string) seenKey {
-	m, _ := x.table.Get(o.id())
+	m, _ := x.Members.Get(o.ID())
 	return seenKey{x.i, x.boots, s.life(o, m.Generation()), key}
 }
 
 func (s *strict) watch(x *node) {
 	x.told = func(c Change) {
-		if c.Owner == x.id() {
-			s.note(s.life(x, x.rec.Generation), c, x)
+		if c.Owner == x.ID() {
+			s.note(s.life(x, x.Record.Generation), c, x)
 			return
 		}
 		k := s.key(x, s.ids[c.Owner], c.Key)
 		if last := s.seen[k]; c.Version < last || c.Version == last && !c.Gone {
-			s.t.Fatalf("%d: %s is told of %+v after version %d", s.w.now, x.rec.Name, c, last)
+			s.t.Fatalf("%d: %s is told of %+v after version %d", s.w.Now, x.Record.Name, c, last)
 		}
 		s.seen[k] = c.Version
 	}
@@ -73,7 +73,7 @@ func (s *strict) watch(x *node) {
 	x.void = func(id member.ID) {
 		_, dead := s.gone[s.ids[id].i]
 		for k, last := range s.seen {
-			if k.reader != x.i || !strings.HasPrefix(k.life, s.ids[id].rec.Name+".") {
+			if k.reader != x.i || !strings.HasPrefix(k.life, s.ids[id].Record.Name+".") {
 				continue
 			}
 			if dead { // in the end a reader takes what the others have
@@ -83,7 +83,7 @@ func (s *strict) watch(x *node) {
 			}
 		}
 		for k := range s.held {
-			if k.reader == x.i && strings.HasPrefix(k.life, s.ids[id].rec.Name+".") {
+			if k.reader == x.i && strings.HasPrefix(k.life, s.ids[id].Record.Name+".") {
 				delete(s.held, k)
 			}
 		}
@@ -94,7 +94,7 @@ func (s *strict) note(life string, c Change, x *node) {
 	if s.wrote[life] == nil {
 		s.wrote[life] = map[uint64]written{}
 	}
-	s.wrote[life][c.Version] = written{c, x.ttl, s.w.now}
+	s.wrote[life][c.Version] = written{c, x.ttl, s.w.Now}
 }
 
 // look checks what all readers show of all owners.
@@ -105,33 +105,33 @@ func (s *strict) look() {
 			continue
 		}
 		for _, o := range s.w.nodes {
-			m, ok := x.table.Get(o.id())
+			m, ok := x.Members.Get(o.ID())
 			if !ok || o == x {
 				continue
 			}
 			h := s.wrote[s.life(o, m.Generation())]
-			version := x.store.Version(o.id())
+			version := x.store.Version(o.ID())
 			kv := s.key(x, o, "")
 			if version < s.held[kv] {
-				s.t.Fatalf("%s holds version %d of %s, after %d", x.rec.Name, version,
-					o.rec.Name, s.held[kv])
+				s.t.Fatalf("%s holds version %d of %s, after %d", x.Record.Name, version,
+					o.Record.Name, s.held[kv])
 			}
 			s.held[kv] = version
-			for v := range x.store.Of(s.w.now, o.id()) {
+			for v := range x.store.Of(s.w.Now, o.ID()) {
 				k, was := s.key(x, o, v.Key), h[v.Version]
-				switch left := was.at.Add(was.ttl).Sub(s.w.now); {
+				switch left := was.at.Add(was.ttl).Sub(s.w.Now); {
 				case was.Version == 0 || was.Gone || was.Key != v.Key || was.Value != v.Value:
-					s.t.Fatalf("%s shows %q at version %d of %s, which wrote %+v", x.rec.Name,
-						v.Key, v.Version, o.rec.Name, was)
+					s.t.Fatalf("%s shows %q at version %d of %s, which wrote %+v", x.Record.Name,
+						v.Key, v.Version, o.Record.Name, was)
 				case v.Version < s.seen[k]:
-					s.t.Fatalf("%s shows version %d of %q of %s, after %d", x.rec.Name,
-						v.Version, v.Key, o.rec.Name, s.seen[k])
+					s.t.Fatalf("%s shows version %d of %q of %s, after %d", x.Record.Name,
+						v.Version, v.Key, o.Record.Name, s.seen[k])
 				case (was.ttl > 0) != (v.TTL > 0):
-					s.t.Fatalf("%s shows %q of %s with %s, not %s", x.rec.Name, v.Key,
-						o.rec.Name, v.TTL, was.ttl)
+					s.t.Fatalf("%s shows %q of %s with %s, not %s", x.Record.Name, v.Key,
+						o.Record.Name, v.TTL, was.ttl)
 				case was.ttl > 0 && (v.TTL > left+strictSlack || v.TTL < left-strictRound):
-					s.t.Fatalf("%d: %s shows %q@%d of %s for %s more, not %s", s.w.now,
-						x.rec.Name, v.Key, v.Version, o.rec.Name, v.TTL, left)
+					s.t.Fatalf("%d: %s shows %q@%d of %s for %s more, not %s", s.w.Now,
+						x.Record.Name, v.Key, v.Version, o.Record.Name, v.TTL, left)
 				}
 				s.seen[k] = v.Version
 			}
@@ -151,15 +151,9 @@ func (s *strict) step(d time.Duration) {
 
 // begins gives a node a new life: of a new process, or under another generation of the same one.
 func (s *strict) begins(x *node, process bool) {
-	before := s.life(x, x.rec.Generation)
-	x.rec.Generation++
+	before := s.life(x, x.Record.Generation)
+	x.Record.Generation++
 	if process {
-		for i := range s.w.queue {
-			if s.w.queue[i].to == x.i || s.w.queue[i].from == x.i {
-				s.w.queue[i].data = nil
-			}
-		}
-		x.boots++
 		x.asleep = false
 		x.boot(s.cfg)
 		s.watch(x)
@@ -169,7 +163,7 @@ func (s *strict) begins(x *node, process bool) {
 			}
 		}
 	} else {
-		s.wrote[s.life(x, x.rec.Generation)] = s.wrote[before]
+		s.wrote[s.life(x, x.Record.Generation)] = s.wrote[before]
 		x.learn(x, member.Alive)
 	}
 	delete(s.gone, x.i)
@@ -182,7 +176,7 @@ func (s *strict) begins(x *node, process bool) {
 
 // dies ends an owner, of which all hear.
 func (s *strict) dies(x *node) {
-	s.gone[x.i] = s.w.now
+	s.gone[x.i] = s.w.Now
 	x.asleep = true
 	for _, y := range s.w.nodes {
 		if y != x {
@@ -194,9 +188,9 @@ func (s *strict) dies(x *node) {
 // forgets lets a node forget an owner that died, which it meets again in the same life.
 func (s *strict) forgets(x, o *node) {
 	x.learn(o, member.Failed)
-	x.store.Forget(s.w.now, o.id())
-	x.table.Forget(o.id())
-	x.ring.Forget()
+	x.store.Forget(s.w.Now, o.ID())
+	x.Members.Forget(o.ID())
+	x.Ring().Forget()
 	s.step(time.Duration(s.rng.IntN(2000)) * time.Millisecond)
 	x.learn(o, member.Alive)
 	if _, dead := s.gone[o.i]; dead {
@@ -214,7 +208,7 @@ func (s *strict) write(x *node) {
 	case 5, 6:
 		x.set(key, "brief", time.Duration(1+s.rng.IntN(9000))*time.Millisecond)
 	default:
-		if _, ok := x.store.Get(s.w.now, x.id(), key); ok {
+		if _, ok := x.store.Get(s.w.Now, x.ID(), key); ok {
 			x.unset(key)
 		}
 	}
@@ -239,13 +233,13 @@ func strictRun(t *testing.T, seed uint64) {
 	w := newZones(t, 3+rng.IntN(6), 1+rng.IntN(3), seed, cfg)
 	w.delay, w.loss = strictDelay, []float64{0, 0.1, 0.4}[rng.IntN(3)]
 	if rng.IntN(2) == 0 {
-		w.jitter, w.twice = strictJitter, 0.1
+		w.jitter, w.Twice = strictJitter, 0.1
 	}
 	s := &strict{t: t, w: w, rng: rng, cfg: cfg, wrote: map[string]map[uint64]written{},
 		seen: map[seenKey]uint64{},
 		held: map[seenKey]uint64{}, gone: map[int]mono.Time{}, ids: map[member.ID]*node{}}
 	for _, x := range w.nodes {
-		s.ids[x.id()] = x
+		s.ids[x.ID()] = x
 		s.watch(x)
 	}
 	for range 250 {
@@ -269,12 +263,12 @@ func strictRun(t *testing.T, seed uint64) {
 			}
 		case 5, 6, 7:
 			lone := rng.IntN(len(w.nodes))
-			w.split = func(a, b int) bool { return (a <= lone) != (b <= lone) }
+			w.Cut = func(a, b int) bool { return (a <= lone) != (b <= lone) }
 		case 8:
 			a1, b1 := rng.IntN(len(w.nodes)), rng.IntN(len(w.nodes))
-			w.split = func(a, b int) bool { return a == a1 || b == b1 } // one way
+			w.Cut = func(a, b int) bool { return a == a1 || b == b1 } // one way
 		case 9, 10, 11:
-			w.split = nil
+			w.Cut = nil
 		case 12, 13:
 			s.step(time.Duration(rng.IntN(9000)) * time.Millisecond)
 		case 14:
@@ -293,7 +287,7 @@ func strictRun(t *testing.T, seed uint64) {
 		}
 		s.step(time.Duration(rng.IntN(100)) * time.Millisecond)
 	}
-	w.split = nil
+	w.Cut = nil
 	for _, x := range w.nodes {
 		if _, dead := s.gone[x.i]; dead {
 			s.begins(x, true)

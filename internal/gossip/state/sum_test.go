@@ -36,11 +36,11 @@ func TestLapsedBeforeTheWake(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{{5*time.Second - 1, true}, {5 * time.Second, false}, {time.Minute, false}} {
-		if v, ok := x.store.Get(w.now.Add(c.after), x.id(), "a"); ok != c.want {
+		if v, ok := x.store.Get(w.Now.Add(c.after), x.ID(), "a"); ok != c.want {
 			t.Errorf("%s after it was written for 5s: %+v, shown %t", c.after, v, ok)
 		}
 	}
-	if err := x.store.Delete(w.now.Add(time.Minute), "a"); err == nil {
+	if err := x.store.Delete(w.Now.Add(time.Minute), "a"); err == nil {
 		t.Error("a key whose time is over is deleted once more")
 	}
 }

@@ -14,13 +14,13 @@ func TestTimeToLiveHolds(t *testing.T) {
 	for _, sleeps := range []bool{false, true} {
 		w := newWorld(t, 5, 3, Config{})
 		v := &ways{}
-		w.split = v.split
+		w.Cut = v.split
 		v.only([2]int{0, 1})
 		o := w.nodes[0]
 		o.set("long", "x", 0)
 		o.set("brief", "x", 20*time.Second)
 		o.set("briefest", "x", 3*time.Second)
-		end := w.now.Add(20 * time.Second)
+		end := w.Now.Add(20 * time.Second)
 		w.run(2 * time.Second)
 		o.asleep = true // it is dead, and nobody knows
 		for hop := 1; hop < 4; hop++ {
@@ -32,30 +32,30 @@ func TestTimeToLiveHolds(t *testing.T) {
 			w.shows(w.nodes[hop], w.nodes[hop+1])
 			w.run(time.Second)
 			next := w.nodes[hop+1]
-			got, ok := next.store.Get(w.now, o.id(), "brief")
-			if left := end.Sub(w.now); !ok || got.TTL > left+20*time.Millisecond ||
+			got, ok := next.store.Get(w.Now, o.ID(), "brief")
+			if left := end.Sub(w.Now); !ok || got.TTL > left+20*time.Millisecond ||
 				got.TTL < left-20*time.Millisecond {
 				t.Errorf("after %d hops %s remains, not %s", hop+1, got.TTL, left)
 			}
-			if _, ok := next.store.Get(w.now, o.id(), "briefest"); ok {
+			if _, ok := next.store.Get(w.Now, o.ID(), "briefest"); ok {
 				t.Errorf("after %d hops a key is there whose time was over", hop+1)
 			}
 		}
 		for _, x := range w.nodes[2:] {
 			x.told = func(c Change) {
-				if off := w.now.Sub(end); c.Key != "brief" || !c.Gone ||
+				if off := w.Now.Sub(end); c.Key != "brief" || !c.Gone ||
 					off > 20*time.Millisecond || off < -20*time.Millisecond {
-					t.Errorf("%s is told %+v after %s", x.rec.Name, c, off)
+					t.Errorf("%s is told %+v after %s", x.Record.Name, c, off)
 				}
 			}
 		}
-		w.run(end.Sub(w.now) + 20*time.Millisecond)
+		w.run(end.Sub(w.Now) + 20*time.Millisecond)
 		for _, x := range w.nodes[1:] {
-			if _, ok := x.store.Get(w.now, o.id(), "brief"); ok {
-				t.Errorf("%s shows a key whose time is over", x.rec.Name)
+			if _, ok := x.store.Get(w.Now, o.ID(), "brief"); ok {
+				t.Errorf("%s shows a key whose time is over", x.Record.Name)
 			}
 			if st := x.store.Stats(); st.Keys != 1 {
-				t.Errorf("%s counts %d keys", x.rec.Name, st.Keys)
+				t.Errorf("%s counts %d keys", x.Record.Name, st.Keys)
 			}
 		}
 	}
@@ -66,7 +66,7 @@ func TestTimeToLiveHolds(t *testing.T) {
 func TestOverWhenItComes(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	v := &ways{}
-	w.split = v.split
+	w.Cut = v.split
 	v.only([2]int{0, 1})
 	o, a, b := w.nodes[0], w.nodes[1], w.nodes[2]
 	b.told = func(c Change) {
@@ -81,9 +81,9 @@ func TestOverWhenItComes(t *testing.T) {
 	w.run(5 * time.Second)
 	v.only([2]int{1, 2})
 	w.run(5 * time.Second)
-	if b.store.Version(o.id()) != 2 || a.store.Fingerprint() != b.store.Fingerprint() ||
+	if b.store.Version(o.ID()) != 2 || a.store.Fingerprint() != b.store.Fingerprint() ||
 		b.store.Fingerprint() == 0 {
-		t.Errorf("version %d, fingerprints %x and %x", b.store.Version(o.id()),
+		t.Errorf("version %d, fingerprints %x and %x", b.store.Version(o.ID()),
 			a.store.Fingerprint(), b.store.Fingerprint())
 	}
 	if got := fmt.Sprint(b.map_(o)); len(b.map_(o)) != 1 {
@@ -97,32 +97,32 @@ func TestOverWhenItComes(t *testing.T) {
 	o.asleep = false // it wakes, and tells that the key is over
 	v.only([2]int{0, 1}, [2]int{0, 2}, [2]int{1, 2})
 	w.run(10 * time.Second)
-	if what := w.equal(); what != "" || o.store.Version(o.id()) != 3 {
-		t.Error(what, o.store.Version(o.id()))
+	if what := w.equal(); what != "" || o.store.Version(o.ID()) != 3 {
+		t.Error(what, o.store.Version(o.ID()))
 	}
 }
 
 // A datagram that waited for what comes before it brings no more time than remains.
 func TestTimeToLiveWhileItWaits(t *testing.T) {
 	w := newWorld(t, 2, 5, Config{})
-	w.split = func(a, b int) bool { return true }
+	w.Cut = func(a, b int) bool { return true }
 	x, y := w.nodes[0], w.nodes[1]
 	y.set("a", "v", 0)
 	first := deltasOf(w, y)[0]
 	y.set("b", "v", time.Second)
 	y.set("c", "v", 30*time.Millisecond)
-	at := w.now
-	b, _, _ := y.store.packer.appendDelta(wire.BeginDeltas(nil, 0), w.now, y.store.self(),
+	at := w.Now
+	b, _, _ := y.store.packer.appendDelta(wire.BeginDeltas(nil, 0), w.Now, y.store.self(),
 		position{from: 1}, 900)
 	x.receive(y, wire.EndDeltas(b, 0))
 	w.run(150 * time.Millisecond)
 	x.receive(y, first)
-	got, ok := x.store.Get(w.now, y.id(), "b")
-	if left := at.Add(time.Second).Sub(w.now); !ok || got.TTL > left ||
+	got, ok := x.store.Get(w.Now, y.ID(), "b")
+	if left := at.Add(time.Second).Sub(w.Now); !ok || got.TTL > left ||
 		got.TTL < left-2*time.Millisecond {
 		t.Errorf("%s remains, not %s", got.TTL, left)
 	}
-	if _, ok := x.store.Get(w.now, y.id(), "c"); ok {
+	if _, ok := x.store.Get(w.Now, y.ID(), "c"); ok {
 		t.Error("a key is shown whose time was over when it was taken in")
 	}
 }

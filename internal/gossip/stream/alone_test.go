@@ -27,7 +27,7 @@ func TestUnansweredProbesAskForHeads(t *testing.T) {
 		w.nodes[0].publish("t", []byte("missed"))
 		w.run(100*time.Millisecond, nil)
 		n.asleep = false
-		n.s.Probed(w.now)
+		n.s.Probed(w.Now)
 		n.schedule()
 		if w.run(12*time.Second, nil); got() != was+1 {
 			t.Errorf("where %d do not answer: %d messages of %d", others, got(), was+1)
@@ -40,7 +40,7 @@ func TestUnansweredProbesAskForHeads(t *testing.T) {
 		w.run(probeEvery, nil)
 		w.quiet = true
 		for _, x := range w.nodes {
-			x.s.Probed(w.now)
+			x.s.Probed(w.Now)
 			x.schedule()
 		}
 		w.deliver(w.nodes[0], w.nodes[1], 0, w.nodes[0].s.AppendHeads(nil, 200))
@@ -49,7 +49,8 @@ func TestUnansweredProbesAskForHeads(t *testing.T) {
 	}
 	for _, x := range w.nodes {
 		if st := x.s.Stats(); st.Syncs > 0 {
-			t.Errorf("%s asks for heads %d times where all probes are answered", x.name, st.Syncs)
+			t.Errorf("%s asks for heads %d times where all probes are answered",
+				x.Record.Name, st.Syncs)
 		}
 	}
 }
@@ -62,10 +63,10 @@ func TestHeadsOfTheOneThatAsksForAProbe(t *testing.T) {
 	n := w.nodes[2]
 	w.nodes[0].publish("t", []byte("first"))
 	w.run(time.Second, nil)
-	n.s.Probed(w.now)
+	n.s.Probed(w.Now)
 	heads := wire.Body(w.nodes[1].s.AppendHeads(nil, 200))
-	m, _ := n.table.Get(w.nodes[1].id)
-	if !n.s.Receive(w.now, plane.SenderOf(m), wire.TypeHeads, heads) {
+	m, _ := n.Members.Get(w.nodes[1].ID())
+	if !n.s.Receive(w.Now, plane.SenderOf(m), wire.TypeHeads, heads) {
 		t.Fatal("the heads are not read")
 	}
 	n.schedule()

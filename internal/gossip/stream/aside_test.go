@@ -15,10 +15,10 @@ func TestPageOfNoExchange(t *testing.T) {
 	origin, y, x := w.nodes[0], w.nodes[1], w.nodes[2]
 	w.nodes[0].publish("t", []byte("first"))
 	w.run(time.Second, nil)
-	w.blocked = func(_, to *node) bool { return to == x }
+	w.Cut = func(_, to *node) bool { return to == x }
 	origin.publish("t", []byte("missed"))
 	w.run(100*time.Millisecond, nil)
-	w.blocked = nil
+	w.Cut = nil
 	got := x.s.Stats().Delivered
 	w.deliver(x, y, 0, wire.AppendAsk(nil, wire.Ask{All: true}))
 	w.run(500*time.Millisecond, nil)

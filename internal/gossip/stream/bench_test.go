@@ -23,9 +23,9 @@ func BenchmarkTake(b *testing.B) {
 			for b.Loop() {
 				k := seq/origins + 1
 				body = appendPart(body[:0], &part{seq: k, topic: topic, payload: payload})
-				n.s.Take(n.w.now, wire.Piece{Origin: member.ID(seq%origins + 5), Generation: 1,
+				n.s.Take(n.w.Now, wire.Piece{Origin: member.ID(seq%origins + 5), Generation: 1,
 					Seq: k, Body: body})
-				n.w.now = n.w.now.Add(time.Microsecond)
+				n.w.Now = n.w.Now.Add(time.Microsecond)
 				seq++
 			}
 		})
@@ -38,7 +38,7 @@ func BenchmarkHeads(b *testing.B) {
 	n := w.nodes[1]
 	bodies := pieces(slices.Repeat([]int{1}, 1)...)
 	for i := range 128 {
-		n.s.Take(w.now, wire.Piece{Origin: member.ID(i + 5), Generation: 1, Seq: 1,
+		n.s.Take(w.Now, wire.Piece{Origin: member.ID(i + 5), Generation: 1, Seq: 1,
 			Body: bodies[0]})
 	}
 	buf := make([]byte, 0, 1400)
@@ -48,6 +48,6 @@ func BenchmarkHeads(b *testing.B) {
 			n.s.telling.add(st)
 		}
 		told := n.s.AppendHeads(buf, 1000)
-		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[0])), wire.TypeHeads, wire.Body(told))
+		n.s.Receive(w.Now, plane.SenderOf(n.from(w.nodes[0])), wire.TypeHeads, wire.Body(told))
 	}
 }

@@ -24,7 +24,7 @@ func TestWhoIsBelieved(t *testing.T) {
 		{false, false, 1, 5, false, "one of five"},
 		{false, false, 2, 5, true, "two of five, and the origin does not live"},
 	} {
-		st := &stream{origin: origin.id, generation: 1}
+		st := &stream{origin: origin.ID(), generation: 1}
 		if !c.lives {
 			st.generation = 2 // it lives in another life
 		}

@@ -23,7 +23,7 @@ func heads(list ...wire.Head) []byte {
 }
 
 func (n *node) from(o *node) member.Member {
-	m, _ := n.table.Get(o.id)
+	m, _ := n.Members.Get(o.ID())
 	return m
 }
 
@@ -33,8 +33,8 @@ func TestForgedHigh(t *testing.T) {
 	w.publishAndSettle(5)
 	n := w.nodes[3]
 	for _, high := range []uint64{7, 1000, 1 << 40, 1<<63 - 2} {
-		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[2])), wire.TypeHeads,
-			heads(wire.Head{Origin: w.nodes[0].id, Generation: 1, Low: 1, High: high}))
+		n.s.Receive(w.Now, plane.SenderOf(n.from(w.nodes[2])), wire.TypeHeads,
+			heads(wire.Head{Origin: w.nodes[0].ID(), Generation: 1, Low: 1, High: high}))
 		n.schedule()
 	}
 	before := n.s.Stats().Pulls
@@ -54,7 +54,7 @@ func TestForgedPiece(t *testing.T) {
 	w.publishAndSettle(5)
 	n := w.nodes[3]
 	p := part{seq: 900, topic: []byte("t"), payload: []byte("forged")}
-	n.s.Take(w.now, wire.Piece{Origin: w.nodes[0].id, Generation: 1, Seq: 1000,
+	n.s.Take(w.Now, wire.Piece{Origin: w.nodes[0].ID(), Generation: 1, Seq: 1000,
 		Body: appendPart(nil, &p)})
 	n.schedule()
 	w.run(10*time.Second, nil)
@@ -78,14 +78,14 @@ func TestForgedStreams(t *testing.T) {
 	p := part{seq: 1, topic: []byte("t"), payload: payload(1000, 1)}
 	body := appendPart(nil, &p)
 	for i := range 40_000 {
-		n.s.Take(w.now, wire.Piece{Origin: member.ID(i + 1), Generation: uint64(i % 7),
+		n.s.Take(w.Now, wire.Piece{Origin: member.ID(i + 1), Generation: uint64(i % 7),
 			Seq: uint64(i%5000 + 1), Body: body})
 		if i%100 == 0 {
 			n.take(o, 1, real, uint64(i/100+1))
 		}
-		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[1])), wire.TypeHeads,
+		n.s.Receive(w.Now, plane.SenderOf(n.from(w.nodes[1])), wire.TypeHeads,
 			heads(wire.Head{Origin: member.ID(i*3 + 1), Generation: 1, Low: 1, High: 5}))
-		w.now = w.now.Add(time.Millisecond)
+		w.Now = w.Now.Add(time.Millisecond)
 	}
 	st := n.s.Stats()
 	if st.Streams > MaxStreams || st.Held > 16384 || st.Bytes > 8<<20 ||
@@ -94,7 +94,7 @@ func TestForgedStreams(t *testing.T) {
 	}
 	got := 0
 	for _, m := range n.got {
-		if m.Origin == o.id {
+		if m.Origin == o.ID() {
 			got++
 		}
 	}
@@ -112,7 +112,7 @@ func TestForgedSequences(t *testing.T) {
 	p := part{seq: 1, topic: []byte("t")}
 	body := appendPart(nil, &p)
 	for i := range uint64(100_000) {
-		n.s.Take(w.now, wire.Piece{Origin: 99, Generation: 1, Seq: i*i*7919 + 2, Body: body})
+		n.s.Take(w.Now, wire.Piece{Origin: 99, Generation: 1, Seq: i*i*7919 + 2, Body: body})
 	}
 	st := n.s.find(99, 1)
 	if len(st.pages) > Ahead/pageSize+1 || n.s.Stats().Beyond == 0 {
@@ -165,15 +165,15 @@ func TestServeIsBounded(t *testing.T) {
 	for range 3 {
 		n.publish("t", payload(MaxPayload, 1))
 	}
-	pull := wire.BeginPull(nil, &wire.Pull{Ticket: 1, Origin: n.id, Generation: 1,
+	pull := wire.BeginPull(nil, &wire.Pull{Ticket: 1, Origin: n.ID(), Generation: 1,
 		Limit: 1<<32 - 1})
 	pull = wire.Body(wire.EndPull(wire.AppendRun(pull, 0, wire.Run{From: 1, To: 1<<64 - 1}), 0))
 	page := wire.Body(wire.AppendAsk(nil, wire.Ask{All: true}))
 	before := w.bytes
 	for range 1000 {
-		n.s.Receive(w.now, plane.SenderOf(n.from(o)), wire.TypePull, pull)
-		n.s.Receive(w.now, plane.SenderOf(n.from(o)), wire.TypeAsk, page)
-		w.now = w.now.Add(time.Millisecond)
+		n.s.Receive(w.Now, plane.SenderOf(n.from(o)), wire.TypePull, pull)
+		n.s.Receive(w.Now, plane.SenderOf(n.from(o)), wire.TypeAsk, page)
+		w.Now = w.Now.Add(time.Millisecond)
 	}
 	if got := w.bytes - before; got > 3<<19 {
 		t.Errorf("%d bytes in a second", got)
@@ -208,16 +208,16 @@ func FuzzReceive(f *testing.F) {
 			w.lossAll = 1
 			n := w.nodes[2]
 			if newcomer {
-				n.s.Joined(w.now, n.from(w.nodes[0]), 0)
+				n.s.Joined(w.Now, n.from(w.nodes[0]), 0)
 			}
 			n.take(w.nodes[0], 1, pieces(1, 2, 1, 1), 1, 2, 5)
-			w.now = w.now.Add(40 * time.Millisecond)
-			n.s.Wake(w.now)
+			w.Now = w.Now.Add(40 * time.Millisecond)
+			n.s.Wake(w.Now)
 			for range 3 {
 				if _, pieces, ok := wire.ReadCarry(body); kind%6 == 5 && ok {
-					n.s.Take(w.now, pieces.Next())
+					n.s.Take(w.Now, pieces.Next())
 				}
-				n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[0])), wire.Type(0x38+kind%6), body)
+				n.s.Receive(w.Now, plane.SenderOf(n.from(w.nodes[0])), wire.Type(0x38+kind%6), body)
 			}
 			wakeAll(t, w, n)
 			n.checkSums()
@@ -232,10 +232,10 @@ func wakeAll(t *testing.T, w *world, n *node) {
 		if d == mono.Never {
 			return
 		}
-		w.now = max(w.now, d)
-		n.s.Wake(w.now)
-		if n.s.Deadline() <= w.now {
-			t.Fatalf("woken at %v and due again at %v", w.now, n.s.Deadline())
+		w.Now = max(w.Now, d)
+		n.s.Wake(w.Now)
+		if n.s.Deadline() <= w.Now {
+			t.Fatalf("woken at %v and due again at %v", w.Now, n.s.Deadline())
 		}
 	}
 }
@@ -249,7 +249,7 @@ func TestAllocations(t *testing.T) {
 	seq := uint64(0)
 	take := func() {
 		seq++
-		n.s.Take(w.now, wire.Piece{Origin: o.id, Generation: 1, Seq: seq, Body: bodies[seq-1]})
+		n.s.Take(w.Now, wire.Piece{Origin: o.ID(), Generation: 1, Seq: seq, Body: bodies[seq-1]})
 	}
 	for range 5000 {
 		take()
@@ -258,7 +258,7 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("%v allocations for a piece", a)
 	}
 	again := func() {
-		n.s.Take(w.now, wire.Piece{Origin: o.id, Generation: 1, Seq: seq - 5,
+		n.s.Take(w.Now, wire.Piece{Origin: o.ID(), Generation: 1, Seq: seq - 5,
 			Body: bodies[0]})
 	}
 	if a := testing.AllocsPerRun(1000, again); a > 0 {
@@ -269,7 +269,7 @@ func TestAllocations(t *testing.T) {
 	probe := func() {
 		n.s.telling.add(n.s.list[0])
 		n.s.AppendHeads(buf, 1000)
-		n.s.Receive(w.now, plane.SenderOf(n.from(o)), wire.TypeHeads, told)
+		n.s.Receive(w.Now, plane.SenderOf(n.from(o)), wire.TypeHeads, told)
 	}
 	if a := testing.AllocsPerRun(1000, probe); a > 0 {
 		t.Errorf("%v allocations for the heads on a probe", a)

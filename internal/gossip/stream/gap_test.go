@@ -16,15 +16,14 @@ import (
 func gapped(t *testing.T, size int, low, high uint64) (w *world, dead, n, x *node) {
 	w = newWorld(t, 3, size, Config{})
 	w.quiet = true
-	dead = &node{w: w, name: "dead", id: member.IDOf("dead"), generation: 1, asleep: true}
-	w.byID[dead.id] = dead
+	dead = w.dead()
 	for _, o := range w.nodes {
 		o.merge(dead, member.Left)
 	}
 	n, x = w.nodes[size-1], w.nodes[size-2]
-	w.blocked = func(from, to *node) bool { return from == x || to == x }
-	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
-		heads(wire.Head{Origin: dead.id, Generation: 1, Low: low, High: high}))
+	w.Cut = func(from, to *node) bool { return from == x || to == x }
+	n.s.Receive(w.Now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+		heads(wire.Head{Origin: dead.ID(), Generation: 1, Low: low, High: high}))
 	n.schedule()
 	return w, dead, n, x
 }
@@ -41,7 +40,7 @@ func TestSaidIsWaitedFor(t *testing.T) {
 		if len(n.lost) > 0 || len(n.got) != 1 {
 			t.Errorf("%d nodes: %q", size, n.events)
 		}
-		w.blocked = nil
+		w.Cut = nil
 		w.run(3*time.Second, nil)
 		if len(n.lost) > 0 || len(n.got) != 3 {
 			t.Errorf("%d nodes, in reach: %q", size, n.events)
@@ -56,7 +55,7 @@ func TestReturnedIsAskedFirst(t *testing.T) {
 		w, dead, n, x := gapped(t, size, 1, 1)
 		bodies := pieces(1, 1, 1)
 		n.merge(x, member.Failed)
-		dead.generation = 2
+		dead.Record.Generation = 2
 		for _, o := range w.nodes {
 			o.merge(dead, member.Alive)
 		}
@@ -68,8 +67,8 @@ func TestReturnedIsAskedFirst(t *testing.T) {
 		if len(n.lost) > 0 || len(n.got) != 1 {
 			t.Fatalf("%d nodes, while it is away: %q", size, n.events)
 		}
-		w.blocked = nil
-		x.generation = 2
+		w.Cut = nil
+		x.Record.Generation = 2
 		n.learn(x)
 		n.back(x)
 		for _, o := range w.nodes[:size/2] {
@@ -96,7 +95,7 @@ func TestDenialOfWhoLeft(t *testing.T) {
 		n.merge(o, member.Left)
 	}
 	w.run(2*time.Second, nil)
-	w.blocked = nil
+	w.Cut = nil
 	w.run(3*time.Second, nil)
 	if len(n.lost) > 0 || len(n.got) != 3 {
 		t.Errorf("%q", n.events)
@@ -111,7 +110,7 @@ func TestSaidIsNotPassedOver(t *testing.T) {
 	x.take(dead, 1, bodies, 5, 6, 7, 8, 9, 10)
 	n.schedule()
 	w.run(40*time.Second, nil)
-	w.blocked = nil
+	w.Cut = nil
 	w.run(3*time.Second, nil)
 	want := []string{"dead/1 1", "lost dead/1 2-4: 3 to 4"}
 	for i := 5; i <= 10; i++ {
@@ -140,7 +139,7 @@ func TestSaidAndNotGiven(t *testing.T) {
 		bodies := pieces(1, 1, 1, 1, 1, 1, 1, 1, 1)
 		n.take(dead, 1, bodies, c.seqs...)
 		n.schedule()
-		over := func() bool { return n.s.find(dead.id, 1).repair == nil }
+		over := func() bool { return n.s.find(dead.ID(), 1).repair == nil }
 		if took, ok := w.run(2*time.Minute, over); !ok || took < c.least || took > c.most {
 			t.Errorf("%s: after %v: %q", c.what, took, n.events)
 		}
@@ -157,15 +156,15 @@ func TestLaterGapIsWaitedFor(t *testing.T) {
 	w.run(30*time.Second, nil)
 	x.take(dead, 1, bodies, 4, 5)
 	n.take(dead, 1, bodies, 5)
-	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
-		heads(wire.Head{Origin: dead.id, Generation: 1, Low: 4, High: 5}))
+	n.s.Receive(w.Now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+		heads(wire.Head{Origin: dead.ID(), Generation: 1, Low: 4, High: 5}))
 	n.schedule()
 	w.run(50*time.Second, nil)
 	want := []string{"dead/1 1", "lost dead/1 2-2: 1 to 2", "dead/1 3"}
 	if !slices.Equal(n.events, want) {
 		t.Errorf("50 s after the second hole: %q, want %q", n.events, want)
 	}
-	w.blocked = nil
+	w.Cut = nil
 	w.run(3*time.Second, nil)
 	if want = append(want, "dead/1 4", "dead/1 5"); !slices.Equal(n.events, want) {
 		t.Errorf("in reach: %q, want %q", n.events, want)
@@ -184,9 +183,9 @@ func TestUnaskedIsBelieved(t *testing.T) {
 	if n.s.Stats().Unproven == 0 {
 		t.Fatal("the claim is not given up")
 	}
-	w.blocked = nil
-	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
-		heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+	w.Cut = nil
+	n.s.Receive(w.Now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+		heads(wire.Head{Origin: dead.ID(), Generation: 1, Low: 1, High: 3}))
 	n.schedule()
 	w.run(4*time.Second, nil)
 	if len(n.lost) > 0 || len(n.got) != 3 {
@@ -238,12 +237,12 @@ func TestDeliveredIsLetGo(t *testing.T) {
 	w.run(30*time.Second, nil)
 	n.take(dead, 1, bodies, 1, 3)
 	x.take(dead, 1, bodies, 1, 2, 3)
-	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
-		heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+	n.s.Receive(w.Now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+		heads(wire.Head{Origin: dead.ID(), Generation: 1, Low: 1, High: 3}))
 	n.take(dead, 2, bodies, 2)
 	n.schedule()
 	w.run(40*time.Second, nil)
-	w.blocked = nil
+	w.Cut = nil
 	w.run(3*time.Second, nil)
 	want := []string{"dead/2 1", "dead/1 1", "dead/1 2", "dead/1 3", "dead/2 2"}
 	if !slices.Equal(n.events, want) {
@@ -263,7 +262,7 @@ func TestShownIsNotGivenUp(t *testing.T) {
 	if want := []string{"dead/1 1"}; !slices.Equal(n.events, want) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
-	w.blocked = nil
+	w.Cut = nil
 	w.run(3*time.Second, nil)
 	if want := []string{"dead/1 1", "dead/1 2", "dead/1 3"}; !slices.Equal(n.events, want) {
 		t.Errorf("in reach: got %q, want %q", n.events, want)
@@ -278,29 +277,29 @@ func TestOutdatedDenial(t *testing.T) {
 		had  []uint64
 	}{{"nothing", nil}, {"what comes before", []uint64{1}}, {"what comes after", []uint64{3}}} {
 		w, dead, n, x := gapped(t, 12, 3, 3)
-		reach := w.blocked
-		w.blocked = nil
+		reach := w.Cut
+		w.Cut = nil
 		bodies := pieces(1, 1, 1)
 		n.take(dead, 1, bodies, 1, 3)
 		x.take(dead, 1, bodies, c.had...)
 		n.schedule()
-		r := n.s.find(dead.id, 1).repair
+		r := n.s.find(dead.ID(), 1).repair
 		if _, ok := w.run(time.Second, func() bool {
 			return slices.Contains(r.denied,
-				x.id)
+				x.ID())
 		}); !ok {
 			t.Fatalf("%s: it was not asked", c.what)
 		}
-		w.blocked = reach
+		w.Cut = reach
 		x.take(dead, 1, bodies, 1, 2, 3)
-		n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
-			heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 3}))
+		n.s.Receive(w.Now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+			heads(wire.Head{Origin: dead.ID(), Generation: 1, Low: 1, High: 3}))
 		n.schedule()
 		w.run(40*time.Second, nil)
 		if want := []string{"dead/1 1"}; !slices.Equal(n.events, want) {
 			t.Errorf("%s: got %q, want %q", c.what, n.events, want)
 		}
-		w.blocked = nil
+		w.Cut = nil
 		w.run(3*time.Second, nil)
 		if want := []string{"dead/1 1", "dead/1 2", "dead/1 3"}; !slices.Equal(n.events, want) {
 			t.Errorf("%s, in reach: got %q, want %q", c.what, n.events, want)
@@ -328,13 +327,13 @@ func TestExisted(t *testing.T) {
 		w.quiet = true
 		o, n := w.nodes[0], w.nodes[1]
 		n.take(o, 1, pieces(1), 1)
-		st := n.s.find(o.id, 1)
-		n.s.gaps.claimed(w.now, st, 3)
+		st := n.s.find(o.ID(), 1)
+		n.s.gaps.claimed(w.Now, st, 3)
 		for i, high := range c.others {
-			st.repair.deny(w.nodes[2+i].id, 3, false, 1, high, false)
+			st.repair.deny(w.nodes[2+i].ID(), 3, false, 1, high, false)
 		}
 		if c.origin > 0 {
-			st.repair.deny(o.id, 3, false, 1, c.origin, true)
+			st.repair.deny(o.ID(), 3, false, 1, c.origin, true)
 		}
 		if !c.lives {
 			n.merge(o, member.Failed)
@@ -355,26 +354,26 @@ func TestOriginIsAskedFirst(t *testing.T) {
 		o := w.nodes[0]
 		o.publish("t", nil)
 		w.run(time.Second, nil)
-		w.blocked = func(from, to *node) bool { return from == o || to == o }
+		w.Cut = func(from, to *node) bool { return from == o || to == o }
 		o.publish("t", nil)
-		h := heads(wire.Head{Origin: o.id, Generation: 1, Low: 1, High: 2})
+		h := heads(wire.Head{Origin: o.ID(), Generation: 1, Low: 1, High: 2})
 		for _, n := range w.nodes[1:] {
-			n.s.Receive(w.now, plane.SenderOf(n.from(o)), wire.TypeHeads, h)
+			n.s.Receive(w.Now, plane.SenderOf(n.from(o)), wire.TypeHeads, h)
 			n.merge(o, state)
 			n.schedule()
 		}
 		w.run(10*time.Second, nil)
 		for _, n := range w.nodes[1:] {
-			if n.s.find(o.id, 1).repair == nil {
-				t.Fatalf("%v: %s gave up: %q", state, n.name, n.events)
+			if n.s.find(o.ID(), 1).repair == nil {
+				t.Fatalf("%v: %s gave up: %q", state, n.Record.Name, n.events)
 			}
 		}
-		w.blocked = nil
+		w.Cut = nil
 		w.run(3*time.Second, nil)
 		for _, n := range w.nodes[1:] {
 			if want := []string{"n000/1 1", "n000/1 2"}; state == member.Alive &&
 				!slices.Equal(n.events, want) {
-				t.Fatalf("%s got %q, want %q", n.name, n.events, want)
+				t.Fatalf("%s got %q, want %q", n.Record.Name, n.events, want)
 			}
 		}
 	}

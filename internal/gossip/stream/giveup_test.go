@@ -29,14 +29,14 @@ func TestOneDenialIsNotAll(t *testing.T) {
 		y.take(o, 1, bodies, 1, 3)
 		n.merge(o, state)
 		answered := false
-		w.blocked = func(from, to *node) bool {
+		w.Cut = func(from, to *node) bool {
 			first := from == y && to == n && !answered
 			answered = answered || first
 			return from == n && to != y || to == n && !first || from == y && to != n ||
 				to == y && from != n
 		}
-		n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[5])), wire.TypeHeads,
-			heads(wire.Head{Origin: o.id, Generation: 1, Low: 1, High: 2}))
+		n.s.Receive(w.Now, plane.SenderOf(n.from(w.nodes[5])), wire.TypeHeads,
+			heads(wire.Head{Origin: o.ID(), Generation: 1, Low: 1, High: 2}))
 		n.schedule()
 		for range 200 { // until it asks y
 			if w.run(100*time.Millisecond, nil); answered {
@@ -47,7 +47,7 @@ func TestOneDenialIsNotAll(t *testing.T) {
 		if !answered || len(n.lost) > 0 || len(n.got) != 1 {
 			t.Errorf("origin %s, while it is cut off: %t, %q", state, answered, n.events)
 		}
-		w.blocked = nil
+		w.Cut = nil
 		w.quiet = false
 		w.run(5*time.Second, nil)
 		if len(n.lost) > 0 || len(n.got) != 3 {
@@ -67,13 +67,13 @@ func TestOnlyWhatExpiredIsPassedOver(t *testing.T) {
 	n.schedule()
 	w.run(45*time.Second, nil)
 	x.take(dead, 1, bodies, 5, 6, 7)
-	n.s.Receive(w.now, plane.SenderOf(n.from(x)), wire.TypeHeads,
-		heads(wire.Head{Origin: dead.id, Generation: 1, Low: 1, High: 7}))
+	n.s.Receive(w.Now, plane.SenderOf(n.from(x)), wire.TypeHeads,
+		heads(wire.Head{Origin: dead.ID(), Generation: 1, Low: 1, High: 7}))
 	n.take(dead, 1, bodies, 7)
 	n.schedule()
 	w.run(16*time.Second, nil) // 62 s
-	w.blocked = nil
-	x.generation = 2
+	w.Cut = nil
+	x.Record.Generation = 2
 	n.learn(x)
 	n.back(x)
 	w.run(5*time.Second, nil)

@@ -1,16 +1,17 @@
 package stream
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/invariants"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/plane/planetest"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -22,20 +23,15 @@ import (
 const probeEvery = time.Second
 
 type world struct {
+	planetest.Net[*node]
 	tb      testing.TB
-	now     mono.Time
-	rng     *rand.Rand
 	latency time.Duration // one way; up to four times as much
 	loss    float64       // of fresh pieces
 	lossAll float64       // of everything else
-	double  float64
-	quiet   bool // no probes
+	quiet   bool          // no probes
 	cfg     Config
 	nodes   []*node
 	byID    map[member.ID]*node
-	queue   eventQueue
-	seq     int
-	blocked func(from, to *node) bool
 	longest int                                // datagrams of more bytes vanish; 0: none does
 	further func(from, to *node) time.Duration // one way, on top of latency; nil: nothing
 	onAsk   func(to *node)                     // a node is asked for its heads
@@ -43,42 +39,18 @@ type world struct {
 	packets, bytes int // of SendStream
 }
 
-type event struct {
-	at  mono.Time
-	seq int
-	do  func()
-}
-
-type eventQueue []event
-
-func (q eventQueue) Len() int { return len(q) }
-func (q eventQueue) Less(i, j int) bool {
-	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].seq < q[j].seq
-}
-func (q eventQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *eventQueue) Push(x any)   { *q = append(*q, x.(event)) }
-func (q *eventQueue) Pop() any {
-	old := *q
-	e := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return e
-}
-
 // node is the least of a node around a Streams.
 type node struct {
-	tight      bool             // a budget for another zone is spent
-	near       []topology.Place // of its zone, if there are several
-	w          *world
-	name, zone string
-	id         member.ID
-	generation uint64
-	table      *member.Table
-	rng        *rand.Rand
-	s          *Streams
-	asleep     bool
-	silent     bool // it notes nothing
-	room       int
-	narrow     bool // for all that it knows, full pieces do not pass
+	planetest.Node
+	planetest.Timer
+	tight  bool             // a budget for another zone is spent
+	near   []topology.Place // of its zone, if there are several
+	w      *world
+	s      *Streams
+	asleep bool
+	silent bool // it notes nothing
+	room   int
+	narrow bool // for all that it knows, full pieces do not pass
 
 	got      []Message
 	lost     []Lost
@@ -87,16 +59,19 @@ type node struct {
 	twins    int
 	kept     []wire.Piece
 	marks    map[[2]uint64]Mark
-	woken    mono.Time
 	heard    map[member.ID]mono.Time
 }
 
 var _ Host = (*node)(nil)
 
 func newWorld(tb testing.TB, seed uint64, n int, cfg Config) *world {
-	w := &world{
-		tb: tb, now: 1e12, rng: rand.New(rand.NewPCG(seed, 3)), latency: 250 * time.Microsecond,
-		cfg: cfg, byID: map[member.ID]*node{},
+	w := &world{tb: tb, latency: 250 * time.Microsecond, cfg: cfg, byID: map[member.ID]*node{}}
+	w.Now, w.Chance = 1e12, rand.New(rand.NewPCG(seed, 3))
+	w.Delay = func(from, to *node) (d time.Duration) {
+		if w.further != nil {
+			d = w.further(from, to)
+		}
+		return d + w.latency + time.Duration(w.Chance.Int64N(3*int64(w.latency)+1))
 	}
 	for range n {
 		w.add()
@@ -106,44 +81,36 @@ func newWorld(tb testing.TB, seed uint64, n int, cfg Config) *world {
 
 // add makes one more node, which all know at once.
 func (w *world) add() *node {
-	n := &node{
-		w: w, name: fmt.Sprintf("n%03d",
-			len(w.nodes)), rng: rand.New(rand.NewPCG(w.rng.Uint64(), 1)),
-		generation: 1, marks: map[[2]uint64]Mark{}, heard: map[member.ID]mono.Time{},
-		woken: mono.Never, room: wire.MinRoom - wire.HeaderSize,
-	}
-	n.id = member.IDOf(n.name)
-	n.table = new(member.Table)
+	i := len(w.nodes)
+	n := &node{w: w, room: wire.MinRoom - wire.HeaderSize, marks: map[[2]uint64]Mark{},
+		heard: map[member.ID]mono.Time{}, Node: planetest.Node{
+			Record: planetest.Record(fmt.Sprintf("n%03d", i), i),
+			Chance: rand.New(rand.NewPCG(w.Chance.Uint64(), 1)),
+		}}
 	n.s = New(n, w.cfg)
 	w.nodes = append(w.nodes, n)
-	w.byID[n.id] = n
+	w.byID[n.ID()] = n
 	for _, o := range w.nodes {
 		o.learn(n)
 		n.learn(o)
 	}
-	w.after(time.Duration(w.rng.Int64N(int64(probeEvery))), n.probe)
+	w.After(time.Duration(w.Chance.Int64N(int64(probeEvery))), n.probe)
+	return n
+}
+
+// dead returns a node that does nothing, and that no other knows yet.
+func (w *world) dead() *node {
+	n := &node{w: w, asleep: true, Node: planetest.Node{Record: planetest.Record("dead", 0)}}
+	w.byID[n.ID()] = n
 	return n
 }
 
 func (n *node) learn(o *node) { n.merge(o, member.Alive) }
 
-func (n *node) merge(o *node, state member.State) {
-	_, _, _, err := n.table.Merge(n.w.now, member.Fact{
-		Record: member.Share(member.Record{
-			Name: o.name, Generation: o.generation, Protocol: 1, Zone: o.zone,
-			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(len(o.name)), 1}), 7747),
-		}), State: state,
-	})
-	if err != nil {
-		n.w.tb.Fatal(err)
-	}
-}
+func (n *node) merge(o *node, state member.State) { n.Know(n.w.Now, &o.Node, state) }
 
-func (n *node) Self() member.ID      { return n.id }
-func (n *node) Generation() uint64   { return n.generation }
-func (n *node) Table() *member.Table { return n.table }
-func (n *node) Rand() *rand.Rand     { return n.rng }
-func (n *node) Room() int            { return n.room }
+func (n *node) Generation() uint64 { return n.Record.Generation }
+func (n *node) Room() int          { return n.room }
 
 func (n *node) Near() []topology.Place { return n.near }
 func (n *node) Short(member.ID) bool   { return false }
@@ -179,7 +146,7 @@ func (n *node) Lose(_ mono.Time, l Lost) {
 
 func (w *world) nameOf(id member.ID) string {
 	if n := w.byID[id]; n != nil {
-		return n.name
+		return n.Record.Name
 	}
 	return "somebody"
 }
@@ -194,38 +161,21 @@ func (n *node) Keep(_ mono.Time, p wire.Piece) {
 
 func (n *node) Mark(_ mono.Time, m Mark) { n.marks[[2]uint64{uint64(m.Origin), m.Generation}] = m }
 
-func (w *world) after(d time.Duration, f func()) {
-	w.seq++
-	heap.Push(&w.queue, event{at: w.now.Add(d), seq: w.seq, do: f})
-}
-
 // deliver hands messages to a node, later, unless they get lost.
 func (w *world) deliver(from, to *node, loss float64, messages []byte) {
-	if to == nil || w.rng.Float64() < loss || w.blocked != nil && w.blocked(from, to) ||
-		w.longest > 0 && len(messages) > w.longest {
+	if to == nil || w.longest > 0 && len(messages) > w.longest {
 		return
 	}
-	data := append([]byte(nil), messages...)
-	copies := 1
-	if w.rng.Float64() < w.double {
-		copies = 2
-	}
-	further := time.Duration(0)
-	if w.further != nil {
-		further = w.further(from, to)
-	}
-	for range copies {
-		w.after(further+w.latency+time.Duration(w.rng.Int64N(3*int64(w.latency)+1)),
-			func() { to.receive(from, data) })
-	}
+	data := slices.Clone(messages)
+	w.Send(from, to, loss, func() { to.receive(from, data) })
 }
 
 func (n *node) receive(from *node, messages []byte) {
 	if n.asleep {
 		return
 	}
-	n.heard[from.id] = n.w.now
-	m, known := n.table.Get(from.id)
+	n.heard[from.ID()] = n.w.Now
+	m, known := n.Members.Get(from.ID())
 	_, r, _ := wire.Open(append(wire.AppendHeader(nil, wire.Header{}), messages...))
 	probe, heads := false, false
 	for t, body, ok := r.Next(); ok; t, body, ok = r.Next() {
@@ -237,46 +187,43 @@ func (n *node) receive(from *node, messages []byte) {
 			n.w.deliver(n, from, n.w.lossAll, n.s.AppendHeads(wire.AppendAck(nil, 1), 200))
 		case t == wire.TypeCarry:
 			_, pieces, _ := wire.ReadCarry(body)
-			n.s.Take(n.w.now, pieces.Next())
+			n.s.Take(n.w.Now, pieces.Next())
 		default:
 			if t == wire.TypeAsk && n.w.onAsk != nil {
 				n.w.onAsk(n)
 			}
-			n.s.Receive(n.w.now, plane.SenderOf(m), t, body)
+			n.s.Receive(n.w.Now, plane.SenderOf(m), t, body)
 		}
 	}
 	if known && probe && !heads {
-		n.s.Headless(n.w.now, m)
+		n.s.Headless(n.w.Now, m)
 	}
 	n.schedule()
 }
 
-// schedule sees to a Wake at the deadline.
+// schedule sees to a turn at the deadline.
 func (n *node) schedule() {
-	d := n.s.Deadline()
-	if d == mono.Never || d >= n.woken && n.woken > n.w.now {
+	if invariants.On {
+		n.checkSums()
+	}
+	n.Arm(&n.w.Clock, n)
+}
+
+func (n *node) Deadline() mono.Time { return n.s.Deadline() }
+
+func (n *node) Wake(now mono.Time) {
+	if n.asleep {
 		return
 	}
-	n.woken = d
-	n.w.after(max(0, d.Sub(n.w.now)), func() {
-		if d == n.woken {
-			n.woken = mono.Never
-		}
-		if n.asleep {
-			return
-		}
-		if n.w.now >= n.s.Deadline() {
-			n.s.Wake(n.w.now)
-			if d := n.s.Deadline(); d <= n.w.now {
-				n.w.tb.Fatalf("%s: woken at %v and due again at %v", n.name, n.w.now, d)
-			}
-		}
-		n.schedule()
-	})
+	n.s.Wake(now)
+	if d := n.s.Deadline(); d <= now {
+		n.w.tb.Fatalf("%s: woken at %v and due again at %v", n.Record.Name, now, d)
+	}
+	n.schedule()
 }
 
 func (n *node) probe() {
-	n.w.after(probeEvery, n.probe)
+	n.w.After(probeEvery, n.probe)
 	if n.asleep || n.w.quiet {
 		return
 	}
@@ -288,8 +235,8 @@ func (n *node) probe() {
 // publish appends a message and sends its pieces to everybody, each once.
 func (n *node) publish(topic string, payload []byte) Published {
 	n.w.tb.Helper()
-	p, err := n.s.Append(n.w.now, topic, payload)
-	n.s.Sent(n.w.now, p.Generation, p.Last)
+	p, err := n.s.Append(n.w.Now, topic, payload)
+	n.s.Sent(n.w.Now, p.Generation, p.Last)
 	if err != nil {
 		n.w.tb.Fatal(err)
 	}
@@ -299,8 +246,8 @@ func (n *node) publish(topic string, payload []byte) Published {
 
 func (n *node) spread(p Published) {
 	for seq := p.First; seq <= p.Last; seq++ {
-		body, _ := n.s.Body(n.id, p.Generation, seq)
-		b := wire.BeginCarry(nil, &wire.Branch{Origin: n.id, Generation: p.Generation,
+		body, _ := n.s.Body(n.ID(), p.Generation, seq)
+		b := wire.BeginCarry(nil, &wire.Branch{Origin: n.ID(), Generation: p.Generation,
 			First: seq, Count: 1})
 		b = wire.EndCarry(wire.AppendBody(b, body), 0)
 		for _, o := range n.w.nodes {
@@ -308,7 +255,7 @@ func (n *node) spread(p Published) {
 				n.w.deliver(n, o, n.w.loss, b)
 			}
 		}
-		n.s.Closed(n.w.now, p.Generation, seq)
+		n.s.Closed(n.w.Now, p.Generation, seq)
 	}
 	n.schedule()
 }
@@ -317,27 +264,17 @@ func (n *node) sleep() { n.asleep = true }
 
 func (n *node) wake(gap time.Duration) {
 	n.asleep = false
-	n.s.Stalled(n.w.now, gap)
+	n.s.Stalled(n.w.Now, gap)
 	n.schedule()
 }
 
-// run goes on for a time, or until something holds, looked at every millisecond.
+// run goes on for a time, or until something holds.
 func (w *world) run(limit time.Duration, until func() bool) (took time.Duration, ok bool) {
-	start := w.now
-	for check := w.now; ; check = check.Add(time.Millisecond) {
-		for len(w.queue) > 0 && w.queue[0].at <= check {
-			e := heap.Pop(&w.queue).(event)
-			w.now = max(w.now, e.at)
-			e.do()
-		}
-		w.now = max(w.now, check)
-		if until != nil && until() {
-			return w.now.Sub(start), true
-		}
-		if w.now.Sub(start) >= limit {
-			return w.now.Sub(start), until == nil
-		}
+	if until == nil {
+		w.Run(limit)
+		return limit, true
 	}
+	return w.Until(limit, time.Millisecond, until)
 }
 
 // all says whether every node has got so many messages.
@@ -360,7 +297,7 @@ func (n *node) checkOrder() {
 	for _, m := range n.got {
 		k := [2]uint64{uint64(m.Origin), m.Generation}
 		if m.Seq != next[k]+1 {
-			n.w.tb.Errorf("%s got message %d after %d of one stream", n.name, m.Seq, next[k])
+			n.w.tb.Errorf("%s got message %d after %d of one stream", n.Record.Name, m.Seq, next[k])
 		}
 		next[k] = m.Seq
 	}

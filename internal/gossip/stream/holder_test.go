@@ -14,17 +14,17 @@ func TestNextLifeWaitsOnceForTheEnd(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	w.quiet = true
 	origin := w.nodes[0]
-	p, err := origin.s.Append(w.now, "t", make([]byte, 2000))
+	p, err := origin.s.Append(w.Now, "t", make([]byte, 2000))
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, _ := origin.s.Body(origin.id, 1, p.First)
+	body, _ := origin.s.Body(origin.ID(), 1, p.First)
 	for _, n := range w.nodes[1:] { // the rest of it never left
-		n.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body})
+		n.s.Take(w.Now, wire.Piece{Origin: origin.ID(), Generation: 1, Seq: p.First, Body: body})
 		n.schedule()
 	}
 	w.run(100*time.Millisecond, nil)
-	origin.generation, origin.s = 2, New(origin, w.cfg)
+	origin.Record.Generation, origin.s = 2, New(origin, w.cfg)
 	for _, n := range w.nodes {
 		n.learn(origin)
 	}
@@ -50,26 +50,26 @@ func TestWhoDoesNotAnswerIsAskedLast(t *testing.T) {
 		w := newWorld(t, seed, 6, Config{})
 		w.quiet = true
 		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[5]
-		p, _ := origin.s.Append(w.now, "t", []byte("x"))
-		body, _ := origin.s.Body(origin.id, 1, p.First)
-		piece := wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body}
+		p, _ := origin.s.Append(w.Now, "t", []byte("x"))
+		body, _ := origin.s.Body(origin.ID(), 1, p.First)
+		piece := wire.Piece{Origin: origin.ID(), Generation: 1, Seq: p.First, Body: body}
 		for _, o := range w.nodes {
 			if o != n && o != origin {
-				o.s.Take(w.now, piece)
+				o.s.Take(w.Now, piece)
 			}
 			if o != n && o != has {
 				o.sleep()
 			}
 		}
 		for _, o := range []*node{w.nodes[0], w.nodes[2], w.nodes[3], w.nodes[4], has} {
-			m, _ := n.table.Get(o.id)
-			n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+			m, _ := n.Members.Get(o.ID())
+			n.s.hear(w.Now, m, wire.Head{Origin: origin.ID(), Generation: 1, Low: 1, High: 1})
 		}
 		n.schedule()
 		asked := map[member.ID]int{}
-		w.blocked = func(from, to *node) bool {
+		w.Cut = func(from, to *node) bool {
 			if from == n {
-				asked[to.id]++
+				asked[to.ID()]++
 			}
 			return false
 		}
@@ -90,19 +90,19 @@ func TestWhoGotItSinceIsAskedAgain(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	w.quiet = true
 	origin, n, late := w.nodes[0], w.nodes[1], w.nodes[2]
-	p, _ := origin.s.Append(w.now, "t", []byte("x"))
-	body, _ := origin.s.Body(origin.id, 1, p.First)
-	m, _ := n.table.Get(origin.id)
+	p, _ := origin.s.Append(w.Now, "t", []byte("x"))
+	body, _ := origin.s.Body(origin.ID(), 1, p.First)
+	m, _ := n.Members.Get(origin.ID())
 	origin.sleep()
-	n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+	n.s.hear(w.Now, m, wire.Head{Origin: origin.ID(), Generation: 1, Low: 1, High: 1})
 	n.schedule()
 	w.run(1500*time.Millisecond, nil)
-	if st := n.s.find(origin.id, 1); len(n.got) > 0 || len(st.repair.denied) != 2 {
+	if st := n.s.find(origin.ID(), 1); len(n.got) > 0 || len(st.repair.denied) != 2 {
 		t.Fatalf("it got %d messages, %d deny", len(n.got), len(st.repair.denied))
 	}
-	late.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body})
-	m, _ = n.table.Get(late.id)
-	n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+	late.s.Take(w.Now, wire.Piece{Origin: origin.ID(), Generation: 1, Seq: p.First, Body: body})
+	m, _ = n.Members.Get(late.ID())
+	n.s.hear(w.Now, m, wire.Head{Origin: origin.ID(), Generation: 1, Low: 1, High: 1})
 	n.schedule()
 	if took, ok := w.run(3*time.Second, func() bool { return len(n.got) > 0 }); !ok {
 		t.Errorf("%s later it still lacks the message", took)
@@ -117,21 +117,21 @@ func TestWhoWasHeardIsAskedFirst(t *testing.T) {
 		w := newWorld(t, seed, 12, Config{})
 		w.quiet = true
 		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[7]
-		p, _ := origin.s.Append(w.now, "t", []byte("x"))
-		body, _ := origin.s.Body(origin.id, 1, p.First)
-		has.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body})
+		p, _ := origin.s.Append(w.Now, "t", []byte("x"))
+		body, _ := origin.s.Body(origin.ID(), 1, p.First)
+		has.s.Take(w.Now, wire.Piece{Origin: origin.ID(), Generation: 1, Seq: p.First, Body: body})
 		for _, o := range w.nodes {
 			if o != n && o != has {
 				o.sleep()
 			}
 		}
-		m, _ := n.table.Get(origin.id)
-		n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+		m, _ := n.Members.Get(origin.ID())
+		n.s.hear(w.Now, m, wire.Head{Origin: origin.ID(), Generation: 1, Low: 1, High: 1})
 		n.s.pulls.trips.measure(false, 600*time.Millisecond)
 		var speak func()
 		speak = func() {
-			n.heard[has.id] = w.now
-			w.after(500*time.Millisecond, speak)
+			n.heard[has.ID()] = w.Now
+			w.After(500*time.Millisecond, speak)
 		}
 		speak()
 		n.schedule()
@@ -149,26 +149,26 @@ func TestWhoIsHeardAgainIsAskedAgain(t *testing.T) {
 		w := newWorld(t, seed, 8, Config{})
 		w.quiet = true
 		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[7]
-		p, _ := origin.s.Append(w.now, "t", []byte("x"))
-		body, _ := origin.s.Body(origin.id, 1, p.First)
-		has.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body})
+		p, _ := origin.s.Append(w.Now, "t", []byte("x"))
+		body, _ := origin.s.Body(origin.ID(), 1, p.First)
+		has.s.Take(w.Now, wire.Piece{Origin: origin.ID(), Generation: 1, Seq: p.First, Body: body})
 		for _, o := range w.nodes {
 			if o != n && o != has {
 				o.sleep()
 			}
 		}
 		cut := true
-		w.blocked = func(from, to *node) bool { return cut && from == has }
-		m, _ := n.table.Get(origin.id)
-		n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+		w.Cut = func(from, to *node) bool { return cut && from == has }
+		m, _ := n.Members.Get(origin.ID())
+		n.s.hear(w.Now, m, wire.Head{Origin: origin.ID(), Generation: 1, Low: 1, High: 1})
 		n.s.pulls.trips.measure(false, 600*time.Millisecond)
 		n.schedule()
 		w.run(20*time.Second, nil)
 		cut = false
 		var speak func()
 		speak = func() {
-			n.heard[has.id] = w.now
-			w.after(500*time.Millisecond, speak)
+			n.heard[has.ID()] = w.Now
+			w.After(500*time.Millisecond, speak)
 		}
 		speak()
 		took, ok := w.run(time.Minute, func() bool { return len(n.got) > 0 })
@@ -185,22 +185,22 @@ func TestOriginThatDoesNotAnswerIsAskedLast(t *testing.T) {
 		w := newWorld(t, seed, 9, Config{})
 		w.quiet = true
 		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[8]
-		p, _ := origin.s.Append(w.now, "t", []byte("x"))
-		body, _ := origin.s.Body(origin.id, 1, p.First)
-		has.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: p.First, Body: body})
+		p, _ := origin.s.Append(w.Now, "t", []byte("x"))
+		body, _ := origin.s.Body(origin.ID(), 1, p.First)
+		has.s.Take(w.Now, wire.Piece{Origin: origin.ID(), Generation: 1, Seq: p.First, Body: body})
 		origin.sleep()
 		for _, o := range w.nodes[5:8] {
 			o.sleep()
 		}
 		times := 0
-		w.blocked = func(from, to *node) bool {
+		w.Cut = func(from, to *node) bool {
 			if from == n && to == origin {
 				times++
 			}
 			return false
 		}
-		m, _ := n.table.Get(origin.id)
-		n.s.hear(w.now, m, wire.Head{Origin: origin.id, Generation: 1, Low: 1, High: 1})
+		m, _ := n.Members.Get(origin.ID())
+		n.s.hear(w.Now, m, wire.Head{Origin: origin.ID(), Generation: 1, Low: 1, High: 1})
 		n.schedule()
 		took, ok := w.run(time.Minute, func() bool { return len(n.got) > 0 })
 		if !ok || times > 1 {

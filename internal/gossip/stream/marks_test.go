@@ -15,7 +15,7 @@ import (
 func (n *node) crowd(first, count int) {
 	body := appendPart(nil, &part{seq: 1, topic: []byte("t"), payload: []byte("x")})
 	for i := range count {
-		n.s.Take(n.w.now, wire.Piece{Origin: member.ID(first + i), Generation: 1, Seq: 1,
+		n.s.Take(n.w.Now, wire.Piece{Origin: member.ID(first + i), Generation: 1, Seq: 1,
 			Body: body})
 	}
 }
@@ -24,7 +24,7 @@ func (n *node) crowd(first, count int) {
 func (n *node) often(o *node) map[uint64]int {
 	seen := map[uint64]int{}
 	for _, m := range n.got {
-		if m.Origin == o.id {
+		if m.Origin == o.ID() {
 			seen[m.Seq]++
 		}
 	}
@@ -53,7 +53,7 @@ func TestMoreOriginsThanStreams(t *testing.T) {
 	o.publish("t", []byte("2"))
 	w.run(2*time.Second, nil)
 	r.crowd(1000, 3*MaxStreams)
-	if r.s.find(o.id, 1) != nil {
+	if r.s.find(o.ID(), 1) != nil {
 		t.Fatal("the stream did not make way")
 	}
 	o.publish("t", []byte("3"))
@@ -74,7 +74,7 @@ func TestForgottenAndMetAgain(t *testing.T) {
 			o.publish("t", fmt.Append(nil, i))
 		}
 		w.run(30*time.Second, nil)
-		r.s.Forget(r.w.now, o.id)
+		r.s.Forget(r.w.Now, o.ID())
 		w.run(2*time.Second, nil)
 		o.publish("t", []byte("after"))
 		w.run(20*time.Second, nil)
@@ -88,10 +88,10 @@ func TestForgetWithAHole(t *testing.T) {
 	w.quiet = true
 	r, o := w.nodes[0], w.nodes[1]
 	r.take(o, 1, pieces(1, 1, 1, 1), 1)
-	st := r.s.find(o.id, 1)
+	st := r.s.find(o.ID(), 1)
 	st.passOver(3, 0)
-	r.s.Forget(r.w.now, o.id)
-	if m, ok := r.s.marks.Take(life{o.id, 1}); !ok || m.next != 2 || m.seq != 1 {
+	r.s.Forget(r.w.Now, o.ID())
+	if m, ok := r.s.marks.Take(life{o.ID(), 1}); !ok || m.next != 2 || m.seq != 1 {
 		t.Errorf("it is remembered up to %+v", m)
 	}
 }
@@ -103,11 +103,11 @@ func TestLostOfWhatIsMetAgain(t *testing.T) {
 	w.quiet = true
 	r, o, bodies := w.nodes[0], w.nodes[1], pieces(1, 1, 1, 3, 1)
 	r.take(o, 1, bodies, 1, 2, 3)
-	r.s.Forget(r.w.now, o.id)
+	r.s.Forget(r.w.Now, o.ID())
 	r.take(o, 1, bodies, 7)
-	st := r.s.find(o.id, 1)
+	st := r.s.find(o.ID(), 1)
 	st.passOver(7, 0)
-	r.s.deliver(w.now, st, false)
+	r.s.deliver(w.Now, st, false)
 	want := []string{"n001/1 1", "n001/1 2", "n001/1 3", "lost n001/1 4-6: 1 to 4", "n001/1 5"}
 	if !slices.Equal(r.events, want) {
 		t.Errorf("got %q, want %q", r.events, want)
@@ -121,7 +121,7 @@ func TestRestoreManyMarks(t *testing.T) {
 	r, o := w.nodes[0], w.nodes[1]
 	bodies := pieces(1, 1, 1)
 	var all iter.Seq[Mark] = func(yield func(Mark) bool) {
-		if !yield(Mark{Origin: o.id, Generation: 1, Next: 3, Seq: 2}) {
+		if !yield(Mark{Origin: o.ID(), Generation: 1, Next: 3, Seq: 2}) {
 			return
 		}
 		for i := range 3 * MaxStreams {
@@ -130,7 +130,7 @@ func TestRestoreManyMarks(t *testing.T) {
 			}
 		}
 	}
-	r.s.Restore(w.now, all, func(func(wire.Piece) bool) {})
+	r.s.Restore(w.Now, all, func(func(wire.Piece) bool) {})
 	r.take(o, 1, bodies, 1, 2, 3)
 	r.crowd(1, 3*MaxStreams)
 	if want := []string{"n001/1 3"}; !slices.Equal(r.events, want) {

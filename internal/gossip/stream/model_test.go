@@ -30,7 +30,7 @@ type model struct {
 }
 
 func (m *model) tracef(format string, args ...any) {
-	m.trace = append(m.trace, fmt.Sprintf("%v ", time.Duration(m.now-1e12))+fmt.Sprintf(format,
+	m.trace = append(m.trace, fmt.Sprintf("%v ", time.Duration(m.Now-1e12))+fmt.Sprintf(format,
 		args...))
 }
 
@@ -64,13 +64,14 @@ func (m *model) report(seed uint64) {
 
 func runModel(t *testing.T, seed uint64, cfg Config) *model {
 	m := &model{world: newWorld(t, seed, 3+int(seed%6), cfg), published: map[streamKey][][]byte{}}
-	m.loss, m.lossAll, m.double = m.rng.Float64()*0.6, m.rng.Float64()*0.3, m.rng.Float64()*0.2
-	m.latency = time.Duration(1+m.rng.IntN(20)) * time.Millisecond
+	rng := m.Chance
+	m.loss, m.lossAll, m.Twice = rng.Float64()*0.6, rng.Float64()*0.3, rng.Float64()*0.2
+	m.latency = time.Duration(1+m.Chance.IntN(20)) * time.Millisecond
 	for range 150 {
 		m.step()
-		m.run(time.Duration(m.rng.IntN(100))*time.Millisecond, nil)
+		m.run(time.Duration(m.Chance.IntN(100))*time.Millisecond, nil)
 	}
-	m.blocked = nil
+	m.Cut = nil
 	for _, n := range m.nodes {
 		if n.asleep {
 			m.wakeUp(n)
@@ -86,54 +87,56 @@ func runModel(t *testing.T, seed uint64, cfg Config) *model {
 
 // step does one thing at random.
 func (m *model) step() {
-	n := m.nodes[m.rng.IntN(len(m.nodes))]
-	switch k := m.rng.IntN(40); {
+	n := m.nodes[m.Chance.IntN(len(m.nodes))]
+	switch k := m.Chance.IntN(40); {
 	case n.asleep:
 		if k < 12 {
 			m.wakeUp(n)
 		}
 	case k < 30:
-		size := m.rng.IntN(200)
+		size := m.Chance.IntN(200)
 		if k < 3 {
-			size = m.rng.IntN(60_000)
+			size = m.Chance.IntN(60_000)
 		}
-		m.put(n, payload(size, byte(m.rng.Uint32())))
+		m.put(n, payload(size, byte(m.Chance.Uint32())))
 	case k < 33:
 		n.sleep()
-		m.tracef("%s sleeps", n.name)
-	case k < 35 && n.generation < MaxLives:
+		m.tracef("%s sleeps", n.Record.Name)
+	case k < 35 && n.Record.Generation < MaxLives:
 		m.restart(n)
-	case k < 37 && m.blocked == nil:
-		cut := m.rng.IntN(len(m.nodes))
+	case k < 37 && m.Cut == nil:
+		cut := m.Chance.IntN(len(m.nodes))
 		m.tracef("cut at %d", cut)
-		m.blocked = func(from, to *node) bool {
+		m.Cut = func(from, to *node) bool {
 			return slices.Index(m.nodes, from) < cut != (slices.Index(m.nodes, to) < cut)
 		}
-	case m.blocked != nil:
+	case m.Cut != nil:
 		m.tracef("healed")
-		m.blocked = nil
+		m.Cut = nil
 	}
 }
 
 func (m *model) put(n *node, b []byte) {
 	p := n.publish("topic", b)
-	key := streamKey{n.id, p.Generation}
+	key := streamKey{n.ID(), p.Generation}
 	m.published[key] = append(m.published[key], b)
 	if uint64(len(m.published[key])) != p.Seq {
-		m.tb.Errorf("%s published message %d as number %d", n.name, len(m.published[key]), p.Seq)
+		m.tb.Errorf("%s published message %d as number %d", n.Record.Name,
+			len(m.published[key]), p.Seq)
 	}
-	m.tracef("%s/%d publishes %d, pieces %d to %d", n.name, p.Generation, p.Seq, p.First, p.Last)
+	m.tracef("%s/%d publishes %d, pieces %d to %d", n.Record.Name, p.Generation, p.Seq,
+		p.First, p.Last)
 }
 
 func (m *model) wakeUp(n *node) {
 	n.wake(3 * time.Second)
-	m.tracef("%s wakes", n.name)
+	m.tracef("%s wakes", n.Record.Name)
 }
 
 // restart has a node start again, with what it kept.
 func (m *model) restart(n *node) {
-	n.generation++
-	m.tracef("%s starts again as %d", n.name, n.generation)
+	n.Record.Generation++
+	m.tracef("%s starts again as %d", n.Record.Name, n.Record.Generation)
 	for _, o := range m.nodes {
 		o.merge(n, member.Alive)
 	}
@@ -150,9 +153,9 @@ func (m *model) restart(n *node) {
 		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Generation, b.Generation))
 	})
 	n.s = New(n, m.cfg)
-	n.s.Restore(m.now, slices.Values(marks), slices.Values(pieces))
+	n.s.Restore(m.Now, slices.Values(marks), slices.Values(pieces))
 	if by, ok := n.s.anybody(); ok {
-		n.s.Joined(m.now, by, 0)
+		n.s.Joined(m.Now, by, 0)
 	}
 	n.schedule()
 }
@@ -166,19 +169,19 @@ func (m *model) check() {
 			count[key]++
 			if list := m.published[key]; int(got.Seq) > len(list) ||
 				!bytes.Equal(list[got.Seq-1], got.Payload) {
-				m.tb.Errorf("%s got a message %d of %v that was never published", n.name,
+				m.tb.Errorf("%s got a message %d of %v that was never published", n.Record.Name,
 					got.Seq, key)
 			}
 		}
 		for key, list := range m.published {
 			if count[key] != len(list) {
-				m.tb.Errorf("%s got %d of the %d messages of %s/%d: %+v", n.name, count[key],
-					len(list), m.byID[key.origin].name,
+				m.tb.Errorf("%s got %d of the %d messages of %s/%d: %+v", n.Record.Name, count[key],
+					len(list), m.byID[key.origin].Record.Name,
 					key.generation, n.s.Stats())
 			}
 		}
 		if len(n.lost) > 0 {
-			m.tb.Errorf("%s lost %+v", n.name, n.lost)
+			m.tb.Errorf("%s lost %+v", n.Record.Name, n.lost)
 		}
 		n.checkSums()
 	}
@@ -206,7 +209,7 @@ func (m *model) account() {
 					next[key], most[key] = l.Seq, 0
 				}
 				if l.Seq != next[key] {
-					m.tb.Errorf("%s: a hole to %d, but %d are accounted for: %+v", n.name,
+					m.tb.Errorf("%s: a hole to %d, but %d are accounted for: %+v", n.Record.Name,
 						l.Seq, next[key], l)
 				}
 				continue
@@ -219,7 +222,7 @@ func (m *model) account() {
 			}
 			if next[key]++; g.Seq != next[key] || !bytes.Equal(m.published[key][g.Seq-1],
 				g.Payload) {
-				m.tb.Errorf("%s: message %d of %v, but %d are accounted for", n.name, g.Seq,
+				m.tb.Errorf("%s: message %d of %v, but %d are accounted for", n.Record.Name, g.Seq,
 					key, next[key])
 			}
 		}
@@ -230,38 +233,7 @@ func (m *model) account() {
 // checkSums counts again what a Streams counts as it goes.
 func (n *node) checkSums() {
 	n.w.tb.Helper()
-	s := n.s
-	held, size, hash, open := 0, 0, uint64(0), 0
-	for i, st := range s.list {
-		if i > 0 && s.list[i-1].compare(st.origin, st.generation) >= 0 {
-			n.w.tb.Errorf("the streams are out of order")
-		}
-		count := 0
-		for q, ok := st.after(0); ok; q, ok = st.after(q + 1) {
-			if count == 0 && st.low != q {
-				n.w.tb.Errorf("the lowest piece is %d, not %d", q, st.low)
-			}
-			count++
-			size += len(st.get(q))
-			if p := st.page(q); p.open>>(q%pageSize)&1 == 1 {
-				open++
-			}
-		}
-		if count != st.held {
-			n.w.tb.Errorf("%d pieces of a stream are held, not %d", count, st.held)
-		}
-		held += count
-		hash ^= st.item()
-	}
-	requests := 0
-	for _, st := range s.mending.list {
-		requests += len(st.repair.requests)
-	}
-	if held != s.held || size != s.bytes || hash != s.hash || open != s.window.count ||
-		requests != s.mending.inFlight {
-		n.w.tb.Errorf("%s: held %d, bytes %d, hash %x, open %d, in flight %d; counted %d, %d, "+
-			"%x, %d, %d",
-			n.name, s.held, s.bytes, s.hash, s.window.count, s.mending.inFlight,
-			held, size, hash, open, requests)
+	if err := n.s.Check(); err != nil {
+		n.w.tb.Errorf("%s: %v", n.Record.Name, err)
 	}
 }

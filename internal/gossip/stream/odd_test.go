@@ -49,7 +49,7 @@ func TestNewcomerIsNotAskedByAll(t *testing.T) {
 	w.nodes[3].publish("t", []byte("before"))
 	w.run(5*time.Second, w.all(1))
 	x := w.add()
-	x.s.Joined(w.now, x.from(w.nodes[7]), 0)
+	x.s.Joined(w.Now, x.from(w.nodes[7]), 0)
 	x.schedule()
 	w.run(time.Second, nil)
 	w.nodes[5].publish("t", []byte("after"))
@@ -99,7 +99,7 @@ func TestOddAmongThoseWithNothing(t *testing.T) {
 	}
 	for range 60 {
 		for _, n := range odd { // as the node tells with each of its probes
-			n.s.Probed(w.now)
+			n.s.Probed(w.Now)
 			n.schedule()
 		}
 		w.run(probeEvery, nil)
@@ -123,7 +123,7 @@ func TestUnknownOriginIsAskedForOnceKnown(t *testing.T) {
 	w := newWorld(t, 2, 8, Config{})
 	w.publishAndSettle(3)
 	x, origin := w.nodes[7], w.nodes[6]
-	x.table = new(member.Table)
+	x.Boot()
 	for _, o := range w.nodes {
 		if o != origin {
 			x.learn(o)
@@ -135,8 +135,8 @@ func TestUnknownOriginIsAskedForOnceKnown(t *testing.T) {
 		t.Fatalf("it has %d messages", len(x.got))
 	}
 	x.learn(origin)
-	m, _ := x.table.Get(origin.id)
-	x.s.Changed(w.now, member.Member{}, m)
+	m, _ := x.Members.Get(origin.ID())
+	x.s.Changed(w.Now, member.Member{}, m)
 	x.schedule()
 	if _, ok := w.run(3*time.Second, func() bool { return len(x.got) == 4 }); !ok {
 		t.Error("it does not get the message")

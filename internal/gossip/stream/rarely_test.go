@@ -15,18 +15,18 @@ func TestLackAmongTheDead(t *testing.T) {
 			n.asleep = true
 		}
 		x, origin := w.nodes[0], w.nodes[1]
-		w.blocked = func(from, to *node) bool { return from == origin && to == x }
+		w.Cut = func(from, to *node) bool { return from == origin && to == x }
 		for i := range living - 2 {
 			n := w.nodes[2+i]
 			var again func()
-			again = func() { n.publish("t", []byte("busy")); w.after(time.Second, again) }
-			w.after(time.Duration(i)*100*time.Millisecond, again)
+			again = func() { n.publish("t", []byte("busy")); w.After(time.Second, again) }
+			w.After(time.Duration(i)*100*time.Millisecond, again)
 		}
 		w.run(10*time.Second, nil)
 		origin.publish("t", []byte("lost on its way to one"))
 		has := func() bool {
 			for _, m := range x.got {
-				if m.Origin == origin.id {
+				if m.Origin == origin.ID() {
 					return true
 				}
 			}

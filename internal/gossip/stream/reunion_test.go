@@ -20,7 +20,7 @@ func (n *node) back(others ...*node) {
 		m := n.from(o)
 		before := m
 		before.State = member.Failed
-		n.s.Changed(n.w.now, before, m)
+		n.s.Changed(n.w.Now, before, m)
 	}
 	n.schedule()
 }
@@ -29,7 +29,7 @@ func (n *node) back(others ...*node) {
 func halves(t *testing.T, n, part int, cfg Config) (w *world, one, other []*node) {
 	w = newWorld(t, 6, n, cfg)
 	w.publishAndSettle(3)
-	w.blocked = func(from, to *node) bool {
+	w.Cut = func(from, to *node) bool {
 		return slices.Index(w.nodes, from) < part != (slices.Index(w.nodes, to) < part)
 	}
 	return w, w.nodes[:part], w.nodes[part:]
@@ -43,7 +43,7 @@ func TestReunion(t *testing.T) {
 			n.publish("t", []byte("apart"))
 		}
 		w.run(30*time.Second, nil)
-		w.blocked, w.quiet = nil, true
+		w.Cut, w.quiet = nil, true
 		w.run(2*time.Second, nil) // what was on its way
 		for _, n := range one {
 			n.back(other...)
@@ -67,14 +67,14 @@ func TestComparisonServesBoth(t *testing.T) {
 	one[0].publish("t", []byte("here"))
 	other[0].publish("t", []byte("there"))
 	w.run(30*time.Second, nil)
-	w.blocked, w.quiet = nil, true
+	w.Cut, w.quiet = nil, true
 	w.run(2*time.Second, nil)
-	one[3].s.with, one[3].s.reunion.due = other[3].id, w.now
-	one[3].s.at(w.now)
+	one[3].s.with, one[3].s.reunion.due = other[3].ID(), w.Now
+	one[3].s.at(w.Now)
 	one[3].schedule()
 	if _, ok := w.run(3*time.Second, w.all(5)); !ok {
 		for _, n := range w.nodes {
-			t.Errorf("%s has %d of 5", n.name, len(n.got))
+			t.Errorf("%s has %d of 5", n.Record.Name, len(n.got))
 		}
 	}
 }
@@ -101,11 +101,11 @@ func TestOneReturns(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	n, m := w.nodes[1], w.nodes[1].from(w.nodes[0])
 	before := m
-	w.nodes[0].generation = 2
+	w.nodes[0].Record.Generation = 2
 	n.learn(w.nodes[0])
 	before.State = member.Failed
-	n.s.Changed(w.now, before, n.from(w.nodes[0]))
-	if d := n.s.Deadline(); d <= w.now.Add(time.Second) {
+	n.s.Changed(w.Now, before, n.from(w.nodes[0]))
+	if d := n.s.Deadline(); d <= w.Now.Add(time.Second) {
 		t.Error("a life that begins is taken for a return")
 	}
 }
@@ -141,7 +141,7 @@ func TestExpiredUnseen(t *testing.T) {
 		one[1].publish("t", []byte("gone")) // it lives
 	}
 	w.run(40*time.Second, nil)
-	w.blocked = nil
+	w.Cut = nil
 	for _, n := range one {
 		n.back(other...)
 	}
@@ -156,14 +156,14 @@ func TestExpiredUnseen(t *testing.T) {
 	w.run(20*time.Second, nil)
 	for _, n := range other {
 		if !ok || len(n.lost) != 1 || n.lost[0].To-n.lost[0].From != 2 {
-			t.Errorf("%s was told of %+v", n.name, n.lost)
+			t.Errorf("%s was told of %+v", n.Record.Name, n.lost)
 		}
 	}
 	one[1].publish("t", []byte("goes on"))
 	w.run(5*time.Second, nil)
 	for _, n := range other {
 		if e := n.events[len(n.events)-1]; e != "n001/1 4" || len(n.lost) != 1 {
-			t.Errorf("%s: %q", n.name, n.events)
+			t.Errorf("%s: %q", n.Record.Name, n.events)
 		}
 	}
 }
@@ -188,7 +188,7 @@ func TestUnequalRetention(t *testing.T) {
 	for _, n := range w.nodes {
 		n.checkOrder()
 		if len(n.lost) > 0 {
-			t.Errorf("%s lost %+v", n.name, n.lost)
+			t.Errorf("%s lost %+v", n.Record.Name, n.lost)
 		}
 	}
 }
@@ -199,9 +199,9 @@ func TestCutShort(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	o, bodies := w.nodes[0], pieces(1, 4)
 	for _, n := range w.nodes[1:] {
-		o.generation = 1
+		o.Record.Generation = 1
 		n.take(o, 1, bodies, 1, 2, 3)
-		o.generation = 2
+		o.Record.Generation = 2
 		n.learn(o)
 		n.schedule()
 	}
@@ -216,7 +216,7 @@ func TestCutShort(t *testing.T) {
 	for _, n := range w.nodes[1:] {
 		if want := []string{"n000/1 1", "lost n000/1 2-5: 1 to 2",
 			"n000/2 1"}; !slices.Equal(n.events, want) {
-			t.Errorf("%s got %q, want %q", n.name, n.events, want)
+			t.Errorf("%s got %q, want %q", n.Record.Name, n.events, want)
 		}
 	}
 }
@@ -226,21 +226,21 @@ func TestCutShort(t *testing.T) {
 func TestNotCutShort(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	o, n := w.nodes[0], w.nodes[1]
-	p, err := o.s.Append(w.now, "t", payload(5000, 1)) // waits at its origin, for a budget
+	p, err := o.s.Append(w.Now, "t", payload(5000, 1)) // waits at its origin, for a budget
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, _ := o.s.Body(o.id, 1, 1)
-	o.s.Sent(w.now, 1, 1)
+	body, _ := o.s.Body(o.ID(), 1, 1)
+	o.s.Sent(w.Now, 1, 1)
 	for _, x := range w.nodes[1:] {
-		x.s.Take(w.now, wire.Piece{Origin: o.id, Generation: 1, Seq: 1, Body: body})
+		x.s.Take(w.Now, wire.Piece{Origin: o.ID(), Generation: 1, Seq: 1, Body: body})
 		x.schedule()
 	}
 	w.run(30*time.Second, nil)
 	if len(n.lost) > 0 || n.s.Stats().Pulls > 0 {
 		t.Errorf("lost %+v, %d requests", n.lost, n.s.Stats().Pulls)
 	}
-	o.s.Sent(w.now, 1, p.Last)
+	o.s.Sent(w.Now, 1, p.Last)
 	o.spread(p)
 	w.run(time.Second, nil)
 	if len(n.got) != 1 || len(n.lost) > 0 {
@@ -260,14 +260,14 @@ func TestRestIsLookedFor(t *testing.T) {
 	x.take(o, 1, bodies, 1, 2)
 	o.sleep() // nobody knows
 	took, ok := w.run(4*time.Second, func() bool {
-		if k := uint64(w.now.Sub(1e12)/(400*time.Millisecond)) + 1; k <= 8 {
+		if k := uint64(w.Now.Sub(1e12)/(400*time.Millisecond)) + 1; k <= 8 {
 			x.take(p, 1, others, k)
 			if n.take(p, 1, others, k)[0] {
 				w.deliver(x, n, 0, x.s.AppendHeads(nil, wire.HeadsSize)) // no heads, but the hash
 			}
 			n.schedule()
 		}
-		return slices.ContainsFunc(n.got, func(m Message) bool { return m.Origin == o.id })
+		return slices.ContainsFunc(n.got, func(m Message) bool { return m.Origin == o.ID() })
 	})
 	if !ok || took > 2500*time.Millisecond || len(n.lost) > 0 {
 		t.Errorf("after %v: %q", took, n.events)
@@ -280,7 +280,7 @@ func TestOriginIsAskedBeforeLost(t *testing.T) {
 	w := newWorld(t, 1, 100, Config{})
 	w.quiet = true
 	o, n := w.nodes[0], w.nodes[1]
-	o.zone, o.generation = "far", 2
+	o.Record.Zone, o.Record.Generation = "far", 2
 	for _, x := range w.nodes[1:] {
 		x.learn(o)
 		m := n.from(x)
@@ -291,13 +291,13 @@ func TestOriginIsAskedBeforeLost(t *testing.T) {
 	for i := range 3 {
 		o.publish("t", fmt.Append(nil, i))
 	}
-	body, _ := o.s.Body(o.id, 2, 3)
-	n.s.Take(w.now, wire.Piece{Origin: o.id, Generation: 2, Seq: 3, Body: body})
+	body, _ := o.s.Body(o.ID(), 2, 3)
+	n.s.Take(w.Now, wire.Piece{Origin: o.ID(), Generation: 2, Seq: 3, Body: body})
 	n.schedule()
 	w.run(10*time.Second, nil)
-	st := n.s.find(o.id, 2)
+	st := n.s.find(o.ID(), 2)
 	if len(n.events) > 0 || st.repair == nil || len(st.repair.denied) < enoughDenied ||
-		slices.Contains(st.repair.denied, o.id) {
+		slices.Contains(st.repair.denied, o.ID()) {
 		t.Fatalf("%q; %+v", n.events, st.repair)
 	}
 	n.tight = false
@@ -313,10 +313,10 @@ func TestNewcomerBeginsAfter(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	w.publishAndSettle(10)
 	n := w.add()
-	n.s.Joined(w.now, n.from(w.nodes[1]), 0)
+	n.s.Joined(w.Now, n.from(w.nodes[1]), 0)
 	n.schedule()
 	w.run(time.Second, nil)
-	if st := n.s.find(w.nodes[0].id, 1); st == nil || st.next != 11 {
+	if st := n.s.find(w.nodes[0].ID(), 1); st == nil || st.next != 11 {
 		t.Fatalf("%+v", st)
 	}
 	w.nodes[0].publish("t", []byte("after"))
@@ -332,14 +332,14 @@ func TestNewcomerWhoseQuestionIsLate(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	w.publishAndSettle(10)
 	n := w.add()
-	w.blocked = func(from, to *node) bool { return from == n || to == n }
-	n.s.Joined(w.now, n.from(w.nodes[1]), 0)
+	w.Cut = func(from, to *node) bool { return from == n || to == n }
+	n.s.Joined(w.Now, n.from(w.nodes[1]), 0)
 	n.schedule()
 	for range 4 {
 		w.run(250*time.Millisecond, nil)
 		w.nodes[0].publish("t", []byte("meanwhile"))
 	}
-	w.blocked = nil
+	w.Cut = nil
 	w.run(5*time.Second, nil)
 	want := []string{"n000/1 11", "n000/1 12", "n000/1 13", "n000/1 14"}
 	if !slices.Equal(n.events, want) {
@@ -353,14 +353,14 @@ func TestFormerLifeFirst(t *testing.T) {
 	for _, answers := range []bool{true, false} {
 		w := newWorld(t, 1, 6, Config{})
 		r, o := w.nodes[1], w.nodes[0]
-		w.blocked = func(from, to *node) bool { return to == r }
+		w.Cut = func(from, to *node) bool { return to == r }
 		o.publish("t", []byte("first life"))
 		w.run(5*time.Millisecond, nil)
-		o.s, o.generation = New(o, w.cfg), 2
+		o.s, o.Record.Generation = New(o, w.cfg), 2
 		for _, n := range w.nodes {
 			n.learn(o)
 		}
-		w.blocked = func(from, to *node) bool { return !answers && from != o && to == r }
+		w.Cut = func(from, to *node) bool { return !answers && from != o && to == r }
 		o.publish("t", []byte("second life"))
 		took, _ := w.run(time.Second, func() bool { return len(r.got) > 0 })
 		if !answers {
@@ -383,9 +383,9 @@ func TestLostBeforeLaterLife(t *testing.T) {
 	w.quiet = true
 	n, o := w.nodes[1], w.nodes[0]
 	n.take(o, 1, pieces(1, 1), 1)
-	st := n.s.find(o.id, 1)
+	st := n.s.find(o.ID(), 1)
 	st.passOver(3, 0)
-	n.s.gaps.atEnd(w.now, st)
+	n.s.gaps.atEnd(w.Now, st)
 	n.take(o, 2, pieces(1), 1)
 	n.schedule()
 	w.run(5*time.Second, nil)
@@ -420,14 +420,14 @@ func TestNewcomerInTheMiddle(t *testing.T) {
 			if i >= 100 {
 				size = 5 * (wire.MaxPiece - 64)
 			}
-			p, err := o.s.Append(w.now, "t", make([]byte, size))
+			p, err := o.s.Append(w.Now, "t", make([]byte, size))
 			if err != nil {
 				t.Fatal(err)
 			}
-			o.s.Sent(w.now, 1, p.Last)
+			o.s.Sent(w.Now, 1, p.Last)
 		}
 		for seq := uint64(1); seq <= 110; seq++ {
-			body, ok := o.s.Body(o.id, 1, seq)
+			body, ok := o.s.Body(o.ID(), 1, seq)
 			if !ok {
 				t.Fatal(seq)
 			}
@@ -440,13 +440,13 @@ func TestNewcomerInTheMiddle(t *testing.T) {
 		by := n.from(seed)
 		if c.high == 0 {
 			by = member.Member{ID: 99}
-			w.blocked = func(from, to *node) bool { return true }
+			w.Cut = func(from, to *node) bool { return true }
 		}
-		n.s.Joined(w.now, by, 0)
+		n.s.Joined(w.Now, by, 0)
 		n.take(o, 1, bodies, c.heard...)
 		n.schedule()
 		w.run(4*time.Second, nil)
-		w.blocked = nil
+		w.Cut = nil
 		n.take(o, 1, bodies, 106, 109)
 		n.schedule()
 		w.run(5*time.Second, nil)
@@ -477,15 +477,15 @@ func TestNewcomerTakesTheFirstAnswer(t *testing.T) {
 		}
 		return 600 * time.Millisecond
 	}
-	n.s.Joined(w.now, n.from(w.nodes[1]), 0)
+	n.s.Joined(w.Now, n.from(w.nodes[1]), 0)
 	n.schedule()
 	w.run(50*time.Millisecond, nil)
-	n.s.Joined(w.now, n.from(w.nodes[2]), 0) // a second seed's welcome
+	n.s.Joined(w.Now, n.from(w.nodes[2]), 0) // a second seed's welcome
 	n.schedule()
 	w.loss = 1 // for nobody but the newcomer: the others get it by the first probe
 	w.nodes[0].publish("t", []byte("after"))
 	for _, o := range w.nodes[1:4] {
-		o.s.Take(w.now, w.nodes[0].kept[len(w.nodes[0].kept)-1])
+		o.s.Take(w.Now, w.nodes[0].kept[len(w.nodes[0].kept)-1])
 		o.schedule()
 	}
 	w.run(2*time.Second, nil)
@@ -508,7 +508,7 @@ func TestFounderGetsWhatIsHeld(t *testing.T) {
 	n := w.add()
 	n.s.Founded()
 	n.publish("t", []byte("its own"))
-	n.s.Joined(w.now, n.from(w.nodes[1]), 0)
+	n.s.Joined(w.Now, n.from(w.nodes[1]), 0)
 	n.schedule()
 	w.run(4*time.Second, nil)
 	w.nodes[1].publish("t", []byte("after"))
@@ -526,20 +526,20 @@ func TestSlowNewcomerAsksOthers(t *testing.T) {
 	w.quiet = true
 	n := w.add()
 	// the member that lets it in is not heard
-	w.blocked = func(_, to *node) bool { return to == w.nodes[1] }
-	n.s.Joined(w.now, n.from(w.nodes[1]), 0)
+	w.Cut = func(_, to *node) bool { return to == w.nodes[1] }
+	n.s.Joined(w.Now, n.from(w.nodes[1]), 0)
 	n.schedule()
 	for range 10 {
 		n.sleep()
 		w.run(100*time.Millisecond, nil)
 		n.asleep = false
-		n.s.Stalled(w.now, 100*time.Millisecond) // and its timers wait for what came meanwhile
+		n.s.Stalled(w.Now, 100*time.Millisecond) // and its timers wait for what came meanwhile
 		w.run(3*time.Millisecond, nil)
 	}
 	w.loss = 1 // nobody sends it to the newcomer
 	w.nodes[0].publish("t", []byte("after"))
 	for _, o := range w.nodes[1:4] {
-		o.s.Take(w.now, w.nodes[0].kept[len(w.nodes[0].kept)-1])
+		o.s.Take(w.Now, w.nodes[0].kept[len(w.nodes[0].kept)-1])
 		o.schedule()
 	}
 	w.run(time.Second, nil)

@@ -33,7 +33,7 @@ func pieces(sizes ...int) (bodies [][]byte) {
 func (n *node) take(origin *node, generation uint64, bodies [][]byte,
 	seqs ...uint64) (fresh []bool) {
 	for _, q := range seqs {
-		fresh = append(fresh, n.s.Take(n.w.now, wire.Piece{Origin: origin.id,
+		fresh = append(fresh, n.s.Take(n.w.Now, wire.Piece{Origin: origin.ID(),
 			Generation: generation, Seq: q, Body: bodies[q-1]}))
 	}
 	return fresh
@@ -84,12 +84,12 @@ func TestTakeSaysWhatIsNew(t *testing.T) {
 		[]bool{true, false, true, false, true, false, false}) {
 		t.Errorf("fresh: %v", got)
 	}
-	own, _ := n.s.Append(w.now, "t", []byte("mine"))
-	body, _ := n.s.Body(n.id, own.Generation, own.First)
+	own, _ := n.s.Append(w.Now, "t", []byte("mine"))
+	body, _ := n.s.Body(n.ID(), own.Generation, own.First)
 	for _, p := range []wire.Piece{
-		{Origin: n.id, Generation: 1, Seq: 1, Body: body}, // one's own
+		{Origin: n.ID(), Generation: 1, Seq: 1, Body: body}, // one's own
 		// forged as one's own
-		{Origin: n.id, Generation: 1, Seq: 9, Body: body},
+		{Origin: n.ID(), Generation: 1, Seq: 9, Body: body},
 		// of a life that nobody believes in
 		{Origin: 7, Generation: member.MaxGeneration + 1, Seq: 1, Body: body},
 		{Origin: 7, Generation: 1, Seq: Ahead + 1, Body: body}, // too far ahead
@@ -98,14 +98,14 @@ func TestTakeSaysWhatIsNew(t *testing.T) {
 		{Origin: 7, Generation: 1, Seq: 1, Body: []byte{1, 0, 0, 0}},
 		{Origin: 7, Generation: 1, Seq: 1, Body: append([]byte{1}, 0xff, 0x7, 1, 1, 'x')},
 	} {
-		if n.s.Take(w.now, p) {
+		if n.s.Take(w.Now, p) {
 			t.Errorf("%+v is taken", p)
 		}
 	}
-	if !n.s.Knows(w.nodes[0].id, 1, 3) || n.s.Knows(w.nodes[0].id, 1, 4) || n.s.Knows(7, 1, 1) {
+	if !n.s.Knows(w.nodes[0].ID(), 1, 3) || n.s.Knows(w.nodes[0].ID(), 1, 4) || n.s.Knows(7, 1, 1) {
 		t.Error("Knows is wrong")
 	}
-	if b, ok := n.s.Body(w.nodes[0].id, 1, 2); !ok || string(b) != string(bodies[1]) {
+	if b, ok := n.s.Body(w.nodes[0].ID(), 1, 2); !ok || string(b) != string(bodies[1]) {
 		t.Errorf("Body is %q", b)
 	}
 }
@@ -125,7 +125,7 @@ func TestLivesInOrder(t *testing.T) {
 	for g := range uint64(MaxLives + 3) {
 		n.take(o, 10+g, bodies, 1)
 	}
-	if from, to := n.s.lives(o.id); to-from != MaxLives {
+	if from, to := n.s.lives(o.ID()); to-from != MaxLives {
 		t.Errorf("%d lives are remembered", to-from)
 	}
 	if got := n.take(o, 6, bodies, 2); got[0] {
@@ -166,7 +166,7 @@ func TestPagesOfManyLives(t *testing.T) {
 				n.take(x, member.MaxGeneration-g, bodies, 1)
 			}
 		}
-		o.s.exchange.begin(w.now, n.id, true)
+		o.s.exchange.begin(w.Now, n.ID(), true)
 		o.schedule()
 		want := origins * MaxLives
 		if _, ok := w.run(10*time.Second, func() bool { return len(o.got) == want }); !ok {
@@ -187,13 +187,13 @@ func TestAppendRefuses(t *testing.T) {
 			ErrTooLarge},
 		{strings.Repeat("x", 255), MaxPayload, nil}, {"t", 0, nil},
 	} {
-		if _, err := s.Append(w.now, c.topic, make([]byte, c.payload)); !errors.Is(err, c.want) {
+		if _, err := s.Append(w.Now, c.topic, make([]byte, c.payload)); !errors.Is(err, c.want) {
 			t.Errorf("topic of %d, payload of %d bytes: %v, want %v", len(c.topic), c.payload,
 				err, c.want)
 		}
 	}
 	small := newWorld(t, 1, 1, Config{}).nodes[0]
-	p, err := small.s.Append(w.now, strings.Repeat("x", 255), make([]byte, MaxPayload))
+	p, err := small.s.Append(w.Now, strings.Repeat("x", 255), make([]byte, MaxPayload))
 	if err != nil || p.Last-p.First+1 > MaxParts || len(small.got) != 1 {
 		t.Errorf("the largest message in the smallest pieces: %+v, %v", p, err)
 	}
@@ -206,12 +206,12 @@ func TestPieces(t *testing.T) {
 	first, other := capacity("topic")
 	for _, size := range []int{0, 1, first - 1, first, first + 1, first + other, first +
 		other + 1, 100_000} {
-		p, err := n.s.Append(w.now, "topic", payload(size, 9))
+		p, err := n.s.Append(w.Now, "topic", payload(size, 9))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for q := p.First; q <= p.Last; q++ {
-			if b, _ := n.s.Body(n.id, p.Generation, q); len(b) > wire.MaxPiece {
+			if b, _ := n.s.Body(n.ID(), p.Generation, q); len(b) > wire.MaxPiece {
 				t.Errorf("a piece has %d bytes", len(b))
 			}
 		}
@@ -228,7 +228,7 @@ func TestWindow(t *testing.T) {
 	n := w.nodes[0]
 	var sent []Published
 	for {
-		p, err := n.s.Append(w.now, "t", payload(1000, 1))
+		p, err := n.s.Append(w.Now, "t", payload(1000, 1))
 		if err != nil {
 			if !errors.Is(err, ErrBackpressure) {
 				t.Fatal(err)
@@ -246,9 +246,9 @@ func TestWindow(t *testing.T) {
 	}
 	slices.Reverse(sent) // in any order, and twice
 	for i, p := range sent {
-		n.s.Closed(w.now, p.Generation, p.First)
-		n.s.Closed(w.now, p.Generation, p.First)
-		n.s.Closed(w.now, 99, p.First)
+		n.s.Closed(w.Now, p.Generation, p.First)
+		n.s.Closed(w.Now, p.Generation, p.First)
+		n.s.Closed(w.Now, 99, p.First)
 		if half := n.s.Stats().Open <= 50_000; half != (n.writable == 1) {
 			t.Fatalf("after %d are closed %d bytes are open, and Writable came %d times", i+1,
 				n.s.Stats().Open, n.writable)
@@ -257,7 +257,7 @@ func TestWindow(t *testing.T) {
 	if st := n.s.Stats(); st.Open != 0 || n.s.window.count != 0 || st.Backpressure != 1 {
 		t.Errorf("at the end: %+v", st)
 	}
-	if _, err := n.s.Append(w.now, "t", payload(MaxPayload, 1)); err != nil {
+	if _, err := n.s.Append(w.Now, "t", payload(MaxPayload, 1)); err != nil {
 		t.Errorf("a message larger than the window into an empty one: %v", err)
 	}
 }
@@ -267,8 +267,8 @@ func TestWindowOpensByAge(t *testing.T) {
 	w := newWorld(t, 1, 1, Config{Window: 10_000, Age: 10 * time.Second})
 	n := w.nodes[0]
 	for range 20 {
-		p, _ := n.s.Append(w.now, "t", payload(1000, 1))
-		n.s.Sent(w.now, p.Generation, p.Last)
+		p, _ := n.s.Append(w.Now, "t", payload(1000, 1))
+		n.s.Sent(w.Now, p.Generation, p.Last)
 	}
 	n.schedule()
 	w.run(11*time.Second, nil)
@@ -295,7 +295,7 @@ func TestRetention(t *testing.T) {
 		for i := range uint64(50) {
 			for _, o := range w.nodes[:2] {
 				p := part{seq: i + 1, topic: []byte("t"), payload: make([]byte, 95)}
-				n.s.Take(w.now, wire.Piece{Origin: o.id, Generation: 1, Seq: i + 1,
+				n.s.Take(w.Now, wire.Piece{Origin: o.ID(), Generation: 1, Seq: i + 1,
 					Body: appendPart(nil, &p)})
 			}
 		}
@@ -310,7 +310,7 @@ func TestRetention(t *testing.T) {
 			if c.held == 0 {
 				continue
 			}
-			low := n.s.find(o.id, 1).lowest()
+			low := n.s.find(o.ID(), 1).lowest()
 			if want := uint64(50 - c.held/2 + 1); low != want {
 				t.Errorf("%s: the first piece held is %d, want %d", c.name, low, want)
 			}
@@ -346,9 +346,7 @@ func TestLost(t *testing.T) {
 func testLost(t *testing.T, state member.State, least, most time.Duration) {
 	w := newWorld(t, 1, 5, Config{})
 	bodies := pieces(1, 1, 3, 2, 1, 1)
-	dead := &node{w: w, name: "dead", id: member.IDOf("dead"), generation: 1}
-	w.byID[dead.id] = dead
-	dead.asleep = true
+	dead := w.dead()
 	for _, n := range w.nodes {
 		n.merge(dead, state)
 		// 2, 3 (of which a part is here), 4 (too), and 5 are not whole anywhere
@@ -362,7 +360,7 @@ func testLost(t *testing.T, state member.State, least, most time.Duration) {
 	for _, n := range w.nodes {
 		if want := []string{"dead/1 1", "lost dead/1 2-8: 4 to 5",
 			"dead/1 6"}; !slices.Equal(mergeLost(n), want) {
-			t.Errorf("%s got %q, want %q", n.name, n.events, want)
+			t.Errorf("%s got %q, want %q", n.Record.Name, n.events, want)
 		}
 		if st := n.s.Stats(); st.Lost != 4 || st.Gapped != 0 {
 			t.Errorf("%+v", st)
@@ -372,8 +370,8 @@ func testLost(t *testing.T, state member.State, least, most time.Duration) {
 			if seq > 1 && seq < 9 {
 				want = wire.DutyTaken // the programs were not given it, nor will be
 			}
-			if v := n.s.Given(dead.id, 1, seq); v != want {
-				t.Errorf("%s says %d of piece %d, want %d", n.name, v, seq, want)
+			if v := n.s.Given(dead.ID(), 1, seq); v != want {
+				t.Errorf("%s says %d of piece %d, want %d", n.Record.Name, v, seq, want)
 			}
 		}
 	}
@@ -391,7 +389,7 @@ func mergeLost(n *node) (events []string) {
 		for i++; i < len(n.lost) && n.lost[i].From == l.To+1; i++ {
 			l.To, l.Seq, l.Count = n.lost[i].To, n.lost[i].Seq, l.Count+n.lost[i].Count
 		}
-		text := fmt.Sprintf("lost %s/%d %d-%d: %d to %d", n.w.byID[l.Origin].name,
+		text := fmt.Sprintf("lost %s/%d %d-%d: %d to %d", n.w.byID[l.Origin].Record.Name,
 			l.Generation, l.From, l.To, l.Count, l.Seq)
 		if !slices.Contains(events, text) && (len(events) == 0 ||
 			!strings.HasPrefix(events[len(events)-1], "lost")) {
@@ -406,15 +404,15 @@ func mergeLost(n *node) (events []string) {
 func TestFullPiecesArePulled(t *testing.T) {
 	w := newWorld(t, 1, 3, Config{})
 	n := w.nodes[2]
-	w.blocked = func(from, to *node) bool { return to == n }
+	w.Cut = func(from, to *node) bool { return to == n }
 	topic := strings.Repeat("x", wire.MaxTopic)
 	p := w.nodes[0].publish(topic, payload(20*wire.MaxPiece, 1))
-	body, _ := w.nodes[0].s.Body(w.nodes[0].id, 1, p.First+1)
+	body, _ := w.nodes[0].s.Body(w.nodes[0].ID(), 1, p.First+1)
 	if len(body) < wire.MaxPiece-bodyHead {
 		t.Fatalf("a full piece has %d bytes", len(body))
 	}
 	w.run(time.Second, nil)
-	w.blocked = nil
+	w.Cut = nil
 	if took, ok := w.run(5*time.Second, w.all(1)); !ok || n.s.Stats().TooLarge != 0 {
 		t.Errorf("after %v it has %d messages", took, len(n.got))
 	}
@@ -426,18 +424,18 @@ func TestTooLargePiece(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	// the origin is of another make, and gone
 	a, b, c, origin := w.nodes[0], w.nodes[1], w.nodes[2], w.nodes[3]
-	w.blocked = func(from, to *node) bool { return to == c }
+	w.Cut = func(from, to *node) bool { return to == c }
 	origin.sleep()
 	for seq, size := range []int{10, wire.MaxPiece + 100, 10} {
 		p := part{seq: uint64(seq + 1), topic: []byte("t"), payload: payload(size, 1)}
 		for _, n := range []*node{a, b} {
-			n.s.Take(w.now, wire.Piece{Origin: origin.id, Generation: 1, Seq: uint64(seq + 1),
+			n.s.Take(w.Now, wire.Piece{Origin: origin.ID(), Generation: 1, Seq: uint64(seq + 1),
 				Body: appendPart(nil, &p)})
 			n.schedule()
 		}
 	}
 	w.run(time.Second, nil)
-	w.blocked = nil
+	w.Cut = nil
 	for _, n := range w.nodes[:3] { // or its origin might come back with it
 		n.merge(origin, member.Left)
 	}
@@ -457,20 +455,20 @@ func TestTooLargePiece(t *testing.T) {
 func TestIsolatedLosesNothing(t *testing.T) {
 	w := newWorld(t, 1, 5, Config{})
 	n := w.nodes[4]
-	w.blocked = func(from, to *node) bool { return to == n }
+	w.Cut = func(from, to *node) bool { return to == n }
 	for range 10 {
 		w.nodes[0].publish("t", []byte("x"))
 	}
-	w.blocked = func(from, to *node) bool { return from == n || to == n }
-	body, _ := w.nodes[0].s.Body(w.nodes[0].id, 1, 10)
-	n.s.Take(w.now, wire.Piece{Origin: w.nodes[0].id, Generation: 1, Seq: 10, Body: body})
+	w.Cut = func(from, to *node) bool { return from == n || to == n }
+	body, _ := w.nodes[0].s.Body(w.nodes[0].ID(), 1, 10)
+	n.s.Take(w.Now, wire.Piece{Origin: w.nodes[0].ID(), Generation: 1, Seq: 10, Body: body})
 	n.schedule()
 	before := w.packets
 	w.run(50*time.Second, nil)
 	if len(n.lost) > 0 || w.packets-before > 200 {
 		t.Errorf("lost %v, after %d requests", n.lost, w.packets-before)
 	}
-	w.blocked = nil
+	w.Cut = nil
 	if took, ok := w.run(5*time.Second, w.all(10)); !ok {
 		t.Errorf("it has %d messages %v after it is back", len(n.got), took)
 	}
@@ -515,8 +513,8 @@ func TestNewcomer(t *testing.T) {
 	w.run(time.Second, nil)
 	w.loss = 0.3
 	n := w.add()
-	m, _ := n.table.Get(w.nodes[4].id)
-	n.s.Joined(w.now, m, 0)
+	m, _ := n.Members.Get(w.nodes[4].ID())
+	n.s.Joined(w.Now, m, 0)
 	n.schedule()
 	for i := range 40 {
 		// the first ones while it does not know yet; n003's stream is new
@@ -544,11 +542,11 @@ func TestNewcomerDecidesAlone(t *testing.T) {
 	w.quiet = true
 	bodies := pieces(slices.Repeat([]int{2}, 200)...)
 	n := w.nodes[2]
-	n.s.Joined(w.now, member.Member{ID: 99}, 0)
+	n.s.Joined(w.Now, member.Member{ID: 99}, 0)
 	// the second half of 50, 51, the first half of 52
 	n.take(w.nodes[0], 1, bodies, 100, 101, 102, 103)
 	n.take(w.nodes[1], 1, bodies, 3, 4)
-	w.blocked = func(from, to *node) bool { return true }
+	w.Cut = func(from, to *node) bool { return true }
 	n.schedule()
 	if len(n.got) > 0 {
 		t.Error("delivered before it is known where the streams begin")
@@ -558,7 +556,7 @@ func TestNewcomerDecidesAlone(t *testing.T) {
 	if want := []string{"n000/1 50", "n000/1 51"}; !slices.Equal(n.events, want) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
-	if st := n.s.find(w.nodes[1].id, 1); st.next != 1 {
+	if st := n.s.find(w.nodes[1].ID(), 1); st.next != 1 {
 		t.Errorf("the stream that is near its beginning begins at %d", st.next)
 	}
 }
@@ -568,16 +566,16 @@ func TestNewcomerDecidesAlone(t *testing.T) {
 func TestManyNewcomers(t *testing.T) {
 	w := newWorld(t, 3, 4, Config{})
 	w.publishAndSettle(20)
-	seed, _ := w.nodes[0].table.Get(w.nodes[1].id)
+	seed, _ := w.nodes[0].Members.Get(w.nodes[1].ID())
 	for range 60 {
 		w.add()
 	}
 	for i, n := range w.nodes[4:] {
 		by := seed
 		if i > 5 { // as if another newcomer had let it in
-			by, _ = n.table.Get(w.nodes[i-1].id)
+			by, _ = n.Members.Get(w.nodes[i-1].ID())
 		}
-		n.s.Joined(w.now, by, 0)
+		n.s.Joined(w.Now, by, 0)
 		n.schedule()
 	}
 	for range 10 {
@@ -592,8 +590,8 @@ func TestManyNewcomers(t *testing.T) {
 			}
 		}
 		if n2 != 10 || len(n.got) != 10 || len(n.lost) > 0 {
-			t.Errorf("%s got %d messages, %d of them new, and lost %v", n.name, len(n.got), n2,
-				n.lost)
+			t.Errorf("%s got %d messages, %d of them new, and lost %v", n.Record.Name,
+				len(n.got), n2, n.lost)
 		}
 	}
 }
@@ -614,27 +612,27 @@ func TestRestore(t *testing.T) {
 	w.run(time.Second, nil)
 
 	again := w.add()
-	again.generation = 2
+	again.Record.Generation = 2
 	var marks []Mark
 	for _, m := range n.marks {
 		marks = append(marks, m)
 	}
-	again.s.Restore(w.now, slices.Values(marks), slices.Values(n.kept))
+	again.s.Restore(w.Now, slices.Values(marks), slices.Values(n.kept))
 	if len(again.got) > 0 || again.s.Stats().Held != 11 {
 		t.Fatalf("after the start it delivered %d and holds %d", len(again.got),
 			again.s.Stats().Held)
 	}
-	m, _ := again.table.Get(w.nodes[0].id)
-	again.s.Joined(w.now, m, 0)
+	m, _ := again.Members.Get(w.nodes[0].ID())
+	again.s.Joined(w.Now, m, 0)
 	again.schedule()
 	if _, ok := w.run(5*time.Second, func() bool { return len(again.got) == 10 }); !ok {
 		t.Errorf("it got %q", again.events)
 	}
-	if b, ok := again.s.Body(n.id, 1, 1); !ok || !strings.Contains(string(b), "first life") {
+	if b, ok := again.s.Body(n.ID(), 1, 1); !ok || !strings.Contains(string(b), "first life") {
 		t.Error("it does not hold what it published in its first life")
 	}
 	for _, m := range again.got {
-		if m.Origin == w.nodes[0].id && m.Seq <= 10 {
+		if m.Origin == w.nodes[0].ID() && m.Seq <= 10 {
 			t.Errorf("message %d came again", m.Seq)
 		}
 	}
@@ -646,12 +644,12 @@ func TestRestoreDeliversWhatIsWhole(t *testing.T) {
 	n := w.nodes[1]
 	var kept []wire.Piece
 	for i, b := range pieces(1, 2, 1) {
-		kept = append(kept, wire.Piece{Origin: w.nodes[0].id, Generation: 1,
+		kept = append(kept, wire.Piece{Origin: w.nodes[0].ID(), Generation: 1,
 			Seq: uint64(i + 1), Body: b})
 	}
 	kept = append(kept, wire.Piece{Origin: 5, Generation: 1, Seq: 0, Body: []byte("x")},
 		wire.Piece{Origin: 5, Seq: 1 << 40, Body: kept[0].Body})
-	n.s.Restore(w.now, slices.Values([]Mark{{Origin: w.nodes[0].id, Generation: 1, Next: 2,
+	n.s.Restore(w.Now, slices.Values([]Mark{{Origin: w.nodes[0].ID(), Generation: 1, Next: 2,
 		Seq: 1}}), slices.Values(kept))
 	if want := []string{"n000/1 2", "n000/1 3"}; !slices.Equal(n.events, want) {
 		t.Errorf("got %q, want %q", n.events, want)
@@ -665,7 +663,7 @@ func TestRestoreDeliversWhatIsWhole(t *testing.T) {
 func TestPartition(t *testing.T) {
 	w := newWorld(t, 6, 10, Config{})
 	w.publishAndSettle(3)
-	w.blocked = func(from, to *node) bool {
+	w.Cut = func(from, to *node) bool {
 		return slices.Index(w.nodes, from) < 5 != (slices.Index(w.nodes, to) < 5)
 	}
 	for range 20 {
@@ -673,13 +671,13 @@ func TestPartition(t *testing.T) {
 		w.nodes[8].publish("t", []byte("on the other"))
 	}
 	w.run(25*time.Second, nil)
-	w.blocked = nil
+	w.Cut = nil
 	for i, n := range w.nodes {
 		o := w.nodes[(i+5)%10]
-		m, _ := n.table.Get(o.id)
+		m, _ := n.Members.Get(o.ID())
 		before := m
 		before.State = member.Failed
-		n.s.Changed(w.now, before, m)
+		n.s.Changed(w.Now, before, m)
 	}
 	took, ok := w.run(20*time.Second, w.all(43))
 	t.Logf("after %v", took)
@@ -703,13 +701,13 @@ func TestQuiet(t *testing.T) {
 	}
 	for _, n := range w.nodes {
 		if b := n.s.AppendHeads(nil, 1000); len(b) > 0 {
-			t.Errorf("%s tells %x", n.name, b)
+			t.Errorf("%s tells %x", n.Record.Name, b)
 		}
 		if d := n.s.Deadline(); d != mono.Never {
-			t.Errorf("%s is to be woken in %v", n.name, d.Sub(w.now))
+			t.Errorf("%s is to be woken in %v", n.Record.Name, d.Sub(w.Now))
 		}
-		if cap(n.s.permits.list) > 64 || n.s.find(w.nodes[0].id, 1).pages != nil {
-			t.Errorf("%s keeps memory", n.name)
+		if cap(n.s.permits.list) > 64 || n.s.find(w.nodes[0].ID(), 1).pages != nil {
+			t.Errorf("%s keeps memory", n.Record.Name)
 		}
 	}
 }
@@ -751,7 +749,7 @@ func TestTopics(t *testing.T) {
 	}
 	w.nodes[0].publish("big", payload(5000, 1))
 	w.run(time.Millisecond*10, nil)
-	list := w.nodes[1].s.Topics(w.now)
+	list := w.nodes[1].s.Topics(w.Now)
 	if len(list) != 3 || list[0].Name != "a" || list[0].Messages != 50 ||
 		list[0].Bytes != 500 || list[0].Held != 50 ||
 		list[2].Messages != 1 || list[2].Bytes != 5000 || list[2].Held != 1 {
@@ -761,13 +759,13 @@ func TestTopics(t *testing.T) {
 		t.Errorf("rate %v, want about 5", r)
 	}
 	w.run(time.Minute, nil)
-	if a := w.nodes[1].s.Topics(w.now)[0]; a.Held != 0 || a.Rate != 0 || a.Messages != 50 {
+	if a := w.nodes[1].s.Topics(w.Now)[0]; a.Held != 0 || a.Rate != 0 || a.Messages != 50 {
 		t.Errorf("later: %+v", a)
 	}
 	for i := range 2 * MaxTopics {
 		w.nodes[0].publish(fmt.Sprintf("topic %d", i), nil)
 	}
-	if n := len(w.nodes[0].s.Topics(w.now)); n > MaxTopics+1 {
+	if n := len(w.nodes[0].s.Topics(w.Now)); n > MaxTopics+1 {
 		t.Errorf("%d topics", n)
 	}
 }
@@ -778,7 +776,7 @@ func TestForget(t *testing.T) {
 	n := w.nodes[1]
 	n.take(w.nodes[0], 1, pieces(1, 1, 1), 1, 3)
 	n.take(w.nodes[0], 2, pieces(1, 1, 1), 1)
-	n.s.Forget(w.now, w.nodes[0].id)
+	n.s.Forget(w.Now, w.nodes[0].ID())
 	if st := n.s.Stats(); st.Streams != 0 || st.Held != 0 || st.Bytes != 0 || st.Gapped != 0 ||
 		n.s.hash != 0 {
 		t.Errorf("%+v", st)
@@ -801,7 +799,7 @@ func TestMessagesHeld(t *testing.T) {
 			got = append(got, fmt.Sprintf("%d:%s:%d", m.Seq, m.Topic, len(m.Payload)))
 		}
 		if want := []string{"1:t:3", "2:t:5000", "3:t:5"}; !slices.Equal(got, want) {
-			t.Errorf("%s holds %v, not %v", n.name, got, want)
+			t.Errorf("%s holds %v, not %v", n.Record.Name, got, want)
 		}
 	}
 }
@@ -816,7 +814,7 @@ func TestUnsentIsNobodysBusiness(t *testing.T) {
 	hash := n.s.hash
 	var all []Published
 	for range 30 {
-		p, err := n.s.Append(w.now, "t", payload(1000, 2))
+		p, err := n.s.Append(w.Now, "t", payload(1000, 2))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -831,16 +829,16 @@ func TestUnsentIsNobodysBusiness(t *testing.T) {
 		t.Errorf("the other asked %d times for what was not sent", pulls)
 	}
 	for _, p := range all {
-		if _, ok := n.s.Body(n.id, p.Generation, p.First); !ok {
+		if _, ok := n.s.Body(n.ID(), p.Generation, p.First); !ok {
 			t.Fatalf("piece %d was let go before it was sent", p.First)
 		}
 	}
 	last := all[len(all)-1]
-	n.s.Sent(w.now, last.Generation, last.Last-1)
+	n.s.Sent(w.Now, last.Generation, last.Last-1)
 	if h := n.s.own.asHead(); h.High != last.Last-1 {
 		t.Errorf("told of: %+v", h)
 	}
-	n.s.Sent(w.now, last.Generation, last.Last)
+	n.s.Sent(w.Now, last.Generation, last.Last)
 	if h := n.s.own.asHead(); h.High != last.Last || n.s.own.late != 0 {
 		t.Errorf("told of: %+v", h)
 	}
@@ -851,16 +849,16 @@ func TestUnsentIsNobodysBusiness(t *testing.T) {
 func TestUnsentBeyondTheBounds(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{Pieces: 100, Bytes: 100_000})
 	n := w.nodes[0]
-	p, err := n.s.Append(w.now, "t", payload(MaxPayload, 1))
+	p, err := n.s.Append(w.Now, "t", payload(MaxPayload, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if st := n.s.Stats(); st.Held != int(p.Last) {
 		t.Errorf("%d of %d pieces are held before they are sent", st.Held, p.Last)
 	}
-	n.s.Sent(w.now, p.Generation, p.Last)
-	w.now = w.now.Add(2 * time.Second)
-	n.s.Wake(w.now)
+	n.s.Sent(w.Now, p.Generation, p.Last)
+	w.Now = w.Now.Add(2 * time.Second)
+	n.s.Wake(w.Now)
 	if st := n.s.Stats(); st.Held > 100 || st.Bytes > 100_000 {
 		t.Errorf("%d pieces and %d bytes are held after", st.Held, st.Bytes)
 	}
@@ -872,13 +870,13 @@ func TestNewGenerationNewWindow(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{Window: 20_000})
 	n := w.nodes[0]
 	for range 20 {
-		n.s.Append(w.now, "t", payload(1000, 1))
+		n.s.Append(w.Now, "t", payload(1000, 1))
 	}
-	if _, err := n.s.Append(w.now, "t", payload(1000, 1)); !errors.Is(err, ErrBackpressure) {
+	if _, err := n.s.Append(w.Now, "t", payload(1000, 1)); !errors.Is(err, ErrBackpressure) {
 		t.Fatalf("a window of 20 kB holds more than 20 messages of 1 kB: %v", err)
 	}
-	n.generation = 2
-	if _, err := n.s.Append(w.now, "t", payload(1000, 1)); err != nil {
+	n.Record.Generation = 2
+	if _, err := n.s.Append(w.Now, "t", payload(1000, 1)); err != nil {
 		t.Error(err)
 	}
 }
@@ -889,7 +887,7 @@ func TestFewAskAbroad(t *testing.T) {
 	w := newWorld(t, 1, 100, Config{})
 	var near []topology.Place
 	for _, n := range w.nodes {
-		near = append(near, topology.Place{ID: n.id})
+		near = append(near, topology.Place{ID: n.ID()})
 	}
 	for _, x := range []struct {
 		after       time.Duration
@@ -899,8 +897,8 @@ func TestFewAskAbroad(t *testing.T) {
 		asks := 0
 		for _, n := range w.nodes {
 			n.near = near
-			st := &stream{origin: 1, generation: 1, repair: &repair{since: w.now}}
-			if n.s.holders.abroad(w.now.Add(x.after), st, 7) {
+			st := &stream{origin: 1, generation: 1, repair: &repair{since: w.Now}}
+			if n.s.holders.abroad(w.Now.Add(x.after), st, 7) {
 				asks++
 			}
 		}
@@ -909,7 +907,7 @@ func TestFewAskAbroad(t *testing.T) {
 		}
 	}
 	for _, n := range w.nodes[:5] {
-		if n.near = nil; !n.s.holders.abroad(w.now, &stream{repair: &repair{since: w.now}}, 7) {
+		if n.near = nil; !n.s.holders.abroad(w.Now, &stream{repair: &repair{since: w.Now}}, 7) {
 			t.Error("in one zone somebody may not ask all")
 		}
 	}
@@ -925,12 +923,12 @@ func TestLostIsNotHad(t *testing.T) {
 	r.wake(20 * time.Second)
 	q := o.publish("t", []byte("two"))
 	w.run(30*time.Second, nil)
-	if len(r.lost) != 1 || r.s.Knows(o.id, p.Generation, p.First) ||
-		!r.s.PassedOver(o.id, p.Generation, p.First) {
-		t.Errorf("lost %+v; known %v", r.lost, r.s.Knows(o.id, p.Generation, p.First))
+	if len(r.lost) != 1 || r.s.Knows(o.ID(), p.Generation, p.First) ||
+		!r.s.PassedOver(o.ID(), p.Generation, p.First) {
+		t.Errorf("lost %+v; known %v", r.lost, r.s.Knows(o.ID(), p.Generation, p.First))
 	}
-	if len(r.got) != 1 || !r.s.Knows(o.id, q.Generation, q.First) ||
-		r.s.PassedOver(o.id, q.Generation, q.First) {
+	if len(r.got) != 1 || !r.s.Knows(o.ID(), q.Generation, q.First) ||
+		r.s.PassedOver(o.ID(), q.Generation, q.First) {
 		t.Errorf("got %d messages", len(r.got))
 	}
 }
@@ -940,7 +938,7 @@ func TestLostIsNotHad(t *testing.T) {
 // as all have denied it.
 func TestTimeoutsOfTwoZones(t *testing.T) {
 	w := newWorld(t, 1, 12, Config{Age: 5 * time.Second})
-	isFar := func(n *node) bool { return n.id == w.nodes[0].id || slices.Contains(w.nodes[6:], n) }
+	isFar := func(n *node) bool { return n == w.nodes[0] || slices.Contains(w.nodes[6:], n) }
 	w.further = func(from, to *node) time.Duration {
 		if isFar(from) != isFar(to) {
 			return 40 * time.Millisecond
@@ -950,7 +948,7 @@ func TestTimeoutsOfTwoZones(t *testing.T) {
 	for _, n := range w.nodes {
 		for _, o := range w.nodes {
 			if isFar(o) == isFar(n) {
-				m, _ := n.table.Get(o.id)
+				m, _ := n.Members.Get(o.ID())
 				n.near = append(n.near, topology.PlaceOf(&m))
 			}
 		}
@@ -958,17 +956,17 @@ func TestTimeoutsOfTwoZones(t *testing.T) {
 	}
 	o, r := w.nodes[0], w.nodes[1]
 	for i := range 20 { // what is near is asked, and answers at once
-		w.blocked = func(from, to *node) bool { return from == w.nodes[2] && to == r }
+		w.Cut = func(from, to *node) bool { return from == w.nodes[2] && to == r }
 		w.nodes[2].publish("t", []byte{byte(i)})
 		w.run(200*time.Millisecond, nil)
-		w.blocked = nil
+		w.Cut = nil
 		w.nodes[2].publish("t", []byte{byte(i)})
 		w.run(time.Second, nil)
 	}
-	w.blocked = func(from, to *node) bool { return from == o || to == o }
+	w.Cut = func(from, to *node) bool { return from == o || to == o }
 	o.publish("t", []byte("nobody gets this"))
 	w.run(20*time.Second, nil)
-	w.blocked = nil
+	w.Cut = nil
 	before := r.s.Stats()
 	o.publish("t", []byte("all get this"))
 	took, ok := w.run(20*time.Second, func() bool { return len(r.got) == 41 })
@@ -987,12 +985,12 @@ func TestReturnEndsDeafness(t *testing.T) {
 	w.publishAndSettle(5)
 	o, n, back := w.nodes[0], w.nodes[3], w.nodes[7]
 	cut := true
-	w.blocked = func(from, to *node) bool {
+	w.Cut = func(from, to *node) bool {
 		return cut && (from == back || from == o) != (to == back || to == o)
 	}
 	o.publish("t", []byte("six"))
-	claim := heads(wire.Head{Origin: o.id, Generation: 1, Low: 1, High: 6})
-	n.s.Receive(w.now, plane.SenderOf(n.from(w.nodes[2])), wire.TypeHeads, claim)
+	claim := heads(wire.Head{Origin: o.ID(), Generation: 1, Low: 1, High: 6})
+	n.s.Receive(w.Now, plane.SenderOf(n.from(w.nodes[2])), wire.TypeHeads, claim)
 	for _, x := range w.nodes[:7] {
 		x.merge(o, member.Failed)
 	}
@@ -1002,8 +1000,8 @@ func TestReturnEndsDeafness(t *testing.T) {
 	}
 	cut = false
 	w.run(time.Second, nil)
-	n.s.Returned(w.now, n.from(back))
-	n.s.Receive(w.now, plane.SenderOf(n.from(back)), wire.TypeHeads, claim)
+	n.s.Returned(w.Now, n.from(back))
+	n.s.Receive(w.Now, plane.SenderOf(n.from(back)), wire.TypeHeads, claim)
 	n.schedule()
 	if _, ok := w.run(2*time.Second, func() bool { return len(n.got) == 6 }); !ok {
 		t.Errorf("it has %d messages", len(n.got))

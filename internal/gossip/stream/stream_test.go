@@ -17,7 +17,7 @@ func payload(n int, seed byte) []byte {
 
 func TestEverybodyGetsEverythingInOrder(t *testing.T) {
 	w := newWorld(t, 1, 8, Config{})
-	w.loss, w.lossAll, w.double = 0.3, 0.1, 0.1
+	w.loss, w.lossAll, w.Twice = 0.3, 0.1, 0.1
 	for i := range 200 {
 		w.nodes[i%3].publish("t", fmt.Appendf(nil, "message %d", i))
 		w.run(5*time.Millisecond, nil)
@@ -29,7 +29,7 @@ func TestEverybodyGetsEverythingInOrder(t *testing.T) {
 	for _, n := range w.nodes {
 		n.checkOrder()
 		if len(n.lost) > 0 {
-			t.Errorf("%s lost %v", n.name, n.lost)
+			t.Errorf("%s lost %v", n.Record.Name, n.lost)
 		}
 	}
 	t.Logf("after %v; %d packets, %d bytes; %+v", took, w.packets, w.bytes, w.nodes[5].s.Stats())
@@ -49,7 +49,7 @@ func TestLargeMessage(t *testing.T) {
 	for _, n := range w.nodes {
 		if m := n.got[0]; !bytes.Equal(m.Payload, want) || string(m.Topic) != "big" ||
 			m.Seq != 1 || m.First != p.First || m.Last != p.Last {
-			t.Errorf("%s got another message", n.name)
+			t.Errorf("%s got another message", n.Record.Name)
 		}
 	}
 	st := w.nodes[1].s.Stats()
@@ -65,10 +65,10 @@ func TestLostTail(t *testing.T) {
 	w := newWorld(t, 3, 16, Config{})
 	w.publishAndSettle(5)
 	n := w.nodes[7]
-	w.blocked = func(from, to *node) bool { return to == n }
+	w.Cut = func(from, to *node) bool { return to == n }
 	w.nodes[0].publish("t", []byte("the last"))
 	w.run(10*time.Millisecond, nil)
-	w.blocked = nil
+	w.Cut = nil
 	took, ok := w.run(time.Minute, func() bool { return len(n.got) == 6 })
 	t.Logf("after %v", took)
 	if !ok || took > 2*probeEvery+100*time.Millisecond {
@@ -105,16 +105,16 @@ func TestPause(t *testing.T) {
 		n.sleep()
 		publish(20 * time.Second)
 		n.wake(20 * time.Second)
-		woke := w.now
-		w.blocked = func(from, _ *node) bool {
+		woke := w.Now
+		w.Cut = func(from, _ *node) bool {
 			return from == n &&
-				w.now.Sub(woke) < 150*time.Millisecond
+				w.Now.Sub(woke) < 150*time.Millisecond
 		}
 		caught := func() bool { return len(n.got) >= sent-20 }
-		for !caught() && w.now.Sub(woke) < 10*time.Second {
+		for !caught() && w.Now.Sub(woke) < 10*time.Second {
 			publish(50 * time.Millisecond)
 		}
-		took := w.now.Sub(woke)
+		took := w.Now.Sub(woke)
 		w.run(2*time.Second, func() bool { return len(n.got) == sent })
 		n.checkOrder()
 		st := n.s.Stats()

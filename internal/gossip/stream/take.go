@@ -39,10 +39,11 @@ func (in *intake) Take(now mono.Time, p wire.Piece) (fresh bool) {
 func (in *intake) take(now mono.Time, st *stream, seq uint64, body []byte,
 	byItself bool) (fresh bool) {
 	st.lately = true
+	own := in.isOwn(st.origin, st.generation) // that of a former generation is like any other's
 	switch {
-	case seq < st.next || st == in.known.own || st.get(seq) != nil:
+	case seq < st.next || own || st.get(seq) != nil:
 		in.stats.Duplicates++
-		if st == in.known.own {
+		if own {
 			in.known.twin(now, seq)
 		}
 		return false

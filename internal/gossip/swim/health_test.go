@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/detect/detecttest"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -26,19 +27,19 @@ func TestLocalHealth(t *testing.T) {
 	} {
 		f := newFake(t, c.n, c.cfg)
 		p := f.nextPing()
-		for f.d.probe.seq == p.seq() && f.d.probe.target.ID != 0 {
-			f.now = max(f.now, f.d.Deadline())
-			if f.now >= f.d.tick { // end this probe, do not begin another
-				f.d.probeFailed(f.now)
+		for f.d.probe.seq == p.Seq() && f.d.probe.target.ID != 0 {
+			f.Now = max(f.Now, f.d.Deadline())
+			if f.Now >= f.d.tick { // end this probe, do not begin another
+				f.d.probeFailed(f.Now)
 				break
 			}
-			f.d.Wake(f.now)
-			for i, s := range f.sent {
-				if s.kind == wire.TypePingReq && i < c.nacks {
-					f.receive(f.index(s.to), wire.TypeNack, p.seq())
+			f.d.Wake(f.Now)
+			for i, s := range f.Sent {
+				if s.Kind == wire.TypePingReq && i < c.nacks {
+					f.receive(f.index(s.To), wire.TypeNack, p.Seq())
 				}
 			}
-			f.sent = nil
+			f.Sent = nil
 		}
 		if f.d.Health() != c.want {
 			t.Errorf("%+v: health %d", c, f.d.Health())
@@ -56,9 +57,9 @@ func TestHealthIsBoundedAndRecovers(t *testing.T) {
 	}
 	// A node in bad health probes more slowly and gives more time.
 	f.nextPing()
-	start := f.now
+	start := f.Now
 	f.wake()
-	if waited := f.now.Sub(start); f.count(wire.TypePingReq) == 0 ||
+	if waited := f.Now.Sub(start); f.count(wire.TypePingReq) == 0 ||
 		waited != (maxHealth+1)*(period/3) {
 		t.Errorf("asked others after %s", waited)
 	}
@@ -69,7 +70,7 @@ func TestHealthIsBoundedAndRecovers(t *testing.T) {
 	p := f.nextPing()
 	f.ackAll(p)
 	q := f.nextPing()
-	if gap := q.at.Sub(p.at); gap != period {
+	if gap := q.At.Sub(p.At); gap != period {
 		t.Errorf("period %s in good health", gap)
 	}
 }
@@ -82,7 +83,7 @@ func TestBadHealthSlowsProbes(t *testing.T) {
 	p := f.nextPing()
 	f.d.probe = probe{}
 	q := f.nextPing()
-	if gap := q.at.Sub(p.at); gap != 4*period {
+	if gap := q.At.Sub(p.At); gap != 4*period {
 		t.Errorf("period %s in health 3", gap)
 	}
 }
@@ -93,14 +94,14 @@ func TestStall(t *testing.T) {
 	f := newFake(t, 10, Config{})
 	f.run(20*period, f.ackAll)
 	f.suspect(7, 1)
-	left, start := f.left(7), f.now
+	left, start := f.left(7), f.Now
 	p := f.nextPing()
 	tick, rto, end := f.d.tick, f.d.probe.rto, f.d.probe.end
-	ran := f.now.Sub(start)
+	ran := f.Now.Sub(start)
 	f.askFor(1, 2, 5)
 	r := f.d.relays[0]
-	f.now = f.now.Add(gap)
-	f.d.Stalled(f.now, gap)
+	f.Now = f.Now.Add(gap)
+	f.d.Stalled(f.Now, gap)
 	for what, moved := range map[string][2]mono.Time{
 		"the period":    {tick, f.d.tick},
 		"the timeout":   {rto, f.d.probe.rto},
@@ -116,7 +117,7 @@ func TestStall(t *testing.T) {
 		t.Errorf("the suspect had %s, and has %s", left-ran, now)
 	}
 	before := f.d.RTT()
-	f.receive(f.index(p.to), wire.TypeAck, p.seq())
+	f.receive(f.index(p.To), wire.TypeAck, p.Seq())
 	if f.d.RTT() != before {
 		t.Error("the stall was measured as a round trip")
 	}
@@ -124,7 +125,7 @@ func TestStall(t *testing.T) {
 	f = newFake(t, 10, Config{NoStallShift: true})
 	f.nextPing()
 	end = f.d.probe.end
-	f.d.Stalled(f.now, gap)
+	f.d.Stalled(f.Now, gap)
 	if f.d.probe.end != end {
 		t.Error("deadlines moved though that is off")
 	}
@@ -137,7 +138,7 @@ func TestRandomTargets(t *testing.T) {
 	for range 500 {
 		p := f.nextPing()
 		f.ackAll(p)
-		n := name(f.index(p.to))
+		n := detecttest.Name(f.index(p.To))
 		seen[n]++
 		again = again || n == last
 		last = n
@@ -150,7 +151,7 @@ func TestRandomTargets(t *testing.T) {
 func TestLonelyDetector(t *testing.T) {
 	f := newFake(t, 1, Config{})
 	f.run(time.Minute, nil)
-	if len(f.sent) > 0 {
+	if len(f.Sent) > 0 {
 		t.Error("it pings itself")
 	}
 }

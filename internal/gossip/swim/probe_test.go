@@ -4,9 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/detect/detecttest"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/plane/planetest"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -19,19 +21,19 @@ func TestRoundsVisitEveryMember(t *testing.T) {
 		f := newFake(t, n, Config{})
 		last, counts := map[member.ID]int{}, map[member.ID]int{}
 		probes := 0
-		f.run(time.Duration(20*n)*period, func(s sent) {
-			if s.kind != wire.TypePing {
+		f.run(time.Duration(20*n)*period, func(s detecttest.Sent) {
+			if s.Kind != wire.TypePing {
 				return
 			}
 			probes++
-			if gap := probes - last[s.to]; gap > 2*(n-1)-1 {
+			if gap := probes - last[s.To]; gap > 2*(n-1)-1 {
 				t.Errorf("n=%d: %d periods between two probes of a member", n, gap)
 			}
-			last[s.to] = probes
-			counts[s.to]++
+			last[s.To] = probes
+			counts[s.To]++
 			f.ackAll(s)
 		})
-		if len(counts) != n-1 || counts[f.self] > 0 {
+		if len(counts) != n-1 || counts[f.Self()] > 0 {
 			t.Errorf("n=%d: %d members were probed", n, len(counts))
 		}
 		for _, c := range counts {
@@ -48,7 +50,7 @@ func TestRoundsAreShuffled(t *testing.T) {
 	for r := range orders {
 		for range 11 {
 			p := f.nextPing()
-			orders[r] += name(f.index(p.to)) + " "
+			orders[r] += detecttest.Name(f.index(p.To)) + " "
 			f.ackAll(p)
 		}
 	}
@@ -63,18 +65,18 @@ func TestNewMemberGetsRandomPlace(t *testing.T) {
 	places := map[int]int{}
 	for seed := range 200 {
 		f := newFake(t, n, Config{})
-		f.rng.Uint64()
+		f.Chance.Uint64()
 		for range seed {
-			f.rng.Uint64()
+			f.Chance.Uint64()
 		}
 		for range 10 {
 			f.ackAll(f.nextPing())
 		}
-		f.add(n)
+		f.Add(n, 1, 0)
 		for place := range n - 10 {
 			p := f.nextPing()
 			f.ackAll(p)
-			if p.to == id(n) {
+			if p.To == id(n) {
 				places[place]++
 			}
 		}
@@ -96,8 +98,8 @@ func TestFlappingMemberTakesOnePlace(t *testing.T) {
 	f := newFake(t, 10, Config{})
 	f.ackAll(f.nextPing())
 	for range 1000 {
-		f.set(id(5), member.Failed, 0)
-		f.refute(id(5))
+		f.SetBy(id(5), member.Failed, 0)
+		f.Refute(id(5))
 	}
 	if n := len(f.d.order); n > 2*10 {
 		t.Errorf("a round has %d places for 9 members", n)
@@ -115,19 +117,19 @@ func TestDirectTimeoutFollowsRoundTrips(t *testing.T) {
 		f := newFake(t, 5, Config{})
 		for range 50 {
 			p := f.nextPing()
-			f.now = f.now.Add(c.rtt)
+			f.Now = f.Now.Add(c.rtt)
 			f.ackAll(p)
 		}
 		if got := f.d.RTT(); (got - c.rtt).Abs() > c.rtt/10 {
 			t.Errorf("the round trip is %s, and taken for %s", c.rtt, got)
 		}
 		f.nextPing()
-		sentAt := f.now
+		sentAt := f.Now
 		f.wake()
 		if f.count(wire.TypePingReq) == 0 {
 			t.Fatal("no ping request at the deadline")
 		}
-		if waited := f.now.Sub(sentAt); waited < c.least || waited > c.most {
+		if waited := f.Now.Sub(sentAt); waited < c.least || waited > c.most {
 			t.Errorf("with a round trip of %s the direct timeout was %s", c.rtt, waited)
 		}
 	}
@@ -138,14 +140,14 @@ func TestRelayedAckIsNoRoundTrip(t *testing.T) {
 	f := newFake(t, 5, Config{})
 	p := f.nextPing()
 	f.wake()
-	helper := f.index(f.sent[0].to)
-	f.now = f.now.Add(300 * time.Millisecond)
-	f.receive(helper, wire.TypeAck, p.seq())
+	helper := f.index(f.Sent[0].To)
+	f.Now = f.Now.Add(300 * time.Millisecond)
+	f.receive(helper, wire.TypeAck, p.Seq())
 	if f.d.RTT() != 0 {
 		t.Errorf("round trip %s", f.d.RTT())
 	}
 	f.run(period, f.ackAll)
-	if len(f.suspects) > 0 {
+	if len(f.Suspects) > 0 {
 		t.Error("suspected in spite of a relayed ack")
 	}
 }
@@ -157,18 +159,18 @@ func TestIndirectPings(t *testing.T) {
 			p := f.nextPing()
 			f.wake()
 			helpers := map[member.ID]bool{}
-			for _, s := range f.sent {
-				m, ok := wire.ReadPingReq(s.body)
-				if s.kind != wire.TypePingReq || !ok || m.Target != p.to || m.Seq != p.seq() ||
-					m.Instance != f.peer(f.index(p.to)).Instance {
+			for _, s := range f.Sent {
+				m, ok := wire.ReadPingReq(s.Body)
+				if s.Kind != wire.TypePingReq || !ok || m.Target != p.To || m.Seq != p.Seq() ||
+					m.Instance != f.Peer(f.index(p.To)).Instance {
 					t.Errorf("not the right ping request: %+v", s)
 				}
-				if s.to == p.to || s.to == f.self {
+				if s.To == p.To || s.To == f.Self() {
 					t.Error("the target or this node itself was asked")
 				}
-				helpers[s.to] = true
+				helpers[s.To] = true
 			}
-			if want := min(k, n-2); len(helpers) != want || len(f.sent) != want {
+			if want := min(k, n-2); len(helpers) != want || len(f.Sent) != want {
 				t.Errorf("n=%d k=%d: %d helpers", n, k, len(helpers))
 			}
 		}
@@ -178,17 +180,17 @@ func TestIndirectPings(t *testing.T) {
 func TestSuspectAtThePeriodsEnd(t *testing.T) {
 	f := newFake(t, 5, Config{})
 	p := f.nextPing()
-	start := f.now
-	for len(f.suspects) == 0 {
+	start := f.Now
+	for len(f.Suspects) == 0 {
 		f.wake()
 	}
-	if f.suspects[0] != p.to || f.now.Sub(start) != period {
-		t.Errorf("suspected %s after %s", name(f.index(f.suspects[0])), f.now.Sub(start))
+	if f.Suspects[0] != p.To || f.Now.Sub(start) != period {
+		t.Errorf("suspected %s after %s", detecttest.Name(f.index(f.Suspects[0])), f.Now.Sub(start))
 	}
-	f.receive(f.index(p.to), wire.TypeAck, p.seq()) // too late, and no matter
-	f.refute(p.to)
+	f.receive(f.index(p.To), wire.TypeAck, p.Seq()) // too late, and no matter
+	f.Refute(p.To)
 	f.run(time.Minute, f.ackAll)
-	if len(f.failed) > 0 {
+	if len(f.Verdicts) > 0 {
 		t.Error("failed though it refuted")
 	}
 }
@@ -199,19 +201,19 @@ func TestLateTurnDoesNotCutAProbeShort(t *testing.T) {
 	for _, late := range []time.Duration{10, 40, 60, 90, 120} {
 		f := newFake(t, 5, Config{Period: 50 * time.Millisecond, MinRTO: 20 * time.Millisecond})
 		f.run(time.Second, f.ackAll)
-		for len(f.suspects) == 0 && f.now < mono.Time(time.Hour+10*time.Second) {
-			f.now = f.d.Deadline().Add(late * time.Millisecond)
-			f.d.Wake(f.now)
-			for _, s := range f.sent { // each answer takes a millisecond
-				f.now = f.now.Add(time.Millisecond)
-				if f.d.Deadline() <= f.now {
-					f.d.Wake(f.now)
+		for len(f.Suspects) == 0 && f.Now < mono.Time(time.Hour+10*time.Second) {
+			f.Now = f.d.Deadline().Add(late * time.Millisecond)
+			f.d.Wake(f.Now)
+			for _, s := range f.Sent { // each answer takes a millisecond
+				f.Now = f.Now.Add(time.Millisecond)
+				if f.d.Deadline() <= f.Now {
+					f.d.Wake(f.Now)
 				}
 				f.ackAll(s)
 			}
-			f.sent = nil
+			f.Sent = nil
 		}
-		if len(f.suspects) > 0 {
+		if len(f.Suspects) > 0 {
 			t.Errorf("turns late by %d ms make it suspect a member that answers in one", late)
 		}
 	}
@@ -220,22 +222,22 @@ func TestLateTurnDoesNotCutAProbeShort(t *testing.T) {
 func TestPingIsAcked(t *testing.T) {
 	f := newFake(t, 3, Config{})
 	f.receive(1, wire.TypePing, 77)
-	if len(f.sent) != 1 || f.sent[0].kind != wire.TypeAck || f.sent[0].seq() != 77 ||
-		f.sent[0].to != id(1) {
-		t.Errorf("%+v", f.sent)
+	if len(f.Sent) != 1 || f.Sent[0].Kind != wire.TypeAck || f.Sent[0].Seq() != 77 ||
+		f.Sent[0].To != id(1) {
+		t.Errorf("%+v", f.Sent)
 	}
-	f.sent = nil
+	f.Sent = nil
 	// a stranger
-	f.d.Receive(f.now, plane.Sender{Peer: plane.Peer{ID: 99, Addr: addr(99)}}, wire.TypePing,
-		[]byte{0, 0, 0, 1})
+	f.d.Receive(f.Now, plane.Sender{Peer: plane.Peer{ID: 99, Addr: planetest.Addr(99)}},
+		wire.TypePing, []byte{0, 0, 0, 1})
 	if f.count(wire.TypeAck) != 1 {
 		t.Error("a stranger is not answered")
 	}
-	f.sent = nil
+	f.Sent = nil
 	for _, kind := range []wire.Type{wire.TypePing, wire.TypeAck, wire.TypeNack, wire.TypePingReq} {
-		f.d.Receive(f.now, plane.Sender{Peer: f.peer(1)}, kind, []byte{1, 2, 3}) // cut short
+		f.d.Receive(f.Now, plane.Sender{Peer: f.Peer(1)}, kind, []byte{1, 2, 3}) // cut short
 	}
-	if len(f.sent) != 0 {
+	if len(f.Sent) != 0 {
 		t.Error("a broken message is answered")
 	}
 }
@@ -244,13 +246,13 @@ func TestPingIsAcked(t *testing.T) {
 // one.
 func TestLateAck(t *testing.T) {
 	f := newFake(t, 2, Config{})
-	f.run(3*period, func(s sent) {
-		if s.kind == wire.TypePing {
-			f.receive(f.index(s.to), wire.TypeAck, s.seq()-1)
+	f.run(3*period, func(s detecttest.Sent) {
+		if s.Kind == wire.TypePing {
+			f.receive(f.index(s.To), wire.TypeAck, s.Seq()-1)
 		}
 	})
-	if len(f.suspects) != 1 || f.d.RTT() != 0 {
-		t.Errorf("%d suspects, a round trip of %s", len(f.suspects), f.d.RTT())
+	if len(f.Suspects) != 1 || f.d.RTT() != 0 {
+		t.Errorf("%d suspects, a round trip of %s", len(f.Suspects), f.d.RTT())
 	}
 }
 

@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/detect/detecttest"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/plane/planetest"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -66,7 +68,7 @@ func TestSuspicionTimeout(t *testing.T) {
 
 // suspect makes a member a suspect by an accuser and returns how long it has.
 func (f *fake) suspect(i, accuser int) time.Duration {
-	f.set(id(i), member.Suspect, id(accuser))
+	f.SetBy(id(i), member.Suspect, id(accuser))
 	return f.left(i)
 }
 
@@ -75,12 +77,12 @@ func (f *fake) left(i int) time.Duration {
 	if s == nil {
 		f.t.Fatal("no suspicion runs")
 	}
-	return s.deadline.Sub(f.now)
+	return s.deadline.Sub(f.Now)
 }
 
 func (f *fake) accuse(i, accuser int) bool {
-	m := f.get(id(i))
-	return f.d.Accused(f.now, m, id(accuser))
+	m := f.Get(i)
+	return f.d.Accused(f.Now, m, id(accuser))
 }
 
 func TestOnlyIndependentConfirmationsShrink(t *testing.T) {
@@ -106,20 +108,20 @@ func TestOnlyIndependentConfirmationsShrink(t *testing.T) {
 	if f.left(9) != cfg.suspicionTimeout(50, 99) {
 		t.Error("K confirmations do not shrink it to the least")
 	}
-	left, start := f.left(9), f.now
-	for len(f.failed) == 0 {
+	left, start := f.left(9), f.Now
+	for len(f.Verdicts) == 0 {
 		f.wake()
 		f.ackSent()
 	}
-	if f.now.Sub(start) != left || f.failed[0] != id(9) {
-		t.Errorf("failed after %s, not %s", f.now.Sub(start), left)
+	if f.Now.Sub(start) != left || f.Verdicts[0].ID != id(9) {
+		t.Errorf("failed after %s, not %s", f.Now.Sub(start), left)
 	}
 }
 
 // ackSent answers all pings sent so far.
 func (f *fake) ackSent() {
-	sent := f.sent
-	f.sent = nil
+	sent := f.Sent
+	f.Sent = nil
 	for _, s := range sent {
 		f.ackAll(s)
 	}
@@ -128,8 +130,8 @@ func (f *fake) ackSent() {
 // A newcomer may learn of a member together with its being a suspect.
 func TestNewMemberIsSuspect(t *testing.T) {
 	f := newFake(t, 5, Config{})
-	r := member.Share(member.Record{Name: name(5), Generation: 1, Addr: addr(5)})
-	f.merge(member.Fact{Record: r, State: member.Suspect}, id(2))
+	r := member.Share(planetest.Record(detecttest.Name(5), 5))
+	f.Hear(member.Fact{Record: r, State: member.Suspect}, id(2))
 	if left := f.left(5); left != f.d.cfg.suspicionTimeout(6, 0) {
 		t.Errorf("it has %s", left)
 	}
@@ -151,16 +153,16 @@ func TestRefutationEndsASuspicion(t *testing.T) {
 	f := newFake(t, 50, Config{})
 	f.suspect(9, 1)
 	f.accuse(9, 2)
-	f.refute(id(9))
+	f.Refute(id(9))
 	if f.d.suspicions.get(id(9)) != nil || len(f.d.suspicions.list) != 0 {
 		t.Error("the suspicion goes on")
 	}
 	if left := f.suspect(9, 1); left != f.d.cfg.suspicionTimeout(50, 0) {
 		t.Errorf("the next begins with %s: the former confirmations count", left)
 	}
-	f.set(id(9), member.Left, 0)
+	f.SetBy(id(9), member.Left, 0)
 	f.run(time.Minute, f.ackAll)
-	if len(f.failed) > 0 {
+	if len(f.Verdicts) > 0 {
 		t.Error("failed after it had left")
 	}
 }
@@ -173,10 +175,10 @@ func TestManySuspicions(t *testing.T) {
 		if i%3 == 0 {
 			f.accuse(i, 1+(i+7)%299)
 		}
-		f.now = f.now.Add(time.Millisecond)
+		f.Now = f.Now.Add(time.Millisecond)
 	}
 	for i := 5; i < 300; i += 5 {
-		f.refute(id(i))
+		f.Refute(id(i))
 	}
 	deadlines := map[member.ID]mono.Time{}
 	for _, s := range f.d.suspicions.list {
@@ -186,12 +188,12 @@ func TestManySuspicions(t *testing.T) {
 	for failed := 0; failed < want; {
 		f.wake()
 		f.ackSent()
-		for ; failed < len(f.failed); failed++ {
-			if d := deadlines[f.failed[failed]]; d > f.now || f.now.Sub(d) > time.Millisecond {
-				t.Fatalf("failed at %s, due at %s", time.Duration(f.now), time.Duration(d))
+		for ; failed < len(f.Verdicts); failed++ {
+			if d := deadlines[f.Verdicts[failed].ID]; d > f.Now || f.Now.Sub(d) > time.Millisecond {
+				t.Fatalf("failed at %s, due at %s", time.Duration(f.Now), time.Duration(d))
 			}
 		}
-		if f.now > mono.Time(2*time.Hour) {
+		if f.Now > mono.Time(2*time.Hour) {
 			t.Fatalf("%d of %d failed", failed, want)
 		}
 	}
@@ -205,8 +207,8 @@ func TestNoSuspicion(t *testing.T) {
 	f := newFake(t, 5, Config{NoSuspicion: true})
 	p := f.nextPing()
 	f.run(period, nil)
-	if len(f.suspects) != 0 || len(f.failed) != 1 || f.failed[0] != p.to {
-		t.Errorf("suspects %v, failed %v", f.suspects, f.failed)
+	if len(f.Suspects) != 0 || len(f.Verdicts) != 1 || f.Verdicts[0].ID != p.To {
+		t.Errorf("suspects %v, failed %v", f.Suspects, f.Verdicts)
 	}
 }
 
@@ -218,14 +220,14 @@ func TestBuddy(t *testing.T) {
 		f.receive(3, wire.TypePing, 1)
 		f.receive(2, wire.TypePing, 1)
 		told := 0
-		for _, s := range f.sent {
-			u, ok := wire.ReadUpdate(s.body)
-			if s.kind != wire.TypeUpdate {
+		for _, s := range f.Sent {
+			u, ok := wire.ReadUpdate(s.Body)
+			if s.Kind != wire.TypeUpdate {
 				continue
 			}
 			told++
-			if !ok || s.to != id(3) || u.ID != id(3) || u.State != member.Suspect ||
-				u.Accuser != f.self || u.Generation != 1 {
+			if !ok || s.To != id(3) || u.ID != id(3) || u.State != member.Suspect ||
+				u.Accuser != f.Self() || u.Generation != 1 {
 				t.Errorf("%+v %+v", s, u)
 			}
 		}

@@ -2,10 +2,12 @@ package topology
 
 import (
 	"cmp"
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"slices"
 
+	"github.com/starling-gossip/starling/internal/gossip/invariants"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
@@ -118,6 +120,26 @@ func (g *Ring) Changed(before, after member.Member) {
 			g.places = slices.Insert(g.places, i, now)
 		}
 	}
+	if invariants.On {
+		invariants.Hold(g.Check())
+	}
+}
+
+// Check says what contradicts itself in a ring that was told of each change of its table, nil if
+// nothing does. It goes through all places.
+func (g *Ring) Check() error {
+	if !g.made || len(g.places) != g.table.Live() { // it is made anew when it is asked
+		return nil
+	}
+	for i, p := range g.places {
+		if i > 0 && comparePlaces(g.places[i-1], p) >= 0 {
+			return fmt.Errorf("ring: %v stands behind %v", p, g.places[i-1])
+		}
+		if m, ok := g.table.Get(p.ID); !ok || !m.State.Live() || PlaceOf(&m) != p {
+			return fmt.Errorf("ring: %v is no place of a live member", p)
+		}
+	}
+	return nil
 }
 
 // Mixed says whether there are live members in several zones.

@@ -5,13 +5,13 @@ package detecttest
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/detect"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/plane/planetest"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -22,6 +22,9 @@ type Sent struct {
 	Kind wire.Type
 	Body []byte
 }
+
+// Seq returns the number that it begins with.
+func (s Sent) Seq() uint32 { q, _ := wire.ReadSeq(s.Body); return q }
 
 // Verdict is that the detector declared a member failed.
 type Verdict struct {
@@ -34,25 +37,26 @@ type Verdict struct {
 // Host is a detect.Loner: member 0 of a cluster. Like the node, it puts verdicts into the table and
 // tells the detector.
 type Host struct {
+	planetest.Node
 	Detector  detect.Detector // to be set by the test before Add
 	Now       mono.Time
 	Sent      []Sent
+	Suspects  []member.ID
 	Verdicts  []Verdict
 	Forgotten []member.ID
-
-	table member.Table
-	rng   *rand.Rand
 }
 
 // New makes a host whose chance comes from a seed. Its clock begins at one hour.
 func New(seed uint64) *Host {
-	return &Host{Now: mono.Time(time.Hour), rng: rand.New(rand.NewPCG(3, seed))}
+	return &Host{Now: mono.Time(time.Hour), Node: planetest.Node{
+		Record: planetest.Record(Name(0), 0), Chance: rand.New(rand.NewPCG(3, seed))}}
 }
 
-// ID returns the ID of the i-th member.
-func ID(i int) member.ID { return member.IDOf(name(i)) }
+// Name returns the name of the i-th member, and ID its ID.
+func Name(i int) string { return fmt.Sprintf("m%d", i) }
 
-func name(i int) string { return fmt.Sprintf("m%d", i) }
+// ID is that of Name.
+func ID(i int) member.ID { return member.IDOf(Name(i)) }
 
 // Peer returns the i-th member as a datagram's sender.
 func (h *Host) Peer(i int) plane.Peer {
@@ -61,40 +65,41 @@ func (h *Host) Peer(i int) plane.Peer {
 }
 
 // Get returns what the table holds of the i-th member, which must be there.
-func (h *Host) Get(i int) member.Member {
-	m, ok := h.table.Get(ID(i))
-	if !ok {
-		panic(fmt.Sprintf("there is no member %d", i))
-	}
-	return m
-}
+func (h *Host) Get(i int) member.Member { return h.Node.Get(ID(i)) }
 
 // Add merges that the i-th member is alive in a life and at an incarnation.
 func (h *Host) Add(i int, generation uint64, incarnation uint32) {
-	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 7747)
-	h.merge(member.Fact{
-		Record: member.Share(member.Record{Name: name(i), Generation: generation,
-			Addr: addr}), Incarnation: incarnation,
-	})
+	r := planetest.Record(Name(i), i)
+	r.Generation = generation
+	h.Hear(member.Fact{Record: member.Share(r), Incarnation: incarnation}, 0)
 }
 
 // Set merges a state of the i-th member, as others tell it.
 func (h *Host) Set(i int, s member.State) { h.set(ID(i), s) }
 
-func (h *Host) set(id member.ID, s member.State) {
-	if m, ok := h.table.Get(id); ok {
-		h.merge(member.Fact{Record: m.Handle, Incarnation: m.Incarnation, State: s})
+func (h *Host) set(id member.ID, s member.State) { h.SetBy(id, s, 0) }
+
+// SetBy is Set with the member that says so.
+func (h *Host) SetBy(id member.ID, s member.State, accuser member.ID) {
+	if m, ok := h.Members.Get(id); ok {
+		h.Hear(member.Fact{Record: m.Handle, Incarnation: m.Incarnation, State: s}, accuser)
 	}
 }
 
-func (h *Host) merge(f member.Fact) {
-	before, _, changed, err := h.table.Merge(h.Now, f)
-	if err != nil {
-		panic(err)
-	}
+// Refute has a member say that it lives.
+func (h *Host) Refute(id member.ID) {
+	m := h.Node.Get(id)
+	h.Hear(member.Fact{Record: m.Handle, Incarnation: m.Incarnation + 1}, 0)
+}
+
+// Hear merges a fact that a member tells.
+func (h *Host) Hear(f member.Fact, from member.ID) {
+	before, after, changed := h.Merge(h.Now, f)
 	if changed {
-		after, _ := h.table.Get(member.IDOf(f.Record.Value().Name))
 		h.Detector.Changed(h.Now, before, after)
+		if after.State == member.Suspect {
+			h.Detector.Accused(h.Now, after, from)
+		}
 	}
 }
 
@@ -114,15 +119,6 @@ func (h *Host) Receive(i int, message []byte) {
 		wire.Body(message))
 }
 
-// Self returns member 0.
-func (h *Host) Self() member.ID { return ID(0) }
-
-// Table returns the known members.
-func (h *Host) Table() *member.Table { return &h.table }
-
-// Rand returns the host's chance.
-func (h *Host) Rand() *rand.Rand { return h.rng }
-
 // Send keeps the messages of a datagram.
 func (h *Host) Send(now mono.Time, to plane.Peer, messages []byte) {
 	_, r, _ := wire.Open(append(wire.AppendHeader(nil, wire.Header{}), messages...))
@@ -135,7 +131,10 @@ func (h *Host) Send(now mono.Time, to plane.Peer, messages []byte) {
 }
 
 // Suspect makes a member a suspect.
-func (h *Host) Suspect(_ mono.Time, id member.ID) { h.set(id, member.Suspect) }
+func (h *Host) Suspect(_ mono.Time, id member.ID) {
+	h.Suspects = append(h.Suspects, id)
+	h.SetBy(id, member.Suspect, h.ID())
+}
 
 // Fail is FailWith without a reason.
 func (h *Host) Fail(now mono.Time, id member.ID) { h.FailWith(now, id, detect.Evidence{}) }
@@ -155,5 +154,5 @@ func (h *Host) FailHere(now mono.Time, id member.ID, e detect.Evidence) {
 // Forget drops a member.
 func (h *Host) Forget(_ mono.Time, id member.ID) {
 	h.Forgotten = append(h.Forgotten, id)
-	h.table.Forget(id)
+	h.Members.Forget(id)
 }
