@@ -1,10 +1,9 @@
 package stream
 
 import (
-	"time"
-
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/rate"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -14,7 +13,7 @@ import (
 type answers struct {
 	core
 	arrival *arrival
-	budget  budget
+	budget  rate.Bucket
 }
 
 // answer is a Supply that is being written.
@@ -42,7 +41,7 @@ func (a *answers) receivePull(now mono.Time, from member.Member, body []byte) bo
 		Generation: m.Generation, Low: 1}, Range: run}
 	st := a.known.find(m.Origin, m.Generation)
 	switch {
-	case !a.budget.ready(now, a.cfg.Serve):
+	case !a.budget.Ready(now):
 		a.stats.Busy++
 		w.m.Busy = true
 	case st != nil:
@@ -92,28 +91,9 @@ func (w *answer) run(st *stream, run wire.Run, limit int) bool {
 
 func (w *answer) send() {
 	w.b = wire.EndSupply(w.b, 0, &w.m)
-	w.budget.take(len(w.b))
+	w.budget.Take(len(w.b))
 	w.host.SendStream(w.now, w.to, w.b)
 }
-
-// budget is a token bucket of bytes, with a burst of a quarter of a second.
-type budget struct {
-	tokens  int
-	at      mono.Time
-	started bool
-}
-
-func (b *budget) ready(now mono.Time, rate int) bool {
-	if !b.started {
-		b.started, b.tokens, b.at = true, rate/4, now
-	}
-	if gap := min(now.Sub(b.at), time.Second); gap >= time.Millisecond {
-		b.tokens, b.at = min(b.tokens+int(int64(rate)*int64(gap/time.Microsecond)/1e6), rate/4), now
-	}
-	return b.tokens > 0
-}
-
-func (b *budget) take(n int) { b.tokens -= n }
 
 // receiveAsk answers with as many heads as fit a datagram.
 func (a *answers) receiveAsk(now mono.Time, from member.Member, body []byte) bool {
@@ -121,7 +101,7 @@ func (a *answers) receiveAsk(now mono.Time, from member.Member, body []byte) boo
 	if !ok {
 		return false
 	}
-	if !a.budget.ready(now, a.cfg.Serve) {
+	if !a.budget.Ready(now) {
 		a.stats.Busy++
 		return true
 	}
@@ -144,7 +124,7 @@ func (a *answers) receiveAsk(now mono.Time, from member.Member, body []byte) boo
 		}
 	}
 	b = wire.EndPage(b, 0, &page)
-	a.budget.take(len(b))
+	a.budget.Take(len(b))
 	a.host.SendStream(now, from, b)
 	a.buf = b
 	return true

@@ -188,8 +188,14 @@ func (st *stream) widen(seq uint64, p *part) {
 	}
 }
 
-// assemble returns the payload of the message that begins at a sequence, all of whose pieces are
-// held; ok is false if they are not of one message.
+// message returns what the first piece of a message says of it.
+func (st *stream) message(at uint64, first *part) Message {
+	return Message{Origin: st.origin, Generation: st.generation, Seq: first.seq, First: at,
+		Last: at + first.rest, Topic: first.topic}
+}
+
+// assemble returns the payload of the message that begins at a sequence; ok is false if its pieces
+// are not all held, or not of one message.
 func (st *stream) assemble(at uint64, first *part) (payload []byte, ok bool) {
 	if first.rest == 0 {
 		return first.payload, true
@@ -227,15 +233,8 @@ func (st *stream) messages(yield func(Message) bool) bool {
 // whole returns the message that begins with a piece, if all of it is held and was delivered.
 func (st *stream) whole(first uint64) (m Message, ok bool) {
 	p, _ := readPart(st.get(first))
-	m = Message{Origin: st.origin, Generation: st.generation, Seq: p.seq, First: first,
-		Last: first + p.rest, Topic: p.topic}
-	if p.index > 0 || m.Last >= st.next {
+	if m = st.message(first, &p); p.index > 0 || m.Last >= st.next {
 		return m, false
-	}
-	for seq := first; seq <= m.Last; seq++ {
-		if st.get(seq) == nil {
-			return m, false
-		}
 	}
 	m.Payload, ok = st.assemble(first, &p)
 	return m, ok

@@ -37,9 +37,7 @@ func (o *order) advance(now mono.Time, st *stream) bool {
 	if st.solid-st.next <= p.rest {
 		return false
 	}
-	m := Message{Origin: st.origin, Generation: st.generation, Seq: p.seq, First: st.next,
-		Last: st.next + p.rest, Topic: p.topic}
-	var ok bool
+	m, ok := st.message(st.next, &p), false
 	if m.Payload, ok = st.assemble(st.next, &p); !ok || p.seq <= st.seq {
 		o.stats.Malformed++ // no honest origin makes this
 		st.passOver(st.next+1, 0)

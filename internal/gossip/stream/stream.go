@@ -45,6 +45,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/rate"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -252,7 +253,8 @@ func New(host Host, cfg Config) *Streams {
 	s.polls = polls{core: c, holders: &s.holders, intake: &s.intake}
 	s.pulls = pulls{core: c, losses: &s.losses, intake: &s.intake, holders: &s.holders,
 		polls: &s.polls, trips: trips{env: e}}
-	s.answers = answers{core: c, arrival: &s.arrival}
+	s.answers = answers{core: c, arrival: &s.arrival,
+		budget: rate.Full(s.cfg.Serve, s.cfg.Serve/4, 0)}
 	s.differences = differences{core: c}
 	s.exchange = exchange{core: c, arrival: &s.arrival, differ: &s.differences,
 		intake: &s.intake, former: &s.former, polls: &s.polls, passing: &s.passing,
