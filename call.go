@@ -69,8 +69,8 @@ func (n *Node) do(ctx context.Context, cmd gossip.Command) error {
 // on this one.
 func (n *Node) read(f func()) {
 	if n.call(context.Background(), func(gossip.Time, *gossip.Outbox) { f() }) != nil {
-		n.afterlife.Lock()
-		defer n.afterlife.Unlock()
+		n.afterStop.Lock()
+		defer n.afterStop.Unlock()
 		f()
 	}
 }
@@ -80,7 +80,7 @@ func (n *Node) runCalls() {
 	for range len(n.calls) {
 		c := <-n.calls
 		if c.claimed.CompareAndSwap(false, true) {
-			c.run(n.now(), &n.hands().out)
+			c.run(n.now(), &n.scratch().out)
 			n.noteChanges() // the caller must find what it did
 			close(c.done)
 		}

@@ -75,13 +75,13 @@ func (name unknown) Error() string {
 
 func (unknown) Unwrap() error { return ErrNoMember }
 
-// told is an error of the core under the name that this package has for it.
-type told struct{ name, cause error }
+// namedError is an error of the core under the name that this package has for it.
+type namedError struct{ name, cause error }
 
-func (e *told) Unwrap() []error { return []error{e.name, e.cause} }
+func (e *namedError) Unwrap() []error { return []error{e.name, e.cause} }
 
 // Error says the name once, though the core may begin with the same words.
-func (e *told) Error() string {
+func (e *namedError) Error() string {
 	name := e.name.Error()
 	return name + ": " + strings.TrimPrefix(e.cause.Error(),
 		strings.TrimPrefix(name, "starling: ")+": ")

@@ -312,8 +312,8 @@ func (n *Node) Info() (info Info) {
 			}
 		}
 	})
-	if n.kernel != nil {
-		if at := n.kernel.taken.Load(); at != 0 {
+	if n.tcpProbe != nil {
+		if at := n.tcpProbe.taken.Load(); at != 0 {
 			info.LastConnection = time.Unix(0, at)
 		}
 	}

@@ -28,19 +28,19 @@ const (
 	maxSocketFailures = 10
 )
 
-// hands is what a node needs while it works. The process shares them: a node that waits has none.
-type hands struct {
+// scratch is what a node needs while it works. The process shares them: a node that waits has none.
+type scratch struct {
 	out     gossip.Outbox
 	packets []transport.Packet
 	sealed  []byte // the bytes of packets, when they are sealed
 	plain   []byte // of the datagram that was opened last
 }
 
-var spareHands = sync.Pool{New: func() any { return new(hands) }}
+var spareScratch = sync.Pool{New: func() any { return new(scratch) }}
 
-func (n *Node) hands() *hands {
+func (n *Node) scratch() *scratch {
 	if n.working == nil {
-		n.working = spareHands.Get().(*hands)
+		n.working = spareScratch.Get().(*scratch)
 	}
 	return n.working
 }
@@ -68,8 +68,8 @@ func (n *Node) run() {
 		}
 	}
 	n.conn.Close()
-	if n.kernel != nil {
-		n.kernel.listener.Close()
+	if n.tcpProbe != nil {
+		n.tcpProbe.listener.Close()
 	}
 	n.cancel()
 	n.background.Wait()
@@ -92,7 +92,7 @@ func (n *Node) turn(deliver func(netip.AddrPort, []byte)) error {
 			}
 		}
 		if now := n.now(); now >= n.core.Deadline() {
-			n.core.Wake(now, &n.hands().out)
+			n.core.Wake(now, &n.scratch().out)
 		}
 	}
 	// Last, because a Receive that does not wait swallows the Interrupt of a call that came
@@ -129,7 +129,7 @@ func (n *Node) deadline() time.Time {
 
 // deliver hands one datagram to the core.
 func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
-	h := n.hands()
+	h := n.scratch()
 	switch {
 	case n.sealer != nil:
 		plain, err := n.sealer.Open(h.plain[:0], datagram)
@@ -161,7 +161,7 @@ func (n *Node) deliver(from netip.AddrPort, datagram []byte) {
 	}
 }
 
-// flush tells the events, sends the packets, and puts the hands back. A packet may confirm a
+// flush tells the events, sends the packets, and puts the scratch back. A packet may confirm a
 // message to its publisher: by then the programs here have been given it.
 func (n *Node) flush() {
 	h := n.working
@@ -192,7 +192,7 @@ func (n *Node) flush() {
 	}
 	h.out.Reset()
 	n.working = nil
-	spareHands.Put(h)
+	spareScratch.Put(h)
 }
 
 // noteChanges makes snapshots of before a change outdated.
@@ -202,7 +202,7 @@ func (n *Node) noteChanges() {
 	}
 }
 
-func (n *Node) send(h *hands) {
+func (n *Node) send(h *scratch) {
 	h.packets, h.sealed = h.packets[:0], h.sealed[:0]
 	for _, p := range h.out.Packets {
 		start := len(h.sealed)
@@ -253,7 +253,7 @@ func (n *Node) dispatch(e *gossip.Event) {
 	case gossip.Conflicted:
 		n.log.error("another live node has this node's name; this node stops", "name", n.name,
 			"error", e.Err)
-		n.stop(&told{ErrNameConflict, e.Err})
+		n.stop(&namedError{ErrNameConflict, e.Err})
 	case gossip.NameClaimed:
 		n.log.warn(n.now(), "claim", "another node claims this node's name", "error", e.Err)
 	case gossip.ClustersMerged:
@@ -392,7 +392,7 @@ func (n *Node) unopened(from netip.AddrPort, size int, err error) {
 	} else {
 		n.isStrange(from, err)
 	}
-	n.core.Unopened(n.now(), from, size, &n.hands().out)
+	n.core.Unopened(n.now(), from, size, &n.scratch().out)
 }
 
 // pause waits, and says whether the node still lives.

@@ -34,7 +34,7 @@ type Node struct {
 	given         int    // how many of them are of the configuration
 	start         time.Time
 	conn          *transport.Conn
-	kernel        *kernel      // nil: no connections
+	tcpProbe      *tcpProbe    // nil: no connections
 	store         *store.Store // nil: topics are in memory alone
 	machine       machine
 	log           logger
@@ -43,7 +43,7 @@ type Node struct {
 	// Of the goroutine that runs the loop.
 	core    *gossip.Node
 	sealer  *transport.Sealer // nil: in the clear
-	working *hands            // nil while waiting
+	working *scratch          // nil while waiting
 	seeking bool              // the seeds are being looked up
 	// of what seeks, once the node runs; nil: the node knows its address
 	late   *late
@@ -64,7 +64,7 @@ type Node struct {
 	trackers    []*tracker
 	writable    chan struct{} // closed when there is room for messages again; nil: nobody waits
 	home        home
-	places      places
+	places      coordCache
 	ways        ways
 	names       map[member.ID]string // of origins, from the store; nil without one
 	// the core knows the members of the cluster, and the calls that wait for that were told
@@ -82,7 +82,7 @@ type Node struct {
 	cancel        context.CancelFunc    // of ctx, with which lookups end
 	reason        atomic.Pointer[error] // why to stop; nil: go on
 	done          chan struct{}
-	afterlife     sync.Mutex // guards the core once done is closed
+	afterStop     sync.Mutex // guards the core once done is closed
 }
 
 // Start makes a node that runs at once, alone at first, and asks its seeds to let it in, in the
@@ -107,7 +107,7 @@ func Start(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, kernel, err := open(cfg.Bind, &params)
+	conn, tcpProbe, err := open(cfg.Bind, &params)
 	if err != nil {
 		return nil, errors.Join(err, closeStore(topics))
 	}
@@ -115,7 +115,7 @@ func Start(cfg Config) (*Node, error) {
 	if err == nil {
 		n := &Node{name: self.Name, cluster: cmp.Or(cfg.Cluster, "starling"),
 			detector: params.Detector, machine: cfg.host(),
-			seeds: seeds, given: len(cfg.Seeds), conn: conn, kernel: kernel, store: topics,
+			seeds: seeds, given: len(cfg.Seeds), conn: conn, tcpProbe: tcpProbe, store: topics,
 			log: logger{to: cfg.Logger}}
 		if missing != nil {
 			n.late = &late{cfg.Advertise, cfg.AdvertiseOutside}
@@ -127,11 +127,11 @@ func Start(cfg Config) (*Node, error) {
 			n.begin(&cfg)
 			return n, nil
 		}
-		err = &told{ErrConfig, err}
+		err = &namedError{ErrConfig, err}
 	}
 	conn.Close()
-	if kernel != nil {
-		kernel.listener.Close()
+	if tcpProbe != nil {
+		tcpProbe.listener.Close()
 	}
 	return nil, errors.Join(err, closeStore(topics))
 }
@@ -141,7 +141,7 @@ func Start(cfg Config) (*Node, error) {
 const _ = uint(wire.SealSize-transport.SealOverhead) + uint(wire.SumSize-transport.SumSize)
 
 // open binds what the node's detector needs.
-func open(bind string, params *gossip.Config) (conn *transport.Conn, k *kernel, err error) {
+func open(bind string, params *gossip.Config) (conn *transport.Conn, k *tcpProbe, err error) {
 	if params.Detector == gossip.INQUEST && !params.Inquest.NoKernel {
 		return listenBoth(bind, params.MTU)
 	}
@@ -255,9 +255,9 @@ func (n *Node) begin(cfg *Config) {
 			"authenticated", []any{"name", n.name}})
 	}
 	n.start = time.Now()
-	if n.kernel != nil {
+	if n.tcpProbe != nil {
 		n.background.Go(func() {
-			n.kernel.serve(n.ctx, func(from netip.Addr) {
+			n.tcpProbe.serve(n.ctx, func(from netip.Addr) {
 				n.call(n.ctx, func(now gossip.Time,
 					out *gossip.Outbox) {
 					n.core.TakenFrom(now, from, out)
@@ -381,8 +381,8 @@ func (n *Node) Leave(ctx context.Context) error {
 		err = reason
 	}
 	err = fmt.Errorf("starling: stopped before the others were told of the leave: %w", err)
-	n.afterlife.Lock()
-	defer n.afterlife.Unlock()
+	n.afterStop.Lock()
+	defer n.afterStop.Unlock()
 	if unsent := n.core.Unsent(); unsent != nil {
 		return fmt.Errorf("%w; %w", err, unsent)
 	}

@@ -24,13 +24,13 @@ const (
 	young          = 2 * time.Minute
 )
 
-// places are those of other members, as far as they were asked for.
-type places struct {
+// coordCache has the coordinates of other members, as far as they were asked for.
+type coordCache struct {
 	// at most the members that this node knew within the last two placeKept
-	kept       map[member.ID]place
+	kept       map[member.ID]cached
 	forgetting bool // a goroutine sees to that
-	asked      map[member.ID]*question
-	room       *question // ended when any question is; nil: nobody waits for that
+	asked      map[member.ID]*inflight
+	room       *inflight // ended when any question is; nil: nobody waits for that
 	stats      LocationStats
 }
 
@@ -41,17 +41,17 @@ type LocationStats struct {
 	Unanswered uint64 // after 4 s, or since the member was declared failed meanwhile
 }
 
-// place is where a member stood in one of its lives.
-type place struct {
+// cached is where a member stood in one of its lives.
+type cached struct {
 	at       gossip.Location
 	instance uint32
 	since    gossip.Time
 }
 
-func (p *place) olderThan(d time.Duration, now gossip.Time) bool { return now.Sub(p.since) >= d }
+func (p *cached) olderThan(d time.Duration, now gossip.Time) bool { return now.Sub(p.since) >= d }
 
 // good says whether the member may still be taken to be there.
-func (p *place) good(now gossip.Time, m *member.Member) bool {
+func (p *cached) good(now gossip.Time, m *member.Member) bool {
 	kept := placeKept
 	if now.Sub(m.Since) < young {
 		kept = youngPlaceKept
@@ -59,22 +59,22 @@ func (p *place) good(now gossip.Time, m *member.Member) bool {
 	return !p.olderThan(kept, now) && p.instance == m.Instance()
 }
 
-// question is one whose end is waited for.
-type question struct {
+// inflight is a question whose end is waited for.
+type inflight struct {
 	name string        // of the member
 	done chan struct{} // closed at the end; err is set before
 	err  error         // nil: look again
 }
 
-func newQuestion(name string) *question { return &question{name: name, done: make(chan struct{})} }
+func newInflight(name string) *inflight { return &inflight{name: name, done: make(chan struct{})} }
 
-func (q *question) end(err error) {
+func (q *inflight) end(err error) {
 	q.err = err
 	close(q.done)
 }
 
-// spot is a member and where it stands.
-type spot struct {
+// located is a member and where it stands.
+type located struct {
 	id       member.ID
 	self     bool // it is this node
 	zone     string
@@ -84,8 +84,8 @@ type spot struct {
 
 // locate finds where live members stand. It asks all that it has to ask at the same time. Safe from
 // any goroutine.
-func (n *Node) locate(ctx context.Context, names ...string) ([]spot, error) {
-	found, waits := make([]spot, len(names)), make([]*question, len(names))
+func (n *Node) locate(ctx context.Context, names ...string) ([]located, error) {
+	found, waits := make([]located, len(names)), make([]*inflight, len(names))
 	for {
 		var failed error
 		err := n.call(ctx, func(now gossip.Time, out *gossip.Outbox) {
@@ -119,7 +119,7 @@ func (n *Node) locate(ctx context.Context, names ...string) ([]spot, error) {
 }
 
 // await waits until a question ends.
-func (n *Node) await(ctx context.Context, q *question) error {
+func (n *Node) await(ctx context.Context, q *inflight) error {
 	select {
 	case <-q.done:
 		return q.err
@@ -131,40 +131,40 @@ func (n *Node) await(ctx context.Context, q *question) error {
 }
 
 // find returns where a live member stands, or what to wait for before it is called again.
-func (n *Node) find(now gossip.Time, name string, out *gossip.Outbox) (spot, *question, error) {
+func (n *Node) find(now gossip.Time, name string, out *gossip.Outbox) (located, *inflight, error) {
 	m, ok := n.core.Table().Get(member.IDOf(name))
 	if ok = ok && m.Name() == name; !ok || !m.State.Live() {
-		return spot{}, nil, notLive(name, ok, State(m.State))
+		return located{}, nil, notLive(name, ok, State(m.State))
 	}
 	if s, ok := n.kept(now, &m); ok {
 		return s, nil, nil
 	}
 	p := &n.places
 	if q := p.asked[m.ID]; q != nil {
-		return spot{}, q, nil
+		return located{}, q, nil
 	}
 	err := n.core.Do(now, gossip.Locate{ID: m.ID}, out)
 	switch {
 	case errors.Is(err, gossip.ErrLookups):
 		if p.room == nil {
-			p.room = newQuestion("")
+			p.room = newInflight("")
 		}
-		return spot{}, p.room, nil
+		return located{}, p.room, nil
 	case err != nil:
-		return spot{}, nil, err
+		return located{}, nil, err
 	}
 	if p.asked == nil {
-		p.asked = map[member.ID]*question{}
+		p.asked = map[member.ID]*inflight{}
 	}
-	q := newQuestion(name)
+	q := newInflight(name)
 	p.asked[m.ID] = q
-	return spot{}, q, nil
+	return located{}, q, nil
 }
 
 // kept returns where a member stands if that is known: of this node itself, and of a member that
 // answered of late in its present life.
-func (n *Node) kept(now gossip.Time, m *member.Member) (s spot, ok bool) {
-	s = spot{id: m.ID, zone: m.Record().Zone}
+func (n *Node) kept(now gossip.Time, m *member.Member) (s located, ok bool) {
+	s = located{id: m.ID, zone: m.Record().Zone}
 	if self := n.core.Self(); m.ID == self.ID {
 		s.self, s.at = true, n.core.Location()
 		return s, true
@@ -202,9 +202,9 @@ func (n *Node) located(e *gossip.Event) {
 func (n *Node) keepPlace(m *member.Member, at gossip.Location) {
 	p := &n.places
 	if p.kept == nil {
-		p.kept = map[member.ID]place{}
+		p.kept = map[member.ID]cached{}
 	}
-	p.kept[m.ID] = place{at: at, instance: m.Instance(), since: n.now()}
+	p.kept[m.ID] = cached{at: at, instance: m.Instance(), since: n.now()}
 	if !p.forgetting {
 		p.forgetting = true
 		n.background.Go(n.forgetPlaces)
@@ -223,8 +223,8 @@ func (n *Node) forgetPlaces() {
 }
 
 // forget says whether anything is left.
-func (p *places) forget(now gossip.Time) bool {
-	maps.DeleteFunc(p.kept, func(_ member.ID, k place) bool { return k.olderThan(placeKept, now) })
+func (p *coordCache) forget(now gossip.Time) bool {
+	maps.DeleteFunc(p.kept, func(_ member.ID, k cached) bool { return k.olderThan(placeKept, now) })
 	if len(p.kept) == 0 {
 		p.kept = nil // a map keeps its size
 	}

@@ -34,16 +34,16 @@ func pair(t *testing.T) (a, b *Node, ctx context.Context) {
 }
 
 // mute makes a node take b to have been asked, so that nothing ever answers.
-func mute(t *testing.T, n *Node) *question {
-	q := newQuestion("b")
-	inLoop(t, n, func() { n.places.asked = map[member.ID]*question{member.IDOf("b"): q} })
+func mute(t *testing.T, n *Node) *inflight {
+	q := newInflight("b")
+	inLoop(t, n, func() { n.places.asked = map[member.ID]*inflight{member.IDOf("b"): q} })
 	return q
 }
 
 // What is known of a member's place is used as long as it is good, and no longer.
 func TestPlacesGrowStale(t *testing.T) {
 	n, _, ctx := pair(t)
-	answered := func(want uint64, after func(*place)) {
+	answered := func(want uint64, after func(*cached)) {
 		t.Helper()
 		inLoop(t, n, func() {
 			if k, ok := n.places.kept[member.IDOf("b")]; ok {
@@ -59,9 +59,9 @@ func TestPlacesGrowStale(t *testing.T) {
 		}
 	}
 	answered(1, nil)
-	answered(1, func(k *place) { k.since = k.since.Add(placeKept) })
-	answered(2, func(k *place) { k.since = n.now().Add(-placeKept) })
-	answered(3, func(k *place) { k.instance++ }) // of another life
+	answered(1, func(k *cached) { k.since = k.since.Add(placeKept) })
+	answered(2, func(k *cached) { k.since = n.now().Add(-placeKept) })
+	answered(3, func(k *cached) { k.instance++ }) // of another life
 	inLoop(t, n, func() {
 		if p := &n.places; !p.forget(n.now()) || p.kept == nil ||
 			p.forget(n.now().Add(placeKept)) || p.kept != nil || p.forgetting {
@@ -85,7 +85,7 @@ func TestPlacesOfTheYoung(t *testing.T) {
 	} {
 		now := gossip.Time(2 * time.Hour)
 		m.Since = now.Add(-x.known)
-		if p := (place{instance: m.Instance(), since: now.Add(-x.kept)}); p.good(now,
+		if p := (cached{instance: m.Instance(), since: now.Add(-x.kept)}); p.good(now,
 			&m) != x.good {
 			t.Errorf("known for %v, kept for %v: good is %v", x.known, x.kept, !x.good)
 		}
@@ -176,7 +176,7 @@ func TestPlacesWaitForRoom(t *testing.T) {
 		}
 		merge(Alive)
 		for _, f := range made {
-			n.find(n.now(), f.Record.Value().Name, &n.hands().out)
+			n.find(n.now(), f.Record.Value().Name, &n.scratch().out)
 		}
 		if asked := len(n.places.asked); asked != 256 || n.places.room == nil {
 			t.Errorf("%d are asked, and somebody waits: %v", asked, n.places.room != nil)

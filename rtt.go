@@ -52,7 +52,7 @@ func (n *Node) RTTBetween(ctx context.Context, a, b string) (RTT, error) {
 }
 
 // between reckons the round trip between two places.
-func between(a, b *spot) (r RTT) {
+func between(a, b *located) (r RTT) {
 	if a.id == b.id {
 		return r
 	}
@@ -115,7 +115,7 @@ func (n *Node) Near(ctx context.Context, name string, among ...string) ([]Neighb
 }
 
 // neighbors returns the live members, with what is known without asking, and which of them to ask.
-func (n *Node) neighbors(ctx context.Context, center *spot, among []string) (all []Neighbor,
+func (n *Node) neighbors(ctx context.Context, center *located, among []string) (all []Neighbor,
 	ask []int, err error) {
 	members, wanted := n.snapshot().members, map[string]bool{}
 	for _, name := range among {
@@ -140,7 +140,7 @@ func (n *Node) neighbors(ctx context.Context, center *spot, among []string) (all
 }
 
 // askAround asks some of the members where they stand. A member that does not answer stays unknown.
-func (n *Node) askAround(ctx context.Context, center *spot, all []Neighbor, ask []int) error {
+func (n *Node) askAround(ctx context.Context, center *located, all []Neighbor, ask []int) error {
 	var next atomic.Int64
 	var asking sync.WaitGroup
 	for range min(nearAtOnce, len(ask)) {

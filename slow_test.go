@@ -278,7 +278,7 @@ func TestPrivateEventsReachWatchers(t *testing.T) {
 // lose passes on what the core tells at once: that messages are lost, and then messages on some
 // topics.
 func lose(n *Node, count int, topics ...string) {
-	out := &n.hands().out
+	out := &n.scratch().out
 	out.Events = append(out.Events, gossip.Event{Kind: gossip.MessagesLost,
 		Lost: gossip.Lost{Count: count}})
 	for _, t := range topics {

@@ -83,7 +83,7 @@ func (n *Node) restore() {
 		return
 	}
 	n.names = n.store.Names()
-	out := &n.hands().out
+	out := &n.scratch().out
 	n.core.Wake(n.now(), out)
 	pieces := slices.SortedStableFunc(n.store.Pieces(), comparePieces)
 	if err := n.core.Do(n.now(), gossip.Restore{Marks: n.store.Marks(),

@@ -31,15 +31,15 @@ const (
 	portTries = 16
 )
 
-// kernel is a node's part in it.
-type kernel struct {
+// tcpProbe is a node's part in it.
+type tcpProbe struct {
 	listener *net.TCPListener
 	dials    chan struct{} // one for each under way
 	taken    atomic.Int64  // when the last connection was taken, in Unix nanoseconds; 0: none was
 }
 
 // listenBoth binds the socket, and the TCP port beside it.
-func listenBoth(bind string, mtu int) (*transport.Conn, *kernel, error) {
+func listenBoth(bind string, mtu int) (*transport.Conn, *tcpProbe, error) {
 	for try := 1; ; try++ {
 		conn, err := listen(bind, mtu)
 		if err != nil {
@@ -48,7 +48,7 @@ func listenBoth(bind string, mtu int) (*transport.Conn, *kernel, error) {
 		at := conn.LocalAddr()
 		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
 		if err == nil {
-			return conn, &kernel{listener: l, dials: make(chan struct{}, maxDials)}, nil
+			return conn, &tcpProbe{listener: l, dials: make(chan struct{}, maxDials)}, nil
 		}
 		conn.Close()
 		if _, port, _ := net.SplitHostPort(bind); port != "0" || try == portTries {
@@ -61,7 +61,7 @@ func listenBoth(bind string, mtu int) (*transport.Conn, *kernel, error) {
 
 // serve takes connections and closes them, until the listener is closed, and tells where they come
 // from: of each host at most once in a takenPause, and of maxTold hosts.
-func (k *kernel) serve(ctx context.Context, told func(from netip.Addr)) {
+func (k *tcpProbe) serve(ctx context.Context, told func(from netip.Addr)) {
 	var began time.Time
 	seen := map[netip.Addr]bool{}
 	for ctx.Err() == nil {
@@ -95,16 +95,16 @@ func (k *kernel) serve(ctx context.Context, told func(from netip.Addr)) {
 
 // connect asks a host in another goroutine, and tells the core what it answered.
 func (n *Node) connect(c gossip.Connect) {
-	if n.kernel == nil {
+	if n.tcpProbe == nil {
 		return
 	}
 	select {
-	case n.kernel.dials <- struct{}{}:
+	case n.tcpProbe.dials <- struct{}{}:
 	default:
 		return
 	}
 	n.background.Go(func() {
-		defer func() { <-n.kernel.dials }()
+		defer func() { <-n.tcpProbe.dials }()
 		if o, ok := ask(n.ctx, c.Peer.Addr); ok {
 			n.call(n.ctx, func(now gossip.Time, out *gossip.Outbox) {
 				n.core.Connected(now, c,
