@@ -301,6 +301,11 @@ func (n *Node) aboutSelf(peer plane.Peer, check uint32, c *wire.Claim, r *wire.R
 		// a former life, or the truth
 	case c.Generation > own.Generation:
 		n.laterSelf(peer, c, r)
+	case c.State == member.Failed && !same && c.Incarnation >= self.Incarnation:
+		// a former process, in this very generation: it would be called where that one was
+		n.goAbove(c.Generation, c.Incarnation)
+		n.called.IsHeldFailed(n.now, c)
+		n.answerWithSelf(peer)
 	case c.State == member.Failed && !n.called.Contradicts(n.now, c):
 		n.called.IsHeldFailed(n.now, c)
 		n.called.AskCall(n.now, peer, c.Incarnation)
