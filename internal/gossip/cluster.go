@@ -66,10 +66,11 @@ func (n *Node) noteFormer(id uint64) {
 	}
 }
 
-// otherCluster says whether a newcomer is of another cluster and must not come in.
+// otherCluster says whether a newcomer is of another cluster and must not come in. A cluster that
+// is new may be the other one, begun anew: its first node lets in a node that was told to ask it.
 func (n *Node) otherCluster(j *wire.Join) bool {
 	return n.identity.id != 0 && j.ClusterID != 0 && !n.ofCluster(j.ClusterID) && !j.Merge &&
-		!j.Alone
+		!j.Alone && !(j.Told() && n.foundedAnew())
 }
 
 // admit settles the identity with a newcomer that this node lets in. alone says that this node was

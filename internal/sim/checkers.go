@@ -81,7 +81,7 @@ func checkers(o *Options) []Checker {
 		&accuracy{bound: b.Refute, clean: o.spares(), wrong: map[pair]gossip.Time{},
 			apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
-		&convergence{bound: b.Converge},
+		&convergence{bound: b.Converge, detect: b.Detect},
 		&messages{bound: b.Message, clean: o.Network.lossless(o.longest()),
 			rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{},
 			restored: map[streamKey]uint64{}},
@@ -318,8 +318,7 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 	}
 	for m := range l.peers {
 		dead := &l.peers[m]
-		if dead.up || dead.gen == 0 || l.now.Sub(dead.since) <= l.patience(c.bound,
-			dead.since.Add(-c.bound)) {
+		if dead.up || dead.gen == 0 || l.fresh(dead, c.bound) {
 			continue
 		}
 		for n := range l.peers {
@@ -334,11 +333,31 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
+// fresh says whether a process is gone for so short that others may not know it yet.
+func (l *ledger) fresh(dead *peerState, bound time.Duration) bool {
+	return l.now.Sub(dead.since) <= l.patience(bound, dead.since.Add(-bound))
+}
+
+// unnoticed says whether somebody holds a process for live that is gone, and may do so.
+func (l *ledger) unnoticed(bound time.Duration) bool {
+	for n := range l.seen {
+		for m, h := range l.seen[n] {
+			dead := &l.peers[m]
+			if l.peers[n].up && h.live() && !dead.up && dead.gen != 0 && h.Gen >= dead.gen &&
+				l.fresh(dead, bound) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // convergence: while nothing is done to a cluster, all views are equal and complete again and
-// again. Not always: where packets are lost, suspicions are raised and refuted all the time.
+// again. Not always: where packets are lost, suspicions are raised and refuted all the time. Nor
+// can they be while a death is not known yet (completeness).
 type convergence struct {
-	bound time.Duration
-	equal gossip.Time // when the views last were
+	bound, detect time.Duration
+	equal         gossip.Time // when the views last were, as far as they can be
 }
 
 func (*convergence) Name() string { return "convergence" }
@@ -348,7 +367,7 @@ func (c *convergence) Take(l *ledger, o *Obs) string {
 		return ""
 	}
 	what := l.difference(false)
-	if what == "" {
+	if what == "" || l.unnoticed(c.detect) {
 		c.equal = o.At
 	}
 	if quiet := min(l.undisturbed(), o.At.Sub(c.equal)); quiet > l.patience(c.bound,
