@@ -349,6 +349,11 @@ func TestCheckersCanFail(t *testing.T) {
 					skipped(2, 0, 1))), "n2 was told that message 1 of n0 is lost, and has been " +
 				"in " +
 				"touch"},
+		// its publisher has left, and has not stopped yet
+		{"loss", history(here, severed, at(9*s, delivered(0, 0, 1)), ticks(10, 14),
+			at(14*s, saw(2, 0, left(1, 1))), at(14*s, skipped(2, 0, 1))),
+			history(here, severed, at(9*s, delivered(0, 0, 1)), ticks(10, 14),
+				at(14*s, saw(1, 0, left(1, 1))), at(14*s, skipped(2, 0, 1))), "runs and holds it"},
 		// it is held no more
 		{"loss", history(here, at(9*s, delivered(0, 0, 1)), ticks(10, 14),
 			at(72*s, skipped(2, 0, 1))),
