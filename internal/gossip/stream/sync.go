@@ -202,7 +202,9 @@ func (s *Streams) receiveAsk(now mono.Time, from member.Member, body []byte) boo
 	}
 	s.young(now.Add(-ask.Back), +1)
 	defer s.young(now.Add(-ask.Back), -1)
-	page := wire.Page{From: ask.From, To: ^member.ID(0), All: ask.All, Settled: !s.sync.newcomer}
+	// what was published before this node came in, and after the one that asks, it never heard of
+	settled := !s.sync.newcomer && s.sync.in <= now.Add(-ask.Back)
+	page := wire.Page{From: ask.From, To: ^member.ID(0), All: ask.All, Settled: settled}
 	b := wire.BeginPage(s.buf[:0])
 	i, _ := s.search(ask.From, 0)
 	for ; i < len(s.list); i++ {
