@@ -441,6 +441,15 @@ func TestCheckersCanFail(t *testing.T) {
 			history(at(9*s, saw(0, 1, failed(1, 0))), at(60*s, saw(0, 1, Holding{})),
 				at(60*s, started(1, 2)), at(66*s, saw(0, 1,
 					alive(1, 0)))), "n0 was told that n1 joined"},
+		// it forgot the living
+		{"ends", history(saw(0, 1, alive(1, 0)), Obs{Kind: Hindered, Node: 0},
+			at(time.Hour, Obs{Kind: Crashed, Node: 1}), at(13*time.Hour, Obs{Kind: Free, Node: 0}),
+			at(13*time.Hour, saw(0, 1, failed(1, 0))), at(13*time.Hour, saw(0, 1, Holding{})),
+			at(14*time.Hour, saw(0, 1, alive(1, 0)))),
+			history(saw(0, 1, alive(1, 0)), at(time.Hour, Obs{Kind: Crashed, Node: 1}),
+				at(13*time.Hour, saw(0, 1, failed(1, 0))),
+				at(13*time.Hour, saw(0, 1, Holding{})), at(14*time.Hour,
+					saw(0, 1, alive(1, 0)))), "n0 was told that n1 joined"},
 		// it may not know yet
 		{"ends", history(Obs{Kind: Departed, Node: 1, After: Holding{Gen: 1}},
 			at(9*s, saw(0, 1, failed(1, 0))), at(12*s, saw(2, 1, left(1, 1)))),
