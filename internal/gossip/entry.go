@@ -83,6 +83,7 @@ type entry struct {
 	greeted  plane.Peer    // that said welcome in the current datagram
 	greeting uint32        // how many members it knew
 	took     time.Duration // from the Join that showed its cookie to that
+	inside   bool          // this node was in its cluster before
 	whole    bool          // the first whole table is in
 	alone    bool          // this node is the first of its cluster
 	draining bool          // it leaves once what it published is out
@@ -447,6 +448,7 @@ func (n *Node) takeEntry(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 		if w, ok = wire.ReadWelcome(body); ok && n.answers(w.Number) && !n.entry.leaving {
 			n.entry.seen = Sight{w.Seen, peer.Addr, n.now}
 			n.unproven.shown = peer.Addr
+			n.entry.inside = n.entry.welcomed && w.ClusterID != 0 && n.ofCluster(w.ClusterID)
 			n.admitted(&w, peer)
 			n.welcome()
 			n.entry.greeted, n.entry.greeting, n.entry.took = peer, w.Live, 0

@@ -62,7 +62,11 @@ func (n *Node) endDatagram(peer plane.Peer) {
 			if !agrees || !e.whole { // else it was in before, and lacks nothing that the seed knows
 				n.repair.Welcome(n.now, m, e.greeting)
 			}
-			n.streams.Joined(n.now, m, e.took)
+			if e.inside {
+				n.streams.Greeted(n.now, m)
+			} else {
+				n.streams.Joined(n.now, m, e.took)
+			}
 			n.metSeed(&m, e.greeted.Addr)
 		}
 		e.greeting = 0

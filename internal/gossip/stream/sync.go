@@ -127,6 +127,14 @@ func (s *Streams) Joined(now mono.Time, by member.Member, took time.Duration) {
 	s.startSync(now, by.ID, true)
 }
 
+// Greeted tells that a member welcomed this node that is of its own cluster, in which it was in
+// before: it asks what it lacks, and begins nothing anew.
+func (s *Streams) Greeted(now mono.Time, by member.Member) {
+	if y := &s.sync; !y.newcomer || !y.active {
+		s.startSync(now, by.ID, true)
+	}
+}
+
 // Founded tells that this node is the first of its cluster.
 func (s *Streams) Founded() { s.sync.founder = !s.sync.joined }
 
