@@ -72,7 +72,7 @@ func (w *World) wish(p *proc) error {
 }
 
 // home are the seeds of a process. A stranger has its own, and those of the others too once the two
-// clusters are one: whoever makes them one tells the members of both where it starts anew.
+// clusters are one: an operator that makes them one tells the members of both where it starts anew.
 func (p *proc) home() []netip.AddrPort {
 	switch {
 	case !p.founder.IsValid():
