@@ -685,6 +685,23 @@ func TestFirstNodeForgets(t *testing.T) {
 	}
 }
 
+// The only seed of a cluster is gone, and one of another name is at its address, which is its own
+// only seed: it is the first of a cluster, and lets in those that name it as a seed.
+func TestSeedIsReplaced(t *testing.T) {
+	w := newWorld(t)
+	nodes := w.cluster(4, nil)
+	w.run(freshFor + time.Minute)
+	nodes[0].down = true
+	w.until(time.Minute, "n0 failed", func() bool { return w.allHold("n0", member.Failed) })
+	m := w.start("m0", 0, 1, nil, 0)
+	w.until(2*time.Minute, "all see it", func() bool { return w.allSee(4) })
+	for _, p := range nodes[1:] {
+		if p.ClusterID() != m.ClusterID() {
+			t.Errorf("%s is of another cluster", p.self.Value().Name)
+		}
+	}
+}
+
 // Two clusters of one name do not become one since a dead member's address goes to the other, nor
 // since a seed's does.
 func TestClustersStayApart(t *testing.T) {

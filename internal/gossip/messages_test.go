@@ -358,3 +358,30 @@ func TestHostOfAFounder(t *testing.T) {
 		}
 	}
 }
+
+// The first of a cluster is told to join one that came in later, which knows nothing of what was
+// published before that. It was in all the time, and begins nothing anew.
+func TestFounderIsWelcomedByOneOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	w.cluster(3, nil)
+	w.run(time.Second)
+	founder, publisher, third := w.nodes[0], w.nodes[1], w.nodes[2]
+	w.cut = func(from, to netip.AddrPort) bool { return from == addrOf(0) || to == addrOf(0) }
+	w.do(publisher, Publish{Topic: "t", Payload: []byte("behind the cut")})
+	w.run(2 * time.Second)
+	third.down = true
+	third = w.start("n2", 2, 2, nil, 1)
+	w.until(10*time.Second, "it is back", func() bool { return third.Complete() })
+	w.cut = func(from, to netip.AddrPort) bool { return from != third.addr && to != third.addr }
+	w.do(founder, Join{Merge: []netip.AddrPort{third.addr}})
+	w.until(10*time.Second, "it is welcome", func() bool {
+		m, ok := founder.Table().Get(third.id)
+		return ok && m.Generation() == 2
+	})
+	w.run(200 * time.Millisecond)
+	w.cut = nil
+	w.run(10 * time.Second)
+	if n := count(founder, MessageDelivered); n != 1 {
+		t.Errorf("the founder got %d messages, want 1", n)
+	}
+}

@@ -1,10 +1,12 @@
 package gossip
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/stream"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -92,6 +94,26 @@ func TestTwinElsewhere(t *testing.T) {
 						leaves, g)
 				}
 			}
+		}
+	}
+}
+
+// The same, and it is the others that ask it to let them in.
+func TestTwinThatLetsOthersIn(t *testing.T) {
+	for _, d := range allDetectors() {
+		w := newWorld(t)
+		cfg := &Config{Detector: d}
+		nodes := w.cluster(3, cfg)
+		nodes[2].down = true
+		w.until(time.Minute, "n2 failed", func() bool { return w.allHold("n2", member.Failed) })
+		p := w.start("n2", 9, 1, cfg)
+		w.run(15 * time.Second)
+		w.do(nodes[0], Join{Merge: []netip.AddrPort{p.addr}})
+		w.until(15*time.Second, "all are where they are", func() bool {
+			return w.allSee(3) && w.heldAt("n2", p.addr)
+		})
+		if g := p.self.Value().Generation; g != 2 {
+			t.Errorf("%v: it is in generation %d, want 2", d, g)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func checkers(o *Options) []Checker {
 		&accuracy{bound: b.Refute, clean: o.spares(), wrong: map[pair]gossip.Time{},
 			apart: map[pair]gossip.Time{}},
 		&completeness{bound: b.Detect},
-		&convergence{bound: b.Converge},
+		&convergence{bound: b.Converge, detect: b.Detect},
 		&messages{bound: b.Message, clean: o.Network.lossless(o.longest()),
 			rate: o.Gossip.ZoneBudget / 2, all: map[messageKey]*delivery{},
 			restored: map[streamKey]uint64{}},
@@ -91,7 +91,8 @@ func checkers(o *Options) []Checker {
 		&lives{gen: map[int32]uint64{}, most: map[int32]uint64{}},
 		&order{last: map[streamKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
-		&ends{bound: b.Detect, over: map[pair]Holding{}, left: map[int32]departure{}},
+		&ends{bound: b.Detect, retention: o.leastRetention(), over: map[pair]Holding{},
+			left: map[int32]departure{}},
 		&rejoined{},
 		newKeysKept(b.Converge),
 		newGrace(o), newDeaf(o), newPaths(o), gauges{}, unread{}, budget{bound: b.Bytes},
@@ -140,8 +141,7 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 		}
 	}
 	x := &l.peers[o.Node]
-	slept := x.stood >= c.retention/2 && l.now.Sub(x.freed) <= 2*tickEvery ||
-		x.hindered && l.now.Sub(x.froze) >= c.retention/2 // it stood still, and is slow yet
+	slept := l.slept(x, c.retention)
 	local := l.config.Heartbeat.Local // each judges for itself, and forgets by its own count
 	at := c.died[keyLife{o.Member, o.Before.Gen}]
 	if o.Member >= 0 && !l.peers[o.Member].up { // it may have been unreachable to all for so long
@@ -165,6 +165,13 @@ func (c precedence) Take(l *ledger, o *Obs) string {
 		return fmt.Sprintf("n%d forgot n%d, which it held for %s", o.Node, o.Member, o.Before)
 	}
 	return ""
+}
+
+// slept says whether a process has stood still until now, or is slow yet, for half of the time that
+// the dead are remembered, or longer.
+func (l *ledger) slept(x *peerState, retention time.Duration) bool {
+	return x.stood >= retention/2 && l.now.Sub(x.freed) <= 2*tickEvery ||
+		x.hindered && l.now.Sub(x.froze) >= retention/2
 }
 
 // incarnation: a member's generation and incarnation are raised by itself alone.
@@ -318,8 +325,7 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 	}
 	for m := range l.peers {
 		dead := &l.peers[m]
-		if dead.up || dead.gen == 0 || l.now.Sub(dead.since) <= l.patience(c.bound,
-			dead.since.Add(-c.bound)) {
+		if dead.up || dead.gen == 0 || l.fresh(dead, c.bound) {
 			continue
 		}
 		for n := range l.peers {
@@ -334,11 +340,31 @@ func (c *completeness) Take(l *ledger, o *Obs) string {
 	return ""
 }
 
+// fresh says whether a process is gone for so short that others may not know it yet.
+func (l *ledger) fresh(dead *peerState, bound time.Duration) bool {
+	return l.now.Sub(dead.since) <= l.patience(bound, dead.since.Add(-bound))
+}
+
+// unnoticed says whether somebody holds a process for live that is gone, and may do so.
+func (l *ledger) unnoticed(bound time.Duration) bool {
+	for n := range l.seen {
+		for m, h := range l.seen[n] {
+			dead := &l.peers[m]
+			if l.peers[n].up && h.live() && !dead.up && dead.gen != 0 && h.Gen >= dead.gen &&
+				l.fresh(dead, bound) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // convergence: while nothing is done to a cluster, all views are equal and complete again and
-// again. Not always: where packets are lost, suspicions are raised and refuted all the time.
+// again. Not always: where packets are lost, suspicions are raised and refuted all the time. Nor
+// can they be while a death is not known yet (completeness).
 type convergence struct {
-	bound time.Duration
-	equal gossip.Time // when the views last were
+	bound, detect time.Duration
+	equal         gossip.Time // when the views last were, as far as they can be
 }
 
 func (*convergence) Name() string { return "convergence" }
@@ -348,7 +374,7 @@ func (c *convergence) Take(l *ledger, o *Obs) string {
 		return ""
 	}
 	what := l.difference(false)
-	if what == "" {
+	if what == "" || l.unnoticed(c.detect) {
 		c.equal = o.At
 	}
 	if quiet := min(l.undisturbed(), o.At.Sub(c.equal)); quiet > l.patience(c.bound,
@@ -451,12 +477,14 @@ func (c *rejoined) Take(_ *ledger, o *Obs) string {
 }
 
 // ends: a node that held a life for over, and has forgotten it, is not told that it joined, unless
-// that life runs after all. And a node that knew of a leave, or could have known of it for long, is
-// not told that the member failed.
+// that life runs after all. One that forgets the living after a long sleep tells their end, and
+// knows of none. And a node that knew of a leave, or could have known of it for long, is not told
+// that the member failed.
 type ends struct {
-	bound time.Duration
-	over  map[pair]Holding // the last life that one held for over, since its own start
-	left  map[int32]departure
+	bound, retention time.Duration
+	// the last life that one held for over, since its own start
+	over map[pair]Holding
+	left map[int32]departure
 }
 
 func (*ends) Name() string { return "ends" }
@@ -484,7 +512,9 @@ func (c *ends) judge(l *ledger, o *Obs) string {
 	k := pair{o.Node, o.Member}
 	was, x, m := c.over[k], &l.peers[o.Node], &l.peers[o.Member]
 	if !o.After.live() {
-		c.over[k] = o.After
+		if !o.Before.live() || !l.slept(x, c.retention) { // else it forgets the living
+			c.over[k] = o.After
+		}
 		d, left := c.left[o.Member]
 		left = left && o.After.failed() && o.After.Gen == d.gen
 		if left && (was.Gen == d.gen && was.State == member.Left || l.untroubled() &&

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip"
+	"github.com/starling-gossip/starling/internal/gossip/member"
 )
 
 // receipts: a publisher is never told that more members have its message than were given it. A
@@ -120,7 +121,7 @@ func (c loss) Take(l *ledger, o *Obs) string {
 			l.now > p.at.Add(c.age) || !c.held(p) {
 			continue
 		}
-		if x := &l.peers[p.origin]; x.up && x.gen == p.gen &&
+		if x := &l.peers[p.origin]; x.up && x.gen == p.gen && !l.knowsLeft(o.Node, p) &&
 			slices.ContainsFunc(p.due, func(d due) bool { return d.node == o.Node }) {
 			return fmt.Sprintf("n%d was told that %s is lost, whose publisher runs and holds "+
 				"it", o.Node, p.messageKey)
@@ -139,6 +140,16 @@ func (c loss) Take(l *ledger, o *Obs) string {
 		}
 	}
 	return ""
+}
+
+// knowsLeft says whether a node knows that a message's publisher has left: it runs on for a moment,
+// to pass that on, and has given up on what did not get out.
+func (l *ledger) knowsLeft(node int32, p *passage) bool {
+	if l.seen == nil {
+		return false
+	}
+	h := &l.seen[node][p.origin]
+	return h.Known && h.State == member.Left && h.Gen == p.gen
 }
 
 // accounted: in the end, each node that was up all the time got each message that any other node

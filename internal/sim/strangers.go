@@ -71,12 +71,16 @@ func (w *World) wish(p *proc) error {
 	return p.do(p.seeds())
 }
 
-// home are the seeds of a process; those of a stranger stay the same.
+// home are the seeds of a process. A stranger has its own, and those of the others too once the two
+// clusters are one: an operator that makes them one tells the members of both where it starts anew.
 func (p *proc) home() []netip.AddrPort {
-	if p.founder.IsValid() {
+	switch {
+	case !p.founder.IsValid():
+		return p.w.seeds
+	case p.stranger:
 		return []netip.AddrPort{p.founder}
 	}
-	return p.w.seeds
+	return append([]netip.AddrPort{p.founder}, p.w.seeds...)
 }
 
 // meets judges that a process holds somebody, or does not any more, if that is of the other

@@ -64,10 +64,11 @@ func (c *cluster) noteFormer(id uint64) {
 	}
 }
 
-// isOther says whether a newcomer is of another cluster and must not come in.
+// isOther says whether a newcomer is of another cluster and must not come in. A cluster that is new
+// may be the other one, begun anew: its first node lets in a node that was told to ask it.
 func (c *cluster) isOther(j *wire.Join) bool {
 	return c.id != 0 && j.ClusterID != 0 && !c.is(j.ClusterID) && !j.Merge &&
-		!j.Alone
+		!j.Alone && !(j.Told() && c.foundedAnew())
 }
 
 // admit settles the identity with a newcomer that this node lets in. alone says that this node was

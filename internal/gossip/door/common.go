@@ -89,6 +89,7 @@ type Called interface {
 type Streams interface {
 	Founded()
 	Joined(now mono.Time, by member.Member, took time.Duration)
+	Greeted(now mono.Time, by member.Member)
 	MessageOf(origin member.ID, generation, piece uint64) uint64
 	FirstLone() (generation, seq uint64, ok bool)
 }

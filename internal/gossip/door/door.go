@@ -41,6 +41,7 @@ type Door struct {
 	greeted  plane.Peer    // that said welcome in the current datagram
 	greeting uint32        // how many members it knew
 	took     time.Duration // from the Join that showed its cookie to that
+	inside   bool          // this node was in its cluster before
 	alone    bool          // this node is the first of its cluster
 	draining bool          // it leaves once what it published is out
 	drained  mono.Time     // when it leaves in any case

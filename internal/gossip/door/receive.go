@@ -31,6 +31,7 @@ func (d *Door) Receive(_ mono.Time, from plane.Sender, t wire.Type, body []byte)
 		if w, ok = wire.ReadWelcome(body); ok && d.seeds.answers(w.Number) && !d.leaving {
 			d.seen = Sight{w.Seen, peer.Addr, d.now}
 			d.flow.Proven(peer.Addr)
+			d.inside = d.welcomed && w.ClusterID != 0 && d.cluster.is(w.ClusterID)
 			d.cluster.admitted(&w, peer)
 			d.welcome()
 			d.greeted, d.greeting, d.took = peer, w.Live, 0
@@ -249,7 +250,11 @@ func (d *Door) Greeted(agrees bool) {
 		if !agrees || !d.whole { // else it was in before, and lacks nothing that the seed knows
 			d.Repair.Welcome(d.now, m, d.greeting)
 		}
-		d.Streams.Joined(d.now, m, d.took)
+		if d.inside {
+			d.Streams.Greeted(d.now, m)
+		} else {
+			d.Streams.Joined(d.now, m, d.took)
+		}
 		d.metSeed(&m, d.greeted.Addr)
 	}
 	d.greeting = 0

@@ -243,8 +243,12 @@ func (r *Relay) compare(now mono.Time, j *job, k int, from member.ID, m *wire.Co
 }
 
 // measure learns from an answer how long they take, and how many tries were lost: those of before
-// the one that is answered, not those of since.
+// the one that is answered, not those of since. A helper's answer says nothing of the way to the
+// member that it is to reach, and its last one comes when it has tried for long.
 func (r *Relay) measure(now mono.Time, l *leg, m *wire.Confirmed) {
+	if l.via != 0 {
+		return
+	}
 	k, since := m.Attempt&3, (l.attempt-m.Attempt)&15
 	if since > 3 || l.sent[k] == 0 || l.sent[k] > now {
 		return

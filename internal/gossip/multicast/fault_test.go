@@ -223,3 +223,42 @@ func TestNothingToSend(t *testing.T) {
 		}
 	}
 }
+
+// A helper tries for long to reach members that are dead. That is not how long answers take in
+// their zone, nor what is lost there.
+func TestHelpersAreNoMeasure(t *testing.T) {
+	w := halfDead(t)
+	w.publishInTurn(20)
+	w.run(20 * time.Second)
+	for _, x := range w.nodes {
+		for _, patient := range []bool{false, true} {
+			rto := x.rto(x.self().Zone(), patient)
+			if !x.down && rto > 50*time.Millisecond {
+				t.Errorf("node %d waits for answers for %v; they take a millisecond", x.i, rto)
+			}
+		}
+	}
+}
+
+// halfDead is a world of eight in three zones of which four are dead and nobody knows it: among
+// them all others of the zone of node 6.
+func halfDead(t *testing.T) *world {
+	w := newWorld(t, 8, 5, Config{}, inZones(3))
+	for _, i := range []int{0, 1, 3, 5} {
+		w.nodes[i].down = true
+	}
+	return w
+}
+
+// publishInTurn has each live node publish some messages, for each of which it waits.
+func (w *world) publishInTurn(messages int) {
+	for range messages {
+		for _, x := range w.nodes {
+			if !x.down {
+				x.waited = func(uint64, uint64) bool { return true }
+				x.publish(1, 80)
+			}
+		}
+		w.run(50 * time.Millisecond)
+	}
+}

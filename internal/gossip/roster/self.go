@@ -68,6 +68,11 @@ func (r *Roster) AboutSelf(peer plane.Peer, check uint32, c *wire.Claim, rec *wi
 		// a former life, or the truth
 	case c.Generation > own.Generation:
 		r.laterSelf(peer, c, rec)
+	case c.State == member.Failed && !same && c.Incarnation >= self.Incarnation:
+		// a former process, in this very generation: it would be called where that one was
+		r.GoAbove(c.Generation, c.Incarnation)
+		r.Called.IsHeldFailed(r.now, *c)
+		r.TellSelf(peer)
 	case c.State == member.Failed && !r.Called.Contradicts(r.now, *c):
 		r.Called.IsHeldFailed(r.now, *c)
 		r.Called.AskCall(r.now, peer, c.Incarnation)

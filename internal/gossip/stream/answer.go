@@ -107,7 +107,9 @@ func (a *answers) receiveAsk(now mono.Time, from member.Member, body []byte) boo
 	}
 	a.young(now.Add(-ask.Back), +1)
 	defer a.young(now.Add(-ask.Back), -1)
-	page := wire.Page{From: ask.From, To: ^member.ID(0), All: ask.All, Settled: !a.arrival.newcomer}
+	// what was published before this node came in, and after the one that asks, it never heard of
+	settled := !a.arrival.newcomer && a.arrival.in <= now.Add(-ask.Back)
+	page := wire.Page{From: ask.From, To: ^member.ID(0), All: ask.All, Settled: settled}
 	b := wire.BeginPage(a.buf[:0])
 	i, _ := a.known.search(ask.From, 0)
 	for ; i < len(a.known.list); i++ {

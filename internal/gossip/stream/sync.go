@@ -63,6 +63,14 @@ func (x *exchange) Joined(now mono.Time, by member.Member, took time.Duration) {
 	x.begin(now, by.ID, true)
 }
 
+// Greeted tells that a member welcomed this node that is of its own cluster, in which it was in
+// before: it asks what it lacks, and begins nothing anew.
+func (x *exchange) Greeted(now mono.Time, by member.Member) {
+	if !x.arrival.newcomer || !x.active {
+		x.begin(now, by.ID, true)
+	}
+}
+
 // Headless tells that a member's probe, or its answer to one, came without heads: it holds nothing,
 // or is odd. A node that holds something and hears nothing else asks once in a while, and is odd
 // itself if that is in vain.

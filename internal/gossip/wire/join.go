@@ -56,6 +56,10 @@ type Join struct {
 	Cookie    uint64 // of the seed's Challenge, if HasCookie
 }
 
+// Told says whether the sender was told to ask the seed, by its configuration or its user, and does
+// not ask a former peer: that is the lowest bit of its number.
+func (m *Join) Told() bool { return m.Number&1 != 0 }
+
 // The flags of a Join.
 const (
 	flagMerge  = 1
