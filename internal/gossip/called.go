@@ -31,7 +31,7 @@ func (h calledHost) Ways() int                          { return h.n.ways.Len() 
 func (h calledHost) WayAt(i int) (plane.Peer, Time)     { return h.n.ways.At(i) }
 func (h calledHost) LastHeard(id member.ID) Time        { return h.n.ways.Heard(id) }
 func (h calledHost) Note(m member.Member, p plane.Peer) { h.n.roster.Note(&m, p, false) }
-func (h calledHost) Woke()                              { h.n.door.Contradicted() }
+func (h calledHost) Woke()                              { h.n.door.WokeNow() }
 
 func (h calledHost) AppendNote(b []byte, m member.Member) []byte {
 	n := h.n

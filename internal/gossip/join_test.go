@@ -690,7 +690,7 @@ func TestFirstNodeForgets(t *testing.T) {
 func TestSeedIsReplaced(t *testing.T) {
 	w := newWorld(t)
 	nodes := w.cluster(4, nil)
-	w.run(freshFor + time.Minute)
+	w.run(door.FreshFor + time.Minute)
 	nodes[0].down = true
 	w.until(time.Minute, "n0 failed", func() bool { return w.allHold("n0", member.Failed) })
 	m := w.start("m0", 0, 1, nil, 0)

@@ -41,12 +41,15 @@ func (c *cluster) found() {
 	}
 }
 
+// ClusterID returns the identity of this node's cluster, 0 while it has none.
+func (c *cluster) ClusterID() uint64 { return c.id }
+
 func (c *cluster) take(id uint64) {
 	c.id, c.fresh, c.drawn = id, c.now.Add(FreshFor), false
 }
 
-// foundedAnew says whether this node is alone in its cluster, or its first and the cluster is new.
-func (c *cluster) foundedAnew() bool {
+// FoundedAnew says whether this node is alone in its cluster, or its first and the cluster is new.
+func (c *cluster) FoundedAnew() bool {
 	return c.roster.Table().Len() == 1 || c.drawn && c.now < c.fresh
 }
 
@@ -68,7 +71,7 @@ func (c *cluster) noteFormer(id uint64) {
 // may be the other one, begun anew: its first node lets in a node that was told to ask it.
 func (c *cluster) isOther(j *wire.Join) bool {
 	return c.id != 0 && j.ClusterID != 0 && !c.is(j.ClusterID) && !j.Merge &&
-		!j.Alone && !(j.Told() && c.foundedAnew())
+		!j.Alone && !(j.Told() && c.FoundedAnew())
 }
 
 // admit settles the identity with a newcomer that this node lets in. alone says that this node was

@@ -8,7 +8,6 @@ package door
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/flow"
@@ -24,10 +23,10 @@ import (
 type Door struct {
 	plane.None
 	*common
-	seeds   seeds
-	porch   porch
-	cluster cluster
-	names   names
+	cluster
+	names
+	seeds seeds
+	porch porch
 
 	next  mono.Time // when the seeds are dialled again
 	pause time.Duration
@@ -104,12 +103,9 @@ func (d *Door) Stalled(_ mono.Time, gap time.Duration) {
 // Woke notes the end of a sleep or an isolation that others may have taken for this node's end.
 func (d *Door) Woke(gap time.Duration) {
 	if gap > d.cfg.Grace {
-		d.names.wokeNow()
+		d.WokeNow()
 	}
 }
-
-// Contradicted notes that others held this node failed until now.
-func (d *Door) Contradicted() { d.names.wokeNow() }
 
 // Parting says whether this node leaves, once what it published is out or at once.
 func (d *Door) Parting() bool { return d.leaving || d.draining }
@@ -124,17 +120,3 @@ func (d *Door) Held() (seeds, claims, rivals int) {
 
 // Seen returns what a seed told last.
 func (d *Door) Seen() Sight { return d.seen }
-
-// ClusterID returns the identity of this node's cluster, 0 while it has none.
-func (d *Door) ClusterID() uint64 { return d.cluster.id }
-
-// FoundedAnew says whether this node is alone in its cluster, or its first and the cluster is new.
-func (d *Door) FoundedAnew() bool { return d.cluster.foundedAnew() }
-
-// Outlived tells the user that another process had this node's name, as roster.Door has it.
-func (d *Door) Outlived(generation uint64, at netip.AddrPort, s member.State, c member.Cause) {
-	d.names.outlived(generation, at, s, c)
-}
-
-// AskRival asks what lives at an address whether it has this node's name.
-func (d *Door) AskRival(at netip.AddrPort) { d.names.askRival(at) }

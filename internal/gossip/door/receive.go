@@ -101,9 +101,12 @@ func (d *Door) mistaken(peer plane.Peer, m *wire.Mistaken) {
 
 // Answered makes a member of a newcomer that was welcomed, before its first word is read.
 func (d *Door) Answered(peer plane.Peer) {
-	if d.porch.guests.Len() == 0 {
-		return
+	if d.porch.guests.Len() > 0 { // else it is inlined, for each message
+		d.answered(peer)
 	}
+}
+
+func (d *Door) answered(peer plane.Peer) {
 	g, ok := d.porch.guests.Get(peer.ID)
 	if !ok || d.now.Sub(g.since) > GuestFor {
 		return
@@ -191,7 +194,7 @@ func (d *Door) refused(peer plane.Peer, r *wire.Refuse) {
 	switch r.Reason {
 	case wire.OldGeneration:
 		if r.Generation >= d.roster.Record().Generation { // this host's clock went back
-			d.names.outlived(r.Generation, netip.AddrPort{}, member.Alive, 0)
+			d.names.Outlived(r.Generation, netip.AddrPort{}, member.Alive, 0)
 			d.roster.GoAbove(r.Generation, d.roster.Incarnation())
 		}
 		if s := d.seeds.at(peer.Addr, r.Number); s != nil {

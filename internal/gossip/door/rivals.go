@@ -37,7 +37,7 @@ type rival struct {
 // Outlived tells the user that another process had this node's name while this one was away, in
 // a later life, and is no more. at is its address, valid if it is known, and state how it ended:
 // Failed for a cause, or Left.
-func (n *names) outlived(generation uint64, at netip.AddrPort, state member.State,
+func (n *names) Outlived(generation uint64, at netip.AddrPort, state member.State,
 	cause member.Cause) {
 	own := n.roster.Record()
 	if !n.replaced(generation) || at == own.Addr {
@@ -71,7 +71,7 @@ func (n *names) nameTaken(peer netip.AddrPort, text string) {
 			"%s: %w: the name %q belongs to a member at %s, which is "+
 				"asked", peer, ErrRefused, n.roster.Record().Name, other))
 	}
-	n.askRival(other)
+	n.AskRival(other)
 }
 
 // nameWaits hears from a seed that this node's name is that of a member which does not answer. It
@@ -88,9 +88,9 @@ func (n *names) nameWaits(peer netip.AddrPort, text string) {
 		peer, ErrNameWaits, n.roster.Record().Name, other, claimLife/time.Second))
 }
 
-// askRival tells another node of this name that this one is here, and for how long, with a number
+// AskRival tells another node of this name that this one is here, and for how long, with a number
 // that it has to bring back before this node stops for it.
-func (n *names) askRival(to netip.AddrPort) {
+func (n *names) AskRival(to netip.AddrPort) {
 	n.rivals = slices.DeleteFunc(n.rivals,
 		func(r rival) bool { return n.now.Sub(r.at) > rivalWait })
 	for i := range n.rivals {
@@ -148,7 +148,7 @@ func (n *names) conflict(c *wire.Conflict) {
 	case proven:
 		n.askMembers(c)
 	default:
-		n.askRival(other)
+		n.AskRival(other)
 		for i := range n.rivals {
 			if r := &n.rivals[i]; r.addr == other {
 				r.theirs, r.uptime = c.Number, c.Uptime
@@ -169,7 +169,7 @@ func (n *names) settleName(c *wire.Conflict, proven bool) {
 			// if this node replaced it, it stops when it knows that this one is there
 			n.answerRival(other, c.Number, false)
 		}
-		n.askRival(other)
+		n.AskRival(other)
 	case !proven || judges: // the other stops, or judges
 		n.answerRival(other, c.Number, judges)
 	}
@@ -197,8 +197,8 @@ func (n *names) keepName() {
 	}
 }
 
-// wokeNow notes the end of a sleep or an isolation that others may have taken for this node's end.
-func (n *names) wokeNow() {
+// WokeNow notes the end of a sleep or an isolation that others may have taken for this node's end.
+func (n *names) WokeNow() {
 	n.woke = max(n.now, 1)
 	if n.poll.own { // that was before
 		n.poll = poll{}

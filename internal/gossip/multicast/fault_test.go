@@ -229,7 +229,7 @@ func TestNothingToSend(t *testing.T) {
 func TestHelpersAreNoMeasure(t *testing.T) {
 	w := halfDead(t)
 	w.publishInTurn(20)
-	w.run(20 * time.Second)
+	w.Run(20 * time.Second)
 	for _, x := range w.nodes {
 		for _, patient := range []bool{false, true} {
 			rto := x.rto(x.self().Zone(), patient)
@@ -259,6 +259,6 @@ func (w *world) publishInTurn(messages int) {
 				x.publish(1, 80)
 			}
 		}
-		w.run(50 * time.Millisecond)
+		w.Run(50 * time.Millisecond)
 	}
 }

@@ -60,9 +60,12 @@ func (r *Roster) Serves(a netip.Addr) bool {
 // HeardFrom takes in where a live member is heard from: one whose address this node cannot send to,
 // since it is of the other IP version, is sent to there.
 func (r *Roster) HeardFrom(peer plane.Peer) {
-	if !r.table.Parted() {
-		return
+	if r.table.Parted() { // else it is inlined, for each datagram
+		r.heardFrom(peer)
 	}
+}
+
+func (r *Roster) heardFrom(peer plane.Peer) {
 	m, ok := r.table.Get(peer.ID)
 	if !ok || !m.State.Live() || m.Instance() != peer.Instance {
 		return

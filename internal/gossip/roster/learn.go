@@ -34,19 +34,16 @@ func credible(known uint64, c *wire.Claim) bool {
 	return known == 0 && c.Generation <= MaxFirst || known != 0 && c.Generation <= known+MaxLead
 }
 
-// Credible says whether a claim about a name is.
-func (r *Roster) Credible(id member.ID, c *wire.Claim) bool { return credible(r.lastOf(id), c) }
-
-// lastOf returns the last generation that is known of a name, 0 if none is. What a node that is not
-// let in yet knows of its own name is no measure: its former life may have had to go far up.
-func (r *Roster) lastOf(id member.ID) uint64 {
+// Credible says whether a claim about a name is. What a node that is not let in yet knows of its
+// own name is no measure: its former life may have had to go far up.
+func (r *Roster) Credible(id member.ID, c *wire.Claim) bool {
 	if id == r.id && !r.Door.Welcomed() {
-		return 0
+		return credible(0, c)
 	}
 	if m, ok := r.table.Get(id); ok {
-		return m.Generation()
+		return credible(m.Generation(), c)
 	}
-	return r.Graves.last(id)
+	return credible(r.LastLife(id), c)
 }
 
 // Learn weighs a claim about a member, and believes it if it prevails over what the table holds.

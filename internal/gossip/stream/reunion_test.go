@@ -558,20 +558,20 @@ func TestLaterNewcomerDoesNotTell(t *testing.T) {
 	w.quiet = true
 	n := w.add()
 	var m *node
-	w.blocked = func(from, to *node) bool { return to == n && from != m }
-	n.s.Joined(w.now, n.from(w.nodes[1]), 0)
+	w.Cut = func(from, to *node) bool { return to == n && from != m }
+	n.s.Joined(w.Now, n.from(w.nodes[1]), 0)
 	n.schedule()
 	w.run(50*time.Millisecond, nil)
 	w.nodes[0].publish("t", []byte("between"))
 	w.run(50*time.Millisecond, nil)
 	m = w.add()
-	m.s.Joined(w.now, m.from(w.nodes[1]), 0)
+	m.s.Joined(w.Now, m.from(w.nodes[1]), 0)
 	m.schedule()
 	w.run(20*time.Millisecond, nil)
-	n.s.startSync(w.now, m.id, true) // the later one is the only one that it hears
+	n.s.exchange.begin(w.Now, m.ID(), true) // the later one is the only one that it hears
 	n.schedule()
 	w.run(20*time.Millisecond, nil)
-	w.blocked = nil
+	w.Cut = nil
 	w.quiet = false
 	w.run(5*time.Second, nil)
 	if want := []string{"n000/1 11"}; !slices.Equal(n.events, want) || len(m.events) > 0 {
