@@ -697,7 +697,7 @@ func TestSeedIsReplaced(t *testing.T) {
 	w.until(2*time.Minute, "all see it", func() bool { return w.allSee(4) })
 	for _, p := range nodes[1:] {
 		if p.ClusterID() != m.ClusterID() {
-			t.Errorf("%s is of another cluster", p.self.Value().Name)
+			t.Errorf("%s is of another cluster", p.roster.Record().Name)
 		}
 	}
 }

@@ -112,7 +112,7 @@ func TestTwinThatLetsOthersIn(t *testing.T) {
 		w.until(15*time.Second, "all are where they are", func() bool {
 			return w.allSee(3) && w.heldAt("n2", p.addr)
 		})
-		if g := p.self.Value().Generation; g != 2 {
+		if g := p.roster.Record().Generation; g != 2 {
 			t.Errorf("%v: it is in generation %d, want 2", d, g)
 		}
 	}
