@@ -123,12 +123,12 @@ func (d *duties) stalled(gap time.Duration) {
 	}
 }
 
-// open returns how many are under way.
-func (d *duties) open() int { return len(d.jobs) - len(d.free) }
+// underway returns how many jobs there are.
+func (d *duties) underway() int { return len(d.jobs) - len(d.free) }
 
 // room says whether another duty can be taken.
 func (d *duties) room() bool {
-	if d.open() < maxJobs {
+	if d.underway() < maxJobs {
 		return true
 	}
 	d.stats.Refused++

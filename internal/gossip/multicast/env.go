@@ -158,6 +158,7 @@ func hashOf(b *wire.Branch, s wire.Span) uint64 {
 }
 
 const (
+	direct   = 48 // members that one node serves itself
 	maxWidth = 5  // bits: a span is divided in up to 32 parts
 	zoneBits = 16 // of a place
 )

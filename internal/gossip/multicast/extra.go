@@ -8,7 +8,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// copies is what a node sends beside the tree.
+// copies sends parcels beside the tree.
 type copies struct{ core }
 
 // extras sends copies of a parcel that just came in to other places of the zone's ring. The

@@ -13,11 +13,6 @@ import (
 // it, or would be at once; one that has it behind a gap says "taken", which ends the sending, and
 // owes the confirmation. One that was passed over never pays. One that came later than the parcel
 // says "void" and is counted neither here nor there.
-//
-// The origin asks each member that is missing again, now and then, by turns itself and by way of
-// others. The way between just these two may be broken, or the ways of several members to one. It
-// remembers which member reached another one. A member that turns out to be live meanwhile is asked
-// as well.
 
 // debts are the confirmations that this node owes.
 type debts struct {

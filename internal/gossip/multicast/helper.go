@@ -66,6 +66,11 @@ func (a *asks) nextHelper(now mono.Time, j *job, l *leg) bool {
 	return false
 }
 
+// Members of this IP version that do not answer. The origin of a parcel that a publisher waits for
+// asks each member that is missing again, now and then, by turns itself and by way of others. The
+// way between just these two may be broken, or the ways of several members to one. It remembers
+// which member reached another one.
+
 // way is the helper that is asked first to reach a member: the first on the ring from a key. That
 // is the one that reached it last, or the next after one that did not.
 type way struct {

@@ -11,6 +11,36 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
+// A duty and its legs. A duty comes from a parent (take.go), from this node's own publishing
+// (publish.go), or from nobody: a copy came beside the tree, and the tree is perhaps broken
+// (orphan.go), or a delegate in this zone is to be looked after (twin). It is divided into legs
+// (split.go), each for a span or for one member, so that each member of the duty's span is in one.
+// Where many publish it has no legs at first, and waits until the mixed parcel is done that it went
+// into (mixed.go). A leg goes this way:
+//
+//	          send                "taken"
+//	begun ------------> asked --------------> taken
+//	                    |  ^ late: again, or  |  | late: again,
+//	                    |  | somebody else    |  | but bare
+//	                    |  +------------------+--+
+//	      "done", "void"|                     | "done", given up
+//	      given up, died|                     | or died
+//	                    v                     v
+//	                   done <-----------------+
+//	                    |
+//	                    +-----> asked: an own parcel is offered again (reopen)
+//
+// An answer is taken from the member that is asked now and from the two before it: the first one
+// that is done ends the leg. A delegate that fails is replaced; when several have failed, the leg
+// ends with nobody in its count (of is 0), and its span is divided into legs of this node's own. So
+// no member is counted by two legs. A node is a leg of its own duty while it owes a confirmation
+// (given.go).
+//
+// When no leg is open the duty is done (finish.go). Of another's parcel the parents are told what
+// the legs add up to, and what was told is remembered for a while. An own parcel lingers while some
+// members lack it (linger.go): its legs are asked again, and a member that turns out to live gets a
+// leg.
+
 // job is a duty: to bring a parcel to a span of the ring, and to tell the parent when that is done.
 // The origin's own span is everybody, and it has no parent.
 type job struct {
@@ -124,6 +154,7 @@ func absent(p place) leg {
 	}
 }
 
+// adopt notes another parent, or another try of one.
 func (j *job) adopt(p parent) {
 	if j.parents[0].peer.ID != p.peer.ID {
 		j.parents[1] = j.parents[0]
@@ -170,8 +201,7 @@ func (j *job) had(id member.ID, but *leg) bool {
 // twin only asked another member to see to the whole of it, or did not ask whether its own programs
 // were given the parcel.
 func (j *job) void() bool {
-	return j.twin && (j.Given || len(j.legs) == 1 &&
-		j.legs[0].state != done)
+	return j.twin && (j.Given || len(j.legs) == 1 && j.legs[0].state != done)
 }
 
 // alone says whether no leg counts this node.
@@ -195,6 +225,7 @@ func (j *job) sum() (of, have int32, missing []member.ID) {
 	return of, have, missing
 }
 
+// progress is how far an own parcel came.
 func (j *job) progress() Progress {
 	of, have, missing := j.sum()
 	p := Progress{
@@ -235,7 +266,7 @@ func (j *job) digest(self place) (d uint16) {
 	return d
 }
 
-// end closes a leg.
+// end closes a leg: so many members have the parcel, and these lack it.
 func (j *job) end(l *leg, have int32, missing []member.ID) {
 	if l.state != done {
 		j.open--

@@ -16,8 +16,9 @@ type retries struct {
 }
 
 const (
-	maxHands = 3 // delegates that get a span before it is divided here
-	maxPolls = 4 // unanswered questions after which a delegate at work is given up
+	maxHands     = 3 // delegates that get a span before it is divided here
+	foreignHands = 6 // delegates that are tried in another zone
+	maxPolls     = 4 // unanswered questions after which a delegate at work is given up
 )
 
 // wakeJob sees to the legs that are late.

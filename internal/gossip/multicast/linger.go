@@ -1,6 +1,8 @@
 package multicast
 
 import (
+	"time"
+
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
@@ -14,6 +16,15 @@ type lingering struct {
 	list []int32 // jobs that wait for silent members, the oldest first
 }
 
+const (
+	tellEvery  = 5 * time.Millisecond
+	firstPause = 200 * time.Millisecond // between offers to the silent, doubling
+	lastPause  = 5 * time.Second
+	// a wait ends so long after its message is let go, at most
+	lookEvery = time.Second
+)
+
+// tell tells the host how an own parcel stands.
 func (g *lingering) tell(now mono.Time, j *job) {
 	j.mine.told = now
 	g.host.Confirmed(now, j.progress())

@@ -331,6 +331,6 @@ func (r *Relay) Stalled(_ mono.Time, gap time.Duration) {
 // Stats returns the counters.
 func (r *Relay) Stats() Stats {
 	s := r.stats
-	s.Jobs = r.duties.open()
+	s.Jobs = r.duties.underway()
 	return s
 }

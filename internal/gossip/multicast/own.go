@@ -27,13 +27,8 @@ const (
 	lastWindow  = 4 // that congestion leaves
 	stripeFrom  = 8 // pieces of one batch from which on they are striped
 	// that a parcel counts for the window: stragglers do not hold up the rest
-	outFor     = 50 * time.Millisecond
-	tellEvery  = 5 * time.Millisecond
-	firstPause = 200 * time.Millisecond // between offers to the silent, doubling
-	lastPause  = 5 * time.Second
-	// a wait ends so long after its message is let go, at most
-	lookEvery = time.Second
-	burst     = 16 // parcels that may leave at once
+	outFor = 50 * time.Millisecond
+	burst  = 16 // parcels that may leave at once
 	// bytes of a parcel of one piece beside its body, with headers
 	pieceOverhead = 100
 	shortPause    = 50 * time.Millisecond // while the budget for another zone is spent

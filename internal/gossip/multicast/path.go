@@ -146,38 +146,3 @@ func (p *paths) company(usual time.Duration) time.Duration {
 	}
 	return max(usual, min(p.rto(p.self().Zone(), true)/4, maxCompany))
 }
-
-// flow knows whether so many parcels come that it pays to send them the same way.
-type flow struct {
-	from               mono.Time
-	now, last          int
-	others, lastOthers int // pieces of other origins in these
-	bytes, lastBytes   int // of them
-}
-
-const (
-	flowWindow = 64 * time.Millisecond
-	flowBusy   = 8 // parcels in a window
-)
-
-func (f *flow) count(now mono.Time, parcels, others, bytes int) {
-	f.turn(now)
-	f.now += parcels
-	f.others += others
-	f.bytes += bytes
-}
-
-func (f *flow) turn(now mono.Time) {
-	switch gone := now.Sub(f.from); {
-	case gone >= 2*flowWindow:
-		*f = flow{from: now}
-	case gone >= flowWindow:
-		f.from, f.now, f.last = f.from.Add(flowWindow), 0, f.now
-		f.others, f.lastOthers, f.bytes, f.lastBytes = 0, f.others, 0, f.bytes
-	}
-}
-
-func (f *flow) busy() bool { return max(f.now, f.last) >= flowBusy }
-
-// busy says whether many parcels come, or would if the processors had the time.
-func (p *paths) busy() bool { return p.flow.busy() || p.inside.back > 0 }

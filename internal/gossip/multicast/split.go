@@ -12,8 +12,6 @@ type tree struct {
 	asks   *asks
 }
 
-const direct = 48 // members that one node serves itself
-
 // divide makes the legs of a span and sends them: one for each member if there are few, else one
 // for each part. The part in which this node stands itself is divided further.
 func (t *tree) divide(now mono.Time, j *job, s wire.Span, bare bool) {

@@ -16,10 +16,7 @@ import (
 // there. All of them are chosen anew for each parcel, by a hash over the live view. So there is no
 // election when one dies.
 
-const (
-	fewHere      = 2 // members of another zone that are served one by one
-	foreignHands = 6 // delegates that are tried in another zone
-)
+const fewHere = 2 // members of another zone that are served one by one
 
 // worth says whether a parcel is worth one more copy to another zone: a big one where much is lost,
 // and while many come any where some are.
