@@ -30,6 +30,9 @@ import (
 //	                    |
 //	                    +-----> asked: an own parcel is offered again (reopen)
 //
+// A leg for a zone that is silent, or for a member that turned out to live, begins as done, with
+// nobody that has the parcel, and is asked when an own parcel is offered again.
+//
 // An answer is taken from the member that is asked now and from the two before it: the first one
 // that is done ends the leg. A delegate that fails is replaced; when several have failed, the leg
 // ends with nobody in its count (of is 0), and its span is divided into legs of this node's own. So
