@@ -45,8 +45,8 @@ func TestPausedDelegates(t *testing.T) {
 		seq := origin.publish(1, 128)
 		w.Run(after)
 		asleep := 0
-		for i := range origin.jobs {
-			for _, l := range origin.jobs[i].legs {
+		for i := range origin.duties.jobs {
+			for _, l := range origin.duties.jobs[i].legs {
 				if x := w.byID[l.id]; !l.single() && asleep < 8 {
 					x.asleep = start.Add(20 * time.Second)
 					asleep++

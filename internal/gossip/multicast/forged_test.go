@@ -57,8 +57,8 @@ func FuzzReceive(f *testing.F) {
 				}
 			}
 		}
-		if s := x.Stats(); s.Jobs > maxJobs || len(x.closed) > maxClosed ||
-			len(x.orphans) > maxOrphans || len(x.own.linger) > maxLinger {
+		if s := x.Stats(); s.Jobs > maxJobs || len(x.duties.closed) > maxClosed ||
+			len(x.orphans.list) > maxOrphans || len(x.lingering.list) > maxLinger {
 			t.Fatalf("%+v", s)
 		}
 	})

@@ -260,7 +260,7 @@ func TestMissingDiesAndReturns(t *testing.T) {
 	w.Run(time.Second)
 	before, _ := origin.Members.Get(x.ID())
 	w.bury(x)
-	if l := origin.jobs[0].legFor(x.ID()); l == nil || l.of != 0 || len(l.missing) > 0 {
+	if l := origin.duties.jobs[0].legFor(x.ID()); l == nil || l.of != 0 || len(l.missing) > 0 {
 		t.Fatalf("the leg of the dead: %+v", l)
 	}
 	w.Run(time.Second)
@@ -330,7 +330,7 @@ func delegated(t *testing.T) (origin *node, l *leg) {
 	}
 	origin.Ring().Forget()
 	origin.publish(1, 100)
-	j := &origin.jobs[0]
+	j := &origin.duties.jobs[0]
 	for k := range j.legs {
 		if !j.legs[k].single() && j.legs[k].of > direct {
 			return origin, &j.legs[k]
@@ -358,7 +358,7 @@ func TestDelegatesCount(t *testing.T) {
 		for _, id := range []member.ID{7, 9} {
 			m.Missing = binary.BigEndian.AppendUint64(m.Missing, uint64(id))
 		}
-		b := wire.AppendConfirmed(wire.BeginConfirm(nil, origin.jobs[0].instance), 0, &m)
+		b := wire.AppendConfirmed(wire.BeginConfirm(nil, origin.duties.jobs[0].instance), 0, &m)
 		origin.Receive(origin.w.Now, plane.Sender{Peer: plane.Peer{ID: l.id}},
 			wire.TypeConfirm, wire.Body(b))
 		if l.state != done || l.of != n || l.have != n+c.want {
@@ -386,7 +386,7 @@ func TestRefusedIsNotConfirmed(t *testing.T) {
 			}
 			x.Receive(w.Now, plane.Sender{Peer: from.Peer()}, wire.TypeCarry,
 				wire.Body(wire.EndCarry(m, 0)))
-			answered, jobs := len(x.lanes) > 0 && slices.ContainsFunc(x.lanes,
+			answered, jobs := len(x.outbox.lanes) > 0 && slices.ContainsFunc(x.outbox.lanes,
 				func(l lane) bool { return len(l.confirms) > 0 }), x.Stats().Jobs
 			if want := taken == 2; answered != want || (jobs > 0) != (want && bits == 0) {
 				t.Errorf("%d of 2 pieces taken, span %#x: answered %v, %d jobs", taken, bits,
@@ -479,11 +479,11 @@ func TestTooManyFollowed(t *testing.T) {
 		}
 	}
 	publish(2 * maxLinger * 2)
-	if n := len(origin.own.linger); ended > 0 || n != 3*maxLinger {
+	if n := len(origin.lingering.list); ended > 0 || n != 3*maxLinger {
 		t.Errorf("%d linger, %d ended", n, ended)
 	}
 	publish(2 * maxWaited)
-	if n := len(origin.own.linger); n != maxLinger+maxWaited || ended != 2*maxLinger {
+	if n := len(origin.lingering.list); n != maxLinger+maxWaited || ended != 2*maxLinger {
 		t.Errorf("%d linger, %d ended", n, ended)
 	}
 	waited = func(uint64) bool { return false }
@@ -491,7 +491,7 @@ func TestTooManyFollowed(t *testing.T) {
 		origin.Forgo(1, seq)
 	}
 	publish(1)
-	if n := len(origin.own.linger); n != maxLinger || ended != 2*maxLinger {
+	if n := len(origin.lingering.list); n != maxLinger || ended != 2*maxLinger {
 		t.Errorf("nobody waits any more: %d linger, %d ended", n, ended)
 	}
 }
@@ -500,13 +500,15 @@ func TestTooManyFollowed(t *testing.T) {
 func TestFollowedLegsAreBounded(t *testing.T) {
 	origin, _ := delegated(t) // of 3,000
 	for seq := uint64(2); seq < maxWaited; seq++ {
-		i := origin.enter(&wire.Branch{Origin: origin.ID(), Generation: 1, First: seq, Count: 1})
-		origin.jobs[i].mine = mine{is: true, waited: true, look: mono.Never}
-		origin.own.linger = append(origin.own.linger, i)
+		b := wire.Branch{Origin: origin.ID(), Generation: 1, First: seq, Count: 1}
+		i := origin.duties.enter(&b)
+		origin.duties.jobs[i].mine = mine{is: true, waited: true, look: mono.Never}
+		origin.lingering.list = append(origin.lingering.list, i)
 		origin.thin(origin.w.Now)
 	}
-	if n := len(origin.own.linger); n != maxLinger || len(origin.told) != maxWaited-2-maxLinger {
-		t.Errorf("%d linger, %d were told of their end", n, len(origin.told))
+	ended := len(origin.told)
+	if n := len(origin.lingering.list); n != maxLinger || ended != maxWaited-2-maxLinger {
+		t.Errorf("%d linger, %d were told of their end", n, ended)
 	}
 }
 
@@ -556,11 +558,11 @@ func TestStandingOfAParcel(t *testing.T) {
 			return c.b
 		}
 		b := wire.Branch{Origin: w.nodes[1].ID(), Generation: 1, First: 1, Count: 2, Given: true}
-		if got := x.Relay.standing(&b); got != c.want {
+		if got := x.Relay.parcels.standing(&b); got != c.want {
 			t.Errorf("pieces %d and %d: %d", c.a, c.b, got)
 		}
 		b.Given = false
-		if got := x.Relay.standing(&b); got != wire.DutyDone {
+		if got := x.Relay.parcels.standing(&b); got != wire.DutyDone {
 			t.Errorf("nobody waits: %d", got)
 		}
 	}
@@ -579,12 +581,12 @@ func TestDebtsAreBounded(t *testing.T) {
 			x.Receive(w.Now, plane.Sender{Peer: w.nodes[1].Peer()}, wire.TypeCarry, wire.Body(m))
 		}
 	}
-	if n := len(x.debts); n != maxDebts || x.debts[n-1].b.First != maxDebts+10 {
+	if n := len(x.debts.list); n != maxDebts || x.debts.list[n-1].b.First != maxDebts+10 {
 		t.Fatalf("%d debts", n)
 	}
 	x.standing(wire.DutyDone)
-	if len(x.debts) > 0 {
-		t.Errorf("%d debts are left", len(x.debts))
+	if len(x.debts.list) > 0 {
+		t.Errorf("%d debts are left", len(x.debts.list))
 	}
 }
 

@@ -3,6 +3,7 @@ package multicast
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
@@ -10,11 +11,38 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// parcel names one by its origin's instance, which stands for origin and generation.
-type parcel struct {
-	instance uint32
-	first    uint64
-}
+// A duty and its legs. A duty comes from a parent (take.go), from this node's own publishing
+// (publish.go), or from nobody: a copy came beside the tree, and the tree is perhaps broken
+// (orphan.go), or a delegate in this zone is to be looked after (twin). It is divided into legs
+// (split.go), each for a span or for one member, so that each member of the duty's span is in one.
+// Where many publish it has no legs at first, and waits until the mixed parcel is done that it went
+// into (mixed.go). A leg goes this way:
+//
+//	          send                "taken"
+//	begun ------------> asked --------------> taken
+//	                    |  ^ late: again, or  |  | late: again,
+//	                    |  | somebody else    |  | but bare
+//	                    |  +------------------+--+
+//	      "done", "void"|                     | "done", given up
+//	      given up, died|                     | or died
+//	                    v                     v
+//	                   done <-----------------+
+//	                    |
+//	                    +-----> asked: an own parcel is offered again (reopen)
+//
+// A leg for a zone that is silent, or for a member that turned out to live, begins as done, with
+// nobody that has the parcel, and is asked when an own parcel is offered again.
+//
+// An answer is taken from the member that is asked now and from the two before it: the first one
+// that is done ends the leg. A delegate that fails is replaced; when several have failed, the leg
+// ends with nobody in its count (of is 0), and its span is divided into legs of this node's own. So
+// no member is counted by two legs. A node is a leg of its own duty while it owes a confirmation
+// (given.go).
+//
+// When no leg is open the duty is done (finish.go). Of another's parcel the parents are told what
+// the legs add up to, and what was told is remembered for a while. An own parcel lingers while some
+// members lack it (linger.go): its legs are asked again, and a member that turns out to live gets a
+// leg.
 
 // job is a duty: to bring a parcel to a span of the ring, and to tell the parent when that is done.
 // The origin's own span is everybody, and it has no parent.
@@ -45,6 +73,29 @@ type parent struct {
 	peer    plane.Peer
 	attempt uint8
 	patient bool
+}
+
+// mine is what a job of an own parcel has beside.
+type mine struct {
+	is      bool
+	waited  bool          // a publisher waits for a message that ends in it
+	out     bool          // it counts for the window
+	until   mono.Time     // then it does not any more
+	told    mono.Time     // when the host was told last
+	tried   bool          // all was done that can be done at once
+	backoff time.Duration // until the silent are offered it again
+	// when it is seen whether what a publisher waits for is held still; Never: not between rounds
+	look mono.Time
+}
+
+func (m *mine) due() mono.Time {
+	switch {
+	case !m.is:
+		return mono.Never
+	case m.out:
+		return min(m.until, m.look)
+	}
+	return m.look
 }
 
 // leg is one part of a duty, and the member that was asked to see to it: a delegate for a span, or
@@ -98,149 +149,62 @@ func (l *leg) asks(bits uint8, from member.ID) bool {
 // asked is the member that was asked last.
 func (l *leg) asked() member.ID { return cmp.Or(l.via, l.id) }
 
-// begin opens a job and sends its first legs.
-func (r *Relay) begin(now mono.Time, b *wire.Branch, bare bool) int32 {
-	i := r.enter(b)
-	if b.Given {
-		r.selfLeg(now, i)
+// absent is the leg of a member that lacks a parcel for all that is known, and is to be asked.
+func absent(p place) leg {
+	return leg{
+		span: wire.Span{Bits: wire.SpanSelf}, id: p.ID, zone: p.Zone(), state: done, of: 1,
+		missing: []member.ID{p.ID}, due: mono.Never,
 	}
-	if b.Bits <= 64 {
-		r.divide(now, &r.jobs[i], b.Span, bare)
-	}
-	r.schedule(i, r.jobs[i].due)
-	return i
 }
 
-// enter opens a job without legs.
-func (r *Relay) enter(b *wire.Branch) int32 {
-	var i int32
-	if n := len(r.free); n > 0 {
-		i, r.free = r.free[n-1], r.free[:n-1]
-	} else {
-		r.jobs = append(r.jobs, job{})
-		i = int32(len(r.jobs) - 1)
+// adopt notes another parent, or another try of one.
+func (j *job) adopt(p parent) {
+	if j.parents[0].peer.ID != p.peer.ID {
+		j.parents[1] = j.parents[0]
 	}
-	j := &r.jobs[i]
-	*j = job{
-		Branch: *b, instance: b.Instance(),
-		legs: j.legs[:0], pool: j.pool[:0], used: true, stamp: j.stamp +
-			1, next: -1, due: mono.Never, ticket: mono.Never,
-	}
-	j.Loss = max(b.Loss, r.class())
-	j.small = r.sizeOf(b) <= parcelRoom/2
-	p := parcel{j.instance, b.First}
-	if head, ok := r.at[p]; ok {
-		j.next = head
-	}
-	r.at[p] = i
-	return i
+	j.parents[0] = p
 }
 
-// find returns the job of a duty, -1 if there is none.
-func (r *Relay) find(b *wire.Branch) int32 {
-	i, ok := r.at[parcel{b.Instance(), b.First}]
-	for ok && i >= 0 {
-		if r.jobs[i].Span == b.Span {
-			return i
+// legFor returns a job's leg for a member alone, nil if there is none.
+func (j *job) legFor(id member.ID) *leg {
+	for k := range j.legs {
+		if l := &j.legs[k]; l.single() && l.id == id {
+			return l
 		}
-		i = r.jobs[i].next
 	}
-	return -1
+	return nil
 }
 
-// release ends a job.
-func (r *Relay) release(i int32) {
-	j := &r.jobs[i]
-	p := parcel{j.instance, j.First}
-	switch head := r.at[p]; {
-	case head != i:
-		for r.jobs[head].next != i {
-			head = r.jobs[head].next
-		}
-		r.jobs[head].next = j.next
-	case j.next >= 0:
-		r.at[p] = j.next
-	default:
-		delete(r.at, p)
+// legOver returns the leg that counts the member at a place, or may count it; nil if none does.
+func (j *job) legOver(at place) *leg {
+	if l := j.legFor(at.ID); l != nil {
+		return l
 	}
 	for k := range j.legs {
-		j.legs[k].missing, j.legs[k].had = nil, nil
-	}
-	j.used = false
-	r.free = append(r.free, i)
-}
-
-// schedule makes a job wake by a moment.
-func (r *Relay) schedule(i int32, due mono.Time) {
-	j := &r.jobs[i]
-	if due != mono.Never && due < j.ticket {
-		j.ticket = due
-		r.tickets.push(ticket{due: due, job: i, stamp: j.stamp})
-	}
-}
-
-// wakeJob sees to the legs that are late.
-func (r *Relay) wakeJob(now mono.Time, i int32) {
-	j := &r.jobs[i]
-	j.ticket = mono.Never
-	if j.due > now {
-		r.schedule(i, j.due)
-		return
-	}
-	if j.mine.is && j.mine.out && j.mine.until <= now {
-		r.leave(now, j)
-	}
-	if j.mine.is && j.mine.look <= now {
-		j.mine.look = mono.Never // a round is under way, which sees to it at its end
-		if _, held := r.store.Body(j.Origin, j.Generation, j.First); j.open == 0 && !held {
-			r.abandon(now, i)
-			return
-		} else if j.open == 0 {
-			j.mine.look = now.Add(lookEvery)
+		l := &j.legs[k]
+		if !l.single() && holds(l.span, at.Key) && (l.state != done || l.of > 0 && l.had == nil) {
+			return l
 		}
 	}
-	moved := false
-	for k := 0; k < len(j.legs); k++ {
-		if l := &j.legs[k]; l.due <= now {
-			r.late(now, j, k)
-			moved = true
-		}
-	}
-	j.due = j.mine.due()
+	return nil
+}
+
+// had says whether a leg for a span, other than one, counts a member among those that have the
+// parcel.
+func (j *job) had(id member.ID, but *leg) bool {
 	for k := range j.legs {
-		j.due = min(j.due, j.legs[k].due)
-	}
-	if moved && j.open == 0 {
-		r.finish(now, i)
-		return
-	}
-	r.schedule(i, j.due)
-}
-
-// finish closes a job all of whose legs are done: an own one is told to the host, another to the
-// parents.
-func (r *Relay) finish(now mono.Time, i int32) {
-	j := &r.jobs[i]
-	if len(j.pool) > 0 {
-		r.finishPool(now, i)
-		return
-	}
-	if j.mine.is {
-		r.finishOwn(now, i)
-		return
-	}
-	c := closed{parcel: parcel{j.instance, j.First}, span: j.Span, at: now}
-	c.of, c.have, c.missing = j.sum()
-	c.digest = j.digest(r.self())
-	for _, p := range j.parents {
-		if p.peer.ID != 0 {
-			r.confirmClosed(now, p, &c)
+		if l := &j.legs[k]; l != but && slices.Contains(l.had, id) {
+			return true
 		}
 	}
-	if !j.twin || !j.Given { // a twin did not ask whether its own programs were given the parcel
-		r.remember(c)
-	}
-	r.release(i)
+	return false
+}
+
+// void says whether a twin's job is of no use to a parent that gives it the duty. That is so if the
+// twin only asked another member to see to the whole of it, or did not ask whether its own programs
+// were given the parcel.
+func (j *job) void() bool {
+	return j.twin && (j.Given || len(j.legs) == 1 && j.legs[0].state != done)
 }
 
 // alone says whether no leg counts this node.
@@ -264,36 +228,19 @@ func (j *job) sum() (of, have int32, missing []member.ID) {
 	return of, have, missing
 }
 
-// closed is the end of a duty, for parents that ask again.
-type closed struct {
-	parcel
-	span     wire.Span
-	at       mono.Time
-	of, have int32
-	digest   uint16
-	missing  []member.ID
-}
-
-func (r *Relay) remember(c closed) {
-	if len(r.closed) < maxClosed {
-		r.latest = len(r.closed)
-		r.closed = append(r.closed, c)
-		return
+// progress is how far an own parcel came.
+func (j *job) progress() Progress {
+	of, have, missing := j.sum()
+	p := Progress{
+		Generation: j.Generation, First: j.First, Last: j.First + uint64(j.Count) - 1,
+		Have: int(have), Of: int(of), Missing: missing, Done: j.mine.tried,
 	}
-	r.latest = (r.latest + 1) % maxClosed
-	r.closed[r.latest] = c
-}
-
-// recall returns the latest end of a duty, nil if it is forgotten.
-func (r *Relay) recall(b *wire.Branch) *closed {
-	p := parcel{b.Instance(), b.First}
-	for k := range r.closed {
-		c := &r.closed[(r.latest-k+len(r.closed))%len(r.closed)]
-		if c.parcel == p && c.span == b.Span {
-			return c
+	for k := range j.legs {
+		if j.legs[k].newer {
+			p.Newer++
 		}
 	}
-	return nil
+	return p
 }
 
 // digest is that of the members that a duty's count is of: not of those that turned out to live
@@ -322,72 +269,44 @@ func (j *job) digest(self place) (d uint16) {
 	return d
 }
 
-// digest is what two nodes compare to see whether they know the same members of a span; 0 for a
-// wide one.
-func (r *Relay) digest(s wire.Span, origin member.ID) (d uint16) {
-	places := r.ring.All()
-	lo, hi := within(places, s)
-	if hi-lo > direct {
-		return 0
+// end closes a leg: so many members have the parcel, and these lack it.
+func (j *job) end(l *leg, have int32, missing []member.ID) {
+	if l.state != done {
+		j.open--
 	}
-	for _, p := range places[lo:hi] {
-		if p.ID != origin {
-			d ^= uint16(p.ID)
+	l.state, l.have, l.missing, l.had, l.due = done, have, missing, nil, mono.Never
+}
+
+// enlist notes the members that a leg for a span counts. This node knows all of them as the leg's
+// delegate does. A member that another leg counts is not counted by this one. That happens when the
+// member came to another zone meanwhile.
+func (j *job) enlist(l *leg, places []place) {
+	counted := func(id member.ID) bool {
+		single := j.legFor(id)
+		return single != nil && single.of > 0 || j.had(id, l)
+	}
+	l.missing = slices.DeleteFunc(l.missing, counted)
+	l.had = make([]member.ID, 0, len(places))
+	for _, p := range places {
+		if p.ID != j.Origin && !slices.Contains(l.missing, p.ID) && !counted(p.ID) {
+			l.had = append(l.had, p.ID)
 		}
 	}
-	return d
+	l.have = min(l.have, int32(len(l.had)))
+	l.of = l.have + int32(len(l.missing))
 }
 
-// ticket wakes a job. Those of jobs that are gone are passed over.
-type ticket struct {
-	due   mono.Time
-	job   int32
-	stamp uint32
-}
-
-// tickets is a binary heap.
-type tickets struct{ list []ticket }
-
-func (h *tickets) due() mono.Time {
-	if len(h.list) == 0 {
-		return mono.Never
-	}
-	return h.list[0].due
-}
-
-func (h *tickets) push(t ticket) {
-	h.list = append(h.list, t)
-	for i := len(h.list) - 1; i > 0; {
-		up := (i - 1) / 2
-		if h.list[up].due <= h.list[i].due {
+// bury takes a dead member from those that a leg misses.
+func (l *leg) bury(id member.ID) {
+	l.newer = l.newer && l.id != id
+	for i, m := range l.missing {
+		if m == id {
+			l.missing = append(l.missing[:i:i], l.missing[i+1:]...)
+			l.of--
+			if !l.single() && l.digest != 0 {
+				l.digest ^= uint16(id)
+			}
 			return
 		}
-		h.list[up], h.list[i] = h.list[i], h.list[up]
-		i = up
-	}
-}
-
-// next takes out the first ticket that is due.
-func (h *tickets) next(now mono.Time) (t ticket, ok bool) {
-	if h.due() > now {
-		return ticket{}, false
-	}
-	t = h.list[0]
-	last := len(h.list) - 1
-	h.list[0] = h.list[last]
-	h.list = h.list[:last]
-	for i := 0; ; {
-		k := 2*i + 1
-		if k >= last {
-			return t, true
-		}
-		if k+1 < last && h.list[k+1].due < h.list[k].due {
-			k++
-		}
-		if h.list[i].due <= h.list[k].due {
-			return t, true
-		}
-		h.list[i], h.list[k] = h.list[k], h.list[i]
-		i = k
 	}
 }

@@ -64,7 +64,7 @@ func (w *world) wantAll() {
 func (w *world) hub() *node {
 	x := w.nodes[0]
 	places := x.ring.All()
-	return w.byID[places[x.hubOf(w.Now, 0, len(places))].ID]
+	return w.byID[places[x.hub.hubOf(w.Now, 0, len(places))].ID]
 }
 
 // A hub that dies amid the load, unknown to all, costs time and no message.
@@ -106,7 +106,7 @@ func TestReceiptsThroughAHub(t *testing.T) {
 		w.stream(40, 1000, 116, 500*time.Millisecond)
 		mixed := 0
 		for _, x := range w.nodes {
-			mixed += int(x.mixed.number)
+			mixed += int(x.hub.number)
 			if x.down {
 				continue
 			}
@@ -187,12 +187,12 @@ func TestMixturesAreBounded(t *testing.T) {
 			Generation: 1, Seq: n, Body: []byte("x")})
 		m = wire.EndCarry(m, 0)
 		x.Receive(w.Now, plane.Sender{Peer: hub.Peer()}, wire.TypeCarry, wire.Body(m))
-		items, ok := x.itemsOf(&b)
+		items, ok := x.parcels.itemsOf(&b)
 		if !ok || len(items) != 1 || items[0].seq != n {
 			t.Fatalf("of mixed parcel %d it knows %v", n, items)
 		}
 	}
-	if n := len(x.mixed.of); n != maxMixed || len(x.mixed.list) != maxMixed {
-		t.Errorf("%d mixed parcels are remembered, %d in the list", n, len(x.mixed.list))
+	if n := len(x.parcels.mixed.of); n != maxMixed || len(x.parcels.mixed.list) != maxMixed {
+		t.Errorf("%d mixed parcels are remembered, %d in the list", n, len(x.parcels.mixed.list))
 	}
 }

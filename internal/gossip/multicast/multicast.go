@@ -9,12 +9,32 @@
 // beside the tree, to fixed places of the ring, more of them where packets are lost, hide most
 // losses. What all this misses is found by the digests of package stream.
 //
-// One file holds one rule. ring.go is the places of members. job.go is a duty and its legs.
-// split.go divides a span and chooses delegates. late.go is what happens when no answer comes, and
-// answer.go what happens when one does. own.go is this node's own parcels. family.go is members of
-// the other IP version. given.go is which members were given a parcel that a publisher waits for.
-// extra.go is the copies beside the tree. lane.go puts into one datagram what goes the same way.
-// path.go knows how long answers take and how many are lost.
+// Relay composes the parts below. Each has its own state and methods, and calls only parts that
+// stand above it in this list; what a part exports is exported by Relay. A duty, which is what most
+// parts are about, is told of in job.go.
+//
+//	env        env.go        the node around, and where members stand as seen from here
+//	job        job.go        a duty and its legs
+//	paths      path.go       how long answers take, how many are lost, which members are silent
+//	parcels    parcel.go     which pieces a parcel has, and how it stands here
+//	outbox     lane.go       what goes the same way shares a datagram
+//	duties     duties.go     all jobs, when they wake, and how earlier ones ended
+//	copies     extra.go      copies beside the tree
+//	           zones.go      and those to other zones
+//	asks       send.go       which member is asked for a leg
+//	           helper.go     and which helper in its place
+//	tree       split.go      a span is divided into legs
+//	own        own.go        this node's own pieces, within a window
+//	lingering  linger.go     own parcels that some members lack
+//	ends       finish.go     a duty is done
+//	retries    late.go       no answer comes, or a member dies
+//	debts      given.go      confirmations that are owed
+//	starts     begin.go      a duty is begun
+//	hub        mixed.go      the parcels of many become one
+//	answers    answer.go     an answer comes
+//	orphans    orphan.go     a parcel came beside the tree, and not by it
+//	intake     take.go       a parcel or a duty comes
+//	publisher  publish.go    own parcels leave
 package multicast
 
 import (
@@ -168,79 +188,85 @@ type Stats struct {
 // Relay is a node's part in all trees. It is not safe for concurrent use.
 type Relay struct {
 	plane.None
-	cfg   Config
-	host  Host
-	store Store
+	env
+	paths
+	parcels parcels
+	outbox  outbox
+	duties  duties
+	copies  copies
+	asks    asks
+	tree    tree
+	own
+	lingering
+	ends    ends
+	retries retries
+	debts
+	starts    starts
+	hub       hub
+	answers   answers
+	orphans   orphans
+	intake    intake
+	publisher publisher
+}
 
-	ring    *topology.Ring
-	me      place // this node's own
-	paths   paths
-	helper  member.ID // it last reached a member that this node cannot send to
-	ways    []way     // to members that this node asked others to reach
-	oldWay  int       // the one of them that was replaced last
-	silence silence
-	flow    flow
-
-	jobs    []job
-	free    []int32
-	at      map[parcel]int32 // the first job of a parcel
-	tickets tickets
-	mixed   mixed
-	pools   []pool
-	closed  []closed
-	latest  int // the last of closed that was written
-	debts   []debt
-	moved   bool // something was given since debts were gone through
-
-	lanes   []lane
-	spare   [][]byte
-	laneOf  map[member.ID]int32
-	waiting []int32 // lanes with something to send
-	hand    int
-	bucket  bucket
-
-	orphans  []orphan
-	own      own
-	packed   packed
-	datagram []byte
-	stats    Stats
+// core is what the parts below duties stand on.
+type core struct {
+	*env
+	paths   *paths
+	parcels *parcels
+	outbox  *outbox
+	duties  *duties
 }
 
 // New makes a relay.
 func New(cfg Config, host Host, store Store) *Relay {
-	cfg = cfg.withDefaults()
-	r := &Relay{cfg: cfg, host: host, ring: host.Ring(), store: store,
-		at: make(map[parcel]int32), laneOf: make(map[member.ID]int32)}
-	r.bucket = bucket{rate: int64(cfg.Rate), burst: int64(cfg.Rate) / 16}
-	r.own.window = firstWindow
-	r.own.next, r.own.due = 1, mono.Never
+	r := &Relay{env: env{cfg: cfg.withDefaults(), host: host, store: store, ring: host.Ring()}}
+	e := &r.env
+	r.paths, r.parcels = paths{env: e}, parcels{env: e}
+	r.outbox = outbox{env: e, paths: &r.paths, parcels: &r.parcels, bucket: newBucket(e.cfg.Rate),
+		laneOf: make(map[member.ID]int32)}
+	r.duties = duties{env: e, paths: &r.paths, parcels: &r.parcels, at: make(map[parcel]int32)}
+	c := core{e, &r.paths, &r.parcels, &r.outbox, &r.duties}
+	r.copies, r.asks = copies{c}, asks{core: c}
+	r.tree = tree{c, &r.copies, &r.asks}
+	r.own = own{core: c, window: firstWindow, next: 1, due: mono.Never}
+	r.lingering = lingering{core: c, own: &r.own}
+	r.ends = ends{c, &r.lingering}
+	r.retries = retries{c, &r.asks, &r.tree, &r.own, &r.lingering, &r.ends}
+	r.debts = debts{core: c, ends: &r.ends}
+	r.starts = starts{c, &r.tree, &r.debts}
+	r.hub = hub{core: c, copies: &r.copies, tree: &r.tree, ends: &r.ends, starts: &r.starts}
+	r.answers = answers{c, &r.asks, &r.tree, &r.lingering, &r.ends}
+	r.orphans = orphans{core: c, copies: &r.copies, ends: &r.ends, starts: &r.starts}
+	r.intake = intake{c, &r.copies, &r.tree, &r.ends, &r.debts, &r.starts, &r.hub, &r.orphans}
+	r.publisher = publisher{c, &r.copies, &r.tree, &r.own, &r.ends, &r.starts, &r.hub}
 	return r
 }
 
 // Receive takes a message of the tree from a live member, and says whether it could be read.
 func (r *Relay) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []byte) (ok bool) {
 	from := sender.Peer
-	r.packed.ok = false
+	r.parcels.unpack()
 	switch t {
 	case wire.TypeCarry:
 		b, pieces, ok := wire.ReadCarry(body)
 		if !ok {
 			return false
 		}
-		r.carried(now, from, &b, pieces)
+		r.intake.carried(now, from, &b, pieces)
 	case wire.TypeOffer:
 		b, ok := wire.ReadOffer(body)
 		if !ok {
 			return false
 		}
-		r.offered(now, from, &b)
+		r.intake.offered(now, from, &b)
 	case wire.TypeConfirm:
 		c, ok := wire.ReadConfirm(body)
 		if !ok {
 			return false
 		}
 		for m, more := c.Next(); more; m, more = c.Next() {
-			r.answered(now, from, c.Instance, &m)
+			r.answers.answered(now, from, c.Instance, &m)
 		}
 	default:
 		return false
@@ -250,44 +276,29 @@ func (r *Relay) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []
 
 // Deadline returns the next moment that the relay needs, mono.Never if none.
 func (r *Relay) Deadline() mono.Time {
-	due := min(r.own.due, r.tickets.due())
-	for i := range r.pools {
-		due = min(due, r.pools[i].due)
-	}
-	for _, i := range r.waiting {
-		due = min(due, r.lanes[i].due)
-	}
-	for i := range r.orphans {
-		due = min(due, r.orphans[i].due)
-	}
-	return due
+	return min(r.own.due, r.duties.tickets.due(), r.hub.due(), r.outbox.due(), r.orphans.due())
 }
 
 // Wake does what has fallen due.
 func (r *Relay) Wake(now mono.Time) {
-	r.packed.ok = false
-	for i, ok := r.tickets.next(now); ok; i, ok = r.tickets.next(now) {
-		if j := &r.jobs[i.job]; j.used && j.stamp == i.stamp && j.ticket == i.due {
-			r.wakeJob(now, i.job)
-		}
+	r.parcels.unpack()
+	for i, ok := r.duties.next(now); ok; i, ok = r.duties.next(now) {
+		r.retries.wakeJob(now, i)
 	}
-	r.adopt(now)
+	r.orphans.adopt(now)
 }
 
 // Flush ends a step: what can be sent is sent. It is called after all messages of a datagram were
 // taken, and after each call of Wake, Publish or Changed, or several of them.
 func (r *Relay) Flush(now mono.Time) {
-	r.packed.ok = false
-	r.settle(now)
+	r.parcels.unpack()
+	r.debts.settle(now)
 	if r.own.due <= now {
-		r.ship(now)
+		r.publisher.ship(now)
 	}
-	r.drain(now)
-	r.flush(now)
+	r.hub.drain(now)
+	r.outbox.flush(now)
 }
-
-// Heard tells that a datagram of any kind came from a member: it is not silent.
-func (r *Relay) Heard(id member.ID) { r.silence.heard(id) }
 
 // Changed tells that the table changed: before is the zero Member if the member is new.
 func (r *Relay) Changed(now mono.Time, before, after member.Member) {
@@ -295,76 +306,23 @@ func (r *Relay) Changed(now mono.Time, before, after member.Member) {
 		r.me = topology.PlaceOf(&after)
 	}
 	if before.ID != 0 && before.State.Live() && !after.State.Live() {
-		r.packed.ok = false
-		r.bury(now, after.ID)
+		r.parcels.unpack()
+		r.retries.bury(now, after.ID)
 	}
 	if after.State.Live() && !(before.ID != 0 && before.State.Live()) && after.ID != r.host.Self() {
-		r.include(now, &after)
+		r.lingering.include(now, &after)
 	}
 }
 
 // Stalled moves what is pending by the gap in which this process stood still, so that it blames
 // nobody for answers that it was not there to hear.
 func (r *Relay) Stalled(_ mono.Time, gap time.Duration) {
-	r.tickets.list = r.tickets.list[:0]
-	for i := range r.jobs {
-		j := &r.jobs[i]
-		if !j.used {
-			continue
-		}
-		j.due = mono.Never
-		for k := range j.legs {
-			l := &j.legs[k]
-			if l.due != mono.Never {
-				l.due = l.due.Add(gap)
-			}
-			clear(l.sent[:])
-			j.due = min(j.due, l.due)
-		}
-		j.due = min(j.due, j.mine.due())
-		j.ticket = mono.Never
-		r.schedule(int32(i), j.due)
-	}
+	r.duties.stalled(gap)
 }
 
 // Stats returns the counters.
 func (r *Relay) Stats() Stats {
 	s := r.stats
-	s.Jobs = len(r.jobs) - len(r.free)
+	s.Jobs = r.duties.underway()
 	return s
 }
-
-// flow knows whether so many parcels come that it pays to send them the same way.
-type flow struct {
-	from               mono.Time
-	now, last          int
-	others, lastOthers int // pieces of other origins in these
-	bytes, lastBytes   int // of them
-}
-
-const (
-	flowWindow = 64 * time.Millisecond
-	flowBusy   = 8 // parcels in a window
-)
-
-func (f *flow) count(now mono.Time, parcels, others, bytes int) {
-	f.turn(now)
-	f.now += parcels
-	f.others += others
-	f.bytes += bytes
-}
-
-func (f *flow) turn(now mono.Time) {
-	switch gone := now.Sub(f.from); {
-	case gone >= 2*flowWindow:
-		*f = flow{from: now}
-	case gone >= flowWindow:
-		f.from, f.now, f.last = f.from.Add(flowWindow), 0, f.now
-		f.others, f.lastOthers, f.bytes, f.lastBytes = 0, f.others, 0, f.bytes
-	}
-}
-
-func (f *flow) busy() bool { return max(f.now, f.last) >= flowBusy }
-
-// busy says whether many parcels come, or would if the processors had the time.
-func (r *Relay) busy() bool { return r.flow.busy() || r.paths.inside.back > 0 }

@@ -297,11 +297,11 @@ const mono0 = mono.Time(time.Hour)
 func (w *world) idle() bool {
 	w.t.Helper()
 	for _, x := range w.nodes {
-		if s := x.Stats(); !x.down && (s.Jobs > 0 || len(x.at) > 0 || len(x.waiting) > 0 ||
-			len(x.orphans) > 0 || x.Deadline() != mono.Never) {
+		jobs, parcels := x.Stats().Jobs, len(x.duties.at)
+		lanes, orphans := len(x.outbox.waiting), len(x.orphans.list)
+		if !x.down && (jobs+parcels+lanes+orphans > 0 || x.Deadline() != mono.Never) {
 			w.t.Errorf("node %d still has %d jobs, %d parcels, %d lanes waiting, %d orphans, "+
-				"and is due at %d",
-				x.i, s.Jobs, len(x.at), len(x.waiting), len(x.orphans), x.Deadline())
+				"and is due at %d", x.i, jobs, parcels, lanes, orphans, x.Deadline())
 			return false
 		}
 	}

@@ -114,7 +114,7 @@ func TestTwinsAskEachOther(t *testing.T) {
 	dead.down = true
 	seq := origin.publish(1, 100)
 	for _, p := range zone {
-		origin.beside(w.Now, &b, p.ID, 0)
+		origin.Relay.copies.beside(w.Now, &b, p.ID, 0)
 	}
 	origin.Flush(w.Now)
 	w.Run(time.Second)
@@ -204,7 +204,7 @@ func TestLastOfAZoneLeaves(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 9, 5, &crossing)
 	x := w.nodes[2] // of z2, as n5 and n8
-	x.orphan(w.Now, &wire.Branch{Origin: w.nodes[0].ID(), Generation: 1, First: 1, Count: 1})
+	x.orphans.await(w.Now, &wire.Branch{Origin: w.nodes[0].ID(), Generation: 1, First: 1, Count: 1})
 	for _, i := range []int{5, 8, 2} {
 		before, _ := x.Members.Get(w.nodes[i].ID())
 		x.Members.Merge(w.Now, member.Fact{Record: before.Handle,
@@ -231,7 +231,7 @@ func TestOriginIsNotCounted(t *testing.T) {
 	}
 	w.Run(firstPause / 2)
 	for _, origin := range w.nodes[:3] {
-		if n := len(origin.own.linger); n > 0 {
+		if n := len(origin.lingering.list); n > 0 {
 			t.Errorf("node %d still offers %d parcels that all have", origin.i, n)
 		}
 	}

@@ -1,0 +1,70 @@
+package multicast
+
+import (
+	"math"
+
+	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+)
+
+// publisher sends this node's own parcels.
+type publisher struct {
+	core
+	copies *copies
+	tree   *tree
+	own    *own
+	ends   *ends
+	starts *starts
+	hub    *hub
+}
+
+// ship sends own pieces until none is left, the window is full, or it is too early.
+func (p *publisher) ship(now mono.Time) {
+	p.own.due = mono.Never
+	room := p.host.Room() // what is launched leaves later
+	bounded := room < math.MaxInt
+	for {
+		b, size, ok := p.own.take(now, room)
+		if !ok {
+			return
+		}
+		room -= size + pieceOverhead
+		p.launch(now, &b, size, bounded)
+	}
+}
+
+// launch sends an own parcel. Where a budget bounds what other zones are sent, a striped one is
+// given to a member for this node's zone only. This node alone waits for budgets, so it gives the
+// parcel to the other zones itself.
+func (p *publisher) launch(now mono.Time, b *wire.Branch, size int, bounded bool) {
+	p.paths.flow.count(now, 1, 0, 0)
+	b.Given = p.host.Waited(b.Generation, b.First, b.First+uint64(b.Count)-1)
+	m := mine{is: true, out: true, waited: b.Given,
+		until: now.Add(max(outFor, 2*p.paths.rto(p.self().Zone(), p.paths.busy()))),
+		told:  now, backoff: firstPause, look: mono.Never}
+	var i int32
+	if i = p.hub.submit(now, b, size, bounded); i >= 0 {
+	} else if n := len(p.ring.All()); b.First <= p.own.stripes && n > 4 {
+		b.Bits = wire.SpanNone // no legs yet
+		i = p.starts.begin(now, b, false)
+		j := &p.duties.jobs[i]
+		j.Bits = 0
+		if j.striped = bounded; bounded {
+			p.tree.divide(now, j, wire.Span{}, false)
+		} else {
+			p.tree.delegate(now, j, wire.Span{}, n, false)
+		}
+	} else {
+		i = p.starts.begin(now, b, false)
+	}
+	j := &p.duties.jobs[i]
+	j.mine = m
+	j.due = min(j.due, m.until)
+	p.duties.schedule(i, j.due)
+	if !j.shared {
+		p.copies.extras(now, b, size)
+	}
+	if j.open == 0 {
+		p.ends.finish(now, i)
+	}
+}
