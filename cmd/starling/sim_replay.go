@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/starling-gossip/starling/internal/sim"
 )
 
 // replayJob reads what --json printed, or options alone.
@@ -41,9 +43,8 @@ func parseJob(name, text string) (*simJob, error) {
 		all.Options = json.RawMessage(text)
 	}
 	j := &simJob{Scenario: all.Scenario, Detector: all.Detector}
-	d := json.NewDecoder(strings.NewReader(string(all.Options)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&j.opt); err != nil {
+	var err error
+	if j.opt, err = sim.ReadOptions(all.Options); err != nil {
 		return nil, fmt.Errorf("%s: options: %w", name, placed(string(all.Options), err))
 	}
 	for _, r := range all.Runs {

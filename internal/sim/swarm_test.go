@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -69,10 +68,8 @@ func command(t *testing.T, o Options) string {
 }
 
 func replay(t *testing.T) {
-	var o Options
-	d := json.NewDecoder(strings.NewReader(*swarmReplay))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil {
+	o, err := ReadOptions([]byte(*swarmReplay))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if *swarmTrace != "" {
@@ -128,10 +125,8 @@ func TestFound(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var o Options
-			d := json.NewDecoder(bytes.NewReader(text))
-			d.DisallowUnknownFields()
-			if err := d.Decode(&o); err != nil {
+			o, err := ReadOptions(text)
+			if err != nil {
 				t.Fatal(err)
 			}
 			for _, v := range Try(o) {
