@@ -146,8 +146,8 @@ type Config struct {
 	Patience time.Duration
 	GiveUp   time.Duration // after it a gap is dropped if no member vouches for it; default 20 s
 	Serve    int           // bytes a second that this node answers Pulls with; default 8 MiB
-	// between two exchanges of all heads, at least; doubles to 2 s for each page of heads while they
-	// teach nothing; default 1 s
+	// between two exchanges of all heads, at least; doubles to 2 s for each page of heads while
+	// they teach nothing; default 1 s
 	Sync time.Duration
 }
 
