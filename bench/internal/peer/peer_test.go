@@ -6,12 +6,14 @@ package peer
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/starling-gossip/starling/bench/internal/virtual"
+	bubble "github.com/starling-gossip/starling/internal/virtual"
 )
 
 const few = 5
@@ -44,11 +46,18 @@ func (e *ears) spec(name string) Spec {
 	}
 }
 
-// await polls: real sockets, and clocks that may be virtual.
+// await asks until something is so: not all that a peer knows is told. Sockets may be real, and the
+// clock virtual.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
 			t.Fatalf("waited a minute in vain: %s", what)
 		}
 	}
@@ -93,8 +102,10 @@ func cluster(t *testing.T, s *System, e *ears, size int, net *virtual.Net) (node
 func repairs(s *System) bool { return s.Name != "memberlist" && s.Name != "serf" }
 
 // publishAll lets a node publish messages and returns them: one where a miss is made good, and else
-// as many as cannot all miss the same node by chance.
-func publishAll(t *testing.T, s *System, n Node, name string) (texts []string) {
+// as many as cannot all miss the same node by chance. After each it waits, so that each goes its own
+// way, and not in one packet with the next.
+func publishAll(t *testing.T, s *System, n Node, name string,
+	wait func(text string)) (texts []string) {
 	t.Helper()
 	count := 1
 	if !repairs(s) {
@@ -105,13 +116,13 @@ func publishAll(t *testing.T, s *System, n Node, name string) (texts []string) {
 		if err := n.Publish([]byte(texts[i])); err != nil {
 			t.Fatal(err)
 		}
-		if i < count-1 {
-			// so that each goes its own way, and not in one packet with the last
-			time.Sleep(250 * time.Millisecond)
-		}
+		wait(texts[i])
 	}
 	return texts
 }
+
+// apart lets virtual time pass between two messages that nobody hears.
+func apart(string) { bubble.Pass(250 * time.Millisecond) }
 
 // heard counts how many of the texts a node was told, and fails on one that it was told twice.
 func heard(t *testing.T, e *ears, node int, texts []string) (count int) {
@@ -126,20 +137,30 @@ func heard(t *testing.T, e *ears, node int, texts []string) (count int) {
 	return count
 }
 
-// testMessages publishes from each node: each of them hears each, and no message twice.
+// testMessages publishes from each node, twice: each of them hears each, and no message twice. A
+// copy that would be told as a message had the second round to come.
 func testMessages(t *testing.T, s *System, e *ears, nodes []Node) {
 	t.Helper()
 	published := 0
 	var all [][]string
-	for i, n := range nodes {
-		texts := publishAll(t, s, n, fmt.Sprintf("from n%d", i))
+	for k := range 2 * len(nodes) {
+		i := k % len(nodes)
+		texts := publishAll(t, s, nodes[i], fmt.Sprintf("%d from n%d", k, i), func(text string) {
+			await(t, "another node hears "+text, func() bool {
+				for j := range nodes {
+					if j != i && e.count("n%d hear %s", j, text) > 0 {
+						return true
+					}
+				}
+				return false
+			})
+		})
 		all, published = append(all, texts), published+len(texts)
 		for j := range nodes {
 			await(t, fmt.Sprintf("node %d hears node %d", j, i),
 				func() bool { return heard(t, e, j, texts) > 0 })
 		}
 	}
-	time.Sleep(2 * time.Second) // in which a copy might be told as a message
 	for i, n := range nodes {
 		told := 0
 		for _, texts := range all {
@@ -185,6 +206,31 @@ func testGoing(t *testing.T, s *System, e *ears, nodes []Node, crash func(i int)
 	}
 }
 
+// meshed waits until what one node publishes comes to all: the mesh of a system without membership
+// forms in heartbeats of a second.
+func meshed(t *testing.T, e *ears, nodes []Node) {
+	t.Helper()
+	n := 0
+	for i, by := range nodes {
+		for j := range nodes {
+			await(t, fmt.Sprintf("there is a way from node %d to node %d", i, j), func() bool {
+				n++
+				if err := by.Publish(fmt.Appendf(nil, "way %d %08d from n%d", i, n, i)); err != nil {
+					t.Fatal(err)
+				}
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				for told := range e.told {
+					if strings.HasPrefix(told, fmt.Sprintf("n%d hear way %d ", j, i)) {
+						return true
+					}
+				}
+				return false
+			})
+		}
+	}
+}
+
 func TestRealSockets(t *testing.T) {
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +239,7 @@ func TestRealSockets(t *testing.T) {
 			e := &ears{told: map[string]int{}}
 			nodes, _ := cluster(t, s, e, few, nil)
 			if !s.Membership {
-				time.Sleep(3 * time.Second) // its mesh forms in heartbeats of a second
+				meshed(t, e, nodes)
 				testMessages(t, s, e, nodes)
 				return
 			}
@@ -210,7 +256,7 @@ func virtually(t *testing.T, f func(t *testing.T, s *System, net *virtual.Net)) 
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					// last: what a crashed node still waits for comes to its end
-					t.Cleanup(func() { time.Sleep(time.Minute) })
+					t.Cleanup(func() { bubble.Pass(time.Minute) })
 					f(t, s, virtual.New(1))
 				})
 			})
@@ -243,8 +289,8 @@ func TestLostIsLost(t *testing.T) {
 		e := &ears{told: map[string]int{}}
 		nodes, hosts := cluster(t, s, e, few, net)
 		net.Cut(hosts[few-1:])
-		texts := publishAll(t, s, nodes[0], "while cut off")
-		time.Sleep(10 * time.Second)
+		texts := publishAll(t, s, nodes[0], "while cut off", apart)
+		bubble.Pass(10 * time.Second)
 		for i := range few - 1 {
 			if heard(t, e, i, texts) == 0 {
 				t.Errorf("node %d heard none of %d messages", i, len(texts))
@@ -262,8 +308,8 @@ func TestAllLossIsSilence(t *testing.T) {
 		e := &ears{told: map[string]int{}}
 		nodes, _ := cluster(t, s, e, few, net)
 		net.SetLoss(1)
-		texts := publishAll(t, s, nodes[0], "into silence")
-		time.Sleep(10 * time.Second)
+		texts := publishAll(t, s, nodes[0], "into silence", apart)
+		bubble.Pass(10 * time.Second)
 		for i := range few {
 			if c := heard(t, e, i, texts); (c > 0) != (i == 0) {
 				t.Errorf("node %d heard %d messages", i, c)

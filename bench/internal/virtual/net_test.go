@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/sim"
+	bubble "github.com/starling-gossip/starling/internal/virtual"
 )
 
 // in runs a test on two hosts.
@@ -50,7 +51,7 @@ func TestLossAndLatency(t *testing.T) {
 			for range total {
 				sent := time.Now()
 				a.Send(b.Addr(), make([]byte, 100))
-				time.Sleep(10 * time.Millisecond)
+				bubble.Pass(10 * time.Millisecond)
 				for _, p := range receive(b) {
 					took = append(took, p.At.Sub(sent))
 				}
@@ -77,7 +78,7 @@ func TestCutAndCrash(t *testing.T) {
 	in(t, func(t *testing.T, n *Net, a, b *Host) {
 		passes := func() bool {
 			a.Send(b.Addr(), []byte("x"))
-			time.Sleep(time.Second)
+			bubble.Pass(time.Second)
 			return len(receive(b)) == 1
 		}
 		before := passes()
@@ -87,7 +88,7 @@ func TestCutAndCrash(t *testing.T) {
 		healed := passes()
 		b.Freeze(10 * time.Second)
 		froze := passes()
-		time.Sleep(10 * time.Second)
+		bubble.Pass(10 * time.Second)
 		thawed := passes()
 		b.Crash(false)
 		if dead := passes(); !before || cut || !healed || froze || !thawed || dead {
@@ -107,7 +108,7 @@ func TestPause(t *testing.T) {
 		for range many {
 			a.Send(b.Addr(), make([]byte, 1000))
 		}
-		time.Sleep(time.Second)
+		bubble.Pass(time.Second)
 		b.Send(a.Addr(), []byte("late"))
 		if at := time.Since(begin); at != 5*time.Second {
 			t.Errorf("it sent %v after its pause of 5 s began", at)
