@@ -102,8 +102,8 @@ func cluster(t *testing.T, s *System, e *ears, size int, net *virtual.Net) (node
 func repairs(s *System) bool { return s.Name != "memberlist" && s.Name != "serf" }
 
 // publishAll lets a node publish messages and returns them: one where a miss is made good, and else
-// as many as cannot all miss the same node by chance. After each it waits, so that each goes its own
-// way, and not in one packet with the next.
+// as many as cannot all miss the same node by chance. After each it waits, so that each goes its
+// own way, and not in one packet with the next.
 func publishAll(t *testing.T, s *System, n Node, name string,
 	wait func(text string)) (texts []string) {
 	t.Helper()
@@ -215,7 +215,8 @@ func meshed(t *testing.T, e *ears, nodes []Node) {
 		for j := range nodes {
 			await(t, fmt.Sprintf("there is a way from node %d to node %d", i, j), func() bool {
 				n++
-				if err := by.Publish(fmt.Appendf(nil, "way %d %08d from n%d", i, n, i)); err != nil {
+				text := fmt.Appendf(nil, "way %d %08d from n%d", i, n, i)
+				if err := by.Publish(text); err != nil {
 					t.Fatal(err)
 				}
 				e.mu.Lock()
