@@ -94,7 +94,7 @@ func BenchmarkReceiveMessage(b *testing.B) {
 					seq++
 				}
 				l.now = l.now.Add(time.Millisecond)
-				buf = append(buf[:head], carry(l.nodes[2].id, seq, "news", payload)...)
+				buf = appendCarry(buf[:head], l.nodes[2].id, seq, "news", payload)
 				l.nodes[0].Receive(l.now, addrOf(1), buf, &l.out)
 				l.out.Reset()
 			}

@@ -20,7 +20,9 @@ func (n *Node) Receive(now Time, from netip.AddrPort, datagram []byte, out *Outb
 
 // datagram is what is remembered of the current one.
 type datagram struct {
-	size     int              // in bytes
+	sender   plane.Sender     // its Member is valid if isLive
+	isLive   bool             // the sender is a live member, in the life that is known
+	looked   uint64           // Changes of the table when that was looked for; 0: not yet
 	asked    uint64           // the types of the messages that it held so far, a bit each
 	shown    wire.Fingerprint // if hasShown
 	shownBy  member.Member
@@ -32,7 +34,6 @@ type datagram struct {
 func (d *datagram) has(t wire.Type) bool { return d.asked&(1<<t) != 0 }
 
 func (n *Node) receive(from netip.AddrPort, datagram []byte) {
-	n.in.size = len(datagram)
 	h, r, err := wire.Open(datagram)
 	if err == nil && h.Cluster == n.cluster {
 		n.flow.Received(h.From, len(datagram))
@@ -47,7 +48,9 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 		return
 	}
 	peer := plane.Peer{ID: h.From, Instance: member.Instance(h.From, h.Generation), Addr: from}
-	n.flow.Meet(h.From, from, n.in.size)
+	n.in.sender = plane.Sender{Peer: peer, Size: len(datagram)}
+	n.in.asked, n.in.looked = 0, 0
+	n.flow.Meet(h.From, from, len(datagram))
 	switch {
 	case h.Cluster != n.cluster:
 		n.stats.OtherCluster++
@@ -65,7 +68,6 @@ func (n *Node) receive(from netip.AddrPort, datagram []byte) {
 // takeMessages goes through a datagram that is meant for this node.
 func (n *Node) takeMessages(h wire.Header, peer plane.Peer, r *wire.Reader) {
 	n.roster.BeginDatagram()
-	n.in.asked = 0
 	if n.listener != nil {
 		n.listener.Heard(n.now, peer)
 	}
@@ -119,23 +121,21 @@ func (n *Node) take(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 	if roster.Strangers&(1<<t) == 0 {
 		n.door.Answered(peer)
 	}
-	sender := plane.Sender{Peer: peer, Size: n.in.size}
-	if spec.Members {
-		if sender.Member, ok = n.roster.LiveMember(peer); !ok {
-			return true
-		}
+	if spec.Members && !n.fromMember() {
+		return true
 	}
+	sender := &n.in.sender
 	switch {
 	case spec.Plane == wire.News:
 		switch t {
 		case wire.TypeAlarm:
-			return n.alarms.Receive(n.now, sender, t, body)
+			return n.alarms.Receive(n.now, *sender, t, body)
 		case wire.TypeSilence:
-			return n.detector.Receive(n.now, sender, t, body)
+			return n.detector.Receive(n.now, *sender, t, body)
 		}
 		return n.roster.Receive(peer, t, body)
 	case t == wire.TypeAcross || t == wire.TypeBridge:
-		return n.reach.Receive(n.now, sender, t, body)
+		return n.reach.Receive(n.now, *sender, t, body)
 	case t == wire.TypeFingerprint:
 		return n.takeFingerprint(sender.Member, body)
 	case spec.Plane == wire.Unknown:
@@ -150,7 +150,23 @@ func (n *Node) take(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 			return true
 		}
 	}
-	return n.readers[spec.Plane].Receive(n.now, sender, t, body)
+	return n.readers[spec.Plane].Receive(n.now, *sender, t, body)
+}
+
+// fromMember says whether the sender of the current datagram is a live member, in the life that is
+// known. It looks that up once, and again when the table has changed.
+func (n *Node) fromMember() bool {
+	t := n.roster.Table()
+	if n.in.looked == t.Changes() {
+		return n.in.isLive
+	}
+	n.roster.HeardFrom(n.in.sender.Peer)
+	var i int
+	if i, n.in.isLive = t.LiveAt(n.in.sender.ID, n.in.sender.Instance); n.in.isLive {
+		n.in.sender.Member = t.At(i)
+	}
+	n.in.looked = t.Changes()
+	return n.in.isLive
 }
 
 // answerMistaken tells what is here to a sender that meant another: the former owner of this
@@ -186,8 +202,8 @@ func (n *Node) endDatagram(peer plane.Peer) {
 	}
 	n.door.Greeted(agrees)
 	if n.in.asked&probing != 0 && !n.in.has(wire.TypeHeads) {
-		if m, ok := n.roster.LiveMember(peer); ok {
-			n.streams.Headless(n.now, m)
+		if n.fromMember() {
+			n.streams.Headless(n.now, n.in.sender.Member)
 		}
 	}
 	for _, p := range n.enders {

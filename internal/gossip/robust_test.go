@@ -34,12 +34,18 @@ func forge(from string, generation uint32, body ...[]byte) []byte {
 // carry is a Carry of a message in one piece, for the receiver alone. Of the body, see package
 // stream.
 func carry(origin member.ID, seq uint64, topic string, payload []byte) []byte {
-	body := append(binary.AppendUvarint(nil, seq), 0, 0, byte(len(topic)))
-	body = append(append(body, topic...), payload...)
-	b := wire.BeginCarry(nil, &wire.Branch{
+	return appendCarry(nil, origin, seq, topic, payload)
+}
+
+func appendCarry(b []byte, origin member.ID, seq uint64, topic string, payload []byte) []byte {
+	var body [512]byte
+	x := append(binary.AppendUvarint(body[:0], seq), 0, 0, byte(len(topic)))
+	x = append(append(x, topic...), payload...)
+	begin := len(b)
+	b = wire.BeginCarry(b, &wire.Branch{
 		Origin: origin, Generation: 1, First: seq, Span: wire.Span{Bits: wire.SpanSelf}, Count: 1,
 	})
-	return wire.EndCarry(wire.AppendBody(b, body), 0)
+	return wire.EndCarry(wire.AppendBody(b, x), begin)
 }
 
 // forgedAddr is where forged datagrams come from; nobody is there.

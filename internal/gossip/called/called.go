@@ -355,7 +355,7 @@ func (r *Called) Question(now mono.Time, peer plane.Peer, t wire.Type, body []by
 				r.Call(now, m)
 			}
 			return true
-		} else if _, member := plane.LiveMember(r.env.Table(), peer); ok && member {
+		} else if ok && plane.IsLive(r.env.Table(), peer) {
 			r.env.Asked(q)
 		}
 	}

@@ -275,7 +275,7 @@ func (c *Coords) Wake(now mono.Time) {
 	c.due = mono.Never
 	for i := len(c.lookups) - 1; i >= 0; i-- {
 		x := &c.lookups[i]
-		_, live := plane.LiveMember(c.env.Table(), x.peer)
+		live := plane.IsLive(c.env.Table(), x.peer)
 		switch again := x.sent.Add(lookupEvery); {
 		case !live, again <= now && x.tries == lookupTries:
 			c.endLookup(i, Location{}, ErrNoAnswer)

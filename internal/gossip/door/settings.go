@@ -37,8 +37,7 @@ func (d *Door) Unlike() iter.Seq[Unlike] {
 
 // livesOn says whether the member that differs is live still, in the same life.
 func (u *Unlike) livesOn(t *member.Table) bool {
-	_, ok := plane.LiveMember(t, u.peer)
-	return ok
+	return plane.IsLive(t, u.peer)
 }
 
 // compareSettings tells of settings that another node has differently, and remembers them.

@@ -37,10 +37,19 @@ type zones struct {
 	keys    []uint16 // topology's, of zones
 	list    []ZoneTraffic
 	unknown ZoneTraffic
+
+	// the member that was last asked for, where its zone's counters are, and the table's Changes
+	// then: an answer goes where its question came from
+	last    member.ID
+	at      int
+	changes uint64
 }
 
 // of returns the counters for a member's zone.
 func (z *zones) of(table *member.Table, id member.ID) *ZoneTraffic {
+	if id != 0 && id == z.last && z.changes == table.Changes() {
+		return &z.list[z.at]
+	}
 	m, ok := table.Get(id)
 	if !ok {
 		return &z.unknown
@@ -55,6 +64,7 @@ func (z *zones) of(table *member.Table, id member.ID) *ZoneTraffic {
 		z.keys = append(z.keys, key)
 		z.list = append(z.list, ZoneTraffic{Zone: member.Top(m.Handle.Value().Zone)})
 	}
+	z.last, z.at, z.changes = id, i, table.Changes()
 	return &z.list[i]
 }
 

@@ -25,7 +25,7 @@ func (t *Table) Check() error {
 		if e.state.Live() {
 			hash ^= e.item()
 		}
-		if e.reply {
+		if e.is(reply) {
 			heard++
 			if t.heard[e.id] == nil {
 				return fmt.Errorf("table: where %s was heard is not known", e.name())

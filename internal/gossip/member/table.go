@@ -83,17 +83,39 @@ func (m *Member) Item() uint64 { return item(m.ID, m.Incarnation, m.Check) }
 // entry is 40 bytes; with the index a member costs at most 64, the slack of growing slices
 // included.
 type entry struct {
-	rec   Handle
-	id    ID
-	since mono.Time
-	inc   uint32
-	check uint32
-	state State
-	far   bool
-	again bool
-	cause Cause
-	other bool // its address is of the IP version that is not sent to from here
-	reply bool // it is too, and it is sent to where it was heard from
+	rec      Handle
+	id       ID
+	since    mono.Time
+	inc      uint32
+	check    uint32
+	instance uint32
+	state    State
+	cause    Cause
+	other    bool // its address is of the IP version that is not sent to from here
+	marks    mark
+}
+
+// mark is one of what else an entry says, a bit each, so that it stays at 40 bytes.
+type mark uint8
+
+const (
+	far   mark = 1 << iota // it is sent to at its outside address
+	again                  // it was known in an earlier life
+	reply                  // it is of the other IP version, and sent to where it was heard from
+)
+
+func (e *entry) is(m mark) bool { return e.marks&m != 0 }
+
+func (e *entry) mark(m mark, on bool) {
+	e.marks &^= m
+	if on {
+		e.marks |= m
+	}
+}
+
+// record puts a record into an entry.
+func (e *entry) record(h Handle, r *Record) {
+	e.rec, e.check, e.instance = h, r.Check(), Instance(e.id, uint32(r.Generation))
 }
 
 // item hashes what two nodes must agree on about a live member: which life, which incarnation,
@@ -143,7 +165,7 @@ func (t *Table) Refit(id ID) (before Member, changed bool) {
 	before = t.At(i)
 	e := t.entries[i]
 	was, r := e, e.rec.Value()
-	if t.place(&e, &r); e.other == was.other && e.reply == was.reply {
+	if t.place(&e, &r); e.other == was.other && e.is(reply) == was.is(reply) {
 		return before, false
 	}
 	t.replace(i, e)
@@ -155,13 +177,15 @@ func (t *Table) Parted() bool { return t.served < t.live || len(t.heard) > 0 }
 
 // place notes which address of a record is sent to, and whether that can be.
 func (t *Table) place(e *entry, r *Record) {
-	e.far, e.other, e.reply = t.far(r), false, false
+	e.other = false
+	e.mark(far, t.far(r))
+	e.mark(reply, false)
 	delete(t.heard, e.id)
 	if t.serves == nil {
 		return
 	}
 	a := r.Addr
-	if e.far {
+	if e.is(far) {
 		a = r.Outside
 	}
 	e.other = !t.serves(a.Addr())
@@ -171,7 +195,7 @@ func (t *Table) place(e *entry, r *Record) {
 // says what the table held before, and whether anything changed.
 func (t *Table) Heard(id ID, from netip.AddrPort) (before Member, changed bool) {
 	i, ok := t.find(id)
-	if !ok || t.serves == nil || !t.entries[i].other && !t.entries[i].reply ||
+	if !ok || t.serves == nil || !t.entries[i].other && !t.entries[i].is(reply) ||
 		!t.serves(from.Addr()) {
 		return Member{}, false
 	}
@@ -184,7 +208,8 @@ func (t *Table) Heard(id ID, from netip.AddrPort) (before Member, changed bool) 
 	before = t.At(i)
 	t.heard[id] = &from
 	e := t.entries[i]
-	e.other, e.reply = false, true
+	e.other = false
+	e.mark(reply, true)
 	t.replace(i, e)
 	return before, true
 }
@@ -215,12 +240,12 @@ func (t *Table) Changes() uint64 { return t.changes }
 func (t *Table) At(i int) Member {
 	e := &t.entries[i]
 	var heard *netip.AddrPort
-	if e.reply {
+	if e.marks&reply != 0 { // not by is: At is small enough to be inlined
 		heard = t.heard[e.id]
 	}
 	return Member{ID: e.id, Handle: e.rec, Incarnation: e.inc, State: e.state, Check: e.check,
-		Since: e.since, Far: e.far, Again: e.again, Cause: e.cause, OutOfFamily: e.other,
-		heard: heard}
+		Since: e.since, Far: e.is(far), Again: e.is(again), Cause: e.cause,
+		OutOfFamily: e.other, heard: heard}
 }
 
 // IDAt returns the ID of the member at a position.
@@ -258,6 +283,12 @@ func (t *Table) Get(id ID) (Member, bool) {
 	return Member{}, false
 }
 
+// LiveAt returns where a member stands, if it is live in the life that is meant.
+func (t *Table) LiveAt(id ID, instance uint32) (i int, ok bool) {
+	i, ok = t.find(id)
+	return i, ok && i < t.live && t.entries[i].instance == instance
+}
+
 // Merge takes in a fact if it prevails over what the table holds, and says what the table held
 // before and whether it changed anything. It refuses a name whose ID another name has, and a new
 // name over MaxMembers.
@@ -269,8 +300,8 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 		if len(t.entries) >= MaxMembers {
 			return Member{}, false, false, fmt.Errorf("the table is full: %d members", MaxMembers)
 		}
-		e := entry{rec: f.Record, id: id, since: now, inc: f.Incarnation, check: r.Check(),
-			state: f.State, cause: f.Cause}
+		e := entry{id: id, since: now, inc: f.Incarnation, state: f.State, cause: f.Cause}
+		e.record(f.Record, &r)
 		t.place(&e, &r)
 		t.insert(e)
 		return Member{}, false, true, nil
@@ -286,10 +317,10 @@ func (t *Table) Merge(now mono.Time, f Fact) (before Member, known, changed bool
 	e := t.entries[i]
 	e.inc, e.state, e.cause = f.Incarnation, f.State, f.Cause
 	if before.Generation() < r.Generation {
-		e.again = true
+		e.mark(again, true)
 	}
 	if e.rec != f.Record {
-		e.rec, e.check = f.Record, r.Check()
+		e.record(f.Record, &r)
 		t.place(&e, &r)
 	}
 	// a later life, or a later failure of this one, ended later

@@ -253,7 +253,7 @@ func (r *Relay) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []
 		if !ok {
 			return false
 		}
-		r.intake.carried(now, from, &b, pieces)
+		r.intake.carried(now, from, &b, &pieces)
 	case wire.TypeOffer:
 		b, ok := wire.ReadOffer(body)
 		if !ok {

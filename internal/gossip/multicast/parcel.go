@@ -60,9 +60,6 @@ func (s *parcels) itemsOf(b *wire.Branch) (items []item, ok bool) {
 
 // learn remembers which pieces a mixed parcel has.
 func (s *parcels) learn(b *wire.Branch, pieces wire.Pieces) {
-	if !b.Mixed {
-		return
-	}
 	x := s.mixture(parcel{b.Instance(), b.First})
 	for range b.Count {
 		if p := pieces.Next(); x != nil {

@@ -25,10 +25,12 @@ type intake struct {
 const stale = 100 * time.Millisecond
 
 // carried takes in a parcel, and the duty that came with it.
-func (t *intake) carried(now mono.Time, from plane.Peer, b *wire.Branch, pieces wire.Pieces) {
+func (t *intake) carried(now mono.Time, from plane.Peer, b *wire.Branch, pieces *wire.Pieces) {
 	t.paths.Heard(from.ID)
 	far := t.paths.toldBy(from, b)
-	t.parcels.learn(b, pieces)
+	if b.Mixed {
+		t.parcels.learn(b, *pieces)
+	}
 	fresh, size := 0, 0
 	for range b.Count {
 		p := pieces.Next()

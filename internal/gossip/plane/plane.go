@@ -151,6 +151,14 @@ var ErrNoMember = errors.New("no such live member")
 // LiveMember returns what the table holds of a peer, if that is a live member in the life that is
 // meant.
 func LiveMember(t *member.Table, p Peer) (member.Member, bool) {
-	m, ok := t.Get(p.ID)
-	return m, ok && m.State.Live() && m.Instance() == p.Instance
+	if i, ok := t.LiveAt(p.ID, p.Instance); ok {
+		return t.At(i), true
+	}
+	return member.Member{}, false
+}
+
+// IsLive says whether a peer is a live member in the life that is meant.
+func IsLive(t *member.Table, p Peer) bool {
+	_, ok := t.LiveAt(p.ID, p.Instance)
+	return ok
 }

@@ -399,7 +399,7 @@ func (q *Quota) grant(now mono.Time, p *pair) {
 	for len(p.queue) > 0 && p.pool.Ready(now) {
 		r := p.queue[0]
 		p.queue = slices.Delete(p.queue, 0, 1)
-		if _, live := plane.LiveMember(q.env.Table(), r.peer); !live {
+		if !plane.IsLive(q.env.Table(), r.peer) {
 			continue
 		}
 		p.pool.Take(r.bytes)

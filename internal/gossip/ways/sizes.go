@@ -125,13 +125,13 @@ func (w *Ways) Rode(now mono.Time) {
 		w.credited = now.Add(w.apart(creditEvery))
 	}
 	var best *way
-	like := 0
+	most, like := 0, 0
 	for i := range w.list {
 		p := &w.list[i]
-		switch u, b := w.urgency(now, p), w.urgency(now, best); {
-		case u == 0 || u < b || u == b && p.checked > best.checked:
-		case u > b || p.checked < best.checked:
-			best, like = p, 1
+		switch u := w.urgency(now, p); {
+		case u == 0 || u < most || u == most && p.checked > best.checked:
+		case u > most || p.checked < best.checked:
+			best, most, like = p, u, 1
 		default: // any of them, so that not all that start together ask their seed at once
 			if like++; w.env.Proof().IntN(like) == 0 {
 				best = p
@@ -143,18 +143,17 @@ func (w *Ways) Rode(now mono.Time) {
 		return
 	}
 	w.look = now.Add(lookAgain)
-	switch w.urgency(now, best) {
-	case dueAgain, dueFirst:
+	if most == dueAgain || most == dueFirst {
 		w.credits--
 	}
-	_, live := plane.LiveMember(w.env.Table(), best.peer)
+	live := plane.IsLive(w.env.Table(), best.peer)
 	if !live || w.env.MustWait(now, best.peer.ID, wire.MinMTU) {
 		best.checked = now
 		return
 	}
 	w.check = check{peer: best.peer, size: w.longest, first: uint32(w.env.Proof().Uint64())}
 	w.check.number = w.check.first
-	if w.urgency(now, best) == dueSearch {
+	if most == dueSearch {
 		w.check.over = int(best.over)
 		w.nextSize(now, best)
 		return
@@ -173,7 +172,7 @@ const (
 
 func (w *Ways) urgency(now mono.Time, p *way) int {
 	switch {
-	case p == nil || p.heard == 0 || now.Sub(p.heard) > heardFor:
+	case p.heard == 0 || now.Sub(p.heard) > heardFor:
 		return 0
 	case p.over > 0 && p.passed == 0:
 		return dueSearch

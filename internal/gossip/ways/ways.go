@@ -43,10 +43,13 @@ type Host interface {
 
 // way is the one to a member, in one life and at one address.
 type way struct {
-	peer  plane.Peer
-	heard mono.Time       // the last datagram; 0: none
-	from  *netip.AddrPort // where it came from; nil: all came from the member's address
-	seen  *netip.AddrPort // where the member last saw a Pad of this node come from; nil: not told
+	// what is looked at of all of them stands together, in a line of the processor's cache
+	heard mono.Time // the last datagram; 0: none
+	sizes
+
+	peer plane.Peer
+	from *netip.AddrPort // where it came from; nil: all came from the member's address
+	seen *netip.AddrPort // where the member last saw a Pad of this node come from; nil: not told
 
 	sent mono.Time // when the last probe left; Never: it is answered, or tells nothing
 	rtt  time.Duration
@@ -56,8 +59,6 @@ type way struct {
 	probes, answers uint8
 	missed          uint8 // probes in a row that were not, up to muteAfter
 	speaks          bool  // it was heard since so many were missed
-
-	sizes
 }
 
 // Ways are those that a node keeps something of.
@@ -130,9 +131,10 @@ func (w *Ways) oldest() (at int) {
 		}
 		return p.heard
 	}
+	least := mono.Never
 	for i := range w.list {
-		if age(&w.list[i]) < age(&w.list[at]) {
-			at = i
+		if a := age(&w.list[i]); a < least {
+			at, least = i, a
 		}
 	}
 	return at
@@ -229,7 +231,7 @@ func (w *Ways) Probed(now mono.Time, to plane.Peer, messages []byte) bool {
 	default: // what jurors and accusers say to each other
 		return false
 	}
-	if _, ok := plane.LiveMember(w.env.Table(), to); !ok {
+	if !plane.IsLive(w.env.Table(), to) {
 		return false
 	}
 	p := w.to(to)

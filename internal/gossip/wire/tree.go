@@ -138,26 +138,29 @@ func EndCarry(b []byte, start int) []byte { return end(b, start) }
 
 // Pieces are those of a Carry.
 type Pieces struct {
-	of   Branch
-	next uint64
-	rest []byte
+	next  Piece // without its body; of a mixed parcel it says nothing
+	mixed bool
+	rest  []byte
 }
 
 // Next returns the next piece; the caller counts.
-func (p *Pieces) Next() Piece {
+func (p *Pieces) Next() (x Piece) {
 	c := cursor{b: p.rest}
-	x := c.item(&p.of, p.next)
-	p.next, p.rest = p.next+1, c.b
+	if p.mixed {
+		x = c.item()
+	} else {
+		x = p.next
+		x.Body = c.bytes()
+		p.next.Seq++
+	}
+	p.rest = c.b
 	return x
 }
 
-// item reads a piece of a Carry: what its branch says of it is not written again.
-func (c *cursor) item(m *Branch, seq uint64) Piece {
-	p := Piece{Origin: m.Origin, Generation: m.Generation, Seq: seq}
-	if m.Mixed {
-		p.Origin, p.Generation, p.Seq = member.ID(c.u64()), c.uvarint(), c.uvarint()
-		c.bad = c.bad || p.Origin == 0 || p.Seq == 0
-	}
+// item reads a piece of a mixed parcel.
+func (c *cursor) item() (p Piece) {
+	p.Origin, p.Generation, p.Seq = member.ID(c.u64()), c.uvarint(), c.uvarint()
+	c.bad = c.bad || p.Origin == 0 || p.Seq == 0
 	p.Body = c.bytes()
 	return p
 }
@@ -166,9 +169,14 @@ func (c *cursor) item(m *Branch, seq uint64) Piece {
 func ReadCarry(body []byte) (m Branch, pieces Pieces, ok bool) {
 	c := cursor{b: body}
 	m = c.branch()
-	pieces = Pieces{of: m, next: m.First, rest: c.b}
-	for i := range m.Count {
-		c.item(&m, m.First+uint64(i))
+	pieces.next = Piece{Origin: m.Origin, Generation: m.Generation, Seq: m.First}
+	pieces.mixed, pieces.rest = m.Mixed, c.b
+	for range m.Count {
+		if m.Mixed {
+			c.item()
+		} else {
+			c.bytes()
+		}
 	}
 	return m, pieces, !c.bad
 }
