@@ -99,6 +99,7 @@ func (h streamHost) SendStream(_ Time, to member.Member, messages []byte) {
 }
 
 func (h streamHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
+func (h streamHost) RTT() time.Duration       { return h.n.detector.RTT() }
 
 func (h streamHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now, id) }
 

@@ -164,10 +164,21 @@ func (o *outbox) note(now mono.Time, p parent, n note) {
 	}
 	due := now
 	switch wait := o.paths.company(ackDelay); {
-	case p.patient && n.m.Verdict == wire.DutyTaken:
+	case !p.patient:
+	case n.m.Verdict == wire.DutyTaken:
 		due = now.Add(wait)
-	case p.patient && l.told != 0:
-		due = max(due, l.told.Add(wait))
+	default:
+		if l.told != 0 {
+			due = max(due, l.told.Add(wait))
+		}
+		at, ok := o.placeOf(p.peer.ID)
+		switch {
+		case !ok || len(l.confirms) >= ackMany || !o.paths.isLong(at.Zone()):
+		case n.m.Bits == wire.SpanSelf:
+			due = max(due, now.Add(o.paths.ackWait(at.Zone())))
+		default: // of many, which had to wait for theirs
+			due = max(due, now.Add(o.paths.trip(at.Zone())))
+		}
 	}
 	o.wake(i, due)
 	if len(l.confirms) >= maxNotes {

@@ -18,23 +18,25 @@ type flow struct {
 }
 
 const (
-	flowWindow = 64 * time.Millisecond
-	flowBusy   = 8 // parcels in a window
+	flowWindow = 64 * time.Millisecond // or two round trips, if they are longer
+	flowBusy   = 8                     // parcels in a window
 )
 
-func (f *flow) count(now mono.Time, parcels, others, bytes int) {
-	f.turn(now)
+// count takes in parcels, among them pieces of others.
+func (p *paths) count(now mono.Time, parcels, others, bytes int) {
+	f := &p.flow
+	f.turn(now, max(flowWindow, 2*p.trip(p.self().Zone())))
 	f.now += parcels
 	f.others += others
 	f.bytes += bytes
 }
 
-func (f *flow) turn(now mono.Time) {
+func (f *flow) turn(now mono.Time, window time.Duration) {
 	switch gone := now.Sub(f.from); {
-	case gone >= 2*flowWindow:
+	case gone >= 2*window:
 		*f = flow{from: now}
-	case gone >= flowWindow:
-		f.from, f.now, f.last = f.from.Add(flowWindow), 0, f.now
+	case gone >= window:
+		f.from, f.now, f.last = f.from.Add(window), 0, f.now
 		f.others, f.lastOthers, f.bytes, f.lastBytes = 0, f.others, 0, f.bytes
 	}
 }

@@ -57,7 +57,7 @@ type entrant struct {
 // join takes a duty into a pool, and returns its job; -1 if it is not for one.
 func (h *hub) join(now mono.Time, b *wire.Branch, bare bool) int32 {
 	whole := b.Bits == 0 || b.Bits == zoneBits && holds(b.Span, h.self().Key)
-	if bare || !whole || !h.sharing() || h.parcels.sizeOf(b) > parcelRoom/2 {
+	if bare || !whole || !h.paths.sharing() || h.parcels.sizeOf(b) > parcelRoom/2 {
 		return -1
 	}
 	i := h.duties.enter(b)
@@ -73,7 +73,8 @@ func (h *hub) enlistIn(now mono.Time, i int32) {
 	p := h.poolFor(now, j.Span, j.Given, size)
 	p.list = append(p.list, entrant{i, h.duties.jobs[i].stamp}) // the jobs may have moved
 	p.size += size
-	p.due = min(p.due, max(now, p.left.Add(h.paths.company(coalesce))))
+	wait := max(h.paths.company(coalesce), h.paths.gather(gatherHub))
+	p.due = min(p.due, max(now, p.left.Add(wait)))
 	if len(p.list) == maxPool {
 		p.due = now
 	}
@@ -158,7 +159,7 @@ func (h *hub) pour(now mono.Time, p *pool) {
 // submit gives an own parcel to the hub, and returns its job; -1 if it goes its own way.
 func (h *hub) submit(now mono.Time, b *wire.Branch, size int, bounded bool) int32 {
 	places := h.ring.All()
-	if len(places) <= fewHere || size > parcelRoom/2 || !h.sharing() {
+	if len(places) <= fewHere || size > parcelRoom/2 || !h.paths.sharing() {
 		return -1
 	}
 	i := h.duties.enter(b)
@@ -192,10 +193,4 @@ func (h *hub) laneOfHub() uint64 {
 	waiting := int64(max(f.bytes, f.lastBytes)) * int64(coalesce) / int64(flowWindow)
 	hubs := min(max(2*waiting/parcelRoom, 1), maxHubs)
 	return member.Mix(uint64(h.host.Self())) % uint64(hubs)
-}
-
-// sharing says whether others publish so much that a hub pays.
-func (h *hub) sharing() bool {
-	f := &h.paths.flow
-	return max(f.others, f.lastOthers) >= h.cfg.Share
 }

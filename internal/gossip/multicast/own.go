@@ -18,6 +18,7 @@ type own struct {
 	out        int    // parcels that are
 	cut        mono.Time
 	shipped    mono.Time // the last parcel
+	waits      mono.Time // since when the first of the pieces that wait does
 	clock      mono.Time // of the pacer: how far what was sent reaches
 	due        mono.Time
 }
@@ -46,6 +47,9 @@ func (o *own) Publish(now mono.Time, last uint64) {
 	}
 	if last-o.last >= stripeFrom {
 		o.stripes = last
+	}
+	if o.next > o.last {
+		o.waits = now
 	}
 	o.last = last
 	o.due = min(o.due, now)
@@ -79,7 +83,11 @@ func (o *own) take(now mono.Time, room int) (b wire.Branch, size int, ok bool) {
 	b, size = o.gather()
 	full := b.First+uint64(b.Count) <= o.last || size > parcelRoom/2
 	start := max(o.clock, now-mono.Time(burst*pace)) // what was not used for long is lost
-	switch next := o.shipped.Add(o.paths.company(coalesce)); {
+	next := o.shipped.Add(o.paths.company(coalesce))
+	if !o.paths.sharing() && !o.host.Waited(b.Generation, b.First, o.last) {
+		next = max(next, o.waits.Add(o.paths.gather(gatherOwn)))
+	}
+	switch {
 	case room < size:
 		o.due = now.Add(shortPause)
 		return b, 0, false
@@ -95,6 +103,7 @@ func (o *own) take(now mono.Time, room int) (b wire.Branch, size int, ok bool) {
 	}
 	o.clock, o.shipped = start.Add(pace), now
 	o.next += uint64(b.Count)
+	o.waits = now
 	o.out++
 	o.host.Sent(now, o.generation, o.next-1)
 	return b, size, true

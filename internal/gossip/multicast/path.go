@@ -13,6 +13,8 @@ import (
 type path struct {
 	// of questions that are answered at once, and of questions whose answers may wait for company
 	prompt, patient trip
+	least           time.Duration // round trip of late: what the way itself takes
+	leastAt         mono.Time
 
 	answered mono.Time // when the last answer came
 	missed   int       // first tries since then that none came to in time
@@ -33,6 +35,16 @@ const (
 
 	maxBack    = 7                     // doublings of a wait
 	maxCompany = 50 * time.Millisecond // that something waits for company
+
+	// Round trips from longTrip on are worth waiting: a part of one saves many datagrams.
+	longTrip = 20 * time.Millisecond
+	leastFor = time.Minute // the least round trip is of that time
+	ackTrips = 12          // round trips for which a confirmation waits there, up to maxAck
+	maxAck   = 3 * time.Second
+	ackMany  = 16 // confirmations that do not wait that long
+	// hundredths of a round trip for which an origin collects what it sends, so that what is
+	// published comes within one; and for which a hub does, so that it comes within two
+	gatherOwn, gatherHub = 45, 80
 )
 
 func (p *trip) sample(rtt time.Duration) {
@@ -87,6 +99,9 @@ func (p *path) heard(now mono.Time, rtt time.Duration, patient bool) {
 	} else {
 		p.prompt.sample(rtt)
 	}
+	if old := p.least == 0 || now.Sub(p.leastAt) > leastFor; rtt < p.least || old && !patient {
+		p.least, p.leastAt = rtt, now
+	}
 }
 
 // backOff doubles what is waited for answers, once in that time, if many tries in a row got none:
@@ -110,12 +125,14 @@ func (p *paths) rto(zone uint16, patient bool) time.Duration {
 			t.smooth = max(guessFar, t.smooth)
 		}
 	}
+	most := maxRTO
 	if patient {
-		if least = ackDelay; w.patient.smooth > 0 {
+		least = p.ackWait(zone) + p.trip(zone)/2
+		if most += least; w.patient.smooth > 0 {
 			t = w.patient
 		}
 	}
-	return min((t.smooth+max(least, t.smooth/2+time.Millisecond, 4*t.vary))<<w.back, maxRTO)
+	return min((t.smooth+max(least, t.smooth/2+time.Millisecond, 4*t.vary))<<w.back, most)
 }
 
 // wait is how long the answer to a leg's next try is waited for: longer than that to the last.
@@ -134,15 +151,59 @@ func (p *paths) wait(l *leg) time.Duration {
 
 // work is how long a delegate that took a span is left alone: it has its own legs to wait for.
 func (p *paths) work(l *leg) time.Duration {
-	return min(max(4*p.rto(l.zone, l.patient[l.attempt&3]), minWork)+ackDelay, maxWork)
+	return min(max(4*p.rto(l.zone, l.patient[l.attempt&3]), minWork)+ackDelay, maxWork) +
+		p.ackWait(l.zone) - ackDelay
 }
 
 // company is how long something waits for company after the last that went to the same peer. As a
 // rule that is usual. If this node is busy it is a part of the wait for answers, if that is longer:
 // the processors are short of time then, and full datagrams save it.
 func (p *paths) company(usual time.Duration) time.Duration {
-	if !p.busy() {
+	// where ways are long, that answers take long tells nothing
+	if !p.busy() || p.inside.back == 0 && p.trip(p.self().Zone()) >= longTrip {
 		return usual
 	}
 	return max(usual, min(p.rto(p.self().Zone(), true)/4, maxCompany))
 }
+
+// isLong says whether round trips to a zone are so long that waiting for company is worth it. That
+// is so in this node's zone alone, and only while nothing gets lost: a node that hears late of a
+// loss mends it late. Between zones each datagram counts for many members.
+func (p *paths) isLong(zone uint16) bool {
+	if zone != p.self().Zone() || p.trip(zone) < longTrip || p.class() > 0 {
+		return false
+	}
+	failed, of := p.host.Losses()
+	return p.near.share < percent/2 && 200*failed <= of
+}
+
+// trip is how long a round trip to a zone takes at least; 0: that is not known. Where processors
+// are short of time answers take longer, but a node that waits then has even more to do at once.
+func (p *paths) trip(zone uint16) time.Duration {
+	t := p.path(zone).least
+	if t == 0 && zone == p.self().Zone() {
+		t = p.host.RTT()
+	}
+	return t
+}
+
+// ackWait is how long a confirmation that may wait does so for company, if few wait. On long ways
+// it is several round trips: then most ride on what this node sends there anyway.
+func (p *paths) ackWait(zone uint16) time.Duration {
+	if !p.isLong(zone) {
+		return ackDelay
+	}
+	return max(ackDelay, min(ackTrips*p.trip(zone), maxAck))
+}
+
+// gather is how long the root of parcels collects what becomes one: where ways are long and many
+// parcels come, so many hundredths of a round trip.
+func (p *paths) gather(hundredths time.Duration) time.Duration {
+	if !p.busy() || !p.isLong(p.self().Zone()) {
+		return 0
+	}
+	return p.trip(p.self().Zone()) * hundredths / 100
+}
+
+// sharing says whether others publish so much that a hub pays.
+func (p *paths) sharing() bool { return max(p.flow.others, p.flow.lastOthers) >= p.cfg.Share }

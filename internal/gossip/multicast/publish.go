@@ -37,7 +37,7 @@ func (p *publisher) ship(now mono.Time) {
 // given to a member for this node's zone only. This node alone waits for budgets, so it gives the
 // parcel to the other zones itself.
 func (p *publisher) launch(now mono.Time, b *wire.Branch, size int, bounded bool) {
-	p.paths.flow.count(now, 1, 0, 0)
+	p.paths.count(now, 1, 0, 0)
 	b.Given = p.host.Waited(b.Generation, b.First, b.First+uint64(b.Count)-1)
 	m := mine{is: true, out: true, waited: b.Given,
 		until: now.Add(max(outFor, 2*p.paths.rto(p.self().Zone(), p.paths.busy()))),

@@ -65,7 +65,8 @@ func (a *asks) send(now mono.Time, j *job, l *leg) {
 		return
 	}
 	b := j.Branch
-	b.Span, b.Attempt, b.Patient = l.span, l.attempt&15, a.paths.busy()
+	b.Span, b.Attempt = l.span, l.attempt&15
+	b.Patient = a.paths.busy() && !(b.Given && a.paths.isLong(l.zone)) // a publisher waits for it
 	if p, ok := a.placeOf(l.id); ok && l.via != 0 {
 		b.Span = wire.Span{Bits: placeBits, Prefix: p.Key}
 	}

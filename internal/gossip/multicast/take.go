@@ -44,7 +44,7 @@ func (t *intake) carried(now mono.Time, from plane.Peer, b *wire.Branch, pieces 
 		if b.Mixed {
 			parcels = fresh
 		}
-		t.paths.flow.count(now, parcels, fresh, size)
+		t.paths.count(now, parcels, fresh, size)
 		t.debts.Moved()
 	}
 	if !t.parcels.holds(b) {

@@ -45,6 +45,8 @@ type node struct {
 	down   bool
 	narrow bool      // for all that it knows, what is long does not pass
 	asleep mono.Time // it takes nothing in before
+	rtt    time.Duration
+	failed int // probes of a hundred
 
 	given   func(origin member.ID, seq uint64) wire.Verdict // nil: what is held
 	waited  func(first, last uint64) bool                   // nil: nobody waits
@@ -96,8 +98,8 @@ func (x *node) Sent(mono.Time, uint64, uint64) {}
 func (x *node) Room() int                      { return x.room }
 func (x *node) Tight(uint16) bool              { return false }
 func (x *node) Silent(zone uint16) bool        { return x.deaf != nil && x.deaf(zone) }
-func (x *node) RTT() time.Duration             { return time.Millisecond }
-func (x *node) Losses() (failed, of int)       { return 0, 1 }
+func (x *node) RTT() time.Duration             { return max(x.rtt, time.Millisecond) }
+func (x *node) Losses() (failed, of int)       { return x.failed, 100 }
 
 func (x *node) Take(now mono.Time, p wire.Piece) bool {
 	x.copies++

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"time"
+
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
@@ -43,6 +45,11 @@ func (e *env) isNear(m *member.Member) bool {
 	near := e.host.Near()
 	return len(near) == 0 || topology.PlaceOf(m).Zone() == near[0].Zone()
 }
+
+const maxWait = 250 * time.Millisecond
+
+// wait is how long a missing piece has to come by itself: as long as it may be under way.
+func (e *env) wait() time.Duration { return max(e.cfg.Wait, min(e.host.RTT(), maxWait)) }
 
 // askPage asks a member for the page that begins with an origin.
 func (e *env) askPage(now mono.Time, to member.Member, ask wire.Ask) {

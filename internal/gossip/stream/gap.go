@@ -103,9 +103,9 @@ func (g *gaps) missing(now mono.Time, st *stream, byItself bool) {
 	switch {
 	case st.head <= r.ripe:
 	case r.ripens == mono.Never:
-		r.next, r.ripens, r.latest = st.head, now.Add(g.cfg.Wait), now.Add(4*g.cfg.Wait)
+		r.next, r.ripens, r.latest = st.head, now.Add(g.wait()), now.Add(4*g.wait())
 	case byItself:
-		r.ripens = min(now.Add(g.cfg.Wait), r.latest)
+		r.ripens = min(now.Add(g.wait()), r.latest)
 	}
 	g.at(max(min(r.ripens, now.Add(g.cfg.Patience)), now.Add(time.Millisecond)))
 }

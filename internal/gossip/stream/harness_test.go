@@ -51,6 +51,7 @@ type node struct {
 	silent bool // it notes nothing
 	room   int
 	narrow bool // for all that it knows, full pieces do not pass
+	rtt    time.Duration
 
 	got      []Message
 	lost     []Lost
@@ -119,6 +120,7 @@ func (n *node) Twin(mono.Time)         { n.twins++ }
 
 func (n *node) Unanswered(mono.Time, member.ID) {}
 func (n *node) Narrow(member.ID) bool           { return n.narrow }
+func (n *node) RTT() time.Duration              { return n.rtt }
 func (n *node) Heard(id member.ID) mono.Time    { return n.heard[id] }
 
 func (n *node) SendStream(_ mono.Time, to member.Member, messages []byte) {

@@ -84,7 +84,7 @@ func (p *pulls) mendStream(now mono.Time, st *stream) {
 		r.paused = now.Add(r.slow / 2)
 		return true
 	})
-	r.ripen(now, st.head, p.cfg.Wait)
+	r.ripen(now, st.head, p.wait())
 	if p.losses.hopeless(now, st) {
 		p.losses.lose(now, st)
 		if r = st.repair; r == nil {

@@ -79,6 +79,8 @@ type Host interface {
 	Heard(id member.ID) mono.Time
 	// Narrow says whether the way to a member is known to drop what is as long as a full piece.
 	Narrow(id member.ID) bool
+	// RTT is a smoothed round trip to the members; 0: unknown.
+	RTT() time.Duration
 
 	// Deliver hands out a message, this node's own too. Topic and payload are never written to
 	// again.
@@ -138,8 +140,8 @@ type Config struct {
 	Pieces int           // held, at most; default 16,384
 	Age    time.Duration // a piece is held for, at most; default 60 s
 
-	// for a missing piece to come by itself, since the last one came; default 30 ms. At most four
-	// of them
+	// for a missing piece to come by itself, since the last one came; default 30 ms, or a round
+	// trip. At most four of them
 	Wait    time.Duration
 	Timeout time.Duration // of a request, before round-trip times are known; default 250 ms
 	// a gap is passed over after this if all members that were asked lack it; default 2 s

@@ -14,10 +14,13 @@ import (
 // a member is back (reunion.go), and when this node is a newcomer (arrival.go).
 
 const (
-	firstAsk = 100 * time.Millisecond // another is asked after this if nothing came; doubling
+	// another is asked after this, or two round trips, if nothing came; doubling
+	firstAsk = 100 * time.Millisecond
 	// without an answer, then an exchange is given up; a newcomer goes on
 	maxAsks = 5
-	longGap = time.Second // of a stall after which the others are asked at once
+	// round trips between two exchanges, at least: what differs may be under way
+	syncTrips = 16
+	longGap   = time.Second // of a stall after which the others are asked at once
 	// without anybody's heads after a probe, others are asked for them
 	aloneFor = time.Second
 	// after a probe without an answer, any such silence counts, from the last heads on
@@ -101,7 +104,8 @@ func (x *exchange) begin(now mono.Time, peer member.ID, all bool) {
 
 // sendAsk asks a member for the page that begins with an origin.
 func (x *exchange) sendAsk(now mono.Time, peer, from member.ID) {
-	x.active, x.peer, x.from, x.due = true, peer, from, now.Add(firstAsk<<min(x.asks, maxAsks))
+	pause := max(firstAsk, 2*x.host.RTT()) << min(x.asks, maxAsks)
+	x.active, x.peer, x.from, x.due = true, peer, from, now.Add(pause)
 	x.asks++
 	x.at(x.due)
 	if m, ok := x.host.Table().Get(peer); ok {
@@ -387,7 +391,9 @@ func (d *differences) worth(now mono.Time, hash uint64, busy bool) bool {
 }
 
 // begun notes that an exchange began.
-func (d *differences) begun(now mono.Time) { d.streak, d.next = 0, now.Add(d.cfg.Sync) }
+func (d *differences) begun(now mono.Time) {
+	d.streak, d.next = 0, now.Add(max(d.cfg.Sync, syncTrips*d.host.RTT()))
+}
 
 // rest has the next exchange wait, and longer each time, since one of some pages taught nothing.
 func (d *differences) rest(now mono.Time, pages int) {
