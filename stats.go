@@ -112,7 +112,7 @@ func (n *Node) stats() (p ProtocolStats, m MessageStats) {
 	m = MessageStats{
 		Delivered: c.Delivered, Lost: c.Lost, Duplicates: c.Duplicates, Pulled: s.Pulled,
 		TooLarge: s.TooLarge, Backpressure: s.Backpressure, Held: s.Held, HeldBytes: s.Bytes,
-		Open: s.Open, Queued: c.MessagesQueued, TreeOut: t.Carries, BesideOut: t.Extras,
+		Open: s.Open, Queued: c.MessagesQueued, TreeOut: t.Carries, BesideOut: t.Redundant,
 		OffersOut: t.Offers, Repeats: t.Repeats,
 	}
 	return p, m

@@ -55,7 +55,7 @@ func (a *answers) answer(now mono.Time, i int32, k int, from member.ID, m *wire.
 		a.compare(now, j, k, from, m)
 	case m.Verdict == wire.DutyVoid && (!l.single() || m.Bits == placeBits):
 		// only the member itself can say that
-	case m.Verdict == wire.DutyVoid && j.mine.is:
+	case m.Verdict == wire.DutyVoid && j.own.is:
 		l.of, l.newer = 0, true
 		j.end(l, 0, nil)
 	case m.Verdict == wire.DutyVoid: // the origin leaves it out, once it is named to it
@@ -68,15 +68,15 @@ func (a *answers) answer(now mono.Time, i int32, k int, from member.ID, m *wire.
 		l.state, l.tries = taken, 0
 		l.due = now.Add(a.paths.work(l))
 		j.due = min(j.due, l.due)
-	case l.bare && l.single() && !j.small && a.host.Narrow(l.asked()):
+	case l.offerOnly && l.single() && !j.small && a.host.Narrow(l.asked()):
 		// what it lacks does not pass
 		if l.via != 0 {
 			a.asks.strayed(now, j, l)
 		} else {
 			j.end(l, 0, []member.ID{l.id})
 		}
-	case l.bare:
-		if l.bare = false; l.lacked < maxLacks {
+	case l.offerOnly:
+		if l.offerOnly = false; l.lacked < maxLacks {
 			l.lacked++
 			l.tries = 0 // it answers
 		}
@@ -85,7 +85,7 @@ func (a *answers) answer(now mono.Time, i int32, k int, from member.ID, m *wire.
 	a.duties.schedule(i, j.due)
 	if j.open == 0 {
 		a.ends.finish(now, i)
-	} else if j.mine.is {
+	} else if j.own.is {
 		a.lingering.progress(now, j)
 	}
 }
@@ -109,7 +109,7 @@ func (a *answers) compare(now mono.Time, j *job, k int, from member.ID, m *wire.
 		}
 		lack := int32(min(max(m.Of, m.Have)-m.Have, uint32(l.of)))
 		j.end(l, min(int32(min(m.Have, 1<<30)), l.of-lack), missing)
-		if !wide && j.mine.waited && len(missing) == int(lack) {
+		if !wide && j.own.waited && len(missing) == int(lack) {
 			j.enlist(l, places[lo:hi])
 		}
 		return
@@ -148,6 +148,6 @@ func (a *answers) measure(now mono.Time, l *leg, m *wire.Confirmed) {
 	}
 	a.paths.lost(l.zone, false)
 	if m.Verdict != wire.DutyDone || l.single() {
-		a.paths.path(l.zone).heard(now, rtt, l.patient[k])
+		a.paths.path(l.zone).heard(now, rtt, l.mayDelayAck[k])
 	}
 }

@@ -14,20 +14,20 @@ type starts struct {
 }
 
 // begin takes a duty, and sends its first legs.
-func (s *starts) begin(now mono.Time, b *wire.Branch, bare bool) int32 {
+func (s *starts) begin(now mono.Time, b *wire.Branch, offerOnly bool) int32 {
 	i := s.duties.enter(b)
-	s.open(now, i, bare)
+	s.open(now, i, offerOnly)
 	return i
 }
 
 // open makes the legs of a job that has none, and sends them.
-func (s *starts) open(now mono.Time, i int32, bare bool) {
+func (s *starts) open(now mono.Time, i int32, offerOnly bool) {
 	j := &s.duties.jobs[i]
 	if j.Given {
 		s.selfLeg(now, i)
 	}
 	if j.Bits <= 64 {
-		s.tree.divide(now, j, j.Span, bare)
+		s.tree.divide(now, j, j.Span, offerOnly)
 	}
 	s.duties.schedule(i, j.due)
 }

@@ -109,7 +109,7 @@ func (d *duties) stalled(gap time.Duration) {
 		if !j.used {
 			continue
 		}
-		j.due = j.mine.due()
+		j.due = j.own.due()
 		for k := range j.legs {
 			l := &j.legs[k]
 			if l.due != mono.Never {

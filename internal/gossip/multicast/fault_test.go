@@ -231,8 +231,8 @@ func TestHelpersAreNoMeasure(t *testing.T) {
 	w.publishInTurn(20)
 	w.Run(20 * time.Second)
 	for _, x := range w.nodes {
-		for _, patient := range []bool{false, true} {
-			rto := x.rto(x.self().Zone(), patient)
+		for _, delayed := range []bool{false, true} {
+			rto := x.rto(x.self().Zone(), delayed)
 			if !x.down && rto > 50*time.Millisecond {
 				t.Errorf("node %d waits for answers for %v; they take a millisecond", x.i, rto)
 			}

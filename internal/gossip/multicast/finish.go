@@ -20,7 +20,7 @@ func (e *ends) finish(now mono.Time, i int32) {
 		e.finishPool(now, i)
 		return
 	}
-	if j.mine.is {
+	if j.own.is {
 		e.lingering.finishOwn(now, i)
 		return
 	}
@@ -65,7 +65,7 @@ func (e *ends) finishPool(now mono.Time, i int32) {
 				l.digest ^= uint16(j.Origin)
 			}
 		}
-		if j.mine.waited { // members that turned live meanwhile: all are asked in the end
+		if j.own.waited { // members that turned live meanwhile: all are asked in the end
 			l.of = max(l.of, int32(e.count(&j.Branch, j.Span)+1))
 		}
 		j.legs, j.open, j.pooled = append(j.legs, l), 0, false

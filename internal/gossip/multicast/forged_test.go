@@ -58,7 +58,7 @@ func FuzzReceive(f *testing.F) {
 			}
 		}
 		if s := x.Stats(); s.Jobs > maxJobs || len(x.duties.closed) > maxClosed ||
-			len(x.orphans.list) > maxOrphans || len(x.lingering.list) > maxLinger {
+			len(x.unclaimed.list) > maxUnclaimed || len(x.lingering.list) > maxLinger {
 			t.Fatalf("%+v", s)
 		}
 	})

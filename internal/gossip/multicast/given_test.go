@@ -502,7 +502,7 @@ func TestFollowedLegsAreBounded(t *testing.T) {
 	for seq := uint64(2); seq < maxWaited; seq++ {
 		b := wire.Branch{Origin: origin.ID(), Generation: 1, First: seq, Count: 1}
 		i := origin.duties.enter(&b)
-		origin.duties.jobs[i].mine = mine{is: true, waited: true, look: mono.Never}
+		origin.duties.jobs[i].own = ownPart{is: true, waited: true, look: mono.Never}
 		origin.lingering.list = append(origin.lingering.list, i)
 		origin.thin(origin.w.Now)
 	}

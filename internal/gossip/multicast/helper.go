@@ -28,7 +28,7 @@ func (a *asks) helped(now mono.Time, j *job, l *leg) {
 		return
 	}
 	l.via = 0
-	if t := a.host.Table(); t.Served() > 1 && (j.mine.is || j.Origin == a.host.Self()) {
+	if t := a.host.Table(); t.Served() > 1 && (j.own.is || j.Origin == a.host.Self()) {
 		l.of = 0
 		j.end(l, 0, nil)
 		return
@@ -142,7 +142,7 @@ func (a *asks) strayed(now mono.Time, j *job, l *leg) {
 		j.end(l, 0, []member.ID{l.id})
 		return
 	}
-	l.state, l.tries, l.bare = asked, 0, true
+	l.state, l.tries, l.offerOnly = asked, 0, true
 	a.again(now, j, l)
 }
 

@@ -13,7 +13,7 @@ import (
 
 // A duty and its legs. A duty comes from a parent (take.go), from this node's own publishing
 // (publish.go), or from nobody: a copy came beside the tree, and the tree is perhaps broken
-// (orphan.go), or a delegate in this zone is to be looked after (twin). It is divided into legs
+// (unclaimed.go), or a delegate in this zone is to be looked after (twin). It is divided into legs
 // (split.go), each for a span or for one member, so that each member of the duty's span is in one.
 // Where many publish it has no legs at first, and waits until the mixed parcel is done that it went
 // into (mixed.go). A leg goes this way:
@@ -21,7 +21,7 @@ import (
 //	          send                "taken"
 //	begun ------------> asked --------------> taken
 //	                    |  ^ late: again, or  |  | late: again,
-//	                    |  | somebody else    |  | but bare
+//	                    |  | somebody else    |  | but offerOnly
 //	                    |  +------------------+--+
 //	      "done", "void"|                     | "done", given up
 //	      given up, died|                     | or died
@@ -66,17 +66,17 @@ type job struct {
 	next   int32  // another job of the same parcel, -1 if none
 	due    mono.Time
 	ticket mono.Time // when it wakes next
-	mine   mine      // of an own parcel
+	own    ownPart   // of an own parcel
 }
 
 type parent struct {
-	peer    plane.Peer
-	attempt uint8
-	patient bool
+	peer        plane.Peer
+	attempt     uint8
+	mayDelayAck bool
 }
 
-// mine is what a job of an own parcel has beside.
-type mine struct {
+// ownPart is what a job of an own parcel has beside.
+type ownPart struct {
 	is      bool
 	waited  bool          // a publisher waits for a message that ends in it
 	out     bool          // it counts for the window
@@ -88,7 +88,7 @@ type mine struct {
 	look mono.Time
 }
 
-func (m *mine) due() mono.Time {
+func (m *ownPart) due() mono.Time {
 	switch {
 	case !m.is:
 		return mono.Never
@@ -104,24 +104,24 @@ type leg struct {
 	span wire.Span // SpanSelf: the member alone
 	id   member.ID // the member that was asked last
 	// the helper that was asked in its place, since it does not answer this node; 0: none
-	via     member.ID
-	former  [2]member.ID // those that were asked before that
-	zone    uint16       // of id
-	state   legState
-	attempt uint8        // of the last Carry or Offer
-	tries   uint8        // without an answer since the last one, or since id was asked
-	hands   uint8        // delegates so far
-	lacked  uint8        // answers that the parcel is not there
-	bare    bool         // the parcel is offered: id may have it
-	mute    bool         // id was silent before
-	newer   bool         // it joined after the parcel was published, and does not get it
-	sent    [4]mono.Time // the last tries, by attempt
-	patient [4]bool      // of these, those whose answers may wait for company
-	due     mono.Time
-	of      int32 // members that the leg is for
-	have    int32 // that have the parcel, once it is done
-	missing []member.ID
-	digest  uint16 // of a span: that of the members it is for, 0 if that is not known
+	via         member.ID
+	former      [2]member.ID // those that were asked before that
+	zone        uint16       // of id
+	state       legState
+	attempt     uint8        // of the last Carry or Offer
+	tries       uint8        // without an answer since the last one, or since id was asked
+	hands       uint8        // delegates so far
+	lacked      uint8        // answers that the parcel is not there
+	offerOnly   bool         // the parcel is offered: id may have it
+	mute        bool         // id was silent before
+	newer       bool         // it joined after the parcel was published, and does not get it
+	sent        [4]mono.Time // the last tries, by attempt
+	mayDelayAck [4]bool      // of these, those whose answers may wait to share a datagram
+	due         mono.Time
+	of          int32 // members that the leg is for
+	have        int32 // that have the parcel, once it is done
+	missing     []member.ID
+	digest      uint16 // of a span: that of the members it is for, 0 if that is not known
 	// of a span of an own parcel that is waited for: the members that have it, if they are known
 	had []member.ID
 }
@@ -233,7 +233,7 @@ func (j *job) progress() Progress {
 	of, have, missing := j.sum()
 	p := Progress{
 		Generation: j.Generation, First: j.First, Last: j.First + uint64(j.Count) - 1,
-		Have: int(have), Of: int(of), Missing: missing, Done: j.mine.tried,
+		Have: int(have), Of: int(of), Missing: missing, Done: j.own.tried,
 	}
 	for k := range j.legs {
 		if j.legs[k].newer {

@@ -69,7 +69,7 @@ func (o *outbox) idle(now mono.Time) int32 {
 	for range 8 {
 		o.hand = (o.hand + 1) % len(o.lanes)
 		l := &o.lanes[o.hand]
-		if l.due == mono.Never && now.Sub(l.sent) > maxCompany {
+		if l.due == mono.Never && now.Sub(l.sent) > maxBatchDelay {
 			delete(o.laneOf, l.peer.ID)
 			return int32(o.hand)
 		}
@@ -86,10 +86,10 @@ func (o *outbox) wake(i int32, due mono.Time) {
 	l.due = min(l.due, due)
 }
 
-// post puts a Carry, or an Offer if bare, in the lane to a peer, and returns when it leaves; Never
-// if the bodies are not held, or are more than a datagram takes.
-func (o *outbox) post(now mono.Time, peer plane.Peer, b *wire.Branch, bare bool) mono.Time {
-	if !bare && !o.parcels.pack(b) {
+// post puts a Carry in the lane to a peer, or an Offer if that is all, and returns when it leaves;
+// Never if the bodies are not held, or are more than a datagram takes.
+func (o *outbox) post(now mono.Time, peer plane.Peer, b *wire.Branch, offerOnly bool) mono.Time {
+	if !offerOnly && !o.parcels.pack(b) {
 		return mono.Never
 	}
 	i := o.laneTo(now, peer)
@@ -104,7 +104,7 @@ func (o *outbox) post(now mono.Time, peer plane.Peer, b *wire.Branch, bare bool)
 		}
 	}
 	before := len(l.buf)
-	if bare {
+	if offerOnly {
 		l.buf = wire.AppendOffer(l.buf, b)
 		o.stats.Offers++
 	} else {
@@ -117,7 +117,7 @@ func (o *outbox) post(now mono.Time, peer plane.Peer, b *wire.Branch, bare bool)
 	due := now
 	// one more like it fits
 	if size := len(l.buf) - before; l.sent != 0 && len(l.buf)+size <= o.cfg.Size {
-		due = max(due, l.sent.Add(o.paths.company(coalesce)))
+		due = max(due, l.sent.Add(o.paths.batchDelay(coalesce)))
 	}
 	due = max(due, now.Add(o.bucket.delay(now)))
 	o.bucket.take(len(l.buf) - before)
@@ -144,7 +144,7 @@ func (o *outbox) confirmClosed(now mono.Time, p parent, c *closed) {
 	o.note(now, p, n)
 }
 
-// note puts a confirmation in the lane to a parent. If the answer is patient, it waits when another
+// note puts a confirmation in the lane to a parent. If the answer may wait, it does when another
 // went there a moment ago. It waits in any case if it only says that the duty was taken: the duty
 // may be done meanwhile, and is then told of once.
 func (o *outbox) note(now mono.Time, p parent, n note) {
@@ -163,8 +163,8 @@ func (o *outbox) note(now mono.Time, p parent, n note) {
 		l.confirms = append(l.confirms, n)
 	}
 	due := now
-	switch wait := o.paths.company(ackDelay); {
-	case !p.patient:
+	switch wait := o.paths.batchDelay(ackDelay); {
+	case !p.mayDelayAck:
 	case n.m.Verdict == wire.DutyTaken:
 		due = now.Add(wait)
 	default:

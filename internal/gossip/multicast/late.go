@@ -28,16 +28,16 @@ func (r *retries) wakeJob(now mono.Time, i int32) {
 		r.duties.schedule(i, j.due)
 		return
 	}
-	if j.mine.is && j.mine.out && j.mine.until <= now {
+	if j.own.is && j.own.out && j.own.until <= now {
 		r.own.leave(now, j)
 	}
-	if j.mine.is && j.mine.look <= now {
-		j.mine.look = mono.Never // a round is under way, which sees to it at its end
+	if j.own.is && j.own.look <= now {
+		j.own.look = mono.Never // a round is under way, which sees to it at its end
 		if _, held := r.store.Body(j.Origin, j.Generation, j.First); j.open == 0 && !held {
 			r.lingering.abandon(now, i)
 			return
 		} else if j.open == 0 {
-			j.mine.look = now.Add(lookEvery)
+			j.own.look = now.Add(lookEvery)
 		}
 	}
 	moved := false
@@ -47,7 +47,7 @@ func (r *retries) wakeJob(now mono.Time, i int32) {
 			moved = true
 		}
 	}
-	j.due = j.mine.due()
+	j.due = j.own.due()
 	for k := range j.legs {
 		j.due = min(j.due, j.legs[k].due)
 	}
@@ -67,10 +67,10 @@ func (r *retries) late(now mono.Time, j *job, k int) {
 	if !gone && l.state == asked && l.tries < unsent {
 		if l.attempt == 0 && !r.paths.silent(now, l.asked()) {
 			r.own.congested(now, j)
-			r.paths.backOff(now, l.zone, l.patient[0])
+			r.paths.backOff(now, l.zone, l.mayDelayAck[0])
 		}
 		r.paths.silence.missed(now, l.asked())
-		if !l.bare {
+		if !l.offerOnly {
 			r.host.Unanswered(now, l.asked())
 		}
 	}
@@ -81,12 +81,12 @@ func (r *retries) late(now mono.Time, j *job, k int) {
 	case l.single():
 		r.lateSingle(now, j, l, gone)
 	case l.state == taken && !gone && l.tries <= maxPolls+1 && !r.paths.silent(now, l.asked()):
-		l.bare = true
+		l.offerOnly = true
 		r.asks.again(now, j, l)
 		l.due = min(l.due, now.Add(maxWork))
 	case l.state == asked && !gone && (l.tries < r.policy(j, l).hand || r.sparing(j) &&
 		l.tries <= 2):
-		l.bare = l.bare || r.sparing(j)
+		l.offerOnly = l.offerOnly || r.sparing(j)
 		r.asks.again(now, j, l)
 	default:
 		r.redelegate(now, j, k)
@@ -110,7 +110,7 @@ func (r *retries) policy(j *job, l *leg) *policy {
 func (r *retries) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 	tries := r.policy(j, l).tries
 	switch {
-	case j.mine.tried: // it is offered again later
+	case j.own.tried: // it is offered again later
 		tries = 2 + r.paths.classTo(l.zone)
 	case l.mute:
 		tries = r.policy(j, l).mute
@@ -125,7 +125,7 @@ func (r *retries) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 		j.end(l, 0, []member.ID{l.id})
 	case l.tries < tries:
 		// that much is not lost: it is dead, or has it
-		l.bare = l.bare || r.sparing(j) || l.tries > 1 && r.paths.class() == 0
+		l.offerOnly = l.offerOnly || r.sparing(j) || l.tries > 1 && r.paths.class() == 0
 		r.asks.again(now, j, l)
 	default:
 		r.stats.Unconfirmed++
@@ -139,7 +139,7 @@ func (r *retries) lateSingle(now mono.Time, j *job, l *leg, gone bool) {
 func (r *retries) redelegate(now mono.Time, j *job, k int) {
 	l := &j.legs[k]
 	r.stats.Redelegated++
-	l.bare = l.bare || l.state == taken // most members of the span may have the parcel
+	l.offerOnly = l.offerOnly || l.state == taken // most members of the span may have the parcel
 	foreign := r.foreign(l.span)
 	hands := uint8(maxHands)
 	if foreign {
@@ -154,10 +154,10 @@ func (r *retries) redelegate(now mono.Time, j *job, k int) {
 		j.end(l, 0, nil)
 		return
 	}
-	span, bare := l.span, l.bare
+	span, offerOnly := l.span, l.offerOnly
 	l.of = 0
 	j.end(l, 0, nil)
-	r.tree.divide(now, j, span, bare)
+	r.tree.divide(now, j, span, offerOnly)
 }
 
 // reopen offers an own parcel again to the members that lacked it, but not while their zone is
@@ -167,7 +167,7 @@ func (r *retries) reopen(now mono.Time, j *job, k int) {
 		return // no further member is given it: the job ends (finishOwn)
 	}
 	l := &j.legs[k]
-	each := j.mine.waited && !l.single() && (!r.foreign(l.span) || l.have > 0)
+	each := j.own.waited && !l.single() && (!r.foreign(l.span) || l.have > 0)
 	if !l.single() && !each {
 		l.of = int32(r.count(&j.Branch, l.span)) // a member that died since was perhaps not named
 		l.have = min(l.have, l.of)
@@ -181,10 +181,10 @@ func (r *retries) reopen(now mono.Time, j *job, k int) {
 	}
 	other := l.single() && r.outOfFamily(l.id)
 	l.hands, l.former = 0, [2]member.ID{}
-	if j.mine.waited && l.single() && !other {
+	if j.own.waited && l.single() && !other {
 		r.asks.detour(now, j, l)
 	}
-	l.state, l.tries, l.bare = asked, 0, true
+	l.state, l.tries, l.offerOnly = asked, 0, true
 	j.open++
 	if other {
 		r.asks.helped(now, j, l)
@@ -212,7 +212,7 @@ func (r *retries) bury(now mono.Time, id member.ID) {
 			switch {
 			case l.state == done:
 				l.bury(id)
-				over = over || j.mine.is && j.open == 0 && l.have == l.of
+				over = over || j.own.is && j.open == 0 && l.have == l.of
 			case l.id == id && l.single():
 				l.of = 0
 				j.end(l, 0, nil)

@@ -26,13 +26,13 @@ const (
 
 // tell tells the host how an own parcel stands.
 func (g *lingering) tell(now mono.Time, j *job) {
-	j.mine.told = now
+	j.own.told = now
 	g.host.Confirmed(now, j.progress())
 }
 
 // progress tells the host of an own parcel, now and then.
 func (g *lingering) progress(now mono.Time, j *job) {
-	if now.Sub(j.mine.told) >= tellEvery {
+	if now.Sub(j.own.told) >= tellEvery {
 		g.tell(now, j)
 	}
 }
@@ -43,7 +43,7 @@ func (g *lingering) progress(now mono.Time, j *job) {
 // this node holds it. Later no further member will be given it.
 func (g *lingering) finishOwn(now mono.Time, i int32) {
 	j := &g.duties.jobs[i]
-	j.mine.tried = true
+	j.own.tried = true
 	g.tell(now, j)
 	g.own.came(now, j)
 	open, more := false, false
@@ -54,7 +54,7 @@ func (g *lingering) finishOwn(now mono.Time, i int32) {
 			continue
 		}
 		if open = true; l.due == mono.Never {
-			l.due, more = now.Add(j.mine.backoff), true
+			l.due, more = now.Add(j.own.backoff), true
 		}
 		j.due = min(j.due, l.due)
 	}
@@ -68,11 +68,11 @@ func (g *lingering) finishOwn(now mono.Time, i int32) {
 		return
 	}
 	if more {
-		j.mine.backoff = min(2*j.mine.backoff, lastPause)
+		j.own.backoff = min(2*j.own.backoff, lastPause)
 	}
-	if j.mine.waited {
-		j.mine.look = now.Add(lookEvery)
-		j.due = min(j.due, j.mine.look)
+	if j.own.waited {
+		j.own.look = now.Add(lookEvery)
+		j.due = min(j.due, j.own.look)
 	}
 	g.drop(i)
 	g.list = append(g.list, i)
@@ -84,7 +84,7 @@ func (g *lingering) finishOwn(now mono.Time, i int32) {
 func (g *lingering) abandon(now mono.Time, i int32) {
 	j := &g.duties.jobs[i]
 	g.drop(i)
-	if j.mine.waited {
+	if j.own.waited {
 		p := j.progress()
 		p.Ended = true
 		g.host.Confirmed(now, p)
@@ -109,11 +109,11 @@ func (g *lingering) thin(now mono.Time) {
 	most[0], most[1] = maxLinger, max(maxLinger, min(maxWaited,
 		waitedLegs/max(len(g.ring.All()), 1)))
 	for _, i := range g.list {
-		count[kind(g.duties.jobs[i].mine.waited)]++
+		count[kind(g.duties.jobs[i].own.waited)]++
 	}
 	for k := 0; k < len(g.list) && (count[0] > most[0] || count[1] > most[1]); {
 		i := g.list[k]
-		if c := kind(g.duties.jobs[i].mine.waited); count[c] > most[c] {
+		if c := kind(g.duties.jobs[i].own.waited); count[c] > most[c] {
 			count[c]--
 			g.abandon(now, i)
 		} else {
@@ -155,11 +155,11 @@ func (g *lingering) Unsettled(others int) (generation, piece uint64, late bool) 
 	}
 	for i := range g.duties.jobs {
 		j := &g.duties.jobs[i]
-		if !j.used || !j.mine.is {
+		if !j.used || !j.own.is {
 			continue
 		}
 		of, have, _ := j.sum()
-		if j.mine.tried && have >= min(of, int32(others)+1) {
+		if j.own.tried && have >= min(of, int32(others)+1) {
 			continue
 		}
 		if !late || j.Generation < generation || j.Generation == generation && j.First < piece {
@@ -175,7 +175,7 @@ func (g *lingering) include(now mono.Time, m *member.Member) {
 	at := topology.PlaceOf(m)
 	for i := range g.duties.jobs {
 		j := &g.duties.jobs[i]
-		if !j.used || !j.mine.waited || j.pooled { // what is pooled is counted in the end
+		if !j.used || !j.own.waited || j.pooled { // what is pooled is counted in the end
 			continue
 		}
 		l := j.legOver(at)
@@ -206,7 +206,7 @@ func (g *lingering) ZoneHeard(now mono.Time, zone uint16) {
 			l := &j.legs[k]
 			if l.state == done && l.have < l.of &&
 				(l.span == spanOf(zone) || l.single() && l.zone == zone) {
-				l.due, j.due, j.mine.backoff = now, now, firstPause
+				l.due, j.due, j.own.backoff = now, now, firstPause
 			}
 		}
 		g.duties.schedule(i, j.due)
@@ -217,9 +217,9 @@ func (g *lingering) ZoneHeard(now mono.Time, zone uint16) {
 func (g *lingering) Forgo(generation, last uint64) {
 	for i := range g.duties.jobs {
 		j := &g.duties.jobs[i]
-		if j.used && j.mine.waited && j.Generation == generation && j.First <= last &&
+		if j.used && j.own.waited && j.Generation == generation && j.First <= last &&
 			last < j.First+uint64(j.Count) {
-			j.mine.waited = g.host.Waited(generation, j.First, j.First+uint64(j.Count)-1)
+			j.own.waited = g.host.Waited(generation, j.First, j.First+uint64(j.Count)-1)
 		}
 	}
 }

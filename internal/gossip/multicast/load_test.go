@@ -122,7 +122,7 @@ func TestShortage(t *testing.T) {
 }
 
 // The end of a message of several pieces leaves with its beginning; a message that comes right
-// after another waits for company.
+// after another waits to share a datagram.
 func TestEndOfAMessageDoesNotWait(t *testing.T) {
 	w := newWorld(t, 25, 14, Config{}, nil)
 	origin := w.nodes[3]
@@ -139,7 +139,7 @@ func TestEndOfAMessageDoesNotWait(t *testing.T) {
 		t.Errorf("%d pieces of one message wait", n)
 	}
 	if origin.publish(1, 160); origin.Pending() != 1 {
-		t.Error("a small message after another does not wait for company")
+		t.Error("a small message after another does not wait to share a datagram")
 	}
 	w.Run(time.Second)
 	for seq := last - 1; seq <= last+1; seq++ {

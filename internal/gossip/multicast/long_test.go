@@ -75,7 +75,7 @@ func TestLongWaysAlone(t *testing.T) {
 	w.At(w.Now.Add(2*time.Second), func() {
 		y.publish(1, 16)
 		if y.Pending() > 0 {
-			t.Error("what a publisher waits for waits for company")
+			t.Error("what a publisher waits for waits to share a datagram")
 		}
 	})
 	w.Run(2*time.Second + 210*time.Millisecond)

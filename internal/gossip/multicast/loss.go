@@ -138,7 +138,7 @@ func classOf(share int32) uint8 {
 
 // policy is what a class of loss asks for.
 type policy struct {
-	extras uint8 // copies beside the tree that a node sends of a small parcel
+	copies uint8 // copies beside the tree that a node sends of a small parcel
 	hand   uint8 // tries with a delegate before another is asked
 	tries  uint8 // with a single member
 	mute   uint8 // with one that was silent before

@@ -55,9 +55,9 @@ type entrant struct {
 }
 
 // join takes a duty into a pool, and returns its job; -1 if it is not for one.
-func (h *hub) join(now mono.Time, b *wire.Branch, bare bool) int32 {
+func (h *hub) join(now mono.Time, b *wire.Branch, offerOnly bool) int32 {
 	whole := b.Bits == 0 || b.Bits == zoneBits && holds(b.Span, h.self().Key)
-	if bare || !whole || !h.paths.sharing() || h.parcels.sizeOf(b) > parcelRoom/2 {
+	if offerOnly || !whole || !h.paths.sharing() || h.parcels.sizeOf(b) > parcelRoom/2 {
 		return -1
 	}
 	i := h.duties.enter(b)
@@ -73,7 +73,7 @@ func (h *hub) enlistIn(now mono.Time, i int32) {
 	p := h.poolFor(now, j.Span, j.Given, size)
 	p.list = append(p.list, entrant{i, h.duties.jobs[i].stamp}) // the jobs may have moved
 	p.size += size
-	wait := max(h.paths.company(coalesce), h.paths.gather(gatherHub))
+	wait := max(h.paths.batchDelay(coalesce), h.paths.gather(gatherHub))
 	p.due = min(p.due, max(now, p.left.Add(wait)))
 	if len(p.list) == maxPool {
 		p.due = now
@@ -150,7 +150,7 @@ func (h *hub) pour(now mono.Time, p *pool) {
 	i := h.duties.enter(&b)
 	h.duties.jobs[i].pool = append(h.duties.jobs[i].pool, poured...)
 	h.starts.open(now, i, false)
-	h.copies.extras(now, &b, len(h.parcels.packed.bytes))
+	h.copies.redundant(now, &b, len(h.parcels.packed.bytes))
 	if h.duties.jobs[i].open == 0 {
 		h.ends.finish(now, i)
 	}
@@ -185,9 +185,9 @@ func (h *hub) hubOf(now mono.Time, lane uint64, n int) int {
 	return int(member.Mix(member.Mix(lane)^h.host.Epoch(now)) % uint64(n))
 }
 
-// laneOfHub is which of the hubs this node uses. One is enough until what comes within the time
-// that parcels wait for company fills half a datagram; then more of them cost little, and share the
-// work.
+// laneOfHub is which of the hubs this node uses. One is enough until what comes within the time for
+// which parcels wait for each other fills half a datagram; then more of them cost little, and share
+// the work.
 func (h *hub) laneOfHub() uint64 {
 	f := &h.paths.flow
 	waiting := int64(max(f.bytes, f.lastBytes)) * int64(coalesce) / int64(flowWindow)

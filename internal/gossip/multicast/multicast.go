@@ -19,7 +19,7 @@
 //	parcels    parcel.go     which pieces a parcel has, and how it stands here
 //	outbox     lane.go       what goes the same way shares a datagram
 //	duties     duties.go     all jobs, when they wake, and how earlier ones ended
-//	copies     extra.go      copies beside the tree
+//	copies     redundant.go  copies beside the tree
 //	           zones.go      and those to other zones
 //	asks       send.go       which member is asked for a leg
 //	           helper.go     and which helper in its place
@@ -32,7 +32,7 @@
 //	starts     begin.go      a duty is begun
 //	hub        mixed.go      the parcels of many become one
 //	answers    answer.go     an answer comes
-//	orphans    orphan.go     a parcel came beside the tree, and not by it
+//	unclaimed  unclaimed.go  a parcel came beside the tree, and not by it
 //	intake     take.go       a parcel or a duty comes
 //	publisher  publish.go    own parcels leave
 package multicast
@@ -130,13 +130,14 @@ type Config struct {
 
 // What waits for what.
 const (
-	// coalesce and ackDelay are how long pieces and confirmations to one peer wait for company
-	// after the last
+	// coalesce and ackDelay are how long pieces and confirmations to one peer wait after the last,
+	// to share a datagram
 	coalesce = 2 * time.Millisecond
 	ackDelay = 10 * time.Millisecond
-	// orphanDelay: a piece that came beside the tree is passed on unless the tree brings it within
-	orphanDelay = 20 * time.Millisecond
-	pace        = 24 * time.Microsecond // between two parcels of a node's own, on average
+	// unclaimedDelay: a piece that came beside the tree is passed on unless the tree brings it
+	// within
+	unclaimedDelay = 20 * time.Millisecond
+	pace           = 24 * time.Microsecond // between two parcels of a node's own, on average
 )
 
 // parcelRoom is how many bytes a parcel takes of a datagram at most. A node passes a parcel on as
@@ -146,9 +147,9 @@ const parcelRoom = wire.MinRoom - wire.HeaderSize
 
 // What keeps a node's memory bounded, and other numbers.
 const (
-	maxJobs    = 4096 // duties at once; the parent gives what comes on top to somebody else
-	maxClosed  = 256  // duties whose end is remembered, for members that ask again
-	maxOrphans = 256  // parcels for which the tree is waited for
+	maxJobs      = 4096 // duties at once; the parent gives what comes on top to somebody else
+	maxClosed    = 256  // duties whose end is remembered, for members that ask again
+	maxUnclaimed = 256  // parcels for which the tree is waited for
 	// parcels of this node's own that are still offered to members that were silent
 	maxLinger  = 128
 	maxWaited  = 1024    // of them that a publisher waits for; fewer in a large cluster:
@@ -176,13 +177,13 @@ func (c Config) withDefaults() Config {
 // Stats counts what a relay did. Counters only rise.
 type Stats struct {
 	// sent: parcels along the tree, copies beside it, parcels without bodies
-	Carries, Extras, Offers uint64
-	Repeats                 uint64 // of Carries and Offers: sent again for want of an answer
-	Redelegated             uint64 // spans given to another delegate
-	Unconfirmed             uint64 // members given up
-	Orphans                 uint64 // parcels that the tree did not bring
-	Refused                 uint64 // duties not taken: too many at once
-	Jobs                    int    // duties under way now
+	Carries, Redundant, Offers uint64
+	Repeats                    uint64 // of Carries and Offers: sent again for want of an answer
+	Redelegated                uint64 // spans given to another delegate
+	Unconfirmed                uint64 // members given up
+	Unclaimed                  uint64 // parcels that the tree did not bring
+	Refused                    uint64 // duties not taken: too many at once
+	Jobs                       int    // duties under way now
 }
 
 // Relay is a node's part in all trees. It is not safe for concurrent use.
@@ -204,7 +205,7 @@ type Relay struct {
 	starts    starts
 	hub       hub
 	answers   answers
-	orphans   orphans
+	unclaimed unclaimedParcels
 	intake    intake
 	publisher publisher
 }
@@ -237,8 +238,8 @@ func New(cfg Config, host Host, store Store) *Relay {
 	r.starts = starts{c, &r.tree, &r.debts}
 	r.hub = hub{core: c, copies: &r.copies, tree: &r.tree, ends: &r.ends, starts: &r.starts}
 	r.answers = answers{c, &r.asks, &r.tree, &r.lingering, &r.ends}
-	r.orphans = orphans{core: c, copies: &r.copies, ends: &r.ends, starts: &r.starts}
-	r.intake = intake{c, &r.copies, &r.tree, &r.ends, &r.debts, &r.starts, &r.hub, &r.orphans}
+	r.unclaimed = unclaimedParcels{core: c, copies: &r.copies, ends: &r.ends, starts: &r.starts}
+	r.intake = intake{c, &r.copies, &r.tree, &r.ends, &r.debts, &r.starts, &r.hub, &r.unclaimed}
 	r.publisher = publisher{c, &r.copies, &r.tree, &r.own, &r.ends, &r.starts, &r.hub}
 	return r
 }
@@ -276,7 +277,7 @@ func (r *Relay) Receive(now mono.Time, sender plane.Sender, t wire.Type, body []
 
 // Deadline returns the next moment that the relay needs, mono.Never if none.
 func (r *Relay) Deadline() mono.Time {
-	return min(r.own.due, r.duties.tickets.due(), r.hub.due(), r.outbox.due(), r.orphans.due())
+	return min(r.own.due, r.duties.tickets.due(), r.hub.due(), r.outbox.due(), r.unclaimed.due())
 }
 
 // Wake does what has fallen due.
@@ -285,7 +286,7 @@ func (r *Relay) Wake(now mono.Time) {
 	for i, ok := r.duties.next(now); ok; i, ok = r.duties.next(now) {
 		r.retries.wakeJob(now, i)
 	}
-	r.orphans.adopt(now)
+	r.unclaimed.adopt(now)
 }
 
 // Flush ends a step: what can be sent is sent. It is called after all messages of a datagram were
@@ -294,7 +295,7 @@ func (r *Relay) Flush(now mono.Time) {
 	r.parcels.unpack()
 	r.debts.settle(now)
 	if r.own.due <= now {
-		r.publisher.ship(now)
+		r.publisher.sendOwn(now)
 	}
 	r.hub.drain(now)
 	r.outbox.flush(now)

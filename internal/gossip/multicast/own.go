@@ -13,11 +13,11 @@ type own struct {
 	generation uint64
 	next, last uint64 // the next piece to be sent, and the last that is in the store
 	stripes    uint64 // up to here, each parcel goes to one delegate for everybody
-	prompt     uint64 // up to here, no parcel waits for company
+	prompt     uint64 // up to here, no parcel waits to share a datagram
 	window     int    // parcels that may be under way
 	out        int    // parcels that are
 	cut        mono.Time
-	shipped    mono.Time // the last parcel
+	sentLast   mono.Time // the last parcel
 	waits      mono.Time // since when the first of the pieces that wait does
 	clock      mono.Time // of the pacer: how far what was sent reaches
 	due        mono.Time
@@ -83,7 +83,7 @@ func (o *own) take(now mono.Time, room int) (b wire.Branch, size int, ok bool) {
 	b, size = o.gather()
 	full := b.First+uint64(b.Count) <= o.last || size > parcelRoom/2
 	start := max(o.clock, now-mono.Time(burst*pace)) // what was not used for long is lost
-	next := o.shipped.Add(o.paths.company(coalesce))
+	next := o.sentLast.Add(o.paths.batchDelay(coalesce))
 	if !o.paths.sharing() && !o.host.Waited(b.Generation, b.First, o.last) {
 		next = max(next, o.waits.Add(o.paths.gather(gatherOwn)))
 	}
@@ -91,7 +91,7 @@ func (o *own) take(now mono.Time, room int) (b wire.Branch, size int, ok bool) {
 	case room < size:
 		o.due = now.Add(shortPause)
 		return b, 0, false
-	case !full && b.First > o.prompt && o.shipped != 0 && now < next:
+	case !full && b.First > o.prompt && o.sentLast != 0 && now < next:
 		o.due = next
 		return b, 0, false
 	case start > now:
@@ -101,7 +101,7 @@ func (o *own) take(now mono.Time, room int) (b wire.Branch, size int, ok bool) {
 		o.due = now.Add(o.outbox.bucket.delay(now))
 		return b, 0, false
 	}
-	o.clock, o.shipped = start.Add(pace), now
+	o.clock, o.sentLast = start.Add(pace), now
 	o.next += uint64(b.Count)
 	o.waits = now
 	o.out++
@@ -126,8 +126,8 @@ func (o *own) gather() (b wire.Branch, size int) {
 
 // leave takes a parcel out of the window.
 func (o *own) leave(now mono.Time, j *job) {
-	if j.mine.out {
-		j.mine.out = false
+	if j.own.out {
+		j.own.out = false
 		o.out--
 		if o.next <= o.last {
 			o.due = min(o.due, now)
@@ -137,7 +137,7 @@ func (o *own) leave(now mono.Time, j *job) {
 
 // came widens the window by a parcel of which all was done while it counted for it.
 func (o *own) came(now mono.Time, j *job) {
-	if j.mine.out {
+	if j.own.out {
 		o.window = min(o.window+1, o.cfg.Window)
 	}
 	o.leave(now, j)
@@ -146,7 +146,7 @@ func (o *own) came(now mono.Time, j *job) {
 // congested narrows the window when answers stay away, at most once in a while. As in TCP, it is
 // the answers that pace what is sent, so that an overloaded network or machine is not given more.
 func (o *own) congested(now mono.Time, j *job) {
-	if j.mine.is && now.Sub(o.cut) > outFor {
+	if j.own.is && now.Sub(o.cut) > outFor {
 		least := lastWindow
 		if o.paths.class() > 0 { // silence says less
 			least = firstWindow

@@ -11,8 +11,9 @@ import (
 // after another try, counts as well, as in RFC 3522: so the wait grows with a shortage of
 // processors instead of taking it for losses.
 type path struct {
-	// of questions that are answered at once, and of questions whose answers may wait for company
-	prompt, patient trip
+	// of questions that are answered at once, and of those whose answers may wait to share a
+	// datagram
+	prompt, delayed trip
 	least           time.Duration // round trip of late: what the way itself takes
 	leastAt         mono.Time
 
@@ -33,8 +34,8 @@ const (
 	guessNear = time.Millisecond       // a round trip before any was measured
 	guessFar  = 200 * time.Millisecond // the same to another zone
 
-	maxBack    = 7                     // doublings of a wait
-	maxCompany = 50 * time.Millisecond // that something waits for company
+	maxBack       = 7                     // doublings of a wait
+	maxBatchDelay = 50 * time.Millisecond // that something waits to share a datagram
 
 	// Round trips from longTrip on are worth waiting: a part of one saves many datagrams.
 	longTrip = 20 * time.Millisecond
@@ -92,22 +93,22 @@ func (p *paths) path(zone uint16) *path {
 }
 
 // heard takes in how long an answer took.
-func (p *path) heard(now mono.Time, rtt time.Duration, patient bool) {
+func (p *path) heard(now mono.Time, rtt time.Duration, delayed bool) {
 	p.answered, p.missed, p.back = now, 0, 0
-	if patient {
-		p.patient.sample(rtt)
+	if delayed {
+		p.delayed.sample(rtt)
 	} else {
 		p.prompt.sample(rtt)
 	}
-	if old := p.least == 0 || now.Sub(p.leastAt) > leastFor; rtt < p.least || old && !patient {
+	if old := p.least == 0 || now.Sub(p.leastAt) > leastFor; rtt < p.least || old && !delayed {
 		p.least, p.leastAt = rtt, now
 	}
 }
 
 // backOff doubles what is waited for answers, once in that time, if many tries in a row got none:
 // then the processors are short of time, and trying sooner makes it worse.
-func (p *paths) backOff(now mono.Time, zone uint16, patient bool) {
-	w, rto := p.path(zone), p.rto(zone, patient)
+func (p *paths) backOff(now mono.Time, zone uint16, delayed bool) {
+	w, rto := p.path(zone), p.rto(zone, delayed)
 	w.missed++
 	if w.missed >= flowBusy && w.back < maxBack && now.Sub(w.answered) > rto &&
 		now.Sub(w.doubled) > rto {
@@ -116,7 +117,7 @@ func (p *paths) backOff(now mono.Time, zone uint16, patient bool) {
 }
 
 // rto is how long an answer from a zone is waited for.
-func (p *paths) rto(zone uint16, patient bool) time.Duration {
+func (p *paths) rto(zone uint16, delayed bool) time.Duration {
 	w := p.path(zone)
 	t, least := w.prompt, minWait
 	if t.smooth == 0 {
@@ -126,10 +127,10 @@ func (p *paths) rto(zone uint16, patient bool) time.Duration {
 		}
 	}
 	most := maxRTO
-	if patient {
+	if delayed {
 		least = p.ackWait(zone) + p.trip(zone)/2
-		if most += least; w.patient.smooth > 0 {
-			t = w.patient
+		if most += least; w.delayed.smooth > 0 {
+			t = w.delayed
 		}
 	}
 	return min((t.smooth+max(least, t.smooth/2+time.Millisecond, 4*t.vary))<<w.back, most)
@@ -137,10 +138,10 @@ func (p *paths) rto(zone uint16, patient bool) time.Duration {
 
 // wait is how long the answer to a leg's next try is waited for: longer than that to the last.
 func (p *paths) wait(l *leg) time.Duration {
-	t := p.rto(l.zone, l.patient[l.attempt&3])
+	t := p.rto(l.zone, l.mayDelayAck[l.attempt&3])
 	class := p.classTo(l.zone)
 	growth := time.Duration(policies[class].growth)
-	if l.patient[l.attempt&3] && class == 0 {
+	if l.mayDelayAck[l.attempt&3] && class == 0 {
 		growth = 1 // it is not lost, but late
 	}
 	for range min(l.tries, 8) {
@@ -151,24 +152,24 @@ func (p *paths) wait(l *leg) time.Duration {
 
 // work is how long a delegate that took a span is left alone: it has its own legs to wait for.
 func (p *paths) work(l *leg) time.Duration {
-	return min(max(4*p.rto(l.zone, l.patient[l.attempt&3]), minWork)+ackDelay, maxWork) +
+	return min(max(4*p.rto(l.zone, l.mayDelayAck[l.attempt&3]), minWork)+ackDelay, maxWork) +
 		p.ackWait(l.zone) - ackDelay
 }
 
-// company is how long something waits for company after the last that went to the same peer. As a
-// rule that is usual. If this node is busy it is a part of the wait for answers, if that is longer:
-// the processors are short of time then, and full datagrams save it.
-func (p *paths) company(usual time.Duration) time.Duration {
+// batchDelay is how long something waits to share a datagram after the last that went to the same
+// peer. As a rule that is usual. If this node is busy it is a part of the wait for answers, if that
+// is longer: the processors are short of time then, and full datagrams save it.
+func (p *paths) batchDelay(usual time.Duration) time.Duration {
 	// where ways are long, that answers take long tells nothing
 	if !p.busy() || p.inside.back == 0 && p.trip(p.self().Zone()) >= longTrip {
 		return usual
 	}
-	return max(usual, min(p.rto(p.self().Zone(), true)/4, maxCompany))
+	return max(usual, min(p.rto(p.self().Zone(), true)/4, maxBatchDelay))
 }
 
-// isLong says whether round trips to a zone are so long that waiting for company is worth it. That
-// is so in this node's zone alone, and only while nothing gets lost: a node that hears late of a
-// loss mends it late. Between zones each datagram counts for many members.
+// isLong says whether round trips to a zone are so long that waiting to share a datagram pays.
+// That is so in this node's zone alone, and only while nothing gets lost: a node that hears late of
+// a loss mends it late. Between zones each datagram counts for many members.
 func (p *paths) isLong(zone uint16) bool {
 	if zone != p.self().Zone() || p.trip(zone) < longTrip || p.class() > 0 {
 		return false
@@ -187,8 +188,8 @@ func (p *paths) trip(zone uint16) time.Duration {
 	return t
 }
 
-// ackWait is how long a confirmation that may wait does so for company, if few wait. On long ways
-// it is several round trips: then most ride on what this node sends there anyway.
+// ackWait is how long a confirmation that may wait does so, if few wait. On long ways it is several
+// round trips: then most ride on what this node sends there anyway.
 func (p *paths) ackWait(zone uint16) time.Duration {
 	if !p.isLong(zone) {
 		return ackDelay

@@ -18,8 +18,8 @@ type publisher struct {
 	hub    *hub
 }
 
-// ship sends own pieces until none is left, the window is full, or it is too early.
-func (p *publisher) ship(now mono.Time) {
+// sendOwn sends own pieces until none is left, the window is full, or it is too early.
+func (p *publisher) sendOwn(now mono.Time) {
 	p.own.due = mono.Never
 	room := p.host.Room() // what is launched leaves later
 	bounded := room < math.MaxInt
@@ -39,7 +39,7 @@ func (p *publisher) ship(now mono.Time) {
 func (p *publisher) launch(now mono.Time, b *wire.Branch, size int, bounded bool) {
 	p.paths.count(now, 1, 0, 0)
 	b.Given = p.host.Waited(b.Generation, b.First, b.First+uint64(b.Count)-1)
-	m := mine{is: true, out: true, waited: b.Given,
+	m := ownPart{is: true, out: true, waited: b.Given,
 		until: now.Add(max(outFor, 2*p.paths.rto(p.self().Zone(), p.paths.busy()))),
 		told:  now, backoff: firstPause, look: mono.Never}
 	var i int32
@@ -58,11 +58,11 @@ func (p *publisher) launch(now mono.Time, b *wire.Branch, size int, bounded bool
 		i = p.starts.begin(now, b, false)
 	}
 	j := &p.duties.jobs[i]
-	j.mine = m
+	j.own = m
 	j.due = min(j.due, m.until)
 	p.duties.schedule(i, j.due)
 	if !j.shared {
-		p.copies.extras(now, b, size)
+		p.copies.redundant(now, b, size)
 	}
 	if j.open == 0 {
 		p.ends.finish(now, i)

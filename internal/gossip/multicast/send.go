@@ -66,21 +66,22 @@ func (a *asks) send(now mono.Time, j *job, l *leg) {
 	}
 	b := j.Branch
 	b.Span, b.Attempt = l.span, l.attempt&15
-	b.Patient = a.paths.busy() && !(b.Given && a.paths.isLong(l.zone)) // a publisher waits for it
+	// Given: a publisher waits for it
+	b.MayDelayAck = a.paths.busy() && !(b.Given && a.paths.isLong(l.zone))
 	if p, ok := a.placeOf(l.id); ok && l.via != 0 {
 		b.Span = wire.Span{Bits: placeBits, Prefix: p.Key}
 	}
 	if l.zone != a.self().Zone() {
 		b.Loss = a.paths.classTo(l.zone)
 	}
-	leaves := a.outbox.post(now, plane.PeerOf(&m), &b, l.bare)
+	leaves := a.outbox.post(now, plane.PeerOf(&m), &b, l.offerOnly)
 	if leaves == mono.Never { // the bodies are not held any more: no answer is to be waited for
 		l.tries, l.due = unsent, now.Add(minWait)
 		j.due = min(j.due, l.due)
 		return
 	}
 	// a hub says at once that it took a duty (joined)
-	l.sent[l.attempt&3], l.patient[l.attempt&3] = leaves, b.Patient && !j.shared
+	l.sent[l.attempt&3], l.mayDelayAck[l.attempt&3] = leaves, b.MayDelayAck && !j.shared
 	l.due = leaves.Add(a.paths.wait(l))
 	j.due = min(j.due, l.due)
 }

@@ -14,7 +14,7 @@ type tree struct {
 
 // divide makes the legs of a span and sends them: one for each member if there are few, else one
 // for each part. The part in which this node stands itself is divided further.
-func (t *tree) divide(now mono.Time, j *job, s wire.Span, bare bool) {
+func (t *tree) divide(now mono.Time, j *job, s wire.Span, offerOnly bool) {
 	places := t.ring.All()
 	lo, hi := within(places, s)
 	if lo == hi { // nobody lives there: this node has left, and the others too
@@ -26,7 +26,7 @@ func (t *tree) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 	}
 	if few {
 		for i := lo; i < hi; i++ {
-			t.single(now, j, places[i], bare)
+			t.single(now, j, places[i], offerOnly)
 		}
 		return
 	}
@@ -40,18 +40,18 @@ func (t *tree) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 		switch {
 		case holds(part, t.self().Key) && j.striped && part.Bits == zoneBits && end-i > 4:
 			j.striped = false // a fallback to this node divides
-			t.delegate(now, j, part, end-i, bare)
+			t.delegate(now, j, part, end-i, offerOnly)
 		case holds(part, t.self().Key):
-			t.divide(now, j, part, bare)
+			t.divide(now, j, part, offerOnly)
 		case t.unheard(part):
 			t.postpone(j, part, end-i)
 		case end-i == 1 || end-i <= fewHere && t.foreign(part):
 			for ; i < end; i++ {
-				t.single(now, j, places[i], bare)
+				t.single(now, j, places[i], offerOnly)
 			}
 		default:
-			t.delegate(now, j, part, end-i, bare)
-			if !bare && t.foreign(part) {
+			t.delegate(now, j, part, end-i, offerOnly)
+			if !offerOnly && t.foreign(part) {
 				t.copies.second(now, j, part)
 			}
 		}
@@ -60,46 +60,46 @@ func (t *tree) divide(now mono.Time, j *job, s wire.Span, bare bool) {
 }
 
 // single adds a leg for one member, unless it has the parcel for certain.
-func (t *tree) single(now mono.Time, j *job, p place, bare bool) {
+func (t *tree) single(now mono.Time, j *job, p place, offerOnly bool) {
 	if p.ID == t.host.Self() || p.ID == j.Origin || j.Given &&
 		(j.legFor(p.ID) != nil || j.had(p.ID, nil)) {
 		return
 	}
 	if t.outOfFamily(p.ID) {
-		t.singleByOthers(now, j, p, bare)
+		t.singleByOthers(now, j, p, offerOnly)
 		return
 	}
 	j.legs = append(j.legs, leg{span: wire.Span{Bits: wire.SpanSelf}, id: p.ID, zone: p.Zone(),
-		bare: bare, of: 1, mute: t.paths.silent(now, p.ID)})
+		offerOnly: offerOnly, of: 1, mute: t.paths.silent(now, p.ID)})
 	j.open++
 	t.asks.send(now, j, &j.legs[len(j.legs)-1])
 }
 
 // singleByOthers adds a leg for a member that this node cannot send to. A member that is asked to
 // help, and cannot, says so at once.
-func (t *tree) singleByOthers(now mono.Time, j *job, p place, bare bool) {
+func (t *tree) singleByOthers(now mono.Time, j *job, p place, offerOnly bool) {
 	l := absent(p)
 	if j.Bits == placeBits {
 		j.legs = append(j.legs, l)
 		return
 	}
-	l.state, l.bare, l.missing = asked, bare, nil
+	l.state, l.offerOnly, l.missing = asked, offerOnly, nil
 	j.legs = append(j.legs, l)
 	j.open++
 	t.asks.helped(now, j, &j.legs[len(j.legs)-1])
 }
 
 // delegate adds a leg for a span of n members.
-func (t *tree) delegate(now mono.Time, j *job, s wire.Span, n int, bare bool) {
+func (t *tree) delegate(now mono.Time, j *job, s wire.Span, n int, offerOnly bool) {
 	// if its zone is this one: look for it
 	if holds(s, s.Prefix&^rest(zoneBits)|uint64(j.Origin)>>zoneBits) {
 		if p, ok := t.placeOf(j.Origin); ok && holds(s, p.Key) {
 			n--
 		}
 	}
-	l := leg{span: s, bare: bare, of: int32(n), digest: t.digest(s, j.Origin)}
+	l := leg{span: s, offerOnly: offerOnly, of: int32(n), digest: t.digest(s, j.Origin)}
 	if !t.asks.choose(now, j, &l) { // nobody but the origin stands there that can be sent to
-		t.eachByOthers(now, j, s, bare)
+		t.eachByOthers(now, j, s, offerOnly)
 		return
 	}
 	j.legs = append(j.legs, l)
@@ -108,12 +108,12 @@ func (t *tree) delegate(now mono.Time, j *job, s wire.Span, n int, bare bool) {
 }
 
 // eachByOthers is singleByOthers for those members of a span.
-func (t *tree) eachByOthers(now mono.Time, j *job, s wire.Span, bare bool) {
+func (t *tree) eachByOthers(now mono.Time, j *job, s wire.Span, offerOnly bool) {
 	places := t.ring.All()
 	lo, hi := within(places, s)
 	for _, p := range places[lo:hi] {
 		if t.outOfFamily(p.ID) {
-			t.single(now, j, p, bare)
+			t.single(now, j, p, offerOnly)
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (t *tree) eachByOthers(now mono.Time, j *job, s wire.Span, bare bool) {
 // postpone adds a leg for a silent zone of n members. Nothing is sent: it counts as one whose
 // members did not answer, and is offered the parcel once the zone is heard.
 func (t *tree) postpone(j *job, s wire.Span, n int) {
-	j.legs = append(j.legs, leg{span: s, state: done, bare: true, of: int32(n),
+	j.legs = append(j.legs, leg{span: s, state: done, offerOnly: true, of: int32(n),
 		digest: t.digest(s, j.Origin), due: mono.Never})
 }
 

@@ -11,13 +11,13 @@ import (
 // intake takes what others send down the tree: parcels, and duties.
 type intake struct {
 	core
-	copies  *copies
-	tree    *tree
-	ends    *ends
-	debts   *debts
-	starts  *starts
-	hub     *hub
-	orphans *orphans
+	copies    *copies
+	tree      *tree
+	ends      *ends
+	debts     *debts
+	starts    *starts
+	hub       *hub
+	unclaimed *unclaimedParcels
 }
 
 // stale is the age from which a span that was not complete, or has more members by now, is gone
@@ -56,20 +56,20 @@ func (t *intake) carried(now mono.Time, from plane.Peer, b *wire.Branch, pieces 
 		case fresh > 0 && far:
 			t.twin(now, b)
 		case fresh > 0:
-			t.orphans.await(now, b)
+			t.unclaimed.await(now, b)
 		}
 	case wire.SpanSelf:
-		t.orphans.found(b)
+		t.unclaimed.found(b)
 		t.debts.account(now, parentOf(from, b), b)
 	default:
-		t.orphans.found(b)
+		t.unclaimed.found(b)
 		t.duty(now, from, b, false)
 		if fresh > 0 && far {
 			t.copies.onward(now, b, size)
 		}
 	}
 	if fresh > 0 && !t.hub.pooled(b) {
-		t.copies.extras(now, b, size)
+		t.copies.redundant(now, b, size)
 	}
 }
 
@@ -89,20 +89,21 @@ func (t *intake) offered(now mono.Time, from plane.Peer, b *wire.Branch) {
 	}
 }
 
-func parentOf(p plane.Peer, b *wire.Branch) parent { return parent{p, b.Attempt, b.Patient} }
+func parentOf(p plane.Peer, b *wire.Branch) parent { return parent{p, b.Attempt, b.MayDelayAck} }
 
 // duty begins what a parent asks for, or tells how it stands.
-func (t *intake) duty(now mono.Time, from plane.Peer, b *wire.Branch, bare bool) {
+func (t *intake) duty(now mono.Time, from plane.Peer, b *wire.Branch, offerOnly bool) {
 	p := parentOf(from, b)
 	i := t.duties.find(b)
 	if i >= 0 && t.duties.jobs[i].void() {
-		bare = bare || len(t.duties.jobs[i].legs) > 1 // it was sent to the members that lacked it
-		t.duties.release(i)                           // its delegate may rely on this node
+		// it was sent to the members that lacked it
+		offerOnly = offerOnly || len(t.duties.jobs[i].legs) > 1
+		t.duties.release(i) // its delegate may rely on this node
 		i = -1
 	}
 	if i >= 0 {
 		t.duties.jobs[i].adopt(p)
-		p.patient = p.patient && !t.duties.jobs[i].pooled
+		p.mayDelayAck = p.mayDelayAck && !t.duties.jobs[i].pooled
 		t.outbox.confirm(now, p, b, wire.DutyTaken)
 		return
 	}
@@ -114,15 +115,15 @@ func (t *intake) duty(now mono.Time, from plane.Peer, b *wire.Branch, bare bool)
 	if !t.duties.room() {
 		return
 	}
-	if i = t.hub.join(now, b, bare); i < 0 {
-		i = t.starts.begin(now, b, bare)
+	if i = t.hub.join(now, b, offerOnly); i < 0 {
+		i = t.starts.begin(now, b, offerOnly)
 	}
 	t.duties.jobs[i].parents[0] = p
 	if t.duties.jobs[i].open == 0 {
 		t.ends.finish(now, i)
 		return
 	}
-	p.patient = p.patient && !t.duties.jobs[i].pooled // a hub that died is missed by many
+	p.mayDelayAck = p.mayDelayAck && !t.duties.jobs[i].pooled // a hub that died is missed by many
 	t.outbox.confirm(now, p, b, wire.DutyTaken)
 }
 

@@ -300,10 +300,10 @@ func (w *world) idle() bool {
 	w.t.Helper()
 	for _, x := range w.nodes {
 		jobs, parcels := x.Stats().Jobs, len(x.duties.at)
-		lanes, orphans := len(x.outbox.waiting), len(x.orphans.list)
-		if !x.down && (jobs+parcels+lanes+orphans > 0 || x.Deadline() != mono.Never) {
-			w.t.Errorf("node %d still has %d jobs, %d parcels, %d lanes waiting, %d orphans, "+
-				"and is due at %d", x.i, jobs, parcels, lanes, orphans, x.Deadline())
+		lanes, unclaimed := len(x.outbox.waiting), len(x.unclaimed.list)
+		if !x.down && (jobs+parcels+lanes+unclaimed > 0 || x.Deadline() != mono.Never) {
+			w.t.Errorf("node %d still has %d jobs, %d parcels, %d lanes waiting, %d unclaimed, "+
+				"and is due at %d", x.i, jobs, parcels, lanes, unclaimed, x.Deadline())
 			return false
 		}
 	}

@@ -204,7 +204,8 @@ func TestLastOfAZoneLeaves(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 9, 5, &crossing)
 	x := w.nodes[2] // of z2, as n5 and n8
-	x.orphans.await(w.Now, &wire.Branch{Origin: w.nodes[0].ID(), Generation: 1, First: 1, Count: 1})
+	x.unclaimed.await(w.Now,
+		&wire.Branch{Origin: w.nodes[0].ID(), Generation: 1, First: 1, Count: 1})
 	for _, i := range []int{5, 8, 2} {
 		before, _ := x.Members.Get(w.nodes[i].ID())
 		x.Members.Merge(w.Now, member.Fact{Record: before.Handle,
@@ -214,7 +215,7 @@ func TestLastOfAZoneLeaves(t *testing.T) {
 		x.Changed(w.Now, before, after)
 	}
 	x.Relay.Wake(w.Now.Add(time.Minute))
-	if n := x.Stats().Orphans; n != 1 {
+	if n := x.Stats().Unclaimed; n != 1 {
 		t.Errorf("%d parcels were given up waiting for", n)
 	}
 }

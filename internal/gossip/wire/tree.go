@@ -41,12 +41,12 @@ type Branch struct {
 	Generation uint64    // of the origin
 	First      uint64    // sequence of the parcel's first piece; of a mixed parcel, its number
 	Span
-	Attempt uint8 // 0 to 15: Confirm says which one it answers
-	Loss    uint8 // 0 to 3: how lossy the sender believes the network to be
-	Count   uint8 // of pieces, 1 to MaxParcel
-	Patient bool  // the Confirm may wait for others, to share a datagram with them
-	Given   bool  // a publisher waits: the Confirm counts members given it, not members having it
-	Mixed   bool  // the pieces are of any origins; First and Count say nothing of their sequences
+	Attempt     uint8 // 0 to 15: Confirm says which one it answers
+	Loss        uint8 // 0 to 3: how lossy the sender believes the network to be
+	Count       uint8 // of pieces, 1 to MaxParcel
+	MayDelayAck bool  // the Confirm may wait for others, to share a datagram with them
+	Given       bool  // a publisher waits: the Confirm counts members given it, not those having it
+	Mixed       bool  // the pieces are of any origins; First and Count do not tell their sequences
 }
 
 // Instance names the origin's life in a Confirm; of a mixed parcel, the hub's as a hub.
@@ -66,9 +66,9 @@ const mixedLife = 0x6d697865
 const MaxBranch = MessageSize + 8 + 2*binary.MaxVarintLen64 + 1 + 1 + 8 + 1
 
 const (
-	patientBit = 1 << 2
-	givenBit   = 1 << 3
-	mixedBit   = 1 << 7 // of Count
+	delayAckBit = 1 << 2
+	givenBit    = 1 << 3
+	mixedBit    = 1 << 7 // of Count
 )
 
 // MaxItem is the most that a piece of a mixed parcel costs a Carry beside its body.
@@ -79,8 +79,8 @@ func appendBranch(b []byte, m *Branch) []byte {
 	b = binary.AppendUvarint(b, m.Generation)
 	b = binary.AppendUvarint(b, m.First)
 	f := m.Attempt<<4 | m.Loss&3
-	if m.Patient {
-		f |= patientBit
+	if m.MayDelayAck {
+		f |= delayAckBit
 	}
 	if m.Given {
 		f |= givenBit
@@ -102,7 +102,7 @@ func appendBranch(b []byte, m *Branch) []byte {
 func (c *cursor) branch() (m Branch) {
 	m.Origin, m.Generation, m.First = member.ID(c.u64()), c.uvarint(), c.uvarint()
 	f := c.u8()
-	m.Attempt, m.Loss, m.Patient = f>>4, f&3, f&patientBit != 0
+	m.Attempt, m.Loss, m.MayDelayAck = f>>4, f&3, f&delayAckBit != 0
 	m.Given = f&givenBit != 0
 	m.Bits = c.u8()
 	if m.Bits <= 64 {

@@ -22,7 +22,7 @@ func treeVectors() []vector {
 	alone.Span, alone.Attempt, alone.Count = wire.Span{Bits: wire.SpanSelf}, 0, 1
 	extra := alone
 	extra.Bits = wire.SpanNone
-	alone.Patient = true
+	alone.MayDelayAck = true
 	mixed := m
 	mixed.First, mixed.Span, mixed.Mixed = 7, wire.Span{}, true
 	mix := wire.BeginCarry(nil, &mixed)
@@ -86,7 +86,7 @@ func describeBranch(m *wire.Branch) string {
 	text := fmt.Sprintf("origin=%016x generation=%d first=%d bits=%d prefix=%016x attempt=%d "+
 		"loss=%d count=%d",
 		uint64(m.Origin), m.Generation, m.First, m.Bits, m.Prefix, m.Attempt, m.Loss, m.Count)
-	if m.Patient {
+	if m.MayDelayAck {
 		text += " patient"
 	}
 	if m.Mixed {
@@ -126,7 +126,7 @@ func TestCarryRoundTrip(t *testing.T) {
 		bodies [3][]byte) bool {
 		in := wire.Branch{
 			Origin: member.ID(origin | 1), Generation: generation, First: uint64(first) +
-				1, Attempt: attempt & 15, Loss: attempt & 3, Patient: attempt&4 != 0,
+				1, Attempt: attempt & 15, Loss: attempt & 3, MayDelayAck: attempt&4 != 0,
 			Count: 3, Span: wire.Span{Bits: bits % 65}, Mixed: attempt&8 != 0,
 		}
 		in.Prefix = prefix &^ (1<<(64-in.Bits) - 1)

@@ -8,25 +8,25 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// orphans are the parcels for which the tree is waited for.
-type orphans struct {
+// unclaimedParcels are those for which the tree is waited for.
+type unclaimedParcels struct {
 	core
 	copies *copies
 	ends   *ends
 	starts *starts
-	list   []orphan
+	list   []unclaimed
 }
 
-// orphan is a parcel that came beside the tree: perhaps the tree is broken above this node.
-type orphan struct {
+// unclaimed is a parcel that came beside the tree: perhaps the tree is broken above this node.
+type unclaimed struct {
 	b   wire.Branch
 	due mono.Time
 }
 
-const orphanCopies = 2 // that are sent of a parcel that the tree does not bring
+const unclaimedCopies = 2 // that are sent of a parcel that the tree does not bring
 
 // due returns when the first wait ends.
-func (o *orphans) due() mono.Time {
+func (o *unclaimedParcels) due() mono.Time {
 	due := mono.Never
 	for i := range o.list {
 		due = min(due, o.list[i].due)
@@ -36,16 +36,16 @@ func (o *orphans) due() mono.Time {
 
 // await waits for the tree to bring a parcel that came beside it: not all for as long, so that one
 // of them goes first.
-func (o *orphans) await(now mono.Time, b *wire.Branch) {
-	wait := orphanDelay
+func (o *unclaimedParcels) await(now mono.Time, b *wire.Branch) {
+	wait := unclaimedDelay
 	wait += time.Duration(o.host.Rand().Int64N(int64(wait)))
-	if len(o.list) < maxOrphans {
-		o.list = append(o.list, orphan{*b, now.Add(wait)})
+	if len(o.list) < maxUnclaimed {
+		o.list = append(o.list, unclaimed{*b, now.Add(wait)})
 	}
 }
 
 // found ends the wait: the tree has brought the parcel.
-func (o *orphans) found(b *wire.Branch) {
+func (o *unclaimedParcels) found(b *wire.Branch) {
 	for i := range o.list {
 		if x := &o.list[i].b; x.Instance() == b.Instance() && x.First == b.First {
 			o.list = slices.Delete(o.list, i, i+1)
@@ -56,7 +56,7 @@ func (o *orphans) found(b *wire.Branch) {
 
 // adopt takes on the parcels that the tree does not bring: this node brings them to its own part of
 // the ring, and has others hear of them by copies beside the tree.
-func (o *orphans) adopt(now mono.Time) {
+func (o *unclaimedParcels) adopt(now mono.Time) {
 	for i := 0; i < len(o.list); {
 		if o.list[i].due > now {
 			i++
@@ -64,13 +64,13 @@ func (o *orphans) adopt(now mono.Time) {
 		}
 		b := o.list[i].b
 		o.list = slices.Delete(o.list, i, i+1)
-		o.stats.Orphans++
+		o.stats.Unclaimed++
 		places := o.zone(o.self().Zone())
 		if len(places) == 0 {
 			continue // this node, the last of its zone, is leaving
 		}
-		for k := range orphanCopies {
-			// one of the zone's orphans, in the mean, tells another zone
+		for k := range unclaimedCopies {
+			// one of the zone's members that wait for the tree, in the mean, tells another zone
 			if k == 0 && o.host.Rand().IntN(len(places)) == 0 {
 				places = o.ring.All()
 			}

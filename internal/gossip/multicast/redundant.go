@@ -11,13 +11,13 @@ import (
 // copies sends parcels beside the tree.
 type copies struct{ core }
 
-// extras sends copies of a parcel that just came in to other places of the zone's ring. The
+// redundant sends copies of a parcel that just came in to other places of the zone's ring. The
 // distances are the same for all members, so as many copies go out from each as come in at each. A
 // big parcel costs too much for that. Without losses a quarter of the nodes send one.
-func (c *copies) extras(now mono.Time, b *wire.Branch, size int) {
+func (c *copies) redundant(now mono.Time, b *wire.Branch, size int) {
 	places := c.zone(c.self().Zone())
 	class := max(b.Loss, c.paths.class())
-	n := policies[class].extras
+	n := policies[class].copies
 	busy := c.paths.busy()
 	h := member.Mix(uint64(b.Origin) ^ b.First)
 	switch {
@@ -51,6 +51,6 @@ func (c *copies) beside(now mono.Time, b *wire.Branch, id member.ID, class uint8
 		x := *b
 		x.Span, x.Attempt, x.Loss = wire.Span{Bits: wire.SpanNone}, 0, class
 		c.outbox.post(now, plane.PeerOf(&m), &x, false)
-		c.stats.Extras++
+		c.stats.Redundant++
 	}
 }
