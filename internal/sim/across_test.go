@@ -91,6 +91,14 @@ func TestMaps(t *testing.T) {
 		most > 310*time.Millisecond || most < 280*time.Millisecond {
 		t.Errorf("%d ways with round trips from %s to %s", len(n.Paths), least, most)
 	}
+	inner := n
+	if err := n.Map("internet", 4); err != nil || n.Own.Rate != 12_500_000 || inner.Own.Rate > 0 {
+		t.Errorf("links of hosts on the internet: %q, in the world: %q, %v", n.Own, inner.Own, err)
+	}
+	n.Own = Bandwidth{Rate: 1e6}
+	if err := n.Map("internet", 4); err != nil || n.Own.Rate != 1e6 {
+		t.Errorf("a rate that was set is %q, %v", n.Own, err)
+	}
 	for _, bad := range []struct {
 		name  string
 		zones int

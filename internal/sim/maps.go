@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -14,7 +15,8 @@ func Maps() []string { return []string{"three", "world", "internet"} }
 
 // Map sets the latencies between so many zones. "three" are zones with round trips of 40, 60 and 80
 // ms. "world" are the first of twenty cities, with round trips of 3 to 300 ms. "internet" are the
-// same cities over cables that take detours, with each host behind a link of its own.
+// same cities over cables that take detours, with each host behind a link of its own, which carries
+// 100 Mbit a second each way unless another rate is set.
 func (n *Network) Map(name string, zones int) error {
 	var all []time.Duration // round trips
 	least, most := 2, 0
@@ -33,8 +35,11 @@ func (n *Network) Map(name string, zones int) error {
 				all = append(all, d)
 			}
 		}
-		if name == "internet" && n.Access.IsZero() {
-			n.Access = Lognormal(500*time.Microsecond, 1)
+		if name == "internet" {
+			if n.Access.IsZero() {
+				n.Access = Lognormal(500*time.Microsecond, 1)
+			}
+			n.Own = cmp.Or(n.Own, Bandwidth{Rate: 100e6 / 8})
 		}
 	default:
 		return fmt.Errorf("there is no map %q; there are %s", name, strings.Join(Maps(), ", "))
