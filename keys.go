@@ -47,7 +47,7 @@ func (n *Node) Delete(ctx context.Context, key string) error {
 func (n *Node) Get(owner, key string) (e Entry, ok bool) {
 	n.read(func() {
 		var v gossip.Value
-		if v, ok = n.core.Value(member.IDOf(owner), key); ok {
+		if v, ok = n.core.Keys().Get(member.IDOf(owner), key); ok {
 			e = entryOf(owner, v)
 		}
 	})
@@ -69,7 +69,7 @@ func (n *Node) Keys(owners ...string) iter.Seq[Entry] {
 // entries returns the keys with a prefix, where the core is at rest.
 func (n *Node) entries(prefix string, owners []string) (all []Entry) {
 	names := map[member.ID]string{}
-	for id, v := range n.core.Values() {
+	for id, v := range n.core.Keys().All() {
 		if !strings.HasPrefix(v.Key, prefix) {
 			continue
 		}

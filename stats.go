@@ -119,7 +119,7 @@ func (n *Node) stats() (p ProtocolStats, m MessageStats) {
 }
 
 func (n *Node) keyStats() KeyStats {
-	s := n.core.StateStats()
+	s := n.core.Keys().Stats()
 	return KeyStats{Sets: s.Sets, Deletes: s.Deletes, Lapsed: s.Lapsed, Applied: s.Applied,
 		BytesOut: s.BytesOut, Held: s.Keys, HeldBytes: s.Bytes}
 }

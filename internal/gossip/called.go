@@ -28,6 +28,7 @@ type calledHost struct {
 }
 
 func (h calledHost) Ways() int                          { return h.n.ways.Len() }
+func (h calledHost) SpreadSelf()                        { h.n.roster.News.SpreadSelf() }
 func (h calledHost) WayAt(i int) (plane.Peer, Time)     { return h.n.ways.At(i) }
 func (h calledHost) LastHeard(id member.ID) Time        { return h.n.ways.Heard(id) }
 func (h calledHost) Note(m member.Member, p plane.Peer) { h.n.roster.Note(&m, p, false) }

@@ -411,7 +411,7 @@ func TestZombie(t *testing.T) {
 				t.Errorf("asleep for %s, replaced at %d: the old one stopped: %t, the new one: "+
 					"%t; %v", asleep, later, old.Stopped(), heir.Stopped(), last)
 			}
-			if v, ok := w.nodes[0].Value(heir.id, "role"); !ok ||
+			if v, ok := w.nodes[0].Keys().Get(heir.id, "role"); !ok ||
 				heir.roster.Record().Generation != 9 {
 				t.Errorf("the replacement's keys are gone: %v", v)
 			}

@@ -40,46 +40,62 @@ type KeyEvent struct {
 	Gone      bool
 }
 
-// Value returns what a member, this node too, wrote under a key. Members that failed or left keep
+// Keys returns what the node knows of everybody's keys.
+func (v View) Keys() KeyView { return KeyView{v.n} }
+
+// KeyView shows what a node knows of everybody's versioned keys. It is valid as long as the View is
+// that it comes from. Before the node's first Wake it is empty.
+type KeyView struct{ n *Node }
+
+// Get returns what a member, this node too, wrote under a key. Members that failed or left keep
 // their keys until they are forgotten; keys with a TTL lapse all the same.
-func (v View) Value(id member.ID, key string) (Value, bool) {
+func (v KeyView) Get(id member.ID, key string) (Value, bool) {
 	if v.n.keys == nil {
 		return Value{}, false
 	}
 	return v.n.keys.Get(v.n.now, id, key)
 }
 
-// Values goes through all keys of all members that are held here: owners by ID, each one's keys in
-// the order in which they were written. No step may be made meanwhile.
-func (v View) Values() iter.Seq2[member.ID, Value] {
+// All goes through all keys of all members that are held here: owners by ID, each one's keys in the
+// order in which they were written. No step may be made meanwhile.
+func (v KeyView) All() iter.Seq2[member.ID, Value] {
 	if v.n.keys == nil {
 		return func(func(member.ID, Value) bool) {}
 	}
 	return v.n.keys.All(v.n.now)
 }
 
-// ValuesOf goes through the keys of one member, as Values does.
-func (v View) ValuesOf(id member.ID) iter.Seq[Value] {
+// Of goes through the keys of one member, as All does.
+func (v KeyView) Of(id member.ID) iter.Seq[Value] {
 	if v.n.keys == nil {
 		return func(func(Value) bool) {}
 	}
 	return v.n.keys.Of(v.n.now, id)
 }
 
-// StateStats returns what the node counts of keys.
-func (v View) StateStats() state.Stats {
+// Stats returns what the node counts of keys.
+func (v KeyView) Stats() state.Stats {
 	if v.n.keys == nil {
 		return state.Stats{}
 	}
 	return v.n.keys.Stats()
 }
 
-// StateVersion returns up to which version this node holds what a member wrote, 0 if nothing.
-func (v View) StateVersion(id member.ID) uint64 {
+// Version returns up to which version this node holds what a member wrote, 0 if nothing.
+func (v KeyView) Version(id member.ID) uint64 {
 	if v.n.keys == nil {
 		return 0
 	}
 	return v.n.keys.Version(id)
+}
+
+// Fingerprint returns a hash over what this node holds of live members' keys, 0 while nobody has
+// written any: nodes with equal ones, and equal views of the members, hold the same keys.
+func (v KeyView) Fingerprint() uint64 {
+	if v.n.keys == nil {
+		return 0
+	}
+	return v.n.keys.Fingerprint()
 }
 
 // keysHost is the node as its keys see it.
@@ -104,13 +120,4 @@ func (h keysHost) SendState(_ Time, to member.Member, messages []byte) int {
 		return 0
 	}
 	return h.n.flow.Send(plane.PeerOf(&to), plane.Own, messages)
-}
-
-// StateFingerprint returns a hash over what this node holds of live members' keys, 0 while nobody
-// has written any: nodes with equal ones, and equal views of the members, hold the same keys.
-func (v View) StateFingerprint() uint64 {
-	if v.n.keys == nil {
-		return 0
-	}
-	return v.n.keys.Fingerprint()
 }

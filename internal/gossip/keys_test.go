@@ -4,10 +4,18 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
+
+// sameKeys says whether all nodes hold the same keys.
+func (w *world) sameKeys() bool {
+	want := w.nodes[0].Keys().Fingerprint()
+	return !slices.ContainsFunc(w.nodes,
+		func(p *peer) bool { return p.Keys().Fingerprint() != want })
+}
 
 // keyed is one node alone, for tests of its own keys.
 func keyed(t *testing.T) *Node {
@@ -36,14 +44,14 @@ func TestOwnKeys(t *testing.T) {
 	must(Set{Key: "brief", Value: []byte("x"), TTL: time.Minute})
 	must(Set{Key: "gone"})
 	must(Delete{Key: "gone"})
-	if v, ok := n.Value(n.id, "load"); !ok || v.Value != "2" || v.Version != 2 || v.TTL != 0 {
+	if v, ok := n.Keys().Get(n.id, "load"); !ok || v.Value != "2" || v.Version != 2 || v.TTL != 0 {
 		t.Errorf("load is %+v, %t", v, ok)
 	}
-	if _, ok := n.Value(n.id, "gone"); ok {
+	if _, ok := n.Keys().Get(n.id, "gone"); ok {
 		t.Error("a deleted key is there")
 	}
 	var keys []string
-	for id, v := range n.Values() {
+	for id, v := range n.Keys().All() {
 		if id != n.id {
 			t.Errorf("a key of %v", id)
 		}
@@ -62,7 +70,7 @@ func TestOwnKeys(t *testing.T) {
 			lapsed++
 		}
 	}
-	if _, ok := n.Value(n.id, "brief"); ok || lapsed != 1 {
+	if _, ok := n.Keys().Get(n.id, "brief"); ok || lapsed != 1 {
 		t.Errorf("the key is there: %t; %d events told that it lapsed", ok, lapsed)
 	}
 }

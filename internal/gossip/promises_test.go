@@ -48,7 +48,7 @@ func TestKeysOfTheGone(t *testing.T) {
 	nodes := w.cluster(4, &Config{Retention: 5 * time.Minute})
 	gone := nodes[2:]
 	held := func(p, owner *peer) bool {
-		v, ok := p.Value(owner.id, "k")
+		v, ok := p.Keys().Get(owner.id, "k")
 		return ok && string(v.Value) == "v"
 	}
 	for _, p := range gone {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -277,7 +276,7 @@ func TestKeysKeepThePairBudget(t *testing.T) {
 	}
 	w.until(time.Minute, "all hold the same keys", func() bool {
 		for _, p := range w.nodes {
-			if p.StateFingerprint() != w.nodes[0].StateFingerprint() {
+			if p.Keys().Fingerprint() != w.nodes[0].Keys().Fingerprint() {
 				return false
 			}
 		}
@@ -311,7 +310,7 @@ func TestKeysCrossBesideMessages(t *testing.T) {
 		t.Errorf("of %d bytes a second a zone sent %d at most, %d in the mean", rate, most, mean)
 	}
 	for _, p := range w.nodes {
-		if p.StateFingerprint() != w.nodes[0].StateFingerprint() {
+		if p.Keys().Fingerprint() != w.nodes[0].Keys().Fingerprint() {
 			t.Errorf("after ten seconds %s does not hold the same keys as %s", p.addr,
 				w.nodes[0].addr)
 		}
@@ -328,10 +327,7 @@ func TestWritesBeyondThePairBudget(t *testing.T) {
 			w.do(p, Set{Key: fmt.Sprint(k), Value: make([]byte, 400)})
 		}
 	}
-	w.until(time.Minute, "all hold the same keys", func() bool {
-		return !slices.ContainsFunc(w.nodes,
-			func(p *peer) bool { return p.StateFingerprint() != w.nodes[0].StateFingerprint() })
-	})
+	w.until(time.Minute, "all hold the same keys", w.sameKeys)
 	for pair, n := range sum {
 		if rate := float64(n) / w.Now.Sub(start).Seconds(); rate > MinPairBudget*1.1 {
 			t.Errorf("%.0f bytes a second crossed from %s to %s", rate, pair[0], pair[1])
@@ -358,10 +354,7 @@ func TestLargeDatagramsUnderABudget(t *testing.T) {
 		if late > 2*time.Second {
 			t.Errorf("MTU %d: all have all messages %s after the last", mtu, late)
 		}
-		w.until(time.Minute, "all hold the same keys", func() bool {
-			return !slices.ContainsFunc(w.nodes,
-				func(p *peer) bool { return p.StateFingerprint() != w.nodes[0].StateFingerprint() })
-		})
+		w.until(time.Minute, "all hold the same keys", w.sameKeys)
 	}
 }
 

@@ -537,7 +537,7 @@ func TestForgottenInTime(t *testing.T) {
 	w.run(retention - time.Minute - w.Now.Sub(died.Since))
 	for _, p := range nodes[:4] {
 		m, ok := p.Table().Get(dead.id)
-		if _, held := p.Value(dead.id, "k"); !ok || m.State != member.Failed || !held ||
+		if _, held := p.Keys().Get(dead.id, "k"); !ok || m.State != member.Failed || !held ||
 			p.StreamStats().Held == 0 {
 			t.Fatalf("a minute before: known %v, key held %v, %d pieces", ok, held,
 				p.StreamStats().Held)
@@ -558,12 +558,12 @@ func TestForgottenInTime(t *testing.T) {
 	w.run(3 * time.Minute)
 	for _, p := range nodes[:4] {
 		_, known := p.Table().Get(dead.id)
-		_, held := p.Value(dead.id, "k")
+		_, held := p.Keys().Get(dead.id, "k")
 		if s := p.StreamStats(); known || held || s.Held > 0 || s.Streams > 0 {
 			t.Errorf("two minutes after: known %v, key held %v, %d pieces of %d streams",
 				known, held, s.Held, s.Streams)
 		}
-		if n := p.StateStats(); n.Keys > 0 {
+		if n := p.Keys().Stats(); n.Keys > 0 {
 			t.Errorf("%d keys are held", n.Keys)
 		}
 	}

@@ -137,7 +137,7 @@ func TestReplacedWhileAway(t *testing.T) {
 							t.Errorf("the old one stopped: %t, the new one: %t; %v", old.Stopped(),
 								heir.Stopped(), last.Err)
 						}
-						if v, ok := w.nodes[0].Value(heir.id, "role"); !ok ||
+						if v, ok := w.nodes[0].Keys().Get(heir.id, "role"); !ok ||
 							string(v.Value) != "new" {
 							t.Errorf("the replacement's keys are gone: %v", v)
 						}

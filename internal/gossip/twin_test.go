@@ -36,10 +36,10 @@ func TestKeysOfTwins(t *testing.T) {
 	w.do(p, Set{Key: "size", Value: []byte("large")})
 	w.run(time.Second)
 	for _, reader := range w.nodes[:2] {
-		if v, ok := reader.Value(p.id, "size"); !ok || v.Value != "large" {
+		if v, ok := reader.Keys().Get(p.id, "size"); !ok || v.Value != "large" {
 			t.Errorf("%s holds %q, %t", reader.roster.Record().Name, v.Value, ok)
 		}
-		if v, ok := reader.Value(p.id, "color"); ok {
+		if v, ok := reader.Keys().Get(p.id, "color"); ok {
 			t.Errorf("%s holds %q of the process that is gone",
 				reader.roster.Record().Name, v.Value)
 		}

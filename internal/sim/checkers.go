@@ -575,7 +575,7 @@ func (r *recorder) gauges(p *proc) {
 		{"bytes published and not closed", ss.Open, cmp.Or(cs.Window, 4<<20)},
 		{"streams", ss.Streams, streams.MaxStreams},
 		{"duties", p.node.TreeStats().Jobs, 4096},
-		{"bytes of keys", p.node.StateStats().Bytes, cmp.Or(p.config.Keys.Total, 1<<30)},
+		{"bytes of keys", p.node.Keys().Stats().Bytes, cmp.Or(p.config.Keys.Total, 1<<30)},
 		{"table", p.node.Table().Len(), member.MaxMembers},
 		{"socket", p.held, r.w.plan.buffer},
 		{"ways to others", st.Paths, gossip.MaxPaths},

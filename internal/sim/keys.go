@@ -141,10 +141,10 @@ func (m *keyMeter) report(w *World) *Keys {
 		if first == nil {
 			first = p
 		}
-		st := p.node.StateStats()
+		st := p.node.Keys().Stats()
 		k.Bytes += float64(st.BytesOut) / float64(w.up())
 		k.Resets += st.Resets
-		k.Equal = k.Equal && p.node.StateFingerprint() == first.node.StateFingerprint()
+		k.Equal = k.Equal && p.node.Keys().Fingerprint() == first.node.Keys().Fingerprint()
 	}
 	return k
 }

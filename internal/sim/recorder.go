@@ -133,7 +133,7 @@ func (r *recorder) tick() {
 		}
 		r.gauges(p)
 		if w.writes {
-			r.take(&Obs{At: w.now, Kind: Held, Node: p.index, Hash: p.node.StateFingerprint()})
+			r.take(&Obs{At: w.now, Kind: Held, Node: p.index, Hash: p.node.Keys().Fingerprint()})
 		}
 		if c := p.node.Table().Changes(); c != r.dirty[p.index] || p.lives != r.lives[p.index] {
 			r.dirty[p.index], r.lives[p.index] = c, p.lives
@@ -156,7 +156,7 @@ func (r *recorder) maps() {
 				continue
 			}
 			o := Obs{At: r.w.now, Kind: Map, Node: p.index, Member: int32(k)}
-			for v := range p.node.ValuesOf(id) {
+			for v := range p.node.Keys().Of(id) {
 				if v.TTL == 0 {
 					o.Count++
 					o.Hash ^= mix(hashOf(v.Key) ^ mix(hashOf(v.Value)))

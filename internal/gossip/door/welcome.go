@@ -85,8 +85,8 @@ func (d *Door) letIn(g *guest, j *wire.Join) {
 	case known && isOutlived(&m, &j.Record.Claim, &r):
 		d.porch.refuse(g.Peer, g, wire.OldGeneration, m.Generation(), "")
 		return
-	case !known && r.Generation < d.roster.LastLife(g.ID):
-		d.porch.refuse(g.Peer, g, wire.OldGeneration, d.roster.LastLife(g.ID), "")
+	case !known && r.Generation < d.roster.Graves.LastLife(g.ID):
+		d.porch.refuse(g.Peer, g, wire.OldGeneration, d.roster.Graves.LastLife(g.ID), "")
 		return
 	case !known && d.roster.Table().Len() >= member.MaxMembers:
 		d.porch.refuse(g.Peer, g, wire.TableFull, 0, "")

@@ -1,26 +1,12 @@
 package roster
 
 import (
-	"net/netip"
-
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 )
 
 // This file is which members this node can send to: those at addresses of IP versions that its
 // socket and its host's routes serve, and those that are heard from such a one.
-
-// hosts is what this host can send to.
-type hosts struct {
-	family member.Family // of the socket
-	routes member.Family // of the host
-}
-
-// SendsTo says whether this node can send to addresses of an IP version.
-func (h *hosts) SendsTo(f member.Family) bool {
-	return (h.family == member.AnyFamily || h.family == f) &&
-		(h.routes == member.AnyFamily || h.routes == f)
-}
 
 // SetRoutes says of which IP versions this host has routes from now on.
 func (r *Roster) SetRoutes(f member.Family) {
@@ -39,22 +25,6 @@ func (r *Roster) SetRoutes(f member.Family) {
 			r.changed(before, after)
 		}
 	}
-}
-
-// setFamily tells the table which members it can send to.
-func (r *Roster) setFamily() {
-	if r.family == member.AnyFamily && r.routes == member.AnyFamily {
-		r.table.SetFamily(nil)
-	} else {
-		r.table.SetFamily(r.Serves)
-	}
-}
-
-// Serves says whether this node can send to an address. No route is needed to the loopback, nor to
-// this host's own address.
-func (r *Roster) Serves(a netip.Addr) bool {
-	return r.family.Serves(a) && (r.routes.Serves(a) || a.IsLoopback() ||
-		a == r.self.Value().Addr.Addr())
 }
 
 // HeardFrom takes in where a live member is heard from: one whose address this node cannot send to,

@@ -32,10 +32,6 @@ func (r *Roster) Forgot(id member.ID) bool {
 	return ok && !known
 }
 
-// LastLife returns the generation of the last life of a name that this node has forgotten, 0 if it
-// knows of none.
-func (r *Roster) LastLife(id member.ID) uint64 { return r.Graves.last(id) }
-
 // Bury drops a member that is dead, and remembers its end.
 func (r *Roster) Bury(m *member.Member) {
 	r.Graves.dig(m)

@@ -45,8 +45,9 @@ func (g *Graves) seal(id member.ID) (end grave, ok bool) {
 	return end, ok
 }
 
-// last returns the generation of the last life of a name, 0 if no end of one is known.
-func (g *Graves) last(id member.ID) uint64 {
+// LastLife returns the generation of the last life of a name that is forgotten, 0 if no end of one
+// is known.
+func (g *Graves) LastLife(id member.ID) uint64 {
 	end, _ := g.Get(id)
 	return end.generation
 }

@@ -43,7 +43,7 @@ func (r *Roster) Credible(id member.ID, c *wire.Claim) bool {
 	if m, ok := r.table.Get(id); ok {
 		return credible(m.Generation(), c)
 	}
-	return credible(r.LastLife(id), c)
+	return credible(r.Graves.LastLife(id), c)
 }
 
 // Learn weighs a claim about a member, and believes it if it prevails over what the table holds.

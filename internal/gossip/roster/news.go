@@ -1,15 +1,12 @@
 package roster
 
 import (
-	"math/rand/v2"
 	"time"
 
-	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
 	"github.com/starling-gossip/starling/internal/gossip/rumor"
-	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -31,12 +28,7 @@ const MaxFanout = 16
 
 // News is what waits to be told, when it may leave, and how it is written.
 type News struct {
-	now      mono.Time
-	id       member.ID
-	flow     *flow.Flow
-	rng      *rand.Rand
-	table    *member.Table
-	ring     *topology.Ring
+	*ground
 	verdicts *Verdicts
 	parts    *Parts
 
@@ -49,12 +41,16 @@ type News struct {
 	told     []member.ID // in the datagram that is made
 }
 
-func newNews(c *Setup) News {
+func newNews(c *Setup, g *ground, v *Verdicts, p *Parts) News {
 	return News{
+		ground: g, verdicts: v, parts: p,
 		members: rumor.NewQueue(c.Rounds, enough), words: rumor.NewQueue(c.Rounds, enough),
 		usual: len(c.Rounds), fanout: c.Fanout, coalesce: c.Coalesce,
 	}
 }
+
+// SpreadSelf tells all of this node's record.
+func (q *News) SpreadSelf() { q.put(rumor.Item{Key: uint64(q.id), Full: true}) }
 
 // Queued returns how many pieces of news of members wait, Dropped how many were let go since there
 // were too many.

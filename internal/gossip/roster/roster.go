@@ -125,27 +125,17 @@ type Roster struct {
 	Graves   Graves
 	Parts
 
-	now   mono.Time // of the current step
-	id    member.ID
-	flow  *flow.Flow
-	table *member.Table
-	ring  *topology.Ring // of the table
-	own
-	hosts
+	*ground
 	private  bool
 	deserted bool // it had the last live members forgotten unheard, and has met nobody since
 }
 
 // New returns the roster of a node that starts: it knows itself. The table is empty.
 func New(c Setup, f *flow.Flow, t *member.Table, rng *rand.Rand) *Roster {
-	r := &Roster{
-		id: member.IDOf(c.Self.Name), flow: f, table: t, private: c.Private,
-		hosts:  hosts{family: c.Family, routes: c.Routes},
-		News:   newNews(&c),
-		Graves: NewGraves(),
-	}
-	q := &r.News
-	q.id, q.flow, q.rng, q.table, q.verdicts, q.parts = r.id, f, rng, t, &r.Verdicts, &r.Parts
+	g := &ground{id: member.IDOf(c.Self.Name), flow: f, rng: rng, table: t, family: c.Family,
+		routes: c.Routes}
+	r := &Roster{ground: g, private: c.Private, Graves: NewGraves()}
+	r.News = newNews(&c, g, &r.Verdicts, &r.Parts)
 	t.SetHome(c.Self.Zone)
 	r.setFamily()
 	r.setSelf(member.Share(c.Self))
@@ -157,20 +147,10 @@ func (r *Roster) Start(now mono.Time) {
 	r.Begin(now)
 	r.table.Merge(now, member.Fact{Record: r.self, Incarnation: r.inc})
 	r.ring = topology.NewRing(r.table)
-	r.News.ring = r.ring
 }
 
 // Begin opens a step of the node.
-func (r *Roster) Begin(now mono.Time) { r.now, r.News.now = now, now }
-
-// ID is this node's.
-func (r *Roster) ID() member.ID { return r.id }
-
-// Table returns all members that are known, Ring the ring of the live ones.
-func (r *Roster) Table() *member.Table { return r.table }
-
-// Ring returns the ring of the live members.
-func (r *Roster) Ring() *topology.Ring { return r.ring }
+func (r *Roster) Begin(now mono.Time) { r.now = now }
 
 // Deserted says whether this node had the last of the live members forgotten though it could not
 // reach them, and has met no live one since.

@@ -7,28 +7,11 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
-	"github.com/starling-gossip/starling/internal/gossip/rumor"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // This file is what a node says of itself. It alone raises its incarnation, to refute (SWIM,
 // section 4.2), and begins a new life on paper above what a former process of its name said.
-
-// own is that.
-type own struct {
-	self     member.Handle
-	inc      uint32
-	instance uint32 // that self's generation makes
-}
-
-// Record returns this node's own record.
-func (o *own) Record() member.Record { return o.self.Value() }
-
-// Incarnation returns that at which this node is.
-func (o *own) Incarnation() uint32 { return o.inc }
-
-// Instance returns the life that this node is in.
-func (o *own) Instance() uint32 { return o.instance }
 
 // state is this node's own.
 func (r *Roster) state() member.State {
@@ -36,23 +19,6 @@ func (r *Roster) state() member.State {
 		return member.Left
 	}
 	return member.Alive
-}
-
-// setSelf makes a record this node's own.
-func (r *Roster) setSelf(h member.Handle) {
-	r.self = h
-	r.flow.SetGeneration(h.Value().Generation)
-	r.instance = member.Instance(r.id, uint32(h.Value().Generation))
-}
-
-// Self returns what the node says of itself.
-func (r *Roster) Self() member.Member {
-	m, ok := r.table.Get(r.id)
-	if !ok {
-		rec := r.self.Value()
-		m = member.Member{ID: r.id, Handle: r.self, Check: rec.Check()}
-	}
-	return m
 }
 
 // AboutSelf answers what others say of this node.
@@ -172,9 +138,6 @@ func (r *Roster) TellSelf(peer plane.Peer) {
 		r.flow.CloseReply(start, peer)
 	}
 }
-
-// SpreadSelf tells all of this node's record.
-func (r *Roster) SpreadSelf() { r.News.put(rumor.Item{Key: uint64(r.id), Full: true}) }
 
 // SetTags changes this node's tags.
 func (r *Roster) SetTags(t member.Tags) error {
