@@ -122,7 +122,6 @@ func (h host) Self() member.ID { return h.n.id }
 func (h host) Send(_ Time, to plane.Peer, messages []byte) { h.n.sendProbe(to, messages) }
 
 func (h host) Suspect(_ Time, id member.ID) { h.n.roster.Accuse(id, member.Suspect, 0) }
-func (h host) Fail(_ Time, id member.ID)    { h.n.roster.Accuse(id, member.Failed, 0) }
 
 func (h host) Connect(_ Time, to plane.Peer) {
 	h.n.out.Connects = append(h.n.out.Connects, Connect{to})
@@ -135,10 +134,10 @@ func (h host) Alarm(_ Time, id member.ID, on bool) {
 	h.n.alarms.Raise(h.n.now, id, on)
 }
 
-func (h host) FailWith(_ Time, id member.ID, e detect.Evidence) { h.n.roster.FailWith(id, e) }
+func (h host) Fail(_ Time, id member.ID, e detect.Evidence) { h.n.roster.Fail(id, e) }
 
 func (h host) FailHere(_ Time, id member.ID, e detect.Evidence) {
-	h.n.roster.Quiet(func() { h.n.roster.FailWith(id, e) })
+	h.n.roster.Quiet(func() { h.n.roster.Fail(id, e) })
 }
 
 func (h host) Forget(_ Time, id member.ID) {

@@ -50,7 +50,7 @@ func (d *gossiped) expire(now mono.Time) {
 	for i := len(d.counters.Entries()) - 1; i >= 0; i-- {
 		e := d.counters.Entries()[i]
 		if silence := now.Sub(e.Risen); silence >= d.judge.patience(&e.Data) {
-			d.host.FailWith(now, e.ID, detect.Evidence{Accuser: d.host.Self(), Span: silence})
+			d.host.Fail(now, e.ID, detect.Evidence{Accuser: d.host.Self(), Span: silence})
 			d.counters.Drop(e.ID) // of one that the table had let go
 		}
 	}

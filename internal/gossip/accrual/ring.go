@@ -162,7 +162,7 @@ func (d *ring) expire(now mono.Time) {
 			continue
 		}
 		d.remove(i)
-		d.host.FailWith(now, w.peer.ID, detect.Evidence{
+		d.host.Fail(now, w.peer.ID, detect.Evidence{
 			Accuser: d.host.Self(), Pings: int(d.seq - w.acked), Span: now.Sub(w.last),
 		})
 	}

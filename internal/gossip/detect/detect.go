@@ -44,10 +44,9 @@ type Host interface {
 	Send(now mono.Time, to plane.Peer, messages []byte)
 	// Suspect makes a live member a suspect, with this node as the accuser, and tells everybody.
 	Suspect(now mono.Time, id member.ID)
-	// Fail declares a live member failed, and tells everybody.
-	Fail(now mono.Time, id member.ID)
-	// FailWith is Fail with the reasons, which the host keeps and tells.
-	FailWith(now mono.Time, id member.ID, e Evidence)
+	// Fail declares a live member failed, with the reasons, which the host keeps and tells to
+	// everybody.
+	Fail(now mono.Time, id member.ID, e Evidence)
 }
 
 // What follows is for a detector that examines members in private, with others. A Detector may

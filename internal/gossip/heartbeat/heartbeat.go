@@ -82,7 +82,7 @@ func (d *Detector) expire(now mono.Time) {
 			d.failed = append(d.failed, grave{e.ID, e.Risen.Add(d.cfg.cleanupAfter(fail))})
 			d.host.FailHere(now, e.ID, evidence)
 		} else {
-			d.host.FailWith(now, e.ID, evidence)
+			d.host.Fail(now, e.ID, evidence)
 		}
 		d.counters.Drop(e.ID) // of one that the table had let go
 	}

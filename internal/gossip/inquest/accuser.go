@@ -309,7 +309,7 @@ func (c *accuser) judge(now mono.Time, i int) bool {
 	id := a.peer.ID
 	few := a.jury.fewAnswer(len(e.Votes))
 	c.alarms.drop(i) // first: the verdict comes back by Changed
-	c.host.FailWith(now, id, e)
+	c.host.Fail(now, id, e)
 	for range examined {
 		if few {
 			c.examineOther(now)

@@ -236,7 +236,6 @@ func (w *world) delay(from, to int) (far time.Duration) {
 func (x *node) Suspect(mono.Time, member.ID) {
 	x.w.t.Error("Inquest suspects nobody in public")
 }
-func (x *node) Fail(_ mono.Time, id member.ID)         { x.w.t.Error("Inquest gives no evidence") }
 func (x *node) Isolated(_ mono.Time, on, unheard bool) { x.isolated, x.unheard = on, unheard }
 func (x *node) Silent(_ mono.Time, zone uint16, on bool) {
 	x.silent[zone] = on
@@ -298,7 +297,7 @@ func (x *node) Connect(_ mono.Time, to plane.Peer) {
 	})
 }
 
-func (x *node) FailWith(_ mono.Time, m member.ID, e detect.Evidence) {
+func (x *node) Fail(_ mono.Time, m member.ID, e detect.Evidence) {
 	w := x.w
 	held, ok := x.Members.Get(m)
 	if !ok || !held.State.Live() {

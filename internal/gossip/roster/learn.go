@@ -270,8 +270,8 @@ func (r *Roster) doubt(m *member.Member, c *wire.Claim, accuser member.ID) {
 	}
 }
 
-// FailWith is the detector's verdict, with its reasons.
-func (r *Roster) FailWith(id member.ID, e detect.Evidence) {
+// Fail is the detector's verdict, with its reasons.
+func (r *Roster) Fail(id member.ID, e detect.Evidence) {
 	r.Accuse(id, member.Failed, e.Cause)
 	m, ok := r.table.Get(id)
 	if !ok || m.State != member.Failed {

@@ -127,7 +127,7 @@ func TestEvidenceTakesNoRoomFromNews(t *testing.T) {
 	for i := range many {
 		x := record(i + 1)
 		r.Apply(member.Fact{Record: member.Share(x)}, false, 0, 0)
-		r.FailWith(member.IDOf(x.Name), detect.Evidence{Accuser: r.id, Votes: votes})
+		r.Fail(member.IDOf(x.Name), detect.Evidence{Accuser: r.id, Votes: votes})
 	}
 	updates := 0
 	for last := false; !last; {

@@ -56,7 +56,7 @@ func (d *Detector) expireSuspicions(now mono.Time) {
 		}
 		id, e := s.id, s.evidence(now, d.host.Self())
 		ss.drop(id)
-		d.host.FailWith(now, id, e)
+		d.host.Fail(now, id, e)
 	}
 }
 

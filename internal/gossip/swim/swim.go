@@ -286,7 +286,7 @@ func (d *Detector) probeFailed(now mono.Time) {
 		return
 	}
 	if d.cfg.NoSuspicion {
-		d.host.FailWith(now, m.ID, detect.Evidence{Accuser: d.host.Self(), Pings: 1})
+		d.host.Fail(now, m.ID, detect.Evidence{Accuser: d.host.Self(), Pings: 1})
 	} else {
 		d.host.Suspect(now, m.ID)
 	}

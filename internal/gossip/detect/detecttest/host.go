@@ -136,11 +136,8 @@ func (h *Host) Suspect(_ mono.Time, id member.ID) {
 	h.SetBy(id, member.Suspect, h.ID())
 }
 
-// Fail is FailWith without a reason.
-func (h *Host) Fail(now mono.Time, id member.ID) { h.FailWith(now, id, detect.Evidence{}) }
-
-// FailWith keeps the verdict.
-func (h *Host) FailWith(now mono.Time, id member.ID, e detect.Evidence) {
+// Fail keeps the verdict.
+func (h *Host) Fail(now mono.Time, id member.ID, e detect.Evidence) {
 	h.Verdicts = append(h.Verdicts, Verdict{At: now, ID: id, Evidence: e})
 	h.set(id, member.Failed)
 }
