@@ -8,7 +8,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip"
@@ -41,7 +40,8 @@ type Message struct {
 //
 // It ends when ctx does or the node stops (see Node.Ended), and costs memory until then or until
 // the loop is left. At most SubscribeQueue messages wait for a slow reader; on overflow the oldest
-// are dropped, and the next message says how many in Missed.
+// are dropped, and the next message says how many in Missed. Messages of other topics cost a
+// subscription nothing, so a node may have thousands.
 //
 // Messages that nobody has any more when this node asks for them are passed over. Of what topics
 // they were is not known, so each subscriber is told of all: by Lost of the next message that it is
@@ -83,10 +83,8 @@ type subscriber struct {
 	held    []Message // that come first
 	release func() bool
 
-	// that were passed over since it began; each message in the queue has in Lost how many by then
-	lost  uint64
-	shown atomic.Pointer[gap] // the last that the reader is to know of, though no message follows
-	told  uint64              // of them, how many the reader was told of; it is the reader's
+	of   *subscribers
+	told uint64 // of what was lost, how many the reader was told of; it is the reader's
 }
 
 // gap is how many messages were lost by a time.
@@ -99,7 +97,7 @@ type gap struct {
 func (s *subscriber) next(ctx context.Context, stopped <-chan struct{}) (m Message, ok bool) {
 	ok = s.wait(ctx, stopped, func() bool {
 		// first: then what came before the gap is in the queue, or was taken out
-		g := s.shown.Load()
+		g := s.of.shown.Load()
 		if m, m.Missed, ok = s.take(); !ok && g != nil && g.lost > s.told {
 			m, ok = Message{Time: g.at, Lost: g.lost}, true
 		}
@@ -114,13 +112,13 @@ func (s *subscriber) next(ctx context.Context, stopped <-chan struct{}) (m Messa
 // subscribe begins to collect messages; nil if the node has stopped or ctx ended.
 func (n *Node) subscribe(ctx context.Context, replay bool, topics []string) *subscriber {
 	s := &subscriber{queue: newQueue(SubscribeQueue, SubscribeBytes, (*Message).size),
-		topics: slices.Clone(topics)}
+		topics: slices.Compact(slices.Sorted(slices.Values(topics)))}
 	err := n.call(ctx, func(gossip.Time, *gossip.Outbox) {
 		n.flush() // what was delivered before is not for this one
 		if replay {
 			s.held = n.held(s)
 		}
-		n.subscribers = append(prune(n.subscribers), s)
+		n.subscribers.add(s)
 	})
 	if err != nil {
 		return nil
@@ -140,26 +138,17 @@ func (m *Message) size() int { return len(m.Topic) + len(m.Payload) }
 
 // tellGap passes on that messages were lost: with the next message, or by showGaps.
 func (n *Node) tellGap(l *gossip.Lost) {
-	n.gaps = true
-	n.subscribers = prune(n.subscribers)
-	for _, s := range n.subscribers {
-		s.lost += uint64(l.Count)
-	}
+	n.subscribers.fresh = true
+	n.subscribers.lost += uint64(l.Count)
 }
 
 // showGaps lets the readers that no message waits for know of what was lost. It is called when all
 // is passed on that the core told at once: the message after a gap mostly is among that.
 func (n *Node) showGaps() {
-	if !n.gaps {
-		return
-	}
-	n.gaps = false
-	at := n.wall(n.now())
-	for _, s := range n.subscribers {
-		if g := s.shown.Load(); s.lost > 0 && (g == nil || g.lost != s.lost) {
-			s.shown.Store(&gap{s.lost, at})
-			s.rouse()
-		}
+	if l := &n.subscribers; l.fresh {
+		l.fresh = false
+		l.shown.Store(&gap{l.lost, n.wall(n.now())})
+		l.rouse()
 	}
 }
 
@@ -177,15 +166,9 @@ func (n *Node) messageOf(m *gossip.Message, now time.Time) Message {
 
 // tellSubscribers passes on a message.
 func (n *Node) tellSubscribers(m *gossip.Message) {
-	if len(n.subscribers) == 0 {
-		return
-	}
-	n.subscribers = prune(n.subscribers)
-	for _, s := range n.subscribers {
-		if s.wants(m.Topic) {
-			v := n.messageOf(m, n.wall(n.now()))
-			v.Lost = s.lost
-			s.push(v)
-		}
+	for s := range n.subscribers.readers(m.Topic) {
+		v := n.messageOf(m, n.wall(n.now()))
+		v.Lost = n.subscribers.lost
+		s.push(v)
 	}
 }

@@ -58,8 +58,7 @@ type Node struct {
 	stood       gossip.Time   // when this process last stood still for long; 0: never
 	stoodFor    time.Duration // and for how long
 	watchers    []*watcher
-	subscribers []*subscriber
-	gaps        bool // messages were lost since the last showGaps
+	subscribers subscribers
 	keyWatchers []*keyWatcher
 	trackers    []*tracker
 	writable    chan struct{} // closed when there is room for messages again; nil: nobody waits

@@ -140,9 +140,9 @@ func TestSecondRange(t *testing.T) {
 	}
 	tell(1)
 	inLoop(t, n, func() {
-		if len(n.watchers)+len(n.keyWatchers)+len(n.subscribers) > 0 {
+		if len(n.watchers)+len(n.keyWatchers)+n.subscribers.count > 0 {
 			t.Errorf("%d, %d and %d readers are kept", len(n.watchers), len(n.keyWatchers),
-				len(n.subscribers))
+				n.subscribers.count)
 		}
 	})
 }
@@ -196,8 +196,9 @@ func TestReadersEnd(t *testing.T) {
 	n.Watch(ctx)
 	n.Subscribe(ctx)
 	inLoop(t, n, func() {
-		if len(n.watchers) != 1 || len(n.subscribers) != 1 {
-			t.Errorf("%d watchers and %d subscribers are kept", len(n.watchers), len(n.subscribers))
+		if len(n.watchers) != 1 || n.subscribers.count != 1 {
+			t.Errorf("%d watchers and %d subscribers are kept", len(n.watchers),
+				n.subscribers.count)
 		}
 	})
 	n.Close()
