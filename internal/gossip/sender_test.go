@@ -64,3 +64,37 @@ func TestTrafficFollowsAMemberToItsZone(t *testing.T) {
 		t.Errorf("datagrams from east and west: %v, want 6 and 2", in)
 	}
 }
+
+// A member that is in a former life, since its clock went back, is told of the later one, and asked
+// for its record unless that came with the datagram: else its answer would be asked for again,
+// for ever.
+func TestFormerLifeIsAskedOnce(t *testing.T) {
+	l := newLoop(t, 3, SWIM)
+	n := l.nodes[0]
+	n.Receive(l.now, addrOf(1), forge("n1", 10,
+		wire.AppendRecord(nil, recordOf("n1", 10, addrOf(1)), &wire.Claim{})), &l.out)
+	for _, c := range []struct {
+		name   string
+		record []byte
+		asks   bool
+	}{
+		{"a datagram without its record", nil, true},
+		{"one with its record", wire.AppendRecord(nil, recordOf("n1", 5, addrOf(9)), &wire.Claim{}),
+			false},
+	} {
+		l.out.Reset()
+		n.Receive(l.now, addrOf(9), forge("n1", 5, wire.AppendPing(nil, 1), c.record), &l.out)
+		told, asked := false, false
+		for _, p := range l.out.Packets {
+			if _, r, err := wire.Open(p.Data); err == nil && p.To == addrOf(9) {
+				for m, _, ok := r.Next(); ok; m, _, ok = r.Next() {
+					told = told || m == wire.TypeRecord
+					asked = asked || m == wire.TypeRequest
+				}
+			}
+		}
+		if !told || asked != c.asks {
+			t.Errorf("%s: told of the later life: %t, asked for its record: %t", c.name, told, asked)
+		}
+	}
+}

@@ -18,6 +18,7 @@ type Inbound struct {
 	hushed   bool          // what is learned now is not spread
 	passOver bool          // its records are nobody's here
 	forgot   bool          // it had somebody forgotten
+	told     bool          // its sender's own record came
 }
 
 // Strangers are the types of what is said before the sender is known, or wants to be: a newcomer is
@@ -101,7 +102,9 @@ func (r *Roster) Receive(peer plane.Peer, t wire.Type, body []byte) (ok bool) {
 	case wire.TypeRecord:
 		var rec wire.Record
 		if rec, ok = wire.ReadRecord(body); ok && !r.In.passOver {
-			r.Learn(peer, member.IDOf(string(rec.Name)), 0, &rec.Claim, &rec)
+			id := member.IDOf(string(rec.Name))
+			r.In.told = r.In.told || id == peer.ID
+			r.Learn(peer, id, 0, &rec.Claim, &rec)
 		}
 	case wire.TypeRequest:
 		ok = r.answerRequest(peer, body)
@@ -128,11 +131,11 @@ func (r *Roster) Meet(h wire.Header, peer plane.Peer, types uint64) {
 // meet looks at the sender of a datagram. One whose record is unknown is
 // asked for it. One that is known in another life is told of that too: of the two, the older life
 // must learn that it is over, or that it has a namesake. One that this node holds dead is told, so
-// that it can refute. A question is not answered with a question: two that do not know each other
-// would ask for ever.
+// that it can refute. A question is not answered with a question, nor is a record that is not
+// taken: two that do not know each other would ask for ever.
 func (r *Roster) meet(h wire.Header, peer plane.Peer, asks bool) {
 	m, ok := r.table.Get(h.From)
-	if (!ok || uint32(m.Generation()) != h.Generation) && !asks {
+	if (!ok || uint32(m.Generation()) != h.Generation) && !asks && !r.In.told {
 		r.In.want(h.From)
 	}
 	switch {
