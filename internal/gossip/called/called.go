@@ -263,21 +263,17 @@ func (r *Called) AskCall(now mono.Time, peer plane.Peer, incarnation uint32) {
 }
 
 // calledByMost takes in that somebody asked this node something while it waits for calls, and says
-// whether enough have: more than half of those that can. One that is silent itself, or unreachable,
-// may never.
-func (r *Called) calledByMost(now mono.Time, id member.ID) bool {
+// whether enough have.
+func (r *Called) calledByMost(id member.ID) bool {
 	called, of := 0, 0
 	for i := range r.begs {
 		b := &r.begs[i]
 		b.called = b.called || b.peer.ID == id
 		m, known := r.env.Table().Get(b.peer.ID)
-		heard := r.env.LastHeard(b.peer.ID)
-		switch {
-		case b.called:
+		if b.called {
 			called++
-			of++
-		case heard != 0 && now.Sub(heard) > lately:
-		case i == 0 || known && m.State.Live() && !r.env.IsUnreachable(m.ID):
+		}
+		if b.called || i == 0 || known && m.State.Live() && !r.env.IsUnreachable(m.ID) {
 			of++
 		}
 	}
@@ -365,7 +361,7 @@ func (r *Called) Question(now mono.Time, peer plane.Peer, t wire.Type, body []by
 	}
 	r.asked, r.rounds = now, 0
 	r.noteAsker(now, peer.ID)
-	if r.owed != 0 && !r.calledByMost(now, peer.ID) && !r.askedByMost(now) {
+	if r.owed != 0 && !r.calledByMost(peer.ID) && !r.askedByMost(now) {
 		return false
 	}
 	if r.uncalled || r.owed != 0 { // it was held failed, and another may have its name by now

@@ -5,7 +5,9 @@ import (
 
 	"github.com/starling-gossip/starling/internal/gossip/flow"
 	"github.com/starling-gossip/starling/internal/gossip/member"
+	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/rate"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
@@ -27,12 +29,31 @@ type Inbound struct {
 const Strangers = 1<<wire.TypeJoin | 1<<wire.TypeChallenge | 1<<wire.TypeRefuse |
 	1<<wire.TypeMistaken | 1<<wire.TypeUnopened
 
+// Records that were not taken are asked for again so often a second, and so many in a row.
+const (
+	againRate  = 20
+	againBurst = 40
+)
+
 // farewell is how long a member that left may still be heard of as it goes. One that is heard later
 // has come back with the generation that it had.
 const farewell = time.Second
 
 // Wanted returns how many records its sender is to be asked for.
 func (in *Inbound) Wanted() int { return len(in.wanted) }
+
+// refused says whether its sender's record came and was not taken, and so many were asked for again
+// of late that this is not. Under loss asking again helps two of one name to meet.
+func (in *Inbound) refused(again *rate.Bucket, now mono.Time) bool {
+	if !in.told {
+		return false
+	}
+	if !again.Ready(now) {
+		return true
+	}
+	again.Take(1)
+	return false
+}
 
 // Hush has the rest of the current datagram not spread: all others know it.
 func (in *Inbound) Hush() { in.hushed = true }
@@ -132,10 +153,10 @@ func (r *Roster) Meet(h wire.Header, peer plane.Peer, types uint64) {
 // asked for it. One that is known in another life is told of that too: of the two, the older life
 // must learn that it is over, or that it has a namesake. One that this node holds dead is told, so
 // that it can refute. A question is not answered with a question, nor is a record that is not
-// taken: two that do not know each other would ask for ever.
+// taken, but once in a while: two that do not know each other would ask for ever.
 func (r *Roster) meet(h wire.Header, peer plane.Peer, asks bool) {
 	m, ok := r.table.Get(h.From)
-	if (!ok || uint32(m.Generation()) != h.Generation) && !asks && !r.In.told {
+	if (!ok || uint32(m.Generation()) != h.Generation) && !asks && !r.In.refused(&r.again, r.now) {
 		r.In.want(h.From)
 	}
 	switch {

@@ -16,6 +16,7 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/plane"
+	"github.com/starling-gossip/starling/internal/gossip/rate"
 	"github.com/starling-gossip/starling/internal/gossip/topology"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -127,7 +128,8 @@ type Roster struct {
 
 	*ground
 	private  bool
-	deserted bool // it had the last live members forgotten unheard, and has met nobody since
+	again    rate.Bucket // of questions for records that were not taken
+	deserted bool        // it had the last live members forgotten unheard, and has met nobody since
 }
 
 // New returns the roster of a node that starts: it knows itself. The table is empty.
@@ -145,6 +147,7 @@ func New(c Setup, f *flow.Flow, t *member.Table, rng *rand.Rand) *Roster {
 // Start puts this node into its table. Its Parts are set next.
 func (r *Roster) Start(now mono.Time) {
 	r.Begin(now)
+	r.again = rate.Full(againRate, againBurst, now)
 	r.table.Merge(now, member.Fact{Record: r.self, Incarnation: r.inc})
 	r.ring = topology.NewRing(r.table)
 }
