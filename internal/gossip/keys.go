@@ -41,7 +41,7 @@ type KeyEvent struct {
 }
 
 // Keys returns what the node knows of everybody's keys.
-func (v View) Keys() KeyView { return KeyView{v.n} }
+func (v View) Keys() KeyView { return KeyView(v) }
 
 // KeyView shows what a node knows of everybody's versioned keys. It is valid as long as the View is
 // that it comes from. Before the node's first Wake it is empty.
