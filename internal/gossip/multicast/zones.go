@@ -18,23 +18,25 @@ import (
 
 const fewHere = 2 // members of another zone that are served one by one
 
-// worth says whether a parcel is worth one more copy to another zone: a big one where much is lost,
-// and while many come any where some are.
-func (c *copies) worth(small bool) bool {
+// worth says whether a parcel is worth one more copy to another zone: a big one where much is lost.
+// While many come, a small one is, and one of small messages, where half a percent is: there each
+// loss is a time-out for a whole zone.
+func (c *copies) worth(b *wire.Branch, small bool) bool {
 	class := c.paths.farClass()
-	return small && (class > 0 || !c.paths.busy()) || class > 1
+	lossy := class > 0 || c.paths.far.share >= percent/2
+	return (small || b.Mixed) && (lossy || !c.paths.busy()) || class > 1
 }
 
 // second sends the parcel to the twin of the delegate that another zone was just given to.
 func (c *copies) second(now mono.Time, j *job, s wire.Span) {
-	if c.worth(j.small) {
+	if c.worth(&j.Branch, j.small) {
 		c.across(now, &j.Branch, s, 1)
 	}
 }
 
 // onward sends a parcel that came for this node's zone to the next one that is not the origin's.
 func (c *copies) onward(now mono.Time, b *wire.Branch, size int) {
-	if b.Bits != zoneBits || !c.worth(size <= parcelRoom/2) {
+	if b.Bits != zoneBits || !c.worth(b, size <= parcelRoom/2) {
 		return
 	}
 	places := c.ring.All()

@@ -239,3 +239,41 @@ func TestOriginIsNotCounted(t *testing.T) {
 	w.Run(time.Second)
 	w.idle()
 }
+
+// While many publish, and some of what crosses is lost, a second copy crosses for each parcel of
+// small messages: else each loss is a time-out for a whole zone. Where nothing is lost none does.
+func TestManyAcrossLossyZones(t *testing.T) {
+	for _, c := range []struct {
+		loss     float64
+		late     float64 // the share of messages that come late somewhere, at most
+		crossing float64 // a message, at most
+	}{{0, 0, 4.5}, {0.02, 0.01, 9}} {
+		crossing := 0
+		w := zoned(t, 30, 18, &crossing)
+		w.Cut = func(from, to *node) bool {
+			return from.i%3 != to.i%3 && w.Chance.Float64() < c.loss
+		}
+		w.stream(30, 500, 100, 5*time.Second) // the losses are known
+		crossing = 0
+		late, count := 0, 1500
+		origins, last := make([]*node, count), make([]uint64, count)
+		for k := range count {
+			w.At(w.Now.Add(time.Duration(k)*2*time.Millisecond), func() {
+				origins[k] = w.nodes[k%30]
+				last[k] = origins[k].publish(1, 100)
+			})
+		}
+		w.Run(8 * time.Second)
+		for k, x := range origins {
+			if s := w.spreadOf(x, last[k]); s.t100 > 100*time.Millisecond {
+				late++
+			}
+		}
+		per := float64(crossing) / float64(count)
+		t.Logf("%.1f %% lost between zones: %d of %d messages come late, %.2f copies of each cross",
+			100*c.loss, late, count, per)
+		if float64(late) > c.late*float64(count) || per > c.crossing {
+			t.Error("that is too much")
+		}
+	}
+}
