@@ -196,3 +196,45 @@ func TestMixturesAreBounded(t *testing.T) {
 		t.Errorf("%d mixed parcels are remembered, %d in the list", n, len(x.parcels.mixed.list))
 	}
 }
+
+// A mixed parcel that claims to be the receiver's own, under a number that it will give next, is
+// not learnt: the hub would find the number taken.
+func TestForgedOwnMixture(t *testing.T) {
+	w := newWorld(t, 8, 19, Config{Share: 1}, nil)
+	x := w.hub()
+	from := w.nodes[(x.i+1)%8]
+	for k := range uint64(50) {
+		b := wire.Branch{Origin: x.ID(), Generation: 1, First: x.hub.number + 1 + k, Count: 1,
+			Mixed: true, Span: wire.Span{Bits: wire.SpanSelf}}
+		data := wire.EndCarry(wire.AppendItem(wire.BeginCarry(nil, &b), &wire.Piece{
+			Origin: from.ID(), Generation: 1, Seq: 1000 + k, Body: []byte("forged")}), 0)
+		x.takes(from.Peer(), data)
+	}
+	w.stream(8, 500, 100, time.Second)
+	if x.hub.number == 0 {
+		t.Fatal("the hub made no mixed parcel")
+	}
+	w.wantAll()
+}
+
+// What is remembered of a mixed parcel is what its duty counts: of another duty under its number
+// that counts more or fewer pieces nothing is known.
+func TestMixtureOfAnotherCount(t *testing.T) {
+	w := newWorld(t, 8, 20, Config{Share: 1}, nil)
+	x, from := w.nodes[0], w.nodes[1]
+	b := wire.Branch{Origin: from.ID(), Generation: 1, First: 7, Count: 2, Mixed: true,
+		Span: wire.Span{Bits: wire.SpanSelf}}
+	data := wire.BeginCarry(nil, &b)
+	for seq := range uint64(2) {
+		data = wire.AppendItem(data, &wire.Piece{Origin: from.ID(), Generation: 1, Seq: 1 + seq,
+			Body: []byte("x")})
+	}
+	x.takes(from.Peer(), wire.EndCarry(data, 0))
+	if items, ok := x.parcels.itemsOf(&b); !ok || len(items) != 2 {
+		t.Fatalf("%d pieces are remembered, want 2", len(items))
+	}
+	b.Count = 1
+	if items, ok := x.parcels.itemsOf(&b); ok {
+		t.Errorf("a duty for one piece gets %d", len(items))
+	}
+}

@@ -41,11 +41,12 @@ type mixture struct {
 }
 
 // itemsOf returns the pieces of a parcel; ok is false if they are not known. They are valid until
-// the next call.
+// the next call. Of a mixed parcel they are as many as its branch counts: another member may have
+// forged what is remembered, or the branch.
 func (s *parcels) itemsOf(b *wire.Branch) (items []item, ok bool) {
 	if b.Mixed {
 		i, ok := s.mixed.of[parcel{b.Instance(), b.First}]
-		if !ok {
+		if !ok || len(s.mixed.list[i].items) != int(b.Count) {
 			return nil, false
 		}
 		return s.mixed.list[i].items, true
@@ -58,8 +59,12 @@ func (s *parcels) itemsOf(b *wire.Branch) (items []item, ok bool) {
 	return items, true
 }
 
-// learn remembers which pieces a mixed parcel has.
+// learn remembers which pieces a mixed parcel has. One of this node itself comes from nobody else:
+// it is forged, or a clone's, and would take a number that this node gives next.
 func (s *parcels) learn(b *wire.Branch, pieces wire.Pieces) {
+	if b.Origin == s.host.Self() {
+		return
+	}
 	x := s.mixture(parcel{b.Instance(), b.First})
 	for range b.Count {
 		if p := pieces.Next(); x != nil {
