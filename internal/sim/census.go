@@ -40,6 +40,9 @@ var drawKinds = []drawKind{
 		return len(o.Network.Paths) > 0 &&
 			o.Network.Paths[0].Link.Loss > 0
 	}},
+	{"long ways within a zone", func(o *Options) bool {
+		return o.Network.Within.Latency.Quantile(0) >= longWay
+	}},
 	{"hubs", func(o *Options) bool { return o.Gossip.Tree.Share > 0 }},
 	{"own links with a bandwidth", func(o *Options) bool { return o.Network.Own.Rate > 0 }},
 	{"shared links with a bandwidth", func(o *Options) bool {

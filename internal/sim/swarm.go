@@ -98,6 +98,10 @@ func Draw(seed uint64) Options {
 	if share := (&draws{stream: newStream(seed, 13)}); share.below(3) == 0 {
 		o.Gossip.Tree.Share = 1 + share.below(4) // a hub where there is hardly anything to share
 	}
+	if long := (&draws{stream: newStream(seed, 14)}); long.below(8) == 0 {
+		// parcels and confirmations wait there (decision 44)
+		o.Network.Within.Latency = Constant(long.between(longWay, 100*time.Millisecond))
+	}
 	slices.SortStableFunc(o.Actions, func(a, b Action) int { return cmp.Compare(a.At, b.At) })
 	o.Suspend = suspended(&o)
 	return o
@@ -210,6 +214,9 @@ func (d *draws) traffic(o *Options, rate int) {
 		})
 	}
 }
+
+// longWay is the least latency of ways within a zone that are long.
+const longWay = 10 * time.Millisecond
 
 func (d *draws) network(zones int) Network {
 	n := LAN()
@@ -415,6 +422,7 @@ func smaller(o Options) (all []Options) {
 	add(func(c *Options) { c.Network = LAN() })
 	add(func(c *Options) { c.Network.Within.Burst = Burst{} })
 	add(func(c *Options) { c.Network.Within.Loss, c.Network.Between.Loss = 0, 0 })
+	add(func(c *Options) { c.Network.Within.Latency = LAN().Within.Latency })
 	add(func(c *Options) { c.Network.Within.Dup, c.Network.Within.Reorder = 0, 0 })
 	add(func(c *Options) { c.Network.Access = Latency{} })
 	add(func(c *Options) { c.Gossip.ZoneBudget = 0 })
