@@ -127,7 +127,7 @@ func (h host) Connect(_ Time, to plane.Peer) {
 	h.n.out.Connects = append(h.n.out.Connects, Connect{to})
 }
 
-func (h host) Alarm(_ Time, id member.ID, on bool) {
+func (h host) RaiseAlarm(_ Time, id member.ID, on bool) {
 	if m, ok := h.n.roster.Table().Get(id); ok && m.State.Live() && !on {
 		h.n.streams.Heard(h.n.now)
 	}

@@ -76,7 +76,7 @@ func (h streamHost) Tight() bool {
 	return h.n.quota.AnyTight(h.n.now)
 }
 
-func (h streamHost) Near() []topology.Place {
+func (h streamHost) OwnZone() []topology.Place {
 	if !h.n.roster.Ring().Mixed() {
 		return nil
 	}
@@ -172,7 +172,7 @@ func (h relayHost) Silent(zone uint16) bool {
 	return h.n.reach.IsSilent(zone)
 }
 
-func (h relayHost) Room() int              { return h.n.quota.Room(h.n.now) }
+func (h relayHost) Budget() int            { return h.n.quota.Budget(h.n.now) }
 func (h relayHost) Tight(zone uint16) bool { return h.n.quota.Tight(h.n.now, zone) }
 
 // Epoch counts by the clock of the wall, as far as the generation shows it: a clock that is wrong

@@ -101,9 +101,9 @@ type Court interface {
 	// stands. The answer is not waited for; it comes by Prober.Connected, within a few seconds or
 	// not at all.
 	Connect(now mono.Time, to plane.Peer)
-	// Alarm tells this node's user, and on request those of the others, that a member does not
+	// RaiseAlarm tells this node's user, and on request those of the others, that a member does not
 	// answer this node, or does again.
-	Alarm(now mono.Time, id member.ID, on bool)
+	RaiseAlarm(now mono.Time, id member.ID, on bool)
 	// Unreachable tells this node's user, and no other node, that a live member cannot be reached
 	// from here and that too few others can be asked about it, or that it is reached again.
 	Unreachable(now mono.Time, id member.ID, on bool)

@@ -152,7 +152,7 @@ func (c *accuser) seekJurors(now mono.Time, unreachable bool) {
 // calm takes back what the user was told.
 func (c *accuser) calm(now mono.Time, a *alarm) {
 	if a.shown {
-		c.host.Alarm(now, a.peer.ID, false)
+		c.host.RaiseAlarm(now, a.peer.ID, false)
 	}
 	if a.unreachable {
 		c.host.Unreachable(now, a.peer.ID, false)
@@ -255,7 +255,7 @@ func (c *accuser) show(now mono.Time, a *alarm, age time.Duration) {
 	}
 	if !a.shown && (a.kernel.denied() || late) {
 		a.shown = true
-		c.host.Alarm(now, a.peer.ID, true)
+		c.host.RaiseAlarm(now, a.peer.ID, true)
 	}
 	if !a.unreachable && a.jury.convened() && now.Sub(a.jury.quorum) >= c.cfg.patience() {
 		a.unreachable = true

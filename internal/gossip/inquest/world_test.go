@@ -251,7 +251,7 @@ func (x *node) Spread(now mono.Time, _ uint64, message []byte) {
 	}
 }
 func (x *node) Unreachable(_ mono.Time, m member.ID, on bool) { x.unreachable[x.w.indexOf(m)] = on }
-func (x *node) Alarm(_ mono.Time, m member.ID, on bool)       { x.alarms[x.w.indexOf(m)] = on }
+func (x *node) RaiseAlarm(_ mono.Time, m member.ID, on bool)  { x.alarms[x.w.indexOf(m)] = on }
 
 func (x *node) Send(_ mono.Time, to plane.Peer, messages []byte) {
 	w := x.w

@@ -126,8 +126,8 @@ func (d *duties) stalled(gap time.Duration) {
 // underway returns how many jobs there are.
 func (d *duties) underway() int { return len(d.jobs) - len(d.free) }
 
-// room says whether another duty can be taken.
-func (d *duties) room() bool {
+// another says whether another duty can be taken.
+func (d *duties) another() bool {
 	if d.underway() < maxJobs {
 		return true
 	}

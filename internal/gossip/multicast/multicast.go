@@ -76,10 +76,10 @@ type Host interface {
 	Losses() (failed, of int)
 	// Silent says whether nobody of a zone is heard here.
 	Silent(zone uint16) bool
-	// Room returns how many bytes may be sent to each other zone now; 0 if the budget for one is
+	// Budget returns how many bytes may be sent to each other zone now; 0 if the budget for one is
 	// spent. Then what can wait does, until Resume is called or for a moment. Tight says whether
 	// that for one zone is spent, or was of late: then no copies are sent there for safety.
-	Room() int
+	Budget() int
 	Tight(zone uint16) bool
 	// Epoch returns a number that rises every few seconds, and is mostly the same at all nodes.
 	// While many small parcels come, all choose the same delegates in one epoch, and others in the

@@ -76,7 +76,7 @@ func (o *own) Pending() int { return int(o.last + 1 - o.next) }
 
 // take takes out the next parcel if it may leave now: the window is not full, there is budget for
 // it, and it is not too early. Else due is when to look again, if nothing else tells.
-func (o *own) take(now mono.Time, room int) (b wire.Branch, size int, ok bool) {
+func (o *own) take(now mono.Time, budget int) (b wire.Branch, size int, ok bool) {
 	if o.next > o.last || o.out >= min(o.window, o.cfg.Window) {
 		return b, 0, false
 	}
@@ -88,7 +88,7 @@ func (o *own) take(now mono.Time, room int) (b wire.Branch, size int, ok bool) {
 		next = max(next, o.waits.Add(o.paths.gather(gatherOwn)))
 	}
 	switch {
-	case room < size:
+	case budget < size:
 		o.due = now.Add(shortPause)
 		return b, 0, false
 	case !full && b.First > o.prompt && o.sentLast != 0 && now < next:

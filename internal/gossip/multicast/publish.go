@@ -21,14 +21,14 @@ type publisher struct {
 // sendOwn sends own pieces until none is left, the window is full, or it is too early.
 func (p *publisher) sendOwn(now mono.Time) {
 	p.own.due = mono.Never
-	room := p.host.Room() // what is launched leaves later
-	bounded := room < math.MaxInt
+	budget := p.host.Budget() // what is launched leaves later
+	bounded := budget < math.MaxInt
 	for {
-		b, size, ok := p.own.take(now, room)
+		b, size, ok := p.own.take(now, budget)
 		if !ok {
 			return
 		}
-		room -= size + pieceOverhead
+		budget -= size + pieceOverhead
 		p.launch(now, &b, size, bounded)
 	}
 }

@@ -112,7 +112,7 @@ func (t *intake) duty(now mono.Time, from plane.Peer, b *wire.Branch, offerOnly 
 		t.outbox.confirmClosed(now, p, c)
 		return
 	}
-	if !t.duties.room() {
+	if !t.duties.another() {
 		return
 	}
 	if i = t.hub.join(now, b, offerOnly); i < 0 {
@@ -135,7 +135,7 @@ func (t *intake) twin(now mono.Time, b *wire.Branch) {
 	x := *b
 	x.Span = t.zoneSpan()
 	if x.Bits != zoneBits || t.duties.find(&x) >= 0 || t.duties.recall(&x) != nil ||
-		!t.duties.room() {
+		!t.duties.another() {
 		return
 	}
 	i := t.duties.enter(&x)

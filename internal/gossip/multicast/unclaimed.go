@@ -84,7 +84,7 @@ func (o *unclaimedParcels) adopt(now mono.Time) {
 			width := widthOf(places)
 			b.Span = wire.Span{Bits: width, Prefix: o.self().Key &^ rest(width)}
 		}
-		if o.duties.find(&b) < 0 && o.duties.recall(&b) == nil && o.duties.room() {
+		if o.duties.find(&b) < 0 && o.duties.recall(&b) == nil && o.duties.another() {
 			if k := o.starts.begin(now, &b, false); o.duties.jobs[k].open == 0 {
 				o.ends.finish(now, k)
 			}

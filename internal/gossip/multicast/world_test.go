@@ -95,7 +95,7 @@ func (x *node) Generation() uint64         { return 1 }
 func (x *node) Epoch(now mono.Time) uint64 { return uint64(now / mono.Time(10*time.Second)) }
 
 func (x *node) Sent(mono.Time, uint64, uint64) {}
-func (x *node) Room() int                      { return x.room }
+func (x *node) Budget() int                    { return x.room }
 func (x *node) Tight(uint16) bool              { return false }
 func (x *node) Silent(zone uint16) bool        { return x.deaf != nil && x.deaf(zone) }
 func (x *node) RTT() time.Duration             { return max(x.rtt, time.Millisecond) }

@@ -256,8 +256,8 @@ func (q *Quota) AnyTight(now mono.Time) bool {
 	return slices.ContainsFunc(q.pairs, func(p pair) bool { return p.tight > now })
 }
 
-// Room returns how many bytes a message to all may take now, 0 if it has to wait.
-func (q *Quota) Room(now mono.Time) int {
+// Budget returns how many bytes a message to all may take now, 0 if it has to wait.
+func (q *Quota) Budget(now mono.Time) int {
 	room := math.MaxInt
 	if q.Unmetered() || !q.env.Ring().Mixed() {
 		return room

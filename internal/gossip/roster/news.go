@@ -189,7 +189,7 @@ func (q *News) Push() {
 // pushBody sends one body to Fanout random peers, of this node's zone most of them.
 func (q *News) pushBody(body []byte) {
 	var room [MaxFanout]member.Member
-	peers := q.ring.Near(q.rng, q.id, leaving, min(q.fanout, MaxFanout), room[:0])
+	peers := q.ring.PickNear(q.rng, q.id, leaving, min(q.fanout, MaxFanout), room[:0])
 	for i := range peers {
 		p := plane.PeerOf(&peers[i])
 		start := q.flow.Open(p.Instance)

@@ -42,7 +42,7 @@ func (e *env) originLives(st *stream) bool {
 
 // isNear says whether a member is of this node's zone, or of the only one.
 func (e *env) isNear(m *member.Member) bool {
-	near := e.host.Near()
+	near := e.host.OwnZone()
 	return len(near) == 0 || topology.PlaceOf(m).Zone() == near[0].Zone()
 }
 

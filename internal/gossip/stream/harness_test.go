@@ -113,10 +113,10 @@ func (n *node) merge(o *node, state member.State) { n.Know(n.w.Now, &o.Node, sta
 func (n *node) Generation() uint64 { return n.Record.Generation }
 func (n *node) Room() int          { return n.room }
 
-func (n *node) Near() []topology.Place { return n.near }
-func (n *node) Short(member.ID) bool   { return false }
-func (n *node) Tight() bool            { return n.tight }
-func (n *node) Twin(mono.Time)         { n.twins++ }
+func (n *node) OwnZone() []topology.Place { return n.near }
+func (n *node) Short(member.ID) bool      { return false }
+func (n *node) Tight() bool               { return n.tight }
+func (n *node) Twin(mono.Time)            { n.twins++ }
 
 func (n *node) Unanswered(mono.Time, member.ID) {}
 func (n *node) Narrow(member.ID) bool           { return n.narrow }

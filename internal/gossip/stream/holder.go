@@ -129,7 +129,7 @@ func (h *holders) blind(st *stream) bool {
 
 // abroad says whether this node asks members of other zones for a missing piece, too.
 func (h *holders) abroad(now mono.Time, st *stream, seq uint64) bool {
-	near := uint64(len(h.host.Near()))
+	near := uint64(len(h.host.OwnZone()))
 	every := moreAskers
 	if h.host.Tight() {
 		every = tightAskers
@@ -146,7 +146,7 @@ func (h *holders) abroad(now mono.Time, st *stream, seq uint64) bool {
 // pick draws a member to ask, of this node's zone or of all, that was heard since some time.
 // Members in not and mute are passed over.
 func (h *holders) pick(abroad bool, not, mute []member.ID, since mono.Time) (member.Member, bool) {
-	t, near := h.host.Table(), h.host.Near()
+	t, near := h.host.Table(), h.host.OwnZone()
 	n := t.Served()
 	if !abroad {
 		n = len(near)

@@ -64,8 +64,8 @@ type Host interface {
 	// for any zone was of late.
 	Short(to member.ID) bool
 	Tight() bool
-	// Near returns the places of this node's zone; none if there is but one zone.
-	Near() []topology.Place
+	// OwnZone returns the places of this node's zone; none if there is but one zone.
+	OwnZone() []topology.Place
 	// Room returns how many bytes of messages fit one datagram. It must be at least wire.MinRoom -
 	// wire.HeaderSize.
 	Room() int

@@ -187,11 +187,11 @@ func After(places []Place, key uint64) int {
 	return i
 }
 
-// Near appends up to k distinct live members other than self, mostly of self's zone. When each
+// PickNear appends up to k distinct live members other than self, mostly of self's zone. When each
 // member of a zone draws one, about as many as leaving says are of other zones, however large the
 // zone is. They are never more than if there were no zones. With leaving 1 it is the rule of van
 // Renesse, Minsky and Hayden (1998, section 4; see Stays). In one zone alone it is Pick.
-func (g *Ring) Near(rng *rand.Rand, self member.ID, leaving, k int,
+func (g *Ring) PickNear(rng *rand.Rand, self member.ID, leaving, k int,
 	dst []member.Member) []member.Member {
 	me, ok := g.table.Get(self)
 	if !ok || !g.Mixed() {

@@ -128,7 +128,7 @@ func TestNearLeavesSeldom(t *testing.T) {
 		left, total := 0, 0
 		for range 6000 {
 			self := all[rng.IntN(own)]
-			got := g.Near(rng, self, 2, 4, nil)
+			got := g.PickNear(rng, self, 2, 4, nil)
 			if len(got) != 4 {
 				t.Fatalf("%d drawn in a zone of %d", len(got), own)
 			}
@@ -160,13 +160,13 @@ func TestNearLeavesSeldom(t *testing.T) {
 	}
 }
 
-// Where there is one zone, Near draws as Pick does, so that nothing changes for clusters without
-// zones.
+// Where there is one zone, PickNear draws as Pick does, so that nothing changes for clusters
+// without zones.
 func TestNearWithoutZones(t *testing.T) {
 	g, all := ringOf(t, 50)
 	a, b := rand.New(rand.NewPCG(1, 1)), rand.New(rand.NewPCG(1, 1))
 	for range 100 {
-		if x, y := g.Near(a, all[0], 2, 4, nil), Pick(b, g.table, 4, nil,
+		if x, y := g.PickNear(a, all[0], 2, 4, nil), Pick(b, g.table, 4, nil,
 			all[0]); !slices.Equal(x, y) {
 			t.Fatal("they differ")
 		}

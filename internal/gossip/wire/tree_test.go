@@ -87,7 +87,7 @@ func describeBranch(m *wire.Branch) string {
 		"loss=%d count=%d",
 		uint64(m.Origin), m.Generation, m.First, m.Bits, m.Prefix, m.Attempt, m.Loss, m.Count)
 	if m.MayDelayAck {
-		text += " patient"
+		text += " may-delay-ack"
 	}
 	if m.Mixed {
 		text += " mixed"

@@ -84,7 +84,7 @@ func (d *delegate) Losses() (failed, of int) {
 func (d *delegate) Sent(gossip.Time, uint64, uint64) {}
 func (d *delegate) Epoch(gossip.Time) uint64         { return 0 }
 func (d *delegate) Silent(uint16) bool               { return false }
-func (d *delegate) Room() int                        { return math.MaxInt }
+func (d *delegate) Budget() int                      { return math.MaxInt }
 func (d *delegate) Tight(uint16) bool                { return false }
 
 func (d *delegate) Waited(_, _, _ uint64) bool { return false }
