@@ -31,7 +31,7 @@ const goldenFile = "testdata/vectors.golden"
 
 const goldenHead = `# Golden vectors of Starling's wire protocol, version 2 (docs/protocol.md).
 # Of each: [message NAME] or [datagram NAME], what it says, its bytes in hexadecimal.
-# Written by: go test ./gossip/wire -run Golden -update
+# Written by: go test ./internal/gossip/wire -run Golden -update
 `
 
 // The cast: three members of the cluster "starling".
