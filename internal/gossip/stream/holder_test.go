@@ -209,3 +209,32 @@ func TestOriginThatDoesNotAnswerIsAskedLast(t *testing.T) {
 		}
 	}
 }
+
+// A member that stood still answers a request after 20 s. A later answer of another one, of which a
+// datagram is lost, is not waited for as long.
+func TestAnswerAfterAPauseIsNoMeasure(t *testing.T) {
+	for seed := range uint64(10) {
+		w := newWorld(t, seed, 3, Config{})
+		w.quiet = true
+		origin, n := w.nodes[0], w.nodes[1]
+		p, _ := origin.s.Append(w.Now, "t", make([]byte, 5000))
+		origin.s.Sent(w.Now, p.Generation, p.Last)
+		slow, trips := w.nodes[2].ID(), &n.s.pulls.trips
+		trips.tooLate(request{ticket: 7, peer: slow, sent: w.Now.Add(-20 * time.Second)})
+		trips.measureLate(w.Now, 7, slow)
+		m, _ := n.Members.Get(origin.ID())
+		n.s.hear(w.Now, m, wire.Head{Origin: origin.ID(), Generation: 1, Low: 1, High: p.Last})
+		n.schedule()
+		answers := 0
+		w.Cut = func(from, to *node) bool {
+			if from == origin {
+				answers++
+			}
+			return from == origin && answers == 3
+		}
+		if took, ok := w.run(20*time.Second, func() bool { return len(n.got) > 0 }); !ok ||
+			took > maxTimeout+200*time.Millisecond {
+			t.Errorf("seed %d: the message came after %s, %t", seed, took, ok)
+		}
+	}
+}

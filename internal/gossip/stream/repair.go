@@ -301,9 +301,11 @@ func (t *trips) timeout(abroad bool) time.Duration {
 }
 
 // measure takes in the round-trip time of a request to a member of this node's zone, or of another:
-// smoothed as TCP does (RFC 6298), but rising at once.
+// smoothed as TCP does (RFC 6298), but rising at once. It counts as maxTimeout at most, since no
+// request waits longer: a member may have stood still.
 func (t *trips) measure(abroad bool, d time.Duration) {
 	rtt := &t.rtt[kind(abroad)]
+	d = min(d, maxTimeout)
 	if d > *rtt {
 		*rtt = d
 	} else {
