@@ -142,3 +142,29 @@ func TestUnknownOriginIsAskedForOnceKnown(t *testing.T) {
 		t.Error("it does not get the message")
 	}
 }
+
+// Nodes that came in since begin a stream where it was then, and hold nothing of what another one
+// lacks. All three tell the same hash. That an exchange with one of them found no reason for what
+// differs does not explain the hash of the other one.
+func TestSameHashForAnotherReason(t *testing.T) {
+	w := newWorld(t, 3, 2, Config{})
+	holder, cut := w.nodes[0], w.nodes[1]
+	w.Cut = func(from, to *node) bool {
+		return from == holder && to == cut || from == cut && to == holder
+	}
+	holder.publish("t", []byte("while it is cut off"))
+	w.run(3*time.Second, nil)
+	for range 2 {
+		x := w.add()
+		x.s.Joined(w.Now, x.from(holder), 0)
+		x.schedule()
+	}
+	w.run(20*time.Second, nil)
+	if len(cut.got) > 0 || len(w.nodes[2].got) > 0 || !holder.s.odd {
+		t.Fatal("the newcomers got what was before them, or the one that has it is not odd")
+	}
+	w.Cut = nil
+	if took, ok := w.run(10*time.Second, func() bool { return len(cut.got) > 0 }); !ok {
+		t.Errorf("the message did not come within %v", took)
+	}
+}

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"slices"
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/member"
@@ -86,7 +85,7 @@ func (x *exchange) Headless(now mono.Time, from member.Member) {
 // compareHash holds the hash of a member against this node's; 0: it told none.
 func (x *exchange) compareHash(now mono.Time, from member.Member, hash uint64) {
 	x.heardHeads(now)
-	if x.differ.worth(now, hash, x.active || x.arrival.newcomer) {
+	if x.differ.worth(now, from.ID, hash, x.active || x.arrival.newcomer) {
 		x.begin(now, from.ID, false)
 		x.led, x.ledBy = true, hash
 	}
@@ -213,7 +212,7 @@ func (x *exchange) end(now mono.Time) {
 		x.differ.pause = 0
 	default:
 		if x.led {
-			x.differ.idle.add(now, x.known.hash, x.ledBy)
+			x.differ.idle.add(now, x.known.hash, x.ledBy, x.peer)
 		}
 		x.differ.rest(now, x.pages)
 	}
@@ -329,6 +328,8 @@ const (
 	oddOnes = 4
 	// a difference of which an exchange found no reason is left alone
 	explained = 30 * time.Second
+	idleOnes  = 4  // so are those of all with a hash, once so many of them were asked in vain
+	maxIdle   = 16 // that were asked in vain are remembered
 	// so long after a member is heard again hashes are compared at once
 	hurryFor = 2 * time.Second
 )
@@ -345,31 +346,45 @@ type differences struct {
 	idle   idle
 }
 
-// idle are hashes of others that differ from this node's for no reason that an exchange finds: as a
-// rule the one holds pieces for longer.
+// idle are members whose hashes differ from this node's for no reason that an exchange finds: as a
+// rule the one holds pieces for longer. What enough of them with one hash do not lack, another one
+// may lack: one came in later, and the other was cut off.
 type idle struct {
 	own   uint64 // they are against this one
 	until mono.Time
-	other [4]uint64
+	asked [maxIdle]differing
 	at    int
 }
 
-func (d *idle) add(now mono.Time, own, other uint64) {
+type differing struct {
+	hash uint64
+	id   member.ID
+}
+
+func (d *idle) add(now mono.Time, own, other uint64, id member.ID) {
 	if d.own != own {
 		*d = idle{own: own}
 	}
-	d.other[d.at%len(d.other)], d.until = other, now.Add(explained)
+	d.asked[d.at%maxIdle], d.until = differing{other, id}, now.Add(explained)
 	d.at++
 }
 
-func (d *idle) has(now mono.Time, own, other uint64) bool {
-	return d.own == own && now < d.until && slices.Contains(d.other[:min(d.at, len(d.other))],
-		other)
+func (d *idle) has(now mono.Time, own, other uint64, id member.ID) bool {
+	same := 0
+	for _, x := range d.asked[:min(d.at, maxIdle)] {
+		if x.hash == other {
+			same++
+		}
+		if x == (differing{other, id}) || same >= idleOnes {
+			return d.own == own && now < d.until
+		}
+	}
+	return false
 }
 
 // worth says whether the hash of another node is worth an exchange. busy says that one is under
 // way.
-func (d *differences) worth(now mono.Time, hash uint64, busy bool) bool {
+func (d *differences) worth(now mono.Time, from member.ID, hash uint64, busy bool) bool {
 	own := d.known.hash
 	if hash == own {
 		d.streak, d.odd = 0, false
@@ -383,7 +398,7 @@ func (d *differences) worth(now mono.Time, hash uint64, busy bool) bool {
 		d.streak >= streak ||
 		// where most are dead, unknown yet, few are heard
 		d.streak >= fewRuns && now.Sub(d.run) >= longRun
-	if busy || now < d.next || !settled || d.idle.has(now, own, hash) {
+	if busy || now < d.next || !settled || d.idle.has(now, own, hash, from) {
 		return false
 	}
 	// else the one before agreed: this one is odd, and asks itself
