@@ -331,7 +331,7 @@ func (c *arrival) overdue(l *ledger) (what string) {
 				bound = max(bound, lossyBound)
 			}
 			if !d.touched || l.now.Sub(max(d.since, c.out)) <= bound || l.over(p) &&
-				(behind || p.behind(c.open, d.node)) {
+				(behind || p.behind(c.open, d.node)) || c.waits(l, p, d.node) {
 				continue
 			}
 			if late++; late == 1 {
@@ -366,6 +366,17 @@ func (p *passage) behind(some []*passage, node int32) bool {
 		return q.origin == p.origin && q.gen == p.gen && q.seq < p.seq &&
 			slices.ContainsFunc(q.due, func(d due) bool { return d.node == node })
 	})
+}
+
+// waits says whether a member lacks a message of an earlier life of the same publisher, which it is
+// to have or to be told of first. That may take as long as messages are held, from when the last
+// could have come.
+func (c *arrival) waits(l *ledger, p *passage, node int32) bool {
+	former := func(q *passage) bool {
+		return q.origin == p.origin && q.gen < p.gen && l.now <= q.at.Add(2*c.age) &&
+			slices.ContainsFunc(q.due, func(d due) bool { return d.node == node })
+	}
+	return slices.ContainsFunc(c.past, former) || slices.ContainsFunc(c.open, former)
 }
 
 // over says whether the life is over in which a message was published.

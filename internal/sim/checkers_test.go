@@ -43,6 +43,13 @@ func delivered(node, origin int32, seq uint64) Obs {
 	return Obs{Kind: Delivered, Node: node, Member: origin, Seq: seq, After: Holding{Gen: 1}}
 }
 
+// later is delivered, of the publisher's second life.
+func later(node, origin int32, seq uint64) Obs {
+	o := delivered(node, origin, seq)
+	o.After.Gen = 2
+	return o
+}
+
 func skipped(node, origin int32, seq uint64) Obs {
 	o := delivered(node, origin, seq)
 	o.Kind, o.From = Skipped, seq
@@ -190,6 +197,8 @@ func TestCheckersCanFail(t *testing.T) {
 	many := []Obs{started(3, 1), started(4, 1), started(5, 1)}
 	cable := Obs{Kind: Laid, Node: -1, way: &fault{id: 1, from: []bool{true, true, true},
 		to: []bool{false, false, false, true, true, true}, link: Link{Loss: 1}}}
+	again := []Obs{at(9*s, delivered(0, 0, 1)), at(9*s, Obs{Kind: Crashed, Node: 0}),
+		at(10*s, started(0, 2)), at(11*s, skipped(1, 0, 1))}
 	tested := map[string]bool{}
 	for _, c := range []struct {
 		checker    string
@@ -299,6 +308,15 @@ func TestCheckersCanFail(t *testing.T) {
 					delivered(1, 0, 2)),
 				at(9*s, Obs{Kind: Crashed, Node: 0}), ticks(10,
 					70)), "message 2 of n0, published at 9.000 s, has not reached n2"},
+		// it waits for the former life, until it is told, and no longer than that can be held
+		{"arrival", history(here, again, at(12*s, later(0, 0, 1)), at(12*s, later(1, 0, 1)),
+			ticks(13, 60), at(60*s, skipped(2, 0, 1)), at(60*s, later(2, 0, 1)), ticks(61, 100)),
+			history(here, again, at(12*s, later(0, 0, 1)), at(12*s, later(1, 0, 1)),
+				ticks(13, 60), at(60*s, skipped(2, 0, 1)), ticks(61, 100)),
+			"message 1 of n0, published at 12.000 s, has not reached n2"},
+		{"arrival", history(here, again, ticks(13, 110)), history(here, again, ticks(13, 110),
+			at(111*s, later(0, 0, 1)), at(111*s, later(1, 0, 1)), ticks(112, 150)),
+			"message 1 of n0, published at 111.000 s, has not reached n2"},
 		{"order", history(delivered(1, 0, 7), delivered(1, 0, 8), delivered(1, 2, 1),
 			delivered(1, 0, 9)),
 			history(delivered(1, 0, 7), delivered(1, 0, 9), delivered(1, 0, 8)), "was not told"},
