@@ -82,3 +82,26 @@ func TestOnlyWhatExpiredIsPassedOver(t *testing.T) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
 }
+
+// Members answer with the missing piece, and it cannot be read: they count as those that lack it.
+// What follows does not wait for ever.
+func TestUnreadablePieceIsPassedOver(t *testing.T) {
+	w := newWorld(t, 1, 3, Config{})
+	w.quiet = true
+	origin, n := w.nodes[0], w.nodes[1]
+	bodies := pieces(1, 1)
+	for _, o := range []*node{origin, w.nodes[2]} {
+		st := o.s.add(origin.ID(), 1)
+		st.resume(3, 2)
+		o.s.hold(w.Now, st, 1, []byte{0xff})
+		o.s.hold(w.Now, st, 2, bodies[1])
+	}
+	n.take(origin, 1, bodies, 2)
+	n.schedule()
+	if took, ok := w.run(10*time.Second, func() bool { return len(n.got) > 0 }); !ok {
+		t.Errorf("after %s: %q, %+v", took, n.events, n.s.Stats())
+	}
+	if len(n.lost) != 1 || n.lost[0].From != 1 || n.lost[0].To != 1 {
+		t.Errorf("lost %+v", n.lost)
+	}
+}

@@ -83,7 +83,7 @@ func (p *pulls) answered(now mono.Time, st *stream, from member.Member, m *wire.
 		extent := m.Range.To
 		switch {
 		case first > 0:
-			extent = first - 1
+			extent = max(first-1, missing) // what came cannot be read
 		case m.Low > m.Range.To:
 			extent = m.Low - 1
 		case m.High < m.Range.From:
