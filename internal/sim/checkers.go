@@ -477,9 +477,9 @@ func (c *rejoined) Take(_ *ledger, o *Obs) string {
 }
 
 // ends: a node that held a life for over, and has forgotten it, is not told that it joined, unless
-// that life runs after all. One that forgets the living after a long sleep tells their end, and
-// knows of none. And a node that knew of a leave, or could have known of it for long, is not told
-// that the member failed.
+// that life runs after all, or ran until its process rose above it and is still spoken of. One that
+// forgets the living after a long sleep tells their end, and knows of none. And a node that knew of
+// a leave, or could have known of it for long, is not told that the member failed.
 type ends struct {
 	bound, retention time.Duration
 	// the last life that one held for over, since its own start
@@ -525,7 +525,8 @@ func (c *ends) judge(l *ledger, o *Obs) string {
 		return ""
 	}
 	awake := !x.hindered && (x.freed == 0 || o.At.Sub(x.freed) > lateWord) // it reads nothing old
-	runs := m.up && m.gen == o.After.Gen || o.At.Sub(m.since) <= lateWord
+	runs := m.up && m.gen == o.After.Gen || o.At.Sub(m.since) <= lateWord ||
+		m.former == o.After.Gen && o.At.Sub(m.rose) <= lateWord
 	ended := was.Known && (o.After.Gen < was.Gen || o.After.Gen == was.Gen &&
 		o.After.Inc <= was.Inc)
 	if o.Told && !o.Before.Known && ended && awake && !runs && !l.config.Heartbeat.Local {

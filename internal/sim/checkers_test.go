@@ -459,6 +459,13 @@ func TestCheckersCanFail(t *testing.T) {
 			history(at(9*s, saw(0, 1, failed(1, 0))), at(60*s, saw(0, 1, Holding{})),
 				at(60*s, started(1, 2)), at(66*s, saw(0, 1,
 					alive(1, 0)))), "n0 was told that n1 joined"},
+		// its clock went back, and it is heard as it was before it was told to begin above
+		{"ends", history(at(9*s, saw(0, 1, failed(5, 0))), at(60*s, saw(0, 1, Holding{})),
+			at(60*s, started(1, 3)), at(80*s, Obs{Kind: Own, Node: 1, After: alive(6, 0)}),
+			at(84*s, saw(0, 1, alive(3, 1)))),
+			history(at(9*s, saw(0, 1, failed(5, 0))), at(60*s, saw(0, 1, Holding{})),
+				at(60*s, started(1, 3)), at(80*s, Obs{Kind: Own, Node: 1, After: alive(6, 0)}),
+				at(86*s, saw(0, 1, alive(3, 1)))), "n0 was told that n1 joined"},
 		// it forgot the living
 		{"ends", history(saw(0, 1, alive(1, 0)), Obs{Kind: Hindered, Node: 0},
 			at(time.Hour, Obs{Kind: Crashed, Node: 1}), at(13*time.Hour, Obs{Kind: Free, Node: 0}),

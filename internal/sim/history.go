@@ -140,6 +140,8 @@ type peerState struct {
 	top      Holding
 	since    gossip.Time   // of up
 	welcomed gossip.Time   // of welcome
+	former   uint64        // the generation that it was in before it rose above it on paper
+	rose     gossip.Time   // when it did
 	froze    gossip.Time   // when it was hindered last
 	freed    gossip.Time   // when that ended
 	stood    time.Duration // how long that lasted
@@ -230,6 +232,9 @@ func (l *ledger) take(o *Obs) {
 	case Lifted:
 		l.ways = slices.DeleteFunc(l.ways, func(f *fault) bool { return f.id == o.way.id })
 	case Own:
+		if p.gen != o.After.Gen {
+			p.former, p.rose = p.gen, o.At
+		}
 		p.gen, p.inc = o.After.Gen, o.After.Inc
 		p.raise()
 	case View:
