@@ -500,6 +500,12 @@ func TestCheckersCanFail(t *testing.T) {
 			history(many, at(31*s, cable), at(36*s,
 				Obs{Kind: Lifted, Node: -1, way: cable.way}), at(39*s, saw(0, 4,
 				failed(1, 0)))), "the grace is 10s"},
+		// it forgot the living
+		{"grace", history(many, Obs{Kind: Hindered, Node: 0}, at(13*time.Hour-9*s, cable),
+			at(13*time.Hour, Obs{Kind: Free, Node: 0}), at(13*time.Hour, saw(0, 4, failed(1, 0)))),
+			history(many, at(12*time.Hour, Obs{Kind: Hindered, Node: 0}),
+				at(13*time.Hour-9*s, cable), at(13*time.Hour, Obs{Kind: Free, Node: 0}),
+				at(13*time.Hour, saw(0, 4, failed(1, 0)))), "9s after"},
 		{"rejoined", history(word(Joined, 0, 1, 1), word(Over, 0, 1, 1), word(Joined, 0, 1, 2),
 			started(0, 2), word(Joined, 0, 1, 2), word(Joined, 2, 1, 2)),
 			history(word(Joined, 0, 1, 1), word(Over, 2, 1, 1),

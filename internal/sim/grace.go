@@ -10,10 +10,12 @@ import (
 
 // grace: no member is declared failed from another zone while the ways to its whole zone have been
 // bad for less than the grace of a silent zone. A verdict takes a vote from its own zone, where all
-// is well. Smaller zones have no grace.
+// is well. Smaller zones have no grace. One that forgets the living after a long sleep tells their
+// end, which is no verdict.
 type grace struct {
-	grace time.Duration // 0: there is none
-	ways  []badWay
+	grace     time.Duration // 0: there is none
+	retention time.Duration // of the dead
+	ways      []badWay
 }
 
 // badWay is a fault of the ways between hosts, and when it was there.
@@ -30,7 +32,7 @@ const (
 )
 
 func newGrace(o *Options) *grace {
-	g := &grace{}
+	g := &grace{retention: o.leastRetention()}
 	if o.spares() {
 		g.grace = o.zoneGrace()
 	}
@@ -63,7 +65,8 @@ func (c *grace) judge(l *ledger, o *Obs) string {
 	})
 	m := &l.peers[o.Member]
 	zone := l.zones[m.host]
-	if !m.up || m.gen != o.After.Gen || l.zones[l.peers[o.Node].host] == zone {
+	x := &l.peers[o.Node]
+	if !m.up || m.gen != o.After.Gen || l.zones[x.host] == zone || l.slept(x, c.retention) {
 		return ""
 	}
 	var mates []int32
