@@ -297,15 +297,17 @@ func (j *jury) votes(e *env) (votes []detect.Vote) {
 	return votes
 }
 
-// strangers is how many live jurors hold no such member.
-func (j *jury) strangers(e *env) (n int) {
+// strangers is how many live jurors hold no such member, of those that are somewhere.
+func (j *jury) strangers(e *env, there func(id member.ID) bool) (n int) {
 	for i := range j.list {
-		if x := &j.list[i]; x.word == wire.WordStranger && e.isLive(x.id) {
+		if x := &j.list[i]; x.word == wire.WordStranger && e.isLive(x.id) && there(x.id) {
 			n++
 		}
 	}
 	return n
 }
+
+func anywhere(member.ID) bool { return true }
 
 // open says whether a juror that answers has not made up its mind, but for one that only sees that
 // the host takes connections.

@@ -1,6 +1,7 @@
 package inquest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -181,4 +182,29 @@ func TestZoneComesAndGoes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// All that are left of a dead member's zone have forgotten it, and a few of the others took it in
+// again, as from one that had slept. None of its zone can vote; that those answer shows that the
+// zone is reached, so the few judge alone.
+func TestZoneThatForgotTheAccused(t *testing.T) {
+	w := newWorldOf(t, []int{8, 8, 8}, 1, Config{ZoneGrace: DefaultZoneGrace})
+	of, few := w.members(0)[0], w.members(1)[:3]
+	for _, x := range w.nodes[1:] {
+		if !slices.Contains(few, x.i) {
+			x.Members.Forget(id(of))
+		}
+	}
+	w.crash(of)
+	for _, i := range few {
+		w.nodes[i].d.accuser.accuse(w.Now, w.peer(of), w.Now)
+	}
+	w.until(time.Minute, "the few fail it", func() bool {
+		for _, i := range few {
+			if w.holds(i, of) != member.Failed {
+				return false
+			}
+		}
+		return true
+	})
 }

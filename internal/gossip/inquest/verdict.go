@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip/detect"
+	"github.com/starling-gossip/starling/internal/gossip/member"
 	"github.com/starling-gossip/starling/internal/gossip/mono"
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
@@ -43,7 +44,7 @@ func (r *rules) verdict(now mono.Time, a *alarm, seats, enough int) (detect.Evid
 		return none, undecided
 	}
 	switch {
-	case !r.lacksWitness(now, a, votes):
+	case !r.lacksWitness(now, a, seats, votes):
 	case r.zones.mute(now, a.peer.ID):
 		return none, mute
 	case !r.cfg.NoJury: // a node that judges alone hears no votes
@@ -83,8 +84,10 @@ func (r *rules) mute(now mono.Time, a *alarm) bool {
 	return r.foreign(a) && r.zones.mute(now, a.peer.ID)
 }
 
-// lacksWitness says whether a verdict needs a vote of the member's zone, and has none.
-func (r *rules) lacksWitness(now mono.Time, a *alarm, votes []detect.Vote) bool {
+// lacksWitness says whether a verdict needs a vote of the member's zone, and has none. A stranger
+// of a zone that is heard answered from there, so the ways to it are open: where strangers count
+// for the accuser's side, that is all that the zone can say.
+func (r *rules) lacksWitness(now mono.Time, a *alarm, seats int, votes []detect.Vote) bool {
 	if !r.foreign(a) {
 		return false
 	}
@@ -93,6 +96,11 @@ func (r *rules) lacksWitness(now mono.Time, a *alarm, votes []detect.Vote) bool 
 		if votes[i].Cause == wire.CauseRefused || r.zoneOf(votes[i].Juror) == z {
 			return false
 		}
+	}
+	near := func(id member.ID) bool { return r.zoneOf(id) == z }
+	if !r.mute(now, a) && a.jury.strangers(r.env, near) > 0 &&
+		r.alone(now, a, seats, len(votes)) {
+		return false
 	}
 	return !r.zones.over(now, z)
 }
@@ -122,7 +130,7 @@ func (r *rules) hearing(a *alarm) mono.Time {
 // the accuser is as alone as in a cluster of two.
 func (r *rules) alone(now mono.Time, a *alarm, seats, votes int) bool {
 	wait := r.flaps.grace(now, a.peer.ID)
-	side := votes + a.jury.strangers(r.env)
+	side := votes + a.jury.strangers(r.env, anywhere)
 	switch {
 	case r.cfg.NoJury:
 	case seats == 0, side > votes && side >= r.cfg.Quorum(r.electorate(now, a.start)):
