@@ -57,8 +57,9 @@
 // # Messages
 //
 // [Node.Publish] sends up to [MaxMessage] bytes to every member. Each member delivers a message
-// once, and those of one origin in their order; what was lost on the way, or published while a
-// member was asleep or cut off, it fetches from any other, as long as it is retained ([Retain]);
+// once, and those of one origin on one topic in their order; small messages do not wait for large
+// ones on other topics. What was lost on the way, or published while a member was asleep or cut
+// off, it fetches from any other, as long as it is retained ([Retain]);
 // what nobody has any more is passed over, and said ([Message].Lost), at the end of a stream as
 // well. A newcomer gets what is published from its welcome on. [Node.PublishWait] waits until the
 // members have it. A publisher that is too fast waits, or is refused ([Node.TryPublish]).

@@ -24,7 +24,9 @@ type Message struct {
 	Origin string
 	// of the origin; those of an earlier one come first, as far as this node knew of them by then
 	Generation uint64
-	// counts the origin's messages in its generation, over all topics, from 1; 0: this is none
+	// counts the origin's messages in its generation, over all topics, from 1; 0: this is none.
+	// Those on one topic come in this order, and one on another topic may overtake them: see
+	// Publish
 	Seq     uint64
 	Payload []byte // the receiver's own
 	// how many messages before this one were dropped because this subscriber was too slow

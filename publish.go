@@ -15,20 +15,35 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip"
 )
 
+// PublishOption is how a message is sent.
+type PublishOption uint8
+
+// Urgent has a message leave before those on other topics that wait, with all that waits before it
+// on its own topic, and wait for no company in a datagram.
+const Urgent PublishOption = 1
+
 // Publish sends a message to all members, this one included, and returns its sequence number.
-// Topics have 1 to 255 bytes, payloads at most MaxMessage. It returns when the message is on its
-// way, not when it has arrived: PublishWait tells that. While too much of what this node published
-// is still on its way, it waits, and if ctx ends first the error is ErrBackpressure and that of
-// ctx; after a Leave it is ErrLeaving. Others are ErrTopic, ErrTooLarge, and why the node stopped.
-// When it returns an error, nothing was sent. The payload is copied.
-func (n *Node) Publish(ctx context.Context, topic string, payload []byte) (seq uint64, err error) {
-	return n.publish(ctx, topic, payload, nil, true)
+// Topics have 1 to 255 bytes, payloads at most MaxMessage. It returns when the message waits to
+// leave, which it does within milliseconds as a rule, not when it has arrived: PublishWait tells
+// that. The subscribers of this node get it, and a store has it, as it leaves.
+//
+// Members get what a node publishes on one topic in that order. On different topics, small
+// messages, those of less than about 8 KB, come in the order in which they leave, and so do large
+// ones, with all that follows a large one on its topic; the small do not wait for the large.
+//
+// While too much of what this node published is still on its way, it waits, and if ctx ends first
+// the error is ErrBackpressure and that of ctx; after a Leave it is ErrLeaving. Others are
+// ErrTopic, ErrTooLarge, and why the node stopped. When it returns an error, nothing was sent. The
+// payload is copied.
+func (n *Node) Publish(ctx context.Context, topic string, payload []byte,
+	options ...PublishOption) (seq uint64, err error) {
+	return n.publish(ctx, topic, payload, options, nil, true)
 }
 
 // TryPublish is Publish that never waits for room: it returns ErrBackpressure instead.
-func (n *Node) TryPublish(ctx context.Context, topic string, payload []byte) (seq uint64,
-	err error) {
-	return n.publish(ctx, topic, payload, nil, false)
+func (n *Node) TryPublish(ctx context.Context, topic string, payload []byte,
+	options ...PublishOption) (seq uint64, err error) {
+	return n.publish(ctx, topic, payload, options, nil, false)
 }
 
 // Need is how many of the live members must have a message. The zero Need is none of the others.
@@ -99,12 +114,12 @@ type Receipt struct {
 // default, or when 1,024 messages are waited for (fewer in a cluster of more than 128) and all of
 // them lack somebody.
 func (n *Node) PublishWait(ctx context.Context, topic string, payload []byte,
-	need Need) (Receipt, error) {
+	need Need, options ...PublishOption) (Receipt, error) {
 	if err := n.Welcomed(ctx); err != nil {
 		return Receipt{}, err
 	}
 	t := &tracker{need: need, news: make(chan word, 1)}
-	seq, err := n.publish(ctx, topic, payload, t, true)
+	seq, err := n.publish(ctx, topic, payload, options, t, true)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -166,8 +181,8 @@ func (t *tracker) begin(n *Node) error {
 }
 
 // publish sends a message, or waits until it can, and sees to it that t hears of it.
-func (n *Node) publish(ctx context.Context, topic string, payload []byte, t *tracker,
-	wait bool) (seq uint64, err error) {
+func (n *Node) publish(ctx context.Context, topic string, payload []byte,
+	options []PublishOption, t *tracker, wait bool) (seq uint64, err error) {
 	for {
 		var refused error
 		var room <-chan struct{}
@@ -178,7 +193,7 @@ func (n *Node) publish(ctx context.Context, topic string, payload []byte, t *tra
 				}
 			}
 			refused = n.core.Do(now, gossip.Publish{Topic: topic, Payload: payload,
-				Confirm: t != nil}, out)
+				Confirm: t != nil, Urgent: slices.Contains(options, Urgent)}, out)
 			switch {
 			case errors.Is(refused, gossip.ErrBackpressure):
 				room = n.whenWritable()

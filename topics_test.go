@@ -393,8 +393,8 @@ func TestNothingTwiceAfterALostStore(t *testing.T) {
 			for i := range 100 { // the file has to be longer than what is left of it
 				publish := a.Publish
 				if i == 99 { // it is the last that is waited for: all before it is there by then
-					publish = func(ctx context.Context, topic string, payload []byte) (uint64,
-						error) {
+					publish = func(ctx context.Context, topic string, payload []byte,
+						_ ...starling.PublishOption) (uint64, error) {
 						r, err := a.PublishWait(ctx, topic, payload, starling.All)
 						return r.Seq, err
 					}

@@ -157,19 +157,30 @@ func (c *Client) Why(ctx context.Context, name string) (out api.Why, err error) 
 	return out, c.call(ctx, "GET", "/v1/members/"+url.PathEscape(name)+"/why", nil, nil, &out)
 }
 
+// Urgent, as an option of Publish and PublishWait, has a message leave before those on other topics
+// that wait.
+const Urgent = "urgent"
+
 // Publish sends a message to all members: a topic of 1 to 255 bytes, a payload of at most 1 MiB.
 // It returns when the message is on its way.
-func (c *Client) Publish(ctx context.Context, topic string, payload []byte) (out api.Published,
-	err error) {
-	return out, c.call(ctx, "POST", "/v1/publish", url.Values{"topic": {topic}}, payload, &out)
+func (c *Client) Publish(ctx context.Context, topic string, payload []byte,
+	options ...string) (out api.Published, err error) {
+	q := url.Values{"topic": {topic}}
+	for _, o := range options {
+		q.Set(o, "true")
+	}
+	return out, c.call(ctx, "POST", "/v1/publish", q, payload, &out)
 }
 
 // PublishWait sends a message to all members and waits until as many have it as need says: "all",
 // "N" or "P%". If the timeout ends first, out.Receipt tells how far it has come, and there is no
 // error. A timeout of 0 is the agent's default of 10 s, here and below.
 func (c *Client) PublishWait(ctx context.Context, topic string, payload []byte, need string,
-	timeout time.Duration) (out api.Published, err error) {
+	timeout time.Duration, options ...string) (out api.Published, err error) {
 	q := url.Values{"topic": {topic}, "wait": {need}}
+	for _, o := range options {
+		q.Set(o, "true")
+	}
 	if timeout > 0 {
 		q.Set("timeout", timeout.String())
 	}

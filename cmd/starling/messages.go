@@ -21,7 +21,7 @@ import (
 const maxInput = 1<<20 + 1
 
 func (a *app) publishCmd() *cobra.Command {
-	var asJSON bool
+	var asJSON, urgent bool
 	var need string
 	var timeout time.Duration
 	cmd := &cobra.Command{
@@ -40,7 +40,13 @@ func (a *app) publishCmd() *cobra.Command {
 		"it, this one included")
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second,
 		"with --wait, how long to wait at most; up to 25s")
+	cmd.Flags().BoolVar(&urgent, "urgent", false,
+		"have it leave before messages on other topics that wait")
 	cmd.RunE = a.access(cmd).with(func(ctx context.Context, c *client.Client, args []string) error {
+		var options []string
+		if urgent {
+			options = []string{client.Urgent}
+		}
 		if _, err := starling.ParseNeed(need); need != "" && err != nil {
 			return usageError{fmt.Errorf("--wait: %w", err)}
 		}
@@ -56,13 +62,13 @@ func (a *app) publishCmd() *cobra.Command {
 			return err
 		}
 		if need == "" {
-			sent, err := c.Publish(ctx, args[0], payload)
+			sent, err := c.Publish(ctx, args[0], payload, options...)
 			if err != nil || !asJSON {
 				return err
 			}
 			return a.printer().json(sent)
 		}
-		sent, err := c.PublishWait(ctx, args[0], payload, need, timeout)
+		sent, err := c.PublishWait(ctx, args[0], payload, need, timeout, options...)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -53,7 +54,7 @@ func (d *simDone) table() [][]string {
 	rows := [][]string{{"", "MEAN", "50 %", "99 %", "MAX", "OF"}}
 	for _, part := range measures {
 		head := part[0].title
-		for _, m := range part[1:] {
+		for _, m := range d.withTopics(part[1:]) {
 			s, ok := d.Summary[m.name]
 			if !ok {
 				continue
@@ -70,10 +71,25 @@ func (d *simDone) table() [][]string {
 	return rows
 }
 
+// withTopics puts the topics beside what is said of messages on all of them.
+func (d *simDone) withTopics(part []measure) (all []measure) {
+	for _, m := range part {
+		if all = append(all, m); m.name != sim.Reached100 {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(d.Summary)) {
+			if topic, ok := strings.CutPrefix(name, sim.OnTopic); ok {
+				all = append(all, measure{name, "on topic " + clean(topic), m.of})
+			}
+		}
+	}
+	return all
+}
+
 // format is how a measure's values are written.
 func format(name string) func(float64) string {
 	switch {
-	case strings.HasSuffix(name, "_seconds"):
+	case strings.HasSuffix(name, "_seconds") || strings.HasPrefix(name, sim.OnTopic):
 		return short
 	case name == sim.BytesRate || name == sim.ZoneRate:
 		return func(x float64) string { return size(x) }

@@ -233,8 +233,14 @@ type Message struct {
 	OriginName string // empty while the origin is not known here
 	Generation uint64 // of the origin
 	Seq        uint64 // counts the origin's messages in this generation, from 1
-	Topic      []byte
-	Payload    []byte
+	// Large messages, of eight pieces and more, and all that follows one on its topic are delivered
+	// beside the others (Bulk). Order counts what has ended of these or those, with this one: they
+	// come one by one, and a message may come before one on another topic that was published
+	// earlier
+	Bulk    bool
+	Order   uint64
+	Topic   []byte
+	Payload []byte
 }
 
 // Lost is a gap in what an origin published.
@@ -242,7 +248,8 @@ type Lost struct {
 	Origin     member.ID
 	OriginName string // empty if the origin is not known here
 	Generation uint64 // of the origin
-	// sequences of the first and the last message that may be missing; 0, 0 if nobody knows
+	Bulk       bool   // see Message
+	// the Order of the first and the last message that may be missing; 0, 0 if nobody knows
 	From, To uint64
 	Count    int // messages, or pieces of them, at least 1
 }
@@ -299,6 +306,7 @@ type Publish struct {
 	Topic   string
 	Payload []byte
 	Confirm bool // follow it: tell by MessageSpread how far it has come
+	Urgent  bool // it leaves before messages on other topics that wait
 }
 
 // Unfollow ends what a Publish with Confirm began: nobody waits for that message any more.

@@ -57,8 +57,13 @@ type reachable interface {
 	Absent() int
 }
 
-func (h quotaHost) PendingBytes(most int) int { return h.n.relay.PendingBytes(most) }
-func (h quotaHost) Resume(now Time)           { h.n.relay.Resume(now) }
+func (h quotaHost) Resume(now Time) { h.n.relay.Resume(now) }
+
+func (h quotaHost) PendingBytes(most int) int {
+	small, _ := h.n.streams.Waiting(false)
+	large, _ := h.n.streams.Waiting(true)
+	return min(small+large, most)
+}
 
 // alarmsHost is the node as alarms see it.
 type alarmsHost struct{ env }

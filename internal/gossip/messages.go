@@ -106,6 +106,9 @@ func (h streamHost) Unanswered(now Time, id member.ID) { h.n.ways.Unanswered(now
 func (h streamHost) Heard(id member.ID) Time { return h.n.ways.Heard(id) }
 
 func (h streamHost) Deliver(_ Time, m stream.Message) {
+	if m.Origin == h.n.id {
+		h.n.spreads.left(&m)
+	}
 	e := Event{Kind: MessageDelivered, Message: messageOf(h.Table(), &m)}
 	h.n.out.Events = append(h.n.out.Events, e)
 }
@@ -113,14 +116,16 @@ func (h streamHost) Deliver(_ Time, m stream.Message) {
 // messageOf is a message as the user sees it.
 func messageOf(t *member.Table, m *stream.Message) Message {
 	return Message{
-		Origin: m.Origin, OriginName: nameIn(t, m.Origin), Generation: m.Generation, Seq: m.Seq,
+		Origin: m.Origin, OriginName: nameIn(t, m.Origin), Generation: wire.LifeOf(m.Generation),
+		Seq: m.Seq, Order: m.Order, Bulk: m.Generation&wire.Bulk > 0,
 		Topic: m.Topic, Payload: m.Payload,
 	}
 }
 
 func (h streamHost) Lose(_ Time, l stream.Lost) {
 	ev := Lost{Origin: l.Origin, OriginName: nameIn(h.Table(), l.Origin),
-		Generation: l.Generation, Count: int(l.Count)}
+		Generation: wire.LifeOf(l.Generation), Bulk: l.Generation&wire.Bulk > 0,
+		Count: int(l.Count)}
 	if l.Seq >= l.Count {
 		ev.From, ev.To = l.Seq+1-l.Count, l.Seq
 	}
@@ -188,9 +193,17 @@ func (h relayHost) Send(_ Time, to plane.Peer, messages []byte) {
 
 func (h relayHost) Narrow(id member.ID) bool { return h.n.ways.Narrow(id) }
 
+func (h relayHost) Waiting(bulk bool) multicast.Waiting {
+	bytes, prompt := h.n.streams.Waiting(bulk)
+	return multicast.Waiting{Bytes: bytes, Prompt: prompt, Waited: h.n.spreads.waiting()}
+}
+
+func (h relayHost) Cut(now Time, bulk bool, room int) multicast.Cut {
+	return multicast.Cut(h.n.streams.Cut(now, bulk, room))
+}
+
 func (h relayHost) Sent(now Time, generation, last uint64) {
 	h.n.streams.Sent(now, generation, last)
-	h.n.spreads.launched(generation, last)
 }
 
 func (h relayHost) Waited(generation, first, last uint64) bool {

@@ -277,7 +277,7 @@ func TestPublishedBeforeANewGeneration(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n.relay.Pending() == 0 {
+		if n.Stats().MessagesQueued == 0 {
 			t.Fatal("all are on their way already")
 		}
 		n.begin(w.Now, out)

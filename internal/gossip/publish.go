@@ -92,7 +92,8 @@ func (n *Node) publish(c Publish) error {
 		return fmt.Errorf("%w: the spread of %d messages is waited for", ErrBackpressure,
 			maxSpreads)
 	}
-	p, err := n.streams.Append(n.now, c.Topic, c.Payload)
+	n.spreads.unsent(n.out, n.roster.Record().Generation)
+	p, err := n.streams.Append(n.now, c.Topic, c.Payload, c.Urgent)
 	if err != nil {
 		return err
 	}
@@ -100,8 +101,7 @@ func (n *Node) publish(c Publish) error {
 	if c.Confirm {
 		n.spreads.watch(p)
 	}
-	n.relay.Publish(n.now, p.Last)
-	n.spreads.unsent(n.out, p.Generation)
+	n.relay.Publish(n.now)
 	return nil
 }
 

@@ -59,7 +59,7 @@ func pump(w *world, zone func(a netip.AddrPort) string, publishers []*peer, size
 		for range 100 {
 			for _, p := range publishers {
 				for w.do(p, Publish{Topic: "t", Payload: payload}) == nil &&
-					p.relay.Pending() < 20 {
+					p.Stats().MessagesQueued < 20 {
 				}
 			}
 			w.run(10 * time.Millisecond)
@@ -243,7 +243,8 @@ func TestWaitingForALoanIsNoSilence(t *testing.T) {
 	payload := make([]byte, 1000)
 	for range 1000 {
 		for _, p := range w.nodes[:20] {
-			for w.do(p, Publish{Topic: "t", Payload: payload}) == nil && p.relay.Pending() < 5 {
+			for w.do(p, Publish{Topic: "t", Payload: payload}) == nil &&
+				p.Stats().MessagesQueued < 5 {
 			}
 		}
 		w.run(10 * time.Millisecond)

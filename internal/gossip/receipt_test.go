@@ -137,7 +137,7 @@ func TestReceiptsAreTrue(t *testing.T) {
 		w.run(3 * time.Millisecond)
 	}
 	w.run(20 * time.Second)
-	if n := len(o.spreads.list); n > 0 {
+	if n := o.spreads.count(); n > 0 {
 		t.Errorf("%d are followed still", n)
 	}
 }
@@ -241,8 +241,8 @@ func TestWaitsEnd(t *testing.T) {
 			}
 			w.run(2 * time.Millisecond)
 		}
-		if err := publish(); !errors.Is(err, ErrBackpressure) || len(o.spreads.list) != maxSpreads {
-			t.Fatalf("%d followed, one more: %v", len(o.spreads.list), err)
+		if err := publish(); !errors.Is(err, ErrBackpressure) || o.spreads.count() != maxSpreads {
+			t.Fatalf("%d followed, one more: %v", o.spreads.count(), err)
 		}
 		g := o.Self()
 		before := count(o, Writable)
@@ -250,7 +250,7 @@ func TestWaitsEnd(t *testing.T) {
 			w.do(o, Unfollow{Generation: g.Generation(), Seq: seq})
 			w.do(o, Unfollow{Generation: g.Generation(), Seq: 1 << 40})
 		}
-		if n := len(o.spreads.list); n != maxSpreads-10 || count(o, Writable) != before+1 {
+		if n := o.spreads.count(); n != maxSpreads-10 || count(o, Writable) != before+1 {
 			t.Errorf("ten given up: %d followed, told of room %d times", n,
 				count(o, Writable)-before)
 		}
@@ -260,7 +260,7 @@ func TestWaitsEnd(t *testing.T) {
 		w.run(time.Second)
 		hard = false
 		w.run(20 * time.Second)
-		if n := len(o.spreads.list); n > 0 {
+		if n := o.spreads.count(); n > 0 {
 			t.Errorf("%d zones: %d are followed when all is well again", zones, n)
 		}
 		if s := o.TreeStats(); s.Jobs > 0 {
@@ -298,7 +298,7 @@ func TestWaitOfAnEarlierGeneration(t *testing.T) {
 		}
 	})
 	w.run(10 * time.Second)
-	if n := len(o.spreads.list); n > 0 || ended == 0 || ended == 301 {
+	if n := o.spreads.count(); n > 0 || ended == 0 || ended == 301 {
 		t.Errorf("%d are followed, %d were told of their end", n, ended)
 	}
 }

@@ -65,7 +65,7 @@ func (v View) Stats() Stats {
 	if v.n.streams != nil {
 		st := v.n.streams.Stats()
 		s.Delivered, s.Lost, s.Duplicates = st.Delivered, st.Lost, st.Duplicates
-		s.MessagesQueued = v.n.relay.Pending()
+		s.MessagesQueued = v.n.streams.Queued()
 	}
 	return s
 }

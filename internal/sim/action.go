@@ -29,7 +29,9 @@ type Action struct {
 	Keys  int           // how many keys are written or deleted in turn, for set and unset
 	TTL   time.Duration // for set
 
-	Confirm bool // publish: the publisher follows how far the message comes
+	Confirm bool   // publish: the publisher follows how far the message comes
+	Topic   string // of publish; empty: sim
+	Urgent  bool   // publish: it leaves before what waits on other topics
 }
 
 // Verb is what an action does.
@@ -81,7 +83,7 @@ var verbs = map[Verb]struct {
 	Move:    {true, true, "every times"},
 	Clock:   {true, false, "by! every times"},
 	Leave:   {true, false, "every times"},
-	Publish: {true, false, "bytes every times confirm"},
+	Publish: {true, false, "bytes every times confirm topic urgent"},
 	Tag:     {true, false, "every times"},
 	Clone:   {true, false, "every times"},
 	Invade:  {true, false, "every times"},

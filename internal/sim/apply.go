@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -159,8 +160,8 @@ func (w *World) applyTo(a Action, p *proc) error {
 		w.replay(p)
 	case Publish:
 		if p.up && p.paused <= w.now {
-			return w.publish(p, gossip.Publish{Topic: "sim", Payload: w.payload(a.Bytes),
-				Confirm: a.Confirm})
+			return w.publish(p, w.now, gossip.Publish{Topic: cmp.Or(a.Topic, "sim"),
+				Payload: w.payload(a.Bytes), Confirm: a.Confirm, Urgent: a.Urgent})
 		}
 	}
 	return nil
@@ -173,19 +174,18 @@ const leaveWait = 5 * time.Second
 // roomEvery is how often a publisher without room tries again.
 const roomEvery = time.Millisecond
 
-// publish has a process publish, as a user's program does: without room it waits, as long as the
-// process runs.
-func (w *World) publish(p *proc, c gossip.Publish) error {
+// publish has a process publish, as a user's program does that means to since a time: without room
+// it waits, as long as the process runs.
+func (w *World) publish(p *proc, since gossip.Time, c gossip.Publish) error {
 	life := p.lives
 	err := p.do(c)
 	if errors.Is(err, gossip.ErrLeaving) {
 		return nil // it has waited for room for too long
 	}
 	if !errors.Is(err, gossip.ErrBackpressure) {
-		if err == nil && c.Confirm && p.up {
-			self := p.node.Self()
-			w.rec.take(&Obs{At: w.now, Kind: Awaited, Node: p.index, Member: p.index,
-				Seq:   p.node.LastSeq(),
+		if self := p.node.Self(); err == nil && p.up {
+			w.rec.take(&Obs{At: w.now, Kind: Published, Node: p.index, Member: p.index,
+				Seq: p.node.LastSeq(), From: uint64(since), Told: c.Confirm, Text: c.Topic,
 				After: Holding{Gen: self.Generation()}})
 		}
 		return err
@@ -194,7 +194,7 @@ func (w *World) publish(p *proc, c gossip.Publish) error {
 		if !p.up || p.lives != life {
 			return
 		}
-		if err := w.publish(p, c); err != nil {
+		if err := w.publish(p, since, c); err != nil {
 			w.err = err
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/starling-gossip/starling/internal/gossip"
@@ -21,11 +20,12 @@ type arrival struct {
 	pieces int
 	rate   int // bytes a second between two zones for certain; 0: no budget
 
-	open []*passage // in the order in which they were published
-	past []*passage // that are held no more, and did not reach all
-	by   map[messageKey]*passage
-	sent struct{ bytes, pieces int } // published so far
-	out  gossip.Time                 // when all of that has passed the budgets
+	open      []*passage // in the order in which they were published
+	past      []*passage // that are held no more, and did not reach all
+	by        map[messageKey]*passage
+	published map[messageKey]gossip.Time  // that have not left
+	sent      struct{ bytes, pieces int } // published so far
+	out       gossip.Time                 // when all of that has passed the budgets
 
 	missed []Missed
 	ends   map[end]Why // what came of messages at members that never got them; at most maxPast
@@ -64,6 +64,8 @@ const longMessage = 2 << 10
 // passage is a message on its way.
 type passage struct {
 	messageKey
+	bulk          bool
+	order         uint64 // as which of its origin's messages it ended
 	at            gossip.Time
 	size          int
 	bytes, pieces int     // published before
@@ -84,53 +86,13 @@ type due struct {
 	lossy bool
 }
 
-// Missed is a message that did not reach a member though it should have.
-type Missed struct {
-	Origin    string  `json:"origin"`
-	Seq       uint64  `json:"seq"`
-	Published Seconds `json:"published"` // since the start of the run, as the other
-	Member    string  `json:"member"`
-	// the ways between them drop packets as long as its pieces
-	TooLong bool `json:"too_long,omitempty"`
-	// since when it has been in touch with a member that has the message
-	Reachable Seconds `json:"reachable"`
-}
-
-// Unreached is a message that members which were in the cluster when it was published, and up to
-// the end, never got.
-type Unreached struct {
-	Origin    string   `json:"origin"`
-	Seq       uint64   `json:"seq"`
-	Published Seconds  `json:"published"` // since the start of the run
-	Members   []string `json:"members"`
-	Why       Why      `json:"why,omitempty"` // absent without checkers
-}
-
-// String names three of the members at most.
-func (u *Unreached) String() string {
-	const named = 3
-	n := len(u.Members)
-	what := fmt.Sprintf("message %d of %s, published at %.3f s, never reached %s", u.Seq,
-		u.Origin, u.Published,
-		strings.Join(u.Members[:min(n, named)], ", "))
-	if n > named {
-		what += fmt.Sprintf(" and %d more", n-named)
-	}
-	if u.Why == "" {
-		return what
-	}
-	return what + ": " + string(u.Why)
-}
-
-// maxMissed is how many of each kind a report lists.
-const maxMissed = 1_000
-
 func newArrival(o *Options, b Bounds) *arrival {
 	s := &o.Gossip.Streams
 	return &arrival{
 		bound: b.Arrival, age: o.leastAge(), rate: o.Gossip.ZoneBudget / 2,
 		volume: cmp.Or(s.Bytes, 8<<20), pieces: cmp.Or(s.Pieces, 16_384),
 		by: map[messageKey]*passage{}, ends: map[end]Why{},
+		published: map[messageKey]gossip.Time{},
 	}
 }
 
@@ -140,6 +102,10 @@ func (c *arrival) Take(l *ledger, o *Obs) string {
 	switch {
 	case o.Kind == Delivered:
 		c.deliver(l, o)
+	case o.Kind == Published:
+		if k := (messageKey{o.Member, o.After.Gen, o.Seq}); c.by[k] == nil {
+			c.published[k] = o.At
+		}
 	case o.Kind == Skipped:
 		c.skip(o)
 	case o.Kind == Restored:
@@ -174,8 +140,10 @@ func (c *arrival) deliver(l *ledger, o *Obs) {
 		if o.Node != o.Member || o.After.Gen != l.peers[o.Node].gen {
 			return
 		}
-		p = &passage{messageKey: k, at: o.At, size: o.Count + messageCost, bytes: c.sent.bytes,
-			pieces: c.sent.pieces}
+		p = &passage{messageKey: k, order: o.Order, bulk: o.Bulk,
+			at:   cmp.Or(c.published[k], o.At), // it may have waited
+			size: o.Count + messageCost, bytes: c.sent.bytes, pieces: c.sent.pieces}
+		delete(c.published, k)
 		c.sent.bytes += p.size
 		if c.rate > 0 {
 			takes := time.Duration(p.size) * time.Second / time.Duration(c.rate)
@@ -209,11 +177,16 @@ func (p *passage) drop(node int32) {
 	}
 }
 
+// within says whether a message is one of those that an observation is about: Skipped or Restored.
+func (p *passage) within(o *Obs) bool {
+	return p.origin == o.Member && p.gen == o.After.Gen && p.bulk == o.Bulk &&
+		(o.Kind == Skipped && o.Seq == 0 || p.order >= o.From && p.order <= o.Seq)
+}
+
 // skip takes in that somebody was told of a loss.
 func (c *arrival) skip(o *Obs) {
 	for _, p := range slices.Concat(c.open, c.past) {
-		if p.origin == o.Member && p.gen == o.After.Gen &&
-			(o.Seq == 0 || p.seq >= o.From && p.seq <= o.Seq) {
+		if p.within(o) {
 			c.note(p, o.Node, Told)
 			p.drop(o.Node)
 		}
@@ -241,7 +214,7 @@ func (c *arrival) forget(node int32) {
 // holds them, though it is not counted among those that have to be asked.
 func (c *arrival) restore(o *Obs) {
 	for _, p := range slices.Concat(c.open, c.past) {
-		if p.origin == o.Member && p.gen == o.After.Gen && p.seq <= o.Seq {
+		if p.within(o) {
 			p.gone = false
 		}
 	}

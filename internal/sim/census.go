@@ -85,6 +85,8 @@ var drawKinds = []drawKind{
 	{"link one way", has(func(a *Action) bool { return a.Do == Links && a.OneWay })},
 	{"repeated faults", has(func(a *Action) bool { return a.Times > 0 && a.For > 0 })},
 	{"streams of messages", has(func(a *Action) bool { return a.Do == Publish && a.Times > 1 })},
+	{"several topics", has(func(a *Action) bool { return a.Do == Publish && a.Topic != "" })},
+	{"urgent messages", has(func(a *Action) bool { return a.Urgent })},
 	{"receipts", has(func(a *Action) bool { return a.Confirm })},
 	{"keys", does(Set)},
 	{"keys with a time to live", has(func(a *Action) bool { return a.TTL > 0 })},

@@ -89,7 +89,7 @@ func checkers(o *Options) []Checker {
 		&waits{bound: max(way.age, cmp.Or(o.Gossip.Streams.Age, time.Minute)) + 40*time.Second,
 			open: map[messageKey]gossip.Time{}},
 		&lives{gen: map[int32]uint64{}, most: map[int32]uint64{}},
-		&order{last: map[streamKey]uint64{}},
+		&order{last: map[streamKey]uint64{}, topic: map[topicKey]uint64{}},
 		&gone{bound: b.Detect, left: map[int32]departure{}},
 		&ends{bound: b.Detect, retention: o.leastRetention(), over: map[pair]Holding{},
 			left: map[int32]departure{}},

@@ -40,7 +40,8 @@ type Curve struct {
 	Due   int             // nodes that should know
 	Known []time.Duration // from then until each node that knew did, rising
 
-	Across int // copies of a message that were sent to other zones
+	Across int    // copies of a message that were sent to other zones
+	Topic  string // of a message
 }
 
 // When returns how long it took until a share of the nodes that should know did, and whether so
@@ -137,7 +138,7 @@ func (w *World) detail() *Detail {
 	for _, k := range m.order {
 		s := m.messages[k]
 		c := curve(s.at, m.readers(s), s.got)
-		c.Across = s.across
+		c.Across, c.Topic = s.across, s.topic
 		d.Messages = append(d.Messages, c)
 	}
 	d.CaughtUp = m.caughtUp()

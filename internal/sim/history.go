@@ -32,11 +32,11 @@ const (
 	Saw
 	Own  // Node's own generation and incarnation, After
 	View // Node's fingerprint, Hash, and how many it holds for live, Count
-	// Node got message Seq of Member's life After.Gen, with Count bytes; Told: it knows that it
-	// lacks something of an earlier life
+	// Node got message Seq of Member's life After.Gen on topic Text, with Count bytes, as the
+	// Order-th to end; Told: it knows that it lacks something of an earlier life
 	Delivered
-	// Node was told that messages From to Seq of Member's life After.Gen are lost; 0: nobody knows
-	// which
+	// Node was told that the messages which end From-th to Seq-th of Member's life After.Gen are
+	// lost; 0: nobody knows which
 	Skipped
 	Copied  // Node sent one copy of message Seq of Member's life After.Gen
 	Traffic // Node sent Count bytes in the second that ends now
@@ -48,10 +48,11 @@ const (
 	ZoneLost
 	ZoneBack // Node was told that it is heard again
 	Gauge    // Node's queue or table Text holds Count, of at most Seq
-	// Node came back with messages of Member's life After.Gen delivered up to Seq
+	// Node came back with the first Seq messages to end of Member's life After.Gen delivered
 	Restored
-	// Node published message Seq in its life After.Gen and wants to be told of its spread
-	Awaited
+	// Node published message Seq in its life After.Gen, and had meant to since From; Told: it wants
+	// to be told of its spread. Its own Delivered may come before
+	Published
 	// Node was told that Count of From members have its message Seq of its life After.Gen; Told: it
 	// is over
 	Spread
@@ -104,6 +105,8 @@ type Obs struct {
 	host          int32 // where it was observed: orders the logs of several workers
 	Before, After Holding
 	Seq, Hash     uint64
+	Order         uint64 // of Delivered
+	Bulk          bool   // of Delivered, Skipped, Restored: see gossip.Message
 	From          uint64 // of Skipped
 	way           *fault // of Laid and Lifted
 	Count         int

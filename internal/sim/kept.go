@@ -91,7 +91,8 @@ func (p *proc) restore(now gossip.Time, s *shard) error {
 	for _, m := range marks {
 		p.w.rec.take(&Obs{At: now, Kind: Restored, Node: p.index, host: p.host.index,
 			Member: p.w.memberOf(m.Origin),
-			After:  Holding{Gen: m.Generation}, Seq: m.Seq})
+			After:  Holding{Gen: wire.LifeOf(m.Generation)}, Seq: m.Seq,
+			Bulk: m.Generation&wire.Bulk > 0})
 	}
 	return p.node.Do(p.clock(now), gossip.Restore{Marks: slices.Values(marks),
 		Pieces: slices.Values(pieces)}, &s.out)

@@ -52,7 +52,7 @@ func (c *messages) Take(l *ledger, o *Obs) string {
 		return c.deliver(l, o)
 	case Restored: // what came before is not to come again
 		if o.Seq > 0 {
-			c.restored[streamKey{o.Node, o.Member, o.After.Gen}] = o.Seq
+			c.restored[streamKey{o.Node, o.Member, o.After.Gen, o.Bulk}] = o.Seq
 		}
 	case Started:
 		for k := range c.restored { // what is deleted does not depend on the order
@@ -100,7 +100,7 @@ func (c *messages) deliver(l *ledger, o *Obs) string {
 	for len(d.got) < len(l.peers) {
 		d.got = append(d.got, false)
 	}
-	if n := c.restored[streamKey{o.Node, o.Member, o.After.Gen}]; o.Seq <= n {
+	if n := c.restored[streamKey{o.Node, o.Member, o.After.Gen, o.Bulk}]; o.Order <= n {
 		return fmt.Sprintf("n%d got %s, and had kept that it has it", o.Node, k)
 	}
 	if d.got[o.Node] {

@@ -52,6 +52,7 @@ type absence struct {
 type spread struct {
 	at     gossip.Time
 	got    map[int32]time.Duration
+	topic  string
 	copies int
 	across int // of these, to other zones
 }
@@ -98,7 +99,7 @@ func (m *meter) take(o *Obs) {
 		}
 	case ZoneLost, ZoneBack:
 		m.zone(o)
-	case Delivered, Copied:
+	case Delivered, Copied, Published:
 		m.message(o)
 	case Troubled:
 		if m.troubled == nil {
@@ -162,13 +163,22 @@ func (m *meter) message(o *Obs) {
 		m.messages[k] = s
 		m.order = append(m.order, k)
 	}
-	if o.Kind == Copied {
+	switch {
+	case o.Kind == Published: // it may have waited, and an own one is delivered as it leaves
+		since := gossip.Time(o.From)
+		for node := range s.got {
+			s.got[node] += s.at.Sub(since)
+		}
+		s.at, s.topic = since, o.Text
+	case o.Kind == Copied:
 		s.copies++
 		if o.Across {
 			s.across++
 		}
-	} else if _, ok := s.got[o.Node]; !ok {
-		s.got[o.Node] = o.At.Sub(s.at)
+	default:
+		if _, ok := s.got[o.Node]; !ok {
+			s.got[o.Node] = o.At.Sub(s.at)
+		}
 	}
 }
 

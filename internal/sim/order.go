@@ -5,16 +5,27 @@ import (
 	"math"
 )
 
-// order: a node gets an origin's messages in the order of their numbers, each once, and without a
-// gap that it was not told of. Each node begins at a place of its own: a node that starts later
+// order: a node gets an origin's messages in the order in which they end, each once, and without a
+// gap that it was not told of; those on one topic in the order in which they were published. Each
+// node begins at a place of its own: a node that starts later
 // does not get what was before its time. Messages of a later life wait for what a node knows that
 // it lacks of an earlier one.
-type order struct{ last map[streamKey]uint64 }
+type order struct {
+	last  map[streamKey]uint64 // to end
+	topic map[topicKey]uint64  // its number
+}
+
+// topicKey is the messages of a stream on one topic.
+type topicKey struct {
+	streamKey
+	topic string
+}
 
 // streamKey is the messages of one life of an origin as they come to one node.
 type streamKey struct {
 	node, origin int32
 	gen          uint64
+	bulk         bool
 }
 
 // anywhere says that a node was told of a loss of which nobody knows where it ends.
@@ -23,7 +34,7 @@ const anywhere = math.MaxUint64
 func (*order) Name() string { return "order" }
 
 func (c *order) Take(_ *ledger, o *Obs) string {
-	k := streamKey{o.Node, o.Member, o.After.Gen}
+	k := streamKey{o.Node, o.Member, o.After.Gen, o.Bulk}
 	switch o.Kind {
 	case Restored:
 		if o.Seq > 0 {
@@ -33,6 +44,11 @@ func (c *order) Take(_ *ledger, o *Obs) string {
 		for k := range c.last { // what is deleted does not depend on the order
 			if k.node == o.Node {
 				delete(c.last, k)
+			}
+		}
+		for k := range c.topic {
+			if k.node == o.Node {
+				delete(c.topic, k)
 			}
 		}
 	case Skipped:
@@ -46,19 +62,24 @@ func (c *order) Take(_ *ledger, o *Obs) string {
 		}
 	case Delivered:
 		last, met := c.last[k]
-		c.last[k] = o.Seq
+		t := topicKey{streamKey{o.Node, o.Member, o.After.Gen, false}, o.Text}
+		before := c.topic[t]
+		c.last[k], c.topic[t] = o.Order, o.Seq
 		switch {
 		case o.Told:
 			return fmt.Sprintf("n%d got message %d of a later life of n%d, and knew that it "+
 				"lacks something of an earlier one",
 				o.Node, o.Seq, o.Member)
-		case !met || last == anywhere || o.Seq == last+1:
-		case o.Seq <= last:
-			return fmt.Sprintf("n%d got message %d of n%d after number %d", o.Node, o.Seq,
+		case o.Seq <= before:
+			return fmt.Sprintf("n%d got message %d of n%d on %s after number %d", o.Node, o.Seq,
+				o.Member, o.Text, before)
+		case !met || last == anywhere || o.Order == last+1:
+		case o.Order <= last:
+			return fmt.Sprintf("n%d got message %d of n%d after number %d", o.Node, o.Order,
 				o.Member, last)
 		default:
 			return fmt.Sprintf("n%d got message %d of n%d after number %d, and was not told of "+
-				"a loss", o.Node, o.Seq, o.Member, last)
+				"a loss", o.Node, o.Order, o.Member, last)
 		}
 	}
 	return ""

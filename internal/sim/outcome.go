@@ -41,8 +41,10 @@ const (
 	Reached50  = "message_reached50_seconds" // of each message
 	Reached99  = "message_reached99_seconds"
 	Reached100 = "message_reached100_seconds"
-	Copies     = "message_copies_per_node"     // of each run with messages
-	Crossing   = "message_copies_across_zones" // of each message, in all, with several zones
+	// the same of each message on a topic, whose name follows; with several topics
+	OnTopic  = "message_reached100_seconds_on_"
+	Copies   = "message_copies_per_node"     // of each run with messages
+	Crossing = "message_copies_across_zones" // of each message, in all, with several zones
 	// of each run with several zones: what a zone sent to others, in the mean
 	ZoneRate = "zone_bytes_per_second"
 	// of each write of a key that reached all nodes that are up in the end
@@ -113,10 +115,17 @@ func Summarized(o Options, period time.Duration, runs []*Report, details []*Deta
 			}
 			addShares(add, c, Known50, Known99, Known100)
 		}
+		topics := slices.ContainsFunc(d.Messages, func(c Curve) bool {
+			return c.Topic != d.Messages[0].Topic
+		})
 		for k := range d.Messages {
-			addShares(add, &d.Messages[k], Reached50, Reached99, Reached100)
+			c := &d.Messages[k]
+			addShares(add, c, Reached50, Reached99, Reached100)
+			if all, ok := c.When(1); ok && topics {
+				add(OnTopic+c.Topic, all.Seconds())
+			}
 			if o.Zones > 1 {
-				add(Crossing, float64(d.Messages[k].Across))
+				add(Crossing, float64(c.Across))
 			}
 		}
 		for _, t := range d.Writes {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
 // actionKey is a KEY=VALUE of an action's text.
@@ -51,6 +53,13 @@ var actionKeys = []actionKey{
 		return err
 	}, func(a *Action) string { return a.Link.Pipe.String() }},
 	boolKey("confirm", func(a *Action) *bool { return &a.Confirm }),
+	{"topic", func(a *Action, v string) error {
+		if a.Topic = v; v == "" || len(v) > wire.MaxTopic {
+			return fmt.Errorf("topic: %q does not have 1 to %d bytes", v, wire.MaxTopic)
+		}
+		return nil
+	}, func(a *Action) string { return a.Topic }},
+	boolKey("urgent", func(a *Action) *bool { return &a.Urgent }),
 }
 
 // nonzero prints a value, "" if it is zero.

@@ -322,6 +322,7 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 	case gossip.MessageDelivered:
 		o.Kind, o.Seq, o.Member = Delivered, e.Message.Seq, w.memberOf(e.Message.Origin)
 		o.After, o.Count = Holding{Gen: e.Message.Generation}, len(e.Message.Payload)
+		o.Order, o.Bulk, o.Text = e.Message.Order, e.Message.Bulk, string(e.Message.Topic)
 		for origin, gen := range p.node.Gaps() {
 			o.Told = o.Told || origin == e.Message.Origin && gen < e.Message.Generation &&
 				o.Member != o.Node
@@ -329,6 +330,7 @@ func (s *shard) event(p *proc, now gossip.Time, e *gossip.Event) {
 	case gossip.MessagesLost:
 		o.Kind, o.Seq, o.Member = Skipped, e.Lost.To, w.memberOf(e.Lost.Origin)
 		o.After, o.From = Holding{Gen: e.Lost.Generation}, e.Lost.From
+		o.Bulk = e.Lost.Bulk
 	case gossip.MessageSpread:
 		x := &e.Spread
 		o.Kind, o.Member, o.Seq, o.After = Spread, p.index, x.Seq, Holding{Gen: x.Generation}

@@ -66,7 +66,8 @@ func (c *waits) Take(l *ledger, o *Obs) string {
 	}
 	k := messageKey{o.Member, o.After.Gen, o.Seq}
 	switch {
-	case o.Kind == Awaited: // a node that knows nobody yet was told of the end as it published
+	// a node that knows nobody yet was told of the end as it published
+	case o.Kind == Published && o.Told:
 		if !slices.Contains(c.ended, k) {
 			c.open[k] = o.At
 		}
@@ -117,8 +118,7 @@ func (c loss) Take(l *ledger, o *Obs) string {
 		return ""
 	}
 	for _, p := range c.open {
-		if p.origin != o.Member || p.gen != o.After.Gen || p.seq < o.From || p.seq > o.Seq ||
-			l.now > p.at.Add(c.age) || !c.held(p) {
+		if !p.within(o) || l.now > p.at.Add(c.age) || !c.held(p) {
 			continue
 		}
 		if x := &l.peers[p.origin]; x.up && x.gen == p.gen && !l.knowsLeft(o.Node, p) &&

@@ -3,9 +3,10 @@ package sim
 import (
 	"flag"
 	"fmt"
-	"github.com/starling-gossip/starling/internal/gossip/wire"
 	"testing"
 	"time"
+
+	"github.com/starling-gossip/starling/internal/gossip/wire"
 
 	"github.com/starling-gossip/starling/internal/gossip"
 )

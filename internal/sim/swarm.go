@@ -102,6 +102,7 @@ func Draw(seed uint64) Options {
 		// parcels and confirmations wait there (decision 44)
 		o.Network.Within.Latency = Constant(long.between(longWay, 100*time.Millisecond))
 	}
+	d.topics(&o)
 	slices.SortStableFunc(o.Actions, func(a, b Action) int { return cmp.Compare(a.At, b.At) })
 	o.Suspend = suspended(&o)
 	return o
@@ -152,31 +153,6 @@ func (d *draws) budget(o *Options) int {
 	}
 	o.Gossip.ZoneBudget = rate
 	return rate
-}
-
-// bandwidth draws what links carry: enough for what nodes say in quiet, and less than what a burst
-// of messages would take. It draws from a stream of its own: seeds draw beside it what they drew
-// before.
-func (d *draws) bandwidth(o *Options) {
-	own := &draws{stream: newStream(o.Seed, 12)}
-	if own.below(6) == 0 {
-		o.Network.Own = Bandwidth{Rate: 1_250_000 << own.below(7), // 10 to 640 Mbit/s
-			Queue: pick(own, 0, 0, 32<<10, 256<<10)}
-	}
-	if o.Zones > 1 && own.below(4) == 0 {
-		b := Bandwidth{Rate: max(1_250_000, 2*o.Gossip.ZoneBudget) << own.below(5),
-			Queue: pick(own, 0, 0, 32<<10, 256<<10)}
-		o.Network.Between.Pipe = b
-		for i := range o.Network.Paths {
-			o.Network.Paths[i].Link.Pipe = b
-		}
-	}
-	if own.below(12) == 0 { // a link that is narrow for a while
-		at := own.between(0, d.faults*3/4).Round(time.Millisecond)
-		o.Actions = append(o.Actions, Action{At: at, Do: Links, Who: Any(1), Peer: Who{Kind: All},
-			For:  own.between(time.Second, d.faults-at).Round(time.Millisecond),
-			Link: Link{Pipe: Bandwidth{Rate: 125_000 << own.below(5)}}}) // 1 to 16 Mbit/s
-	}
 }
 
 // traffic draws messages and keys: what a rate of so many bytes a second holds in half of the

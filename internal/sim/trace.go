@@ -212,6 +212,6 @@ func (s *shard) countPiece(p *proc, now gossip.Time, across bool, origin member.
 	if seq, index, ok := streams.MessageOf(body); ok && index == 0 {
 		s.observe(Obs{At: now, Kind: Copied, Node: p.index, host: p.host.index,
 			Member: s.w.memberOf(origin),
-			Seq:    seq, After: Holding{Gen: generation}, Across: across})
+			Seq:    seq, After: Holding{Gen: wire.LifeOf(generation)}, Across: across})
 	}
 }

@@ -162,8 +162,8 @@ func (f *fakeNode) Watch(ctx context.Context) iter.Seq[starling.Event] {
 }
 
 func (f *fakeNode) PublishWait(ctx context.Context, topic string, payload []byte,
-	need starling.Need) (starling.Receipt, error) {
-	seq, err := f.Publish(ctx, topic, payload)
+	need starling.Need, options ...starling.PublishOption) (starling.Receipt, error) {
+	seq, err := f.Publish(ctx, topic, payload, options...)
 	r := starling.Receipt{Seq: seq, Have: 1, Of: 2, Newer: 4, Agreed: 3,
 		Missing: []string{"b"}, Took: time.Second, Reached: need == starling.AtLeast(1)}
 	if err == nil && !r.Reached {
@@ -245,13 +245,18 @@ func follow[T any](ctx context.Context, f *fakeNode, from chan T) iter.Seq[T] {
 	}
 }
 
-func (f *fakeNode) Publish(_ context.Context, topic string, payload []byte) (uint64, error) {
+func (f *fakeNode) Publish(_ context.Context, topic string, payload []byte,
+	options ...starling.PublishOption) (uint64, error) {
 	if len(payload) > 1200 {
 		return 0, errors.New("the payload does not fit")
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.sent = append(f.sent, topic+" "+string(payload))
+	sent := topic + " " + string(payload)
+	if slices.Contains(options, starling.Urgent) {
+		sent += ", urgent"
+	}
+	f.sent = append(f.sent, sent)
 	return uint64(len(f.sent)), f.err
 }
 

@@ -161,10 +161,14 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 	ctx, stop := wait(r)
 	defer stop()
 	out := api.Published{Topic: topic, Origin: s.node.Self().Name}
+	var options []starling.PublishOption
+	if r.URL.Query().Get("urgent") == "true" {
+		options = append(options, starling.Urgent)
+	}
 	if r.URL.Query().Has("wait") {
-		err = s.publishWait(ctx, r.URL.Query().Get("wait"), payload, &out)
+		err = s.publishWait(ctx, r.URL.Query().Get("wait"), payload, options, &out)
 	} else {
-		out.Seq, err = s.node.Publish(ctx, topic, payload)
+		out.Seq, err = s.node.Publish(ctx, topic, payload, options...)
 	}
 	if err != nil {
 		s.failNode(w, r, err)
@@ -176,12 +180,12 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
 // publishWait publishes and waits. That the time was over first is no error: the message is on its
 // way.
 func (s *Server) publishWait(ctx context.Context, need string, payload []byte,
-	out *api.Published) error {
+	options []starling.PublishOption, out *api.Published) error {
 	n, err := starling.ParseNeed(need)
 	if err != nil {
 		return fmt.Errorf("wait=%w", err)
 	}
-	r, err := s.node.PublishWait(ctx, out.Topic, payload, n)
+	r, err := s.node.PublishWait(ctx, out.Topic, payload, n, options...)
 	if err != nil && r.Seq == 0 {
 		return err
 	}

@@ -31,9 +31,10 @@ type Node interface {
 	RTTBetween(ctx context.Context, a, b string) (starling.RTT, error)
 	Near(ctx context.Context, name string, among ...string) ([]starling.Neighbor, error)
 	Watch(context.Context) iter.Seq[starling.Event]
-	Publish(ctx context.Context, topic string, payload []byte) (uint64, error)
+	Publish(ctx context.Context, topic string, payload []byte,
+		options ...starling.PublishOption) (uint64, error)
 	PublishWait(ctx context.Context, topic string, payload []byte,
-		need starling.Need) (starling.Receipt, error)
+		need starling.Need, options ...starling.PublishOption) (starling.Receipt, error)
 	Subscribe(ctx context.Context, topics ...string) iter.Seq[starling.Message]
 	Replay(ctx context.Context, topics ...string) iter.Seq[starling.Message]
 	Topics() []starling.Topic

@@ -92,6 +92,7 @@ type Streams interface {
 	Greeted(now mono.Time, by member.Member)
 	MessageOf(origin member.ID, generation, piece uint64) uint64
 	FirstLone() (generation, seq uint64, ok bool)
+	FirstWaiting() (seq uint64)
 }
 
 // Relay is how they travel (package multicast), as a door needs it.

@@ -49,6 +49,9 @@ func (d *Door) unsent() (seq uint64, late bool) {
 	if late {
 		seq = d.Streams.MessageOf(d.roster.ID(), generation, piece)
 	}
+	if first := d.Streams.FirstWaiting(); first > 0 && (!late || first < seq) {
+		seq, late = first, true
+	}
 	return seq, late
 }
 

@@ -487,7 +487,7 @@ func TestTooManyFollowed(t *testing.T) {
 		t.Errorf("%d linger, %d ended", n, ended)
 	}
 	waited = func(uint64) bool { return false }
-	for seq := uint64(1); seq <= origin.own.last; seq++ {
+	for seq := uint64(1); seq <= origin.published; seq++ {
 		origin.Forgo(1, seq)
 	}
 	publish(1)

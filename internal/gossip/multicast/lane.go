@@ -33,6 +33,8 @@ type lane struct {
 	buf      []byte // Carries and Offers
 	confirms []note
 	sent     mono.Time // the last datagram
+	small    mono.Time // the last one with a small message: these do not wait for large ones
+	has      bool      // a small message waits
 	told     mono.Time // the last one with a confirmation
 	due      mono.Time // Never while nothing waits
 	used     bool
@@ -114,12 +116,16 @@ func (o *outbox) post(now mono.Time, peer plane.Peer, b *wire.Branch, offerOnly 
 			o.stats.Carries++
 		}
 	}
-	due := now
-	// one more like it fits
-	if size := len(l.buf) - before; l.sent != 0 && len(l.buf)+size <= o.cfg.Size {
-		due = max(due, l.sent.Add(o.paths.batchDelay(coalesce)))
+	due, last := now, l.sent
+	if b.Generation&wire.Bulk > 0 {
+		due = now.Add(o.bucket.delay(now))
+	} else {
+		l.has, last = true, l.small
 	}
-	due = max(due, now.Add(o.bucket.delay(now)))
+	// one more like it fits
+	if size := len(l.buf) - before; last != 0 && len(l.buf)+size <= o.cfg.Size {
+		due = max(due, last.Add(o.paths.batchDelay(coalesce)))
+	}
 	o.bucket.take(len(l.buf) - before)
 	o.wake(i, due)
 	return o.lanes[i].due
@@ -243,6 +249,9 @@ func (o *outbox) empty(now mono.Time, i int32) {
 	if out = append(out, l.buf...); len(out) > 0 {
 		o.host.Send(now, l.peer, out)
 		l.sent = now
+	}
+	if l.has {
+		l.has, l.small = false, now
 	}
 	o.datagram = out[:0]
 	clear(l.confirms)

@@ -149,10 +149,6 @@ func (g *lingering) name(j *job, k int) {
 // out if each live member has it or is silent, and so many others have it, or all if there are
 // fewer.
 func (g *lingering) Unsettled(others int) (generation, piece uint64, late bool) {
-	o := g.own
-	if o.next <= o.last {
-		generation, piece, late = o.generation, o.next, true
-	}
 	for i := range g.duties.jobs {
 		j := &g.duties.jobs[i]
 		if !j.used || !j.own.is {

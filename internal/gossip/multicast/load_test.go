@@ -126,19 +126,11 @@ func TestShortage(t *testing.T) {
 func TestEndOfAMessageDoesNotWait(t *testing.T) {
 	w := newWorld(t, 25, 14, Config{}, nil)
 	origin := w.nodes[3]
-	last := origin.own.last
-	for _, size := range []int{wire.MaxPiece, 160} {
-		last++
-		k := [2]uint64{uint64(origin.ID()), last}
-		origin.held[k], origin.got[k] = make([]byte, size), w.Now
-	}
-	origin.Publish(w.Now, last)
-	origin.Flush(w.Now)
-	origin.arm()
-	if n := origin.Pending(); n != 0 {
+	last := origin.publishSizes(wire.MaxPiece, 160)
+	if n := origin.waiting(); n != 0 {
 		t.Errorf("%d pieces of one message wait", n)
 	}
-	if origin.publish(1, 160); origin.Pending() != 1 {
+	if origin.publish(1, 160); origin.waiting() != 1 {
 		t.Error("a small message after another does not wait to share a datagram")
 	}
 	w.Run(time.Second)

@@ -74,7 +74,7 @@ func TestLongWaysAlone(t *testing.T) {
 	y.waits()
 	w.At(w.Now.Add(2*time.Second), func() {
 		y.publish(1, 16)
-		if y.Pending() > 0 {
+		if y.waiting() > 0 {
 			t.Error("what a publisher waits for waits to share a datagram")
 		}
 	})

@@ -52,7 +52,7 @@ func TestManyPublishers(t *testing.T) {
 func (w *world) wantAll() {
 	w.t.Helper()
 	for _, x := range w.nodes {
-		for seq := uint64(1); seq <= x.own.last && !x.down; seq++ {
+		for seq := uint64(1); seq <= x.published && !x.down; seq++ {
 			if s := w.spreadOf(x, seq); s.missing > 0 {
 				w.t.Errorf("%d members lack piece %d of node %d", s.missing, seq, x.i)
 			}
@@ -77,7 +77,7 @@ func TestHubCrash(t *testing.T) {
 		w.wantAll()
 		worst := time.Duration(0)
 		for _, x := range w.nodes {
-			for seq := uint64(1); seq <= x.own.last && !x.down; seq++ {
+			for seq := uint64(1); seq <= x.published && !x.down; seq++ {
 				worst = max(worst, w.spreadOf(x, seq).t100)
 			}
 		}
@@ -116,7 +116,7 @@ func TestReceiptsThroughAHub(t *testing.T) {
 					last[seq] = p
 				}
 			}
-			for seq := uint64(1); seq <= x.own.last; seq++ {
+			for seq := uint64(1); seq <= x.published; seq++ {
 				p := last[seq]
 				want := 2
 				if x.i == behind {

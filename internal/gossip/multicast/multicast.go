@@ -92,14 +92,34 @@ type Host interface {
 	Unanswered(now mono.Time, id member.ID)
 	// Narrow says whether the way to a member is known to drop what is as long as a full parcel.
 	Narrow(id member.ID) bool
-	// Sent tells that this node's own pieces of a generation up to one are on their way. It is not
-	// always the present one: what was published before this node took a new one still goes out.
+	// Waiting returns what this node published and that has not left: the small or the large
+	// messages (wire.Bulk). Cut takes out the next parcel of it: some pieces, which get their
+	// sequences by that, and which take so many bytes in a Carry at most. Sent tells that these and
+	// all before are on their way.
+	Waiting(bulk bool) Waiting
+	Cut(now mono.Time, bulk bool, room int) Cut
 	Sent(now mono.Time, generation, last uint64)
 	// Waited says whether a publisher waits for a message whose last piece is one of this node's
 	// own from first to last.
 	Waited(generation, first, last uint64) bool
 	// Confirmed tells how far some of this node's own pieces have come.
 	Confirmed(now mono.Time, p Progress)
+}
+
+// Waiting is what a node published and that has not left.
+type Waiting struct {
+	Bytes  int  // about so many in Carries; 0: nothing waits
+	Prompt bool // some of it waits for no company: it is urgent, or a message of several pieces
+	Waited bool // its publisher waits for some of it
+}
+
+// Cut is a parcel of this node's own. Its generation is not always the present one: what was
+// published before this node took a new one still goes out.
+type Cut struct {
+	Generation, First uint64
+	Count             int
+	Size              int  // bytes in a Carry, about
+	Large             bool // it is of a large message
 }
 
 // Progress is how far the pieces First to Last of this node have come.
@@ -230,7 +250,8 @@ func New(cfg Config, host Host, store Store) *Relay {
 	c := core{e, &r.paths, &r.parcels, &r.outbox, &r.duties}
 	r.copies, r.asks = copies{c}, asks{core: c}
 	r.tree = tree{c, &r.copies, &r.asks}
-	r.own = own{core: c, window: firstWindow, next: 1, due: mono.Never}
+	r.own = own{core: c, window: firstWindow, due: mono.Never,
+		waits: [2]mono.Time{mono.Never, mono.Never}}
 	r.lingering = lingering{core: c, own: &r.own}
 	r.ends = ends{c, &r.lingering}
 	r.retries = retries{c, &r.asks, &r.tree, &r.own, &r.lingering, &r.ends}

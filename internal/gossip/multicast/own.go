@@ -7,26 +7,23 @@ import (
 	"github.com/starling-gossip/starling/internal/gossip/wire"
 )
 
-// own is what this node publishes: which pieces are on their way, and how many may be.
+// own is what this node publishes: how much of it may be under way, and how fast it leaves.
 type own struct {
 	core
-	generation uint64
-	next, last uint64 // the next piece to be sent, and the last that is in the store
-	stripes    uint64 // up to here, each parcel goes to one delegate for everybody
-	prompt     uint64 // up to here, no parcel waits to share a datagram
-	window     int    // parcels that may be under way
-	out        int    // parcels that are
-	cut        mono.Time
-	sentLast   mono.Time // the last parcel
-	waits      mono.Time // since when the first of the pieces that wait does
-	clock      mono.Time // of the pacer: how far what was sent reaches
-	due        mono.Time
+	window int // parcels that may be under way
+	out    int // parcels that are
+	cut    mono.Time
+	// of small messages and of large ones: when the last parcel left, and since when the first of
+	// what waits does; mono.Never: nothing waits
+	sent, waits [2]mono.Time
+	small       int       // parcels of small messages in a row
+	clock       mono.Time // of the pacer: how far what was sent reaches
+	due         mono.Time
 }
 
 const (
 	firstWindow = 80
 	lastWindow  = 4 // that congestion leaves
-	stripeFrom  = 8 // pieces of one batch from which on they are striped
 	// that a parcel counts for the window: stragglers do not hold up the rest
 	outFor = 50 * time.Millisecond
 	burst  = 16 // parcels that may leave at once
@@ -35,93 +32,84 @@ const (
 	shortPause    = 50 * time.Millisecond // while the budget for another zone is spent
 )
 
-// Publish sends this node's own pieces up to a sequence to everybody, as the window and the pace
-// allow. They are in the store. Each generation's begin at 1.
-func (o *own) Publish(now mono.Time, last uint64) {
-	o.parcels.unpack()
-	if g := o.host.Generation(); g != o.generation {
-		o.generation, o.next, o.last, o.stripes, o.prompt = g, 1, 0, 0, 0
+// Publish tells that this node published something, which the host has waiting. It leaves as the
+// window and the pace allow.
+func (o *own) Publish(now mono.Time) {
+	for lane, bulk := range [2]bool{false, true} {
+		if o.waits[lane] == mono.Never && o.host.Waiting(bulk).Bytes > 0 {
+			o.waits[lane] = now
+		}
 	}
-	if last-o.last > 1 { // the end of a message leaves with its beginning
-		o.prompt = last
-	}
-	if last-o.last >= stripeFrom {
-		o.stripes = last
-	}
-	if o.next > o.last {
-		o.waits = now
-	}
-	o.last = last
 	o.due = min(o.due, now)
-}
-
-// PendingBytes returns about how many bytes of own pieces wait to be sent, up to a bound.
-func (o *own) PendingBytes(most int) (sum int) {
-	for seq := o.next; seq <= o.last && sum < most; seq++ {
-		body, _ := o.store.Body(o.host.Self(), o.generation, seq)
-		sum += len(body) + pieceOverhead
-	}
-	return min(sum, most)
 }
 
 // Resume tells that there is budget again for what is sent to another zone.
 func (o *own) Resume(now mono.Time) {
-	if o.next <= o.last {
+	if min(o.waits[0], o.waits[1]) != mono.Never {
 		o.due = min(o.due, now)
 	}
 }
 
-// Pending returns how many own pieces wait to be sent.
-func (o *own) Pending() int { return int(o.last + 1 - o.next) }
-
-// take takes out the next parcel if it may leave now: the window is not full, there is budget for
-// it, and it is not too early. Else due is when to look again, if nothing else tells.
-func (o *own) take(now mono.Time, budget int) (b wire.Branch, size int, ok bool) {
-	if o.next > o.last || o.out >= min(o.window, o.cfg.Window) {
-		return b, 0, false
+// take takes out the next parcel if one may leave now, and due tells when to look again, if nothing
+// else does. Small messages go first; of four parcels, one is of large ones.
+func (o *own) take(now mono.Time, budget int) (c Cut, ok bool) {
+	first := 0
+	if o.small >= 3 {
+		first = 1
 	}
-	b, size = o.gather()
-	full := b.First+uint64(b.Count) <= o.last || size > parcelRoom/2
-	start := max(o.clock, now-mono.Time(burst*pace)) // what was not used for long is lost
-	next := o.sentLast.Add(o.paths.batchDelay(coalesce))
-	if !o.paths.sharing() && !o.host.Waited(b.Generation, b.First, o.last) {
-		next = max(next, o.waits.Add(o.paths.gather(gatherOwn)))
+	for _, lane := range [2]int{first, 1 - first} {
+		if c, ok = o.takeOf(now, lane, budget); ok {
+			if o.small++; lane == 1 {
+				o.small = 0
+			}
+			return c, true
+		}
 	}
-	switch {
-	case budget < size:
-		o.due = now.Add(shortPause)
-		return b, 0, false
-	case !full && b.First > o.prompt && o.sentLast != 0 && now < next:
-		o.due = next
-		return b, 0, false
-	case start > now:
-		o.due = start.Add(burst / 2 * pace)
-		return b, 0, false
-	case o.outbox.bucket.delay(now) > coalesce:
-		o.due = now.Add(o.outbox.bucket.delay(now))
-		return b, 0, false
-	}
-	o.clock, o.sentLast = start.Add(pace), now
-	o.next += uint64(b.Count)
-	o.waits = now
-	o.out++
-	o.host.Sent(now, o.generation, o.next-1)
-	return b, size, true
+	return c, false
 }
 
-// gather returns the next parcel: as many pieces as fit.
-func (o *own) gather() (b wire.Branch, size int) {
-	b = wire.Branch{Origin: o.host.Self(), Generation: o.generation, First: o.next}
-	for seq := o.next; seq <= o.last && b.Count < wire.MaxParcel; seq++ {
-		body, ok := o.store.Body(b.Origin, b.Generation, seq)
-		if !ok || b.Count > 0 && wire.MaxBranch+size+wire.MaxBody+len(body) > parcelRoom {
-			break
-		}
-		size += wire.MaxBody + len(body)
-		b.Count++
+// takeOf takes out the next parcel of one kind if it may leave: the window is not full, there is
+// budget for it, and it is not too early. Large messages leave a part of the window to small ones.
+func (o *own) takeOf(now mono.Time, lane int, budget int) (c Cut, ok bool) {
+	w, window := o.host.Waiting(lane == 1), min(o.window, o.cfg.Window)
+	if lane == 1 {
+		window -= window / 4
 	}
-	b.Count = max(b.Count, 1) // one that is not held is passed over when it is sent
-	return b, size
+	switch {
+	case w.Bytes == 0:
+		o.waits[lane] = mono.Never
+		return c, false
+	case o.out >= window:
+		return c, false
+	}
+	start := max(o.clock, now-mono.Time(burst*pace)) // what was not used for long is lost
+	next := o.sent[lane].Add(o.paths.batchDelay(coalesce))
+	if !o.paths.sharing() && !w.Waited {
+		next = max(next, o.waits[lane].Add(o.paths.gather(gatherOwn)))
+	}
+	full := w.Bytes > parcelRoom/2
+	due := mono.Time(0)
+	switch {
+	case budget < min(w.Bytes, parcelRoom):
+		due = now.Add(shortPause)
+	case !full && !w.Prompt && o.sent[lane] != 0 && now < next && len(o.ring.All()) > 1:
+		due = next
+	case start > now:
+		due = start.Add(burst / 2 * pace)
+	case lane == 1 && o.outbox.bucket.delay(now) > coalesce:
+		due = now.Add(o.outbox.bucket.delay(now))
+	}
+	if due > 0 {
+		o.due = min(o.due, due)
+		return c, false
+	}
+	if c = o.host.Cut(now, lane == 1, parcelRoom-wire.MaxBranch); c.Count == 0 {
+		return c, false
+	}
+	o.clock, o.sent[lane], o.waits[lane] = start.Add(pace), now, now
+	o.out++
+	o.host.Sent(now, c.Generation, c.First+uint64(c.Count)-1)
+	return c, true
 }
 
 // leave takes a parcel out of the window.
@@ -129,9 +117,7 @@ func (o *own) leave(now mono.Time, j *job) {
 	if j.own.out {
 		j.own.out = false
 		o.out--
-		if o.next <= o.last {
-			o.due = min(o.due, now)
-		}
+		o.Resume(now)
 	}
 }
 

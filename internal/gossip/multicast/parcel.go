@@ -147,7 +147,7 @@ func (s *parcels) sizeOf(b *wire.Branch) int {
 func (s *parcels) holds(b *wire.Branch) bool {
 	items, ok := s.itemsOf(b)
 	for _, x := range items {
-		own := x.origin == s.host.Self() && x.generation == s.host.Generation()
+		own := x.origin == s.host.Self() && wire.LifeOf(x.generation) == s.host.Generation()
 		if !own && !s.store.Knows(x.origin, x.generation, x.seq) &&
 			!s.store.PassedOver(x.origin, x.generation, x.seq) {
 			return false

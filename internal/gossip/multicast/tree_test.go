@@ -97,7 +97,7 @@ func TestResumeWithNothing(t *testing.T) {
 	x.Flush(w.Now)
 	x.arm()
 	w.Run(time.Second)
-	if x.packets > 0 || x.Pending() != 0 {
-		t.Errorf("it sent %d datagrams, and %d pieces wait", x.packets, x.Pending())
+	if x.packets > 0 || x.waiting() != 0 {
+		t.Errorf("it sent %d datagrams, and %d pieces wait", x.packets, x.waiting())
 	}
 }

@@ -53,6 +53,9 @@ type node struct {
 	refuses func(seq uint64) bool
 	let     bool // it holds no bodies any more
 
+	published, left uint64 // its own pieces, and those of them that have left
+	batch           uint64 // of the last publish
+
 	lastWords int // datagrams after which it dies; 0: it lives
 
 	copies, packets, bytes int
@@ -95,11 +98,38 @@ func (x *node) Generation() uint64         { return 1 }
 func (x *node) Epoch(now mono.Time) uint64 { return uint64(now / mono.Time(10*time.Second)) }
 
 func (x *node) Sent(mono.Time, uint64, uint64) {}
-func (x *node) Budget() int                    { return x.room }
-func (x *node) Tight(uint16) bool              { return false }
-func (x *node) Silent(zone uint16) bool        { return x.deaf != nil && x.deaf(zone) }
-func (x *node) RTT() time.Duration             { return max(x.rtt, time.Millisecond) }
-func (x *node) Losses() (failed, of int)       { return x.failed, 100 }
+
+func (x *node) Waiting(bulk bool) (w Waiting) {
+	if bulk != (x.batch >= 8) {
+		return w
+	}
+	for seq := x.left + 1; seq <= x.published; seq++ {
+		w.Bytes += wire.MaxBody + len(x.held[[2]uint64{uint64(x.ID()), seq}])
+	}
+	w.Prompt = w.Bytes > 0 && x.batch > 1
+	w.Waited = w.Bytes > 0 && x.Waited(1, x.left+1, x.published)
+	return w
+}
+
+func (x *node) Cut(_ mono.Time, _ bool, room int) Cut {
+	c := Cut{Generation: 1, First: x.left + 1, Large: x.batch >= 8}
+	for x.left < x.published && c.Count < wire.MaxParcel {
+		size := wire.MaxBody + len(x.held[[2]uint64{uint64(x.ID()), x.left + 1}])
+		if c.Count > 0 && c.Size+size > room {
+			break
+		}
+		c.Size += size
+		c.Count++
+		x.left++
+	}
+	return c
+}
+
+func (x *node) Budget() int              { return x.room }
+func (x *node) Tight(uint16) bool        { return false }
+func (x *node) Silent(zone uint16) bool  { return x.deaf != nil && x.deaf(zone) }
+func (x *node) RTT() time.Duration       { return max(x.rtt, time.Millisecond) }
+func (x *node) Losses() (failed, of int) { return x.failed, 100 }
 
 func (x *node) Take(now mono.Time, p wire.Piece) bool {
 	x.copies++
@@ -180,17 +210,29 @@ func (x *node) Send(_ mono.Time, to plane.Peer, messages []byte) {
 // publish stores count pieces of some size as a node's own and sends them; it returns the last
 // sequence.
 func (x *node) publish(count, size int) uint64 {
-	last := x.own.last
-	for range count {
-		last++
-		k := [2]uint64{uint64(x.ID()), last}
+	sizes := make([]int, count)
+	for i := range sizes {
+		sizes[i] = size
+	}
+	return x.publishSizes(sizes...)
+}
+
+// publishSizes is publish for pieces of these sizes.
+func (x *node) publishSizes(sizes ...int) uint64 {
+	for _, size := range sizes {
+		x.published++
+		k := [2]uint64{uint64(x.ID()), x.published}
 		x.held[k], x.got[k] = make([]byte, size), x.w.Now
 	}
-	x.Publish(x.w.Now, last)
+	x.batch = uint64(len(sizes))
+	x.Publish(x.w.Now)
 	x.Flush(x.w.Now)
 	x.arm()
-	return last
+	return x.published
 }
+
+// waiting returns how many of its own pieces have not left.
+func (x *node) waiting() int { return int(x.published - x.left) }
 
 // arm sees to the next turn of a node.
 func (x *node) arm() { x.timer.Arm(&x.w.Clock, x) }

@@ -228,7 +228,7 @@ func TestOriginIsNotCounted(t *testing.T) {
 	crossing := 0
 	w := zoned(t, 300, 5, &crossing)
 	for _, origin := range w.nodes[:3] {
-		origin.publish(2*stripeFrom, 1000)
+		origin.publish(16, 1000)
 	}
 	w.Run(firstPause / 2)
 	for _, origin := range w.nodes[:3] {

@@ -114,7 +114,7 @@ func (a *answers) receiveAsk(now mono.Time, from member.Member, body []byte) boo
 	i, _ := a.known.search(ask.From, 0)
 	for ; i < len(a.known.list); i++ {
 		st := a.known.list[i]
-		if len(b) > a.host.Room()-MaxLives*wire.HeadSize &&
+		if len(b) > a.host.Room()-2*MaxLives*wire.HeadSize &&
 			(i == 0 || a.known.list[i-1].origin != st.origin) {
 			page.To = st.origin - 1 // all lives of an origin are on one page
 			break

@@ -60,7 +60,7 @@ func (a *arrival) settle(now mono.Time, begin func(*stream) uint64) {
 // beginAfter has a stream begin, for a newcomer, after what there was of it.
 func (a *arrival) beginAfter(now mono.Time, h wire.Head) {
 	if a.isOwn(h.Origin, h.Generation) {
-		a.known.twin(now, h.High)
+		a.known.twin(now, h.Generation, h.High)
 		return
 	}
 	st := a.known.find(h.Origin, h.Generation)
@@ -87,7 +87,8 @@ func (a *arrival) begin(now mono.Time, st *stream, at uint64) {
 	if st.held == 0 {
 		st.top, st.head = at-1, at-1
 	}
-	st.begun, st.middle, st.next, st.solid, st.from = true, true, at, at, at
+	st.begun, st.next, st.solid, st.from, st.open = true, at, at, at, nil
+	st.floor = at - min(at-1, MaxParts)
 	a.order.mark(now, st)
 	a.order.deliver(now, st, false)
 	a.gaps.missing(now, st, true)
@@ -112,7 +113,7 @@ type former struct {
 // ask asks for the former lives of a stream's origin, if it had any while this node was there.
 func (f *former) ask(now mono.Time, st *stream) {
 	m, ok := f.host.Table().Get(st.origin)
-	if !ok || !m.Again || m.Generation() != st.generation || st.met {
+	if !ok || !m.Again || m.Generation() != st.life() || st.met {
 		return
 	}
 	var asked [formerAsks]member.ID

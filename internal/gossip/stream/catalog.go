@@ -31,7 +31,8 @@ type catalog struct {
 	list  []*stream               // by origin, then generation
 	last  *stream                 // that was looked up, as a rule the next one too
 	hand  int                     // of the second chance
-	own   *stream                 // of this node's present life, nil before the first message
+	own   [2]*stream              // of this node's present life, see laneOf; nil before the first
+	bulks int                     // streams of large messages
 	marks marks.Table[life, mark] // of streams that were let go
 
 	held, bytes int
@@ -78,15 +79,11 @@ func (c *catalog) lives(origin member.ID) (from, to int) {
 // add makes a stream that is not known yet. It returns nil if the stream is not taken in: its
 // generation is not believed, or older than all of the MaxLives that are known of its origin.
 func (c *catalog) add(origin member.ID, generation uint64) *stream {
-	if origin == 0 || generation > member.MaxGeneration {
+	if origin == 0 || wire.LifeOf(generation) > member.MaxGeneration {
 		return nil
 	}
-	from, to := c.lives(origin)
-	if to-from >= MaxLives {
-		if generation < c.list[from].generation || c.list[from] == c.own {
-			return nil
-		}
-		c.remove(from)
+	if !c.another(origin, wire.LifeOf(generation)) {
+		return nil
 	}
 	if len(c.list) >= MaxStreams {
 		c.remove(c.victim())
@@ -99,7 +96,33 @@ func (c *catalog) add(origin member.ID, generation uint64) *stream {
 	}
 	i, _ := c.search(origin, generation)
 	c.list = slices.Insert(c.list, i, st)
+	c.bulks += st.lane()
 	return st
+}
+
+// another makes room for a life of an origin that may be new, and says whether there is any.
+func (c *catalog) another(origin member.ID, life uint64) bool {
+	from, to := c.lives(origin)
+	count, last := 0, uint64(0)
+	for _, st := range c.list[from:to] {
+		if st.life() == life {
+			return true
+		}
+		if count == 0 || st.life() != last {
+			count, last = count+1, st.life()
+		}
+	}
+	if count < MaxLives {
+		return true
+	}
+	oldest := c.list[from].life()
+	if life < oldest || c.isOwn(origin, oldest) {
+		return false
+	}
+	for from < len(c.list) && c.list[from].origin == origin && c.list[from].life() == oldest {
+		c.remove(from)
+	}
+	return true
 }
 
 // victim returns the stream that makes way for another (second chance, Corbató 1969). The own one
@@ -108,7 +131,7 @@ func (c *catalog) victim() int {
 	for {
 		c.hand = (c.hand + 1) % len(c.list)
 		st := c.list[c.hand]
-		if !st.lately && st != c.own {
+		if !st.lately && !slices.Contains(c.own[:], st) {
 			return c.hand
 		}
 		st.lately = false
@@ -118,7 +141,7 @@ func (c *catalog) victim() int {
 // remove lets a stream go, with all that is held of it. How far it was delivered stays known.
 func (c *catalog) remove(i int) {
 	st := c.list[i]
-	if next := st.told(); st.begun && next > 1 {
+	if next := st.resumes(); st.begun && next > 1 {
 		c.marks.Put(life{st.origin, st.generation}, mark{next, st.seq})
 	}
 	for st.held > 0 {
@@ -127,11 +150,12 @@ func (c *catalog) remove(i int) {
 	st.gone = true
 	c.mending.end(st)
 	c.list = slices.Delete(c.list, i, i+1)
+	c.bulks -= st.lane()
 	if c.last == st {
 		c.last = nil
 	}
-	if c.own == st {
-		c.own = nil
+	if c.own[st.lane()] == st {
+		c.own[st.lane()] = nil
 	}
 }
 
@@ -192,19 +216,19 @@ func (c *catalog) drop(st *stream, seq uint64) {
 }
 
 // twin looks whether others have a piece of the own stream that this node did not publish.
-func (c *catalog) twin(now mono.Time, seq uint64) {
-	st := c.find(c.host.Self(), c.host.Generation())
+func (c *catalog) twin(now mono.Time, generation, seq uint64) {
+	st := c.find(c.host.Self(), generation)
 	if seq > 0 && (st == nil || seq > st.top) {
 		c.host.Twin(now)
 	}
 }
 
-// Gaps yields the streams of which something is known to be missing here, by origin and generation,
-// in no order that means anything.
+// Gaps yields the lives of members of whose streams something is known to be missing here, by
+// origin and generation, in no order that means anything.
 func (c *catalog) Gaps() iter.Seq2[member.ID, uint64] {
 	return func(yield func(member.ID, uint64) bool) {
 		for _, st := range c.mending.list {
-			if !yield(st.origin, st.generation) {
+			if !yield(st.origin, st.life()) {
 				return
 			}
 		}

@@ -25,7 +25,7 @@ func (e *env) at(t mono.Time) { e.due = min(e.due, t) }
 
 // isOwn says whether a stream is this node's own, of its present life.
 func (e *env) isOwn(origin member.ID, generation uint64) bool {
-	return origin == e.host.Self() && generation == e.host.Generation()
+	return origin == e.host.Self() && wire.LifeOf(generation) == e.host.Generation()
 }
 
 // anybody returns a random live member other than this node.
@@ -37,7 +37,7 @@ func (e *env) anybody() (member.Member, bool) {
 // that the stream is of.
 func (e *env) originLives(st *stream) bool {
 	m, ok := e.host.Table().Get(st.origin)
-	return ok && m.State.Live() && m.Generation() == st.generation && m.ID != e.host.Self()
+	return ok && m.State.Live() && m.Generation() == st.life() && m.ID != e.host.Self()
 }
 
 // isNear says whether a member is of this node's zone, or of the only one.

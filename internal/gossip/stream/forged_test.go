@@ -165,8 +165,8 @@ func TestServeIsBounded(t *testing.T) {
 	for range 3 {
 		n.publish("t", payload(MaxPayload, 1))
 	}
-	pull := wire.BeginPull(nil, &wire.Pull{Ticket: 1, Origin: n.ID(), Generation: 1,
-		Limit: 1<<32 - 1})
+	pull := wire.BeginPull(nil, &wire.Pull{Ticket: 1, Origin: n.ID(),
+		Generation: 1 | wire.Bulk, Limit: 1<<32 - 1})
 	pull = wire.Body(wire.EndPull(wire.AppendRun(pull, 0, wire.Run{From: 1, To: 1<<64 - 1}), 0))
 	page := wire.Body(wire.AppendAsk(nil, wire.Ask{All: true}))
 	before := w.bytes

@@ -123,7 +123,8 @@ func (g *gaps) deafTo(now mono.Time, st *stream) bool {
 // an origin that lives the rest is still to come; but where hashes differ meanwhile, that is looked
 // into at once.
 func (g *gaps) atEnd(now mono.Time, st *stream) {
-	if st.hole == 0 && st.solid == st.next {
+	if st.hole == 0 && len(st.open) == 0 && st.solid == st.next ||
+		g.isOwn(st.origin, st.generation) { // of which the rest has not left
 		return
 	}
 	st.stopped = now.Add(g.cfg.Patience)

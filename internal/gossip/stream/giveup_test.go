@@ -77,7 +77,7 @@ func TestOnlyWhatExpiredIsPassedOver(t *testing.T) {
 	n.learn(x)
 	n.back(x)
 	w.run(5*time.Second, nil)
-	want := []string{"lost dead/1 1-4: 1 to 1", "dead/1 2", "dead/1 3", "dead/1 4"}
+	want := []string{"lost dead/1 2-4: 1 to 1", "dead/1 2", "dead/1 3", "dead/1 4"}
 	if !slices.Equal(n.events, want) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}

@@ -234,10 +234,41 @@ func (n *node) probe() {
 	}
 }
 
+// published is a message of which all pieces have left. Its generation is that of its stream.
+type published struct {
+	Published
+	First, Last uint64
+}
+
+// cutAll appends a message, and has all that waits leave.
+func cutAll(s *Streams, now mono.Time, topic string, payload []byte) (published, error) {
+	p, err := s.Append(now, topic, payload, false)
+	if err != nil {
+		return published{}, err
+	}
+	m := published{Published: p}
+	for _, bulk := range [2]bool{false, true} {
+		for c := s.Cut(now, bulk, 1); c.Count > 0; c = s.Cut(now, bulk, 1) {
+			m.Generation, m.Last = c.Generation, c.First+uint64(c.Count)-1
+			if m.First == 0 {
+				m.First = c.First
+			}
+		}
+	}
+	return m, nil
+}
+
+// topicKey is what one life of an origin publishes on a topic.
+type topicKey struct {
+	origin     member.ID
+	generation uint64
+	topic      string
+}
+
 // publish appends a message and sends its pieces to everybody, each once.
-func (n *node) publish(topic string, payload []byte) Published {
+func (n *node) publish(topic string, payload []byte) published {
 	n.w.tb.Helper()
-	p, err := n.s.Append(n.w.Now, topic, payload)
+	p, err := cutAll(n.s, n.w.Now, topic, payload)
 	n.s.Sent(n.w.Now, p.Generation, p.Last)
 	if err != nil {
 		n.w.tb.Fatal(err)
@@ -246,7 +277,7 @@ func (n *node) publish(topic string, payload []byte) Published {
 	return p
 }
 
-func (n *node) spread(p Published) {
+func (n *node) spread(p published) {
 	for seq := p.First; seq <= p.Last; seq++ {
 		body, _ := n.s.Body(n.ID(), p.Generation, seq)
 		b := wire.BeginCarry(nil, &wire.Branch{Origin: n.ID(), Generation: p.Generation,
@@ -291,16 +322,24 @@ func (w *world) all(count int) func() bool {
 	}
 }
 
-// checkOrder fails unless what a node got is each origin's messages without gap or repetition, in
-// order.
+// checkOrder fails unless what a node got is the messages of each stream without gap or repetition,
+// in the order in which they end, and those of each topic in the order in which they were
+// published.
 func (n *node) checkOrder() {
 	n.w.tb.Helper()
-	next := map[[2]uint64]uint64{}
+	next, last := map[streamKey]uint64{}, map[topicKey]uint64{}
 	for _, m := range n.got {
-		k := [2]uint64{uint64(m.Origin), m.Generation}
-		if m.Seq != next[k]+1 {
-			n.w.tb.Errorf("%s got message %d after %d of one stream", n.Record.Name, m.Seq, next[k])
+		k := streamKey{m.Origin, m.Generation}
+		if m.Order != next[k]+1 {
+			n.w.tb.Errorf("%s got message %d after %d of one stream", n.Record.Name, m.Order,
+				next[k])
 		}
-		next[k] = m.Seq
+		next[k] = m.Order
+		t := topicKey{m.Origin, wire.LifeOf(m.Generation), string(m.Topic)}
+		if m.Seq <= last[t] {
+			n.w.tb.Errorf("%s got message %d of %s/%d after %d of one topic", n.Record.Name, m.Seq,
+				n.w.nameOf(m.Origin), m.Generation, last[t])
+		}
+		last[t] = m.Seq
 	}
 }

@@ -62,7 +62,7 @@ func (c *catalog) FirstLone() (generation, seq uint64, ok bool) {
 			if p != nil && p.alone != 0 {
 				piece := (st.first+uint64(i))*pageSize + uint64(bits.TrailingZeros16(p.alone))
 				part, _ := readPart(st.get(piece))
-				return st.generation, part.seq, true
+				return st.life(), part.seq, true
 			}
 		}
 	}
@@ -95,6 +95,16 @@ func (c *catalog) Topics(now mono.Time) []Topic {
 	return list
 }
 
+// stands says whether the next piece is held and waits for small messages that come first.
+func (o *order) stands(st *stream) bool {
+	body := st.get(st.next)
+	if st.lane() == 0 || body == nil {
+		return false
+	}
+	p, _ := readPart(body)
+	return o.behind(st, &p)
+}
+
 // Given says how a piece stands with this node's programs. DutyDone: they were given it, or it is
 // held in order, so that they will be as soon as its message is whole. DutyTaken: something before
 // it is missing, or it was passed over. DutyLacks: it is not here. DutyVoid: it is from before this
@@ -108,7 +118,8 @@ func (o *order) Given(origin member.ID, generation, seq uint64) wire.Verdict {
 		return wire.DutyTaken
 	case seq < st.from:
 		return wire.DutyVoid
-	case seq < st.next && !st.wasLost(seq), seq >= st.next && seq < st.solid && !o.waits(st):
+	case seq < st.next && !st.wasLost(seq),
+		seq >= st.next && seq < st.solid && !o.waits(st) && !o.stands(st):
 		return wire.DutyDone
 	}
 	return wire.DutyTaken

@@ -14,7 +14,7 @@ func TestNextLifeWaitsOnceForTheEnd(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	w.quiet = true
 	origin := w.nodes[0]
-	p, err := origin.s.Append(w.Now, "t", make([]byte, 2000))
+	p, err := cutAll(origin.s, w.Now, "t", make([]byte, 2000))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestWhoDoesNotAnswerIsAskedLast(t *testing.T) {
 		w := newWorld(t, seed, 6, Config{})
 		w.quiet = true
 		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[5]
-		p, _ := origin.s.Append(w.Now, "t", []byte("x"))
+		p, _ := cutAll(origin.s, w.Now, "t", []byte("x"))
 		body, _ := origin.s.Body(origin.ID(), 1, p.First)
 		piece := wire.Piece{Origin: origin.ID(), Generation: 1, Seq: p.First, Body: body}
 		for _, o := range w.nodes {
@@ -90,7 +90,7 @@ func TestWhoGotItSinceIsAskedAgain(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	w.quiet = true
 	origin, n, late := w.nodes[0], w.nodes[1], w.nodes[2]
-	p, _ := origin.s.Append(w.Now, "t", []byte("x"))
+	p, _ := cutAll(origin.s, w.Now, "t", []byte("x"))
 	body, _ := origin.s.Body(origin.ID(), 1, p.First)
 	m, _ := n.Members.Get(origin.ID())
 	origin.sleep()
@@ -117,7 +117,7 @@ func TestWhoWasHeardIsAskedFirst(t *testing.T) {
 		w := newWorld(t, seed, 12, Config{})
 		w.quiet = true
 		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[7]
-		p, _ := origin.s.Append(w.Now, "t", []byte("x"))
+		p, _ := cutAll(origin.s, w.Now, "t", []byte("x"))
 		body, _ := origin.s.Body(origin.ID(), 1, p.First)
 		has.s.Take(w.Now, wire.Piece{Origin: origin.ID(), Generation: 1, Seq: p.First, Body: body})
 		for _, o := range w.nodes {
@@ -149,7 +149,7 @@ func TestWhoIsHeardAgainIsAskedAgain(t *testing.T) {
 		w := newWorld(t, seed, 8, Config{})
 		w.quiet = true
 		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[7]
-		p, _ := origin.s.Append(w.Now, "t", []byte("x"))
+		p, _ := cutAll(origin.s, w.Now, "t", []byte("x"))
 		body, _ := origin.s.Body(origin.ID(), 1, p.First)
 		has.s.Take(w.Now, wire.Piece{Origin: origin.ID(), Generation: 1, Seq: p.First, Body: body})
 		for _, o := range w.nodes {
@@ -185,7 +185,7 @@ func TestOriginThatDoesNotAnswerIsAskedLast(t *testing.T) {
 		w := newWorld(t, seed, 9, Config{})
 		w.quiet = true
 		origin, n, has := w.nodes[0], w.nodes[1], w.nodes[8]
-		p, _ := origin.s.Append(w.Now, "t", []byte("x"))
+		p, _ := cutAll(origin.s, w.Now, "t", []byte("x"))
 		body, _ := origin.s.Body(origin.ID(), 1, p.First)
 		has.s.Take(w.Now, wire.Piece{Origin: origin.ID(), Generation: 1, Seq: p.First, Body: body})
 		origin.sleep()
@@ -217,7 +217,7 @@ func TestAnswerAfterAPauseIsNoMeasure(t *testing.T) {
 		w := newWorld(t, seed, 3, Config{})
 		w.quiet = true
 		origin, n := w.nodes[0], w.nodes[1]
-		p, _ := origin.s.Append(w.Now, "t", make([]byte, 5000))
+		p, _ := cutAll(origin.s, w.Now, "t", make([]byte, 5000))
 		origin.s.Sent(w.Now, p.Generation, p.Last)
 		slow, trips := w.nodes[2].ID(), &n.s.pulls.trips
 		trips.tooLate(request{ticket: 7, peer: slow, sent: w.Now.Add(-20 * time.Second)})

@@ -77,7 +77,7 @@ func (l *losses) originHas(st *stream) bool {
 		return !slices.Contains(st.repair.denied, st.origin)
 	}
 	return m.ID != l.host.Self() &&
-		m.Generation() == st.generation && l.holds(st.repair, st.origin)
+		m.Generation() == st.life() && l.holds(st.repair, st.origin)
 }
 
 // holds says whether a member that said to have something may still give it.

@@ -16,7 +16,8 @@ import (
 
 // The whole against the simplest model there is: a list of what was published. Datagrams are lost,
 // doubled and overtaken. Nodes sleep, are cut off, or are started again with what they kept on
-// disk. In the end each node has every message of every node once, whole, and each stream in order.
+// disk. Publishers have several messages waiting, on several topics. In the end each node has every
+// message that left its publisher once, whole, each stream in order, and each topic.
 
 type streamKey struct {
 	origin     member.ID
@@ -25,8 +26,16 @@ type streamKey struct {
 
 type model struct {
 	*world
-	published map[streamKey][][]byte
+	published map[streamKey][]written // by life
 	trace     []string
+}
+
+// written is a message that was published. One that has not left as its publisher starts again is
+// gone.
+type written struct {
+	topic   string
+	payload []byte
+	left    bool
 }
 
 func (m *model) tracef(format string, args ...any) {
@@ -63,7 +72,7 @@ func (m *model) report(seed uint64) {
 }
 
 func runModel(t *testing.T, seed uint64, cfg Config) *model {
-	m := &model{world: newWorld(t, seed, 3+int(seed%6), cfg), published: map[streamKey][][]byte{}}
+	m := &model{world: newWorld(t, seed, 3+int(seed%6), cfg), published: map[streamKey][]written{}}
 	rng := m.Chance
 	m.loss, m.lossAll, m.Twice = rng.Float64()*0.6, rng.Float64()*0.3, rng.Float64()*0.2
 	m.latency = time.Duration(1+m.Chance.IntN(20)) * time.Millisecond
@@ -76,10 +85,11 @@ func runModel(t *testing.T, seed uint64, cfg Config) *model {
 		if n.asleep {
 			m.wakeUp(n)
 		}
+		m.leave(n, 1<<20)
 	}
 	total := 0
-	for _, list := range m.published {
-		total += len(list)
+	for key := range m.published {
+		total += m.leftOf(key)
 	}
 	m.run(50*time.Second, m.all(total))
 	return m
@@ -99,6 +109,9 @@ func (m *model) step() {
 			size = m.Chance.IntN(60_000)
 		}
 		m.put(n, payload(size, byte(m.Chance.Uint32())))
+		if m.Chance.IntN(3) > 0 {
+			m.leave(n, m.Chance.IntN(100))
+		}
 	case k < 33:
 		n.sleep()
 		m.tracef("%s sleeps", n.Record.Name)
@@ -117,15 +130,54 @@ func (m *model) step() {
 }
 
 func (m *model) put(n *node, b []byte) {
-	p := n.publish("topic", b)
+	topic := string("abc"[m.Chance.IntN(3)])
+	p, err := n.s.Append(m.Now, topic, b, m.Chance.IntN(4) == 0)
+	if err != nil {
+		return // too much waits
+	}
 	key := streamKey{n.ID(), p.Generation}
-	m.published[key] = append(m.published[key], b)
+	m.published[key] = append(m.published[key], written{topic: topic, payload: b})
 	if uint64(len(m.published[key])) != p.Seq {
 		m.tb.Errorf("%s published message %d as number %d", n.Record.Name,
 			len(m.published[key]), p.Seq)
 	}
-	m.tracef("%s/%d publishes %d, pieces %d to %d", n.Record.Name, p.Generation, p.Seq,
-		p.First, p.Last)
+	m.tracef("%s/%d publishes %d of %d bytes on %s", n.Record.Name, p.Generation, p.Seq, len(b),
+		topic)
+	n.schedule()
+}
+
+// leave has parcels of a node leave, some at most.
+func (m *model) leave(n *node, most int) {
+	for range most {
+		bulk := m.Chance.IntN(2) == 0
+		c := n.s.Cut(m.Now, bulk, 1000)
+		if c.Count == 0 {
+			if c = n.s.Cut(m.Now, !bulk, 1000); c.Count == 0 {
+				return
+			}
+		}
+		last := c.First + uint64(c.Count) - 1
+		m.tracef("%s/%x: pieces %d to %d leave", n.Record.Name, c.Generation, c.First, last)
+		n.s.Sent(m.Now, c.Generation, last)
+		n.spread(published{Published{Generation: c.Generation}, c.First, last})
+	}
+}
+
+// leftOf counts what left its publisher of a life, as that delivered it to itself.
+func (m *model) leftOf(key streamKey) (count int) {
+	for _, got := range m.byID[key.origin].got {
+		if got.Origin == key.origin && wire.LifeOf(got.Generation) == key.generation {
+			if w := &m.published[key][got.Seq-1]; !w.left {
+				w.left = true
+			}
+		}
+	}
+	for _, w := range m.published[key] {
+		if w.left {
+			count++
+		}
+	}
+	return count
 }
 
 func (m *model) wakeUp(n *node) {
@@ -133,8 +185,11 @@ func (m *model) wakeUp(n *node) {
 	m.tracef("%s wakes", n.Record.Name)
 }
 
-// restart has a node start again, with what it kept.
+// restart has a node start again, with what it kept. No message has left in part.
 func (m *model) restart(n *node) {
+	for n.s.outbox.lanes[0].begun+n.s.outbox.lanes[1].begun > 0 {
+		m.leave(n, 1) // the rest of a message would be lost
+	}
 	n.Record.Generation++
 	m.tracef("%s starts again as %d", n.Record.Name, n.Record.Generation)
 	for _, o := range m.nodes {
@@ -165,18 +220,17 @@ func (m *model) check() {
 		n.checkOrder()
 		count := map[streamKey]int{}
 		for _, got := range n.got {
-			key := streamKey{got.Origin, got.Generation}
+			key := streamKey{got.Origin, wire.LifeOf(got.Generation)}
 			count[key]++
-			if list := m.published[key]; int(got.Seq) > len(list) ||
-				!bytes.Equal(list[got.Seq-1], got.Payload) {
+			if !m.wrote(&got) {
 				m.tb.Errorf("%s got a message %d of %v that was never published", n.Record.Name,
 					got.Seq, key)
 			}
 		}
-		for key, list := range m.published {
-			if count[key] != len(list) {
+		for key := range m.published {
+			if left := m.leftOf(key); count[key] != left {
 				m.tb.Errorf("%s got %d of the %d messages of %s/%d: %+v", n.Record.Name, count[key],
-					len(list), m.byID[key.origin].Record.Name,
+					left, m.byID[key.origin].Record.Name,
 					key.generation, n.s.Stats())
 			}
 		}
@@ -217,17 +271,23 @@ func (m *model) account() {
 			g := n.got[i]
 			i++
 			key = streamKey{g.Origin, g.Generation}
-			if most[key] > 0 && g.Seq > next[key]+1 && g.Seq <= next[key]+1+most[key] {
-				next[key], most[key] = g.Seq-1, 0
+			if most[key] > 0 && g.Order > next[key]+1 && g.Order <= next[key]+1+most[key] {
+				next[key], most[key] = g.Order-1, 0
 			}
-			if next[key]++; g.Seq != next[key] || !bytes.Equal(m.published[key][g.Seq-1],
-				g.Payload) {
-				m.tb.Errorf("%s: message %d of %v, but %d are accounted for", n.Record.Name, g.Seq,
-					key, next[key])
+			if next[key]++; g.Order != next[key] || !m.wrote(&g) {
+				m.tb.Errorf("%s: message %d of %v, but %d are accounted for", n.Record.Name,
+					g.Order, key, next[key])
 			}
 		}
 		n.checkSums()
 	}
+}
+
+// wrote says whether a message was published as it was delivered.
+func (m *model) wrote(got *Message) bool {
+	list := m.published[streamKey{got.Origin, wire.LifeOf(got.Generation)}]
+	return int(got.Seq) <= len(list) && bytes.Equal(list[got.Seq-1].payload, got.Payload) &&
+		list[got.Seq-1].topic == string(got.Topic)
 }
 
 // checkSums counts again what a Streams counts as it goes.

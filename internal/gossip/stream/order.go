@@ -1,49 +1,92 @@
 package stream
 
-import "github.com/starling-gossip/starling/internal/gossip/mono"
+import (
+	"github.com/starling-gossip/starling/internal/gossip/mono"
+	"github.com/starling-gossip/starling/internal/gossip/wire"
+)
 
-// order is in what order messages are delivered: those of one life of a member one after another,
-// and each of its lives after the one before.
+// order is in what order messages are delivered: those of one life of a member as they end, and
+// each of its lives after the one before.
 type order struct {
 	*env
 	known *catalog
 }
 
 // deliver hands out what is complete and next in order. A stream of a later life waits for what is
-// known to be missing of an earlier one, unless it must not.
+// known to be missing of an earlier one, and a large message for small ones that were published on
+// its topic before, unless they must not.
 func (o *order) deliver(now mono.Time, st *stream, must bool) {
 	if !st.begun || !must && o.waits(st) {
 		return
 	}
 	before := st.next
-	for o.advance(now, st) {
+	for o.advance(now, st, must) {
 	}
 	if st.next != before && st.next > st.head {
 		o.deliverLater(now, st)
+	} else {
+		o.deliverBulk(now, st)
 	}
 }
 
+// deliverBulk goes on with the large messages that waited for small ones.
+func (o *order) deliverBulk(now mono.Time, st *stream) {
+	if o.known.bulks == 0 || st.lane() > 0 {
+		return
+	}
+	if bulk := o.known.find(st.origin, st.generation|wire.Bulk); bulk != nil {
+		o.deliver(now, bulk, false)
+	}
+}
+
+// behind says whether a large message begins with a piece, and small ones come first that did not
+// come yet, as far as it is believed that there are any.
+func (o *order) behind(st *stream, p *part) bool {
+	if p.after == 0 {
+		return false
+	}
+	small := o.known.find(st.origin, st.life())
+	return small == nil || small.begun && small.next <= min(p.after, small.head)
+}
+
 // advance does one step of deliver.
-func (o *order) advance(now mono.Time, st *stream) bool {
-	if st.solidify(); st.solid == st.next {
+func (o *order) advance(now mono.Time, st *stream, must bool) bool {
+	if st.solidify(); st.solid <= st.next {
 		return false
 	}
-	p, _ := readPart(st.get(st.next))
-	if p.index > 0 { // the beginning of this message was passed over
-		st.passOver(st.next+p.rest+1, p.seq)
+	at := st.next
+	p, _ := readPart(st.get(at))
+	if !must && o.behind(st, &p) {
+		return false
+	}
+	if st.goThrough(at, &p); p.rest > 0 {
+		st.next++
 		return true
 	}
-	o.tellLost(now, st, p.seq)
-	if st.solid-st.next <= p.rest {
-		return false
-	}
-	m, ok := st.message(st.next, &p), false
-	if m.Payload, ok = st.assemble(st.next, &p); !ok || p.seq <= st.seq {
+	switch {
+	case p.order() <= st.had:
+		st.next++
+		return true
+	case p.order() <= st.seq:
 		o.stats.Malformed++ // no honest origin makes this
-		st.passOver(st.next+1, 0)
+		st.passOver(at+1, 0)
 		return true
 	}
-	st.next, st.seq = m.Last+1, m.Seq
+	m, end := st.message(at, &p)
+	switch end {
+	case forged:
+		o.stats.Malformed++
+		st.passOver(at+1, 0)
+		return true
+	case torn:
+		st.passOver(at+1, p.order())
+		return true
+	}
+	o.tellLost(now, st, p.order())
+	st.next, st.seq = at+1, p.order()
+	if end == early {
+		return true
+	}
 	o.stats.Delivered++
 	o.known.topics.delivered(now, m.Topic, len(m.Payload))
 	o.host.Deliver(now, m)
@@ -51,27 +94,29 @@ func (o *order) advance(now mono.Time, st *stream) bool {
 	return true
 }
 
-// tellLost tells what was passed over before the message with a number.
+// tellLost tells what was passed over before the message that ends as one of so many. Nothing is
+// told while that may be pieces only of messages that have not ended.
 func (o *order) tellLost(now mono.Time, st *stream, seq uint64) {
-	if st.hole == 0 {
+	if st.hole == 0 || seq == st.seq+1 {
 		return
 	}
 	count := st.next - st.hole // of pieces
 	if seq > st.seq {          // else no honest origin made this
-		count = min(max(seq-1-st.seq, 1), count)
+		count = min(seq-1-st.seq, count)
 		st.seq = seq - 1
 	}
 	o.lose(now, st, count, st.seq)
 }
 
 // tellTail tells what was passed over at the end of what is known of a stream. How many messages
-// that were is known only if a piece of the last is.
+// that were is known only if the last of them is. Else they are as many as the pieces, at most.
 func (o *order) tellTail(now mono.Time, st *stream) {
-	if st.holeSeq > st.seq {
+	count := st.next - st.hole
+	if st.open = nil; st.holeSeq > st.seq {
 		o.tellLost(now, st, st.holeSeq+1)
 		return
 	}
-	o.lose(now, st, st.next-st.hole, 0)
+	o.lose(now, st, count, 0)
 }
 
 // lose tells that what was passed over of a stream, and was not told yet, is lost.
@@ -85,7 +130,8 @@ func (o *order) lose(now mono.Time, st *stream, count, seq uint64) {
 }
 
 func (o *order) mark(now mono.Time, st *stream) {
-	o.host.Mark(now, Mark{Origin: st.origin, Generation: st.generation, Next: st.next, Seq: st.seq})
+	o.host.Mark(now, Mark{Origin: st.origin, Generation: st.generation, Next: st.resumes(),
+		Seq: st.seq})
 }
 
 // waits says whether an earlier life of the origin has something missing, or that is not told as
@@ -96,22 +142,29 @@ func (o *order) waits(st *stream) bool {
 	}
 	i, _ := o.known.search(st.origin, st.generation)
 	for i--; i >= 0 && o.known.list[i].origin == st.origin; i-- {
-		if e := o.known.list[i]; e.next <= e.head || e.hole > 0 {
+		if e := o.known.list[i]; e.life() != st.life() && !e.done() {
 			return true
 		}
 	}
 	return false
 }
 
-// deliverLater goes on with the lives that waited for one that is complete now.
+// deliverLater goes on with the lives that waited for one that is complete now, and the large
+// messages of this one.
 func (o *order) deliverLater(now mono.Time, st *stream) {
+	o.deliverBulk(now, st)
 	i, _ := o.known.search(st.origin, st.generation)
 	for i++; i < len(o.known.list); i++ {
 		later := o.known.list[i]
-		if later.origin != st.origin || !later.begun || o.waits(later) {
+		switch {
+		case later.origin != st.origin:
+			return
+		case later.life() == st.life():
+			continue
+		case !later.begun || o.waits(later):
 			return
 		}
-		for o.advance(now, later) {
+		for o.advance(now, later, false) {
 		}
 	}
 }

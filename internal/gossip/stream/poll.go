@@ -86,7 +86,7 @@ func (p *polls) take(now mono.Time, from member.Member, page wire.Page,
 			continue
 		}
 		later := held.Low <= held.High && held.High > r.missing && extent < held.High
-		origin := from.ID == st.origin && from.Generation() == st.generation
+		origin := from.ID == st.origin && from.Generation() == st.life()
 		r.deny(from.ID, extent, later, held.Low, held.High, origin)
 		p.at(now.Add(time.Millisecond))
 	}

@@ -25,7 +25,7 @@ func (r *retention) retain(now mono.Time) {
 			return
 		}
 		if expires := max(p.at.Add(r.cfg.Age), r.kept); r.known.held <= r.cfg.Pieces &&
-			r.known.bytes <= r.cfg.Bytes && now < expires {
+			r.known.bytes+r.outbox.waitingBytes() <= r.cfg.Bytes && now < expires {
 			r.at(expires.Add(r.cfg.Age / sweeps)) // a little later, to let many go at once
 			return
 		}
@@ -59,14 +59,10 @@ func (r *retention) evict(now mono.Time, st *stream) {
 		r.endFormer(now, st)
 		r.order.deliver(now, st, true)
 	}
-	if st.begun && seq == st.next { // the rest of this message is missing
-		p, _ := readPart(st.get(seq))
-		st.passOver(seq+p.rest+1, p.seq)
-	}
 	r.known.drop(st, seq)
 	r.order.deliver(now, st, false)
 	r.gaps.missing(now, st, false)
-	if st == r.known.own {
+	if r.isOwn(st.origin, st.generation) {
 		r.outbox.tellWritable(now)
 	}
 }
@@ -79,7 +75,11 @@ func (r *retention) endFormer(now mono.Time, st *stream) {
 	i, _ := r.known.search(st.origin, 0)
 	for ; i < end; i++ {
 		e := r.known.list[i]
-		for e.begun && e.next <= e.head {
+		if e.life() == st.life() {
+			return
+		}
+		r.order.deliver(now, e, true) // large messages wait for small ones
+		for e.begun && (e.next <= e.head || len(e.open) > 0 && e.hole == 0) {
 			held, ok := e.after(e.solid)
 			switch last, seq := e.shown(); {
 			case ok:
@@ -87,7 +87,7 @@ func (r *retention) endFormer(now mono.Time, st *stream) {
 			case last >= e.solid:
 				e.passOver(last+1, seq)
 			default: // nothing shows that there is more
-				e.head = e.next - 1
+				e.head, e.open = e.next-1, nil
 			}
 			r.order.deliver(now, e, true)
 		}

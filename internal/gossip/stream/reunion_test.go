@@ -214,7 +214,7 @@ func TestCutShort(t *testing.T) {
 		t.Errorf("after %v", took)
 	}
 	for _, n := range w.nodes[1:] {
-		if want := []string{"n000/1 1", "lost n000/1 2-5: 1 to 2",
+		if want := []string{"n000/1 1", "lost n000/1 4-5: 1 to 2",
 			"n000/2 1"}; !slices.Equal(n.events, want) {
 			t.Errorf("%s got %q, want %q", n.Record.Name, n.events, want)
 		}
@@ -226,7 +226,7 @@ func TestCutShort(t *testing.T) {
 func TestNotCutShort(t *testing.T) {
 	w := newWorld(t, 1, 4, Config{})
 	o, n := w.nodes[0], w.nodes[1]
-	p, err := o.s.Append(w.Now, "t", payload(5000, 1)) // waits at its origin, for a budget
+	p, err := cutAll(o.s, w.Now, "t", payload(5000, 1)) // waits at its origin, for a budget
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -420,7 +420,7 @@ func TestNewcomerInTheMiddle(t *testing.T) {
 			if i >= 100 {
 				size = 5 * (wire.MaxPiece - 64)
 			}
-			p, err := o.s.Append(w.Now, "t", make([]byte, size))
+			p, err := cutAll(o.s, w.Now, "t", make([]byte, size))
 			if err != nil {
 				t.Fatal(err)
 			}

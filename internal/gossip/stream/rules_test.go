@@ -84,7 +84,7 @@ func TestTakeSaysWhatIsNew(t *testing.T) {
 		[]bool{true, false, true, false, true, false, false}) {
 		t.Errorf("fresh: %v", got)
 	}
-	own, _ := n.s.Append(w.Now, "t", []byte("mine"))
+	own, _ := cutAll(n.s, w.Now, "t", []byte("mine"))
 	body, _ := n.s.Body(n.ID(), own.Generation, own.First)
 	for _, p := range []wire.Piece{
 		{Origin: n.ID(), Generation: 1, Seq: 1, Body: body}, // one's own
@@ -187,13 +187,13 @@ func TestAppendRefuses(t *testing.T) {
 			ErrTooLarge},
 		{strings.Repeat("x", 255), MaxPayload, nil}, {"t", 0, nil},
 	} {
-		if _, err := s.Append(w.Now, c.topic, make([]byte, c.payload)); !errors.Is(err, c.want) {
+		if _, err := cutAll(s, w.Now, c.topic, make([]byte, c.payload)); !errors.Is(err, c.want) {
 			t.Errorf("topic of %d, payload of %d bytes: %v, want %v", len(c.topic), c.payload,
 				err, c.want)
 		}
 	}
 	small := newWorld(t, 1, 1, Config{}).nodes[0]
-	p, err := small.s.Append(w.Now, strings.Repeat("x", 255), make([]byte, MaxPayload))
+	p, err := cutAll(small.s, w.Now, strings.Repeat("x", 255), make([]byte, MaxPayload))
 	if err != nil || p.Last-p.First+1 > MaxParts || len(small.got) != 1 {
 		t.Errorf("the largest message in the smallest pieces: %+v, %v", p, err)
 	}
@@ -206,7 +206,7 @@ func TestPieces(t *testing.T) {
 	first, other := capacity("topic")
 	for _, size := range []int{0, 1, first - 1, first, first + 1, first + other, first +
 		other + 1, 100_000} {
-		p, err := n.s.Append(w.Now, "topic", payload(size, 9))
+		p, err := cutAll(n.s, w.Now, "topic", payload(size, 9))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,9 +226,9 @@ func TestPieces(t *testing.T) {
 func TestWindow(t *testing.T) {
 	w := newWorld(t, 1, 1, Config{Window: 100_000})
 	n := w.nodes[0]
-	var sent []Published
+	var sent []published
 	for {
-		p, err := n.s.Append(w.Now, "t", payload(1000, 1))
+		p, err := cutAll(n.s, w.Now, "t", payload(1000, 1))
 		if err != nil {
 			if !errors.Is(err, ErrBackpressure) {
 				t.Fatal(err)
@@ -257,7 +257,7 @@ func TestWindow(t *testing.T) {
 	if st := n.s.Stats(); st.Open != 0 || n.s.window.count != 0 || st.Backpressure != 1 {
 		t.Errorf("at the end: %+v", st)
 	}
-	if _, err := n.s.Append(w.Now, "t", payload(MaxPayload, 1)); err != nil {
+	if _, err := cutAll(n.s, w.Now, "t", payload(MaxPayload, 1)); err != nil {
 		t.Errorf("a message larger than the window into an empty one: %v", err)
 	}
 }
@@ -267,7 +267,7 @@ func TestWindowOpensByAge(t *testing.T) {
 	w := newWorld(t, 1, 1, Config{Window: 10_000, Age: 10 * time.Second})
 	n := w.nodes[0]
 	for range 20 {
-		p, _ := n.s.Append(w.Now, "t", payload(1000, 1))
+		p, _ := cutAll(n.s, w.Now, "t", payload(1000, 1))
 		n.s.Sent(w.Now, p.Generation, p.Last)
 	}
 	n.schedule()
@@ -329,8 +329,8 @@ func TestRetentionOverGaps(t *testing.T) {
 	n, bodies := w.nodes[1], pieces(1, 1, 2, 1, 1, 1, 1)
 	// message 2 is missing, and the second half of 3
 	n.take(w.nodes[0], 1, bodies, 1, 3, 5, 6, 7, 8)
-	want := []string{"n000/1 1", "lost n000/1 2-2: 1 to 2", "lost n000/1 3-4: 1 to 3",
-		"n000/1 4", "n000/1 5", "n000/1 6", "n000/1 7"}
+	want := []string{"n000/1 1", "lost n000/1 2-4: 2 to 3", "n000/1 4", "n000/1 5", "n000/1 6",
+		"n000/1 7"}
 	if !slices.Equal(n.events, want) {
 		t.Errorf("got %q, want %q", n.events, want)
 	}
@@ -367,7 +367,7 @@ func testLost(t *testing.T, state member.State, least, most time.Duration) {
 		}
 		for seq := uint64(1); seq <= 9; seq++ {
 			want := wire.DutyDone
-			if seq > 1 && seq < 9 {
+			if seq > 1 && seq < 9 && seq != 4 { // that is here, and no message ends in it
 				want = wire.DutyTaken // the programs were not given it, nor will be
 			}
 			if v := n.s.Given(dead.ID(), 1, seq); v != want {
@@ -407,7 +407,7 @@ func TestFullPiecesArePulled(t *testing.T) {
 	w.Cut = func(from, to *node) bool { return to == n }
 	topic := strings.Repeat("x", wire.MaxTopic)
 	p := w.nodes[0].publish(topic, payload(20*wire.MaxPiece, 1))
-	body, _ := w.nodes[0].s.Body(w.nodes[0].ID(), 1, p.First+1)
+	body, _ := w.nodes[0].s.Body(w.nodes[0].ID(), p.Generation, p.First+1)
 	if len(body) < wire.MaxPiece-bodyHead {
 		t.Fatalf("a full piece has %d bytes", len(body))
 	}
@@ -812,16 +812,16 @@ func TestUnsentIsNobodysBusiness(t *testing.T) {
 	n.publish("t", payload(1000, 1)) // this one is sent
 	w.run(time.Second, nil)
 	hash := n.s.hash
-	var all []Published
+	var all []published
 	for range 30 {
-		p, err := n.s.Append(w.Now, "t", payload(1000, 2))
+		p, err := cutAll(n.s, w.Now, "t", payload(1000, 2))
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, p)
 	}
-	if n.s.hash != hash || n.s.own.asHead().High != 1 {
-		t.Errorf("what is not sent is told of: %+v", n.s.own.asHead())
+	if n.s.hash != hash || n.s.own[0].asHead().High != 1 {
+		t.Errorf("what is not sent is told of: %+v", n.s.own[0].asHead())
 	}
 	n.schedule()
 	w.run(30*time.Second, nil)
@@ -835,11 +835,11 @@ func TestUnsentIsNobodysBusiness(t *testing.T) {
 	}
 	last := all[len(all)-1]
 	n.s.Sent(w.Now, last.Generation, last.Last-1)
-	if h := n.s.own.asHead(); h.High != last.Last-1 {
+	if h := n.s.own[0].asHead(); h.High != last.Last-1 {
 		t.Errorf("told of: %+v", h)
 	}
 	n.s.Sent(w.Now, last.Generation, last.Last)
-	if h := n.s.own.asHead(); h.High != last.Last || n.s.own.late != 0 {
+	if h := n.s.own[0].asHead(); h.High != last.Last || n.s.own[0].late != 0 {
 		t.Errorf("told of: %+v", h)
 	}
 }
@@ -849,7 +849,7 @@ func TestUnsentIsNobodysBusiness(t *testing.T) {
 func TestUnsentBeyondTheBounds(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{Pieces: 100, Bytes: 100_000})
 	n := w.nodes[0]
-	p, err := n.s.Append(w.Now, "t", payload(MaxPayload, 1))
+	p, err := cutAll(n.s, w.Now, "t", payload(MaxPayload, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -870,13 +870,13 @@ func TestNewGenerationNewWindow(t *testing.T) {
 	w := newWorld(t, 1, 2, Config{Window: 20_000})
 	n := w.nodes[0]
 	for range 20 {
-		n.s.Append(w.Now, "t", payload(1000, 1))
+		cutAll(n.s, w.Now, "t", payload(1000, 1))
 	}
-	if _, err := n.s.Append(w.Now, "t", payload(1000, 1)); !errors.Is(err, ErrBackpressure) {
+	if _, err := cutAll(n.s, w.Now, "t", payload(1000, 1)); !errors.Is(err, ErrBackpressure) {
 		t.Fatalf("a window of 20 kB holds more than 20 messages of 1 kB: %v", err)
 	}
 	n.Record.Generation = 2
-	if _, err := n.s.Append(w.Now, "t", payload(1000, 1)); err != nil {
+	if _, err := cutAll(n.s, w.Now, "t", payload(1000, 1)); err != nil {
 		t.Error(err)
 	}
 }

@@ -3,8 +3,9 @@
 // this node may publish.
 //
 // What one member publishes in one life (origin and generation) is a stream of pieces, each with a
-// sequence number from 1 and small enough for a datagram. A message on a topic is a run of
-// consecutive pieces; so large messages, gaps, repair, retention and watermarks are one mechanism.
+// sequence number from 1 and small enough for a datagram. A message on a topic is some of these
+// pieces, in their order; so large messages, gaps, repair, retention and watermarks are one
+// mechanism, and messages of several topics go beside each other.
 // Package multicast brings fresh pieces to all members. This one takes them in (Take), sees what
 // did not come, and pulls that from members that have it.
 //
@@ -20,7 +21,7 @@
 //	order        order.go               what is delivered next, and what is told as lost
 //	gaps         gap.go                 streams in which something is missing, or the end
 //	losses       lost.go                when that is passed over
-//	outbox       publish.go             this node's own stream, within a window
+//	outbox       publish.go, queue.go   this node's own stream, within a window
 //	retention    retain.go              what is held is bounded by bytes, count and age
 //	arrival      arrival.go             where streams begin for a newcomer
 //	former       arrival.go             a new life waits to hear of the one before
@@ -104,7 +105,8 @@ type Message struct {
 	Origin      member.ID
 	Generation  uint64 // of the origin
 	Seq         uint64 // counts the origin's messages in this generation, over all topics, from 1
-	First, Last uint64 // its pieces
+	Order       uint64 // how many of them have ended with this one: it is delivered as that
+	First, Last uint64 // its first and last piece; others may lie between them
 	Topic       []byte
 	Payload     []byte
 }
@@ -116,17 +118,18 @@ type Lost struct {
 	Origin     member.ID
 	Generation uint64
 	From, To   uint64 // pieces
-	Count      uint64 // messages that were in them, wholly or partly
-	Seq        uint64 // of the last of these messages
+	Count      uint64 // messages that ended in them, or in part
+	Seq        uint64 // how many messages have ended with the last of these: see Message.Order
 }
 
-// Mark says that everything of a stream before Next is delivered, passed over, or from before this
-// node's time.
+// Mark says that everything of a stream before Next is of no use any more, and so are the first
+// messages to end, so many as Seq says: they are delivered, passed over, or from before this node's
+// time.
 type Mark struct {
 	Origin     member.ID
 	Generation uint64
 	Next       uint64 // a piece
-	Seq        uint64 // of the last message before it
+	Seq        uint64 // see Message.Order
 }
 
 // Config is how much a node holds and how eagerly it repairs. The zero value of each field means
@@ -179,7 +182,7 @@ const (
 	// MaxStreams is how many streams are known. The one that was silent for longest, or nearly,
 	// makes way.
 	MaxStreams = 4096
-	// MaxLives is how many generations of one origin are among them.
+	// MaxLives is how many generations of one origin are among them, each with two streams at most.
 	MaxLives = 8
 	// Ahead is how many pieces beyond the first undelivered one are taken in.
 	Ahead = 16384
@@ -271,20 +274,26 @@ func New(host Host, cfg Config) *Streams {
 func (s *Streams) Stats() Stats {
 	st := s.stats
 	st.Streams, st.Gapped, st.Held, st.Bytes, st.Open = len(s.list), len(s.mending.list), s.held,
-		s.bytes, s.window.bytes
+		s.bytes, s.openBytes()
 	return st
 }
 
-// Append publishes a message: it becomes pieces of this node's own stream, which Body returns from
-// now on, and is delivered here. The topic has 1 to wire.MaxTopic bytes, the payload at most
-// MaxPayload. It fails with ErrBackpressure if the window has no room; Host.Writable tells when to
-// try again. On an error nothing was done.
-func (s *Streams) Append(now mono.Time, topic string, payload []byte) (Published, error) {
-	p, err := s.outbox.publish(now, topic, payload)
-	if err == nil {
+// Append publishes a message: it waits until Cut gives its pieces their sequences in this node's
+// own stream. An urgent one goes before those of other topics. The topic has 1 to wire.MaxTopic
+// bytes, the payload at most MaxPayload; it is copied. It fails with ErrBackpressure if the window
+// has no room; Host.Writable tells when to try again. On an error nothing was done.
+func (s *Streams) Append(now mono.Time, topic string, payload []byte, urgent bool) (Published,
+	error) {
+	return s.outbox.publish(now, topic, payload, urgent)
+}
+
+// Cut is that of the outbox, after which what is too much is let go.
+func (s *Streams) Cut(now mono.Time, bulk bool, room int) Cut {
+	c := s.outbox.Cut(now, bulk, room)
+	if c.Count > 0 {
 		s.retention.retain(now)
 	}
-	return p, err
+	return c
 }
 
 // Deadline returns when Wake must be called, mono.Never if never.
@@ -357,7 +366,7 @@ func (s *Streams) Restore(now mono.Time, marks iter.Seq[Mark],
 	}
 	s.retention.retain(now)
 	if from, to := s.catalog.lives(s.host.Self()); to > from {
-		own = s.list[to-1].generation
+		own = s.list[to-1].life()
 	}
 	return own
 }
@@ -369,10 +378,13 @@ func (s *Streams) restore(now mono.Time, p wire.Piece) {
 			return
 		}
 	}
-	_, ok := readPart(p.Body)
+	part, ok := readPart(p.Body)
 	far := st.held > 0 && max(st.top, p.Seq)-min(st.low, p.Seq) > uint64(2*Ahead+s.cfg.Pieces)
 	if !ok || far || st.get(p.Seq) != nil || p.Seq == 0 || p.Seq >= st.next+Ahead {
 		return
 	}
 	s.catalog.shelve(now, st, p.Seq, append([]byte(nil), p.Body...))
+	if part.after > 0 {
+		s.intake.small(now, st, part.after)
+	}
 }

@@ -89,7 +89,7 @@ func (p *pulls) answered(now mono.Time, st *stream, from member.Member, m *wire.
 		case m.High < m.Range.From:
 			extent = ^uint64(0)
 		}
-		origin := from.ID == st.origin && from.Generation() == st.generation
+		origin := from.ID == st.origin && from.Generation() == st.life()
 		r.deny(from.ID, extent, m.Low <= m.High && m.High > st.solid && extent < m.High, m.Low,
 			m.High, origin)
 		if origin && m.High < st.top && top == st.top {

@@ -44,7 +44,7 @@ func (in *intake) take(now mono.Time, st *stream, seq uint64, body []byte,
 	case seq < st.next || own || st.get(seq) != nil:
 		in.stats.Duplicates++
 		if own {
-			in.known.twin(now, seq)
+			in.known.twin(now, st.generation, seq)
 		}
 		return false
 	case seq-st.next >= Ahead:
@@ -60,6 +60,9 @@ func (in *intake) take(now mono.Time, st *stream, seq uint64, body []byte,
 	kept := make([]byte, len(body))
 	copy(kept, body)
 	in.known.hold(now, st, seq, kept)
+	if p.after > 0 {
+		in.small(now, st, p.after)
+	}
 	st.widen(seq, &p)
 	in.order.deliver(now, st, false)
 	in.gaps.missing(now, st, byItself)
@@ -67,11 +70,22 @@ func (in *intake) take(now mono.Time, st *stream, seq uint64, body []byte,
 	return true
 }
 
+// small takes in that a large message comes after small ones.
+func (in *intake) small(now mono.Time, bulk *stream, last uint64) {
+	st := in.known.find(bulk.origin, bulk.life())
+	if st == nil {
+		st = in.meet(now, bulk.origin, bulk.life(), last)
+	}
+	if st != nil && last > st.head {
+		in.gaps.claimed(now, st, last)
+	}
+}
+
 // hear takes in how far a member has a stream. It returns the stream if that was more than is known
 // here.
 func (in *intake) hear(now mono.Time, from member.Member, h wire.Head) (news *stream) {
 	if in.isOwn(h.Origin, h.Generation) {
-		in.known.twin(now, h.High)
+		in.known.twin(now, h.Generation, h.High)
 		return nil
 	}
 	st := in.known.find(h.Origin, h.Generation)
@@ -102,7 +116,7 @@ func (in *intake) hear(now mono.Time, from member.Member, h wire.Head) (news *st
 // yet where it begins keeps what comes until it does.
 func (in *intake) meet(now mono.Time, origin member.ID, generation, seq uint64) *stream {
 	if in.isOwn(origin, generation) {
-		in.known.twin(now, seq)
+		in.known.twin(now, generation, seq)
 		return nil
 	}
 	st := in.known.add(origin, generation)

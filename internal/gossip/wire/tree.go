@@ -51,7 +51,7 @@ type Branch struct {
 
 // Instance names the origin's life in a Confirm; of a mixed parcel, the hub's as a hub.
 func (m *Branch) Instance() uint32 {
-	i := member.Instance(m.Origin, uint32(m.Generation))
+	i := member.Instance(m.Origin, uint32(m.Generation^m.Generation>>62))
 	if m.Mixed {
 		i ^= mixedLife
 	}

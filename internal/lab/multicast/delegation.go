@@ -51,6 +51,7 @@ type delegate struct {
 	c     *cluster
 	relay *delegating.Relay
 	body  []byte
+	sent  bool // what it published has left
 }
 
 const seqOfMessage = 1
@@ -79,6 +80,19 @@ func (d *delegate) RTT() time.Duration    { return 2 * d.w.o.Latency.Quantile(0.
 func (d *delegate) Losses() (failed, of int) {
 	p := d.w.o.Loss
 	return int((1 - (1-p)*(1-p)) * 1e6), 1e6
+}
+
+func (d *delegate) Waiting(bulk bool) delegating.Waiting {
+	if bulk || d.body == nil || d.sent || d.me != 0 {
+		return delegating.Waiting{}
+	}
+	return delegating.Waiting{Bytes: wire.MaxBody + len(d.body)}
+}
+
+func (d *delegate) Cut(gossip.Time, bool, int) delegating.Cut {
+	d.sent = true
+	return delegating.Cut{Generation: 1, First: seqOfMessage, Count: 1,
+		Size: wire.MaxBody + len(d.body)}
 }
 
 func (d *delegate) Sent(gossip.Time, uint64, uint64) {}
@@ -153,7 +167,7 @@ func (d *delegate) start() { d.probes() }
 
 func (d *delegate) publish() {
 	d.body = d.w.payload
-	d.relay.Publish(d.now(), seqOfMessage)
+	d.relay.Publish(d.now())
 	d.relay.Flush(d.now())
 	d.arm()
 }
