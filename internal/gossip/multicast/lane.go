@@ -116,12 +116,11 @@ func (o *outbox) post(now mono.Time, peer plane.Peer, b *wire.Branch, offerOnly 
 			o.stats.Carries++
 		}
 	}
-	due, last := now, l.sent
-	if b.Generation&wire.Bulk > 0 {
-		due = now.Add(o.bucket.delay(now))
-	} else {
+	bulk, last := b.Generation&wire.Bulk > 0, l.sent
+	if !bulk {
 		l.has, last = true, l.small
 	}
+	due := now.Add(o.bucket.delay(now, bulk))
 	// one more like it fits
 	if size := len(l.buf) - before; last != 0 && len(l.buf)+size <= o.cfg.Size {
 		due = max(due, last.Add(o.paths.batchDelay(coalesce)))
@@ -272,12 +271,17 @@ func newBucket(rate int) bucket {
 	return bucket{rate: int64(rate), burst: int64(rate) / 16}
 }
 
-// full is when all that was taken is made up for. A burst may be ahead of that.
+// full is when all that was taken is made up for. A burst may be ahead of that, and small messages
+// two: so large ones leave them one.
 func (b *bucket) take(n int) {
 	b.full = b.full.Add(time.Duration(int64(n) * int64(time.Second) / b.rate))
 }
 
-func (b *bucket) delay(now mono.Time) time.Duration {
+func (b *bucket) delay(now mono.Time, bulk bool) time.Duration {
+	burst := b.burst
+	if !bulk {
+		burst *= 2
+	}
 	b.full = max(b.full, now)
-	return max(b.full.Sub(now)-time.Duration(b.burst*int64(time.Second)/b.rate), 0)
+	return max(b.full.Sub(now)-time.Duration(burst*int64(time.Second)/b.rate), 0)
 }

@@ -154,3 +154,29 @@ func TestFullDatagramsDoNotWait(t *testing.T) {
 		t.Error("a small parcel right after another does not wait")
 	}
 }
+
+// A node sends no more bytes of pieces a second than it may, small messages or large ones; of a
+// burst large ones leave a half to small ones.
+func TestRateIsKept(t *testing.T) {
+	const rate = 256 << 10
+	for _, batch := range []int{1, 8} {
+		w := newWorld(t, 2, 15, Config{Rate: rate}, nil)
+		origin := w.nodes[0]
+		for range 400 / batch {
+			origin.publish(batch, 900)
+		}
+		w.Run(200 * time.Millisecond)
+		burst := rate / 16
+		if batch == 1 {
+			burst *= 2
+		}
+		most := (burst + rate/5) * 5 / 4 // with headers
+		if origin.bytes > most || origin.bytes < most/2 {
+			t.Errorf("batches of %d: %d bytes in 200 ms, at most %d may be", batch, origin.bytes, most)
+		}
+		w.Run(5 * time.Second)
+		if k := len(w.nodes[1].got); k != 400 {
+			t.Errorf("batches of %d: %d pieces came", batch, k)
+		}
+	}
+}

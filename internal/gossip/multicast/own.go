@@ -96,8 +96,8 @@ func (o *own) takeOf(now mono.Time, lane int, budget int) (c Cut, ok bool) {
 		due = next
 	case start > now:
 		due = start.Add(burst / 2 * pace)
-	case lane == 1 && o.outbox.bucket.delay(now) > coalesce:
-		due = now.Add(o.outbox.bucket.delay(now))
+	case o.outbox.bucket.delay(now, lane == 1) > coalesce:
+		due = now.Add(o.outbox.bucket.delay(now, lane == 1))
 	}
 	if due > 0 {
 		o.due = min(o.due, due)
