@@ -30,6 +30,7 @@ type param struct {
 var (
 	timeoutParam = param{name: "timeout", check: duration(time.Nanosecond, maxWait)}
 	replayParam  = param{name: "replay", check: oneOf("true", "false")}
+	urgentParam  = param{name: "urgent", check: oneOf("true", "false")}
 	ttlParam     = param{name: "ttl", check: duration(state.MinTTL, state.MaxTTL)}
 	stateParam   = param{name: "state", many: true, check: checkStates}
 	tagParam     = param{name: "tag", many: true, check: checkTag}

@@ -83,30 +83,6 @@ func TestOnlyWhatExpiredIsPassedOver(t *testing.T) {
 	}
 }
 
-// What all members have let go is not asked of one after the other, a round trip each: of 32 that
-// takes long where they are far, and a way that loses much makes it longer. What follows waits.
-func TestFarMembersDenyTogether(t *testing.T) {
-	for seed := range uint64(5) {
-		w := newWorld(t, seed, 40, Config{})
-		w.quiet, w.latency, w.lossAll = true, 25*time.Millisecond, 0.2
-		origin, n := w.nodes[0], w.nodes[1]
-		bodies := pieces(1, 1, 1)
-		for _, o := range w.nodes[1:] { // it began later for all others
-			st := o.s.add(origin.ID(), 1)
-			if o != n {
-				st.resume(3, 2)
-			}
-			o.take(origin, 1, bodies, 3)
-			o.schedule()
-		}
-		origin.s.add(origin.ID(), 1).resume(4, 3)
-		if took, ok := w.run(time.Minute, func() bool { return len(n.got) > 0 }); !ok ||
-			took > 10*time.Second {
-			t.Errorf("seed %d: the message that follows came after %s, %t", seed, took, ok)
-		}
-	}
-}
-
 // Members answer with the missing piece, and it cannot be read: they count as those that lack it.
 // What follows does not wait for ever.
 func TestUnreadablePieceIsPassedOver(t *testing.T) {

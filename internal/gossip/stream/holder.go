@@ -30,8 +30,8 @@ type holders struct{ *env }
 // holder returns the member to ask for a piece; one of another zone only if abroad is set. If about
 // is set, members that denied to have the piece are passed over. Members that let requests time out
 // are passed over while there are others, since they may be dead. Once a request brought nothing,
-// every second time any other member is asked, and one that denied it if there is no other. The
-// members that should have it may lie, and others may have it by now.
+// every second time any other member is asked, also one that denied it. The members that should
+// have it may lie, and others may have it by now.
 //
 // Once a request timed out, members that were heard since it was sent come first. Many others may
 // be dead before it is known, and each would cost another time-out.
@@ -56,11 +56,7 @@ func (h *holders) holderNow(st *stream, seq uint64, about, abroad bool) (member.
 		not = r.denied
 	}
 	if r.slow > 0 && h.host.Rand().IntN(2) == 0 {
-		m, ok := h.pick(abroad, not, r.mute[:], 0)
-		if !ok {
-			m, ok = h.pick(abroad, nil, r.mute[:], 0)
-		}
-		if ok {
+		if m, ok := h.pick(abroad, nil, r.mute[:], 0); ok {
 			return m, true
 		}
 	}
@@ -124,13 +120,7 @@ func (h *holders) blind(st *stream) bool {
 	if h.originLives(st) && !slices.Contains(r.denied, st.origin) {
 		return false
 	}
-	return !h.told(st)
-}
-
-// told says whether a member that can be asked claims the first missing piece of a stream.
-func (h *holders) told(st *stream) bool {
-	r := st.repair
-	return slices.ContainsFunc(r.tellers[:], func(c claim) bool {
+	return !slices.ContainsFunc(r.tellers[:], func(c claim) bool {
 		m, ok := h.host.Table().Get(c.id)
 		return ok && m.State.Live() && c.low <= r.missing && r.missing <= c.high &&
 			!slices.Contains(r.denied, c.id)

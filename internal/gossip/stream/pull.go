@@ -121,15 +121,11 @@ func (p *pulls) ask(now mono.Time, st *stream) bool {
 	if len(runs) == 0 && first > st.solid {
 		runs = st.wanted(st.solid, p.share(), room[:0])
 	}
-	asked := 0
-	if len(runs) == 0 && len(r.denied) >= firstDenied && !p.holders.told(st) && !p.host.Tight() {
-		runs, asked = p.also(st, room[:0])
-	}
 	if len(runs) == 0 {
 		return false
 	}
 	about := len(r.denied) > 0 && runs[0].From == st.solid
-	if n := len(r.denied) + asked; about && len(r.denied) >= firstDenied {
+	if n := len(r.denied); about && n >= firstDenied {
 		if t := r.since.Add(p.cfg.Patience * time.Duration(n) / enoughDenied); now < t {
 			r.paused = t
 			return false
@@ -153,10 +149,6 @@ func (p *pulls) ask(now mono.Time, st *stream) bool {
 		r.paused = now.Add(maxPause)
 		return false
 	}
-	if asked > 0 && r.asks(peer.ID) {
-		r.paused = now.Add(5 * time.Millisecond)
-		return false
-	}
 	if h := r.held(peer.ID); h != nil && h.vain >= fewVain && p.host.Narrow(peer.ID) {
 		if now < h.until || len(r.requests) > 0 {
 			r.paused = now.Add(heldPause)
@@ -167,26 +159,6 @@ func (p *pulls) ask(now mono.Time, st *stream) bool {
 	}
 	p.pull(now, st, peer, runs)
 	return true
-}
-
-// also returns what a further member is asked for, while the first missing piece is asked for
-// already, and of how many. If nobody is said to have it, many have to deny it, and one round trip
-// after the other would take long. Where a budget is short what is published comes first.
-func (p *pulls) also(st *stream, runs []wire.Run) ([]wire.Run, int) {
-	run, asked := wire.Run{From: st.solid}, 0
-	for i := range st.repair.requests {
-		if q := &st.repair.requests[i]; q.from <= st.solid && st.solid <= q.to {
-			run.To = max(run.To, q.to)
-			asked++
-		}
-	}
-	if held, ok := st.after(st.solid); ok {
-		run.To = min(run.To, held-1)
-	}
-	if asked == 0 {
-		return nil, 0
-	}
-	return append(runs, run), asked
 }
 
 // share returns how many pieces one request is for: as many as its answer has room for, if they are

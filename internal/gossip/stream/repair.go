@@ -243,11 +243,6 @@ func (r *repair) covers(seq uint64) *request {
 	return nil
 }
 
-// asks says whether a request to a member is under way.
-func (r *repair) asks(id member.ID) bool {
-	return slices.ContainsFunc(r.requests, func(q request) bool { return q.peer == id })
-}
-
 // between says whether a request under way is for something between two pieces.
 func (r *repair) between(from, to uint64) bool {
 	return slices.ContainsFunc(r.requests, func(q request) bool {
