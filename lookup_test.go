@@ -67,7 +67,6 @@ func nameServer(t *testing.T, answer func(turn int) net.IP) {
 
 // A seed's name is looked up again until it has an address, and until somebody answers at one.
 func TestNamesAreLookedUpAgain(t *testing.T) {
-	seed := start(t, starling.Config{Name: "a"})
 	var asked atomic.Int32
 	nameServer(t, func(turn int) net.IP {
 		asked.Store(int32(turn) + 1)
@@ -79,6 +78,7 @@ func TestNamesAreLookedUpAgain(t *testing.T) {
 		}
 		return net.IPv4(127, 0, 0, 1)
 	})
+	seed := start(t, starling.Config{Name: "a"}) // it ends before the resolver is put back
 	_, port, _ := net.SplitHostPort(addr(seed))
 	n := start(t, starling.Config{Name: "b", Seeds: []string{"seed.starling.test.:" + port}})
 	if m, ok := n.Member("a"); !ok || m.Name != "a" || asked.Load() < 3 {

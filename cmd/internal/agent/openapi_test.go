@@ -55,13 +55,14 @@ func TestQueries(t *testing.T) {
 	if err := json.Unmarshal(openAPI, &doc); err != nil {
 		t.Fatal(err)
 	}
-	good := map[string]string{"timeout": "25s", "replay": "true", "ttl": "2s",
+	good := map[string]string{"timeout": "25s", "replay": "true", "ttl": "2s", "urgent": "true",
 		"state": "alive", "tag": "k=v", "near": "a", "to": "a",
 		"from": "a", "owner": "a", "key": "k", "prefix": "p", "topic": "t", "wait": "50%"}
 	long := strings.Repeat("x", 256)
 	bad := map[string][]string{
 		"timeout": {"", "abc", "0s", "-1s", "25", "25.1s", "60s", "9000s"},
 		"replay":  {"", "1", "TRUE", "yes"},
+		"urgent":  {"", "1", "yes"},
 		"ttl":     {"", "abc", "0s", "-2s", "1ns", "9000h"},
 		"state":   {"", "dead", "alive,"},
 		"tag":     {"", "k", "=v"},
