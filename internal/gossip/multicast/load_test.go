@@ -172,7 +172,8 @@ func TestRateIsKept(t *testing.T) {
 		}
 		most := (burst + rate/5) * 5 / 4 // with headers
 		if origin.bytes > most || origin.bytes < most/2 {
-			t.Errorf("batches of %d: %d bytes in 200 ms, at most %d may be", batch, origin.bytes, most)
+			t.Errorf("batches of %d: %d bytes in 200 ms, at most %d may be", batch, origin.bytes,
+				most)
 		}
 		w.Run(5 * time.Second)
 		if k := len(w.nodes[1].got); k != 400 {
