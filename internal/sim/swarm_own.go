@@ -32,7 +32,7 @@ func (d *draws) bandwidth(o *Options) {
 // topics draws what messages are about, and which of them are urgent; and at times large messages
 // beside small ones of the same publisher. It draws from a stream of its own.
 func (d *draws) topics(o *Options) {
-	own := &draws{stream: newStream(o.Seed, 15)}
+	own := &draws{stream: newStream(o.Seed, 16)}
 	if own.below(2) == 0 {
 		return
 	}
