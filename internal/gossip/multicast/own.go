@@ -35,9 +35,9 @@ const (
 // Publish tells that this node published something, which the host has waiting. It leaves as the
 // window and the pace allow.
 func (o *own) Publish(now mono.Time) {
-	for lane, bulk := range [2]bool{false, true} {
-		if o.waits[lane] == mono.Never && o.host.Waiting(bulk).Bytes > 0 {
-			o.waits[lane] = now
+	for kind, bulk := range [2]bool{false, true} {
+		if o.waits[kind] == mono.Never && o.host.Waiting(bulk).Bytes > 0 {
+			o.waits[kind] = now
 		}
 	}
 	o.due = min(o.due, now)
@@ -57,9 +57,9 @@ func (o *own) take(now mono.Time, budget int) (c Cut, ok bool) {
 	if o.small >= 3 {
 		first = 1
 	}
-	for _, lane := range [2]int{first, 1 - first} {
-		if c, ok = o.takeOf(now, lane, budget); ok {
-			if o.small++; lane == 1 {
+	for _, kind := range [2]int{first, 1 - first} {
+		if c, ok = o.takeOf(now, kind, budget); ok {
+			if o.small++; kind == 1 {
 				o.small = 0
 			}
 			return c, true
@@ -70,43 +70,43 @@ func (o *own) take(now mono.Time, budget int) (c Cut, ok bool) {
 
 // takeOf takes out the next parcel of one kind if it may leave: the window is not full, there is
 // budget for it, and it is not too early. Large messages leave a part of the window to small ones.
-func (o *own) takeOf(now mono.Time, lane int, budget int) (c Cut, ok bool) {
-	w, window := o.host.Waiting(lane == 1), min(o.window, o.cfg.Window)
-	if lane == 1 {
+func (o *own) takeOf(now mono.Time, kind int, budget int) (c Cut, ok bool) {
+	w, window := o.host.Waiting(kind == 1), min(o.window, o.cfg.Window)
+	if kind == 1 {
 		window -= window / 4
 	}
 	switch {
 	case w.Bytes == 0:
-		o.waits[lane] = mono.Never
+		o.waits[kind] = mono.Never
 		return c, false
 	case o.out >= window:
 		return c, false
 	}
 	start := max(o.clock, now-mono.Time(burst*pace)) // what was not used for long is lost
-	next := o.sent[lane].Add(o.paths.batchDelay(coalesce))
+	next := o.sent[kind].Add(o.paths.batchDelay(coalesce))
 	if !o.paths.sharing() && !w.Waited {
-		next = max(next, o.waits[lane].Add(o.paths.gather(gatherOwn)))
+		next = max(next, o.waits[kind].Add(o.paths.gather(gatherOwn)))
 	}
 	full := w.Bytes > parcelRoom/2
 	due := mono.Time(0)
 	switch {
 	case budget < min(w.Bytes, parcelRoom):
 		due = now.Add(shortPause)
-	case !full && !w.Prompt && o.sent[lane] != 0 && now < next && len(o.ring.All()) > 1:
+	case !full && !w.Prompt && o.sent[kind] != 0 && now < next && len(o.ring.All()) > 1:
 		due = next
 	case start > now:
 		due = start.Add(burst / 2 * pace)
-	case o.outbox.bucket.delay(now, lane == 1) > coalesce:
-		due = now.Add(o.outbox.bucket.delay(now, lane == 1))
+	case o.outbox.bucket.delay(now, kind == 1) > coalesce:
+		due = now.Add(o.outbox.bucket.delay(now, kind == 1))
 	}
 	if due > 0 {
 		o.due = min(o.due, due)
 		return c, false
 	}
-	if c = o.host.Cut(now, lane == 1, parcelRoom-wire.MaxBranch); c.Count == 0 {
+	if c = o.host.Cut(now, kind == 1, parcelRoom-wire.MaxBranch); c.Count == 0 {
 		return c, false
 	}
-	o.clock, o.sent[lane], o.waits[lane] = start.Add(pace), now, now
+	o.clock, o.sent[kind], o.waits[kind] = start.Add(pace), now, now
 	o.out++
 	o.host.Sent(now, c.Generation, c.First+uint64(c.Count)-1)
 	return c, true

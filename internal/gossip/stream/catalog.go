@@ -31,7 +31,7 @@ type catalog struct {
 	list  []*stream               // by origin, then generation
 	last  *stream                 // that was looked up, as a rule the next one too
 	hand  int                     // of the second chance
-	own   [2]*stream              // of this node's present life, see laneOf; nil before the first
+	own   [2]*stream              // of this node's present life, see kindOf; nil before the first
 	bulks int                     // streams of large messages
 	marks marks.Table[life, mark] // of streams that were let go
 
@@ -96,7 +96,7 @@ func (c *catalog) add(origin member.ID, generation uint64) *stream {
 	}
 	i, _ := c.search(origin, generation)
 	c.list = slices.Insert(c.list, i, st)
-	c.bulks += st.lane()
+	c.bulks += st.kind()
 	return st
 }
 
@@ -150,12 +150,12 @@ func (c *catalog) remove(i int) {
 	st.gone = true
 	c.mending.end(st)
 	c.list = slices.Delete(c.list, i, i+1)
-	c.bulks -= st.lane()
+	c.bulks -= st.kind()
 	if c.last == st {
 		c.last = nil
 	}
-	if c.own[st.lane()] == st {
-		c.own[st.lane()] = nil
+	if c.own[st.kind()] == st {
+		c.own[st.kind()] = nil
 	}
 }
 

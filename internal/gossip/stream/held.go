@@ -98,7 +98,7 @@ func (c *catalog) Topics(now mono.Time) []Topic {
 // stands says whether the next piece is held and waits for small messages that come first.
 func (o *order) stands(st *stream) bool {
 	body := st.get(st.next)
-	if st.lane() == 0 || body == nil {
+	if st.kind() == 0 || body == nil {
 		return false
 	}
 	p, _ := readPart(body)

@@ -187,7 +187,7 @@ func (m *model) wakeUp(n *node) {
 
 // restart has a node start again, with what it kept. No message has left in part.
 func (m *model) restart(n *node) {
-	for n.s.outbox.lanes[0].begun+n.s.outbox.lanes[1].begun > 0 {
+	for n.s.outbox.queues[0].begun+n.s.outbox.queues[1].begun > 0 {
 		m.leave(n, 1) // the rest of a message would be lost
 	}
 	n.Record.Generation++

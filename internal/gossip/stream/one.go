@@ -76,10 +76,10 @@ func (st *stream) compare(origin member.ID, generation uint64) int {
 // life returns the generation of the origin.
 func (st *stream) life() uint64 { return wire.LifeOf(st.generation) }
 
-// lane returns 1 if the stream is of large messages, 0 if it is of small ones.
-func (st *stream) lane() int { return laneOf(st.generation) }
+// kind returns 1 if the stream is of large messages, 0 if it is of small ones.
+func (st *stream) kind() int { return kindOf(st.generation) }
 
-func laneOf(generation uint64) int { return int(generation >> 63) }
+func kindOf(generation uint64) int { return int(generation >> 63) }
 
 // lowest returns the first piece that is held, or the one after the last.
 func (st *stream) lowest() uint64 {

@@ -31,7 +31,7 @@ func (o *order) deliver(now mono.Time, st *stream, must bool) {
 
 // deliverBulk goes on with the large messages that waited for small ones.
 func (o *order) deliverBulk(now mono.Time, st *stream) {
-	if o.known.bulks == 0 || st.lane() > 0 {
+	if o.known.bulks == 0 || st.kind() > 0 {
 		return
 	}
 	if bulk := o.known.find(st.origin, st.generation|wire.Bulk); bulk != nil {

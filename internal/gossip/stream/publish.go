@@ -35,11 +35,12 @@ type Cut struct {
 // came before is told as what comes first (after).
 type outbox struct {
 	*env
-	known *catalog
-	order *order
-	lanes [2]queue
-	bulk  map[string]uint64 // the topics of large messages, and up to which piece of the small
+	known  *catalog
+	order  *order
+	queues [2]queue
+	bulk   map[string]uint64 // the topics of large messages, and up to which piece of the small
 	// ones these come first; 0: none of the large ones has left
+	life    uint64 // that all of this is of
 	seq     uint64 // of the last message
 	blocked bool   // an Append was refused and nobody told Writable since
 }
@@ -61,30 +62,30 @@ func (o *outbox) publish(now mono.Time, topic string, payload []byte, urgent boo
 	}
 	parts := partsOf(topic, payload)
 	o.settle(now) // in a new generation the window is empty
-	lane := o.laneOf(topic, parts)
-	if o.known.own[lane] == nil {
-		o.ownStream(lane)
+	kind := o.goesWith(topic, parts)
+	if o.known.own[kind] == nil {
+		o.ownStream(kind)
 	}
-	if !o.fits(len(payload), parts, lane, urgent) {
+	if !o.fits(len(payload), parts, kind, urgent) {
 		o.blocked = true
 		o.stats.Backpressure++
 		return Published{}, fmt.Errorf("%w: %d bytes", ErrBackpressure, o.openBytes())
 	}
-	if _, ok := o.bulk[topic]; lane == 1 && !ok && len(o.bulk) < maxBulk {
+	if _, ok := o.bulk[topic]; kind == 1 && !ok && len(o.bulk) < maxBulk {
 		if o.bulk == nil {
 			o.bulk = make(map[string]uint64)
 		}
 		o.bulk[topic] = 0
 	}
 	o.seq++
-	o.lanes[lane].add(topic, waiting{seq: o.seq, payload: slices.Clone(payload), parts: parts,
+	o.queues[kind].add(topic, waiting{seq: o.seq, payload: slices.Clone(payload), parts: parts,
 		urgent: urgent})
 	o.stats.Published++
-	return Published{Generation: o.host.Generation(), Seq: o.seq}, nil
+	return Published{Generation: o.life, Seq: o.seq}, nil
 }
 
-// laneOf returns with which messages one goes: 1 is the large ones.
-func (o *outbox) laneOf(topic string, parts int) int {
+// goesWith returns with which messages one goes: 1 is the large ones.
+func (o *outbox) goesWith(topic string, parts int) int {
 	if _, ok := o.bulk[topic]; ok || parts >= largeFrom || len(o.bulk) >= maxBulk {
 		return 1
 	}
@@ -93,12 +94,12 @@ func (o *outbox) laneOf(topic string, parts int) int {
 
 // fits says whether a message has room in the window. Small messages have a part of it that large
 // ones leave alone, and urgent ones another.
-func (o *outbox) fits(size, parts, lane int, urgent bool) bool {
-	count, most := o.known.window.count+o.lanes[0].pieces+o.lanes[1].pieces, o.cfg.Window
+func (o *outbox) fits(size, parts, kind int, urgent bool) bool {
+	count, most := o.known.window.count+o.queues[0].pieces+o.queues[1].pieces, o.cfg.Window
 	switch {
 	case count == 0:
 		return true
-	case lane == 1 && !urgent:
+	case kind == 1 && !urgent:
 		most -= most / 8
 	case !urgent:
 		most -= most / 16
@@ -109,23 +110,23 @@ func (o *outbox) fits(size, parts, lane int, urgent bool) bool {
 // openBytes returns what is in the window: what waits, and what others have not confirmed.
 func (o *outbox) openBytes() int { return o.known.window.bytes + o.waitingBytes() }
 
-func (o *outbox) waitingBytes() int { return o.lanes[0].bytes + o.lanes[1].bytes }
+func (o *outbox) waitingBytes() int { return o.queues[0].bytes + o.queues[1].bytes }
 
 // Waiting returns about how many bytes of this node's own messages wait to leave in Carries, the
 // small or the large ones, and whether some of them wait for no company: they are urgent, or a
 // message has several pieces.
 func (o *outbox) Waiting(bulk bool) (bytes int, prompt bool) {
-	q := &o.lanes[index(bulk)]
+	q := &o.queues[index(bulk)]
 	return q.carried, q.hurry > 0 || q.several > 0
 }
 
 // Queued returns how many pieces of this node's own wait to leave.
-func (o *outbox) Queued() int { return o.lanes[0].pieces + o.lanes[1].pieces }
+func (o *outbox) Queued() int { return o.queues[0].pieces + o.queues[1].pieces }
 
 // FirstWaiting returns the first of this node's messages that wait to leave, 0 if none does.
 func (o *outbox) FirstWaiting() (seq uint64) {
-	seq = o.lanes[0].first()
-	if x := o.lanes[1].first(); x > 0 && (seq == 0 || x < seq) {
+	seq = o.queues[0].first()
+	if x := o.queues[1].first(); x > 0 && (seq == 0 || x < seq) {
 		seq = x
 	}
 	return seq
@@ -142,7 +143,7 @@ func index(bulk bool) int {
 // many bytes in a Carry, one at least if any may leave. They are held from then on, and messages
 // that end with them are delivered here. A large message has its parcels to itself.
 func (o *outbox) Cut(now mono.Time, bulk bool, room int) (c Cut) {
-	q := &o.lanes[index(bulk)]
+	q := &o.queues[index(bulk)]
 	for l := q.next(o.behind(bulk)); l != nil; l = q.next(o.behind(bulk)) {
 		if c.Large = l.list[0].parts >= largeFrom; c.Large && c.Count > 0 {
 			c.Large = false
@@ -176,15 +177,15 @@ func (o *outbox) Cut(now mono.Time, bulk bool, room int) (c Cut) {
 // behind returns the lines that have to be empty before one of the same topic has its turn.
 func (o *outbox) behind(bulk bool) map[string]*line {
 	if bulk {
-		return o.lanes[0].by
+		return o.queues[0].by
 	}
 	return nil
 }
 
 // piece returns the next piece of a line, and the stream that it goes into.
-func (o *outbox) piece(now mono.Time, lane int, l *line) (st *stream, p part) {
-	if st = o.known.own[lane]; st == nil {
-		st = o.ownStream(lane)
+func (o *outbox) piece(now mono.Time, kind int, l *line) (st *stream, p part) {
+	if st = o.known.own[kind]; st == nil {
+		st = o.ownStream(kind)
 	}
 	st.lately = true
 	w := &l.list[0]
@@ -193,7 +194,7 @@ func (o *outbox) piece(now mono.Time, lane int, l *line) (st *stream, p part) {
 	first, room := capacity(l.topic)
 	if w.index == 0 {
 		room = first
-		if lane == 1 {
+		if kind == 1 {
 			p.after = o.after(l.topic)
 		}
 	} else {
@@ -251,37 +252,41 @@ func capacity(topic string) (first, other int) {
 }
 
 // ownStream returns one of the streams of this node's present life.
-func (o *outbox) ownStream(lane int) *stream {
-	id, generation := o.host.Self(), o.host.Generation()|uint64(lane)<<63
+func (o *outbox) ownStream(kind int) *stream {
+	id, generation := o.host.Self(), o.life|uint64(kind)<<63
 	st := o.known.find(id, generation)
 	if st == nil {
 		st = o.known.add(id, generation)
 	}
-	o.known.own[lane] = st
+	o.known.own[kind] = st
 	return st
 }
 
 // settle ends the streams of a former life, if this node took a new generation: nobody will close
 // what it published there, and what has not left goes no more along the tree.
 func (o *outbox) settle(now mono.Time) {
-	for lane, st := range o.known.own {
-		if st == nil || st.life() == o.host.Generation() {
+	if o.life == o.host.Generation() {
+		return
+	}
+	for kind, st := range o.known.own { // the small ones first: large ones may be behind them
+		if st == nil { // it was let go, or never was
+			o.queues[kind] = queue{}
 			continue
 		}
-		for o.lanes[lane].pieces > 0 {
-			o.Cut(now, lane == 1, math.MaxInt)
+		for o.queues[kind].pieces > 0 {
+			o.Cut(now, kind == 1, math.MaxInt)
 		}
 		o.closeUpTo(st, st.top)
 		o.Sent(now, st.generation, st.top)
-		o.known.own[lane] = nil
-		o.seq, o.bulk = 0, nil
+		o.known.own[kind] = nil
 	}
+	o.life, o.seq, o.bulk = o.host.Generation(), 0, nil
 }
 
 // Sent tells that pieces of this node's own stream up to one are on their way to the others, which
 // are told of them from now on.
 func (o *outbox) Sent(now mono.Time, generation, seq uint64) {
-	st := o.known.own[laneOf(generation)]
+	st := o.known.own[kindOf(generation)]
 	if st == nil || st.generation != generation || st.late == 0 || seq < st.late {
 		return
 	}
@@ -297,7 +302,7 @@ func (o *outbox) Sent(now mono.Time, generation, seq uint64) {
 // Closed tells that all members that should have a piece of this node's own stream confirmed it, or
 // were given up: it leaves the window.
 func (o *outbox) Closed(now mono.Time, generation, seq uint64) {
-	if st := o.known.own[laneOf(generation)]; st != nil && st.generation == generation {
+	if st := o.known.own[kindOf(generation)]; st != nil && st.generation == generation {
 		o.known.window.shut(st, seq)
 		o.tellWritable(now)
 	}

@@ -158,3 +158,58 @@ func TestTopicsOfLargeOnesAreBounded(t *testing.T) {
 	}
 	n.checkOrder()
 }
+
+// A forged piece says that a large message comes after small ones that there never were. That holds
+// it up as long as it takes to find that nobody has them.
+func TestForgedAfter(t *testing.T) {
+	for _, after := range []uint64{5, 1 << 40, 1<<64 - 1} {
+		w := newWorld(t, 1, 4, Config{})
+		o, n := w.nodes[0], w.nodes[1]
+		o.publish("s", []byte("small"))
+		w.run(time.Second, w.all(1))
+		p := o.publish("t", payload(9000, 1))
+		bodies := bodiesOf(o, p)
+		w.Cut = func(from, to *node) bool { return to == n }
+		w.run(time.Second, nil)
+		q := o.publish("t", payload(9000, 2))
+		w.Cut = nil
+		bodies = bodiesOf(o, q)
+		first, _ := readPart(bodies[q.First-1])
+		first.after = after
+		bodies[q.First-1] = appendPart(nil, &first)
+		n.take(o, q.Generation, bodies, seqs(q.Last)...)
+		took, ok := w.run(time.Minute, w.all(3))
+		t.Logf("%d: after %v", after, took)
+		if !ok || took > 10*time.Second || len(n.lost) > 0 {
+			t.Errorf("after %d: %v, %d messages, lost %v", after, took, len(n.got), n.lost)
+		}
+		n.checkSums()
+	}
+}
+
+// What waits as a node takes a new generation goes no more: also if the stream that it was for was
+// let go meanwhile, as the oldest of many lives, and a large message waits behind it.
+func TestWaitsAsItsLifeEnds(t *testing.T) {
+	for _, forgotten := range []bool{false, true} {
+		w := newWorld(t, 1, 1, Config{})
+		n := w.nodes[0]
+		for _, size := range []int{10, 9000, 10} {
+			if _, err := n.s.Append(w.Now, "t", payload(size, 1), false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i, ok := n.s.search(n.ID(), 1); ok && forgotten {
+			n.s.remove(i)
+		}
+		n.Record.Generation++
+		p, err := n.s.Append(w.Now, "t", []byte("new"), false)
+		if err != nil || p.Seq != 1 || p.Generation != 2 || n.s.Queued() != 1 {
+			t.Errorf("forgotten %v: %+v, %v, %d wait", forgotten, p, err, n.s.Queued())
+		}
+		cuts(n.s, w, false)
+		if k := len(n.got); k == 0 || string(n.got[k-1].Payload) != "new" || n.got[k-1].Order != 1 {
+			t.Errorf("forgotten %v: got %q", forgotten, n.events)
+		}
+		n.checkSums()
+	}
+}
