@@ -167,13 +167,12 @@ func TestForgedAfter(t *testing.T) {
 		o, n := w.nodes[0], w.nodes[1]
 		o.publish("s", []byte("small"))
 		w.run(time.Second, w.all(1))
-		p := o.publish("t", payload(9000, 1))
-		bodies := bodiesOf(o, p)
+		o.publish("t", payload(9000, 1))
 		w.Cut = func(from, to *node) bool { return to == n }
 		w.run(time.Second, nil)
 		q := o.publish("t", payload(9000, 2))
 		w.Cut = nil
-		bodies = bodiesOf(o, q)
+		bodies := bodiesOf(o, q)
 		first, _ := readPart(bodies[q.First-1])
 		first.after = after
 		bodies[q.First-1] = appendPart(nil, &first)
